@@ -34,7 +34,7 @@ import { inLanes } from './harness/lanes.ts'
 import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from './harness/replay-upstream.ts'
 import { minutesToVerdict, waitForVerdict } from './harness/verdict.ts'
-import { formatFigures, writeReport, type Figure } from './report.ts'
+import { tell, type Figure } from './report.ts'
 import { embeddedEngine } from './task/engines.ts'
 import { trainingFigures } from './task/figures.ts'
 
@@ -280,8 +280,7 @@ const run = async (): Promise<void> => {
     rmSync(dataDir, { recursive: true, force: true })
   }
   progress.stop()
-  process.stdout.write(`${formatFigures(figures)}\n`)
-  if (args.out !== undefined) writeReport(args.out, figures)
+  tell(figures, args.out)
 }
 
 await run()

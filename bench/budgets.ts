@@ -33,7 +33,7 @@ import {
 } from './budgets/fleet.ts'
 import { build } from './harness/build.ts'
 import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
-import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
+import { allHold, spread, tell, withBar, type Figure } from './report.ts'
 
 const { values: args } = parseArgs({
   options: {
@@ -194,9 +194,8 @@ const run = async (): Promise<Record<string, Figure>> => {
 
 try {
   const figures = await run()
-  console.log(formatFigures(figures))
-  if (args.out !== undefined) writeReport(args.out, figures)
-  process.exitCode = Object.values(figures).every(({ holds }) => holds !== false) ? 0 : 1
+  tell(figures, args.out)
+  process.exitCode = allHold(figures) ? 0 : 1
 } finally {
   await stopServer(serverFolder)
   for (const used of [folder, serverFolder]) rmSync(used, { recursive: true, force: true })

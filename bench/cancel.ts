@@ -17,7 +17,7 @@ import type { Route } from '../src/core/route/route.ts'
 import { createTenants } from '../src/proxy/access/tenants.ts'
 import { openSqliteStore } from '../src/store/thread/open.ts'
 import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
-import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
+import { spread, tell, withBar, type Figure } from './report.ts'
 
 const BAR_MS = 100
 const TENANT_SECRET = 'bench'
@@ -218,8 +218,7 @@ const run = async (folder: string, rounds: number): Promise<Record<string, Figur
 const folder = mkdtempSync(join(tmpdir(), 'promptintern-cancel-'))
 try {
   const figures = await run(folder, Number(args.rounds))
-  console.log(formatFigures(figures))
-  if (args.out !== undefined) writeReport(args.out, figures)
+  tell(figures, args.out)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

@@ -12,7 +12,7 @@ import { crashPeft } from './crash/peft.ts'
 import { crashPostgres } from './crash/postgres.ts'
 import { crashRollout } from './crash/rollout.ts'
 import { crashServer } from './crash/server.ts'
-import { formatFigures, writeReport } from './report.ts'
+import { allHold, tell } from './report.ts'
 
 const { values: args } = parseArgs({
   options: {
@@ -36,6 +36,5 @@ const figures = await crash({
   model: args.model ?? null,
   progress: createProgress(),
 })
-process.stdout.write(`${formatFigures(figures)}\n`)
-if (args.out !== undefined) writeReport(args.out, figures)
-process.exitCode = Object.values(figures).every((figure) => figure.holds !== false) ? 0 : 1
+tell(figures, args.out)
+process.exitCode = allHold(figures) ? 0 : 1

@@ -30,7 +30,7 @@ import { fromRoot } from './harness/from-root.ts'
 import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
 import { PROMPT, SHAPES, SMALL_SHAPES } from './hostile-bodies/shapes.ts'
 import type { Order } from './hostile-bodies-process.ts'
-import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
+import { spread, tell, withBar, type Figure } from './report.ts'
 
 const BAR_MS = 100
 const HARMLESS = 'one_string'
@@ -227,8 +227,7 @@ const run = async (folder: string, rounds: number): Promise<Record<string, Figur
 const folder = mkdtempSync(join(tmpdir(), 'promptintern-hostile-'))
 try {
   const figures = await run(folder, Number(args.rounds))
-  console.log(formatFigures(figures))
-  if (args.out !== undefined) writeReport(args.out, figures)
+  tell(figures, args.out)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

@@ -12,7 +12,7 @@ import { moveStore } from '../src/store/move/move.ts'
 import { openSqliteStore } from '../src/store/thread/open.ts'
 import { fillStore } from '../test/fixtures/large-store.ts'
 import { optionsOf, serverIn, stopServer } from '../test/fixtures/postgres-process.ts'
-import { formatFigures, writeReport, type Figure } from './report.ts'
+import { tell, type Figure } from './report.ts'
 
 const { values: args } = parseArgs({
   options: {
@@ -87,8 +87,7 @@ const run = async (folder: string): Promise<Record<string, Figure>> => {
 const folder = mkdtempSync(join(tmpdir(), 'promptintern-move-'))
 try {
   const figures = await run(folder)
-  console.log(formatFigures(figures))
-  if (args.out !== undefined) writeReport(args.out, figures)
+  tell(figures, args.out)
 } finally {
   await stopServer(folder)
   rmSync(folder, { recursive: true, force: true })

@@ -12,7 +12,7 @@ import { createProgress } from '../src/cli/output.ts'
 import { openLocalStore } from '../src/store/sqlite/local.ts'
 import { fillStore, recordIdOf, versionOf } from '../test/fixtures/large-store.ts'
 import { ADMIN_TOKEN, startProxy } from './harness/proxy-process.ts'
-import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
+import { spread, tell, withBar, type Figure } from './report.ts'
 
 const { values: args } = parseArgs({
   options: {
@@ -152,8 +152,7 @@ const run = async (): Promise<void> => {
       MAX_FIRST_VISIT_BYTES
     )
     progress.stop()
-    process.stdout.write(`${formatFigures(figures)}\n`)
-    if (args.out !== undefined) writeReport(args.out, figures)
+    tell(figures, args.out)
   } finally {
     progress.stop()
     await server.stop()

@@ -104,3 +104,13 @@ export const formatFigures = (figures: Record<string, Figure>): string =>
       return `${name}: ${rounded(value)} ${unit}${range}${verdict}`
     })
     .join('\n')
+
+/** Prints the figures, and writes them where a file is named. */
+export const tell = (figures: Record<string, Figure>, file: string | undefined): void => {
+  process.stdout.write(`${formatFigures(figures)}\n`)
+  if (file !== undefined) writeReport(file, figures)
+}
+
+/** Whether no figure has missed its bar. */
+export const allHold = (figures: Record<string, Figure>): boolean =>
+  Object.values(figures).every(({ holds }) => holds !== false)

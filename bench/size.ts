@@ -24,7 +24,7 @@ import {
   WHY_NO_SERVER,
 } from '../test/fixtures/postgres-process.ts'
 import { fromRoot } from './harness/from-root.ts'
-import { formatFigures, writeReport, type Figure } from './report.ts'
+import { tell, type Figure } from './report.ts'
 
 const { values: args } = parseArgs({
   options: { records: { type: 'string', default: '4096' }, out: { type: 'string' } },
@@ -191,8 +191,7 @@ if (WHY_NO_SERVER !== null) {
   const folder = mkdtempSync(join(tmpdir(), 'promptintern-size-'))
   try {
     const figures = await run(folder)
-    console.log(formatFigures(figures))
-    if (args.out !== undefined) writeReport(args.out, figures)
+    tell(figures, args.out)
   } finally {
     await stopServer(folder)
     rmSync(folder, { recursive: true, force: true })

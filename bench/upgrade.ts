@@ -23,7 +23,7 @@ import { freePort } from './harness/free-port.ts'
 import { makeNewerProgram } from './harness/newer-program.ts'
 import { startNginx, WHY_NO_NGINX } from './harness/nginx.ts'
 import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
-import { formatFigures, writeReport, type Figure } from './report.ts'
+import { allHold, tell, type Figure } from './report.ts'
 import { startLoad, type Load } from './upgrade/load.ts'
 import { startUpstream } from './upgrade/upstream.ts'
 
@@ -170,9 +170,8 @@ if (missing !== null) {
   chmodSync(folder, 0o755)
   try {
     const figures = await run(folder)
-    console.log(formatFigures(figures))
-    if (args.out !== undefined) writeReport(args.out, figures)
-    process.exitCode = Object.values(figures).every(({ holds }) => holds !== false) ? 0 : 1
+    tell(figures, args.out)
+    process.exitCode = allHold(figures) ? 0 : 1
   } finally {
     await stopServer(folder)
     rmSync(folder, { recursive: true, force: true })

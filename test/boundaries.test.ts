@@ -32,6 +32,7 @@ const STORE: Omit<Rule, 'packages'> = {
     'src/store/lost-lease.ts',
     'src/errors.ts',
     'src/package-folder.ts',
+    'src/timers.ts',
   ],
   node: true,
 }
@@ -42,6 +43,7 @@ const RULES: Record<string, Rule> = {
   'src/cli.ts': { ours: ['src/cli', 'src/errors.ts'], packages: [], node: false },
   'src/cli': { ours: EVERYTHING, packages: ['cli-progress', 'commander'], node: true },
   'src/errors.ts': { ours: [], packages: [], node: false },
+  'src/timers.ts': { ours: ['src/errors.ts'], packages: [], node: false },
   'src/random.ts': { ours: [], packages: [], node: false },
   'src/time-ordered-id.ts': { ours: [], packages: [], node: DIGEST },
   'src/bearer-token.ts': { ours: [], packages: [], node: DIGEST },
@@ -110,6 +112,7 @@ const RULES: Record<string, Rule> = {
       'src/bearer-token.ts',
       'src/fault-log.ts',
       'src/engine/engine.ts',
+      'src/timers.ts',
     ],
     packages: ['hono', '@hono/node-server', 'undici', 'lru-cache', 'prom-client'],
     node: true,

@@ -1,4 +1,5 @@
 /** The configuration: the values of the environment, grouped by the part that takes them. Pure. */
+import { DAY_MS } from '../core/days.ts'
 import type { CaptureRule } from '../core/log/selection.ts'
 import type { InternalizeOptions } from '../core/lifecycle/internalization.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
@@ -8,7 +9,6 @@ import { parseEnvironment, type Environment, type ParseOptions } from './environ
 import { settingsOf } from './settings.ts'
 
 const MINUTE_MS = 60_000
-const DAY_MS = 86_400_000
 
 /** The machine of an engine, which the worker starts and stops by shell commands. */
 export interface EngineMachine {

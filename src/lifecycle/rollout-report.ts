@@ -2,6 +2,7 @@
  * What the worker knows of a live route: its stage, its pairs and their evidence. The worker keeps the
  * report in the store for all who show it; decisions are made from the pairs themselves.
  */
+import { DAY_MS } from '../core/days.ts'
 import { rolloutStageOf, type Internalization } from '../core/lifecycle/internalization.ts'
 import {
   nextStage,
@@ -70,8 +71,6 @@ export const saveRolloutReport = (
   internalizationId: string,
   report: RolloutReport
 ): Promise<void> => saveJsonSnapshot(store, nameOf(internalizationId), report)
-
-const DAY_MS = 86_400_000
 
 /** US dollars that audits have cost since midnight UTC. @param now milliseconds since the epoch */
 export const spentToday = ({ pairs }: Pick<Store, 'pairs'>, now: number): Promise<number> => {

@@ -11,7 +11,7 @@ import type { Credentials } from './access/credentials.ts'
 import type { Tenants } from './access/tenants.ts'
 import type { BodyBudget, Load } from './client/load.ts'
 import type { ProxyMetrics } from './metrics/metrics.ts'
-import type { SetTimer } from './timers.ts'
+import type { SetTimer } from '../timers.ts'
 import type { FailoverOptions, Upstreams } from './upstream/upstreams.ts'
 
 export interface ProxyLimits {

@@ -6,7 +6,7 @@
  */
 import { AppError } from '../errors.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
-import type { SetTimer } from './timers.ts'
+import type { SetTimer } from '../timers.ts'
 import {
   ExchangeBatchWriter,
   roomOf,

@@ -1,4 +1,5 @@
 /** Reads a template's newest calls from the log, for the measures of `core/cost/template-traffic.ts`. */
+import { DAY_MS } from '../core/days.ts'
 import { compileMatcher } from '../core/match/match.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import type { Template } from '../core/template/template.ts'
@@ -19,7 +20,6 @@ const CALLS = 500
 const TEXTS = 50
 /** held-out records that are read where a lora answered all newest calls */
 const HELD_OUT = 200
-const DAY_MS = 86_400_000
 
 export interface TrafficOptions {
   /** share of calls that are logged, 0 to 1 */

@@ -14,7 +14,7 @@ import type { Access } from '../proxy/access/access.ts'
 import { createLimits } from '../proxy/access/limits.ts'
 import { createSlices } from '../proxy/access/slices.ts'
 import type { Tenants } from '../proxy/access/tenants.ts'
-import { systemTimer } from '../proxy/timers.ts'
+import { systemTimer } from '../timers.ts'
 import { watchSnapshot } from './snapshot-watch.ts'
 import type { Store } from '../store/store.ts'
 

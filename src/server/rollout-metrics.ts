@@ -8,7 +8,7 @@ import { PAIR_OUTCOMES } from '../core/rollout/pair.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
 import { readRolloutReport, spentToday, type RolloutReport } from '../lifecycle/rollout-report.ts'
 import { registerReading, type ReadMetric, type Reading } from '../proxy/metrics/tally.ts'
-import { inTime, type SetTimer } from '../proxy/timers.ts'
+import { inTime, type SetTimer } from '../timers.ts'
 import type { Store } from '../store/store.ts'
 
 /** Bounds the label `template` and the work of a scrape. */
@@ -66,7 +66,7 @@ const createReader = (deps: RolloutMetricsDeps): (() => Promise<Scrape | null>) 
   }
   const once = async (): Promise<Scrape | null> => {
     try {
-      return await inTime((reading ??= begin()), LIMIT_MS, deps.setTimer)
+      return await inTime((reading ??= begin()), { limitMs: LIMIT_MS, setTimer: deps.setTimer })
     } catch (error) {
       deps.fault('rollout-reports', error)
       return null

@@ -1,4 +1,5 @@
 /** The accounts of issued keys as the stores keep them, in memory and with a clock of the test's. */
+import { dayOf } from '../../src/core/days.ts'
 import {
   ABANDONED_MS,
   grantSlice,
@@ -6,7 +7,7 @@ import {
   type SliceAsk,
   type SliceGrant,
 } from '../../src/core/keys/account.ts'
-import { dayOf, firstDayOf } from '../../src/core/keys/budget.ts'
+import { firstDayOf } from '../../src/core/keys/budget.ts'
 
 interface Slice {
   usd: number

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
 import { readBatch } from '../../src/core/log/exchange-batch.ts'
 import { createLogQueue, type LogQueueOptions } from '../../src/proxy/log-queue.ts'
-import { systemTimer } from '../../src/proxy/timers.ts'
+import { systemTimer } from '../../src/timers.ts'
 import {
   chatBody,
   eventually,

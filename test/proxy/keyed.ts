@@ -16,7 +16,7 @@ import {
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { createLimits } from '../../src/proxy/access/limits.ts'
 import { createSlices } from '../../src/proxy/access/slices.ts'
-import { systemTimer } from '../../src/proxy/timers.ts'
+import { systemTimer } from '../../src/timers.ts'
 import { MemoryAccounts } from '../fakes/accounts.ts'
 import { exampleKey } from '../fixtures/examples.ts'
 import { startHarness } from './harness.ts'

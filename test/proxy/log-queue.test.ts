@@ -8,7 +8,7 @@ import {
   type ExchangeBatch,
 } from '../../src/core/log/exchange-batch.ts'
 import { createLogQueue, type LogQueueOptions } from '../../src/proxy/log-queue.ts'
-import { systemTimer } from '../../src/proxy/timers.ts'
+import { systemTimer } from '../../src/timers.ts'
 import { eventually } from './harness.ts'
 
 const exchange = (id: string, request = '{}'): CapturedExchange => ({

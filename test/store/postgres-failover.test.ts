@@ -5,6 +5,7 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { openPool, type Connection } from '../../src/store/postgres/base/database.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import { createReplica } from '../../src/store/postgres/replica.ts'
+import { systemTimer } from '../../src/timers.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
 import { describePostgres, execute } from '../fixtures/postgres.ts'
@@ -71,6 +72,7 @@ describePostgres('a primary with a standby', () => {
       primary: connections[0]!,
       standby: connections[1]!,
       now: () => performance.now() + clock.aheadMs,
+      setTimer: systemTimer,
       report: (error) => faults.push(error),
     })
     return {

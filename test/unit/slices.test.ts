@@ -3,7 +3,7 @@ import type { SliceAsk, SliceGrant } from '../../src/core/keys/account.ts'
 import type { IssuedKey, KeyLimits } from '../../src/core/keys/issued-key.ts'
 import type { Reservation } from '../../src/core/keys/slice.ts'
 import { createSlices, type Slices } from '../../src/proxy/access/slices.ts'
-import { systemTimer } from '../../src/proxy/timers.ts'
+import { systemTimer } from '../../src/timers.ts'
 import { MemoryAccounts } from '../fakes/accounts.ts'
 import { exampleKey } from '../fixtures/examples.ts'
 

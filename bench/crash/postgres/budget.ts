@@ -1,9 +1,8 @@
 /** A budget for fewer requests than two proxies get, while something fails. */
-import { execFile } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { ask, BILLED, REQUEST_USD, statusBecomes } from '../../budgets/fleet.ts'
 import type { ProxyProcess } from '../../harness/proxy-process.ts'
+import { runCommand } from '../../harness/run-command.ts'
 import type { ReplayUpstream } from '../../harness/replay-upstream.ts'
 import { patiently } from './cluster.ts'
 
@@ -19,11 +18,8 @@ export const createKey = async (
   env: Record<string, string>,
   ...options: string[]
 ): Promise<string> => {
-  const parameters = [cli, 'keys', 'create', '--name', 'crash', '--json', ...options]
-  const { stdout } = await promisify(execFile)(process.execPath, parameters, {
-    env: { ...process.env, ...env },
-  })
-  return (JSON.parse(stdout) as { secret: string }).secret
+  const words = ['keys', 'create', '--name', 'crash', '--json', ...options]
+  return (JSON.parse(await runCommand(cli, env, ...words)) as { secret: string }).secret
 }
 
 const isTrue = (): boolean => true

@@ -1,8 +1,8 @@
 /** Whether a filled log is one that the store could have written: its rows agree with each other. */
+import { DAY_MS } from '../../../src/core/days.ts'
 import { openPool } from '../../../src/store/postgres/base/database.ts'
 import type { ServerOptions } from '../../../src/store/postgres/base/server-options.ts'
 import { openLocalStore } from '../../../src/store/postgres/local.ts'
-import { DAY_MS } from '../../../src/store/postgres/log/days.ts'
 import type { Store } from '../../../src/store/store.ts'
 import type { Random } from './world.ts'
 

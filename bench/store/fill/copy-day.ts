@@ -3,6 +3,7 @@
  * tenth of the time. Ids, times, sequences and references are the new day's; bodies and differences are copied
  * within the server. `test/store/large-log.test.ts` compares with what the store writes.
  */
+import { DAY_MS } from '../../../src/core/days.ts'
 import type { RecordHead } from '../../../src/core/log/record.ts'
 import { encodeParts, sequenceOf } from '../../../src/store/log/segment-codec.ts'
 import type { LogSegment, SegmentRecord, StoredBody } from '../../../src/store/log/segment-codec.ts'
@@ -10,7 +11,7 @@ import { totalsOf, totalsOfTags } from '../../../src/store/log/counts.ts'
 import { addTotals } from '../../../src/store/postgres/base/counters.ts'
 import type { Connection, Transaction } from '../../../src/store/postgres/base/database.ts'
 import { addAudits } from '../../../src/store/postgres/log/audits.ts'
-import { createDays, DAY_MS } from '../../../src/store/postgres/log/days.ts'
+import { createDays } from '../../../src/store/postgres/log/days.ts'
 import type { DaySegment } from '../../../src/store/postgres/log/segments.ts'
 import { addTraffic } from '../../../src/store/postgres/log/traffic.ts'
 import { idAt, TIME_CHARS } from './exchanges.ts'

@@ -2,11 +2,11 @@
  * Fills an empty PostgreSQL with a large log and what goes with it: templates, internalizations, live routes,
  * audited pairs and feedback. One day is written by the store, the others are copies of it.
  */
+import { DAY_MS } from '../../../src/core/days.ts'
 import type { Pair } from '../../../src/core/rollout/pair.ts'
 import { openPool, type Connection } from '../../../src/store/postgres/base/database.ts'
 import type { ServerOptions } from '../../../src/store/postgres/base/server-options.ts'
 import { openLocalStore } from '../../../src/store/postgres/local.ts'
-import { DAY_MS } from '../../../src/store/postgres/log/days.ts'
 import type { Store, WaitingAudit } from '../../../src/store/store.ts'
 import { saveRolloutReport } from '../../../src/lifecycle/rollout-report.ts'
 import { exampleReport } from '../../../test/fixtures/rollout.ts'

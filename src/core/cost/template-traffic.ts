@@ -2,6 +2,7 @@
  * A template's traffic and the tokens of one of its calls, from its records. Tokens are as the upstream
  * counted them. Knows nothing of prices.
  */
+import { DAY_MS } from '../days.ts'
 import { requestOf } from '../log/record-bodies.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import { tokenCounts, type TokenCounts } from '../../openai/usage.ts'
@@ -46,7 +47,6 @@ export interface TemplateTraffic {
   discardedShare: number
 }
 
-const DAY_MS = 86_400_000
 const DAYS_PER_MONTH = 365 / 12
 
 const isPaid = ({ status }: LoggedCall): boolean => status >= 200 && status < 300

@@ -4,7 +4,8 @@
  * from one budget and one bucket for each rate, so the number of proxies does not matter. Pure: the stores
  * read and write the rows.
  */
-import { firstDayOf, DAY_MS, type Budget } from './budget.ts'
+import { DAY_MS } from '../days.ts'
+import { firstDayOf, type Budget } from './budget.ts'
 import type { KeyLimits, Spend } from './issued-key.ts'
 import { filledLevel } from './rate-limit.ts'
 
@@ -75,7 +76,7 @@ export const ABANDONED_MS = 3_600_000
 /** Of what is left. Otherwise the spares of some proxies would refuse the requests of others. */
 const SPARE_SHARE = 0.25
 
-const NAMES = ['requests', 'tokens', 'usd'] as const
+export const NAMES = ['requests', 'tokens', 'usd'] as const
 
 /** Whether all amounts are there. What is not taken needs no room, also in an account below 0. */
 export const fits = (wanted: Amounts, room: Amounts): boolean =>

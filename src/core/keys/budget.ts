@@ -1,4 +1,5 @@
 /** A budget in US dollars and its period. Periods are in UTC. */
+import { dayOf } from '../days.ts'
 
 export const BUDGET_PERIODS = ['day', 'month', 'total'] as const
 
@@ -8,11 +9,6 @@ export interface Budget {
   usd: number
   period: BudgetPeriod
 }
-
-export const DAY_MS = 86_400_000
-
-/** Days since the epoch, UTC. */
-export const dayOf = (at: number): number => Math.floor(at / DAY_MS)
 
 /** @returns first day of the period of `at`, or of a later period */
 export const firstDayOf = (period: BudgetPeriod, at: number, later = 0): number => {

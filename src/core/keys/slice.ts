@@ -5,6 +5,7 @@
  */
 import {
   fits,
+  NAMES,
   TOLERANCE,
   type Amounts,
   type CountedLimits,
@@ -34,7 +35,6 @@ const RESERVED_WAIT_MS = 1000
 const ANSWER_MS = 200
 
 const none = (): Amounts => ({ requests: 0, tokens: 0, usd: 0 })
-const noSpend = (): Spend => ({ requests: 0, tokens: 0, usd: 0 })
 
 const add = (sum: Amounts, { requests, tokens, usd }: Amounts): void => {
   sum.requests += requests
@@ -50,9 +50,9 @@ export class KeySlice {
   private reservedUsd = 0
   private running = 0
   /** not sent yet */
-  private unwritten = noSpend()
+  private unwritten = none()
   /** sent, and not answered yet */
-  private sent = noSpend()
+  private sent = none()
   /** admitted since the last tick, and between the two before */
   private recent = none()
   private previous = none()
@@ -139,15 +139,14 @@ export class KeySlice {
     const unused = this.available(now)
     const kept = none()
     if (waiting.length === 0)
-      for (const name of ['requests', 'tokens', 'usd'] as const)
-        kept[name] = Math.max(0, Math.min(expected[name], unused[name]))
+      for (const name of NAMES) kept[name] = Math.max(0, Math.min(expected[name], unused[name]))
     const keptUsd = this.limits.budget === null ? 0 : this.reservedUsd + kept.usd
     const returned = {
       requests: this.slice.requests - kept.requests,
       tokens: this.slice.tokens - kept.tokens,
     }
     this.sent = this.unwritten
-    this.unwritten = noSpend()
+    this.unwritten = none()
     this.takeRates({ ...returned, usd: 0 }, 1)
     this.slice.usd = this.limits.budget === null ? 0 : keptUsd + this.sent.usd
     const spare = {
@@ -164,7 +163,7 @@ export class KeySlice {
     this.takeRates(granted, -1)
     if (this.limits.budget !== null)
       this.slice.usd = Math.max(0, this.slice.usd - this.sent.usd) + granted.usd
-    this.sent = noSpend()
+    this.sent = none()
     this.answer = { left, spentUsd, at: now }
     this.periodEnd = periodLeftMs === null ? Infinity : askedAt + periodLeftMs
   }
@@ -172,7 +171,7 @@ export class KeySlice {
   /** The trip was not answered: the spend is sent again. */
   fail(): void {
     add(this.unwritten, this.sent)
-    this.sent = noSpend()
+    this.sent = none()
   }
 
   private reserve(amounts: Amounts, isOfSlice: boolean, now: number): Reservation {
@@ -223,7 +222,7 @@ export class KeySlice {
     const { left, at } = this.answer
     if (now - at >= ANSWER_MS || now >= this.periodEnd) return null
     const unused = this.available(now)
-    for (const limit of ['requests', 'tokens', 'usd'] as const) {
+    for (const limit of NAMES) {
       const missing = wanted[limit] - unused[limit] - left[limit]
       if (wanted[limit] === 0 || missing <= TOLERANCE) continue
       return { limit, waitMs: this.waitMs(limit, { wanted: wanted[limit], missing }, now) }

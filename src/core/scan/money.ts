@@ -2,6 +2,7 @@
  * What the requests of a template cost, what the provider's cache already saves of it, and what a route would
  * save, by the economics that `promptintern savings` uses.
  */
+import { DAY_MS } from '../days.ts'
 import { callCosts, shareEngine, type Coverage, type Savings } from '../cost/economics.ts'
 import {
   draftOf,
@@ -54,8 +55,6 @@ export interface MoneySettings extends EconomicsSettings {
   /** days that the log covers, where its records have no time */
   days: number | null
 }
-
-const DAY_MS = 86_400_000
 
 /** From the template's first request to the end of the log: traffic that has ended lowers the rate. */
 const windowOf = ({ requests, from }: Tally, { window, days }: MoneySettings): TrafficWindow => {

@@ -6,7 +6,7 @@
 import type { Amounts, SliceAsk, SliceGrant } from '../../core/keys/account.ts'
 import type { IssuedKey, Spend } from '../../core/keys/issued-key.ts'
 import { KeySlice, type Reservation } from '../../core/keys/slice.ts'
-import type { SetTimer } from '../timers.ts'
+import type { SetTimer } from '../../timers.ts'
 import { shortageError, unknownBudgetError } from './limit-checks.ts'
 
 export interface Slices {

@@ -4,7 +4,7 @@ import type { ChatRequest } from '../../openai/chat.ts'
 import { RESPONSES } from '../../openai/dialect.ts'
 import type { ChatDeps } from '../deps.ts'
 import type { ChatExchange } from '../exchange.ts'
-import { inTime, type SetTimer } from '../timers.ts'
+import { inTime, type SetTimer } from '../../timers.ts'
 
 /** A database that stalls must not hold up the answer, which the upstream can give. */
 const STORE_MS = 2_000
@@ -29,8 +29,11 @@ export const keptOf = (
 ): KeptResponse => ({ id, tenant, at: Math.floor(at), request: body.toString(), response })
 
 /** Every method rejects with `store-unavailable` where the store does not answer within two seconds. */
-export const keptInTime = (responses: KeptResponses, setTimer: SetTimer): KeptResponses => ({
-  put: (kept) => inTime(responses.put(kept), STORE_MS, setTimer),
-  get: (id, tenant) => inTime(responses.get(id, tenant), STORE_MS, setTimer),
-  remove: (id, tenant) => inTime(responses.remove(id, tenant), STORE_MS, setTimer),
-})
+export const keptInTime = (responses: KeptResponses, setTimer: SetTimer): KeptResponses => {
+  const limit = { limitMs: STORE_MS, setTimer }
+  return {
+    put: (kept) => inTime(responses.put(kept), limit),
+    get: (id, tenant) => inTime(responses.get(id, tenant), limit),
+    remove: (id, tenant) => inTime(responses.remove(id, tenant), limit),
+  }
+}

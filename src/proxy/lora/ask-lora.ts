@@ -15,7 +15,7 @@ import {
 import type { Engine, GeneratedDelta } from '../../engine/engine.ts'
 import type { ChatRequest, FinishReason, Usage } from '../../openai/chat.ts'
 import type { FaultReason } from '../reasons.ts'
-import type { SetTimer } from '../timers.ts'
+import type { SetTimer } from '../../timers.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 
 export type LoraAnswer =

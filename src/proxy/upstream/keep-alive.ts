@@ -4,7 +4,7 @@
  * (WHATWG HTML §9.2.5). By the same standard clients ignore comments.
  */
 import type { ServerResponse } from 'node:http'
-import type { SetTimer } from '../timers.ts'
+import type { SetTimer } from '../../timers.ts'
 
 const COMMENT = ': keep-alive\n\n'
 /** The last bytes of the stream, which tell whether an event has just ended. */

@@ -6,6 +6,7 @@ import type { StoredRecord } from '../../core/log/record.ts'
 import { compileFilter, type CompiledFilter } from '../../core/log/record-filter.ts'
 import { AppError } from '../../errors.ts'
 import type { FoundRecords, RecordQuery } from '../store.ts'
+import { textOf, type Wholes } from './body-forms.ts'
 import { lacksUsage, type Estimator } from './estimates.ts'
 import type { SegmentRecord } from './segment-codec.ts'
 
@@ -26,6 +27,25 @@ const withoutBodies = (record: StoredRecord): StoredRecord => ({
 /** Bodies that a query needs, also where it shows none: an estimate is made from them. */
 export const neededBodies = ({ bodies = true, estimates = false }: RecordQuery): NeedsBodies =>
   estimates && !bodies ? lacksUsage : () => bodies
+
+/** The rows as records. @param bySequence without those that the log has lost @param wholes whole bodies of them */
+export const storedRecords = (
+  rows: Pick<StoredRecord, 'sequence' | 'templateVersion'>[],
+  bySequence: ReadonlyMap<number, SegmentRecord>,
+  wholes: Wholes
+): StoredRecord[] =>
+  rows.flatMap(({ sequence, templateVersion }) => {
+    const record = bySequence.get(sequence)
+    if (record === undefined) return []
+    return {
+      ...record.head,
+      usage: record.usage,
+      request: textOf(record.request, wholes) ?? '',
+      response: textOf(record.response, wholes),
+      sequence,
+      templateVersion,
+    }
+  })
 
 /** Adds estimates, and takes bodies away that were read only for them. */
 export const finished = async (

@@ -1,10 +1,10 @@
 /** The log of the SQLite database, some log segments at a time. */
+import { dayOf } from '../../core/days.ts'
 import type { Database } from '../sqlite/base/database.ts'
 import { readWholeIds } from '../sqlite/log/bodies.ts'
 import { readSegments } from '../sqlite/log/segments.ts'
 import { groupBy } from '../../core/group-by.ts'
 import { lastSequenceOf, segmentOf, sequenceOf, type SegmentRecord } from '../log/segment-codec.ts'
-import { dayOf } from '../postgres/log/days.ts'
 import type { Bodies, BodyReader } from './body-reader.ts'
 import { pageEnd, type MoveSource } from './source.ts'
 

@@ -2,13 +2,13 @@
  * What becomes of each table of the SQLite database. Rows keep their ids and places, so every cursor that is
  * stored somewhere (the detector's in the log, the webhook's in the history) points at the same row as before.
  */
+import { dayOf } from '../../core/days.ts'
 import { inArray } from 'drizzle-orm'
 import type { PgTable } from 'drizzle-orm/pg-core'
 import { getTableName } from 'drizzle-orm'
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
 import * as target from '../postgres/base/schema.ts'
 import { columnsOf } from '../postgres/internalizations.ts'
-import { dayOf } from '../postgres/log/days.ts'
 import type { Database } from '../sqlite/base/database.ts'
 import * as source from '../sqlite/base/schema.ts'
 

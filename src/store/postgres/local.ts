@@ -10,6 +10,7 @@ import { createInternalizationStore } from './internalizations.ts'
 import { createKeyStore } from './keys.ts'
 import { createLeaseStore, fenced } from './leases.ts'
 import { recordWriter } from './log/append.ts'
+import { systemTimer } from '../../timers.ts'
 import { BaseCache } from '../log/base-cache.ts'
 import { createRecordStore } from './log/records.ts'
 import { createKeptResponseStore } from './kept-responses.ts'
@@ -56,7 +57,13 @@ const withReplica = (
   { primary, standby }: { primary: Connection; standby: Connection },
   report: (error: unknown) => void
 ): OpenStore => {
-  const replica = createReplica({ primary, standby, now: monotonicNow, report })
+  const replica = createReplica({
+    primary,
+    standby,
+    now: monotonicNow,
+    setTimer: systemTimer,
+    report,
+  })
   const records = createRecordStore(standby, new BaseCache(monotonicNow))
   const pairs = createPairStore(standby)
   const forgetting = async <T>(work: Promise<T>): Promise<T> => {

@@ -1,4 +1,5 @@
 /** Audited requests, which wait for the lora's answer and then are pairs. `log/audits.ts` adds them. */
+import { dayOf } from '../../core/days.ts'
 import { and, asc, desc, eq, gt, gte, inArray, isNotNull, isNull, lt, sql, sum } from 'drizzle-orm'
 import type { StoredPair } from '../../core/rollout/pair.ts'
 import { AppError } from '../../errors.ts'
@@ -6,7 +7,6 @@ import type { PairStore } from '../store.ts'
 import { raiseRevision, readRevision } from './base/counters.ts'
 import type { Connection } from './base/database.ts'
 import { pairs } from './base/schema.ts'
-import { dayOf } from './log/days.ts'
 import { versionsOf } from './log/look-up.ts'
 import { droppedName, PAIRS_REVISION } from '../log/audits.ts'
 

@@ -5,6 +5,7 @@
  * its primary believes that it has replayed everything.
  */
 import { AppError } from '../../errors.ts'
+import { inTime, type SetTimer } from '../../timers.ts'
 import type { Connection } from './base/database.ts'
 
 /** A standby that shows the log as it was longer ago is not asked, milliseconds. */
@@ -28,6 +29,7 @@ export interface ReplicaDeps {
   standby: Connection
   /** milliseconds; a clock that cannot be set back */
   now: () => number
+  setTimer: SetTimer
   /** takes why the standby is not asked, once until it is asked again */
   report: (error: unknown) => void
 }
@@ -65,20 +67,17 @@ const positionOf = async ({ read }: Connection): Promise<Position> => {
   return rows[0]!
 }
 
-const inTime = async <T>(work: Promise<T>): Promise<T> => {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    const message = `the replica did not answer within ${ANSWER_MS} ms`
-    timer = setTimeout(() => reject(new AppError('store-unavailable', message)), ANSWER_MS)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
+const lagInTime = ({ standby, setTimer }: ReplicaDeps, position: Position): Promise<number> =>
+  inTime(lagBehind(standby, position), { limitMs: ANSWER_MS, setTimer, of: 'the replica' })
 
-export const createReplica = ({ primary, standby, now, report }: ReplicaDeps): Replica => {
+const tooFarBehind = (lagMs: number): AppError =>
+  new AppError(
+    'store-unavailable',
+    `the replica is ${Math.round(lagMs / 1000)} s behind: the primary answers in its place`
+  )
+
+export const createReplica = (deps: ReplicaDeps): Replica => {
+  const { primary, now, report } = deps
   /** the standby shows the log at least as it was then */
   let freshAsOf = -Infinity
   let checkedAt = -Infinity
@@ -100,16 +99,10 @@ export const createReplica = ({ primary, standby, now, report }: ReplicaDeps): R
     const askedAt = now()
     const position = await positionOf(primary)
     try {
-      const lagMs = await inTime(lagBehind(standby, position))
+      const lagMs = await lagInTime(deps, position)
       checkedAt = askedAt
       freshAsOf = askedAt - lagMs
-      if (lagMs > MAX_LAG_MS)
-        giveUp(
-          new AppError(
-            'store-unavailable',
-            `the replica is ${Math.round(lagMs / 1000)} s behind: the primary answers in its place`
-          )
-        )
+      if (lagMs > MAX_LAG_MS) giveUp(tooFarBehind(lagMs))
     } catch (error) {
       giveUp(error)
     }

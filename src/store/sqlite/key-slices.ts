@@ -1,4 +1,5 @@
 /** Spend of issued keys, and the slices of their limits that processes hold. */
+import { DAY_MS, dayOf } from '../../core/days.ts'
 import {
   ABANDONED_MS,
   grantSlice,
@@ -6,7 +7,7 @@ import {
   type SliceAsk,
   type SliceGrant,
 } from '../../core/keys/account.ts'
-import { DAY_MS, dayOf, firstDayOf } from '../../core/keys/budget.ts'
+import { firstDayOf } from '../../core/keys/budget.ts'
 import type { KeyStore } from '../store.ts'
 import type { Connection } from './base/database.ts'
 import { keyAccounts, keySlices } from './base/schema.ts'

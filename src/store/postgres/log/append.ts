@@ -2,6 +2,7 @@
  * Writes records to the log, with their bodies. This runs for every request, so it uses few statements and
  * not the query builder. What needs no order comes first; from the log's end on, other proxies wait.
  */
+import { dayOf } from '../../../core/days.ts'
 import { lookUpNumbers } from '../../../core/log/record-filter.ts'
 import type { BaseCache } from '../../log/base-cache.ts'
 import { scopedBodies, segmentRecords } from '../../log/body-forms.ts'
@@ -19,7 +20,7 @@ import type { Connection, Row, Transaction } from '../base/database.ts'
 import { lockSql } from '../base/locks.ts'
 import { addAudits } from './audits.ts'
 import { storeBodies } from './bodies.ts'
-import { createDays, dayOf } from './days.ts'
+import { createDays } from './days.ts'
 import { insertSegment } from './segments.ts'
 import { addTraffic } from './traffic.ts'
 

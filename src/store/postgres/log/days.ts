@@ -11,13 +11,9 @@ import { days } from '../base/schema.ts'
 
 export type Day = typeof days.$inferSelect
 
-export const DAY_MS = 86_400_000
-
 /** That one query reads. The first one is for few days, which are mostly enough and cheaper to plan. */
 const FIRST_DAYS = 3
 const DAYS_AT_ONCE = 31
-
-export const dayOf = (at: number): number => Math.floor(at / DAY_MS)
 
 export const readDays = (db: Database): Promise<Day[]> => db.select().from(days)
 

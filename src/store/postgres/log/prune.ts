@@ -2,6 +2,7 @@
  * Retention: drops the partitions of days that are too old, and deletes what goes with them elsewhere. A day
  * goes when all of it is too old, so nothing stays a day longer than it should.
  */
+import { DAY_MS, dayOf } from '../../../core/days.ts'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { BaseCache } from '../../log/base-cache.ts'
 import { inChunks } from '../../log/chunks.ts'
@@ -10,7 +11,7 @@ import type { Connection, Database, Transaction } from '../base/database.ts'
 import { codeOf } from '../base/errors.ts'
 import { lockSql } from '../base/locks.ts'
 import { blankPairAnswers, prunePairs } from './audits.ts'
-import { DAY_MS, dayOf, dropBodies, dropDay, partitionOf, readDays, type Day } from './days.ts'
+import { dropBodies, dropDay, partitionOf, readDays, type Day } from './days.ts'
 import { pruneKeptResponses } from './forget-kept.ts'
 import { findRows } from './look-up.ts'
 import { pruneTraffic } from './traffic.ts'

@@ -1,9 +1,10 @@
 /** Reads, searches and tags the records of the log. `append.ts` writes them. */
+import { dayOf } from '../../../core/days.ts'
 import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, lte, type SQL } from 'drizzle-orm'
 import { wantedNumbers, type Narrowing } from '../../../core/log/record-filter.ts'
 import type { RecordHead, StoredRecord } from '../../../core/log/record.ts'
 import type { BaseCache } from '../../log/base-cache.ts'
-import { textOf, wholeIdsOf, type Wholes } from '../../log/body-forms.ts'
+import { wholeIdsOf, type Wholes } from '../../log/body-forms.ts'
 import { inChunks } from '../../log/chunks.ts'
 import { totalsOfTags } from '../../log/counts.ts'
 import { createEstimator, type Estimator } from '../../log/estimates.ts'
@@ -14,6 +15,7 @@ import {
   mergedRows,
   neededBodies,
   search,
+  storedRecords,
   type NeedsBodies,
   type SearchReads,
 } from '../../log/search.ts'
@@ -23,7 +25,7 @@ import { addTotals } from '../base/counters.ts'
 import type { Connection, Database, Transaction } from '../base/database.ts'
 import { records } from '../base/schema.ts'
 import { readWholes } from './bodies.ts'
-import { dayOf, groupedByDays, readDays, readInOrder, type Day, type Stretch } from './days.ts'
+import { groupedByDays, readDays, readInOrder, type Day, type Stretch } from './days.ts'
 import { forget, select } from './forget.ts'
 import { findRow, findRows, type RecordRow } from './look-up.ts'
 import { prune, scrub } from './prune.ts'
@@ -82,18 +84,7 @@ const toRecords = async (
     return wholeIdsOf([record.request, record.response]).map((id) => ({ id, day }))
   })
   const wholes = await readPlaced(db, placed)
-  return rows.flatMap(({ sequence, templateVersion }) => {
-    const record = bySequence.get(sequence)
-    if (record === undefined) return []
-    return {
-      ...record.head,
-      usage: record.usage,
-      request: textOf(record.request, wholes) ?? '',
-      response: textOf(record.response, wholes),
-      sequence,
-      templateVersion,
-    }
-  })
+  return storedRecords(rows, bySequence, wholes)
 }
 
 /** A record without its bodies, and the day that it is in. @returns null when it is not in the log */

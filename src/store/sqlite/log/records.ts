@@ -3,7 +3,6 @@ import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, lte, type SQL } from 
 import { wantedNumbers, type Narrowing } from '../../../core/log/record-filter.ts'
 import type { RecordHead, StoredRecord } from '../../../core/log/record.ts'
 import type { BaseCache } from '../../log/base-cache.ts'
-import { textOf } from '../../log/body-forms.ts'
 import { inChunks } from '../../log/chunks.ts'
 import { totalsOfTags } from '../../log/counts.ts'
 import { createEstimator, type Estimator } from '../../log/estimates.ts'
@@ -14,6 +13,7 @@ import {
   mergedRows,
   neededBodies,
   search,
+  storedRecords,
   type NeedsBodies,
   type SearchReads,
 } from '../../log/search.ts'
@@ -66,18 +66,7 @@ const toRecords = async (
     .filter(needsBodies)
     .flatMap(({ request, response }) => [request, response])
   const wholes = await readWholes(db.$client, bodies)
-  return rows.flatMap(({ sequence, templateVersion }) => {
-    const record = bySequence.get(sequence)
-    if (record === undefined) return []
-    return {
-      ...record.head,
-      usage: record.usage,
-      request: textOf(record.request, wholes) ?? '',
-      response: textOf(record.response, wholes),
-      sequence,
-      templateVersion,
-    }
-  })
+  return storedRecords(rows, bySequence, wholes)
 }
 
 /** A record without its bodies. @returns null when it is not in the log */

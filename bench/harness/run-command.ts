@@ -1,0 +1,18 @@
+/** A command of the command line, as a process of its own. */
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+
+/**
+ * @param cli the built file @param env added to the environment
+ * @returns what the command writes to stdout; @throws Error where it exits with another code than 0
+ */
+export const runCommand = async (
+  cli: string,
+  env: Record<string, string>,
+  ...words: string[]
+): Promise<string> => {
+  const { stdout } = await promisify(execFile)(process.execPath, [cli, ...words], {
+    env: { ...process.env, ...env },
+  })
+  return stdout
+}
