@@ -13,7 +13,8 @@ import { parseArgs } from 'node:util'
 import OpenAI from 'openai'
 import { createProgress } from '../src/cli/output.ts'
 import { answerFault } from '../src/core/answer/answer-rules.ts'
-import { areSameCalls, callsText, isCallText } from '../src/core/answer/calls.ts'
+import { agree, NO_FOLDS } from '../src/core/answer/agreement.ts'
+import { callsText, isCallText } from '../src/core/answer/calls.ts'
 import { createAnswerFormats } from '../src/core/answer/schema/answer-schema.ts'
 import { winningLora, type Internalization } from '../src/core/lifecycle/internalization.ts'
 import { toolTurns } from '../src/core/request/tool-turns.ts'
@@ -127,7 +128,8 @@ const share = (items: readonly unknown[], of: readonly unknown[]): Figure => ({
 })
 
 const isRight = ({ given, expected }: Answered): boolean =>
-  given === expected || areSameCalls(given, expected)
+  given === expected ||
+  (isCallText(expected) && agree({ responseType: 'calls', folds: NO_FOLDS }, given, expected))
 
 const formats = createAnswerFormats()
 

@@ -6,7 +6,6 @@
  */
 import { parseArgs } from 'node:util'
 import { FAVOURED_SHARE } from '../src/core/gate/gate.ts'
-import { bootstrapError } from './gate/bootstrap.ts'
 import {
   chanceToPass,
   chanceToPromote,
@@ -218,20 +217,6 @@ const measurePaired = (): Figures => {
   return figures
 }
 
-/** Graded answers at the border. */
-const measureBootstrap = ({ draws, random }: Run): Figures => {
-  const [alone, shared] = [1, 4].map((rows) =>
-    bootstrapError(rows, { alpha: ALPHA, draws, random })
-  )
-  print(`\nbootstrap of graded answers at the border, 600 rows: false promotion (%)`)
-  print(`sessions of one ${percent(alone!)}, sessions of four ${percent(shared!)}`)
-  const unit = `share of ${draws} draws`
-  return {
-    bootstrap_false_promotion_sessions_of_1: { value: alone!, unit },
-    bootstrap_false_promotion_sessions_of_4: { value: shared!, unit },
-  }
-}
-
 const partsOf = (run: Run): Record<string, () => Figures> => ({
   exact: computeBorder,
   target: () => measureTarget(run),
@@ -243,7 +228,6 @@ const partsOf = (run: Run): Record<string, () => Figures> => ({
   'some-fresh': () => measureSomeFresh(run),
   'two-statistics': () => measureTwoStatistics(run),
   tango: measurePaired,
-  bootstrap: () => measureBootstrap(run),
   ...mixParts(run),
 })
 

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openEncoder } from '../adapters/onnx/encoder/sentence-encoder.ts'
 import { createProgress } from '../src/cli/output.ts'
-import { decide, type HeldOutRow } from '../src/core/gate/gate.ts'
+import { decide } from '../src/core/gate/gate.ts'
+import { simulatedRow } from './gate/row.ts'
 import {
   acceptance,
   mostLikely,
@@ -114,23 +115,13 @@ const answersOf = (
   })
 }
 
-const heldOutRow = (agrees: boolean, confidence: number, place: number): HeldOutRow => ({
-  similarity: Number(agrees),
-  logprobSum: confidence,
-  logprobMin: confidence,
-  deferred: null,
-  upstreamSimilarity: null,
-  conversation: String(place),
-  isTraffic: true,
-  isUnseen: true,
-  slices: [],
-})
-
 /** What the gate makes of the answers with one of the confidences. */
 const judged = (answers: Answer[], confidence: (typeof CONFIDENCES)[number]) => {
-  const rows = answers.map((answer, place) => heldOutRow(answer.agrees, answer[confidence], place))
+  const rows = answers.map((answer, place) =>
+    simulatedRow(place, { agrees: answer.agrees, confidence: answer[confidence] })
+  )
   const arm = { arm: 'label-head' as const, statistic: 'sum' as const, rows }
-  return decide({ arms: [arm], responseType: 'label', margin: MARGIN, seed: 1 }).arms[0]!
+  return decide({ arms: [arm], responseType: 'label', margin: MARGIN, burstMs: 0 }).arms[0]!
 }
 
 /**

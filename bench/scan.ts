@@ -164,6 +164,7 @@ const measureStream = async (lines: number): Promise<Figures> => {
       margin: 0.05,
       minCoverage: 0.2,
       seed: 1,
+      burstMs: 0,
       known: [],
       encoder: await openScanEncoder(null, 1),
       money: {

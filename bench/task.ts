@@ -12,7 +12,7 @@ import { createProgress, percent, table } from '../src/cli/output.ts'
 import { parseConfig } from '../src/config/config.ts'
 import { parsePrices } from '../src/core/cost/prices.ts'
 import type { Internalization } from '../src/core/lifecycle/internalization.ts'
-import { detectResponseType } from '../src/core/answer/score.ts'
+import { comparisonOf } from '../src/core/answer/agreement.ts'
 import type { Template } from '../src/core/template/template.ts'
 import type { Engine } from '../src/engine/engine.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
@@ -210,7 +210,7 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
     template,
     match,
     internalization,
-    type: detectResponseType(test.rows.map((row) => row.answer)),
+    comparison: comparisonOf(test.rows.map((row) => row.answer)),
     ...recognizedOf(match, test),
   }
   const figures: Record<string, Figure> = {}

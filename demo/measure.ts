@@ -5,7 +5,7 @@ import { measureLatencies, type LatencySample } from '../bench/harness/latency.t
 import type { ProxyProcess } from '../bench/harness/proxy-process.ts'
 import { sendAll, type Outcome } from '../bench/harness/traffic.ts'
 import { mean, spread } from '../bench/report.ts'
-import { agreementCut, detectResponseType, similarity } from '../src/core/answer/score.ts'
+import { agree, comparisonOf } from '../src/core/answer/agreement.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import type { Latency, Measured } from './result.ts'
 import type { DemoApplication } from './traffic.ts'
@@ -92,7 +92,7 @@ export const measure = async (
   const truth = await askUpstream(upstream, fresh, (done) =>
     onDone(fresh.length + done, 2 * fresh.length)
   )
-  const type = detectResponseType(truth.map(({ answer }) => answer))
+  const comparison = comparisonOf(truth.map(({ answer }) => answer))
   const answered = outcomes.flatMap((outcome, index) =>
     outcome.route === 'answered' ? [{ outcome, right: truth[index]!.answer }] : []
   )
@@ -104,9 +104,7 @@ export const measure = async (
     requests: fresh.length,
     coverage,
     agreement: mean(
-      answered.map(({ outcome, right }) =>
-        similarity(type, outcome.answer, right) >= agreementCut(type) ? 1 : 0
-      )
+      answered.map(({ outcome, right }) => Number(agree(comparison, outcome.answer, right)))
     ),
     promptTokensBefore,
     promptTokensAfter: mean(answered.map(({ outcome }) => outcome.promptTokens)),

@@ -72,10 +72,12 @@ const startsOf = (size: number, options: SelectiveOptions): { rows: number; leve
         confidence: -i,
         agrees: true,
         upstreamAgrees: null,
+        at: i,
         conversation: String(i),
         isTraffic: true,
         isUnseen: true,
-      }))
+      })),
+      0
     ),
     options
   )

@@ -49,7 +49,7 @@ const drawOutcome = (
     responseType: 'label',
     margin: MIX_MARGIN,
     minCoverage: MIN_COVERAGE,
-    seed: 1,
+    burstMs: 0,
   })
   const { threshold } = arms[arm]!
   if (verdict === 'reject' || threshold === null) return { arm, promoted: null }

@@ -4,6 +4,7 @@
  * are alike and share most of their luck. Knows nothing of the gate.
  */
 import type { HeldOutRow } from '../../src/core/gate/gate.ts'
+import { simulatedRow } from './row.ts'
 import { chanceAt, luckOfArms, truthAt, type Shape } from './worlds.ts'
 
 /** Requests of one kind. */
@@ -66,13 +67,11 @@ const rowOf = (
 ): HeldOutRow => {
   const confidence = confidenceAt(kind.place ?? place, grid)
   return {
-    similarity: agreement < chanceAt(kind.shape, kind.place ?? place) ? 1 : 0,
-    logprobSum: confidence,
-    logprobMin: confidence,
+    ...simulatedRow(conversation, {
+      agrees: agreement < chanceAt(kind.shape, kind.place ?? place),
+      confidence,
+    }),
     deferred: isDeferred ? 'tool-calls' : null,
-    upstreamSimilarity: null,
-    conversation: String(conversation),
-    isTraffic: true,
     isUnseen,
     slices: [
       ...(lengths === undefined ? [] : [`turn ${turn + 1}`]),

@@ -104,13 +104,13 @@ export const drawOutcomes = (setting: Setting, judges: Rule[], random: () => num
       : drawHeldOut(world, { size: validationRows(size), replays: 0 }, random)
   const input: GateInput = {
     arms: [
-      { arm: 'query-only', statistic: chooseStatistic(validation[0]!, 1), rows: queryOnly },
-      { arm: 'schedule', statistic: chooseStatistic(validation[1]!, 1), rows: schedule },
+      { arm: 'query-only', statistic: chooseStatistic(validation[0]!), rows: queryOnly },
+      { arm: 'schedule', statistic: chooseStatistic(validation[1]!), rows: schedule },
     ],
     responseType,
     margin,
     minCoverage: MIN_COVERAGE,
-    seed: 1,
+    burstMs: 0,
   }
   const decided = new Map<string, Verdict>()
   const decideWith: DecideWith = (arm, { alone = false, usedMargin } = {}) => {

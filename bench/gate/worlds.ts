@@ -3,6 +3,7 @@
  * that confidence, how two arms share their mistakes, and what a validation loss shows of them.
  * Knows nothing of the gate.
  */
+import { simulatedRow } from './row.ts'
 import type { HeldOutRow } from '../../src/core/gate/gate.ts'
 import type { ConfidenceStatistic } from '../../src/core/route/route.ts'
 
@@ -191,16 +192,13 @@ export const drawHeldOut = (
     luckOfArms(random).forEach(({ place, agreement, noise }, arm) => {
       const chance =
         upstream === undefined ? chanceAt(arms[arm]!, place) : chanceGiven(upstream, upstreamAgrees)
+      const agrees = agreement < chance
+      const isFresh = i < replays
       rows[arm]!.push({
-        similarity: agreement < chance ? 1 : 0,
-        logprobSum: -place,
+        ...simulatedRow(i, { agrees, confidence: -place }),
         logprobMin: -(place + STATISTIC_NOISE * noise),
-        upstreamSimilarity: i < replays ? Number(upstreamAgrees) : null,
-        deferred: null,
-        conversation: String(i),
-        isTraffic: true,
-        isUnseen: true,
-        slices: [],
+        agreesToday: isFresh ? agrees : null,
+        fresh: isFresh ? { repeats: upstreamAgrees, asLogged: [true, upstreamAgrees] } : null,
       })
     })
   }

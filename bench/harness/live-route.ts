@@ -39,6 +39,7 @@ export const liveRoute = ({
   threshold: -1,
   answers: {
     responseType: 'short-text',
+    folds: { case: false, forms: false },
     labels: null,
     defers: false,
     maxChars: 2000,

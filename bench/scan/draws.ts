@@ -88,7 +88,7 @@ export const drawLog = async (
   const exchanges = exchangesOf(records, matcherOf(records))
   const log = exchanges.filter(({ id }) => Number(id) < rows)
   const later = exchanges.filter(({ id }) => Number(id) >= rows)
-  const gate = { margin: MARGIN, minCoverage: MIN_COVERAGE, seed: 1 }
+  const gate = { margin: MARGIN, minCoverage: MIN_COVERAGE, seed: 1, burstMs: 0 }
   const plan = planLabels(log, null, { ...gate, ...ROWS, dims: encoder.dims })
   if (plan.obstacle !== null) return null
   const { split } = plan

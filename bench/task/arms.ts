@@ -3,8 +3,7 @@
  * directly at the engine. Accuracy is exact agreement with the gold answer or one of its alternatives,
  * after the normalization of the task's response type.
  */
-import { similarity } from '../../src/core/answer/score.ts'
-import type { ResponseType } from '../../src/core/answer/score.ts'
+import { agree, type Comparison } from '../../src/core/answer/agreement.ts'
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
 import { studentMessages } from '../../src/core/template/prompt.ts'
 import { compressTemplate, constantExamples, sentencesOf } from '../../src/core/learn/compress.ts'
@@ -17,10 +16,8 @@ import { adaptedMessages, matchOf, type Recognize } from '../harness/adapted.ts'
 import type { TaskRow } from '../harness/data.ts'
 import { inLanes } from '../harness/lanes.ts'
 
-export const isRight = (type: ResponseType, answer: string, row: TaskRow): boolean =>
-  [row.answer, ...(row.meta.alt_answers ?? [])].some(
-    (right) => similarity(type, answer, right) === 1
-  )
+export const isRight = (comparison: Comparison, answer: string, row: TaskRow): boolean =>
+  [row.answer, ...(row.meta.alt_answers ?? [])].some((right) => agree(comparison, answer, right))
 
 export interface AskedRows {
   rows: TaskRow[]
@@ -33,7 +30,7 @@ export interface ArmContext extends AskedRows {
   template: Template
   match: Recognize
   internalization: Internalization
-  type: ResponseType
+  comparison: Comparison
 }
 
 /** The first `count` requests that the template recognizes, with their rows. */
@@ -69,7 +66,7 @@ const accuracy = async (
       ...(labels === null ? {} : { structured_outputs: { choice: labels } }),
     })
     const answer = String(completion.choices[0]?.message.content ?? '')
-    if (isRight(context.type, answer, row)) right++
+    if (isRight(context.comparison, answer, row)) right++
   })
   return right / context.rows.length
 }

@@ -1,6 +1,6 @@
 /** From outcomes and samples to named figures. Knows nothing of how they were measured. */
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
-import { agreementCut, detectResponseType, similarity } from '../../src/core/answer/score.ts'
+import { agree, comparisonOf } from '../../src/core/answer/agreement.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { TaskRow } from '../harness/data.ts'
 import type { Outcome } from '../harness/traffic.ts'
@@ -25,15 +25,15 @@ export interface ProductFigures {
 }
 
 export const productFigures = (test: Rendered, outcomes: Outcome[]): ProductFigures => {
-  const type = detectResponseType(test.rows.map((row) => row.answer))
+  const comparison = comparisonOf(test.rows.map((row) => row.answer))
   const answered = outcomes.flatMap((outcome, index) =>
     outcome.route === 'answered' ? [{ outcome, row: test.rows[index]! }] : []
   )
   const right = outcomes.filter((outcome, index) =>
-    isRight(type, outcome.answer, test.rows[index]!)
+    isRight(comparison, outcome.answer, test.rows[index]!)
   ).length
-  const agreeing = answered.filter(
-    ({ outcome, row }) => similarity(type, outcome.answer, row.answer) >= agreementCut(type)
+  const agreeing = answered.filter(({ outcome, row }) =>
+    agree(comparison, outcome.answer, row.answer)
   ).length
   const fullTokens = mean(test.promptTokens)
   const answeredTokens = mean(answered.map(({ outcome }) => outcome.promptTokens))

@@ -1,4 +1,4 @@
-/** Renders a verdict as tables. Verdicts of older versions have neither samples nor slices. */
+/** Renders a verdict as tables. */
 import type { Repeats } from '../core/learn/dataset.ts'
 import type { ArmFigures, Verdict } from '../core/gate/gate.ts'
 import type { Population } from '../core/lifecycle/internalization.ts'
@@ -18,31 +18,32 @@ const armsTable = ({ arm: winner, arms }: Verdict): string =>
     ]),
   ])
 
-const samplesTable = (samples: NonNullable<ArmFigures['samples']>): string =>
+const samplesTable = (samples: ArmFigures['samples']): string =>
   table([
-    ['sample', 'rows', 'answered', 'agreement', 'lower bound'],
+    ['sample', 'rows', 'answered', 'worth', 'agreement', 'lower bound'],
     ...(
       [
         ['traffic', samples.traffic],
         ['unseen questions', samples.unseen],
       ] as const
-    ).map(([name, { rows, answered, agreement, bound }]) => [
+    ).map(([name, { rows, answered, effectiveRows, agreement, bound }]) => [
       name,
       rows,
       answered,
+      Math.round(effectiveRows),
       percent(agreement),
       percent(bound),
     ]),
   ])
 
-const slicesTable = (slices: NonNullable<ArmFigures['slices']>): string =>
+const slicesTable = (slices: ArmFigures['slices']): string =>
   table([
     ['slice', 'rows', 'agreement', 'lower bound', 'upstream', ''],
     ...slices.map(({ slice, rows, agreement, lowerBound, upstreamAgreement, holds }) => [
       slice,
       rows,
       percent(agreement),
-      lowerBound === undefined ? '' : percent(lowerBound),
+      percent(lowerBound),
       percent(upstreamAgreement),
       holds ? 'holds' : 'fails',
     ]),
@@ -79,13 +80,22 @@ export const populationText = ({
     ...(withoutPrompt === null ? [] : [`every stage trains without the prompt: ${withoutPrompt}`]),
   ].join('\n')
 
+const changeText = ({ change, upstreamAgreement }: Verdict): string[] =>
+  change === null
+    ? ['compared with the log: without UPSTREAM_API_KEY nothing is allowed for its contradictions']
+    : [
+        `compared with the upstream of today, asked twice: it repeats ${percent(upstreamAgreement)} of the answers, ` +
+          `and answers ${change.changed} of ${change.rows} requests otherwise than in the log`,
+      ]
+
 /** The decision, every arm, and the samples and slices of the winning arm. */
 export const verdictText = (verdict: Verdict): string => {
-  const { samples, slices = [] } = verdict.arms[verdict.arm] ?? {}
+  const winner = verdict.arms[verdict.arm]
   return [
     `${verdict.verdict}: ${verdict.reason}`,
     armsTable(verdict),
-    ...(samples === undefined ? [] : [samplesTable(samples)]),
-    ...(slices.length === 0 ? [] : [slicesTable(slices)]),
+    ...(winner === undefined ? [] : [samplesTable(winner.samples)]),
+    ...(winner === undefined || winner.slices.length === 0 ? [] : [slicesTable(winner.slices)]),
+    ...changeText(verdict),
   ].join('\n\n')
 }

@@ -17,6 +17,9 @@ const readText = (key: string, path: string): Promise<string> =>
 export const loadPrices = async ({ pricesFile }: Config): Promise<Price[]> =>
   pricesFile === null ? [] : parsePrices(await readText('PRICES_FILE', pricesFile))
 
+/** Samples of held-out requests, and fresh answers of the upstream to each request. */
+const [SAMPLES, ANSWERS_TODAY] = [2, 2]
+
 /** The settings for the computation of savings. */
 export const economicsSettings = (config: Config, prices: Price[]): EconomicsSettings => ({
   prices,
@@ -29,7 +32,11 @@ export const economicsSettings = (config: Config, prices: Price[]): EconomicsSet
   upstreamReplays:
     config.upstream.apiKey === null
       ? 0
-      : Math.min(config.internalize.upstreamReplays, config.internalize.holdoutRows),
+      : ANSWERS_TODAY *
+        Math.min(
+          config.internalize.upstreamReplays ?? Infinity,
+          SAMPLES * config.internalize.holdoutRows
+        ),
 })
 
 /**

@@ -228,6 +228,7 @@ const SCHEMA = z.object({
   AUTO_PROMOTE: flag(false),
   TRAIN_ROWS: whole(500, 1),
   HOLDOUT_ROWS: whole(500, 1),
+  BURST_MINUTES: z.coerce.number().min(0).default(5),
   TRAIN_MINUTES: z.coerce.number().min(0).default(0),
   TRAINING_METHOD: z.enum(['auto', 'supervised']).default('auto'),
   SCHEDULE: z.enum(SCHEDULE_NAMES).default('exponential'),
@@ -237,7 +238,9 @@ const SCHEMA = z.object({
   SEED: whole(20240702),
   MARGIN: share(0.05),
   MIN_COVERAGE: share(0.2),
-  UPSTREAM_REPLAYS: whole(200),
+  UPSTREAM_REPLAYS: optional
+    .transform((value) => (value === null ? null : Number(value)))
+    .pipe(z.number().int().min(0).nullable()),
   LEARNING_CURVE: flag(true),
 })
 

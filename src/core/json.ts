@@ -1,4 +1,8 @@
-/** Whether a text is strict JSON; `score-json.ts` also accepts a code fence around it. */
+/** A text without the code fence around it, which models like to write. */
+export const bareJson = (text: string): string =>
+  text.trim().replace(/^```(?:json)?\s*|\s*```$/g, '')
+
+/** Whether a text is strict JSON. */
 export const isJson = (text: string): boolean => {
   try {
     JSON.parse(text)
@@ -16,6 +20,22 @@ const membersNamed = (text: string): number => {
   for (const [, colon] of text.matchAll(STRING)) if (colon !== undefined) members++
   return members
 }
+
+/** Any two decimal numbers of so many significant digits are two doubles, within the range of doubles. */
+const EXACT_DIGITS = 15
+
+const NUMBER_OR_STRING = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.(\d+))?(?:[eE]([+-]?\d+))?/g
+
+/** Sign, significant digits and power of ten: equal for equal numbers, such as `1.50e1` and `15`. */
+const decimalOf = (literal: string, fraction: string, exponent: string): string => {
+  const [mantissa] = literal.split(/e/i) as [string]
+  const digits = mantissa.replace(/[-.]/g, '').replace(/^0+/, '')
+  const significant = digits.replace(/0+$/, '')
+  const power = Number(exponent) - fraction.length + digits.length - significant.length
+  return `${literal.startsWith('-') ? '-' : ''}${significant}e${power}`
+}
+
+const SIGNIFICANT = /^-?(\d*)e/
 
 /** @returns null when the value has a number beyond the range of doubles */
 const membersOf = (root: unknown): number | null => {
@@ -77,7 +97,7 @@ export const canonicalJson = (root: unknown): string => {
 
 /**
  * The value of a JSON text that all parsers read alike (I-JSON, RFC 7493, sections 2.2 and
- * 2.3): no name twice in an object, no number that a double cannot hold.
+ * 2.3): no name twice in an object, no number beyond the range of doubles.
  * @returns undefined for any other text
  */
 export const parseUnambiguousJson = (text: string): unknown => {
@@ -88,3 +108,22 @@ export const parseUnambiguousJson = (text: string): unknown => {
     return undefined
   }
 }
+
+/** Numbers whose digits a double loses become `replacement` of the number: 12345678901234567890 is one. */
+const withoutLongNumbers = (text: string, replacement: (decimal: string) => string): string =>
+  text.replace(NUMBER_OR_STRING, (literal, fraction = '', exponent = '0') => {
+    if (literal.startsWith('"')) return literal
+    const decimal = decimalOf(literal, fraction, exponent)
+    return SIGNIFICANT.exec(decimal)![1]!.length <= EXACT_DIGITS ? literal : replacement(decimal)
+  })
+
+/** Whether a JSON text has a number whose digits a double loses. */
+export const hasLongNumber = (text: string): boolean => withoutLongNumbers(text, () => '') !== text
+
+/**
+ * The value of a JSON text for comparisons: a number that a double cannot hold is a string, which begins with a
+ * lone surrogate so that it equals no string that is written as one.
+ * @returns undefined where the text is no JSON, or has a name twice in an object
+ */
+export const parseExactJson = (text: string): unknown =>
+  parseUnambiguousJson(withoutLongNumbers(text, (decimal) => JSON.stringify(`\ud800${decimal}`)))

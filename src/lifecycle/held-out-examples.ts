@@ -1,6 +1,5 @@
 /** Held-out exchanges with both answers side by side, for the person who decides. */
 import { heldOutIds, type Internalization } from '../core/lifecycle/internalization.ts'
-import { agreementCut } from '../core/answer/score.ts'
 import { textOf } from '../core/answer/outcome.ts'
 import { confidenceOf } from '../core/route/route.ts'
 import type { EvaluationRow, Store } from '../store/store.ts'
@@ -18,7 +17,9 @@ export interface HeldOutExample {
   adaptedAnswer: string
   /** why a route defers at any confidence; null when it may give the answer */
   deferred: string | null
-  /** of the two answers, 0 to 1 */
+  /** with the upstream's answer of today, or with the logged one where none was bought */
+  agrees: boolean
+  /** of the two answers, 0 to 1, to look at */
   similarity: number
   /** natural logarithm of a probability, by the statistic of the arm */
   confidence: number
@@ -32,7 +33,7 @@ export interface HeldOutAnswer {
   row: EvaluationRow
   /** natural logarithm of a probability, by the statistic of the arm */
   confidence: number
-  /** the lora's answer and the logged one */
+  /** the lora's answer with the upstream's of today, or with the logged one where none was bought */
   agrees: boolean
   /** null when no threshold passed the gate */
   isAboveThreshold: boolean | null
@@ -49,7 +50,6 @@ export const heldOutAnswers = async (
 ): Promise<HeldOutAnswer[]> => {
   if (plan === null) return []
   const { confidence: statistic = 'sum', threshold = null } = verdict?.arms[arm] ?? {}
-  const cut = verdict?.agreementCut ?? agreementCut(plan.answers.responseType)
   const heldOut = new Set(heldOutIds(plan))
   const rows = (await internalizations.evaluations(id, arm)).filter(({ recordId }) =>
     heldOut.has(recordId)
@@ -59,7 +59,7 @@ export const heldOutAnswers = async (
     return {
       row,
       confidence,
-      agrees: row.similarity >= cut,
+      agrees: row.agreesToday ?? row.agrees,
       isAboveThreshold:
         threshold === null ? null : row.deferred === null && confidence >= threshold,
     }
@@ -74,7 +74,7 @@ export const examplesFor = async (
 ): Promise<HeldOutExample[]> => {
   const recordIds = answers.map(({ row }) => row.recordId)
   const said = await readSaid(store, templateVersion, recordIds)
-  return answers.map(({ row, confidence, isAboveThreshold }) => {
+  return answers.map(({ row, confidence, agrees, isAboveThreshold }) => {
     const { query, outcome } = said.get(row.recordId) ?? NOTHING_SAID
     return {
       recordId: row.recordId,
@@ -83,6 +83,7 @@ export const examplesFor = async (
       promptedAnswer: outcome && textOf(outcome),
       adaptedAnswer: row.answer,
       deferred: row.deferred,
+      agrees,
       similarity: row.similarity,
       confidence,
       isAboveThreshold,

@@ -3,6 +3,7 @@
  * cannot be read or written; further errors are named at the method.
  */
 import type { HistoryEntry, Internalization } from '../core/lifecycle/internalization.ts'
+import type { FreshAnswers } from '../core/gate/figures.ts'
 import type { ExchangeBatch } from '../core/log/exchange-batch.ts'
 import type { SliceAsk, SliceGrant } from '../core/keys/account.ts'
 import type { IssuedKey, Spend } from '../core/keys/issued-key.ts'
@@ -140,13 +141,18 @@ export interface EvaluationRow {
   answer: string
   logprobSum: number
   logprobMin: number
-  /** of the lora's answer to the logged one, 0 to 1; 0 when the logged answer is not plain text */
+  /** with the logged answer; false when that is not plain text */
+  agrees: boolean
+  /** with the upstream's first answer of today; null where none was bought */
+  agreesToday: boolean | null
+  /** of the lora's answer to the logged one, 0 to 1, to look at; 0 when the logged answer is not plain text */
   similarity: number
   /** why a route defers at any confidence; null when it may give the answer */
   deferred: string | null
-  /** the upstream's second answer to the same request; null when none was bought */
+  /** the upstream's first answer of today, '' where it is no text; null when none was bought */
   upstreamAnswer: string | null
-  upstreamSimilarity: number | null
+  /** what its two answers of today say of it; only rows of the first arm have them */
+  fresh: FreshAnswers | null
 }
 
 /** A row of any history. */

@@ -20,6 +20,7 @@ import {
 import { exampleFacts, exampleJudged } from '../fixtures/evidence.ts'
 import { AT_ONCE, exampleEvidence, exampleReport } from '../fixtures/rollout.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { heldOutRow } from '../fixtures/held-out-row.ts'
 
 const VIEW = '/admin/internalizations/a'
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
@@ -34,17 +35,15 @@ const PRICE = {
 }
 
 const rows = (slice: string): HeldOutRow[] =>
-  Array.from({ length: 600 }, (_, i) => ({
-    similarity: Number(i < 400 || i % 3 > 0),
-    logprobSum: -i / 600,
-    logprobMin: -i / 600,
-    deferred: i % 30 === 0 ? 'tool-calls' : null,
-    upstreamSimilarity: null,
-    conversation: String(i),
-    isTraffic: true,
-    isUnseen: true,
-    slices: [slice],
-  }))
+  Array.from({ length: 600 }, (_, i) =>
+    heldOutRow(i, {
+      agrees: i < 400 || i % 3 > 0,
+      logprobSum: -i / 600,
+      logprobMin: -i / 600,
+      deferred: i % 30 === 0 ? 'tool-calls' : null,
+      slices: [slice],
+    })
+  )
 
 const judgedOn = (slice: string): Pick<Internalization, 'verdict'> => ({
   verdict: decide({
@@ -55,7 +54,7 @@ const judgedOn = (slice: string): Pick<Internalization, 'verdict'> => ({
     })),
     responseType: 'label',
     margin: 0.05,
-    seed: 1,
+    burstMs: 0,
   }),
 })
 
@@ -132,7 +131,7 @@ describe('a candidate', () => {
   })
 
   it('that was rejected says why, what helps, and the reason as it was recorded', async () => {
-    const verdict = decide({ arms: [], responseType: 'label', margin: 0.05, seed: 1 })
+    const verdict = decide({ arms: [], responseType: 'label', margin: 0.05, burstMs: 0 })
     await create(exampleApproved('a', { verdict, state: { name: 'rejected', reason: HOSTILE } }))
     const markup = await page.view(VIEW)
     expect(markup).toContain('What helps:')
@@ -235,6 +234,7 @@ describe('coverage against agreement', () => {
           internalizationId: 'a',
           arm: 1,
           logprobMin: -i,
+          agrees: i < 30,
           similarity: Number(i < 30),
         })
       )

@@ -11,6 +11,7 @@ import type { InternalizeOptions } from '../../src/core/lifecycle/internalizatio
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { orderRecord } from '../fixtures/paint-orders.ts'
 import { PLANNED_ROWS, useWorkerHarness, type HarnessOptions } from '../worker/harness.ts'
+import { askedToday, heldOutRow } from '../fixtures/held-out-row.ts'
 
 const MODEL = 'gpt-4o-mini'
 const WORKER = { model: MODEL, by: 'worker' }
@@ -19,25 +20,16 @@ const rowsOf = (
   size: number,
   changes: (i: number) => Partial<HeldOutRow> = () => ({})
 ): HeldOutRow[] =>
-  Array.from({ length: size }, (_, i) => ({
-    similarity: 1,
-    logprobSum: -i / size,
-    logprobMin: -i / size,
-    deferred: null,
-    upstreamSimilarity: null,
-    conversation: String(i),
-    isTraffic: true,
-    isUnseen: true,
-    slices: [],
-    ...changes(i),
-  }))
+  Array.from({ length: size }, (_, i) =>
+    heldOutRow(i, { logprobSum: -i / size, logprobMin: -i / size, ...changes(i) })
+  )
 
 const verdictOf = (rows: HeldOutRow[], options: Partial<GateInput> = {}): Verdict =>
   decide({
     arms: [{ arm: 'query-only', statistic: 'sum', rows }],
     responseType: 'label',
     margin: 0.05,
-    seed: 1,
+    burstMs: 0,
     ...options,
   })
 
@@ -51,18 +43,17 @@ const compared = (present: Routed, successor: Routed): Verdict => {
   const rows = Array.from({ length: 400 }, (_, i) => ({
     present: i < 240 ? ('right' as const) : present,
     successor: i < 240 ? ('right' as const) : successor,
+    at: i,
     conversation: String(i),
   }))
-  const replacement = compareRoutes(rows)
+  const replacement = compareRoutes(rows, 0)
   const reason = replacementObjection(replacement, { margin: 0.05, hasDrifted: false })
   return { ...verdict, replacement, verdict: 'reject', reason: reason! }
 }
 
 describe('a rejection by the gate', () => {
   it('for too little agreement says how much there is, and what raises it', () => {
-    const { says, helps } = said(
-      verdictOf(rowsOf(1000, (i) => ({ similarity: Number(i % 5 > 0) })))
-    )
+    const { says, helps } = said(verdictOf(rowsOf(1000, (i) => ({ agrees: i % 5 > 0 }))))
     expect(says).toBe(
       'It does not agree with gpt-4o-mini often enough: 80.0 % if it answered everything that it may. ' +
         'It is not sure enough of any 20.0 % of the requests to stay within the margin of 5 points.'
@@ -80,9 +71,26 @@ describe('a rejection by the gate', () => {
     expect(helps).toContain('HOLDOUT_ROWS')
   })
 
-  it('for few second answers of the upstream names the setting', () => {
-    const rows = rowsOf(59, (i) => ({ upstreamSimilarity: i === 0 ? 1 : null }))
-    expect(said(verdictOf(rows, { alpha: 0.0486 })).helps).toContain('UPSTREAM_REPLAYS')
+  it('for an upstream that has changed asks for newer traffic', () => {
+    const rows = rowsOf(500, (i) => ({
+      ...askedToday(true, true),
+      ...(i % 50 === 0 && {
+        agreesToday: false,
+        fresh: { repeats: true, asLogged: [false, false] },
+      }),
+    }))
+    const { says, helps } = said(verdictOf(rows))
+    expect(says).toContain(
+      `${MODEL} has changed: it answers 10 of 500 held-out requests twice alike`
+    )
+    expect(helps).toContain('Newer traffic')
+  })
+
+  it('for an upstream that contradicts itself asks for other answers', () => {
+    const rows = rowsOf(500, (i) => askedToday(false, i % 2 === 0))
+    const { says, helps } = said(verdictOf(rows))
+    expect(says).toContain(`${MODEL} repeats its own answer on only 50.0 % of the requests`)
+    expect(helps).toContain('temperature')
   })
 
   it('for requests that end in tool calls says how many may be answered', () => {
@@ -94,7 +102,7 @@ describe('a rejection by the gate', () => {
 
   it('for a bad part of the traffic names it with its figures', () => {
     const rows = rowsOf(3000, (i) => ({
-      similarity: Number(i % 40 > 0),
+      agrees: i % 40 > 0,
       slices: [i % 10 === 0 ? 'plan=pro' : 'plan=free'],
     }))
     const { says } = said(verdictOf(rows))

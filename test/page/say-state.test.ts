@@ -10,6 +10,7 @@ import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { rollbackReason } from '../../src/lifecycle/rollout-report.ts'
 import { exampleApproved, exampleInternalization } from '../fixtures/examples.ts'
 import { AT_ONCE, exampleEvidence, exampleReport } from '../fixtures/rollout.ts'
+import { heldOutRow } from '../fixtures/held-out-row.ts'
 
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 
@@ -31,22 +32,18 @@ const PROVEN = decide({
     {
       arm: 'query-only',
       statistic: 'sum',
-      rows: Array.from({ length: 1000 }, (_, i) => ({
-        similarity: Number(i < 500 || i % 2 === 0),
-        logprobSum: -i / 1000,
-        logprobMin: -i / 1000,
-        deferred: null,
-        upstreamSimilarity: null,
-        conversation: String(i),
-        isTraffic: true,
-        isUnseen: true,
-        slices: [],
-      })),
+      rows: Array.from({ length: 1000 }, (_, i) =>
+        heldOutRow(i, {
+          agrees: i < 500 || i % 2 === 0,
+          logprobSum: -i / 1000,
+          logprobMin: -i / 1000,
+        })
+      ),
     },
   ],
   responseType: 'label',
   margin: 0.05,
-  seed: 1,
+  burstMs: 0,
 })
 
 describe('one that waits for approval', () => {
@@ -174,7 +171,7 @@ describe('one that is over', () => {
   })
 
   it('by the gate says why and what helps', () => {
-    const verdict = decide({ arms: [], responseType: 'label', margin: 0.05, seed: 1 })
+    const verdict = decide({ arms: [], responseType: 'label', margin: 0.05, burstMs: 0 })
     const row = exampleApproved('a', {
       verdict,
       state: { name: 'rejected', reason: verdict.reason },

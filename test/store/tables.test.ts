@@ -224,7 +224,11 @@ onEachStore((it) => {
         inArm1,
         exampleEvaluation('r1'),
       ])
-      const bought = exampleEvaluation('r2', { upstreamAnswer: 'x', upstreamSimilarity: 0.5 })
+      const bought = exampleEvaluation('r2', {
+        agreesToday: false,
+        upstreamAnswer: 'x',
+        fresh: { repeats: true, asLogged: [false, true] },
+      })
       await internalizations.addEvaluations([bought])
       expect(await internalizations.evaluations(ID)).toEqual([
         exampleEvaluation('r1'),

@@ -254,14 +254,13 @@ const comparedRows = (
 }
 
 const ids = Array.from({ length: 600 }, (_, place) => String(place))
-const plan = { seed: 1, holdoutRecordIds: ids, unseenRecordIds: ids } as InternalizationPlan
+const plan = { burstMinutes: 0, holdoutRecordIds: ids, unseenRecordIds: ids } as InternalizationPlan
 
 const valuesOf = (rows: TracerRows): Record<string, number | string> =>
   Object.fromEntries(
-    Object.entries(tracerFigures(rows, plan, { margin: 0.05 })).map(([name, { value }]) => [
-      name,
-      value,
-    ])
+    Object.entries(tracerFigures(rows, plan, { margin: 0.05, alpha: 0.05, minCoverage: 0.2 })).map(
+      ([name, { value }]) => [name, value]
+    )
   )
 
 describe('TRACER under our gate', () => {

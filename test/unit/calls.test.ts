@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { areSameCalls, callsText, isCallText, parseCalls } from '../../src/core/answer/calls.ts'
+import { callsText, isCallText, parseCalls } from '../../src/core/answer/calls.ts'
 import { outcomeOf } from '../../src/core/answer/outcome.ts'
 import { createAnswerFormats } from '../../src/core/answer/schema/answer-schema.ts'
-import { detectResponseType, similarity } from '../../src/core/answer/score.ts'
+import { agree, NO_FOLDS } from '../../src/core/answer/agreement.ts'
+import { detectResponseType } from '../../src/core/answer/response-type.ts'
 import { toolFault } from '../../src/core/answer/tool-rules.ts'
 import type { ChatCompletion, ChatRequest } from '../../src/openai/chat.ts'
+
+const CALLS = { responseType: 'calls' as const, folds: NO_FOLDS }
 
 const call = (name: string, json: string) => ({
   id: 'c',
@@ -84,10 +87,9 @@ describe('calls as text', () => {
   )
 
   it('are the same where name, arguments and order are', () => {
-    expect(areSameCalls('[[call]] f {"b":1, "a":[1.0]}', '[[call]] f {"a":[1],"b":1}')).toBe(true)
-    expect(areSameCalls(`${PARIS}\n${NOW}`, `${NOW}\n${PARIS}`)).toBe(false)
-    expect(areSameCalls('[[call]] f {"a":"1"}', '[[call]] f {"a":1}')).toBe(false)
-    expect(areSameCalls('hi', 'hi')).toBe(false)
+    expect(agree(CALLS, '[[call]] f {"b":1, "a":[1.0]}', '[[call]] f {"a":[1],"b":1}')).toBe(true)
+    expect(agree(CALLS, `${PARIS}\n${NOW}`, `${NOW}\n${PARIS}`)).toBe(false)
+    expect(agree(CALLS, '[[call]] f {"a":"1"}', '[[call]] f {"a":1}')).toBe(false)
   })
 })
 
@@ -120,9 +122,13 @@ describe('the outcome of an answer that calls functions', () => {
 describe('the comparison of calls', () => {
   it('is by their structure, whatever the texts beside them are', () => {
     for (const type of ['calls', 'json', 'short-text', 'label'] as const) {
-      expect(similarity(type, '[[call]] f {"a": 1}', '[[call]] f {"a":1}')).toBe(1)
-      expect(similarity(type, '[[call]] f {"a":2}', '[[call]] f {"a":1}')).toBe(0)
-      expect(similarity(type, 'f', '[[call]] f {}')).toBe(0)
+      expect(
+        agree({ responseType: type, folds: NO_FOLDS }, '[[call]] f {"a": 1}', '[[call]] f {"a":1}')
+      ).toBe(true)
+      expect(
+        agree({ responseType: type, folds: NO_FOLDS }, '[[call]] f {"a":2}', '[[call]] f {"a":1}')
+      ).toBe(false)
+      expect(agree({ responseType: type, folds: NO_FOLDS }, 'f', '[[call]] f {}')).toBe(false)
     }
   })
 

@@ -6,7 +6,10 @@ import { armFigures } from '../../src/core/gate/figures.ts'
 import { proportionLowerBound } from '../../src/core/gate/statistics.ts'
 
 const row = (changes: Partial<CurveRow> = {}): CurveRow => ({
-  similarity: 1,
+  agrees: true,
+  agreesToday: null,
+  fresh: null,
+  at: 0,
   logprobSum: -1,
   logprobMin: -1,
   deferred: null,
@@ -22,11 +25,14 @@ const OPTIONS = {
   armAlpha: 0.05,
   minCoverage: 0.2,
   usedMargin: 0.6,
-  seed: 1,
+  burstMs: 0,
 }
 
 const anyRow: fc.Arbitrary<CurveRow> = fc.record({
-  similarity: fc.constantFrom(0, 0.5, 0.8, 1),
+  agrees: fc.boolean(),
+  agreesToday: fc.constantFrom(null, true, false),
+  fresh: fc.constantFrom(null, { repeats: true, asLogged: [true, true] as const }),
+  at: fc.nat(1e9),
   logprobSum: fc.oneof(
     fc.double({ min: -9, max: 0, noNaN: true }),
     fc.constantFrom(-1, -2, Number.NaN)
@@ -40,21 +46,20 @@ const anyRow: fc.Arbitrary<CurveRow> = fc.record({
 
 const curves = fc.tuple(
   fc.array(anyRow, { maxLength: 250, size: 'max' }),
-  fc.constantFrom<'sum' | 'min'>('sum', 'min'),
-  fc.constantFrom(0.8, 1)
+  fc.constantFrom<'sum' | 'min'>('sum', 'min')
 )
 
 describe('the curve of coverage and agreement', () => {
   it('has no point without a row that may be answered', () => {
-    expect(coverageCurve([], 'sum', 1)).toEqual([])
-    expect(coverageCurve([row({ deferred: 'length' })], 'sum', 1)).toEqual([])
-    expect(coverageCurve([row({ isTraffic: false })], 'sum', 1)).toEqual([])
+    expect(coverageCurve([], 'sum', 0)).toEqual([])
+    expect(coverageCurve([row({ deferred: 'length' })], 'sum', 0)).toEqual([])
+    expect(coverageCurve([row({ isTraffic: false })], 'sum', 0)).toEqual([])
   })
 
   it('has at most 100 points of rising coverage and falling confidence', () => {
     fc.assert(
-      fc.property(curves, ([rows, statistic, cut]) => {
-        const curve = coverageCurve(rows, statistic, cut)
+      fc.property(curves, ([rows, statistic]) => {
+        const curve = coverageCurve(rows, statistic, 0)
         expect(curve.length).toBeLessThanOrEqual(100)
         for (const [i, point] of curve.entries()) {
           if (i === 0) continue
@@ -67,8 +72,8 @@ describe('the curve of coverage and agreement', () => {
 
   it('has the agreement within its band', () => {
     fc.assert(
-      fc.property(curves, ([rows, statistic, cut]) => {
-        for (const { lower, agreement, upper } of coverageCurve(rows, statistic, cut)) {
+      fc.property(curves, ([rows, statistic]) => {
+        for (const { lower, agreement, upper } of coverageCurve(rows, statistic, 0)) {
           expect(lower).toBeLessThanOrEqual(agreement + 1e-9)
           expect(upper).toBeGreaterThanOrEqual(agreement - 1e-9)
           expect([lower >= 0, upper <= 1]).toEqual([true, true])
@@ -79,36 +84,34 @@ describe('the curve of coverage and agreement', () => {
 
   it('ends with the coverage and the agreement of all rows that may be answered, as the gate has them', () => {
     fc.assert(
-      fc.property(curves, ([rows, statistic, cut]) => {
-        const last = coverageCurve(rows, statistic, cut).at(-1)
+      fc.property(curves, ([rows, statistic]) => {
+        const last = coverageCurve(rows, statistic, 0).at(-1)
         const gate = armFigures(
           {
             arm: 'query-only',
             statistic,
-            rows: rows.map((one) => ({ ...one, slices: [], upstreamSimilarity: null })),
+            rows: rows.map((one) => ({ ...one, slices: [], similarity: 0 })),
           },
-          { cut, ...OPTIONS }
+          OPTIONS
         )
         const deferred = Object.values(gate.deferred!).reduce((sum, count) => sum + count, 0)
         expect(last === undefined).toBe(gate.rows === deferred)
         if (last === undefined) return
         expect(last.coverage).toBeCloseTo((gate.rows - deferred) / gate.rows, 12)
         expect(last.agreement).toBeCloseTo(gate.agreement, 12)
-      }),
-      // below a cut of 1 the gate also draws 10,000 samples
-      { numRuns: 30 }
+      })
     )
   })
 
   it('has the band of Clopper and Pearson, with the turns of a conversation counted together', () => {
     const rows = Array.from({ length: 40 }, (_, i) =>
-      row({ conversation: String(i), similarity: Number(i >= 4) })
+      row({ conversation: String(i), agrees: i >= 4 })
     )
-    const [alone] = coverageCurve(rows, 'sum', 1)
+    const [alone] = coverageCurve(rows, 'sum', 0)
     expect(alone!.lower).toBeCloseTo(proportionLowerBound(36, 40, 0.025), 12)
     expect(1 - alone!.upper).toBeCloseTo(proportionLowerBound(4, 40, 0.025), 12)
     const pairs = rows.map((one, i) => ({ ...one, conversation: String(i >> 1) }))
-    const [together] = coverageCurve(pairs, 'sum', 1)
+    const [together] = coverageCurve(pairs, 'sum', 0)
     expect(together!.agreement).toBe(alone!.agreement)
     expect(together!.lower).toBeCloseTo(proportionLowerBound(18, 20, 0.025), 12)
   })

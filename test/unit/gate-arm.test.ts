@@ -30,33 +30,34 @@ describe('the arm by validation agreement', () => {
   })
 })
 
-/** `[similarity, sum, minimum]` */
-const chosen = (cut: number, ...rows: [number, number, number][]) =>
+/** `[agrees, sum, minimum]` */
+const chosen = (...rows: [number, number, number][]) =>
   chooseStatistic(
-    rows.map(([similarity, logprobSum, logprobMin]) => ({ similarity, logprobSum, logprobMin })),
-    cut
+    rows.map(([agrees, logprobSum, logprobMin]) => ({
+      agrees: agrees === 1,
+      logprobSum,
+      logprobMin,
+    }))
   )
 
 describe('the statistic by rows that are not held out', () => {
   it('is the one that ranks agreement above disagreement more often', () => {
-    expect(chosen(1, [1, -3, -0.1], [1, -2, -0.2], [0, -1, -0.9], [0, -4, -2])).toBe('min')
-    expect(chosen(1, [1, -0.1, -1], [1, -0.2, -2], [0, -1, -1.5])).toBe('sum')
+    expect(chosen([1, -3, -0.1], [1, -2, -0.2], [0, -1, -0.9], [0, -4, -2])).toBe('min')
+    expect(chosen([1, -0.1, -1], [1, -0.2, -2], [0, -1, -1.5])).toBe('sum')
   })
 
   it('is the sum on a tie, without rows and without both outcomes', () => {
-    expect(chosen(1, [1, -1, -1], [0, -2, -2])).toBe('sum')
-    expect(chosen(1)).toBe('sum')
-    expect(chosen(1, [1, -2, -1], [1, -1, -2])).toBe('sum')
+    expect(chosen([1, -1, -1], [0, -2, -2])).toBe('sum')
+    expect(chosen()).toBe('sum')
+    expect(chosen([1, -2, -1], [1, -1, -2])).toBe('sum')
   })
 
   it('counts equal confidences half, so that a constant separates nothing', () => {
-    expect(chosen(1, [1, -1, -1], [1, -3, -1], [0, -2, -1], [0, -4, -1])).toBe('sum')
-    expect(chosen(1, [1, -1, -1], [1, -1, -3], [0, -1, -2], [0, -1, -4])).toBe('min')
+    expect(chosen([1, -1, -1], [1, -3, -1], [0, -2, -1], [0, -4, -1])).toBe('sum')
+    expect(chosen([1, -1, -1], [1, -1, -3], [0, -1, -2], [0, -1, -4])).toBe('min')
   })
 
-  it('counts agreement from the cut on, and leaves out values that are not finite', () => {
-    expect(chosen(0.8, [0.8, -3, -1], [0.7, -1, -2])).toBe('min')
-    expect(chosen(0.6, [0.8, -3, -1], [0.7, -1, -2])).toBe('sum')
-    expect(chosen(1, [1, -3, -1], [0, -1, -2], [0, Number.NaN, 0], [0, 0, -Infinity])).toBe('min')
+  it('leaves out values that are not finite', () => {
+    expect(chosen([1, -3, -1], [0, -1, -2], [0, Number.NaN, 0], [0, 0, -Infinity])).toBe('min')
   })
 })

@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decide, type GateInput, type HeldOutRow } from '../../src/core/gate/gate.ts'
 import { seededRandom } from '../../src/random.ts'
+import { askedToday, heldOutRow } from '../fixtures/held-out-row.ts'
 
 interface Shape {
   seed: number
@@ -12,8 +13,10 @@ interface Shape {
   turns: number
   /** chance to agree */
   agreement: number
-  /** share of rows with a fresh upstream answer */
+  /** share of rows with fresh upstream answers */
   fresh: number
+  /** of all requests */
+  spanMs: number
   slices: number
   arms: number
   /** place of the disagreement that becomes an agreement, as a share */
@@ -27,6 +30,7 @@ const shapes: fc.Arbitrary<Shape> = fc.record({
   turns: fc.constantFrom(1, 1, 2, 5),
   agreement: fc.double({ min: 0.9, max: 0.995, noNaN: true }),
   fresh: fc.constantFrom(0, 0, 0.3, 1),
+  spanMs: fc.constantFrom(1e9, 1e7),
   slices: fc.constantFrom(0, 1, 3),
   arms: fc.constantFrom(1, 2),
   place: fc.double({ min: 0, max: 0.999, noNaN: true }),
@@ -36,17 +40,19 @@ const draw = (shape: Shape, random: () => number): HeldOutRow[] =>
   Array.from({ length: shape.size }, (_, i) => {
     const confidence = -Math.floor(random() * shape.values) / shape.values
     const sample = random()
-    return {
-      similarity: random() < shape.agreement ? 1 : 0,
+    const agrees = random() < shape.agreement
+    return heldOutRow(i, {
+      agrees,
       logprobSum: confidence,
       logprobMin: confidence,
       deferred: random() < 0.05 ? 'tool-calls' : null,
-      upstreamSimilarity: random() < shape.fresh ? Number(random() < 0.97) : null,
+      ...(random() < shape.fresh && askedToday(agrees, random() < 0.97)),
+      at: random() * shape.spanMs,
       conversation: String(i % Math.ceil(shape.size / (1 + Math.floor(random() * shape.turns)))),
       isTraffic: sample < 0.8,
       isUnseen: sample > 0.2,
       slices: Array.from({ length: shape.slices }, (__, name) => `${name}=${i % 4 === 0}`),
-    }
+    })
   })
 
 const inputOf = (shape: Shape): GateInput => {
@@ -60,16 +66,20 @@ const inputOf = (shape: Shape): GateInput => {
     favouredArm: 0,
     responseType: 'label',
     margin: 0.05,
-    seed: 1,
+    burstMs: 300_000,
   }
 }
 
 /** The same with one disagreement of the first arm turned into an agreement. */
 const better = (input: GateInput, place: number): GateInput => {
   const [first, ...others] = input.arms
-  const wrong = first!.rows.flatMap(({ similarity }, i) => (similarity === 0 ? [i] : []))
+  const wrong = first!.rows.flatMap(({ agrees }, i) => (agrees ? [] : [i]))
   const mended = wrong[Math.floor(place * wrong.length)]
-  const rows = first!.rows.map((row, i) => (i === mended ? { ...row, similarity: 1 } : row))
+  const rows = first!.rows.map((row, i) =>
+    i === mended
+      ? { ...row, agrees: true, agreesToday: row.agreesToday === null ? null : true }
+      : row
+  )
   return { ...input, arms: [{ ...first!, rows }, ...others] }
 }
 

@@ -10,12 +10,14 @@ const rowsOf = (
   Array.from({ length: size }, (_, i) => ({
     agrees: i < right,
     upstreamAgrees: null,
+    at: i,
     conversation: `${slices.join()}-${i}`,
     slices,
     ...changes(i),
   }))
 
-const asked = (i: number) => ({ upstreamAgrees: i % 6 === 0 ? null : i % 5 > 0 })
+/** The upstream repeats itself on four of five; where it was not asked it is taken to do so. */
+const asked = (i: number) => ({ upstreamAgrees: i % 10 === 3 ? null : i % 5 > 0 })
 
 describe('sliceFigures', () => {
   it('looks at slices with at least 50 rows only, and at every slice of a row', () => {
@@ -24,7 +26,7 @@ describe('sliceFigures', () => {
       ...rowsOf(['large', 'turn 1'], 50, 50),
       ...rowsOf([], 100, 0),
     ]
-    expect(sliceFigures(rows).map(({ slice, rows: size }) => [slice, size])).toEqual([
+    expect(sliceFigures(rows, 0).map(({ slice, rows: size }) => [slice, size])).toEqual([
       ['turn 1', 99],
       ['large', 50],
     ])
@@ -38,7 +40,7 @@ describe('sliceFigures', () => {
       ...rowsOf(['noisy fails'], 60, 41, asked),
     ]
     expect(
-      sliceFigures(rows).map(({ upstreamAgreement, holds }) => [upstreamAgreement, holds])
+      sliceFigures(rows, 0).map(({ upstreamAgreement, holds }) => [upstreamAgreement, holds])
     ).toEqual([
       [1, true],
       [1, false],
@@ -49,21 +51,25 @@ describe('sliceFigures', () => {
 
   it('gives the chance of such a loss, adjusted for the number of slices', () => {
     // P(X ≤ 48 | 60, 0.9) = 0.01458
-    const alone = sliceFigures(rowsOf(['a'], 60, 48))[0]!.pValue
+    const alone = sliceFigures(rowsOf(['a'], 60, 48), 0)[0]!.pValue
     expect(alone).toBeCloseTo(0.01458, 5)
     const others = Array.from({ length: 9 }, (_, i) => rowsOf([`other ${i}`], 60, 60)).flat()
-    expect(sliceFigures([...rowsOf(['a'], 60, 48), ...others])[0]!.pValue).toBeCloseTo(
+    expect(sliceFigures([...rowsOf(['a'], 60, 48), ...others], 0)[0]!.pValue).toBeCloseTo(
       10 * alone,
       9
     )
     // an upstream that never agrees with itself leaves nothing to lose
     const never = rowsOf(['a'], 60, 0, () => ({ upstreamAgrees: false }))
-    expect(sliceFigures(never)[0]).toMatchObject({ pValue: 1, holds: true, upstreamAgreement: 0 })
+    expect(sliceFigures(never, 0)[0]).toMatchObject({
+      pValue: 1,
+      holds: true,
+      upstreamAgreement: 0,
+    })
   })
 
   it.each([1, 3])('gives the exact lower bound of the conversations, of %d turns each', (turns) => {
     const conversation = (i: number) => ({ conversation: String(Math.floor(i / turns)) })
-    const [figures] = sliceFigures(rowsOf(['a'], 60, 60, conversation))
+    const [figures] = sliceFigures(rowsOf(['a'], 60, 60, conversation), 0)
     expect(figures!.lowerBound).toBeCloseTo(0.05 ** (turns / 60), 9)
   })
 })

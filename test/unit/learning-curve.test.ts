@@ -7,6 +7,7 @@ import {
   type CurveOptions,
 } from '../../src/core/gate/learning-curve.ts'
 import { seededRandom } from '../../src/random.ts'
+import { heldOutRow } from '../fixtures/held-out-row.ts'
 
 const ALL = 800
 const SHARES = [1 / 8, 1 / 4, 1 / 2, 1]
@@ -28,23 +29,18 @@ const fit = (learner: Learner, growth: number, random: () => number, answerable 
   heldOut: Array.from({ length: HELD_OUT }, (_, place): HeldOutRow => {
     const hardness = random()
     const chance = lossOf(learner, growth, hardness)
-    return {
-      similarity: Number(random() >= chance),
+    return heldOutRow(place, {
+      agrees: random() >= chance,
       logprobSum: -hardness,
       logprobMin: -hardness,
       deferred: hardness > answerable ? 'kind-not-proven' : null,
-      upstreamSimilarity: null,
-      conversation: String(place),
-      isTraffic: true,
-      isUnseen: true,
-      slices: [],
-    }
+    })
   }),
 })
 
 const options = (seed: number): CurveOptions => ({
   statistic: 'sum',
-  cut: 1,
+  burstMs: 0,
   margin: 0.05,
   alpha: 0.05,
   minCoverage: 0.5,

@@ -12,11 +12,11 @@ const rows = (...groups: [count: number, present: Routed, successor: Routed][]):
     .flatMap(([count, present, successor]) =>
       Array.from({ length: count }, () => ({ present, successor }))
     )
-    .map((row, i) => ({ ...row, conversation: `chat-${i}` }))
+    .map((row, i) => ({ ...row, at: i, conversation: `chat-${i}` }))
 
 const objection = (
   ...[compared, hasDrifted = false]: [compared: ComparedRow[], hasDrifted?: boolean]
-): string | null => replacementObjection(compareRoutes(compared), { margin: 0.05, hasDrifted })
+): string | null => replacementObjection(compareRoutes(compared, 0), { margin: 0.05, hasDrifted })
 
 const bound = (onlyNew: number, onlyReference: number): number =>
   tangoLowerBound({ pairs: 1000, onlyNew, onlyReference }, 0.05)
@@ -24,7 +24,8 @@ const bound = (onlyNew: number, onlyReference: number): number =>
 describe('compareRoutes', () => {
   it('has the shares of both, and bounds of the paired difference', () => {
     const figures = compareRoutes(
-      rows([600, 'right', 'right'], [100, 'upstream', 'right'], [20, 'right', 'wrong'], [280, 'upstream', 'upstream']) // prettier-ignore
+      rows([600, 'right', 'right'], [100, 'upstream', 'right'], [20, 'right', 'wrong'], [280, 'upstream', 'upstream']), // prettier-ignore
+      0
     )
     expect(figures).toMatchObject({
       rows: 1000,
@@ -39,7 +40,7 @@ describe('compareRoutes', () => {
   it('takes turns of one conversation for less than as many conversations', () => {
     const single = rows([500, 'right', 'right'], [500, 'upstream', 'right'])
     const chats = single.map((row, i) => ({ ...row, conversation: `chat-${Math.floor(i / 10)}` }))
-    expect(compareRoutes(chats).moreCoverage).toBeLessThan(compareRoutes(single).moreCoverage)
+    expect(compareRoutes(chats, 0).moreCoverage).toBeLessThan(compareRoutes(single, 0).moreCoverage)
   })
 })
 

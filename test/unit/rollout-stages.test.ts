@@ -18,6 +18,7 @@ import {
   type RolloutSettings,
   type RolloutStage,
 } from '../../src/core/rollout/stages.ts'
+import { exampleApproved } from '../fixtures/examples.ts'
 
 const SETTINGS: RolloutSettings = {
   stages: [0, 0.05, 0.25, 1],
@@ -37,25 +38,10 @@ const internalization = (
 ): Pick<Internalization, 'id' | 'verdict'> => ({
   id: 'i',
   verdict: {
-    verdict: 'promote',
-    reason: '',
-    responseType: 'label',
-    margin: 0.05,
+    ...exampleApproved().verdict!,
     arm: 0,
     upstreamAgreement,
-    arms: [
-      {
-        arm: 'query-only',
-        rows: 1000,
-        agreement: 0.9,
-        differenceBound: -0.03,
-        confidence: 'sum',
-        threshold: -0.2,
-        coverage: 0.6,
-        agreementAnswered: 0.98,
-        agreementAnsweredBound,
-      },
-    ],
+    arms: [{ ...exampleApproved().verdict!.arms[0]!, lossBound: 1 - agreementAnsweredBound }],
   },
 })
 

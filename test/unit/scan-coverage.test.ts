@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest'
 import type { HeldOutRow } from '../../src/core/gate/gate.ts'
 import { coverageOf, laterCoverageBound } from '../../src/core/scan/coverage.ts'
 import { seededRandom } from '../../src/random.ts'
+import { heldOutRow } from '../fixtures/held-out-row.ts'
 
-const SETTINGS = { margin: 0.05, minCoverage: 0.2, seed: 1 }
+const SETTINGS = { margin: 0.05, minCoverage: 0.2, seed: 1, burstMs: 0 }
 const ROWS = 400
 const DRAWS = 60
 
@@ -19,17 +20,11 @@ const WORLDS: Record<string, (rank: number) => number> = {
 const heldOutRows = (loss: (rank: number) => number, random: () => number): HeldOutRow[] =>
   Array.from({ length: ROWS }, (_, place) => {
     const rank = random()
-    return {
-      similarity: random() < loss(rank) ? 0 : 1,
+    return heldOutRow(place, {
+      agrees: random() >= loss(rank),
       logprobSum: -rank,
       logprobMin: -rank,
-      deferred: null,
-      upstreamSimilarity: null,
-      conversation: String(place),
-      isTraffic: true,
-      isUnseen: true,
-      slices: [],
-    }
+    })
   })
 
 const judge = (heldOut: HeldOutRow[]) => coverageOf([{ rows: 500, heldOut }], SETTINGS)
@@ -64,7 +59,7 @@ describe('coverageOf', () => {
   it('does not show the value of a slot in a reason', () => {
     const rows = heldOutRows(() => 0.001, seededRandom(2)).map((row, place) => ({
       ...row,
-      similarity: place % 10 === 0 ? 0 : row.similarity,
+      agrees: place % 10 > 0 && row.agrees,
       slices: place % 5 === 0 ? ['patient=Jane Doe'] : [],
     }))
     const { refusal } = coverageOf([{ rows: 500, heldOut: rows }], {
@@ -85,17 +80,17 @@ describe('coverageOf', () => {
 })
 
 describe('laterCoverageBound', () => {
-  const singles = Array.from({ length: 500 }, (_, i) => String(i))
+  const singles = Array.from({ length: 500 }, (_, i) => heldOutRow(i))
   const figures = { coverage: 0.5, tests: [] }
 
   it('is Clopper and Pearson’s bound for one threshold', () => {
-    expect(laterCoverageBound(figures, singles)).toBeCloseTo(0.462, 3)
+    expect(laterCoverageBound(figures, singles, 0)).toBeCloseTo(0.462, 3)
   })
 
   it('is lower for turns of few conversations', () => {
-    const few = singles.map((_, i) => String(i % 50))
-    expect(laterCoverageBound(figures, few)).toBeLessThan(
-      laterCoverageBound(figures, singles) - 0.05
+    const few = singles.map((row, i) => ({ ...row, conversation: String(i % 50) }))
+    expect(laterCoverageBound(figures, few, 0)).toBeLessThan(
+      laterCoverageBound(figures, singles, 0) - 0.05
     )
   })
 })

@@ -18,6 +18,7 @@ const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
   margin: 0.05,
   minCoverage: 0.2,
   seed: 1,
+  burstMs: 0,
   known: [],
   encoder: { name: 'test', dims: 0, encode: async () => null },
   money: {

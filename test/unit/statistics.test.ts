@@ -11,7 +11,6 @@ import {
   tangoLowerBound,
   tangoNonInferiority,
 } from '../../src/core/gate/statistics.ts'
-import { bootstrapLowerBound, effectiveRows } from '../../src/core/gate/statistics-clusters.ts'
 
 const binomialBySum = (k: number, n: number, p: number): number => {
   let term = (1 - p) ** n
@@ -162,41 +161,5 @@ describe('random numbers', () => {
       counts.set(order, (counts.get(order) ?? 0) + 1)
     }
     expect([...counts.values()].filter((count) => Math.abs(count - 1000) < 120)).toHaveLength(6)
-  })
-})
-
-describe('clusters', () => {
-  it('are drawn whole, and the bound is the alpha quantile of the resampled means', () => {
-    // clusters: a = [1], b = [10, 20]; draws aa, ab, bb, ba with the means 1, 31/3, 15, 31/3
-    const picks = [0, 0, 0, 0.5, 0.5, 0.5, 0.99, 0]
-    const boundAt = (alpha: number) => {
-      let place = 0
-      const random = () => picks[place++]!
-      return bootstrapLowerBound([1, 10, 20], ['a', 'b', 'b'], { alpha, random, draws: 4 })
-    }
-    expect(boundAt(0.05)).toBe(1)
-    expect(boundAt(0.25)).toBe(1)
-    expect(boundAt(0.26)).toBeCloseTo(31 / 3, 9)
-    expect(boundAt(0.99)).toBe(15)
-    expect(bootstrapLowerBound([2], ['a'], { alpha: 0.05, random: () => 0 })).toBe(2)
-  })
-
-  it('put the bound where normal theory puts it for many independent rows', () => {
-    const random = seededRandom(1)
-    const values = Float64Array.from({ length: 400 }, () => random())
-    const mean = values.reduce((a, b) => a + b, 0) / 400
-    const rows = Array.from(values, (_, i) => String(i))
-    const bound = bootstrapLowerBound(values, rows, { alpha: 0.05, random, draws: 2000 })
-    expect(bound).toBeCloseTo(mean - 1.645 * Math.sqrt(1 / 12 / 400), 2)
-  })
-
-  it.each([
-    ['40 of one size', (i: number) => i % 40, 40],
-    ['rows of their own', (i: number) => i, 400],
-    ['one of 10 and 390 of 1', (i: number) => Math.max(9, i), 160_000 / 490],
-  ])('are worth as many rows as they are: %s', (_, clusterOf, rows) => {
-    const clusters = Array.from({ length: 400 }, (__, i) => String(clusterOf(i)))
-    expect(effectiveRows(clusters)).toBeCloseTo(rows, 9)
-    expect(effectiveRows([])).toBe(0)
   })
 })

@@ -2,28 +2,28 @@ import { describe, expect, it } from 'vitest'
 import { populationText, verdictText } from '../../src/cli/verdict-text.ts'
 import { decide } from '../../src/core/gate/gate.ts'
 import { exampleApproved } from '../fixtures/examples.ts'
+import { heldOutRow } from '../fixtures/held-out-row.ts'
 
 const verdict = decide({
   arms: [
     {
       arm: 'query-only',
       statistic: 'sum',
-      rows: Array.from({ length: 200 }, (_, i) => ({
-        similarity: i === 197 ? 0 : 1,
-        logprobSum: -i / 1000,
-        logprobMin: -i / 1000,
-        deferred: i % 10 === 0 ? 'tool-calls' : null,
-        upstreamSimilarity: null,
-        conversation: String(i),
-        isTraffic: true,
-        isUnseen: i % 2 === 1,
-        slices: [`plan=${i % 2 === 0 ? 'free' : 'pro'}`],
-      })),
+      rows: Array.from({ length: 200 }, (_, i) =>
+        heldOutRow(i, {
+          agrees: i !== 197,
+          logprobSum: -i / 1000,
+          logprobMin: -i / 1000,
+          deferred: i % 10 === 0 ? 'tool-calls' : null,
+          isUnseen: i % 2 === 1,
+          slices: [`plan=${i % 2 === 0 ? 'free' : 'pro'}`],
+        })
+      ),
     },
   ],
   responseType: 'label',
   margin: 0.05,
-  seed: 1,
+  burstMs: 0,
 })
 
 describe('populationText', () => {
@@ -41,14 +41,18 @@ describe('verdictText', () => {
     const lines = verdictText(verdict).split('\n')
     expect(lines[0]).toContain('promote')
     expect(lines.find((line) => line.startsWith('query-only *'))).toContain('90.0 %')
-    expect(lines.find((line) => line.startsWith('traffic'))).toMatch(/200 +180 +99\.4 %/)
-    expect(lines.find((line) => line.startsWith('unseen questions'))).toMatch(/100 +100 +99\.0 %/)
+    expect(lines.find((line) => line.startsWith('traffic'))).toMatch(/200 +180 +180 +99\.4 %/)
+    expect(lines.find((line) => line.startsWith('unseen questions'))).toMatch(
+      /100 +100 +100 +99\.0 %/
+    )
     expect(lines.find((line) => line.startsWith('plan=pro'))).toMatch(/100 +99\.0 %.*holds/)
   })
 
-  it('shows an older verdict without samples and slices', () => {
-    const lines = verdictText(exampleApproved().verdict!).split('\n')
-    expect(lines[0]).toBe('promote: agreement above the bar')
-    expect(lines.find((line) => line.startsWith('query-only *'))).toContain('98.0 %')
+  it('says what the answers were compared with', () => {
+    expect(verdictText(verdict)).toContain('compared with the log')
+    const change = { rows: 300, changed: 2, noisy: 1, pValue: 0.2, isChanged: false }
+    expect(verdictText({ ...verdict, change, upstreamAgreement: 0.97 })).toContain(
+      'asked twice: it repeats 97.0 % of the answers, and answers 2 of 300 requests otherwise than in the log'
+    )
   })
 })

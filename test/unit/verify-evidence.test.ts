@@ -13,14 +13,17 @@ const LIVE = exampleEvidenceFile({
 const ROLLED_BACK = exampleEvidenceFile({
   rollout: { pairs: auditedPairs(400, 4), decisions: [60, 180], isRolledBack: true },
 })
-const GRADED = exampleEvidenceFile({ facts: exampleFacts({ responseType: 'short-text' }) })
+const AGAINST_LOG = exampleEvidenceFile({
+  facts: exampleFacts({}, { rows: 800, isAsked: false }),
+})
 const REJECTED = exampleEvidenceFile({ facts: exampleFacts({}, { loss: 0.2 }) })
 
 const SUCCESSOR = ((): EvidenceFile => {
   const { records } = exampleFacts()
   const traffic = records.filter(({ isTraffic }) => isTraffic)
-  const rows = traffic.map(({ id, conversation }, i) => ({
+  const rows = traffic.map(({ id, at, conversation }, i) => ({
     record: id,
+    at,
     conversation,
     present:
       i % 10 === 0 ? ('wrong' as const) : i % 10 < 4 ? ('right' as const) : ('upstream' as const),
@@ -80,7 +83,7 @@ const others = fc.constantFrom(
   (value: number) => value * 1.0001 + 1e-6
 )
 
-const FILES = { LIVE, ROLLED_BACK, GRADED, REJECTED, SUCCESSOR }
+const FILES = { LIVE, ROLLED_BACK, AGAINST_LOG, REJECTED, SUCCESSOR }
 
 describe('an evidence file', () => {
   it.each(Object.entries(FILES))('of %s holds as it was written', (_name, file) => {
@@ -95,13 +98,13 @@ describe('an evidence file', () => {
     expect(Object.fromEntries(verdicts)).toEqual({
       LIVE: 'promote',
       ROLLED_BACK: 'promote',
-      GRADED: 'promote',
+      AGAINST_LOG: 'promote',
       REJECTED: 'reject',
       SUCCESSOR: 'promote',
     })
     expect(LIVE.verdict.arm).toBe(1)
     expect(SUCCESSOR.verdict.replacement).toMatchObject({ rows: 300 })
-    expect(GRADED.verdict.arms[0]).toHaveProperty('similarityDifferenceBound')
+    expect([LIVE.verdict.change, AGAINST_LOG.verdict.change]).toEqual([expect.anything(), null])
     expect(ROLLED_BACK.rollout!.report.evidence.rollback).toBeGreaterThan(Math.log(300))
     expect(verifyEvidence(LIVE).checks.map(({ name }) => name)).toEqual([
       'file',
@@ -140,7 +143,7 @@ describe('a number that was changed', () => {
   /** Where every number decides, or is a figure of what was decided. */
   const DECISIVE: [keyof typeof FILES, Path][] = [
     ['LIVE', ['verdict']],
-    ['GRADED', ['verdict']],
+    ['AGAINST_LOG', ['verdict']],
     ['REJECTED', ['verdict']],
     ['SUCCESSOR', ['verdict']],
     ['LIVE', ['decision', 'margin']],
@@ -175,11 +178,11 @@ describe('a number that was changed', () => {
       answer !== null && answer.deferred === null && answer[name]! >= threshold! ? [i] : []
     )
     fc.assert(
-      fc.property(fc.constantFrom(...answered), fc.boolean(), (i, isSimilarity) => {
+      fc.property(fc.constantFrom(...answered), fc.boolean(), (i, isAgreement) => {
         const path = ['decision', 'arms', LIVE.verdict.arm, 'answers', i]
-        const { similarity } = answers[i]!
-        const forged = isSimilarity
-          ? changed(LIVE, [...path, 'similarity'], 1 - similarity)
+        const { agreesToday } = answers[i]!
+        const forged = isAgreement
+          ? changed(LIVE, [...path, 'agreesToday'], !agreesToday)
           : changed(LIVE, [...path, name], threshold! - 1)
         expect(failing(resealed(forged))).toEqual(['verdict'])
       }),
@@ -213,7 +216,7 @@ describe('what the checks find', () => {
     ['rows of schedule', LIVE, ['decision', 'records', 0, 'slices', 0], 'turn 2'],
     ['state', LIVE, ['internalization', 'state'], 'retired'],
     ['state', REJECTED, ['history', 0, 'state'], 'live'],
-    ['verdict', GRADED, ['decision', 'seed'], 2],
+    ['verdict', AGAINST_LOG, ['decision', 'seed'], 2],
     ['capitals', ROLLED_BACK, ['rollout', 'report', 'rollbackCapital'], 1e300],
     ['outcomes', LIVE, ['rollout', 'report', 'outcomes', 'agreed'], 3],
     ['stages', LIVE, ['history', 2, 'evidence', 'stagePairs'], 5],

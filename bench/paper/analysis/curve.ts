@@ -3,7 +3,7 @@
  * and the difference between two trainings on other rows of the same number. Pure.
  */
 import { groupBy } from '../../../src/core/group-by.ts'
-import type { HeldOutRow } from '../../../src/core/gate/figures.ts'
+import { simulatedRow } from '../../gate/row.ts'
 import { predictLoss, RUN_DEVIATION, type CurveFit } from '../../../src/core/gate/learning-curve.ts'
 import { deriveSeed, seededRandom } from '../../../src/random.ts'
 import type { Figure } from '../../report.ts'
@@ -40,17 +40,9 @@ const fitOf = (cell: CurveCell): CurveFit => {
   const right = rightOf(cell)
   return {
     rows: cell.exchanges,
-    heldOut: cell.confidences.map((confidence, at): HeldOutRow => ({
-      similarity: Number(right[at] === '1'),
-      logprobSum: confidence,
-      logprobMin: confidence,
-      deferred: null,
-      upstreamSimilarity: null,
-      conversation: String(at),
-      isTraffic: true,
-      isUnseen: true,
-      slices: [],
-    })),
+    heldOut: cell.confidences.map((confidence, at) =>
+      simulatedRow(at, { agrees: right[at] === '1', confidence })
+    ),
   }
 }
 
@@ -84,7 +76,7 @@ const predict = (
   seed: number
 ): Prediction | null => {
   const growth = truth.exchanges / fits.at(-1)!.exchanges
-  const options = { statistic: 'sum' as const, cut: 1, seed }
+  const options = { statistic: 'sum' as const, burstMs: 0, seed }
   const predicted = predictLoss(fits.map(fitOf), { coverage, growth }, options)
   if (predicted === null) return null
   const answered = Math.round(coverage * truth.confidences.length)

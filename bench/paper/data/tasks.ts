@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { Detector } from '../../../src/core/detect/detect.ts'
-import { detectResponseType } from '../../../src/core/answer/score.ts'
+import { comparisonOf } from '../../../src/core/answer/agreement.ts'
 import { constantExamples } from '../../../src/core/learn/compress.ts'
 import { templateKeyOf } from '../../../src/core/template/template-key.ts'
 import type { Template } from '../../../src/core/template/template.ts'
@@ -72,13 +72,13 @@ export const taskSubject = (folder: string, test: number): Subject => {
     match
   )
   const rows = new Map(tested.map((row) => [row.meta.id, row]))
-  const type = detectResponseType(task.train.map(({ answer }) => answer))
+  const comparison = comparisonOf(task.train.map(({ answer }) => answer))
   return {
     name,
     template,
     examples: own.length > 0 ? own : null,
     train: (seed) => shuffle([...pool], seededRandom(deriveSeed(seed, 1))),
     test: exchangesOf(task, tested, match).slice(0, test),
-    isRight: (answer, { id }) => isRight(type, answer, rows.get(id)!),
+    isRight: (answer, { id }) => isRight(comparison, answer, rows.get(id)!),
   }
 }

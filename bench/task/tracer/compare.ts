@@ -4,16 +4,20 @@
  * calibration rows, and are tried on the same test rows. Knows nothing of how rows were read.
  */
 import { textOf } from '../../../src/core/answer/outcome.ts'
-import { agreementCut, similarity } from '../../../src/core/answer/score.ts'
+import { agree, type Comparison } from '../../../src/core/answer/agreement.ts'
 import { heldOutRows } from '../../../src/core/evidence/decision-facts.ts'
 import { decide, type Verdict } from '../../../src/core/gate/gate.ts'
-import type { InternalizationPlan } from '../../../src/core/lifecycle/internalization.ts'
+import { burstMsOf, type InternalizationPlan } from '../../../src/core/lifecycle/internalization.ts'
 import type { EvaluationRow } from '../../../src/store/store.ts'
 import { answersOf, heldOutRecords } from '../../../src/worker/internalize/decision-facts.ts'
+import { NOT_ASKED_TODAY } from '../../../src/worker/internalize/evaluate-row.ts'
 import type { Figure } from '../../report.ts'
 import { trainTracer, type Tracer, type TracerAnswer } from './recipe.ts'
 import type { Fresh, TracerRows } from './read-rows.ts'
 import { boundedThreshold, uncorrectedThreshold } from './thresholds.ts'
+
+/** Labels of both data sets differ by more than their case. */
+const AS_LABELS: Comparison = { responseType: 'label', folds: { case: true, forms: true } }
 
 /** The seed of TRACER's own runs. */
 const SEED = 42
@@ -30,6 +34,7 @@ const evaluationRow = (
   const logged = textOf(outcome)
   const confidence = Math.log(Math.max(score, Number.MIN_VALUE))
   const isAsked = heldOut.isAnswerable[at]!
+  const agrees = isAsked && logged !== null && agree(AS_LABELS, names[label]!, logged)
   return {
     internalizationId: '',
     arm: 0,
@@ -37,10 +42,10 @@ const evaluationRow = (
     answer: names[label]!,
     logprobSum: confidence,
     logprobMin: confidence,
-    similarity: isAsked && logged !== null ? similarity('label', names[label]!, logged) : 0,
+    agrees,
+    similarity: Number(agrees),
     deferred: isAsked ? null : 'kind-not-proven',
-    upstreamAnswer: null,
-    upstreamSimilarity: null,
+    ...NOT_ASKED_TODAY,
   }
 }
 
@@ -54,14 +59,14 @@ const verdictOf = (
   const answered = tracer.answer(features).map((answer, at) => evaluationRow(rows, answer, at))
   const records = heldOutRecords(plan, exchanges, [])
   const judged = heldOutRows(records, answersOf(records, answered, 0))
-  const { margin, alpha = 0.05, minCoverage = 0.2 } = settings
+  const { margin, alpha, minCoverage } = settings
   return decide({
     margin,
     alpha,
     minCoverage,
     arms: [{ arm: 'label-head', statistic: 'sum', rows: judged }],
     responseType: 'label',
-    seed: plan.seed,
+    burstMs: burstMsOf(plan),
   })
 }
 
@@ -74,9 +79,8 @@ const freshFigures = (
   const given = [...answers.entries()].filter(
     ([at, { score }]) => fresh.isAnswerable[at]! && threshold !== null && score >= threshold
   )
-  const agreeing = given.filter(
-    ([at, { label }]) =>
-      similarity('label', names[label]!, fresh.answers[at]!) >= agreementCut('label')
+  const agreeing = given.filter(([at, { label }]) =>
+    agree(AS_LABELS, names[label]!, fresh.answers[at]!)
   )
   return {
     coverage: given.length / answers.length,

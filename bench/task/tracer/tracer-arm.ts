@@ -1,7 +1,7 @@
 /** `--arms tracer`: opens the log of a finished run and the encoder, and compares. */
 import { availableParallelism } from 'node:os'
 import { openEncoder } from '../../../adapters/onnx/encoder/sentence-encoder.ts'
-import { knownLabels } from '../../../src/core/answer/score.ts'
+import { knownLabels } from '../../../src/core/answer/response-type.ts'
 import type { Internalization } from '../../../src/core/lifecycle/internalization.ts'
 import type { Template } from '../../../src/core/template/template.ts'
 import { openSqliteStore } from '../../../src/store/thread/open.ts'

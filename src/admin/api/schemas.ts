@@ -91,7 +91,7 @@ export const internalizationSummarySchema = z
               slice: z.string().describe("'turn 1', 'plan=pro'"),
               rows: z.number().describe('answered rows'),
               agreement: z.number(),
-              lowerBound: z.number().optional().describe('one-sided, 95 %'),
+              lowerBound: z.number().describe('one-sided, 95 %'),
               upstreamAgreement: z.number().describe('agreement of the upstream with itself'),
               pValue: z
                 .number()
@@ -226,7 +226,10 @@ export const exampleSchema = z
       .string()
       .nullable()
       .describe('reason for which a route sends the request to the upstream at any confidence'),
-    similarity: z.number().describe('of the two answers, 0 to 1'),
+    agrees: z
+      .boolean()
+      .describe('with the answer of today, or with the logged one where none was bought'),
+    similarity: z.number().describe('of the two answers, 0 to 1; a figure to look at'),
     confidence: z
       .number()
       .describe('natural logarithm of a probability, by the statistic of the arm'),

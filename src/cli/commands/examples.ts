@@ -23,7 +23,7 @@ const blockOf = (example: HeldOutExample): string =>
     `query      ${example.query ?? DELETED}`,
     `upstream   ${example.promptedAnswer ?? example.outcome ?? DELETED}`,
     `lora       ${example.adaptedAnswer}`,
-    `similarity ${example.similarity.toFixed(3)}, confidence ${example.confidence.toFixed(3)}`,
+    `${example.agrees ? 'agrees' : 'disagrees'}, similarity ${example.similarity.toFixed(3)}, confidence ${example.confidence.toFixed(3)}`,
     `given      ${givenText(example)}`,
   ].join('\n')
 

@@ -6,12 +6,12 @@ import type { ChatRequest, FinishReason } from '../../openai/chat.ts'
 import type { AnswerFormats, FormatFault } from './schema/answer-schema.ts'
 import { isCallText, parseCalls } from './calls.ts'
 import { DEFER_ANSWER } from './outcome.ts'
-import { formFault, type FormFault, type ResponseType } from './score.ts'
+import type { Comparison } from './agreement.ts'
+import { formFault, type FormFault } from './response-type.ts'
 import { toolFault, type ToolFault } from './tool-rules.ts'
 import type { TemplateKey } from '../template/template.ts'
 
-export interface AnswerRules {
-  responseType: ResponseType
+export interface AnswerRules extends Comparison {
   /** the only answers allowed, when the response type is a label */
   labels: string[] | null
   /** whether training had outcomes other than plain text, so that the lora may say `DEFER_ANSWER` */

@@ -3,7 +3,7 @@
  * call, with its name and its arguments as canonical JSON. Two answers call the same exactly where their texts
  * are equal.
  */
-import { canonicalJson, parseUnambiguousJson } from '../json.ts'
+import { canonicalJson, hasLongNumber, parseUnambiguousJson } from '../json.ts'
 
 export interface Call {
   name: string
@@ -16,14 +16,16 @@ const MARK = '[[call]] '
 const LINE = /^\[\[call\]\] ([\w.-]{1,128}) (\{.*\})$/s
 
 /** A call and its line. */
-const lineOf = ({ name, arguments: given }: Call): string =>
+export const callLine = ({ name, arguments: given }: Call): string =>
   `${MARK}${name} ${canonicalJson(given)}`
 
 /** Blanks before the mark do not make a text of it. */
 export const isCallText = (text: string): boolean => text.trimStart().startsWith(MARK.trimEnd())
 
 const objectIn = (json: unknown): Record<string, unknown> | null => {
-  const value = typeof json === 'string' ? parseUnambiguousJson(json) : undefined
+  // canonical JSON would write another number
+  const isExact = typeof json === 'string' && !hasLongNumber(json)
+  const value = isExact ? parseUnambiguousJson(json) : undefined
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
     : null
@@ -37,14 +39,14 @@ const callOf = (value: unknown): Call | null => {
   const given = json === '' ? {} : objectIn(json)
   if (type !== 'function' || typeof name !== 'string' || given === null) return null
   const call = { name, arguments: given }
-  return LINE.test(lineOf(call)) ? call : null
+  return LINE.test(callLine(call)) ? call : null
 }
 
 /** @param toolCalls of a chat completion's message @returns null where one of them has no such form */
 export const callsText = (toolCalls: readonly unknown[]): string | null => {
   const calls = toolCalls.map(callOf)
   return calls.length > 0 && calls.every((call) => call !== null)
-    ? calls.map(lineOf).join('\n')
+    ? calls.map(callLine).join('\n')
     : null
 }
 
@@ -59,10 +61,4 @@ export const parseCalls = (text: string): Call[] | null => {
       return name === undefined || given === null ? null : { name, arguments: given }
     })
   return calls.every((call) => call !== null) ? calls : null
-}
-
-/** The same calls in the same order, however their JSON is written. */
-export const areSameCalls = (one: string, other: string): boolean => {
-  const [a, b] = [parseCalls(one), parseCalls(other)]
-  return a !== null && b !== null && a.map(lineOf).join('\n') === b.map(lineOf).join('\n')
 }

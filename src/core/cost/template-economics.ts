@@ -29,7 +29,7 @@ export interface EconomicsSettings {
   trafficShare: number
   /** limit on the training of one internalization; null: none */
   trainSeconds: number | null
-  /** requests that an evaluation repeats at the upstream */
+  /** requests that an evaluation sends to the upstream again */
   upstreamReplays: number
 }
 

@@ -3,7 +3,7 @@
  * kept with the verdict, because questions and answers are deleted sooner. Of texts it has the values of
  * slots in the names of slices, as the verdict itself has. Knows nothing of stores or engines.
  */
-import { agreementCut, type ResponseType } from '../answer/score.ts'
+import type { ResponseType } from '../answer/response-type.ts'
 import type { HeldOutRow, JudgedAnswer, SharedRow } from '../gate/figures.ts'
 import { decide, type Verdict } from '../gate/gate.ts'
 import {
@@ -39,7 +39,7 @@ export interface PresentFacts {
   id: string
   hasDrifted: boolean
   /** what it makes of the sample of traffic */
-  rows: (Pick<ComparedRow, 'present' | 'conversation'> & { record: string })[]
+  rows: (Omit<ComparedRow, 'successor'> & { record: string })[]
 }
 
 export interface DecisionFacts {
@@ -47,7 +47,8 @@ export interface DecisionFacts {
   margin: number
   alpha: number
   minCoverage: number
-  seed: number
+  /** see `createEffectiveRows` */
+  burstMs: number
   /** index of the arm; null: none */
   favouredArm: number | null
   records: HeldOutRecord[]
@@ -78,15 +79,15 @@ const againstPresent = (verdict: Verdict, facts: DecisionFacts, present: Present
   const figures = verdict.arms[verdict.arm]!
   const { answers } = facts.arms[verdict.arm]!
   const byId = new Map(facts.records.map(({ id }, i) => [id, answers[i] ?? null]))
-  const cut = agreementCut(verdict.responseType)
   const replacement = compareRoutes(
     present.rows.map(({ record, ...row }) => {
       const answer = byId.get(record) ?? null
       return {
         ...row,
-        successor: routedBy(figures, cut, answer === null ? undefined : judged(answer)),
+        successor: routedBy(figures, answer === null ? undefined : judged(answer)),
       }
-    })
+    }),
+    facts.burstMs
   )
   const { margin } = verdict
   const reason = replacementObjection(replacement, { margin, hasDrifted: present.hasDrifted })

@@ -1,11 +1,12 @@
 /** The members of an evidence file that are computed with. */
-import { RESPONSE_TYPES } from '../answer/score.ts'
+import { RESPONSE_TYPES } from '../answer/response-type.ts'
 import { PAIR_OUTCOMES, RATINGS } from '../rollout/pair.ts'
 import { among, FLAG, list, members, nullable, NUMBER, optional, TEXT } from './shape.ts'
 
 const RECORD = members({
   id: TEXT,
-  upstreamSimilarity: nullable(NUMBER),
+  at: NUMBER,
+  fresh: nullable(members({ repeats: FLAG, asLogged: list(FLAG, 2) })),
   conversation: TEXT,
   isTraffic: FLAG,
   isUnseen: FLAG,
@@ -13,6 +14,8 @@ const RECORD = members({
 })
 
 const ANSWER = members({
+  agrees: FLAG,
+  agreesToday: nullable(FLAG),
   similarity: NUMBER,
   logprobSum: nullable(NUMBER),
   logprobMin: nullable(NUMBER),
@@ -25,6 +28,7 @@ const PRESENT = members({
   rows: list(
     members({
       record: TEXT,
+      at: NUMBER,
       present: among(['right', 'wrong', 'upstream']),
       conversation: TEXT,
     })
@@ -36,7 +40,7 @@ const DECISION = members({
   margin: NUMBER,
   alpha: NUMBER,
   minCoverage: NUMBER,
-  seed: NUMBER,
+  burstMs: NUMBER,
   favouredArm: nullable(NUMBER),
   counts: members({ traffic: NUMBER, unseen: NUMBER }),
   records: list(RECORD),
@@ -58,7 +62,7 @@ const VERDICT = members({
   margin: NUMBER,
   arm: NUMBER,
   upstreamAgreement: NUMBER,
-  arms: list(members({ agreementAnsweredBound: NUMBER })),
+  arms: list(members({ agreementAnsweredBound: NUMBER, lossBound: NUMBER })),
 })
 
 const EVIDENCE = members({

@@ -47,10 +47,10 @@ export const hideValues = (known: readonly HeldOutRecord[]): HiddenValues => {
   const names = namesOf(known)
   const hide = (slice: string): string => names.get(slice) ?? slice
   const hideIn = replacer(names)
-  const figures = ({ slices, ...rest }: ArmFigures): ArmFigures =>
-    slices === undefined
-      ? rest
-      : { ...rest, slices: slices.map((one) => ({ ...one, slice: hide(one.slice) })) }
+  const figures = ({ slices, ...rest }: ArmFigures): ArmFigures => ({
+    ...rest,
+    slices: slices.map((one) => ({ ...one, slice: hide(one.slice) })),
+  })
   return {
     records: (records) =>
       records.map(({ slices, ...rest }) => ({ ...rest, slices: slices.map(hide) })),

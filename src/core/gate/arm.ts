@@ -28,8 +28,8 @@ export const armByValidationAgreement = (agreeing: number[]): number | null => {
 
 /** An answer to a row that is not held out. */
 export interface KnownAnswer {
-  /** 0 to 1, against the logged answer */
-  similarity: number
+  /** with the logged answer */
+  agrees: boolean
   logprobSum: number
   logprobMin: number
 }
@@ -47,16 +47,15 @@ const concordance = (agreeing: number[], disagreeing: number[]): number =>
 /**
  * The statistic that separates agreement from disagreement better, on rows that are not held out.
  * `sum` when both separate equally well, and when one kind of answer is missing.
- * @param cut similarity from which on two answers agree
  */
-export const chooseStatistic = (answers: KnownAnswer[], cut: number): ConfidenceStatistic => {
+export const chooseStatistic = (answers: KnownAnswer[]): ConfidenceStatistic => {
   const finite = answers.filter(
     ({ logprobSum, logprobMin }) => Number.isFinite(logprobSum) && Number.isFinite(logprobMin)
   )
   const concordanceOf = (statistic: ConfidenceStatistic): number => {
     const confidences = (agrees: boolean): number[] =>
       finite
-        .filter(({ similarity }) => similarity >= cut === agrees)
+        .filter((answer) => answer.agrees === agrees)
         .map((answer) => confidenceOf(statistic, answer))
     return concordance(confidences(true), confidences(false))
   }

@@ -21,7 +21,7 @@ export interface CurvePoint {
 }
 
 /** A held-out row without what only thresholds and slices need. */
-export type CurveRow = Omit<HeldOutRow, 'slices' | 'upstreamSimilarity'>
+export type CurveRow = Omit<HeldOutRow, 'slices' | 'similarity'>
 
 const MAX_POINTS = 100
 /** On each side of the band. */
@@ -39,18 +39,20 @@ const bandOf = ({ rows, effectiveRows, disagreements }: SampleCounts) => {
 
 /**
  * @param rows of one arm; those that are not in the sample of traffic are left out
- * @param cut similarity from which on two answers agree
  * @returns at most 100 points with rising coverage; the last one answers every row that may be answered
  */
 export const coverageCurve = (
   rows: readonly CurveRow[],
   statistic: ConfidenceStatistic,
-  cut: number
+  burstMs: number
 ): CurvePoint[] => {
   const traffic = rows
     .filter(({ isTraffic }) => isTraffic)
-    .map((row) => judge({ ...row, slices: [], upstreamSimilarity: null }, statistic, cut))
-  const cuts = cutsOf(traffic.filter(({ deferred }) => deferred === null))
+    .map((row) => judge({ ...row, slices: [], similarity: 0 }, statistic))
+  const cuts = cutsOf(
+    traffic.filter(({ deferred }) => deferred === null),
+    burstMs
+  )
   return thinned(cuts, MAX_POINTS).map(({ threshold, traffic: counts }) => ({
     coverage: counts.rows / traffic.length,
     agreement: 1 - counts.disagreements / counts.rows,

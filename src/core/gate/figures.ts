@@ -2,18 +2,28 @@
  * One arm on the held-out rows: the threshold that may be promised, and every figure beside it.
  * Knows nothing of other arms or of the decision that the figures lead to.
  */
-import { seededRandom } from '../../random.ts'
-import { cutsOf, minimumRows, type Cut, type RankedRow, type SampleCounts } from './samples.ts'
+import {
+  cutsOf,
+  minimumRows,
+  NO_COUNTS,
+  pairedCounts,
+  type Cut,
+  type RankedRow,
+  type SampleCounts,
+} from './samples.ts'
 import { byPreference, startLevel, testThresholds, type ThresholdTest } from './selective.ts'
 import { failingSlices, sliceFigures, type SliceFigures } from './slices.ts'
 import type { ArmName } from '../learn/schedule.ts'
 import { confidenceOf, type ConfidenceStatistic } from '../route/route.ts'
 import { proportionLowerBound, tangoLowerBound } from './statistics.ts'
-import { bootstrapLowerBound } from './statistics-clusters.ts'
 
 /** An arm's answer to a held-out row. */
 export interface JudgedAnswer {
-  /** 0 to 1, adapted answer against the logged one; 0 when the upstream's outcome was not text */
+  /** with the logged answer; false when the upstream's outcome was not text */
+  agrees: boolean
+  /** with the first fresh answer of the upstream; null where none was bought */
+  agreesToday: boolean | null
+  /** to the logged answer, 0 to 1; a figure to look at */
   similarity: number
   /** natural-log probabilities of the answer's tokens */
   logprobSum: number
@@ -22,10 +32,20 @@ export interface JudgedAnswer {
   deferred: string | null
 }
 
+/** What two fresh answers of the upstream to a held-out request say of it. */
+export interface FreshAnswers {
+  /** the second one agrees with the first */
+  repeats: boolean
+  /** the first and the second agree with the logged one */
+  asLogged: readonly [first: boolean, second: boolean]
+}
+
 /** What all arms share of a held-out row. */
 export interface SharedRow {
-  /** a fresh upstream answer against the logged one; null when none was bought */
-  upstreamSimilarity: number | null
+  /** null where none were bought */
+  fresh: FreshAnswers | null
+  /** of the request, milliseconds since the epoch */
+  at: number
   /** one key for all turns of one conversation */
   conversation: string
   /** in the sample of traffic as it comes, repeats included */
@@ -53,26 +73,24 @@ export interface SampleFigures {
   /** share of the answered rows that agree; its one-sided lower bound at the threshold's level */
   agreement: number
   bound: number
+  /** one-sided upper bound of the loss at the same level: of what the promise is about */
+  lossBound: number
+  /** independent rows with the same information as the answered ones */
+  effectiveRows: number
 }
 
-/** Optional figures are missing in older verdicts. */
 export interface ArmFigures {
   arm: ArmName
   /** of the traffic sample, like all figures but `samples.unseen` */
   rows: number
   /** rows that go to the upstream at any confidence, by reason */
-  deferred?: Record<string, number>
-  /**
-   * Share of agreement over the rows that are not deferred, as if all of them were answered. In
-   * verdicts without `meanSimilarity` it is the mean similarity.
-   */
+  deferred: Record<string, number>
+  /** share of agreement over the rows that are not deferred, as if all of them were answered */
   agreement: number
-  /** of the same rows */
-  meanSimilarity?: number
+  /** of the same rows, to look at */
+  meanSimilarity: number
   /** one-sided 95 % lower bound on (adapted − upstream) agreement over the same rows */
   differenceBound: number
-  /** the same bound on the difference of mean similarities, for graded answers */
-  similarityDifferenceBound?: number
   confidence: ConfidenceStatistic
   /** null when no threshold passes */
   threshold: number | null
@@ -84,18 +102,20 @@ export interface ArmFigures {
    */
   agreementAnswered: number
   agreementAnsweredBound: number
-  samples?: { traffic: SampleFigures; unseen: SampleFigures }
+  /** the larger one of both samples */
+  lossBound: number
+  /** share of the answered traffic on which the upstream repeats its answer; null without fresh answers */
+  upstreamAgreement: number | null
+  samples: { traffic: SampleFigures; unseen: SampleFigures }
   /** all thresholds that were tested */
-  tests?: ThresholdTest[]
+  tests: ThresholdTest[]
   /** reason why no threshold could be tested; null when at least one was */
-  shortage?: string | null
+  shortage: string | null
   /** at the threshold; if a slice fails at every threshold that passed, at the best of them */
-  slices?: SliceFigures[]
+  slices: SliceFigures[]
 }
 
 export interface FiguresOptions {
-  /** similarity from which on two answers agree; below 1 for graded similarities */
-  cut: number
   margin: number
   /** of the verdict */
   alpha: number
@@ -104,7 +124,8 @@ export interface FiguresOptions {
   minCoverage: number
   /** share of the margin, 0 to 1: up to this loss the widest threshold is taken */
   usedMargin: number
-  seed: number
+  /** see `createEffectiveRows` */
+  burstMs: number
 }
 
 const mean = (values: number[]): number =>
@@ -114,19 +135,24 @@ export const percent = (share: number): string => `${(100 * share).toFixed(1)} %
 
 export type JudgedRow = RankedRow & Pick<HeldOutRow, 'deferred' | 'similarity' | 'slices'>
 
-/** An answer without a finite confidence is deferred. */
-export const judge = (row: HeldOutRow, statistic: ConfidenceStatistic, cut: number): JudgedRow => {
+/**
+ * With fresh answers the adapted answer and the second fresh one are compared with the first, else the adapted
+ * one with the log. An answer without a finite confidence is deferred.
+ */
+export const judge = (row: HeldOutRow, statistic: ConfidenceStatistic): JudgedRow => {
   const confidence = confidenceOf(statistic, row)
-  const { deferred, similarity, upstreamSimilarity } = row
+  const { deferred, fresh, agrees, agreesToday } = row
+  const isFresh = fresh !== null && agreesToday !== null
   return {
     confidence,
-    agrees: similarity >= cut,
-    upstreamAgrees: upstreamSimilarity === null ? null : upstreamSimilarity >= cut,
+    agrees: isFresh ? agreesToday : agrees,
+    upstreamAgrees: isFresh ? fresh.repeats : null,
+    at: row.at,
     conversation: row.conversation,
     isTraffic: row.isTraffic,
     isUnseen: row.isUnseen,
     deferred: deferred ?? (Number.isFinite(confidence) ? null : 'no confidence'),
-    similarity,
+    similarity: row.similarity,
     slices: row.slices,
   }
 }
@@ -138,31 +164,14 @@ const countReasons = (rows: JudgedRow[]): Record<string, number> => {
   return counts
 }
 
-/** Lower bound on (adapted − upstream) agreement, as if all of `counts` were answered. */
+/** Lower bound on (adapted − upstream) agreement among the counted rows. */
 const differenceBound = (counts: SampleCounts | undefined, alpha: number): number => {
   if (counts === undefined) return -1
   const { rows, effectiveRows, disagreements, fresh } = counts
   const worth = effectiveRows / rows
-  if (fresh === 0)
-    return proportionLowerBound(worth * (rows - disagreements), effectiveRows, alpha) - 1
-  const pairs = {
-    pairs: worth * fresh,
-    onlyNew: worth * counts.onlyAdapted,
-    onlyReference: worth * counts.onlyUpstream,
-  }
-  return tangoLowerBound(pairs, alpha)
-}
-
-/** The same for mean similarities, by the bootstrap. */
-const similarityDifferenceBound = (rows: HeldOutRow[], { alpha, seed }: FiguresOptions): number => {
-  const possible = rows.filter((row) => row.isTraffic && row.deferred === null)
-  const fresh = possible.filter((row) => row.upstreamSimilarity !== null)
-  const used = fresh.length > 0 ? fresh : possible
-  return bootstrapLowerBound(
-    used.map((row) => row.similarity - (row.upstreamSimilarity ?? 1)),
-    used.map((row) => row.conversation),
-    { alpha, random: seededRandom(seed) }
-  )
+  return fresh === 0
+    ? proportionLowerBound(worth * (rows - disagreements), effectiveRows, alpha) - 1
+    : tangoLowerBound(pairedCounts(counts), alpha)
 }
 
 const shortageOfSample = (
@@ -173,7 +182,9 @@ const shortageOfSample = (
   const needed = minimumRows(margin, level)
   if (effectiveRows >= needed) return null
   const worth =
-    effectiveRows < rows ? ` (conversations, equal to ${effectiveRows.toFixed(1)} rows)` : ''
+    effectiveRows < rows
+      ? ` (in conversations and bursts, equal to ${effectiveRows.toFixed(1)} rows)`
+      : ''
   return `the sample of ${name} has ${rows} answerable rows${worth} and needs ${needed}`
 }
 
@@ -207,22 +218,40 @@ const sampleFigures = (
   counts: SampleCounts | undefined,
   level: number
 ): SampleFigures => {
-  if (counts === undefined) return { rows, answered: 0, agreement: 0, bound: 0 }
+  if (counts === undefined)
+    return { rows, answered: 0, agreement: 0, bound: 0, lossBound: 1, effectiveRows: 0 }
+  const { effectiveRows } = counts
   const agreement = 1 - counts.disagreements / counts.rows
-  const bound = proportionLowerBound(agreement * counts.effectiveRows, counts.effectiveRows, level)
-  return { rows, answered: counts.rows, agreement, bound }
+  const bound = proportionLowerBound(agreement * effectiveRows, effectiveRows, level)
+  const lossBound = -differenceBound(counts, level)
+  return { rows, answered: counts.rows, agreement, bound, lossBound, effectiveRows }
 }
 
-/** The best threshold at which no slice fails; without one, the slices at the best threshold. */
+/** An upstream that contradicts itself more often leaves no measure of what is right. */
+export const LEAST_UPSTREAM_AGREEMENT = 0.8
+
+const upstreamAgreementOf = ({ fresh, upstreamDisagreements }: SampleCounts): number | null =>
+  fresh === 0 ? null : 1 - upstreamDisagreements / fresh
+
+const isMeasurable = ({ traffic }: Cut): boolean =>
+  (upstreamAgreementOf(traffic) ?? 1) >= LEAST_UPSTREAM_AGREEMENT
+
+/**
+ * The best threshold at which no slice fails and the upstream agrees with itself; without one, the slices at
+ * the best threshold.
+ */
 const chooseThreshold = (
   tests: ThresholdTest[],
   answerable: JudgedRow[],
-  { usedMargin, margin }: FiguresOptions
+  cuts: Cut[],
+  { usedMargin, margin, burstMs }: FiguresOptions
 ): { chosen: ThresholdTest | null; slices: SliceFigures[] } => {
   let failed: SliceFigures[] | null = null
-  for (const test of byPreference(tests, usedMargin * margin)) {
+  const measurable = new Set(cuts.filter(isMeasurable).map(({ threshold }) => threshold))
+  const usable = tests.filter(({ threshold }) => measurable.has(threshold))
+  for (const test of byPreference(usable, usedMargin * margin)) {
     const answered = answerable.filter((row) => row.isTraffic && row.confidence >= test.threshold)
-    const slices = sliceFigures(answered)
+    const slices = sliceFigures(answered, burstMs)
     if (failingSlices(slices).length === 0) return { chosen: test, slices }
     failed ??= slices
   }
@@ -234,15 +263,15 @@ export const armFigures = (
   { arm, statistic, rows }: ArmRows,
   options: FiguresOptions
 ): ArmFigures => {
-  const judged = rows.map((row) => judge(row, statistic, options.cut))
+  const judged = rows.map((row) => judge(row, statistic))
   const answerable = judged.filter((row) => row.deferred === null)
   const traffic = judged.filter((row) => row.isTraffic)
   const possible = answerable.filter((row) => row.isTraffic)
-  const cuts = cutsOf(answerable)
+  const cuts = cutsOf(answerable, options.burstMs)
   const minAnswered = Math.ceil(options.minCoverage * traffic.length)
   const { margin, armAlpha } = options
   const tests = testThresholds(cuts, { margin, alpha: armAlpha, minAnswered })
-  const { chosen, slices } = chooseThreshold(tests, answerable, options)
+  const { chosen, slices } = chooseThreshold(tests, answerable, cuts, options)
   const cut = cuts.find(({ threshold }) => threshold === chosen?.threshold)
   const level = chosen?.level ?? armAlpha
   const unseenRows = judged.filter((row) => row.isUnseen).length
@@ -257,14 +286,13 @@ export const armFigures = (
     agreement: mean(possible.map((row) => Number(row.agrees))),
     meanSimilarity: mean(possible.map((row) => row.similarity)),
     differenceBound: differenceBound(cuts.at(-1)?.traffic, options.alpha),
-    ...(options.cut < 1 && possible.length > 0
-      ? { similarityDifferenceBound: similarityDifferenceBound(rows, options) }
-      : {}),
     confidence: statistic,
     threshold: chosen?.threshold ?? null,
     coverage: traffic.length === 0 ? 0 : samples.traffic.answered / traffic.length,
     agreementAnswered: samples.traffic.agreement,
     agreementAnsweredBound: samples.traffic.bound,
+    lossBound: Math.max(samples.traffic.lossBound, samples.unseen.lossBound),
+    upstreamAgreement: upstreamAgreementOf((cut ?? cuts.at(-1))?.traffic ?? NO_COUNTS),
     samples,
     tests,
     shortage: tests.length > 0 ? null : shortageOf(judged, cuts, options, minAnswered),

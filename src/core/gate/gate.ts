@@ -1,13 +1,20 @@
 /**
  * The promotion decision and the figures behind it. The promise: among the adapted model's answers
- * above a confidence threshold, agreement with the log is at least the upstream's own agreement
- * minus the margin, both in traffic as it comes and among questions that training never saw. It
- * holds at confidence 1 − alpha over all arms and thresholds together. Knows nothing of engines,
- * prices or the comparison of answers (`score.ts`).
+ * above a confidence threshold, agreement with the upstream is at least the upstream's own agreement
+ * with itself minus the margin, both in traffic as it comes and among questions that training never saw.
+ * It holds at confidence 1 − alpha over all arms and thresholds together. Knows nothing of engines,
+ * prices or the comparison of answers (`agreement.ts`).
  */
-import { agreementCut, type ResponseType } from '../answer/score.ts'
-import { armFigures, percent, type ArmFigures, type ArmRows } from './figures.ts'
+import type { ResponseType } from '../answer/response-type.ts'
+import {
+  armFigures,
+  LEAST_UPSTREAM_AGREEMENT,
+  percent,
+  type ArmFigures,
+  type ArmRows,
+} from './figures.ts'
 import type { ReplacementFigures } from './replacement.ts'
+import { upstreamChange, type UpstreamChange } from './upstream-change.ts'
 import { failingSlices } from './slices.ts'
 
 export type { ArmFigures, HeldOutRow } from './figures.ts'
@@ -19,15 +26,25 @@ export interface Verdict {
   margin: number
   /** index of the winning arm in the plan */
   arm: number
-  /** share of the fresh upstream answers that agree with the log; 1 when none were bought */
+  /** of the winning arm's answers: the share on which the upstream repeats itself; 1 without fresh answers */
   upstreamAgreement: number
   arms: ArmFigures[]
-  alpha?: number
-  minCoverage?: number
-  /** similarity from which on two answers agree */
-  agreementCut?: number
+  alpha: number
+  minCoverage: number
+  /** whether the upstream answers as it did when the log was written; null without fresh answers */
+  change: UpstreamChange | null
+  /** the time that the held-out traffic is of; null without any */
+  span: TimeSpan | null
   /** against the live route; absent without one */
   replacement?: ReplacementFigures
+}
+
+/** Times of requests, milliseconds since the epoch. */
+export interface TimeSpan {
+  from: number
+  until: number
+  /** different hours with at least one request */
+  hours: number
 }
 
 export interface GateInput {
@@ -46,7 +63,8 @@ export interface GateInput {
   minCoverage?: number
   /** share of the margin, 0 to 1: up to this loss the widest threshold is taken */
   usedMargin?: number
-  seed: number
+  /** see `createEffectiveRows` */
+  burstMs: number
 }
 
 /** The arm that answers most. Ties: more agreement among its answers, then over all rows. */
@@ -60,7 +78,7 @@ const winnerOf = (arms: ArmFigures[]): number => {
   return Math.max(0, arms.indexOf(best!))
 }
 
-const sliceRejection = ({ slices = [] }: ArmFigures): string | null => {
+const sliceRejection = ({ slices }: ArmFigures): string | null => {
   const failing = failingSlices(slices).map(
     ({ slice, agreement, rows, upstreamAgreement }) =>
       `${slice} agrees on ${percent(agreement)} of ${rows} rows (upstream: ${percent(upstreamAgreement)})`
@@ -70,11 +88,23 @@ const sliceRejection = ({ slices = [] }: ArmFigures): string | null => {
     : `worse than the upstream by more than 10 points at every threshold that passed: ${failing.join('; ')}`
 }
 
-const rejection = (winner: ArmFigures | undefined, input: Required<GateInput>): string | null => {
+const rejection = (
+  winner: ArmFigures | undefined,
+  change: UpstreamChange | null,
+  input: Required<GateInput>
+): string | null => {
   if (winner === undefined || winner.rows === 0) return 'no held-out row was answered'
   if (input.responseType === 'free-text')
-    return 'free text is not promoted: comparing it needs a judge, which is not implemented'
+    return 'free text is not promoted: comparing it needs a judge, and there is none yet'
+  if (change?.isChanged) return changeRejection(change)
   if (winner.threshold !== null) return null
+  const repeats = winner.upstreamAgreement ?? 1
+  if (repeats < LEAST_UPSTREAM_AGREEMENT)
+    return (
+      `the upstream repeats its own answer on ${percent(repeats)} of the requests, and ` +
+      `${percent(LEAST_UPSTREAM_AGREEMENT)} are needed to tell right from wrong: ask it for labels or JSON, or ` +
+      'lower its temperature'
+    )
   return (
     winner.shortage ??
     sliceRejection(winner) ??
@@ -84,8 +114,22 @@ const rejection = (winner: ArmFigures | undefined, input: Required<GateInput>): 
   )
 }
 
-/** Chance that a verdict to promote breaks the promise. */
+const changeRejection = ({ changed, rows }: UpstreamChange): string =>
+  `the upstream has changed: it answers ${changed} of ${rows} held-out requests twice alike and otherwise than in ` +
+  'the log: learn from newer traffic'
+
+/** Chance that a verdict to promote breaks the promise, over all tries on the same rows. */
 export const ALPHA = 0.05
+
+/** Share of alpha for the first try, and of what is left for each further one. */
+const FIRST_TRY = 0.8
+
+/**
+ * The level of a try, after earlier ones that were judged by some of the same held-out rows. Over any number of
+ * tries the levels sum to alpha.
+ */
+export const levelOfTry = (earlierTries: number): number =>
+  ALPHA * FIRST_TRY * (1 - FIRST_TRY) ** earlierTries
 
 /** Share of alpha for the favoured arm: docs/decisions/2026-11-25-arm-favoured-by-validation.md */
 export const FAVOURED_SHARE = 0.8
@@ -104,9 +148,16 @@ const alphaShares = (arms: number, favoured: number | null): number[] =>
     return arm === favoured ? FAVOURED_SHARE : (1 - FAVOURED_SHARE) / (arms - 1)
   })
 
-const upstreamAgreementOf = (rows: ArmRows['rows'], cut: number): number => {
-  const fresh = rows.flatMap((row) => (row.isTraffic ? (row.upstreamSimilarity ?? []) : []))
-  return fresh.length === 0 ? 1 : fresh.filter((value) => value >= cut).length / fresh.length
+const HOUR_MS = 3_600_000
+
+const spanOf = (rows: ArmRows['rows']): TimeSpan | null => {
+  const times = rows.flatMap(({ isTraffic, at }) => (isTraffic ? at : []))
+  if (times.length === 0) return null
+  return {
+    from: times.reduce((least, at) => Math.min(least, at)),
+    until: times.reduce((most, at) => Math.max(most, at)),
+    hours: new Set(times.map((at) => Math.floor(at / HOUR_MS))).size,
+  }
 }
 
 /**
@@ -123,16 +174,23 @@ export const decide = (given: GateInput): Verdict => {
     usedMargin: USED_MARGIN,
     ...given,
   }
-  const { responseType, margin, alpha, minCoverage, usedMargin, seed } = input
+  const { responseType, margin, alpha, minCoverage, usedMargin, burstMs } = input
   const shares = alphaShares(input.arms.length, input.favouredArm)
-  const cut = agreementCut(responseType)
-  const shared = { cut, margin, alpha, minCoverage }
   const arms = input.arms.map((arm, index) =>
-    armFigures(arm, { ...shared, usedMargin, seed, armAlpha: alpha * shares[index]! })
+    armFigures(arm, {
+      margin,
+      minCoverage,
+      usedMargin,
+      burstMs,
+      alpha,
+      armAlpha: alpha * shares[index]!,
+    })
   )
   const arm = winnerOf(arms)
   const winner = arms[arm]
-  const reason = rejection(winner, input)
+  const rows = input.arms[arm]?.rows ?? []
+  const change = upstreamChange(rows, burstMs)
+  const reason = rejection(winner, change, input)
   return {
     verdict: reason === null ? 'promote' : 'reject',
     reason:
@@ -141,10 +199,11 @@ export const decide = (given: GateInput): Verdict => {
     responseType,
     margin,
     arm,
-    upstreamAgreement: upstreamAgreementOf(input.arms[arm]?.rows ?? [], cut),
+    upstreamAgreement: winner?.upstreamAgreement ?? 1,
     arms,
     alpha,
     minCoverage,
-    agreementCut: cut,
+    change,
+    span: spanOf(rows),
   }
 }

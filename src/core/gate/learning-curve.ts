@@ -19,8 +19,8 @@ export interface CurveFit {
 
 export interface CurveOptions {
   statistic: ConfidenceStatistic
-  /** similarity from which on two answers agree */
-  cut: number
+  /** see `createEffectiveRows` */
+  burstMs: number
   margin: number
   /** level at which the gate tests the arm */
   alpha: number
@@ -81,12 +81,12 @@ interface JudgedFit {
 
 const judgeFit = (
   { rows, heldOut }: CurveFit,
-  { statistic, cut }: Pick<CurveOptions, 'statistic' | 'cut'>
+  { statistic, burstMs }: Pick<CurveOptions, 'statistic' | 'burstMs'>
 ): JudgedFit => {
-  const judged = heldOut.map((row) => judge(row, statistic, cut))
+  const judged = heldOut.map((row) => judge(row, statistic))
   const answerable = judged.filter(({ deferred }) => deferred === null)
   const traffic = judged.filter(({ isTraffic }) => isTraffic).length
-  return { rows, traffic, answerable, cuts: cutsOf(answerable) }
+  return { rows, traffic, answerable, cuts: cutsOf(answerable, burstMs) }
 }
 
 const cutAt = ({ cuts, traffic }: JudgedFit, coverage: number): Cut | null =>
@@ -324,7 +324,7 @@ export const learningCurve = (given: readonly CurveFit[], options: CurveOptions)
 export const predictLoss = (
   given: readonly CurveFit[],
   target: { coverage: number; growth: number },
-  options: Pick<CurveOptions, 'statistic' | 'cut' | 'seed'>
+  options: Pick<CurveOptions, 'statistic' | 'burstMs' | 'seed'>
 ): { loss: number; draws: number[] } | null => {
   const fits = given.map((fit) => judgeFit(fit, options))
   const fitted = lawsAt(fits, target.coverage, options.seed)

@@ -5,15 +5,14 @@
 import { confidenceOf } from '../route/route.ts'
 import { percent, type ArmFigures, type JudgedAnswer } from './figures.ts'
 import { tangoLowerBound, type PairedCounts } from './statistics.ts'
-import { effectiveRows } from './statistics-clusters.ts'
+import { effectiveRows, type ClusteredRow } from './effective-rows.ts'
 
 /** What a route makes of a request: an answer that agrees with the upstream's or not, or no answer. */
 export type Routed = 'right' | 'wrong' | 'upstream'
 
-export interface ComparedRow {
+export interface ComparedRow extends ClusteredRow {
   present: Routed
   successor: Routed
-  conversation: string
 }
 
 export interface ReplacementFigures {
@@ -41,9 +40,9 @@ const shares = (rows: readonly ComparedRow[], test: Test) => ({
   successor: rows.filter(({ successor }) => test(successor)).length / rows.length,
 })
 
-/** Turns of a conversation are worth less than as many conversations. */
-const pairedCounts = (rows: readonly ComparedRow[], test: Test): PairedCounts => {
-  const pairs = effectiveRows(rows.map(({ conversation }) => conversation))
+/** Turns of a conversation, and requests of a burst, are worth less than as many single ones. */
+const pairedCounts = (rows: readonly ComparedRow[], burstMs: number, test: Test): PairedCounts => {
+  const pairs = effectiveRows(rows, burstMs)
   const worth = pairs / rows.length
   const count = (isOne: (row: ComparedRow) => boolean): number => worth * rows.filter(isOne).length
   return {
@@ -53,27 +52,26 @@ const pairedCounts = (rows: readonly ComparedRow[], test: Test): PairedCounts =>
   }
 }
 
-/**
- * What a route makes of a request. @param cut similarity from which on two answers agree
- * @param answer undefined where the lora was not asked
- */
+/** What a route makes of a request. @param answer undefined where the lora was not asked */
 export const routedBy = (
   { confidence: statistic, threshold }: Pick<ArmFigures, 'confidence' | 'threshold'>,
-  cut: number,
   answer: JudgedAnswer | undefined
 ): Routed => {
   if (answer === undefined || answer.deferred !== null || threshold === null) return 'upstream'
   if (!(confidenceOf(statistic, answer) >= threshold)) return 'upstream'
-  return answer.similarity >= cut ? 'right' : 'wrong'
+  return (answer.agreesToday ?? answer.agrees) ? 'right' : 'wrong'
 }
 
 /** @param rows at least one */
-export const compareRoutes = (rows: readonly ComparedRow[]): ReplacementFigures => ({
+export const compareRoutes = (
+  rows: readonly ComparedRow[],
+  burstMs: number
+): ReplacementFigures => ({
   rows: rows.length,
   coverage: shares(rows, isAnswered),
   wrong: shares(rows, isWrong),
-  moreCoverage: tangoLowerBound(pairedCounts(rows, isAnswered), ALPHA),
-  moreWrong: -tangoLowerBound(pairedCounts(rows, isNotWrong), ALPHA),
+  moreCoverage: tangoLowerBound(pairedCounts(rows, burstMs, isAnswered), ALPHA),
+  moreWrong: -tangoLowerBound(pairedCounts(rows, burstMs, isNotWrong), ALPHA),
 })
 
 /**

@@ -3,37 +3,41 @@
  * sample of unseen questions, and the p-value of a loss of at least the margin. Knows nothing of
  * the thresholds that are tested or of their levels.
  */
-import { binomialLowerTail, proportionLowerBound, tangoNonInferiority } from './statistics.ts'
-import { createEffectiveRows } from './statistics-clusters.ts'
+import { binomialLowerTail, tangoNonInferiority, type PairedCounts } from './statistics.ts'
+import { createEffectiveRows } from './effective-rows.ts'
 
 /** A held-out row that a route may answer. */
 export interface RankedRow {
   confidence: number
-  /** the adapted answer agrees with the logged one */
+  /** the adapted answer agrees with the reference: the first fresh answer, or the logged one without any */
   agrees: boolean
-  /** a fresh upstream answer agrees with the logged one; null when none was bought */
+  /** the second fresh answer agrees with the first; null when none were bought */
   upstreamAgrees: boolean | null
+  /** milliseconds since the epoch */
+  at: number
   conversation: string
   isTraffic: boolean
   isUnseen: boolean
 }
 
-const NO_COUNTS = {
+export const NO_COUNTS = {
   rows: 0,
   disagreements: 0,
-  /** rows with a fresh upstream answer */
+  /** rows with fresh upstream answers */
   fresh: 0,
   upstreamDisagreements: 0,
-  /** rows with a fresh upstream answer where only one of the two agrees with the logged answer */
+  /**
+   * rows where only one of the two agrees with the reference: the adapted answer, or the upstream's second one.
+   * Without fresh answers the upstream is taken to repeat itself
+   */
   onlyAdapted: 0,
   onlyUpstream: 0,
+  /** independent rows with the same information: turns of a conversation, and of a burst, may repeat each other */
+  effectiveRows: 0,
 }
 
 /** The rows of one sample above a threshold. */
-export type SampleCounts = typeof NO_COUNTS & {
-  /** independent rows with the same information: turns of one conversation may repeat each other */
-  effectiveRows: number
-}
+export type SampleCounts = typeof NO_COUNTS
 
 /** A possible threshold, and the rows above it. */
 export interface Cut {
@@ -42,19 +46,20 @@ export interface Cut {
   unseen: SampleCounts
 }
 
-const createCounter = () => {
+const createCounter = (rows: readonly RankedRow[], burstMs: number) => {
   const counts = { ...NO_COUNTS }
-  const effective = createEffectiveRows()
+  const effective = createEffectiveRows(rows, burstMs)
   return {
-    add({ agrees, upstreamAgrees, conversation }: RankedRow): void {
+    add(row: RankedRow): void {
+      const { agrees, upstreamAgrees } = row
+      const repeats = upstreamAgrees ?? true
       counts.rows++
-      effective.add(conversation)
+      effective.add(row)
       if (!agrees) counts.disagreements++
-      if (upstreamAgrees === null) return
-      counts.fresh++
-      if (!upstreamAgrees) counts.upstreamDisagreements++
-      if (agrees && !upstreamAgrees) counts.onlyAdapted++
-      if (!agrees && upstreamAgrees) counts.onlyUpstream++
+      if (upstreamAgrees !== null) counts.fresh++
+      if (!repeats) counts.upstreamDisagreements++
+      if (agrees && !repeats) counts.onlyAdapted++
+      if (!agrees && repeats) counts.onlyUpstream++
     },
     read: (): SampleCounts => ({ ...counts, effectiveRows: effective.read() }),
   }
@@ -72,9 +77,16 @@ const between = (confidence: number, next: number): number => {
  * so that last-digit noise of an engine moves no row across it. The last one is the lowest
  * confidence itself, because no answer below it was held out.
  */
-export const cutsOf = (rows: RankedRow[]): Cut[] => {
+export const cutsOf = (rows: RankedRow[], burstMs: number): Cut[] => {
   const sorted = rows.toSorted((a, b) => b.confidence - a.confidence)
-  const [traffic, unseen] = [createCounter(), createCounter()]
+  const traffic = createCounter(
+    rows.filter(({ isTraffic }) => isTraffic),
+    burstMs
+  )
+  const unseen = createCounter(
+    rows.filter(({ isUnseen }) => isUnseen),
+    burstMs
+  )
   const cuts: Cut[] = []
   sorted.forEach((row, place) => {
     if (row.isTraffic) traffic.add(row)
@@ -91,38 +103,35 @@ export const cutsOf = (rows: RankedRow[]): Cut[] => {
   return cuts
 }
 
-/** Level at which the upstream's own agreement is bounded before it is used (Berger, Boos 1994). */
-const UPSTREAM_BOUND_LEVEL = 0.001
+/** As the paired tests read them: a conversation or a burst counts as the rows that it is worth. */
+export const pairedCounts = ({
+  rows,
+  effectiveRows,
+  onlyAdapted,
+  onlyUpstream,
+}: SampleCounts): PairedCounts => {
+  const worth = effectiveRows / rows
+  return {
+    pairs: effectiveRows,
+    onlyNew: worth * onlyAdapted,
+    onlyReference: worth * onlyUpstream,
+  }
+}
 
 /**
  * p-value of "agreement is at most the upstream's own minus the margin". It never rises when a
  * disagreement becomes an agreement.
- * - Without fresh upstream answers: the upstream's own agreement is taken as 1; exact binomial tail.
- * - With a fresh answer to every row: Tango's paired score.
- * - With some: the upstream's own disagreement is bounded from below first, and the level of that
- *   bound is added to the p-value (Berger and Boos 1994).
+ * - Without fresh answers: exact binomial tail against the log. Nothing is allowed for.
+ * - With them: Tango's paired score. The adapted answer and the upstream's second one are compared with its
+ *   first, of the same day, so that a change of the upstream is no allowance. A row without fresh answers
+ *   counts as if the upstream repeated the logged one.
  */
 export const pValueOf = (counts: SampleCounts, margin: number): number => {
-  const { rows, effectiveRows, disagreements, fresh, upstreamDisagreements } = counts
+  const { rows, effectiveRows, disagreements, fresh } = counts
   if (rows === 0) return 1
-  const worth = effectiveRows / rows
-  if (fresh === rows) {
-    const pairs = {
-      pairs: effectiveRows,
-      onlyNew: worth * counts.onlyAdapted,
-      onlyReference: worth * counts.onlyUpstream,
-    }
-    return tangoNonInferiority(pairs, margin)
-  }
-  const tail = (allowed: number): number =>
-    binomialLowerTail(worth * disagreements, effectiveRows, allowed)
-  if (fresh === 0) return tail(margin)
-  const noise = proportionLowerBound(
-    worth * upstreamDisagreements,
-    worth * fresh,
-    UPSTREAM_BOUND_LEVEL
-  )
-  return Math.min(1, tail(margin + noise) + UPSTREAM_BOUND_LEVEL)
+  return fresh === 0
+    ? binomialLowerTail((effectiveRows / rows) * disagreements, effectiveRows, margin)
+    : tangoNonInferiority(pairedCounts(counts), margin)
 }
 
 /** The p-value if every answer agreed. It depends on the number of rows only, not on answers. */
@@ -130,17 +139,14 @@ export const leastPValue = ({ rows, effectiveRows, fresh }: SampleCounts, margin
   pValueOf({ ...NO_COUNTS, rows, effectiveRows, fresh }, margin)
 
 /** Disagreement of the adapted answers less the upstream's disagreement with itself, as shares. */
-export const lossOf = (counts: SampleCounts): number => {
-  const { rows, disagreements, fresh, upstreamDisagreements } = counts
-  if (rows === 0) return 0
-  return disagreements / rows - (fresh === 0 ? 0 : upstreamDisagreements / fresh)
-}
+export const lossOf = ({ rows, disagreements, upstreamDisagreements }: SampleCounts): number =>
+  rows === 0 ? 0 : (disagreements - upstreamDisagreements) / rows
 
-/** Disagreement that the margin leaves: with fresh answers, on top of the upstream's own. */
+/** Disagreement that the margin leaves, on top of the upstream's own. */
 export const allowedLoss = (
-  { fresh, upstreamDisagreements }: SampleCounts,
+  { rows, upstreamDisagreements }: SampleCounts,
   margin: number
-): number => margin + (fresh === 0 ? 0 : upstreamDisagreements / fresh)
+): number => margin + (rows === 0 ? 0 : upstreamDisagreements / rows)
 
 /** Fewest independent rows that can pass: (1 − margin)^rows ≤ level. */
 export const minimumRows = (margin: number, level: number): number =>

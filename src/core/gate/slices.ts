@@ -4,7 +4,7 @@
  */
 import { groupBy } from '../group-by.ts'
 import { binomialLowerTail, holm, proportionLowerBound } from './statistics.ts'
-import { effectiveRows } from './statistics-clusters.ts'
+import { effectiveRows, type ClusteredRow } from './effective-rows.ts'
 
 const MIN_SLICE_ROWS = 50
 const SLICE_MARGIN = 0.1
@@ -18,20 +18,19 @@ export interface SliceFigures {
   /** answered traffic rows */
   rows: number
   agreement: number
-  /** one-sided 95 % lower bound on the agreement; absent in older verdicts */
-  lowerBound?: number
+  /** one-sided 95 % lower bound on the agreement */
+  lowerBound: number
   /** upstream's agreement with itself on the slice; 1 without fresh answers */
   upstreamAgreement: number
   /** Holm-adjusted, H0: the loss is at most ten points */
   pValue: number
-  /** the observed loss is at most ten points; in older verdicts: is not significantly more */
+  /** the observed loss is at most ten points */
   holds: boolean
 }
 
-export interface SliceRow {
+export interface SliceRow extends ClusteredRow {
   agrees: boolean
   upstreamAgrees: boolean | null
-  conversation: string
   slices: string[]
 }
 
@@ -49,12 +48,11 @@ const bySlice = (rows: SliceRow[]): [string, SliceRow[]][] => {
  * more than ten points, significant or not: docs/decisions/2026-11-28-slices-narrow-the-route.md.
  * One more agreement never makes a slice fail.
  */
-export const sliceFigures = (answered: SliceRow[]): SliceFigures[] => {
+export const sliceFigures = (answered: SliceRow[], burstMs: number): SliceFigures[] => {
   const figures = bySlice(answered).map(([slice, rows]) => {
-    const fresh = rows.flatMap((row) => row.upstreamAgrees ?? [])
-    const upstreamAgreement = fresh.length === 0 ? 1 : shareOf(fresh)
+    const upstreamAgreement = shareOf(rows.map((row) => row.upstreamAgrees ?? true))
     const agreement = shareOf(rows.map((row) => row.agrees))
-    const trials = effectiveRows(rows.map((row) => row.conversation))
+    const trials = effectiveRows(rows, burstMs)
     const successes = agreement * trials
     return {
       slice,

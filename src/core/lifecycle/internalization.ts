@@ -112,6 +112,10 @@ export interface InternalizationPlan {
   holdoutRecordIds: string[]
   /** the sample of unseen questions; shares records with the sample of traffic */
   unseenRecordIds: string[]
+  /** length of a burst, which is not on both sides of the split; 0: every conversation is one */
+  burstMinutes: number
+  /** internalizations of the template with a verdict that rows of the two samples judged before */
+  earlierTries: number
   population: Population
   /** the kinds of requests that the sample of traffic contains */
   kinds: ProvenKinds
@@ -170,11 +174,15 @@ export const evaluationRows = (plan: InternalizationPlan): number =>
   (heldOutIds(plan).length + validationCount(plan.trainRecordIds.length)) * plan.arms.length
 
 /**
- * False for a plan of an earlier version without population and kinds of requests: its proof does
- * not hold for the requests that a route answers today.
+ * False for a plan of an earlier version, whose answers were compared by another rule: its proof does not hold
+ * for what agreement means today.
  */
 export const isCurrentPlan = (plan: InternalizationPlan | null): boolean =>
-  plan === null || (plan as Partial<InternalizationPlan>).kinds !== undefined
+  plan === null || (plan.answers as Partial<AnswerRules>).folds !== undefined
+
+/** See `createEffectiveRows`. */
+export const burstMsOf = ({ burstMinutes }: Pick<InternalizationPlan, 'burstMinutes'>): number =>
+  burstMinutes * 60_000
 
 /** A verdict, and the traffic that it is about. */
 export interface ProvenVerdict extends Verdict {
@@ -218,6 +226,8 @@ export interface InternalizeOptions {
   autoPromote: boolean
   trainRows: number
   holdoutRows: number
+  /** requests of so many minutes may resemble each other; 0: only those of one conversation do */
+  burstMinutes: number
   /** training time of all arms together; null: no limit */
   trainSeconds: number | null
   /** `auto`: self-distillation where the engine holds the upstream's weights */
@@ -231,8 +241,8 @@ export interface InternalizeOptions {
   seed: number
   margin: number
   minCoverage: number
-  /** held-out requests that are sent to the upstream once more */
-  upstreamReplays: number
+  /** held-out requests that are sent to the upstream twice more, to compare with today; null: all */
+  upstreamReplays: number | null
   /** after a verdict, train on parts of the rows, to tell how many more are needed */
   learningCurve: boolean
 }

@@ -50,14 +50,12 @@ const [LEAST_BOUND, LARGEST_BOUND] = [0.001, 0.999]
  */
 export const lossBoundsOf = (
   { id, verdict }: Pick<Internalization, 'id' | 'verdict'>,
-  canAskAgain: boolean
+  _canAskAgain: boolean
 ): LossBounds => {
   const figures = verdict?.arms[verdict.arm]
   if (!verdict || !figures)
     throw new AppError('invalid-state', `internalization ${id} has no verdict`)
-  const difference = 1 - verdict.upstreamAgreement
-  const allowed = verdict.margin + (canAskAgain ? difference / 2 : difference)
-  const margin = Math.min(LARGEST_BOUND, Math.max(LEAST_BOUND, allowed))
-  const proven = Math.max(LEAST_BOUND, 1 - figures.agreementAnsweredBound)
+  const margin = Math.min(LARGEST_BOUND, Math.max(LEAST_BOUND, verdict.margin))
+  const proven = Math.max(LEAST_BOUND, figures.lossBound)
   return { margin, proven: Math.min(margin, proven) }
 }

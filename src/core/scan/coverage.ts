@@ -2,13 +2,12 @@
  * What the gate says of a head's answers to the held-out rows: expected coverage, its lower bound, and the
  * exchanges that are missing. Knows nothing of how the head was trained.
  */
-import { agreementCut } from '../answer/score.ts'
 import { decide, type ArmFigures, type HeldOutRow } from '../gate/gate.ts'
 import { percent } from '../gate/figures.ts'
 import { failingSlices } from '../gate/slices.ts'
 import { learningCurve, type CurveFit, type LearningCurve } from '../gate/learning-curve.ts'
 import { proportionLowerBound } from '../gate/statistics.ts'
-import { effectiveRows } from '../gate/statistics-clusters.ts'
+import { effectiveRows, type ClusteredRow } from '../gate/effective-rows.ts'
 
 export interface GateSettings {
   /** agreement that may be lost, 0 to 1 */
@@ -16,6 +15,8 @@ export interface GateSettings {
   /** least share of the traffic that a route must answer, 0 to 1 */
   minCoverage: number
   seed: number
+  /** see `createEffectiveRows` */
+  burstMs: number
 }
 
 /** A possible threshold, with the most confident answers first. */
@@ -60,10 +61,11 @@ const MAX_POINTS = 50
  * threshold: docs/experiments/scan.md.
  */
 export const laterCoverageBound = (
-  { coverage, tests = [] }: Pick<ArmFigures, 'coverage' | 'tests'>,
-  conversations: readonly string[]
+  { coverage, tests }: Pick<ArmFigures, 'coverage' | 'tests'>,
+  heldOut: readonly ClusteredRow[],
+  burstMs: number
 ): number => {
-  const rows = effectiveRows(conversations)
+  const rows = effectiveRows(heldOut, burstMs)
   return proportionLowerBound(coverage * rows, rows, ALPHA / Math.max(1, tests.length))
 }
 
@@ -74,8 +76,8 @@ const selectivePoints = (rows: readonly HeldOutRow[]): SelectivePoint[] => {
     .toSorted((a, b) => b.logprobSum - a.logprobSum)
   const step = Math.max(1, answerable.length / MAX_POINTS)
   let right = 0
-  return answerable.flatMap(({ similarity }, place) => {
-    if (similarity === 1) right++
+  return answerable.flatMap(({ agrees }, place) => {
+    if (agrees) right++
     const count = place + 1
     const isShown = Math.floor(count / step) !== Math.floor(place / step)
     return isShown ? [{ coverage: count / traffic.length, agreement: right / count }] : []
@@ -86,7 +88,7 @@ const selectivePoints = (rows: readonly HeldOutRow[]): SelectivePoint[] => {
 const sliceName = (slice: string): string => (slice.includes('=') ? 'one value of a slot' : slice)
 
 const refusalOf = (
-  { threshold, shortage, slices = [], agreement }: ArmFigures,
+  { threshold, shortage, slices, agreement }: ArmFigures,
   { margin, minCoverage }: GateSettings
 ): string | null => {
   if (threshold !== null) return null
@@ -105,7 +107,7 @@ const refusalOf = (
  * the confidence is the same in `logprobSum` and `logprobMin`
  */
 export const coverageOf = (fits: readonly CurveFit[], settings: GateSettings): CoverageFigures => {
-  const { margin, minCoverage, seed } = settings
+  const { margin, minCoverage, seed, burstMs } = settings
   const { heldOut } = fits.at(-1)!
   const verdict = decide({
     arms: [{ arm: 'label-head', statistic: 'sum', rows: heldOut }],
@@ -117,12 +119,7 @@ export const coverageOf = (fits: readonly CurveFit[], settings: GateSettings): C
   const traffic = heldOut.filter(({ isTraffic }) => isTraffic)
   return {
     expectedCoverage: isPassed ? figures.coverage : 0,
-    coverageLowerBound: isPassed
-      ? laterCoverageBound(
-          figures,
-          traffic.map(({ conversation }) => conversation)
-        )
-      : 0,
+    coverageLowerBound: isPassed ? laterCoverageBound(figures, traffic, burstMs) : 0,
     threshold: figures.threshold,
     agreement: isPassed ? figures.agreementAnswered : null,
     agreementLowerBound: isPassed ? figures.agreementAnsweredBound : null,
@@ -131,7 +128,7 @@ export const coverageOf = (fits: readonly CurveFit[], settings: GateSettings): C
     selective: selectivePoints(heldOut),
     curve: learningCurve(fits, {
       statistic: 'sum',
-      cut: agreementCut(LABEL),
+      burstMs,
       margin,
       minCoverage,
       alpha: ALPHA,

@@ -3,7 +3,7 @@
  * exchanges are held out, the head learns from those before them. Features come from outside.
  */
 import { DEFER_ANSWER, targetOf, textOf } from '../answer/outcome.ts'
-import { similarity } from '../answer/score.ts'
+import { agree, foldsOf, type Comparison } from '../answer/agreement.ts'
 import type { HeldOutRow } from '../gate/gate.ts'
 import type { CurveFit } from '../gate/learning-curve.ts'
 import type { Split } from '../learn/dataset.ts'
@@ -94,7 +94,8 @@ const answersOf = ({ names, heldOutTexts, heldOutVectors }: Problem, head: TextH
 const heldOutRows = (
   { traffic, unseen }: Split<ScannedExchange>,
   heldOut: readonly ScannedExchange[],
-  answers: readonly Answer[]
+  answers: readonly Answer[],
+  comparison: Comparison
 ): HeldOutRow[] => {
   const [isTraffic, isUnseen] = [new Set(traffic), new Set(unseen)]
   const proven = provenKinds(traffic.map(({ kind }) => kind))
@@ -102,13 +103,17 @@ const heldOutRows = (
   return heldOut.map((exchange, i) => {
     const { text, logprob } = answers[i]!
     const logged = textOf(exchange.outcome)
+    const agrees = logged !== null && agree(comparison, text, logged)
     const deferred = text === DEFER_ANSWER ? 'deferred' : null
     return {
-      similarity: logged === null ? 0 : similarity('label', text, logged),
+      agrees,
+      agreesToday: null,
+      similarity: Number(agrees),
       logprobSum: logprob,
       logprobMin: logprob,
       deferred: isProven(proven, exchange.kind) ? deferred : 'kind-not-proven',
-      upstreamSimilarity: null,
+      fresh: null,
+      at: exchange.at,
       conversation: exchange.conversation,
       isTraffic: isTraffic.has(exchange),
       isUnseen: isUnseen.has(exchange),
@@ -130,6 +135,11 @@ export const fitHeads = async (
 ): Promise<CurveFit[]> => {
   const problem = await problemOf(split, labels, encoder)
   const all = [...split.train.keys()]
+  const logged = problem.heldOut.flatMap(({ outcome }) => textOf(outcome) ?? [])
+  const comparison: Comparison = {
+    responseType: 'label',
+    folds: foldsOf('label', [...labels, ...logged]),
+  }
   const groups = split.train.map(({ conversation }) => conversation)
   const settings = validateTextHead(problem.train, { groups, seed, folds: FOLDS })
   const parts = fitShares(all.length).map((share) =>
@@ -139,7 +149,7 @@ export const fitHeads = async (
     const head = trainTextHead(selectTexts(problem.train, places), settings)
     return {
       rows: places.length,
-      heldOut: heldOutRows(split, problem.heldOut, answersOf(problem, head)),
+      heldOut: heldOutRows(split, problem.heldOut, answersOf(problem, head), comparison),
     }
   })
 }

@@ -8,7 +8,7 @@ import {
   knownLabels,
   rowsUntilLabels,
   type ResponseType,
-} from '../answer/score.ts'
+} from '../answer/response-type.ts'
 import { minimumRows } from '../gate/samples.ts'
 import { splitPopulation, type Split } from '../learn/dataset.ts'
 import type { ScannedExchange } from './exchange.ts'

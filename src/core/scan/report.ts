@@ -1,5 +1,5 @@
 /** The result of a scan: figures for each template, ranked by money, and their totals. Has no texts of the log unless asked for. */
-import type { ResponseType } from '../answer/score.ts'
+import type { ResponseType } from '../answer/response-type.ts'
 import type { LearningCurve } from '../gate/learning-curve.ts'
 import type { Template } from '../template/template.ts'
 import type { CoverageFigures, SelectivePoint } from './coverage.ts'

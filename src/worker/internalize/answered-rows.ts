@@ -1,7 +1,14 @@
 /** A lora's answers to held-out requests, requested and stored batch by batch. */
 import type { InternalizationPlan } from '../../core/lifecycle/internalization.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
-import { BATCH_ROWS, evaluateRow, type EvaluateDeps } from './evaluate-row.ts'
+import { rowsOfArm } from './decision-facts.ts'
+import {
+  BATCH_ROWS,
+  comparedToday,
+  evaluateRow,
+  NOT_ASKED_TODAY,
+  type EvaluateDeps,
+} from './evaluate-row.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 
 export interface Asked extends EvaluateDeps {
@@ -25,18 +32,20 @@ export const answeredRows = async (
   exchanges: readonly MatchedExchange[],
   stored: readonly EvaluationRow[]
 ): Promise<Map<string, EvaluationRow>> => {
-  const known = new Map(stored.filter((row) => row.arm === arm).map((row) => [row.recordId, row]))
+  const [known, firstRows] = [rowsOfArm(stored, arm), rowsOfArm(stored, 0)]
   const open = exchanges.filter(({ id }) => !known.has(id))
   for (let start = 0; start < open.length; start += BATCH_ROWS) {
     const rows = await Promise.all(
-      open.slice(start, start + BATCH_ROWS).map(async (exchange): Promise<EvaluationRow> => ({
-        internalizationId,
-        arm,
-        recordId: exchange.id,
-        ...(await evaluateRow(deps, plan, lora, exchange)),
-        upstreamAnswer: null,
-        upstreamSimilarity: null,
-      }))
+      open.slice(start, start + BATCH_ROWS).map(async (exchange): Promise<EvaluationRow> => {
+        const row = {
+          internalizationId,
+          arm,
+          recordId: exchange.id,
+          ...(await evaluateRow(deps, plan, lora, exchange)),
+          ...NOT_ASKED_TODAY,
+        }
+        return comparedToday(plan, row, firstRows.get(exchange.id))
+      })
     )
     await store.internalizations.addEvaluations(rows)
     for (const row of rows) known.set(row.recordId, row)

@@ -3,7 +3,6 @@
  * both routes make of them. The answers are stored like those of an arm, behind the plan's own arms.
  */
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
-import { agreementCut } from '../../core/answer/score.ts'
 import type { PresentFacts } from '../../core/evidence/decision-facts.ts'
 import { routedBy } from '../../core/gate/replacement.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
@@ -64,14 +63,14 @@ export const comparedPresent = async (
     lora: winningLora(present)!,
   }
   const answered = await answeredRows(asked, exchanges, rows)
-  const { arms, arm, responseType } = present.verdict!
-  const cut = agreementCut(responseType)
+  const { arms, arm } = present.verdict!
   return {
     id: present.id,
     hasDrifted: plan.successor!.why === 'drifted',
-    rows: exchanges.map(({ id, conversation }) => ({
+    rows: exchanges.map(({ id, at, conversation }) => ({
       record: id,
-      present: routedBy(arms[arm]!, cut, answered.get(id)),
+      present: routedBy(arms[arm]!, answered.get(id)),
+      at,
       conversation,
     })),
   }

@@ -4,12 +4,12 @@ import {
   armByValidationLoss,
   chooseStatistic,
 } from '../../core/gate/arm.ts'
-import { ALPHA } from '../../core/gate/gate.ts'
-import { agreementCut } from '../../core/answer/score.ts'
+import { levelOfTry } from '../../core/gate/gate.ts'
 import type { ArmAnswer, DecisionFacts, HeldOutRecord } from '../../core/evidence/decision-facts.ts'
-import type {
-  InternalizationPlan,
-  InternalizeOptions,
+import {
+  burstMsOf,
+  type InternalizationPlan,
+  type InternalizeOptions,
 } from '../../core/lifecycle/internalization.ts'
 import { kindOf, lengthBands } from '../../core/route/request-kind.ts'
 import type { EvaluationRow } from '../../store/store.ts'
@@ -23,7 +23,11 @@ export interface EvaluationSets {
   heldOut: MatchedExchange[]
 }
 
-const byRecord = (rows: readonly EvaluationRow[], arm: number): Map<string, EvaluationRow> =>
+/** By record id. */
+export const rowsOfArm = (
+  rows: readonly EvaluationRow[],
+  arm: number
+): Map<string, EvaluationRow> =>
   new Map(rows.filter((row) => row.arm === arm).map((row) => [row.recordId, row]))
 
 /** @param rows with the upstream's fresh answers, which only those of the first arm have */
@@ -33,12 +37,13 @@ export const heldOutRecords = (
   rows: readonly EvaluationRow[]
 ): HeldOutRecord[] => {
   const [traffic, unseen] = [new Set(plan.holdoutRecordIds), new Set(plan.unseenRecordIds)]
-  const first = byRecord(rows, 0)
+  const first = rowsOfArm(rows, 0)
   const kinds = heldOut.map(({ request, match }) => kindOf(request, match))
   const bands = lengthBands(kinds.map(({ chars }) => chars))
-  return heldOut.map(({ id, conversation }, i) => ({
+  return heldOut.map(({ id, at, conversation }, i) => ({
     id,
-    upstreamSimilarity: first.get(id)?.upstreamSimilarity ?? null,
+    at,
+    fresh: first.get(id)?.fresh ?? null,
     conversation,
     isTraffic: traffic.has(id),
     isUnseen: unseen.has(id),
@@ -51,12 +56,12 @@ export const answersOf = (
   rows: readonly EvaluationRow[],
   arm: number
 ): (ArmAnswer | null)[] => {
-  const answered = byRecord(rows, arm)
+  const answered = rowsOfArm(rows, arm)
   return records.map(({ id }) => {
     const row = answered.get(id)
     if (row === undefined) return null
-    const { similarity, logprobSum, logprobMin, deferred } = row
-    return { similarity, logprobSum, logprobMin, deferred }
+    const { agrees, agreesToday, similarity, logprobSum, logprobMin, deferred } = row
+    return { agrees, agreesToday, similarity, logprobSum, logprobMin, deferred }
   })
 }
 
@@ -67,7 +72,7 @@ const validationAnswers = (
   validation: readonly MatchedExchange[]
 ): EvaluationRow[][] =>
   arms.map((_, arm) => {
-    const answered = byRecord(rows, arm)
+    const answered = rowsOfArm(rows, arm)
     return validation.flatMap(({ id }) => {
       const row = answered.get(id)
       return row === undefined || row.deferred !== null ? [] : row
@@ -81,9 +86,8 @@ const favouredArm = (plan: InternalizationPlan, validated: EvaluationRow[][]): n
     return armByValidationLoss(
       plan.arms.map((arm) => arm.results.at(-1)?.metrics.valid_loss ?? null)
     )
-  const cut = agreementCut(plan.answers.responseType)
   return armByValidationAgreement(
-    validated.map((rows) => rows.filter(({ similarity }) => similarity >= cut).length)
+    validated.map((rows) => rows.filter(({ agrees }) => agrees).length)
   )
 }
 
@@ -94,20 +98,19 @@ export const factsOf = (
   rows: readonly EvaluationRow[],
   { validation, heldOut }: EvaluationSets
 ): DecisionFacts => {
-  const { responseType } = plan.answers
   const validated = validationAnswers(plan, rows, validation)
   const records = heldOutRecords(plan, heldOut, rows)
   return {
-    responseType,
+    responseType: plan.answers.responseType,
     margin,
-    alpha: ALPHA,
+    alpha: levelOfTry(plan.earlierTries),
     minCoverage,
-    seed: plan.seed,
+    burstMs: burstMsOf(plan),
     favouredArm: favouredArm(plan, validated),
     records,
     arms: plan.arms.map(({ name }, arm) => ({
       arm: name,
-      statistic: chooseStatistic(validated[arm]!, agreementCut(responseType)),
+      statistic: chooseStatistic(validated[arm]!),
       answers: answersOf(records, rows, arm),
     })),
     present: null,

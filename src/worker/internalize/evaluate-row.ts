@@ -5,10 +5,11 @@
 import { answerFault, endingFault } from '../../core/answer/answer-rules.ts'
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import type { InternalizationPlan } from '../../core/lifecycle/internalization.ts'
-import { textOf, type Outcome } from '../../core/answer/outcome.ts'
+import { agree } from '../../core/answer/agreement.ts'
+import { textOf } from '../../core/answer/outcome.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import { adaptedRequest } from '../../core/route/route.ts'
-import { similarity } from '../../core/answer/score.ts'
+import { similarity } from '../../core/answer/similarity.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { AppError } from '../../errors.ts'
 import type { ChatCompletion } from '../../openai/chat.ts'
@@ -20,13 +21,14 @@ export const BATCH_ROWS = 16
 
 export type AnsweredRow = Pick<
   EvaluationRow,
-  'answer' | 'logprobSum' | 'logprobMin' | 'similarity' | 'deferred'
+  'answer' | 'logprobSum' | 'logprobMin' | 'agrees' | 'similarity' | 'deferred'
 >
 
 const notAsked = (deferred: string): AnsweredRow => ({
   answer: '',
   logprobSum: 0,
   logprobMin: 0,
+  agrees: false,
   similarity: 0,
   deferred,
 })
@@ -54,8 +56,8 @@ const answeredRow = (
     answer,
     logprobSum: logprobs.reduce((sum, logprob) => sum + logprob, 0),
     logprobMin: Math.min(0, ...logprobs),
-    similarity:
-      fault === null && logged !== null ? similarity(answers.responseType, answer, logged) : 0,
+    agrees: fault === null && logged !== null && agree(answers, answer, logged),
+    similarity: fault === null && logged !== null ? similarity(answers, answer, logged) : 0,
     deferred: fault,
   }
 }
@@ -86,13 +88,20 @@ export const evaluateRow = async (
   }
 }
 
-/** Similarity of the upstream's fresh answer to its logged one, 0 to 1. */
-export const outcomeSimilarity = (
-  { answers }: InternalizationPlan,
-  fresh: Outcome,
-  logged: Outcome
-): number => {
-  const [again, before] = [textOf(fresh), textOf(logged)]
-  if (again === null || before === null) return fresh.kind === logged.kind ? 1 : 0
-  return similarity(answers.responseType, again, before)
+/** What a row has of the upstream's answers of today, before they are bought. */
+export const NOT_ASKED_TODAY = { agreesToday: null, upstreamAnswer: null, fresh: null } as const
+
+/**
+ * The row compared with the first of two fresh answers, which are those of the first arm's row.
+ * @param first undefined, or without fresh answers, where none were bought
+ */
+export const comparedToday = (
+  { answers }: Pick<InternalizationPlan, 'answers'>,
+  row: EvaluationRow,
+  first: EvaluationRow | undefined
+): EvaluationRow => {
+  const today = first?.fresh ? first.upstreamAnswer : null
+  if (today === null) return row
+  // an upstream's answer of today that is no text is stored as ''
+  return { ...row, agreesToday: today !== '' && agree(answers, row.answer, today) }
 }

@@ -1,6 +1,7 @@
 /**
  * Sends the held-out requests to the last lora of each arm and compares the answers with the logged
- * outcomes. With an upstream key it also measures how far the upstream agrees with itself. Each batch
+ * outcomes. With an upstream key it buys two fresh answers to each, which tell what the upstream says today
+ * and how far it agrees with itself. Each batch
  * of answers is stored before the next is requested, so a crash repeats at most one batch of paid calls.
  */
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
@@ -12,15 +13,22 @@ import {
   type InternalizationPlan,
   type ProvenVerdict,
 } from '../../core/lifecycle/internalization.ts'
-import { textOf } from '../../core/answer/outcome.ts'
+import { outcomesAgree } from '../../core/answer/agreement.ts'
+import { textOf, type Outcome } from '../../core/answer/outcome.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { baselineOfVerdict } from './baseline.ts'
 import { comparedPresent } from './compare-present.ts'
-import { factsOf, type EvaluationSets } from './decision-facts.ts'
-import { BATCH_ROWS, evaluateRow, outcomeSimilarity, type EvaluateDeps } from './evaluate-row.ts'
+import { factsOf, rowsOfArm, type EvaluationSets } from './decision-facts.ts'
+import {
+  BATCH_ROWS,
+  comparedToday,
+  evaluateRow,
+  NOT_ASKED_TODAY,
+  type EvaluateDeps,
+} from './evaluate-row.ts'
 import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 interface EvaluationContext extends EvaluateDeps {
@@ -30,28 +38,37 @@ interface EvaluationContext extends EvaluateDeps {
   template: Template
 }
 
-/** @returns the row with a fresh answer of the upstream; unchanged without a usable answer */
+/** @returns the row with two fresh answers of the upstream; unchanged unless both are to be had */
 const withUpstream = async (
-  { deps, plan }: EvaluationContext,
+  { deps, plan: { answers } }: EvaluationContext,
   row: EvaluationRow,
   exchange: MatchedExchange
 ): Promise<EvaluationRow> => {
   const [record] = await deps.store.records.byIds([exchange.id])
   if (record === undefined || deps.replayUpstream === null) return row
-  const response = await deps.replayUpstream(record)
-  if (response === null) return row
-  const outcome = outcomeOfLogged({ path: record.path, response })
+  const { replayUpstream } = deps
+  const responses = await Promise.all([replayUpstream(record), replayUpstream(record)])
+  const [first, second] = responses.map((response) =>
+    outcomeOfLogged({ path: record.path, response })
+  )
+  if (first!.kind === 'unreadable' || second!.kind === 'unreadable') return row
+  const asLogged = (outcome: Outcome): boolean => outcomesAgree(answers, outcome, exchange.outcome)
   return {
     ...row,
-    upstreamAnswer: textOf(outcome) ?? '',
-    upstreamSimilarity: outcomeSimilarity(plan, outcome, exchange.outcome),
+    upstreamAnswer: textOf(first!) ?? '',
+    fresh: {
+      repeats: outcomesAgree(answers, first!, second!),
+      asLogged: [asLogged(first!), asLogged(second!)],
+    },
   }
 }
 
+/** @param firstRows of the first arm, which have the fresh answers; empty for that arm itself */
 const evaluateBatch = (
   context: EvaluationContext,
   arm: number,
   batch: MatchedExchange[],
+  firstRows: ReadonlyMap<string, EvaluationRow>,
   isReplayed: (exchange: MatchedExchange, index: number) => boolean
 ): Promise<EvaluationRow[]> => {
   const { plan, internalization } = context
@@ -63,10 +80,11 @@ const evaluateBatch = (
         arm,
         recordId: exchange.id,
         ...(await evaluateRow(context, plan, lora, exchange)),
-        upstreamAnswer: null,
-        upstreamSimilarity: null,
+        ...NOT_ASKED_TODAY,
       }
-      return isReplayed(exchange, index) ? withUpstream(context, row, exchange) : row
+      if (!isReplayed(exchange, index)) return comparedToday(plan, row, firstRows.get(exchange.id))
+      const asked = await withUpstream(context, row, exchange)
+      return comparedToday(plan, asked, asked)
     })
   )
 }
@@ -126,14 +144,16 @@ export const evaluate = async (
   const all = [...sets.heldOut, ...sets.validation]
   for (let arm = 0; arm < plan.arms.length; arm++) {
     const open = all.filter(({ id }) => !doneKeys.has(`${arm}/${id}`))
+    const firstRows = rowsOfArm(done, 0)
     for (let start = 0; start < open.length; start += BATCH_ROWS) {
-      const bought = done.filter((row) => row.upstreamSimilarity !== null).length
-      const replays = arm === 0 ? deps.config.upstreamReplays - bought : 0
+      const bought = done.filter(({ fresh }) => fresh !== null).length
+      const replays = arm === 0 ? (deps.config.upstreamReplays ?? Infinity) - bought : 0
       const batch = open.slice(start, start + BATCH_ROWS)
       const rows = await evaluateBatch(
         context,
         arm,
         batch,
+        firstRows,
         (exchange, index) => index < replays && heldOut.has(exchange)
       )
       await deps.store.internalizations.addEvaluations(rows)

@@ -1,16 +1,15 @@
 /** The learning curve from stored answers: those of the verdict, and those of the smaller trainings. */
 import { heldOutRows, type HeldOutRecord } from '../../core/evidence/decision-facts.ts'
-import { ALPHA, FAVOURED_SHARE, type HeldOutRow } from '../../core/gate/gate.ts'
+import { FAVOURED_SHARE, type HeldOutRow } from '../../core/gate/gate.ts'
 import { learningCurve, type LearningCurve } from '../../core/gate/learning-curve.ts'
-import { agreementCut } from '../../core/answer/score.ts'
-import { armOfFit } from '../../core/lifecycle/internalization.ts'
+import { armOfFit, burstMsOf } from '../../core/lifecycle/internalization.ts'
 import type { Fit } from '../../lifecycle/learning-curve.ts'
 import { answersOf, heldOutRecords } from '../internalize/decision-facts.ts'
 import { heldOutOf, type CurveContext } from './fit.ts'
 
 export const curveOf = async (context: CurveContext, fits: Fit[]): Promise<LearningCurve> => {
   const { deps, internalization, plan, verdict } = context
-  const { alpha = ALPHA, minCoverage = deps.config.minCoverage, margin, arm } = verdict
+  const { alpha, minCoverage, margin, arm } = verdict
   const heldOut = await heldOutOf(context)
   const stored = await deps.store.internalizations.evaluations(internalization.id)
   const rowsOf = (number: number, records: HeldOutRecord[]): HeldOutRow[] =>
@@ -26,7 +25,7 @@ export const curveOf = async (context: CurveContext, fits: Fit[]): Promise<Learn
   }
   return learningCurve([...fitted, all], {
     statistic: verdict.arms[arm]!.confidence,
-    cut: agreementCut(verdict.responseType),
+    burstMs: burstMsOf(plan),
     margin,
     minCoverage,
     alpha: plan.arms.length > 1 ? FAVOURED_SHARE * alpha : alpha,

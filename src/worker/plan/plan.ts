@@ -14,7 +14,7 @@ import {
 import { textOf } from '../../core/answer/outcome.ts'
 import { kindOf, provenKinds } from '../../core/route/request-kind.ts'
 import { fitShares } from '../../core/learn/fits.ts'
-import { knownLabels } from '../../core/answer/score.ts'
+import { knownLabels } from '../../core/answer/response-type.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ModelObject, TrainingMethod } from '../../openai/fine-tuning.ts'
@@ -73,7 +73,7 @@ const fitsWithPrompt = async (
 const answerRules = async (
   engine: Engine,
   baseModel: string,
-  { train, traffic, responseType }: PlannedRows
+  { train, traffic, responseType, folds }: PlannedRows
 ): Promise<AnswerRules> => {
   const learned = train.flatMap(({ outcome }) => textOf(outcome) ?? [])
   const longest = [...learned, ...traffic.flatMap(({ outcome }) => textOf(outcome) ?? [])].reduce(
@@ -81,6 +81,7 @@ const answerRules = async (
   )
   return {
     responseType,
+    folds,
     labels: responseType === 'label' ? knownLabels(learned) : null,
     defers: train.some(({ outcome }) => outcome.kind !== 'text'),
     bindsCalls: true,
@@ -152,6 +153,8 @@ export const planInternalization = async (
     trainRecordIds: idsOf(train),
     holdoutRecordIds: idsOf(traffic),
     unseenRecordIds: idsOf(unseen),
+    burstMinutes: deps.config.burstMinutes,
+    earlierTries: 0,
     population: {
       ...rows.population,
       ...(await cutByHead(deps, engine, head.encoder, train)),

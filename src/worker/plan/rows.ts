@@ -8,8 +8,8 @@ import { minimumRows } from '../../core/gate/samples.ts'
 import type { InternalizeOptions, Population } from '../../core/lifecycle/internalization.ts'
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
-import { detectResponseType, similarity } from '../../core/answer/score.ts'
-import type { ResponseType } from '../../core/answer/score.ts'
+import { foldsOf, outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
+import { detectResponseType } from '../../core/answer/response-type.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
@@ -22,8 +22,7 @@ const READ_AHEAD = 4
 /** The gate's level over all its tests: a sample too small at this level fails at every other. */
 const ALPHA = 0.05
 
-export interface PlannedRows extends Split<MatchedExchange> {
-  responseType: ResponseType
+export interface PlannedRows extends Split<MatchedExchange>, Comparison {
   population: Omit<Population, 'withoutPrompt'>
 }
 
@@ -79,12 +78,9 @@ const textsOf = (exchanges: MatchedExchange[]): string[] =>
   exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
 
 const isSameAnswer =
-  (type: ResponseType) =>
-  (a: MatchedExchange, b: MatchedExchange): boolean => {
-    const [first, second] = [textOf(a.outcome), textOf(b.outcome)]
-    if (first === null || second === null) return a.outcome.kind === b.outcome.kind
-    return similarity(type, first, second) === 1
-  }
+  (comparison: Comparison) =>
+  (a: MatchedExchange, b: MatchedExchange): boolean =>
+    outcomesAgree(comparison, a.outcome, b.outcome)
 
 export interface WantedRows {
   template: Template
@@ -202,15 +198,17 @@ export const planRows = async (
         'choose a base model with a longer context',
     }
   const responseType = detectResponseType(textsOf(train))
+  const folds = foldsOf(responseType, textsOf(exchanges))
   const rows: PlannedRows = {
     ...split,
     train,
     responseType,
+    folds,
     population: {
       exchanges: exchanges.length,
       conversations: new Set(exchanges.map(({ conversation }) => conversation)).size,
       outcomes: outcomesOf(exchanges),
-      repeats: repeatsOf(exchanges, isSameAnswer(responseType)),
+      repeats: repeatsOf(exchanges, isSameAnswer({ responseType, folds })),
       tooLong: split.train.length - train.length,
     },
   }

@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto'
 import { textOf } from '../../core/answer/outcome.ts'
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
-import { agreementCut } from '../../core/answer/score.ts'
+import { outcomesAgree } from '../../core/answer/agreement.ts'
 import type { Internalization, InternalizationPlan } from '../../core/lifecycle/internalization.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
 import type { Pair } from '../../core/rollout/pair.ts'
@@ -16,7 +16,7 @@ import type { Engine } from '../../engine/engine.ts'
 import type { ChatCompletion } from '../../openai/chat.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { sightingOf } from '../internalize/baseline.ts'
-import { BATCH_ROWS, evaluateRow, outcomeSimilarity } from '../internalize/evaluate-row.ts'
+import { BATCH_ROWS, evaluateRow } from '../internalize/evaluate-row.ts'
 import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 export interface AuditedRoute {
@@ -65,7 +65,7 @@ const sum = (a: number | null, b: number | null): number | null =>
 
 interface SecondAnswer {
   text: string
-  similarity: number
+  agrees: boolean
   costUsd: number | null
 }
 
@@ -82,7 +82,7 @@ const askAgain = async (
   const { usage } = JSON.parse(response) as Partial<ChatCompletion>
   return {
     text: textOf(outcome) ?? '',
-    similarity: outcomeSimilarity(plan, outcome, exchange.outcome),
+    agrees: outcomesAgree(plan.answers, outcome, exchange.outcome),
     costUsd: deps.costUsd(record.model, usage ?? null),
   }
 }
@@ -93,7 +93,7 @@ const judgeOne = async (
   exchange: MatchedExchange
 ): Promise<Pair> => {
   const { deps, plan, route, costsAnswer } = context
-  const { deferred, answer, similarity, ...logprobs } = await evaluateRow(
+  const { deferred, answer, agrees, similarity, ...logprobs } = await evaluateRow(
     context,
     plan,
     route.lora,
@@ -118,13 +118,12 @@ const judgeOne = async (
   if (pair.reason !== null) return pair
   const costUsd = costsAnswer ? deps.costUsd(record.model, record.usage) : null
   const answered = { ...pair, costUsd }
-  const cut = agreementCut(plan.answers.responseType)
-  if (similarity >= cut) return { ...answered, outcome: 'agreed' }
+  if (agrees) return { ...answered, outcome: 'agreed' }
   const again = await askAgain(context, record, exchange)
   if (again === null) return { ...answered, outcome: 'disagreed' }
   return {
     ...answered,
-    outcome: again.similarity >= cut ? 'disagreed' : 'upstream-differs',
+    outcome: again.agrees ? 'disagreed' : 'upstream-differs',
     upstreamAnswer: again.text,
     costUsd: sum(costUsd, again.costUsd),
   }

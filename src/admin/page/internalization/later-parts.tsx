@@ -2,15 +2,12 @@
 import type { Child } from 'hono/jsx'
 import type { Internalization } from '../../../core/lifecycle/internalization.ts'
 import { heldOutRows } from '../../../core/evidence/decision-facts.ts'
-import { coverageCurve, type CurveRow } from '../../../core/gate/coverage-curve.ts'
-import { agreementCut } from '../../../core/answer/score.ts'
+import { coverageCurve } from '../../../core/gate/coverage-curve.ts'
 import { AppError } from '../../../errors.ts'
 import { readDecisionFacts } from '../../../lifecycle/evidence-file.ts'
-import { heldOutAnswers } from '../../../lifecycle/held-out-examples.ts'
 import { readEvidencePath } from '../../../lifecycle/read-evidence-path.ts'
 import { readRolloutReport } from '../../../lifecycle/rollout-report.ts'
 import { loadRecentTraffic } from '../../../savings/control-group.ts'
-import type { Store } from '../../../store/store.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { readInternalization } from '../../reading/read-internalization.ts'
 import { createRemembered } from '../../reading/remembered.ts'
@@ -50,31 +47,19 @@ const TRAFFIC: Part = {
 /** Of fewer answers the band says nothing, and would set the scale of the plot. */
 const LEAST_ANSWERED = 20
 
-/** With conversations where the facts of the decision were kept, else each request by itself. */
-const curveRows = async (store: Store, row: Internalization): Promise<CurveRow[]> => {
-  const arm = row.verdict!.arm
-  const kept = await readDecisionFacts(store, row.id)
-  if (kept !== null) return heldOutRows(kept.facts.records, kept.facts.arms[arm]!.answers)
-  const traffic = new Set(row.plan!.holdoutRecordIds)
-  return (await heldOutAnswers(store, row, arm)).map(({ row: answer }) => ({
-    ...answer,
-    conversation: answer.recordId,
-    isTraffic: traffic.has(answer.recordId),
-    isUnseen: false,
-  }))
-}
-
 const CURVE: Part = {
   id: 'coverage',
   name: 'How much it could answer, and how well',
   isFor: ({ plan, verdict }) => plan !== null && verdict !== null && verdict.arms.length > 0,
   load: async ({ store }, row) => {
     const verdict = row.verdict!
-    const rows = await curveRows(store, row)
+    const kept = await readDecisionFacts(store, row.id)
+    if (kept === null) return null
+    const { records, arms, burstMs } = kept.facts
+    const rows = heldOutRows(records, arms[verdict.arm]!.answers)
     const traffic = rows.filter(({ isTraffic }) => isTraffic).length
     const { confidence } = verdict.arms[verdict.arm]!
-    const cut = verdict.agreementCut ?? agreementCut(verdict.responseType)
-    const points = coverageCurve(rows, confidence, cut).filter(
+    const points = coverageCurve(rows, confidence, burstMs).filter(
       ({ coverage }) => coverage * traffic >= LEAST_ANSWERED
     )
     if (points.length === 0) return null

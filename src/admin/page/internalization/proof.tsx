@@ -5,6 +5,7 @@ import { Badge } from '../parts/figures.tsx'
 import { percent, whole } from '../parts/format.ts'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
+import { saySamples } from './say/say-samples.ts'
 
 interface ProofProps {
   verdict: Verdict
@@ -12,32 +13,33 @@ interface ProofProps {
   model: string
 }
 
-const Samples = ({ samples, model }: Pick<ArmFigures, 'samples'> & { model: string }) =>
-  samples === undefined ? null : (
-    <Table
-      caption="The promise holds in traffic as it comes and for questions that training never saw"
-      columns={[
-        { name: 'Held-out sample' },
-        { name: 'Requests', isNumber: true },
-        { name: 'Answered', isNumber: true },
-        { name: `Agree with ${model}`, isNumber: true },
-        { name: 'At least', isNumber: true },
-      ]}
-      rows={(
-        [
-          ['traffic as it comes', samples.traffic],
-          ['unseen questions', samples.unseen],
-        ] as const
-      ).map(([name, { rows, answered, agreement, bound }]) => [
-        name,
-        whole(rows),
-        whole(answered),
-        answered === 0 ? '' : percent(agreement),
-        answered === 0 ? '' : percent(bound),
-      ])}
-      empty=""
-    />
-  )
+const Samples = ({ samples, model }: Pick<ArmFigures, 'samples'> & { model: string }) => (
+  <Table
+    caption="The promise holds in traffic as it comes and for questions that training never saw"
+    columns={[
+      { name: 'Held-out sample' },
+      { name: 'Requests', isNumber: true },
+      { name: 'Answered', isNumber: true },
+      { name: 'Worth so many single ones', isNumber: true },
+      { name: `Agree with ${model}`, isNumber: true },
+      { name: 'At least', isNumber: true },
+    ]}
+    rows={(
+      [
+        ['traffic as it comes', samples.traffic],
+        ['unseen questions', samples.unseen],
+      ] as const
+    ).map(([name, { rows, answered, effectiveRows, agreement, bound }]) => [
+      name,
+      whole(rows),
+      whole(answered),
+      whole(Math.round(effectiveRows)),
+      answered === 0 ? '' : percent(agreement),
+      answered === 0 ? '' : percent(bound),
+    ])}
+    empty=""
+  />
+)
 
 const Holds = ({ holds }: Pick<SliceFigures, 'holds'>) =>
   holds ? (
@@ -62,7 +64,7 @@ const Slices = ({ slices, model }: { slices: SliceFigures[]; model: string }) =>
         <Line text={slice} />,
         whole(rows),
         percent(agreement),
-        lowerBound === undefined ? '' : percent(lowerBound),
+        percent(lowerBound),
         percent(upstreamAgreement),
         <Holds holds={holds} />,
       ])}
@@ -108,7 +110,7 @@ const Candidates = ({ verdict: { arms, arm: winner } }: { verdict: Verdict }) =>
   />
 )
 
-const Deferred = ({ deferred = {}, rows }: ArmFigures) => {
+const Deferred = ({ deferred, rows }: ArmFigures) => {
   const counts = Object.entries(deferred).toSorted(([, a], [, b]) => b - a)
   if (counts.length === 0) return null
   return (
@@ -135,9 +137,12 @@ export const Proof = ({ verdict, model }: ProofProps) => {
   return (
     <section>
       <h2>Proof</h2>
+      {saySamples(verdict, model).map((sentence) => (
+        <p>{sentence}</p>
+      ))}
       <div class="stack">
         <Samples samples={winner.samples} model={model} />
-        <Slices slices={winner.slices ?? []} model={model} />
+        <Slices slices={winner.slices} model={model} />
         <Candidates verdict={verdict} />
         <Deferred {...winner} />
       </div>

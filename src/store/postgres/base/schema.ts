@@ -20,6 +20,7 @@ import {
   timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
+import type { FreshAnswers } from '../../../core/gate/figures.ts'
 import type { Verdict } from '../../../core/gate/gate.ts'
 import type { KeyLimits } from '../../../core/keys/issued-key.ts'
 import type {
@@ -254,10 +255,12 @@ export const evaluations = schema.table(
     answer: prose('answer').notNull(),
     logprobSum: doublePrecision('logprob_sum').notNull(),
     logprobMin: doublePrecision('logprob_min').notNull(),
+    agrees: boolean('agrees').notNull().default(false),
+    agreesToday: boolean('agrees_today'),
     similarity: doublePrecision('similarity').notNull(),
     deferred: prose('deferred'),
     upstreamAnswer: prose('upstream_answer'),
-    upstreamSimilarity: doublePrecision('upstream_similarity'),
+    fresh: json('fresh').$type<FreshAnswers>(),
   },
   (table) => [
     primaryKey({ columns: [table.internalizationId, table.arm, table.recordId] }),

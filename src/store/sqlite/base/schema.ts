@@ -14,6 +14,7 @@ import {
   text,
   uniqueIndex,
 } from 'drizzle-orm/sqlite-core'
+import type { FreshAnswers } from '../../../core/gate/figures.ts'
 import type { Verdict } from '../../../core/gate/gate.ts'
 import type {
   InternalizationPlan,
@@ -174,10 +175,12 @@ export const evaluations = sqliteTable(
     answer: text('answer').notNull(),
     logprobSum: real('logprob_sum').notNull(),
     logprobMin: real('logprob_min').notNull(),
+    agrees: integer('agrees', { mode: 'boolean' }).notNull().default(false),
+    agreesToday: integer('agrees_today', { mode: 'boolean' }),
     similarity: real('similarity').notNull(),
     deferred: text('deferred'),
     upstreamAnswer: text('upstream_answer'),
-    upstreamSimilarity: real('upstream_similarity'),
+    fresh: text('fresh', { mode: 'json' }).$type<FreshAnswers>(),
   },
   (table) => [primaryKey({ columns: [table.internalizationId, table.arm, table.recordId] })]
 )

@@ -1,4 +1,5 @@
 /** Why an internalization was rejected and what would help, in sentences for a person who decides. Pure. */
+import { LEAST_UPSTREAM_AGREEMENT } from '../../../../core/gate/figures.ts'
 import type { ArmFigures, Verdict } from '../../../../core/gate/gate.ts'
 import { failingSlices } from '../../../../core/gate/slices.ts'
 import type { Internalization } from '../../../../core/lifecycle/internalization.ts'
@@ -62,26 +63,34 @@ const FORGOTTEN: SaidRejection & { words: RegExp } = {
 
 const sum = (counts: number[]): number => counts.reduce((total, count) => total + count, 0)
 
-const shortOfRows = (
-  { rows, deferred = {}, shortage }: ArmFigures,
-  { minCoverage = 0 }: Verdict
-): SaidRejection => {
+const shortOfRows = ({ rows, deferred }: ArmFigures, { minCoverage }: Verdict): SaidRejection => {
   const answerable = rows - sum(Object.values(deferred))
   if (answerable < Math.ceil(minCoverage * rows))
     return {
       says: `It may answer only ${percent(answerable / rows)} of the held-out requests, and a route must answer ${percent(minCoverage)}. All others go to the upstream by their form.`,
       helps: FEW_TEXTS.helps,
     }
-  if (shortage?.includes('fresh upstream answers') === true)
-    return {
-      says: 'Too few second answers of the upstream were bought to tell how often it agrees with itself.',
-      helps: 'A larger UPSTREAM_REPLAYS.',
-    }
   return LITTLE_TRAFFIC
 }
 
+const changedUpstream = (
+  { changed, rows }: NonNullable<Verdict['change']>,
+  model: string
+): SaidRejection => ({
+  says: `${model} has changed: it answers ${changed} of ${rows} held-out requests twice alike, and otherwise than in the log. What was learned is out of date.`,
+  helps: 'Newer traffic. With AUTO_INTERNALIZE the worker learns from it when there is enough.',
+})
+
+const contradictingUpstream = (
+  { upstreamAgreement }: ArmFigures,
+  model: string
+): SaidRejection => ({
+  says: `${model} repeats its own answer on only ${percent(upstreamAgreement!)} of the requests, so no program can tell right answers from wrong ones.`,
+  helps: 'Ask for labels or JSON, or lower the temperature of the requests.',
+})
+
 const worseInSlices = (winner: ArmFigures, model: string): SaidRejection => {
-  const failing = failingSlices(winner.slices ?? []).map(
+  const failing = failingSlices(winner.slices).map(
     ({ slice, agreement, rows, upstreamAgreement }) =>
       `“${slice}” (${percent(agreement)} of ${rows} answers agree; ${model} agrees with itself on ${percent(upstreamAgreement)})`
   )
@@ -116,11 +125,14 @@ const sayJudged = (verdict: Verdict, model: string): SaidRejection => {
       helps: 'Internalize again when the log has traffic of this prompt.',
     }
   if (verdict.responseType === 'free-text') return FREE_TEXT
+  if (verdict.change?.isChanged === true) return changedUpstream(verdict.change, model)
+  if ((winner.upstreamAgreement ?? 1) < LEAST_UPSTREAM_AGREEMENT)
+    return contradictingUpstream(winner, model)
   if (verdict.replacement !== undefined) return notBetterThanPresent(verdict.replacement, verdict)
-  if ((winner.shortage ?? null) !== null) return shortOfRows(winner, verdict)
-  if (failingSlices(winner.slices ?? []).length > 0) return worseInSlices(winner, model)
+  if (winner.shortage !== null) return shortOfRows(winner, verdict)
+  if (failingSlices(winner.slices).length > 0) return worseInSlices(winner, model)
   return {
-    says: `It does not agree with ${model} often enough: ${percent(winner.agreement)} if it answered everything that it may. It is not sure enough of any ${percent(verdict.minCoverage ?? 0)} of the requests to stay within the margin of ${points(verdict.margin)}.`,
+    says: `It does not agree with ${model} often enough: ${percent(winner.agreement)} if it answered everything that it may. It is not sure enough of any ${percent(verdict.minCoverage)} of the requests to stay within the margin of ${points(verdict.margin)}.`,
     helps:
       'More questions to learn from, more time (TRAIN_MINUTES), a larger base model, or a larger MARGIN if more disagreement is acceptable.',
   }

@@ -1,11 +1,9 @@
 /**
- * Comparison of two answers. The response type follows from the logged answers; each type has one
- * scorer in `SCORERS`. Compares texts, executes nothing. Knows nothing of arms or thresholds.
+ * The response type of a template, which follows from its logged answers and decides how two answers are
+ * compared (`agreement.ts`). Reads texts, executes nothing. Knows nothing of arms or thresholds.
  */
-import { canonicalJson } from '../json.ts'
-import { areSameCalls, isCallText } from './calls.ts'
-import { chrF } from './score-chrf.ts'
-import { fieldF1, parseJson } from './score-json.ts'
+import { bareJson, isJson } from '../json.ts'
+import { isCallText } from './calls.ts'
 
 /** Share of the logged answers that a type must fit. */
 const TYPE_SHARE = 0.9
@@ -65,8 +63,8 @@ export const rowsUntilLabels = (answers: readonly string[]): number | null => {
   return wanted <= answers.length ? null : wanted - answers.length
 }
 
-const SQL = /^\s*(?:select|insert|update|delete|with|create|alter|drop)\b/i
-const FORMULA = /^\s*=\s*[A-Z(]/
+export const SQL = /^\s*(?:select|insert|update|delete|with|create|alter|drop)\b/i
+export const FORMULA = /^\s*=\s*[A-Z(]/
 const FENCE = /^\s*```/
 /** Statements of common languages at the start of a line. */
 const STATEMENT =
@@ -87,60 +85,13 @@ const looksLikeCode = (answer: string): boolean => {
 
 /** Whether a text is a JSON object or list; a code fence around it is accepted. */
 const isJsonContainer = (answer: string): boolean => {
-  const value = parseJson(answer)
-  return typeof value === 'object' && value !== null
+  const bare = bareJson(answer)
+  return /^[[{]/.test(bare) && isJson(bare)
 }
 
 const isShortText = (answer: string): boolean => answer.length <= SHORT_TEXT_CHARS
 
-/** Compatibility forms folded, lower case, blanks collapsed, no quotes or full stop around it. */
-const normalizeLabel = (text: string): string =>
-  text
-    .normalize('NFKC')
-    .trim()
-    .replace(/^["'`]+|["'`.]+$/g, '')
-    .replace(/\s+/g, ' ')
-    .toLowerCase()
-
 const QUOTED = /("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')/
-
-/** Keeps quoted parts, and applies `change` to the others. */
-const outsideQuotes = (text: string, change: (part: string) => string): string =>
-  text
-    .split(QUOTED)
-    .map((part, i) => (i % 2 === 1 ? part : change(part)))
-    .join('')
-
-/** Removes fence and final semicolon, collapses blanks; SQL and formulas in lower case. */
-const normalizeCode = (text: string): string => {
-  const bare = text
-    .trim()
-    .replace(/^```\w*\n?|\n?```$/g, '')
-    .trim()
-    .replace(/\s*;$/, '')
-  const ignoreCase = SQL.test(bare) || FORMULA.test(bare)
-  return outsideQuotes(bare, (part) => {
-    const spaced = part.replace(/\s+/g, ' ')
-    if (!ignoreCase) return spaced
-    return spaced.toLowerCase().replace(/ ?([(),=<>*+]) ?/g, '$1')
-  }).trim()
-}
-
-/** 1 when equal in canonical form, else the fields' F1; 0 when one of them is not JSON. */
-const jsonSimilarity = (adapted: string, logged: string): number => {
-  const [a, b] = [parseJson(adapted), parseJson(logged)]
-  if (a === undefined || b === undefined) return 0
-  return canonicalJson(a) === canonicalJson(b) ? 1 : Math.min(fieldF1(a, b), 0.999)
-}
-
-/** Up to this many words only equal texts agree: `top_up_failed` is not close to `top_up_limits`. */
-const EXACT_WORDS = 5
-
-const textSimilarity = (adapted: string, logged: string): number => {
-  const [a, b] = [normalizeLabel(adapted), normalizeLabel(logged)]
-  if (a === b) return 1
-  return b.split(' ').length <= EXACT_WORDS ? 0 : Math.min(chrF(a, b), 0.999)
-}
 
 /** Whether quotes and brackets are closed; in an answer that was cut they are not. */
 const isBalanced = (code: string): boolean => {
@@ -152,79 +103,43 @@ const isBalanced = (code: string): boolean => {
 /** Fault in the form of an answer, as against the logged answers of its type. */
 export type FormFault = 'not-json' | 'unbalanced'
 
-interface Scorer {
+interface Form {
   /** whether the logged answers are of this type */
   fits(answers: string[]): boolean
-  /** 0 to 1; 1 when both answers are equal after normalization */
-  similarity(adapted: string, logged: string): number
-  /**
-   * Similarity from which on two answers agree. The promise counts answers, so graded similarities
-   * are cut: a mean of 0.95 could hide one completely wrong answer in twenty. A chrF of 0.8 allows
-   * a word or two to differ in a sentence.
-   */
-  agreementCut: number
   faultOf?(answer: string): FormFault | null
 }
 
 /** By response type; the first that fits the logged answers is taken, and the last fits any. */
-const SCORERS = {
-  label: {
-    fits: (answers) => knownLabels(answers) !== null,
-    similarity: (adapted, logged) => Number(normalizeLabel(adapted) === normalizeLabel(logged)),
-    agreementCut: 1,
-  },
+const FORMS = {
+  label: { fits: (answers) => knownLabels(answers) !== null },
   json: {
     fits: (answers) => fits(answers, TYPE_SHARE, isJsonContainer),
-    similarity: jsonSimilarity,
-    agreementCut: 1,
     faultOf: (answer) => (isJsonContainer(answer) ? null : 'not-json'),
   },
-  calls: {
-    fits: (answers) => fits(answers, 1, isCallText),
-    similarity: () => 0,
-    agreementCut: 1,
-  },
+  calls: { fits: (answers) => fits(answers, 1, isCallText) },
   code: {
     fits: (answers) => fits(answers, CODE_SHARE, looksLikeCode),
-    similarity: (adapted, logged) => Number(normalizeCode(adapted) === normalizeCode(logged)),
-    agreementCut: 1,
     faultOf: (answer) => (isBalanced(answer) ? null : 'unbalanced'),
   },
-  'short-text': {
-    fits: (answers) => fits(answers, TYPE_SHARE, isShortText),
-    similarity: textSimilarity,
-    agreementCut: 0.8,
-  },
-  'free-text': { fits: () => true, similarity: textSimilarity, agreementCut: 0.8 },
-} satisfies Record<string, Scorer>
+  'short-text': { fits: (answers) => fits(answers, TYPE_SHARE, isShortText) },
+  'free-text': { fits: () => true },
+} satisfies Record<string, Form>
 
 /** Form of a template's logged answers; decides how two answers are compared. */
-export type ResponseType = keyof typeof SCORERS
+export type ResponseType = keyof typeof FORMS
 
-export const RESPONSE_TYPES = Object.keys(SCORERS) as ResponseType[]
+export const RESPONSE_TYPES = Object.keys(FORMS) as ResponseType[]
 
-const scorerOf = (type: ResponseType): Scorer => SCORERS[type]
+const formOf = (type: ResponseType): Form => FORMS[type]
 
 /** The type of the logged answers. Calls have a form of their own, so the texts among them decide. */
 export const detectResponseType = (answers: string[]): ResponseType => {
   if (knownLabels(answers) !== null) return 'label'
   const texts = answers.filter((answer) => !isCallText(answer))
   const judged = texts.length > 0 || answers.length === 0 ? texts : answers
-  return RESPONSE_TYPES.find((type) => type !== 'label' && scorerOf(type).fits(judged))!
+  return RESPONSE_TYPES.find((type) => type !== 'label' && formOf(type).fits(judged))!
 }
-
-/**
- * Similarity of an answer and the logged one, 0 to 1. JSON: 1 when canonically equal, else F1 of its
- * fields; label, code and text of up to five words: 1 or 0 after normalization; longer text: chrF.
- * Calls: 1 for the same ones in the same order, else 0; a call and a text are never similar.
- */
-export const similarity = (type: ResponseType, adapted: string, logged: string): number =>
-  isCallText(adapted) || isCallText(logged)
-    ? Number(areSameCalls(adapted, logged))
-    : scorerOf(type).similarity(adapted, logged)
-
-export const agreementCut = (type: ResponseType): number => scorerOf(type).agreementCut
 
 /** @param answer a text, no calls */
 export const formFault = (type: ResponseType, answer: string): FormFault | null =>
-  scorerOf(type).faultOf?.(answer) ?? null
+  formOf(type).faultOf?.(answer) ?? null

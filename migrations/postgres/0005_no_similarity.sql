@@ -1,0 +1,1 @@
+ALTER TABLE "promptintern"."evaluations" DROP COLUMN "upstream_similarity";

@@ -1,0 +1,156 @@
+/**
+ * When two answers agree: when they are equal after a normalization that cannot change a meaning. Agreement is
+ * an equivalence, so a third answer that agrees with both of two answers makes those two agree. A graded
+ * similarity (`score.ts`) is a figure to look at and never agreement: at a similarity of 0.8 "not approved"
+ * agreed with "approved".
+ */
+import { bareJson, canonicalJson, parseExactJson } from '../json.ts'
+import { callLine, isCallText, parseCalls } from './calls.ts'
+import { textOf, type Outcome } from './outcome.ts'
+import { detectResponseType, FORMULA, SQL, type ResponseType } from './response-type.ts'
+
+/** Differences that are looked over, because no two logged answers are told apart by them alone. */
+export interface Folds {
+  /** `Card_Arrival` and `card_arrival` */
+  case: boolean
+  /** compatibility forms (NFKC): `10²` and `102`, full width and half width */
+  forms: boolean
+}
+
+export const NO_FOLDS: Folds = { case: false, forms: false }
+
+/** How the answers of a template are compared. */
+export interface Comparison {
+  responseType: ResponseType
+  folds: Folds
+}
+
+const folded = (text: string, { case: ofCase, forms }: Folds): string => {
+  const unified = forms ? text.normalize('NFKC') : text
+  return ofCase ? unified.toLowerCase() : unified
+}
+
+const PAIRS_OF_QUOTES: Record<string, string> = { '"': '"', "'": "'", '`': '`', '“': '”' }
+
+/** Only a pair around the whole answer: `5'` and `5"` are two lengths. */
+const withoutQuotes = (text: string): string => {
+  const close = PAIRS_OF_QUOTES[text[0] ?? '']
+  const inner = text.slice(1, -1)
+  const isQuoted = close !== undefined && text.length > 2 && text.endsWith(close)
+  return isQuoted && !inner.includes(text[0]!) && !inner.includes(close) ? inner.trim() : text
+}
+
+const withoutFullStop = (text: string): string =>
+  text.length > 1 && text.endsWith('.') && !text.endsWith('..') ? text.slice(0, -1).trimEnd() : text
+
+/** Blanks at the ends of lines, and all but one of several blanks. Line breaks and indentation stay. */
+const withoutSpareBlanks = (line: string): string => {
+  const indentation = /^[ \t]*/.exec(line)![0]
+  return (
+    indentation +
+    line
+      .slice(indentation.length)
+      .replace(/[ \t]+/g, ' ')
+      .trimEnd()
+  )
+}
+
+/** Unicode composition (NFC), blanks, and the quotes and the full stop around the answer. */
+const plainText = (text: string): string => {
+  let bare = text.normalize('NFC').replace(/\r\n?/g, '\n').trim()
+  for (let before = ''; before !== bare;) {
+    before = bare
+    bare = withoutQuotes(withoutFullStop(bare))
+  }
+  return bare.split('\n').map(withoutSpareBlanks).join('\n')
+}
+
+/** Also backticks: they quote in several languages. */
+const QUOTED = /("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`)/
+
+/** Keeps quoted parts, and applies `change` to the others. */
+const outsideQuotes = (text: string, change: (part: string) => string): string =>
+  text
+    .split(QUOTED)
+    .map((part, i) => (i % 2 === 1 ? part : change(part)))
+    .join('')
+
+/**
+ * Whether quoted parts can be told from the others: without escapes, comments and quotes that stand alone, which
+ * each language reads in a way of its own.
+ */
+const isPlainlyQuoted = (code: string): boolean =>
+  !code.includes('\\') &&
+  code.split(QUOTED).every((part, i) => i % 2 === 1 || !/["'`#]|--|\/[*/]/.test(part))
+
+/**
+ * Code without its fence. Blanks and line breaks mean nothing outside of quotes in SQL and formulas, nor do
+ * several blanks in a command of one line; elsewhere a line break or an indentation may.
+ */
+const plainCode = (text: string, { case: ofCase }: Folds): string => {
+  const bare = text
+    .trim()
+    .replace(/^```\w*\n?|\n?```$/g, '')
+    .replace(/\r\n?/g, '\n')
+    .trim()
+  if (!isPlainlyQuoted(bare)) return bare
+  if (!SQL.test(bare) && !FORMULA.test(bare))
+    return bare.includes('\n') ? bare : outsideQuotes(bare, (part) => part.replace(/\s+/g, ' '))
+  return outsideQuotes(bare.replace(/\s*;$/, ''), (part) => {
+    const spaced = part.replace(/\s+/g, ' ').replace(/ ?([(),=<>*+]) ?/g, '$1')
+    return ofCase ? spaced.toLowerCase() : spaced
+  }).trim()
+}
+
+const plainJson = (text: string): string | null => {
+  const value = parseExactJson(bareJson(text))
+  return value === undefined ? null : canonicalJson(value)
+}
+
+/** Equal for two answers exactly where they agree. */
+export const normalForm = ({ responseType, folds }: Comparison, answer: string): string => {
+  if (isCallText(answer)) return `calls ${parseCalls(answer)?.map(callLine).join('\n') ?? answer}`
+  switch (responseType) {
+    case 'json':
+      return `json ${plainJson(answer) ?? plainText(answer)}`
+    case 'code':
+      return `code ${plainCode(answer, folds)}`
+    case 'label':
+      return `text ${folded(plainText(answer), folds)}`
+    default:
+      return `text ${plainText(answer)}`
+  }
+}
+
+/** How the answers of a template are compared. @param answers all that the log has */
+export const comparisonOf = (answers: string[]): Comparison => {
+  const responseType = detectResponseType(answers)
+  return { responseType, folds: foldsOf(responseType, answers) }
+}
+
+/** Whether two answers say the same. */
+export const agree = (comparison: Comparison, one: string, other: string): boolean =>
+  normalForm(comparison, one) === normalForm(comparison, other)
+
+/** Answers that are no text agree where they are of one kind, such as two refusals. */
+export const outcomesAgree = (comparison: Comparison, one: Outcome, other: Outcome): boolean => {
+  const [first, second] = [textOf(one), textOf(other)]
+  if (first === null || second === null) return one.kind === other.kind
+  return agree(comparison, first, second)
+}
+
+/**
+ * The folds that make no two of the logged answers equal which are not equal without them. Sentences have
+ * none: each of them is logged once, so the log cannot show that `5 mW` and `5 MW` are two things.
+ * @param answers all that the log has of the template
+ */
+export const foldsOf = (responseType: ResponseType, answers: readonly string[]): Folds => {
+  if (responseType !== 'label' && responseType !== 'code') return NO_FOLDS
+  const texts = [...new Set(answers)]
+  const distinct = (folds: Folds): number =>
+    new Set(texts.map((text) => normalForm({ responseType, folds }, text))).size
+  const apart = distinct(NO_FOLDS)
+  const ofCase = distinct({ case: true, forms: false }) === apart
+  const forms = responseType === 'label' && distinct({ case: ofCase, forms: true }) === apart
+  return { case: ofCase, forms }
+}

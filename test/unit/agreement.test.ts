@@ -1,0 +1,351 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  agree,
+  foldsOf,
+  NO_FOLDS,
+  outcomesAgree,
+  type Comparison,
+  type Folds,
+} from '../../src/core/answer/agreement.ts'
+import {
+  detectResponseType,
+  knownLabels,
+  rowsUntilLabels,
+  type ResponseType,
+} from '../../src/core/answer/response-type.ts'
+import { chrF, fieldF1, similarity } from '../../src/core/answer/similarity.ts'
+import { canonicalJson } from '../../src/core/json.ts'
+
+const cycle = (values: string[], count: number) =>
+  Array.from({ length: count }, (_, i) => values[i % values.length]!)
+const labels77 = Array.from({ length: 77 }, (_, i) => `intent_${i}`)
+
+const varied = (make: (i: number) => string) => Array.from({ length: 300 }, (_, i) => make(i))
+
+describe('knownLabels', () => {
+  it('takes 77 labels from 1,500 rows as a closed set, most frequent first', () => {
+    const answers = [...cycle(labels77, 1500), ...cycle(['intent_9'], 50)]
+    expect(knownLabels(answers)).toHaveLength(77)
+    expect(knownLabels(answers)![0]).toBe('intent_9')
+  })
+
+  it('does not close a set of which much is still unseen', () => {
+    const rare = Array.from({ length: 40 }, (_, i) => `rare_${i}`)
+    expect(knownLabels([...cycle(labels77, 400), ...rare])).toBeNull()
+    expect(knownLabels(cycle(labels77, 200))).toBeNull()
+  })
+
+  it('has no labels for varied, long or missing answers', () => {
+    expect(knownLabels(Array.from({ length: 500 }, (_, i) => `order ${i}`))).toBeNull()
+    expect(knownLabels(cycle(['x'.repeat(200), 'y'], 100))).toBeNull()
+    expect(knownLabels(cycle(['yes\nbecause', 'no'], 100))).toBeNull()
+    expect(knownLabels([])).toBeNull()
+  })
+
+  it('keeps labels byte for byte', () => {
+    expect(knownLabels(cycle(['Yes', 'NO '], 100))).toEqual(['NO ', 'Yes'])
+  })
+})
+
+describe('rowsUntilLabels', () => {
+  it('is what answers that recur need to become labels', () => {
+    expect(rowsUntilLabels(cycle(labels77, 200))).toBe(4 * 77 - 200)
+    // 60 of 77 are seen once: 5 % of 1,200 rows
+    const rare = [...cycle(labels77.slice(0, 17), 160), ...labels77.slice(17)]
+    expect(rowsUntilLabels(rare)).toBe(60 / 0.05 - 220)
+    expect(knownLabels(rare)).toBeNull()
+  })
+
+  it('is null for labels, for answers that never recur, and for more than 500 answers', () => {
+    expect(rowsUntilLabels(cycle(labels77, 1500))).toBeNull()
+    expect(rowsUntilLabels(varied((i) => `answer ${i}`))).toBeNull()
+    expect(rowsUntilLabels(Array.from({ length: 1500 }, (_, i) => `answer ${i % 501}`))).toBeNull()
+    expect(rowsUntilLabels(['a\nb', 'a\nb', 'c', 'c'])).toBeNull()
+    expect(rowsUntilLabels([])).toBeNull()
+  })
+})
+
+describe('detectResponseType', () => {
+  it('reads the type off the answers', () => {
+    expect(detectResponseType(cycle(['yes', 'no'], 60))).toBe('label')
+    expect(detectResponseType(varied((i) => `{"people": "${i}"}`))).toBe('json')
+    expect(detectResponseType(varied((i) => `SELECT name FROM t WHERE id = ${i}`))).toBe('code')
+    expect(detectResponseType(varied((i) => `find . -name "*.${i}" | wc -l`))).toBe('code')
+    expect(detectResponseType(varied((i) => `=SUMIFS(B2:B${i},A2:A${i},">5")`))).toBe('code')
+    expect(detectResponseType(varied((i) => `Your order ${i} has left the house.`))).toBe(
+      'short-text'
+    )
+    expect(detectResponseType(varied((i) => `${i} ${'A long story. '.repeat(40)}`))).toBe(
+      'free-text'
+    )
+  })
+
+  it('is not misled by plain English', () => {
+    const sentences = [
+      (i: number) => `use the ${i} option - it is better, and/or ask us`,
+      (i: number) => `Please send it to branch ${i}`,
+      (i: number) => `we can do that on day ${i}`,
+    ]
+    for (const sentence of sentences)
+      expect(detectResponseType(varied((i) => `${sentence(i)}.`))).toBe('short-text')
+  })
+
+  it('has something to say about no answers at all', () => {
+    expect(detectResponseType([])).toBe('free-text')
+  })
+})
+
+const compare = (responseType: ResponseType, folds: Partial<Folds> = {}): Comparison => ({
+  responseType,
+  folds: { ...NO_FOLDS, ...folds },
+})
+
+const agreeAs = (responseType: ResponseType, one: string, other: string, folds?: Partial<Folds>) =>
+  agree(compare(responseType, folds), one, other)
+
+/** Pairs of sentences of which a program, or a reader in a hurry, might take one for the other. */
+const REVERSED: [string, string][] = [
+  ['Your refund request has been approved.', 'Your refund request has not been approved.'],
+  ['Take ibuprofen 200 mg with food.', 'Take ibuprofen 800 mg with food.'],
+  ['The contract ends on 12 May 2026 at noon.', 'The contract ends on 12 May 2027 at noon.'],
+  ['The total amount is 1,250.00 euros.', 'The total amount is 1,520.00 euros.'],
+  ['The request of the tenant was rejected.', 'The request of the tenant was approved.'],
+  ['The generator delivers 5 mW at most.', 'The generator delivers 5 MW at most.'],
+  ['Please forward it to US, the sales team.', 'Please forward it to us, the sales team.'],
+  ['The area is 10² square metres in total.', 'The area is 102 square metres in total.'],
+  ["The shelf is 5' high and fits", 'The shelf is 5" high and fits'],
+  ['Transfer the money from Ann Lee to Bob Ray', 'Transfer the money from Bob Ray to Ann Lee'],
+]
+
+describe('written answers', () => {
+  it.each(REVERSED)('that say two things do not agree: %s', (one, other) => {
+    for (const type of ['short-text', 'free-text', 'label'] as const) {
+      expect(agreeAs(type, one, other)).toBe(false)
+      expect(similarity(compare(type), one, other)).toBeLessThan(1)
+    }
+  })
+
+  it.each([
+    ['Done.', 'Done'],
+    ['"Your parcel is on its way."', 'Your parcel is on its way'],
+    ['  two  blanks ', 'two blanks'],
+    ['one line \r\nand another', 'one line\nand another'],
+    ['caf\u00e9 open', 'cafe\u0301 open'],
+  ])('agree where nothing that has a meaning differs: %j and %j', (one, other) => {
+    for (const type of ['short-text', 'free-text', 'label'] as const)
+      expect(agreeAs(type, one, other)).toBe(true)
+  })
+
+  it.each([
+    ['a line\nanother', 'a line another'],
+    ["5'", '5"'],
+    ['"a" or "b"', 'a" or "b'],
+    ['wait..', 'wait'],
+    ['Yes', 'yes'],
+  ])('keep line breaks, marks that belong to them and their case: %j and %j', (one, other) => {
+    expect(agreeAs('short-text', one, other)).toBe(false)
+  })
+})
+
+describe('labels', () => {
+  const upper = { case: true }
+
+  it('are compared without case where the log has no two that differ by it alone', () => {
+    expect(foldsOf('label', ['Card_Arrival', 'top_up', 'Card_Arrival'])).toEqual({
+      case: true,
+      forms: true,
+    })
+    expect(agreeAs('label', ' "Card_Arrival". ', 'card_arrival', upper)).toBe(true)
+    expect(agreeAs('label', 'card_delivery', 'card_arrival', upper)).toBe(false)
+  })
+
+  it.each([
+    [['mW', 'MW', 'kW'], { case: false, forms: true }],
+    [['US', 'us'], { case: false, forms: true }],
+    [['10²', '102'], { case: true, forms: false }],
+    [['mW', 'MW', '10²', '102'], { case: false, forms: false }],
+    // alone each fold would do, but not both together
+    [['A²', 'a2'], { case: true, forms: false }],
+  ])('%j are told apart', (labels, folds) => {
+    expect(foldsOf('label', labels)).toEqual(folds)
+    const comparison = compare('label', folds)
+    const [first, second] = labels
+    expect(agree(comparison, first!, second!)).toBe(false)
+  })
+
+  it('sentences have no folds, since each of them is logged once', () => {
+    expect(foldsOf('short-text', ['It has 5 MW.', 'It has 7 kW.'])).toEqual(NO_FOLDS)
+  })
+})
+
+describe('JSON', () => {
+  it('agrees whatever its order and blanks', () => {
+    expect(agreeAs('json', '{"a":1,"b":[1,2]}', '{ "b": [1, 2], "a": 1.0 }')).toBe(true)
+    expect(agreeAs('json', '```json\n{"a":1}\n```', '{"a":1}')).toBe(true)
+    expect(agreeAs('json', '{"a":"Yes"}', '{"a":"yes"}')).toBe(false)
+  })
+
+  it('keeps every digit of a number, also one that a double cannot hold', () => {
+    const [one, other] = ['{"id":12345678901234567890}', '{"id":12345678901234567891}']
+    expect(agreeAs('json', one, other)).toBe(false)
+    expect(agreeAs('json', one, '{"id": 1234567890123456789.0e1}')).toBe(true)
+    expect(agreeAs('json', '[0.1234567890123456789]', '[0.1234567890123456788]')).toBe(false)
+    expect(agreeAs('json', one, '{"id":"12345678901234567890"}')).toBe(false)
+    expect(agreeAs('json', '{"id":"12345678901234567890"}', '{"id":"12345678901234567890"}')).toBe(
+      true
+    )
+  })
+
+  it('with a name twice in an object agrees with its own text alone', () => {
+    expect(agreeAs('json', '{"a":1,"a":2}', '{"a":2}')).toBe(false)
+    expect(agreeAs('json', '{"a":1,"a":2}', '{"a":1,"a":2}')).toBe(true)
+  })
+})
+
+describe('code', () => {
+  it('agrees in SQL without blanks, and without case where the log allows it, but strings as they are', () => {
+    const logged = "SELECT a , b FROM t WHERE name = 'Ann  Lee'"
+    expect(
+      agreeAs('code', "select a,b from t where name='Ann  Lee';", logged, { case: true })
+    ).toBe(true)
+    expect(agreeAs('code', "select a,b from t where name='Ann  Lee';", logged)).toBe(false)
+    expect(agreeAs('code', "select a,b from t where name='ann  lee'", logged, { case: true })).toBe(
+      false
+    )
+    expect(foldsOf('code', ['SELECT a FROM t', 'SELECT A FROM t'])).toEqual(NO_FOLDS)
+  })
+
+  it('agrees in shell commands with their case', () => {
+    expect(agreeAs('code', 'grep  -v x', 'grep -v x')).toBe(true)
+    expect(agreeAs('code', 'grep -V x', 'grep -v x', { case: true })).toBe(false)
+    expect(agreeAs('code', '```bash\ngrep -v x\n```', 'grep -v x')).toBe(true)
+  })
+
+  it.each([
+    ['if a:\n  b()\n  c()', 'if a:\n  b()\nc()'],
+    ['ls\nrm x', 'ls rm x'],
+    ['echo "a  b"', 'echo "a b"'],
+    ["x = 1 # don't\ny = 'a  b'", "x = 1 # don't\ny = 'a b'"],
+    ["SELECT 'C:\\' || 'ABC'", "SELECT 'C:\\' || 'abc'"],
+    ['SELECT a -- b\nFROM t', 'SELECT a -- b FROM t'],
+    ['f(x)', 'f(x);'],
+  ])('keeps what may have a meaning: %j and %j', (one, other) => {
+    expect(agreeAs('code', one, other, { case: true })).toBe(false)
+  })
+})
+
+describe('agreement', () => {
+  const types = fc.constantFrom(
+    'json',
+    'label',
+    'code',
+    'calls',
+    'short-text',
+    'free-text' as const
+  )
+  const folds = fc.record({ case: fc.boolean(), forms: fc.boolean() })
+  const texts = fc.oneof(
+    fc.string(),
+    fc.json(),
+    fc.constantFrom('a', 'A', ' a.', '"a"', "a'", '[[call]] f {}')
+  )
+
+  it('is an equivalence: of itself, both ways, and through a third', () => {
+    fc.assert(
+      fc.property(types, folds, texts, texts, texts, (responseType, fold, a, b, c) => {
+        const comparison = { responseType, folds: fold }
+        expect(agree(comparison, a, a)).toBe(true)
+        expect(agree(comparison, a, b)).toBe(agree(comparison, b, a))
+        if (agree(comparison, a, b) && agree(comparison, b, c))
+          expect(agree(comparison, a, c)).toBe(true)
+      })
+    )
+  })
+
+  it('is where the similarity is 1, which never leaves 0 to 1', () => {
+    fc.assert(
+      fc.property(types, folds, texts, texts, (responseType, fold, a, b) => {
+        const comparison = { responseType, folds: fold }
+        const value = similarity(comparison, a, b)
+        expect(value === 1).toBe(agree(comparison, a, b))
+        expect(value).toBeGreaterThanOrEqual(0)
+        expect(value).toBeLessThanOrEqual(1)
+      })
+    )
+  })
+
+  it('never folds away a difference between two logged answers', () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.constantFrom('a', 'A', 'b', 'B', '²', '2', 'ﬁ', 'fi', 'FI')),
+        (logged) => {
+          const comparison = { responseType: 'label' as const, folds: foldsOf('label', logged) }
+          for (const one of logged)
+            for (const other of logged) expect(agree(comparison, one, other)).toBe(one === other)
+        }
+      )
+    )
+  })
+
+  it('of outcomes that are no text is that of their kinds', () => {
+    const comparison = compare('label')
+    expect(outcomesAgree(comparison, { kind: 'refusal' }, { kind: 'refusal' })).toBe(true)
+    expect(outcomesAgree(comparison, { kind: 'refusal' }, { kind: 'filtered' })).toBe(false)
+    expect(outcomesAgree(comparison, { kind: 'refusal' }, { kind: 'text', text: 'a' })).toBe(false)
+  })
+})
+
+describe('the similarity', () => {
+  it('grades JSON that differs by its fields, and never to 1', () => {
+    expect(similarity(compare('json'), '{"a":1,"b":2}', '{"a":1,"b":3}')).toBeCloseTo(0.5)
+    expect(similarity(compare('json'), '{"a":[1,2]}', '{"a":[2,1]}')).toBe(0.999)
+    expect(similarity(compare('json'), 'no json', '{}')).toBe(0)
+    expect(similarity(compare('json'), '{}', '{"a":1}')).toBe(0)
+  })
+
+  it('grades sentences', () => {
+    const logged = 'Your parcel will be delivered on Monday before noon.'
+    const near = similarity(compare('short-text'), logged.replace('before', 'by'), logged)
+    expect(near).toBeGreaterThan(0.8)
+    expect(near).toBeLessThan(1)
+    expect(similarity(compare('short-text'), 'We cannot help you with that.', logged)).toBeLessThan(
+      0.3
+    )
+  })
+})
+
+describe('chrF', () => {
+  it('gives the hand-computed value', () => {
+    // orders 1, 2, 3: precision 1, 1, 1; recall 3/4, 2/3, 1/2 → P 1, R 23/36, F2
+    const recall = (3 / 4 + 2 / 3 + 1 / 2) / 3
+    expect(chrF('abc', 'abcd')).toBeCloseTo((5 * recall) / (4 + recall), 9)
+  })
+
+  it('weighs a missing part heavier than an added one', () => {
+    expect(chrF('the red car', 'the red car stops here')).toBeLessThan(
+      chrF('the red car stops here', 'the red car')
+    )
+  })
+})
+
+const deep = (inner: string) => '['.repeat(100_000) + inner + ']'.repeat(100_000)
+
+describe('JSON comparison', () => {
+  it('is canonical: equal text exactly for equal values', () => {
+    const value = { b: [1, { d: null, c: undefined }], a: 'x"', f: [], e: {} }
+    expect(canonicalJson(value)).toBe('{"a":"x\\"","b":[1,{"d":null}],"e":{},"f":[]}')
+    expect([undefined, [undefined]].map(canonicalJson)).toEqual(['null', '[null]'])
+    fc.assert(
+      fc.property(fc.jsonValue(), (json) => {
+        expect(JSON.parse(canonicalJson(json))).toEqual(JSON.parse(JSON.stringify(json)))
+        expect(fieldF1(json, json)).toBe(1)
+      })
+    )
+  })
+
+  it('compares answers that are nested deeper than the stack', () => {
+    expect(agreeAs('json', deep('1'), deep('1'))).toBe(true)
+    expect(similarity(compare('json'), deep('1'), deep('2'))).toBe(0)
+  })
+})
