@@ -36,7 +36,6 @@ const stateSchema = z
         .object({
           of: z.string(),
           trainRows: z.number(),
-          judgedSince: time.describe('the traffic that judges it is from then on'),
         })
         .optional()
         .describe('a rejected one that is tried again with more traffic'),

@@ -44,11 +44,15 @@ const settingsOf = async (
   progress: Progress
 ): Promise<ScanSettings> => {
   const economics = economicsSettings(config, await loadPrices(config))
-  const { minSessions, trainRows, holdoutRows, margin, minCoverage, seed } = config.internalize
+  const { minSessions, trainRows, holdoutRows, holdoutDays, burstMinutes } = config.internalize
+  const { margin, minCoverage, seed } = config.internalize
   return {
     minSessions,
     trainRows,
     holdoutRows,
+    holdoutDays,
+    burstMinutes,
+    now: Date.now(),
     margin,
     minCoverage,
     seed,

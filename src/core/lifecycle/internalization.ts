@@ -48,8 +48,6 @@ export interface Retry {
   of: string
   /** more than that one had */
   trainRows: number
-  /** the traffic that judges it is from then on, milliseconds since the epoch: none judges twice */
-  judgedSince: number
 }
 
 /** The rollout stage of a live internalization. @returns null when it is not live */
@@ -101,6 +99,15 @@ export interface Population {
   withoutPrompt: string | null
 }
 
+/** When the sample of traffic came. */
+export interface HoldoutTime {
+  /** of the first and of the last exchange, milliseconds since the epoch */
+  from: number
+  until: number
+  /** hours by the clock that have an exchange of it */
+  hours: number
+}
+
 /** Fixed when training starts, so that a crash resumes the same plan. */
 export interface InternalizationPlan {
   schedule: ScheduleName
@@ -112,6 +119,11 @@ export interface InternalizationPlan {
   holdoutRecordIds: string[]
   /** the sample of unseen questions; shares records with the sample of traffic */
   unseenRecordIds: string[]
+  holdout: HoldoutTime
+  /** length of a burst, which is not on both sides of the split; 0: every conversation is one */
+  burstMinutes: number
+  /** internalizations of the template with a verdict that rows of the two samples judged before */
+  earlierTries: number
   population: Population
   /** the kinds of requests that the sample of traffic contains */
   kinds: ProvenKinds
@@ -218,6 +230,10 @@ export interface InternalizeOptions {
   autoPromote: boolean
   trainRows: number
   holdoutRows: number
+  /** that the window of the held-out traffic has at least */
+  holdoutDays: number
+  /** requests of so many minutes may resemble each other; 0: only those of one conversation do */
+  burstMinutes: number
   /** training time of all arms together; null: no limit */
   trainSeconds: number | null
   /** `auto`: self-distillation where the engine holds the upstream's weights */

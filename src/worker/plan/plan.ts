@@ -7,11 +7,13 @@ import { mostChars, mostTokens, type AnswerRules } from '../../core/answer/answe
 import { constantExamples, sentencesOf } from '../../core/learn/compress.ts'
 import {
   winningLora,
+  type HoldoutTime,
   type InternalizationPlan,
   type Retry,
   type Succession,
 } from '../../core/lifecycle/internalization.ts'
 import { textOf } from '../../core/answer/outcome.ts'
+import { HOUR_MS } from '../../core/log/traffic-hours.ts'
 import { kindOf, provenKinds } from '../../core/route/request-kind.ts'
 import { fitShares } from '../../core/learn/fits.ts'
 import { knownLabels } from '../../core/answer/score.ts'
@@ -91,6 +93,13 @@ const answerRules = async (
 
 const idsOf = (exchanges: MatchedExchange[]): string[] => exchanges.map(({ id }) => id)
 
+/** @param traffic in the order of time, at least one */
+const timeOf = (traffic: MatchedExchange[]): HoldoutTime => ({
+  from: traffic[0]!.at,
+  until: traffic.at(-1)!.at,
+  hours: new Set(traffic.map(({ at }) => Math.floor(at / HOUR_MS))).size,
+})
+
 /** The lora of the predecessor, where the engine still has it. */
 const successorPlan = async (
   { store }: WorkerDeps,
@@ -104,6 +113,20 @@ const successorPlan = async (
   const isThere = models.some(({ id, kind }) => id === lora && kind === undefined)
   return { successor: { ...successor, lora: isThere ? lora : null } }
 }
+
+/** The rows of both sides, and when and how they were drawn. */
+const rowsOfPlan = (
+  { train, traffic, unseen, earlierTries }: PlannedRows,
+  { seed, burstMinutes }: WorkerDeps['config']
+) => ({
+  seed,
+  trainRecordIds: idsOf(train),
+  holdoutRecordIds: idsOf(traffic),
+  unseenRecordIds: idsOf(unseen),
+  holdout: timeOf(traffic),
+  burstMinutes,
+  earlierTries,
+})
 
 /**
  * @param cause what it follows; empty for the first one of a template
@@ -123,7 +146,7 @@ export const planInternalization = async (
     trainRows: retry?.trainRows,
   })
   if ('refused' in rows) return rows
-  const { train, traffic, unseen } = rows
+  const { train, traffic } = rows
   const fitsPrompt = await fitsWithPrompt(deps, engine, base, { template, train })
   const { arms: wanted, schedule } = deps.config
   const hasPrompt = fitsPrompt && schedule !== 'single-stage' && wanted.includes('schedule')
@@ -148,10 +171,7 @@ export const planInternalization = async (
     schedule,
     engine: engine.name,
     baseModel: base.id,
-    seed: deps.config.seed,
-    trainRecordIds: idsOf(train),
-    holdoutRecordIds: idsOf(traffic),
-    unseenRecordIds: idsOf(unseen),
+    ...rowsOfPlan(rows, deps.config),
     population: {
       ...rows.population,
       ...(await cutByHead(deps, engine, head.encoder, train)),
