@@ -11,6 +11,7 @@ import type { ProvenKinds } from '../route/request-kind.ts'
 import type { Baseline } from '../rollout/indicators.ts'
 import { FULL_STAGE, type EvidenceFigures, type RolloutStage } from '../rollout/stages.ts'
 import type { ArmName, ScheduleName, StagePlan } from '../learn/schedule.ts'
+import type { HoldoutTime } from './holdout-time.ts'
 
 export type InternalizationState =
   | { name: 'candidate'; successor?: Succession; retry?: Retry }
@@ -97,15 +98,6 @@ export interface Population {
   cutByHead?: { rows: number; tokens: number }
   /** reason why the stages with a prompt were left out; null if they were not */
   withoutPrompt: string | null
-}
-
-/** When the sample of traffic came. */
-export interface HoldoutTime {
-  /** of the first and of the last exchange, milliseconds since the epoch */
-  from: number
-  until: number
-  /** hours by the clock that have an exchange of it */
-  hours: number
 }
 
 /** Fixed when training starts, so that a crash resumes the same plan. */

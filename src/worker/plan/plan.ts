@@ -7,13 +7,12 @@ import { mostChars, mostTokens, type AnswerRules } from '../../core/answer/answe
 import { constantExamples, sentencesOf } from '../../core/learn/compress.ts'
 import {
   winningLora,
-  type HoldoutTime,
   type InternalizationPlan,
   type Retry,
   type Succession,
 } from '../../core/lifecycle/internalization.ts'
 import { textOf } from '../../core/answer/outcome.ts'
-import { HOUR_MS } from '../../core/log/traffic-hours.ts'
+import { holdoutTimeOf } from '../../core/lifecycle/holdout-time.ts'
 import { kindOf, provenKinds } from '../../core/route/request-kind.ts'
 import { fitShares } from '../../core/learn/fits.ts'
 import { knownLabels } from '../../core/answer/score.ts'
@@ -93,13 +92,6 @@ const answerRules = async (
 
 const idsOf = (exchanges: MatchedExchange[]): string[] => exchanges.map(({ id }) => id)
 
-/** @param traffic in the order of time, at least one */
-const timeOf = (traffic: MatchedExchange[]): HoldoutTime => ({
-  from: traffic[0]!.at,
-  until: traffic.at(-1)!.at,
-  hours: new Set(traffic.map(({ at }) => Math.floor(at / HOUR_MS))).size,
-})
-
 /** The lora of the predecessor, where the engine still has it. */
 const successorPlan = async (
   { store }: WorkerDeps,
@@ -123,7 +115,7 @@ const rowsOfPlan = (
   trainRecordIds: idsOf(train),
   holdoutRecordIds: idsOf(traffic),
   unseenRecordIds: idsOf(unseen),
-  holdout: timeOf(traffic),
+  holdout: holdoutTimeOf(traffic.map(({ at }) => at)),
   burstMinutes,
   earlierTries,
 })

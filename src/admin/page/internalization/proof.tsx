@@ -1,5 +1,7 @@
 /** The figures of a verdict: samples, parts of the traffic, candidates. */
 import type { ArmFigures, Verdict } from '../../../core/gate/gate.ts'
+import { holdoutText } from '../../../core/lifecycle/holdout-time.ts'
+import type { InternalizationPlan } from '../../../core/lifecycle/internalization.ts'
 import type { SliceFigures } from '../../../core/gate/slices.ts'
 import { Badge } from '../parts/figures.tsx'
 import { percent, whole } from '../parts/format.ts'
@@ -8,6 +10,7 @@ import { Line } from '../parts/text.tsx'
 
 interface ProofProps {
   verdict: Verdict
+  plan: InternalizationPlan | null
   /** the upstream's */
   model: string
 }
@@ -129,12 +132,18 @@ const Deferred = ({ deferred = {}, rows }: ArmFigures) => {
   )
 }
 
-export const Proof = ({ verdict, model }: ProofProps) => {
+const heldOutSentence = (plan: InternalizationPlan): string => {
+  const text = holdoutText(plan)
+  return `${text[0]!.toUpperCase()}${text.slice(1)}.`
+}
+
+export const Proof = ({ verdict, plan, model }: ProofProps) => {
   const winner = verdict.arms[verdict.arm]
   if (winner === undefined) return null
   return (
     <section>
       <h2>Proof</h2>
+      {plan !== null && <p>{heldOutSentence(plan)}</p>}
       <div class="stack">
         <Samples samples={winner.samples} model={model} />
         <Slices slices={winner.slices ?? []} model={model} />
