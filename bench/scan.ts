@@ -161,10 +161,12 @@ const measureStream = async (lines: number): Promise<Figures> => {
       countTokens: null,
       trainRows: 500,
       holdoutRows: 500,
+      holdoutDays: 7,
+      burstMinutes: 5,
+      now: Date.now(),
       margin: 0.05,
       minCoverage: 0.2,
       seed: 1,
-      burstMs: 0,
       known: [],
       encoder: await openScanEncoder(null, 1),
       money: {

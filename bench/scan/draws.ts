@@ -32,7 +32,7 @@ const TENANT = 'bench'
 const MARGIN = 0.05
 const MIN_COVERAGE = 0.2
 /** The defaults of the configuration. */
-const ROWS = { trainRows: 500, holdoutRows: 500 }
+const ROWS = { trainRows: 500, holdoutRows: 500, holdoutDays: 7, burstMinutes: 5 }
 const SAMPLE_OF_DETECTION = 200
 
 export const recordOf = ({ request, answer }: LabelledRequest, number: number): ExchangeRecord => ({
@@ -88,8 +88,9 @@ export const drawLog = async (
   const exchanges = exchangesOf(records, matcherOf(records))
   const log = exchanges.filter(({ id }) => Number(id) < rows)
   const later = exchanges.filter(({ id }) => Number(id) >= rows)
-  const gate = { margin: MARGIN, minCoverage: MIN_COVERAGE, seed: 1, burstMs: 0 }
-  const plan = planLabels(log, null, { ...gate, ...ROWS, dims: encoder.dims })
+  const gate = { margin: MARGIN, minCoverage: MIN_COVERAGE, seed: 1, burstMinutes: 0 }
+  const now = records.at(-1)!.at
+  const plan = planLabels(log, null, { ...gate, ...ROWS, now, dims: encoder.dims })
   if (plan.obstacle !== null) return null
   const { split } = plan
   // fresh requests are answered with the held-out ones, behind them, and the gate does not see them

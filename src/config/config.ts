@@ -102,6 +102,7 @@ const internalizeOf = (env: Environment): InternalizeOptions => ({
   autoPromote: env.AUTO_PROMOTE,
   trainRows: env.TRAIN_ROWS,
   holdoutRows: env.HOLDOUT_ROWS,
+  holdoutDays: env.HOLDOUT_DAYS,
   burstMinutes: env.BURST_MINUTES,
   trainSeconds: env.TRAIN_MINUTES === 0 ? null : env.TRAIN_MINUTES * 60,
   method: env.TRAINING_METHOD,

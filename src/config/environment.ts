@@ -228,6 +228,7 @@ const SCHEMA = z.object({
   AUTO_PROMOTE: flag(false),
   TRAIN_ROWS: whole(500, 1),
   HOLDOUT_ROWS: whole(500, 1),
+  HOLDOUT_DAYS: z.coerce.number().positive().default(7),
   BURST_MINUTES: z.coerce.number().min(0).default(5),
   TRAIN_MINUTES: z.coerce.number().min(0).default(0),
   TRAINING_METHOD: z.enum(['auto', 'supervised']).default('auto'),

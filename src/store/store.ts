@@ -47,6 +47,25 @@ export interface FoundRecords {
   isPartial: boolean
 }
 
+/** Asks for records of a template that a lora did not answer, with status 2xx. */
+export interface SpreadQuery {
+  templateVersion: string
+  /** times of the records, milliseconds since the epoch, inclusive */
+  from: number
+  until: number
+  /** records at most */
+  limit: number
+  /** chooses the first record, 0 ≤ phase < 1 */
+  phase: number
+}
+
+export interface SpreadRecords {
+  /** in the order of the log */
+  ids: string[]
+  /** one of so many records that fit is there; 1: all are */
+  every: number
+}
+
 export interface RecordStore {
   /**
    * Resolves when the records are durable; the batch's bytes must not change until then. A record
@@ -67,6 +86,8 @@ export interface RecordStore {
    * pruned and forgotten records.
    */
   traffic(from: number, until: number): Promise<TrafficHour[]>
+  /** Every so many of the records that fit, so that each has the same chance for a random phase. Reads no body. */
+  spread(query: SpreadQuery): Promise<SpreadRecords>
   /** In the order of the ids, without ids that are not in the log. */
   byIds(ids: string[]): Promise<StoredRecord[]>
   /** Those of the ids that are in the log. */

@@ -412,10 +412,3 @@ describe('tries on the same rows', () => {
     expect(levels.reduce((sum, level) => sum + level, 0)).toBeLessThanOrEqual(ALPHA + 1e-12)
   })
 })
-
-describe('the time of the held-out traffic', () => {
-  it('is that of its first and last request, with the hours that it saw', () => {
-    const rows = rowsOf(100, (i) => ({ at: 3_600_000 * Math.floor(i / 10), isTraffic: i < 55 }))
-    expect(verdictOf(rows).span).toEqual({ from: 0, until: 5 * 3_600_000, hours: 6 })
-  })
-})

@@ -5,7 +5,7 @@ import { coverageOf, laterCoverageBound } from '../../src/core/scan/coverage.ts'
 import { seededRandom } from '../../src/random.ts'
 import { heldOutRow } from '../fixtures/held-out-row.ts'
 
-const SETTINGS = { margin: 0.05, minCoverage: 0.2, seed: 1, burstMs: 0 }
+const SETTINGS = { margin: 0.05, minCoverage: 0.2, seed: 1, burstMinutes: 0 }
 const ROWS = 400
 const DRAWS = 60
 

@@ -24,6 +24,8 @@ const scanned = (requests: number): LogScan => {
     sampleRows: ROWS,
     sampleBytes: MIB,
     countTokens: null,
+    holdoutDays: 7,
+    now: Date.now(),
   })
   for (let number = 0; number < requests; number++) scan.observe(recordAt(number))
   scan.findTemplates()

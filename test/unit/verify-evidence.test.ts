@@ -216,7 +216,7 @@ describe('what the checks find', () => {
     ['rows of schedule', LIVE, ['decision', 'records', 0, 'slices', 0], 'turn 2'],
     ['state', LIVE, ['internalization', 'state'], 'retired'],
     ['state', REJECTED, ['history', 0, 'state'], 'live'],
-    ['verdict', AGAINST_LOG, ['decision', 'seed'], 2],
+    ['verdict', AGAINST_LOG, ['decision', 'burstMs'], 1e10],
     ['capitals', ROLLED_BACK, ['rollout', 'report', 'rollbackCapital'], 1e300],
     ['outcomes', LIVE, ['rollout', 'report', 'outcomes', 'agreed'], 3],
     ['stages', LIVE, ['history', 2, 'evidence', 'stagePairs'], 5],

@@ -45,6 +45,8 @@ const CONFIG = parseConfig({
   DETECT_MIN_SESSIONS: '40',
   TRAIN_ROWS: String(PLANNED_ROWS),
   HOLDOUT_ROWS: String(PLANNED_ROWS),
+  // the traffic of a live route comes within seconds here
+  BURST_MINUTES: '0',
   // most tests count jobs and loras
   LEARNING_CURVE: 'false',
 })

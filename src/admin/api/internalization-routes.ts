@@ -154,6 +154,8 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
     const row = await readInternalization(deps.store, context.req.valid('param').id)
     const lora = winningLora(row)
     const details = {
+      holdout: row.plan?.holdout ?? null,
+      earlierTries: row.plan?.earlierTries ?? null,
       history: await internalizations.history(row.id),
       progress: await readProgress(deps.store, row),
       evaluatedRows: armRows(row.plan, await internalizations.evaluations(row.id)).length,

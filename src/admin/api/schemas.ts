@@ -36,7 +36,6 @@ const stateSchema = z
         .object({
           of: z.string(),
           trainRows: z.number(),
-          judgedSince: time.describe('the traffic that judges it is from then on'),
         })
         .optional()
         .describe('a rejected one that is tried again with more traffic'),
@@ -200,6 +199,18 @@ export const internalizationSchema = internalizationSummarySchema
     plan: stored<InternalizationPlan>(
       'schedule, rows, population, kinds of requests, and arms with stages, rates and training losses'
     ).nullable(),
+    holdout: z
+      .object({
+        from: time.describe('of its first exchange'),
+        until: time.describe('of its last exchange'),
+        hours: z.number().describe('hours by the clock that have an exchange of it'),
+      })
+      .nullable()
+      .describe('when the held-out traffic came; null before the plan'),
+    earlierTries: z
+      .number()
+      .nullable()
+      .describe('earlier internalizations that some of the held-out rows judged'),
     verdict: stored<Verdict>('the decision with every figure that it depends on').nullable(),
     history: z.array(historySchema),
     progress: stored<Record<string, unknown>>('latest figures of the stage in training').nullable(),

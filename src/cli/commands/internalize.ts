@@ -22,6 +22,7 @@ import {
 import { EXIT, PrintedResult } from '../exit-code.ts'
 import { noteText } from '../options.ts'
 import { print, type OutputOptions, type Screen } from '../output.ts'
+import { holdoutText } from '../../core/lifecycle/holdout-time.ts'
 import { populationText, verdictText } from '../verdict-text.ts'
 
 const WORKING = new Set<Internalization['state']['name']>(['candidate', 'training', 'evaluating'])
@@ -104,7 +105,7 @@ const internalizeThere = async (
 const resultText = ({ id, state, plan, verdict, templateVersion }: Internalization): string =>
   [
     `${id}  ${state.name}`,
-    ...(plan === null ? [] : [populationText(plan.population)]),
+    ...(plan === null ? [] : [populationText(plan.population), holdoutText(plan)]),
     ...(verdict === null ? [] : [verdictText(verdict)]),
     ...(verdict === null && state.name === 'rejected' ? [state.reason] : []),
     ...(state.name === 'failed' ? [state.cause] : []),
@@ -128,7 +129,8 @@ const internalize = async (version: string, options: InternalizeOptions): Promis
     },
   })
   const { id, state, plan, verdict } = row
-  if (options.json) print({ id, state, population: plan?.population ?? null, verdict })
+  const { population = null, holdout = null, earlierTries = null } = plan ?? {}
+  if (options.json) print({ id, state, population, holdout, earlierTries, verdict })
   else print(resultText(row))
   if (state.name === 'failed' || state.name === 'rejected')
     throw new PrintedResult(EXIT.notAccepted)

@@ -8,7 +8,6 @@ import { basename } from 'node:path'
 import { Command, Option } from 'commander'
 import { economicsSettings, loadPrices } from '../../config/config-files.ts'
 import type { Config } from '../../config/config.ts'
-import { burstMsOf } from '../../core/lifecycle/internalization.ts'
 import type { ScanReport } from '../../core/scan/report.ts'
 import { scanLog, type ScanSettings } from '../../core/scan/scan.ts'
 import { AppError } from '../../errors.ts'
@@ -45,16 +44,18 @@ const settingsOf = async (
   progress: Progress
 ): Promise<ScanSettings> => {
   const economics = economicsSettings(config, await loadPrices(config))
-  const { minSessions, trainRows, holdoutRows, margin, minCoverage, seed } = config.internalize
-  const burstMs = burstMsOf(config.internalize)
+  const { minSessions, trainRows, holdoutRows, holdoutDays, burstMinutes } = config.internalize
+  const { margin, minCoverage, seed } = config.internalize
   return {
     minSessions,
     trainRows,
     holdoutRows,
+    holdoutDays,
+    burstMinutes,
+    now: Date.now(),
     margin,
     minCoverage,
     seed,
-    burstMs,
     known: source.known,
     encoder,
     countTokens: config.estimateUsage ? await loadTokenizer() : null,

@@ -116,12 +116,15 @@ export const notesOf = (
   { unread }: ScannedLog,
   isEngineFree: boolean
 ): string[] => {
-  const { templates, features, withoutBody } = report
+  const { templates, features, withoutBody, from } = report
   const some = (test: (row: TemplateReport) => boolean): boolean => templates.some(test)
   const unknown = new Set(templates.flatMap(({ moneyUnknown }) => moneyUnknown ?? []))
   return [
     ...[...unknown].map((reason) => `no dollars a month: ${reason}`),
     some(({ curve }) => curve !== null) && `heads were tried on ${features}`,
+    some(({ curve }) => curve !== null) &&
+      from === null &&
+      'the lines have no times (at or created): each conversation counts as independent of all others',
     some(({ tokensCountedBy }) => tokensCountedBy === 'estimate') &&
       'tokens are estimated where the upstream counted none',
     some(isCacheAssumed) && 'a warm cache of the provider is assumed where its usage does not tell',

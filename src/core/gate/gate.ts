@@ -33,18 +33,8 @@ export interface Verdict {
   minCoverage: number
   /** whether the upstream answers as it did when the log was written; null without fresh answers */
   change: UpstreamChange | null
-  /** the time that the held-out traffic is of; null without any */
-  span: TimeSpan | null
   /** against the live route; absent without one */
   replacement?: ReplacementFigures
-}
-
-/** Times of requests, milliseconds since the epoch. */
-export interface TimeSpan {
-  from: number
-  until: number
-  /** different hours with at least one request */
-  hours: number
 }
 
 export interface GateInput {
@@ -148,18 +138,6 @@ const alphaShares = (arms: number, favoured: number | null): number[] =>
     return arm === favoured ? FAVOURED_SHARE : (1 - FAVOURED_SHARE) / (arms - 1)
   })
 
-const HOUR_MS = 3_600_000
-
-const spanOf = (rows: ArmRows['rows']): TimeSpan | null => {
-  const times = rows.flatMap(({ isTraffic, at }) => (isTraffic ? at : []))
-  if (times.length === 0) return null
-  return {
-    from: times.reduce((least, at) => Math.min(least, at)),
-    until: times.reduce((most, at) => Math.max(most, at)),
-    hours: new Set(times.map((at) => Math.floor(at / HOUR_MS))).size,
-  }
-}
-
 /**
  * Chooses arm and threshold, and whether to promote. Every arm is tested on all held-out rows at
  * its share of alpha. Alternatives and their power are in
@@ -204,6 +182,5 @@ export const decide = (given: GateInput): Verdict => {
     alpha,
     minCoverage,
     change,
-    span: spanOf(rows),
   }
 }

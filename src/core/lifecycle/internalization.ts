@@ -11,6 +11,7 @@ import type { ProvenKinds } from '../route/request-kind.ts'
 import type { Baseline } from '../rollout/indicators.ts'
 import { FULL_STAGE, type EvidenceFigures, type RolloutStage } from '../rollout/stages.ts'
 import type { ArmName, ScheduleName, StagePlan } from '../learn/schedule.ts'
+import type { HoldoutTime } from './holdout-time.ts'
 
 export type InternalizationState =
   | { name: 'candidate'; successor?: Succession; retry?: Retry }
@@ -48,8 +49,6 @@ export interface Retry {
   of: string
   /** more than that one had */
   trainRows: number
-  /** the traffic that judges it is from then on, milliseconds since the epoch: none judges twice */
-  judgedSince: number
 }
 
 /** The rollout stage of a live internalization. @returns null when it is not live */
@@ -112,6 +111,7 @@ export interface InternalizationPlan {
   holdoutRecordIds: string[]
   /** the sample of unseen questions; shares records with the sample of traffic */
   unseenRecordIds: string[]
+  holdout: HoldoutTime
   /** length of a burst, which is not on both sides of the split; 0: every conversation is one */
   burstMinutes: number
   /** internalizations of the template with a verdict that rows of the two samples judged before */
@@ -226,6 +226,8 @@ export interface InternalizeOptions {
   autoPromote: boolean
   trainRows: number
   holdoutRows: number
+  /** that the window of the held-out traffic has at least */
+  holdoutDays: number
   /** requests of so many minutes may resemble each other; 0: only those of one conversation do */
   burstMinutes: number
   /** training time of all arms together; null: no limit */

@@ -22,7 +22,7 @@ export interface ImportLine {
   /** from 1 */
   number: number
   text: string
-  /** time of a line without `at`, milliseconds since the epoch */
+  /** time of a line that names none, milliseconds since the epoch */
   at: number
 }
 
@@ -139,6 +139,18 @@ const timeOf = (at: unknown): number | null => {
   return ms >= 0 ? ms : null
 }
 
+/** OpenAI's answers tell their second, of the Responses API as `created_at`; copies may have 0 there. */
+const secondOf = (named: unknown): number | null =>
+  typeof named === 'number' && named > 0 ? timeOf(named * 1000) : null
+
+/** When the exchange was: `at`, or `created` of the line or of its response. @returns null: `at` is not a time */
+const whenOf = (fields: Fields, unnamed: number): number | null => {
+  if (fields.at !== undefined) return timeOf(fields.at)
+  const response = isObject(fields.response) ? fields.response : {}
+  const named = [fields.created, response.created, response.created_at]
+  return named.map(secondOf).find((ms) => ms !== null) ?? unnamed
+}
+
 type Bodies = Pick<ExchangeRecord, 'request' | 'response'>
 
 /** @returns null for values that nest too deep for the stack */
@@ -177,7 +189,7 @@ export const readImportLine = (
 ): ImportedLine => {
   const fields = parse(line.text)
   if (typeof fields === 'string') return { reason: fields }
-  const at = fields.at === undefined ? line.at : timeOf(fields.at)
+  const at = whenOf(fields, line.at)
   if (at === null) return { reason: 'its at is not a time' }
   const exchange = exchangeOf(fields, model)
   if (typeof exchange === 'string') return { reason: exchange }

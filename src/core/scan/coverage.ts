@@ -4,6 +4,7 @@
  */
 import { decide, type ArmFigures, type HeldOutRow } from '../gate/gate.ts'
 import { percent } from '../gate/figures.ts'
+import { burstMsOf } from '../lifecycle/internalization.ts'
 import { failingSlices } from '../gate/slices.ts'
 import { learningCurve, type CurveFit, type LearningCurve } from '../gate/learning-curve.ts'
 import { proportionLowerBound } from '../gate/statistics.ts'
@@ -15,8 +16,8 @@ export interface GateSettings {
   /** least share of the traffic that a route must answer, 0 to 1 */
   minCoverage: number
   seed: number
-  /** see `createEffectiveRows` */
-  burstMs: number
+  /** length of a burst; 0: conversations are independent */
+  burstMinutes: number
 }
 
 /** A possible threshold, with the most confident answers first. */
@@ -107,12 +108,15 @@ const refusalOf = (
  * the confidence is the same in `logprobSum` and `logprobMin`
  */
 export const coverageOf = (fits: readonly CurveFit[], settings: GateSettings): CoverageFigures => {
-  const { margin, minCoverage, seed, burstMs } = settings
+  const { margin, minCoverage, seed } = settings
+  const burstMs = burstMsOf(settings)
   const { heldOut } = fits.at(-1)!
   const verdict = decide({
     arms: [{ arm: 'label-head', statistic: 'sum', rows: heldOut }],
     responseType: LABEL,
-    ...settings,
+    margin,
+    minCoverage,
+    burstMs,
   })
   const figures = verdict.arms[0]!
   const isPassed = figures.threshold !== null

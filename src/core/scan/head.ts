@@ -1,12 +1,12 @@
 /**
- * A label head on the exchanges of one template, trained and judged as an internalization would: the newest
- * exchanges are held out, the head learns from those before them. Features come from outside.
+ * A label head on the exchanges of one template, trained and judged as an internalization would, on the
+ * same split. Features come from outside.
  */
 import { DEFER_ANSWER, targetOf, textOf } from '../answer/outcome.ts'
 import { agree, foldsOf, type Comparison } from '../answer/agreement.ts'
 import type { HeldOutRow } from '../gate/gate.ts'
 import type { CurveFit } from '../gate/learning-curve.ts'
-import type { Split } from '../learn/dataset.ts'
+import type { Split } from '../learn/split.ts'
 import { fitRows, fitShares } from '../learn/fits.ts'
 import {
   selectTexts,

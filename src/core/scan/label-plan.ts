@@ -10,13 +10,11 @@ import {
   type ResponseType,
 } from '../answer/response-type.ts'
 import { minimumRows } from '../gate/samples.ts'
-import { splitPopulation, type Split } from '../learn/dataset.ts'
+import { newTo, splitPopulation, type Split, type SplitSettings } from '../learn/split.ts'
 import type { ScannedExchange } from './exchange.ts'
 
-export interface LabelPlanSettings {
-  /** configured for an internalization */
-  trainRows: number
-  holdoutRows: number
+/** Rows, window, bursts and seed are those of an internalization. */
+export interface LabelPlanSettings extends Omit<SplitSettings, 'judged'> {
   /** agreement that may be lost, 0 to 1 */
   margin: number
   /** least share of the traffic that a route must answer, 0 to 1 */
@@ -33,7 +31,7 @@ export interface LabelPlan {
   labels: string[] | null
   /** why no head is tried; null where one is */
   obstacle: Obstacle | null
-  /** older exchanges of the sample that a head could learn from and does not, because it would take too long */
+  /** questions of the sample that a head could learn and does not, because it would take too long */
   spare: number
 }
 
@@ -182,9 +180,8 @@ const spareOf = (
   settings: LabelPlanSettings
 ): number => {
   // a repeated question gives one row, so a part with fewer rows than allowed has used all
-  const isCut = split.train.length >= trainRowsFor(sample, settings)
-  const oldest = split.train.reduce((least, { at }) => Math.min(least, at), Infinity)
-  return isCut ? sample.filter(({ at }) => at < oldest).length : 0
+  if (split.train.length < trainRowsFor(sample, settings)) return 0
+  return newTo([...split.train, ...split.traffic, ...split.unseen], sample).length
 }
 
 /** @param unsupportedFormat why answers cannot be checked against the response format; null where they can */
@@ -194,8 +191,8 @@ export const planLabels = (
   settings: LabelPlanSettings
 ): LabelPlan => {
   const split = splitPopulation(sample, {
+    ...settings,
     trainRows: trainRowsFor(sample, settings),
-    holdoutRows: settings.holdoutRows,
   })
   const spare = spareOf(sample, split, settings)
   const texts = textsOf(sample)

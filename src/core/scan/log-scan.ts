@@ -1,7 +1,8 @@
 /**
  * A log, read twice in bounded memory: the first pass finds the templates, the second counts their requests
- * and keeps the newest exchanges of each. Knows nothing of files, heads or prices.
+ * and keeps exchanges of each. Knows nothing of files, heads or prices.
  */
+import { DAY_MS } from '../days.ts'
 import { withConversations } from '../rollout/population.ts'
 import { createAnswerFormats } from '../answer/schema/answer-schema.ts'
 import { outcomeOf, textOf } from '../answer/outcome.ts'
@@ -19,8 +20,8 @@ import {
   type ScannedExchange,
   type SingleExchange,
 } from './exchange.ts'
-import { Newest } from './newest.ts'
 import { Tally } from './tally.ts'
+import { WindowSample } from './window-sample.ts'
 
 export interface LogScanOptions {
   /** distinct sessions that make a template */
@@ -29,8 +30,12 @@ export interface LogScanOptions {
   known: readonly Template[]
   /** exchanges kept of each template */
   sampleRows: number
-  /** of all kept exchanges */
+  /** of all kept exchanges, before and in the window together */
   sampleBytes: number
+  /** of the window that held-out traffic is drawn from */
+  holdoutDays: number
+  /** milliseconds since the epoch; later records come from a wrong clock and are only counted */
+  now: number
   /** null: tokens that the upstream did not count stay unknown */
   countTokens: CountTokens | null
 }
@@ -38,13 +43,13 @@ export interface LogScanOptions {
 /** `at` of a record that has no time. */
 export const UNKNOWN_TIME = -1
 
-/** A template, its totals and its newest exchanges. */
+/** A template, its totals and some of its exchanges. */
 export interface FoundTemplate {
   template: Template
   tally: Tally
   /** in the order of time */
   sample: ScannedExchange[]
-  /** exchanges that a route may answer by their form, of which the sample has the newest */
+  /** exchanges that a route may answer by their form, of which the sample has a part */
   population: number
   /** why answers cannot be checked against the response format; null where they can */
   unsupportedFormat: string | null
@@ -53,7 +58,7 @@ export interface FoundTemplate {
 interface Counted {
   template: Template
   tally: Tally
-  newest: Newest<SingleExchange>
+  sample: WindowSample<SingleExchange>
   population: number
   unsupportedFormat: string | null
 }
@@ -64,12 +69,6 @@ interface Placed {
   read: ReadExchange
   /** `record.at` is a time, and not only a place */
   isTimed: boolean
-}
-
-/** OpenAI's answers tell their second, and imported texts have 0 there. */
-const createdAt = ({ completion }: ReadExchange): number | null => {
-  const created: unknown = completion?.created
-  return typeof created === 'number' && created > 0 ? created * 1000 : null
 }
 
 export class LogScan {
@@ -89,6 +88,8 @@ export class LogScan {
   private counted = new Map<string, Counted>()
   /** of the record before, in this pass */
   private last = 0
+  /** newest time that the clock has reached */
+  private newest = 0
 
   constructor(options: LogScanOptions) {
     this.options = options
@@ -104,6 +105,7 @@ export class LogScan {
       this.from = Math.min(this.from ?? record.at, record.at)
       this.to = Math.max(this.to ?? record.at, record.at)
     }
+    if (record.at <= this.options.now) this.newest = Math.max(this.newest, record.at)
     this.detector.observe({
       key: templateKeyOf(read.request, record.tenant),
       messages: read.request.messages,
@@ -114,18 +116,19 @@ export class LogScan {
 
   /** Between the passes. @returns number of templates; takes milliseconds for each group of requests */
   findTemplates(): number {
-    const { known, sampleRows, sampleBytes, countTokens } = this.options
+    const { known, sampleRows, sampleBytes, countTokens, holdoutDays } = this.options
     const versions = new Set(known.map(({ version }) => version))
     const found = this.detector.candidates().filter(({ version }) => !versions.has(version))
     const templates = [...known, ...found]
     this.matcher = compileMatcher(templates)
     this.last = 0
-    const bytes = sampleBytes / Math.max(1, templates.length)
+    const bytes = sampleBytes / 2 / Math.max(1, templates.length)
+    const from = this.newest - holdoutDays * DAY_MS
     for (const template of templates)
       this.counted.set(template.version, {
         template,
         tally: new Tally(countTokens),
-        newest: new Newest({ rows: sampleRows, bytes }),
+        sample: new WindowSample({ rows: sampleRows, bytes }, from),
         population: 0,
         unsupportedFormat: null,
       })
@@ -158,14 +161,14 @@ export class LogScan {
         counted.template.responseFormat
       )
     counted.population++
-    counted.newest.add(exchange, bytesOfExchange(exchange))
+    if (record.at <= this.options.now) counted.sample.add(exchange, bytesOfExchange(exchange))
   }
 
   /** Templates with a request in the log, most requests first. */
   results(): FoundTemplate[] {
     return [...this.counted.values()]
       .filter(({ tally }) => tally.requests > 0)
-      .map(({ newest, ...counted }) => ({ ...counted, sample: withConversations(newest.items()) }))
+      .map((counted) => ({ ...counted, sample: withConversations(counted.sample.items()) }))
       .toSorted((a, b) => b.tally.requests - a.tally.requests)
   }
 
@@ -173,9 +176,9 @@ export class LogScan {
   private place(record: ExchangeRecord): Placed | null {
     const read = readExchange(record)
     if (read === null) return null
-    const known = record.at === UNKNOWN_TIME ? createdAt(read) : record.at
+    const known = record.at === UNKNOWN_TIME ? null : record.at
     const at = known ?? this.last + 1
-    this.last = at
+    if (at <= this.options.now) this.last = at
     return { record: { ...record, at }, read, isTimed: known !== null }
   }
 }

@@ -48,7 +48,7 @@ export interface TemplateReport {
   responseType: ResponseType | null
   /** distinct labels; null where the answers are no labels */
   labels: number | null
-  /** of the head: trained on, held out of the newest traffic, and held-out questions that are new to training */
+  /** of the head: trained on, held out of the traffic, and held-out questions that are new to training */
   rows: { train: number; heldOut: number; unseen: number }
   /** share of the requests that a head would answer; 0: the gate would refuse it; null: not predicted */
   expectedCoverage: number | null

@@ -17,7 +17,10 @@ export interface LogSource {
   read: () => AsyncIterable<ExchangeRecord>
 }
 
-export type ScanSettings = Pick<LogScanOptions, 'minSessions' | 'countTokens'> &
+export type ScanSettings = Pick<
+  LogScanOptions,
+  'minSessions' | 'countTokens' | 'holdoutDays' | 'now'
+> &
   Omit<LabelPlanSettings, 'dims'> &
   GateSettings & {
     /** templates that are known before the scan */
@@ -49,27 +52,37 @@ const tryHead = async (
   return coverageOf(await fitHeads(split, labels, settings), settings)
 }
 
-const judge = async (found: FoundTemplate, settings: ScanSettings): Promise<Judged> => {
-  const dims = { ...settings, dims: settings.encoder.dims }
-  const plan = planLabels(found.sample, found.unsupportedFormat, dims)
+/** @param isTimed without any time, bursts cannot be told, and each conversation counts by itself */
+const judge = async (
+  found: FoundTemplate,
+  settings: ScanSettings,
+  isTimed: boolean
+): Promise<Judged> => {
+  const plan = planLabels(found.sample, found.unsupportedFormat, {
+    ...settings,
+    burstMinutes: isTimed ? settings.burstMinutes : 0,
+    dims: settings.encoder.dims,
+  })
   return { found, plan, coverage: await tryHead(plan, settings) }
 }
 
 /** @throws what the source throws */
 export const scanLog = async (source: LogSource, settings: ScanSettings): Promise<ScanReport> => {
-  const { minSessions, countTokens, known, holdoutRows, onTemplate } = settings
+  const { minSessions, countTokens, known, holdoutRows, holdoutDays, now, onTemplate } = settings
   const scan = new LogScan({
     minSessions,
     countTokens,
     known,
     sampleRows: READ_AHEAD * (MAX_TRAIN_ROWS + holdoutRows),
     sampleBytes: SAMPLE_BYTES,
+    holdoutDays,
+    now,
   })
   const found = await readTwice(source, scan)
   const judged: Judged[] = []
   for (const template of found) {
     onTemplate(judged.length, found.length)
-    judged.push(await judge(template, settings))
+    judged.push(await judge(template, settings, scan.from !== null))
   }
   onTemplate(found.length, found.length)
   const { from, to } = scan

@@ -17,7 +17,7 @@ import type { StoredRecord } from '../../core/log/record.ts'
 import { eligibility } from '../../core/route/route.ts'
 import type { Match, Template } from '../../core/template/template.ts'
 import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
-import type { Store } from '../../store/store.ts'
+import type { SpreadQuery, Store } from '../../store/store.ts'
 
 export interface MatchedExchange {
   id: string
@@ -79,33 +79,99 @@ const exchangeOf = (
 }
 
 const PAGE_ROWS = 500
+/**
+ * Where a live route answers, few records are a random part of the traffic. A window with more records than are
+ * read is then read so many times at most, other records each time.
+ */
+const MAX_ROUNDS = 8
+
+export interface WantedExchanges {
+  /** exchanges at most, about: no further ones are looked for */
+  limit: number
+  /** of them, those that may be held out, if the window has so many */
+  samples: number
+  /** milliseconds since the epoch; older ones are left out */
+  since: number
+  /** milliseconds since the epoch; later ones come from a wrong clock and are left out */
+  now: number
+  /** length of the window that is read evenly, milliseconds */
+  windowMs: number
+  /** see `isRandom` */
+  kindShare: number
+  random: () => number
+}
+
+/** Reads exchanges of one template's population, each once. */
+interface Reader {
+  /** by record id */
+  found: Map<string, SingleExchange>
+  read: (ids: string[]) => Promise<void>
+}
+
+const createReader = (store: Store, template: Template, kindShare: number): Reader => {
+  const matcher = compileMatcher([template])
+  const found = new Map<string, SingleExchange>()
+  return {
+    found,
+    async read(ids: string[]): Promise<void> {
+      const unread = ids.filter((id) => !found.has(id))
+      for (let start = 0; start < unread.length; start += PAGE_ROWS)
+        for (const record of await store.records.byIds(unread.slice(start, start + PAGE_ROWS))) {
+          const exchange = exchangeOf(matcher, record, kindShare)
+          if (exchange !== null) found.set(record.id, exchange)
+        }
+    },
+  }
+}
+
+/** By time; those of one time as they were read, which is the order of the log. */
+const inOrder = (found: ReadonlyMap<string, SingleExchange>): SingleExchange[] =>
+  [...found.values()].toSorted((a, b) => a.at - b.at)
+
+/** Reads the window in rounds. @returns whether all of its records were read */
+const readWindow = async (
+  { records }: Store,
+  { found, read }: Reader,
+  {
+    samples,
+    random,
+    ...query
+  }: Omit<SpreadQuery, 'phase'> & Pick<WantedExchanges, 'samples' | 'random'>
+): Promise<boolean> => {
+  const hasSamples = (): boolean =>
+    [...found.values()].filter(({ isSample }) => isSample).length >= samples
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const { ids, every } = await records.spread({ ...query, phase: random() })
+    await read(ids)
+    if (every === 1) return true
+    if (hasSamples()) break
+  }
+  return false
+}
 
 /**
- * The newest `limit` exchanges of the template's population, in time order.
- * @param since milliseconds since the epoch; older ones are left out
- * @param kindShare see `isRandom`
+ * Exchanges of the template's population, in time order. Those of the last `windowMs` are spread evenly over
+ * it; where they are fewer than the limit, older stretches of the log are read, each twice as long.
  */
 export const loadExchanges = async (
   store: Store,
   template: Template,
-  { limit, since, kindShare }: { limit: number; since: number; kindShare: number }
+  { limit, samples, since, now, windowMs, kindShare, random }: WantedExchanges
 ): Promise<MatchedExchange[]> => {
-  const matcher = compileMatcher([template])
-  const exchanges: SingleExchange[] = []
-  let before: number | undefined
-  while (exchanges.length < limit) {
-    const page = await store.records.list({
-      templateVersion: template.version,
-      order: 'desc',
-      limit: PAGE_ROWS,
-      ...(before === undefined ? {} : { after: before }),
-    })
-    const wanted = page.filter(({ at }) => at >= since)
-    exchanges.push(...wanted.flatMap((record) => exchangeOf(matcher, record, kindShare) ?? []))
-    if (wanted.length < PAGE_ROWS) break
-    before = page.at(-1)!.sequence
-  }
-  return withConversations(exchanges.slice(0, limit).reverse())
+  const reader = createReader(store, template, kindShare)
+  const { found } = reader
+  const { lastSeen } = await store.templates.stats(template.version)
+  const until = Math.min(now, lastSeen ?? now)
+  let from = Math.max(since, until - windowMs)
+  const query = { templateVersion: template.version, limit }
+  if (await readWindow(store, reader, { ...query, from, until, samples, random }))
+    for (let length = windowMs; found.size < limit && from > since; length *= 2) {
+      const older = { from: Math.max(since, from - length), until: from - 1 }
+      const wanted = { ...query, ...older, limit: limit - found.size, phase: random() }
+      await reader.read((await store.records.spread(wanted)).ids)
+      from = older.from
+    }
+  return withConversations(inOrder(found))
 }
 
 /**
@@ -117,15 +183,10 @@ export const exchangesByIds = async (
   template: Template,
   ids: string[]
 ): Promise<MatchedExchange[]> => {
-  const matcher = compileMatcher([template])
-  const byId = new Map<string, SingleExchange>()
-  for (let start = 0; start < ids.length; start += PAGE_ROWS) {
-    for (const record of await store.records.byIds(ids.slice(start, start + PAGE_ROWS))) {
-      const exchange = exchangeOf(matcher, record, 1)
-      if (exchange !== null) byId.set(record.id, exchange)
-    }
-  }
-  const inTime = [...byId.values()].toSorted((a, b) => a.at - b.at)
-  const known = new Map(withConversations(inTime).map((exchange) => [exchange.id, exchange]))
+  const { found, read } = createReader(store, template, 1)
+  await read(ids)
+  const known = new Map(
+    withConversations(inOrder(found)).map((exchange) => [exchange.id, exchange])
+  )
   return ids.flatMap((id) => known.get(id) ?? [])
 }

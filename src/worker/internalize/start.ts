@@ -16,7 +16,7 @@ import type { Template } from '../../core/template/template.ts'
 import { readCurve } from '../../lifecycle/learning-curve.ts'
 import { readRolloutReport, type RolloutReport } from '../../lifecycle/rollout-report.ts'
 import type { WorkerDeps } from '../deps.ts'
-import { hasEnoughRows } from '../plan/rows.ts'
+import { hasEnoughRows } from '../plan/choose-rows.ts'
 import type { MayStart } from './would-pay.ts'
 
 /** Repeats leave fewer distinct exchanges than requests, so a start is retried after this growth. */
@@ -66,12 +66,12 @@ const newestOf = (rows: Internalization[]): Internalization | undefined =>
 /** What was rejected by a person, or before its training, waits for a person. */
 const afterRejection = async (
   { store }: WorkerDeps,
-  { id, createdAt, verdict }: Internalization
+  { id, verdict }: Internalization
 ): Promise<Retry | null> => {
   if (verdict?.verdict !== 'reject') return null
   const curve = (await readCurve(store, id))?.curve
   const trainRows = curve?.targets[0]?.likelyRows ?? null
-  return trainRows === null ? null : { of: id, trainRows, judgedSince: createdAt }
+  return trainRows === null ? null : { of: id, trainRows }
 }
 
 /** Why an internalization begins. The first one of a template has no cause. */
@@ -131,7 +131,7 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
     const trainRows = retry?.trainRows ?? deps.config.trainRows
     if (!(await isWorthATry(template, trainRows))) return false
     const wanted = { template, since: successor?.since, trainRows }
-    if (!(await hasEnoughRows(deps, wanted, retry?.judgedSince))) return false
+    if (!(await hasEnoughRows(deps, wanted))) return false
     if (!(await mayStart(template))) return false
     const created = newInternalization(randomUUID(), template, deps.now(), cause)
     await deps.store.internalizations.create(created)

@@ -12,6 +12,7 @@ import {
   type Succession,
 } from '../../core/lifecycle/internalization.ts'
 import { textOf } from '../../core/answer/outcome.ts'
+import { holdoutTimeOf } from '../../core/lifecycle/holdout-time.ts'
 import { kindOf, provenKinds } from '../../core/route/request-kind.ts'
 import { fitShares } from '../../core/learn/fits.ts'
 import { knownLabels } from '../../core/answer/response-type.ts'
@@ -106,6 +107,20 @@ const successorPlan = async (
   return { successor: { ...successor, lora: isThere ? lora : null } }
 }
 
+/** The rows of both sides, and when and how they were drawn. */
+const rowsOfPlan = (
+  { train, traffic, unseen, earlierTries }: PlannedRows,
+  { seed, burstMinutes }: WorkerDeps['config']
+) => ({
+  seed,
+  trainRecordIds: idsOf(train),
+  holdoutRecordIds: idsOf(traffic),
+  unseenRecordIds: idsOf(unseen),
+  holdout: holdoutTimeOf(traffic.map(({ at }) => at)),
+  burstMinutes,
+  earlierTries,
+})
+
 /**
  * @param cause what it follows; empty for the first one of a template
  * @returns a refusal when no lora could go live
@@ -124,7 +139,7 @@ export const planInternalization = async (
     trainRows: retry?.trainRows,
   })
   if ('refused' in rows) return rows
-  const { train, traffic, unseen } = rows
+  const { train, traffic } = rows
   const fitsPrompt = await fitsWithPrompt(deps, engine, base, { template, train })
   const { arms: wanted, schedule } = deps.config
   const hasPrompt = fitsPrompt && schedule !== 'single-stage' && wanted.includes('schedule')
@@ -149,12 +164,7 @@ export const planInternalization = async (
     schedule,
     engine: engine.name,
     baseModel: base.id,
-    seed: deps.config.seed,
-    trainRecordIds: idsOf(train),
-    holdoutRecordIds: idsOf(traffic),
-    unseenRecordIds: idsOf(unseen),
-    burstMinutes: deps.config.burstMinutes,
-    earlierTries: 0,
+    ...rowsOfPlan(rows, deps.config),
     population: {
       ...rows.population,
       ...(await cutByHead(deps, engine, head.encoder, train)),

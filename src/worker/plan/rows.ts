@@ -3,26 +3,27 @@
  * lora trained on them could go live. Reads the log; the engine is asked only to count tokens.
  */
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
-import { splitPopulation, repeatsOf, type Split } from '../../core/learn/dataset.ts'
+import { repeatsOf } from '../../core/learn/dataset.ts'
+import type { Split } from '../../core/learn/split.ts'
 import { minimumRows } from '../../core/gate/samples.ts'
 import type { InternalizeOptions, Population } from '../../core/lifecycle/internalization.ts'
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
 import { foldsOf, outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
 import { detectResponseType } from '../../core/answer/response-type.ts'
-import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
-import { loadExchanges, type MatchedExchange } from '../exchanges/exchanges.ts'
+import type { MatchedExchange } from '../exchanges/exchanges.ts'
+import { chooseRows, whyNotSplit, type WantedRows } from './choose-rows.ts'
 
-/** Exchanges read per row needed, because a repeated question gives one training row. */
-const READ_AHEAD = 4
 /** The gate's level over all its tests: a sample too small at this level fails at every other. */
 const ALPHA = 0.05
 
 export interface PlannedRows extends Split<MatchedExchange>, Comparison {
+  /** see `InternalizationPlan` */
+  earlierTries: number
   population: Omit<Population, 'withoutPrompt'>
 }
 
@@ -81,46 +82,6 @@ const isSameAnswer =
   (comparison: Comparison) =>
   (a: MatchedExchange, b: MatchedExchange): boolean =>
     outcomesAgree(comparison, a.outcome, b.outcome)
-
-export interface WantedRows {
-  template: Template
-  /** milliseconds since the epoch; older exchanges do not count */
-  since?: number | undefined
-  /** by default as many as are configured */
-  trainRows?: number | undefined
-}
-
-const chooseRows = async (
-  { store, rollout, config }: WorkerDeps,
-  { template, since = 0, trainRows = config.trainRows }: WantedRows
-): Promise<{ exchanges: MatchedExchange[]; split: Split<MatchedExchange> }> => {
-  const { holdoutRows } = config
-  const limit = (trainRows + holdoutRows) * READ_AHEAD
-  const exchanges = await loadExchanges(store, template, {
-    limit,
-    since,
-    kindShare: rollout.auditShare,
-  })
-  return { exchanges, split: splitPopulation(exchanges, { trainRows, holdoutRows }) }
-}
-
-/**
- * Whether the log has as many exchanges of a template as are wanted.
- * @param judgedSince milliseconds since the epoch; the sample of traffic must be from then on
- */
-export const hasEnoughRows = async (
-  deps: WorkerDeps,
-  wanted: WantedRows,
-  judgedSince = 0
-): Promise<boolean> => {
-  const { trainRows = deps.config.trainRows } = wanted
-  const { train, traffic } = (await chooseRows(deps, wanted)).split
-  return (
-    train.length >= trainRows &&
-    traffic.length >= deps.config.holdoutRows &&
-    traffic.every(({ at }) => at >= judgedSince)
-  )
-}
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
@@ -183,13 +144,9 @@ export const planRows = async (
   base: ModelObject,
   wanted: WantedRows
 ): Promise<PlannedRows | PlanRefusal> => {
-  const { exchanges, split } = await chooseRows(deps, wanted)
+  const { exchanges, split, earlierTries } = await chooseRows(deps, wanted)
   if (split.train.length === 0 || split.traffic.length === 0)
-    return {
-      refused:
-        `the log has ${exchanges.length} exchanges of the template, too few to train on some and ` +
-        'hold others out: send or import more traffic',
-    }
+    return { refused: whyNotSplit(exchanges, deps.config) }
   const train = await fitting(engine, base, split.train)
   if (train.length === 0)
     return {
@@ -204,6 +161,7 @@ export const planRows = async (
     train,
     responseType,
     folds,
+    earlierTries,
     population: {
       exchanges: exchanges.length,
       conversations: new Set(exchanges.map(({ conversation }) => conversation)).size,

@@ -84,7 +84,9 @@ const CandidateParts = ({ facts }: Pick<PartProps, 'facts'>) => {
   return (
     <>
       <LaterParts row={row} parts={PARTS_OF_PROOF} />
-      <Live id="proof">{verdict !== null && <Proof verdict={verdict} model={model} />}</Live>
+      <Live id="proof">
+        {verdict !== null && <Proof verdict={verdict} plan={plan} model={model} />}
+      </Live>
       {plan !== null && template !== null && (
         <Economics
           economics={null}

@@ -1,14 +1,17 @@
 /** The figures of a verdict: samples, parts of the traffic, candidates. */
 import type { ArmFigures, Verdict } from '../../../core/gate/gate.ts'
+import { holdoutText } from '../../../core/lifecycle/holdout-time.ts'
+import type { InternalizationPlan } from '../../../core/lifecycle/internalization.ts'
 import type { SliceFigures } from '../../../core/gate/slices.ts'
 import { Badge } from '../parts/figures.tsx'
 import { percent, whole } from '../parts/format.ts'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
-import { saySamples } from './say/say-samples.ts'
+import { sayComparison } from './say/say-comparison.ts'
 
 interface ProofProps {
   verdict: Verdict
+  plan: InternalizationPlan | null
   /** the upstream's */
   model: string
 }
@@ -131,15 +134,19 @@ const Deferred = ({ deferred, rows }: ArmFigures) => {
   )
 }
 
-export const Proof = ({ verdict, model }: ProofProps) => {
+const heldOutSentence = (plan: InternalizationPlan): string => {
+  const text = holdoutText(plan)
+  return `${text[0]!.toUpperCase()}${text.slice(1)}.`
+}
+
+export const Proof = ({ verdict, plan, model }: ProofProps) => {
   const winner = verdict.arms[verdict.arm]
   if (winner === undefined) return null
   return (
     <section>
       <h2>Proof</h2>
-      {saySamples(verdict, model).map((sentence) => (
-        <p>{sentence}</p>
-      ))}
+      {plan !== null && <p>{heldOutSentence(plan)}</p>}
+      <p>{sayComparison(verdict, model)}</p>
       <div class="stack">
         <Samples samples={winner.samples} model={model} />
         <Slices slices={winner.slices} model={model} />

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { holdoutText } from '../../../core/lifecycle/holdout-time.ts'
 import type { Internalization } from '../../../core/lifecycle/internalization.ts'
 import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts'
 import type { Segment, Slot, Template } from '../../../core/template/template.ts'
@@ -57,7 +58,8 @@ const internalizationsText = (
   rollouts: ReadonlyMap<string, Rollout>
 ): string => {
   if (rows.length === 0) return 'no internalization'
-  return table([
+  const newest = rows.findLast(({ verdict }) => verdict !== null)?.plan ?? null
+  const figures = table([
     ['internalization', 'state', 'coverage', 'agreement'],
     ...rows.map(({ id, state, verdict }) => {
       const winner = verdict?.arms[verdict.arm]
@@ -69,6 +71,7 @@ const internalizationsText = (
       ]
     }),
   ])
+  return newest === null ? figures : `${figures}\n${holdoutText(newest)}`
 }
 
 const nextStep = (

@@ -119,7 +119,7 @@ ${moneyBars(report)}`
 }
 
 const promiseText = ({ gate: { margin } }: ScanReport): string =>
-  `A head answers only above a confidence. The dashed line is the promised agreement of ${share(1 - margin)} with the upstream, the upright line the coverage at which the gate proves it on the newest exchanges, and the band reaches down to the share of later traffic that is answered at least (95 % confidence).`
+  `A head answers only above a confidence. The dashed line is the promised agreement of ${share(1 - margin)} with the upstream, the upright line the coverage at which the gate proves it on held-out exchanges, and the band reaches down to the share of later traffic that is answered at least (95 % confidence).`
 
 /** @returns a whole HTML document */
 export const scanPage = (

@@ -30,6 +30,7 @@ import { forget, select } from './forget.ts'
 import { findRow, findRows, type RecordRow } from './look-up.ts'
 import { prune, scrub } from './prune.ts'
 import { readSegments } from './segments.ts'
+import { spread } from './spread.ts'
 import { readTraffic } from './traffic.ts'
 
 /** bounds the decoded log segments in memory */
@@ -227,6 +228,7 @@ export const createRecordStore = (
       return finished(found, query, estimate)
     },
     search: (query) => search(query, searchReads(connection, estimate)),
+    spread: (query) => spread(connection, query),
     byIds: (ids) => readTogether((db) => byIds(db, ids)),
     knownIds: (ids) =>
       readTogether(async (db) => {

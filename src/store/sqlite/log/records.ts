@@ -27,6 +27,7 @@ import { readWholes } from './bodies.ts'
 import { forget, select } from './forget.ts'
 import { prune, scrub } from './prune.ts'
 import { readSegments } from './segments.ts'
+import { spread } from './spread.ts'
 import { readTraffic } from './traffic.ts'
 
 const COLUMNS = { sequence: records.sequence, templateVersion: records.templateVersion }
@@ -172,6 +173,7 @@ export const createRecordStore = (
       return finished(found, query, estimate)
     },
     search: (query) => search(query, searchReads(connection, estimate)),
+    spread: (query) => spread(connection, query),
     byIds: (ids) => read((db) => byIds(db, ids)),
     knownIds: (ids) =>
       read(async ({ $client }) => {

@@ -1,0 +1,39 @@
+/** When the sample of traffic came that an internalization is judged by. */
+import { HOUR_MS } from '../log/traffic-hours.ts'
+
+export interface HoldoutTime {
+  /** of the first and of the last exchange, milliseconds since the epoch */
+  from: number
+  until: number
+  /** hours by the clock that have an exchange of it */
+  hours: number
+}
+
+/** @param times of the exchanges in their order, at least one, milliseconds since the epoch */
+export const holdoutTimeOf = (times: readonly number[]): HoldoutTime => ({
+  from: times[0]!,
+  until: times.at(-1)!,
+  hours: new Set(times.map((at) => Math.floor(at / HOUR_MS))).size,
+})
+
+const minuteOf = (at: number): string => new Date(at).toISOString().slice(0, 16).replace('T', ' ')
+
+interface HeldOut {
+  /** record ids of the sample of traffic */
+  holdoutRecordIds: readonly string[]
+  holdout: HoldoutTime
+  earlierTries: number
+}
+
+/** One sentence for people. */
+export const holdoutText = ({ holdoutRecordIds, holdout, earlierTries }: HeldOut): string => {
+  const { from, until, hours } = holdout
+  const tries =
+    earlierTries === 0
+      ? ''
+      : `; ${earlierTries} earlier ${earlierTries === 1 ? 'try was' : 'tries were'} judged by some of the held-out rows`
+  return (
+    `held out: ${holdoutRecordIds.length} requests from ${minuteOf(from)} to ${minuteOf(until)} UTC, ` +
+    `in ${hours} ${hours === 1 ? 'hour' : 'hours'}${tries}`
+  )
+}

@@ -1,0 +1,60 @@
+/** The items of a stream with the highest keys, within a limit of rows and of bytes. */
+
+export interface Limits {
+  rows: number
+  bytes: number
+}
+
+interface Kept<Item> {
+  item: Item
+  key: number
+  bytes: number
+}
+
+/** Sorting is put off until the limits are passed so many times over. */
+const SLACK = 2
+
+export class Highest<Item> {
+  private kept: Kept<Item>[] = []
+  private bytes = 0
+  /** items with a lower key are not among the highest any more */
+  private lowestKey = -Infinity
+  private readonly limits: Limits
+  private readonly keyOf: (item: Item) => number
+
+  constructor(limits: Limits, keyOf: (item: Item) => number) {
+    this.limits = limits
+    this.keyOf = keyOf
+  }
+
+  /** @param bytes that the item takes in memory */
+  add(item: Item, bytes: number): void {
+    const key = this.keyOf(item)
+    if (key < this.lowestKey) return
+    this.kept.push({ item, key, bytes })
+    this.bytes += bytes
+    const { limits } = this
+    if (this.kept.length > SLACK * limits.rows || this.bytes > SLACK * limits.bytes) this.trim()
+  }
+
+  /** In the order of the keys; items of one key in the order in which they came. */
+  items(): Item[] {
+    this.trim()
+    return this.kept.map(({ item }) => item)
+  }
+
+  private trim(): void {
+    // stable, so that items of one key keep their order
+    const sorted = this.kept.toSorted((a, b) => a.key - b.key)
+    let [first, bytes] = [sorted.length, 0]
+    while (first > 0 && sorted.length - first < this.limits.rows) {
+      const next = bytes + sorted[first - 1]!.bytes
+      if (next > this.limits.bytes) break
+      bytes = next
+      first--
+    }
+    if (first > 0) this.lowestKey = sorted[first]?.key ?? sorted.at(-1)!.key
+    this.kept = sorted.slice(first)
+    this.bytes = bytes
+  }
+}

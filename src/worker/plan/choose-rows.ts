@@ -1,0 +1,107 @@
+/** Reads the exchanges of a template and splits them, so that no row judges twice while others are left. */
+import { burstsOf } from '../../core/learn/bursts.ts'
+import { DAY_MS } from '../../core/days.ts'
+import {
+  BURST_UNIT_MS,
+  SAMPLES_PER_HELD_OUT,
+  splitPopulation,
+  type Split,
+} from '../../core/learn/split.ts'
+import { heldOutIds, type InternalizeOptions } from '../../core/lifecycle/internalization.ts'
+import type { Template } from '../../core/template/template.ts'
+import { deriveSeed, seededRandom } from '../../random.ts'
+import type { Store } from '../../store/store.ts'
+import type { WorkerDeps } from '../deps.ts'
+import { loadExchanges, type MatchedExchange } from '../exchanges/exchanges.ts'
+
+/** Exchanges read per row needed, because a repeated question gives one training row. */
+const READ_AHEAD = 4
+/** Sets the draws apart from others with the same seed. */
+const READ_STREAM = 38
+
+export interface WantedRows {
+  template: Template
+  /** milliseconds since the epoch; older exchanges do not count */
+  since?: number | undefined
+  /** by default as many as are configured */
+  trainRows?: number | undefined
+}
+
+interface ChosenRows {
+  exchanges: MatchedExchange[]
+  split: Split<MatchedExchange>
+  /** see `InternalizationPlan` */
+  earlierTries: number
+}
+
+/** Held-out record ids of each internalization of the template that has a verdict. */
+const judgedBefore = async (
+  { internalizations }: Store,
+  templateVersion: string
+): Promise<Set<string>[]> =>
+  (await internalizations.list())
+    .filter((row) => row.templateVersion === templateVersion && row.verdict !== null)
+    .flatMap(({ plan }) => (plan === null ? [] : [new Set(heldOutIds(plan))]))
+
+export const chooseRows = async (
+  { store, rollout, config, now }: WorkerDeps,
+  { template, since = 0, trainRows = config.trainRows }: WantedRows
+): Promise<ChosenRows> => {
+  const { holdoutRows, holdoutDays, burstMinutes, seed } = config
+  const exchanges = await loadExchanges(store, template, {
+    limit: (trainRows + holdoutRows) * READ_AHEAD,
+    samples: SAMPLES_PER_HELD_OUT * holdoutRows,
+    since,
+    now: now(),
+    windowMs: holdoutDays * DAY_MS,
+    kindShare: rollout.auditShare,
+    random: seededRandom(deriveSeed(seed, READ_STREAM)),
+  })
+  const tries = await judgedBefore(store, template.version)
+  const split = splitPopulation(exchanges, {
+    trainRows,
+    holdoutRows,
+    holdoutDays,
+    burstMinutes,
+    seed,
+    now: now(),
+    judged: new Set(tries.flatMap((ids) => [...ids])),
+  })
+  const heldOut = [...split.traffic, ...split.unseen]
+  const earlierTries = tries.filter((ids) => heldOut.some(({ id }) => ids.has(id))).length
+  return { exchanges, split, earlierTries }
+}
+
+/**
+ * Whether the log has as many exchanges of a template as are wanted, with held-out ones that judged no earlier
+ * internalization.
+ */
+export const hasEnoughRows = async (deps: WorkerDeps, wanted: WantedRows): Promise<boolean> => {
+  const { trainRows = deps.config.trainRows } = wanted
+  const { split, earlierTries } = await chooseRows(deps, wanted)
+  const { train, traffic } = split
+  return (
+    train.length >= trainRows && traffic.length >= deps.config.holdoutRows && earlierTries === 0
+  )
+}
+
+const timeText = (at: number): string =>
+  `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+
+/** Why some of the exchanges cannot train while others are held out, with advice. */
+export const whyNotSplit = (
+  exchanges: readonly MatchedExchange[],
+  { burstMinutes }: Pick<InternalizeOptions, 'burstMinutes'>
+): string => {
+  const seen = `the log has ${exchanges.length} exchanges of the template`
+  const [first] = exchanges
+  if (exchanges.length < 2 || burstsOf(exchanges, burstMinutes * BURST_UNIT_MS).length > 1)
+    return `${seen}, too few to train on some and hold others out: send or import more traffic`
+  if (burstsOf(exchanges, 0).length === 1)
+    return `${seen}, all in one conversation, which cannot both train and judge: send or import more conversations`
+  return (
+    `${seen}, all in one burst of ${burstMinutes} minutes from ${timeText(first!.at)} on, which cannot both train ` +
+    'and judge: send traffic for longer, import with times (at or created), or set BURST_MINUTES=0 if the ' +
+    'requests do not depend on each other'
+  )
+}

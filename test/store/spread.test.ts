@@ -1,0 +1,107 @@
+import { describe, expect } from 'vitest'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import type { SpreadQuery, Store } from '../../src/store/store.ts'
+import { DAY_MS } from '../fixtures/days.ts'
+import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
+import { onEachStore } from '../fixtures/stores.ts'
+
+const VERSION = 'version-1'
+const START = Date.UTC(2026, 10, 1)
+const HOUR_MS = 3_600_000
+
+/** One an hour. */
+const hourly = (
+  count: number,
+  changes: (index: number) => Partial<ExchangeRecord> = () => ({})
+): ExchangeRecord[] =>
+  Array.from({ length: count }, (_, index) =>
+    exampleRecord(index, { at: START + index * HOUR_MS, ...changes(index) })
+  )
+
+const fill = async (store: Store, records: ExchangeRecord[]): Promise<void> => {
+  await store.records.append(batchOf(records))
+  await store.records.tagTemplate(
+    records.filter(({ route }) => route === null).map(({ id }) => id),
+    VERSION
+  )
+}
+
+const query = (changes: Partial<SpreadQuery> = {}): SpreadQuery => ({
+  templateVersion: VERSION,
+  from: 0,
+  until: START + 1_000 * DAY_MS,
+  limit: 1_000,
+  phase: 0,
+  ...changes,
+})
+
+const namesOf = (places: number[]): string[] => places.map((place) => `record-${place}`)
+
+onEachStore((it) => {
+  describe('a spread', () => {
+    it('has all records of the template where they are few', async ({ store }) => {
+      await fill(store, hourly(30))
+      await store.records.append(batchOf([exampleRecord(99, { at: START })]))
+      const { ids, every } = await store.records.spread(query())
+      expect(ids).toEqual(namesOf([...Array(30).keys()]))
+      expect(every).toBe(1)
+      expect(await store.records.spread(query({ templateVersion: 'other' }))).toEqual({
+        ids: [],
+        every: 1,
+      })
+    })
+
+    it('has every so many of them, from the phase on', async ({ store }) => {
+      // of five days, which PostgreSQL keeps apart
+      await fill(store, hourly(120))
+      for (const [phase, first] of [
+        [0, 0],
+        [0.35, 3],
+        [0.999, 9],
+      ] as const) {
+        const { ids, every } = await store.records.spread(query({ limit: 12, phase }))
+        expect(ids).toEqual(namesOf(Array.from({ length: 12 }, (_, i) => first + 10 * i)))
+        expect(every).toBe(10)
+      }
+    })
+
+    it('gives each record the same chance, and never more than the limit', async ({ store }) => {
+      await fill(store, hourly(50))
+      const times = new Map<string, number>()
+      for (let step = 0; step < 4; step++) {
+        const { ids, every } = await store.records.spread(query({ limit: 13, phase: step / 4 }))
+        expect(every).toBe(4)
+        expect(ids.length).toBeLessThanOrEqual(13)
+        for (const id of ids) times.set(id, (times.get(id) ?? 0) + 1)
+      }
+      expect([...times.values()]).toEqual(Array(50).fill(1))
+    })
+
+    it('has records of the time only, also those that were appended later', async ({ store }) => {
+      await fill(store, hourly(48))
+      const imported = hourly(48, (index) => ({
+        id: `imported-${index}`,
+        at: START - 10 * DAY_MS + index * HOUR_MS,
+      }))
+      await fill(store, imported)
+      const wanted = { from: START - 10 * DAY_MS + 2 * HOUR_MS, until: START + HOUR_MS }
+      const { ids } = await store.records.spread(query(wanted))
+      expect(ids.toSorted()).toEqual(
+        [...namesOf([0, 1]), ...imported.slice(2).map(({ id }) => id)].toSorted()
+      )
+    })
+
+    it('has neither answers of a lora nor errors', async ({ store }) => {
+      const outcomes = ['answered', 'fallback', 'skipped'] as const
+      const routed = hourly(9, (index) => ({
+        id: `routed-${index}`,
+        route: exampleOutcome({ templateVersion: VERSION, outcome: outcomes[index % 3]! }),
+      }))
+      const failed = hourly(2, (index) => ({ id: `failed-${index}`, status: 503 }))
+      await fill(store, [...routed, ...failed])
+      const { ids } = await store.records.spread(query())
+      expect(ids).toEqual([1, 2, 4, 5, 7, 8].map((place) => `routed-${place}`))
+    })
+  })
+})
