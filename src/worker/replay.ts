@@ -1,4 +1,5 @@
 /** Sends held-out requests to the upstream again, with the operator's keys. */
+import { AppError } from '../errors.ts'
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
 import { findUpstream, type NamedUpstream } from '../core/upstream-choice.ts'
 import { dialectOfRecord } from '../openai/dialect.ts'
@@ -19,14 +20,19 @@ const ask = async (
   url: string,
   apiKey: string,
   request: Record<string, unknown>
-): Promise<string | null> => {
+): Promise<string> => {
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` },
     body: JSON.stringify(request),
     signal: AbortSignal.timeout(REPLAY_TIMEOUT_MS),
   })
-  return response.ok ? await response.text() : null
+  if (response.ok) return await response.text()
+  await response.body?.cancel()
+  throw new AppError(
+    'upstream-unavailable',
+    `the upstream answered a repeated request with ${response.status}`
+  )
 }
 
 /**

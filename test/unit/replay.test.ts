@@ -69,7 +69,14 @@ describe('a replay', () => {
   })
 
   it('is null on any failure, and is not there without any key', async () => {
-    expect(await replayWith('k', answering(500))!(body('gpt-4o'))).toBeNull()
+    expect(await replayWith('k', answering(401))!(body('gpt-4o'))).toBeNull()
+    expect(faults).toEqual([
+      [
+        'replay',
+        expect.objectContaining({ message: expect.stringContaining('401') }),
+        { host: 'standard' },
+      ],
+    ])
     const failing = (() => Promise.reject(new Error('away'))) as typeof fetch
     expect(await replayWith('k', failing)!(body('gpt-4o'))).toBeNull()
     expect(faults).toEqual([['replay', new Error('away'), { host: 'standard' }]])

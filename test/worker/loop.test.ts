@@ -1,14 +1,29 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { heldOutIds } from '../../src/core/lifecycle/internalization.ts'
 import { ARM_NAMES } from '../../src/core/learn/schedule.ts'
 import { confidenceOf } from '../../src/core/route/route.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { AppError } from '../../src/errors.ts'
+import { readDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
 import { pause, resume } from '../../src/lifecycle/pause.ts'
 import type { JobRequest, TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { Store } from '../../src/store/store.ts'
 import { COLOURS, orderRecord, PROMPT } from '../fixtures/paint-orders.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 import { engineAt, PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
+
+/** An upstream that is asked again. @param answerTo the logged request, with its number */
+const upstreamToday = (
+  answerTo: (logged: ReturnType<typeof orderRecord>, number: number) => string | null
+) => {
+  const asked: string[] = []
+  const replayUpstream = async ({ request }: { request: string }): Promise<string | null> => {
+    asked.push(request)
+    const number = Number(/Order (\d+)/.exec(request)![1])
+    return answerTo(orderRecord(number), number)
+  }
+  return { asked, replayUpstream }
+}
 
 const openHarness = useWorkerHarness()
 
@@ -189,19 +204,75 @@ describe('the worker', () => {
     await harness.runTo(await harness.worker(), 'training')
   })
 
-  it('measures the upstream against itself where there is a key, each row once', async () => {
+  it('asks the upstream twice more where there is a key, and compares all arms with its answers of today', async () => {
     const harness = await openHarness({ from: 'evaluating' })
-    const asked: string[] = []
-    const replayUpstream = async ({ request }: { request: string }): Promise<string> => {
-      asked.push(request)
-      const number = Number(/Order (\d+)/.exec(request)![1])
-      return orderRecord(number).response!
-    }
+    const { asked, replayUpstream } = upstreamToday(({ response }) => response)
+    const { verdict, plan } = await harness.runTo(
+      await harness.worker(harness.deps({ replayUpstream })),
+      'approval'
+    )
+    const heldOut = heldOutIds(plan!).length
+    expect(asked.length).toBe(2 * heldOut)
+    expect(new Set(asked).size).toBe(heldOut)
+    expect(verdict).toMatchObject({ upstreamAgreement: 1, change: { rows: heldOut, changed: 0 } })
+    const facts = (await readDecisionFacts(harness.store, (await harness.newest()).id))!.facts
+    for (const { answers } of facts.arms)
+      expect(answers.every((answer) => answer!.agreesToday === answer!.agrees)).toBe(true)
+  })
+
+  it('asks for no more requests than it may', async () => {
+    const harness = await openHarness({ from: 'evaluating' })
+    const { asked, replayUpstream } = upstreamToday(({ response }) => response)
     const deps = harness.deps({ replayUpstream }, { upstreamReplays: 30 })
     const { verdict } = await harness.runTo(await harness.worker(deps), 'approval')
-    expect(asked).toHaveLength(30)
-    expect(new Set(asked).size).toBe(30)
-    expect(verdict!.upstreamAgreement).toBe(1)
+    expect([asked.length, verdict!.change!.rows]).toEqual([60, 30])
+  })
+
+  it('rejects where the upstream has changed, and says so', async () => {
+    const harness = await openHarness({ from: 'evaluating' })
+    const { replayUpstream } = upstreamToday(({ response }, number) =>
+      number % 8 === 0 ? orderRecord(number + 1).response : response
+    )
+    const deps = harness.deps({ replayUpstream })
+    const { state } = await harness.runTo(await harness.worker(deps), 'rejected')
+    expect(state).toMatchObject({ reason: expect.stringMatching(/^the upstream has changed: /) })
+  })
+
+  it('tries again when there is as much traffic since the upstream has changed', async () => {
+    const harness = await openHarness({ from: 'evaluating' })
+    const renamed = (number: number) => orderRecord(number + 1).response
+    const { replayUpstream } = upstreamToday((_, number) => renamed(number))
+    const worker = await harness.worker(harness.deps({ replayUpstream }))
+    const { id, updatedAt } = await harness.runTo(worker, 'rejected')
+    const later = (count: number, first: number) =>
+      Array.from({ length: count }, (_, i) => ({
+        ...orderRecord(first + i),
+        id: `later-${first + i}`,
+        at: harness.now + i * 360_000,
+        response: renamed(first + i),
+      }))
+    await harness.log(later(60, 1000))
+    harness.now += 60 * 360_000
+    await harness.runFor(worker, 600_000)
+    expect((await harness.newest()).id).toBe(id)
+    await harness.log(later(2 * PLANNED_ROWS, 2000))
+    harness.now += 2 * PLANNED_ROWS * 360_000
+    await harness.runFor(worker, 600_000)
+    const next = await harness.newest()
+    expect(next.id).not.toBe(id)
+    const records = await harness.store.records.byIds(next.plan!.trainRecordIds)
+    expect(records.every(({ at }) => at >= updatedAt)).toBe(true)
+  })
+
+  it('goes on with the log where the key is refused half way, and allows for nothing there', async () => {
+    const harness = await openHarness({ from: 'evaluating' })
+    const { asked, replayUpstream } = upstreamToday(({ response }) =>
+      asked.length > 60 ? null : response
+    )
+    const deps = harness.deps({ replayUpstream })
+    const { verdict } = await harness.runTo(await harness.worker(deps), 'approval')
+    expect(verdict!.change!.rows).toBeGreaterThan(20)
+    expect(verdict!.change!.rows).toBeLessThan(35)
   })
 
   it('trains a stage again after the engine failed, and goes on', async () => {

@@ -36,9 +36,10 @@ const stateSchema = z
         .object({
           of: z.string(),
           trainRows: z.number(),
+          since: time.optional().describe('after a change of the upstream: only exchanges from then on'),
         })
         .optional()
-        .describe('a rejected one that is tried again with more traffic'),
+        .describe('a rejected one that is tried again with more, or newer, traffic'),
     }),
     z.object({ name: z.literal('training'), arm: z.number(), stage: z.number() }),
     z.object({ name: z.literal('evaluating') }),

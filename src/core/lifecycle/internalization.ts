@@ -43,12 +43,16 @@ export interface Succession {
   since: number
 }
 
-/** A new try after a rejection, when there is as much traffic as the learning curve asks for. */
+/**
+ * A new try after a rejection: when there is as much traffic as the learning curve asks for, or as much newer
+ * traffic as before where the upstream has changed.
+ */
 export interface Retry {
   /** the internalization that was rejected */
   of: string
-  /** more than that one had */
   trainRows: number
+  /** only exchanges from then on train it and judge it, milliseconds since the epoch; absent: all */
+  since?: number
 }
 
 /** The rollout stage of a live internalization. @returns null when it is not live */

@@ -1,7 +1,8 @@
 /**
  * Which templates are internalized without an operator: those with enough traffic that have none yet,
  * those whose route was rolled back, has drifted, or has seen as much new traffic as it was made from, and
- * those that were rejected and have as much traffic by now as the learning curve asks for.
+ * those that were rejected and have as much traffic by now as the learning curve asks for, or as was asked for
+ * since the upstream has changed.
  */
 import { randomUUID } from 'node:crypto'
 import {
@@ -65,10 +66,12 @@ const newestOf = (rows: Internalization[]): Internalization | undefined =>
 
 /** What was rejected by a person, or before its training, waits for a person. */
 const afterRejection = async (
-  { store }: WorkerDeps,
-  { id, verdict }: Internalization
+  { store, config }: WorkerDeps,
+  { id, updatedAt, verdict }: Internalization
 ): Promise<Retry | null> => {
   if (verdict?.verdict !== 'reject') return null
+  // what was logged before teaches the answers of an upstream that is no more
+  if (verdict.change?.isChanged) return { of: id, trainRows: config.trainRows, since: updatedAt }
   const curve = (await readCurve(store, id))?.curve
   const trainRows = curve?.targets[0]?.likelyRows ?? null
   return trainRows === null ? null : { of: id, trainRows }
@@ -98,9 +101,10 @@ const causeOf = async (deps: WorkerDeps, rows: Internalization[]): Promise<Cause
 /** What a log line says of the cause. */
 const causeText = ({ successor, retry }: Cause): string => {
   if (successor !== undefined) return `successor: ${successor.why}`
-  return retry === undefined
-    ? 'candidate'
-    : 'tried again: as much traffic as the learning curve asks for'
+  if (retry === undefined) return 'candidate'
+  return retry.since === undefined
+    ? 'tried again: as much traffic as the learning curve asks for'
+    : 'tried again: as much traffic since the upstream has changed'
 }
 
 export interface Starts {
@@ -130,7 +134,7 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
     const { successor, retry } = cause
     const trainRows = retry?.trainRows ?? deps.config.trainRows
     if (!(await isWorthATry(template, trainRows))) return false
-    const wanted = { template, since: successor?.since, trainRows }
+    const wanted = { template, since: successor?.since ?? retry?.since, trainRows }
     if (!(await hasEnoughRows(deps, wanted))) return false
     if (!(await mayStart(template))) return false
     const created = newInternalization(randomUUID(), template, deps.now(), cause)

@@ -135,7 +135,7 @@ export const planInternalization = async (
   const base = baseModelOf(engine, models)
   const rows = await planRows(deps, engine, base, {
     template,
-    since: successor?.since,
+    since: successor?.since ?? retry?.since,
     trainRows: retry?.trainRows,
   })
   if ('refused' in rows) return rows

@@ -5,6 +5,7 @@
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { repeatsOf } from '../../core/learn/dataset.ts'
 import type { Split } from '../../core/learn/split.ts'
+import { levelOfTry } from '../../core/gate/gate.ts'
 import { minimumRows } from '../../core/gate/samples.ts'
 import type { InternalizeOptions, Population } from '../../core/lifecycle/internalization.ts'
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
@@ -17,9 +18,6 @@ import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import { chooseRows, whyNotSplit, type WantedRows } from './choose-rows.ts'
-
-/** The gate's level over all its tests: a sample too small at this level fails at every other. */
-const ALPHA = 0.05
 
 export interface PlannedRows extends Split<MatchedExchange>, Comparison {
   /** see `InternalizationPlan` */
@@ -100,7 +98,7 @@ const listed = (outcomes: Population['outcomes']): string =>
  * @returns the reason, with advice, or null
  */
 const hopeless = (
-  { traffic, unseen, responseType }: PlannedRows,
+  { traffic, unseen, responseType, earlierTries }: PlannedRows,
   { margin, minCoverage }: InternalizeOptions
 ): string | null => {
   const { request, match } = traffic.at(-1)!
@@ -119,7 +117,8 @@ const hopeless = (
       'the answers are free text, which the gate cannot compare without a judge: ask for ' +
       'labels, JSON, code or sentences of up to 240 characters'
     )
-  const needed = minimumRows(margin, ALPHA)
+  // the level over all tests: a sample that is too small for it fails every test
+  const needed = minimumRows(margin, levelOfTry(earlierTries))
   if (traffic.length < needed)
     return (
       `${traffic.length} held-out exchanges are too few to show a loss under ${percent(margin)}: ` +
