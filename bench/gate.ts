@@ -15,6 +15,7 @@ import {
 import { HEAD, key, line, percent, print, type Figures, type Run } from './gate/lines.ts'
 import { measure, type Measured } from './gate/measure.ts'
 import { mixParts } from './gate/mix-parts.ts'
+import { promiseParts } from './gate/promises/parts.ts'
 import { longRandom } from './gate/random.ts'
 import { worstOf } from './gate/worst.ts'
 import {
@@ -229,6 +230,7 @@ const partsOf = (run: Run): Record<string, () => Figures> => ({
   'two-statistics': () => measureTwoStatistics(run),
   tango: measurePaired,
   ...mixParts(run),
+  ...promiseParts(run),
 })
 
 const main = (): void => {

@@ -2,6 +2,7 @@
 import { withBar } from '../report.ts'
 import type { Figures } from './lines.ts'
 import { BROKEN } from './mix-parts.ts'
+import { PROMISES } from './promises/parts.ts'
 import { ALPHA } from './rules.ts'
 
 /**
@@ -30,6 +31,7 @@ export const worstOf = (figures: Figures): Figures => {
     ...ofMix('repeats'),
     ...ofMix('tools'),
     ...ofMix('conversations'),
+    ...Object.assign({}, ...PROMISES.map(ofMix)),
     ...worst('promise_broken_worst', figures, 'share, upper 95 % limit or computed', [
       DRAWN,
       COMPUTED,
