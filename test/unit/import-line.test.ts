@@ -183,19 +183,24 @@ describe('a line of a log', () => {
   })
 })
 
+const responseWith = (changed: object) => ({ ...completion('yes'), ...changed })
+
 describe('the time of a line', () => {
   const created = 1_795_000_000
-  const response = (changed: object) => ({ ...completion('yes'), ...changed })
   it.each([
-    ['its at', { at: 7_000, created, response: response({ created }) }, 7_000],
-    ['its created, in seconds', { created, response: response({ created: 3 }) }, created * 1_000],
-    ['that of its response', { response: response({ created }) }, created * 1_000],
+    ['its at', { at: 7_000, created, response: responseWith({ created }) }, 7_000],
     [
-      'that of its response, where its own is 0',
-      { created: 0, response: response({ created }) },
+      'its created, in seconds',
+      { created, response: responseWith({ created: 3 }) },
       created * 1_000,
     ],
-    ['the one of a line that names none', { response: response({ created: 0 }) }, 5],
+    ['that of its response', { response: responseWith({ created }) }, created * 1_000],
+    [
+      'that of its response, where its own is 0',
+      { created: 0, response: responseWith({ created }) },
+      created * 1_000,
+    ],
+    ['the one of a line that names none', { response: responseWith({ created: 0 }) }, 5],
     [
       'the one of a line that names none, for a created that is no time',
       { created: 'soon', response: 'yes' },
