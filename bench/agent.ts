@@ -247,6 +247,8 @@ const run = async (): Promise<void> => {
     ARMS: 'query-only',
     TRAIN_ROWS: args.train,
     HOLDOUT_ROWS: args.holdout,
+    // the conversations are sent within minutes and do not depend on each other
+    BURST_MINUTES: '0',
     TRAIN_MINUTES: args.minutes,
   })
   const figures: Record<string, Figure> = {}

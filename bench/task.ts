@@ -270,6 +270,8 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
   ARMS: args.learn,
   TRAIN_ROWS: args.train,
   HOLDOUT_ROWS: args.holdout,
+  // the rows of a task are sent within minutes and do not depend on each other
+  BURST_MINUTES: '0',
   TRAIN_MINUTES: args.minutes,
   SCHEDULE: args.schedule,
   MARGIN: args.margin,

@@ -109,6 +109,8 @@ const environment = (
   LEARNING_CURVE: 'false',
   TRAIN_ROWS: String(TRAIN_ROWS),
   HOLDOUT_ROWS: String(HOLDOUT_ROWS),
+  // all traffic comes within three minutes, and the requests are drawn independently
+  BURST_MINUTES: '0',
   MARGIN: String(MARGIN),
   TRAIN_MINUTES: String(minutes),
   SCHEDULE: args.schedule,

@@ -13,5 +13,7 @@ export const LOOP_SETTINGS: Record<string, string> = {
   DETECT_MIN_SESSIONS: '60',
   TRAIN_ROWS: String(TRAIN_ROWS),
   HOLDOUT_ROWS: String(HOLDOUT_ROWS),
+  // all requests come within minutes and do not depend on each other
+  BURST_MINUTES: '0',
   LOG_LEVEL: 'error',
 }

@@ -69,6 +69,8 @@ const proxyEnvironment = (
   DETECT_MIN_SESSIONS: '60',
   TRAIN_ROWS: String(ROWS),
   HOLDOUT_ROWS: String(ROWS),
+  // all requests come within minutes and do not depend on each other
+  BURST_MINUTES: '0',
   STAGES: '2',
   ARMS: 'schedule',
   EXAMPLES: '0',

@@ -94,6 +94,7 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
       LEARNING_CURVE: 'false',
       TRAIN_ROWS: '120',
       HOLDOUT_ROWS: '120',
+      BURST_MINUTES: '0',
     })
     client = new OpenAI({ baseURL: `${server.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
     browser = await openBrowser()

@@ -116,6 +116,7 @@ describe('an agent', () => {
       DETECT_MIN_SESSIONS: '40',
       TRAIN_ROWS: '400',
       HOLDOUT_ROWS: '400',
+      BURST_MINUTES: '0',
     })
     client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
   })

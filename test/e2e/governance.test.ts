@@ -44,6 +44,7 @@ describe('governance', () => {
     LEARNING_CURVE: 'false',
     TRAIN_ROWS: '120',
     HOLDOUT_ROWS: '120',
+    BURST_MINUTES: '0',
   }
 
   const found = (text: string): string[] => filesWith(dataDir, text)

@@ -31,6 +31,7 @@ describe('while the server runs', () => {
     LEARNING_CURVE: 'false',
     TRAIN_ROWS: '120',
     HOLDOUT_ROWS: '120',
+    BURST_MINUTES: '0',
   }
   let proxy: ProxyProcess
   let version: string

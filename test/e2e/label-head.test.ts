@@ -78,6 +78,7 @@ describe('with ENCODER_PATH', () => {
       DETECT_MIN_SESSIONS: '40',
       TRAIN_ROWS: '90',
       HOLDOUT_ROWS: '90',
+      BURST_MINUTES: '0',
     })
     client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
   })

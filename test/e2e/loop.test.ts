@@ -74,6 +74,7 @@ describe('the loop', () => {
       LEARNING_CURVE: 'false',
       TRAIN_ROWS: '120',
       HOLDOUT_ROWS: '120',
+      BURST_MINUTES: '0',
     })
     client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
   })

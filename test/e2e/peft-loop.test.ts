@@ -57,6 +57,7 @@ describe('the loop with the Python engine', () => {
       DETECT_MIN_SESSIONS: '40',
       TRAIN_ROWS: String(ROWS),
       HOLDOUT_ROWS: String(ROWS),
+      BURST_MINUTES: '0',
       SCHEDULE: 'single-stage',
       ARMS: 'schedule',
       EXAMPLES: '0',

@@ -69,6 +69,7 @@ describePostgres('the server on PostgreSQL', () => {
       LEARNING_CURVE: 'false',
       TRAIN_ROWS: '120',
       HOLDOUT_ROWS: '120',
+      BURST_MINUTES: '0',
       LOG_LEVEL: 'debug',
     }
     proxy = await startServer(env, (text) => (logged += text))

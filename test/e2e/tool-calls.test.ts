@@ -120,6 +120,7 @@ describe('a template whose requests offer tools', () => {
       DETECT_MIN_SESSIONS: '40',
       TRAIN_ROWS: '120',
       HOLDOUT_ROWS: '160',
+      BURST_MINUTES: '0',
     })
     client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
   })

@@ -123,6 +123,9 @@ describe('a candidate', () => {
     expect(markup).toContain('waits for a decision')
     expect(headings(markup)).toEqual(['Proof', 'Does internalizing it pay?', 'Training', 'History'])
     expect(rowOf(markup, 'traffic as it comes')[0]).toBe('600')
+    expect(markup).toMatch(
+      /Held out: \d+ requests from 1970-01-01 00:00 to 1970-01-01 02:00 UTC, in 2 hours\./
+    )
     expect(rowOf(markup, 'unseen questions')[0]).toBe('600')
     expect(rowOf(markup, 'plan=pro')[4]).toBe('holds')
     expect(rowOf(markup, 'schedule')[0]).toBe('600')

@@ -313,6 +313,8 @@ describe('admin API', () => {
         id: 'a',
         state: { name: 'training', arm: 0, stage: 1 },
         plan,
+        holdout: plan!.holdout,
+        earlierTries: 0,
         verdict,
         history: [{ from: null, by: 'worker' }],
         progress,

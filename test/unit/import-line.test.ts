@@ -182,3 +182,41 @@ describe('a line of a log', () => {
     expect(recordOf({ messages: [{ role: 'user', content: [image] }] }).request).toContain('AAAA')
   })
 })
+
+const responseWith = (changed: object) => ({ ...completion('yes'), ...changed })
+
+describe('the time of a line', () => {
+  const created = 1_795_000_000
+  it.each([
+    ['its at', { at: 7_000, created, response: responseWith({ created }) }, 7_000],
+    [
+      'its created, in seconds',
+      { created, response: responseWith({ created: 3 }) },
+      created * 1_000,
+    ],
+    ['that of its response', { response: responseWith({ created }) }, created * 1_000],
+    [
+      'that of its response, where its own is 0',
+      { created: 0, response: responseWith({ created }) },
+      created * 1_000,
+    ],
+    ['the one of a line that names none', { response: responseWith({ created: 0 }) }, 5],
+    [
+      'the one of a line that names none, for a created that is no time',
+      { created: 'soon', response: 'yes' },
+      5,
+    ],
+    [
+      'the one of a line that names none, for one beyond all dates',
+      { created: 9e15, response: 'yes' },
+      5,
+    ],
+  ])('is %s', (_, fields, at) => {
+    expect(recordOf({ messages: [ASKED], ...fields }).at).toBe(at)
+  })
+
+  it('is that of a response of the Responses API', () => {
+    const answer = { object: 'response', status: 'completed', output: [], created_at: created }
+    expect(recordOf({ request: { input: [ASKED] }, response: answer }).at).toBe(created * 1_000)
+  })
+})

@@ -34,6 +34,8 @@ export const environment = (
   DETECT_MIN_SESSIONS: '60',
   TRAIN_ROWS: String(ROWS),
   HOLDOUT_ROWS: String(ROWS),
+  // all requests come within minutes and do not depend on each other
+  BURST_MINUTES: '0',
   // servers, workers and engines are away again and again, which is said each time
   LOG_LEVEL: 'silent',
 })

@@ -43,6 +43,12 @@ export interface Split<T> {
 export const BURST_UNIT_MS = 60_000
 /** Sets the draws apart from others with the same seed. */
 const SPLIT_STREAM = 37
+const READ_STREAM = 38
+
+/** Chooses the exchanges of a large log that are read for a split. @param seed of the split */
+export const randomOfReading = (seed: number): (() => number) =>
+  seededRandom(deriveSeed(seed, READ_STREAM))
+
 /**
  * A template with few requests has a longer window, until it has so many sample rows for each one that is held
  * out: about as much of the same time trains as judges.
@@ -57,7 +63,10 @@ const lastOf = <T>(values: T[], count: number): T[] =>
   values.slice(Math.max(0, values.length - count))
 
 /** The oldest exchange of each question with a query that is not trained. */
-export const newTo = <T extends SplittableExchange>(train: readonly T[], exchanges: readonly T[]): T[] => {
+export const newTo = <T extends SplittableExchange>(
+  train: readonly T[],
+  exchanges: readonly T[]
+): T[] => {
   const trained = new Set(train.map(queryKey))
   return lastOfEach(inTime(exchanges).toReversed()).filter(
     (exchange) => !trained.has(queryKey(exchange))

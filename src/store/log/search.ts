@@ -3,9 +3,13 @@
  * database; a store passes its reads.
  */
 import type { StoredRecord } from '../../core/log/record.ts'
-import { compileFilter, type CompiledFilter } from '../../core/log/record-filter.ts'
+import {
+  compileFilter,
+  SEARCH_OUTCOMES,
+  type CompiledFilter,
+} from '../../core/log/record-filter.ts'
 import { AppError } from '../../errors.ts'
-import type { FoundRecords, RecordQuery } from '../store.ts'
+import type { FoundRecords, RecordQuery, SpreadQuery } from '../store.ts'
 import { textOf, type Wholes } from './body-forms.ts'
 import { lacksUsage, type Estimator } from './estimates.ts'
 import type { SegmentRecord } from './segment-codec.ts'
@@ -130,4 +134,22 @@ export const search = async (query: RecordQuery, reads: SearchReads): Promise<Fo
     pageRows = Math.min(2 * pageRows, SCANNED_AT_ONCE, MAX_SCANNED - rowsRead)
   }
   return { data, next: after!, isPartial: true }
+}
+
+/** Number in the store of records that a lora answered. */
+export const BY_LORA = SEARCH_OUTCOMES.indexOf('answered')
+
+export interface Stride {
+  every: number
+  /** place of the first record, from 0 */
+  first: number
+}
+
+/** @param count records that fit the query */
+export const strideOf = (
+  count: number,
+  { limit, phase }: Pick<SpreadQuery, 'limit' | 'phase'>
+): Stride => {
+  const every = Math.max(1, Math.ceil(count / limit))
+  return { every, first: Math.floor(phase * every) }
 }

@@ -3,21 +3,19 @@ import { burstsOf } from '../../core/learn/bursts.ts'
 import { DAY_MS } from '../../core/days.ts'
 import {
   BURST_UNIT_MS,
+  randomOfReading,
   SAMPLES_PER_HELD_OUT,
   splitPopulation,
   type Split,
 } from '../../core/learn/split.ts'
 import { heldOutIds, type InternalizeOptions } from '../../core/lifecycle/internalization.ts'
 import type { Template } from '../../core/template/template.ts'
-import { deriveSeed, seededRandom } from '../../random.ts'
 import type { Store } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { loadExchanges, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 /** Exchanges read per row needed, because a repeated question gives one training row. */
 const READ_AHEAD = 4
-/** Sets the draws apart from others with the same seed. */
-const READ_STREAM = 38
 
 export interface WantedRows {
   template: Template
@@ -55,7 +53,7 @@ export const chooseRows = async (
     now: now(),
     windowMs: holdoutDays * DAY_MS,
     kindShare: rollout.auditShare,
-    random: seededRandom(deriveSeed(seed, READ_STREAM)),
+    random: randomOfReading(seed),
   })
   const tries = await judgedBefore(store, template.version)
   const split = splitPopulation(exchanges, {

@@ -1,6 +1,6 @@
 /** Ids of a template's records that are spread evenly over the log. Reads look-up rows alone. */
 import { dayOf } from '../../../core/days.ts'
-import { BY_LORA, strideOf } from '../../log/spread.ts'
+import { BY_LORA, strideOf } from '../../log/search.ts'
 import type { SpreadQuery, SpreadRecords } from '../../store.ts'
 import type { Connection, Database } from '../base/database.ts'
 import { inGroups, readDays } from './days.ts'

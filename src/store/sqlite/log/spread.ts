@@ -1,5 +1,5 @@
 /** Ids of a template's records that are spread evenly over the log. Reads look-up rows alone. */
-import { BY_LORA, strideOf } from '../../log/spread.ts'
+import { BY_LORA, strideOf } from '../../log/search.ts'
 import type { SpreadQuery, SpreadRecords } from '../../store.ts'
 import type { Connection } from '../base/database.ts'
 import type { SqlRunner } from '../base/statements.ts'
