@@ -50,8 +50,8 @@ export const randomOfReading = (seed: number): (() => number) =>
   seededRandom(deriveSeed(seed, READ_STREAM))
 
 /**
- * A template with few requests has a longer window, until it has so many sample rows for each one that is held
- * out: about as much of the same time trains as judges.
+ * A template with few requests has a longer window, until it has so many sample rows that judged no earlier try
+ * for each one that is held out: about as much of the same time trains as judges.
  */
 export const SAMPLES_PER_HELD_OUT = 2
 /** So far back at most, or a single record with a wrong time would stretch the window over decades. */
@@ -98,11 +98,11 @@ interface Window {
 const windowOf = (
   exchanges: readonly SplittableExchange[],
   holdoutRows: number,
-  { now, holdoutDays }: SplitSettings
+  { now, holdoutDays, judged }: SplitSettings
 ): Window => {
   const known = inTime(exchanges.filter(({ at }) => at <= now))
   const until = known.at(-1)?.at ?? -Infinity
-  const samples = known.filter(isSample)
+  const samples = known.filter((one) => isSample(one) && judged?.has(one.id) !== true)
   const enough = samples.at(-SAMPLES_PER_HELD_OUT * holdoutRows) ?? samples[0]
   const earliest = Math.max(enough?.at ?? until, until - MAX_WINDOW_DAYS * DAY_MS)
   return { from: Math.min(until - holdoutDays * DAY_MS, earliest), until }
