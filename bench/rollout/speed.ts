@@ -36,7 +36,7 @@ const measureRollbacks = async (run: Run): Promise<Figures> => {
     )
     figures[name] = withBar(spread(pairs, 'pairs'), '<=', bar)
     figures[`${name}_one_start`] = exactMedian(
-      decidedBy(loss, LONG, (counts) => evidenceAbove(counts, MARGIN) >= limit)
+      decidedBy(loss, LONG, (counts) => evidenceAbove(counts, MARGIN, 0) >= limit)
     )
   }
   return figures
@@ -48,7 +48,7 @@ const STEPS: [points: number, bar: number][] = [
 ]
 
 const maySteps = (pairs: number, losses: number): boolean =>
-  evidenceBelow({ pairs, losses }, MARGIN) >= Math.log(STEP_CAPITAL)
+  evidenceBelow({ pairs, losses, credits: 0 }, MARGIN) >= Math.log(STEP_CAPITAL)
 
 /** Its capital grows at each pair without a loss. */
 const drawStep = (loss: number, random: () => number): number => {

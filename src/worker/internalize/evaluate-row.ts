@@ -86,6 +86,17 @@ export const evaluateRow = async (
   }
 }
 
+/** Whether two answers are the same by the rules of the plan: an equivalence relation. */
+export const sameAnswer = (
+  { answers }: Pick<InternalizationPlan, 'answers'>,
+  one: Outcome,
+  other: Outcome
+): boolean => {
+  const [first, second] = [textOf(one), textOf(other)]
+  if (first === null || second === null) return one.kind === other.kind
+  return similarity(answers.responseType, first, second) === 1
+}
+
 /** Similarity of the upstream's fresh answer to its logged one, 0 to 1. */
 export const outcomeSimilarity = (
   { answers }: InternalizationPlan,
