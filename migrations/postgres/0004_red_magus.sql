@@ -1,0 +1,3 @@
+DROP INDEX "promptintern"."pairs_cost";--> statement-breakpoint
+ALTER TABLE "promptintern"."pairs" ADD COLUMN "drawn" double precision DEFAULT 1 NOT NULL;--> statement-breakpoint
+CREATE INDEX "pairs_cost" ON "promptintern"."pairs" USING btree ("at","cost_usd","drawn") WHERE cost_usd is not null;
