@@ -35,6 +35,14 @@ const measureRollbacks = async (run: Run): Promise<Figures> => {
       () => productAlarm(drawLosses(LONG, loss, run.random), MARGIN) ?? LONG
     )
     figures[name] = withBar(spread(pairs, 'pairs'), '<=', bar)
+    const withCredits = `${name}_with_second_answers`
+    figures[withCredits] = spread(
+      await repeat(withCredits, run.draws, run, () => {
+        const losses = drawLosses(LONG, loss, run.random)
+        return productAlarm(losses, MARGIN, { least: -1 }) ?? LONG
+      }),
+      'pairs'
+    )
     figures[`${name}_one_start`] = exactMedian(
       decidedBy(loss, LONG, (counts) => evidenceAbove(counts, MARGIN, 0) >= limit)
     )

@@ -37,7 +37,7 @@ describe('pairs', () => {
 
 const ROWS = [row('a', 'agreed'), row('b', 'disagreed'), row('c', 'fallback'), row('d', null)]
 const evidence = (changes: Partial<EvidenceFigures> = {}): EvidenceFigures =>
-  ({ pairs: 2, losses: 1, step: 3, rollback: 6, ...changes }) as EvidenceFigures
+  ({ pairs: 2, losses: 1, credits: 0, step: 3, rollback: 6, ...changes }) as EvidenceFigures
 
 const live = (share: number, changes: Partial<EvidenceFigures> | null = {}) => ({
   name: 'live' as const,

@@ -48,6 +48,34 @@ describe('a rollout', () => {
     ])
   })
 
+  it('stays in a stage for a day, and says until when, whatever its evidence is', async () => {
+    const watched = await Watched.open({ ...STAGED, minHours: 24, steps: true })
+    const { harness, worker } = watched
+    const began = rolloutStageOf(await watched.state())!.began
+    const ends = new Date(began + 24 * HOUR_MS).toISOString().slice(0, 16).replace('T', ' ')
+    await watched.audit(120)
+    await watched.judged(120)
+    const { waitsFor, mayStep, evidence } = await watched.report()
+    expect(evidence.step).toBeGreaterThan(Math.log(20))
+    expect([mayStep, waitsFor[0]]).toEqual([false, `waits until ${ends} UTC`])
+    // meanwhile pairs of every part of the day
+    for (let hour = 0; hour < 24; hour += 4) {
+      await watched.audit(3)
+      await harness.runFor(worker, 4 * HOUR_MS, HOUR_MS)
+    }
+    expect(rolloutStageOf(await watched.state())).toMatchObject({ share: 0.05, began: harness.now })
+  })
+
+  it('stays in a stage that has no pairs of a part of the day', async () => {
+    const watched = await Watched.open({ ...STAGED, minHours: 24, steps: true })
+    const { parts } = (await watched.harness.newest()).verdict!.baseline!
+    expect(parts.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 9)
+    await watched.harness.runFor(watched.worker, 30 * HOUR_MS, HOUR_MS)
+    const { waitsFor } = await watched.report()
+    expect(waitsFor).toHaveLength(parts.filter((share) => share >= 0.05).length)
+    expect(waitsFor[0]).toMatch(/^no pair yet between \d\d:00 and \d\d:00 UTC$/)
+  })
+
   it('waits for a person where stages are not entered by themselves', async () => {
     const watched = await Watched.open(STAGED)
     await watched.audit(200)
