@@ -7,16 +7,20 @@ import { parseArgs } from 'node:util'
 import { createProgress } from '../src/cli/output.ts'
 import { longRandom } from './gate/random.ts'
 import { formatFigures, writeReport } from './report.ts'
-import { measureCompany } from './rollout/conversations.ts'
+import { measureConversations } from './rollout/conversations.ts'
 import { measureFalseAlarms } from './rollout/false-alarms.ts'
 import { measureRises } from './rollout/rises.ts'
 import type { Figures, Run } from './rollout/run.ts'
+import { measureSecondAnswers } from './rollout/second-answers.ts'
 import { measureSpeed } from './rollout/speed.ts'
+import { measureSteady } from './rollout/steady.ts'
 
 const PARTS: Record<string, (run: Run) => Promise<Figures>> = {
   speed: measureSpeed,
   rises: measureRises,
-  company: measureCompany,
+  conversations: measureConversations,
+  'second-answers': measureSecondAnswers,
+  steady: measureSteady,
   'false-alarms': measureFalseAlarms,
 }
 

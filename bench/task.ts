@@ -265,7 +265,7 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
   // the figures are those of the last stage; a shift goes through all of them
   ...(args.shift === undefined
     ? { ROLLOUT_STAGES: '1', AUDIT_SHARE: '0' }
-    : { AUDIT_SHARE: args['audit-share'] }),
+    : { AUDIT_SHARE: args['audit-share'], ROLLOUT_MIN_HOURS: '0' }),
   LEARNING_CURVE: String(args['learning-curve']),
   ARMS: args.learn,
   TRAIN_ROWS: args.train,

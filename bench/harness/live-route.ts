@@ -48,5 +48,6 @@ export const liveRoute = ({
   kinds: { traits: ['turn 1'], values: [], maxChars: 100_000 },
   trafficShare: 1,
   auditShare: 0,
+  auditPart: 1,
   templateTokens,
 })

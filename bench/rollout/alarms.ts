@@ -1,16 +1,28 @@
 /** The pair at which a rule raises an alarm, by the product's own functions and by rival rules. */
-import { addLoss, evidenceOfRise, NO_STREAM } from '../../src/core/rollout/evidence.ts'
+import {
+  addLoss,
+  evidenceOfRise,
+  NO_STREAM,
+  type LeastLoss,
+} from '../../src/core/rollout/evidence.ts'
 import { ALARM_CAPITAL, type Capital } from './capital.ts'
 import type { Loss } from './streams.ts'
 
-/** @returns the pair at which the product raises the alarm; null when it never does */
-export const productAlarm = (losses: readonly Loss[], bound: number, quiet = 0): number | null => {
+/**
+ * @param options.quiet pairs before which it is not looked
+ * @returns the pair at which the product raises the alarm; null when it never does
+ */
+export const productAlarm = (
+  losses: readonly Loss[],
+  bound: number,
+  { quiet = 0, least = 0 }: { quiet?: number; least?: LeastLoss } = {}
+): number | null => {
   const limit = Math.log(ALARM_CAPITAL)
   let stream = NO_STREAM
   for (const { gap, loss } of losses) {
     for (let i = 0; i < gap; i++) stream = addLoss(stream, 0)
     stream = addLoss(stream, loss)
-    if (stream.pairs > quiet && evidenceOfRise(stream, bound) >= limit) return stream.pairs
+    if (stream.pairs > quiet && evidenceOfRise(stream, bound, least) >= limit) return stream.pairs
   }
   return null
 }

@@ -4,7 +4,13 @@
  * the starts themselves, because it needs them at any bound; it drops some after 25,600 pairs, so its capital
  * is the same until then and at most the same later. Rival rules differ in what a start bets.
  */
-import { betsAbove, putAside, START_EVERY, type Bet } from '../../src/core/rollout/evidence.ts'
+import {
+  betsAbove,
+  putAside,
+  START_EVERY,
+  type Bet,
+  type LeastLoss,
+} from '../../src/core/rollout/evidence.ts'
 
 /** Capital at which a route is rolled back, and drift is reported: ROLLBACK_EVIDENCE. */
 export const ALARM_CAPITAL = 300
@@ -72,8 +78,8 @@ export class Capital {
   private pairs = 0
   private started = 0
 
-  constructor(bound: number, rule: StartRule) {
-    this.bets = betsAbove(bound)
+  constructor(bound: number, rule: StartRule, least: LeastLoss = 0) {
+    this.bets = betsAbove(bound, least)
     this.rule = rule
     this.byStake = new Float64Array(this.bets.length)
     this.kept = Array.from({ length: rule.every + 1 }, (_, count) => this.factors(count, 0))
@@ -95,7 +101,7 @@ export class Capital {
     }
   }
 
-  /** One pair. @param loss in [0, 1], one of a few values */
+  /** One pair. @param loss in [−1, 1], one of a few values */
   lose(loss: number): void {
     const factors = this.lost.get(loss) ?? this.factors(1, loss)
     this.lost.set(loss, factors)
@@ -114,9 +120,11 @@ export class Capital {
     return sum
   }
 
-  private factors(pairs: number, losses: number): Float64Array {
-    return Float64Array.from(this.bets, ({ lost, kept }) =>
-      Math.exp(losses * lost + (pairs - losses) * kept)
+  /** @param loss of all pairs together, where there is more than one: 0 */
+  private factors(pairs: number, loss: number): Float64Array {
+    const share = Math.abs(loss)
+    return Float64Array.from(this.bets, ({ lost, kept, credited }) =>
+      Math.exp(share * (loss > 0 ? lost : credited) + (pairs - share) * kept)
     )
   }
 

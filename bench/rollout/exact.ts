@@ -25,7 +25,7 @@ export const decidedBy = (
     chances[low]! *= 1 - loss
     let absorbed = 0
     const isDone = (losses: number): boolean => {
-      const isDecided = decides({ pairs: n, losses })
+      const isDecided = decides({ pairs: n, losses, credits: 0 })
       if (isDecided) absorbed += chances[losses]!
       return isDecided || chances[losses]! < NEGLIGIBLE
     }

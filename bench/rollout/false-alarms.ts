@@ -1,5 +1,5 @@
 /** False alarms: a loss exactly at the bound, over the whole life of a route. */
-import { evidenceAbove, evidenceBelow } from '../../src/core/rollout/evidence.ts'
+import { evidenceAbove, evidenceBelow, type LeastLoss } from '../../src/core/rollout/evidence.ts'
 import { withBar, type Figure } from '../report.ts'
 import { productAlarm, quickAlarm } from './alarms.ts'
 import { ALARM_CAPITAL, Capital, PRODUCT_RULE } from './capital.ts'
@@ -14,8 +14,12 @@ export const STEP_CAPITAL = 20
  * Whether the product raises an alarm. Its capital is at most the quick one, so only the streams in which
  * the quick one raises an alarm are read by the product.
  */
-export const hasAlarm = (losses: readonly Loss[], bound: number, quick: Capital): boolean =>
-  quickAlarm(losses, quick) !== null && productAlarm(losses, bound) !== null
+export const hasAlarm = (
+  losses: readonly Loss[],
+  bound: number,
+  quick: Capital,
+  least: LeastLoss = 0
+): boolean => quickAlarm(losses, quick) !== null && productAlarm(losses, bound, { least }) !== null
 
 /** Loss exactly at a bound. */
 const falseAlarms = async (name: string, bound: number, run: Run): Promise<Figures> => {
@@ -32,7 +36,7 @@ const exactShare = (value: number, bar: number): Figure =>
 /** One start and one stage are functions of the counts, so their chances are computed. */
 const exactAlarms = (): Figures => {
   const [alarm, step] = [Math.log(ALARM_CAPITAL), Math.log(STEP_CAPITAL)]
-  const oneStart = decidedBy(MARGIN, LIFE, (counts) => evidenceAbove(counts, MARGIN) >= alarm)
+  const oneStart = decidedBy(MARGIN, LIFE, (counts) => evidenceAbove(counts, MARGIN, 0) >= alarm)
   const falseStep = decidedBy(MARGIN, LIFE, (counts) => evidenceBelow(counts, MARGIN) >= step)
   return {
     false_rollback_one_start: exactShare(oneStart.at(-1)!, ALARM_SHARE),

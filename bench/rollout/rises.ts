@@ -36,7 +36,7 @@ const measureDelays = async (run: Run): Promise<Figures> => {
       const losses = drawRise(good, run.random)
       const since = (pair: number | null): number => (pair ?? good + BAD_PAIRS) - good
       return [
-        since(productAlarm(losses, MARGIN, good)),
+        since(productAlarm(losses, MARGIN, { quiet: good })),
         ...capitals.map(([, capital]) => since(quickAlarm(losses, capital, good))),
       ]
     })

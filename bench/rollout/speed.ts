@@ -35,8 +35,16 @@ const measureRollbacks = async (run: Run): Promise<Figures> => {
       () => productAlarm(drawLosses(LONG, loss, run.random), MARGIN) ?? LONG
     )
     figures[name] = withBar(spread(pairs, 'pairs'), '<=', bar)
+    const withCredits = `${name}_with_second_answers`
+    figures[withCredits] = spread(
+      await repeat(withCredits, run.draws, run, () => {
+        const losses = drawLosses(LONG, loss, run.random)
+        return productAlarm(losses, MARGIN, { least: -1 }) ?? LONG
+      }),
+      'pairs'
+    )
     figures[`${name}_one_start`] = exactMedian(
-      decidedBy(loss, LONG, (counts) => evidenceAbove(counts, MARGIN) >= limit)
+      decidedBy(loss, LONG, (counts) => evidenceAbove(counts, MARGIN, 0) >= limit)
     )
   }
   return figures
@@ -48,7 +56,7 @@ const STEPS: [points: number, bar: number][] = [
 ]
 
 const maySteps = (pairs: number, losses: number): boolean =>
-  evidenceBelow({ pairs, losses }, MARGIN) >= Math.log(STEP_CAPITAL)
+  evidenceBelow({ pairs, losses, credits: 0 }, MARGIN) >= Math.log(STEP_CAPITAL)
 
 /** Its capital grows at each pair without a loss. */
 const drawStep = (loss: number, random: () => number): number => {

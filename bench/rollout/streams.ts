@@ -3,7 +3,7 @@
 /** A loss, and the pairs without one before it. */
 export interface Loss {
   gap: number
-  /** in (0, 1] */
+  /** in [−1, 1], not 0 */
   loss: number
 }
 
@@ -13,7 +13,7 @@ export const drawGap = (chance: number, random: () => number): number =>
 
 /**
  * The losses among so many pairs. An event befalls each pair with the same chance and has some loss.
- * @param lossOf of an event, in [0, 1]; 1 unless given
+ * @param lossOf of an event, in [−1, 1]; 1 unless given
  */
 export const drawLosses = (
   pairs: number,
@@ -25,9 +25,9 @@ export const drawLosses = (
   let gap = drawGap(chance, random)
   for (let pair = gap + 1; pair <= pairs;) {
     const loss = lossOf()
-    if (loss > 0) losses.push({ gap, loss })
+    if (loss !== 0) losses.push({ gap, loss })
     const next = drawGap(chance, random)
-    gap = loss > 0 ? next : gap + 1 + next
+    gap = loss !== 0 ? next : gap + 1 + next
     pair += next + 1
   }
   return losses

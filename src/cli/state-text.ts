@@ -19,6 +19,7 @@ const rolloutNotes = ({ progress, report }: Rollout): string[] => {
   const driftedAt = report?.driftedAt ?? null
   return [
     ...(progress?.mayStep === true ? [`ready for ${stageName(progress.next!)}`] : []),
+    ...(progress?.waitsFor ?? []),
     ...(driftedAt === null ? [] : [`drift since ${minuteText(driftedAt)}`]),
   ]
 }

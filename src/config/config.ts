@@ -121,6 +121,7 @@ const rolloutOf = (env: Environment): RolloutSettings => ({
   stages: env.ROLLOUT_STAGES,
   trafficShare: env.TRAFFIC_SHARE,
   auditShare: env.AUDIT_SHARE,
+  minHours: env.ROLLOUT_MIN_HOURS,
   rollbackCapital: env.ROLLBACK_EVIDENCE,
   stepCapital: env.STEP_EVIDENCE,
   steps: env.AUTO_PROMOTE,

@@ -216,6 +216,7 @@ const SCHEMA = z.object({
   ECHO_MODEL: flag(false),
   TRAFFIC_SHARE: share(1),
   ROLLOUT_STAGES: stages,
+  ROLLOUT_MIN_HOURS: z.coerce.number().min(0).default(24),
   AUDIT_SHARE: share(0.03),
   AUDIT_USD_PER_DAY: optional
     .transform((value) => (value === null ? null : Number(value)))

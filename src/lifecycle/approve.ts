@@ -2,11 +2,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import { rolloutStageOf, type Internalization } from '../core/lifecycle/internalization.ts'
 import { lossBoundsOf } from '../core/lifecycle/live-route.ts'
-import { NO_PAIRS, NO_STREAM } from '../core/rollout/evidence.ts'
+import { NO_PAIRS } from '../core/rollout/evidence.ts'
+import { NO_STREAMS } from '../core/rollout/pair-reader.ts'
 import {
   evidenceFigures,
   isMore,
-  nextStage,
+  nextShare,
   stageName,
   stageOf,
   type EvidenceFigures,
@@ -23,11 +24,11 @@ const reportOnStage = (report: RolloutReport | null, stage: RolloutStage): Rollo
 
 const soFar = (report: RolloutReport | null): string => {
   if (report === null) return 'the worker has judged no audited request of this stage yet'
-  const { evidence, stepCapital } = report
-  return (
+  const { evidence, stepCapital, waitsFor } = report
+  const found =
     `it disagrees with the upstream in ${lossText(evidence)}; the ${evidence.stagePairs} conversations of ` +
     `this stage are evidence ${capitalText(evidence.step)}, and ${stepCapital} is needed`
-  )
+  return [found, ...waitsFor].join('; ')
 }
 
 const notYet = (id: string, stage: RolloutStage, report: RolloutReport | null): AppError =>
@@ -39,13 +40,10 @@ const notYet = (id: string, stage: RolloutStage, report: RolloutReport | null): 
 
 /** Before the first pair. */
 const noEvidence = (internalization: Internalization): EvidenceFigures =>
-  evidenceFigures(
-    { stream: NO_STREAM, inStage: NO_PAIRS, startTimes: new Map() },
-    lossBoundsOf(internalization, true)
-  )
+  evidenceFigures(NO_STREAMS, lossBoundsOf(internalization, true))
 
 export interface Approval {
-  /** enters the stage also without the evidence for it, which the history then shows */
+  /** enters the stage also without the evidence and the time for it, which the history then shows */
   isForced: boolean
   /** of the stage to enter, above 0 and at most 1; by default the next larger one of the settings */
   share?: number
@@ -77,9 +75,9 @@ export const approve = async (
       store,
       internalization,
       context,
-      share === undefined ? undefined : stageOf(share, NO_PAIRS)
+      share === undefined ? undefined : stageOf(share, NO_PAIRS, context.now)
     )
-  const wanted = share ?? nextStage(stage, context.rollout, NO_PAIRS)?.share ?? stage.share
+  const wanted = share ?? nextShare(stage, context.rollout) ?? stage.share
   if (stage.isPaused && (share === undefined || (isMore(wanted, stage) && !isForced)))
     throw new AppError('invalid-state', `internalization ${id} is paused: resume it first`)
   if (wanted === stage.share) {
@@ -91,6 +89,6 @@ export const approve = async (
   const isEarned = !isMore(wanted, stage) || report?.mayStep === true
   if (!isForced && !isEarned) throw notYet(id, stage, report)
   const evidence = latest?.evidence ?? noEvidence(internalization)
-  const entered = { stage: stageOf(wanted, evidence), evidence }
+  const entered = { stage: stageOf(wanted, evidence, context.now), evidence }
   return enterStage(store, internalization, entered, context)
 }

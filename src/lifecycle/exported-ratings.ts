@@ -1,6 +1,6 @@
 /** All ratings of pairs and all feedback, page by page. */
 import type { FeedbackSource, Thumb } from '../core/log/feedback.ts'
-import type { Rating } from '../core/rollout/pair.ts'
+import { isAnswered, type Rating } from '../core/rollout/pair.ts'
 import { AppError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 
@@ -15,7 +15,7 @@ interface ExportedRating {
   /** who answered the client */
   answeredBy: 'lora' | 'upstream'
   rating: Rating | Thumb
-  /** whether it is evidence: it is a rating of a disagreement */
+  /** whether it is evidence: it is a rating of a pair */
   counts: boolean
   comment: string | null
   by: FeedbackSource
@@ -33,7 +33,7 @@ const pairRatings = async (store: Store, after: number, limit: number) =>
       lora: pair.lora,
       answeredBy: 'upstream',
       rating: pair.rating!,
-      counts: pair.outcome === 'disagreed' || pair.outcome === 'upstream-differs',
+      counts: isAnswered(pair),
       comment: null,
       by: 'admin',
       at: pair.ratedAt,

@@ -14,9 +14,11 @@ import {
 import { routeOf } from '../core/lifecycle/live-route.ts'
 import { transition } from '../core/lifecycle/transitions.ts'
 import { AppError } from '../errors.ts'
+import { NO_PAIRS } from '../core/rollout/evidence.ts'
 import {
-  firstStage,
-  nextStage,
+  firstShare,
+  nextShare,
+  stageOf,
   trafficShares,
   type EvidenceFigures,
   type RolloutSettings,
@@ -35,6 +37,8 @@ export interface PromotionContext {
   rollout: RolloutSettings
   /** how much is audited before the last stage; by default `all` */
   audits?: 'all' | 'few'
+  /** part of the stage's audits that are made; by default as the route has it */
+  auditPart?: number
 }
 
 const replacedBy = (id: string): string => `replaced by ${id}`
@@ -73,11 +77,14 @@ const templateOf = async (
 const putRoute = async (
   store: Store,
   live: Internalization,
-  { rollout, audits }: PromotionContext
+  { rollout, audits, ...given }: PromotionContext
 ): Promise<void> => {
-  const shares = trafficShares(rolloutStageOf(live.state)!, rollout, audits)
-  const route = routeOf(live, await templateOf(store, live), shares)
   const routes = await store.routes.list()
+  const known = routes.find(({ internalizationId }) => internalizationId === live.id)
+  const auditPart = given.auditPart ?? known?.auditPart
+  const limits = { ...(audits && { audits }), ...(auditPart !== undefined && { auditPart }) }
+  const shares = trafficShares(rolloutStageOf(live.state)!, rollout, limits)
+  const route = routeOf(live, await templateOf(store, live), shares)
   // writing an unchanged route would make every process compile its table again
   if (!routes.some((existing) => isDeepStrictEqual(existing, route))) await store.routes.put(route)
 }
@@ -138,7 +145,7 @@ export const goLive = async (
   store: Store,
   internalization: Internalization,
   context: PromotionContext,
-  stage = firstStage(context.rollout)
+  stage = stageOf(firstShare(context.rollout), NO_PAIRS, context.now)
 ): Promise<Internalization> => {
   // throws before the state is written
   const template = await templateOf(store, internalization)
@@ -175,9 +182,10 @@ export const enterNextStage = async (
   const { id, state } = internalization
   const present = rolloutStageOf(state)
   if (present?.isPaused) throw new AppError('invalid-state', `internalization ${id} is paused`)
-  const stage = present && nextStage(present, context.rollout, evidence)
-  if (stage === null)
+  const share = present && nextShare(present, context.rollout)
+  if (share === null)
     throw new AppError('invalid-state', `internalization ${id} has no further stage of its rollout`)
+  const stage = stageOf(share, evidence, context.now)
   return enterStage(store, internalization, { stage, evidence }, context)
 }
 

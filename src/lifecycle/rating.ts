@@ -11,7 +11,7 @@ import type { Store } from '../store/store.ts'
 import { NOTHING_SAID, readSaid, type Said } from './said.ts'
 
 /** Outcomes of pairs with two answers. */
-export const RATEABLE = ['agreed', 'disagreed', 'upstream-differs'] as const
+export const RATEABLE = ['agreed', 'disagreed', 'upstream-differs', 'second-agrees'] as const
 
 type Place = 'a' | 'b'
 

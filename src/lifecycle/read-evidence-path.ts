@@ -4,13 +4,15 @@ import {
   rolloutStageOf,
   type Internalization,
 } from '../core/lifecycle/internalization.ts'
-import { ConversationReader, type Conversation } from '../core/rollout/conversations.ts'
+import type { Conversation } from '../core/rollout/conversations.ts'
 import {
   evidencePath,
   type CountedLoss,
   type EvidencePoint,
 } from '../core/rollout/evidence-path.ts'
-import { isAnswered, lossOf, oneOf, type WatchedPair } from '../core/rollout/pair.ts'
+import { meanLoss } from '../core/rollout/evidence.ts'
+import { CountedConversations, oneOf } from '../core/rollout/pair-reader.ts'
+import { lossOf, type WatchedPair } from '../core/rollout/pair.ts'
 import type { Store } from '../store/store.ts'
 import { readRolloutReport } from './rollout-report.ts'
 
@@ -27,13 +29,13 @@ export async function* countedConversations(
   count: number
 ): AsyncGenerator<Conversation<WatchedPair>> {
   // a request without further turns has a key of its own, so it may be read like a conversation
-  const reader = new ConversationReader<WatchedPair>(false)
+  const reader = new CountedConversations<WatchedPair>(false)
   let left = count
   for (let place = 0, isFull = true; isFull && left > 0;) {
     const page = await pairs.since(lora, place, PAGE)
     isFull = page.length === PAGE
     place = page.at(-1)?.place ?? place
-    const ended = page.filter(isAnswered).flatMap((pair) => reader.read(pair, pair))
+    const ended = page.flatMap((pair) => reader.read(pair))
     const found = isFull ? ended : [...ended, ...reader.overBy(Infinity)]
     yield* found.slice(0, left)
     left -= found.length
@@ -53,7 +55,7 @@ export const readEvidencePath = async (
   if (lora === null || report === null) return []
   const counted: CountedLoss[] = []
   for await (const { at, turns } of countedConversations(store, lora, report.evidence.pairs))
-    counted.push({ at, loss: oneOf(turns.map(lossOf)).losses })
+    counted.push({ at, loss: meanLoss(oneOf(turns.map(lossOf))) })
   const history = await store.internalizations.history(internalization.id)
   const starts = history.flatMap(({ to }) => rolloutStageOf(to)?.before.pairs ?? [])
   return evidencePath(counted, report.evidence, starts)

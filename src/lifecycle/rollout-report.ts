@@ -2,16 +2,16 @@
  * What the worker knows of a live route: its stage, its pairs and their evidence. The worker keeps the
  * report in the store for all who show it; decisions are made from the pairs themselves.
  */
-import { DAY_MS } from '../core/days.ts'
+import { DAY_MS, dayOf } from '../core/days.ts'
 import { rolloutStageOf, type Internalization } from '../core/lifecycle/internalization.ts'
 import {
-  nextStage,
+  nextShare,
   stageName,
   type EvidenceFigures,
   type RolloutSettings,
   type RolloutStage,
 } from '../core/rollout/stages.ts'
-import { NO_PAIRS } from '../core/rollout/evidence.ts'
+import { meanLoss, type LossCounts } from '../core/rollout/evidence.ts'
 import type { PairOutcome } from '../core/rollout/pair.ts'
 import type { Indicator, IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
@@ -40,8 +40,12 @@ export interface RolloutReport {
   /** audited requests without the lora's answer yet, and those that were dropped */
   waiting: number
   dropped: number
-  /** the evidence for the next stage is there */
+  /** what the next stage waits for beside evidence, in words */
+  waitsFor: string[]
+  /** the evidence for the next stage is there, and it waits for nothing else */
   mayStep: boolean
+  /** part of the stage's audits that are made, in [0, 1] */
+  auditPart: number
   /** when more loss than was proven, or a risen indicator, was first shown; null: it was not */
   driftedAt: number | null
   /** what was shown then, in words; null: nothing */
@@ -73,25 +77,28 @@ export const saveRolloutReport = (
 ): Promise<void> => saveJsonSnapshot(store, nameOf(internalizationId), report)
 
 /** US dollars that audits have cost since midnight UTC. @param now milliseconds since the epoch */
-export const spentToday = ({ pairs }: Pick<Store, 'pairs'>, now: number): Promise<number> => {
-  const midnight = Math.floor(now / DAY_MS) * DAY_MS
-  return pairs.spent(midnight, midnight + DAY_MS)
+export const spentToday = async ({ pairs }: Pick<Store, 'pairs'>, now: number): Promise<number> => {
+  const midnight = dayOf(now) * DAY_MS
+  return (await pairs.spent(midnight, midnight + DAY_MS)).usd
 }
 
 /** Whether a report that was made in one stage is of the other. A template may enter a stage twice. */
 export const isSameStage = (one: RolloutStage, other: RolloutStage): boolean =>
   one.share === other.share &&
   one.before.pairs === other.before.pairs &&
+  one.began === other.began &&
   one.isPaused === other.isPaused
 
 /** Where the rollout of a live internalization stands, and what comes next. */
 export interface RolloutProgress {
   stage: RolloutStage
   /** null in the last stage */
-  next: RolloutStage | null
+  next: Pick<RolloutStage, 'share'> | null
   /** null before the worker has made a report */
   evidence: EvidenceFigures | null
-  /** the evidence for the next stage is there */
+  /** as in the report; empty before the worker has made one of the stage */
+  waitsFor: string[]
+  /** the next stage may begin */
   mayStep: boolean
 }
 
@@ -106,12 +113,14 @@ export const rolloutProgress = (
 ): RolloutProgress | null => {
   const stage = rolloutStageOf(state)
   if (stage === null) return null
-  const next = nextStage(stage, settings, report?.evidence ?? NO_PAIRS)
-  if (report === null) return { stage, next, evidence: null, mayStep: false }
-  if (isSameStage(report.stage, stage))
-    return { stage, next, evidence: report.evidence, mayStep: next !== null && report.mayStep }
-  const evidence = { ...report.evidence, step: 0, stagePairs: 0 }
-  return { stage, next, evidence, mayStep: false }
+  const share = nextShare(stage, settings)
+  const next = share === null ? null : { share }
+  const waits = { stage, next, waitsFor: [], mayStep: false }
+  if (report === null) return { ...waits, evidence: null }
+  const { evidence, waitsFor, mayStep } = report
+  return isSameStage(report.stage, stage)
+    ? { stage, next, evidence, waitsFor, mayStep: next !== null && mayStep }
+    : { ...waits, evidence: { ...evidence, step: 0, stagePairs: 0 } }
 }
 
 const MILLION = 6
@@ -129,16 +138,26 @@ export const capitalText = (logarithm: number): string => {
     : `${(Math.floor(10 * mantissa) / 10).toFixed(1)}e+${exponent}`
 }
 
+/** `21 of 160 conversations, 13.1 %`, with credits `21 − 3 of 160 conversations, 11.3 %` */
+const countsText = (counts: LossCounts, conversations: string): string => {
+  const { pairs, losses, credits } = counts
+  const credited = credits === 0 ? '' : ` − ${Number(credits.toFixed(1))}`
+  const found = `${Number(losses.toFixed(1))}${credited} of ${conversations}`
+  return pairs === 0 ? found : `${found}, ${percent(meanLoss(counts))}`
+}
+
 /** `21 of 160 conversations, 13.1 % (8.0 % to 20.1 %)` */
-export const lossText = ({ pairs, losses, interval: [lower, upper] }: EvidenceFigures): string =>
-  `${Number(losses.toFixed(1))} of ${pairs} conversations` +
-  (pairs === 0 ? '' : `, ${percent(losses / pairs)} (${percent(lower)} to ${percent(upper)})`)
+export const lossText = (evidence: EvidenceFigures): string => {
+  const { pairs, interval } = evidence
+  const range = pairs === 0 ? '' : ` (${percent(interval[0])} to ${percent(interval[1])})`
+  return countsText(evidence, `${pairs} conversations`) + range
+}
 
 /** The same, or `40 of the last 150 conversations, 26.7 %` where the loss has risen since. */
 const riseText = (evidence: EvidenceFigures): string => {
-  const { pairs, losses } = evidence.sinceRise
-  if (pairs === evidence.pairs) return lossText(evidence)
-  return `${Number(losses.toFixed(1))} of the last ${pairs} conversations, ${percent(losses / pairs)}`
+  const { sinceRise, pairs } = evidence
+  if (sinceRise.pairs === pairs) return lossText(evidence)
+  return countsText(sinceRise, `the last ${sinceRise.pairs} conversations`)
 }
 
 export const rollbackReason = (evidence: EvidenceFigures): string =>

@@ -1,6 +1,7 @@
 /** Last step: an exchange that is over becomes a record. The store reads its answer. */
 import type { AnswerForm, CapturedExchange } from '../core/log/exchange-batch.ts'
 import type { RouteOutcome } from '../core/log/record.ts'
+import { AUDIT } from '../core/rollout/pair.ts'
 import type { MatchedRoute } from '../core/route/route-table.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { ChatDeps } from './deps.ts'
@@ -95,6 +96,7 @@ export const forwardedOutcome = (
   confidence,
   promptTokensSaved: 0,
   savedUsd: null,
+  ...(reason === AUDIT && route.auditPart < 1 && { auditPart: route.auditPart }),
 })
 
 /**

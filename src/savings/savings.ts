@@ -124,6 +124,6 @@ export const savingsReport = async (
     engineUsdPerHour: settings.engineUsdPerHour,
     engineHours,
     trainingHours: hoursTrained(internalizations),
-    auditsUsd: await store.pairs.spent(0, now + 1),
+    auditsUsd: (await store.pairs.spent(0, now + 1)).usd,
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { Registry } from 'prom-client'
 import type { Route } from '../core/route/route.ts'
+import { meanLoss } from '../core/rollout/evidence.ts'
 import { PAIR_OUTCOMES } from '../core/rollout/pair.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
 import { readRolloutReport, spentToday, type RolloutReport } from '../lifecycle/rollout-report.ts'
@@ -91,9 +92,9 @@ const ofReports =
           ])
     )
 
-const lossEdges: OfReport = ({ evidence: { pairs, losses, interval } }) => [
+const lossEdges: OfReport = ({ evidence: { interval, ...evidence } }) => [
   [{ edge: 'lower' }, interval[0]],
-  ...(pairs === 0 ? [] : [[{ edge: 'mean' }, losses / pairs] as Reading]),
+  ...(evidence.pairs === 0 ? [] : [[{ edge: 'mean' }, meanLoss(evidence)] as Reading]),
   [{ edge: 'upper' }, interval[1]],
 ]
 
@@ -136,6 +137,14 @@ const METRICS: RolloutMetric[] = [
     help: 'Loss of the live lora, with its 95 % confidence sequence',
     labels: ['template', 'edge'],
     readings: ofReports(lossEdges),
+  },
+  {
+    type: 'gauge',
+    name: 'promptintern_audit_share',
+    help: 'Share of the matching traffic that is audited',
+    labels: ['template'],
+    readings: ({ live }) =>
+      live.map(({ route }) => [{ template: route.template.version }, route.auditShare]),
   },
   {
     type: 'gauge',

@@ -17,6 +17,7 @@ import type { KeptResponses } from '../core/log/kept-response.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import type { RecordFilter } from '../core/log/record-filter.ts'
 import type { TrafficHour } from '../core/log/traffic-hours.ts'
+import type { AuditCosts } from '../core/rollout/audit-part.ts'
 import type { Pair, PairOutcome, Rating, StoredPair, WatchedPair } from '../core/rollout/pair.ts'
 import type { Route } from '../core/route/route.ts'
 import type { Selection } from '../core/log/selection.ts'
@@ -266,8 +267,8 @@ export interface PairStore {
   rated(place: number, limit: number): Promise<RatedPair[]>
   /** Changes with every rating. */
   revision(): Promise<number>
-  /** US dollars that audits of the requests from a time (ms) until another one cost, over all loras. */
-  spent(from: number, until: number): Promise<number>
+  /** Cost of the audits of the requests from a time (ms) until another one, over all loras. */
+  spent(from: number, until: number): Promise<AuditCosts>
 }
 
 export interface RatedPair extends StoredPair {

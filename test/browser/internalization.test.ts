@@ -50,7 +50,7 @@ const addWaiting = async (store: Store): Promise<void> => {
 }
 
 const addLive = async (store: Store): Promise<void> => {
-  const stage = { share: 0.05, before: { pairs: 0, losses: 0 } }
+  const stage = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
   const state = { name: 'live', stage } as const
   const row = exampleApproved('live', { state })
   await store.internalizations.create(row)

@@ -63,7 +63,7 @@ const fill = async (dataDir: string): Promise<void> => {
   )
   const ids = Array.from({ length: RECORDS }, (_, i) => `record-${i + 1}`)
   await store.records.tagTemplate(ids, 'version-1')
-  const stage = { share: 1, before: { pairs: 0, losses: 0 } }
+  const stage = { share: 1, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
   await store.internalizations.create(exampleApproved('live', { state: { name: 'live', stage } }))
   await store.pairs.judge(
     ids

@@ -23,7 +23,7 @@ const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1] }
 const TEMPLATE = exampleTemplate()
 const LIVE = exampleApproved()
 const CONTEXT = { by: 'worker', now: 2_000, rollout: STAGED }
-const FIRST = { share: 0.05, before: { pairs: 0, losses: 0 } }
+const FIRST = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
 
 let folder: string
 let store: OpenStore
@@ -197,7 +197,9 @@ describe('promote, of a live internalization', () => {
       code: 0,
       stdout: expect.stringContaining('enters canary 25 %') as string,
     })
-    expect(await stateNow()).toMatchObject({ stage: { share: 0.25, before: { pairs: 160 } } })
+    expect(await stateNow()).toMatchObject({
+      stage: { share: 0.25, before: { pairs: 160 }, began: 0 },
+    })
   })
 
   it('enters the next stage by its evidence, which counts for one stage alone', async () => {
@@ -218,7 +220,9 @@ describe('promote, of a live internalization', () => {
     await goLiveFirst()
     expect((await run('promote', TEMPLATE.version)).stderr).toContain('after 0 conversations')
     expect((await run('promote', TEMPLATE.version, '--now')).code).toBe(0)
-    expect(await stateNow()).toMatchObject({ stage: { share: 0.25, before: { pairs: 0 } } })
+    expect(await stateNow()).toMatchObject({
+      stage: { share: 0.25, before: { pairs: 0 }, began: 0 },
+    })
   })
 
   it('is refused in the last stage, also with --now', async () => {

@@ -3,7 +3,8 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createBreaker } from '../../src/proxy/breaker.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import { PairReader, type JudgedPair } from '../../src/core/rollout/pair.ts'
+import { type JudgedPair } from '../../src/core/rollout/pair.ts'
+import { PairReader } from '../../src/core/rollout/pair-reader.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { ORDERS } from '../fixtures/paint-orders.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
@@ -134,6 +135,7 @@ describe('the evidence of a live route', () => {
       at,
       conversation: 'a',
       outcome: 'agreed',
+      drawn: 1,
       rating: null,
       confidence: 0,
     })

@@ -188,7 +188,7 @@ describe('a server that is killed between the judging and the rollback', () => {
     expect(rolledBack.routes).toEqual([])
     expect(rolledBack.state).toMatchObject({
       name: 'retired',
-      evidence: { pairs: rolledBack.judged.length, losses: rolledBack.judged.length },
+      evidence: { pairs: rolledBack.judged.length, losses: rolledBack.judged.length, credits: 0 },
     })
     expect(rolledBack.judged.length + rolledBack.backlog.waiting).toBe(AUDITS)
 

@@ -61,7 +61,11 @@ const run = async ({ rollout, audit, reached }: Case, death: Death | null) => {
 /** The losses and pairs of the rows as they are, in the order of their places. */
 const countsOf = async ({ harness, lora }: Watched, pairs: number) => {
   const rows = (await harness.store.pairs.since(lora, 0, 1_000)).slice(0, pairs)
-  return { pairs: rows.length, losses: rows.filter((row) => row.outcome === 'disagreed').length }
+  return {
+    pairs: rows.length,
+    losses: rows.filter((row) => row.outcome === 'disagreed').length,
+    credits: 0,
+  }
 }
 
 const deathsAt = (writes: readonly string[]): [string, Death][] =>

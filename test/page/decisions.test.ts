@@ -13,12 +13,15 @@ import { openPage, READ_TOKEN, type Page } from './harness.ts'
 const VIEW = '/admin/internalizations/a'
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 
-const NO_PAIRS = { pairs: 0, losses: 0 }
-const CANARY: InternalizationState = { name: 'live', stage: { share: 0.05, before: NO_PAIRS } }
-const FULL: InternalizationState = { name: 'live', stage: { share: 1, before: NO_PAIRS } }
+const NO_PAIRS = { pairs: 0, losses: 0, credits: 0 }
+const CANARY: InternalizationState = {
+  name: 'live',
+  stage: { share: 0.05, before: NO_PAIRS, began: 0 },
+}
+const FULL: InternalizationState = { name: 'live', stage: { share: 1, before: NO_PAIRS, began: 0 } }
 const PAUSED: InternalizationState = {
   name: 'live',
-  stage: { share: 0, before: NO_PAIRS, isPaused: true, shareBefore: 0.25 },
+  stage: { share: 0, before: NO_PAIRS, began: 0, isPaused: true, shareBefore: 0.25 },
 }
 
 const verbsIn = (markup: string): string[] =>
@@ -145,7 +148,7 @@ describe('decisions', () => {
   describe('to enter the next stage', () => {
     it('need the evidence, or a person who confirms what it is and what is needed', async () => {
       await create(CANARY)
-      const stage = { share: 0.05, before: NO_PAIRS }
+      const stage = { share: 0.05, before: NO_PAIRS, began: 0 }
       await saveRolloutReport(page.store, 'a', exampleReport({ stage }))
       expect(await page.view(VIEW)).toContain(
         'it is 2.2 after 128 conversations of this stage, and 20 is needed'
@@ -159,7 +162,7 @@ describe('decisions', () => {
 
     it('need no confirmation with the evidence', async () => {
       await create(CANARY)
-      const stage = { share: 0.05, before: NO_PAIRS }
+      const stage = { share: 0.05, before: NO_PAIRS, began: 0 }
       await saveRolloutReport(page.store, 'a', exampleReport({ stage, mayStep: true }))
       expect(await page.view(VIEW)).not.toContain('name="forced"')
       await decide('approve', { share: '0.25' })

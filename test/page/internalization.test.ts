@@ -272,7 +272,7 @@ describe('coverage against agreement', () => {
 })
 
 describe('a live route', () => {
-  const stage = { share: 0.05, before: { pairs: 32, losses: 1 } }
+  const stage = { share: 0.05, before: { pairs: 32, losses: 1, credits: 0 }, began: 0 }
 
   const goLive = async (report = exampleReport()): Promise<void> => {
     await create(exampleApproved('a', { state: { name: 'live', stage } }))
@@ -321,7 +321,7 @@ describe('a live route', () => {
             evidence: -1,
           },
         ],
-        upstreamVersions: [{ name: HOSTILE, pairs: 100, losses: 2, from: 1, to: 2 }],
+        upstreamVersions: [{ name: HOSTILE, pairs: 100, losses: 2, credits: 0, from: 1, to: 2 }],
         deprecatedOn: '2027-01-01',
         driftedAt: 5,
         drift: 'its questions have changed',

@@ -45,7 +45,7 @@ describe('the overview', () => {
   const log = (...records: ExchangeRecord[]) => page.store.records.append(batchOf(records))
 
   const goLive = async (changes: Partial<RolloutReport> = {}) => {
-    const stage = { share: 0.05, before: { pairs: 0, losses: 0 } }
+    const stage = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
     await page.store.internalizations.create(
       exampleApproved('live-one', { state: { name: 'live', stage } })
     )
@@ -82,7 +82,10 @@ describe('the overview', () => {
     await saveRolloutReport(
       page.store,
       'live-one',
-      exampleReport({ stage: { share: 0.05, before: { pairs: 0, losses: 0 } }, ...changes })
+      exampleReport({
+        stage: { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 },
+        ...changes,
+      })
     )
     expect(await page.view('/admin')).toContain(said)
   })
@@ -90,7 +93,7 @@ describe('the overview', () => {
   it('tells that a person has paused a route', async () => {
     await page.store.internalizations.create(
       exampleApproved('live-one', {
-        state: { name: 'live', stage: pausedStage({ share: 1, before: NO_PAIRS }) },
+        state: { name: 'live', stage: pausedStage({ share: 1, before: NO_PAIRS, began: 0 }) },
       })
     )
     const markup = await page.view('/admin')

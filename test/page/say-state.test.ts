@@ -101,7 +101,7 @@ describe('one that waits for approval', () => {
 })
 
 describe('a live one', () => {
-  const stage = { share: 0.05, before: { pairs: 32, losses: 1 } }
+  const stage = { share: 0.05, before: { pairs: 32, losses: 1, credits: 0 }, began: 0 }
   const live = inState({ name: 'live', stage })
 
   it('says what it does, how it does, and what the next stage needs', () => {

@@ -49,6 +49,15 @@ describe('a live route', () => {
     ])
   })
 
+  it('logs with an audit the part at which it was drawn, where not all are made', async () => {
+    const parts = async (auditPart: number) =>
+      (await answers({ trafficShare: 0.5, auditShare: 0.3, auditPart })).records.map(
+        ({ route }) => route?.auditPart ?? null
+      )
+    expect(await parts(0.25)).toEqual([null, null, null, null, 0.25, 0.25])
+    expect(await parts(1)).toEqual([null, null, null, null, null, null])
+  })
+
   it('answers nothing in the shadow stage', async () => {
     const { given, asked } = await answers({ trafficShare: 0, auditShare: 1 })
     expect(new Set(given)).toEqual(new Set(['skipped audit']))

@@ -181,8 +181,25 @@ onEachStore((it) => {
         store,
         Array.from({ length: 6 }, () => ({ costUsd: 0.01 }))
       )
-      expect(await store.pairs.spent(0, DAY_MS)).toBe(0.06)
-      expect(await store.pairs.spent(DAY_MS, 2 * DAY_MS)).toBe(0)
+      const { usd, wholeUsd, firstAt } = await store.pairs.spent(0, DAY_MS)
+      expect([usd, firstAt]).toEqual([0.06, exampleRecord(1).at])
+      expect(wholeUsd).toBeCloseTo(0.06, 12)
+      const none = { usd: 0, wholeUsd: 0, firstAt: null }
+      expect(await store.pairs.spent(DAY_MS, 2 * DAY_MS)).toEqual(none)
+    })
+
+    it('know the part at which their request was drawn, for the cost of all audits', async ({
+      store,
+    }) => {
+      const [whole, part] = [routedRecord(1, 'skipped'), routedRecord(2, 'skipped')]
+      await log(store, whole)
+      await log(store, { ...part, route: { ...part.route!, auditPart: 0.25 } })
+      const costUsd = 0.01
+      await store.pairs.judge([whole, part].map(({ id }) => examplePair(id, { costUsd })))
+      expect(await store.pairs.since(LORA, 0, 9)).toMatchObject([{ drawn: 1 }, { drawn: 0.25 }])
+      const { usd, wholeUsd } = await store.pairs.spent(0, DAY_MS)
+      expect(usd).toBe(0.02)
+      expect(wholeUsd).toBeCloseTo(0.05, 12)
     })
 
     it('are those of a record only once it was judged', async ({ store }) => {

@@ -125,21 +125,30 @@ const reportOn = (
   drift: null,
   evidence: evidenceFigures(
     { stream, inStage: stream, startTimes: new Map() },
-    { margin: 0.05, proven: 0.04 }
+    { margin: 0.05, proven: 0.04, least: 0 }
   ),
   rollbackCapital: 300,
   stepCapital: 20,
-  outcomes: { agreed: 40, disagreed: 0, 'upstream-differs': 0, fallback: 0, unusable: 0 },
+  outcomes: {
+    agreed: 40,
+    disagreed: 0,
+    'upstream-differs': 0,
+    'second-agrees': 0,
+    fallback: 0,
+    unusable: 0,
+  },
   waiting: 0,
   dropped: 0,
+  waitsFor: [],
   mayStep: false,
+  auditPart: 1,
   driftedAt: null,
   spentUsdToday: 0,
   auditUsdPerDay: null,
   ...changes,
 })
 
-const FIRST: RolloutStage = { share: 0.05, before: { pairs: 0, losses: 0 } }
+const FIRST: RolloutStage = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: NOW }
 const FORTY: LossStream = { ...NO_STREAM, pairs: 40, losses: 0 }
 
 const approve = (admin: Admin, body?: object) =>
@@ -184,7 +193,7 @@ describe('an approval', () => {
     })
     const report = reportOn(FIRST, FORTY, { mayStep: true })
     await saveRolloutReport(admin.store, 'a', report)
-    const next = { share: 0.25, before: { pairs: 40, losses: 0 } }
+    const next = { share: 0.25, before: { pairs: 40, losses: 0, credits: 0 }, began: NOW }
     expect(await approve(admin)).toMatchObject({
       status: 200,
       body: { state: { name: 'live', stage: next, evidence: report.evidence } },
@@ -517,7 +526,7 @@ describe('the export', () => {
     }
     expect(await admin.ratings()).toEqual([
       { ...pair, recordId: 'record-1', counts: true },
-      { ...pair, recordId: 'record-2', counts: false },
+      { ...pair, recordId: 'record-2', counts: true },
       { ...pair, recordId: 'record-3', counts: true },
     ])
     const page = await admin.get<{ data: object[] }>('/ratings?after=feedback-0')

@@ -24,7 +24,7 @@ const capitals = (pairs: number, chance: number): { quick: number; product: numb
     for (let i = 0; i < gap; i++) stream = addLoss(stream, 0)
     stream = addLoss(stream, loss)
   }
-  return { quick: Math.log(capital.value()), product: evidenceOfRise(stream, 0.05) }
+  return { quick: Math.log(capital.value()), product: evidenceOfRise(stream, 0.05, 0) }
 }
 
 describe('the quick capital', () => {
@@ -56,7 +56,7 @@ describe('the exact chances of a decision', () => {
         const isLost = (bits >> (pairs - 1)) % 2 === 1
         weight *= isLost ? 0.3 : 0.7
         losses += isLost ? 1 : 0
-        isDecided ||= decides({ pairs, losses })
+        isDecided ||= decides({ pairs, losses, credits: 0 })
       }
       if (isDecided) chance += weight
     }
@@ -73,15 +73,15 @@ describe('the exact chances of a decision', () => {
 
   it('are those of streams that are drawn', () => {
     const limit = Math.log(20)
-    const decided = decidedBy(0.1, 300, (counts) => evidenceAbove(counts, 0.05) >= limit)
+    const decided = decidedBy(0.1, 300, (counts) => evidenceAbove(counts, 0.05, 0) >= limit)
     const random = seededRandom(5)
     let hits = 0
     for (let draw = 0; draw < 2000; draw++) {
-      const counts = { pairs: 0, losses: 0 }
+      const counts = { pairs: 0, losses: 0, credits: 0 }
       for (const { gap } of drawLosses(300, 0.1, random)) {
         counts.pairs += gap + 1
         counts.losses++
-        if (evidenceAbove(counts, 0.05) < limit) continue
+        if (evidenceAbove(counts, 0.05, 0) < limit) continue
         hits++
         break
       }

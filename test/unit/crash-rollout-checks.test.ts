@@ -37,11 +37,11 @@ describe('pairs', () => {
 
 const ROWS = [row('a', 'agreed'), row('b', 'disagreed'), row('c', 'fallback'), row('d', null)]
 const evidence = (changes: Partial<EvidenceFigures> = {}): EvidenceFigures =>
-  ({ pairs: 2, losses: 1, step: 3, rollback: 6, ...changes }) as EvidenceFigures
+  ({ pairs: 2, losses: 1, credits: 0, step: 3, rollback: 6, ...changes }) as EvidenceFigures
 
 const live = (share: number, changes: Partial<EvidenceFigures> | null = {}) => ({
   name: 'live' as const,
-  stage: { share, before: { pairs: 0, losses: 0 } },
+  stage: { share, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 },
   ...(changes !== null && { evidence: evidence(changes) }),
 })
 const retired = (changes: Partial<EvidenceFigures> = {}) => ({
@@ -61,8 +61,12 @@ describe('the evidence', () => {
 
   it.each<[string, RolloutReport, number]>([
     ['that the rows have', report({}, OUTCOMES), 0],
-    ['of fewer rows, before the newest', report({ pairs: 1, losses: 0 }, { agreed: 1 }), 0],
-    ['with a pair twice', report({ pairs: 3, losses: 1 }, OUTCOMES), 1],
+    [
+      'of fewer rows, before the newest',
+      report({ pairs: 1, losses: 0, credits: 0 }, { agreed: 1 }),
+      0,
+    ],
+    ['with a pair twice', report({ pairs: 3, losses: 1, credits: 0 }, OUTCOMES), 1],
     ['with another loss', report({ losses: 2 }, OUTCOMES), 1],
     ['with another outcome', report({}, { ...OUTCOMES, agreed: 2, fallback: 0 }), 1],
   ])('of a report %s', (_case, made, faults) => {

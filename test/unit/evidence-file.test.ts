@@ -6,7 +6,7 @@ import { hideValues } from '../../src/core/evidence/hide-values.ts'
 import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import { NO_STREAMS } from '../../src/core/rollout/pair.ts'
+import { NO_STREAMS } from '../../src/core/rollout/pair-reader.ts'
 import { evidenceFigures } from '../../src/core/rollout/stages.ts'
 import { lossBoundsOf } from '../../src/core/lifecycle/live-route.ts'
 import {

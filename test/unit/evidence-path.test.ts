@@ -2,20 +2,14 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { evidencePath } from '../../src/core/rollout/evidence-path.ts'
-import {
-  lossOf,
-  NO_STREAMS,
-  oneOf,
-  PairReader,
-  withLosses,
-  type WatchedPair,
-} from '../../src/core/rollout/pair.ts'
+import { lossOf, type WatchedPair } from '../../src/core/rollout/pair.ts'
+import { NO_STREAMS, oneOf, PairReader, withLosses } from '../../src/core/rollout/pair-reader.ts'
 import { evidenceFigures } from '../../src/core/rollout/stages.ts'
 import { countedConversations } from '../../src/lifecycle/read-evidence-path.ts'
 import { seededRandom } from '../../src/random.ts'
 import type { PairStore } from '../../src/store/store.ts'
 
-const BOUNDS = { margin: 0.05, proven: 0.04 }
+const BOUNDS = { margin: 0.05, proven: 0.04, least: 0 } as const
 
 const countedOf = (losses: readonly number[]) =>
   losses.map((loss, i) => ({ loss, at: 1_000 * (i + 1) }))
@@ -24,7 +18,7 @@ const countedOf = (losses: readonly number[]) =>
 const figuresOf = (losses: readonly number[], pairsBefore: number) => {
   let streams = NO_STREAMS
   for (const { loss, at } of countedOf(losses))
-    streams = withLosses(streams, { pairs: 1, losses: loss }, at, pairsBefore)
+    streams = withLosses(streams, { pairs: 1, losses: loss, credits: 0 }, at, pairsBefore)
   return evidenceFigures(streams, BOUNDS)
 }
 
@@ -100,6 +94,7 @@ const pairsOf = (count: number, conversations: number): WatchedPair[] => {
       at,
       conversation: String(conversations === 0 ? i : Math.floor(random() * conversations)),
       outcome: (['agreed', 'agreed', 'disagreed', 'fallback'] as const)[Math.floor(random() * 4)]!,
+      drawn: 1,
       rating: null,
       ratedAt: null,
       confidence: -0.1,

@@ -12,7 +12,8 @@ import type { PairOutcome } from '../../src/core/rollout/pair.ts'
 import { proportionLowerBound } from '../../src/core/gate/statistics.ts'
 import { seededRandom } from '../../src/random.ts'
 
-const seen = (changes: Partial<Sighting> = {}): Sighting => ({
+const seen = (changes: Partial<Sighting> = {}): Sighting & { at: number } => ({
+  at: 0,
   isFallback: false,
   confidence: -0.1,
   chars: 40,
@@ -90,15 +91,15 @@ describe('the models behind the upstream', () => {
   it('are listed with the loss against each, the last one last', () => {
     const reader = new UpstreamVersionReader()
     const read = (name: string | null, at: number, outcome: PairOutcome) =>
-      reader.read({ place: at, at, conversation: '', outcome, rating: null, ratedAt: null, confidence: 0, chars: 1, isNewLabel: null, upstreamModel: name }) // prettier-ignore
+      reader.read({ place: at, at, conversation: '', outcome, drawn: 1, rating: null, ratedAt: null, confidence: 0, chars: 1, isNewLabel: null, upstreamModel: name }) // prettier-ignore
     read('gpt-1 fp_a', 1, 'agreed')
     read('gpt-1 fp_b', 2, 'disagreed')
     read(null, 3, 'unusable')
     read('gpt-1 fp_a', 4, 'fallback')
     read('gpt-1 fp_a', 5, 'disagreed')
     expect(reader.list()).toEqual([
-      { name: 'gpt-1 fp_b', pairs: 1, losses: 1, from: 2, to: 2 },
-      { name: 'gpt-1 fp_a', pairs: 2, losses: 1, from: 1, to: 5 },
+      { name: 'gpt-1 fp_b', pairs: 1, losses: 1, credits: 0, from: 2, to: 2 },
+      { name: 'gpt-1 fp_a', pairs: 2, losses: 1, credits: 0, from: 1, to: 5 },
     ])
     for (let i = 0; i < 40; i++) read(`gpt-${i}`, 10 + i, 'agreed')
     expect(reader.list()).toHaveLength(16)

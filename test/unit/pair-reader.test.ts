@@ -1,7 +1,8 @@
 /** The sums of a stream of pairs depend on the pairs alone, not on when they were read. */
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { PairReader, type JudgedPair, type PairOutcome } from '../../src/core/rollout/pair.ts'
+import { type JudgedPair, type PairOutcome } from '../../src/core/rollout/pair.ts'
+import { PairReader } from '../../src/core/rollout/pair-reader.ts'
 
 const NOON = 1_800_000_000_000
 const MINUTE_MS = 60_000
@@ -12,6 +13,7 @@ const pair = (place: number, at: number, changes: Partial<JudgedPair> = {}): Jud
   at,
   conversation: `conversation ${place}`,
   outcome: 'agreed',
+  drawn: 1,
   rating: null,
   confidence: -0.1,
   ...changes,
@@ -90,8 +92,12 @@ describe('pairs of conversations', () => {
     const turn = (place: number, outcome: PairOutcome) =>
       pair(place, NOON + place * MINUTE_MS, { conversation: 'a', outcome })
     reader.read([turn(1, 'agreed'), turn(2, 'disagreed'), turn(3, 'agreed'), turn(4, 'agreed')])
-    expect(reader.sums(NOON + 10 * MINUTE_MS).stream).toMatchObject({ pairs: 0, losses: 0 })
-    expect(reader.sums(NOON + DAY_MS).stream).toMatchObject({ pairs: 1, losses: 0.25 })
+    expect(reader.sums(NOON + 10 * MINUTE_MS).stream).toMatchObject({
+      pairs: 0,
+      losses: 0,
+      credits: 0,
+    })
+    expect(reader.sums(NOON + DAY_MS).stream).toMatchObject({ pairs: 1, losses: 0.25, credits: 0 })
   })
 
   it('that are open keep no memory when later ones are read', () => {
@@ -99,8 +105,9 @@ describe('pairs of conversations', () => {
     for (let place = 1; place <= 1_000; place++)
       reader.read([pair(place, NOON + place * MINUTE_MS, { conversation: `${place}` })])
     const { conversations } = reader as unknown as {
-      conversations: { open: Map<string, unknown> }
+      conversations: { conversations: { open: Map<string, unknown> }; kept: Set<number> }
     }
-    expect(conversations.open.size).toBeLessThan(40)
+    expect(conversations.conversations.open.size).toBeLessThan(40)
+    expect(conversations.kept.size).toBeLessThan(40)
   })
 })

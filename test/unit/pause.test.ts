@@ -13,9 +13,9 @@ import { AT_ONCE, exampleEvidence, exampleReport } from '../fixtures/rollout.ts'
 
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 const ID = 'internalization-1'
-const NONE = { pairs: 0, losses: 0 }
+const NONE = { pairs: 0, losses: 0, credits: 0 }
 /** as many as the example report has */
-const COUNTED = { pairs: 160, losses: 4 }
+const COUNTED = { pairs: 160, losses: 4, credits: 0 }
 
 const context = (note?: string): PromotionContext => ({
   by: 'admin',
@@ -55,23 +55,23 @@ describe('an approval with a share', () => {
     at,
   }) => {
     await at.approve({ share: 0.1 })
-    expect(await at.stage()).toEqual({ share: 0.1, before: NONE })
+    expect(await at.stage()).toEqual({ share: 0.1, before: NONE, began: 9_000 })
     expect(await at.route()).toMatchObject({ trafficShare: 0.1, auditShare: 0.9 })
     await at.report({ mayStep: true })
     await at.approve()
-    expect(await at.stage()).toEqual({ share: 0.25, before: COUNTED })
+    expect(await at.stage()).toEqual({ share: 0.25, before: COUNTED, began: 9_000 })
   })
 
   it('takes the evidence of the present stage, or the word of a person', async ({ at }) => {
     await at.approve()
     await at.report()
     await expect(at.approve({ share: 0.5 })).rejects.toMatchObject({ code: 'invalid-state' })
-    expect(await at.stage()).toEqual({ share: 0.05, before: NONE })
+    expect(await at.stage()).toEqual({ share: 0.05, before: NONE, began: 9_000 })
     await at.approve({ share: 0.5, isForced: true })
-    expect(await at.stage()).toEqual({ share: 0.5, before: COUNTED })
+    expect(await at.stage()).toEqual({ share: 0.5, before: COUNTED, began: 9_000 })
     await at.report({ mayStep: true })
     await at.approve({ share: 0.6 })
-    expect(await at.stage()).toEqual({ share: 0.6, before: COUNTED })
+    expect(await at.stage()).toEqual({ share: 0.6, before: COUNTED, began: 9_000 })
   })
 
   it('gives less of the traffic without evidence, and counts for the next stage anew', async ({
@@ -81,7 +81,7 @@ describe('an approval with a share', () => {
     expect(await at.route()).toMatchObject({ trafficShare: 0.97, auditShare: 0.03 })
     await at.report()
     await at.approve({ share: 0.2 })
-    expect(await at.stage()).toEqual({ share: 0.2, before: COUNTED })
+    expect(await at.stage()).toEqual({ share: 0.2, before: COUNTED, began: 9_000 })
     expect((await at.row()).state).toMatchObject({ evidence: exampleEvidence() })
     expect(await at.route()).toMatchObject({ trafficShare: 0.2, auditShare: 0.8 })
   })
@@ -107,11 +107,17 @@ describe('a pause', () => {
     await at.approve({ share: 0.25 })
     await at.report()
     await at.pause('a customer complained')
-    expect(await at.stage()).toEqual({ share: 0, before: NONE, isPaused: true, shareBefore: 0.25 })
+    expect(await at.stage()).toEqual({
+      share: 0,
+      before: NONE,
+      began: 9_000,
+      isPaused: true,
+      shareBefore: 0.25,
+    })
     expect(await at.route()).toMatchObject({ trafficShare: 0, auditShare: 1 })
     await at.resume('it was the customer')
     // its pairs go on being counted
-    expect(await at.stage()).toEqual({ share: 0.25, before: NONE })
+    expect(await at.stage()).toEqual({ share: 0.25, before: NONE, began: 9_000 })
     expect(await at.route()).toMatchObject({ trafficShare: 0.25, auditShare: 0.75 })
     const history = await store.internalizations.history(ID)
     expect(history.slice(-2)).toMatchObject([
@@ -128,7 +134,7 @@ describe('a pause', () => {
       await decide()
       expect(await store.internalizations.history(ID)).toEqual(before)
     }
-    expect(await at.stage()).toEqual({ share: 0.05, before: NONE })
+    expect(await at.stage()).toEqual({ share: 0.05, before: NONE, began: 9_000 })
   })
 
   it('of the shadow and of the last stage ends where it began', async ({ at, store }) => {
@@ -136,7 +142,7 @@ describe('a pause', () => {
     await approve(store, await at.row(), { isForced: false }, { ...context(), rollout })
     await at.pause()
     await at.resume()
-    expect(await at.stage()).toEqual({ share: 0, before: NONE })
+    expect(await at.stage()).toEqual({ share: 0, before: NONE, began: 9_000 })
     await at.approve({ share: 1, isForced: true })
     await at.pause()
     await at.resume()
@@ -161,7 +167,7 @@ describe('a pause', () => {
     await at.pause()
     await at.report()
     await at.approve({ share: 0.1 })
-    expect(await at.stage()).toEqual({ share: 0.1, before: COUNTED })
+    expect(await at.stage()).toEqual({ share: 0.1, before: COUNTED, began: 9_000 })
     await at.pause()
     await at.approve({ share: 1, isForced: true })
     expect(await at.stage()).toMatchObject({ share: 1 })

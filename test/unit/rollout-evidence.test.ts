@@ -49,7 +49,8 @@ const capitalBelow = (losses: number[], bound: number): number =>
 
 const countsOf = (losses: number[]): LossCounts => ({
   pairs: losses.length,
-  losses: losses.reduce((sum, loss) => sum + loss, 0),
+  losses: losses.reduce((sum, loss) => sum + Math.max(0, loss), 0),
+  credits: losses.reduce((sum, loss) => sum + Math.max(0, -loss), 0),
 })
 
 const streamOf = (losses: Iterable<number>, from: LossStream = NO_STREAM): LossStream => {
@@ -76,7 +77,8 @@ const binomials = (pairs: number, loss: number): number[] => {
 /** Over all that 60 pairs of a true loss can be, at a bound of 5 points. */
 const meanCapital = (evidence: typeof evidenceAbove, loss: number): number =>
   binomials(60, loss).reduce(
-    (sum, chance, losses) => sum + chance * Math.exp(evidence({ pairs: 60, losses }, 0.05)),
+    (sum, chance, losses) =>
+      sum + chance * Math.exp(evidence({ pairs: 60, losses, credits: 0 }, 0.05, 0)),
     0
   )
 
@@ -94,7 +96,10 @@ describe('evidence of pairs', () => {
       for (const loss of [0, 0.02, 0.1, 0.5, 0.97, 1]) {
         const losses = Array.from({ length: 80 }, () => (random() < loss ? 1 : 0))
         const counts = countsOf(losses)
-        expect(evidenceAbove(counts, bound)).toBeCloseTo(Math.log(capitalAbove(losses, bound)), 8)
+        expect(evidenceAbove(counts, bound, 0)).toBeCloseTo(
+          Math.log(capitalAbove(losses, bound)),
+          8
+        )
         expect(evidenceBelow(counts, bound)).toBeCloseTo(Math.log(capitalBelow(losses, bound)), 8)
       }
     }
@@ -106,7 +111,7 @@ describe('evidence of pairs', () => {
       fc.property(losses, bounds, (list, bound) => {
         const above = Math.log(capitalAbove(list, bound))
         const below = Math.log(capitalBelow(list, bound))
-        expect(evidenceAbove(countsOf(list), bound)).toBeLessThanOrEqual(above + 1e-9)
+        expect(evidenceAbove(countsOf(list), bound, 0)).toBeLessThanOrEqual(above + 1e-9)
         expect(evidenceBelow(countsOf(list), bound)).toBeLessThanOrEqual(below + 1e-9)
       })
     )
@@ -126,8 +131,9 @@ describe('evidence of pairs', () => {
         const [less, more] = [losses, losses + 1].map((sum) => ({
           pairs: losses + others,
           losses: sum,
+          credits: 0,
         }))
-        expect(evidenceAbove(more!, bound)).toBeGreaterThan(evidenceAbove(less!, bound))
+        expect(evidenceAbove(more!, bound, 0)).toBeGreaterThan(evidenceAbove(less!, bound, 0))
         expect(evidenceBelow(more!, bound)).toBeLessThan(evidenceBelow(less!, bound))
       })
     )
@@ -137,15 +143,15 @@ describe('evidence of pairs', () => {
     for (const bound of [0.001, 0.05, 0.5, 0.999])
       for (const losses of [0, 1, 499_999.5, 500_000, 9_999_999, 1e7])
         for (const evidence of [evidenceAbove, evidenceBelow])
-          expect(evidence({ pairs: 1e7, losses }, bound)).toSatisfy(Number.isFinite)
-    expect(evidenceAbove({ pairs: 1e7, losses: 6e5 }, 0.05)).toBeGreaterThan(5000)
-    expect(evidenceAbove({ pairs: 1e7, losses: 5e5 }, 0.05)).toBeLessThan(0)
+          expect(evidence({ pairs: 1e7, losses, credits: 0 }, bound, 0)).toSatisfy(Number.isFinite)
+    expect(evidenceAbove({ pairs: 1e7, losses: 6e5, credits: 0 }, 0.05, 0)).toBeGreaterThan(5000)
+    expect(evidenceAbove({ pairs: 1e7, losses: 5e5, credits: 0 }, 0.05, 0)).toBeLessThan(0)
   })
 })
 
 describe('evidence of a rise', () => {
   it('begins with a capital of 1', () => {
-    expect(evidenceOfRise(NO_STREAM, 0.05)).toBeCloseTo(0, 12)
+    expect(evidenceOfRise(NO_STREAM, 0.05, 0)).toBeCloseTo(0, 12)
   })
 
   it('has a capital of 1 on average at the bound, over two starts', () => {
@@ -159,7 +165,7 @@ describe('evidence of a rise', () => {
           Array.from({ length: 60 }, (_, i) => (i < losses ? 1 : 0)),
           stream
         )
-        capital += first[before]! * second[losses]! * Math.exp(evidenceOfRise(all, 0.05))
+        capital += first[before]! * second[losses]! * Math.exp(evidenceOfRise(all, 0.05, 0))
       }
     }
     expect(capital).toBeCloseTo(1, 6)
@@ -185,20 +191,20 @@ describe('evidence of a rise', () => {
     expect(stream.starts.length).toBeLessThan(309)
     const capital = stream.starts.map(({ before: { pairs } }) => {
       const after = countsOf(losses.slice(pairs))
-      return shareOf(pairs / 100) * Math.exp(evidenceAbove(after, 0.05))
+      return shareOf(pairs / 100) * Math.exp(evidenceAbove(after, 0.05, 0))
     })
     const all =
       0.25 / Math.log(309 + Math.E) +
-      0.75 * Math.exp(evidenceAbove(stream, 0.05)) +
+      0.75 * Math.exp(evidenceAbove(stream, 0.05, 0)) +
       capital.reduce((sum, value) => sum + value, 0)
-    expect(evidenceOfRise(stream, 0.05)).toBeCloseTo(Math.log(all), 8)
+    expect(evidenceOfRise(stream, 0.05, 0)).toBeCloseTo(Math.log(all), 8)
   })
 
   it('grows soon after a rise that follows many good pairs', () => {
     const good = streamOf(everyNth(20_000, 50))
     const bad = streamOf(everyNth(600, 7), good)
-    expect(evidenceAbove(bad, 0.05)).toBeLessThan(-25)
-    expect(evidenceOfRise(bad, 0.05)).toBeGreaterThan(Math.log(300))
+    expect(evidenceAbove(bad, 0.05, 0)).toBeLessThan(-25)
+    expect(evidenceOfRise(bad, 0.05, 0)).toBeGreaterThan(Math.log(300))
   })
 
   it('never falls when a loss takes the place of an agreement', () => {
@@ -206,8 +212,8 @@ describe('evidence of a rise', () => {
     fc.assert(
       fc.property(list, fc.nat(), (losses, place) => {
         const worse = losses.with(place % losses.length, 1)
-        expect(evidenceOfRise(streamOf(worse), 0.05)).toBeGreaterThanOrEqual(
-          evidenceOfRise(streamOf(losses), 0.05) - 1e-12
+        expect(evidenceOfRise(streamOf(worse), 0.05, 0)).toBeGreaterThanOrEqual(
+          evidenceOfRise(streamOf(losses), 0.05, 0) - 1e-12
         )
       })
     )
@@ -216,7 +222,7 @@ describe('evidence of a rise', () => {
 
 describe('the confidence sequence of the loss', () => {
   it('is everything before the first pair', () => {
-    expect(lossInterval(NO_PAIRS, 0.05)).toEqual([0, 1])
+    expect(lossInterval(NO_PAIRS, 0.05, 0)).toEqual([0, 1])
   })
 
   it.each([
@@ -228,7 +234,7 @@ describe('the confidence sequence of the loss', () => {
     [1e7, 1e7],
     [1e7, 387_654.25],
   ])('of %d pairs holds the share of their losses, %d', (pairs, losses) => {
-    const [lower, upper] = lossInterval({ pairs, losses }, 0.05)
+    const [lower, upper] = lossInterval({ pairs, losses, credits: 0 }, 0.05, 0)
     expect(lower).toBeLessThanOrEqual(losses / pairs)
     expect(upper).toBeGreaterThanOrEqual(losses / pairs)
     expect(upper - lower).toBeLessThan(10 / Math.sqrt(pairs))
@@ -239,14 +245,14 @@ describe('the confidence sequence of the loss', () => {
   it('holds exactly the losses that have too little evidence against them', () => {
     const limit = Math.log(40)
     for (const counts of [
-      { pairs: 12, losses: 5 },
-      { pairs: 400, losses: 17.5 },
-      { pairs: 5000, losses: 4400 },
+      { pairs: 12, losses: 5, credits: 0 },
+      { pairs: 400, losses: 17.5, credits: 0 },
+      { pairs: 5000, losses: 4400, credits: 0 },
     ]) {
-      const [lower, upper] = lossInterval(counts, 0.05)
+      const [lower, upper] = lossInterval(counts, 0.05, 0)
       for (let bound = 0.0005; bound < 1; bound += 0.001) {
         const isOutside =
-          evidenceAbove(counts, bound) >= limit || evidenceBelow(counts, bound) >= limit
+          evidenceAbove(counts, bound, 0) >= limit || evidenceBelow(counts, bound) >= limit
         if (bound < lower - 1e-4 || bound > upper + 1e-4) expect(isOutside).toBe(true)
         if (bound > lower + 1e-4 && bound < upper - 1e-4) expect(isOutside).toBe(false)
       }
@@ -258,12 +264,12 @@ describe('the confidence sequence of the loss', () => {
     const random = seededRandom(11)
     let missed = 0
     for (let i = 0; i < streams; i++) {
-      const counts = { pairs: 0, losses: 0 }
+      const counts = { pairs: 0, losses: 0, credits: 0 }
       let isMissed = false
       for (let look = 0; look < 30 && !isMissed; look++) {
         for (let pair = 0; pair < 40; pair++) counts.losses += random() < truth ? 1 : 0
         counts.pairs += 40
-        const [lower, upper] = lossInterval(counts, 0.05)
+        const [lower, upper] = lossInterval(counts, 0.05, 0)
         isMissed = truth < lower || truth > upper
       }
       if (isMissed) missed++

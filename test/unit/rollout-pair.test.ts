@@ -1,17 +1,16 @@
-/** Pairs become a stream of losses: one conversation, one pair; a rating decides on a disagreement. */
+/** Pairs become a stream of losses: one conversation, one pair; a rating decides on a pair. */
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   isAnswered,
   lossOf,
   PAIR_OUTCOMES,
-  PairReader,
   RATINGS,
   type JudgedPair,
   type PairOutcome,
-  type PairSums,
   type Rating,
 } from '../../src/core/rollout/pair.ts'
+import { PairReader, type PairSums } from '../../src/core/rollout/pair-reader.ts'
 import { evidenceFigures } from '../../src/core/rollout/stages.ts'
 
 const MINUTE = 60_000
@@ -21,6 +20,7 @@ const outcomesOf = (counts: Partial<PairSums['outcomes']>): PairSums['outcomes']
   agreed: 0,
   disagreed: 0,
   'upstream-differs': 0,
+  'second-agrees': 0,
   fallback: 0,
   unusable: 0,
   ...counts,
@@ -34,6 +34,7 @@ const pairsOf = (turns: Turn[]): JudgedPair[] =>
     place: i + 1,
     conversation: 'a',
     outcome: 'agreed',
+    drawn: 1,
     rating: null,
     confidence: -0.1,
     ...turn,
@@ -51,10 +52,11 @@ const countsOf = ({ stream: { pairs, losses } }: PairSums): [pairs: number, loss
 ]
 
 describe('the loss of a pair', () => {
-  const table: [PairOutcome, Record<'none' | Rating, 0 | 1>][] = [
-    ['agreed', { none: 0, lora: 0, upstream: 0, both: 0, neither: 0 }],
+  const table: [PairOutcome, Record<'none' | Rating, -1 | 0 | 1>][] = [
+    ['agreed', { none: 0, lora: 0, upstream: 1, both: 0, neither: 0 }],
     ['disagreed', { none: 1, lora: 0, upstream: 1, both: 0, neither: 0 }],
     ['upstream-differs', { none: 0, lora: 0, upstream: 1, both: 0, neither: 0 }],
+    ['second-agrees', { none: -1, lora: 0, upstream: 1, both: 0, neither: 0 }],
   ]
 
   it.each(table)('that %s is decided by its rating, if it has one', (outcome, losses) => {
@@ -85,7 +87,14 @@ describe('pairs of a template without further turns', () => {
     const sums = reader.sums(1)
     expect(countsOf(sums)).toEqual([3, 1])
     expect(sums.outcomes).toEqual(
-      outcomesOf({ agreed: 1, disagreed: 1, 'upstream-differs': 1, fallback: 1, unusable: 1 })
+      outcomesOf({
+        agreed: 1,
+        disagreed: 1,
+        'upstream-differs': 1,
+        'second-agrees': 0,
+        fallback: 1,
+        unusable: 1,
+      })
     )
     expect(reader.lastPlace).toBe(5)
   })
@@ -96,14 +105,14 @@ describe('pairs of a template without further turns', () => {
     const kept: Turn[] = Array.from({ length: 20 }, () => ({ at: 2 }))
     const reader = new PairReader(true, 10)
     reader.read(pairsOf([...rated, ...kept, { at: 3, outcome: 'disagreed' }]))
-    expect(reader.sums(3).inStage).toEqual({ pairs: 21, losses: 1 })
+    expect(reader.sums(3).inStage).toEqual({ pairs: 21, losses: 1, credits: 0 })
     expect(countsOf(reader.sums(3))).toEqual([31, 1])
   })
 
   it('are none of the stage before it has any', () => {
     const reader = new PairReader(true, 10)
     reader.read(pairsOf([{ at: 1, outcome: 'disagreed' }]))
-    expect(reader.sums(1).inStage).toEqual({ pairs: 0, losses: 0 })
+    expect(reader.sums(1).inStage).toEqual({ pairs: 0, losses: 0, credits: 0 })
   })
 })
 
@@ -138,7 +147,11 @@ describe('turns of a conversation', () => {
     ]
     expect(countsOf(readTurns(turns).sums(36 * MINUTE))).toEqual([1, 0])
     expect(countsOf(readTurns(turns).sums(41 * MINUTE))).toEqual([2, 1])
-    expect(readTurns(turns, 1).sums(41 * MINUTE).inStage).toEqual({ pairs: 1, losses: 1 })
+    expect(readTurns(turns, 1).sums(41 * MINUTE).inStage).toEqual({
+      pairs: 1,
+      losses: 1,
+      credits: 0,
+    })
   })
 
   it('count after a day, although the conversation goes on', () => {
@@ -227,11 +240,12 @@ describe('the time of a rise', () => {
       at: 1_000 * (i + 1),
       conversation: `chat-${i}`,
       outcome: i >= 400 && i % 4 === 0 ? 'disagreed' : 'agreed',
+      drawn: 1,
       rating: null,
       confidence: -0.1,
     }))
     reader.read(pairs.slice(0, 50))
-    const bounds = { margin: 0.05, proven: 0.03 }
+    const bounds = { margin: 0.05, proven: 0.03, least: 0 } as const
     expect(evidenceFigures(reader.sums(0), bounds).roseAt).toBeNull()
     reader.read(pairs.slice(50))
     expect(evidenceFigures(reader.sums(0), bounds).roseAt).toBe(400_000)

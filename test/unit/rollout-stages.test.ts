@@ -6,13 +6,13 @@ import { addLoss, NO_PAIRS, NO_STREAM } from '../../src/core/rollout/evidence.ts
 import {
   decideRollout,
   evidenceFigures,
-  firstStage,
-  FULL_STAGE,
+  firstShare,
   isMore,
-  nextStage,
+  nextShare,
   pausedStage,
   resumedStage,
   stageName,
+  stageOf,
   trafficShares,
   type EvidenceFigures,
   type RolloutSettings,
@@ -24,13 +24,14 @@ const SETTINGS: RolloutSettings = {
   stages: [0, 0.05, 0.25, 1],
   trafficShare: 1,
   auditShare: 0.03,
+  minHours: 24,
   rollbackCapital: 300,
   stepCapital: 20,
   steps: true,
   auditUsdPerDay: null,
 }
 
-const stageOf = (share: number): RolloutStage => ({ share, before: NO_PAIRS })
+const at = (share: number): RolloutStage => stageOf(share, NO_PAIRS, 0)
 
 const internalization = (
   upstreamAgreement: number,
@@ -54,7 +55,7 @@ describe('the name of a stage', () => {
     [0.07, 'canary 7 %'],
     [1, 'full'],
   ])('of share %d is %s', (share, name) => {
-    expect(stageName(stageOf(share))).toBe(name)
+    expect(stageName(at(share))).toBe(name)
   })
 })
 
@@ -70,7 +71,7 @@ describe('the shares of the traffic', () => {
     ['full of half of the traffic without audits', 1, { trafficShare: 0.5, auditShare: 0 }, 0.5, 0],
     ['full of nearly all', 1, { trafficShare: 0.99 }, 0.97, 0.03],
   ])('in %s', (_case, share, changes, trafficShare, auditShare) => {
-    const shares = trafficShares(stageOf(share), { ...SETTINGS, ...changes })
+    const shares = trafficShares(at(share), { ...SETTINGS, ...changes })
     expect(shares.trafficShare).toBeCloseTo(trafficShare, 12)
     expect(shares.auditShare).toBeCloseTo(auditShare, 12)
     expect(shares.trafficShare + shares.auditShare).toBeLessThanOrEqual(1)
@@ -78,34 +79,36 @@ describe('the shares of the traffic', () => {
 })
 
 describe('the order of stages', () => {
-  const counts = { pairs: 200, losses: 3.5 }
+  const counts = { pairs: 200, losses: 3.5, credits: 0 }
 
   it('begins with the first one that is set', () => {
-    expect(firstStage(SETTINGS)).toEqual({ share: 0, before: { pairs: 0, losses: 0 } })
-    expect(firstStage({ ...SETTINGS, stages: [1] })).toEqual(FULL_STAGE)
+    expect(firstShare(SETTINGS)).toBe(0)
+    expect(firstShare({ ...SETTINGS, stages: [1] })).toBe(1)
   })
 
-  it('goes to the next larger share, with the pairs before it', () => {
+  it('goes to the next larger share', () => {
+    expect([0, 0.25, 1].map((share) => nextShare(at(share), SETTINGS))).toEqual([0.05, 1, null])
+  })
+
+  it('has the pairs before a stage, and its time', () => {
     const figures = { ...counts, rollback: 1 }
-    expect(nextStage(stageOf(0), SETTINGS, figures)).toEqual({ share: 0.05, before: counts })
-    expect(nextStage(stageOf(0.25), SETTINGS, figures)).toEqual({ share: 1, before: counts })
-    expect(nextStage(stageOf(1), SETTINGS, figures)).toBeNull()
+    expect(stageOf(0.25, figures, 7)).toEqual({ share: 0.25, before: counts, began: 7 })
   })
 
   it('goes from a pause back to the stage that was paused, with its pairs', () => {
-    const stage = { share: 0.25, before: { pairs: 10, losses: 1 } }
+    const stage = { share: 0.25, before: { pairs: 10, losses: 1, credits: 0 }, began: 5 }
     const paused = pausedStage(stage)
     expect(stageName(paused)).toBe('paused')
     expect(pausedStage(paused)).toEqual(paused)
-    expect(nextStage(paused, SETTINGS, counts)).toEqual(stage)
+    expect(nextShare(paused, SETTINGS)).toBe(0.25)
     expect(resumedStage(paused)).toEqual(stage)
     expect(resumedStage(stage)).toEqual(stage)
     expect([0.25, 0.26].map((share) => isMore(share, paused))).toEqual([false, true])
   })
 
   it('goes on where the settings have changed since', () => {
-    expect(nextStage(stageOf(0.1), SETTINGS, counts)?.share).toBe(0.25)
-    expect(nextStage(stageOf(0.1), { stages: [1] }, counts)?.share).toBe(1)
+    expect(nextShare(at(0.1), SETTINGS)).toBe(0.25)
+    expect(nextShare(at(0.1), { stages: [1] })).toBe(1)
   })
 })
 
@@ -115,6 +118,7 @@ describe('what evidence decides', () => {
     interval: [0, 1],
     margin: 0.05,
     proven: 0.04,
+    least: 0,
     rollback: 0,
     drift: 0,
     step: 0,
@@ -135,12 +139,16 @@ describe('what evidence decides', () => {
     ['none just below it', { step: step - 1e-9 }, 0, { mayStep: false }],
     ['none in the last stage', { step }, 1, { mayStep: false }],
   ])('is %s', (_case, changes, share, decision) => {
-    expect(decideRollout({ ...none, ...changes }, stageOf(share), SETTINGS)).toMatchObject(decision)
+    expect(
+      decideRollout({ ...none, ...changes }, { stage: at(share), waitsFor: [] }, SETTINGS)
+    ).toMatchObject(decision)
   })
 
   it('is a rollback, but no step, in a pause', () => {
-    const paused = pausedStage(stageOf(0.25))
-    expect(decideRollout({ ...none, step, rollback }, paused, SETTINGS)).toEqual({
+    const paused = pausedStage(at(0.25))
+    expect(
+      decideRollout({ ...none, step, rollback }, { stage: paused, waitsFor: [] }, SETTINGS)
+    ).toEqual({
       rollsBack: true,
       hasDrifted: false,
       mayStep: false,
@@ -150,9 +158,12 @@ describe('what evidence decides', () => {
   it('comes from all pairs for the route, and from those since it began for a stage', () => {
     let stream = NO_STREAM
     for (let pair = 0; pair < 60; pair++) stream = addLoss(stream, pair < 30 ? 1 : 0)
-    const inStage = { pairs: 30, losses: 0 }
+    const inStage = { pairs: 30, losses: 0, credits: 0 }
     const startTimes = new Map<number, number>()
-    const figures = evidenceFigures({ stream, inStage, startTimes }, { margin: 0.05, proven: 0.04 })
+    const figures = evidenceFigures(
+      { stream, inStage, startTimes },
+      { margin: 0.05, proven: 0.04, least: 0 }
+    )
     expect(figures).toMatchObject({ pairs: 60, losses: 30, stagePairs: 30 })
     expect(figures.rollback).toBeGreaterThan(rollback)
     expect(figures.drift).toBeGreaterThan(figures.rollback)
@@ -167,18 +178,21 @@ describe('the bounds of the loss of a route', () => {
     const bounds = lossBoundsOf(internalization(1, 0.961), false)
     expect(bounds.margin).toBe(0.05)
     expect(bounds.proven).toBeCloseTo(0.039, 12)
-    expect(lossBoundsOf(internalization(1, 0.961), true)).toEqual(bounds)
+    expect(lossBoundsOf(internalization(1, 0.961), true)).toEqual({ ...bounds, least: -1 })
   })
 
-  it('allow for an upstream that disagrees with itself: for half of it where it is asked again', () => {
-    expect(lossBoundsOf(internalization(0.9, 0.961), false).margin).toBeCloseTo(0.15, 12)
-    expect(lossBoundsOf(internalization(0.9, 0.961), true).margin).toBeCloseTo(0.1, 12)
+  it('allow nothing for an upstream that disagrees with itself, with second answers or without', () => {
+    for (const hasCredits of [false, true])
+      expect(lossBoundsOf(internalization(0.9, 0.961), hasCredits).margin).toBe(0.05)
   })
 
   it('are between 0 and 1, and what was proven is at most the margin', () => {
     expect(lossBoundsOf(internalization(1, 1), false).proven).toBe(0.001)
-    expect(lossBoundsOf(internalization(1, 0.9), false)).toEqual({ margin: 0.05, proven: 0.05 })
-    expect(lossBoundsOf(internalization(0.01, 0.5), false).margin).toBe(0.999)
+    expect(lossBoundsOf(internalization(1, 0.9), false)).toEqual({
+      margin: 0.05,
+      proven: 0.05,
+      least: 0,
+    })
   })
 
   it('need a verdict', () => {

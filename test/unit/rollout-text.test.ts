@@ -27,7 +27,7 @@ const GROUPS: RolloutView['groups'] = {
 const viewOf = (report: RolloutReport | null, changes: Partial<RolloutView> = {}): RolloutView => {
   const state = changes.state ?? {
     name: 'live',
-    stage: report?.stage ?? { share: 0, before: { pairs: 0, losses: 0 } },
+    stage: report?.stage ?? { share: 0, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 },
   }
   return {
     internalization: 'internalization-1',
@@ -43,7 +43,7 @@ const viewOf = (report: RolloutReport | null, changes: Partial<RolloutView> = {}
   }
 }
 
-const FULL = { share: 1, before: { pairs: 0, losses: 0 } }
+const FULL = { share: 1, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
 
 describe('the picture of a rollout', () => {
   it('has the stages, the loss with its bounds, the evidence, and both groups', () => {
@@ -53,8 +53,8 @@ template    0123456789abcdef0123456789abcdef
 lora        lora-abc
 stage       shadow → [canary 5 %] → canary 25 % → full
 next        canary 25 % at evidence 20, now 2.2 after 128 conversations
-audits      152 agreed, 4 disagreed, 4 upstream-differs, 71 fallback, 2
-            unusable; 3 waiting, 0 dropped
+audits      152 agreed, 4 disagreed, 4 upstream-differs, 0 second-agrees, 71
+            fallback, 2 unusable; 3 waiting, 0 dropped
 cost today  0.012 USD for audits of all templates; the limit is 1.00 USD a day
 
 loss        4 of 160 conversations, 2.5 % (0.3 % to 8.2 %)
@@ -85,7 +85,10 @@ saved: 80.9 % a request, before engine and training
 
   it('counts the evidence for a step anew as soon as a stage has begun', () => {
     const before = exampleReport({ mayStep: true })
-    const state = { name: 'live', stage: { share: 0.25, before: before.evidence } } as const
+    const state = {
+      name: 'live',
+      stage: { share: 0.25, before: before.evidence, began: 0 },
+    } as const
     expect(rolloutText(viewOf(before, { state }), 80)).toContain(
       'next        full at evidence 20, now 1 after 0 conversations\n'
     )
@@ -158,6 +161,7 @@ describe('what has changed', () => {
       name: `model-${name} fp_1`,
       pairs: 40 * index,
       losses: index,
+      credits: 0,
       from: AT + index * 60_000,
       to: AT + index * 60_000,
     })),
@@ -272,18 +276,19 @@ describe('80 columns', () => {
       counts: fc.nat(999_999),
     })
     .map(({ pairs, lossShare, stage, margin, provenShare, driftedAt, usd, counts }) => {
-      const inStage = { share: stage, before: { pairs: 0, losses: 0 } }
+      const inStage = { share: stage, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
       const stream = { ...NO_STREAM, pairs, losses: Math.round(pairs * lossShare) }
       return exampleReport({
         stage: inStage,
         evidence: evidenceFigures(
           { stream, inStage: stream, startTimes: new Map() },
-          { margin, proven: margin * provenShare }
+          { margin, proven: margin * provenShare, least: 0 }
         ),
         outcomes: {
           agreed: counts,
           disagreed: counts,
           'upstream-differs': counts,
+          'second-agrees': 0,
           fallback: counts,
           unusable: counts,
         },

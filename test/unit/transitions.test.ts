@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { InternalizationState } from '../../src/core/lifecycle/internalization.ts'
 import { transition } from '../../src/core/lifecycle/transitions.ts'
-import { PairReader } from '../../src/core/rollout/pair.ts'
+import { PairReader } from '../../src/core/rollout/pair-reader.ts'
 import { evidenceFigures } from '../../src/core/rollout/stages.ts'
 import { exampleInternalization } from '../fixtures/examples.ts'
 
@@ -45,6 +45,7 @@ describe('transition', () => {
     const evidence = evidenceFigures(new PairReader(true, 0).sums(0), {
       margin: 0.05,
       proven: 0.03,
+      least: 0,
     })
     const state = { name: 'retired', reason: 'r', evidence } as const
     expect(reachableFrom(state)).toEqual(['retired'])

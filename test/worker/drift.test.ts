@@ -40,7 +40,7 @@ it('warns once of a model that is new behind the name, and compares the loss', a
   await watched.judged(60)
   expect(warnings()).toEqual([
     'the upstream answers with gpt-4o-mini-2026-11-01: with gpt-4o-mini-2024-07-18, ' +
-      '0 of 20 pairs disagree; promptintern watch compares both',
+      'a loss of 0.0 % in 20 pairs; promptintern watch compares both',
   ])
   expect((await watched.report()).upstreamVersions).toMatchObject([
     { name: 'gpt-4o-mini-2024-07-18 fp_1', pairs: 20, losses: 0 },

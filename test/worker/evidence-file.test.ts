@@ -80,6 +80,19 @@ describe('the evidence file of a rollout', () => {
     expect(rated.rollout!.report.evidence.losses).toBe(0)
   })
 
+  it('holds where fewer audits were made for a while, and has the pairs that count', async () => {
+    const watched = await watch({ ...AT_ONCE, auditShare: 0.03 })
+    await watched.audit(20, {}, 0.25)
+    await watched.audit(200)
+    await watched.judged(220)
+    const { rollout } = await ofWatched(watched)
+    const { report, conversations } = rollout!
+    expect(report.outcomes.agreed).toBe(220)
+    expect(conversations.length).toBeGreaterThan(20 + 25)
+    expect(conversations.length).toBeLessThan(20 + 90)
+    expect(report.evidence.pairs).toBe(conversations.length)
+  })
+
   it('holds for a route that was rolled back', async () => {
     const watched = await watch({ ...AT_ONCE, auditShare: 0.03 })
     await watched.audit(40, { response: completion('violet') })

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { rolloutStageOf } from '../../src/core/lifecycle/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import type { Route } from '../../src/core/route/route.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import type { WorkerDeps } from '../../src/worker/deps.ts'
 import { AppError } from '../../src/errors.ts'
@@ -45,6 +46,34 @@ describe('a rollout', () => {
       { internalization: watched.id, stage: 'canary 5 %', losses: 0 },
       { internalization: watched.id, stage: 'full', losses: 0 },
     ])
+  })
+
+  it('stays in a stage for a day, and says until when, whatever its evidence is', async () => {
+    const watched = await Watched.open({ ...STAGED, minHours: 24, steps: true })
+    const { harness, worker } = watched
+    const began = rolloutStageOf(await watched.state())!.began
+    const ends = new Date(began + 24 * HOUR_MS).toISOString().slice(0, 16).replace('T', ' ')
+    await watched.audit(120)
+    await watched.judged(120)
+    const { waitsFor, mayStep, evidence } = await watched.report()
+    expect(evidence.step).toBeGreaterThan(Math.log(20))
+    expect([mayStep, waitsFor[0]]).toEqual([false, `waits until ${ends} UTC`])
+    // meanwhile pairs of every part of the day
+    for (let hour = 0; hour < 24; hour += 4) {
+      await watched.audit(3)
+      await harness.runFor(worker, 4 * HOUR_MS, HOUR_MS)
+    }
+    expect(rolloutStageOf(await watched.state())).toMatchObject({ share: 0.05, began: harness.now })
+  })
+
+  it('stays in a stage that has no pairs of a part of the day', async () => {
+    const watched = await Watched.open({ ...STAGED, minHours: 24, steps: true })
+    const { parts } = (await watched.harness.newest()).verdict!.baseline!
+    expect(parts.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 9)
+    await watched.harness.runFor(watched.worker, 30 * HOUR_MS, HOUR_MS)
+    const { waitsFor } = await watched.report()
+    expect(waitsFor).toHaveLength(parts.filter((share) => share >= 0.05).length)
+    expect(waitsFor[0]).toMatch(/^no pair yet between \d\d:00 and \d\d:00 UTC$/)
   })
 
   it('waits for a person where stages are not entered by themselves', async () => {
@@ -119,7 +148,8 @@ describe('a paused route', () => {
     await harness.round(worker)
     expect(rolloutStageOf(await watched.state())).toEqual({
       share: 1,
-      before: { pairs: 120, losses: 0 },
+      before: { pairs: 120, losses: 0, credits: 0 },
+      began: harness.now,
     })
   })
 
@@ -169,6 +199,18 @@ describe('an audited request', () => {
     const report = await watched.report()
     expect(report.outcomes).toMatchObject({ agreed: 10, 'upstream-differs': 10 })
     expect(report.evidence.losses).toBe(0)
+  })
+
+  it('is a credit where the second answer of the upstream is the lora’s', async () => {
+    const watched = await Watched.open(
+      { ...AT_ONCE, auditShare: 0.03 },
+      { replayUpstream: async ({ request }) => answerOf(request) }
+    )
+    await watched.audit(10, { response: completion('violet') })
+    await watched.judged(10)
+    const { outcomes, evidence } = await watched.report()
+    expect(outcomes).toMatchObject({ 'second-agrees': 10 })
+    expect(evidence).toMatchObject({ losses: 0, credits: 10, least: -1, margin: 0.05 })
   })
 
   it.each<[string, Partial<ExchangeRecord>, object]>([
@@ -237,14 +279,17 @@ describe('an audited request', () => {
     expect(await watched.report()).toMatchObject({ waiting: 10_000, dropped: 500 })
   })
 
-  it('costs what the upstream takes, and none is made over the limit of a day', async () => {
+  it('costs what the upstream takes, is seldom before the limit of a day, and not made over it', async () => {
     const watched = await Watched.open(
       { ...AT_ONCE, auditShare: 0.03, auditUsdPerDay: 0.05 },
       { costUsd: () => 0.01 }
     )
     await watched.audit(4)
     await watched.judged(4)
-    expect(await watched.routes()).toMatchObject([{ trafficShare: 0.97, auditShare: 0.03 }])
+    // 4 cents in the first hour of 20 are too many for 5 cents a day, so one in 64 is made
+    const [{ auditShare, auditPart, trafficShare }] = (await watched.routes()) as [Route]
+    expect([auditShare, trafficShare]).toEqual([0.03 * auditPart, 1 - auditShare])
+    expect([1 / 64, 1 / 128]).toContain(auditPart)
     await watched.audit(2)
     await watched.judged(6)
     await watched.harness.round(watched.worker)
@@ -255,7 +300,8 @@ describe('an audited request', () => {
     expect(await watched.report()).toMatchObject({ waiting: 3, spentUsdToday: 0.06 })
     await watched.harness.round(watched.worker, 86_400_000)
     await watched.judged(9)
-    expect(await watched.routes()).toMatchObject([{ trafficShare: 0.97, auditShare: 0.03 }])
+    // yesterday cost 9 cents
+    expect(await watched.routes()).toMatchObject([{ trafficShare: 0.985, auditShare: 0.015 }])
   })
 
   it('keeps what it says and loses its text when its record is forgotten', async () => {
@@ -291,6 +337,11 @@ describe('an audited request', () => {
     await expect(pairs.rate('record-1', 'both', watched.harness.now)).rejects.toThrow('no pair')
   })
 })
+
+/** The answer that the lora has learned. */
+const answerOf = (request: string): string | null =>
+  Array.from({ length: 60 }, (_, i) => orderRecord(i)).find((order) => order.request === request)!
+    .response
 
 /** A request of the template that no order of the fixture is like. */
 function unsure(): string {

@@ -31,8 +31,12 @@ export class Watched {
     this.templateVersion = live.templateVersion
   }
 
-  /** @param change of the upstream's answer */
-  async audit(count: number, change: Partial<ExchangeRecord> = {}): Promise<string[]> {
+  /** @param change of the upstream's answer @param auditPart at which they were drawn */
+  async audit(
+    count: number,
+    change: Partial<ExchangeRecord> = {},
+    auditPart = 1
+  ): Promise<string[]> {
     const records = Array.from({ length: count }, (): ExchangeRecord => {
       const number = this.next++
       return {
@@ -47,6 +51,7 @@ export class Watched {
           confidence: null,
           promptTokensSaved: 0,
           savedUsd: null,
+          auditPart,
         },
         ...change,
       }

@@ -23,15 +23,17 @@ export const TEXT = 'customer-of-gold'
 export const EVIDENCE: EvidenceFigures = {
   pairs: 160,
   losses: 21,
+  credits: 0,
   interval: [0.08, 0.201],
   margin: 0.05,
   proven: 0.039,
+  least: 0,
   rollback: 5.9,
   drift: 7.2,
   step: -3,
   stagePairs: 160,
   roseAt: null,
-  sinceRise: { pairs: 160, losses: 21 },
+  sinceRise: { pairs: 160, losses: 21, credits: 0 },
 }
 
 /** The signal of a worker that is not stopped. */
@@ -101,7 +103,7 @@ export class WebhookHarness {
 
   drifted = (driftedAt: number | null): RolloutReport => ({
     at: this.now,
-    stage: { share: 1, before: { pairs: 0, losses: 0 } },
+    stage: { share: 1, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 },
     evidence: EVIDENCE,
     rollbackCapital: 300,
     stepCapital: 20,
@@ -110,10 +112,19 @@ export class WebhookHarness {
     deprecatedOn: null,
     isDeprecated: false,
     drift: driftedAt === null ? null : driftText(EVIDENCE),
-    outcomes: { agreed: 139, disagreed: 21, 'upstream-differs': 0, fallback: 0, unusable: 0 },
+    outcomes: {
+      agreed: 139,
+      disagreed: 21,
+      'upstream-differs': 0,
+      'second-agrees': 0,
+      fallback: 0,
+      unusable: 0,
+    },
     waiting: 0,
     dropped: 0,
+    waitsFor: [],
     mayStep: false,
+    auditPart: 1,
     driftedAt,
     spentUsdToday: 0,
     auditUsdPerDay: null,

@@ -23,7 +23,7 @@ import {
   type WebhookHarness,
 } from './webhook-harness.ts'
 
-const stage = (share: number) => ({ share, before: { pairs: 0, losses: 0 } })
+const stage = (share: number) => ({ share, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 })
 
 const other = (id: string): Internalization => exampleInternalization(id, { templateVersion: id })
 

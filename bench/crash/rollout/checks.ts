@@ -1,6 +1,7 @@
 /** Conditions that must hold for a rollout after any number of kills. Pure. */
 import { isDeepStrictEqual } from 'node:util'
 import { rolloutStageOf } from '../../../src/core/lifecycle/internalization.ts'
+import type { LossCounts } from '../../../src/core/rollout/evidence.ts'
 import type { EvidenceFigures } from '../../../src/core/rollout/stages.ts'
 import type { RolloutReport } from '../../../src/lifecycle/rollout-report.ts'
 import type { LoggedRecord } from '../checks.ts'
@@ -28,15 +29,19 @@ export const pairFaults = (records: LoggedRecord[], rows: PairRow[], dropped: nu
   }
 }
 
-/** Pairs and losses of the first answered ones, counted one by one. */
-const recount = (rows: PairRow[], pairs: number): { pairs: number; losses: number } => {
-  const answered = ['agreed', 'disagreed', 'upstream-differs']
+/** Pairs, losses and credits of the first answered ones, counted one by one. */
+const recount = (rows: PairRow[], pairs: number): LossCounts => {
+  const answered = ['agreed', 'disagreed', 'upstream-differs', 'second-agrees']
   const first = rows.filter(({ outcome }) => answered.includes(outcome ?? '')).slice(0, pairs)
-  return { pairs: first.length, losses: countOf(first, ({ outcome }) => outcome === 'disagreed') }
+  return {
+    pairs: first.length,
+    losses: countOf(first, ({ outcome }) => outcome === 'disagreed'),
+    credits: countOf(first, ({ outcome }) => outcome === 'second-agrees'),
+  }
 }
 
-const isRecounted = ({ pairs, losses }: EvidenceFigures, rows: PairRow[]): boolean =>
-  isDeepStrictEqual(recount(rows, pairs), { pairs, losses })
+const isRecounted = ({ pairs, losses, credits }: EvidenceFigures, rows: PairRow[]): boolean =>
+  isDeepStrictEqual(recount(rows, pairs), { pairs, losses, credits })
 
 const isOutcomesRecounted = ({ outcomes }: RolloutReport, rows: PairRow[]): boolean => {
   const total = Object.values(outcomes).reduce((sum, count) => sum + count, 0)

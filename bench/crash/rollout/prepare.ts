@@ -29,6 +29,7 @@ export const environment = (
   ENGINE: 'fake',
   AUTO_PROMOTE: String(promotes),
   ROLLOUT_STAGES: '0.05,0.25,1',
+  ROLLOUT_MIN_HOURS: '0',
   AUDIT_SHARE: '0.3',
   LEARNING_CURVE: 'false',
   DETECT_MIN_SESSIONS: '60',

@@ -8,7 +8,10 @@ const time = z.number().describe('milliseconds since the epoch')
 
 const countsSchema = z.object({
   pairs: z.number().describe('conversations'),
-  losses: z.number().describe('sum over the conversations of the share of turns that are losses'),
+  losses: z.number().describe('sum over the conversations of their mean losses above 0'),
+  credits: z
+    .number()
+    .describe('the same below 0, without the sign: a second answer of the upstream was the lora`s'),
 })
 
 export const stageSchema = z
@@ -17,6 +20,7 @@ export const stageSchema = z
       .number()
       .describe('of the matching traffic that the lora may answer: 0 is shadow, 1 the last stage'),
     before: countsSchema.describe('the pairs before the stage began'),
+    began: time.describe('when the stage began, milliseconds since the epoch'),
     isPaused: z.literal(true).optional().describe('a person has paused it'),
     shareBefore: z.number().optional().describe('with `isPaused`: the share that it resumes at'),
   })
@@ -29,6 +33,9 @@ export const evidenceSchema = countsSchema
       .describe('95 % confidence sequence of the loss: it holds at every time at once'),
     margin: z.number().describe('the loss that is allowed'),
     proven: z.number().describe('the loss that the proof showed at most'),
+    least: z
+      .union([z.literal(0), z.literal(-1)])
+      .describe('the least loss of a pair; −1 where the upstream can be asked again'),
     rollback: z
       .number()
       .describe(
@@ -68,7 +75,15 @@ export const rolloutSchema = z
       .describe('audited requests by what became of them'),
     waiting: z.number().describe('audited requests without the answer of the lora yet'),
     dropped: z.number().describe('audited requests that were dropped, because too many waited'),
-    mayStep: z.boolean().describe('the evidence for the next stage is there'),
+    waitsFor: z
+      .array(z.string())
+      .describe('what the next stage waits for beside evidence: a time, parts of the day'),
+    mayStep: z.boolean().describe('the next stage may begin'),
+    auditPart: z
+      .number()
+      .describe(
+        'part of the stage`s audits that are made, less than 1 for their cost or a busy engine'
+      ),
     driftedAt: time
       .nullable()
       .describe('when more loss than was proven, or a risen indicator, was first shown'),
@@ -93,8 +108,7 @@ export const rolloutSchema = z
       .array(
         z.object({
           name: z.string().describe('`model` and `system_fingerprint` of the answers'),
-          pairs: z.number(),
-          losses: z.number(),
+          ...countsSchema.shape,
           from: time,
           to: time,
         })
@@ -231,7 +245,7 @@ export const exportedRatingSchema = z
     rating: z
       .enum([...RATINGS, ...THUMBS])
       .describe('of a pair: which answer is right; of feedback: `good` or `bad`'),
-    counts: z.boolean().describe('whether it is evidence: a rating of a disagreement'),
+    counts: z.boolean().describe('whether it is evidence: a rating of a pair'),
     comment: z.string().nullable(),
     by: z.enum(['admin', 'application']),
     at: time.nullable().describe('when it was given; null where an earlier version stored it'),

@@ -15,7 +15,7 @@ export interface LossPicture {
   bar: string
   /** in the columns of the bar: `p` the bound that was proved, `m` the margin */
   marks: string
-  /** right end of the bar, a share; the left end is 0 */
+  /** right end of the bar, a share; the left end is 0, also for a loss below it */
   scale: number
 }
 
@@ -35,7 +35,8 @@ export const lossPicture = (
   cells: number
 ): LossPicture => {
   const scale = SCALES.find((candidate) => candidate >= Math.max(upper, margin, proven)) ?? 1
-  const cellOf = (share: number): number => Math.min(cells - 1, Math.floor((share / scale) * cells))
+  const cellOf = (share: number): number =>
+    Math.max(0, Math.min(cells - 1, Math.floor((share / scale) * cells)))
   const bar = Array.from({ length: cells }, () => '.')
   bar.fill('=', cellOf(lower), cellOf(upper) + 1)
   bar[cellOf(lower)] = '['

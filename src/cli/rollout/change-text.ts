@@ -1,4 +1,5 @@
 /** Renders changes around a live route: other questions, and other models behind the upstream. Pure. */
+import { meanLoss } from '../../core/rollout/evidence.ts'
 import { INDICATORS } from '../../core/rollout/indicators.ts'
 import { capitalText, type RolloutReport } from '../../lifecycle/rollout-report.ts'
 import { table } from '../layout.ts'
@@ -39,11 +40,11 @@ const upstreamTable = ({ upstreamVersions }: RolloutReport, width: number): stri
         ['upstream', 'first seen', 'pairs', 'loss'],
         ...upstreamVersions
           .slice(-MAX_VERSIONS)
-          .map(({ name, from, pairs, losses }) => [
+          .map(({ name, from, ...counts }) => [
             name,
             minuteText(from),
-            pairs,
-            pairs === 0 ? '' : percent(losses / pairs),
+            counts.pairs,
+            counts.pairs === 0 ? '' : percent(meanLoss(counts)),
           ]),
       ],
       width

@@ -1,6 +1,7 @@
 /** Renders a rollout: a picture for terminals, and a line for each change. Pure. */
 import type { GroupFigures } from '../../core/cost/control-group.ts'
 import { dollars } from '../../core/cost/economics.ts'
+import { meanLoss } from '../../core/rollout/evidence.ts'
 import { PAIR_OUTCOMES } from '../../core/rollout/pair.ts'
 import { stageName, type EvidenceFigures } from '../../core/rollout/stages.ts'
 import { capitalText, lossText, type RolloutReport } from '../../lifecycle/rollout-report.ts'
@@ -26,22 +27,23 @@ const stageText = ({ stages, progress }: RolloutView): string => {
 
 const nextText = ({ state, progress, report, steps, template }: RolloutView): string => {
   if (progress === null) return state.name === 'retired' ? `retired: ${state.reason}` : state.name
-  const { stage, next, evidence, mayStep } = progress
+  const { stage, next, evidence, waitsFor, mayStep } = progress
   if (stage.isPaused) return `${stageName(next!)}: promptintern resume ${template}`
   if (report === null || evidence === null)
     return 'the worker has made no figures yet; it makes them while the proxy runs'
   if (next === null) return `none; rolled back at evidence ${limitText(report.rollbackCapital)}`
   const name = stageName(next)
   if (mayStep) return steps ? `${name}, any moment` : `${name}: promptintern promote ${template}`
-  return (
+  const found =
     `${name} at evidence ${limitText(report.stepCapital)}, now ${capitalText(evidence.step)} ` +
     `after ${evidence.stagePairs} conversations`
-  )
+  return [found, ...waitsFor].join('; ')
 }
 
-const auditsText = ({ outcomes, waiting, dropped }: RolloutReport): string =>
+const auditsText = ({ outcomes, waiting, dropped, auditPart }: RolloutReport): string =>
   PAIR_OUTCOMES.map((name) => `${outcomes[name]} ${name}`).join(', ') +
-  `; ${waiting} waiting, ${dropped} dropped`
+  `; ${waiting} waiting, ${dropped} dropped` +
+  (auditPart < 1 ? `; ${percent(auditPart)} of the audits are made` : '')
 
 const spentText = ({ spentUsdToday, auditUsdPerDay }: RolloutReport): string => {
   const limit =
@@ -50,8 +52,8 @@ const spentText = ({ spentUsdToday, auditUsdPerDay }: RolloutReport): string => 
 }
 
 const lossLines = (evidence: EvidenceFigures): string[] => {
-  const { pairs, losses, interval, margin, proven } = evidence
-  const mean = pairs === 0 ? null : losses / pairs
+  const { pairs, interval, margin, proven } = evidence
+  const mean = pairs === 0 ? null : meanLoss(evidence)
   const { bar, marks, scale } = lossPicture({ interval, mean, proven, margin }, LOSS_CELLS)
   const legend =
     proven < margin
@@ -156,12 +158,12 @@ export const rolloutLine = ({ state, progress, report }: RolloutView): string =>
   if (progress === null) return state.name === 'retired' ? `retired: ${state.reason}` : state.name
   const { stage, next, evidence } = progress
   if (report === null || evidence === null) return `${stageName(stage)} no figures yet`
-  const { pairs, losses, rollback, step, drift } = evidence
+  const { pairs, rollback, step, drift } = evidence
   const showsDrift = next === null || report.driftedAt !== null
   return [
     stageName(stage),
     `pairs ${pairs}`,
-    ...(pairs === 0 ? [] : [`loss ${percent(losses / pairs)}`]),
+    ...(pairs === 0 ? [] : [`loss ${percent(meanLoss(evidence))}`]),
     `rollback ${shortCapital(rollback)}`,
     showsDrift ? `drift ${shortCapital(drift)}` : `step ${shortCapital(step)}`,
   ].join(' ')
@@ -182,6 +184,7 @@ export const rolloutJson = (view: RolloutView, at: number): object => {
     state: state.name,
     stage: progress && stageName(progress.stage),
     next: progress?.next ? stageName(progress.next) : null,
+    waitsFor: progress?.waitsFor ?? [],
     mayStep: progress?.mayStep ?? false,
     reason: state.name === 'retired' ? state.reason : null,
     evidence: progress?.evidence ?? report?.evidence ?? null,

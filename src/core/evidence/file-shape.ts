@@ -68,13 +68,19 @@ const VERDICT = members({
 const EVIDENCE = members({
   pairs: NUMBER,
   losses: NUMBER,
+  credits: NUMBER,
   stagePairs: NUMBER,
   margin: NUMBER,
   proven: NUMBER,
+  least: NUMBER,
   rollback: NUMBER,
 })
 
-const STAGE = members({ share: NUMBER, before: members({ pairs: NUMBER, losses: NUMBER }) })
+const STAGE = members({
+  share: NUMBER,
+  before: members({ pairs: NUMBER, losses: NUMBER, credits: NUMBER }),
+  began: NUMBER,
+})
 
 const HISTORY = list(
   members({
@@ -103,7 +109,15 @@ const ROLLOUT = members({
     outcomes: members(Object.fromEntries(PAIR_OUTCOMES.map((name) => [name, NUMBER]))),
   }),
   isWhole: FLAG,
-  summed: list(members({ pairs: NUMBER, losses: NUMBER, at: NUMBER, ratedAt: nullable(NUMBER) })),
+  summed: list(
+    members({
+      pairs: NUMBER,
+      losses: NUMBER,
+      credits: NUMBER,
+      at: NUMBER,
+      ratedAt: nullable(NUMBER),
+    })
+  ),
   conversations: list(list(PAIR, 1)),
 })
 

@@ -4,17 +4,9 @@
  * where evidence was decided on or a bet begins, so all figures can be computed again also from sums.
  */
 import type { Conversation } from '../rollout/conversations.ts'
-import { START_EVERY, type LossCounts } from '../rollout/evidence.ts'
-import {
-  lossOf,
-  NO_STREAMS,
-  oneOf,
-  withLosses,
-  type PairOutcome,
-  type PairSums,
-  type Rating,
-  type WatchedPair,
-} from '../rollout/pair.ts'
+import { addCounts, START_EVERY, type LossCounts } from '../rollout/evidence.ts'
+import { lossOf, type PairOutcome, type Rating, type WatchedPair } from '../rollout/pair.ts'
+import { NO_STREAMS, oneOf, withLosses, type PairSums } from '../rollout/pair-reader.ts'
 import {
   evidenceFigures,
   type EvidenceFigures,
@@ -27,7 +19,7 @@ export interface CountedPair {
   /** milliseconds since the epoch, when the request arrived */
   at: number
   outcome: PairOutcome
-  /** 0 or 1 */
+  /** −1, 0 or 1 */
   loss: number
   confidence: number | null
   /** only of a rated pair, with the time */
@@ -93,8 +85,7 @@ const summed = (
 })
 
 const joined = (one: SummedConversations, other: SummedConversations): SummedConversations => ({
-  pairs: one.pairs + other.pairs,
-  losses: one.losses + other.losses,
+  ...addCounts(one, other),
   at: other.at,
   ratedAt: newest([one.ratedAt, other.ratedAt]),
 })

@@ -1,5 +1,7 @@
 /** The checks of an evidence file that are about what followed the decision: states, pairs and their evidence. */
 import { lossBoundsOf } from '../lifecycle/live-route.ts'
+import { percent } from '../gate/figures.ts'
+import { meanLoss } from '../rollout/evidence.ts'
 import { lossOf, PAIR_OUTCOMES } from '../rollout/pair.ts'
 import { stageName, type EvidenceFigures } from '../rollout/stages.ts'
 import { check, namesText, type Check } from './check.ts'
@@ -74,16 +76,17 @@ const outcomes = ({ conversations, report }: RolloutEvidence): Check => {
   )
 }
 
-/** Without second answers of the upstream the whole of its disagreement with itself is allowed for. */
+/** A credit is possible only where the upstream is asked again, which the file does not say otherwise. */
 const boundsCheck = (file: EvidenceFile, stored: readonly StoredEvidence[]): Check => {
   const { verdict, internalization } = file
   const hasWinner = verdict.arms[verdict.arm] !== undefined
-  const allowed = (hasWinner ? [true, false] : []).map((canAskAgain) =>
-    lossBoundsOf({ id: internalization.id, verdict }, canAskAgain)
+  const allowed = (hasWinner ? [true, false] : []).map((hasCredits) =>
+    lossBoundsOf({ id: internalization.id, verdict }, hasCredits)
   )
   const wrong = stored.filter(
-    ({ evidence: { margin, proven } }) =>
-      !allowed.some((bounds) => differences(bounds, { margin, proven }).length === 0)
+    ({ evidence: { margin, proven, least, credits } }) =>
+      (credits > 0 && least === 0) ||
+      !allowed.some((bounds) => differences(bounds, { margin, proven, least }).length === 0)
   )
   return check(
     'bounds',
@@ -112,7 +115,7 @@ const evidenceCheck = (file: EvidenceFile, { name, at, evidence }: StoredEvidenc
   return check(
     name,
     differing.length === 0,
-    `${evidence.pairs} conversations with losses of ${Number(evidence.losses.toFixed(2))} give the same figures`,
+    `${evidence.pairs} conversations with a mean loss of ${percent(meanLoss(evidence))} give the same figures`,
     `the conversations give other figures: ${namesText(differing)}`
   )
 }

@@ -40,22 +40,20 @@ export const routeOf = (
 const [LEAST_BOUND, LARGEST_BOUND] = [0.001, 0.999]
 
 /**
- * The bounds that pairs are compared with. The promise compares the lora's agreement with that of the
- * upstream with itself. Without second answers the upstream's disagreement with itself is allowed for as a
- * whole. With them a disagreement counts where the upstream repeats its answer. Then the lora gets no
- * credit where it agrees and a second answer would not, which is at most half of the upstream's
- * disagreement, so half of it is allowed for (docs/evidence.md).
- * @param canAskAgain whether the upstream is asked again where the lora disagrees with it
+ * The bounds that the mean loss of pairs is compared with. The mean is what the promise is about
+ * (docs/evidence.md), so the margin is the bound, with nothing allowed for.
+ * @param hasCredits whether a pair may have a loss below 0: the upstream is asked again where the lora
+ * disagrees with it, or was
  * @throws AppError `invalid-state` without a verdict
  */
 export const lossBoundsOf = (
   { id, verdict }: Pick<Internalization, 'id' | 'verdict'>,
-  _canAskAgain: boolean
+  hasCredits: boolean
 ): LossBounds => {
   const figures = verdict?.arms[verdict.arm]
   if (!verdict || !figures)
     throw new AppError('invalid-state', `internalization ${id} has no verdict`)
   const margin = Math.min(LARGEST_BOUND, Math.max(LEAST_BOUND, verdict.margin))
   const proven = Math.max(LEAST_BOUND, figures.lossBound)
-  return { margin, proven: Math.min(margin, proven) }
+  return { margin, proven: Math.min(margin, proven), least: hasCredits ? -1 : 0 }
 }

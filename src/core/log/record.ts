@@ -18,6 +18,8 @@ export interface RouteOutcome {
   promptTokensSaved: number
   /** money saved against the cached-input price of the price file; null without a price */
   savedUsd: number | null
+  /** of an audited request: the route's `auditPart`; absent: 1 */
+  auditPart?: number
 }
 
 export interface ExchangeRecord {

@@ -1,6 +1,13 @@
 /** How the evidence of a rollout came about, conversation by conversation, for a person who looks. */
-import { evidenceBelow, evidenceOfRise, NO_PAIRS, type LossCounts } from './evidence.ts'
-import { NO_STREAMS, withLosses, type Streams } from './pair.ts'
+import {
+  evidenceBelow,
+  evidenceOfRise,
+  meanLoss,
+  NO_PAIRS,
+  onePair,
+  type LossCounts,
+} from './evidence.ts'
+import { NO_STREAMS, withLosses, type Streams } from './pair-reader.ts'
 import type { LossBounds } from './stages.ts'
 import { thinned } from '../thinned.ts'
 
@@ -8,7 +15,7 @@ import { thinned } from '../thinned.ts'
 export interface CountedLoss {
   /** of its newest turn, milliseconds since the epoch */
   at: number
-  /** mean of its turns, 0 to 1 */
+  /** mean of its turns, −1 to 1 */
   loss: number
 }
 
@@ -16,7 +23,7 @@ export interface CountedLoss {
 export interface EvidencePoint {
   at: number
   pairs: number
-  /** mean so far, 0 to 1 */
+  /** mean so far, −1 to 1 */
   loss: number
   /** natural logarithms of the capitals, as in `EvidenceFigures` */
   rollback: number
@@ -45,16 +52,18 @@ const placesOf = (pairs: number, starts: readonly number[]): number[] => {
   return [...wanted].toSorted((a, b) => a - b)
 }
 
+type Bounds = Pick<LossBounds, 'margin' | 'least'>
+
 const pointOf = (
   { stream }: Streams,
   inStage: LossCounts,
   at: number,
-  margin: number
+  { margin, least }: Bounds
 ): EvidencePoint => ({
   at,
   pairs: stream.pairs,
-  loss: stream.losses / stream.pairs,
-  rollback: evidenceOfRise(stream, margin),
+  loss: meanLoss(stream),
+  rollback: evidenceOfRise(stream, margin, least),
   step: evidenceBelow(inStage, margin),
 })
 
@@ -65,7 +74,7 @@ const pointOf = (
  */
 export const evidencePath = (
   counted: readonly CountedLoss[],
-  { margin }: Pick<LossBounds, 'margin'>,
+  bounds: Bounds,
   stageStarts: readonly number[]
 ): EvidencePoint[] => {
   const starts = lastingStarts(stageStarts)
@@ -73,13 +82,13 @@ export const evidencePath = (
   const points: EvidencePoint[] = []
   let streams = NO_STREAMS
   for (const { at, loss } of counted) {
-    streams = withLosses(streams, { pairs: 1, losses: loss }, at, 0)
+    streams = withLosses(streams, onePair(loss), at, 0)
     const { pairs } = streams.stream
     if (begins.has(pairs)) streams = { ...streams, inStage: NO_PAIRS }
     // a stage may have begun at a conversation that a later turn has made one with another
     const isBefore = pairs === counted.length && (starts.at(-1) ?? 0) > pairs
     if (places.has(pairs))
-      points.push(pointOf(streams, isBefore ? NO_PAIRS : streams.inStage, at, margin))
+      points.push(pointOf(streams, isBefore ? NO_PAIRS : streams.inStage, at, bounds))
   }
   return points
 }

@@ -4,6 +4,7 @@
  * with an upper bound of its share then. Knows nothing of stores or of the loss.
  */
 import { proportionLowerBound } from '../gate/statistics.ts'
+import { partOfDay, PARTS_OF_DAY } from './day-parts.ts'
 import { addLoss, evidenceOfRise, NO_STREAM, type LossStream } from './evidence.ts'
 
 export const INDICATORS = ['fallbacks', 'low-confidence', 'long-questions', 'new-labels'] as const
@@ -34,6 +35,8 @@ export interface Baseline extends Limits {
   rows: number
   /** share of the held-out traffic with each indicator, and its upper bound; without those it cannot show */
   shares: Partial<Record<Indicator, { share: number; bound: number }>>
+  /** share of the held-out traffic in each part of the day */
+  parts: number[]
 }
 
 /** @returns null where the indicator does not apply to the request */
@@ -65,8 +68,14 @@ const quantile = (values: number[], share: number): number | null => {
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? null
 }
 
-/** @param sightings of the held-out traffic, at least one */
-export const baselineOf = (sightings: readonly Sighting[]): Baseline => {
+const partsOf = (times: readonly number[]): number[] =>
+  Array.from(
+    { length: PARTS_OF_DAY },
+    (_, part) => times.filter((at) => partOfDay(at) === part).length / times.length
+  )
+
+/** @param sightings of the held-out traffic, at least one, with the time: milliseconds since the epoch */
+export const baselineOf = (sightings: readonly (Sighting & { at: number })[]): Baseline => {
   const limits: Limits = {
     confidence: quantile(
       sightings.flatMap(({ confidence }) => confidence ?? []),
@@ -88,7 +97,8 @@ export const baselineOf = (sightings: readonly Sighting[]): Baseline => {
       bound: Math.min(LARGEST_BOUND, Math.max(LEAST_BOUND, bound)),
     }
   }
-  return { ...limits, rows: sightings.length, shares }
+  const parts = partsOf(sightings.map(({ at }) => at))
+  return { ...limits, rows: sightings.length, shares, parts }
 }
 
 export interface IndicatorFigures {
@@ -127,7 +137,8 @@ export class IndicatorReader {
       const stream = this.streams.get(indicator)
       if (known === undefined || stream === undefined) return []
       const { pairs: requests, losses: seen } = stream
-      return { indicator, requests, seen, ...known, evidence: evidenceOfRise(stream, known.bound) }
+      const evidence = evidenceOfRise(stream, known.bound, 0)
+      return { indicator, requests, seen, ...known, evidence }
     })
   }
 }

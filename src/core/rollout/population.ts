@@ -18,15 +18,11 @@ export const isAnsweredByUpstream = ({
 }: Pick<Heading, 'status' | 'route'>): boolean =>
   status >= 200 && status < 300 && route?.outcome !== 'answered'
 
-/** Reasons for which a live route sends a question of any difficulty to the upstream. */
-const RANDOM_REASONS = new Set<string | null>([
-  AUDIT,
-  'traffic-share',
-  'no-credential',
-  'credential-not-accepted',
-  'engine-missing',
-  'engine-paused',
-])
+/**
+ * Reasons that are drawn at random. A paused engine or a credential also sends any question to the upstream,
+ * but at some times or for some callers more than for others.
+ */
+const RANDOM_REASONS = new Set<string | null>([AUDIT, 'traffic-share'])
 
 /** Uniform in [0, 1), and always the same for an id. */
 const hashedShare = (id: string): number => hash('sha256', id, 'buffer').readUInt32LE(0) / 2 ** 32

@@ -9,9 +9,10 @@ import {
   pairsSince,
   beforeRise,
   NO_PAIRS,
+  type LeastLoss,
   type LossCounts,
 } from './evidence.ts'
-import type { PairSums } from './pair.ts'
+import type { Streams } from './pair-reader.ts'
 
 /** Where a live route stands. */
 export interface RolloutStage {
@@ -21,6 +22,8 @@ export interface RolloutStage {
    * the pairs before the stage, as they counted when it began; those since then decide on the next one
    */
   before: LossCounts
+  /** when it began, milliseconds since the epoch; a pause does not change it */
+  began: number
   /** a person has paused it: nothing but a person, or a rollback by evidence, ends that */
   isPaused?: true
   /** that the pause took away; absent without one */
@@ -28,7 +31,7 @@ export interface RolloutStage {
 }
 
 /** A live internalization of an earlier version had all of the traffic. */
-export const FULL_STAGE: RolloutStage = { share: 1, before: NO_PAIRS }
+export const FULL_STAGE: RolloutStage = { share: 1, before: NO_PAIRS, began: 0 }
 
 /** `shadow`, `canary 5 %`, `full`, `paused`. */
 export const stageName = ({
@@ -52,53 +55,49 @@ export interface RolloutSettings {
   rollbackCapital: number
   /** capital at which the next stage begins */
   stepCapital: number
+  /** least time of a stage, hours; 0: none, and the parts of the day are not asked for either */
+  minHours: number
   /** the worker enters the next stage itself; else a person does */
   steps: boolean
   /** of audits, for all routes together; null: no limit */
   auditUsdPerDay: number | null
 }
 
-/** @param share not necessarily of the settings @param counts all pairs so far */
-export const stageOf = (share: number, { pairs, losses }: LossCounts): RolloutStage => ({
-  share,
-  before: { pairs, losses },
-})
+/**
+ * @param share not necessarily of the settings @param counts all pairs so far
+ * @param began milliseconds since the epoch
+ */
+export const stageOf = (
+  share: number,
+  { pairs, losses, credits }: LossCounts,
+  began: number
+): RolloutStage => ({ share, before: { pairs, losses, credits }, began })
 
-export const firstStage = ({ stages }: RolloutSettings): RolloutStage =>
-  stageOf(stages[0]!, NO_PAIRS)
+export const firstShare = ({ stages }: Pick<RolloutSettings, 'stages'>): number => stages[0]!
 
 /**
  * The same stage, in which the lora answers nothing and all is audited. Its pairs go on being counted, so
  * that a pause neither loses evidence nor starts it anew.
  */
 export const pausedStage = (stage: RolloutStage): RolloutStage =>
-  stage.isPaused
-    ? stage
-    : { share: 0, before: stage.before, isPaused: true, shareBefore: stage.share }
+  stage.isPaused ? stage : { ...stage, share: 0, isPaused: true, shareBefore: stage.share }
 
 /** The stage that was paused; one that is not paused stays as it is. */
 export const resumedStage = ({
   share,
   before,
+  began,
   shareBefore = share,
-}: RolloutStage): RolloutStage => ({
-  share: shareBefore,
-  before,
-})
+}: RolloutStage): RolloutStage => ({ share: shareBefore, before, began })
 
-/**
- * @param counts all pairs so far
- * @returns null in the last stage; of a paused one, the stage that was paused
- */
-export const nextStage = (
+/** @returns null in the last stage; of a paused one, the share that was paused */
+export const nextShare = (
   stage: RolloutStage,
-  { stages }: Pick<RolloutSettings, 'stages'>,
-  counts: LossCounts
-): RolloutStage | null => {
-  if (stage.isPaused) return resumedStage(stage)
-  const next = stages.find((candidate) => candidate > stage.share)
-  return next === undefined ? null : stageOf(next, counts)
-}
+  { stages }: Pick<RolloutSettings, 'stages'>
+): number | null =>
+  stage.isPaused
+    ? resumedStage(stage).share
+    : (stages.find((candidate) => candidate > stage.share) ?? null)
 
 /** Whether the lora may answer more of the traffic than before, and than before a pause. */
 export const isMore = (share: number, stage: RolloutStage): boolean =>
@@ -109,23 +108,29 @@ export interface TrafficShares {
   trafficShare: number
   /** of the matching traffic that is audited; together at most 1 */
   auditShare: number
+  /** that share as a part of the one without limits of money and time, in [0, 1] (`audit-part.ts`) */
+  auditPart: number
 }
 
 /**
  * Before the last stage, every request that the lora may not answer is audited: the upstream answers it
  * anyway, so this costs nothing there. In the last stage an audit takes a request from the lora where all
  * of the traffic is the lora's.
- * @param audits `few`: no more than in the last stage, because a person is waited for, or the worker
+ * @param audits `few`: no more than in the last stage, because a person is waited for
  */
 export const trafficShares = (
   { share }: RolloutStage,
   { trafficShare, auditShare }: Pick<RolloutSettings, 'trafficShare' | 'auditShare'>,
-  audits: 'all' | 'few' = 'all'
+  { audits = 'all', auditPart = 1 }: { audits?: 'all' | 'few'; auditPart?: number } = {}
 ): TrafficShares => {
-  if (share === 1) return { trafficShare: Math.min(trafficShare, 1 - auditShare), auditShare }
+  if (share === 1) {
+    const audited = auditPart * auditShare
+    return { trafficShare: Math.min(trafficShare, 1 - audited), auditShare: audited, auditPart }
+  }
   const served = share * trafficShare
   const rest = 1 - served
-  return { trafficShare: served, auditShare: audits === 'few' ? Math.min(auditShare, rest) : rest }
+  const audited = auditPart * (audits === 'few' ? Math.min(auditShare, rest) : rest)
+  return { trafficShare: served, auditShare: audited, auditPart }
 }
 
 /** Bounds of a route's loss: both are shares of its answers. */
@@ -134,17 +139,14 @@ export interface LossBounds {
   margin: number
   /** that the proof showed, at most the margin; beyond it the traffic has changed */
   proven: number
+  /** the least loss that a pair can have */
+  least: LeastLoss
 }
 
 /** What the pairs say, in natural logarithms of the capital. */
-export interface EvidenceFigures {
-  /** conversations */
-  pairs: number
-  losses: number
+export interface EvidenceFigures extends LossCounts, LossBounds {
   /** 95 % confidence sequence of the loss */
   interval: [lower: number, upper: number]
-  margin: number
-  proven: number
   /** against "the loss is within the margin" */
   rollback: number
   /** against "the loss is at most what was proven" */
@@ -162,18 +164,20 @@ export interface EvidenceFigures {
 const INTERVAL_ALPHA = 0.05
 
 export const evidenceFigures = (
-  { stream, inStage, startTimes }: Pick<PairSums, 'stream' | 'inStage' | 'startTimes'>,
-  { margin, proven }: LossBounds
+  { stream, inStage, startTimes }: Streams,
+  { margin, proven, least }: LossBounds
 ): EvidenceFigures => {
-  const before = beforeRise(stream, proven)
+  const before = beforeRise(stream, proven, least)
   return {
     pairs: stream.pairs,
     losses: stream.losses,
-    interval: lossInterval(stream, INTERVAL_ALPHA),
+    credits: stream.credits,
+    interval: lossInterval(stream, INTERVAL_ALPHA, least),
     margin,
     proven,
-    rollback: evidenceOfRise(stream, margin),
-    drift: evidenceOfRise(stream, proven),
+    least,
+    rollback: evidenceOfRise(stream, margin, least),
+    drift: evidenceOfRise(stream, proven, least),
     step: evidenceBelow(inStage, margin),
     stagePairs: inStage.pairs,
     roseAt: startTimes.get(before.pairs) ?? null,
@@ -190,12 +194,14 @@ export interface RolloutDecision {
   mayStep: boolean
 }
 
+/** @param waitsFor what the stage waits for beside evidence (`stage-time.ts`) */
 export const decideRollout = (
   { rollback, drift, step }: EvidenceFigures,
-  stage: RolloutStage,
+  { stage, waitsFor }: { stage: RolloutStage; waitsFor: readonly string[] },
   { rollbackCapital, stepCapital }: Pick<RolloutSettings, 'rollbackCapital' | 'stepCapital'>
 ): RolloutDecision => ({
   rollsBack: rollback >= Math.log(rollbackCapital),
   hasDrifted: drift >= Math.log(rollbackCapital),
-  mayStep: stage.share < 1 && !stage.isPaused && step >= Math.log(stepCapital),
+  mayStep:
+    stage.share < 1 && !stage.isPaused && step >= Math.log(stepCapital) && waitsFor.length === 0,
 })

@@ -2,14 +2,13 @@
  * The models that answered for the upstream, with the loss against each. A provider that puts another model
  * behind a name changes the answers that a lora was trained on. Knows nothing of stores.
  */
+import { addCounts, NO_PAIRS, onePair, type LossCounts } from './evidence.ts'
 import { isAnswered, lossOf, type WatchedPair } from './pair.ts'
 
-export interface UpstreamVersion {
+/** With the audited requests that the lora would have answered, each counted by itself. */
+export interface UpstreamVersion extends LossCounts {
   /** `model` of the upstream's answers, and its `system_fingerprint` where there is one */
   name: string
-  /** audited requests that the lora would have answered, and its losses */
-  pairs: number
-  losses: number
   /** of the first and of the last request, milliseconds since the epoch */
   from: number
   to: number
@@ -24,15 +23,10 @@ export class UpstreamVersionReader {
   read(pair: WatchedPair): void {
     const { upstreamModel: name, at } = pair
     if (name === null) return
-    const known = this.versions.get(name) ?? { name, pairs: 0, losses: 0, from: at, to: at }
-    const counts = isAnswered(pair)
+    const known = this.versions.get(name) ?? { name, ...NO_PAIRS, from: at, to: at }
+    const counts = isAnswered(pair) ? onePair(lossOf(pair)) : NO_PAIRS
     this.versions.delete(name)
-    this.versions.set(name, {
-      ...known,
-      pairs: known.pairs + Number(counts),
-      losses: known.losses + (counts ? lossOf(pair) : 0),
-      to: at,
-    })
+    this.versions.set(name, { ...known, ...addCounts(known, counts), to: at })
     if (this.versions.size > MAX_VERSIONS) this.versions.delete([...this.versions.keys()][0]!)
   }
 

@@ -11,7 +11,7 @@ export interface RouteTable {
 }
 
 /** Routes of versions before audits have no share of them. */
-const WITHOUT_AUDIT: Pick<Route, 'auditShare'> = { auditShare: 0 }
+const WITHOUT_AUDIT: Pick<Route, 'auditShare' | 'auditPart'> = { auditShare: 0, auditPart: 1 }
 
 /**
  * Routes of versions before request kinds are left out: their proof does not name the kinds of

@@ -30,6 +30,8 @@ export interface Route {
   trafficShare: number
   /** of the matching traffic that is audited, 0 to 1; together at most 1 */
   auditShare: number
+  /** that share as a part of the one without limits of money and time (`audit-part.ts`) */
+  auditPart: number
   /** tokens of the full template in the base model's tokenizer, for savings */
   templateTokens: number
 }

@@ -11,15 +11,20 @@ export const MAX_WAITING_AUDITS = 10_000
 /** Counter of the audits that were dropped because too many waited. */
 export const droppedName = (lora: string): string => `audits-dropped:${lora}`
 
+interface Audit {
+  id: string
+  at: number
+  /** see `StoredPair.drawn` */
+  drawn: number
+}
+
 /** @returns the audited ones of the records, by lora */
-export const auditsByLora = (
-  heads: readonly RecordHead[]
-): Map<string, { id: string; at: number }[]> => {
-  const byLora = new Map<string, { id: string; at: number }[]>()
+export const auditsByLora = (heads: readonly RecordHead[]): Map<string, Audit[]> => {
+  const byLora = new Map<string, Audit[]>()
   for (const { id, at, route } of heads) {
     if (route?.reason !== AUDIT) continue
     const audits = byLora.get(route.lora) ?? []
-    audits.push({ id, at })
+    audits.push({ id, at, drawn: route.auditPart ?? 1 })
     byLora.set(route.lora, audits)
   }
   return byLora

@@ -1,6 +1,20 @@
 /** Audited requests, which wait for the lora's answer and then are pairs. `log/audits.ts` adds them. */
 import { dayOf } from '../../core/days.ts'
-import { and, asc, desc, eq, gt, gte, inArray, isNotNull, isNull, lt, sql, sum } from 'drizzle-orm'
+import {
+  and,
+  asc,
+  desc,
+  eq,
+  gt,
+  gte,
+  inArray,
+  isNotNull,
+  isNull,
+  lt,
+  min,
+  sql,
+  sum,
+} from 'drizzle-orm'
 import type { StoredPair } from '../../core/rollout/pair.ts'
 import { AppError } from '../../errors.ts'
 import type { PairStore } from '../store.ts'
@@ -20,7 +34,7 @@ const toDomain = ({ lora: _lora, outcome, ...row }: typeof pairs.$inferSelect): 
   outcome: outcome!,
 })
 
-type Reading = 'waiting' | 'backlog' | 'since' | 'list' | 'revision' | 'spent'
+type Reading = 'waiting' | 'backlog' | 'since' | 'list' | 'revision'
 
 const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
   waiting: (lora, limit) =>
@@ -42,8 +56,8 @@ const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
   since: (lora, after, limit) =>
     read(async (db) => {
       const { place, at, conversation, outcome, rating, confidence, ...rest } = pairs
-      const { ratedAt, chars, isNewLabel, upstreamModel } = rest
-      const traits = { ratedAt, chars, isNewLabel, upstreamModel }
+      const { drawn, ratedAt, chars, isNewLabel, upstreamModel } = rest
+      const traits = { drawn, ratedAt, chars, isNewLabel, upstreamModel }
       const rows = await db
         .select({ place, at, conversation, outcome, rating, confidence, ...traits })
         .from(pairs)
@@ -70,18 +84,28 @@ const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
       return rows.map(toDomain)
     }),
   revision: () => read((db) => readRevision(db, PAIRS_REVISION)),
-  spent: (from, until) =>
+})
+
+const spent =
+  ({ read }: Connection): PairStore['spent'] =>
+  (from, until) =>
     read(async (db) => {
       const [row] = await db
         // floating point would show 0.060000000000000005 for six times 0.01, and `numeric` takes ten times as long
-        .select({ units: sum(sql`(${pairs.costUsd} * ${UNITS_PER_USD})::bigint`) })
+        .select({
+          units: sum(sql`(${pairs.costUsd} * ${UNITS_PER_USD})::bigint`),
+          wholeUsd: sql<number>`coalesce(sum(${pairs.costUsd} / ${pairs.drawn}), 0)`,
+          firstAt: min(pairs.at),
+        })
         .from(pairs)
         .where(and(gte(pairs.at, from), lt(pairs.at, until), isNotNull(pairs.costUsd)))
-      return Number(row!.units ?? 0) / UNITS_PER_USD
-    }),
-})
+      const { units, wholeUsd, firstAt } = row!
+      return { usd: Number(units ?? 0) / UNITS_PER_USD, wholeUsd, firstAt }
+    })
 
-const writers = ({ write }: Connection): Omit<PairStore, Reading | 'rated' | 'ofRecord'> => ({
+const writers = ({
+  write,
+}: Connection): Omit<PairStore, Reading | 'rated' | 'ofRecord' | 'spent'> => ({
   judge: (judged) =>
     write(async (tx) => {
       for (const { recordId, ...figures } of judged)
@@ -106,6 +130,7 @@ const writers = ({ write }: Connection): Omit<PairStore, Reading | 'rated' | 'of
 
 export const createPairStore = (connection: Connection): PairStore => ({
   ...readers(connection),
+  spent: spent(connection),
   rated: (place, limit) =>
     connection.readTogether(async (db) => {
       const rows = await db

@@ -1,5 +1,5 @@
 /** Audited requests, which wait for the lora's answer and then are pairs. `log/audits.ts` adds them. */
-import { and, asc, desc, eq, gt, gte, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, gte, inArray, isNotNull, isNull, lt, min, sql } from 'drizzle-orm'
 import type { StoredPair } from '../../core/rollout/pair.ts'
 import { AppError } from '../../errors.ts'
 import type { PairStore } from '../store.ts'
@@ -15,7 +15,7 @@ const toDomain = ({ lora: _lora, outcome, ...row }: typeof pairs.$inferSelect): 
   outcome: outcome!,
 })
 
-type Reading = 'waiting' | 'backlog' | 'since' | 'list' | 'revision' | 'spent'
+type Reading = 'waiting' | 'backlog' | 'since' | 'list' | 'revision'
 
 const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
   waiting: (lora, limit) =>
@@ -37,8 +37,8 @@ const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
   since: (lora, after, limit) =>
     read(async (db) => {
       const { place, at, conversation, outcome, rating, confidence, ...rest } = pairs
-      const { ratedAt, chars, isNewLabel, upstreamModel } = rest
-      const traits = { ratedAt, chars, isNewLabel, upstreamModel }
+      const { drawn, ratedAt, chars, isNewLabel, upstreamModel } = rest
+      const traits = { drawn, ratedAt, chars, isNewLabel, upstreamModel }
       const rows = await db
         .select({ place, at, conversation, outcome, rating, confidence, ...traits })
         .from(pairs)
@@ -65,17 +65,26 @@ const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
       return rows.map(toDomain)
     }),
   revision: () => read((db) => readRevision(db, PAIRS_REVISION)),
-  spent: (from, until) =>
-    read(async (db) => {
-      const [row] = await db
-        .select({ usd: sql<number>`coalesce(sum(${pairs.costUsd}), 0)` })
-        .from(pairs)
-        .where(and(gte(pairs.at, from), lt(pairs.at, until), isNotNull(pairs.costUsd)))
-      return row!.usd
-    }),
 })
 
-const writers = ({ write }: Connection): Omit<PairStore, Reading | 'rated' | 'ofRecord'> => ({
+const spent =
+  ({ read }: Connection): PairStore['spent'] =>
+  (from, until) =>
+    read(async (db) => {
+      const [row] = await db
+        .select({
+          usd: sql<number>`coalesce(sum(${pairs.costUsd}), 0)`,
+          wholeUsd: sql<number>`coalesce(sum(${pairs.costUsd} / ${pairs.drawn}), 0)`,
+          firstAt: min(pairs.at),
+        })
+        .from(pairs)
+        .where(and(gte(pairs.at, from), lt(pairs.at, until), isNotNull(pairs.costUsd)))
+      return row!
+    })
+
+const writers = ({
+  write,
+}: Connection): Omit<PairStore, Reading | 'rated' | 'ofRecord' | 'spent'> => ({
   judge: (judged) =>
     write(async (tx) => {
       for (const { recordId, ...figures } of judged)
@@ -100,6 +109,7 @@ const writers = ({ write }: Connection): Omit<PairStore, Reading | 'rated' | 'of
 
 export const createPairStore = (connection: Connection): PairStore => ({
   ...readers(connection),
+  spent: spent(connection),
   rated: (place, limit) =>
     connection.read(async (db) => {
       const rows = await db

@@ -33,7 +33,7 @@ export const baselineOfVerdict = (
   const byId = new Map(
     rows.filter(({ arm }) => arm === verdict.arm).map((row) => [row.recordId, row])
   )
-  const sightings = heldOut.flatMap((exchange): Sighting[] => {
+  const sightings = heldOut.flatMap((exchange): (Sighting & { at: number })[] => {
     const row = byId.get(exchange.id)
     if (row === undefined || !traffic.has(exchange.id)) return []
     const confidence = confidenceOf(statistic, row)
@@ -41,6 +41,7 @@ export const baselineOfVerdict = (
     return [
       {
         ...sightingOf(plan, exchange),
+        at: exchange.at,
         isFallback: !isJudged || confidence < threshold,
         confidence: isJudged ? confidence : null,
       },

@@ -1,15 +1,16 @@
 /**
  * Makes pairs of audited requests: the lora answers each as a live route would, and its answer is compared
- * with the one that the client got from the upstream. Where they disagree the upstream is asked again,
- * because it may disagree with itself. Each batch is stored before the next, and stored at once.
+ * with the one that the client got from the upstream. Where they disagree the upstream is asked again, because
+ * it may disagree with itself, or agree with the lora the second time (docs/evidence.md). Each batch is stored
+ * before the next, and stored at once.
  */
 import { hash } from 'node:crypto'
-import { textOf } from '../../core/answer/outcome.ts'
+import { textOf, type Outcome } from '../../core/answer/outcome.ts'
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { outcomesAgree } from '../../core/answer/agreement.ts'
 import type { Internalization, InternalizationPlan } from '../../core/lifecycle/internalization.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
-import type { Pair } from '../../core/rollout/pair.ts'
+import type { Pair, PairOutcome } from '../../core/rollout/pair.ts'
 import { confidenceOf, type Route } from '../../core/route/route.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
@@ -64,27 +65,30 @@ const sum = (a: number | null, b: number | null): number | null =>
   a === null && b === null ? null : (a ?? 0) + (b ?? 0)
 
 interface SecondAnswer {
-  text: string
-  agrees: boolean
+  outcome: Outcome
   costUsd: number | null
 }
 
 /** @returns null without a usable answer */
 const askAgain = async (
-  { deps, plan }: JudgeContext,
-  record: StoredRecord,
-  exchange: MatchedExchange
+  { deps }: JudgeContext,
+  record: StoredRecord
 ): Promise<SecondAnswer | null> => {
   const response = (await deps.replayUpstream?.(record)) ?? null
   if (response === null) return null
   const outcome = outcomeOfLogged({ path: record.path, response })
   if (outcome.kind === 'unreadable') return null
   const { usage } = JSON.parse(response) as Partial<ChatCompletion>
-  return {
-    text: textOf(outcome) ?? '',
-    agrees: outcomesAgree(plan.answers, outcome, exchange.outcome),
-    costUsd: deps.costUsd(record.model, usage ?? null),
-  }
+  return { outcome, costUsd: deps.costUsd(record.model, usage ?? null) }
+}
+
+/** Of a lora's answer that is not the first one of the upstream. */
+const disagreement = (
+  { plan: { answers } }: JudgeContext,
+  { first, second, lora }: Record<'first' | 'second' | 'lora', Outcome>
+): PairOutcome => {
+  if (outcomesAgree(answers, first, second)) return 'disagreed'
+  return outcomesAgree(answers, lora, second) ? 'second-agrees' : 'upstream-differs'
 }
 
 const judgeOne = async (
@@ -119,12 +123,13 @@ const judgeOne = async (
   const costUsd = costsAnswer ? deps.costUsd(record.model, record.usage) : null
   const answered = { ...pair, costUsd }
   if (agrees) return { ...answered, outcome: 'agreed' }
-  const again = await askAgain(context, record, exchange)
+  const again = await askAgain(context, record)
   if (again === null) return { ...answered, outcome: 'disagreed' }
+  const [first, lora] = [exchange.outcome, { kind: 'text', text: answer } as const]
   return {
     ...answered,
-    outcome: again.agrees ? 'disagreed' : 'upstream-differs',
-    upstreamAnswer: again.text,
+    outcome: disagreement(context, { first, second: again.outcome, lora }),
+    upstreamAnswer: textOf(again.outcome) ?? '',
     costUsd: sum(costUsd, again.costUsd),
   }
 }

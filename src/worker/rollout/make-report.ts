@@ -1,4 +1,6 @@
 /** The report on a live route, and what an operator must be told of it. Pure. */
+import { percent } from '../../core/gate/figures.ts'
+import { meanLoss } from '../../core/rollout/evidence.ts'
 import { risen, type IndicatorFigures } from '../../core/rollout/indicators.ts'
 import type {
   EvidenceFigures,
@@ -15,6 +17,9 @@ export interface ReportFacts extends RouteFigures {
   stage: RolloutStage
   evidence: EvidenceFigures
   decision: RolloutDecision
+  /** see `stageWaits` */
+  waitsFor: string[]
+  auditPart: number
   rollout: RolloutSettings
   backlog: { waiting: number; dropped: number }
   spentUsdToday: number
@@ -45,7 +50,9 @@ export const makeReport = (facts: ReportFacts): RolloutReport => {
     deprecatedOn,
     isDeprecated: deprecatedOn !== null && now >= Date.parse(deprecatedOn),
     ...backlog,
+    waitsFor: facts.waitsFor,
     mayStep: facts.decision.mayStep,
+    auditPart: facts.auditPart,
     driftedAt: drift === null ? null : (last?.driftedAt ?? now),
     drift,
     spentUsdToday: facts.spentUsdToday,
@@ -59,8 +66,8 @@ export const isSameReport = (one: RolloutReport | null, other: RolloutReport): b
 
 const modelOf = ({ name }: UpstreamVersion): string => name.split(' ')[0]!
 
-const lossOf = ({ pairs, losses }: UpstreamVersion): string =>
-  `${losses} of ${pairs} pairs disagree`
+const lossOf = (version: UpstreamVersion): string =>
+  `a loss of ${percent(meanLoss(version))} in ${version.pairs} pairs`
 
 /** A model that no earlier report has. The first one is not new. */
 const newModel = (last: RolloutReport | null, { upstreamVersions }: RolloutReport): string[] => {

@@ -4,7 +4,9 @@ import {
   type Baseline,
   type IndicatorFigures,
 } from '../../core/rollout/indicators.ts'
-import { PairReader, type PairSums, type WatchedPair } from '../../core/rollout/pair.ts'
+import { PairReader, type PairSums } from '../../core/rollout/pair-reader.ts'
+import type { WatchedPair } from '../../core/rollout/pair.ts'
+import { Thinning } from '../../core/rollout/thinning.ts'
 import {
   UpstreamVersionReader,
   type UpstreamVersion,
@@ -19,6 +21,8 @@ export interface RouteFigures {
 export class RouteReader {
   private readonly pairs: PairReader
   private readonly indicators: IndicatorReader | null
+  /** the questions of all hours count alike, too */
+  private readonly thinning = new Thinning()
   private readonly upstream = new UpstreamVersionReader()
 
   /** @param options.baseline null for a proof of an earlier version */
@@ -37,7 +41,7 @@ export class RouteReader {
     this.pairs.read(pairs)
     for (const pair of pairs) {
       this.upstream.read(pair)
-      if (pair.outcome !== 'unusable')
+      if (this.thinning.keeps(pair) && pair.outcome !== 'unusable')
         this.indicators?.read({ ...pair, isFallback: pair.outcome === 'fallback' })
     }
   }

@@ -19,6 +19,7 @@ import {
   type RolloutDecision,
   type RolloutStage,
 } from '../../core/rollout/stages.ts'
+import { stageWaits } from '../../core/rollout/stage-time.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { toAppError } from '../../errors.ts'
 import {
@@ -32,12 +33,12 @@ import {
   readRolloutReport,
   rollbackReason,
   saveRolloutReport,
-  spentToday,
   stepText,
   type RolloutReport,
 } from '../../lifecycle/rollout-report.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { isEngineLost } from '../engine/watch.ts'
+import { AuditParts } from './audit-parts.ts'
 import { isSameReport, makeReport, warningsOf, type Warning } from './make-report.ts'
 import { RouteReader } from './route-reader.ts'
 import { judgeAudits, type AuditedRoute } from './judge-audits.ts'
@@ -66,32 +67,23 @@ interface Watched {
   revision: number
   report: RolloutReport | null
   /** what the route was last written for; null: it was not written since the reader was made */
-  written: { isSpent: boolean; audits: 'all' | 'few' } | null
+  written: { auditPart: number; audits: 'all' | 'few' } | null
 }
 
 /** What programs read of a log line; events of webhooks have the same names. The evidence is in natural logarithms. */
 const eventData = (
   event: Warning['event'] | 'rollout.rolled_back' | 'rollout.stage',
   { id, templateVersion }: Internalization,
-  { pairs, losses, rollback, step, drift }: EvidenceFigures
+  { pairs, losses, credits, rollback, step, drift }: EvidenceFigures
 ): Record<string, unknown> => ({
   event,
   internalization: id,
   template: templateVersion,
   pairs,
   losses,
+  credits,
   evidence: { rollback, step, drift },
 })
-
-/** Waiting audits from which on few are made before the last stage, and down to which it stays so. */
-const [MOST_WAITING, FEW_WAITING] = [200, 50]
-
-/**
- * Whether more audits wait than the engine has time for. They are judged in their order, so a long queue
- * would hide a change behind it.
- */
-const isBusy = ({ waiting }: RolloutReport, { written }: Watched): boolean =>
-  waiting > (written?.audits === 'few' ? FEW_WAITING : MOST_WAITING)
 
 class LiveRoutes implements RouteWatch {
   private readonly deps: WorkerDeps
@@ -99,10 +91,12 @@ class LiveRoutes implements RouteWatch {
   private readonly watched = new Map<string, Watched>()
   /** audits leave the engine at least half of its time */
   private pauseUntil = -Infinity
-  private spentUsdToday = 0
+  private readonly auditParts: AuditParts
+  private isEngineHere = false
 
   constructor(deps: WorkerDeps) {
     this.deps = deps
+    this.auditParts = new AuditParts(deps)
   }
 
   async step(engine: Engine | null): Promise<WatchOutcome> {
@@ -110,10 +104,11 @@ class LiveRoutes implements RouteWatch {
     const live = (await store.internalizations.list()).filter(
       ({ state, plan }) => state.name === 'live' && isCurrentPlan(plan)
     )
-    for (const id of this.watched.keys())
-      if (!live.some((row) => row.id === id)) this.watched.delete(id)
+    const ids = new Set(live.map(({ id }) => id))
+    for (const id of this.watched.keys()) if (!ids.has(id)) this.watched.delete(id)
     if (live.length === 0) return { advanced: false, isEngineLost: false }
-    this.spentUsdToday = await spentToday(store, now())
+    await this.auditParts.begin(ids)
+    this.isEngineHere = engine !== null
     const pauseMs = this.pauseUntil - now()
     const isPaused = pauseMs > 0 && pauseMs <= MAX_PAUSE_MS
     const outcome = { advanced: false, isEngineLost: false }
@@ -131,7 +126,7 @@ class LiveRoutes implements RouteWatch {
     if (audited === null) return { advanced: false, isEngineLost: false }
     const outcome = { advanced: false, isEngineLost: false }
     // over the limit of a day, requests wait: without second answers their losses would not be comparable
-    if (engine !== null && engine.name === audited.route.engine && !this.isSpent) {
+    if (engine !== null && engine.name === audited.route.engine && !this.auditParts.isSpent) {
       try {
         outcome.advanced = await this.judge(engine, audited)
       } catch (thrown) {
@@ -209,12 +204,13 @@ class LiveRoutes implements RouteWatch {
     }
     if (decision.rollsBack) return this.rollBack(internalization, report)
     if (decision.mayStep && rollout.steps) return this.enterNext(internalization, report)
-    const audits = decision.mayStep || isBusy(report, watched) ? 'few' : 'all'
-    const { isSpent } = this
-    if (isSpent !== watched.written?.isSpent || audits !== watched.written.audits) {
-      const context: PromotionContext = { ...this.context(), audits }
+    // a person is waited for
+    const audits = decision.mayStep ? 'few' : 'all'
+    const { auditPart } = report
+    if (auditPart !== watched.written?.auditPart || audits !== watched.written.audits) {
+      const context: PromotionContext = { ...this.context(), audits, auditPart }
       await settleRoute(store, internalization.templateVersion, context)
-      watched.written = { isSpent, audits }
+      watched.written = { auditPart, audits }
     }
     return false
   }
@@ -226,37 +222,34 @@ class LiveRoutes implements RouteWatch {
     const { store, now, rollout, replayUpstream, deprecatedOn } = this.deps
     const [oldest] = await store.pairs.waiting(route.lora, 1)
     const figures = reader.figures(oldest?.at ?? now())
-    const bounds = lossBoundsOf(internalization, replayUpstream !== null)
-    const evidence = evidenceFigures(figures.sums, bounds)
-    const decision = decideRollout(evidence, stage, rollout)
+    const { sums } = figures
+    const hasCredits = replayUpstream !== null || sums.stream.credits > 0
+    const evidence = evidenceFigures(sums, lossBoundsOf(internalization, hasCredits))
+    const { stageParts } = sums
+    const baseline = internalization.verdict?.baseline ?? null
+    const waitsFor = stageWaits({ stage, stageParts, baseline, now: now() }, rollout)
+    const decision = decideRollout(evidence, { stage, waitsFor }, rollout)
+    const backlog = await store.pairs.backlog(route.lora)
     const report = makeReport({
       ...figures,
       now: now(),
       stage,
       evidence,
       decision,
+      waitsFor,
       rollout,
-      backlog: await store.pairs.backlog(route.lora),
-      spentUsdToday: this.spentUsdToday,
+      backlog,
+      auditPart: this.auditParts.of(internalization.id, this.isEngineHere ? backlog.waiting : null),
+      spentUsdToday: this.auditParts.spentUsdToday,
       deprecatedOn: deprecatedOn(route.template.model),
       last,
     })
     return { report, decision }
   }
 
-  /** Whether audits have cost as much as they may on this day. */
-  private get isSpent(): boolean {
-    const { auditUsdPerDay } = this.deps.rollout
-    return auditUsdPerDay !== null && this.spentUsdToday >= auditUsdPerDay
-  }
-
   private context(): PromotionContext {
     const { now, rollout } = this.deps
-    return {
-      by: 'worker',
-      now: now(),
-      rollout: this.isSpent ? { ...rollout, auditShare: 0 } : rollout,
-    }
+    return { by: 'worker', now: now(), rollout }
   }
 
   private async rollBack(row: Internalization, { evidence }: RolloutReport): Promise<true> {

@@ -97,9 +97,11 @@ const stateView = (state: InternalizationState): StateView => ({
 const evidenceView = (figures: EvidenceFigures): EvidenceFigures => ({
   pairs: figures.pairs,
   losses: figures.losses,
+  credits: figures.credits,
   interval: figures.interval,
   margin: figures.margin,
   proven: figures.proven,
+  least: figures.least,
   rollback: figures.rollback,
   drift: figures.drift,
   step: figures.step,

@@ -29,7 +29,7 @@ export interface WatchedRoute {
   row: Internalization
   report: RolloutReport
   /** the stage that the evidence allows; null: none, or not yet */
-  next: RolloutStage | null
+  next: Pick<RolloutStage, 'share'> | null
 }
 
 export interface LoadedOverview {

@@ -17,6 +17,7 @@ export const OUTCOMES: Record<PairOutcome, { tone: Tone; name: string }> = {
   agreed: { tone: 'good', name: 'agrees' },
   disagreed: { tone: 'bad', name: 'disagrees' },
   'upstream-differs': { tone: 'plain', name: 'disagrees, as a second answer of the upstream does' },
+  'second-agrees': { tone: 'good', name: 'disagrees, and a second answer of the upstream agrees' },
   fallback: { tone: 'plain', name: 'would not have been given' },
   unusable: { tone: 'plain', name: 'no pair' },
 }

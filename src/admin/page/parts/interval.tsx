@@ -16,7 +16,7 @@ const REACH = 3
 
 export const Interval = ({ name, interval: [lower, upper], value, limits }: IntervalProps) => {
   const scale = Math.min(1, Math.max(...limits.map(({ at }) => REACH * at), value ?? 0))
-  const x = (share: number): string => (Math.min(1, share / scale) * WIDTH).toFixed(1)
+  const x = (share: number): string => (Math.max(0, Math.min(1, share / scale)) * WIDTH).toFixed(1)
   const said = [
     `${name} between ${percent(lower)} and ${percent(upper)}`,
     ...limits.map((limit) => `${limit.name} ${percent(limit.at)}`),

@@ -106,6 +106,8 @@ const PAIR_WORDS: Record<PairOutcome, string> = {
   disagreed: 'the small model gave another answer',
   'upstream-differs':
     'the small model gave another answer, and so did the upstream when it was asked again',
+  'second-agrees':
+    'the small model gave another answer, and the upstream gave the same one when it was asked again',
   fallback: 'the small model would not have answered',
   unusable: 'there was nothing to compare',
 }

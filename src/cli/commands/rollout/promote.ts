@@ -20,8 +20,11 @@ interface PromoteOptions extends OutputOptions {
 const tooEarly = ({ progress, report }: Rollout, { rollout }: Config): AppError => {
   const { stagePairs, step } = progress?.evidence ?? { stagePairs: 0, step: 0 }
   const needed = report?.stepCapital ?? rollout.stepCapital
-  const evidence = `evidence ${capitalText(step)} after ${stagePairs} conversations`
-  return new AppError('invalid-state', `${evidence}, ${needed} is needed: wait, or use --now`)
+  const missing = [
+    `evidence ${capitalText(step)} after ${stagePairs} conversations, ${needed} is needed`,
+    ...(progress?.waitsFor ?? []),
+  ]
+  return new AppError('invalid-state', `${missing.join('; ')}: wait, or use --now`)
 }
 
 /** @throws AppError `invalid-state` without the evidence for the stage, and where it is there already */
@@ -72,7 +75,7 @@ export const promoteCommand = (): Command =>
         'rollout; it takes effect within two seconds'
     )
     .argument('<template>', 'template version, for its newest internalization; or the id of one')
-    .option('--now', 'enter the next stage without its evidence')
+    .option('--now', 'enter the next stage without its evidence, and before its time')
     .option('--share <share>', 'enter the stage with this share of the traffic', trafficShare)
     .option('--reason <text>', 'stored in the history', noteText)
     .option('--json', 'print JSON')

@@ -277,6 +277,8 @@ export const pairs = schema.table(
     recordId: text('record_id').unique(),
     lora: text('lora').notNull(),
     at: whole('at').notNull(),
+    /** part of its stage's audits that were made when it was drawn, in (0, 1] */
+    drawn: doublePrecision('drawn').notNull().default(1),
     /** null while it waits */
     outcome: text('outcome').$type<PairOutcome>(),
     reason: prose('reason'),
@@ -304,7 +306,7 @@ export const pairs = schema.table(
       .where(sql`outcome is not null`),
     // has all that a sum of costs reads
     index('pairs_cost')
-      .on(table.at, table.costUsd)
+      .on(table.at, table.costUsd, table.drawn)
       .where(sql`cost_usd is not null`),
     index('pairs_rated')
       .on(table.place)

@@ -5,8 +5,9 @@ import { addToRevision } from '../base/counters.ts'
 import type { Transaction } from '../base/database.ts'
 
 /** As many of the requests as there is room for. The others are counted. */
-const INSERT = `insert into promptintern.pairs (record_id, lora, at)
-  select id, $1, at from unnest($2::text[], $3::bigint[]) with ordinality as added(id, at, place)
+const INSERT = `insert into promptintern.pairs (record_id, lora, at, drawn)
+  select id, $1, at, drawn
+  from unnest($2::text[], $3::bigint[], $4::float8[]) with ordinality as added(id, at, drawn, place)
   order by place
   limit greatest(0, ${MAX_WAITING_AUDITS} -
     (select count(*) from promptintern.pairs where lora = $1 and outcome is null))
@@ -19,6 +20,7 @@ export const addAudits = async (tx: Transaction, heads: readonly RecordHead[]): 
       lora,
       audits.map(({ id }) => id),
       audits.map(({ at }) => Math.floor(at)),
+      audits.map(({ drawn }) => drawn),
     ])
     const dropped = audits.length - rowCount!
     if (dropped > 0) await addToRevision(tx, droppedName(lora), dropped)

@@ -194,6 +194,8 @@ export const pairs = sqliteTable(
     recordId: text('record_id').unique(),
     lora: text('lora').notNull(),
     at: integer('at').notNull(),
+    /** part of its stage's audits that were made when it was drawn, in (0, 1] */
+    drawn: real('drawn').notNull().default(1),
     /** null while it waits */
     outcome: text('outcome').$type<PairOutcome>(),
     reason: text('reason'),
@@ -221,7 +223,7 @@ export const pairs = sqliteTable(
       .where(sql`outcome is not null`),
     // has all that a sum of costs reads
     index('pairs_cost')
-      .on(table.at, table.costUsd)
+      .on(table.at, table.costUsd, table.drawn)
       .where(sql`cost_usd is not null`),
     index('pairs_rated')
       .on(table.place)

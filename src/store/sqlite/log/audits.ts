@@ -5,8 +5,9 @@ import { addToRevision } from '../base/counters.ts'
 import { executeIn, type SqlTransaction } from '../base/statements.ts'
 
 /** As many of the requests as there is room for. The others are counted. */
-const INSERT = `insert or ignore into pairs (record_id, lora, at)
-  select json_extract(value, '$[0]'), ?1, json_extract(value, '$[1]') from json_each(?2)
+const INSERT = `insert or ignore into pairs (record_id, lora, at, drawn)
+  select json_extract(value, '$[0]'), ?1, json_extract(value, '$[1]'), json_extract(value, '$[2]')
+  from json_each(?2)
   limit max(0, ${MAX_WAITING_AUDITS} -
     (select count(*) from pairs where lora = ?1 and outcome is null))`
 
@@ -16,7 +17,7 @@ export const addAudits = async (
   heads: readonly RecordHead[]
 ): Promise<void> => {
   for (const [lora, audits] of auditsByLora(heads)) {
-    const rows = JSON.stringify(audits.map(({ id, at }) => [id, at]))
+    const rows = JSON.stringify(audits.map(({ id, at, drawn }) => [id, at, drawn]))
     const { rowsAffected } = await tx.execute({ sql: INSERT, args: [lora, rows] })
     const dropped = audits.length - rowsAffected
     if (dropped > 0) await addToRevision(tx, droppedName(lora), dropped)

@@ -1,6 +1,6 @@
 /** What a person may decide in the present state. Each form says before what it will do. */
 import { rolloutStageOf, type Internalization } from '../../../../core/lifecycle/internalization.ts'
-import { firstStage, resumedStage, type RolloutSettings } from '../../../../core/rollout/stages.ts'
+import { firstShare, resumedStage, type RolloutSettings } from '../../../../core/rollout/stages.ts'
 import {
   capitalText,
   rolloutProgress,
@@ -31,7 +31,7 @@ export const NOTHING_COMPARED =
   'no answers to live requests were compared yet, so only the proof speaks for it.'
 
 const approval = ({ model, rollout }: ActionsProps): Decision => {
-  const { share } = firstStage(rollout)
+  const share = firstShare(rollout)
   const others = rollout.stages.filter((stage) => stage > share)
   return {
     name: 'approve',
@@ -52,10 +52,11 @@ const missingEvidence = ({ row, rollout, report }: ActionsProps): string | null 
   const progress = rolloutProgress(row, report, rollout)
   if (progress === null || progress.mayStep) return null
   const needed = whole(report?.stepCapital ?? rollout.stepCapital)
-  const { evidence } = progress
-  return evidence === null
-    ? `Enter a larger stage without evidence: no answers of this stage were compared yet, and evidence of ${needed} is needed.`
-    : `Enter a larger stage without the evidence: it is ${capitalText(evidence.step)} after ${whole(evidence.stagePairs)} conversations of this stage, and ${needed} is needed.`
+  const { evidence, waitsFor } = progress
+  if (evidence === null)
+    return `Enter a larger stage without evidence: no answers of this stage were compared yet, and evidence of ${needed} is needed.`
+  const found = `it is ${capitalText(evidence.step)} after ${whole(evidence.stagePairs)} conversations of this stage, and ${needed} is needed`
+  return `Enter a larger stage before its time. Evidence: ${[found, ...waitsFor].join('; ')}.`
 }
 
 const sharing = (props: ActionsProps): Decision => {

@@ -4,7 +4,7 @@ import {
   newInternalization,
   type Internalization,
 } from '../../../../core/lifecycle/internalization.ts'
-import { firstStage } from '../../../../core/rollout/stages.ts'
+import { firstShare } from '../../../../core/rollout/stages.ts'
 import { AppError } from '../../../../errors.ts'
 import { approve } from '../../../../lifecycle/approve.ts'
 import { pause, resume } from '../../../../lifecycle/pause.ts'
@@ -37,7 +37,7 @@ const requiredReason = (form: BodyData): string => {
 const approveIt: Decide = async ({ deps: { store }, row, form, context }) => {
   const { share, isForced } = shareIn(form)
   if (share === null) throw new AppError('invalid-request', 'choose a share of the requests')
-  const usual = row.state.name === 'live' ? null : firstStage(context.rollout).share
+  const usual = row.state.name === 'live' ? null : firstShare(context.rollout)
   if (usual !== null && share > usual && !isForced)
     throw new AppError('invalid-state', `confirm the larger share: ${NOTHING_COMPARED}`)
   // a first stage may be a shadow, which is entered without a share

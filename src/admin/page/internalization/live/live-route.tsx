@@ -1,5 +1,6 @@
 /** A live route by its newest report: stage, evidence, audits, and signs of change. */
 import { INDICATORS, type Indicator } from '../../../../core/rollout/indicators.ts'
+import { meanLoss } from '../../../../core/rollout/evidence.ts'
 import { PAIR_OUTCOMES } from '../../../../core/rollout/pair.ts'
 import type { EvidenceFigures, RolloutSettings } from '../../../../core/rollout/stages.ts'
 import type { FeedbackCounts } from '../../../../core/log/feedback.ts'
@@ -48,19 +49,39 @@ const evidenceFigure = (name: string, logarithm: number, needed: number): Figure
   note: `decides at ${capital(needed)}`,
 })
 
+const lossNote = (evidence: EvidenceFigures): string => {
+  const { pairs, losses, credits } = evidence
+  const found = `${Number(losses.toFixed(1))} disagree`
+  const credited = credits === 0 ? '' : `, ${Number(credits.toFixed(1))} credits`
+  return found + credited + (pairs === 0 ? '' : `, ${percent(meanLoss(evidence))}`)
+}
+
 const figuresOf = (
-  { pairs, losses, rollback, step, drift }: EvidenceFigures,
-  { rollbackCapital, stepCapital, waiting, dropped, spentUsdToday, auditUsdPerDay }: RolloutReport,
+  evidence: EvidenceFigures,
+  { rollbackCapital, stepCapital, ...audits }: RolloutReport,
   hasNext: boolean
 ): FigureProps[] => [
   {
     name: 'Conversations compared',
-    value: whole(pairs),
-    note: `${Number(losses.toFixed(1))} disagree${pairs === 0 ? '' : `, ${percent(losses / pairs)}`}`,
+    value: whole(evidence.pairs),
+    note: lossNote(evidence),
   },
-  evidenceFigure('Evidence to take it back', rollback, rollbackCapital),
-  ...(hasNext ? [evidenceFigure('Evidence for the next stage', step, stepCapital)] : []),
-  evidenceFigure('Evidence that the traffic changed', drift, rollbackCapital),
+  evidenceFigure('Evidence to take it back', evidence.rollback, rollbackCapital),
+  ...(hasNext ? [evidenceFigure('Evidence for the next stage', evidence.step, stepCapital)] : []),
+  evidenceFigure('Evidence that the traffic changed', evidence.drift, rollbackCapital),
+  ...auditFigures(audits),
+]
+
+const auditFigures = ({
+  waiting,
+  dropped,
+  spentUsdToday,
+  auditUsdPerDay,
+  auditPart,
+}: Pick<
+  RolloutReport,
+  'waiting' | 'dropped' | 'spentUsdToday' | 'auditUsdPerDay' | 'auditPart'
+>): FigureProps[] => [
   {
     name: 'Audits that wait',
     value: whole(waiting),
@@ -71,6 +92,15 @@ const figuresOf = (
     value: usd(spentUsdToday),
     note: auditUsdPerDay === null ? 'no limit' : `of ${usd(auditUsdPerDay)} a day`,
   },
+  ...(auditPart < 1
+    ? [
+        {
+          name: 'Audits that are made',
+          value: percent(auditPart),
+          note: 'fewer, for their cost or a busy engine',
+        },
+      ]
+    : []),
 ]
 
 const Outcomes = ({ outcomes }: RolloutReport) => (
@@ -133,12 +163,12 @@ const UpstreamVersions = ({ upstreamVersions }: RolloutReport) =>
       ]}
       rows={upstreamVersions
         .toReversed()
-        .map(({ name, from, to, pairs, losses }) => [
+        .map(({ name, from, to, ...counts }) => [
           <Line text={name} />,
           <Time at={from} />,
           <Time at={to} />,
-          whole(pairs),
-          pairs === 0 ? '' : percent(losses / pairs),
+          whole(counts.pairs),
+          counts.pairs === 0 ? '' : percent(meanLoss(counts)),
         ])}
       empty=""
     />
@@ -173,7 +203,7 @@ interface LiveRouteProps extends StagesProps {
 export const LiveRoute = ({ report, feedback, ...stages }: LiveRouteProps) => {
   const { progress } = stages
   const evidence = progress?.evidence ?? report.evidence
-  const { pairs, losses, interval, margin, proven } = evidence
+  const { pairs, interval, margin, proven } = evidence
   return (
     <section>
       <h2>Live route</h2>
@@ -188,7 +218,7 @@ export const LiveRoute = ({ report, feedback, ...stages }: LiveRouteProps) => {
         <Interval
           name="Disagreement with the upstream"
           interval={interval}
-          value={pairs === 0 ? null : losses / pairs}
+          value={pairs === 0 ? null : meanLoss(evidence)}
           limits={[
             { name: 'proven at most', at: proven },
             { name: 'margin', at: margin },

@@ -4,7 +4,8 @@ import type {
   InternalizationState,
 } from '../../../../core/lifecycle/internalization.ts'
 import {
-  firstStage,
+  firstShare,
+  FULL_STAGE,
   resumedStage,
   trafficShares,
   type RolloutSettings,
@@ -33,7 +34,7 @@ const laterStages = ({ stages, steps }: RolloutSettings): string => {
 
 /** What a stage with this share of the traffic means. It begins with `it`. */
 export const sayStage = (share: number, rollout: RolloutSettings, model: string): string => {
-  const { trafficShare, auditShare } = trafficShares({ ...firstStage(rollout), share }, rollout)
+  const { trafficShare, auditShare } = trafficShares({ ...FULL_STAGE, share }, rollout)
   if (share === 0) return `it answers nothing: ${model} answers, and both answers are compared.`
   const asked = `it is asked for ${shortPercent(trafficShare)} of the requests.`
   if (share < 1) return `${asked} ${model} answers the others, and both answers are compared.`
@@ -44,7 +45,7 @@ export const sayStage = (share: number, rollout: RolloutSettings, model: string)
 
 /** What happens on approval. */
 export const sayApproval = (rollout: RolloutSettings, model: string): string => {
-  const { share } = firstStage(rollout)
+  const share = firstShare(rollout)
   const isWatched = share < 1 || rollout.auditShare > 0
   return [
     `After approval ${sayStage(share, rollout, model)}`,
@@ -58,7 +59,7 @@ export const sayApproval = (rollout: RolloutSettings, model: string): string => 
 const capital = (value: number): string => String(Number(value.toPrecision(3)))
 
 const sayNext = (
-  { next, mayStep, evidence }: RolloutProgress,
+  { next, mayStep, waitsFor, evidence }: RolloutProgress,
   { steps, stepCapital }: RolloutSettings
 ): string => {
   if (next === null) return `This is the last stage. ${TAKES_BACK}`
@@ -68,7 +69,8 @@ const sayNext = (
       ? `The evidence for the next stage, ${name}, is there: it begins any moment.`
       : `The evidence for the next stage, ${name}, is there: you can approve it.`
   const now = evidence === null ? 'there is none yet' : `it is ${capitalText(evidence.step)} now`
-  return `The next stage, ${name}, needs evidence of ${capital(stepCapital)}; ${now}. ${TAKES_BACK}`
+  const found = [`needs evidence of ${capital(stepCapital)}`, now, ...waitsFor].join('; ')
+  return `The next stage, ${name}, ${found}. ${TAKES_BACK}`
 }
 
 export interface LiveSituation {

@@ -1,0 +1,55 @@
+/**
+ * How long a stage of a rollout lasts at least: a day, with pairs of each part of the day in which the proof had
+ * traffic. Evidence of one busy hour says nothing of the hours that the next stage will have.
+ */
+import type { Baseline } from './indicators.ts'
+import { PARTS_OF_DAY, partText } from './day-parts.ts'
+import type { RolloutSettings, RolloutStage } from './stages.ts'
+
+const HOUR_MS = 3_600_000
+
+/** Share of the held-out traffic from which on a part of the day is asked for, and the pairs that it needs. */
+const LEAST_SHARE = 0.05
+const LEAST_PAIRS = 3
+/** Then a part without pairs has no traffic any more, or the times of an imported log were not true. */
+const LONGEST_WAIT_HOURS = 7 * 24
+
+/** `2026-11-30 10:04 UTC` */
+const minuteText = (at: number): string =>
+  `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+
+const missingParts = (
+  stageParts: readonly number[],
+  { parts }: Pick<Baseline, 'parts'>
+): string[] =>
+  Array.from({ length: PARTS_OF_DAY }, (_, part) => part)
+    .filter((part) => parts[part]! >= LEAST_SHARE && stageParts[part]! < LEAST_PAIRS)
+    .map((part) => {
+      const pairs = stageParts[part]!
+      const found = pairs === 0 ? 'no pair' : `${pairs} of ${LEAST_PAIRS} pairs`
+      return `${found} yet between ${partText(part)}`
+    })
+
+export interface StageTime {
+  stage: RolloutStage
+  /** pairs since the stage began, by part of the day */
+  stageParts: readonly number[]
+  /** null without held-out traffic to compare with */
+  baseline: Baseline | null
+  /** milliseconds since the epoch; before the stage began where the clock was set back */
+  now: number
+}
+
+/** What the next stage waits for beside evidence, each in a clause; nothing in the last stage. */
+export const stageWaits = (
+  { stage, stageParts, baseline, now }: StageTime,
+  { minHours }: Pick<RolloutSettings, 'minHours'>
+): string[] => {
+  if (minHours === 0 || stage.share === 1 || stage.isPaused) return []
+  const ends = stage.began + minHours * HOUR_MS
+  const asksForParts = baseline !== null && now - stage.began < LONGEST_WAIT_HOURS * HOUR_MS
+  return [
+    ...(now < ends ? [`waits until ${minuteText(ends)}`] : []),
+    ...(asksForParts ? missingParts(stageParts, baseline) : []),
+  ]
+}
