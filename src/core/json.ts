@@ -21,21 +21,23 @@ const membersNamed = (text: string): number => {
   return members
 }
 
-/** Any two decimal numbers of so many significant digits are two doubles, within the range of doubles. */
-const EXACT_DIGITS = 15
-
-const NUMBER_OR_STRING = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.(\d+))?(?:[eE]([+-]?\d+))?/g
+const NUMBER_OR_STRING = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
 
 /** Sign, significant digits and power of ten: equal for equal numbers, such as `1.50e1` and `15`. */
-const decimalOf = (literal: string, fraction: string, exponent: string): string => {
-  const [mantissa] = literal.split(/e/i) as [string]
-  const digits = mantissa.replace(/[-.]/g, '').replace(/^0+/, '')
+const decimalOf = (literal: string): string => {
+  const [, sign, whole, fraction = '', exponent = '0'] =
+    /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(literal)!
+  const digits = `${whole}${fraction}`.replace(/^0+/, '')
   const significant = digits.replace(/0+$/, '')
   const power = Number(exponent) - fraction.length + digits.length - significant.length
-  return `${literal.startsWith('-') ? '-' : ''}${significant}e${power}`
+  return significant === '' ? '0' : `${sign}${significant}e${power}`
 }
 
-const SIGNIFICANT = /^-?(\d*)e/
+/** Whether a double keeps all digits of a number. */
+const isExact = (literal: string, decimal: string): boolean => {
+  const value = Number(literal)
+  return Number.isFinite(value) && decimalOf(String(value)) === decimal
+}
 
 /** @returns null when the value has a number beyond the range of doubles */
 const membersOf = (root: unknown): number | null => {
@@ -111,10 +113,10 @@ export const parseUnambiguousJson = (text: string): unknown => {
 
 /** Numbers whose digits a double loses become `replacement` of the number: 12345678901234567890 is one. */
 const withoutLongNumbers = (text: string, replacement: (decimal: string) => string): string =>
-  text.replace(NUMBER_OR_STRING, (literal, fraction = '', exponent = '0') => {
+  text.replace(NUMBER_OR_STRING, (literal) => {
     if (literal.startsWith('"')) return literal
-    const decimal = decimalOf(literal, fraction, exponent)
-    return SIGNIFICANT.exec(decimal)![1]!.length <= EXACT_DIGITS ? literal : replacement(decimal)
+    const decimal = decimalOf(literal)
+    return isExact(literal, decimal) ? literal : replacement(decimal)
   })
 
 /** Whether a JSON text has a number whose digits a double loses. */

@@ -432,7 +432,13 @@ describe('admin API', () => {
       await store.internalizations.addEvaluations([
         // a validation row is not a held-out row
         exampleEvaluation('trained', { arm: 1, logprobMin: 0 }),
-        exampleEvaluation('record-1', { arm: 1, logprobMin: -0.5, answer: 'other', similarity: 0 }),
+        exampleEvaluation('record-1', {
+          arm: 1,
+          logprobMin: -0.5,
+          answer: 'other',
+          agrees: false,
+          similarity: 0,
+        }),
         exampleEvaluation('record-2', { arm: 1, logprobMin: -0.1, answer: 'intent_2' }),
         exampleEvaluation('gone', { arm: 1, logprobMin: -0.9 }),
         exampleEvaluation('record-1', { arm: 0 }),
@@ -447,6 +453,7 @@ describe('admin API', () => {
           promptedAnswer: 'intent_2',
           adaptedAnswer: 'intent_2',
           deferred: null,
+          agrees: true,
           similarity: 1,
           confidence: -0.1,
           isAboveThreshold: true,
@@ -459,6 +466,7 @@ describe('admin API', () => {
           promptedAnswer: 'intent_1',
           adaptedAnswer: 'other',
           deferred: null,
+          agrees: false,
           similarity: 0,
           confidence: -0.5,
           isAboveThreshold: false,

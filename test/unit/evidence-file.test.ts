@@ -46,7 +46,7 @@ const markedFacts = () => {
     ...arm,
     answers: arm.answers.map((answer, i) => {
       const isWrong = i % 12 === 0 || (index === 0 && i % 10 === 1)
-      return answer && { ...answer, similarity: Number(!isWrong) }
+      return answer && { ...answer, agrees: !isWrong, agreesToday: !isWrong }
     }),
   }))
   return { ...facts, records, arms }

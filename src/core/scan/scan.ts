@@ -58,12 +58,10 @@ const judge = async (
   settings: ScanSettings,
   isTimed: boolean
 ): Promise<Judged> => {
-  const plan = planLabels(found.sample, found.unsupportedFormat, {
-    ...settings,
-    burstMinutes: isTimed ? settings.burstMinutes : 0,
-    dims: settings.encoder.dims,
-  })
-  return { found, plan, coverage: await tryHead(plan, settings) }
+  const timed = { ...settings, burstMinutes: isTimed ? settings.burstMinutes : 0 }
+  const dims = timed.encoder.dims
+  const plan = planLabels(found.sample, found.unsupportedFormat, { ...timed, dims })
+  return { found, plan, coverage: await tryHead(plan, timed) }
 }
 
 /** @throws what the source throws */

@@ -6,8 +6,13 @@ import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { repeatsOf } from '../../core/learn/dataset.ts'
 import type { Split } from '../../core/learn/split.ts'
 import { levelOfTry } from '../../core/gate/gate.ts'
+import { effectiveRows } from '../../core/gate/effective-rows.ts'
 import { minimumRows } from '../../core/gate/samples.ts'
-import type { InternalizeOptions, Population } from '../../core/lifecycle/internalization.ts'
+import {
+  burstMsOf,
+  type InternalizeOptions,
+  type Population,
+} from '../../core/lifecycle/internalization.ts'
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
 import { foldsOf, outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
@@ -99,8 +104,9 @@ const listed = (outcomes: Population['outcomes']): string =>
  */
 const hopeless = (
   { traffic, unseen, responseType, earlierTries }: PlannedRows,
-  { margin, minCoverage }: InternalizeOptions
+  config: InternalizeOptions
 ): string | null => {
+  const { margin, minCoverage } = config
   const { request, match } = traffic.at(-1)!
   const unsupported = createAnswerFormats().unsupported(request, match.template.responseFormat)
   if (unsupported !== null)
@@ -123,6 +129,13 @@ const hopeless = (
     return (
       `${traffic.length} held-out exchanges are too few to show a loss under ${percent(margin)}: ` +
       `at least ${needed} are needed, so raise HOLDOUT_ROWS or log more traffic`
+    )
+  const worth = effectiveRows(traffic, burstMsOf(config))
+  if (worth < needed)
+    return (
+      `${traffic.length} held-out exchanges came in conversations and bursts and are worth ` +
+      `${worth.toFixed(1)} single ones, too few to show a loss under ${percent(margin)}: at least ${needed} are ` +
+      'needed, so log traffic for longer, or set BURST_MINUTES=0 if the requests do not depend on each other'
     )
   if (unseen.length < needed)
     return (

@@ -31,6 +31,12 @@ const FEW_TEXTS: SaidRejection = {
 /** What the worker says before it trains, by words of its reasons. */
 const BEFORE_TRAINING: (SaidRejection & { words: RegExp })[] = [
   { words: /^the answers are free text/, ...FREE_TEXT },
+  {
+    words: /came in conversations and bursts|all in one burst/,
+    says: 'Its traffic came in bursts. Requests of a burst may be right or wrong together, so they prove little.',
+    helps:
+      'Traffic of more hours; or BURST_MINUTES=0, if the requests do not depend on each other.',
+  },
   { words: /too few to (show|train)|are new to training/, ...LITTLE_TRAFFIC },
   { words: /held-out requests with plain text/, ...FEW_TEXTS },
   {
