@@ -65,8 +65,8 @@ describe('pairs to rate', () => {
     const markup = await page.view(VIEW)
     const offered = outcomes.filter((_, i) => markup.includes(questionOf(i + 1)))
     expect(offered).toEqual(outcomes.slice(0, 4))
-    await rate({ [ids[0]!]: 'upstream' })
-    expect(await ratings()).toEqual([[ids[0], 'upstream']])
+    await rate({ [ids[0]!]: 'both' })
+    expect(await ratings()).toEqual([[ids[0], 'both']])
   })
 
   it('are in an order of their own, so that the place says nothing', async () => {
