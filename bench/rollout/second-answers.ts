@@ -42,11 +42,11 @@ interface World {
 }
 
 /** As good as the upstream, by the promise: it agrees with an answer as often as a second answer does. */
-const AS_GOOD: World = { ambiguous: 0.2, lora: 'a', wrong: 0, upstreamAgreement: 0.9 }
-const AT_MARGIN: World = { ...AS_GOOD, wrong: MARGIN / (1 - AS_GOOD.ambiguous) }
+export const AS_GOOD: World = { ambiguous: 0.2, lora: 'a', wrong: 0, upstreamAgreement: 0.9 }
+export const AT_MARGIN: World = { ...AS_GOOD, wrong: MARGIN / (1 - AS_GOOD.ambiguous) }
 
 /** A loss of 10 and of 8 points by the promise. */
-const BROKEN: Record<string, World> = {
+export const BROKEN: Record<string, World> = {
   coin: { ambiguous: 0.2, lora: 'c', wrong: 0, upstreamAgreement: 0.9 },
   noise: { ambiguous: 0.02, lora: 'a', wrong: 0.08 / 0.98, upstreamAgreement: 0.76 },
 }
@@ -63,7 +63,7 @@ interface Chances {
 }
 
 /** @param asksAgain whether the upstream is asked again; else a disagreement counts as it is */
-const chancesOf = ({ ambiguous, lora, wrong }: World, asksAgain: boolean): Chances => {
+export const chancesOf = ({ ambiguous, lora, wrong }: World, asksAgain: boolean): Chances => {
   const chances = { loss: 0, credit: 0 }
   const add = (chance: number, first: string, second: string, answer: string): void => {
     const outcome = outcomeOf(first, asksAgain ? second : first, answer)

@@ -41,7 +41,7 @@ interface World {
 }
 
 /** All audits of a day would cost twice the limit. */
-const HALF: World = {
+export const HALF: World = {
   perDay: 400,
   limitUsd: 2,
   auditUsd: () => 0.01,
@@ -99,13 +99,13 @@ class Ledger {
 /** The part of the audits at a time. */
 type Rule = (money: AuditMoney) => number
 
-const steadily = (): Rule => {
+export const steadily = (): Rule => {
   let known: MoneyPart | null = null
   return (money) => (known = nextMoneyPart(known, money)).part
 }
 
 /** Without a controller: all, until the money of the day is spent. */
-const untilSpent = (): Rule => (money) => Number(money.today.usd < money.limitUsd)
+export const untilSpent = (): Rule => (money) => Number(money.today.usd < money.limitUsd)
 
 interface Life {
   isRolledBack: boolean
@@ -120,7 +120,7 @@ interface Life {
 
 const MAX_DAYS = 400
 
-const live = (world: World, rule: Rule, random: () => number): Life => {
+export const live = (world: World, rule: Rule, random: () => number): Life => {
   const [ledger, thinning] = [new Ledger(), new Thinning()]
   const life = { isRolledBack: false, pairs: 0, counted: 0, mostSpent: 0, lateOnThirdDay: 0 }
   let stream = NO_STREAM
@@ -147,10 +147,11 @@ const live = (world: World, rule: Rule, random: () => number): Life => {
   return life
 }
 
+const rolledBack = (all: Life[]): boolean[] => all.map(({ isRolledBack }) => isRolledBack)
+
 export const measureSteady = async (run: Run): Promise<Figures> => {
   const lives = (name: string, draws: number, world: World, rule: () => Rule): Promise<Life[]> =>
     repeat(name, Math.ceil(draws), run, () => live(world, rule(), run.random))
-  const rolledBack = (all: Life[]): boolean[] => all.map(({ isRolledBack }) => isRolledBack)
   const found = await lives('steady_audits_found', run.draws / 10, HALF, steadily)
   const spent = await lives('until_spent', run.draws / 10, HALF, untilSpent)
   const kept = await lives('false_rollback_steady_audits', run.draws / 10, KEPT, steadily)

@@ -23,7 +23,7 @@ const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1] }
 const TEMPLATE = exampleTemplate()
 const LIVE = exampleApproved()
 const CONTEXT = { by: 'worker', now: 2_000, rollout: STAGED }
-const FIRST = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
+const FIRST = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 2_000 }
 
 let folder: string
 let store: OpenStore
@@ -198,8 +198,20 @@ describe('promote, of a live internalization', () => {
       stdout: expect.stringContaining('enters canary 25 %') as string,
     })
     expect(await stateNow()).toMatchObject({
-      stage: { share: 0.25, before: { pairs: 160 }, began: 0 },
+      stage: { share: 0.25, before: { pairs: 160 } },
     })
+  })
+
+  it('is refused before the time of the stage, which it names, as the status does', async () => {
+    await goLiveFirst()
+    const waitsFor = ['waits until 2026-11-30 10:04 UTC', 'no pair yet between 04:00 and 08:00 UTC']
+    await report({ waitsFor })
+    const { code, stderr } = await run('promote', TEMPLATE.version)
+    expect(code).toBe(4)
+    expect(stderr).toContain(`20 is needed; ${waitsFor.join('; ')}: wait, or use --now`)
+    expect((await run('status')).stdout.replaceAll(/\n +/g, ' ')).toContain(
+      `live, canary 5 %; ${waitsFor.join('; ')}`
+    )
   })
 
   it('enters the next stage by its evidence, which counts for one stage alone', async () => {
@@ -221,7 +233,7 @@ describe('promote, of a live internalization', () => {
     expect((await run('promote', TEMPLATE.version)).stderr).toContain('after 0 conversations')
     expect((await run('promote', TEMPLATE.version, '--now')).code).toBe(0)
     expect(await stateNow()).toMatchObject({
-      stage: { share: 0.25, before: { pairs: 0 }, began: 0 },
+      stage: { share: 0.25, before: { pairs: 0 } },
     })
   })
 

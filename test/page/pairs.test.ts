@@ -53,6 +53,22 @@ describe('pairs to rate', () => {
       expect(markup).not.toContain(sign)
   })
 
+  it('are offered whether they agree or not, because each rating counts', async () => {
+    const outcomes = [
+      'agreed',
+      'disagreed',
+      'upstream-differs',
+      'second-agrees',
+      'fallback',
+    ] as const
+    await audited(outcomes.map((outcome) => ({ outcome })))
+    const markup = await page.view(VIEW)
+    const offered = outcomes.filter((_, i) => markup.includes(questionOf(i + 1)))
+    expect(offered).toEqual(outcomes.slice(0, 4))
+    await rate({ [ids[0]!]: 'both' })
+    expect(await ratings()).toEqual([[ids[0], 'both']])
+  })
+
   it('are in an order of their own, so that the place says nothing', async () => {
     await audited(Array.from({ length: 10 }, () => ({})))
     const places = [...(await page.view(VIEW)).matchAll(/Answer A<\/small><bdi[^>]*>([^<]+)/g)]

@@ -50,7 +50,10 @@ onEachStore((base) => {
 
   describe('promotion', () => {
     it('routes the template to the winning arm with its threshold', async ({ store, at }) => {
-      expect((await at.goLive('a')).state).toEqual({ name: 'live', stage: FULL_STAGE })
+      expect((await at.goLive('a')).state).toEqual({
+        name: 'live',
+        stage: { ...FULL_STAGE, began: 10_000 },
+      })
       expect(await store.routes.list()).toEqual([
         {
           template: exampleTemplate(),
@@ -63,6 +66,7 @@ onEachStore((base) => {
           kinds: KINDS,
           trafficShare: 0.5,
           auditShare: 0,
+          auditPart: 1,
           templateTokens: 804,
         },
       ])

@@ -2,6 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { Capital, PRODUCT_RULE } from '../../bench/rollout/capital.ts'
 import { decidedBy, quantile } from '../../bench/rollout/exact.ts'
+import { AS_GOOD, AT_MARGIN, BROKEN, chancesOf } from '../../bench/rollout/second-answers.ts'
+import { HALF, live, steadily, untilSpent } from '../../bench/rollout/steady.ts'
 import { drawLosses } from '../../bench/rollout/streams.ts'
 import {
   addLoss,
@@ -98,5 +100,35 @@ describe('losses that are drawn', () => {
     const pairs = losses.reduce((sum, { gap }) => sum + gap + 1, 0)
     expect(pairs).toBeLessThanOrEqual(100_000)
     expect(pairs).toBeGreaterThan(99_000)
+  })
+})
+
+const meanOf = (world: typeof AS_GOOD, asksAgain = true): number => {
+  const { loss, credit } = chancesOf(world, asksAgain)
+  return loss - credit
+}
+
+describe('the loss of pairs', () => {
+  it('is what the promise is about, where the upstream tosses coins', () => {
+    expect(meanOf(AS_GOOD)).toBeCloseTo(0, 12)
+    expect(meanOf(AT_MARGIN)).toBeCloseTo(0.05, 12)
+    // always wrong on a fifth of the requests, on which two answers of the upstream agree every second time
+    expect(meanOf(BROKEN['coin']!)).toBeCloseTo(0.1, 12)
+    expect(meanOf(BROKEN['noise']!)).toBeCloseTo(0.08, 12)
+    expect(meanOf(AS_GOOD, false)).toBeCloseTo(0.1, 12)
+  })
+})
+
+const after = (rule: typeof steadily) => live(HALF, rule(), seededRandom(20))
+
+describe('audits whose money would be spent by noon', () => {
+  it('find a loss of the afternoons', () => {
+    const { isRolledBack, mostSpent } = after(steadily)
+    expect(isRolledBack).toBe(true)
+    expect(mostSpent).toBeLessThanOrEqual(1 + 1e-9)
+  })
+
+  it('would not, if they were made until it is spent', () => {
+    expect(after(untilSpent)).toMatchObject({ isRolledBack: false, pairs: 10_000 })
   })
 })

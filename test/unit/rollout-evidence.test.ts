@@ -124,6 +124,33 @@ describe('evidence of pairs', () => {
     expect(meanCapital(evidenceBelow, 0.06)).toBeLessThan(1)
   })
 
+  it('is the capital of smaller stakes where pairs may be credits', () => {
+    const random = seededRandom(9)
+    for (const bound of [0.001, 0.05, 0.4, 0.9]) {
+      const losses = Array.from({ length: 80 }, () => Math.floor(3 * random()) - 1)
+      const counts = countsOf(losses)
+      const stakes = stakesBetween(leastStake(bound), 0.95 / (1 + bound))
+      const above = capitalOf(losses, stakes, (stake, loss) => stake * (loss - bound))
+      expect(evidenceAbove(counts, bound, -1)).toBeCloseTo(Math.log(above), 8)
+      expect(evidenceBelow(counts, bound)).toBeCloseTo(Math.log(capitalBelow(losses, bound)), 8)
+    }
+  })
+
+  it('has a capital of 1 on average at the bound, also of losses and credits', () => {
+    // 60 pairs, of which a sixth are losses or credits, with a mean loss of 5 points
+    const [event, lost] = [1 / 6, 0.65]
+    let [above, below] = [0, 0]
+    binomials(60, event).forEach((chance, events) =>
+      binomials(events, lost).forEach((share, losses) => {
+        const counts = { pairs: 60, losses, credits: events - losses }
+        above += chance * share * Math.exp(evidenceAbove(counts, 0.05, -1))
+        below += chance * share * Math.exp(evidenceBelow(counts, 0.05))
+      })
+    )
+    expect(above).toBeCloseTo(1, 9)
+    expect(below).toBeCloseTo(1, 9)
+  })
+
   it('is never changed to the good by another loss', () => {
     const counts = fc.tuple(fc.integer({ min: 0, max: 5000 }), fc.integer({ min: 1, max: 5000 }))
     fc.assert(
@@ -223,6 +250,15 @@ describe('evidence of a rise', () => {
 describe('the confidence sequence of the loss', () => {
   it('is everything before the first pair', () => {
     expect(lossInterval(NO_PAIRS, 0.05, 0)).toEqual([0, 1])
+    expect(lossInterval(NO_PAIRS, 0.05, -1)).toEqual([-1, 1])
+  })
+
+  it('may be below 0 where pairs are credits', () => {
+    const [lower, upper] = lossInterval({ pairs: 1000, losses: 10, credits: 90 }, 0.05, -1)
+    expect(lower).toBeGreaterThan(-0.16)
+    expect(lower).toBeLessThan(-0.08)
+    expect(upper).toBeGreaterThan(-0.08)
+    expect(upper).toBeLessThan(0)
   })
 
   it.each([

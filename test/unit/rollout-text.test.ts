@@ -11,7 +11,7 @@ import {
   rolloutProgress,
   type RolloutReport,
 } from '../../src/lifecycle/rollout-report.ts'
-import { exampleReport } from '../fixtures/rollout.ts'
+import { exampleEvidence, exampleReport } from '../fixtures/rollout.ts'
 
 const AT = Date.UTC(2026, 10, 28, 10, 0, 5)
 const TEMPLATE = '0123456789abcdef'.repeat(2)
@@ -81,6 +81,20 @@ saved: 80.9 % a request, before engine and training
       `next        canary 25 %: promptintern promote ${TEMPLATE}\n`
     )
     expect(rolloutText(viewOf(ready, { steps: true }), 80)).toContain('canary 25 %, any moment\n')
+  })
+
+  it('says what else the stage waits for, and that fewer audits are made', () => {
+    const waitsFor = ['waits until 2026-11-30 10:04 UTC', 'no pair yet between 04:00 and 08:00 UTC']
+    const text = rolloutText(viewOf(exampleReport({ waitsFor, auditPart: 0.25 })), 200)
+    expect(text).toContain(`after 128 conversations; ${waitsFor.join('; ')}\n`)
+    expect(text).toContain('3 waiting, 0 dropped; 25.0 % of the audits are made\n')
+  })
+
+  it('shows credits beside the losses, and a mean below 0', () => {
+    const evidence = exampleEvidence({ losses: 4, credits: 12, interval: [-0.12, 0.02], least: -1 })
+    const text = rolloutText(viewOf(exampleReport({ evidence })), 80)
+    expect(text).toContain('loss        4 − 12 of 160 conversations, -5.0 % (-12.0 % to 2.0 %)\n')
+    expect(text).toContain('            |o')
   })
 
   it('counts the evidence for a step anew as soon as a stage has begun', () => {

@@ -95,8 +95,8 @@ const approveRoute = createRoute({
     'Take an internalization one step further: from approval to live, and from stage to stage',
   description:
     'From `approval` it goes live in the first stage of its rollout. A live one enters the next stage, if ' +
-    'its pairs are evidence that its loss is below the margin (`rollout.mayStep`); else the answer is 409 ' +
-    'and tells what the evidence is and what is needed. In the last stage nothing changes. With `share` it ' +
+    'its pairs are evidence that its loss is below the margin and its time has come (`rollout.mayStep`); else ' +
+    'the answer is 409 and tells what there is and what is needed. In the last stage nothing changes. With `share` it ' +
     'enters the stage of that share, also from `approval`.',
   request: {
     params,

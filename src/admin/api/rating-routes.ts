@@ -38,8 +38,8 @@ const rateRoute = createRoute({
   path: '/records/{id}/rating',
   summary: 'Rate a pair, or the answer that the client of a record got',
   description:
-    'The rating of a pair that disagrees counts in the evidence: it is a loss only if the upstream alone was ' +
-    'right. All other ratings are shown and exported. A rating replaces the one before.',
+    'The rating of a pair counts in the evidence, whether its answers agree or not: it is a loss only if the ' +
+    'upstream alone was right. All other ratings are shown and exported. A rating replaces the one before.',
   request: {
     params,
     body: { required: true, content: { 'application/json': { schema: ratingRequestSchema } } },

@@ -286,7 +286,9 @@ export const approvalSchema = z.object({
   now: z
     .boolean()
     .optional()
-    .describe('true: enter the next stage also without the evidence for it; the history shows it'),
+    .describe(
+      'true: enter the next stage also without the evidence and the time for it; the history shows it'
+    ),
   share: z
     .number()
     .gt(0)

@@ -24,12 +24,13 @@ import type { Said } from './said.ts'
 
 const TAKES_BACK = 'If its answers break the promise, the route is taken back by itself.'
 
-const laterStages = ({ stages, steps }: RolloutSettings): string => {
+const laterStages = ({ stages, steps, minHours }: RolloutSettings): string => {
   const later = stages.slice(1).map(shortPercent).join(', then ')
   const opened = steps
     ? 'The next stages open by themselves when the evidence is there'
     : 'You open the next stages when the evidence is there'
-  return later === '' ? '' : `${opened}: ${later}.`
+  const time = minHours === 0 ? '' : `, each after ${minHours} hours at the earliest`
+  return later === '' ? '' : `${opened}${time}: ${later}.`
 }
 
 /** What a stage with this share of the traffic means. It begins with `it`. */
