@@ -38,6 +38,8 @@ export class ChatExchange {
   readonly model: string
   readonly streamed: boolean
   readonly body: Buffer
+  /** that the router has drawn for its conversation; null: none was drawn, or no other request has it */
+  position: number | null = null
   private readonly deps: ExchangeDeps
   private readonly incoming: IncomingMessage
   private knownId: string | null = null

@@ -83,8 +83,15 @@ export const recordOfLora = (
     form: { kind: 'read', usage },
   })
 
+/** What the log keeps of a drawn position. */
+export const drawn = ({
+  position,
+}: Pick<ChatExchange, 'position'>): Pick<RouteOutcome, 'position'> =>
+  position === null ? {} : { position }
+
 /** The outcome of a matched request that no lora answered. @param wasAsked whether the lora was asked */
 export const forwardedOutcome = (
+  exchange: Pick<ChatExchange, 'position'>,
   { route }: MatchedRoute,
   reason: FaultReason | SkipReason,
   { confidence, wasAsked }: { confidence: number | null; wasAsked: boolean }
@@ -97,6 +104,7 @@ export const forwardedOutcome = (
   promptTokensSaved: 0,
   savedUsd: null,
   ...(reason === AUDIT && route.auditPart < 1 && { auditPart: route.auditPart }),
+  ...drawn(exchange),
 })
 
 /**

@@ -118,7 +118,7 @@ class ChatPassage implements Passage {
       metrics.cancelled(client.outgoing.headersSent ? 'during-answer' : 'before-answer')
     if (capture.status !== 0) this.observe(answeredBy)
     report(this.deps, received, () => {
-      const route = why && forwardedOutcome(why.matched, why.reason, why)
+      const route = why && forwardedOutcome(exchange, why.matched, why.reason, why)
       return recordOfUpstream(exchange, capture, now(), { end, route })
     })
   }

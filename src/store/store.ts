@@ -8,6 +8,7 @@ import type { ExchangeBatch } from '../core/log/exchange-batch.ts'
 import type { SliceAsk, SliceGrant } from '../core/keys/account.ts'
 import type { IssuedKey, Spend } from '../core/keys/issued-key.ts'
 import type {
+  DrawnFeedback,
   Feedback,
   FeedbackCounts,
   FeedbackSource,
@@ -292,6 +293,10 @@ export interface FeedbackStore {
   ofRecord(recordId: string): Promise<Feedback[]>
   /** Counts what applications sent for requests that matched the lora's route. */
   counts(lora: string): Promise<FeedbackCounts>
+  /** What applications sent for requests of the lora's route that were drawn for a side, as `list`. */
+  drawn(lora: string, place: number, limit: number): Promise<DrawnFeedback[]>
+  /** Changes when feedback on the lora's route is replaced or deleted, not when it is first given. */
+  revision(lora: string): Promise<number>
 }
 
 export interface RouteStore {

@@ -424,6 +424,18 @@ describe('the upstream gets the original bytes when', () => {
     expect(await routeOf('where is my card')).toBe('answered')
   })
 
+  it('notes the position of a conversation, and none where each request draws its own', async () => {
+    const notes = async (maxTurnsAfter: number): Promise<(number | undefined)[]> => {
+      await restart({ random: () => 0.25 }, { template: { ...TEMPLATE, maxTurnsAfter } })
+      await routeOf('where is my card')
+      const answered = await lastRecord()
+      await expectForwarded(chatBody('where is my card', { n: 2 }), 'several-choices')
+      return [answered, await lastRecord()].map(({ route }) => route?.position)
+    }
+    expect(await notes(6)).toEqual([0.25, undefined])
+    expect(await notes(0)).toEqual([undefined, undefined])
+  })
+
   it('the answer is not one of the labels', async () => {
     await restart({}, { answers: { ...ANSWERS, labels: ['other'] } })
     await expectForwarded(BODY, 'not-a-label')

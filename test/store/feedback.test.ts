@@ -2,11 +2,11 @@
 import { describe, expect } from 'vitest'
 import type { Feedback } from '../../src/core/log/feedback.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import type { ExchangeRecord, RouteOutcome } from '../../src/core/log/record.ts'
 import type { Store } from '../../src/store/store.ts'
 import { addPairs, examplePair, LORA, routedRecord } from '../fixtures/audited.ts'
 import { DAY_MS } from '../fixtures/days.ts'
-import { exampleRecord } from '../fixtures/examples.ts'
+import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
 import { onEachStore } from '../fixtures/stores.ts'
 
 const TENANT = 'tenant-a'
@@ -38,6 +38,8 @@ onEachStore((it) => {
           recordId: 'record-1',
           lora: LORA,
           answeredBy: 'lora',
+          side: 'lora',
+          conversation: 'record-1',
           templateVersion: 'version-1',
         },
         {
@@ -46,6 +48,8 @@ onEachStore((it) => {
           recordId: 'record-2',
           lora: LORA,
           answeredBy: 'upstream',
+          side: 'audit',
+          conversation: 'record-2',
           templateVersion: 'version-1',
         },
         {
@@ -54,6 +58,8 @@ onEachStore((it) => {
           recordId: 'record-3',
           lora: null,
           answeredBy: 'upstream',
+          side: null,
+          conversation: null,
           templateVersion: null,
         },
       ])
@@ -109,6 +115,85 @@ onEachStore((it) => {
         lora: { good: 0, bad: 0 },
         upstream: { good: 0, bad: 0 },
       })
+    })
+
+    const routed = (
+      index: number,
+      outcome: RouteOutcome['outcome'],
+      changes: Partial<RouteOutcome> = {}
+    ): ExchangeRecord => ({
+      ...exampleRecord(index),
+      route: exampleOutcome({ lora: LORA, outcome, ...changes }),
+    })
+
+    const drawn = (store: Store, after = 0) => store.feedback.drawn(LORA, after, 2)
+
+    it('is read with the side and the conversation that its record was drawn for', async ({
+      store,
+    }) => {
+      await log(
+        store,
+        routed(1, 'skipped', { reason: 'audit', position: 0.75 }),
+        routed(2, 'fallback', { reason: 'low-confidence' }),
+        routed(3, 'skipped', { reason: 'traffic-share' }),
+        routed(4, 'skipped', { reason: 'engine-paused', position: 0.25 }),
+        routed(5, 'answered', { position: 0.25 })
+      )
+      for (const index of [1, 2, 3, 4, 5])
+        await store.feedback.put(feedbackOn(`record-${index}`, { at: index }), TENANT)
+      await store.feedback.put(feedbackOn('record-1', { by: 'admin' }), null)
+      const first = await drawn(store)
+      expect(first).toEqual([
+        { place: 1, firstAt: 1, side: 'audit', conversation: '0.75', rating: 'good' },
+        { place: 2, firstAt: 2, side: 'lora', conversation: 'record-2', rating: 'good' },
+      ])
+      expect(await drawn(store, first.at(-1)!.place)).toEqual([
+        { place: 4, firstAt: 4, side: 'lora', conversation: '0.25', rating: 'good' },
+        { place: 5, firstAt: 5, side: 'lora', conversation: '0.25', rating: 'good' },
+      ])
+      expect(await store.feedback.drawn('another lora', 0, 2)).toEqual([])
+    })
+
+    it('keeps its place and first time when it is replaced, and gets new ones after it was taken back', async ({
+      store,
+    }) => {
+      await log(store, routed(1, 'answered'), routed(2, 'answered'))
+      await store.feedback.put(feedbackOn('record-1', { at: 10 }), TENANT)
+      await store.feedback.put(feedbackOn('record-2', { at: 11 }), TENANT)
+      await store.feedback.put(feedbackOn('record-1', { at: 12, rating: 'bad' }), TENANT)
+      expect(await drawn(store)).toMatchObject([
+        { place: 1, firstAt: 10, rating: 'bad' },
+        { place: 2, firstAt: 11 },
+      ])
+      await store.feedback.remove('record-1', 'application', TENANT)
+      await store.feedback.put(feedbackOn('record-1', { at: 9 }), TENANT)
+      const again = await drawn(store)
+      expect(again).toMatchObject([{ conversation: 'record-2' }, { firstAt: 9 }])
+      expect(again[1]!.place).toBeGreaterThan(again[0]!.place)
+    })
+
+    it('has a revision of its lora that changes with what was counted already', async ({
+      store,
+    }) => {
+      await log(
+        store,
+        ...[1, 2, 3].map((day) => ({ ...routed(day, 'answered'), at: day * DAY_MS }))
+      )
+      const revision = () => store.feedback.revision(LORA)
+      for (const id of ['record-1', 'record-2', 'record-3'])
+        await store.feedback.put(feedbackOn(id), TENANT)
+      await store.feedback.put(feedbackOn('record-2', { at: 6_000 }), TENANT)
+      await store.feedback.remove('record-2', 'admin', null)
+      expect(await revision()).toBe(0)
+      await store.feedback.put(feedbackOn('record-2', { rating: 'bad' }), TENANT)
+      expect(await revision()).toBe(1)
+      await store.feedback.remove('record-2', 'application', TENANT)
+      expect(await revision()).toBe(2)
+      await store.records.forget({ recordIds: ['record-3'] })
+      expect(await revision()).toBe(3)
+      await store.records.prune({ records: 2 * DAY_MS, bodies: 2 * DAY_MS })
+      expect(await revision()).toBe(4)
+      expect(await store.feedback.revision('another lora')).toBe(0)
     })
 
     it('is forgotten with its record', async ({ store }) => {

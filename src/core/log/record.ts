@@ -20,6 +20,11 @@ export interface RouteOutcome {
   savedUsd: number | null
   /** of an audited request: the route's `auditPart`; absent: 1 */
   auditPart?: number
+  /**
+   * that decides whose side it is on (`sideOf`), the same for all turns of a conversation; absent where each
+   * request draws its own, and before one was drawn
+   */
+  position?: number
 }
 
 export interface ExchangeRecord {

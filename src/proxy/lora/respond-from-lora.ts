@@ -11,7 +11,7 @@ import type { ChatDeps } from '../deps.ts'
 import { recordHeader, type Received } from '../exchange.ts'
 import { routeHeaders } from '../headers.ts'
 import { keptOf, mustKeep } from '../kept/keep.ts'
-import { afterAnswer, forwardedOutcome, recordOfLora, report } from '../record.ts'
+import { afterAnswer, drawn, forwardedOutcome, recordOfLora, report } from '../record.ts'
 import type { Decision } from './router.ts'
 import { settleLora } from '../settle.ts'
 
@@ -163,6 +163,7 @@ const give = (
     confidence,
     promptTokensSaved,
     savedUsd,
+    ...drawn(exchange),
   }
   finish(deps, received, { rendered: answer, usage, route, firstByteAt })
 }
@@ -181,7 +182,10 @@ export const respondFromLora = async (
   const answer = await ask(deps, received, request, matched, asked)
   if (received.client.gone) {
     deps.metrics.cancelled('before-answer')
-    const route = forwardedOutcome(matched, 'client-closed', { confidence: null, wasAsked: true })
+    const route = forwardedOutcome(received.exchange, matched, 'client-closed', {
+      confidence: null,
+      wasAsked: true,
+    })
     finish(deps, received, { rendered: null, usage: answer.usage, route, firstByteAt: null })
     return null
   }

@@ -36,8 +36,12 @@ export interface RouterDeps {
 }
 
 /** The part of an exchange that decides. */
-type Asking = Pick<ChatExchange, 'dialect' | 'tenant' | 'hasProof' | 'body' | 'isCaptured'>
+type Asking = Pick<
+  ChatExchange,
+  'dialect' | 'tenant' | 'hasProof' | 'body' | 'isCaptured' | 'position'
+>
 
+/** Notes the position of a conversation in the exchange that asks. */
 export type Router = (matched: MatchedRoute, request: ChatRequest, asking: Asking) => Decision
 
 export const createRouter = (deps: RouterDeps): Router => {
@@ -65,7 +69,9 @@ export const createRouter = (deps: RouterDeps): Router => {
     if (ineligible) return ineligible
     if (mustKeep(request) && !canKeep(deps, asking)) return 'unsupported-field'
     if (!isProven(route.kinds, kindOf(request, match))) return 'kind-not-proven'
-    const side = sideOf(route, positionOf(tenant, match))
+    const position = positionOf(tenant, match)
+    if (match.template.maxTurnsAfter > 0) asking.position = position
+    const side = sideOf(route, position)
     if (side === 'upstream') return 'traffic-share'
     // the upstream might read another model or other messages, which no template matches
     if (findAmbiguousMember(body, dialect.name) !== null) return 'ambiguous-members'

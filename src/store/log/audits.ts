@@ -1,9 +1,12 @@
-/** Audited requests among new records, and the names of what counts them. Pure. */
+/** Audited requests among new records, and the names of what counts them and their ratings. Pure. */
 import type { RecordHead } from '../../core/log/record.ts'
 import { AUDIT } from '../../core/rollout/pair.ts'
 
 /** Changes with every rating. */
 export const PAIRS_REVISION = 'pairs'
+
+/** Changes when feedback on one lora's route is replaced or deleted. */
+export const feedbackRevision = (lora: string): string => `feedback:${lora}`
 
 /** Of one lora; a row takes some 200 bytes. */
 export const MAX_WAITING_AUDITS = 10_000

@@ -1,11 +1,19 @@
 /** Feedback on records. `log/forget.ts` and `log/prune.ts` delete it with its record. */
-import { and, asc, count, eq, gt } from 'drizzle-orm'
-import type { FeedbackCounts, StoredFeedback } from '../../core/log/feedback.ts'
+import { and, asc, count, eq, gt, isNotNull } from 'drizzle-orm'
+import {
+  feedbackOrigin,
+  type FeedbackCounts,
+  type FeedbackSource,
+  type StoredFeedback,
+  type Thumb,
+} from '../../core/log/feedback.ts'
 import type { RecordHead } from '../../core/log/record.ts'
 import type { Redactor } from '../../core/log/redact.ts'
 import { AppError } from '../../errors.ts'
+import { feedbackRevision } from '../log/audits.ts'
 import type { FeedbackStore } from '../store.ts'
-import type { Connection, Database } from './base/database.ts'
+import { raiseRevision, readRevision } from './base/counters.ts'
+import type { Connection, Database, Transaction } from './base/database.ts'
 import { takeLock } from './base/locks.ts'
 import { feedback } from './base/schema.ts'
 import { findRow, versionsOf } from './log/look-up.ts'
@@ -53,10 +61,22 @@ const readList = async (db: Database, place: number, limit: number): Promise<Sto
     db,
     rows.map(({ recordId, day }) => ({ id: recordId, day }))
   )
-  return rows.map(({ day: _day, ...row }) => ({
+  return rows.map(({ day: _day, firstAt: _firstAt, ...row }) => ({
     ...row,
     templateVersion: versions.get(row.recordId) ?? null,
   }))
+}
+
+/** Raises the revision where there is other feedback of the source already. @param given.rating null: none */
+const noteChange = async (
+  tx: Transaction,
+  { recordId, by, rating }: { recordId: string; by: FeedbackSource; rating: Thumb | null }
+): Promise<void> => {
+  const [known] = await tx
+    .select({ lora: feedback.lora, rating: feedback.rating })
+    .from(feedback)
+    .where(and(eq(feedback.recordId, recordId), eq(feedback.by, by)))
+  if (known?.lora && known.rating !== rating) await raiseRevision(tx, feedbackRevision(known.lora))
 }
 
 /** @param redact replaces secrets in comments; null: nothing */
@@ -73,25 +93,26 @@ export const createFeedbackStore = (
       recordId,
       day,
       comment: comment === null || redact === null ? comment : redact([comment])[0]!,
-      lora: route?.lora ?? null,
-      answeredBy: route?.outcome === 'answered' ? ('lora' as const) : ('upstream' as const),
+      ...feedbackOrigin(recordId, route),
     }
     await connection.write(async (tx) => {
       // places are given in the order of the commits, so that a reader passes none by
       await takeLock(tx, 'feedback')
       // the record may have been forgotten since it was read
       if ((await findRow(tx, recordId, 'for key share')) === null) throw noRecord(recordId, tenant)
+      await noteChange(tx, row)
       await tx
         .insert(feedback)
-        .values(row)
+        .values({ ...row, firstAt: row.side === null ? null : row.at })
         .onConflictDoUpdate({ target: [feedback.recordId, feedback.by], set: row })
     })
   },
   remove: async (recordId, by, tenant) => {
     await requireHead(connection, recordId, tenant)
-    await connection.write((tx) =>
-      tx.delete(feedback).where(and(eq(feedback.recordId, recordId), eq(feedback.by, by)))
-    )
+    await connection.write(async (tx) => {
+      await noteChange(tx, { recordId, by, rating: null })
+      await tx.delete(feedback).where(and(eq(feedback.recordId, recordId), eq(feedback.by, by)))
+    })
   },
   list: (place, limit) => connection.readTogether((db) => readList(db, place, limit)),
   ofRecord: (recordId) =>
@@ -104,4 +125,23 @@ export const createFeedbackStore = (
         .orderBy(asc(by))
     }),
   counts: (lora) => connection.read((db) => readCounts(db, lora)),
+  drawn: (lora, after, limit) =>
+    connection.read(async (db) => {
+      const { place, firstAt, side, conversation, rating, by } = feedback
+      const rows = await db
+        .select({ place, firstAt, side, conversation, rating })
+        .from(feedback)
+        .where(
+          and(eq(feedback.lora, lora), gt(place, after), eq(by, 'application'), isNotNull(side))
+        )
+        .orderBy(asc(place))
+        .limit(limit)
+      return rows.map((row) => ({
+        ...row,
+        firstAt: row.firstAt!,
+        side: row.side!,
+        conversation: row.conversation!,
+      }))
+    }),
+  revision: (lora) => connection.read((db) => readRevision(db, feedbackRevision(lora))),
 })

@@ -1,11 +1,18 @@
 /** Feedback on records. `log/forget.ts` and `log/prune.ts` delete it with its record. */
-import { and, asc, count, eq, gt } from 'drizzle-orm'
-import type { FeedbackCounts } from '../../core/log/feedback.ts'
+import { and, asc, count, eq, gt, isNotNull } from 'drizzle-orm'
+import {
+  feedbackOrigin,
+  type FeedbackCounts,
+  type FeedbackSource,
+  type Thumb,
+} from '../../core/log/feedback.ts'
 import type { RecordHead } from '../../core/log/record.ts'
 import type { Redactor } from '../../core/log/redact.ts'
 import { AppError } from '../../errors.ts'
+import { feedbackRevision } from '../log/audits.ts'
 import type { FeedbackStore } from '../store.ts'
-import type { Connection, Database } from './base/database.ts'
+import { raiseRevision, readRevision } from './base/counters.ts'
+import type { Connection, Database, Transaction } from './base/database.ts'
 import { feedback, records } from './base/schema.ts'
 import { readHead } from './log/records.ts'
 
@@ -39,6 +46,18 @@ const readCounts = async (db: Database, lora: string): Promise<FeedbackCounts> =
   return counts
 }
 
+/** Raises the revision where there is other feedback of the source already. @param given.rating null: none */
+const noteChange = async (
+  tx: Transaction,
+  { recordId, by, rating }: { recordId: string; by: FeedbackSource; rating: Thumb | null }
+): Promise<void> => {
+  const [known] = await tx
+    .select({ lora: feedback.lora, rating: feedback.rating })
+    .from(feedback)
+    .where(and(eq(feedback.recordId, recordId), eq(feedback.by, by)))
+  if (known?.lora && known.rating !== rating) await raiseRevision(tx, feedbackRevision(known.lora))
+}
+
 /** @param redact replaces secrets in comments; null: nothing */
 export const createFeedbackStore = (
   connection: Connection,
@@ -51,24 +70,25 @@ export const createFeedbackStore = (
       ...given,
       recordId,
       comment: comment === null || redact === null ? comment : redact([comment])[0]!,
-      lora: route?.lora ?? null,
-      answeredBy: route?.outcome === 'answered' ? ('lora' as const) : ('upstream' as const),
+      ...feedbackOrigin(recordId, route),
     }
     await connection.write(async (tx) => {
       // the record may have been forgotten since it was read
       const [known] = await tx.select().from(records).where(eq(records.id, recordId))
       if (known === undefined) throw noRecord(recordId, tenant)
+      await noteChange(tx, row)
       await tx
         .insert(feedback)
-        .values(row)
+        .values({ ...row, firstAt: row.side === null ? null : row.at })
         .onConflictDoUpdate({ target: [feedback.recordId, feedback.by], set: row })
     })
   },
   remove: async (recordId, by, tenant) => {
     await requireHead(connection, recordId, tenant)
-    await connection.write((tx) =>
-      tx.delete(feedback).where(and(eq(feedback.recordId, recordId), eq(feedback.by, by)))
-    )
+    await connection.write(async (tx) => {
+      await noteChange(tx, { recordId, by, rating: null })
+      await tx.delete(feedback).where(and(eq(feedback.recordId, recordId), eq(feedback.by, by)))
+    })
   },
   list: (place, limit) =>
     connection.read(async (db) => {
@@ -79,7 +99,10 @@ export const createFeedbackStore = (
         .where(gt(feedback.place, place))
         .orderBy(asc(feedback.place))
         .limit(limit)
-      return rows.map(({ row, templateVersion }) => ({ ...row, templateVersion }))
+      return rows.map(({ row: { firstAt: _firstAt, ...row }, templateVersion }) => ({
+        ...row,
+        templateVersion,
+      }))
     }),
   ofRecord: (recordId) =>
     connection.read((db) => {
@@ -91,4 +114,23 @@ export const createFeedbackStore = (
         .orderBy(asc(by))
     }),
   counts: (lora) => connection.read((db) => readCounts(db, lora)),
+  drawn: (lora, after, limit) =>
+    connection.read(async (db) => {
+      const { place, firstAt, side, conversation, rating, by } = feedback
+      const rows = await db
+        .select({ place, firstAt, side, conversation, rating })
+        .from(feedback)
+        .where(
+          and(eq(feedback.lora, lora), gt(place, after), eq(by, 'application'), isNotNull(side))
+        )
+        .orderBy(asc(place))
+        .limit(limit)
+      return rows.map((row) => ({
+        ...row,
+        firstAt: row.firstAt!,
+        side: row.side!,
+        conversation: row.conversation!,
+      }))
+    }),
+  revision: (lora) => connection.read((db) => readRevision(db, feedbackRevision(lora))),
 })

@@ -27,7 +27,12 @@ import type {
   InternalizationPlan,
   InternalizationState,
 } from '../../../core/lifecycle/internalization.ts'
-import type { FeedbackSource, StoredFeedback, Thumb } from '../../../core/log/feedback.ts'
+import type {
+  DrawnSide,
+  FeedbackSource,
+  StoredFeedback,
+  Thumb,
+} from '../../../core/log/feedback.ts'
 import type { TrafficHour } from '../../../core/log/traffic-hours.ts'
 import type { PairOutcome, Rating } from '../../../core/rollout/pair.ts'
 import type { Route } from '../../../core/route/route.ts'
@@ -326,6 +331,11 @@ export const feedback = schema.table(
     /** of the live route that the request matched */
     lora: text('lora'),
     answeredBy: text('answered_by').$type<StoredFeedback['answeredBy']>().notNull(),
+    /** that the record was drawn for; this, the conversation and the time are null where it was for none */
+    side: text('side').$type<DrawnSide>(),
+    conversation: text('conversation'),
+    /** when the record was first rated */
+    firstAt: whole('first_at'),
     rating: text('rating').$type<Thumb>().notNull(),
     comment: prose('comment'),
     at: whole('at').notNull(),
@@ -334,7 +344,7 @@ export const feedback = schema.table(
     uniqueIndex('feedback_record').on(table.recordId, table.by),
     index('feedback_day').on(table.day),
     index('feedback_lora')
-      .on(table.lora)
+      .on(table.lora, table.place)
       .where(sql`lora is not null`),
   ]
 )

@@ -27,6 +27,7 @@ import { lockSql } from '../base/locks.ts'
 import { forgetAudits } from './audits.ts'
 import { readWholes, storeBodies } from './bodies.ts'
 import { readDays, type Day } from './days.ts'
+import { forgetFeedback } from './forget-feedback.ts'
 import { forgetKeptResponses } from './forget-kept.ts'
 import { findRows } from './look-up.ts'
 import { readSegments, readSegmentsAfter, replaceSegment, type DaySegment } from './segments.ts'
@@ -92,10 +93,10 @@ const removeRecords = async (tx: Transaction, found: Selected<DaySegment>): Prom
     'delete from promptintern.records where day = $1 and sequence = any($2::bigint[])',
     [day, sequencesOf(found)]
   )
-  for (const table of ['evaluations', 'feedback'])
-    await $client.query(`delete from promptintern.${table} where record_id = any($1::text[])`, [
-      ids,
-    ])
+  await $client.query('delete from promptintern.evaluations where record_id = any($1::text[])', [
+    ids,
+  ])
+  await forgetFeedback(tx, ids)
   await forgetAudits(tx, ids)
   await replaceSegment(tx, { ...withoutSelected(found), day })
   await $client.query(

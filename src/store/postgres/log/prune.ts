@@ -12,6 +12,7 @@ import { codeOf } from '../base/errors.ts'
 import { lockSql } from '../base/locks.ts'
 import { blankPairAnswers, prunePairs } from './audits.ts'
 import { dropBodies, dropDay, partitionOf, readDays, type Day } from './days.ts'
+import { pruneFeedback } from './forget-feedback.ts'
 import { pruneKeptResponses } from './forget-kept.ts'
 import { findRows } from './look-up.ts'
 import { pruneTraffic } from './traffic.ts'
@@ -88,14 +89,6 @@ const blankSql = (table: string): string =>
 const BLANK_EVALUATIONS = `${blankSql('evaluations')}
   where (answer <> '' or upstream_answer <> '') and not exists
     (select 1 from promptintern.records where records.id = evaluations.record_id and records.day >= $1)`
-
-const pruneFeedback = async ({ $client }: Transaction, kept: Kept): Promise<void> => {
-  await $client.query('delete from promptintern.feedback where day < $1', [kept.records])
-  await $client.query(
-    'update promptintern.feedback set comment = null where day < $1 and comment is not null',
-    [kept.bodies]
-  )
-}
 
 /** The rest is counted by the day, too, so that an answer goes with its record. */
 const pruneOthers = async ({ write }: Connection, kept: Kept): Promise<void> => {

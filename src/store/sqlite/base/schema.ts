@@ -20,7 +20,12 @@ import type {
   InternalizationPlan,
   InternalizationState,
 } from '../../../core/lifecycle/internalization.ts'
-import type { FeedbackSource, StoredFeedback, Thumb } from '../../../core/log/feedback.ts'
+import type {
+  DrawnSide,
+  FeedbackSource,
+  StoredFeedback,
+  Thumb,
+} from '../../../core/log/feedback.ts'
 import type { TrafficHour } from '../../../core/log/traffic-hours.ts'
 import type { KeyLimits } from '../../../core/keys/issued-key.ts'
 import type { PairOutcome, Rating } from '../../../core/rollout/pair.ts'
@@ -241,6 +246,11 @@ export const feedback = sqliteTable(
     /** of the live route that the request matched */
     lora: text('lora'),
     answeredBy: text('answered_by').$type<StoredFeedback['answeredBy']>().notNull(),
+    /** that the record was drawn for; this, the conversation and the time are null where it was for none */
+    side: text('side').$type<DrawnSide>(),
+    conversation: text('conversation'),
+    /** when the record was first rated */
+    firstAt: integer('first_at'),
     rating: text('rating').$type<Thumb>().notNull(),
     comment: text('comment'),
     at: integer('at').notNull(),
@@ -248,7 +258,7 @@ export const feedback = sqliteTable(
   (table) => [
     uniqueIndex('feedback_record').on(table.recordId, table.by),
     index('feedback_lora')
-      .on(table.lora)
+      .on(table.lora, table.place)
       .where(sql`lora is not null`),
   ]
 )

@@ -12,6 +12,7 @@ import type { RecordStore, SelectedRecords } from '../../store.ts'
 import type { Connection } from '../base/database.ts'
 import { addToRevision } from '../base/counters.ts'
 import { executeIn, type SqlRunner, type SqlTransaction } from '../base/statements.ts'
+import { forgetFeedback } from './forget-feedback.ts'
 import { forgetKeptResponses } from './forget-kept.ts'
 import { forgetAudits } from './audits.ts'
 import type { BaseCache } from '../../log/base-cache.ts'
@@ -72,7 +73,7 @@ const removeRecords = async (tx: SqlTransaction, found: Selected<SegmentRow>): P
   const ids = idsOf(found)
   await executeIn(tx, 'delete from records where sequence in', sequencesOf(found))
   await executeIn(tx, 'delete from evaluations where record_id in', ids)
-  await executeIn(tx, 'delete from feedback where record_id in', ids)
+  await forgetFeedback(tx, ids)
   await forgetAudits(tx, ids)
   await replaceSegment(tx, withoutSelected(found))
 }

@@ -5,6 +5,7 @@
  */
 import { sql } from 'drizzle-orm'
 import { AppError } from '../../../errors.ts'
+import { pruneFeedback } from './forget-feedback.ts'
 import { pruneKeptResponses } from './forget-kept.ts'
 import type { RecordStore } from '../../store.ts'
 import type { Connection } from '../base/database.ts'
@@ -79,17 +80,6 @@ const blankAnswers = async (tx: SqlTransaction, before: number): Promise<void> =
     args: [before],
   })
   await blankPairAnswers(tx, before)
-}
-
-/** Deletes the feedback of deleted records, and the comments on records that have lost their bodies. */
-const pruneFeedback = async (tx: SqlTransaction, before: number): Promise<void> => {
-  const recordOf = 'select 1 from records where records.id = feedback.record_id'
-  await tx.execute(`delete from feedback where not exists (${recordOf})`)
-  await tx.execute({
-    sql: `update feedback set comment = null
-      where comment is not null and not exists (${recordOf} and records.at >= ?)`,
-    args: [before],
-  })
 }
 
 const giveBackPages = async ({ read }: Connection): Promise<void> => {
