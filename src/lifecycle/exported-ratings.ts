@@ -1,5 +1,5 @@
 /** All ratings of pairs and all feedback, page by page. */
-import type { FeedbackSource, Thumb } from '../core/log/feedback.ts'
+import type { DrawnSide, FeedbackSource, Thumb } from '../core/log/feedback.ts'
 import { isAnswered, type Rating } from '../core/rollout/pair.ts'
 import { AppError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
@@ -14,8 +14,12 @@ interface ExportedRating {
   lora: string | null
   /** who answered the client */
   answeredBy: 'lora' | 'upstream'
+  /** that the record was drawn for; null: for none */
+  side: DrawnSide | null
+  /** the same for all turns of a conversation; keys of pairs are others than those of feedback */
+  conversation: string | null
   rating: Rating | Thumb
-  /** whether it is evidence: it is a rating of a pair */
+  /** whether it is evidence: a rating of a pair, or feedback of an application on a drawn record */
   counts: boolean
   comment: string | null
   by: FeedbackSource
@@ -32,6 +36,8 @@ const pairRatings = async (store: Store, after: number, limit: number) =>
       templateVersion: pair.templateVersion,
       lora: pair.lora,
       answeredBy: 'upstream',
+      side: 'audit',
+      conversation: pair.conversation,
       rating: pair.rating!,
       counts: isAnswered(pair),
       comment: null,
@@ -43,7 +49,11 @@ const pairRatings = async (store: Store, after: number, limit: number) =>
 const feedbackRatings = async (store: Store, after: number, limit: number) =>
   (await store.feedback.list(after, limit)).map(({ place, ...feedback }) => ({
     place,
-    row: { kind: 'feedback', counts: false, ...feedback } satisfies ExportedRating,
+    row: {
+      kind: 'feedback',
+      counts: feedback.by === 'application' && feedback.side !== null,
+      ...feedback,
+    } satisfies ExportedRating,
   }))
 
 /** A cursor: the kind, and the place behind which the page begins. */

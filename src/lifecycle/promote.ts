@@ -189,9 +189,11 @@ export const enterNextStage = async (
   return enterStage(store, internalization, { stage, evidence }, context)
 }
 
+type RetiredState = Extract<Internalization['state'], { name: 'retired' }>
+
 /**
  * Retires a live internalization; the upstream answers its template again. May be repeated.
- * @param evidence of its pairs, if it is the reason: then it cannot go live again
+ * @param grounds the evidence, if it is the reason: then it cannot go live again
  * @throws AppError `invalid-state` when it is not live
  */
 export const retire = (
@@ -199,9 +201,9 @@ export const retire = (
   internalization: Internalization,
   reason: string,
   context: PromotionContext,
-  evidence?: EvidenceFigures
+  grounds: Pick<RetiredState, 'evidence' | 'feedback'> = {}
 ): Promise<Internalization> => {
-  const state = { name: 'retired', reason, ...(evidence && { evidence }) } as const
+  const state = { name: 'retired', reason, ...grounds } as const
   return enter(store, internalization, state, context)
 }
 

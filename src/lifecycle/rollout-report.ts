@@ -11,7 +11,9 @@ import {
   type RolloutSettings,
   type RolloutStage,
 } from '../core/rollout/stages.ts'
-import { meanLoss, type LossCounts } from '../core/rollout/evidence.ts'
+import { meanLoss, NO_PAIRS, type LossCounts } from '../core/rollout/evidence.ts'
+import type { OutcomeFigures } from '../core/outcomes/outcome-figures.ts'
+import { badText, differenceText, points } from '../core/outcomes/outcome-text.ts'
 import type { PairOutcome } from '../core/rollout/pair.ts'
 import type { Indicator, IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
@@ -24,6 +26,8 @@ export interface RolloutReport {
   at: number
   stage: RolloutStage
   evidence: EvidenceFigures
+  /** what users say of both sides */
+  feedback: OutcomeFigures
   /** capitals that decide: at most one false rollback in so many routes, and the same for a step */
   rollbackCapital: number
   stepCapital: number
@@ -159,6 +163,10 @@ const riseText = (evidence: EvidenceFigures): string => {
   if (sinceRise.pairs === pairs) return lossText(evidence)
   return countsText(sinceRise, `the last ${sinceRise.pairs} conversations`)
 }
+
+export const feedbackReason = (figures: OutcomeFigures): string =>
+  `rolled back: users rate it worse: ${badText(figures)}; that is ${differenceText(figures)}, ` +
+  `and at most ${points(figures.margin)} more may be; evidence ${capitalText(figures.rollback)}`
 
 export const rollbackReason = (evidence: EvidenceFigures): string =>
   `rolled back: it disagrees with the upstream in ${riseText(evidence)}, ` +

@@ -108,7 +108,7 @@ describe('watch', () => {
     await until(() => watched.lines().length === 2)
     await report({ evidence: LOST })
     await until(() => watched.lines().length === 3)
-    await retire(store, await live(), 'rolled back: it disagrees', CONTEXT, LOST)
+    await retire(store, await live(), 'rolled back: it disagrees', CONTEXT, { evidence: LOST })
     expect(await watched.ended).toBe(5)
     expect(watched.lines().map((line) => line.replace(/^\S+ \S+ /, ''))).toEqual([
       'canary 5 % no figures yet',
@@ -292,7 +292,7 @@ describe('show', () => {
     const before = (await run('show', TEMPLATE.version)).stdout
     expect(before).toContain('live, canary 25 %; drift since 2026-11-28 10:00')
     expect(before).toContain(`to watch its rollout, run: promptintern watch ${TEMPLATE.version}`)
-    await retire(store, await live(), 'rolled back: it disagrees', CONTEXT, LOST)
+    await retire(store, await live(), 'rolled back: it disagrees', CONTEXT, { evidence: LOST })
     const { stdout } = await run('show', TEMPLATE.version)
     const entries = stdout.split('history of internalization-1\n')[1]
     expect(

@@ -122,6 +122,15 @@ const expectForwarded = async (body: string, reason: string): Promise<void> => {
   expect(JSON.parse(response!)).toEqual(completion('from the upstream'))
 }
 
+/** The positions of a request that is answered, and of one that the route may not answer. */
+const notedPositions = async (maxTurnsAfter: number): Promise<(number | undefined)[]> => {
+  await restart({ random: () => 0.25 }, { template: { ...TEMPLATE, maxTurnsAfter } })
+  await routeOf('where is my card')
+  const answered = await lastRecord()
+  await expectForwarded(chatBody('where is my card', { n: 2 }), 'several-choices')
+  return [answered, await lastRecord()].map(({ route }) => route?.position)
+}
+
 const LABEL_SCHEMA = {
   type: 'object',
   properties: { label: { type: 'string', enum: ['lost', 'found'] } },
@@ -425,15 +434,8 @@ describe('the upstream gets the original bytes when', () => {
   })
 
   it('notes the position of a conversation, and none where each request draws its own', async () => {
-    const notes = async (maxTurnsAfter: number): Promise<(number | undefined)[]> => {
-      await restart({ random: () => 0.25 }, { template: { ...TEMPLATE, maxTurnsAfter } })
-      await routeOf('where is my card')
-      const answered = await lastRecord()
-      await expectForwarded(chatBody('where is my card', { n: 2 }), 'several-choices')
-      return [answered, await lastRecord()].map(({ route }) => route?.position)
-    }
-    expect(await notes(6)).toEqual([0.25, undefined])
-    expect(await notes(0)).toEqual([undefined, undefined])
+    expect(await notedPositions(6)).toEqual([0.25, undefined])
+    expect(await notedPositions(0)).toEqual([undefined, undefined])
   })
 
   it('the answer is not one of the labels', async () => {

@@ -25,6 +25,17 @@ const log = (store: Store, ...records: ExchangeRecord[]): Promise<void> =>
 
 const all = (store: Store) => store.feedback.list(0, 100)
 
+const routed = (
+  index: number,
+  outcome: RouteOutcome['outcome'],
+  changes: Partial<RouteOutcome> = {}
+): ExchangeRecord => ({
+  ...exampleRecord(index),
+  route: exampleOutcome({ lora: LORA, outcome, ...changes }),
+})
+
+const drawn = (store: Store, after = 0) => store.feedback.drawn(LORA, after, 2)
+
 onEachStore((it) => {
   describe('feedback', () => {
     it('is kept with who answered and which lora had the route', async ({ store }) => {
@@ -116,17 +127,6 @@ onEachStore((it) => {
         upstream: { good: 0, bad: 0 },
       })
     })
-
-    const routed = (
-      index: number,
-      outcome: RouteOutcome['outcome'],
-      changes: Partial<RouteOutcome> = {}
-    ): ExchangeRecord => ({
-      ...exampleRecord(index),
-      route: exampleOutcome({ lora: LORA, outcome, ...changes }),
-    })
-
-    const drawn = (store: Store, after = 0) => store.feedback.drawn(LORA, after, 2)
 
     it('is read with the side and the conversation that its record was drawn for', async ({
       store,

@@ -26,7 +26,7 @@ import {
 } from '../fixtures/examples.ts'
 import { it as base } from '../fixtures/local-store.ts'
 import { exampleStatus } from '../fixtures/process-status.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+import { AT_ONCE, exampleFeedback } from '../fixtures/rollout.ts'
 
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 const NOW = 50_000
@@ -118,6 +118,7 @@ const reportOn = (
 ): RolloutReport => ({
   at: 40_000,
   stage,
+  feedback: exampleFeedback(),
   indicators: [],
   upstreamVersions: [],
   deprecatedOn: null,
@@ -508,26 +509,30 @@ describe('the export', () => {
   it('has ratings of pairs and feedback, and says which count', async ({ admin }) => {
     await addPairs(admin.store, [{}, { outcome: 'agreed' }, { outcome: 'upstream-differs' }])
     for (const id of ['record-1', 'record-2', 'record-3']) await admin.rate(id, { right: 'both' })
-    await admin.store.records.append(batchOf([routedRecord(7, 'answered'), exampleRecord(8)]))
-    await admin.rate('record-7', { rating: 'bad', comment: 'wrong team' })
-    await admin.store.feedback.put(
-      { recordId: 'record-8', by: 'application', rating: 'good', comment: null, at: 7 },
-      'tenant-a'
+    await admin.store.records.append(
+      batchOf([routedRecord(7, 'answered'), exampleRecord(8), routedRecord(9, 'skipped')])
     )
+    await admin.rate('record-7', { rating: 'bad', comment: 'wrong team' })
+    for (const recordId of ['record-8', 'record-9'])
+      await admin.store.feedback.put(
+        { recordId, by: 'application', rating: 'good', comment: null, at: 7 },
+        'tenant-a'
+      )
     const pair = {
       kind: 'pair',
       templateVersion: 'version-1',
       lora: LORA,
       answeredBy: 'upstream',
+      side: 'audit',
       rating: 'both',
       comment: null,
       by: 'admin',
       at: NOW,
     }
     expect(await admin.ratings()).toEqual([
-      { ...pair, recordId: 'record-1', counts: true },
-      { ...pair, recordId: 'record-2', counts: true },
-      { ...pair, recordId: 'record-3', counts: true },
+      { ...pair, recordId: 'record-1', conversation: 'record-1', counts: true },
+      { ...pair, recordId: 'record-2', conversation: 'record-2', counts: true },
+      { ...pair, recordId: 'record-3', conversation: 'record-3', counts: true },
     ])
     const page = await admin.get<{ data: object[] }>('/ratings?after=feedback-0')
     expect(page).toEqual({
@@ -538,6 +543,8 @@ describe('the export', () => {
           templateVersion: 'version-1',
           lora: LORA,
           answeredBy: 'lora',
+          side: 'lora',
+          conversation: 'record-7',
           rating: 'bad',
           counts: false,
           comment: 'wrong team',
@@ -550,8 +557,24 @@ describe('the export', () => {
           templateVersion: null,
           lora: null,
           answeredBy: 'upstream',
+          side: null,
+          conversation: null,
           rating: 'good',
           counts: false,
+          comment: null,
+          by: 'application',
+          at: 7,
+        },
+        {
+          kind: 'feedback',
+          recordId: 'record-9',
+          templateVersion: 'version-1',
+          lora: LORA,
+          answeredBy: 'upstream',
+          side: 'audit',
+          conversation: 'record-9',
+          rating: 'good',
+          counts: true,
           comment: null,
           by: 'application',
           at: 7,

@@ -1,6 +1,7 @@
 /** A live route is watched: audited requests become pairs, and their evidence decides. */
 import { describe, expect, it } from 'vitest'
 import { rolloutStageOf } from '../../src/core/lifecycle/internalization.ts'
+import type { Thumb } from '../../src/core/log/feedback.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { Route } from '../../src/core/route/route.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
@@ -11,7 +12,7 @@ import { goLive } from '../../src/lifecycle/promote.ts'
 import { orderRecord } from '../fixtures/paint-orders.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 import { HOUR_MS } from './harness.ts'
-import { completion, useWatchedRoute } from './watched-route.ts'
+import { completion, useWatchedRoute, type Watched as WatchedRoute } from './watched-route.ts'
 
 const Watched = { open: useWatchedRoute() }
 
@@ -122,6 +123,72 @@ describe('a rollout', () => {
     await watched.harness.round(again)
     expect((await watched.report()).evidence).toEqual(before.evidence)
     expect(before.evidence.pairs).toBe(50)
+  })
+})
+
+const CANARY: RolloutSettings = { ...STAGED, stages: [0.05, 1] }
+
+/** Pairs of a rated conversation of each side. */
+const rateBoth = async (watched: WatchedRoute, count: number, lora: Thumb): Promise<string[]> => {
+  const [ours, theirs] = [await watched.answer(count), await watched.audit(count)]
+  for (const [i, record] of ours.entries()) {
+    await watched.rate([record], lora)
+    await watched.rate([theirs[i]!], 'good')
+  }
+  return ours
+}
+
+describe('feedback of users', () => {
+  it('rolls a route back that users rate worse than the audited side, and it cannot go live again', async () => {
+    const watched = await Watched.open(CANARY)
+    const { harness, worker } = watched
+    await rateBoth(watched, 15, 'bad')
+    await harness.runUntil(worker, async () => (await watched.state()).name === 'retired')
+    expect(await watched.state()).toMatchObject({
+      reason: expect.stringMatching(
+        /^rolled back: users rate it worse: 100\.0 % of 15 rated conversations of the lora's side are bad, 0\.0 % of 15 audited ones; that is 100\.0 points more \(.* and at most 5\.0 more may be; evidence \d+$/
+      ) as string,
+      evidence: { losses: 0 },
+      feedback: { blocks: 15, margin: 0.05 },
+    })
+    expect(await watched.routes()).toEqual([])
+    expect(watched.events('rollout.rolled_back')).toMatchObject([{ internalization: watched.id }])
+    const row = (await harness.store.internalizations.get(watched.id))!
+    await expect(
+      goLive(harness.store, row, { by: 'admin', now: 1, rollout: AT_ONCE })
+    ).rejects.toThrow('rolled back by its evidence')
+  })
+
+  it('rolls a paused route back as well, when it comes late', async () => {
+    const watched = await Watched.open(CANARY)
+    const { harness, worker, id } = watched
+    const [ours, theirs] = [await watched.answer(15), await watched.audit(15)]
+    const row = (await harness.store.internalizations.get(id))!
+    await pause(harness.store, row, { by: 'admin', now: 1, rollout: STAGED })
+    await harness.round(worker)
+    expect((await watched.report()).feedback.blocks).toBe(0)
+    for (const [i, record] of ours.entries()) {
+      await watched.rate([record], 'bad')
+      await watched.rate([theirs[i]!], 'good')
+    }
+    await harness.runUntil(worker, async () => (await watched.state()).name === 'retired')
+  })
+
+  it('counts as it is after it was taken back, within a minute, and the same after a crash', async () => {
+    const watched = await Watched.open(CANARY)
+    const { harness, worker } = watched
+    const ours = await rateBoth(watched, 8, 'bad')
+    await harness.round(worker)
+    const before = (await watched.report()).feedback
+    expect(before).toMatchObject({ blocks: 8, revision: 0 })
+    await watched.rate(ours.slice(4), null)
+    harness.now += 2 * 60_000
+    await harness.round(worker)
+    const after = (await watched.report()).feedback
+    expect(after).toMatchObject({ blocks: 4, conversations: { lora: 4, audit: 8 }, revision: 4 })
+    const again = await harness.worker(harness.deps({ rollout: STAGED }))
+    await harness.round(again)
+    expect((await watched.report()).feedback).toEqual(after)
   })
 })
 

@@ -1,11 +1,13 @@
 /** A live route with its worker, and a log to which audited requests are added. */
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import type { Thumb } from '../../src/core/log/feedback.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
 import { readRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { WorkerDeps } from '../../src/worker/deps.ts'
 import type { Worker } from '../../src/worker/worker.ts'
+import { exampleOutcome } from '../fixtures/examples.ts'
 import { orderRecord } from '../fixtures/paint-orders.ts'
 import { useWorkerHarness, type WorkerHarness } from './harness.ts'
 
@@ -58,6 +60,24 @@ export class Watched {
     })
     await this.harness.log(records)
     return records.map(({ id }) => id)
+  }
+
+  /** Records on the lora's side. */
+  async answer(count: number): Promise<string[]> {
+    const { templateVersion, lora } = this
+    return this.audit(count, { route: exampleOutcome({ templateVersion, lora }) })
+  }
+
+  /** An application's feedback on records, in their order; null takes it back. */
+  async rate(records: readonly string[], rating: Thumb | null): Promise<void> {
+    const { feedback } = this.harness.store
+    for (const recordId of records)
+      if (rating === null) await feedback.remove(recordId, 'application', null)
+      else
+        await feedback.put(
+          { recordId, by: 'application', rating, comment: null, at: this.harness.now },
+          null
+        )
   }
 
   async judged(count: number): Promise<void> {

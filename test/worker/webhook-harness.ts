@@ -9,7 +9,7 @@ import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
 import { openWebhook, type WebhookSender } from '../../src/worker/webhook/sender.ts'
 import { exampleApproved, exampleTemplate } from '../fixtures/examples.ts'
 import { it as base } from '../fixtures/local-store.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+import { AT_ONCE, exampleFeedback } from '../fixtures/rollout.ts'
 import { WEBHOOK_SECRET, WebhookReceiver } from '../fixtures/webhook-receiver.ts'
 
 export const SECOND_MS = 1_000
@@ -105,6 +105,7 @@ export class WebhookHarness {
     at: this.now,
     stage: { share: 1, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 },
     evidence: EVIDENCE,
+    feedback: exampleFeedback(),
     rollbackCapital: 300,
     stepCapital: 20,
     indicators: [],

@@ -76,7 +76,7 @@ describe('an event', () => {
     const { receiver } = told
     const sender = await told.start()
     const row = await told.live()
-    await retire(store, row, 'rolled back: figures', told.context('worker'), EVIDENCE)
+    await retire(store, row, 'rolled back: figures', told.context('worker'), { evidence: EVIDENCE })
     await settle(sender)
     const { method, url, headers, event } = receiver.received.at(-1)!
     expect([method, url]).toEqual(['POST', `/${SECRET_PATH}?token=${SECRET_QUERY}`])
@@ -193,7 +193,7 @@ describe('drift', () => {
     const sender = await told.start()
     const row = await told.live()
     await saveRolloutReport(store, ID, told.drifted(told.now))
-    await retire(store, row, 'rolled back', told.context('worker'), EVIDENCE)
+    await retire(store, row, 'rolled back', told.context('worker'), { evidence: EVIDENCE })
     await settle(sender)
     expect(receiver.types.slice(2)).toEqual(['rollout.drift', 'rollout.rolled_back'])
   })

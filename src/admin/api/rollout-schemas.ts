@@ -1,6 +1,6 @@
 /** The shapes of a rollout, its evidence, its pairs and their ratings. */
 import { z } from '@hono/zod-openapi'
-import { MAX_COMMENT_CHARS, THUMBS } from '../../core/log/feedback.ts'
+import { DRAWN_SIDES, MAX_COMMENT_CHARS, THUMBS } from '../../core/log/feedback.ts'
 import { INDICATORS } from '../../core/rollout/indicators.ts'
 import { PAIR_OUTCOMES, RATINGS } from '../../core/rollout/pair.ts'
 
@@ -59,6 +59,39 @@ export const evidenceSchema = countsSchema
   })
   .openapi('RolloutEvidence')
 
+const bySide = (description: string) =>
+  z
+    .object({
+      lora: z.number().describe('of the side of the lora, whoever answered'),
+      audit: z.number().describe('of the audited side'),
+    })
+    .describe(description)
+
+const outcomeFiguresSchema = z
+  .object({
+    conversations: bySide('rated conversations that are over'),
+    blocks: z.number().describe('of neighbouring conversations, in which the sides are compared'),
+    bad: bySide('share of bad ratings, mean over the blocks')
+      .nullable()
+      .describe('null before the first block'),
+    interval: z
+      .tuple([z.number(), z.number()])
+      .describe('95 % confidence sequence of how much more of the side of the lora is bad'),
+    margin: z.number().describe('the difference that is allowed'),
+    rollback: z
+      .number()
+      .describe(
+        'natural logarithm of the capital against the statement that the difference is within the margin'
+      ),
+    harm: z.number().describe('the same, against the statement that there is no difference'),
+    missing: z
+      .number()
+      .nullable()
+      .describe('estimate of the further rated conversations that tell a difference of one point'),
+    revision: z.number().describe('rises with feedback that is replaced or deleted'),
+  })
+  .openapi('OutcomeTest', { description: 'What users say of the two sides of a live route' })
+
 const outcomeSchema = z.enum(PAIR_OUTCOMES)
 
 export const rolloutSchema = z
@@ -66,6 +99,7 @@ export const rolloutSchema = z
     at: time,
     stage: stageSchema,
     evidence: evidenceSchema,
+    feedback: outcomeFiguresSchema,
     rollbackCapital: z
       .number()
       .describe('capital at which it is rolled back, and at which drift is reported'),
@@ -133,7 +167,7 @@ export const feedbackCountsSchema = z
   })
   .openapi('FeedbackCounts', {
     description:
-      'What applications sent. It does not count as evidence: users choose the answers that they rate',
+      'What applications sent, by who answered. `rollout.feedback` compares the two sides of the route',
   })
 
 const place = z.enum(['a', 'b'])
@@ -242,10 +276,19 @@ export const exportedRatingSchema = z
       .nullable()
       .describe('of the live route that the request matched; null without one'),
     answeredBy: z.enum(['lora', 'upstream']).describe('who answered the client'),
+    side: z
+      .enum(DRAWN_SIDES)
+      .nullable()
+      .describe('that the record was drawn for, whoever answered; null: for none'),
+    conversation: z.string().nullable().describe('the same for all turns of a conversation'),
     rating: z
       .enum([...RATINGS, ...THUMBS])
       .describe('of a pair: which answer is right; of feedback: `good` or `bad`'),
-    counts: z.boolean().describe('whether it is evidence: a rating of a pair'),
+    counts: z
+      .boolean()
+      .describe(
+        'whether it is evidence: a rating of a pair, or feedback of an application on a record with a side'
+      ),
     comment: z.string().nullable(),
     by: z.enum(['admin', 'application']),
     at: time.nullable().describe('when it was given; null where an earlier version stored it'),

@@ -9,6 +9,7 @@ import type { Verdict } from '../gate/gate.ts'
 import type { Outcome } from '../answer/outcome.ts'
 import type { ProvenKinds } from '../route/request-kind.ts'
 import type { Baseline } from '../rollout/indicators.ts'
+import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import { FULL_STAGE, type EvidenceFigures, type RolloutStage } from '../rollout/stages.ts'
 import type { ArmName, ScheduleName, StagePlan } from '../learn/schedule.ts'
 import type { HoldoutTime } from './holdout-time.ts'
@@ -30,6 +31,8 @@ export type InternalizationState =
       reason: string
       /** of the rollback; absent if a person or a successor retired it */
       evidence?: EvidenceFigures
+      /** of users' feedback, if it is the reason of the rollback */
+      feedback?: OutcomeFigures
     }
   | { name: 'rejected'; reason: string }
   | { name: 'failed'; cause: string }

@@ -8,7 +8,7 @@ import {
   type LossCounts,
 } from './evidence.ts'
 import { NO_STREAMS, withLosses, type Streams } from './pair-reader.ts'
-import type { LossBounds } from './stages.ts'
+import { SHARE_OF_PAIRS, type LossBounds } from './stages.ts'
 import { thinned } from '../thinned.ts'
 
 /** A conversation that counts. */
@@ -63,7 +63,7 @@ const pointOf = (
   at,
   pairs: stream.pairs,
   loss: meanLoss(stream),
-  rollback: evidenceOfRise(stream, margin, least),
+  rollback: Math.log(SHARE_OF_PAIRS) + evidenceOfRise(stream, margin, least),
   step: evidenceBelow(inStage, margin),
 })
 

@@ -147,7 +147,7 @@ export interface LossBounds {
 export interface EvidenceFigures extends LossCounts, LossBounds {
   /** 95 % confidence sequence of the loss */
   interval: [lower: number, upper: number]
-  /** against "the loss is within the margin" */
+  /** against "the loss is within the margin", from its share of the capital */
   rollback: number
   /** against "the loss is at most what was proven" */
   drift: number
@@ -163,6 +163,13 @@ export interface EvidenceFigures extends LossCounts, LossBounds {
 
 const INTERVAL_ALPHA = 0.05
 
+/**
+ * Of the capital of 1, for the two tests of harm: of pairs, and of feedback (`core/outcomes`). A route is rolled
+ * back when one of them has the deciding capital, so both together do it by chance as seldom as one would with
+ * all of it. Pairs come for every audited conversation and find a loss first, so they have most.
+ */
+export const [SHARE_OF_PAIRS, SHARE_OF_FEEDBACK] = [0.9, 0.1]
+
 export const evidenceFigures = (
   { stream, inStage, startTimes }: Streams,
   { margin, proven, least }: LossBounds
@@ -176,7 +183,7 @@ export const evidenceFigures = (
     margin,
     proven,
     least,
-    rollback: evidenceOfRise(stream, margin, least),
+    rollback: Math.log(SHARE_OF_PAIRS) + evidenceOfRise(stream, margin, least),
     drift: evidenceOfRise(stream, proven, least),
     step: evidenceBelow(inStage, margin),
     stagePairs: inStage.pairs,

@@ -79,6 +79,28 @@ const noteChange = async (
   if (known?.lora && known.rating !== rating) await raiseRevision(tx, feedbackRevision(known.lora))
 }
 
+const drawnReaders = ({ read }: Connection): Pick<FeedbackStore, 'drawn' | 'revision'> => ({
+  drawn: (lora, after, limit) =>
+    read(async (db) => {
+      const { place, firstAt, side, conversation, rating, by } = feedback
+      const rows = await db
+        .select({ place, firstAt, side, conversation, rating })
+        .from(feedback)
+        .where(
+          and(eq(feedback.lora, lora), gt(place, after), eq(by, 'application'), isNotNull(side))
+        )
+        .orderBy(asc(place))
+        .limit(limit)
+      return rows.map((row) => ({
+        ...row,
+        firstAt: row.firstAt!,
+        side: row.side!,
+        conversation: row.conversation!,
+      }))
+    }),
+  revision: (lora) => read((db) => readRevision(db, feedbackRevision(lora))),
+})
+
 /** @param redact replaces secrets in comments; null: nothing */
 export const createFeedbackStore = (
   connection: Connection,
@@ -125,23 +147,5 @@ export const createFeedbackStore = (
         .orderBy(asc(by))
     }),
   counts: (lora) => connection.read((db) => readCounts(db, lora)),
-  drawn: (lora, after, limit) =>
-    connection.read(async (db) => {
-      const { place, firstAt, side, conversation, rating, by } = feedback
-      const rows = await db
-        .select({ place, firstAt, side, conversation, rating })
-        .from(feedback)
-        .where(
-          and(eq(feedback.lora, lora), gt(place, after), eq(by, 'application'), isNotNull(side))
-        )
-        .orderBy(asc(place))
-        .limit(limit)
-      return rows.map((row) => ({
-        ...row,
-        firstAt: row.firstAt!,
-        side: row.side!,
-        conversation: row.conversation!,
-      }))
-    }),
-  revision: (lora) => connection.read((db) => readRevision(db, feedbackRevision(lora))),
+  ...drawnReaders(connection),
 })

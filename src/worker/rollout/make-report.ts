@@ -1,6 +1,7 @@
 /** The report on a live route, and what an operator must be told of it. Pure. */
 import { percent } from '../../core/gate/figures.ts'
 import { meanLoss } from '../../core/rollout/evidence.ts'
+import type { OutcomeFigures } from '../../core/outcomes/outcome-figures.ts'
 import { risen, type IndicatorFigures } from '../../core/rollout/indicators.ts'
 import type {
   EvidenceFigures,
@@ -16,6 +17,7 @@ export interface ReportFacts extends RouteFigures {
   now: number
   stage: RolloutStage
   evidence: EvidenceFigures
+  feedback: OutcomeFigures
   decision: RolloutDecision
   /** see `stageWaits` */
   waitsFor: string[]
@@ -42,6 +44,7 @@ export const makeReport = (facts: ReportFacts): RolloutReport => {
     at: now,
     stage: facts.stage,
     evidence: facts.evidence,
+    feedback: facts.feedback,
     rollbackCapital: rollout.rollbackCapital,
     stepCapital: rollout.stepCapital,
     outcomes: facts.sums.outcomes,

@@ -7,8 +7,10 @@ import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import {
   isCurrentPlan,
   rolloutStageOf,
+  winningLora,
   type Internalization,
 } from '../../core/lifecycle/internalization.ts'
+import { isHarmful } from '../../core/outcomes/outcome-figures.ts'
 import { lossBoundsOf, routeOf } from '../../core/lifecycle/live-route.ts'
 import {
   decideRollout,
@@ -30,6 +32,7 @@ import {
 } from '../../lifecycle/promote.ts'
 import {
   isSameStage,
+  feedbackReason,
   readRolloutReport,
   rollbackReason,
   saveRolloutReport,
@@ -40,6 +43,7 @@ import type { WorkerDeps } from '../deps.ts'
 import { isEngineLost } from '../engine/watch.ts'
 import { AuditParts } from './audit-parts.ts'
 import { isSameReport, makeReport, warningsOf, type Warning } from './make-report.ts'
+import { FeedbackReader } from './feedback-reader.ts'
 import { RouteReader } from './route-reader.ts'
 import { judgeAudits, type AuditedRoute } from './judge-audits.ts'
 
@@ -89,6 +93,7 @@ class LiveRoutes implements RouteWatch {
   private readonly deps: WorkerDeps
   private readonly formats = createAnswerFormats()
   private readonly watched = new Map<string, Watched>()
+  private readonly feedback: FeedbackReader
   /** audits leave the engine at least half of its time */
   private pauseUntil = -Infinity
   private readonly auditParts: AuditParts
@@ -97,6 +102,7 @@ class LiveRoutes implements RouteWatch {
   constructor(deps: WorkerDeps) {
     this.deps = deps
     this.auditParts = new AuditParts(deps)
+    this.feedback = new FeedbackReader(deps)
   }
 
   async step(engine: Engine | null): Promise<WatchOutcome> {
@@ -106,6 +112,7 @@ class LiveRoutes implements RouteWatch {
     )
     const ids = new Set(live.map(({ id }) => id))
     for (const id of this.watched.keys()) if (!ids.has(id)) this.watched.delete(id)
+    this.feedback.keepOnly(new Set(live.flatMap((row) => winningLora(row) ?? [])))
     if (live.length === 0) return { advanced: false, isEngineLost: false }
     await this.auditParts.begin(ids)
     this.isEngineHere = engine !== null
@@ -202,7 +209,8 @@ class LiveRoutes implements RouteWatch {
       await saveRolloutReport(store, internalization.id, report)
       watched.report = report
     }
-    if (decision.rollsBack) return this.rollBack(internalization, report)
+    if (decision.rollsBack || isHarmful(report.feedback, report.rollbackCapital))
+      return this.rollBack(internalization, report, decision)
     if (decision.mayStep && rollout.steps) return this.enterNext(internalization, report)
     // a person is waited for
     const audits = decision.mayStep ? 'few' : 'all'
@@ -232,6 +240,11 @@ class LiveRoutes implements RouteWatch {
     const backlog = await store.pairs.backlog(route.lora)
     const report = makeReport({
       ...figures,
+      feedback: await this.feedback.figures({
+        lora: route.lora,
+        isSingle: route.template.maxTurnsAfter === 0,
+        margin: internalization.verdict!.margin,
+      }),
       now: now(),
       stage,
       evidence,
@@ -252,9 +265,14 @@ class LiveRoutes implements RouteWatch {
     return { by: 'worker', now: now(), rollout }
   }
 
-  private async rollBack(row: Internalization, { evidence }: RolloutReport): Promise<true> {
-    const reason = rollbackReason(evidence)
-    await retire(this.deps.store, row, reason, this.context(), evidence)
+  private async rollBack(
+    row: Internalization,
+    { evidence, feedback }: RolloutReport,
+    { rollsBack }: RolloutDecision
+  ): Promise<true> {
+    const reason = rollsBack ? rollbackReason(evidence) : feedbackReason(feedback)
+    const grounds = rollsBack ? { evidence } : { evidence, feedback }
+    await retire(this.deps.store, row, reason, this.context(), grounds)
     const data = eventData('rollout.rolled_back', row, evidence)
     this.deps.log({ level: 'error', message: reason, data })
     return true

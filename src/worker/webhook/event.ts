@@ -11,7 +11,12 @@ import {
 } from '../../core/lifecycle/internalization.ts'
 import type { EvidenceFigures } from '../../core/rollout/stages.ts'
 import { isReplaced } from '../../lifecycle/promote.ts'
-import { rollbackReason, stepText, type RolloutReport } from '../../lifecycle/rollout-report.ts'
+import {
+  feedbackReason,
+  rollbackReason,
+  stepText,
+  type RolloutReport,
+} from '../../lifecycle/rollout-report.ts'
 import type { HistoryRow } from '../../store/store.ts'
 
 export type EventType =
@@ -122,6 +127,8 @@ const evidenceOf = (state: InternalizationState): EvidenceFigures | null =>
 
 const reasonOf = (state: InternalizationState, evidence: EvidenceFigures): string => {
   const stage = rolloutStageOf(state)
+  if (state.name === 'retired' && state.feedback !== undefined)
+    return feedbackReason(state.feedback)
   return stage === null ? rollbackReason(evidence) : stepText(stage, evidence)
 }
 

@@ -1,0 +1,49 @@
+/** What the outcome test says, in words. Pure. */
+import { percent } from '../gate/figures.ts'
+import type { OutcomeFigures } from './outcome-figures.ts'
+
+/** `11.2`: of a share, in points */
+export const points = (share: number): string => (100 * share).toFixed(1)
+
+/** `9.8 points more (6.1 to 13.0)` */
+export const differenceText = ({ bad, interval: [lower, upper] }: OutcomeFigures): string => {
+  const difference = bad === null ? 0 : bad.lora - bad.audit
+  const much = `${points(Math.abs(difference))} points ${difference < 0 ? 'less' : 'more'}`
+  return `${much} (${points(lower)} to ${points(upper)})`
+}
+
+/** `19.6 % of 2,935 rated conversations of the lora's side are bad, 10.1 % of 57,065 audited ones` */
+export const badText = ({ bad, conversations: { lora, audit } }: OutcomeFigures): string => {
+  const [ours, theirs] = [lora, audit].map((count) => count.toLocaleString('en'))
+  if (bad === null) return `${ours} rated conversations of the lora's side, ${theirs} audited ones`
+  return (
+    `${percent(bad.lora)} of ${ours} rated conversations of the lora's side are bad, ` +
+    `${percent(bad.audit)} of ${theirs} audited ones`
+  )
+}
+
+const MOST_MISSING = 1_000_000
+
+/** How many further rated conversations tell a difference of one point; null: it is told, or not known. */
+export const missingText = ({ missing }: Pick<OutcomeFigures, 'missing'>): string | null => {
+  if (missing === null || missing === 0) return null
+  const [least, most] = [Number(missing.toPrecision(2)), MOST_MISSING].map((count) =>
+    count.toLocaleString('en')
+  )
+  const count = missing > MOST_MISSING ? `more than ${most}` : `about ${least}`
+  return `${count} more rated conversations would tell a difference of 1 point`
+}
+
+/** Why nothing, or little, is told yet; null where there is enough. */
+export const unsureText = (figures: OutcomeFigures): string | null => {
+  const { conversations, blocks, bad, missing } = figures
+  if (blocks === 0) {
+    const side = conversations.lora === 0 ? "the lora's side" : 'the audited side'
+    return conversations.lora + conversations.audit === 0
+      ? 'users have rated no conversation yet'
+      : `not enough yet: no conversation of ${side} is rated`
+  }
+  if (bad !== null && bad.lora === bad.audit && (bad.lora === 0 || bad.lora === 1))
+    return `no difference can be told while all ratings are ${bad.lora === 1 ? 'bad' : 'good'}`
+  return missing === null ? 'not enough yet: too few rated conversations' : missingText(figures)
+}
