@@ -2,6 +2,7 @@
 import type { Verdict as Forecast } from '../core/cost/economics.ts'
 import type { ArmFigures } from '../core/gate/gate.ts'
 import { rolloutStageOf, type Internalization } from '../core/lifecycle/internalization.ts'
+import { differenceText } from '../core/outcomes/outcome-text.ts'
 import { stageName } from '../core/rollout/stages.ts'
 import { minuteText, percent } from './output.ts'
 import type { Rollout } from './rollout/rollout-of.ts'
@@ -21,6 +22,9 @@ const rolloutNotes = ({ progress, report }: Rollout): string[] => {
     ...(progress?.mayStep === true ? [`ready for ${stageName(progress.next!)}`] : []),
     ...(progress?.waitsFor ?? []),
     ...(driftedAt === null ? [] : [`drift since ${minuteText(driftedAt)}`]),
+    ...(report === null || report.feedback.blocks === 0
+      ? []
+      : [`bad ratings ${differenceText(report.feedback)}`]),
   ]
 }
 

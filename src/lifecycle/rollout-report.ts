@@ -165,8 +165,8 @@ const riseText = (evidence: EvidenceFigures): string => {
 }
 
 export const feedbackReason = (figures: OutcomeFigures): string =>
-  `rolled back: users rate it worse: ${badText(figures)}; that is ${differenceText(figures)}, ` +
-  `and at most ${points(figures.margin)} more may be; evidence ${capitalText(figures.rollback)}`
+  `rolled back: users rate it worse: ${badText(figures)}; the difference is ${differenceText(figures)}, ` +
+  `and at most ${points(figures.margin)} are allowed; evidence ${capitalText(figures.rollback)}`
 
 export const rollbackReason = (evidence: EvidenceFigures): string =>
   `rolled back: it disagrees with the upstream in ${riseText(evidence)}, ` +

@@ -3,6 +3,7 @@
  * scraped; where the store fails the last values stay.
  */
 import type { Registry } from 'prom-client'
+import { DRAWN_SIDES } from '../core/log/feedback.ts'
 import type { Route } from '../core/route/route.ts'
 import { meanLoss } from '../core/rollout/evidence.ts'
 import { PAIR_OUTCOMES } from '../core/rollout/pair.ts'
@@ -98,6 +99,12 @@ const lossEdges: OfReport = ({ evidence: { interval, ...evidence } }) => [
   [{ edge: 'upper' }, interval[1]],
 ]
 
+const differenceEdges: OfReport = ({ feedback: { bad, interval } }) => [
+  [{ edge: 'lower' }, interval[0]],
+  ...(bad === null ? [] : [[{ edge: 'mean' }, bad.lora - bad.audit] as Reading]),
+  [{ edge: 'upper' }, interval[1]],
+]
+
 interface RolloutMetric extends ReadMetric {
   readings: (scrape: Scrape) => Reading[]
 }
@@ -125,8 +132,9 @@ const METRICS: RolloutMetric[] = [
     name: 'promptintern_rollout_evidence',
     help: 'Natural logarithm of the capital of the evidence',
     labels: ['template', 'against'],
-    readings: ofReports(({ evidence: { rollback, step, drift } }) => [
+    readings: ofReports(({ evidence: { rollback, step, drift }, feedback }) => [
       [{ against: 'rollback' }, rollback],
+      [{ against: 'feedback' }, feedback.rollback],
       [{ against: 'step' }, step],
       [{ against: 'drift' }, drift],
     ]),
@@ -145,6 +153,22 @@ const METRICS: RolloutMetric[] = [
     labels: ['template'],
     readings: ({ live }) =>
       live.map(({ route }) => [{ template: route.template.version }, route.auditShare]),
+  },
+  {
+    type: 'gauge',
+    name: 'promptintern_rollout_feedback_difference',
+    help: 'Share of bad ratings on the side of the lora minus that of the audited side, with its 95 % confidence sequence',
+    labels: ['template', 'edge'],
+    readings: ofReports(differenceEdges),
+  },
+  {
+    type: 'gauge',
+    name: 'promptintern_rollout_feedback_conversations',
+    help: 'Rated conversations of the live route by side',
+    labels: ['template', 'side'],
+    readings: ofReports(({ feedback: { conversations } }) =>
+      DRAWN_SIDES.map((side) => [{ side }, conversations[side]])
+    ),
   },
   {
     type: 'gauge',

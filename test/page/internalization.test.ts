@@ -5,6 +5,7 @@ import { decide, type HeldOutRow } from '../../src/core/gate/gate.ts'
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
 import { progressSnapshot } from '../../src/core/lifecycle/internalization.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type { OutcomeFigures } from '../../src/core/outcomes/outcome-figures.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
 import { saveJsonSnapshot } from '../../src/lifecycle/json-snapshot.ts'
@@ -18,7 +19,13 @@ import {
   exampleTemplate,
 } from '../fixtures/examples.ts'
 import { exampleFacts, exampleJudged } from '../fixtures/evidence.ts'
-import { AT_ONCE, exampleEvidence, exampleReport } from '../fixtures/rollout.ts'
+import {
+  AT_ONCE,
+  exampleEvidence,
+  exampleFeedback,
+  exampleReport,
+  noFeedback,
+} from '../fixtures/rollout.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 import { heldOutRow } from '../fixtures/held-out-row.ts'
 
@@ -365,6 +372,27 @@ describe('a live route', () => {
     }
     await page.store.feedback.put(feedback as never, null)
     expect(rowOf(await page.view(VIEW), 'the small model')).toEqual(['0', '1'])
+  })
+
+  it('compares what users say of both sides, in figures and a picture', async () => {
+    await goLive()
+    await page.store.records.append(batchOf([routedRecord(1, 'answered')]))
+    const given = { recordId: 'record-1', by: 'application', rating: 'bad', comment: null } as const
+    await page.store.feedback.put({ ...given, at: 1 }, null)
+    const show = async (feedback: OutcomeFigures): Promise<string> => {
+      await saveRolloutReport(page.store, 'a', exampleReport({ feedback }))
+      return page.view(VIEW)
+    }
+    const compared = await show(exampleFeedback())
+    expect(compared).toContain('Difference: +3.9 points (-4.1 to +11.9).')
+    expect(compared).toContain('About 340,000 more rated conversations would tell')
+    // the picture is of the audited side's 4.1 % and the interval of the difference
+    expect(compared).toContain(
+      'between 0.0 % and 16.0 %; audited side 4.1 %; allowed at most 9.1 %'
+    )
+    const unsure = await show(noFeedback({ lora: 3, audit: 0 }))
+    expect(unsure).toContain('Not enough yet: no conversation of the audited side is rated.')
+    expect(unsure).not.toContain('Difference:')
   })
 
   it('shows what became of its newest requests, in words, and the control group', async () => {

@@ -35,7 +35,7 @@ describe('metrics of live routes', () => {
   it('are those of the reports of the worker', async ({ store }) => {
     await saveRolloutReport(store, ROUTE.internalizationId, exampleReport({ dropped: 5 }))
     const text = await open(store).registry.metrics()
-    const { evidence } = exampleReport()
+    const { evidence, feedback } = exampleReport()
     for (const line of [
       'rollout_share{template="version-1"} 0.05',
       'rollout_pairs{template="version-1",outcome="agreed"} 152',
@@ -46,6 +46,10 @@ describe('metrics of live routes', () => {
       `rollout_loss{template="version-1",edge="lower"} ${evidence.interval[0]}`,
       'rollout_loss{template="version-1",edge="mean"} 0.025',
       `rollout_loss{template="version-1",edge="upper"} ${evidence.interval[1]}`,
+      `rollout_evidence{template="version-1",against="feedback"} ${feedback.rollback}`,
+      'rollout_feedback_difference{template="version-1",edge="lower"} -0.041',
+      `rollout_feedback_difference{template="version-1",edge="mean"} ${0.08 - 0.041}`,
+      'rollout_feedback_conversations{template="version-1",side="audit"} 3811',
       'audits_waiting{template="version-1"} 3',
       'audits_dropped_total{template="version-1"} 5',
       'audit_usd_today 0',

@@ -2,6 +2,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { evidenceBar, lossPicture } from '../../src/cli/rollout/bars.ts'
+import type { OutcomeFigures } from '../../src/core/outcomes/outcome-figures.ts'
 import { rolloutLine, rolloutText, timedLine } from '../../src/cli/rollout/rollout-text.ts'
 import type { RolloutView } from '../../src/cli/rollout/rollout-view.ts'
 import { NO_STREAM } from '../../src/core/rollout/evidence.ts'
@@ -11,7 +12,7 @@ import {
   rolloutProgress,
   type RolloutReport,
 } from '../../src/lifecycle/rollout-report.ts'
-import { exampleEvidence, exampleReport } from '../fixtures/rollout.ts'
+import { exampleEvidence, exampleReport, noFeedback } from '../fixtures/rollout.ts'
 
 const AT = Date.UTC(2026, 10, 28, 10, 0, 5)
 const TEMPLATE = '0123456789abcdef'.repeat(2)
@@ -45,6 +46,9 @@ const viewOf = (report: RolloutReport | null, changes: Partial<RolloutView> = {}
 
 const FULL = { share: 1, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
 
+const textOfUsers = (conversations: OutcomeFigures['conversations']) =>
+  rolloutText(viewOf(exampleReport({ feedback: noFeedback(conversations) })), 80)
+
 describe('the picture of a rollout', () => {
   it('has the stages, the loss with its bounds, the evidence, and both groups', () => {
     expect(rolloutText(viewOf(exampleReport()), 80)).toBe(
@@ -64,6 +68,12 @@ loss        4 of 160 conversations, 2.5 % (0.3 % to 8.2 %)
 rollback    ▕░░░░░░░░░░░░░░░░░░░░░░░| 0.0536 of 300
 step        ▕██████░░░░░░░░░░░░░░░░░| 2.2 of 20
 drift       ▕████████░░░░░░░░░░░░░░░| 9.2 of 300
+
+users       8.0 % of 205 rated conversations of the lora's side are bad, 4.1 %
+            of 3,811 audited ones: +3.9 points (-4.1 to +11.9)
+            about 340,000 more rated conversations would tell a difference of 1
+            point
+            ▕░░░░░░░░░░░░░░░░░░░░░░░| 0.3 of 300
 
 newest      requests  mean cost    median latency
 lora asked  1000      0.00004 USD  44 ms
@@ -113,6 +123,15 @@ saved: 80.9 % a request, before engine and training
     expect(text).not.toContain('\nstep')
     expect(text).toContain('next        none; rolled back at evidence 300\n')
     expect(text).toMatch(/\ndrift .* of 300, since 2026-11-28 10:00\n/)
+  })
+
+  it('says where users have rated one side alone, or nothing', () => {
+    expect(textOfUsers({ lora: 0, audit: 0 })).toContain(
+      '\nusers       users have rated no conversation yet\n\n'
+    )
+    expect(textOfUsers({ lora: 0, audit: 7 })).toContain(
+      "\nusers       not enough yet: no conversation of the lora's side is rated\n\n"
+    )
   })
 
   it('names the reason after the end', () => {

@@ -146,7 +146,7 @@ describe('feedback of users', () => {
     await harness.runUntil(worker, async () => (await watched.state()).name === 'retired')
     expect(await watched.state()).toMatchObject({
       reason: expect.stringMatching(
-        /^rolled back: users rate it worse: 100\.0 % of 15 rated conversations of the lora's side are bad, 0\.0 % of 15 audited ones; that is 100\.0 points more \(.* and at most 5\.0 more may be; evidence \d+$/
+        /^rolled back: users rate it worse: 100\.0 % of 15 rated conversations of the lora's side are bad, 0\.0 % of 15 audited ones; the difference is \+100\.0 points \(.* and at most 5\.0 are allowed; evidence \d+$/
       ) as string,
       evidence: { losses: 0 },
       feedback: { blocks: 15, margin: 0.05 },

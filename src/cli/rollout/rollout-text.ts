@@ -1,6 +1,7 @@
 /** Renders a rollout: a picture for terminals, and a line for each change. Pure. */
 import type { GroupFigures } from '../../core/cost/control-group.ts'
 import { dollars } from '../../core/cost/economics.ts'
+import { outcomeLines } from '../../core/outcomes/outcome-text.ts'
 import { meanLoss } from '../../core/rollout/evidence.ts'
 import { PAIR_OUTCOMES } from '../../core/rollout/pair.ts'
 import { stageName, type EvidenceFigures } from '../../core/rollout/stages.ts'
@@ -142,8 +143,21 @@ export const rolloutText = (view: RolloutView, width: number): string => {
             .map(([label, value]) => field(label, value))
             .join('\n'),
         ]
+  const users =
+    report === null
+      ? []
+      : [
+          [
+            ...outcomeLines(report.feedback),
+            ...(report.feedback.blocks === 0
+              ? []
+              : [evidenceText(report.feedback.rollback, report.rollbackCapital)]),
+          ]
+            .map((line, index) => field(index === 0 ? 'users' : '', line))
+            .join('\n'),
+        ]
   const changes = report === null ? [] : changeTables(report, width)
-  return [head.join('\n'), ...pictures, groupsText(view, width), ...changes].join('\n\n')
+  return [head.join('\n'), ...pictures, ...users, groupsText(view, width), ...changes].join('\n\n')
 }
 
 /** At most four characters, so that lines of a log stay short. */

@@ -5,12 +5,11 @@ import type { OutcomeFigures } from './outcome-figures.ts'
 /** `11.2`: of a share, in points */
 export const points = (share: number): string => (100 * share).toFixed(1)
 
-/** `9.8 points more (6.1 to 13.0)` */
-export const differenceText = ({ bad, interval: [lower, upper] }: OutcomeFigures): string => {
-  const difference = bad === null ? 0 : bad.lora - bad.audit
-  const much = `${points(Math.abs(difference))} points ${difference < 0 ? 'less' : 'more'}`
-  return `${much} (${points(lower)} to ${points(upper)})`
-}
+const signed = (share: number): string => (share < 0 ? '' : '+') + points(share)
+
+/** `+9.5 points (+7.0 to +12.1)`: how much more of the lora's side is bad */
+export const differenceText = ({ bad, interval: [lower, upper] }: OutcomeFigures): string =>
+  `${bad === null ? '' : `${signed(bad.lora - bad.audit)} points `}(${signed(lower)} to ${signed(upper)})`
 
 /** `19.6 % of 2,935 rated conversations of the lora's side are bad, 10.1 % of 57,065 audited ones` */
 export const badText = ({ bad, conversations: { lora, audit } }: OutcomeFigures): string => {
@@ -47,3 +46,9 @@ export const unsureText = (figures: OutcomeFigures): string | null => {
     return `no difference can be told while all ratings are ${bad.lora === 1 ? 'bad' : 'good'}`
   return missing === null ? 'not enough yet: too few rated conversations' : missingText(figures)
 }
+
+/** All of it, for people: both shares with their difference, and what is missing. At least one line. */
+export const outcomeLines = (figures: OutcomeFigures): string[] => [
+  ...(figures.bad === null ? [] : [`${badText(figures)}: ${differenceText(figures)}`]),
+  ...[unsureText(figures) ?? []].flat(),
+]

@@ -15,6 +15,7 @@ import { percent, shortPercent, usd, whole } from '../../parts/format.ts'
 import { Interval } from '../../parts/interval.tsx'
 import { Table } from '../../parts/table.tsx'
 import { Line } from '../../parts/text.tsx'
+import { Feedback } from './feedback.tsx'
 
 const capital = (value: number): string => whole(value)
 
@@ -174,27 +175,6 @@ const UpstreamVersions = ({ upstreamVersions }: RolloutReport) =>
     />
   )
 
-const Feedback = ({ counts }: { counts: FeedbackCounts | null }) => {
-  if (counts === null) return null
-  const { lora, upstream } = counts
-  if (lora.good + lora.bad + upstream.good + upstream.bad === 0) return null
-  return (
-    <Table
-      caption="Feedback of applications"
-      columns={[
-        { name: 'Answers of' },
-        { name: 'Good', isNumber: true },
-        { name: 'Bad', isNumber: true },
-      ]}
-      rows={[
-        ['the small model', whole(lora.good), whole(lora.bad)],
-        ['the upstream', whole(upstream.good), whole(upstream.bad)],
-      ]}
-      empty=""
-    />
-  )
-}
-
 interface LiveRouteProps extends StagesProps {
   report: RolloutReport
   feedback: FeedbackCounts | null
@@ -227,7 +207,7 @@ export const LiveRoute = ({ report, feedback, ...stages }: LiveRouteProps) => {
         <Outcomes {...report} />
         <Indicators {...report} />
         <UpstreamVersions {...report} />
-        <Feedback counts={feedback} />
+        <Feedback figures={report.feedback} counts={feedback} capital={report.rollbackCapital} />
       </div>
       <small>
         As of <Time at={report.at} />.
