@@ -1,12 +1,15 @@
 /** Keeps what a verdict is made from, and collects the evidence file of an internalization. */
 import type { DecisionFacts } from '../core/evidence/decision-facts.ts'
 import { makeEvidenceFile, type EvidenceFile } from '../core/evidence/evidence-file.ts'
+import { MAX_LISTED_BLOCKS, type OutcomeEvidence } from '../core/evidence/outcome-evidence.ts'
 import { ConversationList, type RolloutEvidence } from '../core/evidence/rollout-evidence.ts'
 import {
   winningLora,
   type HistoryEntry,
   type Internalization,
 } from '../core/lifecycle/internalization.ts'
+import { addOutcomes, NO_BLOCK, type OutcomeBlock } from '../core/outcomes/blocks.ts'
+import { OutcomeReader } from '../core/outcomes/conversation-outcomes.ts'
 import { AppError } from '../errors.ts'
 import { packageVersion } from '../package-folder.ts'
 import type { Store } from '../store/store.ts'
@@ -51,24 +54,50 @@ const endsOf = (
 
 type EvidenceCounts = Pick<RolloutEvidence['report']['evidence'], 'pairs' | 'stagePairs'>
 
+const FEEDBACK_PAGE = 5_000
+
+/** @param count blocks of the report: more of them may have closed, and count in the next one */
+const outcomesOf = async (
+  { feedback }: Pick<Store, 'feedback'>,
+  lora: string,
+  count: number
+): Promise<OutcomeEvidence> => {
+  const revision = await feedback.revision(lora)
+  // a request without further turns has a key of its own, so it may be read like a conversation
+  const reader = new OutcomeReader(false)
+  const most = Math.min(count, MAX_LISTED_BLOCKS)
+  const blocks: OutcomeBlock[] = []
+  let open = NO_BLOCK
+  for (let isFull = true; isFull && blocks.length < most;) {
+    const page = await feedback.drawn(lora, reader.lastPlace, FEEDBACK_PAGE)
+    isFull = page.length === FEEDBACK_PAGE
+    const ended = reader.read(page)
+    const added = addOutcomes(open, isFull ? ended : [...ended, ...reader.overBy(Infinity)])
+    blocks.push(...added.closed)
+    open = added.open
+  }
+  return { revision, blocks: blocks.slice(0, most) }
+}
+
 const rolloutOf = async (
-  store: Pick<Store, 'snapshots' | 'pairs'>,
+  store: Pick<Store, 'snapshots' | 'pairs' | 'feedback'>,
   internalization: Internalization,
   history: readonly HistoryEntry[]
 ): Promise<RolloutEvidence | null> => {
   const lora = winningLora(internalization)
   const report = await readRolloutReport(store, internalization.id)
   if (lora === null || report === null) return null
-  const { at, stage, evidence, rollbackCapital, stepCapital, outcomes } = report
+  const { at, stage, evidence, feedback, rollbackCapital, stepCapital, outcomes } = report
   const list = new ConversationList(endsOf(history, evidence))
   for await (const conversation of countedConversations(store, lora, evidence.pairs))
     list.add(conversation)
   const { count, ...conversations } = list.read()
   return {
     lora,
-    report: { at, stage, evidence, rollbackCapital, stepCapital, outcomes },
+    report: { at, stage, evidence, feedback, rollbackCapital, stepCapital, outcomes },
     isWhole: count === evidence.pairs,
     ...conversations,
+    feedback: await outcomesOf(store, lora, feedback.blocks),
   }
 }
 

@@ -118,6 +118,8 @@ describe('an evidence file', () => {
       'state',
       'losses',
       'outcomes',
+      'feedback',
+      'newest feedback',
       'bounds',
       'stages',
       'capitals',
@@ -155,6 +157,9 @@ describe('a number that was changed', () => {
     ['LIVE', ['history', '2', 'evidence']],
     ['ROLLED_BACK', ['history', '3', 'evidence']],
     ['ROLLED_BACK', ['rollout', 'report', 'evidence']],
+    ['LIVE', ['rollout', 'report', 'feedback', 'bad']],
+    ['LIVE', ['rollout', 'report', 'feedback', 'interval']],
+    ['LIVE', ['rollout', 'feedback', 'blocks', '4', 'lora', 'bad']],
   ]
 
   it.each(DECISIVE)('is found in %s, %j, also if the digests are made anew', (name, below) => {
@@ -220,6 +225,10 @@ describe('what the checks find', () => {
     ['capitals', ROLLED_BACK, ['rollout', 'report', 'rollbackCapital'], 1e300],
     ['outcomes', LIVE, ['rollout', 'report', 'outcomes', 'agreed'], 3],
     ['stages', LIVE, ['history', 2, 'evidence', 'stagePairs'], 5],
+    ['feedback', LIVE, ['rollout', 'feedback', 'blocks', 0, 'audit', 'conversations'], 2],
+    ['feedback', LIVE, ['rollout', 'feedback', 'blocks', 0, 'audit', 'bad'], 1.5],
+    ['newest feedback', LIVE, ['rollout', 'report', 'feedback', 'rollback'], 3],
+    ['newest feedback', LIVE, ['rollout', 'report', 'feedback', 'margin'], 0.2],
   ])('%s', (check, file, path, value) => {
     expect(failing(changed(file, path, value))).toContain(check)
   })

@@ -12,6 +12,7 @@ import type {
   InternalizationState,
   ProvenVerdict,
 } from '../lifecycle/internalization.ts'
+import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import type { EvidenceFigures, RolloutStage } from '../rollout/stages.ts'
 import type { Template } from '../template/template.ts'
 import type { ArmFacts, DecisionFacts } from './decision-facts.ts'
@@ -37,6 +38,8 @@ export interface HistoryStep {
   stage: RolloutStage | null
   /** of the pairs, if they were the reason; else null */
   evidence: EvidenceFigures | null
+  /** of users' feedback, if it was the reason; else null */
+  feedback: OutcomeFigures | null
 }
 
 export interface EvidenceFile {
@@ -104,6 +107,7 @@ const stepOf = ({ at, by, to, note }: HistoryEntry, hidden: HiddenValues): Histo
     reason: reason && hidden.reason(reason),
     stage: (to.name === 'live' && to.stage) || null,
     evidence: ('evidence' in to && to.evidence) || null,
+    feedback: (to.name === 'retired' && to.feedback) || null,
   }
 }
 

@@ -82,6 +82,21 @@ const STAGE = members({
   began: NUMBER,
 })
 
+const BY_SIDE = members({ lora: NUMBER, audit: NUMBER })
+
+const OUTCOMES = members({
+  conversations: BY_SIDE,
+  blocks: NUMBER,
+  bad: nullable(BY_SIDE),
+  interval: list(NUMBER, 2),
+  margin: NUMBER,
+  rollback: NUMBER,
+  harm: NUMBER,
+  revision: NUMBER,
+})
+
+const SIDE = members({ conversations: NUMBER, bad: NUMBER })
+
 const HISTORY = list(
   members({
     at: NUMBER,
@@ -89,6 +104,7 @@ const HISTORY = list(
     state: TEXT,
     stage: nullable(STAGE),
     evidence: nullable(EVIDENCE),
+    feedback: nullable(OUTCOMES),
   })
 )
 
@@ -105,6 +121,7 @@ const ROLLOUT = members({
     at: NUMBER,
     stage: STAGE,
     evidence: EVIDENCE,
+    feedback: OUTCOMES,
     rollbackCapital: NUMBER,
     outcomes: members(Object.fromEntries(PAIR_OUTCOMES.map((name) => [name, NUMBER]))),
   }),
@@ -119,6 +136,10 @@ const ROLLOUT = members({
     })
   ),
   conversations: list(list(PAIR, 1)),
+  feedback: members({
+    revision: NUMBER,
+    blocks: list(members({ at: NUMBER, lora: SIDE, audit: SIDE })),
+  }),
 })
 
 export const FILE_SHAPE = members({

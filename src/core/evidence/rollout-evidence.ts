@@ -4,9 +4,11 @@
  * where evidence was decided on or a bet begins, so all figures can be computed again also from sums.
  */
 import type { Conversation } from '../rollout/conversations.ts'
+import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import { addCounts, START_EVERY, type LossCounts } from '../rollout/evidence.ts'
 import { lossOf, type PairOutcome, type Rating, type WatchedPair } from '../rollout/pair.ts'
 import { NO_STREAMS, oneOf, withLosses, type PairSums } from '../rollout/pair-reader.ts'
+import type { OutcomeEvidence } from './outcome-evidence.ts'
 import {
   evidenceFigures,
   type EvidenceFigures,
@@ -40,6 +42,7 @@ export interface ReportedEvidence {
   at: number
   stage: RolloutStage
   evidence: EvidenceFigures
+  feedback: OutcomeFigures
   rollbackCapital: number
   stepCapital: number
   outcomes: PairSums['outcomes']
@@ -55,6 +58,7 @@ export interface RolloutEvidence {
   summed: SummedConversations[]
   /** all others, each with its turns */
   conversations: CountedPair[][]
+  feedback: OutcomeEvidence
 }
 
 /** Pairs that are listed one by one; beyond it the oldest ones are summed. */

@@ -7,6 +7,7 @@ import { stageName, type EvidenceFigures } from '../rollout/stages.ts'
 import { check, namesText, type Check } from './check.ts'
 import { differences } from './differences.ts'
 import type { EvidenceFile, HistoryStep } from './evidence-file.ts'
+import { outcomeChecks, type StoredOutcomes } from './outcome-evidence.ts'
 import { figuresAt, type RolloutEvidence } from './rollout-evidence.ts'
 
 /** Evidence that was stored at a time, with the name of its check. */
@@ -141,15 +142,21 @@ const stagesCheck = (
   )
 }
 
-/** A rollback needs its capital, and a step that the worker takes needs evidence for it. */
+const storedOutcomes = ({ history, rollout }: EvidenceFile): StoredOutcomes[] => [
+  ...history.flatMap((step): StoredOutcomes[] =>
+    step.feedback === null ? [] : [{ name: `feedback for ${became(step)}`, figures: step.feedback }]
+  ),
+  ...(rollout === null ? [] : [{ name: 'newest feedback', figures: rollout.report.feedback }]),
+]
+
+/** A rollback needs its capital, of pairs or of feedback, and a step that the worker takes needs evidence for it. */
 const capitalFault = (step: HistoryStep, rollout: RolloutEvidence | null): string | null => {
   const { state, by, evidence } = step
   if (evidence === null) return null
   if (state === 'retired') {
     const needed = rollout === null ? Infinity : Math.log(rollout.report.rollbackCapital)
-    return evidence.rollback >= needed
-      ? null
-      : `a rollback at a capital of ${Math.exp(evidence.rollback).toFixed(1)}`
+    const most = Math.max(evidence.rollback, step.feedback?.rollback ?? -Infinity)
+    return most >= needed ? null : `a rollback at a capital of ${Math.exp(most).toFixed(1)}`
   }
   return by === 'worker' && evidence.step <= 0 ? `${became(step)} without evidence` : null
 }
@@ -169,7 +176,13 @@ export const rolloutChecks = (file: EvidenceFile): Check[] => {
   const { rollout } = file
   return [
     stateCheck(file),
-    ...(rollout === null ? [] : [losses(rollout), outcomes(rollout)]),
+    ...(rollout === null
+      ? []
+      : [
+          losses(rollout),
+          outcomes(rollout),
+          ...outcomeChecks(rollout.feedback, storedOutcomes(file), file.verdict.margin),
+        ]),
     ...(stored.length === 0
       ? []
       : [boundsCheck(file, stored), stagesCheck(file, stored), capitalCheck(file)]),
