@@ -1,5 +1,5 @@
 /**
- * Does the evidence of pairs keep its guarantee, and how soon does it decide? Streams of pairs whose loss is
+ * Does the evidence of pairs, and of users' feedback, keep its guarantee, and how soon does it decide? Streams of pairs whose loss is
  * known are read by the product's own functions (`src/core/rollout`). Where the numbers of pairs and losses
  * decide alone, the chances are computed. `npm run bench:rollout -- --out file.json`
  */
@@ -9,6 +9,7 @@ import { longRandom } from './gate/random.ts'
 import { formatFigures, writeReport } from './report.ts'
 import { measureConversations } from './rollout/conversations.ts'
 import { measureFalseAlarms } from './rollout/false-alarms.ts'
+import { measureOutcomes } from './rollout/outcomes.ts'
 import { measureRises } from './rollout/rises.ts'
 import type { Figures, Run } from './rollout/run.ts'
 import { measureSecondAnswers } from './rollout/second-answers.ts'
@@ -21,6 +22,7 @@ const PARTS: Record<string, (run: Run) => Promise<Figures>> = {
   conversations: measureConversations,
   'second-answers': measureSecondAnswers,
   steady: measureSteady,
+  outcomes: measureOutcomes,
   'false-alarms': measureFalseAlarms,
 }
 

@@ -4,6 +4,7 @@ import { Capital, PRODUCT_RULE } from '../../bench/rollout/capital.ts'
 import { decidedBy, quantile } from '../../bench/rollout/exact.ts'
 import { AS_GOOD, AT_MARGIN, BROKEN, chancesOf } from '../../bench/rollout/second-answers.ts'
 import { HALF, live, steadily, untilSpent } from '../../bench/rollout/steady.ts'
+import { productHarm, quickHarm } from '../../bench/rollout/outcomes.ts'
 import { drawLosses } from '../../bench/rollout/streams.ts'
 import {
   addLoss,
@@ -43,6 +44,19 @@ describe('the quick capital', () => {
   it('is at least that of the product after starts were dropped', () => {
     const { quick, product } = capitals(40_000, 0.077)
     expect(quick).toBeGreaterThanOrEqual(product - 1e-6)
+  })
+})
+
+describe('the quick capital of the outcome test', () => {
+  it.each([0.4, 0.5, 0.6])('finds a harm at the same block as the product: %d', (share) => {
+    const random = seededRandom(7)
+    const differences = Array.from({ length: 2_000 }, () => {
+      const one = Number(random() < share) - Number(random() < 0.2)
+      return random() < 0.5 ? one : one / 2
+    })
+    const block = quickHarm(differences)
+    expect(block).not.toBeNull()
+    expect(productHarm(differences)).toBe(block)
   })
 })
 

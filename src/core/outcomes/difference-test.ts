@@ -15,7 +15,7 @@ const LEAST_STAKE = 0.02
 const LARGEST_SHARE = 0.95
 
 /** @param bound in (−1, 1) */
-const stakesAbove = (bound: number): number[] => {
+export const stakesAbove = (bound: number): number[] => {
   const largest = LARGEST_SHARE / (1 + bound)
   return Array.from(
     { length: STAKES },
