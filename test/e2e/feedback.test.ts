@@ -101,7 +101,9 @@ describe('feedback of an application', () => {
         rating: 'bad',
         comment: 'It was another card.',
         by: 'application',
-        counts: false,
+        side: 'lora',
+        conversation: second.record,
+        counts: true,
       },
     ])
     expect(upstream.requests.map(({ url }) => url)).toEqual(['/v1/chat/completions'])
