@@ -9,15 +9,19 @@ import { ALARM_CAPITAL, type Capital } from './capital.ts'
 import type { Loss } from './streams.ts'
 
 /**
- * @param options.quiet pairs before which it is not looked
+ * @param options.quiet pairs before which it is not looked @param options.capital that raises the alarm
  * @returns the pair at which the product raises the alarm; null when it never does
  */
 export const productAlarm = (
   losses: readonly Loss[],
   bound: number,
-  { quiet = 0, least = 0 }: { quiet?: number; least?: LeastLoss } = {}
+  {
+    quiet = 0,
+    least = 0,
+    capital = ALARM_CAPITAL,
+  }: { quiet?: number; least?: LeastLoss; capital?: number } = {}
 ): number | null => {
-  const limit = Math.log(ALARM_CAPITAL)
+  const limit = Math.log(capital)
   let stream = NO_STREAM
   for (const { gap, loss } of losses) {
     for (let i = 0; i < gap; i++) stream = addLoss(stream, 0)

@@ -4,6 +4,7 @@
  * the starts themselves, because it needs them at any bound; it drops some after 25,600 pairs, so its capital
  * is the same until then and at most the same later. Rival rules differ in what a start bets.
  */
+import { SHARE_OF_PAIRS } from '../../src/core/rollout/stages.ts'
 import {
   betsAbove,
   putAside,
@@ -14,6 +15,8 @@ import {
 
 /** Capital at which a route is rolled back, and drift is reported: ROLLBACK_EVIDENCE. */
 export const ALARM_CAPITAL = 300
+/** The same for a rollback: pairs begin with a part of the capital. */
+export const ROLLBACK_CAPITAL = ALARM_CAPITAL / SHARE_OF_PAIRS
 
 export interface StartRule {
   /** of the capital, from the first pair on */

@@ -10,7 +10,7 @@ import {
   stakesAbove,
 } from '../../src/core/outcomes/difference-test.ts'
 import { START_EVERY } from '../../src/core/rollout/evidence.ts'
-import { SHARE_OF_TEST } from '../../src/core/rollout/stages.ts'
+import { SHARE_OF_FEEDBACK } from '../../src/core/rollout/stages.ts'
 import { spread, withBar } from '../report.ts'
 import { ALARM_CAPITAL, PRODUCT_RULE } from './capital.ts'
 import {
@@ -63,7 +63,7 @@ const drawBlocks = (rated: number, world: World, random: () => number): number[]
   return addOutcomes(NO_BLOCK, outcomes).closed.map(differenceOf)
 }
 
-const LIMIT = ALARM_CAPITAL / SHARE_OF_TEST
+const LIMIT = ALARM_CAPITAL / SHARE_OF_FEEDBACK
 
 /** @returns the block at which the product has the deciding capital; null: it never has */
 export const productHarm = (differences: readonly number[]): number | null => {

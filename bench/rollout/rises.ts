@@ -1,7 +1,7 @@
 /** Starts anew: the loss rises to 13 points after many good pairs. With rivals and their false alarms. */
 import { spread } from '../report.ts'
 import { productAlarm, quickAlarm } from './alarms.ts'
-import { Capital, RIVALS } from './capital.ts'
+import { Capital, RIVALS, ROLLBACK_CAPITAL } from './capital.ts'
 import { LIFE, MARGIN, repeat, shareFigure, type Figures, type Run } from './run.ts'
 import { drawLosses, type Loss } from './streams.ts'
 
@@ -36,7 +36,7 @@ const measureDelays = async (run: Run): Promise<Figures> => {
       const losses = drawRise(good, run.random)
       const since = (pair: number | null): number => (pair ?? good + BAD_PAIRS) - good
       return [
-        since(productAlarm(losses, MARGIN, { quiet: good })),
+        since(productAlarm(losses, MARGIN, { quiet: good, capital: ROLLBACK_CAPITAL })),
         ...capitals.map(([, capital]) => since(quickAlarm(losses, capital, good))),
       ]
     })

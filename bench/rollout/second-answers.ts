@@ -15,7 +15,7 @@ import { lossOf, type PairOutcome } from '../../src/core/rollout/pair.ts'
 import type { LossBounds } from '../../src/core/rollout/stages.ts'
 import { withBar } from '../report.ts'
 import { quickAlarm } from './alarms.ts'
-import { ALARM_CAPITAL, Capital, PRODUCT_RULE } from './capital.ts'
+import { Capital, PRODUCT_RULE, ROLLBACK_CAPITAL } from './capital.ts'
 import { hasAlarm, STEP_CAPITAL } from './false-alarms.ts'
 import {
   ALARM_SHARE,
@@ -123,7 +123,7 @@ const isFound = (losses: readonly Loss[], { margin, least }: LossBounds): boolea
       if (evidenceBelow(stream, margin) >= Math.log(STEP_CAPITAL)) return false
     }
     stream = addLoss(stream, loss)
-    if (evidenceOfRise(stream, margin, least) >= Math.log(ALARM_CAPITAL)) return true
+    if (evidenceOfRise(stream, margin, least) >= Math.log(ROLLBACK_CAPITAL)) return true
   }
   return false
 }

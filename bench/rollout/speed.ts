@@ -2,7 +2,7 @@
 import { evidenceAbove, evidenceBelow } from '../../src/core/rollout/evidence.ts'
 import { spread, withBar, type Figure } from '../report.ts'
 import { productAlarm } from './alarms.ts'
-import { ALARM_CAPITAL } from './capital.ts'
+import { ROLLBACK_CAPITAL } from './capital.ts'
 import { decidedBy, quantile } from './exact.ts'
 import { STEP_CAPITAL } from './false-alarms.ts'
 import { MARGIN, repeat, shareFigure, type Figures, type Run } from './run.ts'
@@ -25,21 +25,23 @@ const exactMedian = (decided: Float64Array): Figure => ({
 
 const measureRollbacks = async (run: Run): Promise<Figures> => {
   const figures: Figures = {}
-  const limit = Math.log(ALARM_CAPITAL)
+  const limit = Math.log(ROLLBACK_CAPITAL)
   for (const [points, bar] of ROLLBACKS) {
     const [name, loss] = [`rollback_pairs_${points}`, points / 100]
     const pairs = await repeat(
       name,
       run.draws,
       run,
-      () => productAlarm(drawLosses(LONG, loss, run.random), MARGIN) ?? LONG
+      () =>
+        productAlarm(drawLosses(LONG, loss, run.random), MARGIN, { capital: ROLLBACK_CAPITAL }) ??
+        LONG
     )
     figures[name] = withBar(spread(pairs, 'pairs'), '<=', bar)
     const withCredits = `${name}_with_second_answers`
     figures[withCredits] = spread(
       await repeat(withCredits, run.draws, run, () => {
         const losses = drawLosses(LONG, loss, run.random)
-        return productAlarm(losses, MARGIN, { least: -1 }) ?? LONG
+        return productAlarm(losses, MARGIN, { least: -1, capital: ROLLBACK_CAPITAL }) ?? LONG
       }),
       'pairs'
     )

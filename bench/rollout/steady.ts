@@ -12,7 +12,7 @@ import {
 import { addLoss, evidenceOfRise, NO_STREAM } from '../../src/core/rollout/evidence.ts'
 import { Thinning } from '../../src/core/rollout/thinning.ts'
 import { spread, withBar } from '../report.ts'
-import { ALARM_CAPITAL } from './capital.ts'
+import { ROLLBACK_CAPITAL } from './capital.ts'
 import {
   ALARM_SHARE,
   alarmFigures,
@@ -141,7 +141,7 @@ export const live = (world: World, rule: Rule, random: () => number): Life => {
     life.counted++
     const loss = random() < world.losses[minute < SLOTS / 2 ? 0 : 1]
     stream = addLoss(stream, Number(loss))
-    if (loss && evidenceOfRise(stream, MARGIN, 0) >= Math.log(ALARM_CAPITAL))
+    if (loss && evidenceOfRise(stream, MARGIN, 0) >= Math.log(ROLLBACK_CAPITAL))
       return { ...life, isRolledBack: true }
   }
   return life

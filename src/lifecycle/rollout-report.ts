@@ -11,7 +11,7 @@ import {
   type RolloutSettings,
   type RolloutStage,
 } from '../core/rollout/stages.ts'
-import { meanLoss, NO_PAIRS, type LossCounts } from '../core/rollout/evidence.ts'
+import { meanLoss, type LossCounts } from '../core/rollout/evidence.ts'
 import type { OutcomeFigures } from '../core/outcomes/outcome-figures.ts'
 import { badText, differenceText, points } from '../core/outcomes/outcome-text.ts'
 import type { PairOutcome } from '../core/rollout/pair.ts'

@@ -34,6 +34,15 @@ const batches = (count: number, size: number, spanMs: number) => (random: () => 
     spanMs
   )(random).flatMap((begin) => steady(size, MINUTE)(random).map((at) => begin + at))
 
+const officeHours = (random: () => number) =>
+  Array.from({ length: 1000 }, () => Math.floor(5 * random()) * DAY + random() * (DAY / 3))
+
+/** Half of the requests come alone, half in batches of 20. */
+const halfInBatches = (random: () => number) => [
+  ...steady(500, 7 * DAY)(random),
+  ...batches(25, 20, 7 * DAY)(random),
+]
+
 describe('conversations', () => {
   it.each([
     ['40 of one size', (i: number) => i % 40, 40],
@@ -59,9 +68,7 @@ describe('bursts', () => {
   })
 
   it('are not seen in office hours', () => {
-    const draw = (random: () => number) =>
-      Array.from({ length: 1000 }, () => Math.floor(5 * random()) * DAY + random() * (DAY / 3))
-    expect(worth(draw)).toBeGreaterThan(0.88)
+    expect(worth(officeHours)).toBeGreaterThan(0.88)
   })
 
   it.each([20, 50])('of %d alike requests count as one each', (size) => {
@@ -69,12 +76,8 @@ describe('bursts', () => {
   })
 
   it('weigh by their size in mixed traffic', () => {
-    // half of the requests come alone, half in batches of 20: E[m²]/E[m] is 10.5
-    const draw = (random: () => number) => [
-      ...steady(500, 7 * DAY)(random),
-      ...batches(25, 20, 7 * DAY)(random),
-    ]
-    expect(worth(draw)).toBeCloseTo(1 / 10.5, 2)
+    // E[m²]/E[m] is 10.5
+    expect(worth(halfInBatches)).toBeCloseTo(1 / 10.5, 2)
   })
 
   it('make one row of a log that is one burst', () => {

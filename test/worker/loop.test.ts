@@ -12,6 +12,9 @@ import { COLOURS, orderRecord, PROMPT } from '../fixtures/paint-orders.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 import { engineAt, PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
+/** The answer of another order. */
+const renamed = (number: number) => orderRecord(number + 1).response
+
 /** An upstream that is asked again. @param answerTo the logged request, with its number */
 const upstreamToday = (
   answerTo: (logged: ReturnType<typeof orderRecord>, number: number) => string | null
@@ -240,7 +243,6 @@ describe('the worker', () => {
 
   it('tries again when there is as much traffic since the upstream has changed', async () => {
     const harness = await openHarness({ from: 'evaluating' })
-    const renamed = (number: number) => orderRecord(number + 1).response
     const { replayUpstream } = upstreamToday((_, number) => renamed(number))
     const worker = await harness.worker(harness.deps({ replayUpstream }))
     const { id, updatedAt } = await harness.runTo(worker, 'rejected')

@@ -36,7 +36,9 @@ const stateSchema = z
         .object({
           of: z.string(),
           trainRows: z.number(),
-          since: time.optional().describe('after a change of the upstream: only exchanges from then on'),
+          since: time
+            .optional()
+            .describe('after a change of the upstream: only exchanges from then on'),
         })
         .optional()
         .describe('a rejected one that is tried again with more, or newer, traffic'),
