@@ -1,4 +1,4 @@
--- additive
+-- breaking: older programs write no agreement, and know neither parts of audits nor sides of feedback
 DROP INDEX "promptintern"."feedback_lora";--> statement-breakpoint
 DROP INDEX "promptintern"."pairs_cost";--> statement-breakpoint
 ALTER TABLE "promptintern"."evaluations" ADD COLUMN "agrees" boolean DEFAULT false NOT NULL;--> statement-breakpoint

@@ -41,6 +41,7 @@ const hold = async ({ store }: Page, answers: Logged[]): Promise<void> => {
     answers.map(({ adapted, prompted, changes }, index) => ({
       ...exampleEvaluation(ids[index]!, { arm: 1, internalizationId: 'a', ...changes }),
       answer: adapted,
+      agrees: adapted === prompted,
       similarity: Number(adapted === prompted),
     }))
   )

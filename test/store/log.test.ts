@@ -286,7 +286,8 @@ onEachStore((it) => {
     it('deletes the answers of evaluations, too', async ({ store }) => {
       await append(store, exampleRecord(1), exampleRecord(2, { at: DAY_MS }))
       await store.internalizations.create(exampleInternalization())
-      const bought = { upstreamAnswer: 'bought', upstreamSimilarity: 1 }
+      const fresh = { repeats: true, asLogged: [true, false] as const }
+      const bought = { agreesToday: true, upstreamAnswer: 'bought', fresh }
       await store.internalizations.addEvaluations([
         ...['record-1', 'record-2', 'gone'].map((id) => exampleEvaluation(id, bought)),
         exampleEvaluation('record-1', { arm: 1 }),
@@ -301,7 +302,7 @@ onEachStore((it) => {
         ['record-2', 'intent_1', 'bought'],
         ['record-1', '', null],
       ])
-      expect(kept[0]).toMatchObject({ similarity: 1, logprobSum: -0.5, upstreamSimilarity: 1 })
+      expect(kept[0]).toMatchObject({ agrees: true, agreesToday: true, logprobSum: -0.5, fresh })
     })
 
     it('forgets the selected records, and every other record reads as before', async ({

@@ -65,7 +65,7 @@ const sampleOf = (exchanges: LabelledRequest[], rows = 10_000) => {
 }
 
 const planOf = (exchanges: LabelledRequest[]) =>
-  planLabels(sampleOf(exchanges).sample, null, { ...settings(), dims: 0 })
+  planLabels(sampleOf(exchanges).sample, null, { ...settings(), burstMinutes: 5, dims: 0 })
 
 describe('a scan', () => {
   it('predicts coverage for labels, and ranks what a head saves before what it may save at most', async () => {

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { DAY_MS } from '../../src/core/days.ts'
 import { CountedConversations, PairReader } from '../../src/core/rollout/pair-reader.ts'
 import type { JudgedPair } from '../../src/core/rollout/pair.ts'
+import { baselineOf } from '../../src/core/rollout/indicators.ts'
 import { Thinning } from '../../src/core/rollout/thinning.ts'
+import { RouteReader } from '../../src/worker/rollout/route-reader.ts'
 
 const MINUTE_MS = 60_000
 
@@ -39,7 +41,7 @@ describe('audits', () => {
   })
 })
 
-/** Of 40 days: two thousand audits before noon, and 500 after it at a quarter of them. */
+/** Of 40 days, each: 200 audits before noon, and 50 after it, where a quarter of them is made. */
 const daysOf = (outcomeAt: (isMorning: boolean) => JudgedPair['outcome']): JudgedPair[] =>
   Array.from({ length: 40 * 250 }, (_, i) => {
     const [day, number] = [Math.floor(i / 250), i % 250]
@@ -66,6 +68,29 @@ describe('evidence of audits at two parts', () => {
     expect(stream.losses).toBe(2_000)
     expect(stream.losses / stream.pairs).toBeGreaterThan(0.46)
     expect(stream.losses / stream.pairs).toBeLessThan(0.52)
+  })
+
+  it('has the questions of both in that proportion, too', () => {
+    const sighting = { isFallback: false, confidence: null, chars: 1, isNewLabel: null, at: 0 }
+    const reader = new RouteReader({
+      isSingle: true,
+      pairsBefore: 0,
+      baseline: baselineOf([sighting]),
+    })
+    const traits = { ratedAt: null, isNewLabel: null, upstreamModel: null }
+    reader.read(
+      daysOf((isMorning) => (isMorning ? 'agreed' : 'fallback')).map((pair) => ({
+        ...pair,
+        ...traits,
+        chars: 1,
+      }))
+    )
+    const { requests, seen } = reader
+      .figures(0)
+      .indicators.find(({ indicator }) => indicator === 'fallbacks')!
+    expect(seen).toBe(2_000)
+    expect(seen / requests).toBeGreaterThan(0.46)
+    expect(seen / requests).toBeLessThan(0.52)
   })
 
   it('counts a conversation as its first turn was drawn, with all of its turns', () => {

@@ -208,8 +208,6 @@ const FORMS: Record<Mistake, readonly Draw[]> = {
   ],
 }
 
-export const NUMBER_OF_FORMS = Object.values(FORMS).flat().length
-
 /** A logged answer, and the same with a mistake of the kind. */
 export const drawSentence = (mistake: Mistake, random: () => number) =>
   pick(random, FORMS[mistake])(random)
