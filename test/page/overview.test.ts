@@ -66,7 +66,7 @@ describe('the overview', () => {
     const markup = await page.view('/admin')
     expect(markup).toContain('Intents &lt;i&gt;')
     expect(markup).toContain(
-      'would answer 60.0 % of the requests; of these at least 96.0 % agree with the upstream (98.0 % observed).'
+      'would answer 60.0 % of the requests; of these at least 96.0 % agree with the upstream (98.0 % observed on 1 held-out request).'
     )
     expect(markup).toContain('<a href="/admin/internalizations/waits">Look and decide</a>')
     expect(markup).not.toContain('nothing is wrong')

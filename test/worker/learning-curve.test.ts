@@ -44,7 +44,11 @@ describe('the learning curve', () => {
       [PLANNED_ROWS / 4, true],
       [PLANNED_ROWS / 2, true],
     ])
-    expect(curve!.points.map(({ rows }) => rows)).toEqual([16, 32, 64])
+    expect(curve!.points.map(({ rows }) => rows)).toEqual([
+      PLANNED_ROWS / 4,
+      PLANNED_ROWS / 2,
+      PLANNED_ROWS,
+    ])
     expect(curve!.targets.map(({ coverage }) => coverage)).toContain(1)
     expect((await harness.engine.models()).map(({ id }) => id).toSorted()).toEqual(
       before.toSorted()

@@ -26,7 +26,6 @@ const Look = ({ id, words }: { id: string; words: string }) => (
 
 const waitingSentence = (row: Internalization, labels: Labels): Sentence => {
   const winner = row.verdict?.arms[row.verdict.arm]
-  const answered = winner?.samples?.traffic.answered
   return {
     tone: 'waits',
     says: (
@@ -37,8 +36,8 @@ const waitingSentence = (row: Internalization, labels: Labels): Sentence => {
             {' '}
             Its lora would answer {percent(winner.coverage)} of the requests; of these at least{' '}
             {percent(winner.agreementAnsweredBound)} agree with the upstream (
-            {percent(winner.agreementAnswered)} observed
-            {answered !== undefined && ` on ${whole(answered)} held-out requests`}).
+            {percent(winner.agreementAnswered)} observed on{' '}
+            {counted(winner.samples.traffic.answered, 'held-out request')}).
           </>
         )}{' '}
         <Look id={row.id} words="Look and decide" />
