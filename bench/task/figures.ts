@@ -1,6 +1,7 @@
 /** From outcomes and samples to named figures. Knows nothing of how they were measured. */
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
-import { agree, comparisonOf } from '../../src/core/answer/agreement.ts'
+import { agree } from '../../src/core/answer/agreement.ts'
+import { comparisonOf } from '../harness/comparison.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { TaskRow } from '../harness/data.ts'
 import type { Outcome } from '../harness/traffic.ts'

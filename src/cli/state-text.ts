@@ -19,12 +19,13 @@ export const stateName = (state: State): string => {
 const rolloutNotes = ({ progress, report }: Rollout): string[] => {
   const driftedAt = report?.driftedAt ?? null
   return [
-    ...(progress?.mayStep === true ? [`ready for ${stageName(progress.next!)}`] : []),
     ...(progress?.waitsFor ?? []),
     ...(driftedAt === null ? [] : [`drift since ${minuteText(driftedAt)}`]),
     ...(report === null || report.feedback.blocks === 0
       ? []
       : [`bad ratings ${differenceText(report.feedback)}`]),
+    // last: the command for it follows
+    ...(progress?.mayStep === true ? [`ready for ${stageName(progress.next!)}`] : []),
   ]
 }
 
@@ -50,7 +51,7 @@ export const agreementText = ({
   threshold,
   agreementAnswered,
   agreementAnsweredBound,
-  slices = [],
+  slices,
 }: ArmFigures): string => {
   if (threshold === null) return ''
   const own = `${percent(agreementAnswered)} (≥ ${percent(agreementAnsweredBound)})`

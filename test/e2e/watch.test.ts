@@ -218,7 +218,7 @@ describe('promote, of a live internalization', () => {
     await goLiveFirst()
     await report({ mayStep: true })
     expect((await run('status')).stdout.replaceAll(/\n +/g, ' ')).toContain(
-      `live, canary 5 %; ready for canary 25 %: promptintern promote ${TEMPLATE.version}`
+      `live, canary 5 %; bad ratings +3.9 points (-4.1 to +11.9); ready for canary 25 %: promptintern promote ${TEMPLATE.version}`
     )
     expect((await run('promote', LIVE.id)).code).toBe(0)
     expect(await stateNow()).toMatchObject({ stage: { share: 0.25 }, evidence: exampleEvidence() })

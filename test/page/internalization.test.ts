@@ -12,12 +12,7 @@ import { saveJsonSnapshot } from '../../src/lifecycle/json-snapshot.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import { addPairs, LORA, questionOf, routedRecord } from '../fixtures/audited.ts'
-import {
-  exampleApproved,
-  exampleEvaluation,
-  exampleInternalization,
-  exampleTemplate,
-} from '../fixtures/examples.ts'
+import { exampleApproved, exampleInternalization, exampleTemplate } from '../fixtures/examples.ts'
 import { exampleFacts, exampleJudged } from '../fixtures/evidence.ts'
 import {
   AT_ONCE,
@@ -233,22 +228,25 @@ describe('a candidate', () => {
 
 describe('coverage against agreement', () => {
   it('is loaded behind the page, and is a view of its own without a script', async () => {
-    const ids = Array.from({ length: 40 }, (_, i) => `record-${i}`)
-    const { plan } = exampleApproved()
-    await create(
-      exampleApproved('a', { plan: { ...plan!, holdoutRecordIds: ids, unseenRecordIds: [] } })
-    )
-    await page.store.internalizations.addEvaluations(
-      ids.map((id, i) =>
-        exampleEvaluation(id, {
-          internalizationId: 'a',
-          arm: 1,
-          logprobMin: -i,
-          agrees: i < 30,
-          similarity: Number(i < 30),
-        })
-      )
-    )
+    await create(exampleApproved('a'))
+    const facts = exampleFacts()
+    const records = Array.from({ length: 40 }, (_, i) => ({
+      ...facts.records[0]!,
+      id: `record-${i}`,
+      conversation: String(i),
+      isTraffic: true,
+      fresh: null,
+    }))
+    const answers = records.map((_, i) => ({
+      agrees: i < 30,
+      agreesToday: null,
+      similarity: 0,
+      logprobSum: -i,
+      logprobMin: -i,
+      deferred: null,
+    }))
+    const arms = facts.arms.map((arm) => ({ ...arm, answers }))
+    await saveDecisionFacts(page.store, 'a', { ...facts, burstMs: 0, records, arms })
     const markup = await page.view(VIEW)
     expect(markup).toContain(`hx-get="${VIEW}/coverage"`)
     expect(markup).toContain(`<a href="${VIEW}/coverage">`)
@@ -261,7 +259,7 @@ describe('coverage against agreement', () => {
     expect(part).toContain('chosen 60.0 %')
   })
 
-  it('counts conversations where the facts of the decision were kept', async () => {
+  it('counts turns of a conversation together', async () => {
     await create({ ...exampleJudged(), id: 'a' })
     await saveDecisionFacts(page.store, 'a', exampleFacts())
     const part = await page.view(`${VIEW}/coverage`)

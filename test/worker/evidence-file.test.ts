@@ -64,18 +64,18 @@ describe('the evidence file of a rollout', () => {
   it('holds after a rollback by feedback, also when some of it was taken back since', async () => {
     const watched = await watch({ ...STAGED, steps: false })
     const { harness, worker } = watched
-    const [ours, theirs] = [await watched.answer(15), await watched.audit(15)]
+    const [ours, theirs] = [await watched.answer(20), await watched.audit(20)]
     for (const [i, record] of ours.entries()) {
       await watched.rate([record], 'bad')
       await watched.rate([theirs[i]!], 'good')
     }
     await harness.runUntil(worker, async () => (await watched.state()).name === 'retired')
     const file = await ofWatched(watched)
-    expect(file.rollout!.feedback.blocks).toHaveLength(15)
+    expect(file.rollout!.feedback.blocks).toHaveLength(20)
     expect(file.history.at(-1)!.feedback).toEqual(file.rollout!.report.feedback)
     const said = (name: string, { checks } = verifyEvidence(file)) =>
       checks.find((check) => check.name === name)?.said
-    expect(said('feedback for retired')).toContain('15 blocks of rated conversations give the same')
+    expect(said('feedback for retired')).toContain('20 blocks of rated conversations give the same')
     await watched.rate(ours.slice(0, 3), null)
     const later = await ofWatched(watched)
     expect(said('newest feedback', verifyEvidence(later))).toBe(

@@ -179,7 +179,7 @@ describe('requests that are longer than the encoder reads', () => {
     const cut = row.plan!.trainRecordIds.filter((id) => Number(id.split('-')[1]) % 2 === 0).length
     expect(row.plan!.population.cutByHead).toEqual({ rows: cut, tokens: 256 })
     expect(harness.said('longer than')).toEqual([
-      `${cut} of 64 training rows are longer than the 256 tokens that fake-encoder reads: a label head sees only their beginning`,
+      `${cut} of 72 training rows are longer than the 256 tokens that fake-encoder reads: a label head sees only their beginning`,
     ])
   })
 

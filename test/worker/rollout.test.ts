@@ -142,14 +142,14 @@ describe('feedback of users', () => {
   it('rolls a route back that users rate worse than the audited side, and it cannot go live again', async () => {
     const watched = await Watched.open(CANARY)
     const { harness, worker } = watched
-    await rateBoth(watched, 15, 'bad')
+    await rateBoth(watched, 20, 'bad')
     await harness.runUntil(worker, async () => (await watched.state()).name === 'retired')
     expect(await watched.state()).toMatchObject({
       reason: expect.stringMatching(
-        /^rolled back: users rate it worse: 100\.0 % of 15 rated conversations of the lora's side are bad, 0\.0 % of 15 audited ones; the difference is \+100\.0 points \(.* and at most 5\.0 are allowed; evidence \d+$/
+        /^rolled back: users rate it worse: 100\.0 % of 20 rated conversations of the lora's side are bad, 0\.0 % of 20 audited ones; the difference is \+100\.0 points \(.* and at most 5\.0 are allowed; evidence \d+$/
       ) as string,
       evidence: { losses: 0 },
-      feedback: { blocks: 15, margin: 0.05 },
+      feedback: { blocks: 20, margin: 0.05 },
     })
     expect(await watched.routes()).toEqual([])
     expect(watched.events('rollout.rolled_back')).toMatchObject([{ internalization: watched.id }])
@@ -162,7 +162,7 @@ describe('feedback of users', () => {
   it('rolls a paused route back as well, when it comes late', async () => {
     const watched = await Watched.open(CANARY)
     const { harness, worker, id } = watched
-    const [ours, theirs] = [await watched.answer(15), await watched.audit(15)]
+    const [ours, theirs] = [await watched.answer(20), await watched.audit(20)]
     const row = (await harness.store.internalizations.get(id))!
     await pause(harness.store, row, { by: 'admin', now: 1, rollout: STAGED })
     await harness.round(worker)

@@ -3,7 +3,8 @@
  * itself, tosses a coin or has changed, requests in bursts, hard hours, and tries on the same rows. In each the
  * lora is beyond the promise at every threshold, so every promotion breaks it. Confidence says nothing.
  */
-import { agree, comparisonOf } from '../../../src/core/answer/agreement.ts'
+import { agree } from '../../../src/core/answer/agreement.ts'
+import { comparisonOf } from '../../harness/comparison.ts'
 import { decide, levelOfTry, type HeldOutRow } from '../../../src/core/gate/gate.ts'
 import { splitPopulation } from '../../../src/core/learn/split.ts'
 import { simulatedRow } from '../row.ts'

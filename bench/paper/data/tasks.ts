@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { Detector } from '../../../src/core/detect/detect.ts'
-import { comparisonOf } from '../../../src/core/answer/agreement.ts'
+import { comparisonOf } from '../../harness/comparison.ts'
 import { constantExamples } from '../../../src/core/learn/compress.ts'
 import { templateKeyOf } from '../../../src/core/template/template-key.ts'
 import type { Template } from '../../../src/core/template/template.ts'

@@ -1,13 +1,13 @@
 /**
  * When two answers agree: when they are equal after a normalization that cannot change a meaning. Agreement is
  * an equivalence, so a third answer that agrees with both of two answers makes those two agree. A graded
- * similarity (`score.ts`) is a figure to look at and never agreement: at a similarity of 0.8 "not approved"
+ * similarity (`similarity.ts`) is a figure to look at and never agreement: at a similarity of 0.8 "not approved"
  * agreed with "approved".
  */
 import { bareJson, canonicalJson, parseExactJson } from '../json.ts'
 import { callLine, isCallText, parseCalls } from './calls.ts'
 import { textOf, type Outcome } from './outcome.ts'
-import { detectResponseType, FORMULA, SQL, type ResponseType } from './response-type.ts'
+import { FORMULA, SQL, type ResponseType } from './response-type.ts'
 
 /** Differences that are looked over, because no two logged answers are told apart by them alone. */
 export interface Folds {
@@ -120,12 +120,6 @@ export const normalForm = ({ responseType, folds }: Comparison, answer: string):
     default:
       return `text ${plainText(answer)}`
   }
-}
-
-/** How the answers of a template are compared. @param answers all that the log has */
-export const comparisonOf = (answers: string[]): Comparison => {
-  const responseType = detectResponseType(answers)
-  return { responseType, folds: foldsOf(responseType, answers) }
 }
 
 /** Whether two answers say the same. */
