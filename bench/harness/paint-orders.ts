@@ -23,7 +23,8 @@ export const orderOf = (number: number): ChatRequest => ({
     { role: 'system', content: PROMPT },
     {
       role: 'user',
-      content: `Order ${number}: ${(number % 9) + 1} tins of ${shelfOf(number)} paint, please.`,
+      // the tins tell nothing that the colour does not: the nearest question has the same colour
+      content: `Order ${number}: ${(number % 4) + 1} tins of ${shelfOf(number)} paint, please.`,
     },
   ],
 })

@@ -1,6 +1,8 @@
 /** A text without the code fence around it, which models like to write. */
-export const bareJson = (text: string): string =>
-  text.trim().replace(/^```(?:json)?\s*|\s*```$/g, '')
+export const bareJson = (text: string): string => {
+  const inner = text.trim().replace(/^```(?:json)?/, '')
+  return (inner.endsWith('```') ? inner.slice(0, -3) : inner).trim()
+}
 
 /** Whether a text is strict JSON. */
 export const isJson = (text: string): boolean => {
@@ -28,7 +30,10 @@ const decimalOf = (literal: string): string => {
   const [, sign, whole, fraction = '', exponent = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(literal)!
   const digits = `${whole}${fraction}`.replace(/^0+/, '')
-  const significant = digits.replace(/0+$/, '')
+  // no pattern: /0+$/ takes quadratic time on zeros within a number
+  let end = digits.length
+  while (digits[end - 1] === '0') end--
+  const significant = digits.slice(0, end)
   const power = Number(exponent) - fraction.length + digits.length - significant.length
   return significant === '' ? '0' : `${sign}${significant}e${power}`
 }
@@ -111,7 +116,10 @@ export const parseUnambiguousJson = (text: string): unknown => {
   }
 }
 
-/** Numbers whose digits a double loses become `replacement` of the number: 12345678901234567890 is one. */
+/**
+ * Numbers whose digits a double loses become `replacement` of the number: 12345678901234567890 is one.
+ * @param text JSON: a string that is not closed would take quadratic time
+ */
 const withoutLongNumbers = (text: string, replacement: (decimal: string) => string): string =>
   text.replace(NUMBER_OR_STRING, (literal) => {
     if (literal.startsWith('"')) return literal
@@ -128,4 +136,8 @@ export const hasLongNumber = (text: string): boolean => withoutLongNumbers(text,
  * @returns undefined where the text is no JSON, or has a name twice in an object
  */
 export const parseExactJson = (text: string): unknown =>
-  parseUnambiguousJson(withoutLongNumbers(text, (decimal) => JSON.stringify(`\ud800${decimal}`)))
+  isJson(text)
+    ? parseUnambiguousJson(
+        withoutLongNumbers(text, (decimal) => JSON.stringify(`\ud800${decimal}`))
+      )
+    : undefined

@@ -14,6 +14,7 @@ import {
   rowsUntilLabels,
   type ResponseType,
 } from '../../src/core/answer/response-type.ts'
+import { callsText } from '../../src/core/answer/calls.ts'
 import { chrF, fieldF1, similarity } from '../../src/core/answer/similarity.ts'
 import { canonicalJson } from '../../src/core/json.ts'
 
@@ -143,6 +144,9 @@ describe('written answers', () => {
     ['"a" or "b"', 'a" or "b'],
     ['wait..', 'wait'],
     ['Yes', 'yes'],
+    ['Ann\tLee\t\tBoston', 'Ann\tLee\tBoston'],
+    ['New York\tUSA', 'New\tYork USA'],
+    ['  a: 1\n  b: 2', 'a: 1\n  b: 2'],
   ])('keep line breaks, marks that belong to them and their case: %j and %j', (one, other) => {
     expect(agreeAs('short-text', one, other)).toBe(false)
   })
@@ -197,6 +201,12 @@ describe('JSON', () => {
     )
   })
 
+  it('agrees with no text that is none', () => {
+    expect(agreeAs('json', '{"a":1}.', '{"a":1}')).toBe(false)
+    expect(agreeAs('json', '`{"a":1}`', '{"a":1}')).toBe(false)
+    expect(agreeAs('json', 'sorry', ' sorry')).toBe(true)
+  })
+
   it('with a name twice in an object agrees with its own text alone', () => {
     expect(agreeAs('json', '{"a":1,"a":2}', '{"a":2}')).toBe(false)
     expect(agreeAs('json', '{"a":1,"a":2}', '{"a":1,"a":2}')).toBe(true)
@@ -217,7 +227,6 @@ describe('code', () => {
   })
 
   it('agrees in shell commands with their case', () => {
-    expect(agreeAs('code', 'grep  -v x', 'grep -v x')).toBe(true)
     expect(agreeAs('code', 'grep -V x', 'grep -v x', { case: true })).toBe(false)
     expect(agreeAs('code', '```bash\ngrep -v x\n```', 'grep -v x')).toBe(true)
   })
@@ -230,6 +239,19 @@ describe('code', () => {
     ["SELECT 'C:\\' || 'ABC'", "SELECT 'C:\\' || 'abc'"],
     ['SELECT a -- b\nFROM t', 'SELECT a -- b FROM t'],
     ['f(x)', 'f(x);'],
+    [
+      'with open(p) as f:\n    a = f.read()\n    n += 1',
+      'with open(p) as f:\n    a = f.read()\nn += 1',
+    ],
+    ['with a as f:\n    X = f.read()', 'with a as f:\n    x = f.read()'],
+    ['delete obj.x\n++y', 'delete obj.x\n++ y'],
+    ['select f in A; do x; done', 'select f in a; do x; done'],
+    ['SELECT $$Paid  in full$$', 'SELECT $$paid in full$$'],
+    ['SELECT [Total (net)] FROM t', 'SELECT [Total(net)] FROM t'],
+    ['=SUM(T[Net  (USD)])', '=SUM(T[Net (USD)])'],
+    ['x.match(/a  b/)', 'x.match(/a b/)'],
+    ['<pre>a  b</pre>', '<pre>a b</pre>'],
+    ['    return a\n    return b', 'return a\n    return b'],
   ])('keeps what may have a meaning: %j and %j', (one, other) => {
     expect(agreeAs('code', one, other, { case: true })).toBe(false)
   })
@@ -347,5 +369,31 @@ describe('JSON comparison', () => {
   it('compares answers that are nested deeper than the stack', () => {
     expect(agreeAs('json', deep('1'), deep('1'))).toBe(true)
     expect(similarity(compare('json'), deep('1'), deep('2'))).toBe(0)
+  })
+})
+
+const callWith = (json: string) => [{ type: 'function', function: { name: 'f', arguments: json } }]
+
+/** Each took quadratic time, which is minutes at this size. */
+const LENGTH = 400_000
+describe('long answers', () => {
+  it.each([
+    ['zeros within a number', 'json', `{"a":1${'0'.repeat(LENGTH)}1}`],
+    ['a string that is not closed', 'json', `{"a":"${'\\"'.repeat(LENGTH / 2)}`],
+    ['inner blanks', 'json', `{"a":1,${' '.repeat(LENGTH)}"b":2}`],
+    ['inner line breaks', 'short-text', `a${'\n'.repeat(LENGTH)}b`],
+    ['full stops', 'short-text', 'a' + ' .'.repeat(LENGTH / 2)],
+    ['blanks in SQL', 'code', `SELECT a${' '.repeat(LENGTH)}FROM t`],
+    ['blanks after UPDATE', 'code', `UPDATE a${' '.repeat(LENGTH)}b`],
+    ['names after WITH', 'code', `WITH ${'a '.repeat(LENGTH / 2)}`],
+  ] as const)('are compared in little time: %s', (_case, type, answer) => {
+    expect(agreeAs(type, answer, `${answer} x`)).toBe(false)
+    expect(agreeAs(type, answer, answer)).toBe(true)
+    expect(detectResponseType(Array.from({ length: 20 }, () => answer))).toBeDefined()
+  })
+
+  it('are read in little time as arguments of a call', () => {
+    expect(callsText(callWith(`{"a":1${'0'.repeat(LENGTH)}1}`))).toBeNull()
+    expect(callsText(callWith(`{"a":"${'\\"'.repeat(LENGTH / 2)}`))).toBeNull()
   })
 })

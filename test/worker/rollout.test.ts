@@ -305,6 +305,25 @@ describe('an audited request', () => {
     expect((await watched.report()).outcomes).toMatchObject({ agreed: 5 })
   })
 
+  it('is no pair where the engine fails at it alone, so later ones are judged', async () => {
+    const watched = await Watched.open({ ...AT_ONCE, auditShare: 0.03 })
+    const { engine } = watched.harness
+    const complete = engine.complete.bind(engine)
+    let failing: string | undefined
+    engine.complete = (request, ...rest) => {
+      const text = JSON.stringify(request.messages)
+      failing ??= text
+      return text === failing
+        ? Promise.reject(new AppError('engine-unavailable', 'not this one'))
+        : complete(request, ...rest)
+    }
+    await watched.audit(20)
+    await watched.judged(20)
+    expect((await watched.report()).outcomes).toMatchObject({ unusable: 1, agreed: 19 })
+    const pairs = await watched.harness.store.pairs.list({ lora: watched.lora, limit: 20 })
+    expect(pairs.map(({ reason }) => reason).filter(Boolean)).toEqual(['engine-failed'])
+  })
+
   it.each<[string, Partial<WorkerDeps['retention']>, string]>([
     ['lost its bodies', { bodiesMs: 12 * HOUR_MS }, 'unreadable'],
     ['was deleted', { recordsMs: 12 * HOUR_MS }, 'record-gone'],

@@ -43,25 +43,29 @@ const withoutQuotes = (text: string): string => {
 const withoutFullStop = (text: string): string =>
   text.length > 1 && text.endsWith('.') && !text.endsWith('..') ? text.slice(0, -1).trimEnd() : text
 
-/** Blanks at the ends of lines, and all but one of several blanks. Line breaks and indentation stay. */
+/**
+ * Blanks at the ends of lines, and all but one of several blanks. Line breaks and indentation stay, and so do
+ * tabs: they separate columns, of which one may be empty.
+ */
 const withoutSpareBlanks = (line: string): string => {
   const indentation = /^[ \t]*/.exec(line)![0]
-  return (
-    indentation +
-    line
-      .slice(indentation.length)
-      .replace(/[ \t]+/g, ' ')
-      .trimEnd()
-  )
+  const rest = line.slice(indentation.length).replace(/ +/g, ' ')
+  return indentation + (rest.endsWith(' ') ? rest.slice(0, -1) : rest)
 }
+
+/** Blank lines and blanks around a text. The indentation of the first of several lines is that of a list, say. */
+const withoutMargin = (text: string): string => {
+  const inner = text.trimEnd().replace(/^(?:[^\S\n]*\n)+/, '')
+  return inner.includes('\n') ? inner : text.trim()
+}
+
+/** `"Yes."`, `"Yes".` and `'"Yes"'`, and no more: the time is linear in the text. */
+const MAX_WRAPPINGS = 4
 
 /** Unicode composition (NFC), blanks, and the quotes and the full stop around the answer. */
 const plainText = (text: string): string => {
-  let bare = text.normalize('NFC').replace(/\r\n?/g, '\n').trim()
-  for (let before = ''; before !== bare;) {
-    before = bare
-    bare = withoutQuotes(withoutFullStop(bare))
-  }
+  let bare = withoutMargin(text.normalize('NFC').replace(/\r\n?/g, '\n'))
+  for (let i = 0; i < MAX_WRAPPINGS; i++) bare = withoutQuotes(withoutFullStop(bare))
   return bare.split('\n').map(withoutSpareBlanks).join('\n')
 }
 
@@ -76,27 +80,24 @@ const outsideQuotes = (text: string, change: (part: string) => string): string =
     .join('')
 
 /**
- * Whether quoted parts can be told from the others: without escapes, comments and quotes that stand alone, which
- * each language reads in a way of its own.
+ * Whether quoted parts can be told from the others: without escapes, comments, and quotes that stand alone or
+ * are of one language, such as `$$text$$` and `[a name]`.
  */
 const isPlainlyQuoted = (code: string): boolean =>
   !code.includes('\\') &&
-  code.split(QUOTED).every((part, i) => i % 2 === 1 || !/["'`#]|--|\/[*/]/.test(part))
+  code.split(QUOTED).every((part, i) => i % 2 === 1 || !/["'`#$[]|--|\/[*/]/.test(part))
 
-/**
- * Code without its fence. Blanks and line breaks mean nothing outside of quotes in SQL and formulas, nor do
- * several blanks in a command of one line; elsewhere a line break or an indentation may.
- */
+/** Code without its fence. Blanks and line breaks mean nothing outside of quotes in SQL and formulas. */
 const plainCode = (text: string, { case: ofCase }: Folds): string => {
-  const bare = text
-    .trim()
-    .replace(/^```\w*\n?|\n?```$/g, '')
-    .replace(/\r\n?/g, '\n')
-    .trim()
-  if (!isPlainlyQuoted(bare)) return bare
-  if (!SQL.test(bare) && !FORMULA.test(bare))
-    return bare.includes('\n') ? bare : outsideQuotes(bare, (part) => part.replace(/\s+/g, ' '))
-  return outsideQuotes(bare.replace(/\s*;$/, ''), (part) => {
+  const fenced = text.trim().replace(/\r\n?/g, '\n')
+  const inner = fenced.startsWith('```')
+    ? fenced.replace(/^```\w*\n?|\n?```$/g, '')
+    : text.replace(/\r\n?/g, '\n')
+  const bare = withoutMargin(inner)
+  const isSpacedFreely = (SQL.test(bare) || FORMULA.test(bare)) && isPlainlyQuoted(bare)
+  if (!isSpacedFreely) return bare
+  const statement = bare.trim()
+  return outsideQuotes(statement.endsWith(';') ? statement.slice(0, -1) : statement, (part) => {
     const spaced = part.replace(/\s+/g, ' ').replace(/ ?([(),=<>*+]) ?/g, '$1')
     return ofCase ? spaced.toLowerCase() : spaced
   }).trim()
@@ -112,7 +113,7 @@ export const normalForm = ({ responseType, folds }: Comparison, answer: string):
   if (isCallText(answer)) return `calls ${parseCalls(answer)?.map(callLine).join('\n') ?? answer}`
   switch (responseType) {
     case 'json':
-      return `json ${plainJson(answer) ?? plainText(answer)}`
+      return plainJson(answer) ?? `no JSON ${answer.trim()}`
     case 'code':
       return `code ${plainCode(answer, folds)}`
     case 'label':

@@ -23,12 +23,10 @@ export const callLine = ({ name, arguments: given }: Call): string =>
 export const isCallText = (text: string): boolean => text.trimStart().startsWith(MARK.trimEnd())
 
 const objectIn = (json: unknown): Record<string, unknown> | null => {
+  const value = typeof json === 'string' ? parseUnambiguousJson(json) : undefined
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
   // canonical JSON would write another number
-  const isExact = typeof json === 'string' && !hasLongNumber(json)
-  const value = isExact ? parseUnambiguousJson(json) : undefined
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : null
+  return hasLongNumber(json as string) ? null : (value as Record<string, unknown>)
 }
 
 /** A call of a chat completion. @returns null for a custom tool, and for arguments that are no JSON object */

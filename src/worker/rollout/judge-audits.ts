@@ -14,6 +14,7 @@ import type { Pair, PairOutcome } from '../../core/rollout/pair.ts'
 import { confidenceOf, type Route } from '../../core/route/route.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
+import { AppError } from '../../errors.ts'
 import type { ChatCompletion } from '../../openai/chat.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { sightingOf } from '../internalize/baseline.ts'
@@ -41,15 +42,15 @@ const conversationOf = ({ id, match, outcome }: MatchedExchange): string => {
   return hash('sha256', `${match.query}\n${answer}`, 'hex').slice(0, 32)
 }
 
-const unusable = (recordId: string, record: StoredRecord | undefined): Pair => ({
+const faultOf = (record: StoredRecord | undefined): string => {
+  if (record === undefined) return 'record-gone'
+  return record.status >= 200 && record.status < 300 ? 'unreadable' : 'not-answered'
+}
+
+const unusable = (recordId: string, reason: string): Pair => ({
   recordId,
   outcome: 'unusable',
-  reason:
-    record === undefined
-      ? 'record-gone'
-      : record.status >= 200 && record.status < 300
-        ? 'unreadable'
-        : 'not-answered',
+  reason,
   conversation: recordId,
   answer: '',
   similarity: 0,
@@ -134,10 +135,35 @@ const judgeOne = async (
   }
 }
 
+/** Whether the engine gave this answer, so that it is not away. */
+const isAnswered = ({ outcome, reason }: Pair): boolean =>
+  outcome !== 'unusable' && (reason === null || reason === 'low-confidence')
+
+/**
+ * A request that the engine fails at twice, although it answers others at the same time, is no pair: one that
+ * waited for ever would keep all later ones from being judged.
+ * @throws AppError of the engine where it answers none
+ */
+const judgeAll = async (ids: string[], judge: (id: string) => Promise<Pair>): Promise<Pair[]> => {
+  const failures: unknown[] = []
+  const settled = await Promise.all(
+    ids.map((id) => judge(id).catch((error: unknown) => void failures.push(error)))
+  )
+  const isAway = !settled.some((pair) => pair && isAnswered(pair))
+  const fault = failures.find((failure) => isAway || !(failure instanceof AppError))
+  if (fault !== undefined) throw fault
+  return Promise.all(
+    settled.map((pair, i) => {
+      const id = ids[i]!
+      return pair ?? judge(id).catch(() => unusable(id, 'engine-failed'))
+    })
+  )
+}
+
 /**
  * Judges the oldest audited requests that wait.
  * @returns how many were judged
- * @throws AppError of the engine, except when it refuses a request itself; then nothing is stored
+ * @throws AppError of the engine where it answers none of them; then nothing is stored
  */
 export const judgeAudits = async (
   deps: WorkerDeps,
@@ -154,14 +180,12 @@ export const judgeAudits = async (
     (await exchangesByIds(store, audited.template, ids)).map((exchange) => [exchange.id, exchange])
   )
   const context: JudgeContext = { ...audited, deps, engine, formats }
-  const pairs = await Promise.all(
-    ids.map((id) => {
-      const [record, exchange] = [records.get(id), exchanges.get(id)]
-      return record === undefined || exchange === undefined
-        ? unusable(id, record)
-        : judgeOne(context, record, exchange)
-    })
-  )
+  const pairs = await judgeAll(ids, async (id) => {
+    const [record, exchange] = [records.get(id), exchanges.get(id)]
+    return record === undefined || exchange === undefined
+      ? unusable(id, faultOf(record))
+      : judgeOne(context, record, exchange)
+  })
   await store.pairs.judge(pairs)
   return pairs.length
 }
