@@ -57,8 +57,8 @@ export interface SpreadQuery {
   until: number
   /** records at most */
   limit: number
-  /** chooses the first record, 0 ≤ phase < 1 */
-  phase: number
+  /** of the draw */
+  seed: number
 }
 
 export interface SpreadRecords {
@@ -88,7 +88,7 @@ export interface RecordStore {
    * pruned and forgotten records.
    */
   traffic(from: number, until: number): Promise<TrafficHour[]>
-  /** Every so many of the records that fit, so that each has the same chance for a random phase. Reads no body. */
+  /** One random record of each so many neighbours that fit, so that each has the same chance. Reads no body. */
   spread(query: SpreadQuery): Promise<SpreadRecords>
   /** In the order of the ids, without ids that are not in the log. */
   byIds(ids: string[]): Promise<StoredRecord[]>

@@ -32,7 +32,7 @@ const query = (changes: Partial<SpreadQuery> = {}): SpreadQuery => ({
   from: 0,
   until: START + 1_000 * DAY_MS,
   limit: 1_000,
-  phase: 0,
+  seed: 1,
   ...changes,
 })
 
@@ -52,30 +52,30 @@ onEachStore((it) => {
       })
     })
 
-    it('has every so many of them, from the phase on', async ({ store }) => {
+    it('has a random one of every so many, so that traffic in turns is there with all of them', async ({
+      store,
+    }) => {
       // of five days, which PostgreSQL keeps apart
       await fill(store, hourly(120))
-      for (const [phase, first] of [
-        [0, 0],
-        [0.35, 3],
-        [0.999, 9],
-      ] as const) {
-        const { ids, every } = await store.records.spread(query({ limit: 12, phase }))
-        expect(ids).toEqual(namesOf(Array.from({ length: 12 }, (_, i) => first + 10 * i)))
-        expect(every).toBe(10)
-      }
+      const { ids, every } = await store.records.spread(query({ limit: 12 }))
+      expect(every).toBe(10)
+      const places = ids.map((id) => Number(id.slice('record-'.length)))
+      expect(places.map((place) => Math.floor(place / 10))).toEqual([...Array(12).keys()])
+      expect(new Set(places.map((place) => place % 10)).size).toBeGreaterThan(4)
+      expect(await store.records.spread(query({ limit: 12 }))).toEqual({ ids, every })
     })
 
     it('gives each record the same chance, and never more than the limit', async ({ store }) => {
       await fill(store, hourly(50))
-      const times = new Map<string, number>()
-      for (let step = 0; step < 4; step++) {
-        const { ids, every } = await store.records.spread(query({ limit: 13, phase: step / 4 }))
+      const times = new Map(namesOf([...Array(50).keys()]).map((id) => [id, 0]))
+      for (let seed = 0; seed < 200; seed++) {
+        const { ids, every } = await store.records.spread(query({ limit: 13, seed }))
         expect(every).toBe(4)
         expect(ids.length).toBeLessThanOrEqual(13)
-        for (const id of ids) times.set(id, (times.get(id) ?? 0) + 1)
+        for (const id of ids) times.set(id, times.get(id)! + 1)
       }
-      expect([...times.values()]).toEqual(Array(50).fill(1))
+      // a share of 1/4 of 200: 50, with a standard deviation of 6
+      for (const count of times.values()) expect(Math.abs(count - 50)).toBeLessThan(31)
     })
 
     it('has records of the time only, also those that were appended later', async ({ store }) => {

@@ -56,6 +56,8 @@ const heldOut = ({ traffic, unseen }: { traffic: Exchange[]; unseen: Exchange[] 
 
 const timesOf = (exchanges: readonly { at: number }[]): number[] => exchanges.map(({ at }) => at)
 
+const kindOf = ({ query }: { query: string }): string => query.split(' ')[0]!
+
 const slot = (name: string, kept: boolean): Segment => ({
   kind: 'slot',
   name,
@@ -85,6 +87,22 @@ const matchOf = (slots: Record<string, string>, ...turns: string[]): Match => ({
   examples: {},
   query: 'four',
   turns: turns.map((content) => ({ role: 'user', content })),
+})
+
+describe('traffic of a job that asks its questions in turns', () => {
+  it('trains and judges with each kind of them', () => {
+    for (const count of [240, 480, 960]) {
+      const rows = many(count).map((one, i) => ({ ...one, query: `kind-${i % 8} number ${i}` }))
+      const { train, traffic } = splitPopulation(rows, settings({ trainRows: 60, holdoutRows: 60 }))
+      for (const part of [train, traffic]) {
+        const times = Array.from(
+          { length: 8 },
+          (_, kind) => part.filter((one) => kindOf(one) === `kind-${kind}`).length
+        )
+        expect(Math.min(...times)).toBeGreaterThan(1)
+      }
+    }
+  })
 })
 
 describe('the sample of traffic', () => {
@@ -178,7 +196,7 @@ describe('the sample of traffic', () => {
       settings({ trainRows: 60, holdoutRows: 100 })
     )
     const trained = new Set(train.map(({ query }) => query))
-    expect(traffic.filter(({ query }) => trained.has(query)).length).toBeGreaterThan(20)
+    expect(traffic.filter(({ query }) => trained.has(query)).length).toBeGreaterThan(10)
     expect(unseen.filter(({ query }) => trained.has(query))).toEqual([])
   })
 })

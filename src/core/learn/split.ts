@@ -5,7 +5,6 @@
 import { groupBy } from '../group-by.ts'
 import { DAY_MS } from '../days.ts'
 import { deriveSeed, seededRandom } from '../../random.ts'
-import { thinned } from '../thinned.ts'
 import { burstsOf, conversationsOf, drawSpread, inTime, randomPart } from './bursts.ts'
 import {
   lastOfEach,
@@ -44,6 +43,7 @@ export const BURST_UNIT_MS = 60_000
 /** Sets the draws apart from others with the same seed. */
 const SPLIT_STREAM = 37
 const READ_STREAM = 38
+const TRAIN_STREAM = 39
 
 /** Chooses the exchanges of a large log that are read for a split. @param seed of the split */
 export const randomOfReading = (seed: number): (() => number) =>
@@ -193,13 +193,14 @@ const createSpareCheck = <T extends SplittableExchange>(
 }
 
 /**
- * Each question once with its newest answer, spread evenly over the window; where the window has too few, the
+ * Each question once with its newest answer, drawn evenly over the window; where the window has too few, the
  * newest ones before it as well.
  */
 const trainingPart = <T extends SplittableExchange>(
   exchanges: readonly T[],
   count: number,
-  { from }: Window
+  { from }: Window,
+  seed: number
 ): T[] => {
   const questions = conversationsOf(newestOfEach(exchanges)).flat()
   const inWindow = questions.filter(({ at }) => at >= from)
@@ -207,7 +208,11 @@ const trainingPart = <T extends SplittableExchange>(
     questions.filter(({ at }) => at < from),
     count - Math.min(count, inWindow.length)
   )
-  const chosen = new Set([...older, ...thinned(inWindow, count)])
+  const chosen = new Set(older)
+  const random = seededRandom(deriveSeed(seed, TRAIN_STREAM))
+  const left = (): number => count - chosen.size
+  for (const exchange of drawSpread(inWindow, { rowsOf: () => 1, left, random }))
+    chosen.add(exchange)
   return questions.filter((exchange) => chosen.has(exchange))
 }
 
@@ -233,7 +238,7 @@ export const splitPopulation = <T extends SplittableExchange>(
     heldOut.draw(wanted, (one) => isInWindow(one) && isAllowed(one))
   )
   const pool = heldOut.rest()
-  const missing = holdoutRows - newTo(trainingPart(pool, trainRows, window), traffic).length
+  const missing = holdoutRows - newTo(trainingPart(pool, trainRows, window, seed), traffic).length
   const asked = new Set(heldOut.exchanges().map(queryKey))
   const times = groupBy(pool, queryKey)
   // questions that came once: without its frequent questions the traffic would not be the traffic to learn
@@ -243,7 +248,7 @@ export const splitPopulation = <T extends SplittableExchange>(
   const aside = drawUnjudged<T>(Math.max(0, missing), judged, (wanted, isAllowed) =>
     heldOut.draw(wanted, (one) => isRare(one) && isAllowed(one), maySpare)
   )
-  const train = trainingPart(heldOut.rest(), trainRows, window)
+  const train = trainingPart(heldOut.rest(), trainRows, window, seed)
   const unseen = inTime([...aside, ...newTo(train, traffic)])
   return { train, traffic: inTime(traffic), unseen: randomPart(unseen, holdoutRows, random) }
 }

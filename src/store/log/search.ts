@@ -9,6 +9,7 @@ import {
   type CompiledFilter,
 } from '../../core/log/record-filter.ts'
 import { AppError } from '../../errors.ts'
+import { seededRandom } from '../../random.ts'
 import type { FoundRecords, RecordQuery, SpreadQuery } from '../store.ts'
 import { textOf, type Wholes } from './body-forms.ts'
 import { lacksUsage, type Estimator } from './estimates.ts'
@@ -139,17 +140,27 @@ export const search = async (query: RecordQuery, reads: SearchReads): Promise<Fo
 /** Number in the store of records that a lora answered. */
 export const BY_LORA = SEARCH_OUTCOMES.indexOf('answered')
 
-export interface Stride {
+export interface DrawnPlaces {
   every: number
-  /** place of the first record, from 0 */
-  first: number
+  /** ascending, from 0 */
+  places: number[]
 }
 
-/** @param count records that fit the query */
-export const strideOf = (
+/**
+ * One random place of each `every` neighbours. Not the same one of each: in traffic that repeats itself every so
+ * many requests, as a job with a list of questions does, all would be of one kind.
+ * @param count records that fit the query
+ */
+export const drawPlaces = (
   count: number,
-  { limit, phase }: Pick<SpreadQuery, 'limit' | 'phase'>
-): Stride => {
+  { limit, seed }: Pick<SpreadQuery, 'limit' | 'seed'>
+): DrawnPlaces => {
   const every = Math.max(1, Math.ceil(count / limit))
-  return { every, first: Math.floor(phase * every) }
+  const random = seededRandom(seed)
+  const places = Array.from(
+    { length: Math.ceil(count / every) },
+    (_, group) => group * every + Math.floor(random() * every)
+  )
+  // the last group may lack records, and each has the chance 1 / every
+  return { every, places: places.filter((place) => place < count) }
 }

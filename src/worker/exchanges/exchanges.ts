@@ -128,6 +128,8 @@ const createReader = (store: Store, template: Template, kindShare: number): Read
 const inOrder = (found: ReadonlyMap<string, SingleExchange>): SingleExchange[] =>
   [...found.values()].toSorted((a, b) => a.at - b.at)
 
+const seedOf = (random: () => number): number => Math.floor(random() * 2 ** 32)
+
 /** Reads the window in rounds. @returns whether all of its records were read */
 const readWindow = async (
   { records }: Store,
@@ -136,12 +138,12 @@ const readWindow = async (
     samples,
     random,
     ...query
-  }: Omit<SpreadQuery, 'phase'> & Pick<WantedExchanges, 'samples' | 'random'>
+  }: Omit<SpreadQuery, 'seed'> & Pick<WantedExchanges, 'samples' | 'random'>
 ): Promise<boolean> => {
   const hasSamples = (): boolean =>
     [...found.values()].filter(({ isSample }) => isSample).length >= samples
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const { ids, every } = await records.spread({ ...query, phase: random() })
+    const { ids, every } = await records.spread({ ...query, seed: seedOf(random) })
     await read(ids)
     if (every === 1) return true
     if (hasSamples()) break
@@ -167,7 +169,7 @@ export const loadExchanges = async (
   if (await readWindow(store, reader, { ...query, from, until, samples, random }))
     for (let length = windowMs; found.size < limit && from > since; length *= 2) {
       const older = { from: Math.max(since, from - length), until: from - 1 }
-      const wanted = { ...query, ...older, limit: limit - found.size, phase: random() }
+      const wanted = { ...query, ...older, limit: limit - found.size, seed: seedOf(random) }
       await reader.read((await store.records.spread(wanted)).ids)
       from = older.from
     }

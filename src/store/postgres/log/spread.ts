@@ -1,6 +1,6 @@
-/** Ids of a template's records that are spread evenly over the log. Reads look-up rows alone. */
+/** Ids of a template's records that are drawn evenly over the log. Reads look-up rows alone. */
 import { dayOf } from '../../../core/days.ts'
-import { BY_LORA, strideOf } from '../../log/search.ts'
+import { BY_LORA, drawPlaces } from '../../log/search.ts'
 import type { SpreadQuery, SpreadRecords } from '../../store.ts'
 import type { Connection, Database } from '../base/database.ts'
 import { inGroups, readDays } from './days.ts'
@@ -13,7 +13,7 @@ const COUNT = `select count(*)::int as fitting ${FITTING}`
 
 const PICK = `select id from (
     select id, row_number() over (order by sequence) - 1 as place ${FITTING}
-  ) as placed where place % $5 = $6 order by place`
+  ) as placed where place = any($5::bigint[]) order by place`
 
 interface Group {
   values: unknown[]
@@ -35,22 +35,24 @@ const countGroups = async (db: Database, query: SpreadQuery): Promise<Group[]> =
   return groups
 }
 
-/** Reads the look-up rows twice: they are counted, then every so many is taken. */
+/** Reads the look-up rows twice: they are counted, then one of every so many is taken. */
 export const spread = ({ readTogether }: Connection, query: SpreadQuery): Promise<SpreadRecords> =>
   readTogether(async (db) => {
     const groups = await countGroups(db, query)
-    const stride = strideOf(
+    const { every, places } = drawPlaces(
       groups.reduce((sum, { fitting }) => sum + fitting, 0),
       query
     )
     const ids: string[] = []
     let before = 0
     for (const { values, fitting } of groups) {
-      const first = (((stride.first - before) % stride.every) + stride.every) % stride.every
-      const picked = [...values, stride.every, first]
-      const { rows } = await db.$client.query<{ id: string }>(PICK, picked)
+      const start = before
+      const picked = places
+        .map((place) => place - start)
+        .filter((place) => place >= 0 && place < fitting)
+      const { rows } = await db.$client.query<{ id: string }>(PICK, [...values, picked])
       ids.push(...rows.map(({ id }) => id))
       before += fitting
     }
-    return { ids, every: stride.every }
+    return { ids, every }
   })

@@ -1,5 +1,5 @@
-/** Ids of a template's records that are spread evenly over the log. Reads look-up rows alone. */
-import { BY_LORA, strideOf } from '../../log/search.ts'
+/** Ids of a template's records that are drawn evenly over the log. Reads look-up rows alone. */
+import { BY_LORA, drawPlaces } from '../../log/search.ts'
 import type { SpreadQuery, SpreadRecords } from '../../store.ts'
 import type { Connection } from '../base/database.ts'
 import type { SqlRunner } from '../base/statements.ts'
@@ -21,27 +21,28 @@ interface Picked {
   id: string
 }
 
-/** Reads the look-up rows twice: they are counted, then every so many is taken. */
+/** Reads the look-up rows twice: they are counted, then one of every so many is taken. */
 export const spread = async ({ read }: Connection, query: SpreadQuery): Promise<SpreadRecords> => {
-  const { templateVersion, from, until, limit } = query
+  const { templateVersion, from, until } = query
   const args = [templateVersion, Math.ceil(from), Math.floor(until)]
   const counted = await read(({ $client }) => $client.execute({ sql: COUNT, args }))
-  const { every, first } = strideOf(Number(counted.rows[0]!['fitting']), query)
+  const { every, places } = drawPlaces(Number(counted.rows[0]!['fitting']), query)
+  const picked: Picked[] = []
   const pickNext = async ($client: SqlRunner, last: Picked | undefined): Promise<Picked | null> => {
-    const place = last === undefined ? [-1, first] : [last.sequence, every - 1]
-    const { rows } = await $client.execute({ sql: PICK, args: [...args, ...place] })
+    const place = places[picked.length]! - (places[picked.length - 1] ?? -1) - 1
+    const after = [last?.sequence ?? -1, place]
+    const { rows } = await $client.execute({ sql: PICK, args: [...args, ...after] })
     const [row] = rows
     return row === undefined ? null : { sequence: Number(row['sequence']), id: String(row['id']) }
   }
-  const picked: Picked[] = []
   const pickSome = async ($client: SqlRunner): Promise<boolean> => {
-    const most = Math.min(limit, picked.length + PICKED_AT_ONCE)
+    const most = Math.min(places.length, picked.length + PICKED_AT_ONCE)
     while (picked.length < most) {
       const next = await pickNext($client, picked.at(-1))
       if (next === null) return false
       picked.push(next)
     }
-    return picked.length < limit
+    return picked.length < places.length
   }
   while (await read(({ $client }) => pickSome($client)));
   return { ids: picked.map(({ id }) => id), every }
