@@ -29,3 +29,16 @@ export const shuffle = <Items extends { [index: number]: unknown; length: number
   }
   return items
 }
+
+/**
+ * One random place of each `size` neighbours of `count` places, ascending. The last group may lack places, and
+ * each place has the chance 1 / size.
+ */
+export const drawOfEach = (count: number, size: number, random: () => number): number[] => {
+  const places: number[] = []
+  for (let first = 0; first < count; first += size) {
+    const place = first + Math.floor(random() * size)
+    if (place < count) places.push(place)
+  }
+  return places
+}

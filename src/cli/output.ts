@@ -34,9 +34,6 @@ export const percent = (share: number): string => `${(share * 100).toFixed(1)} %
 export const secondText = (at: number): string =>
   new Date(at).toISOString().slice(0, 19).replace('T', ' ')
 
-/** UTC: `2026-11-28 10:00` */
-export const minuteText = (at: number): string => secondText(at).slice(0, 16)
-
 export interface Progress {
   /** @param detail free text after the bar */
   update(name: string, value: number, total: number, detail?: string): void

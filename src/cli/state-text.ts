@@ -4,7 +4,8 @@ import type { ArmFigures } from '../core/gate/gate.ts'
 import { rolloutStageOf, type Internalization } from '../core/lifecycle/internalization.ts'
 import { differenceText } from '../core/outcomes/outcome-text.ts'
 import { stageName } from '../core/rollout/stages.ts'
-import { minuteText, percent } from './output.ts'
+import { minuteText } from '../core/days.ts'
+import { percent } from './output.ts'
 import type { Rollout } from './rollout/rollout-of.ts'
 
 type State = Internalization['state']

@@ -3,7 +3,8 @@ import { meanLoss } from '../../core/rollout/evidence.ts'
 import { INDICATORS } from '../../core/rollout/indicators.ts'
 import { capitalText, type RolloutReport } from '../../lifecycle/rollout-report.ts'
 import { table } from '../layout.ts'
-import { minuteText, percent } from '../output.ts'
+import { minuteText } from '../../core/days.ts'
+import { percent } from '../output.ts'
 
 /** The newest ones are shown. */
 const MAX_VERSIONS = 4

@@ -7,7 +7,7 @@ import {
 import { stageName } from '../../core/rollout/stages.ts'
 import { capitalText, lossText } from '../../lifecycle/rollout-report.ts'
 import type { Store } from '../../store/store.ts'
-import { minuteText } from '../output.ts'
+import { minuteText } from '../../core/days.ts'
 
 type State = Internalization['state']
 

@@ -64,20 +64,15 @@ export const rowsUntilLabels = (answers: readonly string[]): number | null => {
 }
 
 /** Statements whose first words are no English and no other language: `with open(path) as file:` is Python. */
-export const SQL = new RegExp(
-  [
-    String.raw`select\s(?!\s*\w+\s+in\b)`,
-    String.raw`insert\s+(?:\w+\s+){0,3}into\b`,
-    String.raw`update\s+(?:only\s+)?\S+(?:\s+(?:as\s+)?\w+)?\s+set\b`,
-    String.raw`delete\s+from\b`,
-    String.raw`with\s+(?:recursive\s+)?["\w]+\s*(?:\([^()]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(`,
-    String.raw`with\s+(?:recursive\s+)?["\w]+\s*(?:\([^()]*\)\s*)?as\(`,
-    String.raw`(?:create|alter|drop)\s+(?:\w+\s+){0,4}(?:table|view|index|database|schema|function|procedure|trigger|type|sequence|role|user)\b`,
-  ]
-    .map((form) => `^\\s*${form}`)
-    .join('|'),
-  'i'
-)
+const STATEMENTS = [
+  String.raw`select\s(?!\s*\w+\s+in\b)`,
+  String.raw`insert\s+(?:\w+\s+){0,3}into\b`,
+  String.raw`update\s+(?:only\s+)?\S+(?:\s+(?:as\s+)?\w+)?\s+set\b`,
+  String.raw`delete\s+from\b`,
+  String.raw`with\s+(?:recursive\s+)?["\w]+\s*(?:\([^()]*\)\s*)?as(?:\s+(?:not\s+)?(?:materialized\s+)?)?\(`,
+  String.raw`(?:create|alter|drop)\s+(?:\w+\s+){0,4}(?:table|view|index|database|schema|function|procedure|trigger|type|sequence|role|user)\b`,
+]
+export const SQL = new RegExp(`^\\s*(?:${STATEMENTS.join('|')})`, 'i')
 export const FORMULA = /^\s*=\s*[A-Z(]/
 const FENCE = /^\s*```/
 /** Statements of common languages at the start of a line. */

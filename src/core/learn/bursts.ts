@@ -3,7 +3,7 @@
  * training.
  */
 import { groupBy } from '../group-by.ts'
-import { shuffle } from '../../random.ts'
+import { drawOfEach, shuffle } from '../../random.ts'
 
 export interface Placed {
   id: string
@@ -35,16 +35,6 @@ export const burstsOf = <T extends Placed>(exchanges: readonly T[], burstMs: num
   return [...slots.values()].map((burst) => burst.flat())
 }
 
-/** One item of each group of `size` neighbours; the last group may lack items, and each has the chance 1 / size. */
-const oneOfEach = <Item>(items: readonly Item[], size: number, random: () => number): Item[] => {
-  const drawn: Item[] = []
-  for (let first = 0; first < items.length; first += size) {
-    const place = first + Math.floor(random() * size)
-    if (place < items.length) drawn.push(items[place]!)
-  }
-  return drawn
-}
-
 /**
  * Draws units until their rows are enough: stratified systematic sampling (Cochran 1977, Sampling Techniques,
  * 3rd ed., ch. 8.3). A round draws one random unit of each group of neighbours and takes them in random order,
@@ -65,7 +55,7 @@ export function* drawSpread<Unit>(
   while (rest.length > 0 && left() > 0) {
     const rows = rest.reduce((sum, unit) => sum + rowsOf(unit), 0)
     const size = Math.min(rest.length, Math.max(1, Math.ceil(rows / left())))
-    const drawn = new Set(oneOfEach(rest, size, random))
+    const drawn = new Set<Unit>(drawOfEach(rest.length, size, random).map((place) => rest[place]!))
     for (const unit of shuffle([...drawn], random)) {
       if (left() <= 0) return
       yield unit

@@ -206,7 +206,7 @@ const trainingPart = <T extends SplittableExchange>(
   const inWindow = questions.filter(({ at }) => at >= from)
   const older = lastOf(
     questions.filter(({ at }) => at < from),
-    count - Math.min(count, inWindow.length)
+    Math.max(0, count - inWindow.length)
   )
   const chosen = new Set(older)
   const random = seededRandom(deriveSeed(seed, TRAIN_STREAM))

@@ -1,4 +1,5 @@
 /** When the sample of traffic came that an internalization is judged by. */
+import { minuteText } from '../days.ts'
 import { HOUR_MS } from '../log/traffic-hours.ts'
 
 export interface HoldoutTime {
@@ -16,8 +17,6 @@ export const holdoutTimeOf = (times: readonly number[]): HoldoutTime => ({
   hours: new Set(times.map((at) => Math.floor(at / HOUR_MS))).size,
 })
 
-const minuteOf = (at: number): string => new Date(at).toISOString().slice(0, 16).replace('T', ' ')
-
 interface HeldOut {
   /** record ids of the sample of traffic */
   holdoutRecordIds: readonly string[]
@@ -33,7 +32,7 @@ export const holdoutText = ({ holdoutRecordIds, holdout, earlierTries }: HeldOut
       ? ''
       : `; ${earlierTries} earlier ${earlierTries === 1 ? 'try was' : 'tries were'} judged by some of the held-out rows`
   return (
-    `held out: ${holdoutRecordIds.length} requests from ${minuteOf(from)} to ${minuteOf(until)} UTC, ` +
+    `held out: ${holdoutRecordIds.length} requests from ${minuteText(from)} to ${minuteText(until)} UTC, ` +
     `in ${hours} ${hours === 1 ? 'hour' : 'hours'}${tries}`
   )
 }

@@ -4,6 +4,7 @@
  * during a day, because what it rises again by is left out of the evidence (`thinning.ts`). Knows nothing of stores.
  */
 import { DAY_MS, dayOf } from '../days.ts'
+import { HOUR_MS } from '../log/traffic-hours.ts'
 
 /** The audits of all routes in some time. */
 export interface AuditCosts {
@@ -25,8 +26,6 @@ export interface AuditMoney {
   /** milliseconds since the epoch */
   now: number
 }
-
-const HOUR_MS = 3_600_000
 
 /** Less is not drawn: at 1,000,000 requests a day and an audit share of 3 % these are 30 audits. */
 const LEAST_PART = 2 ** -10

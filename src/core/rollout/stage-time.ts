@@ -2,21 +2,17 @@
  * How long a stage of a rollout lasts at least: a day, with pairs of each part of the day in which the proof had
  * traffic. Evidence of one busy hour says nothing of the hours that the next stage will have.
  */
+import { minuteText } from '../days.ts'
+import { HOUR_MS } from '../log/traffic-hours.ts'
 import type { Baseline } from './indicators.ts'
 import { PARTS_OF_DAY, partText } from './day-parts.ts'
 import type { RolloutSettings, RolloutStage } from './stages.ts'
-
-const HOUR_MS = 3_600_000
 
 /** Share of the held-out traffic from which on a part of the day is asked for, and the pairs that it needs. */
 const LEAST_SHARE = 0.05
 const LEAST_PAIRS = 3
 /** Then a part without pairs has no traffic any more, or the times of an imported log were not true. */
 const LONGEST_WAIT_HOURS = 7 * 24
-
-/** `2026-11-30 10:04 UTC` */
-const minuteText = (at: number): string =>
-  `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 
 const missingParts = (
   stageParts: readonly number[],
@@ -49,7 +45,7 @@ export const stageWaits = (
   const ends = stage.began + minHours * HOUR_MS
   const asksForParts = baseline !== null && now - stage.began < LONGEST_WAIT_HOURS * HOUR_MS
   return [
-    ...(now < ends ? [`waits until ${minuteText(ends)}`] : []),
+    ...(now < ends ? [`waits until ${minuteText(ends)} UTC`] : []),
     ...(asksForParts ? missingParts(stageParts, baseline) : []),
   ]
 }

@@ -9,7 +9,7 @@ import {
   type CompiledFilter,
 } from '../../core/log/record-filter.ts'
 import { AppError } from '../../errors.ts'
-import { seededRandom } from '../../random.ts'
+import { drawOfEach, seededRandom } from '../../random.ts'
 import type { FoundRecords, RecordQuery, SpreadQuery } from '../store.ts'
 import { textOf, type Wholes } from './body-forms.ts'
 import { lacksUsage, type Estimator } from './estimates.ts'
@@ -156,11 +156,5 @@ export const drawPlaces = (
   { limit, seed }: Pick<SpreadQuery, 'limit' | 'seed'>
 ): DrawnPlaces => {
   const every = Math.max(1, Math.ceil(count / limit))
-  const random = seededRandom(seed)
-  const places = Array.from(
-    { length: Math.ceil(count / every) },
-    (_, group) => group * every + Math.floor(random() * every)
-  )
-  // the last group may lack records, and each has the chance 1 / every
-  return { every, places: places.filter((place) => place < count) }
+  return { every, places: drawOfEach(count, every, seededRandom(seed)) }
 }

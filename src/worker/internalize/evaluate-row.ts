@@ -91,6 +91,29 @@ export const evaluateRow = async (
 /** What a row has of the upstream's answers of today, before they are bought. */
 export const NOT_ASKED_TODAY = { agreesToday: null, upstreamAnswer: null, fresh: null } as const
 
+/** Whose row it is, and who answers it how. */
+export interface RowOwner {
+  internalizationId: string
+  /** its arm in the store */
+  arm: number
+  /** how the lora's answers are requested and checked */
+  plan: InternalizationPlan
+  lora: string
+}
+
+/** The row to store, before any answer of the upstream of today is bought. @throws as `evaluateRow` does */
+export const newRow = async (
+  deps: EvaluateDeps,
+  { internalizationId, arm, plan, lora }: RowOwner,
+  exchange: MatchedExchange
+): Promise<EvaluationRow> => ({
+  internalizationId,
+  arm,
+  recordId: exchange.id,
+  ...(await evaluateRow(deps, plan, lora, exchange)),
+  ...NOT_ASKED_TODAY,
+})
+
 /**
  * The row compared with the first of two fresh answers, which are those of the first arm's row.
  * @param first undefined, or without fresh answers, where none were bought

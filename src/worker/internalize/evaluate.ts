@@ -1,8 +1,8 @@
 /**
  * Sends the held-out requests to the last lora of each arm and compares the answers with the logged
  * outcomes. With an upstream key it buys two fresh answers to each, which tell what the upstream says today
- * and how far it agrees with itself. Each batch
- * of answers is stored before the next is requested, so a crash repeats at most one batch of paid calls.
+ * and how far it agrees with itself. Each batch of answers is stored before the next is requested, so a crash
+ * repeats at most one batch of paid calls.
  */
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { decideOn, type DecisionFacts } from '../../core/evidence/decision-facts.ts'
@@ -22,13 +22,7 @@ import type { WorkerDeps } from '../deps.ts'
 import { baselineOfVerdict } from './baseline.ts'
 import { comparedPresent } from './compare-present.ts'
 import { factsOf, rowsOfArm, type EvaluationSets } from './decision-facts.ts'
-import {
-  BATCH_ROWS,
-  comparedToday,
-  evaluateRow,
-  NOT_ASKED_TODAY,
-  type EvaluateDeps,
-} from './evaluate-row.ts'
+import { BATCH_ROWS, comparedToday, newRow, type EvaluateDeps } from './evaluate-row.ts'
 import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 interface EvaluationContext extends EvaluateDeps {
@@ -73,15 +67,10 @@ const evaluateBatch = (
 ): Promise<EvaluationRow[]> => {
   const { plan, internalization } = context
   const lora = plan.arms[arm]!.results.at(-1)!.lora
+  const owner = { internalizationId: internalization.id, arm, plan, lora }
   return Promise.all(
     batch.map(async (exchange, index) => {
-      const row: EvaluationRow = {
-        internalizationId: internalization.id,
-        arm,
-        recordId: exchange.id,
-        ...(await evaluateRow(context, plan, lora, exchange)),
-        ...NOT_ASKED_TODAY,
-      }
+      const row = await newRow(context, owner, exchange)
       if (!isReplayed(exchange, index)) return comparedToday(plan, row, firstRows.get(exchange.id))
       const asked = await withUpstream(context, row, exchange)
       return comparedToday(plan, asked, asked)

@@ -1,6 +1,6 @@
 /** Reads the exchanges of a template and splits them, so that no row judges twice while others are left. */
 import { burstsOf } from '../../core/learn/bursts.ts'
-import { DAY_MS } from '../../core/days.ts'
+import { DAY_MS, minuteText } from '../../core/days.ts'
 import {
   BURST_UNIT_MS,
   randomOfReading,
@@ -83,9 +83,6 @@ export const hasEnoughRows = async (deps: WorkerDeps, wanted: WantedRows): Promi
   )
 }
 
-const timeText = (at: number): string =>
-  `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`
-
 /** Why some of the exchanges cannot train while others are held out, with advice. */
 export const whyNotSplit = (
   exchanges: readonly MatchedExchange[],
@@ -98,7 +95,7 @@ export const whyNotSplit = (
   if (burstsOf(exchanges, 0).length === 1)
     return `${seen}, all in one conversation, which cannot both train and judge: send or import more conversations`
   return (
-    `${seen}, all in one burst of ${burstMinutes} minutes from ${timeText(first!.at)} on, which cannot both train ` +
+    `${seen}, all in one burst of ${burstMinutes} minutes from ${minuteText(first!.at)} UTC on, which cannot both train ` +
     'and judge: send traffic for longer, import with times (at or created), or set BURST_MINUTES=0 if the ' +
     'requests do not depend on each other'
   )

@@ -8,6 +8,7 @@ import {
 } from '../../core/rollout/audit-part.ts'
 import { DAY_MS, dayOf } from '../../core/days.ts'
 import type { RolloutSettings } from '../../core/rollout/stages.ts'
+import { spentToday } from '../../lifecycle/rollout-report.ts'
 import type { Store } from '../../store/store.ts'
 
 interface AuditPartsDeps {
@@ -47,8 +48,7 @@ export class AuditParts {
     const { store, rollout, now } = this.deps
     const at = now()
     if (rollout.auditUsdPerDay === null) {
-      const midnight = dayOf(at) * DAY_MS
-      this.spentUsdToday = (await store.pairs.spent(midnight, midnight + DAY_MS)).usd
+      this.spentUsdToday = await spentToday(store, at)
       return
     }
     const money = await readMoney(store, rollout.auditUsdPerDay, at)

@@ -136,7 +136,7 @@ const judgeOne = async (
 }
 
 /** Whether the engine gave this answer, so that it is not away. */
-const isAnswered = ({ outcome, reason }: Pair): boolean =>
+const isFromEngine = ({ outcome, reason }: Pair): boolean =>
   outcome !== 'unusable' && (reason === null || reason === 'low-confidence')
 
 /**
@@ -149,7 +149,7 @@ const judgeAll = async (ids: string[], judge: (id: string) => Promise<Pair>): Pr
   const settled = await Promise.all(
     ids.map((id) => judge(id).catch((error: unknown) => void failures.push(error)))
   )
-  const isAway = !settled.some((pair) => pair && isAnswered(pair))
+  const isAway = !settled.some((pair) => pair && isFromEngine(pair))
   const fault = failures.find((failure) => isAway || !(failure instanceof AppError))
   if (fault !== undefined) throw fault
   return Promise.all(

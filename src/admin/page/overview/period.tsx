@@ -8,7 +8,8 @@ import {
 import { withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Figures, Time, type FigureProps } from '../parts/figures.tsx'
-import { milliseconds, minute, percent, usd, whole } from '../parts/format.ts'
+import { minuteText } from '../../../core/days.ts'
+import { milliseconds, percent, usd, whole } from '../parts/format.ts'
 import { Plot, type PlotProps } from '../parts/plot.tsx'
 import { PERIODS, type LoadedOverview, type PeriodName } from './load-overview.ts'
 
@@ -109,7 +110,7 @@ export const Plots = ({ overview, period }: { overview: LoadedOverview; period: 
   const points = pointsOf(overview, period)
   const shared: Pick<PlotProps, 'x' | 'formatX'> = {
     x: { name: 'Time (UTC)', kind: 'time', values: points.map(({ at }) => at / 1000) },
-    formatX: (seconds) => minute(seconds * 1000),
+    formatX: (seconds) => minuteText(seconds * 1000),
   }
   const counts = (value: Value): (number | null)[] =>
     points.map(({ hour }) => (hour === null ? 0 : value(hour)))

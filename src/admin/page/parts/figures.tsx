@@ -1,6 +1,6 @@
 /** Figures with their names, times and states. */
 import type { Child } from 'hono/jsx'
-import { minute } from './format.ts'
+import { minuteText } from '../../../core/days.ts'
 
 export interface FigureProps {
   name: string
@@ -25,7 +25,7 @@ export const Figures = ({ figures }: { figures: FigureProps[] }) => (
 
 /** In UTC. @param at milliseconds since the epoch */
 export const Time = ({ at }: { at: number }) => (
-  <time datetime={new Date(at).toISOString()}>{minute(at)}</time>
+  <time datetime={new Date(at).toISOString()}>{minuteText(at)}</time>
 )
 
 export type Tone = 'good' | 'waits' | 'bad' | 'plain'

@@ -38,10 +38,6 @@ export const duration = (value: number): string => {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
-/** UTC: `2026-11-28 10:00`. @param at milliseconds since the epoch */
-export const minute = (at: number): string =>
-  new Date(at).toISOString().slice(0, 16).replace('T', ' ')
-
 const MINUTE = 60_000
 const AGES = [
   { unit: 'd', ms: 1440 * MINUTE },

@@ -3,7 +3,8 @@ import type { HistoryEntry } from '../../../../core/lifecycle/internalization.ts
 import type { EvidencePoint } from '../../../../core/rollout/evidence-path.ts'
 import { stageName } from '../../../../core/rollout/stages.ts'
 import { capitalText, type RolloutReport } from '../../../../lifecycle/rollout-report.ts'
-import { minute, percent, whole } from '../../parts/format.ts'
+import { minuteText } from '../../../../core/days.ts'
+import { percent, whole } from '../../parts/format.ts'
 import { Plot } from '../../parts/plot.tsx'
 
 export interface EvidenceProps {
@@ -31,7 +32,7 @@ const stageMarks = (history: HistoryEntry[]): { name: string; x: number }[] =>
 /** The share of fewer conversations says nothing, and would set the scale. */
 const LEAST_PAIRS = 10
 
-const formatX = (seconds: number): string => minute(seconds * SECOND_MS)
+const formatX = (seconds: number): string => minuteText(seconds * SECOND_MS)
 
 const power = (logarithm: number): number => logarithm / Math.LN10
 
