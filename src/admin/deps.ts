@@ -5,6 +5,7 @@ import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { Economics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
 import type { AdminTokens } from './access/roles.ts'
+import type { TokenGate } from './access/token-gate.ts'
 
 /** A setting in force. */
 export interface Setting {
@@ -39,6 +40,8 @@ export interface ProcessStatus {
 export interface AdminDeps {
   store: Store
   tokens: AdminTokens
+  /** judges them, the same for all that need one */
+  gate: TokenGate
   now: () => number
   /**
    * Reloads the routes of this process from the store. Awaited before a decision on routes is answered.

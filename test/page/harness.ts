@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Hono } from 'hono'
+import { createTokenGate } from '../../src/admin/access/token-gate.ts'
 import { createAdminApp } from '../../src/admin/app.ts'
 import type { AdminDeps } from '../../src/admin/deps.ts'
 import { parseConfig } from '../../src/config/config.ts'
@@ -69,6 +70,7 @@ export const openPage = async (
     createAdminApp({
       store,
       tokens: { full: TOKEN, read: READ_TOKEN },
+      gate: createTokenGate({ full: TOKEN, read: READ_TOKEN }, () => clock.now),
       now: () => clock.now,
       refreshRoutes: async () => undefined,
       status: () => exampleStatus(),

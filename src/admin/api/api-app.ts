@@ -1,8 +1,10 @@
 /** The JSON API under `/admin/api`. It throws errors, which the app around it renders. */
+import type { HttpBindings } from '@hono/node-server'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
-import { bearerToken, roleCheck, type AdminTokens } from '../access/roles.ts'
+import { bearerToken } from '../access/roles.ts'
+import { addressOf, type TokenGate } from '../access/token-gate.ts'
 import type { AdminDeps } from '../deps.ts'
 import { AppError } from '../../errors.ts'
 import { addInternalizationRoutes } from './internalization-routes.ts'
@@ -15,10 +17,12 @@ const SHOWS_TEXT = /\/(examples|pairs|ratings)$/
 
 const isReading = (method: string): boolean => method === 'GET' || method === 'HEAD'
 
-const requireToken = (tokens: AdminTokens): MiddlewareHandler => {
-  const roleOf = roleCheck(tokens)
-  return async ({ req }, next) => {
-    const role = roleOf(bearerToken(req.header('authorization')) ?? '')
+const requireToken =
+  (gate: TokenGate): MiddlewareHandler =>
+  async ({ req, env }, next) => {
+    // undefined for a request without a connection
+    const { incoming } = (env ?? {}) as Partial<HttpBindings>
+    const role = gate.judge(bearerToken(req.header('authorization')), addressOf(incoming))
     if (role === null)
       throw new AppError(
         'unauthorized',
@@ -32,7 +36,6 @@ const requireToken = (tokens: AdminTokens): MiddlewareHandler => {
       )
     await next()
   }
-}
 
 /** Reports the first mistake of a request, because OpenAI's error format names one parameter. */
 const createApi = (): OpenAPIHono =>
@@ -68,7 +71,7 @@ export const createApiApp = (deps: AdminDeps): OpenAPIHono => {
     // the framework throws this for a body that is not JSON; the app around this one renders it
     throw error instanceof HTTPException ? new AppError('invalid-request', error.message) : error
   })
-  api.use('*', requireToken(deps.tokens))
+  api.use('*', requireToken(deps.gate))
   addTemplateRoutes(api, deps)
   addInternalizationRoutes(api, deps)
   addLogRoutes(api, deps)

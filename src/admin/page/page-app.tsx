@@ -134,7 +134,7 @@ export const createPageApp = (deps: AdminDeps): PageApp => {
   app.use('*', (context, next) => (context.req.path === SIGN_IN ? next() : form(context, next)))
   addSignIn(app, deps, { sessions, assets })
   const readRevision = sharedRevision(deps)
-  addLive(app, deps, readRevision)
+  addLive(app, deps, { sessions, readRevision })
   app.use('*', async (context, next) => {
     context.set('revision', await readRevision())
     await next()
