@@ -127,6 +127,7 @@ const openProxy = (
     areRoutesGood: () => routes.ageMs() <= config.proxy.routesMaxAgeMs,
     engines: new Map(engine === null ? [] : [[engine.name, engine]]),
     ...access,
+    allowedHosts: config.server.allowedHosts,
     bodies,
     // redacted, a conversation could not go on
     keptResponses: config.redact === null ? parts.store.keptResponses : null,

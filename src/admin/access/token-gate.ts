@@ -3,7 +3,6 @@
  * only the network wait that it came from, so no stranger elsewhere keeps the right token out. Clients behind one
  * load balancer share its address. Keeps no token.
  */
-import type { IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import { AppError } from '../../errors.ts'
 import { roleCheck, type AdminRole, type AdminTokens } from './roles.ts'
@@ -38,8 +37,13 @@ export const networkOf = (address: string): string => {
   return [...first, ...Array<string>(zeros).fill('0'), ...last].slice(0, 4).join(':')
 }
 
+/** The part of Node's request that tells where it came from. */
+export interface Connected {
+  socket: { remoteAddress?: string | undefined }
+}
+
 /** Of the connection: a header could be written by the one who guesses. */
-export const addressOf = (incoming: IncomingMessage | undefined): string =>
+export const addressOf = (incoming: Connected | undefined): string =>
   incoming?.socket.remoteAddress ?? 'unknown'
 
 export interface TokenGate {

@@ -1,10 +1,9 @@
 /** The JSON API under `/admin/api`. It throws errors, which the app around it renders. */
-import type { HttpBindings } from '@hono/node-server'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { bearerToken } from '../access/roles.ts'
-import { addressOf, type TokenGate } from '../access/token-gate.ts'
+import { addressOf, type Connected, type TokenGate } from '../access/token-gate.ts'
 import type { AdminDeps } from '../deps.ts'
 import { AppError } from '../../errors.ts'
 import { addInternalizationRoutes } from './internalization-routes.ts'
@@ -21,7 +20,7 @@ const requireToken =
   (gate: TokenGate): MiddlewareHandler =>
   async ({ req, env }, next) => {
     // undefined for a request without a connection
-    const { incoming } = (env ?? {}) as Partial<HttpBindings>
+    const { incoming } = (env ?? {}) as { incoming?: Connected }
     const role = gate.judge(bearerToken(req.header('authorization')), addressOf(incoming))
     if (role === null)
       throw new AppError(
