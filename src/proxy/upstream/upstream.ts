@@ -22,7 +22,7 @@ export interface Upstream {
    * @param apiKey sent in place of the client's credentials; null forwards those
    */
   ask(
-    incoming: IncomingMessage,
+    incoming: Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders' | 'headers'>,
     body: Buffer | Readable | null,
     apiKey: string | null,
     handler: Dispatcher.DispatchHandler
