@@ -65,11 +65,7 @@ export const createUpstream = (
   })
   return {
     ask: ({ method = 'GET', url = '/', rawHeaders, headers }, body, apiKey, handler) => {
-      const options = {
-        keepLength: !Buffer.isBuffer(body),
-        apiKey,
-        isCredential: credentials.isOne,
-      }
+      const options = { keepLength: !Buffer.isBuffer(body), apiKey }
       const request = {
         path: rewritePath(apiKey === null ? url : credentials.withoutParameters(url)),
         method: method as Dispatcher.HttpMethod,
