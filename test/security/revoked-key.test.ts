@@ -136,7 +136,7 @@ describe.each([
     expect((await read()).text).toContain(SECRET_TEXT)
   })
 
-  it('an upstream that cannot be asked gives no one a kept response', async () => {
+  it('no kept response is given while the upstream cannot be asked', async () => {
     harness.upstream.respond = respondJson({ error: { message: 'down' } }, 503)
     const answer = await read()
     expect(answer.status).toBe(502)

@@ -1,8 +1,8 @@
 /**
  * Replaces credentials within a body before it is written: those of hosted tools (`authorization`, `headers`), of
  * gateways (`api_key`, `extra_headers`) and of sources of data. Values are found by the names of their members, at
- * every depth; all other bytes stay. What a conversation says is not searched, because its names are its own; nor
- * are the properties of a schema, which describe arguments. Knows neither requests nor records.
+ * every depth; all other bytes stay. Neither the conversation is searched, whose members are text, nor the properties
+ * of a schema, which describe arguments. Knows neither requests nor records.
  *
  * One pass over the bytes without recursion, also where they are not valid JSON.
  */
@@ -24,7 +24,7 @@ const MARK = Buffer.from(`"${CREDENTIAL_MARK}"`)
 const CONVERSATION = new Set(['messages', 'input', 'instructions', 'choices', 'output'])
 /** Their members are names of arguments. */
 const PROPERTIES = new Set(['properties', 'patternProperties', '$defs', 'definitions'])
-/** Maps of headers, whose names are anyone's: all values in them are replaced. */
+/** Maps of headers. Their names are arbitrary, so all values in them are replaced. */
 const HEADERS = /(?:^|[-_])(?:headers?|cookies?)$/
 const ADDRESS = /(?:^|[-_])(?:url|uri|base|endpoint)$/
 
@@ -41,7 +41,7 @@ interface Frame {
   kind: NameKind
 }
 
-/** Longer names are nobody's credentials. */
+/** Longer names are not read: no API has one. */
 const MAX_NAME_BYTES = 128
 /** Names that are looked at once; 128 KB at most. */
 const MAX_KNOWN_NAMES = 1000

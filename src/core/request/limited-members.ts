@@ -27,7 +27,7 @@ const ALLOWED = names(
  * conversations and prompts are made by requests that a key with limits may not send.
  */
 const ALLOWED_RESPONSES = names(
-  'store previous_response_id include hosted_tools text reasoning reasoning.summary ' +
+  'store previous_response_id include hosted_tools reasoning_items text reasoning reasoning.summary ' +
     'reasoning.generate_summary reasoning.context stream_options stream_options.include_usage'
 )
 

@@ -25,7 +25,7 @@ export const recordIdOf = (responseId: string): string | null =>
 
 const storable = (text: Buffer): string => withoutCredentials(text).toString()
 
-/** Without credentials, which no one may read again. @param response body of the answer */
+/** Without the credentials in both bodies. @param response body of the answer */
 export const keptOf = (
   { id, tenant, at, body }: Pick<ChatExchange, 'id' | 'tenant' | 'at' | 'body'>,
   response: string

@@ -1,6 +1,6 @@
 /**
- * Asks an upstream whether it accepts a request's credentials, without a completion: it lists its models for them,
- * and for no one else. An upstream whose list is public tells nothing by it.
+ * Asks an upstream whether it accepts a request's credentials, without a completion: it lists its models with them,
+ * and refuses to without any. A public list tells nothing about credentials.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Dispatcher } from 'undici'
