@@ -168,6 +168,7 @@ export const startHarness = async (
     engines: new Map(),
     tenants: createTenants({ secret: 'secret', ttlMs: 60_000, maxEntries: 100, now }),
     credentials: createCredentials(),
+    allowedHosts: [],
     ownSecrets: [],
     access: null,
     bodies: createBodyBudget(256 * 2 ** 20),
