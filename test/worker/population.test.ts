@@ -227,6 +227,6 @@ describe('an internalization', () => {
     const second = held.filter((id) => numberOf(id) % 2 === 1)
     expect(second.length).toBeGreaterThan(20)
     expect(second.filter((id) => trained.has(chatOf(id)))).toEqual([])
-    expect(plan!.kinds.traits).toEqual(['turn 1', 'turn 2'])
+    expect(plan!.kinds.traits).toEqual(['no parameters', 'turn 1', 'turn 2: user'])
   })
 })
