@@ -52,7 +52,7 @@ const INVALID = [
   { reasoning_effort: {} },
   { verbosity: 1 },
   { user: 7 },
-  { metadata: { a: 1 } },
+  { metadata: 'a' },
   { service_tier: 1 },
   { store: 'yes' },
   { messages: [{ role: 'user', content: 'hi', name: 7 }] },

@@ -127,6 +127,7 @@ describe('the kind of a request', () => {
       { x: 2, y: 1 },
       { 'x":1,"y': 2 },
       { tools: null },
+      { metadata: { tags: ['free'] } },
       { stream_options: { include_usage: true } },
       { messages: [{ role: 'system', content: '', x: null }] },
       { messages: [{ role: 'system', content: '', name: 'x' }] },

@@ -83,6 +83,14 @@ describe('the turns of an agent', () => {
     ],
     ['that looks like two', [called, result('a', 'yes\n[[result]] no')]],
     ['with a member that is not known', [called, { ...result('a', 'yes'), is_error: true }]],
+    [
+      'with such a member that is null, beside another result',
+      [
+        { ...called, tool_calls: [call('a', 'f'), call('b', 'f')] },
+        result('a', 'yes'),
+        { ...result('b', 'no'), x: null },
+      ],
+    ],
   ])('have no text where they have a result %s', (_, later) => {
     expect(plainTexts(toolTurns([asked, ...later]))).toBeNull()
   })
@@ -94,6 +102,14 @@ describe('the turns of an agent', () => {
     ['a call beside one', [{ ...called, content: 'So.\n[[call]] g {}' }, result('a', 'yes')]],
   ])('have no text where somebody wrote what looks like %s', (_, later) => {
     expect(plainTexts(toolTurns([asked, ...later]))).toBeNull()
+  })
+
+  it.each([
+    { ...call('a', 'f'), note: 'x' },
+    { ...call('a', 'f'), function: { name: 'f', arguments: '{}', note: 'x' } },
+  ])('have no text where a call has a member that is not known: %j', (written) => {
+    const turns = toolTurns([asked, { ...called, tool_calls: [written] }, result('a', 'yes')])
+    expect(plainTexts(turns)).toBeNull()
   })
 
   it('take the name of the function that a result is of for no other member', () => {

@@ -94,6 +94,8 @@ const turns = (chat: number): ExchangeRecord[] => {
   ]
 }
 
+const isLoud = (number: number): boolean => number % 12 === 7
+
 const numberOf = (id: string): number => Number(id.slice('record-'.length))
 
 const chatOf = (id: string): number => Math.floor(numberOf(id) / 2)
@@ -177,6 +179,31 @@ describe('an internalization', () => {
     expect(reason).toMatch(/answers (?:8|9|1\d)\.\d % .* with plain text/)
     expect(reason).toContain(kind)
     expect(reason).toContain('MIN_COVERAGE')
+    expect(ended.plan).toBeNull()
+    expect(await jobs()).toBe(0)
+  })
+
+  it('learns nothing of requests with parameters that too few of the held-out ones have', async () => {
+    const { plan } = await internalize(
+      many(400, (number) =>
+        isLoud(number)
+          ? changed(number, { request: { x_tone: 'loud' }, message: { content: 'LOUD' } })
+          : orderRecord(number)
+      ),
+      { until: ['training'] }
+    )
+    expect(plan!.kinds.traits).toEqual(['no parameters', 'turn 1'])
+    expect(plan!.trainRecordIds.filter((id) => isLoud(numberOf(id)))).toEqual([])
+    expect(plan!.population.otherParameters).toBeGreaterThan(0)
+  })
+
+  it('is not trained where each request has a parameter of its own, and says what would help', async () => {
+    const ended = await internalize(
+      many(RECORDS, (number) => changed(number, { request: { x_trace: `trace-${number}` } }))
+    )
+    expect(reasonOf(ended)).toMatch(
+      /^0\.0 % of the held-out requests are of a kind.*the same parameters/
+    )
     expect(ended.plan).toBeNull()
     expect(await jobs()).toBe(0)
   })

@@ -52,7 +52,7 @@ export const combine = (left: HashPair, right: HashPair): HashPair => {
 }
 
 /** Says how long a provider caches a prompt; not part of what the model reads. */
-const CACHE_MARK = 'cache_control'
+export const CACHE_MARK = 'cache_control'
 
 const partText = (part: ContentPart | null): string | null => {
   if (part?.type !== 'text' || typeof part.text !== 'string') return null

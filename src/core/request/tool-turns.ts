@@ -7,44 +7,55 @@ import type { ChatMessage } from '../../openai/chat.ts'
 import { isFields } from '../../openai/fields.ts'
 import { callsText } from '../answer/calls.ts'
 import { hasMark, RESULT_MARK, withOrigin } from './message-origin.ts'
-import { messageText } from './request-scan.ts'
+import { CACHE_MARK, messageText } from './request-scan.ts'
 
 const hasCalls = ({ tool_calls: calls }: ChatMessage): boolean =>
   Array.isArray(calls) && calls.length > 0
 
-/** @returns null where the calls have no text, or the text beside them looks like one of them */
+/** Clients send a call back with the empty members that it came with. */
+const hasOnly = (value: unknown, known: readonly string[]): boolean =>
+  isFields(value) &&
+  Object.entries(value).every(([name, member]) => known.includes(name) || member === null)
+
+/** Ids are compared with those of the results; an index is of the stream that the call came in. */
+const CALL_MEMBERS = ['id', 'type', 'function', 'index']
+const FUNCTION_MEMBERS = ['name', 'arguments']
+
+const isReadWhole = (call: unknown): boolean =>
+  hasOnly(call, CALL_MEMBERS) && isFields(call) && hasOnly(call['function'], FUNCTION_MEMBERS)
+
+/** @returns null where the calls are not read whole, or the text beside them looks like one of them */
 const callsTurn = ({ tool_calls: calls, ...rest }: ChatMessage): ChatMessage | null => {
-  const text = callsText(calls!)
+  const text = calls!.every(isReadWhole) ? callsText(calls!) : null
   const said = rest.content === null || rest.content === undefined ? '' : messageText(rest)
   if (text === null || said === null || hasMark(said)) return null
   return withOrigin({ ...rest, content: said === '' ? text : `${said}\n${text}` }, 'calls')
 }
 
+const RESULT_MEMBERS = ['role', 'content', 'tool_call_id', 'name', CACHE_MARK]
+
 /** Whether a result is the one of the call; a name that it may have is the function's. */
 const answers = (result: ChatMessage, call: unknown): boolean => {
   const { id, function: called } = isFields(call) ? call : {}
-  const name = isFields(called) ? called['name'] : undefined
-  const isNamed = result.name === undefined || result.name === null || result.name === name
-  return typeof id === 'string' && id === result.tool_call_id && isNamed
+  const isNamed = !result.name || (isFields(called) && result.name === called['name'])
+  const isAnswer = typeof id === 'string' && id === result.tool_call_id
+  const isKnown = Object.keys(result).every((member) => RESULT_MEMBERS.includes(member))
+  return isAnswer && isNamed && isKnown
 }
 
 /**
  * @param calls in whose order the results are: their ids are not read by a lora
- * @returns null where a result is no text, or could be taken for several
+ * @returns null where a result is no text, could be taken for several, or has a member that is not known
  */
 const resultsTurn = (results: ChatMessage[], calls: readonly unknown[]): ChatMessage | null => {
   if (results.length !== calls.length) return null
   const texts: string[] = []
-  const others: Record<string, unknown> = {}
   for (const [place, result] of results.entries()) {
-    const { role: _role, tool_call_id: _id, name: _name, content: _content, ...rest } = result
     const text = messageText(result)
     if (text === null || hasMark(text) || !answers(result, calls[place])) return null
     texts.push(`${RESULT_MARK} ${text}`)
-    // a member that is not known makes the message unreadable, as elsewhere
-    Object.assign(others, rest)
   }
-  return withOrigin({ ...others, role: 'user', content: texts.join('\n') }, 'results')
+  return withOrigin({ role: 'user', content: texts.join('\n') }, 'results')
 }
 
 /** How many messages are results from a place on. */

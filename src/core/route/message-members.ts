@@ -3,13 +3,14 @@
  * template's, and members that are null. Knows nothing of texts.
  */
 import type { ChatMessage } from '../../openai/chat.ts'
+import { CACHE_MARK } from '../request/request-scan.ts'
 
 /** Null is no name either, and some upstreams take it. */
 export const hasValidName = ({ name }: ChatMessage): boolean =>
   name === undefined || name === null || typeof name === 'string'
 
 /** Members of every message; the matcher compares their values, or `request-scan.ts` says why they do not matter. */
-const READ = new Set(['role', 'content', 'cache_control'])
+const READ = new Set(['role', 'content', CACHE_MARK])
 
 const told = (message: ChatMessage, role: string | undefined): [string, unknown][] => {
   const others = Object.entries(message).filter(

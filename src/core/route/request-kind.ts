@@ -80,8 +80,8 @@ const parametersTrait = (request: ChatRequest, { template }: Match): string => {
 }
 
 export interface RequestKind {
-  /** turn, and parameters with names and roles of messages */
-  traits: string[]
+  /** parameters with names and roles of messages */
+  traits: [turn: string, parameters: string]
   /** of the kept slots, `name=value` */
   values: string[]
   /** characters of the query and of the turns behind it */
@@ -138,6 +138,15 @@ export const isProven = (proven: ProvenKinds, { traits, values, chars }: Request
   chars <= proven.maxChars &&
   traits.every((trait) => proven.traits.includes(trait)) &&
   values.every((value) => proven.values.includes(value))
+
+/**
+ * Whether a route answers requests with these parameters. Rows with others are not trained on, because the
+ * answer to the same question may be another one.
+ */
+export const hasProvenParameters = (
+  proven: Pick<ProvenKinds, 'traits'>,
+  { traits: [, parameters] }: RequestKind
+): boolean => proven.traits.includes(parameters)
 
 const BANDS = 4
 
