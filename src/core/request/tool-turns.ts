@@ -37,7 +37,8 @@ const RESULT_MEMBERS = ['role', 'content', 'tool_call_id', 'name', CACHE_MARK]
 /** Whether a result is the one of the call; a name that it may have is the function's. */
 const answers = (result: ChatMessage, call: unknown): boolean => {
   const { id, function: called } = isFields(call) ? call : {}
-  const isNamed = !result.name || (isFields(called) && result.name === called['name'])
+  const own = result.name ?? null
+  const isNamed = own === null || (isFields(called) && own === called['name'])
   const isAnswer = typeof id === 'string' && id === result.tool_call_id
   const isKnown = Object.keys(result).every((member) => RESULT_MEMBERS.includes(member))
   return isAnswer && isNamed && isKnown

@@ -2,7 +2,8 @@
 
 const TEXTS: Record<string, string> = {
   'no-credential': 'the request carries no credential',
-  'credential-not-accepted': 'the upstream has not accepted the caller’s credentials for this model lately',
+  'credential-not-accepted':
+    'the upstream has not accepted the caller’s credentials for this model lately',
   'several-choices': 'the request asks for several answers',
   logprobs: 'the request asks for log-probabilities',
   tools: 'the request has other tools',
