@@ -345,6 +345,12 @@ export const eventually = async (check: () => boolean | Promise<boolean>): Promi
   }
 }
 
+/** Of the same model, and no template's. */
+export const UNMATCHED_BODY = JSON.stringify({
+  model: 'gpt-4o-mini',
+  messages: [{ role: 'user', content: 'no match' }],
+})
+
 export const chatBody = (content: unknown, extra: Record<string, unknown> = {}): string =>
   JSON.stringify({
     model: 'gpt-4o-mini',

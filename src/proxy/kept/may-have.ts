@@ -32,7 +32,7 @@ export const requireAccepted = async (
   { tenant, request }: KeptResponse
 ): Promise<void> => {
   const model = modelIn(Buffer.from(request)) ?? ''
-  if (tenants.accepted(acceptanceOf(tenant, upstreams.nameFor(model)))) return
+  if (tenants.accepted(acceptanceOf(tenant, upstreams.nameFor(model)), model)) return
   const confirmed = await upstreams.confirm(incoming, model)
   if (confirmed !== 'accepted') throw REFUSALS[confirmed]()
 }
