@@ -66,14 +66,28 @@ const messageOf = (item: Fields): ChatMessage | null => {
   const others = Object.entries(rest).filter(
     ([name, value]) => !ITEM_FIELDS.has(name) && isGiven(value)
   )
-  return { role, content: contentOf(content) ?? null, ...Object.fromEntries(others) }
+  const message: ChatMessage = {
+    role,
+    content: contentOf(content) ?? null,
+    ...Object.fromEntries(others),
+  }
+  // `addCall` appends to it
+  return Array.isArray(message.tool_calls)
+    ? { ...message, tool_calls: [...message.tool_calls] }
+    : message
 }
 
-/** The calls of one answer are items of their own, behind its text. */
+/**
+ * The calls of one answer are items of their own, behind its text. The list grows in place: a copy at every
+ * call would be quadratic in their number.
+ */
 const addCall = (messages: ChatMessage[], item: Fields): void => {
   const last = messages.at(-1)
-  if (last?.role === 'assistant') last.tool_calls = [...(last.tool_calls ?? []), chatCallOf(item)]
-  else messages.push({ role: 'assistant', content: null, tool_calls: [chatCallOf(item)] })
+  const call = chatCallOf(item)
+  if (last?.role !== 'assistant')
+    messages.push({ role: 'assistant', content: null, tool_calls: [call] })
+  else if (Array.isArray(last.tool_calls)) last.tool_calls.push(call)
+  else last.tool_calls = [call]
 }
 
 /** @returns false for an item that is not known */
