@@ -4,6 +4,7 @@ import type { StoredRecord } from '../core/log/record.ts'
 import { compileMatcher, templateKeyOf, type Matcher } from '../core/match/match.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { Store } from '../store/store.ts'
+import { readByIds } from './read-by-ids.ts'
 
 export interface Said {
   /** null when the body was deleted, or when the template no longer matches it */
@@ -39,11 +40,11 @@ export const readSaid = async (
 ): Promise<Map<string, Said>> => {
   const template = await templates.get(templateVersion)
   const matcher = template === null ? null : compileMatcher([template])
-  const found = await records.byIds(recordIds)
-  return new Map(
-    found.map((record) => [
-      record.id,
-      { query: queryOf(matcher, record), outcome: outcomeOf(parse(record.response)) },
-    ])
-  )
+  const said = new Map<string, Said>()
+  for await (const record of readByIds(records, recordIds))
+    said.set(record.id, {
+      query: queryOf(matcher, record),
+      outcome: outcomeOf(parse(record.response)),
+    })
+  return said
 }

@@ -11,6 +11,7 @@ import { createAnswerFormats } from '../core/answer/schema/answer-schema.ts'
 import { AppError } from '../errors.ts'
 import { dialectAt, type Dialect } from '../openai/dialect.ts'
 import { createChatHandler } from './chat.ts'
+import { Arrivals } from './client/arrivals.ts'
 import { Client } from './client/client.ts'
 import type { ChatDeps, ProxyDeps } from './deps.ts'
 import { BYPASS_HEADER } from './headers.ts'
@@ -77,11 +78,20 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
     metrics.request(outcome)
     new Client(outgoing, load).sendError(why)
   }
-  const answer = (env: HttpBindings, path: string): void => {
-    const { incoming, outgoing } = env
-    const dialect = dialectOf(incoming, path)
-    if (dialect !== null) return void chat(env, dialect)
+  const arrivals = new Arrivals(deps.now)
+  /** Makes room for a request, where others hold a place without sending their bodies. */
+  const hasRoom = (): boolean => {
+    if (load.isLate) return false
+    if (!load.isCrowded) return true
+    const evicted = arrivals.evict()
+    for (let i = 0; i < evicted; i++) metrics.request('shed')
+    return evicted > 0
+  }
+  const answer = ({ incoming, outgoing }: HttpBindings, path: string): void => {
     const client = new Client(outgoing, load)
+    arrivals.add(incoming, client)
+    const dialect = dialectOf(incoming, path)
+    if (dialect !== null) return void chat(incoming, client, dialect)
     const asked = keptAsked(incoming.method, path)
     if (asked === null || keptResponses === null) return pass(chatDeps, incoming, client)
     void serveKept({ ...chatDeps, keptResponses }, asked, incoming, client)
@@ -90,7 +100,7 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {
     const refusal = refusalOf(env.incoming, carriesOwnSecret)
     if (refusal !== null) refuse('refused', env, refusal)
-    else if (load.isFull) refuse('shed', env, overloaded())
+    else if (!hasRoom()) refuse('shed', env, overloaded())
     else answer(env, req.path)
     return alreadySent(env)
   })

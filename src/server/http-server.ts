@@ -11,7 +11,7 @@ import type { ReportFault, ServerFault } from '../fault-log.ts'
 import { errorBody } from '../openai/error-body.ts'
 
 export interface ListenOptions {
-  /** a further connection is closed at once */
+  /** for a further one the oldest idle connections are closed; it is closed itself where all are in use */
   maxConnections: number
   /** how long a connection may be idle */
   keepAliveMs: number
@@ -130,8 +130,7 @@ export const listen = (
       errorHandler: (error) => answerUnroutable(error, fault),
     })
     const server = createServer(timeouts, (incoming, outgoing) => void listener(incoming, outgoing))
-    server.maxConnections = maxConnections
-    const connections = new Connections(server, drainIdleMs)
+    const connections = new Connections(server, { drainIdleMs, maxConnections })
     refuseUnreadable(server, connections, fault)
     const refused = (cause: Error): void =>
       reject(new AppError('invalid-config', `cannot listen on ${host}:${port}`, { cause }))
