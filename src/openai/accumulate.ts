@@ -2,9 +2,9 @@
  * Accumulates the chunks of a streamed chat completion into the completion. Bytes may be cut anywhere,
  * and unknown fields are kept. Does not know whether the stream was whole.
  */
-import { createParser } from 'eventsource-parser'
 import type { AnswerAccumulator } from './answer.ts'
 import type { ChatChoice, ChatCompletion, FinishReason, TokenLogprob, Usage } from './chat.ts'
+import { EventReader } from './event-reader.ts'
 import { isFields, parseJson, type Fields } from './fields.ts'
 
 /** Strings of a delta that are replaced by the newest value; all others are appended to. */
@@ -117,11 +117,11 @@ export class CompletionAccumulator implements AnswerAccumulator {
   private readonly choices = new Map<number, ChoiceState>()
   private readonly merger = new Merger()
   private readonly decoder = new TextDecoder()
-  private readonly parser = createParser({ onEvent: ({ data }) => this.addEvent(data) })
+  private readonly events = new EventReader((data) => this.addEvent(data))
 
   /** @param bytes the next bytes; they may end within an event or a character */
   push(bytes: Uint8Array): void {
-    this.parser.feed(this.decoder.decode(bytes, { stream: true }))
+    this.events.push(this.decoder.decode(bytes, { stream: true }))
   }
 
   /**

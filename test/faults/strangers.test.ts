@@ -70,7 +70,8 @@ describe('requests that the upstream refuses', { timeout: 120_000 }, () => {
       expect((await post(JSON.stringify({ model, messages }))).status).toBe(401)
     }
     await waitFor(async () => (await written()) === 40)
-    expect(sizeOf(server.dataDir) - before).toBeLessThan(400_000)
+    // the write-ahead log of the database, too, which is used again and again
+    expect(sizeOf(server.dataDir) - before).toBeLessThan(2 * 2 ** 20)
     const { data } = await records('bodies=true&limit=50')
     expect(data).toHaveLength(40)
     for (const { model, request, response } of data) {

@@ -213,6 +213,21 @@ other('the answer of a stream with many choices', {
     ),
   run: accumulated,
 })
+other('the answer of a stream with unknown fields', {
+  size: 20 * KB,
+  make: (size) => Buffer.from('a\n'.repeat(size)),
+  run: accumulated,
+})
+other('the answer of a stream with one carriage return, at its end', {
+  size: 20 * KB,
+  make: (size) => Buffer.from(`${'a\n'.repeat(size)}\r`),
+  run: accumulated,
+})
+other('the answer of a stream with many lines of data', {
+  size: 20 * KB,
+  make: (size) => Buffer.from('data:\n'.repeat(size)),
+  run: accumulated,
+})
 other('the answer of a stream with many pieces', {
   size: 700,
   make: (size) => Buffer.from(delta({ content: 'a' }).repeat(size)),
