@@ -17,7 +17,7 @@ import type { StoredRecord } from '../../core/log/record.ts'
 import { eligibility } from '../../core/route/route.ts'
 import type { Match, Template } from '../../core/template/template.ts'
 import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
-import { readByIds } from '../../lifecycle/read-by-ids.ts'
+import { readByIds } from '../../lifecycle/said.ts'
 import type { SpreadQuery, Store } from '../../store/store.ts'
 
 export interface MatchedExchange {
