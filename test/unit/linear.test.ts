@@ -7,6 +7,7 @@ import { formFault } from '../../src/core/answer/response-type.ts'
 import { hasLongNumber, parseExactJson } from '../../src/core/json.ts'
 import { withoutAttachments } from '../../src/core/request/attachments.ts'
 import { readChatRequest } from '../../src/core/request/chat-reading.ts'
+import { describeSlot } from '../../src/core/detect/building/slots.ts'
 import { outlineOf } from '../../src/core/match/match.ts'
 import { CompletionAccumulator } from '../../src/openai/accumulate.ts'
 import { askForUsage } from '../../src/openai/ask-usage.ts'
@@ -238,6 +239,19 @@ other('a response request with many calls', {
   make: (size) =>
     list(size, (at) => ({ type: 'function_call', call_id: `c${at}`, name: 'f', arguments: '{}' })),
   run: (input) => RESPONSES.requestOf({ model: 'm', input }),
+})
+other('the name of a slot', {
+  size: 20 * KB,
+  make: (size) => `x${' '.repeat(size)}y`,
+  run: (before) =>
+    describeSlot({
+      values: ['a', 'b'],
+      responses: [null, null],
+      before,
+      role: 'system',
+      apart: true,
+      taken: new Set(),
+    }),
 })
 other('a long number', {
   size: 20 * KB,
