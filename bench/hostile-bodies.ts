@@ -28,7 +28,7 @@ import { openSqliteStore } from '../src/store/thread/open.ts'
 import { liveRoute } from './harness/live-route.ts'
 import { fromRoot } from './harness/from-root.ts'
 import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
-import { PROMPT, SHAPES, SMALL_SHAPES } from './hostile-bodies/shapes.ts'
+import { pathOf, PROMPT, SHAPES, SMALL_SHAPES } from './hostile-bodies/shapes.ts'
 import type { Order } from './hostile-bodies-process.ts'
 import { spread, tell, withBar, type Figure } from './report.ts'
 
@@ -201,9 +201,10 @@ const run = async (folder: string, rounds: number): Promise<Record<string, Figur
   const figures: Record<string, Figure> = {}
   try {
     for (const { name, proxy, headers, harmless } of targets) {
-      const url = `${proxy.baseUrl}/v1/chat/completions`
-      const time = (shape: string, bytes: number, own: Record<string, string>): Promise<number> =>
-        measure(sender, proxy.baseUrl, { url, headers: own, shape, bytes })
+      const time = (shape: string, bytes: number, own: Record<string, string>): Promise<number> => {
+        const url = `${proxy.baseUrl}${pathOf(shape)}`
+        return measure(sender, proxy.baseUrl, { url, headers: own, shape, bytes })
+      }
       // the first bodies find cold code and no memory
       for (let round = 0; round < 2; round++) await time(HARMLESS, BODY_BYTES, headers)
       for (const [shape, bytes, label] of sizes()) {

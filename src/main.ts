@@ -30,6 +30,7 @@ import { createReplay } from './worker/replay.ts'
 import { watchSnapshot, type SnapshotWatch } from './server/snapshot-watch.ts'
 import { openEconomics } from './savings/economics.ts'
 import { databasePath } from './store/sqlite/base/database.ts'
+import type { KeeperEvents } from './store/thread/keeper.ts'
 import { openPostgresStore, openSqliteStore } from './store/thread/open.ts'
 import type { OpenStore, Store } from './store/store.ts'
 import type { Tracing, TracingOptions } from './tracing/start.ts'
@@ -58,21 +59,25 @@ export interface OpenEngine {
 export const databaseFileOf = ({ dataDir, database }: Config): string | null =>
   database === null ? databasePath(dataDir) : null
 
-/**
- * @param onReplicaFault null: a replica is not asked. The worker and the commands decide by what they read, or
- * read right after a write
- * @throws AppError of the store that the configuration chooses
- */
+export interface StoreEvents extends Partial<KeeperEvents> {
+  /**
+   * Absent: a replica is not asked. The worker and the commands decide by what they read, or read right after a
+   * write.
+   */
+  onReplicaFault?: (error: AppError) => void
+}
+
+/** @throws AppError of the store that the configuration chooses */
 export const openStore = async (
   { dataDir, database, proxy, redact }: Config,
-  onReplicaFault: ((error: AppError) => void) | null = null
+  { onReplicaFault, ...events }: StoreEvents = {}
 ): Promise<OpenStore> => {
   await prepareDataDir(dataDir)
   const options = { maxBodyBytes: proxy.captureMaxBytes, redact }
-  if (database === null) return openSqliteStore({ dataDir, ...options })
+  if (database === null) return openSqliteStore({ dataDir, ...options }, events)
   const { replica, ...primary } = database
-  if (onReplicaFault === null) return openPostgresStore({ ...primary, ...options })
-  return openPostgresStore({ ...primary, replica, ...options }, { onReplicaFault })
+  if (onReplicaFault === undefined) return openPostgresStore({ ...primary, ...options }, events)
+  return openPostgresStore({ ...primary, replica, ...options }, { ...events, onReplicaFault })
 }
 
 /** Loads OpenTelemetry only where a collector is configured. */
@@ -263,7 +268,15 @@ const openObservers = async (
 const open = async (config: Config, opening: Opening): Promise<void> => {
   const { options, logger, registry, fault, onClose } = opening
   const upstreams = await loadUpstreams(config, process.env)
-  const store = await openStore(config, (error) => fault('replica', error))
+  let storeIsUp = true
+  const store = await openStore(config, {
+    onReplicaFault: (error) => fault('replica', error),
+    onDown: (error) => {
+      storeIsUp = false
+      fault('store-thread', error)
+    },
+    onUp: () => (storeIsUp = true),
+  })
   onClose(() => store.close())
   const children = await openChildren(config, opening)
   const queue = openQueue(config, store, opening)
@@ -279,6 +292,7 @@ const open = async (config: Config, opening: Opening): Promise<void> => {
       secrets,
       upstreams,
       store,
+      storeIsUp: () => storeIsUp,
       fault,
       queue,
       routes,

@@ -55,7 +55,7 @@ const RULES: Record<string, Rule> = {
   'src/fault-log.ts': { ours: ['src/core/log/redact.ts'], packages: [], node: false },
   'src/openai': {
     ours: ['src/errors.ts'],
-    packages: ['eventsource-parser', 'zod'],
+    packages: ['zod'],
     // decoding is a pure function
     node: ['node:util', 'node:zlib'],
   },

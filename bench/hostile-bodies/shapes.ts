@@ -36,6 +36,28 @@ const manyMessages = (bytes: number): string =>
 const manyParts = (bytes: number): string =>
   `{"model":"routed","messages":[{"role":"user","content":[${repeated('{"type":"text","text":"a"},', bytes - 100)}{"type":"text","text":"a"}]}]}`
 
+/** A call in the history of a chat. @param args text of its arguments, as in a JSON string */
+const withCall = (bytes: number, args: (room: number) => string): string => {
+  const head = `${opening('hi')}"},{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"`
+  const tail = '"}}]},{"role":"tool","tool_call_id":"c","content":"1"}]}'
+  return head + args(bytes - head.length - tail.length) + tail
+}
+
+const responseWith = (items: string): string =>
+  `{"model":"routed","instructions":"${PROMPT}","input":[{"role":"user","content":"hi"},${items}]}`
+
+const callItem = (args: string): string =>
+  `{"type":"function_call","call_id":"c","name":"f","arguments":"${args}"}`
+
+/** A call in the history of a response, which is read by `/v1/responses`. */
+const withCallItem = (bytes: number, args: (room: number) => string): string =>
+  responseWith(callItem(args(bytes - responseWith(callItem('')).length)))
+
+/** A number that no double holds. */
+const zeros = between('{\\"a\\":1', '0', '1}')
+/** A string that is never closed. */
+const openEscapes = between('{\\"a\\":\\"', '\\\\', '')
+
 /** Name → the body of so many bytes at most. */
 export const SHAPES: Record<string, (bytes: number) => Buffer> = Object.fromEntries(
   Object.entries<(bytes: number) => string>({
@@ -56,6 +78,12 @@ export const SHAPES: Record<string, (bytes: number) => Buffer> = Object.fromEntr
     one_number: (bytes) => withMember(bytes, 'x', between('', '1', '')),
     many_messages: manyMessages,
     many_parts: manyParts,
+    call_with_zeros: (bytes) => withCall(bytes, zeros),
+    call_with_escapes: (bytes) => withCall(bytes, openEscapes),
+    response_call_with_zeros: (bytes) => withCallItem(bytes, zeros),
+    response_call_with_escapes: (bytes) => withCallItem(bytes, openEscapes),
+    response_with_many_calls: (bytes) =>
+      responseWith(`${repeated(`${callItem('{}')},`, bytes - 400)}${callItem('{}')}`),
     template_opening: (bytes) => `${opening('q'.repeat(bytes - 200))}"}]}`,
   }).map(([name, make]) => [name, (bytes) => Buffer.from(make(bytes))])
 )
@@ -66,6 +94,20 @@ SHAPES['no_utf8'] = (bytes) => {
 }
 
 /** The largest body that is read whole, of the shapes that a parser is slowest with. */
-export const SMALL_SHAPES = ['empty_objects', 'many_names', 'many_messages', 'escaped_quotes']
+export const SMALL_SHAPES = [
+  'empty_objects',
+  'many_names',
+  'many_messages',
+  'escaped_quotes',
+  'call_with_zeros',
+  'call_with_escapes',
+  'response_call_with_zeros',
+  'response_call_with_escapes',
+  'response_with_many_calls',
+]
+
+/** The endpoint that reads a shape. */
+export const pathOf = (shape: string): string =>
+  shape.startsWith('response_') ? '/v1/responses' : '/v1/chat/completions'
 
 export { PROMPT }

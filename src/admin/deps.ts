@@ -29,6 +29,8 @@ export interface ProcessStatus {
   /** its kind; `none`: no lora is trained or answers */
   engine: string
   engineReachable: boolean
+  /** `restarting`: its thread ended and is started again */
+  store: 'running' | 'restarting'
   /** `elsewhere`: this process did not start one */
   worker: 'elsewhere' | 'running' | 'restarting'
   /** exchanges since the process started */

@@ -16,6 +16,7 @@ import { childFault, openWorkerFaults } from '../process/open-faults.ts'
 import type { WorkerDeps } from '../worker/deps.ts'
 import { LEAD } from '../worker/leases.ts'
 import type { OpenWorkerDeps } from '../worker/worker.ts'
+import { EXIT } from './exit-code.ts'
 import { whileLeading } from './leading.ts'
 import { openScreen, type OutputOptions, type Screen } from './output.ts'
 
@@ -181,12 +182,18 @@ export const withWorker = async <T>({ needsEngine, check, here, there }: Work<T>
 export const asWorker = async (use: (deps: OpenWorkerDeps) => Promise<void>): Promise<void> => {
   const config = readConfig()
   const unlock = await lockDataDir(config.dataDir, 'worker')
-  const store = await openStore(config)
   const screen = openScreen(config.logLevel)
+  const fault = openWorkerFaults(screen.logger)
+  const store = await openStore(config, {
+    // a worker without its store must not count as running: its supervisor starts it again
+    onDown: (error) => {
+      fault('store-thread', error)
+      process.exit(EXIT.unavailable)
+    },
+  })
   try {
     const needsEngine = config.engine.kind !== 'none'
     const workerId = await loadWorkerId(config.dataDir)
-    const fault = openWorkerFaults(screen.logger)
     await useHere({ config, store, screen, fault }, needsEngine, ({ deps }) =>
       use({ ...deps, store, workerId })
     )

@@ -1,9 +1,9 @@
-/** Query and answer of logged exchanges, as a person reads them. */
+/** Logged exchanges by their ids, and their queries and answers as a person reads them. */
 import { outcomeOf, type Outcome } from '../core/answer/outcome.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import { compileMatcher, templateKeyOf, type Matcher } from '../core/match/match.ts'
 import type { ChatRequest } from '../openai/chat.ts'
-import type { Store } from '../store/store.ts'
+import type { RecordStore, Store } from '../store/store.ts'
 
 export interface Said {
   /** null when the body was deleted, or when the template no longer matches it */
@@ -31,6 +31,22 @@ const queryOf = (matcher: Matcher | null, record: StoredRecord): string | null =
   return matcher.match(templateKeyOf(request, record.tenant), request.messages)?.query ?? null
 }
 
+/**
+ * Reads records by their ids, however large they are: one read of the store ends early where bodies are large.
+ * In the order of the ids, without ids that are not in the log. @param ids each once
+ */
+export async function* readByIds(
+  { byIds }: Pick<RecordStore, 'byIds'>,
+  ids: readonly string[]
+): AsyncGenerator<StoredRecord> {
+  for (let left = [...ids]; left.length > 0;) {
+    const found = await byIds(left)
+    yield* found
+    const last = found.at(-1)
+    left = last === undefined ? [] : left.slice(left.indexOf(last.id) + 1)
+  }
+}
+
 /** @returns by record id, without records that were deleted */
 export const readSaid = async (
   { templates, records }: Pick<Store, 'templates' | 'records'>,
@@ -39,11 +55,11 @@ export const readSaid = async (
 ): Promise<Map<string, Said>> => {
   const template = await templates.get(templateVersion)
   const matcher = template === null ? null : compileMatcher([template])
-  const found = await records.byIds(recordIds)
-  return new Map(
-    found.map((record) => [
-      record.id,
-      { query: queryOf(matcher, record), outcome: outcomeOf(parse(record.response)) },
-    ])
-  )
+  const said = new Map<string, Said>()
+  for await (const record of readByIds(records, recordIds))
+    said.set(record.id, {
+      query: queryOf(matcher, record),
+      outcome: outcomeOf(parse(record.response)),
+    })
+  return said
 }

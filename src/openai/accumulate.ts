@@ -2,51 +2,67 @@
  * Accumulates the chunks of a streamed chat completion into the completion. Bytes may be cut anywhere,
  * and unknown fields are kept. Does not know whether the stream was whole.
  */
-import { createParser } from 'eventsource-parser'
 import type { AnswerAccumulator } from './answer.ts'
 import type { ChatChoice, ChatCompletion, FinishReason, TokenLogprob, Usage } from './chat.ts'
+import { EventReader } from './event-reader.ts'
 import { isFields, parseJson, type Fields } from './fields.ts'
 
 /** Strings of a delta that are replaced by the newest value; all others are appended to. */
 const REPLACED_IN_DELTA = new Set(['role', 'name', 'id', 'type', 'tool_call_id'])
 
+/**
+ * Members, list items and choices that one answer has at most. A stream of short events could otherwise make an
+ * answer many times its own size.
+ */
+const MAX_PARTS = 20_000
+
 const indexOf = (value: unknown): number =>
   isFields(value) && Number.isInteger(value.index) ? (value.index as number) : 0
 
 /**
- * Merges list items with the same `index` and appends items without one. Appends in place: a copy of
- * the log-probabilities at every chunk would be quadratic in the answer's length.
+ * Merges deltas in place: a copy of all members at every chunk, or a search through all items, would be
+ * quadratic in the answer's length.
  */
-const mergeLists = (merged: unknown[], added: unknown[]): unknown[] => {
-  for (const item of added) {
-    if (!isFields(item) || !Number.isInteger(item.index)) {
-      merged.push(item)
-      continue
+class Merger {
+  /** parts so far */
+  parts = 0
+  /** list → the places of its items by `index` */
+  private readonly places = new WeakMap<unknown[], Map<number, number>>()
+
+  /** Appends strings, merges lists by `index`, merges objects, and replaces all other values. */
+  merge(merged: Fields, delta: Fields): Fields {
+    for (const name of Object.keys(delta)) {
+      if (!Object.hasOwn(merged, name)) this.parts++
+      merged[name] = this.value(name, merged[name], delta[name])
     }
-    const place = merged.findIndex((other) => isFields(other) && indexOf(other) === item.index)
-    if (place === -1) merged.push(mergeDelta({}, item))
-    else merged[place] = mergeDelta(merged[place] as Fields, item)
+    return merged
   }
-  return merged
-}
 
-const mergeValue = (name: string, before: unknown, added: unknown): unknown => {
-  if (added === null || added === undefined) return before ?? added
-  if (typeof added === 'string' && typeof before === 'string') {
-    return REPLACED_IN_DELTA.has(name) ? added || before : before + added
+  private value(name: string, before: unknown, added: unknown): unknown {
+    if (added === null || added === undefined) return before ?? added
+    if (typeof added === 'string' && typeof before === 'string') {
+      return REPLACED_IN_DELTA.has(name) ? added || before : before + added
+    }
+    if (Array.isArray(added)) return this.list(Array.isArray(before) ? before : [], added)
+    if (isFields(added)) return this.merge(isFields(before) ? before : {}, added)
+    return added
   }
-  if (Array.isArray(added)) return mergeLists(Array.isArray(before) ? before : [], added)
-  if (isFields(added)) return mergeDelta(isFields(before) ? before : {}, added)
-  return added
-}
 
-/** Appends strings, merges lists by `index`, merges objects, and replaces all other values. */
-const mergeDelta = (before: Fields, delta: Fields): Fields => {
-  const merged = { ...before }
-  for (const name of Object.keys(delta)) {
-    merged[name] = mergeValue(name, before[name], delta[name])
+  /** Merges list items with the same `index` and appends items without one. */
+  private list(merged: unknown[], added: unknown[]): unknown[] {
+    const places = this.places.get(merged) ?? new Map<number, number>()
+    this.places.set(merged, places)
+    for (const item of added) {
+      const place = isFields(item) && Number.isInteger(item.index) && places.get(indexOf(item))
+      if (typeof place === 'number') this.merge(merged[place] as Fields, item as Fields)
+      else {
+        const index = indexOf(item)
+        if (isFields(item) && !places.has(index)) places.set(index, merged.length)
+        merged.push(place === undefined ? this.merge({}, item as Fields) : item)
+      }
+    }
+    return merged
   }
-  return merged
 }
 
 /** Sorts the tool calls by `index` and removes it: only a stream's tool calls have an index. */
@@ -71,12 +87,12 @@ interface ChoiceState {
   rest: Fields
 }
 
-const addToChoice = (state: ChoiceState, choice: Fields): void => {
+const addToChoice = (merger: Merger, state: ChoiceState, choice: Fields): void => {
   const { index: _index, delta, logprobs, finish_reason: finishReason, ...rest } = choice
-  if (isFields(delta)) state.message = mergeDelta(state.message, delta)
-  if (isFields(logprobs)) state.logprobs = mergeDelta(state.logprobs ?? {}, logprobs)
+  if (isFields(delta)) merger.merge(state.message, delta)
+  if (isFields(logprobs)) state.logprobs = merger.merge(state.logprobs ?? {}, logprobs)
   if (typeof finishReason === 'string') state.finishReason = finishReason as FinishReason
-  state.rest = mergeDelta(state.rest, rest)
+  merger.merge(state.rest, rest)
 }
 
 const toChoice = ([index, state]: [number, ChoiceState]): ChatChoice => ({
@@ -99,17 +115,21 @@ export class CompletionAccumulator implements AnswerAccumulator {
   error: unknown
   private top: Fields | null = null
   private readonly choices = new Map<number, ChoiceState>()
+  private readonly merger = new Merger()
   private readonly decoder = new TextDecoder()
-  private readonly parser = createParser({ onEvent: ({ data }) => this.addEvent(data) })
+  private readonly events = new EventReader((data) => this.addEvent(data))
 
   /** @param bytes the next bytes; they may end within an event or a character */
   push(bytes: Uint8Array): void {
-    this.parser.feed(this.decoder.decode(bytes, { stream: true }))
+    this.events.push(this.decoder.decode(bytes, { stream: true }))
   }
 
-  /** @returns the completion so far; null before the first chunk with choices or usage */
+  /**
+   * @returns the completion so far; null before the first chunk with choices or usage, and for an answer of
+   * more than 20,000 parts
+   */
   answer(): ChatCompletion | null {
-    if (this.top === null) return null
+    if (this.top === null || this.isTooLarge) return null
     const { id, created, model, usage, ...rest } = this.top
     return {
       ...rest,
@@ -122,7 +142,12 @@ export class CompletionAccumulator implements AnswerAccumulator {
     }
   }
 
+  private get isTooLarge(): boolean {
+    return this.merger.parts > MAX_PARTS
+  }
+
   private addEvent(data: string): void {
+    if (this.isTooLarge) return
     const event = parseJson(data)
     if (!isFields(event)) return
     if ('error' in event && event.error !== null) this.error = event.error
@@ -133,10 +158,12 @@ export class CompletionAccumulator implements AnswerAccumulator {
   private addChunk({ choices, object: _object, ...rest }: Fields): void {
     this.top ??= {}
     for (const name of Object.keys(rest)) {
-      if (rest[name] !== null) this.top[name] = rest[name]
+      if (rest[name] === null) continue
+      if (!Object.hasOwn(this.top, name)) this.merger.parts++
+      this.top[name] = rest[name]
     }
     for (const choice of Array.isArray(choices) ? choices : []) {
-      if (isFields(choice)) addToChoice(this.choice(indexOf(choice)), choice)
+      if (isFields(choice)) addToChoice(this.merger, this.choice(indexOf(choice)), choice)
     }
   }
 
@@ -145,6 +172,7 @@ export class CompletionAccumulator implements AnswerAccumulator {
     if (known) return known
     const state = { message: {}, logprobs: null, finishReason: null, rest: {} }
     this.choices.set(index, state)
+    this.merger.parts++
     return state
   }
 }

@@ -15,11 +15,18 @@ const NOTHING = Buffer.alloc(0)
 
 /** A chunk with a choice. Text of the model cannot match, because its quotes are escaped. */
 const HAS_CHOICE = /"choices"\s*:\s*\[\s*[^\]\s]/
-/** Not a field of an event, or not an object behind its first `data:`. */
-const IS_NOT_OBJECT = /^[^deir]|^(?:(?!data:)[^\r\n]*[\r\n]+)*data: ?[^{\s]/
+/**
+ * Not a field of an event, or not an object behind the first line that begins with `data:`. The search has no
+ * repeat around the lines before: with two ways to read each CRLF it would take exponential time.
+ */
+const IS_NO_FIELD = /^[^deir]/
+const FIRST_DATA = /^data: ?(.?)/ms
+
+const isNotObject = (event: string): boolean =>
+  IS_NO_FIELD.test(event) || /[^{\s]/.test(FIRST_DATA.exec(event)?.[1] ?? '')
 
 const mayBecomeUsage = (event: string): boolean =>
-  event.length <= MAX_HELD_BYTES && !IS_NOT_OBJECT.test(event) && !HAS_CHOICE.test(event)
+  event.length <= MAX_HELD_BYTES && !isNotObject(event) && !HAS_CHOICE.test(event)
 
 /** The data of an event's lines (WHATWG HTML §9.2.6). */
 const dataOf = (event: string): string =>

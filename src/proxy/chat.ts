@@ -3,7 +3,6 @@
  * client, every fault of the proxy ends at the upstream with the original bytes (invariant 4).
  */
 import type { IncomingMessage } from 'node:http'
-import type { HttpBindings } from '@hono/node-server'
 import { READ_FAULTS } from '../core/request/chat-reading.ts'
 import { matchRoute, type MatchedRoute } from '../core/route/route-table.ts'
 import { AppError, isFault, toAppError } from '../errors.ts'
@@ -11,7 +10,7 @@ import type { ChatRequest } from '../openai/chat.ts'
 import type { Dialect } from '../openai/dialect.ts'
 import type { Caller } from './access/access.ts'
 import type { Charge, Soon } from './access/limits.ts'
-import { Client } from './client/client.ts'
+import type { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received } from './exchange.ts'
 import { passThrough } from './pass-through.ts'
@@ -159,12 +158,15 @@ const receiveAndAnswer = async (
 }
 
 /** Answers one request for a completion; never rejects, because its caller does not wait for it. */
-export type ChatHandler = (bindings: HttpBindings, dialect: Dialect) => Promise<void>
+export type ChatHandler = (
+  incoming: IncomingMessage,
+  client: Client,
+  dialect: Dialect
+) => Promise<void>
 
 export const createChatHandler = (deps: ChatDeps): ChatHandler => {
   const router = createRouter(deps)
-  return async ({ incoming, outgoing }, dialect) => {
-    const client = new Client(outgoing, deps.load)
+  return async (incoming, client, dialect) => {
     try {
       await receiveAndAnswer(deps, router, { incoming, client, dialect })
     } catch (thrown) {

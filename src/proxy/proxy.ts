@@ -11,6 +11,7 @@ import { createAnswerFormats } from '../core/answer/schema/answer-schema.ts'
 import { AppError } from '../errors.ts'
 import { dialectAt, type Dialect } from '../openai/dialect.ts'
 import { createChatHandler } from './chat.ts'
+import { Arrivals } from './client/arrivals.ts'
 import { Client } from './client/client.ts'
 import type { ChatDeps, ProxyDeps } from './deps.ts'
 import { BYPASS_HEADER } from './headers.ts'
@@ -83,14 +84,23 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
     metrics.request(outcome)
     new Client(outgoing, load).sendError(why)
   }
+  const arrivals = new Arrivals(deps.now)
+  /** Makes room for a request, where others hold a place without sending their bodies. */
+  const hasRoom = (): boolean => {
+    if (load.isLate) return false
+    if (!load.isCrowded) return true
+    const evicted = arrivals.evict()
+    for (let i = 0; i < evicted; i++) metrics.request('shed')
+    return evicted > 0
+  }
   const answer = (env: HttpBindings, path: string): void => {
     const { incoming, outgoing } = env
     const dialect = dialectOf(incoming, path)
-    if (dialect !== null) {
-      const refusal = pageRefusal(incoming.headers)
-      return refusal === null ? void chat(env, dialect) : refuse('refused', env, refusal)
-    }
+    const refusal = dialect === null ? null : pageRefusal(incoming.headers)
+    if (refusal !== null) return refuse('refused', env, refusal)
     const client = new Client(outgoing, load)
+    arrivals.add(incoming, client)
+    if (dialect !== null) return void chat(incoming, client, dialect)
     const asked = keptAsked(incoming.method, path)
     if (asked === null || keptResponses === null) return pass(chatDeps, incoming, client)
     void serveKept({ ...chatDeps, keptResponses }, asked, incoming, client)
@@ -99,7 +109,7 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {
     const refusal = refusalOf(env.incoming, carriesOwnSecret)
     if (refusal !== null) refuse('refused', env, refusal)
-    else if (load.isFull) refuse('shed', env, overloaded())
+    else if (!hasRoom()) refuse('shed', env, overloaded())
     else answer(env, req.path)
     return alreadySent(env)
   })

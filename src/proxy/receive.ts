@@ -58,6 +58,7 @@ const receiveBody = (
     }
     if (declared > maxBodyBytes) return refuse()
     incoming.on('data', (chunk: Buffer) => {
+      if (client.isOver) return
       bytes += chunk.length
       body.add(chunk)
       if (bytes > maxBodyBytes) return refuse()
@@ -68,7 +69,7 @@ const receiveBody = (
       putBack(incoming, body.take())
       resolve('no-room')
     })
-    incoming.on('end', () => resolve(body.take()))
+    incoming.on('end', () => resolve(client.isOver ? 'client-left' : body.take()))
   })
 
 /** True also when the routes cannot be read: the next step reads them again. */

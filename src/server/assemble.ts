@@ -51,6 +51,8 @@ export interface Parts {
   secrets: Secrets
   upstreams: NamedUpstream[]
   store: Store
+  /** false while the store's thread is started again */
+  storeIsUp: () => boolean
   fault: ReportFault<ServerFault>
   queue: LogQueue
   engine: Engine | null
@@ -70,6 +72,7 @@ export interface Parts {
 const statusOf = (parts: Parts): ProcessStatus => ({
   engine: parts.config.engine.kind,
   engineReachable: parts.health.engineIsReachable() === true,
+  store: parts.storeIsUp() ? 'running' : 'restarting',
   worker: parts.worker === null ? 'elsewhere' : parts.worker.isRunning() ? 'running' : 'restarting',
   log: parts.queue.stats(),
   logIsTaken: parts.health.logIsTaken(),
@@ -197,6 +200,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
     inFlight: () => parts.load.inFlight,
     bodyBytes: bodies.inUse,
     log: () => parts.queue.stats(),
+    storeIsUp: parts.storeIsUp,
     routesAgeMs: routes.ageMs,
     usage: store.records.usageTotals,
     fault,
@@ -222,7 +226,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
     isAdmin: (authorization, env) =>
       gate.judge(bearerToken(authorization), addressOf(env?.incoming)) === 'full',
     readiness: () => ({
-      store: routes.isCurrent() && (issued?.isCurrent() ?? true),
+      store: parts.storeIsUp() && routes.isCurrent() && (issued?.isCurrent() ?? true),
       log: health.logIsTaken(),
     }),
     isDraining: parts.isDraining,

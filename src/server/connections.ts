@@ -4,6 +4,8 @@ import { Server as NetServer, type Socket } from 'node:net'
 
 /** How long a drain waits for the first byte of a connection that has sent nothing yet. */
 const FIRST_REQUEST_MS = 1_000
+/** Share of the connections that are closed at once where there are too many: a search looks at all of them. */
+const CLOSED_SHARE = 1 / 64
 /** How many turns of the event loop a drain goes on accepting connections that the system has opened. */
 const ACCEPT_TURNS = 1_000
 
@@ -43,14 +45,20 @@ export class Connections {
   private readonly waiting = new WaitingAnswers()
   private isDraining = false
   private readonly drainIdleMs: number
+  private readonly maxConnections: number
   private accepted = 0
 
-  /** @param drainIdleMs how long a connection may stay idle while the server drains */
-  constructor(server: Server, drainIdleMs: number) {
+  /** @param options.drainIdleMs how long a connection may stay idle while the server drains */
+  constructor(
+    server: Server,
+    { drainIdleMs, maxConnections }: { drainIdleMs: number; maxConnections: number }
+  ) {
     this.server = server
     this.drainIdleMs = drainIdleMs
+    this.maxConnections = maxConnections
     server.on('connection', (socket: Socket) => {
       this.accepted++
+      if (this.answers.size >= this.maxConnections && !this.makeRoom()) return void socket.destroy()
       this.answers.set(socket, null)
       socket.once('close', () => {
         this.answers.delete(socket)
@@ -91,6 +99,23 @@ export class Connections {
       await new Promise((resolve) => setImmediate(resolve))
       quiet = this.accepted === before ? quiet + 1 : 0
     }
+  }
+
+  /**
+   * Closes connections that have no request in work, the oldest first: a peer that opens connections and sends
+   * nothing would keep all others out. @returns false when all are in use
+   */
+  private makeRoom(): boolean {
+    let most = Math.ceil(this.maxConnections * CLOSED_SHARE)
+    const before = most
+    for (const [socket, answer] of this.answers) {
+      if (most === 0) break
+      if (answer !== null && !isOver(answer)) continue
+      this.answers.delete(socket)
+      socket.destroy()
+      most--
+    }
+    return most < before
   }
 
   private close(limitMs: number): Promise<void> {

@@ -14,7 +14,7 @@ import { createHostCheck } from '../proxy/access/browsers.ts'
 export interface ListenOptions {
   /** names of the server beside those of loopback, in lower case; see `createHostCheck` */
   allowedHosts: readonly string[]
-  /** a further connection is closed at once */
+  /** for a further one the oldest idle connections are closed; it is closed itself where all are in use */
   maxConnections: number
   /** how long a connection may be idle */
   keepAliveMs: number
@@ -145,8 +145,7 @@ export const listen = (
       if (refusal === null) void listener(incoming, outgoing)
       else refuseHost(outgoing, refusal)
     })
-    server.maxConnections = maxConnections
-    const connections = new Connections(server, drainIdleMs)
+    const connections = new Connections(server, { drainIdleMs, maxConnections })
     refuseUnreadable(server, connections, fault)
     const refused = (cause: Error): void =>
       reject(new AppError('invalid-config', `cannot listen on ${host}:${port}`, { cause }))

@@ -45,7 +45,7 @@ export interface FoundRecords {
   data: StoredRecord[]
   /** `after` of a search that goes on; null at the end of the log */
   next: number | null
-  /** true: as many records were read as one call may, and fewer than `limit` fit */
+  /** true: as many records or bytes were read as one call may, and fewer than `limit` fit */
   isPartial: boolean
 }
 
@@ -76,10 +76,15 @@ export interface RecordStore {
   append(batch: ExchangeBatch): Promise<void>
   /** Totals of the records that were appended through this object. */
   usageTotals(): Promise<UsageTotals>
+  /**
+   * The first records of the query: fewer than `limit` where their bodies would exceed 16 MiB, and at least one.
+   * `search` reads page by page.
+   */
   list(query: Omit<RecordQuery, keyof RecordFilter>): Promise<StoredRecord[]>
   /**
    * By default newest first. Finds by indexes; only the turns of a `conversation`, and records that an
-   * older version wrote, are read one by one, at most 5,000 a call.
+   * older version wrote, are read one by one, at most 5,000 a call. Restores at most 16 MiB of bodies a call,
+   * and at least one record.
    * @throws AppError `not-found` when the log has no record with the id `conversation`
    */
   search(query: RecordQuery): Promise<FoundRecords>
@@ -90,7 +95,10 @@ export interface RecordStore {
   traffic(from: number, until: number): Promise<TrafficHour[]>
   /** One random record of each so many neighbours that fit, so that each has the same chance. Reads no body. */
   spread(query: SpreadQuery): Promise<SpreadRecords>
-  /** In the order of the ids, without ids that are not in the log. */
+  /**
+   * In the order of the ids, without ids that are not in the log. Ends before the bodies exceed 16 MiB: records
+   * behind the last one are then missing, too (`readByIds` reads on).
+   */
   byIds(ids: string[]): Promise<StoredRecord[]>
   /** Those of the ids that are in the log. */
   knownIds(ids: string[]): Promise<string[]>

@@ -9,7 +9,7 @@ import { templateKeyOf } from '../core/template/template-key.ts'
 import { textOf } from '../core/answer/outcome.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import type { Template } from '../core/template/template.ts'
-import type { Store } from '../store/store.ts'
+import type { FoundRecords, Store } from '../store/store.ts'
 import { readJsonSnapshot, saveJsonSnapshot } from '../lifecycle/json-snapshot.ts'
 import type { WorkerDeps } from './deps.ts'
 import { requestOf } from '../core/log/record-bodies.ts'
@@ -72,6 +72,10 @@ const tagRecords = async (
   for (const [version, ids] of idsByVersion) await deps.store.records.tagTemplate(ids, version)
 }
 
+/** The next page of the log: so many records, or fewer where their bodies are large. */
+const readLog = ({ store }: WorkerDeps, after: number): Promise<FoundRecords> =>
+  store.records.search({ order: 'asc', limit: PAGE_ROWS, after })
+
 /** Tags records that were read before the templates were found, or before their pairs were known. */
 const tagEarlierRecords = async (
   deps: WorkerDeps,
@@ -80,14 +84,14 @@ const tagEarlierRecords = async (
 ): Promise<void> => {
   let after = 0
   while (after < upTo) {
-    const page = await deps.store.records.list({ order: 'asc', limit: PAGE_ROWS, after })
+    const { data, next } = await readLog(deps, after)
     await tagRecords(
       deps,
       templates,
-      page.filter((record) => record.sequence <= upTo)
+      data.filter((record) => record.sequence <= upTo)
     )
-    if (page.length < PAGE_ROWS) return
-    after = page.at(-1)!.sequence
+    if (next === null) return
+    after = next
   }
 }
 
@@ -109,7 +113,11 @@ const settleUntagged = async (deps: WorkerDeps): Promise<void> => {
   await store.snapshots.remove(UNTAGGED)
 }
 
+/** What the upstream refused is no traffic to learn from: anyone can send it, without a valid key. */
+const isSuccess = ({ status }: StoredRecord): boolean => status >= 200 && status < 300
+
 const observe = (detector: Detector, record: StoredRecord): void => {
+  if (!isSuccess(record)) return
   const request = requestOf(record)
   if (request === null) return
   const answer = textOf(outcomeOfLogged(record))
@@ -222,16 +230,17 @@ export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> =>
   let judgedAt = 0
   let savedAt = deps.now()
 
-  const read = async (): Promise<number> => {
-    const page = await deps.store.records.list({ order: 'asc', limit: PAGE_ROWS, after: cursor })
-    if (page.length === 0) return 0
+  const read = async (): Promise<{ count: number; isEnd: boolean }> => {
+    const { data, next } = await readLog(deps, cursor)
+    const isEnd = next === null
+    if (data.length === 0) return { count: 0, isEnd }
     // what fails is read again, and must not be observed twice
-    await tagRecords(deps, await deps.store.templates.list(), page)
-    for (const record of page) observe(detector, record)
-    cursor = page.at(-1)!.sequence
-    unjudged += page.length
-    unsaved += page.length
-    return page.length
+    await tagRecords(deps, await deps.store.templates.list(), data)
+    for (const record of data) observe(detector, record)
+    cursor = data.at(-1)!.sequence
+    unjudged += data.length
+    unsaved += data.length
+    return { count: data.length, isEnd }
   }
 
   const judge = async (): Promise<void> => {
@@ -249,11 +258,10 @@ export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> =>
   return {
     async step(isAwaited) {
       await settleUntagged(deps)
-      const count = await read()
-      const caughtUp = count < PAGE_ROWS
+      const { count, isEnd } = await read()
       // also after the clock was set back
       const isDue = isAwaited || Math.abs(deps.now() - judgedAt) >= JUDGE_EVERY_MS
-      if (caughtUp && unjudged > 0 && isDue) await judge()
+      if (isEnd && unjudged > 0 && isDue) await judge()
       const isOld = Math.abs(deps.now() - savedAt) >= SAVE_EVERY_MS
       if (unsaved >= SAVE_EVERY_RECORDS || (unsaved > 0 && isOld)) await save()
       return { read: count, cursor, settled: unjudged === 0 }

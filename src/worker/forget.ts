@@ -68,7 +68,7 @@ const endPlanned = async ({ store, now }: ForgetDeps): Promise<LearnedCount[]> =
     if (row.plan === null || (row.state.name !== 'training' && row.state.name !== 'evaluating'))
       continue
     const ids = row.plan.trainRecordIds
-    const trained = ids.length - (await store.records.byIds(ids)).length
+    const trained = ids.length - (await store.records.knownIds(ids)).length
     if (trained === 0) continue
     const cause = 'records that it trains on were forgotten'
     await store.internalizations.save(transition(row, { name: 'failed', cause }), 'worker', now())

@@ -154,4 +154,13 @@ describe('the accumulated completion of a stream', () => {
     })
     expect(accumulate(renderEvents(answer, false)).answer()).not.toHaveProperty('usage')
   })
+
+  it('is null for more tool calls than an answer can have', () => {
+    const accumulator = new CompletionAccumulator()
+    accumulator.push(Buffer.from(delta({ content: 'hi' })))
+    expect(accumulator.answer()).not.toBeNull()
+    const calls = Array.from({ length: 20_001 }, (_, index) => ({ index }))
+    accumulator.push(Buffer.from(delta({ tool_calls: calls })))
+    expect(accumulator.answer()).toBeNull()
+  })
 })

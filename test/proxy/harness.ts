@@ -210,15 +210,19 @@ export const startHarness = async (
     deps,
     faults,
     /** the record of every exchange that has ended so far */
-    records: async (): Promise<ExchangeRecord[]> =>
-      (await readRecords(readBatch(batchCaptured(exchanges)), MAX_ANSWER_BYTES)).map(
-        ({ head, usage, request, response }) => ({
-          ...head,
-          usage,
-          request: request.toString(),
-          response: response === null ? null : response.toString(),
-        })
-      ),
+    records: async (): Promise<ExchangeRecord[]> => {
+      const found: ExchangeRecord[] = []
+      const batch = readBatch(batchCaptured(exchanges))
+      for await (const records of readRecords(batch, MAX_ANSWER_BYTES))
+        for (const { head, usage, request, response } of records)
+          found.push({
+            ...head,
+            usage,
+            request: request.toString(),
+            response: response === null ? null : response.toString(),
+          })
+      return found
+    },
     close: async () => {
       server.closeAllConnections()
       server.close()

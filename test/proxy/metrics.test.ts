@@ -61,6 +61,7 @@ const register = (usage: ProcessReadings['usage']): Registry => {
     inFlight: () => 3,
     bodyBytes: () => 42,
     log: () => ({ queued: 1, queuedBytes: 2, written: 3, dropped: 4, storeFailures: 5 }),
+    storeIsUp: () => true,
     routesAgeMs: () => 1500,
     usage,
     fault: (kind) => faults.push(kind),

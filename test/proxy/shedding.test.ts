@@ -80,7 +80,7 @@ describe('a proxy whose event loop is late', () => {
   it('refuses nothing where no limit is set', () => {
     const load = new Load({ maxInFlight: 10, maxDelayMs: 0 })
     load.delayMs = 1e9
-    expect(load.isFull).toBe(false)
+    expect(load.isLate).toBe(false)
   })
 
   it('answers what is asked of itself all the same', async () => {

@@ -4,7 +4,7 @@ import { seededRandom } from '../../src/random.ts'
 import { BaseCache } from '../../src/store/log/base-cache.ts'
 import { decodeWhole, digestOf, encodeWhole } from '../../src/store/log/body-codec.ts'
 import type { SegmentRecord } from '../../src/store/log/segment-codec.ts'
-import { BodyReader } from '../../src/store/move/body-reader.ts'
+import { BodyReader } from '../../src/store/log/reading/body-reader.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
 import { keptBy } from '../fixtures/kept-memory.ts'
 

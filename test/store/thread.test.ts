@@ -3,12 +3,18 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Worker } from 'node:worker_threads'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { openLocalStore as openPostgres } from '../../src/store/postgres/local.ts'
 import { openLocalStore as openSqlite } from '../../src/store/sqlite/local.ts'
 import type { LocalStore } from '../../src/store/thread/messages.ts'
-import { openPostgresStore, openSqliteStore } from '../../src/store/thread/open.ts'
+import {
+  openPostgresStore,
+  openSqliteStore,
+  startThread,
+  type ThreadOptions,
+} from '../../src/store/thread/open.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
 import { exampleInternalization, exampleRecord } from '../fixtures/examples.ts'
 import { createDatabase, describePostgres } from '../fixtures/postgres.ts'
@@ -56,7 +62,7 @@ const appendUntilKilled = (opening: string, from: number, lifeMs: number): Promi
 
 interface Threads {
   /** on the same data, which is new */
-  open: (options?: { maxPendingBytes?: number }) => Promise<OpenStore>
+  open: (options?: Omit<ThreadOptions, 'onReplicaFault'>) => Promise<OpenStore>
   openLocal: () => Promise<OpenStore>
   /** fails, with the place in its message */
   openNowhere: () => Promise<OpenStore>
@@ -186,6 +192,35 @@ const testThreads = (prepare: () => Promise<Threads>): void => {
     expect(seen).toMatchObject(left)
     await limited.records.scrub()
     expect(await stored(store, left)).toEqual(seen)
+  })
+
+  it('start again when a thread dies, and lose no acknowledged record', async () => {
+    const workers: Worker[] = []
+    const events: string[] = []
+    const dying = await threads.open({
+      spawn: (local) => {
+        workers.push(startThread(local))
+        return workers.at(-1)!
+      },
+      onDown: ({ code }) => events.push(code),
+      onUp: () => events.push('up'),
+    })
+    await dying.records.append(batchOf([exampleRecord(6000)]))
+    const appended = Promise.allSettled(
+      examples(6001, 50).map((record) => dying.records.append(batchOf([record])))
+    )
+    await workers[0]!.terminate()
+    const results = await appended
+    await expect(dying.snapshots.names('')).rejects.toMatchObject({ code: 'store-unavailable' })
+    await vi.waitFor(() => expect(events).toEqual(['store-unavailable', 'up']), 30_000)
+    const acknowledged = examples(6001, 50).filter((_, at) => results[at]!.status === 'fulfilled')
+    const durable = [exampleRecord(6000), ...acknowledged]
+    expect(await stored(dying, durable)).toHaveLength(durable.length)
+    // the rest is appended again, as the log queue does, and each is kept once
+    await dying.records.append(batchOf(examples(6000, 51)))
+    expect(await stored(dying, examples(6000, 51))).toHaveLength(51)
+    await dying.close()
+    expect(events).toEqual(['store-unavailable', 'up'])
   })
 
   it('report why they cannot open', async () => {

@@ -38,11 +38,21 @@ describe('the estimate of a usage', () => {
     expect(estimated(request(userSays('one')), call)?.completion_tokens).toBe(2)
   })
 
-  it('counts long texts and long words by their bytes', () => {
+  it('counts the texts of an exchange over 200 KB by their bytes', () => {
     const long = 'word '.repeat(50_000)
     expect(estimated(request(userSays(long)), hello)?.prompt_tokens).toBe(FRAME + long.length / 4)
-    const withData = `see ${'A'.repeat(4000)} here`
-    expect(estimated(request(userSays(withData)), hello)?.prompt_tokens).toBe(FRAME + 1000 + 2)
+    const half = 'word '.repeat(25_000)
+    const [user] = userSays(half)
+    expect(estimated(request([user, user]), hello)?.prompt_tokens).toBe(
+      2 * FRAME - 3 + 25_000 + half.length / 4
+    )
+  })
+
+  it('counts a long text to its end, and cuts no word of it', () => {
+    const text = 'a somewhat longer sentence '.repeat(1_000)
+    expect(estimated(request(userSays(text)), hello)?.prompt_tokens).toBe(FRAME + 4_000)
+    const blanks = `one${' '.repeat(1_000)}two`
+    expect(estimated(request(userSays(blanks)), hello)?.prompt_tokens).toBe(FRAME + 2)
   })
 
   it('counts a request of the Responses API as its chat request', () => {

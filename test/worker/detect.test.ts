@@ -21,6 +21,28 @@ it('detection continues after a record with tools nested ten thousand levels dee
   expect((await loop.step(false)).read).toBe(0)
 })
 
+it('learns nothing from requests that the upstream refused', async () => {
+  const harness = await openHarness({ from: null })
+  const refused = Array.from({ length: 200 }, (_, place) => ({
+    ...orderRecord(place),
+    status: 401,
+  }))
+  await harness.log(refused)
+  const loop = await createDetectLoop(harness.deps({ engine: null }))
+  expect(await loop.step(true)).toMatchObject({ read: 200, settled: true })
+  expect(await harness.store.templates.list()).toEqual([])
+})
+
+it('reads on where the bodies of a page are large', async () => {
+  const harness = await openHarness({ from: null })
+  const request = chatBody('x'.repeat(3_900_000))
+  for (let place = 0; place < 10; place++) await harness.log([exampleRecord(place, { request })])
+  const loop = await createDetectLoop(harness.deps({ engine: null }))
+  const reads: number[] = []
+  for (let read = 1; read > 0;) reads.push(({ read } = await loop.step(false)).read)
+  expect(reads).toEqual([4, 4, 2, 0])
+})
+
 /** Fails at the given calls of `tagTemplate`, counted from 1. */
 const failing = (store: Store, calls: Set<number>): Store => {
   let call = 0

@@ -49,7 +49,9 @@ const recordsRoute = createRoute({
       next: z.number().nullable().describe('`after` of the next page; null on the last one'),
       isPartial: z
         .boolean()
-        .describe('true: 5,000 records were read, and fewer than `limit` fit; `next` goes on'),
+        .describe(
+          'true: 5,000 records or 16 MiB of bodies were read, and fewer than `limit` fit; `next` goes on'
+        ),
     }),
     'A page of records'
   ),

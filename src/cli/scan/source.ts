@@ -112,13 +112,12 @@ const storeSource = async (
     pass++
     let after = 0
     for (;;) {
-      const page = await store.records.list({ order: 'asc', limit: PAGE_ROWS, after })
+      const { data, next } = await store.records.search({ order: 'asc', limit: PAGE_ROWS, after })
       // records that came after the scan began would be in one pass only
-      const known = page.filter(({ sequence }) => sequence <= end)
-      yield* known
-      after = known.at(-1)?.sequence ?? end
+      yield* data.filter(({ sequence }) => sequence <= end)
+      after = Math.min(next ?? end, end)
       onRead(pass, after / Math.max(1, end))
-      if (known.length < PAGE_ROWS) return
+      if (after === end) return
     }
   }
   return {

@@ -100,13 +100,42 @@ const isJsonContainer = (answer: string): boolean => {
 
 const isShortText = (answer: string): boolean => answer.length <= SHORT_TEXT_CHARS
 
-const QUOTED = /("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')/
+/** Whether an odd number of backslashes is before a place. */
+const isEscaped = (code: string, at: number): boolean => {
+  let first = at
+  while (code[first - 1] === '\\') first--
+  return (at - first) % 2 === 1
+}
 
-/** Whether quotes and brackets are closed; in an answer that was cut they are not. */
+/** The last place where a quote can be closed; -1 without one. */
+const lastClosing = (code: string, quote: string): number => {
+  let at = code.lastIndexOf(quote)
+  while (at > 0 && isEscaped(code, at)) at = code.lastIndexOf(quote, at - 1)
+  return at
+}
+
+const closingAfter = (code: string, quote: string, open: number): number => {
+  let at = code.indexOf(quote, open + 1)
+  while (isEscaped(code, at)) at = code.indexOf(quote, at + 1)
+  return at
+}
+
+/**
+ * Whether quotes and brackets are closed; in an answer that was cut they are not. A quote behind the last place
+ * that could close it is not searched for its end: with many of them that would be quadratic.
+ */
 const isBalanced = (code: string): boolean => {
-  const bare = code.split(QUOTED).filter((_, i) => i % 2 === 0)
-  const count = (pattern: RegExp): number => bare.join('').match(pattern)?.length ?? 0
-  return count(/\(/g) === count(/\)/g) && count(/"/g) % 2 === 0
+  const last: Record<string, number> = {
+    '"': lastClosing(code, '"'),
+    "'": lastClosing(code, "'"),
+  }
+  const counts: Record<string, number> = { '(': 0, ')': 0, '"': 0 }
+  for (let at = 0; at < code.length; at++) {
+    const character = code[at]!
+    if (at < (last[character] ?? -1)) at = closingAfter(code, character, at)
+    else if (character in counts) counts[character]!++
+  }
+  return counts['('] === counts[')'] && counts['"']! % 2 === 0
 }
 
 /** Fault in the form of an answer, as against the logged answers of its type. */

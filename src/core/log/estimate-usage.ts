@@ -11,10 +11,13 @@ import type { ExchangeRecord } from './record.ts'
 /** Number of tokens of a text. */
 export type CountTokens = (text: string) => number
 
-/** the tokens of longer texts are estimated from their bytes */
+/** of all texts of an exchange; the tokens of further ones are estimated from their bytes */
 const MAX_COUNTED_BYTES = 200_000
-/** Byte pair encoding takes quadratic time in a word's length; such long words are data. */
-const LONG_WORDS = /\S{400,}/g
+/**
+ * Byte pair encoding takes quadratic time in the length of a word, and a run of line breaks, of blanks or of
+ * ideographs is one word. So a text is counted in slices, which end before a blank where they have one.
+ */
+const SLICE_CHARS = 256
 const BYTES_PER_TOKEN = 4
 
 /** OpenAI's cookbook, "How to count tokens with tiktoken": per message, per name, per answer. */
@@ -24,18 +27,29 @@ const ANSWER_TOKENS = 3
 
 const roughly = (text: string): number => Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN)
 
-/** In bounded time: texts over 200 KB and words over 400 characters count one token for 4 bytes. */
-const bounded =
-  (count: CountTokens): CountTokens =>
-  (text) => {
-    if (Buffer.byteLength(text) > MAX_COUNTED_BYTES) return roughly(text)
-    let long = 0
-    const words = text.replace(LONG_WORDS, (word) => {
-      long += roughly(word)
-      return ''
-    })
-    return long + count(words)
+/** Counts a text in slices. */
+const inSlices = (text: string, count: CountTokens): number => {
+  let tokens = 0
+  for (let from = 0; from < text.length;) {
+    const slice = text.slice(from, from + SLICE_CHARS)
+    const blank = from + slice.length < text.length ? slice.lastIndexOf(' ') : -1
+    const counted = blank > 0 ? slice.slice(0, blank) : slice
+    tokens += count(counted)
+    from += counted.length
   }
+  return tokens
+}
+
+/** In linear time, and of an exchange at most 200 KB: further texts count one token for 4 bytes. */
+const bounded = (count: CountTokens): CountTokens => {
+  let left = MAX_COUNTED_BYTES
+  return (text) => {
+    const bytes = Buffer.byteLength(text)
+    if (bytes > left) return roughly(text)
+    left -= bytes
+    return inSlices(text, count)
+  }
+}
 
 const textsOf = ({ content, tool_calls: calls }: ChatMessage): string[] => {
   const parts = Array.isArray(content) ? content.map(({ text }) => text) : [content]

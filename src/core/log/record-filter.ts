@@ -31,8 +31,6 @@ export interface Narrowing extends Omit<RecordFilter, 'conversation'> {
 }
 
 export interface CompiledFilter {
-  /** no record needs to be looked at */
-  fitsAll: boolean
   narrowing: Narrowing
   /** needs no body; decides alone unless `readsBody` */
   fitsHead: (record: Pick<StoredRecord, 'id' | 'at' | 'tenant' | 'status' | 'route'>) => boolean
@@ -94,7 +92,6 @@ export const compileFilter = (
     turn === null ||
     (record.tenant === turn.tenant && Math.abs(record.at - turn.at) <= CONVERSATION_MS)
   return {
-    fitsAll: turn === null && [tenant, outcome, status].every((value) => value === undefined),
     narrowing: { tenant, outcome, status, ...(turn !== null && nearTo(turn, asked)) },
     fitsHead: (record) =>
       (tenant === undefined || record.tenant === tenant) &&

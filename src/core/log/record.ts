@@ -50,6 +50,19 @@ export interface ExchangeRecord {
 /** A record without its bodies and the usage that is read from them. */
 export type RecordHead = Omit<ExchangeRecord, 'request' | 'response' | 'usage'>
 
+/** Longest name of a model and longest path, in characters. The client wrote both. */
+const MAX_MODEL_CHARS = 256
+const MAX_PATH_CHARS = 1024
+
+const cut = (text: string, maxChars: number): string =>
+  text.length <= maxChars ? text : `${text.slice(0, maxChars).replace(/[\ud800-\udbff]$/, '')}…`
+
+/** The head with its texts cut to a length that the log keeps. */
+export const boundedHead = (head: RecordHead): RecordHead => {
+  const [model, path] = [cut(head.model, MAX_MODEL_CHARS), cut(head.path, MAX_PATH_CHARS)]
+  return model === head.model && path === head.path ? head : { ...head, model, path }
+}
+
 /** The values of a head in a fixed order, which halves its JSON. Stored: values are only added at the end. */
 export type PackedHead = [
   id: string,

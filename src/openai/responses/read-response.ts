@@ -1,7 +1,7 @@
 /** Reads answers of the Responses API: a stream as its response, and a response as a chat completion. Pure. */
-import { createParser } from 'eventsource-parser'
 import type { ChatChoice, ChatCompletion, FinishReason, Usage } from '../chat.ts'
 import type { AnswerAccumulator } from '../answer.ts'
+import { EventReader } from '../event-reader.ts'
 import { isFields, parseJson, type Fields } from '../fields.ts'
 import { chatCallOf } from './call-item.ts'
 
@@ -84,10 +84,10 @@ export class ResponseAccumulator implements AnswerAccumulator {
   error: unknown
   private response: Fields | null = null
   private readonly decoder = new TextDecoder()
-  private readonly parser = createParser({ onEvent: ({ data }) => this.addEvent(data) })
+  private readonly events = new EventReader((data) => this.addEvent(data))
 
   push(bytes: Uint8Array): void {
-    this.parser.feed(this.decoder.decode(bytes, { stream: true }))
+    this.events.push(this.decoder.decode(bytes, { stream: true }))
   }
 
   answer(): { usage?: Usage } | null {

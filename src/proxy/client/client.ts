@@ -9,18 +9,20 @@ export class Client {
   /** the connection closed before the answer was finished */
   gone = false
   private whenGone: (() => void) | null = null
-  private readonly whenOver: (() => void)[] = []
+  private whenOver: (() => void)[] = []
+  private readonly load: Pick<Load, 'inFlight'>
+  private isCounted = true
 
   /** @param load in which it counts as one request until it is over */
   constructor(outgoing: ServerResponse, load: Pick<Load, 'inFlight'>) {
     this.outgoing = outgoing
+    this.load = load
     load.inFlight++
     // a write to a reset connection is reported here; the `close` that follows is enough
     outgoing.on('error', () => {})
     outgoing.on('close', () => {
-      load.inFlight--
-      for (const listener of this.whenOver) listener()
-      if (outgoing.writableFinished) return
+      this.over()
+      if (outgoing.writableFinished || this.gone) return
       this.gone = true
       this.whenGone?.()
     })
@@ -72,6 +74,31 @@ export class Client {
     for (let i = 0; i + 1 < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`)
     // null while an earlier answer is still being sent
     outgoing.socket?.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
+  }
+
+  /** Ends a request whose body is still arriving, and its connection. Its place is free at once. */
+  evict(error: AppError): void {
+    this.over()
+    if (!this.canBeAnswered) return this.break()
+    this.outgoing.shouldKeepAlive = false
+    this.sendError(error)
+    // a peer that sends nothing does not close either
+    this.outgoing.once('finish', () => this.outgoing.req.socket.destroySoon())
+    this.gone = true
+    this.whenGone?.()
+  }
+
+  /** Whether the answer or the connection has ended. */
+  get isOver(): boolean {
+    return !this.isCounted
+  }
+
+  private over(): void {
+    if (this.isCounted) this.load.inFlight--
+    this.isCounted = false
+    const listeners = this.whenOver
+    this.whenOver = []
+    for (const listener of listeners) listener()
   }
 
   /** Closes the connection in the middle of an answer, so that the answer cannot look complete. */

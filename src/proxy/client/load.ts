@@ -14,9 +14,14 @@ export class Load {
     this.maxDelayMs = options.maxDelayMs === 0 ? Infinity : options.maxDelayMs
   }
 
+  /** Whether there is no place for a further request. */
+  get isCrowded(): boolean {
+    return this.inFlight >= this.maxInFlight
+  }
+
   /** Whether a further request would make all others wait. */
-  get isFull(): boolean {
-    return this.inFlight >= this.maxInFlight || this.delayMs > this.maxDelayMs
+  get isLate(): boolean {
+    return this.delayMs > this.maxDelayMs
   }
 }
 

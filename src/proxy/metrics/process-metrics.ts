@@ -18,6 +18,8 @@ export interface ProcessReadings {
   /** bytes of request bodies in memory */
   bodyBytes: () => number
   log: () => LogQueueStats
+  /** false while the store's thread is started again */
+  storeIsUp: () => boolean
   /** milliseconds since the store confirmed the routes */
   routesAgeMs: () => number
   /** of the records that this process has logged; fails with the store */
@@ -108,6 +110,12 @@ const METRICS: ProcessMetric[] = [
         [{ quantile: '1' }, max],
       ]
     },
+  },
+  {
+    type: 'gauge',
+    name: 'promptintern_store_up',
+    help: '1 while the thread of the store runs, 0 while it is started again',
+    read: ({ storeIsUp }) => Number(storeIsUp()),
   },
   {
     type: 'gauge',

@@ -4,7 +4,7 @@
  */
 import { withoutCredentials } from '../../core/request/body-credentials.ts'
 import type { BatchedExchange } from '../../core/log/exchange-batch.ts'
-import type { RecordHead } from '../../core/log/record.ts'
+import { boundedHead, type RecordHead } from '../../core/log/record.ts'
 import type { Redactor } from '../../core/log/redact.ts'
 import { withoutAttachments } from '../../core/request/attachments.ts'
 import type { Usage } from '../../openai/chat.ts'
@@ -21,6 +21,29 @@ export interface RecordBytes {
 
 const EMPTY = Buffer.alloc(0)
 
+/** Bytes of each body of an exchange that has no answer with status 2xx: the operator finds mistakes by them. */
+const MAX_FAILED_BYTES = 8 * 1024
+/** Of the answer where the upstream refused the credentials. Anyone can send such requests: they have no body. */
+const MAX_DENIED_BYTES = 1024
+
+const isSuccess = ({ status }: RecordHead): boolean => status >= 200 && status < 300
+const isDenied = ({ status }: RecordHead): boolean => status === 401 || status === 403
+
+/** The beginning of a JSON text as a JSON string, where it is longer. */
+const shortened = (json: Buffer, maxBytes: number): Buffer =>
+  json.length <= maxBytes
+    ? json
+    : Buffer.from(JSON.stringify(`${json.toString('utf8', 0, maxBytes)}…`))
+
+/** What is kept of an exchange that was not answered. */
+const failedRecord = ({ head, usage, request, response }: RecordBytes): RecordBytes => ({
+  head,
+  usage,
+  request: isDenied(head) ? EMPTY : shortened(request, MAX_FAILED_BYTES),
+  response: response && shortened(response, isDenied(head) ? MAX_DENIED_BYTES : MAX_FAILED_BYTES),
+})
+
+/** The record, with the bodies that the log keeps. */
 const recordOf = (
   { head, request }: BatchedExchange,
   { response, usage }: ReadAnswer,
@@ -28,20 +51,34 @@ const recordOf = (
 ): RecordBytes => {
   const body = withoutAttachments(request)
   const isTooLong = body.length > maxBytes
-  return {
-    head,
+  const record = {
+    head: boundedHead(head),
     usage,
     request: isTooLong ? EMPTY : withoutCredentials(body),
     response: response && withoutCredentials(withoutAttachments(response)),
   }
+  return isSuccess(head) ? record : failedRecord(record)
 }
 
-/** @param maxBytes of a request without attachments or a decoded answer; a larger one is left out */
-export const readRecords = async (
+/**
+ * Bytes of the bodies that one write has, unless its one record has more. A log segment is read as a whole, and
+ * an encoded answer may be a thousand times as long when it is decoded.
+ */
+const MAX_WRITE_BYTES = 4 * 2 ** 20
+
+const sizeOf = ({ request, response }: RecordBytes): number =>
+  request.length + (response?.length ?? 0)
+
+/**
+ * @param maxBytes of a request without attachments or a decoded answer; a larger one is left out
+ * @returns the records in parts, each for one write
+ */
+export async function* readRecords(
   exchanges: BatchedExchange[],
   maxBytes: number
-): Promise<RecordBytes[]> => {
-  const records: RecordBytes[] = []
+): AsyncGenerator<RecordBytes[]> {
+  let records: RecordBytes[] = []
+  let bytes = 0
   for (const exchange of exchanges) {
     const answer = readAnswer(exchange.answer, exchange.form, {
       dialect: dialectOfRecord(exchange.head),
@@ -49,14 +86,20 @@ export const readRecords = async (
     })
     // few answers are encoded; to await the others would double the time of reading them
     const read = answer instanceof Promise ? await answer : answer
-    records.push(recordOf(exchange, read, maxBytes))
+    const record = recordOf(exchange, read, maxBytes)
+    if (records.length > 0 && bytes + sizeOf(record) > MAX_WRITE_BYTES) {
+      yield records
+      ;[records, bytes] = [[], 0]
+    }
+    records.push(record)
+    bytes += sizeOf(record)
   }
-  return records
+  if (records.length > 0) yield records
 }
 
 /** Status 2xx and a response. */
 export const isAnswered = ({ head, response }: RecordBytes): boolean =>
-  head.status >= 200 && head.status < 300 && response !== null
+  isSuccess(head) && response !== null
 
 /** Detectors need plain text, and a query is percent-encoded. */
 const decoded = (path: string): string => {
@@ -100,7 +143,8 @@ export const exchangeWriter =
     { maxBodyBytes, redact, onWritten }: WriterOptions
   ) =>
   async (exchanges: BatchedExchange[]): Promise<void> => {
-    const read = await readRecords(exchanges, maxBodyBytes)
-    const records = redact === null ? read : read.map((record) => redacted(record, redact))
-    onWritten(await write(records))
+    for await (const read of readRecords(exchanges, maxBodyBytes)) {
+      const records = redact === null ? read : read.map((record) => redacted(record, redact))
+      onWritten(await write(records))
+    }
   }

@@ -3,25 +3,22 @@
  * database; a store passes its reads.
  */
 import type { StoredRecord } from '../../core/log/record.ts'
-import {
-  compileFilter,
-  SEARCH_OUTCOMES,
-  type CompiledFilter,
-} from '../../core/log/record-filter.ts'
+import { compileFilter, SEARCH_OUTCOMES } from '../../core/log/record-filter.ts'
 import { AppError } from '../../errors.ts'
 import { drawOfEach, seededRandom } from '../../random.ts'
 import type { FoundRecords, RecordQuery, SpreadQuery } from '../store.ts'
-import { textOf, type Wholes } from './body-forms.ts'
 import { lacksUsage, type Estimator } from './estimates.ts'
-import type { SegmentRecord } from './segment-codec.ts'
+import {
+  MAX_PAGE_BYTES,
+  type NeedsBodies,
+  type PageOptions,
+  type PageRead,
+} from './reading/read-page.ts'
 
 /** records that one search reads at most */
 const MAX_SCANNED = 5_000
 /** of these, by one read, so that appends run in between; the first read is for as many as are wanted */
 const SCANNED_AT_ONCE = 1_000
-
-/** Which records of a read need their bodies. */
-export type NeedsBodies = (record: SegmentRecord) => boolean
 
 const withoutBodies = (record: StoredRecord): StoredRecord => ({
   ...record,
@@ -29,28 +26,14 @@ const withoutBodies = (record: StoredRecord): StoredRecord => ({
   response: null,
 })
 
-/** Bodies that a query needs, also where it shows none: an estimate is made from them. */
-export const neededBodies = ({ bodies = true, estimates = false }: RecordQuery): NeedsBodies =>
-  estimates && !bodies ? lacksUsage : () => bodies
-
-/** The rows as records. @param bySequence without those that the log has lost @param wholes whole bodies of them */
-export const storedRecords = (
-  rows: Pick<StoredRecord, 'sequence' | 'templateVersion'>[],
-  bySequence: ReadonlyMap<number, SegmentRecord>,
-  wholes: Wholes
-): StoredRecord[] =>
-  rows.flatMap(({ sequence, templateVersion }) => {
-    const record = bySequence.get(sequence)
-    if (record === undefined) return []
-    return {
-      ...record.head,
-      usage: record.usage,
-      request: textOf(record.request, wholes) ?? '',
-      response: textOf(record.response, wholes),
-      sequence,
-      templateVersion,
-    }
-  })
+/** Bodies that a query needs, also where it shows none: an estimate is made from them. Null: of no record. */
+export const neededBodies = ({
+  bodies = true,
+  estimates = false,
+}: RecordQuery): NeedsBodies | null => {
+  if (bodies) return () => true
+  return estimates ? lacksUsage : null
+}
 
 /** Adds estimates, and takes bodies away that were read only for them. */
 export const finished = async (
@@ -62,21 +45,8 @@ export const finished = async (
   return bodies ? estimated : estimated.map(withoutBodies)
 }
 
-/** @returns those of the rows that fit, as rows: most records are read without their bodies */
-export const fittingRows = async <Row extends { sequence: number }>(
-  rows: Row[],
-  { fitsAll, fitsHead, readsBody, fitsBody }: CompiledFilter,
-  read: (rows: Row[], needsBodies: NeedsBodies) => Promise<StoredRecord[]>
-): Promise<Row[]> => {
-  if (fitsAll) return rows
-  const found = await read(rows, ({ head }) => readsBody && fitsHead(head))
-  const fitting = found.filter((record) => fitsHead(record) && fitsBody(record))
-  const sequences = new Set(fitting.map(({ sequence }) => sequence))
-  return rows.filter(({ sequence }) => sequences.has(sequence))
-}
-
-/** Records in the order of the ids. @param found in any order */
-export const inOrderOf = (ids: string[], found: StoredRecord[]): StoredRecord[] => {
+/** In the order of the ids. @param found in any order */
+export const inOrderOf = <Found extends { id: string }>(ids: string[], found: Found[]): Found[] => {
   const byId = new Map(found.map((record) => [record.id, record]))
   return ids.flatMap((id) => byId.get(id) ?? [])
 }
@@ -92,20 +62,18 @@ export const mergedRows = <Row extends { sequence: number }>(
   return [...one, ...other].sort((a, b) => sign * (a.sequence - b.sequence)).slice(0, limit)
 }
 
-export interface ScannedPage {
-  /** in the order of the query */
-  scanned: { sequence: number }[]
-  /** the first of them that fit */
-  found: StoredRecord[]
+export interface ScannedPage extends PageRead<{ sequence: number }> {
+  /** as many rows as the page was for */
+  isFull: boolean
 }
 
 export interface SearchReads {
   byIds: (ids: string[]) => Promise<StoredRecord[]>
   /**
    * Need not read records that the filter's `narrowing` excludes.
-   * @param query with order and limit of the page @param room for so many that fit
+   * @param query with order and limit of the page
    */
-  page: (query: RecordQuery, filter: CompiledFilter, room: number) => Promise<ScannedPage>
+  page: (query: RecordQuery, options: Required<PageOptions>) => Promise<ScannedPage>
   estimate: Estimator
 }
 
@@ -123,14 +91,19 @@ export const search = async (query: RecordQuery, reads: SearchReads): Promise<Fo
   const data: StoredRecord[] = []
   let { after } = query
   let pageRows = limit
-  for (let rowsRead = 0; rowsRead < MAX_SCANNED;) {
+  let maxBytes = MAX_PAGE_BYTES
+  for (let rowsRead = 0; rowsRead < MAX_SCANNED && maxBytes > 0;) {
     const page = { ...query, order, limit: pageRows, ...(after !== undefined && { after }) }
-    const { scanned, found } = await reads.page(page, filter, limit - data.length)
+    const room = limit - data.length
+    const options = { needsBodies: neededBodies(query), filter, room, maxBytes }
+    const { last, found, isCut, isFull, bytes } = await reads.page(page, options)
     data.push(...(await finished(found, query, reads.estimate)))
     if (data.length === limit) return { data, next: data.at(-1)!.sequence, isPartial: false }
-    if (scanned.length < pageRows) return { data, next: null, isPartial: false }
-    after = scanned.at(-1)!.sequence
+    if (!isFull && !isCut) return { data, next: null, isPartial: false }
+    after = last!.sequence
+    if (isCut) break
     rowsRead += pageRows
+    maxBytes -= bytes
     // the narrowed rows mostly fit; where they do not, a text decides, or an older version wrote them
     pageRows = Math.min(2 * pageRows, SCANNED_AT_ONCE, MAX_SCANNED - rowsRead)
   }

@@ -1,6 +1,8 @@
 /** Finds the selected records of log segments. Knows nothing of the database. */
 import type { CompiledSelection } from '../../core/log/selection.ts'
 import { textOf, wholeIdsOf, type Wholes } from './body-forms.ts'
+import { inChunks } from './chunks.ts'
+import { RECORDS_AT_ONCE } from './reading/body-reader.ts'
 import { bodyCount, sequenceOf, type SegmentRow } from './segment-codec.ts'
 
 /** A log segment with selected records. */
@@ -20,11 +22,13 @@ export const selectedIn = async <Row extends SegmentRow>(
     const candidates = row.segment.map((record) =>
       record !== null && fitsHead(record.head) ? record : null
     )
-    const requests = candidates.map((record) => record?.request ?? null)
-    const wholes = await readWholes(row, readsBody ? wholeIdsOf(requests) : [])
-    const places = [...candidates.keys()].filter(
-      (place) => candidates[place] !== null && fitsBody(textOf(requests[place]!, wholes))
-    )
+    const places: number[] = []
+    const all = [...candidates.keys()].filter((place) => candidates[place] !== null)
+    for (const some of inChunks(all, RECORDS_AT_ONCE)) {
+      const requests = some.map((place) => candidates[place]!.request)
+      const wholes = readsBody ? await readWholes(row, wholeIdsOf(requests)) : new Map()
+      places.push(...some.filter((_, at) => fitsBody(textOf(requests[at]!, wholes))))
+    }
     if (places.length > 0) found.push({ ...row, places })
   }
   return found

@@ -6,6 +6,8 @@
  */
 import { BaseCache } from './base-cache.ts'
 import { bytesOf, scopeOf, wholeIdsOf, type ScopedBody, type Wholes } from './body-forms.ts'
+import { inChunks } from './chunks.ts'
+import { RECORDS_AT_ONCE } from './reading/body-reader.ts'
 import type { LogSegment, SegmentRecord, SegmentRow, StoredBody } from './segment-codec.ts'
 
 const BODIES_PER_TRANSACTION = 500
@@ -116,15 +118,19 @@ const readBodies = async (
 const rebase = async (writer: PartWriter, sweep: Sweep, page: SegmentRow[]): Promise<void> => {
   const { orphans, cache, clock } = sweep
   for (const row of withDependants(sweep, page)) {
-    const dependants = await readBodies(writer, dependantsIn(row.segment, orphans))
-    if (dependants.length === 0) continue
-    clock.now = Math.max(...dependants.map(({ at }) => at))
-    const stored = await writer.storeBodies(cache, dependants)
-    dependants.forEach(({ record, side }, index) => {
-      record[side] = stored[index]!
-      orphans.delete(stored[index]!.whole)
-    })
-    await writer.replaceSegment(row)
+    let isChanged = false
+    for (const some of inChunks(dependantsIn(row.segment, orphans), RECORDS_AT_ONCE)) {
+      const dependants = await readBodies(writer, some)
+      if (dependants.length === 0) continue
+      isChanged = true
+      clock.now = Math.max(...dependants.map(({ at }) => at))
+      const stored = await writer.storeBodies(cache, dependants)
+      dependants.forEach(({ record, side }, index) => {
+        record[side] = stored[index]!
+        orphans.delete(stored[index]!.whole)
+      })
+    }
+    if (isChanged) await writer.replaceSegment(row)
   }
 }
 

@@ -6,7 +6,7 @@ import type { Connection, Database } from '../postgres/base/database.ts'
 import { readWholes } from '../postgres/log/bodies.ts'
 import { inGroups, readDays } from '../postgres/log/days.ts'
 import { readSegments } from '../postgres/log/segments.ts'
-import { BodyReader, RECORDS_AT_ONCE, type Bodies } from './body-reader.ts'
+import { BodyReader, RECORDS_AT_ONCE, type Bodies } from '../log/reading/body-reader.ts'
 import {
   daysIn,
   readBodies,

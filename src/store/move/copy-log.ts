@@ -16,7 +16,7 @@ import type { Connection, Transaction } from '../postgres/base/database.ts'
 import { storeBodies } from '../postgres/log/bodies.ts'
 import { createDays } from '../postgres/log/days.ts'
 import { insertSegment } from '../postgres/log/segments.ts'
-import { BodyReader, RECORDS_AT_ONCE, type Bodies } from './body-reader.ts'
+import { BodyReader, RECORDS_AT_ONCE, type Bodies } from '../log/reading/body-reader.ts'
 import {
   daysIn,
   readBodies,

@@ -5,7 +5,7 @@ import { readWholeIds } from '../sqlite/log/bodies.ts'
 import { readSegments } from '../sqlite/log/segments.ts'
 import { groupBy } from '../../core/group-by.ts'
 import { lastSequenceOf, segmentOf, sequenceOf, type SegmentRecord } from '../log/segment-codec.ts'
-import type { Bodies, BodyReader } from './body-reader.ts'
+import type { Bodies, BodyReader } from '../log/reading/body-reader.ts'
 import { pageEnd, type MoveSource } from './source.ts'
 
 /** Columns by which a record is looked up. */

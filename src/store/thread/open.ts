@@ -1,34 +1,29 @@
 /**
  * A store on a thread of its own: each call is a message to the thread that owns the database. Several
- * stores, in one process or in many, may share a database.
+ * stores, in one process or in many, may share a database. A thread that ends is started again.
  */
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../../errors.ts'
 import type { LocalOptions as PostgresLocalOptions } from '../postgres/local.ts'
 import type { LocalOptions as SqliteLocalOptions } from '../sqlite/local.ts'
 import type { Lease, OpenStore, Store } from '../store.ts'
-import {
-  fromWireError,
-  type Area,
-  type Call,
-  type LocalStore,
-  type Methods,
-  type Opened,
-  type ReplicaFault,
-  type Reply,
-} from './messages.ts'
+import { openChannel, type CallThread } from './channel.ts'
+import { keepOpen, type KeeperEvents } from './keeper.ts'
+import type { Area, LocalStore, Methods } from './messages.ts'
 
-interface ThreadOptions {
+export interface ThreadOptions extends Partial<KeeperEvents> {
   /** bytes of records that may wait to be written; a further append is refused */
   maxPendingBytes?: number
   /** takes why the replica is not asked, once until it is asked again; nothing by default */
   onReplicaFault?: (error: AppError) => void
+  /** starts the thread */
+  spawn?: (local: LocalStore) => Worker
 }
 
 const DEFAULT_MAX_PENDING_BYTES = 256 * 2 ** 20
 
 /** Node 20 cannot load TypeScript in a thread: when run from sources, tsx is registered first. */
-const startThread = (local: LocalStore): Worker => {
+export const startThread = (local: LocalStore): Worker => {
   const fromSources = import.meta.url.endsWith('.ts')
   if (!fromSources) {
     return new Worker(new URL('./thread.js', import.meta.url), { workerData: local })
@@ -39,62 +34,6 @@ const startThread = (local: LocalStore): Worker => {
   return new Worker(new URL(`data:text/javascript,${encodeURIComponent(script)}`), {
     workerData: local,
   })
-}
-
-const opened = (worker: Worker): Promise<Methods> =>
-  new Promise((resolve, reject) => {
-    worker.once('message', (message: Opened) => {
-      if ('methods' in message) resolve(message.methods)
-      else reject(fromWireError(message.error))
-    })
-    worker.once('error', (cause) => {
-      reject(new AppError('store-unavailable', 'the store thread did not start', { cause }))
-    })
-  })
-
-type CallThread = (
-  area: Area | null,
-  method: string,
-  parameters: unknown[],
-  lease?: Lease
-) => Promise<unknown>
-
-interface Waiting {
-  resolve: (value: unknown) => void
-  reject: (error: AppError) => void
-}
-
-const openChannel = (
-  worker: Worker,
-  onReplicaFault: (error: AppError) => void = () => {}
-): CallThread => {
-  const waiting = new Map<number, Waiting>()
-  let nextId = 0
-  let ended: AppError | null = null
-  const end = (error: AppError): void => {
-    ended ??= error
-    for (const { reject } of waiting.values()) reject(error)
-    waiting.clear()
-  }
-  worker.on('message', (reply: Reply | ReplicaFault) => {
-    if ('replicaFault' in reply) return onReplicaFault(fromWireError(reply.replicaFault))
-    const caller = waiting.get(reply.id)
-    waiting.delete(reply.id)
-    if ('error' in reply) caller?.reject(fromWireError(reply.error))
-    else caller?.resolve(reply.value)
-  })
-  worker.on('error', (cause) => {
-    end(new AppError('store-unavailable', 'the store thread failed: restart', { cause }))
-  })
-  worker.on('exit', () => end(new AppError('store-unavailable', 'the store is closed')))
-  return (area, method, parameters, lease) =>
-    new Promise((resolve, reject) => {
-      if (ended !== null) return reject(ended)
-      const call: Call = { id: nextId++, area, lease: lease ?? null, method, parameters }
-      waiting.set(call.id, { resolve, reject })
-      worker.postMessage(call, [])
-      if (area === null) ended = new AppError('store-unavailable', 'the store is closed')
-    })
 }
 
 type Areas = Pick<OpenStore, Area>
@@ -133,21 +72,28 @@ const boundedAppend = (call: CallThread, maxPendingBytes: number): Store['record
 
 const openOnThread = async (
   local: LocalStore,
-  { maxPendingBytes = DEFAULT_MAX_PENDING_BYTES, onReplicaFault }: ThreadOptions
+  {
+    maxPendingBytes = DEFAULT_MAX_PENDING_BYTES,
+    onReplicaFault = () => {},
+    onDown = () => {},
+    onUp = () => {},
+    spawn = startThread,
+  }: ThreadOptions
 ): Promise<OpenStore> => {
-  const worker = startThread(local)
-  const methods = await opened(worker)
-  const call = openChannel(worker, onReplicaFault)
+  const { first, call, close } = await keepOpen(
+    (onDeath) => openChannel(spawn(local), { onReplicaFault, onDeath }),
+    { onDown, onUp }
+  )
   const append = boundedAppend(call, maxPendingBytes)
   const areasUnder = (lease?: Lease): Areas => {
-    const areas = remoteAreas(call, methods, lease)
+    const areas = remoteAreas(call, first.methods, lease)
     return { ...areas, records: { ...areas.records, append } }
   }
   let closing: Promise<void> | null = null
   return {
     ...areasUnder(),
     under: areasUnder,
-    close: () => (closing ??= call(null, 'close', []).then(() => undefined)),
+    close: () => (closing ??= close()),
   }
 }
 
@@ -158,7 +104,7 @@ const openOnThread = async (
  */
 export const openSqliteStore = (
   options: SqliteLocalOptions,
-  threadOptions: Pick<ThreadOptions, 'maxPendingBytes'> = {}
+  threadOptions: Omit<ThreadOptions, 'onReplicaFault'> = {}
 ): Promise<OpenStore> => openOnThread({ kind: 'sqlite', options }, threadOptions)
 
 /**

@@ -17,6 +17,7 @@ import type { StoredRecord } from '../../core/log/record.ts'
 import { eligibility } from '../../core/route/route.ts'
 import type { Match, Template } from '../../core/template/template.ts'
 import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
+import { readByIds } from '../../lifecycle/said.ts'
 import type { SpreadQuery, Store } from '../../store/store.ts'
 
 export interface MatchedExchange {
@@ -79,6 +80,12 @@ const exchangeOf = (
 }
 
 const PAGE_ROWS = 500
+
+const inPages = (ids: readonly string[]): string[][] =>
+  Array.from({ length: Math.ceil(ids.length / PAGE_ROWS) }, (_, page) =>
+    ids.slice(page * PAGE_ROWS, (page + 1) * PAGE_ROWS)
+  )
+
 /**
  * Where a live route answers, few records are a random part of the traffic. A window with more records than are
  * read is then read so many times at most, other records each time.
@@ -115,8 +122,8 @@ const createReader = (store: Store, template: Template, kindShare: number): Read
     found,
     async read(ids: string[]): Promise<void> {
       const unread = ids.filter((id) => !found.has(id))
-      for (let start = 0; start < unread.length; start += PAGE_ROWS)
-        for (const record of await store.records.byIds(unread.slice(start, start + PAGE_ROWS))) {
+      for (const chunk of inPages(unread))
+        for await (const record of readByIds(store.records, chunk)) {
           const exchange = exchangeOf(matcher, record, kindShare)
           if (exchange !== null) found.set(record.id, exchange)
         }

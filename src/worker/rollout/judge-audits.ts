@@ -16,6 +16,7 @@ import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { AppError } from '../../errors.ts'
 import type { ChatCompletion } from '../../openai/chat.ts'
+import { readByIds } from '../../lifecycle/said.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { sightingOf } from '../internalize/baseline.ts'
 import { BATCH_ROWS, evaluateRow } from '../internalize/evaluate-row.ts'
@@ -175,7 +176,8 @@ export const judgeAudits = async (
   const waiting = await store.pairs.waiting(audited.route.lora, BATCH_ROWS)
   if (waiting.length === 0) return 0
   const ids = waiting.map(({ recordId }) => recordId)
-  const records = new Map((await store.records.byIds(ids)).map((record) => [record.id, record]))
+  const records = new Map<string, StoredRecord>()
+  for await (const record of readByIds(store.records, ids)) records.set(record.id, record)
   const exchanges = new Map(
     (await exchangesByIds(store, audited.template, ids)).map((exchange) => [exchange.id, exchange])
   )

@@ -102,6 +102,8 @@ const STOP_WORDS = new Set(
   )
 )
 const MAX_NAME_WORDS = 2
+/** of the text before a slot; the patterns below take quadratic time on long runs of blanks */
+const LABEL_CHARS = 200
 
 /** @returns the base, with a number behind it when it is taken */
 export const uniqueName = (base: string, taken: Set<string>): string => {
@@ -113,7 +115,7 @@ export const uniqueName = (base: string, taken: Set<string>): string => {
 
 /** A name from the words before the slot; short, because it costs tokens in every request. */
 const slotName = (before: string, taken: Set<string>): string => {
-  const line = before.trimEnd().split('\n').at(-1) ?? ''
+  const line = before.trimEnd().slice(-LABEL_CHARS).split('\n').at(-1) ?? ''
   const label =
     line
       .replace(/[\s:=]+$/u, '')

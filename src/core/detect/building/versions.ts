@@ -26,6 +26,8 @@ const MAX_VERSIONS = 8
 /** Whole sentences of so many words are text, as in an A/B test, where the words of a label are a value. */
 const SENTENCE_WORDS = 4
 const STARTS_SENTENCE = /(?:^|\n|[.!?])\s*$/u
+/** of the text before a value; the pattern takes quadratic time on long runs of line breaks */
+const BORDER_CHARS = 200
 const ENDS_SENTENCE = /^(?:$|\s*[\n.!?])/u
 const HEAVY_SHARE = 0.1
 const HEAVY_COVERAGE = 0.6
@@ -202,7 +204,7 @@ const areVersions = (values: string[], times: number[]): boolean => {
   if (Math.max(...counts.values()) >= values.length * DOMINANT_SHARE) return true
   if (areHeavyTexts(counts, cores, values.length)) return true
   if (distinct.length > MAX_SHORT_VERSIONS) return false
-  const isSentence = STARTS_SENTENCE.test(prefix) && ENDS_SENTENCE.test(suffix)
+  const isSentence = STARTS_SENTENCE.test(prefix.slice(-BORDER_CHARS)) && ENDS_SENTENCE.test(suffix)
   const isText = (core: string): boolean =>
     core.length >= LONG_VALUE_CHARS ||
     (isSentence && core.trim().split(/\s+/u).length >= SENTENCE_WORDS)

@@ -4,22 +4,25 @@ import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, lte, type SQL } from 
 import { wantedNumbers, type Narrowing } from '../../../core/log/record-filter.ts'
 import type { RecordHead, StoredRecord } from '../../../core/log/record.ts'
 import type { BaseCache } from '../../log/base-cache.ts'
-import { wholeIdsOf, type Wholes } from '../../log/body-forms.ts'
 import { inChunks } from '../../log/chunks.ts'
 import { totalsOfTags } from '../../log/counts.ts'
 import { createEstimator, type Estimator } from '../../log/estimates.ts'
 import {
   finished,
-  fittingRows,
   inOrderOf,
   mergedRows,
   neededBodies,
   search,
-  storedRecords,
-  type NeedsBodies,
   type SearchReads,
 } from '../../log/search.ts'
-import { segmentOf, sequenceOf, type SegmentRecord } from '../../log/segment-codec.ts'
+import {
+  createSegmentReader,
+  readPage,
+  type PageOptions,
+  type PageRead,
+  type PageReads,
+} from '../../log/reading/read-page.ts'
+import { segmentOf } from '../../log/segment-codec.ts'
 import type { RecordQuery, RecordStore } from '../../store.ts'
 import { addTotals } from '../base/counters.ts'
 import type { Connection, Database, Transaction } from '../base/database.ts'
@@ -33,60 +36,19 @@ import { readSegments } from './segments.ts'
 import { spread } from './spread.ts'
 import { readTraffic } from './traffic.ts'
 
-/** bounds the decoded log segments in memory */
-const SEGMENTS_AT_ONCE = 50
-const WHOLES_AT_ONCE = 1_000
+/** A log segment of a log that was moved here may have rows in several days. */
+const placeKeyOf = ({ sequence, day }: RecordRow): string => `${segmentOf(sequence)} ${day}`
 
-/** @returns sequence → the record as its log segment has it, for the rows */
-const readSegmentRecords = async (
-  db: Database,
-  rows: RecordRow[],
-  options: { bodies: boolean }
-): Promise<Map<number, SegmentRecord>> => {
-  const wanted = new Set(rows.map(({ sequence }) => sequence))
-  const found = new Map<number, SegmentRecord>()
-  // a log segment of a log that was moved here may have rows in several days
-  const placed = new Map(
-    rows.map(({ sequence, day }) => {
-      const id = segmentOf(sequence)
-      return [`${id} ${day}`, { id, day }]
-    })
-  )
-  for (const { days, ids } of groupedByDays([...placed.values()], SEGMENTS_AT_ONCE)) {
-    for (const { id, segment } of await readSegments(db, days, ids, options)) {
-      segment.forEach((record, place) => {
-        const sequence = sequenceOf(id, place)
-        if (record !== null && wanted.has(sequence)) found.set(sequence, record)
-      })
-    }
-  }
-  return found
-}
-
-/** @param placed ids of whole bodies, and their days */
-const readPlaced = async (db: Database, placed: { id: number; day: number }[]): Promise<Wholes> => {
-  const once = [...new Map(placed.map((each) => [each.id, each])).values()]
-  const found: Wholes = new Map()
-  for (const { days, ids } of groupedByDays(once, WHOLES_AT_ONCE))
-    for (const [id, whole] of await readWholes(db, days, ids)) found.set(id, whole)
-  return found
-}
-
-/** @param needsBodies of a record; without them the record is returned as if it were pruned. Null: none does */
-const toRecords = async (
-  db: Database,
-  rows: RecordRow[],
-  needsBodies: NeedsBodies | null
-): Promise<StoredRecord[]> => {
-  const bySequence = await readSegmentRecords(db, rows, { bodies: needsBodies !== null })
-  const placed = rows.flatMap(({ sequence, day }) => {
-    const record = bySequence.get(sequence)
-    if (record === undefined || needsBodies?.(record) !== true) return []
-    return wholeIdsOf([record.request, record.response]).map((id) => ({ id, day }))
-  })
-  const wholes = await readPlaced(db, placed)
-  return storedRecords(rows, bySequence, wholes)
-}
+/** @param bodies false: without the bodies that are differences */
+const pageReads = (db: Pick<Database, '$client'>, bodies: boolean): PageReads<RecordRow> => ({
+  segments: createSegmentReader(placeKeyOf, async (rows) => {
+    const days = [...new Set(rows.map(({ day }) => day))]
+    const ids = [...new Set(rows.map(({ sequence }) => segmentOf(sequence)))]
+    const found = await readSegments(db, days, ids, { bodies })
+    return found.map(({ id, day, segment }) => [`${id} ${day}`, segment])
+  }),
+  wholes: async (ids, rows) => readWholes(db, [...new Set(rows.map(({ day }) => day))], ids),
+})
 
 /** A record without its bodies, and the day that it is in. @returns null when it is not in the log */
 export const readHead = async (
@@ -95,7 +57,7 @@ export const readHead = async (
 ): Promise<{ head: RecordHead; day: number } | null> => {
   const row = await findRow(db, id)
   if (row === null) return null
-  const [record] = (await readSegmentRecords(db, [row], { bodies: false })).values()
+  const [record] = (await pageReads(db, false).segments([row])).values()
   return record === undefined ? null : { head: record.head, day: row.day }
 }
 
@@ -169,28 +131,28 @@ const listRows = async (
   )
 }
 
-/** Null for a query that needs no body at all. */
-const needs = (query: RecordQuery): NeedsBodies | null =>
-  query.bodies === false && query.estimates !== true ? null : neededBodies(query)
+const readRows = (
+  db: Database,
+  rows: RecordRow[],
+  options: PageOptions
+): Promise<PageRead<RecordRow>> => {
+  const readsBodies = options.needsBodies !== null || options.filter?.readsBody === true
+  return readPage(rows, pageReads(db, readsBodies), options)
+}
 
 const byIds = async (db: Database, ids: string[]): Promise<StoredRecord[]> => {
-  const rows = await findRows(db, await readDays(db), { ids })
-  const found: StoredRecord[] = []
-  for (const chunk of inChunks(rows)) found.push(...(await toRecords(db, chunk, () => true)))
-  return inOrderOf(ids, found)
+  const rows = inOrderOf(ids, await findRows(db, await readDays(db), { ids }))
+  return (await readRows(db, rows, { needsBodies: () => true })).found
 }
 
 const searchReads = ({ readTogether }: Connection, estimate: Estimator): SearchReads => ({
   estimate,
   byIds: (ids) => readTogether((db) => byIds(db, ids)),
-  page: (query, filter, room) =>
+  page: (query, options) =>
     readTogether(async (db) => {
-      const rows = await listRows(db, query, filter.narrowing)
-      const fitting = await fittingRows(rows, filter, (some, needsBodies) =>
-        toRecords(db, some, filter.readsBody ? needsBodies : null)
-      )
-      const found = await toRecords(db, fitting.slice(0, room), needs(query))
-      return { scanned: rows, found }
+      const rows = await listRows(db, query, options.filter.narrowing)
+      const page = await readRows(db, rows, options)
+      return { ...page, isFull: rows.length === query.limit }
     }),
 })
 
@@ -222,8 +184,8 @@ export const createRecordStore = (
   const estimate = createEstimator()
   return {
     list: async (query) => {
-      const found = await readTogether(async (db) =>
-        toRecords(db, await listRows(db, query), needs(query))
+      const { found } = await readTogether(async (db) =>
+        readRows(db, await listRows(db, query), { needsBodies: neededBodies(query) })
       )
       return finished(found, query, estimate)
     },

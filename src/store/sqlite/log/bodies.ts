@@ -4,7 +4,6 @@ import { decodeWhole } from '../../log/body-codec.ts'
 import {
   keyOf,
   storeForms,
-  wholeIdsOf,
   type ScopedBody,
   type WholeTable,
   type Wholes,
@@ -64,7 +63,3 @@ export const readWholeIds = async (runner: SqlRunner, ids: number[]): Promise<Wh
     rows.map(({ id, data }) => [id as number, decodeWhole(Buffer.from(data as ArrayBuffer))])
   )
 }
-
-/** @returns the whole bodies that the stored ones need; a deleted one is missing */
-export const readWholes = (runner: SqlRunner, stored: (StoredBody | null)[]): Promise<Wholes> =>
-  readWholeIds(runner, wholeIdsOf(stored))

@@ -8,72 +8,48 @@ import { totalsOfTags } from '../../log/counts.ts'
 import { createEstimator, type Estimator } from '../../log/estimates.ts'
 import {
   finished,
-  fittingRows,
   inOrderOf,
   mergedRows,
   neededBodies,
   search,
-  storedRecords,
-  type NeedsBodies,
   type SearchReads,
 } from '../../log/search.ts'
-import { segmentOf, sequenceOf, type SegmentRecord } from '../../log/segment-codec.ts'
+import { createSegmentReader, readPage, type PageReads } from '../../log/reading/read-page.ts'
+import { segmentOf } from '../../log/segment-codec.ts'
 import type { RecordQuery, RecordStore } from '../../store.ts'
 import { addTotals } from '../base/counters.ts'
 import type { Connection, Database } from '../base/database.ts'
 import { records } from '../base/schema.ts'
 import { executeIn, type SqlTransaction } from '../base/statements.ts'
-import { readWholes } from './bodies.ts'
+import { readWholeIds } from './bodies.ts'
 import { forget, select } from './forget.ts'
 import { prune, scrub } from './prune.ts'
 import { readSegments } from './segments.ts'
 import { spread } from './spread.ts'
 import { readTraffic } from './traffic.ts'
 
-const COLUMNS = { sequence: records.sequence, templateVersion: records.templateVersion }
+const COLUMNS = {
+  id: records.id,
+  sequence: records.sequence,
+  templateVersion: records.templateVersion,
+}
 
 type RecordRow = Pick<typeof records.$inferSelect, keyof typeof COLUMNS>
 
-/** bounds the decoded log segments in memory */
-const SEGMENTS_AT_ONCE = 50
+const segmentKeyOf = ({ sequence }: RecordRow): string => String(segmentOf(sequence))
 
-/** @returns sequence → the record as its log segment has it, for the rows */
-const readSegmentRecords = async (
-  { $client }: Database,
-  rows: RecordRow[]
-): Promise<Map<number, SegmentRecord>> => {
-  const wanted = new Set(rows.map(({ sequence }) => sequence))
-  const found = new Map<number, SegmentRecord>()
-  const ids = [...new Set(rows.map(({ sequence }) => segmentOf(sequence)))]
-  for (const chunk of inChunks(ids, SEGMENTS_AT_ONCE)) {
-    for (const { id, segment } of await readSegments($client, chunk)) {
-      segment.forEach((record, place) => {
-        const sequence = sequenceOf(id, place)
-        if (record !== null && wanted.has(sequence)) found.set(sequence, record)
-      })
-    }
-  }
-  return found
-}
-
-/** @param needsBodies of a record; without them the record is returned as if it were pruned */
-const toRecords = async (
-  db: Database,
-  rows: RecordRow[],
-  needsBodies: NeedsBodies
-): Promise<StoredRecord[]> => {
-  const bySequence = await readSegmentRecords(db, rows)
-  const bodies = [...bySequence.values()]
-    .filter(needsBodies)
-    .flatMap(({ request, response }) => [request, response])
-  const wholes = await readWholes(db.$client, bodies)
-  return storedRecords(rows, bySequence, wholes)
-}
+const pageReads = ({ $client }: Pick<Database, '$client'>): PageReads<RecordRow> => ({
+  segments: createSegmentReader(segmentKeyOf, async (rows) => {
+    const ids = [...new Set(rows.map(({ sequence }) => segmentOf(sequence)))]
+    return (await readSegments($client, ids)).map(({ id, segment }) => [String(id), segment])
+  }),
+  wholes: (ids) => readWholeIds($client, ids),
+})
 
 /** A record without its bodies. @returns null when it is not in the log */
 export const readHead = async (db: Database, id: string): Promise<RecordHead | null> => {
   const rows = await db.select(COLUMNS).from(records).where(eq(records.id, id))
-  const [record] = (await readSegmentRecords(db, rows)).values()
+  const [record] = (await pageReads(db).segments(rows)).values()
   return record?.head ?? null
 }
 
@@ -115,23 +91,21 @@ const narrowedRows = async (
 }
 
 const byIds = async (db: Database, ids: string[]): Promise<StoredRecord[]> => {
-  const found: StoredRecord[] = []
-  for (const chunk of inChunks([...new Set(ids)])) {
-    const rows = await db.select(COLUMNS).from(records).where(inArray(records.id, chunk))
-    found.push(...(await toRecords(db, rows, () => true)))
-  }
-  return inOrderOf(ids, found)
+  const known: RecordRow[] = []
+  for (const chunk of inChunks([...new Set(ids)]))
+    known.push(...(await db.select(COLUMNS).from(records).where(inArray(records.id, chunk))))
+  const rows = inOrderOf(ids, known)
+  return (await readPage(rows, pageReads(db), { needsBodies: () => true })).found
 }
 
 const searchReads = ({ read }: Connection, estimate: Estimator): SearchReads => ({
   estimate,
   byIds: (ids) => read((db) => byIds(db, ids)),
-  page: (query, filter, room) =>
+  page: (query, options) =>
     read(async (db) => {
-      const rows = await narrowedRows(db, query, filter.narrowing)
-      const fitting = await fittingRows(rows, filter, (some, needs) => toRecords(db, some, needs))
-      const found = await toRecords(db, fitting.slice(0, room), neededBodies(query))
-      return { scanned: rows, found }
+      const rows = await narrowedRows(db, query, options.filter.narrowing)
+      const page = await readPage(rows, pageReads(db), options)
+      return { ...page, isFull: rows.length === query.limit }
     }),
 })
 
@@ -167,8 +141,8 @@ export const createRecordStore = (
   const estimate = createEstimator()
   return {
     list: async (query) => {
-      const found = await read(async (db) =>
-        toRecords(db, await listRows(db, query), neededBodies(query))
+      const { found } = await read(async (db) =>
+        readPage(await listRows(db, query), pageReads(db), { needsBodies: neededBodies(query) })
       )
       return finished(found, query, estimate)
     },

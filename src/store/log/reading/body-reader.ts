@@ -1,8 +1,8 @@
 /** Reads the bodies of records. Whole bodies that many differences refer to are read and inflated once. */
 import { LRUCache } from 'lru-cache'
-import { bytesOf, wholeIdsOf, type Wholes } from '../log/body-forms.ts'
-import { ownBytes } from '../log/own-copy.ts'
-import type { SegmentRecord } from '../log/segment-codec.ts'
+import { bytesOf, wholeIdsOf, type Wholes } from '../body-forms.ts'
+import { ownBytes } from '../own-copy.ts'
+import type { SegmentRecord } from '../segment-codec.ts'
 
 /** of whole bodies */
 const CACHE_BYTES = 32 * 2 ** 20
