@@ -63,7 +63,7 @@ const tagRecords = async (
   for (const record of records) {
     const request = requestOf(record)
     if (request === null) continue
-    const match = matcher.match(templateKeyOf(request, record.tenant), request.messages)
+    const match = matcher.match(templateKeyOf(request, record), request.messages)
     if (match === null) continue
     const ids = idsByVersion.get(match.template.version) ?? []
     ids.push(record.id)
@@ -114,7 +114,7 @@ const observe = (detector: Detector, record: StoredRecord): void => {
   if (request === null) return
   const answer = textOf(outcomeOfLogged(record))
   detector.observe({
-    key: templateKeyOf(request, record.tenant),
+    key: templateKeyOf(request, record),
     messages: request.messages,
     at: record.at,
     ...(answer === null ? {} : { response: answer }),

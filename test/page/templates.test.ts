@@ -36,6 +36,7 @@ const slot = (changes: Partial<Slot> = {}): Slot => ({
     probability: 0.001,
     distinct: 2,
     samples: 300,
+    seen: [],
   },
   ...changes,
 })

@@ -107,7 +107,7 @@ export class LogScan {
     }
     if (record.at <= this.options.now) this.newest = Math.max(this.newest, record.at)
     this.detector.observe({
-      key: templateKeyOf(read.request, record.tenant),
+      key: templateKeyOf(read.request, record),
       messages: read.request.messages,
       at: record.at,
       response: textOf(outcomeOf(read.completion)),
@@ -144,7 +144,7 @@ export class LogScan {
     }
     this.exchanges++
     const { record, read, isTimed } = placed
-    const key = templateKeyOf(read.request, record.tenant)
+    const key = templateKeyOf(read.request, record)
     const match = this.matcher!.match(key, read.request.messages)
     if (match === null) {
       this.others++

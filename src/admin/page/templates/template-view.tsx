@@ -19,6 +19,7 @@ const WHY_KEPT: Record<SlotEvidence['reason'], string> = {
   'predicts-answer': 'the answer depends on it',
   'typed-value': 'its values are all of one type, and show no effect on the answer',
   'no-effect': 'the answer does not depend on it',
+  'open-values': 'its values may be new text',
   'user-text': 'the end user may have written it',
   undecided: 'too few samples to tell',
 }
