@@ -7,7 +7,7 @@ import { groupBy } from '../group-by.ts'
 import type { Matcher } from '../match/match.ts'
 import { blockDigests, itemDigest } from '../template/example-items.ts'
 import { pairDigest, retrievedPairs } from '../template/example-pairs.ts'
-import { removesVariableText } from '../template/known.ts'
+import { examplesOf, removesWords } from '../template/known.ts'
 import type { Examples, Match, Slot, Template } from '../template/template.ts'
 import type { BlockPools } from './block-pools.ts'
 import type { LineText } from './building/align.ts'
@@ -49,28 +49,35 @@ interface Held {
   sample: number
 }
 
+/** Nearly all requests with an answer have one text: no other example leads to it. */
+const ALONE = 0.9
+
 /**
  * Digests of texts in the place of an example that work like an instruction: the requests with one are answered
- * otherwise than the others, and with something that the text does not say. The answers to requests with a real
- * example are often its own.
+ * otherwise than the others, with something that the text does not say, or that no other request is answered.
+ * The answers to requests with a real example are often its own, but those of others, too.
  */
 const instructionsAmong = (held: Held[], taken: Taken[]): ReadonlySet<string> => {
   const groups = [...groupBy(held, ({ digest }) => digest).values()]
   const samples = groups.map((group) => [...new Set(group.map(({ sample }) => sample))])
   const responses = taken.map(({ sample }) => sample.response)
-  const found = standsOut(samples, responses).map(({ group, answer }) => ({
-    ...groups[group]![0]!,
-    answer,
-  }))
   return new Set(
-    found.flatMap(({ digest, text, answer }) =>
-      text.toLowerCase().includes(answer) ? [] : [digest]
-    )
+    standsOut(samples, responses).flatMap(({ group, answer, reach }) => {
+      const { digest, text } = groups[group]![0]!
+      return reach < ALONE && text.toLowerCase().includes(answer) ? [] : [digest]
+    })
   )
 }
 
 const MAX_SEEN = 3
 const MAX_SEEN_CHARS = 200
+
+/** Some of the known examples. */
+const seenOf = (held: Held[], known: string[]): string[] => {
+  const isKnown = new Set(known)
+  const texts = new Set(held.filter(({ digest }) => isKnown.has(digest)).map(({ text }) => text))
+  return [...texts].slice(0, MAX_SEEN).map((text) => text.slice(0, MAX_SEEN_CHARS))
+}
 
 /** Where more of the sampled blocks have something unknown, the block is read instead of removed. */
 const KNOWN_SHARE = 0.9
@@ -107,8 +114,7 @@ const knownBlock = (
   const instructions = instructionsAmong(held, taken)
   const known = pool.known(sole).filter((digest) => !instructions.has(digest))
   const isKnown = new Set(known)
-  const texts = new Set(held.filter(({ digest }) => isKnown.has(digest)).map(({ text }) => text))
-  const seen = [...texts].slice(0, MAX_SEEN).map((item) => item.slice(0, MAX_SEEN_CHARS))
+  const seen = seenOf(held, known)
   const whole = taken.filter(({ match }) =>
     blockDigests(match.examples[segment.name]!, division)?.every((digest) => isKnown.has(digest))
   )
@@ -123,10 +129,7 @@ const withKnownBlocks = <T extends Template>(
   sole: SoleCaller,
   blocks: BlockPools
 ): T => {
-  const hasBlocks = template.messages.some(({ segments }) =>
-    segments.some((segment) => segment.kind === 'examples' && segment.pool !== undefined)
-  )
-  if (!hasBlocks) return template
+  if (examplesOf(template).every(({ pool }) => pool === undefined)) return template
   const pools = blocks.of(template, () =>
     taken.map(({ sample: { session, caller }, match: { examples } }) => ({
       examples,
@@ -165,9 +168,7 @@ const heldPairs = (starts: number[], taken: Taken[]): Held[] =>
 
 /** What is known of one caller's requests alone is removed from no other one's. */
 const forCaller = <T extends Template>(template: T, sole: SoleCaller): T =>
-  sole !== null && sole !== '' && removesVariableText(template)
-    ? { ...template, caller: sole }
-    : template
+  sole !== null && sole !== '' && removesWords(template) ? { ...template, caller: sole } : template
 
 /**
  * @param matcher of the template, that takes any example
@@ -179,6 +180,8 @@ export const withKnownExamples = <T extends Template>(
   members: Sample[],
   { clusters, text, blocks }: { clusters: Cluster[]; text: LineText; blocks: BlockPools }
 ): T => {
+  const sole = soleCaller(members)
+  if (examplesOf(template).length === 0) return forCaller(template, sole)
   const starts = retrievedPairs(template)
   const roles = template.messages.map(({ role }) => role)
   const taken = members.flatMap((sample): Taken[] => {
@@ -186,11 +189,11 @@ export const withKnownExamples = <T extends Template>(
     const match = matcher.match(template, messages)
     return match ? [{ sample, match, texts: messages.map(({ content }) => String(content)) }] : []
   })
-  const sole = soleCaller(members)
   const withBlocks = withKnownBlocks(template, taken, sole, blocks)
   if (starts.length === 0) return forCaller(withBlocks, sole)
-  const instructions = instructionsAmong(heldPairs(starts, taken), taken)
+  const held = heldPairs(starts, taken)
+  const instructions = instructionsAmong(held, taken)
   const pool = pairPoolOf(matcher, clusters, text)
   const knownPairs = pool.known(sole).filter((each) => !instructions.has(each))
-  return forCaller({ ...withBlocks, knownPairs }, sole)
+  return forCaller({ ...withBlocks, knownPairs, seenPairs: seenOf(held, knownPairs) }, sole)
 }

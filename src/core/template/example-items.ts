@@ -31,6 +31,7 @@ const startsOf = (block: string, start: string | null): number[] => {
   for (const line of block.split('\n')) {
     const isBlank = line.trim() === ''
     if (start === null ? isBehindBlank && !isBlank : lineLabel(line) === start) starts.push(at)
+    if (starts.length > MAX_ITEMS) break
     isBehindBlank = isBlank
     at += line.length + 1
   }
@@ -76,6 +77,15 @@ export const formOf = (item: string, labels: readonly string[]): string => {
 /** The number of a list item depends on its place. */
 const LIST_NUMBER = /^\d{1,6}(?=[.)])/u
 
+/** Digests have none of it, so it tells the gaps from the items. */
+const GAP_MARK = '~'
+
+const gapDigest = (gap: string): string => GAP_MARK + digestOf('gap', gap).slice(1)
+
+/** Number of items among digests of blocks. */
+export const itemsAmong = (digests: readonly string[]): number =>
+  digests.filter((digest) => !digest.startsWith(GAP_MARK)).length
+
 export const itemDigest = (item: string): string => digestOf('item', item.replace(LIST_NUMBER, '1'))
 
 /**
@@ -86,5 +96,5 @@ export const blockDigests = (block: string, division: Division): string[] | null
   const divided = divideBlock(division.lead + block + division.tail, division)
   if (divided === null) return null
   const { items, gaps } = divided
-  return [...items.map(itemDigest), ...gaps.map((gap) => digestOf('gap', gap))]
+  return [...items.map(itemDigest), ...gaps.map(gapDigest)]
 }

@@ -114,9 +114,11 @@ export interface Template extends TemplateKey {
   maxTurnsAfter: number
   /** of examples that are messages: digests of the pairs that may stand there, sorted (`example-pairs.ts`) */
   knownPairs?: string[]
+  /** some of these pairs, cut */
+  seenPairs?: string[]
   /**
-   * Issued key whose requests the template was made of, where no other caller had a part in them and variable
-   * text is removed: what one caller writes there decides the answers of no other one.
+   * Issued key whose requests the template was made of, where no other caller had a part in them and words that
+   * differ are removed: what one caller writes there decides the answers of no other one.
    */
   caller?: string
 }

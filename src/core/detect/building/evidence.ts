@@ -143,6 +143,8 @@ const atLeast = (hits: number, drawn: number, marked: number, total: number): nu
 export interface StandingOut {
   group: number
   answer: string
+  /** share of all samples with this answer that are in the group */
+  reach: number
 }
 
 /**
@@ -165,6 +167,7 @@ export const standsOut = (
       each[1] > best[1] ? each : best
     )
     const probability = atLeast(hits, own.length, counts.get(answer)!, answered.length)
-    return probability * tests <= SIGNIFICANCE ? [{ group, answer }] : []
+    const reach = hits / counts.get(answer)!
+    return probability * tests <= SIGNIFICANCE ? [{ group, answer, reach }] : []
   })
 }
