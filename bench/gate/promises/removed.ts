@@ -27,6 +27,8 @@ import { isPromoted, MARGIN } from './worlds.ts'
 const KEY: RequestKey = { tenant: 'bench', model: 'bench', tools: '', responseFormat: '' }
 const SHARES = [0.01, 0.03, 0.1, 0.3]
 const RISEN_SHARE = 0.3
+/** too rare for a test of what the answers follow */
+const RARE = 0.01
 const [LOGGED, PROBED, LOGS] = [400, 200, 8]
 const MISTAKES = 0.01
 
@@ -112,14 +114,15 @@ export const removed: Record<string, IsBroken> = Object.fromEntries(
   )
 )
 
-/** The same in the log, and in three of ten live requests: what the proof did not contain. */
+/**
+ * The same in the log, and in three of ten live requests: what the proof did not contain. Without an example that
+ * one caller plants in one of a hundred of its own requests, which looks like any other of the pool.
+ */
 export const risen: Record<string, IsBroken> = Object.fromEntries(
   Object.entries(NOTES).flatMap(([place, note]) =>
-    place === PLANTED
-      ? []
-      : SHARES.map((share) => [
-          `${place}, ${100 * share} %, then ${100 * RISEN_SHARE} %`,
-          world(note, share, RISEN_SHARE),
-        ])
+    SHARES.filter((share) => place !== PLANTED || share > RARE).map((share) => [
+      `${place}, ${100 * share} %, then ${100 * RISEN_SHARE} %`,
+      world(note, share, RISEN_SHARE),
+    ])
   )
 )

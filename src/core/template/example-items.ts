@@ -23,17 +23,25 @@ export const lineLabel = (line: string): string | null => {
   return found?.[1] ?? found?.[2]?.replace(/\d+/u, '1') ?? null
 }
 
+/** The lines with their offsets; a list of a million lines would take more time than reading them. */
+function* linesOf(text: string): Generator<[line: string, at: number]> {
+  let at = 0
+  for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', at)) {
+    yield [text.slice(at, end), at]
+    at = end + 1
+  }
+  yield [text.slice(at), at]
+}
+
 /** Offsets of the lines at which items begin. */
 const startsOf = (block: string, start: string | null): number[] => {
   const starts: number[] = []
   let isBehindBlank = true
-  let at = 0
-  for (const line of block.split('\n')) {
+  for (const [line, at] of linesOf(block)) {
     const isBlank = line.trim() === ''
     if (start === null ? isBehindBlank && !isBlank : lineLabel(line) === start) starts.push(at)
     if (starts.length > MAX_ITEMS) break
     isBehindBlank = isBlank
-    at += line.length + 1
   }
   return starts
 }
@@ -66,7 +74,7 @@ export const divideBlock = (
  */
 export const formOf = (item: string, labels: readonly string[]): string => {
   const form: string[] = []
-  for (const line of item.split('\n')) {
+  for (const [line] of linesOf(item)) {
     const label = lineLabel(line)
     const next = label !== null && labels.includes(label) ? label : '·'
     if (next !== '·' || form.at(-1) !== '·') form.push(next)
