@@ -148,7 +148,7 @@ describe('a route that was proved on real examples and dates', () => {
     await becomesLive(world)
     let number = 500
     await eventually(async () => (await ask(clean(number++))).route === 'answered')
-  })
+  }, 120_000)
 
   afterAll(() => world.stop())
 
@@ -228,5 +228,5 @@ describe('two keys of one tenant', () => {
       const sent = { number, examples: drawn(random).join('\n\n') }
       expect((await ask(sent)).answer).toBe(colourOf(number))
     }
-  })
+  }, 120_000)
 })
