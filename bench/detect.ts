@@ -19,6 +19,7 @@ import { findVersions } from './detect/found.ts'
 import { findPairs } from './detect/pairs.ts'
 import { promptStream } from './detect/prompts/stream.ts'
 import { scoreTemplates } from './detect/score.ts'
+import { costOfUnknownText } from './detect/unknown-text.ts'
 import { readStream, type StreamRow } from './detect/stream.ts'
 import { syntheticStream } from './detect/synthetic.ts'
 import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
@@ -111,7 +112,14 @@ const streamFigures = async (options: Options): Promise<Figures> => {
   ]) {
     process.stderr.write(`${line}\n`)
   }
+  const costs = costOfUnknownText(templates, rows, KEY)
+  for (const { name, requests, lost } of costs)
+    process.stderr.write(`${name}: ${lost} of ${requests} requests have unknown text\n`)
   return {
+    unknown_text: {
+      value: Math.max(...costs.map(({ requests, lost }) => lost / Math.max(1, requests))),
+      unit: 'share of the requests of a template, at most',
+    },
     templates_found: { ...countOf(score.found), bar: 'all', holds: score.missed.length === 0 },
     templates_missed: withBar(countOf(score.missed), '<=', 0),
     templates_wrong: withBar(countOf(score.wrong), '<=', 0),

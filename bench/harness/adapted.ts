@@ -10,7 +10,7 @@ export type Recognize = (request: ChatRequest) => Match | null
 /** Recognizes requests by one template, which is compiled once. */
 export const matching = (template: Template): Recognize => {
   const matcher = compileMatcher([template])
-  return (request) => matcher.match(templateKeyOf(request, template.tenant), request.messages)
+  return (request) => matcher.match(templateKeyOf(request, template), request.messages)
 }
 
 /** @throws Error when the template does not recognize the request */

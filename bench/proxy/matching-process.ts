@@ -30,7 +30,7 @@ const recognizer = (body: string): (() => boolean) => {
   return () => {
     const outline = outlineOf(bytes)
     const isParsed = outline === null || table.matcher.mayMatch(bytes, outline)
-    return isParsed && matchRoute(table, request, TENANT) !== null
+    return isParsed && matchRoute(table, request, { tenant: TENANT }) !== null
   }
 }
 

@@ -61,7 +61,7 @@ const matcherOf = (records: readonly ExchangeRecord[]): Matcher => {
   const detector = new Detector()
   for (const record of records.slice(0, SAMPLE_OF_DETECTION)) {
     const { request } = readExchange(record)!
-    const key = templateKeyOf(request, TENANT)
+    const key = templateKeyOf(request, { tenant: TENANT })
     detector.observe({ key, messages: request.messages, at: record.at })
   }
   return compileMatcher(detector.candidates().slice(0, 1))
@@ -71,7 +71,10 @@ const exchangesOf = (records: readonly ExchangeRecord[], matcher: Matcher): Scan
   withConversations(
     records.flatMap((record) => {
       const read = readExchange(record)!
-      const match = matcher.match(templateKeyOf(read.request, TENANT), read.request.messages)
+      const match = matcher.match(
+        templateKeyOf(read.request, { tenant: TENANT }),
+        read.request.messages
+      )
       return (match && exchangeOf(record, read, match)) ?? []
     })
   )

@@ -28,7 +28,7 @@ const parse = <T>(text: string | null): T | null => {
 const queryOf = (matcher: Matcher | null, record: StoredRecord): string | null => {
   const request = parse<ChatRequest>(record.request)
   if (request === null || matcher === null) return null
-  return matcher.match(templateKeyOf(request, record.tenant), request.messages)?.query ?? null
+  return matcher.match(templateKeyOf(request, record), request.messages)?.query ?? null
 }
 
 /**

@@ -27,7 +27,7 @@ const match = (
   { exchange }: Received
 ): MatchedRoute | null => {
   try {
-    return matchRoute(deps.routes(), request, exchange.tenant)
+    return matchRoute(deps.routes(), request, exchange)
   } catch (error) {
     deps.fault('matching', error, { request: exchange.id })
     deps.metrics.forwarded('internal')

@@ -72,6 +72,11 @@ export class ChatExchange {
     return this.identity.tenant
   }
 
+  /** Id of the issued key; undefined where callers have none. */
+  get caller(): string | undefined {
+    return this.identity.caller
+  }
+
   /** Whether it carries a credential that an upstream could have accepted. */
   get hasProof(): boolean {
     return this.identity.hasProof

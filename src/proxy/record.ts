@@ -30,6 +30,7 @@ const captured = (exchange: ChatExchange, ending: Ending): CapturedExchange => (
     id: exchange.id,
     at: Math.floor(exchange.at),
     tenant: exchange.tenant,
+    ...(exchange.caller !== undefined && { caller: exchange.caller }),
     model: exchange.model,
     path: exchange.path,
     streamed: exchange.streamed,

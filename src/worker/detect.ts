@@ -4,6 +4,7 @@
  * but cannot skip a record.
  */
 import { Detector, type Candidate } from '../core/detect/detect.ts'
+import { grownTemplate } from '../core/detect/growth.ts'
 import { compileMatcher } from '../core/match/match.ts'
 import { templateKeyOf } from '../core/template/template-key.ts'
 import { textOf } from '../core/answer/outcome.ts'
@@ -63,7 +64,7 @@ const tagRecords = async (
   for (const record of records) {
     const request = requestOf(record)
     if (request === null) continue
-    const match = matcher.match(templateKeyOf(request, record.tenant), request.messages)
+    const match = matcher.match(templateKeyOf(request, record), request.messages)
     if (match === null) continue
     const ids = idsByVersion.get(match.template.version) ?? []
     ids.push(record.id)
@@ -76,7 +77,7 @@ const tagRecords = async (
 const readLog = ({ store }: WorkerDeps, after: number): Promise<FoundRecords> =>
   store.records.search({ order: 'asc', limit: PAGE_ROWS, after })
 
-/** Tags records that were read before the templates were found, or before their pairs were known. */
+/** Tags records that were read before the templates were found, or before their examples were known. */
 const tagEarlierRecords = async (
   deps: WorkerDeps,
   templates: Template[],
@@ -122,7 +123,7 @@ const observe = (detector: Detector, record: StoredRecord): void => {
   if (request === null) return
   const answer = textOf(outcomeOfLogged(record))
   detector.observe({
-    key: templateKeyOf(request, record.tenant),
+    key: templateKeyOf(request, record),
     messages: request.messages,
     at: record.at,
     ...(answer === null ? {} : { response: answer }),
@@ -139,23 +140,7 @@ const withoutEvidence = ({
 }: Candidate): Template => template
 
 /**
- * Growth of a template's known pairs at which it is stored and its earlier records are read again: of few
- * pairs each one, because an unknown one is in many requests.
- */
-const PAIRS_GROWTH = 1.03
-const FEW_PAIRS = 256
-
-const pairsOf = (template: Template | undefined): number => template?.knownPairs?.length ?? 0
-
-/** With the pairs that are stored, unless many more are known: each growth reads the log again. */
-const withStoredPairs = (template: Template, stored: Template | undefined): Template => {
-  const before = pairsOf(stored)
-  const isFar = pairsOf(template) >= before * (before < FEW_PAIRS ? 1 : PAIRS_GROWTH)
-  return stored?.knownPairs && !isFar ? { ...template, knownPairs: stored.knownPairs } : template
-}
-
-/**
- * Stores new versions, and updates the slots and known pairs of known versions as the sample grows. A version
+ * Stores new versions, and updates the slots and known examples of known versions as the sample grows. A version
  * with an internalization is not updated, because its lora is trained for the template as it was.
  */
 const storeTemplates = async (
@@ -168,19 +153,17 @@ const storeTemplates = async (
   const begun = new Set(
     (await deps.store.internalizations.list()).map((row) => row.templateVersion)
   )
-  const candidates = detector
+  const found = detector
     .candidates()
     .map(withoutEvidence)
     .filter((template) => !begun.has(template.version))
-    .map((template) => withStoredPairs(template, stored.get(template.version)))
-  if (candidates.length === 0) return
+    .map((template) => grownTemplate(template, stored.get(template.version)))
+  if (found.length === 0) return
+  const candidates = found.map(({ template }) => template)
   const fresh = candidates.filter((template) => !stored.has(template.version))
-  const grown = candidates.filter(
-    (template) => pairsOf(template) > pairsOf(stored.get(template.version))
-  )
-  const wider = new Set([...fresh, ...grown].map(({ version }) => version))
-  if (wider.size > 0) {
-    const untagged: Untagged = { versions: [...wider], upTo }
+  const versions = found.flatMap(({ template, isWider }) => (isWider ? [template.version] : []))
+  if (versions.length > 0) {
+    const untagged: Untagged = { versions, upTo }
     await saveJsonSnapshot(deps.store, UNTAGGED, untagged)
   }
   await deps.store.templates.upsert(candidates)

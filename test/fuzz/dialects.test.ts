@@ -104,7 +104,7 @@ describe.each([
         for (const { role } of request.messages) expect(role).toBeTypeOf('string')
         // none of these may throw on what a reader lets through
         plainTexts(request.messages)
-        templateKeyOf(request, 'tenant')
+        templateKeyOf(request, { tenant: 'tenant' })
         eligibility(request, exampleTemplate())
       }),
       RUNS

@@ -36,6 +36,7 @@ const slot = (changes: Partial<Slot> = {}): Slot => ({
     probability: 0.001,
     distinct: 2,
     samples: 300,
+    seen: [],
   },
   ...changes,
 })
@@ -136,13 +137,22 @@ describe('templates', () => {
           segments: [
             { kind: 'anchor', text: 'Sort the mail of the plan ' },
             slot(),
-            slot({ name: 'day', type: 'short', maxChars: 10, kept: false, evidence: undefined }),
-            { kind: 'examples', name: 'shots' },
+            slot({ name: 'day', type: 'short', kept: false, shapes: ['0'], evidence: undefined }),
+            {
+              kind: 'examples',
+              name: 'shots',
+              pool: {
+                division: { start: null, labels: [], forms: [], lead: '', tail: '' },
+                known: ['one', 'two', '~gap'],
+                seen: ['Order: teal <b>'],
+                maxChars: 99,
+              },
+            },
           ],
         },
         { role: 'user', segments: [{ kind: 'query' }] },
       ]
-      await page.store.templates.upsert([{ ...exampleTemplate('a'), messages }])
+      await page.store.templates.upsert([{ ...exampleTemplate('a'), messages, caller: 'key-7' }])
       const markup = await page.view('/admin/templates/a')
       expect(markup).toContain('Sort the mail of the plan ')
       expect(markup).toContain('<mark class="slot"><b>slot</b> plan</mark>')
@@ -152,7 +162,11 @@ describe('templates', () => {
       expect(markup).toContain('free · pro')
       expect(markup).toContain('the answer depends on it')
       expect(markup).toContain('p = 0.0010 that it has no effect')
-      expect(markup).toContain('at most 10 characters')
+      expect(markup).toContain('constant text, 26 characters')
+      expect(markup).toContain('a value of one of 1 known shapes')
+      expect(markup).toContain('examples of 2 known ones, letter by letter')
+      expect(markup).toContain('Order: teal &lt;b&gt;')
+      expect(markup).toMatch(/came from one key,[^]*key-7/u)
       const text = await page.request('/admin/templates/a/prompt.txt')
       expect(await text.text()).toContain(
         'Sort the mail of the plan {slot plan}{slot day, left out}{examples shots}'

@@ -65,8 +65,8 @@ describe('a lora that calls functions', () => {
 
   beforeAll(async () => {
     // the same tools in both dialects are one template
-    const { tools } = templateKeyOf(CHAT, '')
-    expect(templateKeyOf(RESPONSES.requestOf(RESPONSE)!, '').tools).toBe(tools)
+    const { tools } = templateKeyOf(CHAT, { tenant: '' })
+    expect(templateKeyOf(RESPONSES.requestOf(RESPONSE)!, { tenant: '' }).tools).toBe(tools)
     harness = await startHarness(
       withLora(engine as Partial<Engine>, { template: { ...TEMPLATE, tools } })
     )

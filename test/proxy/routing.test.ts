@@ -145,7 +145,7 @@ const inSchema = (schema: unknown) => ({
 
 /** A route for the requests that have what the body has besides its messages. */
 const restartFor = (body: string): Promise<void> => {
-  const key = templateKeyOf(JSON.parse(body) as ChatRequest, TEMPLATE.tenant)
+  const key = templateKeyOf(JSON.parse(body) as ChatRequest, TEMPLATE)
   return restart({}, { template: { ...TEMPLATE, ...key } })
 }
 

@@ -1,7 +1,7 @@
 /** The holder of `ADMIN_READ_TOKEN` at every route of the API and every view of the page, over a log with marks. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import type { Slot, Template } from '../../src/core/template/template.ts'
+import type { Examples, Slot, Template } from '../../src/core/template/template.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import { exampleFacts } from '../fixtures/evidence.ts'
@@ -32,6 +32,11 @@ const MARKS = {
   traitValue: 'MarkOfTraitValue',
   query: 'MarkOfQuery',
   pairDigest: 'MarkOfPairDigest',
+  shape: 'MarkOfShape',
+  seenValue: 'MarkOfSeenValue',
+  exampleDigest: 'MarkOfExampleDigest',
+  seenExample: 'MarkOfSeenExample',
+  seenPair: 'MarkOfSeenPair',
 }
 
 const SLICE = `plan=${MARKS.slice}`
@@ -49,10 +54,45 @@ const template = (version: string): Template => {
     multiline: false,
     kept: true,
   }
+  const dropped: Slot = {
+    kind: 'slot',
+    name: 'day',
+    type: 'short',
+    maxChars: 20,
+    multiline: false,
+    kept: false,
+    shapes: [MARKS.shape],
+    evidence: {
+      reason: 'no-effect',
+      mask: null,
+      probability: 0.5,
+      distinct: 1,
+      samples: 200,
+      seen: [MARKS.seenValue],
+    },
+  }
+  const examples: Examples = {
+    kind: 'examples',
+    name: 'examples',
+    pool: {
+      division: { start: null, labels: [], forms: [], lead: '', tail: '' },
+      known: [MARKS.exampleDigest],
+      seen: [MARKS.seenExample],
+      maxChars: 100,
+    },
+  }
+  const between = { kind: 'anchor', text: ' / ' } as const
   return {
     ...example,
-    messages: [{ ...system!, segments: [...system!.segments, slot] }, user!],
+    messages: [
+      {
+        ...system!,
+        segments: [...system!.segments, slot, between, dropped, between, examples],
+      },
+      user!,
+    ],
     knownPairs: [MARKS.pairDigest],
+    seenPairs: [MARKS.seenPair],
   }
 }
 

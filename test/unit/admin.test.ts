@@ -242,6 +242,10 @@ describe('admin API', () => {
           version: 'version-1',
           anchors: { count: 2 },
           slots: [{ name: 'date', type: 'short', kept: false }],
+          removed: [
+            { name: '', holds: 'constant' },
+            { name: 'date', holds: 'shapes', count: 7, seen: [] },
+          ],
           stats: { requests: 1, answered: 1, promptTokensSaved: 790 },
           internalization: { id: 'new', state: { name: 'approval' }, result: { coverage: 0.6 } },
           liveInternalizationId: null,

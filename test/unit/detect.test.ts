@@ -134,7 +134,7 @@ describe('detection', () => {
     const exchanges = repeat(160, (index) => {
       const field = pick(fields)
       const day = new Date(Date.UTC(2025, 2, 1 + (index % 50))).toISOString().slice(0, 10)
-      const agent = `Agent ${pick(WORDS)} ${pick(WORDS)}`
+      const agent = `Agent ${pick(WORDS)}`
       return {
         messages: [
           system(

@@ -125,20 +125,6 @@ const inOneText = (dice: Dice): ChatMessage[] => {
   return [HEAD, user(`So far:\n${history.join('\n')}\nNow:\nGuest: ${dice.sentence()}`)]
 }
 
-it('a snapshot of a version that kept no pairs can be read', () => {
-  const all = times(60, (dice) => [HEAD, user(dice.sentence())])
-  const detector = detectorOf(all)
-  const bytes = Buffer.from(detector.snapshot())
-  // one group of requests without pairs: its two counts are at the end
-  const old = bytes.subarray(0, bytes.length - 8)
-  old.writeInt32LE(1, 0)
-  const again = new Detector()
-  again.restore(old)
-  expect(again.candidates()).toEqual(detector.candidates())
-  old.writeInt32LE(3, 0)
-  expect(() => new Detector().restore(old)).toThrow(/another format/u)
-})
-
 describe('turns of a real conversation', () => {
   const pool = poolOf(60)
   const templates = found(times(200, (dice) => retrieved(dice, pool)))

@@ -247,6 +247,8 @@ other('the name of a slot', {
     describeSlot({
       values: ['a', 'b'],
       responses: [null, null],
+      callers: ['', ''],
+      sole: '',
       before,
       role: 'system',
       apart: true,

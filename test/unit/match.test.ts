@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { compileMatcher, outlineOf, templateKeyOf } from '../../src/core/match/match.ts'
 import { compileMessage } from '../../src/core/match/message-pattern.ts'
 import { createProbeIndex, createProbes } from '../../src/core/match/probe.ts'
+import { shapeOf } from '../../src/core/template/shape.ts'
 import type { Segment, Template, TemplateKey } from '../../src/core/template/template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
 
@@ -200,7 +201,8 @@ const takenBy = (segments: Segment[], text: string): Record<string, string> | nu
   const fits = variables.every((variable, at) => {
     if (variable.kind === 'query') return values[at] !== ''
     if (variable.kind === 'examples') return true
-    const isListed = !variable.kept || (variable.values?.includes(values[at]!) ?? true)
+    if (!variable.kept) return variable.shapes?.includes(shapeOf(values[at]!)!) ?? false
+    const isListed = variable.values?.includes(values[at]!) ?? true
     const isOneLine = variable.multiline || !values[at]!.includes('\n')
     return isListed && isOneLine && values[at]!.length <= variable.maxChars
   })
@@ -248,6 +250,7 @@ const someSegments = fc
         maxChars: fc.constantFrom(1, 9),
         multiline: fc.boolean(),
         kept: fc.boolean(),
+        shapes: fc.subarray(['', 'a', 'aa', 'ab', 'ba', 'b', 'bb', 'a\n']),
       }),
       fc.boolean().map((kept): Segment => ({ ...slot('enum', ['a', 'ab', '']), kept }) as Segment)
     ),
@@ -383,7 +386,7 @@ describe('the probes of templates that share an opening', () => {
 })
 
 const keyOf = (fields: object): TemplateKey =>
-  templateKeyOf({ model: 'gpt', messages: [], ...fields }, 'tenant')
+  templateKeyOf({ model: 'gpt', messages: [], ...fields }, { tenant: 'tenant' })
 
 describe('template key', () => {
   it.each([{}, { tools: [], response_format: null }, { tool_choice: undefined, functions: [] }])(

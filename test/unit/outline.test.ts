@@ -204,7 +204,10 @@ describe('a test of the bytes', () => {
           const matcher = compileMatcher(prefixes.map((text) => templateOf(text)))
           for (const text of prefixes) {
             const request = requestOf(text)
-            if (matcher.match(templateKeyOf(request, 'tenant'), request.messages) === null) continue
+            if (
+              matcher.match(templateKeyOf(request, { tenant: 'tenant' }), request.messages) === null
+            )
+              continue
             const bytes = Buffer.from(write(JSON.stringify(request)))
             const found = outlineOf(bytes)
             if (found !== null) expect(matcher.mayMatch(bytes, found)).toBe(true)

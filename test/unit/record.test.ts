@@ -19,6 +19,13 @@ it.each(['answered', 'fallback', 'skipped'] as const)('keeps a head that was %s'
   expect(unpackHead(packHead(headOf(outcome)))).toEqual(headOf(outcome))
 })
 
+it('keeps the caller of a head, and has none where there was none', () => {
+  const head = { ...headOf('answered'), caller: 'key-7' }
+  expect(unpackHead(packHead(head))).toEqual(head)
+  expect(unpackHead(packHead({ ...head, route: null }))).toEqual({ ...head, route: null })
+  expect(packHead(headOf('answered'))).toHaveLength(10)
+})
+
 it.each([
   [{ asked: true }, 'fallback'],
   [{}, 'skipped'],

@@ -4,6 +4,7 @@ import { key, percent, print, type Figures, type Run } from '../lines.ts'
 import { upperLimit } from '../measure.ts'
 import { BROKEN } from '../mix-parts.ts'
 import { ALPHA } from '../rules.ts'
+import { removed, risen } from './removed.ts'
 import {
   bursts,
   changes,
@@ -67,7 +68,16 @@ const judged = (worlds: Record<string, DrawRows>, type: 'label' | 'short-text' =
   )
 
 /** Names of the worlds, as figures have them. */
-export const PROMISES = ['facts', 'noise', 'change', 'coin', 'bursts', 'hours', 'tries'] as const
+export const PROMISES = [
+  'facts',
+  'noise',
+  'change',
+  'coin',
+  'bursts',
+  'hours',
+  'tries',
+  'removed',
+] as const
 
 export const promiseParts = (run: Run): Record<(typeof PROMISES)[number], () => Figures> => ({
   facts: () => measureWorlds('facts', judged(facts, 'short-text'), run),
@@ -76,6 +86,7 @@ export const promiseParts = (run: Run): Record<(typeof PROMISES)[number], () => 
   coin: () => measureWorlds('coin', judged(coins), run),
   bursts: () => measureWorlds('bursts', judged(bursts), run, BATCHED_SIZES),
   hours: () => measureWorlds('hours', judged(hours), run),
+  removed: () => measureWorlds('removed', { ...removed, ...risen }, run),
   tries: () =>
     measureWorlds(
       'tries',

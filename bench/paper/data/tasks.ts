@@ -24,7 +24,7 @@ const detectTemplate = (task: Task, name: string): Template => {
   const requests = task.train.slice(0, OBSERVED).map((row) => renderRequest(task, row, MODEL))
   requests.forEach((request, at) =>
     detector.observe({
-      key: templateKeyOf(request, TENANT),
+      key: templateKeyOf(request, { tenant: TENANT }),
       messages: request.messages,
       response: task.train[at]!.answer,
       at,

@@ -69,7 +69,15 @@ export const templateAt = (index: number): Template => ({
       role: 'system',
       segments: [
         { kind: 'anchor', text: 'Today is ' },
-        { kind: 'slot', name: 'date', type: 'short', maxChars: 20, multiline: false, kept: false },
+        {
+          kind: 'slot',
+          name: 'date',
+          type: 'short',
+          maxChars: 20,
+          multiline: false,
+          kept: false,
+          shapes: ['0000-0-0'],
+        },
         { kind: 'anchor', text: `\n${promptAt(index)}` },
       ],
     },

@@ -127,7 +127,22 @@ export const templateSummarySchema = z
         kept: z.boolean().describe('false: the answer does not depend on it, so it is dropped'),
       })
     ),
-    hasExamples: z.boolean(),
+    removed: z
+      .array(
+        z.object({
+          name: z.string().describe("of the slot or the examples; '' of constant text"),
+          holds: z
+            .enum(['constant', 'examples', 'shapes'])
+            .describe('equal text, known examples, or values of a known shape'),
+          count: z.number().describe('characters, known examples, or shapes'),
+          seen: z.array(z.string()).describe('some of what was seen there, shortened'),
+        })
+      )
+      .describe('what is removed without being read; with anything else a request has no match'),
+    caller: z
+      .string()
+      .optional()
+      .describe('id of the only issued key whose requests match; absent: any'),
     maxTurnsAfter: z.number(),
     stats: statsSchema,
     economics: economicsSchema,
@@ -258,6 +273,7 @@ export const recordSchema = z
     id: z.string(),
     at: time,
     tenant: z.string(),
+    caller: z.string().optional().describe('id of the issued key'),
     model: z.string(),
     path: z.string(),
     streamed: z.boolean(),

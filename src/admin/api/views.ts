@@ -3,6 +3,7 @@ import type { z } from '@hono/zod-openapi'
 import type { Internalization } from '../../core/lifecycle/internalization.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
 import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
+import { removedPlaces } from '../../core/template/removed-places.ts'
 import type { Anchor, Segment, Slot } from '../../core/template/template.ts'
 import type { Usage } from '../../openai/chat.ts'
 import type { SavingsReport } from '../../savings/savings.ts'
@@ -77,7 +78,8 @@ export const templateSummary = (
         kept,
         ...(values === undefined ? {} : { values }),
       })),
-    hasExamples: segments.some(({ kind }) => kind === 'examples'),
+    removed: removedPlaces(template),
+    ...(template.caller !== undefined && { caller: template.caller }),
     stats,
     economics,
     internalization: newest === undefined ? null : internalizationSummary(newest),

@@ -15,7 +15,7 @@ import {
 import type { StoredRecord } from '../../core/log/record.ts'
 import type { StoredPair } from '../../core/rollout/pair.ts'
 import type { Route } from '../../core/route/route.ts'
-import type { Segment, Template } from '../../core/template/template.ts'
+import type { Examples, Segment, Slot, Template } from '../../core/template/template.ts'
 import { AppError } from '../../errors.ts'
 import type {
   FeedbackStore,
@@ -52,10 +52,8 @@ const withoutBodies = (record: StoredRecord): StoredRecord => ({
   response: null,
 })
 
-/** Member by member: what is added to a segment is not shown before it is named here. */
-const shownSegment = (segment: Segment): Segment => {
-  if (segment.kind !== 'slot') return segment
-  const { kind, name, type, values, maxChars, multiline, kept, evidence } = segment
+const shownSlot = (slot: Slot): Slot => {
+  const { kind, name, type, values, maxChars, multiline, kept, shapes, evidence } = slot
   return {
     kind,
     name,
@@ -64,13 +62,36 @@ const shownSegment = (segment: Segment): Segment => {
     multiline,
     kept,
     ...(values === undefined ? {} : { values: numbered(values) }),
-    ...(evidence === undefined ? {} : { evidence }),
+    ...(shapes === undefined ? {} : { shapes: numbered(shapes) }),
+    ...(evidence === undefined ? {} : { evidence: { ...evidence, seen: [] } }),
   }
 }
 
-/** Without digests of few-shot pairs, too: of short texts they can be guessed. */
+const shownExamples = ({ kind, name, pool }: Examples): Examples => ({
+  kind,
+  name,
+  ...(pool === undefined
+    ? {}
+    : {
+        pool: {
+          division: pool.division,
+          known: numbered(pool.known),
+          seen: [],
+          maxChars: pool.maxChars,
+        },
+      }),
+})
+
+/** Member by member: what is added to a segment is not shown before it is named here. */
+const shownSegment = (segment: Segment): Segment => {
+  if (segment.kind === 'slot') return shownSlot(segment)
+  return segment.kind === 'examples' ? shownExamples(segment) : segment
+}
+
+/** Without digests of examples, too: of short texts they can be guessed. */
 const shownTemplate = (template: Template): Template => {
   const { version, tenant, model, tools, responseFormat, maxTurnsAfter, messages } = template
+  const { knownPairs, caller } = template
   return {
     version,
     tenant,
@@ -82,6 +103,8 @@ const shownTemplate = (template: Template): Template => {
       role,
       segments: segments.map(shownSegment),
     })),
+    ...(knownPairs === undefined ? {} : { knownPairs: numbered(knownPairs) }),
+    ...(caller === undefined ? {} : { caller }),
   }
 }
 

@@ -112,7 +112,7 @@ export const removedShare = (matcher: Matcher, records: readonly StoredRecord[])
   let left = 0
   for (const record of records) {
     const request = requestOf(record)
-    const match = request && matcher.match(templateKeyOf(request, record.tenant), request.messages)
+    const match = request && matcher.match(templateKeyOf(request, record), request.messages)
     if (!match) continue
     whole += bytesOf(request.messages)
     left += bytesOf(studentMessages(match, EMPTY_PROMPT))

@@ -1,13 +1,13 @@
 /** Makes templates of clusters of sampled requests; takes milliseconds a cluster. */
-import type { ChatMessage } from '../../openai/chat.ts'
 import { groupBy } from '../group-by.ts'
 import { compileMatcher, type Matcher } from '../match/match.ts'
-import { pairStarts, retrievedPairs } from '../template/example-pairs.ts'
+import { pairStarts } from '../template/example-pairs.ts'
 import type { Template, TemplateMessage } from '../template/template.ts'
 import type { LineText } from './building/align.ts'
 import { buildTemplate, type BuildLimits } from './building/build.ts'
 import { sessionsOf, type Cluster, type Sample } from './sampling/clusters.ts'
-import { PairPool } from './sampling/pair-pool.ts'
+import type { BlockPools } from './block-pools.ts'
+import { matches, messagesOf, withKnownExamples } from './known-examples.ts'
 import { splitVersions } from './building/versions.ts'
 
 export interface CandidateLimits extends BuildLimits {
@@ -37,19 +37,6 @@ interface Accepted {
   matcher: Matcher
   members: Sample[]
 }
-
-const messagesOf = (sample: Sample, roles: string[], text: LineText): ChatMessage[] =>
-  sample.messages.map((lines, index) => ({
-    role: roles[index]!,
-    content: Array.from(lines, text).join('\n'),
-  }))
-
-const matches = (
-  matcher: Matcher,
-  { key, roles }: Cluster,
-  sample: Sample,
-  text: LineText
-): boolean => matcher.match(key, messagesOf(sample, roles, text)) !== null
 
 const acceptPart = (
   cluster: Cluster,
@@ -169,23 +156,15 @@ const mayBeConversation = (candidate: Candidate, clusters: Cluster[], text: Line
   return vary && openings.some(({ length }) => length < messages.length)
 }
 
-/** With the pairs of all groups that its requests were filed under. */
-const withKnownPairs = (accepted: Accepted, clusters: Cluster[], text: LineText): Accepted => {
-  const { candidate, matcher } = accepted
-  if (retrievedPairs(candidate).length === 0) return accepted
-  const pool = new PairPool()
-  for (const cluster of clusters) {
-    const isOwn = cluster.samples.some((sample) => matches(matcher, cluster, sample, text))
-    if (isOwn) pool.merge(cluster.pairs)
-  }
-  return { ...accepted, candidate: { ...candidate, knownPairs: pool.known } }
-}
-
-/** @returns templates by falling number of sessions */
+/**
+ * @param blocks pools of example blocks, begun for templates that are new
+ * @returns templates by falling number of sessions
+ */
 export const findCandidates = (
   clusters: Cluster[],
   text: LineText,
-  limits: CandidateLimits
+  limits: CandidateLimits,
+  blocks: BlockPools
 ): Candidate[] => {
   const size = (cluster: Cluster): number => sessionsOf(cluster, limits.sampleSize)
   const large = clusters
@@ -204,7 +183,9 @@ export const findCandidates = (
     }
   }
   return withoutSpecialCases([...byVersion.values()], text)
-    .map((accepted) => withKnownPairs(accepted, clusters, text).candidate)
+    .map(({ candidate, matcher, members }) =>
+      withKnownExamples(candidate, matcher, members, { clusters, text, blocks })
+    )
     .filter((candidate) => !mayBeConversation(candidate, clusters, text))
     .sort(
       (left, right) => right.sessions - left.sessions || (left.version < right.version ? -1 : 1)

@@ -12,7 +12,8 @@ import { ClusterStore } from './sampling/clusters.ts'
 import { ConversationTable, type SessionStart } from './sampling/conversation.ts'
 import { Filing } from './filing.ts'
 import { LinePool } from './sampling/line-pool.ts'
-import type { PairSighting } from './sampling/pair-pool.ts'
+import type { ExampleSighting } from './sampling/example-pool.ts'
+import { BlockPools } from './block-pools.ts'
 import {
   combine,
   createScan,
@@ -25,7 +26,7 @@ import {
 import { readClusters, writeClusters } from './snapshot.ts'
 import { pairDigest, pairStarts } from '../template/example-pairs.ts'
 import { keyText } from '../template/template-key.ts'
-import type { TemplateKey } from '../template/template.ts'
+import type { RequestKey } from '../template/template.ts'
 
 export type { Candidate } from './candidates.ts'
 
@@ -70,7 +71,7 @@ export const DEFAULT_DETECTOR_OPTIONS: DetectorOptions = {
 }
 
 export interface Observation {
-  key: TemplateKey
+  key: RequestKey
   messages: ChatMessage[]
   /** text of the answer, when it is known */
   response?: string | null
@@ -83,9 +84,7 @@ export interface Observation {
 const MAX_MESSAGES = 512
 const MAX_SCAN_LINES = 4096
 const MAX_RESPONSE_CHARS = 2048
-const SNAPSHOT_FORMAT = 2
-/** of versions before few-shot pairs were kept; can still be read */
-const FORMAT_WITHOUT_PAIRS = 1
+const SNAPSHOT_FORMAT = 3
 
 export class Detector {
   private readonly options: DetectorOptions
@@ -94,6 +93,7 @@ export class Detector {
   private readonly conversations: ConversationTable
   private readonly pool = new LinePool()
   private readonly clusters: ClusterStore
+  private readonly blocks: BlockPools
   private requests = 0
 
   /** @param options defaults are DEFAULT_DETECTOR_OPTIONS */
@@ -103,12 +103,14 @@ export class Detector {
     this.filing = new Filing(maxLines, maxTrieNodes, seed)
     this.conversations = new ConversationTable(maxConversations)
     this.clusters = new ClusterStore(this.pool, { ...this.options, maxBytes: maxSampleBytes })
+    this.blocks = new BlockPools(seed)
   }
 
   /** Upper bound of the memory held, in bytes. */
   get bytes(): number {
     const { lines, trie } = this.filing
-    return lines.bytes + trie.bytes + this.conversations.bytes + this.clusters.bytes
+    const filed = lines.bytes + trie.bytes + this.conversations.bytes
+    return filed + this.clusters.bytes + this.blocks.bytes
   }
 
   observe(observation: Observation): void {
@@ -131,9 +133,15 @@ export class Detector {
     this.file(observation, texts, start, keyHash, earlier === null)
   }
 
-  /** Complete templates by falling number of sessions; takes milliseconds for each cluster. */
+  /**
+   * Complete templates by falling number of sessions; takes milliseconds for each cluster. Sessions after that
+   * add to the pools of their examples.
+   */
   candidates(): Candidate[] {
-    return findCandidates(this.clusters.all(), (id) => this.pool.text(id), this.options)
+    const text = (id: number): string => this.pool.text(id)
+    const found = findCandidates(this.clusters.all(), text, this.options, this.blocks)
+    this.blocks.retain(found)
+    return found
   }
 
   snapshot(): Uint8Array {
@@ -145,6 +153,7 @@ export class Detector {
     this.filing.trie.write(writer)
     this.conversations.write(writer)
     writeClusters(writer, this.clusters.all(), (id) => this.pool.text(id))
+    this.blocks.write(writer)
     return writer.finish()
   }
 
@@ -154,17 +163,16 @@ export class Detector {
    */
   restore(bytes: Uint8Array): void {
     const reader = new ByteReader(bytes)
-    const format = reader.int()
-    const isKnown = format === SNAPSHOT_FORMAT || format === FORMAT_WITHOUT_PAIRS
-    if (!isKnown || reader.int() !== (this.options.seed | 0)) {
+    if (reader.int() !== SNAPSHOT_FORMAT || reader.int() !== (this.options.seed | 0)) {
       throw new AppError('invalid-state', 'the detector snapshot has another format or seed')
     }
     this.requests += reader.number()
     this.filing.lines.read(reader)
     this.filing.trie.read(reader)
     this.conversations.read(reader)
-    const { clusters, text } = readClusters(reader, format !== FORMAT_WITHOUT_PAIRS)
+    const { clusters, text } = readClusters(reader)
     for (const cluster of clusters) this.clusters.adopt(cluster, text)
+    this.blocks.read(reader)
   }
 
   /** The session of the latest earlier request whose messages and answer this request repeats. */
@@ -193,7 +201,7 @@ export class Detector {
   }
 
   private file(
-    { key, messages, response = null, at }: Observation,
+    { key: { caller = '', ...key }, messages, response = null, at }: Observation,
     texts: string[],
     { rootMessages, session }: SessionStart,
     keyHash: HashPair,
@@ -205,21 +213,34 @@ export class Detector {
     const { scan } = this
     const filed = { scan, texts, messages: rootMessages, context, counts: isNew }
     const files = this.filing.file(filed)
-    const pairs = this.pairsOf(isNew && files.length > 0 ? roles : [], texts, session)
+    const pairs = this.pairsOf(isNew && files.length > 0 ? roles : [], texts, session, caller)
+    if (isNew) this.blocks.observe({ ...key, caller }, messages, session)
     for (const id of files) {
       if (isNew) {
         const start = response?.slice(0, MAX_RESPONSE_CHARS) ?? null
-        this.clusters.sight(id, key, roles, { session, at, response: start, texts, pairs })
+        this.clusters.sight(id, key, roles, {
+          session,
+          at,
+          response: start,
+          caller,
+          texts,
+          pairs,
+        })
       } else {
         this.clusters.extend(id, session, messages.length - rootMessages)
       }
     }
   }
 
-  private pairsOf(roles: string[], texts: string[], session: number): PairSighting {
+  private pairsOf(
+    roles: string[],
+    texts: string[],
+    session: number,
+    caller: string
+  ): ExampleSighting {
     const digests = pairStarts(roles).map((at) => pairDigest(texts[at]!, texts[at + 1]!))
     const all =
       digests.length > 1 ? toInteger(hashText(digests.join(), this.options.seed)) : session
-    return { digests, source: all }
+    return { digests, source: all, caller }
   }
 }

@@ -3,7 +3,7 @@ import { AppError } from '../../errors.ts'
 import type { LineText } from './building/align.ts'
 import type { ByteReader, ByteWriter } from './sampling/bytes.ts'
 import type { Cluster, Sample } from './sampling/clusters.ts'
-import { PairPool } from './sampling/pair-pool.ts'
+import { ExamplePool } from './sampling/example-pool.ts'
 
 const MAX_ITEMS = 2 ** 26
 
@@ -18,6 +18,7 @@ export const writeClusters = (writer: ByteWriter, clusters: Cluster[], text: Lin
     writer.int(sample.turns)
     writer.int(sample.response === null ? 0 : 1)
     if (sample.response !== null) writer.string(sample.response)
+    writer.string(sample.caller)
     for (const message of sample.messages) {
       writer.int(message.length)
       for (const line of message) writer.int(numbers.get(line)!)
@@ -54,31 +55,25 @@ const readSample = (reader: ByteReader, messages: number): Sample => ({
   at: reader.number(),
   turns: reader.int(),
   response: reader.int() === 1 ? reader.string() : null,
+  caller: reader.string(),
   messages: Array.from({ length: messages }, () =>
     Uint32Array.from(readMany(reader, () => reader.int()))
   ),
 })
 
-const readCluster = (reader: ByteReader, hasPairs: boolean): Cluster => {
+const readCluster = (reader: ByteReader): Cluster => {
   const id = reader.number()
   const [key, roles] = JSON.parse(reader.string()) as [Cluster['key'], string[]]
   const smallest = readMany(reader, () => reader.number())
   const samples = readMany(reader, () => readSample(reader, roles.length))
-  const pairs = new PairPool()
-  if (hasPairs) pairs.read(reader)
+  const pairs = ExamplePool.read(reader)
   return { id, key, roles, smallest, samples, pairs, lastRequest: 0 }
 }
 
-/**
- * @param hasPairs false for snapshots of versions that kept no pairs
- * @throws AppError `invalid-state` when the bytes are damaged
- */
-export const readClusters = (
-  reader: ByteReader,
-  hasPairs: boolean
-): { clusters: Cluster[]; text: LineText } => {
+/** @throws AppError `invalid-state` when the bytes are damaged */
+export const readClusters = (reader: ByteReader): { clusters: Cluster[]; text: LineText } => {
   const lines = readMany(reader, () => reader.string())
-  const clusters = readMany(reader, () => readCluster(reader, hasPairs))
+  const clusters = readMany(reader, () => readCluster(reader))
   const text = (line: number): string => {
     const found = lines[line]
     if (found === undefined) throw new AppError('invalid-state', 'the detector snapshot is damaged')

@@ -32,6 +32,8 @@ export interface ExchangeRecord {
   /** milliseconds since the epoch, when the request arrived */
   at: number
   tenant: string
+  /** id of the issued key; absent where callers have none */
+  caller?: string
   model: string
   path: string
   streamed: boolean
@@ -75,6 +77,7 @@ export type PackedHead = [
   firstByteMs: number | null,
   durationMs: number,
   route: PackedRoute | null,
+  caller?: string,
 ]
 
 /** Older versions knew one word for both: a `fallback` whose lora was `asked`, or not. */
@@ -94,16 +97,30 @@ const unpackRoute = ({ asked, ...route }: PackedRoute): RouteOutcome => {
 }
 
 export const packHead = (head: RecordHead): PackedHead => {
-  const { id, at, tenant, model, path, streamed, status, firstByteMs, durationMs } = head
+  const { id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, caller } = head
   const route = head.route && packRoute(head.route)
-  return [id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, route]
+  const packed: PackedHead = [
+    id,
+    at,
+    tenant,
+    model,
+    path,
+    streamed,
+    status,
+    firstByteMs,
+    durationMs,
+    route,
+  ]
+  if (caller !== undefined) packed.push(caller)
+  return packed
 }
 
 export const unpackHead = (packed: PackedHead): RecordHead => {
-  const [id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, packedRoute] =
-    packed
+  const [id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, ...rest] = packed
+  const [packedRoute, caller] = rest
   const route = packedRoute && unpackRoute(packedRoute)
-  return { id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, route }
+  const head = { id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, route }
+  return caller === undefined ? head : { ...head, caller }
 }
 
 /** A record of the log, with its place there and the template that the worker found in it. */

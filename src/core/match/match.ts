@@ -1,7 +1,7 @@
 /**
  * Recognizes the requests of known templates and takes them apart; on the hot path of every
- * request. A request that differs by one character, that could be read in two ways, or that holds
- * anything but text has no match. Knows nothing of routes or engines.
+ * request. A request that differs by one character, that could be read in two ways, that has something unknown
+ * in a place that would be removed, or that holds anything but text has no match. Knows nothing of routes or engines.
  */
 import type { ChatMessage } from '../../openai/chat.ts'
 import { plainTexts } from '../request/request-scan.ts'
@@ -11,9 +11,9 @@ import { compileMessage, matchText, type MessagePattern, type Taken } from './me
 import { createByteProbe, createByteTest } from './byte-probe.ts'
 import type { Outline } from './outline.ts'
 import { createProbeIndex, createProbes, type Probe } from './probe.ts'
-import { pairDigest, retrievedPairs } from '../template/example-pairs.ts'
+import { createKnownTest } from '../template/known.ts'
 import { keyText } from '../template/template-key.ts'
-import type { LaterMessage, Match, Template, TemplateKey } from '../template/template.ts'
+import type { LaterMessage, Match, RequestKey, Template } from '../template/template.ts'
 
 export { outlineOf, type Outline } from './outline.ts'
 export { templateKeyOf } from '../template/template-key.ts'
@@ -25,7 +25,7 @@ export interface Matcher {
    * text wins; null on a tie. A `developer` message is one of `system`, and the other way round, where
    * no template has exactly the request's roles.
    */
-  match(key: TemplateKey, messages: ChatMessage[]): Match | null
+  match(key: RequestKey, messages: ChatMessage[]): Match | null
   /** False when `match` would find nothing in the request with these bytes. */
   mayMatch(bytes: Buffer, outline: Outline): boolean
   readonly size: number
@@ -34,8 +34,10 @@ export interface Matcher {
 interface Compiled {
   template: Template
   patterns: MessagePattern[]
-  /** null where the template retrieves no pairs */
-  pairs: PairTest | null
+  /** whether all that the template removes is known; null where it removes constant text alone */
+  isKnown: ReturnType<typeof createKnownTest>
+  /** the only caller that it is for; undefined: any */
+  caller: string | undefined
   anchorChars: number
   probe: Probe
 }
@@ -63,21 +65,7 @@ interface Bucket {
   candidates: (texts: string[], visit: (compiled: Compiled) => void) => void
 }
 
-type PairTest = (texts: string[]) => boolean
-
-/**
- * True when the first and the last of the retrieved pairs are known examples. Turns of a conversation come
- * before or behind an application's examples, so what stands between two examples is one, too.
- */
-const pairTestOf = (template: Template): PairTest | null => {
-  const starts = retrievedPairs(template)
-  if (starts.length === 0) return null
-  const known = new Set(template.knownPairs)
-  return (texts) =>
-    [starts[0]!, starts.at(-1)!].every((at) => known.has(pairDigest(texts[at]!, texts[at + 1]!)))
-}
-
-const createBucket = (templates: Template[], anyPairs: boolean): Bucket => {
+const createBucket = (templates: Template[], isLearning: boolean): Bucket => {
   const usable = templates.flatMap((template) => {
     const patterns = template.messages.map(compileMessage)
     return patterns.every((pattern) => pattern !== null) ? [{ template, patterns }] : []
@@ -86,7 +74,8 @@ const createBucket = (templates: Template[], anyPairs: boolean): Bucket => {
   const entries = usable.map(({ template, patterns }, index) => ({
     template,
     patterns,
-    pairs: anyPairs ? null : pairTestOf(template),
+    isKnown: createKnownTest(template, isLearning),
+    caller: isLearning ? undefined : template.caller,
     anchorChars: patterns.reduce((sum, pattern) => sum + pattern.anchorChars, 0),
     probe: probes[index]!,
   }))
@@ -116,10 +105,11 @@ const turnsAfter = (
   return turns
 }
 
-const take = ({ patterns, pairs }: Compiled, texts: string[]): Taken | null => {
+const take = ({ patterns, isKnown }: Compiled, texts: string[]): Taken | null => {
   const taken: Taken = { slots: {}, examples: {}, query: '' }
   const fits = patterns.every((pattern, index) => matchText(pattern, texts[index]!, taken))
-  return fits && (pairs?.(texts) ?? true) ? taken : null
+  // hashes are computed only of requests that have all anchors
+  return fits && (isKnown?.({ ...taken, texts }) ?? true) ? taken : null
 }
 
 interface Found {
@@ -128,11 +118,17 @@ interface Found {
   isTied: boolean
 }
 
-const search = (bucket: Bucket, texts: string[], best: Found | null): Found | null => {
+const search = (
+  bucket: Bucket,
+  texts: string[],
+  caller: string | undefined,
+  best: Found | null
+): Found | null => {
   const turns = texts.length - bucket.messages
   let found = best
   bucket.candidates(texts, (compiled) => {
     if (turns > compiled.template.maxTurnsAfter) return
+    if (compiled.caller !== undefined && compiled.caller !== caller) return
     const least = found?.compiled.anchorChars ?? 0
     const taken = compiled.anchorChars < least ? null : take(compiled, texts)
     if (taken) found = { compiled, taken, isTied: found !== null && compiled.anchorChars === least }
@@ -140,11 +136,11 @@ const search = (bucket: Bucket, texts: string[], best: Found | null): Found | nu
   return found
 }
 
-const createIndex = (templates: Template[], anyPairs: boolean): Map<string, Bucket[]> =>
+const createIndex = (templates: Template[], isLearning: boolean): Map<string, Bucket[]> =>
   new Map(
     [...groupBy(templates, keyText)].map(([key, group]) => {
       const byRoles = groupBy(group, ({ messages }) => rolesText(messages, messages.length, false))
-      return [key, [...byRoles.values()].map((own) => createBucket(own, anyPairs))]
+      return [key, [...byRoles.values()].map((own) => createBucket(own, isLearning))]
     })
   )
 
@@ -153,6 +149,7 @@ const searchRoles = (
   buckets: Bucket[],
   messages: ChatMessage[],
   texts: () => string[] | null,
+  caller: string | undefined,
   isBroad: boolean
 ): Found | null => {
   let best: Found | null = null
@@ -163,25 +160,26 @@ const searchRoles = (
     if (rolesText(messages, bucket.messages, isBroad) !== roles) continue
     const read = texts()
     if (!read) return null
-    best = search(bucket, read, best)
+    best = search(bucket, read, caller, best)
   }
   return best
 }
 
 /**
  * Immutable; build a new one when the set of templates changes.
- * @param anyPairs true only for detection: pairs need not be known where known ones are being learned
+ * @param isLearning true only for what decides which examples become known: as `createKnownTest`, for any caller
  */
-export const compileMatcher = (templates: Template[], anyPairs = false): Matcher => {
+export const compileMatcher = (templates: Template[], isLearning = false): Matcher => {
   const byVersion = new Map(templates.map((template) => [template.version, template]))
-  const index = createIndex([...byVersion.values()], anyPairs)
-  const match = (key: TemplateKey, messages: ChatMessage[]): Match | null => {
+  const index = createIndex([...byVersion.values()], isLearning)
+  const match = (key: RequestKey, messages: ChatMessage[]): Match | null => {
     const buckets = index.get(keyText(key))
     if (!buckets) return null
     let read: string[] | null | undefined
     const texts = (): string[] | null => (read === undefined ? (read = plainTexts(messages)) : read)
-    const best =
-      searchRoles(buckets, messages, texts, false) ?? searchRoles(buckets, messages, texts, true)
+    const inRoles = (isBroad: boolean): Found | null =>
+      searchRoles(buckets, messages, texts, key.caller, isBroad)
+    const best = inRoles(false) ?? inRoles(true)
     if (!best || !read || best.isTied) return null
     const { template } = best.compiled
     const turns = turnsAfter(messages, read, template.messages.length)

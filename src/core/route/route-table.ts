@@ -2,6 +2,7 @@
 import type { ChatRequest } from '../../openai/chat.ts'
 import { compileMatcher, templateKeyOf, type Matcher } from '../match/match.ts'
 import type { Match } from '../template/template.ts'
+import type { Sender } from '../template/template-key.ts'
 import type { Route } from './route.ts'
 
 export interface RouteTable {
@@ -36,10 +37,10 @@ export interface MatchedRoute {
 export const matchRoute = (
   { matcher, byVersion }: RouteTable,
   request: ChatRequest,
-  tenant: string
+  sender: Sender
 ): MatchedRoute | null => {
   if (byVersion.size === 0) return null
-  const match = matcher.match(templateKeyOf(request, tenant), request.messages)
+  const match = matcher.match(templateKeyOf(request, sender), request.messages)
   const route = match && byVersion.get(match.template.version)
   return match && route ? { route, match } : null
 }

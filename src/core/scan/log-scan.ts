@@ -71,6 +71,9 @@ interface Placed {
   isTimed: boolean
 }
 
+/** Records before the first look for templates; each further one comes after twice as many. */
+const FIRST_LOOK = 512
+
 export class LogScan {
   /** chat requests that were read in the second pass */
   exchanges = 0
@@ -83,6 +86,8 @@ export class LogScan {
   to: number | null = null
   private readonly options: LogScanOptions
   private readonly detector: Detector
+  private observed = 0
+  private nextLook = FIRST_LOOK
   private readonly formats = createAnswerFormats()
   private matcher: Matcher | null = null
   private counted = new Map<string, Counted>()
@@ -106,8 +111,13 @@ export class LogScan {
       this.to = Math.max(this.to ?? record.at, record.at)
     }
     if (record.at <= this.options.now) this.newest = Math.max(this.newest, record.at)
+    // pools of examples grow once their template is found
+    if (++this.observed === this.nextLook) {
+      this.nextLook *= 2
+      this.detector.candidates()
+    }
     this.detector.observe({
-      key: templateKeyOf(read.request, record.tenant),
+      key: templateKeyOf(read.request, record),
       messages: read.request.messages,
       at: record.at,
       response: textOf(outcomeOf(read.completion)),
@@ -144,7 +154,7 @@ export class LogScan {
     }
     this.exchanges++
     const { record, read, isTimed } = placed
-    const key = templateKeyOf(read.request, record.tenant)
+    const key = templateKeyOf(read.request, record)
     const match = this.matcher!.match(key, read.request.messages)
     if (match === null) {
       this.others++

@@ -1,15 +1,19 @@
 /**
  * Few-shot pairs that a template retrieves for each request, as messages. Their text is not constant, so
- * what tells them from turns of a real conversation are digests of the pairs that several sessions sent.
+ * what tells them from turns of a real conversation are digests of the pairs that requests with other
+ * examples sent.
  */
 import { hash } from 'node:crypto'
 import type { Template } from './template.ts'
 
 const DIGEST_CHARS = 16
 
-/** @returns 96 bits of SHA-256, base64url */
-export const pairDigest = (query: string, answer: string): string =>
-  hash('sha256', `${query.length}\n${query}${answer}`, 'base64url').slice(0, DIGEST_CHARS)
+/** @returns 96 bits of SHA-256 over both, base64url */
+export const digestOf = (first: string, second: string): string =>
+  hash('sha256', `${first.length}\n${first}${second}`, 'base64url').slice(0, DIGEST_CHARS)
+
+/** Of a few-shot pair. */
+export const pairDigest = (query: string, answer: string): string => digestOf(query, answer)
 
 /** Indices of the user messages that an answer follows, in front of the last message. */
 export const pairStarts = (roles: readonly string[]): number[] =>

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { ChatRequest } from '../../openai/chat.ts'
 import { canonicalJson } from '../json.ts'
-import type { TemplateKey } from './template.ts'
+import type { RequestKey, TemplateKey } from './template.ts'
 
 const digest = (value: unknown): string =>
   createHash('sha256').update(canonicalJson(value)).digest('hex').slice(0, 32)
@@ -12,14 +12,22 @@ const isGiven = (value: unknown): boolean =>
 
 const TOOL_FIELDS = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions', 'function_call']
 
+/** Who sent a request. */
+export interface Sender {
+  /** keyed hash of the caller's credential, or the tenant of its issued key */
+  tenant: string
+  /** id of its issued key; absent without one */
+  caller?: string | undefined
+}
+
 /**
- * @param tenant keyed hash of the caller's credential
  * @returns digests are 32 hex digits of SHA-256 over canonical JSON, '' for absent fields
  */
-export const templateKeyOf = (request: ChatRequest, tenant: string): TemplateKey => {
+export const templateKeyOf = (request: ChatRequest, { tenant, caller }: Sender): RequestKey => {
   const tools = TOOL_FIELDS.filter((field) => isGiven(request[field]))
   return {
     tenant,
+    caller,
     model: request.model,
     tools: tools.length === 0 ? '' : digest(tools.map((field) => [field, request[field]])),
     responseFormat: isGiven(request.response_format) ? digest(request.response_format) : '',

@@ -3,7 +3,6 @@
  * variable text), examples (few-shot blocks) and the query. `detect.ts` finds templates, `match.ts`
  * recognizes their requests.
  */
-
 export interface Anchor {
   kind: 'anchor'
   text: string
@@ -20,18 +19,47 @@ export interface Slot {
   multiline: boolean
   /** false: the values do not help to predict the answer, so the slot is dropped like an anchor */
   kept: boolean
+  /** of a dropped slot: the shapes that its values may have (`shape.ts`), sorted; without one it matches nothing */
+  shapes?: string[]
   /** for keeping or dropping it; absent when a person wrote the template */
   evidence?: SlotEvidence
 }
 
 export interface SlotEvidence {
-  reason: 'predicts-answer' | 'typed-value' | 'no-effect' | 'user-text' | 'undecided'
+  reason:
+    'predicts-answer' | 'typed-value' | 'no-effect' | 'open-values' | 'user-text' | 'undecided'
   /** type of value that all samples have (date, uuid, …) */
   mask: string | null
   /** permutation p-value of "the answer does not depend on the value"; null without answers */
   probability: number | null
   distinct: number
   samples: number
+  /** some of the values, cut */
+  seen: string[]
+}
+
+/** How the example blocks of one place are divided into items (`example-items.ts`). */
+export interface Division {
+  /** label of the line at which an item begins; null: an item begins behind blank lines */
+  start: string | null
+  /** labels that say which lines an item has */
+  labels: string[]
+  /** labels of the lines of examples; an item of another form never becomes known */
+  forms: string[]
+  /** constant text of the block's first line before it, and of its last line behind it: part of its items */
+  lead: string
+  tail: string
+}
+
+/** The examples that may stand in a block. */
+export interface ExamplePool {
+  division: Division
+  /** digests of the items, and of the white space around them (`example-items.ts`), sorted */
+  known: string[]
+  /** some of the items, cut */
+  seen: string[]
+  /** of the block, where it is read */
+  maxChars: number
 }
 
 /**
@@ -41,6 +69,8 @@ export interface SlotEvidence {
 export interface Examples {
   kind: 'examples'
   name: string
+  /** of a block inside a message; messages have `knownPairs` */
+  pool?: ExamplePool
 }
 
 /** Text of the end user: always kept, never changed. */
@@ -64,6 +94,12 @@ export interface TemplateKey {
   responseFormat: string
 }
 
+/** What a request must share with a template, besides its text. */
+export interface RequestKey extends TemplateKey {
+  /** id of the issued key that it was sent with; absent where callers have none */
+  caller?: string | undefined
+}
+
 /** Longest label that a person may give a template, UTF-16 units. */
 export const MAX_LABEL_CHARS = 60
 
@@ -76,11 +112,15 @@ export interface Template extends TemplateKey {
    * Requests with more go to the upstream.
    */
   maxTurnsAfter: number
-  /**
-   * Of examples that are messages: digests of pairs that sessions with different pairs had, sorted. The
-   * first and the last pair of a request must be among them (`example-pairs.ts`).
-   */
+  /** of examples that are messages: digests of the pairs that may stand there, sorted (`example-pairs.ts`) */
   knownPairs?: string[]
+  /** some of these pairs, cut */
+  seenPairs?: string[]
+  /**
+   * Issued key whose requests the template was made of, where no other caller had a part in them and words that
+   * differ are removed: what one caller writes there decides the answers of no other one.
+   */
+  caller?: string
 }
 
 /** A message behind the template's own. */

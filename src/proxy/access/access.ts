@@ -67,7 +67,10 @@ export const createKeyFinder = (table: () => KeyTable): FindKey => {
 
 /** Tenants where keys are issued: a valid key needs no acceptance by an upstream, which never sees it. */
 export const tenantsOfKeys = (findKey: FindKey): Tenants => ({
-  identify: (carrier) => ({ tenant: findKey(carrier).tenant, hasProof: true }),
+  identify: (carrier) => {
+    const { id, tenant } = findKey(carrier)
+    return { tenant, caller: id, hasProof: true }
+  },
   observe: () => {},
   accepted: () => true,
 })

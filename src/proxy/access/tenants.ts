@@ -18,6 +18,8 @@ import {
 export interface Identity {
   /** HMAC-SHA256 of all credentials together, 32 hex digits (128 bits) */
   readonly tenant: string
+  /** id of the issued key; absent where callers have none */
+  readonly caller?: string
   /** whether one of the credentials is something that an upstream could have accepted */
   readonly hasProof: boolean
 }

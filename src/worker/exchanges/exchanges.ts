@@ -63,7 +63,7 @@ const exchangeOf = (
   if (!isAnsweredByUpstream(record)) return null
   const request = requestOf(record)
   if (request === null) return null
-  const match = matcher.match(templateKeyOf(request, record.tenant), request.messages)
+  const match = matcher.match(templateKeyOf(request, record), request.messages)
   if (match === null || eligibility(request, match.template) !== null) return null
   const completion = completionOf(record)
   return {

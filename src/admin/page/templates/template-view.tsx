@@ -1,7 +1,13 @@
 /** One template: its prompt, slots, traffic, economics, internalizations and versions. Pure. */
 import type { Internalization } from '../../../core/lifecycle/internalization.ts'
 import { isInWork } from '../../../core/lifecycle/transitions.ts'
-import { MAX_LABEL_CHARS, type Slot, type SlotEvidence } from '../../../core/template/template.ts'
+import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
+import {
+  MAX_LABEL_CHARS,
+  type Slot,
+  type SlotEvidence,
+  type Template,
+} from '../../../core/template/template.ts'
 import { templatePath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Figures, Time } from '../parts/figures.tsx'
@@ -19,6 +25,7 @@ const WHY_KEPT: Record<SlotEvidence['reason'], string> = {
   'predicts-answer': 'the answer depends on it',
   'typed-value': 'its values are all of one type, and show no effect on the answer',
   'no-effect': 'the answer does not depend on it',
+  'open-values': 'its values may be new text',
   'user-text': 'the end user may have written it',
   undecided: 'too few samples to tell',
 }
@@ -38,14 +45,16 @@ const whySlot = ({ evidence }: Slot) => {
   )
 }
 
+const valuesOf = ({ type, values = [], maxChars, kept, shapes = [] }: Slot) => {
+  if (!kept) return `of ${whole(shapes.length)} shapes`
+  if (type === 'enum') return <Line text={values.join(' · ')} chars={300} />
+  return `at most ${whole(maxChars)} characters`
+}
+
 const slotCells = (slot: Slot) => [
   <Line text={slot.name} chars={60} />,
   slot.type === 'enum' ? 'one of some values' : 'short text',
-  slot.type === 'enum' ? (
-    <Line text={(slot.values ?? []).join(' · ')} chars={300} />
-  ) : (
-    `at most ${whole(slot.maxChars)} characters`
-  ),
+  valuesOf(slot),
   slot.kept ? 'kept' : 'left out',
   whySlot(slot),
 ]
@@ -62,6 +71,27 @@ const Slots = ({ slots }: { slots: Slot[] }) => (
     ]}
     rows={slots.map(slotCells)}
     empty="The prompt has no slot: nothing in it changes but the query."
+  />
+)
+
+const HOLDS: Record<RemovedPlace['holds'], (count: number) => string> = {
+  constant: (count) => `constant text, ${whole(count)} characters`,
+  examples: (count) => `examples of ${whole(count)} known ones, letter by letter`,
+  shapes: (count) => `a value of one of ${whole(count)} known shapes`,
+}
+
+const removedCells = ({ name, holds, count, seen }: RemovedPlace) => [
+  name === '' ? 'text of the prompt' : <Line text={name} chars={60} />,
+  HOLDS[holds](count),
+  <Line text={seen.join(' · ')} chars={300} />,
+]
+
+const Removed = ({ template }: { template: Template }) => (
+  <Table
+    caption="What is removed without being read: a request with anything else there goes to the upstream"
+    columns={[{ name: 'Place' }, { name: 'May hold' }, { name: 'For example' }]}
+    rows={removedPlaces(template).map(removedCells)}
+    empty=""
   />
 )
 
@@ -231,6 +261,13 @@ export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
       <Prompt template={template} wholeAt={`${path}/prompt.txt`} />
       <h2>Slots</h2>
       <Slots slots={slotsOf(template)} />
+      <Removed template={template} />
+      {template.caller !== undefined && (
+        <p>
+          Its requests, and what is removed from them, came from one key,{' '}
+          <Line text={template.caller} chars={60} />. Requests of other keys go to the upstream.
+        </p>
+      )}
       <h2>Other versions of this prompt</h2>
       <Similar version={template.version} similar={similar} />
       <h2>History</h2>

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { holdoutText } from '../../../core/lifecycle/holdout-time.ts'
 import type { Internalization } from '../../../core/lifecycle/internalization.ts'
 import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts'
+import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
 import type { Segment, Slot, Template } from '../../../core/template/template.ts'
 import type { Economics } from '../../../savings/economics.ts'
 import type { Store } from '../../../store/store.ts'
@@ -39,8 +40,10 @@ const messagesText = ({ messages }: Template): string =>
     .map(({ role, segments }) => `${role}: ${segments.map(segmentText).join('')}`)
     .join('\n\n')
 
-const slotValues = ({ type, values = [], maxChars }: Slot): string =>
-  type === 'enum' ? values.join(', ') : `text of at most ${maxChars} characters`
+const slotValues = ({ type, values = [], maxChars, kept, shapes = [] }: Slot): string => {
+  if (!kept) return `one of ${shapes.length} shapes`
+  return type === 'enum' ? values.join(', ') : `text of at most ${maxChars} characters`
+}
 
 const slotsText = ({ messages }: Template): string => {
   const slots = messages
@@ -52,6 +55,24 @@ const slotsText = ({ messages }: Template): string => {
     ...slots.map((slot) => [slot.name, slot.kept ? 'yes' : 'no', slotValues(slot)]),
   ])
 }
+
+const HOLDS: Record<RemovedPlace['holds'], (count: number) => string> = {
+  constant: (count) => `constant text of ${count} characters`,
+  examples: (count) => `examples of ${count} that are known, letter by letter`,
+  shapes: (count) => `a value of one of ${count} known shapes`,
+}
+
+const SEEN_CHARS = 40
+
+const removedText = (template: Template): string =>
+  table([
+    ['removed without being read', 'what it may hold', 'for example'],
+    ...removedPlaces(template).map(({ name, holds, count, seen }) => [
+      name === '' ? 'text of the prompt' : name,
+      HOLDS[holds](count),
+      seen.map((text) => JSON.stringify(text.slice(0, SEEN_CHARS))).join(', '),
+    ]),
+  ])
 
 const internalizationsText = (
   rows: Internalization[],
@@ -170,6 +191,7 @@ const render = ({
     ]),
     messagesText(template),
     slotsText(template),
+    removedText(template),
     internalizationsText(internalizations, rollouts),
     ...(curve === null ? [] : [learningCurveText(curve.work, curve.internalization)]),
     ...histories.map(historyText),

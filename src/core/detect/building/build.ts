@@ -4,18 +4,21 @@
  */
 import { createHash } from 'node:crypto'
 import { pairDigest, pairStarts } from '../../template/example-pairs.ts'
-import type { Segment, Template, TemplateKey, TemplateMessage } from '../../template/template.ts'
+import type {
+  Division,
+  ExamplePool,
+  Segment,
+  Slot,
+  Template,
+  TemplateKey,
+  TemplateMessage,
+} from '../../template/template.ts'
 import { alignMessage, joinPieces, type LineText, type Piece } from './align.ts'
+import { soleCaller, type SoleCaller } from '../sampling/callers.ts'
 import type { Sample } from '../sampling/clusters.ts'
 import { splitPiece } from './split.ts'
-import {
-  areExamples,
-  describeSlot,
-  isInstruction,
-  MIN_POOL_RECURRENCE,
-  recurrence,
-  uniqueName,
-} from './slots.ts'
+import { exampleDivision, MIN_POOL_RECURRENCE, recurrence } from './examples.ts'
+import { describeSlot, isInstruction, mostChars, uniqueName } from './slots.ts'
 
 export interface BuildLimits {
   /** removable text that makes a template worth having, however long the text is that stays */
@@ -52,6 +55,8 @@ interface Draft {
   /** messages of few-shot pairs that differ from sample to sample */
   paired: ReadonlySet<number>
   responses: (string | null)[]
+  callers: string[]
+  sole: SoleCaller
 }
 
 const draftOf = (samples: Sample[], roles: string[], text: LineText): Draft | null => {
@@ -65,8 +70,39 @@ const draftOf = (samples: Sample[], roles: string[], text: LineText): Draft | nu
   })
   const query = findQuery(messages[last]!)
   if (!query) return null
-  const paired = pairedMessages(roles, messages)
-  return { roles, messages, query, paired, responses: samples.map((sample) => sample.response) }
+  return {
+    roles,
+    messages,
+    query,
+    paired: pairedMessages(roles, messages),
+    responses: samples.map(({ response }) => response),
+    callers: samples.map(({ caller }) => caller),
+    sole: soleCaller(samples),
+  }
+}
+
+/** A message whose first line an end user may have written, in front of the last one. */
+const isInDialogue = (roles: string[], message: number): boolean =>
+  message < roles.length - 1 && !isInstruction(roles[message]!)
+
+/** The end of the text's last line, and the beginning of its first one; '' where that is the whole text. */
+const lastLine = (text: string): string => text.slice(text.lastIndexOf('\n') + 1 || text.length)
+const firstLine = (text: string): string => text.slice(0, Math.max(0, text.indexOf('\n')))
+
+/**
+ * How a block of examples is divided, with the constant text in its first and last line: what all blocks have in
+ * common there ("Question: ") is part of the first and the last example.
+ */
+const divisionOf = (
+  draft: Draft,
+  pieces: Piece[],
+  at: number,
+  asked: string[]
+): Division | null => {
+  const [before, block, after] = [pieces[at - 1], pieces[at] as Variable, pieces[at + 1]]
+  const lead = before && !isVariable(before) ? lastLine(before.text) : ''
+  const tail = after && !isVariable(after) ? firstLine(after.text) : ''
+  return exampleDivision(block.values, { lead, tail }, draft.responses, asked)
 }
 
 /** The variable pairs of a question and an answer behind it, both of the pair. */
@@ -112,6 +148,27 @@ const constantUpToQuery = (pieces: Piece[], from: number, query: Piece): number 
   return at < 0 ? Infinity : textOf(pieces.slice(Math.min(from, at), Math.max(from, at))).length
 }
 
+/** The slot at a piece of a message. */
+const slotOf = (draft: Draft, message: number, at: number, taken: Set<string>): Slot => {
+  const pieces = draft.messages[message]!
+  const { values } = pieces[at] as Variable
+  const { roles, responses, callers, sole } = draft
+  const before = textOf(pieces.slice(Math.max(0, at - 1), at))
+  // a message of its own may be the user's
+  const apart =
+    !isInDialogue(roles, message) && constantUpToQuery(pieces, at, draft.query) >= APART_CHARS
+  const role = roles[message]!
+  return describeSlot({ values, responses, callers, sole, before, role, apart, taken })
+}
+
+/** Without examples yet: what becomes known is decided over all requests. */
+const poolOf = ({ values }: Variable, division: Division): ExamplePool => ({
+  division,
+  known: [],
+  seen: [],
+  maxChars: mostChars(values),
+})
+
 /** Segments of one message; null when a variable part is neither a slot nor examples. */
 const describeMessage = (
   draft: Draft,
@@ -124,20 +181,19 @@ const describeMessage = (
   if (draft.paired.has(message)) {
     return [{ kind: 'examples', name: uniqueName('examples', taken) }]
   }
-  const inDialogue = message < draft.roles.length - 1 && !isInstruction(role)
+  const inDialogue = isInDialogue(draft.roles, message)
   if (inDialogue && role !== 'user' && pieces.some(isVariable)) return null
   const segments: Segment[] = []
   for (const [at, piece] of pieces.entries()) {
     if (!isVariable(piece)) segments.push({ kind: 'anchor', text: piece.text })
     else if (piece === draft.query) segments.push({ kind: 'query' })
-    else if (!inDialogue && areExamples(piece.values, draft.responses, asked)) {
-      segments.push({ kind: 'examples', name: uniqueName('examples', taken) })
-    } else {
-      const before = textOf(pieces.slice(Math.max(0, at - 1), at))
-      // a message of its own may be the user's
-      const apart = !inDialogue && constantUpToQuery(pieces, at, draft.query) >= APART_CHARS
-      const { responses } = draft
-      segments.push(describeSlot({ values: piece.values, responses, before, role, apart, taken }))
+    else {
+      const division = inDialogue ? null : divisionOf(draft, pieces, at, asked)
+      segments.push(
+        division === null
+          ? slotOf(draft, message, at, taken)
+          : { kind: 'examples', name: uniqueName('examples', taken), pool: poolOf(piece, division) }
+      )
     }
   }
   return segments

@@ -2,34 +2,15 @@
  * Patterns of dates and times in figures and in prose, in English, German, French, Spanish, Italian,
  * Portuguese, Dutch, Polish, Chinese, Japanese and Korean. Case is ignored, quantifiers are bounded.
  */
+import { MONTHS, SHORT_MONTHS, SHORT_WEEKDAYS, WEEKDAYS } from '../../template/calendar-words.ts'
 
-const either = (words: string): string => `(?:${words.trim().split(/\s+/u).join('|')})`
+const either = (words: readonly string[]): string => `(?:${words.join('|')})`
 
-const MONTH = either(`
-  january february march april may june july august september october november december
-  januar jänner februar märz mai juni juli oktober dezember
-  janvier février fevrier mars avril juin juillet août aout septembre octobre novembre décembre decembre
-  enero febrero marzo abril mayo junio julio agosto septiembre setiembre octubre noviembre diciembre
-  gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre
-  janeiro fevereiro março marco maio junho julho setembro outubro novembro dezembro
-  januari februari maart mei augustus
-  stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia
-`)
-/** short forms are words of other languages, so they need a year */
-const SHORT_MONTH = either(`
-  jan feb mar apr jun jul aug sept sep oct nov dec mär mrz okt dez
-  janv févr avr juil déc ene abr ago dic gen mag giu lug set ott fev mai out mrt
-`)
-const WEEKDAY = either(`
-  monday tuesday wednesday thursday friday saturday sunday mon tues tue wed thurs thur thu fri sat sun
-  montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag
-  lundi mardi mercredi jeudi vendredi samedi dimanche
-  lunes martes miércoles miercoles jueves viernes sábado sabado domingo
-  lunedì martedì mercoledì giovedì venerdì sabato domenica
-  segunda-feira terça-feira quarta-feira quinta-feira sexta-feira
-  maandag dinsdag woensdag donderdag vrijdag zaterdag zondag
-  poniedziałek wtorek środa czwartek piątek sobota niedziela
-`)
+const MONTH = either(MONTHS)
+/** need a year, because they are words of other languages */
+const SHORT_MONTH = either(SHORT_MONTHS)
+/** the longer first */
+const WEEKDAY = either([...WEEKDAYS, ...SHORT_WEEKDAYS])
 
 const DAY = '\\d{1,2}(?:st|nd|rd|th|er|º|°|\\.)?'
 const OF = "(?: de | del | of | d['’]| )"

@@ -4,6 +4,7 @@
  * recur in the answer. Deterministic for a seed.
  */
 import { seededRandom, shuffle } from '../../../random.ts'
+import { countOf } from './align.ts'
 
 const PERMUTATIONS = 499
 const SIGNIFICANCE = 0.01
@@ -117,3 +118,56 @@ export const influence = (
 }
 
 export const isInfluential = (probability: number): boolean => probability <= SIGNIFICANCE
+
+const LEAST_HOLDERS = 3
+
+/** Natural logarithm of n over k. */
+const logChoose = (n: number, k: number): number => {
+  let sum = 0
+  for (let index = 0; index < k; index++) sum += Math.log((n - index) / (k - index))
+  return sum
+}
+
+/** P(X ≥ hits) of the hypergeometric distribution: `marked` of `total`, `drawn` without replacement. */
+const atLeast = (hits: number, drawn: number, marked: number, total: number): number => {
+  let sum = 0
+  for (let x = hits; x <= Math.min(drawn, marked); x++)
+    if (drawn - x <= total - marked)
+      sum += Math.exp(
+        logChoose(marked, x) + logChoose(total - marked, drawn - x) - logChoose(total, drawn)
+      )
+  return sum
+}
+
+/** A group of samples and the answer that they have more often than chance explains. */
+export interface StandingOut {
+  group: number
+  answer: string
+  /** share of all samples with this answer that are in the group */
+  reach: number
+}
+
+/**
+ * The groups of samples whose answers differ from those of the others: one answer comes more often than it
+ * would if the group were drawn at random (Fisher's exact test, one-sided, Bonferroni over the groups).
+ * @param groups indices of samples; those with few answers are not tested
+ */
+export const standsOut = (
+  groups: readonly (readonly number[])[],
+  responses: readonly (string | null)[]
+): StandingOut[] => {
+  const answers = responses.map((response) => response?.trim().toLowerCase() ?? null)
+  const answered = answers.filter((answer) => answer !== null)
+  const counts = countOf(answered)
+  const tested = groups.map((group) => group.flatMap((at) => answers[at] ?? []))
+  const tests = tested.filter((own) => own.length >= LEAST_HOLDERS).length
+  return tested.flatMap((own, group) => {
+    if (own.length < LEAST_HOLDERS || own.length === answered.length) return []
+    const [answer, hits] = [...countOf(own)].reduce((best, each) =>
+      each[1] > best[1] ? each : best
+    )
+    const probability = atLeast(hits, own.length, counts.get(answer)!, answered.length)
+    const reach = hits / counts.get(answer)!
+    return probability * tests <= SIGNIFICANCE ? [{ group, answer, reach }] : []
+  })
+}

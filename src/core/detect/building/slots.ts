@@ -1,11 +1,10 @@
-/**
- * The kind of a variable piece of a template: retrieved examples, or a slot with its type, its name and
- * whether it is kept. Decided by the values of all samples.
- */
+/** The slot that a variable piece of a template is: its type, its name and whether it is kept. */
 import { createHash } from 'node:crypto'
+import { shapeOf } from '../../template/shape.ts'
 import type { Slot, SlotEvidence } from '../../template/template.ts'
+import type { SoleCaller } from '../sampling/callers.ts'
 import { countOf } from './align.ts'
-import { influence, isInfluential } from './evidence.ts'
+import { influence, isInfluential, standsOut } from './evidence.ts'
 import { maskOf } from './mask.ts'
 
 /** The words of a text in lower case, in order: runs of letters and digits of any script. */
@@ -20,82 +19,6 @@ const MAX_DROPPABLE_MEAN_CHARS = 60
 /** with fewer answers the test could miss a relevant effect, so the slot is kept */
 const MIN_ANSWERED_TO_DROP = 100
 const DROP_PROBABILITY = 0.05
-const NEARLY_ALL = 0.9
-const ANSWER_SHARE = 0.5
-
-const LINE_LABEL = /^\s*(?:([A-Za-z][\w /-]{0,30}[:=])|(["'`<*•-]|\d+[.)]))/u
-const ANSWER_PART = /(?:->|=>|→|\t|:)\s*(.+)$/u
-
-/** Line labels ("Question:", a bullet, an opening quote) with their number of lines. */
-const lineLabels = (value: string): Map<string, number> =>
-  countOf(
-    value.split('\n').flatMap((line) => {
-      const found = LINE_LABEL.exec(line)
-      return found?.[1] ?? found?.[2]?.replace(/\d+/u, '1') ?? []
-    })
-  )
-
-/** Labels that at least two lines have in nearly every value. */
-const repeatedLabels = (values: string[]): string[] => {
-  const repeated = values.flatMap((value) =>
-    [...lineLabels(value)].flatMap(([label, count]) => (count >= 2 ? [label] : []))
-  )
-  return [...countOf(repeated)].flatMap(([label, count]) =>
-    count >= values.length * NEARLY_ALL ? [label] : []
-  )
-}
-
-const answerParts = (value: string): string[] =>
-  value.split('\n').flatMap((line) => [line.trim(), ANSWER_PART.exec(line)?.[1]?.trim() ?? ''])
-
-/** Share of samples in which an answer of another sample is the answer part of some line. */
-const answeredShare = (values: string[], responses: (string | null)[]): number => {
-  const answers = new Set(
-    responses.flatMap((response) => (response?.trim() ? [response.trim()] : []))
-  )
-  const hits = values.filter((value) => answerParts(value).some((part) => answers.has(part)))
-  return hits.length / values.length
-}
-
-/** Share of values that another sample has, too: values from a pool recur, conversations do not. */
-export const recurrence = (values: string[]): number => {
-  const counts = countOf(values)
-  return values.filter((value) => counts.get(value)! > 1).length / values.length
-}
-
-const MIN_ITEM_CHARS = 8
-/** Retrieved examples come from a pool, so some of them recur; turns of conversations do not. */
-export const MIN_POOL_RECURRENCE = 0.05
-
-/** Whether lines of the values come back in other samples. Those that most samples have say nothing. */
-const haveLinesOfPool = (values: string[]): boolean => {
-  const lines = values.flatMap((value) => [
-    ...new Set(value.split('\n').filter((line) => line.trim().length >= MIN_ITEM_CHARS)),
-  ])
-  const counts = countOf(lines)
-  const items = lines.filter((line) => counts.get(line)! <= values.length / 2)
-  return items.length === 0 || recurrence(items) >= MIN_POOL_RECURRENCE
-}
-
-/**
- * Whether the values are few-shot examples: they repeat line labels, lines of them recur, and either the
- * query has the same label or the items end in logged answers. Other retrieved passages stay a slot, because
- * they are knowledge, and so does the history of a chat in one text, because the user wrote it.
- * @param queryText the query with the text around it, by sample
- */
-export const areExamples = (
-  values: string[],
-  responses: (string | null)[],
-  queryText: string[]
-): boolean => {
-  const labels = repeatedLabels(values)
-  if (labels.length === 0 || !haveLinesOfPool(values)) return false
-  const worded = labels.filter((label) => /[a-z]/iu.test(label))
-  const asked = queryText.filter((text) => worded.some((label) => text.includes(label)))
-  if (asked.length >= queryText.length * NEARLY_ALL) return true
-  return answeredShare(values, responses) >= ANSWER_SHARE
-}
-
 const STOP_WORDS = new Set(
   'a an and are as at be by for from in is it its of on or that the this to was with you your'.split(
     ' '
@@ -136,6 +59,9 @@ export const isInstruction = (role: string): boolean => role === 'system' || rol
 interface SlotContext {
   values: string[]
   responses: (string | null)[]
+  /** of each value */
+  callers: string[]
+  sole: SoleCaller
   /** constant text before the slot */
   before: string
   role: string
@@ -146,50 +72,114 @@ interface SlotContext {
 
 const seedOf = (text: string): number => createHash('sha256').update(text).digest().readInt32LE(0)
 
-const decide = (context: SlotContext, name: string): { kept: boolean; evidence: SlotEvidence } => {
+/** Further shapes of a slot are free text. */
+const MAX_SHAPES = 256
+/** A shape of one of several callers is unknown; a slot in which many values have one is kept. */
+const MAX_LOST_SHARE = 0.05
+
+/** Shapes that count as known: of a sole caller its own, of several callers those that two of them sent. */
+const sharedShapes = (shapes: string[], callers: string[], sole: SoleCaller): string[] => {
+  const callersOf = new Map<string, Set<string>>()
+  for (const [at, shape] of shapes.entries()) {
+    const own = callersOf.get(shape) ?? new Set()
+    callersOf.set(shape, own.add(callers[at]!))
+  }
+  return [...callersOf].flatMap(([shape, own]) =>
+    own.size > 1 || (sole !== null && own.has(sole)) ? [shape] : []
+  )
+}
+
+/** What the values of a slot may look like. */
+type Shapes = { known: string[] } | 'open' | 'telling'
+
+/**
+ * @returns `open` where too large a share of the shapes is unseen (Good–Turing), `telling` where the values of
+ * one shape are answered otherwise than the others
+ */
+const shapesOf = ({ values, responses, callers, sole }: SlotContext, typed: boolean[]): Shapes => {
+  const at = [...values.keys()].filter((index) => typed[index])
+  const shapes = at.map((index) => shapeOf(values[index]!) ?? '')
+  const counts = countOf(shapes)
+  const once = [...counts.values()].filter((count) => count === 1).length
+  const isTooLong = at.some((index, place) => shapes[place] === '' && values[index] !== '')
+  if (isTooLong || counts.size > MAX_SHAPES || once > at.length * MAX_UNSEEN_SHARE) return 'open'
+  const groups = [...counts.keys()].map((shape) => at.filter((_, place) => shapes[place] === shape))
+  if (standsOut(groups, responses).length > 0) return 'telling'
+  const known = sharedShapes(
+    shapes,
+    at.map((index) => callers[index]!),
+    sole
+  )
+  const lost = shapes.filter((shape) => !known.includes(shape)).length
+  return lost > at.length * MAX_LOST_SHARE ? 'open' : { known: known.sort() }
+}
+
+type Decision = Pick<Slot, 'kept' | 'shapes'> & { evidence: SlotEvidence }
+
+const MAX_SEEN = 3
+const MAX_SEEN_CHARS = 80
+
+const decide = (context: SlotContext, name: string): Decision => {
   const { values, responses, role, apart } = context
   const masks = values.map(maskOf)
   const typed = masks.filter((mask) => mask !== null).length >= values.length * TYPED_SHARE
   const mask = typed ? masks.find((found) => found !== null)! : null
   const probability = influence(values, responses, seedOf(name + context.before))
-  const base = { mask, probability, distinct: new Set(values).size, samples: values.length }
+  const distinct = [...new Set(values)]
+  const seen = distinct.slice(0, MAX_SEEN).map((value) => value.slice(0, MAX_SEEN_CHARS))
+  const base = { mask, probability, distinct: distinct.length, samples: values.length, seen }
   const instructions = isInstruction(role)
-  if (probability !== null && isInfluential(probability)) {
-    return { kept: true, evidence: { ...base, reason: 'predicts-answer' } }
+  const keep = (reason: SlotEvidence['reason']): Decision => ({
+    kept: true,
+    evidence: { ...base, reason },
+  })
+  const drop = (reason: SlotEvidence['reason'], counted: boolean[]): Decision => {
+    const shapes = shapesOf(context, counted)
+    if (shapes === 'telling') return keep('predicts-answer')
+    if (shapes === 'open') return keep('open-values')
+    return { kept: false, shapes: shapes.known, evidence: { ...base, reason } }
   }
-  if (mask !== null && (instructions || apart)) {
-    return { kept: false, evidence: { ...base, reason: 'typed-value' } }
-  }
+  if (probability !== null && isInfluential(probability)) return keep('predicts-answer')
+  if (mask !== null && (instructions || apart))
+    return drop(
+      'typed-value',
+      masks.map((found) => found !== null)
+    )
   const chars = values.reduce((sum, value) => sum + value.length, 0)
   const short = chars <= values.length * MAX_DROPPABLE_MEAN_CHARS
   const tested = probability !== null && probability > DROP_PROBABILITY
   const answered = responses.filter((response) => response !== null).length
-  if (instructions && short && tested && answered >= MIN_ANSWERED_TO_DROP) {
-    return { kept: false, evidence: { ...base, reason: 'no-effect' } }
-  }
-  const reason = instructions ? 'undecided' : 'user-text'
-  return { kept: true, evidence: { ...base, reason } }
+  if (instructions && short && tested && answered >= MIN_ANSWERED_TO_DROP)
+    return drop(
+      'no-effect',
+      values.map(() => true)
+    )
+  return keep(instructions ? 'undecided' : 'user-text')
+}
+
+/** Characters of a kept value at most. */
+export const mostChars = (values: string[]): number => {
+  const longest = Math.max(...values.map((value) => value.length))
+  return Math.max(longest * 2, longest + 16)
 }
 
 /** The slot that a variable piece is. */
 export const describeSlot = (context: SlotContext): Slot => {
   const { values } = context
   const name = slotName(context.before, context.taken)
-  const { kept, evidence } = decide(context, name)
+  const decision = decide(context, name)
   const counts = countOf(values)
   const distinct = [...counts.keys()].sort()
-  const longest = Math.max(...distinct.map((value) => value.length))
   const once = [...counts.values()].filter((count) => count === 1).length
   const closed =
-    kept && distinct.length <= MAX_ENUM_VALUES && once <= values.length * MAX_UNSEEN_SHARE
+    decision.kept && distinct.length <= MAX_ENUM_VALUES && once <= values.length * MAX_UNSEEN_SHARE
   return {
     kind: 'slot',
     name,
     type: closed ? 'enum' : 'short',
     ...(closed ? { values: distinct } : {}),
-    maxChars: Math.max(longest * 2, longest + 16),
+    maxChars: mostChars(distinct),
     multiline: distinct.some((value) => value.includes('\n')),
-    kept,
-    evidence,
+    ...decision,
   }
 }

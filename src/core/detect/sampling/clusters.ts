@@ -6,7 +6,7 @@
  */
 import type { TemplateKey } from '../../template/template.ts'
 import type { LinePool } from './line-pool.ts'
-import { PairPool, type PairSighting } from './pair-pool.ts'
+import { ExamplePool, type ExampleSighting } from './example-pool.ts'
 
 const SKETCH_SIZE = 64
 const HASH_RANGE = 2 ** 53
@@ -22,6 +22,8 @@ export interface Sample {
   /** messages that followed the session's first request in later ones */
   turns: number
   response: string | null
+  /** issued key that it was sent with; '' without one */
+  caller: string
   /** line ids of each message */
   messages: Uint32Array[]
 }
@@ -34,7 +36,7 @@ export interface Cluster {
   smallest: number[]
   samples: Sample[]
   /** of all sessions, not only the sampled ones */
-  pairs: PairPool
+  pairs: ExamplePool
   lastRequest: number
 }
 
@@ -45,10 +47,10 @@ export interface ClusterLimits {
   halfLifeMs: number
 }
 
-export interface Sighting extends Pick<Sample, 'session' | 'at' | 'response'> {
+export interface Sighting extends Pick<Sample, 'session' | 'at' | 'response' | 'caller'> {
   /** texts of the session's first request */
   texts: readonly string[]
-  pairs: PairSighting
+  pairs: ExampleSighting
 }
 
 /**
@@ -106,7 +108,7 @@ export class ClusterStore {
   }
 
   sight(id: number, key: TemplateKey, roles: string[], sighting: Sighting): void {
-    const { session, at, response, texts } = sighting
+    const { session, at, response, caller, texts } = sighting
     const cluster = this.open(id, key, roles)
     cluster.lastRequest = ++this.requests
     addSession(cluster.smallest, session)
@@ -114,7 +116,7 @@ export class ClusterStore {
     const priority = priorityOf(session, at, this.limits.halfLifeMs)
     if (this.admits(cluster, session, priority)) {
       const messages = texts.map((text) => this.intern(text.split('\n')))
-      this.put(cluster, { session, priority, at, turns: 0, response, messages })
+      this.put(cluster, { session, priority, at, turns: 0, response, caller, messages })
     }
     this.shrink(id)
   }
@@ -146,13 +148,13 @@ export class ClusterStore {
   private open(id: number, key: TemplateKey, roles: string[]): Cluster {
     const known = this.clusters.get(id)
     if (known) return known
-    const pairs = new PairPool()
+    const pairs = new ExamplePool()
     const cluster: Cluster = { id, key, roles, smallest: [], samples: [], pairs, lastRequest: 0 }
     this.clusters.set(id, cluster)
     return cluster
   }
 
-  private addPairs({ pairs }: Cluster, add: (pairs: PairPool) => void): void {
+  private addPairs({ pairs }: Cluster, add: (pairs: ExamplePool) => void): void {
     const before = pairs.bytes
     add(pairs)
     this.pairBytes += pairs.bytes - before

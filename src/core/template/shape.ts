@@ -1,0 +1,94 @@
+/**
+ * The shape of a dropped slot's value: what may change in it without changing what it says. Figures, words of
+ * closed lists and identifiers become classes; every other letter and mark stays, so that text that a route has
+ * never seen has a shape that it has never seen. Linear in the value. Knows nothing of templates.
+ */
+import {
+  EAST_ASIAN_DAYS,
+  EAST_ASIAN_WEEKDAY,
+  MONTHS,
+  SHORT_MONTHS,
+  SHORT_WEEKDAYS,
+  TIME_ZONES,
+  WEEKDAYS,
+} from './calendar-words.ts'
+
+/** UTF-16 units of a value that has a shape; a longer one is text. */
+export const MAX_SHAPED_CHARS = 300
+
+const classOf = (name: string, words: readonly string[]): [string, string][] =>
+  words.map((word) => [word, `‹${name}›`])
+
+/** Of a word wherever it stands. */
+const CLASSES = new Map([...classOf('month', MONTHS), ...classOf('weekday', WEEKDAYS)])
+
+/** Of a word in a value with a figure; "may" and "sun" are words of a sentence elsewhere. */
+const CLASSES_BY_FIGURES = new Map([
+  ...classOf('month', SHORT_MONTHS),
+  ...classOf('weekday', [...SHORT_WEEKDAYS, ...EAST_ASIAN_DAYS]),
+  ...classOf('zone', TIME_ZONES),
+  ...classOf('half of a day', ['am', 'pm']),
+])
+
+const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![\\p{L}\\p{N}-])'
+const HALF_OF_DAY = '(?<=\\p{Nd} ?)[ap]\\.m(?![\\p{L}\\p{N}])'
+const TOKEN = new RegExp(
+  `${UUID}|${HALF_OF_DAY}|[\\p{L}\\p{M}\\p{N}]+(?:-feira)?|(?<=\\p{Nd})°|‹`,
+  'giu'
+)
+const UUID_CHARS = 36
+
+const FIGURE = /\p{Nd}/u
+const FIGURES_ALONE = /^\p{Nd}+$/u
+const ORDINAL = /^(\p{Nd}{1,2})(?:st|nd|rd|th|er|º|ª)$/iu
+const HEX = /^(?:0x)?[0-9a-f]{8,128}$/iu
+const RUNS = /\p{Nd}+|[^\p{Nd}]+/gu
+const DAYS_INSIDE = new RegExp(EAST_ASIAN_WEEKDAY, 'gu')
+const DAY_ALONE = new RegExp(`^(?:${EAST_ASIAN_WEEKDAY})$`, 'u')
+/** Longer runs of letters inside an identifier may be a word. */
+const MAX_ID_LETTERS = 2
+
+/** One or two figures are one class, because a day of a month and an hour are both. */
+const figures = (run: string): string => '0'.repeat(run.length <= 2 ? 1 : run.length)
+
+const letterClass = (letter: string): string =>
+  /\p{Ll}/u.test(letter) ? 'a' : /\p{Lu}/u.test(letter) ? 'A' : letter
+
+/** Letters and figures in one: "INC0042", "x7K", "2026年10月3日". Letter classes are in marks of their own. */
+const idShape = (token: string): string =>
+  token.replace(RUNS, (run) => {
+    if (FIGURES_ALONE.test(run)) return figures(run)
+    const letters = [...run]
+    if (letters.length > MAX_ID_LETTERS || !letters.every((each) => /[\p{Ll}\p{Lu}]/u.test(each)))
+      return run.replace(DAYS_INSIDE, '‹weekday›')
+    return `‹${letters.map(letterClass).join('')}›`
+  })
+
+const tokenShape = (token: string, hasFigures: boolean): string => {
+  if (token === '‹') return '‹‹'
+  if (token === '°') return ''
+  if (token.length === UUID_CHARS && token[8] === '-') return '‹uuid›'
+  if (FIGURES_ALONE.test(token)) return figures(token)
+  const word = token.toLowerCase().normalize('NFC')
+  const known = CLASSES.get(word) ?? (hasFigures ? CLASSES_BY_FIGURES.get(word) : undefined)
+  if (known !== undefined) return known
+  if (DAY_ALONE.test(word)) return '‹weekday›'
+  if (word === 'a.m' || word === 'p.m') return '‹half of a day›'
+  if (!FIGURE.test(token)) return token
+  const ordinal = ORDINAL.exec(token)
+  if (ordinal) return figures(ordinal[1]!)
+  const hasLetters = /[a-f]/iu.test(token.replace(/^0x/iu, ''))
+  if (hasLetters && HEX.test(token)) return `‹hex ${token.length}›`
+  return idShape(token)
+}
+
+/**
+ * The value with its figures, dates and identifiers as classes. Two values of one shape say the same but for
+ * figures, the names of months, days and time zones, and identifiers.
+ * @returns null for a value over `MAX_SHAPED_CHARS`
+ */
+export const shapeOf = (value: string): string | null => {
+  if (value.length > MAX_SHAPED_CHARS) return null
+  const hasFigures = FIGURE.test(value)
+  return value.replace(TOKEN, (token) => tokenShape(token, hasFigures))
+}

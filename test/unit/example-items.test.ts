@@ -1,0 +1,91 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { blockDigests, divideBlock, formOf } from '../../src/core/template/example-items.ts'
+import type { Division } from '../../src/core/template/template.ts'
+
+const by = (start: string | null, ends: Partial<Division> = {}): Division => ({
+  start,
+  labels: ['Q:', 'A:'],
+  forms: ['Q: A:'],
+  lead: '',
+  tail: '',
+  ...ends,
+})
+
+/** The quickest of several runs: what other work on the machine adds is not the function's. */
+const quickestMs = (work: () => unknown): number =>
+  Math.min(
+    ...Array.from({ length: 7 }, () => {
+      const start = performance.now()
+      work()
+      return performance.now() - start
+    })
+  )
+
+describe('a block of examples', () => {
+  it('is its items and the gaps between them, letter by letter', () => {
+    const text = fc.string({
+      unit: fc.constantFrom('Q: ', 'A: ', 'x', ' ', '\n', '\n\n', '1. ', '\t', '\u2003'),
+      maxLength: 30,
+    })
+    fc.assert(
+      fc.property(text, fc.constantFrom('Q:', '1.', null), (block, start) => {
+        const divided = divideBlock(block, { start })
+        if (divided === null) return
+        const { items, gaps } = divided
+        expect(gaps.every((gap) => gap.trim() === '')).toBe(true)
+        expect(gaps[0] + items.map((item, at) => item + gaps[at + 1]!).join('')).toBe(block)
+      }),
+      { numRuns: 2000 }
+    )
+  })
+
+  it.each([
+    ['at a label', 'Q:', 'Q: a\nA: b\n\nc\nQ: d\nA: e', ['Q: a\nA: b\n\nc', 'Q: d\nA: e']],
+    ['behind blank lines', null, 'a\nb\n \n\nc', ['a\nb', 'c']],
+    ['at the numbers of a list', '1.', '1. a\n2. b', ['1. a', '2. b']],
+  ])('is divided %s', (_name, start, block, items) => {
+    expect(divideBlock(block, { start })?.items).toEqual(items)
+  })
+
+  it.each([
+    ['text in front of the first item', 'Q:', 'note\nQ: a'],
+    ['nothing', null, ' \n'],
+    ['too many items', 'Q:', 'Q: a\n'.repeat(257)],
+  ])('is not divided with %s', (_name, start, block) => {
+    expect(divideBlock(block, { start })).toBeNull()
+  })
+
+  it('has the constant text at its ends as part of the first and the last item', () => {
+    const whole = blockDigests('Q: a\nQ: b.', by('Q:'))
+    expect(blockDigests('a\nQ: b', by('Q:', { lead: 'Q: ', tail: '.' }))).toEqual(whole)
+  })
+
+  it('has another digest for an item with one letter changed, and the same at another number', () => {
+    const [item] = blockDigests('Q: a', by('Q:'))!
+    expect(blockDigests('Q: b', by('Q:'))![0]).not.toBe(item)
+    expect(blockDigests('7. a', by('1.'))![0]).toBe(blockDigests('1. a', by('1.'))![0])
+  })
+
+  it('shows a line more in an item by its form', () => {
+    expect(formOf('Q: a\nA: b', ['Q:', 'A:'])).toBe('Q: A:')
+    expect(formOf('Q: a\nmore\nmore\nA: b', ['Q:', 'A:'])).toBe('Q: · A:')
+    expect(formOf('Q: a\nA: b\nNote: all to black', ['Q:', 'A:'])).toBe('Q: A: ·')
+  })
+
+  it.each(['\n', 'Q: a\n', ' \n', '1. ', 'a:', 'a b-c/', '\t', '12'])(
+    'takes time in proportion to a block of %j',
+    (unit) => {
+      const work = (chars: number) => {
+        const block = `Q: a\n${unit.repeat(chars / unit.length)}`
+        return () => {
+          divideBlock(block, by(null))
+          blockDigests(block, by('1.'))
+          formOf(block, ['Q:'])
+        }
+      }
+      const small = quickestMs(work(100_000))
+      expect(quickestMs(work(1_000_000))).toBeLessThan(15 * Math.max(small, 10))
+    }
+  )
+})

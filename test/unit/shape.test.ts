@@ -1,0 +1,75 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { MONTHS, WEEKDAYS } from '../../src/core/template/calendar-words.ts'
+import { MAX_SHAPED_CHARS, shapeOf } from '../../src/core/template/shape.ts'
+
+const LOCALES = ['en', 'de', 'fr', 'es', 'it', 'pt', 'nl', 'pl', 'zh', 'ja', 'ko']
+const DAYS = Array.from({ length: 366 }, (_, at) => new Date(Date.UTC(2028, 0, 1 + at)))
+
+describe('the shape of a value', () => {
+  it.each(LOCALES)('is one for all full dates of a year in %s', (locale) => {
+    const format = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeZone: 'UTC' })
+    expect(new Set(DAYS.map((day) => shapeOf(format.format(day)))).size).toBe(1)
+  })
+
+  it.each([...MONTHS, ...WEEKDAYS])('has a class for "%s" in any case', (word) => {
+    expect(shapeOf(word)).toMatch(/^‹(?:month|weekday)›$/u)
+    expect(shapeOf(word.toUpperCase())).toBe(shapeOf(word))
+  })
+
+  it.each([
+    ['2026-11-29', '0000-0-0'],
+    ['2026-1-5', '0000-0-0'],
+    ['9:05 am', '0:0 ‹half of a day›'],
+    ['10:15 p.m.', '0:0 ‹half of a day›.'],
+    ['14:05 CEST', '0:0 ‹zone›'],
+    ['October 3rd', '‹month› 0'],
+    ['1er octobre 2026', '0 ‹month› 0000'],
+    ['Mon, 5 Oct 2026', '‹weekday›, 0 ‹month› 0000'],
+    ['123e4567-e89b-12d3-a456-426614174000', '‹uuid›'],
+    ['deadbeef01', '‹hex 10›'],
+    ['INC0012345', 'INC0000000'],
+    ['x7', '‹a›0'],
+    ['1234567', '0000000'],
+  ])('of %s is %s', (value, shape) => {
+    expect(shapeOf(value)).toBe(shape)
+  })
+
+  it.each([
+    'a holiday: ALL to black',
+    'it is sat out',
+    'eve@example.org',
+    'Jonas Weber',
+    'ALL-to-black',
+    '—',
+    '',
+  ])('of %s is the text itself', (value) => {
+    expect(shapeOf(value)).toBe(value)
+  })
+
+  it('keeps every word that is in no closed list, wherever it stands', () => {
+    const word = fc.constantFrom('ALL', 'black', 'never', 'Ω', 'nothing', 'стоп')
+    const typed = fc.constantFrom('2026-11-29', 'May 3', '14:05', 'deadbeef01', '#4711', '')
+    fc.assert(
+      fc.property(typed, word, typed, (before, text, after) => {
+        expect(shapeOf(`${before} ${text} ${after}`)).toContain(text)
+        expect(shapeOf(`${before} ${text} ${after}`)).not.toBe(shapeOf(`${before} ${after}`))
+      })
+    )
+  })
+
+  it('is never that of a written class', () => {
+    expect(shapeOf('‹month›')).not.toBe(shapeOf('March'))
+    expect(shapeOf('‹uuid›')).not.toBe(shapeOf('123e4567-e89b-12d3-a456-426614174000'))
+  })
+
+  it('tells values of different length of figures apart, but for one and two', () => {
+    expect(shapeOf('100')).not.toBe(shapeOf('1000'))
+    expect(shapeOf('7')).toBe(shapeOf('31'))
+  })
+
+  it('has none for a value that is too long', () => {
+    expect(shapeOf('1'.repeat(MAX_SHAPED_CHARS))).not.toBeNull()
+    expect(shapeOf('1'.repeat(MAX_SHAPED_CHARS + 1))).toBeNull()
+  })
+})
