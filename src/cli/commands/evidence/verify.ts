@@ -11,6 +11,7 @@ import { EXIT, PrintedResult } from '../../exit-code.ts'
 import { duration, positiveAmount, trafficShare } from '../../options.ts'
 import { print, type OutputOptions } from '../../output.ts'
 import { openFile } from '../../read-lines.ts'
+import { visibleName } from '../../../visible-text.ts'
 
 /** A file with all the pairs that one may have is about 12 MB. */
 const MAX_BYTES = 64 * 2 ** 20
@@ -37,7 +38,7 @@ const readText = async (path: string): Promise<string> => {
 const textOf = ({ holds, checks }: Verification): string => {
   const failed = checks.filter((check) => !check.holds).length
   const lines = checks.map(
-    (check) => `${check.holds ? 'holds' : 'FAILS'}  ${check.name}: ${check.said}`
+    (check) => `${check.holds ? 'holds' : 'FAILS'}  ${visibleName(`${check.name}: ${check.said}`)}`
   )
   const end = holds ? 'every check holds' : `${failed} of ${checks.length} checks fail`
   return [...lines, '', end].join('\n')
