@@ -18,31 +18,52 @@ const [BACKSLASH, PERCENT, AMPERSAND] = [0x5c, 0x25, 0x26]
 
 const HAS_ESCAPES = /\\|%[0-9a-f]{2}|&#/i
 
-/** Any number of backslashes: each layer of JSON doubles them. Percent signs are escaped as `%25`. */
-const ESCAPE =
-  /\\+(?:u([0-9a-f]{4})|([nrtbf"/]))|((?:%(?:25){0,8}[0-9a-f]{2}){1,4})|&#(?:x([0-9a-f]{1,6})|(\d{1,7}));/giy
+/** Any number of backslashes: each layer of JSON doubles them. */
+const ESCAPE = /\\+(?:u([0-9a-f]{4})|([nrtbf"/]))|&#(?:x([0-9a-f]{1,6})|(\d{1,7}));/giy
 
 const LETTERS: Record<string, string> = { n: '\n', r: '\r', t: '\t', b: '\b', f: '\f' }
 
-/** The first character of up to four bytes in percent encoding; null where they are not UTF-8. */
-const percentDecoded = (run: string): { text: string; length: number } | null => {
-  const parts = run.match(/%(?:25)*[0-9a-f]{2}/gi)!
-  const bytes = Uint8Array.from(parts, (part) => Number.parseInt(part.slice(-2), 16))
-  const first = bytes[0]!
-  const count = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0
-  if (count === 0 || count > bytes.length) return null
-  const text = Buffer.from(bytes.subarray(0, count)).toString()
-  if (text.includes('\ufffd')) return null
-  return { text, length: parts.slice(0, count).join('').length }
+/** NaN where there is no such digit. */
+const hexAt = (text: string, at: number): number => Number.parseInt(text.charAt(at), 16)
+
+/** The byte of a percent sign's escape, which may be escaped itself as `%25`; null where it is none. */
+const byteAt = (text: string, at: number): { byte: number; end: number } | null => {
+  if (text.charCodeAt(at) !== PERCENT) return null
+  let digits = at + 1
+  const valueAt = (place: number): number => 16 * hexAt(text, place) + hexAt(text, place + 1)
+  while (valueAt(digits) === PERCENT && !Number.isNaN(valueAt(digits + 2))) digits += 2
+  const byte = valueAt(digits)
+  return Number.isNaN(byte) ? null : { byte, end: digits + 2 }
+}
+
+/** The character of one to four bytes in percent encoding; null where they are not UTF-8. */
+const percentDecoded = (text: string, at: number): { text: string; length: number } | null => {
+  const first = byteAt(text, at)
+  if (first === null) return null
+  const { byte } = first
+  if (byte < 0x80) return { text: String.fromCharCode(byte), length: first.end - at }
+  const bytes = [byte]
+  let { end } = first
+  for (let left = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1; left > 0; left--) {
+    const next = byteAt(text, end)
+    if (next === null) return null
+    bytes.push(next.byte)
+    ;({ end } = next)
+  }
+  const character = Buffer.from(bytes).toString()
+  return character.includes('\ufffd') ? null : { text: character, length: end - at }
 }
 
 const fromCodePoint = (code: number): string | null =>
   code > 0 && code <= 0x10_ffff ? String.fromCodePoint(code) : null
 
-/** The escape that begins at a place. @param match of `ESCAPE` */
-const read = (match: RegExpExecArray): { text: string; length: number } | null => {
-  const [all, unicode, letter, percent, hex, decimal] = match
-  if (percent !== undefined) return percentDecoded(percent)
+/** The escape that begins at a place; null where none does. */
+const read = (source: string, at: number): { text: string; length: number } | null => {
+  if (source.charCodeAt(at) === PERCENT) return percentDecoded(source, at)
+  ESCAPE.lastIndex = at
+  const match = ESCAPE.exec(source)
+  if (match === null) return null
+  const [all, unicode, letter, hex, decimal] = match
   const text =
     unicode !== undefined
       ? String.fromCharCode(Number.parseInt(unicode, 16))
@@ -69,10 +90,8 @@ const layerOf = (text: string): { text: string; starts: Uint32Array } | null => 
       keep(code, at++)
       continue
     }
-    ESCAPE.lastIndex = at
-    const match = ESCAPE.exec(text)
-    const found = match && read(match)
-    if (!found) {
+    const found = read(text, at)
+    if (found === null) {
       keep(code, at++)
       // backslashes that escape nothing are kept together: each would be looked at by all before it
       if (code === BACKSLASH) while (text.charCodeAt(at) === BACKSLASH) keep(code, at++)
