@@ -21,9 +21,11 @@ import { worstOf } from './gate/worst.ts'
 import {
   ALPHA,
   favouredByLoss,
+  firstTry,
   drawOutcomes,
   MIN_COVERAGE,
   rules,
+  type Rule,
   type Setting,
 } from './gate/rules.ts'
 import { borderWorld, measuredWorld, pairedBorder, pairedWorld, worldsAt } from './gate/worlds.ts'
@@ -51,8 +53,12 @@ const figuresOf = (place: string, measured: Measured, isBarred = true): Figures 
   }
 }
 
-const simulate = (setting: Setting, { draws, maxDraws, random }: Run): Measured =>
-  measure(() => drawOutcomes(setting, [favouredByLoss], random), {
+const simulate = (
+  setting: Setting,
+  { draws, maxDraws, random }: Run,
+  rule: Rule = favouredByLoss
+): Measured =>
+  measure(() => drawOutcomes(setting, [rule], random), {
     draws,
     maxDraws,
     bar: ALPHA,
@@ -175,13 +181,22 @@ const measureTwoStatistics = (run: Run): Figures => {
   return figures
 }
 
-/** The label model that the product must let through: 1,000 held out, margin 5 points. */
+const TARGET_SIZE = 1000
+
+/** The label model that the product must let through, at its first try: 1,000 held out, margin 5 points. */
 const measureTarget = (run: Run): Figures => {
-  const target = simulate({ world: measuredWorld, margin: 0.05, size: 1000 }, run)
-  print(`\nthe target: banking77 as measured, margin 5 points\n${HEAD}`)
-  print(line('1000 held out', target))
-  const share = (value: number): Figure => ({ value, unit: `share of ${target.draws} draws` })
+  print(`\nthe target: banking77 as measured, first try, margin 5 points\n${HEAD}`)
+  const share = (value: number): Figure => ({ value, unit: `share of ${run.draws} draws` })
+  const measured = SIZES.map((size) => {
+    const ofSize = simulate({ world: measuredWorld, margin: 0.05, size }, run, firstTry)
+    print(line(`${size} held out`, ofSize))
+    return ofSize
+  })
+  const target = measured[SIZES.indexOf(TARGET_SIZE)]!
   return {
+    ...Object.fromEntries(
+      SIZES.map((size, i) => [`target_promoted_${size}`, share(measured[i]!.promoted)])
+    ),
     target_agreement: withBar(share(target.agreement), '>=', 0.96),
     target_coverage: withBar(share(target.coverage), '>=', 0.55),
     target_draws_with_coverage_55: withBar(share(target.wide), '>=', 0.5),

@@ -139,6 +139,7 @@ const fill = async (dataDir: string): Promise<void> => {
       engine: 'default',
       lora: 'lora-bench',
       templateTokens: 40,
+      parameters: { max_tokens: 5 },
     })
   )
   await store.keys.create(keyOf('limited', SECRET, LIMITS))

@@ -131,6 +131,7 @@ const startProduct = async (
     engines: new Map(),
     tenants,
     credentials: createCredentials(),
+    allowedHosts: [],
     ownSecrets: ['token-of-the-bench'],
     access: null,
     bodies: createBodyBudget(256 * MEBIBYTE),

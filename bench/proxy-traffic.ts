@@ -25,12 +25,14 @@ export interface BodyOptions {
   variant?: string
 }
 
+const PARAMETERS = { temperature: 0.2 }
+
 /** With `SERIAL` in it. */
 export const requestBody = ({ kilobytes, stream = false, variant }: BodyOptions): string => {
   const questions = Math.ceil((kilobytes * KILOBYTE - OPENING.length) / QUESTION.length)
   return JSON.stringify({
     model: MODEL,
-    temperature: 0.2,
+    ...PARAMETERS,
     ...(stream ? { stream } : {}),
     messages: [
       { role: 'system', content: `${OPENING} variant ${variant ?? 'of nobody'}` },
@@ -59,6 +61,7 @@ export const liveRoutes = (tenant: string, count: number): Route[] =>
       engine: 'none',
       lora: `lora-${i}`,
       templateTokens: 1200,
+      parameters: PARAMETERS,
     })
   )
 

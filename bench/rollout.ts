@@ -46,10 +46,12 @@ const main = async (): Promise<void> => {
     draws: { value: draws, unit: 'streams of a setting' },
     seed: { value: values.seed, unit: 'of each part' },
   }
-  for (const name of parts)
+  for (const name of parts) {
     Object.assign(figures, await PARTS[name]!({ draws, random: longRandom(seed), progress }))
+    // after each part, so that a run that is stopped keeps what it has
+    if (values.out !== undefined) writeReport(values.out, figures)
+  }
   progress.stop()
-  if (values.out !== undefined) writeReport(values.out, figures)
   process.stdout.write(`${formatFigures(figures)}\n`)
 }
 

@@ -110,7 +110,6 @@ const RULES: Record<string, Rule> = {
       'src/core',
       'src/openai',
       'src/errors.ts',
-      'src/bearer-token.ts',
       'src/fault-log.ts',
       'src/engine/engine.ts',
       'src/timers.ts',

@@ -1,10 +1,11 @@
 /**
  * Ways to let the product's gate choose an arm and a threshold, judged by what they let through.
- * `favoured by loss` is what the worker does; `picked by loss` was, and leaves the other arm no
- * chance; `alpha shared` is the answer to an engine without losses, and `by held-out rows` breaks
+ * `first try` is what the worker does, at the level of a first try; `favoured by loss` is the same at the
+ * whole alpha, so that its errors are the largest; `picked by loss` leaves the other arm no chance;
+ * `alpha shared` is the answer to an engine without losses, and `by held-out rows` breaks
  * alpha on purpose, to show what choosing there would cost. The others use more or less of the margin.
  */
-import { decide, type GateInput, type Verdict } from '../../src/core/gate/gate.ts'
+import { decide, levelOfTry, type GateInput, type Verdict } from '../../src/core/gate/gate.ts'
 import { armByValidationLoss, chooseStatistic } from '../../src/core/gate/arm.ts'
 import {
   drawHeldOut,
@@ -46,6 +47,8 @@ interface DecideOptions {
   alone?: boolean
   /** the product's own unless given */
   usedMargin?: number
+  /** all of it unless given */
+  alpha?: number
 }
 
 /** A draw decided with one arm favoured, or null for none. */
@@ -60,6 +63,8 @@ const favouredWith =
 
 export const favouredByLoss = favouredWith({})
 
+export const firstTry = favouredWith({ alpha: levelOfTry(0) })
+
 const alphaShared: Rule = (decideWith) => decideWith(null)
 
 const byHeldOutRows: Rule = (decideWith) => {
@@ -71,6 +76,7 @@ const coverageOf = ({ arm, arms }: Verdict): number => arms[arm]!.coverage
 
 export const rules: Record<string, Rule> = {
   'favoured by loss': favouredByLoss,
+  'first try': firstTry,
   'picked by loss': favouredWith({ alone: true }),
   'alpha shared': alphaShared,
   'by held-out rows': byHeldOutRows,
@@ -113,11 +119,11 @@ export const drawOutcomes = (setting: Setting, judges: Rule[], random: () => num
     burstMs: 0,
   }
   const decided = new Map<string, Verdict>()
-  const decideWith: DecideWith = (arm, { alone = false, usedMargin } = {}) => {
-    const key = `${arm}/${alone}/${usedMargin}`
+  const decideWith: DecideWith = (arm, { alone = false, ...changed } = {}) => {
+    const key = `${arm}/${alone}/${changed.usedMargin}/${changed.alpha}`
     const known = decided.get(key)
     if (known !== undefined) return known
-    const own = usedMargin === undefined ? input : { ...input, usedMargin }
+    const own = { ...input, ...changed }
     const verdict =
       alone && arm !== null ? decideAlone(own, arm) : decide({ ...own, favouredArm: arm })
     decided.set(key, verdict)

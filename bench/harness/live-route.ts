@@ -1,4 +1,5 @@
 /** A live route for one system prompt and a single question, as benchmarks put it into a store. */
+import { canonicalJson } from '../../src/core/json.ts'
 import type { Route } from '../../src/core/route/route.ts'
 
 export interface LiveRoute {
@@ -9,6 +10,8 @@ export interface LiveRoute {
   engine: string
   lora: string
   templateTokens: number
+  /** of the requests that it answers; none by default */
+  parameters?: Record<string, unknown>
 }
 
 export const liveRoute = ({
@@ -19,6 +22,7 @@ export const liveRoute = ({
   engine,
   lora,
   templateTokens,
+  parameters,
 }: LiveRoute): Route => ({
   template: {
     tenant,
@@ -45,7 +49,11 @@ export const liveRoute = ({
     maxChars: 2000,
     maxTokens: 1024,
   },
-  kinds: { traits: ['turn 1'], values: [], maxChars: 100_000 },
+  kinds: {
+    traits: ['turn 1', parameters ? `parameters=${canonicalJson(parameters)}` : 'no parameters'],
+    values: [],
+    maxChars: 100_000,
+  },
   trafficShare: 1,
   auditShare: 0,
   auditPart: 1,

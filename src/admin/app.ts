@@ -4,9 +4,19 @@
  */
 import { Hono } from 'hono'
 import { createApiApp } from './api/api-app.ts'
-import type { AdminDeps } from './deps.ts'
+import type { AdminDeps, RoleDeps } from './deps.ts'
 import { createPageApp } from './page/page-app.tsx'
+import { evidenceFile } from '../lifecycle/evidence-file.ts'
+import { readInternalization } from './reading/read-internalization.ts'
 
 /** @returns an app that answers every path under it; errors of the API are thrown */
-export const createAdminApp = (deps: AdminDeps): Hono =>
-  new Hono().route('/api', createApiApp(deps)).route('/', createPageApp(deps))
+export const createAdminApp = (deps: AdminDeps): Hono => {
+  const roleDeps: RoleDeps = {
+    ...deps,
+    async evidenceOf(id) {
+      const row = await readInternalization(deps.store, id)
+      return { row, file: await evidenceFile(deps.store, row, deps.now()) }
+    },
+  }
+  return new Hono().route('/api', createApiApp(roleDeps)).route('/', createPageApp(roleDeps))
+}

@@ -1,10 +1,19 @@
 /** The dependencies of the admin API and the page. */
+import type { EvidenceFile } from '../core/evidence/evidence-file.ts'
+import type { Internalization } from '../core/lifecycle/internalization.ts'
 import type { Price } from '../core/cost/prices.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { Economics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
 import type { AdminTokens } from './access/roles.ts'
+import type { TokenGate } from './access/token-gate.ts'
+
+/** An evidence file and the internalization that it is of. */
+export interface Evidence {
+  row: Internalization
+  file: EvidenceFile
+}
 
 /** A setting in force. */
 export interface Setting {
@@ -39,6 +48,8 @@ export interface ProcessStatus {
 export interface AdminDeps {
   store: Store
   tokens: AdminTokens
+  /** judges them, the same for all that need one */
+  gate: TokenGate
   now: () => number
   /**
    * Reloads the routes of this process from the store. Awaited before a decision on routes is answered.
@@ -61,4 +72,13 @@ export interface AdminDeps {
   blindSecret: string
   /** takes errors of the page that its reader did not cause; those of the API are thrown */
   onFault: (error: unknown) => void
+}
+
+/** What routes and views are given. */
+export interface RoleDeps extends AdminDeps {
+  /**
+   * All figures behind a decision, without text, for every role.
+   * @throws AppError `not-found`, or `invalid-state` before the verdict
+   */
+  evidenceOf: (internalizationId: string) => Promise<Evidence>
 }

@@ -62,6 +62,7 @@ export const populationText = ({
   outcomes,
   repeats,
   tooLong,
+  otherParameters,
   cutByHead,
   withoutPrompt,
 }: Population): string =>
@@ -72,6 +73,9 @@ export const populationText = ({
         .join(', '),
     ...(repeats.questions === 0 ? [] : [repeatsText(repeats)]),
     ...(tooLong === 0 ? [] : [`${tooLong} training rows do not fit the base model's context`]),
+    ...(otherParameters === 0
+      ? []
+      : [`${otherParameters} training rows have parameters that too few requests have`]),
     ...(cutByHead === undefined
       ? []
       : [

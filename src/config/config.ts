@@ -87,6 +87,8 @@ const tracingOf = (env: Environment): { endpoint: string; serviceName: string } 
     : { endpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT, serviceName: env.OTEL_SERVICE_NAME }
 
 const serverOf = (env: Environment) => ({
+  /** further names of the server, in lower case */
+  allowedHosts: env.ALLOWED_HOSTS,
   maxConnections: env.MAX_CONNECTIONS,
   drainMs: env.DRAIN_SECONDS * 1000,
   drainIdleMs: env.DRAIN_IDLE_SECONDS * 1000,

@@ -85,6 +85,13 @@ const credentialNames = names
   .transform((list) => list.map((name) => name.toLowerCase()))
   .pipe(z.array(z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/, 'is not a valid header name')))
 
+/** Of hosts, without a port. */
+const hostNames = names
+  .transform((list) => list.map((name) => name.toLowerCase().replace(/\.$/, '')))
+  .pipe(
+    z.array(z.string().regex(/^[\w-]+(?:\.[\w-]+)*$/, 'is not a name of a host without a port'))
+  )
+
 const detectors = names.pipe(z.array(z.enum(DETECTOR_NAMES)))
 /** What learns where no arm is named: no run has shown a schedule ahead (docs/experiments/paper-results.md). */
 const DEFAULT_ARMS: readonly ArmName[] = ['label-head', 'query-only']
@@ -152,6 +159,7 @@ const stages = z
 const SCHEMA = z.object({
   HOST: z.string().default('127.0.0.1'),
   PORT: whole(8787).pipe(z.number().max(65535)),
+  ALLOWED_HOSTS: hostNames,
   DATA_DIR: z.string().default('./data'),
   DATABASE_URL: optional.pipe(databaseUrl.nullable()),
   DATABASE_REPLICA_URL: optional.pipe(databaseUrl.nullable()),

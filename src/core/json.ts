@@ -77,6 +77,10 @@ const openValue = (value: object): OpenValue => {
   return { names, values: names.map((name) => members[name]), written: 0 }
 }
 
+/** A number beyond the range of doubles, which `JSON.parse` reads from `1e400`, is not null. */
+const scalarJson = (value: unknown): string =>
+  value === Infinity ? '1e999' : value === -Infinity ? '-1e999' : (JSON.stringify(value) ?? 'null')
+
 /**
  * Deterministic JSON: names sorted, no blanks, members without a value left out. Equal texts exactly
  * for deeply equal values. Not recursive: the value may be a request nested deeper than the stack.
@@ -88,7 +92,7 @@ export const canonicalJson = (root: unknown): string => {
     if (typeof value === 'object' && value !== null) {
       open.push(openValue(value))
       text += Array.isArray(value) ? '[' : '{'
-    } else text += JSON.stringify(value) ?? 'null'
+    } else text += scalarJson(value)
     let last = open.at(-1)
     for (; last && last.written === last.values.length; last = open.at(-1)) {
       text += last.names ? '}' : ']'

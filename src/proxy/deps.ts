@@ -49,6 +49,8 @@ export interface ProxyDeps {
   ownSecrets: readonly string[]
   /** null where clients' own keys are forwarded */
   access: Access | null
+  /** names of the server whose pages may spend keys of the operator, in lower case */
+  allowedHosts: readonly string[]
   /** for the bodies of chat completions, until they are answered */
   bodies: BodyBudget
   /** answers that callers may ask for again; null where their text must not be stored as it is */

@@ -43,20 +43,37 @@ const OWN_PREFIX = 'x-promptintern-'
 /** Written anew by undici, answered by our own server (`expect`), or meant for the proxy. */
 const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'host', 'expect', BYPASS_HEADER, CAPTURE_HEADER])
 
+/**
+ * Of a request that travels with a key of the operator. Others may route it: gateways take models, hosts, fallbacks
+ * and configurations from headers (`x-portkey-config`, `helicone-target-url`, `x-litellm-tags`).
+ */
+const FORWARDED_WITH_KEY = new Set(
+  (
+    'accept accept-charset accept-encoding accept-language cache-control content-disposition ' +
+    'content-encoding content-language content-length content-range content-type date http-referer ' +
+    'idempotency-key if-match if-modified-since if-none-match if-range if-unmodified-since pragma range ' +
+    'user-agent x-title x-client-request-id x-correlation-id x-request-id traceparent tracestate ' +
+    'openai-beta openai-version anthropic-beta anthropic-version x-ms-client-request-id x-ms-useragent'
+  ).split(' ')
+)
+/** What SDKs made from OpenAPI tell of themselves. */
+const SDK_PREFIX = 'x-stainless-'
+
+const isForwardedWithKey = (name: string): boolean =>
+  FORWARDED_WITH_KEY.has(name) || name.startsWith(SDK_PREFIX)
+
 export interface UpstreamHeaderOptions {
   /** false where the body is sent as one buffer, whose length undici writes */
   keepLength: boolean
-  /** sent in place of all credentials of the client; null forwards those */
+  /** of the operator, sent in place of all credentials of the client; null forwards those */
   apiKey: string | null
-  /** @param name in lower case */
-  isCredential: (name: string) => boolean
 }
 
 /** The client's headers as the upstream gets them. @param connection the client's header of that name */
 export const headersForUpstream = (
   raw: readonly string[],
   connection: string | undefined,
-  { keepLength, apiKey, isCredential }: UpstreamHeaderOptions
+  { keepLength, apiKey }: UpstreamHeaderOptions
 ): string[] => {
   const declared = declaredHopByHop(connection)
   const kept: string[] = []
@@ -64,7 +81,7 @@ export const headersForUpstream = (
     const name = raw[i]!.toLowerCase()
     if (NOT_FORWARDED.has(name) || declared.has(name)) continue
     if (!keepLength && name === 'content-length') continue
-    if (apiKey !== null && isCredential(name)) continue
+    if (apiKey !== null && !isForwardedWithKey(name)) continue
     kept.push(raw[i]!, raw[i + 1]!)
   }
   if (apiKey !== null) kept.push('authorization', `Bearer ${apiKey}`)

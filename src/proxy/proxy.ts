@@ -16,6 +16,7 @@ import type { ChatDeps, ProxyDeps } from './deps.ts'
 import { BYPASS_HEADER } from './headers.ts'
 import { keptInTime } from './kept/keep.ts'
 import { keptAsked, serveKept } from './kept/serve-kept.ts'
+import { createPageCheck } from './access/browsers.ts'
 import { createOwnSecretCheck, isOwnPath, type CarriesOwnSecret } from './access/own-secrets.ts'
 import { pass } from './pass-through.ts'
 import { createUpstreams } from './upstream/upstreams.ts'
@@ -57,6 +58,10 @@ const refusalOf = (
   return null
 }
 
+/** Whether a caller without a key of its own may spend one of the operator's. */
+const hasOpenKeys = ({ access, failover }: ProxyDeps): boolean =>
+  access === null && failover.upstreams.some(({ apiKey }) => apiKey !== null)
+
 const overloaded = (): AppError =>
   new AppError('overloaded', 'the proxy is overloaded; try again soon', { retryAfterSeconds: 1 })
 
@@ -73,6 +78,7 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   }
   const chat = createChatHandler(chatDeps)
   const carriesOwnSecret = createOwnSecretCheck(deps.ownSecrets, deps.credentials)
+  const pageRefusal = hasOpenKeys(deps) ? createPageCheck(deps.allowedHosts) : () => null
   const refuse = (outcome: 'refused' | 'shed', { outgoing }: HttpBindings, why: AppError): void => {
     metrics.request(outcome)
     new Client(outgoing, load).sendError(why)
@@ -80,7 +86,10 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   const answer = (env: HttpBindings, path: string): void => {
     const { incoming, outgoing } = env
     const dialect = dialectOf(incoming, path)
-    if (dialect !== null) return void chat(env, dialect)
+    if (dialect !== null) {
+      const refusal = pageRefusal(incoming.headers)
+      return refusal === null ? void chat(env, dialect) : refuse('refused', env, refusal)
+    }
     const client = new Client(outgoing, load)
     const asked = keptAsked(incoming.method, path)
     if (asked === null || keptResponses === null) return pass(chatDeps, incoming, client)

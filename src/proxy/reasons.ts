@@ -1,7 +1,7 @@
 /** Outcomes of requests and the reasons for them: labels of metrics, headers and records. */
 import type { AnswerFault } from '../core/answer/answer-rules.ts'
 import type { AUDIT } from '../core/rollout/pair.ts'
-import type { Ineligibility } from '../core/route/route.ts'
+import type { Ineligibility } from '../core/route/request-members.ts'
 
 /**
  * What became of a request. With a live template: `answered` by the lora, `fallback` to the upstream

@@ -123,12 +123,13 @@ class ChatPassage implements Passage {
     })
   }
 
-  /** A key is proven only by an upstream that has seen it. */
+  /** A key is proven only by an upstream that has seen it, and only for the model that it answered with. */
   private observe({ name, apiKey }: AnsweredBy): void {
     const { exchange } = this.received
     if (apiKey !== null || this.apiKey !== null || !exchange.hasProof) return
     const ageMs = this.deps.now() - exchange.at
-    this.deps.tenants.observe(acceptanceOf(exchange.tenant, name), this.capture.status, ageMs)
+    const { tenant, model } = exchange
+    this.deps.tenants.observe(acceptanceOf(tenant, name), model, this.capture.status, ageMs)
   }
 }
 

@@ -1,8 +1,12 @@
 /** The whole HTTP surface: health, metrics, admin API, feedback and proxy, and the one error handler. No I/O. */
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import { errorBody } from '../openai/error-body.ts'
 import { isFault, toAppError } from '../errors.ts'
-import { createMetricsApp, type MetricsRegistry } from '../proxy/metrics/metrics-app.ts'
+import {
+  createMetricsApp,
+  type IsAdmin,
+  type MetricsRegistry,
+} from '../proxy/metrics/metrics-app.ts'
 import type { FeedbackApp } from '../proxy/feedback/feedback-app.ts'
 import type { ProxyApp } from '../proxy/proxy.ts'
 
@@ -14,14 +18,22 @@ export interface AppDeps {
   admin: Hono
   /** shown under /metrics */
   registry: MetricsRegistry
-  /** the token that /metrics requires; null: none, for a server on a loopback address */
-  adminToken: string | null
+  /** who may read /metrics */
+  isAdmin: IsAdmin
   /** what works beside the proxy, by name: shown, and not needed to forward requests; none by default */
   readiness?: () => Record<string, boolean>
   /** whether the server is shutting down; never by default */
   isDraining?: () => boolean
   /** takes errors that the client did not cause */
   onFault: (error: unknown) => void
+}
+
+/** The server's own answers: no cache may keep them, and no browser may take them for a page or a script. */
+const OWN_PATHS = ['/healthz', '/readyz', '/admin/api/*', '/metrics', '/v1/promptintern/*']
+const asOwn: MiddlewareHandler = async (context, next) => {
+  await next()
+  context.header('cache-control', 'no-store')
+  context.header('x-content-type-options', 'nosniff')
 }
 
 /**
@@ -34,12 +46,13 @@ export const createApp = ({
   feedback,
   admin,
   registry,
-  adminToken,
+  isAdmin,
   readiness = () => ({}),
   isDraining = () => false,
   onFault,
 }: AppDeps): ProxyApp =>
   (new Hono() as ProxyApp)
+    .on('ALL', OWN_PATHS, asOwn)
     .get('/healthz', (context) => context.json({ status: 'ok' }))
     .get('/readyz', (context) => {
       const checks = readiness()
@@ -48,7 +61,7 @@ export const createApp = ({
       return context.json({ status: isWhole ? 'ready' : 'degraded', checks })
     })
     .route('/admin', admin)
-    .route('/metrics', createMetricsApp(registry, adminToken))
+    .route('/metrics', createMetricsApp(registry, isAdmin))
     .route('/v1/promptintern', feedback)
     .route('/', proxy)
     .onError((error) => {

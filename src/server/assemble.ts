@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
 import type { Registry } from 'prom-client'
-import type { AdminTokens } from '../admin/access/roles.ts'
+import { bearerToken, type AdminTokens } from '../admin/access/roles.ts'
+import { addressOf, createTokenGate, type TokenGate } from '../admin/access/token-gate.ts'
 import { createAdminApp } from '../admin/app.ts'
 import type { ProcessStatus } from '../admin/deps.ts'
 import { createApp } from './app.ts'
@@ -128,6 +129,7 @@ const openProxy = (
     areRoutesGood: () => routes.ageMs() <= config.proxy.routesMaxAgeMs,
     engines: new Map(engine === null ? [] : [[engine.name, engine]]),
     ...access,
+    allowedHosts: config.server.allowedHosts,
     bodies,
     // redacted, a conversation could not go on
     keptResponses: config.redact === null ? parts.store.keptResponses : null,
@@ -175,11 +177,12 @@ const feedbackOf = (
     now: monotonicNow,
   })
 
-const adminOf = (parts: Parts, tokens: AdminTokens): Hono => {
+const adminOf = (parts: Parts, tokens: AdminTokens, gate: TokenGate): Hono => {
   const { config, store, routes, prices, fault } = parts
   return createAdminApp({
     store,
     tokens,
+    gate,
     onFault: (error) => fault('request', error),
     now: Date.now,
     newId: randomUUID,
@@ -218,14 +221,17 @@ export const assemble = (parts: Parts, registry: Registry) => {
     setTimer: systemTimer,
   })
   const access = accessOf(parts, adminToken)
+  const tokens = { full: adminToken, read: config.adminReadToken }
+  const gate = createTokenGate(tokens, monotonicNow)
   const answered = new AnsweredTenants()
   const proxy = openProxy(parts, registry, bodies, access, answered)
   const app = createApp({
     proxy: proxy.app,
     feedback: feedbackOf(parts, access, answered),
-    admin: adminOf(parts, { full: adminToken, read: config.adminReadToken }),
+    admin: adminOf(parts, tokens, gate),
     registry,
-    adminToken,
+    isAdmin: (authorization, env) =>
+      gate.judge(bearerToken(authorization), addressOf(env?.incoming)) === 'full',
     readiness: () => ({
       store: routes.isCurrent() && (issued?.isCurrent() ?? true),
       log: health.logIsTaken(),

@@ -1,5 +1,5 @@
 /** Opens and drains the one listening socket. */
-import { createServer, STATUS_CODES, type Server } from 'node:http'
+import { createServer, STATUS_CODES, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener, RequestError } from '@hono/node-server'
@@ -9,8 +9,11 @@ import { Connections } from './connections.ts'
 import { AppError, toAppError } from '../errors.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
 import { errorBody } from '../openai/error-body.ts'
+import { createHostCheck } from '../proxy/access/browsers.ts'
 
 export interface ListenOptions {
+  /** names of the server beside those of loopback, in lower case; see `createHostCheck` */
+  allowedHosts: readonly string[]
   /** a further connection is closed at once */
   maxConnections: number
   /** how long a connection may be idle */
@@ -26,6 +29,7 @@ export interface ListenOptions {
 }
 
 const DEFAULTS: ListenOptions = {
+  allowedHosts: [],
   maxConnections: 16_384,
   // longer than load balancers keep theirs; else one would send into a connection that is closing
   keepAliveMs: 75_000,
@@ -59,6 +63,12 @@ const answerUnroutable = (error: unknown, fault: ReportFault<ServerFault>): Resp
     ? new AppError('invalid-request', 'the target or the host of the request is not valid')
     : toAppError(error)
   return Response.json(errorBody(refusal), { status: refusal.status })
+}
+
+/** Answers a request that comes under another name than the server's. */
+const refuseHost = (outgoing: ServerResponse, refusal: AppError): void => {
+  outgoing.writeHead(refusal.status, { 'content-type': 'application/json' })
+  outgoing.end(JSON.stringify(errorBody(refusal)))
 }
 
 /** Answers bytes that are not a request with an error in OpenAI's format, and closes the connection. */
@@ -115,7 +125,7 @@ export const listen = (
   { fault, ...options }: Partial<ListenOptions> & { fault: ReportFault<ServerFault> }
 ): Promise<Listening> =>
   new Promise((resolve, reject) => {
-    const { maxConnections, keepAliveMs, headMs, requestMs, checkMs, drainIdleMs } = {
+    const { allowedHosts, maxConnections, keepAliveMs, headMs, requestMs, checkMs, drainIdleMs } = {
       ...DEFAULTS,
       ...options,
     }
@@ -129,7 +139,12 @@ export const listen = (
       hostname: host,
       errorHandler: (error) => answerUnroutable(error, fault),
     })
-    const server = createServer(timeouts, (incoming, outgoing) => void listener(incoming, outgoing))
+    const hostRefusal = createHostCheck({ listensOn: host, allowed: allowedHosts })
+    const server = createServer(timeouts, (incoming, outgoing) => {
+      const refusal = hostRefusal(incoming.headers.host)
+      if (refusal === null) void listener(incoming, outgoing)
+      else refuseHost(outgoing, refusal)
+    })
     server.maxConnections = maxConnections
     const connections = new Connections(server, drainIdleMs)
     refuseUnreadable(server, connections, fault)

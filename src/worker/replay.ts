@@ -1,8 +1,10 @@
 /** Sends held-out requests to the upstream again, with the operator's keys. */
 import { AppError } from '../errors.ts'
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
+import { readChatRequest } from '../core/request/chat-reading.ts'
+import { findUnlimitedMember } from '../core/request/limited-members.ts'
 import { findUpstream, type NamedUpstream } from '../core/upstream-choice.ts'
-import { dialectOfRecord } from '../openai/dialect.ts'
+import { dialectOfRecord, type Dialect } from '../openai/dialect.ts'
 import type { ReplayUpstream } from './deps.ts'
 
 const REPLAY_TIMEOUT_MS = 120_000
@@ -35,6 +37,12 @@ const ask = async (
   )
 }
 
+/** Whether a caller's request would take the operator's key to another model, host or resource. */
+const leadsElsewhere = (body: string, dialect: Dialect): boolean => {
+  const { outcome } = readChatRequest(Buffer.from(body), dialect)
+  return typeof outcome !== 'string' && findUnlimitedMember(outcome.request) !== null
+}
+
 /**
  * A replay goes to the upstream of the request's model, with that upstream's key. It gives null on any
  * failure, because the gate works without replays.
@@ -50,9 +58,10 @@ export const createReplay = ({
   if (!hasKey) return null
   return async ({ path, request: body }) => {
     const { stream_options: _, ...request } = JSON.parse(body) as Record<string, unknown>
-    const { pathBelowBase, askedAgain } = dialectOfRecord({ path })
+    const dialect = dialectOfRecord({ path })
+    const { pathBelowBase, askedAgain } = dialect
     const { baseUrl, apiKey } = findUpstream(upstreams, String(request['model'])) ?? standard
-    if (apiKey === null) return null
+    if (apiKey === null || leadsElsewhere(body, dialect)) return null
     try {
       return await ask(fetch, `${baseUrl}${pathBelowBase}`, apiKey, { ...request, ...askedAgain })
     } catch (error) {

@@ -20,11 +20,11 @@ afterAll(async () => {
 })
 
 const post = (...headers: string[]): string =>
-  ['POST /v1/files HTTP/1.1', 'Host: a', ...headers, '', ''].join('\r\n')
+  ['POST /v1/files HTTP/1.1', 'Host: localhost', ...headers, '', ''].join('\r\n')
 const get = (...headers: string[]): string =>
-  ['GET /v1/files HTTP/1.1', 'Host: a', ...headers, '', ''].join('\r\n')
+  ['GET /v1/files HTTP/1.1', 'Host: localhost', ...headers, '', ''].join('\r\n')
 
-const SMUGGLED = '0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n'
+const SMUGGLED = '0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n'
 
 const REFUSED: [string, string, status?: number][] = [
   ['both lengths', post('Content-Length: 5', 'Transfer-Encoding: chunked') + SMUGGLED],
@@ -52,17 +52,21 @@ const REFUSED: [string, string, status?: number][] = [
   ['a zero byte in a value', get('X-A: 1\u00002')],
   ['a header without a name', get(': 1')],
   ['a header without a colon', get('nothing')],
-  ['line feeds alone', 'GET /v1/files HTTP/1.1\nHost: a\n\n'],
+  ['line feeds alone', 'GET /v1/files HTTP/1.1\nHost: localhost\n\n'],
   ['no host', 'GET /v1/files HTTP/1.1\r\n\r\n'],
-  ['a method with odd characters', 'G@T /v1/files HTTP/1.1\r\nHost: a\r\n\r\n'],
-  ['an unknown method', 'BREW /v1/files HTTP/1.1\r\nHost: a\r\n\r\n'],
-  ['a blank in the path', 'GET /v1/a b HTTP/1.1\r\nHost: a\r\n\r\n'],
-  ['a control character in the path', 'GET /v1/a\u0001b HTTP/1.1\r\nHost: a\r\n\r\n'],
-  ['bytes in the path', 'GET /v1/\u00e9 HTTP/1.1\r\nHost: a\r\n\r\n'],
-  ['a target without a slash', 'GET evil:80 HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ['a method with odd characters', 'G@T /v1/files HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+  ['an unknown method', 'BREW /v1/files HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+  ['a blank in the path', 'GET /v1/a b HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+  ['a control character in the path', 'GET /v1/a\u0001b HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+  ['bytes in the path', 'GET /v1/\u00e9 HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+  ['a target without a slash', 'GET evil:80 HTTP/1.1\r\nHost: localhost\r\n\r\n'],
   ['a TLS greeting', '\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003'],
   ['a flood of headers', get(...Array<string>(5000).fill('X-A: 1')), 431],
-  ['a header without end', `GET /v1/files HTTP/1.1\r\nHost: a\r\nX-A: ${'x'.repeat(50_000)}`, 431],
+  [
+    'a header without end',
+    `GET /v1/files HTTP/1.1\r\nHost: localhost\r\nX-A: ${'x'.repeat(50_000)}`,
+    431,
+  ],
 ]
 
 /** Errors in the body are found by other code in a chat completion, whose body is read as a whole. */
@@ -98,7 +102,7 @@ describe('bytes that are not a request', () => {
   })
 
   it('after a request do not get into its answer', async () => {
-    const before = `POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}`
+    const before = `POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}`
     const { responses } = await converse(
       harness.port,
       [`${before}nonsense\r\n\r\n`],
@@ -119,10 +123,22 @@ describe('bytes that are not a request', () => {
 
 describe('an ambiguous request', () => {
   it.each([
-    ['a whole URL', 'GET http://169.254.169.254/latest HTTP/1.1\r\nHost: a\r\n\r\n', '/latest'],
-    ['a user in the URL', 'GET http://u@b/v1/files HTTP/1.1\r\nHost: a\r\n\r\n', '/v1/files'],
-    ['two hosts', 'GET /v1/files HTTP/1.1\r\nHost: evil\r\nHost: b\r\n\r\n', '/v1/files'],
-    ['dots', 'GET /v1/../../etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n', '/v1/../../etc/passwd'],
+    [
+      'a whole URL',
+      'GET http://169.254.169.254/latest HTTP/1.1\r\nHost: localhost\r\n\r\n',
+      '/latest',
+    ],
+    [
+      'a user in the URL',
+      'GET http://u@b/v1/files HTTP/1.1\r\nHost: localhost\r\n\r\n',
+      '/v1/files',
+    ],
+    ['two hosts', 'GET /v1/files HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n', '/v1/files'],
+    [
+      'dots',
+      'GET /v1/../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n',
+      '/v1/../../etc/passwd',
+    ],
   ])('goes to the one upstream and nowhere else: %s', async (_, bytes, target) => {
     await converse(harness.port, [bytes], ONE_ANSWER)
     expect(upstream.requests.map(({ startLine }) => startLine)).toEqual([`GET ${target} HTTP/1.1`])

@@ -140,7 +140,8 @@ describe('an agent', () => {
       if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(newest)}`)
       await new Promise((resolve) => setTimeout(resolve, 200))
     }
-    while ((await work(301))[0]!.route !== 'answered')
+    // the lora may be unsure of a single question
+    for (let number = 301; (await work(number))[0]!.route !== 'answered'; number++)
       await new Promise((resolve) => setTimeout(resolve, 100))
     const orders = await workMany(310, 40)
     const answered = [0, 0, 0, 0, 0]

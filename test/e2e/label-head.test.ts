@@ -34,10 +34,10 @@ describe('with ENCODER_PATH', () => {
   let proxy: ProxyProcess
   let client: OpenAI
 
-  const ask = async (number: number) => {
+  const ask = async (number: number, members: { max_tokens?: number } = {}) => {
     upstream.add(messagesOf(number), DESKS[number % 3]!.desk, 90)
     const { data, response } = await client.chat.completions
-      .create({ model: 'gpt-4o-mini', temperature: 0, messages: messagesOf(number) })
+      .create({ model: 'gpt-4o-mini', temperature: 0, messages: messagesOf(number), ...members })
       .withResponse()
     return {
       answer: data.choices[0]!.message.content,
@@ -109,6 +109,12 @@ describe('with ENCODER_PATH', () => {
       const { answered } = upstream.counts
       expect(Buffer.from(await streamed(number))).toEqual(Buffer.from(desk))
       expect(upstream.counts.answered).toBe(answered)
+    }
+    // the upstream would cut its answer off, and the proof had no such request
+    for (let number = 901; number < 913; number++) {
+      const { answered } = upstream.counts
+      await ask(number, { max_tokens: 1 })
+      expect(upstream.counts.answered).toBe(answered + 1)
     }
   })
 })

@@ -109,6 +109,7 @@ describe('the loop', () => {
   it('streams an adapted answer to the official client', async () => {
     const stream = await client.chat.completions.create({
       model: 'gpt-4o-mini',
+      temperature: 0,
       messages: messagesOf(1002),
       stream: true,
     })

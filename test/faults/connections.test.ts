@@ -50,7 +50,9 @@ describe('idle connections', () => {
       const server = await startServerProcess({ UPSTREAM_BASE_URL: upstream.url })
       const idle: OpenConnection[] = []
       for (let i = 0; i < count! / 500; i++) {
-        const more = times(500, () => open(server.port, 'GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n'))
+        const more = times(500, () =>
+          open(server.port, 'GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n')
+        )
         idle.push(...more)
         await eventually(() => more.every(({ text }) => text.includes('200 OK')))
       }
@@ -61,7 +63,7 @@ describe('idle connections', () => {
       const [first, last] = [idle[0]!, idle.at(-1)!]
       for (const connection of [first, last]) {
         connection.text = ''
-        connection.socket.write('GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n')
+        connection.socket.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n')
       }
       await eventually(() => first.text.includes('200 OK') && last.text.includes('200 OK'))
       for (const { socket } of idle) socket.destroy()
@@ -72,7 +74,8 @@ describe('idle connections', () => {
 })
 
 /** The head of a request whose body follows. */
-const headOf = (path: string) => `POST ${path} HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n`
+const headOf = (path: string) =>
+  `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n`
 
 /** Sends a byte periodically until the connection closes. */
 const trickle = async (connections: OpenConnection[]): Promise<void> => {
@@ -92,7 +95,7 @@ describe('clients that send slowly', () => {
   afterEach(() => harness.close())
 
   it.each([
-    ['heads', `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\nx-slow: `],
+    ['heads', `POST ${CHAT_PATH} HTTP/1.1\r\nhost: localhost\r\nx-slow: `],
     ['bodies of chat completions', headOf(CHAT_PATH)],
     ['uploads', headOf('/v1/files')],
   ])('%s get an error and are cut, while others are served', async (_, bytes) => {
@@ -132,8 +135,8 @@ describe('clients that send slowly', () => {
 
 describe('a client that disconnects with pipelined requests', () => {
   const body = chatBody('hi')
-  const post = `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body}`
-  const upload = 'POST /v1/files HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi'
+  const post = `POST ${CHAT_PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+  const upload = 'POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\nhi'
 
   it.each([
     ['chat completions first', [post, post, upload, post], 4],
@@ -155,7 +158,7 @@ describe('a client that disconnects with pipelined requests', () => {
 describe('floods of headers', () => {
   it('are refused with 431, hundreds at once, while others are served', async () => {
     const harness = await startHarness()
-    const flood = `GET /v1/models HTTP/1.1\r\nhost: a\r\n${'x-flood: 0123456789abcdef\r\n'.repeat(5000)}`
+    const flood = `GET /v1/models HTTP/1.1\r\nhost: localhost\r\n${'x-flood: 0123456789abcdef\r\n'.repeat(5000)}`
     const floods = times(300, () => open(harness.port, flood))
     expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
     await eventually(() => floods.every(({ socket }) => socket.closed))

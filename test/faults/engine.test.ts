@@ -11,6 +11,7 @@ import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { ROUTE } from '../fixtures/lora-route.ts'
 import {
   chatBody,
+  UNMATCHED_BODY,
   completion,
   eventually,
   LIMITS,
@@ -57,7 +58,7 @@ const start = async (faults: Parameters<typeof startFakeEngine>[0]['faults']): P
     breaker: { maxFailures: 3, pauseMs: 1 },
   })
   // the upstream accepts the credential
-  await harness.send(chatBody('no match', { model: 'gpt-9' }))
+  await harness.send(UNMATCHED_BODY)
   harness.upstream.requests.length = 0
   progress = { asked: false, deltas: 0 }
 }

@@ -170,7 +170,7 @@ describe('SIGTERM', () => {
     let text = ''
     socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
     const closed = new Promise((resolve) => socket.once('close', resolve))
-    socket.write(`POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}`)
+    socket.write(`POST ${CHAT_PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}`)
     await eventually(() => text.includes('data: 1'))
     child.kill('SIGTERM')
     await eventually(() =>
@@ -179,7 +179,7 @@ describe('SIGTERM', () => {
         () => true
       )
     )
-    socket.write('GET /readyz HTTP/1.1\r\nhost: a\r\n\r\n')
+    socket.write('GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n')
     expect(child.exitCode).toBeNull()
     streams[0]!.end('data: [DONE]\n\n')
     await closed
@@ -196,7 +196,9 @@ describe('SIGTERM', () => {
     let text = ''
     socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
     const closed = new Promise((resolve) => socket.once('close', resolve))
-    socket.write(`POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n`)
+    socket.write(
+      `POST ${CHAT_PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${body.length}\r\n\r\n`
+    )
     socket.write(body.slice(0, 100_000))
     await send(port, null, { method: 'GET', path: '/healthz' })
     child.kill('SIGTERM')

@@ -3,10 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Hono } from 'hono'
+import { createTokenGate } from '../../src/admin/access/token-gate.ts'
 import { createAdminApp } from '../../src/admin/app.ts'
 import type { AdminDeps } from '../../src/admin/deps.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import type { Price } from '../../src/core/cost/prices.ts'
+import { toAppError } from '../../src/errors.ts'
+import { errorBody } from '../../src/openai/error-body.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
@@ -22,6 +25,8 @@ export interface Page {
   /** errors that were not the reader's */
   faults: unknown[]
   clock: { now: number }
+  /** of all routes for reading, of the page and the API, with names of parameters (`:id`) */
+  paths: string[]
   /** as it is, with the cookies of this browser */
   request(path: string, init?: RequestInit): Promise<Response>
   signIn(token?: string, name?: string): Promise<Response>
@@ -69,6 +74,7 @@ export const openPage = async (
     createAdminApp({
       store,
       tokens: { full: TOKEN, read: READ_TOKEN },
+      gate: createTokenGate({ full: TOKEN, read: READ_TOKEN }, () => clock.now),
       now: () => clock.now,
       refreshRoutes: async () => undefined,
       status: () => exampleStatus(),
@@ -88,6 +94,11 @@ export const openPage = async (
       ...changes,
     })
   )
+  // as the server's app renders errors of the API
+  app.onError((thrown) => {
+    const error = toAppError(thrown)
+    return Response.json(errorBody(error), { status: error.status })
+  })
   let cookie = ''
   const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
     const headers = { ...(cookie === '' ? {} : { cookie }), ...(init.headers as object) }
@@ -102,8 +113,10 @@ export const openPage = async (
     if (response.status !== 200) throw new Error(`${path}: ${response.status} ${markup}`)
     return markup
   }
+  const reading = app.routes.filter(({ method, path }) => method === 'GET' && !path.includes('*'))
   return {
     store,
+    paths: [...new Set(reading.map(({ path }) => path))],
     faults,
     clock,
     request,

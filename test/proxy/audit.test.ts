@@ -6,7 +6,7 @@ import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { createPositions } from '../../src/proxy/lora/positions.ts'
 import { FakeLora, LORA_ANSWER, withLora } from '../fakes/lora.ts'
 import { TEMPLATE } from '../fixtures/lora-route.ts'
-import { chatBody, startHarness } from './harness.ts'
+import { chatBody, UNMATCHED_BODY, startHarness } from './harness.ts'
 
 const SIX = [0, 0.04, 0.05, 0.5, 0.94, 0.96]
 
@@ -19,7 +19,7 @@ const answers = async (route: Partial<Route>, overrides: Partial<ProxyDeps> = {}
     random: () => numbers.shift()!,
     ...overrides,
   })
-  await harness.send(chatBody('no match', { model: 'gpt-9' }))
+  await harness.send(UNMATCHED_BODY)
   const given: string[] = []
   for (const _ of SIX) {
     const { headers, body } = await harness.send(chatBody('where is my card'))

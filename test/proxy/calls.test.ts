@@ -7,7 +7,7 @@ import type { ChatRequest } from '../../src/openai/chat.ts'
 import { RESPONSES } from '../../src/openai/dialect.ts'
 import { withLora } from '../fakes/lora.ts'
 import { PROMPT, TEMPLATE } from '../fixtures/lora-route.ts'
-import { chatBody, startHarness, type Harness } from './harness.ts'
+import { UNMATCHED_BODY, startHarness, type Harness } from './harness.ts'
 
 const PARAMETERS = {
   type: 'object',
@@ -70,7 +70,7 @@ describe('a lora that calls functions', () => {
     harness = await startHarness(
       withLora(engine as Partial<Engine>, { template: { ...TEMPLATE, tools } })
     )
-    await harness.send(chatBody('no match', { model: 'gpt-9' }))
+    await harness.send(UNMATCHED_BODY)
     client = new OpenAI({
       apiKey: 'sk-test-0123456789abcdef',
       baseURL: harness.baseUrl,

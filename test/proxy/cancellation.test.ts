@@ -77,7 +77,7 @@ describe('a client that leaves', () => {
 
   it('while it is still sending its request never reaches the upstream', async () => {
     const { socket } = harness.open(
-      `POST ${CHAT_PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"model":`
+      `POST ${CHAT_PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"model":`
     )
     await eventually(() => harness.deps.bodies.inUse() > 0)
     socket.destroy()
@@ -88,7 +88,7 @@ describe('a client that leaves', () => {
 
   it('in the middle of a passed-through upload frees the upstream', async () => {
     const { socket } = harness.open(
-      'POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nabc'
+      'POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nabc'
     )
     await delay(50)
     socket.destroy()
@@ -152,7 +152,7 @@ describe('an upstream that fails', () => {
     const { port } = early.address() as AddressInfo
     await restart({ upstreamBaseUrl: `http://127.0.0.1:${port}` })
     const upload = harness.open(
-      'POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf'
+      'POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nhalf'
     )
     await eventually(() => upload.text.includes('413') && upload.text.endsWith('too big'))
     upload.socket.destroy()
@@ -176,7 +176,7 @@ describe('a slow client', () => {
       }
       push()
     }
-    const { socket } = harness.open('GET /v1/files/big/content HTTP/1.1\r\nhost: x\r\n\r\n')
+    const { socket } = harness.open('GET /v1/files/big/content HTTP/1.1\r\nhost: localhost\r\n\r\n')
     socket.pause()
     let blocks = -1
     while (blocks !== written) {

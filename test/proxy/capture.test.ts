@@ -49,6 +49,6 @@ describe('an exchange that is not to be logged', () => {
     await harness.send(chatBody('hi'), { headers: { authorization } })
     const { tenants } = harness.deps
     const { tenant } = tenants.identify({ rawHeaders: ['authorization', authorization] })
-    expect(tenants.accepted(tenant)).toBe(true)
+    expect(tenants.accepted(tenant, 'gpt-4o-mini')).toBe(true)
   })
 })

@@ -38,7 +38,7 @@ const stream = () => {
 
 /** A connection whose first request was answered and that waits for a next one. */
 const keptConnection = async (): Promise<ReturnType<typeof openSocket>> => {
-  const opened = harness.open('GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n')
+  const opened = harness.open('GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n')
   await eventually(() => opened.text.includes('from the upstream'))
   return opened
 }
@@ -108,7 +108,7 @@ describe('a server that drains', () => {
   it('answers a request that comes behind a stream, and closes then', async () => {
     const { respond, end, isOpen } = stream()
     harness.upstream.respond = respond
-    const post = `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}`
+    const post = `POST ${CHAT_PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}`
     const client = harness.open(post)
     await eventually(() => isOpen() && client.text.includes('data: 1'))
     const second = onDemand({ second: true })
@@ -141,7 +141,7 @@ describe('a server that drains', () => {
   ])('answers requests on connections that it had not accepted, begun %s', async (_when, at) => {
     // the loop is that of this process: the system opens them, and the server has no turn to accept any
     const clients: ReturnType<typeof openSocket>[] = []
-    const get = 'GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n'
+    const get = 'GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n'
     await new Promise<void>((resolve) => {
       at(() => {
         for (let count = 0; count < 40; count++) clients.push(harness.open(get))
@@ -154,7 +154,7 @@ describe('a server that drains', () => {
 
   const body = chatBody('x'.repeat(300_000))
   const uploadTo = (path: string, sent: number): string =>
-    `POST ${path} HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body.slice(0, sent)}`
+    `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${body.length}\r\n\r\n${body.slice(0, sent)}`
 
   it.each([
     ['body of a chat completion', newConnection, uploadTo(CHAT_PATH, 200_000)],
@@ -204,7 +204,7 @@ describe('a server that drains', () => {
       { port: 0, host: '127.0.0.1' },
       { fault: harness.deps.fault }
     )
-    const client = openSocket(port, 'GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+    const client = openSocket(port, 'GET / HTTP/1.1\r\nhost: localhost\r\n\r\n')
     await new Promise((resolve) => client.socket.once('data', resolve))
     client.socket.pause()
     const drained = drain(LONG_MS)
@@ -217,7 +217,7 @@ describe('a server that drains', () => {
 
 describe('a server that drains behind a load balancer', () => {
   const IDLE_MS = 400
-  const get = 'GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n'
+  const get = 'GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n'
 
   beforeEach(async () => {
     await harness.close()
@@ -240,7 +240,7 @@ describe('a server that drains behind a load balancer', () => {
     const { respond, end, isOpen } = stream()
     harness.upstream.respond = respond
     const client = harness.open(
-      `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}`
+      `POST ${CHAT_PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}`
     )
     await eventually(() => isOpen() && client.text.includes('data: 1'))
     const drained = harness.drain(LONG_MS)

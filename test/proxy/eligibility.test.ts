@@ -22,6 +22,42 @@ const request = (extra: Partial<ChatRequest>): ChatRequest => ({
 
 const tools = [{ type: 'function', function: { name: 'f' } }]
 
+/** What the API refuses. */
+const INVALID = [
+  { tools: [] },
+  { tools: [7] },
+  { functions: [] },
+  { tool_choice: [] },
+  { parallel_tool_calls: 'no' },
+  { response_format: [] },
+  { stream: 'yes' },
+  { max_tokens: 'abc' },
+  { max_tokens: 0 },
+  { max_completion_tokens: 1.5 },
+  { temperature: 'hot' },
+  { temperature: -1 },
+  { temperature: Infinity },
+  { top_p: 2 },
+  { seed: 'x' },
+  { n: 0 },
+  { stop: [] },
+  { stop: ['a', 'b', 'c', 'd', 'e'] },
+  { stop: 7 },
+  { logprobs: 1 },
+  { top_logprobs: 21 },
+  { modalities: 'audio' },
+  { modalities: [] },
+  { presence_penalty: 3 },
+  { logit_bias: { 5: 'much' } },
+  { reasoning_effort: {} },
+  { verbosity: 1 },
+  { user: 7 },
+  { metadata: 'a' },
+  { service_tier: 1 },
+  { store: 'yes' },
+  { messages: [{ role: 'user', content: 'hi', name: 7 }] },
+] as unknown as Partial<ChatRequest>[]
+
 const tokens = (values: number[]) =>
   values.map((logprob) => ({ token: 'x', logprob, bytes: null, top_logprobs: [] }))
 
@@ -44,12 +80,13 @@ describe('eligibility', () => {
     [null, {}],
     [null, { n: 1, temperature: 1, top_p: 0.5, seed: 3, stop: ['x'], max_tokens: 5, user: 'u' }],
     [null, { n: null, temperature: null, logprobs: null, tools: null, stream_options: null }],
-    [null, { logprobs: false, store: false, tools: [], modalities: ['text'], logit_bias: {} }],
+    [null, { logprobs: false, store: false, modalities: ['text'], logit_bias: {} }],
     [
       null,
       { metadata: { a: 'b' }, service_tier: 'auto', reasoning_effort: 'low', x_unknown: null },
     ],
-    [null, { presence_penalty: 0, frequency_penalty: 0, functions: [], top_logprobs: null }],
+    [null, { presence_penalty: 0, frequency_penalty: 0, top_logprobs: null }],
+    [null, { x_unknown: 0 }],
     ['several-choices', { n: 2 }],
     ['logprobs', { logprobs: true }],
     ['logprobs', { top_logprobs: 0 }],
@@ -61,7 +98,11 @@ describe('eligibility', () => {
     ['sampling', { frequency_penalty: 0.1 }],
     ['sampling', { logit_bias: { 5: -100 } }],
     ['unsupported-field', { store: true }],
-    ['unsupported-field', { x_unknown: 0 }],
+    ['unsupported-field', { audio: {} }],
+    ...INVALID.map((members): ['invalid-field', Partial<ChatRequest>] => [
+      'invalid-field',
+      members,
+    ]),
   ])('is %s for %j', (reason, extra) => {
     expect(eligibility(request(extra), exampleTemplate())).toBe(reason)
   })

@@ -168,6 +168,7 @@ export const startHarness = async (
     engines: new Map(),
     tenants: createTenants({ secret: 'secret', ttlMs: 60_000, maxEntries: 100, now }),
     credentials: createCredentials(),
+    allowedHosts: [],
     ownSecrets: [],
     access: null,
     bodies: createBodyBudget(256 * 2 ** 20),
@@ -343,6 +344,12 @@ export const eventually = async (check: () => boolean | Promise<boolean>): Promi
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
+
+/** Of the same model, and no template's. */
+export const UNMATCHED_BODY = JSON.stringify({
+  model: 'gpt-4o-mini',
+  messages: [{ role: 'user', content: 'no match' }],
+})
 
 export const chatBody = (content: unknown, extra: Record<string, unknown> = {}): string =>
   JSON.stringify({

@@ -67,7 +67,7 @@ const SHAPES: [name: string, body: string | Buffer][] = [
 const startWithRoute = async (): Promise<void> => {
   const table = compileRouteTable([ROUTE])
   harness = await startHarness({ routes: () => table })
-  harness.deps.tenants.observe(acceptanceOf(TEMPLATE.tenant, null), 200)
+  harness.deps.tenants.observe(acceptanceOf(TEMPLATE.tenant, null), TEMPLATE.model, 200)
 }
 
 describe('a body of two megabytes', () => {

@@ -71,10 +71,10 @@ describe.each(WAYS)('where keys are issued, $name', (way) => {
   it('goes on with the operator’s key in place of the caller’s', async () => {
     await start([keyFor('a')])
     const account = { 'openai-organization': 'org-1', 'OpenAI-Project': 'proj-1' }
-    expect((await go(way, { ...bearer('a'), ...account, 'x-kept': '1' })).status).toBe(200)
+    expect((await go(way, { ...bearer('a'), ...account, 'x-request-id': '1' })).status).toBe(200)
     const [request] = keyed.harness.upstream.requests
     expect(request!.headers.authorization).toBe(`Bearer ${UPSTREAM_KEY}`)
-    expect(request!.headers['x-kept']).toBe('1')
+    expect(request!.headers['x-request-id']).toBe('1')
     expect(request!.rawHeaders.join().toLowerCase()).not.toContain('org')
     expect(inspect(request)).not.toContain(secretFor('a'))
   })

@@ -15,7 +15,8 @@ import {
 let harness: Harness
 
 beforeEach(async () => {
-  harness = await startHarness()
+  // nginx sends the name in proxy_pass, unless told otherwise
+  harness = await startHarness({}, { allowedHosts: ['backend'] })
 })
 afterEach(() => harness.close())
 

@@ -4,6 +4,7 @@ import { FakeLora, withLora } from '../fakes/lora.ts'
 import { keyFor, secretFor, startKeyed } from './keyed.ts'
 import {
   chatBody,
+  UNMATCHED_BODY,
   completion,
   respondEvents,
   respondJson,
@@ -28,7 +29,7 @@ const sent = async (body: string, options: SendOptions = {}) => {
 const openLora = async (): Promise<void> => {
   harness = await startHarness(withLora(new FakeLora()))
   // the upstream accepts the credential
-  await harness.send(chatBody('hi', { model: 'gpt-9' }))
+  await harness.send(UNMATCHED_BODY)
 }
 
 describe('an answer of the upstream', () => {

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parseConfig } from '../../src/config/config.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
+import { createTokenGate } from '../../src/admin/access/token-gate.ts'
 import { createAdminApp } from '../../src/admin/app.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { AppError, toAppError } from '../../src/errors.ts'
@@ -98,6 +99,7 @@ describe('a decision of the admin API', () => {
     admin = createAdminApp({
       store,
       tokens: { full: TOKEN, read: null },
+      gate: createTokenGate({ full: TOKEN, read: null }, Date.now),
       onFault: (error) => {
         throw error
       },

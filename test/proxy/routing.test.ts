@@ -1,6 +1,6 @@
 import OpenAI from 'openai'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ANSWERS, KINDS } from '../fixtures/route-rules.ts'
+import { ANSWERS, KINDS, kindsWith } from '../fixtures/route-rules.ts'
 import { DEFER_ANSWER } from '../../src/core/answer/outcome.ts'
 import { AppError } from '../../src/errors.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
@@ -13,6 +13,7 @@ import { withLora } from '../fakes/lora.ts'
 import { PROMPT, TEMPLATE } from '../fixtures/lora-route.ts'
 import {
   chatBody,
+  UNMATCHED_BODY,
   completion,
   eventually,
   NO_FAILOVER,
@@ -73,7 +74,7 @@ const start = async (overrides: Partial<ProxyDeps> = {}, route: Partial<Route> =
 
 /** The upstream accepts the credential once, as it must before a lora answers. */
 const acceptCredential = async (): Promise<void> => {
-  await harness.send(chatBody('no match', { model: 'gpt-9' }))
+  await harness.send(UNMATCHED_BODY)
   harness.upstream.requests.length = 0
 }
 
@@ -197,7 +198,8 @@ describe('a live route with a JSON schema', () => {
 
 describe('a live route', () => {
   it('answers with the prompt removed, and says so', async () => {
-    await restart({ savedUsd: (_model, tokens) => tokens / 1000 })
+    const kinds = kindsWith({ max_tokens: 20, stop: 'x' })
+    await restart({ savedUsd: (_model, tokens) => tokens / 1000 }, { kinds })
     const answer = await harness.send(chatBody('where is my card', { max_tokens: 20, stop: 'x' }))
     expect(JSON.parse(answer.text)).toMatchObject({
       object: 'chat.completion',
@@ -316,7 +318,9 @@ describe('the official client', () => {
     const second = await startUpstream()
     const other = { name: 'other', baseUrl: second.url, apiKey: null, fallback: [] }
     const upstreams = [{ ...other, models: ['gpt-9'] }]
-    await restart({ failover: { ...NO_FAILOVER, upstreams } })
+    await harness.close()
+    await start({ failover: { ...NO_FAILOVER, upstreams } })
+    await harness.send(chatBody('no match', { model: 'gpt-9' }))
     expect(second.requests).toHaveLength(1)
     expect(await reasonOf('hi')).toBe('credential-not-accepted')
     expect(await routeOf('hi')).toBe('answered')
@@ -333,7 +337,10 @@ describe('the upstream gets the original bytes when', () => {
     ['unsupported-field', { audio: { voice: 'alloy' } }],
     ['unsupported-field', { prediction: { type: 'content', content: 'x' } }],
     ['unsupported-field', { store: true }],
-    ['unsupported-field', { x_unknown: 1 }],
+    ['invalid-field', { temperature: 'hot' }],
+    ['kind-not-proven', { temperature: 0 }],
+    ['kind-not-proven', { x_unknown: 1 }],
+    ['kind-not-proven', { x_unknown: false }],
     ['sampling', { temperature: 1.5 }],
     ['sampling', { presence_penalty: 0.5 }],
     ['sampling', { logit_bias: { 5: -100 } }],

@@ -6,6 +6,7 @@ import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
 import { FakeLora, LORA_ANSWER, LORA_TOKENS, withLora } from '../fakes/lora.ts'
 import { TEMPLATE } from '../fixtures/lora-route.ts'
+import { kindsWith } from '../fixtures/route-rules.ts'
 import {
   CHAT_PATH,
   chatBody,
@@ -23,7 +24,7 @@ const UNAUTHORIZED = { error: { message: 'Incorrect API key provided', code: 'in
 
 /** A proxy with a live lora of the tenant. */
 const loraOf = (engine: FakeLora, tenant: string): Partial<ProxyDeps> =>
-  withLora(engine, { template: { ...TEMPLATE, tenant } })
+  withLora(engine, { template: { ...TEMPLATE, tenant }, kinds: kindsWith({ max_tokens: 6 }) })
 
 interface Carried {
   headers: string[]
@@ -182,6 +183,26 @@ describe('a stolen lora', () => {
       await ask(ann, unmatched)
       expect((await ask(ann)).status).toBe(status)
       expect(engine.asked).toHaveLength(1)
+    }
+  )
+
+  it.each([403, 404])(
+    'is not won back for a model that answers %i by a success of another model of the key',
+    async (status) => {
+      await startAccepted(ann)
+      const asked = engine.asked.length
+      harness.upstream.respond = (...exchange) => {
+        const isForbidden = exchange[0].body.includes(TEMPLATE.model)
+        if (isForbidden) respondJson({ error: {} }, status)(...exchange)
+        else respondJson(completion('of another model'))(...exchange)
+      }
+      // the acceptance of before is as old as the restriction of the key
+      await ask(ann, chatBody('no match', { messages: [{ role: 'user', content: 'hi' }] }))
+      for (let i = 0; i < 10; i++) {
+        expect((await ask(ann, unmatched)).status).toBe(200)
+        expect((await ask(ann)).status).toBe(status)
+      }
+      expect(engine.asked).toHaveLength(asked)
     }
   )
 

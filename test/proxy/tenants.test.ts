@@ -127,6 +127,10 @@ describe('an acceptance', () => {
       'needs an answer of 2xx',
       ['0 199 0 no', '0 300 0 no', '0 302 0 no', '0 404 0 no', '0 429 0 no', '0 200 0 yes'],
     ],
+    [
+      'ends where the model is not found, also against a stream that began before',
+      ['1000 200 0 yes', '1000 404 0 no', '1100 200 101 no', '1100 200 100 yes'],
+    ],
     ['is given by 299, too', ['0 299 0 yes']],
     [
       'lasts for the time to live, from its latest answer',
@@ -134,7 +138,7 @@ describe('an acceptance', () => {
     ],
     [
       'ends with a refusal, and with no other answer',
-      ['0 200 0 yes', '0 199 0 yes', '0 300 0 yes', '0 404 0 yes', '0 429 0 yes', '0 401 0 no'],
+      ['0 200 0 yes', '0 199 0 yes', '0 300 0 yes', '0 429 0 yes', '0 401 0 no'],
     ],
     [
       'is not renewed by a stream that began before the refusal, but by one that began with it',
@@ -153,32 +157,58 @@ describe('an acceptance', () => {
   ])('%s', (_, steps) => {
     let time = 0
     const tenants = create({ now: () => time })
-    expect(tenants.accepted('a')).toBe(false)
+    expect(tenants.accepted('a', 'm')).toBe(false)
     for (const step of steps) {
       const [at, status, ageMs, accepted] = step.split(' ')
       time = Number(at)
-      if (status !== '-') tenants.observe('a', Number(status), Number(ageMs))
-      expect([step, tenants.accepted('a')]).toEqual([step, accepted === 'yes'])
-      expect(tenants.accepted('b')).toBe(false)
+      if (status !== '-') tenants.observe('a', 'm', Number(status), Number(ageMs))
+      expect([step, tenants.accepted('a', 'm')]).toEqual([step, accepted === 'yes'])
+      expect(tenants.accepted('b', 'm')).toBe(false)
     }
   })
 
   it.each([400, 401, 402, 403])('ends with %i', (status) => {
     const tenants = create()
-    tenants.observe('a', 200)
-    tenants.observe('a', status)
-    expect(tenants.accepted('a')).toBe(false)
+    tenants.observe('a', 'm', 200)
+    tenants.observe('a', 'other', status)
+    expect(tenants.accepted('a', 'm')).toBe(false)
   })
 
   it('is kept while refused strangers come, and evicted by other accepted ones', () => {
     let time = 0
     const tenants = create({ now: () => time })
-    tenants.observe('a', 200)
-    for (let i = 0; i < 100; i++) tenants.observe(`stranger ${i}`, 401)
+    tenants.observe('a', 'm', 200)
+    for (let i = 0; i < 100; i++) tenants.observe(`stranger ${i}`, 'm', 401)
     time = 999
-    expect(tenants.accepted('a')).toBe(true)
-    for (const tenant of ['b', 'c']) tenants.observe(tenant, 200)
-    expect(['a', 'b', 'c'].filter((tenant) => tenants.accepted(tenant))).toEqual(['b', 'c'])
+    expect(tenants.accepted('a', 'm')).toBe(true)
+    for (const tenant of ['b', 'c']) tenants.observe(tenant, 'm', 200)
+    expect(['a', 'b', 'c'].filter((tenant) => tenants.accepted(tenant, 'm'))).toEqual(['b', 'c'])
+  })
+
+  it('is that of one model: a success of another one does not give it back', () => {
+    const tenants = create()
+    const accepted = () => ['a', 'b'].filter((model) => tenants.accepted('t', model))
+    for (const model of ['a', 'b']) tenants.observe('t', model, 200)
+    expect(accepted()).toEqual(['a', 'b'])
+    tenants.observe('t', 'a', 403)
+    expect(accepted()).toEqual([])
+    tenants.observe('t', 'b', 200)
+    expect(accepted()).toEqual(['b'])
+    tenants.observe('t', 'a', 404)
+    expect(accepted()).toEqual(['b'])
+    tenants.observe('t', 'a', 200)
+    expect(accepted()).toEqual(['a', 'b'])
+  })
+
+  it('is kept for so many models of a tenant, and made-up names displace no other tenant', () => {
+    const tenants = create({ maxEntries: 20 })
+    tenants.observe('t', 'a', 200)
+    tenants.observe('stranger', 'a', 200)
+    const names = Array.from({ length: 100 }, (_, i) => `${'x'.repeat(300_000)} ${i}`)
+    for (const name of names) tenants.observe('stranger', name, 200)
+    expect(tenants.accepted('t', 'a')).toBe(true)
+    expect(tenants.accepted('stranger', 'a')).toBe(false)
+    expect(names.filter((name) => tenants.accepted('stranger', name))).toEqual(names.slice(-16))
   })
 
   it('is that of one upstream', () => {

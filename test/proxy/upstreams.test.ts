@@ -298,16 +298,18 @@ describe('a credential', () => {
     ])
     const { tenants } = harness.deps
     const { tenant } = tenants.identify({ rawHeaders: ['authorization', AUTHORIZATION] })
-    const accepted = (upstream: string | null) => tenants.accepted(acceptanceOf(tenant, upstream))
+    const models = ['gpt-4o-mini', 'plain', 'gpt-3']
+    const accepted = (upstream: string | null) =>
+      models.filter((model) => tenants.accepted(acceptanceOf(tenant, upstream), model))
     const all = () => [null, 'default', 'east', 'west', 'plain'].map(accepted)
     expect((await ask()).by).toBe('west')
     east.respond = respondJson(completion('hi'))
     expect((await ask()).by).toBe('east')
-    expect(all()).toEqual([false, false, false, false, false])
+    expect(all()).toEqual([[], [], [], [], []])
     await ask(withModel('plain'))
-    expect(all()).toEqual([false, false, false, false, true])
+    expect(all()).toEqual([[], [], [], [], ['plain']])
     await ask(withModel('gpt-3'))
-    expect(all()).toEqual([false, true, false, false, true])
+    expect(all()).toEqual([[], ['gpt-3'], [], [], ['plain']])
   })
 })
 

@@ -1,6 +1,7 @@
 /** The admin API of rollouts: evidence, the next stage, pairs to rate, ratings and their export. */
 import { Hono } from 'hono'
 import { describe, expect } from 'vitest'
+import { createTokenGate } from '../../src/admin/access/token-gate.ts'
 import { createAdminApp } from '../../src/admin/app.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
@@ -40,6 +41,7 @@ const openAdmin = (store: Store, blindSecret = 'blind') => {
       createAdminApp({
         store,
         tokens: { full: 'token', read: null },
+        gate: createTokenGate({ full: 'token', read: null }, Date.now),
         onFault: (error) => {
           throw error
         },

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Hono } from 'hono'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { createTokenGate } from '../../src/admin/access/token-gate.ts'
 import { createAdminApp } from '../../src/admin/app.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
@@ -95,6 +96,7 @@ describe('admin API', () => {
         createAdminApp({
           store,
           tokens: { full: TOKEN, read: READ_TOKEN },
+          gate: createTokenGate({ full: TOKEN, read: READ_TOKEN }, () => now),
           onFault: (error) => void faults.push(error),
           now: () => now++,
           refreshRoutes: async () => void refreshes++,

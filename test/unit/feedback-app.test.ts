@@ -38,7 +38,7 @@ const openApp = (overrides: Partial<FeedbackDeps> = {}) => {
     }),
     admin: new Hono(),
     registry: new Registry(),
-    adminToken: null,
+    isAdmin: () => true,
     onFault: () => {},
   })
   const send = async (

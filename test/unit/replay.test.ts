@@ -89,4 +89,18 @@ describe('a replay', () => {
     const standard = { baseUrl: 'https://standard/v1', apiKey: null }
     expect(createReplay({ standard, upstreams: [], fetch: failing, fault })).toBeNull()
   })
+
+  it.each([
+    ['another host', { api_base: 'http://10.0.0.1' }],
+    ['other models', { models: ['gpt-5-pro'] }],
+    ['a hosted server', { tools: [{ type: 'mcp', server_url: 'http://10.0.0.1' }] }],
+  ])('does not take the key of the operator to what a caller chose: %s', async (_what, fields) => {
+    const replay = replayWith('sk-standard')!
+    const messages = [{ role: 'user', content: 'hi' }]
+    const request = JSON.stringify({ model: 'gpt-4o', messages, ...fields })
+    expect(await replay({ path: '/v1/chat/completions', request })).toBeNull()
+    expect(asked).toEqual([])
+    const usual = JSON.stringify({ model: 'gpt-4o', messages, temperature: 0 })
+    expect(await replay({ path: '/v1/chat/completions', request: usual })).toBe('{"answer":1}')
+  })
 })

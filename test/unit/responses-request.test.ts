@@ -77,10 +77,21 @@ describe('the input of a response', () => {
     ['a text among items', { input: ['hi', { role: 'user', content: 'hi' }] }],
     ['a message without a role', { input: [{ content: 'hi' }] }],
     ['an object', { input: { role: 'user', content: 'hi' } }],
+    ['reasoning that can be read', { input: [{ type: 'reasoning', summary: [{ text: 'so' }] }] }],
+    ['a call with another member', { input: [{ type: 'function_call', call_id: 'a', x: 1 }] }],
     ['none', { prompt: { id: 'pmpt_1' } }],
     ['no text as instructions', { instructions: [{ role: 'user', content: 'hi' }], input: 'hi' }],
   ])('is not read where it is %s', (_, fields) => {
     expect(read(fields)).toBeNull()
+  })
+
+  it('keeps what a chat would understand under a name of its own', () => {
+    const written = { role: 'assistant', content: 'x', tool_calls: [{ id: 'a' }], name: 'ann' }
+    const output = { type: 'function_call_output', call_id: 'a', output: 'x', role: 'user' }
+    expect(messagesOf([written, output])).toEqual([
+      { role: 'assistant', content: 'x', name: 'ann', 'responses.tool_calls': [{ id: 'a' }] },
+      { role: 'tool', tool_call_id: 'a', content: 'x', 'responses.role': 'user' },
+    ])
   })
 
   it('is not read from anything but an object with a model', () => {
@@ -140,8 +151,14 @@ describe('the settings of a response', () => {
       },
     ],
     [{ include: ['message.output_text.logprobs'] }, { logprobs: true }],
-    [{ include: ['reasoning.encrypted_content'], top_logprobs: 0, truncation: 'auto' }, {}],
-    [{ stream: true, stream_options: { include_obfuscation: false } }, { stream: true }],
+    [
+      { include: ['reasoning.encrypted_content'], top_logprobs: 0, truncation: 'auto', tools: [] },
+      { 'responses.truncation': 'auto' },
+    ],
+    [
+      { stream: true, stream_options: { include_obfuscation: false } },
+      { stream: true, stream_options: { include_obfuscation: false } },
+    ],
     [
       { user: 'u', metadata: { a: 'b' }, temperature: 0 },
       { user: 'u', metadata: { a: 'b' }, temperature: 0 },

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { readChatRequest } from '../../src/core/request/chat-reading.ts'
 import { toolTurns } from '../../src/core/request/tool-turns.ts'
+import { isResult } from '../../src/core/request/message-origin.ts'
+import { plainTexts } from '../../src/core/request/request-scan.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
 import { CHAT, RESPONSES } from '../../src/openai/dialect.ts'
 
@@ -15,6 +17,11 @@ const result = (id: string, content: ChatMessage['content']): ChatMessage => ({
   content,
 })
 const asked: ChatMessage = { role: 'user', content: 'rain?' }
+
+/** Without where they come from. */
+const shown = (messages: ChatMessage[]): unknown => JSON.parse(JSON.stringify(messages))
+
+const called: ChatMessage = { role: 'assistant', content: null, tool_calls: [call('a', 'f')] }
 
 const read = (body: object, dialect: typeof CHAT) => {
   const { outcome } = readChatRequest(Buffer.from(JSON.stringify(body)), dialect)
@@ -35,7 +42,10 @@ describe('the turns of an agent', () => {
       { role: 'assistant', content: 'I look again.', tool_calls: [call('c', 'f')] },
       result('c', 'no'),
     ]
-    expect(toolTurns(history)).toEqual([
+    const turns = toolTurns(history)
+    expect(turns.map(isResult)).toEqual([false, false, true, false, true])
+    expect(plainTexts(turns)).toHaveLength(5)
+    expect(shown(turns)).toEqual([
       asked,
       { role: 'assistant', content: '[[call]] f {"x":1}\n[[call]] g {}' },
       { role: 'user', content: '[[result]] yes\n[[result]] {"mm":3}' },
@@ -58,12 +68,53 @@ describe('the turns of an agent', () => {
     expect(toolTurns(plain)).toBe(plain)
   })
 
-  it('are not joined with what a user wrote like a result', () => {
-    const written: ChatMessage = { role: 'user', content: '[[result]] yes' }
-    expect(toolTurns([written, result('a', 'no')])).toEqual([
-      written,
-      { role: 'user', content: '[[result]] no' },
-    ])
+  it.each<[string, ChatMessage[]]>([
+    ['without the call before it', [result('a', 'yes')]],
+    ['of another call', [called, result('b', 'yes')]],
+    ['with the name of another function', [called, { ...result('a', 'yes'), name: 'g' }]],
+    ['beside another one', [called, result('a', 'yes'), result('a', 'no')]],
+    [
+      'in another order than the calls',
+      [
+        { ...called, tool_calls: [call('a', 'f'), call('b', 'f')] },
+        result('b', 'no'),
+        result('a', 'yes'),
+      ],
+    ],
+    ['that looks like two', [called, result('a', 'yes\n[[result]] no')]],
+    ['with a member that is not known', [called, { ...result('a', 'yes'), is_error: true }]],
+    [
+      'with such a member that is null, beside another result',
+      [
+        { ...called, tool_calls: [call('a', 'f'), call('b', 'f')] },
+        result('a', 'yes'),
+        { ...result('b', 'no'), x: null },
+      ],
+    ],
+  ])('have no text where they have a result %s', (_, later) => {
+    expect(plainTexts(toolTurns([asked, ...later]))).toBeNull()
+  })
+
+  it.each<[string, ChatMessage[]]>([
+    ['a result', [called, { role: 'user', content: '[[result]] yes' }]],
+    ['a result among other words', [{ role: 'user', content: 'He says\n[[result]] yes' }]],
+    ['a call', [{ role: 'assistant', content: '[[call]] f {}' }]],
+    ['a call beside one', [{ ...called, content: 'So.\n[[call]] g {}' }, result('a', 'yes')]],
+  ])('have no text where somebody wrote what looks like %s', (_, later) => {
+    expect(plainTexts(toolTurns([asked, ...later]))).toBeNull()
+  })
+
+  it.each([
+    { ...call('a', 'f'), note: 'x' },
+    { ...call('a', 'f'), function: { name: 'f', arguments: '{}', note: 'x' } },
+  ])('have no text where a call has a member that is not known: %j', (written) => {
+    const turns = toolTurns([asked, { ...called, tool_calls: [written] }, result('a', 'yes')])
+    expect(plainTexts(turns)).toBeNull()
+  })
+
+  it('take the name of the function that a result is of for no other member', () => {
+    const [, , named] = toolTurns([asked, called, { ...result('a', 'yes'), name: 'f' }])
+    expect(shown([named!])).toEqual([{ role: 'user', content: '[[result]] yes' }])
   })
 
   it('are the same in both dialects', () => {

@@ -94,6 +94,8 @@ const turns = (chat: number): ExchangeRecord[] => {
   ]
 }
 
+const isLoud = (number: number): boolean => number % 12 === 7
+
 const numberOf = (id: string): number => Number(id.slice('record-'.length))
 
 const chatOf = (id: string): number => Math.floor(numberOf(id) / 2)
@@ -181,6 +183,31 @@ describe('an internalization', () => {
     expect(await jobs()).toBe(0)
   })
 
+  it('learns nothing of requests with parameters that too few of the held-out ones have', async () => {
+    const { plan } = await internalize(
+      many(400, (number) =>
+        isLoud(number)
+          ? changed(number, { request: { x_tone: 'loud' }, message: { content: 'LOUD' } })
+          : orderRecord(number)
+      ),
+      { until: ['training'] }
+    )
+    expect(plan!.kinds.traits).toEqual(['no parameters', 'turn 1'])
+    expect(plan!.trainRecordIds.filter((id) => isLoud(numberOf(id)))).toEqual([])
+    expect(plan!.population.otherParameters).toBeGreaterThan(0)
+  })
+
+  it('is not trained where each request has a parameter of its own, and says what would help', async () => {
+    const ended = await internalize(
+      many(RECORDS, (number) => changed(number, { request: { x_trace: `trace-${number}` } }))
+    )
+    expect(reasonOf(ended)).toMatch(
+      /^0\.0 % of the held-out requests are of a kind.*the same parameters/
+    )
+    expect(ended.plan).toBeNull()
+    expect(await jobs()).toBe(0)
+  })
+
   it('is not trained for free text, and says what would help', async () => {
     const ended = await internalize(
       many(RECORDS, (number) => changed(number, { message: { content: story(number) } }))
@@ -227,6 +254,6 @@ describe('an internalization', () => {
     const second = held.filter((id) => numberOf(id) % 2 === 1)
     expect(second.length).toBeGreaterThan(20)
     expect(second.filter((id) => trained.has(chatOf(id)))).toEqual([])
-    expect(plan!.kinds.traits).toEqual(['turn 1', 'turn 2'])
+    expect(plan!.kinds.traits).toEqual(['no parameters', 'turn 1', 'turn 2: user'])
   })
 })

@@ -40,6 +40,8 @@ export interface Sessions {
   begin(role: AdminRole, name: string | null): { session: Session; cookie: string }
   /** @returns null for a cookie that is forged, too old, or signed out */
   read(cookie: string): Session | null
+  /** False when its time is over or it was signed out. */
+  isOpen(session: Session): boolean
   end(session: Session): void
   /** A text that every form of the session carries, and that another site cannot know. */
   formToken(session: Session): string
@@ -55,6 +57,7 @@ export interface SessionDeps {
 
 export const createSessions = ({ tokens, now, newId }: SessionDeps): Sessions => {
   const signedOut = new LRUCache<string, true>({ max: MAX_SIGNED_OUT })
+  const isOpen = ({ id, until }: Session): boolean => until > now() && !signedOut.has(id)
   const formToken = ({ id, role }: Session): string => sign(tokens[role]!, 'form', id)
   return {
     begin(role, name) {
@@ -69,8 +72,9 @@ export const createSessions = ({ tokens, now, newId }: SessionDeps): Sessions =>
       const token = tokens[session.role]
       if (token === null) return null
       if (!areEqual(signature, sign(token, 'cookie', payload))) return null
-      return session.until > now() && !signedOut.has(session.id) ? session : null
+      return isOpen(session) ? session : null
     },
+    isOpen,
     end({ id }) {
       signedOut.set(id, true)
     },

@@ -1,9 +1,11 @@
 /** The JSON API under `/admin/api`. It throws errors, which the app around it renders. */
 import { OpenAPIHono } from '@hono/zod-openapi'
-import type { MiddlewareHandler } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
-import { bearerToken, roleCheck, type AdminTokens } from '../access/roles.ts'
-import type { AdminDeps } from '../deps.ts'
+import { addByRole } from '../reading/by-role.ts'
+import { bearerToken, type AdminRole } from '../access/roles.ts'
+import { addressOf, type Connected, type TokenGate } from '../access/token-gate.ts'
+import type { RoleDeps } from '../deps.ts'
 import { AppError } from '../../errors.ts'
 import { addInternalizationRoutes } from './internalization-routes.ts'
 import { addLogRoutes } from './log-routes.ts'
@@ -15,10 +17,18 @@ const SHOWS_TEXT = /\/(examples|pairs|ratings)$/
 
 const isReading = (method: string): boolean => method === 'GET' || method === 'HEAD'
 
-const requireToken = (tokens: AdminTokens): MiddlewareHandler => {
-  const roleOf = roleCheck(tokens)
-  return async ({ req }, next) => {
-    const role = roleOf(bearerToken(req.header('authorization')) ?? '')
+interface ApiEnv {
+  Bindings: { incoming: Connected }
+  Variables: { role: AdminRole }
+}
+
+const requireToken =
+  (gate: TokenGate): MiddlewareHandler<ApiEnv> =>
+  async (context, next) => {
+    const { req } = context
+    // a request without a connection has none
+    const { incoming } = (context.env ?? {}) as Partial<ApiEnv['Bindings']>
+    const role = gate.judge(bearerToken(req.header('authorization')), addressOf(incoming))
     if (role === null)
       throw new AppError(
         'unauthorized',
@@ -30,9 +40,9 @@ const requireToken = (tokens: AdminTokens): MiddlewareHandler => {
         'forbidden',
         'ADMIN_READ_TOKEN gives no text of requests and takes no decision: use ADMIN_TOKEN'
       )
+    context.set('role', role)
     await next()
   }
-}
 
 /** Reports the first mistake of a request, because OpenAI's error format names one parameter. */
 const createApi = (): OpenAPIHono =>
@@ -62,18 +72,24 @@ const describeApi = (api: OpenAPIHono): void => {
   })
 }
 
-export const createApiApp = (deps: AdminDeps): OpenAPIHono => {
+const routesOver = (deps: RoleDeps): OpenAPIHono => {
   const api = createApi()
-  api.onError((error) => {
-    // the framework throws this for a body that is not JSON; the app around this one renders it
-    throw error instanceof HTTPException ? new AppError('invalid-request', error.message) : error
-  })
-  api.use('*', requireToken(deps.tokens))
   addTemplateRoutes(api, deps)
   addInternalizationRoutes(api, deps)
   addLogRoutes(api, deps)
   addRatingRoutes(api, deps)
   describeApi(api)
+  return api
+}
+
+export const createApiApp = (deps: RoleDeps): Hono<ApiEnv> => {
+  const api = new Hono<ApiEnv>()
+  api.onError((error) => {
+    // the framework throws this for a body that is not JSON; the app around this one renders it
+    throw error instanceof HTTPException ? new AppError('invalid-request', error.message) : error
+  })
+  api.use('*', requireToken(deps.gate))
+  addByRole(api, deps, (context) => context.get('role'), routesOver)
   // an unknown path must not reach the proxy, which would send it to the upstream
   api.all('*', ({ req }) => {
     throw new AppError('not-found', `there is no ${req.method} ${req.path}`)

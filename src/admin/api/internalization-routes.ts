@@ -1,16 +1,16 @@
 /** Internalizations: progress, verdict, and the decisions of a person. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import { armRows, winningLora } from '../../core/lifecycle/internalization.ts'
+import { winningLora } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
 import { approve } from '../../lifecycle/approve.ts'
-import { evidenceFile } from '../../lifecycle/evidence-file.ts'
 import { examplesOf } from '../../lifecycle/held-out-examples.ts'
 import { pause, resume } from '../../lifecycle/pause.ts'
 import { reject, retire } from '../../lifecycle/promote.ts'
 import { readRolloutReport } from '../../lifecycle/rollout-report.ts'
 import { loadControlGroup } from '../../savings/control-group.ts'
-import type { AdminDeps } from '../deps.ts'
+import type { RoleDeps } from '../deps.ts'
 import {
+  readEvaluatedRows,
   readInternalization,
   readLearningCurve,
   readProgress,
@@ -142,7 +142,7 @@ const retireRoute = createRoute({
   responses: responses(200, internalizationSummarySchema, 'The retired internalization'),
 })
 
-const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
+const addReading = (app: OpenAPIHono, deps: RoleDeps): void => {
   const { internalizations } = deps.store
 
   app.openapi(listRoute, async (context) => {
@@ -158,7 +158,7 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
       earlierTries: row.plan?.earlierTries ?? null,
       history: await internalizations.history(row.id),
       progress: await readProgress(deps.store, row),
-      evaluatedRows: armRows(row.plan, await internalizations.evaluations(row.id)).length,
+      evaluatedRows: await readEvaluatedRows(deps.store, row),
       rollout: await readRolloutReport(deps.store, row.id),
       learningCurve: await readLearningCurve(deps.store, row),
       feedback: lora === null ? null : await deps.store.feedback.counts(lora),
@@ -175,8 +175,8 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
   })
 
   app.openapi(evidenceRoute, async (context) => {
-    const row = await readInternalization(deps.store, context.req.valid('param').id)
-    return context.json(await evidenceFile(deps.store, row, deps.now()), 200)
+    const { file } = await deps.evidenceOf(context.req.valid('param').id)
+    return context.json(file, 200)
   })
 
   app.openapi(examplesRoute, async (context) => {
@@ -186,7 +186,7 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
   })
 }
 
-const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
+const addDecisions = (app: OpenAPIHono, deps: RoleDeps): void => {
   const { store, now, rollout, refreshRoutes } = deps
   const decision = (note?: string) => ({ by: 'admin', now: now(), rollout, note })
 
@@ -226,7 +226,7 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
   })
 }
 
-export const addInternalizationRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
+export const addInternalizationRoutes = (app: OpenAPIHono, deps: RoleDeps): void => {
   addReading(app, deps)
   addDecisions(app, deps)
 }

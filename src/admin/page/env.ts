@@ -1,7 +1,7 @@
 /** What a view gets: the dependencies, the session, and where it is. */
 import type { HttpBindings } from '@hono/node-server'
 import type { Context, Hono } from 'hono'
-import type { AdminDeps } from '../deps.ts'
+import type { RoleDeps } from '../deps.ts'
 import type { Session } from '../access/sessions.ts'
 import type { Assets } from './assets.ts'
 
@@ -19,7 +19,7 @@ export type PageContext = Context<PageEnv>
 export type PageApp = Hono<PageEnv>
 
 /** Adds the routes of one view. */
-export type AddView = (app: PageApp, deps: AdminDeps) => void
+export type AddView = (app: PageApp, deps: RoleDeps) => void
 
 /** All addresses of the page begin with it. */
 export const BASE = '/admin'

@@ -10,6 +10,7 @@ import { forgetTasks } from '../../lifecycle/forget-task.ts'
 import { readCurves } from '../../lifecycle/learning-curve.ts'
 import { rolloutReports } from '../../lifecycle/rollout-report.ts'
 import type { Store } from '../../store/store.ts'
+import type { Sessions } from '../access/sessions.ts'
 import type { AdminDeps } from '../deps.ts'
 import type { PageApp } from './env.ts'
 
@@ -58,7 +59,7 @@ export const sharedRevision = ({ store, now }: Pick<AdminDeps, 'store' | 'now'>)
 export const addLive = (
   app: PageApp,
   { now }: Pick<AdminDeps, 'now'>,
-  readRevision: ReadRevision
+  { sessions, readRevision }: { sessions: Sessions; readRevision: ReadRevision }
 ): void => {
   let connections = 0
   app.get('/live', (context) => {
@@ -67,11 +68,12 @@ export const addLive = (
     // a browser that connects again sends the last event's id
     const lastSeen = context.req.header('last-event-id') ?? context.req.query('since')
     connections++
+    const session = context.get('session')
     return streamSSE(context, async (stream) => {
       const end = now() + MAX_AGE_MS
       try {
         let seen = lastSeen ?? (await readRevision())
-        while (now() < end) {
+        while (now() < end && sessions.isOpen(session)) {
           const revision = await readRevision()
           if (revision !== seen) await stream.writeSSE({ id: revision, data: 'changed' })
           seen = revision

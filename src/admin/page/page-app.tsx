@@ -8,8 +8,9 @@ import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
 import type { MiddlewareHandler } from 'hono'
 import { AppError, isFault, toAppError } from '../../errors.ts'
+import { addByRole } from '../reading/by-role.ts'
 import { createSessions, type Sessions } from '../access/sessions.ts'
-import type { AdminDeps } from '../deps.ts'
+import type { AdminDeps, RoleDeps } from '../deps.ts'
 import { loadAssets, type Assets } from './assets.ts'
 import { BASE, type PageApp, type PageEnv } from './env.ts'
 import { formText } from './form-text.ts'
@@ -18,7 +19,7 @@ import { addLive, sharedRevision } from './live.ts'
 import { Notice } from './parts/figures.tsx'
 import { TOKEN_FIELD } from './parts/form.tsx'
 import { addSignIn, COOKIE, SIGN_IN } from './sign-in.tsx'
-import { addViews } from './views.ts'
+import { viewsOver } from './views.ts'
 
 const MAX_FORM_BYTES = 64 * 1024
 const YEAR_SECONDS = 31_536_000
@@ -113,7 +114,7 @@ const addErrors = (app: PageApp, assets: Assets, onFault: AdminDeps['onFault']):
   })
 }
 
-export const createPageApp = (deps: AdminDeps): PageApp => {
+export const createPageApp = (deps: RoleDeps): PageApp => {
   const assets = loadAssets()
   const sessions = createSessions({ tokens: deps.tokens, now: deps.now, newId: deps.newId })
   const app: PageApp = new Hono()
@@ -134,12 +135,12 @@ export const createPageApp = (deps: AdminDeps): PageApp => {
   app.use('*', (context, next) => (context.req.path === SIGN_IN ? next() : form(context, next)))
   addSignIn(app, deps, { sessions, assets })
   const readRevision = sharedRevision(deps)
-  addLive(app, deps, readRevision)
+  addLive(app, deps, { sessions, readRevision })
   app.use('*', async (context, next) => {
     context.set('revision', await readRevision())
     await next()
   })
-  addViews(app, deps)
+  addByRole(app, deps, (context) => context.get('session').role, viewsOver)
   // an unknown path under /admin must not reach the proxy, which would send it to the upstream
   app.all('*', ({ req }) => {
     throw new AppError('not-found', `there is no ${req.path}`)

@@ -1,10 +1,7 @@
 /** Signing in with an admin token, and out. */
-import { getConnInfo } from '@hono/node-server/conninfo'
 import { setCookie, deleteCookie } from 'hono/cookie'
-import { AppError } from '../../errors.ts'
-import { roleCheck } from '../access/roles.ts'
 import type { Sessions } from '../access/sessions.ts'
-import { createSignInThrottle } from '../access/sign-in-throttle.ts'
+import { addressOf } from '../access/token-gate.ts'
 import type { AdminDeps } from '../deps.ts'
 import type { Assets } from './assets.ts'
 import { BASE, type PageApp, type PageContext } from './env.ts'
@@ -46,14 +43,22 @@ const SignIn = ({ assets, next, mistake }: SignInProps) => (
 const nextOf = (wanted: string): string =>
   /^\/admin(\/[\w./%~-]*)?(\?[^#\\]*)?$/.test(wanted) && !wanted.includes('//') ? wanted : BASE
 
-/** Of the connection: a header could be written by the one who guesses. */
-const addressOf = (context: PageContext): string => {
-  const { incoming } = context.env ?? {}
-  return incoming === undefined ? 'unknown' : (getConnInfo(context).remote.address ?? 'unknown')
-}
+/** What balancers say of the client's connection to them, with the values for TLS. */
+const TLS_SIGNS: readonly [header: string, value: RegExp][] = [
+  // the browser itself, of a form
+  ['origin', /^https:/i],
+  // the first hop is the client's
+  ['x-forwarded-proto', /^\s*https\b/i],
+  ['x-forwarded-scheme', /^\s*https\b/i],
+  ['forwarded', /^[^,]*\bproto="?https\b/i],
+  ['x-forwarded-ssl', /^on$/i],
+  ['front-end-https', /^on$/i],
+]
 
+/** Whether the browser came by TLS. A sign that is a lie only keeps its writer's own cookie. */
 const isSecure = ({ req }: PageContext): boolean =>
-  new URL(req.url).protocol === 'https:' || req.header('x-forwarded-proto') === 'https'
+  new URL(req.url).protocol === 'https:' ||
+  TLS_SIGNS.some(([header, value]) => value.test(req.header(header) ?? ''))
 
 /** Printable characters: the name is shown, and stands in logs. */
 const nameOf = (text: string): string | null => {
@@ -66,32 +71,21 @@ const nameOf = (text: string): string | null => {
 
 export const addSignIn = (
   app: PageApp,
-  { tokens, now }: Pick<AdminDeps, 'tokens' | 'now'>,
+  { gate }: Pick<AdminDeps, 'gate'>,
   { sessions, assets }: { sessions: Sessions; assets: Assets }
 ): void => {
-  const roleOf = roleCheck(tokens)
-  const throttle = createSignInThrottle(now)
-
   app.get('/sign-in', (context) =>
     context.html(<SignIn assets={assets} next={nextOf(context.req.query('next') ?? '')} />)
   )
 
   app.post('/sign-in', async (context) => {
-    const address = addressOf(context)
-    const wait = Math.ceil(throttle.waitMs(address) / 1000)
-    if (wait > 0)
-      throw new AppError('rate-limited', `too many wrong tokens: try again in ${wait} s`, {
-        retryAfterSeconds: wait,
-      })
     const form = await context.req.parseBody()
     const next = nextOf(formText(form, 'next'))
-    const role = roleOf(formText(form, 'token').trim())
+    const role = gate.judge(formText(form, 'token').trim(), addressOf(context.env?.incoming))
     if (role === null) {
-      throttle.failed(address)
       const mistake = 'This is not an admin token of this server.'
       return context.html(<SignIn assets={assets} next={next} mistake={mistake} />, 401)
     }
-    throttle.succeeded(address)
     const { session, cookie } = sessions.begin(role, nameOf(formText(form, 'name')))
     setCookie(context, COOKIE, cookie, {
       path: BASE,

@@ -1,6 +1,7 @@
 /** All views, in the order of the navigation. */
-import type { AdminDeps } from '../deps.ts'
-import type { PageApp } from './env.ts'
+import { Hono } from 'hono'
+import type { RoleDeps } from '../deps.ts'
+import type { PageApp, PageEnv } from './env.ts'
 import { addAnswers } from './answers/answers-view.tsx'
 import { addInternalization } from './internalization/internalization-view.tsx'
 import { addPairs } from './pairs/pairs-view.tsx'
@@ -12,7 +13,8 @@ import { addRecords } from './records/records-view.tsx'
 import { addSettings } from './settings/settings-view.tsx'
 import { addTemplates } from './templates/templates-view.tsx'
 
-export const addViews = (app: PageApp, deps: AdminDeps): void => {
+export const viewsOver = (deps: RoleDeps): PageApp => {
+  const app: PageApp = new Hono<PageEnv>()
   const views = [
     addOverview,
     addTemplates,
@@ -26,4 +28,5 @@ export const addViews = (app: PageApp, deps: AdminDeps): void => {
     addSettings,
   ]
   for (const add of views) add(app, deps)
+  return app
 }

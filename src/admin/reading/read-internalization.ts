@@ -16,6 +16,15 @@ export const readInternalization = async (
   return found
 }
 
+/** Number of held-out answers of the plan's own arms. */
+export const readEvaluatedRows = async (
+  { internalizations }: Pick<Store, 'internalizations'>,
+  { id, plan }: Internalization
+): Promise<number> => {
+  const counts = await internalizations.evaluationCounts(id)
+  return (plan?.arms ?? []).reduce((sum, _arm, at) => sum + (counts.get(at) ?? 0), 0)
+}
+
 /** Figures of the stage in training, as the worker stored them last. */
 export type StageProgress = {
   arm: number

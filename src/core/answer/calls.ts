@@ -10,17 +10,17 @@ export interface Call {
   arguments: Record<string, unknown>
 }
 
-/** Begins each line. An answer in text that begins so cannot be told from a call. */
-const MARK = '[[call]] '
+/** Begins each line, with a blank. An answer in text that begins so cannot be told from a call. */
+export const CALL_MARK = '[[call]]'
 /** OpenAI's names of functions. A text in JSON may have any separator of lines but the one that is escaped. */
 const LINE = /^\[\[call\]\] ([\w.-]{1,128}) (\{.*\})$/s
 
 /** A call and its line. */
 export const callLine = ({ name, arguments: given }: Call): string =>
-  `${MARK}${name} ${canonicalJson(given)}`
+  `${CALL_MARK} ${name} ${canonicalJson(given)}`
 
 /** Blanks before the mark do not make a text of it. */
-export const isCallText = (text: string): boolean => text.trimStart().startsWith(MARK.trimEnd())
+export const isCallText = (text: string): boolean => text.trimStart().startsWith(CALL_MARK)
 
 const objectIn = (json: unknown): Record<string, unknown> | null => {
   const value = typeof json === 'string' ? parseUnambiguousJson(json) : undefined

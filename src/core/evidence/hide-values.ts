@@ -7,14 +7,17 @@ import type { Verdict } from '../gate/gate.ts'
 import type { HeldOutRecord } from './decision-facts.ts'
 
 export interface HiddenValues {
+  slices(slices: readonly string[]): string[]
   records(records: readonly HeldOutRecord[]): HeldOutRecord[]
   verdict(verdict: Verdict): Verdict
   /** of a verdict, which may name slices */
   reason(reason: string): string
 }
 
+type Sliced = Pick<HeldOutRecord, 'slices'>
+
 /** Of each value: its name in the file. Numbers are in the order of the rows. */
-const namesOf = (records: readonly HeldOutRecord[]): Map<string, string> => {
+const namesOf = (records: readonly Sliced[]): Map<string, string> => {
   const names = new Map<string, string>()
   const counts = new Map<string, number>()
   for (const slice of new Set(records.flatMap(({ slices }) => slices))) {
@@ -43,7 +46,7 @@ const replacer = (names: ReadonlyMap<string, string>): ((reason: string) => stri
 }
 
 /** @param known the held-out rows, which have all slices */
-export const hideValues = (known: readonly HeldOutRecord[]): HiddenValues => {
+export const hideValues = (known: readonly Sliced[]): HiddenValues => {
   const names = namesOf(known)
   const hide = (slice: string): string => names.get(slice) ?? slice
   const hideIn = replacer(names)
@@ -52,6 +55,7 @@ export const hideValues = (known: readonly HeldOutRecord[]): HiddenValues => {
     slices: slices.map((one) => ({ ...one, slice: hide(one.slice) })),
   })
   return {
+    slices: (slices) => slices.map(hide),
     records: (records) =>
       records.map(({ slices, ...rest }) => ({ ...rest, slices: slices.map(hide) })),
     verdict: ({ reason, arms, ...rest }) => ({

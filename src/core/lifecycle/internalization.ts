@@ -101,6 +101,8 @@ export interface Population {
   repeats: Repeats
   /** training rows that exceed the base model's context */
   tooLong: number
+  /** training rows with parameters that too few held-out requests have, so that no route answers them */
+  otherParameters: number
   /** training rows that are longer than the tokens that a label head reads; absent where none is */
   cutByHead?: { rows: number; tokens: number }
   /** reason why the stages with a prompt were left out; null if they were not */

@@ -5,6 +5,7 @@
  */
 import type { ChatMessage } from '../../openai/chat.ts'
 import { plainTexts } from '../request/request-scan.ts'
+import { isResult } from '../request/message-origin.ts'
 import { groupBy } from '../group-by.ts'
 import { compileMessage, matchText, type MessagePattern, type Taken } from './message-pattern.ts'
 import { createByteProbe, createByteTest } from './byte-probe.ts'
@@ -12,7 +13,7 @@ import type { Outline } from './outline.ts'
 import { createProbeIndex, createProbes, type Probe } from './probe.ts'
 import { pairDigest, retrievedPairs } from '../template/example-pairs.ts'
 import { keyText } from '../template/template-key.ts'
-import type { Match, Template, TemplateKey } from '../template/template.ts'
+import type { LaterMessage, Match, Template, TemplateKey } from '../template/template.ts'
 
 export { outlineOf, type Outline } from './outline.ts'
 export { templateKeyOf } from '../template/template-key.ts'
@@ -104,12 +105,13 @@ const turnsAfter = (
   messages: ChatMessage[],
   texts: string[],
   count: number
-): { role: string; content: string }[] | null => {
-  const turns: { role: string; content: string }[] = []
+): LaterMessage[] | null => {
+  const turns: LaterMessage[] = []
   for (let index = count; index < messages.length; index++) {
     const role = (index - count) % 2 === 0 ? 'assistant' : 'user'
-    if (messages[index]!.role !== role) return null
-    turns.push({ role, content: texts[index]! })
+    const message = messages[index]!
+    if (message.role !== role) return null
+    turns.push({ role, content: texts[index]!, ...(isResult(message) ? { isResult: true } : {}) })
   }
   return turns
 }

@@ -168,7 +168,7 @@ const indexOrEnd = (bytes: Buffer, byte: number, from: number): number => {
  * @returns a function from the offset of a string to that of its closing quote. Found quotes and
  * backslashes are kept: searching again behind each of many backslashes would take O(N²)
  */
-const stringEnds = (bytes: Buffer): ((from: number) => number) => {
+export const stringEnds = (bytes: Buffer): ((from: number) => number) => {
   let [quote, backslash] = [-1, -1]
   return (from) => {
     for (let at = from; ; at += 2) {

@@ -4,6 +4,7 @@
  * prefixes. Hashes are for counting only, never for matching. Knows nothing of templates.
  */
 import type { ChatMessage, ContentPart } from '../../openai/chat.ts'
+import { isMistakable } from './message-origin.ts'
 
 /** A 64-bit hash as two signed 32-bit lanes: BigInt costs ten times as much. */
 export interface HashPair {
@@ -51,7 +52,7 @@ export const combine = (left: HashPair, right: HashPair): HashPair => {
 }
 
 /** Says how long a provider caches a prompt; not part of what the model reads. */
-const CACHE_MARK = 'cache_control'
+export const CACHE_MARK = 'cache_control'
 
 const partText = (part: ContentPart | null): string | null => {
   if (part?.type !== 'text' || typeof part.text !== 'string') return null
@@ -80,11 +81,14 @@ export const messageText = ({ content }: ChatMessage): string | null => {
   return texts.every((text) => text !== null) ? joinParts(texts) : null
 }
 
+/** Names and phases are part of a request's kind (`message-members.ts`). */
+const READ_FIELDS = new Set(['role', 'content', 'name', 'phase', CACHE_MARK])
+
 const isReadable = (message: ChatMessage): boolean => {
   for (const field in message) {
-    if (field === 'role' || field === 'content' || field === 'name') continue
+    if (READ_FIELDS.has(field)) continue
     // clients send an answer back with the empty fields that it came with
-    if (field !== CACHE_MARK && message[field] !== null) return false
+    if (message[field] !== null) return false
   }
   return true
 }
@@ -102,13 +106,13 @@ const isAmongSeveral = (messages: ChatMessage[]): boolean => {
 
 /**
  * Texts of all messages, without cache marks and names; null when one has a field or content that no
- * template can have, or when several people speak.
+ * template can have, when several people speak, or when somebody wrote what looks like a call or a result.
  */
 export const plainTexts = (messages: ChatMessage[]): string[] | null => {
   const texts: string[] = []
   for (const message of messages) {
     const text = isReadable(message) ? messageText(message) : null
-    if (text === null) return null
+    if (text === null || isMistakable(message, text)) return null
     texts.push(text)
   }
   return isAmongSeveral(messages) ? null : texts

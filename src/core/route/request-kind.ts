@@ -1,21 +1,39 @@
 /**
- * The kind of a request: its turn in a conversation, the parameters that change an answer, names and
- * roles of its messages, the values of its kept slots, and its length. A proof holds for the kinds of
- * requests that it contained, so a route answers only those. Knows nothing of answers.
+ * The kind of a request: the turns of its conversation, the values of all members that can change an answer,
+ * absent ones included, the values of its kept slots, and its length. A proof holds for the kinds of requests
+ * that it contained, so a route answers only those. Knows nothing of answers.
  */
+import { hash } from 'node:crypto'
 import type { ChatRequest } from '../../openai/chat.ts'
 import { groupBy } from '../group-by.ts'
+import { canonicalJson } from '../json.ts'
 import { keptSlots, type Match } from '../template/template.ts'
+import { toldMembers } from './message-members.ts'
+import { readMembers } from './request-members.ts'
 
 /** Turns up to this one are distinguished; later ones are grouped by powers of two. */
 const EXACT_TURNS = 4
 
-/** Turn of the conversation: 1, 2, 3, 4, 5 to 8, 9 to 16, … */
-const turnTrait = (match: Match): string => {
-  const turn = match.turns.length / 2 + 1
-  if (turn <= EXACT_TURNS) return `turn ${turn}`
+/** Who wrote the turns behind the first one; of many only whether both did, and who wrote the last one. */
+const writersOf = (writers: readonly string[]): string => {
+  if (writers.length < EXACT_TURNS) return writers.join(', ')
+  const last = writers.at(-1)!
+  return writers.every((writer) => writer === last) ? `${last} alone` : `both, ${last} last`
+}
+
+/**
+ * Turn of the conversation: 1, 2, 3, 4, 5 to 8, 9 to 16, … and whether the turns behind the first one are words
+ * of the user or results of functions.
+ */
+const turnTrait = ({ turns }: Match): string => {
+  const writers = turns
+    .filter(({ role }) => role === 'user')
+    .map(({ isResult }) => (isResult === true ? 'result' : 'user'))
+  const turn = writers.length + 1
+  if (turn === 1) return 'turn 1'
   const last = 2 ** Math.ceil(Math.log2(turn))
-  return `turns ${last / 2 + 1} to ${last}`
+  const name = turn <= EXACT_TURNS ? `turn ${turn}` : `turns ${last / 2 + 1} to ${last}`
+  return `${name}: ${writersOf(writers)}`
 }
 
 /** `name=value` of the kept slots with a closed list of values. */
@@ -24,26 +42,46 @@ const slotValues = (match: Match): string[] =>
     .filter(({ slot }) => slot.type === 'enum')
     .map(({ slot, value }) => `${slot.name}=${value}`)
 
-/** Parameters that change an upstream's answer to the same messages. */
-const parameterTraits = (request: ChatRequest): string[] => [
-  ...(['reasoning_effort', 'verbosity'] as const).flatMap((name) => {
-    const value = request[name]
-    return typeof value === 'string' ? [`${name}=${value}`] : []
-  }),
-  ...(request.stop === undefined || request.stop === null ? [] : ['stop']),
-]
+/** A value with longer JSON is shown as its digest. */
+const MAX_VALUE_CHARS = 60
+/** A trait is stored with a route and shown. */
+const MAX_TRAIT_CHARS = 300
+const DIGEST = 'sha256:'
 
-/** What the matcher reads over, and an upstream may not: names, and another role for the instructions. */
-const messageTraits = ({ messages }: ChatRequest, { template }: Match): string[] => [
-  ...(messages.some(({ name }) => typeof name === 'string') ? ['name'] : []),
-  ...(template.messages.some(({ role }, at) => messages[at] && messages[at].role !== role)
-    ? ['other role']
-    : []),
-]
+const digestOf = (json: string): string => `${DIGEST}${hash('sha256', json, 'hex').slice(0, 32)}`
+
+/** A text that begins like a digest becomes one, so that no other value has its name. */
+const shortened = (value: unknown): unknown => {
+  const json = canonicalJson(value)
+  const isDigest = typeof value === 'string' && value.startsWith(DIGEST)
+  return json.length > MAX_VALUE_CHARS || isDigest ? digestOf(json) : value
+}
+
+const shortenedAll = (members: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(members).map(([name, value]) => [name, shortened(value)]))
+
+/**
+ * All members that can change an answer, as one value: a proof of one value of each of two members says nothing
+ * of both together. The members of messages are below `messages`, which no parameter is named.
+ */
+const parametersTrait = (request: ChatRequest, { template }: Match): string => {
+  const members = readMembers(request, template)
+    .filter(({ effect }) => effect === 'kind')
+    .map(({ name, value }) => [name, value])
+  const roles = template.messages.map(({ role }) => role)
+  const told = shortenedAll(toldMembers(request.messages, roles))
+  const all = {
+    ...shortenedAll(Object.fromEntries(members)),
+    ...(Object.keys(told).length === 0 ? {} : { messages: told }),
+  }
+  const json = canonicalJson(all)
+  if (json === '{}') return 'no parameters'
+  return `parameters=${json.length > MAX_TRAIT_CHARS ? digestOf(json) : json}`
+}
 
 export interface RequestKind {
-  /** turn, parameters, names and roles, each at most once */
-  traits: string[]
+  /** parameters with names and roles of messages */
+  traits: [turn: string, parameters: string]
   /** of the kept slots, `name=value` */
   values: string[]
   /** characters of the query and of the turns behind it */
@@ -51,7 +89,7 @@ export interface RequestKind {
 }
 
 export const kindOf = (request: ChatRequest, match: Match): RequestKind => ({
-  traits: [turnTrait(match), ...parameterTraits(request), ...messageTraits(request, match)],
+  traits: [turnTrait(match), parametersTrait(request, match)],
   values: slotValues(match),
   chars: match.turns.reduce((sum, { content }) => sum + content.length, match.query.length),
 })
@@ -100,6 +138,15 @@ export const isProven = (proven: ProvenKinds, { traits, values, chars }: Request
   chars <= proven.maxChars &&
   traits.every((trait) => proven.traits.includes(trait)) &&
   values.every((value) => proven.values.includes(value))
+
+/**
+ * Whether a route answers requests with these parameters. Rows with others are not trained on, because the
+ * answer to the same question may be another one.
+ */
+export const hasProvenParameters = (
+  proven: Pick<ProvenKinds, 'traits'>,
+  { traits: [, parameters] }: RequestKind
+): boolean => proven.traits.includes(parameters)
 
 const BANDS = 4
 

@@ -8,7 +8,9 @@ import type { AnswerRules } from '../answer/answer-rules.ts'
 import { DEFER_ANSWER } from '../answer/outcome.ts'
 import { boundCalls } from '../answer/tool-rules.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
+import { hasValidName } from './message-members.ts'
 import type { ProvenKinds } from './request-kind.ts'
+import { ineligibilityOf, type Ineligibility } from './request-members.ts'
 import type { Match, Template } from '../template/template.ts'
 
 /** How the log-probabilities of an answer's tokens make its confidence. */
@@ -36,93 +38,14 @@ export interface Route {
   templateTokens: number
 }
 
-/** Reason why a lora cannot answer a request that matched a live template. */
-export type Ineligibility =
-  'several-choices' | 'logprobs' | 'tools' | 'modality' | 'sampling' | 'unsupported-field'
-
 /**
- * Fields that do not change the wording of an answer, and fields that a check below reads. Any other
- * field may change the expected answer in an unknown way, so it sends the request to the upstream:
- * fidelity before coverage.
- */
-const UNDERSTOOD = new Set([
-  'model',
-  'messages',
-  'stream',
-  'stream_options',
-  'max_tokens',
-  'max_completion_tokens',
-  'temperature',
-  'top_p',
-  'seed',
-  'n',
-  'stop',
-  'logprobs',
-  'top_logprobs',
-  'tools',
-  'tool_choice',
-  'parallel_tool_calls',
-  'functions',
-  'function_call',
-  'response_format',
-  'modalities',
-  'presence_penalty',
-  'frequency_penalty',
-  'logit_bias',
-  'user',
-  'metadata',
-  'store',
-  // whether the caller may ask for the answer again: the router decides that
-  'responses.store',
-  'service_tier',
-  'safety_identifier',
-  'prompt_cache_key',
-  'prompt_cache_retention',
-  'reasoning_effort',
-  'verbosity',
-])
-
-/** OpenAI's default is 1; above it the caller asks for variety, and a lora answers greedily. */
-const MAX_TEMPERATURE = 1
-
-const isPresent = (value: unknown): boolean =>
-  value !== undefined && value !== null && value !== false
-
-const hasItems = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && Object.keys(value).length > 0
-
-const wantsTools = (request: ChatRequest, template: Template): boolean =>
-  hasItems(request.functions) || (hasItems(request.tools) && template.tools === '')
-
-const wantsOtherThanText = (request: ChatRequest): boolean =>
-  Array.isArray(request.modalities) && request.modalities.some((modality) => modality !== 'text')
-
-const hasExtremeSampling = (request: ChatRequest): boolean =>
-  (request.temperature ?? 1) > MAX_TEMPERATURE ||
-  (request.presence_penalty ?? 0) !== 0 ||
-  (request.frequency_penalty ?? 0) !== 0 ||
-  hasItems(request.logit_bias)
-
-/**
- * Whether one greedy text answer is enough for a matched request. `temperature` up to 1, `top_p`,
- * `seed`, `stop` and token limits are served (greedily, within the limits). `store` asks the
- * upstream to keep the exchange, so only the upstream can serve it. The same function selects the
- * exchanges of a template's population and the requests that its route answers, so that the proof
- * is about the traffic that the route answers.
+ * Whether one greedy text answer is enough for a matched request. The same function selects the exchanges of
+ * a template's population and the requests that its route answers, so that the proof is about the traffic that
+ * the route answers.
  * @returns the reason why it is not, or null
  */
-export const eligibility = (request: ChatRequest, template: Template): Ineligibility | null => {
-  if ((request.n ?? 1) !== 1) return 'several-choices'
-  if (isPresent(request.logprobs) || isPresent(request.top_logprobs)) return 'logprobs'
-  if (wantsTools(request, template)) return 'tools'
-  if (wantsOtherThanText(request)) return 'modality'
-  if (hasExtremeSampling(request)) return 'sampling'
-  if (isPresent(request.store)) return 'unsupported-field'
-  const unknown = Object.keys(request).some(
-    (field) => !UNDERSTOOD.has(field) && isPresent(request[field])
-  )
-  return unknown ? 'unsupported-field' : null
-}
+export const eligibility = (request: ChatRequest, template: Template): Ineligibility | null =>
+  request.messages.every(hasValidName) ? ineligibilityOf(request, template) : 'invalid-field'
 
 /** Who answers a request: the lora, the upstream, or the upstream for an audit. */
 export type Side = 'lora' | 'upstream' | 'audit'

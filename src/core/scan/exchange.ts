@@ -50,7 +50,7 @@ const detachedMatch = ({ template, slots, query, turns }: Match): Match => ({
   // removed from every prompt of a route
   examples: {},
   query: detached(query),
-  turns: turns.map(({ role, content }) => ({ role, content: detached(content) })),
+  turns: turns.map((turn) => ({ ...turn, content: detached(turn.content) })),
 })
 
 const detachedOutcome = (outcome: Outcome): Outcome =>

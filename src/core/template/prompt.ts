@@ -48,6 +48,6 @@ export const studentMessages = (match: Match, prompt: StagePrompt): ChatMessage[
   return [
     ...(shared === '' ? [] : [{ role: 'system', content: shared }]),
     { role: 'user', content: user },
-    ...match.turns,
+    ...match.turns.map(({ role, content }) => ({ role, content })),
   ]
 }

@@ -83,6 +83,14 @@ export interface Template extends TemplateKey {
   knownPairs?: string[]
 }
 
+/** A message behind the template's own. */
+export interface LaterMessage {
+  role: string
+  content: string
+  /** of a user's message that is results of functions (`tool-turns.ts`), not the user's own words */
+  isResult?: true
+}
+
 /** A request that a template recognizes, taken apart. */
 export interface Match {
   template: Template
@@ -92,7 +100,7 @@ export interface Match {
   examples: Record<string, string>
   query: string
   /** messages after the template's own, as sent: assistant and user alternate */
-  turns: { role: string; content: string }[]
+  turns: LaterMessage[]
 }
 
 /** The kept slots of a request with their values, in the template's order. */

@@ -32,6 +32,13 @@ export const previousIdIn = (body: Buffer): string | null =>
     return /^"([\w-]+)"$/.exec(json ?? '')?.[1] ?? null
   })
 
+/** @returns the model of a request; null for none, or where the bytes are not clear about it */
+export const modelIn = (body: Buffer): string | null =>
+  orNull(() => {
+    const model: unknown = JSON.parse(jsonOf(body, find(body, 'model')) ?? 'null')
+    return typeof model === 'string' ? model : null
+  })
+
 /** The items of an input without the brackets of their list. A text is a message of the user. */
 const itemsIn = (json: string | null): string => {
   if (json === null || json === 'null') return ''

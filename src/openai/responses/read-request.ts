@@ -11,8 +11,8 @@ const isGiven = (value: unknown): boolean => value !== undefined && value !== nu
 
 /** Fields that both APIs have, with one meaning. */
 const SHARED = [
-  'model',
   'stream',
+  'stream_options',
   'temperature',
   'top_p',
   'parallel_tool_calls',
@@ -23,8 +23,6 @@ const SHARED = [
   'prompt_cache_retention',
   'service_tier',
 ]
-/** Fields that have no effect on an answer without hosted tools, within the model's context. */
-const WITHOUT_EFFECT = new Set(['max_tool_calls', 'truncation'])
 /** Of `include`: what an answer without reasoning has not. */
 const INCLUDES_NOTHING = 'reasoning.encrypted_content'
 const INCLUDES_LOGPROBS = 'message.output_text.logprobs'
@@ -32,15 +30,27 @@ const INCLUDES_LOGPROBS = 'message.output_text.logprobs'
 const unread = (fields: Fields, prefix: string, known: readonly string[]): Fields =>
   Object.fromEntries(
     Object.entries(fields)
-      .filter(([name, value]) => !known.includes(name) && isGiven(value))
+      .filter(([name]) => !known.includes(name))
       .map(([name, value]) => [`responses.${prefix}${name}`, value])
   )
+
+const isEmpty = (value: unknown): boolean =>
+  !isGiven(value) || (Array.isArray(value) && value.length === 0)
+
+/** Of a text that an answer had: empty, as a client sends it back. */
+const EMPTY_IN_TEXTS = new Set(['annotations', 'logprobs'])
 
 /** Parts have other names; all their texts are `text`. */
 const partOf = (part: unknown): unknown => {
   if (!isFields(part)) return part
-  const { type, text, image_url: url, detail } = part
-  if (type === 'input_text' || type === 'output_text') return { type: 'text', text }
+  const { type, image_url: url, detail, ...others } = part
+  if (type === 'input_text' || type === 'output_text') {
+    const rest = Object.entries(part).filter(
+      ([name, value]) => name !== 'type' && !(EMPTY_IN_TEXTS.has(name) && isEmpty(value))
+    )
+    return { type: 'text', ...Object.fromEntries(rest) }
+  }
+  if (Object.keys(others).length > 0) return part
   if (type === 'input_image' && typeof url === 'string')
     return { type: 'image_url', image_url: { url, ...(isGiven(detail) ? { detail } : {}) } }
   return part
@@ -51,44 +61,75 @@ const contentOf = (content: unknown): ChatMessage['content'] => {
   if (!Array.isArray(content)) return content as ChatMessage['content']
   const parts = content.map(partOf) as ContentPart[]
   const [first] = parts
-  return parts.length === 1 && first?.type === 'text' && typeof first.text === 'string'
-    ? first.text
-    : parts
+  const isText = first?.type === 'text' && typeof first.text === 'string'
+  return parts.length === 1 && isText && Object.keys(first).length === 2 ? first.text! : parts
 }
 
-/** Items without effect on the wording of an answer. */
-const IS_SKIPPED = new Set(['reasoning'])
-const ITEM_FIELDS = new Set(['type', 'id', 'status', 'phase'])
+/** Members of all items, which no model reads. A text that broke off has another status. */
+const isUnread = (name: string, value: unknown): boolean =>
+  name === 'type' || name === 'id' || (name === 'status' && (value ?? 'completed') === 'completed')
+
+/** Members that a message has in both APIs. */
+const SHARED_IN_MESSAGES = new Set(['name', 'phase'])
+
+/** What an item has beside the members of its type: a chat would understand some names that a response does not. */
+const othersOf = (item: Fields, known: readonly string[]): Fields =>
+  Object.fromEntries(
+    Object.entries(item)
+      .filter(([name, value]) => !known.includes(name) && !isUnread(name, value))
+      .map(([name, value]) => [SHARED_IN_MESSAGES.has(name) ? name : `responses.${name}`, value])
+  )
 
 const messageOf = (item: Fields): ChatMessage | null => {
-  const { role, content, ...rest } = item
+  const { role, content } = item
   if (typeof role !== 'string') return null
-  const others = Object.entries(rest).filter(
-    ([name, value]) => !ITEM_FIELDS.has(name) && isGiven(value)
-  )
-  return { role, content: contentOf(content) ?? null, ...Object.fromEntries(others) }
+  return { role, content: contentOf(content) ?? null, ...othersOf(item, ['role', 'content']) }
 }
 
-/** The calls of one answer are items of their own, behind its text. */
+/**
+ * The calls of one answer are items of their own, behind its text. The list grows in place: a copy at every
+ * call would be quadratic in their number.
+ */
 const addCall = (messages: ChatMessage[], item: Fields): void => {
   const last = messages.at(-1)
-  if (last?.role === 'assistant') last.tool_calls = [...(last.tool_calls ?? []), chatCallOf(item)]
-  else messages.push({ role: 'assistant', content: null, tool_calls: [chatCallOf(item)] })
+  const call = chatCallOf(item)
+  if (last?.role !== 'assistant')
+    messages.push({ role: 'assistant', content: null, tool_calls: [call] })
+  else if (Array.isArray(last.tool_calls)) last.tool_calls.push(call)
+  else last.tool_calls = [call]
 }
+
+const CALL_FIELDS = ['call_id', 'name', 'arguments']
+const RESULT_FIELDS = ['call_id', 'output']
+
+const isReasoning = (item: unknown): item is Fields =>
+  isFields(item) && item['type'] === 'reasoning'
+
+/** What a model thought before; a text of it could be anything, and some upstreams let the model read it. */
+const isOpaque = ({ summary, content }: Fields): boolean => isEmpty(summary) && isEmpty(content)
 
 /** @returns false for an item that is not known */
 const addItem = (messages: ChatMessage[], item: unknown): boolean => {
   if (!isFields(item)) return false
   const { type = 'message' } = item
-  if (type === 'function_call') addCall(messages, item)
-  else if (type === 'function_call_output') {
-    const { call_id: id, output } = item
-    messages.push({ role: 'tool', tool_call_id: id as string, content: contentOf(output) ?? null })
-  } else if (type === 'message') {
+  if (isReasoning(item)) return isOpaque(item)
+  if (type === 'message') {
     const message = messageOf(item)
-    if (message === null) return false
-    messages.push(message)
-  } else return typeof type === 'string' && IS_SKIPPED.has(type)
+    if (message !== null) messages.push(message)
+    return message !== null
+  }
+  if (type === 'function_call') {
+    addCall(messages, item)
+    return Object.values(othersOf(item, CALL_FIELDS)).every(isEmpty)
+  }
+  if (type !== 'function_call_output') return false
+  const { call_id: id, output } = item
+  messages.push({
+    role: 'tool',
+    tool_call_id: id as string,
+    content: contentOf(output) ?? null,
+    ...othersOf(item, RESULT_FIELDS),
+  })
   return true
 }
 
@@ -117,7 +158,7 @@ const toolOf = (tool: unknown): unknown => {
 const choiceOf = (choice: unknown): unknown => {
   if (!isFields(choice)) return choice
   const { type, tools, ...rest } = choice
-  if (type === 'function') return toolOf({ type, name: choice['name'] })
+  if (type === 'function') return toolOf(choice)
   return type === 'allowed_tools' && Array.isArray(tools)
     ? { type, allowed_tools: { ...rest, tools: tools.map(toolOf) } }
     : choice
@@ -127,26 +168,29 @@ const choiceOf = (choice: unknown): unknown => {
 const toolFields = ({ tools, tool_choice: choice }: Fields): Fields => {
   const all: unknown[] = Array.isArray(tools) ? tools : []
   return {
-    ...(isGiven(tools) ? { tools: Array.isArray(tools) ? all.map(toolOf) : tools } : {}),
-    ...(isGiven(choice) ? { tool_choice: choiceOf(choice) } : {}),
+    // unlike a chat request, a response may have an empty list
+    ...(tools === undefined || (isGiven(tools) && isEmpty(tools))
+      ? {}
+      : { tools: Array.isArray(tools) ? all.map(toolOf) : tools }),
+    ...(choice === undefined ? {} : { tool_choice: choiceOf(choice) }),
     ...(all.every(isFunction) ? {} : { 'responses.hosted_tools': true }),
   }
 }
 
-const formatOf = (format: Fields): Fields | undefined => {
+/** @returns undefined for a text without rules */
+const formatOf = (format: unknown): unknown => {
+  if (!isFields(format)) return format
   const { type, ...schema } = format
-  if (type === 'text') return undefined
+  if (type === 'text' && Object.keys(schema).length === 0) return undefined
   return type === 'json_schema' ? { type, json_schema: schema } : format
 }
 
 const textFields = ({ text }: Fields): Fields => {
-  if (!isGiven(text)) return {}
+  if (text === undefined) return {}
   if (!isFields(text)) return { 'responses.text': text }
-  const { format, verbosity } = text
-  const read = isFields(format) ? formatOf(format) : format
   return {
-    ...(isGiven(read) ? { response_format: read } : {}),
-    ...(isGiven(verbosity) ? { verbosity } : {}),
+    response_format: formatOf(text['format']),
+    verbosity: text['verbosity'],
     ...unread(text, 'text.', ['format', 'verbosity']),
   }
 }
@@ -154,10 +198,8 @@ const textFields = ({ text }: Fields): Fields => {
 const reasoningFields = ({ reasoning }: Fields): Fields => {
   if (!isGiven(reasoning)) return {}
   if (!isFields(reasoning)) return { 'responses.reasoning': reasoning }
-  const { effort } = reasoning
   return {
-    ...(isGiven(effort) ? { reasoning_effort: effort } : {}),
-    // a summary would be an item of the answer
+    reasoning_effort: reasoning['effort'],
     ...unread(reasoning, 'reasoning.', ['effort']),
   }
 }
@@ -174,15 +216,9 @@ const includeFields = ({ include, top_logprobs: top }: Fields): Fields => {
   }
 }
 
-const streamFields = ({ stream_options: options }: Fields): Fields => {
-  if (!isGiven(options)) return {}
-  if (!isFields(options)) return { 'responses.stream_options': options }
-  return unread(options, 'stream_options.', ['include_obfuscation'])
-}
-
 const READ = [
   ...SHARED,
-  ...WITHOUT_EFFECT,
+  'model',
   'instructions',
   'input',
   'tools',
@@ -191,10 +227,12 @@ const READ = [
   'reasoning',
   'include',
   'top_logprobs',
-  'stream_options',
   'max_output_tokens',
   'store',
 ]
+
+const withoutUndefined = (fields: Fields): Fields =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 
 /**
  * @param body parsed JSON
@@ -205,19 +243,23 @@ export const readResponsesRequest = (body: unknown): ChatRequest | null => {
   if (!isFields(body) || typeof body['model'] !== 'string') return null
   const messages = messagesOf(body)
   if (messages === null) return null
-  const { max_output_tokens: maxTokens, store } = body
-  const shared = SHARED.filter((name) => isGiven(body[name])).map((name) => [name, body[name]])
+  const { max_output_tokens: maxTokens, store, input } = body
   return {
-    ...(Object.fromEntries(shared) as { model: string }),
+    ...withoutUndefined({
+      ...Object.fromEntries(SHARED.map((name) => [name, body[name]])),
+      max_completion_tokens: maxTokens,
+      // the answer is kept unless the request says that it must not be
+      'responses.store': store === false ? undefined : (store ?? true),
+      ...toolFields(body),
+      ...textFields(body),
+      ...reasoningFields(body),
+      ...includeFields(body),
+      ...unread(body, '', READ),
+      // no lora reads them, so that a proof without them says nothing of requests with them
+      'responses.reasoning_items':
+        Array.isArray(input) && input.some(isReasoning) ? true : undefined,
+    }),
+    model: body['model'],
     messages,
-    ...(isGiven(maxTokens) ? { max_completion_tokens: maxTokens as number } : {}),
-    // the answer is kept unless the request says that it must not be
-    ...(store === false ? {} : { 'responses.store': store ?? true }),
-    ...toolFields(body),
-    ...textFields(body),
-    ...reasoningFields(body),
-    ...includeFields(body),
-    ...streamFields(body),
-    ...unread(body, '', READ),
   }
 }

@@ -13,6 +13,7 @@
  * | AWS Bedrock | `authorization`, `x-amz-security-token`, `?X-Amz-Credential`, `?X-Amz-Signature` |
  * | gateways | `x-portkey-api-key`, `helicone-auth`, `cf-aig-authorization`, `cf-access-client-id`, cookies |
  */
+import { isSecretName } from '../../core/credential-names.ts'
 import { createRedactor } from '../../core/log/redact.ts'
 import { declaredHopByHop, HOP_BY_HOP } from '../headers.ts'
 import { remembered } from './remembered.ts'
@@ -30,7 +31,7 @@ export interface Credential {
   value: string
 }
 
-/** Names of credentials that the pattern below does not match. */
+/** Names of credentials that `isSecretName` does not know. */
 const NAMES = new Set(['cookie', 'code', 'cf-access-client-id'])
 
 /** Names that select an account or a person and prove nothing by themselves. */
@@ -44,14 +45,6 @@ const SELECTORS = new Set([
   'x-remote-user',
   'remote-user',
 ])
-
-/** A word for a secret at the end of a part of the name: `x-acme-token`, `subscription-key`. */
-const SECRET_WORD =
-  /(?:key|token|secret|auth|authorization|password|passwd|pwd|credentials?|signature|sig|jwt|assertion)(?=$|[-_.[\]])/
-
-/** Names with such a word whose values change with every request and prove nothing. */
-const HARMLESS =
-  /(?:idempotency|cache|websocket|partition|routing|sort)[-_]?key$|(?:page|continuation)[-_]?token$/
 
 /** Cookies of load balancers, bot detection and analytics: they change often, and no API accepts them. */
 const HARMLESS_COOKIE =
@@ -138,10 +131,7 @@ export const areProof = (credentials: readonly Credential[]): boolean =>
 const createNameCheck = (further: readonly string[]): Credentials['isOne'] => {
   const configured = new Set(further)
   const check = (name: string): boolean =>
-    NAMES.has(name) ||
-    SELECTORS.has(name) ||
-    configured.has(name) ||
-    (SECRET_WORD.test(name) && !HARMLESS.test(name))
+    NAMES.has(name) || SELECTORS.has(name) || configured.has(name) || isSecretName(name)
   return remembered(check, { max: MAX_REMEMBERED, maxChars: MAX_REMEMBERED_CHARS })
 }
 

@@ -2,6 +2,8 @@
 import type { Amounts } from '../../core/keys/account.ts'
 import { allowsModel, type KeyLimits } from '../../core/keys/issued-key.ts'
 import type { Shortage } from '../../core/keys/slice.ts'
+import { findUnlimitedMember } from '../../core/request/limited-members.ts'
+import type { ChatRequest } from '../../openai/chat.ts'
 import { AppError } from '../../errors.ts'
 
 const retryAfter = (waitMs: number): { retryAfterSeconds?: number } =>
@@ -13,6 +15,22 @@ export const checkModel = (limits: KeyLimits, model: string): void => {
   throw new AppError('forbidden', `this key may not use the model ${JSON.stringify(model)}`, {
     param: 'model',
   })
+}
+
+const MAX_SHOWN_CHARS = 64
+
+/**
+ * Refuses members that may choose another model, another host, or something of the operator's account.
+ * @throws AppError `invalid-request`
+ */
+export const checkMembers = (request: ChatRequest): void => {
+  const member = findUnlimitedMember(request)?.slice(0, MAX_SHOWN_CHARS)
+  if (member === undefined) return
+  const why =
+    member === 'tools'
+      ? 'the type of a tool must be function or custom'
+      : `the member ${JSON.stringify(member)} may choose another model, host or resource: leave it out`
+  throw new AppError('invalid-request', `this key has limits, and ${why}`, { param: member })
 }
 
 const messageOf = (

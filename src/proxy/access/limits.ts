@@ -12,7 +12,7 @@ import { estimatePrompt, estimateRequest } from '../../core/cost/token-estimate.
 import { AppError } from '../../errors.ts'
 import type { Dialect } from '../../openai/dialect.ts'
 import type { Usage } from '../../openai/chat.ts'
-import { checkModel } from './limit-checks.ts'
+import { checkMembers, checkModel } from './limit-checks.ts'
 import type { Slices } from './slices.ts'
 
 /** The most that a metered request can take. */
@@ -124,6 +124,8 @@ class KeyLimiter implements Limits {
     if (isReadFirst(key)) {
       const reading = requireReading(asked.outcome)
       checkModel(key.limits, reading.request.model)
+      // a budget knows fewer members
+      if (key.limits.budget === null) checkMembers(reading.request)
       if (isMetered(key)) return this.admitMetered(key, reading, asked.body)
     }
     return after(this.admitUnread(key), () => this.countOnly(key, asked))

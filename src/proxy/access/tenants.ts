@@ -4,7 +4,7 @@
  * logged, and in memory they are only the keys of a small cache, since hashing is 4 % of a request's
  * CPU time.
  */
-import { createHmac } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import {
   areProof,
@@ -25,14 +25,15 @@ export interface Identity {
 export interface Tenants {
   identify(carrier: Carrier): Identity
   /**
-   * Remembers that the upstream answered a tenant's credentials with `status`.
+   * Remembers that the upstream answered a tenant's credentials with `status`. A refusal ends the acceptance for
+   * all models; only an answer of the same model gives it back. A model that is not found is refused alone.
    * @param tenant as `acceptanceOf` gives it
    * @param ageMs since the request arrived: a stream that began before its key was refused, and ends
    * after that, must not make the key accepted again
    */
-  observe(tenant: string, status: number, ageMs?: number): void
-  /** Whether the upstream accepted exactly these credentials within the last `ttlMs`. */
-  accepted(tenant: string): boolean
+  observe(tenant: string, model: string, status: number, ageMs?: number): void
+  /** Whether the upstream accepted exactly these credentials for the model within the last `ttlMs`. */
+  accepted(tenant: string, model: string): boolean
 }
 
 /**
@@ -45,7 +46,7 @@ export const acceptanceOf = (tenant: string, upstream: string | null): string =>
 export interface TenantsOptions {
   secret: string
   ttlMs: number
-  /** tenants remembered as accepted, and as refused; an entry takes about 200 bytes */
+  /** pairs of tenant and model remembered as accepted, and tenants as refused; one takes about 300 bytes */
   maxEntries: number
   now: () => number
   /** the places of credentials; the known ones by default */
@@ -56,6 +57,16 @@ const HEX_DIGITS = 32
 /** Longer texts are hashed every time, so that the cache is bounded in bytes. */
 const MAX_CACHED_CHARS = 512
 const MAX_CACHED = 1000
+
+/** Of one tenant at one upstream. A forgotten one costs one request to the upstream. */
+const MAX_MODELS = 16
+/** The name of a model is the caller's: a longer one is remembered by its digest. */
+const MAX_MODEL_CHARS = 64
+
+const modelKey = (model: string): string =>
+  model.length <= MAX_MODEL_CHARS ? model : hash('sha256', model)
+
+const NOT_FOUND = 404
 
 /** Key refused, no money, not allowed; Google answers 400 to an invalid key. */
 const REFUSALS = new Set([400, 401, 402, 403])
@@ -80,6 +91,14 @@ const encode = (credentials: readonly Credential[]): string => {
   return `\0${parts.join('')}`
 }
 
+/** By model, the oldest first. */
+type Times = Map<string, number>
+
+const withTime = (times: Times, model: string, at: number): Times => {
+  const others = [...times].filter(([name]) => name !== model)
+  return new Map([...others, [model, at] as const].slice(-MAX_MODELS))
+}
+
 /** A forgotten tenant costs one request to the upstream, so the memory may be small. */
 export const createTenants = ({
   secret,
@@ -88,9 +107,14 @@ export const createTenants = ({
   now,
   credentials = createCredentials(),
 }: TenantsOptions): Tenants => {
-  const acceptedAt = new LRUCache<string, number>({ max: maxEntries })
+  const acceptedAt = new LRUCache<string, Times>({
+    maxSize: maxEntries,
+    sizeCalculation: ({ size }) => size,
+  })
   // a cache of its own, so that refused strangers evict no accepted tenant
   const refusedAt = new LRUCache<string, number>({ max: maxEntries })
+  /** as `refusedAt`, by tenant and model */
+  const notFoundAt = new LRUCache<string, number>({ max: maxEntries })
   const identities = new LRUCache<string, Identity>({ max: MAX_CACHED })
   const hashOf = (text: string): string =>
     createHmac('sha256', secret).update(text).digest('hex').slice(0, HEX_DIGITS)
@@ -107,19 +131,26 @@ export const createTenants = ({
       if (text.length <= MAX_CACHED_CHARS) identities.set(text, identity)
       return identity
     },
-    observe: (tenant, status, ageMs = 0) => {
+    observe: (tenant, name, status, ageMs = 0) => {
       const at = now() - ageMs
+      const model = modelKey(name)
+      const times = acceptedAt.get(tenant)
       if (status >= 200 && status < 300) {
-        if (at >= latest(refusedAt.get(tenant)))
-          acceptedAt.set(tenant, Math.max(at, latest(acceptedAt.get(tenant))))
+        const refused = [refusedAt.get(tenant), notFoundAt.get(`${tenant} ${model}`)].map(latest)
+        if (at < Math.max(...refused)) return
+        const last = Math.max(at, latest(times?.get(model)))
+        acceptedAt.set(tenant, withTime(times ?? new Map<string, number>(), model, last))
+      } else if (status === NOT_FOUND) {
+        times?.delete(model)
+        notFoundAt.set(`${tenant} ${model}`, now())
       } else if (REFUSALS.has(status)) {
         // a revoked key must not be answered until its old acceptance runs out
         acceptedAt.delete(tenant)
         refusedAt.set(tenant, now())
       }
     },
-    accepted: (tenant) => {
-      const at = acceptedAt.get(tenant)
+    accepted: (tenant, model) => {
+      const at = acceptedAt.get(tenant)?.get(modelKey(model))
       if (at === undefined) return false
       const ageMs = now() - at
       // a negative age means that the clock was set back, so the real age is not known

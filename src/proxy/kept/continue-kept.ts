@@ -2,12 +2,14 @@
  * A request that continues a kept response: the upstream does not know it, so it gets the conversation in its
  * place. Every other id is the upstream's matter, and its request keeps its bytes.
  */
+import type { KeptResponse } from '../../core/log/kept-response.ts'
 import { AppError } from '../../errors.ts'
 import { RESPONSES } from '../../openai/dialect.ts'
-import { continued, previousIdIn } from '../../openai/responses/continue.ts'
+import { continued, modelIn, previousIdIn } from '../../openai/responses/continue.ts'
 import type { ChatDeps } from '../deps.ts'
 import type { Whole } from '../receive.ts'
 import { recordIdOf } from './keep.ts'
+import { requireAccepted } from './may-have.ts'
 
 const NAMES_ONE = Buffer.from(`"${RESPONSES.idPrefix}`)
 
@@ -23,8 +25,22 @@ const noRoom = (): AppError =>
   })
 
 /**
+ * Whether the upstream that accepted the caller of a kept response judges the caller's credentials again, because
+ * it answers the request that continues it.
+ */
+const isJudgedAgain = ({ upstreams }: ChatDeps, body: Buffer, { request }: KeptResponse) => {
+  const models = [body, Buffer.from(request)].map((bytes) => modelIn(bytes) ?? '')
+  const [next = '', before = ''] = models
+  return (
+    next !== '' &&
+    upstreams.seesCredentials(next) &&
+    upstreams.nameFor(next) === upstreams.nameFor(before)
+  )
+}
+
+/**
  * @returns the request itself when it continues no kept response of its tenant
- * @throws AppError `body-too-large`, `overloaded`, or of the store
+ * @throws AppError `body-too-large`, `overloaded`, as `requireAccepted`, or of the store
  */
 export const withConversation = async (deps: ChatDeps, whole: Whole): Promise<Whole> => {
   const { keptResponses, tenants, bodies, limits } = deps
@@ -33,7 +49,8 @@ export const withConversation = async (deps: ChatDeps, whole: Whole): Promise<Wh
   const id = recordIdOf(previousIdIn(body) ?? '')
   const kept = id === null ? null : await keptResponses.get(id, tenants.identify(incoming).tenant)
   const longer = kept && continued(body, kept)
-  if (longer === null) return whole
+  if (kept === null || longer === null) return whole
+  if (!isJudgedAgain(deps, body, kept)) await requireAccepted(deps, incoming, kept)
   if (longer.length > limits.maxBodyBytes) throw tooLong(limits.maxBodyBytes)
   const added = Math.max(0, longer.length - body.length)
   if (!bodies.take(added)) throw noRoom()

@@ -1,4 +1,5 @@
 /** Which answers are kept, and under which ids; and how long a request waits for the store that has them. */
+import { withoutCredentials } from '../../core/request/body-credentials.ts'
 import type { KeptResponse, KeptResponses } from '../../core/log/kept-response.ts'
 import type { ChatRequest } from '../../openai/chat.ts'
 import { RESPONSES } from '../../openai/dialect.ts'
@@ -22,11 +23,19 @@ export const canKeep = (
 export const recordIdOf = (responseId: string): string | null =>
   responseId.startsWith(RESPONSES.idPrefix) ? responseId.slice(RESPONSES.idPrefix.length) : null
 
-/** @param response body of the answer */
+const storable = (text: Buffer): string => withoutCredentials(text).toString()
+
+/** Without the credentials in both bodies. @param response body of the answer */
 export const keptOf = (
   { id, tenant, at, body }: Pick<ChatExchange, 'id' | 'tenant' | 'at' | 'body'>,
   response: string
-): KeptResponse => ({ id, tenant, at: Math.floor(at), request: body.toString(), response })
+): KeptResponse => ({
+  id,
+  tenant,
+  at: Math.floor(at),
+  request: storable(body),
+  response: storable(Buffer.from(response)),
+})
 
 /** Every method rejects with `store-unavailable` where the store does not answer within two seconds. */
 export const keptInTime = (responses: KeptResponses, setTimer: SetTimer): KeptResponses => {

@@ -11,8 +11,11 @@ import type { Client } from '../client/client.ts'
 import type { ChatDeps } from '../deps.ts'
 import { pass } from '../pass-through.ts'
 import { recordIdOf } from './keep.ts'
+import { requireAccepted } from './may-have.ts'
 
 type Wanted = 'response' | 'input-items' | 'deletion'
+
+type KeptDeps = ChatDeps & { keptResponses: KeptResponses }
 
 /** What is asked of which response. */
 export interface KeptAsked {
@@ -60,28 +63,34 @@ const bodyOf = (
 const deletion = (id: string): string =>
   JSON.stringify({ id: `${RESPONSES.idPrefix}${id}`, object: 'response', deleted: true })
 
-/** @returns the body of the answer; null where the tenant has no such response */
+/**
+ * @returns the body of the answer; null where the tenant has no such response
+ * @throws AppError as `requireAccepted` and `bodyOf`
+ */
 const answerTo = async (
-  keptResponses: KeptResponses,
+  deps: KeptDeps,
   { id, wanted }: KeptAsked,
-  { tenant, query }: { tenant: string; query: URLSearchParams }
+  incoming: IncomingMessage
 ): Promise<string | null> => {
-  if (wanted === 'deletion') return (await keptResponses.remove(id, tenant)) ? deletion(id) : null
+  const { keptResponses, tenants } = deps
+  const { tenant } = tenants.identify(incoming)
   const kept = await keptResponses.get(id, tenant)
-  return kept && bodyOf(kept, wanted, query)
+  if (kept === null) return null
+  await requireAccepted(deps, incoming, kept)
+  if (wanted !== 'deletion') return bodyOf(kept, wanted, queryOf(incoming))
+  return (await keptResponses.remove(id, tenant)) ? deletion(id) : null
 }
 
 /** Answers, or asks the upstream; never rejects, because its caller does not wait for it. */
 export const serveKept = async (
-  deps: ChatDeps & { keptResponses: KeptResponses },
+  deps: KeptDeps,
   asked: KeptAsked,
   incoming: IncomingMessage,
   client: Client
 ): Promise<void> => {
   try {
     const caller = deps.access?.callerOf(incoming)
-    const { tenant } = deps.tenants.identify(incoming)
-    const answer = await answerTo(deps.keptResponses, asked, { tenant, query: queryOf(incoming) })
+    const answer = await answerTo(deps, asked, incoming)
     if (answer === null) return pass(deps, incoming, client)
     await caller?.admitKept()
     deps.metrics.request('kept')

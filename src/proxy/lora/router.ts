@@ -63,7 +63,7 @@ export const createRouter = (deps: RouterDeps): Router => {
     if (!deps.areRoutesGood()) return 'routes-too-old'
     if (!hasProof) return 'no-credential'
     // a caller that the upstream would refuse must not get an answer of a lora
-    if (!tenants.accepted(acceptanceOf(tenant, upstreams.nameFor(request.model))))
+    if (!tenants.accepted(acceptanceOf(tenant, upstreams.nameFor(request.model)), request.model))
       return 'credential-not-accepted'
     const ineligible = eligibility(request, route.template)
     if (ineligible) return ineligible

@@ -1,20 +1,27 @@
 /** `GET /metrics` in Prometheus' text format, behind the admin token. */
+import type { HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
 import type { Registry as MetricsRegistry } from 'prom-client'
-import { bearerTokenCheck } from '../../bearer-token.ts'
 import { AppError } from '../../errors.ts'
 
 export type { MetricsRegistry }
 
-/** @param token null on a loopback address only: then no token is needed */
-export const createMetricsApp = (registry: MetricsRegistry, token: string | null): Hono => {
-  const mayRead = token === null ? () => true : bearerTokenCheck(token)
-  return new Hono().get('/', async (context) => {
-    if (!mayRead(context.req.header('authorization')))
+/**
+ * Whether the `authorization` header of a request has the admin token.
+ * @param env undefined for a request without a connection
+ * @throws AppError `rate-limited` for a sender of many wrong tokens
+ */
+export type IsAdmin = (authorization: string | undefined, env: HttpBindings | undefined) => boolean
+
+export const createMetricsApp = (
+  registry: MetricsRegistry,
+  isAdmin: IsAdmin
+): Hono<{ Bindings: HttpBindings }> =>
+  new Hono<{ Bindings: HttpBindings }>().get('/', async (context) => {
+    if (!isAdmin(context.req.header('authorization'), context.env))
       throw new AppError(
         'unauthorized',
         'metrics need the admin token as authorization: Bearer <token>'
       )
     return context.body(await registry.metrics(), 200, { 'content-type': registry.contentType })
   })
-}

@@ -22,7 +22,7 @@ export interface Upstream {
    * @param apiKey sent in place of the client's credentials; null forwards those
    */
   ask(
-    incoming: IncomingMessage,
+    incoming: Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders' | 'headers'>,
     body: Buffer | Readable | null,
     apiKey: string | null,
     handler: Dispatcher.DispatchHandler
@@ -65,11 +65,7 @@ export const createUpstream = (
   })
   return {
     ask: ({ method = 'GET', url = '/', rawHeaders, headers }, body, apiKey, handler) => {
-      const options = {
-        keepLength: !Buffer.isBuffer(body),
-        apiKey,
-        isCredential: credentials.isOne,
-      }
+      const options = { keepLength: !Buffer.isBuffer(body), apiKey }
       const request = {
         path: rewritePath(apiKey === null ? url : credentials.withoutParameters(url)),
         method: method as Dispatcher.HttpMethod,

@@ -1,8 +1,10 @@
 /** All upstreams: which one a model belongs to, and which ones stand in for it. */
+import type { IncomingMessage } from 'node:http'
 import { createBreaker, type BreakerOptions } from '../breaker.ts'
 import type { Credentials } from '../access/credentials.ts'
 import type { ReportFault, ServerFault } from '../../fault-log.ts'
 import type { Target } from './attempt.ts'
+import { confirmCredentials, type Confirmation } from './confirm.ts'
 import { createRetries } from './retries.ts'
 import { Failover, type FailoverDeps } from './failover.ts'
 import {
@@ -31,6 +33,10 @@ export interface Upstreams {
   nameFor(model: string): string | null
   /** Sends a chat completion, again or to a stand-in where needed. @param model '' for none */
   ask(passage: Passage, model: string): void
+  /** Whether nothing but the upstream that gets the callers' own credentials answers a model's requests. */
+  seesCredentials(model: string): boolean
+  /** Asks the upstream of a model about the credentials of a request; `unknown` where it gets no such. */
+  confirm(incoming: IncomingMessage, model: string): Promise<Confirmation>
   /** Sends any other request to the standard upstream. */
   pass(passage: Passage): void
   /** Cuts all connections. */
@@ -93,6 +99,11 @@ export const createUpstreams = (deps: UpstreamsDeps): Upstreams => {
       // a query may hold a key, which only the first choice may see
       const mayStandIn = passage.incoming.url?.includes('?') !== true
       new Failover(asking, passage, lineFor(model, mayStandIn)).begin()
+    },
+    seesCredentials: (model) => lineFor(model, true).every(({ apiKey }) => apiKey === null),
+    confirm: async (incoming, model) => {
+      const [{ upstream, apiKey }] = lineFor(model, false)
+      return apiKey === null ? confirmCredentials(upstream, incoming, deps.setTimer) : 'unknown'
     },
     pass: (passage) => new Failover(passing, passage, unnamed).begin(),
     close: async () => {

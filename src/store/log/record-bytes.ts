@@ -2,6 +2,7 @@
  * Exchanges as records that can be stored: answers are decoded, streams are accumulated, usage is read, and
  * secrets are replaced. This runs for every request. Knows nothing of the database.
  */
+import { withoutCredentials } from '../../core/request/body-credentials.ts'
 import type { BatchedExchange } from '../../core/log/exchange-batch.ts'
 import type { RecordHead } from '../../core/log/record.ts'
 import type { Redactor } from '../../core/log/redact.ts'
@@ -26,11 +27,12 @@ const recordOf = (
   maxBytes: number
 ): RecordBytes => {
   const body = withoutAttachments(request)
+  const isTooLong = body.length > maxBytes
   return {
     head,
     usage,
-    request: body.length > maxBytes ? EMPTY : body,
-    response: response && withoutAttachments(response),
+    request: isTooLong ? EMPTY : withoutCredentials(body),
+    response: response && withoutCredentials(withoutAttachments(response)),
   }
 }
 

@@ -13,7 +13,6 @@ import {
 } from '../../core/lifecycle/internalization.ts'
 import { textOf } from '../../core/answer/outcome.ts'
 import { holdoutTimeOf } from '../../core/lifecycle/holdout-time.ts'
-import { kindOf, provenKinds } from '../../core/route/request-kind.ts'
 import { fitShares } from '../../core/learn/fits.ts'
 import { knownLabels } from '../../core/answer/response-type.ts'
 import type { Template } from '../../core/template/template.ts'
@@ -139,7 +138,7 @@ export const planInternalization = async (
     trainRows: retry?.trainRows,
   })
   if ('refused' in rows) return rows
-  const { train, traffic } = rows
+  const { train } = rows
   const fitsPrompt = await fitsWithPrompt(deps, engine, base, { template, train })
   const { arms: wanted, schedule } = deps.config
   const hasPrompt = fitsPrompt && schedule !== 'single-stage' && wanted.includes('schedule')
@@ -172,7 +171,7 @@ export const planInternalization = async (
         ? null
         : `the prompt does not fit the ${base.max_model_len} tokens of ${base.id}`,
     },
-    kinds: provenKinds(traffic.map(({ request, match }) => kindOf(request, match))),
+    kinds: rows.kinds,
     answers: await answerRules(engine, base.id, rows),
     dropOrder,
     templateTokens,

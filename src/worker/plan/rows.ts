@@ -2,6 +2,15 @@
  * Chooses the exchanges that an internalization trains on and the held-out ones, and refuses when no
  * lora trained on them could go live. Reads the log; the engine is asked only to count tokens.
  */
+import {
+  hasProvenParameters,
+  isProven,
+  kindOf,
+  LEAST_OF_A_TRAIT,
+  provenKinds,
+  type ProvenKinds,
+  type RequestKind,
+} from '../../core/route/request-kind.ts'
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { repeatsOf } from '../../core/learn/dataset.ts'
 import type { Split } from '../../core/learn/split.ts'
@@ -27,6 +36,8 @@ import { chooseRows, whyNotSplit, type WantedRows } from './choose-rows.ts'
 export interface PlannedRows extends Split<MatchedExchange>, Comparison {
   /** see `InternalizationPlan` */
   earlierTries: number
+  /** of the sample of traffic */
+  kinds: ProvenKinds
   population: Omit<Population, 'withoutPrompt'>
 }
 
@@ -88,6 +99,8 @@ const isSameAnswer =
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
+const kindOfRow = ({ request, match }: MatchedExchange): RequestKind => kindOf(request, match)
+
 const MOST_FREQUENT = 3
 
 const listed = (outcomes: Population['outcomes']): string =>
@@ -98,31 +111,12 @@ const listed = (outcomes: Population['outcomes']): string =>
     .map(([kind, count]) => `${count} ${kind}`)
     .join(', ')
 
-/**
- * Finds the causes of a rejection that are known before training.
- * @returns the reason, with advice, or null
- */
-const hopeless = (
-  { traffic, unseen, responseType, earlierTries }: PlannedRows,
+/** @returns why the held-out rows cannot show that a lora is good enough, with advice, or null */
+const whyTooFew = (
+  { traffic, unseen, earlierTries }: PlannedRows,
   config: InternalizeOptions
 ): string | null => {
-  const { margin, minCoverage } = config
-  const { request, match } = traffic.at(-1)!
-  const unsupported = createAnswerFormats().unsupported(request, match.template.responseFormat)
-  if (unsupported !== null)
-    return `no answer can be checked against the response format: ${unsupported}`
-  const answerable = textsOf(traffic).length / traffic.length
-  if (answerable < minCoverage)
-    return (
-      `the upstream answers ${percent(answerable)} of the held-out requests with plain text or calls ` +
-      `of functions (the others: ${listed(outcomesOf(traffic))}); a lora gives nothing else, and ` +
-      `${percent(minCoverage)} must be answered: lower MIN_COVERAGE, or move these requests to a prompt of their own`
-    )
-  if (responseType === 'free-text')
-    return (
-      'the answers are free text, which the gate cannot compare without a judge: ask for ' +
-      'labels, JSON, code or sentences of up to 240 characters'
-    )
+  const { margin } = config
   // the level over all tests: a sample that is too small for it fails every test
   const needed = minimumRows(margin, levelOfTry(earlierTries))
   if (traffic.length < needed)
@@ -145,6 +139,50 @@ const hopeless = (
   return null
 }
 
+/** @returns why a route would answer too few requests, with advice, or null */
+const whyTooVaried = (
+  { traffic, kinds }: PlannedRows,
+  { minCoverage }: InternalizeOptions
+): string | null => {
+  const proven = traffic.filter((row) => isProven(kinds, kindOfRow(row))).length / traffic.length
+  return proven >= minCoverage
+    ? null
+    : `${percent(proven)} of the held-out requests are of a kind that ${LEAST_OF_A_TRAIT} of them have, and ` +
+        `${percent(minCoverage)} must be answered: send the same parameters with each request, or lower MIN_COVERAGE`
+}
+
+/**
+ * Finds the causes of a rejection that are known before training.
+ * @returns the reason, with advice, or null
+ */
+const hopeless = (rows: PlannedRows, config: InternalizeOptions): string | null => {
+  const { traffic, responseType } = rows
+  const { minCoverage } = config
+  const { request, match } = traffic.at(-1)!
+  const unsupported = createAnswerFormats().unsupported(request, match.template.responseFormat)
+  if (unsupported !== null)
+    return `no answer can be checked against the response format: ${unsupported}`
+  const answerable = textsOf(traffic).length / traffic.length
+  if (answerable < minCoverage)
+    return (
+      `the upstream answers ${percent(answerable)} of the held-out requests with plain text or calls ` +
+      `of functions (the others: ${listed(outcomesOf(traffic))}); a lora gives nothing else, and ` +
+      `${percent(minCoverage)} must be answered: lower MIN_COVERAGE, or move these requests to a prompt of their own`
+    )
+  if (responseType === 'free-text')
+    return (
+      'the answers are free text, which the gate cannot compare without a judge: ask for ' +
+      'labels, JSON, code or sentences of up to 240 characters'
+    )
+  return whyTooFew(rows, config) ?? whyTooVaried(rows, config)
+}
+
+/** Of the training rows, those that a route can be about; all of them where no kind is proven, which is refused. */
+const withProvenParameters = (train: MatchedExchange[], kinds: ProvenKinds): MatchedExchange[] => {
+  const proven = train.filter((row) => hasProvenParameters(kinds, kindOfRow(row)))
+  return proven.length === 0 ? train : proven
+}
+
 /**
  * The rows of an internalization.
  * @returns a refusal when no lora trained on them could go live
@@ -159,7 +197,9 @@ export const planRows = async (
   const { exchanges, split, earlierTries } = await chooseRows(deps, wanted)
   if (split.train.length === 0 || split.traffic.length === 0)
     return { refused: whyNotSplit(exchanges, deps.config) }
-  const train = await fitting(engine, base, split.train)
+  const kinds = provenKinds(split.traffic.map(kindOfRow))
+  const proven = withProvenParameters(split.train, kinds)
+  const train = await fitting(engine, base, proven)
   if (train.length === 0)
     return {
       refused:
@@ -174,12 +214,14 @@ export const planRows = async (
     responseType,
     folds,
     earlierTries,
+    kinds,
     population: {
       exchanges: exchanges.length,
       conversations: new Set(exchanges.map(({ conversation }) => conversation)).size,
       outcomes: outcomesOf(exchanges),
       repeats: repeatsOf(exchanges, isSameAnswer({ responseType, folds })),
-      tooLong: split.train.length - train.length,
+      tooLong: proven.length - train.length,
+      otherParameters: split.train.length - proven.length,
     },
   }
   const refused = hopeless(rows, deps.config)

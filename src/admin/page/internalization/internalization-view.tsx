@@ -1,8 +1,6 @@
 /** One internalization, as a candidate and as a live route: each section appears with its data. */
-import { evidenceFile } from '../../../lifecycle/evidence-file.ts'
 import { rolloutProgress } from '../../../lifecycle/rollout-report.ts'
 import type { AdminDeps } from '../../deps.ts'
-import { readInternalization } from '../../reading/read-internalization.ts'
 import { isFull, type AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { internalizationPath, templatePath, withQuery } from '../address.ts'
@@ -133,8 +131,7 @@ export const addInternalization: AddView = (app, deps) => {
     return show(context, { title, section: '/templates', content })
   })
   app.get('/internalizations/:id/evidence.json', async (context) => {
-    const row = await readInternalization(deps.store, context.req.param('id'))
-    const file = await evidenceFile(deps.store, row, deps.now())
+    const { row, file } = await deps.evidenceOf(context.req.param('id'))
     const name = `evidence-${row.id.replace(/[^\w-]/g, '_')}.json`
     context.header('content-disposition', `attachment; filename="${name}"`)
     return context.json(file)

@@ -165,7 +165,7 @@ const outcomesText = ({ outcomes, exchanges }: Population): string =>
 
 const PopulationFigures = ({ plan }: { plan: InternalizationPlan }) => {
   const { population, trainRecordIds, holdoutRecordIds, unseenRecordIds } = plan
-  const { exchanges, conversations, tooLong, withoutPrompt } = population
+  const { exchanges, conversations, tooLong, otherParameters, withoutPrompt } = population
   return (
     <>
       <Figures
@@ -184,6 +184,11 @@ const PopulationFigures = ({ plan }: { plan: InternalizationPlan }) => {
       <Repeats {...population} />
       {tooLong > 0 && (
         <p>{whole(tooLong)} questions were left out: they are too long for the base model.</p>
+      )}
+      {otherParameters > 0 && (
+        <p>
+          {whole(otherParameters)} questions were left out: too few requests have their parameters.
+        </p>
       )}
       {withoutPrompt !== null && (
         <p>

@@ -2,13 +2,15 @@
 
 const TEXTS: Record<string, string> = {
   'no-credential': 'the request carries no credential',
-  'credential-not-accepted': 'the upstream has not accepted the caller’s credentials lately',
+  'credential-not-accepted':
+    'the upstream has not accepted the caller’s credentials for this model lately',
   'several-choices': 'the request asks for several answers',
   logprobs: 'the request asks for log-probabilities',
   tools: 'the request has other tools',
   modality: 'the request asks for more than text',
   sampling: 'the request asks for varied answers',
-  'unsupported-field': 'the request has a field that the proxy does not know',
+  'unsupported-field': 'the request has a field that only the upstream can serve',
+  'invalid-field': 'a field of the request has a value that the API does not take',
   'response-format': 'no answer can be checked against the response format',
   'kind-not-proven': 'the proof had too few requests of this kind',
   'ambiguous-members': 'the request can be read in two ways',

@@ -1,0 +1,50 @@
+/** What a role may read: the dependencies of its routes, and the routes that its requests reach. */
+import type { Context, Env, Hono, MiddlewareHandler } from 'hono'
+import type { Template } from '../../core/template/template.ts'
+import type { AdminDeps } from '../deps.ts'
+import { readerStore } from './reader-store.ts'
+import type { AdminRole } from '../access/roles.ts'
+
+/**
+ * Dependencies without text of the traffic. Economics are figures, and are worked out from whole templates; the
+ * evidence file is made without text.
+ */
+const readerDeps = <Deps extends AdminDeps>(deps: Deps): Deps => {
+  const { store, economics } = deps
+  const whole = async (templates: readonly Template[]): Promise<Template[]> => {
+    const versions = new Set(templates.map(({ version }) => version))
+    return (await store.templates.list()).filter(({ version }) => versions.has(version))
+  }
+  return {
+    ...deps,
+    store: readerStore(store),
+    economics: {
+      ...economics,
+      assess: async (templates: readonly Template[]) => economics.assess(await whole(templates)),
+      known: async (templates: readonly Template[]) => economics.known(await whole(templates)),
+    },
+  }
+}
+
+/**
+ * Adds routes once for each role, over what the role may read.
+ * @param roleOf role of a request that may be there
+ * @param routesOver makes an app with the routes
+ */
+export const addByRole = <E extends Env, Deps extends AdminDeps>(
+  app: Hono<E>,
+  deps: Deps,
+  roleOf: (context: Context<E>) => AdminRole,
+  routesOver: (deps: Deps) => Pick<Hono, 'routes'>
+): void => {
+  const roles: [AdminRole, Deps][] = [
+    ['full', deps],
+    ['read', readerDeps(deps)],
+  ]
+  for (const [role, own] of roles)
+    for (const { method, path, handler } of routesOver(own).routes) {
+      const forRole: MiddlewareHandler<E> = (context, next) =>
+        roleOf(context) === role ? handler(context, next) : next()
+      app.on(method, path, forRole)
+    }
+}

@@ -1,0 +1,149 @@
+/**
+ * Replaces credentials within a body before it is written: those of hosted tools (`authorization`, `headers`), of
+ * gateways (`api_key`, `extra_headers`) and of sources of data. Values are found by the names of their members, at
+ * every depth; all other bytes stay. Neither the conversation is searched, whose members are text, nor the properties
+ * of a schema, which describe arguments. Knows neither requests nor records.
+ *
+ * One pass over the bytes without recursion, also where they are not valid JSON.
+ */
+import { isSecretName } from '../credential-names.ts'
+import { stringEnds } from './ambiguous-members.ts'
+import { MAX_DEPTH } from './json-scan.ts'
+
+const QUOTE = 0x22
+const COMMA = 0x2c
+const OPEN_LIST = 0x5b
+const CLOSE_LIST = 0x5d
+const OPEN_OBJECT = 0x7b
+const CLOSE_OBJECT = 0x7d
+
+export const CREDENTIAL_MARK = '[CREDENTIAL]'
+const MARK = Buffer.from(`"${CREDENTIAL_MARK}"`)
+
+/** Members of a request or an answer that are the conversation. */
+const CONVERSATION = new Set(['messages', 'input', 'instructions', 'choices', 'output'])
+/** Their members are names of arguments. */
+const PROPERTIES = new Set(['properties', 'patternProperties', '$defs', 'definitions'])
+/** Maps of headers. Their names are arbitrary, so all values in them are replaced. */
+const HEADERS = /(?:^|[-_])(?:headers?|cookies?)$/
+const ADDRESS = /(?:^|[-_])(?:url|uri|base|endpoint)$/
+
+/** What the name of a member says of its value. */
+type NameKind = 'plain' | 'credential' | 'address' | 'conversation' | 'properties'
+
+/** `search`: for names of credentials; `secret`: all strings are replaced; `skip`: none is. */
+type Zone = 'search' | 'secret' | 'skip'
+
+interface Frame {
+  zone: Zone
+  isObject: boolean
+  /** of the member that is being read; `plain` in a list */
+  kind: NameKind
+}
+
+/** Longer names are not read: no API has one. */
+const MAX_NAME_BYTES = 128
+/** Names that are looked at once; 128 KB at most. */
+const MAX_KNOWN_NAMES = 1000
+
+const unescaped = (text: string): string => {
+  try {
+    return text.includes('\\') ? (JSON.parse(`"${text}"`) as string) : text
+  } catch {
+    return text
+  }
+}
+
+const kindOf = (text: string): NameKind => {
+  const name = unescaped(text)
+  if (CONVERSATION.has(name)) return 'conversation'
+  if (PROPERTIES.has(name)) return 'properties'
+  // apiKey → api_key
+  const words = name.replaceAll(/([a-z\d])([A-Z])/g, '$1_$2').toLowerCase()
+  if (isSecretName(words) || HEADERS.test(words)) return 'credential'
+  return ADDRESS.test(words) ? 'address' : 'plain'
+}
+
+/** Reads names, each distinct one once. */
+const nameReader = (body: Buffer): ((from: number, to: number) => NameKind) => {
+  const known = new Map<string, NameKind>()
+  return (from, to) => {
+    if (to - from > MAX_NAME_BYTES) return 'plain'
+    const text = body.toString('latin1', from, to)
+    const found = known.get(text)
+    if (found !== undefined) return found
+    const kind = kindOf(text)
+    if (known.size < MAX_KNOWN_NAMES) known.set(text, kind)
+    return kind
+  }
+}
+
+/** @param depth of the parent, 1 for the body itself */
+const zoneWithin = ({ zone, kind }: Frame, depth: number): Zone => {
+  if (zone !== 'search') return zone
+  if (kind === 'properties' || (kind === 'conversation' && depth === 1)) return 'skip'
+  return kind === 'credential' ? 'secret' : 'search'
+}
+
+/** A URL in its JSON without the user, the password and the query, which may be credentials. */
+const withoutSecrets = (literal: Buffer): Buffer => {
+  const text = literal.toString('latin1')
+  const query = text.indexOf('?')
+  const end = query < 0 ? text.length : query
+  const start = text.indexOf('://') + 3
+  const slash = text.indexOf('/', start)
+  const at = text.lastIndexOf('@', slash < 0 || slash > end ? end : slash)
+  const isUser = start > 2 && at >= start
+  if (query < 0 && !isUser) return literal
+  const address = isUser
+    ? text.slice(0, start) + CREDENTIAL_MARK + text.slice(at, end)
+    : text.slice(0, end)
+  return Buffer.from(query < 0 ? address : `${address}?${CREDENTIAL_MARK}"`, 'latin1')
+}
+
+/** @param literal a string value with its quotes @returns itself where it stays */
+const written = ({ zone, kind }: Frame, isDeeper: boolean, literal: Buffer): Buffer => {
+  if (zone === 'skip' || literal.length === 2) return literal
+  // names are not read any more so deep, so each string there may be a credential
+  if (zone === 'secret' || kind === 'credential' || isDeeper) return MARK
+  return kind === 'address' ? withoutSecrets(literal) : literal
+}
+
+/** @returns the body itself where it has no credential, else a copy with `[CREDENTIAL]` for each */
+export const withoutCredentials = (body: Buffer): Buffer => {
+  const frames: Frame[] = []
+  const [stringEnd, kindIn] = [stringEnds(body), nameReader(body)]
+  const pieces: Buffer[] = []
+  let [kept, deeper] = [0, 0]
+  let isName = false
+  for (let at = 0; at < body.length; at++) {
+    const byte = body[at]
+    const frame = frames.at(-1)
+    if (byte === QUOTE) {
+      const end = stringEnd(at + 1)
+      if (isName && frame !== undefined && deeper === 0) {
+        if (frame.zone === 'search') frame.kind = kindIn(at + 1, end)
+      } else if (frame !== undefined && frame.zone !== 'skip') {
+        const literal = body.subarray(at, end + 1)
+        const replacement = written(frame, deeper > 0, literal)
+        if (replacement !== literal) {
+          pieces.push(body.subarray(kept, at), replacement)
+          kept = end + 1
+        }
+      }
+      at = end
+      isName = false
+    } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
+      const isObject = byte === OPEN_OBJECT
+      const zone = frame === undefined ? 'search' : zoneWithin(frame, frames.length)
+      if (frames.length === MAX_DEPTH) deeper++
+      else frames.push({ zone, isObject, kind: 'plain' })
+      isName = isObject
+    } else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) {
+      if (deeper > 0) deeper--
+      else frames.pop()
+      isName = false
+    } else if (byte === COMMA) isName = frame?.isObject === true
+  }
+  return pieces.length === 0 ? body : Buffer.concat([...pieces, body.subarray(kept)])
+}

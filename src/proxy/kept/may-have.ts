@@ -1,0 +1,38 @@
+/**
+ * Whether a caller may have a kept response. It was the answer to a caller whom the upstream of its model accepted,
+ * and it is given to one whom that upstream accepts now.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { KeptResponse } from '../../core/log/kept-response.ts'
+import { AppError } from '../../errors.ts'
+import { modelIn } from '../../openai/responses/continue.ts'
+import { acceptanceOf } from '../access/tenants.ts'
+import type { ChatDeps } from '../deps.ts'
+import type { Confirmation } from '../upstream/confirm.ts'
+
+const REFUSALS: Record<Exclude<Confirmation, 'accepted'>, () => AppError> = {
+  refused: () => new AppError('invalid-api-key', 'the upstream does not accept these credentials'),
+  unknown: () =>
+    new AppError(
+      'forbidden',
+      'the upstream has not accepted these credentials lately, and does not tell whether it does: ' +
+        'send any completion with them, and ask again'
+    ),
+  away: () =>
+    new AppError('upstream-unavailable', 'the upstream could not be asked about these credentials'),
+}
+
+/**
+ * Asks the upstream where it has not accepted the credentials within `CREDENTIAL_TTL_SECONDS`.
+ * @throws AppError `invalid-api-key`, `forbidden` or `upstream-unavailable` for a caller who may not have it
+ */
+export const requireAccepted = async (
+  { tenants, upstreams }: Pick<ChatDeps, 'tenants' | 'upstreams'>,
+  incoming: IncomingMessage,
+  { tenant, request }: KeptResponse
+): Promise<void> => {
+  const model = modelIn(Buffer.from(request)) ?? ''
+  if (tenants.accepted(acceptanceOf(tenant, upstreams.nameFor(model)), model)) return
+  const confirmed = await upstreams.confirm(incoming, model)
+  if (confirmed !== 'accepted') throw REFUSALS[confirmed]()
+}

@@ -1,0 +1,165 @@
+/** Credentials that clients send within bodies, against the real server: the upstream gets them, and nothing else. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { ADMIN_TOKEN, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { filesWith } from '../fixtures/files-with.ts'
+import { runCli, startServer } from '../fixtures/built.ts'
+import {
+  CHAT_PATH,
+  completion,
+  eventually,
+  respondJson,
+  send,
+  startUpstream,
+  type FakeUpstream,
+} from '../proxy/harness.ts'
+
+const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-bodies-'))
+const env: Record<string, string> = { DATA_DIR: dataDir }
+let upstream: FakeUpstream
+let proxy: ProxyProcess
+let port: number
+
+beforeAll(async () => {
+  upstream = await startUpstream()
+  env['UPSTREAM_BASE_URL'] = upstream.url
+  proxy = await startServer(env)
+  port = Number(new URL(proxy.baseUrl).port)
+})
+
+afterAll(async () => {
+  await proxy.stop()
+  upstream.close()
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+interface Shown {
+  data: { id: string; request: string; response: string }[]
+}
+
+/** Each with the mark, which no other part of the request has. */
+const BODIES: [where: string, path: string, body: (mark: string) => object][] = [
+  [
+    'the authorization and the headers of a hosted server',
+    '/v1/responses',
+    (mark) => ({
+      input: 'hi',
+      tools: [
+        {
+          type: 'mcp',
+          server_label: 'files',
+          server_url: `https://user:${mark}@mcp.example/sse?key=${mark}`,
+          authorization: mark,
+          headers: { 'X-Team': mark, Cookie: `a=${mark}`, nested: { list: [mark] } },
+        },
+      ],
+    }),
+  ],
+  [
+    'members for a gateway',
+    CHAT_PATH,
+    (mark) => ({
+      messages: [{ role: 'user', content: 'hi' }],
+      api_key: mark,
+      apiKey: mark,
+      extra_headers: { 'X-Team': mark },
+      extra_body: { aws_secret_access_key: mark, fallbacks: [{ api_key: mark }] },
+      vertex_credentials: { private: mark },
+      metadata: { access_token: mark },
+    }),
+  ],
+  [
+    'a source of data',
+    CHAT_PATH,
+    (mark) => ({
+      messages: [{ role: 'user', content: 'hi' }],
+      data_sources: [
+        { type: 'azure_search', parameters: { authentication: { type: 'api_key', key: mark } } },
+      ],
+    }),
+  ],
+  [
+    'a tool of chat, with its function',
+    CHAT_PATH,
+    (mark) => ({
+      messages: [{ role: 'user', content: 'hi' }],
+      tools: [{ type: 'function', authorization: mark, function: { name: 'f', api_key: mark } }],
+    }),
+  ],
+]
+
+it.each(BODIES)('%s reach the upstream, and neither disk, API, page nor export', async (...row) => {
+  const [where, path, bodyOf] = row
+  const mark = `Mark${where.length}of${BODIES.findIndex(([name]) => name === where)}`
+  const fields = { model: 'gpt-4o-mini', ...bodyOf(mark) }
+  const body = JSON.stringify(fields).replace('"api_key"', String.raw`"\u0061pi_key"`)
+  // an answer of the Responses API repeats the tools
+  upstream.respond = respondJson({ ...completion('fine'), ...('tools' in fields && fields) })
+  const before = await proxy.admin<Shown>('/records')
+  expect((await send(port, body, { path })).status).toBe(200)
+  expect(upstream.bodies().at(-1)).toBe(body)
+  let shown: Shown = { data: [] }
+  await eventually(async () => {
+    shown = await proxy.admin<Shown>('/records?bodies=true')
+    return shown.data.length > before.data.length
+  })
+  const [record] = shown.data
+  expect(record!.request).toContain('[CREDENTIAL]')
+  expect(Object.keys(JSON.parse(record!.request) as object)).toEqual(Object.keys(fields))
+  const signedIn = await send(port, new URLSearchParams({ token: ADMIN_TOKEN }).toString(), {
+    path: '/admin/sign-in',
+    headers: {
+      'content-type': 'application/x-www-form-urlencoded',
+      origin: `http://127.0.0.1:${port}`,
+    },
+  })
+  const cookie = signedIn.headers['set-cookie']![0]!.split(';')[0]!
+  const texts = [JSON.stringify(shown), await runCli(env, 'records', record!.id, '--json')]
+  for (const suffix of ['', '/request.txt', '/response.txt']) {
+    const view = `/admin/records/${record!.id}${suffix}`
+    texts.push((await send(port, null, { method: 'GET', path: view, headers: { cookie } })).text)
+  }
+  for (const text of texts) expect(text).not.toContain(mark)
+  expect(filesWith(dataDir, mark)).toEqual([])
+})
+
+it('what is no credential is logged byte for byte', async () => {
+  const schema = {
+    type: 'object',
+    properties: {
+      api_key: { type: 'string', description: 'a key', default: 'none' },
+      headers: { type: 'object', properties: { authorization: { const: 'x' } } },
+    },
+  }
+  const body = JSON.stringify(
+    {
+      model: 'gpt-4o-mini',
+      messages: [
+        { role: 'user', content: 'my {"api_key": "abc"} is lost', token: 'kept' },
+        {
+          role: 'assistant',
+          content: null,
+          tool_calls: [{ function: { arguments: '{"token":"t"}' } }],
+        },
+      ],
+      prompt_cache_key: 'cache-1',
+      max_tokens: 7,
+      stop_token_ids: [1, 2],
+      metadata: { user_id: 'u-1' },
+      tools: [{ type: 'function', function: { name: 'get_token', parameters: schema } }],
+      response_format: { type: 'json_schema', json_schema: { name: 'n', schema } },
+    },
+    null,
+    1
+  )
+  const before = await proxy.admin<Shown>('/records')
+  await send(port, body)
+  let shown: Shown = { data: [] }
+  await eventually(async () => {
+    shown = await proxy.admin<Shown>('/records?bodies=true')
+    return shown.data.length > before.data.length
+  })
+  expect(shown.data[0]!.request).toBe(body)
+})

@@ -1,0 +1,243 @@
+/** The holder of `ADMIN_READ_TOKEN` at every route of the API and every view of the page, over a log with marks. */
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type { Slot, Template } from '../../src/core/template/template.ts'
+import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
+import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import { exampleFacts } from '../fixtures/evidence.ts'
+import {
+  exampleApproved,
+  exampleEvaluation,
+  exampleOutcome,
+  exampleRecord,
+  exampleRoute,
+  exampleTemplate,
+} from '../fixtures/examples.ts'
+import { exampleReport } from '../fixtures/rollout.ts'
+import { openPage, READ_TOKEN, TOKEN, type Page } from '../page/harness.ts'
+
+/** Each is text of the traffic in one place. */
+const MARKS = {
+  question: 'MarkOfQuestion',
+  answer: 'MarkOfAnswer',
+  loraAnswer: 'MarkOfLoraAnswer',
+  freshAnswer: 'MarkOfFreshAnswer',
+  pairAnswer: 'MarkOfPairAnswer',
+  secondAnswer: 'MarkOfSecondAnswer',
+  comment: 'MarkOfComment',
+  slotValue: 'MarkOfSlotValue',
+  slice: 'MarkOfSlice',
+  label: 'MarkOfLabel',
+  kindValue: 'MarkOfKindValue',
+  traitValue: 'MarkOfTraitValue',
+  query: 'MarkOfQuery',
+  pairDigest: 'MarkOfPairDigest',
+}
+
+const SLICE = `plan=${MARKS.slice}`
+const REASON = `worse than the upstream: ${SLICE} agrees on 50.0 % of 60 rows (upstream: 99.0 %)`
+
+const template = (version: string): Template => {
+  const example = exampleTemplate(version)
+  const [system, user] = example.messages
+  const slot: Slot = {
+    kind: 'slot',
+    name: 'plan',
+    type: 'enum',
+    values: ['pro', MARKS.slotValue],
+    maxChars: 20,
+    multiline: false,
+    kept: true,
+  }
+  return {
+    ...example,
+    messages: [{ ...system!, segments: [...system!.segments, slot] }, user!],
+    knownPairs: [MARKS.pairDigest],
+  }
+}
+
+const proven = (id: string, templateVersion: string) => {
+  const example = exampleApproved(id, { templateVersion })
+  const [first, second] = example.verdict!.arms
+  const slice = {
+    slice: SLICE,
+    rows: 60,
+    agreement: 0.5,
+    lowerBound: 0.4,
+    upstreamAgreement: 0.99,
+    pValue: 0.001,
+    holds: false,
+  }
+  return {
+    ...example,
+    plan: {
+      ...example.plan!,
+      holdoutRecordIds: ['record-1', 'record-2'],
+      answers: { ...example.plan!.answers, labels: ['other', MARKS.label] },
+      kinds: {
+        traits: ['turn 1', `name=${MARKS.traitValue}`],
+        values: ['plan=pro', `plan=${MARKS.kindValue}`],
+        maxChars: 1000,
+      },
+    },
+    verdict: {
+      ...example.verdict!,
+      reason: REASON,
+      arms: [first!, { ...second!, slices: [slice] }],
+    },
+  }
+}
+
+const body = (content: string): string =>
+  JSON.stringify({ model: 'gpt-4o-mini', messages: [{ role: 'user', content }] })
+
+const fill = async ({ store }: Page): Promise<void> => {
+  await store.templates.upsert([template('version-1'), template('version-2')])
+  const records = [1, 2].map((index) =>
+    exampleRecord(index, {
+      path: `/v1/chat/completions?user=${MARKS.query}`,
+      request: body(MARKS.question),
+      response: JSON.stringify({
+        id: 'c',
+        choices: [
+          {
+            index: 0,
+            message: { role: 'assistant', content: MARKS.answer },
+            finish_reason: 'stop',
+          },
+        ],
+      }),
+      // an audited request waits for its pair
+      route: exampleOutcome({ lora: 'lora-of-arm-1', outcome: 'skipped', reason: 'audit' }),
+    })
+  )
+  await store.records.append(batchOf(records))
+  await store.records.tagTemplate(['record-1', 'record-2'], 'version-1')
+  await store.internalizations.create(proven('live-1', 'version-1'))
+  const [row] = await store.internalizations.list()
+  await store.internalizations.save({ ...row!, state: { name: 'live' } }, 'worker', 2_000)
+  await store.routes.put({
+    ...exampleRoute('version-1'),
+    internalizationId: 'live-1',
+    lora: 'lora-of-arm-1',
+    template: template('version-1'),
+  })
+  await store.internalizations.create(proven('rejected-1', 'version-2'))
+  const rejected = (await store.internalizations.get('rejected-1'))!
+  const state = { name: 'rejected', reason: REASON } as const
+  await store.internalizations.save({ ...rejected, state }, 'worker', 2_000)
+  await store.internalizations.addEvaluations(
+    ['record-1', 'record-2'].map((recordId) =>
+      exampleEvaluation(recordId, {
+        internalizationId: 'live-1',
+        arm: 1,
+        answer: MARKS.loraAnswer,
+        upstreamAnswer: MARKS.freshAnswer,
+      })
+    )
+  )
+  await store.pairs.judge([
+    {
+      recordId: 'record-1',
+      outcome: 'upstream-differs',
+      reason: null,
+      conversation: 'c-1',
+      answer: MARKS.pairAnswer,
+      similarity: 0,
+      confidence: -0.1,
+      upstreamAnswer: MARKS.secondAnswer,
+      chars: 10,
+      isNewLabel: true,
+      upstreamModel: null,
+      costUsd: null,
+    },
+  ])
+  const comment = { rating: 'bad', comment: MARKS.comment, at: 3_000 } as const
+  await store.feedback.put({ recordId: 'record-1', by: 'application', ...comment }, null)
+  await saveRolloutReport(store, 'live-1', exampleReport())
+  const facts = exampleFacts()
+  const known = facts.records.map((record) => ({ ...record, slices: ['turn 1', SLICE] }))
+  await saveDecisionFacts(store, 'live-1', { ...facts, records: known })
+}
+
+let page: Page
+
+beforeAll(async () => {
+  page = await openPage()
+  await fill(page)
+})
+
+afterAll(() => page.close())
+
+/** The paths that a template of a path stands for. */
+const filled = (path: string): string[] =>
+  ['live-1', 'rejected-1'].map((id, at) =>
+    path
+      .replace(/:place.*/, '1/a.txt')
+      .replace(/records\/:id|:record/, (name) => name.replace(/:\w+/, `record-${at + 1}`))
+      .replace(/:version|:template/, `version-${at + 1}`)
+      .replace(/:other\w*/, `version-${2 - at}`)
+      .replace(/:id/, id)
+  )
+
+const QUERIES: Record<string, string[]> = {
+  '/admin/api/records': ['?limit=5', '?conversation=record-1', '?template=version-1&bodies=true'],
+  '/admin/api/internalizations/:id/pairs': ['?revealed=true'],
+  '/admin/records': ['?template=version-1'],
+  '/admin/templates': ['?text=plan', `?text=${MARKS.slotValue.slice(0, 4)}`],
+  '/admin/templates/:version': ['?economics=1'],
+  '/admin/internalizations/:id': ['?arm=1'],
+}
+
+const addresses = (): string[] =>
+  page.paths
+    .filter((path) => !path.startsWith('/admin/assets') && path !== '/admin/live')
+    .flatMap((path) => ['', ...(QUERIES[path] ?? [])].flatMap((query) => filled(path + query)))
+
+/** Text of all answers, by address; only of those that are no refusal. */
+const readAll = async (token: string): Promise<Map<string, string>> => {
+  await page.signIn(token)
+  const read = new Map<string, string>()
+  for (const address of new Set(addresses())) {
+    const headers: Record<string, string> = address.startsWith('/admin/api')
+      ? { authorization: `Bearer ${token}` }
+      : {}
+    const response = await page.request(address, { headers })
+    const text = await response.text()
+    expect([address, response.status < 500]).toEqual([address, true])
+    if (response.status === 200) read.set(address, text)
+  }
+  return read
+}
+
+it('the full token sees every mark somewhere, so that the marks are where texts are', async () => {
+  const shown = [...(await readAll(TOKEN)).values()].join('\n')
+  expect(Object.values(MARKS).filter((mark) => !shown.includes(mark))).toEqual([])
+})
+
+it('the read-only token sees no mark anywhere, and most of the views', async () => {
+  const read = await readAll(READ_TOKEN)
+  for (const [address, text] of read)
+    expect([address, Object.values(MARKS).filter((mark) => text.includes(mark))]).toEqual([
+      address,
+      [],
+    ])
+  const full = await readAll(TOKEN)
+  const refused = [...full.keys()].filter((address) => !read.has(address))
+  // what is nothing but text
+  expect(
+    refused.filter((address) => !/examples|pairs|ratings|bodies|\.txt|answers/.test(address))
+  ).toEqual([])
+  expect(read.get('/admin/api/templates')).toContain('"#2"')
+  expect(read.get('/admin/api/internalizations/rejected-1')).toContain('plan=#1 agrees on')
+})
+
+it('the read-only token gets the same evidence file, without text', async () => {
+  const path = '/admin/api/internalizations/live-1/evidence'
+  const [full, read] = await Promise.all(
+    [TOKEN, READ_TOKEN].map(async (token) =>
+      (await page.request(path, { headers: { authorization: `Bearer ${token}` } })).text()
+    )
+  )
+  expect(read).toBe(full)
+})
