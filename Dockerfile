@@ -1,5 +1,6 @@
-# Proxy, worker and the embedded CPU engine in one image. Node 20 on Debian: onnxruntime-node needs glibc.
-FROM node:20-bookworm-slim AS build
+# Proxy, worker and the embedded CPU engine in one image. Node 24 is maintained until April 2028; Debian, because
+# onnxruntime-node needs glibc. The digest is that of the list of all platforms.
+FROM node:24.21.0-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6 AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-audit --no-fund
@@ -8,7 +9,7 @@ COPY src src
 COPY adapters adapters
 RUN npm run build && npm prune --omit=dev
 
-FROM node:20-bookworm-slim
+FROM node:24.21.0-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
 WORKDIR /app
 # two arenas: glibc's default, eight a core, keeps freed memory in fragments that other threads cannot use
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8787 DATA_DIR=/data MALLOC_ARENA_MAX=2

@@ -46,6 +46,7 @@ const RULES: Record<string, Rule> = {
   'src/timers.ts': { ours: ['src/errors.ts'], packages: [], node: false },
   'src/random.ts': { ours: [], packages: [], node: false },
   'src/time-ordered-id.ts': { ours: [], packages: [], node: DIGEST },
+  'src/visible-text.ts': { ours: [], packages: [], node: false },
   'src/bearer-token.ts': { ours: [], packages: [], node: DIGEST },
   'src/package-folder.ts': {
     ours: ['src/errors.ts'],
@@ -204,7 +205,11 @@ const RULES: Record<string, Rule> = {
     node: false,
   },
   'src/process': { ours: [], packages: [], node: true },
-  'src/process/logger.ts': { ours: ['src/config/config.ts'], packages: ['pino'], node: false },
+  'src/process/logger.ts': {
+    ours: ['src/config/config.ts', 'src/visible-text.ts'],
+    packages: ['pino'],
+    node: false,
+  },
   'src/process/open-faults.ts': {
     ours: ['src/process', 'src/fault-log.ts', 'src/proxy/metrics/tally.ts'],
     packages: ['prom-client'],

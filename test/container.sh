@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the steps of the Dockerfile in folders, for a Debian machine with Node 20 and without a container
+# Runs the steps of the Dockerfile in folders, for a Debian machine with Node and without a container
 # builder: stages become folders, `/data` a folder of the last one. Then starts the command, waits until
 # the proxy is ready, and stops it as a container is stopped. Needs the package index, as a build does.
 set -euo pipefail

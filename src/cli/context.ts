@@ -18,7 +18,7 @@ import { LEAD } from '../worker/leases.ts'
 import type { OpenWorkerDeps } from '../worker/worker.ts'
 import { EXIT } from './exit-code.ts'
 import { whileLeading } from './leading.ts'
-import { openScreen, type OutputOptions, type Screen } from './output.ts'
+import { openScreen, writeError, type OutputOptions, type Screen } from './output.ts'
 
 const POLL_MS = 500
 /** `serve` starts a worker that died again within this time. */
@@ -214,5 +214,5 @@ export const requireWorkersEngine = async (store: Store): Promise<void> => {
 
 /** Tells where the work is done; in text only. */
 export const sayHandedOver = ({ json }: OutputOptions): void => {
-  if (!json) process.stderr.write('the running worker does this; Ctrl+C ends only this view\n')
+  if (!json) writeError('the running worker does this; Ctrl+C ends only this view\n')
 }

@@ -1,4 +1,5 @@
 /** Text in a limited number of columns. Pure. */
+import { visibleName } from '../visible-text.ts'
 
 /**
  * Breaks a line at spaces. Words longer than the width stay whole, so that ids and paths can be copied.
@@ -51,7 +52,7 @@ const block = (header: string[], row: string[], width: number): string => {
  * @param rows the first one is the header
  */
 export const table = (rows: (string | number)[][], width: number): string => {
-  const [header = [], ...cells] = rows.map((row) => row.map(String))
+  const [header = [], ...cells] = rows.map((row) => row.map((cell) => visibleName(String(cell))))
   const columns = columnsOf([header, ...cells])
   if (columns.split('\n').every((line) => line.length <= width)) return columns
   return cells.map((row) => block(header, row, width)).join('\n\n')

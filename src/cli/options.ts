@@ -31,6 +31,11 @@ export const trafficShare = number(
   'a share above 0 and at most 1, such as 0.05'
 )
 
+export const duration = number(
+  (value) => Number.isFinite(value) && value >= 0,
+  'a duration of at least 0'
+)
+
 export const positiveAmount = number(
   (value) => Number.isFinite(value) && value > 0,
   'an amount over 0'

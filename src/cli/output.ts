@@ -2,6 +2,7 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress'
 import type { Config } from '../config/config.ts'
 import { createLogger, type Logger } from '../process/logger.ts'
+import { visibleName, visibleText } from '../visible-text.ts'
 import { table as layoutTable, wrap } from './layout.ts'
 
 export interface OutputOptions {
@@ -13,16 +14,22 @@ const DEFAULT_COLUMNS = 80
 /** A terminal of unknown width has 0 columns. */
 export const width = (): number => process.stdout.columns || DEFAULT_COLUMNS
 
+/** Writes to stdout what may have text of others in it, as all that this program prints may. */
+export const writeOut = (text: string): void => void process.stdout.write(visibleText(text))
+
+/** The same on stderr. */
+export const writeError = (text: string): void => void process.stderr.write(visibleText(text))
+
 /** Lines of a text are wrapped at words. */
 export const print = (value: unknown): void => {
   const text =
     typeof value === 'string'
-      ? value
+      ? visibleText(value)
           .split('\n')
           .map((line) => wrap(line, width(), 2))
           .join('\n')
       : JSON.stringify(value, null, 2)
-  process.stdout.write(`${text}\n`)
+  writeOut(`${text}\n`)
 }
 
 /** @param rows the first one is the header */
@@ -76,7 +83,7 @@ const terminalScreen = (level: Config['logLevel'], stream: NodeJS.WriteStream): 
     void (byName.size > 0 && bars.isActive ? bars.log(line) : stream.write(line))
   const progress: Progress = {
     update(name, value, total, detail = '') {
-      const payload = { name: name.padEnd(22), detail }
+      const payload = { name: visibleName(name).padEnd(22), detail: visibleName(detail) }
       const bar = byName.get(name) ?? bars.create(total, 0, payload)
       byName.set(name, bar)
       bar.setTotal(total)

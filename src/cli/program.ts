@@ -1,6 +1,7 @@
 /** The command `promptintern`, assembled from one file per verb. */
 import { Command } from 'commander'
 import { packageVersion } from '../package-folder.ts'
+import { writeError } from './output.ts'
 import { detectCommand } from './commands/detect.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
 import { evidenceCommand } from './commands/evidence/evidence.ts'
@@ -65,7 +66,7 @@ export const createProgram = ({ isJson = false }: { isJson?: boolean } = {}): Co
     .helpCommand(false)
     .exitOverride()
     .showHelpAfterError('(promptintern --help lists the commands; <command> --help its options)')
-    .configureOutput({ writeErr: (text) => void (isJson || process.stderr.write(text)) })
+    .configureOutput({ writeErr: (text) => void (isJson || writeError(text)) })
   for (const command of VERBS) {
     const verb = command()
     inherit(verb, program)

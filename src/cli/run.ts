@@ -5,16 +5,15 @@
 import { CommanderError } from 'commander'
 import { toAppError } from '../errors.ts'
 import { errorJson, exitCodeOf, PrintedResult } from './exit-code.ts'
-import { print } from './output.ts'
+import { print, writeError } from './output.ts'
 import { createProgram } from './program.ts'
 
 /** `commander` has printed its own errors. */
 const report = (thrown: unknown): void => {
   if (thrown instanceof CommanderError) return
   const error = toAppError(thrown)
-  process.stderr.write(`promptintern: ${error.message}\n`)
-  if (error.code === 'internal' && error.stack !== undefined)
-    process.stderr.write(`${error.stack}\n`)
+  writeError(`promptintern: ${error.message}\n`)
+  if (error.code === 'internal' && error.stack !== undefined) writeError(`${error.stack}\n`)
 }
 
 /** @param words the command line without the program @returns the exit code */

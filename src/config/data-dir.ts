@@ -12,6 +12,11 @@ export interface Secrets {
 }
 
 const SECRET_BYTES = 32
+/** An empty token would open the admin API to everybody. */
+const MIN_SECRET_CHARS = 16
+
+const isSecret = (value: unknown): value is string =>
+  typeof value === 'string' && value.trim().length >= MIN_SECRET_CHARS
 
 /** Node's own `mkdir` with `recursive` never returns below `/proc`, where no folder can be made. */
 const makeFolder = async (path: string): Promise<void> => {
@@ -54,17 +59,19 @@ export const loadSecrets = async (dataDir: string): Promise<Secrets> => {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
+  const advice = 'restore it, or delete it to generate new secrets'
+  let read: unknown
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as Secrets
+    read = JSON.parse(await readFile(path, 'utf8'))
   } catch (cause) {
-    throw new AppError(
-      'invalid-config',
-      `${path} is not valid JSON: restore it, or delete it to generate new secrets`,
-      {
-        cause,
-      }
-    )
+    throw new AppError('invalid-config', `${path} is not valid JSON: ${advice}`, { cause })
   }
+  const { tenantSecret, adminToken } = (read ?? {}) as Partial<Record<keyof Secrets, unknown>>
+  if (isSecret(tenantSecret) && isSecret(adminToken)) return { tenantSecret, adminToken }
+  throw new AppError(
+    'invalid-config',
+    `${path} needs tenantSecret and adminToken of at least ${MIN_SECRET_CHARS} characters: ${advice}`
+  )
 }
 
 /**

@@ -4,6 +4,7 @@
  * docs/configuration-learning.md, which a test checks.
  */
 import { z } from 'zod'
+import { PROMISE } from '../core/evidence/verify-promise.ts'
 import { isTenant } from '../core/keys/issued-key.ts'
 import { DETECTOR_NAMES } from '../core/log/redact.ts'
 import { ARM_NAMES, SCHEDULE_NAMES, type ArmName } from '../core/learn/schedule.ts'
@@ -229,8 +230,8 @@ const SCHEMA = z.object({
   AUDIT_USD_PER_DAY: optional
     .transform((value) => (value === null ? null : Number(value)))
     .pipe(z.number().min(0).nullable()),
-  ROLLBACK_EVIDENCE: z.coerce.number().min(2).default(300),
-  STEP_EVIDENCE: z.coerce.number().min(2).default(20),
+  ROLLBACK_EVIDENCE: z.coerce.number().min(2).default(PROMISE.rollbackCapital),
+  STEP_EVIDENCE: z.coerce.number().min(2).default(PROMISE.stepCapital),
 
   DETECT_MIN_SESSIONS: whole(30, 2),
   AUTO_INTERNALIZE: flag(true),
@@ -238,7 +239,7 @@ const SCHEMA = z.object({
   TRAIN_ROWS: whole(500, 1),
   HOLDOUT_ROWS: whole(500, 1),
   HOLDOUT_DAYS: z.coerce.number().positive().default(7),
-  BURST_MINUTES: z.coerce.number().min(0).default(5),
+  BURST_MINUTES: z.coerce.number().min(0).default(PROMISE.burstMinutes),
   TRAIN_MINUTES: z.coerce.number().min(0).default(0),
   TRAINING_METHOD: z.enum(['auto', 'supervised']).default('auto'),
   SCHEDULE: z.enum(SCHEDULE_NAMES).default('exponential'),
@@ -246,7 +247,7 @@ const SCHEMA = z.object({
   ARMS: arms,
   EXAMPLES: whole(4),
   SEED: whole(20240702),
-  MARGIN: share(0.05),
+  MARGIN: share(PROMISE.margin),
   MIN_COVERAGE: share(0.2),
   UPSTREAM_REPLAYS: optional
     .transform((value) => (value === null ? null : Number(value)))

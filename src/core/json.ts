@@ -44,8 +44,8 @@ const isExact = (literal: string, decimal: string): boolean => {
   return Number.isFinite(value) && decimalOf(String(value)) === decimal
 }
 
-/** @returns null when the value has a number beyond the range of doubles */
-const membersOf = (root: unknown): number | null => {
+/** @returns members of all objects; null when the value has a number beyond the range of doubles */
+export const membersOf = (root: unknown): number | null => {
   let members = 0
   // not recursive: a value may be nested deeper than the stack
   const open = [root]

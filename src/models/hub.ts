@@ -41,8 +41,12 @@ const INFO = z.object({
     z.object({
       rfilename: z.string(),
       size: z.number().int().min(0),
-      blobId: z.string().optional(),
-      lfs: z.object({ sha256: z.string() }).nullish(),
+      // it is part of the name of a file
+      blobId: z
+        .string()
+        .regex(/^[0-9a-f]{40}$/)
+        .optional(),
+      lfs: z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/) }).nullish(),
     })
   ),
 })
@@ -113,6 +117,29 @@ const refusal = (what: string, { status }: Response, { token }: HubOptions): App
   return new AppError('hub-unavailable', `the hub answered ${status} to ${what}: try again later`)
 }
 
+/** Repositories have some thousand files at most, each in some 300 bytes. */
+const MAX_INFO_BYTES = 16 * 2 ** 20
+
+/** @returns null where the body is not JSON @throws AppError `hub-unavailable` */
+const readInfo = async (response: Response, options: HubOptions): Promise<unknown> => {
+  const pieces: Uint8Array[] = []
+  let bytes = 0
+  for await (const piece of response.body === null ? [] : piecesOf(response.body, options)) {
+    bytes += piece.length
+    if (bytes > MAX_INFO_BYTES)
+      throw new AppError(
+        'hub-unavailable',
+        `${options.endpoint} describes the repository in more than ${MAX_INFO_BYTES} bytes: check HF_ENDPOINT`
+      )
+    pieces.push(piece)
+  }
+  try {
+    return JSON.parse(Buffer.concat(pieces).toString())
+  } catch {
+    return null
+  }
+}
+
 type Sibling = z.infer<typeof INFO>['siblings'][number]
 
 /** @returns no file without a checksum */
@@ -137,8 +164,7 @@ export const describeRepository = async (
   const path = `/api/models/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`
   const response = await request(options, path)
   if (!response.ok) throw refusal(`${repository} at ${revision}`, response, options)
-  const body = await response.json().catch(() => null)
-  const info = INFO.safeParse(body)
+  const info = INFO.safeParse(await readInfo(response, options))
   if (!info.success)
     throw new AppError(
       'hub-unavailable',

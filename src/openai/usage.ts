@@ -53,10 +53,18 @@ const REASONING: Path[] = [
 const memberOf = (value: unknown, name: string): unknown =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined
 
+/**
+ * No request has a billion tokens. Counts of an upstream are summed for as long as the log is kept: 1e308 twice would
+ * make a sum infinite, and all metrics unreadable.
+ */
+const MAX_TOKENS = 1e9
+
 const countAt = (usage: Usage, [name, inner]: Path): number | null => {
   const outer = memberOf(usage, name)
   const value = inner === undefined ? outer : memberOf(outer, inner)
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : null
+  const isCount =
+    Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_TOKENS
+  return isCount ? (value as number) : null
 }
 
 /** @returns the largest: a provider that has two names for a count may set one of them to 0 */

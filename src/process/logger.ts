@@ -1,6 +1,7 @@
 /** Structured logs on stderr; stdout is for results. Callers never pass bodies or keys. */
 import { pino, destination, type DestinationStream, type Logger } from 'pino'
 import type { Config } from '../config/config.ts'
+import { visibleText } from '../visible-text.ts'
 
 export type { Logger }
 
@@ -35,4 +36,9 @@ const stderr = (): DestinationStream => {
 export const createLogger = (
   level: Config['logLevel'],
   stream: DestinationStream = stderr()
-): Logger => pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream)
+): Logger =>
+  pino(
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    // JSON escapes the controls of ASCII alone
+    { write: (line) => stream.write(visibleText(line)) }
+  )

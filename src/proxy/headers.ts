@@ -37,8 +37,8 @@ export const UPSTREAM_HEADER = 'x-promptintern-upstream'
 /** The id of the record of a chat completion; only where it is logged. */
 export const RECORD_HEADER = 'x-promptintern-record'
 
-/** An upstream's own record, such as that of another proxy, must not be taken for ours. */
-const NOT_RETURNED = new Set([...HOP_BY_HOP, RECORD_HEADER])
+/** Of an upstream's headers, such as those of another proxy, none must be taken for ours. */
+const OWN_PREFIX = 'x-promptintern-'
 
 /** Written anew by undici, answered by our own server (`expect`), or meant for the proxy. */
 const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'host', 'expect', BYPASS_HEADER, CAPTURE_HEADER])
@@ -113,7 +113,7 @@ export const headersForClient = (
     const name = raw[i]!
     const value = raw[i + 1]!
     const key = name.toLowerCase()
-    if (NOT_RETURNED.has(key)) continue
+    if (HOP_BY_HOP.has(key) || key.startsWith(OWN_PREFIX)) continue
     result.raw.push(name, value)
     if (key === 'content-length') result.hasLength = true
     else if (key === 'content-type') result.contentType = value

@@ -20,6 +20,7 @@ import type { IssuedAccess } from './issued-access.ts'
 import { createCredentials } from '../proxy/access/credentials.ts'
 import { createBodyBudget, type BodyBudget, type Load } from '../proxy/client/load.ts'
 import type { LogQueue } from '../proxy/log-queue.ts'
+import { AnsweredTenants } from '../proxy/feedback/answered-tenants.ts'
 import { createFeedbackApp, type FeedbackApp } from '../proxy/feedback/feedback-app.ts'
 import { createMetrics } from '../proxy/metrics/metrics.ts'
 import { registerProcessMetrics } from '../proxy/metrics/process-metrics.ts'
@@ -115,7 +116,8 @@ const openProxy = (
   parts: Parts,
   registry: Registry,
   bodies: BodyBudget,
-  access: ReturnType<typeof accessOf>
+  access: ReturnType<typeof accessOf>,
+  answered: AnsweredTenants
 ) => {
   const { config, queue, engine, routes, prices, fault } = parts
   return createProxy({
@@ -135,7 +137,10 @@ const openProxy = (
     // redacted, a conversation could not go on
     keptResponses: config.redact === null ? parts.store.keptResponses : null,
     isCaptured: compileCaptureRule(config.capture, Math.random),
-    log: (exchange) => queue.push(exchange),
+    log: (exchange) => {
+      answered.note(exchange.head)
+      queue.push(exchange)
+    },
     trace: parts.tracing && parts.tracing.trace,
     metrics: createMetrics(registry),
     fault,
@@ -158,9 +163,14 @@ const openProxy = (
   })
 }
 
-const feedbackOf = ({ store }: Parts, { tenants }: ReturnType<typeof accessOf>): FeedbackApp =>
+const feedbackOf = (
+  { store, issued }: Parts,
+  { tenants }: ReturnType<typeof accessOf>,
+  answered: AnsweredTenants
+): FeedbackApp =>
   createFeedbackApp({
     tenants,
+    isKnown: (tenant) => issued !== null || answered.has(tenant),
     put: ({ record: recordId, rating, comment }, tenant, at) => {
       const by = 'application'
       return rating === null
@@ -217,10 +227,11 @@ export const assemble = (parts: Parts, registry: Registry) => {
   const access = accessOf(parts, adminToken)
   const tokens = { full: adminToken, read: config.adminReadToken }
   const gate = createTokenGate(tokens, monotonicNow)
-  const proxy = openProxy(parts, registry, bodies, access)
+  const answered = new AnsweredTenants()
+  const proxy = openProxy(parts, registry, bodies, access, answered)
   const app = createApp({
     proxy: proxy.app,
-    feedback: feedbackOf(parts, access),
+    feedback: feedbackOf(parts, access, answered),
     admin: adminOf(parts, tokens, gate),
     registry,
     isAdmin: (authorization, env) =>

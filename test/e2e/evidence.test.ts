@@ -4,11 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { DecisionFacts } from '../../src/core/evidence/decision-facts.ts'
 import type { EvidenceFile } from '../../src/core/evidence/evidence-file.ts'
 import type { Verification } from '../../src/core/evidence/verify-evidence.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
 import { CLI, runCli } from '../fixtures/built.ts'
-import { exampleFacts, exampleJudged } from '../fixtures/evidence.ts'
+import { exampleEvidenceFile, exampleFacts, exampleJudged, resealed } from '../fixtures/evidence.ts'
 import { exampleTemplate } from '../fixtures/examples.ts'
 import { openStore } from '../fixtures/local-store.ts'
 
@@ -32,7 +33,8 @@ const verify = (
 ): Promise<{ code: number | null; stdout: string; stderr: string }> =>
   new Promise((resolve) => {
     const env = { PATH: process.env['PATH'], DATA_DIR: join(folder, 'nothing'), PORT: 'eighty' }
-    const child = spawn(process.execPath, [CLI, 'verify', ...words], { env })
+    // a verification that hangs is killed, and has no exit code
+    const child = spawn(process.execPath, [CLI, 'verify', ...words], { env, timeout: 10_000 })
     const texts = { stdout: '', stderr: '' }
     child.stdout.on('data', (text: Buffer) => (texts.stdout += String(text)))
     child.stderr.on('data', (text: Buffer) => (texts.stderr += String(text)))
@@ -73,6 +75,42 @@ describe('an evidence file', () => {
       'file',
       'verdict',
     ])
+  })
+
+  it.each<[string, Partial<DecisionFacts>]>([
+    ['a level of 0.9999', { alpha: 0.9999 }],
+    ['a level that is that of no try', { alpha: 0.039 }],
+    ['a margin of 30 points', { margin: 0.3 }],
+    ['no bursts', { burstMs: 0 }],
+  ])('that was judged with %s is weaker than the promise, and fails', async (_what, weaker) => {
+    const file = exampleEvidenceFile({ facts: exampleFacts(weaker) })
+    const { code, stdout } = await verify([saved(JSON.stringify(file))])
+    expect(stdout).toMatch(/^FAILS +promise: weaker/m)
+    expect(code).toBe(5)
+  })
+
+  it('with a wider margin holds for who says that it was agreed', async () => {
+    const path = saved(
+      JSON.stringify(exampleEvidenceFile({ facts: exampleFacts({ margin: 0.1 }) }))
+    )
+    expect((await verify([path])).code).toBe(5)
+    const agreed = await verify([path, '--margin', '0.1'])
+    expect(agreed.stdout.replaceAll(/\s+/g, ' ')).toMatch(/holds promise: .*margin of 10\.0 %/)
+    expect(agreed.code).toBe(0)
+  })
+
+  it.each([
+    ['margin', '1e400'],
+    ['margin', '-0.05'],
+    ['alpha', '1e400'],
+    ['burstMs', '1e400'],
+    ['minCoverage', '7'],
+  ])('with the %s %s is refused by name, without computing', async (name, number) => {
+    const text = JSON.stringify(resealed(exampleEvidenceFile()))
+    const forged = text.replace(new RegExp(`"${name}":[\\d.]+`, 'g'), `"${name}":${number}`)
+    const ended = await verify([saved(forged)])
+    expect(ended).toMatchObject({ code: 2, stdout: '' })
+    expect(ended.stderr).toContain(`decision.${name}`)
   })
 
   it.each([

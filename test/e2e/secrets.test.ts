@@ -1,6 +1,6 @@
 /** Secrets of the real server: they reach neither an upstream nor an operator's log. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -106,6 +106,32 @@ describe('secrets', () => {
     expect(metrics.body.toString() + log + JSON.stringify(shown)).not.toContain(SECRET)
     expect(filesWith(dataDir, SECRET)).toEqual([])
     expect(filesWith(dataDir, AUTHORIZATION)).toEqual([])
+  })
+
+  it.each([
+    ['an empty token', { tenantSecret: 'a'.repeat(64), adminToken: '' }],
+    ['a blank token', { tenantSecret: 'a'.repeat(64), adminToken: '   ' }],
+    ['no token', { tenantSecret: 'a'.repeat(64) }],
+    ['a token that is a number', { tenantSecret: 'a'.repeat(64), adminToken: 7 }],
+    ['an empty tenant secret', { tenantSecret: '', adminToken: 'b'.repeat(64) }],
+    ['no secrets', null],
+  ])('%s in secrets.json prevents the start', async (_what, secrets) => {
+    const folder = mkdtempSync(join(tmpdir(), 'promptintern-empty-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    writeFileSync(join(folder, 'secrets.json'), JSON.stringify(secrets))
+    const env = { PATH: process.env['PATH'], DATA_DIR: folder, PORT: '0' }
+    const child = spawn(process.execPath, [CLI, 'serve'], { env })
+    onTestFinished(() => void child.kill())
+    let said = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    const code = await Promise.race([
+      new Promise((resolve) => child.once('close', resolve)),
+      new Promise((resolve) => setTimeout(() => resolve('it runs'), 20_000)),
+    ])
+    expect(code).toBe(2)
+    expect(said).toContain('secrets.json')
+    expect(said).not.toContain('a'.repeat(64))
   })
 
   it.each([

@@ -16,6 +16,8 @@ export interface FakeHub {
   /** `name range` of every file asked for */
   requests: string[]
   files: Map<string, Buffer>
+  /** stated of every file in place of its own; null: its own */
+  checksum: string | null
   /** names of files whose bytes do not have the checksum */
   damaged: Set<string>
   /** bytes after which the connection is cut, an entry per answer; null: not cut */
@@ -28,13 +30,18 @@ export interface FakeHub {
   close(): Promise<void>
 }
 
-const sibling = (name: string, bytes: Buffer) => ({
+const sibling = (name: string, bytes: Buffer, stated: string | null) => ({
   rfilename: name,
   size: bytes.length,
-  blobId: createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex'),
+  blobId: stated ?? createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex'),
   ...(bytes.length < LARGE_BYTES
     ? {}
-    : { lfs: { sha256: createHash('sha256').update(bytes).digest('hex'), size: bytes.length } }),
+    : {
+        lfs: {
+          sha256: stated ?? createHash('sha256').update(bytes).digest('hex'),
+          size: bytes.length,
+        },
+      }),
 })
 
 const sendFile = (
@@ -62,7 +69,7 @@ const answer = (hub: FakeHub, request: IncomingMessage, response: ServerResponse
     return void response.writeHead(401).end()
   if (path === `/api/models/${hub.repository}/revision/main`) {
     response.writeHead(200, { 'content-type': 'application/json' })
-    const siblings = [...hub.files].map(([name, bytes]) => sibling(name, bytes))
+    const siblings = [...hub.files].map(([name, bytes]) => sibling(name, bytes, hub.checksum))
     return void response.end(JSON.stringify({ sha: COMMIT, siblings }))
   }
   const name = path.replace(`/${hub.repository}/resolve/${COMMIT}/`, '')
@@ -81,6 +88,7 @@ export const startFakeHub = async (
     repository,
     requests: [],
     files: new Map(Object.entries(files)),
+    checksum: null,
     damaged: new Set(),
     cuts: [],
     ranges: true,

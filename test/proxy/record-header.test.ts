@@ -55,6 +55,22 @@ describe('an answer of the upstream', () => {
     expect(recordOf(answer)).toBe((await harness.records())[1]!.id)
   })
 
+  it('has no header of the upstream that could be taken for the proxy’s', async () => {
+    harness = await startHarness()
+    harness.upstream.respond = (_request, response) => {
+      response.setHeader('x-promptintern-route', 'answered')
+      response.setHeader('X-PromptIntern-Anything', 'forged')
+      response.setHeader('x-request-id', 'of-the-upstream')
+      respondJson(completion('hello'))(_request, response)
+    }
+    for (const path of ['/v1/chat/completions', '/v1/models']) {
+      const { headers } = await harness.send(chatBody('hi'), { path })
+      const names = Object.keys(headers).filter((name) => name.startsWith('x-promptintern-'))
+      expect(names.filter((name) => name !== 'x-promptintern-record')).toEqual([])
+      expect(headers['x-request-id']).toBe('of-the-upstream')
+    }
+  })
+
   it('has none where nothing is logged', async () => {
     harness = await startHarness({ isCaptured: () => false })
     expect(await sent(chatBody('hi'))).toEqual({ status: 200, header: undefined, ids: [] })

@@ -29,6 +29,7 @@ const openApp = (overrides: Partial<FeedbackDeps> = {}) => {
     feedback: createFeedbackApp({
       tenants,
       put: async (...put) => void puts.push(put),
+      isKnown: () => false,
       now: () => clock.now,
       ...overrides,
     }),
@@ -179,7 +180,7 @@ describe('a flood of feedback', () => {
       },
     })
     const statuses: number[] = []
-    const sent = Array.from({ length: 1_002 }, async (_, i) => {
+    const sent = Array.from({ length: 1_003 }, async (_, i) => {
       const answer = await send(GIVEN, { credential: `key ${i}` })
       statuses.push(answer.status)
       return answer
@@ -188,13 +189,43 @@ describe('a flood of feedback', () => {
     gate.isOpen = true
     gate.open()
     const answers = await Promise.all(sent)
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1_000)
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1_001)
     expect(answers.find(({ status }) => status === 503)).toMatchObject({
       retryAfter: '1',
       body: { error: { code: 'overloaded' } },
     })
     expect(most).toBe(1)
     expect((await send(GIVEN)).status).toBe(200)
+  })
+
+  it('from made-up keys stops no key whose requests the upstream has answered', async () => {
+    const gate = { open: () => {} }
+    const isOpen = new Promise<void>((resolve) => (gate.open = resolve))
+    const order: string[] = []
+    const tenants = tenantsBySecret()
+    const own = tenants.identify({ rawHeaders: ['authorization', 'Bearer sk-own'] }).tenant
+    const { send } = openApp({
+      tenants,
+      isKnown: (tenant) => tenant === own,
+      put: async (_feedback, tenant) => {
+        await isOpen
+        order.push(tenant)
+      },
+    })
+    const strangers = Array.from({ length: 1_300 }, (_, i) =>
+      send(GIVEN, { credential: `Bearer made-up-${i}` })
+    )
+    const refused = Promise.race(strangers)
+    expect((await refused).status).toBe(503)
+    const answers = repeated(3, () => send(GIVEN, { credential: 'Bearer sk-own' }))
+    // all are in the queue when the store goes on
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    gate.open()
+    expect((await answers).map(({ status }) => status)).toEqual([200, 200, 200])
+    const statuses = (await Promise.all(strangers)).map(({ status }) => status)
+    expect(statuses.filter((status) => status === 503)).toHaveLength(299)
+    // one stranger was with the store already
+    expect(order.slice(1, 4)).toEqual([own, own, own])
   })
 
   it('goes on after the store has failed', async () => {

@@ -161,6 +161,23 @@ describe('promptintern models pull', () => {
     await expect(pull({ repository })).rejects.toMatchObject({ code })
   })
 
+  it.each(['/../../../pw', '/../../../../pw', 'C'.repeat(40), ''])(
+    'refuses a checksum that is none and would name a file elsewhere: %s',
+    async (checksum) => {
+      hub.checksum = checksum
+      const before = readdirSync(modelsDir, { recursive: true })
+      await expect(pull()).rejects.toMatchObject({ code: 'hub-unavailable' })
+      expect(readdirSync(modelsDir, { recursive: true })).toEqual(before)
+      expect(existsSync(join(modelsDir, 'pw.part'))).toBe(false)
+      expect(hub.requests).toEqual([])
+    }
+  )
+
+  it('refuses a description of a repository that is larger than one can be', async () => {
+    for (let i = 0; i < 170; i++) hub.files.set(`${'f'.repeat(100_000)}${i}`, Buffer.from('x'))
+    await expect(pull()).rejects.toThrow(/more than 16777216 bytes/)
+  })
+
   it('downloads an encoder with the file that says how it pools', async () => {
     hub.files.set('modules.json', Buffer.from('[]'))
     hub.files.set('vocab.txt', Buffer.from('[PAD]'))

@@ -34,6 +34,30 @@ const FOUND: [DetectorName, string, string][] = [
   ],
 ]
 
+const ESCAPED: [text: string, expected: string][] = [
+  // a text that is no JSON, such as a body that was cut off
+  [String.raw`{"a":"ann\u0040example.com`, '{"a":"[EMAIL_1]'],
+  ['/v1/x?mail=ann%40example.com&tel=%2B49%2030%20901820', '/v1/x?mail=[EMAIL_1]&tel=[PHONE_1]'],
+  ['/v1/%zz?mail=ann%2540example%2Ecom', '/v1/%zz?mail=[EMAIL_1]'],
+  ['j%C3%BCrgen%40m.m%C3%BCller.de', '[EMAIL_1]'],
+  // JSON within a string of JSON, once and twice
+  [
+    JSON.stringify({ arguments: String.raw`{"to":"ann\u0040example.com","n":1}` }),
+    JSON.stringify({ arguments: '{"to":"[EMAIL_1]","n":1}' }),
+  ],
+  [
+    JSON.stringify({ a: JSON.stringify({ b: String.raw`{"to":"m\u00fcller\u0040example.com"}` }) }),
+    JSON.stringify({ a: JSON.stringify({ b: '{"to":"[EMAIL_1]"}' }) }),
+  ],
+  [
+    JSON.stringify({ a: JSON.stringify('hi\nann@example.com\nbye') }),
+    JSON.stringify({ a: JSON.stringify('hi\n[EMAIL_1]\nbye') }),
+  ],
+  ['ann&#64;example.com, ann&#x40;example.com, ann@example.com', '[EMAIL_1], [EMAIL_1], [EMAIL_1]'],
+  [String.raw`sk\u002dproj\u002dabcdefghijklmnopqrstuvwx`, '[KEY_1]'],
+  ['pay%20with%204111%201111%201111%201111', 'pay%20with%20[CARD_1]'],
+]
+
 /** With its check digits: 98 less the remainder of the rest with 00 in their place (ISO 13616). */
 const ibanOf = (country: string, account: string): string => {
   const digits = [...`${account}${country}00`].map((char) => Number.parseInt(char, 36)).join('')
@@ -48,6 +72,7 @@ const luhnSum = (digits: string): number =>
   }, 0)
 
 const LEFT = [
+  'a discount of 20%40 and 100%, C:\\users\\new, caf\\u00e9 \\ud800',
   'on 2026-11-26 at 10:15, version 1.20.300',
   'order 1234567890, ticket 4711-0815',
   'from 26.11.2026 to 2026/12/24 12:00',
@@ -67,8 +92,32 @@ const LEFT = [
   '1732629120123456',
 ]
 
+/** Of the processor, milliseconds: other work of the machine does not count. */
+const timeOf = (text: string): number => {
+  const started = process.cpuUsage()
+  one(text)
+  const { user, system } = process.cpuUsage(started)
+  return (user + system) / 1000
+}
+
+describe('the time of a redactor', () => {
+  it.each(['\\', '%25', '\\u005c', '&#64;'])(
+    'grows with the length of a text of %j, not with its square',
+    (piece) => {
+      const texts = [piece.repeat(100_000), piece.repeat(1_000_000)] as const
+      const times = Array.from({ length: 3 }, () => texts.map(timeOf))
+      const [short, long] = [0, 1].map((size) => Math.min(...times.map((pair) => pair[size]!)))
+      expect(long).toBeLessThan(15 * short!)
+    }
+  )
+})
+
 describe('a redactor', () => {
   it.each(FOUND)('finds a %s in %j', (_, text, expected) => {
+    expect(one(text)).toBe(expected)
+  })
+
+  it.each(ESCAPED)('finds a value behind escapes in %j', (text, expected) => {
     expect(one(text)).toBe(expected)
   })
 

@@ -26,6 +26,14 @@ const messages = (input: number, extra: Fields): Fields => ({
 const ADDED = { prompt_tokens_details: { cached_tokens: 0 }, cache_read_input_tokens: 900 }
 const GEMINI = { prompt_token_count: 1000, candidates_token_count: 20 }
 
+describe('counts that are none', () => {
+  it.each([1e308, Infinity, -1, 1.5, 2e9, '7', null, {}, []])('are not read: %j', (value) => {
+    expect(
+      countsOf({ prompt_tokens: value, completion_tokens: value, cached_tokens: value })
+    ).toEqual(NOTHING)
+  })
+})
+
 /** The same exchange as each provider counts it: 1000 input, 900 of them cached, 20 output. */
 const CACHED: [provider: string, usage: Fields][] = [
   ['OpenAI', openai(1000, { prompt_tokens_details: { cached_tokens: 900, audio_tokens: 0 } })],

@@ -1,11 +1,10 @@
 /** An evidence file holds as it was written, and does not when a number of it was changed. */
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { digestOf, digestOfIds, digestOfRows } from '../../src/core/evidence/digest.ts'
 import type { EvidenceFile } from '../../src/core/evidence/evidence-file.ts'
-import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
+import { parseEvidence, verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
 import { AppError } from '../../src/errors.ts'
-import { auditedPairs, exampleEvidenceFile, exampleFacts } from '../fixtures/evidence.ts'
+import { auditedPairs, exampleEvidenceFile, exampleFacts, resealed } from '../fixtures/evidence.ts'
 
 const LIVE = exampleEvidenceFile({
   rollout: { pairs: auditedPairs(500, 200), decisions: [130, 290], isRolledBack: false },
@@ -33,8 +32,15 @@ const SUCCESSOR = ((): EvidenceFile => {
   })
 })()
 
-const failing = (file: unknown): string[] =>
-  verifyEvidence(file).checks.flatMap(({ name, holds }) => (holds ? [] : [name]))
+/** Names of the checks that fail; `refused` where a number is beyond the range that it may have. */
+const failing = (file: unknown): string[] => {
+  try {
+    return verifyEvidence(file).checks.flatMap(({ name, holds }) => (holds ? [] : [name]))
+  } catch (thrown) {
+    expect(thrown).toBeInstanceOf(AppError)
+    return ['refused']
+  }
+}
 
 type Path = (string | number)[]
 
@@ -54,25 +60,6 @@ const changed = (file: EvidenceFile, path: Path, value: unknown): EvidenceFile =
   const owner = at(copy, path.slice(0, -1)) as Record<string, unknown>
   owner[path.at(-1)!] = value
   return copy
-}
-
-/** As by somebody who also writes new digests. */
-const resealed = (file: EvidenceFile): EvidenceFile => {
-  const { digest: _digest, decision, training, ...rest } = file
-  const records = decision.records.map(({ id }) => id)
-  const sealed = {
-    ...rest,
-    training: { ...training, recordsDigest: digestOfIds(training.records) },
-    decision: {
-      ...decision,
-      recordsDigest: digestOfIds(records),
-      arms: decision.arms.map((arm) => ({
-        ...arm,
-        rowsDigest: digestOfRows(decision.records, arm.answers),
-      })),
-    },
-  }
-  return { ...sealed, digest: digestOf(sealed) }
 }
 
 /** Another number that a reader would take for it. */
@@ -108,6 +95,7 @@ describe('an evidence file', () => {
     expect(ROLLED_BACK.rollout!.report.evidence.rollback).toBeGreaterThan(Math.log(300))
     expect(verifyEvidence(LIVE).checks.map(({ name }) => name)).toEqual([
       'file',
+      'promise',
       'training records',
       'held-out records',
       'separation',
@@ -136,7 +124,7 @@ describe('a number that was changed', () => {
     fc.assert(
       fc.property(fc.constantFrom(...paths), others, (path, other) => {
         const value = at(file, path) as number
-        expect(failing(changed(file, path, other(value)))).toContain('file')
+        expect(['file', 'refused']).toContain(failing(changed(file, path, other(value)))[0])
       }),
       { numRuns: 8 }
     )
@@ -204,7 +192,7 @@ describe('a number that was changed', () => {
         const flipped = outcome === 'agreed' ? 'disagreed' : 'agreed'
         const forged = changed(ROLLED_BACK, [...path, 'outcome'], flipped)
         expect(failing(resealed(forged))).toContain('losses')
-        const whole = resealed(changed(forged, [...path, 'loss'], 1 - loss))
+        const whole = resealed(changed(forged, [...path, 'loss'], loss === 1 ? 0 : 1))
         expect(failing(whole)).toContain('newest evidence')
       }),
       { numRuns: 10 }
@@ -216,6 +204,11 @@ describe('what the checks find', () => {
   it.each<[check: string, file: EvidenceFile, path: Path, value: unknown]>([
     ['bounds', LIVE, ['verdict', 'arm'], 9],
     ['separation', LIVE, ['training', 'records', 0], 'held-out-7'],
+    ['separation', LIVE, ['decision', 'records', 0, 'id'], 'held-out-7'],
+    ['promise', LIVE, ['rollout', 'report', 'rollbackCapital'], 1e300],
+    ['promise', LIVE, ['rollout', 'report', 'stepCapital'], 1],
+    ['capitals', ROLLED_BACK, ['history', 2, 'by'], 'worker'],
+    ['state', ROLLED_BACK, ['history', 3, 'state'], 'live'],
     ['training records', LIVE, ['training', 'recordsDigest'], 'a'],
     ['held-out records', LIVE, ['decision', 'records', 0, 'id'], 'another'],
     ['rows of schedule', LIVE, ['decision', 'records', 0, 'slices', 0], 'turn 2'],
@@ -279,6 +272,20 @@ describe('a file with more pairs than are listed', () => {
     expect(count).toBe(whole.conversations.length)
   })
 
+  it('does not hold when a bet begins within a sum', () => {
+    const short = exampleEvidenceFile({ rollout: { ...rollout, limit: 200 } })
+    const { summed } = short.rollout!
+    const [one, other, ...rest] = summed
+    const joined = {
+      ...other!,
+      pairs: one!.pairs + other!.pairs,
+      losses: one!.losses + other!.losses,
+    }
+    expect(failing(resealed(changed(short, ['rollout', 'summed'], [joined, ...rest])))).toContain(
+      'sums'
+    )
+  })
+
   it('does not hold when a sum was changed', () => {
     const short = exampleEvidenceFile({ rollout: { ...rollout, limit: 200 } })
     for (const name of ['pairs', 'losses']) {
@@ -305,7 +312,7 @@ describe('what is not an evidence file', () => {
     [null, /not an evidence file/],
     [{}, /no format/],
     [{ format: 2 }, /has format 2, and this version of promptintern reads format 1/],
-    [{ format: 1 }, /internalization is not an object/],
+    [{ format: 1, writtenAt: 0 }, /internalization is not an object/],
     [
       changed(LIVE, ['decision', 'arms', 0, 'answers', 3, 'similarity'], 'x'),
       /answers\[3\]\.simil/,
@@ -314,6 +321,26 @@ describe('what is not an evidence file', () => {
   ])('is refused in words', (value, message) => {
     expect(() => verifyEvidence(value)).toThrow(message)
     expect(() => verifyEvidence(value)).toThrow(AppError)
+  })
+
+  it('is a file whose decisions would take time that grows with the square of its size', () => {
+    const { history } = LIVE
+    const many = changed(LIVE, ['history'], [...history, ...Array(9000).fill(history[2])])
+    const started = performance.now()
+    expect(() => verifyEvidence(many)).toThrow(/decisions/)
+    expect(performance.now() - started).toBeLessThan(2000)
+  })
+
+  it('is a text that is nested deeper than a file, before it is parsed', () => {
+    expect(() => parseEvidence('['.repeat(2 ** 24))).toThrow(/nested too deep/)
+    expect(parseEvidence(`["${'['.repeat(99)}\\"[["]`)).toHaveLength(1)
+  })
+
+  it('cannot set a rule that is fixed, nor what arms share', () => {
+    const loose = changed(LIVE, ['decision', 'usedMargin'], 40)
+    const answer = { ...LIVE.decision.arms[1]!.answers[0]!, isTraffic: false }
+    const hidden = changed(loose, ['decision', 'arms', 1, 'answers', 0], answer)
+    expect(failing(resealed(hidden))).toEqual([])
   })
 
   it('never breaks the checks, whatever stands in a member', () => {

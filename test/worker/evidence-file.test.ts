@@ -1,6 +1,7 @@
 /** The evidence file of what the worker decides holds, also after the log is gone. */
 import { describe, expect, it } from 'vitest'
 import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
+import { QUICK_PROMISE } from '../fixtures/evidence.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { evidenceFile } from '../../src/lifecycle/evidence-file.ts'
 import { evaluateAgain } from '../../src/worker/requests.ts'
@@ -20,7 +21,7 @@ const fileOf = async (harness: WorkerHarness) => {
 
 const expectToHold = async (harness: WorkerHarness) => {
   const file = await fileOf(harness)
-  expect(verifyEvidence(file).checks.filter(({ holds }) => !holds)).toEqual([])
+  expect(verifyEvidence(file, QUICK_PROMISE).checks.filter(({ holds }) => !holds)).toEqual([])
   return file
 }
 
@@ -73,12 +74,12 @@ describe('the evidence file of a rollout', () => {
     const file = await ofWatched(watched)
     expect(file.rollout!.feedback.blocks).toHaveLength(20)
     expect(file.history.at(-1)!.feedback).toEqual(file.rollout!.report.feedback)
-    const said = (name: string, { checks } = verifyEvidence(file)) =>
+    const said = (name: string, { checks } = verifyEvidence(file, QUICK_PROMISE)) =>
       checks.find((check) => check.name === name)?.said
     expect(said('feedback for retired')).toContain('20 blocks of rated conversations give the same')
     await watched.rate(ours.slice(0, 3), null)
     const later = await ofWatched(watched)
-    expect(said('newest feedback', verifyEvidence(later))).toBe(
+    expect(said('newest feedback', verifyEvidence(later, QUICK_PROMISE))).toBe(
       'not computed: feedback was changed or deleted since'
     )
   })
@@ -124,7 +125,7 @@ describe('the evidence file of a rollout', () => {
     )
     const file = await ofWatched(watched)
     expect(file.internalization.state).toBe('retired')
-    const { checks } = verifyEvidence(file)
+    const { checks } = verifyEvidence(file, QUICK_PROMISE)
     expect(checks.map(({ name }) => name)).toContain('evidence for retired')
   })
 })

@@ -4,6 +4,7 @@ import { winningLora, type Internalization } from '../../src/core/lifecycle/inte
 import type { ExchangeRecord, RouteOutcome } from '../../src/core/log/record.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
+import { QUICK_PROMISE } from '../fixtures/evidence.ts'
 import { evidenceFile } from '../../src/lifecycle/evidence-file.ts'
 import { isUnfinished } from '../../src/openai/fine-tuning.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
@@ -75,7 +76,7 @@ const all = () => harness.store.internalizations.list()
 const isProven = async (row: Internalization): Promise<boolean> => {
   const file = await evidenceFile(harness.store, row, harness.now)
   expect(file.decision.present).toMatchObject({ id: first.id, hasDrifted: false })
-  return verifyEvidence(JSON.parse(JSON.stringify(file))).holds
+  return verifyEvidence(JSON.parse(JSON.stringify(file)), QUICK_PROMISE).holds
 }
 
 beforeEach(async () => {

@@ -95,8 +95,13 @@ const readModules = (folder: string): Modules => {
   const pooling = modules[kinds.indexOf('Pooling')]
   if (!pooling)
     throw invalid(`${path} lists no Pooling module: copy it from the model's repository`)
+  const name = String(pooling.path ?? '1_Pooling')
+  if (!/^\w[\w.-]*$/.test(name))
+    throw invalid(
+      `${path} has its Pooling module in ${JSON.stringify(name)}, which is not a folder beside it`
+    )
   return {
-    poolingFolder: join(folder, String(pooling.path ?? '1_Pooling')),
+    poolingFolder: join(folder, name),
     normalize: kinds.includes('Normalize'),
   }
 }

@@ -94,7 +94,15 @@ const readSafetensors = (file: OpenFile, tensors: Map<string, StoredTensor>): vo
 const weightFiles = (folder: string): string[] => {
   const index = join(folder, 'model.safetensors.index.json')
   if (!existsSync(index)) return ['model.safetensors']
-  return [...new Set(Object.values((readJson(index).weight_map ?? {}) as Record<string, string>))]
+  const names = Object.values((readJson(index).weight_map ?? {}) as Record<string, unknown>)
+  return [...new Set(names)].map((name) => {
+    // a path could name a file outside of the model's folder
+    if (typeof name === 'string' && /^[\w.-]+\.safetensors$/.test(name)) return name
+    throw new AppError(
+      'invalid-model',
+      `${index} names ${JSON.stringify(name)}, which is not a file of weights`
+    )
+  })
 }
 
 /**

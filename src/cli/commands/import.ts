@@ -14,7 +14,7 @@ import { compileKeyTable, createKeyFinder } from '../../proxy/access/access.ts'
 import { createTenants } from '../../proxy/access/tenants.ts'
 import type { Store } from '../../store/store.ts'
 import { withStore } from '../context.ts'
-import { openScreen, print, type OutputOptions, type Progress } from '../output.ts'
+import { openScreen, print, writeError, type OutputOptions, type Progress } from '../output.ts'
 import { openFile, readLines, type Line, type OpenFile } from '../read-lines.ts'
 
 interface ImportOptions extends OutputOptions {
@@ -134,10 +134,10 @@ const tenantOfCallers = async (
   }
 }
 
-const tell = ({ skippedLines, counts }: LogImport): void => {
+const tellSkipped = ({ skippedLines, counts }: LogImport): void => {
   const more = counts.skipped - skippedLines.length
   const lines = more > 0 ? [...skippedLines, `${more} more lines are skipped`] : skippedLines
-  for (const line of lines) process.stderr.write(`${line}\n`)
+  for (const line of lines) writeError(`${line}\n`)
 }
 
 const readAll = async (
@@ -152,7 +152,7 @@ const readAll = async (
     progress.update('imported', size, size)
   } finally {
     progress.stop()
-    tell(log)
+    tellSkipped(log)
   }
 }
 

@@ -18,7 +18,7 @@ import type { Store } from '../../store/store.ts'
 import { budgetNote } from '../budget-note.ts'
 import { withStore } from '../context.ts'
 import { positiveAmount, wholeNumber } from '../options.ts'
-import { print, table, type OutputOptions } from '../output.ts'
+import { print, table, writeError, type OutputOptions } from '../output.ts'
 
 interface CreateOptions extends OutputOptions {
   name: string
@@ -95,7 +95,7 @@ const create = (options: CreateOptions): Promise<void> =>
       revokedAt: null,
     }
     await store.keys.create(key)
-    for (const note of notes) process.stderr.write(`note: ${note}\n`)
+    for (const note of notes) writeError(`note: ${note}\n`)
     if (options.json) return print({ ...shown(key), secret })
     print(
       `${id}\n${secret}\nThe second line is the key. It is not stored and cannot be shown again.`

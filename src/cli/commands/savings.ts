@@ -6,6 +6,7 @@ import type { SavingsReport } from '../../savings/savings.ts'
 import type { Store } from '../../store/store.ts'
 import { openStoreEconomics, withStore } from '../context.ts'
 import { percent, print, table, type OutputOptions } from '../output.ts'
+import { visibleName } from '../../visible-text.ts'
 
 const NOT_PRICED = 'no price'
 
@@ -73,8 +74,8 @@ interface Forecasted extends TemplateEconomics {
 const forecastText = (rows: Forecasted[]): string =>
   rows
     .flatMap(({ version, verdict, reason, remarks }) => [
-      `${version}  ${verdict.replaceAll('-', ' ')}: ${reason}`,
-      ...remarks.map((remark) => `  ${remark}`),
+      `${version}  ${verdict.replaceAll('-', ' ')}: ${visibleName(reason)}`,
+      ...remarks.map((remark) => `  ${visibleName(remark)}`),
     ])
     .join('\n')
 

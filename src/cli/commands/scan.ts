@@ -14,7 +14,7 @@ import { AppError } from '../../errors.ts'
 import { loadTokenizer } from '../../store/log/estimates.ts'
 import { readConfig } from '../context.ts'
 import { positiveAmount } from '../options.ts'
-import { openScreen, print, type OutputOptions, type Progress } from '../output.ts'
+import { openScreen, print, writeError, type OutputOptions, type Progress } from '../output.ts'
 import { openScanEncoder, type OpenScanEncoder } from '../scan/encoder.ts'
 import { scanPage } from '../scan/page/page.ts'
 import { openSource, type OnRead, type ScanSource } from '../scan/source.ts'
@@ -75,9 +75,8 @@ const settingsOf = async (
 const tellUnread = ({ unread }: ScanSource): void => {
   const { count, first } = unread()
   const more = count - first.length
-  for (const { line, reason } of first)
-    process.stderr.write(`line ${line} is left out: ${reason}\n`)
-  if (more > 0) process.stderr.write(`${more} more lines are left out\n`)
+  for (const { line, reason } of first) writeError(`line ${line} is left out: ${reason}\n`)
+  if (more > 0) writeError(`${more} more lines are left out\n`)
 }
 
 /** @throws AppError `invalid-request` for a file, and `not-found` for another log without an exchange */
@@ -141,7 +140,7 @@ const scan = async (path: string | undefined, options: ScanOptions): Promise<voi
     const named = { ...log, path: basename(source.place) }
     if (html !== undefined) await writePage(html, scanPage(report, named, shown))
     print(json ? jsonOf(source, report) : scanText(report, log, shown))
-    if (html !== undefined) process.stderr.write(`the page is in ${html}\n`)
+    if (html !== undefined) writeError(`the page is in ${html}\n`)
   } finally {
     progress.stop()
     await source.close()

@@ -1,5 +1,7 @@
 /** Draws a text over the one before it, on a terminal. */
 
+import { visibleText } from '../../visible-text.ts'
+
 /** A terminal, as far as drawing needs it. A terminal of unknown size has 0 columns and rows. */
 export interface Terminal {
   columns: number
@@ -20,7 +22,9 @@ export const createRepaint = (terminal: Terminal): ((text: string) => void) => {
   return (text) => {
     const { columns, rows } = terminal
     // the cursor stands below the last line
-    const lines = text.split('\n').slice(0, rows > 1 ? rows - 1 : undefined)
+    const lines = visibleText(text)
+      .split('\n')
+      .slice(0, rows > 1 ? rows - 1 : undefined)
     const up = drawn === 0 ? '' : `\u001b[${drawn}A`
     terminal.write(`${up}\r\u001b[J${lines.map((line) => cut(line, columns)).join('\n')}\n`)
     drawn = lines.length

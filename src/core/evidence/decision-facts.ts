@@ -71,7 +71,8 @@ export const heldOutRows = (
 ): HeldOutRow[] =>
   records.flatMap(({ id: _id, ...shared }, i) => {
     const answer = answers[i] ?? null
-    return answer === null ? [] : { ...shared, ...judged(answer) }
+    // an answer of a forged file must not replace what arms share
+    return answer === null ? [] : { ...judged(answer), ...shared }
   })
 
 /** Whether the arm may also replace the present route; its verdict must be to promote. */
@@ -96,10 +97,21 @@ const againstPresent = (verdict: Verdict, facts: DecisionFacts, present: Present
 
 /** The verdict that follows from the facts; the same facts always give the same one. */
 export const decideOn = (facts: DecisionFacts): Verdict => {
-  const { records, arms, present, ...rules } = facts
+  const { records, arms, present } = facts
+  const { responseType, margin, alpha, minCoverage, burstMs, favouredArm } = facts
   const verdict = decide({
-    ...rules,
-    arms: arms.map(({ answers, ...arm }) => ({ ...arm, rows: heldOutRows(records, answers) })),
+    // by name: a forged file must not set a rule that is fixed
+    responseType,
+    margin,
+    alpha,
+    minCoverage,
+    burstMs,
+    favouredArm,
+    arms: arms.map(({ arm, statistic, answers }) => ({
+      arm,
+      statistic,
+      rows: heldOutRows(records, answers),
+    })),
   })
   return present === null || verdict.verdict === 'reject'
     ? verdict

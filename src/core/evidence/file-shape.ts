@@ -1,12 +1,40 @@
-/** The members of an evidence file that are computed with. */
+/** The members of an evidence file that are computed with, each with the range that it may have. */
 import { RESPONSE_TYPES } from '../answer/response-type.ts'
+import { ARM_NAMES } from '../learn/schedule.ts'
 import { PAIR_OUTCOMES, RATINGS } from '../rollout/pair.ts'
-import { among, FLAG, list, members, nullable, NUMBER, optional, TEXT } from './shape.ts'
+import { MAX_LISTED_BLOCKS } from './outcome-evidence.ts'
+import {
+  among,
+  COUNT,
+  FLAG,
+  list,
+  members,
+  nullable,
+  NUMBER,
+  optional,
+  SHARE,
+  TEXT,
+  TIME,
+  within,
+} from './shape.ts'
+
+/** More than a route could enter in ten years, one every ten hours. */
+const MAX_HISTORY = 10_000
+
+/** ARMS may name one twice. */
+const MAX_ARMS = 16
+
+/** Differences of shares. */
+const SIGNED_SHARE = within(-1, 1)
+const LEAST_LOSS = among([0, -1])
+/** Loss bounds are kept away from 0 and 1 (`lossBoundsOf`). */
+const LOSS_BOUND = within(0.001, 0.999)
+const CAPITAL = within(1, Number.MAX_VALUE)
 
 const RECORD = members({
   id: TEXT,
-  at: NUMBER,
-  fresh: nullable(members({ repeats: FLAG, asLogged: list(FLAG, 2) })),
+  at: TIME,
+  fresh: nullable(members({ repeats: FLAG, asLogged: list(FLAG, { least: 2, most: 2 }) })),
   conversation: TEXT,
   isTraffic: FLAG,
   isUnseen: FLAG,
@@ -16,7 +44,7 @@ const RECORD = members({
 const ANSWER = members({
   agrees: FLAG,
   agreesToday: nullable(FLAG),
-  similarity: NUMBER,
+  similarity: SHARE,
   logprobSum: nullable(NUMBER),
   logprobMin: nullable(NUMBER),
   deferred: nullable(TEXT),
@@ -28,30 +56,32 @@ const PRESENT = members({
   rows: list(
     members({
       record: TEXT,
-      at: NUMBER,
+      at: TIME,
       present: among(['right', 'wrong', 'upstream']),
       conversation: TEXT,
-    })
+    }),
+    { least: 1 }
   ),
 })
 
 const DECISION = members({
   responseType: among(RESPONSE_TYPES),
-  margin: NUMBER,
-  alpha: NUMBER,
-  minCoverage: NUMBER,
-  burstMs: NUMBER,
-  favouredArm: nullable(NUMBER),
-  counts: members({ traffic: NUMBER, unseen: NUMBER }),
+  margin: SHARE,
+  alpha: within(Number.MIN_VALUE, 1),
+  minCoverage: SHARE,
+  burstMs: TIME,
+  favouredArm: nullable(COUNT),
+  counts: members({ traffic: COUNT, unseen: COUNT }),
   records: list(RECORD),
   recordsDigest: TEXT,
   arms: list(
     members({
-      arm: TEXT,
+      arm: among(ARM_NAMES),
       statistic: among(['sum', 'min']),
       answers: list(nullable(ANSWER)),
       rowsDigest: TEXT,
-    })
+    }),
+    { least: 1, most: MAX_ARMS }
   ),
   present: nullable(PRESENT),
 })
@@ -59,92 +89,88 @@ const DECISION = members({
 const VERDICT = members({
   verdict: among(['promote', 'reject']),
   reason: TEXT,
-  margin: NUMBER,
-  arm: NUMBER,
-  upstreamAgreement: NUMBER,
-  arms: list(members({ agreementAnsweredBound: NUMBER, lossBound: NUMBER })),
+  margin: SHARE,
+  alpha: SHARE,
+  arm: COUNT,
+  upstreamAgreement: SHARE,
+  arms: list(members({ agreementAnsweredBound: SHARE, lossBound: SIGNED_SHARE })),
 })
+
+const COUNTS = { pairs: COUNT, losses: NUMBER, credits: NUMBER }
 
 const EVIDENCE = members({
-  pairs: NUMBER,
-  losses: NUMBER,
-  credits: NUMBER,
-  stagePairs: NUMBER,
-  margin: NUMBER,
-  proven: NUMBER,
-  least: NUMBER,
+  ...COUNTS,
+  stagePairs: COUNT,
+  interval: list(SIGNED_SHARE, { least: 2, most: 2 }),
+  margin: LOSS_BOUND,
+  proven: LOSS_BOUND,
+  least: LEAST_LOSS,
   rollback: NUMBER,
+  drift: NUMBER,
+  step: NUMBER,
 })
 
-const STAGE = members({
-  share: NUMBER,
-  before: members({ pairs: NUMBER, losses: NUMBER, credits: NUMBER }),
-  began: NUMBER,
-})
+const STAGE = members({ share: SHARE, before: members(COUNTS), began: TIME })
 
 const BY_SIDE = members({ lora: NUMBER, audit: NUMBER })
 
 const OUTCOMES = members({
   conversations: BY_SIDE,
-  blocks: NUMBER,
+  blocks: COUNT,
   bad: nullable(BY_SIDE),
-  interval: list(NUMBER, 2),
-  margin: NUMBER,
+  interval: list(SIGNED_SHARE, { least: 2, most: 2 }),
+  margin: SHARE,
   rollback: NUMBER,
   harm: NUMBER,
-  revision: NUMBER,
+  revision: COUNT,
 })
 
-const SIDE = members({ conversations: NUMBER, bad: NUMBER })
+const SIDE = members({ conversations: COUNT, bad: NUMBER })
 
 const HISTORY = list(
   members({
-    at: NUMBER,
+    at: TIME,
     by: TEXT,
     state: TEXT,
     stage: nullable(STAGE),
     evidence: nullable(EVIDENCE),
     feedback: nullable(OUTCOMES),
-  })
+  }),
+  { most: MAX_HISTORY }
 )
 
 const PAIR = members({
-  at: NUMBER,
+  at: TIME,
   outcome: among(PAIR_OUTCOMES),
-  loss: NUMBER,
+  loss: among([-1, 0, 1]),
+  confidence: nullable(NUMBER),
   rating: optional(among(RATINGS)),
-  ratedAt: optional(NUMBER),
+  ratedAt: optional(TIME),
 })
 
 const ROLLOUT = members({
   report: members({
-    at: NUMBER,
+    at: TIME,
     stage: STAGE,
     evidence: EVIDENCE,
     feedback: OUTCOMES,
-    rollbackCapital: NUMBER,
-    outcomes: members(Object.fromEntries(PAIR_OUTCOMES.map((name) => [name, NUMBER]))),
+    rollbackCapital: CAPITAL,
+    stepCapital: CAPITAL,
+    outcomes: members(Object.fromEntries(PAIR_OUTCOMES.map((name) => [name, COUNT]))),
   }),
   isWhole: FLAG,
-  summed: list(
-    members({
-      pairs: NUMBER,
-      losses: NUMBER,
-      credits: NUMBER,
-      at: NUMBER,
-      ratedAt: nullable(NUMBER),
-    })
-  ),
-  conversations: list(list(PAIR, 1)),
+  summed: list(members({ ...COUNTS, at: TIME, ratedAt: nullable(TIME) })),
+  conversations: list(list(PAIR, { least: 1 })),
   feedback: members({
-    revision: NUMBER,
-    blocks: list(members({ at: NUMBER, lora: SIDE, audit: SIDE })),
+    revision: COUNT,
+    blocks: list(members({ at: TIME, lora: SIDE, audit: SIDE }), { most: MAX_LISTED_BLOCKS }),
   }),
 })
 
 export const FILE_SHAPE = members({
-  internalization: members({ id: TEXT, state: TEXT }),
-  training: members({ records: list(TEXT), recordsDigest: TEXT }),
+  writtenAt: TIME,
+  internalization: members({ id: TEXT, createdAt: TIME, state: TEXT }),
+  training: members({ seed: NUMBER, records: list(TEXT), recordsDigest: TEXT }),
   decision: DECISION,
   verdict: VERDICT,
   history: HISTORY,

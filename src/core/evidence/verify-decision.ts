@@ -15,14 +15,19 @@ const idsCheck = (name: string, ids: readonly string[], digest: string): Check =
     `${ids.length} ids have another digest than the file says`
   )
 
+/** A record that counts twice would be worth two. */
 const separation = ({ training, decision }: EvidenceFile): Check => {
-  const trained = new Set(training.records)
-  const shared = decision.records.filter(({ id }) => trained.has(id)).map(({ id }) => id)
+  const known = new Set(training.records)
+  const shared = decision.records.flatMap(({ id }) => {
+    if (known.has(id)) return id
+    known.add(id)
+    return []
+  })
   return check(
     'separation',
     shared.length === 0,
-    'no held-out record is a training record',
-    `training had held-out records: ${namesText(shared)}`
+    'no held-out record is a training record, and each is there once',
+    `training had held-out records, or they are there twice: ${namesText(shared)}`
   )
 }
 

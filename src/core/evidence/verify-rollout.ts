@@ -1,7 +1,7 @@
 /** The checks of an evidence file that are about what followed the decision: states, pairs and their evidence. */
 import { lossBoundsOf } from '../lifecycle/live-route.ts'
 import { percent } from '../gate/figures.ts'
-import { meanLoss } from '../rollout/evidence.ts'
+import { meanLoss, START_EVERY } from '../rollout/evidence.ts'
 import { lossOf, PAIR_OUTCOMES } from '../rollout/pair.ts'
 import { stageName, type EvidenceFigures } from '../rollout/stages.ts'
 import { check, namesText, type Check } from './check.ts'
@@ -9,6 +9,7 @@ import { differences } from './differences.ts'
 import type { EvidenceFile, HistoryStep } from './evidence-file.ts'
 import { outcomeChecks, type StoredOutcomes } from './outcome-evidence.ts'
 import { figuresAt, type RolloutEvidence } from './rollout-evidence.ts'
+import type { PromiseConstants } from './verify-promise.ts'
 
 /** Evidence that was stored at a time, with the name of its check. */
 interface StoredEvidence {
@@ -32,12 +33,23 @@ const storedEvidence = ({ history, rollout }: EvidenceFile): StoredEvidence[] =>
 
 const wasServed = ({ state }: HistoryStep): boolean => state === 'live' || state === 'approval'
 
-const stateFault = ({ internalization, verdict, history }: EvidenceFile): string | null => {
+const stateFault = ({
+  internalization,
+  verdict,
+  history,
+  rollout,
+}: EvidenceFile): string | null => {
   const last = history.at(-1)?.state
   if (last !== internalization.state)
     return `the file says ${internalization.state}, and the history ends with ${last ?? 'nothing'}`
   if (verdict.verdict === 'reject' && history.some(wasServed))
     return 'it was to go live although its verdict is to reject'
+  if (
+    last === 'live' &&
+    rollout !== null &&
+    rollout.report.evidence.rollback >= Math.log(rollout.report.rollbackCapital)
+  )
+    return 'it is live although its evidence has the capital for a rollback'
   const ended = history.findIndex(({ state, evidence }) => state === 'retired' && evidence !== null)
   return ended >= 0 && history.slice(ended).some(wasServed)
     ? 'it went live again after its evidence had ended it'
@@ -97,7 +109,7 @@ const boundsCheck = (file: EvidenceFile, stored: readonly StoredEvidence[]): Che
   )
 }
 
-const NO_ROLLOUT = { summed: [], conversations: [], isWhole: true }
+const NO_ROLLOUT = { summed: [], conversations: [], isWhole: true, feedback: { blocks: [] } }
 
 const evidenceCheck = (file: EvidenceFile, { name, at, evidence }: StoredEvidence): Check => {
   const { isWhole, ...pairs } = file.rollout ?? NO_ROLLOUT
@@ -150,7 +162,11 @@ const storedOutcomes = ({ history, rollout }: EvidenceFile): StoredOutcomes[] =>
 ]
 
 /** A rollback needs its capital, of pairs or of feedback, and a step that the worker takes needs evidence for it. */
-const capitalFault = (step: HistoryStep, rollout: RolloutEvidence | null): string | null => {
+const capitalFault = (
+  step: HistoryStep,
+  rollout: RolloutEvidence | null,
+  stepCapital: number
+): string | null => {
   const { state, by, evidence } = step
   if (evidence === null) return null
   if (state === 'retired') {
@@ -158,11 +174,16 @@ const capitalFault = (step: HistoryStep, rollout: RolloutEvidence | null): strin
     const most = Math.max(evidence.rollback, step.feedback?.rollback ?? -Infinity)
     return most >= needed ? null : `a rollback at a capital of ${Math.exp(most).toFixed(1)}`
   }
-  return by === 'worker' && evidence.step <= 0 ? `${became(step)} without evidence` : null
+  return by === 'worker' && evidence.step < Math.log(stepCapital)
+    ? `${became(step)} at a capital of ${Math.exp(evidence.step).toFixed(1)}`
+    : null
 }
 
-const capitalCheck = ({ history, rollout }: EvidenceFile): Check => {
-  const faults = history.flatMap((step) => capitalFault(step, rollout) ?? [])
+const capitalCheck = (
+  { history, rollout }: EvidenceFile,
+  { stepCapital }: Pick<PromiseConstants, 'stepCapital'>
+): Check => {
+  const faults = history.flatMap((step) => capitalFault(step, rollout, stepCapital) ?? [])
   return check(
     'capitals',
     faults.length === 0,
@@ -171,7 +192,49 @@ const capitalCheck = ({ history, rollout }: EvidenceFile): Check => {
   )
 }
 
-export const rolloutChecks = (file: EvidenceFile): Check[] => {
+/** A sum within which a bet begins would hide the bet. */
+const sumsCheck = ({ summed }: RolloutEvidence): Check => {
+  let before = 0
+  const wrong = summed.filter((sum) => {
+    const fits = sum.pairs > 0 && (before % START_EVERY) + sum.pairs <= START_EVERY
+    before += sum.pairs
+    return !fits || Math.min(sum.losses, sum.credits) < 0 || sum.losses + sum.credits > sum.pairs
+  })
+  return check(
+    'sums',
+    wrong.length === 0,
+    `${summed.length} sums have ${before} conversations, and no bet begins within one`,
+    `${wrong.length} sums are not as the rule makes them`
+  )
+}
+
+/** Ten readings of the longest list that a file has, and a hundred of the lists that files usually have. */
+const [MAX_CONVERSATIONS_READ, MAX_BLOCKS_READ, MAX_DECISIONS] = [10_000_000, 500_000, 1000]
+
+/**
+ * Each decision reads all conversations and blocks before it, so a file of many decisions would take time that
+ * grows with the square of its size. @returns why that is too much; null: it is not
+ */
+export const workFault = (
+  history: EvidenceFile['history'],
+  rollout: RolloutEvidence | null
+): string | null => {
+  const decisions = history.filter(({ evidence, feedback }) => evidence ?? feedback).length + 1
+  const feedbacks = history.filter(({ feedback }) => feedback !== null).length + 1
+  const { summed, conversations, feedback } = rollout ?? NO_ROLLOUT
+  const pairs = conversations.reduce((sum, turns) => sum + turns.length, summed.length)
+  return decisions > MAX_DECISIONS ||
+    decisions * pairs > MAX_CONVERSATIONS_READ ||
+    feedbacks * feedback.blocks.length > MAX_BLOCKS_READ
+    ? `it has ${decisions} decisions on ${pairs} pairs and ${feedback.blocks.length} blocks, which take too long`
+    : null
+}
+
+/** @param expected the capital at which the worker may enter a stage */
+export const rolloutChecks = (
+  file: EvidenceFile,
+  expected: Pick<PromiseConstants, 'stepCapital'>
+): Check[] => {
   const stored = storedEvidence(file)
   const { rollout } = file
   return [
@@ -180,12 +243,13 @@ export const rolloutChecks = (file: EvidenceFile): Check[] => {
       ? []
       : [
           losses(rollout),
+          ...(rollout.summed.length === 0 ? [] : [sumsCheck(rollout)]),
           outcomes(rollout),
           ...outcomeChecks(rollout.feedback, storedOutcomes(file), file.verdict.margin),
         ]),
     ...(stored.length === 0
       ? []
-      : [boundsCheck(file, stored), stagesCheck(file, stored), capitalCheck(file)]),
+      : [boundsCheck(file, stored), stagesCheck(file, stored), capitalCheck(file, expected)]),
     ...stored.map((one) => evidenceCheck(file, one)),
   ]
 }

@@ -121,6 +121,16 @@ const FIRST_TRY = 0.8
 export const levelOfTry = (earlierTries: number): number =>
   ALPHA * FIRST_TRY * (1 - FIRST_TRY) ** earlierTries
 
+/** Of levels that were computed on another machine. */
+const LEVEL_ROUNDING = 1e-9
+
+/** @returns the number of the try that has the level, from 1 on; null where none has it */
+export const tryOfLevel = (level: number): number | null => {
+  const earlier = Math.round(Math.log(level / levelOfTry(0)) / Math.log(1 - FIRST_TRY))
+  const isLevel = earlier >= 0 && Math.abs(levelOfTry(earlier) / level - 1) <= LEVEL_ROUNDING
+  return isLevel ? earlier + 1 : null
+}
+
 /** Share of alpha for the favoured arm: docs/decisions/2026-11-25-arm-favoured-by-validation.md */
 export const FAVOURED_SHARE = 0.8
 

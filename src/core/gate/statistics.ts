@@ -97,6 +97,8 @@ export const proportionLowerBound = (successes: number, trials: number, alpha: n
 export const normalCdf = (x: number): number => {
   if (x < -8) return 0
   if (x > 8) return 1
+  // the series would never come to rest
+  if (Number.isNaN(x)) return x
   let sum = x
   let previous = Number.NaN
   let term = x

@@ -5,6 +5,7 @@
  */
 import { isJson } from '../json.ts'
 import { DETECTOR_NAMES, DETECTORS, type Detector, type DetectorName } from './detectors.ts'
+import { unescaped, type Unescaped } from '../unescaped.ts'
 
 export { DETECTOR_NAMES, type DetectorName } from './detectors.ts'
 
@@ -45,22 +46,38 @@ class Placeholders {
   }
 }
 
+/** Replaces what a detector finds in the text as it reads without its escapes; all else keeps its escapes. */
+const replaceFound = (
+  text: string,
+  { text: readable, starts }: Unescaped,
+  detector: Detector,
+  placeholders: Placeholders
+): string => {
+  const startOf = (at: number): number => starts?.[at] ?? at
+  let [result, copied] = ['', 0]
+  for (const { 0: match, index } of readable.matchAll(detector.pattern)) {
+    if (match === '' || !(detector.accepts?.(match) ?? true)) continue
+    result += text.slice(copied, startOf(index)) + placeholders.of(detector, match)
+    copied = startOf(index + match.length)
+  }
+  return result + text.slice(copied)
+}
+
 /** Of numbers, only whole ones: the digits of a fraction or an exponent are not a value. */
 const STRINGS_AND_NUMBERS = /"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{13,19}(?![\d.eE])/g
 
 /** @throws SyntaxError for a pattern that is not a regular expression */
 export const createRedactor = (options: RedactOptions): Redactor => {
   const detectors = detectorsOf(options)
-  const redact = (text: string, placeholders: Placeholders): string =>
-    detectors.reduce(
-      (rest, detector) =>
-        rest.replaceAll(detector.pattern, (match) =>
-          match !== '' && (detector.accepts?.(match) ?? true)
-            ? placeholders.of(detector, match)
-            : match
-        ),
-      text
-    )
+  const redact = (text: string, placeholders: Placeholders): string => {
+    let [rest, readable] = [text, unescaped(text)]
+    for (const detector of detectors) {
+      const replaced = replaceFound(rest, readable, detector, placeholders)
+      if (replaced !== rest) readable = unescaped(replaced)
+      rest = replaced
+    }
+    return rest
+  }
   /** @param literal a string or a long number of a JSON text */
   const redactLiteral = (literal: string, placeholders: Placeholders): string => {
     const value = String(literal.startsWith('"') ? JSON.parse(literal) : literal)

@@ -13,6 +13,8 @@ import { readFeedback, type GivenFeedback } from './read-feedback.ts'
 
 export interface FeedbackDeps {
   tenants: Pick<Tenants, 'identify'>
+  /** whether the upstream has answered a request of the tenant lately: a made-up credential has no answers */
+  isKnown: (tenant: string) => boolean
   /**
    * Stores the feedback of a tenant.
    * @param at milliseconds since the epoch
@@ -31,7 +33,10 @@ const MAX_BODY_BYTES = 16 * 1024
 const PER_MINUTE = 600
 /** Tenants whose rate is remembered; an entry takes about 200 bytes. */
 const MAX_TENANTS = 10_000
-/** Callers may make up credentials, each with a rate of its own, so the queue is bounded: to some 3 MB. */
+/**
+ * Callers may make up credentials, each with a rate of its own, so the queues of known callers and of others are
+ * bounded: each to some 3 MB.
+ */
 const MAX_WAITING = 1000
 
 const limitBody = bodyLimit({
@@ -57,23 +62,30 @@ const createAdmission = (now: () => number): ((tenant: string) => void) => {
 }
 
 /**
- * Stores one after another, so that the log and the watch of the routes wait for one feedback at most.
+ * Stores one after another, so that the log and the watch of the routes wait for one feedback at most. Known
+ * callers come first, and have a queue that others cannot fill.
  * @returns throws AppError `overloaded` when too many wait
  */
-const createQueue = ({ put, now }: FeedbackDeps) => {
-  let waiting = 0
-  let last: Promise<unknown> = Promise.resolve()
+const createQueue = ({ put, now, isKnown }: FeedbackDeps) => {
+  const known: (() => Promise<void>)[] = []
+  const strangers: (() => Promise<void>)[] = []
+  const take = () => known.shift() ?? strangers.shift()
+  let isRunning = false
+  const run = async (): Promise<void> => {
+    isRunning = true
+    for (let next = take(); next; next = take()) await next()
+    isRunning = false
+  }
   return (feedback: GivenFeedback, tenant: string): Promise<void> => {
-    if (waiting >= MAX_WAITING)
+    const waiting = isKnown(tenant) ? known : strangers
+    if (waiting.length >= MAX_WAITING)
       throw new AppError('overloaded', 'too many feedbacks wait for the log; try again soon', {
         retryAfterSeconds: 1,
       })
-    waiting++
-    const stored = last
-      .then(() => put(feedback, tenant, Math.floor(now())))
-      .finally(() => waiting--)
-    last = stored.catch(() => {})
-    return stored
+    return new Promise((resolve, reject) => {
+      waiting.push(async () => put(feedback, tenant, Math.floor(now())).then(resolve, reject))
+      if (!isRunning) void run()
+    })
   }
 }
 

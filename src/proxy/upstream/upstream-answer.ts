@@ -107,7 +107,7 @@ export class UpstreamAnswer {
   end(trailers: string[]): void {
     const { outgoing } = this.passage.client
     if (this.usageFilter !== null) outgoing.write(this.usageFilter.end())
-    if (trailers.length > 0) outgoing.addTrailers(pairsOf(trailers))
+    if (trailers.length > 0) outgoing.addTrailers(pairsOf(headersForClient(trailers, []).raw))
     if (this.isHeld) this.isComplete = true
     else outgoing.end()
     this.passage.onEnd('complete', this.answeredBy)

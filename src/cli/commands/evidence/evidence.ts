@@ -1,12 +1,13 @@
 import { Command } from 'commander'
 import { evidenceFile } from '../../../lifecycle/evidence-file.ts'
 import { internalizationOf, withStore } from '../../context.ts'
+import { writeOut } from '../../output.ts'
 
 const evidence = (id: string): Promise<void> =>
   withStore(async (store) => {
     const file = await evidenceFile(store, await internalizationOf(store, id), Date.now())
     // on one line: it may have 100,000 pairs
-    process.stdout.write(`${JSON.stringify(file)}\n`)
+    writeOut(`${JSON.stringify(file)}\n`)
   })
 
 export const evidenceCommand = (): Command =>

@@ -1,13 +1,20 @@
 /** Verifies an evidence file. Needs no data, no network and no configuration. */
 import { Command } from 'commander'
-import { verifyEvidence, type Verification } from '../../../core/evidence/verify-evidence.ts'
+import {
+  parseEvidence,
+  verifyEvidence,
+  type Verification,
+} from '../../../core/evidence/verify-evidence.ts'
+import { PROMISE, type PromiseConstants } from '../../../core/evidence/verify-promise.ts'
 import { AppError } from '../../../errors.ts'
 import { EXIT, PrintedResult } from '../../exit-code.ts'
+import { duration, positiveAmount, trafficShare } from '../../options.ts'
 import { print, type OutputOptions } from '../../output.ts'
 import { openFile } from '../../read-lines.ts'
+import { visibleName } from '../../../visible-text.ts'
 
 /** A file with all the pairs that one may have is about 12 MB. */
-const MAX_BYTES = 256 * 2 ** 20
+const MAX_BYTES = 64 * 2 ** 20
 
 /** @throws AppError `not-found`, `invalid-request` for a path that cannot be read or is too large */
 const readText = async (path: string): Promise<string> => {
@@ -27,26 +34,32 @@ const readText = async (path: string): Promise<string> => {
   }
 }
 
-const parse = (path: string, text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new AppError('invalid-request', `${path} is not JSON`, { cause })
-  }
-}
-
 /** One line for each check; the sentences are too long for the columns of a table. */
 const textOf = ({ holds, checks }: Verification): string => {
   const failed = checks.filter((check) => !check.holds).length
   const lines = checks.map(
-    (check) => `${check.holds ? 'holds' : 'FAILS'}  ${check.name}: ${check.said}`
+    (check) => `${check.holds ? 'holds' : 'FAILS'}  ${visibleName(`${check.name}: ${check.said}`)}`
   )
   const end = holds ? 'every check holds' : `${failed} of ${checks.length} checks fail`
   return [...lines, '', end].join('\n')
 }
 
-const verify = async (path: string, { json }: OutputOptions): Promise<void> => {
-  const verification = verifyEvidence(parse(path, await readText(path)))
+interface VerifyOptions extends OutputOptions {
+  margin: number
+  burstMinutes: number
+  rollbackEvidence: number
+  stepEvidence: number
+}
+
+const verify = async (path: string, options: VerifyOptions): Promise<void> => {
+  const { json, margin, burstMinutes, rollbackEvidence, stepEvidence } = options
+  const expected: PromiseConstants = {
+    margin,
+    burstMinutes,
+    rollbackCapital: rollbackEvidence,
+    stepCapital: stepEvidence,
+  }
+  const verification = verifyEvidence(parseEvidence(await readText(path)), expected)
   print(json ? verification : textOf(verification))
   if (!verification.holds) throw new PrintedResult(EXIT.notAccepted)
 }
@@ -57,5 +70,19 @@ export const verifyCommand = (): Command =>
       'compute the decision and the evidence of an evidence file again and compare; needs no data and no network'
     )
     .argument('<file>', 'written by promptintern evidence; - reads stdin')
+    .option('--margin <share>', 'MARGIN at most', trafficShare, PROMISE.margin)
+    .option('--burst-minutes <minutes>', 'BURST_MINUTES at least', duration, PROMISE.burstMinutes)
+    .option(
+      '--rollback-evidence <capital>',
+      'ROLLBACK_EVIDENCE',
+      positiveAmount,
+      PROMISE.rollbackCapital
+    )
+    .option(
+      '--step-evidence <capital>',
+      'STEP_EVIDENCE at least',
+      positiveAmount,
+      PROMISE.stepCapital
+    )
     .option('--json', 'print JSON')
     .action(verify)

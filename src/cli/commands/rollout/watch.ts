@@ -6,7 +6,7 @@ import { AppError } from '../../../errors.ts'
 import type { Store } from '../../../store/store.ts'
 import { withStore } from '../../context.ts'
 import { EXIT, PrintedResult } from '../../exit-code.ts'
-import { print, secondText, width, type OutputOptions } from '../../output.ts'
+import { print, secondText, width, writeOut, type OutputOptions } from '../../output.ts'
 import { createRepaint } from '../../rollout/repaint.ts'
 import { chosen } from '../../rollout/rollout-of.ts'
 import { rolloutJson, rolloutLine, rolloutText, timedLine } from '../../rollout/rollout-text.ts'
@@ -51,10 +51,10 @@ const showAlways = ({ json }: WatchOptions): Show => {
   if (json)
     return onChange(
       ({ state, report }) => JSON.stringify([state, report]),
-      (view) => stdout.write(`${JSON.stringify(rolloutJson(view, Date.now()))}\n`)
+      (view) => writeOut(`${JSON.stringify(rolloutJson(view, Date.now()))}\n`)
     )
   if (stdout.isTTY !== true)
-    return onChange(rolloutLine, (view) => stdout.write(`${timedLine(view, Date.now())}\n`))
+    return onChange(rolloutLine, (view) => writeOut(`${timedLine(view, Date.now())}\n`))
   const repaint = createRepaint(stdout)
   return (view) =>
     repaint(`${rolloutText(view, width())}\n\n${secondText(Date.now())} UTC; Ctrl+C ends this view`)

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { MAX_LABEL_CHARS } from '../../../core/template/template.ts'
 import { withStore } from '../../context.ts'
 import { print, type OutputOptions } from '../../output.ts'
+import { visibleName } from '../../../visible-text.ts'
 
 const labelText = (text: string): string => {
   const label = text.trim()
@@ -15,7 +16,9 @@ const label = (version: string, text: string | undefined, { json }: OutputOption
     const given = text ?? null
     await templates.label(version, given)
     if (json) return print({ version, label: given })
-    print(given === null ? `${version} has no label` : `${version} is labelled ${given}`)
+    print(
+      given === null ? `${version} has no label` : `${version} is labelled ${visibleName(given)}`
+    )
   })
 
 export const labelCommand = (): Command =>

@@ -1,0 +1,60 @@
+/** Makes the route of the fuzzer by the whole loop: traffic, detection, training with the fake engine, the proof, an approval. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import { newestInternalization, type ProxyProcess } from '../harness/proxy-process.ts'
+import { AUTHORIZATION, CHAT_PATH } from './cases.ts'
+import type { Dice } from './dice.ts'
+import { requestOf } from './orders.ts'
+
+/** Of an application whose proof has enough rows. */
+export const LOOP_ENV = {
+  ENGINE: 'fake',
+  DETECT_MIN_SESSIONS: '40',
+  ROLLOUT_STAGES: '1',
+  AUDIT_SHARE: '0',
+  LEARNING_CURVE: 'false',
+  TRAIN_ROWS: '120',
+  HOLDOUT_ROWS: '120',
+  BURST_MINUTES: '0',
+}
+const REQUESTS = 400
+const AT_ONCE = 10
+const WAIT_MS = 180_000
+
+/** @returns status and route of the answer */
+const ask = async (proxy: ProxyProcess, dice: Dice): Promise<string> => {
+  const response = await fetch(proxy.baseUrl + CHAT_PATH, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: AUTHORIZATION },
+    body: JSON.stringify(requestOf(dice)),
+  })
+  await response.arrayBuffer()
+  return `${response.status} ${response.headers.get('x-promptintern-route')}`
+}
+
+const until = async <T>(read: () => Promise<T | null>, what: string): Promise<T> => {
+  const deadline = Date.now() + WAIT_MS
+  while (Date.now() < deadline) {
+    const found = await read()
+    if (found !== null) return found
+    await delay(200)
+  }
+  throw new Error(`${what} did not come within ${WAIT_MS} ms`)
+}
+
+const approvalOf = async (proxy: ProxyProcess): Promise<Internalization | null> => {
+  const newest = await newestInternalization(proxy)
+  if (newest === null || newest.state.name === 'approval') return newest
+  if (newest.state.name === 'rejected' || newest.state.name === 'failed')
+    throw new Error(`no route: ${JSON.stringify(newest.state)}`)
+  return null
+}
+
+/** @throws Error where no route goes live */
+export const goLive = async (proxy: ProxyProcess, dice: Dice): Promise<void> => {
+  for (let sent = 0; sent < REQUESTS; sent += AT_ONCE)
+    await Promise.all(Array.from({ length: AT_ONCE }, () => ask(proxy, dice)))
+  const { id } = await until(() => approvalOf(proxy), 'an approval')
+  await proxy.admin(`/internalizations/${id}/approve`, { method: 'POST' })
+  await until(async () => ((await ask(proxy, dice)) === '200 answered' ? true : null), 'a lora')
+}

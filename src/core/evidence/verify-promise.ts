@@ -1,0 +1,73 @@
+/**
+ * The check of the constants that a file states: with a level of 0.9999, a margin of 100 points or no bursts, any
+ * rows prove a promise. The constants of one file are compared with those that the verifier expects.
+ */
+import { ALPHA, levelOfTry, tryOfLevel } from '../gate/gate.ts'
+import { percent } from '../gate/figures.ts'
+import { check, type Check } from './check.ts'
+import type { EvidenceFile } from './evidence-file.ts'
+
+/** What an operator may set. */
+export interface PromiseConstants {
+  /** agreement that may be lost, 0 to 1 */
+  margin: number
+  /** see `createEffectiveRows` */
+  burstMinutes: number
+  /** capitals at which a route is rolled back and its next stage begins */
+  rollbackCapital: number
+  stepCapital: number
+}
+
+/** Those of the documents, and the defaults of the settings. */
+export const PROMISE: PromiseConstants = {
+  margin: 0.05,
+  burstMinutes: 5,
+  rollbackCapital: 300,
+  stepCapital: 20,
+}
+
+const ofDecision = (
+  { alpha, margin, burstMs }: EvidenceFile['decision'],
+  expected: PromiseConstants
+): string[] => [
+  ...(tryOfLevel(alpha) === null
+    ? [`its level of ${alpha} is that of no try: the first one has ${percent(levelOfTry(0))}`]
+    : []),
+  ...(margin > expected.margin
+    ? [`its margin of ${percent(margin)} is wider than ${percent(expected.margin)}`]
+    : []),
+  ...(burstMs < 60_000 * expected.burstMinutes
+    ? [`its bursts of ${burstMs / 60_000} minutes are shorter than ${expected.burstMinutes}`]
+    : []),
+]
+
+const ofRollout = (
+  { rollbackCapital, stepCapital }: Pick<PromiseConstants, 'rollbackCapital' | 'stepCapital'>,
+  expected: PromiseConstants
+): string[] => [
+  ...(rollbackCapital === expected.rollbackCapital
+    ? []
+    : [`it is rolled back at a capital of ${rollbackCapital}, not ${expected.rollbackCapital}`]),
+  ...(stepCapital < expected.stepCapital
+    ? [`its stages begin at a capital of ${stepCapital}, below ${expected.stepCapital}`]
+    : []),
+]
+
+const said = ({ decision: { alpha, margin, burstMs }, rollout }: EvidenceFile): string => {
+  const tests =
+    `try ${tryOfLevel(alpha)} at ${percent(alpha)} of the ${percent(ALPHA)} of all tries, a margin of ` +
+    `${percent(margin)}, bursts of ${burstMs / 60_000} minutes`
+  if (rollout === null) return tests
+  const { rollbackCapital, stepCapital } = rollout.report
+  return `${tests}; a rollback at a capital of ${rollbackCapital}, stages at ${stepCapital}`
+}
+
+/** Whether the file's constants are at least as strict as the expected ones. */
+export const promiseCheck = (file: EvidenceFile, expected: PromiseConstants): Check => {
+  const faults = [
+    ...ofDecision(file.decision, expected),
+    ...(file.rollout === null ? [] : ofRollout(file.rollout.report, expected)),
+  ]
+  const isKept = faults.length === 0
+  return check('promise', isKept, isKept ? said(file) : '', `weaker: ${faults.join('; ')}`)
+}

@@ -1,0 +1,117 @@
+/** Text of others reaches a terminal with its control characters shown, by every verb: none of it runs there. */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { CLI } from '../fixtures/built.ts'
+import { exampleEvidenceFile } from '../fixtures/evidence.ts'
+import { exampleInternalization, exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
+import { openStore } from '../fixtures/local-store.ts'
+
+/** Sets the title, paints by a C1 control, turns the writing direction, and forges a line. */
+const EVIL = 'gpt\u001b]0;title\u0007\u009b31m\u202e\u2066\u200f\rforged\u007f\u0085end'
+/** Of a table, a line break forges a row, too. */
+const NAME = `${EVIL}\nforged row`
+const TEMPLATE = {
+  ...exampleTemplate('0123456789abcdef'.repeat(2)),
+  model: NAME,
+  messages: exampleTemplate('a').messages.map((message) => ({
+    ...message,
+    segments: message.segments.map((segment) =>
+      segment.kind === 'anchor' ? { ...segment, text: `${segment.text}${EVIL}` } : segment
+    ),
+  })),
+}
+const RECORD = exampleRecord(1, { model: NAME, path: `/v1/${NAME}` })
+
+const folder = mkdtempSync(join(tmpdir(), 'promptintern-escapes-'))
+const DATA_DIR = join(folder, 'data')
+const LOG = join(folder, 'log.jsonl')
+const EVIDENCE = join(folder, 'evidence.json')
+
+beforeAll(async () => {
+  const store = await openStore({ dataDir: DATA_DIR })
+  await store.templates.upsert([TEMPLATE])
+  await store.templates.label(TEMPLATE.version, NAME)
+  await store.records.append(batchOf([RECORD]))
+  await store.records.tagTemplate([RECORD.id], TEMPLATE.version)
+  for (const name of ['rejected', 'failed'] as const)
+    await store.internalizations.create(
+      exampleInternalization(name, {
+        templateVersion: TEMPLATE.version,
+        state: name === 'failed' ? { name, cause: EVIL } : { name, reason: EVIL },
+      })
+    )
+  await store.close()
+  const bad = JSON.stringify({ [EVIL]: 1 })
+  const good = { model: NAME, messages: [{ role: 'user', content: EVIL }, { role: 'assistant', content: EVIL }] } // prettier-ignore
+  writeFileSync(LOG, `${bad}\n{"broken ${EVIL}\n${JSON.stringify(good)}\n`)
+  const file = exampleEvidenceFile()
+  const decision = { ...file.decision, [EVIL]: 1, responseType: EVIL }
+  writeFileSync(EVIDENCE, JSON.stringify({ ...file, decision }))
+})
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** What the command writes to both streams. */
+const printed = (words: readonly string[]): Promise<string> =>
+  new Promise((resolve) => {
+    const env = { PATH: process.env['PATH'], DATA_DIR, OPENAI_API_KEY: 'sk-own', NODE_ENV: 'test' }
+    const child = spawn(process.execPath, [CLI, ...words], { env, timeout: 50_000 })
+    let text = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (part: Buffer) => (text += part.toString()))
+    child.on('close', () => resolve(text))
+  })
+
+const VERBS: string[][] = [
+  ['status'],
+  ['status', '--json'],
+  ['show', TEMPLATE.version],
+  ['show', TEMPLATE.version, '--json'],
+  ['label', TEMPLATE.version, EVIL],
+  ['label', `${TEMPLATE.version}${EVIL}`, 'a'],
+  ['examples', TEMPLATE.version],
+  ['records'],
+  ['records', '--json'],
+  ['records', RECORD.id],
+  ['records', '--model', EVIL],
+  ['savings'],
+  ['scan', LOG],
+  ['scan', `${LOG}${EVIL}`],
+  ['import', LOG],
+  ['verify', EVIDENCE],
+  ['evidence', EVIL],
+  ['watch', EVIL, '--once'],
+  ['promote', EVIL],
+  ['models', 'list', EVIL],
+  ['models', 'pull', EVIL],
+  ['keys', 'create', EVIL],
+  ['keys', 'list'],
+  ['keys', 'revoke', EVIL],
+  ['forget', '--user', EVIL],
+  [EVIL],
+  ['status', `--${EVIL}`],
+]
+
+// oxlint-disable-next-line no-control-regex
+const RAW = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/
+
+describe('text of others', () => {
+  it.each(VERBS.map((words) => ({ words })))(
+    'is shown with its control characters as escapes, by command %#',
+    async ({ words }) => {
+      const text = await printed(words)
+      expect(text).not.toBe('')
+      expect(RAW.exec(text)?.[0]).toBeUndefined()
+      expect(text).not.toMatch(/^forged/m)
+    }
+  )
+
+  it('is the same text in JSON', async () => {
+    const [record] = JSON.parse(await printed(['records', '--json'])) as { model: string }[]
+    expect(record!.model).toBe(NAME)
+  })
+})

@@ -1,0 +1,45 @@
+/** An upstream that states impossible counts of tokens makes no figure of the real server unreadable. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { ADMIN_TOKEN, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { startServer } from '../fixtures/built.ts'
+import {
+  chatBody,
+  completion,
+  eventually,
+  respondJson,
+  send,
+  startUpstream,
+  type FakeUpstream,
+} from '../proxy/harness.ts'
+
+const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-usage-'))
+let upstream: FakeUpstream
+let proxy: ProxyProcess
+
+beforeAll(async () => {
+  upstream = await startUpstream()
+  proxy = await startServer({ DATA_DIR: dataDir, UPSTREAM_BASE_URL: upstream.url })
+})
+
+afterAll(async () => {
+  await proxy.stop()
+  upstream.close()
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+it('shows metrics after answers with 1e308 tokens', async () => {
+  const port = Number(new URL(proxy.baseUrl).port)
+  const usage = { prompt_tokens: 1e308, completion_tokens: 1e308, total_tokens: 1e308 }
+  upstream.respond = respondJson({ ...completion('hello'), usage })
+  for (let i = 0; i < 3; i++) await send(port, chatBody(`hi ${i}`))
+  await eventually(async () => {
+    const { data } = await proxy.admin<{ data: unknown[] }>('/records')
+    return data.length === 3
+  })
+  const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
+  const { status, text } = await send(port, null, { method: 'GET', path: '/metrics', headers })
+  expect([status, text.includes('Infinity')]).toEqual([200, false])
+})
