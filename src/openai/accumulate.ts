@@ -16,6 +16,22 @@ const REPLACED_IN_DELTA = new Set(['role', 'name', 'id', 'type', 'tool_call_id']
  */
 const MAX_PARTS = 20_000
 
+/** A member of the object itself: a stream may name one that all objects have, such as `__proto__`. */
+const ownOf = (fields: Fields, name: string): unknown =>
+  Object.hasOwn(fields, name) ? fields[name] : undefined
+
+/** Makes a member of the object itself, whatever its name. */
+const setOwn = (fields: Fields, name: string, value: unknown): void => {
+  if (name !== '__proto__') fields[name] = value
+  else
+    Object.defineProperty(fields, name, {
+      value,
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    })
+}
+
 const indexOf = (value: unknown): number =>
   isFields(value) && Number.isInteger(value.index) ? (value.index as number) : 0
 
@@ -33,7 +49,7 @@ class Merger {
   merge(merged: Fields, delta: Fields): Fields {
     for (const name of Object.keys(delta)) {
       if (!Object.hasOwn(merged, name)) this.parts++
-      merged[name] = this.value(name, merged[name], delta[name])
+      setOwn(merged, name, this.value(name, ownOf(merged, name), delta[name]))
     }
     return merged
   }
@@ -160,7 +176,7 @@ export class CompletionAccumulator implements AnswerAccumulator {
     for (const name of Object.keys(rest)) {
       if (rest[name] === null) continue
       if (!Object.hasOwn(this.top, name)) this.merger.parts++
-      this.top[name] = rest[name]
+      setOwn(this.top, name, rest[name])
     }
     for (const choice of Array.isArray(choices) ? choices : []) {
       if (isFields(choice)) addToChoice(this.merger, this.choice(indexOf(choice)), choice)

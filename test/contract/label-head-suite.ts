@@ -25,7 +25,7 @@ const ROWS: TrainingRow[] = LABELS.flatMap((label) =>
 )
 
 const POLL_MS = 20
-const DEADLINE_MS = 120_000
+const DEADLINE_MS = 280_000
 
 const failureOf = async (promise: PromiseLike<unknown>): Promise<APIError> => {
   try {
@@ -386,7 +386,7 @@ export const describeLabelHeads = (
 
     it(
       'trains 500 labels in Chinese with three rows each, and is unsure of each',
-      { timeout: 180_000 },
+      { timeout: 300_000 },
       async () => {
         const labels = Array.from({ length: 500 }, (_, at) => `标签（${at}）`)
         const rows = Array.from({ length: 1500 }, (_, at) => row(`卡 ${at}`, labels[at % 500]!))

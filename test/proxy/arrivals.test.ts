@@ -15,7 +15,7 @@ afterEach(async () => {
 })
 
 const HEAD =
-  'POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 4000\r\n\r\n'
+  'POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 4000\r\n\r\n'
 
 interface Opened {
   socket: Socket

@@ -236,14 +236,14 @@ describe('a client', () => {
     client.socket.destroy()
   })
 
-  it('that names an impossible host is told so in OpenAI`s format', async () => {
+  it('that names an impossible host is refused in OpenAI`s format', async () => {
     await start()
     const { status, body } = await harness.send(null, {
       method: 'GET',
       path: '/v1/models',
       headers: { host: 'a b/c' },
     })
-    expect([status, JSON.parse(body.toString()).error.code]).toEqual([400, 'invalid_request'])
+    expect([status, JSON.parse(body.toString()).error.code]).toEqual([403, 'forbidden'])
     expect(harness.faults).toEqual([])
   })
 

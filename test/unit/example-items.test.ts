@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { blockDigests, divideBlock, formOf } from '../../src/core/template/example-items.ts'
 import type { Division } from '../../src/core/template/template.ts'
+import { factorOfTenfold } from '../fixtures/linear.ts'
 
 const by = (start: string | null, ends: Partial<Division> = {}): Division => ({
   start,
@@ -11,16 +12,6 @@ const by = (start: string | null, ends: Partial<Division> = {}): Division => ({
   tail: '',
   ...ends,
 })
-
-/** The quickest of several runs: what other work on the machine adds is not the function's. */
-const quickestMs = (work: () => unknown): number =>
-  Math.min(
-    ...Array.from({ length: 7 }, () => {
-      const start = performance.now()
-      work()
-      return performance.now() - start
-    })
-  )
 
 describe('a block of examples', () => {
   it('is its items and the gaps between them, letter by letter', () => {
@@ -76,16 +67,19 @@ describe('a block of examples', () => {
   it.each(['\n', 'Q: a\n', ' \n', '1. ', 'a:', 'a b-c/', '\t', '12'])(
     'takes time in proportion to a block of %j',
     (unit) => {
-      const work = (chars: number) => {
-        const block = `Q: a\n${unit.repeat(chars / unit.length)}`
-        return () => {
-          divideBlock(block, by(null))
-          blockDigests(block, by('1.'))
-          formOf(block, ['Q:'])
-        }
-      }
-      const small = quickestMs(work(100_000))
-      expect(quickestMs(work(1_000_000))).toBeLessThan(15 * Math.max(small, 10))
+      const factor = factorOfTenfold(
+        {
+          size: 100_000,
+          make: (chars) => `Q: a\n${unit.repeat(chars / unit.length)}`,
+          run(block) {
+            divideBlock(block, by(null))
+            blockDigests(block, by('1.'))
+            formOf(block, ['Q:'])
+          },
+        },
+        15
+      )
+      expect(factor).toBeLessThan(15)
     }
   )
 })

@@ -28,7 +28,8 @@ const ALLOWED = names(
  */
 const ALLOWED_RESPONSES = names(
   'store previous_response_id include hosted_tools reasoning_items text reasoning reasoning.summary ' +
-    'reasoning.generate_summary reasoning.context stream_options stream_options.include_usage'
+    'reasoning.generate_summary reasoning.context reasoning_items truncation max_tool_calls ' +
+    'stream_options stream_options.include_usage'
 )
 
 /** Run by the caller; others run at the provider, some with a model or a server of their own. */
