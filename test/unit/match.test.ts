@@ -262,7 +262,11 @@ const someSegments = fc
 
 const someTemplate = fc
   .tuple(someSegments, someSegments, fc.boolean(), fc.constantFrom(0, 2, 4))
-  .map(([first, second, isLone, maxTurnsAfter]) => {
+  .map(([first, others, isLone, maxTurnsAfter]) => {
+    // a template has no two places of one name
+    const second = others.map((each) =>
+      'name' in each ? { ...each, name: `second-${each.name}` } : each
+    )
     const messages: [string, Segment[]][] = isLone
       ? [['user', first]]
       : [
