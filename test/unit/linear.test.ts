@@ -261,15 +261,20 @@ other('a long number', {
   run: (text) => [hasLongNumber(text), parseExactJson(text)],
 })
 
-describe('ten times the text takes at most fifteen times as long', { timeout: 120_000 }, () => {
-  it.each(Object.entries(OF_TEXT))('for %s', (_name, { size, run }) => {
-    const slow = Object.entries(UNITS).flatMap(([name, unit]) => {
-      const factor = factorOfTenfold({ size, make: (chars) => texts(unit, chars), run }, MOST)
-      return factor > MOST ? `${name}: ${factor.toFixed(0)} times` : []
+// the collector now and then makes fifteen of ten; a quadratic function takes a hundred, at each attempt
+describe(
+  'ten times the text takes at most fifteen times as long',
+  { timeout: 120_000, retry: 2 },
+  () => {
+    it.each(Object.entries(OF_TEXT))('for %s', (_name, { size, run }) => {
+      const slow = Object.entries(UNITS).flatMap(([name, unit]) => {
+        const factor = factorOfTenfold({ size, make: (chars) => texts(unit, chars), run }, MOST)
+        return factor > MOST ? `${name}: ${factor.toFixed(0)} times` : []
+      })
+      expect(slow).toEqual([])
     })
-    expect(slow).toEqual([])
-  })
-  it.each(Object.entries(OTHERS))('for %s', (_name, sized) => {
-    expect(factorOfTenfold(sized, MOST)).toBeLessThanOrEqual(MOST)
-  })
-})
+    it.each(Object.entries(OTHERS))('for %s', (_name, sized) => {
+      expect(factorOfTenfold(sized, MOST)).toBeLessThanOrEqual(MOST)
+    })
+  }
+)
