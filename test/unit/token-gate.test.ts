@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { createTokenGate, networkOf } from '../../src/admin/access/token-gate.ts'
+import { createTokenGate } from '../../src/admin/access/token-gate.ts'
+import { networkOf } from '../../src/core/network-of.ts'
 import { AppError } from '../../src/errors.ts'
 
 const TOKEN = 'the-right-token'

@@ -5,6 +5,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import { AppError } from '../../errors.ts'
+import { networkOf } from '../../core/network-of.ts'
 import { roleCheck, type AdminRole, type AdminTokens } from './roles.ts'
 
 /** Wrong tokens of one network without a wait, and the wait after each further one. */
@@ -21,20 +22,6 @@ const MINUTE_MS = 60_000
 interface Wrong {
   count: number
   at: number
-}
-
-/**
- * What one host can choose addresses from: of IPv6 the first 64 bits, of IPv4 the address, also where it is
- * written as IPv6 (`::ffff:192.0.2.1`).
- */
-export const networkOf = (address: string): string => {
-  if (!address.includes(':')) return address
-  if (address.includes('.')) return address.slice(address.lastIndexOf(':') + 1)
-  const [head = '', tail] = address.split('::')
-  const first = head === '' ? [] : head.split(':')
-  const last = tail === undefined || tail === '' ? [] : tail.split(':')
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - first.length - last.length)
-  return [...first, ...Array<string>(zeros).fill('0'), ...last].slice(0, 4).join(':')
 }
 
 /** The part of Node's request that tells where it came from. */

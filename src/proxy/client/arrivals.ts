@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { networkOf } from '../../core/network-of.ts'
 import { AppError } from '../../errors.ts'
 import type { Client } from './client.ts'
 
@@ -20,9 +21,6 @@ interface Arriving {
   /** of the connection, before this request's body */
   bytesBefore: number
 }
-
-/** An IPv4 address, or the network of an IPv6 one: one customer has 2^64 addresses of it. */
-const networkOf = (address: string): string => address.split(':', 4).join(':')
 
 const hasBody = ({ headers, complete }: IncomingMessage): boolean =>
   !complete &&
