@@ -15,6 +15,7 @@ import { readJsonSnapshot, saveJsonSnapshot } from '../lifecycle/json-snapshot.t
 import type { WorkerDeps } from './deps.ts'
 import { requestOf } from '../core/log/record-bodies.ts'
 import { outcomeOfLogged } from './exchanges/exchanges.ts'
+import { isSuccess } from '../core/http-status.ts'
 
 const SNAPSHOT = 'detector'
 const BEGUN = 'detector-begun'
@@ -114,11 +115,9 @@ const settleUntagged = async (deps: WorkerDeps): Promise<void> => {
   await store.snapshots.remove(UNTAGGED)
 }
 
-/** What the upstream refused is no traffic to learn from: anyone can send it, without a valid key. */
-const isSuccess = ({ status }: StoredRecord): boolean => status >= 200 && status < 300
-
 const observe = (detector: Detector, record: StoredRecord): void => {
-  if (!isSuccess(record)) return
+  // what the upstream refused is no traffic to learn from: anyone can send it, without a valid key
+  if (!isSuccess(record.status)) return
   const request = requestOf(record)
   if (request === null) return
   const answer = textOf(outcomeOfLogged(record))

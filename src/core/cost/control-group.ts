@@ -6,6 +6,7 @@
 import type { StoredRecord } from '../log/record.ts'
 import { AUDIT } from '../rollout/pair.ts'
 import { costUsd, requestCost, type Price } from './prices.ts'
+import { isSuccess } from '../http-status.ts'
 
 /** A record without its bodies. */
 export type RoutedCall = Pick<StoredRecord, 'model' | 'status' | 'durationMs' | 'usage' | 'route'>
@@ -77,7 +78,7 @@ const costOf = (call: RoutedCall, prices: CallPrices): number | null =>
     ? answerCost(call, prices)
     : costUsd(prices.prices, call.model, call.usage)
 
-const isPaid = ({ status }: RoutedCall): boolean => status >= 200 && status < 300
+const isPaid = ({ status }: RoutedCall): boolean => isSuccess(status)
 
 /**
  * The cost of a fallback is the upstream's; the tokens of the lora's discarded answer are not logged.

@@ -10,6 +10,7 @@ import { messageText } from '../request/request-scan.ts'
 import { templateKeyOf, type Matcher } from '../match/match.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
 import type { StoredRecord } from '../log/record.ts'
+import { isSuccess } from '../http-status.ts'
 
 /** A record without its bodies. */
 export type LoggedCall = Pick<StoredRecord, 'at' | 'status' | 'usage' | 'route' | 'estimatedUsage'>
@@ -49,7 +50,7 @@ export interface TemplateTraffic {
 
 const DAYS_PER_MONTH = 365 / 12
 
-const isPaid = ({ status }: LoggedCall): boolean => status >= 200 && status < 300
+const isPaid = ({ status }: LoggedCall): boolean => isSuccess(status)
 
 export const isOfUpstream = (call: LoggedCall): boolean =>
   isPaid(call) && call.route?.outcome !== 'answered'

@@ -6,6 +6,7 @@ import type { Usage } from '../../openai/chat.ts'
 import { tokenCounts } from '../../openai/usage.ts'
 import { groupBy } from '../group-by.ts'
 import type { RecordHead } from './record.ts'
+import { isSuccess } from '../http-status.ts'
 
 export const HOUR_MS = 3_600_000
 
@@ -73,7 +74,7 @@ const addRecord = (sum: TrafficHour, { head, usage }: CountedRecord): void => {
   else if (usage !== null) sum.promptTokens += tokenCounts(usage).input ?? 0
   sum.promptTokensSaved += route?.promptTokensSaved ?? 0
   sum.savedUsd += route?.savedUsd ?? 0
-  const isTimed = status >= 200 && status < 300 && durationMs > 0
+  const isTimed = isSuccess(status) && durationMs > 0
   if (isTimed) sum.latency[isLora ? 'lora' : 'upstream'][bucketOf(durationMs)]!++
 }
 

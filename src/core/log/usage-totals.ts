@@ -2,6 +2,7 @@
 import type { Usage } from '../../openai/chat.ts'
 import { tokenCounts, type TokenCounts } from '../../openai/usage.ts'
 import type { RecordHead } from './record.ts'
+import { isSuccess } from '../http-status.ts'
 
 type TokenKind = keyof TokenCounts
 
@@ -34,7 +35,7 @@ export const addUsage = (
   { head, usage, response }: { head: RecordHead; usage: Usage | null; response: unknown }
 ): void => {
   const total = head.route?.outcome === 'answered' ? totals.lora : totals.upstream
-  const isAnswer = response !== null && head.status >= 200 && head.status < 300
+  const isAnswer = response !== null && isSuccess(head.status)
   const counts = usage && tokenCounts(usage)
   if (isAnswer && (counts?.input ?? counts?.output ?? null) === null) total.unknown++
   for (const kind of TOKEN_KINDS) total[kind] += counts?.[kind] ?? 0

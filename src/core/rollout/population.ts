@@ -8,6 +8,7 @@ import type { ExchangeRecord } from '../log/record.ts'
 import { conversationKeys } from '../request/conversation.ts'
 import { AUDIT } from './pair.ts'
 import type { Match } from '../template/template.ts'
+import { isSuccess } from '../http-status.ts'
 
 type Heading = Pick<ExchangeRecord, 'id' | 'status' | 'route'>
 
@@ -15,8 +16,7 @@ type Heading = Pick<ExchangeRecord, 'id' | 'status' | 'route'>
 export const isAnsweredByUpstream = ({
   status,
   route,
-}: Pick<Heading, 'status' | 'route'>): boolean =>
-  status >= 200 && status < 300 && route?.outcome !== 'answered'
+}: Pick<Heading, 'status' | 'route'>): boolean => isSuccess(status) && route?.outcome !== 'answered'
 
 /**
  * Reasons that are drawn at random. A paused engine or a credential also sends any question to the upstream,

@@ -11,6 +11,7 @@ import { messageText } from '../request/request-scan.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
 import type { Match } from '../template/template.ts'
 import type { ReadExchange } from './exchange.ts'
+import { isSuccess } from '../http-status.ts'
 
 /** A tokenizer takes milliseconds for a request, and the prompts of a template are alike. */
 const ESTIMATED_CALLS = 50
@@ -75,7 +76,7 @@ export interface TalliedCall {
 }
 
 const isPaidToUpstream = ({ status, route }: TalliedCall['record']): boolean =>
-  status >= 200 && status < 300 && route?.outcome !== 'answered'
+  isSuccess(status) && route?.outcome !== 'answered'
 
 export class Tally {
   requests = 0

@@ -13,6 +13,7 @@ import {
   type Credential,
   type Credentials,
 } from './credentials.ts'
+import { isSuccess } from '../../core/http-status.ts'
 
 /** A caller as its credentials identify it. */
 export interface Identity {
@@ -137,7 +138,7 @@ export const createTenants = ({
       const at = now() - ageMs
       const model = modelKey(name)
       const times = acceptedAt.get(tenant)
-      if (status >= 200 && status < 300) {
+      if (isSuccess(status)) {
         const refused = [refusedAt.get(tenant), notFoundAt.get(`${tenant} ${model}`)].map(latest)
         if (at < Math.max(...refused)) return
         const last = Math.max(at, latest(times?.get(model)))

@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Dispatcher } from 'undici'
 import type { SetTimer } from '../../timers.ts'
 import type { Upstream } from './upstream.ts'
+import { isSuccess } from '../../core/http-status.ts'
 
 /** `unknown`: the upstream's answer does not tell; `away`: there was none, or a server error. */
 export type Confirmation = 'accepted' | 'refused' | 'unknown' | 'away'
@@ -72,9 +73,6 @@ const listStatus = (
     )
   })
 
-const isSuccess = (status: number | null): boolean =>
-  status !== null && status >= 200 && status < 300
-
 /**
  * @param upstream that gets the credentials of its callers
  * @param incoming whose headers and query hold the credentials
@@ -90,5 +88,6 @@ export const confirmCredentials = async (
   if (status === null || status >= 500) return 'away'
   if (REFUSALS.has(status)) return 'refused'
   if (!isSuccess(status)) return 'unknown'
-  return isSuccess(await listStatus(upstream, [], '', setTimer)) ? 'unknown' : 'accepted'
+  const open = await listStatus(upstream, [], '', setTimer)
+  return open !== null && isSuccess(open) ? 'unknown' : 'accepted'
 }

@@ -10,6 +10,7 @@ import { withoutAttachments } from '../../core/request/attachments.ts'
 import type { Usage } from '../../openai/chat.ts'
 import { dialectOfRecord } from '../../openai/dialect.ts'
 import { readAnswer, type ReadAnswer } from '../../openai/read-answer.ts'
+import { isSuccess } from '../../core/http-status.ts'
 
 /** A record with its bodies in UTF-8, which are views of its exchange batch where possible. */
 export interface RecordBytes {
@@ -26,7 +27,6 @@ const MAX_FAILED_BYTES = 8 * 1024
 /** Of the answer where the upstream refused the credentials. Anyone can send such requests: they have no body. */
 const MAX_DENIED_BYTES = 1024
 
-const isSuccess = ({ status }: RecordHead): boolean => status >= 200 && status < 300
 const isDenied = ({ status }: RecordHead): boolean => status === 401 || status === 403
 
 /** The beginning of a JSON text as a JSON string, where it is longer. */
@@ -57,7 +57,7 @@ const recordOf = (
     request: isTooLong ? EMPTY : withoutCredentials(body),
     response: response && withoutCredentials(withoutAttachments(response)),
   }
-  return isSuccess(head) ? record : failedRecord(record)
+  return isSuccess(head.status) ? record : failedRecord(record)
 }
 
 /**
@@ -99,7 +99,7 @@ export async function* readRecords(
 
 /** Status 2xx and a response. */
 export const isAnswered = ({ head, response }: RecordBytes): boolean =>
-  isSuccess(head) && response !== null
+  isSuccess(head.status) && response !== null
 
 /** Detectors need plain text, and a query is percent-encoded. */
 const decoded = (path: string): string => {

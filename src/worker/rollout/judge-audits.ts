@@ -21,6 +21,7 @@ import type { WorkerDeps } from '../deps.ts'
 import { sightingOf } from '../internalize/baseline.ts'
 import { BATCH_ROWS, evaluateRow } from '../internalize/evaluate-row.ts'
 import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
+import { isSuccess } from '../../core/http-status.ts'
 
 export interface AuditedRoute {
   internalization: Internalization
@@ -45,7 +46,7 @@ const conversationOf = ({ id, match, outcome }: MatchedExchange): string => {
 
 const faultOf = (record: StoredRecord | undefined): string => {
   if (record === undefined) return 'record-gone'
-  return record.status >= 200 && record.status < 300 ? 'unreadable' : 'not-answered'
+  return isSuccess(record.status) ? 'unreadable' : 'not-answered'
 }
 
 const unusable = (recordId: string, reason: string): Pair => ({
