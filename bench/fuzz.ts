@@ -54,7 +54,7 @@ interface Tally {
   lateMs: number
   /** minutes since the start, and MiB */
   memory: [number, number][]
-  /** what was shown of which mutation */
+  /** findings that were printed, by mutation */
   shown: Set<string>
 }
 

@@ -68,7 +68,7 @@ const routed = (seed: number, dice: Dice): Case => {
   return post(seed, name, path, text(changed), expects)
 }
 
-/** The lora's own requests with other bytes at some places: what they mean is not known, so all that counts is that they are answered. */
+/** The lora's own requests with other bytes at some places. Their meaning is not known, so each must only be answered. */
 const damaged = (seed: number, dice: Dice): Case => {
   const bytes = broken(Buffer.from(JSON.stringify(requestOf(dice))), dice)
   return post(seed, 'damaged bytes', dice.pick([CHAT_PATH, RESPONSES_PATH]), bytes, 'any')

@@ -1,5 +1,5 @@
 /**
- * The upstream of the fuzzer as a process of its own, so that its work delays nobody: it sorts orders as the prompt
+ * The upstream of the fuzzer as a process of its own, so that its work delays no request: it sorts orders as the prompt
  * says, and answers as a case tells it by a header. It sends its port.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'

@@ -27,7 +27,7 @@ const isError = (line: string): boolean => {
     // a broken upstream is what the cases make
     return level >= ERROR_LEVEL && kind !== 'upstream'
   } catch {
-    // what is no JSON was not written by the logger: a stack of Node, or a crash
+    // the logger writes JSON alone: another line is a stack of Node, or a crash
     return line.trim() !== ''
   }
 }

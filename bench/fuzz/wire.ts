@@ -1,4 +1,4 @@
-/** Sends one case and says what came back. */
+/** Sends one case and reads its answer. */
 import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import type { Case } from './cases.ts'

@@ -1,38 +1,8 @@
 /** Random changes of a corpus of files; the same seed gives the same changes. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { PIECES } from '../../bench/fuzz/broken-bytes.ts'
 import { seededRandom } from '../../src/random.ts'
-
-/** Pieces of text that parsers often handle wrongly. */
-const DICTIONARY = [
-  '\r\n',
-  '\n\n',
-  '\r',
-  '\0',
-  ': ',
-  'data: ',
-  'data: [DONE]\n\n',
-  'event: error\n',
-  'Content-Length: 5\r\n',
-  'Transfer-Encoding: chunked\r\n',
-  '0\r\n\r\n',
-  'ffffffff\r\n',
-  ' HTTP/1.1',
-  '"',
-  '\\',
-  '\\ud800',
-  '{',
-  '}',
-  '[[[[[[[[',
-  'null',
-  '1e999',
-  '"messages":',
-  '"__proto__":{"x":1},',
-  '"index":-1,',
-  '"index":4294967296,',
-  '\u00ff\u00fe',
-  '\u00ef\u00bb\u00bf',
-].map((text) => Buffer.from(text, 'latin1'))
 
 export const readCorpus = (folder: string): Buffer[] =>
   readdirSync(folder)
@@ -55,7 +25,7 @@ export function* mutations(corpus: Buffer[], seed: number): Generator<Buffer, ne
     const to = Math.min(bytes.length, from + below(MOST_BYTES))
     switch (below(6)) {
       case 0:
-        return spliced(bytes, from, from, pick(DICTIONARY))
+        return spliced(bytes, from, from, pick(PIECES))
       case 1:
         return spliced(bytes, from, to, Buffer.alloc(0))
       case 2:
