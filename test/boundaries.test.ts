@@ -63,11 +63,7 @@ const RULES: Record<string, Rule> = {
   'src/core': CORE,
   'src/core/answer': { ...CORE, packages: ['ajv', 'ajv-formats', 're2js', 'lru-cache'] },
   'src/core/learn': { ...CORE, packages: ['minisearch'] },
-  'src/engine': {
-    ours: ['src/openai', 'src/errors.ts'],
-    packages: ['eventsource-parser'],
-    node: false,
-  },
+  'src/engine': { ours: ['src/openai', 'src/errors.ts'], packages: [], node: false },
   'src/store/store.ts': { ours: ['src/core'], packages: [], node: false },
   'src/store/lost-lease.ts': {
     ours: ['src/store/store.ts', 'src/errors.ts'],

@@ -2,10 +2,10 @@
  * The engine contract over an injected `fetch`. It keeps no state between calls: its callers remember
  * that an engine is away.
  */
-import { EventSourceParserStream } from 'eventsource-parser/stream'
 import { AppError } from '../errors.ts'
 import type { ChatChunk, ChatCompletion } from '../openai/chat.ts'
 import type { ErrorBody } from '../openai/error-body.ts'
+import { EventReader } from '../openai/event-reader.ts'
 import type {
   FileObject,
   JobEvent,
@@ -72,6 +72,17 @@ const deltaOf = (chunk: ChatChunk): GeneratedDelta | null => {
   return isEmpty ? null : { text, logprobs, finishReason, usage }
 }
 
+/** The data of each event. */
+async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  let read: string[] = []
+  const events = new EventReader((data) => read.push(data))
+  for await (const text of body.pipeThrough(new TextDecoderStream())) {
+    events.push(text)
+    yield* read
+    read = []
+  }
+}
+
 /**
  * The deltas of an event stream. When the connection closes before `[DONE]`, the engine has died.
  * @throws AppError `engine-unavailable` then, and for an error event
@@ -80,10 +91,7 @@ async function* readDeltas(
   name: string,
   body: ReadableStream<Uint8Array>
 ): AsyncGenerator<GeneratedDelta> {
-  const events = body
-    .pipeThrough(new TextDecoderStream())
-    .pipeThrough(new EventSourceParserStream())
-  for await (const { data } of events) {
+  for await (const data of readEvents(body)) {
     if (data === '[DONE]') return
     const chunk = JSON.parse(data) as ChatChunk | ErrorBody
     if ('error' in chunk)
