@@ -18,11 +18,15 @@ describe('the shape of a value', () => {
   })
 
   it.each([
-    ['2026-11-29', '0000-0-0'],
-    ['2026-1-5', '0000-0-0'],
-    ['9:05 am', '0:0 ‹half of a day›'],
-    ['10:15 p.m.', '0:0 ‹half of a day›.'],
-    ['14:05 CEST', '0:0 ‹zone›'],
+    ['2026-11-29', '0000-00-00'],
+    ['2026-11-2', '0000-00-0'],
+    ['2026-11-29T08:05:00.123Z', '0000-00-00T00:00:00.000‹A›'],
+    ['29-11-2026', '0-0-0000'],
+    ['٢٠٢٦-١١-٢٩', '٠٠٠٠-٠٠-٠٠'],
+    ['9:05 am', '0:00 ‹half of a day›'],
+    ['10:15 p.m.', '0:00 ‹half of a day›.'],
+    ['9:05pm', '0:00‹half of a day›'],
+    ['14:05 CEST', '0:00 ‹zone›'],
     ['October 3rd', '‹month› 0'],
     ['1er octobre 2026', '0 ‹month› 0000'],
     ['Mon, 5 Oct 2026', '‹weekday›, 0 ‹month› 0000'],
@@ -64,6 +68,7 @@ describe('the shape of a value', () => {
   })
 
   it('tells values of different length of figures apart, but for one and two', () => {
+    expect(shapeOf('2026-10-0')).not.toBe(shapeOf('2026-10-04'))
     expect(shapeOf('100')).not.toBe(shapeOf('1000'))
     expect(shapeOf('7')).toBe(shapeOf('31'))
   })

@@ -32,8 +32,10 @@ const CLASSES_BY_FIGURES = new Map([
 
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![\\p{L}\\p{N}-])'
 const HALF_OF_DAY = '(?<=\\p{Nd} ?)[ap]\\.m(?![\\p{L}\\p{N}])'
+/** Month and day after a year of four figures, minutes and seconds: written with a zero, so their length is fixed. */
+const PADDED = '(?<=\\p{Nd}{4}-(?:\\p{Nd}{2}-)?|\\p{Nd}:)\\p{Nd}{1,2}(?:T\\p{Nd}{1,2})?(?!\\p{N})'
 const TOKEN = new RegExp(
-  `${UUID}|${HALF_OF_DAY}|[\\p{L}\\p{M}\\p{N}]+(?:-feira)?|(?<=\\p{Nd})°|‹`,
+  `${UUID}|${HALF_OF_DAY}|(${PADDED})|[\\p{L}\\p{M}\\p{N}]+(?:-feira)?|(?<=\\p{Nd})°|‹`,
   'giu'
 )
 const UUID_CHARS = 36
@@ -48,8 +50,21 @@ const DAY_ALONE = new RegExp(`^(?:${EAST_ASIAN_WEEKDAY})$`, 'u')
 /** Longer runs of letters inside an identifier may be a word. */
 const MAX_ID_LETTERS = 2
 
+/** The zero of a figure's script: figures of other scripts are other classes. */
+const zeroOf = (figure: string): string => {
+  if (figure <= '9') return '0'
+  let zero = figure.codePointAt(0)!
+  while (FIGURE.test(String.fromCodePoint(zero - 1))) zero--
+  return String.fromCodePoint(zero)
+}
+
+const zeros = (run: string): string => run.replace(/\p{Nd}/gu, zeroOf)
+
 /** One or two figures are one class, because a day of a month and an hour are both. */
-const figures = (run: string): string => '0'.repeat(run.length <= 2 ? 1 : run.length)
+const figures = (run: string): string => {
+  const [first, second, ...more] = zeros(run)
+  return more.length === 0 && (second === undefined || second === first) ? first! : zeros(run)
+}
 
 const letterClass = (letter: string): string =>
   /\p{Ll}/u.test(letter) ? 'a' : /\p{Lu}/u.test(letter) ? 'A' : letter
@@ -90,5 +105,7 @@ const tokenShape = (token: string, hasFigures: boolean): string => {
 export const shapeOf = (value: string): string | null => {
   if (value.length > MAX_SHAPED_CHARS) return null
   const hasFigures = FIGURE.test(value)
-  return value.replace(TOKEN, (token) => tokenShape(token, hasFigures))
+  return value.replace(TOKEN, (token, padded: string | undefined) =>
+    padded === undefined ? tokenShape(token, hasFigures) : zeros(padded)
+  )
 }
