@@ -61,7 +61,17 @@ describe('a body without its credentials', () => {
 
   it('has none beyond the depth in which names are read', () => {
     const body = `${'{"a":'.repeat(400)}{"api_key":"${SECRET}"}${'}'.repeat(400)}`
-    expect(withoutCredentials(Buffer.from(body)).toString()).not.toContain(SECRET)
+    const written = withoutCredentials(Buffer.from(body)).toString()
+    expect(written).not.toContain(SECRET)
+    expect(written.length).toBeLessThan(body.length)
+    expect(() => JSON.parse(written)).not.toThrow()
+    const cut = withoutCredentials(Buffer.from(body.slice(0, -500))).toString()
+    expect(cut).not.toContain(SECRET)
+  })
+
+  it('keeps the conversation, however deep', () => {
+    const body = `{"messages":[${'{"a":'.repeat(400)}{"api_key":"text"}${'}'.repeat(400)}]}`
+    expect(withoutCredentials(Buffer.from(body)).toString()).toBe(body)
   })
 
   it('keeps every byte of a body without any, and of bytes that are not JSON', () => {

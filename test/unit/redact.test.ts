@@ -204,6 +204,11 @@ describe('a redactor', () => {
     )
   })
 
+  it('redacts a string of many megabytes in JSON', () => {
+    const text = JSON.stringify({ a: `${'x "y" '.repeat(3_000_000)} ann@example.org`, b: 'b@c.de' })
+    expect(one(text).slice(-40)).toContain('[EMAIL_1]","b":"[EMAIL_2]"}')
+  })
+
   it('terminates on texts that make patterns backtrack', () => {
     const texts = ['a.'.repeat(50_000), '1 '.repeat(50_000), `eyJ${'a'.repeat(100_000)}`]
     expect(all(texts).map(({ length }) => length)).toEqual(texts.map(({ length }) => length))

@@ -63,8 +63,37 @@ const replaceFound = (
   return result + text.slice(copied)
 }
 
-/** Of numbers, only whole ones: the digits of a fraction or an exponent are not a value. */
-const STRINGS_AND_NUMBERS = /"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{13,19}(?![\d.eE])/g
+/** A string's begin, and whole numbers: the digits of a fraction or an exponent are not a value. */
+const STRING_OR_NUMBER = /"|(?<![\d.eE+-])-?\d{13,19}(?![\d.eE])/g
+
+const BACKSLASH = 0x5c
+
+/** A pattern of V8 keeps a place for each character of a string, and has not enough of them for a few megabytes. */
+const endOfString = (text: string, start: number): number => {
+  for (let end = start; ; end++) {
+    end = text.indexOf('"', end)
+    let escapes = end
+    while (text.charCodeAt(escapes - 1) === BACKSLASH) escapes--
+    if ((end - escapes) % 2 === 0) return end + 1
+  }
+}
+
+/** @param text valid JSON @param change of a string with its quotes, or a long number */
+const withLiterals = (text: string, change: (literal: string) => string): string => {
+  let [result, copied] = ['', 0]
+  STRING_OR_NUMBER.lastIndex = 0
+  for (let match; (match = STRING_OR_NUMBER.exec(text)) !== null;) {
+    const { 0: found, index } = match
+    const end = found === '"' ? endOfString(text, index + 1) : index + found.length
+    STRING_OR_NUMBER.lastIndex = end
+    const literal = text.slice(index, end)
+    const changed = change(literal)
+    if (changed === literal) continue
+    result += text.slice(copied, index) + changed
+    copied = end
+  }
+  return result + text.slice(copied)
+}
 
 /** @throws SyntaxError for a pattern that is not a regular expression */
 export const createRedactor = (options: RedactOptions): Redactor => {
@@ -88,7 +117,7 @@ export const createRedactor = (options: RedactOptions): Redactor => {
     const placeholders = new Placeholders()
     return texts.map((text) =>
       isJson(text)
-        ? text.replaceAll(STRINGS_AND_NUMBERS, (literal) => redactLiteral(literal, placeholders))
+        ? withLiterals(text, (literal) => redactLiteral(literal, placeholders))
         : redact(text, placeholders)
     )
   }

@@ -102,48 +102,51 @@ const withoutSecrets = (literal: Buffer): Buffer => {
 }
 
 /** @param literal a string value with its quotes @returns itself where it stays */
-const written = ({ zone, kind }: Frame, isDeeper: boolean, literal: Buffer): Buffer => {
+const written = ({ zone, kind }: Frame, literal: Buffer): Buffer => {
   if (zone === 'skip' || literal.length === 2) return literal
-  // names are not read any more so deep, so each string there may be a credential
-  if (zone === 'secret' || kind === 'credential' || isDeeper) return MARK
+  if (zone === 'secret' || kind === 'credential') return MARK
   return kind === 'address' ? withoutSecrets(literal) : literal
 }
 
-/** @returns the body itself where it has no credential, else a copy with `[CREDENTIAL]` for each */
+/**
+ * A value deeper than `MAX_DEPTH`, whose names are not read, is one credential.
+ * @returns the body itself where it has no credential, else a copy with `[CREDENTIAL]` for each
+ */
 export const withoutCredentials = (body: Buffer): Buffer => {
   const frames: Frame[] = []
   const [stringEnd, kindIn] = [stringEnds(body), nameReader(body)]
   const pieces: Buffer[] = []
-  let [kept, deeper] = [0, 0]
+  let [kept, deeper, deepFrom] = [0, 0, 0]
   let isName = false
+  const replace = (from: number, end: number, replacement: Buffer): void => {
+    pieces.push(body.subarray(kept, from), replacement)
+    kept = end
+  }
   for (let at = 0; at < body.length; at++) {
     const byte = body[at]
     const frame = frames.at(-1)
     if (byte === QUOTE) {
       const end = stringEnd(at + 1)
-      if (isName && frame !== undefined && deeper === 0) {
-        if (frame.zone === 'search') frame.kind = kindIn(at + 1, end)
-      } else if (frame !== undefined && frame.zone !== 'skip') {
+      if (frame !== undefined && deeper === 0 && frame.zone !== 'skip') {
         const literal = body.subarray(at, end + 1)
-        const replacement = written(frame, deeper > 0, literal)
-        if (replacement !== literal) {
-          pieces.push(body.subarray(kept, at), replacement)
-          kept = end + 1
-        }
+        const replacement = isName ? literal : written(frame, literal)
+        if (isName && frame.zone === 'search') frame.kind = kindIn(at + 1, end)
+        if (replacement !== literal) replace(at, end + 1, replacement)
       }
       at = end
       isName = false
     } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
       const isObject = byte === OPEN_OBJECT
       const zone = frame === undefined ? 'search' : zoneWithin(frame, frames.length)
-      if (frames.length === MAX_DEPTH) deeper++
-      else frames.push({ zone, isObject, kind: 'plain' })
+      if (frames.length < MAX_DEPTH) frames.push({ zone, isObject, kind: 'plain' })
+      else if (deeper++ === 0) deepFrom = at
       isName = isObject
     } else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) {
-      if (deeper > 0) deeper--
-      else frames.pop()
+      if (deeper === 0) frames.pop()
+      else if (--deeper === 0 && frame?.zone !== 'skip') replace(deepFrom, at + 1, MARK)
       isName = false
     } else if (byte === COMMA) isName = frame?.isObject === true
   }
+  if (deeper > 0 && frames.at(-1)?.zone !== 'skip') replace(deepFrom, body.length, MARK)
   return pieces.length === 0 ? body : Buffer.concat([...pieces, body.subarray(kept)])
 }
