@@ -69,8 +69,8 @@ const plainText = (text: string): string => {
   return bare.split('\n').map(withoutSpareBlanks).join('\n')
 }
 
-/** Also backticks: they quote in several languages. */
-const QUOTED = /("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`)/
+/** Of a text without escapes. Also backticks: they quote in several languages. */
+const QUOTED = /("[^"]*"|'[^']*'|`[^`]*`)/
 
 /** Keeps quoted parts, and applies `change` to the others. */
 const outsideQuotes = (text: string, change: (part: string) => string): string =>
