@@ -17,7 +17,8 @@ import { systemTimer } from '../src/timers.ts'
 import { createLogQueue, type LogQueueStats } from '../src/proxy/log-queue.ts'
 import { listen } from '../src/server/http-server.ts'
 import { createCredentials } from '../src/proxy/access/credentials.ts'
-import { createBodyBudget, Load } from '../src/proxy/client/load.ts'
+import { createBodyBudget } from '../src/proxy/client/body-budget.ts'
+import { Load } from '../src/proxy/client/load.ts'
 import { createMetrics } from '../src/proxy/metrics/metrics.ts'
 import { createProxy } from '../src/proxy/proxy.ts'
 import { compileRouteTable } from '../src/core/route/route-table.ts'
@@ -134,7 +135,7 @@ const startProduct = async (
     allowedHosts: [],
     ownSecrets: ['token-of-the-bench'],
     access: null,
-    bodies: createBodyBudget(256 * MEBIBYTE),
+    bodies: createBodyBudget(256 * MEBIBYTE, Date.now),
     keptResponses: null,
     isCaptured: () => true,
     log: (exchange) => queue.push(exchange),

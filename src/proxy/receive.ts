@@ -17,6 +17,12 @@ const tooLarge = (maxBytes: number): AppError =>
       'x-promptintern-bypass: true to stream it to the upstream unread'
   )
 
+const stalled = (): AppError =>
+  new AppError(
+    'request-timeout',
+    'the body of the request did not arrive in time, and the proxy needs its memory for others'
+  )
+
 /** Reads the rest of a refused body without keeping it, so that the client can read the refusal. */
 const discard = (incoming: IncomingMessage): void => {
   incoming.removeAllListeners('data')
@@ -39,7 +45,7 @@ export type Unread = 'client-left' | 'no-room'
  * @throws AppError `body-too-large`
  */
 const receiveBody = (
-  { limits: { maxBodyBytes }, bodies }: ChatDeps,
+  { limits: { maxBodyBytes }, bodies, metrics }: ChatDeps,
   incoming: IncomingMessage,
   client: Client
 ): Promise<Buffer | Unread> =>
@@ -48,7 +54,11 @@ const receiveBody = (
     const body = new GrowingBody(Math.min(declared, maxBodyBytes))
     let bytes = 0
     let taken = 0
-    client.onOver(() => bodies.give(taken))
+    let arrived: (() => void) | null = null
+    client.onOver(() => {
+      bodies.give(taken)
+      arrived?.()
+    })
     incoming.on('error', () => resolve('client-left'))
     incoming.on('close', () => resolve('client-left'))
     const refuse = (): void => {
@@ -57,19 +67,30 @@ const receiveBody = (
       reject(tooLarge(maxBodyBytes))
     }
     if (declared > maxBodyBytes) return refuse()
+    const endStalled = (): void => {
+      metrics.request('shed')
+      client.evict(stalled())
+    }
     incoming.on('data', (chunk: Buffer) => {
       if (client.isOver) return
       bytes += chunk.length
       body.add(chunk)
       if (bytes > maxBodyBytes) return refuse()
       if (bodies.take(chunk.length)) {
+        // of a client that was ended to make this room
+        if (client.isOver) return bodies.give(chunk.length)
         taken += chunk.length
+        if (bytes < declared) arrived ??= bodies.arriving(incoming.socket, endStalled)
         return
       }
+      arrived?.()
       putBack(incoming, body.take())
       resolve('no-room')
     })
-    incoming.on('end', () => resolve(client.isOver ? 'client-left' : body.take()))
+    incoming.on('end', () => {
+      arrived?.()
+      resolve(client.isOver ? 'client-left' : body.take())
+    })
   })
 
 /** True also when the routes cannot be read: the next step reads them again. */

@@ -18,7 +18,8 @@ import type { EventLoopWatch } from './event-loop.ts'
 import type { Health } from './health.ts'
 import type { IssuedAccess } from './issued-access.ts'
 import { createCredentials } from '../proxy/access/credentials.ts'
-import { createBodyBudget, type BodyBudget, type Load } from '../proxy/client/load.ts'
+import { createBodyBudget, type BodyBudget } from '../proxy/client/body-budget.ts'
+import type { Load } from '../proxy/client/load.ts'
 import type { LogQueue } from '../proxy/log-queue.ts'
 import { AnsweredTenants } from '../proxy/feedback/answered-tenants.ts'
 import { createFeedbackApp, type FeedbackApp } from '../proxy/feedback/feedback-app.ts'
@@ -205,7 +206,7 @@ const adminOf = (parts: Parts, tokens: AdminTokens, gate: TokenGate): Hono => {
 export const assemble = (parts: Parts, registry: Registry) => {
   const { config, secrets, store, engine, routes, issued, health, fault } = parts
   const adminToken = config.adminToken ?? secrets.adminToken
-  const bodies = createBodyBudget(config.proxy.maxInFlightBytes)
+  const bodies = createBodyBudget(config.proxy.maxInFlightBytes, monotonicNow)
   registerProcessMetrics(registry, {
     inFlight: () => parts.load.inFlight,
     bodyBytes: bodies.inUse,

@@ -13,7 +13,8 @@ import type { ServerFault } from '../../src/fault-log.ts'
 import { listen as listenWith, type ListenOptions } from '../../src/server/http-server.ts'
 import { createCredentials } from '../../src/proxy/access/credentials.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
-import { createBodyBudget, Load } from '../../src/proxy/client/load.ts'
+import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
+import { Load } from '../../src/proxy/client/load.ts'
 import { createMetrics } from '../../src/proxy/metrics/metrics.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
 import { systemTimer } from '../../src/timers.ts'
@@ -171,7 +172,7 @@ export const startHarness = async (
     allowedHosts: [],
     ownSecrets: [],
     access: null,
-    bodies: createBodyBudget(256 * 2 ** 20),
+    bodies: createBodyBudget(256 * 2 ** 20, () => 0),
     keptResponses: rememberedResponses(),
     isCaptured: () => true,
     log: (exchange) => exchanges.push(exchange),

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import OpenAI, { RateLimitError } from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createBodyBudget } from '../../src/proxy/client/load.ts'
+import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
 import type { IssuedKey } from '../../src/core/keys/issued-key.ts'
 import { AUTHORIZATION, chatBody, errorOf, type RawAnswer } from './harness.ts'
 import { keyFor, secretFor, startKeyed, UPSTREAM_KEY, type Keyed } from './keyed.ts'
@@ -159,7 +159,7 @@ describe('a caller with an issued key', () => {
 
   it('cannot get around them by a body that is not a chat request or does not fit into memory', async () => {
     await start([keyFor('a', { models: ['gpt-4o*'] }), keyFor('b')], {
-      bodies: createBodyBudget(100),
+      bodies: createBodyBudget(100, () => 0),
     })
     const large = { metadata: 'x'.repeat(200) }
     const refused = await ask('a', large)

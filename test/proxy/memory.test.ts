@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createBodyBudget, type BodyBudget } from '../../src/proxy/client/load.ts'
+import { createBodyBudget, type BodyBudget } from '../../src/proxy/client/body-budget.ts'
 import {
   CHAT_PATH,
   chatBody,
@@ -12,11 +12,12 @@ import {
 
 const ROOM = 10_000
 
+let now = 0
 let bodies: BodyBudget
 let harness: Harness
 
 beforeEach(async () => {
-  bodies = createBodyBudget(ROOM)
+  bodies = createBodyBudget(ROOM, () => now)
   harness = await startHarness({ bodies })
 })
 afterEach(() => harness.close())
@@ -109,6 +110,65 @@ describe('a length that is declared', () => {
     const received = harness.upstream.bodies()
     expect(received).toEqual([body, body, body])
     for (const { socket } of uploads) socket.destroy()
+    await eventually(isFree)
+  })
+})
+
+describe('bodies that fill the memory and arrive no more', () => {
+  const ask = () => harness.send(chatBody('x'.repeat(1000)))
+  const fill = async () => {
+    const stalled = [1, 2].map(() => begin(ROOM, 'x'.repeat(ROOM / 2 - 100)))
+    await eventually(() => bodies.inUse() === ROOM - 200)
+    return stalled
+  }
+
+  it('are ended, so that others are read', async () => {
+    const stalled = await fill()
+    expect((await ask()).status).toBe(200)
+    expect(await harness.records()).toHaveLength(0)
+    now += 10_000
+    expect((await ask()).status).toBe(200)
+    await eventually(() => stalled.every(({ text }) => text.startsWith('HTTP/1.1 408')))
+    expect(await harness.records()).toHaveLength(1)
+    expect(await harness.metrics()).toContain('promptintern_requests_total{route="shed"} 2')
+    await eventually(isFree)
+  })
+
+  it('are given time after the memory was found full', async () => {
+    const stalled = await fill()
+    now += 60_000
+    await ask()
+    now += 9_000
+    await ask()
+    expect(await harness.records()).toHaveLength(0)
+    expect(stalled.map(({ text }) => text)).toEqual(['', ''])
+    for (const { socket } of stalled) socket.destroy()
+    await eventually(isFree)
+  })
+
+  it('free their memory once where one of them goes on', async () => {
+    const [one] = await fill()
+    await ask()
+    now += 10_000
+    one!.socket.write('x'.repeat(1000))
+    await eventually(isFree)
+    expect((await ask()).status).toBe(200)
+    expect(await harness.records()).toHaveLength(1)
+  })
+
+  it('are not ended while an upstream takes its time', async () => {
+    const { upstream } = harness
+    const respond = upstream.respond
+    upstream.respond = () => {}
+    const waiting = harness.send(chatBody('x'.repeat(ROOM - 500)))
+    await eventually(() => upstream.requests.length === 1)
+    upstream.respond = respond
+    await ask()
+    now += 10_000
+    await ask()
+    expect(await harness.records()).toHaveLength(0)
+    upstream.close()
+    await waiting
     await eventually(isFree)
   })
 })

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createBodyBudget } from '../../src/proxy/client/load.ts'
+import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
 import {
   chatBody,
   eventually,
@@ -82,13 +82,13 @@ describe('the usage of a stream', () => {
 
   it('is not asked for where a second body does not fit into memory', async () => {
     const body = chatBody('hi', { stream: true })
-    const bodies = createBodyBudget(2 * body.length)
+    const bodies = createBodyBudget(2 * body.length, () => 0)
     await start({ bodies })
     expect((await harness.send(body)).text).toBe(WITHOUT)
     expect(harness.upstream.bodies()[0]).toBe(body)
     await eventually(() => bodies.inUse() === 0)
     await harness.close()
-    const roomy = createBodyBudget(3 * body.length)
+    const roomy = createBodyBudget(3 * body.length, () => 0)
     await start({ bodies: roomy })
     expect((await harness.send(body)).text).toBe(WITHOUT)
     expect(await usageOfRecord()).toEqual(USAGE)

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createBodyBudget } from '../../src/proxy/client/load.ts'
+import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
 import { retryAfterMs } from '../../src/proxy/upstream/retries.ts'
 import { acceptanceOf } from '../../src/proxy/access/tenants.ts'
 import type { NamedUpstream } from '../../src/core/upstream-choice.ts'
@@ -116,7 +116,7 @@ describe('several upstreams', () => {
   ])(
     'refuse a body without room, %s, since its upstream is not known',
     async (_, body, headers) => {
-      await start(eastAndWest(), { bodies: createBodyBudget(10) })
+      await start(eastAndWest(), { bodies: createBodyBudget(10, () => 0) })
       const answer = await harness.send(body, {
         headers,
         onRequest: (request) => void (body === null && request.write(chatBody('hi'))),

@@ -24,26 +24,3 @@ export class Load {
     return this.delayMs > this.maxDelayMs
   }
 }
-
-/** Bytes of request bodies in memory, over all clients. */
-export interface BodyBudget {
-  /** @returns false when they do not fit; then none are taken */
-  take(bytes: number): boolean
-  give(bytes: number): void
-  inUse(): number
-}
-
-export const createBodyBudget = (maxBytes: number): BodyBudget => {
-  let used = 0
-  return {
-    take: (bytes) => {
-      if (used + bytes > maxBytes) return false
-      used += bytes
-      return true
-    },
-    give: (bytes) => {
-      used -= bytes
-    },
-    inUse: () => used,
-  }
-}
