@@ -17,6 +17,7 @@ import { systemTimer } from '../src/timers.ts'
 import { createLogQueue, type LogQueueStats } from '../src/proxy/log-queue.ts'
 import { listen } from '../src/server/http-server.ts'
 import { createCredentials } from '../src/proxy/access/credentials.ts'
+import { createEnvelopes } from '../src/proxy/envelopes.ts'
 import { createBodyBudget } from '../src/proxy/client/body-budget.ts'
 import { Load } from '../src/proxy/client/load.ts'
 import { createMetrics } from '../src/proxy/metrics/metrics.ts'
@@ -132,6 +133,11 @@ const startProduct = async (
     engines: new Map(),
     tenants,
     credentials: createCredentials(),
+    envelopeOf: createEnvelopes({
+      credentials: createCredentials(),
+      hasOwnKey: false,
+      irrelevant: [],
+    }),
     allowedHosts: [],
     ownSecrets: ['token-of-the-bench'],
     access: null,

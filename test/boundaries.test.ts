@@ -15,7 +15,7 @@ interface Rule {
 
 const EVERYTHING = ['src', 'adapters']
 /** a digest is a pure function */
-const DIGEST = ['node:crypto']
+const DIGEST = ['node:buffer', 'node:crypto']
 const CORE: Rule = {
   ours: ['src/core', 'src/openai', 'src/errors.ts', 'src/random.ts'],
   packages: [],

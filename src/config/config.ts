@@ -130,6 +130,25 @@ const rolloutOf = (env: Environment): RolloutSettings => ({
   auditUsdPerDay: env.AUDIT_USD_PER_DAY,
 })
 
+const proxyOf = (env: Environment) => ({
+  maxBodyBytes: env.MAX_BODY_BYTES,
+  maxInFlightBytes: env.MAX_IN_FLIGHT_BYTES,
+  logQueueMaxBytes: env.LOG_QUEUE_MAX_BYTES,
+  captureMaxBytes: env.CAPTURE_MAX_BYTES,
+  adaptedTimeoutMs: env.ADAPTED_TIMEOUT_MS,
+  echoModel: env.ECHO_MODEL,
+  credentialTtlMs: env.CREDENTIAL_TTL_SECONDS * 1000,
+  /** headers and query parameters that carry credentials, beside the known ones; in lower case */
+  credentialNames: env.CREDENTIAL_NAMES,
+  /** headers that change no answer, beside the known ones; in lower case */
+  irrelevantHeaders: env.IRRELEVANT_HEADERS,
+  tenantSecret: env.TENANT_SECRET,
+  keepAliveMs: env.KEEP_ALIVE_SECONDS * 1000,
+  /** after this time without a confirmation by the store no lora is asked */
+  routesMaxAgeMs: env.ROUTES_MAX_AGE_SECONDS * 1000,
+  streamUsage: env.STREAM_USAGE,
+})
+
 const configOf = (env: Environment) => ({
   host: env.HOST,
   port: env.PORT,
@@ -151,22 +170,7 @@ const configOf = (env: Environment) => ({
     file: env.UPSTREAMS_FILE,
     retryAfterMaxMs: env.RETRY_AFTER_MAX_SECONDS * 1000,
   },
-  proxy: {
-    maxBodyBytes: env.MAX_BODY_BYTES,
-    maxInFlightBytes: env.MAX_IN_FLIGHT_BYTES,
-    logQueueMaxBytes: env.LOG_QUEUE_MAX_BYTES,
-    captureMaxBytes: env.CAPTURE_MAX_BYTES,
-    adaptedTimeoutMs: env.ADAPTED_TIMEOUT_MS,
-    echoModel: env.ECHO_MODEL,
-    credentialTtlMs: env.CREDENTIAL_TTL_SECONDS * 1000,
-    /** headers and query parameters that carry credentials, beside the known ones; in lower case */
-    credentialNames: env.CREDENTIAL_NAMES,
-    tenantSecret: env.TENANT_SECRET,
-    keepAliveMs: env.KEEP_ALIVE_SECONDS * 1000,
-    /** after this time without a confirmation by the store no lora is asked */
-    routesMaxAgeMs: env.ROUTES_MAX_AGE_SECONDS * 1000,
-    streamUsage: env.STREAM_USAGE,
-  },
+  proxy: proxyOf(env),
   capture: {
     tenants: env.CAPTURE_TENANTS,
     except: env.CAPTURE_EXCEPT,

@@ -81,7 +81,7 @@ const names = z
   )
 
 /** Of headers and of query parameters. */
-const credentialNames = names
+const headerNames = names
   .transform((list) => list.map((name) => name.toLowerCase()))
   .pipe(z.array(z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/, 'is not a valid header name')))
 
@@ -189,7 +189,8 @@ const SCHEMA = z.object({
   CAPTURE_MAX_BYTES: whole(4 * 2 ** 20, 1024),
   TENANT_SECRET: optional,
   CREDENTIAL_TTL_SECONDS: whole(3600, 1),
-  CREDENTIAL_NAMES: credentialNames,
+  CREDENTIAL_NAMES: headerNames,
+  IRRELEVANT_HEADERS: headerNames,
   PRICES_FILE: optional,
   ESTIMATE_USAGE: flag(true),
   OTEL_EXPORTER_OTLP_ENDPOINT: optional.pipe(

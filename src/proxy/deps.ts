@@ -8,6 +8,7 @@ import type { ReportFault, ServerFault } from '../fault-log.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { Access } from './access/access.ts'
 import type { Credentials } from './access/credentials.ts'
+import type { EnvelopeOf } from './envelopes.ts'
 import type { Tenants } from './access/tenants.ts'
 import type { BodyBudget } from './client/body-budget.ts'
 import type { Load } from './client/load.ts'
@@ -46,6 +47,8 @@ export interface ProxyDeps {
   tenants: Tenants
   /** the places of credentials in a request */
   credentials: Credentials
+  /** what around a request's body can change its answer */
+  envelopeOf: EnvelopeOf
   /** a request that carries one of them is never forwarded */
   ownSecrets: readonly string[]
   /** null where clients' own keys are forwarded */

@@ -7,11 +7,13 @@ import type { Client } from './client/client.ts'
 import type { Credentials } from './access/credentials.ts'
 import type { Identity, Tenants } from './access/tenants.ts'
 import { CAPTURE_HEADER, RECORD_HEADER } from './headers.ts'
+import type { EnvelopeOf } from './envelopes.ts'
 import type { Charge } from './access/limits.ts'
 
 interface ExchangeDeps {
   tenants: Tenants
   credentials: Credentials
+  envelopeOf: EnvelopeOf
   newId: () => string
   isCaptured: (tenant: string) => boolean
 }
@@ -44,6 +46,7 @@ export class ChatExchange {
   private readonly incoming: IncomingMessage
   private knownId: string | null = null
   private knownIdentity: Identity | null = null
+  private knownEnvelope: string | null = null
   private knownCaptured: boolean | null = null
 
   constructor(
@@ -85,6 +88,11 @@ export class ChatExchange {
   /** The request target without the values of credentials. */
   get path(): string {
     return this.deps.credentials.masked(this.incoming.url ?? '')
+  }
+
+  /** What around the body can change the answer; '' where nothing can. */
+  get envelope(): string {
+    return (this.knownEnvelope ??= this.deps.envelopeOf(this.incoming))
   }
 
   /** Whether the exchange is logged. */

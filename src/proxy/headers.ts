@@ -59,7 +59,11 @@ const FORWARDED_WITH_KEY = new Set(
 /** What SDKs made from OpenAPI tell of themselves. */
 const SDK_PREFIX = 'x-stainless-'
 
-const isForwardedWithKey = (name: string): boolean =>
+/** @param name in lower case */
+export const isForwarded = (name: string): boolean => !NOT_FORWARDED.has(name)
+
+/** @param name in lower case */
+export const isForwardedWithKey = (name: string): boolean =>
   FORWARDED_WITH_KEY.has(name) || name.startsWith(SDK_PREFIX)
 
 export interface UpstreamHeaderOptions {

@@ -1,6 +1,7 @@
 /** Last step: an exchange that is over becomes a record. The store reads its answer. */
 import type { AnswerForm, CapturedExchange } from '../core/log/exchange-batch.ts'
 import { boundedHead, type RouteOutcome } from '../core/log/record.ts'
+import { PLAIN } from '../core/request/envelope.ts'
 import { AUDIT } from '../core/rollout/pair.ts'
 import type { MatchedRoute } from '../core/route/route-table.ts'
 import type { Usage } from '../openai/chat.ts'
@@ -31,6 +32,7 @@ const captured = (exchange: ChatExchange, ending: Ending): CapturedExchange => (
     at: Math.floor(exchange.at),
     tenant: exchange.tenant,
     ...(exchange.caller !== undefined && { caller: exchange.caller }),
+    ...(exchange.envelope !== PLAIN && { envelope: exchange.envelope }),
     model: exchange.model,
     path: exchange.path,
     streamed: exchange.streamed,

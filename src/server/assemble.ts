@@ -18,6 +18,7 @@ import type { EventLoopWatch } from './event-loop.ts'
 import type { Health } from './health.ts'
 import type { IssuedAccess } from './issued-access.ts'
 import { createCredentials } from '../proxy/access/credentials.ts'
+import { createEnvelopes } from '../proxy/envelopes.ts'
 import { createBodyBudget, type BodyBudget } from '../proxy/client/body-budget.ts'
 import type { Load } from '../proxy/client/load.ts'
 import type { LogQueue } from '../proxy/log-queue.ts'
@@ -102,6 +103,11 @@ const accessOf = (parts: Parts, adminToken: string) => {
   return {
     access: issued?.access ?? null,
     credentials,
+    envelopeOf: createEnvelopes({
+      credentials,
+      hasOwnKey: issued !== null,
+      irrelevant: config.proxy.irrelevantHeaders,
+    }),
     tenants: issued?.tenants ?? tenants,
     ownSecrets: [
       adminToken,

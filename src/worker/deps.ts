@@ -10,7 +10,7 @@ import type { Store } from '../store/store.ts'
 
 /** Sends a request to the upstream with the operator's key. @returns null without a usable answer */
 export type ReplayUpstream = (
-  asked: Pick<StoredRecord, 'path' | 'request'>
+  asked: Pick<StoredRecord, 'path' | 'envelope' | 'request'>
 ) => Promise<string | null>
 
 export interface WorkerEvent {

@@ -13,7 +13,7 @@ import type { Template } from '../core/template/template.ts'
 import type { FoundRecords, Store } from '../store/store.ts'
 import { readJsonSnapshot, saveJsonSnapshot } from '../lifecycle/json-snapshot.ts'
 import type { WorkerDeps } from './deps.ts'
-import { requestOf } from '../core/log/record-bodies.ts'
+import { clearRequestOf } from '../core/log/record-bodies.ts'
 import { outcomeOfLogged } from './exchanges/exchanges.ts'
 import { isSuccess } from '../core/http-status.ts'
 
@@ -63,7 +63,7 @@ const tagRecords = async (
   const matcher = compileMatcher(templates)
   const idsByVersion = new Map<string, string[]>()
   for (const record of records) {
-    const request = requestOf(record)
+    const request = clearRequestOf(record)
     if (request === null) continue
     const match = matcher.match(templateKeyOf(request, record), request.messages)
     if (match === null) continue
@@ -118,7 +118,7 @@ const settleUntagged = async (deps: WorkerDeps): Promise<void> => {
 const observe = (detector: Detector, record: StoredRecord): void => {
   // what the upstream refused is no traffic to learn from: anyone can send it, without a valid key
   if (!isSuccess(record.status)) return
-  const request = requestOf(record)
+  const request = clearRequestOf(record)
   if (request === null) return
   const answer = textOf(outcomeOfLogged(record))
   detector.observe({

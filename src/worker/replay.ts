@@ -2,6 +2,7 @@
 import { AppError } from '../errors.ts'
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
 import { readChatRequest } from '../core/request/chat-reading.ts'
+import { PLAIN } from '../core/request/envelope.ts'
 import { findUnlimitedMember } from '../core/request/limited-members.ts'
 import { findUpstream, type NamedUpstream } from '../core/upstream-choice.ts'
 import { dialectOfRecord, type Dialect } from '../openai/dialect.ts'
@@ -56,7 +57,9 @@ export const createReplay = ({
 }: ReplayOptions): ReplayUpstream | null => {
   const hasKey = [standard, ...upstreams].some(({ apiKey }) => apiKey !== null)
   if (!hasKey) return null
-  return async ({ path, request: body }) => {
+  return async ({ path, envelope = PLAIN, request: body }) => {
+    // a caller's headers could take the operator's key elsewhere, and without them it is another question
+    if (envelope !== PLAIN) return null
     const { stream_options: _, ...request } = JSON.parse(body) as Record<string, unknown>
     const dialect = dialectOfRecord({ path })
     const { pathBelowBase, askedAgain } = dialect

@@ -12,6 +12,7 @@ import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { ServerFault } from '../../src/fault-log.ts'
 import { listen as listenWith, type ListenOptions } from '../../src/server/http-server.ts'
 import { createCredentials } from '../../src/proxy/access/credentials.ts'
+import { createEnvelopes } from '../../src/proxy/envelopes.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
 import { Load } from '../../src/proxy/client/load.ts'
@@ -169,6 +170,11 @@ export const startHarness = async (
     engines: new Map(),
     tenants: createTenants({ secret: 'secret', ttlMs: 60_000, maxEntries: 100, now }),
     credentials: createCredentials(),
+    envelopeOf: createEnvelopes({
+      credentials: createCredentials(),
+      hasOwnKey: false,
+      irrelevant: [],
+    }),
     allowedHosts: [],
     ownSecrets: [],
     access: null,

@@ -114,14 +114,14 @@ describe('a length that is declared', () => {
   })
 })
 
-describe('bodies that fill the memory and arrive no more', () => {
-  const ask = () => harness.send(chatBody('x'.repeat(1000)))
-  const fill = async () => {
-    const stalled = [1, 2].map(() => begin(ROOM, 'x'.repeat(ROOM / 2 - 100)))
-    await eventually(() => bodies.inUse() === ROOM - 200)
-    return stalled
-  }
+const ask = () => harness.send(chatBody('x'.repeat(1000)))
+const fill = async () => {
+  const stalled = [1, 2].map(() => begin(ROOM, 'x'.repeat(ROOM / 2 - 100)))
+  await eventually(() => bodies.inUse() === ROOM - 200)
+  return stalled
+}
 
+describe('bodies that fill the memory and arrive no more', () => {
   it('are ended, so that others are read', async () => {
     const stalled = await fill()
     expect((await ask()).status).toBe(200)

@@ -3,7 +3,7 @@
  * counted them. Knows nothing of prices.
  */
 import { DAY_MS } from '../days.ts'
-import { requestOf } from '../log/record-bodies.ts'
+import { clearRequestOf } from '../log/record-bodies.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import { tokenCounts, type TokenCounts } from '../../openai/usage.ts'
 import { messageText } from '../request/request-scan.ts'
@@ -112,7 +112,7 @@ export const removedShare = (matcher: Matcher, records: readonly StoredRecord[])
   let whole = 0
   let left = 0
   for (const record of records) {
-    const request = requestOf(record)
+    const request = clearRequestOf(record)
     const match = request && matcher.match(templateKeyOf(request, record), request.messages)
     if (!match) continue
     whole += bytesOf(request.messages)

@@ -2,6 +2,9 @@
 import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
 import { dialectOfRecord } from '../../openai/dialect.ts'
 import { readChatRequest } from '../request/chat-reading.ts'
+import { PLAIN, withEnvelope } from '../request/envelope.ts'
+import { isAmbiguous } from '../request/unambiguous.ts'
+import type { ExchangeRecord } from './record.ts'
 
 /** One body of a record, or of what was asked again for it. */
 type Logged<Body extends string> = { path: string } & Record<Body, string | null>
@@ -11,6 +14,23 @@ export const requestOf = ({ path, request }: Logged<'request'>): ChatRequest | n
   if (request === null) return null
   const { outcome } = readChatRequest(Buffer.from(request), dialectOfRecord({ path }))
   return typeof outcome !== 'string' && outcome.isWhole ? outcome.request : null
+}
+
+/** A character that stands for bytes that were no UTF-8, which the log does not have. */
+const REPLACED = '\ufffd'
+
+/**
+ * The request with its envelope, to learn from and to prove with.
+ * @returns null also where a parser may read it otherwise than the upstream: no route answers such a request
+ */
+export const clearRequestOf = (
+  record: Logged<'request'> & Pick<ExchangeRecord, 'envelope'>
+): ChatRequest | null => {
+  const request = requestOf(record)
+  if (request === null || record.request === null || record.request.includes(REPLACED)) return null
+  const { name } = dialectOfRecord(record)
+  if (isAmbiguous(Buffer.from(record.request), name)) return null
+  return withEnvelope(request, record.envelope ?? PLAIN)
 }
 
 /** @returns null for text that is not JSON, such as an error page of the upstream */

@@ -34,6 +34,8 @@ export interface ExchangeRecord {
   tenant: string
   /** id of the issued key; absent where callers have none */
   caller?: string
+  /** parameters of the address and headers that can change the answer; absent where there are none */
+  envelope?: string
   model: string
   path: string
   streamed: boolean
@@ -77,7 +79,8 @@ export type PackedHead = [
   firstByteMs: number | null,
   durationMs: number,
   route: PackedRoute | null,
-  caller?: string,
+  caller?: string | null,
+  envelope?: string,
 ]
 
 /** Older versions knew one word for both: a `fallback` whose lora was `asked`, or not. */
@@ -97,7 +100,8 @@ const unpackRoute = ({ asked, ...route }: PackedRoute): RouteOutcome => {
 }
 
 export const packHead = (head: RecordHead): PackedHead => {
-  const { id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, caller } = head
+  const { id, at, tenant, model, path, streamed, status, firstByteMs, durationMs } = head
+  const { caller, envelope } = head
   const route = head.route && packRoute(head.route)
   const packed: PackedHead = [
     id,
@@ -111,16 +115,21 @@ export const packHead = (head: RecordHead): PackedHead => {
     durationMs,
     route,
   ]
-  if (caller !== undefined) packed.push(caller)
+  if (envelope !== undefined) packed.push(caller ?? null, envelope)
+  else if (caller !== undefined) packed.push(caller)
   return packed
 }
 
 export const unpackHead = (packed: PackedHead): RecordHead => {
   const [id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, ...rest] = packed
-  const [packedRoute, caller] = rest
+  const [packedRoute, caller, envelope] = rest
   const route = packedRoute && unpackRoute(packedRoute)
   const head = { id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, route }
-  return caller === undefined ? head : { ...head, caller }
+  return {
+    ...head,
+    ...(typeof caller === 'string' && { caller }),
+    ...(envelope !== undefined && { envelope }),
+  }
 }
 
 /** A record of the log, with its place there and the template that the worker found in it. */

@@ -7,7 +7,7 @@ import { outcomeOf, textOf, type Outcome } from '../answer/outcome.ts'
 import type { SplittableExchange } from '../learn/dataset.ts'
 import { askedIn, isAnsweredByUpstream, isRandom } from '../rollout/population.ts'
 import type { ExchangeRecord } from '../log/record.ts'
-import { completionOf, requestOf } from '../log/record-bodies.ts'
+import { completionOf, clearRequestOf } from '../log/record-bodies.ts'
 import { kindOf, type RequestKind } from '../route/request-kind.ts'
 import { eligibility } from '../route/route.ts'
 import type { Match } from '../template/template.ts'
@@ -21,9 +21,9 @@ export interface ReadExchange {
 
 /** @returns null for a body that the proxy does not match either, and for one that was pruned */
 export const readExchange = (
-  record: Pick<ExchangeRecord, 'path' | 'request' | 'response'>
+  record: Pick<ExchangeRecord, 'path' | 'envelope' | 'request' | 'response'>
 ): ReadExchange | null => {
-  const request = requestOf(record)
+  const request = clearRequestOf(record)
   return request && { request, completion: completionOf(record) }
 }
 

@@ -8,9 +8,11 @@ import type { Template } from './template.ts'
 
 const DIGEST_CHARS = 16
 
-/** @returns 96 bits of SHA-256 over both, base64url */
-export const digestOf = (first: string, second: string): string =>
-  hash('sha256', `${first.length}\n${first}${second}`, 'base64url').slice(0, DIGEST_CHARS)
+/** @returns 96 bits of SHA-256 over both in UTF-16, which tells lone surrogates apart; base64url */
+export const digestOf = (first: string, second: string): string => {
+  const bytes = Buffer.from(`${first.length}\n${first}${second}`, 'utf16le')
+  return hash('sha256', bytes, 'base64url').slice(0, DIGEST_CHARS)
+}
 
 /** Of a few-shot pair. */
 export const pairDigest = (query: string, answer: string): string => digestOf(query, answer)

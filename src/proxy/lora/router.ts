@@ -1,6 +1,7 @@
 /** Third step: whether the lora is asked for a matched request, and if not, why not. */
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
-import { findAmbiguousMember } from '../../core/request/ambiguous-members.ts'
+import { withEnvelope } from '../../core/request/envelope.ts'
+import { isAmbiguous } from '../../core/request/unambiguous.ts'
 import { eligibility, sideOf } from '../../core/route/route.ts'
 import type { KeptResponses } from '../../core/log/kept-response.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
@@ -38,7 +39,7 @@ export interface RouterDeps {
 /** The part of an exchange that decides. */
 type Asking = Pick<
   ChatExchange,
-  'dialect' | 'tenant' | 'hasProof' | 'body' | 'isCaptured' | 'position'
+  'dialect' | 'tenant' | 'hasProof' | 'body' | 'envelope' | 'isCaptured' | 'position'
 >
 
 /** Notes the position of a conversation in the exchange that asks. */
@@ -56,10 +57,12 @@ export const createRouter = (deps: RouterDeps): Router => {
 
   const skipReason = (
     { route, match }: MatchedRoute,
-    request: ChatRequest,
+    sent: ChatRequest,
     asking: Asking
   ): SkipReason | null => {
     const { dialect, tenant, hasProof, body } = asking
+    const request = withEnvelope(sent, asking.envelope)
+    if (request === null) return 'ambiguous-members'
     if (!deps.areRoutesGood()) return 'routes-too-old'
     if (!hasProof) return 'no-credential'
     // a caller that the upstream would refuse must not get an answer of a lora
@@ -74,7 +77,7 @@ export const createRouter = (deps: RouterDeps): Router => {
     const side = sideOf(route, position)
     if (side === 'upstream') return 'traffic-share'
     // the upstream might read another model or other messages, which no template matches
-    if (findAmbiguousMember(body, dialect.name) !== null) return 'ambiguous-members'
+    if (isAmbiguous(body, dialect.name)) return 'ambiguous-members'
     // last, because the first request with a schema compiles it
     const unsupported = formats.unsupported(request, route.template.responseFormat)
     if (unsupported !== null) return 'response-format'

@@ -3,7 +3,7 @@
  * may answer by its form, and that the upstream answered with 2xx, with any outcome. Records that a
  * lora answered are excluded: otherwise a lora would be trained on its own answers.
  */
-import { completionOf, requestOf } from '../../core/log/record-bodies.ts'
+import { completionOf, clearRequestOf } from '../../core/log/record-bodies.ts'
 import { compileMatcher, type Matcher } from '../../core/match/match.ts'
 import { templateKeyOf } from '../../core/template/template-key.ts'
 import { outcomeOf, type Outcome } from '../../core/answer/outcome.ts'
@@ -61,7 +61,7 @@ const exchangeOf = (
   kindShare: number
 ): SingleExchange | null => {
   if (!isAnsweredByUpstream(record)) return null
-  const request = requestOf(record)
+  const request = clearRequestOf(record)
   if (request === null) return null
   const match = matcher.match(templateKeyOf(request, record), request.messages)
   if (match === null || eligibility(request, match.template) !== null) return null
