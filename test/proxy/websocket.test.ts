@@ -214,7 +214,11 @@ describe('a WebSocket', () => {
     })
     expect(named.handshakes[0]!.rawHeaders.join()).not.toContain('sk-mine')
     await opened(client(harness, '/v1/realtime?model=other'))
-    expect(upstream.handshakes).toHaveLength(1)
+    await opened(client(harness, '/v1/realtime?model=gpt-rt-1&model=other'))
+    const headers = { authorization: AUTHORIZATION, 'x-promptintern-bypass': 'true' }
+    await opened(client(harness, '/v1/realtime?model=gpt-rt-1', [], { headers }))
+    expect(upstream.handshakes).toHaveLength(3)
+    expect(named.handshakes).toHaveLength(1)
   })
 })
 

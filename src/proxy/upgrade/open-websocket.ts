@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import { AppError } from '../../errors.ts'
 import type { Client } from '../client/client.ts'
 import type { ChatDeps } from '../deps.ts'
-import { headersForSwitch } from '../headers.ts'
+import { BYPASS_HEADER, headersForSwitch } from '../headers.ts'
 import type { Upgrade } from '../upstream/upstream-answer.ts'
 import { accepts } from './handshake.ts'
 import type { HandshakeRequest, PendingSocket } from './pending.ts'
@@ -22,8 +22,12 @@ const invalidHandshake = (): AppError =>
 const notAccepted = (): Error =>
   new Error('the upstream answered 101 without the sec-websocket-accept of the handshake')
 
-/** The model in the address; '' for none, and for several, of which another reader may take another one. */
-const modelOf = ({ url = '' }: IncomingMessage): string => {
+/**
+ * The model in the address, which chooses the upstream; '' for none, for several, of which another reader may take
+ * another one, and for a request that bypasses such choices.
+ */
+const modelOf = ({ url = '', headers }: IncomingMessage): string => {
+  if (headers[BYPASS_HEADER] === 'true') return ''
   const at = url.indexOf('?')
   const models = at < 0 ? [] : new URLSearchParams(url.slice(at)).getAll('model')
   return models.length === 1 ? models[0]! : ''
