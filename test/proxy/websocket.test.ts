@@ -323,14 +323,15 @@ describe('a server that drains', () => {
     const { harness, upstream } = await startWithUpstream()
     const socket = await opened(client(harness))
     const code = closed(socket)
+    const ofUpstream = closed([...upstream.open()][0]!)
     const drained = harness.drain(1500)
     await delay(100)
     const answer = next(socket)
     socket.send('still there')
     expect(String(await answer)).toBe('still there')
     expect(await code).toBe(1001)
+    expect(await ofUpstream).toBe(1001)
     await drained
-    await eventually(() => upstream.open().size === 0)
   })
 
   it('ends before the limit when the last WebSocket is closed', async () => {

@@ -1,20 +1,19 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { closeFrame, FrameReader } from '../../src/proxy/upgrade/frames.ts'
 
-/** A frame by the table of RFC 6455 §5.2. */
-const frameOf = (bytes: number, isMasked: boolean): Buffer => {
-  const mask = isMasked ? 0x80 : 0
+/** The second byte of a frame's head and the length behind it, by the table of RFC 6455 §5.2. */
+const lengthOf = (bytes: number): number[] => {
   const length = Buffer.alloc(8)
   length.writeBigUInt64BE(BigInt(bytes))
-  const head =
-    bytes < 126
-      ? [0x82, mask | bytes]
-      : bytes < 65_536
-        ? [0x82, mask | 126, ...length.subarray(6)]
-        : [0x82, mask | 127, ...length]
-  const payload = Buffer.alloc(bytes, 0x81)
-  return Buffer.concat([Buffer.from(head), Buffer.alloc(isMasked ? 4 : 0, 0x7f), payload])
+  if (bytes < 126) return [bytes]
+  return bytes < 65_536 ? [126, ...length.subarray(6)] : [127, ...length]
+}
+
+const frameOf = (bytes: number, isMasked: boolean): Buffer => {
+  const [second = 0, ...length] = lengthOf(bytes)
+  const head = Buffer.from([0x82, second + (isMasked ? 0x80 : 0), ...length])
+  return Buffer.concat([head, Buffer.alloc(isMasked ? 4 : 0, 0x7f), Buffer.alloc(bytes, 0x81)])
 }
 
 /** Lengths that are written in one, two and eight bytes. */

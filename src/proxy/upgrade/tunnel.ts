@@ -5,7 +5,7 @@ import { closeFrame, FrameReader, type CloseCode } from './frames.ts'
 
 /** How often a tunnel is looked at; a silence is noticed that much late. */
 const CHECK_MS = 5_000
-/** Silence after which a tunnel that one side has left is cut. */
+/** Silence after which a tunnel that one side has left is cut; time to leave for a client that was told to. */
 const LINGER_MS = 10_000
 /** After so long a system asks whether a silent peer is still there. */
 const PROBE_MS = 60_000
@@ -57,8 +57,8 @@ export class Tunnel {
   }
 
   /**
-   * Closes the WebSocket between two frames of the upstream: the client gets a close frame, the upstream the end of
-   * the connection.
+   * Closes the WebSocket between two frames of the upstream: the client gets a close frame, and the upstream the one
+   * with which the client answers. A client without a right to it reaches the upstream no more.
    */
   leave(code: CloseCode): void {
     if (this.leaving !== null) return
@@ -103,7 +103,8 @@ export class Tunnel {
   private sayClose(): void {
     const { client, upstream } = this.options
     if (client.writable) client.end(closeFrame(this.leaving!))
-    upstream.end()
+    // else it ends behind the close frame with which the client answers
+    if (this.leaving === 1008) upstream.end()
     // what the upstream still sends is thrown away
     upstream.resume()
   }
@@ -127,7 +128,7 @@ export class Tunnel {
     if (this.open === 0) return
     const { client, upstream, now, setTimer, mayGoOn } = this.options
     const moved = movedOn(client) + movedOn(upstream)
-    if (moved !== this.moved) this.movedAt = now()
+    if (moved !== this.moved && this.leaving === null) this.movedAt = now()
     this.moved = moved
     const leftMs = this.movedAt + this.idleMs - now()
     if (leftMs <= 0 && this.isEnding) {
