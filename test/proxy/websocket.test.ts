@@ -1,10 +1,14 @@
 /** WebSocket connections pass to the upstream and back, byte for byte. */
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import type { Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket, type ClientOptions } from 'ws'
+import { startNginx, WHY_NO_NGINX } from '../../bench/harness/nginx.ts'
 import {
   echo,
   handshake,
@@ -22,6 +26,7 @@ import {
   NO_FAILOVER,
   openSocket,
   respondJson,
+  send,
   startHarness,
   type Harness,
 } from './harness.ts'
@@ -47,7 +52,7 @@ const startWithUpstream = async (serve: Serve = echo, overrides: Overrides = {})
 }
 
 const client = (
-  { port }: Harness,
+  { port }: Pick<Harness, 'port'>,
   path = '/v1/realtime',
   protocols: string[] = [],
   options: ClientOptions = {}
@@ -436,4 +441,31 @@ describe('bytes behind the handshake', () => {
     expect(peer.text.match(/upgrade: websocket\r\n/gi)).toHaveLength(1)
     expect(KEY).toHaveLength(24)
   })
+})
+
+describe('behind nginx', () => {
+  it.skipIf(WHY_NO_NGINX !== null)(
+    `with the shipped file WebSockets pass, and no other upgrade ${WHY_NO_NGINX ?? ''}`,
+    async () => {
+      const { harness, upstream } = await startWithUpstream()
+      const folder = mkdtempSync(join(tmpdir(), 'promptintern-nginx-'))
+      // nginx's own user reads in it
+      chmodSync(folder, 0o755)
+      closers.push(() => rmSync(folder, { recursive: true, force: true }))
+      const nginx = await startNginx(folder, [harness.port, harness.port])
+      closers.push(nginx.stop)
+      const port = Number(new URL(nginx.baseUrl).port)
+      const socket = await opened(client({ port }, '/v1/realtime', ['realtime']))
+      const answer = next(socket)
+      socket.send('x'.repeat(100_000))
+      expect(String(await answer)).toBe('x'.repeat(100_000))
+      expect(socket.protocol).toBe('realtime')
+      const code = closed(socket)
+      for (const open of upstream.open()) open.close(4001)
+      expect(await code).toBe(4001)
+      const headers = { upgrade: 'h2c', connection: 'upgrade' }
+      const plain = await send(port, null, { method: 'GET', path: '/readyz', headers })
+      expect(plain.status).toBe(404)
+    }
+  )
 })
