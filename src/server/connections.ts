@@ -82,10 +82,9 @@ export class Connections {
     return this.draining
   }
 
-  /** Whether every request of a connection has been answered. */
+  /** Whether every request of a connection has been answered, and Node has let go of the last answer. */
   isFree(socket: Socket): boolean {
-    const answer = this.latest(socket)
-    return answer === null || isOver(answer)
+    return this.latest(socket)?.closed ?? true
   }
 
   /**

@@ -269,6 +269,31 @@ describe('a handshake that is not valid', () => {
   })
 })
 
+describe('a connection on which a request was answered', () => {
+  const GET = 'GET /admin/x HTTP/1.1\r\nHost: localhost\r\n\r\n'
+
+  it('may become a WebSocket, to which the limit of idle connections does not apply', async () => {
+    const { harness, upstream } = await start({}, { keepAliveMs: 100 })
+    const opened = openSocket(harness.port, GET)
+    await eventually(() => opened.text.includes('not_found'))
+    opened.socket.write(handshake())
+    await eventually(() => opened.text.includes('101 '))
+    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    expect(opened.socket.closed).toBe(false)
+    expect(upstream.open().size).toBe(1)
+    opened.socket.destroy()
+  })
+
+  it('in the same packet as the handshake does not confuse the two', async () => {
+    const { harness, upstream } = await start()
+    const opened = openSocket(harness.port, GET + handshake())
+    await eventually(() => opened.socket.closed)
+    expect(opened.text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 404', 'HTTP/1.1 400'])
+    expect(upstream.handshakes).toEqual([])
+    expect(harness.faults).toEqual([])
+  })
+})
+
 describe('another upgrade', () => {
   it('of a request with a body is ignored, and the body arrives', async () => {
     const plain = await startHarness()
