@@ -282,6 +282,17 @@ describe('the end of one side', () => {
     await eventually(() => harness.deps.load.inFlight === 0)
   })
 
+  it('by a reset of the upstream ends the client’s, and the operator is told', async () => {
+    const upstream = await startByteUpstream((socket, _head, key) => socket.write(switching(key)))
+    closers.push(upstream.close)
+    const harness = await startProxy({ upstreamBaseUrl: upstream.url })
+    const peer = openSocket(harness.port, handshake())
+    await eventually(() => peer.text.includes('101 '))
+    upstream.sockets[0]!.resetAndDestroy()
+    await eventually(() => peer.socket.closed && harness.deps.load.inFlight === 0)
+    expect(harness.faults).toMatchObject([{ kind: 'upstream', error: { code: 'ECONNRESET' } }])
+  })
+
   it('before the upstream has answered ends the request to it', async () => {
     const upstream = await startByteUpstream(() => {})
     closers.push(upstream.close)

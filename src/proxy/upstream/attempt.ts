@@ -117,7 +117,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
     _headers: unknown,
     socket: Duplex
   ): void {
-    socket.on('error', () => {})
+    // also of a connection that breaks later, which ends the client's
+    socket.on('error', (broken) => this.target.upstream.failed(broken))
     const error = this.answer.isUnwanted
       ? CLIENT_LEFT
       : this.answer.upgrade(textsOf(controller.rawHeaders), socket)
