@@ -151,6 +151,30 @@ describe('an issued key', () => {
   )
 })
 
+describe('a revoked key', () => {
+  it('reaches the upstream no more, not even while a frame of it is under way', async () => {
+    const upstream = await startByteUpstream((socket, _head, key) =>
+      socket.write(Buffer.from(`${switching(key)}\x82\x05abc`, 'latin1'))
+    )
+    closers.push(upstream.close)
+    const { harness, replaceKeys } = await startKeyed([keyFor('a')], {
+      upstreamBaseUrl: upstream.url,
+    })
+    closers.push(() => harness.close())
+    const { socket } = openSocket(
+      harness.port,
+      handshake('/v1/realtime', bearer(secretFor('a'))) + 'early'
+    )
+    await eventually(() => upstream.received[0]?.toString() === 'early')
+    replaceKeys([])
+    const ended = new Promise((resolve) => upstream.sockets[0]!.once('end', resolve))
+    await new Promise((resolve) => setTimeout(resolve, 5_200))
+    socket.write('late')
+    await ended
+    expect(upstream.received[0]!.toString()).toBe('early')
+  }, 15_000)
+})
+
 describe('a handshake', () => {
   it.each([
     ['Authorization: Bearer the-admin-token'],

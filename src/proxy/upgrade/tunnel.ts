@@ -63,6 +63,8 @@ export class Tunnel {
   leave(code: CloseCode): void {
     if (this.leaving !== null) return
     this.leaving = code
+    // else it ends behind the close frame with which the client answers
+    if (code === 1008) this.options.upstream.end()
     this.linger()
     if (this.frames.isBetween) this.sayClose()
   }
@@ -103,8 +105,6 @@ export class Tunnel {
   private sayClose(): void {
     const { client, upstream } = this.options
     if (client.writable) client.end(closeFrame(this.leaving!))
-    // else it ends behind the close frame with which the client answers
-    if (this.leaving === 1008) upstream.end()
     // what the upstream still sends is thrown away
     upstream.resume()
   }
@@ -138,7 +138,7 @@ export class Tunnel {
     }
     this.stop = setTimer(Math.min(CHECK_MS, Math.max(1, leftMs)), () => this.check())
     if (leftMs <= 0) this.leave(1001)
-    else if (!this.isEnding && !mayGoOn()) this.leave(1008)
+    else if (this.leaving === null && !mayGoOn()) this.leave(1008)
   }
 
   private get isEnding(): boolean {
