@@ -21,7 +21,6 @@ const HTTP_STATUS = {
   'invalid-model': 500,
   'invalid-state': 409,
   internal: 500,
-  'not-implemented': 501,
   'store-unavailable': 503,
   'engine-unavailable': 503,
   'worker-unavailable': 503,
@@ -61,12 +60,9 @@ export class AppError extends Error {
   }
 }
 
-/** Deliberate refusals: their status is 5xx, but nothing is broken. */
-const DECISIONS = new Set<ErrorCode>(['overloaded', 'not-implemented'])
-
-/** Whether an error goes to the operator's log in addition to the client. */
+/** Whether an error goes to the operator's log in addition to the client. An overload is a refusal: nothing is broken. */
 export const isFault = ({ code, status }: AppError): boolean =>
-  status >= 500 && !DECISIONS.has(code)
+  status >= 500 && code !== 'overloaded'
 
 /** Converts any thrown value to an AppError; other errors become `internal` and keep their cause. */
 export const toAppError = (error: unknown): AppError =>

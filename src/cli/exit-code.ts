@@ -19,7 +19,6 @@ const OF_ERROR: Record<ErrorCode, number> = {
   'context-length-exceeded': EXIT.usage,
   'body-too-large': EXIT.usage,
   'headers-too-large': EXIT.usage,
-  'not-implemented': EXIT.usage,
   'not-found': EXIT.notFound,
   conflict: EXIT.refused,
   'invalid-state': EXIT.refused,

@@ -3,6 +3,7 @@
  * are on the wire: order, case and duplicates are kept.
  */
 import type { RouteOutcome } from '../core/log/record.ts'
+import { PROTOCOL_HEADER, withoutCredentials } from './subprotocols.ts'
 
 /** Headers that are meant for one connection and never cross the proxy (RFC 9110 §7.6.1). */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -92,6 +93,33 @@ export const headersForUpstream = (
   return kept
 }
 
+/** Of a WebSocket's handshake; none of them chooses a model, a host or an account. */
+const HANDSHAKE_HEADERS = new Set([
+  'sec-websocket-key',
+  'sec-websocket-version',
+  'sec-websocket-extensions',
+])
+
+/**
+ * The headers of a WebSocket's handshake as the upstream gets them, without the upgrade itself, which undici writes.
+ * With a key of the operator the client's protocols go without its credentials.
+ */
+export const headersForHandshake = (
+  raw: readonly string[],
+  connection: string | undefined,
+  apiKey: string | null
+): string[] => {
+  const kept = headersForUpstream(raw, connection, { keepLength: false, apiKey })
+  if (apiKey === null) return kept
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i]!.toLowerCase()
+    const value = name === PROTOCOL_HEADER ? withoutCredentials(raw[i + 1]!) : raw[i + 1]!
+    if (value !== '' && (name === PROTOCOL_HEADER || HANDSHAKE_HEADERS.has(name)))
+      kept.push(raw[i]!, value)
+  }
+  return kept
+}
+
 export interface ClientHeaders {
   /** flat list for `writeHead` */
   raw: string[]
@@ -125,6 +153,18 @@ export const headersForClient = (
   }
   result.raw.push(...added)
   return result
+}
+
+/** What an answer without a body must not have (RFC 9110 §8.6). */
+const OF_BODY = new Set(['content-length', 'content-type', 'content-encoding'])
+
+/** The headers with which the client is told that the upstream has accepted its WebSocket. */
+export const headersForSwitch = (raw: readonly string[], added: readonly string[]): string[] => {
+  const kept = headersForClient(raw, added).raw
+  const switching = ['connection', 'Upgrade', 'upgrade', 'websocket']
+  return switching.concat(
+    kept.filter((_text, at) => !OF_BODY.has(kept[at - (at % 2)]!.toLowerCase()))
+  )
 }
 
 export interface RouteHeaders {

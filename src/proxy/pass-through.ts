@@ -1,13 +1,15 @@
 /**
  * Requests that are streamed to the upstream and back, unread, unbuffered and unlogged: everything that
- * is not a chat completion, chat completions that bypass the proxy, and bodies that do not fit into
- * memory.
+ * is not a chat completion, chat completions that bypass the proxy, bodies that do not fit into memory, and
+ * WebSockets.
  */
 import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
-import { AppError, isFault, toAppError } from '../errors.ts'
+import { isFault, toAppError } from '../errors.ts'
 import type { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
+import { asksForWebSocket } from './upgrade/handshake.ts'
+import { openWebSocket, pendingOf } from './upgrade/open-websocket.ts'
 
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
@@ -40,35 +42,20 @@ export const passThrough = (
     onEnd: () => {},
   })
 
-/** Whether a request is an opening handshake (RFC 6455 §4.2.1); `upgrade` is a list of protocols. */
-const asksForWebSocket = ({ method, headers: { upgrade } }: IncomingMessage): boolean =>
-  upgrade !== undefined && method === 'GET' && /(?:^|[\s,])websocket(?:$|[\s,/])/i.test(upgrade)
-
-/**
- * A WebSocket, as OpenAI's realtime API opens it. Forwarded without its upgrade, which is a hop-by-hop
- * header, it would come back as an error that explains nothing.
- */
-const noWebSocket = (): AppError =>
-  new AppError(
-    'not-implemented',
-    'the proxy does not carry WebSocket connections; connect to the upstream directly'
-  )
-
-/** Admits and forwards a request that is not read. */
+/** Admits and forwards a request that is not read; of a WebSocket the handshake counts as one. */
 export const pass = (deps: ChatDeps, incoming: IncomingMessage, client: Client): void => {
-  if (asksForWebSocket(incoming)) {
-    deps.metrics.request('refused')
-    return client.sendError(noWebSocket(), ['connection', 'close'])
-  }
+  const isWebSocket = asksForWebSocket(incoming)
   const forward = (): void => {
+    const pending = isWebSocket ? pendingOf(incoming) : null
     deps.metrics.request('passed')
-    passThrough(deps, incoming, client)
+    if (pending === null) passThrough(deps, incoming, client)
+    else openWebSocket(deps, incoming, client, pending)
   }
   const refuse = (thrown: unknown): void => {
     const error = toAppError(thrown)
     if (isFault(error)) deps.fault('request', thrown)
     deps.metrics.request('refused')
-    client.sendError(error)
+    client.sendError(error, isWebSocket ? ['connection', 'close'] : [])
   }
   try {
     const admitted = deps.access?.callerOf(incoming).admitPassage(incoming)

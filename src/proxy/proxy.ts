@@ -20,6 +20,7 @@ import { keptAsked, serveKept } from './kept/serve-kept.ts'
 import { createPageCheck } from './access/browsers.ts'
 import { createOwnSecretCheck, isOwnPath, type CarriesOwnSecret } from './access/own-secrets.ts'
 import { pass } from './pass-through.ts'
+import { asksForWebSocket } from './upgrade/handshake.ts'
 import { createUpstreams } from './upstream/upstreams.ts'
 
 export type ProxyApp = Hono<{ Bindings: HttpBindings }>
@@ -96,7 +97,8 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   const answer = (env: HttpBindings, path: string): void => {
     const { incoming, outgoing } = env
     const dialect = dialectOf(incoming, path)
-    const refusal = dialect === null ? null : pageRefusal(incoming.headers)
+    const maySpend = dialect !== null || asksForWebSocket(incoming)
+    const refusal = maySpend ? pageRefusal(incoming.headers) : null
     if (refusal !== null) return refuse('refused', env, refusal)
     const client = new Client(outgoing, load)
     arrivals.add(incoming, client)

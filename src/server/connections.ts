@@ -6,6 +6,8 @@ import { Server as NetServer, type Socket } from 'node:net'
 const FIRST_REQUEST_MS = 1_000
 /** Share of the connections that are closed at once where there are too many: a search looks at all of them. */
 const CLOSED_SHARE = 1 / 64
+/** How long before the connections are cut WebSockets are told, at most half of the limit. */
+const GOODBYE_MS = 1_000
 /** How many turns of the event loop a drain goes on accepting connections that the system has opened. */
 const ACCEPT_TURNS = 1_000
 
@@ -43,7 +45,9 @@ export class Connections {
   /** bytes that a connection had received when its latest request was complete */
   private readonly bytesRead = new WeakMap<Socket, number>()
   private readonly waiting = new WaitingAnswers()
-  private isDraining = false
+  /** tells a WebSocket that its connection will be cut */
+  private readonly goodbyes = new Map<Socket, () => void>()
+  private draining = false
   private readonly drainIdleMs: number
   private readonly maxConnections: number
   private accepted = 0
@@ -62,6 +66,7 @@ export class Connections {
       this.answers.set(socket, null)
       socket.once('close', () => {
         this.answers.delete(socket)
+        this.goodbyes.delete(socket)
         this.waiting.onClosed(socket)
       })
     })
@@ -73,12 +78,30 @@ export class Connections {
     return this.answers.get(socket) ?? null
   }
 
+  get isDraining(): boolean {
+    return this.draining
+  }
+
+  /** Whether every request of a connection has been answered, and Node has let go of the last answer. */
+  isFree(socket: Socket): boolean {
+    return this.latest(socket)?.closed ?? true
+  }
+
+  /**
+   * Follows a connection that a request takes for a WebSocket. It may stay open until a drain's limit.
+   * @param goodbye called a moment before the connection is cut
+   */
+  addUpgraded(incoming: IncomingMessage, answer: ServerResponse, goodbye: () => void): void {
+    this.onRequest(incoming, answer)
+    this.goodbyes.set(incoming.socket, goodbye)
+  }
+
   /**
    * Accepts no new connection, closes idle ones after `drainIdleMs`, and the others after their answer.
    * Connections that are still open after the limit are cut.
    */
   async drain(limitMs: number): Promise<void> {
-    this.isDraining = true
+    this.draining = true
     for (const [socket, answer] of this.answers) {
       if (answer === null) continue
       if (isOver(answer)) this.closeWhenIdle(socket, answer)
@@ -123,11 +146,18 @@ export class Connections {
       const cut = setTimeout(() => {
         for (const socket of this.answers.keys()) socket.destroy()
       }, limitMs)
+      const goodbye = setTimeout(
+        () => {
+          for (const say of this.goodbyes.values()) say()
+        },
+        Math.max(limitMs / 2, limitMs - GOODBYE_MS)
+      )
       const unusedMs = Math.max(FIRST_REQUEST_MS, this.drainIdleMs)
       const unused = setTimeout(() => this.closeUnused(), Math.min(unusedMs, limitMs))
       // the HTTP server's own `close` also cuts answers that are ended but not yet sent
       NetServer.prototype.close.call(this.server, () => {
         clearTimeout(cut)
+        clearTimeout(goodbye)
         clearTimeout(unused)
         resolve()
       })
@@ -145,7 +175,7 @@ export class Connections {
     incoming.once('end', note)
     // a body that is not read never emits `end`
     answer.once('close', note)
-    if (this.isDraining) this.closeAfter(socket, answer)
+    if (this.draining) this.closeAfter(socket, answer)
     if (answer.socket === null) this.waiting.add(socket, answer)
   }
 

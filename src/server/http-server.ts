@@ -1,5 +1,11 @@
 /** Opens and drains the one listening socket. */
-import { createServer, STATUS_CODES, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  STATUS_CODES,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener, RequestError } from '@hono/node-server'
@@ -10,6 +16,7 @@ import { AppError, toAppError } from '../errors.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
 import { errorBody } from '../openai/error-body.ts'
 import { createHostCheck } from '../proxy/access/browsers.ts'
+import { handshakeRequests, serveHandshakes } from './handshakes.ts'
 
 export interface ListenOptions {
   /** names of the server beside those of loopback, in lower case; see `createHostCheck` */
@@ -140,12 +147,16 @@ export const listen = (
       errorHandler: (error) => answerUnroutable(error, fault),
     })
     const hostRefusal = createHostCheck({ listensOn: host, allowed: allowedHosts })
-    const server = createServer(timeouts, (incoming, outgoing) => {
+    const answer: RequestListener = (incoming, outgoing) => {
       const refusal = hostRefusal(incoming.headers.host)
       if (refusal === null) void listener(incoming, outgoing)
       else refuseHost(outgoing, refusal)
-    })
+    }
+    const isFree = (socket: Socket): boolean => connections.isFree(socket)
+    const IncomingMessage = handshakeRequests(isFree)
+    const server = createServer({ ...timeouts, IncomingMessage }, answer)
     const connections = new Connections(server, { drainIdleMs, maxConnections })
+    serveHandshakes(server, connections, answer)
     refuseUnreadable(server, connections, fault)
     const refused = (cause: Error): void =>
       reject(new AppError('invalid-config', `cannot listen on ${host}:${port}`, { cause }))

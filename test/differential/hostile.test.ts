@@ -154,14 +154,14 @@ describe('an ambiguous request', () => {
   })
 
   it.each(['websocket', 'WebSocket', 'h2c, websocket'])(
-    'is not upgraded to %s',
+    'is not upgraded to %s without a valid key',
     async (protocol) => {
       const headers = ['Connection: Upgrade', `Upgrade: ${protocol}`, 'Sec-WebSocket-Key: x']
       const { responses } = await converse(harness.port, [get(...headers)], ONE_ANSWER)
-      expect(responses[0]?.startLine).toBe('HTTP/1.1 501 Not Implemented')
+      expect(responses[0]?.startLine).toBe('HTTP/1.1 400 Bad Request')
       expect(valueOf(responses[0]!.headers, 'connection')).toBe('close')
       expect(JSON.parse(responses[0]!.body.toString())).toMatchObject({
-        error: { code: 'not_implemented', message: expect.stringContaining('WebSocket') },
+        error: { code: 'invalid_request', message: expect.stringContaining('WebSocket') },
       })
       expect(upstream.requests).toEqual([])
     }

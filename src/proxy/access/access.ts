@@ -9,6 +9,7 @@ import { hashOfSecret, isReadFirst, isSecret, type IssuedKey } from '../../core/
 import { AppError } from '../../errors.ts'
 import type { Carrier } from './credentials.ts'
 import type { AskedCompletion, Charge, Limits, Soon } from './limits.ts'
+import { keysIn, PROTOCOL_HEADER } from '../subprotocols.ts'
 import type { Tenants } from './tenants.ts'
 
 /** The immutable snapshot of keys that are not revoked, by the hash of their secrets. */
@@ -26,14 +27,18 @@ const MAX_HASHES = 1000
 const BEARER = /^bearer +/i
 
 /** The headers of issued keys; all other credentials are neither read nor forwarded. */
-const PLACES = new Set(['authorization', 'api-key'])
+const PLACES = new Set(['authorization', 'api-key', PROTOCOL_HEADER])
 
 /** All values presented as keys, each once. */
 const presentedIn = ({ rawHeaders }: Carrier): Set<string> => {
   const presented = new Set<string>()
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2)
-    if (PLACES.has(rawHeaders[i]!.toLowerCase()))
-      presented.add(rawHeaders[i + 1]!.replace(BEARER, ''))
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!.toLowerCase()
+    const value = rawHeaders[i + 1]!
+    if (!PLACES.has(name)) continue
+    if (name === PROTOCOL_HEADER) for (const key of keysIn(value)) presented.add(key)
+    else presented.add(value.replace(BEARER, ''))
+  }
   return presented
 }
 

@@ -5,7 +5,7 @@
  *
  * | provider | where |
  * | --- | --- |
- * | OpenAI | `authorization`; `openai-organization`, `openai-project` choose the account |
+ * | OpenAI | `authorization`, a protocol of a WebSocket; `openai-organization`, `openai-project` choose the account |
  * | Mistral, Cohere, Together, OpenRouter, Groq, DeepSeek, Fireworks | `authorization` |
  * | Anthropic | `x-api-key`, `authorization` |
  * | Google | `x-goog-api-key`, `authorization`, `?key`, `?access_token`; `x-goog-user-project` |
@@ -16,6 +16,7 @@
 import { isSecretName } from '../../core/credential-names.ts'
 import { createRedactor } from '../../core/log/redact.ts'
 import { declaredHopByHop, HOP_BY_HOP } from '../headers.ts'
+import { PROTOCOL_HEADER } from '../subprotocols.ts'
 import { remembered } from './remembered.ts'
 
 /** The parts of a request that can hold credentials; an `IncomingMessage` has them. */
@@ -32,7 +33,7 @@ export interface Credential {
 }
 
 /** Names of credentials that `isSecretName` does not know. */
-const NAMES = new Set(['cookie', 'code', 'cf-access-client-id'])
+const NAMES = new Set(['cookie', 'code', 'cf-access-client-id', PROTOCOL_HEADER])
 
 /** Names that select an account or a person and prove nothing by themselves. */
 const SELECTORS = new Set([
@@ -144,6 +145,8 @@ export const createCredentials = (further: readonly string[] = []): Credentials 
     for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
       const name = rawHeaders[i]!.toLowerCase()
       if (!isOne(name) || HOP_BY_HOP.has(name) || declared.has(name)) continue
+      // of WebSockets, which no tenant's lora answers; elsewhere it proves nothing
+      if (name === PROTOCOL_HEADER) continue
       const value = name === 'cookie' ? significantCookies(rawHeaders[i + 1]!) : rawHeaders[i + 1]!
       if (name !== 'cookie' || value !== '') found.push({ name, value })
     }

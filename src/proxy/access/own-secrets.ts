@@ -4,6 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { parametersOf, percentDecoded, type Carrier, type Credentials } from './credentials.ts'
+import { PROTOCOL_HEADER, secretsIn } from '../subprotocols.ts'
 import { remembered } from './remembered.ts'
 
 /** The cache of checked values: its entries, and the longest value that it takes. */
@@ -20,12 +21,13 @@ const basicParts = (scheme: string, value: string): string[] =>
     ? Buffer.from(value, 'base64').toString().split(':', MAX_PARTS)
     : []
 
-/** The values in a header: the whole of it, the part after a scheme, and the values of cookies. */
+/** The values in a header: the whole of it, the part after a scheme, and the values of cookies and protocols. */
 const valuesOf = (name: string, value: string): string[] => {
   if (name === 'cookie')
     return value
       .split(';', MAX_PARTS)
       .map((cookie) => percentDecoded(cookie.slice(cookie.indexOf('=') + 1).trim()))
+  if (name === PROTOCOL_HEADER) return secretsIn(value).slice(0, MAX_PARTS)
   const at = value.search(/\s/)
   if (at < 0) return [value]
   const behind = value.slice(at).trim()

@@ -2,6 +2,7 @@
  * One upstream asked once. Its answer goes to the client if the failover decides so; until then the
  * answer is held, with its body unread on the connection.
  */
+import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Breaker } from '../breaker.ts'
 import type { Retries } from './retries.ts'
@@ -107,6 +108,26 @@ export class Attempt implements Dispatcher.DispatchHandler {
     }
     if (this.isPassing()) this.answer.begin(...head)
     else controller.pause()
+  }
+
+  /** The upstream has accepted a WebSocket. */
+  onRequestUpgrade(
+    controller: Dispatcher.DispatchController,
+    _status: number,
+    _headers: unknown,
+    socket: Duplex
+  ): void {
+    // also of a connection that breaks later, which ends the client's
+    socket.on('error', (broken) => this.target.upstream.failed(broken))
+    const error = this.answer.isUnwanted
+      ? CLIENT_LEFT
+      : this.answer.upgrade(textsOf(controller.rawHeaders), socket)
+    if (error === null) {
+      this.target.breaker.succeeded()
+      return this.pass()
+    }
+    socket.destroy()
+    this.onResponseError(controller, error)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

@@ -121,7 +121,10 @@ export class Failover implements Judge {
       attempt.cancel()
       this.held?.cancel()
     })
-    target.upstream.ask(passage.incoming, passage.body, target.apiKey ?? passage.apiKey, attempt)
+    const apiKey = target.apiKey ?? passage.apiKey
+    if (passage.upgrade === undefined)
+      target.upstream.ask(passage.incoming, passage.body, apiKey, attempt)
+    else target.upstream.open(passage.incoming, apiKey, attempt)
   }
 
   private pass(attempt: Attempt): void {

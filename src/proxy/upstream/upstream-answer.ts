@@ -1,6 +1,6 @@
 /** The upstream's answer on its way to the client, byte by byte. */
 import type { IncomingMessage } from 'node:http'
-import type { Readable } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import { AppError } from '../../errors.ts'
 import { UsageFilter } from '../../openai/hide-usage.ts'
 import type { Capture } from './capture.ts'
@@ -18,11 +18,25 @@ export interface AnsweredBy {
   apiKey: string | null
 }
 
+/** The client of a WebSocket, which the upstream may accept. */
+export interface Upgrade {
+  /**
+   * Tells the client, and joins it to the connection.
+   * @param raw headers of the upstream's answer
+   * @param added headers that the client gets beside
+   * @param onEnd called when both connections are closed
+   * @returns why the upstream's answer is not accepted: then nothing was done; null where it is
+   */
+  accept(raw: string[], upstream: Duplex, added: readonly string[], onEnd: () => void): Error | null
+}
+
 /** A request for an upstream, and the way of its answer to the client. */
 export interface Passage {
   incoming: IncomingMessage
   /** null for none */
   body: Buffer | Readable | null
+  /** of WebSockets alone */
+  upgrade?: Upgrade
   client: Client
   /** sent in place of the client's own credential; null forwards that */
   apiKey: string | null
@@ -75,6 +89,8 @@ export class UpstreamAnswer {
    */
   begin(status: number, statusText: string, raw: string[], body: { resume(): void }): void {
     const { client, capture, hidesUsage } = this.passage
+    // without the headers of an upgrade, which undici takes for a broken answer
+    if (status === 101) return
     if (status < 200) return client.sendHint(status, statusText, headersForClient(raw, []).raw)
     // not `this.resume = () => …`: V8 allocates a function literal that is assigned to a property in the
     // old generation, where it would keep the whole exchange until the next full collection
@@ -89,6 +105,13 @@ export class UpstreamAnswer {
     if (!isPlainEventStream(headers)) return
     if (this.options.keepAliveMs > 0) this.keepAlive = new KeepAlive(client.outgoing, this.options)
     if (hidesUsage) this.usageFilter = new UsageFilter()
+  }
+
+  /** Takes the connection of a WebSocket. @returns why it is refused; null where the client has it */
+  upgrade(raw: string[], upstream: Duplex): Error | null {
+    const { passage, answeredBy } = this
+    const onEnd = (): void => passage.onEnd('complete', answeredBy)
+    return passage.upgrade!.accept(raw, upstream, this.addedHeaders, onEnd)
   }
 
   /** @returns false when no more may come until `resume` of the body is called */

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { Pool, type Dispatcher } from 'undici'
 import type { Credentials } from '../access/credentials.ts'
-import { headersForUpstream } from '../headers.ts'
+import { headersForHandshake, headersForUpstream } from '../headers.ts'
 
 export interface UpstreamOptions {
   /** for the first byte and between two bytes of an answer; reasoning models think for minutes */
@@ -15,6 +15,8 @@ export interface UpstreamOptions {
   onFault: (error: Error, host: string) => void
 }
 
+type Asking = Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders' | 'headers'>
+
 export interface Upstream {
   /**
    * Sends a request once.
@@ -22,11 +24,13 @@ export interface Upstream {
    * @param apiKey sent in place of the client's credentials; null forwards those
    */
   ask(
-    incoming: Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders' | 'headers'>,
+    incoming: Asking,
     body: Buffer | Readable | null,
     apiKey: string | null,
     handler: Dispatcher.DispatchHandler
   ): void
+  /** Sends the handshake of a WebSocket; `onRequestUpgrade` of the handler gets the connection. */
+  open(incoming: Asking, apiKey: string | null, handler: Dispatcher.DispatchHandler): void
   /** Reports an answer that did not come, not to its end, or with a status of 500 or more. */
   failed(error: Error): void
   close(): Promise<void>
@@ -63,14 +67,25 @@ export const createUpstream = (
     headersTimeout: idleTimeoutMs,
     bodyTimeout: idleTimeoutMs,
   })
+  const pathFor = (url: string, apiKey: string | null): string =>
+    rewritePath(apiKey === null ? url : credentials.withoutParameters(url))
   return {
     ask: ({ method = 'GET', url = '/', rawHeaders, headers }, body, apiKey, handler) => {
       const options = { keepLength: !Buffer.isBuffer(body), apiKey }
       const request = {
-        path: rewritePath(apiKey === null ? url : credentials.withoutParameters(url)),
+        path: pathFor(url, apiKey),
         method: method as Dispatcher.HttpMethod,
         headers: headersForUpstream(rawHeaders, headers.connection, options),
         body,
+      }
+      pool.dispatch(request, handler)
+    },
+    open: ({ url = '/', rawHeaders, headers }, apiKey, handler) => {
+      const request = {
+        path: pathFor(url, apiKey),
+        method: 'GET' as const,
+        headers: headersForHandshake(rawHeaders, headers.connection, apiKey),
+        upgrade: 'websocket',
       }
       pool.dispatch(request, handler)
     },

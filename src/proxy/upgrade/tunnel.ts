@@ -1,0 +1,148 @@
+/** Two connections whose bytes pass each other's way, until both have ended. */
+import type { Socket } from 'node:net'
+import type { SetTimer } from '../../timers.ts'
+import { closeFrame, FrameReader, type CloseCode } from './frames.ts'
+
+/** How often a tunnel is looked at; a silence is noticed that much late. */
+const CHECK_MS = 5_000
+/** Silence after which a tunnel that one side has left is cut; time to leave for a client that was told to. */
+const LINGER_MS = 10_000
+/** After so long a system asks whether a silent peer is still there. */
+const PROBE_MS = 60_000
+
+export interface TunnelOptions {
+  client: Socket
+  upstream: Socket
+  /** silence of both sides, or of one that does not read, after which the client is told to leave */
+  idleMs: number
+  /** whether the client's key is still valid for this */
+  mayGoOn: () => boolean
+  now: () => number
+  setTimer: SetTimer
+  /** called once, when both connections are closed */
+  onEnd: () => void
+}
+
+/** Bytes that a connection has received, and that it was rid of. */
+const movedOn = ({ bytesRead, bytesWritten, writableLength }: Socket): number =>
+  bytesRead + bytesWritten - writableLength
+
+export class Tunnel {
+  private readonly options: TunnelOptions
+  private readonly frames = new FrameReader()
+  private idleMs: number
+  private moved = 0
+  private movedAt: number
+  private stop = (): void => {}
+  private open = 2
+  /** of the close frame that the client gets instead of the upstream's next one; null while all passes */
+  private leaving: CloseCode | null = null
+
+  constructor(options: TunnelOptions) {
+    this.options = options
+    this.idleMs = options.idleMs
+    this.movedAt = options.now()
+  }
+
+  /** @param early bytes of the client that came before the upstream accepted */
+  start(early: Buffer): void {
+    const { client, upstream } = this.options
+    client.setKeepAlive(true, PROBE_MS)
+    this.pass(client, upstream, (chunk) => upstream.write(chunk))
+    this.pass(upstream, client, (chunk) => this.toClient(chunk))
+    if (early.length > 0 && !upstream.write(early)) client.pause()
+    else client.resume()
+    upstream.resume()
+    this.check()
+  }
+
+  /**
+   * Closes the WebSocket between two frames of the upstream: the client gets a close frame, and the upstream the one
+   * with which the client answers. A client without a right to it reaches the upstream no more.
+   */
+  leave(code: CloseCode): void {
+    if (this.leaving !== null) return
+    this.leaving = code
+    // else it ends behind the close frame with which the client answers
+    if (code === 1008) this.options.upstream.end()
+    this.linger()
+    if (this.frames.isBetween) this.sayClose()
+  }
+
+  private pass(from: Socket, to: Socket, forward: (chunk: Buffer) => boolean): void {
+    // a reset is followed by `close`
+    from.on('error', () => {})
+    from.on('data', (chunk: Buffer) => {
+      // nothing is kept for a side that takes no more
+      if (to.writable && !forward(chunk)) from.pause()
+    })
+    to.on('drain', () => from.resume())
+    from.on('end', () => {
+      to.end()
+      this.linger()
+    })
+    from.on('close', () => {
+      const isBroken = !from.readableEnded
+      // broken off, so that it cannot be taken for an end; what the client was told last still reaches it
+      if (isBroken && (to.writable || from === this.options.client)) to.destroy()
+      else if (to.writable) to.end()
+      this.closed()
+    })
+  }
+
+  private toClient(chunk: Buffer): boolean {
+    const { client } = this.options
+    if (this.leaving === null) {
+      this.frames.read(chunk)
+      return client.write(chunk)
+    }
+    const end = this.frames.toFrameEnd(chunk)
+    const takesMore = client.write(chunk.subarray(0, end))
+    if (this.frames.isBetween) this.sayClose()
+    return takesMore
+  }
+
+  private sayClose(): void {
+    const { client, upstream } = this.options
+    if (client.writable) client.end(closeFrame(this.leaving!))
+    // what the upstream still sends is thrown away
+    upstream.resume()
+  }
+
+  private linger(): void {
+    this.idleMs = Math.min(this.idleMs, LINGER_MS)
+    this.movedAt = this.options.now()
+    this.check()
+  }
+
+  private closed(): void {
+    this.open--
+    if (this.open > 0) return
+    this.stop()
+    this.options.onEnd()
+  }
+
+  /** Looks whether bytes have moved, and at the key. */
+  private check(): void {
+    this.stop()
+    if (this.open === 0) return
+    const { client, upstream, now, setTimer, mayGoOn } = this.options
+    const moved = movedOn(client) + movedOn(upstream)
+    if (moved !== this.moved && this.leaving === null) this.movedAt = now()
+    this.moved = moved
+    const leftMs = this.movedAt + this.idleMs - now()
+    if (leftMs <= 0 && this.isEnding) {
+      client.destroy()
+      upstream.destroy()
+      return
+    }
+    this.stop = setTimer(Math.min(CHECK_MS, Math.max(1, leftMs)), () => this.check())
+    if (leftMs <= 0) this.leave(1001)
+    else if (this.leaving === null && !mayGoOn()) this.leave(1008)
+  }
+
+  private get isEnding(): boolean {
+    const { client, upstream } = this.options
+    return this.leaving !== null || !client.writable || !upstream.writable
+  }
+}
