@@ -4,6 +4,7 @@ import type { RouteOutcome } from '../../core/log/record.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 import type { ChatRequest, Usage } from '../../openai/chat.ts'
 import type { RenderedAnswer } from '../../openai/answer.ts'
+import { callId, outputItemId } from '../../openai/ids.ts'
 import { askLora, type LoraAnswer } from './ask-lora.ts'
 import type { FaultReason } from '../reasons.ts'
 import type { Breaker } from '../breaker.ts'
@@ -111,11 +112,13 @@ const finish = (
 /** Text, or calls with ids of their own. */
 const answerParts = (
   { id }: Received['exchange'],
-  content: string
+  content: string,
+  random: ChatDeps['random']
 ): Pick<RenderedAnswer, 'content' | 'calls'> => {
   if (!isCallText(content)) return { content, calls: [] }
   const calls = parseCalls(content)!.map(({ name, arguments: given }, place) => ({
-    id: `call_${id}_${place}`,
+    id: callId(random),
+    itemId: outputItemId('fc', id, place),
     name,
     arguments: JSON.stringify(given),
   }))
@@ -123,18 +126,20 @@ const answerParts = (
 }
 
 const rendered = (
-  { echoModel }: ChatDeps,
+  { echoModel, random }: ChatDeps,
   { exchange }: Received,
   { route: { lora } }: MatchedRoute,
   { content, usage }: GivenAnswer
 ): Rendered => {
-  const { dialect, id, at, model, body } = exchange
-  const request = JSON.parse(body.toString()) as Rendered['request']
+  const { dialect, id, at, model, body, previousId } = exchange
+  const continues = previousId === null ? {} : { previous_response_id: previousId }
+  const request = { ...JSON.parse(body.toString()), ...continues } as Rendered['request']
   const answer = {
-    id: `${dialect.idPrefix}${id}`,
+    id: dialect.answerId(id, random),
+    itemId: outputItemId('msg', id, 0),
     created: Math.floor(at / 1000),
     model: echoModel ? model : lora,
-    ...answerParts(exchange, content),
+    ...answerParts(exchange, content, random),
     usage,
   }
   return { answer, request, body: JSON.stringify(dialect.render(answer, request)) }
