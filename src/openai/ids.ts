@@ -72,5 +72,5 @@ const CALL_MARK = 'Promp7'
 /** `call_` and 24 letters; chat completions allow 40 characters, the Responses API 64. */
 export const callId = (random: Random): string => `call_${lettersOf(random, 18)}${CALL_MARK}`
 
-export const isOwnCallId = (id: unknown): boolean =>
-  typeof id === 'string' && id.length === 29 && id.endsWith(CALL_MARK)
+/** How each id of a call of ours ends in JSON. */
+export const CALL_ID_END = `${CALL_MARK}"`

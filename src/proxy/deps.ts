@@ -11,6 +11,7 @@ import type { Credentials } from './access/credentials.ts'
 import type { Tenants } from './access/tenants.ts'
 import type { BodyBudget } from './client/body-budget.ts'
 import type { Load } from './client/load.ts'
+import type { GivenAnswers } from './after-ours/given-answers.ts'
 import type { ProxyMetrics } from './metrics/metrics.ts'
 import type { SetTimer } from '../timers.ts'
 import type { FailoverOptions, Upstreams } from './upstream/upstreams.ts'
@@ -90,4 +91,5 @@ export interface ChatDeps extends ProxyDeps {
   upstreamApiKey: string | null
   /** checks a lora's answer against the request's response format */
   formats: AnswerFormats
+  given: GivenAnswers
 }

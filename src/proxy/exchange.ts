@@ -27,6 +27,8 @@ interface Request {
   body: Buffer
   /** of a kept response that the client continues, in whose place the body has the conversation */
   previousId: string | null
+  /** whether the client's body had the id of an answer of ours */
+  hasOwnItems: boolean
 }
 
 /**
@@ -41,6 +43,7 @@ export class ChatExchange {
   readonly streamed: boolean
   readonly body: Buffer
   readonly previousId: string | null
+  readonly hasOwnItems: boolean
   /** that the router has drawn for its conversation; null: none was drawn, or no other request has it */
   position: number | null = null
   private readonly deps: ExchangeDeps
@@ -52,7 +55,7 @@ export class ChatExchange {
   constructor(
     deps: ExchangeDeps,
     incoming: IncomingMessage,
-    { dialect, at, model, streamed, body, previousId }: Request
+    { dialect, at, model, streamed, body, previousId, hasOwnItems }: Request
   ) {
     this.deps = deps
     this.incoming = incoming
@@ -62,6 +65,7 @@ export class ChatExchange {
     this.streamed = streamed
     this.body = body
     this.previousId = previousId
+    this.hasOwnItems = hasOwnItems
   }
 
   get id(): string {

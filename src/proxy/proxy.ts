@@ -18,6 +18,7 @@ import { BYPASS_HEADER } from './headers.ts'
 import { keptInTime } from './kept/keep.ts'
 import { itemListAt, passExpanded } from './kept/pass-expanded.ts'
 import { keptAsked, serveKept } from './kept/serve-kept.ts'
+import { createGivenAnswers } from './after-ours/given-answers.ts'
 import { createPageCheck } from './access/browsers.ts'
 import { createOwnSecretCheck, isOwnPath, type CarriesOwnSecret } from './access/own-secrets.ts'
 import { pass } from './pass-through.ts'
@@ -77,6 +78,7 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
     upstreams,
     upstreamApiKey: deps.access?.upstreamApiKey ?? null,
     formats: createAnswerFormats(),
+    given: createGivenAnswers(),
   }
   const chat = createChatHandler(chatDeps)
   const carriesOwnSecret = createOwnSecretCheck(deps.ownSecrets, deps.credentials)

@@ -113,6 +113,8 @@ export interface Whole {
   body: Buffer
   /** of a kept response that it continues, in whose place the body has the conversation */
   previousId: string | null
+  /** whether the client's body had the id of an answer of ours */
+  hasOwnItems: boolean
 }
 
 /** Facts of a body, by its outline or by parsing it. */
@@ -130,7 +132,7 @@ const foundBy = ({ model, outcome }: ReadResult): Found => ({
 
 const receivedOf = (
   deps: ChatDeps,
-  { dialect, incoming, client, at, body, previousId }: Whole,
+  { dialect, incoming, client, at, body, previousId, hasOwnItems }: Whole,
   completeAt: number,
   { model, streamed, outcome }: Found
 ): Received => {
@@ -141,6 +143,7 @@ const receivedOf = (
     streamed,
     body,
     previousId,
+    hasOwnItems,
   })
   const isWhole = outcome !== null && typeof outcome !== 'string' && outcome.isWhole
   // a body longer than any template's context is parsed only for limits
@@ -192,5 +195,7 @@ export const receive = async (
 ): Promise<Whole | Unread> => {
   const at = deps.now()
   const body = await receiveBody(deps, incoming, client)
-  return typeof body === 'string' ? body : { dialect, incoming, client, at, body, previousId: null }
+  return typeof body === 'string'
+    ? body
+    : { dialect, incoming, client, at, body, previousId: null, hasOwnItems: false }
 }

@@ -14,7 +14,12 @@ beforeAll(async () => {
   client = new OpenAI({ apiKey: API_KEY, baseURL: harness.baseUrl, maxRetries: 0 })
 })
 afterAll(() => harness.close())
-beforeEach(() => {
+beforeEach(async () => {
+  // a refusal of the test before may have been taken for one of the key
+  await client.chat.completions.create({
+    model: MODEL,
+    messages: [{ role: 'user', content: 'hi' }],
+  })
   harness.upstream.requests.length = 0
 })
 

@@ -102,7 +102,11 @@ describe('a response that a lora has answered', () => {
     expect(harness.upstream.requests).toEqual([])
     expect((await failure(client.responses.retrieve(id))).status).toBe(404)
     expect((await failure(client.responses.delete(id))).status).toBe(404)
-    await client.responses.create({ model: MODEL, previous_response_id: id, input: 'Thanks!' })
+    const next = { model: MODEL, previous_response_id: id, input: 'Thanks!' }
+    expect(await failure(client.responses.create(next))).toMatchObject({
+      status: 400,
+      code: 'previous_response_not_found',
+    })
     // never an empty history: the id is passed on as it is
     expect(forwarded()).toEqual([{ model: MODEL, previous_response_id: id, input: 'Thanks!' }])
   })

@@ -144,5 +144,6 @@ export const withKept = async (deps: ChatDeps, whole: Whole): Promise<Whole> => 
   if (body === whole.body) return whole
   const previousId = previousIdIn(whole.body)
   // one that is not kept is still in the body
-  return { ...whole, body, previousId: previousId === previousIdIn(body) ? null : previousId }
+  const isContinued = previousId !== previousIdIn(body)
+  return { ...whole, body, previousId: isContinued ? previousId : null, hasOwnItems: true }
 }

@@ -150,14 +150,19 @@ const give = (
   received: Received,
   answer: Rendered,
   { route: { template, lora, templateTokens } }: MatchedRoute,
-  { confidence, usage }: GivenAnswer
+  { confidence, usage, content }: GivenAnswer
 ): void => {
   const { exchange, overheadMs } = received
+  const { messages } = received.request!
   const explained = { template: template.version, lora, confidence, overheadMs }
   const promptTokensSaved = templateTokens
   send(received, answer, routeHeaders({ route: 'answered', ...explained, promptTokensSaved }))
   const firstByteAt = deps.now()
   deps.metrics.request('answered')
+  deps.given.add(exchange.tenant, messages, content, {
+    templateVersion: template.version,
+    lora,
+  })
   const savedUsd = deps.savedUsd(exchange.model, promptTokensSaved, usage)
   deps.metrics.saved(promptTokensSaved, savedUsd)
   const route: RouteOutcome = {
