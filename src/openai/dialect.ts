@@ -20,7 +20,7 @@ export interface Dialect {
   /** members with which a request is sent again to be compared: whole, and not kept by the provider */
   askedAgain: Record<string, unknown>
   /** @param record id of the exchange, a UUID */
-  answerId(record: string, random: () => number): string
+  answerId(record: string): string
   /** whether a stream has its usage only where the request asks for it */
   asksForUsage: boolean
   /**

@@ -56,21 +56,31 @@ export const readOwnId = (id: string): OwnId | null => {
 
 const LETTERS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
-/** Uniform in [0, 1). */
-export type Random = () => number
+/** @param hex digits of a number below 62^length */
+const lettersOf = (hex: string, length: number): string => {
+  const letters: string[] = []
+  for (let rest = BigInt(`0x${hex}`); letters.length < length; rest /= 62n)
+    letters.unshift(LETTERS[Number(rest % 62n)]!)
+  return letters.join('')
+}
 
-const lettersOf = (random: Random, length: number): string =>
-  Array.from({ length }, () => LETTERS[Math.floor(random() * LETTERS.length)]).join('')
+const digitsOf = (record: string): string => record.replaceAll('-', '')
 
-/** `chatcmpl-` and 29 letters. */
-export const completionId = (_record: string, random: Random): string =>
-  `chatcmpl-${lettersOf(random, 29)}`
+/** `chatcmpl-` and 29 letters. @param record a UUID */
+export const completionId = (record: string): string =>
+  `chatcmpl-${lettersOf(digitsOf(record), 29)}`
+
+/** Hexadecimal digits at the end of a record's id that are in the ids of its calls: its random ones, and some time. */
+const RANDOM_DIGITS = 23
 
 /** Last letters of a call's id. One of 62^6 ids of a provider ends so. */
 const CALL_MARK = 'Promp7'
 
 /** `call_` and 24 letters; chat completions allow 40 characters, the Responses API 64. */
-export const callId = (random: Random): string => `call_${lettersOf(random, 18)}${CALL_MARK}`
+export const callId = (record: string, place: number): string => {
+  const at = place.toString(16).padStart(3, '0')
+  return `call_${lettersOf(`${digitsOf(record).slice(-RANDOM_DIGITS)}${at}`, 18)}${CALL_MARK}`
+}
 
 /** How each id of a call of ours ends in JSON. */
 export const CALL_ID_END = `${CALL_MARK}"`

@@ -17,8 +17,8 @@ const place = fc.nat({ max: 0x7fffff })
 
 describe('ids of a lora’s answers', () => {
   it('have the form and the length of the API’s own', () => {
-    expect(completionId(RECORD, Math.random)).toMatch(/^chatcmpl-[0-9A-Za-z]{29}$/)
-    expect(callId(Math.random)).toMatch(/^call_[0-9A-Za-z]{24}$/)
+    expect(completionId(RECORD)).toMatch(/^chatcmpl-[0-9A-Za-z]{29}$/)
+    expect(callId(RECORD, 127)).toMatch(/^call_[0-9A-Za-z]{24}$/)
     expect(responseId(RECORD)).toMatch(/^resp_[0-9a-f]{48}$/)
     expect(outputItemId('msg', RECORD, 0)).toMatch(/^msg_[0-9a-f]{48}$/)
     expect(inputItemId('fc', RECORD, 300)).toMatch(/^fc_[0-9a-f]{48}$/)
@@ -41,11 +41,9 @@ describe('ids of a lora’s answers', () => {
   })
 
   it('are no two alike', () => {
-    const ids = Array.from({ length: 500 }, () => [
-      callId(Math.random),
-      completionId(RECORD, Math.random),
-    ])
-    expect(new Set(ids.flat()).size).toBe(1000)
+    const records = Array.from({ length: 200 }, () => timeOrderedId(Date.now))
+    const ids = records.flatMap((record) => [0, 1, 2].map((at) => callId(record, at)))
+    expect(new Set([...ids, ...records.map(completionId)]).size).toBe(800)
   })
 
   it.each([
@@ -59,7 +57,7 @@ describe('ids of a lora’s answers', () => {
   })
 
   it('of calls are told from a provider’s', () => {
-    expect(JSON.stringify(callId(Math.random)).endsWith(CALL_ID_END)).toBe(true)
+    expect(JSON.stringify(callId(RECORD, 127)).endsWith(CALL_ID_END)).toBe(true)
     expect('"call_unLAR8MvFNptuiZK6K6HCy5k"'.endsWith(CALL_ID_END)).toBe(false)
   })
 })

@@ -112,12 +112,11 @@ const finish = (
 /** Text, or calls with ids of their own. */
 const answerParts = (
   { id }: Received['exchange'],
-  content: string,
-  random: ChatDeps['random']
+  content: string
 ): Pick<RenderedAnswer, 'content' | 'calls'> => {
   if (!isCallText(content)) return { content, calls: [] }
   const calls = parseCalls(content)!.map(({ name, arguments: given }, place) => ({
-    id: callId(random),
+    id: callId(id, place),
     itemId: outputItemId('fc', id, place),
     name,
     arguments: JSON.stringify(given),
@@ -126,7 +125,7 @@ const answerParts = (
 }
 
 const rendered = (
-  { echoModel, random }: ChatDeps,
+  { echoModel }: ChatDeps,
   { exchange }: Received,
   { route: { lora } }: MatchedRoute,
   { content, usage }: GivenAnswer
@@ -135,11 +134,11 @@ const rendered = (
   const continues = previousId === null ? {} : { previous_response_id: previousId }
   const request = { ...JSON.parse(body.toString()), ...continues } as Rendered['request']
   const answer = {
-    id: dialect.answerId(id, random),
+    id: dialect.answerId(id),
     itemId: outputItemId('msg', id, 0),
     created: Math.floor(at / 1000),
     model: echoModel ? model : lora,
-    ...answerParts(exchange, content, random),
+    ...answerParts(exchange, content),
     usage,
   }
   return { answer, request, body: JSON.stringify(dialect.render(answer, request)) }
