@@ -29,6 +29,7 @@ export const SERVER_FAULTS = [
   'uncaught',
   'unreadable-request',
   'upstream',
+  'upstream-refused-after-ours',
   'usage-totals',
   'worker-process',
 ] as const

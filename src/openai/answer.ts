@@ -3,6 +3,8 @@ import type { Usage } from './chat.ts'
 
 export interface RenderedCall {
   id: string
+  /** of its item in a response */
+  itemId: string
   name: string
   /** JSON */
   arguments: string
@@ -11,6 +13,8 @@ export interface RenderedCall {
 /** A lora's answer. */
 export interface RenderedAnswer {
   id: string
+  /** of its message's item in a response */
+  itemId: string
   /** seconds since the epoch */
   created: number
   model: string

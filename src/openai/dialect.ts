@@ -6,6 +6,7 @@
 import { CompletionAccumulator } from './accumulate.ts'
 import type { AnswerAccumulator, RenderedAnswer } from './answer.ts'
 import type { ChatCompletion, ChatRequest } from './chat.ts'
+import { completionId, responseId } from './ids.ts'
 import { renderCompletion, renderEvents } from './render.ts'
 import { readResponsesRequest } from './responses/read-request.ts'
 import { completionOfResponse, ResponseAccumulator } from './responses/read-response.ts'
@@ -18,8 +19,8 @@ export interface Dialect {
   pathBelowBase: string
   /** members with which a request is sent again to be compared: whole, and not kept by the provider */
   askedAgain: Record<string, unknown>
-  /** of an answer's id, before the exchange's */
-  idPrefix: string
+  /** @param record id of the exchange, a UUID */
+  answerId(record: string): string
   /** whether a stream has its usage only where the request asks for it */
   asksForUsage: boolean
   /**
@@ -48,7 +49,7 @@ export const CHAT: Dialect = {
   path: '/v1/chat/completions',
   pathBelowBase: '/chat/completions',
   askedAgain: { stream: false },
-  idPrefix: 'chatcmpl-',
+  answerId: completionId,
   asksForUsage: true,
   lastEvent: '\ndata: [DONE]',
   requestOf: (body) =>
@@ -67,8 +68,7 @@ export const RESPONSES: Dialect = {
   path: '/v1/responses',
   pathBelowBase: '/responses',
   askedAgain: { stream: false, store: false },
-  // no provider has it: an id of ours is never taken for one of theirs
-  idPrefix: 'resp_pi_',
+  answerId: responseId,
   asksForUsage: false,
   lastEvent: '\nevent: response.completed',
   requestOf: readResponsesRequest,

@@ -9,6 +9,8 @@ export interface Span {
 /** An object, with the member that was searched in it. */
 export interface Found {
   value: Span | null
+  /** offset of its name; 0 where there is no value */
+  name: number
   /** offsets behind the opening and behind the closing brace */
   inside: number
   end: number
@@ -48,19 +50,46 @@ export class Scanner {
   find(name: string, open: number): Found {
     const inside = this.behind(OPEN_OBJECT, open)
     let value: Span | null = null
+    let nameAt = 0
     let at = this.space(inside)
-    if (this.bytes[at] === CLOSE_OBJECT) return { value, inside, end: at + 1, isEmpty: true }
+    if (this.bytes[at] === CLOSE_OBJECT)
+      return { value, name: 0, inside, end: at + 1, isEmpty: true }
     for (;;) {
+      const keyAt = at
       const keyEnd = this.string(at)
       const key = this.bytes.toString('latin1', at + 1, keyEnd - 1)
       const from = this.space(this.behind(COLON, this.space(keyEnd)))
       const to = this.value(from)
       if (key.includes('\\') || (key === name && value !== null)) throw UNSURE
-      if (key === name) value = { from, to }
+      if (key === name) [value, nameAt] = [{ from, to }, keyAt]
       at = this.space(to)
-      if (this.bytes[at] === CLOSE_OBJECT) return { value, inside, end: at + 1, isEmpty: false }
+      if (this.bytes[at] === CLOSE_OBJECT)
+        return { value, name: nameAt, inside, end: at + 1, isEmpty: false }
       at = this.space(this.behind(COMMA, at))
     }
+  }
+
+  /** The values of the list at `open`. */
+  elements(open: number): Span[] {
+    const spans: Span[] = []
+    let at = this.space(this.behind(OPEN_LIST, open))
+    if (this.bytes[at] === CLOSE_LIST) return spans
+    for (;;) {
+      const to = this.value(at)
+      spans.push({ from: at, to })
+      at = this.space(to)
+      if (this.bytes[at] === CLOSE_LIST) return spans
+      at = this.space(this.behind(COMMA, at))
+    }
+  }
+
+  /** The bytes of a member that was found, with the comma that goes with it. */
+  member({ name, value }: Found): Span {
+    const behind = this.space(value!.to)
+    if (this.bytes[behind] === COMMA) return { from: name, to: this.space(behind + 1) }
+    let from = name
+    while (isSpace(this.bytes[from - 1])) from--
+    return { from: this.bytes[from - 1] === COMMA ? from - 1 : name, to: value!.to }
   }
 
   space(from: number): number {
@@ -134,6 +163,22 @@ export class Scanner {
 /** The bytes with a text in place of a span. */
 export const replaced = (body: Buffer, { from, to }: Span, text: string): Buffer =>
   Buffer.concat([body.subarray(0, from), Buffer.from(text), body.subarray(to)])
+
+export interface Edit extends Span {
+  text: string
+}
+
+/** The bytes with a text in place of each span. @param edits in the order of their spans, which are apart */
+export const edited = (body: Buffer, edits: readonly Edit[]): Buffer => {
+  if (edits.length === 0) return body
+  const pieces: Buffer[] = []
+  let kept = 0
+  for (const { from, to, text } of edits) {
+    pieces.push(body.subarray(kept, from), Buffer.from(text))
+    kept = to
+  }
+  return Buffer.concat([...pieces, body.subarray(kept)])
+}
 
 /** Inserts a member first, which keeps the other members in one piece. */
 export const inserted = (body: Buffer, { inside, isEmpty }: Found, member: string): Buffer =>

@@ -14,7 +14,7 @@ import type { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received } from './exchange.ts'
 import { passThrough } from './pass-through.ts'
-import { withConversation } from './kept/continue-kept.ts'
+import { withKept } from './kept/expand.ts'
 import { isLong, read, readInSlices, receive } from './receive.ts'
 import { respondFromLora } from './lora/respond-from-lora.ts'
 import { respondFromUpstream, type UpstreamReason } from './respond-from-upstream.ts'
@@ -134,7 +134,7 @@ interface Opened {
 /**
  * Receives and answers. A caller without a valid issued key is refused before the body is read, a
  * caller over its limits after it.
- * @throws AppError as `receive`, `withConversation`, `admit` and `Access.callerOf`
+ * @throws AppError as `receive`, `withKept`, `admit` and `Access.callerOf`
  */
 const receiveAndAnswer = async (
   deps: ChatDeps,
@@ -148,7 +148,7 @@ const receiveAndAnswer = async (
     await caller?.admitUnread()
     return respondUnread(deps, incoming, client)
   }
-  const whole = await withConversation(deps, arrived)
+  const whole = await withKept(deps, arrived)
   const received = isLong(whole)
     ? await readInSlices(deps, whole)
     : read(deps, whole, caller?.isReadFirst ?? false)

@@ -12,6 +12,7 @@ import type { EnvelopeOf } from './envelopes.ts'
 import type { Tenants } from './access/tenants.ts'
 import type { BodyBudget } from './client/body-budget.ts'
 import type { Load } from './client/load.ts'
+import type { GivenAnswers } from './after-ours/given-answers.ts'
 import type { ProxyMetrics } from './metrics/metrics.ts'
 import type { SetTimer } from '../timers.ts'
 import type { FailoverOptions, Upstreams } from './upstream/upstreams.ts'
@@ -93,4 +94,5 @@ export interface ChatDeps extends ProxyDeps {
   upstreamApiKey: string | null
   /** checks a lora's answer against the request's response format */
   formats: AnswerFormats
+  given: GivenAnswers
 }

@@ -27,6 +27,10 @@ interface Request {
   streamed: boolean
   /** the original bytes, for the upstream (invariant 3) and the log */
   body: Buffer
+  /** of a kept response that the client continues, in whose place the body has the conversation */
+  previousId: string | null
+  /** whether the client's body had the id of an answer of ours */
+  hasOwnItems: boolean
 }
 
 /**
@@ -40,6 +44,8 @@ export class ChatExchange {
   readonly model: string
   readonly streamed: boolean
   readonly body: Buffer
+  readonly previousId: string | null
+  readonly hasOwnItems: boolean
   /** that the router has drawn for its conversation; null: none was drawn, or no other request has it */
   position: number | null = null
   private readonly deps: ExchangeDeps
@@ -52,7 +58,7 @@ export class ChatExchange {
   constructor(
     deps: ExchangeDeps,
     incoming: IncomingMessage,
-    { dialect, at, model, streamed, body }: Request
+    { dialect, at, model, streamed, body, previousId, hasOwnItems }: Request
   ) {
     this.deps = deps
     this.incoming = incoming
@@ -61,6 +67,8 @@ export class ChatExchange {
     this.model = model
     this.streamed = streamed
     this.body = body
+    this.previousId = previousId
+    this.hasOwnItems = hasOwnItems
   }
 
   get id(): string {

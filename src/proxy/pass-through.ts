@@ -26,14 +26,16 @@ const bodyOf = (incoming: IncomingMessage): PassThrough => {
   return incoming.pipe(body)
 }
 
+/** @param body in place of the incoming one, which was received; null streams that */
 export const passThrough = (
   { upstreams, upstreamApiKey }: Pick<ChatDeps, 'upstreams' | 'upstreamApiKey'>,
   incoming: IncomingMessage,
-  client: Client
+  client: Client,
+  body: Buffer | null = null
 ): void =>
   upstreams.pass({
     incoming,
-    body: hasBody(incoming) ? bodyOf(incoming) : null,
+    body: body ?? (hasBody(incoming) ? bodyOf(incoming) : null),
     client,
     apiKey: upstreamApiKey,
     addedHeaders: [],

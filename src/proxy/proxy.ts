@@ -16,7 +16,9 @@ import { Client } from './client/client.ts'
 import type { ChatDeps, ProxyDeps } from './deps.ts'
 import { BYPASS_HEADER } from './headers.ts'
 import { keptInTime } from './kept/keep.ts'
+import { itemListAt, passExpanded } from './kept/pass-expanded.ts'
 import { keptAsked, serveKept } from './kept/serve-kept.ts'
+import { createGivenAnswers } from './after-ours/given-answers.ts'
 import { createPageCheck } from './access/browsers.ts'
 import { createOwnSecretCheck, isOwnPath, type CarriesOwnSecret } from './access/own-secrets.ts'
 import { pass } from './pass-through.ts'
@@ -77,6 +79,7 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
     upstreams,
     upstreamApiKey: deps.access?.upstreamApiKey ?? null,
     formats: createAnswerFormats(),
+    given: createGivenAnswers(),
   }
   const chat = createChatHandler(chatDeps)
   const carriesOwnSecret = createOwnSecretCheck(deps.ownSecrets, deps.credentials)
@@ -103,6 +106,8 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
     const client = new Client(outgoing, load)
     arrivals.add(incoming, client)
     if (dialect !== null) return void chat(incoming, client, dialect)
+    const list = itemListAt(incoming.method, path)
+    if (list !== null) return void passExpanded(chatDeps, list, incoming, client)
     const asked = keptAsked(incoming.method, path)
     if (asked === null || keptResponses === null) return pass(chatDeps, incoming, client)
     void serveKept({ ...chatDeps, keptResponses }, asked, incoming, client)

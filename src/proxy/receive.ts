@@ -111,6 +111,10 @@ export interface Whole {
   /** when its head arrived, milliseconds since the epoch */
   at: number
   body: Buffer
+  /** of a kept response that it continues, in whose place the body has the conversation */
+  previousId: string | null
+  /** whether the client's body had the id of an answer of ours */
+  hasOwnItems: boolean
 }
 
 /** Facts of a body, by its outline or by parsing it. */
@@ -128,11 +132,19 @@ const foundBy = ({ model, outcome }: ReadResult): Found => ({
 
 const receivedOf = (
   deps: ChatDeps,
-  { dialect, incoming, client, at, body }: Whole,
+  { dialect, incoming, client, at, body, previousId, hasOwnItems }: Whole,
   completeAt: number,
   { model, streamed, outcome }: Found
 ): Received => {
-  const exchange = new ChatExchange(deps, incoming, { dialect, at, model, streamed, body })
+  const exchange = new ChatExchange(deps, incoming, {
+    dialect,
+    at,
+    model,
+    streamed,
+    body,
+    previousId,
+    hasOwnItems,
+  })
   const isWhole = outcome !== null && typeof outcome !== 'string' && outcome.isWhole
   // a body longer than any template's context is parsed only for limits
   const request = isWhole ? outcome.request : null
@@ -183,5 +195,7 @@ export const receive = async (
 ): Promise<Whole | Unread> => {
   const at = deps.now()
   const body = await receiveBody(deps, incoming, client)
-  return typeof body === 'string' ? body : { dialect, incoming, client, at, body }
+  return typeof body === 'string'
+    ? body
+    : { dialect, incoming, client, at, body, previousId: null, hasOwnItems: false }
 }

@@ -1,6 +1,7 @@
 /** Fourth step for every request that no lora answers: the upstream's own answer, and its record. */
 import type { IncomingMessage } from 'node:http'
 import { askForUsage } from '../openai/ask-usage.ts'
+import { REFUSED_AFTER_OURS } from '../core/rollout/pair.ts'
 import type { MatchedRoute } from '../core/route/route-table.ts'
 import type { FaultReason, SkipReason, ExchangeEnd } from './reasons.ts'
 import { Capture } from './upstream/capture.ts'
@@ -9,6 +10,11 @@ import type { ChatDeps } from './deps.ts'
 import { recordHeader, type Received } from './exchange.ts'
 import { routeHeaders } from './headers.ts'
 import { afterAnswer, forwardedOutcome, recordOfUpstream, report } from './record.ts'
+import {
+  refusedAfterOurs,
+  refusedOutcome,
+  type RefusedAfterOurs,
+} from './after-ours/refused-after-ours.ts'
 import { settleUpstream } from './settle.ts'
 import { acceptanceOf } from './access/tenants.ts'
 import type { AnsweredBy, Passage } from './upstream/upstream-answer.ts'
@@ -116,11 +122,23 @@ class ChatPassage implements Passage {
     metrics.upstreamAnswered(capture.status)
     if (end === 'client-gone')
       metrics.cancelled(client.outgoing.headersSent ? 'during-answer' : 'before-answer')
-    if (capture.status !== 0) this.observe(answeredBy)
+    const refused = refusedAfterOurs(this.deps.given, received, capture.status)
+    if (refused !== null) this.reportRefused(refused)
+    // not for what the caller wrote: a key is not refused for an answer of ours
+    else if (capture.status !== 0) this.observe(answeredBy)
     report(this.deps, received, () => {
-      const route = why && forwardedOutcome(exchange, why.matched, why.reason, why)
+      const forwarded = why && forwardedOutcome(exchange, why.matched, why.reason, why)
+      const by = refused?.by ?? null
+      const route = by === null ? forwarded : refusedOutcome(by, forwarded)
       return recordOfUpstream(exchange, capture, now(), { end, route })
     })
+  }
+
+  private reportRefused({ by }: RefusedAfterOurs): void {
+    const { capture, received } = this
+    const message = `the upstream answered ${capture.status} to a request that continues a lora's answer`
+    const data = { request: received.exchange.id, status: capture.status, lora: by?.lora ?? null }
+    this.deps.fault(REFUSED_AFTER_OURS, new Error(message), data)
   }
 
   /** A key is proven only by an upstream that has seen it, and only for the model that it answered with. */

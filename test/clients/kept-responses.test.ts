@@ -5,6 +5,7 @@ import type { Harness } from '../proxy/harness.ts'
 import { send } from '../proxy/harness.ts'
 import { bothWays } from './both-ways.ts'
 import { ANSWER, MODEL, PROMPT, QUESTION, startLiveLora } from './live-lora.ts'
+import { responseId } from '../../src/openai/ids.ts'
 import { API_KEY } from './openai-upstream.ts'
 
 let harness: Harness & { lora: string }
@@ -39,7 +40,7 @@ const forwarded = (): Record<string, unknown>[] =>
 describe('a response that a lora has answered', () => {
   it('is given again by its id, with the items of its input', async () => {
     const created = await client.responses.create(REQUEST)
-    expect(created.id).toMatch(/^resp_pi_/)
+    expect(created.id).toMatch(/^resp_[0-9a-f]{48}$/)
     expect(await client.responses.retrieve(created.id)).toEqual(created)
     const { data } = await client.responses.inputItems.list(created.id)
     expect(data).toEqual([
@@ -101,7 +102,11 @@ describe('a response that a lora has answered', () => {
     expect(harness.upstream.requests).toEqual([])
     expect((await failure(client.responses.retrieve(id))).status).toBe(404)
     expect((await failure(client.responses.delete(id))).status).toBe(404)
-    await client.responses.create({ model: MODEL, previous_response_id: id, input: 'Thanks!' })
+    const next = { model: MODEL, previous_response_id: id, input: 'Thanks!' }
+    expect(await failure(client.responses.create(next))).toMatchObject({
+      status: 400,
+      code: 'previous_response_not_found',
+    })
     // never an empty history: the id is passed on as it is
     expect(forwarded()).toEqual([{ model: MODEL, previous_response_id: id, input: 'Thanks!' }])
   })
@@ -135,6 +140,8 @@ describe('a response that a lora has answered', () => {
   })
 })
 
+const UNKNOWN = responseId('ffffffff-ffff-7fff-8fff-ffffffffffff')
+
 const never = () => new Promise<never>(() => {})
 
 describe('a store that does not answer', () => {
@@ -162,11 +169,9 @@ describe('a response of the upstream', () => {
       (own) => own.responses.create({ model: MODEL, previous_response_id: 'resp_1', input: 'hi' }),
     ],
     ['is asked for', (own) => failure(own.responses.retrieve('resp_1'))],
-    [
-      'is asked for by a name like ours',
-      (own) => failure(own.responses.retrieve('resp_pi_unknown')),
-    ],
-    ['is cancelled', (own) => failure(own.responses.cancel('resp_pi_unknown'))],
+    ['is asked for by a name like ours', (own) => failure(own.responses.retrieve(UNKNOWN))],
+    ['is cancelled', (own) => failure(own.responses.cancel('resp_1'))],
+    ['is cancelled by a name like ours', (own) => failure(own.responses.cancel(UNKNOWN))],
     ['is deleted', (own) => failure(own.responses.delete('resp_1'))],
   ])('%s there, with the bytes of the caller', async (_, call) => {
     await bothWays(harness, async (baseURL) => {

@@ -1,11 +1,11 @@
 /**
  * A mock of OpenAI's API for the tests with the official clients. The same calls always get the same
- * answers. It does not check the shape of requests: the tests compare each request with the one that
- * the client sends without the proxy.
+ * answers. It enforces the API's limits of histories; the tests compare each request with the one that the client
+ * sends without the proxy.
  */
 import type { Responder, UpstreamRequest } from '../proxy/harness.ts'
 import { createChatCompletion } from './upstream/chat.ts'
-import { createResponse } from './upstream/responses.ts'
+import { createResponses } from './upstream/responses.ts'
 import { restEndpoints } from './upstream/rest.ts'
 import { Refusal, refusalAnswer, send, type Answer, type Endpoint } from './upstream/wire.ts'
 
@@ -17,7 +17,7 @@ export const createOpenAiUpstream = (): Responder => {
   /** method and path → endpoint; `*` stands for one part of the path */
   const endpoints: [string, Endpoint][] = [
     ['POST /v1/chat/completions', createChatCompletion],
-    ['POST /v1/responses', createResponse],
+    ['POST /v1/responses', createResponses()],
     ...restEndpoints(),
   ]
   const patterns = endpoints.map(([line, endpoint]) => [patternOf(line), endpoint] as const)

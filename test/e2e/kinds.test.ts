@@ -46,7 +46,7 @@ class Scene {
   }
 
   async start(rows: number): Promise<void> {
-    this.upstream = await startChatUpstream(this.answerTo)
+    this.upstream = await startChatUpstream(this.answerTo, false)
     this.proxy = await startServer({
       DATA_DIR: this.dataDir,
       UPSTREAM_BASE_URL: this.upstream.baseUrl,

@@ -82,7 +82,7 @@ const responsesBody = fc.record(
     reasoning: junk,
     include: junk,
     stream_options: junk,
-    previous_response_id: orJunk(fc.constant('resp_pi_1')),
+    previous_response_id: orJunk(fc.constant('resp_1')),
     messages: junk,
     n: junk,
   },

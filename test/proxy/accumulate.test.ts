@@ -139,13 +139,18 @@ describe('the accumulated completion of a stream', () => {
     ])
   })
 
-  const CALLS = ['a', 'b'].map((name) => ({ id: `call_${name}`, name, arguments: '{"x":"y"}' }))
+  const CALLS = ['a', 'b'].map((name) => ({
+    id: `call_${name}`,
+    itemId: '',
+    name,
+    arguments: '{"x":"y"}',
+  }))
 
   it.each([
     ['text', { content: 'a "b"\n🎉', calls: [] }],
     ['calls', { content: '', calls: CALLS }],
   ])('equals the answer that was rendered: %s', (_name, parts) => {
-    const answer = { id: 'c1', created: 5, model: 'lora', ...parts, usage: USAGE }
+    const answer = { id: 'c1', itemId: '', created: 5, model: 'lora', ...parts, usage: USAGE }
     const { choices, ...rest } = renderCompletion(answer)
     const { refusal: _, ...message } = choices[0]!.message
     expect(accumulate(renderEvents(answer, true)).answer()).toEqual({

@@ -12,6 +12,7 @@ import {
   eventually,
   LIMITS,
   NO_FAILOVER,
+  recordId,
   startHarness,
   startUpstream,
   type Harness,
@@ -90,7 +91,7 @@ describe('an exception', () => {
     const { headers } = await harness.send(chatBody('hi'))
     expect(headers['x-promptintern-reason']).toBe('internal')
     expect(harness.faults).toMatchObject([
-      { kind: 'route', data: { request: 'record-1', lora: ROUTE.lora } },
+      { kind: 'route', data: { request: recordId(1), lora: ROUTE.lora } },
     ])
   })
 
@@ -133,7 +134,7 @@ describe('an engine', () => {
       {
         kind: 'engine',
         error,
-        data: { request: 'record-2', engine: 'fake', lora: ROUTE.lora, reason },
+        data: { request: recordId(2), engine: 'fake', lora: ROUTE.lora, reason },
       },
     ])
   })

@@ -6,6 +6,7 @@ import {
   chatBody,
   completion,
   eventually,
+  recordId,
   respondEvents,
   respondJson,
   send,
@@ -51,7 +52,7 @@ describe('a request that no route answers', () => {
     expect(harness.upstream.requests[0]!.url).toBe(path)
     const record = await recorded()
     expect(record).toMatchObject({
-      id: 'record-1',
+      id: recordId(1),
       path: `${CHAT_PATH}?api-version=1&api-key=[CREDENTIAL]`,
       request: body,
       response: JSON.stringify(completion('from the upstream')),

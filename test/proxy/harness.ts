@@ -147,6 +147,10 @@ export const NO_FAILOVER: ProxyDeps['failover'] = {
   retryAfterMaxMs: 0,
 }
 
+/** The id of a harness's first, second, … record. */
+export const recordId = (number: number): string =>
+  `00000000-0000-7000-8000-${String(number).padStart(12, '0')}`
+
 const NO_ROUTES = compileRouteTable([])
 
 const now = (): number => performance.timeOrigin + performance.now()
@@ -193,7 +197,7 @@ export const startHarness = async (
     now,
     setTimer: systemTimer,
     random: Math.random,
-    newId: () => `record-${++ids}`,
+    newId: () => recordId(++ids),
     ...overrides,
   }
   const proxy = createProxy(deps)

@@ -6,6 +6,7 @@ import {
   chatBody,
   UNMATCHED_BODY,
   completion,
+  recordId,
   respondEvents,
   respondJson,
   startHarness,
@@ -43,8 +44,8 @@ describe('an answer of the upstream', () => {
     harness.upstream.respond = respond
     expect(await sent(chatBody('hi', extra))).toEqual({
       status,
-      header: 'record-1',
-      ids: ['record-1'],
+      header: recordId(1),
+      ids: [recordId(1)],
     })
   })
 
@@ -83,7 +84,7 @@ describe('an answer of the upstream', () => {
   })
 
   it.each<[string, SendOptions, unknown]>([
-    ['a chat completion', {}, 'record-1'],
+    ['a chat completion', {}, recordId(1)],
     ['one that is not logged', { headers: { 'x-promptintern-capture': 'false' } }, undefined],
     ['one that bypasses the proxy', { headers: { 'x-promptintern-bypass': 'true' } }, undefined],
     ['another path', { path: '/v1/embeddings' }, undefined],

@@ -1,10 +1,12 @@
 /** Kept responses of a key that the upstream has revoked: `ACCESS=forward`, a real proxy and its upstream. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { responseId } from '../../src/openai/ids.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
 import {
   AUTHORIZATION,
   completion,
   errorOf,
+  recordId,
   respondJson,
   send,
   startHarness,
@@ -16,10 +18,10 @@ import {
 
 const TTL_MS = 60_000
 const SECRET_TEXT = 'my diagnosis is secret'
-const KEPT = '/v1/responses/resp_pi_kept-1'
+const KEPT = `/v1/responses/${responseId(recordId(99))}`
 
 const RESPONSE = {
-  id: 'resp_pi_kept-1',
+  id: responseId(recordId(99)),
   object: 'response',
   output: [{ type: 'message', role: 'assistant', content: [{ text: SECRET_TEXT }] }],
 }
@@ -60,7 +62,7 @@ describe.each([
     harness.upstream.respond = upstreamThat(() => isKnown, isListPublic)
     const rawHeaders = ['authorization', AUTHORIZATION]
     await harness.deps.keptResponses!.put({
-      id: 'kept-1',
+      id: recordId(99),
       tenant: tenants.identify({ rawHeaders }).tenant,
       at: clock.now,
       request: JSON.stringify({ model: 'gpt-4o-mini', input: SECRET_TEXT }),
@@ -84,7 +86,7 @@ describe.each([
       path: '/v1/responses',
     })
   const goOn = (fields: Record<string, unknown> = {}): Promise<RawAnswer> =>
-    create({ previous_response_id: 'resp_pi_kept-1', ...fields })
+    create({ previous_response_id: responseId(recordId(99)), ...fields })
 
   it('a key that was accepted a moment ago reads, continues and deletes', async () => {
     expect((await create()).status).toBe(200)
@@ -159,8 +161,12 @@ it('a revoked key does not go on at another upstream, with a key of the operator
   const { tenant } = deps.tenants.identify({ rawHeaders: ['authorization', AUTHORIZATION] })
   const request = JSON.stringify({ model: 'gpt-4o-mini', input: SECRET_TEXT })
   const response = JSON.stringify(RESPONSE)
-  await deps.keptResponses!.put({ id: 'kept-1', tenant, at: 1, request, response })
-  const body = { model: 'own-model', previous_response_id: 'resp_pi_kept-1', input: 'Repeat it.' }
+  await deps.keptResponses!.put({ id: recordId(99), tenant, at: 1, request, response })
+  const body = {
+    model: 'own-model',
+    previous_response_id: responseId(recordId(99)),
+    input: 'Repeat it.',
+  }
   const answer = await harness.send(JSON.stringify(body), { path: '/v1/responses' })
   expect(answer.status).toBe(401)
   expect(open.upstream.bodies().join()).not.toContain(SECRET_TEXT)

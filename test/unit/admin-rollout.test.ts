@@ -138,6 +138,7 @@ const reportOn = (
     'upstream-differs': 0,
     'second-agrees': 0,
     fallback: 0,
+    refused: 0,
     unusable: 0,
   },
   waiting: 0,

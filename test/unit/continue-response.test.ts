@@ -5,7 +5,7 @@ import { continued, previousIdIn } from '../../src/openai/responses/continue.ts'
 const answer = (content: string): string =>
   JSON.stringify(
     RESPONSES.render(
-      { id: 'resp_pi_1', created: 1, model: 'm', content, calls: [], usage: null },
+      { id: 'resp_1', itemId: 'msg_1', created: 1, model: 'm', content, calls: [], usage: null },
       {}
     )
   )
@@ -20,7 +20,7 @@ const body = (text: string): Buffer => Buffer.from(text)
 describe('a continued response', () => {
   it('has the conversation in its input, and all other bytes as they were', () => {
     const sent =
-      '{ "model":"m", "temperature":1.0,\n"previous_response_id" : "resp_pi_1",  "input": "and now?" }'
+      '{ "model":"m", "temperature":1.0,\n"previous_response_id" : "resp_1",  "input": "and now?" }'
     const made = continued(body(sent), previous('where is my card?'))!.toString()
     expect(made).toBe(
       '{ "model":"m", "temperature":1.0,\n"previous_response_id" : null,  "input": [' +
@@ -32,7 +32,7 @@ describe('a continued response', () => {
 
   it('goes on with lists of items, as they were written', () => {
     const items = [{ role: 'user', content: [{ type: 'input_text', text: 'hi' }] }]
-    const sent = '{"previous_response_id":"resp_pi_1","input":[ {"role":"user","content":"1.0"} ]}'
+    const sent = '{"previous_response_id":"resp_1","input":[ {"role":"user","content":"1.0"} ]}'
     const made = JSON.parse(continued(body(sent), previous(items))!.toString()) as object
     expect(made).toEqual({
       previous_response_id: null,
@@ -45,7 +45,7 @@ describe('a continued response', () => {
   })
 
   it('may ask nothing more', () => {
-    const made = continued(body('{"previous_response_id":"resp_pi_1"}'), previous([]))!.toString()
+    const made = continued(body('{"previous_response_id":"resp_1"}'), previous([]))!.toString()
     expect(JSON.parse(made)).toEqual({
       input: [{ role: 'assistant', content: 'card "lost"' }],
       previous_response_id: null,
@@ -56,17 +56,17 @@ describe('a continued response', () => {
     ['{"model":"m","input":"hi"}', null],
     ['{"previous_response_id":null}', null],
     ['{"previous_response_id":7}', null],
-    ['{"previous_response_id":"resp_pi_1","previous_response_id":"resp_pi_2"}', null],
-    ['{"previous_\\u0072esponse_id":"resp_pi_1"}', null],
-    ['{"previous_response_id":"resp_pi_1"} {}', null],
+    ['{"previous_response_id":"resp_1","previous_response_id":"resp_2"}', null],
+    ['{"previous_\\u0072esponse_id":"resp_1"}', null],
+    ['{"previous_response_id":"resp_1"} {}', null],
     ['["previous_response_id"]', null],
-    ['{"input":"\\"previous_response_id\\":\\"resp_pi_1\\""}', null],
-    [' {"input":"x", "previous_response_id": "resp_pi_1-a"} ', 'resp_pi_1-a'],
+    ['{"input":"\\"previous_response_id\\":\\"resp_1\\""}', null],
+    [' {"input":"x", "previous_response_id": "resp_1-a"} ', 'resp_1-a'],
   ])('is recognized by its id: %s', (text, id) => {
     expect(previousIdIn(body(text))).toBe(id)
   })
 
-  it.each(['{"previous_response_id":"resp_pi_1","input":{"role":"user"}}', '{"input":"hi"}'])(
+  it.each(['{"previous_response_id":"resp_1","input":{"role":"user"}}', '{"input":"hi"}'])(
     'is not made of %s',
     (text) => {
       expect(continued(body(text), previous('hi'))).toBeNull()

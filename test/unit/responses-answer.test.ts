@@ -5,6 +5,7 @@ import { RESPONSES } from '../../src/openai/dialect.ts'
 
 const ANSWER: RenderedAnswer = {
   id: 'resp_1',
+  itemId: 'msg_1',
   created: 7,
   model: 'lora-1',
   calls: [],
@@ -27,6 +28,7 @@ const text = (value: string, annotations: object[] = []) => ({
 const call = { type: 'function_call', call_id: 'a', name: 'f', arguments: '{}' }
 const response = (output: object[], more: object = {}) => ({
   id: 'resp_1',
+  itemId: 'msg_1',
   object: 'response',
   created_at: 1,
   model: 'm',

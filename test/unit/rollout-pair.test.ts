@@ -22,6 +22,7 @@ const outcomesOf = (counts: Partial<PairSums['outcomes']>): PairSums['outcomes']
   'upstream-differs': 0,
   'second-agrees': 0,
   fallback: 0,
+  refused: 0,
   unusable: 0,
   ...counts,
 })

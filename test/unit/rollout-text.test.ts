@@ -58,7 +58,7 @@ lora        lora-abc
 stage       shadow → [canary 5 %] → canary 25 % → full
 next        canary 25 % at evidence 20, now 2.2 after 128 conversations
 audits      152 agreed, 4 disagreed, 4 upstream-differs, 0 second-agrees, 71
-            fallback, 2 unusable; 3 waiting, 0 dropped
+            fallback, 0 refused, 2 unusable; 3 waiting, 0 dropped
 cost today  0.012 USD for audits of all templates; the limit is 1.00 USD a day
 
 loss        4 of 160 conversations, 2.5 % (0.3 % to 8.2 %)
@@ -323,6 +323,7 @@ describe('80 columns', () => {
           'upstream-differs': counts,
           'second-agrees': 0,
           fallback: counts,
+          refused: 0,
           unusable: counts,
         },
         driftedAt,

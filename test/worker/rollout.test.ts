@@ -112,6 +112,38 @@ describe('a rollout', () => {
     ).rejects.toThrow('rolled back by its evidence')
   })
 
+  it('is rolled back when the upstream refuses the turns after its answers', async () => {
+    const watched = await Watched.open({ ...STAGED, stages: [0.05, 1] })
+    await watched.audit(60)
+    await watched.judged(60)
+    expect((await watched.state()).name).toBe('live')
+    await watched.refuse(20)
+    await watched.harness.runUntil(
+      watched.worker,
+      async () => (await watched.state()).name === 'retired'
+    )
+    expect(await watched.state()).toMatchObject({
+      reason: expect.stringMatching(/^rolled back: /) as string,
+    })
+    expect(await watched.routes()).toEqual([])
+    const pairs = await watched.pairs()
+    // those that were judged until then
+    expect(pairs.filter(({ outcome }) => outcome === 'refused').length).toBeGreaterThan(5)
+  })
+
+  it('counts as large a part of the refusals as of the audits', async () => {
+    const watched = await Watched.open({ ...AT_ONCE, auditShare: 0.03 })
+    await watched.audit(60)
+    await watched.judged(60)
+    await watched.refuse(40)
+    await watched.judged(100)
+    const { outcomes } = await watched.report()
+    expect(outcomes.refused + outcomes.unusable).toBe(40)
+    // 1.2 are expected
+    expect(outcomes.refused).toBeLessThan(6)
+    expect((await watched.state()).name).toBe('live')
+  })
+
   it('counts the same after a crash at any moment', async () => {
     const watched = await Watched.open({ ...AT_ONCE, auditShare: 0.03 })
     await watched.audit(50)

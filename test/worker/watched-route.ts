@@ -2,6 +2,7 @@
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
 import type { Thumb } from '../../src/core/log/feedback.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import { REFUSED_AFTER_OURS } from '../../src/core/rollout/pair.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
 import { readRolloutReport } from '../../src/lifecycle/rollout-report.ts'
@@ -60,6 +61,18 @@ export class Watched {
     })
     await this.harness.log(records)
     return records.map(({ id }) => id)
+  }
+
+  /** Requests that the upstream refused after an answer of the lora. */
+  async refuse(count: number): Promise<string[]> {
+    const { templateVersion, lora } = this
+    const reason = REFUSED_AFTER_OURS
+    const route = {
+      ...exampleOutcome({ templateVersion, lora }),
+      outcome: 'skipped' as const,
+      reason,
+    }
+    return this.audit(count, { route, status: 400, response: '{"error":{"message":"no"}}' })
   }
 
   /** Records on the lora's side. */

@@ -119,6 +119,7 @@ export class WebhookHarness {
       'upstream-differs': 0,
       'second-agrees': 0,
       fallback: 0,
+      refused: 0,
       unusable: 0,
     },
     waiting: 0,

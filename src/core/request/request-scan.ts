@@ -4,6 +4,7 @@
  * prefixes. Hashes are for counting only, never for matching. Knows nothing of templates.
  */
 import type { ChatMessage, ContentPart } from '../../openai/chat.ts'
+import { carriesNothing } from '../../openai/fields.ts'
 import { isMistakable } from './message-origin.ts'
 
 /** A 64-bit hash as two signed 32-bit lanes: BigInt costs ten times as much. */
@@ -84,11 +85,14 @@ export const messageText = ({ content }: ChatMessage): string | null => {
 /** Names and phases are part of a request's kind (`message-members.ts`). */
 const READ_FIELDS = new Set(['role', 'content', 'name', 'phase', CACHE_MARK])
 
+/** Whether a client sends a member back because the answer came with it. */
+export const isOfAnswer = (message: ChatMessage, name: string): boolean =>
+  message.role === 'assistant' && carriesNothing(name, message[name], message.content)
+
 const isReadable = (message: ChatMessage): boolean => {
   for (const field in message) {
     if (READ_FIELDS.has(field)) continue
-    // clients send an answer back with the empty fields that it came with
-    if (message[field] !== null) return false
+    if (message[field] !== null && !isOfAnswer(message, field)) return false
   }
   return true
 }

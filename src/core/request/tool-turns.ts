@@ -4,7 +4,7 @@
  * So an agent's later turns are turns like any other. Knows nothing of templates.
  */
 import type { ChatMessage } from '../../openai/chat.ts'
-import { isFields } from '../../openai/fields.ts'
+import { carriesNothing, isFields } from '../../openai/fields.ts'
 import { callsText } from '../answer/calls.ts'
 import { hasMark, RESULT_MARK, withOrigin } from './message-origin.ts'
 import { CACHE_MARK, messageText } from './request-scan.ts'
@@ -12,10 +12,12 @@ import { CACHE_MARK, messageText } from './request-scan.ts'
 const hasCalls = ({ tool_calls: calls }: ChatMessage): boolean =>
   Array.isArray(calls) && calls.length > 0
 
-/** Clients send a call back with the empty members that it came with. */
+/** Clients send a call back with the members that it came with. */
 const hasOnly = (value: unknown, known: readonly string[]): boolean =>
   isFields(value) &&
-  Object.entries(value).every(([name, member]) => known.includes(name) || member === null)
+  Object.entries(value).every(
+    ([name, member]) => known.includes(name) || carriesNothing(name, member, value['arguments'])
+  )
 
 /** Ids are compared with those of the results; an index is of the stream that the call came in. */
 const CALL_MEMBERS = ['id', 'type', 'function', 'index']

@@ -7,11 +7,15 @@
 /** Why the upstream answers an audited request, in headers and records. */
 export const AUDIT = 'audit'
 
+/** Why a record is no answer: the upstream refused a request that continues an answer of the lora. */
+export const REFUSED_AFTER_OURS = 'upstream-refused-after-ours'
+
 /**
  * What became of an audited request. The lora would have answered: `agreed`, as the upstream did;
  * `disagreed`, and the upstream repeats its answer, or cannot be asked again; `upstream-differs`, and a
  * second answer of the upstream is a third one; `second-agrees`, and the second answer is the lora's.
- * `fallback`: the lora would not have answered. `unusable`: there is no pair, because the upstream did not
+ * `fallback`: the lora would not have answered. `refused`: no audit, but the upstream refused the client's next turn
+ * after an answer of the lora. `unusable`: there is no pair, because the upstream did not
  * answer, or the record has lost its bodies.
  */
 export const PAIR_OUTCOMES = [
@@ -20,6 +24,7 @@ export const PAIR_OUTCOMES = [
   'upstream-differs',
   'second-agrees',
   'fallback',
+  'refused',
   'unusable',
 ] as const
 
@@ -87,6 +92,7 @@ const LOSSES: Partial<Record<PairOutcome, -1 | 0 | 1>> = {
   disagreed: 1,
   'upstream-differs': 0,
   'second-agrees': -1,
+  refused: 1,
 }
 
 /** Whether the lora would have answered, so that the pair is evidence of its loss. */

@@ -3,7 +3,7 @@
  * template's, and members that are null. Knows nothing of texts.
  */
 import type { ChatMessage } from '../../openai/chat.ts'
-import { CACHE_MARK } from '../request/request-scan.ts'
+import { CACHE_MARK, isOfAnswer } from '../request/request-scan.ts'
 
 /** Null is no name either, and some upstreams take it. */
 export const hasValidName = ({ name }: ChatMessage): boolean =>
@@ -14,8 +14,7 @@ const READ = new Set(['role', 'content', CACHE_MARK])
 
 const told = (message: ChatMessage, role: string | undefined): [string, unknown][] => {
   const others = Object.entries(message).filter(
-    // an answer that a client sends back has the empty fields that it came with
-    ([name, value]) => !READ.has(name) && !(message.role === 'assistant' && value === null)
+    ([name]) => !READ.has(name) && !isOfAnswer(message, name)
   )
   return role === undefined || role === message.role ? others : [['role', message.role], ...others]
 }

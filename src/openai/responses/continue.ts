@@ -11,7 +11,7 @@ export interface Exchanged {
   response: string
 }
 
-const find = (body: Buffer, name: string): Found => {
+export const find = (body: Buffer, name: string): Found => {
   const scanner = new Scanner(body)
   const found = scanner.find(name, scanner.space(0))
   if (scanner.space(found.end) !== body.length) throw UNSURE
@@ -49,12 +49,12 @@ const itemsIn = (json: string | null): string => {
 
 const inputOf = (body: Buffer): string => itemsIn(jsonOf(body, find(body, 'input')))
 
-type OutputItem =
+export type OutputItem =
   | { type: 'message'; content: { text: string }[] }
   | { type: 'function_call'; call_id: string; name: string; arguments: string }
 
 /** Without an id: only the provider's own mean something to it. */
-const inputItemOf = (item: OutputItem): object => {
+export const inputItemOf = (item: OutputItem): object => {
   if (item.type === 'message')
     return { role: 'assistant', content: item.content.map(({ text }) => text).join('') }
   const { type, call_id, name, arguments: given } = item

@@ -1,6 +1,7 @@
 /** The items of a kept response's input, as the Responses API lists them. Pure. */
 import { AppError } from '../../errors.ts'
 import { isFields, type Fields } from '../fields.ts'
+import { inputItemId, type ItemPrefix } from '../ids.ts'
 
 interface Kept {
   /** of its record */
@@ -17,6 +18,17 @@ const partsOf = (role: unknown, content: unknown): unknown =>
   typeof content === 'string'
     ? [{ type: role === 'assistant' ? 'output_text' : 'input_text', text: content }]
     : content
+
+const PREFIXES: Record<string, ItemPrefix> = {
+  function_call: 'fc',
+  function_call_output: 'fc',
+  reasoning: 'rs',
+}
+
+const idOf = (item: unknown, record: string, place: number): string => {
+  const prefix = isFields(item) ? PREFIXES[String(item['type'])] : undefined
+  return inputItemId(prefix ?? 'msg', record, place)
+}
 
 /** An item with an id of its own, and a message with all its fields. */
 const itemOf = (item: unknown, id: string): unknown => {
@@ -51,7 +63,7 @@ export const inputItems = ({ id, request }: Kept, query: URLSearchParams): Field
   const { input } = JSON.parse(request) as Fields
   const given: unknown[] = typeof input === 'string' ? [{ role: 'user', content: input }] : []
   const list = Array.isArray(input) ? (input as unknown[]) : given
-  const items = list.map((item, place) => itemOf(item, `msg_pi_${id}_${place}`)) as Fields[]
+  const items = list.map((item, place) => itemOf(item, idOf(item, id, place))) as Fields[]
   const ordered = query.get('order') === 'asc' ? items : items.toReversed()
   const after = query.get('after')
   // behind an id that is not there is nothing

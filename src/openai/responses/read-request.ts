@@ -4,7 +4,7 @@
  * understood that is not. Pure.
  */
 import type { ChatMessage, ChatRequest, ContentPart } from '../chat.ts'
-import { isFields, type Fields } from '../fields.ts'
+import { carriesNothing, isFields, type Fields } from '../fields.ts'
 import { chatCallOf } from './call-item.ts'
 
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null
@@ -37,16 +37,14 @@ const unread = (fields: Fields, prefix: string, known: readonly string[]): Field
 const isEmpty = (value: unknown): boolean =>
   !isGiven(value) || (Array.isArray(value) && value.length === 0)
 
-/** Of a text that an answer had: empty, as a client sends it back. */
-const EMPTY_IN_TEXTS = new Set(['annotations', 'logprobs'])
-
 /** Parts have other names; all their texts are `text`. */
 const partOf = (part: unknown): unknown => {
   if (!isFields(part)) return part
   const { type, image_url: url, detail, ...others } = part
   if (type === 'input_text' || type === 'output_text') {
+    const isAnswer = type === 'output_text'
     const rest = Object.entries(part).filter(
-      ([name, value]) => name !== 'type' && !(EMPTY_IN_TEXTS.has(name) && isEmpty(value))
+      ([name, value]) => name !== 'type' && !(isAnswer && carriesNothing(name, value, part['text']))
     )
     return { type: 'text', ...Object.fromEntries(rest) }
   }
@@ -120,7 +118,9 @@ const addItem = (messages: ChatMessage[], item: unknown): boolean => {
   }
   if (type === 'function_call') {
     addCall(messages, item)
-    return Object.values(othersOf(item, CALL_FIELDS)).every(isEmpty)
+    return Object.entries(othersOf(item, CALL_FIELDS)).every(([name, value]) =>
+      carriesNothing(name.replace('responses.', ''), value, item['arguments'])
+    )
   }
   if (type !== 'function_call_output') return false
   const { call_id: id, output } = item

@@ -23,6 +23,7 @@ const REPEATED: Fields = {
   max_tool_calls: null,
   metadata: {},
   parallel_tool_calls: true,
+  previous_response_id: null,
   prompt_cache_key: null,
   prompt_cache_retention: null,
   safety_identifier: null,
@@ -61,7 +62,6 @@ const responseOf = (
   incomplete_details: null,
   model,
   output: output ?? [],
-  previous_response_id: null,
   ...repeated(request),
   ...(output === null ? { usage: null } : usage && { usage: usageOf(usage) }),
 })
@@ -75,16 +75,16 @@ const partOf = (text: string): Fields => ({
 
 const statusOf = (isDone: boolean): string => (isDone ? 'completed' : 'in_progress')
 
-const messageOf = ({ id, content }: RenderedAnswer, isDone: boolean): Fields => ({
-  id: id.replace(/^resp_/, 'msg_'),
+const messageOf = ({ itemId, content }: RenderedAnswer, isDone: boolean): Fields => ({
+  id: itemId,
   type: 'message',
   status: statusOf(isDone),
   content: isDone ? [partOf(content)] : [],
   role: 'assistant',
 })
 
-const callOf = ({ id, name, arguments: given }: RenderedCall, isDone: boolean): Fields => ({
-  id: id.replace(/^call_/, 'fc_'),
+const callOf = ({ id, itemId, name, arguments: given }: RenderedCall, isDone: boolean): Fields => ({
+  id: itemId,
   type: 'function_call',
   status: statusOf(isDone),
   call_id: id,

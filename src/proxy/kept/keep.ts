@@ -2,7 +2,6 @@
 import { withoutCredentials } from '../../core/request/body-credentials.ts'
 import type { KeptResponse, KeptResponses } from '../../core/log/kept-response.ts'
 import type { ChatRequest } from '../../openai/chat.ts'
-import { RESPONSES } from '../../openai/dialect.ts'
 import type { ChatDeps } from '../deps.ts'
 import type { ChatExchange } from '../exchange.ts'
 import { inTime, type SetTimer } from '../../timers.ts'
@@ -18,10 +17,6 @@ export const canKeep = (
   { keptResponses }: Pick<ChatDeps, 'keptResponses'>,
   { isCaptured }: Pick<ChatExchange, 'isCaptured'>
 ): boolean => keptResponses !== null && isCaptured
-
-/** @returns the id of the record; null for an id that is the provider's */
-export const recordIdOf = (responseId: string): string | null =>
-  responseId.startsWith(RESPONSES.idPrefix) ? responseId.slice(RESPONSES.idPrefix.length) : null
 
 const storable = (text: Buffer): string => withoutCredentials(text).toString()
 

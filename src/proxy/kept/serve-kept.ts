@@ -6,14 +6,14 @@ import type { IncomingMessage } from 'node:http'
 import type { KeptResponse, KeptResponses } from '../../core/log/kept-response.ts'
 import { AppError, isFault, toAppError } from '../../errors.ts'
 import { RESPONSES } from '../../openai/dialect.ts'
+import { readOwnId, responseId } from '../../openai/ids.ts'
 import { inputItems } from '../../openai/responses/input-items.ts'
 import type { Client } from '../client/client.ts'
 import type { ChatDeps } from '../deps.ts'
 import { pass } from '../pass-through.ts'
-import { recordIdOf } from './keep.ts'
 import { requireAccepted } from './may-have.ts'
 
-type Wanted = 'response' | 'input-items' | 'deletion'
+type Wanted = 'response' | 'input-items' | 'deletion' | 'cancellation'
 
 type KeptDeps = ChatDeps & { keptResponses: KeptResponses }
 
@@ -24,19 +24,21 @@ export interface KeptAsked {
   wanted: Wanted
 }
 
-const PATH = new RegExp(`^${RESPONSES.path}/([\\w-]+)(/input_items)?$`)
+const PATH = new RegExp(`^${RESPONSES.path}/([\\w-]+)(?:/(input_items|cancel))?$`)
 
-const wantedBy = (method: string | undefined, hasItems: boolean): Wanted | null => {
-  if (method === 'GET') return hasItems ? 'input-items' : 'response'
-  return method === 'DELETE' && !hasItems ? 'deletion' : null
-}
+const WANTED = new Map<string, Wanted>([
+  ['GET ', 'response'],
+  ['GET input_items', 'input-items'],
+  ['DELETE ', 'deletion'],
+  ['POST cancel', 'cancellation'],
+])
 
 /** @param path without a query @returns null where the upstream is asked */
 export const keptAsked = (method: string | undefined, path: string): KeptAsked | null => {
-  const [, responseId = '', items] = PATH.exec(path) ?? []
-  const id = recordIdOf(responseId)
-  const wanted = wantedBy(method, items !== undefined)
-  return id === null || wanted === null ? null : { id, wanted }
+  const [, named = '', part = ''] = PATH.exec(path) ?? []
+  const id = readOwnId(named)
+  const wanted = WANTED.get(`${method} ${part}`)
+  return id === null || wanted === undefined ? null : { id: id.record, wanted }
 }
 
 const queryOf = ({ url = '' }: IncomingMessage): URLSearchParams =>
@@ -48,6 +50,8 @@ const bodyOf = (
   wanted: Exclude<Wanted, 'deletion'>,
   query: URLSearchParams
 ) => {
+  if (wanted === 'cancellation')
+    throw new AppError('invalid-request', 'Cannot cancel a synchronous response.')
   if (wanted === 'input-items') return JSON.stringify(inputItems(kept, query))
   if (query.get('stream') === 'true')
     throw new AppError(
@@ -61,7 +65,7 @@ const bodyOf = (
 }
 
 const deletion = (id: string): string =>
-  JSON.stringify({ id: `${RESPONSES.idPrefix}${id}`, object: 'response', deleted: true })
+  JSON.stringify({ id: responseId(id), object: 'response', deleted: true })
 
 /**
  * @returns the body of the answer; null where the tenant has no such response

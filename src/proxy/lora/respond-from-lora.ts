@@ -4,6 +4,7 @@ import type { RouteOutcome } from '../../core/log/record.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 import type { ChatRequest, Usage } from '../../openai/chat.ts'
 import type { RenderedAnswer } from '../../openai/answer.ts'
+import { callId, outputItemId } from '../../openai/ids.ts'
 import { askLora, type LoraAnswer } from './ask-lora.ts'
 import type { FaultReason } from '../reasons.ts'
 import type { Breaker } from '../breaker.ts'
@@ -115,7 +116,8 @@ const answerParts = (
 ): Pick<RenderedAnswer, 'content' | 'calls'> => {
   if (!isCallText(content)) return { content, calls: [] }
   const calls = parseCalls(content)!.map(({ name, arguments: given }, place) => ({
-    id: `call_${id}_${place}`,
+    id: callId(id, place),
+    itemId: outputItemId('fc', id, place),
     name,
     arguments: JSON.stringify(given),
   }))
@@ -128,10 +130,12 @@ const rendered = (
   { route: { lora } }: MatchedRoute,
   { content, usage }: GivenAnswer
 ): Rendered => {
-  const { dialect, id, at, model, body } = exchange
-  const request = JSON.parse(body.toString()) as Rendered['request']
+  const { dialect, id, at, model, body, previousId } = exchange
+  const continues = previousId === null ? {} : { previous_response_id: previousId }
+  const request = { ...JSON.parse(body.toString()), ...continues } as Rendered['request']
   const answer = {
-    id: `${dialect.idPrefix}${id}`,
+    id: dialect.answerId(id),
+    itemId: outputItemId('msg', id, 0),
     created: Math.floor(at / 1000),
     model: echoModel ? model : lora,
     ...answerParts(exchange, content),
@@ -145,14 +149,19 @@ const give = (
   received: Received,
   answer: Rendered,
   { route: { template, lora, templateTokens } }: MatchedRoute,
-  { confidence, usage }: GivenAnswer
+  { confidence, usage, content }: GivenAnswer
 ): void => {
   const { exchange, overheadMs } = received
+  const { messages } = received.request!
   const explained = { template: template.version, lora, confidence, overheadMs }
   const promptTokensSaved = templateTokens
   send(received, answer, routeHeaders({ route: 'answered', ...explained, promptTokensSaved }))
   const firstByteAt = deps.now()
   deps.metrics.request('answered')
+  deps.given.add(exchange.tenant, messages, content, {
+    templateVersion: template.version,
+    lora,
+  })
   const savedUsd = deps.savedUsd(exchange.model, promptTokensSaved, usage)
   deps.metrics.saved(promptTokensSaved, savedUsd)
   const route: RouteOutcome = {

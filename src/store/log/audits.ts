@@ -1,6 +1,6 @@
-/** Audited requests among new records, and the names of what counts them and their ratings. Pure. */
+/** Audited requests and refusals among new records, and the names of what counts them and their ratings. Pure. */
 import type { RecordHead } from '../../core/log/record.ts'
-import { AUDIT } from '../../core/rollout/pair.ts'
+import { AUDIT, REFUSED_AFTER_OURS } from '../../core/rollout/pair.ts'
 
 /** Changes with every rating. */
 export const PAIRS_REVISION = 'pairs'
@@ -21,11 +21,11 @@ interface Audit {
   drawn: number
 }
 
-/** @returns the audited ones of the records, by lora */
+/** @returns the audited ones of the records, and refusals after a lora's answer, by lora */
 export const auditsByLora = (heads: readonly RecordHead[]): Map<string, Audit[]> => {
   const byLora = new Map<string, Audit[]>()
   for (const { id, at, route } of heads) {
-    if (route?.reason !== AUDIT) continue
+    if (route === null || !(route.reason === AUDIT || route.reason === REFUSED_AFTER_OURS)) continue
     const audits = byLora.get(route.lora) ?? []
     audits.push({ id, at, drawn: route.auditPart ?? 1 })
     byLora.set(route.lora, audits)

@@ -41,7 +41,7 @@ export class RouteReader {
     this.pairs.read(pairs)
     for (const pair of pairs) {
       this.upstream.read(pair)
-      if (this.thinning.keeps(pair) && pair.outcome !== 'unusable')
+      if (this.thinning.keeps(pair) && pair.outcome !== 'unusable' && pair.outcome !== 'refused')
         this.indicators?.read({ ...pair, isFallback: pair.outcome === 'fallback' })
     }
   }

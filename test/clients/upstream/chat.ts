@@ -1,7 +1,8 @@
 /** Chat completions of the mock: the answer repeats the request. */
 import type OpenAI from 'openai'
 import { requireModel } from './rest.ts'
-import { bodyOf, CREATED, eventStream, json, type Endpoint } from './wire.ts'
+import { chatRefusal } from '../../fixtures/api-limits.ts'
+import { bodyOf, CREATED, eventStream, json, requireAnswered, type Endpoint } from './wire.ts'
 
 type Chunk = OpenAI.ChatCompletionChunk
 type ToolCall = OpenAI.ChatCompletionMessageFunctionToolCall
@@ -187,6 +188,7 @@ const chunksOf = (request: ChatRequest): Chunk[] => {
 export const createChatCompletion: Endpoint = (call) => {
   const request = bodyOf<ChatRequest>(call)
   requireModel(request.model)
+  requireAnswered(chatRefusal({ ...request }))
   if (request.stream !== true) return json(completionOf(request))
   const events = chunksOf(request).map((chunk): [null, unknown] => [null, chunk])
   return eventStream([...events, [null, '[DONE]']])

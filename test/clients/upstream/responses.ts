@@ -1,7 +1,16 @@
-/** The Responses API of the mock, without state: text, structured output and functions. */
+/** The Responses API of the mock, which remembers its answers: text, structured output and functions. */
 import { instanceOf, tokensOf, type Schema } from './chat.ts'
 import { requireModel } from './rest.ts'
-import { bodyOf, CREATED, eventStream, json, type Endpoint } from './wire.ts'
+import { ResponsesLimits } from '../../fixtures/api-limits.ts'
+import {
+  bodyOf,
+  CREATED,
+  eventStream,
+  json,
+  requireAnswered,
+  type Answer,
+  type Endpoint,
+} from './wire.ts'
 
 interface ResponseRequest {
   model: string
@@ -81,9 +90,7 @@ const eventsOf = (request: ResponseRequest): ({ type: string } & Record<string, 
   ]
 }
 
-export const createResponse: Endpoint = (call) => {
-  const request = bodyOf<ResponseRequest>(call)
-  requireModel(request.model)
+const answerTo = (request: ResponseRequest): Answer => {
   if (request.stream !== true) return json(responseOf(request, itemsOf(request), 'completed'))
   return eventStream(
     eventsOf(request).map((event, sequence_number): [string, unknown] => [
@@ -91,4 +98,21 @@ export const createResponse: Endpoint = (call) => {
       { ...event, sequence_number },
     ])
   )
+}
+
+/** Given before the test began, and the item of theirs. */
+const EARLIER = ['resp_1', 'resp_before']
+const EARLIER_ITEM = { id: 'msg_1', type: 'message', role: 'user', content: 'Hi.' }
+
+export const createResponses = (): Endpoint => {
+  const limits = new ResponsesLimits()
+  for (const id of EARLIER) limits.remember(id, [], [EARLIER_ITEM])
+  return (call) => {
+    const request = bodyOf<ResponseRequest>(call)
+    requireModel(request.model)
+    requireAnswered(limits.refusal({ ...request }))
+    const output = itemsOf(request)
+    limits.remember('resp_mock', limits.conversation({ ...request }), output)
+    return answerTo(request)
+  }
 }

@@ -1,5 +1,6 @@
 /** How the mock upstream reads requests and writes answers; shared by its endpoints. */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { ApiRefusal } from '../../fixtures/api-limits.ts'
 import type { UpstreamRequest } from '../../proxy/harness.ts'
 
 /** 2026-01-01: the creation time of every object. */
@@ -19,12 +20,21 @@ export type Endpoint = (request: UpstreamRequest, id: string) => Answer | Promis
 export class Refusal extends Error {
   readonly status: number
   readonly code: string | null
+  readonly param: string | null
 
-  constructor(status: number, message: string, code: string | null) {
+  constructor(status: number, message: string, code: string | null, param: string | null = null) {
     super(message)
     this.status = status
     this.code = code
+    this.param = param
   }
+}
+
+/** As the API says it. @param refused null where it answers */
+export const requireAnswered = (refused: ApiRefusal | null): void => {
+  if (refused === null) return
+  const { status, error } = refused
+  throw new Refusal(status, error.message, error.code, error.param)
 }
 
 export const json = (value: unknown, status = 200): Answer => ({
@@ -47,8 +57,8 @@ export const eventStream = (events: [string | null, unknown][]): Answer => ({
   }),
 })
 
-export const refusalAnswer = ({ status, message, code }: Refusal): Answer =>
-  json({ error: { message, type: 'invalid_request_error', param: null, code } }, status)
+export const refusalAnswer = ({ status, message, code, param }: Refusal): Answer =>
+  json({ error: { message, type: 'invalid_request_error', param, code } }, status)
 
 export const bodyOf = <Body>({ body }: UpstreamRequest): Body => JSON.parse(String(body)) as Body
 

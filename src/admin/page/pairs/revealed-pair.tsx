@@ -19,6 +19,7 @@ export const OUTCOMES: Record<PairOutcome, { tone: Tone; name: string }> = {
   'upstream-differs': { tone: 'plain', name: 'disagrees, as a second answer of the upstream does' },
   'second-agrees': { tone: 'good', name: 'disagrees, and a second answer of the upstream agrees' },
   fallback: { tone: 'plain', name: 'would not have been given' },
+  refused: { tone: 'bad', name: 'the upstream refused the next turn' },
   unusable: { tone: 'plain', name: 'no pair' },
 }
 

@@ -109,6 +109,7 @@ const PAIR_WORDS: Record<PairOutcome, string> = {
   'second-agrees':
     'the small model gave another answer, and the upstream gave the same one when it was asked again',
   fallback: 'the small model would not have answered',
+  refused: 'the upstream refused it after an answer of the small model',
   unusable: 'there was nothing to compare',
 }
 
