@@ -111,6 +111,8 @@ export interface Whole {
   /** when its head arrived, milliseconds since the epoch */
   at: number
   body: Buffer
+  /** id of a kept response whose conversation the body has in its place; null for none */
+  continues: string | null
 }
 
 /** Facts of a body, by its outline or by parsing it. */
@@ -128,11 +130,18 @@ const foundBy = ({ model, outcome }: ReadResult): Found => ({
 
 const receivedOf = (
   deps: ChatDeps,
-  { dialect, incoming, client, at, body }: Whole,
+  { dialect, incoming, client, at, body, continues }: Whole,
   completeAt: number,
   { model, streamed, outcome }: Found
 ): Received => {
-  const exchange = new ChatExchange(deps, incoming, { dialect, at, model, streamed, body })
+  const exchange = new ChatExchange(deps, incoming, {
+    dialect,
+    at,
+    model,
+    streamed,
+    body,
+    continues,
+  })
   const isWhole = outcome !== null && typeof outcome !== 'string' && outcome.isWhole
   // a body longer than any template's context is parsed only for limits
   const request = isWhole ? outcome.request : null
@@ -183,5 +192,5 @@ export const receive = async (
 ): Promise<Whole | Unread> => {
   const at = deps.now()
   const body = await receiveBody(deps, incoming, client)
-  return typeof body === 'string' ? body : { dialect, incoming, client, at, body }
+  return typeof body === 'string' ? body : { dialect, incoming, client, at, body, continues: null }
 }

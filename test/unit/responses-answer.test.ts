@@ -6,7 +6,10 @@ import { RESPONSES } from '../../src/openai/dialect.ts'
 const ANSWER: RenderedAnswer = {
   id: 'resp_1',
   created: 7,
+  completed: 8,
   model: 'lora-1',
+  fingerprint: 'fp_1',
+  logprobs: null,
   calls: [],
   content: 'line 1\nline "2" – 遅い 🙂',
   usage: { prompt_tokens: 12, completion_tokens: 3, total_tokens: 15 },

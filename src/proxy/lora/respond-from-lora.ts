@@ -1,4 +1,5 @@
 /** Fourth step when a route answers: the lora's answer in the form that the client asked for. */
+import { hash } from 'node:crypto'
 import { isCallText, parseCalls } from '../../core/answer/calls.ts'
 import type { RouteOutcome } from '../../core/log/record.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
@@ -122,18 +123,27 @@ const answerParts = (
   return { content: '', calls }
 }
 
+/** A lora is immutable, so its name says which weights answered. */
+const fingerprintOf = (lora: string): string => `fp_${hash('sha256', lora).slice(0, 10)}`
+
 const rendered = (
-  { echoModel }: ChatDeps,
+  { echoModel, now }: ChatDeps,
   { exchange }: Received,
   { route: { lora } }: MatchedRoute,
   { content, usage }: GivenAnswer
 ): Rendered => {
-  const { dialect, id, at, model, body } = exchange
-  const request = JSON.parse(body.toString()) as Rendered['request']
+  const { dialect, id, at, model, body, continues } = exchange
+  const request = {
+    ...(JSON.parse(body.toString()) as Rendered['request']),
+    ...(continues === null ? {} : { previous_response_id: continues }),
+  }
   const answer = {
     id: `${dialect.idPrefix}${id}`,
     created: Math.floor(at / 1000),
+    completed: Math.floor(now() / 1000),
     model: echoModel ? model : lora,
+    fingerprint: fingerprintOf(lora),
+    logprobs: null,
     ...answerParts(exchange, content),
     usage,
   }
