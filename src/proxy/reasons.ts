@@ -29,6 +29,8 @@ export type SkipReason =
   | 'routes-too-old'
   | 'kind-not-proven'
   | 'no-credential'
+  | 'content-type'
+  | 'unknown-origin'
   | 'credential-not-accepted'
   | 'ambiguous-members'
   | 'traffic-share'

@@ -64,7 +64,7 @@ describe('a lora', () => {
       ],
       usage: USAGE,
     })
-    expect(data.id).toBe(`chatcmpl-${request_id}`)
+    expect(request_id).toBe(data.id.replace('chatcmpl-', 'req_'))
     expect(response.headers.get('x-promptintern-route')).toBe('answered')
     expect(response.headers.get('x-promptintern-lora')).toBe(harness.lora)
     expect(harness.upstream.requests).toEqual([])

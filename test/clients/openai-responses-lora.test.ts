@@ -41,7 +41,7 @@ describe('a lora', () => {
     const { data, response, request_id } = await client.responses.create(REQUEST).withResponse()
     expect(data.output_text).toBe(ANSWER)
     expect(data).toMatchObject({
-      id: `resp_pi_${request_id}`,
+      id: `resp_pi_${request_id!.replace('req_', '')}`,
       object: 'response',
       status: 'completed',
       model: harness.lora,

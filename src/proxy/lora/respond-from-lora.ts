@@ -69,9 +69,29 @@ interface Rendered {
   body: string
 }
 
-const send = (received: Received, rendered: Rendered, headers: string[]): void => {
+/** Of the API's form that the answer has. */
+const API_VERSION = '2020-10-01'
+
+/**
+ * The headers that clients read, in the API's forms. Without `x-ratelimit-…`: an answer of a lora uses none of the
+ * provider's limits, and what is left of them is not known here.
+ */
+const apiHeaders = (
+  { upstreams, pages, now }: ChatDeps,
+  { id, at, incoming, model }: Received['exchange']
+): string[] => [
+  'x-request-id',
+  `req_${id}`,
+  'openai-processing-ms',
+  String(Math.max(0, Math.round(now() - at))),
+  'openai-version',
+  API_VERSION,
+  ...(pages.ofAnswer(incoming, upstreams.nameFor(model)) ?? []),
+]
+
+const send = (deps: ChatDeps, received: Received, rendered: Rendered, headers: string[]): void => {
   const { client, exchange } = received
-  const ownHeaders = ['x-request-id', exchange.id, ...recordHeader(exchange), ...headers]
+  const ownHeaders = [...apiHeaders(deps, exchange), ...recordHeader(exchange), ...headers]
   if (!exchange.streamed) {
     client.sendJson(200, rendered.body, ownHeaders)
     return
@@ -160,7 +180,7 @@ const give = (
   const { exchange, overheadMs } = received
   const explained = { template: template.version, lora, confidence, overheadMs }
   const promptTokensSaved = templateTokens
-  send(received, answer, routeHeaders({ route: 'answered', ...explained, promptTokensSaved }))
+  send(deps, received, answer, routeHeaders({ route: 'answered', ...explained, promptTokensSaved }))
   const firstByteAt = deps.now()
   deps.metrics.request('answered')
   const savedUsd = deps.savedUsd(exchange.model, promptTokensSaved, usage)
