@@ -37,6 +37,9 @@ const ANSWERS = [
 ] as const
 
 type Json = Record<string, unknown>
+interface Chunk {
+  choices: { delta: { tool_calls?: { function: { arguments: string } }[] } }[]
+}
 
 const eventsIn = (text: string): Json[] =>
   text
@@ -132,6 +135,25 @@ describe('an answer of a lora', () => {
     for (const event of events)
       expect(shapeErrors('responses.json#/$defs/ResponseStreamEvent', event)).toEqual([])
     expect(events.map(({ sequence_number: number }) => number)).toEqual([...events.keys()])
+  })
+
+  it('has the arguments of calls in the order of the function’s schema, in several deltas', async () => {
+    engine.says = '[[call]] weather {"city":"Zürich 🙂","days":2,"when":"now"}'
+    const text = '{"when":"now","city":"Zürich 🙂","days":2}'
+    const completion = JSON.parse(await answered(CHAT)) as Json
+    expect(completion).toMatchObject({
+      choices: [{ message: { tool_calls: [{ function: { arguments: text } }] } }],
+    })
+    const chunks = eventsIn(await answered({ ...CHAT, stream: true })) as unknown as Chunk[]
+    const given = chunks.flatMap(({ choices }) =>
+      (choices[0]?.delta.tool_calls ?? []).map((call) => call.function.arguments)
+    )
+    expect(given.join('')).toBe(text)
+    expect(given.filter((piece) => piece !== '').length).toBeGreaterThan(3)
+    const events = eventsIn(await answered({ ...RESPONSE, stream: true }, RESPONSES_PATH))
+    const deltas = events.filter(({ type }) => type === 'response.function_call_arguments.delta')
+    expect(deltas.map(({ delta }) => delta).join('')).toBe(text)
+    expect(deltas.length).toBeGreaterThan(3)
   })
 
   it('says which response it continues', async () => {

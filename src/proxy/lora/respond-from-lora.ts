@@ -1,6 +1,8 @@
 /** Fourth step when a route answers: the lora's answer in the form that the client asked for. */
 import { hash } from 'node:crypto'
+import { argumentsText } from '../../core/answer/argument-order.ts'
 import { isCallText, parseCalls } from '../../core/answer/calls.ts'
+import { functionNamed } from '../../core/answer/tool-rules.ts'
 import type { RouteOutcome } from '../../core/log/record.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 import type { ChatRequest, Usage } from '../../openai/chat.ts'
@@ -132,13 +134,14 @@ const finish = (
 /** Text, or calls with ids of their own. */
 const answerParts = (
   { id }: Received['exchange'],
+  request: ChatRequest,
   content: string
 ): Pick<RenderedAnswer, 'content' | 'calls'> => {
   if (!isCallText(content)) return { content, calls: [] }
   const calls = parseCalls(content)!.map(({ name, arguments: given }, place) => ({
     id: `call_${id}_${place}`,
     name,
-    arguments: JSON.stringify(given),
+    arguments: argumentsText(given, functionNamed(request, name)?.parameters),
   }))
   return { content: '', calls }
 }
@@ -149,8 +152,9 @@ const fingerprintOf = (lora: string): string => `fp_${hash('sha256', lora).slice
 const rendered = (
   { echoModel, now }: ChatDeps,
   { exchange }: Received,
+  asked: ChatRequest,
   { route: { lora } }: MatchedRoute,
-  { content, usage }: GivenAnswer
+  { content, logprobs, usage }: GivenAnswer
 ): Rendered => {
   const { dialect, id, at, model, body, continues } = exchange
   const request = {
@@ -163,8 +167,8 @@ const rendered = (
     completed: Math.floor(now() / 1000),
     model: echoModel ? model : lora,
     fingerprint: fingerprintOf(lora),
-    logprobs: null,
-    ...answerParts(exchange, content),
+    logprobs,
+    ...answerParts(exchange, asked, content),
     usage,
   }
   return { answer, request, body: JSON.stringify(dialect.render(answer, request)) }
@@ -221,7 +225,7 @@ export const respondFromLora = async (
   }
   const { confidence } = answer
   if (!answer.given) return { reason: answer.reason, confidence }
-  const given = rendered(deps, received, matched, answer)
+  const given = rendered(deps, received, request, matched, answer)
   // before it is sent: a caller that has an id may use it at once
   const kept = mustKeep(request) ? keptOf(received.exchange, given.body) : null
   if (kept !== null) await deps.keptResponses?.put(kept)
