@@ -114,13 +114,13 @@ describe('messages in the forms that clients send', () => {
   })
 
   it('finds none where the assistant has the last word before a reminder', () => {
-    const make: Make = (dice) => [
+    const all = requests(80, (dice) => [
       system(INSTRUCTIONS),
       user(dice.sentence()),
       { role: 'assistant', content: dice.sentence() },
       system('Go on.'),
-    ]
-    expect(found(requests(80, make))).toEqual([])
+    ])
+    expect(found(all)).toEqual([])
   })
 
   it('finds the text-only requests of a prompt that mostly comes with an image or a file', () => {
