@@ -25,8 +25,8 @@ interface Request {
   streamed: boolean
   /** the original bytes, for the upstream (invariant 3) and the log */
   body: Buffer
-  /** id of a kept response whose conversation the body has in its place; null for none */
-  continues: string | null
+  /** of a kept response that the client continues, in whose place the body has the conversation */
+  previousId: string | null
 }
 
 /**
@@ -40,7 +40,7 @@ export class ChatExchange {
   readonly model: string
   readonly streamed: boolean
   readonly body: Buffer
-  readonly continues: string | null
+  readonly previousId: string | null
   /** that the router has drawn for its conversation; null: none was drawn, or no other request has it */
   position: number | null = null
   private readonly deps: ExchangeDeps
@@ -52,7 +52,7 @@ export class ChatExchange {
   constructor(
     deps: ExchangeDeps,
     incoming: IncomingMessage,
-    { dialect, at, model, streamed, body, continues }: Request
+    { dialect, at, model, streamed, body, previousId }: Request
   ) {
     this.deps = deps
     this.incoming = incoming
@@ -61,7 +61,7 @@ export class ChatExchange {
     this.model = model
     this.streamed = streamed
     this.body = body
-    this.continues = continues
+    this.previousId = previousId
   }
 
   get id(): string {

@@ -111,8 +111,8 @@ export interface Whole {
   /** when its head arrived, milliseconds since the epoch */
   at: number
   body: Buffer
-  /** id of a kept response whose conversation the body has in its place; null for none */
-  continues: string | null
+  /** of a kept response that it continues, in whose place the body has the conversation */
+  previousId: string | null
 }
 
 /** Facts of a body, by its outline or by parsing it. */
@@ -130,7 +130,7 @@ const foundBy = ({ model, outcome }: ReadResult): Found => ({
 
 const receivedOf = (
   deps: ChatDeps,
-  { dialect, incoming, client, at, body, continues }: Whole,
+  { dialect, incoming, client, at, body, previousId }: Whole,
   completeAt: number,
   { model, streamed, outcome }: Found
 ): Received => {
@@ -140,7 +140,7 @@ const receivedOf = (
     model,
     streamed,
     body,
-    continues,
+    previousId,
   })
   const isWhole = outcome !== null && typeof outcome !== 'string' && outcome.isWhole
   // a body longer than any template's context is parsed only for limits
@@ -192,5 +192,5 @@ export const receive = async (
 ): Promise<Whole | Unread> => {
   const at = deps.now()
   const body = await receiveBody(deps, incoming, client)
-  return typeof body === 'string' ? body : { dialect, incoming, client, at, body, continues: null }
+  return typeof body === 'string' ? body : { dialect, incoming, client, at, body, previousId: null }
 }

@@ -55,5 +55,5 @@ export const withConversation = async (deps: ChatDeps, whole: Whole): Promise<Wh
   const added = Math.max(0, longer.length - body.length)
   if (!bodies.take(added)) throw noRoom()
   client.onOver(() => bodies.give(added))
-  return { ...whole, body: longer, continues: previousIdIn(body) }
+  return { ...whole, body: longer, previousId: previousIdIn(body) }
 }

@@ -156,11 +156,9 @@ const rendered = (
   { route: { lora } }: MatchedRoute,
   { content, logprobs, usage }: GivenAnswer
 ): Rendered => {
-  const { dialect, id, at, model, body, continues } = exchange
-  const request = {
-    ...(JSON.parse(body.toString()) as Rendered['request']),
-    ...(continues === null ? {} : { previous_response_id: continues }),
-  }
+  const { dialect, id, at, model, body, previousId } = exchange
+  const continues = previousId === null ? {} : { previous_response_id: previousId }
+  const request = { ...JSON.parse(body.toString()), ...continues } as Rendered['request']
   const answer = {
     id: `${dialect.idPrefix}${id}`,
     created: Math.floor(at / 1000),
