@@ -86,6 +86,19 @@ export const triage: Maker = (dice, t) => {
   }
 }
 
+/** a reminder of the system behind the query, as coding assistants send it */
+export const reminded: Maker = (dice) => {
+  const query = dice.sentence()
+  return {
+    messages: [
+      system(paragraph('the print shop of Tarnow, which sets posters and cards')),
+      ...chat(`Order to sort: ${query}`),
+      system('Answer with one label alone. A label that is not in the list is wrong.'),
+    ],
+    response: labelOf(query),
+  }
+}
+
 /** everything on one line of one message, the query behind a long phrase */
 export const oneLine: Maker = (dice) => {
   const query = dice.sentence()

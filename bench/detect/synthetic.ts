@@ -10,6 +10,7 @@ import {
   NAMES,
   oneLine,
   paragraph,
+  reminded,
   retrievedInline,
   retrievedPairs,
   RULES,
@@ -33,6 +34,7 @@ interface Plan {
 
 const PLANS_OF_STREAM: Plan[] = [
   { group: 'triage', variant: 'v1', make: triage, rows: 220 },
+  { group: 'reminded', variant: 'v1', make: reminded, rows: 80 },
   { group: 'one_line', variant: 'v1', make: oneLine, rows: 70 },
   { group: 'constant_pairs', variant: 'v1', make: constantPairs, rows: 90 },
   { group: 'retrieved_pairs', variant: 'v1', make: retrievedPairs, rows: 120 },

@@ -1,5 +1,5 @@
 /** Answers on their way between a dialect and the rest: from a stream, and to a caller. */
-import type { Usage } from './chat.ts'
+import type { TokenLogprob, Usage } from './chat.ts'
 
 export interface RenderedCall {
   id: string
@@ -15,15 +15,30 @@ export interface RenderedAnswer {
   id: string
   /** of its message's item in a response */
   itemId: string
-  /** seconds since the epoch */
+  /** when the request arrived, and when the answer was complete; seconds since the epoch */
   created: number
+  completed: number
   model: string
+  /** of the weights that made it, `fp_…` */
+  fingerprint: string
   /** '' where functions are called */
   content: string
   /** of functions, in order; without any the answer is its content */
   calls: readonly RenderedCall[]
+  /** of the content's tokens; null where the request does not ask for them, and for calls */
+  logprobs: readonly TokenLogprob[] | null
   /** null when the engine counts no tokens; then the answer has no usage */
   usage: Usage | null
+}
+
+/** Characters of a piece at least, and pieces at most: each costs an event of its own. */
+const PIECE_CHARS = 8
+const MAX_PIECES = 64
+
+/** A text in the pieces in which a stream sends it; no character is split. None for an empty text. */
+export const piecesOf = (text: string): string[] => {
+  const chars = Math.max(PIECE_CHARS, Math.ceil(text.length / MAX_PIECES))
+  return text.match(new RegExp(`.{1,${chars}}`, 'gsu')) ?? []
 }
 
 /** Makes the body of an answer from a stream. Bytes may be cut anywhere. */

@@ -1,6 +1,7 @@
 /** Renders a lora's answer in OpenAI's two forms: one JSON body, or the events of a stream. Pure. */
-import type { RenderedAnswer, RenderedCall } from './answer.ts'
+import { piecesOf, type RenderedAnswer, type RenderedCall } from './answer.ts'
 import type { ChatChunk, ChatCompletion, Usage } from './chat.ts'
+import { detailedUsage } from './usage.ts'
 
 const callOf = ({ id, name, arguments: given }: RenderedCall) => ({
   id,
@@ -15,34 +16,60 @@ const messageOf = ({ content, calls }: RenderedAnswer) => ({
   role: 'assistant' as const,
   ...(calls.length === 0 ? { content } : { content: null, tool_calls: calls.map(callOf) }),
   refusal: null,
+  annotations: [],
+})
+
+const logprobsOf = ({ logprobs }: RenderedAnswer) =>
+  logprobs && { content: [...logprobs], refusal: null }
+
+/** Members that a completion and its chunks have alike; no tier but the usual one exists here. */
+const headOf = ({ id, created, model, fingerprint }: RenderedAnswer) => ({
+  id,
+  created,
+  model,
+  service_tier: 'default',
+  system_fingerprint: fingerprint,
 })
 
 /** The body for a request that does not stream. */
-export const renderCompletion = (answer: RenderedAnswer): ChatCompletion => {
-  const { id, created, model, usage } = answer
-  return {
-    id,
-    object: 'chat.completion',
-    created,
-    model,
-    choices: [
-      { index: 0, message: messageOf(answer), logprobs: null, finish_reason: finishOf(answer) },
-    ],
-    ...(usage ? { usage } : {}),
-  }
-}
+export const renderCompletion = (answer: RenderedAnswer): ChatCompletion => ({
+  ...headOf(answer),
+  object: 'chat.completion',
+  choices: [
+    {
+      index: 0,
+      message: messageOf(answer),
+      logprobs: logprobsOf(answer),
+      finish_reason: finishOf(answer),
+    },
+  ],
+  ...(answer.usage ? { usage: detailedUsage(answer.usage) } : {}),
+})
 
-type Delta = ChatChunk['choices'][number]['delta']
+type Choice = ChatChunk['choices'][number]
+
+const choiceOf = (delta: Choice['delta'], logprobs: Choice['logprobs'] = null): Choice => ({
+  index: 0,
+  delta,
+  logprobs,
+  finish_reason: null,
+})
 
 /** A call begins with its name, and its arguments follow. */
-const deltasOf = ({ content, calls }: RenderedAnswer): Delta[] => {
+const choicesOf = (answer: RenderedAnswer): Choice[] => {
+  const { content, calls } = answer
   if (calls.length === 0)
-    return [{ role: 'assistant', content: '' }, ...(content === '' ? [] : [{ content }])]
+    return [
+      choiceOf({ role: 'assistant', content: '', refusal: null }),
+      ...(content === '' ? [] : [choiceOf({ content }, logprobsOf(answer))]),
+    ]
   return [
-    { role: 'assistant', content: null },
-    ...calls.flatMap((call, index): Delta[] => [
-      { tool_calls: [{ index, ...callOf({ ...call, arguments: '' }) }] },
-      { tool_calls: [{ index, function: { arguments: call.arguments } }] },
+    choiceOf({ role: 'assistant', content: null, refusal: null }),
+    ...calls.flatMap((call, index) => [
+      choiceOf({ tool_calls: [{ index, ...callOf({ ...call, arguments: '' }) }] }),
+      ...piecesOf(call.arguments).map((piece) =>
+        choiceOf({ tool_calls: [{ index, function: { arguments: piece } }] })
+      ),
     ]),
   ]
 }
@@ -52,19 +79,17 @@ const deltasOf = ({ content, calls }: RenderedAnswer): Delta[] => {
  * has the usage and no choices, and all others have `usage: null`, as OpenAI documents it.
  */
 export const renderEvents = (answer: RenderedAnswer, includeUsage: boolean): string => {
-  const { id, created, model, usage } = answer
-  const chunk = (choices: ChatChunk['choices'], counted: Usage | null = null): ChatChunk => ({
-    id,
+  const { usage } = answer
+  const chunk = (choices: Choice[], counted: Usage | null = null): ChatChunk => ({
+    ...headOf(answer),
     object: 'chat.completion.chunk',
-    created,
-    model,
     choices,
     ...(includeUsage ? { usage: counted } : {}),
   })
   const chunks = [
-    ...deltasOf(answer).map((delta) => chunk([{ index: 0, delta, finish_reason: null }])),
-    chunk([{ index: 0, delta: {}, finish_reason: finishOf(answer) }]),
-    ...(includeUsage && usage ? [chunk([], usage)] : []),
+    ...choicesOf(answer).map((choice) => chunk([choice])),
+    chunk([{ ...choiceOf({}), finish_reason: finishOf(answer) }]),
+    ...(includeUsage && usage ? [chunk([], detailedUsage(usage))] : []),
   ]
   const events = [...chunks.map((each) => JSON.stringify(each)), '[DONE]']
   return events.map((data) => `data: ${data}\n\n`).join('')

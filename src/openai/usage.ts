@@ -11,6 +11,25 @@ export const usageOf = (promptTokens: number, completionTokens: number): Usage =
   total_tokens: promptTokens + completionTokens,
 })
 
+/** What an engine does not report did not happen: no cache, sound, reasoning or prediction. */
+const NO_PROMPT_DETAILS = { cached_tokens: 0, audio_tokens: 0 }
+const NO_COMPLETION_DETAILS = {
+  reasoning_tokens: 0,
+  audio_tokens: 0,
+  accepted_prediction_tokens: 0,
+  rejected_prediction_tokens: 0,
+}
+
+/** An engine's usage with all the details that the API's has. */
+export const detailedUsage = (usage: Usage): Usage => ({
+  ...usage,
+  prompt_tokens_details: { ...NO_PROMPT_DETAILS, ...usage.prompt_tokens_details },
+  completion_tokens_details: {
+    ...NO_COMPLETION_DETAILS,
+    ...(usage['completion_tokens_details'] as object | undefined),
+  },
+})
+
 /** Tokens; null where the provider gives no count, which differs from 0. */
 export interface TokenCounts {
   /** all input, cached or not */

@@ -11,6 +11,7 @@ import type { Credentials } from './access/credentials.ts'
 import type { EnvelopeOf } from './envelopes.ts'
 import type { Tenants } from './access/tenants.ts'
 import type { BodyBudget } from './client/body-budget.ts'
+import type { Pages } from './client/pages.ts'
 import type { Load } from './client/load.ts'
 import type { GivenAnswers } from './after-ours/given-answers.ts'
 import type { ProxyMetrics } from './metrics/metrics.ts'
@@ -90,6 +91,7 @@ export interface ProxyDeps {
 /** The dependencies with everything that the proxy builds of them. */
 export interface ChatDeps extends ProxyDeps {
   upstreams: Upstreams
+  pages: Pages
   /** sent in place of the clients' own credentials; null forwards those */
   upstreamApiKey: string | null
   /** checks a lora's answer against the request's response format */

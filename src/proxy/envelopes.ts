@@ -63,11 +63,15 @@ export const createEnvelopes = ({
   )
   return ({ rawHeaders, url = '' }) => {
     const headers: [string, string][] = []
+    let hasType = false
     for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
       const name = rawHeaders[i]!.toLowerCase()
+      hasType ||= name === 'content-type'
       if (counts(name) && !isUsual(name, rawHeaders[i + 1]!))
         headers.push([name, rawHeaders[i + 1]!])
     }
+    // the API reads only what says that it is JSON
+    if (!hasType) headers.push(['content-type', ''])
     const at = url.indexOf('?')
     const rest = at < 0 ? '' : credentials.withoutParameters(url)
     const query = rest.includes('?') ? rest.slice(at) : ''

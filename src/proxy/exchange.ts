@@ -49,7 +49,7 @@ export class ChatExchange {
   /** that the router has drawn for its conversation; null: none was drawn, or no other request has it */
   position: number | null = null
   private readonly deps: ExchangeDeps
-  private readonly incoming: IncomingMessage
+  readonly incoming: IncomingMessage
   private knownId: string | null = null
   private knownIdentity: Identity | null = null
   private knownEnvelope: string | null = null

@@ -13,6 +13,7 @@ import { dialectAt, type Dialect } from '../openai/dialect.ts'
 import { createChatHandler } from './chat.ts'
 import { Arrivals } from './client/arrivals.ts'
 import { Client } from './client/client.ts'
+import { Pages } from './client/pages.ts'
 import type { ChatDeps, ProxyDeps } from './deps.ts'
 import { BYPASS_HEADER } from './headers.ts'
 import { keptInTime } from './kept/keep.ts'
@@ -72,11 +73,13 @@ const overloaded = (): AppError =>
 export const createProxy = (deps: ProxyDeps): Proxy => {
   const { load, limits, metrics, setTimer } = deps
   const keptResponses = deps.keptResponses && keptInTime(deps.keptResponses, setTimer)
-  const upstreams = createUpstreams({ ...deps, ...limits })
+  const pages = new Pages()
+  const upstreams = createUpstreams({ ...deps, ...limits, pages })
   const chatDeps: ChatDeps = {
     ...deps,
     keptResponses,
     upstreams,
+    pages,
     upstreamApiKey: deps.access?.upstreamApiKey ?? null,
     formats: createAnswerFormats(),
     given: createGivenAnswers(),
@@ -86,7 +89,7 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   const pageRefusal = hasOpenKeys(deps) ? createPageCheck(deps.allowedHosts) : () => null
   const refuse = (outcome: 'refused' | 'shed', { outgoing }: HttpBindings, why: AppError): void => {
     metrics.request(outcome)
-    new Client(outgoing, load).sendError(why)
+    new Client(outgoing, load, pages).sendError(why)
   }
   const arrivals = new Arrivals(deps.now)
   /** Makes room for a request, where others hold a place without sending their bodies. */
@@ -103,7 +106,7 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
     const maySpend = dialect !== null || asksForWebSocket(incoming)
     const refusal = maySpend ? pageRefusal(incoming.headers) : null
     if (refusal !== null) return refuse('refused', env, refusal)
-    const client = new Client(outgoing, load)
+    const client = new Client(outgoing, load, pages)
     arrivals.add(incoming, client)
     if (dialect !== null) return void chat(incoming, client, dialect)
     const list = itemListAt(incoming.method, path)

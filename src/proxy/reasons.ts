@@ -29,6 +29,7 @@ export type SkipReason =
   | 'routes-too-old'
   | 'kind-not-proven'
   | 'no-credential'
+  | 'unknown-origin'
   | 'credential-not-accepted'
   | 'ambiguous-members'
   | 'traffic-share'

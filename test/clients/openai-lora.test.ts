@@ -29,7 +29,18 @@ const REQUEST = {
   ],
 }
 
-const USAGE = { prompt_tokens: 12, completion_tokens: 3, total_tokens: 15 }
+const USAGE = {
+  prompt_tokens: 12,
+  completion_tokens: 3,
+  total_tokens: 15,
+  prompt_tokens_details: { cached_tokens: 0, audio_tokens: 0 },
+  completion_tokens_details: {
+    reasoning_tokens: 0,
+    audio_tokens: 0,
+    accepted_prediction_tokens: 0,
+    rejected_prediction_tokens: 0,
+  },
+}
 
 describe('a lora', () => {
   it('answers at once, with usage and headers that explain the route', async () => {
@@ -39,10 +50,12 @@ describe('a lora', () => {
       object: 'chat.completion',
       created: expect.any(Number),
       model: harness.lora,
+      service_tier: 'default',
+      system_fingerprint: expect.stringMatching(/^fp_[0-9a-f]{10}$/),
       choices: [
         {
           index: 0,
-          message: { role: 'assistant', content: ANSWER, refusal: null },
+          message: { role: 'assistant', content: ANSWER, refusal: null, annotations: [] },
           logprobs: null,
           finish_reason: 'stop',
         },

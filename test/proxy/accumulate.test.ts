@@ -150,9 +150,18 @@ describe('the accumulated completion of a stream', () => {
     ['text', { content: 'a "b"\n🎉', calls: [] }],
     ['calls', { content: '', calls: CALLS }],
   ])('equals the answer that was rendered: %s', (_name, parts) => {
-    const answer = { id: 'c1', itemId: '', created: 5, model: 'lora', ...parts, usage: USAGE }
+    const head = {
+      id: 'c1',
+      itemId: '',
+      created: 5,
+      completed: 6,
+      model: 'lora',
+      fingerprint: 'fp_1',
+    }
+    const answer = { ...head, ...parts, logprobs: null, usage: USAGE }
     const { choices, ...rest } = renderCompletion(answer)
-    const { refusal: _, ...message } = choices[0]!.message
+    // a stream has no annotations
+    const { annotations: _, ...message } = choices[0]!.message
     expect(accumulate(renderEvents(answer, true)).answer()).toEqual({
       ...rest,
       choices: [{ ...choices[0], message }],

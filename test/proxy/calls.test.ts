@@ -2,10 +2,10 @@
 import OpenAI from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { templateKeyOf } from '../../src/core/template/template-key.ts'
-import type { Engine, GeneratedDelta } from '../../src/engine/engine.ts'
-import type { ChatRequest } from '../../src/openai/chat.ts'
+import type { Engine } from '../../src/engine/engine.ts'
 import { RESPONSES } from '../../src/openai/dialect.ts'
 import { withLora } from '../fakes/lora.ts'
+import { TalkingEngine } from '../fakes/talking-engine.ts'
 import { PROMPT, TEMPLATE } from '../fixtures/lora-route.ts'
 import { UNMATCHED_BODY, startHarness, type Harness } from './harness.ts'
 
@@ -41,19 +41,6 @@ const CALLED = [
   ['weather', { city: 'Paris' }],
   ['news', { city: 'Zürich', days: 2 }],
 ]
-
-/** Says what a test tells it to. */
-class TalkingEngine implements Pick<Engine, 'name' | 'stream'> {
-  readonly name = 'talking'
-  says = ''
-
-  async *stream(_request: ChatRequest): AsyncIterable<GeneratedDelta> {
-    const logprobs = [{ token: this.says, logprob: -0.1, bytes: null, top_logprobs: [] }]
-    yield { text: this.says, logprobs }
-    const usage = { prompt_tokens: 7, completion_tokens: 2, total_tokens: 9 }
-    yield { text: '', logprobs: [], finishReason: 'stop', usage }
-  }
-}
 
 const namesAndArguments = (calls: { name: string; arguments: string }[]) =>
   calls.map(({ name, arguments: json }) => [name, JSON.parse(json)])

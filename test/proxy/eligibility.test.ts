@@ -88,7 +88,7 @@ describe('eligibility', () => {
     [null, { presence_penalty: 0, frequency_penalty: 0, top_logprobs: null }],
     [null, { x_unknown: 0 }],
     ['several-choices', { n: 2 }],
-    ['logprobs', { logprobs: true }],
+    [null, { logprobs: true, top_logprobs: 3 }],
     ['logprobs', { top_logprobs: 0 }],
     ['tools', { tools }],
     ['tools', { functions: tools }],

@@ -121,7 +121,7 @@ describe('an answer of the lora', () => {
     const answer = await harness.send(chatBody('where is my card', { stream }))
     expect(answer.headers['x-promptintern-route']).toBe('answered')
     const { id } = (await harness.records())[1]!
-    expect([recordOf(answer), answer.headers['x-request-id']]).toEqual([id, id])
+    expect([recordOf(answer), answer.headers['x-request-id']]).toEqual([id, `req_${id}`])
   })
 
   it('has none where its client does not want it logged', async () => {

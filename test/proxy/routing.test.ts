@@ -331,7 +331,7 @@ describe('the official client', () => {
 describe('the upstream gets the original bytes when', () => {
   it.each<[string, Record<string, unknown>]>([
     ['several-choices', { n: 2 }],
-    ['logprobs', { logprobs: true }],
+    ['logprobs', { top_logprobs: 1 }],
     ['logprobs', { top_logprobs: 0 }],
     ['modality', { modalities: ['text', 'audio'] }],
     ['unsupported-field', { audio: { voice: 'alloy' } }],

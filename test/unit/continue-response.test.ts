@@ -5,7 +5,18 @@ import { continued, previousIdIn } from '../../src/openai/responses/continue.ts'
 const answer = (content: string): string =>
   JSON.stringify(
     RESPONSES.render(
-      { id: 'resp_1', itemId: 'msg_1', created: 1, model: 'm', content, calls: [], usage: null },
+      {
+        id: 'resp_1',
+        itemId: 'msg_1',
+        created: 1,
+        completed: 1,
+        model: 'm',
+        fingerprint: 'fp_1',
+        content,
+        calls: [],
+        logprobs: null,
+        usage: null,
+      },
       {}
     )
   )

@@ -86,6 +86,43 @@ describe('messages in the forms that clients send', () => {
     expect(matchedShare(templates, requests(100, make, 80))).toBe(1)
   })
 
+  it.each<[string, (reminder: ChatMessage, dice: Dice) => ChatMessage[]]>([
+    ['behind the question', (reminder, dice) => [user(`Edit: ${dice.sentence()}`), reminder]],
+    [
+      'behind examples and the question',
+      (reminder, dice) => [
+        user('Change the greeting of hello.py.'),
+        { role: 'assistant', content: 'hello.py\n<<<<<<< SEARCH' },
+        user(`Edit: ${dice.sentence()}`),
+        reminder,
+      ],
+    ],
+  ])('finds a prompt with a reminder of the system %s', (_, behind) => {
+    const reminder = system('Answer with one edit block alone. Keep every line that is not edited.')
+    const make: Make = (dice) => [system(INSTRUCTIONS), ...behind(reminder, dice)]
+    const templates = found(requests(80, make))
+    expect(templates).toHaveLength(1)
+    const matcher = compileMatcher(templates)
+    for (const messages of requests(100, make, 80)) {
+      const asked = messages.at(-2)!.content as string
+      expect(asked).toContain(matcher.match(KEY, messages)?.query)
+      expect(`Edit: ${matcher.match(KEY, messages)?.query}`).toBe(asked)
+      // without the reminder, or with another one, it is another prompt
+      expect(matcher.match(KEY, messages.slice(0, -1))).toBeNull()
+      expect(matcher.match(KEY, [...messages.slice(0, -1), system('Answer.')])).toBeNull()
+    }
+  })
+
+  it('finds none where the assistant has the last word before a reminder', () => {
+    const all = requests(80, (dice) => [
+      system(INSTRUCTIONS),
+      user(dice.sentence()),
+      { role: 'assistant', content: dice.sentence() },
+      system('Go on.'),
+    ])
+    expect(found(all)).toEqual([])
+  })
+
   it('finds the text-only requests of a prompt that mostly comes with an image or a file', () => {
     const other = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }
     const file = { type: 'file', file: { file_id: 'f' } }

@@ -10,7 +10,11 @@ const envelopeOf = createEnvelopes({
   hasOwnKey: false,
   irrelevant: ['x-own'],
 })
-const of = (url: string, ...rawHeaders: string[]): string => envelopeOf({ url, rawHeaders })
+const TYPE = ['content-type', 'application/json']
+const of = (url: string, ...headers: string[]): string => {
+  const has = headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'content-type')
+  return envelopeOf({ url, rawHeaders: has ? headers : [...TYPE, ...headers] })
+}
 
 describe('the envelope of a request', () => {
   it.each([
@@ -40,6 +44,10 @@ describe('the envelope of a request', () => {
     expect(of('/v1/chat/completions', name, value)).toBe(`${name}: ${value}`)
   })
 
+  it('says where a type is missing', () => {
+    expect(envelopeOf({ url: '/', rawHeaders: [] })).toBe('content-type: ')
+  })
+
   it('has the parameters of the address that are no credentials', () => {
     expect(of('/v1/chat/completions?key=secret')).toBe('')
     expect(of('/v1/chat/completions?a=1&key=secret&b')).toBe('?a=1&b')
@@ -60,7 +68,7 @@ describe('the envelope of a request', () => {
       hasOwnKey: true,
       irrelevant: [],
     })
-    const rawHeaders = ['x-litellm-tags', 'a', 'openai-beta', 'b']
+    const rawHeaders = [...TYPE, 'x-litellm-tags', 'a', 'openai-beta', 'b']
     expect(ofKeys({ url: '/', rawHeaders })).toBe('openai-beta: b')
   })
 

@@ -141,8 +141,16 @@ const MEMBERS: ReadonlyMap<string, Member> = new Map<string, Member>([
     nullable(checked(isInteger(1), (value) => (value === 1 ? 'irrelevant' : 'several-choices'))),
   ],
   ['stop', nullable(checked((value) => isText(value) || isList(isText, 4)(value), 'kind'))],
-  ['logprobs', nullable(switched('logprobs'))],
-  ['top_logprobs', nullable(checked(isInteger(0, 20), 'logprobs'))],
+  ['logprobs', nullable(checked(isBoolean, (value) => (value === true ? 'kind' : 'irrelevant')))],
+  // OpenAI refuses it alone
+  [
+    'top_logprobs',
+    nullable(
+      checked(isInteger(0, 20), (_, { request: { logprobs } }) =>
+        logprobs === true ? 'kind' : 'logprobs'
+      )
+    ),
+  ],
   [
     'modalities',
     nullable(

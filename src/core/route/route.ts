@@ -89,6 +89,9 @@ export const adaptedRequest = (
   messages: studentMessages(match, EMPTY_PROMPT),
   temperature: 0,
   logprobs: true,
+  ...(request.logprobs === true && request.top_logprobs
+    ? { top_logprobs: request.top_logprobs }
+    : {}),
   max_tokens: Math.min(
     request.max_completion_tokens ?? request.max_tokens ?? answers.maxTokens,
     answers.maxTokens,

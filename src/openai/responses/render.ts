@@ -1,8 +1,7 @@
 /** Renders a lora's answer as the Responses API does: one JSON body, or the events of a stream. Pure. */
-import type { Usage } from '../chat.ts'
-import type { RenderedAnswer, RenderedCall } from '../answer.ts'
-
-type Fields = Record<string, unknown>
+import type { TokenLogprob, Usage } from '../chat.ts'
+import { piecesOf, type RenderedAnswer, type RenderedCall } from '../answer.ts'
+import { isFields, type Fields } from '../fields.ts'
 
 const usageOf = ({
   prompt_tokens: input,
@@ -10,7 +9,10 @@ const usageOf = ({
   prompt_tokens_details: details,
 }: Usage): Fields => ({
   input_tokens: input,
-  input_tokens_details: { cached_tokens: details?.cached_tokens ?? 0, cache_write_tokens: 0 },
+  input_tokens_details: {
+    cached_tokens: details?.cached_tokens ?? 0,
+    cache_write_tokens: details?.cache_write_tokens ?? 0,
+  },
   output_tokens: output,
   output_tokens_details: { reasoning_tokens: 0 },
   total_tokens: input + output,
@@ -18,37 +20,46 @@ const usageOf = ({
 
 /** Fields of a response that repeat the request, with the values that they have where it says nothing. */
 const REPEATED: Fields = {
+  frequency_penalty: 0,
   instructions: null,
   max_output_tokens: null,
   max_tool_calls: null,
   metadata: {},
   parallel_tool_calls: true,
+  presence_penalty: 0,
   previous_response_id: null,
   prompt_cache_key: null,
   prompt_cache_retention: null,
   safety_identifier: null,
-  service_tier: 'default',
   store: true,
   temperature: 1,
   tool_choice: 'auto',
-  tools: [],
   top_logprobs: 0,
   top_p: 1,
   truncation: 'disabled',
   user: null,
 }
 
+/** The API checks functions strictly unless the request says otherwise. */
+const toolOf = (tool: unknown): unknown =>
+  isFields(tool)
+    ? { description: null, parameters: null, ...tool, strict: tool['strict'] ?? true }
+    : tool
+
 const repeated = (request: Fields): Fields => ({
   ...Object.fromEntries(
     Object.entries(REPEATED).map(([name, usual]) => [name, request[name] ?? usual])
   ),
   reasoning: { effort: null, summary: null, ...(request['reasoning'] as Fields | null) },
-  text: { format: { type: 'text' }, ...(request['text'] as Fields | null) },
+  text: { format: { type: 'text' }, verbosity: 'medium', ...(request['text'] as Fields | null) },
+  tools: Array.isArray(request['tools']) ? request['tools'].map(toolOf) : [],
+  // there is no other here
+  service_tier: 'default',
 })
 
 /** The response in one of its states. */
 const responseOf = (
-  { id, created, model, usage }: RenderedAnswer,
+  { id, created, completed, model, usage }: RenderedAnswer,
   request: Fields,
   output: Fields[] | null
 ): Fields => ({
@@ -57,7 +68,7 @@ const responseOf = (
   created_at: created,
   status: output === null ? 'in_progress' : 'completed',
   background: false,
-  completed_at: output === null ? null : created,
+  completed_at: output === null ? null : completed,
   error: null,
   incomplete_details: null,
   model,
@@ -66,20 +77,20 @@ const responseOf = (
   ...(output === null ? { usage: null } : usage && { usage: usageOf(usage) }),
 })
 
-const partOf = (text: string): Fields => ({
+const partOf = (text: string, logprobs: readonly TokenLogprob[]): Fields => ({
   type: 'output_text',
   annotations: [],
-  logprobs: [],
+  logprobs,
   text,
 })
 
 const statusOf = (isDone: boolean): string => (isDone ? 'completed' : 'in_progress')
 
-const messageOf = ({ itemId, content }: RenderedAnswer, isDone: boolean): Fields => ({
+const messageOf = ({ itemId, content, logprobs }: RenderedAnswer, isDone: boolean): Fields => ({
   id: itemId,
   type: 'message',
   status: statusOf(isDone),
-  content: isDone ? [partOf(content)] : [],
+  content: isDone ? [partOf(content, logprobs ?? [])] : [],
   role: 'assistant',
 })
 
@@ -103,14 +114,15 @@ export const renderResponse = (answer: RenderedAnswer, request: Fields): Fields 
 
 const messageEvents = (answer: RenderedAnswer): Fields[] => {
   const { content } = answer
+  const logprobs = answer.logprobs ?? []
   const done = messageOf(answer, true)
   const place = { item_id: done['id'], output_index: 0, content_index: 0 }
   return [
     { type: 'response.output_item.added', output_index: 0, item: messageOf(answer, false) },
-    { type: 'response.content_part.added', ...place, part: partOf('') },
-    { type: 'response.output_text.delta', ...place, delta: content, logprobs: [] },
-    { type: 'response.output_text.done', ...place, text: content, logprobs: [] },
-    { type: 'response.content_part.done', ...place, part: partOf(content) },
+    { type: 'response.content_part.added', ...place, part: partOf('', []) },
+    { type: 'response.output_text.delta', ...place, delta: content, logprobs },
+    { type: 'response.output_text.done', ...place, text: content, logprobs },
+    { type: 'response.content_part.done', ...place, part: partOf(content, logprobs) },
     { type: 'response.output_item.done', output_index: 0, item: done },
   ]
 }
@@ -121,7 +133,11 @@ const callEvents = (call: RenderedCall, place: number): Fields[] => {
   const item = { item_id: done['id'], output_index: place }
   return [
     { type: 'response.output_item.added', output_index: place, item: callOf(call, false) },
-    { type: 'response.function_call_arguments.delta', ...item, delta: given },
+    ...piecesOf(given).map((delta) => ({
+      type: 'response.function_call_arguments.delta',
+      ...item,
+      delta,
+    })),
     { type: 'response.function_call_arguments.done', ...item, name, arguments: given },
     { type: 'response.output_item.done', output_index: place, item: done },
   ]

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { AppError } from '../../errors.ts'
 import { errorBody } from '../../openai/error-body.ts'
 import type { Load } from './load.ts'
+import type { Pages } from './pages.ts'
 
 export class Client {
   readonly outgoing: ServerResponse
@@ -11,12 +12,17 @@ export class Client {
   private whenGone: (() => void) | null = null
   private whenOver: (() => void)[] = []
   private readonly load: Pick<Load, 'inFlight'>
+  private readonly pages: Pick<Pages, 'ofOwn'>
   private isCounted = true
 
-  /** @param load in which it counts as one request until it is over */
-  constructor(outgoing: ServerResponse, load: Pick<Load, 'inFlight'>) {
+  /**
+   * @param load in which it counts as one request until it is over
+   * @param pages whose headers an answer of the proxy's own has
+   */
+  constructor(outgoing: ServerResponse, load: Pick<Load, 'inFlight'>, pages: Pick<Pages, 'ofOwn'>) {
     this.outgoing = outgoing
     this.load = load
+    this.pages = pages
     load.inFlight++
     // a write to a reset connection is reported here; the `close` that follows is enough
     outgoing.on('error', () => {})
@@ -55,11 +61,16 @@ export class Client {
     this.outgoing.end(body)
   }
 
+  /** An answer that the upstream had no part in; pages read it where they read the upstream's. */
+  sendOwn(status: number, body: string, headers: string[] = []): void {
+    this.sendJson(status, body, [...this.pages.ofOwn(this.outgoing.req), ...headers])
+  }
+
   /** An error of the proxy itself, in OpenAI's format. */
   sendError(error: AppError, headers: string[] = []): void {
     const { status, retryAfterSeconds } = error
     const retry = retryAfterSeconds === null ? [] : ['retry-after', String(retryAfterSeconds)]
-    this.sendJson(status, JSON.stringify(errorBody(error)), [...retry, ...headers])
+    this.sendOwn(status, JSON.stringify(errorBody(error)), [...retry, ...headers])
   }
 
   /**

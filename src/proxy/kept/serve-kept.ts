@@ -98,7 +98,7 @@ export const serveKept = async (
     if (answer === null) return pass(deps, incoming, client)
     await caller?.admitKept()
     deps.metrics.request('kept')
-    client.sendJson(200, answer)
+    client.sendOwn(200, answer)
   } catch (thrown) {
     const error = toAppError(thrown)
     if (isFault(error)) deps.fault('request', thrown)

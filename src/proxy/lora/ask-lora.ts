@@ -4,6 +4,8 @@
  * dropped early, and no byte of it reaches the client. Knows nothing of the client's connection.
  */
 import { AppError } from '../../errors.ts'
+import { contentLogprobs } from '../../core/answer/answer-logprobs.ts'
+import { isCallText } from '../../core/answer/calls.ts'
 import { answerFault, endingFault } from '../../core/answer/answer-rules.ts'
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import {
@@ -13,13 +15,20 @@ import {
   type Route,
 } from '../../core/route/route.ts'
 import type { Engine, GeneratedDelta } from '../../engine/engine.ts'
-import type { ChatRequest, FinishReason, Usage } from '../../openai/chat.ts'
+import type { ChatRequest, FinishReason, TokenLogprob, Usage } from '../../openai/chat.ts'
 import type { FaultReason } from '../reasons.ts'
 import type { SetTimer } from '../../timers.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 
 export type LoraAnswer =
-  | { given: true; content: string; confidence: number; usage: Usage | null }
+  | {
+      given: true
+      content: string
+      confidence: number
+      /** null where the request does not ask for them */
+      logprobs: readonly TokenLogprob[] | null
+      usage: Usage | null
+    }
   | {
       given: false
       reason: FaultReason
@@ -54,7 +63,7 @@ class Draft {
   confidence = FULL_CONFIDENCE
   usage: Usage | null = null
   private finishReason: FinishReason | null = null
-  private tokens = 0
+  private readonly logprobs: TokenLogprob[] = []
   private readonly route: Route
 
   constructor(route: Route) {
@@ -63,7 +72,7 @@ class Draft {
 
   add(delta: GeneratedDelta): void {
     this.content += delta.text
-    this.tokens += delta.logprobs.length
+    this.logprobs.push(...delta.logprobs)
     this.confidence = updateConfidence(this.route.confidence, this.confidence, delta.logprobs)
     this.finishReason = delta.finishReason ?? this.finishReason
     this.usage = delta.usage ?? this.usage
@@ -76,7 +85,7 @@ class Draft {
 
   judge(request: ChatRequest, formats: AnswerFormats): LoraAnswer {
     const { content, confidence, usage } = this
-    const ending = endingFault(this.finishReason, this.tokens)
+    const ending = endingFault(this.finishReason, this.logprobs.length)
     if (ending === 'engine-error')
       throw new AppError(
         'engine-unavailable',
@@ -85,7 +94,16 @@ class Draft {
     if (ending) return fault(ending, ending === 'length' ? confidence : null)
     if (this.isUnsure) return fault('low-confidence', confidence)
     const broken = answerFault(content, request, this.route, formats)
-    return broken ? fault(broken, confidence) : { given: true, content, confidence, usage }
+    if (broken) return fault(broken, confidence)
+    if (request.logprobs !== true)
+      return { given: true, content, confidence, logprobs: null, usage }
+    // those of a call would be of a text that the client does not get
+    const logprobs = isCallText(content)
+      ? null
+      : contentLogprobs(this.logprobs, content, request.top_logprobs ?? 0)
+    return logprobs
+      ? { given: true, content, confidence, logprobs, usage }
+      : fault('no-logprobs', confidence)
   }
 }
 

@@ -1,5 +1,8 @@
 /** Fourth step when a route answers: the lora's answer in the form that the client asked for. */
+import { hash } from 'node:crypto'
+import { argumentsText } from '../../core/answer/argument-order.ts'
 import { isCallText, parseCalls } from '../../core/answer/calls.ts'
+import { functionNamed } from '../../core/answer/tool-rules.ts'
 import type { RouteOutcome } from '../../core/log/record.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 import type { ChatRequest, Usage } from '../../openai/chat.ts'
@@ -69,9 +72,29 @@ interface Rendered {
   body: string
 }
 
-const send = (received: Received, rendered: Rendered, headers: string[]): void => {
+/** Of the API's form that the answer has. */
+const API_VERSION = '2020-10-01'
+
+/**
+ * The headers that clients read, in the API's forms. Without `x-ratelimit-…`: an answer of a lora uses none of the
+ * provider's limits, and what is left of them is not known here.
+ */
+const apiHeaders = (
+  { upstreams, pages, now }: ChatDeps,
+  { id, at, incoming, model }: Received['exchange']
+): string[] => [
+  'x-request-id',
+  `req_${id}`,
+  'openai-processing-ms',
+  String(Math.max(0, Math.round(now() - at))),
+  'openai-version',
+  API_VERSION,
+  ...(pages.ofAnswer(incoming, upstreams.nameFor(model)) ?? []),
+]
+
+const send = (deps: ChatDeps, received: Received, rendered: Rendered, headers: string[]): void => {
   const { client, exchange } = received
-  const ownHeaders = ['x-request-id', exchange.id, ...recordHeader(exchange), ...headers]
+  const ownHeaders = [...apiHeaders(deps, exchange), ...recordHeader(exchange), ...headers]
   if (!exchange.streamed) {
     client.sendJson(200, rendered.body, ownHeaders)
     return
@@ -112,6 +135,7 @@ const finish = (
 /** Text, or calls with ids of their own. */
 const answerParts = (
   { id }: Received['exchange'],
+  request: ChatRequest,
   content: string
 ): Pick<RenderedAnswer, 'content' | 'calls'> => {
   if (!isCallText(content)) return { content, calls: [] }
@@ -119,16 +143,20 @@ const answerParts = (
     id: callId(id, place),
     itemId: outputItemId('fc', id, place),
     name,
-    arguments: JSON.stringify(given),
+    arguments: argumentsText(given, functionNamed(request, name)?.parameters),
   }))
   return { content: '', calls }
 }
 
+/** A lora is immutable, so its name says which weights answered. */
+const fingerprintOf = (lora: string): string => `fp_${hash('sha256', lora).slice(0, 10)}`
+
 const rendered = (
-  { echoModel }: ChatDeps,
+  { echoModel, now }: ChatDeps,
   { exchange }: Received,
+  asked: ChatRequest,
   { route: { lora } }: MatchedRoute,
-  { content, usage }: GivenAnswer
+  { content, logprobs, usage }: GivenAnswer
 ): Rendered => {
   const { dialect, id, at, model, body, previousId } = exchange
   const continues = previousId === null ? {} : { previous_response_id: previousId }
@@ -137,8 +165,11 @@ const rendered = (
     id: dialect.answerId(id),
     itemId: outputItemId('msg', id, 0),
     created: Math.floor(at / 1000),
+    completed: Math.floor(now() / 1000),
     model: echoModel ? model : lora,
-    ...answerParts(exchange, content),
+    fingerprint: fingerprintOf(lora),
+    logprobs,
+    ...answerParts(exchange, asked, content),
     usage,
   }
   return { answer, request, body: JSON.stringify(dialect.render(answer, request)) }
@@ -155,7 +186,7 @@ const give = (
   const { messages } = received.request!
   const explained = { template: template.version, lora, confidence, overheadMs }
   const promptTokensSaved = templateTokens
-  send(received, answer, routeHeaders({ route: 'answered', ...explained, promptTokensSaved }))
+  send(deps, received, answer, routeHeaders({ route: 'answered', ...explained, promptTokensSaved }))
   const firstByteAt = deps.now()
   deps.metrics.request('answered')
   deps.given.add(exchange.tenant, messages, content, {
@@ -200,7 +231,7 @@ export const respondFromLora = async (
   }
   const { confidence } = answer
   if (!answer.given) return { reason: answer.reason, confidence }
-  const given = rendered(deps, received, matched, answer)
+  const given = rendered(deps, received, request, matched, answer)
   // before it is sent: a caller that has an id may use it at once
   const kept = mustKeep(request) ? keptOf(received.exchange, given.body) : null
   if (kept !== null) await deps.keptResponses?.put(kept)

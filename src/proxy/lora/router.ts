@@ -13,6 +13,7 @@ import { createBreaker, type Breaker } from '../breaker.ts'
 import type { ChatExchange } from '../exchange.ts'
 import { createPositions } from './positions.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
+import type { Pages } from '../client/pages.ts'
 import type { SkipReason } from '../reasons.ts'
 import type { ProxyMetrics } from '../metrics/metrics.ts'
 import { acceptanceOf, type Tenants } from '../access/tenants.ts'
@@ -32,6 +33,7 @@ export interface RouterDeps {
   breaker: { maxFailures: number; pauseMs: number }
   metrics: Pick<ProxyMetrics, 'watchBreaker'>
   keptResponses: KeptResponses | null
+  pages: Pick<Pages, 'ofAnswer'>
   now: () => number
   random: () => number
 }
@@ -39,7 +41,7 @@ export interface RouterDeps {
 /** The part of an exchange that decides. */
 type Asking = Pick<
   ChatExchange,
-  'dialect' | 'tenant' | 'hasProof' | 'body' | 'envelope' | 'isCaptured' | 'position'
+  'dialect' | 'incoming' | 'tenant' | 'hasProof' | 'body' | 'envelope' | 'isCaptured' | 'position'
 >
 
 /** Notes the position of a conversation in the exchange that asks. */
@@ -60,14 +62,17 @@ export const createRouter = (deps: RouterDeps): Router => {
     sent: ChatRequest,
     asking: Asking
   ): SkipReason | null => {
-    const { dialect, tenant, hasProof, body } = asking
+    const { dialect, incoming, tenant, hasProof, body } = asking
     const request = withEnvelope(sent, asking.envelope)
     if (request === null) return 'ambiguous-members'
+    const upstream = upstreams.nameFor(request.model)
     if (!deps.areRoutesGood()) return 'routes-too-old'
     if (!hasProof) return 'no-credential'
     // a caller that the upstream would refuse must not get an answer of a lora
-    if (!tenants.accepted(acceptanceOf(tenant, upstreams.nameFor(request.model)), request.model))
+    if (!tenants.accepted(acceptanceOf(tenant, upstream), request.model))
       return 'credential-not-accepted'
+    // its answer says what a page of this origin may read
+    if (deps.pages.ofAnswer(incoming, upstream) === null) return 'unknown-origin'
     const ineligible = eligibility(request, route.template)
     if (ineligible) return ineligible
     if (mustKeep(request) && !canKeep(deps, asking)) return 'unsupported-field'

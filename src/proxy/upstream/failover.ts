@@ -8,12 +8,16 @@ import { AppError } from '../../errors.ts'
 import { Attempt, type FailedWhile, type Judge, type Target } from './attempt.ts'
 import { headerOf } from '../headers.ts'
 import type { ProxyMetrics } from '../metrics/metrics.ts'
-import type { KeepAliveOptions } from './keep-alive.ts'
 import { retryAfterMs } from './retries.ts'
 import type { FailoverReason } from '../reasons.ts'
-import { isUnsendable, UpstreamAnswer, type Passage } from './upstream-answer.ts'
+import {
+  isUnsendable,
+  UpstreamAnswer,
+  type AnswerOptions,
+  type Passage,
+} from './upstream-answer.ts'
 
-export interface FailoverDeps extends KeepAliveOptions {
+export interface FailoverDeps extends AnswerOptions {
   metrics: Pick<ProxyMetrics, 'failover'>
   /** longest wait that an upstream may ask for before it is asked again; 0 asks none again */
   retryAfterMaxMs: number

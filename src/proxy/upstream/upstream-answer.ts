@@ -5,6 +5,7 @@ import { AppError } from '../../errors.ts'
 import { UsageFilter } from '../../openai/hide-usage.ts'
 import type { Capture } from './capture.ts'
 import type { Client } from '../client/client.ts'
+import type { Pages } from '../client/pages.ts'
 import { atEndOfTick } from './end-of-tick.ts'
 import type { ExchangeEnd } from '../reasons.ts'
 import { headersForClient, UPSTREAM_HEADER, type ClientHeaders } from '../headers.ts'
@@ -49,11 +50,16 @@ export interface Passage {
   onEnd(end: ExchangeEnd, answeredBy: AnsweredBy): void
 }
 
+export interface AnswerOptions extends KeepAliveOptions {
+  /** learns what pages may read */
+  pages: Pick<Pages, 'learn'>
+}
+
 /** Sends an answer to the client. */
 export class UpstreamAnswer {
   private readonly passage: Passage
   private readonly answeredBy: AnsweredBy
-  private readonly options: KeepAliveOptions
+  private readonly options: AnswerOptions
   /** null until the answer begins */
   private body: { resume(): void } | null = null
   /** a stream's head goes out with its first event, or alone where that has not come yet */
@@ -66,7 +72,7 @@ export class UpstreamAnswer {
   /** null where everything passes */
   private usageFilter: UsageFilter | null = null
 
-  constructor(passage: Passage, answeredBy: AnsweredBy, options: KeepAliveOptions) {
+  constructor(passage: Passage, answeredBy: AnsweredBy, options: AnswerOptions) {
     this.passage = passage
     this.answeredBy = answeredBy
     this.options = options
@@ -97,6 +103,7 @@ export class UpstreamAnswer {
     this.body = body
     const headers = headersForClient(raw, this.addedHeaders)
     capture?.begin(status, headers)
+    this.options.pages.learn(this.passage.incoming, this.answeredBy.name, status, raw)
     // the upstream's own date passes; where it sends none, none is added
     client.outgoing.sendDate = false
     client.outgoing.writeHead(status, statusText, headers.raw)

@@ -50,7 +50,8 @@ interface Draft {
   roles: string[]
   /** pieces of each message */
   messages: Piece[][]
-  /** the last message's query */
+  /** the message that asks: the last one, but for those that the application alone writes */
+  asked: number
   query: Variable
   /** messages of few-shot pairs that differ from sample to sample */
   paired: ReadonlySet<number>
@@ -60,19 +61,21 @@ interface Draft {
 }
 
 const draftOf = (samples: Sample[], roles: string[], text: LineText): Draft | null => {
-  const last = roles.length - 1
-  if (roles[last] !== 'user') return null
+  // some applications repeat their instructions behind the question
+  const asked = roles.findLastIndex((role) => !isInstruction(role))
+  if (roles[asked] !== 'user') return null
   const messages = roles.map((role, index) => {
     const fromUser = !isInstruction(role)
     return joinPieces(
       alignMessage(samples, index, text).flatMap((piece) => splitPiece(piece, fromUser))
     )
   })
-  const query = findQuery(messages[last]!)
+  const query = findQuery(messages[asked]!)
   if (!query) return null
   return {
     roles,
     messages,
+    asked,
     query,
     paired: pairedMessages(roles, messages),
     responses: samples.map(({ response }) => response),
@@ -81,9 +84,9 @@ const draftOf = (samples: Sample[], roles: string[], text: LineText): Draft | nu
   }
 }
 
-/** A message whose first line an end user may have written, in front of the last one. */
-const isInDialogue = (roles: string[], message: number): boolean =>
-  message < roles.length - 1 && !isInstruction(roles[message]!)
+/** A message whose first line an end user may have written, in front of the one that asks. */
+const isInDialogue = ({ roles, asked }: Draft, message: number): boolean =>
+  message < asked && !isInstruction(roles[message]!)
 
 /** The end of the text's last line, and the beginning of its first one; '' where that is the whole text. */
 const lastLine = (text: string): string => text.slice(text.lastIndexOf('\n') + 1 || text.length)
@@ -135,8 +138,8 @@ const areFromPool = (
 }
 
 /** The query with the text around it in its message, for each sample. */
-const queryTexts = ({ messages, query }: Draft): string[] => {
-  const pieces = messages.at(-1)!
+const queryTexts = ({ messages, asked, query }: Draft): string[] => {
+  const pieces = messages[asked]!
   const at = pieces.indexOf(query)
   const around = textOf(pieces.slice(Math.max(0, at - 5), at + 2))
   return query.values.map((value) => `${around}\n${value}`)
@@ -156,7 +159,7 @@ const slotOf = (draft: Draft, message: number, at: number, taken: Set<string>): 
   const before = textOf(pieces.slice(Math.max(0, at - 1), at))
   // a message of its own may be the user's
   const apart =
-    !isInDialogue(roles, message) && constantUpToQuery(pieces, at, draft.query) >= APART_CHARS
+    !isInDialogue(draft, message) && constantUpToQuery(pieces, at, draft.query) >= APART_CHARS
   const role = roles[message]!
   return describeSlot({ values, responses, callers, sole, before, role, apart, taken })
 }
@@ -181,7 +184,7 @@ const describeMessage = (
   if (draft.paired.has(message)) {
     return [{ kind: 'examples', name: uniqueName('examples', taken) }]
   }
-  const inDialogue = isInDialogue(draft.roles, message)
+  const inDialogue = isInDialogue(draft, message)
   if (inDialogue && role !== 'user' && pieces.some(isVariable)) return null
   const segments: Segment[] = []
   for (const [at, piece] of pieces.entries()) {
