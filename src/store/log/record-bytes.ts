@@ -2,6 +2,7 @@
  * Exchanges as records that can be stored: answers are decoded, streams are accumulated, usage is read, and
  * secrets are replaced. This runs for every request. Knows nothing of the database.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { withoutCredentials } from '../../core/request/body-credentials.ts'
 import type { BatchedExchange } from '../../core/log/exchange-batch.ts'
 import { boundedHead, type RecordHead } from '../../core/log/record.ts'
@@ -98,6 +99,12 @@ const recordOf = (
  */
 const MAX_WRITE_BYTES = 4 * 2 ** 20
 
+/**
+ * Bytes that are read in one turn of the event loop, unless one record has more. Other calls of the store, for
+ * which requests wait, run between two turns.
+ */
+const MAX_TURN_BYTES = 256 * 1024
+
 const sizeOf = ({ request, response }: RecordBytes): number =>
   request.length + (response?.length ?? 0)
 
@@ -116,8 +123,12 @@ export async function* readRecords(
   { maxBytes, redact }: ReadOptions
 ): AsyncGenerator<RecordBytes[]> {
   let records: RecordBytes[] = []
-  let bytes = 0
+  let [bytes, turnBytes] = [0, MAX_TURN_BYTES]
   for (const exchange of exchanges) {
+    if (turnBytes >= MAX_TURN_BYTES) {
+      await nextTurn()
+      turnBytes = 0
+    }
     const answer = readAnswer(exchange.answer, exchange.form, {
       dialect: dialectOfRecord(exchange.head),
       maxBytes,
@@ -125,6 +136,7 @@ export async function* readRecords(
     // few answers are encoded; to await the others would double the time of reading them
     const read = answer instanceof Promise ? await answer : answer
     const whole = recordOf(exchange, read, maxBytes)
+    turnBytes += exchange.request.length + (read.response?.length ?? 0)
     const record = bounded(redact === null ? whole : redacted(whole, redact))
     if (records.length > 0 && bytes + sizeOf(record) > MAX_WRITE_BYTES) {
       yield records
