@@ -154,7 +154,14 @@ describe.each(['models', 'tokens'])('a key with a limit on %s', (key) => {
     const call = { id: 'c', type: 'function', function: { name: 'f', arguments: '{"file_id":1}' } }
     const messages = [
       { role: 'user', content: question, name: 'ann', cache_control: { type: 'ephemeral' } },
-      { role: 'assistant', content: null, refusal: null, annotations: [], tool_calls: [call] },
+      {
+        role: 'assistant',
+        content: null,
+        refusal: null,
+        annotations: [],
+        parsed: { a: 1 },
+        tool_calls: [call],
+      },
       { role: 'tool', tool_call_id: 'c', content: '1' },
       { role: 'assistant', content: 'x', audio: { id: 'audio_1' }, reasoning_content: 'y' },
       { role: 'assistant', content: 'x', function_call: null, prefix: true, attachments: null },

@@ -39,7 +39,7 @@ const ALLOWED_RESPONSES = names(
  */
 const ALLOWED_IN_MESSAGES = names(
   'role content name phase tool_calls tool_call_id function_call refusal annotations audio ' +
-    'responses.status reasoning reasoning_content reasoning_details cache_control prefix partial weight'
+    'parsed responses.status reasoning reasoning_content reasoning_details cache_control prefix partial weight'
 )
 
 /** Run by the caller; others run at the provider, some with a model or a server of their own. */
