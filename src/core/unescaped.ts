@@ -24,34 +24,41 @@ const ESCAPE = /\\+(?:u([0-9a-f]{4})|([nrtbf"/]))|&#(?:x([0-9a-f]{1,6})|(\d{1,7}
 const LETTERS: Record<string, string> = { n: '\n', r: '\r', t: '\t', b: '\b', f: '\f' }
 
 /** NaN where there is no such digit. */
-const hexAt = (text: string, at: number): number => Number.parseInt(text.charAt(at), 16)
-
-/** The byte of a percent sign's escape, which may be escaped itself as `%25`; null where it is none. */
-const byteAt = (text: string, at: number): { byte: number; end: number } | null => {
-  if (text.charCodeAt(at) !== PERCENT) return null
-  let digits = at + 1
-  const valueAt = (place: number): number => 16 * hexAt(text, place) + hexAt(text, place + 1)
-  while (valueAt(digits) === PERCENT && !Number.isNaN(valueAt(digits + 2))) digits += 2
-  const byte = valueAt(digits)
-  return Number.isNaN(byte) ? null : { byte, end: digits + 2 }
+const hexAt = (text: string, at: number): number => {
+  const code = text.charCodeAt(at)
+  if (code >= 0x30 && code <= 0x39) return code - 0x30
+  const letter = code | 0x20
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : Number.NaN
 }
+
+const valueAt = (text: string, at: number): number => 16 * hexAt(text, at) + hexAt(text, at + 1)
+
+/** The byte of a percent sign's escape, which may be escaped itself as `%25`, and where it ends; NaN where it is none. */
+const byteAt = (text: string, at: number): { byte: number; end: number } => {
+  if (text.charCodeAt(at) !== PERCENT) return { byte: Number.NaN, end: at }
+  let digits = at + 1
+  while (valueAt(text, digits) === PERCENT && !Number.isNaN(valueAt(text, digits + 2))) digits += 2
+  return { byte: valueAt(text, digits), end: digits + 2 }
+}
+
+/** Of a character of two, three or four bytes in UTF-8 (RFC 3629, section 3), the smallest that needs so many. */
+const SMALLEST = [0x80, 0x800, 0x1_0000]
 
 /** The character of one to four bytes in percent encoding; null where they are not UTF-8. */
 const percentDecoded = (text: string, at: number): { text: string; length: number } | null => {
-  const first = byteAt(text, at)
-  if (first === null) return null
-  const { byte } = first
-  if (byte < 0x80) return { text: String.fromCharCode(byte), length: first.end - at }
-  const bytes = [byte]
-  let { end } = first
-  for (let left = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1; left > 0; left--) {
-    const next = byteAt(text, end)
-    if (next === null) return null
-    bytes.push(next.byte)
-    ;({ end } = next)
+  let { byte, end } = byteAt(text, at)
+  if (byte < 0x80) return { text: String.fromCharCode(byte), length: end - at }
+  if (!(byte >= 0xc0 && byte < 0xf8)) return null
+  const more = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1
+  let code = byte & (0x3f >> more)
+  for (let left = more; left > 0; left--) {
+    ;({ byte, end } = byteAt(text, end))
+    if (!(byte >= 0x80 && byte < 0xc0)) return null
+    code = 0x40 * code + byte - 0x80
   }
-  const character = Buffer.from(bytes).toString()
-  return character.includes('\ufffd') ? null : { text: character, length: end - at }
+  const isCharacter =
+    code >= SMALLEST[more - 1]! && code <= 0x10_ffff && (code & 0xff_f800) !== 0xd800
+  return isCharacter ? { text: String.fromCodePoint(code), length: end - at } : null
 }
 
 const fromCodePoint = (code: number): string | null =>

@@ -4,8 +4,8 @@
  */
 import type { AnswerAccumulator } from './answer.ts'
 import type { ChatChoice, ChatCompletion, FinishReason, TokenLogprob, Usage } from './chat.ts'
-import { EventReader } from './event-reader.ts'
-import { isFields, parseJson, type Fields } from './fields.ts'
+import { ObjectReader } from './event-reader.ts'
+import { isFields, type Fields } from './fields.ts'
 
 /** Strings of a delta that are replaced by the newest value; all others are appended to. */
 const REPLACED_IN_DELTA = new Set(['role', 'name', 'id', 'type', 'tool_call_id'])
@@ -132,20 +132,22 @@ export class CompletionAccumulator implements AnswerAccumulator {
   private top: Fields | null = null
   private readonly choices = new Map<number, ChoiceState>()
   private readonly merger = new Merger()
-  private readonly decoder = new TextDecoder()
-  private readonly events = new EventReader((data) => this.addEvent(data))
+  private readonly events = new ObjectReader(
+    (event) => this.addEvent(event),
+    () => !this.isTooLarge
+  )
 
   /** @param bytes the next bytes; they may end within an event or a character */
   push(bytes: Uint8Array): void {
-    this.events.push(this.decoder.decode(bytes, { stream: true }))
+    this.events.push(bytes)
   }
 
   /**
-   * @returns the completion so far; null before the first chunk with choices or usage, and for an answer of
-   * more than 20,000 parts
+   * @returns the completion so far; null before the first chunk with choices or usage, for an answer of more
+   * than 20,000 parts, and for a stream that is not read to its end
    */
   answer(): ChatCompletion | null {
-    if (this.top === null || this.isTooLarge) return null
+    if (this.top === null || this.isTooLarge || this.events.isUnreadable) return null
     const { id, created, model, usage, ...rest } = this.top
     return {
       ...rest,
@@ -162,10 +164,7 @@ export class CompletionAccumulator implements AnswerAccumulator {
     return this.merger.parts > MAX_PARTS
   }
 
-  private addEvent(data: string): void {
-    if (this.isTooLarge) return
-    const event = parseJson(data)
-    if (!isFields(event)) return
+  private addEvent(event: Fields): void {
     if ('error' in event && event.error !== null) this.error = event.error
     // events such as pings are JSON, too
     else if (Array.isArray(event.choices) || isFields(event.usage)) this.addChunk(event)

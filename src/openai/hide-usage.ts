@@ -13,6 +13,9 @@ const COLON = 0x3a
 const MAX_HELD_BYTES = 8192
 const NOTHING = Buffer.alloc(0)
 
+/** A stream with so many has no usage chunk to hide, and each of them makes an error with a stack. */
+const MAX_BROKEN_EVENTS = 100
+
 /** A chunk with a choice. Text of the model cannot match, because its quotes are escaped. */
 const HAS_CHOICE = /"choices"\s*:\s*\[\s*[^\]\s]/
 /**
@@ -35,17 +38,6 @@ const dataOf = (event: string): string =>
     .filter((line) => line.startsWith('data:'))
     .map((line) => line.slice('data:'.length))
     .join('\n')
-
-const isUsageChunk = (event: string): boolean => {
-  if (!event.includes('"usage"') || HAS_CHOICE.test(event)) return false
-  try {
-    const chunk = JSON.parse(dataOf(event)) as { choices?: unknown; usage?: unknown } | null
-    const hasNoChoice = Array.isArray(chunk?.choices) && chunk.choices.length === 0
-    return hasNoChoice && typeof chunk?.usage === 'object' && chunk.usage !== null
-  } catch {
-    return false
-  }
-}
 
 const joined = (parts: Buffer[]): Buffer =>
   parts.length < 2 ? (parts[0] ?? NOTHING) : Buffer.concat(parts)
@@ -79,6 +71,7 @@ export class UsageFilter {
   /** the last byte is a CR: an LF behind it belongs to the same line end */
   private behindCr = false
   private hidLast = false
+  private broken = 0
 
   /** @returns the bytes that may pass now, possibly none */
   push(chunk: Buffer): Buffer {
@@ -138,7 +131,20 @@ export class UsageFilter {
   }
 
   private isHidden(rest: Buffer): boolean {
-    return !this.isPassing && isUsageChunk(this.textWith(rest))
+    return !this.isPassing && this.isUsageChunk(this.textWith(rest))
+  }
+
+  private isUsageChunk(event: string): boolean {
+    if (this.broken === MAX_BROKEN_EVENTS) return false
+    if (!event.includes('"usage"') || HAS_CHOICE.test(event)) return false
+    try {
+      const chunk = JSON.parse(dataOf(event)) as { choices?: unknown; usage?: unknown } | null
+      const hasNoChoice = Array.isArray(chunk?.choices) && chunk.choices.length === 0
+      return hasNoChoice && typeof chunk?.usage === 'object' && chunk.usage !== null
+    } catch {
+      this.broken++
+      return false
+    }
   }
 
   private textWith(rest: Buffer): string {

@@ -1,6 +1,6 @@
 /** Last step: an exchange that is over becomes a record. The store reads its answer. */
 import type { AnswerForm, CapturedExchange } from '../core/log/exchange-batch.ts'
-import { boundedHead, type RouteOutcome } from '../core/log/record.ts'
+import { receivedHead, type RouteOutcome } from '../core/log/record.ts'
 import { PLAIN } from '../core/request/envelope.ts'
 import { AUDIT } from '../core/rollout/pair.ts'
 import type { MatchedRoute } from '../core/route/route-table.ts'
@@ -27,7 +27,7 @@ interface Ending {
 const wholeMicros = (ms: number): number => Math.round(ms * 1000) / 1000
 
 const captured = (exchange: ChatExchange, ending: Ending): CapturedExchange => ({
-  head: boundedHead({
+  head: receivedHead({
     id: exchange.id,
     at: Math.floor(exchange.at),
     tenant: exchange.tenant,

@@ -224,7 +224,7 @@ export const startHarness = async (
     records: async (): Promise<ExchangeRecord[]> => {
       const found: ExchangeRecord[] = []
       const batch = readBatch(batchCaptured(exchanges))
-      for await (const records of readRecords(batch, MAX_ANSWER_BYTES))
+      for await (const records of readRecords(batch, { maxBytes: MAX_ANSWER_BYTES, redact: null }))
         for (const { head, usage, request, response } of records)
           found.push({
             ...head,

@@ -28,6 +28,8 @@ const responseBody = (fields: object): string =>
 
 const chatTools = (...tools: object[]): string => chatBody('hi', { tools })
 const filePart = (file: object): string => chatBody([{ type: 'file', file }])
+const chatMessage = (fields: object): string =>
+  JSON.stringify({ model: MODEL, messages: [{ role: 'user', content: 'x', ...fields }] })
 const inputPart = (part: object): string =>
   responseBody({ input: [{ role: 'user', content: [part] }] })
 
@@ -72,6 +74,47 @@ const WAYS: [way: string, path: string, body: string, param: string][] = [
     'conversation',
   ],
   ['a prompt of the account', RESPONSES, responseBody({ prompt: { id: 'pmpt_1' } }), 'prompt'],
+  // parsers that take names in any case, as Go's, read the second type; others the first
+  [
+    'a hosted tool by a second type of another case in chat',
+    CHAT_PATH,
+    chatTools({ type: 'function', function: { name: 'f' }, Type: 'mcp', server_url: 'http://x' }),
+    'Type',
+  ],
+  [
+    'a hosted tool by a second type of another case',
+    RESPONSES,
+    responseBody({ tools: [{ type: 'function', name: 'f', TYPE: 'web_search' }] }),
+    'TYPE',
+  ],
+  [
+    'a tool with a member of no parser, twice but for its case',
+    CHAT_PATH,
+    chatTools({ type: 'function', function: { name: 'f' }, other: 1, Other: 2 }),
+    'Other',
+  ],
+  ['a file by another case', CHAT_PATH, filePart({ File_ID: 'file-1' }), 'file_id'],
+  ['a file in camel case', CHAT_PATH, filePart({ fileId: 'file-1' }), 'file_id'],
+  ['files in a list', CHAT_PATH, filePart({ file_ids: ['file-1'] }), 'file_id'],
+  [
+    'a file beside the content of a message',
+    CHAT_PATH,
+    chatMessage({ attachments: [{ file_id: 'file-1' }] }),
+    'attachments',
+  ],
+  [
+    'a file in a member that messages have',
+    CHAT_PATH,
+    chatMessage({ audio: { file_id: 'file-1' } }),
+    'file_id',
+  ],
+  ['an unknown member of a message', CHAT_PATH, chatMessage({ model: 'gpt-5-pro' }), 'model'],
+  [
+    'a file beside the content of an item',
+    RESPONSES,
+    responseBody({ input: [{ role: 'user', content: 'x', file_id: 'file-1' }] }),
+    'file_id',
+  ],
   ['a file in an item', RESPONSES, inputPart({ type: 'input_file', file_id: 'file-1' }), 'file_id'],
   [
     'an image of the account',
@@ -108,6 +151,29 @@ describe.each(['models', 'tokens'])('a key with a limit on %s', (key) => {
     }
     const question = [{ type: 'text', text: 'my "file_id": 7' }]
     expect((await send(key, CHAT_PATH, chatBody(question, usual))).status).toBe(200)
+    const call = { id: 'c', type: 'function', function: { name: 'f', arguments: '{"file_id":1}' } }
+    const messages = [
+      { role: 'user', content: question, name: 'ann', cache_control: { type: 'ephemeral' } },
+      {
+        role: 'assistant',
+        content: null,
+        refusal: null,
+        annotations: [],
+        parsed: { a: 1 },
+        tool_calls: [call],
+      },
+      { role: 'tool', tool_call_id: 'c', content: '1' },
+      { role: 'assistant', content: 'x', audio: { id: 'audio_1' }, reasoning_content: 'y' },
+      { role: 'assistant', content: 'x', function_call: null, prefix: true, attachments: null },
+    ]
+    const conversation = JSON.stringify({ model: MODEL, messages })
+    expect((await send(key, CHAT_PATH, conversation)).status).toBe(200)
+    const item = { type: 'message', id: 'm', role: 'assistant', status: 'incomplete', content: [] }
+    const items = [
+      { role: 'user', content: 'x', name: 'ann' },
+      { ...item, phase: 'commentary' },
+    ]
+    expect((await send(key, RESPONSES, responseBody({ input: items }))).status).toBe(200)
     const fields = {
       store: true,
       previous_response_id: 'resp_1',

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
@@ -149,6 +150,22 @@ const testThreads = (prepare: () => Promise<Threads>): void => {
     const elapsedMs = performance.now() - started
     clearInterval(timer)
     expect(ticks).toBeGreaterThan(elapsedMs / 40)
+  })
+
+  it('answer other calls between the records that they append', async () => {
+    const large = Array.from({ length: 20 }, (_, index) =>
+      exampleRecord(9000 + index, {
+        request: `{"x${index}":[${'{"a":"b"},'.repeat(100_000)}0]}`,
+      })
+    )
+    const append = { isOver: false }
+    const written = store.records.append(batchOf(large)).then(() => (append.isOver = true))
+    // a write begins 20 ms after its first record
+    await pause(100)
+    let calls = 0
+    for (; !append.isOver; calls++) await store.snapshots.get('sketch')
+    await written
+    expect(calls).toBeGreaterThan(large.length / 2)
   })
 
   it('refuse appends beyond the bytes that may wait', async () => {

@@ -22,7 +22,8 @@ describe('ambiguous members of a request', () => {
           ),
         })
       ),
-      tools: fc.array(fc.dictionary(name, value)),
+      tools: fc.array(fc.record({ type: fc.string(), parameters: value })),
+      functions: fc.array(fc.dictionary(name, value)),
       response_format: value,
     })
     fc.assert(
@@ -41,12 +42,12 @@ describe('ambiguous members of a request', () => {
         const name = names[place % names.length]!
         const text = JSON.stringify(object)
         const twice = `${text.slice(0, -1)},${JSON.stringify(name)}:0}`
-        const found = find(`{"tools":${'['.repeat(depth)}${twice}${']'.repeat(depth)}}`)
+        const found = find(`{"functions":${'['.repeat(depth)}${twice}${']'.repeat(depth)}}`)
         expect(found).toMatchObject({ name, why: 'twice' })
         // the second name in another spelling of the same string
         const escaped = `\\u${name.charCodeAt(0).toString(16).padStart(4, '0')}`
         const rest = JSON.stringify(name.slice(1)).slice(1)
-        expect(find(`{"tools":${text.slice(0, -1)},"${escaped}${rest}:0}}`)).toMatchObject({
+        expect(find(`{"functions":${text.slice(0, -1)},"${escaped}${rest}:0}}`)).toMatchObject({
           name,
           why: 'twice',
         })
@@ -57,6 +58,7 @@ describe('ambiguous members of a request', () => {
   it('are names that differ only in case, in objects with known names alone', () => {
     expect(find('{"Model":"a"}')).toEqual({ name: 'Model', why: 'spelling', meant: 'model' })
     expect(find('{"stream_options":{"includeUsage":true}}')).toMatchObject({ why: 'spelling' })
+    expect(find('{"tools":[{},{"Type":"mcp"}]}')).toMatchObject({ name: 'Type', why: 'spelling' })
     expect(find('{"top_p":1,"topP":2}')).toMatchObject({ name: 'topP', why: 'twice' })
     for (const text of [
       '{"tools":[{"properties":{"userId":1,"user_id":1,"Model":1}}]}',

@@ -146,6 +146,11 @@ describe('a redactor', () => {
     expect(() => createRedactor({ detectors: [], patterns: { X: '(' } })).toThrow(SyntaxError)
   })
 
+  it('accepts a pattern that matches nothing between two characters', () => {
+    const redact = createRedactor({ detectors: [], patterns: { X: 'x*' } })
+    expect(redact(['😀xx😀', '["","😀x"]'])).toEqual(['😀[X_1]😀', '["","😀[X_2]"]'])
+  })
+
   it('changes no byte of JSON outside the strings that it redacts', () => {
     const text =
       '{ "n": 4915112345678.5,"created":1732629120, "s" : ["x\\u00e9", "a\\u0040example.com"],"s":1e3 }'

@@ -9,6 +9,10 @@ export interface Detector {
   label: string
   /** global */
   pattern: RegExp
+  /** characters that every match has at least; a shorter text is not searched */
+  shortest: number
+  /** a character that every match has; a text without it is not searched */
+  has?: string
   /** checks a match; absent: every match counts */
   accepts?: (match: string) => boolean
   /** one form for all spellings of a value; absent: the match itself */
@@ -38,9 +42,10 @@ const passesModulo97 = (iban: string): boolean => {
 }
 
 const isCard = (match: string): boolean => {
-  const digits = digitsOf(match)
   // first digits of payment cards; a repeated digit can pass Luhn's test
-  return /^[2-6]/.test(digits) && new Set(digits).size > 1 && passesLuhn(digits)
+  if (!/^[2-6]/.test(match)) return false
+  const digits = digitsOf(match)
+  return passesLuhn(digits) && new Set(digits).size > 1
 }
 
 const compact = (match: string): string => match.replaceAll(' ', '')
@@ -54,8 +59,8 @@ const isIban = (match: string): boolean => {
 const isPhone = (match: string): boolean => {
   const digits = digitsOf(match)
   if (/^(?:\+|00)\(?[1-9]/.test(match)) return digits.length >= 8 && digits.length <= 17
-  const isDate = /^\d\d[-/.]\d{1,2}[-/.]\d{4}\b/.test(match)
-  if (isDate || digits.length < 9 || digits.length > 12) return false
+  if (digits.length < 9 || digits.length > 12) return false
+  if (/^\d\d[-/.]\d{1,2}[-/.]\d{4}\b/.test(match)) return false // a date
   // a trunk prefix, an area code in brackets, or three groups as in North America
   return /^0\d{1,4}[ /-]|^\(\d{2,5}\) ?|^\d{3}[-. ]\d{3}[-. ]\d{4}$/.test(match)
 }
@@ -74,28 +79,37 @@ const KEYS = [
 
 /** By their names in the configuration, in the order in which they run. */
 export const DETECTORS = {
-  key: { label: 'KEY', pattern: new RegExp(`(?<![A-Za-z0-9_-])(?:${KEYS.join('|')})`, 'g') },
+  key: {
+    label: 'KEY',
+    pattern: new RegExp(`(?<![A-Za-z0-9_-])(?:${KEYS.join('|')})`, 'g'),
+    shortest: 15,
+  },
   email: {
     label: 'EMAIL',
     pattern:
       /(?<![\p{L}\p{N}._%+-])[\p{L}\p{N}._%+-]{1,64}@(?:[\p{L}\p{N}-]{1,63}\.){1,8}\p{L}{2,24}/gu,
+    shortest: 6,
+    has: '@',
     canonical: (match) => match.toLowerCase(),
   },
   iban: {
     label: 'IBAN',
     pattern: /(?<![A-Z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Z0-9])/g,
+    shortest: 15,
     accepts: isIban,
     canonical: compact,
   },
   card: {
     label: 'CARD',
     pattern: /(?<![\d.])\d(?:[ -]?\d){12,18}(?![\d.]\d)/g,
+    shortest: 13,
     accepts: isCard,
     canonical: digitsOf,
   },
   phone: {
     label: 'PHONE',
     pattern: /(?<![\w.+-])(?:\+|00)?\(?\d[\d ()./-]{6,20}\d(?![\w-])/g,
+    shortest: 8,
     accepts: isPhone,
     canonical: digitsOf,
   },

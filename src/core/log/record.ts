@@ -54,18 +54,27 @@ export interface ExchangeRecord {
 /** A record without its bodies and the usage that is read from them. */
 export type RecordHead = Omit<ExchangeRecord, 'request' | 'response' | 'usage'>
 
-/** Longest name of a model and longest path, in characters. The client wrote both. */
+/** Longest name of a model and longest path that are kept, in characters. The client wrote both. */
 const MAX_MODEL_CHARS = 256
 const MAX_PATH_CHARS = 1024
+/** Of both on the way to the store, which redacts them before it shortens them: the longest head of a request. */
+const MAX_RECEIVED_CHARS = 16 * 1024
 
 const cut = (text: string, maxChars: number): string =>
   text.length <= maxChars ? text : `${text.slice(0, maxChars).replace(/[\ud800-\udbff]$/, '')}…`
 
-/** The head with its texts cut to a length that the log keeps. */
-export const boundedHead = (head: RecordHead): RecordHead => {
-  const [model, path] = [cut(head.model, MAX_MODEL_CHARS), cut(head.path, MAX_PATH_CHARS)]
+const shortened = (head: RecordHead, maxModelChars: number, maxPathChars: number): RecordHead => {
+  const [model, path] = [cut(head.model, maxModelChars), cut(head.path, maxPathChars)]
   return model === head.model && path === head.path ? head : { ...head, model, path }
 }
+
+/** The head with its texts cut to a length that the log's queue takes. */
+export const receivedHead = (head: RecordHead): RecordHead =>
+  shortened(head, MAX_RECEIVED_CHARS, MAX_RECEIVED_CHARS)
+
+/** The head with its texts cut to a length that the log keeps. */
+export const boundedHead = (head: RecordHead): RecordHead =>
+  shortened(head, MAX_MODEL_CHARS, MAX_PATH_CHARS)
 
 /** The values of a head in a fixed order, which halves its JSON. Stored: values are only added at the end. */
 export type PackedHead = [

@@ -22,6 +22,7 @@ const detectorsOf = ({ detectors, patterns }: RedactOptions): Detector[] => [
   ...Object.entries(patterns).map(([label, source]) => ({
     label,
     pattern: new RegExp(source, 'gu'),
+    shortest: 1,
   })),
   // in the order of the table, not of the configuration: an IBAN can contain the digits of a card
   ...DETECTOR_NAMES.filter((name) => detectors.includes(name)).map(
@@ -46,19 +47,28 @@ class Placeholders {
   }
 }
 
+/** Where a character of a readable text begins in the text that it was read from. */
+const startOf = ({ starts }: Unescaped, at: number): number => starts?.[at] ?? at
+
 /** Replaces what a detector finds in the text as it reads without its escapes; all else keeps its escapes. */
 const replaceFound = (
   text: string,
-  { text: readable, starts }: Unescaped,
+  unescapedText: Unescaped,
   detector: Detector,
   placeholders: Placeholders
 ): string => {
-  const startOf = (at: number): number => starts?.[at] ?? at
+  const { text: readable } = unescapedText
+  const { pattern, shortest, has, accepts } = detector
+  if (readable.length < shortest || (has !== undefined && !readable.includes(has))) return text
   let [result, copied] = ['', 0]
-  for (const { 0: match, index } of readable.matchAll(detector.pattern)) {
-    if (match === '' || !(detector.accepts?.(match) ?? true)) continue
-    result += text.slice(copied, startOf(index)) + placeholders.of(detector, match)
-    copied = startOf(index + match.length)
+  // `matchAll` copies the pattern, which takes longer than to search a short text
+  pattern.lastIndex = 0
+  for (let found; (found = pattern.exec(readable)) !== null;) {
+    const { 0: match, index } = found
+    if (match === '') pattern.lastIndex += readable.codePointAt(index)! > 0xffff ? 2 : 1
+    if (match === '' || !(accepts?.(match) ?? true)) continue
+    result += text.slice(copied, startOf(unescapedText, index)) + placeholders.of(detector, match)
+    copied = startOf(unescapedText, index + match.length)
   }
   return result + text.slice(copied)
 }
@@ -95,9 +105,14 @@ const withLiterals = (text: string, change: (literal: string) => string): string
   return result + text.slice(copied)
 }
 
+/** @param literal a string with its quotes */
+const valueOf = (literal: string): string =>
+  literal.includes('\\') ? (JSON.parse(literal) as string) : literal.slice(1, -1)
+
 /** @throws SyntaxError for a pattern that is not a regular expression */
 export const createRedactor = (options: RedactOptions): Redactor => {
   const detectors = detectorsOf(options)
+  const shortest = Math.min(...detectors.map((detector) => detector.shortest))
   const redact = (text: string, placeholders: Placeholders): string => {
     let [rest, readable] = [text, unescaped(text)]
     for (const detector of detectors) {
@@ -109,7 +124,10 @@ export const createRedactor = (options: RedactOptions): Redactor => {
   }
   /** @param literal a string or a long number of a JSON text */
   const redactLiteral = (literal: string, placeholders: Placeholders): string => {
-    const value = String(literal.startsWith('"') ? JSON.parse(literal) : literal)
+    const isString = literal.startsWith('"')
+    // a literal is never shorter than its value
+    if (literal.length - (isString ? 2 : 0) < shortest) return literal
+    const value = isString ? valueOf(literal) : literal
     const redacted = redact(value, placeholders)
     return redacted === value ? literal : JSON.stringify(redacted)
   }

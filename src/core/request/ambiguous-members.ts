@@ -29,9 +29,23 @@ export interface AmbiguousMember {
 
 /** Objects and lists whose members decide something; a message is an item of the Responses API, too. */
 type Kind =
-  'request' | 'messages' | 'message' | 'parts' | 'part' | 'stream_options' | 'text' | 'other'
+  | 'request'
+  | 'messages'
+  | 'message'
+  | 'parts'
+  | 'part'
+  | 'tools'
+  | 'tool'
+  | 'stream_options'
+  | 'text'
+  | 'other'
 
 type Names = Partial<Record<Kind, string>>
+
+/** In both dialects; of hosted tools what chooses a host, a credential or a resource. */
+const TOOL_NAMES =
+  'authorization connector_id container custom description format function headers name parameters ' +
+  'require_approval server_label server_url strict type vector_store_ids'
 
 const KNOWN_NAMES: Record<Dialect['name'], Names> = {
   chat: {
@@ -41,6 +55,7 @@ const KNOWN_NAMES: Record<Dialect['name'], Names> = {
       'service_tier stop store stream stream_options tool_choice tools top_logprobs web_search_options',
     message: 'content function_call name role tool_call_id tool_calls',
     part: 'file image_url input_audio refusal text type',
+    tool: TOOL_NAMES,
     stream_options: 'include_usage',
   },
   responses: {
@@ -50,6 +65,7 @@ const KNOWN_NAMES: Record<Dialect['name'], Names> = {
       'stream_options temperature text tool_choice tools top_logprobs top_p truncation',
     message: 'arguments call_id content id name output role status summary type',
     part: 'annotations file_id image_url refusal text type',
+    tool: TOOL_NAMES,
     text: 'format verbosity',
   },
 }
@@ -61,7 +77,7 @@ const MAX_SPELLING_CHARS = 64
  * One form for all spellings of a name: `maxTokens`, `MAX_TOKENS`, `max_to\u212Aens`, and, for parsers
  * in C, `max_tokens\0x`.
  */
-const squash = (name: string): string => {
+export const squash = (name: string): string => {
   const nul = name.indexOf('\0')
   const text = nul < 0 ? name : name.slice(0, nul)
   if (text.length > MAX_SPELLING_CHARS) return name
@@ -96,11 +112,13 @@ const KIND_OF: Partial<Record<Kind, (name: string) => Kind>> = {
   messages: () => 'message',
   message: (name) => (name === 'content' || name === 'output' ? 'parts' : 'other'),
   parts: () => 'part',
+  tools: () => 'tool',
 }
 
 const REQUEST_KINDS = new Map<string, Kind>([
   ['messages', 'messages'],
   ['input', 'messages'],
+  ['tools', 'tools'],
   ['stream_options', 'stream_options'],
   ['text', 'text'],
 ])
@@ -185,7 +203,7 @@ export const stringEnds = (bytes: Buffer): ((from: number) => number) => {
 }
 
 /**
- * The first ambiguous member. Tools, schemas and metadata may have names that differ only in case; there,
+ * The first ambiguous member. Schemas and metadata may have names that differ only in case; there,
  * only equal names are ambiguous.
  * @param bytes JSON that `JSON.parse` accepts
  * @returns null when every parser reads the same values

@@ -5,6 +5,7 @@
  */
 import type { ChatRequest } from '../../openai/chat.ts'
 import { isFields } from '../../openai/fields.ts'
+import { squash } from './ambiguous-members.ts'
 
 const names = (text: string): ReadonlySet<unknown> => new Set(text.split(' '))
 
@@ -32,6 +33,15 @@ const ALLOWED_RESPONSES = names(
     'stream_options stream_options.include_usage'
 )
 
+/**
+ * Of messages, in both dialects; then what servers of open models know. An answer in sound is named by an id that its
+ * caller got.
+ */
+const ALLOWED_IN_MESSAGES = names(
+  'role content name phase tool_calls tool_call_id function_call refusal annotations audio ' +
+    'parsed responses.status reasoning reasoning_content reasoning_details cache_control prefix partial weight'
+)
+
 /** Run by the caller; others run at the provider, some with a model or a server of their own. */
 const OWN_TOOLS = names('function custom')
 
@@ -49,20 +59,36 @@ const areOwnTools = (tools: unknown): boolean =>
   !isGiven(tools) ||
   (Array.isArray(tools) && tools.every((tool) => isFields(tool) && OWN_TOOLS.has(tool['type'])))
 
+const withoutPrefix = (name: string): string =>
+  name.startsWith(RESPONSES_PREFIX) ? name.slice(RESPONSES_PREFIX.length) : name
+
+/** In any spelling that an upstream may read as a file's name. */
+const FILE_NAMES = names('fileid fileids')
+
 /** @param value nested at most 256 deep, as a request that was read */
 const namesFile = (value: unknown): boolean => {
   if (Array.isArray(value)) return value.some(namesFile)
   if (!isFields(value)) return false
   return Object.entries(value).some(
-    ([name, member]) => (name === 'file_id' && isGiven(member)) || namesFile(member)
+    ([name, member]) => (isGiven(member) && FILE_NAMES.has(squash(name))) || namesFile(member)
   )
+}
+
+/** The first member with a value for which this is not true, as its caller wrote it. */
+const firstUnknown = (fields: object, isKnown: (name: string) => boolean): string | undefined => {
+  for (const [name, value] of Object.entries(fields))
+    if (isGiven(value) && !isKnown(name)) return withoutPrefix(name)
+  return undefined
 }
 
 /** @returns the name of the first member that a key with limits may not send; null where all may be sent */
 export const findUnlimitedMember = (request: ChatRequest): string | null => {
-  for (const [name, value] of Object.entries(request))
-    if (isGiven(value) && !isAllowed(name))
-      return name.startsWith(RESPONSES_PREFIX) ? name.slice(RESPONSES_PREFIX.length) : name
+  const unknown = firstUnknown(request, isAllowed)
+  if (unknown !== undefined) return unknown
   if (!areOwnTools(request.tools)) return 'tools'
-  return request.messages.some(({ content }) => namesFile(content)) ? 'file_id' : null
+  for (const message of request.messages) {
+    const member = firstUnknown(message, (name) => ALLOWED_IN_MESSAGES.has(name))
+    if (member !== undefined) return member
+  }
+  return namesFile(request.messages) ? 'file_id' : null
 }

@@ -1,8 +1,8 @@
 /** Reads answers of the Responses API: a stream as its response, and a response as a chat completion. Pure. */
 import type { ChatChoice, ChatCompletion, FinishReason, Usage } from '../chat.ts'
 import type { AnswerAccumulator } from '../answer.ts'
-import { EventReader } from '../event-reader.ts'
-import { isFields, parseJson, type Fields } from '../fields.ts'
+import { ObjectReader } from '../event-reader.ts'
+import { isFields, type Fields } from '../fields.ts'
 import { chatCallOf } from './call-item.ts'
 
 const itemsOf = (value: unknown): Fields[] => (Array.isArray(value) ? value.filter(isFields) : [])
@@ -76,34 +76,35 @@ export const completionOfResponse = (response: unknown): ChatCompletion | null =
 }
 
 /** Events that carry the whole response; the last of them is the answer. */
-const CARRIES_RESPONSE =
-  /"type"\s*:\s*"response\.(?:created|queued|in_progress|completed|incomplete|failed)"/
+const IS_RESPONSE_TYPE = /^response\.(?:created|queued|in_progress|completed|incomplete|failed)$/
+
+/** The others are not parsed: most events are pieces of text, which the last event repeats. */
+const IS_READ =
+  /"type"\s*:\s*"(?:response\.(?:created|queued|in_progress|completed|incomplete|failed)|error)"/
 
 /** One stream. Of a stream that breaks off it has the response as it began. */
 export class ResponseAccumulator implements AnswerAccumulator {
   error: unknown
   private response: Fields | null = null
-  private readonly decoder = new TextDecoder()
-  private readonly events = new EventReader((data) => this.addEvent(data))
+  private readonly events = new ObjectReader(
+    (event) => this.addEvent(event),
+    (data) => IS_READ.test(data)
+  )
 
   push(bytes: Uint8Array): void {
-    this.events.push(this.decoder.decode(bytes, { stream: true }))
+    this.events.push(bytes)
   }
 
+  /** @returns null before the first event with a response, and for a stream that is not read to its end */
   answer(): { usage?: Usage } | null {
-    if (this.response === null) return null
+    if (this.response === null || this.events.isUnreadable) return null
     const { usage, ...rest } = this.response
     return isFields(usage) ? { ...rest, usage: usage as Usage } : rest
   }
 
-  private addEvent(data: string): void {
-    // most events are pieces of text, which the last event repeats
-    if (CARRIES_RESPONSE.test(data)) {
-      const event = parseJson(data)
-      if (isFields(event) && isFields(event['response'])) this.response = event['response']
-    } else if (/"type"\s*:\s*"error"/.test(data)) {
-      const event = parseJson(data)
-      if (isFields(event) && event['type'] === 'error') this.error = event
-    }
+  private addEvent(event: Fields): void {
+    if (event['type'] === 'error') this.error = event
+    else if (IS_RESPONSE_TYPE.test(String(event['type'])) && isFields(event['response']))
+      this.response = event['response']
   }
 }

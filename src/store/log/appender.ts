@@ -33,7 +33,7 @@ export const createAppender = (
   const totals = noUsage()
   const batcher = new Batcher(
     exchangeWriter(write, {
-      maxBodyBytes,
+      maxBytes: maxBodyBytes,
       redact,
       onWritten: (records) => {
         for (const record of records) addUsage(totals, record)

@@ -47,14 +47,26 @@ const probeOffsets = (body: Buffer): number[] =>
 const probeAt = (offset: number, scope: string, body: Buffer): string =>
   `${scope}\n@${offset}\n${body.toString('latin1', offset, offset + PROBE_BYTES)}`
 
-/** The longest lines and strings of a JSON text: similar bodies probably share some of them. */
+/** The longest of the texts, longest first. To sort a million of them would take a second. */
+const longestOf = (texts: string[]): string[] => {
+  const longest: string[] = []
+  for (const text of texts) {
+    if (longest.length === PIECES && text.length <= longest.at(-1)!.length) continue
+    const place = longest.findIndex(({ length }) => length < text.length)
+    longest.splice(place < 0 ? longest.length : place, 0, text)
+    if (longest.length > PIECES) longest.pop()
+  }
+  return longest
+}
+
+/**
+ * The longest lines and strings of a JSON text: similar bodies probably share some of them. None of a body that
+ * is too large to be a base.
+ */
 const piecesOf = (scope: string, body: Buffer): string[] =>
-  body
-    .toString('latin1')
-    .split(/\\n|"/)
-    .sort((a, b) => b.length - a.length)
-    .slice(0, PIECES)
-    .map((piece) => `${scope}\n${piece.length}\n${ownText(piece.slice(0, MAX_PIECE_CHARS))}`)
+  longestOf(body.length > MAX_BASE_BYTES ? [] : body.toString('latin1').split(/\\n|"/)).map(
+    (piece) => `${scope}\n${piece.length}\n${ownText(piece.slice(0, MAX_PIECE_CHARS))}`
+  )
 
 export class BaseCache {
   /** probe or piece → the newest base that has it */

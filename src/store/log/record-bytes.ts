@@ -2,10 +2,12 @@
  * Exchanges as records that can be stored: answers are decoded, streams are accumulated, usage is read, and
  * secrets are replaced. This runs for every request. Knows nothing of the database.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { withoutCredentials } from '../../core/request/body-credentials.ts'
 import type { BatchedExchange } from '../../core/log/exchange-batch.ts'
 import { boundedHead, type RecordHead } from '../../core/log/record.ts'
 import type { Redactor } from '../../core/log/redact.ts'
+import { PLAIN } from '../../core/request/envelope.ts'
 import { withoutAttachments } from '../../core/request/attachments.ts'
 import type { Usage } from '../../openai/chat.ts'
 import { dialectOfRecord } from '../../openai/dialect.ts'
@@ -35,13 +37,54 @@ const shortened = (json: Buffer, maxBytes: number): Buffer =>
     ? json
     : Buffer.from(JSON.stringify(`${json.toString('utf8', 0, maxBytes)}…`))
 
-/** What is kept of an exchange that was not answered. */
-const failedRecord = ({ head, usage, request, response }: RecordBytes): RecordBytes => ({
-  head,
-  usage,
-  request: isDenied(head) ? EMPTY : shortened(request, MAX_FAILED_BYTES),
-  response: response && shortened(response, isDenied(head) ? MAX_DENIED_BYTES : MAX_FAILED_BYTES),
-})
+/** A form writes a blank of its values as a plus sign. */
+const withBlanks = (path: string): string =>
+  path.replace(/\?.*/s, (query) => query.replaceAll('+', '%20'))
+
+/** A query may be of a form or not: a plus sign is looked at as itself, then as a blank. */
+const readablePath = (path: string, redact: Redactor): string =>
+  withBlanks(path) === path ? path : withBlanks(redact([path])[0]!)
+
+/** The record with the secrets of its bodies, its path, its envelope and its model replaced. */
+const redacted = (record: RecordBytes, redact: Redactor): RecordBytes => {
+  const { head, request, response } = record
+  const bodies = (response === null ? [request] : [request, response]).map(String)
+  const { envelope = PLAIN } = head
+  const [path, model, around, newRequest, newResponse] = redact([
+    readablePath(head.path, redact),
+    head.model,
+    readablePath(envelope, redact),
+    ...bodies,
+  ])
+  return {
+    ...record,
+    head: {
+      ...head,
+      path: path === withBlanks(head.path) ? head.path : path!,
+      model: model!,
+      ...(around !== withBlanks(envelope) && { envelope: around! }),
+    },
+    request: Buffer.from(newRequest!),
+    response: newResponse === undefined ? null : Buffer.from(newResponse),
+  }
+}
+
+/**
+ * The record as it is kept. Its texts are shortened behind the redaction: of a value that is cut off, no detector
+ * would know the beginning.
+ */
+const bounded = (record: RecordBytes): RecordBytes => {
+  const { request, response } = record
+  const head = boundedHead(record.head)
+  if (isSuccess(head.status)) return { ...record, head }
+  const maxResponseBytes = isDenied(head) ? MAX_DENIED_BYTES : MAX_FAILED_BYTES
+  return {
+    ...record,
+    head,
+    request: shortened(request, MAX_FAILED_BYTES),
+    response: response && shortened(response, maxResponseBytes),
+  }
+}
 
 /** The record, with the bodies that the log keeps. */
 const recordOf = (
@@ -49,15 +92,13 @@ const recordOf = (
   { response, usage }: ReadAnswer,
   maxBytes: number
 ): RecordBytes => {
-  const body = withoutAttachments(request)
-  const isTooLong = body.length > maxBytes
-  const record = {
-    head: boundedHead(head),
+  const body = isDenied(head) ? EMPTY : withoutAttachments(request)
+  return {
+    head,
     usage,
-    request: isTooLong ? EMPTY : withoutCredentials(body),
+    request: body.length > maxBytes ? EMPTY : withoutCredentials(body),
     response: response && withoutCredentials(withoutAttachments(response)),
   }
-  return isSuccess(head.status) ? record : failedRecord(record)
 }
 
 /**
@@ -66,27 +107,45 @@ const recordOf = (
  */
 const MAX_WRITE_BYTES = 4 * 2 ** 20
 
+/**
+ * Bytes that are read in one turn of the event loop, unless one record has more. Other calls of the store, for
+ * which requests wait, run between two turns.
+ */
+const MAX_TURN_BYTES = 256 * 1024
+
 const sizeOf = ({ request, response }: RecordBytes): number =>
   request.length + (response?.length ?? 0)
 
+export interface ReadOptions {
+  /** of a request without attachments or a decoded answer; a larger one is left out */
+  maxBytes: number
+  /** replaces secrets in bodies, paths and names of models; null: nothing */
+  redact: Redactor | null
+}
+
 /**
- * @param maxBytes of a request without attachments or a decoded answer; a larger one is left out
  * @returns the records in parts, each for one write
  */
 export async function* readRecords(
   exchanges: BatchedExchange[],
-  maxBytes: number
+  { maxBytes, redact }: ReadOptions
 ): AsyncGenerator<RecordBytes[]> {
   let records: RecordBytes[] = []
-  let bytes = 0
+  let [bytes, turnBytes] = [0, MAX_TURN_BYTES]
   for (const exchange of exchanges) {
+    if (turnBytes >= MAX_TURN_BYTES) {
+      await nextTurn()
+      turnBytes = 0
+    }
     const answer = readAnswer(exchange.answer, exchange.form, {
       dialect: dialectOfRecord(exchange.head),
       maxBytes,
     })
     // few answers are encoded; to await the others would double the time of reading them
     const read = answer instanceof Promise ? await answer : answer
-    const record = recordOf(exchange, read, maxBytes)
+    const whole = recordOf(exchange, read, maxBytes)
+    turnBytes += exchange.request.length + (read.response?.length ?? 0)
+    const record = bounded(redact === null ? whole : redacted(whole, redact))
     if (records.length > 0 && bytes + sizeOf(record) > MAX_WRITE_BYTES) {
       yield records
       ;[records, bytes] = [[], 0]
@@ -101,34 +160,7 @@ export async function* readRecords(
 export const isAnswered = ({ head, response }: RecordBytes): boolean =>
   isSuccess(head.status) && response !== null
 
-/** Detectors need plain text, and a query is percent-encoded. */
-const decoded = (path: string): string => {
-  try {
-    return decodeURIComponent(path)
-  } catch {
-    return path
-  }
-}
-
-/** The record with the secrets of its bodies and its path replaced. */
-const redacted = (record: RecordBytes, redact: Redactor): RecordBytes => {
-  const { head, request, response } = record
-  const path = decoded(head.path)
-  const bodies = (response === null ? [request] : [request, response]).map(String)
-  const [newPath, newRequest, newResponse] = redact([path, ...bodies])
-  return {
-    ...record,
-    head: newPath === path ? head : { ...head, path: newPath! },
-    request: Buffer.from(newRequest!),
-    response: newResponse === undefined ? null : Buffer.from(newResponse),
-  }
-}
-
-export interface WriterOptions {
-  /** see `readRecords` */
-  maxBodyBytes: number
-  /** replaces secrets in bodies and paths before they are written; null: nothing */
-  redact: Redactor | null
+export interface WriterOptions extends ReadOptions {
   /** receives the new records after the commit */
   onWritten: (records: RecordBytes[]) => void
 }
@@ -140,11 +172,8 @@ export interface WriterOptions {
 export const exchangeWriter =
   (
     write: (records: RecordBytes[]) => Promise<RecordBytes[]>,
-    { maxBodyBytes, redact, onWritten }: WriterOptions
+    { onWritten, ...options }: WriterOptions
   ) =>
   async (exchanges: BatchedExchange[]): Promise<void> => {
-    for await (const read of readRecords(exchanges, maxBodyBytes)) {
-      const records = redact === null ? read : read.map((record) => redacted(record, redact))
-      onWritten(await write(records))
-    }
+    for await (const records of readRecords(exchanges, options)) onWritten(await write(records))
   }
