@@ -77,7 +77,8 @@ const addAssets = (app: PageApp, assets: Assets): void => {
       context.header('cache-control', `public, max-age=${YEAR_SECONDS}, immutable`)
       context.header('vary', 'accept-encoding')
       if (takesGzip) context.header('content-encoding', 'gzip')
-      return context.body(new Uint8Array(takesGzip ? compressed : body))
+      // not copied: an answer that is not read would keep its copy
+      return context.body(takesGzip ? compressed : body)
     })
 }
 
