@@ -305,7 +305,11 @@ const open = async (config: Config, opening: Opening): Promise<void> => {
     registry
   )
   onClose(() => proxy.close())
-  const { port, drain } = await listen(app, config, { ...config.server, fault })
+  const { port, drain } = await listen(app, config, {
+    ...config.server,
+    fault,
+    isCrowded: () => observers.load.isCrowded,
+  })
   onClose(() => drain(config.server.drainMs))
   logger.info({ host: config.host, port, upstream: config.upstream.baseUrl }, 'listening')
 }

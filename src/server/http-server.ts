@@ -26,6 +26,12 @@ export interface ListenOptions {
   checkMs: number
   /** how long a connection may be idle while the server drains */
   drainIdleMs: number
+  /** how long a peer may read nothing of an answer that waits for it; a sixth of it while `isCrowded` */
+  unreadMs: number
+  /** whether there is no place for a further request */
+  isCrowded: () => boolean
+  /** Ends requests whose bodies arrive most slowly, for further connections. @returns how many */
+  endSlowBodies: () => number
 }
 
 const DEFAULTS: ListenOptions = {
@@ -38,7 +44,13 @@ const DEFAULTS: ListenOptions = {
   requestMs: 300_000,
   checkMs: 30_000,
   drainIdleMs: 0,
+  unreadMs: 30_000,
+  isCrowded: () => false,
+  endSlowBodies: () => 0,
 }
+
+/** How often `unreadMs` is checked within it. */
+const UNREAD_CHECKS = 12
 
 /** The error code of Node's parser → the error that the client gets. */
 const refusalOf = (code: string | undefined): AppError => {
@@ -111,6 +123,19 @@ const refuseUnreadable = (
   })
 }
 
+const watchUnread = (
+  server: Server,
+  connections: Connections,
+  { unreadMs, isCrowded }: Pick<ListenOptions, 'unreadMs' | 'isCrowded'>
+): void => {
+  const check = (): void => {
+    const isPressed = connections.isFull || isCrowded()
+    connections.endUnread(isPressed ? UNREAD_CHECKS / 6 : UNREAD_CHECKS)
+  }
+  const timer = setInterval(check, unreadMs / UNREAD_CHECKS).unref()
+  server.once('close', () => clearInterval(timer))
+}
+
 export interface Listening {
   server: Server
   port: number
@@ -125,10 +150,8 @@ export const listen = (
   { fault, ...options }: Partial<ListenOptions> & { fault: ReportFault<ServerFault> }
 ): Promise<Listening> =>
   new Promise((resolve, reject) => {
-    const { allowedHosts, maxConnections, keepAliveMs, headMs, requestMs, checkMs, drainIdleMs } = {
-      ...DEFAULTS,
-      ...options,
-    }
+    const settings: ListenOptions = { ...DEFAULTS, ...options }
+    const { allowedHosts, keepAliveMs, headMs, requestMs, checkMs } = settings
     const timeouts = {
       keepAliveTimeout: keepAliveMs,
       headersTimeout: headMs,
@@ -140,12 +163,16 @@ export const listen = (
       errorHandler: (error) => answerUnroutable(error, fault),
     })
     const hostRefusal = createHostCheck({ listensOn: host, allowed: allowedHosts })
-    const server = createServer(timeouts, (incoming, outgoing) => {
-      const refusal = hostRefusal(incoming.headers.host)
-      if (refusal === null) void listener(incoming, outgoing)
-      else refuseHost(outgoing, refusal)
-    })
-    const connections = new Connections(server, { drainIdleMs, maxConnections })
+    const server = createServer(timeouts)
+    const connections = new Connections(server, settings)
+    server.on('request', (incoming, outgoing) =>
+      connections.whenNext(incoming, outgoing, () => {
+        const refusal = hostRefusal(incoming.headers.host)
+        if (refusal === null) void listener(incoming, outgoing)
+        else refuseHost(outgoing, refusal)
+      })
+    )
+    watchUnread(server, connections, settings)
     refuseUnreadable(server, connections, fault)
     const refused = (cause: Error): void =>
       reject(new AppError('invalid-config', `cannot listen on ${host}:${port}`, { cause }))
