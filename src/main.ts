@@ -309,6 +309,7 @@ const open = async (config: Config, opening: Opening): Promise<void> => {
     ...config.server,
     fault,
     isCrowded: () => observers.load.isCrowded,
+    endSlowBodies: () => proxy.arrivals.evict('connections'),
   })
   onClose(() => drain(config.server.drainMs))
   logger.info({ host: config.host, port, upstream: config.upstream.baseUrl }, 'listening')

@@ -2,10 +2,12 @@
 import type { ServerResponse } from 'node:http'
 import { AppError } from '../../errors.ts'
 import { errorBody } from '../../openai/error-body.ts'
+import type { Sender } from './arrivals.ts'
 import type { Load } from './load.ts'
 
-export class Client {
+export class Client implements Sender {
   readonly outgoing: ServerResponse
+  readonly holdsPlace = true
   /** the connection closed before the answer was finished */
   gone = false
   private whenGone: (() => void) | null = null
