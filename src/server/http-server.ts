@@ -103,6 +103,9 @@ const refuse = (error: Error & { code?: string }, socket: Duplex): void => {
   )
 }
 
+/** Codes of errors of a client that goes away, the last one in the middle of a body. */
+const LEFT = new Set(['ECONNRESET', 'EPIPE', 'HPE_INVALID_EOF_STATE'])
+
 /**
  * Refuses bytes that the parser cannot read. If an earlier request of the connection is complete and
  * still being answered, its answer is sent first. If that request is incomplete, its answer is ended.
@@ -114,7 +117,7 @@ const refuseUnreadable = (
 ): void => {
   server.on('clientError', (error: Error & { code?: string }, socket) => {
     // a client that goes away is not a fault
-    if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') fault('unreadable-request', error)
+    if (!LEFT.has(error.code ?? '')) fault('unreadable-request', error)
     const outgoing = connections.latest(socket as Socket)
     if (outgoing === null || outgoing.writableEnded) refuse(error, socket)
     else if (outgoing.req.complete) outgoing.once('close', () => refuse(error, socket))
