@@ -71,3 +71,17 @@ export const toAppError = (error: unknown): AppError =>
     : new AppError('internal', error instanceof Error ? error.message : String(error), {
         cause: error,
       })
+
+/**
+ * The same for what was thrown while a request was read: without the rest of its body, its client has left.
+ * @param incoming Node's request; undefined where there is none
+ */
+export const requestError = (
+  error: unknown,
+  incoming: { complete: boolean; destroyed: boolean } | undefined
+): AppError =>
+  incoming?.destroyed === true && !incoming.complete && !(error instanceof AppError)
+    ? new AppError('client-closed', 'the client left before its request had arrived', {
+        cause: error,
+      })
+    : toAppError(error)

@@ -305,7 +305,12 @@ const open = async (config: Config, opening: Opening): Promise<void> => {
     registry
   )
   onClose(() => proxy.close())
-  const { port, drain } = await listen(app, config, { ...config.server, fault })
+  const { port, drain } = await listen(app, config, {
+    ...config.server,
+    fault,
+    isCrowded: () => observers.load.isCrowded,
+    endSlowBodies: () => proxy.arrivals.evict('connections'),
+  })
   onClose(() => drain(config.server.drainMs))
   logger.info({ host: config.host, port, upstream: config.upstream.baseUrl }, 'listening')
 }

@@ -8,11 +8,13 @@ import type { AdminDeps, RoleDeps } from './deps.ts'
 import { createPageApp } from './page/page-app.tsx'
 import { evidenceFile } from '../lifecycle/evidence-file.ts'
 import { readInternalization } from './reading/read-internalization.ts'
+import { Turns } from './access/turns.ts'
 
 /** @returns an app that answers every path under it; errors of the API are thrown */
 export const createAdminApp = (deps: AdminDeps): Hono => {
   const roleDeps: RoleDeps = {
     ...deps,
+    readTurns: { full: new Turns(), read: new Turns() },
     async evidenceOf(id) {
       const row = await readInternalization(deps.store, id)
       return { row, file: await evidenceFile(deps.store, row, deps.now()) }

@@ -6,8 +6,9 @@ import type { Usage } from '../openai/chat.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { Economics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
-import type { AdminTokens } from './access/roles.ts'
+import type { AdminRole, AdminTokens } from './access/roles.ts'
 import type { TokenGate } from './access/token-gate.ts'
+import type { Turns } from './access/turns.ts'
 
 /** An evidence file and the internalization that it is of. */
 export interface Evidence {
@@ -83,4 +84,6 @@ export interface RoleDeps extends AdminDeps {
    * @throws AppError `not-found`, or `invalid-state` before the verdict
    */
   evidenceOf: (internalizationId: string) => Promise<Evidence>
+  /** of the API and the page together */
+  readTurns: Record<AdminRole, Turns>
 }

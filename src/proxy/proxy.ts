@@ -26,10 +26,13 @@ import { pass } from './pass-through.ts'
 import { asksForWebSocket } from './upgrade/handshake.ts'
 import { createUpstreams } from './upstream/upstreams.ts'
 
-export type ProxyApp = Hono<{ Bindings: HttpBindings }>
+export type ProxyEnv = { Bindings: HttpBindings }
+export type ProxyApp = Hono<ProxyEnv>
 
 export interface Proxy {
   app: ProxyApp
+  /** of all requests that are read; other apps of the server add theirs */
+  arrivals: Arrivals
   /** Cuts the connections to the upstreams; drain the server first. */
   close(): Promise<void>
 }
@@ -91,15 +94,9 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
     metrics.request(outcome)
     new Client(outgoing, load, pages).sendError(why)
   }
-  const arrivals = new Arrivals(deps.now)
+  const arrivals = new Arrivals(deps.now, () => metrics.request('shed'))
   /** Makes room for a request, where others hold a place without sending their bodies. */
-  const hasRoom = (): boolean => {
-    if (load.isLate) return false
-    if (!load.isCrowded) return true
-    const evicted = arrivals.evict()
-    for (let i = 0; i < evicted; i++) metrics.request('shed')
-    return evicted > 0
-  }
+  const hasRoom = (): boolean => !load.isLate && (!load.isCrowded || arrivals.evict('places') > 0)
   const answer = (env: HttpBindings, path: string): void => {
     const { incoming, outgoing } = env
     const dialect = dialectOf(incoming, path)
@@ -123,5 +120,5 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
     else answer(env, req.path)
     return alreadySent(env)
   })
-  return { app, close: upstreams.close }
+  return { app, arrivals, close: upstreams.close }
 }

@@ -1,14 +1,15 @@
 /** The whole HTTP surface: health, metrics, admin API, feedback and proxy, and the one error handler. No I/O. */
 import { Hono, type MiddlewareHandler } from 'hono'
 import { errorBody } from '../openai/error-body.ts'
-import { isFault, toAppError } from '../errors.ts'
+import { isFault, requestError } from '../errors.ts'
 import {
   createMetricsApp,
   type IsAdmin,
   type MetricsRegistry,
 } from '../proxy/metrics/metrics-app.ts'
+import type { Arrivals } from '../proxy/client/arrivals.ts'
 import type { FeedbackApp } from '../proxy/feedback/feedback-app.ts'
-import type { ProxyApp } from '../proxy/proxy.ts'
+import type { ProxyApp, ProxyEnv } from '../proxy/proxy.ts'
 
 export interface AppDeps {
   proxy: ProxyApp
@@ -24,17 +25,33 @@ export interface AppDeps {
   readiness?: () => Record<string, boolean>
   /** whether the server is shutting down; never by default */
   isDraining?: () => boolean
+  /** takes requests whose bodies the server itself reads, to end slow ones; ends none by default */
+  arrivals?: Pick<Arrivals, 'add'> | null
   /** takes errors that the client did not cause */
   onFault: (error: unknown) => void
 }
 
 /** The server's own answers: no cache may keep them, and no browser may take them for a page or a script. */
 const OWN_PATHS = ['/healthz', '/readyz', '/admin/api/*', '/metrics', '/v1/promptintern/*']
+/** Some of them read bodies. */
+const READ_PATHS = ['/admin/*', '/v1/promptintern/*']
 const asOwn: MiddlewareHandler = async (context, next) => {
   await next()
   context.header('cache-control', 'no-store')
   context.header('x-content-type-options', 'nosniff')
 }
+
+/** A body that does not arrive holds a connection. */
+const followBodies =
+  (arrivals: Pick<Arrivals, 'add'> | null): MiddlewareHandler<ProxyEnv> =>
+  ({ env }, next) => {
+    arrivals?.add(env.incoming, {
+      evict: () => env.incoming.socket.destroy(),
+      onOver: (listener) => env.outgoing.once('close', listener),
+      holdsPlace: false,
+    })
+    return next()
+  }
 
 /**
  * The server's own paths come first, then the proxy for every other path. `/healthz` answers as long as
@@ -49,10 +66,12 @@ export const createApp = ({
   isAdmin,
   readiness = () => ({}),
   isDraining = () => false,
+  arrivals = null,
   onFault,
 }: AppDeps): ProxyApp =>
   (new Hono() as ProxyApp)
     .on('ALL', OWN_PATHS, asOwn)
+    .on('ALL', READ_PATHS, followBodies(arrivals))
     .get('/healthz', (context) => context.json({ status: 'ok' }))
     .get('/readyz', (context) => {
       const checks = readiness()
@@ -64,8 +83,8 @@ export const createApp = ({
     .route('/metrics', createMetricsApp(registry, isAdmin))
     .route('/v1/promptintern', feedback)
     .route('/', proxy)
-    .onError((error) => {
-      const appError = toAppError(error)
+    .onError((error, { env }) => {
+      const appError = requestError(error, env?.incoming)
       if (isFault(appError)) onFault(error)
       const { status, retryAfterSeconds } = appError
       const response = Response.json(errorBody(appError), { status })

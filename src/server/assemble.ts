@@ -248,6 +248,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
       log: health.logIsTaken(),
     }),
     isDraining: parts.isDraining,
+    arrivals: proxy.arrivals,
     onFault: (error) => fault('request', error),
   })
   return { app, proxy }

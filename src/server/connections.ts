@@ -1,6 +1,7 @@
 /** Tracks open connections and their answers, so that a shutdown does not cut an answer short. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
+import { UnreadAnswers } from './unread-answers.ts'
 
 /** How long a drain waits for the first byte of a connection that has sent nothing yet. */
 const FIRST_REQUEST_MS = 1_000
@@ -8,33 +9,20 @@ const FIRST_REQUEST_MS = 1_000
 const CLOSED_SHARE = 1 / 64
 /** How long before the connections are cut WebSockets are told, at most half of the limit. */
 const GOODBYE_MS = 1_000
+/** Requests of one connection that wait behind another one; with a further one the connection is closed. */
+const MAX_PIPELINED = 64
 /** How many turns of the event loop a drain goes on accepting connections that the system has opened. */
 const ACCEPT_TURNS = 1_000
 
 const isOver = ({ writableFinished, destroyed }: ServerResponse): boolean =>
   writableFinished || destroyed
 
-/**
- * Answers that wait behind another answer of their connection. When the connection closes, Node emits
- * `close` only on the answer that is being sent: the others would go on without a client.
- */
-class WaitingAnswers {
-  private readonly bySocket = new Map<Socket, Set<ServerResponse>>()
-
-  add(socket: Socket, answer: ServerResponse): void {
-    const waiting = this.bySocket.get(socket) ?? new Set()
-    this.bySocket.set(socket, waiting.add(answer))
-    answer.once('close', () => waiting.delete(answer))
-  }
-
-  onClosed(socket: Socket): void {
-    for (const answer of this.bySocket.get(socket) ?? []) {
-      if (answer.socket !== null) continue
-      answer.destroy()
-      answer.emit('close')
-    }
-    this.bySocket.delete(socket)
-  }
+export interface ConnectionOptions {
+  /** how long a connection may stay idle while the server drains */
+  drainIdleMs: number
+  maxConnections: number
+  /** Ends requests whose bodies arrive most slowly. @returns how many */
+  endSlowBodies: () => number
 }
 
 /** Follows connections from the start; a request costs one entry in a map. */
@@ -44,33 +32,60 @@ export class Connections {
   private readonly answers = new Map<Socket, ServerResponse | null>()
   /** bytes that a connection had received when its latest request was complete */
   private readonly bytesRead = new WeakMap<Socket, number>()
-  private readonly waiting = new WaitingAnswers()
   /** tells a WebSocket that its connection will be cut */
   private readonly goodbyes = new Map<Socket, () => void>()
+  /** requests of a connection that wait behind another one */
+  private readonly pipelined = new WeakMap<Socket, number>()
+  private readonly unread = new UnreadAnswers()
   private draining = false
   private readonly drainIdleMs: number
   private readonly maxConnections: number
+  private readonly endSlowBodies: () => number
   private accepted = 0
 
-  /** @param options.drainIdleMs how long a connection may stay idle while the server drains */
-  constructor(
-    server: Server,
-    { drainIdleMs, maxConnections }: { drainIdleMs: number; maxConnections: number }
-  ) {
+  constructor(server: Server, options: ConnectionOptions) {
+    const { drainIdleMs, maxConnections, endSlowBodies } = options
     this.server = server
     this.drainIdleMs = drainIdleMs
     this.maxConnections = maxConnections
+    this.endSlowBodies = endSlowBodies
     server.on('connection', (socket: Socket) => {
       this.accepted++
-      if (this.answers.size >= this.maxConnections && !this.makeRoom()) return void socket.destroy()
+      if (this.isFull && !this.makeRoom()) return void socket.destroy()
       this.answers.set(socket, null)
       socket.once('close', () => {
         this.answers.delete(socket)
         this.goodbyes.delete(socket)
-        this.waiting.onClosed(socket)
       })
     })
-    server.prependListener('request', (incoming, answer) => this.onRequest(incoming, answer))
+    server.on('request', (incoming, answer) => this.onRequest(incoming, answer))
+  }
+
+  get isFull(): boolean {
+    return this.answers.size >= this.maxConnections
+  }
+
+  /**
+   * Starts the work on a request when its answer is the next one of its connection. Pipelined requests are thus
+   * answered one after the other: a peer that reads no answer has one request in work, and not all that it sent.
+   */
+  whenNext({ socket }: IncomingMessage, answer: ServerResponse, work: () => void): void {
+    if (answer.socket !== null) return work()
+    const waiting = this.pipelined.get(socket) ?? 0
+    if (waiting >= MAX_PIPELINED) return void socket.destroy()
+    this.pipelined.set(socket, waiting + 1)
+    answer.once('socket', () => {
+      this.pipelined.set(socket, this.pipelined.get(socket)! - 1)
+      // Node has not given the answer its connection completely at this moment
+      process.nextTick(() => {
+        if (!socket.destroyed) work()
+      })
+    })
+  }
+
+  /** Closes connections whose peers have read nothing of what waits for them for so many calls. */
+  endUnread(maxCalls: number): void {
+    this.unread.endStalled(this.answers.keys(), maxCalls)
   }
 
   /** The newest answer of a connection; null before its first request. */
@@ -125,8 +140,9 @@ export class Connections {
   }
 
   /**
-   * Closes connections that have no request in work, the oldest first: a peer that opens connections and sends
-   * nothing would keep all others out. @returns false when all are in use
+   * Closes connections that have no request in work, the oldest first; where there are none, those whose bodies
+   * arrive most slowly. A peer that opens connections and sends nothing would keep all others out.
+   * @returns false when all are in use
    */
   private makeRoom(): boolean {
     let most = Math.ceil(this.maxConnections * CLOSED_SHARE)
@@ -138,7 +154,7 @@ export class Connections {
       socket.destroy()
       most--
     }
-    return most < before
+    return most < before || this.endSlowBodies() > 0
   }
 
   private close(limitMs: number): Promise<void> {
@@ -176,7 +192,6 @@ export class Connections {
     // a body that is not read never emits `end`
     answer.once('close', note)
     if (this.draining) this.closeAfter(socket, answer)
-    if (answer.socket === null) this.waiting.add(socket, answer)
   }
 
   /**

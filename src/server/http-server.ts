@@ -33,6 +33,12 @@ export interface ListenOptions {
   checkMs: number
   /** how long a connection may be idle while the server drains */
   drainIdleMs: number
+  /** how long a peer may read nothing of an answer that waits for it; a sixth of it while `isCrowded` */
+  unreadMs: number
+  /** whether there is no place for a further request */
+  isCrowded: () => boolean
+  /** Ends requests whose bodies arrive most slowly, for further connections. @returns how many */
+  endSlowBodies: () => number
 }
 
 const DEFAULTS: ListenOptions = {
@@ -45,7 +51,13 @@ const DEFAULTS: ListenOptions = {
   requestMs: 300_000,
   checkMs: 30_000,
   drainIdleMs: 0,
+  unreadMs: 30_000,
+  isCrowded: () => false,
+  endSlowBodies: () => 0,
 }
+
+/** How often `unreadMs` is checked within it. */
+const UNREAD_CHECKS = 12
 
 /** The error code of Node's parser → the error that the client gets. */
 const refusalOf = (code: string | undefined): AppError => {
@@ -98,6 +110,9 @@ const refuse = (error: Error & { code?: string }, socket: Duplex): void => {
   )
 }
 
+/** Codes of errors of a client that goes away, the last one in the middle of a body. */
+const LEFT = new Set(['ECONNRESET', 'EPIPE', 'HPE_INVALID_EOF_STATE'])
+
 /**
  * Refuses bytes that the parser cannot read. If an earlier request of the connection is complete and
  * still being answered, its answer is sent first. If that request is incomplete, its answer is ended.
@@ -109,13 +124,26 @@ const refuseUnreadable = (
 ): void => {
   server.on('clientError', (error: Error & { code?: string }, socket) => {
     // a client that goes away is not a fault
-    if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') fault('unreadable-request', error)
+    if (!LEFT.has(error.code ?? '')) fault('unreadable-request', error)
     const outgoing = connections.latest(socket as Socket)
     if (outgoing === null || outgoing.writableEnded) refuse(error, socket)
     else if (outgoing.req.complete) outgoing.once('close', () => refuse(error, socket))
     else if (outgoing.headersSent) socket.destroy()
     else refuse(error, socket)
   })
+}
+
+const watchUnread = (
+  server: Server,
+  connections: Connections,
+  { unreadMs, isCrowded }: Pick<ListenOptions, 'unreadMs' | 'isCrowded'>
+): void => {
+  const check = (): void => {
+    const isPressed = connections.isFull || isCrowded()
+    connections.endUnread(isPressed ? UNREAD_CHECKS / 6 : UNREAD_CHECKS)
+  }
+  const timer = setInterval(check, unreadMs / UNREAD_CHECKS).unref()
+  server.once('close', () => clearInterval(timer))
 }
 
 export interface Listening {
@@ -132,10 +160,8 @@ export const listen = (
   { fault, ...options }: Partial<ListenOptions> & { fault: ReportFault<ServerFault> }
 ): Promise<Listening> =>
   new Promise((resolve, reject) => {
-    const { allowedHosts, maxConnections, keepAliveMs, headMs, requestMs, checkMs, drainIdleMs } = {
-      ...DEFAULTS,
-      ...options,
-    }
+    const settings: ListenOptions = { ...DEFAULTS, ...options }
+    const { allowedHosts, keepAliveMs, headMs, requestMs, checkMs } = settings
     const timeouts = {
       keepAliveTimeout: keepAliveMs,
       headersTimeout: headMs,
@@ -154,9 +180,13 @@ export const listen = (
     }
     const isFree = (socket: Socket): boolean => connections.isFree(socket)
     const IncomingMessage = handshakeRequests(isFree)
-    const server = createServer({ ...timeouts, IncomingMessage }, answer)
-    const connections = new Connections(server, { drainIdleMs, maxConnections })
+    const server = createServer({ ...timeouts, IncomingMessage })
+    const connections = new Connections(server, settings)
+    server.on('request', (incoming, outgoing) =>
+      connections.whenNext(incoming, outgoing, () => answer(incoming, outgoing))
+    )
     serveHandshakes(server, connections, answer)
+    watchUnread(server, connections, settings)
     refuseUnreadable(server, connections, fault)
     const refused = (cause: Error): void =>
       reject(new AppError('invalid-config', `cannot listen on ${host}:${port}`, { cause }))

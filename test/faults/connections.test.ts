@@ -139,18 +139,31 @@ describe('a client that disconnects with pipelined requests', () => {
   const upload = 'POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\nhi'
 
   it.each([
-    ['chat completions first', [post, post, upload, post], 4],
-    ['uploads first', [upload, post, upload, post], 4],
-  ])('frees the upstream and takes no memory: %s', async (_, requests, begun) => {
+    ['a chat completion first', [post, post, upload, post]],
+    ['an upload first', [upload, post, upload, post]],
+  ])('frees the upstream and takes no memory: %s', async (_, requests) => {
     const harness = await startHarness()
     harness.upstream.respond = () => {}
     const { socket } = open(harness.port, requests.join(''))
-    await eventually(() => harness.upstream.requests.length === begun)
-    expect(harness.deps.load.inFlight).toBe(begun)
+    await eventually(() => harness.upstream.requests.length === 1)
+    expect(harness.deps.load.inFlight).toBe(1)
     socket.destroy()
-    await eventually(() => harness.upstream.aborted === begun)
+    await eventually(() => harness.upstream.aborted === 1)
     await eventually(() => harness.deps.load.inFlight === 0)
     expect(harness.deps.bodies.inUse()).toBe(0)
+    expect(harness.upstream.requests).toHaveLength(1)
+    await harness.close()
+  })
+
+  it('gets the answers that it waits for in their order', async () => {
+    const harness = await startHarness()
+    let asked = 0
+    harness.upstream.respond = (_request, response) =>
+      void setTimeout(() => response.end(`number ${++asked}.`), 20)
+    const connection = open(harness.port, [post, upload, post].join(''))
+    await eventually(() => connection.text.includes('number 3.'))
+    expect(connection.text.match(/number \d/g)).toEqual(['number 1', 'number 2', 'number 3'])
+    connection.socket.destroy()
     await harness.close()
   })
 })

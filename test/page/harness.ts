@@ -27,6 +27,8 @@ export interface Page {
   clock: { now: number }
   /** of all routes for reading, of the page and the API, with names of parameters (`:id`) */
   paths: string[]
+  /** of the whole, for a server */
+  fetch: Hono['fetch']
   /** as it is, with the cookies of this browser */
   request(path: string, init?: RequestInit): Promise<Response>
   signIn(token?: string, name?: string): Promise<Response>
@@ -119,6 +121,7 @@ export const openPage = async (
     paths: [...new Set(reading.map(({ path }) => path))],
     faults,
     clock,
+    fetch: app.fetch,
     request,
     view,
     signIn: (token = TOKEN, name = '') => request('/admin/sign-in', form({ token, name })),

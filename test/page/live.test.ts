@@ -5,7 +5,7 @@ import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
 import { exampleEvaluation, exampleInternalization } from '../fixtures/examples.ts'
 import { exampleReport } from '../fixtures/rollout.ts'
-import { openPage } from './harness.ts'
+import { openPage, READ_TOKEN } from './harness.ts'
 
 const PAIRS = { ...exampleReport().outcomes, agreed: 153 }
 
@@ -84,3 +84,17 @@ it.each(['a view that was just rendered', 'a browser that connects again'])(
     await page.close()
   }
 )
+
+it('views of the read-only token take no place of those of the full one', async () => {
+  const page = await openPage()
+  const closed = new AbortController()
+  const status = async (): Promise<number> =>
+    (await page.request('/admin/live', { signal: closed.signal })).status
+  await page.signIn(READ_TOKEN)
+  for (let i = 0; i < 100; i++) expect(await status()).toBe(200)
+  expect(await status()).toBe(503)
+  await page.signIn()
+  expect(await status()).toBe(200)
+  closed.abort()
+  await page.close()
+})

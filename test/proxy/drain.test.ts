@@ -114,9 +114,10 @@ describe('a server that drains', () => {
     const second = onDemand({ second: true })
     harness.upstream.respond = second.respond
     client.socket.write(post)
-    await eventually(() => harness.upstream.requests.length === 2)
+    await new Promise((resolve) => setTimeout(resolve, 50))
     const drained = harness.drain(LONG_MS)
     end()
+    await eventually(() => second.waiting() === 1)
     second.answer()
     await drained
     await eventually(() => client.socket.closed)

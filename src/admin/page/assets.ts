@@ -13,9 +13,9 @@ export interface Asset {
   /** with the hash, under the page's own path */
   path: string
   type: string
-  body: Buffer
+  body: Uint8Array<ArrayBuffer>
   /** gzip */
-  compressed: Buffer
+  compressed: Uint8Array<ArrayBuffer>
 }
 
 const require = createRequire(import.meta.url)

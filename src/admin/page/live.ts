@@ -10,6 +10,7 @@ import { forgetTasks } from '../../lifecycle/forget-task.ts'
 import { readCurves } from '../../lifecycle/learning-curve.ts'
 import { rolloutReports } from '../../lifecycle/rollout-report.ts'
 import type { Store } from '../../store/store.ts'
+import type { AdminRole } from '../access/roles.ts'
 import type { Sessions } from '../access/sessions.ts'
 import type { AdminDeps } from '../deps.ts'
 import type { PageApp } from './env.ts'
@@ -17,6 +18,7 @@ import type { PageApp } from './env.ts'
 const POLL_MS = 2000
 /** A view reconnects by itself; a connection that nobody closed ends. */
 const MAX_AGE_MS = 10 * 60_000
+/** Of one role: the holder of the read-only token takes none from the operator. */
 const MAX_CONNECTIONS = 100
 
 /** Evidence of the live routes, without the times at which the worker looked. */
@@ -61,14 +63,15 @@ export const addLive = (
   { now }: Pick<AdminDeps, 'now'>,
   { sessions, readRevision }: { sessions: Sessions; readRevision: ReadRevision }
 ): void => {
-  let connections = 0
+  const connections: Record<AdminRole, number> = { full: 0, read: 0 }
   app.get('/live', (context) => {
-    if (connections >= MAX_CONNECTIONS)
+    const session = context.get('session')
+    const { role } = session
+    if (connections[role] >= MAX_CONNECTIONS)
       throw new AppError('overloaded', `${MAX_CONNECTIONS} views are open already`)
     // a browser that connects again sends the last event's id
     const lastSeen = context.req.header('last-event-id') ?? context.req.query('since')
-    connections++
-    const session = context.get('session')
+    connections[role]++
     return streamSSE(context, async (stream) => {
       const end = now() + MAX_AGE_MS
       try {
@@ -82,7 +85,7 @@ export const addLive = (
           if (stream.aborted) break
         }
       } finally {
-        connections--
+        connections[role]--
       }
     })
   })

@@ -7,7 +7,7 @@ import { csrf } from 'hono/csrf'
 import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
 import type { MiddlewareHandler } from 'hono'
-import { AppError, isFault, toAppError } from '../../errors.ts'
+import { AppError, isFault, requestError } from '../../errors.ts'
 import { addByRole } from '../reading/by-role.ts'
 import { createSessions, type Sessions } from '../access/sessions.ts'
 import type { AdminDeps, RoleDeps } from '../deps.ts'
@@ -77,7 +77,8 @@ const addAssets = (app: PageApp, assets: Assets): void => {
       context.header('cache-control', `public, max-age=${YEAR_SECONDS}, immutable`)
       context.header('vary', 'accept-encoding')
       if (takesGzip) context.header('content-encoding', 'gzip')
-      return context.body(new Uint8Array(takesGzip ? compressed : body))
+      // not copied: an answer that is not read would keep its copy
+      return context.body(takesGzip ? compressed : body)
     })
 }
 
@@ -97,7 +98,9 @@ const cameFrom = (referrer = ''): string => {
 
 const addErrors = (app: PageApp, assets: Assets, onFault: AdminDeps['onFault']): void => {
   app.onError((thrown, context) => {
-    const error = thrown instanceof HTTPException ? refusalOf(thrown) : toAppError(thrown)
+    const { incoming } = context.env ?? {}
+    const error =
+      thrown instanceof HTTPException ? refusalOf(thrown) : requestError(thrown, incoming)
     if (isFault(error)) onFault(thrown)
     const { status, retryAfterSeconds, message } = error
     if (retryAfterSeconds !== null) context.header('retry-after', String(retryAfterSeconds))

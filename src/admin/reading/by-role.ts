@@ -1,7 +1,7 @@
 /** What a role may read: the dependencies of its routes, and the routes that its requests reach. */
 import type { Context, Env, Hono, MiddlewareHandler } from 'hono'
 import type { Template } from '../../core/template/template.ts'
-import type { AdminDeps } from '../deps.ts'
+import type { AdminDeps, RoleDeps } from '../deps.ts'
 import { readerStore } from './reader-store.ts'
 import type { AdminRole } from '../access/roles.ts'
 
@@ -26,17 +26,30 @@ const readerDeps = <Deps extends AdminDeps>(deps: Deps): Deps => {
   }
 }
 
+/** The part of Node's request that tells whether its client is still there; absent without a server. */
+type Asked = { incoming?: { socket: { destroyed: boolean } } } | undefined
+
+const hasLeft = ({ env }: Context): boolean => (env as Asked)?.incoming?.socket.destroyed === true
+
+/** Decisions do not wait. */
+const isRead = (method: string): boolean => method === 'GET' || method === 'HEAD'
+
 /**
- * Adds routes once for each role, over what the role may read.
+ * Adds routes once for each role, over what the role may read, and lets reads of a role wait for their turn.
  * @param roleOf role of a request that may be there
  * @param routesOver makes an app with the routes
  */
-export const addByRole = <E extends Env, Deps extends AdminDeps>(
+export const addByRole = <E extends Env, Deps extends RoleDeps>(
   app: Hono<E>,
   deps: Deps,
   roleOf: (context: Context<E>) => AdminRole,
   routesOver: (deps: Deps) => Pick<Hono, 'routes'>
 ): void => {
+  app.use('*', (context, next) =>
+    isRead(context.req.method)
+      ? deps.readTurns[roleOf(context)].take(next, () => hasLeft(context))
+      : next()
+  )
   const roles: [AdminRole, Deps][] = [
     ['full', deps],
     ['read', readerDeps(deps)],

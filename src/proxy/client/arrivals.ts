@@ -1,5 +1,5 @@
 /**
- * Requests whose bodies are still arriving. Where the proxy is full, those that have made the least progress are
+ * Requests whose bodies are still arriving. Where the server is full, those that have made the least progress are
  * ended first, of the addresses that have the most of them: a peer that opens connections and sends nothing ends
  * its own ones and keeps no place from others. Behind a proxy all have one address, and only progress counts.
  */
@@ -7,15 +7,25 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { networkOf } from '../../core/network-of.ts'
 import { AppError } from '../../errors.ts'
-import type { Client } from './client.ts'
 
 /** A request is behind by the time since it began, less the time that its bytes would take at this rate. */
 const BYTES_PER_MS = 16
 /** Share of the candidates that one call ends: it sorts them, and the next calls need not. */
 const EVICTED_SHARE = 1 / 16
 
+/** The end of a request that sends its body. */
+export interface Sender {
+  /** Ends the request, and says why where that is possible. */
+  evict(error: AppError): void
+  /** Adds a listener for the end of the request. */
+  onOver(listener: () => void): void
+  /** whether it is one of the requests that are counted in the load */
+  holdsPlace: boolean
+}
+
 interface Arriving {
-  client: Client
+  sender: Sender
+  remove: () => void
   socket: Socket
   at: number
   /** of the connection, before this request's body */
@@ -35,37 +45,49 @@ const tooSlow = (): AppError =>
 export class Arrivals {
   private readonly byNetwork = new Map<string, Set<Arriving>>()
   private readonly now: () => number
+  private readonly onEvicted: () => void
 
   /** @param now milliseconds; only differences matter */
-  constructor(now: () => number) {
+  constructor(now: () => number, onEvicted: () => void) {
     this.now = now
+    this.onEvicted = onEvicted
   }
 
   /** Follows a request until its body has arrived or it is over. */
-  add(incoming: IncomingMessage, client: Client): void {
+  add(incoming: IncomingMessage, sender: Sender): void {
     if (!hasBody(incoming)) return
     const { socket } = incoming
     const network = networkOf(socket.remoteAddress ?? '')
-    const arriving = { client, socket, at: this.now(), bytesBefore: socket.bytesRead }
     const ofNetwork = this.byNetwork.get(network) ?? new Set()
-    this.byNetwork.set(network, ofNetwork.add(arriving))
     const remove = (): void => {
       ofNetwork.delete(arriving)
       if (ofNetwork.size === 0 && this.byNetwork.get(network) === ofNetwork)
         this.byNetwork.delete(network)
     }
+    const arriving = { sender, remove, socket, at: this.now(), bytesBefore: socket.bytesRead }
+    this.byNetwork.set(network, ofNetwork.add(arriving))
     incoming.once('end', remove)
-    client.onOver(remove)
+    sender.onOver(remove)
   }
 
-  /** Ends the requests that are behind most. @returns how many */
-  evict(): number {
-    const networks = [...this.byNetwork.values()]
-    const most = networks.reduce((size, set) => Math.max(size, set.size), 0)
-    const candidates = networks.filter(({ size }) => 2 * size >= most).flatMap((set) => [...set])
+  /**
+   * Ends the requests that are behind most.
+   * @param whose those that hold a place of the load, or all, each of which holds a connection
+   * @returns how many
+   */
+  evict(whose: 'places' | 'connections'): number {
+    const networks = [...this.byNetwork.values()].map((set) =>
+      [...set].filter(({ sender }) => whose === 'connections' || sender.holdsPlace)
+    )
+    const most = networks.reduce((size, { length }) => Math.max(size, length), 0)
+    const candidates = networks.filter(({ length }) => 2 * length >= most).flat()
     const count = Math.ceil(candidates.length * EVICTED_SHARE)
     const evicted = candidates.toSorted((a, b) => this.dueAt(a) - this.dueAt(b)).slice(0, count)
-    for (const { client } of evicted) client.evict(tooSlow())
+    for (const { sender, remove } of evicted) {
+      remove()
+      sender.evict(tooSlow())
+      this.onEvicted()
+    }
     return evicted.length
   }
 

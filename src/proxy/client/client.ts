@@ -2,11 +2,16 @@
 import type { ServerResponse } from 'node:http'
 import { AppError } from '../../errors.ts'
 import { errorBody } from '../../openai/error-body.ts'
+import type { Sender } from './arrivals.ts'
 import type { Load } from './load.ts'
 import type { Pages } from './pages.ts'
 
-export class Client {
+/** Of one answer. Nothing that a client needs comes in them. */
+const MAX_HINTS = 10
+
+export class Client implements Sender {
   readonly outgoing: ServerResponse
+  readonly holdsPlace = true
   /** the connection closed before the answer was finished */
   gone = false
   private whenGone: (() => void) | null = null
@@ -14,6 +19,7 @@ export class Client {
   private readonly load: Pick<Load, 'inFlight'>
   private readonly pages: Pick<Pages, 'ofOwn'>
   private isCounted = true
+  private hints = 0
 
   /**
    * @param load in which it counts as one request until it is over
@@ -75,12 +81,14 @@ export class Client {
 
   /**
    * Sends an interim answer, 102 or 103 (RFC 9110 §15.2), unless an earlier answer of the connection
-   * is still being sent. HTTP/1.0 has no interim answers.
+   * is still being sent or the client does not read; an upstream may send them without end. HTTP/1.0 has no
+   * interim answers.
    * @param headers flat list
    */
   sendHint(status: number, statusText: string, headers: readonly string[]): void {
     const { outgoing } = this
     if (!this.canBeAnswered || outgoing.req.httpVersion !== '1.1') return
+    if (outgoing.req.socket.writableNeedDrain || ++this.hints > MAX_HINTS) return
     const lines = [`HTTP/1.1 ${status} ${statusText}`]
     for (let i = 0; i + 1 < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`)
     // null while an earlier answer is still being sent

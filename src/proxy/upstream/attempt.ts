@@ -2,6 +2,7 @@
  * One upstream asked once. Its answer goes to the client if the failover decides so; until then the
  * answer is held, with its body unread on the connection.
  */
+import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Breaker } from '../breaker.ts'
@@ -29,6 +30,15 @@ export interface Judge {
 
 const CLIENT_LEFT = new Error('the client closed the connection')
 const NOT_WANTED = new Error('another answer is given')
+
+/** HTTP has none below (RFC 9110 §15); above 999 no parser takes one. */
+const MIN_STATUS = 100
+
+/** Other characters cannot be sent in a status line; undici reads its bytes as UTF-8. */
+const STATUS_TEXT = /^[\t\x20-\x7e\xa0-\xff]*$/
+
+const shownText = (status: number, text: string): string =>
+  STATUS_TEXT.test(text) ? text : (STATUS_CODES[status] ?? '')
 
 /** Header bytes as latin1 texts; undici types them wider than they are. */
 const textsOf = (raw: Dispatcher.DispatchController['rawHeaders']): string[] =>
@@ -79,7 +89,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     // another attempt may be in the middle of its end, which has to come first
     queueMicrotask(() => {
       if (!this.isPassing()) return
-      this.answer.begin(...head)
+      this.begin(head)
       controller?.resume()
     })
   }
@@ -101,12 +111,17 @@ export class Attempt implements Dispatcher.DispatchHandler {
     _headers: unknown,
     statusText = ''
   ): void {
-    const head: Head = [status, statusText, textsOf(controller.rawHeaders), controller]
+    if (status < MIN_STATUS) {
+      controller.abort(new Error(`the upstream answered with the status ${status}`))
+      return
+    }
+    const text = shownText(status, statusText)
+    const head: Head = [status, text, textsOf(controller.rawHeaders), controller]
     if (this.state === 'asking') {
       this.judge.begun(this, status, head[2])
       if (this.isHeld) this.head = head
     }
-    if (this.isPassing()) this.answer.begin(...head)
+    if (this.isPassing()) this.begin(head)
     else controller.pause()
   }
 
@@ -145,6 +160,15 @@ export class Attempt implements Dispatcher.DispatchHandler {
     const sent = this.controller === null ? 'unsent' : 'sent'
     if (!this.judge.failed(this, error, state === 'passing' ? 'passing' : sent))
       this.answer.fail(error)
+  }
+
+  /** A head that Node refuses to send, such as one with control characters, is that of a broken answer. */
+  private begin(head: Head): void {
+    try {
+      this.answer.begin(...head)
+    } catch (error) {
+      this.controller?.abort(error as Error)
+    }
   }
 
   private isPassing(): boolean {
