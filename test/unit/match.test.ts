@@ -442,3 +442,21 @@ describe('template key', () => {
     )
   })
 })
+
+const versionFor = (caller: string | undefined, templates: Template[]): string | undefined =>
+  compileMatcher(templates).match({ ...KEY, caller }, DESK_MESSAGES)?.template.version
+
+describe('siblings', () => {
+  const shared = { ...DESK, version: 'shared' }
+  const own = { ...DESK, version: 'own', caller: 'one' }
+
+  it.each([[[shared, own]], [[own, shared]]])(
+    'are told apart by the caller, whose own one comes first',
+    (templates) => {
+      expect(versionFor('one', templates)).toBe('own')
+      expect(versionFor('two', templates)).toBe('shared')
+      expect(versionFor(undefined, templates)).toBe('shared')
+      expect(versionFor('two', [own])).toBeUndefined()
+    }
+  )
+})

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { EMPTY_PROMPT, studentMessages } from '../../src/core/template/prompt.ts'
 import type { Match, Segment } from '../../src/core/template/template.ts'
