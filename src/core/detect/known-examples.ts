@@ -5,7 +5,7 @@
 import type { ChatMessage } from '../../openai/chat.ts'
 import { groupBy } from '../group-by.ts'
 import type { Matcher } from '../match/match.ts'
-import { blockDigests, itemDigest } from '../template/example-items.ts'
+import { blockDigests, itemDigests } from '../template/example-items.ts'
 import { pairDigest, retrievedPairs } from '../template/example-pairs.ts'
 import { examplesOf } from '../template/known.ts'
 import type { Examples, Match, Slot, Template } from '../template/template.ts'
@@ -105,13 +105,10 @@ const knownBlock = (
   sole: SoleCaller
 ): Examples | Slot => {
   const { division, maxChars } = segment.pool!
-  const held = taken.flatMap(({ match }, sample) =>
-    itemsOf(match.examples[segment.name]!, division).map((text): Held => ({
-      digest: itemDigest(text),
-      text,
-      sample,
-    }))
-  )
+  const held = taken.flatMap(({ match }, sample) => {
+    const items = itemsOf(match.examples[segment.name]!, division)
+    return itemDigests(items).map((digest, at): Held => ({ digest, text: items[at]!, sample }))
+  })
   const instructions = instructionsAmong(held, taken)
   const known = pool.known(sole).filter((digest) => !instructions.has(digest))
   const isKnown = new Set(known)
