@@ -11,6 +11,7 @@ import { routeHeaders } from './headers.ts'
 import { afterAnswer, forwardedOutcome, recordOfUpstream, report } from './record.ts'
 import { settleUpstream } from './settle.ts'
 import { acceptanceOf } from './access/tenants.ts'
+import { refusalStatus } from './upstream/refusal.ts'
 import type { AnsweredBy, Passage } from './upstream/upstream-answer.ts'
 
 /** Why the upstream answers although a live template matched. */
@@ -129,7 +130,13 @@ class ChatPassage implements Passage {
     if (apiKey !== null || this.apiKey !== null || !exchange.hasProof) return
     const ageMs = this.deps.now() - exchange.at
     const { tenant, model } = exchange
-    this.deps.tenants.observe(acceptanceOf(tenant, name), model, this.capture.status, ageMs)
+    const { limits, tenants } = this.deps
+    const options = { dialect: exchange.dialect, maxBytes: limits.captureMaxBytes }
+    const note = (status: number): void =>
+      tenants.observe(acceptanceOf(tenant, name), model, status, ageMs)
+    const status = refusalStatus(this.capture, options)
+    if (typeof status === 'number') note(status)
+    else void status.then(note)
   }
 }
 
