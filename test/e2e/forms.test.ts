@@ -14,11 +14,18 @@ import {
   type Sent,
 } from '../fixtures/scene.ts'
 
+const itemOf = (number: number, paint: string): string =>
+  `${number}. shelf\nOrder: ${paint}, usual size`
+
+const parametersOf = (...properties: string[]): string =>
+  `{"type":"object","properties":{${properties.join(',')}},"required":["colour"]}`
+
+const functionOf = (parameters: string, more = ',"strict":true'): string =>
+  `{"type":"function","function":{"name":"sort","description":"Sorts an order."${more},"parameters":${parameters}}}`
+
 describe('a route that was proved on numbered examples', () => {
   const PAINTS = COLOURS.flatMap((colour) => [`${colour} gloss`, `${colour} matt`])
   const numberOf = (paint: string): number => 11 + 7 * PAINTS.indexOf(paint)
-  const itemOf = (number: number, paint: string): string =>
-    `${number}. shelf\nOrder: ${paint}, usual size`
   const RULES = [
     'You find shelves in a warehouse. Each shelf has a number, and holds one paint.',
     'Read the order of the customer, and say the number of the shelf that holds its paint.',
@@ -93,10 +100,6 @@ describe('a route that was proved on numbered examples', () => {
 describe('a route that was proved with strict functions by chat completions', () => {
   const COLOUR = '"colour":{"type":"string"}'
   const NOTE = '"note":{"type":"string"}'
-  const parametersOf = (...properties: string[]): string =>
-    `{"type":"object","properties":{${properties.join(',')}},"required":["colour"]}`
-  const functionOf = (parameters: string, more = ',"strict":true'): string =>
-    `{"type":"function","function":{"name":"sort","description":"Sorts an order."${more},"parameters":${parameters}}}`
   const PROVED = functionOf(parametersOf(COLOUR, NOTE))
   const sentOf = (number: number, tools = PROVED, more = ''): Sent => ({
     body: `{"model":"gpt-4o-mini","tools":[${tools}]${more},"messages":${JSON.stringify([

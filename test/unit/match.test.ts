@@ -446,21 +446,19 @@ describe('template key', () => {
 const versionFor = (caller: string | undefined, templates: Template[]): string | undefined =>
   compileMatcher(templates).match({ ...KEY, caller }, DESK_MESSAGES)?.template.version
 
-describe('the key of a template', () => {
-  const parameters = (...names: string[]) => ({
-    type: 'object',
-    properties: Object.fromEntries(names.map((name) => [name, { type: 'string' }])),
-  })
-  const keyOf = (fields: Record<string, unknown>) =>
-    templateKeyOf({ model: 'gpt', messages: [], ...fields }, { tenant: 'tenant' })
-  const format = (schema: object) => ({
-    response_format: { type: 'json_schema', json_schema: { name: 'n', schema } },
-  })
-  const tools = (schema: object) => ({
-    tools: [{ type: 'function', function: { name: 'f', parameters: schema } }],
-  })
-  const functions = (schema: object) => ({ functions: [{ name: 'f', parameters: schema }] })
+const parameters = (...names: string[]) => ({
+  type: 'object',
+  properties: Object.fromEntries(names.map((name) => [name, { type: 'string' }])),
+})
+const format = (schema: object) => ({
+  response_format: { type: 'json_schema', json_schema: { name: 'n', schema } },
+})
+const tools = (schema: object) => ({
+  tools: [{ type: 'function', function: { name: 'f', parameters: schema } }],
+})
+const functions = (schema: object) => ({ functions: [{ name: 'f', parameters: schema }] })
 
+describe('the key of a template', () => {
   it.each([[format], [tools], [functions]])(
     'differs with the order of the properties that an answer has',
     (fieldsOf) => {
