@@ -6,7 +6,7 @@ import type {
   FinishReason,
   TokenLogprob,
 } from '../../src/openai/chat.ts'
-import { usageOf } from '../../src/openai/usage.ts'
+import { usageOf } from '../../src/openai/usage/usage.ts'
 import type { CompletionEnd, TokenDelta } from './backend.ts'
 
 export type Generation = AsyncGenerator<TokenDelta, CompletionEnd, undefined>

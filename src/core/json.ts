@@ -68,12 +68,11 @@ interface OpenValue {
   written: number
 }
 
-const openValue = (value: object): OpenValue => {
+const openValue = (value: object, isSorted: boolean): OpenValue => {
   if (Array.isArray(value)) return { names: null, values: value, written: 0 }
   const members = value as Record<string, unknown>
-  const names = Object.keys(members)
-    .filter((name) => members[name] !== undefined)
-    .sort()
+  const names = Object.keys(members).filter((name) => members[name] !== undefined)
+  if (isSorted) names.sort()
   return { names, values: names.map((name) => members[name]), written: 0 }
 }
 
@@ -81,16 +80,13 @@ const openValue = (value: object): OpenValue => {
 const scalarJson = (value: unknown): string =>
   value === Infinity ? '1e999' : value === -Infinity ? '-1e999' : (JSON.stringify(value) ?? 'null')
 
-/**
- * Deterministic JSON: names sorted, no blanks, members without a value left out. Equal texts exactly
- * for deeply equal values. Not recursive: the value may be a request nested deeper than the stack.
- */
-export const canonicalJson = (root: unknown): string => {
+/** Not recursive: the value may be a request nested deeper than the stack. */
+const jsonOf = (root: unknown, isSorted: boolean): string => {
   let text = ''
   const open: OpenValue[] = []
   for (let value = root; ;) {
     if (typeof value === 'object' && value !== null) {
-      open.push(openValue(value))
+      open.push(openValue(value, isSorted))
       text += Array.isArray(value) ? '[' : '{'
     } else text += scalarJson(value)
     let last = open.at(-1)
@@ -105,6 +101,15 @@ export const canonicalJson = (root: unknown): string => {
     value = last.values[last.written++]
   }
 }
+
+/**
+ * Deterministic JSON: names sorted, no blanks, members without a value left out. Equal texts exactly
+ * for deeply equal values.
+ */
+export const canonicalJson = (root: unknown): string => jsonOf(root, true)
+
+/** As `canonicalJson`, with the names of each object in their order. */
+export const orderedJson = (root: unknown): string => jsonOf(root, false)
 
 /**
  * The value of a JSON text that all parsers read alike (I-JSON, RFC 7493, sections 2.2 and

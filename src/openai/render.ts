@@ -1,7 +1,7 @@
 /** Renders a lora's answer in OpenAI's two forms: one JSON body, or the events of a stream. Pure. */
 import { piecesOf, type RenderedAnswer, type RenderedCall } from './answer.ts'
 import type { ChatChunk, ChatCompletion, Usage } from './chat.ts'
-import { detailedUsage } from './usage.ts'
+import { detailedUsage } from './usage/usage.ts'
 
 const callOf = ({ id, name, arguments: given }: RenderedCall) => ({
   id,

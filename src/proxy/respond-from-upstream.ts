@@ -1,6 +1,6 @@
 /** Fourth step for every request that no lora answers: the upstream's own answer, and its record. */
 import type { IncomingMessage } from 'node:http'
-import { askForUsage } from '../openai/ask-usage.ts'
+import { askForUsage } from '../openai/usage/ask-usage.ts'
 import { REFUSED_AFTER_OURS } from '../core/rollout/pair.ts'
 import type { MatchedRoute } from '../core/route/route-table.ts'
 import type { FaultReason, SkipReason, ExchangeEnd } from './reasons.ts'
@@ -17,6 +17,7 @@ import {
 } from './after-ours/refused-after-ours.ts'
 import { settleUpstream } from './settle.ts'
 import { acceptanceOf } from './access/tenants.ts'
+import { refusalStatus } from './upstream/refusal.ts'
 import type { AnsweredBy, Passage } from './upstream/upstream-answer.ts'
 
 /** Why the upstream answers although a live template matched. */
@@ -147,7 +148,13 @@ class ChatPassage implements Passage {
     if (apiKey !== null || this.apiKey !== null || !exchange.hasProof) return
     const ageMs = this.deps.now() - exchange.at
     const { tenant, model } = exchange
-    this.deps.tenants.observe(acceptanceOf(tenant, name), model, this.capture.status, ageMs)
+    const { limits, tenants } = this.deps
+    const options = { dialect: exchange.dialect, maxBytes: limits.captureMaxBytes }
+    const note = (status: number): void =>
+      tenants.observe(acceptanceOf(tenant, name), model, status, ageMs)
+    const status = refusalStatus(this.capture, options)
+    if (typeof status === 'number') note(status)
+    else void status.then(note)
   }
 }
 

@@ -3,7 +3,7 @@ import { countableUsage, estimateCompletion } from '../core/cost/token-estimate.
 import type { Usage } from '../openai/chat.ts'
 import type { Dialect } from '../openai/dialect.ts'
 import { readAnswer } from '../openai/read-answer.ts'
-import { usageOf } from '../openai/usage.ts'
+import { usageOf } from '../openai/usage/usage.ts'
 import type { Capture } from './upstream/capture.ts'
 import type { ExchangeEnd } from './reasons.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'

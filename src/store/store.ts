@@ -49,9 +49,9 @@ export interface FoundRecords {
   isPartial: boolean
 }
 
-/** Asks for records of a template that a lora did not answer, with status 2xx. */
+/** Asks for records of templates that a lora did not answer, with status 2xx. */
 export interface SpreadQuery {
-  templateVersion: string
+  templateVersions: readonly string[]
   /** times of the records, milliseconds since the epoch, inclusive */
   from: number
   until: number

@@ -5,7 +5,7 @@
 import type { CapturedExchange } from '../core/log/exchange-batch.ts'
 import { dialectOfRecord, type Dialect } from '../openai/dialect.ts'
 import type { ReadAnswer } from '../openai/read-answer.ts'
-import { tokenCounts } from '../openai/usage.ts'
+import { tokenCounts } from '../openai/usage/usage.ts'
 
 export interface ChatSpan {
   name: string

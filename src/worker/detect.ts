@@ -7,6 +7,7 @@ import { Detector, type Candidate } from '../core/detect/detect.ts'
 import { grownTemplate } from '../core/detect/growth.ts'
 import { compileMatcher } from '../core/match/match.ts'
 import { templateKeyOf } from '../core/template/template-key.ts'
+import { areSiblings } from '../core/template/version.ts'
 import { textOf } from '../core/answer/outcome.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import type { Template } from '../core/template/template.ts'
@@ -109,7 +110,7 @@ const settleUntagged = async (deps: WorkerDeps): Promise<void> => {
   const untagged = await readJsonSnapshot<Untagged>(store, UNTAGGED)
   if (untagged === null) return
   const templates = (await store.templates.list()).filter(({ version }) =>
-    untagged.versions.includes(version)
+    untagged.versions.some((each) => areSiblings(each, version))
   )
   await tagEarlierRecords(deps, templates, untagged.upTo)
   await store.snapshots.remove(UNTAGGED)

@@ -151,12 +151,13 @@ export const describeLabelHeads = (
       expect(far.choices[0]!.distance).toBeLessThanOrEqual(2)
     })
 
-    it('reads the contents of all messages, one a line', async () => {
+    it('reads the contents of all messages, and tells a message from a line', async () => {
       const messages = [{ role: 'system', content: 'where is' }, ...user('my card')]
       const joined = await driver.ask({ model: head, messages: user('where is\nmy card') })
       const parts = await driver.ask({ model: head, messages })
-      expect(parts.choices).toEqual(joined.choices)
-      expect(parts.usage).toEqual(joined.usage)
+      expect(parts.choices[0]!.message.content).toBe(joined.choices[0]!.message.content)
+      expect(parts.choices).not.toEqual(joined.choices)
+      expect(parts.usage!.prompt_tokens).toBeGreaterThan(joined.usage!.prompt_tokens)
     })
 
     it('has no logprobs where they are not asked for, and still a distance', async () => {

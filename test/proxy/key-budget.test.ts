@@ -5,7 +5,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Usage } from '../../src/openai/chat.ts'
 import { requestCost } from '../../src/core/cost/prices.ts'
-import { usageOf } from '../../src/openai/usage.ts'
+import { usageOf } from '../../src/openai/usage/usage.ts'
 import {
   chatBody,
   completion,

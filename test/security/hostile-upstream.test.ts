@@ -2,7 +2,7 @@
 import { gzipSync } from 'node:zlib'
 import { afterEach, expect, it } from 'vitest'
 import { CHAT, RESPONSES } from '../../src/openai/dialect.ts'
-import { UsageFilter } from '../../src/openai/hide-usage.ts'
+import { UsageFilter } from '../../src/openai/usage/hide-usage.ts'
 import { readAnswer } from '../../src/openai/read-answer.ts'
 import { cpuMs } from '../fixtures/linear.ts'
 import { chatBody, LIMITS } from '../proxy/harness.ts'

@@ -28,7 +28,7 @@ const fill = async (store: Store, records: ExchangeRecord[]): Promise<void> => {
 }
 
 const query = (changes: Partial<SpreadQuery> = {}): SpreadQuery => ({
-  templateVersion: VERSION,
+  templateVersions: [VERSION],
   from: 0,
   until: START + 1_000 * DAY_MS,
   limit: 1_000,
@@ -46,10 +46,33 @@ onEachStore((it) => {
       const { ids, every } = await store.records.spread(query())
       expect(ids).toEqual(namesOf([...Array(30).keys()]))
       expect(every).toBe(1)
-      expect(await store.records.spread(query({ templateVersion: 'other' }))).toEqual({
+      expect(await store.records.spread(query({ templateVersions: ['other'] }))).toEqual({
         ids: [],
         every: 1,
       })
+    })
+
+    it('has records of several templates, evenly and in the order of the log', async ({
+      store,
+    }) => {
+      const records = hourly(120)
+      await fill(store, records)
+      const others = records.filter((_, index) => index % 3 === 0)
+      await store.records.tagTemplate(
+        others.map(({ id }) => id),
+        'version-2'
+      )
+      const both = { templateVersions: ['version-2', VERSION] }
+      expect(await store.records.spread(query(both))).toEqual({
+        ids: namesOf([...Array(120).keys()]),
+        every: 1,
+      })
+      const { ids, every } = await store.records.spread(query({ ...both, limit: 24 }))
+      expect(every).toBe(5)
+      const places = ids.map((id) => Number(id.split('-')[1]))
+      expect(places).toEqual(places.toSorted((a, b) => a - b))
+      expect(new Set(places).size).toBe(24)
+      expect(places.filter((place) => place % 3 === 0).length).toBeGreaterThan(2)
     })
 
     it('has a random one of every so many, so that traffic in turns is there with all of them', async ({

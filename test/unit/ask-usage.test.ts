@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { askForUsage } from '../../src/openai/ask-usage.ts'
+import { askForUsage } from '../../src/openai/usage/ask-usage.ts'
 
 const asking = (text: string): string | null => askForUsage(Buffer.from(text))?.toString() ?? null
 

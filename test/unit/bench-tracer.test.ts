@@ -228,6 +228,7 @@ const exchange = (label: number, place: number): MatchedExchange => ({
   fingerprint: null,
   upstreamModel: null,
   isSample: true,
+  caller: '',
 })
 
 /** @param isAnswerable of a held-out or fresh row */

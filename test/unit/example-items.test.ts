@@ -52,11 +52,20 @@ describe('a block of examples', () => {
     expect(blockDigests('a\nQ: b', by('Q:', { lead: 'Q: ', tail: '.' }))).toEqual(whole)
   })
 
-  it('has another digest for an item with one letter changed, and the same at another number', () => {
+  it('has another digest for an item with one letter changed, and the same at another place', () => {
     const [item] = blockDigests('Q: a', by('Q:'))!
     expect(blockDigests('Q: b', by('Q:'))![0]).not.toBe(item)
-    expect(blockDigests('7. a', by('1.'))![0]).toBe(blockDigests('1. a', by('1.'))![0])
+    expect(blockDigests('1. b\n2. a', by('1.'))![1]).toBe(blockDigests('1. a', by('1.'))![0])
+    expect(blockDigests('0. b\n1. a', by('1.'))![1]).toBe(blockDigests('1. a', by('1.'))![0])
   })
+
+  it.each(['7. a', '18. a', '01. a', '0. b\n0. a', '1. b\n1. a', '5. b\n6. a'])(
+    'has another digest for the last item of %j, whose number is not its place',
+    (block) => {
+      const digests = blockDigests(block, by('1.'))!
+      expect(digests[block.split('\n').length - 1]).not.toBe(blockDigests('1. a', by('1.'))![0])
+    }
+  )
 
   it('shows a line more in an item by its form', () => {
     expect(formOf('Q: a\nA: b', ['Q:', 'A:'])).toBe('Q: A:')

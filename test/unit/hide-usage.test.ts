@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { UsageFilter } from '../../src/openai/hide-usage.ts'
+import { UsageFilter } from '../../src/openai/usage/hide-usage.ts'
 
 const content = (text: string, extra: Record<string, unknown> = {}): string =>
   `data: ${JSON.stringify({ id: 'c', model: 'm', choices: [{ index: 0, delta: { content: text } }], ...extra })}\n\n`

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { KeyLimits } from '../../src/core/keys/issued-key.ts'
 import { readChatRequest } from '../../src/core/request/chat-reading.ts'
 import { AppError } from '../../src/errors.ts'
-import { usageOf } from '../../src/openai/usage.ts'
+import { usageOf } from '../../src/openai/usage/usage.ts'
 import {
   createLimits,
   type Charge,

@@ -442,3 +442,51 @@ describe('template key', () => {
     )
   })
 })
+
+const versionFor = (caller: string | undefined, templates: Template[]): string | undefined =>
+  compileMatcher(templates).match({ ...KEY, caller }, DESK_MESSAGES)?.template.version
+
+const parameters = (...names: string[]) => ({
+  type: 'object',
+  properties: Object.fromEntries(names.map((name) => [name, { type: 'string' }])),
+})
+const format = (schema: object) => ({
+  response_format: { type: 'json_schema', json_schema: { name: 'n', schema } },
+})
+const tools = (schema: object) => ({
+  tools: [{ type: 'function', function: { name: 'f', parameters: schema } }],
+})
+const functions = (schema: object) => ({ functions: [{ name: 'f', parameters: schema }] })
+
+describe('the key of a template', () => {
+  it.each([[format], [tools], [functions]])(
+    'differs with the order of the properties that an answer has',
+    (fieldsOf) => {
+      const key = keyOf(fieldsOf(parameters('reason', 'label')))
+      expect(keyOf(fieldsOf(parameters('reason', 'label')))).toEqual(key)
+      expect(keyOf(fieldsOf(parameters('label', 'reason')))).not.toEqual(key)
+    }
+  )
+
+  it('does not depend on the order of the other members', () => {
+    const schema = parameters('a')
+    expect(keyOf(tools(schema))).toEqual(
+      keyOf({ tools: [{ function: { parameters: schema, name: 'f' }, type: 'function' }] })
+    )
+  })
+})
+
+describe('siblings', () => {
+  const shared = { ...DESK, version: 'shared' }
+  const own = { ...DESK, version: 'own', caller: 'one' }
+
+  it.each([[[shared, own]], [[own, shared]]])(
+    'are told apart by the caller, whose own one comes first',
+    (templates) => {
+      expect(versionFor('one', templates)).toBe('own')
+      expect(versionFor('two', templates)).toBe('shared')
+      expect(versionFor(undefined, templates)).toBe('shared')
+      expect(versionFor('two', [own])).toBeUndefined()
+    }
+  )
+})

@@ -125,6 +125,22 @@ describe('the settings of a response', () => {
     [{ reasoning: { effort: 'low' } }, { reasoning_effort: 'low' }],
     [
       {
+        tools: [
+          { type: 'function', name: 'f', parameters: schema },
+          { type: 'function', name: 'g', parameters: schema, strict: null },
+          { type: 'function', name: 'h', parameters: schema, strict: false },
+        ],
+      },
+      {
+        tools: [
+          { type: 'function', function: { name: 'f', parameters: schema, strict: true } },
+          { type: 'function', function: { name: 'g', parameters: schema, strict: true } },
+          { type: 'function', function: { name: 'h', parameters: schema, strict: false } },
+        ],
+      },
+    ],
+    [
+      {
         tools: [{ type: 'function', name: 'f', parameters: schema, strict: true }],
         tool_choice: { type: 'function', name: 'f' },
         parallel_tool_calls: false,

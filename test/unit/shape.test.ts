@@ -33,8 +33,15 @@ describe('the shape of a value', () => {
     ['123e4567-e89b-12d3-a456-426614174000', '‹uuid›'],
     ['deadbeef01', '‹hex 10›'],
     ['INC0012345', 'INC0000000'],
-    ['x7', '‹a›0'],
-    ['1234567', '0000000'],
+    ['x7', '‹a›7'],
+    ['x7-8', '‹a›0-0'],
+    ['$347', '$300'],
+    ['-12 %', '-10 %'],
+    ['٣٤٧', '٣٠٠'],
+    ['9 am', '0 ‹half of a day›'],
+    ['12°30°45', '0°0°0'],
+    ['1° ottobre', '0 ‹month›'],
+    ['1234567', '1000000'],
   ])('of %s is %s', (value, shape) => {
     expect(shapeOf(value)).toBe(shape)
   })
@@ -70,7 +77,13 @@ describe('the shape of a value', () => {
   it('tells values of different length of figures apart, but for one and two', () => {
     expect(shapeOf('2026-10-0')).not.toBe(shapeOf('2026-10-04'))
     expect(shapeOf('100')).not.toBe(shapeOf('1000'))
-    expect(shapeOf('7')).toBe(shapeOf('31'))
+    expect(shapeOf('7 May')).toBe(shapeOf('31 May'))
+  })
+
+  it('tells lone numbers by their length and their first figure', () => {
+    expect(shapeOf('347')).toBe(shapeOf('399'))
+    for (const other of ['947', '3470', '34', '3']) expect(shapeOf(other)).not.toBe(shapeOf('347'))
+    expect(shapeOf('3')).not.toBe(shapeOf('31'))
   })
 
   it('has none for a value that is too long', () => {

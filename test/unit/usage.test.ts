@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { costUsd, requestCost, type Price } from '../../src/core/cost/prices.ts'
 import { upstreamTokens } from '../../src/core/cost/template-traffic.ts'
 import type { Usage } from '../../src/openai/chat.ts'
-import { tokenCounts } from '../../src/openai/usage.ts'
+import { tokenCounts } from '../../src/openai/usage/usage.ts'
 
 type Fields = Record<string, unknown>
 

@@ -1,5 +1,6 @@
 /** Training rows and chat messages as a label head reads them: a text and a label. Pure. */
 import { AppError } from '../../../src/errors.ts'
+import { messagesText } from '../../../src/openai/message-text.ts'
 import type { ChatMessage } from '../../../src/openai/chat.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 
@@ -12,11 +13,7 @@ const MAX_PROBABILITIES = 50e6
 
 const contentOf = ({ content }: ChatMessage): string => (typeof content === 'string' ? content : '')
 
-/** The text that is encoded: the contents of all messages, one a line. */
-export const textOf = (messages: readonly ChatMessage[]): string =>
-  messages.map(contentOf).join('\n')
-
-export const rowText = (row: TrainingRow): string => textOf(row.messages.slice(0, -1))
+export const rowText = (row: TrainingRow): string => messagesText(row.messages.slice(0, -1))
 
 export const rowLabel = (row: TrainingRow): string => contentOf(row.messages.at(-1)!)
 

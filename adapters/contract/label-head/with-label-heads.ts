@@ -12,7 +12,8 @@ import type {
   TrainResult,
 } from '../backend.ts'
 import { answerOf } from './answer-head.ts'
-import { checkTrainingRows, rowLabel, rowText, textOf } from './head-rows.ts'
+import { messagesText } from '../../../src/openai/message-text.ts'
+import { checkTrainingRows, rowLabel, rowText } from './head-rows.ts'
 import type { Heads } from './heads.ts'
 import type { SentenceEncoder } from './sentence-encoder.ts'
 import { textProbabilities } from '../../../src/core/learn/text-head.ts'
@@ -119,7 +120,7 @@ class LabelHeadBackend implements EngineBackend {
   async countTokens(model: string, input: ChatMessage[] | string): Promise<number> {
     const { backend, encoder } = this.parts
     if (!this.isHead(model) && model !== encoder.id) return backend.countTokens(model, input)
-    return encoder.countTokens(typeof input === 'string' ? input : textOf(input))
+    return encoder.countTokens(typeof input === 'string' ? input : messagesText(input))
   }
 
   async deleteModel(id: string): Promise<void> {
@@ -147,7 +148,7 @@ class LabelHeadBackend implements EngineBackend {
     const { encoder, heads, randomSeed } = this.parts
     this.refuseEncoder(request.model)
     const head = await heads.load(request.model)
-    const query = textOf(request.messages)
+    const query = messagesText(request.messages)
     const { vectors: vector, tokens } = await encoder.encode([query])
     const { text, logprob, distance } = answerOf(head, { text: query, vector }, request, randomSeed)
     yield { text, logprobs: [logprob] }

@@ -33,6 +33,7 @@ export const exchangeOf = (
   fingerprint: null,
   upstreamModel: null,
   isSample: true,
+  caller: '',
 })
 
 export interface Shown {

@@ -1,5 +1,5 @@
 /** The rows of an internalization as TRACER gets them: those that our arms were trained, judged and tried on. */
-import { textOf as textOfMessages } from '../../../adapters/contract/label-head/head-rows.ts'
+import { messagesText } from '../../../src/openai/message-text.ts'
 import type { SentenceEncoder } from '../../../adapters/contract/label-head/sentence-encoder.ts'
 import { targetOf } from '../../../src/core/answer/outcome.ts'
 import type { HeadRows } from '../../../src/core/learn/softmax-head.ts'
@@ -50,7 +50,7 @@ export interface RowSources {
 }
 
 /** What a head reads of a request. */
-const textOf = (match: Match): string => textOfMessages(studentMessages(match, EMPTY_PROMPT))
+const textOf = (match: Match): string => messagesText(studentMessages(match, EMPTY_PROMPT))
 
 const mayAnswer = (
   { kinds }: InternalizationPlan,

@@ -4,7 +4,7 @@
  */
 import { AppError } from '../../errors.ts'
 import type { Usage } from '../../openai/chat.ts'
-import { tokenCounts } from '../../openai/usage.ts'
+import { tokenCounts } from '../../openai/usage/usage.ts'
 
 /** US dollars per million tokens. */
 export interface Price {

@@ -5,7 +5,7 @@
 import { DAY_MS } from '../days.ts'
 import { clearRequestOf } from '../log/record-bodies.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
-import { tokenCounts, type TokenCounts } from '../../openai/usage.ts'
+import { tokenCounts, type TokenCounts } from '../../openai/usage/usage.ts'
 import { messageText } from '../request/request-scan.ts'
 import { templateKeyOf, type Matcher } from '../match/match.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'

@@ -4,7 +4,7 @@
  * side. Uses no tokenizer.
  */
 import type { ChatCompletion, ChatMessage, ContentPart, Usage } from '../../openai/chat.ts'
-import { tokenCounts, usageOf } from '../../openai/usage.ts'
+import { tokenCounts, usageOf } from '../../openai/usage/usage.ts'
 import { withoutAttachments } from '../request/attachments.ts'
 import { bytesOfText, type ChatReading } from '../request/chat-reading.ts'
 import { completionTokensOf } from './cost-bound.ts'

@@ -6,6 +6,7 @@ import type { ChatMessage } from '../../openai/chat.ts'
 import { compileMatcher, type Matcher } from '../match/match.ts'
 import { hashText, toInteger } from '../request/request-scan.ts'
 import { examplesOf } from '../template/known.ts'
+import { areSiblings } from '../template/version.ts'
 import type { ExamplePool as PoolOfTemplate, RequestKey, Template } from '../template/template.ts'
 import { learnable } from './building/examples.ts'
 import type { ByteReader, ByteWriter } from './sampling/bytes.ts'
@@ -67,9 +68,9 @@ export class BlockPools {
 
   /** Ends the pools of templates that are no longer found. */
   retain(templates: readonly Template[]): void {
-    const versions = new Set(templates.map(({ version }) => version))
-    for (const version of this.watched.keys())
-      if (!versions.has(version)) this.watched.delete(version)
+    for (const watched of this.watched.keys())
+      if (!templates.some(({ version }) => areSiblings(version, watched)))
+        this.watched.delete(watched)
     this.matcher = null
   }
 

@@ -5,10 +5,11 @@
 import type { ChatMessage } from '../../openai/chat.ts'
 import { groupBy } from '../group-by.ts'
 import type { Matcher } from '../match/match.ts'
-import { blockDigests, itemDigest } from '../template/example-items.ts'
+import { blockDigests, itemDigests } from '../template/example-items.ts'
 import { pairDigest, retrievedPairs } from '../template/example-pairs.ts'
-import { examplesOf, removesWords } from '../template/known.ts'
+import { examplesOf } from '../template/known.ts'
 import type { Examples, Match, Slot, Template } from '../template/template.ts'
+import { boundVersion } from '../template/version.ts'
 import type { BlockPools } from './block-pools.ts'
 import type { LineText } from './building/align.ts'
 import { standsOut } from './building/evidence.ts'
@@ -104,13 +105,10 @@ const knownBlock = (
   sole: SoleCaller
 ): Examples | Slot => {
   const { division, maxChars } = segment.pool!
-  const held = taken.flatMap(({ match }, sample) =>
-    itemsOf(match.examples[segment.name]!, division).map((text): Held => ({
-      digest: itemDigest(text),
-      text,
-      sample,
-    }))
-  )
+  const held = taken.flatMap(({ match }, sample) => {
+    const items = itemsOf(match.examples[segment.name]!, division)
+    return itemDigests(items).map((digest, at): Held => ({ digest, text: items[at]!, sample }))
+  })
   const instructions = instructionsAmong(held, taken)
   const known = pool.known(sole).filter((digest) => !instructions.has(digest))
   const isKnown = new Set(known)
@@ -166,9 +164,11 @@ const heldPairs = (starts: number[], taken: Taken[]): Held[] =>
     })
   )
 
-/** What is known of one caller's requests alone is removed from no other one's. */
-const forCaller = <T extends Template>(template: T, sole: SoleCaller): T =>
-  sole !== null && sole !== '' && removesWords(template) ? { ...template, caller: sole } : template
+/** What one caller's requests alone have taught answers no other one. */
+export const forCaller = <T extends Template>(template: T, sole: SoleCaller): T =>
+  sole !== null && sole !== ''
+    ? { ...template, caller: sole, version: boundVersion(template.version, sole) }
+    : template
 
 /**
  * @param matcher of the template, that takes any example

@@ -3,7 +3,7 @@
  * model's, images and audio count as 0, and the tokens between messages are those of OpenAI's models.
  */
 import type { ChatCompletion, ChatMessage, ChatRequest, Usage } from '../../openai/chat.ts'
-import { usageOf } from '../../openai/usage.ts'
+import { usageOf } from '../../openai/usage/usage.ts'
 import { dialectOfRecord } from '../../openai/dialect.ts'
 import { completionOf } from './record-bodies.ts'
 import type { ExchangeRecord } from './record.ts'

@@ -3,7 +3,7 @@
  * buckets, so that hours can be merged and a quantile still be told. Knows nothing of stores.
  */
 import type { Usage } from '../../openai/chat.ts'
-import { tokenCounts } from '../../openai/usage.ts'
+import { tokenCounts } from '../../openai/usage/usage.ts'
 import { groupBy } from '../group-by.ts'
 import type { RecordHead } from './record.ts'
 import { isSuccess } from '../http-status.ts'

@@ -1,6 +1,6 @@
 /** Running totals of the tokens of logged answers. */
 import type { Usage } from '../../openai/chat.ts'
-import { tokenCounts, type TokenCounts } from '../../openai/usage.ts'
+import { tokenCounts, type TokenCounts } from '../../openai/usage/usage.ts'
 import type { RecordHead } from './record.ts'
 import { isSuccess } from '../http-status.ts'
 

@@ -22,7 +22,7 @@ export interface Matcher {
   /**
    * The one template that the messages are an instance of, taken apart. Texts are those of `plainTexts`;
    * messages that have none match nothing. Where several templates fit, the one with the most constant
-   * text wins; null on a tie. A `developer` message is one of `system`, and the other way round, where
+   * text wins, and of two siblings the caller's own; null on a tie. A `developer` message is one of `system`, and the other way round, where
    * no template has exactly the request's roles.
    */
   match(key: RequestKey, messages: ChatMessage[]): Match | null
@@ -118,6 +118,10 @@ interface Found {
   isTied: boolean
 }
 
+/** Whether the template is the caller's own and the other one is shared. */
+const isOwn = (one: Compiled, other: Compiled): boolean =>
+  one.caller !== undefined && other.caller === undefined
+
 const search = (
   bucket: Bucket,
   texts: string[],
@@ -130,8 +134,11 @@ const search = (
     if (turns > compiled.template.maxTurnsAfter) return
     if (compiled.caller !== undefined && compiled.caller !== caller) return
     const least = found?.compiled.anchorChars ?? 0
+    const isEqual = found !== null && compiled.anchorChars === least
+    // the caller's own template before the one that it shares with others
+    if (isEqual && isOwn(found!.compiled, compiled)) return
     const taken = compiled.anchorChars < least ? null : take(compiled, texts)
-    if (taken) found = { compiled, taken, isTied: found !== null && compiled.anchorChars === least }
+    if (taken) found = { compiled, taken, isTied: isEqual && !isOwn(compiled, found!.compiled) }
   })
   return found
 }

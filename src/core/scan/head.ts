@@ -17,6 +17,7 @@ import {
   type TextRows,
 } from '../learn/text-head.ts'
 import { isProven, lengthBands, provenKinds } from '../route/request-kind.ts'
+import { messagesText } from '../../openai/message-text.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
 import type { ScannedExchange } from './exchange.ts'
 
@@ -46,9 +47,7 @@ interface Problem {
 
 /** What an adapted model reads of a request. */
 const textOfRequest = ({ match }: ScannedExchange): string =>
-  studentMessages(match, EMPTY_PROMPT)
-    .map(({ content }) => String(content ?? ''))
-    .join('\n')
+  messagesText(studentMessages(match, EMPTY_PROMPT))
 
 const problemOf = async (
   { train, traffic, unseen }: Split<ScannedExchange>,

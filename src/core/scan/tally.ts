@@ -3,7 +3,7 @@
  * their text that a template's removal would take away.
  */
 import type { ChatMessage, Usage } from '../../openai/chat.ts'
-import { tokenCounts } from '../../openai/usage.ts'
+import { tokenCounts } from '../../openai/usage/usage.ts'
 import type { UpstreamTokens } from '../cost/template-traffic.ts'
 import { estimateUsage, type CountTokens } from '../log/estimate-usage.ts'
 import type { ExchangeRecord } from '../log/record.ts'

@@ -82,8 +82,13 @@ export const formOf = (item: string, labels: readonly string[]): string => {
   return form.join(' ')
 }
 
-/** The number of a list item depends on its place. */
-const LIST_NUMBER = /^\d{1,6}(?=[.)])/u
+/** The number of a list item, which is left out where it says nothing but its place. */
+const LIST_NUMBER = /^(?:0|[1-9]\d{0,5})(?=[.)])/u
+
+const numberOf = (item: string): number | null => {
+  const [number] = LIST_NUMBER.exec(item) ?? []
+  return number === undefined ? null : Number(number)
+}
 
 /** Digests have none of it, so it tells the gaps from the items. */
 const GAP_MARK = '~'
@@ -94,7 +99,18 @@ const gapDigest = (gap: string): string => GAP_MARK + digestOf('gap', gap).slice
 export const itemsAmong = (digests: readonly string[]): number =>
   digests.filter((digest) => !digest.startsWith(GAP_MARK)).length
 
-export const itemDigest = (item: string): string => digestOf('item', item.replace(LIST_NUMBER, '1'))
+/**
+ * Digests of a block's items in order. Numbers that count upward from 0 or 1 are not part of them: an example comes
+ * back at another place. Any other number is, such as the answer of "18. shelf".
+ */
+export const itemDigests = (items: readonly string[]): string[] => {
+  const start = items[0] !== undefined && numberOf(items[0]) === 0 ? 0 : 1
+  return items.map((item, at) =>
+    numberOf(item) === start + at
+      ? digestOf('listed', item.replace(LIST_NUMBER, ''))
+      : digestOf('item', item)
+  )
+}
 
 /**
  * Digests of the items and of the gaps. @param block as it stands between the constant texts
@@ -104,5 +120,5 @@ export const blockDigests = (block: string, division: Division): string[] | null
   const divided = divideBlock(division.lead + block + division.tail, division)
   if (divided === null) return null
   const { items, gaps } = divided
-  return [...items.map(itemDigest), ...gaps.map(gapDigest)]
+  return [...itemDigests(items), ...gaps.map(gapDigest)]
 }

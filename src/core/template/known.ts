@@ -52,19 +52,6 @@ export const droppedSlots = (template: Template): Slot[] =>
 export const examplesOf = (template: Template): Examples[] =>
   segmentsOf(template).filter((segment) => segment.kind === 'examples')
 
-const CLASSES = /‹[^‹›]*›/gu
-
-/**
- * Whether two requests of the template may differ in words that are removed. Figures and dates are no words, and
- * those of a single shape are in all requests.
- */
-export const removesWords = (template: Template): boolean =>
-  examplesOf(template).length > 0 ||
-  droppedSlots(template).some(
-    ({ shapes = [] }) =>
-      shapes.length > 1 && shapes.some((shape) => /\p{L}/u.test(shape.replaceAll(CLASSES, '')))
-  )
-
 /**
  * @param isLearning true where the pools of examples are being learned: every example counts as known, the shapes
  * of slots do not. Only for what decides which examples become known.

@@ -33,15 +33,22 @@ const exampleText = ({ query, answer }: FewShot): string => `${query}\n${answer}
 const sharedText = (prompt: StagePrompt): string =>
   [prompt.template, ...prompt.constantExamples.map(exampleText)].filter(Boolean).join('\n\n')
 
+const NEEDS_QUOTES = /^"|[\n\r\u2028\u2029]/u
+
+/** Always one line, so that the user cannot write a line of a slot: as many lines as slots are not the user's. */
+const slotLine = (name: string, value: string): string =>
+  `${name}: ${NEEDS_QUOTES.test(value) ? JSON.stringify(value) : value}`
+
 /**
  * The prompt of the adapted model for one request: a system message with the shared text (left out
- * when empty), a user message with kept slots, retrieved examples and the query, and the following
- * messages of the conversation. The user's own text is not changed.
+ * when empty), a user message with a line for each kept slot, retrieved examples and the query, and the following
+ * messages of the conversation. A slot's value that has a line break or begins with a quote is a JSON string. The
+ * user's own text is not changed.
  */
 export const studentMessages = (match: Match, prompt: StagePrompt): ChatMessage[] => {
   const shared = sharedText(prompt)
   const user = [
-    ...keptSlots(match).map(({ slot, value }) => `${slot.name}: ${value}`),
+    ...keptSlots(match).map(({ slot, value }) => slotLine(slot.name, value)),
     ...prompt.retrievedExamples.map((example) => `${exampleText(example)}\n`),
     match.query,
   ].join('\n')

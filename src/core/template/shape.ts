@@ -35,7 +35,7 @@ const HALF_OF_DAY = '(?<=\\p{Nd} ?)[ap]\\.m(?![\\p{L}\\p{N}])'
 /** Month and day after a year of four figures, minutes and seconds: written with a zero, so their length is fixed. */
 const PADDED = '(?<=\\p{Nd}{4}-(?:\\p{Nd}{2}-)?|\\p{Nd}:)\\p{Nd}{1,2}(?:T\\p{Nd}{1,2})?(?!\\p{N})'
 const TOKEN = new RegExp(
-  `${UUID}|${HALF_OF_DAY}|(${PADDED})|[\\p{L}\\p{M}\\p{N}]+(?:-feira)?|(?<=\\p{Nd})°|‹`,
+  `${UUID}|${HALF_OF_DAY}|(${PADDED})|[\\p{L}\\p{M}\\p{N}]+(?:-feira)?|(?<=\\p{Nd})°(?![\\p{L}\\p{M}\\p{N}])|‹`,
   'giu'
 )
 const UUID_CHARS = 36
@@ -58,6 +58,9 @@ const zeroOf = (figure: string): string => {
   return String.fromCodePoint(zero)
 }
 
+/** Writes a run of figures. */
+type Figures = (run: string) => string
+
 const zeros = (run: string): string => run.replace(/\p{Nd}/gu, zeroOf)
 
 /** One or two figures are one class, because a day of a month and an hour are both. */
@@ -66,24 +69,28 @@ const figures = (run: string): string => {
   return more.length === 0 && (second === undefined || second === first) ? first! : zeros(run)
 }
 
+/** A lone number keeps its first figure: the prompt may have a rule for numbers over 500. */
+const loneFigures = (run: string): string =>
+  run.replace(/\p{Nd}/gu, (figure, at: number) => (at === 0 ? figure : zeroOf(figure)))
+
 const letterClass = (letter: string): string =>
   /\p{Ll}/u.test(letter) ? 'a' : /\p{Lu}/u.test(letter) ? 'A' : letter
 
 /** Letters and figures in one: "INC0042", "x7K", "2026年10月3日". Letter classes are in marks of their own. */
-const idShape = (token: string): string =>
+const idShape = (token: string, figuresOf: Figures): string =>
   token.replace(RUNS, (run) => {
-    if (FIGURES_ALONE.test(run)) return figures(run)
+    if (FIGURES_ALONE.test(run)) return figuresOf(run)
     const letters = [...run]
     if (letters.length > MAX_ID_LETTERS || !letters.every((each) => /[\p{Ll}\p{Lu}]/u.test(each)))
       return run.replace(DAYS_INSIDE, '‹weekday›')
     return `‹${letters.map(letterClass).join('')}›`
   })
 
-const tokenShape = (token: string, hasFigures: boolean): string => {
+const tokenShape = (token: string, hasFigures: boolean, figuresOf: Figures): string => {
   if (token === '‹') return '‹‹'
   if (token === '°') return ''
   if (token.length === UUID_CHARS && token[8] === '-') return '‹uuid›'
-  if (FIGURES_ALONE.test(token)) return figures(token)
+  if (FIGURES_ALONE.test(token)) return figuresOf(token)
   const word = token.toLowerCase().normalize('NFC')
   const known = CLASSES.get(word) ?? (hasFigures ? CLASSES_BY_FIGURES.get(word) : undefined)
   if (known !== undefined) return known
@@ -91,21 +98,29 @@ const tokenShape = (token: string, hasFigures: boolean): string => {
   if (word === 'a.m' || word === 'p.m') return '‹half of a day›'
   if (!FIGURE.test(token)) return token
   const ordinal = ORDINAL.exec(token)
-  if (ordinal) return figures(ordinal[1]!)
+  if (ordinal) return figuresOf(ordinal[1]!)
   const hasLetters = /[a-f]/iu.test(token.replace(/^0x/iu, ''))
   if (hasLetters && HEX.test(token)) return `‹hex ${token.length}›`
-  return idShape(token)
+  return idShape(token, figuresOf)
 }
+
+const shapeWith = (value: string, hasFigures: boolean, figuresOf: Figures): string =>
+  value.replace(TOKEN, (token, padded: string | undefined) =>
+    padded === undefined ? tokenShape(token, hasFigures, figuresOf) : zeros(padded)
+  )
+
+const FIGURE_RUN = /\p{Nd}+/gu
+const CALENDAR = /(?<!‹)‹(?:month|weekday|zone|half of a day)›/u
 
 /**
  * The value with its figures, dates and identifiers as classes. Two values of one shape say the same but for
- * figures, the names of months, days and time zones, and identifiers.
+ * figures, the names of months, days and time zones, and identifiers. Of a number that is alone in its value, outside
+ * a date, the first figure and the length stay.
  * @returns null for a value over `MAX_SHAPED_CHARS`
  */
 export const shapeOf = (value: string): string | null => {
   if (value.length > MAX_SHAPED_CHARS) return null
-  const hasFigures = FIGURE.test(value)
-  return value.replace(TOKEN, (token, padded: string | undefined) =>
-    padded === undefined ? tokenShape(token, hasFigures) : zeros(padded)
-  )
+  const runs = value.match(FIGURE_RUN)?.length ?? 0
+  const shape = shapeWith(value, runs > 0, figures)
+  return runs === 1 && !CALENDAR.test(shape) ? shapeWith(value, true, loneFigures) : shape
 }

@@ -104,7 +104,7 @@ export interface RequestKey extends TemplateKey {
 export const MAX_LABEL_CHARS = 60
 
 export interface Template extends TemplateKey {
-  /** hash of the key and the ordered anchors, hex */
+  /** 32 hex digits: of the key and the ordered anchors, and the last ones of the caller (`version.ts`) */
   version: string
   messages: TemplateMessage[]
   /**
@@ -117,8 +117,8 @@ export interface Template extends TemplateKey {
   /** some of these pairs, cut */
   seenPairs?: string[]
   /**
-   * Issued key whose requests the template was made of, where no other caller had a part in them and words that
-   * differ are removed: what one caller writes there decides the answers of no other one.
+   * Issued key whose requests the template was made of, where no other caller had a part in them. It matches no
+   * other caller's: how one caller is answered decides the answers of no other one.
    */
   caller?: string
 }

@@ -37,11 +37,17 @@ const unread = (fields: Fields, prefix: string, known: readonly string[]): Field
 const isEmpty = (value: unknown): boolean =>
   !isGiven(value) || (Array.isArray(value) && value.length === 0)
 
-/** Parts have other names; all their texts are `text`. */
-const partOf = (part: unknown): unknown => {
+const TEXT_TYPES = new Set<unknown>(['input_text', 'output_text'])
+
+const textTypeOf = (role: unknown): string => (role === 'assistant' ? 'output_text' : 'input_text')
+
+/** Parts have other names; all their texts are `text`. A part that the role cannot have is of no type. */
+const partOf = (part: unknown, role: unknown): unknown => {
   if (!isFields(part)) return part
   const { type, image_url: url, detail, ...others } = part
-  if (type === 'input_text' || type === 'output_text') {
+  if (type === 'text' || (TEXT_TYPES.has(type) && type !== textTypeOf(role)))
+    return { ...part, type: `responses.${type}` }
+  if (TEXT_TYPES.has(type)) {
     const isAnswer = type === 'output_text'
     const rest = Object.entries(part).filter(
       ([name, value]) => name !== 'type' && !(isAnswer && carriesNothing(name, value, part['text']))
@@ -55,9 +61,9 @@ const partOf = (part: unknown): unknown => {
 }
 
 /** A text in one part is the same as the text. */
-const contentOf = (content: unknown): ChatMessage['content'] => {
+const contentOf = (content: unknown, role: unknown): ChatMessage['content'] => {
   if (!Array.isArray(content)) return content as ChatMessage['content']
-  const parts = content.map(partOf) as ContentPart[]
+  const parts = content.map((part) => partOf(part, role)) as ContentPart[]
   const [first] = parts
   const isText = first?.type === 'text' && typeof first.text === 'string'
   return parts.length === 1 && isText && Object.keys(first).length === 2 ? first.text! : parts
@@ -81,7 +87,7 @@ const othersOf = (item: Fields, known: readonly string[]): Fields =>
 const messageOf = (item: Fields): ChatMessage | null => {
   const { role, content } = item
   if (typeof role !== 'string') return null
-  return { role, content: contentOf(content) ?? null, ...othersOf(item, ['role', 'content']) }
+  return { role, content: contentOf(content, role) ?? null, ...othersOf(item, ['role', 'content']) }
 }
 
 /**
@@ -127,7 +133,7 @@ const addItem = (messages: ChatMessage[], item: unknown): boolean => {
   messages.push({
     role: 'tool',
     tool_call_id: id as string,
-    content: contentOf(output) ?? null,
+    content: contentOf(output, 'tool') ?? null,
     ...othersOf(item, RESULT_FIELDS),
   })
   return true
@@ -155,6 +161,10 @@ const toolOf = (tool: unknown): unknown => {
   return { type, function: rest }
 }
 
+/** A function of a response is strict where it does not say otherwise; one of a chat is not. */
+const definedOf = (tool: unknown): unknown =>
+  toolOf(isFunction(tool) ? { ...tool, strict: tool['strict'] ?? true } : tool)
+
 const choiceOf = (choice: unknown): unknown => {
   if (!isFields(choice)) return choice
   const { type, tools, ...rest } = choice
@@ -171,7 +181,7 @@ const toolFields = ({ tools, tool_choice: choice }: Fields): Fields => {
     // unlike a chat request, a response may have an empty list
     ...(tools === undefined || (isGiven(tools) && isEmpty(tools))
       ? {}
-      : { tools: Array.isArray(tools) ? all.map(toolOf) : tools }),
+      : { tools: Array.isArray(tools) ? all.map(definedOf) : tools }),
     ...(choice === undefined ? {} : { tool_choice: choiceOf(choice) }),
     ...(all.every(isFunction) ? {} : { 'responses.hosted_tools': true }),
   }

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
 import { AppError } from '../../errors.ts'
-import { UsageFilter } from '../../openai/hide-usage.ts'
+import { UsageFilter } from '../../openai/usage/hide-usage.ts'
 import type { Capture } from './capture.ts'
 import type { Client } from '../client/client.ts'
 import type { Pages } from '../client/pages.ts'

@@ -15,10 +15,11 @@ import {
 } from '../../core/rollout/population.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
 import { eligibility } from '../../core/route/route.ts'
+import { areSiblings } from '../../core/template/version.ts'
 import type { Match, Template } from '../../core/template/template.ts'
 import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
 import { readByIds } from '../../lifecycle/said.ts'
-import type { SpreadQuery, Store } from '../../store/store.ts'
+import type { SpreadQuery, Store, TemplateStats } from '../../store/store.ts'
 
 export interface MatchedExchange {
   id: string
@@ -28,6 +29,8 @@ export interface MatchedExchange {
   query: string
   outcome: Outcome
   match: Match
+  /** id of the issued key that it was sent with; '' without one */
+  caller: string
   /** as the upstream read it */
   request: ChatRequest
   /** `system_fingerprint` of the upstream's answer */
@@ -72,6 +75,7 @@ const exchangeOf = (
     query: askedIn(match),
     outcome: outcomeOf(completion),
     match,
+    caller: record.caller ?? '',
     request,
     fingerprint: fingerprintOf(completion),
     upstreamModel: upstreamModelOf(completion),
@@ -158,6 +162,29 @@ const readWindow = async (
   return false
 }
 
+/** A record has one tag, so those of a template may have that of a sibling. */
+export const siblingVersions = async (
+  { templates }: Store,
+  { version }: Template
+): Promise<string[]> =>
+  (await templates.list()).map((each) => each.version).filter((each) => areSiblings(each, version))
+
+/** What records with one of the tags come to. @returns lastSeen null where there are none */
+export const tagged = async (
+  { templates }: Store,
+  versions: readonly string[]
+): Promise<Pick<TemplateStats, 'requests' | 'answered' | 'lastSeen'>> => {
+  const stats = await Promise.all(versions.map((version) => templates.stats(version)))
+  const sum = (of: (each: TemplateStats) => number): number =>
+    stats.reduce((total, each) => total + of(each), 0)
+  const times = stats.flatMap(({ lastSeen }) => lastSeen ?? [])
+  return {
+    requests: sum(({ requests }) => requests),
+    answered: sum(({ answered }) => answered),
+    lastSeen: times.length === 0 ? null : Math.max(...times),
+  }
+}
+
 /**
  * Exchanges of the template's population, in time order. Those of the last `windowMs` are spread evenly over
  * it; where they are fewer than the limit, older stretches of the log are read, each twice as long.
@@ -169,10 +196,11 @@ export const loadExchanges = async (
 ): Promise<MatchedExchange[]> => {
   const reader = createReader(store, template, kindShare)
   const { found } = reader
-  const { lastSeen } = await store.templates.stats(template.version)
+  const templateVersions = await siblingVersions(store, template)
+  const { lastSeen } = await tagged(store, templateVersions)
   const until = Math.min(now, lastSeen ?? now)
   let from = Math.max(since, until - windowMs)
-  const query = { templateVersion: template.version, limit }
+  const query = { templateVersions, limit }
   if (await readWindow(store, reader, { ...query, from, until, samples, random }))
     for (let length = windowMs; found.size < limit && from > since; length *= 2) {
       const older = { from: Math.max(since, from - length), until: from - 1 }

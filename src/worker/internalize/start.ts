@@ -17,7 +17,9 @@ import type { Template } from '../../core/template/template.ts'
 import { readCurve } from '../../lifecycle/learning-curve.ts'
 import { readRolloutReport, type RolloutReport } from '../../lifecycle/rollout-report.ts'
 import type { WorkerDeps } from '../deps.ts'
-import { hasEnoughRows } from '../plan/choose-rows.ts'
+import { forCaller } from '../../core/detect/known-examples.ts'
+import { siblingVersions, tagged } from '../exchanges/exchanges.ts'
+import { findEnoughRows } from '../plan/choose-rows.ts'
 import type { MayStart } from './would-pay.ts'
 
 /** Repeats leave fewer distinct exchanges than requests, so a start is retried after this growth. */
@@ -107,6 +109,17 @@ const causeText = ({ successor, retry }: Cause): string => {
     : 'tried again: as much traffic since the upstream has changed'
 }
 
+/** Stores the template of one key, which begins in its own turn. @returns false: nothing began */
+const addSibling = async (
+  { store }: WorkerDeps,
+  template: Template,
+  key: string
+): Promise<false> => {
+  const sibling = forCaller(template, key)
+  if ((await store.templates.get(sibling.version)) === null) await store.templates.upsert([sibling])
+  return false
+}
+
 export interface Starts {
   /** @returns whether an internalization began */
   step(): Promise<boolean>
@@ -116,8 +129,12 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
   /** usable requests of a template when its traffic was last read, which takes time */
   const triedAt = new Map<string, number>()
 
-  const isWorthATry = async ({ version }: Template, trainRows: number): Promise<boolean> => {
-    const { requests, answered } = await deps.store.templates.stats(version)
+  const isWorthATry = async (template: Template, trainRows: number): Promise<boolean> => {
+    const { version } = template
+    const { requests, answered } = await tagged(
+      deps.store,
+      await siblingVersions(deps.store, template)
+    )
     const usable = requests - answered
     const needed = trainRows + deps.config.holdoutRows
     const tried = triedAt.get(version)
@@ -128,14 +145,16 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
   }
 
   const start = async (template: Template, all: Internalization[]): Promise<boolean> => {
-    const rows = all.filter(({ templateVersion }) => templateVersion === template.version)
-    const cause = await causeOf(deps, rows)
+    const earlier = all.filter(({ templateVersion }) => templateVersion === template.version)
+    const cause = await causeOf(deps, earlier)
     if (cause === null) return false
     const { successor, retry } = cause
     const trainRows = retry?.trainRows ?? deps.config.trainRows
     if (!(await isWorthATry(template, trainRows))) return false
     const wanted = { template, since: successor?.since ?? retry?.since, trainRows }
-    if (!(await hasEnoughRows(deps, wanted))) return false
+    const rows = await findEnoughRows(deps, wanted)
+    if (rows === null) return false
+    if (rows.soleKey !== null) return addSibling(deps, template, rows.soleKey)
     if (!(await mayStart(template))) return false
     const created = newInternalization(randomUUID(), template, deps.now(), cause)
     await deps.store.internalizations.create(created)

@@ -1,4 +1,5 @@
 /** Reads the exchanges of a template and splits them, so that no row judges twice while others are left. */
+import { soleCaller } from '../../core/detect/sampling/callers.ts'
 import { burstsOf } from '../../core/learn/bursts.ts'
 import { DAY_MS, minuteText } from '../../core/days.ts'
 import {
@@ -71,16 +72,34 @@ export const chooseRows = async (
 }
 
 /**
+ * The issued key that sent nearly all exchanges of a template that is for all keys: a route would answer the others
+ * as this one was answered. @returns null: there is none
+ */
+export const soleKeyOf = (
+  { caller }: Template,
+  exchanges: readonly MatchedExchange[]
+): string | null => (caller === undefined ? soleCaller(exchanges) || null : null)
+
+export interface EnoughRows {
+  /** see `soleKeyOf` */
+  soleKey: string | null
+}
+
+/**
  * Whether the log has as many exchanges of a template as are wanted, with held-out ones that judged no earlier
  * internalization.
+ * @returns null: it has fewer
  */
-export const hasEnoughRows = async (deps: WorkerDeps, wanted: WantedRows): Promise<boolean> => {
+export const findEnoughRows = async (
+  deps: WorkerDeps,
+  wanted: WantedRows
+): Promise<EnoughRows | null> => {
   const { trainRows = deps.config.trainRows } = wanted
-  const { split, earlierTries } = await chooseRows(deps, wanted)
+  const { exchanges, split, earlierTries } = await chooseRows(deps, wanted)
   const { train, traffic } = split
-  return (
+  const isEnough =
     train.length >= trainRows && traffic.length >= deps.config.holdoutRows && earlierTries === 0
-  )
+  return isEnough ? { soleKey: soleKeyOf(wanted.template, exchanges) } : null
 }
 
 /** Why some of the exchanges cannot train while others are held out, with advice. */

@@ -31,7 +31,7 @@ import type { ChatMessage } from '../../openai/chat.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
-import { chooseRows, whyNotSplit, type WantedRows } from './choose-rows.ts'
+import { chooseRows, soleKeyOf, whyNotSplit, type WantedRows } from './choose-rows.ts'
 
 export interface PlannedRows extends Split<MatchedExchange>, Comparison {
   /** see `InternalizationPlan` */
@@ -197,6 +197,12 @@ export const planRows = async (
   const { exchanges, split, earlierTries } = await chooseRows(deps, wanted)
   if (split.train.length === 0 || split.traffic.length === 0)
     return { refused: whyNotSplit(exchanges, deps.config) }
+  if (soleKeyOf(wanted.template, exchanges) !== null)
+    return {
+      refused:
+        'nearly all exchanges were sent with one issued key, and the template is for all keys: wait until others ' +
+        'send more, or internalize the template of that key alone once it is found',
+    }
   const kinds = provenKinds(split.traffic.map(kindOfRow))
   const proven = withProvenParameters(split.train, kinds)
   const train = await fitting(engine, base, proven)

@@ -5,7 +5,7 @@ import {
   type RecordFilter,
 } from '../../../core/log/record-filter.ts'
 import type { StoredRecord } from '../../../core/log/record.ts'
-import { tokenCounts } from '../../../openai/usage.ts'
+import { tokenCounts } from '../../../openai/usage/usage.ts'
 import type { FoundRecords } from '../../../store/store.ts'
 import { recordPath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'

@@ -2,7 +2,7 @@
 import type { Feedback } from '../../../core/log/feedback.ts'
 import type { StoredRecord } from '../../../core/log/record.ts'
 import type { PairOutcome, Rating, StoredPair } from '../../../core/rollout/pair.ts'
-import { tokenCounts } from '../../../openai/usage.ts'
+import { tokenCounts } from '../../../openai/usage/usage.ts'
 import { dialectOfRecord } from '../../../openai/dialect.ts'
 import { recordPath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'

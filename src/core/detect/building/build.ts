@@ -2,7 +2,6 @@
  * Makes a template of samples that all hold one version of one prompt: anchors, slots, examples and
  * the query, in order. Knows nothing of counting or sampling.
  */
-import { createHash } from 'node:crypto'
 import { pairDigest, pairStarts } from '../../template/example-pairs.ts'
 import type {
   Division,
@@ -13,6 +12,7 @@ import type {
   TemplateKey,
   TemplateMessage,
 } from '../../template/template.ts'
+import { versionOf } from '../../template/version.ts'
 import { alignMessage, joinPieces, type LineText, type Piece } from './align.ts'
 import { soleCaller, type SoleCaller } from '../sampling/callers.ts'
 import type { Sample } from '../sampling/clusters.ts'
@@ -200,19 +200,6 @@ const describeMessage = (
     }
   }
   return segments
-}
-
-/** Hash of the key and the ordered anchors; a variable part counts as a mark between them. */
-export const versionOf = (key: TemplateKey, messages: TemplateMessage[]): string => {
-  const shape = messages.map(({ role, segments }) => [
-    role,
-    segments.map((segment) => (segment.kind === 'anchor' ? segment.text : null)),
-  ])
-  const { tenant, model, tools, responseFormat } = key
-  return createHash('sha256')
-    .update(JSON.stringify([tenant, model, tools, responseFormat, shape]))
-    .digest('hex')
-    .slice(0, 32)
 }
 
 const meanChars = (values: string[]): number =>

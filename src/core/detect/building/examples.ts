@@ -6,7 +6,7 @@ import {
   blockDigests,
   divideBlock,
   formOf,
-  itemDigest,
+  itemDigests,
   lineLabel,
 } from '../../template/example-items.ts'
 import type { Division } from '../../template/template.ts'
@@ -73,7 +73,7 @@ const divisionAt = (
   const blocks = values.flatMap((value) => divideBlock(value, { start }) ?? [])
   const several = blocks.filter(({ items }) => items.length > 1)
   if (several.length < values.length * NEARLY_ALL) return null
-  const drawn = blocks.flatMap(({ items }) => [...new Set(items.map(itemDigest))])
+  const drawn = blocks.flatMap(({ items }) => [...new Set(itemDigests(items))])
   if (recurrence(drawn) < MIN_POOL_RECURRENCE) return null
   const items = blocks.flatMap((block) => block.items)
   const forms = [...countOf(items.map((item) => formOf(item, labels)))].flatMap(([form, count]) =>
@@ -117,7 +117,9 @@ export const itemsOf = (block: string, division: Division): string[] =>
 export const learnable = (block: string, division: Division): string[] => {
   const items = itemsOf(block, division)
   const others = new Set(
-    items.filter((item) => !division.forms.includes(formOf(item, division.labels))).map(itemDigest)
+    itemDigests(items).filter(
+      (_, at) => !division.forms.includes(formOf(items[at]!, division.labels))
+    )
   )
   return (blockDigests(block, division) ?? []).filter((digest) => !others.has(digest))
 }

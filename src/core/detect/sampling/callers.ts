@@ -17,6 +17,13 @@ export const soleCaller = (samples: readonly { caller: string }[]): SoleCaller =
 const MAX_CALLERS = 64
 const OTHERS = -1
 
+/** Whether two numbers are those of two callers. One that has no number of its own may be any. */
+export const areTwoCallers = (one: number, other: number): boolean =>
+  one !== other && one !== OTHERS && other !== OTHERS
+
+/** The one that is known of two numbers of one caller. */
+export const knownOf = (one: number, other: number): number => (one === OTHERS ? other : one)
+
 /** Callers by number, in the order in which they were seen. */
 export class CallerNumbers {
   private readonly callers: string[] = []

@@ -4,7 +4,7 @@
  * come back only with the same turns around them. Bounded.
  */
 import type { ByteReader, ByteWriter } from './bytes.ts'
-import { CallerNumbers, type SoleCaller } from './callers.ts'
+import { areTwoCallers, CallerNumbers, knownOf, type SoleCaller } from './callers.ts'
 
 const MAX_EXAMPLES = 4096
 /** of a digest with its entry in a map */
@@ -101,16 +101,19 @@ export class ExamplePool {
       this.once.delete(oldest!)
       return
     }
-    known.isOfSeveral ||= seen.isOfSeveral || known.caller !== seen.caller
+    known.isOfSeveral ||= seen.isOfSeveral || areTwoCallers(known.caller, seen.caller)
+    known.caller = knownOf(known.caller, seen.caller)
     if (known.source !== seen.source && this.once.has(digest)) this.share(digest, known)
   }
 
   private share(digest: string, seen: Seen): void {
     const known = this.shared.get(digest) ?? this.once.get(digest)
     this.once.delete(digest)
+    const before = known ?? seen
     const isOfSeveral =
-      seen.isOfSeveral || known?.isOfSeveral === true || (known ?? seen).caller !== seen.caller
+      seen.isOfSeveral || before.isOfSeveral || areTwoCallers(before.caller, seen.caller)
+    const caller = knownOf(before.caller, seen.caller)
     if (this.shared.has(digest) || this.shared.size < MAX_EXAMPLES)
-      this.shared.set(digest, { ...(known ?? seen), isOfSeveral })
+      this.shared.set(digest, { ...before, caller, isOfSeveral })
   }
 }

@@ -6,7 +6,7 @@ import type { Connection, Database } from '../base/database.ts'
 import { inGroups, readDays } from './days.ts'
 
 const FITTING = `from promptintern.records
-  where day = any($1::int[]) and template_version = $2 and at between $3 and $4
+  where day = any($1::int[]) and template_version = any($2::text[]) and at between $3 and $4
     and coalesce(outcome, -1) <> ${BY_LORA} and coalesce(status_class, 2) = 2`
 
 const COUNT = `select count(*)::int as fitting ${FITTING}`
@@ -22,13 +22,13 @@ interface Group {
 
 /** Days with records that may fit, oldest group first. */
 const countGroups = async (db: Database, query: SpreadQuery): Promise<Group[]> => {
-  const { templateVersion, from, until } = query
+  const { templateVersions, from, until } = query
   const known = (await readDays(db)).filter(
     ({ day, hasBodies }) => hasBodies && day >= dayOf(from) && day <= dayOf(until)
   )
   const groups: Group[] = []
   for (const days of inGroups(known).toReversed()) {
-    const values = [days, templateVersion, Math.ceil(from), Math.floor(until)]
+    const values = [days, templateVersions, Math.ceil(from), Math.floor(until)]
     const { rows } = await db.$client.query<{ fitting: number }>(COUNT, values)
     groups.push({ values, fitting: rows[0]!.fitting })
   }

@@ -1,4 +1,4 @@
-/** Ids of a template's records that are drawn evenly over the log. Reads look-up rows alone. */
+/** Ids of records of templates that are drawn evenly over the log. Reads look-up rows alone. */
 import { BY_LORA, drawPlaces } from '../../log/search.ts'
 import type { SpreadQuery, SpreadRecords } from '../../store.ts'
 import type { Connection } from '../base/database.ts'
@@ -21,12 +21,23 @@ interface Picked {
   id: string
 }
 
-/** Reads the look-up rows twice: they are counted, then one of every so many is taken. */
-export const spread = async ({ read }: Connection, query: SpreadQuery): Promise<SpreadRecords> => {
-  const { templateVersion, from, until } = query
-  const args = [templateVersion, Math.ceil(from), Math.floor(until)]
-  const counted = await read(({ $client }) => $client.execute({ sql: COUNT, args }))
-  const { every, places } = drawPlaces(Number(counted.rows[0]!['fitting']), query)
+/** The fitting records of one version. */
+interface Group {
+  args: (string | number)[]
+  fitting: number
+}
+
+const countGroups = ({ read }: Connection, query: SpreadQuery): Promise<Group[]> =>
+  Promise.all(
+    query.templateVersions.map(async (version) => {
+      const args = [version, Math.ceil(query.from), Math.floor(query.until)]
+      const { rows } = await read(({ $client }) => $client.execute({ sql: COUNT, args }))
+      return { args, fitting: Number(rows[0]!['fitting']) }
+    })
+  )
+
+/** @param places in the group, ascending */
+const pick = async ({ read }: Connection, { args }: Group, places: number[]): Promise<Picked[]> => {
   const picked: Picked[] = []
   const pickNext = async ($client: SqlRunner, last: Picked | undefined): Promise<Picked | null> => {
     const place = places[picked.length]! - (places[picked.length - 1] ?? -1) - 1
@@ -45,5 +56,34 @@ export const spread = async ({ read }: Connection, query: SpreadQuery): Promise<
     return picked.length < places.length
   }
   while (await read(({ $client }) => pickSome($client)));
-  return { ids: picked.map(({ id }) => id), every }
+  return picked
+}
+
+/** Reads the look-up rows twice: they are counted, then one of every so many is taken. */
+export const spread = async (
+  connection: Connection,
+  query: SpreadQuery
+): Promise<SpreadRecords> => {
+  const groups = await countGroups(connection, query)
+  const { every, places } = drawPlaces(
+    groups.reduce((sum, { fitting }) => sum + fitting, 0),
+    query
+  )
+  const picked: Picked[] = []
+  let start = 0
+  for (const group of groups) {
+    const before = start
+    const end = before + group.fitting
+    const own = places.filter((place) => place >= before && place < end)
+    picked.push(
+      ...(await pick(
+        connection,
+        group,
+        own.map((place) => place - before)
+      ))
+    )
+    start = end
+  }
+  const ids = picked.toSorted((a, b) => a.sequence - b.sequence).map(({ id }) => id)
+  return { ids, every }
 }

@@ -2,7 +2,7 @@
  * Reads the `usage` of every provider. Names differ, and so does which count contains which; all token
  * counts come from here, so no token is counted twice. Pure.
  */
-import type { Usage } from './chat.ts'
+import type { Usage } from '../chat.ts'
 
 /** @returns a usage in OpenAI's shape */
 export const usageOf = (promptTokens: number, completionTokens: number): Usage => ({

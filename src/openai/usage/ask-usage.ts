@@ -3,7 +3,7 @@
  * other bytes. A body that cannot be edited with certainty is not edited.
  */
 
-import { inserted, orNull, replaced, Scanner, UNSURE, type Span } from './json-edit.ts'
+import { inserted, orNull, replaced, Scanner, UNSURE, type Span } from '../json-edit.ts'
 
 const edit = (body: Buffer): Buffer | null => {
   const scanner = new Scanner(body)

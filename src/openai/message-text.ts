@@ -1,0 +1,20 @@
+/** The text of chat messages as a label head reads it, in training, in answers and in a scan of a log. Pure. */
+import type { ChatMessage } from './chat.ts'
+
+const contentOf = ({ content }: ChatMessage): string => (typeof content === 'string' ? content : '')
+
+/** Begins a mark; in a content it is written with one more bar, so that no content has a mark. */
+const MARK = '<|'
+
+const escaped = (content: string): string => content.replaceAll(MARK, `${MARK}|`)
+
+/**
+ * The contents of the messages. Each of several begins with a mark of its role, so that no line of a user reads as a
+ * turn of the conversation; one alone has none.
+ */
+export const messagesText = (messages: readonly ChatMessage[]): string => {
+  const texts = messages.map((message) => escaped(contentOf(message)))
+  return messages.length === 1
+    ? texts[0]!
+    : messages.map(({ role }, at) => `${MARK}${escaped(role)}|>\n${texts[at]!}`).join('\n')
+}

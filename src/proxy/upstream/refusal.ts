@@ -1,0 +1,31 @@
+/** What an upstream's answer says of the credentials that it was asked with. */
+import { isFields, parseJson } from '../../openai/fields.ts'
+import { readAnswer, type ReadAnswer } from '../../openai/read-answer.ts'
+import type { Dialect } from '../../openai/dialect.ts'
+import type { Capture } from './capture.ts'
+
+const NO_MONEY = 402
+const TOO_MANY = 429
+
+/** Of an account without money; other answers of this status say that it asks too often. */
+const isOutOfMoney = ({ response }: ReadAnswer): boolean => {
+  const body = response && parseJson(response.toString())
+  const error = isFields(body) ? body['error'] : null
+  return isFields(error) && [error['code'], error['type']].includes('insufficient_quota')
+}
+
+/**
+ * The status of the answer, and 402 for an account without money, which OpenAI answers with 429.
+ * @param options.maxBytes of a decoded answer; a larger one is not read
+ * @returns a promise only for an encoded body of status 429
+ */
+export const refusalStatus = (
+  { status, chunks, contentType, contentEncoding, truncated }: Capture,
+  options: { dialect: Dialect; maxBytes: number }
+): number | Promise<number> => {
+  if (status !== TOO_MANY || truncated) return status
+  const meaning = (answer: ReadAnswer): number => (isOutOfMoney(answer) ? NO_MONEY : status)
+  const form = { contentType, contentEncoding, complete: true }
+  const answer = readAnswer(Buffer.concat(chunks), form, options)
+  return answer instanceof Promise ? answer.then(meaning) : meaning(answer)
+}
