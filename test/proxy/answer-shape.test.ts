@@ -14,7 +14,10 @@ const PARAMETERS = {
   type: 'object',
   properties: { when: { type: 'string' }, city: { type: 'string' }, days: { type: 'integer' } },
 }
-const CHAT_TOOLS = [{ type: 'function', function: { name: 'weather', parameters: PARAMETERS } }]
+/** Functions of a response are strict where they do not say otherwise. */
+const CHAT_TOOLS = [
+  { type: 'function', function: { name: 'weather', parameters: PARAMETERS, strict: true } },
+]
 const CHAT = {
   model: TEMPLATE.model,
   tools: CHAT_TOOLS,

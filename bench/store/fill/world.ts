@@ -76,7 +76,7 @@ export const templateAt = (index: number): Template => ({
           maxChars: 20,
           multiline: false,
           kept: false,
-          shapes: ['0000-0-0'],
+          shapes: ['0000-00-00'],
         },
         { kind: 'anchor', text: `\n${promptAt(index)}` },
       ],
