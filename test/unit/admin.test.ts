@@ -244,7 +244,7 @@ describe('admin API', () => {
           slots: [{ name: 'date', type: 'short', kept: false }],
           removed: [
             { name: '', holds: 'constant' },
-            { name: 'date', holds: 'shapes', count: 7, seen: [] },
+            { name: 'date', holds: 'shapes', count: 73, seen: [] },
           ],
           stats: { requests: 1, answered: 1, promptTokensSaved: 790 },
           internalization: { id: 'new', state: { name: 'approval' }, result: { coverage: 0.6 } },
