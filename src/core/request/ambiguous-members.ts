@@ -190,13 +190,17 @@ export const stringEnds = (bytes: Buffer): ((from: number) => number) => {
   let [quote, backslash] = [-1, -1]
   return (from) => {
     for (let at = from; ; at += 2) {
-      const near = Math.min(at + SHORT_BYTES, bytes.length)
-      while (at < near && bytes[at] !== QUOTE && bytes[at] !== BACKSLASH) at++
-      if (at === near) {
-        if (quote < at) quote = indexOrEnd(bytes, QUOTE, at)
-        if (backslash < at) backslash = indexOrEnd(bytes, BACKSLASH, at)
-        at = Math.min(quote, backslash)
+      let near = Math.min(at + SHORT_BYTES, bytes.length)
+      while (at < near) {
+        const byte = bytes[at]
+        if (byte === QUOTE) return at
+        at += byte === BACKSLASH ? 2 : 1
+        if (byte === BACKSLASH) near = Math.min(at + SHORT_BYTES, bytes.length)
       }
+      if (at >= bytes.length) return at
+      if (quote < at) quote = indexOrEnd(bytes, QUOTE, at)
+      if (backslash < at) backslash = indexOrEnd(bytes, BACKSLASH, at)
+      at = Math.min(quote, backslash)
       if (bytes[at] !== BACKSLASH) return at
     }
   }
