@@ -36,8 +36,8 @@ const BATCH = 16
 const BAR_MS = 100
 /** How often a late case is sent again. */
 const AGAIN = 5
-/** Over a shorter time the heap still grows to its usual size. */
-const LEAST_MINUTES_OF_SLOPE = 5
+/** Between two collections of each process the memory moves by 200 MiB, which is a slope over a shorter time. */
+const LEAST_MINUTES_OF_SLOPE = 20
 const MAX_MIB_A_MINUTE = 1
 const MOST_SHOWN = 20
 
