@@ -44,6 +44,29 @@ const post = (
   expects,
 })
 
+/** A header or a parameter of the address that the proof did not have (docs/parameters.md). */
+const AROUND: [name: string, path: string, headers: Record<string, string>][] = [
+  ['a parameter of the address', '?provider=other', {}],
+  ['a version in the address', '?api-version=2030-01-01', {}],
+  ['a header that asks another host', '', { 'helicone-target-url': 'https://other.example' }],
+  ['a header that switches to a beta', '', { 'openai-beta': 'other=v2' }],
+  ['a header of an unknown name', '', { 'x-unknown': '1' }],
+  ['a type that is no JSON', '', { 'content-type': 'text/plain' }],
+  ['another character set', '', { 'content-type': 'application/json; charset=utf-7' }],
+  ['an encoding that the body does not have', '', { 'content-encoding': 'gzip' }],
+]
+
+/** The lora's own request, with another one around it or with bytes that are no text in it. */
+const surrounded = (seed: number, dice: Dice, path: string, body: string): Case => {
+  if (dice.chance(0.1)) {
+    const at = body.lastIndexOf('please')
+    const bytes = [Buffer.from(body.slice(0, at)), Buffer.from([0xff]), Buffer.from(body.slice(at))]
+    return post(seed, 'bytes that are no text', path, Buffer.concat(bytes), 'upstream')
+  }
+  const [name, query, headers] = dice.pick(AROUND)
+  return post(seed, name, path + query, body, 'upstream', headers)
+}
+
 /** The lora's own requests, as they are and changed. */
 const routed = (seed: number, dice: Dice): Case => {
   const request = requestOf(dice)
@@ -58,6 +81,7 @@ const routed = (seed: number, dice: Dice): Case => {
       text(request),
       isResponses ? 'any' : 'lora'
     )
+  if (dice.chance(0.1)) return surrounded(seed, dice, path, text(request))
   const { name, change, expects } = dice.pick(MUTATIONS)
   const changed = change(request, dice)
   if (typeof changed === 'string') return post(seed, name, CHAT_PATH, changed, expects)
