@@ -11,6 +11,7 @@ import { areSiblings } from '../core/template/version.ts'
 import { textOf } from '../core/answer/outcome.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import type { Template } from '../core/template/template.ts'
+import type { ChatRequest } from '../openai/chat.ts'
 import type { FoundRecords, Store } from '../store/store.ts'
 import { readJsonSnapshot, saveJsonSnapshot } from '../lifecycle/json-snapshot.ts'
 import type { WorkerDeps } from './deps.ts'
@@ -55,17 +56,27 @@ const decodeSnapshot = (bytes: Uint8Array): { cursor: number; sketch: Uint8Array
   sketch: bytes.subarray(CURSOR_BYTES),
 })
 
+/** A record whose request can be learned from. */
+interface Asked {
+  record: StoredRecord
+  request: ChatRequest
+}
+
+const askedIn = (records: readonly StoredRecord[]): Asked[] =>
+  records.flatMap((record) => {
+    const request = clearRequestOf(record)
+    return request === null ? [] : [{ record, request }]
+  })
+
 /** Tags the records that one of the templates matches. */
 const tagRecords = async (
   deps: WorkerDeps,
   templates: Template[],
-  records: StoredRecord[]
+  asked: readonly Asked[]
 ): Promise<void> => {
   const matcher = compileMatcher(templates)
   const idsByVersion = new Map<string, string[]>()
-  for (const record of records) {
-    const request = clearRequestOf(record)
-    if (request === null) continue
+  for (const { record, request } of asked) {
     const match = matcher.match(templateKeyOf(request, record), request.messages)
     if (match === null) continue
     const ids = idsByVersion.get(match.template.version) ?? []
@@ -88,11 +99,7 @@ const tagEarlierRecords = async (
   let after = 0
   while (after < upTo) {
     const { data, next } = await readLog(deps, after)
-    await tagRecords(
-      deps,
-      templates,
-      data.filter((record) => record.sequence <= upTo)
-    )
+    await tagRecords(deps, templates, askedIn(data.filter((record) => record.sequence <= upTo)))
     if (next === null) return
     after = next
   }
@@ -116,11 +123,9 @@ const settleUntagged = async (deps: WorkerDeps): Promise<void> => {
   await store.snapshots.remove(UNTAGGED)
 }
 
-const observe = (detector: Detector, record: StoredRecord): void => {
+const observe = (detector: Detector, { record, request }: Asked): void => {
   // what the upstream refused is no traffic to learn from: anyone can send it, without a valid key
   if (!isSuccess(record.status)) return
-  const request = clearRequestOf(record)
-  if (request === null) return
   const answer = textOf(outcomeOfLogged(record))
   detector.observe({
     key: templateKeyOf(request, record),
@@ -218,8 +223,9 @@ export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> =>
     const isEnd = next === null
     if (data.length === 0) return { count: 0, isEnd }
     // what fails is read again, and must not be observed twice
-    await tagRecords(deps, await deps.store.templates.list(), data)
-    for (const record of data) observe(detector, record)
+    const asked = askedIn(data)
+    await tagRecords(deps, await deps.store.templates.list(), asked)
+    for (const each of asked) observe(detector, each)
     cursor = data.at(-1)!.sequence
     unjudged += data.length
     unsaved += data.length

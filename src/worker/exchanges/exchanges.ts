@@ -163,11 +163,8 @@ const readWindow = async (
 }
 
 /** A record has one tag, so those of a template may have that of a sibling. */
-export const siblingVersions = async (
-  { templates }: Store,
-  { version }: Template
-): Promise<string[]> =>
-  (await templates.list()).map((each) => each.version).filter((each) => areSiblings(each, version))
+export const siblingVersions = (all: readonly Template[], { version }: Template): string[] =>
+  all.map((each) => each.version).filter((each) => areSiblings(each, version))
 
 /** What records with one of the tags come to. @returns lastSeen null where there are none */
 export const tagged = async (
@@ -196,7 +193,7 @@ export const loadExchanges = async (
 ): Promise<MatchedExchange[]> => {
   const reader = createReader(store, template, kindShare)
   const { found } = reader
-  const templateVersions = await siblingVersions(store, template)
+  const templateVersions = siblingVersions(await store.templates.list(), template)
   const { lastSeen } = await tagged(store, templateVersions)
   const until = Math.min(now, lastSeen ?? now)
   let from = Math.max(since, until - windowMs)

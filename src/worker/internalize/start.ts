@@ -129,12 +129,13 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
   /** usable requests of a template when its traffic was last read, which takes time */
   const triedAt = new Map<string, number>()
 
-  const isWorthATry = async (template: Template, trainRows: number): Promise<boolean> => {
-    const { version } = template
-    const { requests, answered } = await tagged(
-      deps.store,
-      await siblingVersions(deps.store, template)
-    )
+  /** @param tags of the template's records */
+  const isWorthATry = async (
+    { version }: Template,
+    tags: readonly string[],
+    trainRows: number
+  ): Promise<boolean> => {
+    const { requests, answered } = await tagged(deps.store, tags)
     const usable = requests - answered
     const needed = trainRows + deps.config.holdoutRows
     const tried = triedAt.get(version)
@@ -144,13 +145,18 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
     return true
   }
 
-  const start = async (template: Template, all: Internalization[]): Promise<boolean> => {
+  const start = async (
+    template: Template,
+    templates: Template[],
+    all: Internalization[]
+  ): Promise<boolean> => {
     const earlier = all.filter(({ templateVersion }) => templateVersion === template.version)
     const cause = await causeOf(deps, earlier)
     if (cause === null) return false
     const { successor, retry } = cause
     const trainRows = retry?.trainRows ?? deps.config.trainRows
-    if (!(await isWorthATry(template, trainRows))) return false
+    const tags = siblingVersions(templates, template)
+    if (!(await isWorthATry(template, tags, trainRows))) return false
     const wanted = { template, since: successor?.since ?? retry?.since, trainRows }
     const rows = await findEnoughRows(deps, wanted)
     if (rows === null) return false
@@ -169,9 +175,9 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
   return {
     async step() {
       const all = await deps.store.internalizations.list()
+      const templates = await deps.store.templates.list()
       let started = false
-      for (const template of await deps.store.templates.list())
-        started = (await start(template, all)) || started
+      for (const template of templates) started = (await start(template, templates, all)) || started
       return started
     },
   }
