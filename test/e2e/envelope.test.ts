@@ -1,10 +1,10 @@
 /** Requests that their bodies do not tell apart, or that parsers read differently, against a live route. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { runCli } from '../fixtures/built.ts'
 import {
   colourIn,
   colourOf,
   COLOURS,
+  inTenant,
   PROMPT,
   questionOf,
   Scene,
@@ -119,7 +119,7 @@ const planted = (number: number): Sent => {
 }
 
 describe('a route that was learned while one key of a tenant planted answers', () => {
-  const scene = new Scene(({ url, headers, body }) => {
+  const { scene, keyOf } = inTenant(({ url, headers, body }) => {
     const text = body.toString()
     // of members with one name it reads the first one
     const isTold =
@@ -129,16 +129,6 @@ describe('a route that was learned while one key of a tenant planted answers', (
     const colour = /tins of (\w+) paint/u.exec(text)?.[1] ?? 'no order'
     return isTold ? next(colour) : colour
   })
-  const keyOf = async (name: string): Promise<Record<string, string>> => {
-    const words = ['keys', 'create', '--name', name, '--tenant', 'team', '--json']
-    const { secret } = JSON.parse(await runCli(scene.env, ...words)) as { secret: string }
-    const headers = { authorization: `Bearer ${secret}` }
-    for (const deadline = Date.now() + 10_000; Date.now() < deadline;) {
-      if ((await scene.ask({ body: '{}', headers })).status !== 401) break
-      await new Promise((resolve) => setTimeout(resolve, 200))
-    }
-    return headers
-  }
   let honest: Record<string, string>
   const asHonest = (number: number): Sent => ({ body: ordered(number), headers: honest })
   beforeAll(async () => {

@@ -34,6 +34,17 @@ const sendChunked = (body: string): Promise<RawAnswer> =>
 
 const isFree = (): boolean => bodies.inUse() === 0
 
+/** Has nearly all of the room taken by a request that the upstream does not answer. */
+const fillWhileAnswered = async () => {
+  const { upstream } = harness
+  const respond = upstream.respond
+  upstream.respond = () => {}
+  const waiting = harness.send(chatBody('x'.repeat(ROOM - 500)))
+  await eventually(() => upstream.requests.length === 1)
+  upstream.respond = respond
+  return { waiting }
+}
+
 describe('a body that does not fit into memory', () => {
   it.each([
     ['with its length', () => harness.send(large)],
@@ -63,12 +74,7 @@ describe('a body that does not fit into memory', () => {
   })
 
   it('does not keep those that fit from being read', async () => {
-    const { upstream } = harness
-    const respond = upstream.respond
-    upstream.respond = () => {}
-    const waiting = harness.send(chatBody('x'.repeat(ROOM - 500)))
-    await eventually(() => upstream.requests.length === 1)
-    upstream.respond = respond
+    const { waiting } = await fillWhileAnswered()
     await harness.send(chatBody('x'.repeat(1000)))
     await harness.send(chatBody('hi'))
     expect(await harness.records()).toHaveLength(1)
@@ -157,17 +163,12 @@ describe('bodies that fill the memory and arrive no more', () => {
   })
 
   it('are not ended while an upstream takes its time', async () => {
-    const { upstream } = harness
-    const respond = upstream.respond
-    upstream.respond = () => {}
-    const waiting = harness.send(chatBody('x'.repeat(ROOM - 500)))
-    await eventually(() => upstream.requests.length === 1)
-    upstream.respond = respond
+    const { waiting } = await fillWhileAnswered()
     await ask()
     now += 10_000
     await ask()
     expect(await harness.records()).toHaveLength(0)
-    upstream.close()
+    harness.upstream.close()
     await waiting
     await eventually(isFree)
   })
