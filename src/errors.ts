@@ -73,7 +73,7 @@ export const toAppError = (error: unknown): AppError =>
       })
 
 /**
- * The same for what was thrown while a request was read: without the rest of its body, its client has left.
+ * As `toAppError`, for an error while a request was read. Where its body ends early, the client has left.
  * @param incoming Node's request; undefined where there is none
  */
 export const requestError = (

@@ -5,7 +5,7 @@
 import type { AnswerAccumulator } from './answer.ts'
 import type { ChatChoice, ChatCompletion, FinishReason, TokenLogprob, Usage } from './chat.ts'
 import { ObjectReader } from './event-reader.ts'
-import { isFields, type Fields } from './fields.ts'
+import { isFields, ownOf, type Fields } from './fields.ts'
 
 /** Strings of a delta that are replaced by the newest value; all others are appended to. */
 const REPLACED_IN_DELTA = new Set(['role', 'name', 'id', 'type', 'tool_call_id'])
@@ -16,11 +16,7 @@ const REPLACED_IN_DELTA = new Set(['role', 'name', 'id', 'type', 'tool_call_id']
  */
 const MAX_PARTS = 20_000
 
-/** A member of the object itself: a stream may name one that all objects have, such as `__proto__`. */
-const ownOf = (fields: Fields, name: string): unknown =>
-  Object.hasOwn(fields, name) ? fields[name] : undefined
-
-/** Makes a member of the object itself, whatever its name. */
+/** Sets a member of the object itself, also one named `__proto__`. */
 const setOwn = (fields: Fields, name: string, value: unknown): void => {
   if (name !== '__proto__') fields[name] = value
   else

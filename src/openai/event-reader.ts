@@ -1,7 +1,7 @@
 /**
- * Reads the data of server-sent events (WHATWG HTML §9.2.6), and no other field, and the objects in it. An upstream wrote them, so the
- * time is linear in their length: eventsource-parser looks for the next CR to the end of the chunk at every
- * line, and makes an error with a stack for each unknown field.
+ * Reads the data of server-sent events (WHATWG HTML §9.2.6), no other field, and the objects in the data. An
+ * upstream wrote them, so the time is linear in their length: eventsource-parser looks for the next CR to the end
+ * of the chunk at every line, and makes an error with a stack for each unknown field.
  */
 import { isFields, type Fields } from './fields.ts'
 
@@ -54,8 +54,8 @@ export class EventReader {
   }
 }
 
-/** An event that is no JSON makes an error with a stack: half a million of them, 4 MiB, take 10 s. No provider sends one. */
-const MAX_BROKEN_EVENTS = 100
+/** Of one stream. An event that is no JSON makes an error with a stack: half a million of them, 4 MiB, take 10 s. No provider sends one. */
+export const MAX_BROKEN_EVENTS = 100
 
 /** A chunk has 100 bytes, so this is an answer of 25 MB. */
 const MAX_EVENTS = 250_000

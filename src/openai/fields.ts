@@ -6,6 +6,12 @@ export type Fields = Record<string, unknown>
 export const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
+/** A member of the object itself: JSON may name one that all objects have, such as `__proto__`. */
+export const ownOf = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Fields)[name]
+    : undefined
+
 /** @returns null for a text that is no JSON */
 export const parseJson = (text: string): unknown => {
   try {

@@ -28,8 +28,10 @@ const INPUT = 0x800000
 
 const OWN_ID = new RegExp(`^(resp|msg|fc|rs)_([0-9a-f]{32})([0-9a-f]{${PLACE_DIGITS}})${MARK}$`)
 
+const digitsOf = (record: string): string => record.replaceAll('-', '')
+
 const idOf = (prefix: ItemPrefix, record: string, place: number): string =>
-  `${prefix}_${record.replaceAll('-', '')}${place.toString(16).padStart(PLACE_DIGITS, '0')}${MARK}`
+  `${prefix}_${digitsOf(record)}${place.toString(16).padStart(PLACE_DIGITS, '0')}${MARK}`
 
 /** @param record a UUID */
 export const responseId = (record: string): string => idOf('resp', record, 0)
@@ -63,8 +65,6 @@ const lettersOf = (hex: string, length: number): string => {
     letters.unshift(LETTERS[Number(rest % 62n)]!)
   return letters.join('')
 }
-
-const digitsOf = (record: string): string => record.replaceAll('-', '')
 
 /** `chatcmpl-` and 29 letters. @param record a UUID */
 export const completionId = (record: string): string =>

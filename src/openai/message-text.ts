@@ -1,7 +1,9 @@
 /** The text of chat messages as a label head reads it, in training, in answers and in a scan of a log. Pure. */
 import type { ChatMessage } from './chat.ts'
 
-const contentOf = ({ content }: ChatMessage): string => (typeof content === 'string' ? content : '')
+/** '' for a content that is no text. */
+export const contentOf = ({ content }: ChatMessage): string =>
+  typeof content === 'string' ? content : ''
 
 /** Begins a mark; in a content it is written with one more bar, so that no content has a mark. */
 const MARK = '<|'

@@ -2,19 +2,17 @@
 import { envelopeText, PLAIN } from '../core/request/envelope.ts'
 import type { Carrier, Credentials } from './access/credentials.ts'
 import { remembered } from './access/remembered.ts'
-import { isForwardedWithKey, isForwarded } from './headers.ts'
+import { HARMLESS, isForwarded, isForwardedWithKey } from './headers.ts'
 
 /** They describe the connection, the client and the way of a request. */
-const IRRELEVANT = new Set(
-  (
-    'accept accept-charset accept-encoding accept-language authority b3 baggage cache-control cdn-loop ' +
-    'content-disposition content-language content-length content-range date dnt forwarded from http-referer ' +
-    'idempotency-key if-match if-modified-since if-none-match if-range if-unmodified-since max-forwards ' +
-    'newrelic origin pragma priority range referer save-data sentry-trace true-client-ip ' +
-    'upgrade-insecure-requests user-agent via warning x-client-ip x-client-name x-client-version ' +
-    'x-ms-useragent x-real-ip x-requested-with x-retry-count x-title'
-  ).split(' ')
-)
+const IRRELEVANT = new Set([
+  ...HARMLESS,
+  ...(
+    'authority b3 baggage cdn-loop dnt forwarded from max-forwards newrelic origin priority referer save-data ' +
+    'sentry-trace true-client-ip upgrade-insecure-requests via warning x-client-ip x-client-name ' +
+    'x-client-version x-real-ip x-requested-with x-retry-count'
+  ).split(' '),
+])
 const IRRELEVANT_PREFIX =
   /^(?:cf-(?!aig)|fly-|sec-|x-amzn-|x-azure-|x-b3-|x-cloud-|x-datadog-|x-envoy-|x-forwarded-|x-instana-|x-promptintern-|x-stainless-|x-vercel-)/
 /** Another one with every request: traces, spans, ids of requests and correlations. */
@@ -73,8 +71,7 @@ export const createEnvelopes = ({
     // the API reads only what says that it is JSON
     if (!hasType) headers.push(['content-type', ''])
     const at = url.indexOf('?')
-    const rest = at < 0 ? '' : credentials.withoutParameters(url)
-    const query = rest.includes('?') ? rest.slice(at) : ''
+    const query = at < 0 ? '' : credentials.withoutParameters(url).slice(at)
     return headers.length === 0 && query === '' ? PLAIN : envelopeText({ query, headers })
   }
 }

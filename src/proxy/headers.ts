@@ -2,6 +2,7 @@
  * The headers that cross the proxy. Header lists are flat (`[name, value, name, value, …]`), as they
  * are on the wire: order, case and duplicates are kept.
  */
+import type { IncomingMessage } from 'node:http'
 import type { RouteOutcome } from '../core/log/record.ts'
 import { PROTOCOL_HEADER, withoutCredentials } from './subprotocols.ts'
 
@@ -17,6 +18,10 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'transfer-encoding',
   'upgrade',
 ])
+
+/** Whether a request has a body, by its head. */
+export const hasBody = ({ headers }: Pick<IncomingMessage, 'headers'>): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0
 
 const NONE: ReadonlySet<string> = new Set()
 
@@ -44,19 +49,26 @@ const OWN_PREFIX = 'x-promptintern-'
 /** Written anew by undici, answered by our own server (`expect`), or meant for the proxy. */
 const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'host', 'expect', BYPASS_HEADER, CAPTURE_HEADER])
 
+const namesOf = (text: string): string[] => text.split(' ')
+
+/** They describe the body, the client, a cache or a trace, and change no answer. */
+export const HARMLESS: readonly string[] = namesOf(
+  'accept accept-charset accept-encoding accept-language cache-control content-disposition content-language ' +
+    'content-length content-range date http-referer idempotency-key if-match if-modified-since if-none-match ' +
+    'if-range if-unmodified-since pragma range user-agent x-title x-client-request-id x-correlation-id ' +
+    'x-request-id traceparent tracestate x-ms-client-request-id x-ms-useragent'
+)
+
 /**
  * Of a request that travels with a key of the operator. Others may route it: gateways take models, hosts, fallbacks
  * and configurations from headers (`x-portkey-config`, `helicone-target-url`, `x-litellm-tags`).
  */
-const FORWARDED_WITH_KEY = new Set(
-  (
-    'accept accept-charset accept-encoding accept-language cache-control content-disposition ' +
-    'content-encoding content-language content-length content-range content-type date http-referer ' +
-    'idempotency-key if-match if-modified-since if-none-match if-range if-unmodified-since pragma range ' +
-    'user-agent x-title x-client-request-id x-correlation-id x-request-id traceparent tracestate ' +
-    'openai-beta openai-version anthropic-beta anthropic-version x-ms-client-request-id x-ms-useragent'
-  ).split(' ')
-)
+const FORWARDED_WITH_KEY = new Set([
+  ...HARMLESS,
+  ...namesOf(
+    'content-encoding content-type openai-beta openai-version anthropic-beta anthropic-version'
+  ),
+])
 /** What SDKs made from OpenAPI tell of themselves. */
 const SDK_PREFIX = 'x-stainless-'
 

@@ -5,14 +5,12 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
-import { isFault, toAppError } from '../errors.ts'
 import type { Client } from './client/client.ts'
+import { refuse } from './client/refuse.ts'
 import type { ChatDeps } from './deps.ts'
+import { hasBody } from './headers.ts'
 import { asksForWebSocket } from './upgrade/handshake.ts'
 import { openWebSocket, pendingOf } from './upgrade/open-websocket.ts'
-
-const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 
 /**
  * The body behind a stream of its own: undici destroys the stream it is sending when an answer comes
@@ -53,17 +51,13 @@ export const pass = (deps: ChatDeps, incoming: IncomingMessage, client: Client):
     if (pending === null) passThrough(deps, incoming, client)
     else openWebSocket(deps, incoming, client, pending)
   }
-  const refuse = (thrown: unknown): void => {
-    const error = toAppError(thrown)
-    if (isFault(error)) deps.fault('request', thrown)
-    deps.metrics.request('refused')
-    client.sendError(error, isWebSocket ? ['connection', 'close'] : [])
-  }
+  const fail = (thrown: unknown): void =>
+    refuse(deps, client, thrown, isWebSocket ? ['connection', 'close'] : [])
   try {
     const admitted = deps.access?.callerOf(incoming).admitPassage(incoming)
-    if (admitted instanceof Promise) void admitted.then(forward).catch(refuse)
+    if (admitted instanceof Promise) void admitted.then(forward).catch(fail)
     else forward()
   } catch (thrown) {
-    refuse(thrown)
+    fail(thrown)
   }
 }

@@ -5,6 +5,7 @@ import { MAX_PARSED_BYTES, scanJson } from '../core/request/json-scan.ts'
 import { outlineOf, type Outline } from '../core/match/match.ts'
 import { AppError } from '../errors.ts'
 import { CHAT, type Dialect } from '../openai/dialect.ts'
+import { tooSlow } from './client/arrivals.ts'
 import type { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
 import { ChatExchange, type Received } from './exchange.ts'
@@ -15,12 +16,6 @@ const tooLarge = (maxBytes: number): AppError =>
     'body-too-large',
     `the request body is over the limit of ${maxBytes} bytes; send it with ` +
       'x-promptintern-bypass: true to stream it to the upstream unread'
-  )
-
-const stalled = (): AppError =>
-  new AppError(
-    'request-timeout',
-    'the body of the request did not arrive in time, and the proxy needs its memory for others'
   )
 
 /** Reads the rest of a refused body without keeping it, so that the client can read the refusal. */
@@ -69,7 +64,7 @@ const receiveBody = (
     if (declared > maxBodyBytes) return refuse()
     const endStalled = (): void => {
       metrics.request('shed')
-      client.evict(stalled())
+      client.evict(tooSlow('its memory'))
     }
     incoming.on('data', (chunk: Buffer) => {
       if (client.isOver) return

@@ -1,7 +1,6 @@
 /** Training rows and chat messages as a label head reads them: a text and a label. Pure. */
 import { AppError } from '../../../src/errors.ts'
-import { messagesText } from '../../../src/openai/message-text.ts'
-import type { ChatMessage } from '../../../src/openai/chat.ts'
+import { contentOf, messagesText } from '../../../src/openai/message-text.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 
 /** Each label has weights for each dimension, and each row a probability for each label. */
@@ -10,8 +9,6 @@ const MAX_LABELS = 2000
 const MAX_ROWS = 100_000
 /** Numbers of `[rows, labels]`, float32. */
 const MAX_PROBABILITIES = 50e6
-
-const contentOf = ({ content }: ChatMessage): string => (typeof content === 'string' ? content : '')
 
 export const rowText = (row: TrainingRow): string => messagesText(row.messages.slice(0, -1))
 

@@ -3,21 +3,16 @@
  * own answers ("in the same order as the ordering of keys in the schema", Structured Outputs). Learned calls have sorted
  * names (`calls.ts`), which would let a reader of a stream see a later argument before an earlier one.
  */
-import { isFields, type Fields } from '../../openai/fields.ts'
+import { isFields, ownOf, type Fields } from '../../openai/fields.ts'
 
 const ALTERNATIVES = ['anyOf', 'oneOf', 'allOf']
-
-const own = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null && Object.hasOwn(value, name)
-    ? (value as Fields)[name]
-    : undefined
 
 /** @param reference a JSON pointer in a fragment (RFC 6901 §6); others lead nowhere */
 const referredIn = (root: unknown, reference: unknown): unknown => {
   if (typeof reference !== 'string' || !reference.startsWith('#')) return undefined
   const names = reference.split('/').slice(1)
   return names.reduce<unknown>(
-    (value, name) => own(value, name.replaceAll('~1', '/').replaceAll('~0', '~')),
+    (value, name) => ownOf(value, name.replaceAll('~1', '/').replaceAll('~0', '~')),
     root
   )
 }
@@ -30,19 +25,19 @@ const allOf = (schemas: readonly unknown[], root: unknown): Fields[] => {
     const schema = open.pop()
     if (!isFields(schema) || found.has(schema)) continue
     found.add(schema)
-    const inner = ALTERNATIVES.flatMap((name) => own(schema, name) ?? [])
-    open.push(...[referredIn(root, own(schema, '$ref')), ...inner].toReversed())
+    const inner = ALTERNATIVES.flatMap((name) => ownOf(schema, name) ?? [])
+    open.push(...[referredIn(root, ownOf(schema, '$ref')), ...inner].toReversed())
   }
   return [...found]
 }
 
 const objectText = (value: Fields, schemas: readonly Fields[], root: unknown): string => {
-  const properties = schemas.map((schema) => own(schema, 'properties'))
+  const properties = schemas.map((schema) => ownOf(schema, 'properties'))
   const named = new Set(properties.flatMap((each) => (isFields(each) ? Object.keys(each) : [])))
   const names = [...named].filter((name) => Object.hasOwn(value, name))
   const others = Object.keys(value).filter((name) => !named.has(name))
   const members = [...names, ...others].map((name) => {
-    const inner = properties.map((each) => own(each, name))
+    const inner = properties.map((each) => ownOf(each, name))
     return `${JSON.stringify(name)}:${textOf(value[name], inner, root)}`
   })
   return `{${members.join(',')}}`
@@ -52,7 +47,7 @@ const textOf = (value: unknown, described: readonly unknown[], root: unknown): s
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   const schemas = allOf(described, root)
   if (!Array.isArray(value)) return objectText(value as Fields, schemas, root)
-  const items = schemas.map((schema) => own(schema, 'items'))
+  const items = schemas.map((schema) => ownOf(schema, 'items'))
   return `[${value.map((item) => textOf(item, items, root)).join(',')}]`
 }
 

@@ -22,8 +22,8 @@ export interface Matcher {
   /**
    * The one template that the messages are an instance of, taken apart. Texts are those of `plainTexts`;
    * messages that have none match nothing. Where several templates fit, the one with the most constant
-   * text wins, and of two siblings the caller's own; null on a tie. A `developer` message is one of `system`, and the other way round, where
-   * no template has exactly the request's roles.
+   * text wins, and of two siblings the caller's own; null on a tie. A `developer` message is one of `system`,
+   * and the other way round, where no template has exactly the request's roles.
    */
   match(key: RequestKey, messages: ChatMessage[]): Match | null
   /** False when `match` would find nothing in the request with these bytes. */

@@ -29,7 +29,7 @@ const ALLOWED = names(
  */
 const ALLOWED_RESPONSES = names(
   'store previous_response_id include hosted_tools reasoning_items text reasoning reasoning.summary ' +
-    'reasoning.generate_summary reasoning.context reasoning_items truncation max_tool_calls ' +
+    'reasoning.generate_summary reasoning.context truncation max_tool_calls ' +
     'stream_options stream_options.include_usage'
 )
 

@@ -25,7 +25,8 @@ export const isAnsweredByUpstream = ({
 const RANDOM_REASONS = new Set<string | null>([AUDIT, 'traffic-share'])
 
 /** Uniform in [0, 1), and always the same for an id. */
-const hashedShare = (id: string): number => hash('sha256', id, 'buffer').readUInt32LE(0) / 2 ** 32
+export const hashedShare = (id: string): number =>
+  hash('sha256', id, 'buffer').readUInt32LE(0) / 2 ** 32
 
 /**
  * Whether a record is a random part of the traffic. Those that the lora was unsure of are not.

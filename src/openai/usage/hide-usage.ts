@@ -4,6 +4,7 @@
  * at once; only the beginning of an event that may still be the usage chunk is held back. Bytes may be
  * cut anywhere.
  */
+import { MAX_BROKEN_EVENTS } from '../event-reader.ts'
 
 const LF = 0x0a
 const CR = 0x0d
@@ -12,9 +13,6 @@ const COLON = 0x3a
 /** Ten times the size of a usage chunk. A longer event passes. */
 const MAX_HELD_BYTES = 8192
 const NOTHING = Buffer.alloc(0)
-
-/** A stream with so many has no usage chunk to hide, and each of them makes an error with a stack. */
-const MAX_BROKEN_EVENTS = 100
 
 /** A chunk with a choice. Text of the model cannot match, because its quotes are escaped. */
 const HAS_CHOICE = /"choices"\s*:\s*\[\s*[^\]\s]/
@@ -135,6 +133,7 @@ export class UsageFilter {
   }
 
   private isUsageChunk(event: string): boolean {
+    // a stream with so many has no usage chunk to hide
     if (this.broken === MAX_BROKEN_EVENTS) return false
     if (!event.includes('"usage"') || HAS_CHOICE.test(event)) return false
     try {

@@ -7,6 +7,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { networkOf } from '../../core/network-of.ts'
 import { AppError } from '../../errors.ts'
+import { hasBody } from '../headers.ts'
 
 /** A request is behind by the time since it began, less the time that its bytes would take at this rate. */
 const BYTES_PER_MS = 16
@@ -32,14 +33,11 @@ interface Arriving {
   bytesBefore: number
 }
 
-const hasBody = ({ headers, complete }: IncomingMessage): boolean =>
-  !complete &&
-  (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)
-
-const tooSlow = (): AppError =>
+/** @param needed what the request holds */
+export const tooSlow = (needed: 'the place' | 'its memory'): AppError =>
   new AppError(
     'request-timeout',
-    'the body of the request did not arrive in time, and the proxy needs the place for others'
+    `the body of the request did not arrive in time, and the proxy needs ${needed} for others`
   )
 
 export class Arrivals {
@@ -55,7 +53,7 @@ export class Arrivals {
 
   /** Follows a request until its body has arrived or it is over. */
   add(incoming: IncomingMessage, sender: Sender): void {
-    if (!hasBody(incoming)) return
+    if (incoming.complete || !hasBody(incoming)) return
     const { socket } = incoming
     const network = networkOf(socket.remoteAddress ?? '')
     const ofNetwork = this.byNetwork.get(network) ?? new Set()
@@ -85,7 +83,7 @@ export class Arrivals {
     const evicted = candidates.toSorted((a, b) => this.dueAt(a) - this.dueAt(b)).slice(0, count)
     for (const { sender, remove } of evicted) {
       remove()
-      sender.evict(tooSlow())
+      sender.evict(tooSlow('the place'))
       this.onEvicted()
     }
     return evicted.length

@@ -4,10 +4,10 @@
  * of ours in the places of their ids.
  */
 import type { IncomingMessage } from 'node:http'
-import { isFault, toAppError } from '../../errors.ts'
 import { RESPONSES } from '../../openai/dialect.ts'
 import type { ItemList } from '../../openai/responses/own-items.ts'
 import type { Client } from '../client/client.ts'
+import { refuse } from '../client/refuse.ts'
 import type { ChatDeps } from '../deps.ts'
 import { passThrough } from '../pass-through.ts'
 import { receive } from '../receive.ts'
@@ -55,9 +55,6 @@ export const passExpanded = async (
     await deps.access?.callerOf(incoming).admitPassage(incoming)
     await passAdmitted(deps, list, incoming, client)
   } catch (thrown) {
-    const error = toAppError(thrown)
-    if (isFault(error)) deps.fault('request', thrown)
-    deps.metrics.request('refused')
-    client.sendError(error)
+    refuse(deps, client, thrown)
   }
 }

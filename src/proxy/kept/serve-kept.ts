@@ -4,11 +4,12 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { KeptResponse, KeptResponses } from '../../core/log/kept-response.ts'
-import { AppError, isFault, toAppError } from '../../errors.ts'
+import { AppError } from '../../errors.ts'
 import { RESPONSES } from '../../openai/dialect.ts'
 import { readOwnId, responseId } from '../../openai/ids.ts'
 import { inputItems } from '../../openai/responses/input-items.ts'
 import type { Client } from '../client/client.ts'
+import { refuse } from '../client/refuse.ts'
 import type { ChatDeps } from '../deps.ts'
 import { pass } from '../pass-through.ts'
 import { requireAccepted } from './may-have.ts'
@@ -100,9 +101,6 @@ export const serveKept = async (
     deps.metrics.request('kept')
     client.sendOwn(200, answer)
   } catch (thrown) {
-    const error = toAppError(thrown)
-    if (isFault(error)) deps.fault('request', thrown)
-    deps.metrics.request('refused')
-    client.sendError(error)
+    refuse(deps, client, thrown)
   }
 }

@@ -1,6 +1,7 @@
 /** The opening handshake of a WebSocket (RFC 6455 §4). Knows heads, not connections. */
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { hasBody } from '../headers.ts'
 
 type Head = Pick<IncomingMessage, 'method' | 'headers' | 'httpVersion'>
 
@@ -16,9 +17,6 @@ const NONCE = /^[A-Za-z\d+/]{21}[AQgw]==$/
 /** Whether a client wants a WebSocket, also where its handshake is not valid. */
 export const asksForWebSocket = ({ method, headers }: Pick<Head, 'method' | 'headers'>): boolean =>
   headers.upgrade !== undefined && method === 'GET' && WEBSOCKET.test(headers.upgrade)
-
-const hasBody = ({ headers }: Pick<Head, 'headers'>): boolean =>
-  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0
 
 /**
  * Whether a request is a valid handshake, behind which bytes are no HTTP. Its version is the upstream's to judge,

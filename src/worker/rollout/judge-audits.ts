@@ -10,6 +10,7 @@ import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { outcomesAgree } from '../../core/answer/agreement.ts'
 import type { Internalization, InternalizationPlan } from '../../core/lifecycle/internalization.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
+import { hashedShare } from '../../core/rollout/population.ts'
 import { REFUSED_AFTER_OURS, type Pair, type PairOutcome } from '../../core/rollout/pair.ts'
 import { confidenceOf, type Route } from '../../core/route/route.ts'
 import type { Template } from '../../core/template/template.ts'
@@ -137,12 +138,6 @@ const judgeOne = async (
   }
 }
 
-const MOST = 2 ** 32
-
-/** Uniform in [0, 1), the same whenever the record is judged. */
-const drawOf = (recordId: string): number =>
-  Number.parseInt(hash('sha256', recordId).slice(0, 8), 16) / MOST
-
 /**
  * A refusal after an answer of the lora: a loss. All of the lora's conversations can be refused, and a part of the
  * others is audited, so as large a part of the refusals counts: then their share adds to the loss of the pairs.
@@ -151,7 +146,7 @@ const refusal = (
   recordId: string,
   { auditShare, trafficShare }: Pick<Route, 'auditShare' | 'trafficShare'>
 ): Pair => {
-  const isDrawn = drawOf(recordId) * trafficShare < auditShare
+  const isDrawn = hashedShare(recordId) * trafficShare < auditShare
   return isDrawn
     ? { ...unusable(recordId, REFUSED_AFTER_OURS), outcome: 'refused' }
     : unusable(recordId, 'not-drawn')
