@@ -121,12 +121,12 @@ describe('the upstream answers in place of the lora', () => {
     ],
   ])('when asked for %s', async (_, extra) => {
     const answer = await both((to) => to.chat.completions.create({ ...REQUEST, ...extra }))
-    expect(answer.id).toBe('chatcmpl-mock')
+    expect(answer.id).toMatch(/^chatcmpl-mock/)
   })
 
   it('when no similar question was learned', async () => {
     const messages = [REQUEST.messages[0]!, { role: 'user' as const, content: 'Sing!' }]
     const answer = await both((to) => to.chat.completions.create({ ...REQUEST, messages }))
-    expect(answer.id).toBe('chatcmpl-mock')
+    expect(answer.id).toMatch(/^chatcmpl-mock/)
   })
 })

@@ -5,6 +5,7 @@
  */
 import type { Responder, UpstreamRequest } from '../proxy/harness.ts'
 import { createChatCompletion } from './upstream/chat.ts'
+import { echo, type Speaker } from './upstream/asked.ts'
 import { createResponses } from './upstream/responses.ts'
 import { restEndpoints } from './upstream/rest.ts'
 import { Refusal, refusalAnswer, send, type Answer, type Endpoint } from './upstream/wire.ts'
@@ -13,11 +14,12 @@ export const API_KEY = 'sk-test-0123456789abcdef'
 
 const patternOf = (line: string): RegExp => new RegExp(`^${line.replaceAll('*', '([^/]+)')}$`)
 
-export const createOpenAiUpstream = (): Responder => {
+/** @param speak what the model says; by default it repeats the request */
+export const createOpenAiUpstream = (speak: Speaker = echo): Responder => {
   /** method and path → endpoint; `*` stands for one part of the path */
   const endpoints: [string, Endpoint][] = [
-    ['POST /v1/chat/completions', createChatCompletion],
-    ['POST /v1/responses', createResponses()],
+    ['POST /v1/chat/completions', createChatCompletion(speak)],
+    ['POST /v1/responses', createResponses(speak)],
     ...restEndpoints(),
   ]
   const patterns = endpoints.map(([line, endpoint]) => [patternOf(line), endpoint] as const)

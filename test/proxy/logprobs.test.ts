@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Engine, GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import { withLora } from '../fakes/lora.ts'
-import { shapeErrors } from '../fixtures/openapi/api-shape.ts'
+import { eventErrors, shapeErrors } from '../fixtures/openapi/api-shape.ts'
 import { TEMPLATE } from '../fixtures/lora-route.ts'
 import { kindsWith } from '../fixtures/route-rules.ts'
 import {
@@ -86,7 +86,7 @@ describe('log-probabilities of a lora’s answer', () => {
     expect(engine.asked?.top_logprobs).toBe('top_logprobs' in asked ? 2 : undefined)
     const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 }
     // this engine counts no tokens
-    expect(shapeErrors('chat.json#/$defs/ChatCompletion', { ...completion, usage })).toEqual([
+    expect(shapeErrors('CreateChatCompletionResponse', { ...completion, usage })).toEqual([
       expect.stringContaining('/usage'),
       expect.stringContaining('/usage'),
     ])
@@ -100,7 +100,7 @@ describe('log-probabilities of a lora’s answer', () => {
       .filter((event) => event.startsWith('data: {'))
       .map((event) => JSON.parse(event.slice('data: '.length)) as object)
     for (const chunk of chunks)
-      expect(shapeErrors('chat.json#/$defs/ChatCompletionChunk', chunk)).toEqual([])
+      expect(shapeErrors('CreateChatCompletionStreamResponse', chunk)).toEqual([])
     expect(chunks[1]).toMatchObject({
       choices: [{ delta: { content: TEXT }, logprobs: { content: PLAIN } }],
     })
@@ -120,7 +120,7 @@ describe('log-probabilities of a lora’s answer', () => {
     )
     const delta = /data: (\{"type":"response.output_text.delta".*)/.exec(streamed.text)![1]!
     expect(JSON.parse(delta)).toMatchObject({ logprobs: PLAIN })
-    expect(shapeErrors('responses.json#/$defs/ResponseStreamEvent', JSON.parse(delta))).toEqual([])
+    expect(eventErrors(JSON.parse(delta))).toEqual([])
   })
 
   it('are absent where nobody asks for them', async () => {

@@ -1,18 +1,20 @@
-/** Chat completions of the mock: the answer repeats the request. */
+/** Chat completions of the mock. */
 import type OpenAI from 'openai'
-import { requireModel } from './rest.ts'
 import { chatRefusal } from '../../fixtures/api-limits.ts'
-import { bodyOf, CREATED, eventStream, json, requireAnswered, type Endpoint } from './wire.ts'
+import { piecesOf, tokensOf, type Asked, type Schema, type Speaker, type Turn } from './asked.ts'
+import { requireModel } from './rest.ts'
+import {
+  bodyOf,
+  CREATED,
+  digestOf,
+  eventStream,
+  json,
+  requireAnswered,
+  type Endpoint,
+} from './wire.ts'
 
 type Chunk = OpenAI.ChatCompletionChunk
 type ToolCall = OpenAI.ChatCompletionMessageFunctionToolCall
-
-export interface Schema {
-  type?: string
-  enum?: unknown[]
-  properties?: Record<string, Schema>
-  items?: Schema
-}
 
 interface Part {
   type: string
@@ -23,7 +25,7 @@ interface Part {
 
 interface ChatRequest {
   model: string
-  messages: { role: string; content: string | Part[] | null }[]
+  messages: { role: string; content?: string | Part[] | null }[]
   stream?: boolean
   stream_options?: { include_usage?: boolean }
   tools?: { function: { name: string; parameters?: Schema } }[]
@@ -38,50 +40,39 @@ interface Said {
   toolCalls: ToolCall[]
 }
 
-/** A value that the schema allows. */
-export const instanceOf = ({ type, enum: values, properties = {}, items }: Schema): unknown => {
-  if (values !== undefined) return values[0]
-  if (type === 'array') return [instanceOf(items!)]
-  if (type === 'boolean') return true
-  if (type === 'integer') return 7
-  if (type !== 'object') return 'Zürich – 苏黎世'
-  const entries = Object.entries(properties)
-  return Object.fromEntries(entries.map(([name, property]) => [name, instanceOf(property)]))
-}
-
-/** Words with the blanks before them; joined they give the text. */
-export const tokensOf = (text: string): string[] => text.match(/\s*\S+|\s+$/g) ?? []
-
 const partText = ({ type, text, image_url: image, input_audio: audio }: Part): string => {
   if (type === 'text') return text
   if (type === 'image_url') return `[image of ${image.url.length} characters]`
   return `[${audio.format} of ${audio.data.length} characters]`
 }
 
-const contentText = (content: string | Part[] | null): string =>
+const contentText = (content: string | Part[] | null | undefined): string =>
   typeof content === 'string' ? content : (content ?? []).map(partText).join(' ')
 
-/** Calls every tool, unless the last message is the result of a call. */
-const calledTools = ({ messages, tools = [] }: ChatRequest): ToolCall[] =>
-  messages.at(-1)!.role === 'tool'
-    ? []
-    : tools.map(({ function: { name, parameters = {} } }, index) => ({
-        id: `call_${name}_${index}`,
-        type: 'function',
-        function: { name, arguments: JSON.stringify(instanceOf(parameters)) },
-      }))
+const ROLES: Record<string, Turn['role']> = { developer: 'system', tool: 'result' }
 
-const textOf = ({ messages, response_format }: ChatRequest, choice: number): string => {
-  const schema = response_format?.json_schema?.schema
-  if (schema !== undefined) return JSON.stringify(instanceOf(schema))
-  const said = messages.map(({ role, content }) => `${role}: ${contentText(content)}`).join(' | ')
-  return `Choice ${choice} – 回答 🙂 to ${said}`
-}
+const askedOf = (
+  { messages, tools = [], response_format }: ChatRequest,
+  choice: number
+): Asked => ({
+  turns: messages.map(({ role, content }) => ({
+    role: ROLES[role] ?? (role as Turn['role']),
+    text: contentText(content),
+  })),
+  tools: tools.map(({ function: { name, parameters = {} } }) => ({ name, parameters })),
+  schema: response_format?.json_schema?.schema ?? null,
+  choice,
+})
 
-const sayings = (request: ChatRequest): Said[] =>
+const sayings = (request: ChatRequest, speak: Speaker): Said[] =>
   Array.from({ length: request.n ?? 1 }, (_, choice) => {
-    const toolCalls = calledTools(request)
-    return { toolCalls, content: toolCalls.length > 0 ? null : textOf(request, choice) }
+    const { calls, text } = speak(askedOf(request, choice))
+    const toolCalls = calls.map((call, index) => ({
+      id: `call_${digestOf({ request, choice, index }).slice(0, 24)}`,
+      type: 'function' as const,
+      function: call,
+    }))
+    return { toolCalls, content: calls.length > 0 ? null : text }
   })
 
 const tokenLogprob = (token: string, alternatives: number) => {
@@ -115,30 +106,29 @@ const usageOf = (request: ChatRequest, said: Said[]): OpenAI.CompletionUsage => 
   }
 }
 
-const completionOf = (request: ChatRequest): OpenAI.ChatCompletion => {
-  const said = sayings(request)
-  return {
-    id: 'chatcmpl-mock',
-    object: 'chat.completion',
-    created: CREATED,
-    model: `${request.model}-2024-07-18`,
-    choices: said.map(({ content, toolCalls }, index) => ({
-      index,
-      message: {
-        role: 'assistant',
-        content,
-        refusal: null,
-        annotations: [],
-        ...(toolCalls.length > 0 ? { tool_calls: toolCalls } : {}),
-      },
-      logprobs: logprobsOf(request, tokensOf(content ?? '')),
-      finish_reason: finishReason({ content, toolCalls }),
-    })),
-    usage: usageOf(request, said),
-    service_tier: 'default',
-    system_fingerprint: 'fp_mock',
-  }
-}
+const idOf = (request: ChatRequest): string => `chatcmpl-mock${digestOf(request).slice(0, 25)}`
+
+const completionOf = (request: ChatRequest, said: Said[]): OpenAI.ChatCompletion => ({
+  id: idOf(request),
+  object: 'chat.completion',
+  created: CREATED,
+  model: `${request.model}-2024-07-18`,
+  choices: said.map(({ content, toolCalls }, index) => ({
+    index,
+    message: {
+      role: 'assistant',
+      content,
+      refusal: null,
+      annotations: [],
+      ...(toolCalls.length > 0 ? { tool_calls: toolCalls } : {}),
+    },
+    logprobs: logprobsOf(request, tokensOf(content ?? '')),
+    finish_reason: finishReason({ content, toolCalls }),
+  })),
+  usage: usageOf(request, said),
+  service_tier: 'default',
+  system_fingerprint: 'fp_mock',
+})
 
 type Delta = Chunk['choices'][number]['delta']
 
@@ -146,7 +136,7 @@ type Delta = Chunk['choices'][number]['delta']
 const toolDeltas = (toolCalls: ToolCall[]): Delta[] =>
   toolCalls.flatMap(({ id, type, function: { name, arguments: text } }, index) => [
     { tool_calls: [{ index, id, type, function: { name, arguments: '' } }] },
-    ...(text.match(/[^]{1,7}/gu) ?? []).map((piece) => ({
+    ...piecesOf(text).map((piece) => ({
       tool_calls: [{ index, function: { arguments: piece } }],
     })),
   ])
@@ -164,11 +154,10 @@ const choiceChunks = (request: ChatRequest, said: Said, index: number): Chunk['c
 }
 
 /** The chunks of a streamed answer, the usage's included where it was asked for. */
-const chunksOf = (request: ChatRequest): Chunk[] => {
-  const said = sayings(request)
+const chunksOf = (request: ChatRequest, said: Said[]): Chunk[] => {
   const hasUsage = request.stream_options?.include_usage === true
   const chunk = (choices: Chunk['choices'], usage: Chunk['usage'] = null): Chunk => ({
-    id: 'chatcmpl-mock',
+    id: idOf(request),
     object: 'chat.completion.chunk',
     created: CREATED,
     model: `${request.model}-2024-07-18`,
@@ -185,11 +174,14 @@ const chunksOf = (request: ChatRequest): Chunk[] => {
   ]
 }
 
-export const createChatCompletion: Endpoint = (call) => {
-  const request = bodyOf<ChatRequest>(call)
-  requireModel(request.model)
-  requireAnswered(chatRefusal({ ...request }))
-  if (request.stream !== true) return json(completionOf(request))
-  const events = chunksOf(request).map((chunk): [null, unknown] => [null, chunk])
-  return eventStream([...events, [null, '[DONE]']])
-}
+export const createChatCompletion =
+  (speak: Speaker): Endpoint =>
+  (call) => {
+    const request = bodyOf<ChatRequest>(call)
+    requireModel(request.model)
+    requireAnswered(chatRefusal({ ...request }))
+    const said = sayings(request, speak)
+    if (request.stream !== true) return json(completionOf(request, said))
+    const events = chunksOf(request, said).map((chunk): [null, unknown] => [null, chunk])
+    return eventStream([...events, [null, '[DONE]']])
+  }

@@ -1,10 +1,11 @@
 /** The Responses API of the mock, which remembers its answers: text, structured output and functions. */
-import { instanceOf, tokensOf, type Schema } from './chat.ts'
-import { requireModel } from './rest.ts'
 import { ResponsesLimits } from '../../fixtures/api-limits.ts'
+import { piecesOf, tokensOf, type Asked, type Schema, type Speaker, type Turn } from './asked.ts'
+import { requireModel } from './rest.ts'
 import {
   bodyOf,
   CREATED,
+  digestOf,
   eventStream,
   json,
   requireAnswered,
@@ -12,88 +13,170 @@ import {
   type Endpoint,
 } from './wire.ts'
 
+type Fields = Record<string, unknown>
+
 interface ResponseRequest {
   model: string
-  input: string | { type?: string }[]
+  input: string | Fields[]
+  instructions?: string | null
+  previous_response_id?: string | null
   stream?: boolean
+  store?: boolean
+  metadata?: object
+  temperature?: number
+  top_p?: number
+  parallel_tool_calls?: boolean
+  tool_choice?: unknown
   tools?: { type: string; name: string; parameters: Schema }[]
   text?: { format?: { schema?: Schema } }
 }
 
-const textOf = ({ input, text }: ResponseRequest): string =>
-  text?.format?.schema === undefined
-    ? `Response – 回答 🙂 to ${JSON.stringify(input)}`
-    : JSON.stringify(instanceOf(text.format.schema))
-
-const callsOf = ({ input, tools = [] }: ResponseRequest) => {
-  const isAnswered =
-    Array.isArray(input) && input.some(({ type }) => type === 'function_call_output')
-  const functions = isAnswered ? [] : tools.filter(({ type }) => type === 'function')
-  return functions.map(({ name, parameters }, index) => ({
-    type: 'function_call',
-    id: `fc_${index}`,
-    call_id: `call_${name}_${index}`,
-    name,
-    arguments: JSON.stringify(instanceOf(parameters)),
-    status: 'completed',
-  }))
+interface Part {
+  type: string
+  text?: string
 }
 
-const messageOf = (text: string) => ({
-  type: 'message',
-  id: 'msg_0',
-  role: 'assistant',
-  status: 'completed',
-  content: [{ type: 'output_text', text, annotations: [], logprobs: [] }],
-})
+const textOf = (content: unknown): string =>
+  typeof content === 'string'
+    ? content
+    : ((content ?? []) as Part[]).map(({ type, text }) => text ?? `[${type}]`).join(' ')
 
-const itemsOf = (request: ResponseRequest) => {
-  const calls = callsOf(request)
-  return calls.length > 0 ? calls : [messageOf(textOf(request))]
+const turnOf = ({ type = 'message', role, content, output }: Fields): Turn[] => {
+  if (type === 'function_call_output') return [{ role: 'result', text: textOf(output) }]
+  if (type !== 'message') return []
+  return [{ role: role === 'developer' ? 'system' : (role as Turn['role']), text: textOf(content) }]
 }
 
-const responseOf = ({ model }: ResponseRequest, output: unknown[], status: string) => ({
-  id: 'resp_mock',
-  object: 'response',
-  created_at: CREATED,
-  status,
-  error: null,
-  incomplete_details: null,
-  model: `${model}-2024-07-18`,
-  output,
-  usage: {
-    input_tokens: 11,
-    input_tokens_details: { cached_tokens: 0 },
-    output_tokens: 7,
-    output_tokens_details: { reasoning_tokens: 0 },
-    total_tokens: 18,
-  },
+const askedOf = (request: ResponseRequest, conversation: Fields[]): Asked => ({
+  turns: [
+    ...(request.instructions ? [{ role: 'system' as const, text: request.instructions }] : []),
+    ...conversation.flatMap(turnOf),
+  ],
+  tools: (request.tools ?? []).filter(({ type }) => type === 'function'),
+  schema: request.text?.format?.schema ?? null,
+  choice: 0,
 })
 
-const eventsOf = (request: ResponseRequest): ({ type: string } & Record<string, unknown>)[] => {
-  const items = itemsOf(request)
+const itemsOf = (id: string, asked: Asked, speak: Speaker): Fields[] => {
+  const { calls, text } = speak(asked)
+  const idOf = (prefix: string, index: number): string =>
+    `${prefix}_${digestOf({ id, index }).slice(0, 48)}`
+  if (calls.length > 0)
+    return calls.map(({ name, arguments: json }, index) => ({
+      type: 'function_call',
+      id: idOf('fc', index),
+      call_id: idOf('call', index).slice(0, 29),
+      name,
+      arguments: json,
+      status: 'completed',
+    }))
   return [
-    { type: 'response.created', response: responseOf(request, [], 'in_progress') },
-    ...items.flatMap((item, output_index) => [
-      { type: 'response.output_item.added', output_index, item },
-      ...('content' in item ? tokensOf(item.content[0]!.text) : []).map((delta) => ({
-        type: 'response.output_text.delta',
-        output_index,
-        item_id: item.id,
-        content_index: 0,
-        delta,
-        logprobs: [],
-      })),
-      { type: 'response.output_item.done', output_index, item },
-    ]),
-    { type: 'response.completed', response: responseOf(request, items, 'completed') },
+    {
+      type: 'message',
+      id: idOf('msg', 0),
+      role: 'assistant',
+      status: 'completed',
+      content: [{ type: 'output_text', text, annotations: [], logprobs: [] }],
+    },
   ]
 }
 
-const answerTo = (request: ResponseRequest): Answer => {
-  if (request.stream !== true) return json(responseOf(request, itemsOf(request), 'completed'))
+const USAGE = {
+  input_tokens: 11,
+  input_tokens_details: { cached_tokens: 0 },
+  output_tokens: 7,
+  output_tokens_details: { reasoning_tokens: 0 },
+  total_tokens: 18,
+}
+
+/** @param output null while it is made */
+const responseOf = (id: string, request: ResponseRequest, output: Fields[] | null): Fields => ({
+  id,
+  object: 'response',
+  created_at: CREATED,
+  completed_at: output === null ? null : CREATED,
+  status: output === null ? 'in_progress' : 'completed',
+  background: false,
+  error: null,
+  incomplete_details: null,
+  instructions: request.instructions ?? null,
+  max_output_tokens: null,
+  max_tool_calls: null,
+  model: `${request.model}-2024-07-18`,
+  output: output ?? [],
+  parallel_tool_calls: request.parallel_tool_calls ?? true,
+  previous_response_id: request.previous_response_id ?? null,
+  reasoning: { effort: null, summary: null },
+  service_tier: 'default',
+  store: request.store ?? true,
+  temperature: request.temperature ?? 1,
+  text: { format: { type: 'text' }, verbosity: 'medium', ...request.text },
+  tool_choice: request.tool_choice ?? 'auto',
+  tools: request.tools ?? [],
+  top_logprobs: 0,
+  top_p: request.top_p ?? 1,
+  truncation: 'disabled',
+  usage: output === null ? null : USAGE,
+  user: null,
+  metadata: request.metadata ?? {},
+})
+
+type Event = { type: string } & Fields
+
+const callEvents = (item: Fields, output_index: number): Event[] => {
+  const place = { item_id: item['id'], output_index }
+  const text = String(item['arguments'])
+  const started = { ...item, arguments: '', status: 'in_progress' }
+  return [
+    { type: 'response.output_item.added', output_index, item: started },
+    ...piecesOf(text).map((delta) => ({
+      type: 'response.function_call_arguments.delta',
+      ...place,
+      delta,
+    })),
+    {
+      type: 'response.function_call_arguments.done',
+      ...place,
+      name: item['name'],
+      arguments: text,
+    },
+    { type: 'response.output_item.done', output_index, item },
+  ]
+}
+
+const messageEvents = (item: Fields, output_index: number): Event[] => {
+  const place = { item_id: item['id'], output_index, content_index: 0 }
+  const [part] = item['content'] as [{ text: string }]
+  const { text } = part
+  const started = { ...item, content: [], status: 'in_progress' }
+  return [
+    { type: 'response.output_item.added', output_index, item: started },
+    { type: 'response.content_part.added', ...place, part: { ...part, text: '' } },
+    ...tokensOf(text).map((delta) => ({
+      type: 'response.output_text.delta',
+      ...place,
+      delta,
+      logprobs: [],
+    })),
+    { type: 'response.output_text.done', ...place, text, logprobs: [] },
+    { type: 'response.content_part.done', ...place, part },
+    { type: 'response.output_item.done', output_index, item },
+  ]
+}
+
+const eventsOf = (id: string, request: ResponseRequest, output: Fields[]): Event[] => [
+  { type: 'response.created', response: responseOf(id, request, null) },
+  { type: 'response.in_progress', response: responseOf(id, request, null) },
+  ...output.flatMap((item, index) =>
+    item['type'] === 'message' ? messageEvents(item, index) : callEvents(item, index)
+  ),
+  { type: 'response.completed', response: responseOf(id, request, output) },
+]
+
+const answerTo = (id: string, request: ResponseRequest, output: Fields[]): Answer => {
+  if (request.stream !== true) return json(responseOf(id, request, output))
   return eventStream(
-    eventsOf(request).map((event, sequence_number): [string, unknown] => [
+    eventsOf(id, request, output).map((event, sequence_number): [string, unknown] => [
       event.type,
       { ...event, sequence_number },
     ])
@@ -104,15 +187,17 @@ const answerTo = (request: ResponseRequest): Answer => {
 const EARLIER = ['resp_1', 'resp_before']
 const EARLIER_ITEM = { id: 'msg_1', type: 'message', role: 'user', content: 'Hi.' }
 
-export const createResponses = (): Endpoint => {
+export const createResponses = (speak: Speaker): Endpoint => {
   const limits = new ResponsesLimits()
   for (const id of EARLIER) limits.remember(id, [], [EARLIER_ITEM])
   return (call) => {
     const request = bodyOf<ResponseRequest>(call)
     requireModel(request.model)
     requireAnswered(limits.refusal({ ...request }))
-    const output = itemsOf(request)
-    limits.remember('resp_mock', limits.conversation({ ...request }), output)
-    return answerTo(request)
+    const id = `resp_${digestOf(request).slice(0, 48)}`
+    const conversation = limits.conversation({ ...request })
+    const output = itemsOf(id, askedOf(request, conversation), speak)
+    if (request.store !== false) limits.remember(id, conversation, output)
+    return answerTo(id, request, output)
   }
 }

@@ -1,4 +1,5 @@
 /** How the mock upstream reads requests and writes answers; shared by its endpoints. */
+import { createHash } from 'node:crypto'
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { ApiRefusal } from '../../fixtures/api-limits.ts'
 import type { UpstreamRequest } from '../../proxy/harness.ts'
@@ -29,6 +30,10 @@ export class Refusal extends Error {
     this.param = param
   }
 }
+
+/** 64 hexadecimal digits, the same for the same value: for ids. */
+export const digestOf = (value: unknown): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('hex')
 
 /** As the API says it. @param refused null where it answers */
 export const requireAnswered = (refused: ApiRefusal | null): void => {

@@ -1,0 +1,40 @@
+/** The clients, with the versions that are played. */
+import type { Environment } from './environments.ts'
+
+export interface Client {
+  name: string
+  environment: Environment
+  script: string
+  /** argument of the script */
+  variant: string
+}
+
+const python = (name: string, ...packages: string[]): Environment => ({
+  name,
+  language: 'python',
+  packages,
+})
+
+const node = (name: string, ...packages: string[]): Environment => ({
+  name,
+  language: 'node',
+  packages,
+})
+
+/** A client for each variant. */
+const inEach = (environment: Environment, script: string, variants: string[]): Client[] =>
+  variants.map((variant) => ({
+    name: `${environment.name} ${variant}`,
+    environment,
+    script,
+    variant,
+  }))
+
+const BOTH = ['chat', 'responses']
+
+export const CLIENTS: Client[] = [
+  ...inEach(python('openai-python-3', 'openai==3.57.0'), 'openai_python.py', BOTH),
+  ...inEach(python('openai-python-2', 'openai==2.54.0'), 'openai_python.py', BOTH),
+  ...inEach(node('openai-node-7', 'openai@7.59.0'), 'openai-node.mjs', BOTH),
+  ...inEach(node('openai-node-6', 'openai@6.49.0'), 'openai-node.mjs', BOTH),
+]

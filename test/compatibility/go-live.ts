@@ -1,0 +1,44 @@
+/** Makes routes of a client's own traffic: traffic, detection, training with the fake engine, the proof, promotion. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+
+/** Every template that recurs is trained at once, with rows enough for a proof of each turn. */
+export const LOOP_ENV = {
+  ENGINE: 'fake',
+  AUTO_PROMOTE: 'true',
+  ROLLOUT_STAGES: '1',
+  AUDIT_SHARE: '0',
+  LEARNING_CURVE: 'false',
+  DETECT_MIN_SESSIONS: '40',
+  TRAIN_ROWS: '200',
+  HOLDOUT_ROWS: '400',
+  BURST_MINUTES: '0',
+}
+
+const SETTLED = new Set(['live', 'rejected', 'failed', 'retired'])
+const STEP_MS = 500
+/** nothing new has begun for so long */
+const QUIET_STEPS = 20
+const WAIT_MS = 300_000
+
+const statesOf = async (proxy: ProxyProcess): Promise<Internalization['state'][]> => {
+  const { data } = await proxy.admin<{ data: Internalization[] }>('/internalizations')
+  return data.map(({ state }) => state)
+}
+
+/** Waits until nothing is trained any more. @returns how many routes are live @throws Error after five minutes */
+export const untilSettled = async (proxy: ProxyProcess): Promise<number> => {
+  let quiet = 0
+  let before = ''
+  for (const deadline = Date.now() + WAIT_MS; Date.now() < deadline;) {
+    const states = await statesOf(proxy)
+    const text = JSON.stringify(states)
+    const isSettled = states.length > 0 && states.every(({ name }) => SETTLED.has(name))
+    quiet = isSettled && text === before ? quiet + 1 : 0
+    before = text
+    if (quiet >= QUIET_STEPS) return states.filter(({ name }) => name === 'live').length
+    await delay(STEP_MS)
+  }
+  throw new Error(`the routes are not ready after ${WAIT_MS} ms: ${before}`)
+}
