@@ -41,6 +41,29 @@ export const piecesOf = (text: string): string[] => {
   return text.match(new RegExp(`.{1,${chars}}`, 'gsu')) ?? []
 }
 
+/** A piece of a text with the log-probabilities of its tokens; null where nobody asks for them. */
+interface ContentPiece {
+  text: string
+  logprobs: readonly TokenLogprob[] | null
+}
+
+/** The content as a stream sends it: tokens stay whole where their log-probabilities go with them. */
+export const contentPieces = ({
+  content,
+  logprobs,
+}: Pick<RenderedAnswer, 'content' | 'logprobs'>): ContentPiece[] => {
+  if (logprobs === null) return piecesOf(content).map((text) => ({ text, logprobs: null }))
+  const textOf = (tokens: readonly TokenLogprob[]): string =>
+    tokens.map(({ token }) => token).join('')
+  // a token may have half a character
+  if (textOf(logprobs) !== content) return [{ text: content, logprobs }]
+  const size = Math.ceil(logprobs.length / MAX_PIECES)
+  return Array.from({ length: Math.ceil(logprobs.length / size) || 0 }, (_, index) => {
+    const tokens = logprobs.slice(index * size, (index + 1) * size)
+    return { text: textOf(tokens), logprobs: tokens }
+  })
+}
+
 /** Makes the body of an answer from a stream. Bytes may be cut anywhere. */
 export interface AnswerAccumulator {
   push(bytes: Uint8Array): void

@@ -1,5 +1,5 @@
 /** Renders a lora's answer in OpenAI's two forms: one JSON body, or the events of a stream. Pure. */
-import { piecesOf, type RenderedAnswer, type RenderedCall } from './answer.ts'
+import { contentPieces, piecesOf, type RenderedAnswer, type RenderedCall } from './answer.ts'
 import type { ChatChunk, ChatCompletion, Usage } from './chat.ts'
 import { detailedUsage } from './usage/usage.ts'
 
@@ -19,7 +19,7 @@ const messageOf = ({ content, calls }: RenderedAnswer) => ({
   annotations: [],
 })
 
-const logprobsOf = ({ logprobs }: RenderedAnswer) =>
+const logprobsOf = (logprobs: RenderedAnswer['logprobs']) =>
   logprobs && { content: [...logprobs], refusal: null }
 
 /** Members that a completion and its chunks have alike; no tier but the usual one exists here. */
@@ -39,7 +39,7 @@ export const renderCompletion = (answer: RenderedAnswer): ChatCompletion => ({
     {
       index: 0,
       message: messageOf(answer),
-      logprobs: logprobsOf(answer),
+      logprobs: logprobsOf(answer.logprobs),
       finish_reason: finishOf(answer),
     },
   ],
@@ -57,11 +57,13 @@ const choiceOf = (delta: Choice['delta'], logprobs: Choice['logprobs'] = null): 
 
 /** A call begins with its name, and its arguments follow. */
 const choicesOf = (answer: RenderedAnswer): Choice[] => {
-  const { content, calls } = answer
+  const { calls } = answer
   if (calls.length === 0)
     return [
       choiceOf({ role: 'assistant', content: '', refusal: null }),
-      ...(content === '' ? [] : [choiceOf({ content }, logprobsOf(answer))]),
+      ...contentPieces(answer).map(({ text, logprobs }) =>
+        choiceOf({ content: text }, logprobsOf(logprobs))
+      ),
     ]
   return [
     choiceOf({ role: 'assistant', content: null, refusal: null }),
@@ -75,7 +77,7 @@ const choicesOf = (answer: RenderedAnswer): Choice[] => {
 }
 
 /**
- * The events of a stream: a role chunk, the content, a finish chunk. With `includeUsage` another chunk
+ * The events of a stream: a role chunk, the content in pieces, a finish chunk. With `includeUsage` another chunk
  * has the usage and no choices, and all others have `usage: null`, as OpenAI documents it.
  */
 export const renderEvents = (answer: RenderedAnswer, includeUsage: boolean): string => {

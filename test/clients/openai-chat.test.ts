@@ -82,7 +82,7 @@ describe('chat completions', () => {
         messages: [...REQUEST.messages, message, ...results],
       })
     })
-    expect(second.choices[0]!.message.content).toContain('result of call_time_1')
+    expect(second.choices[0]!.message.content).toMatch(/result of call_[0-9a-f]{24} \| result: result of call_[0-9a-f]{24}$/)
   })
 
   it('streams tool calls piece by piece', async () => {

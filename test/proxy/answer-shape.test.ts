@@ -41,7 +41,7 @@ const ANSWERS = [
 
 type Json = Record<string, unknown>
 interface Chunk {
-  choices: { delta: { tool_calls?: { function: { arguments: string } }[] } }[]
+  choices: { delta: { content?: string; tool_calls?: { function: { arguments: string } }[] } }[]
 }
 
 const eventsIn = (text: string): Json[] =>
@@ -133,6 +133,20 @@ describe('an answer of a lora', () => {
     const deltas = events.filter(({ type }) => type === 'response.function_call_arguments.delta')
     expect(deltas.map(({ delta }) => delta).join('')).toBe(text)
     expect(deltas.length).toBeGreaterThan(3)
+  })
+
+  it('has its text in several deltas', async () => {
+    engine.says = 'Take an umbrella 🙂, and be back before the bridge closes.'
+    const chunks = eventsIn(await answered({ ...CHAT, stream: true })) as unknown as Chunk[]
+    const texts = chunks.flatMap(({ choices }) => choices[0]?.delta.content ?? [])
+    expect(texts.join('')).toBe(engine.says)
+    expect(texts.length).toBeGreaterThan(5)
+    const events = eventsIn(await answered({ ...RESPONSE, stream: true }, RESPONSES_PATH))
+    const deltas = events.flatMap(({ type, delta }) =>
+      type === 'response.output_text.delta' ? [delta] : []
+    )
+    expect(deltas.join('')).toBe(engine.says)
+    expect(deltas.length).toBeGreaterThan(5)
   })
 
   it('says which response it continues', async () => {

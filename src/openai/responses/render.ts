@@ -1,6 +1,6 @@
 /** Renders a lora's answer as the Responses API does: one JSON body, or the events of a stream. Pure. */
 import type { TokenLogprob, Usage } from '../chat.ts'
-import { piecesOf, type RenderedAnswer, type RenderedCall } from '../answer.ts'
+import { contentPieces, piecesOf, type RenderedAnswer, type RenderedCall } from '../answer.ts'
 import { isFields, type Fields } from '../fields.ts'
 
 const usageOf = ({
@@ -112,17 +112,38 @@ const outputOf = (answer: RenderedAnswer): Fields[] =>
 export const renderResponse = (answer: RenderedAnswer, request: Fields): Fields =>
   responseOf(answer, request, outputOf(answer))
 
+/** Those of events have no bytes. */
+const eventLogprobs = (logprobs: readonly TokenLogprob[] | null): Fields[] =>
+  (logprobs ?? []).map(({ token, logprob, top_logprobs: others }) => ({
+    token,
+    logprob,
+    top_logprobs: others.map((other) => ({ token: other.token, logprob: other.logprob })),
+  }))
+
 const messageEvents = (answer: RenderedAnswer): Fields[] => {
   const { content } = answer
-  const logprobs = answer.logprobs ?? []
   const done = messageOf(answer, true)
   const place = { item_id: done['id'], output_index: 0, content_index: 0 }
   return [
     { type: 'response.output_item.added', output_index: 0, item: messageOf(answer, false) },
     { type: 'response.content_part.added', ...place, part: partOf('', []) },
-    { type: 'response.output_text.delta', ...place, delta: content, logprobs },
-    { type: 'response.output_text.done', ...place, text: content, logprobs },
-    { type: 'response.content_part.done', ...place, part: partOf(content, logprobs) },
+    ...contentPieces(answer).map(({ text, logprobs }) => ({
+      type: 'response.output_text.delta',
+      ...place,
+      delta: text,
+      logprobs: eventLogprobs(logprobs),
+    })),
+    {
+      type: 'response.output_text.done',
+      ...place,
+      text: content,
+      logprobs: eventLogprobs(answer.logprobs),
+    },
+    {
+      type: 'response.content_part.done',
+      ...place,
+      part: partOf(content, answer.logprobs ?? []),
+    },
     { type: 'response.output_item.done', output_index: 0, item: done },
   ]
 }
