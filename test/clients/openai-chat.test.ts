@@ -82,7 +82,9 @@ describe('chat completions', () => {
         messages: [...REQUEST.messages, message, ...results],
       })
     })
-    expect(second.choices[0]!.message.content).toMatch(/result of call_[0-9a-f]{24} \| result: result of call_[0-9a-f]{24}$/)
+    expect(second.choices[0]!.message.content).toMatch(
+      /result of call_[0-9a-f]{24} \| result: result of call_[0-9a-f]{24}$/
+    )
   })
 
   it('streams tool calls piece by piece', async () => {

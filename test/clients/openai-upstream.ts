@@ -16,10 +16,12 @@ const patternOf = (line: string): RegExp => new RegExp(`^${line.replaceAll('*', 
 
 /** @param speak what the model says; by default it repeats the request */
 export const createOpenAiUpstream = (speak: Speaker = echo): Responder => {
+  const responses = createResponses(speak)
   /** method and path → endpoint; `*` stands for one part of the path */
   const endpoints: [string, Endpoint][] = [
     ['POST /v1/chat/completions', createChatCompletion(speak)],
-    ['POST /v1/responses', createResponses(speak)],
+    ['POST /v1/responses', responses.create],
+    ['POST /v1/responses/compact', responses.compact],
     ...restEndpoints(),
   ]
   const patterns = endpoints.map(([line, endpoint]) => [patternOf(line), endpoint] as const)

@@ -24,7 +24,7 @@ const BOUNDED_FIELDS = names(
 )
 /** `audio` is missing: it refers to an earlier answer of any length. */
 const BOUNDED_MESSAGE_FIELDS = names(
-  'role content name refusal annotations tool_calls tool_call_id function_call reasoning ' +
+  'role content name refusal annotations parsed tool_calls tool_call_id function_call reasoning ' +
     'reasoning_content'
 )
 const TEXT_PART_FIELDS = names('type text refusal cache_control annotations')

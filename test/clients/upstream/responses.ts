@@ -1,5 +1,6 @@
-/** The Responses API of the mock, which remembers its answers: text, structured output and functions. */
+/** The Responses API of the mock over HTTP and WebSocket, which remembers its answers: text, structured output, functions. */
 import { ResponsesLimits } from '../../fixtures/api-limits.ts'
+import type { Serve } from '../../fixtures/websocket-upstream.ts'
 import { piecesOf, tokensOf, type Asked, type Schema, type Speaker, type Turn } from './asked.ts'
 import { requireModel } from './rest.ts'
 import {
@@ -8,6 +9,7 @@ import {
   digestOf,
   eventStream,
   json,
+  Refusal,
   requireAnswered,
   type Answer,
   type Endpoint,
@@ -83,7 +85,7 @@ const itemsOf = (id: string, asked: Asked, speak: Speaker): Fields[] => {
 
 const USAGE = {
   input_tokens: 11,
-  input_tokens_details: { cached_tokens: 0 },
+  input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },
   output_tokens: 7,
   output_tokens_details: { reasoning_tokens: 0 },
   total_tokens: 18,
@@ -112,7 +114,7 @@ const responseOf = (id: string, request: ResponseRequest, output: Fields[] | nul
   temperature: request.temperature ?? 1,
   text: { format: { type: 'text' }, verbosity: 'medium', ...request.text },
   tool_choice: request.tool_choice ?? 'auto',
-  tools: request.tools ?? [],
+  tools: (request.tools ?? []).map((tool) => ({ strict: true, ...tool })),
   top_logprobs: 0,
   top_p: request.top_p ?? 1,
   truncation: 'disabled',
@@ -164,40 +166,106 @@ const messageEvents = (item: Fields, output_index: number): Event[] => {
   ]
 }
 
-const eventsOf = (id: string, request: ResponseRequest, output: Fields[]): Event[] => [
-  { type: 'response.created', response: responseOf(id, request, null) },
-  { type: 'response.in_progress', response: responseOf(id, request, null) },
-  ...output.flatMap((item, index) =>
-    item['type'] === 'message' ? messageEvents(item, index) : callEvents(item, index)
-  ),
-  { type: 'response.completed', response: responseOf(id, request, output) },
-]
-
-const answerTo = (id: string, request: ResponseRequest, output: Fields[]): Answer => {
-  if (request.stream !== true) return json(responseOf(id, request, output))
-  return eventStream(
-    eventsOf(id, request, output).map((event, sequence_number): [string, unknown] => [
-      event.type,
-      { ...event, sequence_number },
-    ])
-  )
+const eventsOf = (id: string, request: ResponseRequest, output: Fields[]): Event[] => {
+  const events: Event[] = [
+    { type: 'response.created', response: responseOf(id, request, null) },
+    { type: 'response.in_progress', response: responseOf(id, request, null) },
+    ...output.flatMap((item, index) =>
+      item['type'] === 'message' ? messageEvents(item, index) : callEvents(item, index)
+    ),
+    { type: 'response.completed', response: responseOf(id, request, output) },
+  ]
+  return events.map((event, sequence_number) => ({ ...event, sequence_number }))
 }
 
 /** Given before the test began, and the item of theirs. */
 const EARLIER = ['resp_1', 'resp_before']
 const EARLIER_ITEM = { id: 'msg_1', type: 'message', role: 'user', content: 'Hi.' }
 
-export const createResponses = (speak: Speaker): Endpoint => {
-  const limits = new ResponsesLimits()
-  for (const id of EARLIER) limits.remember(id, [], [EARLIER_ITEM])
-  return (call) => {
-    const request = bodyOf<ResponseRequest>(call)
+interface Answered {
+  id: string
+  output: Fields[]
+  conversation: Fields[]
+}
+
+class ResponsesApi {
+  readonly kept = new ResponsesLimits()
+  private readonly speak: Speaker
+
+  constructor(speak: Speaker) {
+    this.speak = speak
+    for (const id of EARLIER) this.kept.remember(id, [], [EARLIER_ITEM])
+  }
+
+  /** @param limits what the API knows @throws Refusal */
+  answer(request: ResponseRequest, limits = this.kept): Answered {
     requireModel(request.model)
     requireAnswered(limits.refusal({ ...request }))
     const id = `resp_${digestOf(request).slice(0, 48)}`
     const conversation = limits.conversation({ ...request })
-    const output = itemsOf(id, askedOf(request, conversation), speak)
-    if (request.store !== false) limits.remember(id, conversation, output)
-    return answerTo(id, request, output)
+    return { id, conversation, output: itemsOf(id, askedOf(request, conversation), this.speak) }
+  }
+}
+
+const httpAnswer = (id: string, request: ResponseRequest, output: Fields[]): Answer =>
+  request.stream === true
+    ? eventStream(eventsOf(id, request, output).map((event) => [event.type, event]))
+    : json(responseOf(id, request, output))
+
+/** `POST /v1/responses` and `POST /v1/responses/compact`. */
+export const createResponses = (speak: Speaker): { create: Endpoint; compact: Endpoint } => {
+  const api = new ResponsesApi(speak)
+  return {
+    create: (call) => {
+      const request = bodyOf<ResponseRequest>(call)
+      const { id, conversation, output } = api.answer(request)
+      if (request.store !== false) api.kept.remember(id, conversation, output)
+      return httpAnswer(id, request, output)
+    },
+    compact: (call) => {
+      const request = bodyOf<ResponseRequest>(call)
+      const { id, conversation } = api.answer(request)
+      const output = [
+        ...conversation.filter(({ role }) => role === 'user'),
+        { id: `cmp_${id.slice(5)}`, type: 'compaction', encrypted_content: 'c2xhdGU=' },
+      ]
+      return json({ id, object: 'response.compaction', created_at: CREATED, output, usage: USAGE })
+    },
+  }
+}
+
+const errorEvent = (error: unknown): Fields => {
+  if (!(error instanceof Refusal)) throw error
+  const { status, message, code, param } = error
+  return { type: 'error', status, error: { type: 'invalid_request_error', code, message, param } }
+}
+
+/**
+ * The API over WebSocket. A connection keeps its newest response that is not stored; one that cannot be continued is
+ * forgotten.
+ */
+export const serveResponses = (speak: Speaker): Serve => {
+  const api = new ResponsesApi(speak)
+  return (socket) => {
+    let own = new ResponsesLimits()
+    const answer = ({ type, ...request }: ResponseRequest & { type: string }): Fields[] => {
+      if (type !== 'response.create') throw new Refusal(400, `Unknown event: ${type}`, null)
+      const isOwn = own.knows(String(request.previous_response_id))
+      const limits = isOwn ? own : api.kept
+      if (isOwn) own = new ResponsesLimits()
+      const { id, conversation, output } = api.answer(request, limits)
+      const memory = request.store === false ? own : api.kept
+      memory.remember(id, conversation, output)
+      return eventsOf(id, request, output)
+    }
+    socket.on('message', (data) => {
+      let events: Fields[]
+      try {
+        events = answer(JSON.parse(String(data)) as ResponseRequest & { type: string })
+      } catch (error) {
+        events = [errorEvent(error)]
+      }
+      for (const event of events) socket.send(JSON.stringify(event))
+    })
   }
 }
