@@ -47,14 +47,15 @@ interface ContentPiece {
   logprobs: readonly TokenLogprob[] | null
 }
 
+const textOf = (tokens: readonly TokenLogprob[]): string =>
+  tokens.map(({ token }) => token).join('')
+
 /** The content as a stream sends it: tokens stay whole where their log-probabilities go with them. */
 export const contentPieces = ({
   content,
   logprobs,
 }: Pick<RenderedAnswer, 'content' | 'logprobs'>): ContentPiece[] => {
   if (logprobs === null) return piecesOf(content).map((text) => ({ text, logprobs: null }))
-  const textOf = (tokens: readonly TokenLogprob[]): string =>
-    tokens.map(({ token }) => token).join('')
   // a token may have half a character
   if (textOf(logprobs) !== content) return [{ text: content, logprobs }]
   const size = Math.ceil(logprobs.length / MAX_PIECES)

@@ -51,6 +51,7 @@ const LEARNED: Record<Scenario, number> = {
 /** Learned and compared conversations are of different orders. */
 const FIRST_LEARNED = 10_000
 const FIRST_COMPARED = 50_000
+const FIRST_FAULTY = 90_000
 const SCENARIO_STEP = 1000
 
 const numbered = (first: number, countOf: (scenario: Scenario) => number): Conversation[] =>
@@ -66,7 +67,7 @@ const FAULTS: Pick<Plan, 'apiKey' | 'model'>[] = [
   { apiKey: API_KEY, model: 'gpt-none' },
 ]
 const FAULTY = SCENARIOS.map((scenario, index) =>
-  conversationOf(scenario, 90_000 + index * SCENARIO_STEP)
+  conversationOf(scenario, FIRST_FAULTY + index * SCENARIO_STEP)
 )
 
 const startUpstream = async () => {
@@ -138,16 +139,19 @@ const comparedPlans = (count: number): Plan[] => [
   ),
 ]
 
-const isFaulty = ({ number }: Outcome): boolean => number >= 90_000
+const isFaulty = ({ number }: Outcome): boolean => number >= FIRST_FAULTY
+
+const scenarioOf = (number: number | null): Scenario | undefined =>
+  number === null || number >= FIRST_FAULTY
+    ? undefined
+    : SCENARIOS[Math.floor((number - FIRST_COMPARED) / SCENARIO_STEP)]
 
 const sharesOf = (passed: readonly Passed[]): Record<Scenario, Share> => {
-  const scenarioOf = (number: number): Scenario | undefined =>
-    number < 90_000 ? SCENARIOS[Math.floor((number - FIRST_COMPARED) / SCENARIO_STEP)] : undefined
   const shares = Object.fromEntries(
     SCENARIOS.map((scenario) => [scenario, { answered: 0, asked: 0 }])
   ) as Record<Scenario, Share>
   for (const { number, route } of passed) {
-    const scenario = number === null ? undefined : scenarioOf(number)
+    const scenario = scenarioOf(number)
     if (scenario === undefined) continue
     shares[scenario].asked++
     if (route === 'answered') shares[scenario].answered++
@@ -158,7 +162,7 @@ const sharesOf = (passed: readonly Passed[]): Record<Scenario, Share> => {
 const reasonsOf = (passed: readonly Passed[]): Record<string, number> => {
   const reasons: Record<string, number> = {}
   for (const { number, route, reason } of passed) {
-    if (number === null || number >= 90_000 || route === 'answered') continue
+    if (number === null || number >= FIRST_FAULTY || route === 'answered') continue
     const text = reason ?? (route === null ? 'no template' : route)
     reasons[text] = (reasons[text] ?? 0) + 1
   }

@@ -96,9 +96,9 @@ describe('log-probabilities of a lora’s answer', () => {
       .map((event) => JSON.parse(event.slice('data: '.length)) as object)
     for (const chunk of chunks)
       expect(shapeErrors('CreateChatCompletionStreamResponse', chunk)).toEqual([])
-    for (const [index, entry] of PLAIN.entries())
+    for (const [index, one] of PLAIN.entries())
       expect(chunks[index + 1]).toMatchObject({
-        choices: [{ delta: { content: entry.token }, logprobs: { content: [entry] } }],
+        choices: [{ delta: { content: one.token }, logprobs: { content: [one] } }],
       })
   })
 
@@ -126,7 +126,7 @@ describe('log-probabilities of a lora’s answer', () => {
     }))
     const deltas = events.filter(({ type }) => type === 'response.output_text.delta')
     expect(deltas.map(({ delta, logprobs }) => [delta, logprobs])).toEqual(
-      ofEvents.map((entry) => [entry.token, [entry]])
+      ofEvents.map((one) => [one.token, [one]])
     )
     expect(events.find(({ type }) => type === 'response.output_text.done')).toMatchObject({
       text: TEXT,

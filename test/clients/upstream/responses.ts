@@ -64,12 +64,12 @@ const itemsOf = (id: string, asked: Asked, speak: Speaker): Fields[] => {
   const idOf = (prefix: string, index: number): string =>
     `${prefix}_${digestOf({ id, index }).slice(0, 48)}`
   if (calls.length > 0)
-    return calls.map(({ name, arguments: json }, index) => ({
+    return calls.map(({ name, arguments: given }, index) => ({
       type: 'function_call',
       id: idOf('fc', index),
       call_id: idOf('call', index).slice(0, 29),
       name,
-      arguments: json,
+      arguments: given,
       status: 'completed',
     }))
   return [
