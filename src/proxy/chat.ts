@@ -149,6 +149,7 @@ const receiveAndAnswer = async (
     return respondUnread(deps, incoming, client)
   }
   const whole = await withKept(deps, arrived)
+  if (whole === 'client-left') return deps.metrics.cancelled('before-answer')
   const received = isLong(whole)
     ? await readInSlices(deps, whole)
     : read(deps, whole, caller?.isReadFirst ?? false)

@@ -123,7 +123,7 @@ class ChatPassage implements Passage {
     metrics.upstreamAnswered(capture.status)
     if (end === 'client-gone')
       metrics.cancelled(client.outgoing.headersSent ? 'during-answer' : 'before-answer')
-    const refused = refusedAfterOurs(this.deps.given, received, capture.status)
+    const refused = refusedAfterOurs(this.deps.given, received, capture)
     if (refused !== null) this.reportRefused(refused)
     // not for what the caller wrote: a key is not refused for an answer of ours
     else if (capture.status !== 0) this.observe(answeredBy)

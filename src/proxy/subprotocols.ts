@@ -27,13 +27,26 @@ export const keysIn = (value: string): string[] =>
     .filter((protocol) => protocol.toLowerCase().startsWith(KEY_PREFIX))
     .map(behindDot)
 
+/** No name of a protocol has more. */
+const MAX_DOTS = 32
+
+/** A protocol, and what stands behind each of its dots: a name may have dots, and a key has none. */
+const endsOf = (protocol: string): string[] => {
+  const parts = protocol.split('.', MAX_DOTS)
+  let from = 0
+  return parts.map((part) => {
+    const end = protocol.slice(from)
+    from += part.length + 1
+    return end
+  })
+}
+
 /** Every text that may be a secret: each protocol, and each without its name. */
-export const secretsIn = (value: string): string[] =>
-  offeredIn(value).flatMap((protocol) => [protocol, behindDot(protocol)])
+export const secretsIn = (value: string): string[] => offeredIn(value).flatMap(endsOf)
 
 const isCredential = (protocol: string): boolean => {
   const [name = ''] = protocol.toLowerCase().split('.', 1)
-  return SELECTORS.has(name) || isSecretName(name) || isSecret(behindDot(protocol))
+  return SELECTORS.has(name) || isSecretName(name) || endsOf(protocol).some(isSecret)
 }
 
 /** The protocols that choose no account and prove nothing; '' for none. */

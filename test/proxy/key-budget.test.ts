@@ -212,6 +212,61 @@ describe('a key with a budget', () => {
     expect([refused.status, errorOf(refused).param]).toEqual([400, 'messages'])
   })
 
+  const text = {
+    type: 'output_text',
+    text: '{"a":1}',
+    annotations: [],
+    logprobs: [],
+    parsed: { a: 1 },
+  }
+  const question = { role: 'user', content: 'x' }
+  it.each([
+    ['a response as clients ask by default', { input: 'x', max_output_tokens: 5 }],
+    [
+      'a response to the items of an answer',
+      {
+        input: [
+          {
+            id: 'msg_1',
+            type: 'message',
+            role: 'assistant',
+            status: 'completed',
+            phase: 'final_answer',
+            content: [text],
+          },
+          question,
+        ],
+        max_output_tokens: 5,
+      },
+    ],
+    [
+      'a chat with a message as `parse` gives it',
+      {
+        messages: [
+          question,
+          {
+            role: 'assistant',
+            content: '{"a":1}',
+            refusal: null,
+            annotations: [],
+            audio: null,
+            function_call: null,
+            parsed: { a: 1 },
+            tool_calls: [],
+          },
+          question,
+        ],
+        max_tokens: 5,
+      },
+    ],
+  ])('may ask for %s', async (_, body) => {
+    await start()
+    const path = 'input' in body ? '/v1/responses' : '/v1/chat/completions'
+    const sent = JSON.stringify({ model: 'known-sizes', ...body })
+    const answer = await keyed.harness.send(sent, { headers, path })
+    expect([answer.status, answer.status === 200 ? '' : answer.text]).toEqual([200, ''])
+  })
+
   it('has its streams asked for usage, which a client that did not ask does not see', async () => {
     await start()
     keyed.harness.upstream.respond = respondEvents(EVENTS)

@@ -1,7 +1,10 @@
 /** An upstream that refuses the turn after a lora's answer: counted, named in the record, and no refusal of the key. */
 import { afterEach, describe, expect, it } from 'vitest'
+import { compileRouteTable } from '../../src/core/route/route-table.ts'
+import { responseId } from '../../src/openai/ids.ts'
 import { FakeLora, LORA_ANSWER, withLora } from '../fakes/lora.ts'
 import { PROMPT, ROUTE } from '../fixtures/lora-route.ts'
+import { KINDS } from '../fixtures/route-rules.ts'
 import {
   AUTHORIZATION,
   completion,
@@ -91,4 +94,62 @@ describe('an upstream that refuses a request', () => {
       expect(refusals()).toEqual([])
     }
   )
+
+  const named = async () =>
+    (await harness.records()).flatMap(({ route }) => (route?.reason === REASON ? [route.lora] : []))
+
+  it('after one answer that several conversations have is counted for each of them', async () => {
+    await start()
+    for (let conversation = 0; conversation < 3; conversation++) await ask()
+    harness.upstream.respond = refuse(400)
+    for (let attempt = 0; attempt < 5; attempt++) await harness.send(next(LORA_ANSWER))
+    expect(await named()).toEqual([ROUTE.lora, ROUTE.lora, ROUTE.lora])
+  })
+
+  it('is counted for the route that has answered last', async () => {
+    const template = { ...ROUTE.template, maxTurnsAfter: 2 }
+    const kinds = { ...KINDS, traits: [...KINDS.traits, 'turn 2: user'] }
+    const lorasOf = (lora: string) =>
+      compileRouteTable([{ ...ROUTE, engine: 'fake', lora, template, kinds }])
+    let routes = lorasOf('lora-old')
+    harness = await startHarness({ ...withLora(new FakeLora()), routes: () => routes })
+    await harness.send(UNMATCHED_BODY)
+    await ask()
+    routes = lorasOf('lora-new')
+    await harness.send(next(LORA_ANSWER))
+    routes = compileRouteTable([])
+    harness.upstream.respond = refuse(400)
+    const second = JSON.parse(next(LORA_ANSWER)) as { messages: object[] }
+    const third = [
+      ...second.messages,
+      { role: 'assistant', content: LORA_ANSWER },
+      { role: 'user', content: 'And then?' },
+    ]
+    await harness.send(bodyOf(third))
+    expect(await named()).toEqual(['lora-new'])
+  })
+
+  it.each([
+    ['a model that there is not', 404, { model: 'gpt-typo' }, { code: 'model_not_found' }],
+    ['another model', 400, { model: 'gpt-4o' }, { code: null }],
+    ['a parameter of its own', 400, { temperature: 5 }, { code: null, param: 'temperature' }],
+    ['a text that is filtered', 400, {}, { code: 'content_filter', param: 'messages' }],
+  ])('for %s is not about the answer', async (_what, status, more, error) => {
+    await start()
+    await ask()
+    harness.upstream.respond = respondJson({ error: { message: 'no', ...error } }, status)
+    await harness.send(JSON.stringify({ ...JSON.parse(next(LORA_ANSWER)), ...more }))
+    expect(refusals()).toEqual([])
+    expect(await named()).toEqual([])
+  })
+
+  it('of a text that looks like an id of ours is not about an answer', async () => {
+    await start()
+    harness.upstream.respond = refuse(400)
+    const metadata = { note: responseId('00000000-0000-7000-8000-000000000001') }
+    await harness.send(
+      JSON.stringify({ model: ROUTE.template.model, messages: FIRST, n: 2, metadata })
+    )
+    expect(refusals()).toEqual([])
+  })
 })

@@ -81,6 +81,10 @@ describe('an issued key', () => {
       `Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.${secretFor('a')}, openai-organization.mine`,
     ],
     ['in both', `${bearer(secretFor('a'))}\r\nSec-WebSocket-Protocol: realtime, ${secretFor('a')}`],
+    [
+      'also behind a name with dots',
+      `${bearer(secretFor('a'))}\r\nSec-WebSocket-Protocol: realtime, base64url.bearer.authorization.k8s.io.${secretFor('a')}`,
+    ],
   ])('%s opens a WebSocket, and the upstream gets the key of the operator', async (_, header) => {
     const { harness, upstream } = await keyed(keyFor('a'))
     const { status } = await ask(harness, handshake('/v1/realtime?model=m', header))

@@ -20,14 +20,15 @@ const BOUNDED_FIELDS = names(
     'min_p seed n stop logprobs top_logprobs tools tool_choice parallel_tool_calls functions ' +
     'function_call response_format structured_outputs modalities presence_penalty ' +
     'frequency_penalty repetition_penalty logit_bias user metadata store service_tier ' +
-    'safety_identifier prompt_cache_key prompt_cache_retention cache_prompt reasoning_effort verbosity'
+    'safety_identifier prompt_cache_key prompt_cache_retention cache_prompt reasoning_effort verbosity ' +
+    'responses.store'
 )
 /** `audio` is missing: it refers to an earlier answer of any length. */
 const BOUNDED_MESSAGE_FIELDS = names(
-  'role content name refusal annotations parsed tool_calls tool_call_id function_call reasoning ' +
+  'role content name phase refusal annotations parsed tool_calls tool_call_id function_call reasoning ' +
     'reasoning_content'
 )
-const TEXT_PART_FIELDS = names('type text refusal cache_control annotations')
+const TEXT_PART_FIELDS = names('type text refusal cache_control annotations logprobs parsed')
 const IMAGE_PART_FIELDS = names('type image_url cache_control')
 /** Tiers at the price of the price file or below; `priority` costs more. */
 const BOUNDED_TIERS = names('auto default flex')

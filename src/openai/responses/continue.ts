@@ -35,8 +35,9 @@ export const previousIdIn = (body: Buffer): string | null =>
 /** @returns the model of a request; null for none, or where the bytes are not clear about it */
 export const modelIn = (body: Buffer): string | null =>
   orNull(() => {
-    const model: unknown = JSON.parse(jsonOf(body, find(body, 'model')) ?? 'null')
-    return typeof model === 'string' ? model : null
+    const json = jsonOf(body, find(body, 'model'))
+    // any other value may be of any size
+    return json?.startsWith('"') ? (JSON.parse(json) as string) : null
   })
 
 /** The items of an input without the brackets of their list. A text is a message of the user. */

@@ -4,7 +4,7 @@
  */
 import { isFields, type Fields } from '../fields.ts'
 import { readOwnId, type OwnId } from '../ids.ts'
-import { edited, orNull, Scanner, type Edit, type Span } from '../json-edit.ts'
+import { edited, orNull, Scanner, UNSURE, type Edit, type Span } from '../json-edit.ts'
 import { find, inputItemOf, type Exchanged, type OutputItem } from './continue.ts'
 
 /** The member of a request whose items it is: of responses and of conversations. */
@@ -20,16 +20,23 @@ export interface OwnItems {
   edits: Edit[]
 }
 
-const REFERENCE = 'item_reference'
+const REFERENCE = '"item_reference"'
 
-/** A type may be left out: a reference has nothing but its id. */
-const isReference = (item: Fields): boolean =>
-  item['type'] === REFERENCE || ((item['type'] ?? null) === null && !('role' in item))
+/** In one request: a conversation has some for each of its turns. */
+export const MAX_REFERENCES = 1_000
 
-const parsed = (body: Buffer, { from, to }: Span): unknown =>
-  JSON.parse(body.toString('utf8', from, to))
+/** A type may be left out: a reference has nothing but its id. Unsure about a type with escapes. */
+const isReference = (scanner: Scanner, body: Buffer, open: number): boolean => {
+  const { value } = scanner.find('type', open)
+  const type = value === null ? 'null' : body.toString('latin1', value.from, value.to)
+  if (type.includes('\\')) throw UNSURE
+  return type === REFERENCE || (type === 'null' && scanner.find('role', open).value === null)
+}
 
-/** @returns null where the bytes are not clear about their items */
+/**
+ * Reads no item: what is in one is the upstream's to judge, and may be of any size.
+ * @returns null where the bytes are not clear about their items; one reference too many at most
+ */
 export const ownItemsIn = (body: Buffer, list: ItemList): OwnItems | null =>
   orNull(() => {
     const { value } = find(body, list)
@@ -42,9 +49,9 @@ export const ownItemsIn = (body: Buffer, list: ItemList): OwnItems | null =>
       const id =
         found.value && readOwnId(body.toString('latin1', found.value.from + 1, found.value.to - 1))
       if (id === null) continue
-      const item = parsed(body, span)
-      if (isFields(item) && isReference(item)) items.references.push({ ...span, id })
+      if (isReference(scanner, body, span.from)) items.references.push({ ...span, id })
       else items.edits.push({ ...scanner.member(found), text: '' })
+      if (items.references.length > MAX_REFERENCES) break
     }
     return items
   })
@@ -62,17 +69,32 @@ export const withItems = (
   )
 }
 
-/** JSON of the item that an id means, without the id; null where the response has no such item. */
-export const itemOf = (kept: Exchanged, { output, input }: OwnId): string | null => {
-  if (output !== null) {
-    const items = (JSON.parse(kept.response) as { output: OutputItem[] }).output
-    const item = items[output]
-    return item === undefined ? null : JSON.stringify(inputItemOf(item))
+const inputOf = (request: string): unknown[] => {
+  const { input } = JSON.parse(request) as Fields
+  return Array.isArray(input) ? input : [{ role: 'user', content: input }]
+}
+
+/** The items of a kept response by their ids. Its bodies are read once, however many are asked for. */
+export class KeptItems {
+  private readonly kept: Exchanged
+  private output: OutputItem[] | null = null
+  private input: unknown[] | null = null
+
+  constructor(kept: Exchanged) {
+    this.kept = kept
   }
-  const given = (JSON.parse(kept.request) as Fields)['input']
-  const items: unknown[] = Array.isArray(given) ? given : [{ role: 'user', content: given }]
-  const item = input === null ? undefined : items[input]
-  if (!isFields(item)) return null
-  const { id: _own, ...rest } = item
-  return JSON.stringify(rest)
+
+  /** JSON of an item, without the id; null where there is no such item. */
+  textOf({ output, input }: OwnId): string | null {
+    if (output !== null) {
+      this.output ??= (JSON.parse(this.kept.response) as { output: OutputItem[] }).output
+      const item = this.output[output]
+      return item === undefined ? null : JSON.stringify(inputItemOf(item))
+    }
+    this.input ??= inputOf(this.kept.request)
+    const item = input === null ? undefined : this.input[input]
+    if (!isFields(item)) return null
+    const { id: _own, ...rest } = item
+    return JSON.stringify(rest)
+  }
 }

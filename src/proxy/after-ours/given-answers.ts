@@ -11,20 +11,22 @@ import type { ChatMessage } from '../../openai/chat.ts'
 
 /** Whose answer it was. */
 export interface GivenBy extends Pick<RouteOutcome, 'templateVersion' | 'lora'> {
-  /** whether a request that continues it was refused: its conversation counts once */
-  isRefused: boolean
+  /** that the request asked for */
+  model: string
+}
+
+interface Given extends GivenBy {
+  /** conversations that have it and whose refusal was not counted yet: each counts once */
+  uncounted: number
 }
 
 export interface GivenAnswers {
   /** @param messages of the request, with calls as texts @param content of the answer */
-  add(
-    tenant: string,
-    messages: readonly ChatMessage[],
-    content: string,
-    route: Pick<RouteOutcome, 'templateVersion' | 'lora'>
-  ): void
-  /** The first of them in a history; null where there is none. */
-  firstIn(tenant: string, messages: readonly ChatMessage[]): GivenBy | null
+  add(tenant: string, messages: readonly ChatMessage[], content: string, by: GivenBy): void
+  /** The last of them in a history, which the refusal is about; null where there is none. */
+  lastIn(tenant: string, messages: readonly ChatMessage[]): GivenBy | null
+  /** @returns whether a refusal after this answer counts: as often as the answer was given */
+  count(by: GivenBy): boolean
 }
 
 /** One takes some 300 bytes. */
@@ -45,20 +47,30 @@ const answerText = (content: string): string =>
   (isCallText(content) ? parseCalls(content)?.map(callLine).join('\n') : null) ?? content
 
 export const createGivenAnswers = (): GivenAnswers => {
-  const given = new LRUCache<string, GivenBy>({ max: MAX_GIVEN })
+  const given = new LRUCache<string, Given>({ max: MAX_GIVEN })
   return {
-    add: (tenant, messages, content, { templateVersion, lora }) => {
+    add: (tenant, messages, content, { templateVersion, lora, model }) => {
       const key = keyOf(tenant, messages.at(-1), answerText(content))
-      if (key !== null) given.set(key, { templateVersion, lora, isRefused: false })
+      if (key === null) return
+      const before = given.get(key)
+      const uncounted = before?.lora === lora ? before.uncounted + 1 : 1
+      given.set(key, { templateVersion, lora, model, uncounted })
     },
-    firstIn: (tenant, messages) => {
-      for (const [at, message] of messages.entries()) {
-        const text = message.role === 'assistant' ? messageText(message) : null
+    lastIn: (tenant, messages) => {
+      for (let at = messages.length - 1; at > 0; at--) {
+        const { role } = messages[at]!
+        const text = role === 'assistant' ? messageText(messages[at]!) : null
         const key = text === null ? null : keyOf(tenant, messages[at - 1], text)
         const known = key === null ? undefined : given.get(key)
         if (known !== undefined) return known
       }
       return null
+    },
+    count: (by) => {
+      const known = by as Given
+      if (known.uncounted === 0) return false
+      known.uncounted--
+      return true
     },
   }
 }

@@ -7,8 +7,10 @@ import { REFUSED_AFTER_OURS } from '../../core/rollout/pair.ts'
 import type { RouteOutcome } from '../../core/log/record.ts'
 import { readChatRequest } from '../../core/request/chat-reading.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
+import { isFields, parseJson } from '../../openai/fields.ts'
 import { CALL_ID_END, ID_END } from '../../openai/ids.ts'
 import type { Received } from '../exchange.ts'
+import type { Capture } from '../upstream/capture.ts'
 import type { GivenAnswers, GivenBy } from './given-answers.ts'
 
 const messagesOf = ({ request, exchange: { body, dialect } }: Received): readonly ChatMessage[] => {
@@ -17,27 +19,67 @@ const messagesOf = ({ request, exchange: { body, dialect } }: Received): readonl
   return typeof outcome !== 'string' && outcome.isWhole ? outcome.request.messages : []
 }
 
+/** In the places of ids alone: anybody may write the mark into a text. */
+const OWN_ID = new RegExp(
+  `"(?:id|call_id|tool_call_id|previous_response_id)"\\s*:\\s*"[\\w-]{1,64}?(?:${CALL_ID_END}|${ID_END})`,
+  'u'
+)
+
 const namesOurs = ({ hasOwnItems, body }: Received['exchange']): boolean =>
-  hasOwnItems || body.includes(CALL_ID_END) || body.includes(ID_END)
+  hasOwnItems ||
+  ((body.includes(CALL_ID_END) || body.includes(ID_END)) && OWN_ID.test(body.toString('latin1')))
+
+/** What an upstream says that it has refused; empty where it does not say. */
+interface Refused {
+  param?: unknown
+  code?: unknown
+}
+
+const refusedIn = ({ chunks, contentEncoding }: Refusal): Refused => {
+  if (contentEncoding !== '') return {}
+  const body = parseJson(Buffer.concat(chunks).toString())
+  const error = isFields(body) ? body['error'] : null
+  return isFields(error) ? error : {}
+}
+
+/** The conversation, in either API. */
+const OF_HISTORY = /^(?:messages|input|previous_response_id)\b/
+
+/** Of what the client has written or chosen, whoever answered before. */
+const OWN_CODES: ReadonlySet<unknown> = new Set([
+  'model_not_found',
+  'context_length_exceeded',
+  'content_filter',
+  'content_policy_violation',
+  'invalid_prompt',
+])
+
+const isForHistory = ({ param, code }: Refused): boolean =>
+  !OWN_CODES.has(code) && (typeof param !== 'string' || OF_HISTORY.test(param))
+
+/** What the upstream has answered. */
+export type Refusal = Pick<Capture, 'status' | 'chunks' | 'contentEncoding'>
 
 export interface RefusedAfterOurs {
-  /** null where another process has given the answer, or the conversation has counted before */
+  /** null where another process has given the answer, or its conversation has counted before */
   by: GivenBy | null
 }
 
-/** @param status of the upstream's answer @returns null for any other answer */
+/** @returns null for any other answer, and for a refusal that the answer of a lora cannot have caused */
 export const refusedAfterOurs = (
   given: GivenAnswers,
   received: Received,
-  status: number
+  refusal: Refusal
 ): RefusedAfterOurs | null => {
-  if (!isRefusedForContent(status)) return null
+  if (!isRefusedForContent(refusal.status)) return null
   const { exchange } = received
-  const by = given.firstIn(exchange.tenant, messagesOf(received))
-  if (by === null) return namesOurs(exchange) ? { by } : null
-  if (by.isRefused) return { by: null }
-  by.isRefused = true
-  return { by }
+  const by = given.lastIn(exchange.tenant, messagesOf(received))
+  if (by === null && !namesOurs(exchange)) return null
+  if (!isForHistory(refusedIn(refusal))) return null
+  if (by === null) return { by }
+  // the route has proven nothing of another model
+  if (by.model !== exchange.model) return null
+  return { by: given.count(by) ? by : null }
 }
 
 /** The outcome in the record, of the route that has given the answer. @param route without the refusal */

@@ -40,9 +40,10 @@ export class Client implements Sender {
     })
   }
 
-  /** Adds a listener for the end of the answer or of the connection; called once. */
+  /** Adds a listener for the end of the answer or of the connection; called once, at once after the end. */
   onOver(listener: () => void): void {
-    this.whenOver.push(listener)
+    if (this.isOver) listener()
+    else this.whenOver.push(listener)
   }
 
   /** Replaces the one listener for a client that leaves; called at once when it has left already. */

@@ -9,11 +9,11 @@ import { RESPONSES } from '../../openai/dialect.ts'
 import { ID_END, readOwnId } from '../../openai/ids.ts'
 import { continued, modelIn, previousIdIn } from '../../openai/responses/continue.ts'
 import {
-  itemOf,
+  KeptItems,
+  MAX_REFERENCES,
   ownItemsIn,
   withItems,
   type ItemList,
-  type Reference,
 } from '../../openai/responses/own-items.ts'
 import type { ChatDeps } from '../deps.ts'
 import type { Whole } from '../receive.ts'
@@ -21,8 +21,8 @@ import { requireAccepted } from './may-have.ts'
 
 const NAMES_ONE = Buffer.from(ID_END)
 
-/** Of different responses; a conversation has one for each of its turns. */
-const MAX_RESPONSES = 1_000
+/** In memory, at most. */
+const BYTES_PER_CHARACTER = 2
 
 const tooLong = (maxBytes: number): AppError =>
   new AppError(
@@ -31,7 +31,7 @@ const tooLong = (maxBytes: number): AppError =>
   )
 
 const tooMany = (): AppError =>
-  new AppError('invalid-request', `the input refers to more than ${MAX_RESPONSES} responses`, {
+  new AppError('invalid-request', `the input refers to more than ${MAX_REFERENCES} items`, {
     param: 'input',
   })
 
@@ -66,81 +66,128 @@ const isJudgedAgain = (
   )
 }
 
-/** Finds a kept response that the caller may have. */
-type Find = (record: string) => Promise<KeptResponse | null>
+interface Found {
+  kept: KeptResponse
+  items: KeptItems
+}
 
-/** Asks the store once for each. */
-const finder = (deps: ChatDeps, asked: Expandable): Find => {
-  const { keptResponses, tenants } = deps
-  const known = new Map<string, KeptResponse | null>()
-  return async (record) => {
-    const before = known.get(record)
+/** Finds kept responses that the caller may have, for one request. */
+class Finder {
+  private readonly deps: ChatDeps
+  private readonly asked: Expandable
+  private readonly known = new Map<string, Found | null>()
+  /** models whose upstream has accepted the caller */
+  private readonly accepted = new Set<string>()
+  /** bytes of the budget that they hold */
+  private taken = 0
+
+  constructor(deps: ChatDeps, asked: Expandable) {
+    this.deps = deps
+    this.asked = asked
+  }
+
+  /** Asks the store once for each. @returns null also when the client has left @throws AppError */
+  async find(record: string): Promise<Found | null> {
+    const before = this.known.get(record)
     if (before !== undefined) return before
-    if (known.size >= MAX_RESPONSES) throw tooMany()
-    const { tenant } = tenants.identify(asked.incoming)
+    if (this.asked.client.isOver) return null
+    const found = await this.read(record)
+    this.known.set(record, found)
+    return found
+  }
+
+  /** Gives the memory back. */
+  release(): void {
+    this.deps.bodies.give(this.taken)
+    this.taken = 0
+  }
+
+  private async read(record: string): Promise<Found | null> {
+    const { keptResponses, tenants } = this.deps
+    const { tenant } = tenants.identify(this.asked.incoming)
     const kept = keptResponses === null ? null : await keptResponses.get(record, tenant)
-    if (kept !== null && !isJudgedAgain(deps, asked, kept))
-      await requireAccepted(deps, asked.incoming, kept)
-    known.set(record, kept)
-    return kept
+    if (kept === null || this.asked.client.isOver) return null
+    const bytes = BYTES_PER_CHARACTER * (kept.request.length + kept.response.length)
+    if (!this.deps.bodies.take(bytes)) throw noRoom()
+    this.taken += bytes
+    await this.requireAccepted(kept)
+    return { kept, items: new KeptItems(kept) }
+  }
+
+  private async requireAccepted(kept: KeptResponse): Promise<void> {
+    const model = modelIn(Buffer.from(kept.request)) ?? ''
+    if (this.accepted.has(model) || isJudgedAgain(this.deps, this.asked, kept)) return
+    await requireAccepted(this.deps, this.asked.incoming, kept)
+    this.accepted.add(model)
   }
 }
 
-/** With the items themselves. @throws AppError `body-too-large` before they are put together */
+/**
+ * With the items themselves. As it is where one is not kept: the upstream refuses the request.
+ * @throws AppError `body-too-large` before they are put together
+ */
 const withOwnItems = async (
   { limits: { maxBodyBytes } }: ChatDeps,
   { body, list }: Expandable,
-  find: Find
+  finder: Finder
 ): Promise<Buffer> => {
   const own = ownItemsIn(body, list)
   if (own === null) return body
-  const references: Reference[] = []
+  if (own.references.length > MAX_REFERENCES) throw tooMany()
   const texts: string[] = []
   let bytes = body.length
-  for (const reference of own.references) {
-    const kept = await find(reference.id.record)
-    const text = kept && itemOf(kept, reference.id)
-    if (text === null) continue
-    bytes += Buffer.byteLength(text) - (reference.to - reference.from)
+  for (const { id, from, to } of own.references) {
+    const found = await finder.find(id.record)
+    const text = found?.items.textOf(id) ?? null
+    if (text === null) return body
+    bytes += Buffer.byteLength(text) - (to - from)
     if (bytes > maxBodyBytes) throw tooLong(maxBodyBytes)
-    references.push(reference)
     texts.push(text)
   }
-  return withItems(body, { ...own, references }, texts)
+  return withItems(body, own, texts)
 }
 
 /** With the conversation that it continues. */
-const withConversation = async (body: Buffer, find: Find): Promise<Buffer> => {
+const withConversation = async (body: Buffer, finder: Finder): Promise<Buffer> => {
   const id = readOwnId(previousIdIn(body) ?? '')
-  const kept = id?.prefix === 'resp' ? await find(id.record) : null
-  return (kept && continued(body, kept)) ?? body
+  const found = id?.prefix === 'resp' ? await finder.find(id.record) : null
+  return (found && continued(body, found.kept)) ?? body
 }
 
 /**
  * @returns the body itself where it names nothing of ours
  * @throws AppError `body-too-large`, `overloaded`, `invalid-request`, as `requireAccepted`, or of the store
  */
-export const expanded = async (deps: ChatDeps, asked: Expandable): Promise<Buffer> => {
+export const expanded = async (
+  deps: ChatDeps,
+  asked: Expandable
+): Promise<Buffer | 'client-left'> => {
   const { bodies, limits } = deps
   const { body, client } = asked
   if (!body.includes(NAMES_ONE)) return body
-  const find = finder(deps, asked)
-  const longer = await withConversation(await withOwnItems(deps, asked, find), find)
-  if (longer === body) return body
-  if (longer.length > limits.maxBodyBytes) throw tooLong(limits.maxBodyBytes)
-  const added = Math.max(0, longer.length - body.length)
-  if (!bodies.take(added)) throw noRoom()
-  client.onOver(() => bodies.give(added))
-  return longer
+  const finder = new Finder(deps, asked)
+  try {
+    const longer = await withConversation(await withOwnItems(deps, asked, finder), finder)
+    if (client.isOver) return 'client-left'
+    if (longer === body) return body
+    if (longer.length > limits.maxBodyBytes) throw tooLong(limits.maxBodyBytes)
+    const added = Math.max(0, longer.length - body.length)
+    if (!bodies.take(added)) throw noRoom()
+    client.onOver(() => bodies.give(added))
+    return longer
+  } finally {
+    finder.release()
+  }
 }
 
 /**
  * @returns the request itself when it names nothing of ours
  * @throws AppError as `expanded`
  */
-export const withKept = async (deps: ChatDeps, whole: Whole): Promise<Whole> => {
+export const withKept = async (deps: ChatDeps, whole: Whole): Promise<Whole | 'client-left'> => {
   if (whole.dialect !== RESPONSES) return whole
   const body = await expanded(deps, { ...whole, list: 'input', isCompletion: true })
+  if (body === 'client-left') return body
   if (body === whole.body) return whole
   const previousId = previousIdIn(whole.body)
   // one that is not kept is still in the body

@@ -9,6 +9,7 @@ import type { ItemList } from '../../openai/responses/own-items.ts'
 import type { Client } from '../client/client.ts'
 import { refuse } from '../client/refuse.ts'
 import type { ChatDeps } from '../deps.ts'
+import { BYPASS_HEADER } from '../headers.ts'
 import { passThrough } from '../pass-through.ts'
 import { receive } from '../receive.ts'
 import { expanded } from './expand.ts'
@@ -22,9 +23,9 @@ const LISTS: [RegExp, ItemList][] = [
 export const itemListAt = (method: string | undefined, path: string): ItemList | null =>
   method === 'POST' ? (LISTS.find(([pattern]) => pattern.test(path))?.[1] ?? null) : null
 
-/** Streamed unread, as any request that is no completion. */
-const isTooLong = ({ limits }: ChatDeps, { headers }: IncomingMessage): boolean =>
-  Number(headers['content-length'] ?? 0) > limits.maxBodyBytes
+/** Streamed unread, as any request that is no completion. One that does not say its length gets 413. */
+const isUnread = ({ limits }: ChatDeps, { headers }: IncomingMessage): boolean =>
+  headers[BYPASS_HEADER] === 'true' || Number(headers['content-length'] ?? 0) > limits.maxBodyBytes
 
 const passAdmitted = async (
   deps: ChatDeps,
@@ -32,7 +33,7 @@ const passAdmitted = async (
   incoming: IncomingMessage,
   client: Client
 ): Promise<void> => {
-  if (isTooLong(deps, incoming)) {
+  if (isUnread(deps, incoming)) {
     deps.metrics.request('passed')
     return passThrough(deps, incoming, client)
   }
@@ -40,6 +41,7 @@ const passAdmitted = async (
   if (arrived === 'client-left') return deps.metrics.cancelled('before-answer')
   const body =
     arrived === 'no-room' ? null : await expanded(deps, { ...arrived, list, isCompletion: false })
+  if (body === 'client-left') return deps.metrics.cancelled('before-answer')
   deps.metrics.request('passed')
   passThrough(deps, incoming, client, body)
 }

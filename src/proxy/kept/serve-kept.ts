@@ -39,7 +39,7 @@ export const keptAsked = (method: string | undefined, path: string): KeptAsked |
   const [, named = '', part = ''] = PATH.exec(path) ?? []
   const id = readOwnId(named)
   const wanted = WANTED.get(`${method} ${part}`)
-  return id === null || wanted === undefined ? null : { id: id.record, wanted }
+  return id?.prefix !== 'resp' || wanted === undefined ? null : { id: id.record, wanted }
 }
 
 const queryOf = ({ url = '' }: IncomingMessage): URLSearchParams =>
@@ -69,8 +69,9 @@ const deletion = (id: string): string =>
   JSON.stringify({ id: responseId(id), object: 'response', deleted: true })
 
 /**
+ * Admits the caller before anything changes.
  * @returns the body of the answer; null where the tenant has no such response
- * @throws AppError as `requireAccepted` and `bodyOf`
+ * @throws AppError as `requireAccepted`, `bodyOf` and `Caller.admitKept`
  */
 const answerTo = async (
   deps: KeptDeps,
@@ -82,6 +83,7 @@ const answerTo = async (
   const kept = await keptResponses.get(id, tenant)
   if (kept === null) return null
   await requireAccepted(deps, incoming, kept)
+  await deps.access?.callerOf(incoming).admitKept()
   if (wanted !== 'deletion') return bodyOf(kept, wanted, queryOf(incoming))
   return (await keptResponses.remove(id, tenant)) ? deletion(id) : null
 }
@@ -94,10 +96,10 @@ export const serveKept = async (
   client: Client
 ): Promise<void> => {
   try {
-    const caller = deps.access?.callerOf(incoming)
+    // a caller without a valid key learns nothing
+    deps.access?.callerOf(incoming)
     const answer = await answerTo(deps, asked, incoming)
     if (answer === null) return pass(deps, incoming, client)
-    await caller?.admitKept()
     deps.metrics.request('kept')
     client.sendOwn(200, answer)
   } catch (thrown) {

@@ -189,11 +189,13 @@ const give = (
   send(deps, received, answer, routeHeaders({ route: 'answered', ...explained, promptTokensSaved }))
   const firstByteAt = deps.now()
   deps.metrics.request('answered')
+  const { model } = exchange
   deps.given.add(exchange.tenant, messages, content, {
     templateVersion: template.version,
     lora,
+    model,
   })
-  const savedUsd = deps.savedUsd(exchange.model, promptTokensSaved, usage)
+  const savedUsd = deps.savedUsd(model, promptTokensSaved, usage)
   deps.metrics.saved(promptTokensSaved, savedUsd)
   const route: RouteOutcome = {
     templateVersion: template.version,

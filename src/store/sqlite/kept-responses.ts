@@ -1,11 +1,9 @@
 /** Kept responses. Exact, since conversations go on with them: what must not be stored must not be kept. */
 import { and, eq } from 'drizzle-orm'
 import type { KeptResponses } from '../../core/log/kept-response.ts'
+import { createKeptRoom, KEPT_BYTES } from '../kept-room.ts'
 import type { Connection } from './base/database.ts'
 import { keptResponses } from './base/schema.ts'
-
-/** of one tenant, with both bodies: some 10,000 answers to long prompts */
-const KEPT_BYTES = 64 * 2 ** 20
 
 const DROP_OLDEST = `delete from kept_responses where id in (
   select id from (
@@ -14,11 +12,12 @@ const DROP_OLDEST = `delete from kept_responses where id in (
   ) where total > ?2
 )`
 
-/** @param keptBytes of one tenant */
+/** @param keptBytes of one tenant, and a part more */
 export const createKeptResponseStore = (
   connection: Connection,
   keptBytes = KEPT_BYTES
 ): KeptResponses => {
+  const room = createKeptRoom(keptBytes)
   const { id: idOf, tenant: tenantOf } = keptResponses
   const isOf = (id: string, tenant: string) => and(eq(idOf, id), eq(tenantOf, tenant))
   return {
@@ -29,7 +28,8 @@ export const createKeptResponseStore = (
           sql: 'insert into kept_responses (id, tenant, at, bytes, request, response) values (?, ?, ?, ?, ?, ?)',
           args: [id, tenant, at, bytes, request, response],
         })
-        await tx.execute({ sql: DROP_OLDEST, args: [tenant, keptBytes] })
+        if (room.isDue(tenant, bytes))
+          await tx.execute({ sql: DROP_OLDEST, args: [tenant, keptBytes] })
       }),
     get: (id, tenant) =>
       connection.read(async (db) => {
