@@ -30,6 +30,7 @@ const STORE: Omit<Rule, 'packages'> = {
     'src/store/log',
     'src/store/store.ts',
     'src/store/lost-lease.ts',
+    'src/store/kept-room.ts',
     'src/errors.ts',
     'src/package-folder.ts',
     'src/timers.ts',
@@ -65,6 +66,7 @@ const RULES: Record<string, Rule> = {
   'src/core/learn': { ...CORE, packages: ['minisearch'] },
   'src/engine': { ours: ['src/openai', 'src/errors.ts'], packages: [], node: false },
   'src/store/store.ts': { ours: ['src/core'], packages: [], node: false },
+  'src/store/kept-room.ts': { ours: [], packages: ['lru-cache'], node: false },
   'src/store/lost-lease.ts': {
     ours: ['src/store/store.ts', 'src/errors.ts'],
     packages: [],

@@ -40,6 +40,9 @@ const ask = (): Promise<RawAnswer> => harness.send(bodyOf(FIRST))
 const routeOf = ({ headers }: RawAnswer) => headers['x-promptintern-route']
 const refusals = () => harness.faults.filter(({ kind }) => kind === REASON)
 
+const named = async () =>
+  (await harness.records()).flatMap(({ route }) => (route?.reason === REASON ? [route.lora] : []))
+
 describe('an upstream that refuses a request', () => {
   it.each([400, 404, 422])(
     'with %i after a lora’s answer is counted once a conversation, and the key stays accepted',
@@ -94,9 +97,6 @@ describe('an upstream that refuses a request', () => {
       expect(refusals()).toEqual([])
     }
   )
-
-  const named = async () =>
-    (await harness.records()).flatMap(({ route }) => (route?.reason === REASON ? [route.lora] : []))
 
   it('after one answer that several conversations have is counted for each of them', async () => {
     await start()

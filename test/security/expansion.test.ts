@@ -83,6 +83,15 @@ const msOf = async (work: () => Promise<unknown>): Promise<number> => {
   return performance.now() - began
 }
 
+const tellWhoIsAccepted = (): void => {
+  harness.upstream.respond = (asked, response) =>
+    respondJson({ data: [] }, asked.headers.authorization === undefined ? 401 : 200)(
+      asked,
+      response
+    )
+}
+const lists = () => harness.upstream.requests.filter(({ url }) => url.startsWith('/v1/models'))
+
 describe('a request that names kept responses', () => {
   it('reads a large one once for a thousand items', async () => {
     const kept = rememberedResponses()
@@ -131,15 +140,6 @@ describe('a request that names kept responses', () => {
     expect([few.status, many.status]).toEqual([200, 503])
     await eventually(() => bodies.inUse() === 0)
   })
-
-  const tellWhoIsAccepted = (): void => {
-    harness.upstream.respond = (asked, response) =>
-      respondJson({ data: [] }, asked.headers.authorization === undefined ? 401 : 200)(
-        asked,
-        response
-      )
-  }
-  const lists = () => harness.upstream.requests.filter(({ url }) => url.startsWith('/v1/models'))
 
   it('asks the upstream once about its credentials', async () => {
     harness = await startHarness({ keptResponses: await keep(50) })
