@@ -40,7 +40,7 @@ const ask = (): Promise<RawAnswer> => harness.send(bodyOf(FIRST))
 const routeOf = ({ headers }: RawAnswer) => headers['x-promptintern-route']
 const refusals = () => harness.faults.filter(({ kind }) => kind === REASON)
 
-const named = async () =>
+const lorasNamed = async () =>
   (await harness.records()).flatMap(({ route }) => (route?.reason === REASON ? [route.lora] : []))
 
 describe('an upstream that refuses a request', () => {
@@ -103,7 +103,7 @@ describe('an upstream that refuses a request', () => {
     for (let conversation = 0; conversation < 3; conversation++) await ask()
     harness.upstream.respond = refuse(400)
     for (let attempt = 0; attempt < 5; attempt++) await harness.send(next(LORA_ANSWER))
-    expect(await named()).toEqual([ROUTE.lora, ROUTE.lora, ROUTE.lora])
+    expect(await lorasNamed()).toEqual([ROUTE.lora, ROUTE.lora, ROUTE.lora])
   })
 
   it('is counted for the route that has answered last', async () => {
@@ -126,7 +126,7 @@ describe('an upstream that refuses a request', () => {
       { role: 'user', content: 'And then?' },
     ]
     await harness.send(bodyOf(third))
-    expect(await named()).toEqual(['lora-new'])
+    expect(await lorasNamed()).toEqual(['lora-new'])
   })
 
   it.each([
@@ -140,7 +140,7 @@ describe('an upstream that refuses a request', () => {
     harness.upstream.respond = respondJson({ error: { message: 'no', ...error } }, status)
     await harness.send(JSON.stringify({ ...JSON.parse(next(LORA_ANSWER)), ...more }))
     expect(refusals()).toEqual([])
-    expect(await named()).toEqual([])
+    expect(await lorasNamed()).toEqual([])
   })
 
   it('of a text that looks like an id of ours is not about an answer', async () => {

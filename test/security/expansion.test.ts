@@ -6,7 +6,7 @@ import { inputItemId, outputItemId, responseId } from '../../src/openai/ids.ts'
 import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
 import { rememberedResponses } from '../fakes/kept-responses.ts'
 import { FakeLora, withLora } from '../fakes/lora.ts'
-import { TEMPLATE } from '../fixtures/lora-route.ts'
+import { PROMPT, TEMPLATE } from '../fixtures/lora-route.ts'
 import { keyFor, secretFor, startKeyed } from '../proxy/keyed.ts'
 import {
   AUTHORIZATION,
@@ -232,5 +232,25 @@ describe('a kept response', () => {
     const asked = harness.upstream.requests.length
     await harness.send(null, { method: 'GET', path: `${RESPONSES}/${outputOf(0)}` })
     expect(harness.upstream.requests.length).toBe(asked + 1)
+  })
+
+  it('is none where its client leaves while it is stored', async () => {
+    const inner = rememberedResponses()
+    let isStoring = false
+    const put = async (kept: KeptResponse): Promise<void> => {
+      isStoring = true
+      await delay(200)
+      await inner.put(kept)
+    }
+    harness = await startHarness({ ...withLora(new FakeLora()), keptResponses: { ...inner, put } })
+    await harness.send(UNMATCHED_BODY)
+    const { socket } = post(RESPONSES, JSON.stringify({ model, instructions: PROMPT, input: 'q' }))
+    await eventually(() => isStoring)
+    socket.destroy()
+    const last = async () => (await harness.records()).at(-1)
+    await eventually(async () => (await last())?.route?.reason === 'client-closed')
+    const record = await last()
+    expect(record!.route!.promptTokensSaved).toBe(0)
+    expect(await inner.get(record!.id, tenant)).toBeNull()
   })
 })

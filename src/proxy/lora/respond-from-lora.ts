@@ -210,6 +210,22 @@ const give = (
   finish(deps, received, { rendered: answer, usage, route, firstByteAt })
 }
 
+/** Of a client that has left before its answer. @returns null: the exchange is over */
+const endLeft = (
+  deps: ChatDeps,
+  received: Received,
+  matched: MatchedRoute,
+  { usage }: LoraAnswer
+): null => {
+  deps.metrics.cancelled('before-answer')
+  const route = forwardedOutcome(received.exchange, matched, 'client-closed', {
+    confidence: null,
+    wasAsked: true,
+  })
+  finish(deps, received, { rendered: null, usage, route, firstByteAt: null })
+  return null
+}
+
 /**
  * @returns null when the exchange is over (answered, or the client has left), else why the upstream
  * must answer; then no byte has been sent
@@ -222,24 +238,17 @@ export const respondFromLora = async (
   asked: Asked
 ): Promise<{ reason: FaultReason; confidence: number | null } | null> => {
   const answer = await ask(deps, received, request, matched, asked)
-  if (received.client.gone) {
-    deps.metrics.cancelled('before-answer')
-    const route = forwardedOutcome(received.exchange, matched, 'client-closed', {
-      confidence: null,
-      wasAsked: true,
-    })
-    finish(deps, received, { rendered: null, usage: answer.usage, route, firstByteAt: null })
-    return null
-  }
+  if (received.client.gone) return endLeft(deps, received, matched, answer)
   const { confidence } = answer
   if (!answer.given) return { reason: answer.reason, confidence }
   const given = rendered(deps, received, request, matched, answer)
   // before it is sent: a caller that has an id may use it at once
   const kept = mustKeep(request) ? keptOf(received.exchange, given.body) : null
   if (kept !== null) await deps.keptResponses?.put(kept)
-  if (!isLive(deps, matched)) {
+  const hasLeft = received.client.gone
+  if (hasLeft || !isLive(deps, matched)) {
     if (kept !== null) await deps.keptResponses?.remove(kept.id, kept.tenant)
-    return { reason: 'route-gone', confidence }
+    return hasLeft ? endLeft(deps, received, matched, answer) : { reason: 'route-gone', confidence }
   }
   give(deps, received, given, matched, answer)
   return null
