@@ -171,7 +171,8 @@ describe('a live route with a JSON schema', () => {
     expect(choices[0]?.message.content).toBe('{"label": "lost"}')
     const stream = await harness.send(JSON.stringify({ ...JSON.parse(body), stream: true }))
     expect(stream.headers['x-promptintern-route']).toBe('answered')
-    expect(stream.text).toContain('{\\"label\\": \\"lost\\"}')
+    const texts = [...stream.text.matchAll(/"delta":\{"content":("(?:[^"\\]|\\.)*")/gu)]
+    expect(texts.map(([, text]) => JSON.parse(text!) as string).join('')).toBe('{"label": "lost"}')
     expect(harness.upstream.requests).toEqual([])
   })
 
