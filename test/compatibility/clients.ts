@@ -76,4 +76,22 @@ export const CLIENTS: Client[] = [
     'ai-sdk.mjs',
     AI_SDK
   ),
+  ...inEach(node('openai-agents-js-0.20', '@openai/agents@0.20.0', 'openai@7.59.0', ZOD), 'agents-js.mjs', BOTH),
+  ...inEach(
+    node(
+      'langchain-js-1',
+      NODE_22,
+      'langchain@1.5.14',
+      '@langchain/openai@1.6.0',
+      '@langchain/core@1.4.0',
+      ZOD
+    ),
+    'langchain-js.mjs',
+    BOTH
+  ),
+  ...inEach(
+    node('mastra-1', NODE_22, '@mastra/core@1.71.0', '@ai-sdk/openai@3.0.141', ZOD),
+    'mastra.mjs',
+    BOTH
+  ),
 ]

@@ -3,10 +3,11 @@ import { createRequire } from 'node:module'
 import { argv } from 'node:process'
 import { createOpenAI } from '@ai-sdk/openai'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
-import * as ai from 'ai'
 import { z } from 'zod'
 import { FUNCTIONS, play } from './play.mjs'
 
+// names differ between versions, so none is imported by itself
+const ai = await import('ai')
 const version = Number.parseInt(createRequire(import.meta.url)('ai/package.json').version, 10)
 
 const MODELS = {
