@@ -76,7 +76,11 @@ export const CLIENTS: Client[] = [
     'ai-sdk.mjs',
     AI_SDK
   ),
-  ...inEach(node('openai-agents-js-0.20', '@openai/agents@0.20.0', 'openai@7.59.0', ZOD), 'agents-js.mjs', BOTH),
+  ...inEach(
+    node('openai-agents-js-0.20', '@openai/agents@0.20.0', 'openai@7.59.0', ZOD),
+    'agents-js.mjs',
+    BOTH
+  ),
   ...inEach(
     node(
       'langchain-js-1',
@@ -84,13 +88,21 @@ export const CLIENTS: Client[] = [
       'langchain@1.5.14',
       '@langchain/openai@1.6.0',
       '@langchain/core@1.4.0',
+      '@langchain/langgraph@1.7.3',
       ZOD
     ),
     'langchain-js.mjs',
     BOTH
   ),
   ...inEach(
-    node('mastra-1', NODE_22, '@mastra/core@1.71.0', '@ai-sdk/openai@3.0.141', ZOD),
+    node(
+      'mastra-1',
+      NODE_22,
+      '@mastra/core@1.71.0',
+      '@mastra/memory@1.31.0',
+      '@ai-sdk/openai@3.0.141',
+      ZOD
+    ),
     'mastra.mjs',
     BOTH
   ),
