@@ -1,4 +1,5 @@
 /** The clients, with the versions that are played. */
+import { CHROMIUM } from '../browser/chromium.ts'
 import type { Environment } from './environments.ts'
 
 export interface Client {
@@ -7,6 +8,8 @@ export interface Client {
   script: string
   /** argument of the script */
   variant: string
+  /** what this machine lacks for it */
+  lacks?: string
 }
 
 const python = (name: string, ...packages: string[]): Environment => ({
@@ -29,6 +32,10 @@ const inEach = (environment: Environment, script: string, variants: string[]): C
     script,
     variant,
   }))
+
+/** In a page of another origin than the proxy's. */
+const inBrowser = (client: Client): Client =>
+  CHROMIUM === null ? { ...client, lacks: 'Chromium' } : client
 
 const BOTH = ['chat', 'responses']
 const ZOD = 'zod@4.6.7'
@@ -106,4 +113,9 @@ export const CLIENTS: Client[] = [
     'mastra.mjs',
     BOTH
   ),
+  ...inEach(
+    node('openai-browser-7', 'openai@7.59.0', 'playwright-core@1.65.1', 'esbuild@0.28.2'),
+    'openai-browser.mjs',
+    BOTH
+  ).map(inBrowser),
 ]
