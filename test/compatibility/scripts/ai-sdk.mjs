@@ -1,4 +1,7 @@
-/** The AI SDK from version 5 on, by its providers: `chat`, `responses` (stored, as by default) or `compatible`. */
+/**
+ * The AI SDK from version 5 on, by its providers: `chat`, `responses` (stored, as by default) or `compatible`. With
+ * `-streamed` everything is streamed, as in an application with a chat.
+ */
 import { createRequire } from 'node:module'
 import { argv } from 'node:process'
 import { createOpenAI } from '@ai-sdk/openai'
@@ -9,6 +12,8 @@ import { FUNCTIONS, play } from './play.mjs'
 // names differ between versions, so none is imported by itself
 const ai = await import('ai')
 const version = Number.parseInt(createRequire(import.meta.url)('ai/package.json').version, 10)
+
+const [api, mode] = argv[2].split('-')
 
 const MODELS = {
   chat: ({ baseUrl: baseURL, apiKey, model }) => createOpenAI({ baseURL, apiKey }).chat(model),
@@ -25,10 +30,21 @@ const MODELS = {
 
 /** Version 7 calls the system prompt `instructions`. */
 const asked = (c) => ({
-  model: MODELS[argv[2]](c),
+  model: MODELS[api](c),
   [version < 7 ? 'system' : 'instructions']: c.prompt,
   maxRetries: 0,
 })
+
+/** What goes wrong is a part of the stream. */
+const streamed = async (request) => {
+  const result = ai.streamText({ ...request, onError: () => undefined })
+  for await (const part of version < 7 ? result.fullStream : result.stream)
+    if (part.type === 'error') throw part.error
+  return result
+}
+
+/** Members of a streamed result are promises. */
+const answered = (request) => (mode === 'streamed' ? streamed(request) : ai.generateText(request))
 
 const ORDER = z.object({ colour: z.string(), tins: z.number() })
 
@@ -51,21 +67,12 @@ const toolsOf = (c) =>
 
 const orderOf = async (request) => {
   if (version < 6) return (await ai.generateObject({ ...request, schema: ORDER })).object
-  return (await ai.generateText({ ...request, output: ai.Output.object({ schema: ORDER }) })).output
+  return (await answered({ ...request, output: ai.Output.object({ schema: ORDER }) })).output
 }
 
 await play({
-  single: async (c) => [(await ai.generateText({ ...asked(c), prompt: c.question })).text],
-  stream: async (c) => {
-    // what goes wrong is a part of the stream, and written to the console too
-    const result = ai.streamText({ ...asked(c), prompt: c.question, onError: () => undefined })
-    let text = ''
-    for await (const part of version < 7 ? result.fullStream : result.stream) {
-      if (part.type === 'error') throw part.error
-      if (part.type === 'text-delta') text += part.text
-    }
-    return [text]
-  },
+  single: async (c) => [await (await answered({ ...asked(c), prompt: c.question })).text],
+  stream: async (c) => [await (await streamed({ ...asked(c), prompt: c.question })).text],
   structured: async (c) => {
     const { colour, tins } = await orderOf({ ...asked(c), prompt: c.question })
     return [`${colour} ${tins}`]
@@ -73,7 +80,7 @@ await play({
   tools: async (c) => {
     const stopWhen = version < 7 ? ai.stepCountIs(5) : ai.isStepCount(5)
     const request = { ...asked(c), prompt: c.question, tools: toolsOf(c), stopWhen }
-    const { text } = await ai.generateText(request)
+    const text = await (await answered(request)).text
     return [...c.calls, text]
   },
   chat: async (c) => {
@@ -81,9 +88,11 @@ await play({
     const said = []
     for (const question of c.questions) {
       messages.push({ role: 'user', content: question })
-      const result = await ai.generateText({ ...asked(c), messages })
-      messages.push(...(version < 7 ? result.response.messages : result.responseMessages))
-      said.push(result.text)
+      const result = await answered({ ...asked(c), messages })
+      messages.push(
+        ...(version < 7 ? (await result.response).messages : await result.responseMessages)
+      )
+      said.push(await result.text)
     }
     return said
   },
