@@ -14,6 +14,18 @@ export const API_KEY = 'sk-test-0123456789abcdef'
 
 const patternOf = (line: string): RegExp => new RegExp(`^${line.replaceAll('*', '([^/]+)')}$`)
 
+/** A page of any site may ask and read. A browser asks first whether it may, without the key. */
+const corsOf = ({ method, headers }: UpstreamRequest): [string, string][] => {
+  if (headers.origin === undefined) return []
+  const anyone: [string, string] = ['access-control-allow-origin', '*']
+  if (method !== 'OPTIONS') return [anyone, ['access-control-expose-headers', 'X-Request-ID']]
+  return [
+    anyone,
+    ['access-control-allow-headers', headers['access-control-request-headers'] ?? ''],
+    ['access-control-allow-methods', headers['access-control-request-method'] ?? ''],
+  ]
+}
+
 /** @param speak what the model says; by default it repeats the request */
 export const createOpenAiUpstream = (speak: Speaker = echo): Responder => {
   const responses = createResponses(speak)
@@ -36,6 +48,8 @@ export const createOpenAiUpstream = (speak: Speaker = echo): Responder => {
     throw new Refusal(404, `Invalid URL (${line})`, null)
   }
   return (request, response) => {
+    for (const [name, value] of corsOf(request)) response.setHeader(name, value)
+    if (request.method === 'OPTIONS') return void response.writeHead(200).end()
     response.setHeader('x-request-id', 'req_mock')
     response.setHeader('x-ratelimit-remaining-requests', '9999')
     answer(request)

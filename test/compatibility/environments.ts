@@ -46,6 +46,15 @@ export const install = (environment: Environment): void => {
   writeFileSync(markOf(environment), textOf(environment))
 }
 
+/** Has Node itself for this machine. */
+export const NODE_PACKAGE = `node-${process.platform}-${process.arch}`
+
+/** The environment's own Node, where it has one. */
+const nodeOf = (folder: string): string => {
+  const own = join(folder, 'node_modules', NODE_PACKAGE, 'bin', 'node')
+  return existsSync(own) ? own : process.execPath
+}
+
 /** The command of a script. Packages of Node are found from where the script is, so it is copied to them. */
 export const commandOf = (environment: Environment, script: string): [string, string[]] => {
   const folder = folderOf(environment)
@@ -53,5 +62,5 @@ export const commandOf = (environment: Environment, script: string): [string, st
   cpSync(SCRIPTS, copied, { recursive: true })
   return environment.language === 'python'
     ? [join(folder, 'venv', 'bin', 'python'), ['-B', join(copied, script)]]
-    : [process.execPath, [join(copied, script)]]
+    : [nodeOf(folder), [join(copied, script)]]
 }

@@ -67,7 +67,10 @@ const figuresOf = ({ name }: Client, { differences, shares }: Played): [string, 
   ]
 }
 
-const clients = CLIENTS.filter(({ name }) => new RegExp(values.only).test(name))
+const asked = CLIENTS.filter(({ name }) => new RegExp(values.only).test(name))
+const clients = asked.filter(({ lacks }) => lacks === undefined)
+for (const { name, lacks } of asked)
+  if (lacks !== undefined) console.log(`skipped  ${name}: this machine has no ${lacks}`)
 if (values.install)
   for (const environment of new Set(clients.map((client) => client.environment))) {
     if (isInstalled(environment)) continue

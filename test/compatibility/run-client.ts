@@ -1,6 +1,7 @@
 /** Plays conversations with a client in a process of its own. */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import { CHROMIUM } from '../browser/chromium.ts'
 import type { Client } from './clients.ts'
 import { readOutcome, type Outcome, type Plan } from './conversations.ts'
 import { commandOf } from './environments.ts'
@@ -8,7 +9,7 @@ import { commandOf } from './environments.ts'
 /** A client that says nothing for so long is ended. */
 const SILENCE_MS = 120_000
 
-/** Clients must neither find a proxy of the machine nor report what they do. */
+/** Clients must neither find a proxy of the machine nor report what they do. One of them starts a browser. */
 const ENVIRONMENT = {
   NO_PROXY: '*',
   OPENAI_AGENTS_DISABLE_TRACING: '1',
@@ -17,6 +18,7 @@ const ENVIRONMENT = {
   HAYSTACK_TELEMETRY_ENABLED: 'False',
   MASTRA_TELEMETRY_DISABLED: '1',
   AI_SDK_LOG_WARNINGS: 'false',
+  CHROMIUM_PATH: CHROMIUM ?? '',
 }
 
 /**

@@ -1,9 +1,8 @@
 /**
  * Plays a plan with a client: reads it from stdin, writes one line of JSON for each conversation. A script gives
- * `play` a function for each scenario, which gets a `Conversation` and gives what was said, as texts.
+ * `play` a function for each scenario, which gets a `Conversation` and gives what was said, as texts. A browser
+ * loads this file too.
  */
-import { stdin, stdout } from 'node:process'
-
 export const FUNCTIONS = {
   find_customer: 'Finds the customer of an order by the colour of the paint.',
   check_stock: 'Checks whether there are enough tins of a colour.',
@@ -45,7 +44,7 @@ const errorOf = (error) => ({
 })
 
 /** The outcome of one conversation. */
-export const playOne = async (scenarios, conversation) => {
+const playOne = async (scenarios, conversation) => {
   const { scenario, number } = conversation
   try {
     const said = await scenarios[scenario](conversation)
@@ -55,14 +54,22 @@ export const playOne = async (scenarios, conversation) => {
   }
 }
 
-export const play = async (scenarios) => {
-  let text = ''
-  for await (const chunk of stdin.setEncoding('utf8')) text += chunk
-  const plan = JSON.parse(text)
+/** @param tell gets each outcome */
+export const playPlan = async (scenarios, plan, tell) => {
   const waiting = plan.conversations.map((each) => new Conversation(plan, each))
   const work = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
-      stdout.write(`${JSON.stringify(await playOne(scenarios, next))}\n`)
+      tell(await playOne(scenarios, next))
   }
   await Promise.all(Array.from({ length: plan.concurrency }, work))
 }
+
+export const readPlan = async () => {
+  let text = ''
+  for await (const chunk of process.stdin.setEncoding('utf8')) text += chunk
+  return JSON.parse(text)
+}
+
+export const tell = (outcome) => process.stdout.write(`${JSON.stringify(outcome)}\n`)
+
+export const play = async (scenarios) => playPlan(scenarios, await readPlan(), tell)
