@@ -36,6 +36,11 @@ export const CLIENTS: Client[] = [
   ...inEach(python('openai-python-3', 'openai==3.57.0'), 'openai_python.py', BOTH),
   ...inEach(python('openai-python-2', 'openai==2.54.0'), 'openai_python.py', BOTH),
   ...inEach(python('openai-agents-python', 'openai-agents==0.24.0'), 'openai_agents.py', BOTH),
+  ...inEach(
+    python('langchain-python', 'langchain==1.5.2', 'langchain-openai==1.7.4'),
+    'langchain_python.py',
+    BOTH
+  ),
   ...inEach(node('openai-node-7', 'openai@7.59.0'), 'openai-node.mjs', BOTH),
   ...inEach(node('openai-node-6', 'openai@6.49.0'), 'openai-node.mjs', BOTH),
 ]
