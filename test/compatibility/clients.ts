@@ -41,6 +41,11 @@ export const CLIENTS: Client[] = [
     'langchain_python.py',
     BOTH
   ),
+  ...inEach(
+    python('pydantic-ai-python', 'pydantic-ai-slim[openai]==2.68.0'),
+    'pydantic_ai_python.py',
+    BOTH
+  ),
   ...inEach(node('openai-node-7', 'openai@7.59.0'), 'openai-node.mjs', BOTH),
   ...inEach(node('openai-node-6', 'openai@6.49.0'), 'openai-node.mjs', BOTH),
 ]
