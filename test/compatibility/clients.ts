@@ -46,6 +46,7 @@ export const CLIENTS: Client[] = [
     'pydantic_ai_python.py',
     BOTH
   ),
+  ...inEach(python('litellm-python', 'litellm==1.110.2'), 'litellm_python.py', ['chat']),
   ...inEach(node('openai-node-7', 'openai@7.59.0'), 'openai-node.mjs', BOTH),
   ...inEach(node('openai-node-6', 'openai@6.49.0'), 'openai-node.mjs', BOTH),
 ]
