@@ -47,6 +47,11 @@ export const CLIENTS: Client[] = [
     BOTH
   ),
   ...inEach(python('litellm-python', 'litellm==1.110.2'), 'litellm_python.py', ['chat']),
+  ...inEach(python('instructor-python', 'instructor==1.17.0'), 'instructor_python.py', [
+    'tools',
+    'json',
+    'responses',
+  ]),
   ...inEach(node('openai-node-7', 'openai@7.59.0'), 'openai-node.mjs', BOTH),
   ...inEach(node('openai-node-6', 'openai@6.49.0'), 'openai-node.mjs', BOTH),
 ]
