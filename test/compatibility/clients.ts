@@ -52,6 +52,11 @@ export const CLIENTS: Client[] = [
     'json',
     'responses',
   ]),
+  ...inEach(
+    python('llamaindex-python', 'llama-index-core==0.14.25', 'llama-index-llms-openai==0.8.3'),
+    'llamaindex_python.py',
+    BOTH
+  ),
   ...inEach(python('haystack-python', 'haystack-ai==3.4.1'), 'haystack_python.py', BOTH),
   ...inEach(node('openai-node-7', 'openai@7.59.0'), 'openai-node.mjs', BOTH),
   ...inEach(node('openai-node-6', 'openai@6.49.0'), 'openai-node.mjs', BOTH),
