@@ -58,6 +58,9 @@ export const CLIENTS: Client[] = [
     BOTH
   ),
   ...inEach(python('haystack-python', 'haystack-ai==3.4.1'), 'haystack_python.py', BOTH),
+  ...inEach(python('smolagents-python', 'smolagents[openai]==1.26.0'), 'smolagents_python.py', [
+    'chat',
+  ]),
   ...inEach(node('openai-node-7', 'openai@7.59.0'), 'openai-node.mjs', BOTH),
   ...inEach(node('openai-node-6', 'openai@6.49.0'), 'openai-node.mjs', BOTH),
 ]
