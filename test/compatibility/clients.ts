@@ -61,6 +61,7 @@ export const CLIENTS: Client[] = [
   ...inEach(python('smolagents-python', 'smolagents[openai]==1.26.0'), 'smolagents_python.py', [
     'chat',
   ]),
+  ...inEach(python('dspy-python', 'dspy==3.4.1'), 'dspy_python.py', ['chat', 'json']),
   ...inEach(node('openai-node-7', 'openai@7.59.0'), 'openai-node.mjs', BOTH),
   ...inEach(node('openai-node-6', 'openai@6.49.0'), 'openai-node.mjs', BOTH),
 ]

@@ -52,10 +52,7 @@ const contentText = (content: string | Part[] | null | undefined): string =>
 
 const ROLES: Record<string, Turn['role']> = { developer: 'system', tool: 'result' }
 
-const askedOf = (
-  { messages, tools, response_format }: ChatRequest,
-  choice: number
-): Asked => ({
+const askedOf = ({ messages, tools, response_format }: ChatRequest, choice: number): Asked => ({
   turns: messages.map(({ role, content }) => ({
     role: ROLES[role] ?? (role as Turn['role']),
     text: contentText(content),
