@@ -35,8 +35,9 @@ export interface Front {
   close(): Promise<void>
 }
 
+/** No word boundary is required: in JSON the `n` of an escaped line end stands before the word. */
 const numberIn = (body: string): number | null => {
-  const found = /\border\W{1,8}(\d+)/iu.exec(body)?.[1]
+  const found = /order\W{1,8}(\d+)/iu.exec(body)?.[1]
   return found === undefined ? null : Number(found)
 }
 
