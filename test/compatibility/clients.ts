@@ -1,5 +1,9 @@
 /** The clients, with the versions that are played. */
+import type { Scenario } from './conversations.ts'
 import type { Environment } from './environments.ts'
+
+/** Conversations of a scenario to learn from, where the usual number is too small for a proof. */
+type Learned = Partial<Record<Scenario, number>>
 
 export interface Client {
   name: string
@@ -7,6 +11,7 @@ export interface Client {
   script: string
   /** argument of the script */
   variant: string
+  learned: Learned
 }
 
 const python = (name: string, ...packages: string[]): Environment => ({
@@ -22,15 +27,23 @@ const node = (name: string, ...packages: string[]): Environment => ({
 })
 
 /** A client for each variant. */
-const inEach = (environment: Environment, script: string, variants: string[]): Client[] =>
+const inEach = (
+  environment: Environment,
+  script: string,
+  variants: string[],
+  learned: Learned = {}
+): Client[] =>
   variants.map((variant) => ({
     name: `${environment.name} ${variant}`,
     environment,
     script,
     variant,
+    learned,
   }))
 
 const BOTH = ['chat', 'responses']
+/** For a proof of one turn alone, where the turns of a client do not share a template. */
+const ENOUGH = 630
 
 export const CLIENTS: Client[] = [
   ...inEach(python('openai-python-3', 'openai==3.57.0'), 'openai_python.py', BOTH),
@@ -47,21 +60,27 @@ export const CLIENTS: Client[] = [
     BOTH
   ),
   ...inEach(python('litellm-python', 'litellm==1.110.2'), 'litellm_python.py', ['chat']),
-  ...inEach(python('instructor-python', 'instructor==1.17.0'), 'instructor_python.py', [
-    'tools',
-    'json',
-    'responses',
-  ]),
+  ...inEach(
+    python('instructor-python', 'instructor==1.17.0'),
+    'instructor_python.py',
+    ['tools', 'json', 'responses'],
+    { single: ENOUGH, stream: ENOUGH, tools: ENOUGH, chat: ENOUGH }
+  ),
   ...inEach(
     python('llamaindex-python', 'llama-index-core==0.14.25', 'llama-index-llms-openai==0.8.3'),
     'llamaindex_python.py',
     BOTH
   ),
   ...inEach(python('haystack-python', 'haystack-ai==3.4.1'), 'haystack_python.py', BOTH),
-  ...inEach(python('smolagents-python', 'smolagents[openai]==1.26.0'), 'smolagents_python.py', [
-    'chat',
-  ]),
-  ...inEach(python('dspy-python', 'dspy==3.4.1'), 'dspy_python.py', ['chat', 'json']),
+  ...inEach(
+    python('smolagents-python', 'smolagents[openai]==1.26.0'),
+    'smolagents_python.py',
+    ['chat'],
+    { tools: ENOUGH, chat: ENOUGH }
+  ),
+  ...inEach(python('dspy-python', 'dspy==3.4.1'), 'dspy_python.py', ['chat', 'json'], {
+    chat: ENOUGH,
+  }),
   ...inEach(node('openai-node-7', 'openai@7.59.0'), 'openai-node.mjs', BOTH),
   ...inEach(node('openai-node-6', 'openai@6.49.0'), 'openai-node.mjs', BOTH),
 ]
