@@ -79,6 +79,7 @@ export const CLIENTS: Client[] = [
     { tools: ENOUGH, chat: ENOUGH }
   ),
   ...inEach(python('dspy-python', 'dspy==3.4.1'), 'dspy_python.py', ['chat', 'json'], {
+    tools: ENOUGH,
     chat: ENOUGH,
   }),
   ...inEach(node('openai-node-7', 'openai@7.59.0'), 'openai-node.mjs', BOTH),

@@ -1,4 +1,7 @@
-"""Instructor: every answer is an object of a class. Its modes ask for calls, a JSON schema, or calls of Responses."""
+"""Instructor: every answer is an object of a class.
+
+Its modes ask for a call (`tools`), for JSON of a schema (`json`), or for a call of the Responses API (`responses`).
+"""
 
 import functools
 import sys
