@@ -1,6 +1,10 @@
 /** The clients, with the versions that are played. */
 import { CHROMIUM } from '../browser/chromium.ts'
+import type { Scenario } from './conversations.ts'
 import { NODE_PACKAGE, type Environment } from './environments.ts'
+
+/** Conversations of a scenario to learn from, where the usual number is too small for a proof. */
+type Learned = Partial<Record<Scenario, number>>
 
 export interface Client {
   name: string
@@ -8,6 +12,7 @@ export interface Client {
   script: string
   /** argument of the script */
   variant: string
+  learned: Learned
   /** what this machine lacks for it */
   lacks?: string
 }
@@ -25,12 +30,18 @@ const node = (name: string, ...packages: string[]): Environment => ({
 })
 
 /** A client for each variant. */
-const inEach = (environment: Environment, script: string, variants: string[]): Client[] =>
+const inEach = (
+  environment: Environment,
+  script: string,
+  variants: string[],
+  learned: Learned = {}
+): Client[] =>
   variants.map((variant) => ({
     name: `${environment.name} ${variant}`,
     environment,
     script,
     variant,
+    learned,
   }))
 
 /** In a page of another origin than the proxy's. */
@@ -44,9 +55,46 @@ const AI_SDK = ['chat', 'responses', 'compatible']
 /** For packages that need a newer Node than the proxy. */
 const NODE_22 = `${NODE_PACKAGE}@22.23.5`
 
+/** For a proof of one turn alone, where the turns of a client do not share a template. */
+const ENOUGH = 630
+
 export const CLIENTS: Client[] = [
   ...inEach(python('openai-python-3', 'openai==3.57.0'), 'openai_python.py', BOTH),
   ...inEach(python('openai-python-2', 'openai==2.54.0'), 'openai_python.py', BOTH),
+  ...inEach(python('openai-agents-python', 'openai-agents==0.24.0'), 'openai_agents.py', BOTH),
+  ...inEach(
+    python('langchain-python', 'langchain==1.5.2', 'langchain-openai==1.7.4'),
+    'langchain_python.py',
+    BOTH
+  ),
+  ...inEach(
+    python('pydantic-ai-python', 'pydantic-ai-slim[openai]==2.68.0'),
+    'pydantic_ai_python.py',
+    BOTH
+  ),
+  ...inEach(python('litellm-python', 'litellm==1.110.2'), 'litellm_python.py', ['chat']),
+  ...inEach(
+    python('instructor-python', 'instructor==1.17.0'),
+    'instructor_python.py',
+    ['tools', 'json', 'responses'],
+    { single: ENOUGH, stream: ENOUGH, tools: ENOUGH, chat: ENOUGH }
+  ),
+  ...inEach(
+    python('llamaindex-python', 'llama-index-core==0.14.25', 'llama-index-llms-openai==0.8.3'),
+    'llamaindex_python.py',
+    BOTH
+  ),
+  ...inEach(python('haystack-python', 'haystack-ai==3.4.1'), 'haystack_python.py', BOTH),
+  ...inEach(
+    python('smolagents-python', 'smolagents[openai]==1.26.0'),
+    'smolagents_python.py',
+    ['chat'],
+    { tools: ENOUGH, chat: ENOUGH }
+  ),
+  ...inEach(python('dspy-python', 'dspy==3.4.1'), 'dspy_python.py', ['chat', 'json'], {
+    tools: ENOUGH,
+    chat: ENOUGH,
+  }),
   ...inEach(node('openai-node-7', 'openai@7.59.0'), 'openai-node.mjs', BOTH),
   ...inEach(node('openai-node-6', 'openai@6.49.0'), 'openai-node.mjs', BOTH),
   ...inEach(

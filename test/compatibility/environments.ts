@@ -1,11 +1,12 @@
 /** The packages of the clients, each set in a folder of its own that git ignores. */
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export interface Environment {
   name: string
+  /** also the folder of its scripts */
   language: 'python' | 'node'
   /** with their versions, as `pip` and `npm` name them */
   packages: string[]
@@ -21,7 +22,11 @@ const markOf = (environment: Environment): string => join(folderOf(environment),
 
 const textOf = ({ packages }: Environment): string => `${packages.join('\n')}\n`
 
-export const isInstalled = (environment: Environment): boolean => existsSync(markOf(environment))
+/** With the versions that are asked for. */
+export const isInstalled = (environment: Environment): boolean => {
+  const mark = markOf(environment)
+  return existsSync(mark) && readFileSync(mark, 'utf8') === textOf(environment)
+}
 
 const run = (command: string, args: string[], cwd: string): void => {
   execFileSync(command, args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] })
@@ -59,7 +64,7 @@ const nodeOf = (folder: string): string => {
 export const commandOf = (environment: Environment, script: string): [string, string[]] => {
   const folder = folderOf(environment)
   const copied = join(folder, 'scripts')
-  cpSync(SCRIPTS, copied, { recursive: true })
+  cpSync(join(SCRIPTS, environment.language), copied, { recursive: true })
   return environment.language === 'python'
     ? [join(folder, 'venv', 'bin', 'python'), ['-B', join(copied, script)]]
     : [nodeOf(folder), [join(copied, script)]]

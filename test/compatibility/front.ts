@@ -16,6 +16,8 @@ export type Turns = 'all' | 'odd' | 'even'
 /** No proof knows a request with this header, so the upstream answers it. */
 const UPSTREAM_HEADER = 'x-compatibility-turn'
 
+const KEEP_ALIVE_MS = 120_000
+
 export interface Passed {
   /** of the order; null where the request names none */
   number: number | null
@@ -33,8 +35,9 @@ export interface Front {
   close(): Promise<void>
 }
 
+/** No word boundary is required: in JSON the `n` of an escaped line end stands before the word. */
 const numberIn = (body: string): number | null => {
-  const found = /\border\W{1,8}(\d+)/iu.exec(body)?.[1]
+  const found = /order\W{1,8}(\d+)/iu.exec(body)?.[1]
   return found === undefined ? null : Number(found)
 }
 
@@ -76,6 +79,8 @@ export const openFront = async (target: string, turns: Turns): Promise<Front> =>
   const server = createServer((incoming, response) => {
     pass(incoming, response).catch(() => response.destroy())
   })
+  // Node closes idle connections after 5 s, as httpx does: on a busy machine a request meets the end
+  server.keepAliveTimeout = KEEP_ALIVE_MS
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {

@@ -18,8 +18,8 @@ export const LOOP_ENV = {
 
 const SETTLED = new Set(['live', 'rejected', 'failed', 'retired'])
 const STEP_MS = 500
-/** nothing new has begun for so long */
-const QUIET_STEPS = 20
+/** Nothing new has begun for so long; on a busy machine a training begins 15 s after its last request. */
+const QUIET_STEPS = 60
 const WAIT_MS = 300_000
 
 const statesOf = async (proxy: ProxyProcess): Promise<Internalization['state'][]> => {

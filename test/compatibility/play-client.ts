@@ -216,7 +216,8 @@ export const playClient = async (
     const proxy = await startProxy(env, { onLog: () => undefined })
     try {
       const proxied = await play(client, proxy.baseUrl, { plans, step: 'proxied', tell })
-      const lessons = [planOf(numbered(FIRST_LEARNED, (scenario) => LEARNED[scenario]))]
+      const learned = { ...LEARNED, ...client.learned }
+      const lessons = [planOf(numbered(FIRST_LEARNED, (scenario) => learned[scenario]))]
       await play(client, proxy.baseUrl, { plans: lessons, step: 'learning', tell })
       tell('training', 0, 1)
       const liveRoutes = await untilSettled(proxy)

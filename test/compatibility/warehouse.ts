@@ -45,33 +45,38 @@ const callOf = ({ name, parameters }: Asked['tools'][number], order: Order): Cal
   arguments: JSON.stringify(filled(parameters, order)),
 })
 
-/** DSPy asks for fields between marks. */
-const MARKED = /\[\[ ## (\w+) ## \]\]/g
+/** DSPy asks for fields, either between marks or in a JSON object. */
+const FIELDS_ASKED =
+  /Respond with (the corresponding output fields|a JSON object in the following order)/gu
+const MARKED = /\[\[ ## (\w+) ## \]\]|`(\w+)`/gu
 
-const markedValue = (name: string, asked: Asked, order: Order): string => {
-  const done = countDone(asked)
-  const step = FUNCTIONS[done]
+const fieldValue = (name: string, asked: Asked, order: Order): unknown => {
+  const step = FUNCTIONS[countDone(asked)]
   if (name === 'next_thought') return step === undefined ? 'All is done.' : `Next is ${step}.`
   if (name === 'next_tool_name') return step ?? 'finish'
   if (name === 'next_tool_args') {
-    if (step === undefined) return '{}'
-    return JSON.stringify(step === FUNCTIONS[0] ? { colour: order.colour } : order)
+    if (step === undefined) return {}
+    return step === FUNCTIONS[0] ? { colour: order.colour } : order
   }
-  return name === 'tins' ? String(order.tins) : order.colour
+  return name === 'tins' ? order.tins : order.colour
 }
 
-/** The fields that the last turn asks for; none where it speaks of no marks. */
-const markedText = (asked: Asked, order: Order): string | null => {
+const markedField = ([name, value]: [string, unknown]): string =>
+  name === 'completed'
+    ? '[[ ## completed ## ]]'
+    : `[[ ## ${name} ## ]]\n${typeof value === 'string' ? value : JSON.stringify(value)}`
+
+/** The fields that the last turn asks for; null where it asks for none. */
+const fieldsText = (asked: Asked, order: Order): string | null => {
   const last = asked.turns.at(-1)!.text
-  const begin = last.lastIndexOf('Respond with the corresponding output fields')
-  if (begin < 0) return null
-  const names = [...last.slice(begin).matchAll(MARKED)].map(([, name]) => name!)
-  const parts = names.map((name) =>
-    name === 'completed'
-      ? '[[ ## completed ## ]]'
-      : `[[ ## ${name} ## ]]\n${markedValue(name, asked, order)}`
-  )
-  return parts.join('\n\n')
+  const found = [...last.matchAll(FIELDS_ASKED)].at(-1)
+  if (found === undefined) return null
+  const fields = [...last.slice(found.index).matchAll(MARKED)]
+    .map(([, marked, quoted]) => (marked ?? quoted)!)
+    .map((name): [string, unknown] => [name, fieldValue(name, asked, order)])
+  return found[1]!.startsWith('a JSON')
+    ? JSON.stringify(Object.fromEntries(fields))
+    : fields.map(markedField).join('\n\n')
 }
 
 /** Calls the functions in their order, then those with which a framework ends, if there is one. */
@@ -90,7 +95,7 @@ export const warehouse: Speaker = (asked): Said => {
   const { schema } = asked
   const text =
     schema === null
-      ? (markedText(asked, order) ?? order.colour)
+      ? (fieldsText(asked, order) ?? order.colour)
       : JSON.stringify(filled(schema, order))
   return { calls: [], text }
 }

@@ -67,8 +67,9 @@ export const echo: Speaker = ({ turns, tools, schema, choice }) => {
   return { calls, text }
 }
 
-/** Words with the blanks before them; joined they give the text. */
-export const tokensOf = (text: string): string[] => text.match(/\s*\S+|\s+$/g) ?? []
+/** Words and marks with the blanks before them, about the tokens of the API; joined they give the text. */
+export const tokensOf = (text: string): string[] =>
+  text.match(/\s*[\p{L}\p{N}]+|\s*[^\s\p{L}\p{N}]+|\s+$/gu) ?? []
 
 /** Arguments as they arrive in a stream. */
 export const piecesOf = (text: string): string[] => text.match(/[^]{1,7}/gu) ?? []

@@ -28,7 +28,8 @@ interface ChatRequest {
   messages: { role: string; content?: string | Part[] | null }[]
   stream?: boolean
   stream_options?: { include_usage?: boolean }
-  tools?: { function: { name: string; parameters?: Schema } }[]
+  /** null is none, as LlamaIndex sends it */
+  tools?: { function: { name: string; parameters?: Schema } }[] | null
   response_format?: { json_schema?: { schema: Schema } }
   n?: number
   logprobs?: boolean
@@ -51,15 +52,12 @@ const contentText = (content: string | Part[] | null | undefined): string =>
 
 const ROLES: Record<string, Turn['role']> = { developer: 'system', tool: 'result' }
 
-const askedOf = (
-  { messages, tools = [], response_format }: ChatRequest,
-  choice: number
-): Asked => ({
+const askedOf = ({ messages, tools, response_format }: ChatRequest, choice: number): Asked => ({
   turns: messages.map(({ role, content }) => ({
     role: ROLES[role] ?? (role as Turn['role']),
     text: contentText(content),
   })),
-  tools: tools.map(({ function: { name, parameters = {} } }) => ({ name, parameters })),
+  tools: (tools ?? []).map(({ function: { name, parameters = {} } }) => ({ name, parameters })),
   schema: response_format?.json_schema?.schema ?? null,
   choice,
 })

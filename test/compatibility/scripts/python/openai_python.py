@@ -1,5 +1,6 @@
 """OpenAI's package for Python, with either API: `chat` or `responses`."""
 
+import functools
 import json
 import sys
 
@@ -38,8 +39,13 @@ TOOLS = [{"type": "function", "function": schema_of(name)} for name in FUNCTIONS
 RESPONSE_TOOLS = [{"type": "function", **schema_of(name)} for name in FUNCTIONS]
 
 
+@functools.cache
+def client(base_url, api_key):
+    return openai.OpenAI(base_url=base_url, api_key=api_key, max_retries=0)
+
+
 def client_of(c):
-    return openai.OpenAI(base_url=c.base_url, api_key=c.api_key, max_retries=0)
+    return client(c.base_url, c.api_key)
 
 
 def first_messages(c):
@@ -67,10 +73,9 @@ def chat_structured(c):
 
 
 def chat_tools(c):
-    client = client_of(c)
     messages = first_messages(c)
     while True:
-        made = client.chat.completions.create(model=c.model, messages=messages, tools=TOOLS)
+        made = client_of(c).chat.completions.create(model=c.model, messages=messages, tools=TOOLS)
         message = made.choices[0].message
         messages.append(message)
         if not message.tool_calls:
@@ -81,12 +86,12 @@ def chat_tools(c):
 
 
 def chat_chat(c):
-    client = client_of(c)
     messages = [{"role": "system", "content": c.prompt}]
     said = []
     for question in c.questions:
         messages.append({"role": "user", "content": question})
-        message = client.chat.completions.create(model=c.model, messages=messages).choices[0].message
+        made = client_of(c).chat.completions.create(model=c.model, messages=messages)
+        message = made.choices[0].message
         messages.append(message)
         said.append(message.content)
     return said
@@ -113,10 +118,9 @@ def responses_structured(c):
 
 def responses_tools(c):
     """The history goes back whole, as the documentation of functions shows it."""
-    client = client_of(c)
     items = [{"role": "user", "content": c.question}]
     while True:
-        made = client.responses.create(
+        made = client_of(c).responses.create(
             model=c.model, instructions=c.prompt, input=items, tools=RESPONSE_TOOLS
         )
         items += made.output
@@ -132,11 +136,10 @@ def responses_tools(c):
 
 def responses_chat(c):
     """The history stays at the API."""
-    client = client_of(c)
     said = []
     previous = openai.omit if hasattr(openai, "omit") else openai.NOT_GIVEN
     for question in c.questions:
-        made = client.responses.create(
+        made = client_of(c).responses.create(
             model=c.model, instructions=c.prompt, input=question, previous_response_id=previous
         )
         previous = made.id
