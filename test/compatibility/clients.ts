@@ -29,19 +29,26 @@ const node = (name: string, ...packages: string[]): Environment => ({
   packages,
 })
 
+/** For a proof of one turn alone, where the turns of a client do not share a template. */
+const ENOUGH = 630
+
+/** Where the API keeps the history, no turn but the first says it. */
+const learnedBy = (variant: string): Learned =>
+  variant.startsWith('responses') ? { tools: ENOUGH, chat: ENOUGH } : {}
+
 /** A client for each variant. */
 const inEach = (
   environment: Environment,
   script: string,
   variants: string[],
-  learned: Learned = {}
+  learned?: Learned
 ): Client[] =>
   variants.map((variant) => ({
     name: `${environment.name} ${variant}`,
     environment,
     script,
     variant,
-    learned,
+    learned: learned ?? learnedBy(variant),
   }))
 
 /** In a page of another origin than the proxy's. */
@@ -54,9 +61,6 @@ const AI_SDK = ['chat', 'responses', 'compatible']
 
 /** For packages that need a newer Node than the proxy. */
 const NODE_22 = `${NODE_PACKAGE}@22.23.5`
-
-/** For a proof of one turn alone, where the turns of a client do not share a template. */
-const ENOUGH = 630
 
 export const CLIENTS: Client[] = [
   ...inEach(python('openai-python-3', 'openai==3.57.0'), 'openai_python.py', BOTH),

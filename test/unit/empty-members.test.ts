@@ -58,8 +58,35 @@ describe('a message of the assistant', () => {
   })
 })
 
+const inParts = (role: string, members: object): ChatMessage => ({
+  role,
+  content: [{ type: 'text', text: JSON_TEXT, ...members }],
+})
+
+describe('a part of an answer', () => {
+  it.each([
+    { role: 'assistant', refusal: null, annotations: [] },
+    { logprobs: [] },
+    { parsed: PARSED },
+  ])('is its text alone with %j', (members) => {
+    expect(plainTexts([inParts('assistant', members)])).toEqual([JSON_TEXT])
+  })
+
+  it.each([
+    { role: 'user' },
+    { refusal: 'no' },
+    { annotations: [{ type: 'url_citation' }] },
+    { parsed: [] },
+    { unknown: [] },
+  ])('says more with %j', (members) => {
+    expect(plainTexts([inParts('assistant', members)])).toBeNull()
+  })
+})
+
 it('a message of the user has no such members', () => {
   expect(plainTexts([{ role: 'user', content: 'hi', annotations: [] }])).toBeNull()
+  for (const members of [{ role: 'user' }, { annotations: [] }, { refusal: null }])
+    expect(plainTexts([inParts('user', members)])).toBeNull()
 })
 
 const messagesOf = (item: object) =>

@@ -28,7 +28,7 @@ const BOUNDED_MESSAGE_FIELDS = names(
   'role content name phase refusal annotations parsed tool_calls tool_call_id function_call reasoning ' +
     'reasoning_content'
 )
-const TEXT_PART_FIELDS = names('type text refusal cache_control annotations logprobs parsed')
+const TEXT_PART_FIELDS = names('type text role refusal cache_control annotations logprobs parsed')
 const IMAGE_PART_FIELDS = names('type image_url cache_control')
 /** Tiers at the price of the price file or below; `priority` costs more. */
 const BOUNDED_TIERS = names('auto default flex')

@@ -55,9 +55,17 @@ export const combine = (left: HashPair, right: HashPair): HashPair => {
 /** Says how long a provider caches a prompt; not part of what the model reads. */
 export const CACHE_MARK = 'cache_control'
 
-const partText = (part: ContentPart | null): string | null => {
+const TEXT_FIELDS = new Set(['type', 'text', CACHE_MARK])
+
+/** A client that sends parts of an answer back may repeat the message's role and what the answer came with. */
+const partText = (part: ContentPart | null, role: string): string | null => {
   if (part?.type !== 'text' || typeof part.text !== 'string') return null
-  const isPlain = Object.keys(part).every((field) => ['type', 'text', CACHE_MARK].includes(field))
+  const isPlain = Object.entries(part).every(
+    ([name, value]) =>
+      TEXT_FIELDS.has(name) ||
+      (role === 'assistant' &&
+        (name === 'role' ? value === role : carriesNothing(name, value, part.text)))
+  )
   return isPlain ? part.text : null
 }
 
@@ -75,10 +83,10 @@ const joinParts = (parts: readonly string[]): string => {
 }
 
 /** A message's text: a string, or parts that are all text; anything else has none. */
-export const messageText = ({ content }: ChatMessage): string | null => {
+export const messageText = ({ content, role }: ChatMessage): string | null => {
   if (typeof content === 'string') return content
   if (!Array.isArray(content) || content.length === 0) return null
-  const texts = content.map(partText)
+  const texts = content.map((part) => partText(part, role))
   return texts.every((text) => text !== null) ? joinParts(texts) : null
 }
 

@@ -148,7 +148,8 @@ const whyTooVaried = (
   return proven >= minCoverage
     ? null
     : `${percent(proven)} of the held-out requests are of a kind that ${LEAST_OF_A_TRAIT} of them have, and ` +
-        `${percent(minCoverage)} must be answered: send the same parameters with each request, or lower MIN_COVERAGE`
+        `${percent(minCoverage)} must be answered: send the same parameters and headers with each request, ` +
+        'name headers that change no answer in IRRELEVANT_HEADERS, or lower MIN_COVERAGE'
 }
 
 /**
