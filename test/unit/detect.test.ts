@@ -101,14 +101,20 @@ describe('detection', () => {
     expect(found(loop)).toEqual([])
   })
 
-  it('finds the prompt of conversations and how many turns follow', () => {
+  it.each([
+    ['as it came', ''],
+    ['with a line break', '\n'],
+  ])('finds the prompt of conversations and how many turns follow an answer %s', (_, end) => {
     const chats = repeat(50, (index) => ({
       messages: [system(RULES), user(sentence())],
       response: `r${index}`,
     }))
     const followed = chats.flatMap((chat) => [
       chat,
-      { messages: [...chat.messages, assistant(chat.response!), user(sentence())], response: 'ok' },
+      {
+        messages: [...chat.messages, assistant(chat.response! + end), user(sentence())],
+        response: 'ok',
+      },
     ])
     const [template, ...others] = found(followed)
     expect(others).toEqual([])

@@ -187,9 +187,9 @@ export class Detector {
     return null
   }
 
-  /** Hash of an answer; never 0, which stands for an answer that was not seen. */
+  /** Hash of an answer without the blanks around it, which clients change; never 0, which stands for none. */
   private answerHash(answer: string): number {
-    return hashText(answer, this.options.seed).lo || 1
+    return hashText(answer.trim(), this.options.seed).lo || 1
   }
 
   private newSession({ session, at }: Observation): number {
