@@ -148,11 +148,10 @@ class ChatPassage implements Passage {
     if (apiKey !== null || this.apiKey !== null || !exchange.hasProof) return
     const ageMs = this.deps.now() - exchange.at
     const { tenant, model } = exchange
-    const { limits, tenants } = this.deps
-    const options = { dialect: exchange.dialect, maxBytes: limits.captureMaxBytes }
+    const { tenants } = this.deps
     const note = (status: number): void =>
       tenants.observe(acceptanceOf(tenant, name), model, status, ageMs)
-    const status = refusalStatus(this.capture, options)
+    const status = refusalStatus(this.capture, exchange.dialect)
     if (typeof status === 'number') note(status)
     else void status.then(note)
   }

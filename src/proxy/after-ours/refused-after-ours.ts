@@ -11,6 +11,7 @@ import { isFields, parseJson } from '../../openai/fields.ts'
 import { CALL_ID_END, ID_END } from '../../openai/ids.ts'
 import type { Received } from '../exchange.ts'
 import type { Capture } from '../upstream/capture.ts'
+import { MAX_ERROR_BYTES } from '../upstream/refusal.ts'
 import type { GivenAnswers, GivenBy } from './given-answers.ts'
 
 const messagesOf = ({ request, exchange: { body, dialect } }: Received): readonly ChatMessage[] => {
@@ -35,8 +36,8 @@ interface Refused {
   code?: unknown
 }
 
-const refusedIn = ({ chunks, contentEncoding }: Refusal): Refused => {
-  if (contentEncoding !== '') return {}
+const refusedIn = ({ chunks, bytes, contentEncoding }: Refusal): Refused => {
+  if (contentEncoding !== '' || bytes > MAX_ERROR_BYTES) return {}
   const body = parseJson(Buffer.concat(chunks).toString())
   const error = isFields(body) ? body['error'] : null
   return isFields(error) ? error : {}
@@ -58,7 +59,7 @@ const isForHistory = ({ param, code }: Refused): boolean =>
   !OWN_CODES.has(code) && (typeof param !== 'string' || OF_HISTORY.test(param))
 
 /** What the upstream has answered. */
-export type Refusal = Pick<Capture, 'status' | 'chunks' | 'contentEncoding'>
+export type Refusal = Pick<Capture, 'status' | 'chunks' | 'bytes' | 'contentEncoding'>
 
 export interface RefusedAfterOurs {
   /** null where another process has given the answer, or its conversation has counted before */

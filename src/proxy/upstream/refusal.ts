@@ -7,6 +7,9 @@ import type { Capture } from './capture.ts'
 const NO_MONEY = 402
 const TOO_MANY = 429
 
+/** Of the bytes that an error may have to be read, as sent and decoded: one says no more in any API. */
+export const MAX_ERROR_BYTES = 2 ** 16
+
 /** Of an account without money; other answers of this status say that it asks too often. */
 const isOutOfMoney = ({ response }: ReadAnswer): boolean => {
   const body = response && parseJson(response.toString())
@@ -16,16 +19,15 @@ const isOutOfMoney = ({ response }: ReadAnswer): boolean => {
 
 /**
  * The status of the answer, and 402 for an account without money, which OpenAI answers with 429.
- * @param options.maxBytes of a decoded answer; a larger one is not read
  * @returns a promise only for an encoded body of status 429
  */
 export const refusalStatus = (
-  { status, chunks, contentType, contentEncoding, truncated }: Capture,
-  options: { dialect: Dialect; maxBytes: number }
+  { status, chunks, bytes, contentType, contentEncoding, truncated }: Capture,
+  dialect: Dialect
 ): number | Promise<number> => {
-  if (status !== TOO_MANY || truncated) return status
+  if (status !== TOO_MANY || truncated || bytes > MAX_ERROR_BYTES) return status
   const meaning = (answer: ReadAnswer): number => (isOutOfMoney(answer) ? NO_MONEY : status)
   const form = { contentType, contentEncoding, complete: true }
-  const answer = readAnswer(Buffer.concat(chunks), form, options)
+  const answer = readAnswer(Buffer.concat(chunks), form, { dialect, maxBytes: MAX_ERROR_BYTES })
   return answer instanceof Promise ? answer.then(meaning) : meaning(answer)
 }
