@@ -4,6 +4,7 @@
  */
 import { promisify } from 'node:util'
 import { brotliDecompress, constants, gunzip, inflate } from 'node:zlib'
+import type { AnswerAccumulator } from './answer.ts'
 import type { Usage } from './chat.ts'
 import type { Dialect } from './dialect.ts'
 
@@ -59,15 +60,35 @@ const decode = async (
   }
 }
 
-const readStream = (body: Buffer, { accumulator: begin }: Dialect): ReadAnswer => {
-  const accumulator = begin()
-  accumulator.push(body)
+const accumulated = (accumulator: AnswerAccumulator): ReadAnswer => {
   const answer = accumulator.answer()
   if (answer) return { response: Buffer.from(JSON.stringify(answer)), usage: answer.usage ?? null }
   const { error } = accumulator
   return error === undefined
     ? NO_ANSWER
     : { response: Buffer.from(JSON.stringify({ error })), usage: null }
+}
+
+const readStream = (body: Buffer, { accumulator: begin }: Dialect): ReadAnswer => {
+  const accumulator = begin()
+  accumulator.push(body)
+  return accumulated(accumulator)
+}
+
+/** Takes some milliseconds. */
+const SLICE_BYTES = 2 ** 16
+
+const readStreamInSlices = async (
+  body: Buffer,
+  { accumulator: begin }: Dialect,
+  pause: () => Promise<void>
+): Promise<ReadAnswer> => {
+  const accumulator = begin()
+  for (let from = 0; from < body.length; from += SLICE_BYTES) {
+    accumulator.push(body.subarray(from, from + SLICE_BYTES))
+    await pause()
+  }
+  return accumulated(accumulator)
 }
 
 const readJson = (body: Buffer): ReadAnswer => {
@@ -87,18 +108,22 @@ const readJson = (body: Buffer): ReadAnswer => {
  * @param form how to read the body; with a usage it is read already
  * @param options.dialect of the request
  * @param options.maxBytes of a decoded answer; a larger one counts as none
- * @returns a promise only for an encoded body: a promise costs as much as reading a small answer
+ * @param options.pause lets others go on while megabytes of events are read; without it they are read at once
+ * @returns a promise only for an encoded body and with pauses: a promise costs as much as reading a small answer
  */
 export const readAnswer = (
   body: Buffer | null,
   form: AnswerEncoding | { usage: Usage | null },
-  { dialect, maxBytes }: { dialect: Dialect; maxBytes: number }
+  { dialect, maxBytes, pause }: { dialect: Dialect; maxBytes: number; pause?: () => Promise<void> }
 ): ReadAnswer | Promise<ReadAnswer> => {
   if ('usage' in form) return { response: body, usage: form.usage }
   const { contentType, contentEncoding, complete } = form
-  const read = (plain: Buffer | null): ReadAnswer => {
+  const read = (plain: Buffer | null): ReadAnswer | Promise<ReadAnswer> => {
     if (plain === null) return NO_ANSWER
-    if (contentType.startsWith('text/event-stream')) return readStream(plain, dialect)
+    if (contentType.startsWith('text/event-stream'))
+      return pause === undefined || plain.length <= SLICE_BYTES
+        ? readStream(plain, dialect)
+        : readStreamInSlices(plain, dialect, pause)
     // a JSON body that broke off cannot be parsed
     return complete ? readJson(plain) : NO_ANSWER
   }

@@ -1,4 +1,5 @@
 /** Settles an exchange with the limits of its key. Runs after the client's answer. */
+import { setImmediate } from 'node:timers/promises'
 import { countableUsage, estimateCompletion } from '../core/cost/token-estimate.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { Dialect } from '../openai/dialect.ts'
@@ -35,7 +36,7 @@ const takenBy = async (
   if (truncated || chunks.length === 0) return UNKNOWN
   const body = Buffer.concat(chunks)
   const encoding = { contentType, contentEncoding, complete: end === 'complete' }
-  const answer = await readAnswer(body, encoding, options)
+  const answer = await readAnswer(body, encoding, { ...options, pause: setImmediate })
   const usage = countableUsage(answer.usage)
   // the upstream may have written and billed more of an answer that broke off
   if (end !== 'complete' && !body.includes(options.dialect.lastEvent)) return UNKNOWN
