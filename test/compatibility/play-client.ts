@@ -92,7 +92,7 @@ const startUpstream = async () => {
   }
 }
 
-/** A fault of a client's script ends it; so do its silence and its process. */
+/** Told of the progress of a step, in conversations. */
 export type Tell = (step: string, done: number, all: number) => void
 
 interface Run {
@@ -162,7 +162,7 @@ const sharesOf = (passed: readonly Passed[]): Record<Scenario, Share> => {
 const reasonsOf = (passed: readonly Passed[]): Record<string, number> => {
   const reasons: Record<string, number> = {}
   for (const { number, route, reason } of passed) {
-    if (number === null || number >= FIRST_FAULTY || route === 'answered') continue
+    if (scenarioOf(number) === undefined || route === 'answered') continue
     const text = reason ?? (route === null ? 'no template' : route)
     reasons[text] = (reasons[text] ?? 0) + 1
   }

@@ -34,7 +34,7 @@ const isReference = (scanner: Scanner, body: Buffer, open: number): boolean => {
 }
 
 /**
- * Reads no item: what is in one is the upstream's to judge, and may be of any size.
+ * Parses no item: an item may have any size, and the upstream judges it.
  * @returns null where the bytes are not clear about their items; one reference too many at most
  */
 export const ownItemsIn = (body: Buffer, list: ItemList): OwnItems | null =>

@@ -7,11 +7,11 @@ import { REFUSED_AFTER_OURS } from '../../core/rollout/pair.ts'
 import type { RouteOutcome } from '../../core/log/record.ts'
 import { readChatRequest } from '../../core/request/chat-reading.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
-import { isFields, parseJson } from '../../openai/fields.ts'
+import type { Fields } from '../../openai/fields.ts'
 import { CALL_ID_END, ID_END } from '../../openai/ids.ts'
 import type { Received } from '../exchange.ts'
 import type { Capture } from '../upstream/capture.ts'
-import { MAX_ERROR_BYTES } from '../upstream/refusal.ts'
+import { errorIn, MAX_ERROR_BYTES } from '../upstream/refusal.ts'
 import type { GivenAnswers, GivenBy } from './given-answers.ts'
 
 const messagesOf = ({ request, exchange: { body, dialect } }: Received): readonly ChatMessage[] => {
@@ -31,22 +31,13 @@ const namesOurs = ({ hasOwnItems, body }: Received['exchange']): boolean =>
   ((body.includes(CALL_ID_END) || body.includes(ID_END)) && OWN_ID.test(body.toString('latin1')))
 
 /** What an upstream says that it has refused; empty where it does not say. */
-interface Refused {
-  param?: unknown
-  code?: unknown
-}
-
-const refusedIn = ({ chunks, bytes, contentEncoding }: Refusal): Refused => {
-  if (contentEncoding !== '' || bytes > MAX_ERROR_BYTES) return {}
-  const body = parseJson(Buffer.concat(chunks).toString())
-  const error = isFields(body) ? body['error'] : null
-  return isFields(error) ? error : {}
-}
+const refusedIn = ({ chunks, bytes, contentEncoding }: Refusal): Fields =>
+  contentEncoding !== '' || bytes > MAX_ERROR_BYTES ? {} : errorIn(Buffer.concat(chunks).toString())
 
 /** The conversation, in either API. */
 const OF_HISTORY = /^(?:messages|input|previous_response_id)\b/
 
-/** Of what the client has written or chosen, whoever answered before. */
+/** These codes refuse what the client has written or chosen, not an earlier answer. */
 const OWN_CODES: ReadonlySet<unknown> = new Set([
   'model_not_found',
   'context_length_exceeded',
@@ -55,7 +46,7 @@ const OWN_CODES: ReadonlySet<unknown> = new Set([
   'invalid_prompt',
 ])
 
-const isForHistory = ({ param, code }: Refused): boolean =>
+const isForHistory = ({ param, code }: Fields): boolean =>
   !OWN_CODES.has(code) && (typeof param !== 'string' || OF_HISTORY.test(param))
 
 /** What the upstream has answered. */

@@ -8,6 +8,7 @@ import { AppError } from '../../errors.ts'
 import { RESPONSES } from '../../openai/dialect.ts'
 import { readOwnId, responseId } from '../../openai/ids.ts'
 import { inputItems } from '../../openai/responses/input-items.ts'
+import type { Caller } from '../access/access.ts'
 import type { Client } from '../client/client.ts'
 import { refuse } from '../client/refuse.ts'
 import type { ChatDeps } from '../deps.ts'
@@ -76,14 +77,15 @@ const deletion = (id: string): string =>
 const answerTo = async (
   deps: KeptDeps,
   { id, wanted }: KeptAsked,
-  incoming: IncomingMessage
+  incoming: IncomingMessage,
+  caller: Pick<Caller, 'admitKept'> | undefined
 ): Promise<string | null> => {
   const { keptResponses, tenants } = deps
   const { tenant } = tenants.identify(incoming)
   const kept = await keptResponses.get(id, tenant)
   if (kept === null) return null
   await requireAccepted(deps, incoming, kept)
-  await deps.access?.callerOf(incoming).admitKept()
+  await caller?.admitKept()
   if (wanted !== 'deletion') return bodyOf(kept, wanted, queryOf(incoming))
   return (await keptResponses.remove(id, tenant)) ? deletion(id) : null
 }
@@ -97,8 +99,8 @@ export const serveKept = async (
 ): Promise<void> => {
   try {
     // a caller without a valid key learns nothing
-    deps.access?.callerOf(incoming)
-    const answer = await answerTo(deps, asked, incoming)
+    const caller = deps.access?.callerOf(incoming)
+    const answer = await answerTo(deps, asked, incoming, caller)
     if (answer === null) return pass(deps, incoming, client)
     deps.metrics.request('kept')
     client.sendOwn(200, answer)

@@ -1,5 +1,5 @@
 /** What an upstream's answer says of the credentials that it was asked with. */
-import { isFields, parseJson } from '../../openai/fields.ts'
+import { isFields, parseJson, type Fields } from '../../openai/fields.ts'
 import { readAnswer, type ReadAnswer } from '../../openai/read-answer.ts'
 import type { Dialect } from '../../openai/dialect.ts'
 import type { Capture } from './capture.ts'
@@ -10,11 +10,17 @@ const TOO_MANY = 429
 /** Of the bytes that an error may have to be read, as sent and decoded: one says no more in any API. */
 export const MAX_ERROR_BYTES = 2 ** 16
 
+/** The error that a body in JSON reports; empty where it reports none. */
+export const errorIn = (body: string): Fields => {
+  const value = parseJson(body)
+  const error = isFields(value) ? value['error'] : null
+  return isFields(error) ? error : {}
+}
+
 /** Of an account without money; other answers of this status say that it asks too often. */
 const isOutOfMoney = ({ response }: ReadAnswer): boolean => {
-  const body = response && parseJson(response.toString())
-  const error = isFields(body) ? body['error'] : null
-  return isFields(error) && [error['code'], error['type']].includes('insufficient_quota')
+  const { code, type } = errorIn(response?.toString() ?? '')
+  return [code, type].includes('insufficient_quota')
 }
 
 /**
