@@ -11,8 +11,13 @@ export const runCommand = async (
   env: Record<string, string>,
   ...words: string[]
 ): Promise<string> => {
-  const { stdout } = await promisify(execFile)(process.execPath, [cli, ...words], {
-    env: { ...process.env, ...env },
-  })
-  return stdout
+  const options = { env: { ...process.env, ...env } }
+  try {
+    return (await promisify(execFile)(process.execPath, [cli, ...words], options)).stdout
+  } catch (error) {
+    // what it wrote says why; Node's own message has stderr alone
+    throw new Error(`${words[0]} failed: ${(error as { stdout?: string }).stdout}`, {
+      cause: error,
+    })
+  }
 }

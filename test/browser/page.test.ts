@@ -189,7 +189,10 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
     const path = join(dataDir, 'evidence.json')
     await download.saveAs(path)
     expect(readFileSync(path, 'utf8')).not.toContain('tin of')
-    expect(await runCli({ DATA_DIR: join(dataDir, 'none') }, 'verify', path)).toMatch(/holds/)
+    const elsewhere = { DATA_DIR: join(dataDir, 'none') }
+    // the bursts of this test's server
+    const verified = await runCli(elsewhere, 'verify', path, '--burst-minutes', '0')
+    expect(verified).toMatch(/every check holds/)
   })
 
   it('internalizes again, and rejects what came of it', async () => {
