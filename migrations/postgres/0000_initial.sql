@@ -24,7 +24,7 @@ CREATE TABLE "promptintern"."evaluations" (
 	"answer" text NOT NULL,
 	"logprob_sum" double precision NOT NULL,
 	"logprob_min" double precision NOT NULL,
-	"agrees" boolean DEFAULT false NOT NULL,
+	"agrees" boolean NOT NULL,
 	"agrees_today" boolean,
 	"similarity" double precision NOT NULL,
 	"deferred" text,
@@ -133,7 +133,7 @@ CREATE TABLE "promptintern"."pairs" (
 	"record_id" text,
 	"lora" text NOT NULL,
 	"at" bigint NOT NULL,
-	"drawn" double precision DEFAULT 1 NOT NULL,
+	"drawn" double precision NOT NULL,
 	"outcome" text,
 	"reason" text,
 	"conversation" text DEFAULT '' NOT NULL,
@@ -157,9 +157,9 @@ CREATE TABLE "promptintern"."records" (
 	"at" bigint NOT NULL,
 	"answered" boolean NOT NULL,
 	"template_version" text,
-	"tenant_number" integer,
-	"outcome" smallint,
-	"status_class" smallint,
+	"tenant_number" integer NOT NULL,
+	"outcome" smallint NOT NULL,
+	"status_class" smallint NOT NULL,
 	"opening" smallint,
 	CONSTRAINT "records_id_day_pk" PRIMARY KEY("id","day")
 ) PARTITION BY LIST ("day");
@@ -246,7 +246,6 @@ CREATE INDEX "records_template" ON "promptintern"."records" USING btree ("templa
 CREATE INDEX "records_tenant" ON "promptintern"."records" USING btree ("tenant_number","sequence");--> statement-breakpoint
 CREATE INDEX "records_outcome" ON "promptintern"."records" USING btree ("outcome","sequence");--> statement-breakpoint
 CREATE INDEX "records_status" ON "promptintern"."records" USING btree ("status_class","sequence") WHERE status_class <> 2;--> statement-breakpoint
-CREATE INDEX "records_unnumbered" ON "promptintern"."records" USING btree ("sequence") WHERE outcome is null;--> statement-breakpoint
 ALTER TABLE "promptintern"."bodies" ALTER COLUMN "data" SET STORAGE EXTERNAL;--> statement-breakpoint
 ALTER TABLE "promptintern"."segments" ALTER COLUMN "heads" SET STORAGE EXTERNAL;--> statement-breakpoint
 ALTER TABLE "promptintern"."segment_bodies" ALTER COLUMN "data" SET STORAGE EXTERNAL;

@@ -14,7 +14,7 @@ CREATE TABLE `evaluations` (
 	`answer` text NOT NULL,
 	`logprob_sum` real NOT NULL,
 	`logprob_min` real NOT NULL,
-	`agrees` integer DEFAULT false NOT NULL,
+	`agrees` integer NOT NULL,
 	`agrees_today` integer,
 	`similarity` real NOT NULL,
 	`deferred` text,
@@ -125,7 +125,7 @@ CREATE TABLE `pairs` (
 	`record_id` text,
 	`lora` text NOT NULL,
 	`at` integer NOT NULL,
-	`drawn` real DEFAULT 1 NOT NULL,
+	`drawn` real NOT NULL,
 	`outcome` text,
 	`reason` text,
 	`conversation` text DEFAULT '' NOT NULL,
@@ -154,9 +154,9 @@ CREATE TABLE `records` (
 	`at` integer NOT NULL,
 	`answered` integer NOT NULL,
 	`template_version` text,
-	`tenant_number` integer,
-	`outcome` integer,
-	`status_class` integer,
+	`tenant_number` integer NOT NULL,
+	`outcome` integer NOT NULL,
+	`status_class` integer NOT NULL,
 	`opening` integer
 );
 --> statement-breakpoint
@@ -198,7 +198,7 @@ CREATE TABLE `template_totals` (
 	`version` text PRIMARY KEY NOT NULL,
 	`requests` integer DEFAULT 0 NOT NULL,
 	`answered` integer DEFAULT 0 NOT NULL,
-	`fallbacks` integer DEFAULT 0 NOT NULL,
+	`forwarded` integer DEFAULT 0 NOT NULL,
 	`prompt_tokens_saved` integer DEFAULT 0 NOT NULL,
 	`saved_usd` real DEFAULT 0 NOT NULL,
 	`last_seen` integer
