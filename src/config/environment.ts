@@ -316,16 +316,6 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
   return checks.filter(([isWrong]) => isWrong).map(([, mistake]) => mistake)
 }
 
-/** Keys of earlier versions: ignored, they would silently change what is learned. */
-const REPLACED: Record<string, string> = {
-  QUERY_ONLY_ARM: 'replaced by ARMS, for example ARMS=schedule in place of QUERY_ONLY_ARM=false',
-}
-
-const replacedKeys = (variables: Record<string, string | undefined>): string[] =>
-  Object.entries(REPLACED)
-    .filter(([key]) => variables[key] !== undefined)
-    .map(([key, advice]) => `${key}: ${advice}`)
-
 /**
  * @param variables environment variables; unknown ones are ignored
  * @throws AppError `invalid-config` with one line per mistake in its message
@@ -335,12 +325,9 @@ export const parseEnvironment = (
   options: ParseOptions = { serves: true }
 ): Environment => {
   const parsed = SCHEMA.safeParse(variables)
-  const mistakes = [
-    ...replacedKeys(variables),
-    ...(parsed.success
-      ? mistakesOf(parsed.data, options)
-      : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)),
-  ]
+  const mistakes = parsed.success
+    ? mistakesOf(parsed.data, options)
+    : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
   if (!parsed.success || mistakes.length > 0)
     throw new AppError('invalid-config', `invalid configuration\n  ${mistakes.join('\n  ')}`)
   return parsed.data

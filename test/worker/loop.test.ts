@@ -11,6 +11,7 @@ import type { Store } from '../../src/store/store.ts'
 import { COLOURS, orderRecord, PROMPT } from '../fixtures/paint-orders.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 import { engineAt, PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
+import { LIVE_STATE } from '../fixtures/examples.ts'
 
 /** The answer of another order. */
 const renamed = (number: number) => orderRecord(number + 1).response
@@ -134,7 +135,7 @@ describe('an internalization that waits for approval', () => {
     const context = { by: 'admin', now: harness.now, rollout: AT_ONCE }
     const newest = await harness.newest()
     const before = { id: 'present', createdAt: newest.createdAt - 1 }
-    await store.internalizations.create({ ...newest, ...before, state: { name: 'live' } })
+    await store.internalizations.create({ ...newest, ...before, state: LIVE_STATE })
     const present = await pause(store, (await store.internalizations.get('present'))!, context)
     const worker = await harness.worker(harness.deps({}, { autoPromote: true }))
     for (let i = 0; i < 3; i++) await harness.round(worker)

@@ -8,7 +8,6 @@ import {
   lossInterval,
   pairsSince,
   beforeRise,
-  NO_PAIRS,
   type LeastLoss,
   type LossCounts,
 } from './evidence.ts'
@@ -29,9 +28,6 @@ export interface RolloutStage {
   /** that the pause took away; absent without one */
   shareBefore?: number
 }
-
-/** A live internalization of an earlier version had all of the traffic. */
-export const FULL_STAGE: RolloutStage = { share: 1, before: NO_PAIRS, began: 0 }
 
 /** `shadow`, `canary 5 %`, `full`, `paused`. */
 export const stageName = ({
@@ -119,7 +115,7 @@ export interface TrafficShares {
  * @param audits `few`: no more than in the last stage, because a person is waited for
  */
 export const trafficShares = (
-  { share }: RolloutStage,
+  { share }: Pick<RolloutStage, 'share'>,
   { trafficShare, auditShare }: Pick<RolloutSettings, 'trafficShare' | 'auditShare'>,
   { audits = 'all', auditPart = 1 }: { audits?: 'all' | 'few'; auditPart?: number } = {}
 ): TrafficShares => {

@@ -84,7 +84,6 @@ const answerRules = async (
     folds,
     labels: responseType === 'label' ? knownLabels(learned) : null,
     defers: train.some(({ outcome }) => outcome.kind !== 'text'),
-    bindsCalls: true,
     maxChars: mostChars(longest.length),
     maxTokens: mostTokens(await engine.countTokens(baseModel, longest)),
   }
@@ -178,6 +177,6 @@ export const planInternalization = async (
     method,
     ...(await successorPlan(deps, models, successor)),
     arms,
-    ...(deps.config.learningCurve && { fitShares: fitShares(train.length) }),
+    fitShares: deps.config.learningCurve ? fitShares(train.length) : [],
   }
 }
