@@ -55,23 +55,15 @@ const engineOf = (env: Environment): EngineConfig => {
 
 interface DatabaseConfig {
   server: DatabaseServer
-  /** null: none */
-  replica: DatabaseServer | null
   poolSize: number
-}
-
-/** null without a URL, which has no mistake: the environment was parsed */
-const databaseServerOf = (url: string | null, caFile: string | null): DatabaseServer | null => {
-  const parsed = url === null ? null : parseDatabaseUrl(url, caFile)
-  return parsed !== null && 'server' in parsed ? parsed.server : null
 }
 
 /** null: SQLite in the data directory */
 const databaseOf = (env: Environment): DatabaseConfig | null => {
-  const [server, replica] = [env.DATABASE_URL, env.DATABASE_REPLICA_URL].map((url) =>
-    databaseServerOf(url, env.DATABASE_CA_FILE)
-  )
-  return server == null ? null : { server, replica: replica!, poolSize: env.DATABASE_POOL }
+  if (env.DATABASE_URL === null) return null
+  const parsed = parseDatabaseUrl(env.DATABASE_URL, env.DATABASE_CA_FILE)
+  // a URL with a mistake was refused with the environment
+  return 'server' in parsed ? { server: parsed.server, poolSize: env.DATABASE_POOL } : null
 }
 
 /** null: bodies are stored as they are */

@@ -162,7 +162,6 @@ const SCHEMA = z.object({
   ALLOWED_HOSTS: hostNames,
   DATA_DIR: z.string().default('./data'),
   DATABASE_URL: optional.pipe(databaseUrl.nullable()),
-  DATABASE_REPLICA_URL: optional.pipe(databaseUrl.nullable()),
   DATABASE_POOL: whole(10, 1),
   DATABASE_CA_FILE: optional,
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
@@ -274,10 +273,6 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
     [
       env.DATABASE_CA_FILE !== null && env.DATABASE_URL === null,
       'DATABASE_CA_FILE: only valid with DATABASE_URL; it secures the connection to that server',
-    ],
-    [
-      env.DATABASE_REPLICA_URL !== null && env.DATABASE_URL === null,
-      'DATABASE_REPLICA_URL: only valid with DATABASE_URL; it is of a standby of that server',
     ],
     [
       env.ENGINE === 'onnx' && env.MODEL_PATH === null,
