@@ -25,7 +25,6 @@ export const economicsSettings = (config: Config, prices: Price[]): EconomicsSet
   prices,
   engineUsdPerHour: config.engineUsdPerHour,
   captureShare: config.capture.share,
-  estimatesUsage: config.estimateUsage,
   trafficShare: trafficShares(FULL_STAGE, config.rollout).trafficShare,
   trainSeconds: config.internalize.trainSeconds,
   // without a key the evaluation cannot buy fresh answers

@@ -96,10 +96,8 @@ const internalizeOf = (env: Environment): InternalizeOptions => ({
   autoPromote: env.AUTO_PROMOTE,
   trainRows: env.TRAIN_ROWS,
   holdoutRows: env.HOLDOUT_ROWS,
-  holdoutDays: env.HOLDOUT_DAYS,
   burstMinutes: env.BURST_MINUTES,
   trainSeconds: env.TRAIN_MINUTES === 0 ? null : env.TRAIN_MINUTES * 60,
-  method: env.TRAINING_METHOD,
   schedule: env.SCHEDULE,
   stages: env.STAGES,
   arms: env.ARMS,
@@ -113,7 +111,6 @@ const internalizeOf = (env: Environment): InternalizeOptions => ({
 
 const rolloutOf = (env: Environment): RolloutSettings => ({
   stages: env.ROLLOUT_STAGES,
-  trafficShare: env.TRAFFIC_SHARE,
   auditShare: env.AUDIT_SHARE,
   minHours: env.ROLLOUT_MIN_HOURS,
   rollbackCapital: env.ROLLBACK_EVIDENCE,
@@ -129,7 +126,6 @@ const proxyOf = (env: Environment) => ({
   captureMaxBytes: env.CAPTURE_MAX_BYTES,
   adaptedTimeoutMs: env.ADAPTED_TIMEOUT_MS,
   echoModel: env.ECHO_MODEL,
-  credentialTtlMs: env.CREDENTIAL_TTL_SECONDS * 1000,
   /** headers and query parameters that carry credentials, beside the known ones; in lower case */
   credentialNames: env.CREDENTIAL_NAMES,
   /** headers that change no answer, beside the known ones; in lower case */
@@ -172,7 +168,6 @@ const configOf = (env: Environment) => ({
   pricesFile: env.PRICES_FILE,
   /** null: savings are computed without the engine's cost */
   engineUsdPerHour: env.ENGINE_USD_PER_HOUR,
-  estimateUsage: env.ESTIMATE_USAGE,
   tracing: tracingOf(env),
   hub: { endpoint: env.HF_ENDPOINT, token: env.HF_TOKEN },
   webhook: webhookOf(env),
