@@ -25,7 +25,6 @@ export const economicsSettings = (config: Config, prices: Price[]): EconomicsSet
   prices,
   engineUsdPerHour: config.engineUsdPerHour,
   captureShare: config.capture.share,
-  estimatesUsage: config.estimateUsage,
   trafficShare: trafficShares({ share: 1 }, config.rollout).trafficShare,
   trainSeconds: config.internalize.trainSeconds,
   // without a key the evaluation cannot buy fresh answers

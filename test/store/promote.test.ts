@@ -16,7 +16,7 @@ const fail = () => Promise.reject(new Error('disk full'))
 
 const promotionIn = (store: Store) => {
   let now = 10_000
-  const context = () => ({ by: 'admin', now: now++, rollout: { ...AT_ONCE, trafficShare: 0.5 } })
+  const context = () => ({ by: 'admin', now: now++, rollout: { ...AT_ONCE, auditShare: 0.5 } })
   const get = async (id: string) => (await store.internalizations.get(id))!
   const create = async (id: string, changes: Partial<Internalization> = {}) => {
     await store.internalizations.create(exampleApproved(id, changes))
@@ -64,7 +64,7 @@ onEachStore((base) => {
           answers: { ...ANSWERS, responseType: 'label', labels: ['intent_1', 'intent_2'] },
           kinds: KINDS,
           trafficShare: 0.5,
-          auditShare: 0,
+          auditShare: 0.5,
           auditPart: 1,
           templateTokens: 804,
         },

@@ -148,13 +148,12 @@ describe('an internalization that waits for approval', () => {
 
 describe('the worker', () => {
   it.each([
-    ['fp_upstream', 'auto', 'self-distillation'],
-    ['fp_other', 'auto', 'supervised'],
-    ['fp_upstream', 'supervised', 'supervised'],
-  ] as const)('with %s and TRAIN_METHOD %s uses %s', async (fingerprint, setting, method) => {
+    ['fp_upstream', 'self-distillation'],
+    ['fp_other', 'supervised'],
+  ] as const)('with answers of %s uses %s', async (fingerprint, method) => {
     const harness = await openHarness({ from: 'candidate' })
     const { distils, jobs, uploaded } = distilling(harness.engine, fingerprint)
-    const deps = harness.deps({ engine: distils }, { method: setting })
+    const deps = harness.deps({ engine: distils })
     await harness.runTo(await harness.worker(deps), 'evaluating')
     expect(new Set(jobs.map((job) => job.method?.type))).toEqual(new Set([method]))
     const read = uploaded.map((row) => row.teacher_messages?.[0]?.content)

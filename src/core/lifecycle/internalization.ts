@@ -223,14 +223,10 @@ export interface InternalizeOptions {
   autoPromote: boolean
   trainRows: number
   holdoutRows: number
-  /** that the window of the held-out traffic has at least */
-  holdoutDays: number
   /** requests of so many minutes may resemble each other; 0: only those of one conversation do */
   burstMinutes: number
   /** training time of all arms together; null: no limit */
   trainSeconds: number | null
-  /** `auto`: self-distillation where the engine holds the upstream's weights */
-  method: 'auto' | 'supervised'
   schedule: ScheduleName
   stages: number
   /** that may compete */

@@ -43,8 +43,6 @@ export const stageName = ({
 export interface RolloutSettings {
   /** shares of the stages, rising; the last one is 1 */
   stages: readonly number[]
-  /** of the matching traffic that a route in its last stage may answer */
-  trafficShare: number
   /** of the traffic of a route in its last stage that is audited */
   auditShare: number
   /** capital at which a route is rolled back, and drift is reported */
@@ -116,17 +114,16 @@ export interface TrafficShares {
  */
 export const trafficShares = (
   { share }: Pick<RolloutStage, 'share'>,
-  { trafficShare, auditShare }: Pick<RolloutSettings, 'trafficShare' | 'auditShare'>,
+  { auditShare }: Pick<RolloutSettings, 'auditShare'>,
   { audits = 'all', auditPart = 1 }: { audits?: 'all' | 'few'; auditPart?: number } = {}
 ): TrafficShares => {
   if (share === 1) {
     const audited = auditPart * auditShare
-    return { trafficShare: Math.min(trafficShare, 1 - audited), auditShare: audited, auditPart }
+    return { trafficShare: 1 - audited, auditShare: audited, auditPart }
   }
-  const served = share * trafficShare
-  const rest = 1 - served
+  const rest = 1 - share
   const audited = auditPart * (audits === 'few' ? Math.min(auditShare, rest) : rest)
-  return { trafficShare: served, auditShare: audited, auditPart }
+  return { trafficShare: share, auditShare: audited, auditPart }
 }
 
 /** Bounds of a route's loss: both are shares of its answers. */

@@ -23,7 +23,7 @@ const REFUSALS: Record<Exclude<Confirmation, 'accepted'>, () => AppError> = {
 }
 
 /**
- * Asks the upstream where it has not accepted the credentials within `CREDENTIAL_TTL_SECONDS`.
+ * Asks the upstream where it has not accepted the credentials within the last hour.
  * @throws AppError `invalid-api-key`, `forbidden` or `upstream-unavailable` for a caller who may not have it
  */
 export const requireAccepted = async (
