@@ -9,13 +9,13 @@ import type { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
 import { recordHeader, type Received } from './exchange.ts'
 import { routeHeaders } from './headers.ts'
-import { afterAnswer, forwardedOutcome, recordOfUpstream, report } from './record.ts'
+import { afterAnswer, forwardedOutcome, recordOfUpstream, report } from './record/record.ts'
 import {
   refusedAfterOurs,
   refusedOutcome,
   type RefusedAfterOurs,
 } from './after-ours/refused-after-ours.ts'
-import { settleUpstream } from './settle.ts'
+import { settleUpstream } from './record/settle.ts'
 import { acceptanceOf } from './access/tenants.ts'
 import { refusalStatus } from './upstream/refusal.ts'
 import type { AnsweredBy, Passage } from './upstream/upstream-answer.ts'

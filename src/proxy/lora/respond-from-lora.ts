@@ -15,9 +15,9 @@ import type { ChatDeps } from '../deps.ts'
 import { recordHeader, type Received } from '../exchange.ts'
 import { routeHeaders } from '../headers.ts'
 import { keptOf, mustKeep } from '../kept/keep.ts'
-import { afterAnswer, drawn, forwardedOutcome, recordOfLora, report } from '../record.ts'
+import { afterAnswer, drawn, forwardedOutcome, recordOfLora, report } from '../record/record.ts'
 import type { Decision } from './router.ts'
-import { settleLora } from '../settle.ts'
+import { settleLora } from '../record/settle.ts'
 
 type Asked = Extract<Decision, { target: 'lora' }>
 type GivenAnswer = Extract<LoraAnswer, { given: true }>

@@ -1,14 +1,14 @@
 /** Last step: an exchange that is over becomes a record. The store reads its answer. */
-import type { AnswerForm, CapturedExchange } from '../core/log/exchange-batch.ts'
-import { receivedHead, type RouteOutcome } from '../core/log/record.ts'
-import { PLAIN } from '../core/request/envelope.ts'
-import { AUDIT } from '../core/rollout/pair.ts'
-import type { MatchedRoute } from '../core/route/route-table.ts'
-import type { Usage } from '../openai/chat.ts'
-import type { ChatDeps } from './deps.ts'
-import type { Capture } from './upstream/capture.ts'
-import type { ChatExchange, Received } from './exchange.ts'
-import type { ExchangeEnd, FaultReason, SkipReason } from './reasons.ts'
+import type { AnswerForm, CapturedExchange } from '../../core/log/exchange-batch.ts'
+import { receivedHead, type RouteOutcome } from '../../core/log/record.ts'
+import { PLAIN } from '../../core/request/envelope.ts'
+import { AUDIT } from '../../core/rollout/pair.ts'
+import type { MatchedRoute } from '../../core/route/route-table.ts'
+import type { Usage } from '../../openai/chat.ts'
+import type { ChatDeps } from '../deps.ts'
+import type { Capture } from '../upstream/capture.ts'
+import type { ChatExchange, Received } from '../exchange.ts'
+import type { ExchangeEnd, FaultReason, SkipReason } from '../reasons.ts'
 
 const CLIENT_CLOSED = 499
 /** A stream that broke began with 200, but the client got no answer: a record must not say 2xx. */
