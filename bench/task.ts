@@ -25,7 +25,6 @@ import { embeddedEngine, remoteEngine } from './task/engines.ts'
 import { adaptedMessages, matching } from './harness/adapted.ts'
 import { curveFigures } from './task/curve.ts'
 import { followShift, readShift } from './task/shift.ts'
-import { checkTracer, runTracer } from './task/tracer/tracer-arm.ts'
 import { answerMs, measureLatencies } from './harness/latency.ts'
 import { fromRoot } from './harness/from-root.ts'
 import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './harness/data.ts'
@@ -67,8 +66,7 @@ const { values: args } = parseArgs({
     learn: { type: 'string', default: '' },
     schedule: { type: 'string', default: 'exponential' },
     margin: { type: 'string', default: '0.05' },
-    // comparisons beside the product, or `none`; `tracer` is another program's recipe for labels, and
-    // reads the embeddings of --encoder
+    // comparisons beside the product, or `none`
     arms: { type: 'string', default: 'base-full,base-query,query-only,schedule' },
     prices: { type: 'string', default: fromRoot('bench/prices.json') },
     // a file of old and new answers: what becomes of the live route when the upstream changes its answers
@@ -95,18 +93,14 @@ const taskEngine =
     ? embeddedEngine(required('model'), args.encoder ?? null)
     : remoteEngine(engineUrl, process.env['ENGINE_TOKEN'] ?? null)
 
-const TRACER = 'tracer'
 const wantedArms = args.arms === 'none' ? [] : args.arms.split(',')
-const hasTracer = wantedArms.includes(TRACER)
 
 /** The arms that the engine is asked for. */
 const armNames = (): BenchArm[] =>
-  wantedArms.flatMap((name) => {
-    if (name === TRACER) return []
+  wantedArms.map((name) => {
     const arm = ARMS.find((known) => known === name)
-    if (arm === undefined)
-      throw new Error(`--arms knows ${[...ARMS, TRACER].join(', ')}, not ${name}`)
-    return [arm]
+    if (arm === undefined) throw new Error(`--arms knows ${ARMS.join(', ')}, not ${name}`)
+    return arm
   })
 
 const testFile = (folder: string): { path: string; note: string } => {
@@ -360,11 +354,6 @@ const runCurve = async (
 const run = async (): Promise<void> => {
   const task = loadTask(required('task'), args.prefix)
   const testSource = testFile(required('task'))
-  if (hasTracer)
-    checkTracer(
-      args.encoder,
-      task.train.slice(0, Number(args.train)).map(({ answer }) => answer)
-    )
   const upstream = await startReplayUpstream()
   const wanted = Number(args.train) + Number(args.holdout)
   const testRows = readRows(testSource.path).slice(0, Number(args['test-rows']))
@@ -411,14 +400,6 @@ const run = async (): Promise<void> => {
     save(figures)
     if (internalization.plan !== null)
       Object.assign(figures, await compare({ dataDir, internalization, template, test, train }))
-    if (hasTracer) {
-      progress.update('arm tracer', 0, 1)
-      const encoderPath = args.encoder!
-      Object.assign(
-        figures,
-        await runTracer({ dataDir, encoderPath, internalization, template, test })
-      )
-    }
   } finally {
     if (!proxy.exited()) await proxy.kill()
     await upstream.close()
