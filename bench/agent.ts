@@ -30,12 +30,12 @@ import {
   type Conversation,
   type Turn,
 } from './agent/desk.ts'
-import { matching } from './harness/adapted.ts'
-import { inLanes } from './harness/lanes.ts'
-import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
-import { startReplayUpstream, type ReplayUpstream } from './harness/replay-upstream.ts'
-import { minutesToVerdict, waitForVerdict } from './harness/verdict.ts'
-import { tell, type Figure } from './report.ts'
+import { matching } from '../test/kit/model/adapted.ts'
+import { inLanes } from '../test/kit/traffic/lanes.ts'
+import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
+import { startReplayUpstream, type ReplayUpstream } from '../test/kit/upstream/replay-upstream.ts'
+import { minutesToVerdict, waitForVerdict } from '../test/kit/process/internalizations.ts'
+import { tell, type Figure } from '../test/kit/report.ts'
 import { embeddedEngine } from './task/engines.ts'
 import { trainingFigures } from './task/figures.ts'
 

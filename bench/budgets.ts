@@ -21,7 +21,7 @@ import {
   stopServer,
   USER,
   WHY_NO_SERVER,
-} from '../test/fixtures/postgres-process.ts'
+} from '../test/kit/postgres/postgres-process.ts'
 import {
   ask,
   askMany,
@@ -30,10 +30,10 @@ import {
   startBillingUpstream,
   statusBecomes,
   type BillingUpstream,
-} from './budgets/fleet.ts'
-import { build } from './harness/build.ts'
-import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
-import { allHold, spread, tell, withBar, type Figure } from './report.ts'
+} from '../test/kit/process/budget-fleet.ts'
+import { build } from '../test/kit/process/build.ts'
+import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
+import { allHold, spread, tell, withBar, type Figure } from '../test/kit/report.ts'
 
 const { values: args } = parseArgs({
   options: {

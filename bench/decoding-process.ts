@@ -8,7 +8,7 @@ import type { Generator } from '../adapters/onnx/generate/generator.ts'
 import type { LlamaConfig } from '../adapters/onnx/llama-config.ts'
 import { loadModel } from '../adapters/onnx/model/load-model.ts'
 import { answer, randomLora, randomPrompt } from './decoding/answer.ts'
-import { spread } from './report.ts'
+import { spread } from '../test/kit/report.ts'
 
 const PROMPT_TOKENS = 64
 const ANSWER_TOKENS = 48

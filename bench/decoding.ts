@@ -15,8 +15,8 @@ import { execFileSync } from 'node:child_process'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runScript, type Sample } from './harness/run-script.ts'
-import { formatFigures, spread, withBar, writeReport } from './report.ts'
-import type { Figure } from './report.ts'
+import { formatFigures, spread, withBar, writeReport } from '../test/kit/report.ts'
+import type { Figure } from '../test/kit/report.ts'
 
 const SCRIPT = join(import.meta.dirname, 'decoding-process.ts')
 

@@ -15,13 +15,14 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { AUTHORIZATION, caseOf, CHAT_PATH, type Case } from './fuzz/cases.ts'
 import { Dice } from './fuzz/dice.ts'
-import { goLive, LOOP_ENV } from './fuzz/go-live.ts'
+import { loopSettings } from '../test/kit/process/loop-settings.ts'
+import { goLive } from './fuzz/go-live.ts'
 import { reduced, textOf } from './fuzz/reduce.ts'
 import { startWatched, type WatchedServer } from './fuzz/watched-server.ts'
 import { createSender, type Outcome, type Sender } from './fuzz/wire.ts'
-import { build } from './harness/build.ts'
-import { fromRoot } from './harness/from-root.ts'
-import { allHold, tell, withBar, type Figure } from './report.ts'
+import { build } from '../test/kit/process/build.ts'
+import { fromRoot } from '../test/kit/process/from-root.ts'
+import { allHold, tell, withBar, type Figure } from '../test/kit/report.ts'
 
 const { values: args } = parseArgs({
   options: {
@@ -268,7 +269,7 @@ let server: WatchedServer | null = null
 try {
   const [port] = (await once(upstream, 'message')) as [number]
   const env = {
-    ...LOOP_ENV,
+    ...loopSettings(),
     DATA_DIR: join(folder, 'data'),
     UPSTREAM_BASE_URL: `http://127.0.0.1:${port}/v1`,
     SHED_DELAY_MS: '0',

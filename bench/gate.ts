@@ -29,7 +29,7 @@ import {
   type Setting,
 } from './gate/rules.ts'
 import { borderWorld, measuredWorld, pairedBorder, pairedWorld, worldsAt } from './gate/worlds.ts'
-import { formatFigures, writeReport, withBar, type Figure } from './report.ts'
+import { formatFigures, writeReport, withBar, type Figure } from '../test/kit/report.ts'
 
 const SIZES = [200, 600, 1000, 2000]
 const MARGINS = [0.05, 0.03]

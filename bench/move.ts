@@ -10,9 +10,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { moveStore } from '../src/store/move/move.ts'
 import { openSqliteStore } from '../src/store/thread/open.ts'
-import { fillStore } from '../test/fixtures/large-store.ts'
-import { optionsOf, serverIn, stopServer } from '../test/fixtures/postgres-process.ts'
-import { tell, type Figure } from './report.ts'
+import { fillStore } from '../test/kit/store/large-store.ts'
+import { optionsOf, serverIn, stopServer } from '../test/kit/postgres/postgres-process.ts'
+import { tell, type Figure } from '../test/kit/report.ts'
 
 const { values: args } = parseArgs({
   options: {

@@ -10,9 +10,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createProgress } from '../src/cli/output.ts'
 import { openLocalStore } from '../src/store/sqlite/local.ts'
-import { fillStore, recordIdOf, versionOf } from '../test/fixtures/large-store.ts'
-import { ADMIN_TOKEN, startProxy } from './harness/proxy-process.ts'
-import { spread, tell, withBar, type Figure } from './report.ts'
+import { fillStore, recordIdOf, versionOf } from '../test/kit/store/large-store.ts'
+import { ADMIN_TOKEN, startProxy } from '../test/kit/process/proxy-process.ts'
+import { spread, tell, withBar, type Figure } from '../test/kit/report.ts'
 
 const { values: args } = parseArgs({
   options: {

@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util'
 import { createProgress } from '../src/cli/output.ts'
 import { longRandom } from './gate/random.ts'
-import { formatFigures, writeReport } from './report.ts'
+import { formatFigures, writeReport } from '../test/kit/report.ts'
 import { measureConversations } from './rollout/conversations.ts'
 import { measureFalseAlarms } from './rollout/false-alarms.ts'
 import { measureOutcomes } from './rollout/outcomes.ts'

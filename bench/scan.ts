@@ -13,10 +13,17 @@ import { openScanEncoder } from '../src/cli/scan/encoder.ts'
 import { scanLog } from '../src/core/scan/scan.ts'
 import type { ScanReport } from '../src/core/scan/report.ts'
 import type { ExchangeRecord } from '../src/core/log/record.ts'
-import { build } from './harness/build.ts'
-import { formatFigures, mean, spread, withBar, writeReport, type Figure } from './report.ts'
-import { APPLICATIONS } from './scan/applications.ts'
-import { drawLog, recordOf, type Draw } from './scan/draws.ts'
+import { build } from '../test/kit/process/build.ts'
+import {
+  formatFigures,
+  mean,
+  spread,
+  withBar,
+  writeReport,
+  type Figure,
+} from '../test/kit/report.ts'
+import { APPLICATIONS } from '../test/kit/traffic/scan-applications.ts'
+import { drawLog, recordOf, type Draw } from '../test/kit/traffic/scan-draws.ts'
 
 const SCRIPT = 'bench/scan.ts'
 const CLI = 'src/cli.ts'

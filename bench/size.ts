@@ -22,9 +22,9 @@ import {
   stopServer,
   USER,
   WHY_NO_SERVER,
-} from '../test/fixtures/postgres-process.ts'
-import { fromRoot } from './harness/from-root.ts'
-import { tell, type Figure } from './report.ts'
+} from '../test/kit/postgres/postgres-process.ts'
+import { fromRoot } from '../test/kit/process/from-root.ts'
+import { tell, type Figure } from '../test/kit/report.ts'
 
 const { values: args } = parseArgs({
   options: { records: { type: 'string', default: '4096' }, out: { type: 'string' } },

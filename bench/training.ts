@@ -15,7 +15,7 @@ import { GraphBuilder } from '../adapters/onnx/graph.ts'
 import { LINEAR_LAYERS, linearShape, type LlamaConfig } from '../adapters/onnx/llama-config.ts'
 import type { TokenizedRow } from '../adapters/onnx/train/rows.ts'
 import type { FrozenModel } from '../adapters/onnx/train/weights-file.ts'
-import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
+import { formatFigures, spread, withBar, writeReport, type Figure } from '../test/kit/report.ts'
 import {
   milliseconds,
   openModel,

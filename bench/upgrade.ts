@@ -17,13 +17,13 @@ import {
   stopServer,
   USER,
   WHY_NO_SERVER,
-} from '../test/fixtures/postgres-process.ts'
-import { build } from './harness/build.ts'
-import { freePort } from './harness/free-port.ts'
+} from '../test/kit/postgres/postgres-process.ts'
+import { build } from '../test/kit/process/build.ts'
+import { freePort } from '../test/kit/process/free-port.ts'
 import { makeNewerProgram } from './harness/newer-program.ts'
-import { startNginx, WHY_NO_NGINX } from './harness/nginx.ts'
-import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
-import { allHold, tell, type Figure } from './report.ts'
+import { startNginx, WHY_NO_NGINX } from '../test/kit/process/nginx.ts'
+import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
+import { allHold, tell, type Figure } from '../test/kit/report.ts'
 import { startLoad, type Load } from './upgrade/load.ts'
 import { startUpstream } from './upgrade/upstream.ts'
 

@@ -1,5 +1,5 @@
 /** Counts of a run with kills, and the figures made from them. */
-import { withBar, type Figure } from '../report.ts'
+import { withBar, type Figure } from '../../test/kit/report.ts'
 import type { Victim } from './engine-tree.ts'
 
 export interface Tally {

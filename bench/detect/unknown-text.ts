@@ -1,8 +1,8 @@
 /** What the rule costs that text which is removed must be known: requests that would match without it. */
 import { compileMatcher } from '../../src/core/match/match.ts'
 import type { Template, TemplateKey } from '../../src/core/template/template.ts'
-import { versionName } from './score.ts'
-import type { StreamRow } from './stream.ts'
+import { versionName } from '../../test/kit/traffic/score.ts'
+import type { StreamRow } from '../../test/kit/traffic/stream.ts'
 
 /** The template with any short text in place of a dropped slot. */
 const opened = (template: Template): Template => ({

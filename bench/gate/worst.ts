@@ -1,5 +1,5 @@
 /** The figures that a run is judged by: the worst setting of each kind. */
-import { withBar } from '../report.ts'
+import { withBar } from '../../test/kit/report.ts'
 import type { Figures } from './lines.ts'
 import { BROKEN } from './mix-parts.ts'
 import { PROMISES } from './promises/parts.ts'

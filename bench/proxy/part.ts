@@ -1,6 +1,6 @@
 /** What the parts of the proxy benchmark have in common. */
-import type { Target } from '../proxy-processes.ts'
-import { spread, type Figure } from '../report.ts'
+import type { Target } from '../load/processes.ts'
+import { spread, type Figure } from '../../test/kit/report.ts'
 
 export interface Settings {
   rounds: number
@@ -20,7 +20,7 @@ export type Part = (bench: Bench, add: (figures: Figures) => void) => Promise<vo
 
 export interface Bench {
   settings: Settings
-  /** the built `proxy-server.ts` */
+  /** the built `load/server.ts` */
   script: string
   /** the built file of a source file */
   pathOf: (file: string) => string

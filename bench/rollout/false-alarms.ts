@@ -1,6 +1,6 @@
 /** False alarms: a loss exactly at the bound, over the whole life of a route. */
 import { evidenceAbove, evidenceBelow, type LeastLoss } from '../../src/core/rollout/evidence.ts'
-import { withBar, type Figure } from '../report.ts'
+import { withBar, type Figure } from '../../test/kit/report.ts'
 import { productAlarm, quickAlarm } from './alarms.ts'
 import { ALARM_CAPITAL, Capital, PRODUCT_RULE } from './capital.ts'
 import { decidedBy } from './exact.ts'

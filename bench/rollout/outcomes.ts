@@ -11,7 +11,7 @@ import {
 } from '../../src/core/outcomes/difference-test.ts'
 import { START_EVERY } from '../../src/core/rollout/evidence.ts'
 import { SHARE_OF_FEEDBACK } from '../../src/core/rollout/stages.ts'
-import { spread, withBar } from '../report.ts'
+import { spread, withBar } from '../../test/kit/report.ts'
 import { ALARM_CAPITAL, PRODUCT_RULE } from './capital.ts'
 import {
   ALARM_SHARE,

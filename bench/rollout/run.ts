@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Progress } from '../../src/cli/output.ts'
 import { upperLimit } from '../gate/measure.ts'
-import { withBar, type Figure } from '../report.ts'
+import { withBar, type Figure } from '../../test/kit/report.ts'
 
 export type Figures = Record<string, Figure>
 

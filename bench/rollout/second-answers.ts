@@ -13,7 +13,7 @@ import {
 } from '../../src/core/rollout/evidence.ts'
 import { lossOf, type PairOutcome } from '../../src/core/rollout/pair.ts'
 import type { LossBounds } from '../../src/core/rollout/stages.ts'
-import { withBar } from '../report.ts'
+import { withBar } from '../../test/kit/report.ts'
 import { quickAlarm } from './alarms.ts'
 import { Capital, PRODUCT_RULE, ROLLBACK_CAPITAL } from './capital.ts'
 import { hasAlarm, STEP_CAPITAL } from './false-alarms.ts'

@@ -1,6 +1,6 @@
 /** Pairs until a rollback, until a step, and until a warning of drift. */
 import { evidenceAbove, evidenceBelow } from '../../src/core/rollout/evidence.ts'
-import { spread, withBar, type Figure } from '../report.ts'
+import { spread, withBar, type Figure } from '../../test/kit/report.ts'
 import { productAlarm } from './alarms.ts'
 import { ROLLBACK_CAPITAL } from './capital.ts'
 import { decidedBy, quantile } from './exact.ts'

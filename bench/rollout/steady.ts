@@ -11,7 +11,7 @@ import {
 } from '../../src/core/rollout/audit-part.ts'
 import { addLoss, evidenceOfRise, NO_STREAM } from '../../src/core/rollout/evidence.ts'
 import { Thinning } from '../../src/core/rollout/thinning.ts'
-import { spread, withBar } from '../report.ts'
+import { spread, withBar } from '../../test/kit/report.ts'
 import { ROLLBACK_CAPITAL } from './capital.ts'
 import {
   ALARM_SHARE,

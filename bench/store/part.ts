@@ -1,7 +1,7 @@
 /** What the parts of the store benchmark have in common. */
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
-import type { Build } from '../harness/build.ts'
-import type { Figure } from '../report.ts'
+import type { Build } from '../../test/kit/process/build.ts'
+import type { Figure } from '../../test/kit/report.ts'
 
 export interface Settings {
   /** of the parts `log` and `requests` */

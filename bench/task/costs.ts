@@ -5,8 +5,8 @@
  */
 import { callCosts, savingsOf, type CallShape } from '../../src/core/cost/economics.ts'
 import { findPrice, type Price } from '../../src/core/cost/prices.ts'
-import type { Outcome } from '../harness/traffic.ts'
-import { mean, type Figure } from '../report.ts'
+import type { Outcome } from '../../test/kit/traffic/send-all.ts'
+import { mean, type Figure } from '../../test/kit/report.ts'
 import type { Rendered } from './figures.ts'
 
 const MILLION = 1e6

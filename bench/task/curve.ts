@@ -1,8 +1,8 @@
 /** What the learning curve says after a verdict. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { CurveTarget, LearningCurve } from '../../src/core/gate/learning-curve.ts'
-import type { ProxyProcess } from '../harness/proxy-process.ts'
-import type { Figure } from '../report.ts'
+import type { ProxyProcess } from '../../test/kit/process/proxy-process.ts'
+import type { Figure } from '../../test/kit/report.ts'
 
 const POLL_MS = 1_000
 

@@ -1,12 +1,12 @@
 /** From outcomes and samples to named figures. Knows nothing of how they were measured. */
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
 import { agree } from '../../src/core/answer/agreement.ts'
-import { comparisonOf } from '../harness/comparison.ts'
+import { comparisonOf } from '../../test/kit/model/comparison.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { TaskRow } from '../harness/data.ts'
-import type { Outcome } from '../harness/traffic.ts'
-import { mean, spread, withBar, type Figure } from '../report.ts'
-import type { Latencies } from '../harness/latency.ts'
+import type { Outcome } from '../../test/kit/traffic/send-all.ts'
+import { mean, spread, withBar, type Figure } from '../../test/kit/report.ts'
+import type { Latencies } from '../../test/kit/model/latency.ts'
 import { isRight } from './arms.ts'
 
 /** Rows as their application sends them. */

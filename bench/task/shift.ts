@@ -13,10 +13,10 @@ import {
 } from '../../src/core/lifecycle/internalization.ts'
 import { stageName } from '../../src/core/rollout/stages.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
-import type { ProxyProcess } from '../harness/proxy-process.ts'
-import type { ReplayUpstream } from '../harness/replay-upstream.ts'
-import { sendAll } from '../harness/traffic.ts'
-import type { Figure } from '../report.ts'
+import type { ProxyProcess } from '../../test/kit/process/proxy-process.ts'
+import type { ReplayUpstream } from '../../test/kit/upstream/replay-upstream.ts'
+import { sendAll } from '../../test/kit/traffic/send-all.ts'
+import type { Figure } from '../../test/kit/report.ts'
 
 const BATCH = 50
 const POLL_MS = 1_000

@@ -7,7 +7,7 @@ import {
   exampleRecord,
   exampleRoute,
   exampleTemplate,
-} from '../fixtures/examples.ts'
+} from '../kit/records/examples.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 
 describe('forgetting', () => {

@@ -8,7 +8,7 @@ import {
   exampleRecord,
   exampleRoute,
   exampleTemplate,
-} from '../fixtures/examples.ts'
+} from '../kit/records/examples.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 
 const HOSTILE = '</pre><script>alert(1)</script><svg onload=alert(2)>\u202E"\'&'

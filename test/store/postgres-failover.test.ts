@@ -7,15 +7,15 @@ import { openLocalStore } from '../../src/store/postgres/local.ts'
 import { createReplica } from '../../src/store/postgres/replica.ts'
 import { systemTimer } from '../../src/timers.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
-import { exampleRecord } from '../fixtures/examples.ts'
-import { describePostgres, execute } from '../fixtures/postgres.ts'
+import { exampleRecord } from '../kit/records/examples.ts'
+import { describePostgres, execute } from '../kit/postgres/postgres.ts'
 import {
   serverOf,
   startNode,
   startStandby,
   type Node,
   type Standby,
-} from '../fixtures/postgres-nodes.ts'
+} from '../kit/postgres/postgres-nodes.ts'
 
 const RECORDS = 200
 const LANES = 4

@@ -3,8 +3,8 @@ import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { databasePath } from '../../src/store/sqlite/base/database.ts'
-import { exampleRecord } from '../fixtures/examples.ts'
-import { it, openStore } from '../fixtures/local-store.ts'
+import { exampleRecord } from '../kit/records/examples.ts'
+import { it, openStore } from '../kit/store/local-store.ts'
 
 describe('a read-only store', () => {
   it('reads what another one has written, and refuses to write', async ({ dataDir, store }) => {

@@ -9,8 +9,8 @@ import type { Template } from '../../src/core/template/template.ts'
 import type { KeptResponse } from '../../src/core/log/kept-response.ts'
 import { databasePath, openDatabase } from '../../src/store/sqlite/base/database.ts'
 import { createKeptResponseStore } from '../../src/store/sqlite/kept-responses.ts'
-import { exampleKey, exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
-import { it, openStore } from '../fixtures/local-store.ts'
+import { exampleKey, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
+import { it, openStore } from '../kit/store/local-store.ts'
 
 /** A record with a request that does not compress. */
 const noise = (index: number) =>

@@ -17,8 +17,8 @@ import {
   type ThreadOptions,
 } from '../../src/store/thread/open.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
-import { exampleInternalization, exampleRecord } from '../fixtures/examples.ts'
-import { createDatabase, describePostgres } from '../fixtures/postgres.ts'
+import { exampleInternalization, exampleRecord } from '../kit/records/examples.ts'
+import { createDatabase, describePostgres } from '../kit/postgres/postgres.ts'
 
 const examples = (from: number, count: number) =>
   Array.from({ length: count }, (_, index) => exampleRecord(from + index))

@@ -10,7 +10,7 @@ import {
 } from '../../src/core/cost/template-traffic.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import type { Usage } from '../../src/openai/chat.ts'
-import { exampleOutcome, exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
+import { exampleOutcome, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 
 const usage = (prompt: number, completion: number, more: object = {}): Usage => ({
   prompt_tokens: prompt,

@@ -1,5 +1,5 @@
 /** Counts of a run with kills in rollouts, and the figures made from them. */
-import type { Figure } from '../../report.ts'
+import type { Figure } from '../../../test/kit/report.ts'
 import { counted, none } from '../tally.ts'
 import type { Target } from './victims.ts'
 

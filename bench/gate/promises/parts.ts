@@ -1,5 +1,5 @@
 /** The parts of the benchmark that are about worlds in which a promise was once broken unseen. */
-import { withBar } from '../../report.ts'
+import { withBar } from '../../../test/kit/report.ts'
 import { key, percent, print, type Figures, type Run } from '../lines.ts'
 import { upperLimit } from '../measure.ts'
 import { BROKEN } from '../mix-parts.ts'
