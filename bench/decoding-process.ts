@@ -12,7 +12,6 @@ import { spread } from '../test/kit/report.ts'
 
 const PROMPT_TOKENS = 64
 const ANSWER_TOKENS = 48
-/** as the peer's */
 const PREFILL_TOKENS = 128
 const LONG_PROMPT_TOKENS = 512
 
