@@ -11,8 +11,7 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runScript, type Sample } from './harness/run-script.ts'
-import { formatFigures, spread, writeReport } from '../test/kit/report.ts'
-import type { Figure } from '../test/kit/report.ts'
+import { formatFigures, spread, writeReport, type Figures } from '../test/kit/report.ts'
 
 const SCRIPT = join(import.meta.dirname, 'decoding-process.ts')
 
@@ -22,7 +21,7 @@ const unitOf = (name: string): string => {
   return name.endsWith('per_second') ? 'tokens/s' : 'ms'
 }
 
-const figuresOf = (rounds: Sample[]): Record<string, Figure> =>
+const figuresOf = (rounds: Sample[]): Figures =>
   Object.fromEntries(
     Object.keys(rounds[0]!).map((name) => [
       name,

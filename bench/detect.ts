@@ -19,7 +19,14 @@ import { promptStream } from './detect/prompts/stream.ts'
 import { scoreTemplates } from '../test/kit/traffic/score.ts'
 import { readStream, type StreamRow } from '../test/kit/traffic/stream.ts'
 import { syntheticStream } from '../test/kit/traffic/synthetic.ts'
-import { formatFigures, spread, withBar, writeReport, type Figure } from '../test/kit/report.ts'
+import {
+  formatFigures,
+  spread,
+  withBar,
+  writeReport,
+  type Figure,
+  type Figures,
+} from '../test/kit/report.ts'
 
 /** the stream's time 0 to 1 stands for a week */
 const STREAM_MS = 7 * 24 * 3600 * 1000
@@ -36,8 +43,6 @@ interface Options {
   out?: string
   minSessions: string
 }
-
-type Figures = Record<string, Figure>
 
 const peakMb = (): number => process.resourceUsage().maxRSS / 1024
 

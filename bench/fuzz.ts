@@ -22,7 +22,7 @@ import { startWatched, type WatchedServer } from './fuzz/watched-server.ts'
 import { createSender, type Outcome, type Sender } from './fuzz/wire.ts'
 import { build } from '../test/kit/process/build.ts'
 import { fromRoot } from '../test/kit/process/from-root.ts'
-import { allHold, tell, withBar, type Figure } from '../test/kit/report.ts'
+import { allHold, tell, withBar, type Figure, type Figures } from '../test/kit/report.ts'
 
 const { values: args } = parseArgs({
   options: {
@@ -180,7 +180,7 @@ const slopeOf = (memory: [number, number][]): number => {
 
 const figure = (value: number, unit: string): Figure => ({ value, unit })
 
-const memoryFigures = ({ memory }: Tally, minutes: number): Record<string, Figure> => {
+const memoryFigures = ({ memory }: Tally, minutes: number): Figures => {
   const slope = figure(slopeOf(memory), 'MiB/min')
   const isLong = minutes >= LEAST_MINUTES_OF_SLOPE
   return {
@@ -189,7 +189,7 @@ const memoryFigures = ({ memory }: Tally, minutes: number): Record<string, Figur
   }
 }
 
-const figuresOf = (tally: Tally, crashes: number, minutes: number): Record<string, Figure> => ({
+const figuresOf = (tally: Tally, crashes: number, minutes: number): Figures => ({
   requests: figure(tally.sent, 'requests'),
   crashes: withBar(figure(crashes, 'ends'), '<=', 0),
   unanswered: withBar(figure(tally.unanswered, 'requests'), '<=', 0),

@@ -7,7 +7,7 @@
 import { parseArgs } from 'node:util'
 import { FAVOURED_SHARE } from '../src/core/gate/gate.ts'
 import { chanceToPromote, chanceToPromotePaired } from './gate/exact.ts'
-import { HEAD, key, line, percent, print, type Figures, type Run } from './gate/lines.ts'
+import { HEAD, key, line, percent, print, type Run } from './gate/lines.ts'
 import { measure, type Measured } from './gate/measure.ts'
 import { mixParts } from './gate/mix-parts.ts'
 import { promiseParts } from './gate/promises/parts.ts'
@@ -23,7 +23,13 @@ import {
   type Setting,
 } from './gate/rules.ts'
 import { borderWorld, measuredWorld, pairedBorder, pairedWorld, worldsAt } from './gate/worlds.ts'
-import { formatFigures, writeReport, withBar, type Figure } from '../test/kit/report.ts'
+import {
+  formatFigures,
+  writeReport,
+  withBar,
+  type Figure,
+  type Figures,
+} from '../test/kit/report.ts'
 
 const SIZES = [200, 600, 1000, 2000]
 const MARGINS = [0.05, 0.03]

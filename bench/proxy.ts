@@ -18,9 +18,9 @@ import { inFlight } from './proxy/in-flight.ts'
 import { matching, MATCHING_PROCESS } from './proxy/matching.ts'
 import { mix } from './proxy/mix.ts'
 import { overhead } from './proxy/overhead.ts'
-import { log, type Bench, type Figures, type Part, type Settings } from './proxy/part.ts'
+import { log, type Bench, type Part, type Settings } from './proxy/part.ts'
 import { streaming } from './proxy/streaming.ts'
-import { formatFigures, writeReport } from '../test/kit/report.ts'
+import { formatFigures, writeReport, type Figures } from '../test/kit/report.ts'
 
 const SERVER = 'bench/load/server.ts'
 /** A thread that is started by its path, so nothing imports it. */

@@ -20,7 +20,7 @@ import {
   spread,
   withBar,
   writeReport,
-  type Figure,
+  type Figures,
 } from '../test/kit/report.ts'
 import { APPLICATIONS } from '../test/kit/traffic/scan-applications.ts'
 import { drawLog, recordOf, type Draw } from '../test/kit/traffic/scan-draws.ts'
@@ -29,8 +29,6 @@ const SCRIPT = 'bench/scan.ts'
 const CLI = 'src/cli.ts'
 const EXCHANGES = 10_000
 const POLL_MS = 100
-
-type Figures = Record<string, Figure>
 
 /** Exchange `number` of a log of all applications in turn. */
 const exchangeAt = (number: number): ExchangeRecord =>

@@ -17,7 +17,7 @@ import type { Template } from '../src/core/template/template.ts'
 import type { Engine } from '../src/engine/engine.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import { isUnfinished } from '../src/openai/fine-tuning.ts'
-import { formatFigures, spread, writeReport, type Figure } from '../test/kit/report.ts'
+import { formatFigures, spread, writeReport, type Figures } from '../test/kit/report.ts'
 import { ARMS, recognizedOf, runArm, type ArmContext, type BenchArm } from './task/arms.ts'
 import { costFigures, costTable, taskCalls, type TaskPrices } from './task/costs.ts'
 import { latencyFigures, productFigures, trainingFigures, type Rendered } from './task/figures.ts'
@@ -192,7 +192,7 @@ const cancelLeftovers = async (engine: Engine): Promise<void> => {
 }
 
 /** Arms and latencies, asked at an engine of their own on the same loras. */
-const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
+const compare = async (input: Comparison): Promise<Figures> => {
   const { dataDir, internalization, template, test, train } = input
   const { engine, close } = await taskEngine.open(dataDir)
   const match = matching(template)
@@ -211,7 +211,7 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
     comparison: comparisonOf(test.rows.map((row) => row.answer)),
     ...recognizedOf(match, test),
   }
-  const figures: Record<string, Figure> = {}
+  const figures: Figures = {}
   try {
     await cancelLeftovers(engine)
     const { baseModel: base, answers, arms } = internalization.plan!
@@ -287,11 +287,11 @@ const taskPrices = (plan: Internalization['plan']): TaskPrices => ({
   usdPerHour,
 })
 
-const save = (figures: Record<string, Figure>): void => {
+const save = (figures: Figures): void => {
   if (args.out !== undefined) writeReport(args.out, figures)
 }
 
-const show = (figures: Record<string, Figure>, testNote: string): void => {
+const show = (figures: Figures, testNote: string): void => {
   progress.stop()
   process.stdout.write(`test rows from ${testNote}\n${formatFigures(figures)}\n`)
   const accuracies = Object.entries(figures).filter(([name]) => name.startsWith('accuracy_'))
@@ -318,7 +318,7 @@ const minutesAndSeconds = (seconds: number): string =>
 const runShift = async (
   proxy: ProxyProcess,
   upstream: ReplayUpstream,
-  figures: Record<string, Figure>,
+  figures: Figures,
   { task, sent }: { task: Task; sent: TaskRow[] }
 ): Promise<void> => {
   const used = new Set(sent)
@@ -344,7 +344,7 @@ const runShift = async (
 const runCurve = async (
   proxy: ProxyProcess,
   { id }: Internalization,
-  figures: Record<string, Figure>
+  figures: Figures
 ): Promise<void> => {
   const curve = await curveFigures(proxy, id, (judged, planned) =>
     progress.update('learning curve', judged, planned)
@@ -371,7 +371,7 @@ const run = async (): Promise<void> => {
   const keep = args.keep || args.data !== undefined
   if (keep) process.stderr.write(`data directory ${dataDir}\n`)
   const proxy = await startProxy(environment(dataDir, upstream))
-  const figures: Record<string, Figure> = {}
+  const figures: Figures = {}
   try {
     if (args.data === undefined) await sendTraffic(proxy, train.requests, wanted)
     const internalization = await waitForVerdict(proxy, showState)

@@ -25,7 +25,7 @@ import {
   type ReplayUpstream,
 } from '../../test/kit/upstream/replay-upstream.ts'
 import { sendAll } from '../../test/kit/traffic/send-all.ts'
-import type { Figure } from '../../test/kit/report.ts'
+import type { Figures } from '../../test/kit/report.ts'
 import { lostRecords, noteRecords } from './checks.ts'
 import {
   endOf,
@@ -78,7 +78,7 @@ const proxyEnvironment = (
 })
 
 /** @throws Error where the engine cannot run */
-export const crashPeft = async (options: CrashOptions): Promise<Record<string, Figure>> => {
+export const crashPeft = async (options: CrashOptions): Promise<Figures> => {
   const missing = missingForPeft()
   if (missing !== null) throw new Error(missing)
   const { rounds, progress } = options

@@ -20,7 +20,7 @@ import {
   type ReplayUpstream,
 } from '../../test/kit/upstream/replay-upstream.ts'
 import { sendAll } from '../../test/kit/traffic/send-all.ts'
-import { spread, withBar, type Figure } from '../../test/kit/report.ts'
+import { spread, withBar, type Figures } from '../../test/kit/report.ts'
 import { allRecords } from './checks.ts'
 import {
   endOf,
@@ -202,7 +202,7 @@ export const crashPostgres = async ({
   rounds,
   seed,
   progress,
-}: Pick<CrashOptions, 'rounds' | 'seed' | 'progress'>): Promise<Record<string, Figure>> => {
+}: Pick<CrashOptions, 'rounds' | 'seed' | 'progress'>): Promise<Figures> => {
   if (WHY_NO_SERVER !== null) throw new Error(WHY_NO_SERVER)
   const random = seededRandom(seed)
   const built = build('bench-crash-postgres', [

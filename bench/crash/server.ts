@@ -17,7 +17,7 @@ import {
   type ReplayUpstream,
 } from '../../test/kit/upstream/replay-upstream.ts'
 import { sendAll } from '../../test/kit/traffic/send-all.ts'
-import { withBar, type Figure } from '../../test/kit/report.ts'
+import { withBar, type Figures } from '../../test/kit/report.ts'
 import { lostRecords, noteRecords } from './checks.ts'
 import {
   newestInternalization,
@@ -66,7 +66,7 @@ const newLoop = (): Loop => ({
   seen: new Set(),
 })
 
-export const crashServer = async (options: CrashOptions): Promise<Record<string, Figure>> => {
+export const crashServer = async (options: CrashOptions): Promise<Figures> => {
   const { rounds, progress } = options
   const random = seededRandom(options.seed)
   const upstream = await startReplayUpstream()

@@ -4,8 +4,8 @@
  * with its traffic or with unseen questions.
  */
 import { decide } from '../../src/core/gate/gate.ts'
-import { withBar } from '../../test/kit/report.ts'
-import { HEAD, key, line, percent, print, type Figures, type Run } from './lines.ts'
+import { withBar, type Figures } from '../../test/kit/report.ts'
+import { HEAD, key, line, percent, print, type Run } from './lines.ts'
 import { measure, type Measured } from './measure.ts'
 import {
   alikeSlices,

@@ -4,7 +4,7 @@ import { load, loadGenerator, type Load } from '../load/load.ts'
 import { isInstalled, residentMiB, type Target } from '../load/processes.ts'
 import type { ProductStats } from '../load/server.ts'
 import { requestBody } from '../load/traffic.ts'
-import { withBar } from '../../test/kit/report.ts'
+import { withBar, type Figures } from '../../test/kit/report.ts'
 import { withCpu } from '../load/cpu.ts'
 import { startNginxUpstream } from './nginx.ts'
 import {
@@ -17,7 +17,6 @@ import {
   ratioTo,
   warmUp,
   type Bench,
-  type Figures,
   type Part,
   type Round,
   type Settings,

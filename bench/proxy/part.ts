@@ -1,6 +1,6 @@
 /** What the parts of the proxy benchmark have in common. */
 import type { Target } from '../load/processes.ts'
-import { spread, type Figure } from '../../test/kit/report.ts'
+import { spread, type Figure, type Figures } from '../../test/kit/report.ts'
 
 export interface Settings {
   rounds: number
@@ -12,8 +12,6 @@ export interface Settings {
   /** for files */
   folder: string
 }
-
-export type Figures = Record<string, Figure>
 
 /** A part saves its figures as they come, so that a failure keeps those before it. */
 export type Part = (bench: Bench, add: (figures: Figures) => void) => Promise<void>

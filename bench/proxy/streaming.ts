@@ -14,12 +14,11 @@ import {
   present,
   ratioTo,
   warmUp,
-  type Figures,
   type Part,
   type Round,
   type Settings,
 } from './part.ts'
-import { withBar, type Figure } from '../../test/kit/report.ts'
+import { withBar, type Figure, type Figures } from '../../test/kit/report.ts'
 import { percentile } from '../load/percentile.ts'
 import { loadStreams } from './stream-load.ts'
 import { withTargets } from './targets.ts'

@@ -10,11 +10,11 @@ import { openLocalStore } from '../../src/store/postgres/local.ts'
 import { fromRoot } from '../../test/kit/process/from-root.ts'
 import { ADMIN_TOKEN, startProxy, type ProxyProcess } from '../../test/kit/process/proxy-process.ts'
 import { percentile } from '../load/percentile.ts'
-import { withBar, type Figure } from '../../test/kit/report.ts'
+import { withBar, type Figure, type Figures } from '../../test/kit/report.ts'
 import { checkLog } from '../../test/kit/store/fill/check.ts'
 import { fillLog } from '../../test/kit/store/fill/fill.ts'
 import { KINDS, type Kind, type Sample } from '../../test/kit/store/fill/kinds.ts'
-import type { Bench, Figures, Part, PartDatabase } from './part.ts'
+import type { Bench, Part, PartDatabase } from './part.ts'
 
 export const CLI = 'src/cli.ts'
 

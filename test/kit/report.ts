@@ -18,12 +18,14 @@ export interface Figure {
   holds?: boolean
 }
 
+export type Figures = Record<string, Figure>
+
 export interface Report {
   commit: string
   date: string
   machine: string
   command: string
-  figures: Record<string, Figure>
+  figures: Figures
 }
 
 /** 0 without values. */
@@ -72,7 +74,7 @@ const machine = (): string => {
   return `${cores.length} cores, ${model}, ${memoryGiB} GiB, ${platform()}-${arch()}, Node ${process.version}`
 }
 
-export const createReport = (figures: Record<string, Figure>): Report => ({
+export const createReport = (figures: Figures): Report => ({
   commit: commit(),
   date: new Date().toISOString(),
   machine: machine(),
@@ -85,7 +87,7 @@ export const createReport = (figures: Record<string, Figure>): Report => ({
 })
 
 /** Writes the report as JSON and returns it. */
-export const writeReport = (path: string, figures: Record<string, Figure>): Report => {
+export const writeReport = (path: string, figures: Figures): Report => {
   const report = createReport(figures)
   writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`)
   return report
@@ -95,7 +97,7 @@ const rounded = (value: number | string): string =>
   typeof value === 'string' ? value : String(Number(value.toPrecision(4)))
 
 /** One line a figure, for people. */
-export const formatFigures = (figures: Record<string, Figure>): string =>
+export const formatFigures = (figures: Figures): string =>
   Object.entries(figures)
     .map(([name, { value, unit, min, max, runs, bar, holds }]) => {
       const range =
@@ -106,11 +108,11 @@ export const formatFigures = (figures: Record<string, Figure>): string =>
     .join('\n')
 
 /** Prints the figures, and writes them where a file is named. */
-export const tell = (figures: Record<string, Figure>, file: string | undefined): void => {
+export const tell = (figures: Figures, file: string | undefined): void => {
   process.stdout.write(`${formatFigures(figures)}\n`)
   if (file !== undefined) writeReport(file, figures)
 }
 
 /** Whether no figure has missed its bar. */
-export const allHold = (figures: Record<string, Figure>): boolean =>
+export const allHold = (figures: Figures): boolean =>
   Object.values(figures).every(({ holds }) => holds !== false)
