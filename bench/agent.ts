@@ -30,12 +30,12 @@ import {
   type Conversation,
   type Turn,
 } from './agent/desk.ts'
-import { matching } from './harness/adapted.ts'
-import { inLanes } from './harness/lanes.ts'
-import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
-import { startReplayUpstream, type ReplayUpstream } from './harness/replay-upstream.ts'
-import { minutesToVerdict, waitForVerdict } from './harness/verdict.ts'
-import { tell, type Figure } from './report.ts'
+import { matching } from '../test/kit/model/adapted.ts'
+import { inLanes } from '../test/kit/traffic/lanes.ts'
+import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
+import { startReplayUpstream, type ReplayUpstream } from '../test/kit/upstream/replay-upstream.ts'
+import { minutesToVerdict, waitForVerdict } from '../test/kit/process/internalizations.ts'
+import { tell, type Figure, type Figures } from '../test/kit/report.ts'
 import { embeddedEngine } from './task/engines.ts'
 import { trainingFigures } from './task/figures.ts'
 
@@ -137,7 +137,7 @@ const routeFigures = (
   conversations: Answered[][],
   internalization: Internalization,
   template: Template
-): Record<string, Figure> => {
+): Figures => {
   const all = conversations.flat()
   const byLora = all.filter(({ isByLora }) => isByLora)
   const calls = byLora.filter(({ expected }) => isCallText(expected))
@@ -178,13 +178,13 @@ const boundFigures = async (
   internalization: Internalization,
   template: Template,
   asked: Asked[]
-): Promise<Record<string, Figure>> => {
+): Promise<Figures> => {
   const lora = winningLora(internalization)
   if (lora === null) return {}
   const { engine, close } = await taskEngine.open(dataDir)
   const { answers } = internalization.plan!
   const match = matching(template)
-  const figures: Record<string, Figure> = {}
+  const figures: Figures = {}
   try {
     for (const name of ['bound', 'unbound']) {
       const rows: { isCall: boolean; isValid: boolean; isRight: boolean }[] = []
@@ -249,7 +249,7 @@ const run = async (): Promise<void> => {
     BURST_MINUTES: '0',
     TRAIN_MINUTES: args.minutes,
   })
-  const figures: Record<string, Figure> = {}
+  const figures: Figures = {}
   try {
     const sent = await converse(proxy, traffic, 'traffic')
     const internalization = await waitForVerdict(proxy, (state) =>

@@ -21,7 +21,7 @@ import {
   stopServer,
   USER,
   WHY_NO_SERVER,
-} from '../test/fixtures/postgres-process.ts'
+} from '../test/kit/postgres/postgres-process.ts'
 import {
   ask,
   askMany,
@@ -30,10 +30,10 @@ import {
   startBillingUpstream,
   statusBecomes,
   type BillingUpstream,
-} from './budgets/fleet.ts'
-import { build } from './harness/build.ts'
-import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
-import { allHold, spread, tell, withBar, type Figure } from './report.ts'
+} from '../test/kit/process/budget-fleet.ts'
+import { build } from '../test/kit/process/build.ts'
+import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
+import { allHold, spread, tell, withBar, type Figure, type Figures } from '../test/kit/report.ts'
 
 const { values: args } = parseArgs({
   options: {
@@ -165,7 +165,7 @@ const worst = (rounds: Round[]): Figure => {
   return withBar({ ...figure, value: figure.max! }, '<=', MAX_OVER)
 }
 
-const figuresOf = (kind: Kind, rounds: Round[]): Record<string, Figure> => {
+const figuresOf = (kind: Kind, rounds: Round[]): Figures => {
   const named = Object.fromEntries(
     (['admitted', 'refused', 'unknown', 'lost', 'unused'] as const).map((name) => [
       `${name}_${kind}`,
@@ -180,9 +180,9 @@ const figuresOf = (kind: Kind, rounds: Round[]): Record<string, Figure> => {
 
 const PROGRAMS = ['src/cli.ts', 'src/store/thread/thread.ts']
 
-const run = async (): Promise<Record<string, Figure>> => {
+const run = async (): Promise<Figures> => {
   const built = build('budgets', PROGRAMS)
-  let figures: Record<string, Figure> = {}
+  let figures: Figures = {}
   if (WHY_NO_SERVER !== null) console.error(`SQLite alone: ${WHY_NO_SERVER}`)
   const kinds: Kind[] = WHY_NO_SERVER === null ? ['sqlite', 'postgres'] : ['sqlite']
   for (const kind of kinds) {

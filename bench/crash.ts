@@ -12,7 +12,7 @@ import { crashPeft } from './crash/peft.ts'
 import { crashPostgres } from './crash/postgres.ts'
 import { crashRollout } from './crash/rollout.ts'
 import { crashServer } from './crash/server.ts'
-import { allHold, tell } from './report.ts'
+import { allHold, tell } from '../test/kit/report.ts'
 
 const { values: args } = parseArgs({
   options: {

@@ -8,11 +8,10 @@ import type { Generator } from '../adapters/onnx/generate/generator.ts'
 import type { LlamaConfig } from '../adapters/onnx/llama-config.ts'
 import { loadModel } from '../adapters/onnx/model/load-model.ts'
 import { answer, randomLora, randomPrompt } from './decoding/answer.ts'
-import { spread } from './report.ts'
+import { spread } from '../test/kit/report.ts'
 
 const PROMPT_TOKENS = 64
 const ANSWER_TOKENS = 48
-/** as the peer's */
 const PREFILL_TOKENS = 128
 const LONG_PROMPT_TOKENS = 512
 

@@ -6,23 +6,27 @@
  *   npm run bench:detect -- --traffic stream.jsonl --out report.json
  *   npm run bench:detect -- --synthetic 1          (a generated stream; the number is its seed)
  *   npm run bench:detect -- --generate prompts     (21 prompts as clients send them; --seed draws others)
- *   npm run bench:detect -- --pairs <task folder>  (its examples as messages, others for each request)
  *   npm run bench:detect -- --distinct 10000000
  */
 import { spawnSync } from 'node:child_process'
 import { Command, Option } from 'commander'
 import { Detector, DEFAULT_DETECTOR_OPTIONS } from '../src/core/detect/detect.ts'
 import type { TemplateKey } from '../src/core/template/template.ts'
-import { build } from './harness/build.ts'
+import { build } from '../test/kit/process/build.ts'
 import { feedDistinct, measureCost } from './detect/cost.ts'
 import { findVersions } from './detect/found.ts'
-import { findPairs } from './detect/pairs.ts'
 import { promptStream } from './detect/prompts/stream.ts'
-import { scoreTemplates } from './detect/score.ts'
-import { costOfUnknownText } from './detect/unknown-text.ts'
-import { readStream, type StreamRow } from './detect/stream.ts'
-import { syntheticStream } from './detect/synthetic.ts'
-import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
+import { scoreTemplates } from '../test/kit/traffic/score.ts'
+import { readStream, type StreamRow } from '../test/kit/traffic/stream.ts'
+import { syntheticStream } from '../test/kit/traffic/synthetic.ts'
+import {
+  formatFigures,
+  spread,
+  withBar,
+  writeReport,
+  type Figure,
+  type Figures,
+} from '../test/kit/report.ts'
 
 /** the stream's time 0 to 1 stands for a week */
 const STREAM_MS = 7 * 24 * 3600 * 1000
@@ -36,12 +40,9 @@ interface Options {
   distinct?: string
   generate?: string
   seed: string
-  pairs?: string
   out?: string
   minSessions: string
 }
-
-type Figures = Record<string, Figure>
 
 const peakMb = (): number => process.resourceUsage().maxRSS / 1024
 
@@ -112,14 +113,7 @@ const streamFigures = async (options: Options): Promise<Figures> => {
   ]) {
     process.stderr.write(`${line}\n`)
   }
-  const costs = costOfUnknownText(templates, rows, KEY)
-  for (const { name, requests, lost } of costs)
-    process.stderr.write(`${name}: ${lost} of ${requests} requests have unknown text\n`)
   return {
-    unknown_text: {
-      value: Math.max(...costs.map(({ requests, lost }) => lost / Math.max(1, requests))),
-      unit: 'share of the requests of a template, at most',
-    },
     templates_found: { ...countOf(score.found), bar: 'all', holds: score.missed.length === 0 },
     templates_missed: withBar(countOf(score.missed), '<=', 0),
     templates_wrong: withBar(countOf(score.wrong), '<=', 0),
@@ -191,20 +185,6 @@ const generatedFigures = ({ seed, minSessions }: Options): Figures => {
   }
 }
 
-const PAIRS_FOUND_WITHIN = 100
-
-const pairFigures = (folder: string): Figures => {
-  const { after, matched } = findPairs(folder, KEY, PAIRS_FOUND_WITHIN)
-  const shares = matched.map(([seen, share]): [string, Figure] => [
-    `next_matched_after_${seen}`,
-    { value: share, unit: 'share' },
-  ])
-  return {
-    found_after: withBar({ value: after, unit: 'requests' }, '<=', PAIRS_FOUND_WITHIN),
-    ...Object.fromEntries(shares),
-  }
-}
-
 const options = new Command()
   .option('--traffic <file>', 'labelled stream, JSONL in time order')
   .option('--synthetic <seed>', 'labelled stream made by a seeded generator')
@@ -215,7 +195,6 @@ const options = new Command()
     ])
   )
   .option('--seed <number>', 'of --generate', '1')
-  .option('--pairs <folder>', 'task folder whose retrieved examples become messages')
   .option('--out <file>', 'write the report as JSON')
   .option(
     '--min-sessions <count>',
@@ -228,7 +207,6 @@ const options = new Command()
 const figuresOf = async (given: Options): Promise<Figures> => {
   if (given.distinct !== undefined) return distinctFigures(Number(given.distinct))
   if (given.generate !== undefined) return generatedFigures(given)
-  if (given.pairs !== undefined) return pairFigures(given.pairs)
   const { traffic, synthetic = '1' } = given
   return streamFigures(traffic === undefined ? { ...given, synthetic } : given)
 }

@@ -15,13 +15,14 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { AUTHORIZATION, caseOf, CHAT_PATH, type Case } from './fuzz/cases.ts'
 import { Dice } from './fuzz/dice.ts'
-import { goLive, LOOP_ENV } from './fuzz/go-live.ts'
+import { loopSettings } from '../test/kit/process/loop-settings.ts'
+import { goLive } from './fuzz/go-live.ts'
 import { reduced, textOf } from './fuzz/reduce.ts'
 import { startWatched, type WatchedServer } from './fuzz/watched-server.ts'
 import { createSender, type Outcome, type Sender } from './fuzz/wire.ts'
-import { build } from './harness/build.ts'
-import { fromRoot } from './harness/from-root.ts'
-import { allHold, tell, withBar, type Figure } from './report.ts'
+import { build } from '../test/kit/process/build.ts'
+import { fromRoot } from '../test/kit/process/from-root.ts'
+import { allHold, tell, withBar, type Figure, type Figures } from '../test/kit/report.ts'
 
 const { values: args } = parseArgs({
   options: {
@@ -179,7 +180,7 @@ const slopeOf = (memory: [number, number][]): number => {
 
 const figure = (value: number, unit: string): Figure => ({ value, unit })
 
-const memoryFigures = ({ memory }: Tally, minutes: number): Record<string, Figure> => {
+const memoryFigures = ({ memory }: Tally, minutes: number): Figures => {
   const slope = figure(slopeOf(memory), 'MiB/min')
   const isLong = minutes >= LEAST_MINUTES_OF_SLOPE
   return {
@@ -188,7 +189,7 @@ const memoryFigures = ({ memory }: Tally, minutes: number): Record<string, Figur
   }
 }
 
-const figuresOf = (tally: Tally, crashes: number, minutes: number): Record<string, Figure> => ({
+const figuresOf = (tally: Tally, crashes: number, minutes: number): Figures => ({
   requests: figure(tally.sent, 'requests'),
   crashes: withBar(figure(crashes, 'ends'), '<=', 0),
   unanswered: withBar(figure(tally.unanswered, 'requests'), '<=', 0),
@@ -268,7 +269,7 @@ let server: WatchedServer | null = null
 try {
   const [port] = (await once(upstream, 'message')) as [number]
   const env = {
-    ...LOOP_ENV,
+    ...loopSettings(),
     DATA_DIR: join(folder, 'data'),
     UPSTREAM_BASE_URL: `http://127.0.0.1:${port}/v1`,
     SHED_DELAY_MS: '0',

@@ -6,13 +6,8 @@
  */
 import { parseArgs } from 'node:util'
 import { FAVOURED_SHARE } from '../src/core/gate/gate.ts'
-import {
-  chanceToPass,
-  chanceToPromote,
-  chanceToPromotePaired,
-  pairsForPower,
-} from './gate/exact.ts'
-import { HEAD, key, line, percent, print, type Figures, type Run } from './gate/lines.ts'
+import { chanceToPromote, chanceToPromotePaired } from './gate/exact.ts'
+import { HEAD, key, line, percent, print, type Run } from './gate/lines.ts'
 import { measure, type Measured } from './gate/measure.ts'
 import { mixParts } from './gate/mix-parts.ts'
 import { promiseParts } from './gate/promises/parts.ts'
@@ -22,14 +17,19 @@ import {
   ALPHA,
   favouredByLoss,
   firstTry,
-  drawOutcomes,
+  drawOutcome,
   MIN_COVERAGE,
-  rules,
   type Rule,
   type Setting,
 } from './gate/rules.ts'
 import { borderWorld, measuredWorld, pairedBorder, pairedWorld, worldsAt } from './gate/worlds.ts'
-import { formatFigures, writeReport, withBar, type Figure } from './report.ts'
+import {
+  formatFigures,
+  writeReport,
+  withBar,
+  type Figure,
+  type Figures,
+} from '../test/kit/report.ts'
 
 const SIZES = [200, 600, 1000, 2000]
 const MARGINS = [0.05, 0.03]
@@ -57,12 +57,7 @@ const simulate = (
   setting: Setting,
   { draws, maxDraws, random }: Run,
   rule: Rule = favouredByLoss
-): Measured =>
-  measure(() => drawOutcomes(setting, [rule], random), {
-    draws,
-    maxDraws,
-    bar: ALPHA,
-  })[0]!
+): Measured => measure(() => drawOutcome(setting, rule, random), { draws, maxDraws, bar: ALPHA })
 
 const exactFigure = (value: number): Figure =>
   withBar({ value, unit: 'share, computed, summed over the arms' }, '<=', ALPHA)
@@ -110,23 +105,6 @@ const measureWorlds = (margin: number, run: Run): Figures => {
       print(line(`${size} held out`, measured))
       Object.assign(figures, figuresOf(placeOf(name, size, margin), measured, !isBorder))
     }
-  }
-  return figures
-}
-
-/** The rule beside its rivals, on the same draws: half as many, since no bar hangs on them. */
-const compareRules = ({ draws, random }: Run): Figures => {
-  const [margin, size, figures] = [0.05, 1000, {} as Figures]
-  const half = Math.ceil(draws / 2)
-  for (const [name, world] of Object.entries(worldsAt(margin))) {
-    print(`\n${name}, 1000 held out, margin 5 points\n${HEAD}`)
-    const draw = () => drawOutcomes({ world, margin, size }, Object.values(rules), random)
-    const results = measure(draw, { draws: half, maxDraws: half, bar: ALPHA })
-    Object.keys(rules).forEach((rule, i) => {
-      print(line(rule, results[i]!))
-      const place = `rule_${key(rule)}_${placeOf(name, size, margin)}`
-      Object.assign(figures, figuresOf(place, results[i]!, false))
-    })
   }
   return figures
 }
@@ -204,46 +182,15 @@ const measureTarget = (run: Run): Figures => {
   }
 }
 
-/** Exact: the paired test at the border, at equality, and how many pairs it needs. */
-const measurePaired = (): Figures => {
-  const figures: Figures = {}
-  print('\npaired test (Tango): false promotion at the border, power at equality (%), exact')
-  for (const margin of MARGINS) {
-    const options = { margin, alpha: ALPHA }
-    for (const discordance of DISCORDANCES) {
-      const needed = pairsForPower(0.8, discordance, options)
-      const cells = SIZES.map((size) => {
-        const border = { discordance: Math.max(discordance, margin), difference: -margin }
-        const error = chanceToPass(size, border, options)
-        const power = chanceToPass(size, { discordance, difference: 0 }, options)
-        const place = `${100 * discordance}_discordant_${size}_margin_${100 * margin}`
-        figures[`paired_false_promotion_${place}`] = { value: error, unit: 'share' }
-        figures[`paired_power_${place}`] = { value: power, unit: 'share' }
-        return `${size}: ${percent(error)} ${percent(power)}`
-      })
-      figures[`paired_pairs_for_power_80_${100 * discordance}_discordant_margin_${100 * margin}`] =
-        {
-          value: needed,
-          unit: 'pairs',
-        }
-      const title = `margin ${100 * margin}, ${100 * discordance} % discordant`
-      print(`${title.padEnd(26)} ${cells.join('   ')}   power 80 % from ${needed}`)
-    }
-  }
-  return figures
-}
-
 const partsOf = (run: Run): Record<string, () => Figures> => ({
   exact: computeBorder,
   target: () => measureTarget(run),
   'worlds-5': () => measureWorlds(0.05, run),
   'worlds-3': () => measureWorlds(0.03, run),
-  rules: () => compareRules(run),
   'paired-5': () => measureDiscordance(0.05, run),
   'paired-3': () => measureDiscordance(0.03, run),
   'some-fresh': () => measureSomeFresh(run),
   'two-statistics': () => measureTwoStatistics(run),
-  tango: measurePaired,
   ...mixParts(run),
   ...promiseParts(run),
 })

@@ -25,12 +25,12 @@ import {
 import { MAX_PARSED_BYTES } from '../src/core/request/json-scan.ts'
 import { createTenants } from '../src/proxy/access/tenants.ts'
 import { openSqliteStore } from '../src/store/thread/open.ts'
-import { liveRoute } from './harness/live-route.ts'
-import { fromRoot } from './harness/from-root.ts'
-import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
+import { liveRoute } from '../test/kit/store/fill/live-route.ts'
+import { fromRoot } from '../test/kit/process/from-root.ts'
+import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
 import { pathOf, PROMPT, SHAPES, SMALL_SHAPES } from './hostile-bodies/shapes.ts'
 import type { Order } from './hostile-bodies-process.ts'
-import { spread, tell, withBar, type Figure } from './report.ts'
+import { spread, tell, withBar, type Figures } from '../test/kit/report.ts'
 
 const BAR_MS = 100
 const HARMLESS = 'one_string'
@@ -194,11 +194,11 @@ const sizes = (): [shape: string, bytes: number, name: string][] => [
   ]),
 ]
 
-const run = async (folder: string, rounds: number): Promise<Record<string, Figure>> => {
+const run = async (folder: string, rounds: number): Promise<Figures> => {
   const [upstream, sender] = [start('upstream'), start('sender')]
   const [port] = (await once(upstream, 'message')) as [number]
   const targets = await openTargets(folder, port)
-  const figures: Record<string, Figure> = {}
+  const figures: Figures = {}
   try {
     for (const { name, proxy, headers, harmless } of targets) {
       const time = (shape: string, bytes: number, own: Record<string, string>): Promise<number> => {

@@ -10,9 +10,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { moveStore } from '../src/store/move/move.ts'
 import { openSqliteStore } from '../src/store/thread/open.ts'
-import { fillStore } from '../test/fixtures/large-store.ts'
-import { optionsOf, serverIn, stopServer } from '../test/fixtures/postgres-process.ts'
-import { tell, type Figure } from './report.ts'
+import { fillStore } from '../test/kit/store/large-store.ts'
+import { optionsOf, serverIn, stopServer } from '../test/kit/postgres/postgres-process.ts'
+import { tell, type Figure, type Figures } from '../test/kit/report.ts'
 
 const { values: args } = parseArgs({
   options: {
@@ -44,7 +44,7 @@ const sampling = async <T>(sample: () => void, work: () => Promise<T>): Promise<
   }
 }
 
-const run = async (folder: string): Promise<Record<string, Figure>> => {
+const run = async (folder: string): Promise<Figures> => {
   const records = Number(args.records)
   const from = join(folder, 'sqlite')
   await fill(from, records)

@@ -10,9 +10,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createProgress } from '../src/cli/output.ts'
 import { openLocalStore } from '../src/store/sqlite/local.ts'
-import { fillStore, recordIdOf, versionOf } from '../test/fixtures/large-store.ts'
-import { ADMIN_TOKEN, startProxy } from './harness/proxy-process.ts'
-import { spread, tell, withBar, type Figure } from './report.ts'
+import { fillStore, recordIdOf, versionOf } from '../test/kit/store/large-store.ts'
+import { ADMIN_TOKEN, startProxy } from '../test/kit/process/proxy-process.ts'
+import { spread, tell, withBar, type Figures } from '../test/kit/report.ts'
 
 const { values: args } = parseArgs({
   options: {
@@ -106,7 +106,7 @@ const viewsOf = (internalization: string): Record<string, string> => ({
   settings: '/settings',
 })
 
-const viewFigures = ([name, loads]: [string, Loaded[]]): Record<string, Figure> => {
+const viewFigures = ([name, loads]: [string, Loaded[]]): Figures => {
   const firstBytes = loads.map(({ firstByteMs }) => firstByteMs)
   const bytes = { value: loads[0]!.bytes, unit: 'bytes' }
   return {
@@ -143,7 +143,7 @@ const run = async (): Promise<void> => {
       }
       progress.update('page', round + 1, rounds)
     }
-    const figures = Object.assign({}, ...[...loads].map(viewFigures)) as Record<string, Figure>
+    const figures = Object.assign({}, ...[...loads].map(viewFigures)) as Figures
     const heaviest = Math.max(...[...loads.values()].map(([first]) => first!.bytes))
     const firstVisit = heaviest + (await bytesOfAssets(server.baseUrl, cookie))
     figures['bytes_first_visit'] = withBar(

@@ -13,17 +13,22 @@ import { openScanEncoder } from '../src/cli/scan/encoder.ts'
 import { scanLog } from '../src/core/scan/scan.ts'
 import type { ScanReport } from '../src/core/scan/report.ts'
 import type { ExchangeRecord } from '../src/core/log/record.ts'
-import { build } from './harness/build.ts'
-import { formatFigures, mean, spread, withBar, writeReport, type Figure } from './report.ts'
-import { APPLICATIONS } from './scan/applications.ts'
-import { drawLog, recordOf, type Draw } from './scan/draws.ts'
+import { build } from '../test/kit/process/build.ts'
+import {
+  formatFigures,
+  mean,
+  spread,
+  withBar,
+  writeReport,
+  type Figures,
+} from '../test/kit/report.ts'
+import { APPLICATIONS } from '../test/kit/traffic/scan-applications.ts'
+import { drawLog, recordOf, type Draw } from '../test/kit/traffic/scan-draws.ts'
 
 const SCRIPT = 'bench/scan.ts'
 const CLI = 'src/cli.ts'
 const EXCHANGES = 10_000
 const POLL_MS = 100
-
-type Figures = Record<string, Figure>
 
 /** Exchange `number` of a log of all applications in turn. */
 const exchangeAt = (number: number): ExchangeRecord =>

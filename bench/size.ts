@@ -22,9 +22,9 @@ import {
   stopServer,
   USER,
   WHY_NO_SERVER,
-} from '../test/fixtures/postgres-process.ts'
-import { fromRoot } from './harness/from-root.ts'
-import { tell, type Figure } from './report.ts'
+} from '../test/kit/postgres/postgres-process.ts'
+import { fromRoot } from '../test/kit/process/from-root.ts'
+import { tell, type Figures } from '../test/kit/report.ts'
 
 const { values: args } = parseArgs({
   options: { records: { type: 'string', default: '4096' }, out: { type: 'string' } },
@@ -174,9 +174,9 @@ const createDatabase = async (server: ServerOptions, name: string): Promise<Serv
   return { ...server, database: name }
 }
 
-const run = async (folder: string): Promise<Record<string, Figure>> => {
+const run = async (folder: string): Promise<Figures> => {
   const server = optionsOf(await serverIn(folder, process.pid), 'postgres')
-  const figures: Record<string, Figure> = {}
+  const figures: Figures = {}
   for (const one of CASES) {
     const measured = await measure(await createDatabase(server, one.name), one)
     for (const [part, value] of Object.entries(measured))

@@ -12,27 +12,30 @@ import { createProgress, percent, table } from '../src/cli/output.ts'
 import { parseConfig } from '../src/config/config.ts'
 import { parsePrices } from '../src/core/cost/prices.ts'
 import type { Internalization } from '../src/core/lifecycle/internalization.ts'
-import { comparisonOf } from './harness/comparison.ts'
+import { comparisonOf } from '../test/kit/model/comparison.ts'
 import type { Template } from '../src/core/template/template.ts'
 import type { Engine } from '../src/engine/engine.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import { isUnfinished } from '../src/openai/fine-tuning.ts'
-import { formatFigures, spread, writeReport, type Figure } from './report.ts'
+import { formatFigures, spread, writeReport, type Figures } from '../test/kit/report.ts'
 import { ARMS, recognizedOf, runArm, type ArmContext, type BenchArm } from './task/arms.ts'
 import { costFigures, costTable, taskCalls, type TaskPrices } from './task/costs.ts'
 import { latencyFigures, productFigures, trainingFigures, type Rendered } from './task/figures.ts'
 import { embeddedEngine, remoteEngine } from './task/engines.ts'
-import { adaptedMessages, matching } from './harness/adapted.ts'
+import { adaptedMessages, matching } from '../test/kit/model/adapted.ts'
 import { curveFigures } from './task/curve.ts'
 import { followShift, readShift } from './task/shift.ts'
-import { checkTracer, runTracer } from './task/tracer/tracer-arm.ts'
-import { answerMs, measureLatencies } from './harness/latency.ts'
-import { fromRoot } from './harness/from-root.ts'
+import { answerMs, measureLatencies } from '../test/kit/model/latency.ts'
+import { fromRoot } from '../test/kit/process/from-root.ts'
 import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './harness/data.ts'
-import { newestInternalization, startProxy, type ProxyProcess } from './harness/proxy-process.ts'
-import { startReplayUpstream, type ReplayUpstream } from './harness/replay-upstream.ts'
-import { sendAll } from './harness/traffic.ts'
-import { minutesToVerdict, waitForVerdict } from './harness/verdict.ts'
+import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
+import { startReplayUpstream, type ReplayUpstream } from '../test/kit/upstream/replay-upstream.ts'
+import { sendAll } from '../test/kit/traffic/send-all.ts'
+import {
+  newestInternalization,
+  minutesToVerdict,
+  waitForVerdict,
+} from '../test/kit/process/internalizations.ts'
 
 const CLIENT_MODEL = 'gpt-4o-mini'
 const TRAFFIC_LANES = 8
@@ -67,8 +70,7 @@ const { values: args } = parseArgs({
     learn: { type: 'string', default: '' },
     schedule: { type: 'string', default: 'exponential' },
     margin: { type: 'string', default: '0.05' },
-    // comparisons beside the product, or `none`; `tracer` is another program's recipe for labels, and
-    // reads the embeddings of --encoder
+    // comparisons beside the product, or `none`
     arms: { type: 'string', default: 'base-full,base-query,query-only,schedule' },
     prices: { type: 'string', default: fromRoot('bench/prices.json') },
     // a file of old and new answers: what becomes of the live route when the upstream changes its answers
@@ -95,18 +97,14 @@ const taskEngine =
     ? embeddedEngine(required('model'), args.encoder ?? null)
     : remoteEngine(engineUrl, process.env['ENGINE_TOKEN'] ?? null)
 
-const TRACER = 'tracer'
 const wantedArms = args.arms === 'none' ? [] : args.arms.split(',')
-const hasTracer = wantedArms.includes(TRACER)
 
 /** The arms that the engine is asked for. */
 const armNames = (): BenchArm[] =>
-  wantedArms.flatMap((name) => {
-    if (name === TRACER) return []
+  wantedArms.map((name) => {
     const arm = ARMS.find((known) => known === name)
-    if (arm === undefined)
-      throw new Error(`--arms knows ${[...ARMS, TRACER].join(', ')}, not ${name}`)
-    return [arm]
+    if (arm === undefined) throw new Error(`--arms knows ${ARMS.join(', ')}, not ${name}`)
+    return arm
   })
 
 const testFile = (folder: string): { path: string; note: string } => {
@@ -194,7 +192,7 @@ const cancelLeftovers = async (engine: Engine): Promise<void> => {
 }
 
 /** Arms and latencies, asked at an engine of their own on the same loras. */
-const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
+const compare = async (input: Comparison): Promise<Figures> => {
   const { dataDir, internalization, template, test, train } = input
   const { engine, close } = await taskEngine.open(dataDir)
   const match = matching(template)
@@ -213,7 +211,7 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
     comparison: comparisonOf(test.rows.map((row) => row.answer)),
     ...recognizedOf(match, test),
   }
-  const figures: Record<string, Figure> = {}
+  const figures: Figures = {}
   try {
     await cancelLeftovers(engine)
     const { baseModel: base, answers, arms } = internalization.plan!
@@ -289,11 +287,11 @@ const taskPrices = (plan: Internalization['plan']): TaskPrices => ({
   usdPerHour,
 })
 
-const save = (figures: Record<string, Figure>): void => {
+const save = (figures: Figures): void => {
   if (args.out !== undefined) writeReport(args.out, figures)
 }
 
-const show = (figures: Record<string, Figure>, testNote: string): void => {
+const show = (figures: Figures, testNote: string): void => {
   progress.stop()
   process.stdout.write(`test rows from ${testNote}\n${formatFigures(figures)}\n`)
   const accuracies = Object.entries(figures).filter(([name]) => name.startsWith('accuracy_'))
@@ -320,7 +318,7 @@ const minutesAndSeconds = (seconds: number): string =>
 const runShift = async (
   proxy: ProxyProcess,
   upstream: ReplayUpstream,
-  figures: Record<string, Figure>,
+  figures: Figures,
   { task, sent }: { task: Task; sent: TaskRow[] }
 ): Promise<void> => {
   const used = new Set(sent)
@@ -346,7 +344,7 @@ const runShift = async (
 const runCurve = async (
   proxy: ProxyProcess,
   { id }: Internalization,
-  figures: Record<string, Figure>
+  figures: Figures
 ): Promise<void> => {
   const curve = await curveFigures(proxy, id, (judged, planned) =>
     progress.update('learning curve', judged, planned)
@@ -360,11 +358,6 @@ const runCurve = async (
 const run = async (): Promise<void> => {
   const task = loadTask(required('task'), args.prefix)
   const testSource = testFile(required('task'))
-  if (hasTracer)
-    checkTracer(
-      args.encoder,
-      task.train.slice(0, Number(args.train)).map(({ answer }) => answer)
-    )
   const upstream = await startReplayUpstream()
   const wanted = Number(args.train) + Number(args.holdout)
   const testRows = readRows(testSource.path).slice(0, Number(args['test-rows']))
@@ -378,7 +371,7 @@ const run = async (): Promise<void> => {
   const keep = args.keep || args.data !== undefined
   if (keep) process.stderr.write(`data directory ${dataDir}\n`)
   const proxy = await startProxy(environment(dataDir, upstream))
-  const figures: Record<string, Figure> = {}
+  const figures: Figures = {}
   try {
     if (args.data === undefined) await sendTraffic(proxy, train.requests, wanted)
     const internalization = await waitForVerdict(proxy, showState)
@@ -411,14 +404,6 @@ const run = async (): Promise<void> => {
     save(figures)
     if (internalization.plan !== null)
       Object.assign(figures, await compare({ dataDir, internalization, template, test, train }))
-    if (hasTracer) {
-      progress.update('arm tracer', 0, 1)
-      const encoderPath = args.encoder!
-      Object.assign(
-        figures,
-        await runTracer({ dataDir, encoderPath, internalization, template, test })
-      )
-    }
   } finally {
     if (!proxy.exited()) await proxy.kill()
     await upstream.close()

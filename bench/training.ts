@@ -15,7 +15,14 @@ import { GraphBuilder } from '../adapters/onnx/graph.ts'
 import { LINEAR_LAYERS, linearShape, type LlamaConfig } from '../adapters/onnx/llama-config.ts'
 import type { TokenizedRow } from '../adapters/onnx/train/rows.ts'
 import type { FrozenModel } from '../adapters/onnx/train/weights-file.ts'
-import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
+import {
+  formatFigures,
+  spread,
+  withBar,
+  writeReport,
+  type Figure,
+  type Figures,
+} from '../test/kit/report.ts'
 import {
   milliseconds,
   openModel,
@@ -134,7 +141,7 @@ const measureShortRows = async (model: FrozenModel, runs: number): Promise<Speed
 }
 
 /** What a step of fewer tokens reaches, in which loras, optimizer and weights weigh more. */
-const smallerBatches = (speeds: Speed[]): Record<string, Figure> =>
+const smallerBatches = (speeds: Speed[]): Figures =>
   Object.fromEntries(
     speeds.slice(0, -1).flatMap((speed, i) => [
       [`tokens_per_second_${SHORT.rows[i]}_rows`, spread(speed.tokensPerSecond, 'tokens/s')],
@@ -167,7 +174,7 @@ try {
     max: apart.max! / together.min!,
     runs,
   }
-  const figures: Record<string, Figure> = {
+  const figures: Figures = {
     tokens_per_second: spread(large.tokensPerSecond, 'tokens/s'),
     useful_gflops: spread(large.useful, 'GFLOP/s'),
     matmul_ceiling_gflops: spread(large.ceiling, 'GFLOP/s'),

@@ -17,13 +17,13 @@ import {
   stopServer,
   USER,
   WHY_NO_SERVER,
-} from '../test/fixtures/postgres-process.ts'
-import { build } from './harness/build.ts'
-import { freePort } from './harness/free-port.ts'
+} from '../test/kit/postgres/postgres-process.ts'
+import { build } from '../test/kit/process/build.ts'
+import { freePort } from '../test/kit/process/free-port.ts'
 import { makeNewerProgram } from './harness/newer-program.ts'
-import { startNginx, WHY_NO_NGINX } from './harness/nginx.ts'
-import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
-import { allHold, tell, type Figure } from './report.ts'
+import { startNginx, WHY_NO_NGINX } from '../test/kit/process/nginx.ts'
+import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
+import { allHold, tell, type Figure, type Figures } from '../test/kit/report.ts'
 import { startLoad, type Load } from './upgrade/load.ts'
 import { startUpstream } from './upgrade/upstream.ts'
 
@@ -129,7 +129,7 @@ const none = (value: number, unit: string): Figure => ({
   holds: value === 0,
 })
 
-const run = async (folder: string): Promise<Record<string, Figure>> => {
+const run = async (folder: string): Promise<Figures> => {
   const rounds = Number(args.rounds)
   const { port } = await serverIn(folder, process.pid)
   const databaseUrl = `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres`

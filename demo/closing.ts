@@ -1,5 +1,5 @@
 /** The closing table: figures before and after. */
-import type { Figure } from '../bench/report.ts'
+import type { Figure } from '../test/kit/report.ts'
 import { percent } from '../src/cli/output.ts'
 import type { Prices } from './measure.ts'
 import type { Measured } from './result.ts'

@@ -1,5 +1,5 @@
 /** What a run of the demo found, as `--json` prints it. */
-import type { Figure } from '../bench/report.ts'
+import type { Figure } from '../test/kit/report.ts'
 import type { TrainingMethod } from '../src/openai/fine-tuning.ts'
 
 export interface Latency {

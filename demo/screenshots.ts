@@ -7,8 +7,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { chromium, type Page } from 'playwright-core'
-import { ADMIN_TOKEN } from '../bench/harness/proxy-process.ts'
-import { fromRoot } from '../bench/harness/from-root.ts'
+import { ADMIN_TOKEN } from '../test/kit/process/proxy-process.ts'
+import { fromRoot } from '../test/kit/process/from-root.ts'
 import { createProgress } from '../src/cli/output.ts'
 
 const FOLDER = fromRoot('docs/pictures')

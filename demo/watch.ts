@@ -1,7 +1,7 @@
 /** Follows the proxy through its admin API and shows log, templates, training and verdicts. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { z } from '@hono/zod-openapi'
-import type { ProxyProcess } from '../bench/harness/proxy-process.ts'
+import type { ProxyProcess } from '../test/kit/process/proxy-process.ts'
 import type { internalizationSchema, templateSchema } from '../src/admin/api/schemas.ts'
 import { percent } from '../src/cli/output.ts'
 import { evaluationRows, stageName, type Arm } from '../src/core/lifecycle/internalization.ts'

@@ -265,6 +265,22 @@ const RULES: Record<string, Rule> = {
   },
 }
 
+/**
+ * Place beside the program → the places that its files may import, beside its own. What tests, benches
+ * and the demo share is in `test/kit`; `bench` and `models/make` are the laboratory.
+ */
+const LABORATORY: Record<string, string[]> = {
+  'test/kit': EVERYTHING,
+  'models/make': ['test/kit', ...EVERYTHING],
+  demo: ['models/make', 'test/kit', ...EVERYTHING],
+  test: ['demo', 'test/kit', ...EVERYTHING],
+  bench: ['test/kit', ...EVERYTHING],
+  'bench/test': ['bench', 'models/make', 'test/kit', ...EVERYTHING],
+}
+
+/** Places whose files and folders import in one direction. */
+const ORDERED = ['src', 'test/kit', 'bench', 'models/make', 'demo']
+
 const MAX_FILES_IN_A_FOLDER = 15
 
 const filesUnder = (folder: string): string[] =>
@@ -272,9 +288,12 @@ const filesUnder = (folder: string): string[] =>
     .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))
 
+const isWithin = (file: string, place: string): boolean =>
+  file === place || file.startsWith(`${place}/`)
+
 const ruleFor = (file: string): [string, Rule] | undefined =>
   Object.entries(RULES)
-    .filter(([place]) => file === place || file.startsWith(`${place}/`))
+    .filter(([place]) => isWithin(file, place))
     .sort(([one], [other]) => other.length - one.length)[0]
 
 const importsOf = (file: string): string[] =>
@@ -303,9 +322,7 @@ const violation = (file: string, specifier: string): string | null => {
   }
   const target = targetOf(file, specifier)
   const allowed = [place, ...rule.ours]
-  return allowed.some((folder) => target === folder || target.startsWith(`${folder}/`))
-    ? null
-    : `${file} imports ${target}`
+  return allowed.some((folder) => isWithin(target, folder)) ? null : `${file} imports ${target}`
 }
 
 const targetOf = (file: string, specifier: string): string =>
@@ -334,6 +351,22 @@ const circular = (arrows: Arrow[]): string[] => {
   }
 }
 
+/** The longest of the places that holds the file. */
+const placeOf = (file: string): string | undefined =>
+  [...Object.keys(LABORATORY), ...EVERYTHING]
+    .filter((place) => isWithin(file, place))
+    .sort((one, other) => other.length - one.length)[0]
+
+/** An import between the places of the laboratory and of the tests that leads back; null if none. */
+const wayBack = (file: string, specifier: string): string | null => {
+  if (!specifier.startsWith('.')) return null
+  const place = placeOf(file)!
+  const target = targetOf(file, specifier)
+  const to = placeOf(target)
+  const isAllowed = to === place || (to !== undefined && LABORATORY[place]!.includes(to))
+  return isAllowed ? null : `${file} imports ${target}`
+}
+
 const mayImportAdapters = (file: string): boolean =>
   file === 'src/main.ts' || file.startsWith('src/cli')
 
@@ -349,7 +382,7 @@ describe('import rule', () => {
   })
 
   it('leaves no circle among the files and folders of any folder', () => {
-    const arrows = filesUnder('src').flatMap((file) =>
+    const arrows = ORDERED.flatMap(filesUnder).flatMap((file) =>
       importsOf(file)
         .filter((specifier) => specifier.startsWith('.'))
         .map((specifier) => arrowOf(file, targetOf(file, specifier)))
@@ -361,8 +394,25 @@ describe('import rule', () => {
     expect(arrowOf('src/a/b/x.ts', 'src/a/c.ts')).toEqual(['src/a/b', 'src/a/c.ts'])
   })
 
+  it('leads one way between tests, benches, demo and what they share', () => {
+    const all = ['test', 'bench', 'demo', 'models/make'].flatMap(filesUnder)
+    const back = all.flatMap((file) =>
+      importsOf(file).flatMap((specifier) => wayBack(file, specifier) ?? [])
+    )
+    expect(back).toEqual([])
+    expect(wayBack('test/unit/x.test.ts', '../../bench/task.ts')).not.toBeNull()
+    expect(wayBack('test/kit/x.ts', '../proxy/x.ts')).not.toBeNull()
+    expect(wayBack('bench/x.ts', '../test/proxy/x.ts')).not.toBeNull()
+    expect(wayBack('bench/x.ts', './test/x.ts')).not.toBeNull()
+    expect(wayBack('bench/test/x.test.ts', '../task.ts')).toBeNull()
+    expect(wayBack('demo/x.ts', '../test/kit/report.ts')).toBeNull()
+  })
+
   it('keeps folders small enough to read at a glance', () => {
-    const folders = filesUnder('src').map((file) => dirname(file))
+    const folders = ORDERED.flatMap(filesUnder)
+      .map((file) => dirname(file))
+      // one script a question
+      .filter((folder) => folder !== 'bench')
     const counts = [...new Set(folders)].map((folder) => ({
       folder,
       files: folders.filter((one) => one === folder).length,

@@ -1,6 +1,6 @@
 /** Builds once what tests start as processes of their own. */
-import { build } from '../bench/harness/build.ts'
-import { TEST_BUILD } from './fixtures/built.ts'
+import { build } from './kit/process/build.ts'
+import { TEST_BUILD } from './kit/process/built.ts'
 
 export default (): void => {
   build(TEST_BUILD, [

@@ -1,9 +1,9 @@
-/** The folder of the run's PostgreSQL, which the first test that needs one starts (`fixtures/postgres.ts`). */
+/** The folder of the run's PostgreSQL, which the first test that needs one starts (`kit/postgres/postgres.ts`). */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { stopServer } from './fixtures/postgres-process.ts'
+import { stopServer } from './kit/postgres/postgres-process.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {

@@ -1,10 +1,6 @@
-/** Conditions that must hold after any number of kills. */
-import { readFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+/** The log as the admin API shows it, which must be whole after any number of kills. */
 import type { RouteOutcome } from '../../src/core/log/record.ts'
-import type { JobObject } from '../../src/openai/fine-tuning.ts'
-import { newestInternalization, type ProxyProcess } from '../harness/proxy-process.ts'
+import type { ProxyProcess } from '../../test/kit/process/proxy-process.ts'
 
 const PAGE = 500
 
@@ -45,41 +41,4 @@ export const lostRecords = async (proxy: ProxyProcess, seen: Set<string>): Promi
   const before = new Set(seen)
   const stored = await noteRecords(proxy, seen)
   return [...before].filter((id) => !stored.has(id)).length
-}
-
-/** Of an engine, from its own job files. */
-export const jobsOf = (engineDir: string): JobObject[] => {
-  const folder = join(engineDir, 'jobs')
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.json') && !name.includes('checkpoint'))
-    .map((name) => (JSON.parse(readFileSync(join(folder, name), 'utf8')) as { job: JobObject }).job)
-}
-
-/** Stages with more than one job that succeeded. */
-export const stagesTrainedTwice = (jobs: JobObject[]): number => {
-  const done = new Map<string, number>()
-  for (const { status, metadata } of jobs) {
-    const key = metadata['idempotency_key']
-    if (status === 'succeeded' && key !== undefined) done.set(key, (done.get(key) ?? 0) + 1)
-  }
-  return [...done.values()].filter((count) => count > 1).length
-}
-
-/** How the newest internalization has ended; null while it has not. */
-export const endOf = async (proxy: ProxyProcess): Promise<string | null> => {
-  const state = (await newestInternalization(proxy))?.state
-  if (state?.name === 'live') return 'live'
-  if (state?.name === 'failed') return `failed: ${state.cause}`
-  if (state?.name === 'rejected') return `rejected: ${state.reason}`
-  return null
-}
-
-export const waitForEnd = async (proxy: ProxyProcess, timeoutMs: number): Promise<string> => {
-  const deadline = Date.now() + timeoutMs
-  while (Date.now() < deadline) {
-    const end = await endOf(proxy)
-    if (end !== null) return end
-    await delay(500)
-  }
-  return 'unfinished'
 }

@@ -1,7 +1,7 @@
 /** The Python engine's processes: told apart by their command lines, and which of them are left. */
 import { readFileSync } from 'node:fs'
-import { statFieldsOf } from '../harness/process-stat.ts'
-import { processTree } from '../harness/proxy-process.ts'
+import { statFieldsOf } from '../../test/kit/process/process-stat.ts'
+import { processTree } from '../../test/kit/process/proxy-process.ts'
 
 /** Who can be killed apart from the others; the server is the root of the tree. */
 export type Victim = 'server' | 'trainer' | 'vllm' | 'leash'

@@ -12,25 +12,32 @@ import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { isUnfinished } from '../../src/openai/fine-tuning.ts'
 import { seededRandom } from '../../src/random.ts'
-import { fromRoot } from '../harness/from-root.ts'
-import { orderOf, shelfOf } from '../harness/paint-orders.ts'
-import { missingForPeft, startPeftProcess, type PeftProcess } from '../harness/peft-process.ts'
-import { startProxy, type ProxyProcess } from '../harness/proxy-process.ts'
-import { startReplayUpstream, type ReplayUpstream } from '../harness/replay-upstream.ts'
-import { sendAll } from '../harness/traffic.ts'
-import type { Figure } from '../report.ts'
+import { fromRoot } from '../../test/kit/process/from-root.ts'
+import { orderOf, shelfOf } from '../../test/kit/traffic/shelf-orders.ts'
+import {
+  missingForPeft,
+  startPeftProcess,
+  type PeftProcess,
+} from '../../test/kit/process/peft-process.ts'
+import { startProxy, type ProxyProcess } from '../../test/kit/process/proxy-process.ts'
+import {
+  startReplayUpstream,
+  type ReplayUpstream,
+} from '../../test/kit/upstream/replay-upstream.ts'
+import { sendAll } from '../../test/kit/traffic/send-all.ts'
+import type { Figures } from '../../test/kit/report.ts'
+import { lostRecords, noteRecords } from './checks.ts'
 import {
   endOf,
   jobsOf,
-  lostRecords,
-  noteRecords,
   stagesTrainedTwice,
   waitForEnd,
-} from './checks.ts'
+} from '../../test/kit/process/internalizations.ts'
 import { noteTree, stillRunning, victimsOf, type Noted, type Victim } from './engine-tree.ts'
 import { damagedLoras } from './loras.ts'
 import type { CrashOptions } from './server.ts'
 import { emptyTally, figuresOf } from './tally.ts'
+import { loopSettings } from '../../test/kit/process/loop-settings.ts'
 
 const ROWS = 120
 const SPARE_ROWS = 20
@@ -57,20 +64,12 @@ const proxyEnvironment = (
   upstream: ReplayUpstream,
   engine: PeftProcess
 ): Record<string, string> => ({
+  ...loopSettings({ promotes: true, minSessions: 60, trainRows: ROWS }),
   DATA_DIR: dataDir,
   UPSTREAM_BASE_URL: upstream.baseUrl,
   ENGINE: 'http',
   ENGINE_URL: engine.baseUrl,
   ENGINE_TOKEN: engine.token,
-  AUTO_PROMOTE: 'true',
-  ROLLOUT_STAGES: '1',
-  AUDIT_SHARE: '0',
-  LEARNING_CURVE: 'false',
-  DETECT_MIN_SESSIONS: '60',
-  TRAIN_ROWS: String(ROWS),
-  HOLDOUT_ROWS: String(ROWS),
-  // all requests come within minutes and do not depend on each other
-  BURST_MINUTES: '0',
   STAGES: '2',
   ARMS: 'schedule',
   EXAMPLES: '0',
@@ -79,7 +78,7 @@ const proxyEnvironment = (
 })
 
 /** @throws Error where the engine cannot run */
-export const crashPeft = async (options: CrashOptions): Promise<Record<string, Figure>> => {
+export const crashPeft = async (options: CrashOptions): Promise<Figures> => {
   const missing = missingForPeft()
   if (missing !== null) throw new Error(missing)
   const { rounds, progress } = options

@@ -10,16 +10,25 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { seededRandom } from '../../src/random.ts'
-import { WHY_NO_SERVER } from '../../test/fixtures/postgres-process.ts'
-import { fleetEnvironment, PRICE, statusBecomes } from '../budgets/fleet.ts'
-import { build } from '../harness/build.ts'
-import { orderOf, shelfOf } from '../harness/paint-orders.ts'
-import type { ProxyProcess } from '../harness/proxy-process.ts'
-import { startReplayUpstream, type ReplayUpstream } from '../harness/replay-upstream.ts'
-import { sendAll } from '../harness/traffic.ts'
-import { spread, withBar, type Figure } from '../report.ts'
-import { allRecords, endOf, jobsOf, stagesTrainedTwice, waitForEnd } from './checks.ts'
-import { LOOP_REQUESTS, LOOP_SETTINGS } from './loop-settings.ts'
+import { WHY_NO_SERVER } from '../../test/kit/postgres/postgres-process.ts'
+import { fleetEnvironment, PRICE, statusBecomes } from '../../test/kit/process/budget-fleet.ts'
+import { build } from '../../test/kit/process/build.ts'
+import { orderOf, shelfOf } from '../../test/kit/traffic/shelf-orders.ts'
+import type { ProxyProcess } from '../../test/kit/process/proxy-process.ts'
+import {
+  startReplayUpstream,
+  type ReplayUpstream,
+} from '../../test/kit/upstream/replay-upstream.ts'
+import { sendAll } from '../../test/kit/traffic/send-all.ts'
+import { spread, withBar, type Figures } from '../../test/kit/report.ts'
+import { allRecords } from './checks.ts'
+import {
+  endOf,
+  jobsOf,
+  stagesTrainedTwice,
+  waitForEnd,
+} from '../../test/kit/process/internalizations.ts'
+import { LOOP_REQUESTS, loopSettings } from '../../test/kit/process/loop-settings.ts'
 import { createKey, openBudget } from './postgres/budget.ts'
 import { Cluster, patiently } from './postgres/cluster.ts'
 import { Fleet } from './postgres/fleet.ts'
@@ -106,7 +115,8 @@ class Run {
     const database = `loop_${this.ends.length}`
     await this.cluster.query('postgres', `create database ${database}`)
     const env = {
-      ...LOOP_SETTINGS,
+      ...loopSettings({ promotes: true, minSessions: 60 }),
+      LOG_LEVEL: 'error',
       ...fleetEnvironment(this.folder, this.upstream),
       DATABASE_URL: this.cluster.url(database),
     }
@@ -192,7 +202,7 @@ export const crashPostgres = async ({
   rounds,
   seed,
   progress,
-}: Pick<CrashOptions, 'rounds' | 'seed' | 'progress'>): Promise<Record<string, Figure>> => {
+}: Pick<CrashOptions, 'rounds' | 'seed' | 'progress'>): Promise<Figures> => {
   if (WHY_NO_SERVER !== null) throw new Error(WHY_NO_SERVER)
   const random = seededRandom(seed)
   const built = build('bench-crash-postgres', [

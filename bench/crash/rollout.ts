@@ -9,9 +9,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { seededRandom } from '../../src/random.ts'
-import { build } from '../harness/build.ts'
-import { startReplayUpstream } from '../harness/replay-upstream.ts'
-import type { Figure } from '../report.ts'
+import { build } from '../../test/kit/process/build.ts'
+import { startReplayUpstream } from '../../test/kit/upstream/replay-upstream.ts'
+import type { Figures } from '../../test/kit/report.ts'
 import { Loop, type LoopDeps, type Phase } from './rollout/loop.ts'
 import { prepare } from './rollout/prepare.ts'
 import { emptyTally, figuresOf } from './rollout/tally.ts'
@@ -62,7 +62,7 @@ export const crashRollout = async ({
   rounds,
   seed,
   progress,
-}: Pick<CrashOptions, 'rounds' | 'seed' | 'progress'>): Promise<Record<string, Figure>> => {
+}: Pick<CrashOptions, 'rounds' | 'seed' | 'progress'>): Promise<Figures> => {
   const built = build('bench-crash', [
     'src/cli.ts',
     'src/store/thread/thread.ts',

@@ -10,13 +10,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Progress } from '../../src/cli/output.ts'
 import { seededRandom } from '../../src/random.ts'
-import { orderOf, shelfOf } from '../harness/paint-orders.ts'
-import { newestInternalization, startProxy, type ProxyProcess } from '../harness/proxy-process.ts'
-import { startReplayUpstream, type ReplayUpstream } from '../harness/replay-upstream.ts'
-import { sendAll } from '../harness/traffic.ts'
-import { withBar, type Figure } from '../report.ts'
-import { jobsOf, lostRecords, noteRecords, stagesTrainedTwice, waitForEnd } from './checks.ts'
-import { LOOP_REQUESTS, LOOP_SETTINGS } from './loop-settings.ts'
+import { orderOf, shelfOf } from '../../test/kit/traffic/shelf-orders.ts'
+import { startProxy, type ProxyProcess } from '../../test/kit/process/proxy-process.ts'
+import {
+  startReplayUpstream,
+  type ReplayUpstream,
+} from '../../test/kit/upstream/replay-upstream.ts'
+import { sendAll } from '../../test/kit/traffic/send-all.ts'
+import { withBar, type Figures } from '../../test/kit/report.ts'
+import { lostRecords, noteRecords } from './checks.ts'
+import {
+  newestInternalization,
+  jobsOf,
+  stagesTrainedTwice,
+  waitForEnd,
+} from '../../test/kit/process/internalizations.ts'
+import { LOOP_REQUESTS, loopSettings } from '../../test/kit/process/loop-settings.ts'
 
 const MAX_LIFE_MS = 4_000
 /** so many that kills soon meet training and evaluation too */
@@ -37,7 +46,8 @@ const environment = (
   upstream: ReplayUpstream,
   { engine, model }: CrashOptions
 ): Record<string, string> => ({
-  ...LOOP_SETTINGS,
+  ...loopSettings({ promotes: true, minSessions: 60 }),
+  LOG_LEVEL: 'error',
   DATA_DIR: dataDir,
   UPSTREAM_BASE_URL: upstream.baseUrl,
   ENGINE: engine,
@@ -56,7 +66,7 @@ const newLoop = (): Loop => ({
   seen: new Set(),
 })
 
-export const crashServer = async (options: CrashOptions): Promise<Record<string, Figure>> => {
+export const crashServer = async (options: CrashOptions): Promise<Figures> => {
   const { rounds, progress } = options
   const random = seededRandom(options.seed)
   const upstream = await startReplayUpstream()

@@ -1,5 +1,5 @@
 /** Counts of a run with kills, and the figures made from them. */
-import { withBar, type Figure } from '../report.ts'
+import { withBar, type Figure, type Figures } from '../../test/kit/report.ts'
 import type { Victim } from './engine-tree.ts'
 
 export interface Tally {
@@ -40,7 +40,7 @@ export const none = (value: number, unit: string): Figure => withBar({ value, un
 const isEnd = (status: string): boolean => status === 'succeeded' || status === 'failed'
 const isGood = (end: string): boolean => end === 'live' || end.startsWith('rejected')
 
-export const figuresOf = (tally: Tally): Record<string, Figure> => {
+export const figuresOf = (tally: Tally): Figures => {
   return {
     kills: { value: tally.kills.length, unit: 'kills' },
     killed: counted(tally.kills),

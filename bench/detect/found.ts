@@ -6,7 +6,7 @@ import type { Detector } from '../../src/core/detect/detect.ts'
 import { groupBy } from '../../src/core/group-by.ts'
 import { compileMatcher } from '../../src/core/match/match.ts'
 import type { Template } from '../../src/core/template/template.ts'
-import { versionName } from './score.ts'
+import { versionName } from '../../test/kit/traffic/score.ts'
 import type { PromptRow, PromptStream } from './prompts/stream.ts'
 
 const FOUND_SHARE = 0.9

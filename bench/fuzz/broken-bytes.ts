@@ -1,36 +1,6 @@
 /** Random changes of bytes. */
+import { PIECES } from '../../test/kit/traffic/broken-pieces.ts'
 import type { Dice } from './dice.ts'
-
-/** Pieces of text that parsers often handle wrongly. The fuzz tests draw from them by place. */
-export const PIECES = [
-  '\r\n',
-  '\n\n',
-  '\r',
-  '\0',
-  ': ',
-  'data: ',
-  'data: [DONE]\n\n',
-  'event: error\n',
-  'Content-Length: 5\r\n',
-  'Transfer-Encoding: chunked\r\n',
-  '0\r\n\r\n',
-  'ffffffff\r\n',
-  ' HTTP/1.1',
-  '"',
-  '\\',
-  '\\ud800',
-  '{',
-  '}',
-  '[[[[[[[[',
-  'null',
-  '1e999',
-  '"messages":',
-  '"__proto__":{"x":1},',
-  '"index":-1,',
-  '"index":4294967296,',
-  '\u00ff\u00fe',
-  '\u00ef\u00bb\u00bf',
-].map((text) => Buffer.from(text, 'latin1'))
 
 const OWN_PIECES = [...PIECES, Buffer.from('"model":"routed",')]
 

@@ -1,22 +1,12 @@
 /** Makes the route of the fuzzer by the whole loop: traffic, detection, training with the fake engine, the proof, an approval. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
-import { newestInternalization, type ProxyProcess } from '../harness/proxy-process.ts'
+import { newestInternalization } from '../../test/kit/process/internalizations.ts'
+import type { ProxyProcess } from '../../test/kit/process/proxy-process.ts'
 import { AUTHORIZATION, CHAT_PATH } from './cases.ts'
 import type { Dice } from './dice.ts'
 import { requestOf } from './orders.ts'
 
-/** Of an application whose proof has enough rows. */
-export const LOOP_ENV = {
-  ENGINE: 'fake',
-  DETECT_MIN_SESSIONS: '40',
-  ROLLOUT_STAGES: '1',
-  AUDIT_SHARE: '0',
-  LEARNING_CURVE: 'false',
-  TRAIN_ROWS: '120',
-  HOLDOUT_ROWS: '120',
-  BURST_MINUTES: '0',
-}
 const REQUESTS = 400
 const AT_ONCE = 10
 const WAIT_MS = 180_000

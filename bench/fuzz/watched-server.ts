@@ -5,7 +5,7 @@ import {
   residentMiB,
   startProxy,
   type ProxyProcess,
-} from '../harness/proxy-process.ts'
+} from '../../test/kit/process/proxy-process.ts'
 
 export interface WatchedServer {
   proxy: ProxyProcess

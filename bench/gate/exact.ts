@@ -21,7 +21,7 @@ const range = (n: number, p: number): [number, number] => {
  * Chance that non-inferiority is shown.
  * @param truth discordant share of all pairs, and the true difference new − reference
  */
-export const chanceToPass = (
+const chanceToPass = (
   pairs: number,
   truth: { discordance: number; difference: number },
   { margin, alpha }: { margin: number; alpha: number }
@@ -46,21 +46,6 @@ export const chanceToPass = (
     chance += pmf(onlyReference, pairs, onlyReferenceShare) * atLeast
   }
   return chance
-}
-
-/** Fewest pairs at which the chance to pass at equality is at least `power`, to about one per cent. */
-export const pairsForPower = (
-  power: number,
-  discordance: number,
-  options: { margin: number; alpha: number }
-): number => {
-  let [low, high] = [20, 20_000]
-  while (high - low > Math.max(1, low / 100)) {
-    const middle = (low + high) >> 1
-    if (chanceToPass(middle, { discordance, difference: 0 }, options) >= power) high = middle
-    else low = middle
-  }
-  return high
 }
 
 /** Ranks at which the gate may begin a sequence, and the level that each has to itself. */

@@ -1,8 +1,5 @@
 /** Names of settings, and the lines that are printed for them. Knows nothing of the measurements. */
-import type { Figure } from '../report.ts'
 import type { Measured } from './measure.ts'
-
-export type Figures = Record<string, Figure>
 
 export interface Run {
   draws: number

@@ -57,20 +57,17 @@ const summarize = (outcomes: Outcome[]): Measured => {
 /**
  * Draws until every limit is below `bar` or `maxDraws` is reached. The limit is split over all
  * looks beforehand, so stopping at a lucky one is paid for.
- * @param draw one outcome for each of the `count` rules that are compared
- * @returns one entry a rule; the number of draws is decided by the first
  */
 export const measure = (
-  draw: () => Outcome[],
+  draw: () => Outcome,
   { draws, maxDraws, bar }: { draws: number; maxDraws: number; bar: number }
-): Measured[] => {
-  const outcomes: Outcome[][] = []
+): Measured => {
+  const outcomes: Outcome[] = []
   for (const times of LOOKS) {
     const wanted = Math.min(maxDraws, times * draws)
-    while ((outcomes[0]?.length ?? 0) < wanted)
-      draw().forEach((outcome, rule) => (outcomes[rule] ??= []).push(outcome))
-    const decided = summarize(outcomes[0]!).brokenUpper <= bar
-    if (decided || wanted === maxDraws) break
+    while (outcomes.length < wanted) outcomes.push(draw())
+    const measured = summarize(outcomes)
+    if (measured.brokenUpper <= bar || wanted === maxDraws) return measured
   }
-  return outcomes.map(summarize)
+  return summarize(outcomes)
 }

@@ -4,8 +4,8 @@
  * with its traffic or with unseen questions.
  */
 import { decide } from '../../src/core/gate/gate.ts'
-import { withBar } from '../report.ts'
-import { HEAD, key, line, percent, print, type Figures, type Run } from './lines.ts'
+import { withBar, type Figures } from '../../test/kit/report.ts'
+import { HEAD, key, line, percent, print, type Run } from './lines.ts'
 import { measure, type Measured } from './measure.ts'
 import {
   alikeSlices,
@@ -65,7 +65,7 @@ const drawOutcome = (
 const MORE_DRAWS = 2.5
 
 const simulate = (population: Population, size: number, { draws, maxDraws, random }: Run) =>
-  measure(() => [drawOutcome(population, size, random)], { draws, maxDraws, bar: ALPHA })[0]!
+  measure(() => drawOutcome(population, size, random), { draws, maxDraws, bar: ALPHA })
 
 /** Begins the names of the limits on how often the promise is broken. */
 export const BROKEN = 'promise_broken_upper_95_'
@@ -159,9 +159,12 @@ const measureShift = ({ draws, random }: Run): Figures => {
   const figures: Figures = {}
   print('\na hard kind grows after the proof, 1,000 rows: agreement of the answers given (%)')
   for (const later of [0.1, 0.2, 0.4, 0.7]) {
-    const draw = () => [drawOutcome(shifting(0.1), 1000, random, shifting(later))]
-    const [measured] = measure(draw, { draws: draws / 4, maxDraws: draws / 4, bar: 0 })
-    const { agreement, broken } = measured!
+    const draw = () => drawOutcome(shifting(0.1), 1000, random, shifting(later))
+    const { agreement, broken } = measure(draw, {
+      draws: draws / 4,
+      maxDraws: draws / 4,
+      bar: 0,
+    })
     print(
       `10 → ${percent(later)} %: ${percent(agreement)}, below the promise in ${percent(broken)}`
     )

@@ -1,6 +1,6 @@
 /** The figures that a run is judged by: the worst setting of each kind. */
-import { withBar } from '../report.ts'
-import type { Figures } from './lines.ts'
+import { withBar, type Figures } from '../../test/kit/report.ts'
+
 import { BROKEN } from './mix-parts.ts'
 import { PROMISES } from './promises/parts.ts'
 import { ALPHA } from './rules.ts'

@@ -1,7 +1,7 @@
 /** The built program as its next version would be: with migrations that the running one does not know. */
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fromRoot } from './from-root.ts'
+import { fromRoot } from '../../test/kit/process/from-root.ts'
 
 const JOURNAL = 'migrations/postgres/meta/_journal.json'
 

@@ -3,12 +3,9 @@ import { execFileSync } from 'node:child_process'
 
 export type Sample = Record<string, number>
 
-/** @throws what the process fails with */
-export const runProgram = (program: string, ...rest: string[]): Sample => {
-  const output = execFileSync(program, rest, { encoding: 'utf8' })
+/** Starts another script of this project in the same way as the current one. @throws what it fails with */
+export const runScript = (path: string, ...rest: string[]): Sample => {
+  const command = [...process.execArgv, path, ...rest]
+  const output = execFileSync(process.execPath, command, { encoding: 'utf8' })
   return JSON.parse(output.trim().split('\n').at(-1)!) as Sample
 }
-
-/** Starts another script of this project in the same way as the current one. */
-export const runScript = (path: string, ...rest: string[]): Sample =>
-  runProgram(process.execPath, ...process.execArgv, path, ...rest)

@@ -5,9 +5,9 @@
 import { once } from 'node:events'
 import { request, type ClientRequest, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
-import { residentMiB, type Target } from '../proxy-processes.ts'
-import type { ProductStats } from '../proxy-server.ts'
-import { CHAT_PATH, requestBody } from '../proxy-traffic.ts'
+import { residentMiB, type Target } from '../load/processes.ts'
+import type { ProductStats } from '../load/server.ts'
+import { CHAT_PATH, requestBody } from '../load/traffic.ts'
 import { log, type Part } from './part.ts'
 import { startOurs } from './targets.ts'
 

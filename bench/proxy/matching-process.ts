@@ -7,7 +7,7 @@ import { outlineOf } from '../../src/core/match/match.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import { matchRoute } from '../../src/core/route/route-table.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
-import { liveRoutes, requestBody } from '../proxy-traffic.ts'
+import { liveRoutes, requestBody } from '../load/traffic.ts'
 
 const TEMPLATES = 1000
 const TENANT = 'tenant'

@@ -1,6 +1,6 @@
 /** Part `matching`: recognizing a request beside one `JSON.parse` of the same body. */
 import { execFileSync } from 'node:child_process'
-import { spread, withBar } from '../report.ts'
+import { spread, withBar } from '../../test/kit/report.ts'
 import type { MatchingSample } from './matching-process.ts'
 import type { Part } from './part.ts'
 

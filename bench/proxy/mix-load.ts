@@ -1,8 +1,8 @@
 /** All kinds of clients at once: some wait, some leave, some read slowly. */
 import { request, type ClientRequest, type IncomingMessage } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Target } from '../proxy-processes.ts'
-import { CHAT_PATH, requestBody, SERIAL } from '../proxy-traffic.ts'
+import type { Target } from '../load/processes.ts'
+import { CHAT_PATH, requestBody, SERIAL } from '../load/traffic.ts'
 
 const BODY = requestBody({ kilobytes: 8 })
 const STREAM_BODY = requestBody({ kilobytes: 8, stream: true })

@@ -3,8 +3,8 @@
  * send megabytes. It is flat when its line neither rises nor falls, once it has settled.
  */
 import { join } from 'node:path'
-import { residentMiB, type Target } from '../proxy-processes.ts'
-import type { ProductStats } from '../proxy-server.ts'
+import { residentMiB, type Target } from '../load/processes.ts'
+import type { ProductStats } from '../load/server.ts'
 import { log, type Part } from './part.ts'
 import { runMix } from './mix-load.ts'
 import { blockMeans, fitLine, isFlat } from './slope.ts'

@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePort } from '../harness/free-port.ts'
-import { childrenOf, isListening, type Target } from '../proxy-processes.ts'
-import { REQUEST_HEADERS, UPSTREAM_ANSWER, UPSTREAM_HEADERS } from '../proxy-traffic.ts'
+import { freePort } from '../../test/kit/process/free-port.ts'
+import { childrenOf, isListening, type Target } from '../load/processes.ts'
+import { REQUEST_HEADERS, UPSTREAM_ANSWER, UPSTREAM_HEADERS } from '../load/traffic.ts'
 
 /** Configuration that all nginx of the benchmark share. @param servers content of the `http` block */
 const nginxConfig = (servers: string): string => `

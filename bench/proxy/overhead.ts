@@ -1,11 +1,11 @@
 /** Part `overhead`: answers at once, 8 and 64 KB, 1 and 64 in flight, logging on. */
 import { join } from 'node:path'
-import { load, loadGenerator, type Load } from '../proxy-load.ts'
-import { isInstalled, residentMiB, type Target } from '../proxy-processes.ts'
-import type { ProductStats } from '../proxy-server.ts'
-import { requestBody } from '../proxy-traffic.ts'
-import { withBar } from '../report.ts'
-import { withCpu } from './cpu.ts'
+import { load, loadGenerator, type Load } from '../load/load.ts'
+import { isInstalled, residentMiB, type Target } from '../load/processes.ts'
+import type { ProductStats } from '../load/server.ts'
+import { requestBody } from '../load/traffic.ts'
+import { withBar, type Figures } from '../../test/kit/report.ts'
+import { withCpu } from '../load/cpu.ts'
 import { startNginxUpstream } from './nginx.ts'
 import {
   log,
@@ -17,7 +17,6 @@ import {
   ratioTo,
   warmUp,
   type Bench,
-  type Figures,
   type Part,
   type Round,
   type Settings,

@@ -1,6 +1,6 @@
 /** What the parts of the proxy benchmark have in common. */
-import type { Target } from '../proxy-processes.ts'
-import { spread, type Figure } from '../report.ts'
+import type { Target } from '../load/processes.ts'
+import { spread, type Figure, type Figures } from '../../test/kit/report.ts'
 
 export interface Settings {
   rounds: number
@@ -13,14 +13,12 @@ export interface Settings {
   folder: string
 }
 
-export type Figures = Record<string, Figure>
-
 /** A part saves its figures as they come, so that a failure keeps those before it. */
 export type Part = (bench: Bench, add: (figures: Figures) => void) => Promise<void>
 
 export interface Bench {
   settings: Settings
-  /** the built `proxy-server.ts` */
+  /** the built `load/server.ts` */
   script: string
   /** the built file of a source file */
   pathOf: (file: string) => string

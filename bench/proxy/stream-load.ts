@@ -1,7 +1,7 @@
 /** Streams read from one server of the proxy benchmark: when their first byte and each chunk came. */
 import { Pool } from 'undici'
-import type { Target } from '../proxy-processes.ts'
-import { CHAT_PATH, SERIAL } from '../proxy-traffic.ts'
+import type { Target } from '../load/processes.ts'
+import { CHAT_PATH, SERIAL } from '../load/traffic.ts'
 
 export interface StreamLoadOptions {
   target: Target

@@ -2,9 +2,9 @@
  * Part `streaming`: answers that come token by token, 8 and 64 KB, 1 and 64 in flight. `direct` is
  * the upstream without any server between: what a server adds to the first byte is the difference.
  */
-import type { Target } from '../proxy-processes.ts'
-import { requestBody } from '../proxy-traffic.ts'
-import { withCpu } from './cpu.ts'
+import type { Target } from '../load/processes.ts'
+import { requestBody } from '../load/traffic.ts'
+import { withCpu } from '../load/cpu.ts'
 import {
   log,
   measureEach,
@@ -14,13 +14,12 @@ import {
   present,
   ratioTo,
   warmUp,
-  type Figures,
   type Part,
   type Round,
   type Settings,
 } from './part.ts'
-import { withBar, type Figure } from '../report.ts'
-import { percentile } from './percentile.ts'
+import { withBar, type Figure, type Figures } from '../../test/kit/report.ts'
+import { percentile } from '../load/percentile.ts'
 import { loadStreams } from './stream-load.ts'
 import { withTargets } from './targets.ts'
 

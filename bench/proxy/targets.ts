@@ -1,8 +1,8 @@
 /** The servers that are compared, each a process of its own before one upstream. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { isInstalled, startServer, type Target } from '../proxy-processes.ts'
-import type { ProductStats } from '../proxy-server.ts'
+import { isInstalled, startServer, type Target } from '../load/processes.ts'
+import type { ProductStats } from '../load/server.ts'
 import { startNginx } from './nginx.ts'
 import { log, OURS, type Bench } from './part.ts'
 import { installPortkey, startPortkey } from './portkey.ts'

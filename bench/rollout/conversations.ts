@@ -2,17 +2,9 @@
 import { quickAlarm } from './alarms.ts'
 import { Capital, PRODUCT_RULE } from './capital.ts'
 import { hasAlarm } from './false-alarms.ts'
-import {
-  ALARM_SHARE,
-  alarmFigures,
-  LIFE,
-  MARGIN,
-  repeat,
-  shareFigure,
-  type Figures,
-  type Run,
-} from './run.ts'
+import { ALARM_SHARE, alarmFigures, LIFE, MARGIN, repeat, shareFigure, type Run } from './run.ts'
 import { drawLosses, type Loss } from './streams.ts'
+import type { Figures } from '../../test/kit/report.ts'
 
 const TURNS = 6
 const CONVERSATIONS = Math.floor(LIFE / TURNS)

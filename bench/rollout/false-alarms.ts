@@ -1,10 +1,10 @@
 /** False alarms: a loss exactly at the bound, over the whole life of a route. */
 import { evidenceAbove, evidenceBelow, type LeastLoss } from '../../src/core/rollout/evidence.ts'
-import { withBar, type Figure } from '../report.ts'
+import { withBar, type Figure, type Figures } from '../../test/kit/report.ts'
 import { productAlarm, quickAlarm } from './alarms.ts'
 import { ALARM_CAPITAL, Capital, PRODUCT_RULE } from './capital.ts'
 import { decidedBy } from './exact.ts'
-import { ALARM_SHARE, alarmFigures, LIFE, MARGIN, repeat, type Figures, type Run } from './run.ts'
+import { ALARM_SHARE, alarmFigures, LIFE, MARGIN, repeat, type Run } from './run.ts'
 import { drawLosses, type Loss } from './streams.ts'
 
 /** Capital at which the next stage may begin: STEP_EVIDENCE. */

@@ -11,18 +11,9 @@ import {
 } from '../../src/core/outcomes/difference-test.ts'
 import { START_EVERY } from '../../src/core/rollout/evidence.ts'
 import { SHARE_OF_FEEDBACK } from '../../src/core/rollout/stages.ts'
-import { spread, withBar } from '../report.ts'
+import { spread, withBar, type Figures } from '../../test/kit/report.ts'
 import { ALARM_CAPITAL, PRODUCT_RULE } from './capital.ts'
-import {
-  ALARM_SHARE,
-  alarmFigures,
-  LIFE,
-  MARGIN,
-  repeat,
-  shareFigure,
-  type Figures,
-  type Run,
-} from './run.ts'
+import { ALARM_SHARE, alarmFigures, LIFE, MARGIN, repeat, shareFigure, type Run } from './run.ts'
 
 /** Shares of the lora's side, one after another, each for an equal part of the life; all others are audited. */
 const STAGES = [0.05, 0.25, 0.97]

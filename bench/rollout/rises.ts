@@ -1,8 +1,8 @@
 /** Starts anew: the loss rises to 13 points after many good pairs. With rivals and their false alarms. */
-import { spread } from '../report.ts'
+import { spread, type Figures } from '../../test/kit/report.ts'
 import { productAlarm, quickAlarm } from './alarms.ts'
 import { Capital, RIVALS, ROLLBACK_CAPITAL } from './capital.ts'
-import { LIFE, MARGIN, repeat, shareFigure, type Figures, type Run } from './run.ts'
+import { LIFE, MARGIN, repeat, shareFigure, type Run } from './run.ts'
 import { drawLosses, type Loss } from './streams.ts'
 
 const GOOD_LOSS = 0.02

@@ -2,9 +2,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Progress } from '../../src/cli/output.ts'
 import { upperLimit } from '../gate/measure.ts'
-import { withBar, type Figure } from '../report.ts'
-
-export type Figures = Record<string, Figure>
+import { withBar, type Figure, type Figures } from '../../test/kit/report.ts'
 
 export interface Run {
   /** streams of each setting; shares near 1 in 300 take ten times as many */

@@ -13,20 +13,11 @@ import {
 } from '../../src/core/rollout/evidence.ts'
 import { lossOf, type PairOutcome } from '../../src/core/rollout/pair.ts'
 import type { LossBounds } from '../../src/core/rollout/stages.ts'
-import { withBar } from '../report.ts'
+import { withBar, type Figures } from '../../test/kit/report.ts'
 import { quickAlarm } from './alarms.ts'
 import { Capital, PRODUCT_RULE, ROLLBACK_CAPITAL } from './capital.ts'
 import { hasAlarm, STEP_CAPITAL } from './false-alarms.ts'
-import {
-  ALARM_SHARE,
-  alarmFigures,
-  LIFE,
-  MARGIN,
-  repeat,
-  shareFigure,
-  type Figures,
-  type Run,
-} from './run.ts'
+import { ALARM_SHARE, alarmFigures, LIFE, MARGIN, repeat, shareFigure, type Run } from './run.ts'
 import { drawLosses, type Loss } from './streams.ts'
 
 /** On ambiguous requests the upstream gives either of two answers, each as often. */

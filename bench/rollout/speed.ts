@@ -1,11 +1,11 @@
 /** Pairs until a rollback, until a step, and until a warning of drift. */
 import { evidenceAbove, evidenceBelow } from '../../src/core/rollout/evidence.ts'
-import { spread, withBar, type Figure } from '../report.ts'
+import { spread, withBar, type Figure, type Figures } from '../../test/kit/report.ts'
 import { productAlarm } from './alarms.ts'
 import { ROLLBACK_CAPITAL } from './capital.ts'
 import { decidedBy, quantile } from './exact.ts'
 import { STEP_CAPITAL } from './false-alarms.ts'
-import { MARGIN, repeat, shareFigure, type Figures, type Run } from './run.ts'
+import { MARGIN, repeat, shareFigure, type Run } from './run.ts'
 import { drawGap, drawLosses } from './streams.ts'
 
 /** Longer than any of the streams below takes. */

@@ -11,17 +11,9 @@ import {
 } from '../../src/core/rollout/audit-part.ts'
 import { addLoss, evidenceOfRise, NO_STREAM } from '../../src/core/rollout/evidence.ts'
 import { Thinning } from '../../src/core/rollout/thinning.ts'
-import { spread, withBar } from '../report.ts'
+import { spread, withBar, type Figures } from '../../test/kit/report.ts'
 import { ROLLBACK_CAPITAL } from './capital.ts'
-import {
-  ALARM_SHARE,
-  alarmFigures,
-  MARGIN,
-  repeat,
-  shareFigure,
-  type Figures,
-  type Run,
-} from './run.ts'
+import { ALARM_SHARE, alarmFigures, MARGIN, repeat, shareFigure, type Run } from './run.ts'
 
 const SLOTS = 1440
 const SLOT_MS = DAY_MS / SLOTS

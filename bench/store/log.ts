@@ -8,7 +8,7 @@ import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { seededRandom } from '../../src/random.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
 import { openPostgresStore, openSqliteStore } from '../../src/store/thread/open.ts'
-import { spread, withBar } from '../report.ts'
+import { spread, withBar } from '../../test/kit/report.ts'
 import type { Part } from './part.ts'
 
 const PROMPTS = 50

@@ -1,7 +1,7 @@
 /** What the parts of the store benchmark have in common. */
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
-import type { Build } from '../harness/build.ts'
-import type { Figure } from '../report.ts'
+import type { Build } from '../../test/kit/process/build.ts'
+import type { Figures } from '../../test/kit/report.ts'
 
 export interface Settings {
   /** of the parts `log` and `requests` */
@@ -29,8 +29,6 @@ export interface Bench {
   /** a database of the part; empty, unless `--keep` has one of an earlier run */
   databaseFor: (part: string) => Promise<PartDatabase>
 }
-
-export type Figures = Record<string, Figure>
 
 /** A part saves its figures as they come, so that a failure keeps those before it. */
 export type Part = (bench: Bench, add: (figures: Figures) => void) => Promise<void>

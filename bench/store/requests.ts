@@ -4,15 +4,15 @@
  * The database's own processes do not count.
  */
 import { join } from 'node:path'
-import { load } from '../proxy-load.ts'
-import { startServer, type Target } from '../proxy-processes.ts'
-import type { ProductStats } from '../proxy-server.ts'
-import { requestBody } from '../proxy-traffic.ts'
-import { withCpu } from '../proxy/cpu.ts'
-import { spread, withBar } from '../report.ts'
+import { load } from '../load/load.ts'
+import { startServer, type Target } from '../load/processes.ts'
+import type { ProductStats } from '../load/server.ts'
+import { requestBody } from '../load/traffic.ts'
+import { withCpu } from '../load/cpu.ts'
+import { spread, withBar } from '../../test/kit/report.ts'
 import type { Bench, Part } from './part.ts'
 
-export const PROXY_SERVER = 'bench/proxy-server.ts'
+export const PROXY_SERVER = 'bench/load/server.ts'
 
 const MAX_RATIO = 1.1
 const CONCURRENCY = 64

@@ -1,7 +1,12 @@
 /** The PostgreSQL that is measured: one of the benchmark's own with a database for each part, or another one. */
 import { Client } from 'pg'
 import { parseDatabaseUrl } from '../../src/config/database-url.ts'
-import { PASSWORD, serverIn, USER, WHY_NO_SERVER } from '../../test/fixtures/postgres-process.ts'
+import {
+  PASSWORD,
+  serverIn,
+  USER,
+  WHY_NO_SERVER,
+} from '../../test/kit/postgres/postgres-process.ts'
 import type { PartDatabase } from './part.ts'
 
 const atUrl = (url: string): PartDatabase => {

@@ -12,9 +12,9 @@ import type { Template } from '../../src/core/template/template.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
 import { isUnfinished } from '../../src/openai/fine-tuning.ts'
-import { adaptedMessages, matchOf, type Recognize } from '../harness/adapted.ts'
+import { adaptedMessages, matchOf, type Recognize } from '../../test/kit/model/adapted.ts'
 import type { TaskRow } from '../harness/data.ts'
-import { inLanes } from '../harness/lanes.ts'
+import { inLanes } from '../../test/kit/traffic/lanes.ts'
 
 export const isRight = (comparison: Comparison, answer: string, row: TaskRow): boolean =>
   [row.answer, ...(row.meta.alt_answers ?? [])].some((right) => agree(comparison, answer, right))

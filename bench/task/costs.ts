@@ -5,8 +5,8 @@
  */
 import { callCosts, savingsOf, type CallShape } from '../../src/core/cost/economics.ts'
 import { findPrice, type Price } from '../../src/core/cost/prices.ts'
-import type { Outcome } from '../harness/traffic.ts'
-import { mean, type Figure } from '../report.ts'
+import type { Outcome } from '../../test/kit/traffic/send-all.ts'
+import { mean, type Figures } from '../../test/kit/report.ts'
 import type { Rendered } from './figures.ts'
 
 const MILLION = 1e6
@@ -100,7 +100,7 @@ const column = (
   }
 }
 
-const figuresOf = (values: Column, suffix: string): Record<string, Figure> =>
+const figuresOf = (values: Column, suffix: string): Figures =>
   Object.fromEntries(
     Object.entries(values).map(([name, value]) => [`${name}${suffix}`, { value, unit: 'USD' }])
   )
@@ -112,7 +112,7 @@ const figuresOf = (values: Column, suffix: string): Record<string, Figure> =>
 export const costFigures = (
   calls: TaskCalls,
   { prices, model, baseModel, usdPerHour }: TaskPrices
-): Record<string, Figure> => {
+): Figures => {
   const upstream = findPrice(prices, model)
   if (upstream === null) return {}
   const adapted = baseModel === null ? null : findPrice(prices, baseModel)
@@ -126,7 +126,7 @@ export const costFigures = (
 }
 
 /** Rows of the closing table. */
-export const costTable = (figures: Record<string, Figure>): string[][] => {
+export const costTable = (figures: Figures): string[][] => {
   const names = Object.keys(figures).filter((name) => `${name}_no_cache` in figures)
   const dollars = (name: string): string => Number(figures[name]!.value).toFixed(2)
   return names.map((name) => [

@@ -1,8 +1,8 @@
 /** What the learning curve says after a verdict. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { CurveTarget, LearningCurve } from '../../src/core/gate/learning-curve.ts'
-import type { ProxyProcess } from '../harness/proxy-process.ts'
-import type { Figure } from '../report.ts'
+import type { ProxyProcess } from '../../test/kit/process/proxy-process.ts'
+import type { Figure, Figures } from '../../test/kit/report.ts'
 
 const POLL_MS = 1_000
 
@@ -33,7 +33,7 @@ export const curveFigures = async (
   proxy: ProxyProcess,
   internalizationId: string,
   onDone: (judged: number, planned: number) => void
-): Promise<{ figures: Record<string, Figure>; text: string[] }> => {
+): Promise<{ figures: Figures; text: string[] }> => {
   for (;;) {
     const { learningCurve: curve } = await proxy.admin<{ learningCurve: Shown | null }>(
       `/internalizations/${internalizationId}`
@@ -47,7 +47,7 @@ export const curveFigures = async (
   }
 }
 
-const figuresOf = ({ points, targets }: LearningCurve): Record<string, Figure> =>
+const figuresOf = ({ points, targets }: LearningCurve): Figures =>
   Object.assign(
     {},
     ...points.map(({ rows, agreement }) => ({

@@ -3,8 +3,8 @@ import { loadModel } from '../../adapters/onnx/model/load-model.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
-import { openEngine } from '../harness/engine.ts'
-import { inLanes } from '../harness/lanes.ts'
+import { openEngine } from '../../test/kit/process/engine.ts'
+import { inLanes } from '../../test/kit/traffic/lanes.ts'
 
 const COUNT_LANES = 8
 const TIMEOUT_MS = 600_000

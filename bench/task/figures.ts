@@ -1,12 +1,12 @@
 /** From outcomes and samples to named figures. Knows nothing of how they were measured. */
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
 import { agree } from '../../src/core/answer/agreement.ts'
-import { comparisonOf } from '../harness/comparison.ts'
+import { comparisonOf } from '../../test/kit/model/comparison.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { TaskRow } from '../harness/data.ts'
-import type { Outcome } from '../harness/traffic.ts'
-import { mean, spread, withBar, type Figure } from '../report.ts'
-import type { Latencies } from '../harness/latency.ts'
+import type { Outcome } from '../../test/kit/traffic/send-all.ts'
+import { mean, spread, withBar, type Figures } from '../../test/kit/report.ts'
+import type { Latencies } from '../../test/kit/model/latency.ts'
 import { isRight } from './arms.ts'
 
 /** Rows as their application sends them. */
@@ -20,7 +20,7 @@ export interface Rendered {
 const share = (count: number, of: number): number => (of === 0 ? 0 : count / of)
 
 export interface ProductFigures {
-  figures: Record<string, Figure>
+  figures: Figures
   answeredTokens: number
   fullTokens: number
 }
@@ -38,7 +38,7 @@ export const productFigures = (test: Rendered, outcomes: Outcome[]): ProductFigu
   ).length
   const fullTokens = mean(test.promptTokens)
   const answeredTokens = mean(answered.map(({ outcome }) => outcome.promptTokens))
-  const lane = (route: string, pick: (outcome: Outcome) => number): Record<string, Figure> => {
+  const lane = (route: string, pick: (outcome: Outcome) => number): Figures => {
     const values = outcomes.filter((outcome) => outcome.route === route).map(pick)
     return values.length === 0 ? {} : { [`last_token_ms_${route}`]: spread(values, 'ms') }
   }
@@ -62,7 +62,7 @@ export const productFigures = (test: Rendered, outcomes: Outcome[]): ProductFigu
   }
 }
 
-export const trainingFigures = (internalization: Internalization): Record<string, Figure> => {
+export const trainingFigures = (internalization: Internalization): Figures => {
   const results = internalization.plan?.arms.flatMap((arm) => arm.results) ?? []
   const seconds = results.reduce((sum, result) => sum + result.metrics.seconds, 0)
   const verdict = internalization.verdict
@@ -91,7 +91,7 @@ export const trainingFigures = (internalization: Internalization): Record<string
 
 const ratios = (a: number[], b: number[]): number[] => a.map((value, index) => value / b[index]!)
 
-export const latencyFigures = (latencies: Latencies): Record<string, Figure> => {
+export const latencyFigures = (latencies: Latencies): Figures => {
   const last = (name: keyof Latencies) => latencies[name].map((sample) => sample.lastTokenMs)
   const first = (name: keyof Latencies) => latencies[name].map((sample) => sample.firstTokenMs)
   return {

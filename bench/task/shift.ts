@@ -13,10 +13,10 @@ import {
 } from '../../src/core/lifecycle/internalization.ts'
 import { stageName } from '../../src/core/rollout/stages.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
-import type { ProxyProcess } from '../harness/proxy-process.ts'
-import type { ReplayUpstream } from '../harness/replay-upstream.ts'
-import { sendAll } from '../harness/traffic.ts'
-import type { Figure } from '../report.ts'
+import type { ProxyProcess } from '../../test/kit/process/proxy-process.ts'
+import type { ReplayUpstream } from '../../test/kit/upstream/replay-upstream.ts'
+import { sendAll } from '../../test/kit/traffic/send-all.ts'
+import type { Figures } from '../../test/kit/report.ts'
 
 const BATCH = 50
 const POLL_MS = 1_000
@@ -151,7 +151,7 @@ const figuresAt = async (
   proxy: ProxyProcess,
   first: Internalization,
   { isBack, before, successor }: Ending
-): Promise<Record<string, Figure>> => {
+): Promise<Figures> => {
   const evidence = first.state.name === 'retired' ? first.state.evidence : undefined
   const winner = successor === undefined ? null : await winnerOf(proxy, successor.id)
   return {
@@ -176,7 +176,7 @@ export const followShift = async ({
   requests,
   shift,
   limitMs,
-}: ShiftRun): Promise<{ figures: Record<string, Figure>; timeline: Moment[] }> => {
+}: ShiftRun): Promise<{ figures: Figures; timeline: Moment[] }> => {
   const watcher = new Watcher(proxy)
   const sending = { proxy, watcher, requests }
   const isReady = await sendUntil(sending, isFull)

@@ -7,9 +7,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { openEngine } from '../../bench/harness/engine.ts'
-import { inLanes } from '../../bench/harness/lanes.ts'
-import { formatFigures, writeReport, type Figure } from '../../bench/report.ts'
+import { openEngine } from '../../test/kit/process/engine.ts'
+import { inLanes } from '../../test/kit/traffic/lanes.ts'
+import { formatFigures, writeReport, type Figures } from '../../test/kit/report.ts'
 import { createProgress } from '../../src/cli/output.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
@@ -62,10 +62,10 @@ const shareRight = async (engine: Engine, model: string, tasks: Task[]): Promise
 const withoutPrompt = (tasks: Task[]): Task[] =>
   tasks.map(({ messages, answer }) => ({ messages: messages.slice(1), answer }))
 
-const examine = async (engine: Engine): Promise<Record<string, Figure>> => {
+const examine = async (engine: Engine): Promise<Figures> => {
   const model = (await engine.models()).find(({ parent }) => parent === undefined)!.id
   const progress = createProgress()
-  const figures: Record<string, Figure> = {}
+  const figures: Figures = {}
   for (const difficulty of DIFFICULTIES) {
     const tasks = drawTasks(difficulty)
     progress.update('difficulty', difficulty, DIFFICULTIES.length)

@@ -4,23 +4,23 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
-import { examplePair, routedRecord } from '../fixtures/audited.ts'
-import { startServer } from '../fixtures/built.ts'
-import { exampleFacts, exampleJudged } from '../fixtures/evidence.ts'
+import { examplePair, routedRecord } from '../kit/records/audited.ts'
+import { startServer } from '../kit/process/built.ts'
+import { exampleFacts, exampleJudged } from '../kit/records/evidence.ts'
 import {
   exampleApproved,
   exampleEvaluation,
   exampleOutcome,
   exampleTemplate,
-} from '../fixtures/examples.ts'
-import { openStore } from '../fixtures/local-store.ts'
-import { exampleReport } from '../fixtures/rollout.ts'
+} from '../kit/records/examples.ts'
+import { openStore } from '../kit/store/local-store.ts'
+import { exampleReport } from '../kit/records/rollout.ts'
 import { CHROMIUM, findingsOf, openBrowser, openTab, watchTab } from './chromium.ts'
 
 const WHY_SKIPPED = CHROMIUM === null ? ' (skipped: no Chromium, set CHROMIUM_PATH)' : ''

@@ -8,10 +8,11 @@ import { join } from 'node:path'
 import OpenAI from 'openai'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
-import { startReplayUpstream, type ReplayUpstream } from '../../bench/harness/replay-upstream.ts'
-import { runCli, startServer } from '../fixtures/built.ts'
+import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
+import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
+import { runCli, startServer } from '../kit/process/built.ts'
 import { CHROMIUM, findingsOf, openBrowser, openTab, watchTab } from './chromium.ts'
+import { learningSettings } from '../kit/process/loop-settings.ts'
 
 const WHY_SKIPPED = CHROMIUM === null ? ' (skipped: no Chromium, set CHROMIUM_PATH)' : ''
 
@@ -87,14 +88,9 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
   beforeAll(async () => {
     upstream = await startReplayUpstream()
     server = await startServer({
+      ...learningSettings(),
       DATA_DIR: dataDir,
       UPSTREAM_BASE_URL: upstream.baseUrl,
-      ENGINE: 'fake',
-      DETECT_MIN_SESSIONS: '40',
-      LEARNING_CURVE: 'false',
-      TRAIN_ROWS: '120',
-      HOLDOUT_ROWS: '120',
-      BURST_MINUTES: '0',
     })
     client = new OpenAI({ baseURL: `${server.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
     browser = await openBrowser()

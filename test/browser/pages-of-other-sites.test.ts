@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { FakeLora, LORA_ANSWER, withLora } from '../fakes/lora.ts'
+import { FakeLora, LORA_ANSWER, withLora } from '../kit/proxy/lora.ts'
 import {
   AUTHORIZATION,
   chatBody,
@@ -12,7 +12,7 @@ import {
   startHarness,
   UNMATCHED_BODY,
   type Harness,
-} from '../proxy/harness.ts'
+} from '../kit/proxy/harness.ts'
 import { CHROMIUM, openBrowser } from './chromium.ts'
 
 /** Runs in the page. @returns status, route and text of an answer, or how the browser refuses it */

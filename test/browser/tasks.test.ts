@@ -7,19 +7,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
-import { examplePair, LORA, routedRecord } from '../fixtures/audited.ts'
-import { startServer } from '../fixtures/built.ts'
+import { examplePair, LORA, routedRecord } from '../kit/records/audited.ts'
+import { startServer } from '../kit/process/built.ts'
 import {
   exampleApproved,
   exampleEvaluation,
   exampleOutcome,
   exampleTemplate,
-} from '../fixtures/examples.ts'
-import { openStore } from '../fixtures/local-store.ts'
-import { exampleReport } from '../fixtures/rollout.ts'
+} from '../kit/records/examples.ts'
+import { openStore } from '../kit/store/local-store.ts'
+import { exampleReport } from '../kit/records/rollout.ts'
 import { CHROMIUM, openBrowser, openTab } from './chromium.ts'
 
 const WHY_SKIPPED = CHROMIUM === null ? ' (skipped: no Chromium, set CHROMIUM_PATH)' : ''

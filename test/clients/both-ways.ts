@@ -3,7 +3,7 @@
  * the same result and the upstream the same requests.
  */
 import { expect } from 'vitest'
-import type { Harness, UpstreamRequest } from '../proxy/harness.ts'
+import type { Harness, UpstreamRequest } from '../kit/proxy/harness.ts'
 
 /**
  * Headers of one connection (RFC 9110 §7.6.1) and the upstream's address. The value of `content-length`

@@ -1,7 +1,7 @@
 /** Items of answers that a lora has given: what a client sends back of them, on every path that takes items. */
 import OpenAI, { APIError } from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { send, type Harness } from '../proxy/harness.ts'
+import { send, type Harness } from '../kit/proxy/harness.ts'
 import { outputItemId } from '../../src/openai/ids.ts'
 import { ANSWER, MODEL, PROMPT, QUESTION, startLiveLora } from './live-lora.ts'
 import { API_KEY } from './openai-upstream.ts'

@@ -1,8 +1,8 @@
 /** Responses that the proxy has answered: asked for again, continued and deleted with the official client. */
 import OpenAI, { APIError } from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Harness } from '../proxy/harness.ts'
-import { send } from '../proxy/harness.ts'
+import type { Harness } from '../kit/proxy/harness.ts'
+import { send } from '../kit/proxy/harness.ts'
 import { bothWays } from './both-ways.ts'
 import { ANSWER, MODEL, PROMPT, QUESTION, startLiveLora } from './live-lora.ts'
 import { responseId } from '../../src/openai/ids.ts'

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PROMPT, ROUTE, TEMPLATE, TENANTS } from '../fixtures/lora-route.ts'
+import { PROMPT, ROUTE, TEMPLATE, TENANTS } from '../kit/proxy/lora-route.ts'
 import { listen, openEngineHost } from '../../adapters/contract/host.ts'
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
 import { createEngine } from '../../src/engine/client.ts'
@@ -14,7 +14,7 @@ import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
 import { finished } from '../contract/harness.ts'
-import { send, startHarness, type Harness } from '../proxy/harness.ts'
+import { send, startHarness, type Harness } from '../kit/proxy/harness.ts'
 import { createOpenAiUpstream } from './openai-upstream.ts'
 
 export { PROMPT }

@@ -7,7 +7,7 @@ import {
   startHarness,
   type Harness,
   type Responder,
-} from '../proxy/harness.ts'
+} from '../kit/proxy/harness.ts'
 import { bothWays, collect } from './both-ways.ts'
 import { API_KEY, createOpenAiUpstream } from './openai-upstream.ts'
 

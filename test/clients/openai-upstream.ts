@@ -3,7 +3,7 @@
  * answers. It enforces the API's limits of histories; the tests compare each request with the one that the client
  * sends without the proxy.
  */
-import type { Responder, UpstreamRequest } from '../proxy/harness.ts'
+import type { Responder, UpstreamRequest } from '../kit/proxy/harness.ts'
 import { createChatCompletion } from './upstream/chat.ts'
 import { echo, type Speaker } from './upstream/asked.ts'
 import { createResponses } from './upstream/responses.ts'

@@ -4,9 +4,9 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
-import { eventErrors } from '../fixtures/openapi/api-shape.ts'
-import { startWebSocketUpstream } from '../fixtures/websocket-upstream.ts'
-import { startHarness, type Harness } from '../proxy/harness.ts'
+import { eventErrors } from '../kit/upstream/openapi/api-shape.ts'
+import { startWebSocketUpstream } from '../kit/upstream/websocket-upstream.ts'
+import { startHarness, type Harness } from '../kit/proxy/harness.ts'
 import { API_KEY, createOpenAiUpstream } from './openai-upstream.ts'
 import { echo } from './upstream/asked.ts'
 import { serveResponses } from './upstream/responses.ts'

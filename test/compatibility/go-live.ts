@@ -1,20 +1,11 @@
 /** Makes routes of a client's own traffic: traffic, detection, training with the fake engine, the proof, promotion. */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import { loopSettings } from '../kit/process/loop-settings.ts'
 
 /** Every template that recurs is trained at once, with rows enough for a proof of each turn. */
-export const LOOP_ENV = {
-  ENGINE: 'fake',
-  AUTO_PROMOTE: 'true',
-  ROLLOUT_STAGES: '1',
-  AUDIT_SHARE: '0',
-  LEARNING_CURVE: 'false',
-  DETECT_MIN_SESSIONS: '40',
-  TRAIN_ROWS: '200',
-  HOLDOUT_ROWS: '400',
-  BURST_MINUTES: '0',
-}
+export const LOOP_ENV = loopSettings({ promotes: true, trainRows: 200, holdoutRows: 400 })
 
 const SETTLED = new Set(['live', 'rejected', 'failed', 'retired'])
 const STEP_MS = 500

@@ -3,7 +3,7 @@
  * that its own traffic taught. `npm run test:clients -- --install` installs the packages first.
  */
 import { parseArgs } from 'node:util'
-import { writeReport, type Figure } from '../../bench/report.ts'
+import { writeReport, type Figure } from '../kit/report.ts'
 import { CLIENTS, type Client } from './clients.ts'
 import { SCENARIOS } from './conversations.ts'
 import { install, isInstalled } from './environments.ts'

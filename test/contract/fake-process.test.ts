@@ -1,8 +1,8 @@
 import { fork } from 'node:child_process'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createEngine } from '../../src/engine/client.ts'
-import { builtPath } from '../../bench/harness/build.ts'
-import { loadBuilt, TEST_BUILD } from '../fixtures/built.ts'
+import { builtPath } from '../kit/process/build.ts'
+import { loadBuilt, TEST_BUILD } from '../kit/process/built.ts'
 import { ROWS, finished, temporaryFolder, until } from './harness.ts'
 
 type Fake = typeof import('../../adapters/fake/index.ts')

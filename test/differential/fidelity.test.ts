@@ -4,7 +4,7 @@
  * §7.6.1), the framing of bodies, and the header with the id of the record.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startHarness, type Harness } from '../proxy/harness.ts'
+import { startHarness, type Harness } from '../kit/proxy/harness.ts'
 import { CASES, type Case } from './cases.ts'
 import {
   converse,

@@ -1,6 +1,6 @@
 /** Bytes that are not a request, or that two parsers could read differently, never reach the upstream. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { CHAT_PATH, startHarness, type Harness } from '../proxy/harness.ts'
+import { CHAT_PATH, startHarness, type Harness } from '../kit/proxy/harness.ts'
 import { converse, startScriptedUpstream, valueOf, type ScriptedUpstream } from './wire.ts'
 
 let upstream: ScriptedUpstream

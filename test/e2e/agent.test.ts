@@ -7,10 +7,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
-import { startServer } from '../fixtures/built.ts'
-import { startChatUpstream, type ChatUpstream } from '../fixtures/chat-upstream.ts'
+import { startServer } from '../kit/process/built.ts'
+import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstream.ts'
+import { loopSettings } from '../kit/process/loop-settings.ts'
 
 const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const STEPS = ['find_customer', 'check_stock', 'reserve_tins', 'book_van']
@@ -106,17 +107,9 @@ describe('an agent', () => {
   beforeAll(async () => {
     upstream = await startChatUpstream(answerTo)
     proxy = await startServer({
+      ...loopSettings({ promotes: true, trainRows: 400 }),
       DATA_DIR: dataDir,
       UPSTREAM_BASE_URL: upstream.baseUrl,
-      ENGINE: 'fake',
-      AUTO_PROMOTE: 'true',
-      ROLLOUT_STAGES: '1',
-      AUDIT_SHARE: '0',
-      LEARNING_CURVE: 'false',
-      DETECT_MIN_SESSIONS: '40',
-      TRAIN_ROWS: '400',
-      HOLDOUT_ROWS: '400',
-      BURST_MINUTES: '0',
     })
     client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
   })

@@ -13,14 +13,14 @@ import {
   startBillingUpstream,
   statusBecomes,
   type BillingUpstream,
-} from '../../bench/budgets/fleet.ts'
-import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
+} from '../kit/process/budget-fleet.ts'
+import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import { SECRET_BYTES } from '../../src/core/keys/issued-key.ts'
 import { openLocalStore as openPostgres } from '../../src/store/postgres/local.ts'
 import { openLocalStore as openSqlite } from '../../src/store/sqlite/local.ts'
 import type { OpenStore } from '../../src/store/store.ts'
-import { startServer } from '../fixtures/built.ts'
-import { createDatabase, describePostgres, testServer, urlOf } from '../fixtures/postgres.ts'
+import { startServer } from '../kit/process/built.ts'
+import { createDatabase, describePostgres, testServer, urlOf } from '../kit/postgres/postgres.ts'
 
 const REQUESTS = 160
 /** two servers start, on a busy machine */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { loadBuilt, runCli } from '../fixtures/built.ts'
+import { loadBuilt, runCli } from '../kit/process/built.ts'
 
 interface Verb {
   words: string[]

@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import { loadBuilt } from '../fixtures/built.ts'
+import { loadBuilt } from '../kit/process/built.ts'
 import {
   exampleApproved,
   exampleEvaluation,
   exampleInternalization,
   exampleRecord,
   exampleTemplate,
-} from '../fixtures/examples.ts'
-import { openStore } from '../fixtures/local-store.ts'
+} from '../kit/records/examples.ts'
+import { openStore } from '../kit/store/local-store.ts'
 
 const COLUMNS = 80
 const LONG =

@@ -2,9 +2,9 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { builtPath } from '../../bench/harness/build.ts'
+import { builtPath } from '../kit/process/build.ts'
 import type { DemoResult } from '../../demo/result.ts'
-import { TEST_BUILD } from '../fixtures/built.ts'
+import { TEST_BUILD } from '../kit/process/built.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const DEMO = builtPath(TEST_BUILD, 'demo/main.ts')

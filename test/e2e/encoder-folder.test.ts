@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { freePort } from '../../bench/harness/free-port.ts'
-import { TINY_VOCABULARY, writeTinyBert } from '../fakes/tiny-bert.ts'
-import { CLI } from '../fixtures/built.ts'
+import { freePort } from '../kit/process/free-port.ts'
+import { TINY_VOCABULARY, writeTinyBert } from '../kit/model/tiny-bert.ts'
+import { CLI } from '../kit/process/built.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'promptintern-encoder-folder-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))

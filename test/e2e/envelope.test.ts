@@ -9,7 +9,7 @@ import {
   questionOf,
   Scene,
   type Sent,
-} from '../fixtures/scene.ts'
+} from '../kit/process/scene.ts'
 
 const ATTEMPTS = 3
 const ADAPTER = '1234567890123456'

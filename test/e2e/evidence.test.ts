@@ -8,10 +8,15 @@ import type { DecisionFacts } from '../../src/core/evidence/decision-facts.ts'
 import type { EvidenceFile } from '../../src/core/evidence/evidence-file.ts'
 import type { Verification } from '../../src/core/evidence/verify-evidence.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
-import { CLI, runCli } from '../fixtures/built.ts'
-import { exampleEvidenceFile, exampleFacts, exampleJudged, resealed } from '../fixtures/evidence.ts'
-import { exampleTemplate } from '../fixtures/examples.ts'
-import { openStore } from '../fixtures/local-store.ts'
+import { CLI, runCli } from '../kit/process/built.ts'
+import {
+  exampleEvidenceFile,
+  exampleFacts,
+  exampleJudged,
+  resealed,
+} from '../kit/records/evidence.ts'
+import { exampleTemplate } from '../kit/records/examples.ts'
+import { openStore } from '../kit/store/local-store.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'promptintern-evidence-'))
 const DATA_DIR = join(folder, 'data')

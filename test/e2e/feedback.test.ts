@@ -1,11 +1,15 @@
 /** Users' feedback from outside: answer → header → feedback → export, with the official client. */
 import OpenAI, { AuthenticationError, NotFoundError, RateLimitError, type APIError } from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
-import { runCli } from '../fixtures/built.ts'
-import { goLive } from '../fixtures/live-server.ts'
-import { PROMPT, TEMPLATE, TENANTS } from '../fixtures/lora-route.ts'
-import { ADMIN_TOKEN, startServerProcess, type ServerProcess } from '../faults/server-process.ts'
-import { AUTHORIZATION, startUpstream, type FakeUpstream } from '../proxy/harness.ts'
+import { runCli } from '../kit/process/built.ts'
+import { goLive } from '../kit/store/live-server.ts'
+import { PROMPT, TEMPLATE, TENANTS } from '../kit/proxy/lora-route.ts'
+import {
+  ADMIN_TOKEN,
+  startServerProcess,
+  type ServerProcess,
+} from '../kit/process/server-process.ts'
+import { AUTHORIZATION, startUpstream, type FakeUpstream } from '../kit/proxy/harness.ts'
 
 let upstream: FakeUpstream
 let server: ServerProcess

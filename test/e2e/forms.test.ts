@@ -12,7 +12,7 @@ import {
   reading,
   Scene,
   type Sent,
-} from '../fixtures/scene.ts'
+} from '../kit/process/scene.ts'
 
 const itemOf = (number: number, paint: string): string =>
   `${number}. shelf\nOrder: ${paint}, usual size`

@@ -7,11 +7,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { newestInternalization, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
-import { startReplayUpstream, type ReplayUpstream } from '../../bench/harness/replay-upstream.ts'
-import { filesWith } from '../fixtures/files-with.ts'
-import { runCli, startServer } from '../fixtures/built.ts'
+import { newestInternalization } from '../kit/process/internalizations.ts'
+import type { ProxyProcess } from '../kit/process/proxy-process.ts'
+import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
+import { filesWith } from '../kit/store/files-with.ts'
+import { runCli, startServer } from '../kit/process/built.ts'
 import type { ForgetReport } from '../../src/lifecycle/forget.ts'
+import { loopSettings } from '../kit/process/loop-settings.ts'
 
 const SHELVES = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const PROMPT =
@@ -35,16 +37,9 @@ describe('governance', () => {
   let client: OpenAI
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-governance-'))
   const env = {
+    ...loopSettings(),
     DATA_DIR: dataDir,
-    ENGINE: 'fake',
     REDACT: 'email',
-    DETECT_MIN_SESSIONS: '40',
-    ROLLOUT_STAGES: '1',
-    AUDIT_SHARE: '0',
-    LEARNING_CURVE: 'false',
-    TRAIN_ROWS: '120',
-    HOLDOUT_ROWS: '120',
-    BURST_MINUTES: '0',
   }
 
   const found = (text: string): string[] => filesWith(dataDir, text)

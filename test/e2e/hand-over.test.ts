@@ -4,10 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import type { Verdict } from '../../src/core/gate/gate.ts'
-import { CLI, runCli, startServer } from '../fixtures/built.ts'
-import { COLOURS, PROMPT } from '../fixtures/paint-orders.ts'
+import { CLI, runCli, startServer } from '../kit/process/built.ts'
+import { COLOURS, PROMPT } from '../kit/records/paint-orders.ts'
+import { loopSettings } from '../kit/process/loop-settings.ts'
 
 const rowOf = (number: number): string =>
   JSON.stringify({
@@ -21,17 +22,10 @@ const rowOf = (number: number): string =>
 describe('while the server runs', () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-hand-over-'))
   const env = {
+    ...loopSettings(),
     DATA_DIR: dataDir,
-    ENGINE: 'fake',
     OPENAI_API_KEY: 'key-of-the-team',
     AUTO_INTERNALIZE: 'false',
-    DETECT_MIN_SESSIONS: '40',
-    ROLLOUT_STAGES: '1',
-    AUDIT_SHARE: '0',
-    LEARNING_CURVE: 'false',
-    TRAIN_ROWS: '120',
-    HOLDOUT_ROWS: '120',
-    BURST_MINUTES: '0',
   }
   let proxy: ProxyProcess
   let version: string

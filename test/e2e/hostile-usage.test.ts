@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
-import { startServer } from '../fixtures/built.ts'
+import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
+import { startServer } from '../kit/process/built.ts'
 import {
   chatBody,
   completion,
@@ -13,7 +13,7 @@ import {
   send,
   startUpstream,
   type FakeUpstream,
-} from '../proxy/harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-usage-'))
 let upstream: FakeUpstream

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { CLI } from '../fixtures/built.ts'
+import { CLI } from '../kit/process/built.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'promptintern-import-'))
 const TENANT = '0123456789abcdef'.repeat(2)

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import { hashOfSecret } from '../../src/core/keys/issued-key.ts'
 import {
   chatBody,
@@ -14,9 +14,9 @@ import {
   startUpstream,
   type FakeUpstream,
   type RawAnswer,
-} from '../proxy/harness.ts'
-import { CLI, runCli, startServer } from '../fixtures/built.ts'
-import { PRICES, UPSTREAM_KEY } from '../proxy/keyed.ts'
+} from '../kit/proxy/harness.ts'
+import { CLI, runCli, startServer } from '../kit/process/built.ts'
+import { PRICES, UPSTREAM_KEY } from '../kit/proxy/keyed.ts'
 
 interface ShownKey {
   id: string

@@ -6,10 +6,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
-import { startServer } from '../fixtures/built.ts'
-import { startChatUpstream, type AnswerTo, type ChatUpstream } from '../fixtures/chat-upstream.ts'
+import { startServer } from '../kit/process/built.ts'
+import {
+  startChatUpstream,
+  type AnswerTo,
+  type ChatUpstream,
+} from '../kit/upstream/chat-upstream.ts'
+import { loopSettings } from '../kit/process/loop-settings.ts'
 
 const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const PROMPT = [
@@ -48,17 +53,9 @@ class Scene {
   async start(rows: number): Promise<void> {
     this.upstream = await startChatUpstream(this.answerTo, false)
     this.proxy = await startServer({
+      ...loopSettings({ promotes: true, trainRows: rows }),
       DATA_DIR: this.dataDir,
       UPSTREAM_BASE_URL: this.upstream.baseUrl,
-      ENGINE: 'fake',
-      AUTO_PROMOTE: 'true',
-      ROLLOUT_STAGES: '1',
-      AUDIT_SHARE: '0',
-      LEARNING_CURVE: 'false',
-      DETECT_MIN_SESSIONS: '40',
-      TRAIN_ROWS: String(rows),
-      HOLDOUT_ROWS: String(rows),
-      BURST_MINUTES: '0',
     })
   }
 

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
-import { startReplayUpstream, type ReplayUpstream } from '../../bench/harness/replay-upstream.ts'
+import type { ProxyProcess } from '../kit/process/proxy-process.ts'
+import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
-import { writeTinyBert } from '../fakes/tiny-bert.ts'
-import { startServer } from '../fixtures/built.ts'
+import { writeTinyBert } from '../kit/model/tiny-bert.ts'
+import { startServer } from '../kit/process/built.ts'
+import { loopSettings } from '../kit/process/loop-settings.ts'
 
 const PROMPT = [
   '你把银行客户的留言转给负责答复的柜台。请先读完客户的全部留言，忽略问候语和签名，然后再决定由哪个柜台答复。',
@@ -65,20 +66,13 @@ describe('with ENCODER_PATH', () => {
     writeTinyBert(join(folder, 'tiny-bert'), { seed: 7 })
     upstream = await startReplayUpstream()
     proxy = await startServer({
+      ...loopSettings({ promotes: true, trainRows: 90 }),
       DATA_DIR: join(folder, 'data'),
       UPSTREAM_BASE_URL: upstream.baseUrl,
       ENGINE: 'onnx',
       MODEL_PATH: join(import.meta.dirname, '../../models/tiny'),
       ENCODER_PATH: join(folder, 'tiny-bert'),
       ARMS: 'label-head',
-      AUTO_PROMOTE: 'true',
-      ROLLOUT_STAGES: '1',
-      AUDIT_SHARE: '0',
-      LEARNING_CURVE: 'false',
-      DETECT_MIN_SESSIONS: '40',
-      TRAIN_ROWS: '90',
-      HOLDOUT_ROWS: '90',
-      BURST_MINUTES: '0',
     })
     client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
   })

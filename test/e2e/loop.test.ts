@@ -7,9 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
-import { startServer } from '../fixtures/built.ts'
-import { startReplayUpstream, type ReplayUpstream } from '../../bench/harness/replay-upstream.ts'
+import type { ProxyProcess } from '../kit/process/proxy-process.ts'
+import { startServer } from '../kit/process/built.ts'
+import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
+import { loopSettings } from '../kit/process/loop-settings.ts'
 
 const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const PROMPT = [
@@ -65,16 +66,9 @@ describe('the loop', () => {
   beforeAll(async () => {
     upstream = await startReplayUpstream()
     proxy = await startServer({
+      ...loopSettings(),
       DATA_DIR: dataDir,
       UPSTREAM_BASE_URL: upstream.baseUrl,
-      ENGINE: 'fake',
-      DETECT_MIN_SESSIONS: '40',
-      ROLLOUT_STAGES: '1',
-      AUDIT_SHARE: '0',
-      LEARNING_CURVE: 'false',
-      TRAIN_ROWS: '120',
-      HOLDOUT_ROWS: '120',
-      BURST_MINUTES: '0',
     })
     client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
   })

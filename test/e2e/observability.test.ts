@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
-import { startServer } from '../fixtures/built.ts'
+import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
+import { startServer } from '../kit/process/built.ts'
 import {
   CHAT_PATH,
   completion,
@@ -13,7 +13,7 @@ import {
   respondJson,
   startUpstream,
   type FakeUpstream,
-} from '../proxy/harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const KEY = 'sk-secret-key-0123456789'
 const WORDS = 'pelican-quartz'

@@ -11,7 +11,7 @@ import {
   PROMPT,
   questionOf,
   type Sent,
-} from '../fixtures/scene.ts'
+} from '../kit/process/scene.ts'
 
 const next = (colour: string): string => COLOURS[(COLOURS.indexOf(colour) + 1) % COLOURS.length]!
 

@@ -16,8 +16,8 @@ import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startProxy } from '../../bench/harness/proxy-process.ts'
-import { CLI } from '../fixtures/built.ts'
+import { startProxy } from '../kit/process/proxy-process.ts'
+import { CLI } from '../kit/process/built.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)

@@ -7,16 +7,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import {
-  missingForPeft,
-  startPeftProcess,
-  type PeftProcess,
-} from '../../bench/harness/peft-process.ts'
-import { newestInternalization, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
-import { startReplayUpstream } from '../../bench/harness/replay-upstream.ts'
-import { sendAll } from '../../bench/harness/traffic.ts'
-import { startServer } from '../fixtures/built.ts'
-import { orderOf, shelfOf } from '../../bench/harness/paint-orders.ts'
+import { missingForPeft, startPeftProcess, type PeftProcess } from '../kit/process/peft-process.ts'
+import { newestInternalization } from '../kit/process/internalizations.ts'
+import type { ProxyProcess } from '../kit/process/proxy-process.ts'
+import { startReplayUpstream } from '../kit/upstream/replay-upstream.ts'
+import { sendAll } from '../kit/traffic/send-all.ts'
+import { startServer } from '../kit/process/built.ts'
+import { orderOf, shelfOf } from '../kit/traffic/shelf-orders.ts'
+import { loopSettings } from '../kit/process/loop-settings.ts'
 
 const MODEL = resolve(import.meta.dirname, '../../models/tiny')
 const TIMEOUT_MS = 300_000
@@ -45,19 +43,12 @@ describe('the loop with the Python engine', () => {
     const upstream = await startReplayUpstream()
     closers.push(() => upstream.close())
     const proxy = await startServer({
+      ...loopSettings({ promotes: true, trainRows: ROWS }),
       DATA_DIR: join(dataDir, 'proxy'),
       UPSTREAM_BASE_URL: upstream.baseUrl,
       ENGINE: 'http',
       ENGINE_URL: engine.baseUrl,
       ENGINE_TOKEN: engine.token,
-      AUTO_PROMOTE: 'true',
-      ROLLOUT_STAGES: '1',
-      AUDIT_SHARE: '0',
-      LEARNING_CURVE: 'false',
-      DETECT_MIN_SESSIONS: '40',
-      TRAIN_ROWS: String(ROWS),
-      HOLDOUT_ROWS: String(ROWS),
-      BURST_MINUTES: '0',
       SCHEDULE: 'single-stage',
       ARMS: 'schedule',
       EXAMPLES: '0',

@@ -7,20 +7,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { newestInternalization, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { newestInternalization } from '../kit/process/internalizations.ts'
+import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import type { ForgetReport } from '../../src/lifecycle/forget.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
-import { runCli, startServer } from '../fixtures/built.ts'
-import { startChatUpstream, type ChatUpstream } from '../fixtures/chat-upstream.ts'
-import { COLOURS, PROMPT } from '../fixtures/paint-orders.ts'
+import { runCli, startServer } from '../kit/process/built.ts'
+import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstream.ts'
+import { COLOURS, PROMPT } from '../kit/records/paint-orders.ts'
 import {
   createDatabase,
   describePostgres,
   execute,
   testServer,
   urlOf,
-} from '../fixtures/postgres.ts'
-import { PASSWORD } from '../fixtures/postgres-process.ts'
+} from '../kit/postgres/postgres.ts'
+import { PASSWORD } from '../kit/postgres/postgres-process.ts'
+import { loopSettings } from '../kit/process/loop-settings.ts'
 
 const WAIT_MS = 50_000
 
@@ -59,17 +61,10 @@ describePostgres('the server on PostgreSQL', () => {
       finish_reason: 'stop',
     }))
     env = {
+      ...loopSettings(),
       DATA_DIR: dataDir,
       DATABASE_URL: urlOf(await testServer(), database.database),
       UPSTREAM_BASE_URL: upstream.baseUrl,
-      ENGINE: 'fake',
-      DETECT_MIN_SESSIONS: '40',
-      ROLLOUT_STAGES: '1',
-      AUDIT_SHARE: '0',
-      LEARNING_CURVE: 'false',
-      TRAIN_ROWS: '120',
-      HOLDOUT_ROWS: '120',
-      BURST_MINUTES: '0',
       LOG_LEVEL: 'debug',
     }
     proxy = await startServer(env, (text) => (logged += text))

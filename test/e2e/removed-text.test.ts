@@ -7,12 +7,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
-import { startReplayUpstream, type ReplayUpstream } from '../../bench/harness/replay-upstream.ts'
+import type { ProxyProcess } from '../kit/process/proxy-process.ts'
+import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
 import { seededRandom } from '../../src/random.ts'
-import { runCli, startServer } from '../fixtures/built.ts'
-import { eventually } from '../proxy/harness.ts'
+import { runCli, startServer } from '../kit/process/built.ts'
+import { eventually } from '../kit/proxy/harness.ts'
+import { loopSettings } from '../kit/process/loop-settings.ts'
 
 const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const PROMPT = [
@@ -72,16 +73,8 @@ interface World {
 }
 
 const LEARNING = {
-  ENGINE: 'fake',
+  ...loopSettings({ promotes: true }),
   ARMS: 'query-only',
-  DETECT_MIN_SESSIONS: '40',
-  AUTO_PROMOTE: 'true',
-  ROLLOUT_STAGES: '1',
-  AUDIT_SHARE: '0',
-  LEARNING_CURVE: 'false',
-  TRAIN_ROWS: '120',
-  HOLDOUT_ROWS: '120',
-  BURST_MINUTES: '0',
 }
 
 const startWorld = async (

@@ -1,10 +1,20 @@
 /** Rollback of a route: by the admin API at once, by another process within two seconds. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { runCli } from '../fixtures/built.ts'
-import { goLive } from '../fixtures/live-server.ts'
-import { TEMPLATE, TENANTS } from '../fixtures/lora-route.ts'
-import { ADMIN_TOKEN, startServerProcess, type ServerProcess } from '../faults/server-process.ts'
-import { chatBody, eventually, send, startUpstream, type FakeUpstream } from '../proxy/harness.ts'
+import { runCli } from '../kit/process/built.ts'
+import { goLive } from '../kit/store/live-server.ts'
+import { TEMPLATE, TENANTS } from '../kit/proxy/lora-route.ts'
+import {
+  ADMIN_TOKEN,
+  startServerProcess,
+  type ServerProcess,
+} from '../kit/process/server-process.ts'
+import {
+  chatBody,
+  eventually,
+  send,
+  startUpstream,
+  type FakeUpstream,
+} from '../kit/proxy/harness.ts'
 
 describe('a rollback', () => {
   let upstream: FakeUpstream

@@ -10,15 +10,15 @@ import type { TemplateEconomics } from '../../src/core/cost/template-economics.t
 import type { Template } from '../../src/core/template/template.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
 import type { SavingsReport } from '../../src/savings/savings.ts'
-import { examplePair, routedRecord } from '../fixtures/audited.ts'
-import { exampleApproved, exampleOutcome, exampleTemplate } from '../fixtures/examples.ts'
-import { openStore } from '../fixtures/local-store.ts'
-import { PROMPT } from '../fixtures/paint-orders.ts'
-import { ORDER_PRICE, ORDER_USD, PRICED_ORDERS } from '../fixtures/priced-orders.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+import { examplePair, routedRecord } from '../kit/records/audited.ts'
+import { exampleApproved, exampleOutcome, exampleTemplate } from '../kit/records/examples.ts'
+import { openStore } from '../kit/store/local-store.ts'
+import { PROMPT } from '../kit/records/paint-orders.ts'
+import { ORDER_PRICE, ORDER_USD, PRICED_ORDERS } from '../kit/records/priced-orders.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
 
 vi.mock('../../src/store/thread/open.ts', async () => ({
-  openSqliteStore: (await import('../fixtures/local-store.ts')).openStore,
+  openSqliteStore: (await import('../kit/store/local-store.ts')).openStore,
 }))
 
 const HOUR_MS = 3_600_000

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { ScanReport } from '../../src/core/scan/report.ts'
-import { CLI } from '../fixtures/built.ts'
-import { answered, timedLine, tuningLine } from '../fixtures/scan-log.ts'
+import { CLI } from '../kit/process/built.ts'
+import { answered, timedLine, tuningLine } from '../kit/traffic/scan-log.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'promptintern-scan-files-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -4,14 +4,14 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { freePort } from '../../bench/harness/free-port.ts'
-import { recordOf } from '../../bench/scan/draws.ts'
+import { freePort } from '../kit/process/free-port.ts'
+import { recordOf } from '../kit/traffic/scan-draws.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ScanReport } from '../../src/core/scan/report.ts'
-import { writeTinyBert } from '../fakes/tiny-bert.ts'
-import { CLI, startServer } from '../fixtures/built.ts'
-import { openStore } from '../fixtures/local-store.ts'
-import { answered, labelled, timedLine, tuningLine } from '../fixtures/scan-log.ts'
+import { writeTinyBert } from '../kit/model/tiny-bert.ts'
+import { CLI, startServer } from '../kit/process/built.ts'
+import { openStore } from '../kit/store/local-store.ts'
+import { answered, labelled, timedLine, tuningLine } from '../kit/traffic/scan-log.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'promptintern-scan-'))
 const PRICES = join(folder, 'prices.json')

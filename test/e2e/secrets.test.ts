@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
-import { filesWith } from '../fixtures/files-with.ts'
-import { CLI, startServer } from '../fixtures/built.ts'
+import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
+import { filesWith } from '../kit/store/files-with.ts'
+import { CLI, startServer } from '../kit/process/built.ts'
 import {
   AUTHORIZATION,
   CHAT_PATH,
@@ -15,7 +15,7 @@ import {
   send,
   startUpstream,
   type FakeUpstream,
-} from '../proxy/harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const TENANT_SECRET = 'secret-of-the-tenants'
 const ENGINE_TOKEN = 'token-of-the-engine'

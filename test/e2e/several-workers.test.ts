@@ -9,25 +9,26 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startFakeEngine } from '../../adapters/fake/index.ts'
-import { jobsOf, stagesTrainedTwice, waitForEnd } from '../../bench/crash/checks.ts'
-import { LOOP_REQUESTS, LOOP_SETTINGS } from '../../bench/crash/loop-settings.ts'
-import { orderOf, shelfOf } from '../../bench/harness/paint-orders.ts'
 import {
   newestInternalization,
-  startProxy,
-  type ProxyProcess,
-} from '../../bench/harness/proxy-process.ts'
-import { startReplayUpstream, type ReplayUpstream } from '../../bench/harness/replay-upstream.ts'
-import { sendAll } from '../../bench/harness/traffic.ts'
+  jobsOf,
+  stagesTrainedTwice,
+  waitForEnd,
+} from '../kit/process/internalizations.ts'
+import { LOOP_REQUESTS, loopSettings } from '../kit/process/loop-settings.ts'
+import { orderOf, shelfOf } from '../kit/traffic/shelf-orders.ts'
+import { startProxy, type ProxyProcess } from '../kit/process/proxy-process.ts'
+import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
+import { sendAll } from '../kit/traffic/send-all.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
-import { CLI } from '../fixtures/built.ts'
+import { CLI } from '../kit/process/built.ts'
 import {
   createDatabase,
   describePostgres,
   execute,
   testServer,
   urlOf,
-} from '../fixtures/postgres.ts'
+} from '../kit/postgres/postgres.ts'
 
 const WAIT_MS = 60_000
 /** the first lease must end before the second worker begins */
@@ -85,7 +86,7 @@ describePostgres('two workers', () => {
     const engineDir = dataDir('engine')
     engine = await startFakeEngine({ dataDir: engineDir, onFault: () => {} })
     env = {
-      ...LOOP_SETTINGS,
+      ...loopSettings({ promotes: true, minSessions: 60 }),
       LOG_LEVEL: 'warn',
       DATABASE_URL: urlOf(await testServer(), database.database!),
       UPSTREAM_BASE_URL: upstream.baseUrl,

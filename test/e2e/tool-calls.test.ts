@@ -9,9 +9,10 @@ import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ChatMessage } from '../../src/openai/chat.ts'
-import { startServer } from '../fixtures/built.ts'
-import { startChatUpstream, type ChatUpstream } from '../fixtures/chat-upstream.ts'
-import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { startServer } from '../kit/process/built.ts'
+import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstream.ts'
+import type { ProxyProcess } from '../kit/process/proxy-process.ts'
+import { loopSettings } from '../kit/process/loop-settings.ts'
 
 const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const RULES = 'Answer with the shelf alone, or call the tool where the order must be cancelled.'
@@ -110,17 +111,9 @@ describe('a template whose requests offer tools', () => {
   beforeAll(async () => {
     upstream = await startChatUpstream(answerToAll)
     proxy = await startServer({
+      ...loopSettings({ promotes: true, holdoutRows: 160 }),
       DATA_DIR: dataDir,
       UPSTREAM_BASE_URL: upstream.baseUrl,
-      ENGINE: 'fake',
-      AUTO_PROMOTE: 'true',
-      ROLLOUT_STAGES: '1',
-      AUDIT_SHARE: '0',
-      LEARNING_CURVE: 'false',
-      DETECT_MIN_SESSIONS: '40',
-      TRAIN_ROWS: '120',
-      HOLDOUT_ROWS: '160',
-      BURST_MINUTES: '0',
     })
     client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
   })

@@ -9,15 +9,15 @@ import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
 import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { OpenStore } from '../../src/store/store.ts'
-import { CLI, loadBuilt } from '../fixtures/built.ts'
+import { CLI, loadBuilt } from '../kit/process/built.ts'
 import {
   exampleApproved,
   exampleOutcome,
   exampleRecord,
   exampleTemplate,
-} from '../fixtures/examples.ts'
-import { openStore } from '../fixtures/local-store.ts'
-import { AT_ONCE, exampleEvidence, exampleReport } from '../fixtures/rollout.ts'
+} from '../kit/records/examples.ts'
+import { openStore } from '../kit/store/local-store.ts'
+import { AT_ONCE, exampleEvidence, exampleReport } from '../kit/records/rollout.ts'
 
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1] }
 const TEMPLATE = exampleTemplate()

@@ -1,17 +1,17 @@
 /** The real server tells a webhook of a command's rollback, and shows its secrets nowhere. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openSqliteStore } from '../../src/store/thread/open.ts'
-import { runCli } from '../fixtures/built.ts'
-import { exampleApproved, exampleTemplate } from '../fixtures/examples.ts'
+import { runCli } from '../kit/process/built.ts'
+import { exampleApproved, exampleTemplate } from '../kit/records/examples.ts'
 import {
   isSigned,
   SECRET_PATH,
   SECRET_QUERY,
   WEBHOOK_SECRET,
   WebhookReceiver,
-} from '../fixtures/webhook-receiver.ts'
-import { startServerProcess, type ServerProcess } from '../faults/server-process.ts'
-import { chatBody, send, startUpstream, type FakeUpstream } from '../proxy/harness.ts'
+} from '../kit/upstream/webhook-receiver.ts'
+import { startServerProcess, type ServerProcess } from '../kit/process/server-process.ts'
+import { chatBody, send, startUpstream, type FakeUpstream } from '../kit/proxy/harness.ts'
 
 const PATIENCE = { timeout: 30_000 }
 const TEMPLATE = exampleTemplate()

@@ -6,9 +6,9 @@ import type { Engine } from '../../src/engine/engine.ts'
 import { type JudgedPair } from '../../src/core/rollout/pair.ts'
 import { PairReader } from '../../src/core/rollout/pair-reader.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
-import { ORDERS } from '../fixtures/paint-orders.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
-import { ROUTE, TENANTS } from '../fixtures/lora-route.ts'
+import { ORDERS } from '../kit/records/paint-orders.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
+import { ROUTE, TENANTS } from '../kit/proxy/lora-route.ts'
 import {
   chatBody,
   onDemand,
@@ -16,7 +16,7 @@ import {
   send,
   startHarness,
   type Harness,
-} from '../proxy/harness.ts'
+} from '../kit/proxy/harness.ts'
 import { useWorkerHarness } from '../worker/harness.ts'
 import { useWatchedRoute } from '../worker/watched-route.ts'
 

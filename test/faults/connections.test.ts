@@ -10,8 +10,8 @@ import {
   startHarness,
   startUpstream,
   type Harness,
-} from '../proxy/harness.ts'
-import { startServerProcess } from './server-process.ts'
+} from '../kit/proxy/harness.ts'
+import { startServerProcess } from '../kit/process/server-process.ts'
 
 interface OpenConnection {
   socket: Socket

@@ -6,14 +6,18 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
-import { putLive } from '../fixtures/live-server.ts'
-import { TENANTS } from '../fixtures/lora-route.ts'
-import { describePostgres, execute } from '../fixtures/postgres.ts'
-import { serverOf, startNode, startStandby, type Node } from '../fixtures/postgres-nodes.ts'
-import { freePort, PASSWORD, USER } from '../fixtures/postgres-process.ts'
-import { startTcpGate, type TcpGate } from '../fixtures/tcp-gate.ts'
-import { chatBody, send, startUpstream, type FakeUpstream } from '../proxy/harness.ts'
-import { spawnServer, startServerProcess, type ServerProcess } from './server-process.ts'
+import { putLive } from '../kit/store/live-server.ts'
+import { TENANTS } from '../kit/proxy/lora-route.ts'
+import { describePostgres, execute } from '../kit/postgres/postgres.ts'
+import { serverOf, startNode, startStandby, type Node } from '../kit/postgres/postgres-nodes.ts'
+import { freePort, PASSWORD, USER } from '../kit/postgres/postgres-process.ts'
+import { startTcpGate, type TcpGate } from '../kit/postgres/tcp-gate.ts'
+import { chatBody, send, startUpstream, type FakeUpstream } from '../kit/proxy/harness.ts'
+import {
+  spawnServer,
+  startServerProcess,
+  type ServerProcess,
+} from '../kit/process/server-process.ts'
 
 const until = async (isSo: () => Promise<boolean>): Promise<void> => {
   for (let tries = 0; !(await isSo()); tries++) {

@@ -8,7 +8,7 @@ import { startFakeEngine } from '../../adapters/fake/index.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
-import { ROUTE } from '../fixtures/lora-route.ts'
+import { ROUTE } from '../kit/proxy/lora-route.ts'
 import {
   chatBody,
   UNMATCHED_BODY,
@@ -17,7 +17,7 @@ import {
   LIMITS,
   startHarness,
   type Harness,
-} from '../proxy/harness.ts'
+} from '../kit/proxy/harness.ts'
 
 let harness: Harness
 let engineProcess: EngineProcess

@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { CLI } from '../fixtures/built.ts'
+import { CLI } from '../kit/process/built.ts'
 import {
   AUTHORIZATION,
   CHAT_PATH,
@@ -17,8 +17,12 @@ import {
   send,
   startUpstream,
   type FakeUpstream,
-} from '../proxy/harness.ts'
-import { spawnServer, startServerProcess, type ServerProcess } from './server-process.ts'
+} from '../kit/proxy/harness.ts'
+import {
+  spawnServer,
+  startServerProcess,
+  type ServerProcess,
+} from '../kit/process/server-process.ts'
 
 /** At SIGUSR2: an unhandled rejection, an uncaught error, an `error` event without a listener. */
 const FAULTS = `

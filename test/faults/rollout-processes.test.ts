@@ -5,9 +5,9 @@ import type { Internalization } from '../../src/core/lifecycle/internalization.t
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { Store } from '../../src/store/store.ts'
-import { exampleApproved, exampleRecord, LIVE_STATE } from '../fixtures/examples.ts'
-import { openStore } from '../fixtures/local-store.ts'
-import { TEMPLATE, TENANTS } from '../fixtures/lora-route.ts'
+import { exampleApproved, exampleRecord, LIVE_STATE } from '../kit/records/examples.ts'
+import { openStore } from '../kit/store/local-store.ts'
+import { TEMPLATE, TENANTS } from '../kit/proxy/lora-route.ts'
 import {
   chatBody,
   completion,
@@ -16,8 +16,12 @@ import {
   startUpstream,
   type FakeUpstream,
   type Responder,
-} from '../proxy/harness.ts'
-import { spawnServer, startServerProcess, type ServerProcess } from './server-process.ts'
+} from '../kit/proxy/harness.ts'
+import {
+  spawnServer,
+  startServerProcess,
+  type ServerProcess,
+} from '../kit/process/server-process.ts'
 
 /** Its answers are never discarded, and it repeats what it is asked. */
 const LORA = 'fake-base'

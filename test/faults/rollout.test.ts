@@ -1,7 +1,7 @@
 /** The worker of a rollout is killed at each of its writes, in turn: no pair is lost or counted twice. */
 import { describe, expect, it } from 'vitest'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
 import { completion, useWatchedRoute, type Watched } from '../worker/watched-route.ts'
 import { dyingStore, type Death } from './dying-store.ts'
 

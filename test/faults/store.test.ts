@@ -11,8 +11,8 @@ import {
   startHarness,
   startUpstream,
   type Harness,
-} from '../proxy/harness.ts'
-import { startServerProcess } from './server-process.ts'
+} from '../kit/proxy/harness.ts'
+import { startServerProcess } from '../kit/process/server-process.ts'
 
 const noSpace = (): Error =>
   Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })

@@ -5,9 +5,13 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
-import { exampleRecord } from '../fixtures/examples.ts'
-import { respondJson, startUpstream, type FakeUpstream } from '../proxy/harness.ts'
-import { ADMIN_TOKEN, startServerProcess, type ServerProcess } from './server-process.ts'
+import { exampleRecord } from '../kit/records/examples.ts'
+import { respondJson, startUpstream, type FakeUpstream } from '../kit/proxy/harness.ts'
+import {
+  ADMIN_TOKEN,
+  startServerProcess,
+  type ServerProcess,
+} from '../kit/process/server-process.ts'
 
 let server: ServerProcess | null = null
 let upstream: FakeUpstream | null = null

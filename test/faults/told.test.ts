@@ -2,10 +2,10 @@
 import { createServer as createTlsServer } from 'node:https'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { processTree } from '../../bench/harness/proxy-process.ts'
-import { UNTRUSTED } from '../fixtures/untrusted-certificate.ts'
-import { AUTHORIZATION, CHAT_PATH, chatBody, eventually, send } from '../proxy/harness.ts'
-import { startServerProcess, type ServerProcess } from './server-process.ts'
+import { processTree } from '../kit/process/proxy-process.ts'
+import { UNTRUSTED } from '../kit/postgres/untrusted-certificate.ts'
+import { AUTHORIZATION, CHAT_PATH, chatBody, eventually, send } from '../kit/proxy/harness.ts'
+import { startServerProcess, type ServerProcess } from '../kit/process/server-process.ts'
 
 const WORDS = 'pelican-quartz'
 

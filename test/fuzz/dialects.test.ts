@@ -11,7 +11,7 @@ import { eligibility } from '../../src/core/route/route.ts'
 import { templateKeyOf } from '../../src/core/template/template-key.ts'
 import { CHAT, RESPONSES } from '../../src/openai/dialect.ts'
 import { continued, previousIdIn } from '../../src/openai/responses/continue.ts'
-import { exampleTemplate } from '../fixtures/examples.ts'
+import { exampleTemplate } from '../kit/records/examples.ts'
 
 const RUNS = { numRuns: 2000, seed: 20261128 }
 

@@ -10,7 +10,7 @@ import { createRedactor, DETECTOR_NAMES } from '../../src/core/log/redact.ts'
 import { CompletionAccumulator } from '../../src/openai/accumulate.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import { seededRandom } from '../../src/random.ts'
-import { chatBody, send, startHarness, type Harness } from '../proxy/harness.ts'
+import { chatBody, send, startHarness, type Harness } from '../kit/proxy/harness.ts'
 import { mutations, readCorpus } from './mutate.ts'
 
 const SEED = 20261126

@@ -1,7 +1,7 @@
 /** Random changes of a corpus of files; the same seed gives the same changes. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { PIECES } from '../../bench/fuzz/broken-bytes.ts'
+import { PIECES } from '../kit/traffic/broken-pieces.ts'
 import { seededRandom } from '../../src/random.ts'
 
 export const readCorpus = (folder: string): Buffer[] =>

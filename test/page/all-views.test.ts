@@ -1,7 +1,7 @@
 /** Every view, without a script: from an empty store, and from one that is large. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Store } from '../../src/store/store.ts'
-import { fillStore, recordIdOf, versionOf } from '../fixtures/large-store.ts'
+import { fillStore, recordIdOf, versionOf } from '../kit/store/large-store.ts'
 import { openPage, READ_TOKEN, TOKEN, type Page } from './harness.ts'
 
 const DAY_MS = 86_400_000

@@ -6,8 +6,12 @@ import type {
 } from '../../src/core/lifecycle/internalization.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
-import { exampleApproved, exampleInternalization, exampleTemplate } from '../fixtures/examples.ts'
-import { AT_ONCE, exampleEvidence, exampleReport } from '../fixtures/rollout.ts'
+import {
+  exampleApproved,
+  exampleInternalization,
+  exampleTemplate,
+} from '../kit/records/examples.ts'
+import { AT_ONCE, exampleEvidence, exampleReport } from '../kit/records/rollout.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 
 const VIEW = '/admin/internalizations/a'

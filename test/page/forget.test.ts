@@ -8,7 +8,7 @@ import {
   exampleRoute,
   exampleTemplate,
   LIVE_STATE,
-} from '../fixtures/examples.ts'
+} from '../kit/records/examples.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 
 describe('forgetting', () => {

@@ -11,18 +11,22 @@ import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
 import { saveJsonSnapshot } from '../../src/lifecycle/json-snapshot.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
-import { addPairs, LORA, questionOf, routedRecord } from '../fixtures/audited.ts'
-import { exampleApproved, exampleInternalization, exampleTemplate } from '../fixtures/examples.ts'
-import { exampleFacts, exampleJudged } from '../fixtures/evidence.ts'
+import { addPairs, LORA, questionOf, routedRecord } from '../kit/records/audited.ts'
+import {
+  exampleApproved,
+  exampleInternalization,
+  exampleTemplate,
+} from '../kit/records/examples.ts'
+import { exampleFacts, exampleJudged } from '../kit/records/evidence.ts'
 import {
   AT_ONCE,
   exampleEvidence,
   exampleFeedback,
   exampleReport,
   noFeedback,
-} from '../fixtures/rollout.ts'
+} from '../kit/records/rollout.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
-import { heldOutRow } from '../fixtures/held-out-row.ts'
+import { heldOutRow } from '../kit/records/held-out-row.ts'
 
 const VIEW = '/admin/internalizations/a'
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }

@@ -5,8 +5,12 @@ import type { StageProgress } from '../../src/core/lifecycle/stage-progress.ts'
 import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
 import { saveJsonSnapshot } from '../../src/lifecycle/json-snapshot.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
-import { exampleApproved, exampleEvaluation, exampleInternalization } from '../fixtures/examples.ts'
-import { exampleStatus } from '../fixtures/process-status.ts'
+import {
+  exampleApproved,
+  exampleEvaluation,
+  exampleInternalization,
+} from '../kit/records/examples.ts'
+import { exampleStatus } from '../kit/records/process-status.ts'
 import { openPage, type Page } from './harness.ts'
 
 const DAY_MS = 86_400_000

@@ -3,8 +3,8 @@ import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
-import { exampleEvaluation, exampleInternalization } from '../fixtures/examples.ts'
-import { exampleReport } from '../fixtures/rollout.ts'
+import { exampleEvaluation, exampleInternalization } from '../kit/records/examples.ts'
+import { exampleReport } from '../kit/records/rollout.ts'
 import { openPage, READ_TOKEN } from './harness.ts'
 
 const PAIRS = { ...exampleReport().outcomes, agreed: 153 }

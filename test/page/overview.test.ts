@@ -12,9 +12,9 @@ import {
   exampleOutcome,
   exampleRecord,
   exampleTemplate,
-} from '../fixtures/examples.ts'
-import { exampleStatus } from '../fixtures/process-status.ts'
-import { AT_ONCE, exampleReport } from '../fixtures/rollout.ts'
+} from '../kit/records/examples.ts'
+import { exampleStatus } from '../kit/records/process-status.ts'
+import { AT_ONCE, exampleReport } from '../kit/records/rollout.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 
 const HOUR_MS = 3_600_000

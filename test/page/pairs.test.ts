@@ -1,8 +1,8 @@
 /** Rating pairs: blind until they are rated, with and without a script, and for whom. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Pair } from '../../src/core/rollout/pair.ts'
-import { addPairs, questionOf, UPSTREAM_ANSWER } from '../fixtures/audited.ts'
-import { exampleApproved, exampleTemplate } from '../fixtures/examples.ts'
+import { addPairs, questionOf, UPSTREAM_ANSWER } from '../kit/records/audited.ts'
+import { exampleApproved, exampleTemplate } from '../kit/records/examples.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 
 const VIEW = '/admin/internalizations/a/pairs'

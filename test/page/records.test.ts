@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
-import { addPairs } from '../fixtures/audited.ts'
-import { exampleOutcome, exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
+import { addPairs } from '../kit/records/audited.ts'
+import { exampleOutcome, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 
 const HOSTILE = '</pre><script>alert(1)</script><svg onload=alert(2)>\u202E'

@@ -9,9 +9,9 @@ import {
 import { decide, type GateInput, type HeldOutRow, type Verdict } from '../../src/core/gate/gate.ts'
 import type { InternalizeOptions } from '../../src/core/lifecycle/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
-import { orderRecord } from '../fixtures/paint-orders.ts'
+import { orderRecord } from '../kit/records/paint-orders.ts'
 import { PLANNED_ROWS, useWorkerHarness, type HarnessOptions } from '../worker/harness.ts'
-import { askedToday, heldOutRow } from '../fixtures/held-out-row.ts'
+import { askedToday, heldOutRow } from '../kit/records/held-out-row.ts'
 
 const MODEL = 'gpt-4o-mini'
 const WORKER = { model: MODEL, by: 'worker' }

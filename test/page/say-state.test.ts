@@ -8,9 +8,9 @@ import type {
 } from '../../src/core/lifecycle/internalization.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { rollbackReason } from '../../src/lifecycle/rollout-report.ts'
-import { exampleApproved, exampleInternalization } from '../fixtures/examples.ts'
-import { AT_ONCE, exampleEvidence, exampleReport } from '../fixtures/rollout.ts'
-import { heldOutRow } from '../fixtures/held-out-row.ts'
+import { exampleApproved, exampleInternalization } from '../kit/records/examples.ts'
+import { AT_ONCE, exampleEvidence, exampleReport } from '../kit/records/rollout.ts'
+import { heldOutRow } from '../kit/records/held-out-row.ts'
 
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 

@@ -9,7 +9,7 @@ import {
   exampleRoute,
   exampleTemplate,
   LIVE_STATE,
-} from '../fixtures/examples.ts'
+} from '../kit/records/examples.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 
 const HOSTILE = '</pre><script>alert(1)</script><svg onload=alert(2)>\u202E"\'&'

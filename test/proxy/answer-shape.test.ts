@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { templateKeyOf } from '../../src/core/template/template-key.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import { TalkingEngine } from '../fakes/talking-engine.ts'
-import { withLora } from '../fakes/lora.ts'
-import { PROMPT, TEMPLATE } from '../fixtures/lora-route.ts'
-import { KINDS } from '../fixtures/route-rules.ts'
-import { eventErrors, shapeErrors } from '../fixtures/openapi/api-shape.ts'
-import { startHarness, UNMATCHED_BODY, type Harness } from './harness.ts'
+import { TalkingEngine } from '../kit/proxy/talking-engine.ts'
+import { withLora } from '../kit/proxy/lora.ts'
+import { PROMPT, TEMPLATE } from '../kit/proxy/lora-route.ts'
+import { KINDS } from '../kit/records/route-rules.ts'
+import { eventErrors, shapeErrors } from '../kit/upstream/openapi/api-shape.ts'
+import { startHarness, UNMATCHED_BODY, type Harness } from '../kit/proxy/harness.ts'
 
 const RESPONSES_PATH = '/v1/responses'
 const PARAMETERS = {

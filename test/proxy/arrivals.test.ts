@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Load } from '../../src/proxy/client/load.ts'
-import { chatBody, eventually, startHarness, type Harness } from './harness.ts'
+import { chatBody, eventually, startHarness, type Harness } from '../kit/proxy/harness.ts'
 
 const PLACES = 32
 

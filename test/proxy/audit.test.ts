@@ -4,9 +4,9 @@ import type { Route } from '../../src/core/route/route.ts'
 import type { Match } from '../../src/core/template/template.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { createPositions } from '../../src/proxy/lora/positions.ts'
-import { FakeLora, LORA_ANSWER, withLora } from '../fakes/lora.ts'
-import { TEMPLATE } from '../fixtures/lora-route.ts'
-import { chatBody, UNMATCHED_BODY, startHarness } from './harness.ts'
+import { FakeLora, LORA_ANSWER, withLora } from '../kit/proxy/lora.ts'
+import { TEMPLATE } from '../kit/proxy/lora-route.ts'
+import { chatBody, UNMATCHED_BODY, startHarness } from '../kit/proxy/harness.ts'
 
 const SIX = [0, 0.04, 0.05, 0.5, 0.94, 0.96]
 

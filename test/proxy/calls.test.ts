@@ -4,10 +4,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { templateKeyOf } from '../../src/core/template/template-key.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { RESPONSES } from '../../src/openai/dialect.ts'
-import { withLora } from '../fakes/lora.ts'
-import { TalkingEngine } from '../fakes/talking-engine.ts'
-import { PROMPT, TEMPLATE } from '../fixtures/lora-route.ts'
-import { UNMATCHED_BODY, startHarness, type Harness } from './harness.ts'
+import { withLora } from '../kit/proxy/lora.ts'
+import { TalkingEngine } from '../kit/proxy/talking-engine.ts'
+import { PROMPT, TEMPLATE } from '../kit/proxy/lora-route.ts'
+import { UNMATCHED_BODY, startHarness, type Harness } from '../kit/proxy/harness.ts'
 
 const PARAMETERS = {
   type: 'object',

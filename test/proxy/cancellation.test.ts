@@ -14,7 +14,7 @@ import {
   startHarness,
   type Harness,
   type Responder,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const CHUNK =
   'data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}\n\n'

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { compileCaptureRule } from '../../src/core/log/selection.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
-import { AUTHORIZATION, chatBody, startHarness, type Harness } from './harness.ts'
+import { AUTHORIZATION, chatBody, startHarness, type Harness } from '../kit/proxy/harness.ts'
 
 let harness: Harness
 afterEach(() => harness.close())

@@ -14,7 +14,7 @@ import {
   startHarness,
   type Harness,
   type Responder,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const LONG_MS = 30_000
 

@@ -11,8 +11,8 @@ import {
   updateConfidence,
 } from '../../src/core/route/route.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
-import { exampleTemplate } from '../fixtures/examples.ts'
-import { ANSWERS } from '../fixtures/route-rules.ts'
+import { exampleTemplate } from '../kit/records/examples.ts'
+import { ANSWERS } from '../kit/records/route-rules.ts'
 
 const request = (extra: Partial<ChatRequest>): ChatRequest => ({
   model: 'm',

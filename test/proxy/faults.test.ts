@@ -3,8 +3,8 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Engine } from '../../src/engine/engine.ts'
 import { AppError } from '../../src/errors.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
-import { FakeLora, LORA_ANSWER, withLora } from '../fakes/lora.ts'
-import { ROUTE } from '../fixtures/lora-route.ts'
+import { FakeLora, LORA_ANSWER, withLora } from '../kit/proxy/lora.ts'
+import { ROUTE } from '../kit/proxy/lora-route.ts'
 import {
   AUTHORIZATION,
   chatBody,
@@ -16,7 +16,7 @@ import {
   startHarness,
   startUpstream,
   type Harness,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const SECRET = 'secret detail of /var/lib/promptintern'
 

@@ -12,7 +12,7 @@ import {
   send,
   startHarness,
   type Harness,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const SSE = Buffer.from(
   [

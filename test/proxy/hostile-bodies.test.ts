@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { MAX_DEPTH, MAX_PARSED_BYTES } from '../../src/core/request/json-scan.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { acceptanceOf } from '../../src/proxy/access/tenants.ts'
-import { PROMPT, ROUTE, TEMPLATE } from '../fixtures/lora-route.ts'
+import { PROMPT, ROUTE, TEMPLATE } from '../kit/proxy/lora-route.ts'
 import {
   chatBody,
   errorOf,
@@ -14,8 +14,8 @@ import {
   type FakeUpstream,
   type Harness,
   type RawAnswer,
-} from './harness.ts'
-import { keyFor, secretFor, startKeyed } from './keyed.ts'
+} from '../kit/proxy/harness.ts'
+import { keyFor, secretFor, startKeyed } from '../kit/proxy/keyed.ts'
 
 let harness: Harness
 let east: FakeUpstream | null = null

@@ -1,7 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { chatBody, LIMITS, startHarness, type Harness, type Responder } from './harness.ts'
+import {
+  chatBody,
+  LIMITS,
+  startHarness,
+  type Harness,
+  type Responder,
+} from '../kit/proxy/harness.ts'
 
 const EVENT = 'data: {"choices":[]}'
 const COMMENT = ': keep-alive\n\n'

@@ -15,8 +15,8 @@ import {
   respondJson,
   type RawAnswer,
   type UpstreamRequest,
-} from './harness.ts'
-import { keyFor, PRICES, secretFor, startKeyed, type Keyed } from './keyed.ts'
+} from '../kit/proxy/harness.ts'
+import { keyFor, PRICES, secretFor, startKeyed, type Keyed } from '../kit/proxy/keyed.ts'
 
 const BUDGET_USD = 5
 const REQUESTS = 200

@@ -14,8 +14,8 @@ import {
   respondJson,
   type RawAnswer,
   type Responder,
-} from './harness.ts'
-import { keyFor, secretFor, startKeyed, type Keyed } from './keyed.ts'
+} from '../kit/proxy/harness.ts'
+import { keyFor, secretFor, startKeyed, type Keyed } from '../kit/proxy/keyed.ts'
 
 let keyed: Keyed
 

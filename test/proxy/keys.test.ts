@@ -3,8 +3,8 @@ import OpenAI, { RateLimitError } from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
 import type { IssuedKey } from '../../src/core/keys/issued-key.ts'
-import { AUTHORIZATION, chatBody, errorOf, type RawAnswer } from './harness.ts'
-import { keyFor, secretFor, startKeyed, UPSTREAM_KEY, type Keyed } from './keyed.ts'
+import { AUTHORIZATION, chatBody, errorOf, type RawAnswer } from '../kit/proxy/harness.ts'
+import { keyFor, secretFor, startKeyed, UPSTREAM_KEY, type Keyed } from '../kit/proxy/keyed.ts'
 
 let keyed: Keyed
 

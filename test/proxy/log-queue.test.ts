@@ -9,7 +9,7 @@ import {
 } from '../../src/core/log/exchange-batch.ts'
 import { createLogQueue, type LogQueueOptions } from '../../src/proxy/log-queue.ts'
 import { systemTimer } from '../../src/timers.ts'
-import { eventually } from './harness.ts'
+import { eventually } from '../kit/proxy/harness.ts'
 
 const exchange = (id: string, request = '{}'): CapturedExchange => ({
   head: {

@@ -2,17 +2,17 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Engine, GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
-import { withLora } from '../fakes/lora.ts'
-import { eventErrors, shapeErrors } from '../fixtures/openapi/api-shape.ts'
-import { TEMPLATE } from '../fixtures/lora-route.ts'
-import { kindsWith } from '../fixtures/route-rules.ts'
+import { withLora } from '../kit/proxy/lora.ts'
+import { eventErrors, shapeErrors } from '../kit/upstream/openapi/api-shape.ts'
+import { TEMPLATE } from '../kit/proxy/lora-route.ts'
+import { kindsWith } from '../kit/records/route-rules.ts'
 import {
   chatBody,
   startHarness,
   UNMATCHED_BODY,
   type Harness,
   type SendOptions,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const entry = (token: string, logprob: number) => ({
   token,

@@ -8,7 +8,7 @@ import {
   startHarness,
   type Harness,
   type RawAnswer,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const ROOM = 10_000
 

@@ -5,7 +5,7 @@ import {
   registerProcessMetrics,
   type ProcessReadings,
 } from '../../src/proxy/metrics/process-metrics.ts'
-import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
+import { exampleOutcome, exampleRecord } from '../kit/records/examples.ts'
 import {
   chatBody,
   eventually,
@@ -13,7 +13,7 @@ import {
   respondJson,
   startHarness,
   type Harness,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 let harness: Harness | undefined
 afterEach(async () => {

@@ -14,16 +14,16 @@ import type { Engine, GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import { CHAT, RESPONSES, type Dialect } from '../../src/openai/dialect.ts'
 import { readOwnId } from '../../src/openai/ids.ts'
-import { chatRefusal, ResponsesLimits } from '../fixtures/api-limits.ts'
-import { withLora } from '../fakes/lora.ts'
-import { PROMPT, TEMPLATE } from '../fixtures/lora-route.ts'
+import { chatRefusal, ResponsesLimits } from '../kit/upstream/api-limits.ts'
+import { withLora } from '../kit/proxy/lora.ts'
+import { PROMPT, TEMPLATE } from '../kit/proxy/lora-route.ts'
 import {
   respondJson,
   startHarness,
   UNMATCHED_BODY,
   type Harness,
   type Responder,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const MODEL = TEMPLATE.model
 const PARAMETERS = {

@@ -8,7 +8,7 @@ import {
   startHarness,
   type Harness,
   type SendOptions,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const TOKEN = 'token-of-the-admin'
 let harness: Harness

@@ -1,7 +1,7 @@
 /** A page of another site reads a lora's answers and the proxy's errors exactly where it reads the upstream's. */
 import type { OutgoingHttpHeaders, IncomingHttpHeaders } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { FakeLora, withLora } from '../fakes/lora.ts'
+import { FakeLora, withLora } from '../kit/proxy/lora.ts'
 import {
   chatBody,
   completion,
@@ -10,7 +10,7 @@ import {
   UNMATCHED_BODY,
   type Harness,
   type Responder,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const HERE = 'https://app.example'
 const THERE = 'https://elsewhere.example'

@@ -10,7 +10,7 @@ import {
   respondJson,
   startHarness,
   type Harness,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 let harness: Harness
 

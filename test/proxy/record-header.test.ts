@@ -1,7 +1,7 @@
 /** `x-promptintern-record`: on every answer whose exchange is logged, the id of its record. */
 import { afterEach, describe, expect, it } from 'vitest'
-import { FakeLora, withLora } from '../fakes/lora.ts'
-import { keyFor, secretFor, startKeyed } from './keyed.ts'
+import { FakeLora, withLora } from '../kit/proxy/lora.ts'
+import { keyFor, secretFor, startKeyed } from '../kit/proxy/keyed.ts'
 import {
   chatBody,
   UNMATCHED_BODY,
@@ -13,7 +13,7 @@ import {
   type Harness,
   type RawAnswer,
   type SendOptions,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 let harness: Harness
 afterEach(() => harness.close())

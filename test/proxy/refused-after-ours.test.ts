@@ -2,9 +2,9 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { responseId } from '../../src/openai/ids.ts'
-import { FakeLora, LORA_ANSWER, withLora } from '../fakes/lora.ts'
-import { PROMPT, ROUTE } from '../fixtures/lora-route.ts'
-import { KINDS } from '../fixtures/route-rules.ts'
+import { FakeLora, LORA_ANSWER, withLora } from '../kit/proxy/lora.ts'
+import { PROMPT, ROUTE } from '../kit/proxy/lora-route.ts'
+import { KINDS } from '../kit/records/route-rules.ts'
 import {
   AUTHORIZATION,
   completion,
@@ -14,7 +14,7 @@ import {
   UNMATCHED_BODY,
   type Harness,
   type RawAnswer,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const REASON = 'upstream-refused-after-ours'
 const FIRST = [

@@ -1,9 +1,9 @@
 import { createServer } from 'node:http'
 import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { freePort } from '../../bench/harness/free-port.ts'
+import { freePort } from '../kit/process/free-port.ts'
 import { createRetries } from '../../src/proxy/upstream/retries.ts'
-import { chatBody, eventually, startHarness, type Harness } from './harness.ts'
+import { chatBody, eventually, startHarness, type Harness } from '../kit/proxy/harness.ts'
 
 const options = { maxAttempts: 3, baseMs: 100, requestsPerRetry: 10, burst: 2, random: () => 0.5 }
 

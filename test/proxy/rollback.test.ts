@@ -15,12 +15,18 @@ import { compileRouteTable, type RouteTable } from '../../src/core/route/route-t
 import { watchSnapshot, type SnapshotWatch } from '../../src/server/snapshot-watch.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { OpenStore } from '../../src/store/store.ts'
-import { FakeLora, LORA_ANSWER } from '../fakes/lora.ts'
-import { exampleApproved } from '../fixtures/examples.ts'
-import { TEMPLATE } from '../fixtures/lora-route.ts'
-import { chatBody, completion, eventually, startHarness, type Harness } from './harness.ts'
-import { exampleStatus } from '../fixtures/process-status.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+import { FakeLora, LORA_ANSWER } from '../kit/proxy/lora.ts'
+import { exampleApproved } from '../kit/records/examples.ts'
+import { TEMPLATE } from '../kit/proxy/lora-route.ts'
+import {
+  chatBody,
+  completion,
+  eventually,
+  startHarness,
+  type Harness,
+} from '../kit/proxy/harness.ts'
+import { exampleStatus } from '../kit/records/process-status.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
 
 const TOKEN = 'admin-secret'
 

@@ -1,6 +1,6 @@
 import OpenAI from 'openai'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ANSWERS, KINDS, kindsWith } from '../fixtures/route-rules.ts'
+import { ANSWERS, KINDS, kindsWith } from '../kit/records/route-rules.ts'
 import { DEFER_ANSWER } from '../../src/core/answer/outcome.ts'
 import { AppError } from '../../src/errors.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
@@ -9,8 +9,8 @@ import type { Engine, GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { templateKeyOf } from '../../src/core/match/match.ts'
-import { withLora } from '../fakes/lora.ts'
-import { PROMPT, TEMPLATE } from '../fixtures/lora-route.ts'
+import { withLora } from '../kit/proxy/lora.ts'
+import { PROMPT, TEMPLATE } from '../kit/proxy/lora-route.ts'
 import {
   chatBody,
   UNMATCHED_BODY,
@@ -20,7 +20,7 @@ import {
   startHarness,
   startUpstream,
   type Harness,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const token = (text: string, logprob: number): GeneratedDelta => ({
   text,

@@ -15,7 +15,7 @@ import {
   send,
   startHarness,
   type Harness,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 let harness: Harness
 afterEach(() => harness.close())

@@ -4,9 +4,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { KeyLimits } from '../../src/core/keys/issued-key.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
-import { FakeLora, LORA_ANSWER, LORA_TOKENS, withLora } from '../fakes/lora.ts'
-import { TEMPLATE } from '../fixtures/lora-route.ts'
-import { kindsWith } from '../fixtures/route-rules.ts'
+import { FakeLora, LORA_ANSWER, LORA_TOKENS, withLora } from '../kit/proxy/lora.ts'
+import { TEMPLATE } from '../kit/proxy/lora-route.ts'
+import { kindsWith } from '../kit/records/route-rules.ts'
 import {
   CHAT_PATH,
   chatBody,
@@ -17,8 +17,8 @@ import {
   type Harness,
   type RawAnswer,
   type Responder,
-} from './harness.ts'
-import { keyFor, secretFor, startKeyed, type Keyed } from './keyed.ts'
+} from '../kit/proxy/harness.ts'
+import { keyFor, secretFor, startKeyed, type Keyed } from '../kit/proxy/keyed.ts'
 
 const UNAUTHORIZED = { error: { message: 'Incorrect API key provided', code: 'invalid_api_key' } }
 

@@ -8,7 +8,7 @@ import {
   startHarness,
   type Harness,
   type Responder,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const chunk = (fields: Record<string, unknown>): string =>
   `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', ...fields })}\n\n`

@@ -4,8 +4,14 @@ import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { chatSpan } from '../../src/tracing/chat-span.ts'
 import { startTracing, type Tracing } from '../../src/tracing/start.ts'
-import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
-import { chatBody, completion, eventually, startHarness, type Harness } from './harness.ts'
+import { exampleOutcome, exampleRecord } from '../kit/records/examples.ts'
+import {
+  chatBody,
+  completion,
+  eventually,
+  startHarness,
+  type Harness,
+} from '../kit/proxy/harness.ts'
 
 interface OtlpValue {
   stringValue?: string

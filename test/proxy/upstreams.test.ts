@@ -19,7 +19,7 @@ import {
   type FakeUpstream,
   type Harness,
   type Responder,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const NAME = 'x-promptintern-upstream'
 const UNREACHABLE = 'http://127.0.0.1:1'

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket, type ClientOptions } from 'ws'
-import { startNginx, WHY_NO_NGINX } from '../../bench/harness/nginx.ts'
+import { startNginx, WHY_NO_NGINX } from '../kit/process/nginx.ts'
 import {
   echo,
   handshake,
@@ -17,7 +17,7 @@ import {
   startWebSocketUpstream,
   switching,
   type Serve,
-} from '../fixtures/websocket-upstream.ts'
+} from '../kit/upstream/websocket-upstream.ts'
 import {
   AUTHORIZATION,
   errorOf,
@@ -29,7 +29,7 @@ import {
   send,
   startHarness,
   type Harness,
-} from './harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const closers: (() => unknown)[] = []
 afterEach(async () => {

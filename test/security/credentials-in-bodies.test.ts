@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
-import { filesWith } from '../fixtures/files-with.ts'
-import { runCli, startServer } from '../fixtures/built.ts'
+import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
+import { filesWith } from '../kit/store/files-with.ts'
+import { runCli, startServer } from '../kit/process/built.ts'
 import {
   CHAT_PATH,
   completion,
@@ -14,7 +14,7 @@ import {
   send,
   startUpstream,
   type FakeUpstream,
-} from '../proxy/harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-bodies-'))
 const env: Record<string, string> = { DATA_DIR: dataDir }

@@ -4,10 +4,10 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { KeptResponse, KeptResponses } from '../../src/core/log/kept-response.ts'
 import { inputItemId, outputItemId, responseId } from '../../src/openai/ids.ts'
 import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
-import { rememberedResponses } from '../fakes/kept-responses.ts'
-import { FakeLora, withLora } from '../fakes/lora.ts'
-import { PROMPT, TEMPLATE } from '../fixtures/lora-route.ts'
-import { keyFor, secretFor, startKeyed } from '../proxy/keyed.ts'
+import { rememberedResponses } from '../kit/proxy/kept-responses.ts'
+import { FakeLora, withLora } from '../kit/proxy/lora.ts'
+import { PROMPT, TEMPLATE } from '../kit/proxy/lora-route.ts'
+import { keyFor, secretFor, startKeyed } from '../kit/proxy/keyed.ts'
 import {
   AUTHORIZATION,
   eventually,
@@ -16,7 +16,7 @@ import {
   startHarness,
   UNMATCHED_BODY,
   type Harness,
-} from '../proxy/harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const { model, tenant } = TEMPLATE
 const RESPONSES = '/v1/responses'

@@ -2,7 +2,7 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Attempt } from '../../src/proxy/upstream/attempt.ts'
-import { eventually, send, startHarness, type Harness } from '../proxy/harness.ts'
+import { eventually, send, startHarness, type Harness } from '../kit/proxy/harness.ts'
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {

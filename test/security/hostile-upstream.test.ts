@@ -4,9 +4,9 @@ import { afterEach, expect, it } from 'vitest'
 import { CHAT, RESPONSES } from '../../src/openai/dialect.ts'
 import { UsageFilter } from '../../src/openai/usage/hide-usage.ts'
 import { readAnswer } from '../../src/openai/read-answer.ts'
-import { cpuMs } from '../fixtures/linear.ts'
-import { chatBody, LIMITS } from '../proxy/harness.ts'
-import { keyFor, secretFor, startKeyed, type Keyed } from '../proxy/keyed.ts'
+import { cpuMs } from '../kit/linear.ts'
+import { chatBody, LIMITS } from '../kit/proxy/harness.ts'
+import { keyFor, secretFor, startKeyed, type Keyed } from '../kit/proxy/keyed.ts'
 
 const CAPTURE_BYTES = 4 * 2 ** 20
 /** Each event of an answer that made an error with a stack: 7 to 15 s. */

@@ -1,7 +1,7 @@
 /** Ways around the limits of an issued key, by members of bodies and by headers: a real proxy and its upstream. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { CHAT_PATH, chatBody, errorOf, type RawAnswer } from '../proxy/harness.ts'
-import { keyFor, secretFor, startKeyed, UPSTREAM_KEY, type Keyed } from '../proxy/keyed.ts'
+import { CHAT_PATH, chatBody, errorOf, type RawAnswer } from '../kit/proxy/harness.ts'
+import { keyFor, secretFor, startKeyed, UPSTREAM_KEY, type Keyed } from '../kit/proxy/keyed.ts'
 
 const RESPONSES = '/v1/responses'
 const MODEL = 'gpt-4o-mini'

@@ -4,7 +4,7 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { Examples, Slot, Template } from '../../src/core/template/template.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
-import { exampleFacts } from '../fixtures/evidence.ts'
+import { exampleFacts } from '../kit/records/evidence.ts'
 import {
   exampleApproved,
   exampleEvaluation,
@@ -13,8 +13,8 @@ import {
   exampleRoute,
   exampleTemplate,
   LIVE_STATE,
-} from '../fixtures/examples.ts'
-import { exampleReport } from '../fixtures/rollout.ts'
+} from '../kit/records/examples.ts'
+import { exampleReport } from '../kit/records/rollout.ts'
 import { openPage, READ_TOKEN, TOKEN, type Page } from '../page/harness.ts'
 
 /** Each is text of the traffic in one place. */

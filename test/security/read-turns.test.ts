@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { listen, type Listening } from '../../src/server/http-server.ts'
 import { openPage, READ_TOKEN, TOKEN, type Page } from '../page/harness.ts'
-import { errorOf, eventually, send, type RawAnswer } from '../proxy/harness.ts'
+import { errorOf, eventually, send, type RawAnswer } from '../kit/proxy/harness.ts'
 
 const PATH = '/admin/api/records'
 const AT_ONCE = 4

@@ -1,6 +1,6 @@
 /** Values that `REDACT` removes, where a record is shortened and in members beside the bodies: the real server. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { startServerProcess, type ServerProcess } from '../faults/server-process.ts'
+import { startServerProcess, type ServerProcess } from '../kit/process/server-process.ts'
 import {
   CHAT_PATH,
   chatBody,
@@ -10,7 +10,7 @@ import {
   send,
   startUpstream,
   type FakeUpstream,
-} from '../proxy/harness.ts'
+} from '../kit/proxy/harness.ts'
 
 let upstream: FakeUpstream
 let server: ServerProcess

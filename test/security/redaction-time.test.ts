@@ -1,7 +1,7 @@
 /** Bodies of 4 MB that a redactor once worked on for seconds, on the one thread of the store. */
 import { expect, it } from 'vitest'
 import { createRedactor, DETECTOR_NAMES } from '../../src/core/log/redact.ts'
-import { cpuMs } from '../fixtures/linear.ts'
+import { cpuMs } from '../kit/linear.ts'
 
 const BYTES = 4 * 2 ** 20
 /** Mended, each takes at most half a second; before, 2 to 11 s. */

@@ -14,7 +14,7 @@ import {
   type Harness,
   type RawAnswer,
   type Responder,
-} from '../proxy/harness.ts'
+} from '../kit/proxy/harness.ts'
 
 const TTL_MS = 60_000
 const SECRET_TEXT = 'my diagnosis is secret'

@@ -8,15 +8,15 @@ import {
   startByteUpstream,
   startWebSocketUpstream,
   switching,
-} from '../fixtures/websocket-upstream.ts'
+} from '../kit/upstream/websocket-upstream.ts'
 import {
   eventually,
   NO_FAILOVER,
   openSocket,
   startHarness,
   type Harness,
-} from '../proxy/harness.ts'
-import { keyFor, secretFor, startKeyed, UPSTREAM_KEY } from '../proxy/keyed.ts'
+} from '../kit/proxy/harness.ts'
+import { keyFor, secretFor, startKeyed, UPSTREAM_KEY } from '../kit/proxy/keyed.ts'
 
 const closers: (() => unknown)[] = []
 afterEach(async () => {

@@ -5,8 +5,8 @@ import { BaseCache } from '../../src/store/log/base-cache.ts'
 import { decodeWhole, digestOf, encodeWhole } from '../../src/store/log/body-codec.ts'
 import type { SegmentRecord } from '../../src/store/log/segment-codec.ts'
 import { BodyReader } from '../../src/store/log/reading/body-reader.ts'
-import { exampleRecord } from '../fixtures/examples.ts'
-import { keptBy } from '../fixtures/kept-memory.ts'
+import { exampleRecord } from '../kit/records/examples.ts'
+import { keptBy } from '../kit/store/kept-memory.ts'
 
 const MIB = 2 ** 20
 

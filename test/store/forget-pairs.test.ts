@@ -3,9 +3,9 @@ import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { Pair } from '../../src/core/rollout/pair.ts'
 import type { Store } from '../../src/store/store.ts'
-import { DAY_MS } from '../fixtures/days.ts'
-import { exampleRecord, exampleRoute } from '../fixtures/examples.ts'
-import { onEachStore } from '../fixtures/stores.ts'
+import { DAY_MS } from '../kit/store/days.ts'
+import { exampleRecord, exampleRoute } from '../kit/records/examples.ts'
+import { onEachStore } from '../kit/store/stores.ts'
 
 const LORA = 'lora-a'
 

@@ -3,10 +3,10 @@ import { expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { Store } from '../../src/store/store.ts'
-import { DAY_MS } from '../fixtures/days.ts'
-import { exampleEvaluation, exampleInternalization } from '../fixtures/examples.ts'
-import { MARKED, MARKER, shortRecord } from '../fixtures/marked-records.ts'
-import { onEachStore } from '../fixtures/stores.ts'
+import { DAY_MS } from '../kit/store/days.ts'
+import { exampleEvaluation, exampleInternalization } from '../kit/records/examples.ts'
+import { MARKED, MARKER, shortRecord } from '../kit/store/marked-records.ts'
+import { onEachStore } from '../kit/store/stores.ts'
 
 const append = (store: Store, ...records: ExchangeRecord[]): Promise<void> =>
   store.records.append(batchOf(records))

@@ -2,9 +2,9 @@
 import { describe, expect } from 'vitest'
 import type { KeptResponse } from '../../src/core/log/kept-response.ts'
 import { forget } from '../../src/lifecycle/forget.ts'
-import { DAY_MS } from '../fixtures/days.ts'
-import { onEachStore } from '../fixtures/stores.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+import { DAY_MS } from '../kit/store/days.ts'
+import { onEachStore } from '../kit/store/stores.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
 
 const CONTEXT = { by: 'test', now: 5_000, newId: () => 'task', rollout: AT_ONCE }
 

@@ -2,8 +2,8 @@
 import { describe, expect } from 'vitest'
 import type { Amounts, SliceAsk, SliceGrant } from '../../src/core/keys/account.ts'
 import type { Store } from '../../src/store/store.ts'
-import { exampleAsk } from '../fixtures/examples.ts'
-import { onEachStore } from '../fixtures/stores.ts'
+import { exampleAsk } from '../kit/records/examples.ts'
+import { onEachStore } from '../kit/store/stores.ts'
 
 const none = (): Amounts => ({ requests: 0, tokens: 0, usd: 0 })
 

@@ -1,8 +1,8 @@
 /** The filled log of `bench:store`: the rows are those that the store writes for the same exchanges. */
 import { expect, it } from 'vitest'
-import { checkLog } from '../../bench/store/fill/check.ts'
-import { fillLog } from '../../bench/store/fill/fill.ts'
-import { ENDED_VERSIONS } from '../../bench/store/fill/world.ts'
+import { checkLog } from '../kit/store/fill/check.ts'
+import { fillLog } from '../kit/store/fill/fill.ts'
+import { ENDED_VERSIONS } from '../kit/store/fill/world.ts'
 import { groupBy } from '../../src/core/group-by.ts'
 import type { StoredRecord } from '../../src/core/log/record.ts'
 import { seededRandom } from '../../src/random.ts'
@@ -13,7 +13,7 @@ import type { ServerOptions } from '../../src/store/postgres/base/server-options
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import { recordWriter } from '../../src/store/postgres/log/append.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
-import { createDatabase, describePostgres, execute } from '../fixtures/postgres.ts'
+import { createDatabase, describePostgres, execute } from '../kit/postgres/postgres.ts'
 
 /** A Saturday: 2026-11-28. */
 const LAST_DAY = 20_785

@@ -4,8 +4,8 @@ import {
   exampleEvaluation,
   exampleInternalization,
   exampleTemplate,
-} from '../fixtures/examples.ts'
-import { onEachStore } from '../fixtures/stores.ts'
+} from '../kit/records/examples.ts'
+import { onEachStore } from '../kit/store/stores.ts'
 
 const HOUR_MS = 3_600_000
 

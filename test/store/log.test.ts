@@ -3,14 +3,14 @@ import { batchCaptured, batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { Selection } from '../../src/core/log/selection.ts'
 import type { RecordQuery, Store } from '../../src/store/store.ts'
-import { DAY_MS } from '../fixtures/days.ts'
+import { DAY_MS } from '../kit/store/days.ts'
 import {
   exampleEvaluation,
   exampleInternalization,
   exampleOutcome,
   exampleRecord,
-} from '../fixtures/examples.ts'
-import { onEachStore } from '../fixtures/stores.ts'
+} from '../kit/records/examples.ts'
+import { onEachStore } from '../kit/store/stores.ts'
 
 const idsOf = (records: { id: string }[]): string[] => records.map(({ id }) => id)
 

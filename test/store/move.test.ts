@@ -15,11 +15,11 @@ import * as postgresSchema from '../../src/store/postgres/base/schema.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import { databasePath, knownMigrations } from '../../src/store/sqlite/base/database.ts'
 import type { OpenStore } from '../../src/store/store.ts'
-import { DAY_MS } from '../fixtures/days.ts'
-import { exampleRecord } from '../fixtures/examples.ts'
-import { openStore } from '../fixtures/local-store.ts'
-import { closeFiles, fillToMove, readEverything, UNLIKE_OTHERS } from '../fixtures/moved.ts'
-import { createDatabase, describePostgres, execute } from '../fixtures/postgres.ts'
+import { DAY_MS } from '../kit/store/days.ts'
+import { exampleRecord } from '../kit/records/examples.ts'
+import { openStore } from '../kit/store/local-store.ts'
+import { closeFiles, fillToMove, readEverything, UNLIKE_OTHERS } from '../kit/store/moved.ts'
+import { createDatabase, describePostgres, execute } from '../kit/postgres/postgres.ts'
 
 interface Fixtures {
   folder: string

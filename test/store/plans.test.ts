@@ -4,8 +4,8 @@
  */
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { fillLog } from '../../bench/store/fill/fill.ts'
-import { KINDS, type Sample } from '../../bench/store/kinds.ts'
+import { fillLog } from '../kit/store/fill/fill.ts'
+import { KINDS, type Sample } from '../kit/store/fill/kinds.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
 import { groupBy } from '../../src/core/group-by.ts'
@@ -15,7 +15,7 @@ import type { ServerOptions } from '../../src/store/postgres/base/server-options
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore } from '../../src/store/store.ts'
 import { openPage, TOKEN, type Page } from '../page/harness.ts'
-import { connect, createDatabase, describePostgres } from '../fixtures/postgres.ts'
+import { connect, createDatabase, describePostgres } from '../kit/postgres/postgres.ts'
 
 const LAST_DAY = 20_785
 /** more than one query reads */

@@ -13,7 +13,7 @@ import './search.test.ts'
 import './tables.test.ts'
 import './traffic.test.ts'
 
-vi.mock('../fixtures/stores.ts', async (load) => {
-  const stores = await load<typeof import('../fixtures/stores.ts')>()
+vi.mock('../kit/store/stores.ts', async (load) => {
+  const stores = await load<typeof import('../kit/store/stores.ts')>()
   return { ...stores, onEachStore: stores.onNewerPostgres }
 })

@@ -13,16 +13,16 @@ import { goLive } from '../../src/lifecycle/promote.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
-import { DAY_MS } from '../fixtures/days.ts'
+import { DAY_MS } from '../kit/store/days.ts'
 import {
   exampleApproved,
   exampleKey,
   exampleRecord,
   exampleTemplate,
-} from '../fixtures/examples.ts'
-import { createDatabase, describePostgres } from '../fixtures/postgres.ts'
-import { programOf } from '../fixtures/postgres-process.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+} from '../kit/records/examples.ts'
+import { createDatabase, describePostgres } from '../kit/postgres/postgres.ts'
+import { programOf } from '../kit/postgres/postgres-process.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
 
 const run = promisify(execFile)
 

@@ -7,16 +7,16 @@ import type { ServerOptions } from '../../src/store/postgres/base/server-options
 import { seededRandom } from '../../src/random.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
-import { exampleAsk, exampleRecord } from '../fixtures/examples.ts'
+import { exampleAsk, exampleRecord } from '../kit/records/examples.ts'
 import {
   createDatabase,
   describePostgres,
   emptyDatabase,
   execute,
   testServer,
-} from '../fixtures/postgres.ts'
-import { PASSWORD } from '../fixtures/postgres-process.ts'
-import { startTcpGate, type TcpGate } from '../fixtures/tcp-gate.ts'
+} from '../kit/postgres/postgres.ts'
+import { PASSWORD } from '../kit/postgres/postgres-process.ts'
+import { startTcpGate, type TcpGate } from '../kit/postgres/tcp-gate.ts'
 
 const SEED = 29
 const ROUNDS = 40

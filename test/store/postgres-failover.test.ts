@@ -4,16 +4,16 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
-import { exampleRecord } from '../fixtures/examples.ts'
-import { describePostgres, execute } from '../fixtures/postgres.ts'
+import { exampleRecord } from '../kit/records/examples.ts'
+import { describePostgres, execute } from '../kit/postgres/postgres.ts'
 import {
   serverOf,
   startNode,
   startStandby,
   type Node,
   type Standby,
-} from '../fixtures/postgres-nodes.ts'
-import { startTcpGate, type TcpGate } from '../fixtures/tcp-gate.ts'
+} from '../kit/postgres/postgres-nodes.ts'
+import { startTcpGate, type TcpGate } from '../kit/postgres/tcp-gate.ts'
 
 const RECORDS = 200
 const LANES = 4

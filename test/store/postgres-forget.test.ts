@@ -6,8 +6,8 @@ import { decodeWhole } from '../../src/store/log/body-codec.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { Store } from '../../src/store/store.ts'
-import { MARKED, MARKER } from '../fixtures/marked-records.ts'
-import { describePostgres, emptyDatabase, execute } from '../fixtures/postgres.ts'
+import { MARKED, MARKER } from '../kit/store/marked-records.ts'
+import { describePostgres, emptyDatabase, execute } from '../kit/postgres/postgres.ts'
 
 const it = base.extend<{ server: ServerOptions; store: Store }>({
   // oxlint-disable-next-line no-empty-pattern -- vitest reads the names of the parameters

@@ -12,15 +12,15 @@ import { readDays, readInOrder } from '../../src/store/postgres/log/days.ts'
 import { findRows } from '../../src/store/postgres/log/look-up.ts'
 import { readSegments } from '../../src/store/postgres/log/segments.ts'
 import type { OpenStore, RecordQuery, Store } from '../../src/store/store.ts'
-import { DAY_MS } from '../fixtures/days.ts'
+import { DAY_MS } from '../kit/store/days.ts'
 import {
   exampleEvaluation,
   exampleInternalization,
   exampleRecord,
   exampleTemplate,
-} from '../fixtures/examples.ts'
-import { startPooler, WHY_NO_POOLER } from '../fixtures/pgbouncer.ts'
-import { connect, describePostgres, emptyDatabase, execute } from '../fixtures/postgres.ts'
+} from '../kit/records/examples.ts'
+import { startPooler, WHY_NO_POOLER } from '../kit/postgres/pgbouncer.ts'
+import { connect, describePostgres, emptyDatabase, execute } from '../kit/postgres/postgres.ts'
 
 interface Fixtures {
   server: ServerOptions

@@ -12,12 +12,12 @@ import { kindOf, knownMigrations } from '../../src/store/postgres/base/migration
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
-import { exampleRecord } from '../fixtures/examples.ts'
-import { nextMigration, upgrade } from '../fixtures/newer-migration.ts'
-import { connect, createDatabase, describePostgres, execute } from '../fixtures/postgres.ts'
+import { exampleRecord } from '../kit/records/examples.ts'
+import { nextMigration, upgrade } from '../kit/store/newer-migration.ts'
+import { connect, createDatabase, describePostgres, execute } from '../kit/postgres/postgres.ts'
 
 const FOLDER = fileURLToPath(new URL('../../migrations/postgres', import.meta.url))
-const SLOW = fileURLToPath(new URL('../fixtures/slow-migration-process.ts', import.meta.url))
+const SLOW = fileURLToPath(new URL('../kit/store/slow-migration-process.ts', import.meta.url))
 
 const open = (server: ServerOptions): Promise<OpenStore> =>
   openLocalStore({ server, poolSize: 2 }, Date.now)

@@ -10,16 +10,16 @@ import { migrate } from '../../src/store/postgres/base/migrate.ts'
 import { knownMigrations } from '../../src/store/postgres/base/migrations.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore } from '../../src/store/store.ts'
-import { exampleKey, exampleTemplate } from '../fixtures/examples.ts'
-import { nextMigration, upgrade } from '../fixtures/newer-migration.ts'
+import { exampleKey, exampleTemplate } from '../kit/records/examples.ts'
+import { nextMigration, upgrade } from '../kit/store/newer-migration.ts'
 import {
   createDatabase,
   describePostgres,
   execute,
   testServer,
   urlOf,
-} from '../fixtures/postgres.ts'
-import { PASSWORD } from '../fixtures/postgres-process.ts'
+} from '../kit/postgres/postgres.ts'
+import { PASSWORD } from '../kit/postgres/postgres-process.ts'
 
 const open = (server: ServerOptions): Promise<OpenStore> =>
   openLocalStore({ server, poolSize: 2 }, Date.now)

@@ -5,10 +5,10 @@ import type {
 } from '../../src/core/lifecycle/internalization.ts'
 import { goLive, retire, rollBack, settleRoutes } from '../../src/lifecycle/promote.ts'
 import type { Store } from '../../src/store/store.ts'
-import { exampleApproved, exampleTemplate, LIVE_STATE } from '../fixtures/examples.ts'
-import { onEachStore } from '../fixtures/stores.ts'
-import { ANSWERS, KINDS } from '../fixtures/route-rules.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+import { exampleApproved, exampleTemplate, LIVE_STATE } from '../kit/records/examples.ts'
+import { onEachStore } from '../kit/store/stores.ts'
+import { ANSWERS, KINDS } from '../kit/records/route-rules.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
 
 const VERSION = 'version-1'
 

@@ -3,9 +3,9 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { RecordFilter } from '../../src/core/log/record-filter.ts'
 import type { Store } from '../../src/store/store.ts'
-import { DAY_MS } from '../fixtures/days.ts'
-import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
-import { onEachStore } from '../fixtures/stores.ts'
+import { DAY_MS } from '../kit/store/days.ts'
+import { exampleOutcome, exampleRecord } from '../kit/records/examples.ts'
+import { onEachStore } from '../kit/store/stores.ts'
 
 const append = (store: Store, records: ExchangeRecord[]): Promise<void> =>
   store.records.append(batchOf(records))

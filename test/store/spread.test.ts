@@ -2,9 +2,9 @@ import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { SpreadQuery, Store } from '../../src/store/store.ts'
-import { DAY_MS } from '../fixtures/days.ts'
-import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
-import { onEachStore } from '../fixtures/stores.ts'
+import { DAY_MS } from '../kit/store/days.ts'
+import { exampleOutcome, exampleRecord } from '../kit/records/examples.ts'
+import { onEachStore } from '../kit/store/stores.ts'
 
 const VERSION = 'version-1'
 const START = Date.UTC(2026, 10, 1)

@@ -5,11 +5,11 @@ import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { databasePath } from '../../src/store/sqlite/base/database.ts'
 import { decodeWhole } from '../../src/store/log/body-codec.ts'
 import type { Store } from '../../src/store/store.ts'
-import { DAY_MS } from '../fixtures/days.ts'
-import { exampleEvaluation, exampleInternalization } from '../fixtures/examples.ts'
-import { filesWith } from '../fixtures/files-with.ts'
-import { it as base } from '../fixtures/local-store.ts'
-import { MARKED, MARKER, shortRecord as short } from '../fixtures/marked-records.ts'
+import { DAY_MS } from '../kit/store/days.ts'
+import { exampleEvaluation, exampleInternalization } from '../kit/records/examples.ts'
+import { filesWith } from '../kit/store/files-with.ts'
+import { it as base } from '../kit/store/local-store.ts'
+import { MARKED, MARKER, shortRecord as short } from '../kit/store/marked-records.ts'
 
 const append = (store: Store, ...records: ExchangeRecord[]): Promise<void> =>
   store.records.append(batchOf(records))

@@ -7,8 +7,8 @@ import {
   knownMigrations,
   openDatabase,
 } from '../../src/store/sqlite/base/database.ts'
-import { exampleRecord } from '../fixtures/examples.ts'
-import { it, openStore } from '../fixtures/local-store.ts'
+import { exampleRecord } from '../kit/records/examples.ts'
+import { it, openStore } from '../kit/store/local-store.ts'
 
 describe('a read-only store', () => {
   it('reads what another one has written, and refuses to write', async ({ dataDir, store }) => {

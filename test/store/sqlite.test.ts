@@ -12,8 +12,8 @@ import {
   openDatabase,
 } from '../../src/store/sqlite/base/database.ts'
 import { createKeptResponseStore } from '../../src/store/sqlite/kept-responses.ts'
-import { exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
-import { it, openStore } from '../fixtures/local-store.ts'
+import { exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
+import { it, openStore } from '../kit/store/local-store.ts'
 
 /** A record with a request that does not compress. */
 const noise = (index: number) =>

@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest'
 import type { SliceAsk } from '../../src/core/keys/account.ts'
 import type { Spend } from '../../src/core/keys/issued-key.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import { DAY_MS } from '../fixtures/days.ts'
+import { DAY_MS } from '../kit/store/days.ts'
 import {
   exampleApproved,
   exampleEvaluation,
@@ -14,8 +14,8 @@ import {
   exampleRoute,
   exampleTemplate,
   LIVE_STATE,
-} from '../fixtures/examples.ts'
-import { onEachStore } from '../fixtures/stores.ts'
+} from '../kit/records/examples.ts'
+import { onEachStore } from '../kit/store/stores.ts'
 
 const ID = 'internalization-1'
 

@@ -1,9 +1,9 @@
 import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { HOUR_MS, mergeHours, trafficOf } from '../../src/core/log/traffic-hours.ts'
-import { DAY_MS } from '../fixtures/days.ts'
-import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
-import { onEachStore } from '../fixtures/stores.ts'
+import { DAY_MS } from '../kit/store/days.ts'
+import { exampleOutcome, exampleRecord } from '../kit/records/examples.ts'
+import { onEachStore } from '../kit/store/stores.ts'
 
 const RECORDS = [0, 1, 2, 3, 4, 5].map((index) =>
   exampleRecord(index, {

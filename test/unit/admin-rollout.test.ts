@@ -18,16 +18,22 @@ import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollo
 import { errorBody, type ErrorBody } from '../../src/openai/error-body.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
 import type { Store } from '../../src/store/store.ts'
-import { addPairs, LORA, questionOf, routedRecord, UPSTREAM_ANSWER } from '../fixtures/audited.ts'
+import {
+  addPairs,
+  LORA,
+  questionOf,
+  routedRecord,
+  UPSTREAM_ANSWER,
+} from '../kit/records/audited.ts'
 import {
   exampleApproved,
   exampleInternalization,
   exampleRecord,
   exampleTemplate,
-} from '../fixtures/examples.ts'
-import { it as base } from '../fixtures/local-store.ts'
-import { exampleStatus } from '../fixtures/process-status.ts'
-import { AT_ONCE, exampleFeedback } from '../fixtures/rollout.ts'
+} from '../kit/records/examples.ts'
+import { it as base } from '../kit/store/local-store.ts'
+import { exampleStatus } from '../kit/records/process-status.ts'
+import { AT_ONCE, exampleFeedback } from '../kit/records/rollout.ts'
 
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 const NOW = 50_000

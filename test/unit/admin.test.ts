@@ -25,10 +25,10 @@ import {
   exampleOutcome,
   exampleRecord,
   exampleTemplate,
-} from '../fixtures/examples.ts'
-import { exampleFacts, exampleJudged } from '../fixtures/evidence.ts'
-import { exampleStatus } from '../fixtures/process-status.ts'
-import { AT_ONCE, exampleEvidence } from '../fixtures/rollout.ts'
+} from '../kit/records/examples.ts'
+import { exampleFacts, exampleJudged } from '../kit/records/evidence.ts'
+import { exampleStatus } from '../kit/records/process-status.ts'
+import { AT_ONCE, exampleEvidence } from '../kit/records/rollout.ts'
 
 const TOKEN = 'admin-secret'
 const READ_TOKEN = 'read-secret'

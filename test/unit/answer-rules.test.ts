@@ -8,7 +8,7 @@ import {
 import { createAnswerFormats } from '../../src/core/answer/schema/answer-schema.ts'
 import { DEFER_ANSWER } from '../../src/core/answer/outcome.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
-import { ANSWERS } from '../fixtures/route-rules.ts'
+import { ANSWERS } from '../kit/records/route-rules.ts'
 
 const request = (extra: Partial<ChatRequest> = {}): ChatRequest => ({
   model: 'm',

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { withoutCredentials } from '../../src/core/request/body-credentials.ts'
-import { factorOfTenfold } from '../fixtures/linear.ts'
+import { factorOfTenfold } from '../kit/linear.ts'
 
 const without = (value: unknown): unknown =>
   JSON.parse(withoutCredentials(Buffer.from(JSON.stringify(value))).toString())

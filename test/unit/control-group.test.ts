@@ -3,8 +3,8 @@ import { compareWithControl, type RoutedCall } from '../../src/core/cost/control
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { RouteOutcome } from '../../src/core/log/record.ts'
 import { loadControlGroup } from '../../src/savings/control-group.ts'
-import { exampleApproved, exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
-import { it } from '../fixtures/local-store.ts'
+import { exampleApproved, exampleOutcome, exampleRecord } from '../kit/records/examples.ts'
+import { it } from '../kit/store/local-store.ts'
 
 const LORA = 'lora-abc'
 const PRICES = [

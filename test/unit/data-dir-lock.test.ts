@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { statFieldsOf } from '../../bench/harness/process-stat.ts'
+import { statFieldsOf } from '../kit/process/process-stat.ts'
 import { lockDataDir, lockHolder, tryLockDataDir } from '../../src/config/data-dir.ts'
 
 let dataDir: string

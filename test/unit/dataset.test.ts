@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { normalizeQuery, repeatsOf, trainingRow } from '../../src/core/learn/dataset.ts'
 import { EMPTY_PROMPT } from '../../src/core/template/prompt.ts'
 import type { Match, Segment } from '../../src/core/template/template.ts'
-import { exampleTemplate } from '../fixtures/examples.ts'
+import { exampleTemplate } from '../kit/records/examples.ts'
 
 const slot = (name: string, kept: boolean): Segment => ({
   kind: 'slot',

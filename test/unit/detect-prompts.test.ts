@@ -1,6 +1,6 @@
 /** Prompts as clients really send them: text in parts, names, dates in prose, long documents, sections of tenants. */
 import { describe, expect, it } from 'vitest'
-import { createDice, NAMES, RULES, type Dice } from '../../bench/detect/applications.ts'
+import { createDice, NAMES, RULES, type Dice } from '../kit/traffic/applications.ts'
 import { Detector, type Candidate } from '../../src/core/detect/detect.ts'
 import { compileMatcher } from '../../src/core/match/match.ts'
 import type { TemplateKey } from '../../src/core/template/template.ts'

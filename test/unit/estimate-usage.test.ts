@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { estimateUsage } from '../../src/core/log/estimate-usage.ts'
 import { createEstimator } from '../../src/store/log/estimates.ts'
-import { exampleRecord } from '../fixtures/examples.ts'
+import { exampleRecord } from '../kit/records/examples.ts'
 
 const words = (text: string): number => text.split(/\s+/).filter((word) => word !== '').length
 const request = (messages: unknown, more: Record<string, unknown> = {}): string =>

@@ -16,16 +16,16 @@ import {
 } from '../../src/lifecycle/evidence-file.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
-import { examplePair, LORA, routedRecord } from '../fixtures/audited.ts'
-import { exampleFacts } from '../fixtures/evidence.ts'
+import { examplePair, LORA, routedRecord } from '../kit/records/audited.ts'
+import { exampleFacts } from '../kit/records/evidence.ts'
 import {
   exampleApproved,
   exampleEvaluation,
   exampleInternalization,
   exampleTemplate,
-} from '../fixtures/examples.ts'
-import { it } from '../fixtures/local-store.ts'
-import { exampleReport } from '../fixtures/rollout.ts'
+} from '../kit/records/examples.ts'
+import { it } from '../kit/store/local-store.ts'
+import { exampleReport } from '../kit/records/rollout.ts'
 
 const MARKER = 'ZANZIBAR'
 

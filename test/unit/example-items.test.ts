@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { blockDigests, divideBlock, formOf } from '../../src/core/template/example-items.ts'
 import type { Division } from '../../src/core/template/template.ts'
-import { factorOfTenfold } from '../fixtures/linear.ts'
+import { factorOfTenfold } from '../kit/linear.ts'
 
 const by = (start: string | null, ends: Partial<Division> = {}): Division => ({
   start,

@@ -1,6 +1,6 @@
 /** Few-shot pairs that are retrieved for each request, and what must not be taken for them. */
 import { describe, expect, it } from 'vitest'
-import { createDice, RULES, type Dice } from '../../bench/detect/applications.ts'
+import { createDice, RULES, type Dice } from '../kit/traffic/applications.ts'
 import { Detector, type Candidate } from '../../src/core/detect/detect.ts'
 import { compileMatcher } from '../../src/core/match/match.ts'
 import { retrievedPairs } from '../../src/core/template/example-pairs.ts'

@@ -9,7 +9,7 @@ import { compileKeyTable, createKeyFinder, tenantsOfKeys } from '../../src/proxy
 import { createTenants, type Tenants } from '../../src/proxy/access/tenants.ts'
 import { createFeedbackApp, type FeedbackDeps } from '../../src/proxy/feedback/feedback-app.ts'
 import { createApp } from '../../src/server/app.ts'
-import { keyFor, secretFor } from '../proxy/keyed.ts'
+import { keyFor, secretFor } from '../kit/proxy/keyed.ts'
 
 const GIVEN = { record: 'record-1', rating: 'good' }
 

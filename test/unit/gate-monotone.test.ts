@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decide, type GateInput, type HeldOutRow } from '../../src/core/gate/gate.ts'
 import { seededRandom } from '../../src/random.ts'
-import { askedToday, heldOutRow } from '../fixtures/held-out-row.ts'
+import { askedToday, heldOutRow } from '../kit/records/held-out-row.ts'
 
 interface Shape {
   seed: number

@@ -9,7 +9,7 @@ import {
 import { minimumRows } from '../../src/core/gate/samples.ts'
 import { proportionLowerBound, tangoLowerBound } from '../../src/core/gate/statistics.ts'
 import { seededRandom } from '../../src/random.ts'
-import { askedToday, heldOutRow } from '../fixtures/held-out-row.ts'
+import { askedToday, heldOutRow } from '../kit/records/held-out-row.ts'
 
 /** Rows that agree, the most confident first, as `changes` says. */
 const rowsOf = (

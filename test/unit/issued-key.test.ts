@@ -10,7 +10,7 @@ import {
   tenantOfLabel,
 } from '../../src/core/keys/issued-key.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
-import { exampleKey } from '../fixtures/examples.ts'
+import { exampleKey } from '../kit/records/examples.ts'
 
 describe('an issued key', () => {
   it('has a secret of pi- and 256 random bits, and no other text is a secret', () => {

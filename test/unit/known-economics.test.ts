@@ -11,8 +11,8 @@ import {
   exampleRoute,
   exampleTemplate,
   LIVE_STATE,
-} from '../fixtures/examples.ts'
-import { it } from '../fixtures/local-store.ts'
+} from '../kit/records/examples.ts'
+import { it } from '../kit/store/local-store.ts'
 
 const [FIRST, LIVE] = [exampleTemplate('version-1'), exampleTemplate('version-2')]
 const TEN_MINUTES_MS = 600_000

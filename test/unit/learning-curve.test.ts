@@ -7,7 +7,7 @@ import {
   type CurveOptions,
 } from '../../src/core/gate/learning-curve.ts'
 import { seededRandom } from '../../src/random.ts'
-import { heldOutRow } from '../fixtures/held-out-row.ts'
+import { heldOutRow } from '../kit/records/held-out-row.ts'
 
 const ALL = 800
 const SHARES = [1 / 8, 1 / 4, 1 / 2, 1]

@@ -11,8 +11,8 @@ import {
   type Taken,
 } from '../../src/proxy/access/limits.ts'
 import { createSlices } from '../../src/proxy/access/slices.ts'
-import { MemoryAccounts } from '../fakes/accounts.ts'
-import { exampleKey } from '../fixtures/examples.ts'
+import { MemoryAccounts } from '../kit/proxy/accounts.ts'
+import { exampleKey } from '../kit/records/examples.ts'
 
 const NOON = Date.parse('2026-11-26T12:00:00Z')
 const HOUR_MS = 3_600_000

@@ -15,7 +15,7 @@ import { CHAT, RESPONSES } from '../../src/openai/dialect.ts'
 import { UsageFilter } from '../../src/openai/usage/hide-usage.ts'
 import { previousIdIn } from '../../src/openai/responses/continue.ts'
 import { loadTokenizer } from '../../src/store/log/estimates.ts'
-import { factorOfTenfold, type Sized } from '../fixtures/linear.ts'
+import { factorOfTenfold, type Sized } from '../kit/linear.ts'
 
 /** Ten times the size may take at most so many times as long. */
 const MOST = 15

@@ -3,8 +3,8 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { loadTraffic } from '../../src/savings/load-traffic.ts'
 import type { Store } from '../../src/store/store.ts'
-import { exampleOutcome, exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
-import { it } from '../fixtures/local-store.ts'
+import { exampleOutcome, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
+import { it } from '../kit/store/local-store.ts'
 
 const DAY_MS = 86_400_000
 const OPTIONS = { captureShare: 1, heldOutIds: [] as string[] }

@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { checkModel } from '../../adapters/onnx/check-model.ts'
 import { checkEncoder, isEncoderFolder } from '../../adapters/onnx/check-encoder.ts'
-import { writeRandomModel } from '../fakes/random-model.ts'
-import { writeTinyBert } from '../fakes/tiny-bert.ts'
+import { writeRandomModel } from '../kit/model/random-model.ts'
+import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { modelsCommand } from '../../src/cli/commands/models.ts'
 import { pullModel, type PullOptions, type PullRequest } from '../../src/models/pull.ts'
 import { seededRandom } from '../../src/random.ts'
-import { startFakeHub, type FakeHub } from '../fakes/hub.ts'
+import { startFakeHub, type FakeHub } from '../kit/model/hub.ts'
 
 const randomBytes = (length: number, seed: number): Buffer => {
   const random = seededRandom(seed)

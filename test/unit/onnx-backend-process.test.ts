@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { writeRandomModel } from '../fakes/random-model.ts'
+import { writeRandomModel } from '../kit/model/random-model.ts'
 import type { EngineProcess } from '../../adapters/contract/start-process.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import { loadBuilt } from '../fixtures/built.ts'
+import { loadBuilt } from '../kit/process/built.ts'
 import type { JobObject } from '../../src/openai/fine-tuning.ts'
 
 type Onnx = typeof import('../../adapters/onnx/index.ts')

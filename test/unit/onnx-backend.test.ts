@@ -6,10 +6,10 @@ import type { OnnxBackendOptions } from '../../adapters/onnx/backend.ts'
 import { createGenerator } from '../../adapters/onnx/generate/generator.ts'
 import { Loras } from '../../adapters/onnx/loras.ts'
 import { loadModel } from '../../adapters/onnx/model/load-model.ts'
-import { writeRandomModel } from '../fakes/random-model.ts'
+import { writeRandomModel } from '../kit/model/random-model.ts'
 import type { EngineBackend, TrainHooks, TrainInput } from '../../adapters/contract/backend.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
-import { loadBuilt } from '../fixtures/built.ts'
+import { loadBuilt } from '../kit/process/built.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 
 type Backend = typeof import('../../adapters/onnx/backend.ts')

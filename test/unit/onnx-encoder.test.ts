@@ -11,7 +11,7 @@ import {
   TINY_VOCABULARY,
   writeTinyBert,
   type TinyBertOptions,
-} from '../fakes/tiny-bert.ts'
+} from '../kit/model/tiny-bert.ts'
 
 const folderOf = (options: TinyBertOptions): string => {
   const folder = mkdtempSync(join(tmpdir(), 'bert-'))

@@ -16,7 +16,7 @@ import {
   tinyConfig,
   tinyVocabulary,
   tinyWeights,
-} from '../fakes/tiny-llama.ts'
+} from '../kit/model/tiny-llama.ts'
 
 const never = new AbortController().signal
 setMaxListeners(0, never)

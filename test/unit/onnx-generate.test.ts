@@ -15,7 +15,7 @@ import {
   tinyConfig,
   tinyLora,
   tinyWeights,
-} from '../fakes/tiny-llama.ts'
+} from '../kit/model/tiny-llama.ts'
 
 const LORAS = new Map([
   ['lora-a', tinyLora(11, 4)],

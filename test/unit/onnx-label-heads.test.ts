@@ -6,9 +6,9 @@ import type { EngineBackend, TrainHooks, TrainInput } from '../../adapters/contr
 import type { EngineProcess } from '../../adapters/contract/start-process.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
-import { loadBuilt } from '../fixtures/built.ts'
-import { writeRandomModel } from '../fakes/random-model.ts'
-import { writeTinyBert } from '../fakes/tiny-bert.ts'
+import { loadBuilt } from '../kit/process/built.ts'
+import { writeRandomModel } from '../kit/model/random-model.ts'
+import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { finished } from '../contract/harness.ts'
 
 type Heads = typeof import('../../adapters/onnx/label-heads.ts')

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ggufTokenizerJson } from '../../adapters/onnx/model/gguf-tokenizer.ts'
 import { loadModel, type LoadedModel } from '../../adapters/onnx/model/load-model.ts'
-import { writeRandomModel } from '../fakes/random-model.ts'
+import { writeRandomModel } from '../kit/model/random-model.ts'
 import {
   createTextTokenizer,
   type TokenizerJson,

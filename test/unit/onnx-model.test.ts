@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createChatRenderer } from '../../adapters/onnx/model/chat-renderer.ts'
 import { rememberLines } from '../../adapters/onnx/model/line-encoder.ts'
 import { loadModel, type LoadedModel } from '../../adapters/onnx/model/load-model.ts'
-import { writeRandomModel } from '../fakes/random-model.ts'
+import { writeRandomModel } from '../kit/model/random-model.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'onnx-model-'))
 const folder = join(root, 'tiny')

@@ -5,14 +5,14 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readEncoderTokenizer } from '../../adapters/onnx/encoder/encoder-tokenizer.ts'
 import { openEncoder } from '../../adapters/onnx/encoder/sentence-encoder.ts'
-import { startFakeHub } from '../fakes/hub.ts'
-import { plainEmbedding } from '../fakes/tiny-bert.ts'
+import { startFakeHub } from '../kit/model/hub.ts'
+import { plainEmbedding } from '../kit/model/tiny-bert.ts'
 import {
   MULTILINGUAL,
   UNIGRAM_VOCABULARY,
   writeTinyMultilingual,
-} from '../fakes/tiny-multilingual.ts'
-import { runCli } from '../fixtures/built.ts'
+} from '../kit/model/tiny-multilingual.ts'
+import { runCli } from '../kit/process/built.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'multilingual-'))
 const folder = join(root, 'tiny')

@@ -24,7 +24,7 @@ import { seededRandom } from '../../src/random.ts'
 import { readStateFile, writeStateFile } from '../../adapters/onnx/train/state-file.ts'
 import { openFrozenModel } from '../../adapters/onnx/train/weights-file.ts'
 import { AppError } from '../../src/errors.ts'
-import { randomTheta, randomWeights, tinyConfig } from '../fixtures/tiny-training.ts'
+import { randomTheta, randomWeights, tinyConfig } from '../kit/model/tiny-training.ts'
 
 let folder: string
 beforeEach(async () => {

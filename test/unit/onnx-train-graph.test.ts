@@ -8,7 +8,7 @@ import {
   buildTrainingGraph,
   type TrainingGraphOptions,
 } from '../../adapters/onnx/train/training-graph.ts'
-import { randomRows, randomTheta, randomWeights, tinyConfig } from '../fixtures/tiny-training.ts'
+import { randomRows, randomTheta, randomWeights, tinyConfig } from '../kit/model/tiny-training.ts'
 
 type Type = 'float32' | 'float64'
 

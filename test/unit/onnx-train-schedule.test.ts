@@ -7,7 +7,7 @@ import {
 } from '../../adapters/onnx/train/hyperparameters.ts'
 import { epochBatches, groupByPrefix, splitByMemory } from '../../adapters/onnx/train/row-order.ts'
 import { prefixSpans, rowSpans, tokenBlocks } from '../../adapters/onnx/train/token-blocks.ts'
-import { randomRows, tinyConfig } from '../fixtures/tiny-training.ts'
+import { randomRows, tinyConfig } from '../kit/model/tiny-training.ts'
 
 const row = (promptIds: number[]) => ({ promptIds, completionIds: [1], weight: 1 })
 

@@ -9,7 +9,7 @@ import { trainLora } from '../../adapters/onnx/train/trainer.ts'
 import type { TrainLoraInput } from '../../adapters/onnx/train/training-job.ts'
 import { openFrozenModel, type FrozenModel } from '../../adapters/onnx/train/weights-file.ts'
 import type { Hyperparameters } from '../../src/openai/fine-tuning.ts'
-import { randomRows, randomTheta, randomWeights, tinyConfig } from '../fixtures/tiny-training.ts'
+import { randomRows, randomTheta, randomWeights, tinyConfig } from '../kit/model/tiny-training.ts'
 
 let folder: string
 let model: FrozenModel

@@ -7,9 +7,9 @@ import { pause, resume } from '../../src/lifecycle/pause.ts'
 import { enterNextStage, settleRoutes, type PromotionContext } from '../../src/lifecycle/promote.ts'
 import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
-import { exampleApproved, exampleTemplate } from '../fixtures/examples.ts'
-import { it as base } from '../fixtures/local-store.ts'
-import { AT_ONCE, exampleEvidence, exampleReport } from '../fixtures/rollout.ts'
+import { exampleApproved, exampleTemplate } from '../kit/records/examples.ts'
+import { it as base } from '../kit/store/local-store.ts'
+import { AT_ONCE, exampleEvidence, exampleReport } from '../kit/records/rollout.ts'
 
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 const ID = 'internalization-1'

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { EMPTY_PROMPT, studentMessages } from '../../src/core/template/prompt.ts'
 import type { Match, Segment } from '../../src/core/template/template.ts'
-import { exampleTemplate } from '../fixtures/examples.ts'
+import { exampleTemplate } from '../kit/records/examples.ts'
 
 const slot = (name: string): Segment => ({
   kind: 'slot',

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { packHead, unpackHead } from '../../src/core/log/record.ts'
-import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
+import { exampleOutcome, exampleRecord } from '../kit/records/examples.ts'
 
 const headOf = (outcome: 'answered' | 'fallback' | 'skipped') => {
   const route = exampleOutcome({ outcome })

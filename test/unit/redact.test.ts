@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createRedactor, DETECTOR_NAMES, type DetectorName } from '../../src/core/log/redact.ts'
-import { factorOfTenfold } from '../fixtures/linear.ts'
+import { factorOfTenfold } from '../kit/linear.ts'
 
 const all = createRedactor({ detectors: DETECTOR_NAMES, patterns: {} })
 const one = (text: string): string => all([text])[0]!

@@ -1,7 +1,7 @@
 /** What may stand in the places of a template that are removed without being read. */
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createDice } from '../../bench/detect/applications.ts'
+import { createDice } from '../kit/traffic/applications.ts'
 import {
   answerOf,
   cleanSent,
@@ -12,7 +12,7 @@ import {
   PLANTED,
   withExamples,
   type Sent,
-} from '../../bench/detect/noted.ts'
+} from '../kit/traffic/noted.ts'
 import { Detector, type Candidate } from '../../src/core/detect/detect.ts'
 import { compileMatcher } from '../../src/core/match/match.ts'
 import { blockDigests } from '../../src/core/template/example-items.ts'

@@ -9,7 +9,7 @@ import {
   type RequestKind,
 } from '../../src/core/route/request-kind.ts'
 import type { Match, Slot } from '../../src/core/template/template.ts'
-import { exampleTemplate } from '../fixtures/examples.ts'
+import { exampleTemplate } from '../kit/records/examples.ts'
 
 const slot = (name: string, changes: Partial<Slot> = {}): Slot => ({
   kind: 'slot',

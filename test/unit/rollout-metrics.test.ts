@@ -6,9 +6,9 @@ import {
   registerRolloutMetrics,
   type RolloutMetricsDeps,
 } from '../../src/server/rollout-metrics.ts'
-import { exampleRoute } from '../fixtures/examples.ts'
-import { it } from '../fixtures/local-store.ts'
-import { exampleReport } from '../fixtures/rollout.ts'
+import { exampleRoute } from '../kit/records/examples.ts'
+import { it } from '../kit/store/local-store.ts'
+import { exampleReport } from '../kit/records/rollout.ts'
 
 const ROUTE: Route = { ...exampleRoute(), trafficShare: 0.05, auditShare: 0.95 }
 const AT = Date.UTC(2026, 10, 28, 10)

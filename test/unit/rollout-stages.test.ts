@@ -18,7 +18,7 @@ import {
   type RolloutSettings,
   type RolloutStage,
 } from '../../src/core/rollout/stages.ts'
-import { exampleApproved } from '../fixtures/examples.ts'
+import { exampleApproved } from '../kit/records/examples.ts'
 
 const SETTINGS: RolloutSettings = {
   stages: [0, 0.05, 0.25, 1],

@@ -12,7 +12,7 @@ import {
   rolloutProgress,
   type RolloutReport,
 } from '../../src/lifecycle/rollout-report.ts'
-import { exampleEvidence, exampleReport, noFeedback } from '../fixtures/rollout.ts'
+import { exampleEvidence, exampleReport, noFeedback } from '../kit/records/rollout.ts'
 
 const AT = Date.UTC(2026, 10, 28, 10, 0, 5)
 const TEMPLATE = '0123456789abcdef'.repeat(2)

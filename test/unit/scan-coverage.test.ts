@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { HeldOutRow } from '../../src/core/gate/gate.ts'
 import { coverageOf, laterCoverageBound } from '../../src/core/scan/coverage.ts'
 import { seededRandom } from '../../src/random.ts'
-import { heldOutRow } from '../fixtures/held-out-row.ts'
+import { heldOutRow } from '../kit/records/held-out-row.ts'
 
 const SETTINGS = { margin: 0.05, minCoverage: 0.2, seed: 1, burstMinutes: 0 }
 const ROWS = 400

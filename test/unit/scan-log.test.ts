@@ -1,12 +1,12 @@
 /** A scan of records in memory: what it finds, keeps and says. */
 import { describe, expect, it } from 'vitest'
-import { APPLICATIONS, type LabelledRequest } from '../../bench/scan/applications.ts'
-import { recordOf } from '../../bench/scan/draws.ts'
+import { APPLICATIONS, type LabelledRequest } from '../kit/traffic/scan-applications.ts'
+import { recordOf } from '../kit/traffic/scan-draws.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { LogScan, UNKNOWN_TIME } from '../../src/core/scan/log-scan.ts'
 import { planLabels } from '../../src/core/scan/label-plan.ts'
 import { scanLog, type ScanSettings } from '../../src/core/scan/scan.ts'
-import { answered, labelled } from '../fixtures/scan-log.ts'
+import { answered, labelled } from '../kit/traffic/scan-log.ts'
 
 const PRICE = { model: 'gpt-4o-mini', asOf: '2026-11-01', input: 2, cachedInput: 1, output: 10 }
 

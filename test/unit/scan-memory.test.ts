@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { LogScan } from '../../src/core/scan/log-scan.ts'
-import { keptBy } from '../fixtures/kept-memory.ts'
-import { orderRecord, PROMPT } from '../fixtures/paint-orders.ts'
+import { keptBy } from '../kit/store/kept-memory.ts'
+import { orderRecord, PROMPT } from '../kit/records/paint-orders.ts'
 
 const MIB = 2 ** 20
 const ROWS = 200

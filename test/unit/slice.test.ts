@@ -6,8 +6,8 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Amounts, CountedLimits } from '../../src/core/keys/account.ts'
 import { KeySlice } from '../../src/core/keys/slice.ts'
-import { MemoryAccounts } from '../fakes/accounts.ts'
-import { NOON, SliceWorld } from '../fakes/slice-world.ts'
+import { MemoryAccounts } from '../kit/proxy/accounts.ts'
+import { NOON, SliceWorld } from '../kit/proxy/slice-world.ts'
 
 const MINUTE_MS = 60_000
 

@@ -4,8 +4,8 @@ import type { IssuedKey, KeyLimits } from '../../src/core/keys/issued-key.ts'
 import type { Reservation } from '../../src/core/keys/slice.ts'
 import { createSlices, type Slices } from '../../src/proxy/access/slices.ts'
 import { systemTimer } from '../../src/timers.ts'
-import { MemoryAccounts } from '../fakes/accounts.ts'
-import { exampleKey } from '../fixtures/examples.ts'
+import { MemoryAccounts } from '../kit/proxy/accounts.ts'
+import { exampleKey } from '../kit/records/examples.ts'
 
 const keyWith = (limits: Partial<KeyLimits>, id = 'a'): IssuedKey =>
   exampleKey(id, { limits: { ...exampleKey(id).limits, ...limits } })

@@ -4,8 +4,8 @@ import { burstsOf } from '../../src/core/learn/bursts.ts'
 import { normalizeQuery } from '../../src/core/learn/dataset.ts'
 import { splitPopulation, type SplitSettings } from '../../src/core/learn/split.ts'
 import type { Match, Segment } from '../../src/core/template/template.ts'
-import { DAY_MS } from '../fixtures/days.ts'
-import { exampleTemplate } from '../fixtures/examples.ts'
+import { DAY_MS } from '../kit/store/days.ts'
+import { exampleTemplate } from '../kit/records/examples.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS

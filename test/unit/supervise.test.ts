@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { supervise, type SupervisedChild } from '../../src/process/supervise.ts'
-import { eventually } from '../proxy/harness.ts'
+import { eventually } from '../kit/proxy/harness.ts'
 
 let child: SupervisedChild
 afterEach(() => child.close())

@@ -10,7 +10,12 @@ import {
 } from '../../src/core/cost/template-traffic.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import type { Usage } from '../../src/openai/chat.ts'
-import { exampleOutcome, exampleRecord, exampleTemplate, LIVE_STATE } from '../fixtures/examples.ts'
+import {
+  exampleOutcome,
+  exampleRecord,
+  exampleTemplate,
+  LIVE_STATE,
+} from '../kit/records/examples.ts'
 
 const usage = (prompt: number, completion: number, more: object = {}): Usage => ({
   prompt_tokens: prompt,

@@ -9,7 +9,7 @@ import {
   type CountedRecord,
   type LatencyHistogram,
 } from '../../src/core/log/traffic-hours.ts'
-import { exampleOutcome } from '../fixtures/examples.ts'
+import { exampleOutcome } from '../kit/records/examples.ts'
 
 const record = (
   at: number,

@@ -3,7 +3,7 @@ import type { InternalizationState } from '../../src/core/lifecycle/internalizat
 import { transition } from '../../src/core/lifecycle/transitions.ts'
 import { PairReader } from '../../src/core/rollout/pair-reader.ts'
 import { evidenceFigures } from '../../src/core/rollout/stages.ts'
-import { exampleInternalization, LIVE_STATE } from '../fixtures/examples.ts'
+import { exampleInternalization, LIVE_STATE } from '../kit/records/examples.ts'
 
 const STATES: InternalizationState[] = [
   { name: 'candidate' },

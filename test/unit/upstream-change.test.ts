@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { upstreamChange } from '../../src/core/gate/upstream-change.ts'
 import { seededRandom } from '../../src/random.ts'
-import { heldOutRow } from '../fixtures/held-out-row.ts'
+import { heldOutRow } from '../kit/records/held-out-row.ts'
 
 /** @param logged @param first @param second answers, equal where they agree */
 const rowOf = (place: number, [logged, first, second]: [number, number, number]) =>

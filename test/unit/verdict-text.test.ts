@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { populationText, verdictText } from '../../src/cli/verdict-text.ts'
 import { decide } from '../../src/core/gate/gate.ts'
-import { exampleApproved } from '../fixtures/examples.ts'
-import { heldOutRow } from '../fixtures/held-out-row.ts'
+import { exampleApproved } from '../kit/records/examples.ts'
+import { heldOutRow } from '../kit/records/held-out-row.ts'
 
 const verdict = decide({
   arms: [

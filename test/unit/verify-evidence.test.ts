@@ -4,7 +4,12 @@ import { describe, expect, it } from 'vitest'
 import type { EvidenceFile } from '../../src/core/evidence/evidence-file.ts'
 import { parseEvidence, verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
 import { AppError } from '../../src/errors.ts'
-import { auditedPairs, exampleEvidenceFile, exampleFacts, resealed } from '../fixtures/evidence.ts'
+import {
+  auditedPairs,
+  exampleEvidenceFile,
+  exampleFacts,
+  resealed,
+} from '../kit/records/evidence.ts'
 
 const LIVE = exampleEvidenceFile({
   rollout: { pairs: auditedPairs(500, 200), decisions: [130, 290], isRolledBack: false },

@@ -1,12 +1,12 @@
 /** Detection on records that overflow what reads them, with a store that fails, and after a kill. */
 import { describe, expect, it } from 'vitest'
-import { createDice, RULES } from '../../bench/detect/applications.ts'
+import { createDice, RULES } from '../kit/traffic/applications.ts'
 import { AppError } from '../../src/errors.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createDetectLoop } from '../../src/worker/detect.ts'
-import { exampleRecord } from '../fixtures/examples.ts'
-import { chatBody } from '../proxy/harness.ts'
-import { orderRecord, ORDERS } from '../fixtures/paint-orders.ts'
+import { exampleRecord } from '../kit/records/examples.ts'
+import { chatBody } from '../kit/proxy/harness.ts'
+import { orderRecord, ORDERS } from '../kit/records/paint-orders.ts'
 import { SECOND_MS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
 const openHarness = useWorkerHarness()

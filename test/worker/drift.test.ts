@@ -1,8 +1,8 @@
 /** Changes of the traffic that break no promise are named, and warned of once. */
 import { expect, it } from 'vitest'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
-import { orderRecord } from '../fixtures/paint-orders.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+import { orderRecord } from '../kit/records/paint-orders.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
 import { useWatchedRoute } from './watched-route.ts'
 
 const open = useWatchedRoute()

@@ -1,11 +1,11 @@
 /** The evidence file of what the worker decides holds, also after the log is gone. */
 import { describe, expect, it } from 'vitest'
 import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
-import { QUICK_PROMISE } from '../fixtures/evidence.ts'
+import { QUICK_PROMISE } from '../kit/records/evidence.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { evidenceFile } from '../../src/lifecycle/evidence-file.ts'
 import { evaluateAgain } from '../../src/worker/requests.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
 import { useWorkerHarness, type WorkerHarness } from './harness.ts'
 import { completion, useWatchedRoute, type Watched } from './watched-route.ts'
 

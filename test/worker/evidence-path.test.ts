@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { readEvidencePath } from '../../src/lifecycle/read-evidence-path.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
 import { completion, useWatchedRoute, type Watched } from './watched-route.ts'
 
 const open = useWatchedRoute()

@@ -10,9 +10,9 @@ import type { Store } from '../../src/store/store.ts'
 import type { WorkerDeps } from '../../src/worker/deps.ts'
 import { settleForgotten, type ForgetDeps } from '../../src/worker/forget.ts'
 import type { OpenWorkerDeps, Worker } from '../../src/worker/worker.ts'
-import { exampleRecord } from '../fixtures/examples.ts'
-import { filesWith } from '../fixtures/files-with.ts'
-import { orderRecord } from '../fixtures/paint-orders.ts'
+import { exampleRecord } from '../kit/records/examples.ts'
+import { filesWith } from '../kit/store/files-with.ts'
+import { orderRecord } from '../kit/records/paint-orders.ts'
 import {
   HOUR_MS,
   PLANNED_ROWS,
@@ -20,7 +20,7 @@ import {
   type HarnessOptions,
   type WorkerHarness,
 } from './harness.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
 
 const ROWS = 2 * PLANNED_ROWS + 12
 const USER = 'ann@example.com'

@@ -26,8 +26,8 @@ import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { OpenStore } from '../../src/store/store.ts'
 import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
 import { createWorker, type OpenWorkerDeps, type Worker } from '../../src/worker/worker.ts'
-import { ORDERS } from '../fixtures/paint-orders.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+import { ORDERS } from '../kit/records/paint-orders.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
 
 export const SECOND_MS = 1_000
 export const HOUR_MS = 3_600_000

@@ -4,7 +4,7 @@ import { winningLora, type InternalizeOptions } from '../../src/core/lifecycle/i
 import { ARM_NAMES, type ArmName } from '../../src/core/learn/schedule.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
-import { COLOURS, orderRecord } from '../fixtures/paint-orders.ts'
+import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
 import { PLANNED_ROWS, useWorkerHarness } from './harness.ts'
 
 const open = useWorkerHarness()

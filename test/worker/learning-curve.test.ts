@@ -13,7 +13,7 @@ import { AppError } from '../../src/errors.ts'
 import { curveText, readCurve, saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Worker } from '../../src/worker/worker.ts'
-import { orderRecord } from '../fixtures/paint-orders.ts'
+import { orderRecord } from '../kit/records/paint-orders.ts'
 import { PLANNED_ROWS, SECOND_MS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
 const open = useWorkerHarness()

@@ -8,10 +8,10 @@ import { readDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
 import { pause, resume } from '../../src/lifecycle/pause.ts'
 import type { JobRequest, TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { Store } from '../../src/store/store.ts'
-import { COLOURS, orderRecord, PROMPT } from '../fixtures/paint-orders.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+import { COLOURS, orderRecord, PROMPT } from '../kit/records/paint-orders.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
 import { engineAt, PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
-import { LIVE_STATE } from '../fixtures/examples.ts'
+import { LIVE_STATE } from '../kit/records/examples.ts'
 
 /** The answer of another order. */
 const renamed = (number: number) => orderRecord(number + 1).response

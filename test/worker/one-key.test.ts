@@ -4,7 +4,7 @@ import { versionOf } from '../../src/core/template/version.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import { createStarts } from '../../src/worker/internalize/start.ts'
 import { planInternalization } from '../../src/worker/plan/plan.ts'
-import { orderRecord } from '../fixtures/paint-orders.ts'
+import { orderRecord } from '../kit/records/paint-orders.ts'
 import { useWorkerHarness, type WorkerHarness } from './harness.ts'
 
 const open = useWorkerHarness()

@@ -9,8 +9,8 @@ import {
 } from '../../src/core/lifecycle/internalization.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import { planInternalization } from '../../src/worker/plan/plan.ts'
-import { DAY_MS } from '../fixtures/days.ts'
-import { orderRecord } from '../fixtures/paint-orders.ts'
+import { DAY_MS } from '../kit/store/days.ts'
+import { orderRecord } from '../kit/records/paint-orders.ts'
 import { HOUR_MS, PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
 const open = useWorkerHarness()

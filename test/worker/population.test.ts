@@ -8,7 +8,7 @@ import type {
   InternalizeOptions,
 } from '../../src/core/lifecycle/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
-import { COLOURS, orderRecord, PROMPT } from '../fixtures/paint-orders.ts'
+import { COLOURS, orderRecord, PROMPT } from '../kit/records/paint-orders.ts'
 import { PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
 /** Enough for both kinds of rows. */

@@ -4,13 +4,13 @@ import { winningLora, type Internalization } from '../../src/core/lifecycle/inte
 import type { ExchangeRecord, RouteOutcome } from '../../src/core/log/record.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
-import { QUICK_PROMISE } from '../fixtures/evidence.ts'
+import { QUICK_PROMISE } from '../kit/records/evidence.ts'
 import { evidenceFile } from '../../src/lifecycle/evidence-file.ts'
 import { isUnfinished } from '../../src/openai/fine-tuning.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
 import type { Worker } from '../../src/worker/worker.ts'
-import { COLOURS, orderRecord } from '../fixtures/paint-orders.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
 import { PLANNED_ROWS, SECOND_MS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
 const open = useWorkerHarness()

@@ -8,8 +8,8 @@ import { goLive } from '../../src/lifecycle/promote.ts'
 import { readRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { WorkerDeps } from '../../src/worker/deps.ts'
 import type { Worker } from '../../src/worker/worker.ts'
-import { exampleOutcome } from '../fixtures/examples.ts'
-import { orderRecord } from '../fixtures/paint-orders.ts'
+import { exampleOutcome } from '../kit/records/examples.ts'
+import { orderRecord } from '../kit/records/paint-orders.ts'
 import { useWorkerHarness, type WorkerHarness } from './harness.ts'
 
 /** The body of an upstream's answer. */

@@ -7,10 +7,10 @@ import { driftText, type RolloutReport } from '../../src/lifecycle/rollout-repor
 import type { Store } from '../../src/store/store.ts'
 import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
 import { openWebhook, type WebhookSender } from '../../src/worker/webhook/sender.ts'
-import { exampleApproved, exampleTemplate } from '../fixtures/examples.ts'
-import { it as base } from '../fixtures/local-store.ts'
-import { AT_ONCE, exampleFeedback } from '../fixtures/rollout.ts'
-import { WEBHOOK_SECRET, WebhookReceiver } from '../fixtures/webhook-receiver.ts'
+import { exampleApproved, exampleTemplate } from '../kit/records/examples.ts'
+import { it as base } from '../kit/store/local-store.ts'
+import { AT_ONCE, exampleFeedback } from '../kit/records/rollout.ts'
+import { WEBHOOK_SECRET, WebhookReceiver } from '../kit/upstream/webhook-receiver.ts'
 
 export const SECOND_MS = 1_000
 /** how long a condition is awaited that other tasks of the process bring about */

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { AppError } from '../../src/errors.ts'
 import { goLive, rollBack } from '../../src/lifecycle/promote.ts'
-import { SECRET_PATH, SECRET_QUERY, WEBHOOK_SECRET } from '../fixtures/webhook-receiver.ts'
+import { SECRET_PATH, SECRET_QUERY, WEBHOOK_SECRET } from '../kit/upstream/webhook-receiver.ts'
 import { DAY_MS, ID, it, PATIENCE, SECOND_MS, settle, signal, TEXT } from './webhook-harness.ts'
 
 describe('a webhook that fails', () => {

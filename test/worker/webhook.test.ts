@@ -9,8 +9,8 @@ import { AppError } from '../../src/errors.ts'
 import { retire, rollBack } from '../../src/lifecycle/promote.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import { signatureOf } from '../../src/worker/webhook/post.ts'
-import { exampleInternalization } from '../fixtures/examples.ts'
-import { isSigned, SECRET_PATH, SECRET_QUERY } from '../fixtures/webhook-receiver.ts'
+import { exampleInternalization } from '../kit/records/examples.ts'
+import { isSigned, SECRET_PATH, SECRET_QUERY } from '../kit/upstream/webhook-receiver.ts'
 import {
   DAY_MS,
   EVIDENCE,

@@ -13,7 +13,7 @@ import {
   ORDERS_PER_MONTH,
   pricedOrder,
   PRICED_ORDERS,
-} from '../fixtures/priced-orders.ts'
+} from '../kit/records/priced-orders.ts'
 import { HOUR_MS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
 const ROUNDS = 12

@@ -1,9 +1,9 @@
 /** A budget for fewer requests than two proxies get, while something fails. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { ask, BILLED, REQUEST_USD, statusBecomes } from '../../budgets/fleet.ts'
-import type { ProxyProcess } from '../../harness/proxy-process.ts'
-import { runCommand } from '../../harness/run-command.ts'
-import type { ReplayUpstream } from '../../harness/replay-upstream.ts'
+import { ask, BILLED, REQUEST_USD, statusBecomes } from '../../../test/kit/process/budget-fleet.ts'
+import type { ProxyProcess } from '../../../test/kit/process/proxy-process.ts'
+import { runCommand } from '../../../test/kit/process/run-command.ts'
+import type { ReplayUpstream } from '../../../test/kit/upstream/replay-upstream.ts'
 import { patiently } from './cluster.ts'
 
 const IN_BUDGET = 16

@@ -18,8 +18,8 @@ import {
   stopServer,
   USER,
   type Server,
-} from '../../../test/fixtures/postgres-process.ts'
-import { startTcpGate, type TcpGate } from '../../../test/fixtures/tcp-gate.ts'
+} from '../../../test/kit/postgres/postgres-process.ts'
+import { startTcpGate, type TcpGate } from '../../../test/kit/postgres/tcp-gate.ts'
 
 /** Processes are killed, not the machine, so nothing needs a flush to the disk. */
 const SETTINGS = ['fsync=off', 'max_wal_senders=8', 'wal_level=replica', 'max_wal_size=128MB']

@@ -8,7 +8,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { startFakeEngine } from '../../../adapters/fake/index.ts'
-import { processTree, startProxy, type ProxyProcess } from '../../harness/proxy-process.ts'
+import {
+  processTree,
+  startProxy,
+  type ProxyProcess,
+} from '../../../test/kit/process/proxy-process.ts'
 import { patiently } from './cluster.ts'
 
 const HOUR_MS = 3_600_000

@@ -2,9 +2,11 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Internalization } from '../../../src/core/lifecycle/internalization.ts'
-import { newestInternalization, startProxy } from '../../harness/proxy-process.ts'
-import type { ReplayUpstream } from '../../harness/replay-upstream.ts'
+import { newestInternalization } from '../../../test/kit/process/internalizations.ts'
+import { startProxy } from '../../../test/kit/process/proxy-process.ts'
+import type { ReplayUpstream } from '../../../test/kit/upstream/replay-upstream.ts'
 import { Traffic } from './traffic.ts'
+import { learningSettings } from '../../../test/kit/process/loop-settings.ts'
 
 const ROWS = 120
 /** Requests: more than enough rows for training and proof. */
@@ -24,21 +26,15 @@ export const environment = (
   upstream: ReplayUpstream,
   { promotes }: { promotes: boolean }
 ): Record<string, string> => ({
+  ...learningSettings({ minSessions: 60, trainRows: ROWS }),
   DATA_DIR: dataDir,
   UPSTREAM_BASE_URL: upstream.baseUrl,
-  ENGINE: 'fake',
-  AUTO_PROMOTE: String(promotes),
-  ROLLOUT_STAGES: '0.05,0.25,1',
   ROLLOUT_MIN_HOURS: '0',
-  AUDIT_SHARE: '0.3',
-  LEARNING_CURVE: 'false',
-  DETECT_MIN_SESSIONS: '60',
-  TRAIN_ROWS: String(ROWS),
-  HOLDOUT_ROWS: String(ROWS),
-  // all requests come within minutes and do not depend on each other
-  BURST_MINUTES: '0',
   // servers, workers and engines are away again and again, which is said each time
   LOG_LEVEL: 'silent',
+  AUTO_PROMOTE: String(promotes),
+  ROLLOUT_STAGES: '0.05,0.25,1',
+  AUDIT_SHARE: '0.3',
 })
 
 const loraOf = ({ plan, verdict }: Internalization): string =>

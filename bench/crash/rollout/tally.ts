@@ -1,5 +1,5 @@
 /** Counts of a run with kills in rollouts, and the figures made from them. */
-import type { Figure } from '../../report.ts'
+import type { Figures } from '../../../test/kit/report.ts'
 import { counted, none } from '../tally.ts'
 import type { Target } from './victims.ts'
 
@@ -51,7 +51,7 @@ export const emptyTally = (): Tally => ({
   processesLeftBehind: 0,
 })
 
-export const figuresOf = (tally: Tally): Record<string, Figure> => ({
+export const figuresOf = (tally: Tally): Figures => ({
   rollout_kills: { value: tally.kills.length, unit: 'kills' },
   phases: counted(tally.kills.map(({ phase }) => phase)),
   killed: counted(tally.kills.map(({ target }) => target)),

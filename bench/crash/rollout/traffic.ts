@@ -3,8 +3,8 @@
  * answer acknowledges it.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { orderOf, shelfOf } from '../../harness/paint-orders.ts'
-import type { ReplayUpstream } from '../../harness/replay-upstream.ts'
+import { orderOf, shelfOf } from '../../../test/kit/traffic/shelf-orders.ts'
+import type { ReplayUpstream } from '../../../test/kit/upstream/replay-upstream.ts'
 
 const LANES = 3
 /** Of a client between two requests: so long that a stage of the rollout meets several kills. */

@@ -1,6 +1,6 @@
 /** Requests of 21 applications, and of A/B tests and edits among them, in the forms that clients send. */
 import type { ChatMessage, ContentPart } from '../../../src/openai/chat.ts'
-import { createDice, NAMES, type Dice } from '../applications.ts'
+import { createDice, NAMES, type Dice } from '../../../test/kit/traffic/applications.ts'
 import * as texts from './texts.ts'
 
 export interface Made {

@@ -3,8 +3,8 @@
  * months behind them, which show whether a template fits only the days that it was found on.
  */
 import type { TemplateKey } from '../../../src/core/template/template.ts'
-import { createDice, RULES, type Dice } from '../applications.ts'
-import type { Gold, StreamRow } from '../stream.ts'
+import { createDice, RULES, type Dice } from '../../../test/kit/traffic/applications.ts'
+import type { Gold, StreamRow } from '../../../test/kit/traffic/stream.ts'
 import { PLANS, question, withPhoto, type Made, type Plan } from './makers.ts'
 
 const DAY_MS = 24 * 3600 * 1000

@@ -1,6 +1,6 @@
 /** The parts of the benchmark that are about worlds in which a promise was once broken unseen. */
-import { withBar } from '../../report.ts'
-import { key, percent, print, type Figures, type Run } from '../lines.ts'
+import { withBar, type Figures } from '../../../test/kit/report.ts'
+import { key, percent, print, type Run } from '../lines.ts'
 import { upperLimit } from '../measure.ts'
 import { BROKEN } from '../mix-parts.ts'
 import { ALPHA } from '../rules.ts'

@@ -9,7 +9,7 @@ import type { HeldOutRow } from '../../../src/core/gate/gate.ts'
 import { compileMatcher, type Matcher } from '../../../src/core/match/match.ts'
 import { droppedSlots } from '../../../src/core/template/known.ts'
 import type { Match, RequestKey } from '../../../src/core/template/template.ts'
-import { createDice } from '../../detect/applications.ts'
+import { createDice } from '../../../test/kit/traffic/applications.ts'
 import {
   answerOf,
   cleanSent,
@@ -19,7 +19,7 @@ import {
   NOTES,
   PLANTED,
   type Sent,
-} from '../../detect/noted.ts'
+} from '../../../test/kit/traffic/noted.ts'
 import { simulatedRow } from '../row.ts'
 import { BEYOND } from '../worlds.ts'
 import { isPromoted, MARGIN } from './worlds.ts'

@@ -4,7 +4,7 @@
  * lora is beyond the promise at every threshold, so every promotion breaks it. Confidence says nothing.
  */
 import { agree } from '../../../src/core/answer/agreement.ts'
-import { comparisonOf } from '../../harness/comparison.ts'
+import { comparisonOf } from '../../../test/kit/model/comparison.ts'
 import { decide, levelOfTry, type HeldOutRow } from '../../../src/core/gate/gate.ts'
 import { splitPopulation } from '../../../src/core/learn/split.ts'
 import { simulatedRow } from '../row.ts'

@@ -1,6 +1,6 @@
 /** Chat completions of the mock. */
 import type OpenAI from 'openai'
-import { chatRefusal } from '../../fixtures/api-limits.ts'
+import { chatRefusal } from '../../kit/upstream/api-limits.ts'
 import { piecesOf, tokensOf, type Asked, type Schema, type Speaker, type Turn } from './asked.ts'
 import { requireModel } from './rest.ts'
 import {

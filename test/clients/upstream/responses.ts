@@ -1,6 +1,6 @@
 /** The Responses API of the mock over HTTP and WebSocket, which remembers its answers: text, structured output, functions. */
-import { ResponsesLimits } from '../../fixtures/api-limits.ts'
-import type { Serve } from '../../fixtures/websocket-upstream.ts'
+import { ResponsesLimits } from '../../kit/upstream/api-limits.ts'
+import type { Serve } from '../../kit/upstream/websocket-upstream.ts'
 import { piecesOf, tokensOf, type Asked, type Schema, type Speaker, type Turn } from './asked.ts'
 import { requireModel } from './rest.ts'
 import {

@@ -1,8 +1,8 @@
 /** How the mock upstream reads requests and writes answers; shared by its endpoints. */
 import { createHash } from 'node:crypto'
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
-import type { ApiRefusal } from '../../fixtures/api-limits.ts'
-import type { UpstreamRequest } from '../../proxy/harness.ts'
+import type { ApiRefusal } from '../../kit/upstream/api-limits.ts'
+import type { UpstreamRequest } from '../../kit/proxy/harness.ts'
 
 /** 2026-01-01: the creation time of every object. */
 export const CREATED = 1_767_225_600

@@ -1,0 +1,242 @@
+/** A server with its worker and the fake engine, before an upstream that reads every byte, and a client's requests. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type Server,
+} from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ProxyProcess } from './proxy-process.ts'
+import { runCli, startServer } from './built.ts'
+import { loopSettings } from './loop-settings.ts'
+
+export const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
+export const PROMPT = [
+  'You sort paint orders for a warehouse. Read the order and name the shelf it goes to.',
+  'Shelves are named after the colour that the customer asks for.',
+  'Answer with the shelf alone: no punctuation, no explanation, lower case.',
+].join('\n')
+export const ATTEMPTS = 12
+
+export const colourOf = (number: number): string => COLOURS[number % COLOURS.length]!
+export const questionOf = (number: number): string =>
+  `Order ${100 + number}: ${(number % 7) + 1} tins of ${colourOf(number)} paint, please.`
+
+/** What the upstream got, as bytes. */
+export interface Got {
+  url: string
+  headers: IncomingHttpHeaders
+  body: Buffer
+}
+
+/** What a client sends. */
+export interface Sent {
+  body: string | Buffer
+  path?: string
+  headers?: Record<string, string>
+}
+
+interface Asked {
+  status: number
+  route: string | null
+  reason: string | null
+  answer: string
+}
+
+const chatAnswer = (answer: string | object): string =>
+  JSON.stringify({
+    id: 'chatcmpl-1',
+    object: 'chat.completion',
+    created: 1,
+    model: 'gpt-4o-mini',
+    choices: [
+      {
+        index: 0,
+        logprobs: null,
+        ...(typeof answer === 'string'
+          ? { message: { role: 'assistant', content: answer }, finish_reason: 'stop' }
+          : answer),
+      },
+    ],
+    usage: { prompt_tokens: 90, completion_tokens: 2, total_tokens: 92 },
+  })
+
+const responsesAnswer = (answer: string): string =>
+  JSON.stringify({
+    id: 'resp_1',
+    object: 'response',
+    created_at: 1,
+    status: 'completed',
+    model: 'gpt-4o-mini',
+    output: [
+      {
+        type: 'message',
+        id: 'msg_1',
+        role: 'assistant',
+        status: 'completed',
+        content: [{ type: 'output_text', text: answer, annotations: [] }],
+      },
+    ],
+    usage: { input_tokens: 90, output_tokens: 2, total_tokens: 92 },
+  })
+
+export class Scene {
+  proxy!: ProxyProcess
+  env!: Record<string, string>
+  private server!: Server
+  private readonly dataDir = mkdtempSync(join(tmpdir(), 'promptintern-scene-'))
+  private readonly answerTo: (got: Got) => string | object
+
+  constructor(answerTo: (got: Got) => string | object) {
+    this.answerTo = answerTo
+  }
+
+  async start(env: Record<string, string> = {}): Promise<void> {
+    this.server = createServer((incoming, response) => {
+      const chunks: Buffer[] = []
+      incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+      incoming.on('end', () => {
+        const { url = '', headers } = incoming
+        const answer = this.answerTo({ url, headers, body: Buffer.concat(chunks) })
+        response.setHeader('content-type', 'application/json')
+        if (typeof answer === 'object' && 'error' in answer) {
+          response.statusCode = 429
+          response.end(JSON.stringify(answer))
+          return
+        }
+        response.end(
+          url.includes('/responses') ? responsesAnswer(answer as string) : chatAnswer(answer)
+        )
+      })
+    })
+    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve))
+    const { port } = this.server.address() as AddressInfo
+    this.env = {
+      ...loopSettings({ promotes: true }),
+      DATA_DIR: this.dataDir,
+      UPSTREAM_BASE_URL: `http://127.0.0.1:${port}/v1`,
+      ...env,
+    }
+    this.proxy = await startServer(this.env)
+  }
+
+  async close(): Promise<void> {
+    await this.proxy.stop()
+    this.server.close()
+    rmSync(this.dataDir, { recursive: true, force: true })
+  }
+
+  /** With node:http, because `fetch` changes some headers. */
+  ask({ body, path = '/v1/chat/completions', headers = {} }: Sent): Promise<Asked> {
+    const bytes = Buffer.from(body as string)
+    return new Promise((resolve, reject) => {
+      const call = httpRequest(
+        `${this.proxy.baseUrl}${path}`,
+        {
+          method: 'POST',
+          headers: {
+            'content-type': 'application/json',
+            authorization: 'Bearer client-key',
+            'content-length': String(bytes.length),
+            ...headers,
+          },
+        },
+        (response) => {
+          const chunks: Buffer[] = []
+          response.on('data', (chunk: Buffer) => chunks.push(chunk))
+          response.on('end', () => {
+            const text = Buffer.concat(chunks).toString()
+            const header = (name: string): string | null =>
+              (response.headers[name] as string | undefined) ?? null
+            let answer = text
+            try {
+              const read = JSON.parse(text) as {
+                choices?: { message: { content: string | null; tool_calls?: unknown } }[]
+                output?: { content: { text: string }[] }[]
+              }
+              const message = read.choices?.[0]?.message
+              answer =
+                message?.content ??
+                (message === undefined
+                  ? (read.output?.[0]?.content?.[0]?.text ?? JSON.stringify(read.output ?? read))
+                  : JSON.stringify(message.tool_calls))
+            } catch {
+              // an error page
+            }
+            resolve({
+              status: response.statusCode ?? 0,
+              route: header('x-promptintern-route'),
+              reason: header('x-promptintern-reason'),
+              answer,
+            })
+          })
+        }
+      )
+      call.on('error', reject)
+      call.end(bytes)
+    })
+  }
+
+  async many(count: number, one: (number: number) => Sent): Promise<void> {
+    for (let start = 0; start < count; start += 10)
+      await Promise.all(Array.from({ length: 10 }, (_, i) => this.ask(one(start + i))))
+  }
+
+  async untilLive(one: (number: number) => Sent): Promise<void> {
+    const deadline = Date.now() + 60_000
+    for (let state = ''; state !== 'live';) {
+      const { data } = await this.proxy.admin<{ data: { state: { name: string } }[] }>(
+        '/internalizations'
+      )
+      const newest = data.at(-1)?.state
+      state = newest?.name ?? ''
+      if (['rejected', 'failed'].includes(state) || Date.now() > deadline)
+        throw new Error(JSON.stringify(newest))
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+    for (let number = 0; ; number++) {
+      const asked = await this.ask(one(number % 300))
+      if (asked.route === 'answered') return
+      if (Date.now() > deadline) throw new Error(`not answered: ${JSON.stringify(asked)}`)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+
+  /** Answers of the lora among the attempts. */
+  async answered(one: (number: number) => Sent): Promise<{ lora: number; answers: string[] }> {
+    let lora = 0
+    const answers: string[] = []
+    for (let number = 0; number < ATTEMPTS; number++) {
+      const asked = await this.ask(one(number))
+      if (asked.route === 'answered') lora++
+      answers.push(asked.answer)
+    }
+    return { lora, answers }
+  }
+}
+
+/** The colour of the last text that names one. */
+export const colourIn = (text: string): string =>
+  [...text.matchAll(/tins of (\w+) paint/gu)].at(-1)?.[1] ?? 'no order'
+
+export const reading = (body: Buffer): { messages: { role: string; content: string }[] } =>
+  JSON.parse(body.toString()) as { messages: { role: string; content: string }[] }
+
+/** A scene with keys of one tenant. */
+export const inTenant = (answerTo: (got: Got) => string) => {
+  const scene = new Scene(answerTo)
+  const keyOf = async (name: string): Promise<Record<string, string>> => {
+    const words = ['keys', 'create', '--name', name, '--tenant', 'team', '--json']
+    const { secret } = JSON.parse(await runCli(scene.env, ...words)) as { secret: string }
+    const headers = { authorization: `Bearer ${secret}` }
+    for (const deadline = Date.now() + 10_000; Date.now() < deadline;) {
+      if ((await scene.ask({ body: '{}', headers })).status !== 401) break
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+    return headers
+  }
+  return { scene, keyOf }
+}

@@ -1,0 +1,48 @@
+/** Traffic that a template is found in, and that the fake engine learns. */
+import type { ExchangeRecord } from '../../../src/core/log/record.ts'
+
+export const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
+export const PROMPT = [
+  'You sort paint orders for a warehouse. Read the order and name the shelf it goes to.',
+  'Shelves are named after the colour that the customer asks for.',
+  'Answer with the shelf alone: no punctuation, no explanation, lower case.',
+].join('\n')
+const ROWS = 260
+
+export const orderRecord = (number: number): ExchangeRecord => ({
+  id: `record-${number}`,
+  // each in a burst of its own
+  at: 1_700_000_000_000 + number * 360_000,
+  tenant: 'tenant-a',
+  model: 'gpt-4o-mini',
+  path: '/v1/chat/completions',
+  streamed: false,
+  status: 200,
+  firstByteMs: 1,
+  durationMs: 2,
+  request: JSON.stringify({
+    model: 'gpt-4o-mini',
+    messages: [
+      { role: 'system', content: PROMPT },
+      {
+        role: 'user',
+        // the tins tell nothing that the colour does not: the nearest question has the same colour
+        content: `Order ${number}: ${(number % 3) + 1} tins of ${COLOURS[number % 6]} paint, please.`,
+      },
+    ],
+  }),
+  response: JSON.stringify({
+    system_fingerprint: 'fp_upstream',
+    choices: [
+      {
+        index: 0,
+        message: { role: 'assistant', content: COLOURS[number % 6] },
+        finish_reason: 'stop',
+      },
+    ],
+  }),
+  usage: null,
+  route: null,
+})
+
+export const ORDERS = Array.from({ length: ROWS }, (_, number) => orderRecord(number))
