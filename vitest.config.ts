@@ -1,15 +1,52 @@
+/**
+ * The tests in three rings, by what they need; CONTRIBUTING.md says which to run when.
+ *
+ * - pure: functions. No process, no socket, no database; files share a worker, so that modules load once.
+ * - wired: servers and stores within the test's process, one PostgreSQL for all.
+ * - whole: built programs, kills, browsers, native models. `npm run test:small` is the part of it in every check.
+ */
 import { defineConfig } from 'vitest/config'
+
+const WIRED = [
+  'test/*.test.ts',
+  'test/{admin,clients,contract,differential,fuzz,page,process,proxy,security,store,worker}/**/*.test.ts',
+]
+
+const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 }
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: ['test/build.ts', 'test/postgres-server.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    // a process for each file: native ONNX sessions hold memory until their process ends, and tests
-    // that shared a process failed by what an earlier file had left behind
-    pool: 'forks',
     // many files wait for a process more than they compute
     maxWorkers: 3,
+    projects: [
+      {
+        test: {
+          ...timeouts,
+          name: 'pure',
+          include: ['test/unit/**/*.test.ts'],
+          pool: 'threads',
+          isolate: false,
+        },
+      },
+      {
+        test: {
+          ...timeouts,
+          name: 'wired',
+          include: WIRED,
+          globalSetup: ['test/postgres-server.ts'],
+          pool: 'forks',
+        },
+      },
+      {
+        test: {
+          ...timeouts,
+          name: 'whole',
+          include: ['test/{browser,e2e,faults,onnx}/**/*.test.ts'],
+          globalSetup: ['test/build.ts', 'test/postgres-server.ts'],
+          // a process for each file: native sessions hold memory until their process ends
+          pool: 'forks',
+        },
+      },
+    ],
   },
 })

@@ -17,4 +17,4 @@ imports=$("$PEFT_PYTHON" -c "import $PACKAGES" 2>&1) ||
 
 # models this tiny gain nothing from threads; two tests at a time do
 OMP_NUM_THREADS=1 "$PEFT_PYTHON" -m pytest --quiet --numprocesses 2 adapters/peft/tests
-npx vitest run test/contract/peft.test.ts test/contract/peft-parity.test.ts test/e2e/peft-loop.test.ts
+npx vitest run test/e2e/contract/peft.test.ts test/e2e/contract/peft-parity.test.ts test/e2e/peft-loop.test.ts

@@ -4,10 +4,10 @@ import type { AddressInfo } from 'node:net'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FakeLora, LORA_ANSWER, withLora } from '../kit/proxy/lora.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   AUTHORIZATION,
   chatBody,
-  completion,
   LIMITS,
   startHarness,
   UNMATCHED_BODY,

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
 import { startServer } from '../kit/process/built.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   chatBody,
-  completion,
   eventually,
   respondJson,
   send,

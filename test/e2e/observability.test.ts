@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
 import { startServer } from '../kit/process/built.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   CHAT_PATH,
-  completion,
   eventually,
   respondJson,
   startUpstream,

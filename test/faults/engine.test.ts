@@ -9,10 +9,10 @@ import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { ROUTE } from '../kit/proxy/lora-route.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   chatBody,
   UNMATCHED_BODY,
-  completion,
   eventually,
   LIMITS,
   startHarness,

@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { CLI } from '../kit/process/built.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   AUTHORIZATION,
   CHAT_PATH,
   chatBody,
-  completion,
   eventually,
   respondJson,
   send,

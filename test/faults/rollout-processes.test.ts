@@ -8,9 +8,9 @@ import type { Store } from '../../src/store/store.ts'
 import { exampleApproved, exampleRecord, LIVE_STATE } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { TEMPLATE, TENANTS } from '../kit/proxy/lora-route.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   chatBody,
-  completion,
   respondJson,
   send,
   startUpstream,

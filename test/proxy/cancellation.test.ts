@@ -2,10 +2,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { completion } from '../kit/records/completion.ts'
 import {
   CHAT_PATH,
   chatBody,
-  completion,
   errorOf,
   eventually,
   LIMITS,

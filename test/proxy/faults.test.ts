@@ -5,10 +5,10 @@ import { AppError } from '../../src/errors.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { FakeLora, LORA_ANSWER, withLora } from '../kit/proxy/lora.ts'
 import { ROUTE } from '../kit/proxy/lora-route.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   AUTHORIZATION,
   chatBody,
-  completion,
   eventually,
   LIMITS,
   NO_FAILOVER,

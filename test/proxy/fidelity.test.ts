@@ -1,10 +1,10 @@
 /** Bytes that cross the proxy, as the log sees them. `test/differential` compares them end to end. */
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { completion } from '../kit/records/completion.ts'
 import {
   CHAT_PATH,
   chatBody,
-  completion,
   eventually,
   recordId,
   respondEvents,

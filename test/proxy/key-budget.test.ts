@@ -6,9 +6,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Usage } from '../../src/openai/chat.ts'
 import { requestCost } from '../../src/core/cost/prices.ts'
 import { usageOf } from '../../src/openai/usage/usage.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   chatBody,
-  completion,
   errorOf,
   eventually,
   respondEvents,

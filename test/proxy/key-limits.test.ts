@@ -3,9 +3,9 @@ import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { KeyLimits } from '../../src/core/keys/issued-key.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   chatBody,
-  completion,
   errorOf,
   eventually,
   LIMITS,

@@ -1,9 +1,9 @@
 /** The proxy's own secrets and paths are never forwarded, in any spelling. */
 import { afterEach, describe, expect, it } from 'vitest'
 import { engineSecrets } from '../../src/proxy/access/own-secrets.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   chatBody,
-  completion,
   errorOf,
   startHarness,
   type Harness,

@@ -2,9 +2,9 @@
 import type { OutgoingHttpHeaders, IncomingHttpHeaders } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FakeLora, withLora } from '../kit/proxy/lora.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   chatBody,
-  completion,
   LIMITS,
   startHarness,
   UNMATCHED_BODY,

@@ -2,10 +2,10 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { FakeLora, withLora } from '../kit/proxy/lora.ts'
 import { keyFor, secretFor, startKeyed } from '../kit/proxy/keyed.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   chatBody,
   UNMATCHED_BODY,
-  completion,
   recordId,
   respondEvents,
   respondJson,

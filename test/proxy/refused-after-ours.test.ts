@@ -5,9 +5,9 @@ import { responseId } from '../../src/openai/ids.ts'
 import { FakeLora, LORA_ANSWER, withLora } from '../kit/proxy/lora.ts'
 import { PROMPT, ROUTE } from '../kit/proxy/lora-route.ts'
 import { KINDS } from '../kit/records/route-rules.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   AUTHORIZATION,
-  completion,
   respondJson,
   send,
   startHarness,

@@ -18,13 +18,8 @@ import type { OpenStore } from '../../src/store/store.ts'
 import { FakeLora, LORA_ANSWER } from '../kit/proxy/lora.ts'
 import { exampleApproved } from '../kit/records/examples.ts'
 import { TEMPLATE } from '../kit/proxy/lora-route.ts'
-import {
-  chatBody,
-  completion,
-  eventually,
-  startHarness,
-  type Harness,
-} from '../kit/proxy/harness.ts'
+import { completion } from '../kit/records/completion.ts'
+import { chatBody, eventually, startHarness, type Harness } from '../kit/proxy/harness.ts'
 import { exampleStatus } from '../kit/records/process-status.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 

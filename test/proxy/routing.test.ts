@@ -11,10 +11,10 @@ import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { templateKeyOf } from '../../src/core/match/match.ts'
 import { withLora } from '../kit/proxy/lora.ts'
 import { PROMPT, TEMPLATE } from '../kit/proxy/lora-route.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   chatBody,
   UNMATCHED_BODY,
-  completion,
   eventually,
   NO_FAILOVER,
   startHarness,

@@ -7,10 +7,10 @@ import { createTenants } from '../../src/proxy/access/tenants.ts'
 import { FakeLora, LORA_ANSWER, LORA_TOKENS, withLora } from '../kit/proxy/lora.ts'
 import { TEMPLATE } from '../kit/proxy/lora-route.ts'
 import { kindsWith } from '../kit/records/route-rules.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   CHAT_PATH,
   chatBody,
-  completion,
   eventually,
   respondJson,
   startHarness,

@@ -5,13 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { chatSpan } from '../../src/tracing/chat-span.ts'
 import { startTracing, type Tracing } from '../../src/tracing/start.ts'
 import { exampleOutcome, exampleRecord } from '../kit/records/examples.ts'
-import {
-  chatBody,
-  completion,
-  eventually,
-  startHarness,
-  type Harness,
-} from '../kit/proxy/harness.ts'
+import { completion } from '../kit/records/completion.ts'
+import { chatBody, eventually, startHarness, type Harness } from '../kit/proxy/harness.ts'
 
 interface OtlpValue {
   stringValue?: string

@@ -3,11 +3,11 @@ import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
 import { retryAfterMs } from '../../src/proxy/upstream/retries.ts'
 import { acceptanceOf } from '../../src/proxy/access/tenants.ts'
 import type { NamedUpstream } from '../../src/core/upstream-choice.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   AUTHORIZATION,
   CHAT_PATH,
   chatBody,
-  completion,
   errorOf,
   eventually,
   NO_FAILOVER,

@@ -2,9 +2,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { responseId } from '../../src/openai/ids.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
+import { completion } from '../kit/records/completion.ts'
 import {
   AUTHORIZATION,
-  completion,
   errorOf,
   recordId,
   respondJson,

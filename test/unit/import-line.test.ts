@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { readImportLine } from '../../src/core/log/import-line.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
-import { completion } from '../kit/proxy/harness.ts'
+import { completion } from '../kit/records/completion.ts'
 
 const ASKED = { role: 'user', content: 'hi' }
 const ANSWER = { role: 'assistant', content: 'yes' }

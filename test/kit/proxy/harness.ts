@@ -8,6 +8,7 @@ import {
   readBatch,
   type CapturedExchange,
 } from '../../../src/core/log/exchange-batch.ts'
+import { completion } from '../records/completion.ts'
 import type { ExchangeRecord } from '../../../src/core/log/record.ts'
 import type { ServerFault } from '../../../src/fault-log.ts'
 import { listen as listenWith, type ListenOptions } from '../../../src/server/http-server.ts'
@@ -36,24 +37,6 @@ export interface UpstreamRequest {
 }
 
 export type Responder = (request: UpstreamRequest, response: ServerResponse) => void
-
-export const completion = (content: string) => ({
-  id: 'chatcmpl-upstream',
-  object: 'chat.completion',
-  created: 1,
-  model: 'gpt-4o-mini-2024-07-18',
-  choices: [
-    {
-      index: 0,
-      message: { role: 'assistant', content, refusal: null, annotations: [] },
-      logprobs: null,
-      finish_reason: 'stop',
-    },
-  ],
-  usage: { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 },
-  service_tier: 'default',
-  x_vendor: { a: 1 },
-})
 
 export const respondJson =
   (value: unknown, status = 200, headers: OutgoingHttpHeaders = {}): Responder =>

@@ -3,18 +3,18 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
-import { filesWith } from '../kit/store/files-with.ts'
-import { runCli, startServer } from '../kit/process/built.ts'
+import { ADMIN_TOKEN, type ProxyProcess } from '../../kit/process/proxy-process.ts'
+import { filesWith } from '../../kit/store/files-with.ts'
+import { runCli, startServer } from '../../kit/process/built.ts'
+import { completion } from '../../kit/records/completion.ts'
 import {
   CHAT_PATH,
-  completion,
   eventually,
   respondJson,
   send,
   startUpstream,
   type FakeUpstream,
-} from '../kit/proxy/harness.ts'
+} from '../../kit/proxy/harness.ts'
 
 const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-bodies-'))
 const env: Record<string, string> = { DATA_DIR: dataDir }

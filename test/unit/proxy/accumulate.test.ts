@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { CompletionAccumulator } from '../../src/openai/accumulate.ts'
-import { renderCompletion, renderEvents } from '../../src/openai/render.ts'
+import { CompletionAccumulator } from '../../../src/openai/accumulate.ts'
+import { renderCompletion, renderEvents } from '../../../src/openai/render.ts'
 
 const event = (value: unknown): string => `data: ${JSON.stringify(value)}\n\n`
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { cutText, visibleText } from '../../src/admin/page/parts/visible-text.ts'
+import { cutText, visibleText } from '../../../src/admin/page/parts/visible-text.ts'
 
 describe('text of requests on the page', () => {
   it.each([

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { createCredentials } from '../../src/proxy/access/credentials.ts'
-import { acceptanceOf, createTenants } from '../../src/proxy/access/tenants.ts'
+import { createCredentials } from '../../../src/proxy/access/credentials.ts'
+import { acceptanceOf, createTenants } from '../../../src/proxy/access/tenants.ts'
 
 const create = (options: Partial<Parameters<typeof createTenants>[0]> = {}) =>
   createTenants({ secret: 's', ttlMs: 1000, maxEntries: 2, now: () => 0, ...options })

@@ -1,11 +1,11 @@
 import { fork } from 'node:child_process'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { createEngine } from '../../src/engine/client.ts'
-import { builtPath } from '../kit/process/build.ts'
-import { loadBuilt, TEST_BUILD } from '../kit/process/built.ts'
-import { ROWS, finished, temporaryFolder, until } from './harness.ts'
+import { createEngine } from '../../../src/engine/client.ts'
+import { builtPath } from '../../kit/process/build.ts'
+import { loadBuilt, TEST_BUILD } from '../../kit/process/built.ts'
+import { ROWS, finished, temporaryFolder, until } from '../../contract/harness.ts'
 
-type Fake = typeof import('../../adapters/fake/index.ts')
+type Fake = typeof import('../../../adapters/fake/index.ts')
 const { startFakeEngine } = await loadBuilt<Fake>('adapters/fake/index.ts')
 
 const forked = async () =>

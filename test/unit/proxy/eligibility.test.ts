@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { AnswerRules } from '../../src/core/answer/answer-rules.ts'
-import { DEFER_ANSWER } from '../../src/core/answer/outcome.ts'
+import type { AnswerRules } from '../../../src/core/answer/answer-rules.ts'
+import { DEFER_ANSWER } from '../../../src/core/answer/outcome.ts'
 import {
   adaptedRequest,
   eligibility,
@@ -9,10 +9,10 @@ import {
   sideOf,
   confidenceOf,
   updateConfidence,
-} from '../../src/core/route/route.ts'
-import type { ChatRequest } from '../../src/openai/chat.ts'
-import { exampleTemplate } from '../kit/records/examples.ts'
-import { ANSWERS } from '../kit/records/route-rules.ts'
+} from '../../../src/core/route/route.ts'
+import type { ChatRequest } from '../../../src/openai/chat.ts'
+import { exampleTemplate } from '../../kit/records/examples.ts'
+import { ANSWERS } from '../../kit/records/route-rules.ts'
 
 const request = (extra: Partial<ChatRequest>): ChatRequest => ({
   model: 'm',

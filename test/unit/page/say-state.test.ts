@@ -1,16 +1,16 @@
 /** Where an internalization stands, in the words that a person reads first. */
 import { describe, expect, it } from 'vitest'
-import { sayState, type Situation } from '../../src/admin/page/internalization/say/say-state.ts'
-import { decide } from '../../src/core/gate/gate.ts'
+import { sayState, type Situation } from '../../../src/admin/page/internalization/say/say-state.ts'
+import { decide } from '../../../src/core/gate/gate.ts'
 import type {
   Internalization,
   InternalizationState,
-} from '../../src/core/lifecycle/internalization.ts'
-import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
-import { rollbackReason } from '../../src/lifecycle/rollout-report.ts'
-import { exampleApproved, exampleInternalization } from '../kit/records/examples.ts'
-import { AT_ONCE, exampleEvidence, exampleReport } from '../kit/records/rollout.ts'
-import { heldOutRow } from '../kit/records/held-out-row.ts'
+} from '../../../src/core/lifecycle/internalization.ts'
+import type { RolloutSettings } from '../../../src/core/rollout/stages.ts'
+import { rollbackReason } from '../../../src/lifecycle/rollout-report.ts'
+import { exampleApproved, exampleInternalization } from '../../kit/records/examples.ts'
+import { AT_ONCE, exampleEvidence, exampleReport } from '../../kit/records/rollout.ts'
+import { heldOutRow } from '../../kit/records/held-out-row.ts'
 
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 

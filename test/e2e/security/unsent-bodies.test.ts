@@ -1,8 +1,8 @@
 /** Peers without a key that begin requests to the server itself, and do not send their bodies: the real server. */
 import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
-import { startServerProcess, type ServerProcess } from '../kit/process/server-process.ts'
-import { eventually, send } from '../kit/proxy/harness.ts'
+import { startServerProcess, type ServerProcess } from '../../kit/process/server-process.ts'
+import { eventually, send } from '../../kit/proxy/harness.ts'
 
 const MAX_CONNECTIONS = 64
 

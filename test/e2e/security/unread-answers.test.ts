@@ -3,9 +3,15 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { afterEach, expect, it } from 'vitest'
-import { Load } from '../../src/proxy/client/load.ts'
-import { startServerProcess, type ServerProcess } from '../kit/process/server-process.ts'
-import { eventually, respondJson, send, startHarness, type Harness } from '../kit/proxy/harness.ts'
+import { Load } from '../../../src/proxy/client/load.ts'
+import { startServerProcess, type ServerProcess } from '../../kit/process/server-process.ts'
+import {
+  eventually,
+  respondJson,
+  send,
+  startHarness,
+  type Harness,
+} from '../../kit/proxy/harness.ts'
 
 const sockets: Socket[] = []
 const closing: (() => unknown)[] = []

@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, it, vi } from 'vitest'
-import { writeRandomModel, type RandomModelOptions } from '../kit/model/random-model.ts'
-import { BY_STAND_IN, missingForPeft, startPeftProcess } from '../kit/process/peft-process.ts'
-import { row } from './harness.ts'
-import { describeContract, type Capabilities } from './suite.ts'
-import { tinyModel } from './tiny-model.ts'
-import { byVllmItself } from './vllm-itself.ts'
+import { writeRandomModel, type RandomModelOptions } from '../../kit/model/random-model.ts'
+import { BY_STAND_IN, missingForPeft, startPeftProcess } from '../../kit/process/peft-process.ts'
+import { row } from '../../contract/harness.ts'
+import { describeContract, type Capabilities } from '../../contract/suite.ts'
+import { tinyModel } from '../../contract/tiny-model.ts'
+import { byVllmItself } from '../../contract/vllm-itself.ts'
 
 interface Serving {
   name: string

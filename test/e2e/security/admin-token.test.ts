@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
-import { startServer } from '../kit/process/built.ts'
-import { send, startUpstream, type FakeUpstream, type RawAnswer } from '../kit/proxy/harness.ts'
+import { ADMIN_TOKEN, type ProxyProcess } from '../../kit/process/proxy-process.ts'
+import { startServer } from '../../kit/process/built.ts'
+import { send, startUpstream, type FakeUpstream, type RawAnswer } from '../../kit/proxy/harness.ts'
 
 /** Longer than any wait of the gate. */
 const MOMENT_MS = 2_100

@@ -1,6 +1,6 @@
 import { assert, nat, property, string, uint8Array } from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { BaseCache } from '../../src/store/log/base-cache.ts'
+import { BaseCache } from '../../../src/store/log/base-cache.ts'
 import {
   decodeDifference,
   decodeWhole,
@@ -8,7 +8,7 @@ import {
   encodeDifference,
   encodeWhole,
   overlapOf,
-} from '../../src/store/log/body-codec.ts'
+} from '../../../src/store/log/body-codec.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 

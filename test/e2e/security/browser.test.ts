@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
-import { startServer } from '../kit/process/built.ts'
+import { ADMIN_TOKEN, type ProxyProcess } from '../../kit/process/proxy-process.ts'
+import { startServer } from '../../kit/process/built.ts'
 import {
   CHAT_PATH,
   chatBody,
@@ -13,7 +13,7 @@ import {
   startUpstream,
   type FakeUpstream,
   type RawAnswer,
-} from '../kit/proxy/harness.ts'
+} from '../../kit/proxy/harness.ts'
 
 const OPERATOR_KEY = 'sk-of-the-operator'
 

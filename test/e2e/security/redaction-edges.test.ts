@@ -1,16 +1,16 @@
 /** Values that `REDACT` removes, where a record is shortened and in members beside the bodies: the real server. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { startServerProcess, type ServerProcess } from '../kit/process/server-process.ts'
+import { startServerProcess, type ServerProcess } from '../../kit/process/server-process.ts'
+import { completion } from '../../kit/records/completion.ts'
 import {
   CHAT_PATH,
   chatBody,
-  completion,
   eventually,
   respondJson,
   send,
   startUpstream,
   type FakeUpstream,
-} from '../kit/proxy/harness.ts'
+} from '../../kit/proxy/harness.ts'
 
 let upstream: FakeUpstream
 let server: ServerProcess

@@ -2,9 +2,9 @@ import type { HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
 import { Counter, Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
-import { createApp, type AppDeps } from '../../src/server/app.ts'
-import { AppError } from '../../src/errors.ts'
-import type { ProxyApp } from '../../src/proxy/proxy.ts'
+import { createApp, type AppDeps } from '../../../src/server/app.ts'
+import { AppError } from '../../../src/errors.ts'
+import type { ProxyApp } from '../../../src/proxy/proxy.ts'
 
 const registry = new Registry()
 new Counter({ name: 'things_total', help: 'Things', registers: [registry] }).inc(3)

@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
-import { writeRandomModel } from '../kit/model/random-model.ts'
-import { serveEngine } from './harness.ts'
-import { describeLabelHeads } from './label-head-suite.ts'
-import { writeTinyBert } from '../kit/model/tiny-bert.ts'
-import { describeContract, type RunningEngine } from './suite.ts'
-import { loadBuilt } from '../kit/process/built.ts'
-import { tinyModel } from './tiny-model.ts'
+import { writeRandomModel } from '../../kit/model/random-model.ts'
+import { serveEngine } from '../../contract/harness.ts'
+import { describeLabelHeads } from '../../contract/label-head-suite.ts'
+import { writeTinyBert } from '../../kit/model/tiny-bert.ts'
+import { describeContract, type RunningEngine } from '../../contract/suite.ts'
+import { loadBuilt } from '../../kit/process/built.ts'
+import { tinyModel } from '../../contract/tiny-model.ts'
 
 const modelFolder = mkdtempSync(join(tmpdir(), 'contract-onnx-'))
 const modelPath = join(modelFolder, 'tiny')
@@ -17,12 +17,12 @@ const encoderPath = join(modelFolder, 'tiny-bert')
 writeTinyBert(encoderPath, { seed: 12 })
 afterAll(() => rmSync(modelFolder, { recursive: true }))
 
-type Host = typeof import('../../adapters/contract/host.ts')
-type Backend = typeof import('../../adapters/onnx/backend.ts')
+type Host = typeof import('../../../adapters/contract/host.ts')
+type Backend = typeof import('../../../adapters/onnx/backend.ts')
 const host = await loadBuilt<Host>('adapters/contract/host.ts')
 const { createOnnxBackend } = await loadBuilt<Backend>('adapters/onnx/backend.ts')
 
-type LabelHeads = typeof import('../../adapters/onnx/label-heads.ts')
+type LabelHeads = typeof import('../../../adapters/onnx/label-heads.ts')
 const { withEncoder } = await loadBuilt<LabelHeads>('adapters/onnx/label-heads.ts')
 
 const log = (): void => undefined

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Batcher } from '../../src/store/log/batcher.ts'
+import { Batcher } from '../../../src/store/log/batcher.ts'
 
 const range = (length: number): number[] => Array.from({ length }, (_, index) => index)
 
