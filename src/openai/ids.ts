@@ -1,6 +1,6 @@
 /**
  * Ids of a lora's answers, each with the form and length of the API's own: a client sends them back, and the API
- * refuses others (`test/fixtures/api-limits.ts`). Those of the Responses API are made from the id of the record, a
+ * refuses others (`test/kit/upstream/api-limits.ts`). Those of the Responses API are made from the id of the record, a
  * UUID, and read without a store: of a provider's ids one of 2^40 ends with the mark. Pure.
  */
 /** The API compares the prefix with the type of the item; an output of a call has that of the call. */

@@ -33,8 +33,8 @@ const stored = (store: OpenStore, records: { id: string }[]) =>
 
 /** Appends one record after another and prints each id when it is durable. */
 const APPENDER = `
-import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import { exampleRecord } from '../kit/records/examples.ts'
+import { batchOf } from './src/core/log/exchange-batch.ts'
+import { exampleRecord } from './test/kit/records/examples.ts'
 for (let index = Number(process.argv[1]); ; index++) {
   const record = exampleRecord(index)
   store.records.append(batchOf([record])).then(() => process.stdout.write(record.id + '\\n'))
@@ -42,8 +42,8 @@ for (let index = Number(process.argv[1]); ; index++) {
 }
 `
 
-/** @returns the ids acknowledged before the process was killed */
-const appendUntilKilled = (opening: string, from: number, lifeMs: number): Promise<string[]> =>
+/** @param count acknowledged when the process is killed @returns the ids acknowledged until its end */
+const appendUntilKilled = (opening: string, from: number, count: number): Promise<string[]> =>
   new Promise((done, fail) => {
     const child = spawn(
       process.execPath,
@@ -52,8 +52,8 @@ const appendUntilKilled = (opening: string, from: number, lifeMs: number): Promi
     )
     const acknowledged: string[] = []
     createInterface({ input: child.stdout }).on('line', (line) => {
-      if (acknowledged.length === 0) setTimeout(() => child.kill('SIGKILL'), lifeMs)
       acknowledged.push(line)
+      if (acknowledged.length === count) child.kill('SIGKILL')
     })
     child.on('error', fail)
     child.on('close', (code) =>
@@ -63,7 +63,7 @@ const appendUntilKilled = (opening: string, from: number, lifeMs: number): Promi
 
 interface Threads {
   /** on the same data, which is new */
-  open: (options?: Omit<ThreadOptions, 'onReplicaFault'>) => Promise<OpenStore>
+  open: (options?: ThreadOptions) => Promise<OpenStore>
   openLocal: () => Promise<OpenStore>
   /** fails, with the place in its message */
   openNowhere: () => Promise<OpenStore>
@@ -260,8 +260,8 @@ const testThreads = (prepare: () => Promise<Threads>): void => {
 
   it('lose no acknowledged record by kill -9, in two rounds', async () => {
     const acknowledged: string[] = []
-    for (const [round, lifeMs] of [3, 131].entries()) {
-      const ids = await appendUntilKilled(threads.opening, (round + 1) * 100_000, lifeMs)
+    for (const [round, count] of [2, 40].entries()) {
+      const ids = await appendUntilKilled(threads.opening, (round + 1) * 100_000, count)
       // the last line may be cut
       acknowledged.push(...ids.filter((id) => /^record-\d+$/.test(id)).slice(0, -1))
     }
