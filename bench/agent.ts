@@ -5,11 +5,7 @@
  *
  *   npm run bench:agent -- --model <file.gguf> [--out file.json]
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import OpenAI from 'openai'
 import { createProgress } from '../src/cli/output.ts'
 import { answerFault } from '../src/core/answer/answer-rules.ts'
@@ -35,28 +31,27 @@ import { inLanes } from '../test/kit/traffic/lanes.ts'
 import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../test/kit/upstream/replay-upstream.ts'
 import { minutesToVerdict, waitForVerdict } from '../test/kit/process/internalizations.ts'
-import { tell, type Figure, type Figures } from '../test/kit/report.ts'
+import { type Figure, type Figures } from '../test/kit/report.ts'
 import { embeddedEngine } from './task/engines.ts'
 import { trainingFigures } from './task/figures.ts'
+import { benchmark } from './harness/measure.ts'
+import { optional, readOptions } from './harness/options.ts'
 
 const MODEL = 'gpt-4o-mini'
 const LANES = 8
 /** The proxy looks for new routes every second; until then requests go to the upstream. */
 const ROUTE_PICKUP_MS = 2000
 
-const { values: args } = parseArgs({
-  options: {
-    model: { type: 'string' },
-    train: { type: 'string', default: '900' },
-    holdout: { type: 'string', default: '600' },
-    minutes: { type: 'string', default: '10' },
-    // fresh conversations, all turns of each
-    test: { type: 'string', default: '150' },
-    // turns of these that are also asked without bounds
-    unbound: { type: 'string', default: '200' },
-    seed: { type: 'string', default: '20261128' },
-    out: { type: 'string' },
-  },
+const args = readOptions({
+  model: optional,
+  train: 900,
+  holdout: 600,
+  minutes: 10,
+  // fresh conversations, all turns of each
+  test: 150,
+  // turns of these that are also asked without bounds
+  unbound: 200,
+  seed: 20261128,
 })
 if (args.model === undefined) throw new Error('--model is needed')
 const taskEngine = embeddedEngine(args.model, null)
@@ -221,34 +216,43 @@ const boundFigures = async (
   }
 }
 
-const run = async (): Promise<void> => {
-  const upstream = await startReplayUpstream()
-  const [train, holdout] = [Number(args.train), Number(args.holdout)]
-  const conversations = drawConversations(train + holdout, seededRandom(Number(args.seed)))
+/** As many conversations as the proof needs rows, and fresh ones; the upstream knows them all. */
+const drawTraffic = (
+  upstream: ReplayUpstream
+): [traffic: Conversation[], fresh: Conversation[]] => {
+  const wanted = args.train + args.holdout
+  const conversations = drawConversations(wanted, seededRandom(args.seed))
   let turns = 0
   const traffic = conversations.filter((one) => {
-    const isNeeded = turns < (train + holdout) * 1.05
+    const isNeeded = turns < wanted * 1.05
     turns += turnsOf(one).length
     return isNeeded
   })
-  const fresh = conversations.slice(traffic.length, traffic.length + Number(args.test))
+  const fresh = conversations.slice(traffic.length, traffic.length + args.test)
   teach(upstream, [...traffic, ...fresh])
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-agent-'))
-  const proxy = await startProxy({
-    DATA_DIR: dataDir,
-    UPSTREAM_BASE_URL: upstream.baseUrl,
-    ...taskEngine.environment,
-    AUTO_PROMOTE: 'true',
-    ROLLOUT_STAGES: '1',
-    AUDIT_SHARE: '0',
-    LEARNING_CURVE: 'false',
-    ARMS: 'query-only',
-    TRAIN_ROWS: args.train,
-    HOLDOUT_ROWS: args.holdout,
-    // the conversations are sent within minutes and do not depend on each other
-    BURST_MINUTES: '0',
-    TRAIN_MINUTES: args.minutes,
-  })
+  return [traffic, fresh]
+}
+
+const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, string> => ({
+  DATA_DIR: dataDir,
+  UPSTREAM_BASE_URL: upstream.baseUrl,
+  ...taskEngine.environment,
+  AUTO_PROMOTE: 'true',
+  ROLLOUT_STAGES: '1',
+  AUDIT_SHARE: '0',
+  LEARNING_CURVE: 'false',
+  ARMS: 'query-only',
+  TRAIN_ROWS: String(args.train),
+  HOLDOUT_ROWS: String(args.holdout),
+  // the conversations are sent within minutes and do not depend on each other
+  BURST_MINUTES: '0',
+  TRAIN_MINUTES: String(args.minutes),
+})
+
+const run = async (dataDir: string): Promise<Figures> => {
+  const upstream = await startReplayUpstream()
+  const [traffic, fresh] = drawTraffic(upstream)
+  const proxy = await startProxy(environment(dataDir, upstream))
   const figures: Figures = {}
   try {
     const sent = await converse(proxy, traffic, 'traffic')
@@ -273,16 +277,15 @@ const run = async (): Promise<void> => {
     await proxy.stop()
     if (internalization.plan !== null) {
       Object.assign(figures, routeFigures(answered, internalization, template))
-      const asked = answered.flat().slice(0, Number(args.unbound))
+      const asked = answered.flat().slice(0, args.unbound)
       Object.assign(figures, await boundFigures(dataDir, internalization, template, asked))
     }
   } finally {
     if (!proxy.exited()) await proxy.kill()
     await upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
   }
   progress.stop()
-  tell(figures, args.out)
+  return figures
 }
 
-await run()
+await benchmark('agent', args.out, run)

@@ -6,11 +6,8 @@
  *   npm run bench:budgets -- [--out file.json] [--rounds 10] [--kill]
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { SECRET_BYTES } from '../src/core/keys/issued-key.ts'
 import type { OpenStore } from '../src/store/store.ts'
 import { openPostgresStore, openSqliteStore } from '../src/store/thread/open.ts'
@@ -18,7 +15,6 @@ import {
   PASSWORD,
   optionsOf,
   serverIn,
-  stopServer,
   USER,
   WHY_NO_SERVER,
 } from '../test/kit/postgres/postgres-process.ts'
@@ -33,14 +29,13 @@ import {
 } from '../test/kit/process/budget-fleet.ts'
 import { build } from '../test/kit/process/build.ts'
 import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
-import { allHold, spread, tell, withBar, type Figure, type Figures } from '../test/kit/report.ts'
+import { spread, withBar, type Figure, type Figures } from '../test/kit/report.ts'
+import { readOptions } from './harness/options.ts'
+import { benchmark, inFolder } from './harness/measure.ts'
 
-const { values: args } = parseArgs({
-  options: {
-    out: { type: 'string' },
-    rounds: { type: 'string', default: '10' },
-    kill: { type: 'boolean', default: false },
-  },
+const args = readOptions({
+  rounds: 10,
+  kill: false,
 })
 
 const PARALLEL = 400
@@ -51,10 +46,6 @@ const UNKNOWN = 503
 const AWAY = 0
 /** until slices that are not needed have gone back */
 const SETTLED_MS = 5_000
-
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-budgets-'))
-/** of its own: the server runs as another user */
-const serverFolder = mkdtempSync(join(tmpdir(), 'promptintern-budgets-'))
 
 interface Round {
   /** requests beyond the budget */
@@ -119,12 +110,19 @@ interface Place {
   env: Record<string, string>
 }
 
+interface Setting {
+  cli: string
+  folder: string
+  /** of PostgreSQL */
+  serverFolder: string
+}
+
 const openPlace = {
-  sqlite: async (): Promise<Place> => {
+  sqlite: async ({ folder }: Setting): Promise<Place> => {
     const dataDir = join(folder, 'sqlite')
     return { store: await openSqliteStore({ dataDir }), env: { DATA_DIR: dataDir } }
   },
-  postgres: async (): Promise<Place> => {
+  postgres: async ({ folder, serverFolder }: Setting): Promise<Place> => {
     const running = await serverIn(serverFolder, process.pid)
     const server = optionsOf(running, 'postgres')
     const DATABASE_URL = `postgres://${USER}:${PASSWORD}@127.0.0.1:${running.port}/postgres`
@@ -137,16 +135,17 @@ const openPlace = {
 
 type Kind = keyof typeof openPlace
 
-const measure = async (kind: Kind, cli: string): Promise<Round[]> => {
+const measure = async (kind: Kind, setting: Setting): Promise<Round[]> => {
+  const { cli, folder } = setting
   const upstream = await startBillingUpstream()
-  const { store, env } = await openPlace[kind]()
+  const { store, env } = await openPlace[kind](setting)
   const environment = { ...fleetEnvironment(folder, upstream), ...env }
   const start = (): Promise<ProxyProcess> =>
     startProxy(environment, { cli, flags: ['--no-worker'] })
   const proxies = await Promise.all([start(), start()])
   try {
     const rounds: Round[] = []
-    for (let round = 0; round < Number(args.rounds); round++)
+    for (let round = 0; round < args.rounds; round++)
       rounds.push(await playRound({ upstream, store, proxies, start }, `round-${round}`))
     return rounds
   } finally {
@@ -180,23 +179,19 @@ const figuresOf = (kind: Kind, rounds: Round[]): Figures => {
 
 const PROGRAMS = ['src/cli.ts', 'src/store/thread/thread.ts']
 
-const run = async (): Promise<Figures> => {
+const run = async (folder: string, serverFolder: string): Promise<Figures> => {
   const built = build('budgets', PROGRAMS)
   let figures: Figures = {}
   if (WHY_NO_SERVER !== null) console.error(`SQLite alone: ${WHY_NO_SERVER}`)
   const kinds: Kind[] = WHY_NO_SERVER === null ? ['sqlite', 'postgres'] : ['sqlite']
   for (const kind of kinds) {
-    const rounds = await measure(kind, built.pathOf('src/cli.ts'))
+    const rounds = await measure(kind, { cli: built.pathOf('src/cli.ts'), folder, serverFolder })
     figures = { ...figures, ...figuresOf(kind, rounds) }
   }
   return figures
 }
 
-try {
-  const figures = await run()
-  tell(figures, args.out)
-  process.exitCode = allHold(figures) ? 0 : 1
-} finally {
-  await stopServer(serverFolder)
-  for (const used of [folder, serverFolder]) rmSync(used, { recursive: true, force: true })
-}
+await benchmark('budgets', args.out, (folder) =>
+  // of its own: the server runs as another user
+  inFolder('budgets-server', (serverFolder) => run(folder, serverFolder))
+)

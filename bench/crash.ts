@@ -6,32 +6,29 @@
  * with the fake engine. `--store postgres` is about two proxies and two workers on a database that fails, too
  * (crash/postgres.ts).
  */
-import { parseArgs } from 'node:util'
 import { createProgress } from '../src/cli/output.ts'
 import { crashPeft } from './crash/peft.ts'
 import { crashPostgres } from './crash/postgres.ts'
 import { crashRollout } from './crash/rollout.ts'
 import { crashServer } from './crash/server.ts'
 import { allHold, tell } from '../test/kit/report.ts'
+import { optional, readOptions } from './harness/options.ts'
 
-const { values: args } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '50' },
-    seed: { type: 'string', default: '1' },
-    engine: { type: 'string', default: 'fake' },
-    model: { type: 'string' },
-    rollout: { type: 'boolean', default: false },
-    store: { type: 'string', default: 'sqlite' },
-    out: { type: 'string' },
-  },
+const args = readOptions({
+  rounds: 50,
+  seed: 1,
+  engine: 'fake',
+  model: optional,
+  rollout: false,
+  store: 'sqlite',
 })
 
 const crashLoop = args.engine === 'peft' ? crashPeft : crashServer
 const crashHere = args.rollout ? crashRollout : crashLoop
 const crash = args.store === 'postgres' ? crashPostgres : crashHere
 const figures = await crash({
-  rounds: Number(args.rounds),
-  seed: Number(args.seed),
+  rounds: args.rounds,
+  seed: args.seed,
   engine: args.engine,
   model: args.model ?? null,
   progress: createProgress(),

@@ -9,9 +9,9 @@
  * several per cent as long as it lives.
  */
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { runScript, type Sample } from './harness/run-script.ts'
 import { formatFigures, spread, writeReport, type Figures } from '../test/kit/report.ts'
+import { optional, readOptions } from './harness/options.ts'
 
 const SCRIPT = join(import.meta.dirname, 'decoding-process.ts')
 
@@ -33,19 +33,16 @@ const figuresOf = (rounds: Sample[]): Figures =>
   )
 
 const main = (): void => {
-  const { values } = parseArgs({
-    options: {
-      model: { type: 'string' },
-      out: { type: 'string' },
-      runs: { type: 'string', default: '5' },
-      threads: { type: 'string', default: '2' },
-      rank: { type: 'string', default: '16' },
-    },
+  const values = readOptions({
+    model: optional,
+    runs: 5,
+    threads: 2,
+    rank: 16,
   })
   const { model } = values
   if (!model) throw new Error('--model <file.gguf or folder> is missing')
-  const rounds = Array.from({ length: Number(values.runs) }, (_, index): Sample => {
-    const round = runScript(SCRIPT, model, values.threads, values.rank)
+  const rounds = Array.from({ length: values.runs }, (_, index): Sample => {
+    const round = runScript(SCRIPT, model, String(values.threads), String(values.rank))
     console.error(`round ${index + 1}: ${JSON.stringify(round)}`)
     return round
   })

@@ -8,25 +8,17 @@
  *   npm run bench:detect -- --generate prompts     (21 prompts as clients send them; --seed draws others)
  *   npm run bench:detect -- --distinct 10000000
  */
-import { spawnSync } from 'node:child_process'
-import { Command, Option } from 'commander'
 import { Detector, DEFAULT_DETECTOR_OPTIONS } from '../src/core/detect/detect.ts'
 import type { TemplateKey } from '../src/core/template/template.ts'
-import { build } from '../test/kit/process/build.ts'
+import { optional, readOptions } from './harness/options.ts'
+import { runBuilt } from './harness/run-built.ts'
 import { feedDistinct, measureCost } from './detect/cost.ts'
 import { findVersions } from './detect/found.ts'
 import { promptStream } from './detect/prompts/stream.ts'
 import { scoreTemplates } from '../test/kit/traffic/score.ts'
 import { readStream, type StreamRow } from '../test/kit/traffic/stream.ts'
 import { syntheticStream } from '../test/kit/traffic/synthetic.ts'
-import {
-  formatFigures,
-  spread,
-  withBar,
-  writeReport,
-  type Figure,
-  type Figures,
-} from '../test/kit/report.ts'
+import { spread, withBar, tell, zero, type Figure, type Figures } from '../test/kit/report.ts'
 
 /** the stream's time 0 to 1 stands for a week */
 const STREAM_MS = 7 * 24 * 3600 * 1000
@@ -34,28 +26,28 @@ const SCRIPT = 'bench/detect.ts'
 const COST_RUNS = 5
 const KEY: TemplateKey = { tenant: 'bench', model: 'bench', tools: '', responseFormat: '' }
 
-interface Options {
-  traffic?: string
-  synthetic?: string
-  distinct?: string
-  generate?: string
-  seed: string
-  out?: string
-  minSessions: string
-}
+const args = readOptions({
+  // a labelled stream, JSONL in time order
+  traffic: optional,
+  synthetic: 1,
+  distinct: optional,
+  generate: optional,
+  seed: 1,
+  minSessions: DEFAULT_DETECTOR_OPTIONS.minSessions,
+})
 
 const peakMb = (): number => process.resourceUsage().maxRSS / 1024
 
-async function* rowsOf(options: Options): AsyncIterable<StreamRow> {
-  if (options.traffic !== undefined) yield* readStream(options.traffic)
-  else yield* syntheticStream(Number(options.synthetic))
+async function* rowsOf(): AsyncIterable<StreamRow> {
+  if (args.traffic !== undefined) yield* readStream(args.traffic)
+  else yield* syntheticStream(args.synthetic)
 }
 
 /** First pass: the detector sees messages, answers and times, nothing else. */
-const replay = async (detector: Detector, options: Options): Promise<number> => {
+const replay = async (detector: Detector): Promise<number> => {
   let rows = 0
   let elapsedMs = 0
-  for await (const { messages, response, t } of rowsOf(options)) {
+  for await (const { messages, response, t } of rowsOf()) {
     const start = performance.now()
     detector.observe({ key: KEY, messages, response, at: t * STREAM_MS })
     elapsedMs += performance.now() - start
@@ -94,16 +86,16 @@ const costFigures = (): Figures => {
   }
 }
 
-const streamFigures = async (options: Options): Promise<Figures> => {
-  const minSessions = Number(options.minSessions)
+const streamFigures = async (): Promise<Figures> => {
+  const { minSessions } = args
   const detector = new Detector({ minSessions })
-  const streamUs = await replay(detector, options)
+  const streamUs = await replay(detector)
   const memory = memoryFigures(detector)
   const start = performance.now()
   const templates = detector.candidates()
   const candidatesMs = performance.now() - start
   const rows: StreamRow[] = []
-  for await (const row of rowsOf(options)) rows.push(row)
+  for await (const row of rowsOf()) rows.push(row)
   const score = scoreTemplates(templates, rows, KEY, minSessions)
   for (const line of [
     `found: ${score.found.join(', ')}`,
@@ -140,7 +132,7 @@ const distinctFigures = (count: number): Figures => {
   return {
     distinct_prompts: { value: count, unit: 'requests' },
     distinct_us_per_request: { value: elapsedUs / count, unit: 'µs, prompt generation included' },
-    templates_wrong: withBar({ value: detector.candidates().length, unit: 'templates' }, '<=', 0),
+    templates_wrong: zero(detector.candidates().length, 'templates'),
     ...memoryFigures(detector),
   }
 }
@@ -160,9 +152,9 @@ const spreadOfMost = (values: number[]): Figure => ({
 
 const whole = (value: number): Figure => withBar({ value, unit: 'share' }, '>=', 1)
 
-const generatedFigures = ({ seed, minSessions }: Options): Figures => {
-  const detector = new Detector({ minSessions: Number(minSessions) })
-  const stream = promptStream(Number(seed))
+const generatedFigures = (): Figures => {
+  const detector = new Detector({ minSessions: args.minSessions })
+  const stream = promptStream(args.seed)
   const { versions, templates, right, mixed } = findVersions(
     detector,
     stream,
@@ -185,49 +177,13 @@ const generatedFigures = ({ seed, minSessions }: Options): Figures => {
   }
 }
 
-const options = new Command()
-  .option('--traffic <file>', 'labelled stream, JSONL in time order')
-  .option('--synthetic <seed>', 'labelled stream made by a seeded generator')
-  .option('--distinct <count>', 'prompts that never recur')
-  .addOption(
-    new Option('--generate <name>', 'labelled stream of 21 prompts as clients send them').choices([
-      'prompts',
-    ])
-  )
-  .option('--seed <number>', 'of --generate', '1')
-  .option('--out <file>', 'write the report as JSON')
-  .option(
-    '--min-sessions <count>',
-    'sessions that make a template',
-    String(DEFAULT_DETECTOR_OPTIONS.minSessions)
-  )
-  .parse()
-  .opts<Options>()
-
-const figuresOf = async (given: Options): Promise<Figures> => {
-  if (given.distinct !== undefined) return distinctFigures(Number(given.distinct))
-  if (given.generate !== undefined) return generatedFigures(given)
-  const { traffic, synthetic = '1' } = given
-  return streamFigures(traffic === undefined ? { ...given, synthetic } : given)
+const figuresOf = async (): Promise<Figures> => {
+  if (args.distinct !== undefined) return distinctFigures(Number(args.distinct))
+  if (args.generate === undefined) return streamFigures()
+  if (args.generate === 'prompts') return generatedFigures()
+  throw new Error(`--generate knows prompts, not ${args.generate}`)
 }
 
-const measure = async (): Promise<void> => {
-  const figures = await figuresOf(options)
-  if (options.out !== undefined) writeReport(options.out, figures)
-  process.stdout.write(`${formatFigures(figures)}\n`)
-}
-
-/** Memory and time are those of the built detector. */
-const measureBuilt = (): void => {
-  const built = build('bench-detect', [SCRIPT])
-  try {
-    const command = [built.pathOf(SCRIPT), ...process.argv.slice(2)]
-    const { status } = spawnSync(process.execPath, command, { stdio: 'inherit' })
-    process.exitCode = status ?? 1
-  } finally {
-    built.remove()
-  }
-}
-
-if (import.meta.url.endsWith('.ts')) measureBuilt()
-else await measure()
+// memory and time are those of the built detector
+if (import.meta.url.endsWith('.ts')) runBuilt('bench-detect', [SCRIPT])
+else tell(await figuresOf(), args.out)

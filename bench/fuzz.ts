@@ -9,10 +9,6 @@
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { AUTHORIZATION, caseOf, CHAT_PATH, type Case } from './fuzz/cases.ts'
 import { Dice } from './fuzz/dice.ts'
 import { loopSettings } from '../test/kit/process/loop-settings.ts'
@@ -23,14 +19,13 @@ import { createSender, type Outcome, type Sender } from './fuzz/wire.ts'
 import { build } from '../test/kit/process/build.ts'
 import { fromRoot } from '../test/kit/process/from-root.ts'
 import { allHold, tell, withBar, type Figure, type Figures } from '../test/kit/report.ts'
+import { inFolder } from './harness/measure.ts'
+import { optional, readOptions } from './harness/options.ts'
 
-const { values: args } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '30' },
-    seed: { type: 'string', default: '1' },
-    case: { type: 'string' },
-    out: { type: 'string' },
-  },
+const args = readOptions({
+  minutes: 30,
+  seed: 1,
+  case: optional,
 })
 
 const BATCH = 16
@@ -258,34 +253,35 @@ const sendOne = async (server: WatchedServer, seed: number): Promise<void> => {
   sender.close()
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-fuzz-'))
-const upstream = fork(fromRoot('bench/fuzz/upstream-process.ts'), { execArgv: process.execArgv })
-const built = build('fuzz', [
-  'src/cli.ts',
-  'src/store/thread/thread.ts',
-  'adapters/fake/process.ts',
-])
-let server: WatchedServer | null = null
-try {
-  const [port] = (await once(upstream, 'message')) as [number]
-  const env = {
-    ...loopSettings(),
-    DATA_DIR: join(folder, 'data'),
-    UPSTREAM_BASE_URL: `http://127.0.0.1:${port}/v1`,
-    SHED_DELAY_MS: '0',
-  }
-  server = await startWatched(env, built.pathOf('src/cli.ts'))
-  await goLive(server.proxy, new Dice(Number(args.seed)))
-  if (args.case === undefined) {
-    const figures = await fuzz(server, Number(args.minutes), Number(args.seed))
+const run = async (folder: string): Promise<void> => {
+  const upstream = fork(fromRoot('bench/fuzz/upstream-process.ts'), { execArgv: process.execArgv })
+  const built = build('fuzz', [
+    'src/cli.ts',
+    'src/store/thread/thread.ts',
+    'adapters/fake/process.ts',
+  ])
+  let server: WatchedServer | null = null
+  try {
+    const [port] = (await once(upstream, 'message')) as [number]
+    const env = {
+      ...loopSettings(),
+      DATA_DIR: folder,
+      UPSTREAM_BASE_URL: `http://127.0.0.1:${port}/v1`,
+      SHED_DELAY_MS: '0',
+    }
+    server = await startWatched(env, built.pathOf('src/cli.ts'))
+    await goLive(server.proxy, new Dice(args.seed))
+    if (args.case !== undefined) return await sendOne(server, Number(args.case))
+    const figures = await fuzz(server, args.minutes, args.seed)
     figures['error_lines'] = figure(server.errors.length, 'lines')
     for (const line of new Set(server.errors.slice(0, MOST_SHOWN))) say(line.slice(0, 500))
     tell(figures, args.out)
     if (!allHold(figures)) process.exitCode = 1
-  } else await sendOne(server, Number(args.case))
-} finally {
-  await server?.proxy.stop()
-  upstream.kill()
-  built.remove()
-  rmSync(folder, { recursive: true, force: true })
+  } finally {
+    await server?.proxy.stop()
+    upstream.kill()
+    built.remove()
+  }
 }
+
+await inFolder('fuzz', run)

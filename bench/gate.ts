@@ -4,7 +4,6 @@
  * promotions come with their upper 95 % limit, so that few draws prove little; where nothing but
  * chance is left to simulate they are computed. `npm run bench:gate -- --out file.json`
  */
-import { parseArgs } from 'node:util'
 import { FAVOURED_SHARE } from '../src/core/gate/gate.ts'
 import { chanceToPromote, chanceToPromotePaired } from './gate/exact.ts'
 import { HEAD, key, line, percent, print, type Run } from './gate/lines.ts'
@@ -23,13 +22,9 @@ import {
   type Setting,
 } from './gate/rules.ts'
 import { borderWorld, measuredWorld, pairedBorder, pairedWorld, worldsAt } from './gate/worlds.ts'
-import {
-  formatFigures,
-  writeReport,
-  withBar,
-  type Figure,
-  type Figures,
-} from '../test/kit/report.ts'
+import { formatFigures, withBar, type Figure, type Figures } from '../test/kit/report.ts'
+import { runParts } from './harness/measure.ts'
+import { optional, partsOf, readOptions } from './harness/options.ts'
 
 const SIZES = [200, 600, 1000, 2000]
 const MARGINS = [0.05, 0.03]
@@ -109,23 +104,6 @@ const measureWorlds = (margin: number, run: Run): Figures => {
   return figures
 }
 
-/** Power with fresh answers to every row, by discordance; its errors are computed. */
-const measureDiscordance = (margin: number, run: Run): Figures => {
-  const figures: Figures = {}
-  const half = Math.ceil(run.draws / 2)
-  for (const discordance of DISCORDANCES) {
-    const title = `${100 * discordance} discordant, as good as the upstream`
-    print(`\n${title}, all fresh, margin ${100 * margin} points\n${HEAD}`)
-    for (const size of SIZES) {
-      const setting = { world: pairedWorld(discordance, 0), margin, size, replays: size }
-      const measured = simulate(setting, { ...run, draws: half, maxDraws: half })
-      print(line(`${size} held out`, measured))
-      Object.assign(figures, figuresOf(placeOf(title, size, margin), measured, false))
-    }
-  }
-  return figures
-}
-
 /** As many fresh upstream answers as the product buys: at the border, and as good as that. */
 const measureSomeFresh = (run: Run): Figures => {
   const [margin, discordance, figures] = [0.05, 0.1, {} as Figures]
@@ -182,46 +160,32 @@ const measureTarget = (run: Run): Figures => {
   }
 }
 
-const partsOf = (run: Run): Record<string, () => Figures> => ({
+const allParts = (run: Run): Record<string, () => Figures> => ({
   exact: computeBorder,
   target: () => measureTarget(run),
   'worlds-5': () => measureWorlds(0.05, run),
   'worlds-3': () => measureWorlds(0.03, run),
-  'paired-5': () => measureDiscordance(0.05, run),
-  'paired-3': () => measureDiscordance(0.03, run),
   'some-fresh': () => measureSomeFresh(run),
   'two-statistics': () => measureTwoStatistics(run),
   ...mixParts(run),
   ...promiseParts(run),
 })
 
-const main = (): void => {
-  const { values } = parseArgs({
-    options: {
-      out: { type: 'string' },
-      /** names of parts, all unless given */
-      parts: { type: 'string' },
-      /** of each setting; ten, a hundred times as many where its limit is above the bar */
-      draws: { type: 'string', default: '400' },
-      'max-draws': { type: 'string', default: '10000' },
-      seed: { type: 'string', default: '20261125' },
-    },
-  })
-  const numbers = { draws: Number(values.draws), maxDraws: Number(values['max-draws']) }
-  const parts = partsOf({ ...numbers, random: longRandom(Number(values.seed)) })
-  const figures: Figures = {}
-  const wanted = values.parts?.split(',') ?? Object.keys(parts)
-  const unknown = wanted.filter((name) => parts[name] === undefined)
-  if (unknown.length > 0) throw new RangeError(`no part ${unknown.join(', ')}`)
-  for (const name of wanted) {
-    Object.assign(figures, parts[name]!())
-    // after each part, because the whole takes long
-    if (values.out !== undefined) writeReport(values.out, { ...figures, ...worstOf(figures) })
-  }
-  const named = Object.entries(figures).filter(
-    ([name]) => name.startsWith('target') || name.startsWith('ties_all')
-  )
-  print(`\n${formatFigures({ ...Object.fromEntries(named), ...worstOf(figures) })}`)
-}
-
-main()
+const args = readOptions({
+  parts: optional,
+  // of each setting; ten, a hundred times as many where its limit is above the bar
+  draws: 400,
+  maxDraws: 10_000,
+  seed: 20261125,
+})
+const { draws, maxDraws } = args
+const parts = allParts({ draws, maxDraws, random: longRandom(args.seed) })
+const all: Figures = {}
+await runParts(partsOf(args.parts, parts), args.out, (name, save) => {
+  Object.assign(all, parts[name]!())
+  save({ ...all, ...worstOf(all) })
+})
+const named = Object.entries(all).filter(
+  ([name]) => name.startsWith('target') || name.startsWith('ties_all')
+)
+print(`\n${formatFigures({ ...Object.fromEntries(named), ...worstOf(all) })}`)

@@ -9,12 +9,10 @@
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { Agent, get } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import {
   hashOfSecret,
   secretOf,
@@ -30,7 +28,9 @@ import { fromRoot } from '../test/kit/process/from-root.ts'
 import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
 import { pathOf, PROMPT, SHAPES, SMALL_SHAPES } from './hostile-bodies/shapes.ts'
 import type { Order } from './hostile-bodies-process.ts'
-import { spread, tell, withBar, type Figures } from '../test/kit/report.ts'
+import { spread, withBar, type Figures } from '../test/kit/report.ts'
+import { readOptions } from './harness/options.ts'
+import { benchmark } from './harness/measure.ts'
 
 const BAR_MS = 100
 const HARMLESS = 'one_string'
@@ -42,14 +42,11 @@ const POLL_EVERY_MS = 2
 /** Time for the log and the collector to settle. */
 const REST_MS = 300
 
-const { values: args } = parseArgs({
-  options: {
-    out: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
-    mib: { type: 'string', default: '32' },
-  },
+const args = readOptions({
+  rounds: 5,
+  mib: 32,
 })
-const BODY_BYTES = Number(args.mib) * 2 ** 20 - 1024
+const BODY_BYTES = args.mib * 2 ** 20 - 1024
 
 const start = (role: 'upstream' | 'sender'): ChildProcess =>
   fork(fromRoot('bench/hostile-bodies-process.ts'), [role], { execArgv: process.execArgv })
@@ -194,7 +191,7 @@ const sizes = (): [shape: string, bytes: number, name: string][] => [
   ]),
 ]
 
-const run = async (folder: string, rounds: number): Promise<Figures> => {
+const run = async (folder: string): Promise<Figures> => {
   const [upstream, sender] = [start('upstream'), start('sender')]
   const [port] = (await once(upstream, 'message')) as [number]
   const targets = await openTargets(folder, port)
@@ -209,7 +206,7 @@ const run = async (folder: string, rounds: number): Promise<Figures> => {
       for (let round = 0; round < 2; round++) await time(HARMLESS, BODY_BYTES, headers)
       for (const [shape, bytes, label] of sizes()) {
         const delays: number[] = []
-        for (let round = 0; round < rounds; round++) {
+        for (let round = 0; round < args.rounds; round++) {
           const transfer = await time(HARMLESS, bytes, harmless)
           delays.push(Math.max(0, (await time(shape, bytes, headers)) - transfer))
         }
@@ -226,10 +223,4 @@ const run = async (folder: string, rounds: number): Promise<Figures> => {
   return { ...figures, healthz_delay_worst_ms: worst }
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-hostile-'))
-try {
-  const figures = await run(folder, Number(args.rounds))
-  tell(figures, args.out)
-} finally {
-  rmSync(folder, { recursive: true, force: true })
-}
+await benchmark('hostile-bodies', args.out, run)

@@ -10,9 +10,9 @@
 import { createHash } from 'node:crypto'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { groupBy } from '../src/core/group-by.ts'
 import type { TaskPrefix, TaskRow } from './harness/data.ts'
+import { optional, readOptions } from './harness/options.ts'
 
 const PREFIX = join(import.meta.dirname, 'tasks/debian-sections/prefix.json')
 /** Smaller sections are left out: the prompt does not list them. */
@@ -62,13 +62,10 @@ const rowOf = ({ name, section, summary }: Package): TaskRow => ({
 })
 
 const main = (): void => {
-  const { values } = parseArgs({
-    options: {
-      packages: { type: 'string' },
-      out: { type: 'string' },
-      rows: { type: 'string', default: '6000' },
-      'test-rows': { type: 'string', default: '1000' },
-    },
+  const values = readOptions({
+    packages: optional,
+    rows: 6000,
+    testRows: 1000,
   })
   if (!values.packages || !values.out) throw new Error('--packages <file> and --out <folder>')
   const prefix = JSON.parse(readFileSync(PREFIX, 'utf8')) as TaskPrefix
@@ -81,13 +78,13 @@ const main = (): void => {
   if (examples.length < shown.size)
     throw new Error('the index lacks a package that the prompt shows')
   const others = rows.filter(({ meta }) => !shown.has(meta.id))
-  const testEnd = Number(values['test-rows'])
+  const testEnd = values.testRows
   const validEnd = testEnd + VALID_ROWS
   const files = {
     'test.jsonl': others.slice(0, testEnd),
     'valid.jsonl': others.slice(testEnd, validEnd),
     // examples last, where no stretch of traffic that is cut from the front has them
-    'train.jsonl': [...others.slice(validEnd, validEnd + Number(values.rows)), ...examples],
+    'train.jsonl': [...others.slice(validEnd, validEnd + values.rows), ...examples],
   }
   mkdirSync(values.out, { recursive: true })
   copyFileSync(PREFIX, join(values.out, 'prefix.json'))

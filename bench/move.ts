@@ -4,21 +4,17 @@
  *
  *   npm run bench:move -- [--out file.json] [--records 100000]
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { moveStore } from '../src/store/move/move.ts'
 import { openSqliteStore } from '../src/store/thread/open.ts'
 import { fillStore } from '../test/kit/store/large-store.ts'
-import { optionsOf, serverIn, stopServer } from '../test/kit/postgres/postgres-process.ts'
-import { tell, type Figure, type Figures } from '../test/kit/report.ts'
+import { optionsOf, serverIn } from '../test/kit/postgres/postgres-process.ts'
+import { zero, type Figure, type Figures } from '../test/kit/report.ts'
+import { readOptions } from './harness/options.ts'
+import { benchmark } from './harness/measure.ts'
 
-const { values: args } = parseArgs({
-  options: {
-    out: { type: 'string' },
-    records: { type: 'string', default: '100000' },
-  },
+const args = readOptions({
+  records: 100_000,
 })
 
 const TEMPLATES = 200
@@ -45,7 +41,7 @@ const sampling = async <T>(sample: () => void, work: () => Promise<T>): Promise<
 }
 
 const run = async (folder: string): Promise<Figures> => {
-  const records = Number(args.records)
+  const records = args.records
   const from = join(folder, 'sqlite')
   await fill(from, records)
   const server = optionsOf(await serverIn(folder, process.pid), 'postgres')
@@ -70,12 +66,7 @@ const run = async (folder: string): Promise<Figures> => {
   const { user, system } = process.cpuUsage(cpu)
   return {
     records: { value: records, unit: 'records' },
-    differences: {
-      value: report.differences,
-      unit: 'rows',
-      bar: '== 0',
-      holds: report.differences === 0,
-    },
+    differences: zero(report.differences, 'rows'),
     copied_per_second: perSecond(comparedFrom - begun),
     compared_per_second: perSecond(performance.now() - comparedFrom),
     // of this process, for both steps; not of the server
@@ -84,11 +75,4 @@ const run = async (folder: string): Promise<Figures> => {
   }
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-move-'))
-try {
-  const figures = await run(folder)
-  tell(figures, args.out)
-} finally {
-  await stopServer(folder)
-  rmSync(folder, { recursive: true, force: true })
-}
+await benchmark('move', args.out, run)

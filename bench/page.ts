@@ -3,25 +3,20 @@
  * 10,000 records, 200 templates, 50 internalizations. docs/page.md
  * `npm run bench:page -- --out file.json`
  */
-import { mkdtempSync, rmSync } from 'node:fs'
 import { request, type IncomingMessage } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { createProgress } from '../src/cli/output.ts'
 import { openLocalStore } from '../src/store/sqlite/local.ts'
 import { fillStore, recordIdOf, versionOf } from '../test/kit/store/large-store.ts'
 import { ADMIN_TOKEN, startProxy } from '../test/kit/process/proxy-process.ts'
-import { spread, tell, withBar, type Figures } from '../test/kit/report.ts'
+import { spread, withBar, type Figures } from '../test/kit/report.ts'
+import { readOptions } from './harness/options.ts'
+import { benchmark } from './harness/measure.ts'
 
-const { values: args } = parseArgs({
-  options: {
-    records: { type: 'string', default: '10000' },
-    templates: { type: 'string', default: '200' },
-    internalizations: { type: 'string', default: '50' },
-    rounds: { type: 'string', default: '9' },
-    out: { type: 'string' },
-  },
+const args = readOptions({
+  records: 10_000,
+  templates: 200,
+  internalizations: 50,
+  rounds: 9,
 })
 
 const MINUTE_MS = 60_000
@@ -30,9 +25,9 @@ const MAX_FIRST_VISIT_BYTES = 200_000
 const MAX_VIEW_BYTES = 30_000
 
 const size = {
-  records: Number(args.records),
-  templates: Number(args.templates),
-  internalizations: Number(args.internalizations),
+  records: args.records,
+  templates: args.templates,
+  internalizations: args.internalizations,
 }
 
 const fill = async (dataDir: string): Promise<string> => {
@@ -115,9 +110,8 @@ const viewFigures = ([name, loads]: [string, Loaded[]]): Figures => {
   }
 }
 
-const run = async (): Promise<void> => {
+const run = async (dataDir: string): Promise<Figures> => {
   const progress = createProgress()
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-page-'))
   progress.update('page', 0, 1, 'the store is filled')
   const internalization = await fill(dataDir)
   // nothing to learn from: the worker only looks at what is there
@@ -134,7 +128,7 @@ const run = async (): Promise<void> => {
     const views = Object.entries(viewsOf(internalization))
     // view by view in turn: the worker reads the log after the start, and no view alone pays for it
     const loads = new Map<string, Loaded[]>(views.map(([name]) => [name, []]))
-    const rounds = Number(args.rounds)
+    const rounds = args.rounds
     for (let round = 0; round < rounds; round++) {
       for (const [name, path] of views) {
         const loaded = await load(`${server.baseUrl}/admin${path}`, { cookie })
@@ -151,13 +145,11 @@ const run = async (): Promise<void> => {
       '<=',
       MAX_FIRST_VISIT_BYTES
     )
-    progress.stop()
-    tell(figures, args.out)
+    return figures
   } finally {
     progress.stop()
     await server.stop()
-    rmSync(dataDir, { recursive: true, force: true })
   }
 }
 
-await run()
+await benchmark('page', args.out, run)

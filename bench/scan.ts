@@ -1,28 +1,19 @@
 /**
  * How long does a scan of 10,000 exchanges of three templates take, in how much memory, and is the lower bound
- * of its coverage true? `npm run bench:scan -- --out file.json`. `--stream 2000000` shows the memory of a log of
- * so many lines, which is generated and never stored.
+ * of its coverage true? `npm run bench:scan -- --out file.json`
  */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { createProgress } from '../src/cli/output.ts'
 import { openScanEncoder } from '../src/cli/scan/encoder.ts'
-import { scanLog } from '../src/core/scan/scan.ts'
 import type { ScanReport } from '../src/core/scan/report.ts'
 import type { ExchangeRecord } from '../src/core/log/record.ts'
-import { build } from '../test/kit/process/build.ts'
-import {
-  formatFigures,
-  mean,
-  spread,
-  withBar,
-  writeReport,
-  type Figures,
-} from '../test/kit/report.ts'
+import { mean, spread, withBar, type Figures, tell } from '../test/kit/report.ts'
 import { APPLICATIONS } from '../test/kit/traffic/scan-applications.ts'
+import { optional, readOptions } from './harness/options.ts'
+import { runBuilt } from './harness/run-built.ts'
 import { drawLog, recordOf, type Draw } from '../test/kit/traffic/scan-draws.ts'
 
 const SCRIPT = 'bench/scan.ts'
@@ -153,88 +144,25 @@ const measureBound = async (count: number, rows: number, fresh: number): Promise
   return drawFigures(draws, tried - draws.length)
 }
 
-async function* streamOf(lines: number): AsyncGenerator<ExchangeRecord> {
-  for (let number = 0; number < lines; number++) yield exchangeAt(number)
-}
-
-const measureStream = async (lines: number): Promise<Figures> => {
-  const start = performance.now()
-  const report = await scanLog(
-    { read: () => streamOf(lines) },
-    {
-      minSessions: 30,
-      countTokens: null,
-      trainRows: 500,
-      holdoutRows: 500,
-      burstMinutes: 5,
-      now: Date.now(),
-      margin: 0.05,
-      minCoverage: 0.2,
-      seed: 1,
-      known: [],
-      encoder: await openScanEncoder(null, 1),
-      money: {
-        prices: [],
-        engineUsdPerHour: null,
-        captureShare: 1,
-        trafficShare: 1,
-        trainSeconds: null,
-        upstreamReplays: 0,
-        days: null,
-      },
-      withText: false,
-      onTemplate: () => {},
-    }
-  )
-  return {
-    stream_exchanges: { value: report.exchanges, unit: 'generated' },
-    stream_seconds: { value: (performance.now() - start) / 1000, unit: 's' },
-    stream_peak_mb: { value: process.resourceUsage().maxRSS / 1024, unit: 'MB' },
-  }
-}
-
-const OPTIONS = {
-  out: { type: 'string' },
-  runs: { type: 'string', default: '1' },
-  draws: { type: 'string', default: '40' },
-  /** exchanges of a drawn log */
-  rows: { type: 'string', default: '1500' },
-  fresh: { type: 'string', default: '5000' },
-  /** exchanges of a generated log; 0: none */
-  stream: { type: 'string', default: '0' },
+const args = readOptions({
+  runs: 1,
+  draws: 40,
+  // exchanges of a drawn log
+  rows: 1500,
+  fresh: 5000,
   /** the built command line */
-  cli: { type: 'string' },
-} as const
+  cli: optional,
+})
 
-const measure = async (): Promise<void> => {
-  const { values } = parseArgs({ options: OPTIONS })
-  const [runs, draws, rows, fresh, stream] = [
-    values.runs,
-    values.draws,
-    values.rows,
-    values.fresh,
-    values.stream,
-  ].map(Number) as [number, number, number, number, number]
-  const figures: Figures = {
-    ...(stream > 0 ? await measureStream(stream) : {}),
-    ...(runs > 0 ? await measureTime(values.cli!, runs) : {}),
-    ...(draws > 0 ? await measureBound(draws, rows, fresh) : {}),
-  }
-  if (values.out !== undefined) writeReport(values.out, figures)
-  process.stdout.write(`${formatFigures(figures)}\n`)
-}
+const figuresOf = async (): Promise<Figures> => ({
+  ...(args.runs > 0 ? await measureTime(args.cli!, args.runs) : {}),
+  ...(args.draws > 0 ? await measureBound(args.draws, args.rows, args.fresh) : {}),
+})
 
-/** Memory and time are those of the built program. */
-const measureBuilt = (): void => {
-  const built = build('bench-scan', [SCRIPT, CLI, 'src/store/thread/thread.ts'])
-  try {
-    const command = [built.pathOf(SCRIPT), '--cli', built.pathOf(CLI), ...process.argv.slice(2)]
-    const { status } = spawnSync(process.execPath, command, { stdio: 'inherit' })
-    process.exitCode = status ?? 1
-  } finally {
-    built.remove()
-  }
-}
-
-if (import.meta.url.endsWith('.ts')) measureBuilt()
-else await measure()
+// memory and time are those of the built program
+if (import.meta.url.endsWith('.ts'))
+  runBuilt('bench-scan', [SCRIPT, CLI, 'src/store/thread/thread.ts'], (pathOf) => [
+    '--cli',
+    pathOf(CLI),
+  ])
+else tell(await figuresOf(), args.out)

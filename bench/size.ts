@@ -5,10 +5,7 @@
  *
  *   npm run bench:size -- [--records 4096] [--out file.json]
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readdirSync, readFileSync } from 'node:fs'
 import { countTokens } from 'gpt-tokenizer'
 import { Client } from 'pg'
 import { batchOf } from '../src/core/log/exchange-batch.ts'
@@ -16,18 +13,14 @@ import type { ExchangeRecord } from '../src/core/log/record.ts'
 import { seededRandom } from '../src/random.ts'
 import type { ServerOptions } from '../src/store/postgres/base/server-options.ts'
 import { openLocalStore } from '../src/store/postgres/local.ts'
-import {
-  optionsOf,
-  serverIn,
-  stopServer,
-  USER,
-  WHY_NO_SERVER,
-} from '../test/kit/postgres/postgres-process.ts'
+import { optionsOf, serverIn, USER, WHY_NO_SERVER } from '../test/kit/postgres/postgres-process.ts'
 import { fromRoot } from '../test/kit/process/from-root.ts'
-import { tell, type Figures } from '../test/kit/report.ts'
+import { type Figures } from '../test/kit/report.ts'
+import { readOptions } from './harness/options.ts'
+import { benchmark } from './harness/measure.ts'
 
-const { values: args } = parseArgs({
-  options: { records: { type: 'string', default: '4096' }, out: { type: 'string' } },
+const args = readOptions({
+  records: 4096,
 })
 
 /** that recur */
@@ -144,7 +137,7 @@ const measure = async (
   await store.records.append(batchOf([recordOf(-1, '', 0)]))
   const before = await readSizes(client)
   const prompts = Array.from({ length: PROMPTS }, () => textOf(tokens))
-  const count = Number(args.records)
+  const count = args.records
   let raw = 0
   for (let index = 0; index < count; index += together) {
     const records = Array.from({ length: together }, (_, place) => {
@@ -185,15 +178,5 @@ const run = async (folder: string): Promise<Figures> => {
   return figures
 }
 
-if (WHY_NO_SERVER !== null) {
-  console.log(`skipped: ${WHY_NO_SERVER}`)
-} else {
-  const folder = mkdtempSync(join(tmpdir(), 'promptintern-size-'))
-  try {
-    const figures = await run(folder)
-    tell(figures, args.out)
-  } finally {
-    await stopServer(folder)
-    rmSync(folder, { recursive: true, force: true })
-  }
-}
+if (WHY_NO_SERVER !== null) console.log(`skipped: ${WHY_NO_SERVER}`)
+else await benchmark('size', args.out, run)

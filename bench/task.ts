@@ -7,82 +7,63 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { createProgress, percent, table } from '../src/cli/output.ts'
 import { parseConfig } from '../src/config/config.ts'
 import { parsePrices } from '../src/core/cost/prices.ts'
 import type { Internalization } from '../src/core/lifecycle/internalization.ts'
-import { comparisonOf } from '../test/kit/model/comparison.ts'
 import type { Template } from '../src/core/template/template.ts'
-import type { Engine } from '../src/engine/engine.ts'
-import type { ChatRequest } from '../src/openai/chat.ts'
-import { isUnfinished } from '../src/openai/fine-tuning.ts'
-import { formatFigures, spread, writeReport, type Figures } from '../test/kit/report.ts'
-import { ARMS, recognizedOf, runArm, type ArmContext, type BenchArm } from './task/arms.ts'
+import { formatFigures, writeReport, type Figures } from '../test/kit/report.ts'
+import { ARMS, type BenchArm } from './task/arms.ts'
+import { compare, type Comparison } from './task/compare.ts'
 import { costFigures, costTable, taskCalls, type TaskPrices } from './task/costs.ts'
-import { latencyFigures, productFigures, trainingFigures, type Rendered } from './task/figures.ts'
+import { productFigures, trainingFigures, type Rendered } from './task/figures.ts'
 import { embeddedEngine, remoteEngine } from './task/engines.ts'
-import { adaptedMessages, matching } from '../test/kit/model/adapted.ts'
-import { curveFigures } from './task/curve.ts'
 import { followShift, readShift } from './task/shift.ts'
-import { answerMs, measureLatencies } from '../test/kit/model/latency.ts'
+import { sendTraffic, TRAFFIC_LANES } from './task/traffic.ts'
 import { fromRoot } from '../test/kit/process/from-root.ts'
 import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './harness/data.ts'
 import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../test/kit/upstream/replay-upstream.ts'
 import { sendAll } from '../test/kit/traffic/send-all.ts'
-import {
-  newestInternalization,
-  minutesToVerdict,
-  waitForVerdict,
-} from '../test/kit/process/internalizations.ts'
+import { minutesToVerdict, waitForVerdict } from '../test/kit/process/internalizations.ts'
+import { optional, readOptions } from './harness/options.ts'
 
 const CLIENT_MODEL = 'gpt-4o-mini'
-const TRAFFIC_LANES = 8
-const LATENCY_ROUNDS = 15
 /** The proxy looks for new routes every second; until then requests go to the upstream. */
 const ROUTE_PICKUP_MS = 2000
 /** The successor's training with its evaluation, as a multiple of the time for training. */
 const SHIFT_TRAININGS = 2
 /** A template may leave some requests to the upstream, so there may have to be more traffic. */
-const MORE_TRAFFIC = 0.05
 const MOST_TRAFFIC = 1.2
-/** how long the worker may take to read a batch of the log */
-const CANDIDATE_MS = 20_000
 
-const { values: args } = parseArgs({
-  options: {
-    task: { type: 'string' },
-    test: { type: 'string' },
-    prefix: { type: 'string' },
-    model: { type: 'string' },
-    // an engine that runs already, in place of the embedded one with --model; ENGINE_TOKEN is its token
-    'engine-url': { type: 'string' },
-    train: { type: 'string', default: '1500' },
-    holdout: { type: 'string', default: '1000' },
-    'test-rows': { type: 'string', default: '500' },
-    'arm-rows': { type: 'string', default: '500' },
-    // a row with the whole prompt takes seconds
-    'full-prompt-rows': { type: 'string', default: '200' },
-    minutes: { type: 'string', default: '0' },
-    // a sentence encoder for heads; and the arms that the product lets compete, by default all
-    encoder: { type: 'string' },
-    learn: { type: 'string', default: '' },
-    schedule: { type: 'string', default: 'exponential' },
-    margin: { type: 'string', default: '0.05' },
-    // comparisons beside the product, or `none`
-    arms: { type: 'string', default: 'base-full,base-query,query-only,schedule' },
-    prices: { type: 'string', default: fromRoot('bench/prices.json') },
-    // a file of old and new answers: what becomes of the live route when the upstream changes its answers
-    shift: { type: 'string' },
-    // also trains on parts of the rows, and ends with what the learning curve says
-    'learning-curve': { type: 'boolean', default: false },
-    'audit-share': { type: 'string', default: '0.6' },
-    out: { type: 'string' },
-    keep: { type: 'boolean', default: false },
-    // continues in a data directory that --keep left: a live route is measured, not trained again
-    data: { type: 'string' },
-  },
+const args = readOptions({
+  task: optional,
+  test: optional,
+  prefix: optional,
+  model: optional,
+  // an engine that runs already, in place of the embedded one with --model; ENGINE_TOKEN is its token
+  engineUrl: optional,
+  train: 1500,
+  holdout: 1000,
+  testRows: 500,
+  armRows: 500,
+  // a row with the whole prompt takes seconds
+  fullPromptRows: 200,
+  minutes: 0,
+  // a sentence encoder for heads; and the arms that the product lets compete, by default all
+  encoder: optional,
+  learn: '',
+  schedule: 'exponential',
+  margin: 0.05,
+  // comparisons beside the product, or `none`
+  arms: 'base-full,base-query,query-only,schedule',
+  prices: fromRoot('bench/prices.json'),
+  // a file of old and new answers: what becomes of the live route when the upstream changes its answers
+  shift: optional,
+  auditShare: 0.6,
+  keep: false,
+  // continues in a data directory that --keep left: a live route is measured, not trained again
+  data: optional,
 })
 
 const required = (name: 'task' | 'model'): string => {
@@ -91,7 +72,7 @@ const required = (name: 'task' | 'model'): string => {
   return value
 }
 
-const engineUrl = args['engine-url']
+const engineUrl = args.engineUrl
 const taskEngine =
   engineUrl === undefined
     ? embeddedEngine(required('model'), args.encoder ?? null)
@@ -131,128 +112,23 @@ const prepare = async (
 
 const progress = createProgress()
 
-const beginsSoon = async (proxy: ProxyProcess): Promise<boolean> => {
-  const deadline = Date.now() + CANDIDATE_MS
-  while (Date.now() < deadline) {
-    if ((await newestInternalization(proxy)) !== null) return true
-    await delay(1000)
-  }
-  return false
-}
-
-/** Sends the first `wanted` requests, then more by and by until an internalization begins. */
-const sendTraffic = async (
-  proxy: ProxyProcess,
-  requests: ChatRequest[],
-  wanted: number
-): Promise<void> => {
-  let sent = 0
-  do {
-    const end = sent === 0 ? wanted : sent + Math.ceil(wanted * MORE_TRAFFIC)
-    const batch = requests.slice(sent, end)
-    await sendAll(proxy.baseUrl, batch, {
-      concurrency: TRAFFIC_LANES,
-      onDone: (done) => progress.update('traffic', sent + done, Math.max(wanted, sent + done)),
-    })
-    sent += batch.length
-    if (await beginsSoon(proxy)) return
-  } while (sent < requests.length)
-  const { data } = await proxy.admin<{ data: unknown[] }>('/templates')
-  throw new Error(
-    `no internalization began after ${sent} requests; templates: ${JSON.stringify(data)}`
-  )
-}
-
 const showState = (state: Internalization['state']): void => {
   const detail = state.name === 'training' ? `arm ${state.arm} stage ${state.stage}` : ''
   progress.update(`state ${state.name} ${detail}`, 1, 1)
 }
 
-const FULL_PROMPT_ARMS = new Set<BenchArm>(['base-full', 'tuned-full'])
-
-const ARM_FIGURES: Record<BenchArm, string> = {
-  'base-full': 'accuracy_base_full',
-  'base-query': 'accuracy_base_query',
-  'query-only': 'accuracy_query_only_arm',
-  schedule: 'accuracy_promptintern',
-  'tuned-full': 'accuracy_tuned_full',
-}
-
-interface Comparison {
-  dataDir: string
-  internalization: Internalization
-  template: Template
-  test: Rendered
-  train: Rendered
-}
-
-/** An interrupted run may have left a job, which would train during the measurements. */
-const cancelLeftovers = async (engine: Engine): Promise<void> => {
-  for (const job of await engine.findJobs({})) if (isUnfinished(job)) await engine.cancelJob(job.id)
-}
-
-/** Arms and latencies, asked at an engine of their own on the same loras. */
-const compare = async (input: Comparison): Promise<Figures> => {
-  const { dataDir, internalization, template, test, train } = input
-  const { engine, close } = await taskEngine.open(dataDir)
-  const match = matching(template)
-  const rowsOf = (arm: BenchArm) =>
-    recognizedOf(
-      match,
-      test,
-      Number(args[FULL_PROMPT_ARMS.has(arm) ? 'full-prompt-rows' : 'arm-rows'])
-    )
-  const trained = recognizedOf(match, train, Number(args.train))
-  const context: ArmContext = {
-    engine,
-    template,
-    match,
-    internalization,
-    comparison: comparisonOf(test.rows.map((row) => row.answer)),
-    ...recognizedOf(match, test),
-  }
-  const figures: Figures = {}
-  try {
-    await cancelLeftovers(engine)
-    const { baseModel: base, answers, arms } = internalization.plan!
-    const requests = context.requests.slice(0, LATENCY_ROUNDS)
-    const learned = (hasEncoder: boolean) =>
-      arms.findLast(({ encoder }) => (encoder !== undefined) === hasEncoder)?.results.at(-1)?.lora
-    const [lora, head] = [learned(false), learned(true)]
-    if (head !== undefined)
-      figures.head_answer_ms = spread(
-        await answerMs(engine, head, requests.map(adaptedMessages(match))),
-        'ms'
-      )
-    if (lora !== undefined) {
-      const models = { base, lora, labels: answers.labels }
-      const latencies = await measureLatencies(engine, models, requests, adaptedMessages(match))
-      Object.assign(figures, latencyFigures(latencies))
-    }
-    for (const arm of armNames()) {
-      progress.update(`arm ${arm}`, 0, 1)
-      const asked = rowsOf(arm)
-      const value = await runArm(
-        arm,
-        { ...context, ...asked },
-        {
-          requests: trained.requests,
-          answers: trained.rows.map((row) => row.answer),
-          seconds: (Number(args.minutes) || 20) * 60,
-        }
-      )
-      progress.update(`arm ${arm}`, 1, 1, value === null ? 'not trained' : percent(value))
-      if (value === null) continue
-      figures[ARM_FIGURES[arm]] = { value, unit: 'share' }
-      figures[FULL_PROMPT_ARMS.has(arm) ? 'full_prompt_rows' : 'arm_rows'] = {
-        value: asked.rows.length,
-        unit: 'rows',
-      }
-    }
-    return figures
-  } finally {
-    await close()
-  }
+const compareArms = (
+  input: Pick<Comparison, 'dataDir' | 'internalization' | 'template' | 'test'>
+): Promise<Figures> => {
+  const { armRows, fullPromptRows } = args
+  return compare({
+    ...input,
+    taskEngine,
+    arms: armNames(),
+    most: { armRows, fullPromptRows },
+    onArm: (arm, result) =>
+      progress.update(`arm ${arm}`, result === null ? 0 : 1, 1, result ?? undefined),
+  })
 }
 
 const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, string> => ({
@@ -263,16 +139,16 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
   // the figures are those of the last stage; a shift goes through all of them
   ...(args.shift === undefined
     ? { ROLLOUT_STAGES: '1', AUDIT_SHARE: '0' }
-    : { AUDIT_SHARE: args['audit-share'], ROLLOUT_MIN_HOURS: '0' }),
-  LEARNING_CURVE: String(args['learning-curve']),
+    : { AUDIT_SHARE: String(args.auditShare), ROLLOUT_MIN_HOURS: '0' }),
+  LEARNING_CURVE: 'false',
   ARMS: args.learn,
-  TRAIN_ROWS: args.train,
-  HOLDOUT_ROWS: args.holdout,
+  TRAIN_ROWS: String(args.train),
+  HOLDOUT_ROWS: String(args.holdout),
   // the rows of a task are sent within minutes and do not depend on each other
   BURST_MINUTES: '0',
-  TRAIN_MINUTES: args.minutes,
+  TRAIN_MINUTES: String(args.minutes),
   SCHEDULE: args.schedule,
-  MARGIN: args.margin,
+  MARGIN: String(args.margin),
 })
 
 /** What the engine costs an hour, for the figures: the key of the product. */
@@ -327,7 +203,7 @@ const runShift = async (
     task.train.filter((row) => !used.has(row)),
     upstream
   )
-  const limitMs = SHIFT_TRAININGS * (Number(args.minutes) || 60) * 60_000
+  const limitMs = SHIFT_TRAININGS * (args.minutes || 60) * 60_000
   const shift = readShift(args.shift!)
   const followed = await followShift({ proxy, upstream, requests, shift, limitMs })
   Object.assign(figures, followed.figures)
@@ -341,26 +217,12 @@ const runShift = async (
   )
 }
 
-const runCurve = async (
-  proxy: ProxyProcess,
-  { id }: Internalization,
-  figures: Figures
-): Promise<void> => {
-  const curve = await curveFigures(proxy, id, (judged, planned) =>
-    progress.update('learning curve', judged, planned)
-  )
-  Object.assign(figures, curve.figures)
-  save(figures)
-  progress.stop()
-  process.stdout.write(`${formatFigures(figures)}\n\n${curve.text.join('\n')}\n`)
-}
-
 const run = async (): Promise<void> => {
   const task = loadTask(required('task'), args.prefix)
   const testSource = testFile(required('task'))
   const upstream = await startReplayUpstream()
-  const wanted = Number(args.train) + Number(args.holdout)
-  const testRows = readRows(testSource.path).slice(0, Number(args['test-rows']))
+  const wanted = args.train + args.holdout
+  const testRows = readRows(testSource.path).slice(0, args.testRows)
   const tested = new Set(testRows.map((row) => row.query))
   const spare = task.train.slice(wanted, wanted * MOST_TRAFFIC)
   const traffic = [...task.train.slice(0, wanted), ...spare.filter((row) => !tested.has(row.query))]
@@ -373,7 +235,10 @@ const run = async (): Promise<void> => {
   const proxy = await startProxy(environment(dataDir, upstream))
   const figures: Figures = {}
   try {
-    if (args.data === undefined) await sendTraffic(proxy, train.requests, wanted)
+    if (args.data === undefined)
+      await sendTraffic(proxy, train.requests, wanted, (sent) =>
+        progress.update('traffic', sent, Math.max(wanted, sent))
+      )
     const internalization = await waitForVerdict(proxy, showState)
     const { state } = internalization
     figures.state = { value: state.name, unit: '' }
@@ -386,7 +251,6 @@ const run = async (): Promise<void> => {
       unit: 'min',
     }
     await delay(ROUTE_PICKUP_MS)
-    if (args['learning-curve']) return await runCurve(proxy, internalization, figures)
     if (args.shift !== undefined)
       return await runShift(proxy, upstream, figures, { task, sent: traffic })
     const outcomes = await sendAll(proxy.baseUrl, test.requests, {
@@ -403,7 +267,7 @@ const run = async (): Promise<void> => {
     // an hour's results are written before another step can fail
     save(figures)
     if (internalization.plan !== null)
-      Object.assign(figures, await compare({ dataDir, internalization, template, test, train }))
+      Object.assign(figures, await compareArms({ dataDir, internalization, template, test }))
   } finally {
     if (!proxy.exited()) await proxy.kill()
     await upstream.close()

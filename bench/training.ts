@@ -6,23 +6,12 @@
  *
  * `--layers 4` is for a quick look only: figures of a shallower model say little about the whole.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { GraphBuilder } from '../adapters/onnx/graph.ts'
 import { LINEAR_LAYERS, linearShape, type LlamaConfig } from '../adapters/onnx/llama-config.ts'
 import type { TokenizedRow } from '../adapters/onnx/train/rows.ts'
 import type { FrozenModel } from '../adapters/onnx/train/weights-file.ts'
-import {
-  formatFigures,
-  spread,
-  withBar,
-  writeReport,
-  type Figure,
-  type Figures,
-} from '../test/kit/report.ts'
+import { spread, withBar, type Figure, type Figures } from '../test/kit/report.ts'
 import {
   milliseconds,
   openModel,
@@ -33,6 +22,8 @@ import {
   SMOL_SHAPE,
   THREADS,
 } from './training/trainer.ts'
+import { benchmark } from './harness/measure.ts'
+import { optional, readOptions } from './harness/options.ts'
 
 /** short exchanges: rows of 32 tokens, 8 of them answer; a training job's batch, twice, four times */
 const SHORT = { rows: [8, 16, 32], prefixTokens: 0, promptTokens: 25, completionTokens: 8 }
@@ -149,19 +140,15 @@ const smallerBatches = (speeds: Speed[]): Figures =>
     ])
   )
 
-const { values: options } = parseArgs({
-  options: {
-    out: { type: 'string' },
-    model: { type: 'string' },
-    cache: { type: 'string' },
-    runs: { type: 'string', default: '5' },
-    layers: { type: 'string', default: String(SMOL_SHAPE.layers) },
-  },
+const options = readOptions({
+  model: optional,
+  cache: optional,
+  runs: 5,
+  layers: SMOL_SHAPE.layers,
 })
-const runs = Number(options.runs)
-const cacheDir = options.cache ?? (await mkdtemp(join(tmpdir(), 'bench-training-')))
-try {
-  const model = await openModel(options.model, cacheDir, Number(options.layers))
+const run = async (folder: string): Promise<Figures> => {
+  const { runs } = options
+  const model = await openModel(options.model, options.cache ?? folder, options.layers)
   const shared = await measureSharedPrefix(model, runs)
   const short = await measureShortRows(model, runs)
   const large = short.at(-1)!
@@ -174,7 +161,7 @@ try {
     max: apart.max! / together.min!,
     runs,
   }
-  const figures: Figures = {
+  return {
     tokens_per_second: spread(large.tokensPerSecond, 'tokens/s'),
     useful_gflops: spread(large.useful, 'GFLOP/s'),
     matmul_ceiling_gflops: spread(large.ceiling, 'GFLOP/s'),
@@ -186,8 +173,6 @@ try {
     shared_prefix_speedup: withBar(speedup, '>=', 5),
     peak_gb: withBar({ value: shared.peak, unit: 'GB' }, '<=', 6),
   }
-  if (options.out !== undefined) writeReport(options.out, figures)
-  process.stdout.write(`${formatFigures(figures)}\n`)
-} finally {
-  if (options.cache === undefined) await rm(cacheDir, { recursive: true })
 }
+
+await benchmark('training', options.out, run)

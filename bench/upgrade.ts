@@ -5,36 +5,27 @@
  *
  *   npm run bench:upgrade -- [--rounds 3] [--clients 24] [--idle-seconds 7] [--out file.json]
  */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { Client } from 'pg'
-import {
-  PASSWORD,
-  serverIn,
-  stopServer,
-  USER,
-  WHY_NO_SERVER,
-} from '../test/kit/postgres/postgres-process.ts'
+import { PASSWORD, serverIn, USER, WHY_NO_SERVER } from '../test/kit/postgres/postgres-process.ts'
 import { build } from '../test/kit/process/build.ts'
 import { freePort } from '../test/kit/process/free-port.ts'
 import { makeNewerProgram } from './harness/newer-program.ts'
 import { startNginx, WHY_NO_NGINX } from '../test/kit/process/nginx.ts'
 import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
-import { allHold, tell, type Figure, type Figures } from '../test/kit/report.ts'
+import { type Figures, zero } from '../test/kit/report.ts'
 import { startLoad, type Load } from './upgrade/load.ts'
 import { startUpstream } from './upgrade/upstream.ts'
+import { readOptions } from './harness/options.ts'
+import { benchmark } from './harness/measure.ts'
 
-const { values: args } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '3' },
-    clients: { type: 'string', default: '24' },
-    // DRAIN_IDLE_SECONDS, as compose.yaml has it
-    'idle-seconds': { type: 'string', default: '7' },
-    out: { type: 'string' },
-  },
+const args = readOptions({
+  rounds: 3,
+  clients: 24,
+  // DRAIN_IDLE_SECONDS, as compose.yaml has it
+  idleSeconds: 7,
 })
 
 /** under load, before the first stop and after each start */
@@ -83,7 +74,7 @@ const upgradeUnderLoad = async (setting: Setting, programs: string[]): Promise<U
         DATABASE_URL: setting.databaseUrl,
         UPSTREAM_BASE_URL: setting.upstreamUrl,
         TENANT_SECRET: 'secret-of-the-benchmark',
-        DRAIN_IDLE_SECONDS: args['idle-seconds'],
+        DRAIN_IDLE_SECONDS: String(args.idleSeconds),
         // a machine without a free core would shed requests, and cut answers after a minute
         SHED_DELAY_MS: '0',
         DRAIN_SECONDS: '300',
@@ -92,7 +83,7 @@ const upgradeUnderLoad = async (setting: Setting, programs: string[]): Promise<U
     )
   const proxies = await Promise.all([start(0, programs[0]!), start(1, programs[0]!)])
   const nginx = await startNginx(setting.folder, ports)
-  const [load, endLoad] = startLoad(nginx.baseUrl, Number(args.clients))
+  const [load, endLoad] = startLoad(nginx.baseUrl, args.clients)
   const replacedSeconds: number[] = []
   let memory = 0
   try {
@@ -122,15 +113,10 @@ const read = async (connectionString: string, query: string): Promise<number> =>
   return rows[0]!.number
 }
 
-const none = (value: number, unit: string): Figure => ({
-  value,
-  unit,
-  bar: '<= 0',
-  holds: value === 0,
-})
-
 const run = async (folder: string): Promise<Figures> => {
-  const rounds = Number(args.rounds)
+  // nginx's own user reads in it
+  chmodSync(folder, 0o755)
+  const rounds = args.rounds
   const { port } = await serverIn(folder, process.pid)
   const databaseUrl = `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres`
   const upstream = await startUpstream()
@@ -146,10 +132,10 @@ const run = async (folder: string): Promise<Figures> => {
   )
   const sorted = load.headMs.toSorted((one, other) => one - other)
   return {
-    failed_requests: none(load.failed.length, 'requests'),
-    streams_cut: none(load.cut.length, 'answers'),
-    repeated_requests: none(upstream.repeated(), 'requests'),
-    records_missing: none(load.asked - logged, 'records'),
+    failed_requests: zero(load.failed.length, 'requests'),
+    streams_cut: zero(load.cut.length, 'answers'),
+    repeated_requests: zero(upstream.repeated(), 'requests'),
+    records_missing: zero(load.asked - logged, 'records'),
     requests: { value: load.asked, unit: 'requests' },
     proxies_replaced: { value: replacedSeconds.length, unit: 'processes' },
     additive_migrations: { value: applied, unit: 'migrations' },
@@ -162,18 +148,5 @@ const run = async (folder: string): Promise<Figures> => {
 }
 
 const missing = WHY_NO_SERVER ?? WHY_NO_NGINX
-if (missing !== null) {
-  console.log(`skipped: ${missing}`)
-} else {
-  const folder = mkdtempSync(join(tmpdir(), 'promptintern-upgrade-'))
-  // nginx's own user reads in it
-  chmodSync(folder, 0o755)
-  try {
-    const figures = await run(folder)
-    tell(figures, args.out)
-    process.exitCode = allHold(figures) ? 0 : 1
-  } finally {
-    await stopServer(folder)
-    rmSync(folder, { recursive: true, force: true })
-  }
-}
+if (missing !== null) console.log(`skipped: ${missing}`)
+else await benchmark('upgrade', args.out, run)

@@ -4,8 +4,6 @@
  * its port and its folder, as a supervisor does; the proxy lives on. Counts jobs without an end,
  * loras that are served and not whole, records and answers lost, and processes left behind.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createEngine } from '../../src/engine/client.ts'
@@ -34,6 +32,7 @@ import {
   waitForEnd,
 } from '../../test/kit/process/internalizations.ts'
 import { noteTree, stillRunning, victimsOf, type Noted, type Victim } from './engine-tree.ts'
+import { inFolder } from '../harness/measure.ts'
 import { damagedLoras } from './loras.ts'
 import type { CrashOptions } from './server.ts'
 import { emptyTally, figuresOf } from './tally.ts'
@@ -77,87 +76,115 @@ const proxyEnvironment = (
   LOG_LEVEL: 'silent',
 })
 
-/** @throws Error where the engine cannot run */
-export const crashPeft = async (options: CrashOptions): Promise<Figures> => {
-  const missing = missingForPeft()
-  if (missing !== null) throw new Error(missing)
-  const { rounds, progress } = options
-  const random = seededRandom(options.seed)
-  const modelPath = options.model ?? fromRoot('models/tiny')
-  const upstream = await startReplayUpstream()
-  const folder = mkdtempSync(join(tmpdir(), 'promptintern-crash-'))
-  const tally = emptyTally()
-  let next = 0
+/** Loops of one run, one after another; each begins with an empty directory. */
+class PeftLoops {
+  private readonly options: CrashOptions
+  private readonly upstream: ReplayUpstream
+  private readonly folder: string
+  private readonly random: () => number
+  private readonly tally = emptyTally()
+  private next = 0
 
-  const startEngine = (engineDir: string, port = 0): Promise<PeftProcess> =>
-    startPeftProcess({
-      modelPath,
+  constructor(options: CrashOptions, upstream: ReplayUpstream, folder: string) {
+    this.options = options
+    this.upstream = upstream
+    this.folder = folder
+    this.random = seededRandom(options.seed)
+  }
+
+  async play(): Promise<Figures> {
+    let loop: Loop | null = null
+    try {
+      while (this.isMissingKills()) {
+        loop = await this.start()
+        await Promise.all([this.ask(loop, 2 * ROWS + SPARE_ROWS), this.killUntilEnd(loop)])
+        await this.finish(loop)
+        loop = null
+      }
+      this.options.progress.stop()
+      return figuresOf(this.tally)
+    } finally {
+      await loop?.proxy.kill()
+      await loop?.engine.kill()
+    }
+  }
+
+  private isMissingKills(): boolean {
+    return this.tally.kills.length < this.options.rounds
+  }
+
+  private startEngine(engineDir: string, port = 0): Promise<PeftProcess> {
+    return startPeftProcess({
+      modelPath: this.options.model ?? fromRoot('models/tiny'),
       dataDir: engineDir,
       port,
       // so often that most restarts find one
       env: { ENGINE_CHECKPOINT_SECONDS: '1', LOG_LEVEL: 'silent' },
     })
+  }
 
-  const startLoop = async (): Promise<Loop> => {
-    const name = `loop-${tally.ends.length}`
-    const engineDir = join(folder, name, 'engine')
-    const engine = await startEngine(engineDir)
+  private async start(): Promise<Loop> {
+    const name = `loop-${this.tally.ends.length}`
+    const engineDir = join(this.folder, name, 'engine')
+    const engine = await this.startEngine(engineDir)
     const { baseUrl, token } = engine
-    const proxyDir = join(folder, name, 'proxy')
-    const proxy = await startProxy(proxyEnvironment(proxyDir, upstream, engine))
+    const proxyDir = join(this.folder, name, 'proxy')
+    const proxy = await startProxy(proxyEnvironment(proxyDir, this.upstream, engine))
     const client = createEngine({ name: 'peft', baseUrl, token, fetch })
     return { engineDir, engine, client, proxy, seen: new Set(), processes: new Map() }
   }
 
-  const ask = async ({ proxy, seen }: Loop, count: number): Promise<void> => {
-    const numbers = Array.from({ length: count }, () => next++)
-    for (const number of numbers) upstream.add(orderOf(number).messages, shelfOf(number), 120)
+  private async ask({ proxy, seen }: Loop, count: number): Promise<void> {
+    const numbers = Array.from({ length: count }, () => this.next++)
+    for (const number of numbers) this.upstream.add(orderOf(number).messages, shelfOf(number), 120)
     await sendAll(proxy.baseUrl, numbers.map(orderOf), { concurrency: 4 }).catch(() => {
-      tally.unansweredBatches += 1
+      this.tally.unansweredBatches += 1
     })
     await noteRecords(proxy, seen)
   }
 
-  const checkLoras = async ({ engineDir, client }: Loop): Promise<void> => {
-    tally.damagedLoras += damagedLoras(engineDir, await client.models()).length
+  private async checkLoras({ engineDir, client }: Loop): Promise<void> {
+    this.tally.damagedLoras += damagedLoras(engineDir, await client.models()).length
   }
 
   /** Every second kill, where there is a choice, is not the server's. */
-  const choose = (victims: Map<Victim, number>): Victim => {
+  private choose(victims: Map<Victim, number>): Victim {
     const others = [...victims.keys()].filter((victim) => victim !== 'server')
-    if (others.length === 0 || random() < 0.5) return 'server'
-    return others[Math.floor(random() * others.length)]!
+    if (others.length === 0 || this.random() < 0.5) return 'server'
+    return others[Math.floor(this.random() * others.length)]!
   }
 
-  const kill = async (loop: Loop): Promise<void> => {
+  private async kill(loop: Loop): Promise<void> {
+    const { rounds, progress } = this.options
     noteTree(loop.engine.pid, loop.processes)
     const victims = victimsOf(loop.engine.pid)
-    const victim = choose(victims)
-    tally.kills.push(victim)
-    progress.update('kills', tally.kills.length, rounds, victim)
+    const victim = this.choose(victims)
+    this.tally.kills.push(victim)
+    progress.update('kills', this.tally.kills.length, rounds, victim)
     if (victim !== 'server') {
       process.kill(victims.get(victim)!, 'SIGKILL')
       return
     }
     await loop.engine.kill()
-    loop.engine = await startEngine(loop.engineDir, loop.engine.port)
-    await checkLoras(loop)
+    loop.engine = await this.startEngine(loop.engineDir, loop.engine.port)
+    await this.checkLoras(loop)
   }
 
-  const killUntilEnd = async (loop: Loop): Promise<void> => {
-    while (tally.kills.length < rounds) {
-      await delay(random() * MAX_LIFE_MS)
+  private async killUntilEnd(loop: Loop): Promise<void> {
+    while (this.isMissingKills()) {
+      await delay(this.random() * MAX_LIFE_MS)
       if ((await endOf(loop.proxy)) !== null) return
-      await kill(loop)
+      await this.kill(loop)
     }
   }
 
-  const finish = async (loop: Loop): Promise<void> => {
+  private async finish(loop: Loop): Promise<void> {
+    const { tally } = this
     const end = await waitForEnd(loop.proxy, FINISH_MS)
     // no answer may be lost when the engine of a live lora dies
-    if (end === 'live' && tally.kills.length < rounds)
-      await Promise.all([ask(loop, LIVE_REQUESTS), kill(loop)])
-    await checkLoras(loop)
+    if (end === 'live' && this.isMissingKills())
+      await Promise.all([this.ask(loop, LIVE_REQUESTS), this.kill(loop)])
+    await this.checkLoras(loop)
     while ((await loop.client.findJobs({})).some(isUnfinished)) await delay(500)
     tally.recordsLost += await lostRecords(loop.proxy, loop.seen)
     tally.recordsAcknowledged += loop.seen.size
@@ -170,21 +197,16 @@ export const crashPeft = async (options: CrashOptions): Promise<Figures> => {
     tally.processesLeftBehind += stillRunning(loop.processes).length
     tally.ends.push(end)
   }
+}
 
-  let loop: Loop | null = null
+/** @throws Error where the engine cannot run */
+export const crashPeft = async (options: CrashOptions): Promise<Figures> => {
+  const missing = missingForPeft()
+  if (missing !== null) throw new Error(missing)
+  const upstream = await startReplayUpstream()
   try {
-    while (tally.kills.length < rounds) {
-      loop = await startLoop()
-      await Promise.all([ask(loop, 2 * ROWS + SPARE_ROWS), killUntilEnd(loop)])
-      await finish(loop)
-      loop = null
-    }
-    progress.stop()
-    return figuresOf(tally)
+    return await inFolder('crash', (folder) => new PeftLoops(options, upstream, folder).play())
   } finally {
-    await loop?.proxy.kill()
-    await loop?.engine.kill()
     await upstream.close()
-    rmSync(folder, { recursive: true, force: true })
   }
 }

@@ -20,7 +20,7 @@ import {
   type ReplayUpstream,
 } from '../../test/kit/upstream/replay-upstream.ts'
 import { sendAll } from '../../test/kit/traffic/send-all.ts'
-import { spread, withBar, type Figures } from '../../test/kit/report.ts'
+import { zero, spread, withBar, type Figures } from '../../test/kit/report.ts'
 import { allRecords } from './checks.ts'
 import {
   endOf,
@@ -33,7 +33,7 @@ import { createKey, openBudget } from './postgres/budget.ts'
 import { Cluster, patiently } from './postgres/cluster.ts'
 import { Fleet } from './postgres/fleet.ts'
 import type { CrashOptions } from './server.ts'
-import { counted, none } from './tally.ts'
+import { counted } from './tally.ts'
 
 /** of each proxy in a round */
 const REQUESTS_A_ROUND = 20
@@ -233,14 +233,14 @@ export const crashPostgres = async ({
       faults: counted(struck),
       full_disk: { value: cluster.canFill ? 'part of it' : 'skipped: may not mount', unit: '' },
       requests: { value: sums.requests, unit: 'requests' },
-      batches_failed_without_a_killed_proxy: none(sums.failedRequests, 'batches'),
+      batches_failed_without_a_killed_proxy: zero(sums.failedRequests, 'batches'),
       records_acknowledged: { value: sums.acknowledged, unit: 'records' },
-      records_lost: none(sums.lost, 'records'),
-      records_stored_twice: none(sums.twice, 'records'),
-      stages_trained_twice: none(sums.trainedTwice, 'stages'),
+      records_lost: zero(sums.lost, 'records'),
+      records_stored_twice: zero(sums.twice, 'records'),
+      stages_trained_twice: zero(sums.trainedTwice, 'stages'),
       budget_used_requests: spread(run.used, 'requests'),
       over_budget_requests: withBar({ value: Math.max(...run.over), unit: 'requests' }, '<=', 2),
-      budget_unexpected_answers: none(sums.unexpected, 'requests'),
+      budget_unexpected_answers: zero(sums.unexpected, 'requests'),
       ends: {
         ...counted(run.ends),
         bar: '= live',

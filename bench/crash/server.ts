@@ -5,9 +5,8 @@
  * that a restart finds live is followed by one on an empty directory, so that no kill is spent on
  * what is over.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Progress } from '../../src/cli/output.ts'
 import { seededRandom } from '../../src/random.ts'
 import { orderOf, shelfOf } from '../../test/kit/traffic/shelf-orders.ts'
@@ -17,7 +16,8 @@ import {
   type ReplayUpstream,
 } from '../../test/kit/upstream/replay-upstream.ts'
 import { sendAll } from '../../test/kit/traffic/send-all.ts'
-import { withBar, type Figures } from '../../test/kit/report.ts'
+import { zero, type Figures } from '../../test/kit/report.ts'
+import { inFolder } from '../harness/measure.ts'
 import { lostRecords, noteRecords } from './checks.ts'
 import {
   newestInternalization,
@@ -54,87 +54,102 @@ const environment = (
   ...(model === null ? {} : { MODEL_PATH: model }),
 })
 
-/** One data directory, from empty to live. */
-interface Loop {
-  dataDir: string
-  /** ids of the records that its store has shown: those are acknowledged */
-  seen: Set<string>
-}
+/** Whole loops with the server killed at random moments, each in a data directory of its own. */
+class ServerLoops {
+  private readonly options: CrashOptions
+  private readonly upstream: ReplayUpstream
+  private readonly folder: string
+  private readonly states = new Map<string, number>()
+  private readonly sums = { loops: 0, acknowledged: 0, lost: 0, trainedTwice: 0, clientErrors: 0 }
+  /** ids of the records that the loop's store has shown: those are acknowledged */
+  private seen = new Set<string>()
+  private next = 0
 
-const newLoop = (): Loop => ({
-  dataDir: mkdtempSync(join(tmpdir(), 'promptintern-crash-')),
-  seen: new Set(),
-})
+  constructor(options: CrashOptions, upstream: ReplayUpstream, folder: string) {
+    this.options = options
+    this.upstream = upstream
+    this.folder = folder
+  }
 
-export const crashServer = async (options: CrashOptions): Promise<Figures> => {
-  const { rounds, progress } = options
-  const random = seededRandom(options.seed)
-  const upstream = await startReplayUpstream()
-  const states = new Map<string, number>()
-  const sums = { loops: 0, acknowledged: 0, lost: 0, trainedTwice: 0, clientErrors: 0 }
-  let loop = newLoop()
-  let next = 0
+  async play(): Promise<Figures> {
+    const { rounds, seed, progress } = this.options
+    const random = seededRandom(seed)
+    for (let round = 0; round < rounds; round++) {
+      await this.playRound(random() * MAX_LIFE_MS)
+      progress.update('kills', round + 1, rounds, [...this.states.keys()].join(' '))
+    }
+    const proxy = await this.restart()
+    await this.traffic(proxy, Math.max(0, LOOP_REQUESTS - this.seen.size))
+    const end = await waitForEnd(proxy, FINISH_MS)
+    await this.finish(proxy)
+    progress.stop()
+    return this.figures(end)
+  }
 
-  const traffic = async (proxy: ProxyProcess, count: number): Promise<void> => {
-    const numbers = Array.from({ length: count }, () => next++)
-    for (const number of numbers) upstream.add(orderOf(number).messages, shelfOf(number), 120)
+  private dataDir(): string {
+    return join(this.folder, `loop-${this.sums.loops}`)
+  }
+
+  private async traffic(proxy: ProxyProcess, count: number): Promise<void> {
+    const numbers = Array.from({ length: count }, () => this.next++)
+    for (const number of numbers) this.upstream.add(orderOf(number).messages, shelfOf(number), 120)
     await sendAll(proxy.baseUrl, numbers.map(orderOf), { concurrency: 4 }).catch(() => {
-      sums.clientErrors += 1
+      this.sums.clientErrors += 1
     })
   }
 
   /** @returns the server after a start, its records compared with those acknowledged before */
-  const restart = async (): Promise<ProxyProcess> => {
-    const proxy = await startProxy(environment(loop.dataDir, upstream, options))
-    sums.lost += await lostRecords(proxy, loop.seen)
+  private async restart(): Promise<ProxyProcess> {
+    const proxy = await startProxy(environment(this.dataDir(), this.upstream, this.options))
+    this.sums.lost += await lostRecords(proxy, this.seen)
     return proxy
   }
 
-  const finish = async (proxy: ProxyProcess): Promise<void> => {
+  private async finish(proxy: ProxyProcess): Promise<void> {
     await proxy.stop()
-    sums.loops += 1
-    sums.acknowledged += loop.seen.size
-    sums.trainedTwice += stagesTrainedTwice(jobsOf(join(loop.dataDir, 'engine')))
-    rmSync(loop.dataDir, { recursive: true })
+    this.sums.acknowledged += this.seen.size
+    this.sums.trainedTwice += stagesTrainedTwice(jobsOf(join(this.dataDir(), 'engine')))
+    this.sums.loops += 1
+    this.seen = new Set()
   }
 
-  try {
-    for (let round = 0; round < rounds; round++) {
-      let proxy = await restart()
-      const state = (await newestInternalization(proxy))?.state.name ?? 'logging'
-      states.set(state, (states.get(state) ?? 0) + 1)
-      if (state === 'live') {
-        await finish(proxy)
-        loop = newLoop()
-        proxy = await restart()
-      }
-      const killed = new Promise<void>((resolve) => setTimeout(resolve, random() * MAX_LIFE_MS))
-      await Promise.all([
-        traffic(proxy, REQUESTS_A_LIFE).then(() =>
-          noteRecords(proxy, loop.seen).catch(() => undefined)
-        ),
-        killed.then(() => proxy.kill()),
-      ])
-      progress.update('kills', round + 1, rounds, [...states.keys()].join(' '))
+  private async playRound(lifeMs: number): Promise<void> {
+    let proxy = await this.restart()
+    const state = (await newestInternalization(proxy))?.state.name ?? 'logging'
+    this.states.set(state, (this.states.get(state) ?? 0) + 1)
+    if (state === 'live') {
+      await this.finish(proxy)
+      proxy = await this.restart()
     }
-    const proxy = await restart()
-    await traffic(proxy, Math.max(0, LOOP_REQUESTS - loop.seen.size))
-    const end = await waitForEnd(proxy, FINISH_MS)
-    await finish(proxy)
-    progress.stop()
-    const seenStates = [...states].map(([name, count]) => `${name} ${count}`).join(', ')
+    await Promise.all([
+      this.traffic(proxy, REQUESTS_A_LIFE).then(() =>
+        noteRecords(proxy, this.seen).catch(() => undefined)
+      ),
+      delay(lifeMs).then(() => proxy.kill()),
+    ])
+  }
+
+  private figures(end: string): Figures {
+    const { sums } = this
+    const seenStates = [...this.states].map(([name, count]) => `${name} ${count}`).join(', ')
     return {
-      kills: { value: rounds, unit: 'kills' },
+      kills: { value: this.options.rounds, unit: 'kills' },
       loops: { value: sums.loops, unit: 'loops' },
       records_acknowledged: { value: sums.acknowledged, unit: 'records' },
-      records_lost: withBar({ value: sums.lost, unit: 'records' }, '<=', 0),
-      stages_trained_twice: withBar({ value: sums.trainedTwice, unit: 'stages' }, '<=', 0),
+      records_lost: zero(sums.lost, 'records'),
+      stages_trained_twice: zero(sums.trainedTwice, 'stages'),
       client_batches_cut: { value: sums.clientErrors, unit: 'batches' },
       states_seen_at_restart: { value: seenStates, unit: '' },
       end_state: { value: end, unit: '', bar: '= live', holds: end === 'live' },
     }
+  }
+}
+
+export const crashServer = async (options: CrashOptions): Promise<Figures> => {
+  const upstream = await startReplayUpstream()
+  try {
+    return await inFolder('crash', (folder) => new ServerLoops(options, upstream, folder).play())
   } finally {
     await upstream.close()
-    rmSync(loop.dataDir, { recursive: true, force: true })
   }
 }

@@ -1,5 +1,5 @@
 /** Counts of a run with kills, and the figures made from them. */
-import { withBar, type Figure, type Figures } from '../../test/kit/report.ts'
+import { zero, type Figure, type Figures } from '../../test/kit/report.ts'
 import type { Victim } from './engine-tree.ts'
 
 export interface Tally {
@@ -35,8 +35,6 @@ export const counted = (names: string[]): Figure => {
   return { value: [...counts].map(([name, count]) => `${name} ${count}`).join(', '), unit: '' }
 }
 
-export const none = (value: number, unit: string): Figure => withBar({ value, unit }, '<=', 0)
-
 const isEnd = (status: string): boolean => status === 'succeeded' || status === 'failed'
 const isGood = (end: string): boolean => end === 'live' || end.startsWith('rejected')
 
@@ -45,13 +43,13 @@ export const figuresOf = (tally: Tally): Figures => {
     kills: { value: tally.kills.length, unit: 'kills' },
     killed: counted(tally.kills),
     jobs: counted(tally.jobs),
-    jobs_without_end: none(tally.jobs.filter((status) => !isEnd(status)).length, 'jobs'),
-    stages_trained_twice: none(tally.stagesTrainedTwice, 'stages'),
-    loras_served_damaged: none(tally.damagedLoras, 'loras'),
+    jobs_without_end: zero(tally.jobs.filter((status) => !isEnd(status)).length, 'jobs'),
+    stages_trained_twice: zero(tally.stagesTrainedTwice, 'stages'),
+    loras_served_damaged: zero(tally.damagedLoras, 'loras'),
     records_acknowledged: { value: tally.recordsAcknowledged, unit: 'records' },
-    records_lost: none(tally.recordsLost, 'records'),
-    request_batches_cut: none(tally.unansweredBatches, 'batches'),
-    processes_left_behind: none(tally.processesLeftBehind, 'processes'),
+    records_lost: zero(tally.recordsLost, 'records'),
+    request_batches_cut: zero(tally.unansweredBatches, 'batches'),
+    processes_left_behind: zero(tally.processesLeftBehind, 'processes'),
     ends: { ...counted(tally.ends), bar: 'live or rejected', holds: tally.ends.every(isGood) },
   }
 }

@@ -22,8 +22,6 @@ export interface Measured {
   /** share of draws with true coverage ≥ 55 %, with agreement ≥ 96 % */
   wide: number
   sure: number
-  /** share of draws that promote a slice which truly loses more than ten points */
-  weakSlice: number
   /** share of draws in which the first arm was taken */
   firstArm: number
 }
@@ -49,7 +47,6 @@ const summarize = (outcomes: Outcome[]): Measured => {
     agreement: sum(({ agreement }) => agreement) / Math.max(1, promoted.length),
     wide: share(({ coverage }) => coverage >= 0.55),
     sure: share(({ agreement }) => agreement >= 0.96),
-    weakSlice: share((one) => one.weakSlice === true),
     firstArm: outcomes.filter(({ arm }) => arm === 0).length / draws,
   }
 }

@@ -7,38 +7,18 @@ import { decide } from '../../src/core/gate/gate.ts'
 import { withBar, type Figures } from '../../test/kit/report.ts'
 import { HEAD, key, line, percent, print, type Run } from './lines.ts'
 import { measure, type Measured } from './measure.ts'
-import {
-  alikeSlices,
-  conversations,
-  goodConversations,
-  MIX_MARGIN,
-  refusals,
-  repeats,
-  shifting,
-  tiedAndRight,
-  ties,
-  tools,
-  weakSlices,
-} from './mixes.ts'
+import { conversations, MIX_MARGIN, refusals, repeats, tiedAndRight, ties, tools } from './mixes.ts'
 import { drawPopulation, truthOfPopulation, type Population } from './populations.ts'
 import { ALPHA, MIN_COVERAGE, type Outcome } from './rules.ts'
 
 const REQUIRED = 1 - MIX_MARGIN
 /** Of integrating the truth. */
 const ROUNDING = 1e-9
-/** A slice that agrees less is truly worse than ten points. */
-const SLICE_REQUIRED = 0.9
 
 /**
  * One draw. Neither arm is better, so that chance favours one of them.
- * @param later what the promoted route meets; the same population unless given
  */
-const drawOutcome = (
-  population: Population,
-  size: number,
-  random: () => number,
-  later = population
-): Outcome => {
+const drawOutcome = (population: Population, size: number, random: () => number): Outcome => {
   const [queryOnly, schedule] = drawPopulation(population, size, random)
   const { verdict, arm, arms } = decide({
     arms: [
@@ -53,11 +33,11 @@ const drawOutcome = (
   })
   const { threshold } = arms[arm]!
   if (verdict === 'reject' || threshold === null) return { arm, promoted: null }
-  const { coverage, traffic, unseen, worstSlice } = truthOfPopulation(later, threshold)
+  const { coverage, traffic, unseen } = truthOfPopulation(population, threshold)
   const broken = Math.min(traffic, unseen) < REQUIRED - ROUNDING
   return {
     arm,
-    promoted: { coverage, agreement: traffic, broken, weakSlice: worstSlice < SLICE_REQUIRED },
+    promoted: { coverage, agreement: traffic, broken },
   }
 }
 
@@ -101,44 +81,6 @@ const measureAll = (
   return figures
 }
 
-/** How often a route goes live that answers a slice which loses more than ten points. */
-const measureWeakSlices = (run: Run): Figures => {
-  const figures: Figures = {}
-  const draws = Math.ceil(run.draws / 2)
-  print('\npromoted, and of that with a slice that truly loses more than 10 points (%); coverage')
-  for (const [world, population] of Object.entries({ ...alikeSlices, ...weakSlices })) {
-    const cells = [600, 1000, 2000].map((size) => {
-      const measured = simulate(population, size, { ...run, draws, maxDraws: draws })
-      const unit = `share of ${draws} draws`
-      figures[`weak_slice_promoted_${key(world)}_${size}`] = { value: measured.weakSlice, unit }
-      figures[`weak_slice_coverage_${key(world)}_${size}`] = { value: measured.coverage, unit }
-      const { promoted, weakSlice, coverage } = measured
-      return `${size}: ${percent(promoted)} ${percent(weakSlice)} ${percent(coverage)}`
-    })
-    print(`${world.padEnd(36)} ${cells.join('   ')}`)
-  }
-  return figures
-}
-
-/** The cost of counting a conversation as one row, for an arm that is right on 99 %. */
-const measureConversationPower = (run: Run): Figures => {
-  const figures: Figures = {}
-  const draws = Math.ceil(run.draws / 2)
-  for (const size of [600, 2000]) {
-    print(`\nconversations, ${size} rows of traffic, margin 5 points\n${HEAD}`)
-    for (const [world, population] of Object.entries(goodConversations)) {
-      const measured = simulate(population, size, { ...run, draws, maxDraws: draws })
-      print(line(world, measured))
-      const value = measured.promoted
-      figures[`power_conversations_${key(world)}_${size}`] = {
-        value,
-        unit: `share of ${draws} draws`,
-      }
-    }
-  }
-  return figures
-}
-
 /** Flawless arms with equal confidences: each must be promoted. */
 const measureTiedAndRight = ({ draws, random }: Run): Figures => {
   const sizes = [300, 500, 1000]
@@ -154,33 +96,10 @@ const measureTiedAndRight = ({ draws, random }: Run): Figures => {
   return { ties_all_right_promoted: withBar({ value, unit }, '>=', 1) }
 }
 
-/** The hard kind grows after the proof. No bar: only a watch after the promotion can see it. */
-const measureShift = ({ draws, random }: Run): Figures => {
-  const figures: Figures = {}
-  print('\na hard kind grows after the proof, 1,000 rows: agreement of the answers given (%)')
-  for (const later of [0.1, 0.2, 0.4, 0.7]) {
-    const draw = () => drawOutcome(shifting(0.1), 1000, random, shifting(later))
-    const { agreement, broken } = measure(draw, {
-      draws: draws / 4,
-      maxDraws: draws / 4,
-      bar: 0,
-    })
-    print(
-      `10 → ${percent(later)} %: ${percent(agreement)}, below the promise in ${percent(broken)}`
-    )
-    figures[`shift_agreement_10_to_${100 * later}`] = { value: agreement, unit: 'share, mean' }
-    figures[`shift_below_promise_10_to_${100 * later}`] = { value: broken, unit: 'share of draws' }
-  }
-  return figures
-}
-
 export const mixParts = (run: Run): Record<string, () => Figures> => ({
   repeats: () => measureAll('repeats', repeats, [600, 1000], run),
   tools: () => measureAll('tools', tools, [600], run),
   refusals: () => measureAll('refusals', refusals, [600, 1000], run),
   conversations: () => measureAll('conversations', conversations, [1200], run),
-  'conversation-power': () => measureConversationPower(run),
-  'weak-slices': () => measureWeakSlices(run),
   ties: () => ({ ...measureAll('ties', ties, [600], run), ...measureTiedAndRight(run) }),
-  shift: () => measureShift(run),
 })

@@ -146,54 +146,6 @@ export const conversations: Record<string, Population> = Object.fromEntries(
   )
 )
 
-/** As good as an arm gets: what counting conversations whole costs. */
-export const goodConversations: Record<string, Population> = Object.fromEntries(
-  Object.entries(LENGTHS).flatMap(([length, lengths]) =>
-    [0, 1].map((correlation) => [
-      `99 % right: ${length}, ${correlation}`,
-      { lengths, correlation, kindsByTurn: turnsLosing(0.01, QUALITIES.alike, lengths) },
-    ])
-  )
-)
-
-const WEAK_SHARE = 0.15
-
-/** One slice of 15 % loses `lost`, the others a half per cent; its rows are less sure or not. */
-const weak = (lost: number, isLessSure: boolean): Population => {
-  const strong = { share: 1 - WEAK_SHARE, shape: always(0.995), slice: 'plan=free' }
-  const wrong = 1 - lost
-  const shape: Shape = isLessSure
-    ? [
-        [0.2, 1],
-        [0.8, Math.max(0, 1 - lost / 0.8)],
-      ]
-    : always(wrong)
-  return one(strong, { share: WEAK_SHARE, shape, slice: 'plan=pro' })
-}
-
-/** As good as any other, so that a slice that fails does so by chance. */
-const manySlices = (count: number): Population =>
-  one(
-    ...Array.from({ length: count }, (_, slice) => ({
-      share: 1 / count,
-      shape: RANKED,
-      slice: `slice ${slice}`,
-    }))
-  )
-
-export const alikeSlices: Record<string, Population> = {
-  'no slices': one({ share: 1, shape: RANKED }),
-  '6 slices alike': manySlices(6),
-  '20 slices alike': manySlices(20),
-}
-
-export const weakSlices: Record<string, Population> = Object.fromEntries(
-  [0.12, 0.15, 0.2, 0.25].flatMap((lost) => [
-    [`slice of 15 % loses ${100 * lost} points`, weak(lost, false)],
-    [`the same, less sure (${100 * lost})`, weak(lost, true)],
-  ])
-)
-
 export const ties: Record<string, Population> = Object.fromEntries(
   [4, 10, 30].flatMap((grid) => [
     [`border: ${grid} confidences`, { ...one({ share: 1, shape: always(BORDER) }), grid }],
@@ -209,16 +161,3 @@ export const tiedAndRight: Record<string, Population> = {
   ),
   'all right, 3 confidences': { ...one({ share: 1, shape: always(1) }), grid: 3 },
 }
-
-/** The hard kind is 10 % of the held-out rows, and a share of `later` of the traffic after the promotion. */
-export const shifting = (later: number): Population =>
-  one(
-    { share: 1 - later, shape: always(0.995) },
-    {
-      share: later,
-      shape: [
-        [0.4, 0.97],
-        [0.6, 0.7],
-      ],
-    }
-  )

@@ -1,6 +1,6 @@
 /**
  * Simulated traffic with known truth that a route meets and a held-out sample must stand for:
- * repeated questions, outcomes that are no text, conversations, slices, equal confidences. Both arms
+ * repeated questions, outcomes that are no text, conversations, equal confidences. Both arms
  * are alike and share most of their luck. Knows nothing of the gate.
  */
 import type { HeldOutRow } from '../../src/core/gate/gate.ts'
@@ -18,7 +18,6 @@ export interface Kind {
   deferred?: number
   /** chance that it is among the unseen questions, too; a half unless given */
   unseen?: number
-  slice?: string
 }
 
 export interface Population {
@@ -73,10 +72,7 @@ const rowOf = (
     }),
     deferred: isDeferred ? 'tool-calls' : null,
     isUnseen,
-    slices: [
-      ...(lengths === undefined ? [] : [`turn ${turn + 1}`]),
-      ...(kind.slice === undefined ? [] : [kind.slice]),
-    ],
+    slices: lengths === undefined ? [] : [`turn ${turn + 1}`],
   }
 }
 
@@ -113,8 +109,6 @@ export interface PopulationTruth {
   coverage: number
   traffic: number
   unseen: number
-  /** lowest agreement of a slice */
-  worstSlice: number
 }
 
 /** Share of a kind that is answered, and of that the share that agrees. */
@@ -146,7 +140,6 @@ const weighedKinds = (population: Population): { kind: Kind; weight: number }[] 
 
 export const truthOfPopulation = (population: Population, threshold: number): PopulationTruth => {
   const sums = { all: 0, answered: 0, right: 0, unseenAnswered: 0, unseenRight: 0 }
-  const slices = new Map<string, { answered: number; right: number }>()
   for (const { kind, weight } of weighedKinds(population)) {
     const { coverage, agreement } = truthOfKind(kind, threshold, population.grid)
     const [answered, right] = [weight * coverage, weight * coverage * agreement]
@@ -156,15 +149,10 @@ export const truthOfPopulation = (population: Population, threshold: number): Po
     sums.right += right
     sums.unseenAnswered += unseen * answered
     sums.unseenRight += unseen * right
-    if (kind.slice === undefined) continue
-    const slice = slices.get(kind.slice) ?? { answered: 0, right: 0 }
-    slices.set(kind.slice, { answered: slice.answered + answered, right: slice.right + right })
   }
-  const ofSlices = [...slices.values()].map(({ right, answered }) => shareOf(right, answered))
   return {
     coverage: sums.answered / sums.all,
     traffic: shareOf(sums.right, sums.answered),
     unseen: shareOf(sums.unseenRight, sums.unseenAnswered),
-    worstSlice: Math.min(1, ...ofSlices),
   }
 }

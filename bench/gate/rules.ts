@@ -35,8 +35,6 @@ export interface Outcome {
     coverage: number
     agreement: number
     broken: boolean
-    /** a slice is answered that truly loses more than ten points */
-    weakSlice?: boolean
   } | null
 }
 

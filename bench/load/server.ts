@@ -14,7 +14,7 @@ import { Pool, type Dispatcher } from 'undici'
 import { parseDatabaseUrl } from '../../src/config/database-url.ts'
 import type { ReportFault, ServerFault } from '../../src/fault-log.ts'
 import { systemTimer } from '../../src/timers.ts'
-import { createLogQueue, type LogQueueStats } from '../../src/proxy/log-queue.ts'
+import { createLogQueue, type LogQueue, type LogQueueStats } from '../../src/proxy/log-queue.ts'
 import { listen } from '../../src/server/http-server.ts'
 import { createCredentials } from '../../src/proxy/access/credentials.ts'
 import { createEnvelopes } from '../../src/proxy/envelopes.ts'
@@ -99,11 +99,39 @@ const startBareProxy = (upstreamUrl: string): void => {
   process.stdin.on('end', () => process.exit(0)).resume()
 }
 
+const NO_FAILOVER = {
+  upstreams: [],
+  breaker: { maxFailures: 5, pauseMs: 10_000 },
+  retryAfterMaxMs: 0,
+}
+
+/** Wide enough for every body of the benchmark. */
+const LIMITS = {
+  maxBodyBytes: 32 * MEBIBYTE,
+  captureMaxBytes: 4 * MEBIBYTE,
+  adaptedTimeoutMs: 10_000,
+  adaptedMaxTokens: 1024,
+  upstreamTimeoutMs: 600_000,
+  keepAliveMs: 0,
+}
+
 const openStore = (dataDir: string, databaseUrl: string): Promise<OpenStore> => {
   if (databaseUrl === '') return openSqliteStore({ dataDir })
   const parsed = parseDatabaseUrl(databaseUrl, null)
   if ('mistake' in parsed) throw new Error(`the database's URL ${parsed.mistake}`)
   return openPostgresStore({ server: parsed.server, poolSize: DATABASE_POOL })
+}
+
+const finish = async (
+  queue: LogQueue,
+  store: OpenStore,
+  outcomes: ProductStats['outcomes']
+): Promise<void> => {
+  await queue.close(60_000)
+  const stats: ProductStats = { ...queue.stats(), outcomes }
+  await store.close()
+  console.log(JSON.stringify(stats))
+  process.exit(0)
 }
 
 const startProduct = async (
@@ -119,14 +147,13 @@ const startProduct = async (
     setTimer: systemTimer,
   })
   const tenants = createTenants({ secret: 'bench', ttlMs: 3_600_000, maxEntries: 1000, now })
-  const table = compileRouteTable(
-    liveRoutes(tenants.identify({ rawHeaders: ['authorization', AUTHORIZATION] }).tenant, TEMPLATES)
-  )
+  const { tenant } = tenants.identify({ rawHeaders: ['authorization', AUTHORIZATION] })
+  const table = compileRouteTable(liveRoutes(tenant, TEMPLATES))
   const metrics = createMetrics(new Registry())
   const outcomes: Record<string, number> = {}
   const proxy = createProxy({
     upstreamBaseUrl: upstreamUrl,
-    failover: { upstreams: [], breaker: { maxFailures: 5, pauseMs: 10_000 }, retryAfterMaxMs: 0 },
+    failover: NO_FAILOVER,
     load: new Load({ maxInFlight: 10_000, maxDelayMs: 500 }),
     routes: () => table,
     areRoutesGood: () => true,
@@ -154,14 +181,7 @@ const startProduct = async (
     },
     fault,
     savedUsd: () => null,
-    limits: {
-      maxBodyBytes: 32 * MEBIBYTE,
-      captureMaxBytes: 4 * MEBIBYTE,
-      adaptedTimeoutMs: 10_000,
-      adaptedMaxTokens: 1024,
-      upstreamTimeoutMs: 600_000,
-      keepAliveMs: 0,
-    },
+    limits: LIMITS,
     trace: null,
     asksForUsage: false,
     echoModel: false,
@@ -172,14 +192,7 @@ const startProduct = async (
     newId: () => timeOrderedId(Date.now),
   })
   announce((await listen(proxy.app, { port: 0, host: '127.0.0.1' }, { fault })).port)
-  const finish = async (): Promise<void> => {
-    await queue.close(60_000)
-    const stats: ProductStats = { ...queue.stats(), outcomes }
-    await store.close()
-    console.log(JSON.stringify(stats))
-    process.exit(0)
-  }
-  process.stdin.on('end', () => void finish()).resume()
+  process.stdin.on('end', () => void finish(queue, store, outcomes)).resume()
 }
 
 const [kind, upstreamUrl = '', dataDir = '', databaseUrl = ''] = process.argv.slice(2)

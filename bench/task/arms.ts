@@ -5,14 +5,10 @@
  */
 import { agree, type Comparison } from '../../src/core/answer/agreement.ts'
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
-import { studentMessages } from '../../src/core/template/prompt.ts'
-import { compressTemplate, constantExamples, sentencesOf } from '../../src/core/learn/compress.ts'
-import { trainingRow } from '../../src/core/learn/dataset.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
-import { isUnfinished } from '../../src/openai/fine-tuning.ts'
-import { adaptedMessages, matchOf, type Recognize } from '../../test/kit/model/adapted.ts'
+import { adaptedMessages, type Recognize } from '../../test/kit/model/adapted.ts'
 import type { TaskRow } from '../harness/data.ts'
 import { inLanes } from '../../test/kit/traffic/lanes.ts'
 
@@ -76,61 +72,11 @@ const loraOf = (context: ArmContext, name: string): string | null => {
   return arm?.results.at(-1)!.lora ?? null
 }
 
-const fullTemplate = (template: Template): string => {
-  const segments = sentencesOf(template)
-  const tokens = segments.map(() => 1)
-  return compressTemplate(segments, [], 1, tokens).text
-}
-
-/** The paper's baseline: fine-tuned and served with the whole prompt, in the time one arm had. */
-const tunedFull = async (
-  context: ArmContext,
-  train: ChatRequest[],
-  answers: string[],
-  seconds: number
-) => {
-  const { engine, template, internalization } = context
-  const prompt = {
-    template: fullTemplate(template),
-    constantExamples: constantExamples(template),
-    retrievedExamples: [],
-  }
-  const rows = train.map((request, index) =>
-    trainingRow(matchOf(context.match, request), prompt, answers[index]!)
-  )
-  const job = await engine.createJob({
-    model: internalization.plan!.baseModel,
-    training_file: await engine.uploadRows(rows, 'tuned-full.jsonl'),
-    hyperparameters: {
-      ...internalization.plan!.arms[0]!.stages.at(-1)!.hyperparameters,
-      schedule_span: [0, 1],
-      max_seconds: seconds,
-    },
-    seed: internalization.plan!.seed,
-  })
-  let state = job
-  while (isUnfinished(state)) {
-    await new Promise((resolve) => setTimeout(resolve, 2000))
-    state = await engine.getJob(job.id)
-  }
-  if (state.fine_tuned_model === null) throw new Error(state.error?.message ?? state.status)
-  return accuracy(
-    context,
-    state.fine_tuned_model,
-    (request) => studentMessages(matchOf(context.match, request), prompt),
-    internalization.plan!.answers.labels
-  )
-}
-
-export const ARMS = ['base-full', 'base-query', 'query-only', 'schedule', 'tuned-full'] as const
+export const ARMS = ['base-full', 'base-query', 'query-only', 'schedule'] as const
 export type BenchArm = (typeof ARMS)[number]
 
 /** @returns the share of rows answered right; null for an arm that the product left out */
-export const runArm = async (
-  arm: BenchArm,
-  context: ArmContext,
-  train: { requests: ChatRequest[]; answers: string[]; seconds: number }
-): Promise<number | null> => {
+export const runArm = async (arm: BenchArm, context: ArmContext): Promise<number | null> => {
   const { baseModel, answers } = context.internalization.plan!
   const { labels } = answers
   switch (arm) {
@@ -143,7 +89,5 @@ export const runArm = async (
       const lora = loraOf(context, arm)
       return lora === null ? null : accuracy(context, lora, adaptedMessages(context.match), labels)
     }
-    case 'tuned-full':
-      return tunedFull(context, train.requests, train.answers, train.seconds)
   }
 }

@@ -49,6 +49,9 @@ export const withBar = (figure: Figure, comparison: '>=' | '<=', bar: number): F
   holds: comparison === '>=' ? Number(figure.value) >= bar : Number(figure.value) <= bar,
 })
 
+/** A count of what must not happen. */
+export const zero = (value: number, unit: string): Figure => withBar({ value, unit }, '<=', 0)
+
 const git = (...args: string[]): string => {
   try {
     return execFileSync('git', args, {

@@ -1,6 +1,6 @@
 /** Counts of a run with kills in rollouts, and the figures made from them. */
-import type { Figures } from '../../../test/kit/report.ts'
-import { counted, none } from '../tally.ts'
+import { zero, type Figures } from '../../../test/kit/report.ts'
+import { counted } from '../tally.ts'
 import type { Target } from './victims.ts'
 
 export interface Tally {
@@ -62,24 +62,24 @@ export const figuresOf = (tally: Tally): Figures => ({
   },
   audited: { value: tally.audited, unit: 'records' },
   pairs_judged: { value: tally.judged, unit: 'pairs' },
-  pairs_lost: none(tally.pairsLost, 'pairs'),
-  pairs_twice: none(tally.pairsTwice, 'pairs'),
-  pairs_without_record: none(tally.pairsWithoutRecord, 'pairs'),
-  pairs_unjudged: none(tally.pairsUnjudged, 'pairs'),
+  pairs_lost: zero(tally.pairsLost, 'pairs'),
+  pairs_twice: zero(tally.pairsTwice, 'pairs'),
+  pairs_without_record: zero(tally.pairsWithoutRecord, 'pairs'),
+  pairs_unjudged: zero(tally.pairsUnjudged, 'pairs'),
   evidence_faults: {
-    ...none(tally.evidenceFaults.length, 'faults'),
+    ...zero(tally.evidenceFaults.length, 'faults'),
     ...(tally.evidenceFaults.length > 0 && {
       value: [...new Set(tally.evidenceFaults)].join('; '),
     }),
   },
   answers: { value: tally.answers, unit: 'answers' },
   answers_by_lora: { value: tally.answeredByLora, unit: 'answers' },
-  answers_after_rollback: none(tally.answersAfterRollback, 'answers'),
+  answers_after_rollback: zero(tally.answersAfterRollback, 'answers'),
   latest_answer_after_rollback: { value: tally.latestAnswerMs, unit: 'ms' },
-  routes_after_rollback: none(tally.routesAfterRollback, 'routes'),
+  routes_after_rollback: zero(tally.routesAfterRollback, 'routes'),
   records_acknowledged: { value: tally.recordsAcknowledged, unit: 'records' },
-  records_lost: none(tally.recordsLost, 'records'),
-  records_twice: none(tally.recordsTwice, 'records'),
+  records_lost: zero(tally.recordsLost, 'records'),
+  records_twice: zero(tally.recordsTwice, 'records'),
   answers_unlogged: { value: tally.answersUnlogged, unit: 'answers' },
-  processes_left_behind: none(tally.processesLeftBehind, 'processes'),
+  processes_left_behind: zero(tally.processesLeftBehind, 'processes'),
 })
