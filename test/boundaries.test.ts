@@ -287,6 +287,8 @@ const filesUnder = (folder: string): string[] =>
   readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    // what is installed there is not ours
+    .filter((file) => !file.includes('/packages/'))
 
 const isWithin = (file: string, place: string): boolean =>
   file === place || file.startsWith(`${place}/`)
@@ -367,6 +369,27 @@ const wayBack = (file: string, specifier: string): string | null => {
   return isAllowed ? null : `${file} imports ${target}`
 }
 
+/** What a process, a socket, a database or a native model is made with. */
+const EFFECTS =
+  /^(node:(child_process|http|https|net|tls|worker_threads)|@libsql\/.*|pg|onnxruntime-node)$/
+
+const valueImportsOf = (file: string): string[] =>
+  [
+    ...readFileSync(join(root, file), 'utf8').matchAll(
+      /(?:^|\n)\s*(?:import|export)\s(?!type\s)[^'"]*?from\s+['"]([^'"]+)['"]|(?:^|\n)import\s+['"]([^'"]+)['"]/g
+    ),
+  ].map((match) => (match[1] ?? match[2])!)
+
+/** All files that a file loads, with what each loads that has effects. */
+const effectsOf = (file: string, seen = new Set<string>()): string[] => {
+  if (seen.has(file) || !/\.tsx?$/.test(file)) return []
+  seen.add(file)
+  return valueImportsOf(file).flatMap((specifier) => {
+    if (specifier.startsWith('.')) return effectsOf(targetOf(file, specifier), seen)
+    return EFFECTS.test(specifier) ? [`${file} loads ${specifier}`] : []
+  })
+}
+
 const mayImportAdapters = (file: string): boolean =>
   file === 'src/main.ts' || file.startsWith('src/cli')
 
@@ -406,6 +429,16 @@ describe('import rule', () => {
     expect(wayBack('bench/x.ts', './test/x.ts')).not.toBeNull()
     expect(wayBack('bench/test/x.test.ts', '../task.ts')).toBeNull()
     expect(wayBack('demo/x.ts', '../test/kit/report.ts')).toBeNull()
+  })
+
+  it('keeps a pure test pure', () => {
+    const effects = filesUnder('test/unit').flatMap((file) =>
+      effectsOf(file).map((effect) => `${file}: ${effect}`)
+    )
+    expect(effects).toEqual([])
+    expect(effectsOf('test/kit/proxy/harness.ts')).toContain(
+      'test/kit/proxy/harness.ts loads node:http'
+    )
   })
 
   it('keeps folders small enough to read at a glance', () => {

@@ -19,7 +19,7 @@ const markdownIn = (folder: string): string[] =>
     return entry.name.endsWith('.md') ? [path] : []
   })
 
-const pages = ['README.md', 'CHANGELOG.md', ...FOLDERS.flatMap(markdownIn)]
+const pages = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...FOLDERS.flatMap(markdownIn)]
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
 
