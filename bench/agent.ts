@@ -181,8 +181,7 @@ const boundFigures = async (
   const match = matching(template)
   const figures: Figures = {}
   try {
-    for (const bindsCalls of [true, false]) {
-      const name = bindsCalls ? 'bound' : 'unbound'
+    for (const name of ['bound', 'unbound']) {
       const rows: { isCall: boolean; isValid: boolean; isRight: boolean }[] = []
       await inLanes(LANES, asked, async (one) => {
         const { expected, turn } = one
@@ -190,10 +189,9 @@ const boundFigures = async (
         const request = { ...one.request, messages: toolTurns(one.request.messages) }
         const matched = match(request)
         if (matched === null) return
-        const rules = { ...answers, bindsCalls }
-        const completion = await engine.complete(
-          adaptedRequest({ lora, answers: rules }, matched, request)
-        )
+        const bound = adaptedRequest({ lora, answers }, matched, request)
+        const { structured_outputs: _, ...unbound } = bound
+        const completion = await engine.complete(name === 'bound' ? bound : unbound)
         const given = String(completion.choices[0]!.message.content ?? '')
         rows.push({
           isCall: isCallText(given),

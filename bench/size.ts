@@ -130,8 +130,8 @@ const measure = async (
   { tokens, recurs, together }: Case
 ): Promise<Measured> => {
   const store = await openLocalStore({ server, poolSize: 4 }, Date.now)
-  const { hosts, database } = server
-  const client = new Client({ ...hosts[0]!, database, user: USER, ssl: false })
+  const { host, port, database } = server
+  const client = new Client({ host, port, database, user: USER, ssl: false })
   await client.connect()
   // makes the day's partitions
   await store.records.append(batchOf([recordOf(-1, '', 0)]))
@@ -159,8 +159,8 @@ const measure = async (
 }
 
 const createDatabase = async (server: ServerOptions, name: string): Promise<ServerOptions> => {
-  const { hosts, database } = server
-  const client = new Client({ ...hosts[0]!, database, user: USER, ssl: false })
+  const { host, port, database } = server
+  const client = new Client({ host, port, database, user: USER, ssl: false })
   await client.connect()
   await client.query(`create database ${name}`)
   await client.end()

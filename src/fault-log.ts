@@ -17,7 +17,6 @@ export const SERVER_FAULTS = [
   'log-dropped',
   'log-store',
   'matching',
-  'replica',
   'request',
   'rollout-reports',
   'route',

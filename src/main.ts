@@ -59,25 +59,15 @@ export interface OpenEngine {
 export const databaseFileOf = ({ dataDir, database }: Config): string | null =>
   database === null ? databasePath(dataDir) : null
 
-export interface StoreEvents extends Partial<KeeperEvents> {
-  /**
-   * Absent: a replica is not asked. The worker and the commands decide by what they read, or read right after a
-   * write.
-   */
-  onReplicaFault?: (error: AppError) => void
-}
-
 /** @throws AppError of the store that the configuration chooses */
 export const openStore = async (
   { dataDir, database, proxy, redact }: Config,
-  { onReplicaFault, ...events }: StoreEvents = {}
+  events: Partial<KeeperEvents> = {}
 ): Promise<OpenStore> => {
   await prepareDataDir(dataDir)
   const options = { maxBodyBytes: proxy.captureMaxBytes, redact }
   if (database === null) return openSqliteStore({ dataDir, ...options }, events)
-  const { replica, ...primary } = database
-  if (onReplicaFault === undefined) return openPostgresStore({ ...primary, ...options }, events)
-  return openPostgresStore({ ...primary, replica, ...options }, { ...events, onReplicaFault })
+  return openPostgresStore({ ...database, ...options }, events)
 }
 
 /** Loads OpenTelemetry only where a collector is configured. */
@@ -270,7 +260,6 @@ const open = async (config: Config, opening: Opening): Promise<void> => {
   const upstreams = await loadUpstreams(config, process.env)
   let storeIsUp = true
   const store = await openStore(config, {
-    onReplicaFault: (error) => fault('replica', error),
     onDown: (error) => {
       storeIsUp = false
       fault('store-thread', error)

@@ -18,27 +18,24 @@ export interface RunDeps extends EventWriterOptions {
 
 export interface JobData {
   model: string
-  /** absent in records of versions without methods */
-  method?: { type: TrainingMethod }
-  hyperparameters?: Hyperparameters
+  method: { type: TrainingMethod }
+  hyperparameters: Hyperparameters
   training_file: string
   validation_file: string | null
 }
-
-const methodOf = ({ method }: JobData): TrainingMethod => method?.type ?? 'supervised'
 
 /**
  * @throws AppError `invalid-request` when the engine lacks the method, a row its teacher messages, or
  * a head is given hyperparameters, of which it has none
  */
 const checkMethod = ({ backend }: RunDeps, job: JobData, rows: TrainingRow[]): void => {
-  const method = methodOf(job)
+  const method = job.method.type
   const known = backend.models().find(({ id }) => id === job.model)?.training_methods ?? []
   if (!known.includes(method))
     throw new AppError('invalid-request', `${job.model} is trained by ${known.join(', ')} only`, {
       param: 'method',
     })
-  const [given] = Object.keys(job.hyperparameters ?? {})
+  const [given] = Object.keys(job.hyperparameters)
   if (method === 'label-head' && given !== undefined)
     throw new AppError('invalid-request', `${method} takes no hyperparameters, not ${given}`, {
       param: `hyperparameters.${given}`,
@@ -134,7 +131,7 @@ export const trainJob = async (
         jobId: job.id,
         model,
         ...data,
-        method: methodOf(job),
+        method: job.method.type,
         hyperparameters,
         seed,
         suffix,

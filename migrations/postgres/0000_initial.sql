@@ -24,10 +24,12 @@ CREATE TABLE "promptintern"."evaluations" (
 	"answer" text NOT NULL,
 	"logprob_sum" double precision NOT NULL,
 	"logprob_min" double precision NOT NULL,
+	"agrees" boolean NOT NULL,
+	"agrees_today" boolean,
 	"similarity" double precision NOT NULL,
 	"deferred" text,
 	"upstream_answer" text,
-	"upstream_similarity" double precision,
+	"fresh" json,
 	CONSTRAINT "evaluations_internalization_id_arm_record_id_pk" PRIMARY KEY("internalization_id","arm","record_id")
 );
 --> statement-breakpoint
@@ -38,6 +40,9 @@ CREATE TABLE "promptintern"."feedback" (
 	"given_by" text NOT NULL,
 	"lora" text,
 	"answered_by" text NOT NULL,
+	"side" text,
+	"conversation" text,
+	"first_at" bigint,
 	"rating" text NOT NULL,
 	"comment" text,
 	"at" bigint NOT NULL
@@ -76,6 +81,21 @@ CREATE TABLE "promptintern"."kept_responses" (
 	"response" "bytea" NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "promptintern"."key_accounts" (
+	"key_id" text PRIMARY KEY NOT NULL,
+	"requests" double precision,
+	"tokens" double precision,
+	"filled_at" bigint NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."key_slices" (
+	"key_id" text NOT NULL,
+	"holder" text NOT NULL,
+	"usd" double precision NOT NULL,
+	"renewed_at" bigint NOT NULL,
+	CONSTRAINT "key_slices_key_id_holder_pk" PRIMARY KEY("key_id","holder")
+);
+--> statement-breakpoint
 CREATE TABLE "promptintern"."key_spend" (
 	"key_id" text NOT NULL,
 	"day" integer NOT NULL,
@@ -96,6 +116,13 @@ CREATE TABLE "promptintern"."keys" (
 	CONSTRAINT "keys_hash_unique" UNIQUE("hash")
 );
 --> statement-breakpoint
+CREATE TABLE "promptintern"."leases" (
+	"name" text PRIMARY KEY NOT NULL,
+	"epoch" bigint NOT NULL,
+	"holder" text NOT NULL,
+	"ends_at" timestamp with time zone NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "promptintern"."log_end" (
 	"one" boolean PRIMARY KEY DEFAULT true NOT NULL,
 	"segment" bigint NOT NULL
@@ -106,6 +133,7 @@ CREATE TABLE "promptintern"."pairs" (
 	"record_id" text,
 	"lora" text NOT NULL,
 	"at" bigint NOT NULL,
+	"drawn" double precision NOT NULL,
 	"outcome" text,
 	"reason" text,
 	"conversation" text DEFAULT '' NOT NULL,
@@ -129,6 +157,10 @@ CREATE TABLE "promptintern"."records" (
 	"at" bigint NOT NULL,
 	"answered" boolean NOT NULL,
 	"template_version" text,
+	"tenant_number" integer NOT NULL,
+	"outcome" smallint NOT NULL,
+	"status_class" smallint NOT NULL,
+	"opening" smallint,
 	CONSTRAINT "records_id_day_pk" PRIMARY KEY("id","day")
 ) PARTITION BY LIST ("day");
 --> statement-breakpoint
@@ -197,7 +229,7 @@ CREATE UNIQUE INDEX "bodies_digest" ON "promptintern"."bodies" USING btree ("dig
 CREATE INDEX "evaluations_record" ON "promptintern"."evaluations" USING btree ("record_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "feedback_record" ON "promptintern"."feedback" USING btree ("record_id","given_by");--> statement-breakpoint
 CREATE INDEX "feedback_day" ON "promptintern"."feedback" USING btree ("day");--> statement-breakpoint
-CREATE INDEX "feedback_lora" ON "promptintern"."feedback" USING btree ("lora") WHERE lora is not null;--> statement-breakpoint
+CREATE INDEX "feedback_lora" ON "promptintern"."feedback" USING btree ("lora","place") WHERE lora is not null;--> statement-breakpoint
 CREATE INDEX "history_internalization" ON "promptintern"."history" USING btree ("internalization_id");--> statement-breakpoint
 CREATE INDEX "internalizations_template" ON "promptintern"."internalizations" USING btree ("template_version");--> statement-breakpoint
 CREATE UNIQUE INDEX "internalizations_in_work" ON "promptintern"."internalizations" USING btree ("template_version") WHERE state_name in ('candidate', 'training', 'evaluating', 'approval');--> statement-breakpoint
@@ -206,9 +238,14 @@ CREATE INDEX "kept_responses_at" ON "promptintern"."kept_responses" USING btree 
 CREATE INDEX "pairs_lora" ON "promptintern"."pairs" USING btree ("lora","place");--> statement-breakpoint
 CREATE INDEX "pairs_waiting" ON "promptintern"."pairs" USING btree ("lora") WHERE outcome is null;--> statement-breakpoint
 CREATE INDEX "pairs_at" ON "promptintern"."pairs" USING btree ("at");--> statement-breakpoint
+CREATE INDEX "pairs_outcome" ON "promptintern"."pairs" USING btree ("lora","outcome","place") WHERE outcome is not null;--> statement-breakpoint
+CREATE INDEX "pairs_cost" ON "promptintern"."pairs" USING btree ("at","cost_usd","drawn") WHERE cost_usd is not null;--> statement-breakpoint
 CREATE INDEX "pairs_rated" ON "promptintern"."pairs" USING btree ("place") WHERE rating is not null;--> statement-breakpoint
 CREATE INDEX "records_sequence" ON "promptintern"."records" USING btree ("sequence");--> statement-breakpoint
 CREATE INDEX "records_template" ON "promptintern"."records" USING btree ("template_version","sequence") WHERE template_version is not null;--> statement-breakpoint
+CREATE INDEX "records_tenant" ON "promptintern"."records" USING btree ("tenant_number","sequence");--> statement-breakpoint
+CREATE INDEX "records_outcome" ON "promptintern"."records" USING btree ("outcome","sequence");--> statement-breakpoint
+CREATE INDEX "records_status" ON "promptintern"."records" USING btree ("status_class","sequence") WHERE status_class <> 2;--> statement-breakpoint
 ALTER TABLE "promptintern"."bodies" ALTER COLUMN "data" SET STORAGE EXTERNAL;--> statement-breakpoint
 ALTER TABLE "promptintern"."segments" ALTER COLUMN "heads" SET STORAGE EXTERNAL;--> statement-breakpoint
 ALTER TABLE "promptintern"."segment_bodies" ALTER COLUMN "data" SET STORAGE EXTERNAL;

@@ -68,8 +68,6 @@ export interface AdminDeps {
   /** of all models, for the comparison with the control group */
   prices: readonly Price[]
   economics: Economics
-  /** whether records without usage get an estimate of it */
-  estimatesUsage: boolean
   newId: () => string
   /** hides whose answer is whose from a person who rates pairs; the same after a restart */
   blindSecret: string

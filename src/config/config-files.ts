@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import type { Config } from './config.ts'
 import { parsePrices, type Price } from '../core/cost/prices.ts'
 import type { EconomicsSettings } from '../core/cost/template-economics.ts'
-import { FULL_STAGE, trafficShares } from '../core/rollout/stages.ts'
+import { trafficShares } from '../core/rollout/stages.ts'
 import { AppError } from '../errors.ts'
 import type { NamedUpstream } from '../core/upstream-choice.ts'
 import { parseUpstreams } from './upstreams-file.ts'
@@ -25,8 +25,7 @@ export const economicsSettings = (config: Config, prices: Price[]): EconomicsSet
   prices,
   engineUsdPerHour: config.engineUsdPerHour,
   captureShare: config.capture.share,
-  estimatesUsage: config.estimateUsage,
-  trafficShare: trafficShares(FULL_STAGE, config.rollout).trafficShare,
+  trafficShare: trafficShares({ share: 1 }, config.rollout).trafficShare,
   trainSeconds: config.internalize.trainSeconds,
   // without a key the evaluation cannot buy fresh answers
   upstreamReplays:

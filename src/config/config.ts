@@ -55,23 +55,15 @@ const engineOf = (env: Environment): EngineConfig => {
 
 interface DatabaseConfig {
   server: DatabaseServer
-  /** null: none */
-  replica: DatabaseServer | null
   poolSize: number
-}
-
-/** null without a URL, which has no mistake: the environment was parsed */
-const databaseServerOf = (url: string | null, caFile: string | null): DatabaseServer | null => {
-  const parsed = url === null ? null : parseDatabaseUrl(url, caFile)
-  return parsed !== null && 'server' in parsed ? parsed.server : null
 }
 
 /** null: SQLite in the data directory */
 const databaseOf = (env: Environment): DatabaseConfig | null => {
-  const [server, replica] = [env.DATABASE_URL, env.DATABASE_REPLICA_URL].map((url) =>
-    databaseServerOf(url, env.DATABASE_CA_FILE)
-  )
-  return server == null ? null : { server, replica: replica!, poolSize: env.DATABASE_POOL }
+  if (env.DATABASE_URL === null) return null
+  const parsed = parseDatabaseUrl(env.DATABASE_URL, env.DATABASE_CA_FILE)
+  // a URL with a mistake was refused with the environment
+  return 'server' in parsed ? { server: parsed.server, poolSize: env.DATABASE_POOL } : null
 }
 
 /** null: bodies are stored as they are */
@@ -104,10 +96,8 @@ const internalizeOf = (env: Environment): InternalizeOptions => ({
   autoPromote: env.AUTO_PROMOTE,
   trainRows: env.TRAIN_ROWS,
   holdoutRows: env.HOLDOUT_ROWS,
-  holdoutDays: env.HOLDOUT_DAYS,
   burstMinutes: env.BURST_MINUTES,
   trainSeconds: env.TRAIN_MINUTES === 0 ? null : env.TRAIN_MINUTES * 60,
-  method: env.TRAINING_METHOD,
   schedule: env.SCHEDULE,
   stages: env.STAGES,
   arms: env.ARMS,
@@ -121,7 +111,6 @@ const internalizeOf = (env: Environment): InternalizeOptions => ({
 
 const rolloutOf = (env: Environment): RolloutSettings => ({
   stages: env.ROLLOUT_STAGES,
-  trafficShare: env.TRAFFIC_SHARE,
   auditShare: env.AUDIT_SHARE,
   minHours: env.ROLLOUT_MIN_HOURS,
   rollbackCapital: env.ROLLBACK_EVIDENCE,
@@ -137,7 +126,6 @@ const proxyOf = (env: Environment) => ({
   captureMaxBytes: env.CAPTURE_MAX_BYTES,
   adaptedTimeoutMs: env.ADAPTED_TIMEOUT_MS,
   echoModel: env.ECHO_MODEL,
-  credentialTtlMs: env.CREDENTIAL_TTL_SECONDS * 1000,
   /** headers and query parameters that carry credentials, beside the known ones; in lower case */
   credentialNames: env.CREDENTIAL_NAMES,
   /** headers that change no answer, beside the known ones; in lower case */
@@ -180,7 +168,6 @@ const configOf = (env: Environment) => ({
   pricesFile: env.PRICES_FILE,
   /** null: savings are computed without the engine's cost */
   engineUsdPerHour: env.ENGINE_USD_PER_HOUR,
-  estimateUsage: env.ESTIMATE_USAGE,
   tracing: tracingOf(env),
   hub: { endpoint: env.HF_ENDPOINT, token: env.HF_TOKEN },
   webhook: webhookOf(env),

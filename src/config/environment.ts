@@ -162,7 +162,6 @@ const SCHEMA = z.object({
   ALLOWED_HOSTS: hostNames,
   DATA_DIR: z.string().default('./data'),
   DATABASE_URL: optional.pipe(databaseUrl.nullable()),
-  DATABASE_REPLICA_URL: optional.pipe(databaseUrl.nullable()),
   DATABASE_POOL: whole(10, 1),
   DATABASE_CA_FILE: optional,
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
@@ -188,11 +187,9 @@ const SCHEMA = z.object({
   STREAM_USAGE: z.enum(['as-asked', 'always']).default('as-asked'),
   CAPTURE_MAX_BYTES: whole(4 * 2 ** 20, 1024),
   TENANT_SECRET: optional,
-  CREDENTIAL_TTL_SECONDS: whole(3600, 1),
   CREDENTIAL_NAMES: headerNames,
   IRRELEVANT_HEADERS: headerNames,
   PRICES_FILE: optional,
-  ESTIMATE_USAGE: flag(true),
   OTEL_EXPORTER_OTLP_ENDPOINT: optional.pipe(
     baseUrlSchema('OTEL_EXPORTER_OTLP_HEADERS').nullable()
   ),
@@ -224,7 +221,6 @@ const SCHEMA = z.object({
   HF_TOKEN: optional,
   ADAPTED_TIMEOUT_MS: whole(10_000, 1),
   ECHO_MODEL: flag(false),
-  TRAFFIC_SHARE: share(1),
   ROLLOUT_STAGES: stages,
   ROLLOUT_MIN_HOURS: z.coerce.number().min(0).default(24),
   AUDIT_SHARE: share(0.03),
@@ -239,10 +235,8 @@ const SCHEMA = z.object({
   AUTO_PROMOTE: flag(false),
   TRAIN_ROWS: whole(500, 1),
   HOLDOUT_ROWS: whole(500, 1),
-  HOLDOUT_DAYS: z.coerce.number().positive().default(7),
   BURST_MINUTES: z.coerce.number().min(0).default(PROMISE.burstMinutes),
   TRAIN_MINUTES: z.coerce.number().min(0).default(0),
-  TRAINING_METHOD: z.enum(['auto', 'supervised']).default('auto'),
   SCHEDULE: z.enum(SCHEDULE_NAMES).default('exponential'),
   STAGES: whole(4, 1),
   ARMS: arms,
@@ -274,10 +268,6 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
     [
       env.DATABASE_CA_FILE !== null && env.DATABASE_URL === null,
       'DATABASE_CA_FILE: only valid with DATABASE_URL; it secures the connection to that server',
-    ],
-    [
-      env.DATABASE_REPLICA_URL !== null && env.DATABASE_URL === null,
-      'DATABASE_REPLICA_URL: only valid with DATABASE_URL; it is of a standby of that server',
     ],
     [
       env.ENGINE === 'onnx' && env.MODEL_PATH === null,
@@ -316,16 +306,6 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
   return checks.filter(([isWrong]) => isWrong).map(([, mistake]) => mistake)
 }
 
-/** Keys of earlier versions: ignored, they would silently change what is learned. */
-const REPLACED: Record<string, string> = {
-  QUERY_ONLY_ARM: 'replaced by ARMS, for example ARMS=schedule in place of QUERY_ONLY_ARM=false',
-}
-
-const replacedKeys = (variables: Record<string, string | undefined>): string[] =>
-  Object.entries(REPLACED)
-    .filter(([key]) => variables[key] !== undefined)
-    .map(([key, advice]) => `${key}: ${advice}`)
-
 /**
  * @param variables environment variables; unknown ones are ignored
  * @throws AppError `invalid-config` with one line per mistake in its message
@@ -335,12 +315,9 @@ export const parseEnvironment = (
   options: ParseOptions = { serves: true }
 ): Environment => {
   const parsed = SCHEMA.safeParse(variables)
-  const mistakes = [
-    ...replacedKeys(variables),
-    ...(parsed.success
-      ? mistakesOf(parsed.data, options)
-      : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)),
-  ]
+  const mistakes = parsed.success
+    ? mistakesOf(parsed.data, options)
+    : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
   if (!parsed.success || mistakes.length > 0)
     throw new AppError('invalid-config', `invalid configuration\n  ${mistakes.join('\n  ')}`)
   return parsed.data

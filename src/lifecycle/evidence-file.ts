@@ -36,7 +36,7 @@ export const saveDecisionFacts = (
     facts,
   } satisfies KeptFacts)
 
-/** @returns null before the verdict, and for verdicts of versions that did not keep them */
+/** @returns null before the verdict */
 export const readDecisionFacts = (
   store: Pick<Store, 'snapshots'>,
   internalizationId: string
@@ -103,7 +103,7 @@ const rolloutOf = async (
 
 /**
  * @param now milliseconds since the epoch
- * @throws AppError `invalid-state` before the verdict, and for one whose facts were not kept
+ * @throws AppError `invalid-state` before the verdict
  */
 export const evidenceFile = async (
   store: Store,
@@ -111,15 +111,9 @@ export const evidenceFile = async (
   now: number
 ): Promise<EvidenceFile> => {
   const { id, plan, verdict, templateVersion } = internalization
-  if (plan === null || verdict === null)
-    throw new AppError('invalid-state', `internalization ${id} has no verdict yet`)
   const kept = await readDecisionFacts(store, id)
-  if (kept === null)
-    throw new AppError(
-      'invalid-state',
-      `internalization ${id} was judged by a version that did not keep what its verdict was made from: ` +
-        'internalize again'
-    )
+  if (plan === null || verdict === null || kept === null)
+    throw new AppError('invalid-state', `internalization ${id} has no verdict yet`)
   const history = await store.internalizations.history(id)
   return makeEvidenceFile({
     writtenBy: packageVersion(),

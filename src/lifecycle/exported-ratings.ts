@@ -23,8 +23,8 @@ interface ExportedRating {
   counts: boolean
   comment: string | null
   by: FeedbackSource
-  /** milliseconds since the epoch; null where an earlier version stored it */
-  at: number | null
+  /** when it was given, milliseconds since the epoch */
+  at: number
 }
 
 const pairRatings = async (store: Store, after: number, limit: number) =>
@@ -42,7 +42,7 @@ const pairRatings = async (store: Store, after: number, limit: number) =>
       counts: isAnswered(pair),
       comment: null,
       by: 'admin',
-      at: pair.ratedAt,
+      at: pair.ratedAt!,
     } satisfies ExportedRating,
   }))
 

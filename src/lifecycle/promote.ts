@@ -6,7 +6,6 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import {
-  isCurrentPlan,
   rolloutStageOf,
   type Internalization,
   type InternalizationState,
@@ -120,14 +119,9 @@ const enter = async (
   return entered
 }
 
-const OUTDATED =
-  'an earlier version proved it for fewer requests than a route answers: internalize again'
-
-/** For the start of the worker: updates all routes, and retires what an earlier version proved. */
+/** For the start of the worker: updates all routes. */
 export const settleRoutes = async (store: Store, context: PromotionContext): Promise<void> => {
   const live = (await store.internalizations.list()).filter(({ state }) => state.name === 'live')
-  for (const row of live.filter(({ plan }) => !isCurrentPlan(plan)))
-    await saveState(store, row, { name: 'retired', reason: OUTDATED }, context)
   const routes = await store.routes.list()
   const versions = new Set([
     ...live.map((row) => row.templateVersion),

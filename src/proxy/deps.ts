@@ -1,4 +1,4 @@
-/** Everything that the hot path needs from outside, passed in once. */
+/** What the server gives the proxy, once, and what the proxy builds of it; each step picks its own part. */
 import type { AnswerFormats } from '../core/answer/schema/answer-schema.ts'
 import type { CapturedExchange } from '../core/log/exchange-batch.ts'
 import type { KeptResponses } from '../core/log/kept-response.ts'
@@ -11,9 +11,8 @@ import type { Credentials } from './access/credentials.ts'
 import type { EnvelopeOf } from './envelopes.ts'
 import type { Tenants } from './access/tenants.ts'
 import type { BodyBudget } from './client/body-budget.ts'
-import type { Pages } from './client/pages.ts'
 import type { Load } from './client/load.ts'
-import type { GivenAnswers } from './after-ours/given-answers.ts'
+import type { Pages } from './client/pages.ts'
 import type { ProxyMetrics } from './metrics/metrics.ts'
 import type { SetTimer } from '../timers.ts'
 import type { FailoverOptions, Upstreams } from './upstream/upstreams.ts'
@@ -88,13 +87,12 @@ export interface ProxyDeps {
   newId: () => string
 }
 
-/** The dependencies with everything that the proxy builds of them. */
-export interface ChatDeps extends ProxyDeps {
+/** For the steps, which pick from it. */
+export interface StepDeps extends ProxyDeps {
   upstreams: Upstreams
   pages: Pages
   /** sent in place of the clients' own credentials; null forwards those */
   upstreamApiKey: string | null
   /** checks a lora's answer against the request's response format */
   formats: AnswerFormats
-  given: GivenAnswers
 }

@@ -1,37 +1,15 @@
 /** One chat completion on its way through the proxy. */
 import type { IncomingMessage } from 'node:http'
-import type { ChatReading, ReadFault } from '../core/request/chat-reading.ts'
-import type { ChatRequest } from '../openai/chat.ts'
 import type { Dialect } from '../openai/dialect.ts'
-import type { Client } from './client/client.ts'
-import type { Credentials } from './access/credentials.ts'
-import type { Identity, Tenants } from './access/tenants.ts'
+import type { Identity } from './access/tenants.ts'
+import type { StepDeps } from './deps.ts'
 import { CAPTURE_HEADER, RECORD_HEADER } from './headers.ts'
-import type { EnvelopeOf } from './envelopes.ts'
-import type { Charge } from './access/limits.ts'
+import type { Expanded } from './kept/expand.ts'
 
-interface ExchangeDeps {
-  tenants: Tenants
-  credentials: Credentials
-  envelopeOf: EnvelopeOf
-  newId: () => string
-  isCaptured: (tenant: string) => boolean
-}
-
-interface Request {
-  dialect: Dialect
-  /** milliseconds since the epoch */
-  at: number
-  /** '' when the body has none */
-  model: string
-  streamed: boolean
-  /** the original bytes, for the upstream (invariant 3) and the log */
-  body: Buffer
-  /** of a kept response that the client continues, in whose place the body has the conversation */
-  previousId: string | null
-  /** whether the client's body had the id of an answer of ours */
-  hasOwnItems: boolean
-}
+export type ExchangeDeps = Pick<
+  StepDeps,
+  'tenants' | 'credentials' | 'envelopeOf' | 'newId' | 'isCaptured'
+>
 
 /**
  * A request as the log needs it. Fields that the upstream does not need are computed lazily, usually
@@ -39,17 +17,20 @@ interface Request {
  * long as under load.
  */
 export class ChatExchange {
+  readonly incoming: IncomingMessage
   readonly dialect: Dialect
+  /** when its head arrived, milliseconds since the epoch */
   readonly at: number
+  /** '' when the body has none */
   readonly model: string
   readonly streamed: boolean
+  /** for the upstream (invariant 3) and the log */
   readonly body: Buffer
+  /** of a kept response that the client continues, in whose place the body has the conversation */
   readonly previousId: string | null
+  /** whether the client's body had the id of an answer of ours */
   readonly hasOwnItems: boolean
-  /** that the router has drawn for its conversation; null: none was drawn, or no other request has it */
-  position: number | null = null
   private readonly deps: ExchangeDeps
-  readonly incoming: IncomingMessage
   private knownId: string | null = null
   private knownIdentity: Identity | null = null
   private knownEnvelope: string | null = null
@@ -57,8 +38,8 @@ export class ChatExchange {
 
   constructor(
     deps: ExchangeDeps,
-    incoming: IncomingMessage,
-    { dialect, at, model, streamed, body, previousId, hasOwnItems }: Request
+    { received: { dialect, incoming, at }, body, previousId, hasOwnItems }: Expanded,
+    { model, streamed }: Pick<ChatExchange, 'model' | 'streamed'>
   ) {
     this.deps = deps
     this.incoming = incoming
@@ -113,20 +94,3 @@ export class ChatExchange {
 /** The header with the id of the record; empty for an exchange that is not logged. */
 export const recordHeader = (exchange: ChatExchange): string[] =>
   exchange.isCaptured ? [RECORD_HEADER, exchange.id] : []
-
-/** A request whose body was received whole. */
-export interface Received {
-  incoming: IncomingMessage
-  client: Client
-  /** when the last byte of the body arrived, milliseconds since the epoch */
-  completeAt: number
-  /** time of the proxy from then until it asks the upstream or the engine, milliseconds */
-  overheadMs: number
-  exchange: ChatExchange
-  /** the body as it was read, or why it could not be; null where it was not read */
-  outcome: ChatReading | ReadFault | null
-  /** null when no template can match, and for a body that is not a chat request */
-  request: ChatRequest | null
-  /** counts it for its issued key; null where callers present their provider's keys */
-  charge: Charge | null
-}

@@ -175,7 +175,7 @@ export const headersForSwitch = (raw: readonly string[], added: readonly string[
   const kept = headersForClient(raw, added).raw
   const switching = ['connection', 'Upgrade', 'upgrade', 'websocket']
   return switching.concat(
-    kept.filter((_text, at) => !OF_BODY.has(kept[at - (at % 2)]!.toLowerCase()))
+    kept.filter((_text, at) => !OF_BODY.has((kept[at - (at % 2)] ?? '').toLowerCase()))
   )
 }
 

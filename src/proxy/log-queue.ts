@@ -134,8 +134,8 @@ class Queue implements LogQueue {
 
   private async run(): Promise<void> {
     await this.gather()
-    while (this.batches.length > 0 && !this.isStopped) {
-      const batch = this.batches[0]!.seal()
+    for (let next = this.batches[0]; next && !this.isStopped; next = this.batches[0]) {
+      const batch = next.seal()
       if (await this.store(batch)) {
         this.written += batch.count
         this.keep(batch.buffer)
@@ -143,8 +143,8 @@ class Queue implements LogQueue {
       this.forget(batch)
       if (this.batches.length < 2) await this.gather()
     }
-    while (this.batches.length > 0) {
-      const batch = this.batches[0]!.seal()
+    for (let next = this.batches[0]; next; next = this.batches[0]) {
+      const batch = next.seal()
       this.drop(batch.count, GIVEN_UP)
       this.forget(batch)
     }

@@ -5,12 +5,14 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
+import { AppError } from '../errors.ts'
+import type { Caller } from './access/access.ts'
 import type { Client } from './client/client.ts'
 import { refuse } from './client/refuse.ts'
-import type { ChatDeps } from './deps.ts'
+import type { StepDeps } from './deps.ts'
 import { hasBody } from './headers.ts'
 import { asksForWebSocket } from './upgrade/handshake.ts'
-import { openWebSocket, pendingOf } from './upgrade/open-websocket.ts'
+import { pendingOf, type OpenWebSocket } from './upgrade/open-websocket.ts'
 
 /**
  * The body behind a stream of its own: undici destroys the stream it is sending when an answer comes
@@ -24,40 +26,74 @@ const bodyOf = (incoming: IncomingMessage): PassThrough => {
   return incoming.pipe(body)
 }
 
-/** @param body in place of the incoming one, which was received; null streams that */
-export const passThrough = (
-  { upstreams, upstreamApiKey }: Pick<ChatDeps, 'upstreams' | 'upstreamApiKey'>,
-  incoming: IncomingMessage,
-  client: Client,
-  body: Buffer | null = null
-): void =>
-  upstreams.pass({
-    incoming,
-    body: body ?? (hasBody(incoming) ? bodyOf(incoming) : null),
-    client,
-    apiKey: upstreamApiKey,
-    addedHeaders: [],
-    capture: null,
-    hidesUsage: false,
-    onEnd: () => {},
-  })
+export type Forward = ReturnType<typeof createForward>
 
-/** Admits and forwards a request that is not read; of a WebSocket the handshake counts as one. */
-export const pass = (deps: ChatDeps, incoming: IncomingMessage, client: Client): void => {
-  const isWebSocket = asksForWebSocket(incoming)
-  const forward = (): void => {
-    const pending = isWebSocket ? pendingOf(incoming) : null
-    deps.metrics.request('passed')
-    if (pending === null) passThrough(deps, incoming, client)
-    else openWebSocket(deps, incoming, client, pending)
-  }
-  const fail = (thrown: unknown): void =>
-    refuse(deps, client, thrown, isWebSocket ? ['connection', 'close'] : [])
-  try {
-    const admitted = deps.access?.callerOf(incoming).admitPassage(incoming)
-    if (admitted instanceof Promise) void admitted.then(forward).catch(fail)
-    else forward()
-  } catch (thrown) {
-    fail(thrown)
-  }
+/** Sends admitted requests to the standard upstream, with a received body or, for null, the incoming one. */
+export const createForward =
+  ({ upstreams, upstreamApiKey }: Pick<StepDeps, 'upstreams' | 'upstreamApiKey'>) =>
+  (incoming: IncomingMessage, client: Client, body: Buffer | null): void =>
+    upstreams.pass({
+      incoming,
+      body: body ?? (hasBody(incoming) ? bodyOf(incoming) : null),
+      client,
+      apiKey: upstreamApiKey,
+      addedHeaders: [],
+      capture: null,
+      hidesUsage: false,
+      onEnd: () => {},
+    })
+
+interface PassDeps extends Pick<StepDeps, 'access' | 'metrics' | 'fault'> {
+  forward: Forward
+  openWebSocket: OpenWebSocket
 }
+
+export type Pass = ReturnType<typeof createPass>
+
+/** Admits and forwards requests that are not read; of a WebSocket the handshake counts as one. */
+export const createPass =
+  (deps: PassDeps) =>
+  (incoming: IncomingMessage, client: Client): void => {
+    const { access, forward, openWebSocket, metrics } = deps
+    const isWebSocket = asksForWebSocket(incoming)
+    const send = (): void => {
+      const pending = isWebSocket ? pendingOf(incoming) : null
+      metrics.request('passed')
+      if (pending === null) forward(incoming, client, null)
+      else openWebSocket(incoming, client, pending)
+    }
+    const fail = (thrown: unknown): void =>
+      refuse(deps, client, thrown, isWebSocket ? ['connection', 'close'] : [])
+    try {
+      const admitted = access?.callerOf(incoming).admitPassage(incoming)
+      if (admitted instanceof Promise) void admitted.then(send).catch(fail)
+      else send()
+    } catch (thrown) {
+      fail(thrown)
+    }
+  }
+
+interface PassUnreadDeps extends Pick<StepDeps, 'failover' | 'metrics'> {
+  forward: Forward
+}
+
+export type PassUnread = ReturnType<typeof createPassUnread>
+
+/**
+ * Streams completions whose bodies do not fit into memory to the upstream. Where the model decides which
+ * upstream that is, an unread request is refused: its credential may be meant for another upstream.
+ * @throws AppError as `Caller.admitUnread`
+ */
+export const createPassUnread =
+  ({ failover, forward, metrics }: PassUnreadDeps) =>
+  async (incoming: IncomingMessage, client: Client, caller: Caller | null): Promise<void> => {
+    await caller?.admitUnread()
+    if (failover.upstreams.length === 0) {
+      metrics.request('unread')
+      return forward(incoming, client, null)
+    }
+    metrics.request('shed')
+    const message = 'there is no room for the request; try again soon'
+    client.sendError(new AppError('overloaded', message, { retryAfterSeconds: 1 }))
+    incoming.resume()
+  }

@@ -10,21 +10,30 @@ import { Hono } from 'hono'
 import { createAnswerFormats } from '../core/answer/schema/answer-schema.ts'
 import { AppError } from '../errors.ts'
 import { dialectAt, type Dialect } from '../openai/dialect.ts'
-import { createChatHandler } from './chat.ts'
+import { createPageCheck } from './access/browsers.ts'
+import { createOwnSecretCheck, isOwnPath, type CarriesOwnSecret } from './access/own-secrets.ts'
+import { createAdmit } from './admit.ts'
+import { createGivenAnswers } from './after-ours/given-answers.ts'
 import { Arrivals } from './client/arrivals.ts'
 import { Client } from './client/client.ts'
 import { Pages } from './client/pages.ts'
-import type { ChatDeps, ProxyDeps } from './deps.ts'
+import { createReceive } from './client/receive.ts'
+import { createCompletionHandler } from './completion.ts'
+import type { ProxyDeps } from './deps.ts'
 import { BYPASS_HEADER } from './headers.ts'
+import { createExpander } from './kept/expand.ts'
 import { keptInTime } from './kept/keep.ts'
-import { itemListAt, passExpanded } from './kept/pass-expanded.ts'
-import { keptAsked, serveKept } from './kept/serve-kept.ts'
-import { createGivenAnswers } from './after-ours/given-answers.ts'
-import { createPageCheck } from './access/browsers.ts'
-import { createOwnSecretCheck, isOwnPath, type CarriesOwnSecret } from './access/own-secrets.ts'
-import { pass } from './pass-through.ts'
+import { createPassExpanded, itemListAt } from './kept/pass-expanded.ts'
+import { createServeKept, keptAsked } from './kept/serve-kept.ts'
+import { createTemplateMatcher } from './lora/match.ts'
+import { createRespondFromLora } from './lora/respond-from-lora.ts'
+import { createRouter } from './lora/router.ts'
+import { createForward, createPass, createPassUnread } from './pass-through.ts'
+import { createRead } from './read.ts'
+import { createRespondFromUpstream } from './respond-from-upstream.ts'
 import { asksForWebSocket } from './upgrade/handshake.ts'
-import { createUpstreams } from './upstream/upstreams.ts'
+import { createOpenWebSocket } from './upgrade/open-websocket.ts'
+import { createUpstreams, type Upstreams } from './upstream/upstreams.ts'
 
 export type ProxyEnv = { Bindings: HttpBindings }
 export type ProxyApp = Hono<ProxyEnv>
@@ -73,21 +82,47 @@ const hasOpenKeys = ({ access, failover }: ProxyDeps): boolean =>
 const overloaded = (): AppError =>
   new AppError('overloaded', 'the proxy is overloaded; try again soon', { retryAfterSeconds: 1 })
 
-export const createProxy = (deps: ProxyDeps): Proxy => {
-  const { load, limits, metrics, setTimer } = deps
-  const keptResponses = deps.keptResponses && keptInTime(deps.keptResponses, setTimer)
-  const pages = new Pages()
-  const upstreams = createUpstreams({ ...deps, ...limits, pages })
-  const chatDeps: ChatDeps = {
-    ...deps,
+/** Makes the steps of all requests. Each takes its own part of the dependencies. */
+const createHandlers = (given: ProxyDeps, upstreams: Upstreams, pages: Pages) => {
+  const keptResponses = given.keptResponses && keptInTime(given.keptResponses, given.setTimer)
+  const deps = {
+    ...given,
     keptResponses,
     upstreams,
     pages,
-    upstreamApiKey: deps.access?.upstreamApiKey ?? null,
+    upstreamApiKey: given.access?.upstreamApiKey ?? null,
     formats: createAnswerFormats(),
     given: createGivenAnswers(),
   }
-  const chat = createChatHandler(chatDeps)
+  const forward = createForward(deps)
+  const pass = createPass({ ...deps, forward, openWebSocket: createOpenWebSocket(deps) })
+  const receive = createReceive(deps)
+  const expander = createExpander(deps)
+  return {
+    complete: createCompletionHandler({
+      ...deps,
+      receive,
+      passUnread: createPassUnread({ ...deps, forward }),
+      expander,
+      read: createRead(deps),
+      admit: createAdmit(deps),
+      match: createTemplateMatcher(deps),
+      route: createRouter(deps),
+      respondFromLora: createRespondFromLora(deps),
+      respondFromUpstream: createRespondFromUpstream(deps),
+    }),
+    passExpanded: createPassExpanded({ ...deps, receive, expander, forward }),
+    /** null where no answers are kept */
+    serveKept: keptResponses && createServeKept({ ...deps, keptResponses, pass }),
+    pass,
+  }
+}
+
+export const createProxy = (deps: ProxyDeps): Proxy => {
+  const { load, limits, metrics } = deps
+  const pages = new Pages()
+  const upstreams = createUpstreams({ ...deps, ...limits, pages })
+  const handlers = createHandlers(deps, upstreams, pages)
   const carriesOwnSecret = createOwnSecretCheck(deps.ownSecrets, deps.credentials)
   const pageRefusal = hasOpenKeys(deps) ? createPageCheck(deps.allowedHosts) : () => null
   const refuse = (outcome: 'refused' | 'shed', { outgoing }: HttpBindings, why: AppError): void => {
@@ -105,12 +140,12 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
     if (refusal !== null) return refuse('refused', env, refusal)
     const client = new Client(outgoing, load, pages)
     arrivals.add(incoming, client)
-    if (dialect !== null) return void chat(incoming, client, dialect)
+    if (dialect !== null) return void handlers.complete(incoming, client, dialect)
     const list = itemListAt(incoming.method, path)
-    if (list !== null) return void passExpanded(chatDeps, list, incoming, client)
+    if (list !== null) return void handlers.passExpanded(list, incoming, client)
     const asked = keptAsked(incoming.method, path)
-    if (asked === null || keptResponses === null) return pass(chatDeps, incoming, client)
-    void serveKept({ ...chatDeps, keptResponses }, asked, incoming, client)
+    if (asked === null || handlers.serveKept === null) return handlers.pass(incoming, client)
+    void handlers.serveKept(asked, incoming, client)
   }
   // one handler for all: with a second one that matches, Hono runs its middleware machinery
   const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {

@@ -2,6 +2,7 @@
 import type { AnswerFault } from '../core/answer/answer-rules.ts'
 import type { AUDIT } from '../core/rollout/pair.ts'
 import type { Ineligibility } from '../core/route/request-members.ts'
+import type { Route } from '../core/route/route.ts'
 
 /**
  * What became of a request. With a live template: `answered` by the lora, `fallback` to the upstream
@@ -47,6 +48,19 @@ export type FaultReason =
   | 'client-closed'
   | 'route-gone'
   | 'internal'
+
+/** Why the upstream answers a completion that a live template matches. */
+export interface Declined {
+  /** of that template */
+  readonly route: Route
+  readonly reason: FaultReason | SkipReason
+  /** of the lora's answer; null where that is not known */
+  readonly confidence: number | null
+  /** whether the lora was asked */
+  readonly wasAsked: boolean
+  /** drawn for its conversation; null: none was drawn, or no other request has it */
+  readonly position: number | null
+}
 
 /** Why another upstream was asked. */
 export type FailoverReason = 'not-connected' | 'unavailable' | 'paused'

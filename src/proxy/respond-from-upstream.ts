@@ -1,52 +1,55 @@
-/** Fourth step for every request that no lora answers: the upstream's own answer, and its record. */
+/** The last step of a completion that no lora answers: the upstream's own answer, and its record. */
 import type { IncomingMessage } from 'node:http'
 import { askForUsage } from '../openai/usage/ask-usage.ts'
 import { REFUSED_AFTER_OURS } from '../core/rollout/pair.ts'
-import type { MatchedRoute } from '../core/route/route-table.ts'
-import type { FaultReason, SkipReason, ExchangeEnd } from './reasons.ts'
-import { Capture } from './upstream/capture.ts'
-import type { Client } from './client/client.ts'
-import type { ChatDeps } from './deps.ts'
-import { recordHeader, type Received } from './exchange.ts'
-import { routeHeaders } from './headers.ts'
-import { afterAnswer, forwardedOutcome, recordOfUpstream, report } from './record.ts'
+import { acceptanceOf } from './access/tenants.ts'
+import type { Admitted } from './admit.ts'
+import type { GivenAnswers } from './after-ours/given-answers.ts'
 import {
   refusedAfterOurs,
   refusedOutcome,
   type RefusedAfterOurs,
 } from './after-ours/refused-after-ours.ts'
-import { settleUpstream } from './settle.ts'
-import { acceptanceOf } from './access/tenants.ts'
+import type { Client } from './client/client.ts'
+import type { StepDeps } from './deps.ts'
+import { recordHeader } from './exchange.ts'
+import { routeHeaders } from './headers.ts'
+import type { Compared } from './lora/match.ts'
+import type { Declined, ExchangeEnd } from './reasons.ts'
+import {
+  afterAnswer,
+  declinedOutcome,
+  recordOfUpstream,
+  report,
+  type RecordDeps,
+} from './record/record.ts'
+import { settleUpstream } from './record/settle.ts'
+import { Capture } from './upstream/capture.ts'
 import { refusalStatus } from './upstream/refusal.ts'
 import type { AnsweredBy, Passage } from './upstream/upstream-answer.ts'
 
-/** Why the upstream answers although a live template matched. */
-export interface UpstreamReason {
-  matched: MatchedRoute
-  reason: FaultReason | SkipReason
-  /** of the lora's answer; null where that is not known */
-  confidence: number | null
-  /** whether the lora was asked */
-  wasAsked: boolean
-}
+type AskUsageDeps = Pick<StepDeps, 'asksForUsage' | 'bodies'>
+type AskDeps = Pick<StepDeps, 'upstreams' | 'upstreamApiKey' | 'limits' | 'now'>
+type EndDeps = RecordDeps & Pick<StepDeps, 'tenants' | 'metrics' | 'fault'>
+type UpstreamDeps = AskUsageDeps & AskDeps & EndDeps & { given: GivenAnswers }
 
 const headersOf = (
-  { matched, wasAsked, reason, confidence }: UpstreamReason,
+  { route, wasAsked, reason, confidence }: Declined,
   overheadMs: number
 ): string[] =>
   routeHeaders({
     route: wasAsked ? 'fallback' : 'skipped',
-    template: matched.route.template.version,
-    lora: matched.route.lora,
+    template: route.template.version,
+    lora: route.lora,
     confidence,
     reason,
     overheadMs,
   })
 
-const count = (metrics: ChatDeps['metrics'], why: UpstreamReason | null): void => {
-  if (why === null) return metrics.request('unmatched')
-  metrics.request(why.wasAsked ? 'fallback' : 'skipped')
-  metrics.forwarded(why.reason)
+const count = (metrics: StepDeps['metrics'], declined: Declined | null): void => {
+  if (declined === null) return metrics.request('unmatched')
+  metrics.request(declined.wasAsked ? 'fallback' : 'skipped')
+  metrics.forwarded(declined.reason)
 }
 
 /** A completion's way through an upstream, and the work after its answer. */
@@ -57,27 +60,30 @@ class ChatPassage implements Passage {
   readonly apiKey: string | null
   readonly capture: Capture
   readonly hidesUsage: boolean
-  private readonly deps: ChatDeps
-  private readonly received: Received
-  private readonly why: UpstreamReason | null
+  private readonly deps: UpstreamDeps
+  private readonly admitted: Admitted
+  private readonly overheadMs: number
+  private readonly declined: Declined | null
   private knownHeaders: string[] | null = null
 
   /**
-   * @param why null without a match
+   * @param declined null without a match
    * @param asking the body that asks for usage; null when the original is sent
    */
   constructor(
-    deps: ChatDeps,
-    received: Received,
-    why: UpstreamReason | null,
+    deps: UpstreamDeps,
+    { admitted, overheadMs }: Compared,
+    declined: Declined | null,
     asking: Buffer | null
   ) {
+    const { client, exchange } = admitted.read
     this.deps = deps
-    this.received = received
-    this.why = why
-    this.incoming = received.incoming
-    this.body = asking ?? received.exchange.body
-    this.client = received.client
+    this.admitted = admitted
+    this.overheadMs = overheadMs
+    this.declined = declined
+    this.incoming = exchange.incoming
+    this.body = asking ?? exchange.body
+    this.client = client
     this.apiKey = deps.upstreamApiKey
     this.capture = new Capture(deps.limits.captureMaxBytes, deps.now)
     this.hidesUsage = asking !== null
@@ -93,10 +99,10 @@ class ChatPassage implements Passage {
   }
 
   private makeHeaders(): string[] {
-    const { received, why } = this
-    const explained = why === null ? [] : headersOf(why, received.overheadMs)
+    const { admitted, declined, overheadMs } = this
+    const explained = declined === null ? [] : headersOf(declined, overheadMs)
     try {
-      return [...recordHeader(received.exchange), ...explained]
+      return [...recordHeader(admitted.read.exchange), ...explained]
     } catch {
       // an issued key was revoked meanwhile: then the exchange is not logged, which its end reports
       return explained
@@ -104,13 +110,15 @@ class ChatPassage implements Passage {
   }
 
   onEnd(end: ExchangeEnd, answeredBy: AnsweredBy): void {
-    afterAnswer(this.deps, this.received, () => this.conclude(end, answeredBy))
+    const { exchange } = this.admitted.read
+    afterAnswer(this.deps, exchange, () => this.conclude(end, answeredBy))
   }
 
   private conclude(end: ExchangeEnd, answeredBy: AnsweredBy): void {
-    const { bodies, metrics, now, limits, fault } = this.deps
-    const { received, capture, why, client } = this
-    const { charge, exchange } = received
+    const { bodies, metrics, now, limits, given, fault } = this.deps
+    const { capture, declined, client } = this
+    const { read, charge } = this.admitted
+    const { exchange } = read
     if (charge !== null)
       void settleUpstream(charge, capture, end, {
         dialect: exchange.dialect,
@@ -119,32 +127,33 @@ class ChatPassage implements Passage {
       })
     if (this.hidesUsage) bodies.give(this.body.length)
     // with a match it is counted before the lora is asked
-    if (why === null) metrics.overhead(received.overheadMs)
+    if (declined === null) metrics.overhead(this.overheadMs)
     metrics.upstreamAnswered(capture.status)
     if (end === 'client-gone')
       metrics.cancelled(client.outgoing.headersSent ? 'during-answer' : 'before-answer')
-    const refused = refusedAfterOurs(this.deps.given, received, capture)
+    const refused = refusedAfterOurs(given, read, capture)
     if (refused !== null) this.reportRefused(refused)
     // not for what the caller wrote: a key is not refused for an answer of ours
     else if (capture.status !== 0) this.observe(answeredBy)
-    report(this.deps, received, () => {
-      const forwarded = why && forwardedOutcome(exchange, why.matched, why.reason, why)
+    report(this.deps, exchange, () => {
+      const outcome = declined && declinedOutcome(declined)
       const by = refused?.by ?? null
-      const route = by === null ? forwarded : refusedOutcome(by, forwarded)
+      const route = by === null ? outcome : refusedOutcome(by, outcome)
       return recordOfUpstream(exchange, capture, now(), { end, route })
     })
   }
 
   private reportRefused({ by }: RefusedAfterOurs): void {
-    const { capture, received } = this
+    const { capture, admitted } = this
     const message = `the upstream answered ${capture.status} to a request that continues a lora's answer`
-    const data = { request: received.exchange.id, status: capture.status, lora: by?.lora ?? null }
+    const { id } = admitted.read.exchange
+    const data = { request: id, status: capture.status, lora: by?.lora ?? null }
     this.deps.fault(REFUSED_AFTER_OURS, new Error(message), data)
   }
 
   /** A key is proven only by an upstream that has seen it, and only for the model that it answered with. */
   private observe({ name, apiKey }: AnsweredBy): void {
-    const { exchange } = this.received
+    const { exchange } = this.admitted.read
     if (apiKey !== null || this.apiKey !== null || !exchange.hasProof) return
     const ageMs = this.deps.now() - exchange.at
     const { tenant, model } = exchange
@@ -163,26 +172,28 @@ class ChatPassage implements Passage {
  * and the usage stays unknown.
  */
 const askingBody = (
-  { asksForUsage, bodies }: ChatDeps,
-  { exchange: { dialect, streamed, body }, charge }: Received
+  { asksForUsage, bodies }: AskUsageDeps,
+  { read: { exchange }, charge }: Admitted
 ): Buffer | null => {
+  const { dialect, streamed, body } = exchange
   const asks = dialect.asksForUsage && streamed && (asksForUsage || charge?.isBilled === true)
   const asking = asks ? askForUsage(body) : null
   return asking !== null && bodies.take(asking.length) ? asking : null
 }
 
+export type RespondFromUpstream = ReturnType<typeof createRespondFromUpstream>
+
 /**
  * Sends the original bytes; the client gets the upstream's bytes. With `STREAM_USAGE=always`, and for a
- * key with a budget, a stream is asked for its usage, which is removed from the client's stream.
- * @param why null without a match
+ * key with a budget, a stream is asked for its usage, which is removed from the client's stream. `declined`
+ * is null without a match.
  */
-export const respondFromUpstream = (
-  deps: ChatDeps,
-  received: Received,
-  why: UpstreamReason | null
-): void => {
-  const passage = new ChatPassage(deps, received, why, askingBody(deps, received))
-  deps.upstreams.ask(passage, received.exchange.model)
-  passage.prepareHeaders()
-  count(deps.metrics, why)
-}
+export const createRespondFromUpstream =
+  (deps: UpstreamDeps) =>
+  (compared: Compared, declined: Declined | null): void => {
+    const { admitted } = compared
+    const passage = new ChatPassage(deps, compared, declined, askingBody(deps, admitted))
+    deps.upstreams.ask(passage, admitted.read.exchange.model)
+    passage.prepareHeaders()
+    count(deps.metrics, declined)
+  }

@@ -24,8 +24,6 @@ const HELD_OUT = 200
 export interface TrafficOptions {
   /** share of calls that are logged, 0 to 1 */
   captureShare: number
-  /** whether tokens are estimated where the upstream gave no usage */
-  estimatesUsage: boolean
   /** records that the upstream answered, used where a lora answered all newest calls */
   heldOutIds: readonly string[]
 }
@@ -66,7 +64,7 @@ const windowOf = async (
 export const loadTraffic = async (
   store: Store,
   template: Template,
-  { captureShare, estimatesUsage, heldOutIds }: TrafficOptions
+  { captureShare, heldOutIds }: TrafficOptions
 ): Promise<TemplateTraffic | null> => {
   const query = { templateVersion: template.version, order: 'desc' } as const
   const calls = await store.records.list({ ...query, limit: CALLS, bodies: false })
@@ -75,7 +73,7 @@ export const loadTraffic = async (
     ...query,
     limit: TEXTS,
     answeredOnly: true,
-    estimates: estimatesUsage,
+    estimates: true,
   })
   const older = calls.some(isOfUpstream)
     ? []

@@ -28,14 +28,14 @@ interface Measured {
 
 export const createMeasure = (
   store: Store,
-  { captureShare, estimatesUsage }: EconomicsSettings,
+  { captureShare }: EconomicsSettings,
   now: () => number
 ): Measure => {
   const cache = new LRUCache<string, Measured>({ max: MAX_CACHED })
   const load: Measure['read'] = async (template, newest) => {
     const plan = newest && (await store.internalizations.get(newest.id))?.plan
     const heldOutIds = plan?.holdoutRecordIds ?? []
-    return loadTraffic(store, template, { captureShare, estimatesUsage, heldOutIds })
+    return loadTraffic(store, template, { captureShare, heldOutIds })
   }
   const fresh = ({ version }: Template): Measured | undefined => {
     const found = cache.get(version)

@@ -41,6 +41,8 @@ import { timeOrderedId } from '../time-ordered-id.ts'
 import type { Tracing } from '../tracing/start.ts'
 
 const MAX_TENANTS = 100_000
+/** how long the upstream's acceptance of credentials is good */
+const ACCEPTED_MS = 60 * 60 * 1000
 const BREAKER = { maxFailures: 3, pauseMs: 10_000 }
 const ADAPTED_MAX_TOKENS = 1024
 const UPSTREAM_BREAKER = { maxFailures: 5, pauseMs: 10_000 }
@@ -93,7 +95,7 @@ const accessOf = (parts: Parts, adminToken: string) => {
   const tenantSecret = tenantSecretOf(parts)
   const tenants = createTenants({
     secret: tenantSecret,
-    ttlMs: config.proxy.credentialTtlMs,
+    ttlMs: ACCEPTED_MS,
     maxEntries: MAX_TENANTS,
     now: Date.now,
     credentials,
@@ -201,7 +203,6 @@ const adminOf = (parts: Parts, tokens: AdminTokens, gate: TokenGate): Hono => {
     status: () => statusOf(parts),
     rollout: config.rollout,
     settings: () => config.settings,
-    estimatesUsage: config.estimateUsage,
     costUsd: (model, usage) => costUsd(prices, model, usage),
     prices,
     economics: openEconomics(store, economicsSettings(config, prices), Date.now),

@@ -82,9 +82,8 @@ export interface RecordStore {
    */
   list(query: Omit<RecordQuery, keyof RecordFilter>): Promise<StoredRecord[]>
   /**
-   * By default newest first. Finds by indexes; only the turns of a `conversation`, and records that an
-   * older version wrote, are read one by one, at most 5,000 a call. Restores at most 16 MiB of bodies a call,
-   * and at least one record.
+   * By default newest first. Finds by indexes; only the turns of a `conversation` are read one by one, at most
+   * 5,000 a call. Restores at most 16 MiB of bodies a call, and at least one record.
    * @throws AppError `not-found` when the log has no record with the id `conversation`
    */
   search(query: RecordQuery): Promise<FoundRecords>

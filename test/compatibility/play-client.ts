@@ -212,7 +212,13 @@ export const playClient = async (
       ...unexpected,
       ...silent.map(({ scenario, number }) => `${scenario} ${number}: no error`),
     ]
-    const env = { DATA_DIR: dataDir, UPSTREAM_BASE_URL: `${upstream.url}/v1`, ...LOOP_ENV }
+    const env = {
+      DATA_DIR: dataDir,
+      UPSTREAM_BASE_URL: `${upstream.url}/v1`,
+      // a slow machine is not what is compared
+      SHED_DELAY_MS: '0',
+      ...LOOP_ENV,
+    }
     const proxy = await startProxy(env, { onLog: () => undefined })
     try {
       const proxied = await play(client, proxy.baseUrl, { plans, step: 'proxied', tell })

@@ -26,10 +26,7 @@ const until = async (isSo: () => Promise<boolean>): Promise<void> => {
   }
 }
 
-const urlOf = (...ports: number[]): string => {
-  const hosts = ports.map((port) => `127.0.0.1:${port}`).join(',')
-  return `postgres://${USER}:${PASSWORD}@${hosts}/postgres`
-}
+const urlOf = (port: number): string => `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres`
 
 /** A metric without labels. */
 const metric = async ({ metrics }: ServerProcess, name: string): Promise<number> =>
@@ -168,10 +165,11 @@ describePostgres('a server whose database fails over', () => {
   it('answers every request, and logs each once, in the new primary', async () => {
     const primary = await startNode()
     const standby = await startStandby(primary)
+    const address = await startTcpGate(primary.host)
     const upstream = await startUpstream()
     const server = await startServerProcess({
       UPSTREAM_BASE_URL: upstream.url,
-      DATABASE_URL: urlOf(primary.host.port, standby.host.port),
+      DATABASE_URL: urlOf(address.port),
     })
     const statuses: number[] = []
     const state = { isOver: false }
@@ -186,6 +184,7 @@ describePostgres('a server whose database fails over', () => {
     await primary.stop('SIGKILL')
     await until(async () => (await metric(server, 'promptintern_log_store_failures_total')) > 0)
     standby.promote()
+    address.pointTo(standby.host)
     const written = await metric(server, 'promptintern_log_written_total')
     await until(async () => (await metric(server, 'promptintern_log_written_total')) > written)
     state.isOver = true
@@ -196,6 +195,7 @@ describePostgres('a server whose database fails over', () => {
     await store.close()
     await server.remove()
     upstream.close()
+    address.close()
     await primary.remove()
     await standby.remove()
   }, 120_000)

@@ -5,7 +5,7 @@ import type { Internalization } from '../../src/core/lifecycle/internalization.t
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { Store } from '../../src/store/store.ts'
-import { exampleApproved, exampleRecord } from '../kit/records/examples.ts'
+import { exampleApproved, exampleRecord, LIVE_STATE } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { TEMPLATE, TENANTS } from '../kit/proxy/lora-route.ts'
 import {
@@ -34,7 +34,7 @@ const liveRow = (): Internalization => {
   const { plan, verdict, ...row } = exampleApproved(ID, {
     tenant: TEMPLATE.tenant,
     templateVersion: TEMPLATE.version,
-    state: { name: 'live' },
+    state: LIVE_STATE,
   })
   const arms = plan!.arms.map((arm) => ({
     ...arm,

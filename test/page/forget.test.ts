@@ -7,6 +7,7 @@ import {
   exampleRecord,
   exampleRoute,
   exampleTemplate,
+  LIVE_STATE,
 } from '../kit/records/examples.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 
@@ -35,7 +36,7 @@ describe('forgetting', () => {
   /** Trained on the records 1 and 2, and live. */
   const goLive = async () => {
     await page.store.internalizations.create(
-      exampleApproved('internalization-1', { state: { name: 'live' } })
+      exampleApproved('internalization-1', { state: LIVE_STATE })
     )
     await page.store.routes.put({ ...exampleRoute(), internalizationId: 'internalization-1' })
   }

@@ -82,7 +82,6 @@ export const openPage = async (
       status: () => exampleStatus(),
       rollout: AT_ONCE,
       settings: () => parseConfig({}).settings,
-      estimatesUsage: true,
       economics: openEconomics(
         changes.store ?? store,
         economicsSettings(parseConfig(environment), prices),

@@ -468,11 +468,11 @@ describe('the evidence file', () => {
     expect(verifyEvidence(await response.json()).holds).toBe(true)
   })
 
-  it('of an older verdict does not exist, and the page says what helps', async () => {
-    await create(exampleApproved('a'))
+  it('does not exist before the verdict', async () => {
+    await create(exampleInternalization('a'))
     const response = await page.request(`${VIEW}/evidence.json`)
     expect(response.status).toBe(409)
-    expect(await response.text()).toContain('internalize again')
+    expect(await response.text()).toContain('no verdict yet')
   })
 })
 

@@ -93,7 +93,6 @@ describe('one that waits for approval', () => {
     ['nothing that is compared', { stages: [1], auditShare: 0 }, 'nothing watches the route'],
     ['a shadow stage', { stages: [0, 1] }, 'it answers nothing'],
     ['stages that open by themselves', { steps: true }, 'open by themselves'],
-    ['half of the traffic', { trafficShare: 0.5 }, 'asked for 2.5 % of the requests'],
   ])('says what follows with %s', (_, changes, words) => {
     const { says } = said(exampleApproved(), { rollout: { ...STAGED, ...changes } })
     expect(says.at(-1)).toContain(words)

@@ -8,6 +8,7 @@ import {
   exampleRecord,
   exampleRoute,
   exampleTemplate,
+  LIVE_STATE,
 } from '../kit/records/examples.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 
@@ -92,7 +93,7 @@ describe('templates', () => {
       ])
       await internalizations.create(exampleApproved('of-a', { templateVersion: 'a' }))
       await internalizations.create(
-        exampleApproved('live', { templateVersion: 'b', state: { name: 'live' } })
+        exampleApproved('live', { templateVersion: 'b', state: LIVE_STATE })
       )
       await routes.put({ ...exampleRoute('b'), internalizationId: 'live' })
       await internalizations.create(exampleInternalization('next', { templateVersion: 'b' }))

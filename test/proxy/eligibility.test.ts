@@ -143,14 +143,13 @@ describe('the request to a lora', () => {
     expect(outputsOf({}, { labels, defers: true })).toEqual({ choice: ['a', 'b', DEFER_ANSWER] })
   })
 
-  it('is bound to the functions where the proof was', () => {
+  it('is bound to the functions of the request, but where the answers are labels', () => {
     const look = { name: 'look', parameters: { type: 'object' } }
     const withLook = { tools: [{ type: 'function', function: { ...look, description: 'looks' } }] }
     const calls = { functions: [look], required: false, parallel: true }
-    expect(outputsOf(withLook, { bindsCalls: true })).toEqual({ calls })
-    expect(outputsOf(withLook, {})).toBeUndefined()
-    expect(outputsOf({}, { bindsCalls: true })).toBeUndefined()
-    expect(outputsOf(withLook, { bindsCalls: true, labels: ['a'] })).toEqual({ choice: ['a'] })
+    expect(outputsOf(withLook, {})).toEqual({ calls })
+    expect(outputsOf({}, {})).toBeUndefined()
+    expect(outputsOf(withLook, { labels: ['a'] })).toEqual({ choice: ['a'] })
   })
 })
 

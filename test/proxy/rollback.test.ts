@@ -114,7 +114,6 @@ describe('a decision of the admin API', () => {
       status: () => exampleStatus(),
       rollout: AT_ONCE,
       settings: () => [],
-      estimatesUsage: false,
       costUsd: () => null,
       prices: [],
       blindSecret: 'blind',

@@ -32,12 +32,13 @@ const hasProof = (rawHeaders: string[], url?: string): boolean =>
   create().identify({ rawHeaders, ...(url === undefined ? {} : { url }) }).hasProof
 
 describe('a tenant', () => {
-  it('is a keyed hash of the credential where that is an authorization or an api-key alone', () => {
-    expect(tenantOf('Authorization', bearer)).toBe(hash(bearer))
-    expect(tenantOf('Api-Key', 'sk-1')).toBe(hash('sk-1'))
+  it('is a keyed hash of the credentials and their places', () => {
+    const text = `13:authorization${bearer.length}:${bearer}`
+    expect(tenantOf('Authorization', bearer)).toBe(hash(text))
+    expect(tenantOf('Api-Key', 'sk-1')).toBe(hash('7:api-key4:sk-1'))
     const rawHeaders = ['authorization', bearer, 'cookie', '__cf_bm=1; AWSALB=2; _ga=3']
-    expect(create().identify({ rawHeaders, url: '/v1?api-version=1' }).tenant).toBe(hash(bearer))
-    expect(create({ secret: 't' }).identify({ rawHeaders }).tenant).not.toBe(hash(bearer))
+    expect(create().identify({ rawHeaders, url: '/v1?api-version=1' }).tenant).toBe(hash(text))
+    expect(create({ secret: 't' }).identify({ rawHeaders }).tenant).not.toBe(hash(text))
   })
 
   it('differs for each set of credentials, whatever their place, number and order', () => {

@@ -12,6 +12,7 @@ import {
   exampleRecord,
   exampleRoute,
   exampleTemplate,
+  LIVE_STATE,
 } from '../kit/records/examples.ts'
 import { exampleReport } from '../kit/records/rollout.ts'
 import { openPage, READ_TOKEN, TOKEN, type Page } from '../page/harness.ts'
@@ -155,7 +156,7 @@ const fill = async ({ store }: Page): Promise<void> => {
   await store.records.tagTemplate(['record-1', 'record-2'], 'version-1')
   await store.internalizations.create(proven('live-1', 'version-1'))
   const [row] = await store.internalizations.list()
-  await store.internalizations.save({ ...row!, state: { name: 'live' } }, 'worker', 2_000)
+  await store.internalizations.save({ ...row!, state: LIVE_STATE }, 'worker', 2_000)
   await store.routes.put({
     ...exampleRoute('version-1'),
     internalizationId: 'live-1',

@@ -29,9 +29,9 @@ const run = promisify(execFile)
 const open = (server: ServerOptions): Promise<OpenStore> =>
   openLocalStore({ server, poolSize: 2 }, Date.now)
 
-const placeOf = ({ hosts, user }: ServerOptions): string[] => [
-  `--host=${hosts[0]!.host}`,
-  `--port=${hosts[0]!.port}`,
+const placeOf = ({ host, port, user }: ServerOptions): string[] => [
+  `--host=${host}`,
+  `--port=${port}`,
   `--username=${user}`,
 ]
 

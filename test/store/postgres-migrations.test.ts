@@ -105,20 +105,6 @@ describePostgres('a database of another version', () => {
       message: expect.stringContaining('upgrade, or use another database') as string,
     })
   })
-
-  it('that does not have the column counts all its migrations as breaking', async () => {
-    const database = await createDatabase()
-    await (await open(database)).close()
-    await execute(database, 'alter table promptintern.migrations drop column works_from')
-    const store = await open(database)
-    await append(store, 1)
-    await upgrade(database)
-    expect(await numberOf(store)).toBe(1)
-    await store.close()
-    await (await open(database)).close()
-    await execute(database, `insert into promptintern.migrations values (9000000000000, 'future')`)
-    await expect(open(database)).rejects.toMatchObject({ code: 'invalid-config' })
-  })
 })
 
 describePostgres('a migration', () => {

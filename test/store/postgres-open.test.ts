@@ -5,10 +5,13 @@ import { inspect } from 'node:util'
 import { expect, it } from 'vitest'
 import { parseDatabaseUrl } from '../../src/config/database-url.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import { openPool } from '../../src/store/postgres/base/database.ts'
+import { migrate } from '../../src/store/postgres/base/migrate.ts'
 import { knownMigrations } from '../../src/store/postgres/base/migrations.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore } from '../../src/store/store.ts'
 import { exampleKey, exampleTemplate } from '../kit/records/examples.ts'
+import { nextMigration, upgrade } from '../kit/store/newer-migration.ts'
 import {
   createDatabase,
   describePostgres,
@@ -27,9 +30,11 @@ const openUrl = (url: string, caFile: string | null = null): Promise<OpenStore> 
 }
 
 /** With a failure, the error; it never has the password. */
-const refusal = async (opening: Promise<OpenStore>): Promise<{ code: string; message: string }> => {
+const refusal = async (
+  opening: Promise<OpenStore | void>
+): Promise<{ code: string; message: string }> => {
   const error: unknown = await opening.then(
-    (store) => store.close(),
+    (store) => store?.close(),
     (refused: unknown) => refused
   )
   expect(inspect(error, { depth: 9, showHidden: true })).not.toContain(PASSWORD)
@@ -114,8 +119,23 @@ describePostgres('a database that cannot be used', () => {
   it('of a newer version says so', async () => {
     const database = await createDatabase()
     await (await open(database)).close()
-    await execute(database, `insert into promptintern.migrations values (9000000000000, 'future')`)
+    await upgrade(database, nextMigration({ isBreaking: true }))
     expect(await refusal(open(database))).toMatchObject(refused('invalid-config', 'newer version'))
+  })
+
+  it('of an unknown form is left as it is, and says what to do', async () => {
+    const database = await createDatabase()
+    await (await open(database)).close()
+    await execute(
+      database,
+      `update promptintern.migrations set created_at = 1, works_from = 1;
+        drop table promptintern.snapshots`
+    )
+    expect(await refusal(open(database))).toMatchObject(
+      refused('invalid-config', 'use another database, or drop the schema and begin anew')
+    )
+    const applied = 'select created_at::int as at from promptintern.migrations'
+    expect(await execute(database, applied)).toEqual([{ at: 1 }])
   })
 
   it('of another program is left as it is', async () => {
@@ -184,8 +204,12 @@ describePostgres('a database that cannot be used', () => {
       code: 'store-unavailable',
     })
     await store.close()
-    await execute(database, 'update promptintern.migrations set created_at = 1')
-    expect(await refusal(read())).toMatchObject(refused('invalid-state', 'an older version'))
+    const known = [...knownMigrations(), nextMigration()]
+    const connection = openPool(reader, 1)
+    expect(await refusal(migrate(connection, 'read', { known, readOnly: true }))).toMatchObject(
+      refused('invalid-state', 'an older version')
+    )
+    await connection.close()
   })
 
   it('is migrated once by stores that open at the same moment', async () => {
@@ -201,8 +225,7 @@ describePostgres('a database that cannot be used', () => {
     // the last table of the migration is there, so it fails at its end
     await execute(
       database,
-      `create schema promptintern; create table promptintern.migrations (created_at bigint, hash text);
-        create view promptintern.traffic_hours as select 1 as hour`
+      'create schema promptintern; create view promptintern.traffic_hours as select 1 as hour'
     )
     expect(await refusal(open(database))).toMatchObject({ code: 'store-unavailable' })
     await execute(database, 'drop view promptintern.traffic_hours')

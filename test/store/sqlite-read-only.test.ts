@@ -2,7 +2,11 @@
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import { databasePath } from '../../src/store/sqlite/base/database.ts'
+import {
+  databasePath,
+  knownMigrations,
+  openDatabase,
+} from '../../src/store/sqlite/base/database.ts'
 import { exampleRecord } from '../kit/records/examples.ts'
 import { it, openStore } from '../kit/store/local-store.ts'
 
@@ -20,16 +24,25 @@ describe('a read-only store', () => {
   })
 
   it.for([
-    ['newer', 9_999_999_999_999, 'invalid-config'],
-    ['older', 1, 'invalid-state'],
-  ] as const)(
-    'does not open what an %s version wrote',
-    async ([, applied, code], { dataDir, store }) => {
-      await store.close()
-      const client = createClient({ url: `file:${databasePath(dataDir)}` })
-      await client.execute(`update migrations set created_at = ${applied}`)
-      client.close()
-      await expect(openStore({ dataDir, readOnly: true })).rejects.toMatchObject({ code })
-    }
-  )
+    ['a newer version', 1, 'invalid-config'],
+    ['an older version', -1, 'invalid-state'],
+  ] as const)('does not open what %s wrote', async ([, ahead, code], { dataDir, store }) => {
+    await store.close()
+    const known = knownMigrations()
+    const next = { ...known[0]!, folderMillis: known.at(-1)!.folderMillis + 1, sql: [] }
+    const [writes, reads] = ahead > 0 ? [[...known, next], known] : [known, [...known, next]]
+    await (await openDatabase({ dataDir }, writes)).close()
+    await expect(openDatabase({ dataDir, readOnly: true }, reads)).rejects.toMatchObject({ code })
+  })
+
+  it('does not open a store of an unknown form', async ({ dataDir, store }) => {
+    await store.close()
+    const client = createClient({ url: `file:${databasePath(dataDir)}` })
+    await client.execute('update migrations set created_at = 1')
+    client.close()
+    await expect(openStore({ dataDir, readOnly: true })).rejects.toMatchObject({
+      code: 'invalid-config',
+      message: expect.stringContaining('a form that this version does not know') as string,
+    })
+  })
 })

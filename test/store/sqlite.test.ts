@@ -1,15 +1,18 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import type { Template } from '../../src/core/template/template.ts'
 import type { KeptResponse } from '../../src/core/log/kept-response.ts'
-import { databasePath, openDatabase } from '../../src/store/sqlite/base/database.ts'
+import {
+  databasePath,
+  knownMigrations,
+  openDatabase,
+} from '../../src/store/sqlite/base/database.ts'
 import { createKeptResponseStore } from '../../src/store/sqlite/kept-responses.ts'
-import { exampleKey, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
+import { exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { it, openStore } from '../kit/store/local-store.ts'
 
 /** A record with a request that does not compress. */
@@ -25,19 +28,6 @@ const execute = async (dataDir: string, statement: string) => {
   client.close()
   return rows
 }
-
-/** As before shapes were stored. */
-const withoutShapes = (template: Template): Template => ({
-  ...template,
-  messages: template.messages.map((message) => ({
-    ...message,
-    segments: message.segments.map((segment) => {
-      if (segment.kind !== 'slot') return segment
-      const { shapes: _shapes, ...slot } = segment
-      return slot
-    }),
-  })),
-})
 
 const sizeOf = (dataDir: string): number => statSync(databasePath(dataDir)).size
 
@@ -68,22 +58,21 @@ describe('SQLite file', () => {
     expect(sizeOf(dataDir)).toBeLessThan(full / 4)
   })
 
-  it('is migrated from the oldest schema with its data', async ({ dataDir }) => {
-    mkdirSync(dataDir)
-    cpSync(resolve('test/fixtures/store-oldest.db'), databasePath(dataDir))
+  it('is migrated with its data, and then refuses the program of before', async ({ dataDir }) => {
     const store = await openStore({ dataDir })
-    const records = await store.records.list({ limit: 10 })
-    expect(records.map(({ request }) => request)).toEqual(
-      [1, 2, 3].map((index) => exampleRecord(index).request)
-    )
-    expect(await store.templates.list()).toEqual([withoutShapes(exampleTemplate())])
-    await store.records.append(batchOf([exampleRecord(4)]))
-    expect(await store.records.list({ limit: 10 })).toHaveLength(4)
-    const found = await store.records.search({ tenant: 'tenant-a', status: '2xx', limit: 3 })
-    expect(found.data.map(({ id }) => id)).toEqual(['record-4', 'record-3', 'record-2'])
-    await store.keys.create(exampleKey('a'))
-    expect(await store.keys.list()).toEqual([exampleKey('a')])
+    await store.records.append(batchOf(examples(1)))
     await store.close()
+    const next = { ...knownMigrations()[0]!, sql: ['alter table records add column added text'] }
+    const known = [...knownMigrations(), { ...next, folderMillis: next.folderMillis + 1 }]
+    await (await openDatabase({ dataDir }, known)).close()
+    await (await openDatabase({ dataDir }, known)).close()
+    expect(await execute(dataDir, 'select id, added from records')).toMatchObject([
+      { id: 'record-0', added: null },
+    ])
+    await expect(openStore({ dataDir })).rejects.toMatchObject({
+      code: 'invalid-config',
+      message: expect.stringContaining('newer version') as string,
+    })
   })
 })
 
@@ -140,14 +129,14 @@ describe('limits in SQLite', () => {
 describe('SQLite file that cannot be used', () => {
   it.for([
     {
-      what: 'from a newer version',
+      what: 'of an unknown form',
       spoil: async (dataDir: string) => {
         await (await openStore({ dataDir })).close()
-        await execute(dataDir, `insert into migrations values (9000000000000, 'future')`)
+        await execute(dataDir, 'update migrations set created_at = 1')
       },
       error: {
         code: 'invalid-config',
-        message: expect.stringContaining('newer version') as string,
+        message: expect.stringContaining('set another DATA_DIR, or begin with an empty') as string,
       },
     },
     {

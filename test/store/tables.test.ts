@@ -13,6 +13,7 @@ import {
   exampleRecord,
   exampleRoute,
   exampleTemplate,
+  LIVE_STATE,
 } from '../kit/records/examples.ts'
 import { onEachStore } from '../kit/store/stores.ts'
 
@@ -179,11 +180,7 @@ onEachStore((it) => {
     it('refuse a stale revision and an unknown id', async ({ store: { internalizations } }) => {
       await internalizations.create(exampleInternalization())
       const read = (await internalizations.get(ID))!
-      const saved = await internalizations.save(
-        { ...read, state: { name: 'live' } },
-        'worker',
-        2_000
-      )
+      const saved = await internalizations.save({ ...read, state: LIVE_STATE }, 'worker', 2_000)
       const stale = internalizations.save(
         { ...read, state: { name: 'evaluating' } },
         'admin',
@@ -206,7 +203,7 @@ onEachStore((it) => {
           internalizations.create(exampleInternalization(id, { templateVersion }))
         ).rejects.toMatchObject({ code: 'conflict' })
       const a = (await internalizations.get('a'))!
-      const live = await internalizations.save({ ...a, state: { name: 'live' } }, 'admin', 2_000)
+      const live = await internalizations.save({ ...a, state: LIVE_STATE }, 'admin', 2_000)
       await internalizations.create(exampleInternalization('c', { createdAt: 2_000 }))
       expect((await internalizations.list()).map(({ id }) => id)).toEqual(['a', 'c'])
       await expect(

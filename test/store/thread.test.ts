@@ -33,8 +33,8 @@ const stored = (store: OpenStore, records: { id: string }[]) =>
 
 /** Appends one record after another and prints each id when it is durable. */
 const APPENDER = `
-import { batchOf } from './src/core/log/exchange-batch.ts'
-import { exampleRecord } from './test/fixtures/examples.ts'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { exampleRecord } from '../kit/records/examples.ts'
 for (let index = Number(process.argv[1]); ; index++) {
   const record = exampleRecord(index)
   store.records.append(batchOf([record])).then(() => process.stdout.write(record.id + '\\n'))

@@ -56,7 +56,6 @@ const openAdmin = (store: Store, blindSecret = 'blind') => {
         status: () => exampleStatus(),
         rollout: STAGED,
         settings: () => [],
-        estimatesUsage: false,
         economics: openEconomics(store, economicsSettings(parseConfig({}), []), () => NOW),
         costUsd: () => null,
         prices: [],

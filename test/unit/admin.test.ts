@@ -103,7 +103,6 @@ describe('admin API', () => {
           status: () => exampleStatus({ routes: 3 }),
           rollout: AT_ONCE,
           settings: () => parseConfig({ UPSTREAM_API_KEY: 'sk-secret', MARGIN: '0.1' }).settings,
-          estimatesUsage: true,
           economics: openEconomics(
             store,
             economicsSettings(parseConfig({ ENGINE_USD_PER_HOUR: '2', AUDIT_SHARE: '0' }), [

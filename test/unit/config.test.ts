@@ -36,7 +36,6 @@ describe('the configuration', () => {
     [{ REDACT_PATTERNS: '{"staff 1":"x"}' }, /capital letters/],
     [{ CAPTURE_SHARE: '2' }, /CAPTURE_SHARE/],
     [{ ENGINE: 'onnx' }, /MODEL_PATH: needed/],
-    [{ QUERY_ONLY_ARM: 'false' }, /QUERY_ONLY_ARM: replaced by ARMS/],
     [{ ARMS: 'head' }, /ARMS/],
     [{ ENCODER_PATH: 'minilm' }, /ENCODER_PATH: only valid with ENGINE=onnx/],
     [{ ENGINE: 'http' }, /ENGINE_URL: needed/],

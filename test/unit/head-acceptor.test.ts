@@ -157,26 +157,6 @@ describe('an acceptor', () => {
     expect(sureOf(2) - sureOf(1)).toBeGreaterThan(0.15)
   })
 
-  it('answers from the five signals of a head that knows no precisions', () => {
-    const { means, deviations, head: odds } = acceptor
-    const five = {
-      means: means.slice(0, 5),
-      deviations: deviations.slice(0, 5),
-      precisions: new Float32Array(),
-      head: {
-        ...odds,
-        dims: 5,
-        weights: Float32Array.from([...odds.weights.slice(0, 5), ...odds.weights.slice(6, 11)]),
-      },
-    }
-    const row = Float32Array.of(0.9, 0.06, 0.04)
-    const near = { nearest: 0.9, same: 0.9, other: 0.1, agreeing: 1 }
-    const sure = acceptance(five, row, 0, near)
-    const unsure = acceptance(five, Float32Array.of(0.4, 0.35, 0.25), 0, near)
-    expect(sure).toBeGreaterThan(0.5)
-    expect(unsure).toBeLessThan(sure)
-  })
-
   it('is trained where every answer was right', () => {
     const certain = new Float32Array(labels.length * CLASSES).fill(0.001)
     labels.forEach((label, place) => (certain[place * CLASSES + label] = 0.998))

@@ -1,5 +1,4 @@
-/** Label heads as bytes: what is written is read again, also from files of before heads read words. */
-import { createHash } from 'node:crypto'
+/** Label heads as bytes: what is written is read again. */
 import { describe, expect, it } from 'vitest'
 import { answerOf } from '../../adapters/contract/label-head/answer-head.ts'
 import {
@@ -91,33 +90,5 @@ describe('a head file', () => {
         message: expect.stringContaining(id) as string,
       })
     )
-  })
-
-  it('answers as it did when it is from before heads read words', () => {
-    const { hashed: _, acceptor, ...others } = manifest
-    const { precisions: __, ...five } = acceptor!
-    const old = {
-      ...others,
-      acceptor: {
-        ...five,
-        means: five.means.slice(1),
-        deviations: five.deviations.slice(1),
-        weights: [0, 0, 0, 0, 0, 0.5, 0, 0, 0, 0],
-      },
-    }
-    const json = Buffer.from(JSON.stringify(old))
-    const length = Buffer.alloc(4)
-    length.writeUInt32LE(json.length)
-    const { weights, bias } = head.embedded!
-    const bytes = Buffer.concat([
-      length,
-      json,
-      ...[weights, bias, codes].map((part) => new Uint8Array(part.buffer)),
-    ])
-    const id = `head-${createHash('sha256').update(bytes).digest('hex').slice(0, 32)}`
-    const { text, logprob } = ask(decodeHead(id, bytes), 'anything')
-    expect(text).toBe('yes')
-    // log-odds of the softmax are ((0.8 + 0.25) − (0.6 − 0.25)) / 0.5 = 1.4, of the acceptor half of them
-    expect(Math.exp(logprob.logprob)).toBeCloseTo(1 / (1 + Math.exp(-0.7)), 5)
   })
 })

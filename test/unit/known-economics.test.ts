@@ -10,6 +10,7 @@ import {
   exampleRecord,
   exampleRoute,
   exampleTemplate,
+  LIVE_STATE,
 } from '../kit/records/examples.ts'
 import { it } from '../kit/store/local-store.ts'
 
@@ -56,7 +57,7 @@ describe('known economics', () => {
     const { economics } = await open(store)
     await economics.assess([FIRST])
     await store.internalizations.create(
-      exampleApproved('i', { templateVersion: LIVE.version, state: { name: 'live' } })
+      exampleApproved('i', { templateVersion: LIVE.version, state: LIVE_STATE })
     )
     await store.routes.put({ ...exampleRoute(LIVE.version), internalizationId: 'i' })
     expect((await economics.known([FIRST])).size).toBe(0)

@@ -7,7 +7,7 @@ import { exampleOutcome, exampleRecord, exampleTemplate } from '../kit/records/e
 import { it } from '../kit/store/local-store.ts'
 
 const DAY_MS = 86_400_000
-const OPTIONS = { captureShare: 1, estimatesUsage: true, heldOutIds: [] as string[] }
+const OPTIONS = { captureShare: 1, heldOutIds: [] as string[] }
 
 const log = async (store: Store, ...records: ExchangeRecord[]): Promise<void> => {
   await store.records.append(batchOf(records))
@@ -54,11 +54,10 @@ describe('traffic from the log', () => {
     })
   })
 
-  it('estimates tokens only with `estimatesUsage`', async ({ store }) => {
+  it('estimates tokens where the upstream counted none', async ({ store }) => {
     await log(store, exampleRecord(1, { usage: null }))
     expect((await load(store))!.upstream).toMatchObject({
       isEstimated: true,
     })
-    expect((await load(store, { estimatesUsage: false }))!.upstream).toBeNull()
   })
 })

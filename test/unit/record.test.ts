@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { packHead, unpackHead, type PackedHead } from '../../src/core/log/record.ts'
+import { packHead, unpackHead } from '../../src/core/log/record.ts'
 import { exampleOutcome, exampleRecord } from '../kit/records/examples.ts'
 
 const headOf = (outcome: 'answered' | 'fallback' | 'skipped') => {
@@ -23,16 +23,5 @@ it('keeps the caller of a head, and has none where there was none', () => {
   const head = { ...headOf('answered'), caller: 'key-7' }
   expect(unpackHead(packHead(head))).toEqual(head)
   expect(unpackHead(packHead({ ...head, route: null }))).toEqual({ ...head, route: null })
-  expect(packHead(headOf('answered'))).toHaveLength(10)
-})
-
-it.each([
-  [{ asked: true }, 'fallback'],
-  [{}, 'skipped'],
-])('reads a record of an older version, whose fallback was %o, as %s', (asked, outcome) => {
-  const packed = packHead(headOf('skipped')).slice(0, -1)
-  const route = { ...exampleOutcome({ outcome: 'fallback' }), ...asked }
-  expect(unpackHead([...packed, route] as unknown as PackedHead).route).toEqual(
-    exampleOutcome({ outcome: outcome as 'fallback' | 'skipped' })
-  )
+  expect(unpackHead(packHead(headOf('answered')))).not.toHaveProperty('caller')
 })

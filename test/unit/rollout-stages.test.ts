@@ -22,7 +22,6 @@ import { exampleApproved } from '../kit/records/examples.ts'
 
 const SETTINGS: RolloutSettings = {
   stages: [0, 0.05, 0.25, 1],
-  trafficShare: 1,
   auditShare: 0.03,
   minHours: 24,
   rollbackCapital: 300,
@@ -64,12 +63,8 @@ describe('the shares of the traffic', () => {
     ['shadow', 0, {}, 0, 1],
     ['shadow without audits at the end', 0, { auditShare: 0 }, 0, 1],
     ['canary', 0.05, {}, 0.05, 0.95],
-    ['canary of half of the traffic', 0.25, { trafficShare: 0.5 }, 0.125, 0.875],
     ['full', 1, {}, 0.97, 0.03],
     ['full without audits', 1, { auditShare: 0 }, 1, 0],
-    ['full of half of the traffic', 1, { trafficShare: 0.5 }, 0.5, 0.03],
-    ['full of half of the traffic without audits', 1, { trafficShare: 0.5, auditShare: 0 }, 0.5, 0],
-    ['full of nearly all', 1, { trafficShare: 0.99 }, 0.97, 0.03],
   ])('in %s', (_case, share, changes, trafficShare, auditShare) => {
     const shares = trafficShares(at(share), { ...SETTINGS, ...changes })
     expect(shares.trafficShare).toBeCloseTo(trafficShare, 12)

@@ -15,7 +15,6 @@ const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
   countTokens: (text) => text.split(' ').length,
   trainRows: 500,
   holdoutRows: 500,
-  holdoutDays: 7,
   // the requests of these logs come within seconds
   burstMinutes: 0,
   now: Date.now(),
@@ -28,7 +27,6 @@ const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
     prices: [PRICE],
     engineUsdPerHour: null,
     captureShare: 1,
-    estimatesUsage: true,
     trafficShare: 1,
     trainSeconds: null,
     upstreamReplays: 0,
@@ -54,7 +52,6 @@ const sampleOf = (exchanges: LabelledRequest[], rows = 10_000) => {
     sampleRows: rows,
     sampleBytes: 2 ** 26,
     countTokens: null,
-    holdoutDays: 7,
     now: Date.now(),
   })
   const records = exchanges.map(recordOf)
@@ -166,7 +163,6 @@ describe('the sample of a template', () => {
       sampleRows: 50,
       sampleBytes: 2 ** 26,
       countTokens: null,
-      holdoutDays: 7,
       now: Date.now(),
     })
     const records = labelled(0, 400).map((exchange, number) => ({
@@ -198,7 +194,6 @@ describe('the sample of a template', () => {
       sampleRows: 1000,
       sampleBytes: 2 ** 26,
       countTokens: null,
-      holdoutDays: 7,
       now: Date.now(),
     })
     const outcomes = ['answered', 'fallback', 'skipped'] as const

@@ -24,7 +24,6 @@ const scanned = (requests: number): LogScan => {
     sampleRows: ROWS,
     sampleBytes: MIB,
     countTokens: null,
-    holdoutDays: 7,
     now: Date.now(),
   })
   for (let number = 0; number < requests; number++) scan.observe(recordAt(number))

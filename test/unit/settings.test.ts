@@ -12,7 +12,7 @@ const secretFor = (key: string): string => {
 }
 
 const SECRETS = CONFIG_KEYS.filter((key) =>
-  /KEY|TOKEN|SECRET|PASSWORD|COMMAND|^(WEBHOOK|DATABASE|DATABASE_REPLICA)_URL/.test(key)
+  /KEY|TOKEN|SECRET|PASSWORD|COMMAND|^(WEBHOOK|DATABASE)_URL/.test(key)
 )
 
 const settingOf = (env: Record<string, string>, name: string) =>

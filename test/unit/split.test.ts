@@ -16,7 +16,6 @@ const NOW = Date.UTC(2026, 10, 29, 12)
 const settings = (changed: Partial<SplitSettings> = {}): SplitSettings => ({
   trainRows: 30,
   holdoutRows: 20,
-  holdoutDays: 7,
   burstMinutes: 0,
   seed: 1,
   now: NOW,

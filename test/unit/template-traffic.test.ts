@@ -10,7 +10,12 @@ import {
 } from '../../src/core/cost/template-traffic.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import type { Usage } from '../../src/openai/chat.ts'
-import { exampleOutcome, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
+import {
+  exampleOutcome,
+  exampleRecord,
+  exampleTemplate,
+  LIVE_STATE,
+} from '../kit/records/examples.ts'
 
 const usage = (prompt: number, completion: number, more: object = {}): Usage => ({
   prompt_tokens: prompt,
@@ -127,7 +132,7 @@ describe('liveHours', () => {
   const entry = (at: number, name: 'live' | 'approval') => ({
     at: at * hour,
     from: null,
-    to: { name },
+    to: name === 'live' ? LIVE_STATE : { name },
     by: 'worker',
     note: null,
   })

@@ -3,14 +3,14 @@ import type { InternalizationState } from '../../src/core/lifecycle/internalizat
 import { transition } from '../../src/core/lifecycle/transitions.ts'
 import { PairReader } from '../../src/core/rollout/pair-reader.ts'
 import { evidenceFigures } from '../../src/core/rollout/stages.ts'
-import { exampleInternalization } from '../kit/records/examples.ts'
+import { exampleInternalization, LIVE_STATE } from '../kit/records/examples.ts'
 
 const STATES: InternalizationState[] = [
   { name: 'candidate' },
   { name: 'training', arm: 0, stage: 1 },
   { name: 'evaluating' },
   { name: 'approval' },
-  { name: 'live' },
+  LIVE_STATE,
   { name: 'retired', reason: 'r' },
   { name: 'rejected', reason: 'r' },
   { name: 'failed', cause: 'c' },
@@ -49,7 +49,7 @@ describe('transition', () => {
     })
     const state = { name: 'retired', reason: 'r', evidence } as const
     expect(reachableFrom(state)).toEqual(['retired'])
-    expect(() => transition(exampleInternalization('a', { state }), { name: 'live' })).toThrow(
+    expect(() => transition(exampleInternalization('a', { state }), LIVE_STATE)).toThrow(
       'internalization a was rolled back by its evidence'
     )
   })
@@ -60,7 +60,7 @@ describe('transition', () => {
       ...before,
       state: { name: 'failed', cause: 'c' },
     })
-    expect(() => transition(before, { name: 'live' })).toThrow(
+    expect(() => transition(before, LIVE_STATE)).toThrow(
       'internalization a is candidate, so it cannot become live'
     )
   })

@@ -154,7 +154,7 @@ describe('the learning curve', () => {
     const worker = await harness.worker(harness.deps())
     await harness.runTo(worker, 'approval')
     await harness.runFor(worker, 60 * SECOND_MS, SECOND_MS)
-    expect((await harness.newest()).plan!.fitShares).toBeUndefined()
+    expect((await harness.newest()).plan!.fitShares).toEqual([])
     expect(await curveAt(harness)).toBeNull()
   })
 })

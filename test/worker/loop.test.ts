@@ -11,6 +11,7 @@ import type { Store } from '../../src/store/store.ts'
 import { COLOURS, orderRecord, PROMPT } from '../kit/records/paint-orders.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { engineAt, PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
+import { LIVE_STATE } from '../kit/records/examples.ts'
 
 /** The answer of another order. */
 const renamed = (number: number) => orderRecord(number + 1).response
@@ -134,7 +135,7 @@ describe('an internalization that waits for approval', () => {
     const context = { by: 'admin', now: harness.now, rollout: AT_ONCE }
     const newest = await harness.newest()
     const before = { id: 'present', createdAt: newest.createdAt - 1 }
-    await store.internalizations.create({ ...newest, ...before, state: { name: 'live' } })
+    await store.internalizations.create({ ...newest, ...before, state: LIVE_STATE })
     const present = await pause(store, (await store.internalizations.get('present'))!, context)
     const worker = await harness.worker(harness.deps({}, { autoPromote: true }))
     for (let i = 0; i < 3; i++) await harness.round(worker)
@@ -147,13 +148,12 @@ describe('an internalization that waits for approval', () => {
 
 describe('the worker', () => {
   it.each([
-    ['fp_upstream', 'auto', 'self-distillation'],
-    ['fp_other', 'auto', 'supervised'],
-    ['fp_upstream', 'supervised', 'supervised'],
-  ] as const)('with %s and TRAIN_METHOD %s uses %s', async (fingerprint, setting, method) => {
+    ['fp_upstream', 'self-distillation'],
+    ['fp_other', 'supervised'],
+  ] as const)('with answers of %s uses %s', async (fingerprint, method) => {
     const harness = await openHarness({ from: 'candidate' })
     const { distils, jobs, uploaded } = distilling(harness.engine, fingerprint)
-    const deps = harness.deps({ engine: distils }, { method: setting })
+    const deps = harness.deps({ engine: distils })
     await harness.runTo(await harness.worker(deps), 'evaluating')
     expect(new Set(jobs.map((job) => job.method?.type))).toEqual(new Set([method]))
     const read = uploaded.map((row) => row.teacher_messages?.[0]?.content)

@@ -14,8 +14,7 @@ import type { PartSettings, TextHead } from '../../../src/core/learn/text-head.t
 interface StoredAcceptor {
   means: number[]
   deviations: number[]
-  /** absent in heads from before there were precisions */
-  precisions?: number[]
+  precisions: number[]
   weights: number[]
   bias: number[]
 }
@@ -28,8 +27,8 @@ export interface HeadManifest {
   temperature: number
   /** strength of the penalty that cross-validation chose */
   l2: number
-  /** of the part on hashed words; null or, in heads from before it, absent: there is none */
-  hashed?: (PartSettings & { dims: number }) | null
+  /** of the part on hashed words; null: there is none */
+  hashed: (PartSettings & { dims: number }) | null
   /** rows that it was trained on */
   rows: number
   /** class of each row of `codes` */
@@ -121,7 +120,7 @@ export const storedAcceptor = (acceptor: Acceptor): StoredAcceptor => {
 }
 
 const acceptorOf = (stored: StoredAcceptor): Acceptor => {
-  const { means, deviations, precisions = [], weights, bias } = stored
+  const { means, deviations, precisions, weights, bias } = stored
   return {
     means: Float32Array.from(means),
     deviations: Float32Array.from(deviations),

@@ -1,6 +1,6 @@
 /**
- * A primary and a standby that its commits wait for, each behind a gate that can stall or cut connections. One
- * can be killed and started again, filled up, or followed by the other.
+ * A primary and a standby that its commits wait for, behind one address that leads to the primary and can stall
+ * or cut connections. The primary can be killed and started again, filled up, or followed by the standby.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
@@ -24,11 +24,6 @@ import { startTcpGate, type TcpGate } from '../../../test/kit/postgres/tcp-gate.
 /** Processes are killed, not the machine, so nothing needs a flush to the disk. */
 const SETTINGS = ['fsync=off', 'max_wal_senders=8', 'wal_level=replica', 'max_wal_size=128MB']
 const DISK_BYTES = 3 * 2 ** 30
-
-interface Node {
-  server: Server
-  gate: TcpGate
-}
 
 const queryAt = async (
   { folder, port }: Server,
@@ -81,12 +76,16 @@ const openDisk = (): { folder: string; isLimited: boolean; remove: () => void } 
 export class Cluster {
   readonly canFill: boolean
   private readonly disk: ReturnType<typeof openDisk>
-  private nodes: [primary: Node, standby: Node]
+  private readonly address: TcpGate
+  private primary: Server
+  /** null until it is made */
+  private standby: Server | null = null
   private folders = 0
 
-  private constructor(disk: ReturnType<typeof openDisk>, nodes: [Node, Node]) {
+  private constructor(disk: ReturnType<typeof openDisk>, address: TcpGate, primary: Server) {
     this.disk = disk
-    this.nodes = nodes
+    this.address = address
+    this.primary = primary
     this.canFill = disk.isLimited
   }
 
@@ -96,21 +95,19 @@ export class Cluster {
     const folder = join(disk.folder, 'node-0')
     mkdirSync(folder)
     const server = await startNew(folder, process.pid, SETTINGS)
-    const gate = await startTcpGate({ host: '127.0.0.1', port: server.port })
-    const primary = { server, gate }
-    const cluster = new Cluster(disk, [primary, primary])
+    const address = await startTcpGate({ host: '127.0.0.1', port: server.port })
+    const cluster = new Cluster(disk, address, server)
     await cluster.addStandby()
     return cluster
   }
 
-  /** Of a client, which looks for the primary. */
+  /** Of a client. */
   url(database: string): string {
-    const hosts = this.nodes.map(({ gate }) => `127.0.0.1:${gate.port}`).join(',')
-    return `postgres://${USER}:${PASSWORD}@${hosts}/${database}?sslmode=disable`
+    return `postgres://${USER}:${PASSWORD}@127.0.0.1:${this.address.port}/${database}?sslmode=disable`
   }
 
   query(database: string, text: string): Promise<Record<string, unknown>[]> {
-    return patiently(() => queryAt(this.nodes[0].server, database, text))
+    return patiently(() => queryAt(this.primary, database, text))
   }
 
   /** Kills a process that serves a client; the server then ends all others, and recovers. */
@@ -125,32 +122,34 @@ export class Cluster {
 
   /** Kills the server, and starts it again. */
   async killPrimary(downMs: number): Promise<void> {
-    await stopServer(this.nodes[0].server.folder, 'SIGKILL')
+    await stopServer(this.primary.folder, 'SIGKILL')
     await delay(downMs)
     await this.startPrimary()
   }
 
   /** Kills the primary, promotes the standby, and makes a new standby. */
   async failOver(downMs: number): Promise<void> {
-    const [primary, standby] = this.nodes
-    await stopServer(primary.server.folder, 'SIGKILL')
+    const { primary, standby } = this
+    if (standby === null) throw new Error('there is no standby')
+    await stopServer(primary.folder, 'SIGKILL')
     await delay(downMs)
-    promoteServer(standby.server.folder)
-    this.nodes = [standby, primary]
-    rmSync(primary.server.folder, { recursive: true, force: true, maxRetries: 5 })
+    promoteServer(standby.folder)
+    this.address.pointTo({ host: '127.0.0.1', port: standby.port })
+    this.primary = standby
+    this.standby = null
+    rmSync(primary.folder, { recursive: true, force: true, maxRetries: 5 })
     await this.addStandby()
   }
 
   /** Packets are lost for a while, and no connection ends. */
   async stall(ms: number): Promise<void> {
-    const { gate } = this.nodes[0]
-    gate.stall()
+    this.address.stall()
     await delay(ms)
-    gate.resume()
+    this.address.resume()
   }
 
   cut(): void {
-    this.nodes[0].gate.cut()
+    this.address.cut()
   }
 
   /** Fills the disk for a while. A server that gave up is started again. */
@@ -170,51 +169,50 @@ export class Cluster {
     await this.startPrimary()
     await this.awaitStandby().catch(async () => {
       // it could not keep up
-      await stopServer(this.nodes[1].server.folder)
-      rmSync(this.nodes[1].server.folder, { recursive: true, force: true, maxRetries: 5 })
+      await this.removeStandby()
       await this.addStandby()
     })
   }
 
   async stop(): Promise<void> {
-    for (const { server, gate } of this.nodes) {
-      gate.close()
-      await stopServer(server.folder)
-    }
+    this.address.close()
+    await this.removeStandby()
+    await stopServer(this.primary.folder)
     this.disk.remove()
   }
 
   private async startPrimary(): Promise<void> {
-    const { server } = this.nodes[0]
-    const isUp = await queryAt(server, 'postgres', 'select 1').then(
+    const { primary } = this
+    const isUp = await queryAt(primary, 'postgres', 'select 1').then(
       () => true,
       () => false
     )
     if (isUp) return
-    await stopServer(server.folder)
-    await patiently(() => launch({ ...server, run: process.pid, settings: SETTINGS }))
+    await stopServer(primary.folder)
+    await patiently(() => launch({ ...primary, run: process.pid, settings: SETTINGS }))
   }
 
   private async addStandby(): Promise<void> {
-    const [primary, former] = this.nodes
-    const { server } = primary
     const folder = join(this.disk.folder, `node-${++this.folders}`)
     mkdirSync(folder)
     await this.query('postgres', `alter system set synchronous_standby_names = ''`)
     await this.query('postgres', 'select pg_reload_conf()')
     await patiently(async () => {
       rmSync(join(folder, 'data'), { recursive: true, force: true })
-      copyServer(server, folder)
+      copyServer(this.primary, folder)
     })
-    // the port of the one before, so that clients know it
-    const port = former === primary ? await freePort() : former.server.port
-    const gate = former === primary ? await startTcpGate({ host: '127.0.0.1', port }) : former.gate
-    const standby = { server: { folder, port }, gate }
-    await launch({ ...standby.server, run: process.pid, settings: SETTINGS })
-    this.nodes = [primary, standby]
+    this.standby = { folder, port: await freePort() }
+    await launch({ ...this.standby, run: process.pid, settings: SETTINGS })
     await this.awaitStandby()
     await this.query('postgres', `alter system set synchronous_standby_names = '*'`)
     await this.query('postgres', 'select pg_reload_conf()')
+  }
+
+  private async removeStandby(): Promise<void> {
+    if (this.standby === null) return
+    await stopServer(this.standby.folder)
+    rmSync(this.standby.folder, { recursive: true, force: true, maxRetries: 5 })
+    this.standby = null
   }
 
   private awaitStandby(): Promise<void> {

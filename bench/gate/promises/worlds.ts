@@ -195,7 +195,6 @@ const hardHours: DrawRows = (size, random) => {
   const settings = {
     trainRows: size,
     holdoutRows: size,
-    holdoutDays: DAYS,
     burstMinutes: 5,
     seed,
     now,

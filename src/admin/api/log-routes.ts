@@ -114,7 +114,7 @@ const forgetRoute = createRoute({
 
 export const addLogRoutes = (
   app: OpenAPIHono,
-  { store, status, settings, costUsd, estimatesUsage, economics, ...deps }: AdminDeps
+  { store, status, settings, costUsd, economics, ...deps }: AdminDeps
 ): void => {
   const { now, newId, rollout, refreshRoutes } = deps
   app.openapi(recordsRoute, async (context) => {
@@ -122,7 +122,7 @@ export const addLogRoutes = (
     const found = await store.records.search({
       ...query,
       bodies: bodies === 'true',
-      estimates: estimatesUsage,
+      estimates: true,
       ...(template === undefined ? {} : { templateVersion: template }),
     })
     const data = found.data.map((row) => recordView(row, bodies === 'true', costUsd))

@@ -291,7 +291,7 @@ export const exportedRatingSchema = z
       ),
     comment: z.string().nullable(),
     by: z.enum(['admin', 'application']),
-    at: time.nullable().describe('when it was given; null where an earlier version stored it'),
+    at: time.describe('when it was given'),
   })
   .openapi('ExportedRating')
 

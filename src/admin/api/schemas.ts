@@ -48,9 +48,7 @@ const stateSchema = z
     z.object({ name: z.literal('approval') }),
     z.object({
       name: z.literal('live'),
-      stage: stageSchema
-        .optional()
-        .describe('of the rollout; absent in states of earlier versions: all of the traffic'),
+      stage: stageSchema.describe('of the rollout'),
       evidence: evidenceSchema.optional().describe('when the stage began; absent in the first one'),
     }),
     z.object({

@@ -44,13 +44,12 @@ const settingsOf = async (
   progress: Progress
 ): Promise<ScanSettings> => {
   const economics = economicsSettings(config, await loadPrices(config))
-  const { minSessions, trainRows, holdoutRows, holdoutDays, burstMinutes } = config.internalize
+  const { minSessions, trainRows, holdoutRows, burstMinutes } = config.internalize
   const { margin, minCoverage, seed } = config.internalize
   return {
     minSessions,
     trainRows,
     holdoutRows,
-    holdoutDays,
     burstMinutes,
     now: Date.now(),
     margin,
@@ -58,7 +57,7 @@ const settingsOf = async (
     seed,
     known: source.known,
     encoder,
-    countTokens: config.estimateUsage ? await loadTokenizer() : null,
+    countTokens: await loadTokenizer(),
     money: {
       ...economics,
       // a file has all requests that it is to be judged by

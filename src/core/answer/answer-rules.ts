@@ -16,8 +16,6 @@ export interface AnswerRules extends Comparison {
   labels: string[] | null
   /** whether training had outcomes other than plain text, so that the lora may say `DEFER_ANSWER` */
   defers: boolean
-  /** whether calls are generated within the functions' schemas; not so in proofs of earlier builds */
-  bindsCalls?: boolean
   /** a longer answer is refused: the generation did not end where it should */
   maxChars: number
   /** limit of a lora's generation */

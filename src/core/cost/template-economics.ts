@@ -23,8 +23,6 @@ export interface EconomicsSettings {
   engineUsdPerHour: number | null
   /** of the calls that are logged, 0 to 1 */
   captureShare: number
-  /** tokens are estimated where the upstream counted none */
-  estimatesUsage: boolean
   /** of the matching calls that a new route may answer, 0 to 1 */
   trafficShare: number
   /** limit on the training of one internalization; null: none */

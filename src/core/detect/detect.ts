@@ -84,7 +84,7 @@ export interface Observation {
 const MAX_MESSAGES = 512
 const MAX_SCAN_LINES = 4096
 const MAX_RESPONSE_CHARS = 2048
-const SNAPSHOT_FORMAT = 3
+const SNAPSHOT_FORMAT = 1
 
 export class Detector {
   private readonly options: DetectorOptions

@@ -114,7 +114,7 @@ const stepOf = ({ at, by, to, note }: HistoryEntry, hidden: HiddenValues): Histo
 const trainingOf = (plan: InternalizationPlan): EvidenceFile['training'] => ({
   engine: plan.engine,
   baseModel: plan.baseModel,
-  method: plan.method ?? 'supervised',
+  method: plan.method,
   schedule: plan.schedule,
   seed: plan.seed,
   records: plan.trainRecordIds,

@@ -69,7 +69,7 @@ const countedPair = ({ at, outcome, rating, ratedAt, confidence }: WatchedPair):
   outcome,
   loss: lossOf({ outcome, rating }),
   confidence,
-  ...(rating !== null && { rating, ratedAt: ratedAt ?? at }),
+  ...(rating !== null && ratedAt !== null && { rating, ratedAt }),
 })
 
 const newest = (times: readonly (number | null | undefined)[]): number | null =>

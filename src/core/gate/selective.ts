@@ -16,8 +16,8 @@ export interface ThresholdTest {
   /** traffic rows above the threshold */
   rows: number
   disagreements: number
-  /** the same of the unseen questions; absent in verdicts from before there were two samples */
-  unseen?: { rows: number; disagreements: number }
+  /** the same of the unseen questions */
+  unseen: { rows: number; disagreements: number }
   /** observed loss of agreement against the upstream's own: the larger one of both samples */
   loss: number
   threshold: number

@@ -89,10 +89,10 @@ const signalsOf = (
 }
 
 export interface Acceptor {
-  /** of the signals, `[6]`; `[5]` in heads from before there were precisions */
+  /** of the signals, `[6]` */
   means: Float32Array
   deviations: Float32Array
-  /** of each label's answers; empty in those heads */
+  /** of each label's answers */
   precisions: Float32Array
   /** two classes: wrong and right */
   head: Head
@@ -228,6 +228,6 @@ export const acceptance = (
   answer: number,
   near: Neighbourhood
 ): number => {
-  const signals = signalsOf(row, answer, near, acceptor.precisions[answer] ?? 1)
+  const signals = signalsOf(row, answer, near, acceptor.precisions[answer]!)
   return probabilities(acceptor.head, standardized(signals, acceptor))[1]!
 }

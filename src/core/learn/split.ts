@@ -17,8 +17,6 @@ import {
 export interface SplitSettings {
   trainRows: number
   holdoutRows: number
-  /** that the window of the held-out traffic has at least */
-  holdoutDays: number
   /** length of a burst; 0: every conversation is a burst of its own */
   burstMinutes: number
   /** of all draws */
@@ -55,6 +53,8 @@ export const randomOfReading = (seed: number): (() => number) =>
  */
 export const SAMPLES_PER_HELD_OUT = 2
 /** So far back at most, or a single record with a wrong time would stretch the window over decades. */
+/** that the window of the held-out traffic has at least: each day of a week is in it */
+export const HELD_OUT_DAYS = 7
 const MAX_WINDOW_DAYS = 365
 
 const isSample = ({ isSample: given = true }: SplittableExchange): boolean => given
@@ -92,20 +92,20 @@ interface Window {
 }
 
 /**
- * The window ends at the newest exchange that is not later than the clock, and begins `holdoutDays` before, or
+ * The window ends at the newest exchange that is not later than the clock, and begins `HELD_OUT_DAYS` before, or
  * earlier where it would have too few rows.
  */
 const windowOf = (
   exchanges: readonly SplittableExchange[],
   holdoutRows: number,
-  { now, holdoutDays, judged }: SplitSettings
+  { now, judged }: SplitSettings
 ): Window => {
   const known = inTime(exchanges.filter(({ at }) => at <= now))
   const until = known.at(-1)?.at ?? -Infinity
   const samples = known.filter((one) => isSample(one) && judged?.has(one.id) !== true)
   const enough = samples.at(-SAMPLES_PER_HELD_OUT * holdoutRows) ?? samples[0]
   const earliest = Math.max(enough?.at ?? until, until - MAX_WINDOW_DAYS * DAY_MS)
-  return { from: Math.min(until - holdoutDays * DAY_MS, earliest), until }
+  return { from: Math.min(until - HELD_OUT_DAYS * DAY_MS, earliest), until }
 }
 
 /** Holds whole bursts out, and draws rows of them. */

@@ -10,7 +10,7 @@ import type { Outcome } from '../answer/outcome.ts'
 import type { ProvenKinds } from '../route/request-kind.ts'
 import type { Baseline } from '../rollout/indicators.ts'
 import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
-import { FULL_STAGE, type EvidenceFigures, type RolloutStage } from '../rollout/stages.ts'
+import type { EvidenceFigures, RolloutStage } from '../rollout/stages.ts'
 import type { ArmName, ScheduleName, StagePlan } from '../learn/schedule.ts'
 import type { HoldoutTime } from './holdout-time.ts'
 
@@ -21,8 +21,7 @@ export type InternalizationState =
   | { name: 'approval' }
   | {
       name: 'live'
-      /** absent in states of earlier versions: all of the traffic */
-      stage?: RolloutStage
+      stage: RolloutStage
       /** why the stage began; absent in the first one */
       evidence?: EvidenceFigures
     }
@@ -60,7 +59,7 @@ export interface Retry {
 
 /** The rollout stage of a live internalization. @returns null when it is not live */
 export const rolloutStageOf = (state: InternalizationState): RolloutStage | null =>
-  state.name === 'live' ? (state.stage ?? FULL_STAGE) : null
+  state.name === 'live' ? state.stage : null
 
 export interface StageResult {
   jobId: string
@@ -133,19 +132,15 @@ export interface InternalizationPlan {
   dropOrder: number[]
   /** tokens of the full template text in the base model's tokenizer */
   templateTokens: number
-  /** absent in plans from before there was a choice: supervised */
-  method?: TrainingMethod
+  method: TrainingMethod
   /** absent without a predecessor */
   successor?: Succession & {
     /** where its training starts; null when the engine has lost it: at the base model */
     lora: string | null
   }
   arms: Arm[]
-  /**
-   * shares of the training rows that the learning curve is fitted on, beside all of them; absent: there is
-   * no curve
-   */
-  fitShares?: number[]
+  /** shares of the training rows that the learning curve is fitted on, beside all of them; none: no curve */
+  fitShares: number[]
 }
 
 /** Record ids of both samples without repeats, traffic first. */
@@ -182,20 +177,13 @@ export const validationCount = (rows: number): number =>
 export const evaluationRows = (plan: InternalizationPlan): number =>
   (heldOutIds(plan).length + validationCount(plan.trainRecordIds.length)) * plan.arms.length
 
-/**
- * False for a plan of an earlier version, whose answers were compared by another rule: its proof does not hold
- * for what agreement means today.
- */
-export const isCurrentPlan = (plan: InternalizationPlan | null): boolean =>
-  plan === null || (plan.answers as Partial<AnswerRules>).folds !== undefined
-
 /** See `createEffectiveRows`. */
 export const burstMsOf = ({ burstMinutes }: Pick<InternalizationPlan, 'burstMinutes'>): number =>
   burstMinutes * 60_000
 
 /** A verdict, and the traffic that it is about. */
 export interface ProvenVerdict extends Verdict {
-  /** absent where nothing was proven, and in older verdicts */
+  /** absent where nothing was proven, and where no held-out record was left */
   baseline?: Baseline
 }
 
@@ -235,14 +223,10 @@ export interface InternalizeOptions {
   autoPromote: boolean
   trainRows: number
   holdoutRows: number
-  /** that the window of the held-out traffic has at least */
-  holdoutDays: number
   /** requests of so many minutes may resemble each other; 0: only those of one conversation do */
   burstMinutes: number
   /** training time of all arms together; null: no limit */
   trainSeconds: number | null
-  /** `auto`: self-distillation where the engine holds the upstream's weights */
-  method: 'auto' | 'supervised'
   schedule: ScheduleName
   stages: number
   /** that may compete */

@@ -1,6 +1,6 @@
 /** The route of an approved internalization. */
 import { AppError } from '../../errors.ts'
-import { isCurrentPlan, winningLora, type Internalization } from './internalization.ts'
+import { winningLora, type Internalization } from './internalization.ts'
 import type { LossBounds, TrafficShares } from '../rollout/stages.ts'
 import type { Route } from '../route/route.ts'
 import type { Template } from '../template/template.ts'
@@ -18,8 +18,7 @@ export const routeOf = (
   const lora = winningLora(internalization)
   const figures = verdict?.arms[verdict.arm]
   const hasPassed = verdict?.verdict === 'promote' && (figures?.threshold ?? null) !== null
-  const isUsable = plan !== null && isCurrentPlan(plan) && lora !== null
-  if (!isUsable || figures === undefined || !hasPassed) {
+  if (plan === null || lora === null || figures === undefined || !hasPassed) {
     throw new AppError('invalid-state', `internalization ${id} has no verdict to go live with`)
   }
   return {

@@ -87,57 +87,34 @@ export type PackedHead = [
   status: number,
   firstByteMs: number | null,
   durationMs: number,
-  route: PackedRoute | null,
-  caller?: string | null,
-  envelope?: string,
+  route: RouteOutcome | null,
+  caller: string | null,
+  envelope: string | null,
 ]
 
-/** Older versions knew one word for both: a `fallback` whose lora was `asked`, or not. */
-type PackedRoute = Omit<RouteOutcome, 'outcome'> & {
-  outcome: 'answered' | 'fallback'
-  asked?: true
-}
-
-const packRoute = (route: RouteOutcome): PackedRoute => {
-  if (route.outcome === 'answered') return { ...route, outcome: 'answered' }
-  return { ...route, outcome: 'fallback', ...(route.outcome === 'fallback' ? { asked: true } : {}) }
-}
-
-const unpackRoute = ({ asked, ...route }: PackedRoute): RouteOutcome => {
-  if (route.outcome === 'answered') return { ...route, outcome: 'answered' }
-  return { ...route, outcome: asked === true ? 'fallback' : 'skipped' }
-}
-
-export const packHead = (head: RecordHead): PackedHead => {
-  const { id, at, tenant, model, path, streamed, status, firstByteMs, durationMs } = head
-  const { caller, envelope } = head
-  const route = head.route && packRoute(head.route)
-  const packed: PackedHead = [
-    id,
-    at,
-    tenant,
-    model,
-    path,
-    streamed,
-    status,
-    firstByteMs,
-    durationMs,
-    route,
-  ]
-  if (envelope !== undefined) packed.push(caller ?? null, envelope)
-  else if (caller !== undefined) packed.push(caller)
-  return packed
-}
+export const packHead = (head: RecordHead): PackedHead => [
+  head.id,
+  head.at,
+  head.tenant,
+  head.model,
+  head.path,
+  head.streamed,
+  head.status,
+  head.firstByteMs,
+  head.durationMs,
+  head.route,
+  head.caller ?? null,
+  head.envelope ?? null,
+]
 
 export const unpackHead = (packed: PackedHead): RecordHead => {
   const [id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, ...rest] = packed
-  const [packedRoute, caller, envelope] = rest
-  const route = packedRoute && unpackRoute(packedRoute)
+  const [route, caller, envelope] = rest
   const head = { id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, route }
   return {
     ...head,
-    ...(typeof caller === 'string' && { caller }),
-    ...(envelope !== undefined && { envelope }),
+    ...(caller !== null && { caller }),
+    ...(envelope !== null && { envelope }),
   }
 }
 

@@ -8,7 +8,6 @@ import {
   lossInterval,
   pairsSince,
   beforeRise,
-  NO_PAIRS,
   type LeastLoss,
   type LossCounts,
 } from './evidence.ts'
@@ -30,9 +29,6 @@ export interface RolloutStage {
   shareBefore?: number
 }
 
-/** A live internalization of an earlier version had all of the traffic. */
-export const FULL_STAGE: RolloutStage = { share: 1, before: NO_PAIRS, began: 0 }
-
 /** `shadow`, `canary 5 %`, `full`, `paused`. */
 export const stageName = ({
   share,
@@ -47,8 +43,6 @@ export const stageName = ({
 export interface RolloutSettings {
   /** shares of the stages, rising; the last one is 1 */
   stages: readonly number[]
-  /** of the matching traffic that a route in its last stage may answer */
-  trafficShare: number
   /** of the traffic of a route in its last stage that is audited */
   auditShare: number
   /** capital at which a route is rolled back, and drift is reported */
@@ -119,18 +113,17 @@ export interface TrafficShares {
  * @param audits `few`: no more than in the last stage, because a person is waited for
  */
 export const trafficShares = (
-  { share }: RolloutStage,
-  { trafficShare, auditShare }: Pick<RolloutSettings, 'trafficShare' | 'auditShare'>,
+  { share }: Pick<RolloutStage, 'share'>,
+  { auditShare }: Pick<RolloutSettings, 'auditShare'>,
   { audits = 'all', auditPart = 1 }: { audits?: 'all' | 'few'; auditPart?: number } = {}
 ): TrafficShares => {
   if (share === 1) {
     const audited = auditPart * auditShare
-    return { trafficShare: Math.min(trafficShare, 1 - audited), auditShare: audited, auditPart }
+    return { trafficShare: 1 - audited, auditShare: audited, auditPart }
   }
-  const served = share * trafficShare
-  const rest = 1 - served
+  const rest = 1 - share
   const audited = auditPart * (audits === 'few' ? Math.min(auditShare, rest) : rest)
-  return { trafficShare: served, auditShare: audited, auditPart }
+  return { trafficShare: share, auditShare: audited, auditPart }
 }
 
 /** Bounds of a route's loss: both are shares of its answers. */

@@ -11,22 +11,11 @@ export interface RouteTable {
   readonly byVersion: ReadonlyMap<string, Route>
 }
 
-/** Routes of versions before audits have no share of them. */
-const WITHOUT_AUDIT: Pick<Route, 'auditShare' | 'auditPart'> = { auditShare: 0, auditPart: 1 }
-
-/**
- * Routes of versions before request kinds are left out: their proof does not name the kinds of
- * requests that it holds for. Requests in progress keep the table that they were matched against.
- */
-export const compileRouteTable = (stored: Route[]): RouteTable => {
-  const routes = stored
-    .filter((route: Partial<Route>) => route.kinds !== undefined)
-    .map((route) => ({ ...WITHOUT_AUDIT, ...route }))
-  return {
-    matcher: compileMatcher(routes.map((route) => route.template)),
-    byVersion: new Map(routes.map((route) => [route.template.version, route])),
-  }
-}
+/** Requests in progress keep the table that they were matched against. */
+export const compileRouteTable = (routes: Route[]): RouteTable => ({
+  matcher: compileMatcher(routes.map((route) => route.template)),
+  byVersion: new Map(routes.map((route) => [route.template.version, route])),
+})
 
 export interface MatchedRoute {
   route: Route

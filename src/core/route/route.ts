@@ -64,12 +64,12 @@ export const sideOf = (
 
 /** The answers that are possible, for the engine; calls are bound where the answers are no closed set. */
 const structuredOutputs = (
-  { labels, defers, bindsCalls }: AnswerRules,
+  { labels, defers }: AnswerRules,
   request: ChatRequest
 ): Pick<ChatRequest, 'structured_outputs'> => {
   if (labels !== null)
     return { structured_outputs: { choice: defers ? [...labels, DEFER_ANSWER] : labels } }
-  const calls = bindsCalls === true ? boundCalls(request, defers) : null
+  const calls = boundCalls(request, defers)
   return calls === null ? {} : { structured_outputs: { calls } }
 }
 

@@ -3,6 +3,7 @@
  * and keeps exchanges of each. Knows nothing of files, heads or prices.
  */
 import { DAY_MS } from '../days.ts'
+import { HELD_OUT_DAYS } from '../learn/split.ts'
 import { withConversations } from '../rollout/population.ts'
 import { createAnswerFormats } from '../answer/schema/answer-schema.ts'
 import { outcomeOf, textOf } from '../answer/outcome.ts'
@@ -32,8 +33,6 @@ export interface LogScanOptions {
   sampleRows: number
   /** of all kept exchanges, before and in the window together */
   sampleBytes: number
-  /** of the window that held-out traffic is drawn from */
-  holdoutDays: number
   /** milliseconds since the epoch; later records come from a wrong clock and are only counted */
   now: number
   /** null: tokens that the upstream did not count stay unknown */
@@ -126,14 +125,14 @@ export class LogScan {
 
   /** Between the passes. @returns number of templates; takes milliseconds for each group of requests */
   findTemplates(): number {
-    const { known, sampleRows, sampleBytes, countTokens, holdoutDays } = this.options
+    const { known, sampleRows, sampleBytes, countTokens } = this.options
     const versions = new Set(known.map(({ version }) => version))
     const found = this.detector.candidates().filter(({ version }) => !versions.has(version))
     const templates = [...known, ...found]
     this.matcher = compileMatcher(templates)
     this.last = 0
     const bytes = sampleBytes / 2 / Math.max(1, templates.length)
-    const from = this.newest - holdoutDays * DAY_MS
+    const from = this.newest - HELD_OUT_DAYS * DAY_MS
     for (const template of templates)
       this.counted.set(template.version, {
         template,

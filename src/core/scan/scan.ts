@@ -17,10 +17,7 @@ export interface LogSource {
   read: () => AsyncIterable<ExchangeRecord>
 }
 
-export type ScanSettings = Pick<
-  LogScanOptions,
-  'minSessions' | 'countTokens' | 'holdoutDays' | 'now'
-> &
+export type ScanSettings = Pick<LogScanOptions, 'minSessions' | 'countTokens' | 'now'> &
   Omit<LabelPlanSettings, 'dims'> &
   GateSettings & {
     /** templates that are known before the scan */
@@ -66,14 +63,13 @@ const judge = async (
 
 /** @throws what the source throws */
 export const scanLog = async (source: LogSource, settings: ScanSettings): Promise<ScanReport> => {
-  const { minSessions, countTokens, known, holdoutRows, holdoutDays, now, onTemplate } = settings
+  const { minSessions, countTokens, known, holdoutRows, now, onTemplate } = settings
   const scan = new LogScan({
     minSessions,
     countTokens,
     known,
     sampleRows: READ_AHEAD * (MAX_TRAIN_ROWS + holdoutRows),
     sampleBytes: SAMPLE_BYTES,
-    holdoutDays,
     now,
   })
   const found = await readTwice(source, scan)

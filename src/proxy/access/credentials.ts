@@ -92,11 +92,17 @@ export const parametersOf = (target: string): Credential[] => {
     })
 }
 
+/** The name of a cookie or a parameter. */
+const nameOf = (pair: string): string => {
+  const equals = pair.indexOf('=')
+  return equals < 0 ? pair : pair.slice(0, equals)
+}
+
 const significantCookies = (cookies: string): string =>
   cookies
     .split(';')
     .map((cookie) => cookie.trim())
-    .filter((cookie) => cookie !== '' && !HARMLESS_COOKIE.test(cookie.split('=', 1)[0]!))
+    .filter((cookie) => cookie !== '' && !HARMLESS_COOKIE.test(nameOf(cookie)))
     .join('; ')
 
 const byName = (left: Credential, right: Credential): number =>
@@ -158,8 +164,7 @@ export const createCredentials = (further: readonly string[] = []): Credentials 
       .filter(({ name }) => isOne(name))
       .map(({ name, value }) => ({ name: `?${name}`, value }))
 
-  const isParameter = (parameter: string): boolean =>
-    isOne(parameterName(parameter.split('=', 1)[0]!))
+  const isParameter = (parameter: string): boolean => isOne(parameterName(nameOf(parameter)))
 
   return {
     isOne,
@@ -182,9 +187,10 @@ export const createCredentials = (further: readonly string[] = []): Credentials 
       const path = (at < 0 ? target : target.slice(0, at)).replace(USERINFO, `$1${MARK}@`)
       const query = at < 0 ? '' : target.slice(at)
       const marked = query.replaceAll(/[^?#&;]+/g, (parameter) =>
-        isParameter(parameter) ? `${parameter.split('=', 1)[0]}=${MARK}` : parameter
+        isParameter(parameter) ? `${nameOf(parameter)}=${MARK}` : parameter
       )
-      return redactKeys([path + marked])[0]!
+      const [redacted = ''] = redactKeys([path + marked])
+      return redacted
     },
   }
 }

@@ -108,10 +108,11 @@ const decodedPath = (path: string): string => {
  */
 export const isOwnPath = (target: string): boolean => {
   if (PLAIN_PATH.test(target)) return false
-  const path = decodedPath(target.replace(ORIGIN, '').split(/[?#]/, 1)[0]!)
+  const [path = ''] = target.replace(ORIGIN, '').split(/[?#]/, 1)
   const segments: string[] = []
-  for (const part of path.split(/[/\\]/)) {
-    const segment = part.split(/[;?#]/, 1)[0]!.trim()
+  for (const part of decodedPath(path).split(/[/\\]/)) {
+    const [text = ''] = part.split(/[;?#]/, 1)
+    const segment = text.trim()
     if (segment === '..') segments.pop()
     else if (segment !== '' && segment !== '.') segments.push(segment)
   }

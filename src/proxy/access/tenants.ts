@@ -74,25 +74,9 @@ const NOT_FOUND = 404
 /** Key refused, no money, not allowed; Google answers 400 to an invalid key. */
 const REFUSALS = new Set([400, 401, 402, 403])
 
-/**
- * Credentials as one text, equal only for equal ones. A single `authorization` with a scheme, and a
- * single `api-key` without a space, are encoded as their value: older versions knew no other places,
- * and their templates keep their tenants. All other texts begin with NUL, which no header can contain.
- */
-const encode = (credentials: readonly Credential[]): string => {
-  const [first] = credentials
-  if (first === undefined) return ''
-  if (credentials.length === 1) {
-    const { name, value } = first
-    const hasSpace = value.includes(' ')
-    if (name === 'authorization' && hasSpace) return value
-    if (name === 'api-key' && !hasSpace && value !== '') return value
-  }
-  const parts = credentials.map(
-    ({ name, value }) => `${name.length}:${name}${value.length}:${value}`
-  )
-  return `\0${parts.join('')}`
-}
+/** Credentials as one text, equal only for equal ones; '' without any. */
+const encode = (credentials: readonly Credential[]): string =>
+  credentials.map(({ name, value }) => `${name.length}:${name}${value.length}:${value}`).join('')
 
 /** By model, the oldest first. */
 type Times = Map<string, number>

@@ -58,8 +58,8 @@ export const createGivenAnswers = (): GivenAnswers => {
     },
     lastIn: (tenant, messages) => {
       for (let at = messages.length - 1; at > 0; at--) {
-        const { role } = messages[at]!
-        const text = role === 'assistant' ? messageText(messages[at]!) : null
+        const message = messages[at]
+        const text = message?.role === 'assistant' ? messageText(message) : null
         const key = text === null ? null : keyOf(tenant, messages[at - 1], text)
         const known = key === null ? undefined : given.get(key)
         if (known !== undefined) return known

@@ -9,12 +9,15 @@ import { readChatRequest } from '../../core/request/chat-reading.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import type { Fields } from '../../openai/fields.ts'
 import { CALL_ID_END, ID_END } from '../../openai/ids.ts'
-import type { Received } from '../exchange.ts'
+import type { ReadRequest } from '../read.ts'
 import type { Capture } from '../upstream/capture.ts'
 import { errorIn, MAX_ERROR_BYTES } from '../upstream/refusal.ts'
 import type { GivenAnswers, GivenBy } from './given-answers.ts'
 
-const messagesOf = ({ request, exchange: { body, dialect } }: Received): readonly ChatMessage[] => {
+/** A request as far as it was read. */
+type Refused = Pick<ReadRequest, 'request' | 'exchange'>
+
+const messagesOf = ({ request, exchange: { body, dialect } }: Refused): readonly ChatMessage[] => {
   if (request !== null) return request.messages
   const { outcome } = readChatRequest(body, dialect)
   return typeof outcome !== 'string' && outcome.isWhole ? outcome.request.messages : []
@@ -26,7 +29,7 @@ const OWN_ID = new RegExp(
   'u'
 )
 
-const namesOurs = ({ hasOwnItems, body }: Received['exchange']): boolean =>
+const namesOurs = ({ hasOwnItems, body }: Refused['exchange']): boolean =>
   hasOwnItems ||
   ((body.includes(CALL_ID_END) || body.includes(ID_END)) && OWN_ID.test(body.toString('latin1')))
 
@@ -59,13 +62,13 @@ export interface RefusedAfterOurs {
 
 /** @returns null for any other answer, and for a refusal that the answer of a lora cannot have caused */
 export const refusedAfterOurs = (
-  given: GivenAnswers,
-  received: Received,
+  given: Pick<GivenAnswers, 'lastIn' | 'count'>,
+  read: Refused,
   refusal: Refusal
 ): RefusedAfterOurs | null => {
   if (!isRefusedForContent(refusal.status)) return null
-  const { exchange } = received
-  const by = given.lastIn(exchange.tenant, messagesOf(received))
+  const { exchange } = read
+  const by = given.lastIn(exchange.tenant, messagesOf(read))
   if (by === null && !namesOurs(exchange)) return null
   if (!isForHistory(refusedIn(refusal))) return null
   if (by === null) return { by }

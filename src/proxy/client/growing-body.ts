@@ -34,7 +34,8 @@ export class GrowingBody {
     const { buffer, chunks, used } = this
     this.clear()
     if (buffer !== null) return buffer.subarray(0, used)
-    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, used)
+    const [first] = chunks
+    return first?.length === used ? first : Buffer.concat(chunks, used)
   }
 
   clear(): void {

@@ -25,7 +25,10 @@ const MAX_HEADER_CHARS = 1_024
 type Request = Pick<IncomingMessage, 'method' | 'url' | 'headers'>
 
 /** Answers about one kind of object share a policy: `/v1/responses/<id>` is of `/v1/responses`. */
-const resourceOf = (url: string): string => url.split('?', 1)[0]!.split('/', 3).join('/')
+const resourceOf = (url: string): string => {
+  const [path = ''] = url.split('?', 1)
+  return path.split('/', 3).join('/')
+}
 
 /** @returns null for a request of no page, and for a key of more than 512 characters */
 const keyOf = ({ url = '', headers: { origin } }: Request, upstream: string | null) => {

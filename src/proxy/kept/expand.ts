@@ -15,9 +15,9 @@ import {
   withItems,
   type ItemList,
 } from '../../openai/responses/own-items.ts'
-import type { ChatDeps } from '../deps.ts'
-import type { Whole } from '../receive.ts'
-import { requireAccepted } from './may-have.ts'
+import type { Received } from '../client/receive.ts'
+import type { StepDeps } from '../deps.ts'
+import { requireAccepted, type AcceptanceDeps } from './may-have.ts'
 
 const NAMES_ONE = Buffer.from(ID_END)
 
@@ -40,8 +40,22 @@ const noRoom = (): AppError =>
     retryAfterSeconds: 1,
   })
 
-/** A body whose ids are expanded, and where its items are. */
-export interface Expandable extends Pick<Whole, 'incoming' | 'client' | 'body'> {
+/** A received completion with the answers of ours in the places of their ids. */
+export interface Expanded {
+  readonly received: Received
+  /** the received one where it names nothing of ours */
+  readonly body: Buffer
+  /** of a kept response that it continues, in whose place the body has the conversation */
+  readonly previousId: string | null
+  /** whether the received body had the id of an answer of ours */
+  readonly hasOwnItems: boolean
+}
+
+type ExpandDeps = AcceptanceDeps & Pick<StepDeps, 'keptResponses' | 'bodies' | 'limits'>
+
+/** A request whose ids are expanded, and where its items are. */
+interface Expandable {
+  received: Received
   list: ItemList
   /** whether the upstream of its model answers it, and not always the standard one */
   isCompletion: boolean
@@ -52,8 +66,8 @@ export interface Expandable extends Pick<Whole, 'incoming' | 'client' | 'body'> 
  * it answers the request that names it.
  */
 const isJudgedAgain = (
-  { upstreams }: ChatDeps,
-  { body, isCompletion }: Expandable,
+  { upstreams }: ExpandDeps,
+  { received: { body }, isCompletion }: Expandable,
   { request }: KeptResponse
 ): boolean => {
   const models = [body, Buffer.from(request)].map((bytes) => modelIn(bytes) ?? '')
@@ -73,7 +87,7 @@ interface Found {
 
 /** Finds kept responses that the caller may have, for one request. */
 class Finder {
-  private readonly deps: ChatDeps
+  private readonly deps: ExpandDeps
   private readonly asked: Expandable
   private readonly known = new Map<string, Found | null>()
   /** models whose upstream has accepted the caller */
@@ -81,7 +95,7 @@ class Finder {
   /** bytes of the budget that they hold */
   private taken = 0
 
-  constructor(deps: ChatDeps, asked: Expandable) {
+  constructor(deps: ExpandDeps, asked: Expandable) {
     this.deps = deps
     this.asked = asked
   }
@@ -90,7 +104,7 @@ class Finder {
   async find(record: string): Promise<Found | null> {
     const before = this.known.get(record)
     if (before !== undefined) return before
-    if (this.asked.client.isOver) return null
+    if (this.asked.received.client.isOver) return null
     const found = await this.read(record)
     this.known.set(record, found)
     return found
@@ -104,9 +118,9 @@ class Finder {
 
   private async read(record: string): Promise<Found | null> {
     const { keptResponses, tenants } = this.deps
-    const { tenant } = tenants.identify(this.asked.incoming)
+    const { tenant } = tenants.identify(this.asked.received.incoming)
     const kept = keptResponses === null ? null : await keptResponses.get(record, tenant)
-    if (kept === null || this.asked.client.isOver) return null
+    if (kept === null || this.asked.received.client.isOver) return null
     const bytes = BYTES_PER_CHARACTER * (kept.request.length + kept.response.length)
     if (!this.deps.bodies.take(bytes)) throw noRoom()
     this.taken += bytes
@@ -117,7 +131,7 @@ class Finder {
   private async requireAccepted(kept: KeptResponse): Promise<void> {
     const model = modelIn(Buffer.from(kept.request)) ?? ''
     if (this.accepted.has(model) || isJudgedAgain(this.deps, this.asked, kept)) return
-    await requireAccepted(this.deps, this.asked.incoming, kept)
+    await requireAccepted(this.deps, this.asked.received.incoming, kept)
     this.accepted.add(model)
   }
 }
@@ -127,8 +141,8 @@ class Finder {
  * @throws AppError `body-too-large` before they are put together
  */
 const withOwnItems = async (
-  { limits: { maxBodyBytes } }: ChatDeps,
-  { body, list }: Expandable,
+  { limits: { maxBodyBytes } }: ExpandDeps,
+  { received: { body }, list }: Expandable,
   finder: Finder
 ): Promise<Buffer> => {
   const own = ownItemsIn(body, list)
@@ -155,16 +169,15 @@ const withConversation = async (body: Buffer, finder: Finder): Promise<Buffer> =
 }
 
 /**
- * @returns the body itself where it names nothing of ours
+ * @returns the body itself where none of its ids is kept
  * @throws AppError `body-too-large`, `overloaded`, `invalid-request`, as `requireAccepted`, or of the store
  */
-export const expanded = async (
-  deps: ChatDeps,
+const expandedBody = async (
+  deps: ExpandDeps,
   asked: Expandable
 ): Promise<Buffer | 'client-left'> => {
   const { bodies, limits } = deps
-  const { body, client } = asked
-  if (!body.includes(NAMES_ONE)) return body
+  const { body, client } = asked.received
   const finder = new Finder(deps, asked)
   try {
     const longer = await withConversation(await withOwnItems(deps, asked, finder), finder)
@@ -180,17 +193,42 @@ export const expanded = async (
   }
 }
 
-/**
- * @returns the request itself when it names nothing of ours
- * @throws AppError as `expanded`
- */
-export const withKept = async (deps: ChatDeps, whole: Whole): Promise<Whole | 'client-left'> => {
-  if (whole.dialect !== RESPONSES) return whole
-  const body = await expanded(deps, { ...whole, list: 'input', isCompletion: true })
+/** Of a request that names nothing of ours. */
+const unchanged = (received: Received): Expanded => ({
+  received,
+  body: received.body,
+  previousId: null,
+  hasOwnItems: false,
+})
+
+const expandCompletion = async (
+  deps: ExpandDeps,
+  received: Received
+): Promise<Expanded | 'client-left'> => {
+  const body = await expandedBody(deps, { received, list: 'input', isCompletion: true })
   if (body === 'client-left') return body
-  if (body === whole.body) return whole
-  const previousId = previousIdIn(whole.body)
+  if (body === received.body) return unchanged(received)
+  const previousId = previousIdIn(received.body)
   // one that is not kept is still in the body
   const isContinued = previousId !== previousIdIn(body)
-  return { ...whole, body, previousId: isContinued ? previousId : null, hasOwnItems: true }
+  return { received, body, previousId: isContinued ? previousId : null, hasOwnItems: true }
 }
+
+/** Both methods reject with an AppError as `expandedBody`. */
+export interface Expander {
+  /** The second step of a completion. @returns a promise only where the request names something of ours */
+  expand(received: Received): Expanded | Promise<Expanded | 'client-left'>
+  /** The body of any other request that takes items. @param list the member with the items */
+  expandItems(received: Received, list: ItemList): Promise<Buffer | 'client-left'>
+}
+
+export const createExpander = (deps: ExpandDeps): Expander => ({
+  expand: (received) =>
+    received.dialect === RESPONSES && received.body.includes(NAMES_ONE)
+      ? expandCompletion(deps, received)
+      : unchanged(received),
+  expandItems: async (received, list) =>
+    received.body.includes(NAMES_ONE)
+      ? expandedBody(deps, { received, list, isCompletion: false })
+      : received.body,
+})

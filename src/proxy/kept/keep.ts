@@ -2,8 +2,6 @@
 import { withoutCredentials } from '../../core/request/body-credentials.ts'
 import type { KeptResponse, KeptResponses } from '../../core/log/kept-response.ts'
 import type { ChatRequest } from '../../openai/chat.ts'
-import type { ChatDeps } from '../deps.ts'
-import type { ChatExchange } from '../exchange.ts'
 import { inTime, type SetTimer } from '../../timers.ts'
 
 /** A database that stalls must not hold up the answer, which the upstream can give. */
@@ -14,17 +12,20 @@ export const mustKeep = (request: ChatRequest): boolean => request['responses.st
 
 /** What is not logged is not kept either. */
 export const canKeep = (
-  { keptResponses }: Pick<ChatDeps, 'keptResponses'>,
-  { isCaptured }: Pick<ChatExchange, 'isCaptured'>
+  { keptResponses }: { keptResponses: KeptResponses | null },
+  { isCaptured }: { isCaptured: boolean }
 ): boolean => keptResponses !== null && isCaptured
 
 const storable = (text: Buffer): string => withoutCredentials(text).toString()
 
+/** An exchange whose answer is kept. */
+interface Keepable extends Pick<KeptResponse, 'id' | 'tenant' | 'at'> {
+  /** of its request */
+  body: Buffer
+}
+
 /** Without the credentials in both bodies. @param response body of the answer */
-export const keptOf = (
-  { id, tenant, at, body }: Pick<ChatExchange, 'id' | 'tenant' | 'at' | 'body'>,
-  response: string
-): KeptResponse => ({
+export const keptOf = ({ id, tenant, at, body }: Keepable, response: string): KeptResponse => ({
   id,
   tenant,
   at: Math.floor(at),

@@ -7,7 +7,7 @@ import type { KeptResponse } from '../../core/log/kept-response.ts'
 import { AppError } from '../../errors.ts'
 import { modelIn } from '../../openai/responses/continue.ts'
 import { acceptanceOf } from '../access/tenants.ts'
-import type { ChatDeps } from '../deps.ts'
+import type { StepDeps } from '../deps.ts'
 import type { Confirmation } from '../upstream/confirm.ts'
 
 const REFUSALS: Record<Exclude<Confirmation, 'accepted'>, () => AppError> = {
@@ -22,12 +22,14 @@ const REFUSALS: Record<Exclude<Confirmation, 'accepted'>, () => AppError> = {
     new AppError('upstream-unavailable', 'the upstream could not be asked about these credentials'),
 }
 
+export type AcceptanceDeps = Pick<StepDeps, 'tenants' | 'upstreams'>
+
 /**
- * Asks the upstream where it has not accepted the credentials within `CREDENTIAL_TTL_SECONDS`.
+ * Asks the upstream where it has not accepted the credentials within the last hour.
  * @throws AppError `invalid-api-key`, `forbidden` or `upstream-unavailable` for a caller who may not have it
  */
 export const requireAccepted = async (
-  { tenants, upstreams }: Pick<ChatDeps, 'tenants' | 'upstreams'>,
+  { tenants, upstreams }: AcceptanceDeps,
   incoming: IncomingMessage,
   { tenant, request }: KeptResponse
 ): Promise<void> => {

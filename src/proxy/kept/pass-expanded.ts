@@ -7,12 +7,12 @@ import type { IncomingMessage } from 'node:http'
 import { RESPONSES } from '../../openai/dialect.ts'
 import type { ItemList } from '../../openai/responses/own-items.ts'
 import type { Client } from '../client/client.ts'
+import type { Receive } from '../client/receive.ts'
 import { refuse } from '../client/refuse.ts'
-import type { ChatDeps } from '../deps.ts'
+import type { StepDeps } from '../deps.ts'
 import { BYPASS_HEADER } from '../headers.ts'
-import { passThrough } from '../pass-through.ts'
-import { receive } from '../receive.ts'
-import { expanded } from './expand.ts'
+import type { Forward } from '../pass-through.ts'
+import type { Expander } from './expand.ts'
 
 const LISTS: [RegExp, ItemList][] = [
   [/^\/v1\/responses\/(?:compact|input_tokens)$/, 'input'],
@@ -23,40 +23,44 @@ const LISTS: [RegExp, ItemList][] = [
 export const itemListAt = (method: string | undefined, path: string): ItemList | null =>
   method === 'POST' ? (LISTS.find(([pattern]) => pattern.test(path))?.[1] ?? null) : null
 
+interface PassExpandedDeps extends Pick<StepDeps, 'access' | 'limits' | 'metrics' | 'fault'> {
+  receive: Receive
+  expander: Expander
+  forward: Forward
+}
+
 /** Streamed unread, as any request that is no completion. One that does not say its length gets 413. */
-const isUnread = ({ limits }: ChatDeps, { headers }: IncomingMessage): boolean =>
+const isUnread = ({ limits }: PassExpandedDeps, { headers }: IncomingMessage): boolean =>
   headers[BYPASS_HEADER] === 'true' || Number(headers['content-length'] ?? 0) > limits.maxBodyBytes
 
+/** @throws AppError as `createReceive` and `Expander.expandItems` */
 const passAdmitted = async (
-  deps: ChatDeps,
+  deps: PassExpandedDeps,
   list: ItemList,
   incoming: IncomingMessage,
   client: Client
 ): Promise<void> => {
+  const { metrics, forward } = deps
   if (isUnread(deps, incoming)) {
-    deps.metrics.request('passed')
-    return passThrough(deps, incoming, client)
+    metrics.request('passed')
+    return forward(incoming, client, null)
   }
-  const arrived = await receive(deps, incoming, client, RESPONSES)
-  if (arrived === 'client-left') return deps.metrics.cancelled('before-answer')
-  const body =
-    arrived === 'no-room' ? null : await expanded(deps, { ...arrived, list, isCompletion: false })
-  if (body === 'client-left') return deps.metrics.cancelled('before-answer')
-  deps.metrics.request('passed')
-  passThrough(deps, incoming, client, body)
+  const received = await deps.receive(incoming, client, RESPONSES)
+  if (received === 'client-left') return metrics.cancelled('before-answer')
+  const body = received === 'no-room' ? null : await deps.expander.expandItems(received, list)
+  if (body === 'client-left') return metrics.cancelled('before-answer')
+  metrics.request('passed')
+  forward(incoming, client, body)
 }
 
 /** Answers; never rejects, because its caller does not wait for it. */
-export const passExpanded = async (
-  deps: ChatDeps,
-  list: ItemList,
-  incoming: IncomingMessage,
-  client: Client
-): Promise<void> => {
-  try {
-    await deps.access?.callerOf(incoming).admitPassage(incoming)
-    await passAdmitted(deps, list, incoming, client)
-  } catch (thrown) {
-    refuse(deps, client, thrown)
+export const createPassExpanded =
+  (deps: PassExpandedDeps) =>
+  async (list: ItemList, incoming: IncomingMessage, client: Client): Promise<void> => {
+    try {
+      await deps.access?.callerOf(incoming).admitPassage(incoming)
+      await passAdmitted(deps, list, incoming, client)
+    } catch (thrown) {
+      refuse(deps, client, thrown)
+    }
   }
-}

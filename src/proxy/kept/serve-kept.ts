@@ -11,13 +11,13 @@ import { inputItems } from '../../openai/responses/input-items.ts'
 import type { Caller } from '../access/access.ts'
 import type { Client } from '../client/client.ts'
 import { refuse } from '../client/refuse.ts'
-import type { ChatDeps } from '../deps.ts'
-import { pass } from '../pass-through.ts'
-import { requireAccepted } from './may-have.ts'
+import type { StepDeps } from '../deps.ts'
+import type { Pass } from '../pass-through.ts'
+import { requireAccepted, type AcceptanceDeps } from './may-have.ts'
 
 type Wanted = 'response' | 'input-items' | 'deletion' | 'cancellation'
 
-type KeptDeps = ChatDeps & { keptResponses: KeptResponses }
+type FindDeps = AcceptanceDeps & { keptResponses: KeptResponses }
 
 /** What is asked of which response. */
 export interface KeptAsked {
@@ -75,7 +75,7 @@ const deletion = (id: string): string =>
  * @throws AppError as `requireAccepted`, `bodyOf` and `Caller.admitKept`
  */
 const answerTo = async (
-  deps: KeptDeps,
+  deps: FindDeps,
   { id, wanted }: KeptAsked,
   incoming: IncomingMessage,
   caller: Pick<Caller, 'admitKept'> | undefined
@@ -90,21 +90,20 @@ const answerTo = async (
   return (await keptResponses.remove(id, tenant)) ? deletion(id) : null
 }
 
+type ServeKeptDeps = FindDeps & Pick<StepDeps, 'access' | 'metrics' | 'fault'> & { pass: Pass }
+
 /** Answers, or asks the upstream; never rejects, because its caller does not wait for it. */
-export const serveKept = async (
-  deps: KeptDeps,
-  asked: KeptAsked,
-  incoming: IncomingMessage,
-  client: Client
-): Promise<void> => {
-  try {
-    // a caller without a valid key learns nothing
-    const caller = deps.access?.callerOf(incoming)
-    const answer = await answerTo(deps, asked, incoming, caller)
-    if (answer === null) return pass(deps, incoming, client)
-    deps.metrics.request('kept')
-    client.sendOwn(200, answer)
-  } catch (thrown) {
-    refuse(deps, client, thrown)
+export const createServeKept =
+  (deps: ServeKeptDeps) =>
+  async (asked: KeptAsked, incoming: IncomingMessage, client: Client): Promise<void> => {
+    try {
+      // a caller without a valid key learns nothing
+      const caller = deps.access?.callerOf(incoming)
+      const answer = await answerTo(deps, asked, incoming, caller)
+      if (answer === null) return deps.pass(incoming, client)
+      deps.metrics.request('kept')
+      client.sendOwn(200, answer)
+    } catch (thrown) {
+      refuse(deps, client, thrown)
+    }
   }
-}

@@ -37,6 +37,9 @@ export type LoraAnswer =
       usage: Usage | null
     }
 
+/** An answer that may be given. */
+export type GivenAnswer = Extract<LoraAnswer, { given: true }>
+
 export interface AskOptions {
   /** for the whole answer */
   timeoutMs: number

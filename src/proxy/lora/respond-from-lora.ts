@@ -1,26 +1,32 @@
-/** Fourth step when a route answers: the lora's answer in the form that the client asked for. */
-import { hash } from 'node:crypto'
-import { argumentsText } from '../../core/answer/argument-order.ts'
-import { isCallText, parseCalls } from '../../core/answer/calls.ts'
-import { functionNamed } from '../../core/answer/tool-rules.ts'
+/** The last step of a routed completion: the lora's answer in the form that the client asked for, and its record. */
 import type { RouteOutcome } from '../../core/log/record.ts'
-import type { MatchedRoute } from '../../core/route/route-table.ts'
-import type { ChatRequest, Usage } from '../../openai/chat.ts'
-import type { RenderedAnswer } from '../../openai/answer.ts'
-import { callId, outputItemId } from '../../openai/ids.ts'
-import { askLora, type LoraAnswer } from './ask-lora.ts'
-import type { FaultReason } from '../reasons.ts'
+import type { Usage } from '../../openai/chat.ts'
+import { askLora, type GivenAnswer, type LoraAnswer } from './ask-lora.ts'
+import type { GivenAnswers } from '../after-ours/given-answers.ts'
 import type { Breaker } from '../breaker.ts'
-import type { ChatDeps } from '../deps.ts'
-import { recordHeader, type Received } from '../exchange.ts'
+import type { StepDeps } from '../deps.ts'
+import { recordHeader, type ChatExchange } from '../exchange.ts'
 import { routeHeaders } from '../headers.ts'
 import { keptOf, mustKeep } from '../kept/keep.ts'
-import { afterAnswer, drawn, forwardedOutcome, recordOfLora, report } from '../record.ts'
-import type { Decision } from './router.ts'
-import { settleLora } from '../settle.ts'
+import type { Declined, FaultReason } from '../reasons.ts'
+import {
+  afterAnswer,
+  declinedOutcome,
+  drawn,
+  recordOfLora,
+  report,
+  type RecordDeps,
+} from '../record/record.ts'
+import { settleLora } from '../record/settle.ts'
+import type { Matched } from './match.ts'
+import { renderAnswer, type RenderDeps, type Rendered } from './render-answer.ts'
+import type { Routed } from './router.ts'
 
-type Asked = Extract<Decision, { target: 'lora' }>
-type GivenAnswer = Extract<LoraAnswer, { given: true }>
+type AskDeps = Pick<StepDeps, 'limits' | 'formats' | 'metrics' | 'fault' | 'setTimer'>
+type SendDeps = Pick<StepDeps, 'upstreams' | 'pages' | 'now'>
+type FinishDeps = RecordDeps & Pick<StepDeps, 'metrics' | 'fault' | 'now'>
+type GiveDeps = SendDeps & FinishDeps & Pick<StepDeps, 'savedUsd'> & { given: GivenAnswers }
+type LoraDeps = AskDeps & RenderDeps & GiveDeps & Pick<StepDeps, 'routes' | 'keptResponses'>
 
 /** Faults of the engine itself; for all others it has answered. */
 const ENGINE_FAULTS = new Set<FaultReason>(['engine-error', 'engine-timeout'])
@@ -31,25 +37,22 @@ const tell = (breaker: Breaker, answer: LoraAnswer): void => {
 }
 
 const ask = async (
-  deps: ChatDeps,
-  { exchange, client }: Received,
-  request: ChatRequest,
-  matched: MatchedRoute,
-  { engine, breaker }: Asked
+  { limits, formats, metrics, fault, setTimer }: AskDeps,
+  { matched, engine, breaker }: Routed
 ): Promise<LoraAnswer> => {
-  const { limits, metrics, formats, setTimer } = deps
+  const { client, exchange } = matched.admitted.read
   const { lora } = matched.route
   const abort = new AbortController()
   client.onGone(() => abort.abort())
   metrics.engineAsked(engine.name)
-  const answer = await askLora(engine, matched, request, {
+  const answer = await askLora(engine, matched, matched.request, {
     timeoutMs: limits.adaptedTimeoutMs,
     maxTokens: limits.adaptedMaxTokens,
     formats,
     signal: abort.signal,
     setTimer,
     onFault: (error, reason) =>
-      deps.fault('engine', error, { request: exchange.id, engine: engine.name, lora, reason }),
+      fault('engine', error, { request: exchange.id, engine: engine.name, lora, reason }),
   })
   metrics.engineDone(engine.name)
   tell(breaker, answer)
@@ -60,17 +63,8 @@ const ask = async (
  * Whether the route still stands: an answer must not be given after a rollback was confirmed. Checked
  * in the same tick in which the answer is sent.
  */
-const isLive = ({ routes }: ChatDeps, { route }: MatchedRoute): boolean =>
+const isLive = ({ routes }: Pick<StepDeps, 'routes'>, { route }: Matched): boolean =>
   routes().byVersion.get(route.template.version)?.internalizationId === route.internalizationId
-
-/** The answer as the caller's dialect has it. */
-interface Rendered {
-  answer: RenderedAnswer
-  /** the caller's body, which a renderer may repeat */
-  request: Record<string, unknown>
-  /** of an answer that is not streamed */
-  body: string
-}
 
 /** Of the API's form that the answer has. */
 const API_VERSION = '2020-10-01'
@@ -80,8 +74,8 @@ const API_VERSION = '2020-10-01'
  * provider's limits, and what is left of them is not known here.
  */
 const apiHeaders = (
-  { upstreams, pages, now }: ChatDeps,
-  { id, at, incoming, model }: Received['exchange']
+  { upstreams, pages, now }: SendDeps,
+  { id, at, incoming, model }: ChatExchange
 ): string[] => [
   'x-request-id',
   `req_${id}`,
@@ -92,8 +86,12 @@ const apiHeaders = (
   ...(pages.ofAnswer(incoming, upstreams.nameFor(model)) ?? []),
 ]
 
-const send = (deps: ChatDeps, received: Received, rendered: Rendered, headers: string[]): void => {
-  const { client, exchange } = received
+const send = (
+  deps: SendDeps,
+  { client, exchange }: Matched['admitted']['read'],
+  rendered: Rendered,
+  headers: string[]
+): void => {
   const ownHeaders = [...apiHeaders(deps, exchange), ...recordHeader(exchange), ...headers]
   if (!exchange.streamed) {
     client.sendJson(200, rendered.body, ownHeaders)
@@ -119,137 +117,95 @@ interface Ending {
 
 /** Settles the limits of the caller's key and makes the record. */
 const finish = (
-  deps: ChatDeps,
-  received: Received,
+  deps: FinishDeps,
+  { admitted: { charge, read } }: Matched,
   { rendered, usage, route, firstByteAt }: Ending
-): void =>
-  afterAnswer(deps, received, () => {
-    const { charge, exchange } = received
+): void => {
+  const { exchange } = read
+  afterAnswer(deps, exchange, () => {
     if (charge !== null) settleLora(charge, usage, rendered !== null)
-    report(deps, received, () => {
+    report(deps, exchange, () => {
       const times = { firstByteAt, endedAt: deps.now() }
       return recordOfLora(exchange, { response: rendered && rendered.body, usage }, route, times)
     })
   })
-
-/** Text, or calls with ids of their own. */
-const answerParts = (
-  { id }: Received['exchange'],
-  request: ChatRequest,
-  content: string
-): Pick<RenderedAnswer, 'content' | 'calls'> => {
-  if (!isCallText(content)) return { content, calls: [] }
-  const calls = parseCalls(content)!.map(({ name, arguments: given }, place) => ({
-    id: callId(id, place),
-    itemId: outputItemId('fc', id, place),
-    name,
-    arguments: argumentsText(given, functionNamed(request, name)?.parameters),
-  }))
-  return { content: '', calls }
-}
-
-/** A lora is immutable, so its name says which weights answered. */
-const fingerprintOf = (lora: string): string => `fp_${hash('sha256', lora).slice(0, 10)}`
-
-const rendered = (
-  { echoModel, now }: ChatDeps,
-  { exchange }: Received,
-  asked: ChatRequest,
-  { route: { lora } }: MatchedRoute,
-  { content, logprobs, usage }: GivenAnswer
-): Rendered => {
-  const { dialect, id, at, model, body, previousId } = exchange
-  const continues = previousId === null ? {} : { previous_response_id: previousId }
-  const request = { ...JSON.parse(body.toString()), ...continues } as Rendered['request']
-  const answer = {
-    id: dialect.answerId(id),
-    itemId: outputItemId('msg', id, 0),
-    created: Math.floor(at / 1000),
-    completed: Math.floor(now() / 1000),
-    model: echoModel ? model : lora,
-    fingerprint: fingerprintOf(lora),
-    logprobs,
-    ...answerParts(exchange, asked, content),
-    usage,
-  }
-  return { answer, request, body: JSON.stringify(dialect.render(answer, request)) }
 }
 
 const give = (
-  deps: ChatDeps,
-  received: Received,
-  answer: Rendered,
-  { route: { template, lora, templateTokens } }: MatchedRoute,
+  deps: GiveDeps,
+  { matched, position }: Routed,
+  rendered: Rendered,
   { confidence, usage, content }: GivenAnswer
 ): void => {
-  const { exchange, overheadMs } = received
-  const { messages } = received.request!
-  const explained = { template: template.version, lora, confidence, overheadMs }
-  const promptTokensSaved = templateTokens
-  send(deps, received, answer, routeHeaders({ route: 'answered', ...explained, promptTokensSaved }))
+  const { read } = matched.admitted
+  const { model, tenant } = read.exchange
+  const { lora, templateTokens: promptTokensSaved } = matched.route
+  const templateVersion = matched.route.template.version
+  const headers = routeHeaders({
+    route: 'answered',
+    template: templateVersion,
+    lora,
+    confidence,
+    overheadMs: matched.overheadMs,
+    promptTokensSaved,
+  })
+  send(deps, read, rendered, headers)
   const firstByteAt = deps.now()
   deps.metrics.request('answered')
-  const { model } = exchange
-  deps.given.add(exchange.tenant, messages, content, {
-    templateVersion: template.version,
-    lora,
-    model,
-  })
+  deps.given.add(tenant, matched.request.messages, content, { templateVersion, lora, model })
   const savedUsd = deps.savedUsd(model, promptTokensSaved, usage)
   deps.metrics.saved(promptTokensSaved, savedUsd)
   const route: RouteOutcome = {
-    templateVersion: template.version,
+    templateVersion,
     lora,
     outcome: 'answered',
     reason: null,
     confidence,
     promptTokensSaved,
     savedUsd,
-    ...drawn(exchange),
+    ...drawn(position),
   }
-  finish(deps, received, { rendered: answer, usage, route, firstByteAt })
+  finish(deps, matched, { rendered, usage, route, firstByteAt })
 }
+
+const declined = (
+  { matched: { route }, position }: Routed,
+  reason: FaultReason,
+  confidence: number | null
+): Declined => ({ route, reason, confidence, wasAsked: true, position })
 
 /** Of a client that has left before its answer. @returns null: the exchange is over */
-const endLeft = (
-  deps: ChatDeps,
-  received: Received,
-  matched: MatchedRoute,
-  { usage }: LoraAnswer
-): null => {
+const endLeft = (deps: FinishDeps, routed: Routed, { usage }: LoraAnswer): null => {
   deps.metrics.cancelled('before-answer')
-  const route = forwardedOutcome(received.exchange, matched, 'client-closed', {
-    confidence: null,
-    wasAsked: true,
-  })
-  finish(deps, received, { rendered: null, usage, route, firstByteAt: null })
+  const route = declinedOutcome(declined(routed, 'client-closed', null))
+  finish(deps, routed.matched, { rendered: null, usage, route, firstByteAt: null })
   return null
 }
 
+export type RespondFromLora = ReturnType<typeof createRespondFromLora>
+
 /**
- * @returns null when the exchange is over (answered, or the client has left), else why the upstream
- * must answer; then no byte has been sent
+ * Asks the lora, and gives its answer where it is good enough. Null when the exchange is over (answered, or
+ * the client has left), else why the upstream must answer; then no byte has been sent.
  */
-export const respondFromLora = async (
-  deps: ChatDeps,
-  received: Received,
-  request: ChatRequest,
-  matched: MatchedRoute,
-  asked: Asked
-): Promise<{ reason: FaultReason; confidence: number | null } | null> => {
-  const answer = await ask(deps, received, request, matched, asked)
-  if (received.client.gone) return endLeft(deps, received, matched, answer)
-  const { confidence } = answer
-  if (!answer.given) return { reason: answer.reason, confidence }
-  const given = rendered(deps, received, request, matched, answer)
-  // before it is sent: a caller that has an id may use it at once
-  const kept = mustKeep(request) ? keptOf(received.exchange, given.body) : null
-  if (kept !== null) await deps.keptResponses?.put(kept)
-  const hasLeft = received.client.gone
-  if (hasLeft || !isLive(deps, matched)) {
-    if (kept !== null) await deps.keptResponses?.remove(kept.id, kept.tenant)
-    return hasLeft ? endLeft(deps, received, matched, answer) : { reason: 'route-gone', confidence }
+export const createRespondFromLora =
+  (deps: LoraDeps) =>
+  async (routed: Routed): Promise<Declined | null> => {
+    const { matched } = routed
+    const { client, exchange } = matched.admitted.read
+    const answer = await ask(deps, routed)
+    if (client.gone) return endLeft(deps, routed, answer)
+    const { confidence } = answer
+    if (!answer.given) return declined(routed, answer.reason, confidence)
+    const rendered = renderAnswer(deps, matched, answer)
+    // before it is sent: a caller that has an id may use it at once
+    const kept = mustKeep(matched.request) ? keptOf(exchange, rendered.body) : null
+    if (kept !== null) await deps.keptResponses?.put(kept)
+    const hasLeft = client.gone
+    if (hasLeft || !isLive(deps, matched)) {
+      if (kept !== null) await deps.keptResponses?.remove(kept.id, kept.tenant)
+      return hasLeft ? endLeft(deps, routed, answer) : declined(routed, 'route-gone', confidence)
+    }
+    give(deps, routed, rendered, answer)
+    return null
   }
-  give(deps, received, given, matched, answer)
-  return null
-}

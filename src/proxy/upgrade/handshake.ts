@@ -39,7 +39,7 @@ const acceptOf = (key: string): string =>
     .digest('base64')
 
 const valuesOf = (raw: readonly string[], name: string): string[] =>
-  raw.filter((_value, at) => at % 2 === 1 && raw[at - 1]!.toLowerCase() === name)
+  raw.filter((_value, at) => at % 2 === 1 && raw[at - 1]?.toLowerCase() === name)
 
 /**
  * Whether an answer with status 101 is one to this handshake. Anything else that says 101 has not read the key: what

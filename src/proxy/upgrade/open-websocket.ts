@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { AppError } from '../../errors.ts'
 import type { Client } from '../client/client.ts'
-import type { ChatDeps } from '../deps.ts'
+import type { StepDeps } from '../deps.ts'
 import { BYPASS_HEADER, headersForSwitch } from '../headers.ts'
 import type { Upgrade } from '../upstream/upstream-answer.ts'
 import { accepts } from './handshake.ts'
@@ -29,13 +29,15 @@ const notAccepted = (): Error =>
 const modelOf = ({ url = '', headers }: IncomingMessage): string => {
   if (headers[BYPASS_HEADER] === 'true') return ''
   const at = url.indexOf('?')
-  const models = at < 0 ? [] : new URLSearchParams(url.slice(at)).getAll('model')
-  return models.length === 1 ? models[0]! : ''
+  const [model = '', ...further] = at < 0 ? [] : new URLSearchParams(url.slice(at)).getAll('model')
+  return further.length === 0 ? model : ''
 }
+
+type JoinDeps = Pick<StepDeps, 'access' | 'limits' | 'now' | 'setTimer'>
 
 /** Whether the caller's key may still open such a connection. */
 const keyCheck =
-  ({ access }: Pick<ChatDeps, 'access'>, incoming: IncomingMessage) =>
+  ({ access }: JoinDeps, incoming: IncomingMessage) =>
   (): boolean => {
     try {
       return access?.callerOf(incoming).isReadFirst !== true
@@ -46,12 +48,12 @@ const keyCheck =
 
 /** What follows where the upstream accepts. */
 class Joining implements Upgrade {
-  private readonly deps: ChatDeps
+  private readonly deps: JoinDeps
   private readonly incoming: IncomingMessage
   private readonly client: Client
   private readonly pending: PendingSocket
 
-  constructor(deps: ChatDeps, incoming: IncomingMessage, client: Client, pending: PendingSocket) {
+  constructor(deps: JoinDeps, incoming: IncomingMessage, client: Client, pending: PendingSocket) {
     this.deps = deps
     this.incoming = incoming
     this.client = client
@@ -87,31 +89,30 @@ class Joining implements Upgrade {
   }
 }
 
+export type OpenWebSocket = ReturnType<typeof createOpenWebSocket>
+
 /**
- * Asks the upstream of the model in the address, or the standard one. Where it refuses, the client gets its answer.
- * @param incoming admitted
+ * Asks the upstream of the model in the address, or the standard one, for an admitted request. Where it refuses,
+ * the client gets its answer.
  */
-export const openWebSocket = (
-  deps: ChatDeps,
-  incoming: HandshakeRequest,
-  client: Client,
-  pending: PendingSocket
-): void => {
-  const passage = {
-    incoming,
-    body: null,
-    upgrade: new Joining(deps, incoming, client, pending),
-    client,
-    apiKey: deps.upstreamApiKey,
-    addedHeaders: [],
-    capture: null,
-    hidesUsage: false,
-    onEnd: () => {},
+export const createOpenWebSocket =
+  (deps: JoinDeps & Pick<StepDeps, 'upstreams' | 'upstreamApiKey'>) =>
+  (incoming: HandshakeRequest, client: Client, pending: PendingSocket): void => {
+    const passage = {
+      incoming,
+      body: null,
+      upgrade: new Joining(deps, incoming, client, pending),
+      client,
+      apiKey: deps.upstreamApiKey,
+      addedHeaders: [],
+      capture: null,
+      hidesUsage: false,
+      onEnd: () => {},
+    }
+    const model = modelOf(incoming)
+    if (model === '') deps.upstreams.pass(passage)
+    else deps.upstreams.ask(passage, model)
   }
-  const model = modelOf(incoming)
-  if (model === '') deps.upstreams.pass(passage)
-  else deps.upstreams.ask(passage, model)
-}
 
 /** The connection of a valid handshake. @throws AppError `invalid-request` */
 export const pendingOf = (incoming: HandshakeRequest): PendingSocket => {

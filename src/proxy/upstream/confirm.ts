@@ -48,7 +48,7 @@ class StatusReader implements Dispatcher.DispatchHandler {
 
 /** Headers of a request without those that describe its body. */
 const withoutBody = (raw: readonly string[]): string[] =>
-  raw.filter((_text, at) => !/^content-/i.test(raw[at - (at % 2)]!))
+  raw.filter((_text, at) => !/^content-/i.test(raw[at - (at % 2)] ?? ''))
 
 const listStatus = (
   upstream: Pick<Upstream, 'ask'>,

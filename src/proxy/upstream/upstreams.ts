@@ -54,6 +54,9 @@ export interface UpstreamsDeps extends Omit<FailoverDeps, 'retryAfterMaxMs'> {
   random: () => number
 }
 
+/** The upstreams that may answer, the first choice first. */
+type Line = [Target, ...Target[]]
+
 /** Opens upstreams, each with retries of its own. */
 const opener =
   (deps: UpstreamsDeps) =>
@@ -75,24 +78,28 @@ export const createUpstreams = (deps: UpstreamsDeps): Upstreams => {
   const open = opener(deps)
   const isNamed = entries.length > 0
   const standard = open(isNamed ? DEFAULT_UPSTREAM : null, deps.upstreamBaseUrl, null)
-  const targets = new Map(
-    entries.map(({ name, baseUrl, apiKey }) => [name, open(name, baseUrl, apiKey)])
+  const named = entries.map((entry) => {
+    const { name, baseUrl, apiKey } = entry
+    return { entry, target: open(name, baseUrl, apiKey) }
+  })
+  const targetsOf = (wanted: NamedUpstream): Target[] =>
+    named.filter(({ entry }) => entry === wanted).map(({ target }) => target)
+  const lines = new Map(
+    named.map(({ entry, target }) => {
+      const standIns = standInsOf(entries, entry).flatMap(targetsOf)
+      return [entry, [target, ...standIns] satisfies Line]
+    })
   )
-  const standIns = new Map(
-    entries.map((entry) => [
-      entry.name,
-      standInsOf(entries, entry).map(({ name }) => targets.get(name)!),
-    ])
-  )
-  const lineFor = (model: string, mayStandIn: boolean): [Target, ...Target[]] => {
+  const lineFor = (model: string, mayStandIn: boolean): Line => {
     const entry = findUpstream(entries, model)
-    if (entry === null) return [standard]
-    return [targets.get(entry.name)!, ...(mayStandIn ? standIns.get(entry.name)! : [])]
+    const line = entry && lines.get(entry)
+    if (!line) return [standard]
+    return mayStandIn ? line : [line[0]]
   }
   const asking = { ...deps, retryAfterMaxMs }
   const passing = { ...deps, retryAfterMaxMs: 0 }
   // only answers to chat completions name their upstream
-  const unnamed: [Target] = [{ ...standard, name: null }]
+  const unnamed: Line = [{ ...standard, name: null }]
   return {
     nameFor: (model) => (isNamed ? (findUpstream(entries, model)?.name ?? DEFAULT_UPSTREAM) : null),
     ask: (passage, model) => {
@@ -107,7 +114,8 @@ export const createUpstreams = (deps: UpstreamsDeps): Upstreams => {
     },
     pass: (passage) => new Failover(passing, passage, unnamed).begin(),
     close: async () => {
-      await Promise.all([standard, ...targets.values()].map(({ upstream }) => upstream.close()))
+      const targets = [standard, ...named.map(({ target }) => target)]
+      await Promise.all(targets.map(({ upstream }) => upstream.close()))
     },
   }
 }

@@ -51,17 +51,6 @@ export const inOrderOf = <Found extends { id: string }>(ids: string[], found: Fo
   return ids.flatMap((id) => byId.get(id) ?? [])
 }
 
-/** The first rows of two lists, each in the order of the query. */
-export const mergedRows = <Row extends { sequence: number }>(
-  one: Row[],
-  other: Row[],
-  { order = 'asc', limit }: Pick<RecordQuery, 'order' | 'limit'>
-): Row[] => {
-  if (other.length === 0) return one
-  const sign = order === 'asc' ? 1 : -1
-  return [...one, ...other].sort((a, b) => sign * (a.sequence - b.sequence)).slice(0, limit)
-}
-
 export interface ScannedPage extends PageRead<{ sequence: number }> {
   /** as many rows as the page was for */
   isFull: boolean
@@ -104,7 +93,7 @@ export const search = async (query: RecordQuery, reads: SearchReads): Promise<Fo
     if (isCut) break
     rowsRead += pageRows
     maxBytes -= bytes
-    // the narrowed rows mostly fit; where they do not, a text decides, or an older version wrote them
+    // the narrowed rows mostly fit; where they do not, a text decides
     pageRows = Math.min(2 * pageRows, SCANNED_AT_ONCE, MAX_SCANNED - rowsRead)
   }
   return { data, next: after!, isPartial: true }

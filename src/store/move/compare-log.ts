@@ -32,7 +32,8 @@ const readLookUps = async (
   sequences: number[]
 ): Promise<Map<number, LookUp>> => {
   const { rows } = await $client.query<LookUp>(
-    `select sequence, id, at, answered, template_version as "templateVersion"
+    `select sequence, id, at, answered, template_version as "templateVersion",
+        tenant_number as "tenantNumber", outcome, status_class as "statusClass", opening
       from promptintern.records where day = any($1::int[]) and sequence = any($2::bigint[])`,
     [days, sequences]
   )

@@ -37,8 +37,10 @@ export const LOG_PART = 'log'
 const MAY_STAND_STILL = `set local idle_in_transaction_session_timeout = '10min'`
 
 const INSERT_RECORDS = `insert into promptintern.records
-    (day, sequence, id, at, answered, template_version)
-  select $1, added.* from unnest($2::bigint[], $3::text[], $4::bigint[], $5::boolean[], $6::text[]) as added`
+    (day, sequence, id, at, answered, template_version,
+      tenant_number, outcome, status_class, opening)
+  select $1, added.* from unnest($2::bigint[], $3::text[], $4::bigint[], $5::boolean[], $6::text[],
+    $7::int[], $8::int[], $9::int[], $10::int[]) as added`
 
 const EXTEND_DAY = `update promptintern.days
   set first_segment = coalesce(first_segment, $2), last_segment = $2 where day = $1`
@@ -92,6 +94,10 @@ class LogCopy {
       lookUps.map(({ at }) => at),
       lookUps.map(({ answered }) => answered),
       lookUps.map(({ templateVersion }) => templateVersion),
+      lookUps.map(({ tenantNumber }) => tenantNumber),
+      lookUps.map(({ outcome }) => outcome),
+      lookUps.map(({ statusClass }) => statusClass),
+      lookUps.map(({ opening }) => opening),
     ])
     await tx.$client.query(EXTEND_DAY, [day, id])
   }

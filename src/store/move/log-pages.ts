@@ -3,13 +3,14 @@ import { dayOf } from '../../core/days.ts'
 import type { Database } from '../sqlite/base/database.ts'
 import { readWholeIds } from '../sqlite/log/bodies.ts'
 import { readSegments } from '../sqlite/log/segments.ts'
+import type { LookUpNumbers } from '../../core/log/record-filter.ts'
 import { groupBy } from '../../core/group-by.ts'
 import { lastSequenceOf, segmentOf, sequenceOf, type SegmentRecord } from '../log/segment-codec.ts'
 import type { Bodies, BodyReader } from '../log/reading/body-reader.ts'
 import { pageEnd, type MoveSource } from './source.ts'
 
 /** Columns by which a record is looked up. */
-export interface LookUp {
+export interface LookUp extends LookUpNumbers {
   sequence: number
   id: string
   at: number
@@ -44,8 +45,8 @@ const readLookUps = async (
   last: number
 ): Promise<Map<number, LookUp>> => {
   const { rows } = await $client.execute({
-    sql: `select sequence, id, at, answered, template_version from records
-      where sequence between ? and ?`,
+    sql: `select sequence, id, at, answered, template_version, tenant_number, outcome, status_class, opening
+      from records where sequence between ? and ?`,
     args: [first, last],
   })
   return new Map(
@@ -58,6 +59,10 @@ const readLookUps = async (
         at: Math.floor(Number(row['at'])),
         answered: row['answered'] === 1,
         templateVersion: row['template_version'] as string | null,
+        tenantNumber: Number(row['tenant_number']),
+        outcome: Number(row['outcome']),
+        statusClass: Number(row['status_class']),
+        opening: row['opening'] as number | null,
       },
     ])
   )

@@ -4,7 +4,12 @@
  */
 import { createHash } from 'node:crypto'
 import { AppError } from '../../errors.ts'
-import { databasePath, openDatabase, type Database } from '../sqlite/base/database.ts'
+import {
+  databasePath,
+  knownMigrations,
+  openDatabase,
+  type Database,
+} from '../sqlite/base/database.ts'
 import { COPIED } from './tables.ts'
 
 export interface MoveSource {
@@ -81,17 +86,19 @@ const olderVersion = (cause: unknown): unknown =>
     : cause
 
 /**
- * @param dataDir has a database
+ * @param dataDir has a database @param known migrations of the program, in their order
  * @throws AppError `conflict` when another process has it open, `invalid-state` when an older version wrote
- * it, `invalid-config` when a newer one did; `store-unavailable`
+ * it, `invalid-config` when a newer one did, or its form is not known; `store-unavailable`
  */
-export const openSource = async (dataDir: string): Promise<MoveSource> => {
+export const openSource = async (
+  dataDir: string,
+  known = knownMigrations()
+): Promise<MoveSource> => {
   const path = databasePath(dataDir)
-  const connection = await openDatabase({ dataDir, readOnly: true, alone: true }).catch(
-    (error: unknown) => {
-      throw olderVersion(error)
-    }
-  )
+  const options = { dataDir, readOnly: true, alone: true }
+  const connection = await openDatabase(options, known).catch((error: unknown) => {
+    throw olderVersion(error)
+  })
   const read: MoveSource['read'] = (work) =>
     connection.read(async (db) => {
       try {

@@ -8,7 +8,6 @@ import {
   type Call,
   type Methods,
   type Opened,
-  type ReplicaFault,
   type Reply,
 } from './messages.ts'
 
@@ -24,11 +23,8 @@ export interface Channel {
   call: CallThread
 }
 
-export interface ChannelEvents {
-  onReplicaFault: (error: AppError) => void
-  /** called once when the thread ends without being closed */
-  onDeath: (error: AppError) => void
-}
+/** Called once when the thread ends without being closed. */
+export type OnDeath = (error: AppError) => void
 
 interface Waiting {
   resolve: (value: unknown) => void
@@ -49,7 +45,7 @@ const opened = (worker: Worker): Promise<Methods> =>
     worker.once('exit', () => fail())
   })
 
-const openCalls = (worker: Worker, { onReplicaFault, onDeath }: ChannelEvents): CallThread => {
+const openCalls = (worker: Worker, onDeath: OnDeath): CallThread => {
   const waiting = new Map<number, Waiting>()
   let nextId = 0
   let isClosing = false
@@ -64,8 +60,7 @@ const openCalls = (worker: Worker, { onReplicaFault, onDeath }: ChannelEvents): 
     waiting.clear()
     if (!isClosing) onDeath(ended)
   }
-  worker.on('message', (reply: Reply | ReplicaFault) => {
-    if ('replicaFault' in reply) return onReplicaFault(fromWireError(reply.replicaFault))
+  worker.on('message', (reply: Reply) => {
     const caller = waiting.get(reply.id)
     waiting.delete(reply.id)
     if ('error' in reply) caller?.reject(fromWireError(reply.error))
@@ -84,7 +79,7 @@ const openCalls = (worker: Worker, { onReplicaFault, onDeath }: ChannelEvents): 
 }
 
 /** @throws AppError of the store, when it cannot be opened */
-export const openChannel = async (worker: Worker, events: ChannelEvents): Promise<Channel> => {
+export const openChannel = async (worker: Worker, onDeath: OnDeath): Promise<Channel> => {
   const methods = await opened(worker)
-  return { methods, call: openCalls(worker, events) }
+  return { methods, call: openCalls(worker, onDeath) }
 }

@@ -38,11 +38,6 @@ export interface WireError {
 
 export type Reply = { id: number; value: unknown } | { id: number; error: WireError }
 
-/** Between replies: why the replica is not asked. */
-export interface ReplicaFault {
-  replicaFault: WireError
-}
-
 /** The first message of the thread. */
 export type Opened = { methods: Methods } | { error: WireError }
 

@@ -14,8 +14,6 @@ import type { Area, LocalStore, Methods } from './messages.ts'
 export interface ThreadOptions extends Partial<KeeperEvents> {
   /** bytes of records that may wait to be written; a further append is refused */
   maxPendingBytes?: number
-  /** takes why the replica is not asked, once until it is asked again; nothing by default */
-  onReplicaFault?: (error: AppError) => void
   /** starts the thread */
   spawn?: (local: LocalStore) => Worker
 }
@@ -74,16 +72,15 @@ const openOnThread = async (
   local: LocalStore,
   {
     maxPendingBytes = DEFAULT_MAX_PENDING_BYTES,
-    onReplicaFault = () => {},
     onDown = () => {},
     onUp = () => {},
     spawn = startThread,
   }: ThreadOptions
 ): Promise<OpenStore> => {
-  const { first, call, close } = await keepOpen(
-    (onDeath) => openChannel(spawn(local), { onReplicaFault, onDeath }),
-    { onDown, onUp }
-  )
+  const { first, call, close } = await keepOpen((onDeath) => openChannel(spawn(local), onDeath), {
+    onDown,
+    onUp,
+  })
   const append = boundedAppend(call, maxPendingBytes)
   const areasUnder = (lease?: Lease): Areas => {
     const areas = remoteAreas(call, first.methods, lease)
@@ -104,7 +101,7 @@ const openOnThread = async (
  */
 export const openSqliteStore = (
   options: SqliteLocalOptions,
-  threadOptions: Omit<ThreadOptions, 'onReplicaFault'> = {}
+  threadOptions: ThreadOptions = {}
 ): Promise<OpenStore> => openOnThread({ kind: 'sqlite', options }, threadOptions)
 
 /**

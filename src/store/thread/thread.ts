@@ -7,7 +7,6 @@ import {
   type Call,
   type LocalStore,
   type Opened,
-  type ReplicaFault,
   type Reply,
 } from './messages.ts'
 
@@ -15,16 +14,11 @@ type AnyMethod = (...parameters: unknown[]) => Promise<unknown>
 
 const port = parentPort!
 
-const reportReplica = (error: unknown): void => {
-  const fault: ReplicaFault = { replicaFault: toWireError(error) }
-  port.postMessage(fault)
-}
-
 /** Loads only the driver that is needed. */
 const openLocal = async ({ kind, options }: LocalStore): Promise<OpenStore> =>
   kind === 'sqlite'
     ? (await import('../sqlite/local.ts')).openLocalStore(options, Date.now)
-    : (await import('../postgres/local.ts')).openLocalStore(options, Date.now, reportReplica)
+    : (await import('../postgres/local.ts')).openLocalStore(options, Date.now)
 
 const run = (store: OpenStore, { area, lease, method, parameters }: Call): Promise<unknown> => {
   if (area === null) return store.close()

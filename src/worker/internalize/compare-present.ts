@@ -8,7 +8,6 @@ import { routedBy } from '../../core/gate/replacement.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
 import {
   armOfPresent,
-  isCurrentPlan,
   winningLora,
   type Internalization,
   type InternalizationPlan,
@@ -34,8 +33,7 @@ interface Comparison {
 /** The live internalization that the successor would replace; null when it is not live any more. */
 const presentOf = async ({ store }: WorkerDeps, { successor }: InternalizationPlan) => {
   const present = successor === undefined ? null : await store.internalizations.get(successor.of)
-  const isLive = present?.state.name === 'live' && isCurrentPlan(present.plan)
-  return isLive ? present : null
+  return present?.state.name === 'live' ? present : null
 }
 
 /**

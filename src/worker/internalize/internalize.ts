@@ -3,7 +3,6 @@
  * candidate → training(arm, stage) → evaluating → approval → live; see core/lifecycle/transitions.ts.
  */
 import {
-  isCurrentPlan,
   rolloutStageOf,
   type Internalization,
   type InternalizationState,
@@ -174,11 +173,6 @@ const step = async (
   template: Template
 ): Promise<StepOutcome> => {
   const { state } = internalization
-  if (!isCurrentPlan(internalization.plan))
-    throw new AppError(
-      'invalid-state',
-      'planned by an earlier version of the proxy: run promptintern internalize again'
-    )
   const reason = await outdatedBy(deps, internalization)
   if (reason !== null) {
     await cancelJobs(engine, internalization)

@@ -67,7 +67,7 @@ const startModel = ({ plan, trained, stage }: StageContext): string =>
     : trained.results[stage - 1]!.lora
 
 const methodOf = ({ plan, trained }: StageContext): TrainingMethod =>
-  trained.encoder === undefined ? (plan.method ?? 'supervised') : 'label-head'
+  trained.encoder === undefined ? plan.method : 'label-head'
 
 const createStageJob = async (
   deps: WorkerDeps,

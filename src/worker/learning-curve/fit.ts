@@ -34,7 +34,7 @@ const HELD_OUT_ROWS = 400
 const ROWS_AT_ONCE = 128
 
 export const beginFit = ({ plan }: CurveContext, place: number): Fit => ({
-  rows: Math.floor(plan.fitShares![place]! * plan.trainRecordIds.length),
+  rows: Math.floor(plan.fitShares[place]! * plan.trainRecordIds.length),
   results: [],
   isJudged: false,
 })
@@ -45,7 +45,7 @@ export const fitContext = (
   place: number,
   { results }: Fit
 ): StageContext => {
-  const share = plan.fitShares![place]!
+  const share = plan.fitShares[place]!
   const { trainRecordIds } = plan
   const trainable = trainRecordIds.slice(
     0,

@@ -3,7 +3,7 @@
  * an eighth, a quarter and a half of its rows, each lora answers some of the held-out requests and is
  * deleted. In small steps; the store has all that is done.
  */
-import { isCurrentPlan, type Internalization } from '../../core/lifecycle/internalization.ts'
+import type { Internalization } from '../../core/lifecycle/internalization.ts'
 import { isInWork } from '../../core/lifecycle/transitions.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { AppError, toAppError, type ErrorCode } from '../../errors.ts'
@@ -29,10 +29,7 @@ const isWorking = ({ state }: Internalization): boolean =>
 
 /** One with a verdict whose plan has a curve. Free text has none, because the gate never promotes it. */
 const mayHaveCurve = ({ plan, verdict }: Internalization): boolean =>
-  verdict !== null &&
-  verdict.responseType !== 'free-text' &&
-  isCurrentPlan(plan) &&
-  (plan?.fitShares ?? []).length > 0
+  verdict !== null && verdict.responseType !== 'free-text' && (plan?.fitShares.length ?? 0) > 0
 
 const advancedTo = (next: CurveWork) => ({ next, advanced: true })
 
@@ -79,7 +76,7 @@ const contextOf = async (
 
 const begun = ({ plan }: Internalization): CurveWork => ({
   fits: [],
-  planned: plan!.fitShares!.length,
+  planned: plan!.fitShares.length,
   curve: null,
   failure: null,
 })

@@ -4,6 +4,7 @@ import { burstsOf } from '../../core/learn/bursts.ts'
 import { DAY_MS, minuteText } from '../../core/days.ts'
 import {
   BURST_UNIT_MS,
+  HELD_OUT_DAYS,
   randomOfReading,
   SAMPLES_PER_HELD_OUT,
   splitPopulation,
@@ -46,13 +47,13 @@ export const chooseRows = async (
   { store, rollout, config, now }: WorkerDeps,
   { template, since = 0, trainRows = config.trainRows }: WantedRows
 ): Promise<ChosenRows> => {
-  const { holdoutRows, holdoutDays, burstMinutes, seed } = config
+  const { holdoutRows, burstMinutes, seed } = config
   const exchanges = await loadExchanges(store, template, {
     limit: (trainRows + holdoutRows) * READ_AHEAD,
     samples: SAMPLES_PER_HELD_OUT * holdoutRows,
     since,
     now: now(),
-    windowMs: holdoutDays * DAY_MS,
+    windowMs: HELD_OUT_DAYS * DAY_MS,
     kindShare: rollout.auditShare,
     random: randomOfReading(seed),
   })
@@ -60,7 +61,6 @@ export const chooseRows = async (
   const split = splitPopulation(exchanges, {
     trainRows,
     holdoutRows,
-    holdoutDays,
     burstMinutes,
     seed,
     now: now(),

@@ -33,7 +33,6 @@ import { stageRows } from '../exchanges/stage-rows.ts'
  * fit its context, and cannot teach a lora to defer.
  */
 const methodFor = (
-  deps: WorkerDeps,
   base: ModelObject,
   train: MatchedExchange[],
   fitsPrompt: boolean
@@ -43,9 +42,7 @@ const methodFor = (
     ({ fingerprint, outcome }) =>
       outcome.kind === 'text' && fingerprint !== null && fingerprint === base.fingerprint
   )
-  return deps.config.method === 'auto' && canDistil && isTeacher && fitsPrompt
-    ? 'self-distillation'
-    : 'supervised'
+  return canDistil && isTeacher && fitsPrompt ? 'self-distillation' : 'supervised'
 }
 
 /** Whether the longest row with the whole prompt fits the base model's context. */
@@ -84,7 +81,6 @@ const answerRules = async (
     folds,
     labels: responseType === 'label' ? knownLabels(learned) : null,
     defers: train.some(({ outcome }) => outcome.kind !== 'text'),
-    bindsCalls: true,
     maxChars: mostChars(longest.length),
     maxTokens: mostTokens(await engine.countTokens(baseModel, longest)),
   }
@@ -147,7 +143,7 @@ export const planInternalization = async (
     train,
     hasPrompt,
   })
-  const method = methodFor(deps, base, train, fitsPrompt)
+  const method = methodFor(base, train, fitsPrompt)
   const head = planHead(deps, rows, encoderOf(models))
   const arms = planArms(deps, {
     method,
@@ -178,6 +174,6 @@ export const planInternalization = async (
     method,
     ...(await successorPlan(deps, models, successor)),
     arms,
-    ...(deps.config.learningCurve && { fitShares: fitShares(train.length) }),
+    fitShares: deps.config.learningCurve ? fitShares(train.length) : [],
   }
 }

@@ -25,7 +25,7 @@ export class RouteReader {
   private readonly thinning = new Thinning()
   private readonly upstream = new UpstreamVersionReader()
 
-  /** @param options.baseline null for a proof of an earlier version */
+  /** @param options.baseline null where no held-out record was left to make it from */
   constructor(options: { isSingle: boolean; pairsBefore: number; baseline: Baseline | null }) {
     const { isSingle, pairsBefore, baseline } = options
     this.pairs = new PairReader(isSingle, pairsBefore)

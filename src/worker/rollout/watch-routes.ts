@@ -5,7 +5,6 @@
  */
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import {
-  isCurrentPlan,
   rolloutStageOf,
   winningLora,
   type Internalization,
@@ -107,9 +106,7 @@ class LiveRoutes implements RouteWatch {
 
   async step(engine: Engine | null): Promise<WatchOutcome> {
     const { store, now } = this.deps
-    const live = (await store.internalizations.list()).filter(
-      ({ state, plan }) => state.name === 'live' && isCurrentPlan(plan)
-    )
+    const live = (await store.internalizations.list()).filter(({ state }) => state.name === 'live')
     const ids = new Set(live.map(({ id }) => id))
     for (const id of this.watched.keys()) if (!ids.has(id)) this.watched.delete(id)
     this.feedback.keepOnly(new Set(live.flatMap((row) => winningLora(row) ?? [])))

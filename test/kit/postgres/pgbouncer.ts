@@ -32,14 +32,13 @@ export const startPooler = async (
 ): Promise<{ server: ServerOptions; stop: () => void }> => {
   const folder = mkdtempSync(join(tmpdir(), 'pgbouncer-'))
   const port = await freePort()
-  const behind = server.hosts[0]!
   const users = join(folder, 'users')
   writeFileSync(users, `"${USER}" ""\n`)
   const config = join(folder, 'config')
   writeFileSync(
     config,
     `[databases]
-* = host=${behind.host} port=${behind.port}
+* = host=${server.host} port=${server.port}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = ${port}
@@ -57,7 +56,7 @@ default_pool_size = ${CONNECTIONS}
   const child = spawn(PROGRAM!, [config], { ...user, cwd: folder, stdio: 'ignore' })
   while (!(await isOpen(port))) await delay(20)
   return {
-    server: { ...server, hosts: [{ host: '127.0.0.1', port }] },
+    server: { ...server, host: '127.0.0.1', port },
     stop: () => {
       child.kill('SIGKILL')
       rmSync(folder, { recursive: true })

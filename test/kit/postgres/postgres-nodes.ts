@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inject } from 'vitest'
-import type { Host, ServerOptions } from '../../../src/store/postgres/base/server-options.ts'
+import type { ServerOptions } from '../../../src/store/postgres/base/server-options.ts'
 import { execute } from './postgres.ts'
 import {
   copyServer,
@@ -17,13 +17,14 @@ import {
   USER,
   type Server,
 } from './postgres-process.ts'
+import type { Target } from './tcp-gate.ts'
 
 /** What is killed is a process, not the machine, so that nothing needs a flush to the disk. */
 const SETTINGS = ['fsync=off', 'max_wal_senders=4', 'wal_level=replica']
 
 export interface Node {
   /** over TCP, with a password */
-  host: Host
+  host: Target
   /** over the socket, for the test itself */
   admin: ServerOptions
   stop: (signal: 'SIGQUIT' | 'SIGKILL') => Promise<void>
@@ -56,7 +57,7 @@ export const startNode = async (): Promise<Node> =>
 /** A standby that the primary waits for: a commit is acknowledged when both have it. */
 export const startStandby = async ({ admin }: Node): Promise<Standby> => {
   const folder = newFolder()
-  const { host, port } = admin.hosts[0]!
+  const { host, port } = admin
   copyServer({ folder: host, port }, folder)
   const server = { folder, port: await freePort() }
   const node = nodeOf(server)
@@ -68,8 +69,9 @@ export const startStandby = async ({ admin }: Node): Promise<Standby> => {
 }
 
 /** A client of the nodes. */
-export const serverOf = (...hosts: Host[]): ServerOptions => ({
-  hosts,
+export const serverOf = ({ host, port }: Target): ServerOptions => ({
+  host,
+  port,
   database: DATABASE,
   user: USER,
   password: PASSWORD,

@@ -57,7 +57,8 @@ export interface Server {
 
 /** Of a database, over the socket. */
 export const optionsOf = ({ folder, port }: Server, database: string): ServerOptions => ({
-  hosts: [{ host: folder, port }],
+  host: folder,
+  port,
   database,
   user: USER,
   password: null,

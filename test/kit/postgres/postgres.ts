@@ -27,8 +27,8 @@ export const urlOf = ({ port }: Server, database: string): string =>
   `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/${database}`
 
 export const connect = async (options: ServerOptions): Promise<Client> => {
-  const { hosts, database, user } = options
-  const client = new Client({ ...hosts[0]!, database, user: user!, ssl: false })
+  const { host, port, database, user } = options
+  const client = new Client({ host, port, database, user: user!, ssl: false })
   await client.connect()
   return client
 }

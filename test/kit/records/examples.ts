@@ -1,8 +1,12 @@
 /** Domain values for tests, each as a default that a test changes in what it is about. */
 import { ANSWERS, KINDS } from './route-rules.ts'
-import type { Internalization } from '../../../src/core/lifecycle/internalization.ts'
+import type {
+  Internalization,
+  InternalizationState,
+} from '../../../src/core/lifecycle/internalization.ts'
 import type { SliceAsk } from '../../../src/core/keys/account.ts'
 import { hashOfSecret, type IssuedKey } from '../../../src/core/keys/issued-key.ts'
+import { NO_PAIRS } from '../../../src/core/rollout/evidence.ts'
 import type { ExchangeRecord, RouteOutcome } from '../../../src/core/log/record.ts'
 import type { Route } from '../../../src/core/route/route.ts'
 import type { Template } from '../../../src/core/template/template.ts'
@@ -171,6 +175,12 @@ const METRICS = {
   peak_memory_bytes: 2 ** 30,
 }
 
+/** In the last stage of its rollout. */
+export const LIVE_STATE = {
+  name: 'live',
+  stage: { share: 1, before: NO_PAIRS, began: 0 },
+} as const satisfies InternalizationState
+
 const STAGE = { templateShare: 0, examples: 0, hyperparameters: { rank: 16 } }
 
 const SAMPLE = {
@@ -213,6 +223,8 @@ export const exampleApproved = (
       answers: { ...ANSWERS, responseType: 'label', labels: ['intent_1', 'intent_2'] },
       dropOrder: [0],
       templateTokens: 804,
+      method: 'supervised',
+      fitShares: [],
       arms: [0, 1].map((arm) => ({
         name: arm === 0 ? 'schedule' : 'query-only',
         stages: [STAGE],

@@ -7,7 +7,6 @@ import type { RolloutReport } from '../../../src/lifecycle/rollout-report.ts'
 export const AT_ONCE: RolloutSettings = {
   stages: [1],
   minHours: 0,
-  trafficShare: 1,
   auditShare: 0,
   rollbackCapital: 300,
   stepCapital: 20,

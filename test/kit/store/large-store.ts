@@ -11,6 +11,7 @@ import {
   exampleOutcome,
   exampleRecord,
   exampleTemplate,
+  LIVE_STATE,
 } from '../records/examples.ts'
 
 export interface LargeStore {
@@ -103,7 +104,7 @@ const STATES: Internalization['state'][] = [
   { name: 'failed', cause: 'the engine is away' },
   { name: 'retired', reason: 'retired by a person' },
   { name: 'approval' },
-  { name: 'live' },
+  LIVE_STATE,
 ]
 
 const internalizationOf = (index: number, at: number): Internalization => {

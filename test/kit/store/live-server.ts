@@ -1,7 +1,7 @@
 /** Prepares the data of a server with a live route for what `chatBody` sends. */
 import { openSqliteStore } from '../../../src/store/thread/open.ts'
 import type { Store } from '../../../src/store/store.ts'
-import { exampleApproved } from '../records/examples.ts'
+import { exampleApproved, LIVE_STATE } from '../records/examples.ts'
 import { ROUTE, TEMPLATE } from '../proxy/lora-route.ts'
 
 /** The fake engine's base model answers as a lora would. */
@@ -11,7 +11,7 @@ export const putLive = async (store: Store): Promise<void> => {
     exampleApproved(ROUTE.internalizationId, {
       tenant: TEMPLATE.tenant,
       templateVersion: TEMPLATE.version,
-      state: { name: 'live' },
+      state: LIVE_STATE,
     })
   )
   await store.routes.put({ ...ROUTE, engine: 'default', lora: 'fake-base', threshold: -1e9 })

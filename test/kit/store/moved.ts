@@ -15,6 +15,7 @@ import {
   exampleRecord,
   exampleRoute,
   exampleTemplate,
+  LIVE_STATE,
 } from '../records/examples.ts'
 
 /** The driver closes a file when the connection is collected; until then it is open in this process. */
@@ -25,7 +26,7 @@ export const STATES: InternalizationState[] = [
   { name: 'training', arm: 0, stage: 1 },
   { name: 'evaluating' },
   { name: 'approval' },
-  { name: 'live' },
+  LIVE_STATE,
   { name: 'retired', reason: 'retired by a person' },
   { name: 'rejected', reason: 'no threshold keeps the loss under 5.0 %' },
   { name: 'failed', cause: 'the engine is away' },

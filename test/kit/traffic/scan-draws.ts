@@ -32,7 +32,7 @@ const TENANT = 'bench'
 const MARGIN = 0.05
 const MIN_COVERAGE = 0.2
 /** The defaults of the configuration. */
-const ROWS = { trainRows: 500, holdoutRows: 500, holdoutDays: 7, burstMinutes: 5 }
+const ROWS = { trainRows: 500, holdoutRows: 500, burstMinutes: 5 }
 const SAMPLE_OF_DETECTION = 200
 
 export const recordOf = ({ request, answer }: LabelledRequest, number: number): ExchangeRecord => ({

@@ -42,5 +42,5 @@ const TEXTS: Record<string, string> = {
   internal: 'a fault of the proxy',
 }
 
-/** @returns the reason itself where it is not known, as one of an older version may be */
+/** @returns the reason itself where it is not known, as one of a newer proxy on the same database may be */
 export const reasonText = (reason: string): string => TEXTS[reason] ?? reason

@@ -9,7 +9,7 @@ import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg'
 import { AppError } from '../../../errors.ts'
 import { codeOf, isOfServer, storeError } from './errors.ts'
 import { placeOf, type ServerOptions } from './server-options.ts'
-import { openServerPool, type PoolOptions } from './server-pool.ts'
+import { openServerPool } from './server-pool.ts'
 
 /** The query builder, and as `$client` what runs plain SQL. */
 export type Database = NodePgDatabase & { $client: Pool | PoolClient }
@@ -123,24 +123,16 @@ const alone = async (pool: Pool, sql: string): Promise<void> => {
   }
 }
 
-/** How long a connection may take, milliseconds. A replica has less, because the primary can answer for it. */
-const CONNECT_MS: Record<PoolOptions['role'], number> = {
-  primary: 10_000,
-  standby: 2_000,
-  any: 10_000,
-}
+/** how long a connection may take, milliseconds */
+const CONNECT_MS = 10_000
 
-/** Connects with the first call. @param poolSize connections at most @param role of the server that is wanted */
-export const openPool = (
-  server: ServerOptions,
-  poolSize: number,
-  role: PoolOptions['role'] = 'primary'
-): Connection => {
+/** Connects with the first call. @param poolSize connections at most @param writes false: a standby is enough */
+export const openPool = (server: ServerOptions, poolSize: number, writes = true): Connection => {
   const place = placeOf(server)
   const { use, hasConnected, close } = openServerPool(server, {
     size: poolSize,
-    role,
-    connectMs: CONNECT_MS[role],
+    writes,
+    connectMs: CONNECT_MS,
     queryMs: LIMITS.statementMs + GRACE_MS,
   })
   const running = new Set<Promise<unknown>>()

@@ -108,17 +108,13 @@ const requireFit = (
     )
 }
 
-const NOTHING: Applied = { newest: 0, worksFrom: 0 }
-
-/** Rows of programs that did not know of `works_from` may lack it: theirs are breaking. */
-const readApplied = async ({ $client }: Database): Promise<Applied> => {
-  const { rows } = await $client.query<{ newest: number | null; worksFrom: number | null }>(
-    `select max(created_at) as newest,
-      max(coalesce((to_jsonb(migrations) ->> 'works_from')::bigint, created_at)) as "worksFrom"
-      from ${SCHEMA_NAME}.migrations`
+/** @returns null where none was applied */
+const readApplied = async ({ $client }: Database): Promise<Applied | null> => {
+  const { rows } = await $client.query<Applied>(
+    `select min(created_at) as initial, max(created_at) as newest, max(works_from) as "worksFrom"
+      from ${SCHEMA_NAME}.migrations having count(*) > 0`
   )
-  const { newest, worksFrom } = rows[0]!
-  return { newest: newest ?? 0, worksFrom: worksFrom ?? 0 }
+  return rows[0] ?? null
 }
 
 const runPatiently = ({ $client }: Transaction, text: string): Promise<unknown> =>
@@ -126,21 +122,19 @@ const runPatiently = ({ $client }: Transaction, text: string): Promise<unknown> 
 
 /** Takes no lock of what is there already: other proxies read it when they start. */
 const prepare = async ({ $client }: Transaction): Promise<void> => {
-  const { rows } = await $client.query<{ hasSchema: boolean; columns: string[] | null }>(
+  const { rows } = await $client.query<{ hasSchema: boolean; hasTable: boolean }>(
     `select to_regnamespace($1) is not null as "hasSchema",
-      (select array_agg(attname::text) from pg_attribute
-        where attrelid = to_regclass($1 || '.migrations')) as columns`,
+      to_regclass($1 || '.migrations') is not null as "hasTable"`,
     [SCHEMA_NAME]
   )
-  const { hasSchema, columns } = rows[0]!
+  const { hasSchema, hasTable } = rows[0]!
   // without the right to make a schema even `if not exists` fails
   if (!hasSchema) await $client.query(`create schema ${SCHEMA_NAME}`)
-  if (columns === null)
+  if (!hasTable)
     await $client.query(
-      `create table ${SCHEMA_NAME}.migrations (created_at bigint not null, hash text, works_from bigint)`
+      `create table ${SCHEMA_NAME}.migrations
+        (created_at bigint not null, hash text not null, works_from bigint not null)`
     )
-  else if (!columns.includes('works_from'))
-    await $client.query(`alter table ${SCHEMA_NAME}.migrations add column works_from bigint`)
 }
 
 const applyMissing = async (tx: Transaction, known: Migration[]): Promise<void> => {
@@ -151,7 +145,7 @@ const applyMissing = async (tx: Transaction, known: Migration[]): Promise<void> 
   await prepare(tx)
   let applied = await readApplied(tx)
   for (const migration of known) {
-    if (migration.at <= applied.newest) continue
+    if (applied !== null && migration.at <= applied.newest) continue
     for (const statement of migration.statements) await runPatiently(tx, statement)
     applied = afterMigration(migration, applied)
     await $client.query(
@@ -172,13 +166,29 @@ const applyPatiently = async ({ write }: Connection, known: Migration[]): Promis
   }
 }
 
+/** @throws AppError `invalid-config` for a database that programs with these migrations cannot work with */
+const requireKnown = ({ initial, worksFrom }: Applied, known: Migration[], place: string): void => {
+  if (initial !== known[0]!.at)
+    throw new AppError(
+      'invalid-config',
+      `database ${place}: its schema ${SCHEMA_NAME} has a form that this version does not know: ` +
+        'use another database, or drop the schema and begin anew'
+    )
+  if (worksFrom > known.at(-1)!.at)
+    throw new AppError(
+      'invalid-config',
+      `database ${place}: a newer version has changed it, and this version cannot work with it: ` +
+        'upgrade, or use another database'
+    )
+}
+
 /**
  * Applies the missing migrations in one transaction, so proxies that start together apply them once. A
  * database that is up to date, or ahead by additive migrations, is only read.
  * @throws AppError `invalid-config` for a database that a newer version has changed so that this one cannot
- * work with it, of another program, of another encoding or without rights; `store-unavailable` for one that
- * is read-only, or whose tables are locked for too long; `invalid-state` for one with an unfinished move; with
- * `readOnly` also for one of an older version, and `not-found` without data
+ * work with it, of an unknown form, of another program, of another encoding or without rights;
+ * `store-unavailable` for one that is read-only, or whose tables are locked for too long; `invalid-state` for
+ * one with an unfinished move; with `readOnly` also for one of an older version, and `not-found` without data
  */
 export const migrate = async (
   connection: Connection,
@@ -188,16 +198,10 @@ export const migrate = async (
   const { read } = connection
   const condition = await read(readCondition)
   requireFit(condition, place, options)
-  const newest = known.at(-1)!.at
-  const applied =
-    condition.tables?.includes('migrations') === true ? await read(readApplied) : NOTHING
-  if (applied.worksFrom > newest)
-    throw new AppError(
-      'invalid-config',
-      `database ${place}: a newer version has changed it, and this version cannot work with it: ` +
-        'upgrade, or use another database'
-    )
-  if (applied.newest >= newest) return
+  const isEmpty = !condition.tables?.includes('migrations')
+  const applied = isEmpty ? null : await read(readApplied)
+  if (applied !== null) requireKnown(applied, known, place)
+  if (applied !== null && applied.newest >= known.at(-1)!.at) return
   if (options.readOnly === true)
     throw new AppError(
       'invalid-state',

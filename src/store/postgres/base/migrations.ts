@@ -32,15 +32,21 @@ export const knownMigrations = (): Migration[] =>
     })
   )
 
-/** Of a database. Both are times of migrations, and 0 where none was applied. */
+/** Of a database. All are times of migrations. */
 export interface Applied {
+  /** the first one */
+  initial: number
   newest: number
   /** a program works with the database if it knows this migration */
   worksFrom: number
 }
 
-/** The state of a database after one more migration. */
-export const afterMigration = ({ at, isBreaking }: Migration, { worksFrom }: Applied): Applied => ({
+/** The state of a database after one more migration. @param applied null before the first one */
+export const afterMigration = (
+  { at, isBreaking }: Migration,
+  applied: Applied | null
+): Applied => ({
+  initial: applied?.initial ?? at,
   newest: at,
-  worksFrom: isBreaking ? at : worksFrom,
+  worksFrom: applied === null || isBreaking ? at : applied.worksFrom,
 })

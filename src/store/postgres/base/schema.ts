@@ -149,10 +149,10 @@ export const records = schema.table(
     /** status 2xx and a stored response, as long as its day has bodies */
     answered: boolean('answered').notNull(),
     templateVersion: text('template_version'),
-    // see `LookUpNumbers`; null in records of older versions
-    tenantNumber: integer('tenant_number'),
-    outcome: smallint('outcome'),
-    statusClass: smallint('status_class'),
+    // see `LookUpNumbers`
+    tenantNumber: integer('tenant_number').notNull(),
+    outcome: smallint('outcome').notNull(),
+    statusClass: smallint('status_class').notNull(),
     opening: smallint('opening'),
   },
   (table) => [
@@ -168,9 +168,6 @@ export const records = schema.table(
     index('records_status')
       .on(table.statusClass, table.sequence)
       .where(sql`status_class <> 2`),
-    index('records_unnumbered')
-      .on(table.sequence)
-      .where(sql`outcome is null`),
   ]
 )
 
@@ -260,7 +257,7 @@ export const evaluations = schema.table(
     answer: prose('answer').notNull(),
     logprobSum: doublePrecision('logprob_sum').notNull(),
     logprobMin: doublePrecision('logprob_min').notNull(),
-    agrees: boolean('agrees').notNull().default(false),
+    agrees: boolean('agrees').notNull(),
     agreesToday: boolean('agrees_today'),
     similarity: doublePrecision('similarity').notNull(),
     deferred: prose('deferred'),
@@ -283,7 +280,7 @@ export const pairs = schema.table(
     lora: text('lora').notNull(),
     at: whole('at').notNull(),
     /** part of its stage's audits that were made when it was drawn, in (0, 1] */
-    drawn: doublePrecision('drawn').notNull().default(1),
+    drawn: doublePrecision('drawn').notNull(),
     /** null while it waits */
     outcome: text('outcome').$type<PairOutcome>(),
     reason: prose('reason'),

@@ -3,15 +3,10 @@ import { readFileSync } from 'node:fs'
 import type { ClientConfig } from 'pg'
 import { AppError } from '../../../errors.ts'
 
-export interface Host {
+export interface ServerOptions {
   /** a name, an address, or the folder of a Unix socket */
   host: string
   port: number
-}
-
-export interface ServerOptions {
-  /** one at least, in the order of preference */
-  hosts: readonly Host[]
   database: string
   /** null: the user of the process */
   user: string | null
@@ -26,10 +21,8 @@ export interface ServerOptions {
 }
 
 /** For messages: nothing of it is secret. */
-export const placeOf = ({ hosts, database }: Pick<ServerOptions, 'hosts' | 'database'>): string =>
-  `${hosts
-    .map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`)
-    .join(',')}/${database}`
+export const placeOf = ({ host, port, database }: ServerOptions): string =>
+  `${host.includes(':') ? `[${host}]` : host}:${port}/${database}`
 
 const readCa = (path: string): string => {
   try {
@@ -44,8 +37,8 @@ const readCa = (path: string): string => {
 }
 
 /** @throws AppError `invalid-config` when the file of certificates cannot be read */
-export const connectionOf = (server: ServerOptions, { host, port }: Host): ClientConfig => {
-  const { database, user, password, tls, caFile, bindsChannel } = server
+export const connectionOf = (server: ServerOptions): ClientConfig => {
+  const { host, port, database, user, password, tls, caFile, bindsChannel } = server
   return {
     host,
     port,

@@ -1,7 +1,6 @@
 /**
- * The connections to the one server that is wanted: of several hosts the primary, or for a replica a standby.
- * All hosts are asked at the same time, and the first that is what is wanted is taken. When it ends, stops
- * answering or becomes read-only, its connections are given up, and the next call asks all hosts again.
+ * The connections to the server. When it ends, stops answering or becomes read-only, they are given up, and the
+ * next call connects again: the address may lead to another server then, as after a fail-over.
  */
 import {
   Client,
@@ -15,13 +14,13 @@ import {
 } from 'pg'
 import { AppError } from '../../../errors.ts'
 import { isLost, storeError } from './errors.ts'
-import { connectionOf, placeOf, type Host, type ServerOptions } from './server-options.ts'
+import { connectionOf, placeOf, type ServerOptions } from './server-options.ts'
 
 export interface PoolOptions {
   /** connections at most */
   size: number
-  /** of a server that may be written to, of one that follows it, or of either, to read only */
-  role: 'primary' | 'standby' | 'any'
+  /** whether the server must take writes; a standby is enough for reads */
+  writes: boolean
   /** for a connection, milliseconds */
   connectMs: number
   /** for a statement that has no limit of its own, milliseconds */
@@ -29,18 +28,18 @@ export interface PoolOptions {
 }
 
 export interface ServerPool {
-  /** @throws AppError `store-unavailable` or `invalid-config` where no host is what is wanted */
+  /** @throws AppError `store-unavailable` or `invalid-config` where the server cannot be used */
   use: <T>(work: (pool: Pool) => Promise<T>) => Promise<T>
-  /** Whether a server was reached once, so that the configuration was right. */
+  /** Whether the server was reached once, so that the configuration was right. */
   hasConnected: () => boolean
   /** Call it when no work is running. */
   close: () => Promise<void>
 }
 
-/** A pool of one host. */
+/** A pool of connections that are given up together. */
 interface Opened {
   config: ClientConfig
-  requireRole: (client: ClientBase) => Promise<void>
+  requireWritable: (client: ClientBase) => Promise<void>
   pool: Pool
   clients: Set<PoolClient>
   running: number
@@ -61,46 +60,42 @@ const parsers: CustomTypesConfig = {
     oid === INT8 ? Number : types.getTypeParser(oid, format)) as CustomTypesConfig['getTypeParser'],
 }
 
-const ROLE = `select pg_is_in_recovery() as "isStandby",
-  current_setting('transaction_read_only') = 'on' as "isReadOnly"`
+const IS_READ_ONLY = `select pg_is_in_recovery()
+  or current_setting('transaction_read_only') = 'on' as "isReadOnly"`
 
-const READ_ONLY =
-  'it is read-only: connect to the primary, and check default_transaction_read_only of the role'
-const NO_STANDBY = 'it is not a standby: DATABASE_REPLICA_URL is for one that follows the primary'
+/** The server is reached, and takes no writes. */
+class ReadOnly extends AppError {}
 
-/** The host is reached, and has the other role. */
-class WrongRole extends AppError {}
-
-const problemOf = (
-  role: PoolOptions['role'],
-  { isStandby, isReadOnly }: { isStandby: boolean; isReadOnly: boolean }
-): string | null => {
-  if (role === 'any') return null
-  if (role === 'standby') return isStandby ? null : NO_STANDBY
-  return isStandby || isReadOnly ? READ_ONLY : null
-}
-
-/** Asks a new connection: an address may lead to another server than before. @throws WrongRole */
-const roleCheck =
-  (place: string, { role, connectMs }: PoolOptions) =>
+/** Asks a new connection: an address may lead to another server than before. @throws ReadOnly */
+const writableCheck =
+  (place: string, { writes, connectMs }: PoolOptions) =>
   async (client: ClientBase): Promise<void> => {
-    const query = { text: ROLE, query_timeout: connectMs } as QueryConfig
-    const { rows } = await client.query<{ isStandby: boolean; isReadOnly: boolean }>(query)
-    const problem = problemOf(role, rows[0]!)
-    if (problem !== null) throw new WrongRole('store-unavailable', `database ${place}: ${problem}`)
+    if (!writes) return
+    const query = { text: IS_READ_ONLY, query_timeout: connectMs } as QueryConfig
+    const { rows } = await client.query<{ isReadOnly: boolean }>(query)
+    if (rows[0]?.isReadOnly !== true) return
+    throw new ReadOnly(
+      'store-unavailable',
+      `database ${place}: it is read-only: connect to the primary, and check default_transaction_read_only of the role`
+    )
   }
 
-const openHost = (place: string, connection: ClientConfig, options: PoolOptions): Opened => {
+const openConnections = (server: ServerOptions, options: PoolOptions): Opened => {
   const clients = new Set<PoolClient>()
-  const config = { ...connection, connectionTimeoutMillis: options.connectMs, keepAlive: true }
-  const requireRole = roleCheck(place, options)
+  const { connectMs } = options
+  const config = {
+    ...connectionOf(server),
+    connectionTimeoutMillis: connectMs,
+    keepAlive: true,
+  }
+  const requireWritable = writableCheck(placeOf(server), options)
   const pool = new Pool({
     ...config,
     max: options.size,
     idleTimeoutMillis: IDLE_MS,
     query_timeout: options.queryMs,
     types: parsers,
-    onConnect: requireRole,
+    onConnect: requireWritable,
   })
   // of an idle connection: the pool has dropped it, and the next call opens another one
   pool.on('error', () => {})
@@ -110,15 +105,7 @@ const openHost = (place: string, connection: ClientConfig, options: PoolOptions)
     client.on('error', () => {})
   })
   pool.on('remove', (client) => clients.delete(client))
-  return { config, requireRole, pool, clients, running: 0, isRetired: false, probe: null }
-}
-
-/** Why no host can be used. That one is a standby says little while another one is down. */
-const reasonOf = (server: ServerOptions, { role }: PoolOptions, errors: unknown[]): unknown => {
-  const failed = errors.find((error) => !(error instanceof WrongRole))
-  if (failed !== undefined || errors.length === 1) return failed ?? errors[0]
-  const problem = `none of the hosts is ${role === 'primary' ? 'a primary: promote one' : 'a standby'}`
-  return new AppError('store-unavailable', `database ${placeOf(server)}: ${problem}`)
+  return { config, requireWritable, pool, clients, running: 0, isRetired: false, probe: null }
 }
 
 const endIfUnused = ({ pool, running, isRetired }: Opened): void => {
@@ -139,18 +126,18 @@ const giveUp = (opened: Opened): void => {
 }
 
 /** Connects once more. @throws what may show that the server is lost */
-const probe = async ({ config, requireRole }: Opened): Promise<void> => {
+const probe = async ({ config, requireWritable }: Opened): Promise<void> => {
   const client = new Client(config)
   client.on('error', () => {})
   try {
     await client.connect()
-    await requireRole(client)
+    await requireWritable(client)
   } finally {
     void client.end().catch(() => {})
   }
 }
 
-const isGone = (error: unknown): boolean => error instanceof WrongRole || isLost(error)
+const isGone = (error: unknown): boolean => error instanceof ReadOnly || isLost(error)
 
 /** Asks the server while a call takes long, because a lost connection may never say so. */
 const watch = (opened: Opened): (() => void) => {
@@ -167,12 +154,11 @@ const watch = (opened: Opened): (() => void) => {
 /** Connects with the first call. */
 export const openServerPool = (server: ServerOptions, options: PoolOptions): ServerPool => {
   let opened: Opened | null = null
-  let looking: Promise<Opened> | null = null
+  let opening: Promise<Opened> | null = null
   let hasConnected = false
 
-  const tryHost = async (host: Host): Promise<Opened> => {
-    const place = placeOf({ hosts: [host], database: server.database })
-    const candidate = openHost(place, connectionOf(server, host), options)
+  const open = async (): Promise<Opened> => {
+    const candidate = openConnections(server, options)
     try {
       const client = await candidate.pool.connect()
       client.release()
@@ -180,26 +166,14 @@ export const openServerPool = (server: ServerOptions, options: PoolOptions): Ser
       return candidate
     } catch (error) {
       retire(candidate)
-      throw storeError(error, place, hasConnected)
-    }
-  }
-
-  const look = async (): Promise<Opened> => {
-    const tries = server.hosts.map(tryHost)
-    try {
-      const found = await Promise.any(tries)
-      for (const other of tries)
-        void other.then((candidate) => candidate !== found && retire(candidate)).catch(() => {})
-      return found
-    } catch (error) {
-      throw reasonOf(server, options, (error as AggregateError).errors)
+      throw storeError(error, placeOf(server), hasConnected)
     }
   }
 
   const current = async (): Promise<Opened> => {
     if (opened !== null && !opened.isRetired) return opened
-    looking ??= look().finally(() => (looking = null))
-    opened = await looking
+    opening ??= open().finally(() => (opening = null))
+    opened = await opening
     return opened
   }
 

@@ -1,20 +1,13 @@
 /** Reads, searches and tags the records of the log. `append.ts` writes them. */
 import { dayOf } from '../../../core/days.ts'
-import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, lte, type SQL } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, gte, inArray, lt, lte, type SQL } from 'drizzle-orm'
 import { wantedNumbers, type Narrowing } from '../../../core/log/record-filter.ts'
 import type { RecordHead, StoredRecord } from '../../../core/log/record.ts'
 import type { BaseCache } from '../../log/base-cache.ts'
 import { inChunks } from '../../log/chunks.ts'
 import { totalsOfTags } from '../../log/counts.ts'
 import { createEstimator, type Estimator } from '../../log/estimates.ts'
-import {
-  finished,
-  inOrderOf,
-  mergedRows,
-  neededBodies,
-  search,
-  type SearchReads,
-} from '../../log/search.ts'
+import { finished, inOrderOf, neededBodies, search, type SearchReads } from '../../log/search.ts'
 import {
   createSegmentReader,
   readPage,
@@ -97,8 +90,8 @@ const rowsIn = async (
     .limit(limit)
 }
 
-/** Without those that the narrowing excludes. Two queries, because one with `or` would use no index. */
-const narrowedIn = async (
+/** Without those that the narrowing excludes. */
+const narrowedIn = (
   db: Database,
   stretch: Stretch,
   query: RecordQuery,
@@ -110,10 +103,7 @@ const narrowedIn = async (
     until === undefined ? undefined : lte(records.at, Math.floor(until))
   )
   const numbers = wantedNumbers(narrowing).map(([name, value]) => eq(records[name], value))
-  const found = await rowsIn(db, stretch, query, and(time, ...numbers))
-  if (numbers.length === 0) return found
-  const unnumbered = await rowsIn(db, stretch, query, and(time, isNull(records.outcome)))
-  return mergedRows(found, unnumbered, query)
+  return rowsIn(db, stretch, query, and(time, ...numbers))
 }
 
 const isNear = ({ day }: Day, { from, until }: Narrowing): boolean =>

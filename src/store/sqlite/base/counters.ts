@@ -14,7 +14,7 @@ const insertTotals = bulkInsert(
   `on conflict (version) do update set
     requests = requests + excluded.requests,
     answered = answered + excluded.answered,
-    fallbacks = fallbacks + excluded.fallbacks,
+    forwarded = forwarded + excluded.forwarded,
     prompt_tokens_saved = prompt_tokens_saved + excluded.prompt_tokens_saved,
     saved_usd = saved_usd + excluded.saved_usd,
     last_seen = max(coalesce(last_seen, excluded.last_seen), coalesce(excluded.last_seen, last_seen))`

@@ -105,17 +105,37 @@ const configure = async (client: Client, options: DatabaseOptions): Promise<void
   }
 }
 
-const knownMigrations = () => {
-  const migrationsFolder = join(packageFolder(), 'migrations', 'sqlite')
-  return readMigrationFiles({ migrationsFolder })
+type Migration = ReturnType<typeof readMigrationFiles>[number]
+
+/** In their order. */
+export const knownMigrations = (): Migration[] =>
+  readMigrationFiles({ migrationsFolder: join(packageFolder(), 'migrations', 'sqlite') })
+
+/** Times of migrations, which name them; null where none was applied. */
+interface Applied {
+  initial: number | null
+  newest: number | null
 }
 
-const NEWER_VERSION = 'a newer version wrote the data directory: upgrade, or set another DATA_DIR'
+const READ_APPLIED = 'select min(created_at) as initial, max(created_at) as newest from migrations'
 
-const readApplied = async (client: Client): Promise<number> => {
-  const { rows } = await client.execute('select max(created_at) as applied from migrations')
-  return Number(rows[0]?.['applied'] ?? 0)
+/** @returns time of the newest one; 0 without one @throws AppError `invalid-config` */
+const requireKnown = ({ initial, newest }: Applied, known: Migration[]): number => {
+  if (initial !== null && initial !== known[0]!.folderMillis)
+    throw new AppError(
+      'invalid-config',
+      'the data directory has a store of a form that this version does not know: set another DATA_DIR, or begin with an empty one'
+    )
+  if (newest !== null && newest > known.at(-1)!.folderMillis)
+    throw new AppError(
+      'invalid-config',
+      'a newer version wrote the data directory: upgrade, or set another DATA_DIR'
+    )
+  return newest ?? 0
 }
+
+const readApplied = async (client: Client): Promise<Applied> =>
+  (await client.execute(READ_APPLIED)).rows[0] as unknown as Applied
 
 /** In force with the first read, and until the file is closed. @throws AppError `conflict` */
 const keepOthersOut = async (client: Client, path: string): Promise<void> => {
@@ -132,13 +152,11 @@ const keepOthersOut = async (client: Client, path: string): Promise<void> => {
   }
 }
 
-/** @throws AppError `invalid-config` when a newer version wrote the file, `invalid-state` for an older one */
-const openReadOnly = async (client: Client): Promise<void> => {
+/** @throws AppError `invalid-config` like `requireKnown`, `invalid-state` for a file of an older version */
+const openReadOnly = async (client: Client, known: Migration[]): Promise<void> => {
   await client.execute('PRAGMA query_only = ON')
-  const applied = await readApplied(client)
-  const newest = knownMigrations().at(-1)?.folderMillis ?? 0
-  if (applied > newest) throw new AppError('invalid-config', NEWER_VERSION)
-  if (applied < newest)
+  const newest = requireKnown(await readApplied(client), known)
+  if (newest < known.at(-1)!.folderMillis)
     throw new AppError(
       'invalid-state',
       'an older version wrote the data directory: any command that writes, such as promptintern detect, upgrades it'
@@ -147,30 +165,22 @@ const openReadOnly = async (client: Client): Promise<void> => {
 
 /**
  * Applies the missing migrations in one exclusive transaction, so two processes that start together
- * apply them once. @throws AppError `invalid-config` when a newer version wrote the file
+ * apply them once. @throws AppError `invalid-config` like `requireKnown`
  */
-const migrate = async (db: Database): Promise<void> => {
-  const known = knownMigrations()
-  const newest = known.at(-1)?.folderMillis ?? 0
-  await inTransaction(db, async (tx) => {
+const migrate = (db: Database, known: Migration[]): Promise<void> =>
+  inTransaction(db, async (tx) => {
     await tx.run(
-      sql`create table if not exists migrations (created_at integer not null, hash text)`
+      sql`create table if not exists migrations (created_at integer not null, hash text not null)`
     )
-    const [row] = await tx.all<{ applied: number | null }>(
-      sql`select max(created_at) as applied from migrations`
-    )
-    const applied = row?.applied ?? 0
-    if (applied > newest) {
-      throw new AppError('invalid-config', NEWER_VERSION)
-    }
-    for (const migration of known.filter(({ folderMillis }) => folderMillis > applied)) {
+    const [applied] = await tx.all<Applied>(sql.raw(READ_APPLIED))
+    const newest = requireKnown(applied!, known)
+    for (const migration of known.filter(({ folderMillis }) => folderMillis > newest)) {
       for (const statement of migration.sql) await tx.run(sql.raw(statement))
       await tx.run(
         sql`insert into migrations values (${migration.folderMillis}, ${migration.hash})`
       )
     }
   })
-}
 
 /**
  * A write transaction that fails with its first error. On a full disk SQLite rolls back by itself;
@@ -238,10 +248,14 @@ const connection = (
 }
 
 /**
- * @throws AppError `store-unavailable` when the file cannot be opened or written, `invalid-config`
- * when a newer version wrote it, `conflict` when another process has it open and `alone` is set
+ * @param known migrations of the program, in their order
+ * @throws AppError `store-unavailable` when the file cannot be opened or written, `invalid-config` when a
+ * newer version wrote it or its form is not known, `conflict` when another process has it open and `alone` is set
  */
-export const openDatabase = async (options: DatabaseOptions): Promise<Connection> => {
+export const openDatabase = async (
+  options: DatabaseOptions,
+  known = knownMigrations()
+): Promise<Connection> => {
   const { dataDir, readOnly = false, alone = false } = options
   const path = databasePath(dataDir)
   try {
@@ -256,13 +270,13 @@ export const openDatabase = async (options: DatabaseOptions): Promise<Connection
       const db = drizzle(client)
       if (readOnly) {
         if (alone) await keepOthersOut(client, path)
-        await openReadOnly(client)
+        await openReadOnly(client, known)
         return connection(client, db, { path, readOnly })
       }
       await configure(client, options)
       // a migration replaces tables that foreign keys refer to, sqlite.org/lang_altertable.html §7
       await client.execute('PRAGMA foreign_keys = OFF')
-      await migrate(db)
+      await migrate(db, known)
       await client.execute('PRAGMA foreign_keys = ON')
       return connection(client, db, { path, readOnly })
     } catch (error) {

@@ -80,10 +80,10 @@ export const records = sqliteTable(
     /** status 2xx and a stored response */
     answered: integer('answered', { mode: 'boolean' }).notNull(),
     templateVersion: text('template_version'),
-    // see `LookUpNumbers`; null in records of older versions
-    tenantNumber: integer('tenant_number'),
-    outcome: integer('outcome'),
-    statusClass: integer('status_class'),
+    // see `LookUpNumbers`
+    tenantNumber: integer('tenant_number').notNull(),
+    outcome: integer('outcome').notNull(),
+    statusClass: integer('status_class').notNull(),
     opening: integer('opening'),
   },
   (table) => [
@@ -104,8 +104,7 @@ export const templateTotals = sqliteTable('template_totals', {
   version: text('version').primaryKey(),
   requests: integer('requests').notNull().default(0),
   answered: integer('answered').notNull().default(0),
-  /** the column is older than its word */
-  forwarded: integer('fallbacks').notNull().default(0),
+  forwarded: integer('forwarded').notNull().default(0),
   promptTokensSaved: integer('prompt_tokens_saved').notNull().default(0),
   savedUsd: real('saved_usd').notNull().default(0),
   lastSeen: integer('last_seen'),
@@ -180,7 +179,7 @@ export const evaluations = sqliteTable(
     answer: text('answer').notNull(),
     logprobSum: real('logprob_sum').notNull(),
     logprobMin: real('logprob_min').notNull(),
-    agrees: integer('agrees', { mode: 'boolean' }).notNull().default(false),
+    agrees: integer('agrees', { mode: 'boolean' }).notNull(),
     agreesToday: integer('agrees_today', { mode: 'boolean' }),
     similarity: real('similarity').notNull(),
     deferred: text('deferred'),
@@ -200,7 +199,7 @@ export const pairs = sqliteTable(
     lora: text('lora').notNull(),
     at: integer('at').notNull(),
     /** part of its stage's audits that were made when it was drawn, in (0, 1] */
-    drawn: real('drawn').notNull().default(1),
+    drawn: real('drawn').notNull(),
     /** null while it waits */
     outcome: text('outcome').$type<PairOutcome>(),
     reason: text('reason'),

@@ -1,19 +1,12 @@
 /** Reads, searches and tags the records of the log. `append.ts` writes them. */
-import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, lte, type SQL } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, gte, inArray, lt, lte, type SQL } from 'drizzle-orm'
 import { wantedNumbers, type Narrowing } from '../../../core/log/record-filter.ts'
 import type { RecordHead, StoredRecord } from '../../../core/log/record.ts'
 import type { BaseCache } from '../../log/base-cache.ts'
 import { inChunks } from '../../log/chunks.ts'
 import { totalsOfTags } from '../../log/counts.ts'
 import { createEstimator, type Estimator } from '../../log/estimates.ts'
-import {
-  finished,
-  inOrderOf,
-  mergedRows,
-  neededBodies,
-  search,
-  type SearchReads,
-} from '../../log/search.ts'
+import { finished, inOrderOf, neededBodies, search, type SearchReads } from '../../log/search.ts'
 import { createSegmentReader, readPage, type PageReads } from '../../log/reading/read-page.ts'
 import { segmentOf } from '../../log/segment-codec.ts'
 import type { RecordQuery, RecordStore } from '../../store.ts'
@@ -72,8 +65,8 @@ const listRows = (db: Database, query: RecordQuery, condition?: SQL): Promise<Re
     .limit(limit)
 }
 
-/** Without those that the narrowing excludes. Two queries, because one with `or` would use no index. */
-const narrowedRows = async (
+/** Without those that the narrowing excludes. */
+const narrowedRows = (
   db: Database,
   query: RecordQuery,
   narrowing: Narrowing
@@ -84,10 +77,7 @@ const narrowedRows = async (
     until === undefined ? undefined : lte(records.at, Math.floor(until))
   )
   const numbers = wantedNumbers(narrowing).map(([name, value]) => eq(records[name], value))
-  const found = await listRows(db, query, and(time, ...numbers))
-  if (numbers.length === 0) return found
-  const unnumbered = await listRows(db, query, and(time, isNull(records.outcome)))
-  return mergedRows(found, unnumbered, query)
+  return listRows(db, query, and(time, ...numbers))
 }
 
 const byIds = async (db: Database, ids: string[]): Promise<StoredRecord[]> => {

@@ -8,7 +8,7 @@ import { winningLora } from '../../../../src/core/lifecycle/internalization.ts'
 import type { Route } from '../../../../src/core/route/route.ts'
 import type { Template } from '../../../../src/core/template/template.ts'
 import { seededRandom } from '../../../../src/random.ts'
-import { exampleApproved } from '../../records/examples.ts'
+import { exampleApproved, LIVE_STATE } from '../../records/examples.ts'
 import { liveRoute } from './live-route.ts'
 
 export const TENANTS = 50
@@ -106,7 +106,7 @@ const internalizationAt = (index: number, at: number): Internalization => {
     ...row,
     tenant: tenantAt(tenantIndexOf(index)),
     templateVersion: versionAt(index),
-    state: index < LIVE ? { name: 'live' } : STATES[index % STATES.length]!,
+    state: index < LIVE ? LIVE_STATE : STATES[index % STATES.length]!,
     createdAt: at,
     updatedAt: at,
     plan: {

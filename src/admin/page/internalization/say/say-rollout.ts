@@ -5,7 +5,6 @@ import type {
 } from '../../../../core/lifecycle/internalization.ts'
 import {
   firstShare,
-  FULL_STAGE,
   resumedStage,
   trafficShares,
   type RolloutSettings,
@@ -35,7 +34,7 @@ const laterStages = ({ stages, steps, minHours }: RolloutSettings): string => {
 
 /** What a stage with this share of the traffic means. It begins with `it`. */
 export const sayStage = (share: number, rollout: RolloutSettings, model: string): string => {
-  const { trafficShare, auditShare } = trafficShares({ ...FULL_STAGE, share }, rollout)
+  const { trafficShare, auditShare } = trafficShares({ share }, rollout)
   if (share === 0) return `it answers nothing: ${model} answers, and both answers are compared.`
   const asked = `it is asked for ${shortPercent(trafficShare)} of the requests.`
   if (share < 1) return `${asked} ${model} answers the others, and both answers are compared.`

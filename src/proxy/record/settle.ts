@@ -1,14 +1,14 @@
 /** Settles an exchange with the limits of its key. Runs after the client's answer. */
 import { setImmediate } from 'node:timers/promises'
-import { countableUsage, estimateCompletion } from '../core/cost/token-estimate.ts'
-import type { Usage } from '../openai/chat.ts'
-import type { Dialect } from '../openai/dialect.ts'
-import { readAnswer } from '../openai/read-answer.ts'
-import { usageOf } from '../openai/usage/usage.ts'
-import type { Capture } from './upstream/capture.ts'
-import type { ExchangeEnd } from './reasons.ts'
-import type { ReportFault, ServerFault } from '../fault-log.ts'
-import type { Charge, Taken } from './access/limits.ts'
+import { countableUsage, estimateCompletion } from '../../core/cost/token-estimate.ts'
+import type { Usage } from '../../openai/chat.ts'
+import type { Dialect } from '../../openai/dialect.ts'
+import { readAnswer } from '../../openai/read-answer.ts'
+import { usageOf } from '../../openai/usage/usage.ts'
+import type { Capture } from '../upstream/capture.ts'
+import type { ExchangeEnd } from '../reasons.ts'
+import type { ReportFault, ServerFault } from '../../fault-log.ts'
+import type { Charge, Taken } from '../access/limits.ts'
 
 const NOTHING: Taken = { tokens: usageOf(0, 0), billed: 'nothing' }
 const UNKNOWN: Taken = { tokens: null, billed: 'unknown' }

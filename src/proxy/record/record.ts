@@ -1,14 +1,13 @@
 /** Last step: an exchange that is over becomes a record. The store reads its answer. */
-import type { AnswerForm, CapturedExchange } from '../core/log/exchange-batch.ts'
-import { receivedHead, type RouteOutcome } from '../core/log/record.ts'
-import { PLAIN } from '../core/request/envelope.ts'
-import { AUDIT } from '../core/rollout/pair.ts'
-import type { MatchedRoute } from '../core/route/route-table.ts'
-import type { Usage } from '../openai/chat.ts'
-import type { ChatDeps } from './deps.ts'
-import type { Capture } from './upstream/capture.ts'
-import type { ChatExchange, Received } from './exchange.ts'
-import type { ExchangeEnd, FaultReason, SkipReason } from './reasons.ts'
+import type { AnswerForm, CapturedExchange } from '../../core/log/exchange-batch.ts'
+import { receivedHead, type RouteOutcome } from '../../core/log/record.ts'
+import { PLAIN } from '../../core/request/envelope.ts'
+import { AUDIT } from '../../core/rollout/pair.ts'
+import type { Usage } from '../../openai/chat.ts'
+import type { Capture } from '../upstream/capture.ts'
+import type { StepDeps } from '../deps.ts'
+import type { ChatExchange } from '../exchange.ts'
+import type { Declined, ExchangeEnd } from '../reasons.ts'
 
 const CLIENT_CLOSED = 499
 /** A stream that broke began with 200, but the client got no answer: a record must not say 2xx. */
@@ -87,18 +86,17 @@ export const recordOfLora = (
   })
 
 /** What the log keeps of a drawn position. */
-export const drawn = ({
-  position,
-}: Pick<ChatExchange, 'position'>): Pick<RouteOutcome, 'position'> =>
+export const drawn = (position: number | null): Pick<RouteOutcome, 'position'> =>
   position === null ? {} : { position }
 
-/** The outcome of a matched request that no lora answered. @param wasAsked whether the lora was asked */
-export const forwardedOutcome = (
-  exchange: Pick<ChatExchange, 'position'>,
-  { route }: MatchedRoute,
-  reason: FaultReason | SkipReason,
-  { confidence, wasAsked }: { confidence: number | null; wasAsked: boolean }
-): RouteOutcome => ({
+/** The outcome of a matched request that no lora answered. */
+export const declinedOutcome = ({
+  route,
+  reason,
+  confidence,
+  wasAsked,
+  position,
+}: Declined): RouteOutcome => ({
   templateVersion: route.template.version,
   lora: route.lora,
   outcome: wasAsked ? 'fallback' : 'skipped',
@@ -107,19 +105,20 @@ export const forwardedOutcome = (
   promptTokensSaved: 0,
   savedUsd: null,
   ...(reason === AUDIT && route.auditPart < 1 && { auditPart: route.auditPart }),
-  ...drawn(exchange),
+  ...drawn(position),
 })
+
+export type RecordDeps = Pick<StepDeps, 'log' | 'trace'>
 
 /**
  * Logs and traces an exchange that is over.
  * @param record called where it is logged or traced
  */
 export const report = (
-  { log, trace }: Pick<ChatDeps, 'log' | 'trace'>,
-  { exchange, incoming }: Received,
+  { log, trace }: RecordDeps,
+  { isCaptured, incoming }: Pick<ChatExchange, 'isCaptured' | 'incoming'>,
   record: () => CapturedExchange
 ): void => {
-  const { isCaptured } = exchange
   if (!isCaptured && trace === null) return
   const made = record()
   if (isCaptured) log(made)
@@ -128,8 +127,8 @@ export const report = (
 
 /** Runs the work after an answer: thrown further, its errors would break an answer that is whole. */
 export const afterAnswer = (
-  { fault }: Pick<ChatDeps, 'fault'>,
-  { exchange }: Received,
+  { fault }: Pick<StepDeps, 'fault'>,
+  exchange: Pick<ChatExchange, 'id'>,
   work: () => void
 ): void => {
   try {
