@@ -60,10 +60,10 @@ const MOST_GROWTH = 8
 const GRID_STEP = 1.1
 /**
  * Standard deviation of the logarithm of a loss between two trainings on other rows of the same number:
- * `bench:paper` measured 0.15 (0.12 to 0.17) of the surest 80 % of the answers, 0.22 of the surest half.
- * @public for benchmarks
+ * in docs/experiments/paper-results.md 0.15 (0.12 to 0.17) of the surest 80 % of the answers, 0.22 of the
+ * surest half.
  */
-export const RUN_DEVIATION = 0.15
+const RUN_DEVIATION = 0.15
 
 interface Tally {
   wrong: number
