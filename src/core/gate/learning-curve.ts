@@ -312,25 +312,3 @@ export const learningCurve = (given: readonly CurveFit[], options: CurveOptions)
     targets,
   }
 }
-
-/**
- * Loss that the law gives among the most confident answers for more rows, and the losses that the drawn laws
- * give.
- * @param given as for `learningCurve`
- * @param target.growth rows over those of the last fit
- * @returns null without two points
- * @public for benchmarks
- */
-export const predictLoss = (
-  given: readonly CurveFit[],
-  target: { coverage: number; growth: number },
-  options: Pick<CurveOptions, 'statistic' | 'burstMs' | 'seed'>
-): { loss: number; draws: number[] } | null => {
-  const fits = given.map((fit) => judgeFit(fit, options))
-  const fitted = lawsAt(fits, target.coverage, options.seed)
-  if (fitted === null) return null
-  return {
-    loss: lossAt(fitted.law, target.growth),
-    draws: fitted.laws.map((law) => lossAt(law, target.growth)),
-  }
-}
