@@ -3,7 +3,8 @@
  *
  * - pure: functions. No process, no socket, no database; files share a worker, so that modules load once.
  * - wired: servers and stores within the test's process, one PostgreSQL for all.
- * - whole: built programs, kills, browsers, native models. `npm run test:small` is the part of it in every check.
+ * - whole: built programs, kills, browsers, native models, long simulations. `npm run test:small` is the part of
+ *   it in every check.
  */
 import { defineConfig } from 'vitest/config'
 
@@ -24,7 +25,8 @@ export default defineConfig({
           ...timeouts,
           name: 'pure',
           include: ['test/unit/**/*.test.ts'],
-          pool: 'threads',
+          // a process for each worker: some tests measure its processor time
+          pool: 'forks',
           isolate: false,
         },
       },
@@ -41,7 +43,7 @@ export default defineConfig({
         test: {
           ...timeouts,
           name: 'whole',
-          include: ['test/{browser,e2e,faults,onnx}/**/*.test.ts'],
+          include: ['test/{browser,e2e,faults,onnx,simulations}/**/*.test.ts'],
           globalSetup: ['test/build.ts', 'test/postgres-server.ts'],
           // a process for each file: native sessions hold memory until their process ends
           pool: 'forks',
