@@ -16,8 +16,8 @@ export const runCommand = async (
     return (await promisify(execFile)(process.execPath, [cli, ...words], options)).stdout
   } catch (error) {
     // what it wrote says why; Node's own message has stderr alone
-    throw new Error(`${words[0]} failed: ${(error as { stdout?: string }).stdout}`, {
-      cause: error,
-    })
+    const failed = error as Error & { stdout: string }
+    failed.message += `\n${failed.stdout}`
+    throw failed
   }
 }
