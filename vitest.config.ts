@@ -41,8 +41,10 @@ export default defineConfig({
       },
       {
         test: {
-          ...timeouts,
           name: 'whole',
+          // training takes half a minute on a busy machine
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
           include: ['test/{browser,e2e,faults,onnx,simulations}/**/*.test.ts'],
           globalSetup: ['test/build.ts', 'test/postgres-server.ts'],
           // a process for each file: native sessions hold memory until their process ends
