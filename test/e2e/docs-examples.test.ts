@@ -195,6 +195,8 @@ const runPage = async (page: string): Promise<{ code: number; log: string }> => 
     ADMIN_TOKEN,
     ENGINE: 'fake',
     AUTO_INTERNALIZE: 'false',
+    // several pages run at once, on however slow a machine
+    SHED_DELAY_MS: '0',
   }
   return new Promise((resolve) => {
     execFile(
