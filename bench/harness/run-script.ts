@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 
 export type Sample = Record<string, number>
 
-/** Starts another script of this project in the same way as the current one. @throws what it fails with */
+/** Runs another script with Node's options of this one. @returns the sample in its last line @throws what it fails with */
 export const runScript = (path: string, ...rest: string[]): Sample => {
   const command = [...process.execArgv, path, ...rest]
   const output = execFileSync(process.execPath, command, { encoding: 'utf8' })

@@ -1,4 +1,4 @@
-/** What was learned beside other ways to answer the task: latencies, and the accuracy of each arm. */
+/** Compares the learned models with other ways to answer the task: latencies, and the accuracy of each arm. */
 import { percent } from '../../src/cli/output.ts'
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
 import type { Template } from '../../src/core/template/template.ts'
@@ -37,7 +37,7 @@ const cancelLeftovers = async (engine: Engine): Promise<void> => {
   for (const job of await engine.findJobs({})) if (isUnfinished(job)) await engine.cancelJob(job.id)
 }
 
-/** Latencies of what was learned: of the head, and of the lora against the whole prompt. */
+/** Latencies of the head, and of the lora against the whole prompt. */
 const latencies = async ({
   engine,
   match,

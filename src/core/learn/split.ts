@@ -54,7 +54,7 @@ export const randomOfReading = (seed: number): (() => number) =>
 export const SAMPLES_PER_HELD_OUT = 2
 /** So far back at most, or a single record with a wrong time would stretch the window over decades. */
 /** that the window of the held-out traffic has at least: each day of a week is in it */
-export const HELD_OUT_DAYS = 7
+export const HELD_OUT_MS = 7 * DAY_MS
 const MAX_WINDOW_DAYS = 365
 
 const isSample = ({ isSample: given = true }: SplittableExchange): boolean => given
@@ -92,7 +92,7 @@ interface Window {
 }
 
 /**
- * The window ends at the newest exchange that is not later than the clock, and begins `HELD_OUT_DAYS` before, or
+ * The window ends at the newest exchange that is not later than the clock, and begins `HELD_OUT_MS` before, or
  * earlier where it would have too few rows.
  */
 const windowOf = (
@@ -105,7 +105,7 @@ const windowOf = (
   const samples = known.filter((one) => isSample(one) && judged?.has(one.id) !== true)
   const enough = samples.at(-SAMPLES_PER_HELD_OUT * holdoutRows) ?? samples[0]
   const earliest = Math.max(enough?.at ?? until, until - MAX_WINDOW_DAYS * DAY_MS)
-  return { from: Math.min(until - HELD_OUT_DAYS * DAY_MS, earliest), until }
+  return { from: Math.min(until - HELD_OUT_MS, earliest), until }
 }
 
 /** Holds whole bursts out, and draws rows of them. */

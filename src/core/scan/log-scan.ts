@@ -2,8 +2,7 @@
  * A log, read twice in bounded memory: the first pass finds the templates, the second counts their requests
  * and keeps exchanges of each. Knows nothing of files, heads or prices.
  */
-import { DAY_MS } from '../days.ts'
-import { HELD_OUT_DAYS } from '../learn/split.ts'
+import { HELD_OUT_MS } from '../learn/split.ts'
 import { withConversations } from '../rollout/population.ts'
 import { createAnswerFormats } from '../answer/schema/answer-schema.ts'
 import { outcomeOf, textOf } from '../answer/outcome.ts'
@@ -132,7 +131,7 @@ export class LogScan {
     this.matcher = compileMatcher(templates)
     this.last = 0
     const bytes = sampleBytes / 2 / Math.max(1, templates.length)
-    const from = this.newest - HELD_OUT_DAYS * DAY_MS
+    const from = this.newest - HELD_OUT_MS
     for (const template of templates)
       this.counted.set(template.version, {
         template,

@@ -1,10 +1,10 @@
 /** Reads the exchanges of a template and splits them, so that no row judges twice while others are left. */
 import { soleCaller } from '../../core/detect/sampling/callers.ts'
 import { burstsOf } from '../../core/learn/bursts.ts'
-import { DAY_MS, minuteText } from '../../core/days.ts'
+import { minuteText } from '../../core/days.ts'
 import {
   BURST_UNIT_MS,
-  HELD_OUT_DAYS,
+  HELD_OUT_MS,
   randomOfReading,
   SAMPLES_PER_HELD_OUT,
   splitPopulation,
@@ -53,7 +53,7 @@ export const chooseRows = async (
     samples: SAMPLES_PER_HELD_OUT * holdoutRows,
     since,
     now: now(),
-    windowMs: HELD_OUT_DAYS * DAY_MS,
+    windowMs: HELD_OUT_MS,
     kindShare: rollout.auditShare,
     random: randomOfReading(seed),
   })

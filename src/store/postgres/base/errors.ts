@@ -5,11 +5,14 @@
 import { DatabaseError } from 'pg'
 import { AppError } from '../../../errors.ts'
 
+/** Also of a server that says so before a statement fails. */
+export const READ_ONLY =
+  'it is read-only: connect to the primary, and check default_transaction_read_only of the role'
+
 /** Cause and advice by SQLSTATE, or by the code of a connection's error. */
 const ADVICE: Record<string, string> = {
   '08P01': 'the server, or a pooler before it, refused the connection: check user and database',
-  '25006':
-    'it is read-only: connect to the primary, and check default_transaction_read_only of the role',
+  '25006': READ_ONLY,
   '25P03': 'a transaction stood still for too long and was ended',
   '40001': 'other transactions were in the way: try again',
   '40P01': 'other transactions were in the way: try again',

@@ -13,7 +13,7 @@ import {
   type QueryConfig,
 } from 'pg'
 import { AppError } from '../../../errors.ts'
-import { isLost, storeError } from './errors.ts'
+import { isLost, READ_ONLY, storeError } from './errors.ts'
 import { connectionOf, placeOf, type ServerOptions } from './server-options.ts'
 
 export interface PoolOptions {
@@ -74,10 +74,7 @@ const writableCheck =
     const query = { text: IS_READ_ONLY, query_timeout: connectMs } as QueryConfig
     const { rows } = await client.query<{ isReadOnly: boolean }>(query)
     if (rows[0]?.isReadOnly !== true) return
-    throw new ReadOnly(
-      'store-unavailable',
-      `database ${place}: it is read-only: connect to the primary, and check default_transaction_read_only of the role`
-    )
+    throw new ReadOnly('store-unavailable', `database ${place}: ${READ_ONLY}`)
   }
 
 const openConnections = (server: ServerOptions, options: PoolOptions): Opened => {
