@@ -4,9 +4,9 @@ import type { z } from '@hono/zod-openapi'
 import type { ProxyProcess } from '../test/kit/process/proxy-process.ts'
 import type { internalizationSchema, templateSchema } from '../src/admin/api/schemas.ts'
 import { percent } from '../src/cli/output.ts'
-import { evaluationRows, stageName, type Arm } from '../src/core/lifecycle/internalization.ts'
+import { evaluationRows, stageName, type Arm } from '../src/core/internalization/internalization.ts'
 import type { Segment } from '../src/core/template/template.ts'
-import type { StageProgress } from '../src/core/lifecycle/stage-progress.ts'
+import type { StageProgress } from '../src/core/internalization/stage-progress.ts'
 import { onOneLine, type Screen } from './screen.ts'
 
 export type TemplateView = z.infer<typeof templateSchema>

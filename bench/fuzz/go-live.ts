@@ -1,6 +1,6 @@
 /** Makes the route of the fuzzer by the whole loop: traffic, detection, training with the fake engine, the proof, an approval. */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import { newestInternalization } from '../../test/kit/process/internalizations.ts'
 import type { ProxyProcess } from '../../test/kit/process/proxy-process.ts'
 import { AUTHORIZATION, CHAT_PATH } from './cases.ts'

@@ -4,7 +4,7 @@
  * that a request and its answers can be, with the losses of the product.
  */
 import type { Verdict } from '../../src/core/gate/gate.ts'
-import { lossBoundsOf } from '../../src/core/lifecycle/live-route.ts'
+import { lossBoundsOf } from '../../src/core/internalization/live-route.ts'
 import {
   addLoss,
   evidenceBelow,

@@ -4,7 +4,7 @@
  * after the normalization of the task's response type.
  */
 import { agree, type Comparison } from '../../src/core/answer/agreement.ts'
-import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'

@@ -1,6 +1,6 @@
 /** Compares the learned models with other ways to answer the task: latencies, and the accuracy of each arm. */
 import { percent } from '../../src/cli/output.ts'
-import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { isUnfinished } from '../../src/openai/fine-tuning.ts'

@@ -1,5 +1,5 @@
 /** From outcomes and samples to named figures. Knows nothing of how they were measured. */
-import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import { agree } from '../../src/core/answer/agreement.ts'
 import { comparisonOf } from '../../test/kit/model/comparison.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'

@@ -10,7 +10,7 @@ import {
   rolloutStageOf,
   type Internalization,
   type InternalizationState,
-} from '../../src/core/lifecycle/internalization.ts'
+} from '../../src/core/internalization/internalization.ts'
 import { stageName } from '../../src/core/rollout/stages.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { ProxyProcess } from '../../test/kit/process/proxy-process.ts'

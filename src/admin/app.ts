@@ -6,7 +6,7 @@ import { Hono } from 'hono'
 import { createApiApp } from './api/api-app.ts'
 import type { AdminDeps, RoleDeps } from './deps.ts'
 import { createPageApp } from './page/page-app.tsx'
-import { evidenceFile } from '../lifecycle/evidence-file.ts'
+import { proofFile } from '../lifecycle/proof-file.ts'
 import { readInternalization } from './reading/read-internalization.ts'
 import { Turns } from './access/turns.ts'
 
@@ -15,9 +15,9 @@ export const createAdminApp = (deps: AdminDeps): Hono => {
   const roleDeps: RoleDeps = {
     ...deps,
     readTurns: { full: new Turns(), read: new Turns() },
-    async evidenceOf(id) {
+    async proofOf(id) {
       const row = await readInternalization(deps.store, id)
-      return { row, file: await evidenceFile(deps.store, row, deps.now()) }
+      return { row, file: await proofFile(deps.store, row, deps.now()) }
     },
   }
   return new Hono().route('/api', createApiApp(roleDeps)).route('/', createPageApp(roleDeps))

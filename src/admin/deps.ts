@@ -1,6 +1,6 @@
 /** The dependencies of the admin API and the page. */
-import type { EvidenceFile } from '../core/evidence/evidence-file.ts'
-import type { Internalization } from '../core/lifecycle/internalization.ts'
+import type { ProofFile } from '../core/proof/proof-file.ts'
+import type { Internalization } from '../core/internalization/internalization.ts'
 import type { Price } from '../core/cost/prices.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
@@ -10,10 +10,10 @@ import type { AdminRole, AdminTokens } from './access/roles.ts'
 import type { TokenGate } from './access/token-gate.ts'
 import type { Turns } from './access/turns.ts'
 
-/** An evidence file and the internalization that it is of. */
-export interface Evidence {
+/** A proof file and the internalization that it is of. */
+export interface OwnedProof {
   row: Internalization
-  file: EvidenceFile
+  file: ProofFile
 }
 
 /** A setting in force. */
@@ -81,7 +81,7 @@ export interface RoleDeps extends AdminDeps {
    * All figures behind a decision, without text, for every role.
    * @throws AppError `not-found`, or `invalid-state` before the verdict
    */
-  evidenceOf: (internalizationId: string) => Promise<Evidence>
+  proofOf: (internalizationId: string) => Promise<OwnedProof>
   /** of the API and the page together */
   readTurns: Record<AdminRole, Turns>
 }

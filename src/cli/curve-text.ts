@@ -1,5 +1,5 @@
 /** Renders a learning curve: one row for each training, and what follows from them. */
-import type { Internalization } from '../core/lifecycle/internalization.ts'
+import type { Internalization } from '../core/internalization/internalization.ts'
 import { curveText, type CurveWork } from '../lifecycle/learning-curve.ts'
 import { percent, table } from './output.ts'
 

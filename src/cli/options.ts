@@ -1,6 +1,6 @@
 /** Parsers of option values. */
 import { InvalidArgumentError } from 'commander'
-import { MAX_NOTE_CHARS } from '../core/lifecycle/internalization.ts'
+import { MAX_NOTE_CHARS } from '../core/internalization/internalization.ts'
 
 const number =
   (accepts: (value: number) => boolean, wanted: string) =>

@@ -4,8 +4,8 @@ import { packageVersion } from '../package-folder.ts'
 import { writeError } from './output.ts'
 import { detectCommand } from './commands/detect.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
-import { evidenceCommand } from './commands/evidence/evidence.ts'
-import { verifyCommand } from './commands/evidence/verify.ts'
+import { proofCommand } from './commands/proof/proof.ts'
+import { verifyCommand } from './commands/proof/verify.ts'
 import { examplesCommand } from './commands/examples.ts'
 import { forgetCommand } from './commands/forget.ts'
 import { importCommand } from './commands/import.ts'
@@ -44,7 +44,7 @@ const VERBS = [
   resumeCommand,
   rollbackCommand,
   savingsCommand,
-  evidenceCommand,
+  proofCommand,
   verifyCommand,
   keysCommand,
   forgetCommand,

@@ -1,7 +1,7 @@
 /** Renders states, figures of a verdict and forecasts as short texts. */
 import type { Verdict as Forecast } from '../core/cost/economics.ts'
 import type { ArmFigures } from '../core/gate/gate.ts'
-import { rolloutStageOf, type Internalization } from '../core/lifecycle/internalization.ts'
+import { rolloutStageOf, type Internalization } from '../core/internalization/internalization.ts'
 import { differenceText } from '../core/outcomes/outcome-text.ts'
 import { stageName } from '../core/rollout/stages.ts'
 import { minuteText } from '../core/days.ts'

@@ -1,7 +1,7 @@
 /** Renders a verdict as tables. */
 import type { Repeats } from '../core/learn/dataset.ts'
 import type { ArmFigures, Verdict } from '../core/gate/gate.ts'
-import type { Population } from '../core/lifecycle/internalization.ts'
+import type { Population } from '../core/internalization/internalization.ts'
 import { percent, table } from './output.ts'
 
 const armsTable = ({ arm: winner, arms }: Verdict): string =>

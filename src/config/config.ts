@@ -1,7 +1,7 @@
 /** The configuration: the values of the environment, grouped by the part that takes them. Pure. */
 import { DAY_MS } from '../core/days.ts'
 import type { CaptureRule } from '../core/log/selection.ts'
-import type { InternalizeOptions } from '../core/lifecycle/internalization.ts'
+import type { InternalizeOptions } from '../core/internalization/internalization.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { RedactOptions } from '../core/log/redact.ts'
 import { parseDatabaseUrl, type DatabaseServer } from './database-url.ts'

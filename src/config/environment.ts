@@ -4,7 +4,7 @@
  * docs/configuration-learning.md, which a test checks.
  */
 import { z } from 'zod'
-import { PROMISE } from '../core/evidence/verify-promise.ts'
+import { PROMISE } from '../core/proof/verify-promise.ts'
 import { isTenant } from '../core/keys/issued-key.ts'
 import { DETECTOR_NAMES } from '../core/log/redact.ts'
 import { ARM_NAMES, SCHEDULE_NAMES, type ArmName } from '../core/learn/schedule.ts'

@@ -1,7 +1,7 @@
 /** A person's approval, for admin API and CLI: each one takes an internalization one step further. */
 import { isDeepStrictEqual } from 'node:util'
-import { rolloutStageOf, type Internalization } from '../core/lifecycle/internalization.ts'
-import { lossBoundsOf } from '../core/lifecycle/live-route.ts'
+import { rolloutStageOf, type Internalization } from '../core/internalization/internalization.ts'
+import { lossBoundsOf } from '../core/internalization/live-route.ts'
 import { NO_PAIRS } from '../core/rollout/evidence.ts'
 import { NO_STREAMS } from '../core/rollout/pair-reader.ts'
 import {

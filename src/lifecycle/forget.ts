@@ -7,9 +7,9 @@ import {
   lorasOf,
   type Internalization,
   type InternalizationState,
-} from '../core/lifecycle/internalization.ts'
+} from '../core/internalization/internalization.ts'
 import { isEmptySelection, type Selection } from '../core/log/selection.ts'
-import { transition } from '../core/lifecycle/transitions.ts'
+import { transition } from './transitions.ts'
 import { AppError } from '../errors.ts'
 import {
   endTask,

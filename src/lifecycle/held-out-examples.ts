@@ -1,9 +1,9 @@
 /** Held-out exchanges with both answers side by side, for the person who decides. */
-import { heldOutIds, type Internalization } from '../core/lifecycle/internalization.ts'
+import { heldOutIds, type Internalization } from '../core/internalization/internalization.ts'
 import { textOf } from '../core/answer/outcome.ts'
 import { confidenceOf } from '../core/route/route.ts'
 import type { EvaluationRow, Store } from '../store/store.ts'
-import { NOTHING_SAID, readSaid } from './said.ts'
+import { NO_LOGGED_TEXT, readLoggedTexts } from './logged-texts.ts'
 
 export interface HeldOutExample {
   recordId: string
@@ -73,9 +73,9 @@ export const examplesFor = async (
   answers: readonly HeldOutAnswer[]
 ): Promise<HeldOutExample[]> => {
   const recordIds = answers.map(({ row }) => row.recordId)
-  const said = await readSaid(store, templateVersion, recordIds)
+  const texts = await readLoggedTexts(store, templateVersion, recordIds)
   return answers.map(({ row, confidence, agrees, isAboveThreshold }) => {
-    const { query, outcome } = said.get(row.recordId) ?? NOTHING_SAID
+    const { query, outcome } = texts.get(row.recordId) ?? NO_LOGGED_TEXT
     return {
       recordId: row.recordId,
       query,

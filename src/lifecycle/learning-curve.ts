@@ -4,7 +4,7 @@
  */
 import { percent } from '../core/gate/figures.ts'
 import type { CurveTarget, LearningCurve } from '../core/gate/learning-curve.ts'
-import type { Internalization, StageResult } from '../core/lifecycle/internalization.ts'
+import type { Internalization, StageResult } from '../core/internalization/internalization.ts'
 import type { Store } from '../store/store.ts'
 import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from './json-snapshot.ts'
 

@@ -1,5 +1,5 @@
 /** A person's pause of a live route: the lora answers nothing, and its audits go on. */
-import { rolloutStageOf, type Internalization } from '../core/lifecycle/internalization.ts'
+import { rolloutStageOf, type Internalization } from '../core/internalization/internalization.ts'
 import { pausedStage, resumedStage, type RolloutStage } from '../core/rollout/stages.ts'
 import { AppError } from '../errors.ts'
 import type { Store } from '../store/store.ts'

@@ -9,9 +9,9 @@ import {
   rolloutStageOf,
   type Internalization,
   type InternalizationState,
-} from '../core/lifecycle/internalization.ts'
-import { routeOf } from '../core/lifecycle/live-route.ts'
-import { transition } from '../core/lifecycle/transitions.ts'
+} from '../core/internalization/internalization.ts'
+import { routeOf } from '../core/internalization/live-route.ts'
+import { transition } from './transitions.ts'
 import { AppError } from '../errors.ts'
 import { NO_PAIRS } from '../core/rollout/evidence.ts'
 import {

@@ -3,7 +3,7 @@ import {
   winningLora,
   rolloutStageOf,
   type Internalization,
-} from '../core/lifecycle/internalization.ts'
+} from '../core/internalization/internalization.ts'
 import type { Conversation } from '../core/rollout/conversations.ts'
 import {
   evidencePath,

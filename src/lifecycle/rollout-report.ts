@@ -3,7 +3,7 @@
  * report in the store for all who show it; decisions are made from the pairs themselves.
  */
 import { DAY_MS, dayOf } from '../core/days.ts'
-import { rolloutStageOf, type Internalization } from '../core/lifecycle/internalization.ts'
+import { rolloutStageOf, type Internalization } from '../core/internalization/internalization.ts'
 import {
   nextShare,
   stageName,

@@ -1,7 +1,7 @@
 /** Reads the newest requests of a live route from the log: their costs, latencies and reasons. */
 import { compareWithControl, type ControlComparison } from '../core/cost/control-group.ts'
 import { findPrice, type Price } from '../core/cost/prices.ts'
-import { winningLora, type Internalization } from '../core/lifecycle/internalization.ts'
+import { winningLora, type Internalization } from '../core/internalization/internalization.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import { countReasons, type ReasonCount } from '../core/route/route-reasons.ts'
 import type { Store } from '../store/store.ts'

@@ -3,7 +3,7 @@
  * Worker, admin API and CLI use it, so they report the same figures.
  */
 import { shareEngine } from '../core/cost/economics.ts'
-import type { Internalization } from '../core/lifecycle/internalization.ts'
+import type { Internalization } from '../core/internalization/internalization.ts'
 import { findPrice, type Price } from '../core/cost/prices.ts'
 import {
   draftOf,

@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache'
 import type { EconomicsSettings } from '../core/cost/template-economics.ts'
 import type { TemplateTraffic } from '../core/cost/template-traffic.ts'
-import type { Internalization } from '../core/lifecycle/internalization.ts'
+import type { Internalization } from '../core/internalization/internalization.ts'
 import type { Template } from '../core/template/template.ts'
 import type { Store } from '../store/store.ts'
 import { loadTraffic } from './load-traffic.ts'

@@ -1,8 +1,8 @@
 /** The savings of loras so far, less their costs. */
 import { savingsOf, shareEngine, type OwnCosts, type Savings } from '../core/cost/economics.ts'
 import { groupBy } from '../core/group-by.ts'
-import type { Internalization } from '../core/lifecycle/internalization.ts'
-import { liveHours } from '../core/lifecycle/live-hours.ts'
+import type { Internalization } from '../core/internalization/internalization.ts'
+import { liveHours } from '../core/internalization/live-hours.ts'
 import {
   engineHoursUsd,
   trainedSeconds,

@@ -2,7 +2,7 @@
  * The storage interface. Every method rejects with AppError `store-unavailable` when the database
  * cannot be read or written; further errors are named at the method.
  */
-import type { HistoryEntry, Internalization } from '../core/lifecycle/internalization.ts'
+import type { HistoryEntry, Internalization } from '../core/internalization/internalization.ts'
 import type { FreshAnswers } from '../core/gate/figures.ts'
 import type { ExchangeBatch } from '../core/log/exchange-batch.ts'
 import type { SliceAsk, SliceGrant } from '../core/keys/account.ts'

@@ -1,6 +1,6 @@
 /** Which internalization this worker advances. */
-import type { Internalization } from '../core/lifecycle/internalization.ts'
-import { isInWork } from '../core/lifecycle/transitions.ts'
+import type { Internalization } from '../core/internalization/internalization.ts'
+import { isInWork } from '../lifecycle/transitions.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { WorkerDeps } from './deps.ts'
 import { advance, type StepOutcome } from './internalize/internalize.ts'

@@ -1,5 +1,5 @@
 /** Everything that the worker needs from outside, passed in once. */
-import type { InternalizeOptions } from '../core/lifecycle/internalization.ts'
+import type { InternalizeOptions } from '../core/internalization/internalization.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'

@@ -7,8 +7,8 @@ import {
   lorasOf,
   type Internalization,
   type InternalizationPlan,
-} from '../core/lifecycle/internalization.ts'
-import { isInWork, transition } from '../core/lifecycle/transitions.ts'
+} from '../core/internalization/internalization.ts'
+import { isInWork, transition } from '../lifecycle/transitions.ts'
 import { toAppError } from '../errors.ts'
 import {
   endTask,

@@ -9,9 +9,9 @@ import { createAdminApp } from '../../src/admin/app.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
 import type { CurveTarget } from '../../src/core/gate/learning-curve.ts'
-import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
+import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { toAppError } from '../../src/errors.ts'
-import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
+import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import type { TemplateEconomics } from '../../src/core/cost/template-economics.ts'
 import { errorBody } from '../../src/openai/error-body.ts'
@@ -202,7 +202,7 @@ describe('admin API', () => {
         'get /internalizations',
         'get /internalizations/{id}',
         'get /internalizations/{id}/control-group',
-        'get /internalizations/{id}/evidence',
+        'get /internalizations/{id}/proof',
         'get /internalizations/{id}/examples',
         'get /internalizations/{id}/pairs',
         'get /ratings',
@@ -410,7 +410,7 @@ describe('admin API', () => {
       expect((await store.routes.list())[0]).toMatchObject({ internalizationId: 'a' })
     })
 
-    it('gives the evidence file of a verdict, also to the holder of the other token', async () => {
+    it('gives the proof file of a verdict, also to the holder of the other token', async () => {
       const path = '/internalizations/internalization-1/evidence'
       await store.internalizations.create(exampleJudged())
       expect(await get(path)).toMatchObject({
@@ -423,7 +423,7 @@ describe('admin API', () => {
           authorization: `Bearer ${token}`,
         })
         expect(status).toBe(200)
-        expect(verifyEvidence(body).checks.filter(({ holds }) => !holds)).toEqual([])
+        expect(verifyProof(body).checks.filter(({ holds }) => !holds)).toEqual([])
       }
     })
 

@@ -1,6 +1,6 @@
 /** What a person decides of a rollout: stages of any share, and pauses. */
 import { describe, expect } from 'vitest'
-import { rolloutStageOf } from '../../src/core/lifecycle/internalization.ts'
+import { rolloutStageOf } from '../../src/core/internalization/internalization.ts'
 import type { RolloutSettings, RolloutStage } from '../../src/core/rollout/stages.ts'
 import { approve, type Approval } from '../../src/lifecycle/approve.ts'
 import { pause, resume } from '../../src/lifecycle/pause.ts'

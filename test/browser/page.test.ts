@@ -180,9 +180,9 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
   it('gives evidence that is checked without the server', async () => {
     const [download] = await Promise.all([
       tab.waitForEvent('download'),
-      tab.locator('a[href$="/evidence.json"]').first().click(),
+      tab.locator('a[href$="/proof.json"]').first().click(),
     ])
-    const path = join(dataDir, 'evidence.json')
+    const path = join(dataDir, 'proof.json')
     await download.saveAs(path)
     expect(readFileSync(path, 'utf8')).not.toContain('tin of')
     const elsewhere = { DATA_DIR: join(dataDir, 'none') }

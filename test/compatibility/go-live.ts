@@ -1,7 +1,7 @@
 /** Makes routes of a client's own traffic: traffic, detection, training with the fake engine, the proof, promotion. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ProxyProcess } from '../kit/process/proxy-process.ts'
-import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
 
 /** Every template that recurs is trained at once, with rows enough for a proof of each turn. */

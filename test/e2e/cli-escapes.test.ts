@@ -29,7 +29,7 @@ const RECORD = exampleRecord(1, { model: NAME, path: `/v1/${NAME}` })
 const folder = mkdtempSync(join(tmpdir(), 'promptintern-escapes-'))
 const DATA_DIR = join(folder, 'data')
 const LOG = join(folder, 'log.jsonl')
-const EVIDENCE = join(folder, 'evidence.json')
+const EVIDENCE = join(folder, 'proof.json')
 
 beforeAll(async () => {
   const store = await openStore({ dataDir: DATA_DIR })

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type {
   Internalization,
   InternalizationState,
-} from '../../src/core/lifecycle/internalization.ts'
+} from '../../src/core/internalization/internalization.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import {

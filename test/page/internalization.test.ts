@@ -1,13 +1,13 @@
 /** The page of one internalization, from candidate to live route: what a person reads in each state. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
+import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { decide, type HeldOutRow } from '../../src/core/gate/gate.ts'
-import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
-import { progressSnapshot } from '../../src/core/lifecycle/internalization.ts'
+import type { Internalization } from '../../src/core/internalization/internalization.ts'
+import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { OutcomeFigures } from '../../src/core/outcomes/outcome-figures.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
-import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
+import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { saveJsonSnapshot } from '../../src/lifecycle/json-snapshot.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
@@ -455,22 +455,20 @@ describe('a live route', () => {
   })
 })
 
-describe('the evidence file', () => {
+describe('the proof file', () => {
   it('is a download for everyone, with which the decision is computed again', async () => {
     await create({ ...exampleJudged(), id: 'a' })
     await saveDecisionFacts(page.store, 'a', exampleFacts())
     await page.signIn(READ_TOKEN)
-    expect(await page.view(VIEW)).toContain(`href="${VIEW}/evidence.json"`)
-    const response = await page.request(`${VIEW}/evidence.json`)
-    expect(response.headers.get('content-disposition')).toBe(
-      'attachment; filename="evidence-a.json"'
-    )
-    expect(verifyEvidence(await response.json()).holds).toBe(true)
+    expect(await page.view(VIEW)).toContain(`href="${VIEW}/proof.json"`)
+    const response = await page.request(`${VIEW}/proof.json`)
+    expect(response.headers.get('content-disposition')).toBe('attachment; filename="proof-a.json"')
+    expect(verifyProof(await response.json()).holds).toBe(true)
   })
 
   it('does not exist before the verdict', async () => {
     await create(exampleInternalization('a'))
-    const response = await page.request(`${VIEW}/evidence.json`)
+    const response = await page.request(`${VIEW}/proof.json`)
     expect(response.status).toBe(409)
     expect(await response.text()).toContain('no verdict yet')
   })

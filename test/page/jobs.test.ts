@@ -1,7 +1,7 @@
 /** Jobs: how far each is, what waits, and what has ended. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { progressSnapshot } from '../../src/core/lifecycle/internalization.ts'
-import type { StageProgress } from '../../src/core/lifecycle/stage-progress.ts'
+import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
+import type { StageProgress } from '../../src/core/internalization/stage-progress.ts'
 import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
 import { saveJsonSnapshot } from '../../src/lifecycle/json-snapshot.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'

@@ -7,7 +7,7 @@ import {
   type Routed,
 } from '../../src/core/gate/replacement.ts'
 import { decide, type GateInput, type HeldOutRow, type Verdict } from '../../src/core/gate/gate.ts'
-import type { InternalizeOptions } from '../../src/core/lifecycle/internalization.ts'
+import type { InternalizeOptions } from '../../src/core/internalization/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { orderRecord } from '../kit/records/paint-orders.ts'
 import { PLANNED_ROWS, useWorkerHarness, type HarnessOptions } from '../worker/harness.ts'

@@ -31,7 +31,7 @@ const slot = (changes: Partial<Slot> = {}): Slot => ({
   maxChars: 4,
   multiline: false,
   kept: true,
-  evidence: {
+  test: {
     reason: 'predicts-answer',
     mask: null,
     probability: 0.001,
@@ -138,7 +138,7 @@ describe('templates', () => {
           segments: [
             { kind: 'anchor', text: 'Sort the mail of the plan ' },
             slot(),
-            slot({ name: 'day', type: 'short', kept: false, shapes: ['0'], evidence: undefined }),
+            slot({ name: 'day', type: 'short', kept: false, shapes: ['0'], test: undefined }),
             {
               kind: 'examples',
               name: 'shots',

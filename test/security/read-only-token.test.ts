@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { Examples, Slot, Template } from '../../src/core/template/template.ts'
-import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
+import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import { exampleFacts } from '../kit/records/evidence.ts'
 import {
@@ -63,7 +63,7 @@ const template = (version: string): Template => {
     multiline: false,
     kept: false,
     shapes: [MARKS.shape],
-    evidence: {
+    test: {
       reason: 'no-effect',
       mask: null,
       probability: 0.5,
@@ -273,7 +273,7 @@ it('the read-only token sees no mark anywhere, and most of the views', async () 
   expect(read.get('/admin/api/internalizations/rejected-1')).toContain('plan=#1 agrees on')
 })
 
-it('the read-only token gets the same evidence file, without text', async () => {
+it('the read-only token gets the same proof file, without text', async () => {
   const path = '/admin/api/internalizations/live-1/evidence'
   const [full, read] = await Promise.all(
     [TOKEN, READ_TOKEN].map(async (token) =>

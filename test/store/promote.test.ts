@@ -2,7 +2,7 @@ import { describe, expect } from 'vitest'
 import type {
   Internalization,
   InternalizationState,
-} from '../../src/core/lifecycle/internalization.ts'
+} from '../../src/core/internalization/internalization.ts'
 import { goLive, retire, rollBack, settleRoutes } from '../../src/lifecycle/promote.ts'
 import type { Store } from '../../src/store/store.ts'
 import { exampleApproved, exampleTemplate, LIVE_STATE } from '../kit/records/examples.ts'

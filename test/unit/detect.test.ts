@@ -158,7 +158,7 @@ describe('detection', () => {
       ['agent', false],
       ['requested_field', true],
     ])
-    expect(slots.map(({ evidence }) => evidence?.reason)).toEqual([
+    expect(slots.map(({ test }) => test?.reason)).toEqual([
       'typed-value',
       'no-effect',
       'predicts-answer',
@@ -171,7 +171,7 @@ describe('detection', () => {
       messages: [system(`${RULES}\nShelf: ${pick(WORDS)}`), user(sentence())],
     }))
     expect(slotsOf(found(exchanges)[0])).toMatchObject([
-      { name: 'shelf', kept: true, evidence: { reason: 'undecided' } },
+      { name: 'shelf', kept: true, test: { reason: 'undecided' } },
     ])
   })
 

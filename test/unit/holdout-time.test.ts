@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { holdoutText, holdoutTimeOf } from '../../src/core/lifecycle/holdout-time.ts'
+import { holdoutText, holdoutTimeOf } from '../../src/core/internalization/holdout-time.ts'
 
 const MINUTE_MS = 60_000
 const START = Date.UTC(2026, 10, 22, 10, 4)

@@ -1,7 +1,7 @@
 /** The stages of a rollout: their names and shares, and what evidence decides. */
 import { describe, expect, it } from 'vitest'
-import { lossBoundsOf } from '../../src/core/lifecycle/live-route.ts'
-import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import { lossBoundsOf } from '../../src/core/internalization/live-route.ts'
+import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import { addLoss, NO_PAIRS, NO_STREAM } from '../../src/core/rollout/evidence.ts'
 import {
   decideRollout,

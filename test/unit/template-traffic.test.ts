@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { liveHours } from '../../src/core/lifecycle/live-hours.ts'
+import { liveHours } from '../../src/core/internalization/live-hours.ts'
 import { compileMatcher } from '../../src/core/match/match.ts'
 import {
   callsPerMonth,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { InternalizationState } from '../../src/core/lifecycle/internalization.ts'
-import { transition } from '../../src/core/lifecycle/transitions.ts'
+import type { InternalizationState } from '../../src/core/internalization/internalization.ts'
+import { transition } from '../../src/lifecycle/transitions.ts'
 import { PairReader } from '../../src/core/rollout/pair-reader.ts'
 import { evidenceFigures } from '../../src/core/rollout/stages.ts'
 import { exampleInternalization, LIVE_STATE } from '../kit/records/examples.ts'

@@ -15,7 +15,7 @@ import { ARM_NAMES } from '../../src/core/learn/schedule.ts'
 import type {
   Internalization,
   InternalizeOptions,
-} from '../../src/core/lifecycle/internalization.ts'
+} from '../../src/core/internalization/internalization.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { createEngine } from '../../src/engine/client.ts'

@@ -1,6 +1,9 @@
 /** A head on the engine's encoder competes with the loras, and answers like one. */
 import { describe, expect, it } from 'vitest'
-import { winningLora, type InternalizeOptions } from '../../src/core/lifecycle/internalization.ts'
+import {
+  winningLora,
+  type InternalizeOptions,
+} from '../../src/core/internalization/internalization.ts'
 import { ARM_NAMES, type ArmName } from '../../src/core/learn/schedule.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'

@@ -6,8 +6,8 @@ import {
   newInternalization,
   winningLora,
   type Internalization,
-} from '../../src/core/lifecycle/internalization.ts'
-import { transition } from '../../src/core/lifecycle/transitions.ts'
+} from '../../src/core/internalization/internalization.ts'
+import { transition } from '../../src/lifecycle/transitions.ts'
 import type { LearningCurve } from '../../src/core/gate/learning-curve.ts'
 import { AppError } from '../../src/errors.ts'
 import { curveText, readCurve, saveCurve } from '../../src/lifecycle/learning-curve.ts'

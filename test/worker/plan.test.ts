@@ -6,7 +6,7 @@ import {
   type InternalizationPlan,
   type InternalizeOptions,
   type Succession,
-} from '../../src/core/lifecycle/internalization.ts'
+} from '../../src/core/internalization/internalization.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import { planInternalization } from '../../src/worker/plan/plan.ts'
 import { DAY_MS } from '../kit/store/days.ts'

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import type {
   Internalization,
   InternalizeOptions,
-} from '../../src/core/lifecycle/internalization.ts'
+} from '../../src/core/internalization/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { COLOURS, orderRecord, PROMPT } from '../kit/records/paint-orders.ts'
 import { PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'

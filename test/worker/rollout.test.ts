@@ -1,6 +1,6 @@
 /** A live route is watched: audited requests become pairs, and their evidence decides. */
 import { describe, expect, it } from 'vitest'
-import { rolloutStageOf } from '../../src/core/lifecycle/internalization.ts'
+import { rolloutStageOf } from '../../src/core/internalization/internalization.ts'
 import type { Thumb } from '../../src/core/log/feedback.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { Route } from '../../src/core/route/route.ts'

@@ -1,11 +1,14 @@
 /** Learning goes on: after a rollback, after drift and with new traffic a successor is trained. */
 import { beforeEach, describe, expect, it } from 'vitest'
-import { winningLora, type Internalization } from '../../src/core/lifecycle/internalization.ts'
+import {
+  winningLora,
+  type Internalization,
+} from '../../src/core/internalization/internalization.ts'
 import type { ExchangeRecord, RouteOutcome } from '../../src/core/log/record.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
-import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
+import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { QUICK_PROMISE } from '../kit/records/evidence.ts'
-import { evidenceFile } from '../../src/lifecycle/evidence-file.ts'
+import { proofFile } from '../../src/lifecycle/proof-file.ts'
 import { isUnfinished } from '../../src/openai/fine-tuning.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
 import type { Worker } from '../../src/worker/worker.ts'
@@ -72,11 +75,11 @@ const half = (reason: string, outcome: RouteOutcome['outcome']) => (number: numb
 
 const all = () => harness.store.internalizations.list()
 
-/** Whether the verdict follows from the evidence file, with the comparison of both routes. */
+/** Whether the verdict follows from the proof file, with the comparison of both routes. */
 const isProven = async (row: Internalization): Promise<boolean> => {
-  const file = await evidenceFile(harness.store, row, harness.now)
+  const file = await proofFile(harness.store, row, harness.now)
   expect(file.decision.present).toMatchObject({ id: first.id, hasDrifted: false })
-  return verifyEvidence(JSON.parse(JSON.stringify(file)), QUICK_PROMISE).holds
+  return verifyProof(JSON.parse(JSON.stringify(file)), QUICK_PROMISE).holds
 }
 
 beforeEach(async () => {

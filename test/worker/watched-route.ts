@@ -1,5 +1,5 @@
 /** A live route with its worker, and a log to which audited requests are added. */
-import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import type { Thumb } from '../../src/core/log/feedback.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { REFUSED_AFTER_OURS } from '../../src/core/rollout/pair.ts'

@@ -1,5 +1,5 @@
 /** A sender of events with its receiver, on a clock that only the test moves; each test has its own. */
-import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import type { EvidenceFigures } from '../../src/core/rollout/stages.ts'
 import { createFaultLog, noFaults, WORKER_FAULTS, type FaultLine } from '../../src/fault-log.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'

@@ -1,7 +1,7 @@
 /** Events of a whole worker: they are sent beside its rounds, which a webhook never delays. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { goLive, rollBack } from '../../src/lifecycle/promote.ts'
 import type { WorkerDeps } from '../../src/worker/deps.ts'

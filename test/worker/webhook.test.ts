@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest'
 import type {
   Internalization,
   InternalizationState,
-} from '../../src/core/lifecycle/internalization.ts'
+} from '../../src/core/internalization/internalization.ts'
 import { pausedStage } from '../../src/core/rollout/stages.ts'
 import { AppError } from '../../src/errors.ts'
 import { retire, rollBack } from '../../src/lifecycle/promote.ts'

@@ -1,6 +1,6 @@
 /** Conditions that must hold for a rollout after any number of kills. Pure. */
 import { isDeepStrictEqual } from 'node:util'
-import { rolloutStageOf } from '../../../src/core/lifecycle/internalization.ts'
+import { rolloutStageOf } from '../../../src/core/internalization/internalization.ts'
 import type { LossCounts } from '../../../src/core/rollout/evidence.ts'
 import type { EvidenceFigures } from '../../../src/core/rollout/stages.ts'
 import type { RolloutReport } from '../../../src/lifecycle/rollout-report.ts'

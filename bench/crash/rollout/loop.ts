@@ -1,7 +1,7 @@
 /** One loop from approval to a rollback: its server, which is killed and started again, and its checks. */
 import { cpSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { rolloutStageOf } from '../../../src/core/lifecycle/internalization.ts'
+import { rolloutStageOf } from '../../../src/core/internalization/internalization.ts'
 import { stageName } from '../../../src/core/rollout/stages.ts'
 import { startProxy, type ProxyProcess } from '../../../test/kit/process/proxy-process.ts'
 import type { ReplayUpstream } from '../../../test/kit/upstream/replay-upstream.ts'

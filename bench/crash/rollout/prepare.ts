@@ -1,7 +1,7 @@
 /** A data directory whose internalization waits for approval: each loop begins with a copy of it. */
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Internalization } from '../../../src/core/lifecycle/internalization.ts'
+import type { Internalization } from '../../../src/core/internalization/internalization.ts'
 import { newestInternalization } from '../../../test/kit/process/internalizations.ts'
 import { startProxy } from '../../../test/kit/process/proxy-process.ts'
 import type { ReplayUpstream } from '../../../test/kit/upstream/replay-upstream.ts'

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { createClient, type Client } from '@libsql/client/sqlite3'
-import type { InternalizationState } from '../../../src/core/lifecycle/internalization.ts'
+import type { InternalizationState } from '../../../src/core/internalization/internalization.ts'
 import type { RolloutReport } from '../../../src/lifecycle/rollout-report.ts'
 
 export interface PairRow {

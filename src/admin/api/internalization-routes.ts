@@ -1,6 +1,6 @@
 /** Internalizations: progress, verdict, and the decisions of a person. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import { winningLora } from '../../core/lifecycle/internalization.ts'
+import { winningLora } from '../../core/internalization/internalization.ts'
 import { AppError } from '../../errors.ts'
 import { approve } from '../../lifecycle/approve.ts'
 import { examplesOf } from '../../lifecycle/held-out-examples.ts'
@@ -18,7 +18,7 @@ import {
 import { controlGroupSchema } from './rollout-schemas.ts'
 import {
   approvalSchema,
-  evidenceFileSchema,
+  proofFileSchema,
   exampleSchema,
   internalizationSchema,
   internalizationSummarySchema,
@@ -64,14 +64,14 @@ const examplesRoute = createRoute({
   responses: responses(200, listOf(exampleSchema), 'Examples, the most confident answers first'),
 })
 
-const evidenceRoute = createRoute({
+const proofRoute = createRoute({
   method: 'get',
-  path: '/internalizations/{id}/evidence',
-  summary: 'The evidence file, with which promptintern verify computes the decision again',
+  path: '/internalizations/{id}/proof',
+  summary: 'The proof file, with which promptintern verify computes the decision again',
   request: { params },
   responses: responses(
     200,
-    evidenceFileSchema,
+    proofFileSchema,
     'Figures of every held-out row and audited pair, without text; 409 before the verdict'
   ),
 })
@@ -174,8 +174,8 @@ const addReading = (app: OpenAPIHono, deps: RoleDeps): void => {
     return context.json(groups, 200)
   })
 
-  app.openapi(evidenceRoute, async (context) => {
-    const { file } = await deps.evidenceOf(context.req.valid('param').id)
+  app.openapi(proofRoute, async (context) => {
+    const { file } = await deps.proofOf(context.req.valid('param').id)
     return context.json(file, 200)
   })
 

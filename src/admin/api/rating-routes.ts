@@ -1,7 +1,7 @@
 /** Ratings: pairs to rate, the rating of a record, and the export of all ratings and feedback. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import { exportedRatings } from '../../lifecycle/exported-ratings.ts'
-import { ratePair, shownPairs } from '../../lifecycle/rating.ts'
+import { exportedRatings } from '../../lifecycle/ratings/exported-ratings.ts'
+import { ratePair, shownPairs } from '../../lifecycle/ratings/rating.ts'
 import type { AdminDeps } from '../deps.ts'
 import { readInternalization } from '../reading/read-internalization.ts'
 import {

@@ -1,7 +1,10 @@
 /** The shapes of the admin API's requests and responses, as types and as OpenAPI descriptions. */
 import { z } from '@hono/zod-openapi'
-import type { EvidenceFile } from '../../core/evidence/evidence-file.ts'
-import { MAX_NOTE_CHARS, type InternalizationPlan } from '../../core/lifecycle/internalization.ts'
+import type { ProofFile } from '../../core/proof/proof-file.ts'
+import {
+  MAX_NOTE_CHARS,
+  type InternalizationPlan,
+} from '../../core/internalization/internalization.ts'
 import type { RouteOutcome } from '../../core/log/record.ts'
 import { MAX_LABEL_CHARS, type Template } from '../../core/template/template.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
@@ -293,7 +296,7 @@ export const recordSchema = z
   })
   .openapi('Record')
 
-export const evidenceFileSchema = stored<EvidenceFile>('format 1, described in docs/verify.md')
+export const proofFileSchema = stored<ProofFile>('format 1, described in docs/verify.md')
 
 /** Why a person decides so, for the history. */
 export const noteSchema = z.object({ reason: z.string().min(1).max(MAX_NOTE_CHARS).optional() })

@@ -1,6 +1,6 @@
 /** Templates: traffic, economics, and the start and rollback of an internalization. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import { newInternalization } from '../../core/lifecycle/internalization.ts'
+import { newInternalization } from '../../core/internalization/internalization.ts'
 import type { Template } from '../../core/template/template.ts'
 import { rollBack } from '../../lifecycle/promote.ts'
 import type { AdminDeps } from '../deps.ts'

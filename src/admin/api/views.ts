@@ -1,6 +1,6 @@
 /** Converts objects of the domain to responses of the admin API. Pure. */
 import type { z } from '@hono/zod-openapi'
-import type { Internalization } from '../../core/lifecycle/internalization.ts'
+import type { Internalization } from '../../core/internalization/internalization.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
 import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
 import { removedPlaces } from '../../core/template/removed-places.ts'

@@ -1,5 +1,5 @@
 import type { BodyData } from 'hono/utils/body'
-import { MAX_NOTE_CHARS } from '../../core/lifecycle/internalization.ts'
+import { MAX_NOTE_CHARS } from '../../core/internalization/internalization.ts'
 import { AppError } from '../../errors.ts'
 
 /** A text field of a form; '' when it is missing or a file. */

@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import { streamSSE } from 'hono/streaming'
-import { progressSnapshot } from '../../core/lifecycle/internalization.ts'
+import { progressSnapshot } from '../../core/internalization/internalization.ts'
 import { AppError } from '../../errors.ts'
 import { forgetTasks } from '../../lifecycle/forget-task.ts'
 import { readCurves } from '../../lifecycle/learning-curve.ts'

@@ -7,7 +7,7 @@ import type { AdminRole } from '../access/roles.ts'
 
 /**
  * Dependencies without text of the traffic. Economics are figures, and are worked out from whole templates; the
- * evidence file is made without text.
+ * proof file is made without text.
  */
 const readerDeps = <Deps extends AdminDeps>(deps: Deps): Deps => {
   const { store, economics } = deps

@@ -1,5 +1,8 @@
 /** An internalization with what the worker keeps beside it, for the JSON API and the page. */
-import { progressSnapshot, type Internalization } from '../../core/lifecycle/internalization.ts'
+import {
+  progressSnapshot,
+  type Internalization,
+} from '../../core/internalization/internalization.ts'
 import type { LearningCurve } from '../../core/gate/learning-curve.ts'
 import { AppError } from '../../errors.ts'
 import { readJsonSnapshot } from '../../lifecycle/json-snapshot.ts'

@@ -4,14 +4,14 @@
  * This is the one place with that rule; the API and the page read nothing past it. Each method of the store is
  * named here, so a new one has to be decided about before it compiles.
  */
-import type { DecisionFacts } from '../../core/evidence/decision-facts.ts'
-import { hideValues, type HiddenValues } from '../../core/evidence/hide-values.ts'
+import type { DecisionFacts } from '../../core/proof/decision-facts.ts'
+import { hideValues, type HiddenValues } from '../../core/proof/hide-values.ts'
 import {
   progressSnapshot,
   type HistoryEntry,
   type Internalization,
   type InternalizationState,
-} from '../../core/lifecycle/internalization.ts'
+} from '../../core/internalization/internalization.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
 import type { StoredPair } from '../../core/rollout/pair.ts'
 import type { Route } from '../../core/route/route.ts'
@@ -53,7 +53,7 @@ const withoutBodies = (record: StoredRecord): StoredRecord => ({
 })
 
 const shownSlot = (slot: Slot): Slot => {
-  const { kind, name, type, values, maxChars, multiline, kept, shapes, evidence } = slot
+  const { kind, name, type, values, maxChars, multiline, kept, shapes, test } = slot
   return {
     kind,
     name,
@@ -63,7 +63,7 @@ const shownSlot = (slot: Slot): Slot => {
     kept,
     ...(values === undefined ? {} : { values: numbered(values) }),
     ...(shapes === undefined ? {} : { shapes: numbered(shapes) }),
-    ...(evidence === undefined ? {} : { evidence: { ...evidence, seen: [] } }),
+    ...(test === undefined ? {} : { test: { ...test, seen: [] } }),
   }
 }
 

@@ -1,5 +1,5 @@
 /** What is known of templates without reading the log, for the API and the page. */
-import type { Internalization } from '../../core/lifecycle/internalization.ts'
+import type { Internalization } from '../../core/internalization/internalization.ts'
 import type { Template } from '../../core/template/template.ts'
 import { AppError } from '../../errors.ts'
 import type { Store, TemplateStats } from '../../store/store.ts'

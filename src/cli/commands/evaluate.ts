@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import type { Verdict } from '../../core/gate/gate.ts'
-import { armRows, evaluationRows } from '../../core/lifecycle/internalization.ts'
+import { armRows, evaluationRows } from '../../core/internalization/internalization.ts'
 import { AppError } from '../../errors.ts'
 import { askWorker, readRequest, removeRequest } from '../../lifecycle/worker-request.ts'
 import type { Store } from '../../store/store.ts'

@@ -6,7 +6,7 @@ import {
   newInternalization,
   stageName,
   type Internalization,
-} from '../../core/lifecycle/internalization.ts'
+} from '../../core/internalization/internalization.ts'
 import type { Store } from '../../store/store.ts'
 import { advance } from '../../worker/internalize/internalize.ts'
 import { readProgress } from '../../worker/internalize/progress.ts'
@@ -22,7 +22,7 @@ import {
 import { EXIT, PrintedResult } from '../exit-code.ts'
 import { noteText } from '../options.ts'
 import { print, type OutputOptions, type Screen } from '../output.ts'
-import { holdoutText } from '../../core/lifecycle/holdout-time.ts'
+import { holdoutText } from '../../core/internalization/holdout-time.ts'
 import { populationText, verdictText } from '../verdict-text.ts'
 
 const WORKING = new Set<Internalization['state']['name']>(['candidate', 'training', 'evaluating'])

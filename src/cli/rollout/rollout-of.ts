@@ -1,5 +1,5 @@
 /** Reads the rollout of a live internalization, and the internalization that a command means. */
-import type { Internalization } from '../../core/lifecycle/internalization.ts'
+import type { Internalization } from '../../core/internalization/internalization.ts'
 import type { RolloutSettings } from '../../core/rollout/stages.ts'
 import { AppError } from '../../errors.ts'
 import {

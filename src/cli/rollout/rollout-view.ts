@@ -1,7 +1,7 @@
 /** All that is shown of a rollout, read from the store. The figures of its pairs are the worker's. */
 import type { ControlComparison } from '../../core/cost/control-group.ts'
 import type { Price } from '../../core/cost/prices.ts'
-import { winningLora, type Internalization } from '../../core/lifecycle/internalization.ts'
+import { winningLora, type Internalization } from '../../core/internalization/internalization.ts'
 import { resumedStage, stageName, type RolloutSettings } from '../../core/rollout/stages.ts'
 import { loadControlGroup } from '../../savings/control-group.ts'
 import type { Store } from '../../store/store.ts'

@@ -13,7 +13,7 @@ import {
   type Coverage,
   type Forecast,
 } from './economics.ts'
-import type { Internalization } from '../lifecycle/internalization.ts'
+import type { Internalization } from '../internalization/internalization.ts'
 import { findPrice, type Price } from './prices.ts'
 import type { TemplateTraffic, TrafficWindow } from './template-traffic.ts'
 

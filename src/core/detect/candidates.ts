@@ -15,7 +15,7 @@ export interface CandidateLimits extends BuildLimits {
   sampleSize: number
 }
 
-/** A template with its evidence. */
+/** A template and what it was made of. */
 export interface Candidate extends Template {
   /** distinct sessions, estimated within about 13 % above 64 */
   sessions: number
@@ -29,7 +29,7 @@ const MATCHED_SHARE = 0.95
 const LARGE_SHARE = 0.5
 /** a known template is made again from so many times more samples */
 const BETTER_SAMPLE = 1.5
-/** fewer samples are not evidence for a template */
+/** fewer samples do not make a template */
 const MIN_SAMPLES = 20
 
 interface Accepted {

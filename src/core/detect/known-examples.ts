@@ -12,7 +12,7 @@ import type { Examples, Match, Slot, Template } from '../template/template.ts'
 import { boundVersion } from '../template/version.ts'
 import type { BlockPools } from './block-pools.ts'
 import type { LineText } from './building/align.ts'
-import { standsOut } from './building/evidence.ts'
+import { standsOut } from './building/slot-test.ts'
 import { itemsOf } from './building/examples.ts'
 import { soleCaller, type SoleCaller } from './sampling/callers.ts'
 import type { Cluster, Sample } from './sampling/clusters.ts'
@@ -94,7 +94,7 @@ const readBlock = (name: string, maxChars: number, taken: Taken[]): Slot => {
     maxChars,
     multiline: true,
     kept: true,
-    evidence: { reason: 'open-values', mask: null, probability: null, distinct, samples, seen: [] },
+    test: { reason: 'open-values', mask: null, probability: null, distinct, samples, seen: [] },
   }
 }
 

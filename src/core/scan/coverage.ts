@@ -4,7 +4,7 @@
  */
 import { decide, type ArmFigures, type HeldOutRow } from '../gate/gate.ts'
 import { percent } from '../gate/figures.ts'
-import { burstMsOf } from '../lifecycle/internalization.ts'
+import { burstMsOf } from '../internalization/internalization.ts'
 import { failingSlices } from '../gate/slices.ts'
 import { learningCurve, type CurveFit, type LearningCurve } from '../gate/learning-curve.ts'
 import { proportionLowerBound } from '../gate/statistics.ts'

@@ -36,11 +36,11 @@ const pairsPlace = (template: Template): RemovedPlace[] => {
 /** @returns the constant text, the slots, the examples */
 export const removedPlaces = (template: Template): RemovedPlace[] => [
   constantPlace(template),
-  ...droppedSlots(template).map(({ name, shapes = [], evidence }): RemovedPlace => ({
+  ...droppedSlots(template).map(({ name, shapes = [], test }): RemovedPlace => ({
     name,
     holds: 'shapes',
     count: shapes.length,
-    seen: evidence?.seen ?? [],
+    seen: test?.seen ?? [],
   })),
   ...examplesOf(template).flatMap(({ name, pool }): RemovedPlace[] =>
     pool === undefined

@@ -22,10 +22,11 @@ export interface Slot {
   /** of a dropped slot: the shapes that its values may have (`shape.ts`), sorted; without one it matches nothing */
   shapes?: string[]
   /** for keeping or dropping it; absent when a person wrote the template */
-  evidence?: SlotEvidence
+  test?: SlotTest
 }
 
-export interface SlotEvidence {
+/** What the detector found of a slot: whether the answer depends on its value. */
+export interface SlotTest {
   reason:
     'predicts-answer' | 'typed-value' | 'no-effect' | 'open-values' | 'user-text' | 'undecided'
   /** type of value that all samples have (date, uuid, …) */

@@ -1,7 +1,7 @@
 /** Internalizations with their history and evaluations. A stale revision cannot be saved. */
 import { isDeepStrictEqual } from 'node:util'
 import { and, asc, count, eq, getTableColumns, gt, max, sql } from 'drizzle-orm'
-import type { HistoryEntry, Internalization } from '../../core/lifecycle/internalization.ts'
+import type { HistoryEntry, Internalization } from '../../core/internalization/internalization.ts'
 import { AppError } from '../../errors.ts'
 import type { EvaluationRow, InternalizationStore } from '../store.ts'
 import { raiseRevision, readRevision } from './base/counters.ts'

@@ -18,7 +18,7 @@ import { eligibility } from '../../core/route/route.ts'
 import { areSiblings } from '../../core/template/version.ts'
 import type { Match, Template } from '../../core/template/template.ts'
 import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
-import { readByIds } from '../../lifecycle/said.ts'
+import { readByIds } from '../../lifecycle/logged-texts.ts'
 import type { SpreadQuery, Store, TemplateStats } from '../../store/store.ts'
 
 export interface MatchedExchange {

@@ -1,6 +1,6 @@
 /** A lora's answers to held-out requests, requested and stored batch by batch. */
 import type { EvaluationRow, Store } from '../../store/store.ts'
-import { rowsOfArm } from './decision-facts.ts'
+import { rowsOfArm } from './collect-facts.ts'
 import {
   BATCH_ROWS,
   comparedToday,

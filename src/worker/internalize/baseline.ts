@@ -1,7 +1,7 @@
 /** The held-out traffic as the winning arm would have answered it, for comparison with later traffic. */
 import { textOf } from '../../core/answer/outcome.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
-import type { InternalizationPlan } from '../../core/lifecycle/internalization.ts'
+import type { InternalizationPlan } from '../../core/internalization/internalization.ts'
 import { baselineOf, type Baseline, type Sighting } from '../../core/rollout/indicators.ts'
 import { kindOf } from '../../core/route/request-kind.ts'
 import { confidenceOf } from '../../core/route/route.ts'

@@ -3,7 +3,7 @@
  * both routes make of them. The answers are stored like those of an arm, behind the plan's own arms.
  */
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
-import type { PresentFacts } from '../../core/evidence/decision-facts.ts'
+import type { PresentFacts } from '../../core/proof/decision-facts.ts'
 import { routedBy } from '../../core/gate/replacement.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
 import {
@@ -11,7 +11,7 @@ import {
   winningLora,
   type Internalization,
   type InternalizationPlan,
-} from '../../core/lifecycle/internalization.ts'
+} from '../../core/internalization/internalization.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'

@@ -4,7 +4,7 @@
  */
 import { answerFault, endingFault } from '../../core/answer/answer-rules.ts'
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
-import type { InternalizationPlan } from '../../core/lifecycle/internalization.ts'
+import type { InternalizationPlan } from '../../core/internalization/internalization.ts'
 import { agree } from '../../core/answer/agreement.ts'
 import { textOf } from '../../core/answer/outcome.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'

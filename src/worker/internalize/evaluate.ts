@@ -5,14 +5,14 @@
  * repeats at most one batch of paid calls.
  */
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
-import { decideOn, type DecisionFacts } from '../../core/evidence/decision-facts.ts'
+import { decideOn, type DecisionFacts } from '../../core/proof/decision-facts.ts'
 import {
   heldOutIds,
   validationCount,
   type Internalization,
   type InternalizationPlan,
   type ProvenVerdict,
-} from '../../core/lifecycle/internalization.ts'
+} from '../../core/internalization/internalization.ts'
 import { outcomesAgree } from '../../core/answer/agreement.ts'
 import { textOf, type Outcome } from '../../core/answer/outcome.ts'
 import type { Template } from '../../core/template/template.ts'
@@ -21,7 +21,7 @@ import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { baselineOfVerdict } from './baseline.ts'
 import { comparedPresent } from './compare-present.ts'
-import { factsOf, rowsOfArm, type EvaluationSets } from './decision-facts.ts'
+import { factsOf, rowsOfArm, type EvaluationSets } from './collect-facts.ts'
 import { BATCH_ROWS, comparedToday, newRow, type EvaluateDeps } from './evaluate-row.ts'
 import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
 

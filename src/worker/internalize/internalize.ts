@@ -1,19 +1,19 @@
 /**
  * One step of one internalization: reads its state, has one effect, writes the next state.
- * candidate → training(arm, stage) → evaluating → approval → live; see core/lifecycle/transitions.ts.
+ * candidate → training(arm, stage) → evaluating → approval → live; see lifecycle/transitions.ts.
  */
 import {
   rolloutStageOf,
   type Internalization,
   type InternalizationState,
   type StageResult,
-} from '../../core/lifecycle/internalization.ts'
-import { transition } from '../../core/lifecycle/transitions.ts'
+} from '../../core/internalization/internalization.ts'
+import { transition } from '../../lifecycle/transitions.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { AppError, toAppError, type ErrorCode } from '../../errors.ts'
 import { isUnfinished } from '../../openai/fine-tuning.ts'
-import { saveDecisionFacts } from '../../lifecycle/evidence-file.ts'
+import { saveDecisionFacts } from '../../lifecycle/proof-file.ts'
 import { goLive, type PromotionContext } from '../../lifecycle/promote.ts'
 import type { Store } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'

@@ -1,7 +1,7 @@
 /** Live figures of the running stage, stored for the admin API and the CLI. */
 import type { JobObject } from '../../openai/fine-tuning.ts'
-import { progressSnapshot } from '../../core/lifecycle/internalization.ts'
-import type { StageProgress } from '../../core/lifecycle/stage-progress.ts'
+import { progressSnapshot } from '../../core/internalization/internalization.ts'
+import type { StageProgress } from '../../core/internalization/stage-progress.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { readJsonSnapshot, saveJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
 import type { Store } from '../../store/store.ts'

@@ -11,8 +11,8 @@ import {
   type Internalization,
   type Retry,
   type Succession,
-} from '../../core/lifecycle/internalization.ts'
-import { isInWork } from '../../core/lifecycle/transitions.ts'
+} from '../../core/internalization/internalization.ts'
+import { isInWork } from '../../lifecycle/transitions.ts'
 import type { Template } from '../../core/template/template.ts'
 import { readCurve } from '../../lifecycle/learning-curve.ts'
 import { readRolloutReport, type RolloutReport } from '../../lifecycle/rollout-report.ts'

@@ -9,7 +9,7 @@ import {
   type Internalization,
   type InternalizationPlan,
   type StageResult,
-} from '../../core/lifecycle/internalization.ts'
+} from '../../core/internalization/internalization.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { afterFailure } from '../../core/learn/stage-retry.ts'

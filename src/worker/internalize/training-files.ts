@@ -2,7 +2,7 @@
  * The engine's copies of logged text: files of training rows. Their names hold the internalization's
  * id, so that files can be found even when a crash came before their job was created.
  */
-import type { Internalization } from '../../core/lifecycle/internalization.ts'
+import type { Internalization } from '../../core/internalization/internalization.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { toAppError, type ErrorCode } from '../../errors.ts'
 import { isUnfinished, type FileObject } from '../../openai/fine-tuning.ts'

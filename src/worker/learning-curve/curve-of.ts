@@ -1,10 +1,10 @@
 /** The learning curve from stored answers: those of the verdict, and those of the smaller trainings. */
-import { heldOutRows, type HeldOutRecord } from '../../core/evidence/decision-facts.ts'
+import { heldOutRows, type HeldOutRecord } from '../../core/proof/decision-facts.ts'
 import { FAVOURED_SHARE, type HeldOutRow } from '../../core/gate/gate.ts'
 import { learningCurve, type LearningCurve } from '../../core/gate/learning-curve.ts'
-import { armOfFit, burstMsOf } from '../../core/lifecycle/internalization.ts'
+import { armOfFit, burstMsOf } from '../../core/internalization/internalization.ts'
 import type { Fit } from '../../lifecycle/learning-curve.ts'
-import { answersOf, heldOutRecords } from '../internalize/decision-facts.ts'
+import { answersOf, heldOutRecords } from '../internalize/collect-facts.ts'
 import { heldOutOf, type CurveContext } from './fit.ts'
 
 export const curveOf = async (context: CurveContext, fits: Fit[]): Promise<LearningCurve> => {

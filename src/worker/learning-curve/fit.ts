@@ -8,7 +8,7 @@ import {
   type Internalization,
   type InternalizationPlan,
   type ProvenVerdict,
-} from '../../core/lifecycle/internalization.ts'
+} from '../../core/internalization/internalization.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { AppError } from '../../errors.ts'

@@ -3,8 +3,8 @@
  * an eighth, a quarter and a half of its rows, each lora answers some of the held-out requests and is
  * deleted. In small steps; the store has all that is done.
  */
-import type { Internalization } from '../../core/lifecycle/internalization.ts'
-import { isInWork } from '../../core/lifecycle/transitions.ts'
+import type { Internalization } from '../../core/internalization/internalization.ts'
+import { isInWork } from '../../lifecycle/transitions.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { AppError, toAppError, type ErrorCode } from '../../errors.ts'
 import { curveText, readCurve, saveCurve, type CurveWork } from '../../lifecycle/learning-curve.ts'

@@ -7,7 +7,7 @@ import {
   type ScheduleName,
   type TrainingFacts,
 } from '../../core/learn/schedule.ts'
-import type { Arm } from '../../core/lifecycle/internalization.ts'
+import type { Arm } from '../../core/internalization/internalization.ts'
 import type { TrainingMethod } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
 

@@ -10,7 +10,7 @@ import {
   splitPopulation,
   type Split,
 } from '../../core/learn/split.ts'
-import { heldOutIds, type InternalizeOptions } from '../../core/lifecycle/internalization.ts'
+import { heldOutIds, type InternalizeOptions } from '../../core/internalization/internalization.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Store } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'

@@ -1,7 +1,7 @@
 /** Whether a label head can learn the answers, and how many of the requests it would not read whole. */
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { rowsUntilLabels } from '../../core/answer/response-type.ts'
-import { validationCount, type Population } from '../../core/lifecycle/internalization.ts'
+import { validationCount, type Population } from '../../core/internalization/internalization.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'

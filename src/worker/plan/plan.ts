@@ -10,9 +10,9 @@ import {
   type InternalizationPlan,
   type Retry,
   type Succession,
-} from '../../core/lifecycle/internalization.ts'
+} from '../../core/internalization/internalization.ts'
 import { textOf } from '../../core/answer/outcome.ts'
-import { holdoutTimeOf } from '../../core/lifecycle/holdout-time.ts'
+import { holdoutTimeOf } from '../../core/internalization/holdout-time.ts'
 import { fitShares } from '../../core/learn/fits.ts'
 import { knownLabels } from '../../core/answer/response-type.ts'
 import type { Template } from '../../core/template/template.ts'

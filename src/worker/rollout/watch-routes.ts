@@ -8,9 +8,9 @@ import {
   rolloutStageOf,
   winningLora,
   type Internalization,
-} from '../../core/lifecycle/internalization.ts'
+} from '../../core/internalization/internalization.ts'
 import { isHarmful } from '../../core/outcomes/outcome-figures.ts'
-import { lossBoundsOf, routeOf } from '../../core/lifecycle/live-route.ts'
+import { lossBoundsOf, routeOf } from '../../core/internalization/live-route.ts'
 import {
   decideRollout,
   evidenceFigures,

@@ -8,7 +8,7 @@ import {
   type HistoryEntry,
   type Internalization,
   type InternalizationState,
-} from '../../core/lifecycle/internalization.ts'
+} from '../../core/internalization/internalization.ts'
 import type { EvidenceFigures } from '../../core/rollout/stages.ts'
 import { isReplaced } from '../../lifecycle/promote.ts'
 import {

@@ -4,7 +4,7 @@
  * A cursor is saved after each delivery, so a crash in between repeats one event.
  */
 import { readRolloutReport, rolloutReports } from '../../lifecycle/rollout-report.ts'
-import type { Internalization } from '../../core/lifecycle/internalization.ts'
+import type { Internalization } from '../../core/internalization/internalization.ts'
 import type { HistoryRow, Store } from '../../store/store.ts'
 import { driftEvent, eventTypeOf, historyEvent, type WebhookEvent } from './event.ts'
 

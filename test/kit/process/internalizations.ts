@@ -2,7 +2,10 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { HistoryEntry, Internalization } from '../../../src/core/lifecycle/internalization.ts'
+import type {
+  HistoryEntry,
+  Internalization,
+} from '../../../src/core/internalization/internalization.ts'
 import type { JobObject } from '../../../src/openai/fine-tuning.ts'
 import type { ProxyProcess } from './proxy-process.ts'
 

@@ -1,23 +1,23 @@
-/** An evidence file without a store: random held-out rows of two arms, and a rollout of audited pairs. */
+/** A proof file without a store: random held-out rows of two arms, and a rollout of audited pairs. */
 import { blockFigures } from '../../../src/core/outcomes/block-figures.ts'
-import { digestOf, digestOfIds, digestOfRows } from '../../../src/core/evidence/digest.ts'
+import { digestOf, digestOfIds, digestOfRows } from '../../../src/core/proof/digest.ts'
 import type { OutcomeBlock } from '../../../src/core/outcomes/blocks.ts'
 import type { OutcomeFigures } from '../../../src/core/outcomes/outcome-figures.ts'
-import { decideOn, type DecisionFacts } from '../../../src/core/evidence/decision-facts.ts'
-import { makeEvidenceFile, type EvidenceFile } from '../../../src/core/evidence/evidence-file.ts'
+import { decideOn, type DecisionFacts } from '../../../src/core/proof/decision-facts.ts'
+import { makeProofFile, type ProofFile } from '../../../src/core/proof/proof-file.ts'
 import {
   ConversationList,
   type ReportedEvidence,
-  type RolloutEvidence,
-} from '../../../src/core/evidence/rollout-evidence.ts'
+  type RolloutPart,
+} from '../../../src/core/proof/rollout-part.ts'
 import type {
   HistoryEntry,
   Internalization,
   InternalizationState,
-} from '../../../src/core/lifecycle/internalization.ts'
-import { PROMISE } from '../../../src/core/evidence/verify-promise.ts'
+} from '../../../src/core/internalization/internalization.ts'
+import { PROMISE } from '../../../src/core/proof/verify-promise.ts'
 import { levelOfTry } from '../../../src/core/gate/gate.ts'
-import { lossBoundsOf } from '../../../src/core/lifecycle/live-route.ts'
+import { lossBoundsOf } from '../../../src/core/internalization/live-route.ts'
 import { ConversationReader } from '../../../src/core/rollout/conversations.ts'
 import {
   isAnswered,
@@ -154,7 +154,7 @@ const outcomesOf = (blocks: OutcomeBlock[]): OutcomeFigures => ({
 const rolloutOf = (
   internalization: Internalization,
   { pairs, decisions, isRolledBack, limit }: ExampleRollout
-): { history: HistoryEntry[]; rollout: RolloutEvidence } => {
+): { history: HistoryEntry[]; rollout: RolloutPart } => {
   const at = pairs.at(-1)!.at + 3_600_000
   const stages = decisions.map((count, i) => {
     const evidence = figuresOf(pairs, { count, before: decisions[i - 1] ?? 0 }, internalization)
@@ -208,7 +208,7 @@ const rolloutOf = (
 /** As it is after its way through JSON. */
 export const exampleEvidenceFile = (
   given: { facts?: DecisionFacts; rollout?: ExampleRollout | null } = {}
-): EvidenceFile => {
+): ProofFile => {
   const facts = given.facts ?? exampleFacts()
   const judged = exampleJudged(facts)
   const internalization = { ...judged, plan: judged.plan!, verdict: judged.verdict! }
@@ -218,7 +218,7 @@ export const exampleEvidenceFile = (
     : { name: 'approval' }
   const decided: HistoryEntry = { at: NOON, from: null, to: state, by: 'worker', note: null }
   const rolled = given.rollout ? rolloutOf(internalization, given.rollout) : null
-  const file = makeEvidenceFile({
+  const file = makeProofFile({
     writtenBy: '0.1.0',
     writtenAt: NOON,
     internalization,
@@ -228,11 +228,11 @@ export const exampleEvidenceFile = (
     history: [decided, ...(rolled?.history ?? [])],
     rollout: rolled?.rollout ?? null,
   })
-  return JSON.parse(JSON.stringify(file)) as EvidenceFile
+  return JSON.parse(JSON.stringify(file)) as ProofFile
 }
 
 /** As by somebody who also writes new digests. */
-export const resealed = (file: EvidenceFile): EvidenceFile => {
+export const resealed = (file: ProofFile): ProofFile => {
   const { digest: _digest, decision, training, ...rest } = file
   const records = decision.records.map(({ id }) => id)
   const sealed = {

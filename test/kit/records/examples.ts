@@ -3,7 +3,7 @@ import { ANSWERS, KINDS } from './route-rules.ts'
 import type {
   Internalization,
   InternalizationState,
-} from '../../../src/core/lifecycle/internalization.ts'
+} from '../../../src/core/internalization/internalization.ts'
 import type { SliceAsk } from '../../../src/core/keys/account.ts'
 import { hashOfSecret, type IssuedKey } from '../../../src/core/keys/issued-key.ts'
 import { NO_PAIRS } from '../../../src/core/rollout/evidence.ts'

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { batchOf } from '../../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../../src/core/log/record.ts'
-import type { Internalization } from '../../../src/core/lifecycle/internalization.ts'
+import type { Internalization } from '../../../src/core/internalization/internalization.ts'
 import type { Template } from '../../../src/core/template/template.ts'
 import { seededRandom } from '../../../src/random.ts'
 import type { Store } from '../../../src/store/store.ts'

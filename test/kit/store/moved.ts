@@ -1,7 +1,7 @@
 /** A SQLite database with rows in every table, to be moved, and all that a store says of its data. */
 import { batchOf } from '../../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../../src/core/log/record.ts'
-import type { InternalizationState } from '../../../src/core/lifecycle/internalization.ts'
+import type { InternalizationState } from '../../../src/core/internalization/internalization.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { examplePair, LORA, routedRecord } from '../records/audited.ts'
 import { DAY_MS } from './days.ts'

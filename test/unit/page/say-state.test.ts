@@ -5,7 +5,7 @@ import { decide } from '../../../src/core/gate/gate.ts'
 import type {
   Internalization,
   InternalizationState,
-} from '../../../src/core/lifecycle/internalization.ts'
+} from '../../../src/core/internalization/internalization.ts'
 import type { RolloutSettings } from '../../../src/core/rollout/stages.ts'
 import { rollbackReason } from '../../../src/lifecycle/rollout-report.ts'
 import { exampleApproved, exampleInternalization } from '../../kit/records/examples.ts'

@@ -1,5 +1,5 @@
 /** Held-out answers of an internalization beside those of the upstream, for the person who decides. */
-import type { Internalization } from '../../../core/lifecycle/internalization.ts'
+import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { AppError } from '../../../errors.ts'
 import { heldOutAnswers } from '../../../lifecycle/held-out-examples.ts'
 import { readInternalization } from '../../reading/read-internalization.ts'

@@ -1,5 +1,5 @@
 /** Reads a page of held-out answers: the mistakes first, then the answers that it was least sure of. */
-import type { Internalization } from '../../../core/lifecycle/internalization.ts'
+import type { Internalization } from '../../../core/internalization/internalization.ts'
 import {
   examplesFor,
   heldOutAnswers,

@@ -6,7 +6,7 @@ import { StateBadge } from '../parts/state.tsx'
 import { Text } from '../parts/text.tsx'
 import type { InternalizationFacts } from './load-internalization.ts'
 import { sayState } from './say/say-state.ts'
-import type { Internalization } from '../../../core/lifecycle/internalization.ts'
+import type { Internalization } from '../../../core/internalization/internalization.ts'
 import type { RolloutSettings } from '../../../core/rollout/stages.ts'
 
 interface HeadProps {

@@ -3,7 +3,7 @@ import type {
   HistoryEntry,
   InternalizationPlan,
   InternalizationState,
-} from '../../../core/lifecycle/internalization.ts'
+} from '../../../core/internalization/internalization.ts'
 import { Time } from '../parts/figures.tsx'
 import { stateWords, whyOf } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'

@@ -52,8 +52,8 @@ const LiveParts = ({ facts, rollout }: PartProps) => {
 const Download = ({ row }: Pick<InternalizationFacts, 'row'>) =>
   row.verdict === null ? null : (
     <p>
-      <a href={`${internalizationPath(row.id)}/evidence.json`} download hx-boost="false">
-        Evidence file
+      <a href={`${internalizationPath(row.id)}/proof.json`} download hx-boost="false">
+        Proof file
       </a>
       : all figures, and no text, with which <code>promptintern verify</code> computes the decision
       again.
@@ -130,9 +130,9 @@ export const addInternalization: AddView = (app, deps) => {
         : `Internalization of ${visibleText(facts.label)}`
     return show(context, { title, section: '/templates', content })
   })
-  app.get('/internalizations/:id/evidence.json', async (context) => {
-    const { row, file } = await deps.evidenceOf(context.req.param('id'))
-    const name = `evidence-${row.id.replace(/[^\w-]/g, '_')}.json`
+  app.get('/internalizations/:id/proof.json', async (context) => {
+    const { row, file } = await deps.proofOf(context.req.param('id'))
+    const name = `proof-${row.id.replace(/[^\w-]/g, '_')}.json`
     context.header('content-disposition', `attachment; filename="${name}"`)
     return context.json(file)
   })

@@ -1,10 +1,10 @@
 /** Parts of an internalization's page that take long to read. Each is loaded behind the page. */
 import type { Child } from 'hono/jsx'
-import type { Internalization } from '../../../core/lifecycle/internalization.ts'
-import { heldOutRows } from '../../../core/evidence/decision-facts.ts'
+import type { Internalization } from '../../../core/internalization/internalization.ts'
+import { heldOutRows } from '../../../core/proof/decision-facts.ts'
 import { coverageCurve } from '../../../core/gate/coverage-curve.ts'
 import { AppError } from '../../../errors.ts'
-import { readDecisionFacts } from '../../../lifecycle/evidence-file.ts'
+import { readDecisionFacts } from '../../../lifecycle/proof-file.ts'
 import { readEvidencePath } from '../../../lifecycle/read-evidence-path.ts'
 import { readRolloutReport } from '../../../lifecycle/rollout-report.ts'
 import { loadRecentTraffic } from '../../../savings/control-group.ts'

@@ -4,9 +4,9 @@ import {
   winningLora,
   type HistoryEntry,
   type Internalization,
-} from '../../../core/lifecycle/internalization.ts'
+} from '../../../core/internalization/internalization.ts'
 import type { Template } from '../../../core/template/template.ts'
-import { shownPairs, type ShownPair } from '../../../lifecycle/rating.ts'
+import { shownPairs, type ShownPair } from '../../../lifecycle/ratings/rating.ts'
 import { readRolloutReport, type RolloutReport } from '../../../lifecycle/rollout-report.ts'
 import type { AdminDeps } from '../../deps.ts'
 import {

@@ -1,7 +1,7 @@
 /** The figures of a verdict: samples, parts of the traffic, candidates. */
 import type { ArmFigures, Verdict } from '../../../core/gate/gate.ts'
-import { holdoutText } from '../../../core/lifecycle/holdout-time.ts'
-import type { InternalizationPlan } from '../../../core/lifecycle/internalization.ts'
+import { holdoutText } from '../../../core/internalization/holdout-time.ts'
+import type { InternalizationPlan } from '../../../core/internalization/internalization.ts'
 import type { SliceFigures } from '../../../core/gate/slices.ts'
 import { Badge } from '../parts/figures.tsx'
 import { percent, whole } from '../parts/format.ts'

@@ -3,7 +3,7 @@ import type {
   Arm,
   InternalizationPlan,
   Population,
-} from '../../../core/lifecycle/internalization.ts'
+} from '../../../core/internalization/internalization.ts'
 import type { Verdict } from '../../../core/gate/gate.ts'
 import type { CurveReading } from '../../reading/read-internalization.ts'
 import { Figures } from '../parts/figures.tsx'

@@ -1,6 +1,6 @@
 /** The worker's jobs: internalizations, learning curves and forgettings, and what has ended lately. */
-import { stageName, type Internalization } from '../../../core/lifecycle/internalization.ts'
-import type { StageProgress } from '../../../core/lifecycle/stage-progress.ts'
+import { stageName, type Internalization } from '../../../core/internalization/internalization.ts'
+import type { StageProgress } from '../../../core/internalization/stage-progress.ts'
 import { trainedSeconds } from '../../../core/cost/template-economics.ts'
 import type { ForgetTask } from '../../../lifecycle/forget-task.ts'
 import type { AdminDeps, ProcessStatus } from '../../deps.ts'

@@ -3,8 +3,8 @@ import {
   evaluationRows,
   progressSnapshot,
   type Internalization,
-} from '../../../core/lifecycle/internalization.ts'
-import type { StageProgress } from '../../../core/lifecycle/stage-progress.ts'
+} from '../../../core/internalization/internalization.ts'
+import type { StageProgress } from '../../../core/internalization/stage-progress.ts'
 import { readTasks, type ForgetTask } from '../../../lifecycle/forget-task.ts'
 import { readJsonSnapshots } from '../../../lifecycle/json-snapshot.ts'
 import { readCurves, type CurveWork } from '../../../lifecycle/learning-curve.ts'

@@ -1,6 +1,6 @@
 /** What waits for a decision and what is wrong, each in a sentence with a link. Pure. */
 import type { Child } from 'hono/jsx'
-import type { Internalization } from '../../../core/lifecycle/internalization.ts'
+import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { stageName } from '../../../core/rollout/stages.ts'
 import type { ProcessStatus } from '../../deps.ts'
 import { internalizationPath } from '../address.ts'

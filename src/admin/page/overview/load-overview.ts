@@ -1,5 +1,8 @@
 /** Reads what waits for a decision, what is wrong, and the figures of a period. */
-import { rolloutStageOf, type Internalization } from '../../../core/lifecycle/internalization.ts'
+import {
+  rolloutStageOf,
+  type Internalization,
+} from '../../../core/internalization/internalization.ts'
 import { HOUR_MS, mergeHours, type TrafficHour } from '../../../core/log/traffic-hours.ts'
 import type { RolloutStage } from '../../../core/rollout/stages.ts'
 import { forgetTasks } from '../../../lifecycle/forget-task.ts'

@@ -1,5 +1,5 @@
 /** Pairs to rate, and those that were rated, which show whose answer was whose. */
-import type { Right, ShownPair } from '../../../lifecycle/rating.ts'
+import type { Right, ShownPair } from '../../../lifecycle/ratings/rating.ts'
 import { Badge } from '../parts/figures.tsx'
 import { Text } from '../parts/text.tsx'
 import { DELETED, Question, RevealedPair, wholeAnswer } from './revealed-pair.tsx'

@@ -8,7 +8,7 @@ import {
   type Reveals,
   type Right,
   type ShownPair,
-} from '../../../lifecycle/rating.ts'
+} from '../../../lifecycle/ratings/rating.ts'
 import { readInternalization } from '../../reading/read-internalization.ts'
 import { isFull, type AddView, type PageContext } from '../env.ts'
 import { formText } from '../form-text.ts'

@@ -1,6 +1,6 @@
 /** An audited request with both answers, when a person may know whose they are. */
 import type { PairOutcome, Rating } from '../../../core/rollout/pair.ts'
-import type { ShownPair } from '../../../lifecycle/rating.ts'
+import type { ShownPair } from '../../../lifecycle/ratings/rating.ts'
 import { Badge, Time, type Tone } from '../parts/figures.tsx'
 import { percent } from '../parts/format.ts'
 import { MarkedAnswers } from '../parts/marked-answers.tsx'

@@ -3,7 +3,7 @@ import {
   rolloutStageOf,
   type HistoryEntry,
   type InternalizationState,
-} from '../../../core/lifecycle/internalization.ts'
+} from '../../../core/internalization/internalization.ts'
 import { stageName } from '../../../core/rollout/stages.ts'
 import { capitalText, lossText } from '../../../lifecycle/rollout-report.ts'
 import { Badge, type Tone } from './figures.tsx'

@@ -1,6 +1,6 @@
 /** Reads one template with its internalizations, their histories, and versions of the same prompt. */
 import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
-import type { HistoryEntry } from '../../../core/lifecycle/internalization.ts'
+import type { HistoryEntry } from '../../../core/internalization/internalization.ts'
 import type { AdminDeps } from '../../deps.ts'
 import {
   readTemplate,

@@ -1,5 +1,5 @@
 /** Reads a page of templates, those with the most requests first. */
-import type { InternalizationState } from '../../../core/lifecycle/internalization.ts'
+import type { InternalizationState } from '../../../core/internalization/internalization.ts'
 import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { readTemplateFacts, type TemplateFacts } from '../../reading/template-facts.ts'

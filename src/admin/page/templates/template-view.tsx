@@ -1,11 +1,11 @@
 /** One template: its prompt, slots, traffic, economics, internalizations and versions. Pure. */
-import type { Internalization } from '../../../core/lifecycle/internalization.ts'
-import { isInWork } from '../../../core/lifecycle/transitions.ts'
+import type { Internalization } from '../../../core/internalization/internalization.ts'
+import { isInWork } from '../../../lifecycle/transitions.ts'
 import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
 import {
   MAX_LABEL_CHARS,
   type Slot,
-  type SlotEvidence,
+  type SlotTest,
   type Template,
 } from '../../../core/template/template.ts'
 import { templatePath, withQuery } from '../address.ts'
@@ -21,7 +21,7 @@ import type { LoadedTemplate, TemplateHistoryRow } from './load-template.ts'
 import { Prompt, slotsOf } from './prompt.tsx'
 import { Economics } from './template-economics.tsx'
 
-const WHY_KEPT: Record<SlotEvidence['reason'], string> = {
+const WHY_KEPT: Record<SlotTest['reason'], string> = {
   'predicts-answer': 'the answer depends on it',
   'typed-value': 'its values are all of one type, and show no effect on the answer',
   'no-effect': 'the answer does not depend on it',
@@ -30,9 +30,9 @@ const WHY_KEPT: Record<SlotEvidence['reason'], string> = {
   undecided: 'too few samples to tell',
 }
 
-const whySlot = ({ evidence }: Slot) => {
-  if (evidence === undefined) return 'a person wrote it'
-  const { reason, mask, probability, distinct, samples } = evidence
+const whySlot = ({ test }: Slot) => {
+  if (test === undefined) return 'a person wrote it'
+  const { reason, mask, probability, distinct, samples } = test
   return (
     <>
       {WHY_KEPT[reason]}

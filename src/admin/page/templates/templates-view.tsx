@@ -1,7 +1,7 @@
 /** Templates: the list, one of them, and two of them compared. */
 import { MAX_LABEL_CHARS } from '../../../core/template/template.ts'
 import { AppError } from '../../../errors.ts'
-import { newInternalization } from '../../../core/lifecycle/internalization.ts'
+import { newInternalization } from '../../../core/internalization/internalization.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { readTemplate } from '../../reading/template-facts.ts'
 import { templatePath } from '../address.ts'

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { rolloutStageOf } from '../../../core/lifecycle/internalization.ts'
+import { rolloutStageOf } from '../../../core/internalization/internalization.ts'
 import { stageName } from '../../../core/rollout/stages.ts'
 import { pause, resume } from '../../../lifecycle/pause.ts'
 import { withStore } from '../../context.ts'

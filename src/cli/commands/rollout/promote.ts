@@ -1,6 +1,9 @@
 import { Command } from 'commander'
 import type { Config } from '../../../config/config.ts'
-import { rolloutStageOf, type Internalization } from '../../../core/lifecycle/internalization.ts'
+import {
+  rolloutStageOf,
+  type Internalization,
+} from '../../../core/internalization/internalization.ts'
 import { isMore, stageName } from '../../../core/rollout/stages.ts'
 import { AppError } from '../../../errors.ts'
 import { approve, type Approval } from '../../../lifecycle/approve.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
 import { loadPrices } from '../../../config/config-files.ts'
-import type { Internalization } from '../../../core/lifecycle/internalization.ts'
+import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { AppError } from '../../../errors.ts'
 import type { Store } from '../../../store/store.ts'
 import { withStore } from '../../context.ts'

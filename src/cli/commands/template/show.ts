@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import { holdoutText } from '../../../core/lifecycle/holdout-time.ts'
-import type { Internalization } from '../../../core/lifecycle/internalization.ts'
+import { holdoutText } from '../../../core/internalization/holdout-time.ts'
+import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts'
 import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
 import type { Segment, Slot, Template } from '../../../core/template/template.ts'

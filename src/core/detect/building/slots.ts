@@ -1,10 +1,10 @@
 /** The slot that a variable piece of a template is: its type, its name and whether it is kept. */
 import { createHash } from 'node:crypto'
 import { shapeOf } from '../../template/shape.ts'
-import type { Slot, SlotEvidence } from '../../template/template.ts'
+import type { Slot, SlotTest } from '../../template/template.ts'
 import type { SoleCaller } from '../sampling/callers.ts'
 import { countOf } from './align.ts'
-import { influence, isInfluential, standsOut } from './evidence.ts'
+import { influence, isInfluential, standsOut } from './slot-test.ts'
 import { maskOf } from './mask.ts'
 
 /** The words of a text in lower case, in order: runs of letters and digits of any script. */
@@ -114,7 +114,7 @@ const shapesOf = ({ values, responses, callers, sole }: SlotContext, typed: bool
   return lost > at.length * MAX_LOST_SHARE ? 'open' : { known: known.sort() }
 }
 
-type Decision = Pick<Slot, 'kept' | 'shapes'> & { evidence: SlotEvidence }
+type Decision = Pick<Slot, 'kept' | 'shapes'> & { test: SlotTest }
 
 const MAX_SEEN = 3
 const MAX_SEEN_CHARS = 80
@@ -129,15 +129,15 @@ const decide = (context: SlotContext, name: string): Decision => {
   const seen = distinct.slice(0, MAX_SEEN).map((value) => value.slice(0, MAX_SEEN_CHARS))
   const base = { mask, probability, distinct: distinct.length, samples: values.length, seen }
   const instructions = isInstruction(role)
-  const keep = (reason: SlotEvidence['reason']): Decision => ({
+  const keep = (reason: SlotTest['reason']): Decision => ({
     kept: true,
-    evidence: { ...base, reason },
+    test: { ...base, reason },
   })
-  const drop = (reason: SlotEvidence['reason'], counted: boolean[]): Decision => {
+  const drop = (reason: SlotTest['reason'], counted: boolean[]): Decision => {
     const shapes = shapesOf(context, counted)
     if (shapes === 'telling') return keep('predicts-answer')
     if (shapes === 'open') return keep('open-values')
-    return { kept: false, shapes: shapes.known, evidence: { ...base, reason } }
+    return { kept: false, shapes: shapes.known, test: { ...base, reason } }
   }
   if (probability !== null && isInfluential(probability)) return keep('predicts-answer')
   if (mask !== null && (instructions || apart))

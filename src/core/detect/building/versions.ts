@@ -1,7 +1,7 @@
 /**
  * Distinguishes versions of a prompt from values of a slot: splits the samples of a cluster until each part
  * is one version of one application. Applications that share an opening, edited prompts and whitespace
- * variants become separate parts; parts that are too small as evidence are left out.
+ * variants become separate parts; parts with too few samples are left out.
  */
 import { groupBy } from '../../group-by.ts'
 import { pairStarts } from '../../template/example-pairs.ts'

@@ -54,14 +54,14 @@ const CONFIG_ADVICE: Record<string, string> = {
   '3D000': 'there is no such database: create it',
 }
 
-interface Said {
+interface MessageAdvice {
   pattern: RegExp
   advice: string
   isMistake?: true
 }
 
 /** Errors of the driver that have no code, by what they say. */
-const WITHOUT_CODE: Said[] = [
+const WITHOUT_CODE: MessageAdvice[] = [
   {
     pattern: /does not support SSL/,
     advice:
@@ -132,9 +132,9 @@ export const storeError = (error: unknown, place: string, hasConnected: boolean)
   if (error instanceof AppError) return error
   const driver = read(error)
   const { code, message } = driver
-  const said = WITHOUT_CODE.find(({ pattern }) => pattern.test(message))
-  const advice = CONFIG_ADVICE[code] ?? ADVICE[code] ?? said?.advice ?? message
-  const isMistake = !hasConnected && (code in CONFIG_ADVICE || said?.isMistake === true)
+  const known = WITHOUT_CODE.find(({ pattern }) => pattern.test(message))
+  const advice = CONFIG_ADVICE[code] ?? ADVICE[code] ?? known?.advice ?? message
+  const isMistake = !hasConnected && (code in CONFIG_ADVICE || known?.isMistake === true)
   return new AppError(
     isMistake ? 'invalid-config' : 'store-unavailable',
     `database ${place}: ${advice}`,

@@ -26,7 +26,7 @@ import type { KeyLimits } from '../../../core/keys/issued-key.ts'
 import type {
   InternalizationPlan,
   InternalizationState,
-} from '../../../core/lifecycle/internalization.ts'
+} from '../../../core/internalization/internalization.ts'
 import type {
   DrawnSide,
   FeedbackSource,

@@ -19,7 +19,7 @@ import type { Verdict } from '../../../core/gate/gate.ts'
 import type {
   InternalizationPlan,
   InternalizationState,
-} from '../../../core/lifecycle/internalization.ts'
+} from '../../../core/internalization/internalization.ts'
 import type {
   DrawnSide,
   FeedbackSource,

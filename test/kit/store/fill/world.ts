@@ -3,8 +3,8 @@
  * routes, some rare and some that ended. Pure; knows no store.
  */
 import { createHash } from 'node:crypto'
-import type { Internalization } from '../../../../src/core/lifecycle/internalization.ts'
-import { winningLora } from '../../../../src/core/lifecycle/internalization.ts'
+import type { Internalization } from '../../../../src/core/internalization/internalization.ts'
+import { winningLora } from '../../../../src/core/internalization/internalization.ts'
 import type { Route } from '../../../../src/core/route/route.ts'
 import type { Template } from '../../../../src/core/template/template.ts'
 import { seededRandom } from '../../../../src/random.ts'

@@ -1,5 +1,8 @@
 /** What a person may decide in the present state. Each form says before what it will do. */
-import { rolloutStageOf, type Internalization } from '../../../../core/lifecycle/internalization.ts'
+import {
+  rolloutStageOf,
+  type Internalization,
+} from '../../../../core/internalization/internalization.ts'
 import { firstShare, resumedStage, type RolloutSettings } from '../../../../core/rollout/stages.ts'
 import {
   capitalText,

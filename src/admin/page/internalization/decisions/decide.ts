@@ -3,7 +3,7 @@ import type { BodyData } from 'hono/utils/body'
 import {
   newInternalization,
   type Internalization,
-} from '../../../../core/lifecycle/internalization.ts'
+} from '../../../../core/internalization/internalization.ts'
 import { firstShare } from '../../../../core/rollout/stages.ts'
 import { AppError } from '../../../../errors.ts'
 import { approve } from '../../../../lifecycle/approve.ts'

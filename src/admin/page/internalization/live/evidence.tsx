@@ -1,5 +1,5 @@
 /** How the evidence of a live route came about. */
-import type { HistoryEntry } from '../../../../core/lifecycle/internalization.ts'
+import type { HistoryEntry } from '../../../../core/internalization/internalization.ts'
 import type { EvidencePoint } from '../../../../core/rollout/evidence-path.ts'
 import { stageName } from '../../../../core/rollout/stages.ts'
 import { capitalText, type RolloutReport } from '../../../../lifecycle/rollout-report.ts'

@@ -1,5 +1,5 @@
 /** The newest answers of a live route with which the upstream disagrees. */
-import type { ShownPair } from '../../../../lifecycle/rating.ts'
+import type { ShownPair } from '../../../../lifecycle/ratings/rating.ts'
 import { PairList } from '../../pairs/pair-list.tsx'
 import { withQuery } from '../../address.ts'
 

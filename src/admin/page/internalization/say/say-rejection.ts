@@ -2,7 +2,7 @@
 import { LEAST_UPSTREAM_AGREEMENT } from '../../../../core/gate/figures.ts'
 import type { ArmFigures, Verdict } from '../../../../core/gate/gate.ts'
 import { failingSlices } from '../../../../core/gate/slices.ts'
-import type { Internalization } from '../../../../core/lifecycle/internalization.ts'
+import type { Internalization } from '../../../../core/internalization/internalization.ts'
 import { percent, points } from '../../parts/format.ts'
 
 export interface SaidRejection {

@@ -2,7 +2,7 @@
 import type {
   Internalization,
   InternalizationState,
-} from '../../../../core/lifecycle/internalization.ts'
+} from '../../../../core/internalization/internalization.ts'
 import {
   firstShare,
   resumedStage,

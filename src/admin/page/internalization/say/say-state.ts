@@ -4,7 +4,7 @@ import type {
   InternalizationState,
   Retry,
   Succession,
-} from '../../../../core/lifecycle/internalization.ts'
+} from '../../../../core/internalization/internalization.ts'
 import type { StageProgress } from '../../../reading/read-internalization.ts'
 import { duration, whole } from '../../parts/format.ts'
 import { sayRejection } from './say-rejection.ts'

@@ -1,7 +1,7 @@
 /** A verdict in sentences for a person who decides: what is answered, what is promised, and what won. Pure. */
 import type { ArmName } from '../../../../core/learn/schedule.ts'
 import type { Verdict } from '../../../../core/gate/gate.ts'
-import type { Arm, Internalization } from '../../../../core/lifecycle/internalization.ts'
+import type { Arm, Internalization } from '../../../../core/internalization/internalization.ts'
 import { trainedSeconds } from '../../../../core/cost/template-economics.ts'
 import { duration, percent, points, whole } from '../../parts/format.ts'
 

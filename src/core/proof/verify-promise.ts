@@ -5,7 +5,7 @@
 import { ALPHA, levelOfTry, tryOfLevel } from '../gate/gate.ts'
 import { percent } from '../gate/figures.ts'
 import { check, type Check } from './check.ts'
-import type { EvidenceFile } from './evidence-file.ts'
+import type { ProofFile } from './proof-file.ts'
 
 /** What an operator may set. */
 export interface PromiseConstants {
@@ -27,7 +27,7 @@ export const PROMISE: PromiseConstants = {
 }
 
 const ofDecision = (
-  { alpha, margin, burstMs }: EvidenceFile['decision'],
+  { alpha, margin, burstMs }: ProofFile['decision'],
   expected: PromiseConstants
 ): string[] => [
   ...(tryOfLevel(alpha) === null
@@ -53,7 +53,7 @@ const ofRollout = (
     : []),
 ]
 
-const said = ({ decision: { alpha, margin, burstMs }, rollout }: EvidenceFile): string => {
+const said = ({ decision: { alpha, margin, burstMs }, rollout }: ProofFile): string => {
   const tests =
     `try ${tryOfLevel(alpha)} at ${percent(alpha)} of the ${percent(ALPHA)} of all tries, a margin of ` +
     `${percent(margin)}, bursts of ${burstMs / 60_000} minutes`
@@ -63,7 +63,7 @@ const said = ({ decision: { alpha, margin, burstMs }, rollout }: EvidenceFile): 
 }
 
 /** Whether the file's constants are at least as strict as the expected ones. */
-export const promiseCheck = (file: EvidenceFile, expected: PromiseConstants): Check => {
+export const promiseCheck = (file: ProofFile, expected: PromiseConstants): Check => {
   const faults = [
     ...ofDecision(file.decision, expected),
     ...(file.rollout === null ? [] : ofRollout(file.rollout.report, expected)),

@@ -2,8 +2,11 @@
  * The state machine of an internalization. Worker, admin API and CLI change states only through
  * `transition`. Knows nothing of the work in a state.
  */
-import { AppError } from '../../errors.ts'
-import type { Internalization, InternalizationState } from './internalization.ts'
+import { AppError } from '../errors.ts'
+import type {
+  Internalization,
+  InternalizationState,
+} from '../core/internalization/internalization.ts'
 
 type StateName = InternalizationState['name']
 

@@ -1,13 +1,13 @@
-/** Keeps what a verdict is made from, and collects the evidence file of an internalization. */
-import type { DecisionFacts } from '../core/evidence/decision-facts.ts'
-import { makeEvidenceFile, type EvidenceFile } from '../core/evidence/evidence-file.ts'
-import { MAX_LISTED_BLOCKS, type OutcomeEvidence } from '../core/evidence/outcome-evidence.ts'
-import { ConversationList, type RolloutEvidence } from '../core/evidence/rollout-evidence.ts'
+/** Keeps what a verdict is made from, and collects the proof file of an internalization. */
+import type { DecisionFacts } from '../core/proof/decision-facts.ts'
+import { makeProofFile, type ProofFile } from '../core/proof/proof-file.ts'
+import { MAX_LISTED_BLOCKS, type OutcomePart } from '../core/proof/outcome-part.ts'
+import { ConversationList, type RolloutPart } from '../core/proof/rollout-part.ts'
 import {
   winningLora,
   type HistoryEntry,
   type Internalization,
-} from '../core/lifecycle/internalization.ts'
+} from '../core/internalization/internalization.ts'
 import { addOutcomes, NO_BLOCK, type OutcomeBlock } from '../core/outcomes/blocks.ts'
 import { OutcomeReader } from '../core/outcomes/conversation-outcomes.ts'
 import { AppError } from '../errors.ts'
@@ -52,7 +52,7 @@ const endsOf = (
     ...history.flatMap(({ to }) => ('evidence' in to && to.evidence) || []),
   ].flatMap((figures) => [figures.pairs, figures.pairs - figures.stagePairs])
 
-type EvidenceCounts = Pick<RolloutEvidence['report']['evidence'], 'pairs' | 'stagePairs'>
+type EvidenceCounts = Pick<RolloutPart['report']['evidence'], 'pairs' | 'stagePairs'>
 
 const FEEDBACK_PAGE = 5_000
 
@@ -61,7 +61,7 @@ const outcomesOf = async (
   { feedback }: Pick<Store, 'feedback'>,
   lora: string,
   count: number
-): Promise<OutcomeEvidence> => {
+): Promise<OutcomePart> => {
   const revision = await feedback.revision(lora)
   // a request without further turns has a key of its own, so it may be read like a conversation
   const reader = new OutcomeReader(false)
@@ -83,7 +83,7 @@ const rolloutOf = async (
   store: Pick<Store, 'snapshots' | 'pairs' | 'feedback'>,
   internalization: Internalization,
   history: readonly HistoryEntry[]
-): Promise<RolloutEvidence | null> => {
+): Promise<RolloutPart | null> => {
   const lora = winningLora(internalization)
   const report = await readRolloutReport(store, internalization.id)
   if (lora === null || report === null) return null
@@ -105,17 +105,17 @@ const rolloutOf = async (
  * @param now milliseconds since the epoch
  * @throws AppError `invalid-state` before the verdict
  */
-export const evidenceFile = async (
+export const proofFile = async (
   store: Store,
   internalization: Internalization,
   now: number
-): Promise<EvidenceFile> => {
+): Promise<ProofFile> => {
   const { id, plan, verdict, templateVersion } = internalization
   const kept = await readDecisionFacts(store, id)
   if (plan === null || verdict === null || kept === null)
     throw new AppError('invalid-state', `internalization ${id} has no verdict yet`)
   const history = await store.internalizations.history(id)
-  return makeEvidenceFile({
+  return makeProofFile({
     writtenBy: packageVersion(),
     writtenAt: now,
     internalization: { ...internalization, plan, verdict },

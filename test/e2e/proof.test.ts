@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { DecisionFacts } from '../../src/core/evidence/decision-facts.ts'
-import type { EvidenceFile } from '../../src/core/evidence/evidence-file.ts'
-import type { Verification } from '../../src/core/evidence/verify-evidence.ts'
-import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
+import type { DecisionFacts } from '../../src/core/proof/decision-facts.ts'
+import type { ProofFile } from '../../src/core/proof/proof-file.ts'
+import type { Verification } from '../../src/core/proof/verify-proof.ts'
+import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { CLI, runCli } from '../kit/process/built.ts'
 import {
   exampleEvidenceFile,
@@ -18,7 +18,7 @@ import {
 import { exampleTemplate } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-evidence-'))
+const folder = mkdtempSync(join(tmpdir(), 'promptintern-proof-'))
 const DATA_DIR = join(folder, 'data')
 
 beforeAll(async () => {
@@ -50,12 +50,12 @@ const verify = (
 const exported = () => runCli({ DATA_DIR }, 'evidence', 'internalization-1')
 
 const saved = (text: string): string => {
-  const path = join(folder, 'evidence.json')
+  const path = join(folder, 'proof.json')
   writeFileSync(path, text)
   return path
 }
 
-describe('an evidence file', () => {
+describe('a proof file', () => {
   it('is exported, and verified without data from a file and from stdin', async () => {
     const text = await exported()
     const [ofFile, ofStdin] = [await verify([saved(text)]), await verify(['-'], text)]
@@ -66,7 +66,7 @@ describe('an evidence file', () => {
   })
 
   it('that was changed fails with the names of the checks', async () => {
-    const file = JSON.parse(await exported()) as EvidenceFile
+    const file = JSON.parse(await exported()) as ProofFile
     file.verdict.arms[1]!.coverage += 0.05
     const forged = saved(JSON.stringify(file))
     const { code, stdout, stderr } = await verify([forged])
@@ -120,7 +120,7 @@ describe('an evidence file', () => {
 
   it.each([
     ['a file of a later version', '{"format":2}', 2, 'has format 2'],
-    ['another file', '{"a":1}', 2, 'is not an evidence file'],
+    ['another file', '{"a":1}', 2, 'is not a proof file'],
     ['a text', 'hello', 2, 'is not JSON'],
   ])('%s is a wrong usage', async (_what, text, code, message) => {
     const ended = await verify(['-'], text)

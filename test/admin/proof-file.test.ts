@@ -1,19 +1,15 @@
-/** The evidence file of a store: without any text of a request, and only where there is a verdict. */
+/** The proof file of a store: without any text of a request, and only where there is a verdict. */
 import * as fc from 'fast-check'
 import { describe, expect } from 'vitest'
-import { decideOn, heldOutRows } from '../../src/core/evidence/decision-facts.ts'
-import { hideValues } from '../../src/core/evidence/hide-values.ts'
-import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
-import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import { decideOn, heldOutRows } from '../../src/core/proof/decision-facts.ts'
+import { hideValues } from '../../src/core/proof/hide-values.ts'
+import { verifyProof } from '../../src/core/proof/verify-proof.ts'
+import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { NO_STREAMS } from '../../src/core/rollout/pair-reader.ts'
 import { evidenceFigures } from '../../src/core/rollout/stages.ts'
-import { lossBoundsOf } from '../../src/core/lifecycle/live-route.ts'
-import {
-  evidenceFile,
-  readDecisionFacts,
-  saveDecisionFacts,
-} from '../../src/lifecycle/evidence-file.ts'
+import { lossBoundsOf } from '../../src/core/internalization/live-route.ts'
+import { proofFile, readDecisionFacts, saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
 import { examplePair, LORA, routedRecord } from '../kit/records/audited.ts'
@@ -106,11 +102,11 @@ const fill = async (store: Store): Promise<Internalization> => {
   return row
 }
 
-describe('the evidence file', () => {
+describe('the proof file', () => {
   it('has no text of a request, an answer, a slot, a label or a tenant', async ({ store }) => {
     const row = await fill(store)
-    const text = JSON.stringify(await evidenceFile(store, row, 9_000))
-    const file = JSON.parse(text) as Awaited<ReturnType<typeof evidenceFile>>
+    const text = JSON.stringify(await proofFile(store, row, 9_000))
+    const file = JSON.parse(text) as Awaited<ReturnType<typeof proofFile>>
     expect(row.verdict!.reason).toContain(`plan=${MARKER}=pro agrees on`)
     expect(text).not.toContain(MARKER)
     expect(file.verdict.reason).toContain('plan=#1 agrees on')
@@ -121,17 +117,17 @@ describe('the evidence file', () => {
     expect(file.rollout!.conversations[0]).toMatchObject([
       { outcome: 'disagreed', loss: 0, rating: 'both', ratedAt: 5_000 },
     ])
-    const { checks } = verifyEvidence(file)
+    const { checks } = verifyProof(file)
     expect(checks.find(({ name }) => name === 'verdict')).toMatchObject({ holds: true })
   })
 
   it('is refused before the verdict', async ({ store }) => {
-    await expect(evidenceFile(store, exampleInternalization(), 1)).rejects.toThrow('no verdict yet')
+    await expect(proofFile(store, exampleInternalization(), 1)).rejects.toThrow('no verdict yet')
   })
 
   it('names the lora, the digest of the template and all ids of training', async ({ store }) => {
     const row = await fill(store)
-    const file = await evidenceFile(store, row, 9_000)
+    const file = await proofFile(store, row, 9_000)
     expect(file.rollout!.lora).toBe(LORA)
     expect(file.training).toMatchObject({
       records: ['record-1', 'record-2'],
@@ -139,7 +135,7 @@ describe('the evidence file', () => {
     })
     expect(file.template.textDigest).toMatch(/^[0-9a-f]{64}$/)
     await store.templates.remove(row.templateVersion)
-    const later = await evidenceFile(store, row, 9_000)
+    const later = await proofFile(store, row, 9_000)
     expect(later.template).toMatchObject({ model: null, textDigest: null })
   })
 })

@@ -1,8 +1,8 @@
 /** All ratings of pairs and all feedback, page by page. */
-import type { DrawnSide, FeedbackSource, Thumb } from '../core/log/feedback.ts'
-import { isAnswered, type Rating } from '../core/rollout/pair.ts'
-import { AppError } from '../errors.ts'
-import type { Store } from '../store/store.ts'
+import type { DrawnSide, FeedbackSource, Thumb } from '../../core/log/feedback.ts'
+import { isAnswered, type Rating } from '../../core/rollout/pair.ts'
+import { AppError } from '../../errors.ts'
+import type { Store } from '../../store/store.ts'
 
 interface ExportedRating {
   kind: 'pair' | 'feedback'

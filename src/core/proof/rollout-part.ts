@@ -1,5 +1,5 @@
 /**
- * The pairs of a rollout as an evidence file has them: by conversation, in the order in which they count. So
+ * The pairs of a rollout as a proof file has them: by conversation, in the order in which they count. So
  * that the file is bounded, the oldest ones of a long rollout are sums. A sum never reaches beyond a place
  * where evidence was decided on or a bet begins, so all figures can be computed again also from sums.
  */
@@ -8,7 +8,7 @@ import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import { addCounts, START_EVERY, type LossCounts } from '../rollout/evidence.ts'
 import { lossOf, type PairOutcome, type Rating, type WatchedPair } from '../rollout/pair.ts'
 import { NO_STREAMS, oneOf, withLosses, type PairSums } from '../rollout/pair-reader.ts'
-import type { OutcomeEvidence } from './outcome-evidence.ts'
+import type { OutcomePart } from './outcome-part.ts'
 import {
   evidenceFigures,
   type EvidenceFigures,
@@ -48,7 +48,7 @@ export interface ReportedEvidence {
   outcomes: PairSums['outcomes']
 }
 
-export interface RolloutEvidence {
+export interface RolloutPart {
   lora: string
   /** the newest one */
   report: ReportedEvidence
@@ -58,7 +58,7 @@ export interface RolloutEvidence {
   summed: SummedConversations[]
   /** all others, each with its turns */
   conversations: CountedPair[][]
-  feedback: OutcomeEvidence
+  feedback: OutcomePart
 }
 
 /** Pairs that are listed one by one; beyond it the oldest ones are summed. */
@@ -134,7 +134,7 @@ export class ConversationList {
     this.summedCount++
   }
 
-  read(): Pick<RolloutEvidence, 'summed' | 'conversations'> & { count: number } {
+  read(): Pick<RolloutPart, 'summed' | 'conversations'> & { count: number } {
     if (this.listedPairs > this.limit) this.shorten()
     return {
       summed: this.sums,
@@ -161,7 +161,7 @@ const lossBefore =
     lossOf({ outcome, rating: ratedAt <= time ? (rating ?? null) : null })
 
 function* sumsOf(
-  { summed: sums, conversations }: Pick<RolloutEvidence, 'summed' | 'conversations'>,
+  { summed: sums, conversations }: Pick<RolloutPart, 'summed' | 'conversations'>,
   lossAt: (pair: CountedPair) => number
 ): Generator<SummedConversations> {
   yield* sums
@@ -174,7 +174,7 @@ function* sumsOf(
  * @returns null where the rollout has not so many, or has the last one within a sum
  */
 export const figuresAt = (
-  rollout: Pick<RolloutEvidence, 'summed' | 'conversations'>,
+  rollout: Pick<RolloutPart, 'summed' | 'conversations'>,
   moment: { pairs: number; stagePairs: number; at: number },
   bounds: LossBounds
 ): RemadeFigures | null => {

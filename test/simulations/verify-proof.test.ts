@@ -1,8 +1,8 @@
-/** An evidence file holds as it was written, and does not when a number of it was changed. */
+/** A proof file holds as it was written, and does not when a number of it was changed. */
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { EvidenceFile } from '../../src/core/evidence/evidence-file.ts'
-import { parseEvidence, verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
+import type { ProofFile } from '../../src/core/proof/proof-file.ts'
+import { parseProof, verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { AppError } from '../../src/errors.ts'
 import {
   auditedPairs,
@@ -22,7 +22,7 @@ const AGAINST_LOG = exampleEvidenceFile({
 })
 const REJECTED = exampleEvidenceFile({ facts: exampleFacts({}, { loss: 0.2 }) })
 
-const SUCCESSOR = ((): EvidenceFile => {
+const SUCCESSOR = ((): ProofFile => {
   const { records } = exampleFacts()
   const traffic = records.filter(({ isTraffic }) => isTraffic)
   const rows = traffic.map(({ id, at, conversation }, i) => ({
@@ -40,7 +40,7 @@ const SUCCESSOR = ((): EvidenceFile => {
 /** Names of the checks that fail; `refused` where a number is beyond the range that it may have. */
 const failing = (file: unknown): string[] => {
   try {
-    return verifyEvidence(file).checks.flatMap(({ name, holds }) => (holds ? [] : [name]))
+    return verifyProof(file).checks.flatMap(({ name, holds }) => (holds ? [] : [name]))
   } catch (thrown) {
     expect(thrown).toBeInstanceOf(AppError)
     return ['refused']
@@ -56,11 +56,11 @@ const numbersIn = (value: unknown, path: Path = []): Path[] => {
   return Object.entries(value).flatMap(([name, inner]) => numbersIn(inner, [...path, name]))
 }
 
-const at = (file: EvidenceFile, path: Path): unknown =>
+const at = (file: ProofFile, path: Path): unknown =>
   path.reduce((value, name) => (value as Record<string, unknown>)[name], file as unknown)
 
 /** A copy with another value at a path. */
-const changed = (file: EvidenceFile, path: Path, value: unknown): EvidenceFile => {
+const changed = (file: ProofFile, path: Path, value: unknown): ProofFile => {
   const copy = structuredClone(file)
   const owner = at(copy, path.slice(0, -1)) as Record<string, unknown>
   owner[path.at(-1)!] = value
@@ -77,9 +77,9 @@ const others = fc.constantFrom(
 
 const FILES = { LIVE, ROLLED_BACK, AGAINST_LOG, REJECTED, SUCCESSOR }
 
-describe('an evidence file', () => {
+describe('a proof file', () => {
   it.each(Object.entries(FILES))('of %s holds as it was written', (_name, file) => {
-    const { holds, checks } = verifyEvidence(file)
+    const { holds, checks } = verifyProof(file)
     expect(checks.filter((check) => !check.holds)).toEqual([])
     expect(holds).toBe(true)
     for (const { name, said } of checks) expect([name === '', said === '']).toEqual([false, false])
@@ -98,7 +98,7 @@ describe('an evidence file', () => {
     expect(SUCCESSOR.verdict.replacement).toMatchObject({ rows: 300 })
     expect([LIVE.verdict.change, AGAINST_LOG.verdict.change]).toEqual([expect.anything(), null])
     expect(ROLLED_BACK.rollout!.report.evidence.rollback).toBeGreaterThan(Math.log(300))
-    expect(verifyEvidence(LIVE).checks.map(({ name }) => name)).toEqual([
+    expect(verifyProof(LIVE).checks.map(({ name }) => name)).toEqual([
       'file',
       'promise',
       'training records',
@@ -206,7 +206,7 @@ describe('a number that was changed', () => {
 })
 
 describe('what the checks find', () => {
-  it.each<[check: string, file: EvidenceFile, path: Path, value: unknown]>([
+  it.each<[check: string, file: ProofFile, path: Path, value: unknown]>([
     ['bounds', LIVE, ['verdict', 'arm'], 9],
     ['separation', LIVE, ['training', 'records', 0], 'held-out-7'],
     ['separation', LIVE, ['decision', 'records', 0, 'id'], 'held-out-7'],
@@ -243,7 +243,7 @@ describe('what the checks find', () => {
 })
 
 /** A loss that a person has taken back at a time. */
-const rated = (ratedAt: number): EvidenceFile => {
+const rated = (ratedAt: number): ProofFile => {
   const conversations = LIVE.rollout!.conversations
   const i = conversations.findIndex((turns) => turns.some(({ loss }) => loss === 1))
   const j = conversations[i]!.findIndex(({ loss }) => loss === 1)
@@ -254,7 +254,7 @@ const rated = (ratedAt: number): EvidenceFile => {
 
 describe('pairs that were rated', () => {
   it('since a decision leave it as it was', () => {
-    expect(verifyEvidence(rated(LIVE.rollout!.report.at + 1))).toMatchObject({ holds: true })
+    expect(verifyProof(rated(LIVE.rollout!.report.at + 1))).toMatchObject({ holds: true })
   })
 
   it('before a decision count for it', () => {
@@ -306,15 +306,15 @@ describe('pairs that were deleted with the log', () => {
     file.rollout!.conversations = []
     expect(failing(resealed(file))).toContain('newest evidence')
     file.rollout!.isWhole = false
-    const { holds, checks } = verifyEvidence(resealed(file))
+    const { holds, checks } = verifyProof(resealed(file))
     expect(holds).toBe(true)
     expect(checks.at(-1)!.said).toContain('deleted')
   })
 })
 
-describe('what is not an evidence file', () => {
+describe('what is not a proof file', () => {
   it.each<[unknown, RegExp]>([
-    [null, /not an evidence file/],
+    [null, /not a proof file/],
     [{}, /no format/],
     [{ format: 2 }, /has format 2, and this version of promptintern reads format 1/],
     [{ format: 1, writtenAt: 0 }, /internalization is not an object/],
@@ -324,21 +324,21 @@ describe('what is not an evidence file', () => {
     ],
     [changed(LIVE, ['decision', 'responseType'], '__proto__'), /responseType is not one of/],
   ])('is refused in words', (value, message) => {
-    expect(() => verifyEvidence(value)).toThrow(message)
-    expect(() => verifyEvidence(value)).toThrow(AppError)
+    expect(() => verifyProof(value)).toThrow(message)
+    expect(() => verifyProof(value)).toThrow(AppError)
   })
 
   it('is a file whose decisions would take time that grows with the square of its size', () => {
     const { history } = LIVE
     const many = changed(LIVE, ['history'], [...history, ...Array(9000).fill(history[2])])
     const started = performance.now()
-    expect(() => verifyEvidence(many)).toThrow(/decisions/)
+    expect(() => verifyProof(many)).toThrow(/decisions/)
     expect(performance.now() - started).toBeLessThan(2000)
   })
 
   it('is a text that is nested deeper than a file, before it is parsed', () => {
-    expect(() => parseEvidence('['.repeat(2 ** 24))).toThrow(/nested too deep/)
-    expect(parseEvidence(`["${'['.repeat(99)}\\"[["]`)).toHaveLength(1)
+    expect(() => parseProof('['.repeat(2 ** 24))).toThrow(/nested too deep/)
+    expect(parseProof(`["${'['.repeat(99)}\\"[["]`)).toHaveLength(1)
   })
 
   it('cannot set a rule that is fixed, nor what arms share', () => {
@@ -365,7 +365,7 @@ describe('what is not an evidence file', () => {
         values,
         (path, value) => {
           try {
-            expect(verifyEvidence(changed(LIVE, path, value)).checks).not.toEqual([])
+            expect(verifyProof(changed(LIVE, path, value)).checks).not.toEqual([])
           } catch (error) {
             expect(error).toBeInstanceOf(AppError)
           }

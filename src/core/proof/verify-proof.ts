@@ -1,12 +1,12 @@
 /**
- * Computes everything that an evidence file states again, from the figures in it: what it proves is the
+ * Computes everything that a proof file states again, from the figures in it: what it proves is the
  * arithmetic, and not that the log was true (docs/verify.md). Pure.
  */
 import { AppError } from '../../errors.ts'
 import { membersOf } from '../json.ts'
 import { check, type Check } from './check.ts'
 import { digestOf } from './digest.ts'
-import { EVIDENCE_FORMAT, type EvidenceFile } from './evidence-file.ts'
+import { PROOF_FORMAT, type ProofFile } from './proof-file.ts'
 import { FILE_SHAPE } from './file-shape.ts'
 import { decisionChecks } from './verify-decision.ts'
 import { PROMISE, promiseCheck } from './verify-promise.ts'
@@ -38,9 +38,9 @@ const isDeep = (text: string): boolean => {
  * The value of a text; it must not be nested deeper than a file is, which would take a hundred bytes for each bracket.
  * @throws AppError `invalid-request`
  */
-export const parseEvidence = (text: string): unknown => {
+export const parseProof = (text: string): unknown => {
   if (isDeep(text))
-    throw new AppError('invalid-request', 'this is not an evidence file: it is nested too deep')
+    throw new AppError('invalid-request', 'this is not a proof file: it is nested too deep')
   try {
     return JSON.parse(text)
   } catch (cause) {
@@ -53,30 +53,30 @@ const faultOf = (value: object): string | null => {
   const shapeFault = FILE_SHAPE(value, '')
   if (shapeFault !== null) return shapeFault
   if (membersOf(value) === null) return 'a number is beyond the range of doubles'
-  const { decision, history, rollout } = value as EvidenceFile
+  const { decision, history, rollout } = value as ProofFile
   const uneven = decision.arms.find(({ answers }) => answers.length !== decision.records.length)
   if (uneven !== undefined) return `${uneven.arm} has not one answer for each record`
   return workFault(history, rollout)
 }
 
-/** @throws AppError `invalid-request` for another format, and for what is not an evidence file */
-const readFile = (value: unknown): EvidenceFile => {
-  const format = (value as Partial<EvidenceFile> | null)?.format as unknown
+/** @throws AppError `invalid-request` for another format, and for what is not a proof file */
+const readFile = (value: unknown): ProofFile => {
+  const format = (value as Partial<ProofFile> | null)?.format as unknown
   if (typeof format !== 'number')
-    throw new AppError('invalid-request', 'this is not an evidence file: it has no format')
-  if (format !== EVIDENCE_FORMAT)
+    throw new AppError('invalid-request', 'this is not a proof file: it has no format')
+  if (format !== PROOF_FORMAT)
     throw new AppError(
       'invalid-request',
-      `the evidence file has format ${format}, and this version of promptintern reads format ` +
-        `${EVIDENCE_FORMAT}: use the version that wrote it`
+      `the proof file has format ${format}, and this version of promptintern reads format ` +
+        `${PROOF_FORMAT}: use the version that wrote it`
     )
   const fault = faultOf(value as object)
   if (fault !== null)
-    throw new AppError('invalid-request', `this is not a whole evidence file: ${fault}`)
-  return value as EvidenceFile
+    throw new AppError('invalid-request', `this is not a whole proof file: ${fault}`)
+  return value as ProofFile
 }
 
-const fileCheck = ({ digest, ...file }: EvidenceFile): Check =>
+const fileCheck = ({ digest, ...file }: ProofFile): Check =>
   check(
     'file',
     digestOf(file) === digest,
@@ -86,9 +86,9 @@ const fileCheck = ({ digest, ...file }: EvidenceFile): Check =>
 
 /**
  * @param value of JSON @param expected the constants of the promise that the file must keep
- * @throws AppError `invalid-request` for what is not an evidence file of this format
+ * @throws AppError `invalid-request` for what is not a proof file of this format
  */
-export const verifyEvidence = (value: unknown, expected = PROMISE): Verification => {
+export const verifyProof = (value: unknown, expected = PROMISE): Verification => {
   const file = readFile(value)
   const checks = [
     fileCheck(file),

@@ -5,7 +5,7 @@ import { compileMatcher, templateKeyOf, type Matcher } from '../core/match/match
 import type { ChatRequest } from '../openai/chat.ts'
 import type { RecordStore, Store } from '../store/store.ts'
 
-export interface Said {
+export interface LoggedText {
   /** null when the body was deleted, or when the template no longer matches it */
   query: string | null
   /** the logged answer; null when it was deleted */
@@ -13,7 +13,7 @@ export interface Said {
 }
 
 /** Of a record that was deleted. */
-export const NOTHING_SAID: Said = { query: null, outcome: null }
+export const NO_LOGGED_TEXT: LoggedText = { query: null, outcome: null }
 
 const parse = <T>(text: string | null): T | null => {
   if (text === null || text === '') return null
@@ -48,18 +48,18 @@ export async function* readByIds(
 }
 
 /** @returns by record id, without records that were deleted */
-export const readSaid = async (
+export const readLoggedTexts = async (
   { templates, records }: Pick<Store, 'templates' | 'records'>,
   templateVersion: string,
   recordIds: string[]
-): Promise<Map<string, Said>> => {
+): Promise<Map<string, LoggedText>> => {
   const template = await templates.get(templateVersion)
   const matcher = template === null ? null : compileMatcher([template])
-  const said = new Map<string, Said>()
+  const texts = new Map<string, LoggedText>()
   for await (const record of readByIds(records, recordIds))
-    said.set(record.id, {
+    texts.set(record.id, {
       query: queryOf(matcher, record),
       outcome: outcomeOf(parse(record.response)),
     })
-  return said
+  return texts
 }

@@ -1,6 +1,6 @@
 /**
- * The evidence of one internalization in one file: all figures with which an outsider computes the decision
- * and the evidence of its rollout again (`verify-evidence.ts`). It has no text of a request or an answer.
+ * The proof of one internalization in one file: all figures with which an outsider computes the decision
+ * and the evidence of its rollout again (`verify-proof.ts`). It has no text of a request or an answer.
  * docs/verify.md describes it. Knows nothing of stores.
  */
 import type { Verdict } from '../gate/gate.ts'
@@ -11,17 +11,17 @@ import type {
   InternalizationPlan,
   InternalizationState,
   ProvenVerdict,
-} from '../lifecycle/internalization.ts'
+} from '../internalization/internalization.ts'
 import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import type { EvidenceFigures, RolloutStage } from '../rollout/stages.ts'
 import type { Template } from '../template/template.ts'
 import type { ArmFacts, DecisionFacts } from './decision-facts.ts'
 import { digestOf, digestOfIds, digestOfRows, digestOfText } from './digest.ts'
 import { hideValues, type HiddenValues } from './hide-values.ts'
-import type { RolloutEvidence } from './rollout-evidence.ts'
+import type { RolloutPart } from './rollout-part.ts'
 
 /** Raised when a reader of the format before would read a file wrong. */
-export const EVIDENCE_FORMAT = 1
+export const PROOF_FORMAT = 1
 
 /** One change of the state. */
 export interface HistoryStep {
@@ -42,8 +42,8 @@ export interface HistoryStep {
   feedback: OutcomeFigures | null
 }
 
-export interface EvidenceFile {
-  format: typeof EVIDENCE_FORMAT
+export interface ProofFile {
+  format: typeof PROOF_FORMAT
   /** version of promptintern-proxy */
   writtenBy: string
   /** milliseconds since the epoch */
@@ -78,13 +78,13 @@ export interface EvidenceFile {
   verdict: Verdict
   history: HistoryStep[]
   /** null before the first pair of a live route was judged */
-  rollout: RolloutEvidence | null
+  rollout: RolloutPart | null
   /** of all members before it */
   digest: string
 }
 
 /** What the file is made of. */
-export interface EvidenceParts {
+export interface ProofParts {
   writtenBy: string
   writtenAt: number
   internalization: Internalization & { plan: InternalizationPlan; verdict: ProvenVerdict }
@@ -94,7 +94,7 @@ export interface EvidenceParts {
   /** version of promptintern-proxy that collected the facts */
   madeBy: string
   history: readonly HistoryEntry[]
-  rollout: RolloutEvidence | null
+  rollout: RolloutPart | null
 }
 
 const stepOf = ({ at, by, to, note }: HistoryEntry, hidden: HiddenValues): HistoryStep => {
@@ -111,7 +111,7 @@ const stepOf = ({ at, by, to, note }: HistoryEntry, hidden: HiddenValues): Histo
   }
 }
 
-const trainingOf = (plan: InternalizationPlan): EvidenceFile['training'] => ({
+const trainingOf = (plan: InternalizationPlan): ProofFile['training'] => ({
   engine: plan.engine,
   baseModel: plan.baseModel,
   method: plan.method,
@@ -130,7 +130,7 @@ const decisionOf = (
   facts: DecisionFacts,
   madeBy: string,
   hidden: HiddenValues
-): EvidenceFile['decision'] => {
+): ProofFile['decision'] => {
   const records = hidden.records(facts.records)
   return {
     ...facts,
@@ -145,13 +145,13 @@ const decisionOf = (
   }
 }
 
-export const makeEvidenceFile = (parts: EvidenceParts): EvidenceFile => {
+export const makeProofFile = (parts: ProofParts): ProofFile => {
   const { writtenBy, writtenAt, internalization, template, facts, madeBy } = parts
   const { id, createdAt, state, tenant, templateVersion, plan, verdict } = internalization
   const hidden = hideValues(facts.records)
   const { baseline: _baseline, ...judged } = verdict
   const file = {
-    format: EVIDENCE_FORMAT,
+    format: PROOF_FORMAT,
     writtenBy,
     writtenAt,
     // the history was read later than the internalization
@@ -167,6 +167,6 @@ export const makeEvidenceFile = (parts: EvidenceParts): EvidenceFile => {
     verdict: hidden.verdict(judged),
     history: parts.history.map((entry) => stepOf(entry, hidden)),
     rollout: parts.rollout,
-  } satisfies Omit<EvidenceFile, 'digest'>
+  } satisfies Omit<ProofFile, 'digest'>
   return { ...file, digest: digestOf(file) }
 }

@@ -1,8 +1,8 @@
-/** The members of an evidence file that are computed with, each with the range that it may have. */
+/** The members of a proof file that are computed with, each with the range that it may have. */
 import { RESPONSE_TYPES } from '../answer/response-type.ts'
 import { ARM_NAMES } from '../learn/schedule.ts'
 import { PAIR_OUTCOMES, RATINGS } from '../rollout/pair.ts'
-import { MAX_LISTED_BLOCKS } from './outcome-evidence.ts'
+import { MAX_LISTED_BLOCKS } from './outcome-part.ts'
 import {
   among,
   COUNT,

@@ -3,12 +3,12 @@
  * order is drawn by a keyed hash of the record, so that it stays and cannot be guessed.
  */
 import { createHmac } from 'node:crypto'
-import { textOf, type Outcome } from '../core/answer/outcome.ts'
-import { winningLora, type Internalization } from '../core/lifecycle/internalization.ts'
-import type { PairOutcome, Rating, StoredPair } from '../core/rollout/pair.ts'
-import { AppError } from '../errors.ts'
-import type { Store } from '../store/store.ts'
-import { NOTHING_SAID, readSaid, type Said } from './said.ts'
+import { textOf, type Outcome } from '../../core/answer/outcome.ts'
+import { winningLora, type Internalization } from '../../core/internalization/internalization.ts'
+import type { PairOutcome, Rating, StoredPair } from '../../core/rollout/pair.ts'
+import { AppError } from '../../errors.ts'
+import type { Store } from '../../store/store.ts'
+import { NO_LOGGED_TEXT, readLoggedTexts, type LoggedText } from '../logged-texts.ts'
 
 /** Outcomes of pairs with two answers. */
 export const RATEABLE = ['agreed', 'disagreed', 'upstream-differs', 'second-agrees'] as const
@@ -55,7 +55,7 @@ const textIn = (outcome: Outcome): string => textOf(outcome) ?? `[${outcome.kind
 
 const shown = (
   pair: StoredPair,
-  { query, outcome }: Said,
+  { query, outcome }: LoggedText,
   { secret, reveals }: { secret: string; reveals: Reveals }
 ): ShownPair => {
   const { place, recordId, at, rating, answer } = pair
@@ -110,9 +110,9 @@ export const shownPairs = async (
     ...(outcomes === undefined ? {} : { outcomes }),
   })
   const ids = pairs.flatMap(({ recordId }) => recordId ?? [])
-  const said = await readSaid(store, internalization.templateVersion, ids)
+  const texts = await readLoggedTexts(store, internalization.templateVersion, ids)
   return pairs.map((pair) =>
-    shown(pair, said.get(pair.recordId ?? '') ?? NOTHING_SAID, { secret, reveals })
+    shown(pair, texts.get(pair.recordId ?? '') ?? NO_LOGGED_TEXT, { secret, reveals })
   )
 }
 

@@ -1,9 +1,9 @@
-/** The evidence file of what the worker decides holds, also after the log is gone. */
+/** The proof file of what the worker decides holds, also after the log is gone. */
 import { describe, expect, it } from 'vitest'
-import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
+import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { QUICK_PROMISE } from '../kit/records/evidence.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
-import { evidenceFile } from '../../src/lifecycle/evidence-file.ts'
+import { proofFile } from '../../src/lifecycle/proof-file.ts'
 import { evaluateAgain } from '../../src/worker/requests.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { useWorkerHarness, type WorkerHarness } from './harness.ts'
@@ -15,19 +15,19 @@ const watch = useWatchedRoute()
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0, 0.05, 1], auditShare: 0.03, steps: true }
 
 const fileOf = async (harness: WorkerHarness) => {
-  const file = await evidenceFile(harness.store, await harness.newest(), harness.now)
+  const file = await proofFile(harness.store, await harness.newest(), harness.now)
   return JSON.parse(JSON.stringify(file)) as typeof file
 }
 
 const expectToHold = async (harness: WorkerHarness) => {
   const file = await fileOf(harness)
-  expect(verifyEvidence(file, QUICK_PROMISE).checks.filter(({ holds }) => !holds)).toEqual([])
+  expect(verifyProof(file, QUICK_PROMISE).checks.filter(({ holds }) => !holds)).toEqual([])
   return file
 }
 
 const ofWatched = (watched: Watched) => expectToHold(watched.harness)
 
-describe('the evidence file of a verdict', () => {
+describe('the proof file of a verdict', () => {
   it('holds, and has the verdict that is stored', async () => {
     const harness = await open({ from: 'approval' })
     const { baseline: _baseline, ...verdict } = (await harness.newest()).verdict!
@@ -61,7 +61,7 @@ describe('the evidence file of a verdict', () => {
   })
 })
 
-describe('the evidence file of a rollout', () => {
+describe('the proof file of a rollout', () => {
   it('holds after a rollback by feedback, also when some of it was taken back since', async () => {
     const watched = await watch({ ...STAGED, steps: false })
     const { harness, worker } = watched
@@ -74,12 +74,12 @@ describe('the evidence file of a rollout', () => {
     const file = await ofWatched(watched)
     expect(file.rollout!.feedback.blocks).toHaveLength(20)
     expect(file.history.at(-1)!.feedback).toEqual(file.rollout!.report.feedback)
-    const said = (name: string, { checks } = verifyEvidence(file, QUICK_PROMISE)) =>
+    const said = (name: string, { checks } = verifyProof(file, QUICK_PROMISE)) =>
       checks.find((check) => check.name === name)?.said
     expect(said('feedback for retired')).toContain('20 blocks of rated conversations give the same')
     await watched.rate(ours.slice(0, 3), null)
     const later = await ofWatched(watched)
-    expect(said('newest feedback', verifyEvidence(later, QUICK_PROMISE))).toBe(
+    expect(said('newest feedback', verifyProof(later, QUICK_PROMISE))).toBe(
       'not computed: feedback was changed or deleted since'
     )
   })
@@ -125,7 +125,7 @@ describe('the evidence file of a rollout', () => {
     )
     const file = await ofWatched(watched)
     expect(file.internalization.state).toBe('retired')
-    const { checks } = verifyEvidence(file, QUICK_PROMISE)
+    const { checks } = verifyProof(file, QUICK_PROMISE)
     expect(checks.map(({ name }) => name)).toContain('evidence for retired')
   })
 })

@@ -1,11 +1,7 @@
-/** Verifies an evidence file. Needs no data, no network and no configuration. */
+/** Verifies a proof file. Needs no data, no network and no configuration. */
 import { Command } from 'commander'
-import {
-  parseEvidence,
-  verifyEvidence,
-  type Verification,
-} from '../../../core/evidence/verify-evidence.ts'
-import { PROMISE, type PromiseConstants } from '../../../core/evidence/verify-promise.ts'
+import { parseProof, verifyProof, type Verification } from '../../../core/proof/verify-proof.ts'
+import { PROMISE, type PromiseConstants } from '../../../core/proof/verify-promise.ts'
 import { AppError } from '../../../errors.ts'
 import { EXIT, PrintedResult } from '../../exit-code.ts'
 import { duration, positiveAmount, trafficShare } from '../../options.ts'
@@ -26,7 +22,7 @@ const readText = async (path: string): Promise<string> => {
       chunks.push(chunk as Buffer)
       bytes += (chunk as Buffer).length
       if (bytes > MAX_BYTES)
-        throw new AppError('invalid-request', `${path} is larger than an evidence file can be`)
+        throw new AppError('invalid-request', `${path} is larger than a proof file can be`)
     }
     return Buffer.concat(chunks).toString()
   } finally {
@@ -59,7 +55,7 @@ const verify = async (path: string, options: VerifyOptions): Promise<void> => {
     rollbackCapital: rollbackEvidence,
     stepCapital: stepEvidence,
   }
-  const verification = verifyEvidence(parseEvidence(await readText(path)), expected)
+  const verification = verifyProof(parseProof(await readText(path)), expected)
   print(json ? verification : textOf(verification))
   if (!verification.holds) throw new PrintedResult(EXIT.notAccepted)
 }
@@ -67,9 +63,9 @@ const verify = async (path: string, options: VerifyOptions): Promise<void> => {
 export const verifyCommand = (): Command =>
   new Command('verify')
     .description(
-      'compute the decision and the evidence of an evidence file again and compare; needs no data and no network'
+      'compute the decision and the evidence of a proof file again and compare; needs no data and no network'
     )
-    .argument('<file>', 'written by promptintern evidence; - reads stdin')
+    .argument('<file>', 'written by promptintern proof; - reads stdin')
     .option('--margin <share>', 'MARGIN at most', trafficShare, PROMISE.margin)
     .option('--burst-minutes <minutes>', 'BURST_MINUTES at least', duration, PROMISE.burstMinutes)
     .option(

@@ -1,4 +1,4 @@
-/** One check of an evidence file. */
+/** One check of a proof file. */
 export interface Check {
   name: string
   holds: boolean

@@ -1,5 +1,5 @@
 /**
- * The outcome test as an evidence file has it: the blocks, from which all of its figures can be computed again.
+ * The outcome test as a proof file has it: the blocks, from which all of its figures can be computed again.
  * Whether the feedback was as the blocks say is not checked.
  */
 import { blockFigures, type BlockFigures } from '../outcomes/block-figures.ts'
@@ -8,7 +8,7 @@ import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import { check, type Check } from './check.ts'
 import { differences } from './differences.ts'
 
-export interface OutcomeEvidence {
+export interface OutcomePart {
   /** of the feedback that the blocks were made of; figures of another one may differ */
   revision: number
   /** the first ones, in their order */
@@ -33,7 +33,7 @@ const isBlock = (block: OutcomeBlock): boolean => {
   return isClosed(block) && fewest === 1 && isPossible(lora) && isPossible(audit)
 }
 
-const blocksCheck = ({ blocks }: OutcomeEvidence): Check => {
+const blocksCheck = ({ blocks }: OutcomePart): Check => {
   const wrong = blocks.filter((block) => !isBlock(block))
   return check(
     'feedback',
@@ -44,7 +44,7 @@ const blocksCheck = ({ blocks }: OutcomeEvidence): Check => {
 }
 
 const figuresCheck = (
-  { blocks, revision }: OutcomeEvidence,
+  { blocks, revision }: OutcomePart,
   { name, figures }: StoredOutcomes,
   margin: number
 ): Check => {
@@ -66,7 +66,7 @@ const figuresCheck = (
 
 /** @param margin of the verdict */
 export const outcomeChecks = (
-  evidence: OutcomeEvidence,
+  part: OutcomePart,
   stored: readonly StoredOutcomes[],
   margin: number
-): Check[] => [blocksCheck(evidence), ...stored.map((one) => figuresCheck(evidence, one, margin))]
+): Check[] => [blocksCheck(part), ...stored.map((one) => figuresCheck(part, one, margin))]

@@ -5,12 +5,12 @@ import {
   chooseStatistic,
 } from '../../core/gate/arm.ts'
 import { levelOfTry } from '../../core/gate/gate.ts'
-import type { ArmAnswer, DecisionFacts, HeldOutRecord } from '../../core/evidence/decision-facts.ts'
+import type { ArmAnswer, DecisionFacts, HeldOutRecord } from '../../core/proof/decision-facts.ts'
 import {
   burstMsOf,
   type InternalizationPlan,
   type InternalizeOptions,
-} from '../../core/lifecycle/internalization.ts'
+} from '../../core/internalization/internalization.ts'
 import { kindOf, lengthBands } from '../../core/route/request-kind.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'

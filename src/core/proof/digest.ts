@@ -1,4 +1,4 @@
-/** SHA-256 of what an evidence file is about, in hex. Values are hashed as JSON with sorted names and no blanks. */
+/** SHA-256 of what a proof file is about, in hex. Values are hashed as JSON with sorted names and no blanks. */
 import { hash } from 'node:crypto'
 import { canonicalJson } from '../json.ts'
 import type { ArmAnswer, HeldOutRecord } from './decision-facts.ts'

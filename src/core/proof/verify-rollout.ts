@@ -1,14 +1,14 @@
-/** The checks of an evidence file that are about what followed the decision: states, pairs and their evidence. */
-import { lossBoundsOf } from '../lifecycle/live-route.ts'
+/** The checks of a proof file that are about what followed the decision: states, pairs and their evidence. */
+import { lossBoundsOf } from '../internalization/live-route.ts'
 import { percent } from '../gate/figures.ts'
 import { meanLoss, START_EVERY } from '../rollout/evidence.ts'
 import { lossOf, PAIR_OUTCOMES } from '../rollout/pair.ts'
 import { stageName, type EvidenceFigures } from '../rollout/stages.ts'
 import { check, namesText, type Check } from './check.ts'
 import { differences } from './differences.ts'
-import type { EvidenceFile, HistoryStep } from './evidence-file.ts'
-import { outcomeChecks, type StoredOutcomes } from './outcome-evidence.ts'
-import { figuresAt, type RolloutEvidence } from './rollout-evidence.ts'
+import type { ProofFile, HistoryStep } from './proof-file.ts'
+import { outcomeChecks, type StoredOutcomes } from './outcome-part.ts'
+import { figuresAt, type RolloutPart } from './rollout-part.ts'
 import type { PromiseConstants } from './verify-promise.ts'
 
 /** Evidence that was stored at a time, with the name of its check. */
@@ -21,7 +21,7 @@ interface StoredEvidence {
 const became = ({ state, stage }: HistoryStep): string =>
   stage === null ? state : stageName(stage)
 
-const storedEvidence = ({ history, rollout }: EvidenceFile): StoredEvidence[] => [
+const storedEvidence = ({ history, rollout }: ProofFile): StoredEvidence[] => [
   ...history.flatMap((step): StoredEvidence[] => {
     const { at, evidence } = step
     return evidence === null ? [] : [{ name: `evidence for ${became(step)}`, at, evidence }]
@@ -33,12 +33,7 @@ const storedEvidence = ({ history, rollout }: EvidenceFile): StoredEvidence[] =>
 
 const wasServed = ({ state }: HistoryStep): boolean => state === 'live' || state === 'approval'
 
-const stateFault = ({
-  internalization,
-  verdict,
-  history,
-  rollout,
-}: EvidenceFile): string | null => {
+const stateFault = ({ internalization, verdict, history, rollout }: ProofFile): string | null => {
   const last = history.at(-1)?.state
   if (last !== internalization.state)
     return `the file says ${internalization.state}, and the history ends with ${last ?? 'nothing'}`
@@ -56,13 +51,13 @@ const stateFault = ({
     : null
 }
 
-const stateCheck = (file: EvidenceFile): Check => {
+const stateCheck = (file: ProofFile): Check => {
   const fault = stateFault(file)
   const said = `${file.internalization.state}, after ${file.history.length} changes`
   return check('state', fault === null, said, fault ?? '')
 }
 
-const losses = ({ conversations }: RolloutEvidence): Check => {
+const losses = ({ conversations }: RolloutPart): Check => {
   const pairs = conversations.flat()
   const wrong = pairs.filter(
     ({ outcome, rating = null, loss }) => lossOf({ outcome, rating }) !== loss
@@ -76,7 +71,7 @@ const losses = ({ conversations }: RolloutEvidence): Check => {
 }
 
 /** The report also counts pairs of conversations that are not over. */
-const outcomes = ({ conversations, report }: RolloutEvidence): Check => {
+const outcomes = ({ conversations, report }: RolloutPart): Check => {
   const pairs = conversations.flat()
   const over = PAIR_OUTCOMES.filter(
     (name) => pairs.filter(({ outcome }) => outcome === name).length > report.outcomes[name]
@@ -90,7 +85,7 @@ const outcomes = ({ conversations, report }: RolloutEvidence): Check => {
 }
 
 /** A credit is possible only where the upstream is asked again, which the file does not say otherwise. */
-const boundsCheck = (file: EvidenceFile, stored: readonly StoredEvidence[]): Check => {
+const boundsCheck = (file: ProofFile, stored: readonly StoredEvidence[]): Check => {
   const { verdict, internalization } = file
   const hasWinner = verdict.arms[verdict.arm] !== undefined
   const allowed = (hasWinner ? [true, false] : []).map((hasCredits) =>
@@ -111,7 +106,7 @@ const boundsCheck = (file: EvidenceFile, stored: readonly StoredEvidence[]): Che
 
 const NO_ROLLOUT = { summed: [], conversations: [], isWhole: true, feedback: { blocks: [] } }
 
-const evidenceCheck = (file: EvidenceFile, { name, at, evidence }: StoredEvidence): Check => {
+const evidenceCheck = (file: ProofFile, { name, at, evidence }: StoredEvidence): Check => {
   const { isWhole, ...pairs } = file.rollout ?? NO_ROLLOUT
   if (!isWhole)
     return { name, holds: true, said: 'not computed: its pairs were deleted with the log' }
@@ -134,10 +129,7 @@ const evidenceCheck = (file: EvidenceFile, { name, at, evidence }: StoredEvidenc
 }
 
 /** Whether the evidence was counted from where a stage began. */
-const stagesCheck = (
-  { history, rollout }: EvidenceFile,
-  stored: readonly StoredEvidence[]
-): Check => {
+const stagesCheck = ({ history, rollout }: ProofFile, stored: readonly StoredEvidence[]): Check => {
   const starts = [
     0,
     ...history.flatMap(({ stage }) => stage?.before.pairs ?? []),
@@ -154,7 +146,7 @@ const stagesCheck = (
   )
 }
 
-const storedOutcomes = ({ history, rollout }: EvidenceFile): StoredOutcomes[] => [
+const storedOutcomes = ({ history, rollout }: ProofFile): StoredOutcomes[] => [
   ...history.flatMap((step): StoredOutcomes[] =>
     step.feedback === null ? [] : [{ name: `feedback for ${became(step)}`, figures: step.feedback }]
   ),
@@ -164,7 +156,7 @@ const storedOutcomes = ({ history, rollout }: EvidenceFile): StoredOutcomes[] =>
 /** A rollback needs its capital, of pairs or of feedback, and a step that the worker takes needs evidence for it. */
 const capitalFault = (
   step: HistoryStep,
-  rollout: RolloutEvidence | null,
+  rollout: RolloutPart | null,
   stepCapital: number
 ): string | null => {
   const { state, by, evidence } = step
@@ -180,7 +172,7 @@ const capitalFault = (
 }
 
 const capitalCheck = (
-  { history, rollout }: EvidenceFile,
+  { history, rollout }: ProofFile,
   { stepCapital }: Pick<PromiseConstants, 'stepCapital'>
 ): Check => {
   const faults = history.flatMap((step) => capitalFault(step, rollout, stepCapital) ?? [])
@@ -193,7 +185,7 @@ const capitalCheck = (
 }
 
 /** A sum within which a bet begins would hide the bet. */
-const sumsCheck = ({ summed }: RolloutEvidence): Check => {
+const sumsCheck = ({ summed }: RolloutPart): Check => {
   let before = 0
   const wrong = summed.filter((sum) => {
     const fits = sum.pairs > 0 && (before % START_EVERY) + sum.pairs <= START_EVERY
@@ -216,8 +208,8 @@ const [MAX_CONVERSATIONS_READ, MAX_BLOCKS_READ, MAX_DECISIONS] = [10_000_000, 50
  * grows with the square of its size. @returns why that is too much; null: it is not
  */
 export const workFault = (
-  history: EvidenceFile['history'],
-  rollout: RolloutEvidence | null
+  history: ProofFile['history'],
+  rollout: RolloutPart | null
 ): string | null => {
   const decisions = history.filter(({ evidence, feedback }) => evidence ?? feedback).length + 1
   const feedbacks = history.filter(({ feedback }) => feedback !== null).length + 1
@@ -232,7 +224,7 @@ export const workFault = (
 
 /** @param expected the capital at which the worker may enter a stage */
 export const rolloutChecks = (
-  file: EvidenceFile,
+  file: ProofFile,
   expected: Pick<PromiseConstants, 'stepCapital'>
 ): Check[] => {
   const stored = storedEvidence(file)

@@ -1,11 +1,11 @@
-/** The checks of an evidence file that are about the decision: its data, and the verdict that follows from it. */
+/** The checks of a proof file that are about the decision: its data, and the verdict that follows from it. */
 import { percent } from '../gate/figures.ts'
 import type { Verdict } from '../gate/gate.ts'
 import { check, namesText, type Check } from './check.ts'
 import { decideOn } from './decision-facts.ts'
 import { differences } from './differences.ts'
 import { digestOfIds, digestOfRows } from './digest.ts'
-import type { EvidenceFile } from './evidence-file.ts'
+import type { ProofFile } from './proof-file.ts'
 
 const idsCheck = (name: string, ids: readonly string[], digest: string): Check =>
   check(
@@ -16,7 +16,7 @@ const idsCheck = (name: string, ids: readonly string[], digest: string): Check =
   )
 
 /** A record that counts twice would be worth two. */
-const separation = ({ training, decision }: EvidenceFile): Check => {
+const separation = ({ training, decision }: ProofFile): Check => {
   const known = new Set(training.records)
   const shared = decision.records.flatMap(({ id }) => {
     if (known.has(id)) return id
@@ -31,7 +31,7 @@ const separation = ({ training, decision }: EvidenceFile): Check => {
   )
 }
 
-const counts = ({ decision: { records, counts: stated } }: EvidenceFile): Check => {
+const counts = ({ decision: { records, counts: stated } }: ProofFile): Check => {
   const [traffic, unseen] = (['isTraffic', 'isUnseen'] as const).map(
     (sample) => records.filter((record) => record[sample]).length
   )
@@ -44,7 +44,7 @@ const counts = ({ decision: { records, counts: stated } }: EvidenceFile): Check 
   )
 }
 
-const rowsChecks = ({ decision: { records, arms } }: EvidenceFile): Check[] =>
+const rowsChecks = ({ decision: { records, arms } }: ProofFile): Check[] =>
   arms.map(({ arm, answers, rowsDigest }) =>
     check(
       `rows of ${arm}`,
@@ -64,7 +64,7 @@ const summary = ({ verdict, arm, arms }: Verdict): string => {
   )
 }
 
-const verdictCheck = ({ decision, verdict }: EvidenceFile): Check => {
+const verdictCheck = ({ decision, verdict }: ProofFile): Check => {
   // as JSON has it: without members that are undefined
   const remade = JSON.parse(JSON.stringify(decideOn(decision))) as Verdict
   const differing = differences(verdict, remade)
@@ -76,7 +76,7 @@ const verdictCheck = ({ decision, verdict }: EvidenceFile): Check => {
   )
 }
 
-export const decisionChecks = (file: EvidenceFile): Check[] => [
+export const decisionChecks = (file: ProofFile): Check[] => [
   idsCheck('training records', file.training.records, file.training.recordsDigest),
   idsCheck(
     'held-out records',
