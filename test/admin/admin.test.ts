@@ -26,7 +26,7 @@ import {
   exampleRecord,
   exampleTemplate,
 } from '../kit/records/examples.ts'
-import { exampleFacts, exampleJudged } from '../kit/records/evidence.ts'
+import { exampleFacts, exampleJudged } from '../kit/records/facts.ts'
 import { exampleStatus } from '../kit/records/process-status.ts'
 import { AT_ONCE, exampleEvidence } from '../kit/records/rollout.ts'
 
@@ -202,9 +202,9 @@ describe('admin API', () => {
         'get /internalizations',
         'get /internalizations/{id}',
         'get /internalizations/{id}/control-group',
-        'get /internalizations/{id}/proof',
         'get /internalizations/{id}/examples',
         'get /internalizations/{id}/pairs',
+        'get /internalizations/{id}/proof',
         'get /ratings',
         'get /records',
         'get /savings',
@@ -411,7 +411,7 @@ describe('admin API', () => {
     })
 
     it('gives the proof file of a verdict, also to the holder of the other token', async () => {
-      const path = '/internalizations/internalization-1/evidence'
+      const path = '/internalizations/internalization-1/proof'
       await store.internalizations.create(exampleJudged())
       expect(await get(path)).toMatchObject({
         status: 409,

@@ -13,7 +13,7 @@ import { proofFile, readDecisionFacts, saveDecisionFacts } from '../../src/lifec
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
 import { examplePair, LORA, routedRecord } from '../kit/records/audited.ts'
-import { exampleFacts } from '../kit/records/evidence.ts'
+import { exampleFacts } from '../kit/records/facts.ts'
 import {
   exampleApproved,
   exampleEvaluation,

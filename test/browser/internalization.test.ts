@@ -12,7 +12,7 @@ import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
 import { examplePair, routedRecord } from '../kit/records/audited.ts'
 import { startServer } from '../kit/process/built.ts'
-import { exampleFacts, exampleJudged } from '../kit/records/evidence.ts'
+import { exampleFacts, exampleJudged } from '../kit/records/facts.ts'
 import {
   exampleApproved,
   exampleEvaluation,

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { CLI } from '../kit/process/built.ts'
-import { exampleEvidenceFile } from '../kit/records/evidence.ts'
+import { exampleEvidenceFile } from '../kit/records/facts.ts'
 import { exampleInternalization, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
 
@@ -83,7 +83,7 @@ const VERBS: string[][] = [
   ['scan', `${LOG}${EVIL}`],
   ['import', LOG],
   ['verify', EVIDENCE],
-  ['evidence', EVIL],
+  ['proof', EVIL],
   ['watch', EVIL, '--once'],
   ['promote', EVIL],
   ['models', 'list', EVIL],

@@ -55,7 +55,7 @@ const VERBS: Verb[] = [
   { words: ['resume'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['rollback'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['savings'], arguments: [], data: 'reads' },
-  { words: ['evidence'], arguments: ['x'], id: 0, data: 'reads' },
+  { words: ['proof'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['verify'], arguments: [rows], id: 0, data: 'none' },
   {
     words: ['keys', 'create'],

@@ -26,7 +26,7 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { examplePair, routedRecord } from '../kit/records/audited.ts'
 import { CLI, runCli } from '../kit/process/built.ts'
-import { exampleFacts, exampleJudged } from '../kit/records/evidence.ts'
+import { exampleFacts, exampleJudged } from '../kit/records/facts.ts'
 import { exampleEvaluation, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
 

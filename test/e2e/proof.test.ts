@@ -14,7 +14,7 @@ import {
   exampleFacts,
   exampleJudged,
   resealed,
-} from '../kit/records/evidence.ts'
+} from '../kit/records/facts.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
 
@@ -47,7 +47,7 @@ const verify = (
     child.on('close', (code) => resolve({ code, ...texts }))
   })
 
-const exported = () => runCli({ DATA_DIR }, 'evidence', 'internalization-1')
+const exported = () => runCli({ DATA_DIR }, 'proof', 'internalization-1')
 
 const saved = (text: string): string => {
   const path = join(folder, 'proof.json')

@@ -17,7 +17,7 @@ import {
   exampleInternalization,
   exampleTemplate,
 } from '../kit/records/examples.ts'
-import { exampleFacts, exampleJudged } from '../kit/records/evidence.ts'
+import { exampleFacts, exampleJudged } from '../kit/records/facts.ts'
 import {
   AT_ONCE,
   exampleEvidence,

@@ -4,7 +4,7 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { Examples, Slot, Template } from '../../src/core/template/template.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
-import { exampleFacts } from '../kit/records/evidence.ts'
+import { exampleFacts } from '../kit/records/facts.ts'
 import {
   exampleApproved,
   exampleEvaluation,

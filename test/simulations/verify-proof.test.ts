@@ -9,7 +9,7 @@ import {
   exampleEvidenceFile,
   exampleFacts,
   resealed,
-} from '../kit/records/evidence.ts'
+} from '../kit/records/facts.ts'
 
 const LIVE = exampleEvidenceFile({
   rollout: { pairs: auditedPairs(500, 200), decisions: [130, 290], isRolledBack: false },

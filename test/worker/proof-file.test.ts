@@ -1,7 +1,7 @@
 /** The proof file of what the worker decides holds, also after the log is gone. */
 import { describe, expect, it } from 'vitest'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
-import { QUICK_PROMISE } from '../kit/records/evidence.ts'
+import { QUICK_PROMISE } from '../kit/records/facts.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
 import { evaluateAgain } from '../../src/worker/requests.ts'

@@ -7,7 +7,7 @@ import {
 import type { ExchangeRecord, RouteOutcome } from '../../src/core/log/record.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
-import { QUICK_PROMISE } from '../kit/records/evidence.ts'
+import { QUICK_PROMISE } from '../kit/records/facts.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
 import { isUnfinished } from '../../src/openai/fine-tuning.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
