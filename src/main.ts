@@ -1,147 +1,40 @@
 /**
  * Composition root: config → store → engine → app + worker → listen → drain. Opens every part that has
- * effects and passes it on. Only this file and the CLI import adapters, and they do it lazily.
+ * effects and passes it on.
  */
-import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { Registry } from 'prom-client'
-import { assemble } from './server/assemble.ts'
 import type { Config } from './config/config.ts'
-import { economicsSettings, loadPrices, loadUpstreams } from './config/config-files.ts'
-import { loadSecrets, prepareDataDir } from './config/data-dir.ts'
-import { costUsd, findPrice, type Price } from './core/cost/prices.ts'
-import { createEngine } from './engine/client.ts'
+import { loadPrices, loadUpstreams } from './config/config-files.ts'
+import { loadSecrets } from './config/data-dir.ts'
+import { compileRouteTable, type RouteTable } from './core/route/route-table.ts'
 import type { Engine } from './engine/engine.ts'
-import { engineCommandsOf } from './worker/engine/commands.ts'
-import { AppError } from './errors.ts'
-import type { ReportFault, ServerFault, WorkerFault } from './fault-log.ts'
-import { watchEventLoop, watchLoad } from './server/event-loop.ts'
-import { watchHealth } from './server/health.ts'
-import { listen } from './server/http-server.ts'
-import { openAccess } from './server/issued-access.ts'
+import type { ReportFault, ServerFault } from './fault-log.ts'
+import { openEngine, openStore, type OpenEngine } from './opening.ts'
 import { createLogger, type Logger } from './process/logger.ts'
 import { childFault, openServerFaults } from './process/open-faults.ts'
-import { Load } from './proxy/client/load.ts'
-import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
-import { systemTimer } from './timers.ts'
-import { compileRouteTable, type RouteTable } from './core/route/route-table.ts'
-import type { NamedUpstream } from './core/upstream-choice.ts'
-import { createReplay } from './worker/replay.ts'
-import { watchSnapshot, type SnapshotWatch } from './server/snapshot-watch.ts'
-import { openEconomics } from './savings/economics.ts'
-import { databasePath } from './store/sqlite/base/database.ts'
-import type { KeeperEvents } from './store/thread/keeper.ts'
-import { openPostgresStore, openSqliteStore } from './store/thread/open.ts'
-import type { OpenStore, Store } from './store/store.ts'
-import type { Tracing, TracingOptions } from './tracing/start.ts'
 import {
   forkModule,
   supervise,
   type OnChildFault,
   type SupervisedChild,
 } from './process/supervise.ts'
-import type { WorkerDeps } from './worker/deps.ts'
+import { Load } from './proxy/client/load.ts'
+import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
+import { assemble } from './server/assemble.ts'
+import { watchEventLoop, watchLoad } from './server/event-loop.ts'
+import { watchHealth } from './server/health.ts'
+import { listen } from './server/http-server.ts'
+import { openAccess } from './server/issued-access.ts'
+import { watchSnapshot, type SnapshotWatch } from './server/snapshot-watch.ts'
+import type { Store } from './store/store.ts'
+import { systemTimer } from './timers.ts'
+import type { Tracing, TracingOptions } from './tracing/start.ts'
 
-/** The name of the one engine. Stored routes refer to it, so a change would break them. */
-const ENGINE_NAME = 'default'
-const ENGINE_CALL_TIMEOUT_MS = 600_000
 const LOG_FLUSH_MS = 10_000
-
-export interface OpenEngine {
-  engine: Engine
-  /** the address at which the worker process reaches the engine */
-  baseUrl: string
-  token: string | null
-  close(): Promise<void>
-}
-
-/** Path of the database, which exists once there is data; null: it is on a server. */
-export const databaseFileOf = ({ dataDir, database }: Config): string | null =>
-  database === null ? databasePath(dataDir) : null
-
-/** @throws AppError of the store that the configuration chooses */
-export const openStore = async (
-  { dataDir, database, proxy, redact }: Config,
-  events: Partial<KeeperEvents> = {}
-): Promise<OpenStore> => {
-  await prepareDataDir(dataDir)
-  const options = { maxBodyBytes: proxy.captureMaxBytes, redact }
-  if (database === null) return openSqliteStore({ dataDir, ...options }, events)
-  return openPostgresStore({ ...database, ...options }, events)
-}
 
 /** Loads OpenTelemetry only where a collector is configured. */
 const openTracing = async (options: TracingOptions | null): Promise<Tracing | null> =>
   options && (await import('./tracing/start.ts')).startTracing(options)
-
-const engineAt = (baseUrl: string, token: string | null): Engine =>
-  createEngine({
-    name: ENGINE_NAME,
-    baseUrl,
-    token,
-    fetch,
-    timeoutMs: ENGINE_CALL_TIMEOUT_MS,
-  })
-
-/**
- * @param onFault called when an engine that is a child of this process dies
- * @throws AppError `invalid-config` without an engine, `invalid-model` when it cannot load its model
- */
-export const openEngine = async (config: Config, onFault: OnChildFault): Promise<OpenEngine> => {
-  const dataDir = join(config.dataDir, 'engine')
-  switch (config.engine.kind) {
-    case 'none':
-      throw new AppError('invalid-config', 'ENGINE is none: set it to onnx, http or fake')
-    case 'http': {
-      const { url, token } = config.engine
-      return { engine: engineAt(url, token), baseUrl: url, token, close: async () => {} }
-    }
-    case 'fake': {
-      const { startFakeEngine } = await import('../adapters/fake/index.ts')
-      const child = await startFakeEngine({ dataDir, onFault })
-      return { ...child, engine: engineAt(child.baseUrl, child.token) }
-    }
-    case 'onnx': {
-      const { startOnnxEngine } = await import('../adapters/onnx/index.ts')
-      const child = await startOnnxEngine({ ...config.engine, dataDir, onFault })
-      return { ...child, engine: engineAt(child.baseUrl, child.token) }
-    }
-  }
-}
-
-export interface WorkerParts {
-  engine: Engine | null
-  logger: Logger
-  fault: ReportFault<WorkerFault>
-  upstreams: readonly NamedUpstream[]
-  prices: Price[]
-}
-
-/** An aborted sleep resolves: the signal is there to end the pause. */
-export const sleep: WorkerDeps['sleep'] = (ms, signal) =>
-  delay(ms, undefined, { signal }).catch(() => {})
-
-export const workerDeps = (
-  config: Config,
-  store: Store,
-  { engine, logger, fault, upstreams, prices }: WorkerParts
-): WorkerDeps => ({
-  store,
-  engine,
-  engineCommands: engineCommandsOf(config.engine, process.env),
-  config: config.internalize,
-  rollout: config.rollout,
-  retention: config.retention,
-  economics: openEconomics(store, economicsSettings(config, prices), Date.now),
-  webhook: config.webhook && { ...config.webhook, fetch },
-  replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch, fault }),
-  costUsd: (model, usage) => costUsd(prices, model, usage),
-  deprecatedOn: (model) => findPrice(prices, model)?.deprecatedOn ?? null,
-  now: Date.now,
-  sleep,
-  fault,
-  log: ({ level, message, data }) => logger[level]({ part: 'worker', ...data }, message),
-})
 
 const startWorker = (
   config: Config,

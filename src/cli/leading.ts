@@ -2,8 +2,8 @@
 import type { Config } from '../config/config.ts'
 import { loadWorkerId, tryLockDataDir } from '../config/data-dir.ts'
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
-import { sleep } from '../main.ts'
 import type { OpenStore, Store } from '../store/store.ts'
+import { sleep } from './worker-deps.ts'
 import { createLeases, LEAD, type WorkerLeases } from '../worker/leases.ts'
 
 interface Place {

@@ -2,55 +2,34 @@
 import { Command } from 'commander'
 import { packageVersion } from '../package-folder.ts'
 import { writeError } from './output.ts'
-import { detectCommand } from './commands/detect.ts'
-import { evaluateCommand } from './commands/evaluate.ts'
-import { proofCommand } from './commands/proof/proof.ts'
-import { verifyCommand } from './commands/proof/verify.ts'
-import { examplesCommand } from './commands/examples.ts'
-import { forgetCommand } from './commands/forget.ts'
-import { importCommand } from './commands/import.ts'
-import { internalizeCommand } from './commands/internalize.ts'
-import { keysCommand } from './commands/keys.ts'
-import { migrateCommand } from './commands/migrate.ts'
-import { modelsCommand } from './commands/models.ts'
-import { pauseCommand, resumeCommand } from './commands/rollout/pause.ts'
-import { promoteCommand } from './commands/rollout/promote.ts'
-import { recordsCommand } from './commands/records.ts'
-import { rollbackCommand } from './commands/rollout/rollback.ts'
-import { savingsCommand } from './commands/savings.ts'
-import { watchCommand } from './commands/rollout/watch.ts'
-import { scanCommand } from './commands/scan.ts'
-import { serveCommand, workerCommand } from './commands/serve.ts'
-import { statusCommand } from './commands/status.ts'
-import { labelCommand } from './commands/template/label.ts'
-import { showCommand } from './commands/template/show.ts'
 
-const VERBS = [
-  serveCommand,
-  workerCommand,
-  scanCommand,
-  importCommand,
-  statusCommand,
-  showCommand,
-  labelCommand,
-  examplesCommand,
-  recordsCommand,
-  detectCommand,
-  internalizeCommand,
-  evaluateCommand,
-  promoteCommand,
-  watchCommand,
-  pauseCommand,
-  resumeCommand,
-  rollbackCommand,
-  savingsCommand,
-  proofCommand,
-  verifyCommand,
-  keysCommand,
-  forgetCommand,
-  migrateCommand,
-  modelsCommand,
-]
+/** In the order of the help. A verb loads only its own modules: `serve` neither the scan nor the worker. */
+const VERBS: Record<string, () => Promise<Command>> = {
+  serve: async () => (await import('./commands/serve.ts')).serveCommand(),
+  worker: async () => (await import('./commands/worker.ts')).workerCommand(),
+  scan: async () => (await import('./commands/scan.ts')).scanCommand(),
+  import: async () => (await import('./commands/import.ts')).importCommand(),
+  status: async () => (await import('./commands/status.ts')).statusCommand(),
+  show: async () => (await import('./commands/template/show.ts')).showCommand(),
+  label: async () => (await import('./commands/template/label.ts')).labelCommand(),
+  examples: async () => (await import('./commands/examples.ts')).examplesCommand(),
+  records: async () => (await import('./commands/records.ts')).recordsCommand(),
+  detect: async () => (await import('./commands/detect.ts')).detectCommand(),
+  internalize: async () => (await import('./commands/internalize.ts')).internalizeCommand(),
+  evaluate: async () => (await import('./commands/evaluate.ts')).evaluateCommand(),
+  promote: async () => (await import('./commands/rollout/promote.ts')).promoteCommand(),
+  watch: async () => (await import('./commands/rollout/watch.ts')).watchCommand(),
+  pause: async () => (await import('./commands/rollout/pause.ts')).pauseCommand(),
+  resume: async () => (await import('./commands/rollout/pause.ts')).resumeCommand(),
+  rollback: async () => (await import('./commands/rollout/rollback.ts')).rollbackCommand(),
+  savings: async () => (await import('./commands/savings.ts')).savingsCommand(),
+  proof: async () => (await import('./commands/proof/proof.ts')).proofCommand(),
+  verify: async () => (await import('./commands/proof/verify.ts')).verifyCommand(),
+  keys: async () => (await import('./commands/keys.ts')).keysCommand(),
+  forget: async () => (await import('./commands/forget.ts')).forgetCommand(),
+  migrate: async () => (await import('./commands/migrate.ts')).migrateCommand(),
+  models: async () => (await import('./commands/models.ts')).modelsCommand(),
+}
 
 /** Errors of usage are thrown by all commands, and printed unless the result is JSON. */
 const inherit = (command: Command, parent: Command): void => {
@@ -58,8 +37,15 @@ const inherit = (command: Command, parent: Command): void => {
   for (const child of command.commands) inherit(child, command)
 }
 
-/** @param options.isJson whether the error of a wrong usage is left to the caller */
-export const createProgram = ({ isJson = false }: { isJson?: boolean } = {}): Command => {
+/**
+ * @param words the command line without the program: its first word chooses the verb, or none of them, and all of
+ * them are loaded
+ * @param options.isJson whether the error of a wrong usage is left to the caller
+ */
+export const createProgram = async (
+  [first = '']: readonly string[],
+  { isJson = false }: { isJson?: boolean } = {}
+): Promise<Command> => {
   const program = new Command('promptintern')
     .description('OpenAI-compatible proxy that trains loras to answer without recurring prompts')
     .version(packageVersion(), '--version', 'print the version')
@@ -67,8 +53,9 @@ export const createProgram = ({ isJson = false }: { isJson?: boolean } = {}): Co
     .exitOverride()
     .showHelpAfterError('(promptintern --help lists the commands; <command> --help its options)')
     .configureOutput({ writeErr: (text) => void (isJson || writeError(text)) })
-  for (const command of VERBS) {
-    const verb = command()
+  const chosen = Object.hasOwn(VERBS, first) ? [VERBS[first]!] : Object.values(VERBS)
+  for (const load of chosen) {
+    const verb = await load()
     inherit(verb, program)
     program.addCommand(verb)
   }
@@ -85,8 +72,8 @@ const pathOf = (command: Command): string =>
  * @returns docs/cli.md: the help of every verb
  * @public for `npm run docs:cli`
  */
-export const helpDocument = (): string => {
-  const program = createProgram()
+export const helpDocument = async (): Promise<string> => {
+  const program = await createProgram([])
   const verbs = program.commands.flatMap((command) => [command, ...command.commands])
   const sections = verbs.map(
     (command) => `## ${pathOf(command)}\n\n\`\`\`\n${helpOf(command)}\n\`\`\``

@@ -20,7 +20,7 @@ const report = (thrown: unknown): void => {
 export const run = async (words: string[]): Promise<number> => {
   const isJson = words.includes('--json')
   try {
-    await createProgram({ isJson }).parseAsync(words, { from: 'user' })
+    await (await createProgram(words, { isJson })).parseAsync(words, { from: 'user' })
     return 0
   } catch (thrown) {
     const code = exitCodeOf(thrown)

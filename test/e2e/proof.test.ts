@@ -9,12 +9,7 @@ import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import type { Verification } from '../../src/core/proof/verify-proof.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { CLI, runCli } from '../kit/process/built.ts'
-import {
-  exampleEvidenceFile,
-  exampleFacts,
-  exampleJudged,
-  resealed,
-} from '../kit/records/facts.ts'
+import { exampleEvidenceFile, exampleFacts, exampleJudged, resealed } from '../kit/records/facts.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
 

@@ -46,7 +46,7 @@ describe('savings on the command line', () => {
       vi.stubEnv(name, value)
     const written = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
     try {
-      await createProgram().parseAsync(words, { from: 'user' })
+      await (await createProgram(words)).parseAsync(words, { from: 'user' })
       return written.mock.calls.map(([text]) => text).join('')
     } finally {
       written.mockRestore()

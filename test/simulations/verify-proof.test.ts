@@ -4,12 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import { parseProof, verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { AppError } from '../../src/errors.ts'
-import {
-  auditedPairs,
-  exampleEvidenceFile,
-  exampleFacts,
-  resealed,
-} from '../kit/records/facts.ts'
+import { auditedPairs, exampleEvidenceFile, exampleFacts, resealed } from '../kit/records/facts.ts'
 
 const LIVE = exampleEvidenceFile({
   rollout: { pairs: auditedPairs(500, 200), decisions: [130, 290], isRolledBack: false },

@@ -2,11 +2,8 @@
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import {
-  databasePath,
-  knownMigrations,
-  openDatabase,
-} from '../../src/store/sqlite/base/database.ts'
+import { knownMigrations, openDatabase } from '../../src/store/sqlite/base/database.ts'
+import { databasePath } from '../../src/store/sqlite/base/database-path.ts'
 import { exampleRecord } from '../kit/records/examples.ts'
 import { it, openStore } from '../kit/store/local-store.ts'
 

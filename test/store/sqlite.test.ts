@@ -6,11 +6,8 @@ import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { KeptResponse } from '../../src/core/log/kept-response.ts'
-import {
-  databasePath,
-  knownMigrations,
-  openDatabase,
-} from '../../src/store/sqlite/base/database.ts'
+import { knownMigrations, openDatabase } from '../../src/store/sqlite/base/database.ts'
+import { databasePath } from '../../src/store/sqlite/base/database-path.ts'
 import { createKeptResponseStore } from '../../src/store/sqlite/kept-responses.ts'
 import { exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { it, openStore } from '../kit/store/local-store.ts'

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { Command } from 'commander'
 import { AppError } from '../../errors.ts'
-import { databasePath } from '../../store/sqlite/base/database.ts'
+import { databasePath } from '../../store/sqlite/base/database-path.ts'
 import type { MoveReport } from '../../store/move/move.ts'
 import { readConfig } from '../context.ts'
 import { EXIT, PrintedResult } from '../exit-code.ts'

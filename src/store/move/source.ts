@@ -4,12 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import { AppError } from '../../errors.ts'
-import {
-  databasePath,
-  knownMigrations,
-  openDatabase,
-  type Database,
-} from '../sqlite/base/database.ts'
+import { knownMigrations, openDatabase, type Database } from '../sqlite/base/database.ts'
+import { databasePath } from '../sqlite/base/database-path.ts'
 import { COPIED } from './tables.ts'
 
 export interface MoveSource {

@@ -12,6 +12,7 @@ import { drizzle } from 'drizzle-orm/libsql/sqlite3'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { AppError } from '../../../errors.ts'
 import { packageFolder } from '../../../package-folder.ts'
+import { databasePath } from './database-path.ts'
 import type { SqlTransaction } from './statements.ts'
 
 export interface DatabaseOptions {
@@ -39,7 +40,6 @@ export interface Connection {
   close: () => Promise<void>
 }
 
-const FILE_NAME = 'promptintern.sqlite'
 const PAGE_BYTES = 4096
 /** how long a write waits for the lock of another process */
 const BUSY_TIMEOUT_MS = 10_000
@@ -89,8 +89,6 @@ const storeError = (error: unknown, path: string): AppError => {
   const detail = advice ?? (cause instanceof Error ? cause.message : String(cause))
   return new AppError('store-unavailable', `database ${path}: ${detail}`, { cause })
 }
-
-export const databasePath = (dataDir: string): string => join(dataDir, FILE_NAME)
 
 const configure = async (client: Client, options: DatabaseOptions): Promise<void> => {
   // has no effect after the first table exists, and then the file could never shrink

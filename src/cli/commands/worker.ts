@@ -1,0 +1,24 @@
+import { Command } from 'commander'
+import { onParentEnd } from '../../process/supervise.ts'
+import { createWorker } from '../../worker/worker.ts'
+import { asWorker } from '../context.ts'
+import { stopSignal } from '../stop-signal.ts'
+
+/** Ends also when the parent that forked this process exits, also while this process starts. */
+const work = async (): Promise<void> => {
+  const parent = new AbortController()
+  const stopListening = onParentEnd(() => parent.abort())
+  try {
+    await asWorker(async (deps) => {
+      const signal = AbortSignal.any([stopSignal(), parent.signal])
+      await (await createWorker(deps)).run(signal)
+    })
+  } finally {
+    stopListening()
+  }
+}
+
+export const workerCommand = (): Command =>
+  new Command('worker')
+    .description('run only the background work: detect, internalize, evaluate, promote')
+    .action(work)

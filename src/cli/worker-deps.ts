@@ -1,0 +1,48 @@
+/** What the worker gets from outside, of the configuration and of what is open. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Config } from '../config/config.ts'
+import { economicsSettings } from '../config/config-files.ts'
+import { costUsd, findPrice, type Price } from '../core/cost/prices.ts'
+import type { NamedUpstream } from '../core/upstream-choice.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { ReportFault, WorkerFault } from '../fault-log.ts'
+import type { Logger } from '../process/logger.ts'
+import { openEconomics } from '../savings/economics.ts'
+import type { Store } from '../store/store.ts'
+import type { WorkerDeps } from '../worker/deps.ts'
+import { engineCommandsOf } from '../worker/engine/commands.ts'
+import { createReplay } from '../worker/replay.ts'
+
+export interface WorkerParts {
+  engine: Engine | null
+  logger: Logger
+  fault: ReportFault<WorkerFault>
+  upstreams: readonly NamedUpstream[]
+  prices: Price[]
+}
+
+/** An aborted sleep resolves: the signal is there to end the pause. */
+export const sleep: WorkerDeps['sleep'] = (ms, signal) =>
+  delay(ms, undefined, { signal }).catch(() => {})
+
+export const workerDeps = (
+  config: Config,
+  store: Store,
+  { engine, logger, fault, upstreams, prices }: WorkerParts
+): WorkerDeps => ({
+  store,
+  engine,
+  engineCommands: engineCommandsOf(config.engine, process.env),
+  config: config.internalize,
+  rollout: config.rollout,
+  retention: config.retention,
+  economics: openEconomics(store, economicsSettings(config, prices), Date.now),
+  webhook: config.webhook && { ...config.webhook, fetch },
+  replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch, fault }),
+  costUsd: (model, usage) => costUsd(prices, model, usage),
+  deprecatedOn: (model) => findPrice(prices, model)?.deprecatedOn ?? null,
+  now: Date.now,
+  sleep,
+  fault,
+  log: ({ level, message, data }) => logger[level]({ part: 'worker', ...data }, message),
+})
