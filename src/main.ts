@@ -2,6 +2,7 @@
  * Composition root: config → store → engine → app + worker → listen → drain. Opens every part that has
  * effects and passes it on.
  */
+import type { ChildProcess } from 'node:child_process'
 import { Registry } from 'prom-client'
 import type { Config } from './config/config.ts'
 import { loadPrices, loadUpstreams } from './config/config-files.ts'
@@ -9,15 +10,12 @@ import { loadSecrets } from './config/data-dir.ts'
 import { compileRouteTable, type RouteTable } from './core/route/route-table.ts'
 import type { Engine } from './engine/engine.ts'
 import type { ReportFault, ServerFault } from './fault-log.ts'
+import { askedOfWorker } from './lifecycle/worker-request.ts'
 import { openEngine, openStore, type OpenEngine } from './opening.ts'
 import { createLogger, type Logger } from './process/logger.ts'
 import { childFault, openServerFaults } from './process/open-faults.ts'
-import {
-  forkModule,
-  supervise,
-  type OnChildFault,
-  type SupervisedChild,
-} from './process/supervise.ts'
+import { EXIT } from './process/exit.ts'
+import { forkModule, supervise, type OnChildFault } from './process/supervise.ts'
 import { Load } from './proxy/client/load.ts'
 import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
 import { assemble } from './server/assemble.ts'
@@ -25,6 +23,7 @@ import { watchEventLoop, watchLoad } from './server/event-loop.ts'
 import { watchHealth } from './server/health.ts'
 import { listen } from './server/http-server.ts'
 import { openAccess } from './server/issued-access.ts'
+import { startRestingWorker, type WorkerProcess } from './server/resting-worker.ts'
 import { watchSnapshot, type SnapshotWatch } from './server/snapshot-watch.ts'
 import type { Store } from './store/store.ts'
 import { systemTimer } from './timers.ts'
@@ -36,11 +35,16 @@ const LOG_FLUSH_MS = 10_000
 const openTracing = async (options: TracingOptions | null): Promise<Tracing | null> =>
   options && (await import('./tracing/start.ts')).startTracing(options)
 
-const startWorker = (
+/** Without an engine, and with a log of its own, the worker rests while there is nothing to do. */
+const rests = ({ engine, webhook, database }: Config): boolean =>
+  engine.kind === 'none' && webhook === null && database === null
+
+const startWorker = async (
   config: Config,
   engine: OpenEngine | null,
+  { store, queue }: { store: Store; queue: LogQueue },
   onFault: OnChildFault
-): SupervisedChild => {
+): Promise<WorkerProcess> => {
   const entry = new URL(import.meta.url.endsWith('.ts') ? './cli.ts' : './cli.js', import.meta.url)
   const engineEnv =
     engine === null
@@ -52,7 +56,25 @@ const startWorker = (
         }
   // the encoder is the engine's
   const env = { ...process.env, DATA_DIR: config.dataDir, ENCODER_PATH: '', ...engineEnv }
-  return supervise({ spawn: () => forkModule(entry, { arguments: ['worker'], env }), onFault })
+  const spawn = (...options: string[]): ChildProcess =>
+    forkModule(entry, { arguments: ['worker', ...options], env })
+  if (rests(config)) {
+    const [newest] = await store.records.list({ limit: 1, bodies: false })
+    return startRestingWorker({
+      spawn: () => spawn('--until-idle'),
+      onFault,
+      refusedCode: EXIT.refused,
+      hasLog: newest !== undefined,
+      written: () => queue.stats().written,
+      asked: () => askedOfWorker(store, Date.now()),
+      now: () => performance.now(),
+    })
+  }
+  const child = supervise({ spawn, onFault })
+  return {
+    state: () => (child.isRunning() ? 'running' : 'restarting'),
+    close: () => child.close(),
+  }
 }
 
 export interface Server {
@@ -75,28 +97,21 @@ interface Opening {
 }
 
 /** The processes beside the proxy: the engine, where it is embedded, and the worker. */
-const openChildren = async (config: Config, { options, fault, onClose }: Opening) => {
+const openChildren = async (
+  config: Config,
+  log: { store: Store; queue: LogQueue },
+  { options, fault, onClose }: Opening
+) => {
   const engine =
     config.engine.kind === 'none'
       ? null
       : await openEngine(config, childFault(fault, 'engine-process'))
   onClose(async () => engine?.close())
   const worker = options.worker
-    ? startWorker(config, engine, childFault(fault, 'worker-process'))
+    ? await startWorker(config, engine, log, childFault(fault, 'worker-process'))
     : null
   onClose(async () => worker?.close())
   return { engine: engine?.engine ?? null, engineAccess: engine, worker }
-}
-
-const openQueue = (config: Config, store: Store, { fault, onClose }: Opening): LogQueue => {
-  const queue = createLogQueue({
-    append: store.records.append,
-    maxBytes: config.proxy.logQueueMaxBytes,
-    fault,
-    setTimer: systemTimer,
-  })
-  onClose(() => queue.close(LOG_FLUSH_MS))
-  return queue
 }
 
 const watchRoutes = async ({ routes }: Store, { logger, fault, onClose }: Opening) => {
@@ -160,8 +175,15 @@ const open = async (config: Config, opening: Opening): Promise<void> => {
     onUp: () => (storeIsUp = true),
   })
   onClose(() => store.close())
-  const children = await openChildren(config, opening)
-  const queue = openQueue(config, store, opening)
+  const queue = createLogQueue({
+    append: store.records.append,
+    maxBytes: config.proxy.logQueueMaxBytes,
+    fault,
+    setTimer: systemTimer,
+  })
+  const children = await openChildren(config, { store, queue }, opening)
+  // before the worker ends
+  onClose(() => queue.close(LOG_FLUSH_MS))
   const routes = await watchRoutes(store, opening)
   const prices = await loadPrices(config)
   const issued = await openAccess(config, store, prices, logger, fault)

@@ -1,16 +1,7 @@
 /** Exit codes of the command line; docs/exit-codes.md explains them to users. */
 import { CommanderError } from 'commander'
 import { toAppError, type ErrorCode } from '../errors.ts'
-
-export const EXIT = {
-  success: 0,
-  unexpected: 1,
-  usage: 2,
-  notFound: 3,
-  refused: 4,
-  notAccepted: 5,
-  unavailable: 6,
-} as const
+import { EXIT } from '../process/exit.ts'
 
 const OF_ERROR: Record<ErrorCode, number> = {
   'invalid-request': EXIT.usage,

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import type { Verdict } from '../core/gate/gate.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Store } from '../store/store.ts'
+import { forgetTasks } from './forget-task.ts'
 
 export type WorkerRequest =
   /** read the log up to this sequence and search for templates */
@@ -70,6 +71,12 @@ export const openRequests = async (store: Store, now: number): Promise<OpenReque
   }
   return open
 }
+
+/** Names of all that a worker is asked to do. */
+export const askedOfWorker = async (store: Store, now: number): Promise<string[]> => [
+  ...(await openRequests(store, now)).map(({ name }) => name),
+  ...(await forgetTasks(store)),
+]
 
 export const updateRequest = async (
   { snapshots }: Store,

@@ -16,13 +16,21 @@ const MAX_PAUSE_MS = 30_000
 const STABLE_MS = 60_000
 const GRACE_MS = 20_000
 
-const hasEnded = (child: ChildProcess): boolean =>
+export const hasEnded = (child: ChildProcess): boolean =>
   child.pid === undefined || child.exitCode !== null || child.signalCode !== null
 
 const exited = (child: ChildProcess): Promise<void> =>
   hasEnded(child)
     ? Promise.resolve()
     : new Promise((resolve) => child.once('exit', () => resolve()))
+
+/** SIGTERM, then SIGKILL after a grace period. */
+export const endChild = async (child: ChildProcess): Promise<void> => {
+  child.kill('SIGTERM')
+  const killer = setTimeout(() => child.kill('SIGKILL'), GRACE_MS)
+  await exited(child)
+  clearTimeout(killer)
+}
 
 /** Runs a module of this package as a process of its own; works from the sources and from `dist`. */
 export const forkModule = (
@@ -60,7 +68,7 @@ export interface SuperviseOptions {
   onFault: OnChildFault
 }
 
-const endOf = ({ exitCode, signalCode }: ChildProcess): string =>
+export const endOf = ({ exitCode, signalCode }: ChildProcess): string =>
   signalCode === null ? `with exit code ${exitCode}` : `by ${signalCode}`
 
 export const supervise = ({
@@ -107,10 +115,7 @@ export const supervise = ({
     async close() {
       closing = true
       clearTimeout(timer)
-      child.kill('SIGTERM')
-      const killer = setTimeout(() => child.kill('SIGKILL'), GRACE_MS)
-      await exited(child)
-      clearTimeout(killer)
+      await endChild(child)
     },
   }
 }

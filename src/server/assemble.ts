@@ -33,10 +33,10 @@ import type { RouteTable } from '../core/route/route-table.ts'
 import { createTenants } from '../proxy/access/tenants.ts'
 import type { NamedUpstream } from '../core/upstream-choice.ts'
 import { registerRolloutMetrics } from './rollout-metrics.ts'
+import type { WorkerProcess } from './resting-worker.ts'
 import type { SnapshotWatch } from './snapshot-watch.ts'
 import { openEconomics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
-import type { SupervisedChild } from '../process/supervise.ts'
 import { timeOrderedId } from '../time-ordered-id.ts'
 import type { Tracing } from '../tracing/start.ts'
 
@@ -62,7 +62,7 @@ export interface Parts {
   queue: LogQueue
   engine: Engine | null
   engineAccess: EngineAccess | null
-  worker: SupervisedChild | null
+  worker: Pick<WorkerProcess, 'state'> | null
   routes: SnapshotWatch<RouteTable>
   prices: Price[]
   /** null with ACCESS=forward */
@@ -78,7 +78,7 @@ const statusOf = (parts: Parts): ProcessStatus => ({
   engine: parts.config.engine.kind,
   engineReachable: parts.health.engineIsReachable() === true,
   store: parts.storeIsUp() ? 'running' : 'restarting',
-  worker: parts.worker === null ? 'elsewhere' : parts.worker.isRunning() ? 'running' : 'restarting',
+  worker: parts.worker?.state() ?? 'elsewhere',
   log: parts.queue.stats(),
   logIsTaken: parts.health.logIsTaken(),
   routes: parts.routes.snapshot().byVersion.size,

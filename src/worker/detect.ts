@@ -42,6 +42,8 @@ export interface DetectProgress {
 export interface DetectLoop {
   /** Reads one page of the log. @param isAwaited templates are searched as soon as the log is read */
   step(isAwaited: boolean): Promise<DetectProgress>
+  /** Saves what was read since the last save. */
+  save(): Promise<void>
 }
 
 const encodeSnapshot = (cursor: number, sketch: Uint8Array): Uint8Array => {
@@ -254,6 +256,9 @@ export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> =>
       const isOld = Math.abs(deps.now() - savedAt) >= SAVE_EVERY_MS
       if (unsaved >= SAVE_EVERY_RECORDS || (unsaved > 0 && isOld)) await save()
       return { read: count, cursor, settled: unjudged === 0 }
+    },
+    async save() {
+      if (unsaved > 0) await save()
     },
   }
 }

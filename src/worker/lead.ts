@@ -23,8 +23,11 @@ import { openWebhook } from './webhook/sender.ts'
 const PRUNE_EVERY_MS = 3_600_000
 
 export interface Lead {
-  /** Everything but what needs all others to wait. @returns whether anything advanced */
-  step(engine: EngineState): Promise<boolean>
+  /**
+   * Everything but what needs all others to wait. @param isHurried templates are searched as soon as the log is read
+   * @returns whether anything advanced
+   */
+  step(engine: EngineState, isHurried: boolean): Promise<boolean>
   /** When no internalization advances: the learning curve. @returns whether it did */
   learn(present: Engine | null): Promise<boolean>
   /** Deletes, once an hour, what is older than it may be. */
@@ -33,6 +36,8 @@ export interface Lead {
   watch(present: Engine | null): Promise<{ advanced: boolean; isEngineLost: boolean }>
   /** Sends events until the signal aborts. Never rejects. */
   send(signal: AbortSignal): Promise<void>
+  /** Saves what was read of the log, so that the next leader does not read it again. */
+  save(): Promise<void>
   /** Ends the background command, if one runs. */
   close(): Promise<void>
 }
@@ -77,14 +82,14 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
   const prune = createPruning(deps, access)
 
   return {
-    async step({ need, present: engine }) {
+    async step({ need, present: engine }, isHurried) {
       await power?.settle(need)
       const forgotten = await settleForgotten({ ...deps, engine, claim: claimOf(leases) })
       if (forgotten.isDetectorStale) detect = await createDetectLoop(deps)
       if (forgotten.isEngineLost) access.lost()
       const requests = await openRequests(deps.store, deps.now())
       const isAwaited = requests.some(({ request }) => request.kind === 'detect')
-      const detected = await detect.step(isAwaited)
+      const detected = await detect.step(isHurried || isAwaited)
       const replied = await settleRequests(deps, requests, engine, detected)
       const started = deps.config.auto && detected.settled && (await starts.step())
       return detected.read > 0 || started || replied
@@ -100,6 +105,7 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
     },
     watch: (present) => routes.step(present),
     send: async (signal) => webhook?.run(signal),
+    save: () => detect.save(),
     close: async () => power?.close(),
   }
 }

@@ -24,6 +24,8 @@ export interface Worker {
   step(): Promise<boolean>
   /** Runs rounds until the signal aborts, then closes. A failed round is logged and repeated. */
   run(signal: AbortSignal): Promise<void>
+  /** Runs rounds until none advances anything, or the signal aborts, then closes. @throws what a round throws */
+  catchUp(signal: AbortSignal): Promise<void>
   /** Ends the background command, if one runs, and lets other workers go on. */
   close(): Promise<void>
 }
@@ -52,7 +54,8 @@ interface Led {
 interface Leadership {
   /** Null while another worker leads. */
   current(): Promise<Led | null>
-  close(): Promise<void>
+  /** Saves, unless the lease has passed on, and closes. */
+  end(): Promise<void>
 }
 
 const createLeadership = (deps: WorkerDeps, parts: WorkParts): Leadership => {
@@ -74,7 +77,14 @@ const createLeadership = (deps: WorkerDeps, parts: WorkParts): Leadership => {
   return {
     // one after another: work and watch ask side by side
     current: () => (last = last.then(renew, renew)),
-    close,
+    async end() {
+      try {
+        if (led?.held.signal.aborted === false) await led.lead.save()
+      } catch (error) {
+        deps.fault('worker-step', error)
+      }
+      await close()
+    },
   }
 }
 
@@ -88,11 +98,11 @@ export const createWorker = async (deps: OpenWorkerDeps): Promise<Worker> => {
   /** as the last round found it */
   let present: Engine | null = null
 
-  const work = async (): Promise<boolean> => {
+  const work = async (isHurried = false): Promise<boolean> => {
     const engine = await access.open()
     ;({ present } = engine)
     const lead = (await leadership.current())?.lead
-    const led = (await lead?.step(engine)) ?? false
+    const led = (await lead?.step(engine, isHurried)) ?? false
     const advanced =
       (await advanceOldest(deps, parts, engine.present)) ||
       ((await lead?.learn(engine.present)) ?? false)
@@ -116,7 +126,7 @@ export const createWorker = async (deps: OpenWorkerDeps): Promise<Worker> => {
   }
 
   const close = async (): Promise<void> => {
-    await leadership.close()
+    await leadership.end()
     await leases.close()
   }
 
@@ -129,11 +139,24 @@ export const createWorker = async (deps: OpenWorkerDeps): Promise<Worker> => {
       // an evaluation takes minutes, and a rollback must not wait for it
       await Promise.all([
         leases.keep(signal),
-        repeat(deps, work, signal),
+        repeat(deps, () => work(), signal),
         repeat(deps, watch, signal),
         repeat(deps, send, signal),
       ])
       await close()
+    },
+    async catchUp(signal) {
+      const ended = new AbortController()
+      const keeping = leases.keep(AbortSignal.any([signal, ended.signal]))
+      try {
+        // the log may grow meanwhile as fast as it is read
+        while (!signal.aborted && (await work(true)));
+        await watch()
+      } finally {
+        ended.abort()
+        await keeping
+        await close()
+      }
     },
     close,
   }

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { createDice, RULES } from '../kit/traffic/applications.ts'
 import { AppError } from '../../src/errors.ts'
 import type { Store } from '../../src/store/store.ts'
+import type { WorkerDeps } from '../../src/worker/deps.ts'
 import { createDetectLoop } from '../../src/worker/detect.ts'
+import { createWorker } from '../../src/worker/worker.ts'
 import { exampleRecord } from '../kit/records/examples.ts'
 import { chatBody } from '../kit/proxy/harness.ts'
 import { orderRecord, ORDERS } from '../kit/records/paint-orders.ts'
@@ -41,6 +43,35 @@ it('reads on where the bodies of a page are large', async () => {
   const reads: number[] = []
   for (let read = 1; read > 0;) reads.push(({ read } = await loop.step(false)).read)
   expect(reads).toEqual([4, 4, 2, 0])
+})
+
+it('a worker that catches up finds templates at once, and the next one reads on behind it', async () => {
+  const harness = await openHarness({ from: null })
+  await harness.log(ORDERS.slice(0, 140))
+  const afters: (number | undefined)[] = []
+  const { records } = harness.store
+  const store: Store = {
+    ...harness.store,
+    records: {
+      ...records,
+      search: (query) => {
+        if (query.order === 'asc') afters.push(query.after)
+        return records.search(query)
+      },
+    },
+  }
+  const sleep: WorkerDeps['sleep'] = (_ms, signal) =>
+    new Promise((resolve) => signal!.addEventListener('abort', () => resolve()))
+  const catchUp = async () => {
+    const worker = await createWorker(harness.deps({ store, sleep, engine: null }, { auto: false }))
+    await worker.catchUp(new AbortController().signal)
+  }
+  await catchUp()
+  expect(await harness.store.templates.list()).toHaveLength(1)
+  expect(await requestsOf(harness)).toBe(140)
+  afters.length = 0
+  await catchUp()
+  expect(afters.every((after) => after! > 0)).toBe(true)
 })
 
 /** Fails at the given calls of `tagTemplate`, counted from 1. */

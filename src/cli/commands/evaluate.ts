@@ -12,7 +12,8 @@ import {
   withWorker,
   type There,
 } from '../context.ts'
-import { EXIT, PrintedResult } from '../exit-code.ts'
+import { PrintedResult } from '../exit-code.ts'
+import { EXIT } from '../../process/exit.ts'
 import { print, type OutputOptions, type Screen } from '../output.ts'
 import { verdictText } from '../verdict-text.ts'
 

@@ -19,7 +19,8 @@ import {
   type Here,
   type There,
 } from '../context.ts'
-import { EXIT, PrintedResult } from '../exit-code.ts'
+import { PrintedResult } from '../exit-code.ts'
+import { EXIT } from '../../process/exit.ts'
 import { noteText } from '../options.ts'
 import { print, type OutputOptions, type Screen } from '../output.ts'
 import { holdoutText } from '../../core/internalization/holdout-time.ts'

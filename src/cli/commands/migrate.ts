@@ -5,7 +5,8 @@ import { AppError } from '../../errors.ts'
 import { databasePath } from '../../store/sqlite/base/database-path.ts'
 import type { MoveReport } from '../../store/move/move.ts'
 import { readConfig } from '../context.ts'
-import { EXIT, PrintedResult } from '../exit-code.ts'
+import { PrintedResult } from '../exit-code.ts'
+import { EXIT } from '../../process/exit.ts'
 import { openScreen, print, table, type OutputOptions } from '../output.ts'
 
 interface MoveOptions extends OutputOptions {

@@ -5,13 +5,14 @@ import { asWorker } from '../context.ts'
 import { stopSignal } from '../stop-signal.ts'
 
 /** Ends also when the parent that forked this process exits, also while this process starts. */
-const work = async (): Promise<void> => {
+const work = async ({ untilIdle }: { untilIdle: boolean }): Promise<void> => {
   const parent = new AbortController()
   const stopListening = onParentEnd(() => parent.abort())
   try {
     await asWorker(async (deps) => {
       const signal = AbortSignal.any([stopSignal(), parent.signal])
-      await (await createWorker(deps)).run(signal)
+      const worker = await createWorker(deps)
+      await (untilIdle ? worker.catchUp(signal) : worker.run(signal))
     })
   } finally {
     stopListening()
@@ -21,4 +22,5 @@ const work = async (): Promise<void> => {
 export const workerCommand = (): Command =>
   new Command('worker')
     .description('run only the background work: detect, internalize, evaluate, promote')
+    .option('--until-idle', 'end when all of the log is read and nothing waits', false)
     .action(work)
