@@ -214,8 +214,8 @@ export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> =>
     detector.restore(snapshot.sketch)
     cursor = snapshot.cursor
   }
-  // records since the last search for templates, and since the sketch was last saved
-  let unjudged = 0
+  // records since the last search for templates, which the last worker may not have made, and since the sketch was saved
+  let unjudged = saved === null ? 0 : 1
   let unsaved = 0
   let judgedAt = 0
   let savedAt = deps.now()

@@ -22,12 +22,16 @@ import { openWebhook } from './webhook/sender.ts'
 
 const PRUNE_EVERY_MS = 3_600_000
 
+export interface LeadStep {
+  /** whether anything did, or the log was read */
+  advanced: boolean
+  /** the log is read to its end, and nothing else advanced */
+  isCaughtUp: boolean
+}
+
 export interface Lead {
-  /**
-   * Everything but what needs all others to wait. @param isHurried templates are searched as soon as the log is read
-   * @returns whether anything advanced
-   */
-  step(engine: EngineState, isHurried: boolean): Promise<boolean>
+  /** Everything but what needs all others to wait. @param isHurried templates are searched as soon as the log is read */
+  step(engine: EngineState, isHurried: boolean): Promise<LeadStep>
   /** When no internalization advances: the learning curve. @returns whether it did */
   learn(present: Engine | null): Promise<boolean>
   /** Deletes, once an hour, what is older than it may be. */
@@ -92,7 +96,11 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
       const detected = await detect.step(isHurried || isAwaited)
       const replied = await settleRequests(deps, requests, engine, detected)
       const started = deps.config.auto && detected.settled && (await starts.step())
-      return detected.read > 0 || started || replied
+      const advanced = started || replied
+      return {
+        advanced: advanced || detected.read > 0,
+        isCaughtUp: detected.settled && !advanced,
+      }
     },
     async learn(present) {
       if (present === null) return false

@@ -7,7 +7,7 @@ import type { OpenStore } from '../store/store.ts'
 import { advanceOldest } from './advance-oldest.ts'
 import type { WorkerDeps } from './deps.ts'
 import { createEngineAccess } from './engine-access.ts'
-import { openLead, type Lead, type WorkParts } from './lead.ts'
+import { openLead, type Lead, type LeadStep, type WorkParts } from './lead.ts'
 import { createLeases, LEAD, type HeldLease } from './leases.ts'
 
 const IDLE_MS = 1_000
@@ -24,7 +24,7 @@ export interface Worker {
   step(): Promise<boolean>
   /** Runs rounds until the signal aborts, then closes. A failed round is logged and repeated. */
   run(signal: AbortSignal): Promise<void>
-  /** Runs rounds until none advances anything, or the signal aborts, then closes. @throws what a round throws */
+  /** Runs rounds until the log is read to its end, or the signal aborts, then closes. @throws what a round throws */
   catchUp(signal: AbortSignal): Promise<void>
   /** Ends the background command, if one runs, and lets other workers go on. */
   close(): Promise<void>
@@ -88,7 +88,8 @@ const createLeadership = (deps: WorkerDeps, parts: WorkParts): Leadership => {
   }
 }
 
-export const createWorker = async (deps: OpenWorkerDeps): Promise<Worker> => {
+/** The rounds of a worker. */
+const createRounds = async (deps: OpenWorkerDeps) => {
   const access = createEngineAccess(deps)
   const leases = createLeases(deps)
   const parts = { access, leases }
@@ -98,16 +99,16 @@ export const createWorker = async (deps: OpenWorkerDeps): Promise<Worker> => {
   /** as the last round found it */
   let present: Engine | null = null
 
-  const work = async (isHurried = false): Promise<boolean> => {
+  const work = async (isHurried = false): Promise<LeadStep> => {
     const engine = await access.open()
     ;({ present } = engine)
     const lead = (await leadership.current())?.lead
-    const led = (await lead?.step(engine, isHurried)) ?? false
+    const led = (await lead?.step(engine, isHurried)) ?? { advanced: false, isCaughtUp: true }
     const advanced =
       (await advanceOldest(deps, parts, engine.present)) ||
       ((await lead?.learn(engine.present)) ?? false)
     await lead?.prune()
-    return led || advanced
+    return { advanced: led.advanced || advanced, isCaughtUp: led.isCaughtUp && !advanced }
   }
 
   const watch = async (): Promise<boolean> => {
@@ -130,34 +131,40 @@ export const createWorker = async (deps: OpenWorkerDeps): Promise<Worker> => {
     await leases.close()
   }
 
-  return {
-    async step() {
-      const advanced = await work()
-      return (await watch()) || advanced
-    },
-    async run(signal) {
-      // an evaluation takes minutes, and a rollback must not wait for it
-      await Promise.all([
-        leases.keep(signal),
-        repeat(deps, () => work(), signal),
-        repeat(deps, watch, signal),
-        repeat(deps, send, signal),
-      ])
+  return { leases, work, watch, send, close }
+}
+
+export const createWorker = async (deps: OpenWorkerDeps): Promise<Worker> => {
+  const { leases, work, watch, send, close } = await createRounds(deps)
+
+  const catchUp = async (signal: AbortSignal): Promise<void> => {
+    const ended = new AbortController()
+    const keeping = leases.keep(AbortSignal.any([signal, ended.signal]))
+    try {
+      while (!signal.aborted && !(await work(true)).isCaughtUp);
+      await watch()
+    } finally {
+      ended.abort()
+      await keeping
       await close()
-    },
-    async catchUp(signal) {
-      const ended = new AbortController()
-      const keeping = leases.keep(AbortSignal.any([signal, ended.signal]))
-      try {
-        // the log may grow meanwhile as fast as it is read
-        while (!signal.aborted && (await work(true)));
-        await watch()
-      } finally {
-        ended.abort()
-        await keeping
-        await close()
-      }
-    },
-    close,
+    }
   }
+
+  const run = async (signal: AbortSignal): Promise<void> => {
+    // an evaluation takes minutes, and a rollback must not wait for it
+    await Promise.all([
+      leases.keep(signal),
+      repeat(deps, async () => (await work()).advanced, signal),
+      repeat(deps, watch, signal),
+      repeat(deps, send, signal),
+    ])
+    await close()
+  }
+
+  const step = async (): Promise<boolean> => {
+    const { advanced } = await work()
+    return (await watch()) || advanced
+  }
+
+  return { step, run, catchUp, close }
 }

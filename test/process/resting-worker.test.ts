@@ -15,14 +15,14 @@ const ends = (code: number): ChildProcess =>
   spawn(process.execPath, ['-e', `process.exit(${code})`])
 const stays = (): ChildProcess => spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
 
-let worker: WorkerProcess | null = null
-afterEach(() => worker?.close())
+let opened: WorkerProcess | null = null
+afterEach(() => opened?.close())
 
 /** Looks each ten milliseconds, by a clock that a test sets. */
 const start = (options: Partial<RestingOptions> & Pick<RestingOptions, 'spawn'>) => {
   const at = { clock: 0, written: 0, asked: [] as string[] }
   const faults: (number | null)[] = []
-  const opened = startRestingWorker({
+  const worker = startRestingWorker({
     onFault: (_error, { exitCode }) => faults.push(exitCode),
     refusedCode: REFUSED,
     hasLog: false,
@@ -32,8 +32,8 @@ const start = (options: Partial<RestingOptions> & Pick<RestingOptions, 'spawn'>)
     lookMs: 10,
     ...options,
   })
-  worker = opened
-  return { at, faults, worker: opened }
+  opened = worker
+  return { at, faults, worker }
 }
 
 describe('the worker of a server without an engine', () => {

@@ -45,6 +45,10 @@ it('reads on where the bodies of a page are large', async () => {
   expect(reads).toEqual([4, 4, 2, 0])
 })
 
+/** Lets a worker close. */
+const sleep: WorkerDeps['sleep'] = (_ms, signal) =>
+  new Promise((resolve) => signal!.addEventListener('abort', () => resolve()))
+
 it('a worker that catches up finds templates at once, and the next one reads on behind it', async () => {
   const harness = await openHarness({ from: null })
   await harness.log(ORDERS.slice(0, 140))
@@ -60,8 +64,6 @@ it('a worker that catches up finds templates at once, and the next one reads on 
       },
     },
   }
-  const sleep: WorkerDeps['sleep'] = (_ms, signal) =>
-    new Promise((resolve) => signal!.addEventListener('abort', () => resolve()))
   const catchUp = async () => {
     const worker = await createWorker(harness.deps({ store, sleep, engine: null }, { auto: false }))
     await worker.catchUp(new AbortController().signal)
@@ -72,6 +74,22 @@ it('a worker that catches up finds templates at once, and the next one reads on 
   afters.length = 0
   await catchUp()
   expect(afters.every((after) => after! > 0)).toBe(true)
+})
+
+it('a worker that follows one which was stopped finds the templates of what that had read', async () => {
+  const harness = await openHarness({ from: null })
+  await harness.log(ORDERS.slice(0, 30))
+  const deps = () => harness.deps({ engine: null }, { auto: false })
+  const stopped = await createWorker(deps())
+  await harness.round(stopped, 6 * SECOND_MS)
+  await harness.log(ORDERS.slice(30, 140))
+  // too soon for another search
+  await harness.round(stopped, SECOND_MS)
+  await stopped.close()
+  expect(await harness.store.templates.list()).toEqual([])
+  const next = await harness.worker(deps())
+  await harness.round(next, 6 * SECOND_MS)
+  expect(await harness.store.templates.list()).toHaveLength(1)
 })
 
 /** Fails at the given calls of `tagTemplate`, counted from 1. */
