@@ -3,8 +3,9 @@
  *
  * - pure: functions. No process, no socket, no database; files share a worker, so that modules load once.
  * - wired: servers and stores within the test's process, one PostgreSQL for all.
- * - whole: built programs, kills, browsers, native models, long simulations. `npm run test:small` is the part of
- *   it in every check.
+ * - whole: built programs, kills, browsers, native models, long simulations, and files that end in `.long.test.ts`,
+ *   which need nothing more than wired ones but take longer than 20 seconds. `npm run test:small` is the part of it
+ *   in every check.
  */
 import { defineConfig } from 'vitest/config'
 
@@ -12,6 +13,8 @@ const WIRED = [
   'test/*.test.ts',
   'test/{admin,clients,contract,differential,fuzz,page,process,proxy,security,store,worker}/**/*.test.ts',
 ]
+
+const LONG = 'test/**/*.long.test.ts'
 
 const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 }
 
@@ -35,6 +38,7 @@ export default defineConfig({
           ...timeouts,
           name: 'wired',
           include: WIRED,
+          exclude: [LONG],
           globalSetup: ['test/postgres-server.ts'],
           pool: 'forks',
         },
@@ -45,7 +49,7 @@ export default defineConfig({
           // training takes half a minute on a busy machine
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          include: ['test/{browser,e2e,faults,onnx,simulations}/**/*.test.ts'],
+          include: ['test/{browser,e2e,faults,onnx,simulations}/**/*.test.ts', LONG],
           globalSetup: ['test/build.ts', 'test/postgres-server.ts'],
           // a process for each file: native sessions hold memory until their process ends
           pool: 'forks',

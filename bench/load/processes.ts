@@ -44,16 +44,14 @@ export const residentMiB = (target: Target, when: 'now' | 'peak' = 'now'): numbe
 export const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
 
-/**
- * `upstream`, `fetch`, `bare` or `ours`.
- * @param script the built `load/server.ts`
- */
-export const startServer = async (
+/** @param flags of Node */
+export const startServerWith = async (
+  flags: string[],
   script: string,
   kind: string,
   ...rest: string[]
 ): Promise<Target> => {
-  const child = spawn(process.execPath, [script, kind, ...rest], {
+  const child = spawn(process.execPath, [...flags, script, kind, ...rest], {
     stdio: ['pipe', 'pipe', 'inherit'],
     // as in the Dockerfile
     env: { ...process.env, NODE_ENV: 'production', MALLOC_ARENA_MAX: '2' },
@@ -76,6 +74,13 @@ export const startServer = async (
     },
   }
 }
+
+/**
+ * `upstream`, `fetch`, `bare` or `ours`.
+ * @param script the built `load/server.ts`
+ */
+export const startServer = (script: string, kind: string, ...rest: string[]): Promise<Target> =>
+  startServerWith([], script, kind, ...rest)
 
 export const isInstalled = (program: string): boolean =>
   spawnSync('sh', ['-c', `command -v ${program}`]).status === 0

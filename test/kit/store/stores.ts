@@ -120,7 +120,7 @@ export const onEachStore = (define: (it: StoreTests) => void): void => {
 
 /**
  * The same, over a database that is one additive migration ahead of this program.
- * @public loaded by test/store/postgres-ahead.test.ts in place of `onEachStore`
+ * @public loaded by test/store/postgres-ahead.long.test.ts in place of `onEachStore`
  */
 export const onNewerPostgres = (define: (it: StoreTests) => void): void =>
   describePostgres('PostgreSQL of a next version', () => define(postgresTests(upgrade)))
