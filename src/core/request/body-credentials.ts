@@ -43,8 +43,8 @@ interface Frame {
 
 /** Longer names are not read: no API has one. */
 const MAX_NAME_BYTES = 128
-/** Names that are looked at once; 128 KB at most. */
-const MAX_KNOWN_NAMES = 1000
+/** Names that are looked at once: bodies of one API have the same ones. 256 KB at most. */
+const MAX_KNOWN_NAMES = 2000
 
 const unescaped = (text: string): string => {
   try {
@@ -64,18 +64,17 @@ const kindOf = (text: string): NameKind => {
   return ADDRESS.test(words) ? 'address' : 'plain'
 }
 
-/** Reads names, each distinct one once. */
-const nameReader = (body: Buffer): ((from: number, to: number) => NameKind) => {
-  const known = new Map<string, NameKind>()
-  return (from, to) => {
-    if (to - from > MAX_NAME_BYTES) return 'plain'
-    const text = body.toString('latin1', from, to)
-    const found = known.get(text)
-    if (found !== undefined) return found
-    const kind = kindOf(text)
-    if (known.size < MAX_KNOWN_NAMES) known.set(text, kind)
-    return kind
-  }
+const KNOWN_NAMES = new Map<string, NameKind>()
+
+const kindIn = (body: Buffer, from: number, to: number): NameKind => {
+  if (to - from > MAX_NAME_BYTES) return 'plain'
+  const text = body.toString('latin1', from, to)
+  const found = KNOWN_NAMES.get(text)
+  if (found !== undefined) return found
+  if (KNOWN_NAMES.size === MAX_KNOWN_NAMES) KNOWN_NAMES.clear()
+  const kind = kindOf(text)
+  KNOWN_NAMES.set(text, kind)
+  return kind
 }
 
 /** @param depth of the parent, 1 for the body itself */
@@ -114,7 +113,7 @@ const written = ({ zone, kind }: Frame, literal: Buffer): Buffer => {
  */
 export const withoutCredentials = (body: Buffer): Buffer => {
   const frames: Frame[] = []
-  const [stringEnd, kindIn] = [stringEnds(body), nameReader(body)]
+  const stringEnd = stringEnds(body)
   const pieces: Buffer[] = []
   let [kept, deeper, deepFrom] = [0, 0, 0]
   let isName = false
@@ -130,7 +129,7 @@ export const withoutCredentials = (body: Buffer): Buffer => {
       if (frame !== undefined && deeper === 0 && frame.zone !== 'skip') {
         const literal = body.subarray(at, end + 1)
         const replacement = isName ? literal : written(frame, literal)
-        if (isName && frame.zone === 'search') frame.kind = kindIn(at + 1, end)
+        if (isName && frame.zone === 'search') frame.kind = kindIn(body, at + 1, end)
         if (replacement !== literal) replace(at, end + 1, replacement)
       }
       at = end
