@@ -190,7 +190,7 @@ const open = async (config: Config, opening: Opening): Promise<void> => {
   onClose(async () => issued?.close())
   const observers = await openObservers(config, { queue, engine: children.engine, routes }, opening)
   const secrets = await loadSecrets(config.dataDir)
-  const { app, proxy } = assemble(
+  const { app, proxy, loadAdmin } = assemble(
     {
       config,
       secrets,
@@ -217,6 +217,8 @@ const open = async (config: Config, opening: Opening): Promise<void> => {
   })
   onClose(() => drain(config.server.drainMs))
   logger.info({ host: config.host, port, upstream: config.upstream.baseUrl }, 'listening')
+  // not before: until then nobody is served
+  await loadAdmin()
 }
 
 /**

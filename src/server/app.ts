@@ -15,8 +15,8 @@ export interface AppDeps {
   proxy: ProxyApp
   /** mounted under /v1/promptintern; knows callers by their credentials */
   feedback: FeedbackApp
-  /** mounted under /admin; checks the token itself */
-  admin: Hono
+  /** mounted under /admin; checks the token itself. It is loaded when it is first asked for */
+  admin: () => Promise<Hono>
   /** shown under /metrics */
   registry: MetricsRegistry
   /** who may read /metrics */
@@ -53,6 +53,22 @@ const followBodies =
     return next()
   }
 
+/** Answers by an app that is loaded later. Its errors are thrown, as those of an app that is mounted. */
+const later = (path: string, load: () => Promise<Hono>): MiddlewareHandler<ProxyEnv> => {
+  let mounted: Promise<Hono> | null = null
+  const mount = async (): Promise<Hono> => {
+    const outer = new Hono().route(path, await load())
+    outer.onError((error) => {
+      throw error
+    })
+    return outer
+  }
+  return async ({ req, env }) => {
+    mounted ??= mount()
+    return (await mounted).fetch(req.raw, env)
+  }
+}
+
 /**
  * The server's own paths come first, then the proxy for every other path. `/healthz` answers as long as
  * the process runs. `/readyz` answers 503 while the server drains. A failed check is shown and is no reason
@@ -79,7 +95,7 @@ export const createApp = ({
       const isWhole = Object.values(checks).every(Boolean)
       return context.json({ status: isWhole ? 'ready' : 'degraded', checks })
     })
-    .route('/admin', admin)
+    .all('/admin/*', later('/admin', admin))
     .route('/metrics', createMetricsApp(registry, isAdmin))
     .route('/v1/promptintern', feedback)
     .route('/', proxy)

@@ -4,8 +4,7 @@ import type { Hono } from 'hono'
 import type { Registry } from 'prom-client'
 import { bearerToken, type AdminTokens } from '../admin/access/roles.ts'
 import { addressOf, createTokenGate, type TokenGate } from '../admin/access/token-gate.ts'
-import { createAdminApp } from '../admin/app.ts'
-import type { ProcessStatus } from '../admin/deps.ts'
+import type { AdminDeps, ProcessStatus } from '../admin/deps.ts'
 import { createApp } from './app.ts'
 import type { Config } from '../config/config.ts'
 import { compileCaptureRule } from '../core/log/selection.ts'
@@ -189,9 +188,9 @@ const feedbackOf = (
     now: monotonicNow,
   })
 
-const adminOf = (parts: Parts, tokens: AdminTokens, gate: TokenGate): Hono => {
+const adminDepsOf = (parts: Parts, tokens: AdminTokens, gate: TokenGate): AdminDeps => {
   const { config, store, routes, prices, fault } = parts
-  return createAdminApp({
+  return {
     store,
     tokens,
     gate,
@@ -206,10 +205,16 @@ const adminOf = (parts: Parts, tokens: AdminTokens, gate: TokenGate): Hono => {
     costUsd: (model, usage) => costUsd(prices, model, usage),
     prices,
     economics: openEconomics(store, economicsSettings(config, prices), Date.now),
-  })
+  }
 }
 
-/** @returns the app, and the proxy within it, which is closed after the last request */
+/** Pages and schemas are half of all modules, and a request needs none of them. */
+const adminLoader = (deps: AdminDeps): (() => Promise<Hono>) => {
+  let loaded: Promise<Hono> | null = null
+  return () => (loaded ??= import('../admin/app.ts').then((admin) => admin.createAdminApp(deps)))
+}
+
+/** @returns the app; the proxy within it, which is closed after the last request; loads the admin app ahead of its use */
 export const assemble = (parts: Parts, registry: Registry) => {
   const { config, secrets, store, engine, routes, issued, health, fault } = parts
   const adminToken = config.adminToken ?? secrets.adminToken
@@ -237,10 +242,11 @@ export const assemble = (parts: Parts, registry: Registry) => {
   const gate = createTokenGate(tokens, monotonicNow)
   const answered = new AnsweredTenants()
   const proxy = openProxy(parts, registry, bodies, access, answered)
+  const admin = adminLoader(adminDepsOf(parts, tokens, gate))
   const app = createApp({
     proxy: proxy.app,
     feedback: feedbackOf(parts, access, answered),
-    admin: adminOf(parts, tokens, gate),
+    admin,
     registry,
     isAdmin: (authorization, env) =>
       gate.judge(bearerToken(authorization), addressOf(env?.incoming)) === 'full',
@@ -252,5 +258,5 @@ export const assemble = (parts: Parts, registry: Registry) => {
     arrivals: proxy.arrivals,
     onFault: (error) => fault('request', error),
   })
-  return { app, proxy }
+  return { app, proxy, loadAdmin: admin }
 }

@@ -36,7 +36,7 @@ const openApp = (overrides: Partial<FeedbackDeps> = {}) => {
     proxy: new Hono<{ Bindings: HttpBindings }>().all('*', () => {
       throw new Error('this would have reached the upstream')
     }),
-    admin: new Hono(),
+    admin: async () => new Hono(),
     registry: new Registry(),
     isAdmin: () => true,
     onFault: () => {},

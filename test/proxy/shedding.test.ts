@@ -92,7 +92,7 @@ describe('a proxy whose event loop is late', () => {
     const app = createApp({
       proxy: proxy.app,
       feedback: new Hono(),
-      admin: new Hono().get('/api/status', (context) => context.text('fine')),
+      admin: async () => new Hono().get('/api/status', (context) => context.text('fine')),
       registry,
       isAdmin: () => true,
       onFault: () => {},

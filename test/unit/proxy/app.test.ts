@@ -15,7 +15,7 @@ const appOf = (overrides: Partial<AppDeps> = {}) =>
     feedback: new Hono<{ Bindings: HttpBindings }>().post('/feedback', (context) =>
       context.text('feedback')
     ),
-    admin: new Hono().get('/api/templates', (context) => context.text('admin')),
+    admin: async () => new Hono().get('/api/templates', (context) => context.text('admin')),
     registry,
     isAdmin: (authorization) => authorization === 'Bearer secret',
     readiness: () => ({ store: true }),
@@ -76,7 +76,7 @@ describe('the app', () => {
       .get('/unknown', () => {
         throw new Error('boom')
       })
-    const app = appOf({ admin, onFault: (error) => faults.push(error) })
+    const app = appOf({ admin: async () => admin, onFault: (error) => faults.push(error) })
     expect(await get(app, '/admin/known')).toEqual({
       status: 404,
       body: '{"error":{"message":"no such template","type":"invalid_request_error","param":null,"code":"not_found"}}',
