@@ -175,7 +175,8 @@ const stopsAt = (...stops: number[]): Uint8Array =>
 const BRACKETS = [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT]
 /** In a list, commas carry no information, and rows of numbers are skipped. */
 const LIST_STOPS = stopsAt(QUOTE, ...BRACKETS)
-const OBJECT_STOPS = stopsAt(QUOTE, COMMA, ...BRACKETS)
+/** 1: bytes that say where an object's names are */
+export const OBJECT_STOPS = stopsAt(QUOTE, COMMA, ...BRACKETS)
 
 const indexOrEnd = (bytes: Buffer, byte: number, from: number): number => {
   const at = bytes.indexOf(byte, from)

@@ -7,7 +7,7 @@
  * One pass over the bytes without recursion, also where they are not valid JSON.
  */
 import { isSecretName } from '../credential-names.ts'
-import { stringEnds } from './ambiguous-members.ts'
+import { OBJECT_STOPS, stringEnds } from './ambiguous-members.ts'
 import { MAX_DEPTH } from './json-scan.ts'
 
 const QUOTE = 0x22
@@ -84,8 +84,10 @@ const zoneWithin = ({ zone, kind }: Frame, depth: number): Zone => {
   return kind === 'credential' ? 'secret' : 'search'
 }
 
-/** A URL in its JSON without the user, the password and the query, which may be credentials. */
-const withoutSecrets = (literal: Buffer): Buffer => {
+/**
+ * A URL in its JSON without the user, the password and the query, which may be credentials; null where it has none.
+ */
+const withoutSecrets = (literal: Buffer): Buffer | null => {
   const text = literal.toString('latin1')
   const query = text.indexOf('?')
   const end = query < 0 ? text.length : query
@@ -93,18 +95,26 @@ const withoutSecrets = (literal: Buffer): Buffer => {
   const slash = text.indexOf('/', start)
   const at = text.lastIndexOf('@', slash < 0 || slash > end ? end : slash)
   const isUser = start > 2 && at >= start
-  if (query < 0 && !isUser) return literal
+  if (query < 0 && !isUser) return null
   const address = isUser
     ? text.slice(0, start) + CREDENTIAL_MARK + text.slice(at, end)
     : text.slice(0, end)
   return Buffer.from(query < 0 ? address : `${address}?${CREDENTIAL_MARK}"`, 'latin1')
 }
 
-/** @param literal a string value with its quotes @returns itself where it stays */
-const written = ({ zone, kind }: Frame, literal: Buffer): Buffer => {
-  if (zone === 'skip' || literal.length === 2) return literal
+/**
+ * What is written for a string value. @param from of its quote @param end behind its other quote
+ * @returns null where it stays
+ */
+const replacementOf = (
+  { zone, kind }: Frame,
+  body: Buffer,
+  from: number,
+  end: number
+): Buffer | null => {
+  if (end - from <= 2) return null
   if (zone === 'secret' || kind === 'credential') return MARK
-  return kind === 'address' ? withoutSecrets(literal) : literal
+  return kind === 'address' ? withoutSecrets(body.subarray(from, end)) : null
 }
 
 /**
@@ -122,15 +132,16 @@ export const withoutCredentials = (body: Buffer): Buffer => {
     kept = end
   }
   for (let at = 0; at < body.length; at++) {
-    const byte = body[at]
+    const byte = body[at]!
+    if (OBJECT_STOPS[byte] === 0) continue
     const frame = frames.at(-1)
     if (byte === QUOTE) {
       const end = stringEnd(at + 1)
       if (frame !== undefined && deeper === 0 && frame.zone !== 'skip') {
-        const literal = body.subarray(at, end + 1)
-        const replacement = isName ? literal : written(frame, literal)
-        if (isName && frame.zone === 'search') frame.kind = kindIn(body, at + 1, end)
-        if (replacement !== literal) replace(at, end + 1, replacement)
+        if (!isName) {
+          const replacement = replacementOf(frame, body, at, end + 1)
+          if (replacement !== null) replace(at, end + 1, replacement)
+        } else if (frame.zone === 'search') frame.kind = kindIn(body, at + 1, end)
       }
       at = end
       isName = false
