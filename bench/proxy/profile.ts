@@ -49,7 +49,7 @@ const NAMES = [...new Set(Object.values(PARTS)), 'garbage', 'node', 'store_threa
 const LONGEST_FIRST = Object.keys(PARTS).toSorted((one, other) => other.length - one.length)
 
 /** As V8 writes it. */
-interface CpuProfile {
+export interface CpuProfile {
   nodes: { id: number; callFrame: { functionName: string; url: string }; children?: number[] }[]
   /** microseconds of the machine's monotonic clock */
   startTime: number
