@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { normalizeQuery, repeatsOf, trainingRow } from '../../src/core/learn/dataset.ts'
+import { normalizeQuery, queryKey, repeatsOf, trainingRow } from '../../src/core/learn/dataset.ts'
 import { EMPTY_PROMPT } from '../../src/core/template/prompt.ts'
 import type { Match, Segment } from '../../src/core/template/template.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
@@ -42,6 +42,13 @@ const exchange = (i: number, query = `question number ${i}`, conversation = `cha
 })
 
 const isSame = (a: { answer: string }, b: { answer: string }) => a.answer === b.answer
+
+it('two queries are one question when they differ in case, blanks and signs alone', () => {
+  const keyOf = (query: string): string => queryKey(exchange(0, query))
+  expect(keyOf('Red,  or blue?')).toBe(keyOf('red or blue'))
+  expect(keyOf('red')).not.toBe(keyOf('blue'))
+  expect(['?', '!'].map(keyOf)).toEqual(['?', '!'])
+})
 
 it('counts repeated questions and those whose answers changed, the most frequent first', () => {
   const answers = {

@@ -3,9 +3,11 @@ import {
   ALPHA,
   decide,
   levelOfTry,
+  tryOfLevel,
   type GateInput,
   type HeldOutRow,
 } from '../../src/core/gate/gate.ts'
+import { LEAST_UPSTREAM_AGREEMENT } from '../../src/core/gate/figures.ts'
 import { minimumRows } from '../../src/core/gate/samples.ts'
 import { proportionLowerBound, tangoLowerBound } from '../../src/core/gate/statistics.ts'
 import { seededRandom } from '../../src/random.ts'
@@ -368,6 +370,13 @@ describe('an upstream that contradicts itself', () => {
     expect(verdict).toBe('reject')
     expect(reason).toContain('the upstream repeats its own answer on 0.0 % of the requests')
   })
+
+  it('is one where it repeats exactly the share that is needed', () => {
+    const repeating = (share: number) =>
+      verdictOf(today(1000, (i) => [i % 2 === 0, i < share * 1000])).reason
+    expect(repeating(LEAST_UPSTREAM_AGREEMENT)).toContain('no threshold with a coverage')
+    expect(repeating(LEAST_UPSTREAM_AGREEMENT - 0.001)).toContain('repeats its own answer')
+  })
 })
 
 describe('an upstream that has changed', () => {
@@ -410,5 +419,13 @@ describe('tries on the same rows', () => {
     expect(levels[0]).toBeCloseTo(0.04, 12)
     expect(levels.reduce((sum, level) => sum + level, 0)).toBeCloseTo(ALPHA, 9)
     expect(levels.reduce((sum, level) => sum + level, 0)).toBeLessThanOrEqual(ALPHA + 1e-12)
+  })
+
+  it.each([0, 1, 2, 5])('are told by their level: after %d others', (earlier) => {
+    expect(tryOfLevel(levelOfTry(earlier))).toBe(earlier + 1)
+  })
+
+  it.each([ALPHA, 0.2, 0.0401, 0.009, 0])('have no other level, such as %d', (level) => {
+    expect(tryOfLevel(level)).toBe(null)
   })
 })

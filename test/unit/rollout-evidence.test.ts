@@ -209,6 +209,8 @@ describe('evidence of a rise', () => {
     }
     expect(stream.started).toBe(800)
     expect(streamOf(everyNth(25_600, 30)).starts).toHaveLength(256)
+    // every second one goes
+    expect(streamOf(everyNth(25_700, 30)).starts).toHaveLength(129)
   })
 
   it('is the capital of the starts that are kept, also after others were dropped', () => {

@@ -126,6 +126,13 @@ describe('the request to a lora', () => {
     expect(adapted({ stop: ['\n'] }).stop).toEqual(['\n'])
   })
 
+  it('has as many alternatives as the client asks for, where it asks for probabilities', () => {
+    expect(adapted({ logprobs: true, top_logprobs: 3 }).top_logprobs).toBe(3)
+    expect(adapted({ logprobs: true })).not.toHaveProperty('top_logprobs')
+    expect(adapted({ logprobs: true, top_logprobs: 0 })).not.toHaveProperty('top_logprobs')
+    expect(adapted({ top_logprobs: 3 })).not.toHaveProperty('top_logprobs')
+  })
+
   it.each<[number, Partial<ChatRequest>, number?]>([
     [1023, { max_tokens: 1023 }],
     [1024, { max_tokens: 1025 }],
