@@ -218,7 +218,7 @@ const open = async (config: Config, opening: Opening): Promise<void> => {
   onClose(() => drain(config.server.drainMs))
   logger.info({ host: config.host, port, upstream: config.upstream.baseUrl }, 'listening')
   // not before: until then nobody is served
-  await loadAdmin()
+  void loadAdmin().catch((error: unknown) => fault('uncaught', error))
 }
 
 /**

@@ -43,8 +43,9 @@ const exchange = (i: number, query = `question number ${i}`, conversation = `cha
 
 const isSame = (a: { answer: string }, b: { answer: string }) => a.answer === b.answer
 
+const keyOf = (query: string): string => queryKey(exchange(0, query))
+
 it('two queries are one question when they differ in case, blanks and signs alone', () => {
-  const keyOf = (query: string): string => queryKey(exchange(0, query))
   expect(keyOf('Red,  or blue?')).toBe(keyOf('red or blue'))
   expect(keyOf('red')).not.toBe(keyOf('blue'))
   expect(['?', '!'].map(keyOf)).toEqual(['?', '!'])

@@ -342,6 +342,10 @@ describe('a graded similarity', () => {
 const today = (size: number, said: (i: number) => [agrees: boolean, repeats: boolean]) =>
   rowsOf(size, (i) => askedToday(...said(i)))
 
+/** Why a lora is rejected that is wrong on half, where the upstream repeats such a share of its answers. */
+const repeating = (share: number) =>
+  verdictOf(today(1000, (i) => [i % 2 === 0, i < share * 1000])).reason
+
 describe('an upstream that contradicts itself', () => {
   it('allows for its contradictions where the route answers, and for no others', () => {
     // the sure half: the lora is wrong on 8 %, the upstream never; the other half: noise of 24 %
@@ -372,8 +376,6 @@ describe('an upstream that contradicts itself', () => {
   })
 
   it('is one where it repeats exactly the share that is needed', () => {
-    const repeating = (share: number) =>
-      verdictOf(today(1000, (i) => [i % 2 === 0, i < share * 1000])).reason
     expect(repeating(LEAST_UPSTREAM_AGREEMENT)).toContain('no threshold with a coverage')
     expect(repeating(LEAST_UPSTREAM_AGREEMENT - 0.001)).toContain('repeats its own answer')
   })
