@@ -4,7 +4,7 @@
  * - pure: functions. No process, no socket, no database; files share a worker, so that modules load once.
  * - wired: servers and stores within the test's process, one PostgreSQL for all.
  * - whole: built programs, kills, browsers, native models, long simulations, and files that end in `.long.test.ts`,
- *   which need nothing more than wired ones but take longer than 20 seconds. `npm run test:small` is the part of it
+ *   which need nothing more than wired ones but take longer than twelve seconds. `npm run test:small` is the part of it
  *   in every check.
  */
 import { defineConfig } from 'vitest/config'

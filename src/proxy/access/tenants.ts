@@ -69,8 +69,8 @@ const MAX_MODEL_CHARS = 64
 const modelKey = (model: string): string =>
   model.length <= MAX_MODEL_CHARS ? model : hash('sha256', model)
 
-/** An acceptance that is as new as this is not noted again: under load each answer is one. */
-const NOTED_MS = 1_000
+/** An acceptance that is newer than this share of its time is not noted again: under load each answer is one. */
+const NOTED_SHARE = 1 / 1000
 
 const NOT_FOUND = 404
 
@@ -127,7 +127,7 @@ export const createTenants = ({
       const times = acceptedAt.get(tenant)
       if (isSuccess(status)) {
         const noted = latest(times?.get(model))
-        if (at - noted < NOTED_MS) return
+        if (at - noted < ttlMs * NOTED_SHARE) return
         const refused = [refusedAt.get(tenant), notFoundAt.get(`${tenant} ${model}`)].map(latest)
         if (at < Math.max(...refused)) return
         acceptedAt.set(tenant, withTime(times ?? new Map<string, number>(), model, at))

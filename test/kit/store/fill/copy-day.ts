@@ -1,7 +1,7 @@
 /**
  * Copies the model day to another day: the same rows as if the store had written the same exchanges then, in a
  * tenth of the time. Ids, times, sequences and references are the new day's; bodies and differences are copied
- * within the server. `test/store/large-log.test.ts` compares with what the store writes.
+ * within the server. `test/store/large-log.long.test.ts` compares with what the store writes.
  */
 import { DAY_MS } from '../../../../src/core/days.ts'
 import type { RecordHead } from '../../../../src/core/log/record.ts'
