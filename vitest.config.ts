@@ -1,8 +1,9 @@
 /**
  * The tests in three rings, by what they need; CONTRIBUTING.md says which to run when.
  *
- * - pure: functions. No process, no socket, no database; files share a worker, so that modules load once.
+ * - pure: functions. No process, no socket, no database.
  * - wired: servers and stores within the test's process, one PostgreSQL for all.
+ *   Files of both share a worker, so that modules load once: a test leaves nothing of its own behind.
  * - whole: built programs, kills, browsers, native models, long simulations, and files that end in `.long.test.ts`,
  *   which need nothing more than wired ones but take longer than twelve seconds. `npm run test:small` is the part of it
  *   in every check.
@@ -41,6 +42,7 @@ export default defineConfig({
           exclude: [LONG],
           globalSetup: ['test/postgres-server.ts'],
           pool: 'forks',
+          isolate: false,
         },
       },
       {
