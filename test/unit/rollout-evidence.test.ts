@@ -7,6 +7,7 @@ import {
   evidenceBelow,
   evidenceOfRise,
   lossInterval,
+  meanLoss,
   NO_PAIRS,
   NO_STREAM,
   putAside,
@@ -174,6 +175,14 @@ describe('evidence of pairs', () => {
     expect(evidenceAbove({ pairs: 1e7, losses: 6e5, credits: 0 }, 0.05, 0)).toBeGreaterThan(5000)
     expect(evidenceAbove({ pairs: 1e7, losses: 5e5, credits: 0 }, 0.05, 0)).toBeLessThan(0)
   })
+})
+
+it.each([
+  [{ pairs: 0, losses: 0, credits: 0 }, 0],
+  [{ pairs: 4, losses: 2, credits: 1 }, 0.25],
+  [{ pairs: 4, losses: 0, credits: 1 }, -0.25],
+])('the mean loss of %j is %d', (counts, loss) => {
+  expect(meanLoss(counts)).toBe(loss)
 })
 
 describe('evidence of a rise', () => {
