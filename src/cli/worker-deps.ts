@@ -1,4 +1,4 @@
-/** What the worker gets from outside, of the configuration and of what is open. */
+/** Makes the worker's dependencies from the configuration, the store and the engine. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
 import { economicsSettings } from '../config/config-files.ts'

@@ -14,25 +14,14 @@ import {
 import { meanLoss, type LossCounts } from '../core/rollout/evidence.ts'
 import type { OutcomeFigures } from '../core/outcomes/outcome-figures.ts'
 import { badText, differenceText, points } from '../core/outcomes/outcome-text.ts'
-import type { PairOutcome } from '../core/rollout/pair.ts'
 import type { Indicator, IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
 import { percent } from '../core/gate/figures.ts'
+import type { ReportedEvidence } from '../core/proof/rollout-part.ts'
 import type { Store } from '../store/store.ts'
 import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from './json-snapshot.ts'
 
-export interface RolloutReport {
-  /** when it was made, milliseconds since the epoch */
-  at: number
-  stage: RolloutStage
-  evidence: EvidenceFigures
-  /** what users say of both sides */
-  feedback: OutcomeFigures
-  /** capitals that decide: at most one false rollback in so many routes, and the same for a step */
-  rollbackCapital: number
-  stepCapital: number
-  /** audited requests by what became of them */
-  outcomes: Record<PairOutcome, number>
+export interface RolloutReport extends ReportedEvidence {
   /** signs that the questions have changed; empty for verdicts without a baseline */
   indicators: IndicatorFigures[]
   /** the models that answered for the upstream, the newest last */

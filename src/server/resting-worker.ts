@@ -101,14 +101,15 @@ class RestingWorker implements WorkerProcess {
     if (this.child !== null || this.isLooking) return
     this.isLooking = true
     try {
-      const { asked, written, now } = this.options
+      const { written, now } = this.options
       const count = written()
       if (count > this.written) this.writtenAt = now()
       this.written = count
-      const waiting = { written: count, writtenAt: this.writtenAt, asked: await asked(), at: now() }
-      if (!this.isClosed && isDue(waiting, this.last)) this.start(waiting)
-    } catch {
-      // the store has its own fault line; the next look asks again
+      // the store has a fault line of its own; the next look asks again
+      const asked = await this.options.asked().catch(() => null)
+      if (asked === null || this.isClosed) return
+      const waiting = { written: count, writtenAt: this.writtenAt, asked, at: now() }
+      if (isDue(waiting, this.last)) this.start(waiting)
     } finally {
       this.isLooking = false
     }

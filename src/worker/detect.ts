@@ -138,7 +138,7 @@ const observe = (detector: Detector, { record, request }: Asked): void => {
 }
 
 /** Without the figures of frequency, which change with every page and would save the template again. */
-const withoutEvidence = ({
+const withoutFrequency = ({
   sessions: _sessions,
   samples: _samples,
   firstSeen: _firstSeen,
@@ -162,7 +162,7 @@ const storeTemplates = async (
   )
   const found = detector
     .candidates()
-    .map(withoutEvidence)
+    .map(withoutFrequency)
     .filter((template) => !begun.has(template.version))
     .map((template) => grownTemplate(template, stored.get(template.version)))
   if (found.length === 0) return

@@ -29,7 +29,7 @@ const RECORD = exampleRecord(1, { model: NAME, path: `/v1/${NAME}` })
 const folder = mkdtempSync(join(tmpdir(), 'promptintern-escapes-'))
 const DATA_DIR = join(folder, 'data')
 const LOG = join(folder, 'log.jsonl')
-const EVIDENCE = join(folder, 'proof.json')
+const PROOF_FILE = join(folder, 'proof.json')
 
 beforeAll(async () => {
   const store = await openStore({ dataDir: DATA_DIR })
@@ -50,7 +50,7 @@ beforeAll(async () => {
   writeFileSync(LOG, `${bad}\n{"broken ${EVIL}\n${JSON.stringify(good)}\n`)
   const file = exampleEvidenceFile()
   const decision = { ...file.decision, [EVIL]: 1, responseType: EVIL }
-  writeFileSync(EVIDENCE, JSON.stringify({ ...file, decision }))
+  writeFileSync(PROOF_FILE, JSON.stringify({ ...file, decision }))
 })
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -82,7 +82,7 @@ const VERBS: string[][] = [
   ['scan', LOG],
   ['scan', `${LOG}${EVIL}`],
   ['import', LOG],
-  ['verify', EVIDENCE],
+  ['verify', PROOF_FILE],
   ['proof', EVIL],
   ['watch', EVIL, '--once'],
   ['promote', EVIL],

@@ -57,7 +57,7 @@ export const evidenceSchema = countsSchema
       ),
     sinceRise: countsSchema.describe('the pairs since then'),
   })
-  .openapi('RolloutPart')
+  .openapi('RolloutEvidence')
 
 const bySide = (description: string) =>
   z

@@ -15,7 +15,7 @@ export interface CandidateLimits extends BuildLimits {
   sampleSize: number
 }
 
-/** A template and what it was made of. */
+/** A template, and the samples that it was made from. */
 export interface Candidate extends Template {
   /** distinct sessions, estimated within about 13 % above 64 */
   sessions: number

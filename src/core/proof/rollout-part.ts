@@ -39,12 +39,16 @@ export interface SummedConversations extends LossCounts {
 
 /** What the worker reported of the rollout. */
 export interface ReportedEvidence {
+  /** when it was made, milliseconds since the epoch */
   at: number
   stage: RolloutStage
   evidence: EvidenceFigures
+  /** what users say of both sides */
   feedback: OutcomeFigures
+  /** capitals that decide: at most one false rollback in so many routes, and the same for a step */
   rollbackCapital: number
   stepCapital: number
+  /** audited requests by what became of them */
   outcomes: PairSums['outcomes']
 }
 
