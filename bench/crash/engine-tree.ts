@@ -1,18 +1,9 @@
 /** The Python engine's processes: told apart by their command lines, and which of them are left. */
-import { readFileSync } from 'node:fs'
 import { statFieldsOf } from '../../test/kit/process/process-stat.ts'
-import { processTree } from '../../test/kit/process/proxy-process.ts'
+import { commandLine, processTree } from '../../test/kit/process/proxy-process.ts'
 
 /** Who can be killed apart from the others; the server is the root of the tree. */
 export type Victim = 'server' | 'trainer' | 'vllm' | 'leash'
-
-export const commandLine = (pid: number): string => {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
-  } catch {
-    return ''
-  }
-}
 
 const victimOf = (command: string): Victim | null => {
   if (/train\.py\b/.test(command)) return 'trainer'

@@ -2,7 +2,7 @@
 import { createServer as createTlsServer } from 'node:https'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { processTree } from '../kit/process/proxy-process.ts'
+import { commandLine, processTree } from '../kit/process/proxy-process.ts'
 import { UNTRUSTED } from '../kit/postgres/untrusted-certificate.ts'
 import { AUTHORIZATION, CHAT_PATH, chatBody, eventually, send } from '../kit/proxy/harness.ts'
 import { startServerProcess, type ServerProcess } from '../kit/process/server-process.ts'
@@ -96,21 +96,22 @@ describe('an upstream that cannot be reached', () => {
   })
 })
 
-describe('a process that is killed', () => {
-  it('is reported with pid and signal, and restarted: the worker', async () => {
-    await start({ UPSTREAM_BASE_URL: 'http://127.0.0.1:1/v1' }, { worker: true })
-    await eventually(() => processTree(server.child.pid!).length > 1)
-    const worker = processTree(server.child.pid!)[1]!
-    process.kill(worker, 'SIGKILL')
-    expect(await faultOf('worker-process')).toMatchObject({ pid: worker, signal: 'SIGKILL' })
-    expect(await count('worker-process')).toBe(1)
-  })
+const CHILDREN = { worker: /cli\.[jt]s worker/, engine: /adapters\/fake\/process/ }
 
-  it('is reported with pid and signal, and restarted: the engine', async () => {
-    await start({ UPSTREAM_BASE_URL: 'http://127.0.0.1:1/v1', ENGINE: 'fake' })
-    const engine = processTree(server.child.pid!)[1]!
-    process.kill(engine, 'SIGKILL')
-    expect(await faultOf('engine-process')).toMatchObject({ pid: engine, signal: 'SIGKILL' })
-    expect(await count('engine-process')).toBe(1)
-  })
+const childOf = (name: keyof typeof CHILDREN): number | undefined =>
+  processTree(server.child.pid!).find((pid) => CHILDREN[name].test(commandLine(pid)))
+
+describe('a process that is killed', () => {
+  it.each(['worker', 'engine'] as const)(
+    'is reported with pid and signal, and restarted: the %s',
+    async (name) => {
+      await start({ UPSTREAM_BASE_URL: 'http://127.0.0.1:1/v1', ENGINE: 'fake' }, { worker: true })
+      await eventually(() => childOf(name) !== undefined)
+      const pid = childOf(name)!
+      process.kill(pid, 'SIGKILL')
+      expect(await faultOf(`${name}-process`)).toMatchObject({ pid, signal: 'SIGKILL' })
+      expect(await count(`${name}-process`)).toBe(1)
+      await eventually(() => childOf(name) !== undefined && childOf(name) !== pid)
+    }
+  )
 })

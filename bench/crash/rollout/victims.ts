@@ -1,8 +1,7 @@
 /** The processes of `promptintern serve`: all of them at once, or one of them. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ProxyProcess } from '../../../test/kit/process/proxy-process.ts'
-import { processTree } from '../../../test/kit/process/proxy-process.ts'
-import { commandLine } from '../engine-tree.ts'
+import { commandLine, processTree } from '../../../test/kit/process/proxy-process.ts'
 
 export type Target = 'all' | 'server' | 'worker' | 'engine'
 

@@ -43,6 +43,15 @@ export const processTree = (root: number): number[] => {
   return tree
 }
 
+/** '' when the process is gone. */
+export const commandLine = (pid: number): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+  } catch {
+    return ''
+  }
+}
+
 /** 0 when the process is gone. */
 export const residentMiB = (pid: number): number => statusField(pid, 'VmRSS') / 1024
 
