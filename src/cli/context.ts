@@ -17,6 +17,7 @@ import type { WorkerDeps } from '../worker/deps.ts'
 import { LEAD } from '../worker/leases.ts'
 import type { OpenWorkerDeps } from '../worker/worker.ts'
 import { EXIT } from '../process/exit.ts'
+import { findInternalization, findTemplate } from '../lifecycle/find.ts'
 import { whileLeading } from './leading.ts'
 import { workerDeps } from './worker-deps.ts'
 import { openScreen, writeError, type OutputOptions, type Screen } from './output.ts'
@@ -25,9 +26,9 @@ const POLL_MS = 500
 /** `serve` starts a worker that died again within this time. */
 const WORKER_ABSENCE_MS = 15_000
 
-/** @throws AppError `not-found` */
+/** @param id or the start of it. @throws AppError `not-found`, `conflict` */
 export const internalizationOf = async (store: Store, id: string): Promise<Internalization> => {
-  const found = await store.internalizations.get(id)
+  const found = await findInternalization(store, id)
   if (found === null)
     throw new AppError(
       'not-found',
@@ -36,9 +37,9 @@ export const internalizationOf = async (store: Store, id: string): Promise<Inter
   return found
 }
 
-/** @throws AppError `not-found` */
+/** @param version or the start of it. @throws AppError `not-found`, `conflict` */
 export const templateOf = async (store: Store, version: string): Promise<Template> => {
-  const found = await store.templates.get(version)
+  const found = await findTemplate(store, version)
   if (found === null)
     throw new AppError(
       'not-found',

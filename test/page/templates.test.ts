@@ -215,7 +215,7 @@ describe('templates', () => {
       expect(await page.view('/admin/templates?text=intents')).toContain('Intents &lt;b&gt;')
       expect((await label('x'.repeat(61))).status).toBe(400)
       await label(' ')
-      expect(await page.view(path)).toContain('<h1>Template version-1</h1>')
+      expect(await page.view(path)).toContain('<h1>Template assistant of a bank</h1>')
       expect((await page.store.templates.labels()).size).toBe(0)
     })
 

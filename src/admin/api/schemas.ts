@@ -113,6 +113,7 @@ export const templateSummarySchema = z
   .object({
     version: z.string(),
     label: z.string().nullable().describe('name that a person gave'),
+    name: z.string().describe('the label, or what the prompt tells the model to be'),
     tenant: z.string(),
     model: z.string(),
     anchors: z.object({

@@ -105,7 +105,7 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
   })
 
   app.openapi(labelRoute, async (context) => {
-    const { version } = context.req.valid('param')
+    const { version } = await readTemplate(store, context.req.valid('param').version)
     const { label } = context.req.valid('json')
     await store.templates.label(version, label)
     return context.json({ version, label }, 200)
@@ -113,12 +113,12 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
 
   app.openapi(rollbackRoute, async (context) => {
     const { reason } = context.req.valid('json')
-    const { retired, restored } = await rollBack(
-      store,
-      context.req.valid('param').version,
-      reason ?? 'rolled back',
-      { by: 'admin', now: now(), rollout }
-    )
+    const { version } = await readTemplate(store, context.req.valid('param').version)
+    const { retired, restored } = await rollBack(store, version, reason ?? 'rolled back', {
+      by: 'admin',
+      now: now(),
+      rollout,
+    })
     await refreshRoutes()
     return context.json(
       {

@@ -56,8 +56,17 @@ const anchorsView = (segments: Segment[]) => {
   }
 }
 
+const isSlot = (segment: Segment): segment is Slot => segment.kind === 'slot'
+
+const slotView = ({ name, type, values, kept }: Slot) => ({
+  name,
+  type,
+  kept,
+  ...(values === undefined ? {} : { values }),
+})
+
 export const templateSummary = (
-  { template, label, stats, internalizations, liveInternalizationId }: TemplateFacts,
+  { template, label, name, stats, internalizations, liveInternalizationId }: TemplateFacts,
   economics: TemplateEconomics
 ): z.infer<typeof templateSummarySchema> => {
   const { version, tenant, model, maxTurnsAfter } = template
@@ -66,18 +75,12 @@ export const templateSummary = (
   return {
     version,
     label,
+    name,
     tenant,
     model,
     maxTurnsAfter,
     anchors: anchorsView(segments),
-    slots: segments
-      .filter((segment): segment is Slot => segment.kind === 'slot')
-      .map(({ name, type, values, kept }) => ({
-        name,
-        type,
-        kept,
-        ...(values === undefined ? {} : { values }),
-      })),
+    slots: segments.filter(isSlot).map(slotView),
     removed: removedPlaces(template),
     ...(template.caller !== undefined && { caller: template.caller }),
     stats,

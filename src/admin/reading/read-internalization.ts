@@ -5,16 +5,17 @@ import {
 } from '../../core/internalization/internalization.ts'
 import type { LearningCurve } from '../../core/gate/learning-curve.ts'
 import { AppError } from '../../errors.ts'
+import { findInternalization } from '../../lifecycle/find.ts'
 import { readJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
 import { curveText, readCurve } from '../../lifecycle/learning-curve.ts'
 import type { Store } from '../../store/store.ts'
 
-/** @throws AppError `not-found` */
+/** @param id or the start of it. @throws AppError `not-found`, `conflict` */
 export const readInternalization = async (
-  { internalizations }: Pick<Store, 'internalizations'>,
+  store: Pick<Store, 'internalizations'>,
   id: string
 ): Promise<Internalization> => {
-  const found = await internalizations.get(id)
+  const found = await findInternalization(store, id)
   if (found === null) throw new AppError('not-found', `there is no internalization ${id}`)
   return found
 }

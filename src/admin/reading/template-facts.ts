@@ -1,13 +1,17 @@
 /** What is known of templates without reading the log, for the API and the page. */
+import { nameOf } from '../../core/template/name.ts'
 import type { Internalization } from '../../core/internalization/internalization.ts'
 import type { Template } from '../../core/template/template.ts'
 import { AppError } from '../../errors.ts'
+import { findTemplate } from '../../lifecycle/find.ts'
 import type { Store, TemplateStats } from '../../store/store.ts'
 
 export interface TemplateFacts {
   template: Template
   /** name that a person gave; null: none */
   label: string | null
+  /** the label, or what the prompt says */
+  name: string
   stats: TemplateStats
   /** of this template, oldest first; plans without their records */
   internalizations: Internalization[]
@@ -39,9 +43,11 @@ export const readTemplateFacts = async (
   )
   return templates.map((template) => {
     const { version } = template
+    const label = labels.get(version) ?? null
     return {
       template,
-      label: labels.get(version) ?? null,
+      label,
+      name: nameOf(template, label),
       stats: statsOf.get(version) ?? NO_STATS,
       internalizations: internalizations.filter((row) => row.templateVersion === version),
       liveInternalizationId: liveOf.get(version) ?? null,
@@ -49,12 +55,12 @@ export const readTemplateFacts = async (
   })
 }
 
-/** @throws AppError `not-found` */
+/** @param version or the start of it. @throws AppError `not-found`, `conflict` */
 export const readTemplate = async (
-  { templates }: Pick<Store, 'templates'>,
+  store: Pick<Store, 'templates'>,
   version: string
 ): Promise<Template> => {
-  const template = await templates.get(version)
+  const template = await findTemplate(store, version)
   if (template === null) throw new AppError('not-found', `there is no template ${version}`)
   return template
 }

@@ -30,10 +30,10 @@ const WORKING = new Set<Internalization['state']['name']>(['candidate', 'trainin
 const POLL_MS = 500
 
 /** The template's unfinished internalization, or a new one. */
-const beginOrResume = async (store: Store, version: string, note?: string): Promise<string> => {
-  const template = await templateOf(store, version)
+const beginOrResume = async (store: Store, wanted: string, note?: string): Promise<string> => {
+  const template = await templateOf(store, wanted)
   const active = (await store.internalizations.list()).find(
-    (row) => row.templateVersion === version && WORKING.has(row.state.name)
+    (row) => row.templateVersion === template.version && WORKING.has(row.state.name)
   )
   if (active !== undefined) return active.id
   const created = newInternalization(randomUUID(), template, Date.now())
@@ -140,7 +140,7 @@ const internalize = async (version: string, options: InternalizeOptions): Promis
 export const internalizeCommand = (): Command =>
   new Command('internalize')
     .description('train and evaluate one template now, or resume where it stopped')
-    .argument('<template>', 'template version')
+    .argument('<template>', 'template version, or the start of it')
     .option('--reason <text>', 'stored in the history', noteText)
     .option('--json', 'print JSON')
     .action(internalize)

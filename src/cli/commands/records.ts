@@ -73,12 +73,13 @@ const list = async (
   store: Store,
   { template, limit, json: _json, ...filter }: RecordsOptions
 ): Promise<StoredRecord[]> => {
-  if (template !== undefined) await templateOf(store, template)
   const found: StoredRecord[] = []
   const query = {
     ...filter,
     bodies: false,
-    ...(template === undefined ? {} : { templateVersion: template }),
+    ...(template !== undefined && {
+      templateVersion: (await templateOf(store, template)).version,
+    }),
   }
   for (let after: { after?: number } = {}; ;) {
     const page = await store.records.search({ ...query, ...after, limit: limit - found.length })

@@ -2,6 +2,7 @@
 import type { Internalization } from '../../core/internalization/internalization.ts'
 import type { RolloutSettings } from '../../core/rollout/stages.ts'
 import { AppError } from '../../errors.ts'
+import { findInternalization, findTemplate } from '../../lifecycle/find.ts'
 import {
   readRolloutReport,
   rolloutProgress,
@@ -41,23 +42,24 @@ export const liveRollouts = async (
 type StateName = Internalization['state']['name']
 
 /**
- * By its own id, or of a template: the newest one in the first of the states that one is in, else the newest.
- * @throws AppError `not-found`, `invalid-state`
+ * By its own id or the start of it, or of a template: the newest one in the first of the states that one is in, else the newest.
+ * @throws AppError `not-found`, `conflict`, `invalid-state`
  */
 export const chosen = async (
   store: Store,
   wanted: string,
   preferred: readonly StateName[]
 ): Promise<Internalization> => {
-  const own = await store.internalizations.get(wanted)
+  const own = await findInternalization(store, wanted)
   if (own !== null) return own
-  if ((await store.templates.get(wanted)) === null)
+  const template = await findTemplate(store, wanted)
+  if (template === null)
     throw new AppError(
       'not-found',
       `${wanted} is neither a template nor an internalization: promptintern status lists the templates`
     )
   const rows = (await store.internalizations.list()).filter(
-    ({ templateVersion }) => templateVersion === wanted
+    ({ templateVersion }) => templateVersion === template.version
   )
   const newest = [...preferred, null].flatMap(
     (name) => rows.findLast(({ state }) => name === null || state.name === name) ?? []
@@ -65,7 +67,7 @@ export const chosen = async (
   if (newest[0] === undefined)
     throw new AppError(
       'invalid-state',
-      `template ${wanted} has no internalization yet: run promptintern internalize ${wanted}`
+      `template ${template.version} has no internalization yet: run promptintern internalize ${wanted}`
     )
   return newest[0]
 }

@@ -2,16 +2,16 @@
 import type { ForgetReport, Learned } from '../../../lifecycle/forget.ts'
 import { Notice } from '../parts/figures.tsx'
 import { counted, whole } from '../parts/format.ts'
-import { InternalizationLink, TemplateLink, type Labels } from '../parts/links.tsx'
+import { InternalizationLink, TemplateLink, type Names } from '../parts/links.tsx'
 import { STATE_WORDS } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
 
 const learnedCells = (
   { id, templateVersion, state, trained, heldOut, loras }: Learned,
-  labels: Labels
+  names: Names
 ) => [
   <InternalizationLink id={id} />,
-  <TemplateLink version={templateVersion} labels={labels} />,
+  <TemplateLink version={templateVersion} names={names} />,
   STATE_WORDS[state],
   whole(trained),
   whole(heldOut),
@@ -19,7 +19,7 @@ const learnedCells = (
 ]
 
 /** Internalizations that used the records. */
-const LearnedTable = ({ learned, labels }: { learned: Learned[]; labels: Labels }) => (
+const LearnedTable = ({ learned, names }: { learned: Learned[]; names: Names }) => (
   <Table
     caption="Internalizations that used these records"
     columns={[
@@ -30,7 +30,7 @@ const LearnedTable = ({ learned, labels }: { learned: Learned[]; labels: Labels 
       { name: 'Judged with', isNumber: true },
       { name: 'Loras', isNumber: true },
     ]}
-    rows={learned.map((row) => learnedCells(row, labels))}
+    rows={learned.map((row) => learnedCells(row, names))}
     empty="No internalization used them."
   />
 )
@@ -39,16 +39,16 @@ const isTrained = ({ learned }: ForgetReport): boolean => learned.some(({ traine
 
 export interface ForgetReportProps {
   report: ForgetReport
-  labels: Labels
+  names: Names
 }
 
-export const WouldForget = ({ report, labels }: ForgetReportProps) => (
+export const WouldForget = ({ report, names }: ForgetReportProps) => (
   <>
     <p>
       <strong>{counted(report.records, 'record')}</strong> would be deleted, with all copies of
       their text. {isTrained(report) && 'Loras were trained on some of them.'}
     </p>
-    <LearnedTable learned={report.learned} labels={labels} />
+    <LearnedTable learned={report.learned} names={names} />
   </>
 )
 
@@ -57,11 +57,7 @@ const doneText = ({ records, bodies, learned }: ForgetReport): string =>
     ? 'No record matches: nothing was deleted.'
     : `${counted(records, 'record')} with ${whole(bodies ?? 0)} bodies were deleted. The running totals, which have no text, stay.`
 
-export const Forgotten = ({
-  report,
-  labels,
-  retired,
-}: ForgetReportProps & { retired: boolean }) => (
+export const Forgotten = ({ report, names, retired }: ForgetReportProps & { retired: boolean }) => (
   <>
     <Notice tone="good">{doneText(report)}</Notice>
     {report.task !== null && (
@@ -76,6 +72,6 @@ export const Forgotten = ({
         “retire” to take them back and delete them.
       </Notice>
     )}
-    <LearnedTable learned={report.learned} labels={labels} />
+    <LearnedTable learned={report.learned} names={names} />
   </>
 )

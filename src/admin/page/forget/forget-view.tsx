@@ -1,4 +1,5 @@
 /** Forgetting: records are selected, what would go is shown, and then it is done. */
+import { templateNames } from '../../../lifecycle/find.ts'
 import type { BodyData } from 'hono/utils/body'
 import { forget } from '../../../lifecycle/forget.ts'
 import { forgetTasks } from '../../../lifecycle/forget-task.ts'
@@ -53,7 +54,7 @@ const addDecisions = (app: PageApp, deps: AdminDeps): void => {
     const formToken = context.get('formToken')
     const content = (
       <>
-        <WouldForget report={report} labels={await store.templates.labels()} />
+        <WouldForget report={report} names={await templateNames(store)} />
         <div class="actions">
           <ForgetAction fields={fields} formToken={formToken} />
         </div>
@@ -75,7 +76,7 @@ const addDecisions = (app: PageApp, deps: AdminDeps): void => {
     if (retire) await refreshRoutes()
     const content = (
       <>
-        <Forgotten report={report} labels={await store.templates.labels()} retired={retire} />
+        <Forgotten report={report} names={await templateNames(store)} retired={retire} />
         <p>
           <a href={PATH}>Forget others</a>
         </p>

@@ -21,7 +21,7 @@ const predecessorOf = ({ plan, state }: Internalization): string | null => {
 }
 
 export const Head = ({ facts, rollout }: HeadProps) => {
-  const { row, label, history } = facts
+  const { row, name, history } = facts
   const predecessor = predecessorOf(row)
   const { says, helps, reason } = sayState({
     ...facts,
@@ -50,7 +50,7 @@ export const Head = ({ facts, rollout }: HeadProps) => {
           </p>
         )}
         <small>
-          Of the template <TemplateName version={row.templateVersion} label={label} />
+          Of the template <TemplateName version={row.templateVersion} name={name} />
           {predecessor !== null && (
             <>
               , after <InternalizationLink id={predecessor} />

@@ -4,7 +4,6 @@ import type { AdminDeps } from '../../deps.ts'
 import { isFull, type AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { internalizationPath, templatePath, withQuery } from '../address.ts'
-import { shortName } from '../parts/links.tsx'
 import { NO_TEXTS } from '../parts/text.tsx'
 import { visibleText } from '../parts/visible-text.ts'
 import { show } from '../show.tsx'
@@ -124,10 +123,7 @@ export const addInternalization: AddView = (app, deps) => {
         <CandidateParts facts={facts} />
       </>
     )
-    const title =
-      facts.label === null
-        ? `Internalization ${shortName(row.id)}`
-        : `Internalization of ${visibleText(facts.label)}`
+    const title = `Internalization of ${visibleText(facts.name)}`
     return show(context, { title, section: '/templates', content })
   })
   app.get('/internalizations/:id/proof.json', async (context) => {

@@ -1,4 +1,6 @@
 /** Reads what the page of one internalization shows at once. */
+import { shortId } from '../../../core/template/name.ts'
+import { templateNames } from '../../../lifecycle/find.ts'
 import type { FeedbackCounts } from '../../../core/log/feedback.ts'
 import {
   winningLora,
@@ -24,7 +26,8 @@ export interface InternalizationFacts {
   /** the upstream's; `the upstream` when the template was deleted */
   model: string
   /** that a person gave the template; null: none */
-  label: string | null
+  /** of its template */
+  name: string
   /** oldest first */
   history: HistoryEntry[]
   progress: StageProgress | null
@@ -56,14 +59,14 @@ export const loadInternalization = async (
   const { store } = deps
   const row = await readInternalization(store, id)
   const template = await store.templates.get(row.templateVersion)
-  const report = await readRolloutReport(store, id)
+  const report = await readRolloutReport(store, row.id)
   const lora = report === null ? null : winningLora(row)
   return {
     row,
     template,
     model: template?.model ?? 'the upstream',
-    label: (await store.templates.labels()).get(row.templateVersion) ?? null,
-    history: await store.internalizations.history(id),
+    name: (await templateNames(store)).get(row.templateVersion) ?? shortId(row.templateVersion),
+    history: await store.internalizations.history(row.id),
     progress: await readProgress(store, row),
     report,
     curve: await readLearningCurve(store, row),

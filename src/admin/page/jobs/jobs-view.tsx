@@ -8,7 +8,7 @@ import type { AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { Notice, Time } from '../parts/figures.tsx'
 import { ago, counted, duration, percent, whole } from '../parts/format.ts'
-import { InternalizationLink, TemplateLink, type Labels } from '../parts/links.tsx'
+import { InternalizationLink, TemplateLink, type Names } from '../parts/links.tsx'
 import { reasonOf, StateBadge } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
@@ -65,7 +65,7 @@ const etaCell = ({ progress }: Job): string => {
   return seconds === null ? '' : duration(seconds * 1000)
 }
 
-const Working = ({ jobs, labels, now }: { jobs: Job[]; labels: Labels; now: number }) => (
+const Working = ({ jobs, names, now }: { jobs: Job[]; names: Names; now: number }) => (
   <Table
     caption="Internalizations in work, oldest first"
     columns={[
@@ -79,7 +79,7 @@ const Working = ({ jobs, labels, now }: { jobs: Job[]; labels: Labels; now: numb
     ]}
     rows={jobs.map((job) => [
       <InternalizationLink id={job.row.id} />,
-      <TemplateLink version={job.row.templateVersion} labels={labels} />,
+      <TemplateLink version={job.row.templateVersion} names={names} />,
       <StateBadge state={job.row.state} />,
       stageCell(job.row),
       progressCell(job, now),
@@ -90,7 +90,7 @@ const Working = ({ jobs, labels, now }: { jobs: Job[]; labels: Labels; now: numb
   />
 )
 
-const Curves = ({ curves, labels }: Pick<LoadedJobs, 'curves' | 'labels'>) =>
+const Curves = ({ curves, names }: Pick<LoadedJobs, 'curves' | 'names'>) =>
   curves.length === 0 ? null : (
     <>
       <h2>Learning curves</h2>
@@ -103,7 +103,7 @@ const Curves = ({ curves, labels }: Pick<LoadedJobs, 'curves' | 'labels'>) =>
         columns={[{ name: 'Internalization' }, { name: 'Template' }, { name: 'Trainings judged' }]}
         rows={curves.map(({ row, work }) => [
           <InternalizationLink id={row.id} />,
-          <TemplateLink version={row.templateVersion} labels={labels} />,
+          <TemplateLink version={row.templateVersion} names={names} />,
           <Bar
             done={work.fits.filter(({ isJudged }) => isJudged).length}
             of={work.planned}
@@ -139,7 +139,7 @@ const Forgetting = ({ tasks }: { tasks: ForgetTask[] }) =>
     </>
   )
 
-const Ended = ({ rows, labels }: { rows: Internalization[]; labels: Labels }) => (
+const Ended = ({ rows, names }: { rows: Internalization[]; names: Names }) => (
   <Table
     caption="Internalizations that left the worker, or changed after it, in the last seven days, newest first"
     columns={[
@@ -151,7 +151,7 @@ const Ended = ({ rows, labels }: { rows: Internalization[]; labels: Labels }) =>
     ]}
     rows={rows.map((row) => [
       <InternalizationLink id={row.id} />,
-      <TemplateLink version={row.templateVersion} labels={labels} />,
+      <TemplateLink version={row.templateVersion} names={names} />,
       <>
         <StateBadge state={row.state} />
         <small>
@@ -183,11 +183,11 @@ const Jobs = ({ jobs, status, now }: { jobs: LoadedJobs; status: ProcessStatus; 
   <Live id="jobs">
     <ProcessNotice {...status} />
     <h2>In work</h2>
-    <Working jobs={jobs.working} labels={jobs.labels} now={now} />
+    <Working jobs={jobs.working} names={jobs.names} now={now} />
     <Curves {...jobs} />
     <Forgetting tasks={jobs.forgetting} />
     <h2>Ended</h2>
-    <Ended rows={jobs.ended} labels={jobs.labels} />
+    <Ended rows={jobs.ended} names={jobs.names} />
   </Live>
 )
 

@@ -1,4 +1,5 @@
 /** Reads what the worker works on, what waits for it, and what has ended lately. */
+import { templateNames } from '../../../lifecycle/find.ts'
 import {
   evaluationRows,
   progressSnapshot,
@@ -9,7 +10,7 @@ import { readTasks, type ForgetTask } from '../../../lifecycle/forget-task.ts'
 import { readJsonSnapshots } from '../../../lifecycle/json-snapshot.ts'
 import { readCurves, type CurveWork } from '../../../lifecycle/learning-curve.ts'
 import type { Store } from '../../../store/store.ts'
-import type { Labels } from '../parts/links.tsx'
+import type { Names } from '../parts/links.tsx'
 
 const WEEK_MS = 7 * 86_400_000
 const MAX_ENDED = 20
@@ -37,7 +38,7 @@ export interface LoadedJobs {
   forgetting: ForgetTask[]
   /** newest first */
   ended: Internalization[]
-  labels: Labels
+  names: Names
 }
 
 const isWorking = ({ state }: Internalization): boolean =>
@@ -82,6 +83,6 @@ export const loadJobs = async (store: Store, now: number): Promise<LoadedJobs> =
       .filter((row) => !isWorking(row) && now - row.updatedAt < WEEK_MS)
       .sort((a, b) => b.updatedAt - a.updatedAt)
       .slice(0, MAX_ENDED),
-    labels: await store.templates.labels(),
+    names: await templateNames(store),
   }
 }

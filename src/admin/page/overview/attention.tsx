@@ -7,7 +7,7 @@ import { internalizationPath } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Notice, Time, type Tone } from '../parts/figures.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
-import { TemplateLink, type Labels } from '../parts/links.tsx'
+import { TemplateLink, type Names } from '../parts/links.tsx'
 import { reasonOf } from '../parts/state.tsx'
 import { Line } from '../parts/text.tsx'
 import type { LoadedOverview, WatchedRoute } from './load-overview.ts'
@@ -24,13 +24,13 @@ const Look = ({ id, words }: { id: string; words: string }) => (
   <a href={internalizationPath(id)}>{words}</a>
 )
 
-const waitingSentence = (row: Internalization, labels: Labels): Sentence => {
+const waitingSentence = (row: Internalization, names: Names): Sentence => {
   const winner = row.verdict?.arms[row.verdict.arm]
   return {
     tone: 'waits',
     says: (
       <>
-        <TemplateLink version={row.templateVersion} labels={labels} /> waits for a decision.
+        <TemplateLink version={row.templateVersion} names={names} /> waits for a decision.
         {winner !== undefined && (
           <>
             {' '}
@@ -46,8 +46,8 @@ const waitingSentence = (row: Internalization, labels: Labels): Sentence => {
   }
 }
 
-const routeSentences = ({ row, report, next }: WatchedRoute, labels: Labels): Sentence[] => {
-  const template = <TemplateLink version={row.templateVersion} labels={labels} />
+const routeSentences = ({ row, report, next }: WatchedRoute, names: Names): Sentence[] => {
+  const template = <TemplateLink version={row.templateVersion} names={names} />
   const look = <Look id={row.id} words="Look and decide" />
   return [
     ...(report.driftedAt === null
@@ -90,22 +90,22 @@ const routeSentences = ({ row, report, next }: WatchedRoute, labels: Labels): Se
   ]
 }
 
-const pausedSentence = (row: Internalization, labels: Labels): Sentence => ({
+const pausedSentence = (row: Internalization, names: Names): Sentence => ({
   tone: 'waits',
   says: (
     <>
-      The route of <TemplateLink version={row.templateVersion} labels={labels} /> is paused since{' '}
+      The route of <TemplateLink version={row.templateVersion} names={names} /> is paused since{' '}
       <Time at={row.updatedAt} /> UTC: the upstream answers its requests.{' '}
       <Look id={row.id} words="Look and decide" />
     </>
   ),
 })
 
-const failedSentence = (row: Internalization, labels: Labels): Sentence => ({
+const failedSentence = (row: Internalization, names: Names): Sentence => ({
   tone: 'bad',
   says: (
     <>
-      Internalizing <TemplateLink version={row.templateVersion} labels={labels} /> failed:{' '}
+      Internalizing <TemplateLink version={row.templateVersion} names={names} /> failed:{' '}
       <Line text={reasonOf(row.state)} chars={300} />. <Look id={row.id} words="Look" />
     </>
   ),
@@ -152,24 +152,24 @@ const firstOf = (sentences: Sentence[], address: string): Sentence[] => {
 }
 
 const sentencesOf = (overview: LoadedOverview): Sentence[] => {
-  const { waiting, paused, routes, failed, forgetting, labels, status } = overview
+  const { waiting, paused, routes, failed, forgetting, names, status } = overview
   const templates = `${BASE}/templates`
   return [
     ...processSentences(status),
     ...firstOf(
-      routes.flatMap((route) => routeSentences(route, labels)),
+      routes.flatMap((route) => routeSentences(route, names)),
       `${templates}?state=live`
     ),
     ...firstOf(
-      paused.map((row) => pausedSentence(row, labels)),
+      paused.map((row) => pausedSentence(row, names)),
       `${templates}?state=live`
     ),
     ...firstOf(
-      waiting.map((row) => waitingSentence(row, labels)),
+      waiting.map((row) => waitingSentence(row, names)),
       `${templates}?state=approval`
     ),
     ...firstOf(
-      failed.map((row) => failedSentence(row, labels)),
+      failed.map((row) => failedSentence(row, names)),
       `${templates}?state=failed`
     ),
     ...(forgetting === 0

@@ -1,4 +1,5 @@
 /** Reads what waits for a decision, what is wrong, and the figures of a period. */
+import { templateNames } from '../../../lifecycle/find.ts'
 import {
   rolloutStageOf,
   type Internalization,
@@ -13,7 +14,7 @@ import {
 } from '../../../lifecycle/rollout-report.ts'
 import type { SavingsReport } from '../../../savings/savings.ts'
 import type { AdminDeps, ProcessStatus } from '../../deps.ts'
-import type { Labels } from '../parts/links.tsx'
+import type { Names } from '../parts/links.tsx'
 
 const DAY_MS = 24 * HOUR_MS
 const WEEK_MS = 7 * DAY_MS
@@ -53,7 +54,7 @@ export interface LoadedOverview {
   hasPrices: boolean
   /** since the log began; null: not worked out yet */
   savings: SavingsReport | null
-  labels: Labels
+  names: Names
   status: ProcessStatus
 }
 
@@ -98,7 +99,7 @@ export const loadOverview = async (
     from,
     hasPrices: prices.length > 0,
     savings: await (isWorkedOut ? economics.savings() : economics.knownSavings()),
-    labels: await store.templates.labels(),
+    names: await templateNames(store),
     status: status(),
   }
 }

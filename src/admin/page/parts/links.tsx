@@ -1,26 +1,22 @@
 /** Links to what has a view of its own, by the name that people know it by. */
+import { shortId } from '../../../core/template/name.ts'
 import { internalizationPath, templatePath } from '../address.ts'
 import { Line } from './text.tsx'
 
 /** Characters of a version or an id that tell it apart from the others of a list. */
-const SHORT_CHARS = 12
+/** Names by template version. */
+export type Names = ReadonlyMap<string, string>
 
-export const shortName = (name: string): string => name.slice(0, SHORT_CHARS)
-
-/** Labels by template version. */
-export type Labels = ReadonlyMap<string, string>
-
-/** @param label null: the template has none */
-export const TemplateName = ({ version, label }: { version: string; label: string | null }) => (
+export const TemplateName = ({ version, name }: { version: string; name: string }) => (
   <a href={templatePath(version)}>
-    <Line text={label ?? shortName(version)} chars={60} />
+    <Line text={name} chars={60} />
   </a>
 )
 
-export const TemplateLink = ({ version, labels }: { version: string; labels: Labels }) => (
-  <TemplateName version={version} label={labels.get(version) ?? null} />
+export const TemplateLink = ({ version, names }: { version: string; names: Names }) => (
+  <TemplateName version={version} name={names.get(version) ?? shortId(version)} />
 )
 
 export const InternalizationLink = ({ id }: { id: string }) => (
-  <a href={internalizationPath(id)}>{shortName(id)}</a>
+  <a href={internalizationPath(id)}>{shortId(id)}</a>
 )

@@ -12,7 +12,7 @@ import { BASE } from '../env.ts'
 import { Notice, Time } from '../parts/figures.tsx'
 import { ChoiceFilter, Filter, Pager, TextFilter } from '../parts/filter.tsx'
 import { counted, milliseconds, usd, whole } from '../parts/format.ts'
-import { TemplateLink, type Labels } from '../parts/links.tsx'
+import { TemplateLink, type Names } from '../parts/links.tsx'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import { Outcome, OUTCOME_WORDS } from './outcome.tsx'
@@ -66,12 +66,12 @@ const COLUMNS = [
 export interface RecordListProps {
   filter: RecordsFilter
   found: FoundRecords
-  labels: Labels
+  names: Names
   /** what the upstream charged; null: nothing, or not known */
   chargeOf: (record: StoredRecord) => number | null
 }
 
-const cellsOf = (record: StoredRecord, { labels, chargeOf }: RecordListProps) => {
+const cellsOf = (record: StoredRecord, { names, chargeOf }: RecordListProps) => {
   const charge = chargeOf(record)
   return [
     <a href={recordPath(record.id)}>
@@ -81,7 +81,7 @@ const cellsOf = (record: StoredRecord, { labels, chargeOf }: RecordListProps) =>
     record.templateVersion === null ? (
       ''
     ) : (
-      <TemplateLink version={record.templateVersion} labels={labels} />
+      <TemplateLink version={record.templateVersion} names={names} />
     ),
     <Outcome route={record.route} />,
     String(record.status),

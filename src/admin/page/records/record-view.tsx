@@ -8,7 +8,7 @@ import { recordPath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Figures, Notice, Time, type FigureProps } from '../parts/figures.tsx'
 import { milliseconds, usd, whole } from '../parts/format.ts'
-import { TemplateLink, type Labels } from '../parts/links.tsx'
+import { TemplateLink, type Names } from '../parts/links.tsx'
 import { Line } from '../parts/text.tsx'
 import { Outcome } from './outcome.tsx'
 import { Answer, Request } from './bodies.tsx'
@@ -20,7 +20,7 @@ export interface LoadedRecord {
   feedback: Feedback[]
   /** null: not audited, or not judged yet */
   pair: StoredPair | null
-  labels: Labels
+  names: Names
 }
 
 const tokens = (count: number | null): string => (count === null ? 'not reported' : whole(count))
@@ -91,7 +91,7 @@ const figuresOf = (loaded: LoadedRecord): FigureProps[] => {
         templateVersion === null ? (
           'none'
         ) : (
-          <TemplateLink version={templateVersion} labels={loaded.labels} />
+          <TemplateLink version={templateVersion} names={loaded.names} />
         ),
     },
     { name: 'Route', value: <Outcome route={record.route} /> },

@@ -1,4 +1,5 @@
 /** Records of the log: the list, one of them, and its whole texts. */
+import { templateNames } from '../../../lifecycle/find.ts'
 import { SEARCH_OUTCOMES, SEARCH_STATUSES } from '../../../core/log/record-filter.ts'
 import type { StoredRecord } from '../../../core/log/record.ts'
 import { AppError } from '../../../errors.ts'
@@ -31,7 +32,7 @@ const loadRecord = async (deps: AdminDeps, id: string): Promise<LoadedRecord> =>
     chargeUsd: chargeOf(record, costUsd),
     feedback: await store.feedback.ofRecord(id),
     pair: await store.pairs.ofRecord(id),
-    labels: await store.templates.labels(),
+    names: await templateNames(store),
   }
 }
 
@@ -76,7 +77,7 @@ export const addRecords: AddView = (app, deps) => {
       <RecordList
         filter={filter}
         found={found}
-        labels={await store.templates.labels()}
+        names={await templateNames(store)}
         chargeOf={(record) => chargeOf(record, costUsd)}
       />
     )

@@ -1,9 +1,9 @@
 /** Two versions of a prompt side by side. Pure. */
+import { shortId } from '../../../core/template/name.ts'
 import type { Template } from '../../../core/template/template.ts'
 import { templatePath } from '../address.ts'
 import { Notice } from '../parts/figures.tsx'
 import { counted, whole } from '../parts/format.ts'
-import { shortName } from '../parts/links.tsx'
 import { Table } from '../parts/table.tsx'
 import { Line, Text } from '../parts/text.tsx'
 import { differenceOf, MAX_COMPARED_CHARS, type Piece } from './difference.ts'
@@ -37,7 +37,7 @@ const otherDifferences = (one: Template, other: Template): string[] => [
 
 const Version = ({ template }: { template: Template }) => (
   <>
-    <a href={templatePath(template.version)}>{shortName(template.version)}</a>{' '}
+    <a href={templatePath(template.version)}>{shortId(template.version)}</a>{' '}
     <Line text={template.model} chars={40} />
   </>
 )

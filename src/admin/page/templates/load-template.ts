@@ -22,7 +22,7 @@ export interface LoadedTemplate extends TemplateFacts {
   economics: TemplateEconomics | null
   /** newest first */
   history: TemplateHistoryRow[]
-  similar: (SimilarVersion & Pick<TemplateFacts, 'stats' | 'label'>)[]
+  similar: (SimilarVersion & Pick<TemplateFacts, 'stats' | 'name'>)[]
 }
 
 /**
@@ -47,7 +47,7 @@ export const loadTemplate = async (
   const assess = isAssessed ? economics.assess : economics.known
   return {
     ...facts!,
-    economics: (await assess([template])).get(version) ?? null,
+    economics: (await assess([template])).get(template.version) ?? null,
     history: history.sort((a, b) => b.at - a.at),
     similar: similar.map((each, at) => ({ ...others[at]!, ...each })),
   }

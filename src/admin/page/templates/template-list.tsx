@@ -1,4 +1,5 @@
 /** The table of templates with its filter. Pure. */
+import { shortId } from '../../../core/template/name.ts'
 import type { Verdict } from '../../../core/cost/economics.ts'
 import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
 import { withQuery } from '../address.ts'
@@ -7,7 +8,7 @@ import { Live } from '../layout.tsx'
 import { Badge, Time, type Tone } from '../parts/figures.tsx'
 import { ChoiceFilter, Filter, Pager, TextFilter } from '../parts/filter.tsx'
 import { counted, percent, usd, whole } from '../parts/format.ts'
-import { shortName, TemplateName } from '../parts/links.tsx'
+import { TemplateName } from '../parts/links.tsx'
 import { Slow } from '../parts/slow.tsx'
 import { STATE_WORDS, StateBadge } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
@@ -87,11 +88,11 @@ const coverageCell = ({ internalizations }: TemplateRow): string => {
 }
 
 const cellsOf = (row: TemplateRow) => {
-  const { template, label, stats, economics } = row
+  const { template, name, stats, economics } = row
   return [
     <>
-      <TemplateName version={template.version} label={label} />
-      {label !== null && <small>{shortName(template.version)}</small>}
+      <TemplateName version={template.version} name={name} />
+      <small>{shortId(template.version)}</small>
     </>,
     <>
       <Line text={template.model} chars={40} />

@@ -1,4 +1,5 @@
 /** One template: its prompt, slots, traffic, economics, internalizations and versions. Pure. */
+import { shortId } from '../../../core/template/name.ts'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { isInWork } from '../../../lifecycle/transitions.ts'
 import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
@@ -13,7 +14,7 @@ import { BASE } from '../env.ts'
 import { Figures, Time } from '../parts/figures.tsx'
 import { Action } from '../parts/form.tsx'
 import { percent, usd, whole } from '../parts/format.ts'
-import { InternalizationLink, shortName, TemplateName } from '../parts/links.tsx'
+import { InternalizationLink, TemplateName } from '../parts/links.tsx'
 import { reasonOf, StateBadge, whyOf } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
@@ -189,13 +190,13 @@ const Similar = ({ version, similar }: { version: string; similar: LoadedTemplat
       { name: 'Last seen (UTC)' },
       { name: 'Differences' },
     ]}
-    rows={similar.map(({ template, label, shared, stats }) => [
-      <TemplateName version={template.version} label={label} />,
+    rows={similar.map(({ template, name, shared, stats }) => [
+      <TemplateName version={template.version} name={name} />,
       percent(shared),
       whole(stats.requests),
       stats.lastSeen === null ? '' : <Time at={stats.lastSeen} />,
       <a href={`${templatePath(version)}/diff/${encodeURIComponent(template.version)}`}>
-        compare with {shortName(template.version)}
+        compare with {shortId(template.version)}
       </a>,
     ])}
     empty="No other version of this prompt is known."

@@ -1,4 +1,5 @@
 /** Templates: the list, one of them, and two of them compared. */
+import { shortId } from '../../../core/template/name.ts'
 import { MAX_LABEL_CHARS } from '../../../core/template/template.ts'
 import { AppError } from '../../../errors.ts'
 import { newInternalization } from '../../../core/internalization/internalization.ts'
@@ -7,7 +8,6 @@ import { readTemplate } from '../../reading/template-facts.ts'
 import { templatePath } from '../address.ts'
 import { causeOf, isFull, type AddView, type PageApp, type PageContext } from '../env.ts'
 import { formText, noteOf } from '../form-text.ts'
-import { shortName } from '../parts/links.tsx'
 import { visibleText } from '../parts/visible-text.ts'
 import { plainText } from '../plain-text.ts'
 import { show } from '../show.tsx'
@@ -43,7 +43,7 @@ const addDecisions = (app: PageApp, { store, now, newId }: AdminDeps): void => {
   })
 
   app.post('/templates/:version/label', async (context) => {
-    const { version } = context.req.param()
+    const { version } = await readTemplate(store, context.req.param('version'))
     const label = formText(await context.req.parseBody(), 'label').trim()
     if (label.length > MAX_LABEL_CHARS)
       throw new AppError('invalid-request', `a label may have ${MAX_LABEL_CHARS} characters`)
@@ -67,7 +67,7 @@ export const addTemplates: AddView = (app, deps) => {
     const loaded = await loadTemplate(deps, version, isAssessed(context))
     const formToken = isFull(context) ? context.get('formToken') : null
     const content = <TemplateView loaded={loaded} formToken={formToken} />
-    const name = visibleText(loaded.label ?? shortName(version))
+    const name = visibleText(loaded.name)
     return show(context, { title: `Template ${name}`, section: SECTION, content })
   })
 
@@ -84,7 +84,7 @@ export const addTemplates: AddView = (app, deps) => {
         other={await readTemplate(store, other)}
       />
     )
-    const title = `Template ${shortName(version)} against ${shortName(other)}`
+    const title = `Template ${shortId(version)} against ${shortId(other)}`
     return show(context, { title, section: SECTION, content })
   })
 

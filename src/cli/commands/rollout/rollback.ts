@@ -1,14 +1,15 @@
 import { Command } from 'commander'
 import { rollBack } from '../../../lifecycle/promote.ts'
-import { withStore } from '../../context.ts'
+import { templateOf, withStore } from '../../context.ts'
 import { print, type OutputOptions } from '../../output.ts'
 
 interface RollbackOptions extends OutputOptions {
   reason: string
 }
 
-const rollback = (version: string, options: RollbackOptions): Promise<void> =>
+const rollback = (template: string, options: RollbackOptions): Promise<void> =>
   withStore(async (store, config) => {
+    const { version } = await templateOf(store, template)
     const { retired, restored } = await rollBack(store, version, options.reason, {
       by: 'cli',
       now: Date.now(),
@@ -23,7 +24,7 @@ const rollback = (version: string, options: RollbackOptions): Promise<void> =>
 export const rollbackCommand = (): Command =>
   new Command('rollback')
     .description('retire the live lora of a template; it takes effect within two seconds')
-    .argument('<template>', 'template version')
+    .argument('<template>', 'template version, or the start of it')
     .option('--reason <text>', 'stored in the history', 'rolled back by hand')
     .option('--json', 'print JSON')
     .action(rollback)

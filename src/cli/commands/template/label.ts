@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { MAX_LABEL_CHARS } from '../../../core/template/template.ts'
-import { withStore } from '../../context.ts'
+import { templateOf, withStore } from '../../context.ts'
 import { print, type OutputOptions } from '../../output.ts'
 import { visibleName } from '../../../visible-text.ts'
 
@@ -11,10 +11,15 @@ const labelText = (text: string): string => {
   return label
 }
 
-const label = (version: string, text: string | undefined, { json }: OutputOptions): Promise<void> =>
-  withStore(async ({ templates }) => {
+const label = (
+  template: string,
+  text: string | undefined,
+  { json }: OutputOptions
+): Promise<void> =>
+  withStore(async (store) => {
+    const { version } = await templateOf(store, template)
     const given = text ?? null
-    await templates.label(version, given)
+    await store.templates.label(version, given)
     if (json) return print({ version, label: given })
     print(
       given === null ? `${version} has no label` : `${version} is labelled ${visibleName(given)}`
@@ -24,7 +29,7 @@ const label = (version: string, text: string | undefined, { json }: OutputOption
 export const labelCommand = (): Command =>
   new Command('label')
     .description('give a template a name that people know it by')
-    .argument('<template>', 'template version')
+    .argument('<template>', 'template version, or the start of it')
     .argument('[text]', 'the label; without it the present one is removed', labelText)
     .option('--json', 'print JSON')
     .action(label)

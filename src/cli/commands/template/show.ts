@@ -133,9 +133,10 @@ const collect = async (
   store: Store,
   economics: Economics,
   settings: RolloutSettings,
-  version: string
+  wanted: string
 ) => {
-  const template = await templateOf(store, version)
+  const template = await templateOf(store, wanted)
+  const { version } = template
   const internalizations = (await store.internalizations.list()).filter(
     ({ templateVersion }) => templateVersion === version
   )
@@ -214,6 +215,6 @@ const show = (version: string, options: OutputOptions): Promise<void> =>
 export const showCommand = (): Command =>
   new Command('show')
     .description('show one template: its messages, slots and internalizations')
-    .argument('<template>', 'template version')
+    .argument('<template>', 'template version, or the start of it')
     .option('--json', 'print JSON')
     .action(show)
