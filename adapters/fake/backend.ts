@@ -14,6 +14,7 @@ import type {
   TrainInput,
   TrainResult,
 } from '../contract/backend.ts'
+import { noModel } from '../contract/no-model.ts'
 import { Heads } from '../contract/label-head/heads.ts'
 import { trainLabelHead } from '../contract/label-head/train-head.ts'
 import { withLabelHeads } from '../contract/label-head/with-label-heads.ts'
@@ -32,8 +33,8 @@ export interface FakeBackendOptions {
   /** training steps between two checkpoints */
   checkpointSteps?: number
   faults?: FakeFaults
-  /** adds the encoder `fake-encoder`, whose label heads are in the folder `heads` */
-  encoder?: boolean
+  /** adds the encoder `fake-encoder`, whose label heads are in the folder `heads`; `alone`: there is no base model */
+  encoder?: boolean | 'alone'
   /** milliseconds since the epoch */
   now?: () => number
 }
@@ -205,6 +206,7 @@ const withFakeEncoder = async (
 
 /** @throws the system's error when the data directory cannot be used */
 export const createFakeBackend = async (options: FakeBackendOptions): Promise<EngineBackend> => {
+  if (options.encoder === 'alone') return withFakeEncoder(noModel, options)
   const backend = new FakeBackend(options, await openLoras(join(options.dataDir, 'loras')))
   return options.encoder === true ? withFakeEncoder(backend, options) : backend
 }

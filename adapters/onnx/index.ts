@@ -8,8 +8,8 @@ const entry = new URL(
 )
 
 /**
- * @param options.modelPath a GGUF file or a Hugging Face folder
- * @param options.encoderPath a folder of a sentence encoder, for label heads
+ * @param options.modelPath a GGUF file or a Hugging Face folder, for loras; null: there are none
+ * @param options.encoderPath a folder of a sentence encoder, for label heads; null: there are none
  * @param options.threads of the serving process, and again of a training one; default: all cores
  * @throws AppError `invalid-model` when the model cannot be loaded, `engine-unavailable`
  */
@@ -21,7 +21,7 @@ export const startOnnxEngine = ({
   onFault,
 }: {
   dataDir: string
-  modelPath: string
+  modelPath: string | null
   encoderPath?: string | null
   threads?: number
   onFault: OnChildFault
@@ -32,7 +32,7 @@ export const startOnnxEngine = ({
     dataDir,
     onFault,
     env: {
-      ONNX_MODEL_PATH: modelPath,
+      ...(modelPath === null ? {} : { ONNX_MODEL_PATH: modelPath }),
       ...(encoderPath == null ? {} : { ONNX_ENCODER_PATH: encoderPath }),
       ...(threads === undefined ? {} : { ONNX_THREADS: String(threads) }),
     },

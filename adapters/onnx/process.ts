@@ -1,9 +1,10 @@
 /**
- * The embedded engine as a process of its own. ONNX_MODEL_PATH names the model, ONNX_ENCODER_PATH the
- * encoder of label heads, if there are to be any, and ONNX_THREADS limits the cores.
+ * The embedded engine as a process of its own. ONNX_MODEL_PATH names the model of loras, ONNX_ENCODER_PATH the
+ * encoder of label heads: one of them, or both. ONNX_THREADS limits the cores.
  */
 import { availableParallelism } from 'node:os'
 import { AppError } from '../../src/errors.ts'
+import { noModel } from '../contract/no-model.ts'
 import { runEngineProcess } from '../contract/run-process.ts'
 import { createOnnxBackend } from './backend.ts'
 import { withEncoder } from './label-heads.ts'
@@ -18,9 +19,12 @@ await runEngineProcess({
   name: 'onnx',
   env: process.env,
   createBackend: async (dataDir, log) => {
-    if (!modelPath) throw new AppError('invalid-config', 'ONNX_MODEL_PATH is not set')
+    if (!modelPath && !encoderPath)
+      throw new AppError('invalid-config', 'neither ONNX_MODEL_PATH nor ONNX_ENCODER_PATH is set')
     const threads = Number(givenThreads) || availableParallelism()
-    const backend = await createOnnxBackend({ modelPath, dataDir, threads, log })
+    const backend = modelPath
+      ? await createOnnxBackend({ modelPath, dataDir, threads, log })
+      : noModel
     return encoderPath ? withEncoder(backend, { encoderPath, dataDir, threads, log }) : backend
   },
 })

@@ -115,7 +115,7 @@ const useHere = async <T>(
   if (needsEngine && config.engine.kind === 'none')
     throw new AppError(
       'invalid-config',
-      'this command needs an engine: set ENGINE and MODEL_PATH, or start the proxy with them'
+      'this command needs an engine: set ENGINE and ENCODER_PATH or MODEL_PATH, or start the proxy with them'
     )
   const { logger } = screen
   const upstreams = await loadUpstreams(config, process.env)
@@ -210,7 +210,7 @@ export const requireWorkersEngine = async (store: Store): Promise<void> => {
   if (!(await workerHasEngine(store)))
     throw new AppError(
       'engine-unavailable',
-      'the running proxy has no engine: restart it with ENGINE and MODEL_PATH'
+      'the running proxy has no engine: restart it with ENGINE and ENCODER_PATH or MODEL_PATH'
     )
 }
 

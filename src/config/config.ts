@@ -22,7 +22,7 @@ export interface EngineMachine {
 type EngineConfig =
   | { kind: 'none' }
   | { kind: 'fake' }
-  | { kind: 'onnx'; modelPath: string; encoderPath: string | null; threads: number }
+  | { kind: 'onnx'; modelPath: string | null; encoderPath: string | null; threads: number }
   | { kind: 'http'; url: string; token: string | null; machine: EngineMachine | null }
 
 const machineOf = (env: Environment): EngineMachine | null =>
@@ -40,7 +40,7 @@ const engineOf = (env: Environment): EngineConfig => {
     case 'onnx':
       return {
         kind: 'onnx',
-        modelPath: env.MODEL_PATH!,
+        modelPath: env.MODEL_PATH,
         encoderPath: env.ENCODER_PATH,
         threads: env.ENGINE_THREADS,
       }

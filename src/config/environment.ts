@@ -270,8 +270,9 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
       'DATABASE_CA_FILE: only valid with DATABASE_URL; it secures the connection to that server',
     ],
     [
-      env.ENGINE === 'onnx' && env.MODEL_PATH === null,
-      'MODEL_PATH: needed with ENGINE=onnx (a GGUF file or a Hugging Face folder)',
+      env.ENGINE === 'onnx' && env.MODEL_PATH === null && env.ENCODER_PATH === null,
+      'ENCODER_PATH: needed with ENGINE=onnx for label heads (promptintern models pull minilm), ' +
+        'or MODEL_PATH for loras (a GGUF file or a Hugging Face folder)',
     ],
     [
       env.ENGINE !== 'onnx' && env.ENCODER_PATH !== null,

@@ -70,9 +70,7 @@ describe('with ENCODER_PATH', () => {
       DATA_DIR: join(folder, 'data'),
       UPSTREAM_BASE_URL: upstream.baseUrl,
       ENGINE: 'onnx',
-      MODEL_PATH: join(import.meta.dirname, '../../models/tiny'),
       ENCODER_PATH: join(folder, 'tiny-bert'),
-      ARMS: 'label-head',
     })
     client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
   })

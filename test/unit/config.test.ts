@@ -35,7 +35,7 @@ describe('the configuration', () => {
     [{ REDACT_PATTERNS: '{"STAFF":"x*"}' }, /match the empty string/],
     [{ REDACT_PATTERNS: '{"staff 1":"x"}' }, /capital letters/],
     [{ CAPTURE_SHARE: '2' }, /CAPTURE_SHARE/],
-    [{ ENGINE: 'onnx' }, /MODEL_PATH: needed/],
+    [{ ENGINE: 'onnx' }, /ENCODER_PATH: needed .* or MODEL_PATH/],
     [{ ARMS: 'head' }, /ARMS/],
     [{ ENCODER_PATH: 'minilm' }, /ENCODER_PATH: only valid with ENGINE=onnx/],
     [{ ENGINE: 'http' }, /ENGINE_URL: needed/],

@@ -1,5 +1,6 @@
 /** A head on the engine's encoder competes with the loras, and answers like one. */
 import { describe, expect, it } from 'vitest'
+import type { FakeBackendOptions } from '../../adapters/fake/backend.ts'
 import {
   winningLora,
   type InternalizeOptions,
@@ -12,7 +13,9 @@ import { PLANNED_ROWS, useWorkerHarness } from './harness.ts'
 
 const open = useWorkerHarness()
 
-const trained = async (arms: readonly ArmName[], encoder = true) => {
+type Encoder = FakeBackendOptions['encoder']
+
+const trained = async (arms: readonly ArmName[], encoder: Encoder = true) => {
   const harness = await open({ from: 'candidate', engine: { encoder } })
   const worker = await harness.worker(harness.deps({}, { arms: [...arms] }))
   return { harness, internalization: await harness.runTo(worker, 'approval', 'rejected', 'failed') }
@@ -57,6 +60,40 @@ describe('with an encoder', () => {
   })
 })
 
+describe('with an encoder alone', () => {
+  it('a head is the only arm, goes live and answers', async () => {
+    const { harness, internalization } = await trained(ARM_NAMES, 'alone')
+    expect(internalization.state.name).toBe('approval')
+    const { arms, baseModel, population } = internalization.plan!
+    expect(arms.map(({ name }) => name)).toEqual(['label-head'])
+    expect({ baseModel, withoutPrompt: population.withoutPrompt }).toEqual({
+      baseModel: 'fake-encoder',
+      withoutPrompt: null,
+    })
+    await harness.approve()
+    expect(await harness.store.routes.list()).toHaveLength(1)
+  })
+
+  it('answers that are no labels are refused before training, with what helps', async () => {
+    const sentence = (n: number) => `Shelf ${COLOURS[n % 6]} has room for order ${n}.`
+    const { harness, row } = await planned(answered(sentence), { encoder: 'alone' })
+    expect(row.state).toEqual({
+      name: 'rejected',
+      reason: 'the answers are no labels, which a head needs: give loras a base model (MODEL_PATH)',
+    })
+    expect(await harness.engine.findJobs({})).toEqual([])
+  })
+
+  it('has no other model to ask', async () => {
+    const { engine } = await open({ from: null, engine: { encoder: 'alone' } })
+    const messages = [{ role: 'user' as const, content: 'Order 1' }]
+    await expect(engine.complete({ model: 'fake-base', messages })).rejects.toMatchObject({
+      code: 'not-found',
+    })
+    await expect(engine.countTokens('fake-base', 'tins')).rejects.toThrow('no model fake-base')
+  })
+})
+
 describe('without one', () => {
   it('loras compete alone', async () => {
     const { internalization } = await trained(ARM_NAMES, false)
@@ -86,7 +123,7 @@ const answered = (answerOf: (number: number) => string, rows = 2 * PLANNED_ROWS 
 
 const planned = async (
   records: ExchangeRecord[],
-  { encoder = true, ...config }: Partial<InternalizeOptions> & { encoder?: boolean } = {}
+  { encoder = true, ...config }: Partial<InternalizeOptions> & { encoder?: Encoder } = {}
 ) => {
   const harness = await open({ from: null, engine: { encoder } })
   await harness.log(records)

@@ -49,20 +49,26 @@ export const modelsWithin = async (
   }
 }
 
-/** @throws AppError `engine-unavailable` when the engine lists only loras, which may still load */
-export const baseModelOf = ({ name }: Engine, models: ModelObject[]): ModelObject => {
-  const base = models.find(({ parent, kind }) => parent === undefined && kind === undefined)
-  if (base === undefined)
-    throw new AppError('engine-unavailable', `engine ${name} lists no base model`)
-  return base
-}
-
 /** The encoder that heads can be trained on; null where the engine has none. */
 export const encoderOf = (models: ModelObject[]): ModelObject | null =>
   models.find(
     ({ kind, training_methods: methods = [] }) =>
       kind === 'encoder' && methods.includes('label-head')
   ) ?? null
+
+/**
+ * The model that loras are trained on. Of an engine that has an encoder alone it is the encoder, which counts tokens
+ * as well, and on which no lora is trained (`trainsLoras`).
+ * @throws AppError `engine-unavailable` when the engine lists only loras, which may still load
+ */
+export const baseModelOf = ({ name }: Engine, models: ModelObject[]): ModelObject => {
+  const base = models.find(({ parent, kind }) => parent === undefined && kind === undefined)
+  const found = base ?? encoderOf(models)
+  if (found === null) throw new AppError('engine-unavailable', `engine ${name} lists no base model`)
+  return found
+}
+
+export const trainsLoras = ({ kind }: ModelObject): boolean => kind === undefined
 
 /** @throws AppError when the engine is not ready for work */
 const ask = async (engine: Engine, sleep: WorkerDeps['sleep']): Promise<void> => {

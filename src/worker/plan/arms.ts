@@ -24,6 +24,8 @@ export interface ArmFacts extends TrainingFacts {
    */
   passSeconds: number
   method: TrainingMethod
+  /** whether the engine has a model to train loras on */
+  hasLoras: boolean
   /** whether some stage trains with a part of the prompt */
   hasPrompt: boolean
   /** the engine's encoder, where a head can learn the answers; null: it cannot */
@@ -86,6 +88,6 @@ const headArm = (encoder: string): Arm => ({
 export const planArms = (deps: WorkerDeps, facts: ArmFacts): Arm[] => {
   const wanted = new Set(deps.config.arms)
   const head = wanted.has('label-head') && facts.encoder !== null ? [headArm(facts.encoder)] : []
-  const hasLora = wanted.has('query-only') || wanted.has('schedule')
+  const hasLora = facts.hasLoras && (wanted.has('query-only') || wanted.has('schedule'))
   return [...head, ...(hasLora ? loraArms(deps, facts) : [])]
 }

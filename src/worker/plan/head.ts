@@ -51,23 +51,30 @@ const obstacleOf = (
   }
 }
 
+interface Trainable {
+  /** null: the engine has none */
+  encoder: ModelObject | null
+  /** whether the engine has a model to train loras on */
+  hasLoras: boolean
+}
+
 /**
  * The encoder of a head that can learn the answers, or the reason why there is none, for an internalization
  * that has no other arm. The log tells it where loras compete alone.
- * @param encoder the engine's; null where it has none
  */
 export const planHead = (
   { config, log }: WorkerDeps,
   rows: PlannedRows,
-  encoder: ModelObject | null
+  { encoder, hasLoras }: Trainable
 ): { encoder: ModelObject } | (PlanRefusal & { encoder: null }) => {
   const obstacle = obstacleOf(rows, encoder)
   if (obstacle === null) return { encoder: encoder! }
   const { reason, remedy, isTold } = obstacle
-  const isBesideLoras = config.arms.includes('label-head') && config.arms.length > 1
+  const isBesideLoras = hasLoras && config.arms.includes('label-head') && config.arms.length > 1
   if (isTold && encoder !== null && isBesideLoras)
     log({ level: 'warn', message: `no label head is trained: ${reason}` })
-  const remedies = [...(remedy === undefined ? [] : [remedy]), 'let loras compete (ARMS)']
+  const loras = hasLoras ? 'let loras compete (ARMS)' : 'give loras a base model (MODEL_PATH)'
+  const remedies = [...(remedy === undefined ? [] : [remedy]), loras]
   return { encoder: null, refused: `${reason}: ${remedies.join(', or ')}` }
 }
 

@@ -19,7 +19,7 @@ import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ModelObject, TrainingMethod } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
-import { baseModelOf, encoderOf } from '../engine/watch.ts'
+import { baseModelOf, encoderOf, trainsLoras } from '../engine/watch.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import { planArms } from './arms.ts'
 import { cutByHead, planHead } from './head.ts'
@@ -135,7 +135,8 @@ export const planInternalization = async (
   })
   if ('refused' in rows) return rows
   const { train } = rows
-  const fitsPrompt = await fitsWithPrompt(deps, engine, base, { template, train })
+  const hasLoras = trainsLoras(base)
+  const fitsPrompt = hasLoras && (await fitsWithPrompt(deps, engine, base, { template, train }))
   const { arms: wanted, schedule } = deps.config
   const hasPrompt = fitsPrompt && schedule !== 'single-stage' && wanted.includes('schedule')
   const { dropOrder, templateTokens, passSeconds } = await planCompression(deps, engine, base.id, {
@@ -144,9 +145,10 @@ export const planInternalization = async (
     hasPrompt,
   })
   const method = methodFor(base, train, fitsPrompt)
-  const head = planHead(deps, rows, encoderOf(models))
+  const head = planHead(deps, rows, { encoder: encoderOf(models), hasLoras })
   const arms = planArms(deps, {
     method,
+    hasLoras,
     hasPrompt,
     passSeconds,
     encoder: head.encoder?.id ?? null,
@@ -163,9 +165,10 @@ export const planInternalization = async (
     population: {
       ...rows.population,
       ...(await cutByHead(deps, engine, head.encoder, train)),
-      withoutPrompt: fitsPrompt
-        ? null
-        : `the prompt does not fit the ${base.max_model_len} tokens of ${base.id}`,
+      withoutPrompt:
+        fitsPrompt || !hasLoras
+          ? null
+          : `the prompt does not fit the ${base.max_model_len} tokens of ${base.id}`,
     },
     kinds: rows.kinds,
     answers: await answerRules(engine, base.id, rows),

@@ -31,6 +31,7 @@ import type { ChatMessage } from '../../openai/chat.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
+import { trainsLoras } from '../engine/watch.ts'
 import { chooseRows, soleKeyOf, whyNotSplit, type WantedRows } from './choose-rows.ts'
 
 export interface PlannedRows extends Split<MatchedExchange>, Comparison {
@@ -206,7 +207,8 @@ export const planRows = async (
     }
   const kinds = provenKinds(split.traffic.map(kindOfRow))
   const proven = withProvenParameters(split.train, kinds)
-  const train = await fitting(engine, base, proven)
+  // an encoder alone reads the beginning of a longer one (`cutByHead`)
+  const train = trainsLoras(base) ? await fitting(engine, base, proven) : proven
   if (train.length === 0)
     return {
       refused:
