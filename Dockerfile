@@ -16,6 +16,7 @@ ENV NODE_ENV=production HOST=0.0.0.0 PORT=8787 DATA_DIR=/data MALLOC_ARENA_MAX=2
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json LICENSE NOTICE ./
+COPY bin bin
 COPY migrations migrations
 COPY src/admin/page/assets src/admin/page/assets
 COPY models/tiny models/tiny

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** Entry point of the command `promptintern`. */
 import { run } from './cli/run.ts'
 

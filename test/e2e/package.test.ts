@@ -31,12 +31,13 @@ const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as
 
 const folder = mkdtempSync(join(tmpdir(), 'promptintern-package-'))
 const clone = join(folder, 'clone')
+let unbuilt: { version: string; status: object }
 const installed = join(folder, 'installed')
 
-/** The build's own script, with the tests' compiled files in place of the compiler's. */
-const buildClone = (): void => {
+const copyClone = (): void => {
   mkdirSync(clone)
   for (const path of [
+    'bin',
     'package.json',
     'README.md',
     'LICENSE',
@@ -46,6 +47,11 @@ const buildClone = (): void => {
     'src/admin/page/assets',
   ])
     cpSync(join(ROOT, path), join(clone, path), { recursive: true })
+}
+
+/** The build's own script, with the tests' compiled files in place of the compiler's. */
+const buildClone = (): void => {
+  symlinkSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'))
   const compiled = dirname(dirname(CLI))
   const copy = `mkdir dist && cp -r "${compiled}/src" "${compiled}/adapters" "${compiled}/demo" dist`
   const script = manifest.scripts.build.replace('tsc -p tsconfig.build.json', copy)
@@ -73,7 +79,22 @@ const pack = (): string => {
   )
 }
 
-beforeAll(() => {
+/** As npx does it: a link into its cache, made at the first call and kept. */
+const linkAndAsk = async (): Promise<string> => {
+  const link = join(folder, 'promptintern')
+  if (!existsSync(link)) symlinkSync(join(clone, manifest.bin.promptintern!), link)
+  const { stdout } = await run(link, ['--version'], { env: { PATH: process.env.PATH } })
+  return stdout.trim()
+}
+
+beforeAll(async () => {
+  copyClone()
+  unbuilt = {
+    version: await linkAndAsk(),
+    status: await run(process.execPath, [join(clone, manifest.bin.promptintern!), 'status']).catch(
+      (error: { code: number; stderr: string }) => error
+    ),
+  }
   buildClone()
   const place = join(installed, 'node_modules', 'promptintern-proxy')
   mkdirSync(place, { recursive: true })
@@ -83,14 +104,27 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
+describe('before the build', () => {
+  it('the command has a version, and else says what to run', () => {
+    expect(unbuilt.version).toBe(manifest.version)
+    expect(unbuilt.status).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('npm ci && npm run build'),
+    })
+  })
+})
+
 describe('after the build', () => {
+  it('the link that was made before it works', async () => {
+    expect(await linkAndAsk()).toBe(manifest.version)
+  })
+
   it('npm knows every setting of .npmrc', async () => {
     expect((await run('npm', ['prefix'], { cwd: ROOT })).stderr).not.toContain('npm warn')
   })
 
   it('the command of the clone can be executed', async () => {
     const command = join(clone, manifest.bin.promptintern!)
-    symlinkSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'))
     expect((await run(command, ['--version'])).stdout.trim()).toBe(manifest.version)
   })
 })

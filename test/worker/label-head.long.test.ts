@@ -60,6 +60,8 @@ describe('with an encoder', () => {
   })
 })
 
+const sentence = (n: number) => `Shelf ${COLOURS[n % 6]} has room for order ${n}.`
+
 describe('with an encoder alone', () => {
   it('a head is the only arm, goes live and answers', async () => {
     const { harness, internalization } = await trained(ARM_NAMES, 'alone')
@@ -75,7 +77,6 @@ describe('with an encoder alone', () => {
   })
 
   it('answers that are no labels are refused before training, with what helps', async () => {
-    const sentence = (n: number) => `Shelf ${COLOURS[n % 6]} has room for order ${n}.`
     const { harness, row } = await planned(answered(sentence), { encoder: 'alone' })
     expect(row.state).toEqual({
       name: 'rejected',
@@ -135,7 +136,7 @@ describe('answers that are not labels', () => {
   it.each([
     ['json', (n: number) => JSON.stringify({ shelf: COLOURS[n % 6], order: n })],
     ['code', (n: number) => `SELECT shelf FROM orders WHERE id = ${n}`],
-    ['short-text', (n: number) => `Shelf ${COLOURS[n % 6]} has room for order ${n}.`],
+    ['short-text', sentence],
     ['free-text', (n: number) => `Order ${n}: ${'put it on the shelf, and '.repeat(20)}`],
   ])('have the same plan with an encoder as without one: %s', async (type, answerOf) => {
     const [beside, alone] = [
