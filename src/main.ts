@@ -78,6 +78,8 @@ const startWorker = async (
 }
 
 export interface Server {
+  /** that it listens on */
+  port: number
   /** Drains and closes everything; idempotent. */
   close(): Promise<void>
   /**
@@ -163,7 +165,8 @@ const openObservers = async (
   return { eventLoop, load, tracing, health }
 }
 
-const open = async (config: Config, opening: Opening): Promise<void> => {
+/** @returns the port that the server listens on */
+const open = async (config: Config, opening: Opening): Promise<number> => {
   const { options, logger, registry, fault, onClose } = opening
   const upstreams = await loadUpstreams(config, process.env)
   let storeIsUp = true
@@ -219,6 +222,7 @@ const open = async (config: Config, opening: Opening): Promise<void> => {
   logger.info({ host: config.host, port, upstream: config.upstream.baseUrl }, 'listening')
   // not before: until then nobody is served
   void loadAdmin().catch((error: unknown) => fault('uncaught', error))
+  return port
 }
 
 /**
@@ -243,13 +247,15 @@ export const startServer = async (
   let isDraining = false
   const options = { worker, isDraining: () => isDraining }
   const onClose: Opening['onClose'] = (close) => void closers.push(close)
+  let port: number
   try {
-    await open(config, { options, logger, registry, fault, onClose })
+    port = await open(config, { options, logger, registry, fault, onClose })
   } catch (error) {
     await closeAll()
     throw error
   }
   return {
+    port,
     close: () => {
       isDraining = true
       logger.info('draining')

@@ -10,6 +10,7 @@ import { Hono } from 'hono'
 import { createAnswerFormats } from '../core/answer/schema/answer-schema.ts'
 import { AppError } from '../errors.ts'
 import { dialectAt, type Dialect } from '../openai/dialect.ts'
+import { createPathCheck } from './access/api-paths.ts'
 import { createPageCheck } from './access/browsers.ts'
 import { createOwnSecretCheck, isOwnPath, type CarriesOwnSecret } from './access/own-secrets.ts'
 import { createAdmit } from './admit.ts'
@@ -57,10 +58,15 @@ const alreadySent = ({ incoming }: HttpBindings): Response | Promise<Response> =
 const dialectOf = ({ method, headers }: IncomingMessage, path: string): Dialect | null =>
   method === 'POST' && headers[BYPASS_HEADER] !== 'true' ? dialectAt(path) : null
 
+interface Checks {
+  carriesOwnSecret: CarriesOwnSecret
+  isNoPathOfApi: ReturnType<typeof createPathCheck>
+}
+
 /** @returns why a request must not reach an upstream; null where it may */
 const refusalOf = (
   incoming: IncomingMessage,
-  carriesOwnSecret: CarriesOwnSecret
+  { carriesOwnSecret, isNoPathOfApi }: Checks
 ): AppError | null => {
   if (isOwnPath(incoming.url ?? ''))
     return new AppError(
@@ -72,7 +78,7 @@ const refusalOf = (
       'unauthorized',
       'the request carries a secret of the proxy itself, such as the admin token, which is for /admin and /metrics; nothing was forwarded'
     )
-  return null
+  return isNoPathOfApi(incoming.url ?? '')
 }
 
 /** Whether a caller without a key of its own may spend one of the operator's. */
@@ -123,7 +129,13 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   const pages = new Pages()
   const upstreams = createUpstreams({ ...deps, ...limits, pages })
   const handlers = createHandlers(deps, upstreams, pages)
-  const carriesOwnSecret = createOwnSecretCheck(deps.ownSecrets, deps.credentials)
+  const checks: Checks = {
+    carriesOwnSecret: createOwnSecretCheck(deps.ownSecrets, deps.credentials),
+    isNoPathOfApi: createPathCheck([
+      deps.upstreamBaseUrl,
+      ...deps.failover.upstreams.map(({ baseUrl }) => baseUrl),
+    ]),
+  }
   const pageRefusal = hasOpenKeys(deps) ? createPageCheck(deps.allowedHosts) : () => null
   const refuse = (outcome: 'refused' | 'shed', { outgoing }: HttpBindings, why: AppError): void => {
     metrics.request(outcome)
@@ -149,7 +161,7 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   }
   // one handler for all: with a second one that matches, Hono runs its middleware machinery
   const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {
-    const refusal = refusalOf(env.incoming, carriesOwnSecret)
+    const refusal = refusalOf(env.incoming, checks)
     if (refusal !== null) refuse('refused', env, refusal)
     else if (!hasRoom()) refuse('shed', env, overloaded())
     else answer(env, req.path)

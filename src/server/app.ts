@@ -10,6 +10,7 @@ import {
 import type { Arrivals } from '../proxy/client/arrivals.ts'
 import type { FeedbackApp } from '../proxy/feedback/feedback-app.ts'
 import type { ProxyApp, ProxyEnv } from '../proxy/proxy.ts'
+import { landing } from './landing.ts'
 
 export interface AppDeps {
   proxy: ProxyApp
@@ -32,7 +33,7 @@ export interface AppDeps {
 }
 
 /** The server's own answers: no cache may keep them, and no browser may take them for a page or a script. */
-const OWN_PATHS = ['/healthz', '/readyz', '/admin/api/*', '/metrics', '/v1/promptintern/*']
+const OWN_PATHS = ['/', '/healthz', '/readyz', '/admin/api/*', '/metrics', '/v1/promptintern/*']
 /** Some of them read bodies. */
 const READ_PATHS = ['/admin/*', '/v1/promptintern/*']
 const asOwn: MiddlewareHandler = async (context, next) => {
@@ -88,6 +89,7 @@ export const createApp = ({
   (new Hono() as ProxyApp)
     .on('ALL', OWN_PATHS, asOwn)
     .on('ALL', READ_PATHS, followBodies(arrivals))
+    .get('/', landing)
     .get('/healthz', (context) => context.json({ status: 'ok' }))
     .get('/readyz', (context) => {
       const checks = readiness()

@@ -156,7 +156,7 @@ describe('the upstream`s base URL', () => {
     ['/', '/v1/models', '/v1/models'],
     ['/v1', '/v1/models', '/v1/models'],
     ['/openai/v1/', '/v1/models?x=1', '/openai/v1/models?x=1'],
-    ['/openai/v1', '/v10', '/v10'],
+    ['/api/v3', '/api/v3/models', '/api/v3/models'],
   ])('with the path %j turns %j into %j', async (basePath, path, expected) => {
     const other = await startHarness({ upstreamBaseUrl: harness.upstream.url + basePath })
     await send(other.port, null, { method: 'GET', path })

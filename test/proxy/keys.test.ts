@@ -28,7 +28,7 @@ const WAYS = [
   { name: 'one that bypasses', method: 'POST', path: '/v1/chat/completions', bypass: true },
   { name: 'embeddings', method: 'POST', path: '/v1/embeddings' },
   { name: 'the list of models', method: 'GET', path: '/v1/models' },
-  { name: 'a path outside /v1', method: 'GET', path: '/anything' },
+  { name: 'a path outside /v1', method: 'GET', path: '/openai/deployments/x/models' },
 ]
 
 const go = (way: (typeof WAYS)[number], headers: Record<string, string>): Promise<RawAnswer> =>

@@ -1,10 +1,14 @@
 import { Command } from 'commander'
 import { parseConfig } from '../../config/config.ts'
+import { bannerText } from '../banner.ts'
+import { print } from '../output.ts'
 import { startServer } from '../../main.ts'
 import { stopSignal } from '../stop-signal.ts'
 
 const serve = async (options: { worker: boolean }): Promise<void> => {
-  const server = await startServer(parseConfig(process.env), { worker: options.worker })
+  const config = parseConfig(process.env)
+  const server = await startServer(config, { worker: options.worker })
+  if (process.stdout.isTTY) print(bannerText(config, server.port))
   // not earlier: an error during the start must end the process
   process.on('uncaughtException', server.onUncaught)
   const signal = stopSignal()

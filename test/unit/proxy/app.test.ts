@@ -36,7 +36,17 @@ describe('the app', () => {
     expect((await get(app, '/v1/models')).body).toBe('proxied')
     const sent = await app.request('/v1/promptintern/feedback', { method: 'POST' })
     expect(await sent.text()).toBe('feedback')
-    expect((await get(app, '/')).body).toBe('proxied')
+    expect((await get(app, '/docs')).body).toBe('proxied')
+  })
+
+  it('says at its address where clients and people go on', async () => {
+    const plain = await get(appOf(), '/')
+    expect(plain.status).toBe(200)
+    expect(plain.body).toContain('/v1 as their base URL.\nPeople use the page at /admin.')
+    const answer = await appOf().request('/', { headers: { accept: 'text/html' } })
+    expect(await answer.text()).toContain('<a href="/admin">')
+    expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'")
+    expect(await (await appOf().request('/', { method: 'POST' })).text()).toBe('proxied')
   })
 
   it('is ready while it forwards, and shows what does not work', async () => {

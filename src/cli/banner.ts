@@ -1,0 +1,42 @@
+/** The first words of a server to a person at a terminal: where clients and people find it, and what it does. */
+import { join } from 'node:path'
+import type { Config } from '../config/config.ts'
+
+const EVERYWHERE = new Set(['0.0.0.0', '::'])
+
+const originOf = (host: string, port: number): string => {
+  const shown = EVERYWHERE.has(host) ? 'localhost' : host
+  return `http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`
+}
+
+const engineText = ({ engine }: Config): string => {
+  switch (engine.kind) {
+    case 'none':
+      return 'none: prompts are found and nothing is learned (ENGINE=onnx ENCODER_PATH=… learns labels)'
+    case 'onnx':
+      return [
+        ...(engine.encoderPath === null ? [] : ['label heads']),
+        ...(engine.modelPath === null ? [] : ['loras']),
+      ].join(' and ')
+    case 'http':
+      return engine.url
+    case 'fake':
+      return 'the fake one of tests'
+  }
+}
+
+/** @param port that the server listens on */
+export const bannerText = (config: Config, port: number): string => {
+  const origin = originOf(config.host, port)
+  const token =
+    config.adminToken !== null
+      ? 'ADMIN_TOKEN'
+      : `the token in ${join(config.dataDir, 'secrets.json')}`
+  return [
+    'promptintern listens.',
+    `  clients   base URL ${origin}/v1, which forwards to ${config.upstream.baseUrl}`,
+    `  people    ${origin}/admin, with ${token}`,
+    `  learning  ${engineText(config)}`,
+    '',
+  ].join('\n')
+}

@@ -1,0 +1,40 @@
+/**
+ * The paths that are forwarded: those of the API. Any other is a person's at a browser, or a client's whose base
+ * URL is wrong; the provider would answer it with an error that says nothing about this server.
+ */
+import { AppError } from '../../errors.ts'
+
+const SCHEME = /^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i
+
+/** Azure's API is below `/openai`, also where a client has its version in the query. */
+const API_FOLDERS = ['/v1', '/openai']
+
+/** Paths of the API below its version: what a client asks for whose base URL lacks it. */
+const BELOW_VERSION =
+  /^\/(?:chat|completions|responses|models|embeddings|moderations|files|batches|images|audio|fine_tuning|assistants|threads|vector_stores|uploads|conversations|realtime)(?:[/?]|$)/
+
+const isBelow = (folder: string, path: string): boolean =>
+  path.startsWith(folder) && ['', '/', '?'].includes(path.charAt(folder.length))
+
+/**
+ * @param baseUrls of the upstreams: a path that begins as one of them is the API's, too
+ * @returns says why the path of a request is not forwarded; null where it is
+ */
+export const createPathCheck = (
+  baseUrls: readonly string[]
+): ((target: string) => AppError | null) => {
+  const prefixes = baseUrls.map((url) => new URL(url).pathname.replace(/\/+$/, ''))
+  const folders = [...new Set([...API_FOLDERS, ...prefixes])].filter((folder) => folder !== '')
+  return (target) => {
+    const path = target.replace(SCHEME, '')
+    if (folders.some((folder) => isBelow(folder, path))) return null
+    const [shown = ''] = path.split('?', 1)
+    const hint = BELOW_VERSION.test(path)
+      ? `did you mean /v1${shown}? The base URL of a client ends in /v1`
+      : 'clients use the base URL that ends in /v1, people the page at /admin'
+    return new AppError(
+      'not-found',
+      `nothing was forwarded, as this is no path of the API: ${hint}`
+    )
+  }
+}
