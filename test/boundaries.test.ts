@@ -224,7 +224,7 @@ const RULES: Record<string, Rule> = {
     node: true,
   },
   'src/server/app.ts': {
-    ours: ['src/proxy', 'src/openai', 'src/errors.ts'],
+    ours: ['src/proxy', 'src/server/landing.ts', 'src/openai', 'src/errors.ts'],
     packages: ['hono'],
     node: false,
   },

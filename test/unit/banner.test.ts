@@ -1,6 +1,6 @@
 /** What a server says first to a person at a terminal. */
 import { expect, it } from 'vitest'
-import { bannerText } from '../../src/cli/banner.ts'
+import { bannerText } from '../../src/server/banner.ts'
 import { parseConfig } from '../../src/config/config.ts'
 
 const linesOf = (env: Record<string, string>, port = 8787): string[] =>

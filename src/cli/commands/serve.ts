@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { parseConfig } from '../../config/config.ts'
-import { bannerText } from '../banner.ts'
+import { bannerText } from '../../server/banner.ts'
 import { print } from '../output.ts'
 import { startServer } from '../../main.ts'
 import { stopSignal } from '../stop-signal.ts'
