@@ -28,6 +28,7 @@ const STORE: Omit<Rule, 'packages'> = {
     'src/core',
     'src/openai',
     'src/store/log',
+    'src/store/common',
     'src/store/store.ts',
     'src/store/lost-lease.ts',
     'src/store/kept-room.ts',
@@ -82,6 +83,12 @@ const RULES: Record<string, Rule> = {
     ours: ['src/core', 'src/openai', 'src/store/store.ts', 'src/errors.ts', 'src/random.ts'],
     packages: ['lru-cache', 'gpt-tokenizer'],
     node: [...DIGEST, 'node:timers/promises', 'node:zlib'],
+  },
+  // knows drizzle's calls, and neither database
+  'src/store/common': {
+    ours: ['src/core', 'src/store/log', 'src/store/store.ts', 'src/errors.ts'],
+    packages: ['drizzle-orm'],
+    node: false,
   },
   'src/store/sqlite': { ...STORE, packages: ['drizzle-orm', '@libsql/client'] },
   'src/store/postgres': { ...STORE, packages: ['drizzle-orm', 'pg'] },
@@ -436,6 +443,12 @@ describe('import rule', () => {
     expect(wayBack('demo/x.ts', '../test/kit/report.ts')).toBeNull()
   })
 
+  it('loads neither database with what both use', () => {
+    const loaded = filesUnder('src/store/common').flatMap(valueImportsOf)
+    expect(loaded).toContain('drizzle-orm')
+    expect(loaded.filter((specifier) => specifier.startsWith('drizzle-orm/'))).toEqual([])
+  })
+
   it('keeps a pure test pure', () => {
     const effects = filesUnder('test/unit').flatMap((file) =>
       effectsOf(file).map((effect) => `${file}: ${effect}`)
@@ -463,6 +476,7 @@ describe('import rule', () => {
     expect(violation('src/proxy/x.ts', '../store/store.ts')).not.toBeNull()
     expect(violation('src/core/x.ts', 'node:fs')).not.toBeNull()
     expect(violation('src/store/postgres/x.ts', '../sqlite/local.ts')).not.toBeNull()
+    expect(violation('src/store/common/x.ts', '../sqlite/local.ts')).not.toBeNull()
     expect(violation('src/store/log/x.ts', 'pg')).not.toBeNull()
     expect(violation('src/nowhere.ts', './errors.ts')).toContain('no rule')
     expect(violation('adapters/fake/x.ts', 'onnxruntime-node')).not.toBeNull()

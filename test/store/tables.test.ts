@@ -357,5 +357,12 @@ onEachStore((it) => {
       expect(await snapshots.names('forget:')).toEqual(['forget:b'])
       expect(await snapshots.get('forget:a')).toBeNull()
     })
+
+    it('are found by a prefix of any characters', async ({ store: { snapshots } }) => {
+      for (const name of ['😀_a', '😀%b', '😁_a']) await snapshots.put(name, Uint8Array.of(1))
+      expect((await snapshots.names('😀')).toSorted()).toEqual(['😀%b', '😀_a'])
+      expect(await snapshots.names('😀_')).toEqual(['😀_a'])
+      expect(await snapshots.names('')).toHaveLength(3)
+    })
   })
 })

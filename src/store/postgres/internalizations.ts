@@ -1,10 +1,12 @@
 /** Internalizations with their history and evaluations. A stale revision cannot be saved. */
 import { isDeepStrictEqual } from 'node:util'
-import { and, asc, count, eq, getTableColumns, gt, max, sql } from 'drizzle-orm'
+import { asc, eq, getTableColumns, sql } from 'drizzle-orm'
 import type { HistoryEntry, Internalization } from '../../core/internalization/internalization.ts'
 import { AppError } from '../../errors.ts'
+import { internalizationReads, REVISION } from '../common/internalizations.ts'
 import type { EvaluationRow, InternalizationStore } from '../store.ts'
-import { raiseRevision, readRevision } from './base/counters.ts'
+import { commonOf } from './base/common.ts'
+import { raiseRevision } from './base/counters.ts'
 import type { Connection, Database, Transaction } from './base/database.ts'
 import { orConflict } from './base/errors.ts'
 import {
@@ -16,19 +18,6 @@ import {
 } from './base/schema.ts'
 import { inChunks } from '../log/chunks.ts'
 import { removeRouteOf } from './routes.ts'
-
-const REVISION = 'internalizations'
-
-/** Rows are never deleted, and the revision is raised before, so places are those of the commits' order. */
-const PLACED = {
-  place: history.id,
-  internalizationId: history.internalizationId,
-  at: history.at,
-  from: history.from,
-  to: history.to,
-  by: history.by,
-  note: history.note,
-}
 
 type Plan = Internalization['plan']
 type Row = typeof internalizations.$inferSelect
@@ -70,6 +59,7 @@ const readToSave = async (tx: Transaction, id: string): Promise<Internalization 
   return row === undefined ? null : toDomain(row)
 }
 
+/** Every write here raises the revision first, so that places in the history are those of the commits' order. */
 const create = async (
   tx: Transaction,
   internalization: Internalization,
@@ -128,34 +118,6 @@ const update = async (
   return { ...stored, ...changes }
 }
 
-type HistoryReads = 'history' | 'historySince' | 'historyEnd'
-
-const historyReads = (connection: Connection): Pick<InternalizationStore, HistoryReads> => ({
-  history: (id) =>
-    connection.read((db) => {
-      const { at, from, to, by, note } = history
-      return db
-        .select({ at, from, to, by, note })
-        .from(history)
-        .where(eq(history.internalizationId, id))
-        .orderBy(asc(history.id))
-    }),
-  historySince: (place, limit) =>
-    connection.read((db) =>
-      db
-        .select(PLACED)
-        .from(history)
-        .where(gt(history.id, place))
-        .orderBy(asc(history.id))
-        .limit(limit)
-    ),
-  historyEnd: () =>
-    connection.read(async (db) => {
-      const [row] = await db.select({ place: max(history.id) }).from(history)
-      return row?.place ?? 0
-    }),
-})
-
 const EVALUATION_KEY = [evaluations.internalizationId, evaluations.arm, evaluations.recordId]
 
 /** Those of the new row. */
@@ -171,40 +133,6 @@ const newestOf = (rows: EvaluationRow[]): EvaluationRow[] => [
     rows.map((row) => [JSON.stringify([row.internalizationId, row.arm, row.recordId]), row])
   ).values(),
 ]
-
-type EvaluationMethods = 'addEvaluations' | 'evaluations' | 'evaluationCounts'
-
-const evaluationMethods = (
-  connection: Connection
-): Pick<InternalizationStore, EvaluationMethods> => ({
-  addEvaluations: (rows) =>
-    connection.write(async (tx) => {
-      await raiseRevision(tx, REVISION)
-      for (const chunk of inChunks(newestOf(rows)))
-        await tx
-          .insert(evaluations)
-          .values(chunk)
-          .onConflictDoUpdate({ target: EVALUATION_KEY, set: EVALUATION_VALUES })
-    }),
-  evaluations: (id, arm) =>
-    connection.read((db) => {
-      const { internalizationId, arm: armOf, recordId } = evaluations
-      return db
-        .select()
-        .from(evaluations)
-        .where(and(eq(internalizationId, id), arm === undefined ? undefined : eq(armOf, arm)))
-        .orderBy(asc(armOf), asc(recordId))
-    }),
-  evaluationCounts: (id) =>
-    connection.read(async (db) => {
-      const rows = await db
-        .select({ arm: evaluations.arm, rows: count() })
-        .from(evaluations)
-        .where(eq(evaluations.internalizationId, id))
-        .groupBy(evaluations.arm)
-      return new Map(rows.map(({ arm, rows: number }) => [arm, number]))
-    }),
-})
 
 export const createInternalizationStore = (connection: Connection): InternalizationStore => ({
   create: (internalization, by = 'worker', note) =>
@@ -227,7 +155,14 @@ export const createInternalizationStore = (connection: Connection): Internalizat
     }),
   save: (internalization, by, at, note) =>
     connection.write((tx) => update(tx, internalization, { by, at, note: note ?? null })),
-  revision: () => connection.read((db) => readRevision(db, REVISION)),
-  ...historyReads(connection),
-  ...evaluationMethods(connection),
+  addEvaluations: (rows) =>
+    connection.write(async (tx) => {
+      await raiseRevision(tx, REVISION)
+      for (const chunk of inChunks(newestOf(rows)))
+        await tx
+          .insert(evaluations)
+          .values(chunk)
+          .onConflictDoUpdate({ target: EVALUATION_KEY, set: EVALUATION_VALUES })
+    }),
+  ...internalizationReads(commonOf(connection)),
 })

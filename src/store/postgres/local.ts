@@ -1,13 +1,18 @@
 /** The store on the calling thread: `thread.ts` runs it for the product, tests open it directly. */
 import { createRedactor } from '../../core/log/redact.ts'
+import { createKeyStore } from '../common/keys.ts'
+import { createSnapshotStore } from '../common/snapshots.ts'
+import { createTemplateStore } from '../common/templates.ts'
 import type { OpenStore, Store } from '../store.ts'
+import { commonOf } from './base/common.ts'
 import { openPool, type Connection } from './base/database.ts'
+import { orConflict } from './base/errors.ts'
 import { migrate } from './base/migrate.ts'
 import { placeOf, type ServerOptions } from './base/server-options.ts'
 import { createAppender, type CaptureOptions } from '../log/appender.ts'
 import { createFeedbackStore } from './feedback.ts'
 import { createInternalizationStore } from './internalizations.ts'
-import { createKeyStore } from './keys.ts'
+import { sliceRenewer } from './key-slices.ts'
 import { createLeaseStore, fenced } from './leases.ts'
 import { recordWriter } from './log/append.ts'
 import { BaseCache } from '../log/base-cache.ts'
@@ -15,8 +20,6 @@ import { createRecordStore } from './log/records.ts'
 import { createKeptResponseStore } from './kept-responses.ts'
 import { createPairStore } from './pairs.ts'
 import { createRouteStore } from './routes.ts'
-import { createSnapshotStore } from './snapshots.ts'
-import { createTemplateStore } from './templates.ts'
 
 export interface LocalOptions extends CaptureOptions {
   server: ServerOptions
@@ -51,14 +54,14 @@ const storeOn = (connection: Connection, options: LocalOptions, now: () => numbe
       ...createRecordStore(on, cache),
       ...appender,
     },
-    templates: createTemplateStore(on),
+    templates: createTemplateStore(commonOf(on)),
     internalizations: createInternalizationStore(on),
     pairs: createPairStore(on),
     feedback: createFeedbackStore(on, redactor),
     keptResponses: createKeptResponseStore(on),
     routes: createRouteStore(on),
-    keys: createKeyStore(on),
-    snapshots: createSnapshotStore(on),
+    keys: createKeyStore(commonOf(on), { renew: sliceRenewer(on), orConflict }),
+    snapshots: createSnapshotStore(commonOf(on)),
   })
   return {
     ...areasOf(connection),

@@ -4,7 +4,9 @@
  */
 import { and, asc, eq, type SQL } from 'drizzle-orm'
 import type { RouteStore } from '../store.ts'
-import { raiseRevision, readRevision } from './base/counters.ts'
+import { readRevision } from '../common/counters.ts'
+import { commonOf } from './base/common.ts'
+import { raiseRevision } from './base/counters.ts'
 import type { Connection, Transaction } from './base/database.ts'
 import { takeLock } from './base/locks.ts'
 import { internalizations, routes } from './base/schema.ts'
@@ -23,14 +25,14 @@ const removeWhere = async (tx: Transaction, condition: SQL | undefined): Promise
 export const removeRouteOf = (tx: Transaction, internalizationId: string): Promise<void> =>
   removeWhere(tx, eq(routes.internalizationId, internalizationId))
 
-export const createRouteStore = ({ read, write }: Connection): RouteStore => ({
+export const createRouteStore = (connection: Connection): RouteStore => ({
   list: () =>
-    read(async (db) => {
+    connection.read(async (db) => {
       const rows = await db.select().from(routes).orderBy(asc(routes.templateVersion))
       return rows.map(({ route }) => route)
     }),
   put: (route) =>
-    write(async (tx) => {
+    connection.write(async (tx) => {
       await takeLock(tx, 'routes')
       const { internalizationId, lora } = route
       // a process that writes another state now is waited for, or waits
@@ -48,12 +50,12 @@ export const createRouteStore = ({ read, write }: Connection): RouteStore => ({
       await raiseRevision(tx, REVISION)
     }),
   remove: (templateVersion) =>
-    write(async (tx) => {
+    connection.write(async (tx) => {
       await takeLock(tx, 'routes')
       const { templateVersion: version, stateName } = internalizations
       const isLive = and(eq(version, templateVersion), eq(stateName, 'live'))
       if ((await tx.$count(internalizations, isLive)) > 0) return
       await removeWhere(tx, eq(routes.templateVersion, templateVersion))
     }),
-  revision: () => read((db) => readRevision(db, REVISION)),
+  revision: () => readRevision(commonOf(connection), REVISION),
 })

@@ -1,29 +1,18 @@
 /** Internalizations with their history and evaluations. A stale revision cannot be saved. */
 import { isDeepStrictEqual } from 'node:util'
-import { and, asc, count, eq, getTableColumns, gt, max, sql } from 'drizzle-orm'
+import { asc, eq, getTableColumns, sql } from 'drizzle-orm'
 import type { HistoryEntry, Internalization } from '../../core/internalization/internalization.ts'
 import { AppError } from '../../errors.ts'
+import { internalizationReads, REVISION } from '../common/internalizations.ts'
 import type { InternalizationStore } from '../store.ts'
-import { addToRevision, raiseRevision, readRevision } from './base/counters.ts'
+import { commonOf } from './base/common.ts'
+import { addToRevision, raiseRevision } from './base/counters.ts'
 import { orConflict, type Connection, type Database, type Transaction } from './base/database.ts'
 import { evaluations, history, internalizations } from './base/schema.ts'
 import { bulkInsert } from './base/statements.ts'
 import { removeRouteOf } from './routes.ts'
 
-const REVISION = 'internalizations'
-
 const putEvaluations = bulkInsert(evaluations, '', 'insert or replace')
-
-/** Rows are never deleted, and one transaction writes at a time, so ids only grow. */
-const PLACED = {
-  place: history.id,
-  internalizationId: history.internalizationId,
-  at: history.at,
-  from: history.from,
-  to: history.to,
-  by: history.by,
-  note: history.note,
-}
 
 const toDomain = ({
   stateName: _stateName,
@@ -100,64 +89,6 @@ const update = async (
   return { ...stored, ...changes }
 }
 
-type HistoryReads = 'history' | 'historySince' | 'historyEnd'
-
-const historyReads = (connection: Connection): Pick<InternalizationStore, HistoryReads> => ({
-  history: (id) =>
-    connection.read((db) => {
-      const { at, from, to, by, note } = history
-      return db
-        .select({ at, from, to, by, note })
-        .from(history)
-        .where(eq(history.internalizationId, id))
-        .orderBy(asc(history.id))
-    }),
-  historySince: (place, limit) =>
-    connection.read((db) =>
-      db
-        .select(PLACED)
-        .from(history)
-        .where(gt(history.id, place))
-        .orderBy(asc(history.id))
-        .limit(limit)
-    ),
-  historyEnd: () =>
-    connection.read(async (db) => {
-      const [row] = await db.select({ place: max(history.id) }).from(history)
-      return row?.place ?? 0
-    }),
-})
-
-type EvaluationMethods = 'addEvaluations' | 'evaluations' | 'evaluationCounts'
-
-const evaluationMethods = (
-  connection: Connection
-): Pick<InternalizationStore, EvaluationMethods> => ({
-  addEvaluations: (rows) =>
-    connection.writeSql(async (tx) => {
-      await putEvaluations(tx, rows)
-      await addToRevision(tx, REVISION, 1)
-    }),
-  evaluations: (id, arm) =>
-    connection.read((db) => {
-      const { internalizationId, arm: armOf, recordId } = evaluations
-      return db
-        .select()
-        .from(evaluations)
-        .where(and(eq(internalizationId, id), arm === undefined ? undefined : eq(armOf, arm)))
-        .orderBy(asc(armOf), asc(recordId))
-    }),
-  evaluationCounts: (id) =>
-    connection.read(async (db) => {
-      const rows = await db
-        .select({ arm: evaluations.arm, rows: count() })
-        .from(evaluations)
-        .where(eq(evaluations.internalizationId, id))
-        .groupBy(evaluations.arm)
-      return new Map(rows.map(({ arm, rows: number }) => [arm, number]))
-    }),
-})
-
 export const createInternalizationStore = (connection: Connection): InternalizationStore => ({
   create: (internalization, by = 'worker', note) =>
     connection.write((tx) => create(tx, internalization, by, note ?? null)),
@@ -171,7 +102,10 @@ export const createInternalizationStore = (connection: Connection): Internalizat
     }),
   save: (internalization, by, at, note) =>
     connection.write((tx) => update(tx, internalization, { by, at, note: note ?? null })),
-  revision: () => connection.read((db) => readRevision(db, REVISION)),
-  ...historyReads(connection),
-  ...evaluationMethods(connection),
+  addEvaluations: (rows) =>
+    connection.writeSql(async (tx) => {
+      await putEvaluations(tx, rows)
+      await addToRevision(tx, REVISION, 1)
+    }),
+  ...internalizationReads(commonOf(connection)),
 })

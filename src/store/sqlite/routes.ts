@@ -4,7 +4,9 @@
  */
 import { and, asc, eq, ne, sql, type SQL } from 'drizzle-orm'
 import type { RouteStore } from '../store.ts'
-import { raiseRevision, readRevision } from './base/counters.ts'
+import { readRevision } from '../common/counters.ts'
+import { commonOf } from './base/common.ts'
+import { raiseRevision } from './base/counters.ts'
 import type { Connection, Transaction } from './base/database.ts'
 import { internalizations, routes } from './base/schema.ts'
 
@@ -22,14 +24,14 @@ const removeWhere = async (tx: Transaction, condition: SQL | undefined): Promise
 export const removeRouteOf = (tx: Transaction, internalizationId: string): Promise<void> =>
   removeWhere(tx, eq(sql`route ->> '$.internalizationId'`, internalizationId))
 
-export const createRouteStore = ({ read, write }: Connection): RouteStore => ({
+export const createRouteStore = (connection: Connection): RouteStore => ({
   list: () =>
-    read(async (db) => {
+    connection.read(async (db) => {
       const rows = await db.select().from(routes).orderBy(asc(routes.templateVersion))
       return rows.map(({ route }) => route)
     }),
   put: (route) =>
-    write(async (tx) => {
+    connection.write(async (tx) => {
       const { id, stateName } = internalizations
       const isOver = and(eq(id, route.internalizationId), ne(stateName, 'live'))
       if ((await tx.$count(internalizations, isOver)) > 0) return
@@ -43,11 +45,11 @@ export const createRouteStore = ({ read, write }: Connection): RouteStore => ({
       await raiseRevision(tx, REVISION)
     }),
   remove: (templateVersion) =>
-    write(async (tx) => {
+    connection.write(async (tx) => {
       const { templateVersion: version, stateName } = internalizations
       const isLive = and(eq(version, templateVersion), eq(stateName, 'live'))
       if ((await tx.$count(internalizations, isLive)) > 0) return
       await removeWhere(tx, eq(routes.templateVersion, templateVersion))
     }),
-  revision: () => read((db) => readRevision(db, REVISION)),
+  revision: () => readRevision(commonOf(connection), REVISION),
 })

@@ -2,11 +2,8 @@
  * Counters that are written in the transaction of the change that they count: running totals of a
  * template version, and revisions that other processes poll.
  */
-import { asc, eq } from 'drizzle-orm'
-import { NOTHING, type Totals } from '../../log/counts.ts'
-import type { TemplateStats } from '../../store.ts'
-import type { Database, Transaction } from './database.ts'
-import { revisions, templateTotals } from './schema.ts'
+import type { Totals } from '../../log/counts.ts'
+import type { Transaction } from './database.ts'
 
 const ADD_TOTALS = `insert into promptintern.template_totals as totals
     (version, requests, answered, forwarded, prompt_tokens_saved, saved_usd, last_seen)
@@ -34,16 +31,6 @@ export const addTotals = async ({ $client }: Transaction, totals: Totals): Promi
     ])
 }
 
-export const readTotals = async (db: Database, version: string): Promise<TemplateStats> => {
-  const [row] = await db.select().from(templateTotals).where(eq(templateTotals.version, version))
-  if (row === undefined) return NOTHING
-  const { version: _version, ...stats } = row
-  return stats
-}
-
-export const readAllTotals = (db: Database): Promise<({ version: string } & TemplateStats)[]> =>
-  db.select().from(templateTotals).orderBy(asc(templateTotals.version))
-
 const ADD = `insert into promptintern.revisions as known (name, value) values ($1, $2)
   on conflict (name) do update set value = known.value + excluded.value returning value`
 
@@ -60,10 +47,4 @@ export const addToRevision = async (
 /** @param name kind of change: `routes`, `keys` */
 export const raiseRevision = async (tx: Transaction, name: string): Promise<void> => {
   await addToRevision(tx, name, 1)
-}
-
-/** @returns 0 before the first change */
-export const readRevision = async (db: Database, name: string): Promise<number> => {
-  const [row] = await db.select().from(revisions).where(eq(revisions.name, name))
-  return row?.value ?? 0
 }

@@ -17,6 +17,8 @@ import {
 } from '../../log/reading/read-page.ts'
 import { segmentOf } from '../../log/segment-codec.ts'
 import type { RecordQuery, RecordStore } from '../../store.ts'
+import { readTraffic } from '../../common/counters.ts'
+import { commonOf } from '../base/common.ts'
 import { addTotals } from '../base/counters.ts'
 import type { Connection, Database, Transaction } from '../base/database.ts'
 import { records } from '../base/schema.ts'
@@ -27,7 +29,6 @@ import { findRow, findRows, type RecordRow } from './look-up.ts'
 import { prune, scrub } from './prune.ts'
 import { readSegments } from './segments.ts'
 import { spread } from './spread.ts'
-import { readTraffic } from './traffic.ts'
 
 /** A log segment of a log that was moved here may have rows in several days. */
 const placeKeyOf = ({ sequence, day }: RecordRow): string => `${segmentOf(sequence)} ${day}`
@@ -192,7 +193,7 @@ export const createRecordStore = (
       for (const chunk of inChunks(ids.toSorted()))
         await write((tx) => tagRecords(tx, chunk, version))
     },
-    traffic: (from, until) => readTraffic(connection, from, until),
+    traffic: (from, until) => readTraffic(commonOf(connection), from, until),
     prune: (before) => prune(connection, cache, before),
     select: (selection, after) => select(connection, selection, after),
     forget: (selection) => forget(connection, cache, selection),

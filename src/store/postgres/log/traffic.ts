@@ -1,14 +1,11 @@
-/** The figures of the traffic by the hour: added to with every write of the log, read, and pruned. */
-import { and, asc, gt, lt } from 'drizzle-orm'
+/** The figures of the traffic by the hour: added to with every write of the log, and pruned. */
 import {
   addHours,
-  HOUR_MS,
   trafficOf,
   type CountedRecord,
   type TrafficHour,
 } from '../../../core/log/traffic-hours.ts'
-import type { Connection, Transaction } from '../base/database.ts'
-import { trafficHours } from '../base/schema.ts'
+import type { Transaction } from '../base/database.ts'
 
 /** Adds new records. The caller holds the log's end, so no other transaction adds to the same hour. */
 export const addTraffic = async (
@@ -33,22 +30,6 @@ export const addTraffic = async (
     [merged.map(({ hour }) => hour), merged.map((figures) => JSON.stringify(figures))]
   )
 }
-
-/** @returns the hours that have a part in the time, oldest first */
-export const readTraffic = (
-  { read }: Connection,
-  from: number,
-  until: number
-): Promise<TrafficHour[]> =>
-  read(async (db) => {
-    const { hour, figures } = trafficHours
-    const rows = await db
-      .select({ figures })
-      .from(trafficHours)
-      .where(and(gt(hour, from - HOUR_MS), lt(hour, until)))
-      .orderBy(asc(hour))
-    return rows.map((row) => row.figures)
-  })
 
 export const pruneTraffic = async ({ $client }: Transaction, before: number): Promise<void> => {
   await $client.query('delete from promptintern.traffic_hours where hour < $1', [before])

@@ -2,10 +2,9 @@
  * Counters that are written in the transaction of the change that they count: running totals of a
  * template version, and revisions that other processes poll.
  */
-import { asc, eq, sql } from 'drizzle-orm'
-import { NOTHING, type Totals } from '../../log/counts.ts'
-import type { TemplateStats } from '../../store.ts'
-import type { Database, Transaction } from './database.ts'
+import { sql } from 'drizzle-orm'
+import type { Totals } from '../../log/counts.ts'
+import type { Transaction } from './database.ts'
 import { revisions, templateTotals } from './schema.ts'
 import { bulkInsert, type SqlTransaction } from './statements.ts'
 
@@ -26,16 +25,6 @@ export const addTotals = (tx: SqlTransaction, totals: Totals): Promise<void> =>
     [...totals].map(([version, added]) => ({ version, ...added }))
   )
 
-export const readTotals = async (db: Database, version: string): Promise<TemplateStats> => {
-  const [row] = await db.select().from(templateTotals).where(eq(templateTotals.version, version))
-  if (row === undefined) return NOTHING
-  const { version: _version, ...stats } = row
-  return stats
-}
-
-export const readAllTotals = (db: Database): Promise<({ version: string } & TemplateStats)[]> =>
-  db.select().from(templateTotals).orderBy(asc(templateTotals.version))
-
 /** @param name kind of change: `routes`, `keys` */
 export const raiseRevision = async (tx: Transaction, name: string): Promise<void> => {
   await tx
@@ -55,10 +44,4 @@ export const addToRevision = async (
 ): Promise<number> => {
   const { rows } = await tx.execute({ sql: ADD, args: [name, amount] })
   return Number(rows[0]!['value'])
-}
-
-/** @returns 0 before the first change */
-export const readRevision = async (db: Database, name: string): Promise<number> => {
-  const [row] = await db.select().from(revisions).where(eq(revisions.name, name))
-  return row?.value ?? 0
 }

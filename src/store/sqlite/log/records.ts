@@ -10,6 +10,8 @@ import { finished, inOrderOf, neededBodies, search, type SearchReads } from '../
 import { createSegmentReader, readPage, type PageReads } from '../../log/reading/read-page.ts'
 import { segmentOf } from '../../log/segment-codec.ts'
 import type { RecordQuery, RecordStore } from '../../store.ts'
+import { readTraffic } from '../../common/counters.ts'
+import { commonOf } from '../base/common.ts'
 import { addTotals } from '../base/counters.ts'
 import type { Connection, Database } from '../base/database.ts'
 import { records } from '../base/schema.ts'
@@ -19,7 +21,6 @@ import { forget, select } from './forget.ts'
 import { prune, scrub } from './prune.ts'
 import { readSegments } from './segments.ts'
 import { spread } from './spread.ts'
-import { readTraffic } from './traffic.ts'
 
 const COLUMNS = {
   id: records.id,
@@ -147,7 +148,7 @@ export const createRecordStore = (
     tagTemplate: async (ids, version) => {
       for (const chunk of inChunks(ids)) await writeSql((tx) => tagRecords(tx, chunk, version))
     },
-    traffic: (from, until) => readTraffic(connection, from, until),
+    traffic: (from, until) => readTraffic(commonOf(connection), from, until),
     prune: (before) => prune(connection, cache, before),
     select: (selection, after) => select(connection, selection, after),
     forget: (selection) => forget(connection, cache, selection),

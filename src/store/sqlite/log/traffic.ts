@@ -1,13 +1,10 @@
-/** The figures of the traffic by the hour: added to with every write of the log, read, and pruned. */
-import { and, asc, gt, lt } from 'drizzle-orm'
+/** The figures of the traffic by the hour: added to with every write of the log, and pruned. */
 import {
   addHours,
-  HOUR_MS,
   trafficOf,
   type CountedRecord,
   type TrafficHour,
 } from '../../../core/log/traffic-hours.ts'
-import type { Connection } from '../base/database.ts'
 import { trafficHours } from '../base/schema.ts'
 import { bulkInsert, executeIn, type SqlTransaction } from '../base/statements.ts'
 
@@ -37,22 +34,6 @@ export const addTraffic = async (
     merged.map((figures) => ({ hour: figures.hour, figures }))
   )
 }
-
-/** @returns the hours that have a part in the time, oldest first */
-export const readTraffic = (
-  { read }: Connection,
-  from: number,
-  until: number
-): Promise<TrafficHour[]> =>
-  read(async (db) => {
-    const { hour, figures } = trafficHours
-    const rows = await db
-      .select({ figures })
-      .from(trafficHours)
-      .where(and(gt(hour, from - HOUR_MS), lt(hour, until)))
-      .orderBy(asc(hour))
-    return rows.map((row) => row.figures)
-  })
 
 export const pruneTraffic = async (tx: SqlTransaction, before: number): Promise<void> => {
   await tx.execute({ sql: 'delete from traffic_hours where hour < ?', args: [before] })

@@ -1,13 +1,17 @@
 /** Small blobs by name. */
 import { asc, eq, sql, type SQL } from 'drizzle-orm'
 import type { SnapshotStore } from '../store.ts'
-import type { Connection } from './base/database.ts'
-import { snapshots } from './base/schema.ts'
+import type { CommonConnection, Tables } from './connection.ts'
 
-const beginsWith = (prefix: string): SQL =>
-  sql`substr(${snapshots.name}, 1, ${prefix.length}) = ${prefix}`
+/** The databases count characters, and `prefix.length` UTF-16 units. */
+const beginsWith = ({ name }: Tables['snapshots'], prefix: string): SQL =>
+  sql`substr(${name}, 1, ${[...prefix].length}) = ${prefix}`
 
-export const createSnapshotStore = ({ read, write }: Connection): SnapshotStore => ({
+export const createSnapshotStore = ({
+  read,
+  write,
+  tables: { snapshots },
+}: CommonConnection): SnapshotStore => ({
   get: (name) =>
     read(async (db) => {
       const [row] = await db.select().from(snapshots).where(eq(snapshots.name, name))
@@ -31,7 +35,7 @@ export const createSnapshotStore = ({ read, write }: Connection): SnapshotStore 
       const rows = await db
         .select({ name })
         .from(snapshots)
-        .where(beginsWith(prefix))
+        .where(beginsWith(snapshots, prefix))
         .orderBy(asc(name))
       return rows.map((row) => row.name)
     }),
@@ -40,7 +44,7 @@ export const createSnapshotStore = ({ read, write }: Connection): SnapshotStore 
       const rows = await db
         .select()
         .from(snapshots)
-        .where(beginsWith(prefix))
+        .where(beginsWith(snapshots, prefix))
         .orderBy(asc(snapshots.name))
       return new Map(rows.map(({ name, value }) => [name, Uint8Array.from(value)]))
     }),

@@ -1,12 +1,15 @@
 /** Templates by version, with their labels and running totals. */
 import { asc, eq, sql } from 'drizzle-orm'
 import { AppError } from '../../errors.ts'
+import { NOTHING } from '../log/counts.ts'
 import type { TemplateStore } from '../store.ts'
-import { readAllTotals, readTotals } from './base/counters.ts'
-import type { Connection } from './base/database.ts'
-import { templateLabels, templates } from './base/schema.ts'
+import type { CommonConnection } from './connection.ts'
 
-export const createTemplateStore = ({ read, write }: Connection): TemplateStore => ({
+export const createTemplateStore = ({
+  read,
+  write,
+  tables: { templates, templateLabels, templateTotals },
+}: CommonConnection): TemplateStore => ({
   upsert: (upserted) =>
     write(async (tx) => {
       for (const template of upserted) {
@@ -30,8 +33,15 @@ export const createTemplateStore = ({ read, write }: Connection): TemplateStore 
       const rows = await db.select().from(templates).orderBy(asc(templates.version))
       return rows.map(({ template }) => template)
     }),
-  stats: (version) => read((db) => readTotals(db, version)),
-  totals: () => read(readAllTotals),
+  stats: (version) =>
+    read(async (db) => {
+      const isOf = eq(templateTotals.version, version)
+      const [row] = await db.select().from(templateTotals).where(isOf)
+      if (row === undefined) return NOTHING
+      const { version: _version, ...stats } = row
+      return stats
+    }),
+  totals: () => read((db) => db.select().from(templateTotals).orderBy(asc(templateTotals.version))),
   label: (version, label) =>
     write(async (tx) => {
       if ((await tx.$count(templates, eq(templates.version, version))) === 0)

@@ -1,0 +1,124 @@
+/** Audited requests, which wait for the lora's answer and then are pairs. `log/audits.ts` adds them. */
+import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lt, type SQL } from 'drizzle-orm'
+import type { StoredPair } from '../../core/rollout/pair.ts'
+import { AppError } from '../../errors.ts'
+import { droppedName, PAIRS_REVISION } from '../log/audits.ts'
+import type { PairStore } from '../store.ts'
+import type { CommonConnection, Tables } from './connection.ts'
+import { readRevision, revisionIn } from './counters.ts'
+
+/** @param row of a pair that was judged */
+export const pairOf = ({
+  lora: _lora,
+  outcome,
+  ...row
+}: Tables['pairs']['$inferSelect']): StoredPair => ({
+  ...row,
+  outcome: outcome!,
+})
+
+const isJudged = ({ outcome }: Tables['pairs']): SQL => isNotNull(outcome)
+
+type Waiting = 'waiting' | 'backlog'
+
+const waitingReads = ({ read, tables }: CommonConnection): Pick<PairStore, Waiting> => {
+  const { pairs } = tables
+  const isWaiting = (lora: string) => and(eq(pairs.lora, lora), isNull(pairs.outcome))
+  return {
+    waiting: (lora, limit) =>
+      read(async (db) => {
+        const rows = await db
+          .select({ place: pairs.place, recordId: pairs.recordId, at: pairs.at })
+          .from(pairs)
+          .where(isWaiting(lora))
+          .orderBy(asc(pairs.place))
+          .limit(limit)
+        // a forgotten record does not wait
+        return rows.map((row) => ({ ...row, recordId: row.recordId! }))
+      }),
+    backlog: (lora) =>
+      read(async (db) => ({
+        waiting: await db.$count(pairs, isWaiting(lora)),
+        dropped: await revisionIn(db, tables, droppedName(lora)),
+      })),
+  }
+}
+
+type Judged = 'since' | 'list' | 'ofRecord'
+
+const judgedReads = ({ read, tables: { pairs } }: CommonConnection): Pick<PairStore, Judged> => ({
+  since: (lora, after, limit) =>
+    read(async (db) => {
+      const { place, at, conversation, outcome, rating, confidence, ...rest } = pairs
+      const { drawn, ratedAt, chars, isNewLabel, upstreamModel } = rest
+      const traits = { drawn, ratedAt, chars, isNewLabel, upstreamModel }
+      const rows = await db
+        .select({ place, at, conversation, outcome, rating, confidence, ...traits })
+        .from(pairs)
+        .where(and(eq(pairs.lora, lora), gt(place, after), isJudged(pairs)))
+        .orderBy(asc(place))
+        .limit(limit)
+      return rows.map((row) => ({ ...row, outcome: row.outcome! }))
+    }),
+  list: ({ lora, before, outcomes, limit }) =>
+    read(async (db) => {
+      const rows = await db
+        .select()
+        .from(pairs)
+        .where(
+          and(
+            eq(pairs.lora, lora),
+            isJudged(pairs),
+            before === undefined ? undefined : lt(pairs.place, before),
+            outcomes === undefined ? undefined : inArray(pairs.outcome, [...outcomes])
+          )
+        )
+        .orderBy(desc(pairs.place))
+        .limit(limit)
+      return rows.map(pairOf)
+    }),
+  ofRecord: (recordId) =>
+    read(async (db) => {
+      const [row] = await db
+        .select()
+        .from(pairs)
+        .where(and(eq(pairs.recordId, recordId), isJudged(pairs)))
+      return row === undefined ? null : pairOf(row)
+    }),
+})
+
+type Writing = 'judge' | 'rate'
+
+const writers = ({
+  write,
+  raiseRevision,
+  tables: { pairs },
+}: CommonConnection): Pick<PairStore, Writing> => ({
+  judge: (judged) =>
+    write(async (tx) => {
+      for (const { recordId, ...figures } of judged)
+        await tx
+          .update(pairs)
+          .set(figures)
+          .where(and(eq(pairs.recordId, recordId), isNull(pairs.outcome)))
+    }),
+  rate: (recordId, rating, at) =>
+    write(async (tx) => {
+      const [row] = await tx
+        .update(pairs)
+        .set({ rating, ratedAt: rating === null ? null : at })
+        .where(and(eq(pairs.recordId, recordId), isJudged(pairs)))
+        .returning()
+      if (row === undefined)
+        throw new AppError('not-found', `there is no pair of the record ${recordId}`)
+      await raiseRevision(tx, PAIRS_REVISION)
+      return pairOf(row)
+    }),
+})
+
+export const pairMethods = (connection: CommonConnection): Omit<PairStore, 'spent' | 'rated'> => ({
+  ...waitingReads(connection),
+  ...judgedReads(connection),
+  ...writers(connection),
+  revision: () => readRevision(connection, PAIRS_REVISION),
+})
