@@ -97,6 +97,7 @@ describePostgres('promptintern migrate sqlite-to-postgres', () => {
       try {
         expect((await fetch(`${server.baseUrl}/readyz`)).status).toBe(200)
         expect(await json(env, 'show', 'version-4')).toMatchObject({})
+        await json(env, 'label', 'version-4', 'changed since')
       } finally {
         await server.stop()
       }
