@@ -16,7 +16,7 @@ import {
 } from '../core/cost/template-economics.ts'
 import type { Template } from '../core/template/template.ts'
 import { createMeasure, type Measure } from './measure-traffic.ts'
-import { savingsReport, type SavingsReport } from './savings.ts'
+import { createHoursReader, savingsReport, type SavingsReport } from './savings.ts'
 import type { Store } from '../store/store.ts'
 
 export interface Economics {
@@ -62,7 +62,6 @@ const draftWith =
   async (templates) => {
     const internalizations = await store.internalizations.list({ recordIds: false })
     const adaptedPrice = await adaptedPriceOf(store, settings.prices, internalizations)
-    const totals = new Map((await store.templates.totals()).map((row) => [row.version, row]))
     const drafts = new Map<string, Draft>()
     // one after another, because the store's thread has other calls to answer
     for (const template of templates) {
@@ -70,8 +69,7 @@ const draftWith =
       const newest = internalizations.findLast((row) => row.templateVersion === version)
       const traffic = await trafficOf(template, newest)
       if (traffic === undefined) continue
-      const stats = totals.get(version) ?? { answered: 0, forwarded: 0 }
-      const input = { template, traffic, stats, internalizations, adaptedPrice, settings }
+      const input = { template, traffic, internalizations, adaptedPrice, settings }
       drafts.set(version, draftOf(input))
     }
     return drafts
@@ -115,8 +113,9 @@ export const openEconomics = (
     return new Map(economics)
   }
 
-  const savingsFrom = (drafts: Map<string, Draft>): Promise<SavingsReport> =>
-    savingsReport(store, settings, drafts, now())
+  const readHours = createHoursReader(store, now)
+  const savingsFrom = async (drafts: Map<string, Draft>): Promise<SavingsReport> =>
+    savingsReport(store, settings, { drafts, hours: await readHours(), now: now() })
 
   return {
     assess: (templates) => assessWith(draftAll, templates),

@@ -4,8 +4,8 @@ import { compileMatcher } from '../core/match/match.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import type { Template } from '../core/template/template.ts'
 import {
+  askedOf,
   callsPerMonth,
-  discardedShare,
   isOfUpstream,
   removedShare,
   upstreamTokens,
@@ -84,6 +84,6 @@ export const loadTraffic = async (
     callsPerMonth: callsPerMonth(window, captureShare),
     upstream: upstreamTokens([...calls, ...older]) ?? upstreamTokens(texts),
     removedShare: removedShare(compileMatcher([template]), texts),
-    discardedShare: discardedShare(calls),
+    asked: askedOf(calls),
   }
 }

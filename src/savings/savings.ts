@@ -1,35 +1,151 @@
-/** The savings of loras so far, less their costs. */
+/**
+ * What was spent and what loras saved, in the last day, week and month and since the log began. One basis for all:
+ * the tokens that the upstream counted, the costs of a call of each template as its newest calls have them, and
+ * today's prices.
+ */
 import { savingsOf, shareEngine, type OwnCosts, type Savings } from '../core/cost/economics.ts'
-import { groupBy } from '../core/group-by.ts'
-import type { Internalization } from '../core/internalization/internalization.ts'
-import { liveHours } from '../core/internalization/live-hours.ts'
+import { findPrice, requestCost } from '../core/cost/prices.ts'
 import {
   engineHoursUsd,
   trainedSeconds,
   type Draft,
   type EconomicsSettings,
 } from '../core/cost/template-economics.ts'
-import type { HistoryRow, Store, TemplateStats } from '../store/store.ts'
+import { groupBy } from '../core/group-by.ts'
+import type { Internalization } from '../core/internalization/internalization.ts'
+import { liveHours } from '../core/internalization/live-hours.ts'
+import { PERIOD_NAMES, periodStart, type PeriodName } from '../core/log/periods.ts'
+import { addHours, type Asked, type Charged, type TrafficHour } from '../core/log/traffic-hours.ts'
+import { usageOf } from '../openai/usage/usage.ts'
+import type { HistoryRow, Store } from '../store/store.ts'
 
-export interface TemplateSavings extends TemplateStats {
-  version: string
-  /** since its first answer, at today's prices; null when its calls have no price */
+export interface TemplateSavings extends Asked {
+  /** null: its calls have no price */
   usd: Savings | null
 }
 
-export interface SavingsReport {
-  templates: TemplateSavings[]
-  /** less all costs of engine and training; null when no call has a price */
+/** Figures of one period. */
+export interface PeriodSavings {
+  /** milliseconds since the epoch; 0: since the log began */
+  from: number
+  /** charged by the upstream for logged requests; null where none of them has a price */
+  spentUsd: number | null
+  /** answers of the upstream that have no price, or no tokens; they count as nothing spent */
+  unpricedSpent: number
+  /** less all costs of engine and training; null when no call of a template has a price */
   usd: Savings | null
   /** answers of loras without a price; they count as no savings */
   unpricedAnswers: number
-  /** null: not set, and engine hours cost nothing */
-  engineUsdPerHour: number | null
   /** hours with at least one live lora */
   engineHours: number
   trainingHours: number
-  /** paid to the upstream for audited answers that a lora would have given, and for second answers */
+  /** part of what was spent: audited answers that a lora would have given; and second answers, in addition to it */
   auditsUsd: number
+  /** whose loras were asked, live, or trained */
+  templates: TemplateSavings[]
+}
+
+export interface SavingsReport {
+  /** null: not set, and engine hours cost nothing */
+  engineUsdPerHour: number | null
+  periods: Record<PeriodName | 'all', PeriodSavings>
+  /** dollars that one answer of a template's lora saves, before costs */
+  perAnswerUsd: Record<string, number>
+}
+
+const HISTORY_PAGE = 1_000
+
+const readHistories = async ({
+  internalizations,
+}: Pick<Store, 'internalizations'>): Promise<Map<string, HistoryRow[]>> => {
+  const rows: HistoryRow[] = []
+  let page: HistoryRow[]
+  do {
+    page = await internalizations.historySince(rows.at(-1)?.place ?? 0, HISTORY_PAGE)
+    rows.push(...page)
+  } while (page.length === HISTORY_PAGE)
+  return groupBy(rows, ({ internalizationId }) => internalizationId)
+}
+
+/** All that the figures of a period are made of. */
+interface Ledger {
+  settings: EconomicsSettings
+  /** by template version, of all templates with an internalization; deleted ones have none */
+  drafts: ReadonlyMap<string, Draft>
+  internalizations: readonly Internalization[]
+  histories: ReadonlyMap<string, readonly HistoryRow[]>
+  hours: readonly TrafficHour[]
+  now: number
+}
+
+/** When its training ended, or its evaluation; now while it lasts. */
+const endOf = (
+  { histories, now }: Ledger,
+  { id }: Internalization,
+  state: 'training' | 'evaluating'
+): number => histories.get(id)?.findLast(({ from }) => from?.name === state)?.at ?? now
+
+const hoursTrained = (ledger: Ledger, from: number, own: readonly Internalization[]): number =>
+  own
+    .filter((row) => endOf(ledger, row, 'training') >= from)
+    .reduce((sum, row) => sum + trainedSeconds(row), 0) / 3600
+
+/** Cost of all internalizations of a template, live or not. */
+const trainingUsdOf = (ledger: Ledger, from: number, version: string): number => {
+  const { settings, drafts, internalizations } = ledger
+  const own = internalizations.filter(({ templateVersion }) => templateVersion === version)
+  const judged = own.filter(
+    (row) => row.verdict !== null && endOf(ledger, row, 'evaluating') >= from
+  )
+  const evaluationUsd = judged.length * (drafts.get(version)?.onceUsd.evaluation ?? 0)
+  return engineHoursUsd(hoursTrained(ledger, from, own), settings) + evaluationUsd
+}
+
+const costOf = ({ prices }: EconomicsSettings, charged: Charged): number | null => {
+  const price = findPrice(prices, charged.model)
+  if (price === null) return null
+  const usage = {
+    ...usageOf(charged.input, charged.output),
+    prompt_tokens_details: { cached_tokens: charged.cachedInput },
+    cache_creation_input_tokens: charged.cacheWrite,
+  }
+  return requestCost(price, usage)
+}
+
+const spentIn = (
+  settings: EconomicsSettings,
+  { charged, uncounted }: Pick<TrafficHour, 'charged' | 'uncounted'>
+): Pick<PeriodSavings, 'spentUsd' | 'unpricedSpent'> => {
+  const costs = charged.map((row) => ({ answers: row.answers, usd: costOf(settings, row) }))
+  const priced = costs.flatMap(({ usd }) => usd ?? [])
+  const unpriced = costs.filter(({ usd }) => usd === null)
+  const unpricedSpent = unpriced.reduce((sum, { answers }) => sum + answers, uncounted)
+  const isKnown = priced.length > 0 || unpricedSpent === 0
+  return { spentUsd: isKnown ? priced.reduce((sum, usd) => sum + usd, 0) : null, unpricedSpent }
+}
+
+/** Shares the engine's cost between the templates with a price, in proportion to their savings. */
+const templatesOf = (
+  ledger: Ledger,
+  from: number,
+  asked: readonly Asked[],
+  engineUsd: number
+): TemplateSavings[] => {
+  const worked = ledger.internalizations.map(({ templateVersion }) => templateVersion)
+  const versions = new Set([...asked.map(({ version }) => version), ...worked])
+  const rows = [...versions].map((version) => ({
+    row: asked.find((each) => each.version === version) ?? { version, answered: 0, discarded: 0 },
+    costs: ledger.drafts.get(version)?.perCallUsd ?? null,
+    trainingUsd: trainingUsdOf(ledger, from, version),
+  }))
+  const savedBy = ({ row, costs, trainingUsd }: (typeof rows)[number], share: number) =>
+    costs && savingsOf(costs, row, { engineUsd: share, trainingUsd })
+  const gross = rows.flatMap((row) => savedBy(row, 0)?.grossUsd ?? [])
+  const shares = shareEngine(engineUsd, gross).values()
+  return rows.map((each) => ({
+    ...each.row,
+    usd: each.costs === null ? null : savedBy(each, shares.next().value!),
+  }))
 }
 
 /** The sum of the templates' savings, less all costs of engine and training. */
@@ -47,83 +163,82 @@ const totalOf = (parts: readonly Savings[], { engineUsd, trainingUsd }: OwnCosts
   }
 }
 
-const HISTORY_PAGE = 1_000
-
-const liveHoursOf = async ({ internalizations }: Store, now: number): Promise<number> => {
-  const rows: HistoryRow[] = []
-  let page: HistoryRow[]
-  do {
-    page = await internalizations.historySince(rows.at(-1)?.place ?? 0, HISTORY_PAGE)
-    rows.push(...page)
-  } while (page.length === HISTORY_PAGE)
-  const histories = groupBy(rows, ({ internalizationId }) => internalizationId)
-  return liveHours([...histories.values()], now)
+const NOTHING: Pick<TrafficHour, 'charged' | 'uncounted' | 'asked'> = {
+  charged: [],
+  uncounted: 0,
+  asked: [],
 }
 
-const hoursTrained = (internalizations: readonly Internalization[]): number =>
-  internalizations.reduce((sum, row) => sum + trainedSeconds(row), 0) / 3600
-
-/** Cost of all internalizations of a template, live or not. */
-const trainingUsdOf = (
-  own: readonly Internalization[],
-  draft: Draft | undefined,
-  settings: EconomicsSettings
-): number => {
-  const evaluations = own.filter(({ verdict }) => verdict !== null).length
-  const evaluationUsd = evaluations * (draft?.onceUsd.evaluation ?? 0)
-  return engineHoursUsd(hoursTrained(own), settings) + evaluationUsd
+const periodOf = (ledger: Ledger, from: number): Omit<PeriodSavings, 'auditsUsd'> => {
+  const { settings, histories, hours, internalizations, now } = ledger
+  const [first, ...others] = hours.filter(({ hour }) => hour >= from)
+  const sum = first === undefined ? NOTHING : others.reduce(addHours, first)
+  const engineHours = liveHours([...histories.values()], { from, to: now })
+  const engineUsd = engineHoursUsd(engineHours, settings)
+  const templates = templatesOf(ledger, from, sum.asked, engineUsd)
+  const parts = templates.flatMap(({ usd }) => usd ?? [])
+  const trained = new Set(internalizations.map(({ templateVersion }) => templateVersion))
+  const trainingUsd = [...trained].reduce(
+    (total, version) => total + trainingUsdOf(ledger, from, version),
+    0
+  )
+  return {
+    from,
+    ...spentIn(settings, sum),
+    usd: parts.length === 0 ? null : totalOf(parts, { engineUsd, trainingUsd }),
+    unpricedAnswers: templates.reduce((total, row) => total + (row.usd ? 0 : row.answered), 0),
+    engineHours,
+    trainingHours: hoursTrained(ledger, from, internalizations),
+    templates,
+  }
 }
 
-interface Priced {
-  row: TemplateStats & { version: string }
-  draft: Draft | undefined
-  trainingUsd: number
+const EARLIER_TTL_MS = 600_000
+
+/**
+ * Reads the figures of all hours. Those before the longest period are thousands in a log of a year: they are read
+ * every ten minutes, and come as one.
+ */
+export const createHoursReader = ({ records }: Store, now: () => number) => {
+  let earlier: { sum: TrafficHour[]; before: number; until: number } | null = null
+  return async (): Promise<TrafficHour[]> => {
+    if (earlier === null || earlier.until <= now()) {
+      const before = periodStart('month', now())
+      const [first, ...others] = await records.traffic(0, before)
+      const sum = first === undefined ? [] : [others.reduce(addHours, first)]
+      earlier = { sum, before, until: now() + EARLIER_TTL_MS }
+    }
+    return [...earlier.sum, ...(await records.traffic(earlier.before, now() + 1))]
+  }
 }
 
-const savedBy = ({ row, draft, trainingUsd }: Priced, engineUsd: number): Savings | null => {
-  if (draft?.perCallUsd == null) return null
-  const discarded = row.forwarded * (draft.traffic?.discardedShare ?? 0)
-  const volume = { answered: row.answered, discarded }
-  return savingsOf(draft.perCallUsd, volume, { engineUsd, trainingUsd })
-}
-
-/** Shares the engine's cost between the templates with a price, in proportion to their savings. */
-const withShares = (templates: readonly Priced[], engineUsd: number): TemplateSavings[] => {
-  const saved = templates.map((template) => savedBy(template, 0))
-  const grossOf = saved.flatMap((usd) => (usd === null ? [] : [usd.grossUsd]))
-  const shares = shareEngine(engineUsd, grossOf).values()
-  return templates.map((template, index) => ({
-    ...template.row,
-    usd: saved[index] == null ? null : savedBy(template, shares.next().value!),
-  }))
-}
-
-/** @param drafts by template version, of all templates with an internalization; deleted ones have none */
+/** @param ledger.drafts of all templates with an internalization; deleted ones have none */
 export const savingsReport = async (
   store: Store,
   settings: EconomicsSettings,
-  drafts: ReadonlyMap<string, Draft>,
-  now: number
+  { drafts, hours, now }: Pick<Ledger, 'drafts' | 'hours' | 'now'>
 ): Promise<SavingsReport> => {
-  const totals = await store.templates.totals()
-  const internalizations = await store.internalizations.list({ recordIds: false })
-  const priced = totals.map((row): Priced => {
-    const own = internalizations.filter(({ templateVersion }) => templateVersion === row.version)
-    const draft = drafts.get(row.version)
-    return { row, draft, trainingUsd: trainingUsdOf(own, draft, settings) }
+  const ledger: Ledger = {
+    settings,
+    drafts,
+    internalizations: await store.internalizations.list({ recordIds: false }),
+    histories: await readHistories(store),
+    hours,
+    now,
+  }
+  const period = async (from: number): Promise<PeriodSavings> => ({
+    ...periodOf(ledger, from),
+    auditsUsd: (await store.pairs.spent(from, now + 1)).usd,
   })
-  const engineHours = await liveHoursOf(store, now)
-  const engineUsd = engineHoursUsd(engineHours, settings)
-  const templates = withShares(priced, engineUsd)
-  const parts = templates.flatMap(({ usd }) => usd ?? [])
-  const trainingUsd = priced.reduce((sum, template) => sum + template.trainingUsd, 0)
+  const periods = { all: await period(0) } as SavingsReport['periods']
+  for (const name of PERIOD_NAMES) periods[name] = await period(periodStart(name, now))
   return {
-    templates,
-    usd: parts.length === 0 ? null : totalOf(parts, { engineUsd, trainingUsd }),
-    unpricedAnswers: templates.reduce((sum, row) => sum + (row.usd === null ? row.answered : 0), 0),
     engineUsdPerHour: settings.engineUsdPerHour,
-    engineHours,
-    trainingHours: hoursTrained(internalizations),
-    auditsUsd: (await store.pairs.spent(0, now + 1)).usd,
+    periods,
+    perAnswerUsd: Object.fromEntries(
+      [...drafts].flatMap(([version, { perCallUsd }]) =>
+        perCallUsd === null ? [] : [[version, perCallUsd.now - perCallUsd.adapted]]
+      )
+    ),
   }
 }

@@ -16,6 +16,7 @@ import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import type { TemplateEconomics } from '../../src/core/cost/template-economics.ts'
 import { errorBody } from '../../src/openai/error-body.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
+import type { SavingsReport } from '../../src/savings/savings.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { OpenStore } from '../../src/store/store.ts'
 import {
@@ -551,7 +552,7 @@ describe('admin API', () => {
       expect(JSON.stringify(body)).not.toContain('sk-secret')
     })
 
-    it('adds up savings over templates, and counts forwarded requests as zero', async () => {
+    it('says what was spent and saved, by period and template', async () => {
       await store.templates.upsert([exampleTemplate('version-2')])
       await store.records.append(
         batchOf([
@@ -562,15 +563,18 @@ describe('admin API', () => {
           }),
         ])
       )
-      expect((await get('/savings')).body).toMatchObject({
-        requests: 3,
-        answered: 2,
-        forwarded: 1,
-        promptTokensSaved: 1580,
-        savedUsd: 1,
-        lastSeen: 1_003,
-        templates: [{ version: 'version-1' }, { version: 'version-2', answered: 1 }],
+      const body = (await get('/savings')).body as unknown as SavingsReport
+      expect(body.engineUsdPerHour).toBe(2)
+      expect(body.periods.all).toMatchObject({
+        from: 0,
+        unpricedSpent: 0,
+        unpricedAnswers: 2,
+        templates: [
+          { version: 'version-1', answered: 1, discarded: 1, usd: null },
+          { version: 'version-2', answered: 1, discarded: 0, usd: null },
+        ],
       })
+      expect(Object.keys(body.periods).toSorted()).toEqual(['all', 'day', 'month', 'week'])
     })
 
     it('shows the status of the process and counts states', async () => {

@@ -76,11 +76,11 @@ describe('known economics', () => {
 
   it('give savings once all templates that were internalized are measured', async ({ store }) => {
     const { economics } = await open(store)
-    expect(await economics.knownSavings()).toMatchObject({ trainingHours: 0 })
+    expect(await economics.knownSavings()).toMatchObject({ periods: { all: { trainingHours: 0 } } })
     await store.internalizations.create(exampleApproved('i'))
     expect(await economics.knownSavings()).toBeNull()
     const savings = await economics.savings()
-    expect(savings.trainingHours).toBeGreaterThan(0)
+    expect(savings.periods.all.trainingHours).toBeGreaterThan(0)
     expect(await economics.knownSavings()).toEqual(savings)
   })
 })

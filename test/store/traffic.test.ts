@@ -27,7 +27,8 @@ onEachStore((it) => {
       await store.records.append(batchOf(RECORDS))
       expect(await store.records.traffic(0, 3 * HOUR_MS)).toEqual(expected)
       const [all] = mergeHours(expected, 24 * HOUR_MS)
-      expect(all).toMatchObject({ requests: 6, matched: 3, answered: 3, savedUsd: 1.5 })
+      expect(all).toMatchObject({ requests: 6, matched: 3, answered: 3 })
+      expect(all!.asked).toEqual([expect.objectContaining({ answered: 3, discarded: 0 })])
       await other.close()
     })
 

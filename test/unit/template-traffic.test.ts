@@ -3,7 +3,7 @@ import { liveHours } from '../../src/core/internalization/live-hours.ts'
 import { compileMatcher } from '../../src/core/match/match.ts'
 import {
   callsPerMonth,
-  discardedShare,
+  askedOf,
   removedShare,
   upstreamTokens,
   type LoggedCall,
@@ -117,13 +117,20 @@ describe('removedShare', () => {
   })
 })
 
-describe('discardedShare', () => {
-  it('counts only requests for which the lora was asked', () => {
-    const skipped = exampleOutcome({ outcome: 'skipped' })
-    const fallback = exampleOutcome({ outcome: 'fallback' })
-    const calls = [skipped, skipped, skipped, fallback].map((route) => call({ route }))
-    expect(discardedShare([...calls, call({ route: exampleOutcome() })])).toBe(0.25)
-    expect(discardedShare([])).toBe(0)
+const skipped = (reason: string) => exampleOutcome({ outcome: 'skipped', reason })
+
+describe('askedOf', () => {
+  it('says what became of calls that the lora was asked for, and how many it may not answer', () => {
+    const routes = [
+      skipped('traffic-share'),
+      skipped('audit'),
+      skipped('kind-not-proven'),
+      exampleOutcome({ outcome: 'fallback' }),
+      exampleOutcome(),
+    ]
+    const calls = [...routes, null].map((route) => call({ route }))
+    expect(askedOf(calls)).toEqual({ answered: 1, discarded: 1, unfitShare: 0.2 })
+    expect(askedOf([])).toEqual({ answered: 0, discarded: 0, unfitShare: 0 })
   })
 })
 
@@ -150,7 +157,10 @@ describe('liveHours', () => {
       [entry(15, 'live'), retired(25)],
       [entry(12, 'live'), retired(13)],
     ]
-    expect(liveHours(histories, 35 * hour)).toBe(20)
-    expect(liveHours([], 35 * hour)).toBe(0)
+    const period = { from: 0, to: 35 * hour }
+    expect(liveHours(histories, period)).toBe(20)
+    expect(liveHours([], period)).toBe(0)
+    expect(liveHours(histories, { ...period, from: 22 * hour })).toBe(8)
+    expect(liveHours(histories, { ...period, from: 36 * hour })).toBe(0)
   })
 })

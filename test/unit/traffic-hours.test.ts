@@ -16,7 +16,7 @@ const record = (
   changes: Partial<CountedRecord['head']> = {},
   usage: CountedRecord['usage'] = null
 ): CountedRecord => ({
-  head: { at, status: 200, durationMs: 100, route: null, ...changes },
+  head: { at, model: 'gpt', status: 200, durationMs: 100, route: null, ...changes },
   usage,
 })
 
@@ -26,6 +26,10 @@ const histogramOf = (latencies: number[]): LatencyHistogram =>
   trafficOf(latencies.map((durationMs) => record(0, { durationMs })))[0]!.latency.upstream
 
 const count = (histogram: LatencyHistogram): number => histogram.reduce((a, b) => a + b)
+
+const route = (templateVersion: string, outcome: 'answered' | 'fallback' | 'skipped') => ({
+  route: exampleOutcome({ templateVersion, outcome }),
+})
 
 describe('figures by the hour', () => {
   it('count requests, matches, answers, tokens and savings of each hour', () => {
@@ -43,10 +47,50 @@ describe('figures by the hour', () => {
       answered: 1,
       promptTokens: 200,
       promptTokensSaved: 790,
-      savedUsd: 0.5,
+      charged: [{ model: 'gpt', answers: 2, input: 200, cachedInput: 0, cacheWrite: 0, output: 8 }],
+      uncounted: 0,
+      asked: [{ version: 'version-1', answered: 1, discarded: 0 }],
     })
     expect([count(hour!.latency.lora), count(hour!.latency.upstream)]).toEqual([1, 2])
     expect(next).toMatchObject({ hour: 2 * HOUR_MS, requests: 1, matched: 0, promptTokens: 0 })
+    expect(next).toMatchObject({ charged: [], uncounted: 1, asked: [] })
+  })
+
+  it('tell models apart, with what the cache gave; a client that invents names fills no memory', () => {
+    const cached = { ...usage, prompt_tokens_details: { cached_tokens: 60 } }
+    const records = Array.from({ length: 100 }, (_, model) => [
+      record(0, { model: `m${model}` }, usage),
+      record(HOUR_MS, { model: `m${model}` }, cached),
+    ]).flat()
+    records.push(record(0, { model: '__proto__', status: 500 }, usage))
+    for (const hour of trafficOf(records)) {
+      expect(hour.charged).toHaveLength(64)
+      expect(hour.uncounted).toBe(36)
+    }
+    const [both] = mergeHours(trafficOf(records), 2 * HOUR_MS)
+    expect(both!.charged).toHaveLength(64)
+    expect(both!.uncounted).toBe(72)
+    expect(both!.charged[0]).toEqual({
+      model: 'm0',
+      answers: 2,
+      input: 200,
+      cachedInput: 60,
+      cacheWrite: 0,
+      output: 8,
+    })
+  })
+
+  it('count what a lora was asked for, by template', () => {
+    const [hour] = trafficOf([
+      record(0, route('a', 'answered')),
+      record(1, route('b', 'fallback')),
+      record(2, route('a', 'fallback')),
+      record(3, route('a', 'skipped')),
+    ])
+    expect(hour!.asked).toEqual([
+      { version: 'a', answered: 1, discarded: 1 },
+      { version: 'b', answered: 0, discarded: 1 },
+    ])
   })
 
   it('have no latency of errors, of clients that left, and of imported records', () => {

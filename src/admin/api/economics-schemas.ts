@@ -80,9 +80,15 @@ export const economicsSchema = z
         from: z.number().describe('milliseconds since the epoch'),
         to: z.number(),
         callsPerMonth: z.number().nullable().describe('null if that part is shorter than a day'),
-        discardedShare: z
-          .number()
-          .describe('share of the forwarded requests for which the lora was asked'),
+        asked: z
+          .object({
+            answered: z.number(),
+            discarded: z.number().describe('the lora was asked, and its answer thrown away'),
+            unfitShare: z
+              .number()
+              .describe('share that the lora may not answer, whatever is drawn'),
+          })
+          .describe('what became of the newest calls with a live route'),
       })
       .nullable(),
     call: callSchema.nullable().describe('mean over the calls that the upstream answered'),
@@ -108,18 +114,45 @@ export const economicsSchema = z
   })
   .openapi('Economics', { description: 'Whether internalizing a template pays' })
 
-export const savingsSchema = statsSchema
-  .extend({
-    usd: dollarsSchema.nullable().describe('null if no call has a price'),
+const periodSavingsSchema = z
+  .object({
+    from: z.number().describe('milliseconds since the epoch; 0: since the log began'),
+    spentUsd: z
+      .number()
+      .nullable()
+      .describe('charged by the upstream for logged requests; null if no model has a price'),
+    unpricedSpent: z.number().describe('answers of the upstream without a price or without tokens'),
+    usd: dollarsSchema.nullable().describe('null if no call of a template has a price'),
     unpricedAnswers: z
       .number()
       .describe('answers by loras without a price; they count as saving nothing'),
-    engineUsdPerHour: z.number().nullable().describe('null: not set, and counted as zero'),
     engineHours: z.number().describe('hours in which at least one lora was live'),
     trainingHours: z.number(),
     auditsUsd: z
       .number()
       .describe('paid to the upstream for audited answers that a lora would have given'),
-    templates: z.array(statsSchema.extend({ version: z.string(), usd: dollarsSchema.nullable() })),
+    templates: z.array(
+      z.object({
+        version: z.string(),
+        answered: z.number().describe('requests that the lora answered'),
+        discarded: z.number().describe('the lora was asked, and its answer thrown away'),
+        usd: dollarsSchema.nullable(),
+      })
+    ),
+  })
+  .openapi('PeriodSavings')
+
+export const savingsSchema = z
+  .object({
+    engineUsdPerHour: z.number().nullable().describe('null: not set, and counted as zero'),
+    periods: z.object({
+      day: periodSavingsSchema,
+      week: periodSavingsSchema,
+      month: periodSavingsSchema,
+      all: periodSavingsSchema.describe('since the log began, at most 400 days'),
+    }),
+    perAnswerUsd: z
+      .record(z.string(), z.number())
+      .describe('dollars that one answer of a template`s lora saves, before costs'),
   })
   .openapi('SavingsReport')

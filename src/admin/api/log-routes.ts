@@ -12,7 +12,7 @@ import {
   recordSchema,
   responses,
 } from './schemas.ts'
-import { recordView, savingsView } from './views.ts'
+import { recordView } from './views.ts'
 
 const recordsRoute = createRoute({
   method: 'get',
@@ -60,8 +60,8 @@ const recordsRoute = createRoute({
 const savingsRoute = createRoute({
   method: 'get',
   path: '/savings',
-  summary: 'Answers by loras and savings, gross and net, in total and by template',
-  responses: responses(200, savingsSchema, 'Totals since the log began'),
+  summary: 'What was spent and saved, in total and by template',
+  responses: responses(200, savingsSchema, 'The last day, week and month, and since the log began'),
 })
 
 const statusRoute = createRoute({
@@ -141,7 +141,7 @@ export const addLogRoutes = (
   })
 
   app.openapi(savingsRoute, async (context) => {
-    return context.json(savingsView(await economics.savings()), 200)
+    return context.json(await economics.savings(), 200)
   })
 
   app.openapi(settingsRoute, (context) => context.json({ data: settings() }, 200))

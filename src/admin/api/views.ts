@@ -6,11 +6,8 @@ import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
 import { removedPlaces } from '../../core/template/removed-places.ts'
 import type { Anchor, Segment, Slot } from '../../core/template/template.ts'
 import type { Usage } from '../../openai/chat.ts'
-import type { SavingsReport } from '../../savings/savings.ts'
-import type { TemplateStats } from '../../store/store.ts'
 import { chargeOf } from '../reading/record-charge.ts'
 import type { TemplateFacts } from '../reading/template-facts.ts'
-import type { savingsSchema } from './economics-schemas.ts'
 import type {
   internalizationSummarySchema,
   recordSchema,
@@ -99,23 +96,3 @@ export const recordView = (
   const view = { ...row, estimatedUsage, costUsd: chargeOf(row, costUsd) }
   return withBodies ? { ...view, request, response } : view
 }
-
-const sum = (rows: TemplateStats[], figure: Exclude<keyof TemplateStats, 'lastSeen'>): number =>
-  rows.reduce((total, row) => total + row[figure], 0)
-
-export const savingsView = ({
-  templates,
-  ...report
-}: SavingsReport): z.infer<typeof savingsSchema> => ({
-  requests: sum(templates, 'requests'),
-  answered: sum(templates, 'answered'),
-  forwarded: sum(templates, 'forwarded'),
-  promptTokensSaved: sum(templates, 'promptTokensSaved'),
-  savedUsd: sum(templates, 'savedUsd'),
-  lastSeen: templates.reduce<number | null>(
-    (latest, { lastSeen }) => (lastSeen !== null && lastSeen > (latest ?? -1) ? lastSeen : latest),
-    null
-  ),
-  ...report,
-  templates,
-})

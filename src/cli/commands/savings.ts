@@ -1,8 +1,11 @@
 import { Command } from 'commander'
 import { dollars, type Savings } from '../../core/cost/economics.ts'
 import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
+import { PERIOD_NAMES, PERIODS } from '../../core/log/periods.ts'
+import { shortId } from '../../core/template/name.ts'
+import { templateNames } from '../../lifecycle/find.ts'
 import type { Economics } from '../../savings/economics.ts'
-import type { SavingsReport } from '../../savings/savings.ts'
+import type { PeriodSavings, SavingsReport, TemplateSavings } from '../../savings/savings.ts'
 import type { Store } from '../../store/store.ts'
 import { openStoreEconomics, withStore } from '../context.ts'
 import { percent, print, table, type OutputOptions } from '../output.ts'
@@ -10,24 +13,52 @@ import { visibleName } from '../../visible-text.ts'
 
 const NOT_PRICED = 'no price'
 
+/** Saved, costs, net. */
 const dollarCells = (usd: Savings | null): string[] =>
   usd === null
-    ? Array.from({ length: 7 }, () => NOT_PRICED)
-    : [
-        usd.byModelUsd,
-        usd.byPromptUsd,
-        usd.grossUsd,
-        usd.discardedUsd,
-        usd.engineUsd,
-        usd.trainingUsd,
-        usd.netUsd,
-      ].map(dollars)
+    ? [NOT_PRICED, NOT_PRICED, NOT_PRICED]
+    : [usd.grossUsd, usd.discardedUsd + usd.engineUsd + usd.trainingUsd, usd.netUsd].map(dollars)
+
+const periodCells = (words: string, { spentUsd, usd }: PeriodSavings): string[] => [
+  words,
+  spentUsd === null ? NOT_PRICED : dollars(spentUsd),
+  ...dollarCells(usd),
+]
+
+const periodsText = ({ periods }: SavingsReport): string =>
+  table([
+    ['period', 'spent', 'saved', 'costs', 'net saved'],
+    ...PERIOD_NAMES.map((name) => periodCells(PERIODS[name].words, periods[name])),
+    periodCells('whole log', periods.all),
+  ])
+
+const NAME_CHARS = 26
+
+const shortened = (name: string): string =>
+  name.length <= NAME_CHARS ? name : `${name.slice(0, NAME_CHARS - 1)}…`
+
+type Names = ReadonlyMap<string, string>
+
+const templateCells = ({ version, answered, usd }: TemplateSavings, names: Names) => [
+  shortened(visibleName(names.get(version) ?? 'deleted')),
+  shortId(version),
+  answered,
+  ...dollarCells(usd),
+]
+
+const templatesText = ({ periods }: SavingsReport, names: Names): string | null => {
+  const rows = periods.all.templates.toSorted(
+    (a, b) => (b.usd?.netUsd ?? -Infinity) - (a.usd?.netUsd ?? -Infinity)
+  )
+  if (rows.length === 0) return null
+  return table([
+    ['template', 'id', 'answered', 'saved', 'costs', 'net saved'],
+    ...rows.map((row) => templateCells(row, names)),
+  ])
+}
 
 /** @returns null without audits that have a price */
-const auditsText = ({
-  auditsUsd,
-  usd,
-}: Pick<SavingsReport, 'auditsUsd' | 'usd'>): string | null => {
+const auditsText = ({ auditsUsd, usd }: PeriodSavings): string | null => {
   if (auditsUsd === 0) return null
   const saved = Math.max(0, usd?.grossUsd ?? 0)
   return (
@@ -36,33 +67,39 @@ const auditsText = ({
   )
 }
 
-const reportText = (report: SavingsReport): string => {
-  const { templates, usd, unpricedAnswers, ...hours } = report
-  const audits = auditsText(report)
-  const answered = templates.reduce((sum, row) => sum + row.answered, 0)
-  const engine =
-    hours.engineUsdPerHour === null
-      ? 'ENGINE_USD_PER_HOUR is not set, so the engine counts as free'
-      : `engine: ${hours.engineHours.toFixed(1)} h live and ${hours.trainingHours.toFixed(1)} h of training at ${dollars(hours.engineUsdPerHour)}`
+const partsText = ({ usd }: PeriodSavings): string[] =>
+  usd === null
+    ? []
+    : [
+        `saved: ${dollars(usd.byModelUsd)} by the cheaper model, ${dollars(usd.byPromptUsd)} by the removed prompt`,
+        `costs: ${dollars(usd.engineUsd)} engine, ${dollars(usd.trainingUsd)} training, ${dollars(usd.discardedUsd)} answers thrown away`,
+      ]
+
+const engineText = ({ engineUsdPerHour, periods: { all } }: SavingsReport): string =>
+  engineUsdPerHour === null
+    ? 'ENGINE_USD_PER_HOUR is not set, so the engine counts as free'
+    : `engine: ${all.engineHours.toFixed(1)} h live and ${all.trainingHours.toFixed(1)} h of training at ${dollars(engineUsdPerHour)}`
+
+const unpricedLine = (count: number, whose: string): string[] =>
+  count === 0 ? [] : [`${count} answers of ${whose} have no price and count as zero`]
+
+const unpricedText = ({ unpricedSpent, unpricedAnswers }: PeriodSavings): string[] => [
+  ...unpricedLine(unpricedSpent, 'the upstream'),
+  ...unpricedLine(unpricedAnswers, 'loras'),
+]
+
+const reportText = (report: SavingsReport, names: Names): string => {
+  const { all } = report.periods
+  const templates = templatesText(report, names)
+  const audits = auditsText(all)
   return [
-    table([
-      [
-        'template',
-        'answered',
-        'by model',
-        'by prompt',
-        'gross',
-        'discarded',
-        'engine',
-        'training',
-        'net',
-      ],
-      ...templates.map((row) => [row.version, row.answered, ...dollarCells(row.usd)]),
-      ['all', answered, ...dollarCells(usd)],
-    ]),
-    engine,
+    periodsText(report),
+    '',
+    ...(templates === null ? [] : [templates, '']),
+    ...partsText(all),
+    engineText(report),
     ...(audits === null ? [] : [audits]),
-    ...(unpricedAnswers > 0 ? [`${unpricedAnswers} answers have no price and count as zero`] : []),
+    ...unpricedText(all),
   ].join('\n')
 }
 
@@ -71,10 +108,11 @@ interface Forecasted extends TemplateEconomics {
 }
 
 /** One line per template, followed by its remarks. */
-const forecastText = (rows: Forecasted[]): string =>
+const forecastText = (rows: Forecasted[], names: Names): string =>
   rows
     .flatMap(({ version, verdict, reason, remarks }) => [
-      `${version}  ${verdict.replaceAll('-', ' ')}: ${visibleName(reason)}`,
+      `${visibleName(names.get(version) ?? '')} (${shortId(version)}) ` +
+        `${verdict.replaceAll('-', ' ')}: ${visibleName(reason)}`,
       ...remarks.map((remark) => `  ${visibleName(remark)}`),
     ])
     .join('\n')
@@ -92,13 +130,14 @@ const savings = (options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
     const collected = await collect(store, await openStoreEconomics(store, config))
     if (options.json) return print(collected)
-    print(reportText(collected))
+    const names = await templateNames(store)
+    print(reportText(collected, names))
     print('')
-    print(forecastText(collected.forecasts))
+    print(forecastText(collected.forecasts, names))
   })
 
 export const savingsCommand = (): Command =>
   new Command('savings')
-    .description('savings so far, gross and net, and whether each template pays')
+    .description('what was spent and saved, gross and net, and whether each template pays')
     .option('--json', 'print JSON')
     .action(savings)

@@ -15,7 +15,7 @@ import {
 } from './economics.ts'
 import type { Internalization } from '../internalization/internalization.ts'
 import { findPrice, type Price } from './prices.ts'
-import type { TemplateTraffic, TrafficWindow } from './template-traffic.ts'
+import type { AskedCalls, TemplateTraffic, TrafficWindow } from './template-traffic.ts'
 
 export interface EconomicsSettings {
   prices: readonly Price[]
@@ -51,7 +51,7 @@ export interface Draft {
   price: Price | null
   /** null: the hardware of the adapted model is paid by the hour */
   adaptedPrice: Price | null
-  traffic: (TrafficWindow & Pick<TemplateTraffic, 'callsPerMonth' | 'discardedShare'>) | null
+  traffic: (TrafficWindow & Pick<TemplateTraffic, 'callsPerMonth' | 'asked'>) | null
   call: CallFigures | null
   perCallUsd: CallUsd | null
   coverage: Coverage
@@ -67,8 +67,8 @@ export interface TemplateEconomics extends Draft, Forecast {
   remarks: string[]
 }
 
-/** With fewer calls of a live route, the gate's figures estimate its coverage better. */
-const MIN_ROUTED_CALLS = 50
+/** With fewer calls that its lora was asked for, the gate's figures estimate a route's coverage better. */
+const MIN_ASKED_CALLS = 50
 
 /** Without the provider's figures the cache counts as warm, which never overstates the savings. */
 const callFigures = (traffic: TemplateTraffic | null): CallFigures | null => {
@@ -111,29 +111,27 @@ export interface DraftInput {
   template: { version: string; model: string }
   /** null without a record of the template */
   traffic: TemplateTraffic | null
-  /** since the log began */
-  stats: { answered: number; forwarded: number }
   /** of all templates, oldest first */
   internalizations: readonly Internalization[]
   adaptedPrice: Price | null
   settings: EconomicsSettings
 }
 
-const coverageOf = ({
-  template,
-  traffic,
-  stats,
-  internalizations,
-  settings,
-}: DraftInput): Coverage => {
-  const routed = stats.answered + stats.forwarded
-  if (routed >= MIN_ROUTED_CALLS)
-    return {
-      answered: stats.answered / routed,
-      discarded: (stats.forwarded / routed) * (traffic?.discardedShare ?? 0),
-      source: 'measured',
-    }
+/** In the last stage, whatever the present one draws. @returns null where too few were asked for */
+const measuredCoverage = (
+  { answered, discarded, unfitShare }: AskedCalls,
+  trafficShare: number
+): Coverage | null => {
+  const asked = answered + discarded
+  if (asked < MIN_ASKED_CALLS) return null
+  const share = (trafficShare * (1 - unfitShare)) / asked
+  return { answered: answered * share, discarded: discarded * share, source: 'measured' }
+}
+
+const coverageOf = ({ template, traffic, internalizations, settings }: DraftInput): Coverage => {
   const { trafficShare } = settings
+  const measured = traffic && measuredCoverage(traffic.asked, trafficShare)
+  if (measured) return measured
   const newest = internalizations.findLast((row) => row.templateVersion === template.version)
   const verdict = newest?.verdict
   const proven = verdict?.verdict === 'promote' ? verdict.arms[verdict.arm]?.coverage : undefined
@@ -158,7 +156,7 @@ export const draftOf = (input: DraftInput): Draft => {
     traffic: traffic && {
       ...traffic.window,
       callsPerMonth: traffic.callsPerMonth,
-      discardedShare: traffic.discardedShare,
+      asked: traffic.asked,
     },
     call,
     perCallUsd: costs && { ...costs, internalized: internalizedCost(costs, coverage) },

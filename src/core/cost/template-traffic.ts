@@ -9,7 +9,8 @@ import { tokenCounts, type TokenCounts } from '../../openai/usage/usage.ts'
 import { messageText } from '../request/request-scan.ts'
 import { templateKeyOf, type Matcher } from '../match/match.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
-import type { StoredRecord } from '../log/record.ts'
+import type { RouteOutcome, StoredRecord } from '../log/record.ts'
+import { isDrawn } from '../rollout/population.ts'
 import { isSuccess } from '../http-status.ts'
 
 /** A record without its bodies. */
@@ -36,6 +37,15 @@ export interface TrafficWindow {
   to: number
 }
 
+/** What became of the newest calls with a live route. */
+export interface AskedCalls {
+  answered: number
+  /** the lora was asked, and its answer thrown away */
+  discarded: number
+  /** share of those that the lora may not answer, whoever's side was drawn */
+  unfitShare: number
+}
+
 export interface TemplateTraffic {
   window: TrafficWindow
   /** null where the window is shorter than a day */
@@ -44,8 +54,7 @@ export interface TemplateTraffic {
   upstream: UpstreamTokens | null
   /** share of a prompt's text that internalization removes; null where the log has no text */
   removedShare: number | null
-  /** share of the forwarded requests for which the lora was asked and its answer discarded */
-  discardedShare: number
+  asked: AskedCalls
 }
 
 const DAYS_PER_MONTH = 365 / 12
@@ -121,9 +130,18 @@ export const removedShare = (matcher: Matcher, records: readonly StoredRecord[])
   return whole === 0 ? null : Math.max(0, 1 - left / whole)
 }
 
-/** Share of the requests that a live template forwarded for which the lora was asked; 0 without any. */
-export const discardedShare = (calls: readonly LoggedCall[]): number => {
-  const asked = calls.filter(({ route }) => route?.outcome === 'fallback').length
-  const skipped = calls.filter(({ route }) => route?.outcome === 'skipped').length
-  return asked === 0 ? 0 : asked / (asked + skipped)
+/**
+ * Of calls with a live route. Those whose side was drawn (`traffic-share`, `audit`) could have been answered, and say
+ * nothing about the lora: a canary draws most of them.
+ */
+export const askedOf = (calls: readonly LoggedCall[]): AskedCalls => {
+  const routed = calls.flatMap(({ route }) => route ?? [])
+  const count = (outcome: RouteOutcome['outcome']): number =>
+    routed.filter((route) => route.outcome === outcome).length
+  const unfit = routed.filter(({ outcome, reason }) => outcome === 'skipped' && !isDrawn(reason))
+  return {
+    answered: count('answered'),
+    discarded: count('fallback'),
+    unfitShare: routed.length === 0 ? 0 : unfit.length / routed.length,
+  }
 }

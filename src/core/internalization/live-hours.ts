@@ -16,11 +16,14 @@ const HOUR_MS = 3_600_000
 /**
  * Hours in which at least one lora was live, so the engine had to run.
  * @param histories one for each internalization
- * @param now milliseconds since the epoch
+ * @param period milliseconds since the epoch
  */
-export const liveHours = (histories: readonly (readonly HistoryEntry[])[], now: number): number => {
-  const spans = histories.flatMap((history) => liveSpans(history, now))
-  let reached = -Infinity
+export const liveHours = (
+  histories: readonly (readonly HistoryEntry[])[],
+  { from: start, to: end }: { from: number; to: number }
+): number => {
+  const spans = histories.flatMap((history) => liveSpans(history, end))
+  let reached = start
   let total = 0
   for (const [from, to] of spans.toSorted((a, b) => a[0] - b[0])) {
     total += Math.max(0, to - Math.max(from, reached))

@@ -22,6 +22,25 @@ const STEP = Math.log(MOST_MS / LEAST_MS) / BUCKETS
 /** Number of latencies in each bucket: bucket i begins at 600,000^(i / 32) ms. */
 export type LatencyHistogram = number[]
 
+/** Tokens of the upstream's answers of one model, as the provider counted them. */
+export interface Charged {
+  model: string
+  /** answers whose tokens are known */
+  answers: number
+  input: number
+  cachedInput: number
+  cacheWrite: number
+  output: number
+}
+
+/** Requests of one template that its lora was asked for. */
+export interface Asked {
+  version: string
+  answered: number
+  /** the lora's answer was thrown away, and the upstream answered */
+  discarded: number
+}
+
 /** Sums over the records that arrived within one hour, or within a longer time after `mergeHours`. */
 export interface TrafficHour {
   /** milliseconds since the epoch, start */
@@ -35,7 +54,11 @@ export interface TrafficHour {
   /** of the upstream's answers, where the provider counted them */
   promptTokens: number
   promptTokensSaved: number
-  savedUsd: number
+  /** of at most 64 models: what they cost follows from the prices of the day on which it is read */
+  charged: Charged[]
+  /** answers of the upstream whose tokens are not known, or of further models */
+  uncounted: number
+  asked: Asked[]
   /** from the request to the end of an answer with status 2xx, by who answered; imported records have none */
   latency: { lora: LatencyHistogram; upstream: LatencyHistogram }
 }
@@ -54,26 +77,77 @@ const nothingIn = (hour: number): TrafficHour => ({
   answered: 0,
   promptTokens: 0,
   promptTokensSaved: 0,
-  savedUsd: 0,
+  charged: [],
+  uncounted: 0,
+  asked: [],
   latency: { lora: noLatencies(), upstream: noLatencies() },
 })
 
 /** What of a record counts. */
 export interface CountedRecord {
-  head: Pick<RecordHead, 'at' | 'status' | 'durationMs' | 'route'>
+  head: Pick<RecordHead, 'at' | 'model' | 'status' | 'durationMs' | 'route'>
   /** as the provider counted it */
   usage: Usage | null
 }
 
+/** Adds the figures of a row to those of the row with its name, or the row. */
+const addRow = <Name extends string, Row extends Record<Name, string>>(
+  rows: Row[],
+  name: Name,
+  more: Row
+): void => {
+  const at = rows.findIndex((row) => row[name] === more[name])
+  if (at < 0) return void rows.push(more)
+  const sums = Object.entries(rows[at]!).map(([key, value]) => [
+    key,
+    key === name ? value : Number(value) + Number(more[key as Name]),
+  ])
+  rows[at] = Object.fromEntries(sums) as Row
+}
+
+/** The client wrote the names of models: so many are told apart. */
+const MAX_MODELS = 64
+
+const addCharged = (sum: Pick<TrafficHour, 'charged' | 'uncounted'>, more: Charged): void => {
+  const isTold =
+    sum.charged.length < MAX_MODELS || sum.charged.some(({ model }) => model === more.model)
+  if (isTold) addRow(sum.charged, 'model', more)
+  else sum.uncounted += more.answers
+}
+
+const addCharge = (sum: TrafficHour, model: string, usage: Usage | null): void => {
+  const counts = usage && tokenCounts(usage)
+  if (counts === null || counts.input === null || counts.output === null) {
+    sum.uncounted++
+    return
+  }
+  const { input, cachedInput, cacheWrite, output } = counts
+  const written = cacheWrite ?? 0
+  addCharged(sum, {
+    model,
+    answers: 1,
+    input,
+    cachedInput: cachedInput ?? 0,
+    cacheWrite: written,
+    output,
+  })
+}
+
 const addRecord = (sum: TrafficHour, { head, usage }: CountedRecord): void => {
-  const { status, durationMs, route } = head
+  const { model, status, durationMs, route } = head
   const isLora = route?.outcome === 'answered'
   sum.requests++
   if (route !== null) sum.matched++
   if (isLora) sum.answered++
   else if (usage !== null) sum.promptTokens += tokenCounts(usage).input ?? 0
+  if (!isLora && isSuccess(status)) addCharge(sum, model, usage)
+  if (route !== null && route.outcome !== 'skipped')
+    addRow(sum.asked, 'version', {
+      version: route.templateVersion,
+      answered: isLora ? 1 : 0,
+      discarded: isLora ? 0 : 1,
+    })
   sum.promptTokensSaved += route?.promptTokensSaved ?? 0
-  sum.savedUsd += route?.savedUsd ?? 0
   const isTimed = isSuccess(status) && durationMs > 0
   if (isTimed) sum.latency[isLora ? 'lora' : 'upstream'][bucketOf(durationMs)]!++
 }
@@ -94,19 +168,28 @@ const addLatencies = (a: LatencyHistogram, b: LatencyHistogram): LatencyHistogra
   a.map((count, bucket) => count + b[bucket]!)
 
 /** Both together, with the first one's start. */
-export const addHours = (a: TrafficHour, b: TrafficHour): TrafficHour => ({
-  hour: a.hour,
-  requests: a.requests + b.requests,
-  matched: a.matched + b.matched,
-  answered: a.answered + b.answered,
-  promptTokens: a.promptTokens + b.promptTokens,
-  promptTokensSaved: a.promptTokensSaved + b.promptTokensSaved,
-  savedUsd: a.savedUsd + b.savedUsd,
-  latency: {
-    lora: addLatencies(a.latency.lora, b.latency.lora),
-    upstream: addLatencies(a.latency.upstream, b.latency.upstream),
-  },
-})
+export const addHours = (a: TrafficHour, b: TrafficHour): TrafficHour => {
+  const named = {
+    charged: [...a.charged],
+    uncounted: a.uncounted + b.uncounted,
+    asked: [...a.asked],
+  }
+  for (const row of b.charged) addCharged(named, row)
+  for (const row of b.asked) addRow(named.asked, 'version', row)
+  return {
+    hour: a.hour,
+    requests: a.requests + b.requests,
+    matched: a.matched + b.matched,
+    answered: a.answered + b.answered,
+    promptTokens: a.promptTokens + b.promptTokens,
+    promptTokensSaved: a.promptTokensSaved + b.promptTokensSaved,
+    ...named,
+    latency: {
+      lora: addLatencies(a.latency.lora, b.latency.lora),
+      upstream: addLatencies(a.latency.upstream, b.latency.upstream),
+    },
+  }
+}
 
 /**
  * Sums of longer times, in the order of the hours. @param hours oldest first

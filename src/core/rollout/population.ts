@@ -24,6 +24,9 @@ export const isAnsweredByUpstream = ({
  */
 const RANDOM_REASONS = new Set<string | null>([AUDIT, 'traffic-share'])
 
+/** Whether the upstream answered because it was drawn, and not for what the request is. */
+export const isDrawn = (reason: string | null): boolean => RANDOM_REASONS.has(reason)
+
 /** Uniform in [0, 1), and always the same for an id. */
 export const hashedShare = (id: string): number =>
   hash('sha256', id, 'buffer').readUInt32LE(0) / 2 ** 32
@@ -39,7 +42,7 @@ export const isRandom = (
   if (route === null) return true
   if (route.outcome !== 'skipped') return false
   if (route.reason === 'kind-not-proven') return hashedShare(id) < kindShare
-  return RANDOM_REASONS.has(route.reason)
+  return isDrawn(route.reason)
 }
 
 /** What people wrote: by it questions are told apart. */

@@ -13,7 +13,7 @@ import {
   type Draft,
   type EconomicsSettings,
 } from '../cost/template-economics.ts'
-import { callsPerMonth, type TrafficWindow } from '../cost/template-traffic.ts'
+import { callsPerMonth, type AskedCalls, type TrafficWindow } from '../cost/template-traffic.ts'
 import type { Template } from '../template/template.ts'
 import type { Tally } from './tally.ts'
 
@@ -56,6 +56,9 @@ export interface MoneySettings extends EconomicsSettings {
   days: number | null
 }
 
+/** A log has no routes. */
+const NOT_ASKED: AskedCalls = { answered: 0, discarded: 0, unfitShare: 0 }
+
 /** From the template's first request to the end of the log: traffic that has ended lowers the rate. */
 const windowOf = ({ requests, from }: Tally, { window, days }: MoneySettings): TrafficWindow => {
   if (days !== null) return { calls: requests, from: 0, to: days * DAY_MS }
@@ -71,9 +74,8 @@ const draftAt = ({ template, tally }: PricedTemplate, settings: MoneySettings): 
       callsPerMonth: callsPerMonth(window, settings.captureShare),
       upstream: tally.tokens(),
       removedShare: tally.removedShare(),
-      discardedShare: 0,
+      asked: NOT_ASKED,
     },
-    stats: { answered: 0, forwarded: 0 },
     internalizations: [],
     // a head has no price per token: its engine is paid by the hour
     adaptedPrice: null,

@@ -12,21 +12,12 @@ import {
   rolloutReports,
   type RolloutReport,
 } from '../../../lifecycle/rollout-report.ts'
+import { PERIODS, periodStart, type PeriodName } from '../../../core/log/periods.ts'
 import type { SavingsReport } from '../../../savings/savings.ts'
 import type { AdminDeps, ProcessStatus } from '../../deps.ts'
 import type { Names } from '../parts/links.tsx'
 
-const DAY_MS = 24 * HOUR_MS
-const WEEK_MS = 7 * DAY_MS
-
-/** Periods to choose from. A point of a plot is `bucketMs` long. */
-export const PERIODS = {
-  day: { words: '24 hours', bucketMs: HOUR_MS, buckets: 24 },
-  week: { words: '7 days', bucketMs: 6 * HOUR_MS, buckets: 28 },
-  month: { words: '30 days', bucketMs: DAY_MS, buckets: 30 },
-} as const
-
-export type PeriodName = keyof typeof PERIODS
+const WEEK_MS = 7 * 24 * HOUR_MS
 
 /** A live route whose report says something that a person should know. */
 export interface WatchedRoute {
@@ -50,9 +41,7 @@ export interface LoadedOverview {
   traffic: TrafficHour[]
   /** start of the period, milliseconds since the epoch */
   from: number
-  /** without a price no request has saved dollars that are known */
-  hasPrices: boolean
-  /** since the log began; null: not worked out yet */
+  /** null: not worked out yet */
   savings: SavingsReport | null
   names: Names
   status: ProcessStatus
@@ -70,21 +59,15 @@ const watched = (
     return [{ row, report, next: progress?.mayStep === true ? progress.next : null }]
   })
 
-/** Start of a period that ends now: whole points of its plot. */
-const startOf = (name: PeriodName, now: number): number => {
-  const { bucketMs, buckets } = PERIODS[name]
-  return Math.floor(now / bucketMs) * bucketMs - (buckets - 1) * bucketMs
-}
-
 /** @param isWorkedOut also reads from the log what is saved, which takes seconds */
 export const loadOverview = async (
-  { store, economics, prices, rollout, now, status }: AdminDeps,
+  { store, economics, rollout, now, status }: AdminDeps,
   period: PeriodName,
   isWorkedOut: boolean
 ): Promise<LoadedOverview> => {
   const rows = await store.internalizations.list({ recordIds: false })
   const reports = new Map(await rolloutReports(store))
-  const from = startOf(period, now())
+  const from = periodStart(period, now())
   const hours = await store.records.traffic(from, now() + 1)
   const isRecent = ({ updatedAt }: Internalization): boolean => now() - updatedAt < WEEK_MS
   return {
@@ -97,7 +80,6 @@ export const loadOverview = async (
     forgetting: (await forgetTasks(store)).length,
     traffic: mergeHours(hours, PERIODS[period].bucketMs),
     from,
-    hasPrices: prices.length > 0,
     savings: await (isWorkedOut ? economics.savings() : economics.knownSavings()),
     names: await templateNames(store),
     status: status(),

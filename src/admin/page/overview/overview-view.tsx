@@ -3,12 +3,13 @@ import type { AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { show } from '../show.tsx'
 import { Attention } from './attention.tsx'
-import { loadOverview, PERIODS, type PeriodName } from './load-overview.ts'
+import { PERIOD_NAMES, PERIODS, type PeriodName } from '../../../core/log/periods.ts'
+import { loadOverview } from './load-overview.ts'
 import { PeriodFigures, Periods, Plots } from './period.tsx'
 import { Savings } from './savings.tsx'
 
 const periodOf = (text: string | undefined): PeriodName =>
-  (Object.keys(PERIODS) as PeriodName[]).find((name) => name === text) ?? 'week'
+  PERIOD_NAMES.find((name) => name === text) ?? 'week'
 
 export const addOverview: AddView = (app, deps) => {
   app.get('/', async (context) => {

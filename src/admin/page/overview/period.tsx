@@ -11,11 +11,13 @@ import { Figures, Time, type FigureProps } from '../parts/figures.tsx'
 import { minuteText } from '../../../core/days.ts'
 import { milliseconds, percent, usd, whole } from '../parts/format.ts'
 import { Plot, type PlotProps } from '../parts/plot.tsx'
-import { PERIODS, type LoadedOverview, type PeriodName } from './load-overview.ts'
+import { PERIOD_NAMES, PERIODS, type PeriodName } from '../../../core/log/periods.ts'
+import type { SavingsReport } from '../../../savings/savings.ts'
+import type { LoadedOverview } from './load-overview.ts'
 
 export const Periods = ({ current }: { current: PeriodName }) => (
   <nav aria-label="Period" class="pager">
-    {(Object.keys(PERIODS) as PeriodName[]).map((name) => (
+    {PERIOD_NAMES.map((name) => (
       <a
         href={withQuery(BASE, { period: name })}
         aria-current={name === current ? 'true' : undefined}
@@ -38,20 +40,7 @@ const latency = (name: string, histogram: LatencyHistogram): FigureProps => {
   }
 }
 
-/** Requests keep what they saved when a price is taken away. */
-const saved = (sum: TrafficHour, hasPrices: boolean): FigureProps =>
-  hasPrices || sum.savedUsd > 0
-    ? {
-        name: 'Saved, before costs',
-        value: usd(sum.savedUsd),
-        note: "at the provider's price of cached tokens",
-      }
-    : { name: 'Saved, before costs', value: 'not known', note: 'PRICES_FILE has no prices' }
-
-const figuresOf = (
-  sum: TrafficHour,
-  { from, hasPrices }: Pick<LoadedOverview, 'from' | 'hasPrices'>
-): FigureProps[] => [
+const figuresOf = (sum: TrafficHour, { from }: Pick<LoadedOverview, 'from'>): FigureProps[] => [
   {
     name: 'Requests',
     value: whole(sum.requests),
@@ -73,7 +62,6 @@ const figuresOf = (
     value: whole(sum.promptTokensSaved),
     note: `the upstream read ${whole(sum.promptTokens)}`,
   },
-  saved(sum, hasPrices),
   latency('Latency of the small model', sum.latency.lora),
   latency('Latency of the upstream', sum.latency.upstream),
 ]
@@ -104,6 +92,12 @@ const pointsOf = (
 }
 
 type Value = (hour: TrafficHour) => number | null
+
+/** Of the answers of one hour, or of a longer time. */
+const grossOf =
+  ({ perAnswerUsd }: SavingsReport): Value =>
+  ({ asked }) =>
+    asked.reduce((sum, { version, answered }) => sum + answered * (perAnswerUsd[version] ?? 0), 0)
 
 export const Plots = ({ overview, period }: { overview: LoadedOverview; period: PeriodName }) => {
   if (overview.traffic.length === 0) return null
@@ -139,13 +133,15 @@ export const Plots = ({ overview, period }: { overview: LoadedOverview; period: 
           ]}
           format={whole}
         />
-        <Plot
-          title="US dollars saved, before costs"
-          {...shared}
-          y="usd"
-          series={[{ name: 'Saved', values: counts(({ savedUsd }) => savedUsd) }]}
-          format={usd}
-        />
+        {overview.savings !== null && (
+          <Plot
+            title="US dollars saved, before costs"
+            {...shared}
+            y="usd"
+            series={[{ name: 'Saved', values: counts(grossOf(overview.savings)) }]}
+            format={usd}
+          />
+        )}
         <Plot
           title="Median latency"
           {...shared}

@@ -1,59 +1,73 @@
-/** What the small models saved since the log began, less their costs. Pure. */
-import type { SavingsReport } from '../../../savings/savings.ts'
+/** What was spent and saved, by period, on one basis. Pure. */
+import { PERIOD_NAMES, PERIODS, type PeriodName } from '../../../core/log/periods.ts'
+import type { PeriodSavings, SavingsReport } from '../../../savings/savings.ts'
 import { withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
-import { Figures, type FigureProps } from '../parts/figures.tsx'
 import { counted, usd } from '../parts/format.ts'
 import { Slow } from '../parts/slow.tsx'
-import type { PeriodName } from './load-overview.ts'
+import { Table } from '../parts/table.tsx'
 
 const ID = 'savings'
 
-const figuresOf = ({ usd: saved, ...report }: SavingsReport): FigureProps[] => {
-  if (saved === null) return []
-  const engine =
-    report.engineUsdPerHour === null
-      ? 'engine hours cost nothing: ENGINE_USD_PER_HOUR is not set'
-      : `${usd(saved.engineUsd)} engine`
+const COLUMNS = [
+  { name: 'Period' },
+  { name: 'Spent', isNumber: true },
+  { name: 'Saved', isNumber: true },
+  { name: 'Costs', isNumber: true },
+  { name: 'Net saved', isNumber: true },
+]
+
+const NOT_KNOWN = 'not known'
+
+const cellsOf = (words: string, { spentUsd, usd: saved }: PeriodSavings): string[] => [
+  words,
+  spentUsd === null ? NOT_KNOWN : usd(spentUsd),
+  ...(saved === null
+    ? [NOT_KNOWN, NOT_KNOWN, NOT_KNOWN]
+    : [
+        usd(saved.grossUsd),
+        usd(saved.discardedUsd + saved.engineUsd + saved.trainingUsd),
+        usd(saved.netUsd),
+      ]),
+]
+
+/** What the figures leave out, and what would make it known. */
+const remarksOf = ({ periods: { all }, engineUsdPerHour }: SavingsReport): string[] => {
+  const unpriced = all.unpricedSpent + all.unpricedAnswers
   return [
-    { name: 'Net saved', value: usd(saved.netUsd), note: 'after all costs' },
-    {
-      name: 'By the cheaper model',
-      value: usd(saved.byModelUsd),
-      note: 'if it read the whole prompt',
-    },
-    {
-      name: 'By the removed prompt',
-      value: usd(saved.byPromptUsd),
-      note: 'in addition',
-    },
-    {
-      name: 'Costs',
-      value: usd(saved.discardedUsd + saved.engineUsd + saved.trainingUsd),
-      note: `${engine}, ${usd(saved.trainingUsd)} training, ${usd(saved.discardedUsd)} answers that are not used`,
-    },
-    { name: 'Audits', value: usd(report.auditsUsd), note: 'paid to the upstream, not deducted' },
+    ...(engineUsdPerHour === null
+      ? ['Engine hours count as free: ENGINE_USD_PER_HOUR is not set.']
+      : []),
+    ...(unpriced === 0
+      ? []
+      : [
+          `${counted(unpriced, 'answer')} without a price or without tokens count as nothing: PRICES_FILE has the prices.`,
+        ]),
+    ...(all.auditsUsd > 0
+      ? [`Audits cost ${usd(all.auditsUsd)} since the log began, as part of what was spent.`]
+      : []),
   ]
 }
 
-const Worked = ({ report }: { report: SavingsReport }) => (
-  <>
-    {report.usd === null ? (
-      <p>
-        No answer of a small model has a price yet, so no net saving is known. PRICES_FILE has the
-        prices.
-      </p>
-    ) : (
-      <Figures figures={figuresOf(report)} />
-    )}
-    {report.unpricedAnswers > 0 && (
-      <p>
-        {counted(report.unpricedAnswers, 'answer')} of small models without a price count as saving
-        nothing.
-      </p>
-    )}
-  </>
-)
+const Worked = ({ report }: { report: SavingsReport }) => {
+  const { periods } = report
+  return (
+    <>
+      <Table
+        caption="US dollars at today's prices, for the tokens that the upstream counted"
+        columns={COLUMNS}
+        rows={[
+          ...PERIOD_NAMES.map((name) => cellsOf(PERIODS[name].words, periods[name])),
+          cellsOf('whole log', periods.all),
+        ]}
+        empty=""
+      />
+      {remarksOf(report).map((remark) => (
+        <p>{remark}</p>
+      ))}
+    </>
+  )
+}
 
 /** @param savings null: not worked out yet */
 export const Savings = ({
@@ -64,10 +78,10 @@ export const Savings = ({
   period: PeriodName
 }) => (
   <section id={ID}>
-    <h2>Net savings since the log began</h2>
+    <h2>Spent and saved</h2>
     {savings === null ? (
-      <Slow id={ID} address={withQuery(BASE, { period, savings: 1 })} verb="Work them out now">
-        They must be read from the log.
+      <Slow id={ID} address={withQuery(BASE, { period, savings: 1 })} verb="Work it out now">
+        This must be read from the log.
       </Slow>
     ) : (
       <Worked report={savings} />

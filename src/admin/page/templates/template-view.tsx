@@ -13,7 +13,7 @@ import { templatePath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Figures, Time } from '../parts/figures.tsx'
 import { Action } from '../parts/form.tsx'
-import { percent, usd, whole } from '../parts/format.ts'
+import { percent, whole } from '../parts/format.ts'
 import { InternalizationLink, TemplateName } from '../parts/links.tsx'
 import { reasonOf, StateBadge, whyOf } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
@@ -110,11 +110,6 @@ const Traffic = ({ stats, template }: LoadedTemplate) => {
           note: `${shareOf(stats.answered, routed)}${whole(routed)} that met a live route`,
         },
         { name: 'Prompt tokens saved', value: whole(stats.promptTokensSaved) },
-        {
-          name: 'Saved, before costs',
-          value: usd(stats.savedUsd),
-          note: "at the provider's price of cached tokens",
-        },
         {
           name: 'Last seen (UTC)',
           value: stats.lastSeen === null ? 'never' : <Time at={stats.lastSeen} />,
