@@ -4,7 +4,7 @@
  * today's prices.
  */
 import { savingsOf, shareEngine, type OwnCosts, type Savings } from '../core/cost/economics.ts'
-import { findPrice, requestCost } from '../core/cost/prices.ts'
+import { findPrice, tokensCost } from '../core/cost/prices.ts'
 import {
   engineHoursUsd,
   trainedSeconds,
@@ -14,9 +14,8 @@ import {
 import { groupBy } from '../core/group-by.ts'
 import type { Internalization } from '../core/internalization/internalization.ts'
 import { liveHours } from '../core/internalization/live-hours.ts'
-import { PERIOD_NAMES, periodStart, type PeriodName } from '../core/log/periods.ts'
+import { PERIOD_NAMES, periodStart, type PeriodName } from '../core/cost/periods.ts'
 import { addHours, type Asked, type Charged, type TrafficHour } from '../core/log/traffic-hours.ts'
-import { usageOf } from '../openai/usage/usage.ts'
 import type { HistoryRow, Store } from '../store/store.ts'
 
 export interface TemplateSavings extends Asked {
@@ -103,13 +102,7 @@ const trainingUsdOf = (ledger: Ledger, from: number, version: string): number =>
 
 const costOf = ({ prices }: EconomicsSettings, charged: Charged): number | null => {
   const price = findPrice(prices, charged.model)
-  if (price === null) return null
-  const usage = {
-    ...usageOf(charged.input, charged.output),
-    prompt_tokens_details: { cached_tokens: charged.cachedInput },
-    cache_creation_input_tokens: charged.cacheWrite,
-  }
-  return requestCost(price, usage)
+  return price && tokensCost(price, charged)
 }
 
 const spentIn = (

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { dollars, type Savings } from '../../core/cost/economics.ts'
 import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
-import { PERIOD_NAMES, PERIODS } from '../../core/log/periods.ts'
+import { PERIOD_NAMES, PERIODS } from '../../core/cost/periods.ts'
 import { shortId } from '../../core/template/name.ts'
 import { templateNames } from '../../lifecycle/find.ts'
 import type { Economics } from '../../savings/economics.ts'

@@ -100,21 +100,36 @@ export const findPrice = (prices: readonly Price[], model: string): Price | null
   return newest(model) ?? newest(withoutDate(model)) ?? null
 }
 
-/**
- * US dollars that the provider charges for one answer, with cached tokens and writes to its cache at
- * their own prices; null where `usage` lacks the input or the output.
- */
+/** Tokens of one answer, or of many. */
+export interface ChargedTokens {
+  /** all input, cached or not */
+  input: number
+  cachedInput: number
+  cacheWrite: number
+  output: number
+}
+
+/** US dollars, with cached tokens and writes to the provider's cache at their own prices. */
+export const tokensCost = (
+  price: Price,
+  { input, cachedInput, cacheWrite, output }: ChargedTokens
+): number =>
+  PER_MILLION *
+  (Math.max(0, input - cachedInput - cacheWrite) * price.input +
+    cachedInput * price.cachedInput +
+    cacheWrite * (price.cacheWrite ?? price.input) +
+    output * price.output)
+
+/** Charged by the provider for one answer; null where `usage` lacks the input or the output. */
 export const requestCost = (price: Price, usage: Usage): number | null => {
   const { input, cachedInput, cacheWrite, output } = tokenCounts(usage)
   if (input === null || output === null) return null
-  const [hits, writes] = [cachedInput ?? 0, cacheWrite ?? 0]
-  return (
-    PER_MILLION *
-    (Math.max(0, input - hits - writes) * price.input +
-      hits * price.cachedInput +
-      writes * (price.cacheWrite ?? price.input) +
-      output * price.output)
-  )
+  return tokensCost(price, {
+    input,
+    cachedInput: cachedInput ?? 0,
+    cacheWrite: cacheWrite ?? 0,
+    output,
+  })
 }
 
 /** The same by the model's name; null also without a price of it and without usage. */

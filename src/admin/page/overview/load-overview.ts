@@ -12,7 +12,7 @@ import {
   rolloutReports,
   type RolloutReport,
 } from '../../../lifecycle/rollout-report.ts'
-import { PERIODS, periodStart, type PeriodName } from '../../../core/log/periods.ts'
+import { PERIODS, periodStart, type PeriodName } from '../../../core/cost/periods.ts'
 import type { SavingsReport } from '../../../savings/savings.ts'
 import type { AdminDeps, ProcessStatus } from '../../deps.ts'
 import type { Names } from '../parts/links.tsx'

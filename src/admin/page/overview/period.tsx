@@ -11,7 +11,7 @@ import { Figures, Time, type FigureProps } from '../parts/figures.tsx'
 import { minuteText } from '../../../core/days.ts'
 import { milliseconds, percent, usd, whole } from '../parts/format.ts'
 import { Plot, type PlotProps } from '../parts/plot.tsx'
-import { PERIOD_NAMES, PERIODS, type PeriodName } from '../../../core/log/periods.ts'
+import { PERIOD_NAMES, PERIODS, type PeriodName } from '../../../core/cost/periods.ts'
 import type { SavingsReport } from '../../../savings/savings.ts'
 import type { LoadedOverview } from './load-overview.ts'
 

@@ -1,5 +1,5 @@
 /** What was spent and saved, by period, on one basis. Pure. */
-import { PERIOD_NAMES, PERIODS, type PeriodName } from '../../../core/log/periods.ts'
+import { PERIOD_NAMES, PERIODS, type PeriodName } from '../../../core/cost/periods.ts'
 import type { PeriodSavings, SavingsReport } from '../../../savings/savings.ts'
 import { withQuery } from '../address.ts'
 import { BASE } from '../env.ts'

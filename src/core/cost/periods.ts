@@ -1,5 +1,5 @@
 /** The times over which figures are added up, on the page and on the command line. */
-import { HOUR_MS } from './traffic-hours.ts'
+import { HOUR_MS } from '../log/traffic-hours.ts'
 
 const DAY_MS = 24 * HOUR_MS
 
