@@ -87,8 +87,8 @@ const serverOf = (env: Environment) => ({
 })
 
 /** null: no events are sent */
-const webhookOf = (env: Environment): { url: string; secret: string } | null =>
-  env.WEBHOOK_URL === null ? null : { url: env.WEBHOOK_URL, secret: env.WEBHOOK_SECRET! }
+const webhookOf = (env: Environment): { url: string; secret: string | null } | null =>
+  env.WEBHOOK_URL === null ? null : { url: env.WEBHOOK_URL, secret: env.WEBHOOK_SECRET }
 
 const internalizeOf = (env: Environment): InternalizeOptions => ({
   minSessions: env.DETECT_MIN_SESSIONS,

@@ -196,6 +196,7 @@ const SCHEMA = z.object({
   OTEL_SERVICE_NAME: z.string().default('promptintern-proxy'),
   WEBHOOK_URL: optional.pipe(webhookUrl.nullable()),
   WEBHOOK_SECRET: optional.pipe(webhookSecret.nullable()),
+  WEBHOOK_FORMAT: z.enum(['signed', 'slack']).default('signed'),
   CAPTURE_SHARE: share(1),
   CAPTURE_TENANTS: tenants,
   CAPTURE_EXCEPT: tenants,
@@ -288,8 +289,12 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
       'ENGINE_STOP_COMMAND: needs ENGINE_START_COMMAND; an engine that was not started is not stopped',
     ],
     [
-      env.WEBHOOK_URL !== null && env.WEBHOOK_SECRET === null,
-      'WEBHOOK_SECRET: needed with WEBHOOK_URL, because every event is signed',
+      env.WEBHOOK_URL !== null && env.WEBHOOK_FORMAT === 'signed' && env.WEBHOOK_SECRET === null,
+      'WEBHOOK_SECRET: needed with WEBHOOK_URL, because every event is signed (Slack: WEBHOOK_FORMAT=slack)',
+    ],
+    [
+      env.WEBHOOK_FORMAT === 'slack' && env.WEBHOOK_SECRET !== null,
+      'WEBHOOK_SECRET: not used with WEBHOOK_FORMAT=slack, which signs nothing',
     ],
     [
       serves && env.ACCESS === 'keys' && env.UPSTREAM_API_KEY === null,

@@ -100,7 +100,7 @@ const accessOf = (parts: Parts, adminToken: string) => {
     credentials,
   })
   const ofEngine = engineSecrets(engineAccess, [config.upstream, ...upstreams])
-  const ofWebhook = config.webhook === null ? [] : [config.webhook.secret]
+  const ofWebhook = config.webhook?.secret == null ? [] : [config.webhook.secret]
   return {
     access: issued?.access ?? null,
     credentials,

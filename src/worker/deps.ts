@@ -48,7 +48,8 @@ export interface WebhookTarget {
   /** its path and query may be secret */
   url: string
   /** `whsec_` and the key in base64 */
-  secret: string
+  /** null: messages for Slack, which signs nothing */
+  secret: string | null
   fetch: typeof fetch
 }
 

@@ -52,8 +52,11 @@ export class WebhookHarness {
     this.receiver = receiver
   }
 
+  /** null: messages for Slack */
+  secret: string | null = WEBHOOK_SECRET
+
   get webhook() {
-    return { url: this.receiver.url, secret: WEBHOOK_SECRET, fetch }
+    return { url: this.receiver.url, secret: this.secret, fetch }
   }
 
   /** Message of each fault. */

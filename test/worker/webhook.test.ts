@@ -41,6 +41,19 @@ const through = async (
   }
 }
 
+describe('for Slack', () => {
+  it('an event is a message, and nothing is signed', async ({ told }) => {
+    told.secret = null
+    const { receiver } = told
+    const sender = await told.start()
+    await told.approved()
+    await settle(sender)
+    const [{ headers, body } = { headers: {}, body: '' }] = receiver.received
+    expect(JSON.parse(body).text).toMatch(/^Template `[\w-]{8,9}` waits for your approval\n/)
+    expect(Object.keys(headers).filter((name) => name.startsWith('webhook-'))).toEqual([])
+  })
+})
+
 describe('a signature', () => {
   it('is that of the published example of Standard Webhooks', () => {
     const example = {

@@ -1,11 +1,12 @@
 /**
  * One attempt to deliver an event: a signed POST by the Standard Webhooks specification 1.0.0
- * (https://www.standardwebhooks.com). Redirects are not followed, and the body of an answer is not read.
+ * (https://www.standardwebhooks.com), or a message for Slack, whose URL is the secret. Redirects are not followed, and the body of an answer is not read.
  */
 import { createHmac } from 'node:crypto'
 import { AppError } from '../../errors.ts'
 import type { WebhookTarget, WorkerDeps } from '../deps.ts'
 import { bodyOf, type WebhookEvent } from './event.ts'
+import { slackBody } from './slack.ts'
 
 export type Delivery =
   | { kind: 'delivered' }
@@ -30,16 +31,23 @@ export const signatureOf = (
   return `v1,${mac}`
 }
 
-const headersOf = (secret: string, id: string, body: string, now: number) => {
-  const timestamp = Math.floor(now / 1000)
-  return {
-    'content-type': 'application/json',
-    'user-agent': 'promptintern-proxy',
-    'webhook-id': id,
-    'webhook-timestamp': String(timestamp),
-    'webhook-signature': signatureOf(secret, { id, timestamp, body }),
-  }
+const HEADERS = { 'content-type': 'application/json', 'user-agent': 'promptintern-proxy' }
+
+interface Sent {
+  headers: Record<string, string>
+  body: string
 }
+
+const signed = (secret: string, event: WebhookEvent, now: number): Sent => {
+  const { id } = event
+  const timestamp = Math.floor(now / 1000)
+  const body = bodyOf(event)
+  const signature = signatureOf(secret, { id, timestamp, body })
+  const own = { 'webhook-id': id, 'webhook-timestamp': String(timestamp) }
+  return { headers: { ...HEADERS, ...own, 'webhook-signature': signature }, body }
+}
+
+const asSlack = (event: WebhookEvent): Sent => ({ headers: HEADERS, body: slackBody(event) })
 
 const deliveryOf = ({ ok, status, headers }: Response): Delivery => {
   if (ok) return { kind: 'delivered' }
@@ -73,9 +81,8 @@ export const createPost = (
   { now, sleep }: Pick<WorkerDeps, 'now' | 'sleep'>
 ): PostEvent => {
   const post = async (event: WebhookEvent, signal: AbortSignal): Promise<Delivery> => {
-    const body = bodyOf(event)
-    const headers = headersOf(secret, event.id, body, now())
-    const request = { method: 'POST', headers, body, signal, redirect: 'manual' } as const
+    const sent = secret === null ? asSlack(event) : signed(secret, event, now())
+    const request = { method: 'POST', ...sent, signal, redirect: 'manual' } as const
     const response = await fetch(url, request)
     await response.body?.cancel()
     return deliveryOf(response)

@@ -1,0 +1,41 @@
+/** An event as the body of an incoming webhook of Slack, which Mattermost and others read, too. Pure. */
+import { stageName } from '../../core/rollout/stages.ts'
+import { shortId } from '../../core/template/name.ts'
+import type { EventType, WebhookEvent } from './event.ts'
+
+const WORDS: Record<EventType, string> = {
+  'internalization.approval': 'waits for your approval',
+  'internalization.rejected': 'was rejected',
+  'internalization.failed': 'failed',
+  'rollout.promoted': 'is live',
+  'rollout.stage': 'entered another stage',
+  'rollout.paused': 'is paused: the upstream answers its requests',
+  'rollout.resumed': 'goes on after a pause',
+  'rollout.drift': 'drifts: its audited answers disagree more than the proof showed',
+  'rollout.rolled_back': 'was rolled back: the upstream answers its requests',
+  'rollout.retired': 'was replaced by its successor',
+  'rollout.restored': 'is live again, as its successor was rolled back',
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+/** https://docs.slack.dev/messaging/formatting-message-text: these three begin its own syntax. */
+const escaped = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+
+export const slackBody = ({ type, data }: WebhookEvent): string => {
+  const { template, internalization, to, by, reason, proof } = data
+  const lines = [
+    `Template \`${shortId(template)}\` ${WORDS[type]}`,
+    ...(to.share === null ? [] : [`stage: ${stageName({ share: to.share })}`]),
+    ...(reason === null ? [] : [`why: ${reason}`]),
+    ...(proof === null
+      ? []
+      : [
+          `proof: answers ${percent(proof.coverage)} of the requests, of these at least ` +
+            `${percent(proof.agreementAnsweredBound)} as the upstream`,
+        ]),
+    `internalization \`${shortId(internalization)}\`, by ${by}`,
+  ]
+  return JSON.stringify({ text: escaped(lines.join('\n')) })
+}
