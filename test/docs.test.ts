@@ -47,3 +47,28 @@ describe('docs/cli.md', () => {
     expect(read('docs/cli.md')).toBe(await helpDocument())
   })
 })
+
+describe('deploy/grafana.json', () => {
+  interface Panel {
+    id: number
+    title: string
+    targets?: { expr: string }[]
+  }
+  const { panels } = JSON.parse(read('deploy/grafana.json')) as { panels: Panel[] }
+  const documented = new Set(
+    [...read('docs/metrics.md').matchAll(/^\| `(promptintern_\w+)` \|/gm)].map(([, name]) => name)
+  )
+
+  it('asks for metrics that there are', () => {
+    const asked = panels
+      .flatMap(({ targets = [] }) => targets)
+      .flatMap(({ expr }) => expr.match(/promptintern_\w+/g) ?? [])
+    expect(asked.length).toBeGreaterThan(15)
+    for (const name of asked) expect(documented).toContain(name.replace(/_bucket$/, ''))
+  })
+
+  it('has panels that can be told apart', () => {
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
+    expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length)
+  })
+})

@@ -3,8 +3,8 @@
  * worker: these read decisions from the store.
  */
 import { Hono } from 'hono'
-import { createApiApp } from './api/api-app.ts'
-import type { AdminDeps, RoleDeps } from './deps.ts'
+import { apiDocumentOf, createApiApp } from './api/api-app.ts'
+import type { AdminDeps, ApiDeps, RoleDeps } from './deps.ts'
 import { createPageApp } from './page/page-app.tsx'
 import { proofFile } from '../lifecycle/proof-file.ts'
 import { readInternalization } from './reading/read-internalization.ts'
@@ -12,7 +12,7 @@ import { Turns } from './access/turns.ts'
 
 /** @returns an app that answers every path under it; errors of the API are thrown */
 export const createAdminApp = (deps: AdminDeps): Hono => {
-  const roleDeps: RoleDeps = {
+  const apiDeps: ApiDeps = {
     ...deps,
     readTurns: { full: new Turns(), read: new Turns() },
     async proofOf(id) {
@@ -20,5 +20,6 @@ export const createAdminApp = (deps: AdminDeps): Hono => {
       return { row, file: await proofFile(deps.store, row, deps.now()) }
     },
   }
+  const roleDeps: RoleDeps = { ...apiDeps, apiDocument: () => apiDocumentOf(apiDeps) }
   return new Hono().route('/api', createApiApp(roleDeps)).route('/', createPageApp(roleDeps))
 }

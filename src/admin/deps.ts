@@ -75,8 +75,27 @@ export interface AdminDeps {
   onFault: (error: unknown) => void
 }
 
-/** What routes and views are given. */
-export interface RoleDeps extends AdminDeps {
+/** What the page shows of an operation of the API. */
+export interface Operation {
+  summary?: string
+  parameters?: { name: string; in: string }[]
+  requestBody?: { content?: { 'application/json'?: { schema?: Schema } } }
+}
+
+interface Schema {
+  $ref?: string
+  properties?: Record<string, unknown>
+}
+
+/** An OpenAPI document, as far as the page reads it. */
+export interface ApiDocument {
+  /** by path and method */
+  paths?: Record<string, Record<string, Operation>>
+  components?: { schemas?: Record<string, Schema> }
+}
+
+/** What the API's routes are given. */
+export interface ApiDeps extends AdminDeps {
   /**
    * All figures behind a decision, without text, for every role.
    * @throws AppError `not-found`, or `invalid-state` before the verdict
@@ -84,4 +103,9 @@ export interface RoleDeps extends AdminDeps {
   proofOf: (internalizationId: string) => Promise<OwnedProof>
   /** of the API and the page together */
   readTurns: Record<AdminRole, Turns>
+}
+
+/** What routes and views are given. */
+export interface RoleDeps extends ApiDeps {
+  apiDocument: () => ApiDocument
 }

@@ -3,8 +3,8 @@
  * work together, each started by its own command and environment, with the shipped nginx before them where
  * one is installed.
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -70,6 +70,23 @@ const isThere = (volume: string): boolean => {
   const [from = ''] = filled(volume).split(':')
   return from.startsWith('.') ? existsSync(fromRoot(from)) : from in file.volumes
 }
+
+describe('deploy/image.sh', () => {
+  it('builds the image of this version with what is installed', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'promptintern-image-'))
+    const tools = join(folder, 'docker')
+    writeFileSync(tools, '#!/bin/sh\necho "$@"\n', { mode: 0o755 })
+    const env = { PATH: `${folder}:/usr/bin:/bin`, PLATFORMS: 'linux/arm64' }
+    const words = execFileSync(fromRoot('deploy/image.sh'), ['ghcr.io/acme/proxy'], { env })
+    const { version } = JSON.parse(readFileSync(fromRoot('package.json'), 'utf8')) as {
+      version: string
+    }
+    expect(words.toString().trim()).toBe(
+      `build --platform linux/arm64 --tag ghcr.io/acme/proxy:${version} --tag ghcr.io/acme/proxy:latest .`
+    )
+    rmSync(folder, { recursive: true })
+  })
+})
 
 describe('compose.yaml', () => {
   it('has no default for a secret, and the same ones for all that share the log', () => {

@@ -26,6 +26,7 @@ interface Manifest {
   version: string
   bin: Record<string, string>
   scripts: { build: string }
+  publishConfig: object
 }
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
 
@@ -126,6 +127,21 @@ describe('after the build', () => {
   it('the command of the clone can be executed', async () => {
     const command = join(clone, manifest.bin.promptintern!)
     expect((await run(command, ['--version'])).stdout.trim()).toBe(manifest.version)
+  })
+})
+
+describe('a publication', () => {
+  it('can be made as it is, with provenance, and installs without a script', async () => {
+    const words = ['publish', '--dry-run', '--json', '--offline']
+    const { stdout } = await run('npm', words, { cwd: clone, maxBuffer: 2 ** 26 })
+    const published = JSON.parse(stdout) as Record<string, { files: { path: string }[] }>
+    const paths = published['promptintern-proxy']!.files.map(({ path }) => path)
+    expect(paths).toContain('bin/promptintern.js')
+    expect(paths.filter((path) => /^(test|bench|demo)\b|\.env/.test(path))).toEqual([])
+    const { publishConfig, scripts } = manifest
+    expect(publishConfig).toEqual({ access: 'public', provenance: true })
+    const atInstall = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublishOnly']
+    expect(Object.keys(scripts).filter((name) => atInstall.includes(name))).toEqual([])
   })
 })
 

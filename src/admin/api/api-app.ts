@@ -5,7 +5,7 @@ import { HTTPException } from 'hono/http-exception'
 import { addByRole } from '../reading/by-role.ts'
 import { bearerToken, type AdminRole } from '../access/roles.ts'
 import { addressOf, type Connected, type TokenGate } from '../access/token-gate.ts'
-import type { RoleDeps } from '../deps.ts'
+import type { ApiDeps, ApiDocument, RoleDeps } from '../deps.ts'
 import { AppError } from '../../errors.ts'
 import { addInternalizationRoutes } from './internalization-routes.ts'
 import { addLogRoutes } from './log-routes.ts'
@@ -55,24 +55,26 @@ const createApi = (): OpenAPIHono =>
     },
   })
 
+const INFO = {
+  openapi: '3.1.0',
+  info: {
+    title: 'promptintern-proxy admin API',
+    version: '1',
+    description: 'Templates of the traffic, their internalizations, the log, and decisions.',
+  },
+  servers: [{ url: '/admin/api' }],
+  security: [{ adminToken: [] }],
+}
+
 const describeApi = (api: OpenAPIHono): void => {
   api.openAPIRegistry.registerComponent('securitySchemes', 'adminToken', {
     type: 'http',
     scheme: 'bearer',
   })
-  api.doc31('/openapi.json', {
-    openapi: '3.1.0',
-    info: {
-      title: 'promptintern-proxy admin API',
-      version: '1',
-      description: 'Templates of the traffic, their internalizations, the log, and decisions.',
-    },
-    servers: [{ url: '/admin/api' }],
-    security: [{ adminToken: [] }],
-  })
+  api.doc31('/openapi.json', INFO)
 }
 
-const routesOver = (deps: RoleDeps): OpenAPIHono => {
+const routesOver = (deps: ApiDeps): OpenAPIHono => {
   const api = createApi()
   addTemplateRoutes(api, deps)
   addInternalizationRoutes(api, deps)
@@ -81,6 +83,10 @@ const routesOver = (deps: RoleDeps): OpenAPIHono => {
   describeApi(api)
   return api
 }
+
+/** What the API's routes say of themselves, for the page. */
+export const apiDocumentOf = (deps: ApiDeps): ApiDocument =>
+  routesOver(deps).getOpenAPI31Document(INFO) as ApiDocument
 
 export const createApiApp = (deps: RoleDeps): Hono<ApiEnv> => {
   const api = new Hono<ApiEnv>()

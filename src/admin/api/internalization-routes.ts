@@ -8,7 +8,7 @@ import { pause, resume } from '../../lifecycle/pause.ts'
 import { reject, retire } from '../../lifecycle/promote.ts'
 import { readRolloutReport } from '../../lifecycle/rollout-report.ts'
 import { loadControlGroup } from '../../savings/control-group.ts'
-import type { RoleDeps } from '../deps.ts'
+import type { ApiDeps } from '../deps.ts'
 import {
   readEvaluatedRows,
   readInternalization,
@@ -142,7 +142,7 @@ const retireRoute = createRoute({
   responses: responses(200, internalizationSummarySchema, 'The retired internalization'),
 })
 
-const addReading = (app: OpenAPIHono, deps: RoleDeps): void => {
+const addReading = (app: OpenAPIHono, deps: ApiDeps): void => {
   const { internalizations } = deps.store
 
   app.openapi(listRoute, async (context) => {
@@ -186,7 +186,7 @@ const addReading = (app: OpenAPIHono, deps: RoleDeps): void => {
   })
 }
 
-const addDecisions = (app: OpenAPIHono, deps: RoleDeps): void => {
+const addDecisions = (app: OpenAPIHono, deps: ApiDeps): void => {
   const { store, now, rollout, refreshRoutes } = deps
   const decision = (note?: string) => ({ by: 'admin', now: now(), rollout, note })
 
@@ -226,7 +226,7 @@ const addDecisions = (app: OpenAPIHono, deps: RoleDeps): void => {
   })
 }
 
-export const addInternalizationRoutes = (app: OpenAPIHono, deps: RoleDeps): void => {
+export const addInternalizationRoutes = (app: OpenAPIHono, deps: ApiDeps): void => {
   addReading(app, deps)
   addDecisions(app, deps)
 }

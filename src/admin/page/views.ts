@@ -2,6 +2,7 @@
 import { Hono } from 'hono'
 import type { RoleDeps } from '../deps.ts'
 import type { PageApp, PageEnv } from './env.ts'
+import { addApiReference } from './api/api-view.tsx'
 import { addAnswers } from './answers/answers-view.tsx'
 import { addInternalization } from './internalization/internalization-view.tsx'
 import { addPairs } from './pairs/pairs-view.tsx'
@@ -26,6 +27,7 @@ export const viewsOver = (deps: RoleDeps): PageApp => {
     addKeys,
     addForget,
     addSettings,
+    addApiReference,
   ]
   for (const add of views) add(app, deps)
   return app

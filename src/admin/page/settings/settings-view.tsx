@@ -34,7 +34,10 @@ export const addSettings: AddView = (app, { settings }) => {
             .map(cellsOf)}
           empty="No setting fits the filter."
         />
-        <p>They are environment variables, and read when the server starts.</p>
+        <p>
+          They are environment variables, and read when the server starts. Programs use the{' '}
+          <a href={`${BASE}/api-reference`}>admin API</a>.
+        </p>
       </>
     )
     return show(context, { title: 'Settings', section: '/settings', content })
