@@ -9,6 +9,7 @@ const RECORDS = [0, 1, 2, 3, 4, 5].map((index) =>
   exampleRecord(index, {
     at: HOUR_MS * Math.floor(index / 2) + index,
     durationMs: 10 ** index,
+    status: index === 3 ? 502 : 200,
     route: index % 2 === 0 ? null : exampleOutcome(),
   })
 )
@@ -27,7 +28,7 @@ onEachStore((it) => {
       await store.records.append(batchOf(RECORDS))
       expect(await store.records.traffic(0, 3 * HOUR_MS)).toEqual(expected)
       const [all] = mergeHours(expected, 24 * HOUR_MS)
-      expect(all).toMatchObject({ requests: 6, matched: 3, answered: 3 })
+      expect(all).toMatchObject({ requests: 6, matched: 3, answered: 3, failed: 1 })
       expect(all!.asked).toEqual([expect.objectContaining({ answered: 3, discarded: 0 })])
       await other.close()
     })

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
+  addHours,
   HOUR_MS,
   mergeHours,
   noLatencies,
@@ -45,6 +46,7 @@ describe('figures by the hour', () => {
       requests: 3,
       matched: 2,
       answered: 1,
+      failed: 0,
       promptTokens: 200,
       promptTokensSaved: 790,
       charged: [{ model: 'gpt', answers: 2, input: 200, cachedInput: 0, cacheWrite: 0, output: 8 }],
@@ -101,6 +103,21 @@ describe('figures by the hour', () => {
     ])
     expect(hour!.requests).toBe(3)
     expect(hour!.latency.upstream).toEqual(noLatencies())
+  })
+
+  it('count what failed on the side of servers, not of clients', () => {
+    const [hour] = trafficOf(
+      [500, 502, 599, 200, 404, 429, 499].map((status) => record(0, { status }))
+    )
+    expect(hour).toMatchObject({ requests: 7, failed: 3 })
+  })
+
+  it('that were kept before failures were counted are added as none', () => {
+    const [kept] = trafficOf([record(0, { status: 502 })])
+    const { failed: _failed, ...before } = kept!
+    const more = trafficOf([record(0, { status: 502 })])[0]!
+    expect(addHours(before, more).failed).toBe(1)
+    expect(mergeHours([before], 24 * HOUR_MS)[0]!.failed).toBe(0)
   })
 
   it('merge into days as if the records had come in one', () => {

@@ -51,6 +51,8 @@ export interface TrafficHour {
   matched: number
   /** by a lora */
   answered: number
+  /** with a status of 500 or more; absent in hours that were kept before it was counted */
+  failed?: number
   /** of the upstream's answers, where the provider counted them */
   promptTokens: number
   promptTokensSaved: number
@@ -75,6 +77,7 @@ const nothingIn = (hour: number): TrafficHour => ({
   requests: 0,
   matched: 0,
   answered: 0,
+  failed: 0,
   promptTokens: 0,
   promptTokensSaved: 0,
   charged: [],
@@ -82,6 +85,9 @@ const nothingIn = (hour: number): TrafficHour => ({
   asked: [],
   latency: { lora: noLatencies(), upstream: noLatencies() },
 })
+
+/** Requests that the client got no answer to, but an error of the server's side: ours or the upstream's. */
+export const failedIn = ({ failed = 0 }: Pick<TrafficHour, 'failed'>): number => failed
 
 /** What of a record counts. */
 export interface CountedRecord {
@@ -138,6 +144,7 @@ const addRecord = (sum: TrafficHour, { head, usage }: CountedRecord): void => {
   const isLora = route?.outcome === 'answered'
   sum.requests++
   if (route !== null) sum.matched++
+  if (status >= 500) sum.failed = failedIn(sum) + 1
   if (isLora) sum.answered++
   else if (usage !== null) sum.promptTokens += tokenCounts(usage).input ?? 0
   if (!isLora && isSuccess(status)) addCharge(sum, model, usage)
@@ -181,6 +188,7 @@ export const addHours = (a: TrafficHour, b: TrafficHour): TrafficHour => {
     requests: a.requests + b.requests,
     matched: a.matched + b.matched,
     answered: a.answered + b.answered,
+    failed: failedIn(a) + failedIn(b),
     promptTokens: a.promptTokens + b.promptTokens,
     promptTokensSaved: a.promptTokensSaved + b.promptTokensSaved,
     ...named,
