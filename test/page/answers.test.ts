@@ -75,7 +75,8 @@ describe('held-out answers', () => {
     expect(questionsIn(markup)).toEqual([4, 3, 2, 1, 5])
     expect(markup).toContain('never given: tool-calls')
     expect(markup).toContain('It was not asked.')
-    expect(markup).toContain('above the threshold: a client would get it')
+    expect(markup).toContain('<span class="badge bad">wrong, and a client would get it</span>')
+    expect(markup).toContain('<span class="badge good">agrees: a client would get it</span>')
     expect(markup).toContain('probability 98.0 %')
   })
 

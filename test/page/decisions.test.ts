@@ -70,7 +70,7 @@ describe('decisions', () => {
       CANARY,
       ['Approve the next stage', 'Pause', 'Roll back', 'Retire', 'Internalize again'],
     ],
-    ['full route', FULL, ['Change the share', 'Pause', 'Roll back', 'Retire', 'Internalize again']],
+    ['full route', FULL, ['Pause', 'Roll back', 'Change the share', 'Retire', 'Internalize again']],
     ['paused route', PAUSED, ['Resume', 'Roll back', 'Retire', 'Internalize again']],
     ['retired one', { name: 'retired', reason: 'x' }, ['Approve', 'Internalize again']],
     [
@@ -83,6 +83,37 @@ describe('decisions', () => {
   ])('are those that the state allows: %s', async (_, state, verbs) => {
     await create(state)
     expect(verbsIn(await page.view(VIEW))).toEqual(verbs)
+  })
+
+  it.each<[string, InternalizationState, string | null, string[]]>([
+    ['approval', { name: 'approval' }, 'Approve', []],
+    ['canary', CANARY, null, ['Retire', 'Internalize again']],
+    ['paused route', PAUSED, 'Resume', ['Retire', 'Internalize again']],
+    ['rejected one', { name: 'rejected', reason: 'x' }, 'Internalize again', []],
+  ])('have at most one that stands out, and rare ones behind the others: %s', async (...given) => {
+    const [, state, main, rare] = given
+    await create(state)
+    const markup = await page.view(VIEW)
+    const standOut = [...markup.matchAll(/<summary class="main">([^<]*)</g)].map(([, verb]) => verb)
+    expect(standOut).toEqual(main === null ? [] : [main])
+    const more = markup.split('<summary>More</summary>')[1] ?? ''
+    expect(verbsIn(more)).toEqual(rare)
+    expect(markup).not.toMatch(/<summary class="bad">Retire/)
+  })
+
+  it('stand out in the next stage once the evidence for it is there', async () => {
+    await create(CANARY)
+    const stage = (CANARY as Extract<InternalizationState, { name: 'live' }>).stage
+    await saveRolloutReport(page.store, 'a', exampleReport({ stage, mayStep: true }))
+    expect(await page.view(VIEW)).toContain('<summary class="main">Approve the next stage<')
+  })
+
+  it('are open at once where the address asks for one', async () => {
+    await create({ name: 'approval' })
+    const opened = /<details class="action" open=""><summary[^>]*>([^<]*)</
+    expect(await page.view(VIEW)).not.toMatch(opened)
+    expect(opened.exec(await page.view(`${VIEW}?open=approve`))![1]).toBe('Approve')
+    expect(await page.view(`${VIEW}?open=nonsense`)).not.toMatch(opened)
   })
 
   it('are not offered to a person who is signed in to look, nor taken from one', async () => {

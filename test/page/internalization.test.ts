@@ -14,6 +14,7 @@ import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import { addPairs, LORA, questionOf, routedRecord } from '../kit/records/audited.ts'
 import {
   exampleApproved,
+  exampleEvaluation,
   exampleInternalization,
   exampleTemplate,
 } from '../kit/records/examples.ts'
@@ -51,6 +52,22 @@ const rows = (slice: string): HeldOutRow[] =>
     })
   )
 
+/** Requests of two days, with usage, so that their template has a price. */
+const addPriced = async (outcome: 'answered' | 'skipped'): Promise<void> => {
+  const usage = { prompt_tokens: 1_000, completion_tokens: 10, total_tokens: 1_010 }
+  const records = Array.from({ length: 48 }, (_, i) =>
+    routedRecord(i + 1, i % 2 === 0 ? outcome : 'skipped', { at: i * 3_600_000, usage })
+  )
+  await page.store.records.append(batchOf(records))
+  await page.store.records.tagTemplate(
+    records.map(({ id }) => id),
+    'version-1'
+  )
+  page.clock.now = 48 * 3_600_000
+  // the session of before is over
+  await page.signIn()
+}
+
 const judgedOn = (slice: string): Pick<Internalization, 'verdict'> => ({
   verdict: decide({
     arms: (['schedule', 'query-only'] as const).map((arm) => ({
@@ -77,8 +94,8 @@ const rowOf = (markup: string, first: string): string[] => {
 
 let page: Page
 
-const open = async (changes: Parameters<typeof openPage>[0] = {}): Promise<void> => {
-  page = await openPage({ rollout: STAGED, ...changes })
+const open = async (...[changes, priced]: Parameters<typeof openPage>): Promise<void> => {
+  page = await openPage({ rollout: STAGED, ...changes }, priced)
   await page.store.templates.upsert([exampleTemplate()])
   await page.signIn()
 }
@@ -127,13 +144,20 @@ describe('a candidate', () => {
     await create(exampleApproved('a', judgedOn('plan=pro')))
     const markup = await page.view(VIEW)
     expect(markup).toContain('waits for a decision')
-    expect(headings(markup)).toEqual(['Proof', 'Does internalizing it pay?', 'Training', 'History'])
+    expect(headings(markup)).toEqual([
+      'The surest of its mistakes',
+      'Proof',
+      'How much it could answer, and how well',
+      'Does internalizing it pay?',
+      'Training',
+      'History',
+    ])
     expect(rowOf(markup, 'traffic as it comes')[0]).toBe('600')
     expect(markup).toMatch(
       /Held out: \d+ requests from 1970-01-01 00:00 to 1970-01-01 02:00 UTC, in 2 hours\./
     )
     expect(rowOf(markup, 'unseen questions')[0]).toBe('600')
-    expect(rowOf(markup, 'plan=pro')[4]).toBe('holds')
+    expect(rowOf(markup, 'plan=pro')[4]).toBe('keeps the promise')
     expect(rowOf(markup, 'schedule')[0]).toBe('600')
     expect(rowOf(markup, 'tool-calls')).toEqual(['20', '3.3 %'])
     expect(markup).toContain(`href="${VIEW}/answers"`)
@@ -146,6 +170,74 @@ describe('a candidate', () => {
     expect(markup).toContain('What helps:')
     expect(markup).toContain('&lt;svg onload=alert(1)&gt;‹RLO›')
     expect(markup).not.toContain('<svg onload')
+  })
+
+  it('that was rejected is praised by no badge, and begins with the cause', async () => {
+    await page.close()
+    await open({ prices: [PRICE] }, { prices: [PRICE] })
+    const { plan } = exampleApproved()
+    const repeats = { questions: 900, changed: 609, changedShare: 0.31, examples: ['record-7'] }
+    const arms = [{ ...plan!.arms[1]!, name: 'label-head' as const, encoder: 'minilm' }]
+    const judged = Array.from({ length: 1_000 }, (_, i) =>
+      heldOutRow(i, { agrees: i % 3 > 0, logprobSum: -i / 1_000, logprobMin: -i / 1_000 })
+    )
+    const verdict = decide({
+      arms: [{ arm: 'label-head', statistic: 'sum', rows: judged }],
+      responseType: 'label',
+      margin: 0.05,
+      burstMs: 0,
+    })
+    await create(
+      exampleApproved('a', {
+        verdict,
+        plan: { ...plan!, arms, population: { ...plan!.population, repeats } },
+        state: { name: 'rejected', reason: verdict.reason },
+      })
+    )
+    await addPriced('skipped')
+    const markup = await page.view(VIEW)
+    const [first] = /<p class="lead">.*?<\/p>/.exec(markup)!
+    expect(first.replace(/<[^>]*>/g, '')).toMatch(/^rejected 609 repeated questions got different/)
+    expect(markup).toContain('<a href="/admin/records/record-7">An example</a>')
+    expect(markup).not.toMatch(/TRAIN_MINUTES|larger base model/)
+    expect(markup).not.toContain('badge good')
+    expect(markup).not.toContain('winner')
+    const [, address] = /hx-get="(\/admin\/templates[^"]+)"/.exec(markup)!
+    const economics = await page.view(address!)
+    expect(economics).toContain('<span class="badge plain">cannot go live</span>')
+    expect(await page.view('/admin/templates?economics=1')).not.toContain('badge good')
+  })
+
+  it('shows the surest mistakes that a client would get, to those who may read them', async () => {
+    const ids = Array.from({ length: 6 }, (_, i) => `record-${i + 1}`)
+    const { plan } = exampleApproved()
+    await create(
+      exampleApproved('a', { plan: { ...plan!, holdoutRecordIds: ids, unseenRecordIds: [] } })
+    )
+    await page.store.records.append(batchOf(ids.map((_, i) => routedRecord(i + 1, 'skipped'))))
+    await page.store.internalizations.addEvaluations(
+      ids.map((id, i) =>
+        exampleEvaluation(id, {
+          internalizationId: 'a',
+          arm: 1,
+          answer: `answer ${i + 1}`,
+          agrees: i === 0,
+          agreesToday: null,
+          logprobMin: i === 5 ? -9 : -0.01 * (6 - i),
+          logprobSum: -1,
+        })
+      )
+    )
+    const markup = await page.view(VIEW)
+    // the sixth is not sure enough to be given, the first agrees
+    expect(markup).toContain(`href="${VIEW}/answers?kind=wrong"`)
+    expect(markup.match(/<del>/g)).toHaveLength(3)
+    expect(markup).toMatch(/question 5.*question 4.*question 3/s)
+    expect(markup).not.toContain('question 6')
+    const all = await page.view(`${VIEW}/answers?kind=wrong`)
+    expect(all).toContain('4 answers.')
+    await page.signIn(READ_TOKEN)
+    expect(await page.view(VIEW)).not.toContain('question 5')
   })
 
   it('shows its learning curve in sentences, as a plot and as a table', async () => {
@@ -292,7 +384,7 @@ describe('a live route', () => {
     await goLive()
     const markup = await page.view(VIEW)
     expect(markup).toContain('live, canary 5 %')
-    expect(markup).toMatch(/aria-current="step"><span class="badge good">5 % of the requests, now/)
+    expect(markup).toMatch(/aria-current="step"><span class="badge plain">5 % of the requests, now/)
     expect(markup).toMatch(
       /Evidence for the next stage<\/dt><dd><strong>2.2<\/strong><small>decides at 20/
     )
@@ -307,6 +399,36 @@ describe('a live route', () => {
     expect(markup).toContain(
       'aria-label="Disagreement with the upstream between 0.3 % and 8.2 %; proven at most 3.9 %; margin 5.0 %"'
     )
+  })
+
+  it.each<[string, Parameters<typeof exampleEvidence>[0], string, string]>([
+    ['keeps it', { interval: [0, 0.04] }, 'good', 'keeps the promise'],
+    ['may keep it', {}, 'waits', 'above the promise, not proven yet'],
+    ['breaks it', { losses: 20, interval: [0.03, 0.3] }, 'bad', 'below the promise'],
+  ])('says in the colour of its promise that it %s', async (_, changes, tone, words) => {
+    await goLive(exampleReport({ evidence: exampleEvidence(changes) }))
+    const markup = await page.view(VIEW)
+    expect(markup).toContain('<dt>Agreement, promised 95.0 %</dt>')
+    expect(markup).toContain(`<span class="badge ${tone}">${words}</span>`)
+  })
+
+  it('says what it saved and leaves a month, at once or loaded behind the page', async () => {
+    await page.close()
+    await open(
+      { prices: [PRICE] },
+      { prices: [PRICE], environment: { ENGINE_USD_PER_HOUR: '0.1' } }
+    )
+    await goLive()
+    await addPriced('answered')
+    const markup = await page.view(VIEW)
+    expect(markup).toMatch(new RegExp(`<section id="money"><p class="slow" hx-get="${VIEW}/money"`))
+    const loaded = await page.view(`${VIEW}/money`)
+    expect(loaded).toMatch(/<dt>Saved so far<\/dt><dd><strong>\$24</)
+    expect(loaded).toMatch(
+      /<dt>Net a month<\/dt><dd><strong>[^<]+<\/strong><small>after \$73 of costs/
+    )
+    // the figures of the log are known now
+    expect(await page.view(VIEW)).toMatch(/<dt>Saved so far<\/dt>/)
   })
 
   it('shows signs of change in words, models of the upstream, and warnings', async () => {

@@ -6,6 +6,7 @@ import { NO_PAIRS } from '../../src/core/rollout/evidence.ts'
 import { pausedStage } from '../../src/core/rollout/stages.ts'
 import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
 import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import { routedRecord } from '../kit/records/audited.ts'
 import {
   exampleApproved,
   exampleInternalization,
@@ -13,6 +14,8 @@ import {
   exampleRecord,
   exampleTemplate,
 } from '../kit/records/examples.ts'
+import { KNOWN_MODELS } from '../../src/models/known.ts'
+import { modelFolder } from '../../src/models/pull.ts'
 import { exampleStatus } from '../kit/records/process-status.ts'
 import { AT_ONCE, exampleReport } from '../kit/records/rollout.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
@@ -23,6 +26,10 @@ const NOW = 400 * DAY_MS + 5 * HOUR_MS
 const PRICE = { model: 'gpt-4o-mini', asOf: '2026-11-01', input: 1, cachedInput: 0.5, output: 10 }
 
 const mainOf = (markup: string): string => /<main.*<\/main>/s.exec(markup)![0]
+
+/** So many minutes ago. */
+const failing = (index: number, changes: Partial<ExchangeRecord> = {}): ExchangeRecord =>
+  exampleRecord(index, { at: NOW - index * 60_000, status: 502, response: null, ...changes })
 
 describe('the overview', () => {
   let page: Page
@@ -68,7 +75,9 @@ describe('the overview', () => {
     expect(markup).toContain(
       'would answer 60.0 % of the requests; of these at least 96.0 % agree with the upstream (98.0 % observed on 1 held-out request).'
     )
-    expect(markup).toContain('<a href="/admin/internalizations/waits">Look and decide</a>')
+    expect(markup).toContain(
+      '<a href="/admin/internalizations/waits?open=approve">Look and decide</a>'
+    )
     expect(markup).not.toContain('nothing is wrong')
   })
 
@@ -128,6 +137,141 @@ describe('the overview', () => {
   ])('tells that %s', async (_name, now, said) => {
     status = now
     expect(await page.view('/admin')).toContain(said)
+  })
+
+  describe('of an upstream that fails', () => {
+    it('says in red how many requests failed, why the newest did, and where they are', async () => {
+      const error = { error: { message: 'the model is <b>overloaded', type: 'server_error' } }
+      await log(
+        failing(3),
+        failing(2, { status: 503, response: JSON.stringify(error) }),
+        exampleRecord(4, { at: NOW - 60_000 })
+      )
+      const markup = await page.view('/admin')
+      expect(markup).toMatch(/<p class="notice bad" role="alert">2 of 3 requests since 04:00 UTC/)
+      expect(markup).toContain('failed (66.7 %)')
+      expect(markup).toMatch(/status 503, <bdi>the model is &lt;b&gt;overloaded<\/bdi>/)
+      expect(markup).toContain('<a href="/admin/records?status=5xx">all that failed</a>')
+      expect(markup).not.toContain('nothing is wrong')
+      expect(markup).toContain('66.7 % of 3 requests failed')
+    })
+
+    it('says what to look at where no answer came', async () => {
+      await log(failing(1))
+      expect(await page.view('/admin')).toContain('check UPSTREAM_BASE_URL and the network')
+    })
+
+    it('shows a person who is signed in to look the status alone', async () => {
+      const error = { error: { message: 'the secret question', type: 'server_error' } }
+      await log(failing(1, { response: JSON.stringify(error) }))
+      await page.signIn(READ_TOKEN)
+      const markup = await page.view('/admin')
+      expect(markup).toContain('status 502')
+      expect(markup).not.toContain('secret question')
+      expect(markup).not.toContain('UPSTREAM_BASE_URL')
+    })
+
+    it.each([
+      ['of long ago is amber', [failing(30)]],
+      [
+        'of one in many is amber',
+        [failing(1), ...Array.from({ length: 150 }, (_, i) => exampleRecord(i + 10, { at: NOW }))],
+      ],
+    ])('%s', async (_name, records) => {
+      await log(...records)
+      expect(await page.view('/admin')).toMatch(/<p class="notice waits" role="status">1 of /)
+    })
+
+    it('is forgotten after two hours, but for the share of the period', async () => {
+      await log(failing(180))
+      const markup = await page.view('/admin')
+      expect(markup).toContain('nothing is wrong')
+      expect(markup).toContain('100.0 % of 1 request failed')
+      await log(exampleRecord(999, { at: NOW - 26 * HOUR_MS }))
+      expect(await page.view('/admin?period=week')).toContain('50.0 % of 2 requests failed')
+    })
+  })
+
+  describe('without an engine', () => {
+    const folder = modelFolder(
+      './data/models',
+      KNOWN_MODELS.find(({ name }) => name === 'minilm')!.repository!
+    )
+
+    beforeEach(() => {
+      status = exampleStatus({ engine: 'none', engineReachable: false, worker: 'resting' })
+    })
+
+    it('says what waits for one, and which setting brings it', async () => {
+      await page.store.internalizations.create(exampleInternalization('waits'))
+      const markup = await page.view('/admin')
+      expect(markup).toContain('1 internalization waits for an engine: ENGINE is none')
+      expect(markup).toContain('npx promptintern models pull minilm')
+      expect(markup).toContain(`ENGINE=onnx ENCODER_PATH=./${folder}`)
+      expect(markup).toContain('notice waits')
+      expect(markup).not.toContain('nothing is wrong')
+    })
+
+    it('says how many templates would pay, once that is worked out', async () => {
+      await page.close()
+      await open({ prices: [PRICE] }, { prices: [PRICE] })
+      await page.store.templates.upsert([exampleTemplate()])
+      const usage = { prompt_tokens: 1_000, completion_tokens: 10, total_tokens: 1_010 }
+      const records = Array.from({ length: 48 }, (_, i) =>
+        routedRecord(i, 'skipped', { at: NOW - i * HOUR_MS, route: null, usage })
+      )
+      await log(...records)
+      await page.store.records.tagTemplate(
+        records.map(({ id }) => id),
+        'version-1'
+      )
+      expect(await page.view('/admin')).toContain('1 recurring prompt found. ENGINE is none')
+      await page.view('/admin/templates?economics=1')
+      expect(await page.view('/admin')).toContain(
+        '1 template would save money and waits for an engine'
+      )
+    })
+
+    it('says in red that live routes answer nothing', async () => {
+      await goLive()
+      const markup = await page.view('/admin')
+      expect(markup).toMatch(/notice bad"[^>]*>ENGINE is none, so 1 live route answers nothing/)
+    })
+  })
+
+  it('lists live routes with their promise, and the way to take one back', async () => {
+    await page.store.templates.upsert([exampleTemplate()])
+    await page.store.templates.label('version-1', 'Tickets')
+    await goLive()
+    const markup = await page.view('/admin')
+    expect(markup).toContain('<a href="/admin/internalizations/live-one">Tickets</a>')
+    expect(markup).toContain('97.5 % agree, at least 91.8 %; promised 95.0 %')
+    expect(markup).toContain('<span class="badge waits">above the promise, not proven yet</span>')
+    expect(markup).toContain('/admin/internalizations/live-one?open=roll-back')
+    await page.signIn(READ_TOKEN)
+    expect(await page.view('/admin')).not.toContain('open=roll-back')
+  })
+
+  it('lists what was rejected lately with its cause, unless a newer try is on', async () => {
+    const rejected = (id: string, templateVersion: string, updatedAt: number) =>
+      page.store.internalizations.create(
+        exampleInternalization(id, {
+          templateVersion,
+          updatedAt,
+          state: { name: 'rejected', reason: 'the answers are free text' },
+        })
+      )
+    await rejected('lately', 'v1', NOW - DAY_MS)
+    await rejected('long-ago', 'v2', NOW - 8 * DAY_MS)
+    await rejected('before', 'v3', NOW - DAY_MS)
+    await page.store.internalizations.create(
+      exampleInternalization('after', { templateVersion: 'v3', createdAt: NOW })
+    )
+    const markup = await page.view('/admin')
+    expect(markup).toContain('<a href="/admin/internalizations/lately">')
+    expect(markup).toContain('Its answers are free text.')
+    expect(markup).not.toContain('/admin/internalizations/long-ago')
+    expect(markup).not.toContain('/admin/internalizations/before"')
   })
 
   it('does not miss an engine that was never wanted', async () => {

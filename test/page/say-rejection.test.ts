@@ -9,6 +9,7 @@ import {
 import { decide, type GateInput, type HeldOutRow, type Verdict } from '../../src/core/gate/gate.ts'
 import type { InternalizeOptions } from '../../src/core/internalization/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import { exampleApproved } from '../kit/records/examples.ts'
 import { orderRecord } from '../kit/records/paint-orders.ts'
 import { PLANNED_ROWS, useWorkerHarness, type HarnessOptions } from '../worker/harness.ts'
 import { askedToday, heldOutRow } from '../kit/records/held-out-row.ts'
@@ -59,6 +60,38 @@ describe('a rejection by the gate', () => {
         'It is not sure enough of any 20.0 % of the requests to stay within the margin of 5 points.'
     )
     expect(helps).toMatch(/TRAIN_MINUTES.*larger base model.*MARGIN/)
+    expect(helps).not.toContain('encoder')
+  })
+
+  it('of a head for too little agreement advises nothing that only helps a lora', () => {
+    const rows = rowsOf(1000, (i) => ({ agrees: i % 5 > 0 }))
+    const verdict = verdictOf([], { arms: [{ arm: 'label-head', statistic: 'sum', rows }] })
+    const { helps } = said(verdict)
+    expect(helps).toMatch(/encoder.*ARMS.*MARGIN/)
+    expect(helps).not.toMatch(/TRAIN_MINUTES|larger base model/)
+  })
+
+  describe('where the log contradicts itself', () => {
+    const verdict = verdictOf(rowsOf(1000, (i) => ({ agrees: i % 5 > 0 })))
+    const repeated = (changedShare: number) => {
+      const { plan } = exampleApproved()
+      const repeats = { questions: 900, changed: 609, changedShare, examples: ['record-7'] }
+      const population = { ...plan!.population, repeats }
+      const row = { verdict, plan: { ...plan!, population } }
+      return sayRejection(row, verdict.reason, WORKER)
+    }
+
+    it('names that as the cause, with an example and no advice on training', () => {
+      const { says, helps, example } = repeated(0.31)
+      expect(says).toMatch(/^609 repeated questions got different answers from gpt-4o-mini: 31.0 %/)
+      expect(helps).toMatch(/temperature.*UPSTREAM_API_KEY/)
+      expect(helps).not.toMatch(/TRAIN_MINUTES|base model|encoder/)
+      expect(example).toBe('record-7')
+    })
+
+    it('does not blame it where the margin allows as many', () => {
+      expect(repeated(0.04).says).toContain('does not agree with gpt-4o-mini often enough')
+    })
   })
 
   it.each([

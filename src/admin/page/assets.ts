@@ -37,6 +37,7 @@ const FILES = {
     file: () => require.resolve('uplot/dist/uPlot.iife.min.js'),
     type: 'text/javascript; charset=utf-8',
   },
+  'plots.js': { file: () => join(OWN, 'plots.js'), type: 'text/javascript; charset=utf-8' },
   'page.js': { file: () => join(OWN, 'page.js'), type: 'text/javascript; charset=utf-8' },
 }
 

@@ -48,6 +48,7 @@ const Head = ({ title, assets }: { title: string; assets: Assets }) => (
     <link rel="stylesheet" href={`${BASE}/${assets['page.css'].path}`} />
     <script src={`${BASE}/${assets['htmx.js'].path}`} defer />
     <script src={`${BASE}/${assets['uplot.js'].path}`} defer />
+    <script src={`${BASE}/${assets['plots.js'].path}`} defer />
     <script src={`${BASE}/${assets['page.js'].path}`} defer />
   </head>
 )

@@ -1,6 +1,8 @@
 /** Where an internalization stands, in the words that a person reads first. */
 import { describe, expect, it } from 'vitest'
+import { sayApproval, sayLoss } from '../../../src/admin/page/internalization/say/say-rollout.ts'
 import { sayState, type Situation } from '../../../src/admin/page/internalization/say/say-state.ts'
+import { sayPromise, sayWinner } from '../../../src/admin/page/internalization/say/say-verdict.ts'
 import { decide } from '../../../src/core/gate/gate.ts'
 import type {
   Internalization,
@@ -47,29 +49,31 @@ const PROVEN = decide({
 })
 
 describe('one that waits for approval', () => {
-  it('says what it would answer, the promise, what won, and what follows', () => {
+  it('says what it would answer; its proof the promise and what won; its form what follows', () => {
     const { plan } = exampleApproved()
     const row = exampleApproved('a', {
       verdict: PROVEN,
       plan: { ...plan!, arms: [plan!.arms[1]!] },
     })
     const { says } = said(row)
+    expect(says).toHaveLength(1)
     expect(says[0]).toMatch(
       /^It would answer 5\d\.\d % of the requests without the prompt; of these at least 9[5-9]\.\d % agree with gpt-4o-mini \(9\d\.\d % were observed, on 5\d\d of 1,000 held-out requests\)\. gpt-4o-mini answers the rest\.$/
     )
-    expect(says[1]).toBe('The promise is an agreement of at least 95.0 %: the margin is 5 points.')
-    expect(says[2]).toBe(
+    expect(sayPromise(PROVEN, 'gpt-4o-mini')).toBe(
+      'The promise is an agreement of at least 95.0 %: the margin is 5 points.'
+    )
+    expect(sayWinner(row)).toBe(
       'It is a small model with a LoRA that was trained without the prompt from the beginning, on the base model base. All training took 1 min.'
     )
-    expect(says[3]).toBe(
+    expect(sayApproval(STAGED, 'gpt-4o-mini')).toBe(
       'After approval it is asked for 5 % of the requests. gpt-4o-mini answers the others, and both answers are compared. You open the next stages when the evidence is there: 25 %, then 100 %. If its answers break the promise, the route is taken back by itself.'
     )
   })
 
   it('allows for an upstream that contradicts itself', () => {
     const { verdict } = exampleApproved()
-    const row = exampleApproved('a', { verdict: { ...verdict!, upstreamAgreement: 0.98 } })
-    expect(said(row).says[1]).toBe(
+    expect(sayPromise({ ...verdict!, upstreamAgreement: 0.98 }, 'gpt-4o-mini')).toBe(
       'gpt-4o-mini agrees with its own second answers in 98.0 % of the cases. The promise is at most 5 points less: 93.0 %.'
     )
   })
@@ -79,7 +83,7 @@ describe('one that waits for approval', () => {
     const [first, second] = plan!.arms
     const head = { ...second!, name: 'label-head' as const, encoder: 'minilm' }
     const row = exampleApproved('a', { plan: { ...plan!, arms: [first!, head] } })
-    expect(said(row).says[2]).toMatch(
+    expect(sayWinner(row)).toMatch(
       /^Of 2 candidates that were trained, the winner is a label head.*on the sentence encoder minilm\. All training took 2 min\.$/
     )
   })
@@ -94,8 +98,7 @@ describe('one that waits for approval', () => {
     ['a shadow stage', { stages: [0, 1] }, 'it answers nothing'],
     ['stages that open by themselves', { steps: true }, 'open by themselves'],
   ])('says what follows with %s', (_, changes, words) => {
-    const { says } = said(exampleApproved(), { rollout: { ...STAGED, ...changes } })
-    expect(says.at(-1)).toContain(words)
+    expect(sayApproval({ ...STAGED, ...changes }, 'gpt-4o-mini')).toContain(words)
   })
 })
 
@@ -103,24 +106,24 @@ describe('a live one', () => {
   const stage = { share: 0.05, before: { pairs: 32, losses: 1, credits: 0 }, began: 0 }
   const live = inState({ name: 'live', stage })
 
-  it('says what it does, how it does, and what the next stage needs', () => {
+  it('says what it does, and what the next stage needs', () => {
     const { says } = said(live, { report: exampleReport() })
     expect(says[0]).toContain('Now it is asked for 5 % of the requests.')
-    expect(says[1]).toBe(
-      'So far it disagrees with gpt-4o-mini in 4 of 160 conversations, 2.5 % (0.3 % to 8.2 %); at most 5.0 % may.'
-    )
-    expect(says[2]).toContain('The next stage, 25 %, needs evidence of 20; it is 2.2 now.')
+    expect(says[1]).toContain('The next stage, 25 %, needs evidence of 20; it is 2.2 now.')
   })
 
   it('says that a person can open the next stage, or that it opens by itself', () => {
     const report = exampleReport({ mayStep: true })
-    expect(said(live, { report }).says[2]).toContain('you can approve it')
+    expect(said(live, { report }).says[1]).toContain('you can approve it')
     const rollout = { ...STAGED, steps: true }
-    expect(said(live, { report, rollout }).says[2]).toContain('it begins any moment')
+    expect(said(live, { report, rollout }).says[1]).toContain('it begins any moment')
   })
 
-  it('says that nothing was compared yet', () => {
-    expect(said(live).says[1]).toBe('No answers were compared yet.')
+  it('says how it does, once answers were compared', () => {
+    expect(sayLoss(exampleEvidence(), 'gpt-4o-mini')).toBe(
+      'So far it disagrees with gpt-4o-mini in 4 of 160 conversations, 2.5 % (0.3 % to 8.2 %); at most 5.0 % may.'
+    )
+    expect(sayLoss(null, 'gpt-4o-mini')).toBe('No answers were compared yet.')
   })
 
   it('warns of changed traffic', () => {
@@ -132,12 +135,12 @@ describe('a live one', () => {
     const paused = { ...stage, share: 0, isPaused: true as const, shareBefore: 0.05 }
     const { says } = said(inState({ name: 'live', stage: paused }))
     expect(says[0]).toContain('gpt-4o-mini answers everything, and both answers are still compared')
-    expect(says[2]).toContain('When it is resumed, it is asked for 5 % of the requests.')
+    expect(says[1]).toContain('When it is resumed, it is asked for 5 % of the requests.')
   })
 
   it('has no next stage in the last one', () => {
     const full = inState({ name: 'live', stage: { ...stage, share: 1 } })
-    expect(said(full).says[2]).toContain('This is the last stage.')
+    expect(said(full).says[1]).toContain('This is the last stage.')
   })
 })
 
@@ -175,10 +178,17 @@ describe('one that is over', () => {
       verdict,
       state: { name: 'rejected', reason: verdict.reason },
     })
-    const { says, helps, reason } = said(row)
-    expect(reason).toBe(verdict.reason)
+    const { says, helps, reason, recorded } = said(row)
+    expect([reason, recorded]).toEqual([null, verdict.reason])
     expect(says[0]).toContain('nothing to judge')
     expect(helps).not.toBeNull()
+  })
+})
+
+describe('one that was rejected by a person', () => {
+  it('says the reason in that person’s words', () => {
+    const row = exampleInternalization('a', { state: { name: 'rejected', reason: 'not now' } })
+    expect(said(row, { by: 'admin (Ada)' })).toMatchObject({ reason: 'not now', recorded: null })
   })
 })
 

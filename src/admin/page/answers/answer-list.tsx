@@ -1,5 +1,5 @@
 /** Held-out answers as a person reads them: the question, both answers, and what the gate makes of them. */
-import { Badge } from '../parts/figures.tsx'
+import { Badge, type Tone } from '../parts/figures.tsx'
 import { percent } from '../parts/format.ts'
 import { recordPath } from '../address.ts'
 import { Text } from '../parts/text.tsx'
@@ -24,19 +24,25 @@ const withoutText = (outcome: string | null): string =>
 const noAnswer = ({ query }: ShownAnswer): string =>
   query === null ? DELETED : 'It was not asked.'
 
-const Badges = ({ row, agrees, isAboveThreshold, similarity, confidence }: ShownAnswer) => (
+/** Green is an answer that agrees and is given, red one that is wrong: worst where a client would get it. */
+const badgesOf = ({ row, agrees, isAboveThreshold }: ShownAnswer): [Tone, string][] => {
+  if (row.deferred !== null) return [['plain', `never given: ${row.deferred}`]]
+  const judged: [Tone, string] = agrees ? ['good', 'agrees'] : ['bad', 'disagrees']
+  if (isAboveThreshold === null) return [judged]
+  if (!isAboveThreshold) return [judged, ['plain', 'not given to a client']]
+  return agrees
+    ? [['good', 'agrees: a client would get it']]
+    : [['bad', 'wrong, and a client would get it']]
+}
+
+const Badges = (answer: ShownAnswer) => (
   <p>
-    {row.deferred === null ? (
-      <Badge tone={agrees ? 'good' : 'bad'}>{agrees ? 'agrees' : 'disagrees'}</Badge>
-    ) : (
-      <Badge tone="plain">never given: {row.deferred}</Badge>
-    )}{' '}
-    {isAboveThreshold !== null && (
-      <Badge tone={isAboveThreshold ? 'good' : 'plain'}>
-        {isAboveThreshold ? 'above the threshold: a client would get it' : 'not given to a client'}
-      </Badge>
-    )}{' '}
-    similarity {percent(similarity)}, probability {percent(Math.exp(confidence))}
+    {badgesOf(answer).map(([tone, words]) => (
+      <>
+        <Badge tone={tone}>{words}</Badge>{' '}
+      </>
+    ))}
+    similarity {percent(answer.similarity)}, probability {percent(Math.exp(answer.confidence))}
   </p>
 )
 

@@ -26,6 +26,7 @@ const MAX_SEARCH_CHARS = 200
 const FILTERED = ANSWER_KINDS.filter((kind) => kind !== 'all')
 
 const KIND_NAMES: Record<Exclude<AnswerKind, 'all'>, string> = {
+  wrong: 'wrong, and a client would get them',
   disagree: 'disagree',
   agree: 'agree',
   above: 'above the threshold',

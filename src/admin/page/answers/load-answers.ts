@@ -13,7 +13,7 @@ export const ANSWERS_ON_A_PAGE = 25
 export const MOST_SEARCHED = 1000
 const READ_AT_ONCE = 100
 
-export const ANSWER_KINDS = ['all', 'disagree', 'agree', 'above', 'deferred'] as const
+export const ANSWER_KINDS = ['all', 'wrong', 'disagree', 'agree', 'above', 'deferred'] as const
 export type AnswerKind = (typeof ANSWER_KINDS)[number]
 
 export interface AnswersQuery {
@@ -43,6 +43,7 @@ export interface AnswersPage {
 const isOf = (kind: AnswerKind, { row, agrees, isAboveThreshold }: HeldOutAnswer): boolean => {
   if (kind === 'all') return true
   if (kind === 'above') return isAboveThreshold === true
+  if (kind === 'wrong') return isAboveThreshold === true && !agrees
   const isDeferred = row.deferred !== null
   return kind === 'deferred' ? isDeferred : !isDeferred && agrees === (kind === 'agree')
 }

@@ -22,7 +22,6 @@ const marksOf = ({ arms, arm, upstreamAgreement, margin }: Verdict) => {
 
 export const Coverage = ({ points, verdict, model }: CoverageProps) => (
   <>
-    <h2>How much it could answer, and how well</h2>
     <p>
       Each point is a threshold: it answers the requests that it is surest of, and a part of these
       answers agrees with {model}. The band holds for one threshold at a time (95 %).{' '}

@@ -1,13 +1,16 @@
-/** The head of the page: where the internalization stands, in sentences. */
-import { Live } from '../layout.tsx'
-import { Time } from '../parts/figures.tsx'
+/** The head of the page: where the internalization stands, in a sentence or two and the figures of its promise. */
+import type { Internalization } from '../../../core/internalization/internalization.ts'
+import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts'
+import { rolloutProgress } from '../../../lifecycle/rollout-report.ts'
+import { recordPath } from '../address.ts'
+import { Badge, Figures, Time, type FigureProps } from '../parts/figures.tsx'
+import { counted, percent } from '../parts/format.ts'
 import { InternalizationLink, TemplateName } from '../parts/links.tsx'
 import { StateBadge } from '../parts/state.tsx'
 import { Text } from '../parts/text.tsx'
 import type { InternalizationFacts } from './load-internalization.ts'
+import { liveAgreement, promiseOf, standingOf, type Agreement } from './say/say-promise.ts'
 import { sayState } from './say/say-state.ts'
-import type { Internalization } from '../../../core/internalization/internalization.ts'
-import type { RolloutSettings } from '../../../core/rollout/stages.ts'
 
 interface HeadProps {
   facts: InternalizationFacts
@@ -20,45 +23,112 @@ const predecessorOf = ({ plan, state }: Internalization): string | null => {
   return cause?.of ?? null
 }
 
+/** @param of what was compared */
+const agreementFigure = (agreement: Agreement, of: string): FigureProps => {
+  const { tone, words } = standingOf(agreement)
+  return {
+    name: `Agreement, promised ${percent(agreement.promised)}`,
+    value: percent(agreement.observed),
+    note: (
+      <>
+        at least {percent(agreement.bound)}, on {of} <Badge tone={tone}>{words}</Badge>
+      </>
+    ),
+  }
+}
+
+const waitingFigures = ({ row: { verdict } }: InternalizationFacts): FigureProps[] => {
+  const winner = verdict?.arms[verdict.arm]
+  if (!verdict || winner === undefined) return []
+  const { agreementAnswered: observed, agreementAnsweredBound: bound, coverage, samples } = winner
+  return [
+    agreementFigure(
+      { observed, bound, promised: promiseOf(verdict) },
+      counted(samples.traffic.answered, 'held-out request')
+    ),
+    {
+      name: 'Would answer',
+      value: percent(coverage),
+      note: 'of the requests, without the prompt',
+    },
+  ]
+}
+
+const liveFigures = ({ facts: { row, report }, rollout }: HeadProps): FigureProps[] => {
+  const { evidence, stage } = rolloutProgress(row, report, rollout)!
+  const agreement = liveAgreement(evidence)
+  const proven = row.verdict?.arms[row.verdict.arm]
+  return [
+    agreement === null
+      ? {
+          name: 'Agreement',
+          value: 'not known',
+          note: 'no answers were compared yet',
+        }
+      : agreementFigure(agreement, counted(evidence!.pairs, 'compared conversation')),
+    {
+      name: 'Stage',
+      value: stageName(stage),
+      ...(proven !== undefined && {
+        note: `it can answer ${percent(proven.coverage)} of the requests`,
+      }),
+    },
+  ]
+}
+
+/** Of a promise that is kept, or would be; none where there is none to keep. */
+export const PromiseFigures = (props: HeadProps) => {
+  const { name } = props.facts.row.state
+  if (name === 'approval') return <Figures figures={waitingFigures(props.facts)} />
+  return name === 'live' ? <Figures figures={liveFigures(props)} /> : null
+}
+
 export const Head = ({ facts, rollout }: HeadProps) => {
   const { row, name, history } = facts
   const predecessor = predecessorOf(row)
-  const { says, helps, reason } = sayState({
+  const { says, helps, example, reason, recorded } = sayState({
     ...facts,
     rollout,
     by: history.at(-1)?.by ?? 'worker',
   })
   return (
-    <Live id="head">
-      <div class="panel">
+    <>
+      <p class="lead">
+        <StateBadge state={row.state} /> <Text text={says[0] ?? ''} />
+      </p>
+      {says.slice(1).map((sentence) => (
         <p>
-          <StateBadge state={row.state} />
+          <Text text={sentence} />
         </p>
-        {says.map((sentence) => (
+      ))}
+      {reason !== null && (
+        <p>
+          <strong>The reason:</strong> <Text text={reason} />
+        </p>
+      )}
+      {helps !== null && (
+        <p>
+          <strong>What helps:</strong> {helps}{' '}
+          {example !== null && <a href={recordPath(example)}>An example</a>}
+        </p>
+      )}
+      {recorded !== null && (
+        <details>
+          <summary>The reason as it was recorded</summary>
           <p>
-            <Text text={sentence} />
+            <Text text={recorded} />
           </p>
-        ))}
-        {helps !== null && (
-          <p>
-            <strong>What helps:</strong> {helps}
-          </p>
+        </details>
+      )}
+      <small>
+        Of the template <TemplateName version={row.templateVersion} name={name} />
+        {predecessor !== null && (
+          <>
+            , after <InternalizationLink id={predecessor} />
+          </>
         )}
-        {reason !== null && (
-          <p>
-            <strong>The reason as it was recorded:</strong> <Text text={reason} />
-          </p>
-        )}
-        <small>
-          Of the template <TemplateName version={row.templateVersion} name={name} />
-          {predecessor !== null && (
-            <>
-              , after <InternalizationLink id={predecessor} />
-            </>
-          )}
-          , begun <Time at={row.createdAt} />
-        </small>
-      </div>
-    </Live>
+        , begun <Time at={row.createdAt} />
+      </small>
+    </>
   )
 }

@@ -23,7 +23,6 @@ interface HistoryProps {
 
 export const History = ({ history, plan }: HistoryProps) => (
   <section>
-    <h2>History</h2>
     <Table
       caption="Changes of its state, the newest first"
       columns={[{ name: 'Time (UTC)' }, { name: 'State' }, { name: 'By' }, { name: 'Why' }]}

@@ -1,22 +1,35 @@
 /** One internalization, as a candidate and as a live route: each section appears with its data. */
-import { rolloutProgress } from '../../../lifecycle/rollout-report.ts'
+import type { Verdict } from '../../../core/gate/gate.ts'
+import type {
+  InternalizationPlan,
+  Population,
+} from '../../../core/internalization/internalization.ts'
+import { capitalText, rolloutProgress } from '../../../lifecycle/rollout-report.ts'
 import type { AdminDeps } from '../../deps.ts'
+import { internalizationPath, templatePath, withQuery } from '../address.ts'
 import { isFull, type AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
-import { internalizationPath, templatePath, withQuery } from '../address.ts'
+import { Fold } from '../parts/fold.tsx'
+import { counted, percent, whole } from '../parts/format.ts'
 import { NO_TEXTS } from '../parts/text.tsx'
 import { visibleText } from '../parts/visible-text.ts'
 import { show } from '../show.tsx'
+import { Economics } from '../templates/template-economics.tsx'
 import { Actions } from './decisions/actions.tsx'
 import { addDecisions } from './decisions/decide.ts'
-import { Head } from './head.tsx'
+import { Head, PromiseFigures } from './head.tsx'
 import { History } from './history.tsx'
-import { addLaterParts, LaterParts, PARTS_OF_LIVE, PARTS_OF_PROOF } from './later-parts.tsx'
+import {
+  addLaterParts,
+  LaterParts,
+  MoneyPlace,
+  PARTS_OF_LIVE,
+  PARTS_OF_PROOF,
+} from './later-parts.tsx'
 import { LiveRoute } from './live/live-route.tsx'
-import { Mistakes } from './live/mistakes.tsx'
 import { loadInternalization, type InternalizationFacts } from './load-internalization.ts'
+import { Mistakes } from './mistakes.tsx'
 import { Proof } from './proof.tsx'
-import { Economics } from '../templates/template-economics.tsx'
 import { LearningCurve, Training } from './training.tsx'
 
 interface PartProps {
@@ -24,24 +37,65 @@ interface PartProps {
   rollout: AdminDeps['rollout']
 }
 
-const LiveParts = ({ facts, rollout }: PartProps) => {
-  const { row, model, report, feedback, mistakes } = facts
+interface CardProps extends PartProps {
+  /** null: the reader may not decide */
+  formToken: string | null
+  /** name of the decision whose form is open at once; null: none */
+  open: string | null
+}
+
+/** What a person decides by, and the decisions: all of it on one screen. */
+const Card = ({ facts, rollout, formToken, open }: CardProps) => {
+  const { row, model, mistakes, money } = facts
   return (
-    <>
-      <Live id="mistakes">
-        {mistakes !== null && (
-          <Mistakes pairs={mistakes} path={internalizationPath(row.id)} model={model} />
+    <div class="card">
+      <Live id="head">
+        <Head facts={facts} rollout={rollout} />
+      </Live>
+      <div class="promise">
+        <Live id="promise">
+          <PromiseFigures facts={facts} rollout={rollout} />
+        </Live>
+        <MoneyPlace row={row} money={money} />
+      </div>
+      <Live id="decisions">
+        {formToken !== null && (
+          <Actions {...facts} rollout={rollout} formToken={formToken} open={open} />
         )}
       </Live>
+      <Live id="mistakes">
+        {mistakes !== null && (
+          <Mistakes
+            mistakes={mistakes}
+            path={internalizationPath(row.id)}
+            model={model}
+            isLive={row.state.name !== 'approval'}
+          />
+        )}
+      </Live>
+    </div>
+  )
+}
+
+const LiveParts = ({ facts, rollout }: PartProps) => {
+  const { row, model, report, feedback } = facts
+  if (report === null) return <LaterParts row={row} parts={PARTS_OF_LIVE} />
+  const { evidence, rollbackCapital } = report
+  return (
+    <>
       <Live id="live-route">
-        {report !== null && (
+        <Fold
+          name="Live route"
+          tells={`${counted(evidence.pairs, 'conversation')} compared; evidence to take it back ${capitalText(evidence.rollback)} of ${whole(rollbackCapital)}`}
+        >
           <LiveRoute
             report={report}
             feedback={feedback}
             rollout={rollout}
+            model={model}
             progress={rolloutProgress(row, report, rollout)}
           />
-        )}
+        </Fold>
       </Live>
       <LaterParts row={row} parts={PARTS_OF_LIVE} />
     </>
@@ -75,27 +129,68 @@ const Texts = ({
   )
 }
 
+const provenText = ({ arms, arm }: Verdict): string => {
+  const winner = arms[arm]
+  if (winner === undefined) return 'no candidate was judged'
+  const { rows, agreement, threshold, agreementAnswered, coverage } = winner
+  return threshold === null
+    ? `${percent(agreement)} of ${counted(rows, 'held-out answer')} agree, and no part of them enough`
+    : `${percent(agreementAnswered)} of the answers agree, to ${percent(coverage)} of ${counted(rows, 'held-out request')}`
+}
+
+const trainedText = ({ population, trainRecordIds, arms }: InternalizationPlan): string => {
+  const { repeats } = population as Partial<Population>
+  const contradicted =
+    repeats === undefined || repeats.changed === 0
+      ? ''
+      : `; ${counted(repeats.changed, 'repeated question')} got different answers`
+  return `${counted(arms.length, 'candidate')} on ${counted(trainRecordIds.length, 'question')}${contradicted}`
+}
+
 const CandidateParts = ({ facts }: Pick<PartProps, 'facts'>) => {
   const { row, template, model, curve, history } = facts
   const { verdict, plan } = row
   return (
     <>
-      <LaterParts row={row} parts={PARTS_OF_PROOF} />
       <Live id="proof">
-        {verdict !== null && <Proof verdict={verdict} plan={plan} model={model} />}
+        {verdict !== null && (
+          <Fold name="Proof" tells={provenText(verdict)}>
+            <Proof row={row} verdict={verdict} model={model} />
+          </Fold>
+        )}
       </Live>
+      <LaterParts row={row} parts={PARTS_OF_PROOF} />
       {plan !== null && template !== null && (
-        <Economics
-          economics={null}
-          address={withQuery(templatePath(template.version), { economics: 1 })}
-        />
+        <Fold
+          name="Does internalizing it pay?"
+          tells="cost of a request today and without the prompt"
+        >
+          <Economics
+            economics={null}
+            address={withQuery(templatePath(template.version), { economics: 1 })}
+            isRejected={row.state.name === 'rejected'}
+            isInFold
+          />
+        </Fold>
       )}
       <Live id="learning-curve">
-        {curve !== null && <LearningCurve curve={curve} verdict={verdict} />}
+        {curve !== null && (
+          <Fold name="Learning curve" tells="agreement by the number of questions to learn from">
+            <LearningCurve curve={curve} verdict={verdict} />
+          </Fold>
+        )}
       </Live>
-      <Live id="training">{plan !== null && <Training plan={plan} />}</Live>
+      <Live id="training">
+        {plan !== null && (
+          <Fold name="Training" tells={trainedText(plan)}>
+            <Training plan={plan} />
+          </Fold>
+        )}
+      </Live>
       <Live id="history">
-        <History history={history} plan={plan} />
+        <Fold name="History" tells={counted(history.length, 'change')}>
+          <History history={history} plan={plan} />
+        </Fold>
       </Live>
     </>
   )
@@ -109,18 +204,18 @@ export const addInternalization: AddView = (app, deps) => {
     const { row } = facts
     const content = (
       <>
-        <Head facts={facts} rollout={rollout} />
-        <Live id="decisions">
-          {isFullRole && (
-            <Actions {...facts} rollout={rollout} formToken={context.get('formToken')} />
-          )}
-        </Live>
+        <Card
+          facts={facts}
+          rollout={rollout}
+          formToken={isFullRole ? context.get('formToken') : null}
+          open={context.req.query('open') ?? null}
+        />
+        <LiveParts facts={facts} rollout={rollout} />
+        <CandidateParts facts={facts} />
         <Live id="texts">
           <Texts row={row} isFullRole={isFullRole} />
           <Download row={row} />
         </Live>
-        <LiveParts facts={facts} rollout={rollout} />
-        <CandidateParts facts={facts} />
       </>
     )
     const title = `Internalization of ${visibleText(facts.name)}`

@@ -1,4 +1,4 @@
-/** Parts of an internalization's page that take long to read. Each is loaded behind the page. */
+/** Parts of an internalization's page that take long to read. Each is loaded when its fold is opened, money at once. */
 import type { Child } from 'hono/jsx'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { heldOutRows } from '../../../core/proof/decision-facts.ts'
@@ -12,18 +12,23 @@ import type { AdminDeps } from '../../deps.ts'
 import { readInternalization } from '../../reading/read-internalization.ts'
 import { createRemembered } from '../../reading/remembered.ts'
 import type { AddView } from '../env.ts'
+import { Fold } from '../parts/fold.tsx'
 import { Refreshed, Slow } from '../parts/slow.tsx'
 import { internalizationPath } from '../address.ts'
 import { show } from '../show.tsx'
 import { Coverage } from './coverage.tsx'
 import { Evidence } from './live/evidence.tsx'
 import { Traffic } from './live/traffic.tsx'
+import { hasMoney, loadMoney } from './load-internalization.ts'
+import { Money, type MoneyProps } from './money.tsx'
 
 interface Part {
   /** last part of its address, and the id of its element */
   id: string
-  /** of the link to it, and its title as a view */
+  /** of its fold, and its title as a view */
   name: string
+  /** what its fold tells while it is closed */
+  tells: string
   /** whether its data may exist */
   isFor: (row: Internalization) => boolean
   /** null: its data do not exist */
@@ -36,7 +41,8 @@ const wasLive = ({ state }: Internalization): boolean =>
 
 const TRAFFIC: Part = {
   id: 'traffic',
-  name: 'Newest requests, costs and latencies',
+  name: 'Newest requests',
+  tells: 'what became of them and why, their cost and latency',
   isFor: wasLive,
   load: async ({ store, prices }, row) => {
     const traffic = await loadRecentTraffic(store, row, prices)
@@ -50,6 +56,7 @@ const LEAST_ANSWERED = 20
 const CURVE: Part = {
   id: 'coverage',
   name: 'How much it could answer, and how well',
+  tells: 'agreement by the share of the requests answered',
   isFor: ({ plan, verdict }) => plan !== null && verdict !== null && verdict.arms.length > 0,
   load: async ({ store }, row) => {
     const verdict = row.verdict!
@@ -71,6 +78,7 @@ const CURVE: Part = {
 const EVIDENCE: Part = {
   id: 'evidence',
   name: 'Evidence over time',
+  tells: 'what takes the route back, and what opens the next stage',
   isFor: wasLive,
   load: async ({ store }, row) => {
     const report = await readRolloutReport(store, row.id)
@@ -81,18 +89,53 @@ const EVIDENCE: Part = {
   },
 }
 
-/** Places for the parts that an internalization may have. */
+const MONEY: Part = {
+  id: 'money',
+  name: 'What it saves',
+  tells: 'so far, and net a month',
+  isFor: hasMoney,
+  load: async (deps, row) => {
+    const money = await loadMoney(deps, row, true)
+    return money && <Money {...money} />
+  },
+}
+
+/** Folds for the parts that an internalization may have. */
 export const LaterParts = ({ row, parts }: { row: Internalization; parts: readonly Part[] }) => (
   <>
     {parts
       .filter(({ isFor }) => isFor(row))
-      .map(({ id, name }) => (
-        <section id={id}>
-          <Slow id={id} address={`${internalizationPath(row.id)}/${id}`} verb={name} />
-        </section>
+      .map(({ id, name, tells }) => (
+        <Fold name={name} tells={tells}>
+          <section id={id}>
+            <Slow
+              id={id}
+              address={`${internalizationPath(row.id)}/${id}`}
+              verb="Load it"
+              isInFold
+            />
+          </section>
+        </Fold>
       ))}
   </>
 )
+
+/** @param money null: it is loaded behind the page */
+export const MoneyPlace = ({ row, money }: { row: Internalization; money: MoneyProps | null }) => {
+  const address = `${internalizationPath(row.id)}/${MONEY.id}`
+  if (!MONEY.isFor(row)) return null
+  return money === null ? (
+    <section id={MONEY.id}>
+      <Slow id={MONEY.id} address={address} verb="Work it out now">
+        What it saves must be read from the log.
+      </Slow>
+    </section>
+  ) : (
+    <Refreshed id={MONEY.id} address={address}>
+      <Money {...money} />
+    </Refreshed>
+  )
+}
 
 export const PARTS_OF_LIVE = [EVIDENCE, TRAFFIC]
 export const PARTS_OF_PROOF = [CURVE]
@@ -101,7 +144,7 @@ const REMEMBERED_MS = 30_000
 
 export const addLaterParts: AddView = (app, deps) => {
   const remembered = createRemembered<Child | null>(REMEMBERED_MS, deps.now)
-  for (const { id, name, isFor, load } of [...PARTS_OF_LIVE, ...PARTS_OF_PROOF])
+  for (const { id, name, isFor, load } of [MONEY, ...PARTS_OF_LIVE, ...PARTS_OF_PROOF])
     app.get(`/internalizations/:id/${id}`, async (context) => {
       const row = await readInternalization(deps.store, context.req.param('id'))
       if (!isFor(row)) throw new AppError('not-found', `internalization ${row.id} has no ${id}`)

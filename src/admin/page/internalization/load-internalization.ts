@@ -8,7 +8,7 @@ import {
   type Internalization,
 } from '../../../core/internalization/internalization.ts'
 import type { Template } from '../../../core/template/template.ts'
-import { shownPairs, type ShownPair } from '../../../lifecycle/ratings/rating.ts'
+import { shownPairs } from '../../../lifecycle/ratings/rating.ts'
 import { readRolloutReport, type RolloutReport } from '../../../lifecycle/rollout-report.ts'
 import type { AdminDeps } from '../../deps.ts'
 import {
@@ -18,6 +18,9 @@ import {
   type CurveReading,
   type StageProgress,
 } from '../../reading/read-internalization.ts'
+import { loadAnswers } from '../answers/load-answers.ts'
+import { mistakeOfAnswer, mistakeOfPair, type Mistake } from './mistakes.tsx'
+import type { MoneyProps } from './money.tsx'
 
 export interface InternalizationFacts {
   row: Internalization
@@ -25,7 +28,6 @@ export interface InternalizationFacts {
   template: Template | null
   /** the upstream's; `the upstream` when the template was deleted */
   model: string
-  /** that a person gave the template; null: none */
   /** of its template */
   name: string
   /** oldest first */
@@ -35,24 +37,55 @@ export interface InternalizationFacts {
   report: RolloutReport | null
   curve: CurveReading | null
   feedback: FeedbackCounts | null
-  /** the newest pairs of a live route that disagree; null where they are not shown */
-  mistakes: ShownPair[] | null
+  /** the newest ones of a route, the surest ones of a candidate; null where they are not shown */
+  mistakes: Mistake[] | null
+  /** null: not worked out yet, or there is no promise to pay for */
+  money: MoneyProps | null
 }
 
 const MISTAKES = 3
 
-const readMistakes = (
-  { store, blindSecret }: Pick<AdminDeps, 'store' | 'blindSecret'>,
-  row: Internalization
-): Promise<ShownPair[]> =>
-  shownPairs(store, row, { limit: MISTAKES, outcome: 'disagreed', reveals: 'all' }, blindSecret)
+type LoadDeps = Pick<AdminDeps, 'store' | 'blindSecret' | 'economics'>
+
+const readMistakes = async (
+  { store, blindSecret }: LoadDeps,
+  row: Internalization,
+  report: RolloutReport | null
+): Promise<Mistake[] | null> => {
+  if (report !== null) {
+    const query = { limit: MISTAKES, outcome: 'disagreed', reveals: 'all' } as const
+    return (await shownPairs(store, row, query, blindSecret)).map(mistakeOfPair)
+  }
+  if (row.state.name !== 'approval' || row.verdict === null) return null
+  const query = { kind: 'wrong', search: '', page: 1, arm: row.verdict.arm } as const
+  return (await loadAnswers(store, row, query)).shown.slice(0, MISTAKES).map(mistakeOfAnswer)
+}
+
+/** Whether there is a promise that somebody pays for, or would. */
+export const hasMoney = ({ state }: Internalization): boolean =>
+  state.name === 'live' || state.name === 'approval'
+
+/** @param isAssessed also reads from the log what it saves, which takes seconds */
+export const loadMoney = async (
+  { store, economics }: Pick<AdminDeps, 'store' | 'economics'>,
+  row: Internalization,
+  isAssessed: boolean
+): Promise<MoneyProps | null> => {
+  const template = await store.templates.get(row.templateVersion)
+  if (template === null || !hasMoney(row)) return null
+  const assess = isAssessed ? economics.assess : economics.known
+  const known = (await assess([template])).get(template.version)
+  if (known === undefined) return null
+  const { savedUsd } = await store.templates.stats(template.version)
+  return { savedUsd: row.state.name === 'live' ? savedUsd : null, economics: known }
+}
 
 /**
  * @param showsTexts whether the reader may read requests and answers
  * @throws AppError `not-found`
  */
 export const loadInternalization = async (
-  deps: Pick<AdminDeps, 'store' | 'blindSecret'>,
+  deps: LoadDeps,
   id: string,
   showsTexts: boolean
 ): Promise<InternalizationFacts> => {
@@ -71,6 +104,7 @@ export const loadInternalization = async (
     report,
     curve: await readLearningCurve(store, row),
     feedback: lora === null ? null : await store.feedback.counts(lora),
-    mistakes: report === null || !showsTexts ? null : await readMistakes(deps, row),
+    mistakes: showsTexts ? await readMistakes(deps, row, report) : null,
+    money: await loadMoney(deps, row, false),
   }
 }

@@ -1,24 +1,38 @@
 /** The figures of a verdict: samples, parts of the traffic, candidates. */
 import type { ArmFigures, Verdict } from '../../../core/gate/gate.ts'
 import { holdoutText } from '../../../core/internalization/holdout-time.ts'
-import type { InternalizationPlan } from '../../../core/internalization/internalization.ts'
+import type {
+  Internalization,
+  InternalizationPlan,
+} from '../../../core/internalization/internalization.ts'
 import type { SliceFigures } from '../../../core/gate/slices.ts'
 import { Badge } from '../parts/figures.tsx'
 import { percent, whole } from '../parts/format.ts'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import { sayComparison } from './say/say-comparison.ts'
+import { promiseOf, sliceStanding } from './say/say-promise.ts'
+import { sayAnswers, sayPromise, sayWinner } from './say/say-verdict.ts'
 
 interface ProofProps {
+  row: Internalization
   verdict: Verdict
-  plan: InternalizationPlan | null
   /** the upstream's */
   model: string
 }
 
-const Samples = ({ samples, model }: Pick<ArmFigures, 'samples'> & { model: string }) => (
+interface SamplesProps extends Pick<ArmFigures, 'samples'> {
+  verdict: Verdict
+  model: string
+}
+
+const Samples = ({ samples, verdict: { verdict }, model }: SamplesProps) => (
   <Table
-    caption="The promise holds in traffic as it comes and for questions that training never saw"
+    caption={
+      verdict === 'promote'
+        ? 'The promise holds in traffic as it comes and for questions that training never saw'
+        : 'The promise must hold in traffic as it comes and for questions that training never saw'
+    }
     columns={[
       { name: 'Held-out sample' },
       { name: 'Requests', isNumber: true },
@@ -44,14 +58,13 @@ const Samples = ({ samples, model }: Pick<ArmFigures, 'samples'> & { model: stri
   />
 )
 
-const Holds = ({ holds }: Pick<SliceFigures, 'holds'>) =>
-  holds ? (
-    <Badge tone="good">holds</Badge>
-  ) : (
-    <Badge tone="bad">fails: more than 10 points worse</Badge>
-  )
+interface SlicesProps {
+  slices: SliceFigures[]
+  verdict: Verdict
+  model: string
+}
 
-const Slices = ({ slices, model }: { slices: SliceFigures[]; model: string }) =>
+const Slices = ({ slices, verdict, model }: SlicesProps) =>
   slices.length === 0 ? null : (
     <Table
       caption="Parts of the traffic with at least 50 answers"
@@ -63,14 +76,18 @@ const Slices = ({ slices, model }: { slices: SliceFigures[]; model: string }) =>
         { name: `${model} with itself`, isNumber: true },
         { name: 'Verdict' },
       ]}
-      rows={slices.map(({ slice, rows, agreement, lowerBound, upstreamAgreement, holds }) => [
-        <Line text={slice} />,
-        whole(rows),
-        percent(agreement),
-        percent(lowerBound),
-        percent(upstreamAgreement),
-        <Holds holds={holds} />,
-      ])}
+      rows={slices.map((figures) => {
+        const { slice, rows, agreement, lowerBound, upstreamAgreement } = figures
+        const { tone, words } = sliceStanding(figures, promiseOf(verdict))
+        return [
+          <Line text={slice} />,
+          whole(rows),
+          percent(agreement),
+          percent(lowerBound),
+          percent(upstreamAgreement),
+          <Badge tone={tone}>{words}</Badge>,
+        ]
+      })}
       empty=""
     />
   )
@@ -82,7 +99,7 @@ const thresholdText = ({ threshold, confidence }: ArmFigures): string => {
   return confidence === 'sum' ? `whole answer ${probability}` : `each token ${probability}`
 }
 
-const Candidates = ({ verdict: { arms, arm: winner } }: { verdict: Verdict }) => (
+const Candidates = ({ verdict: { arms, arm: winner, verdict } }: { verdict: Verdict }) => (
   <Table
     caption="Candidates that were trained"
     columns={[
@@ -99,7 +116,7 @@ const Candidates = ({ verdict: { arms, arm: winner } }: { verdict: Verdict }) =>
       const { agreementAnswered: observed, agreementAnsweredBound: bound } = figures
       return [
         <>
-          {arm} {place === winner && <Badge tone="good">winner</Badge>}
+          {arm} {place === winner && verdict === 'promote' && <Badge tone="good">winner</Badge>}
         </>,
         whole(rows),
         percent(agreement),
@@ -139,19 +156,33 @@ const heldOutSentence = (plan: InternalizationPlan): string => {
   return `${text[0]!.toUpperCase()}${text.slice(1)}.`
 }
 
-export const Proof = ({ verdict, plan, model }: ProofProps) => {
-  const winner = verdict.arms[verdict.arm]
-  if (winner === undefined) return null
+/** What was proven, of the one that may go live, or does. */
+const Promised = ({ row, verdict, model }: ProofProps) => {
+  if (verdict.verdict === 'reject') return null
+  const winner = sayWinner(row)
+  return (
+    <>
+      <p>{sayAnswers(verdict, model, 'was proven to answer')}</p>
+      <p>{sayPromise(verdict, model)}</p>
+      {winner !== null && <p>{winner}</p>}
+    </>
+  )
+}
+
+export const Proof = (props: ProofProps) => {
+  const { row, verdict, model } = props
+  const judged = verdict.arms[verdict.arm]
+  if (judged === undefined) return null
   return (
     <section>
-      <h2>Proof</h2>
-      {plan !== null && <p>{heldOutSentence(plan)}</p>}
+      <Promised {...props} />
+      {row.plan !== null && <p>{heldOutSentence(row.plan)}</p>}
       <p>{sayComparison(verdict, model)}</p>
       <div class="stack">
-        <Samples samples={winner.samples} model={model} />
-        <Slices slices={winner.slices} model={model} />
+        <Samples samples={judged.samples} verdict={verdict} model={model} />
+        <Slices slices={judged.slices} verdict={verdict} model={model} />
         <Candidates verdict={verdict} />
-        <Deferred {...winner} />
+        <Deferred {...judged} />
       </div>
     </section>
   )

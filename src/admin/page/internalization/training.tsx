@@ -125,7 +125,6 @@ interface CurveProps {
 
 export const LearningCurve = ({ curve, verdict }: CurveProps) => (
   <section>
-    <h2>Learning curve</h2>
     {curve.text.map((sentence) => (
       <p>
         <Text text={sentence} />
@@ -201,7 +200,6 @@ const PopulationFigures = ({ plan }: { plan: InternalizationPlan }) => {
 
 export const Training = ({ plan }: { plan: InternalizationPlan }) => (
   <section>
-    <h2>Training</h2>
     {(plan.population as Population | undefined) !== undefined && <PopulationFigures plan={plan} />}
     <div class="stack">
       <Stages plan={plan} />

@@ -1,28 +1,19 @@
 /** What waits for a decision and what is wrong, each in a sentence with a link. Pure. */
-import type { Child } from 'hono/jsx'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { stageName } from '../../../core/rollout/stages.ts'
-import type { ProcessStatus } from '../../deps.ts'
-import { internalizationPath } from '../address.ts'
+import { rolloutStageOf } from '../../../core/internalization/internalization.ts'
 import { BASE } from '../env.ts'
 import { Notice, Time, type Tone } from '../parts/figures.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
 import { TemplateLink, type Names } from '../parts/links.tsx'
 import { reasonOf } from '../parts/state.tsx'
 import { Line } from '../parts/text.tsx'
+import { healthSentences } from './health.tsx'
 import type { LoadedOverview, WatchedRoute } from './load-overview.ts'
+import { Look, type Sentence } from './sentence.tsx'
 
 /** of one kind, so that the figures below stay in sight */
 const MAX_SHOWN = 3
-
-interface Sentence {
-  tone: Tone
-  says: Child
-}
-
-const Look = ({ id, words }: { id: string; words: string }) => (
-  <a href={internalizationPath(id)}>{words}</a>
-)
 
 const waitingSentence = (row: Internalization, names: Names): Sentence => {
   const winner = row.verdict?.arms[row.verdict.arm]
@@ -34,19 +25,20 @@ const waitingSentence = (row: Internalization, names: Names): Sentence => {
         {winner !== undefined && (
           <>
             {' '}
-            Its lora would answer {percent(winner.coverage)} of the requests; of these at least{' '}
+            It would answer {percent(winner.coverage)} of the requests; of these at least{' '}
             {percent(winner.agreementAnsweredBound)} agree with the upstream (
             {percent(winner.agreementAnswered)} observed on{' '}
             {counted(winner.samples.traffic.answered, 'held-out request')}).
           </>
         )}{' '}
-        <Look id={row.id} words="Look and decide" />
+        <Look id={row.id} words="Look and decide" open="approve" />
       </>
     ),
   }
 }
 
 const routeSentences = ({ row, report, next }: WatchedRoute, names: Names): Sentence[] => {
+  if (report === null) return []
   const template = <TemplateLink version={row.templateVersion} names={names} />
   const look = <Look id={row.id} words="Look and decide" />
   return [
@@ -70,7 +62,8 @@ const routeSentences = ({ row, report, next }: WatchedRoute, names: Names): Sent
             tone: 'waits' as const,
             says: (
               <>
-                {template} may enter the stage {stageName(next)}: the evidence is there. {look}
+                {template} may enter the stage {stageName(next)}: the evidence is there.{' '}
+                <Look id={row.id} words="Look and decide" open="approve" />
               </>
             ),
           },
@@ -111,38 +104,6 @@ const failedSentence = (row: Internalization, names: Names): Sentence => ({
   ),
 })
 
-const logSentences = ({ log, logIsTaken }: ProcessStatus): Sentence[] => {
-  const dropped = `${counted(log.dropped, 'exchange')} since the server started`
-  if (!logIsTaken)
-    return [{ tone: 'bad', says: `The log takes no records: it has dropped ${dropped}.` }]
-  return log.dropped === 0
-    ? []
-    : [{ tone: 'waits', says: `The log has dropped ${dropped}, because it could not keep up.` }]
-}
-
-const processSentences = (status: ProcessStatus): Sentence[] => {
-  const { engine, engineReachable, worker } = status
-  return [
-    ...(engine !== 'none' && !engineReachable
-      ? [
-          {
-            tone: 'bad' as const,
-            says: 'The engine does not answer: the upstream answers all requests, and training waits.',
-          },
-        ]
-      : []),
-    ...(worker === 'restarting'
-      ? [
-          {
-            tone: 'bad' as const,
-            says: 'The worker restarts: nothing is trained, judged or audited until it is back.',
-          },
-        ]
-      : []),
-    ...logSentences(status),
-  ]
-}
-
 /** The first ones, and how many more there are. */
 const firstOf = (sentences: Sentence[], address: string): Sentence[] => {
   const more = sentences.length - MAX_SHOWN
@@ -151,17 +112,18 @@ const firstOf = (sentences: Sentence[], address: string): Sentence[] => {
   return [...sentences.slice(0, MAX_SHOWN), last]
 }
 
-const sentencesOf = (overview: LoadedOverview): Sentence[] => {
-  const { waiting, paused, routes, failed, forgetting, names, status } = overview
+const sentencesOf = (overview: LoadedOverview, showsTexts: boolean): Sentence[] => {
+  const { waiting, routes, failed, forgetting, names } = overview
+  const paused = routes.filter(({ row }) => rolloutStageOf(row.state)?.isPaused === true)
   const templates = `${BASE}/templates`
   return [
-    ...processSentences(status),
+    ...healthSentences(overview, showsTexts),
     ...firstOf(
       routes.flatMap((route) => routeSentences(route, names)),
       `${templates}?state=live`
     ),
     ...firstOf(
-      paused.map((row) => pausedSentence(row, names)),
+      paused.map(({ row }) => pausedSentence(row, names)),
       `${templates}?state=live`
     ),
     ...firstOf(
@@ -188,8 +150,14 @@ const sentencesOf = (overview: LoadedOverview): Sentence[] => {
   ]
 }
 
-export const Attention = ({ overview }: { overview: LoadedOverview }) => {
-  const sentences = sentencesOf(overview)
+interface AttentionProps {
+  overview: LoadedOverview
+  /** whether the reader may read requests and answers */
+  showsTexts: boolean
+}
+
+export const Attention = ({ overview, showsTexts }: AttentionProps) => {
+  const sentences = sentencesOf(overview, showsTexts)
   return sentences.length === 0 ? (
     <Notice tone="good">Nothing waits for a decision, and nothing is wrong.</Notice>
   ) : (

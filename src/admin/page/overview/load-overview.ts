@@ -1,10 +1,17 @@
-/** Reads what waits for a decision, what is wrong, and the figures of a period. */
+/** Reads what waits for a decision, what is wrong, the live routes, and the figures of a period. */
 import { templateNames } from '../../../lifecycle/find.ts'
 import {
   rolloutStageOf,
   type Internalization,
 } from '../../../core/internalization/internalization.ts'
-import { HOUR_MS, mergeHours, type TrafficHour } from '../../../core/log/traffic-hours.ts'
+import type { StoredRecord } from '../../../core/log/record.ts'
+import {
+  addHours,
+  failedIn,
+  HOUR_MS,
+  mergeHours,
+  type TrafficHour,
+} from '../../../core/log/traffic-hours.ts'
 import type { RolloutStage } from '../../../core/rollout/stages.ts'
 import { forgetTasks } from '../../../lifecycle/forget-task.ts'
 import {
@@ -13,28 +20,72 @@ import {
   type RolloutReport,
 } from '../../../lifecycle/rollout-report.ts'
 import { PERIODS, periodStart, type PeriodName } from '../../../core/cost/periods.ts'
+import { isInWork } from '../../../lifecycle/transitions.ts'
 import type { SavingsReport } from '../../../savings/savings.ts'
+import type { Store } from '../../../store/store.ts'
 import type { AdminDeps, ProcessStatus } from '../../deps.ts'
 import type { Names } from '../parts/links.tsx'
 
 const WEEK_MS = 7 * 24 * HOUR_MS
 
-/** A live route whose report says something that a person should know. */
+/** A live route with what its newest report says. */
 export interface WatchedRoute {
   row: Internalization
-  report: RolloutReport
+  /** null before the worker has made one */
+  report: RolloutReport | null
   /** the stage that the evidence allows; null: none, or not yet */
   next: Pick<RolloutStage, 'share'> | null
+}
+
+/** What an engine would do, where there is none. */
+export interface WithoutEngine {
+  /** internalizations that wait for it */
+  waiting: number
+  /** templates that are known to pay, and that nothing is trained for */
+  paying: number
+  /** templates of which it is not known whether they pay */
+  unknown: number
+  /** live routes, which answer nothing */
+  routes: number
+  /** folder of the server's data */
+  dataDir: string
+}
+
+/** Requests of this hour and the one before that ended with an error of a server. */
+export interface Failures {
+  failed: number
+  requests: number
+  /** begin of the first of these hours that has requests, milliseconds since the epoch */
+  since: number
+  /** null where it was forgotten */
+  newest: StoredRecord | null
+  /** from the newest one on, milliseconds */
+  ageMs: number
+}
+
+export interface RejectedRow {
+  row: Internalization
+  /** the upstream's */
+  model: string
+  /** who rejected it, as the history says */
+  by: string
 }
 
 export interface LoadedOverview {
   /** wait for approval, oldest first */
   waiting: Internalization[]
-  /** live routes that a person has paused */
-  paused: Internalization[]
+  /** all live routes, also those that a person has paused */
   routes: WatchedRoute[]
   /** in the last seven days, newest first */
   failed: Internalization[]
+  /** the newest of the last seven days, of templates without a newer try */
+  rejected: RejectedRow[]
+  /** of these, those that are not in the list */
+  moreRejected: number
+  /** requests that failed lately; null: none did */
+  failures: Failures | null
+  /** null: there is an engine */
+  withoutEngine: WithoutEngine | null
   /** forgettings that are not finished */
   forgetting: number
   /** of the whole period, oldest first; times without a request are missing */
@@ -53,30 +104,92 @@ const watched = (
   settings: AdminDeps['rollout']
 ): WatchedRoute[] =>
   rows.flatMap((row) => {
-    const report = reports.get(row.id)
-    if (report === undefined || row.state.name !== 'live') return []
+    const report = reports.get(row.id) ?? null
     const progress = rolloutProgress(row, report, settings)
-    return [{ row, report, next: progress?.mayStep === true ? progress.next : null }]
+    if (progress === null) return []
+    return [{ row, report, next: progress.mayStep ? progress.next : null }]
   })
+
+const loadWithoutEngine = async (
+  { store, economics, settings, status }: AdminDeps,
+  rows: Internalization[]
+): Promise<WithoutEngine | null> => {
+  if (status().engine !== 'none') return null
+  const tried = new Set(rows.map(({ templateVersion }) => templateVersion))
+  const untried = (await store.templates.list()).filter(({ version }) => !tried.has(version))
+  const known = await economics.known(untried)
+  const verdicts = untried.map(({ version }) => known.get(version)?.verdict ?? 'unknown')
+  return {
+    waiting: rows.filter(({ state }) => isInWork(state) && state.name !== 'approval').length,
+    paying: verdicts.filter((verdict) => verdict === 'pays').length,
+    unknown: verdicts.filter((verdict) => verdict === 'unknown').length,
+    routes: rows.filter(({ state }) => rolloutStageOf(state) !== null).length,
+    dataDir: settings().find(({ name }) => name === 'DATA_DIR')?.value ?? 'data',
+  }
+}
+
+const loadFailures = async (store: Store, now: number): Promise<Failures | null> => {
+  const hours = await store.records.traffic(now - HOUR_MS, now + 1)
+  const failed = hours.reduce((sum, hour) => sum + failedIn(hour), 0)
+  if (failed === 0) return null
+  const { data } = await store.records.search({ status: '5xx', limit: 1 })
+  const newest = data[0] ?? null
+  return {
+    failed,
+    requests: hours.reduce((sum, { requests }) => sum + requests, 0),
+    since: hours[0]!.hour,
+    newest,
+    ageMs: newest === null ? Infinity : now - newest.at,
+  }
+}
+
+const MAX_REJECTED = 3
+
+const loadRejected = async (store: Store, rows: Internalization[]): Promise<RejectedRow[]> => {
+  const loaded: RejectedRow[] = []
+  for (const row of rows.slice(0, MAX_REJECTED)) {
+    const template = await store.templates.get(row.templateVersion)
+    const history = await store.internalizations.history(row.id)
+    loaded.push({
+      row,
+      model: template?.model ?? 'the upstream',
+      by: history.at(-1)?.by ?? 'worker',
+    })
+  }
+  return loaded
+}
+
+/** All of the period together; null without a request. */
+export const sumOf = ({ traffic }: Pick<LoadedOverview, 'traffic'>): TrafficHour | null =>
+  traffic.length === 0 ? null : traffic.reduce(addHours)
 
 /** @param isWorkedOut also reads from the log what is saved, which takes seconds */
 export const loadOverview = async (
-  { store, economics, rollout, now, status }: AdminDeps,
+  deps: AdminDeps,
   period: PeriodName,
   isWorkedOut: boolean
 ): Promise<LoadedOverview> => {
+  const { store, economics, rollout, now, status } = deps
   const rows = await store.internalizations.list({ recordIds: false })
   const reports = new Map(await rolloutReports(store))
   const from = periodStart(period, now())
   const hours = await store.records.traffic(from, now() + 1)
-  const isRecent = ({ updatedAt }: Internalization): boolean => now() - updatedAt < WEEK_MS
+  const recent = rows
+    .filter(({ updatedAt }) => now() - updatedAt < WEEK_MS)
+    .sort((a, b) => b.updatedAt - a.updatedAt)
+  const newest = new Map(rows.map((row) => [row.templateVersion, row.id]))
+  const rejected = recent.filter(
+    ({ id, state, templateVersion }) =>
+      state.name === 'rejected' && newest.get(templateVersion) === id
+  )
   return {
     waiting: rows.filter(({ state }) => state.name === 'approval'),
-    paused: rows.filter(({ state }) => rolloutStageOf(state)?.isPaused === true),
     routes: watched(rows, reports, rollout),
-    failed: rows
-      .filter((row) => row.state.name === 'failed' && isRecent(row))
-      .sort((a, b) => b.updatedAt - a.updatedAt),
+    failed: recent.filter(({ state }) => state.name === 'failed'),
+    rejected: await loadRejected(store, rejected),
+    moreRejected: Math.max(0, rejected.length - MAX_REJECTED),
+    failures: await loadFailures(store, now()),
+    withoutEngine: await loadWithoutEngine(deps, rows),
     forgetting: (await forgetTasks(store)).length,
     traffic: mergeHours(hours, PERIODS[period].bucketMs),
     from,

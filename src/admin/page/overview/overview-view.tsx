@@ -1,11 +1,14 @@
 /** The overview: what to decide, what is wrong, and what the loras saved. */
-import type { AddView } from '../env.ts'
+import { isFull, type AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { show } from '../show.tsx'
 import { Attention } from './attention.tsx'
 import { PERIOD_NAMES, PERIODS, type PeriodName } from '../../../core/cost/periods.ts'
 import { loadOverview } from './load-overview.ts'
+import { FailedShare } from './health.tsx'
 import { PeriodFigures, Periods, Plots } from './period.tsx'
+import { Routes } from './routes.tsx'
+import { Fold } from '../parts/fold.tsx'
 import { Savings } from './savings.tsx'
 
 const periodOf = (text: string | undefined): PeriodName =>
@@ -15,19 +18,28 @@ export const addOverview: AddView = (app, deps) => {
   app.get('/', async (context) => {
     const period = periodOf(context.req.query('period'))
     const isWorkedOut = context.req.query('savings') !== undefined
+    const isFullRole = isFull(context)
     const overview = await loadOverview(deps, period, isWorkedOut)
     const content = (
       <>
         <Live id="attention">
-          <Attention overview={overview} />
+          <Attention overview={overview} showsTexts={isFullRole} />
+        </Live>
+        <Live id="routes">
+          <Routes overview={overview} mayDecide={isFullRole} />
         </Live>
         <h2>The last {PERIODS[period].words}</h2>
         <Periods current={period} />
         <Live id="period">
+          <FailedShare overview={overview} />
           <PeriodFigures overview={overview} />
         </Live>
         <Savings savings={overview.savings} period={period} />
-        <Plots overview={overview} period={period} />
+        {overview.traffic.length > 0 && (
+          <Fold name="Over time" tells="requests, tokens, dollars and latency as plots">
+            <Plots overview={overview} period={period} />
+          </Fold>
+        )}
       </>
     )
     return show(context, { title: 'Overview', section: '', content })

@@ -112,7 +112,6 @@ export const Plots = ({ overview, period }: { overview: LoadedOverview; period: 
     points.map(({ hour }) => hour && quantile(hour.latency[of], 0.5))
   return (
     <>
-      <h2>Over time</h2>
       <div class="plots">
         <Plot
           title="Requests"

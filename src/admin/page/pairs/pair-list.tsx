@@ -67,7 +67,7 @@ type Revealed = NonNullable<ShownPair['revealed']>
 
 const Rated = ({ pair, revealed }: { pair: ShownPair; revealed: Revealed }) => (
   <p>
-    <Badge tone="good">rated</Badge> Answer {revealed.lora.toUpperCase()} was the small model’s.{' '}
+    <Badge tone="plain">rated</Badge> Answer {revealed.lora.toUpperCase()} was the small model’s.{' '}
     {pair.recordId !== null && (
       <label class="inline">
         <input type="checkbox" name={`${FIELD}${pair.recordId}`} value={TAKE_BACK} /> take the

@@ -13,7 +13,10 @@ export interface ActionProps {
   formToken: string
   /** `reason`: asked for and kept in the history; `none`: not asked for */
   reason: 'required' | 'optional' | 'none'
-  tone?: 'plain' | 'bad'
+  /** `main`: what a person most likely came for */
+  tone?: 'plain' | 'main' | 'bad'
+  /** the form is in sight at once */
+  isOpen?: boolean
   /** further fields */
   children?: Child
 }
@@ -26,17 +29,26 @@ const Reason = ({ id, isRequired }: { id: string; isRequired: boolean }) => (
 )
 
 /** Opens below its verb, so that a decision takes two steps. */
-export const Action = ({ verb, says, path, formToken, reason, tone, children }: ActionProps) => {
+export const Action = ({
+  verb,
+  says,
+  path,
+  formToken,
+  reason,
+  tone,
+  isOpen,
+  children,
+}: ActionProps) => {
   const id = `reason${path.replaceAll('/', '-')}`
   return (
-    <details class="action">
-      <summary class={tone === 'bad' ? 'bad' : undefined}>{verb}</summary>
+    <details class="action" open={isOpen}>
+      <summary class={tone}>{verb}</summary>
       <form method="post" action={path}>
         <p>{says}</p>
         {children}
         {reason !== 'none' && <Reason id={id} isRequired={reason === 'required'} />}
         <input type="hidden" name={TOKEN_FIELD} value={formToken} />
-        <button class={tone === 'bad' ? 'bad' : undefined}>{verb}</button>
+        <button class={tone}>{verb}</button>
       </form>
     </details>
   )

@@ -66,9 +66,16 @@ const ShownSide = ({ side, rest, changes, mark }: ShownSideProps) => {
   )
 }
 
+interface MarkedAnswersProps {
+  prompted: Side
+  adapted: Side
+  /** of each answer that are shown */
+  chars?: number
+}
+
 /** Marked as a correction: what `adapted` has is taken out, and what `prompted` has is put in. */
-export const MarkedAnswers = ({ prompted, adapted }: { prompted: Side; adapted: Side }) => {
-  const [one, other] = [cutText(prompted.text, MAX_CHARS), cutText(adapted.text, MAX_CHARS)]
+export const MarkedAnswers = ({ prompted, adapted, chars = MAX_CHARS }: MarkedAnswersProps) => {
+  const [one, other] = [cutText(prompted.text, chars), cutText(adapted.text, chars)]
   const changes = changesOf(visibleText(other.text), visibleText(one.text))
   return (
     <div class="sides">

@@ -1,4 +1,4 @@
-/** A part whose figures take seconds: the script loads it behind the view; without a script a link does. */
+/** A part whose figures take seconds: the script loads it behind the view, or when its fold opens; without a script a link does. */
 import type { Child } from 'hono/jsx'
 
 export interface SlowProps {
@@ -8,15 +8,17 @@ export interface SlowProps {
   address: string
   /** the link */
   verb: string
+  /** within a fold: nobody has asked for it before the fold is opened */
+  isInFold?: boolean
   /** what is missing */
   children?: Child
 }
 
-export const Slow = ({ id, address, verb, children }: SlowProps) => (
+export const Slow = ({ id, address, verb, isInFold, children }: SlowProps) => (
   <p
     class="slow"
     hx-get={address}
-    hx-trigger="load"
+    hx-trigger={isInFold === true ? 'toggle from:closest details once' : 'load'}
     hx-select={`#${id}`}
     hx-target={`#${id}`}
     hx-swap="outerHTML"

@@ -81,24 +81,26 @@ const otherFigures = (economics: TemplateEconomics): FigureProps[] => {
   ]
 }
 
-/** @param address of the view with the figures */
-export const Economics = ({
-  economics,
-  address,
-}: {
+interface EconomicsProps {
   economics: TemplateEconomics | null
+  /** of the view with the figures */
   address: string
-}) => (
+  /** see `cannotGoLive` */
+  isRejected: boolean
+  isInFold?: boolean
+}
+
+export const Economics = ({ economics, address, isRejected, isInFold = false }: EconomicsProps) => (
   <section id={ID}>
-    <h2>Does internalizing it pay?</h2>
     {economics === null ? (
-      <Slow id={ID} address={address} verb="Work it out now">
+      <Slow id={ID} address={address} verb="Work it out now" isInFold={isInFold}>
         This must be read from the log.
       </Slow>
     ) : (
       <>
         <p>
-          <PaysBadge verdict={economics.verdict} /> <Line text={economics.reason} chars={400} />
+          <PaysBadge verdict={economics.verdict} isRejected={isRejected} />{' '}
+          <Line text={economics.reason} chars={400} />
         </p>
         <Figures
           figures={[

@@ -1,7 +1,6 @@
 /** The table of templates with its filter. Pure. */
 import { shortId } from '../../../core/template/name.ts'
 import type { Verdict } from '../../../core/cost/economics.ts'
-import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
 import { withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Live } from '../layout.tsx'
@@ -30,15 +29,36 @@ const PAYS: Record<Verdict, { tone: Tone; words: string }> = {
   unknown: { tone: 'plain', words: 'not known' },
 }
 
-export const PaysBadge = ({ verdict }: { verdict: Verdict }) => (
-  <Badge tone={PAYS[verdict].tone}>{PAYS[verdict].words}</Badge>
-)
+/** The newest try was rejected, and nothing else is live: what it would save is nobody's. */
+export const cannotGoLive = ({
+  internalizations,
+  liveInternalizationId,
+}: Pick<TemplateRow, 'internalizations' | 'liveInternalizationId'>): boolean =>
+  liveInternalizationId === null && internalizations.at(-1)?.state.name === 'rejected'
 
-const paysCell = (economics: TemplateEconomics | null) =>
-  economics === null ? 'not worked out' : <PaysBadge verdict={economics.verdict} />
+interface PaysProps {
+  verdict: Verdict
+  /** see `cannotGoLive` */
+  isRejected: boolean
+}
 
-const monthCell = (economics: TemplateEconomics | null) => {
-  if (economics === null || economics.monthly === null) return ''
+export const PaysBadge = ({ verdict, isRejected }: PaysProps) =>
+  isRejected && verdict === 'pays' ? (
+    <Badge tone="plain">cannot go live</Badge>
+  ) : (
+    <Badge tone={PAYS[verdict].tone}>{PAYS[verdict].words}</Badge>
+  )
+
+const paysCell = (row: TemplateRow) =>
+  row.economics === null ? (
+    'not worked out'
+  ) : (
+    <PaysBadge verdict={row.economics.verdict} isRejected={cannotGoLive(row)} />
+  )
+
+const monthCell = (row: TemplateRow) => {
+  const { economics } = row
+  if (economics === null || economics.monthly === null || cannotGoLive(row)) return ''
   const net = usd(economics.monthly.netUsd)
   return economics.coverage.source === 'assumed' ? (
     <>
@@ -88,7 +108,7 @@ const coverageCell = ({ internalizations }: TemplateRow): string => {
 }
 
 const cellsOf = (row: TemplateRow) => {
-  const { template, name, stats, economics } = row
+  const { template, name, stats } = row
   return [
     <>
       <TemplateName version={template.version} name={name} />
@@ -105,8 +125,8 @@ const cellsOf = (row: TemplateRow) => {
     tokensCell(row),
     stateCell(row),
     coverageCell(row),
-    paysCell(economics),
-    monthCell(economics),
+    paysCell(row),
+    monthCell(row),
   ]
 }
 

@@ -13,7 +13,8 @@ import { templatePath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Figures, Time } from '../parts/figures.tsx'
 import { Action } from '../parts/form.tsx'
-import { percent, whole } from '../parts/format.ts'
+import { Fold } from '../parts/fold.tsx'
+import { counted, percent, whole } from '../parts/format.ts'
 import { InternalizationLink, TemplateName } from '../parts/links.tsx'
 import { reasonOf, StateBadge, whyOf } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
@@ -21,6 +22,7 @@ import { Line } from '../parts/text.tsx'
 import type { LoadedTemplate, TemplateHistoryRow } from './load-template.ts'
 import { Prompt, slotsOf } from './prompt.tsx'
 import { Economics } from './template-economics.tsx'
+import { cannotGoLive } from './template-list.tsx'
 
 const WHY_KEPT: Record<SlotTest['reason'], string> = {
   'predicts-answer': 'the answer depends on it',
@@ -252,22 +254,30 @@ export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
       {formToken !== null && <Actions loaded={loaded} formToken={formToken} />}
       <h2>Internalizations</h2>
       <Internalizations rows={internalizations} />
-      <Economics economics={economics} address={`${path}?economics=1`} />
+      <h2>Does internalizing it pay?</h2>
+      <Economics
+        economics={economics}
+        address={`${path}?economics=1`}
+        isRejected={cannotGoLive(loaded)}
+      />
       <h2>Prompt</h2>
       <Prompt template={template} wholeAt={`${path}/prompt.txt`} />
-      <h2>Slots</h2>
-      <Slots slots={slotsOf(template)} />
-      <Removed template={template} />
-      {template.caller !== undefined && (
-        <p>
-          Its requests, and what is removed from them, came from one key,{' '}
-          <Line text={template.caller} chars={60} />. Requests of other keys go to the upstream.
-        </p>
-      )}
-      <h2>Other versions of this prompt</h2>
-      <Similar version={template.version} similar={similar} />
-      <h2>History</h2>
-      <History rows={history} />
+      <Fold name="Slots" tells="and what is removed from a request without being read">
+        <Slots slots={slotsOf(template)} />
+        <Removed template={template} />
+        {template.caller !== undefined && (
+          <p>
+            Its requests, and what is removed from them, came from one key,{' '}
+            <Line text={template.caller} chars={60} />. Requests of other keys go to the upstream.
+          </p>
+        )}
+      </Fold>
+      <Fold name="Other versions of this prompt" tells={whole(similar.length)}>
+        <Similar version={template.version} similar={similar} />
+      </Fold>
+      <Fold name="History" tells={counted(history.length, 'change')}>
+        <History rows={history} />
+      </Fold>
     </>
   )
 }

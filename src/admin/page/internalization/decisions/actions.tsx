@@ -22,18 +22,22 @@ export interface ActionsProps {
   rollout: RolloutSettings
   report: RolloutReport | null
   formToken: string
+  /** name of the decision whose form is open at once; null: none */
+  open: string | null
 }
 
-type Decision = Omit<ActionProps, 'path' | 'formToken'> & {
+type Decision = Omit<ActionProps, 'path' | 'formToken' | 'isOpen'> & {
   /** last part of its address */
   name: string
+  /** few people want it: it is behind the others */
+  isRare?: boolean
 }
 
 /** What a first stage that is larger than usual lacks. */
 export const NOTHING_COMPARED =
   'no answers to live requests were compared yet, so only the proof speaks for it.'
 
-const approval = ({ model, rollout }: ActionsProps): Decision => {
+const approval = ({ row, model, rollout }: ActionsProps): Decision => {
   const share = firstShare(rollout)
   const others = rollout.stages.filter((stage) => stage > share)
   return {
@@ -41,12 +45,16 @@ const approval = ({ model, rollout }: ActionsProps): Decision => {
     verb: 'Approve',
     says: `${sayApproval(rollout, model)} If another one is live, it retires.`,
     reason: 'optional',
+    tone: row.state.name === 'approval' ? 'main' : 'plain',
     children: (
-      <ShareFields
-        usual={{ share, name: `${shortPercent(share)}, the first stage` }}
-        others={others}
-        missing={`Begin with more than ${shortPercent(share)}: ${NOTHING_COMPARED}`}
-      />
+      <details>
+        <summary>Another share than {shortPercent(share)}</summary>
+        <ShareFields
+          usual={{ share, name: `${shortPercent(share)}, the first stage` }}
+          others={others}
+          missing={`Begin with more than ${shortPercent(share)}: ${NOTHING_COMPARED}`}
+        />
+      </details>
     ),
   }
 }
@@ -63,7 +71,7 @@ const missingEvidence = ({ row, rollout, report }: ActionsProps): string | null 
 }
 
 const sharing = (props: ActionsProps): Decision => {
-  const { row, model, rollout } = props
+  const { row, model, rollout, report } = props
   const stage = rolloutStageOf(row.state)!
   const next = rollout.stages.find((share) => share > stage.share)
   const others = rollout.stages.filter((share) => share !== stage.share && share > 0)
@@ -75,6 +83,8 @@ const sharing = (props: ActionsProps): Decision => {
         ? `Now ${sayStage(stage.share, rollout, model)} A smaller share takes effect at once.`
         : `With ${shortPercent(next)} ${sayStage(next, rollout, model)} A smaller share than now takes no evidence.`,
     reason: 'optional',
+    tone: rolloutProgress(row, report, rollout)?.mayStep === true ? 'main' : 'plain',
+    isRare: next === undefined,
     children: (
       <ShareFields
         usual={
@@ -99,6 +109,7 @@ const resuming = ({ row, model, rollout }: ActionsProps): Decision => ({
   verb: 'Resume',
   says: `As before the pause ${sayStage(resumedStage(rolloutStageOf(row.state)!).share, rollout, model)}`,
   reason: 'optional',
+  tone: 'main',
 })
 
 const rollingBack = ({ model }: ActionsProps): Decision => ({
@@ -114,7 +125,7 @@ const retiring = ({ model }: ActionsProps): Decision => ({
   verb: 'Retire',
   says: `It is taken out of service at once, and ${model} answers everything. No earlier route comes back.`,
   reason: 'required',
-  tone: 'bad',
+  isRare: true,
 })
 
 const rejecting = (): Decision => ({
@@ -133,6 +144,8 @@ const again = ({ row }: ActionsProps): Decision => ({
       ? 'A new one is trained from the traffic of today, beside this one, which stays live until the new one is approved.'
       : 'A new one is trained from the traffic of today and has to prove itself. This takes the engine’s time.',
   reason: 'optional',
+  tone: row.state.name === 'rejected' || row.state.name === 'failed' ? 'main' : 'plain',
+  isRare: row.state.name === 'live',
 })
 
 const canGoLive = ({ state, verdict }: Internalization): boolean =>
@@ -158,14 +171,30 @@ export const decisionsOf = (props: ActionsProps): Decision[] => {
 }
 
 export const Actions = (props: ActionsProps) => {
+  const { row, formToken, open } = props
   const decisions = decisionsOf(props)
   if (decisions.length === 0) return null
-  const path = internalizationPath(props.row.id)
+  const path = internalizationPath(row.id)
+  const forms = (isShown: (decision: Decision) => boolean) =>
+    decisions
+      .filter(isShown)
+      .map(({ name, isRare: _isRare, ...decision }) => (
+        <Action
+          {...decision}
+          path={`${path}/${name}`}
+          formToken={formToken}
+          isOpen={name === open}
+        />
+      ))
   return (
     <section class="actions" aria-label="Decisions">
-      {decisions.map(({ name, ...decision }) => (
-        <Action {...decision} path={`${path}/${name}`} formToken={props.formToken} />
-      ))}
+      {forms(({ isRare }) => isRare !== true)}
+      {decisions.some(({ isRare }) => isRare === true) && (
+        <details class="more" open={decisions.some(({ name, isRare }) => isRare && name === open)}>
+          <summary>More</summary>
+          <div class="actions">{forms(({ isRare }) => isRare === true)}</div>
+        </details>
+      )}
     </section>
   )
 }

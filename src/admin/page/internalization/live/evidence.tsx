@@ -42,7 +42,6 @@ export const Evidence = ({ points, report, history }: EvidenceProps) => {
   const stages = stageMarks(history)
   return (
     <>
-      <h2>Evidence over time</h2>
       <div class="plots">
         <Plot
           title="Evidence: at its line each one decides"

@@ -15,6 +15,7 @@ import { percent, shortPercent, usd, whole } from '../../parts/format.ts'
 import { Interval } from '../../parts/interval.tsx'
 import { Table } from '../../parts/table.tsx'
 import { Line } from '../../parts/text.tsx'
+import { sayLoss } from '../say/say-rollout.ts'
 import { Feedback } from './feedback.tsx'
 
 const capital = (value: number): string => whole(value)
@@ -34,7 +35,7 @@ const Stages = ({ rollout: { stages }, progress }: StagesProps) => {
       {shares.map((share) => (
         <li aria-current={share === present ? 'step' : undefined}>
           {share === present ? (
-            <Badge tone="good">{shortPercent(share)} of the requests, now</Badge>
+            <Badge tone="plain">{shortPercent(share)} of the requests, now</Badge>
           ) : (
             shortPercent(share)
           )}
@@ -120,6 +121,15 @@ const SIGNS: Record<Indicator, string> = {
   'new-labels': 'answers of the upstream that were never seen',
 }
 
+const Sign = ({ hasRisen, isWithin }: { hasRisen: boolean; isWithin: boolean }) => {
+  if (hasRisen) return <Badge tone="bad">has risen</Badge>
+  return isWithin ? (
+    <Badge tone="good">as in the proof</Badge>
+  ) : (
+    <Badge tone="waits">not shown to have risen</Badge>
+  )
+}
+
 const Indicators = ({ indicators, rollbackCapital }: RolloutReport) => {
   if (indicators.length === 0) return null
   const deciding = rollbackCapital * INDICATORS.length
@@ -140,11 +150,10 @@ const Indicators = ({ indicators, rollbackCapital }: RolloutReport) => {
         percent(share),
         percent(bound),
         capitalText(evidence),
-        evidence >= Math.log(deciding) ? (
-          <Badge tone="bad">has risen</Badge>
-        ) : (
-          <Badge tone="good">as in the proof</Badge>
-        ),
+        <Sign
+          hasRisen={evidence >= Math.log(deciding)}
+          isWithin={requests > 0 && seen / requests <= bound}
+        />,
       ])}
       empty=""
     />
@@ -178,15 +187,17 @@ const UpstreamVersions = ({ upstreamVersions }: RolloutReport) =>
 interface LiveRouteProps extends StagesProps {
   report: RolloutReport
   feedback: FeedbackCounts | null
+  /** the upstream's */
+  model: string
 }
 
-export const LiveRoute = ({ report, feedback, ...stages }: LiveRouteProps) => {
+export const LiveRoute = ({ report, feedback, model, ...stages }: LiveRouteProps) => {
   const { progress } = stages
   const evidence = progress?.evidence ?? report.evidence
   const { pairs, interval, margin, proven } = evidence
   return (
     <section>
-      <h2>Live route</h2>
+      <p>{sayLoss(evidence, model)}</p>
       <Stages {...stages} />
       {report.deprecatedOn !== null && (
         <Notice tone="waits">

@@ -86,7 +86,6 @@ const Groups = ({ groups }: RecentTraffic) => {
 
 export const Traffic = (traffic: RecentTraffic) => (
   <>
-    <h2>Newest requests</h2>
     <div class="stack">
       <Reasons {...traffic} />
       <Groups {...traffic} />

@@ -4,6 +4,23 @@ export interface Said {
   says: string[]
   /** what would help; null: nothing has to be helped */
   helps: string | null
-  /** the reason as it was recorded; null: none was */
+  /** a record that shows what is said; null: none does */
+  example: string | null
+  /** the reason in the words of a person, or of the program where nothing else is known; null: none was */
   reason: string | null
+  /** the reason as the worker recorded it, which `says` puts in other words; null: there is none */
+  recorded: string | null
 }
+
+const NOTHING_MORE: Omit<Said, 'says'> = {
+  helps: null,
+  example: null,
+  reason: null,
+  recorded: null,
+}
+
+export const said = (says: string[], more: Partial<Said> = {}): Said => ({
+  ...NOTHING_MORE,
+  ...more,
+  says,
+})

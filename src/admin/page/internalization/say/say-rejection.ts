@@ -2,13 +2,20 @@
 import { LEAST_UPSTREAM_AGREEMENT } from '../../../../core/gate/figures.ts'
 import type { ArmFigures, Verdict } from '../../../../core/gate/gate.ts'
 import { failingSlices } from '../../../../core/gate/slices.ts'
-import type { Internalization } from '../../../../core/internalization/internalization.ts'
-import { percent, points } from '../../parts/format.ts'
+import type {
+  Internalization,
+  Population,
+} from '../../../../core/internalization/internalization.ts'
+import type { ArmName } from '../../../../core/learn/schedule.ts'
+import { percent, points, whole } from '../../parts/format.ts'
 
 export interface SaidRejection {
+  /** the cause, in a sentence */
   says: string
-  /** what would help */
+  /** what would help this arm against this cause */
   helps: string
+  /** a record that shows the cause; absent: none does */
+  example?: string
 }
 
 const FREE_TEXT: SaidRejection = {
@@ -123,7 +130,39 @@ const notBetterThanPresent = (
         helps: TRIES_AGAIN,
       }
 
-const sayJudged = (verdict: Verdict, model: string): SaidRejection => {
+/** More time or a larger model does not help a head, and an encoder does not help a lora. */
+const RAISES_AGREEMENT: Record<'head' | 'lora', string> = {
+  head: 'More questions to learn from, another encoder (ENCODER_PATH), or a lora beside the head (ARMS, MODEL_PATH).',
+  lora: 'More questions to learn from, more time (TRAIN_MINUTES), or a larger base model (MODEL_PATH).',
+}
+
+const kindOf = (arm: ArmName): 'head' | 'lora' => (arm === 'label-head' ? 'head' : 'lora')
+
+/** Of repeated questions: where more requests than the margin allows have several answers, no arm can pass. */
+const contradictingLog = (
+  { changed, changedShare, examples }: Population['repeats'],
+  { change }: Verdict,
+  model: string
+): SaidRejection => ({
+  says: `${whole(changed)} repeated questions got different answers from ${model}: ${percent(changedShare)} of the requests ask one of them, and no small model can agree with all of these.`,
+  helps: `Let ${model} give one question one answer: say in the prompt which of the answers is right, or lower the temperature. Then internalize again from newer traffic.${
+    change === null
+      ? ' With UPSTREAM_API_KEY the test also measures how often it contradicts itself, and allows as much.'
+      : ''
+  }`,
+  ...(examples[0] !== undefined && { example: examples[0] }),
+})
+
+const disagreeing = (winner: ArmFigures, verdict: Verdict, model: string): SaidRejection => ({
+  says: `It does not agree with ${model} often enough: ${percent(winner.agreement)} if it answered everything that it may. It is not sure enough of any ${percent(verdict.minCoverage)} of the requests to stay within the margin of ${points(verdict.margin)}.`,
+  helps: `${RAISES_AGREEMENT[kindOf(winner.arm)]} If more disagreement is acceptable, a larger MARGIN.`,
+})
+
+const sayJudged = (
+  verdict: Verdict,
+  repeats: Population['repeats'] | null,
+  model: string
+): SaidRejection => {
   const winner = verdict.arms[verdict.arm]
   if (winner === undefined || winner.rows === 0)
     return {
@@ -137,11 +176,9 @@ const sayJudged = (verdict: Verdict, model: string): SaidRejection => {
   if (verdict.replacement !== undefined) return notBetterThanPresent(verdict.replacement, verdict)
   if (winner.shortage !== null) return shortOfRows(winner, verdict)
   if (failingSlices(winner.slices).length > 0) return worseInSlices(winner, model)
-  return {
-    says: `It does not agree with ${model} often enough: ${percent(winner.agreement)} if it answered everything that it may. It is not sure enough of any ${percent(verdict.minCoverage)} of the requests to stay within the margin of ${points(verdict.margin)}.`,
-    helps:
-      'More questions to learn from, more time (TRAIN_MINUTES), a larger base model, or a larger MARGIN if more disagreement is acceptable.',
-  }
+  if (repeats !== null && repeats.changedShare > verdict.margin)
+    return contradictingLog(repeats, verdict, model)
+  return disagreeing(winner, verdict, model)
 }
 
 /**
@@ -149,11 +186,13 @@ const sayJudged = (verdict: Verdict, model: string): SaidRejection => {
  * @param by who rejected it, as the history says
  */
 export const sayRejection = (
-  { verdict }: Pick<Internalization, 'verdict'>,
+  { verdict, plan = null }: Pick<Internalization, 'verdict'> & Partial<Internalization>,
   reason: string,
   { model, by }: { model: string; by: string }
 ): SaidRejection => {
-  if (verdict?.verdict === 'reject') return sayJudged(verdict, model)
+  // a plan of a test may lack the population
+  const population: Population | undefined = plan?.population
+  if (verdict?.verdict === 'reject') return sayJudged(verdict, population?.repeats ?? null, model)
   const known = [FORGOTTEN, ...(by === 'worker' ? BEFORE_TRAINING : [])].find(({ words }) =>
     words.test(reason)
   )

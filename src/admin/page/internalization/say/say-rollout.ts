@@ -18,8 +18,7 @@ import {
   type RolloutReport,
 } from '../../../../lifecycle/rollout-report.ts'
 import { percent, shortPercent } from '../../parts/format.ts'
-import { sayAnswers } from './say-verdict.ts'
-import type { Said } from './said.ts'
+import { said, type Said } from './said.ts'
 
 const TAKES_BACK = 'If its answers break the promise, the route is taken back by itself.'
 
@@ -81,7 +80,8 @@ export interface LiveSituation {
   report: RolloutReport | null
 }
 
-const sayLoss = ({ evidence }: RolloutProgress, model: string): string =>
+/** @param evidence null before the worker has made a report */
+export const sayLoss = (evidence: RolloutProgress['evidence'], model: string): string =>
   evidence === null || evidence.pairs === 0
     ? 'No answers were compared yet.'
     : `So far it disagrees with ${model} in ${lossText(evidence)}; at most ${percent(evidence.margin)} may.`
@@ -102,17 +102,11 @@ const sayCourse = (progress: RolloutProgress, { model, rollout, report }: LiveSi
 }
 
 export const sayLive = (situation: LiveSituation): string[] => {
-  const { row, model, rollout, report } = situation
+  const { row, rollout, report } = situation
   const progress = rolloutProgress(row, report, rollout)!
   const { now, next } = sayCourse(progress, situation)
   const drift = report?.drift ?? null
-  return [
-    now,
-    sayLoss(progress, model),
-    ...(drift === null ? [] : [`A warning: ${drift}.`]),
-    next,
-    ...(row.verdict === null ? [] : [sayAnswers(row.verdict, model, 'was proven to answer')]),
-  ]
+  return [now, ...(drift === null ? [] : [`A warning: ${drift}.`]), next]
 }
 
 /** @param by who retired it, as the history says */
@@ -121,19 +115,20 @@ export const sayRetired = (
   { model, by }: { model: string; by: string }
 ): Said => {
   if (evidence !== undefined)
-    return {
-      says: [
+    return said(
+      [
         `Its own evidence took it back: it disagreed with ${model} more often than it may. ${model} answers again.`,
       ],
-      helps: 'It cannot go live again. A new internalization needs a proof of its own.',
-      reason,
-    }
+      {
+        helps: 'It cannot go live again. A new internalization needs a proof of its own.',
+        reason,
+      }
+    )
   if (isReplaced(reason))
-    return { says: ['A newer internalization replaced it.'], helps: null, reason }
+    return said(['A newer internalization replaced it.'], { recorded: reason })
   const who = by === 'worker' ? 'The worker' : 'A person'
-  return {
-    says: [`${who} took it out of service.`],
+  return said([`${who} took it out of service.`], {
     helps: 'It can be approved again, from the first stage on.',
     reason,
-  }
+  })
 }

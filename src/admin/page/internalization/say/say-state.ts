@@ -8,9 +8,9 @@ import type {
 import type { StageProgress } from '../../../reading/read-internalization.ts'
 import { duration, whole } from '../../parts/format.ts'
 import { sayRejection } from './say-rejection.ts'
-import { sayApproval, sayLive, sayRetired, type LiveSituation } from './say-rollout.ts'
-import { ARM_TEXTS, sayAnswers, sayPromise, sayWinner } from './say-verdict.ts'
-import type { Said } from './said.ts'
+import { sayLive, sayRetired, type LiveSituation } from './say-rollout.ts'
+import { ARM_TEXTS, sayAnswers } from './say-verdict.ts'
+import { said, type Said } from './said.ts'
 
 export interface Situation extends LiveSituation {
   progress: StageProgress | null
@@ -55,48 +55,42 @@ const sayTraining = (
   ]
 }
 
-const sayWaiting = ({ row, model, rollout }: Situation): string[] => {
-  const winner = sayWinner(row)
-  return [
-    ...(row.verdict === null ? [] : [sayAnswers(row.verdict, model, 'would answer')]),
-    ...(row.verdict === null ? [] : [sayPromise(row.verdict, model)]),
-    ...(winner === null ? [] : [winner]),
-    sayApproval(rollout, model),
-  ]
-}
-
-const inWork = (says: string[]): Said => ({ says, helps: null, reason: null })
-
 export const sayState = (situation: Situation): Said => {
   const { row, progress } = situation
   const { state } = row
   switch (state.name) {
     case 'candidate':
-      return inWork([
+      return said([
         'The worker chooses exchanges and begins to train when the engine is free.',
         ...sayCause(state),
       ])
     case 'training':
-      return inWork(sayTraining(row, state, progress))
+      return said(sayTraining(row, state, progress))
     case 'evaluating':
-      return inWork([
+      return said([
         'It answers the held-out requests, and its answers are compared with the logged ones.',
       ])
     case 'approval':
-      return inWork(sayWaiting(situation))
+      return said(
+        row.verdict === null ? [] : [sayAnswers(row.verdict, situation.model, 'would answer')]
+      )
     case 'live':
-      return inWork(sayLive(situation))
+      return said(sayLive(situation))
     case 'retired':
       return sayRetired(state, situation)
     case 'rejected': {
-      const { says, helps } = sayRejection(row, state.reason, situation)
-      return { says: [says], helps, reason: state.reason }
+      const { says, helps, example = null } = sayRejection(row, state.reason, situation)
+      const isOfPerson = situation.by !== 'worker'
+      return said([says], {
+        helps,
+        example,
+        ...(isOfPerson ? { reason: state.reason } : { recorded: state.reason }),
+      })
     }
     case 'failed':
-      return {
-        says: ['A fault ended it.'],
+      return said(['A fault ended it.'], {
         helps: 'Internalize again when its cause is gone.',
         reason: state.cause,
-      }
+      })
   }
 }

@@ -4,6 +4,7 @@ import type { Verdict } from '../../../../core/gate/gate.ts'
 import type { Arm, Internalization } from '../../../../core/internalization/internalization.ts'
 import { trainedSeconds } from '../../../../core/cost/template-economics.ts'
 import { duration, percent, points, whole } from '../../parts/format.ts'
+import { promiseOf } from './say-promise.ts'
 
 /**
  * What the winning arm answers, and how often its answers agree.
@@ -25,10 +26,11 @@ export const sayAnswers = (verdict: Verdict, model: string, verb: string): strin
 }
 
 export const sayPromise = (
-  { margin, upstreamAgreement }: Pick<Verdict, 'margin' | 'upstreamAgreement'>,
+  verdict: Pick<Verdict, 'margin' | 'upstreamAgreement'>,
   model: string
 ): string => {
-  const least = percent(Math.max(0, upstreamAgreement - margin))
+  const { margin, upstreamAgreement } = verdict
+  const least = percent(promiseOf(verdict))
   return upstreamAgreement === 1
     ? `The promise is an agreement of at least ${least}: the margin is ${points(margin)}.`
     : `${model} agrees with its own second answers in ${percent(upstreamAgreement)} of the cases. The promise is at most ${points(margin)} less: ${least}.`

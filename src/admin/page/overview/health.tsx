@@ -1,0 +1,180 @@
+/** What is wrong with this server, its upstream and its engine, and what to do about it. Pure. */
+import type { StoredRecord } from '../../../core/log/record.ts'
+import { minuteText } from '../../../core/days.ts'
+import type { ProcessStatus } from '../../deps.ts'
+import { recordPath, withQuery } from '../address.ts'
+import { BASE } from '../env.ts'
+import { Time } from '../parts/figures.tsx'
+import { counted, percent, whole } from '../parts/format.ts'
+import { Line } from '../parts/text.tsx'
+import { failedIn } from '../../../core/log/traffic-hours.ts'
+import { sumOf, type Failures, type LoadedOverview, type WithoutEngine } from './load-overview.ts'
+import type { Sentence } from './sentence.tsx'
+
+const FAILED_RECORDS = withQuery(`${BASE}/records`, { status: '5xx' })
+
+/** From this share on failures are an outage while they go on. */
+const MUCH = 0.01
+const GOES_ON_MS = 10 * 60_000
+
+const messageIn = (response: string): string | null => {
+  try {
+    const { error } = JSON.parse(response) as { error?: { message?: unknown } }
+    return typeof error?.message === 'string' ? error.message : null
+  } catch {
+    return null
+  }
+}
+
+/** @param showsTexts whether the reader may read answers */
+const Reason = ({ record, showsTexts }: { record: StoredRecord; showsTexts: boolean }) => {
+  const { status, response } = record
+  if (!showsTexts) return <>status {status}</>
+  if (response === null)
+    return <>no answer came from the upstream: check UPSTREAM_BASE_URL and the network</>
+  return (
+    <>
+      status {status}, <Line text={messageIn(response) ?? response} chars={300} />
+    </>
+  )
+}
+
+const failureSentence = (failures: Failures, showsTexts: boolean): Sentence => {
+  const { failed, requests, since, newest, ageMs } = failures
+  const share = failed / requests
+  return {
+    tone: share >= MUCH && ageMs < GOES_ON_MS ? 'bad' : 'waits',
+    says: (
+      <>
+        {whole(failed)} of {counted(requests, 'request')} since {minuteText(since).slice(11)} UTC
+        failed ({percent(share)}).
+        {newest !== null && (
+          <>
+            {' '}
+            The newest, at <Time at={newest.at} />:{' '}
+            <Reason record={newest} showsTexts={showsTexts} />.{' '}
+            <a href={recordPath(newest.id)}>Its record</a> ·
+          </>
+        )}{' '}
+        <a href={FAILED_RECORDS}>all that failed</a>
+      </>
+    ),
+  }
+}
+
+const WithoutEngineHelp = ({ dataDir }: Pick<WithoutEngine, 'dataDir'>) => (
+  <>
+    {' '}
+    For answers that are labels a sentence encoder is enough:{' '}
+    <code>npx promptintern models pull minilm</code>, then start the server with{' '}
+    <code>ENGINE=onnx ENCODER_PATH={dataDir}/models/sentence-transformers--all-MiniLM-L6-v2</code>.
+    For other answers also set MODEL_PATH; docs/models.md says to what.
+  </>
+)
+
+const engineSentences = (without: WithoutEngine): Sentence[] => {
+  const { waiting, paying, unknown, routes } = without
+  const help = <WithoutEngineHelp {...without} />
+  return [
+    ...(routes === 0
+      ? []
+      : [
+          {
+            tone: 'bad' as const,
+            says: `ENGINE is none, so ${counted(routes, 'live route')} answer${routes === 1 ? 's' : ''} nothing: the upstream does. Start the server with the engine of before.`,
+          },
+        ]),
+    ...(waiting + paying === 0
+      ? []
+      : [
+          {
+            tone: 'waits' as const,
+            says: (
+              <>
+                {[
+                  ...(waiting === 0
+                    ? []
+                    : [`${counted(waiting, 'internalization')} wait${waiting === 1 ? 's' : ''}`]),
+                  ...(paying === 0
+                    ? []
+                    : [
+                        `${counted(paying, 'template')} would save money and wait${paying === 1 ? 's' : ''}`,
+                      ]),
+                ].join(', and ')}{' '}
+                for an engine: ENGINE is none, so nothing is trained.{help}
+              </>
+            ),
+          },
+        ]),
+    ...(waiting + paying > 0 || unknown === 0
+      ? []
+      : [
+          {
+            tone: 'plain' as const,
+            says: (
+              <>
+                {counted(unknown, 'recurring prompt')} found. ENGINE is none, so nothing is trained
+                for {unknown === 1 ? 'it' : 'them'}.{' '}
+                <a href={`${BASE}/templates`}>See whether it pays</a>
+              </>
+            ),
+          },
+        ]),
+  ]
+}
+
+const logSentences = ({ log, logIsTaken }: ProcessStatus): Sentence[] => {
+  const dropped = `${counted(log.dropped, 'exchange')} since the server started`
+  if (!logIsTaken)
+    return [{ tone: 'bad', says: `The log takes no records: it has dropped ${dropped}.` }]
+  return log.dropped === 0
+    ? []
+    : [{ tone: 'waits', says: `The log has dropped ${dropped}, because it could not keep up.` }]
+}
+
+const processSentences = (status: ProcessStatus): Sentence[] => {
+  const { engine, engineReachable, worker } = status
+  return [
+    ...(engine !== 'none' && !engineReachable
+      ? [
+          {
+            tone: 'bad' as const,
+            says: 'The engine does not answer: the upstream answers all requests, and training waits.',
+          },
+        ]
+      : []),
+    ...(worker === 'restarting'
+      ? [
+          {
+            tone: 'bad' as const,
+            says: 'The worker restarts: nothing is trained, judged or audited until it is back.',
+          },
+        ]
+      : []),
+    ...logSentences(status),
+  ]
+}
+
+export const healthSentences = (
+  { failures, withoutEngine, status }: LoadedOverview,
+  showsTexts: boolean
+): Sentence[] => [
+  ...(failures === null ? [] : [failureSentence(failures, showsTexts)]),
+  ...processSentences(status),
+  ...(withoutEngine === null ? [] : engineSentences(withoutEngine)),
+]
+
+/** Requests of the period that failed, in a sentence. */
+export const FailedShare = ({ overview }: { overview: LoadedOverview }) => {
+  const sum = sumOf(overview)
+  if (sum === null) return null
+  const failed = failedIn(sum)
+  return failed === 0 ? (
+    <p>None of {counted(sum.requests, 'request')} failed.</p>
+  ) : (
+    <p>
+      {percent(failed / sum.requests)} of {counted(sum.requests, 'request')} failed:{' '}
+      <a href={FAILED_RECORDS}>{counted(failed, 'error')} of the upstream or of this server</a>.
+    </p>
+  )
+}

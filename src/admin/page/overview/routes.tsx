@@ -1,0 +1,111 @@
+/** The live routes and what was rejected lately, a line each, with the way to a decision. Pure. */
+import type { Names } from '../parts/links.tsx'
+import { withQuery } from '../address.ts'
+import { BASE } from '../env.ts'
+import { Badge } from '../parts/figures.tsx'
+import { counted, percent, whole } from '../parts/format.ts'
+import { StateBadge } from '../parts/state.tsx'
+import { Line } from '../parts/text.tsx'
+import { shortId } from '../../../core/template/name.ts'
+import { liveAgreement, standingOf } from '../internalization/say/say-promise.ts'
+import { sayRejection } from '../internalization/say/say-rejection.ts'
+import type { LoadedOverview, RejectedRow, WatchedRoute } from './load-overview.ts'
+import { Look } from './sentence.tsx'
+
+const MAX_ROUTES = 5
+
+const nameIn = (names: Names, version: string): string => names.get(version) ?? shortId(version)
+
+const Kept = ({ report }: Pick<WatchedRoute, 'report'>) => {
+  const agreement = liveAgreement(report?.evidence ?? null)
+  if (agreement === null) return <small>no answers were compared yet</small>
+  const { tone, words } = standingOf(agreement)
+  return (
+    <>
+      <Badge tone={tone}>{words}</Badge>
+      <small>
+        {percent(agreement.observed)} agree, at least {percent(agreement.bound)}; promised{' '}
+        {percent(agreement.promised)}
+      </small>
+    </>
+  )
+}
+
+interface RoutesProps {
+  overview: Pick<LoadedOverview, 'routes' | 'rejected' | 'moreRejected' | 'names'>
+  /** whether the reader may decide */
+  mayDecide: boolean
+}
+
+const Route = ({
+  route: { row, report },
+  names,
+  mayDecide,
+}: {
+  route: WatchedRoute
+  names: Names
+  mayDecide: boolean
+}) => (
+  <li>
+    <Look id={row.id} words={nameIn(names, row.templateVersion)} />
+    <StateBadge state={row.state} />
+    <Kept report={report} />
+    {mayDecide && <Look id={row.id} words="Roll back" open="roll-back" />}
+  </li>
+)
+
+const Rejected = ({
+  rejected: { row, model, by },
+  names,
+}: {
+  rejected: RejectedRow
+  names: Names
+}) => {
+  const reason = row.state.name === 'rejected' ? row.state.reason : ''
+  return (
+    <li>
+      <Look id={row.id} words={nameIn(names, row.templateVersion)} />
+      <StateBadge state={row.state} />
+      <small>
+        <Line text={sayRejection(row, reason, { model, by }).says} chars={200} />
+      </small>
+    </li>
+  )
+}
+
+const More = ({ count, state }: { count: number; state: string }) =>
+  count <= 0 ? null : (
+    <p>
+      <a href={withQuery(`${BASE}/templates`, { state })}>{whole(count)} more</a>
+    </p>
+  )
+
+export const Routes = ({ overview, mayDecide }: RoutesProps) => {
+  const { routes, rejected, moreRejected, names } = overview
+  return (
+    <>
+      {routes.length > 0 && (
+        <section>
+          <h2>{counted(routes.length, 'live route')}</h2>
+          <ul class="lines">
+            {routes.slice(0, MAX_ROUTES).map((route) => (
+              <Route route={route} names={names} mayDecide={mayDecide} />
+            ))}
+          </ul>
+          <More count={routes.length - MAX_ROUTES} state="live" />
+        </section>
+      )}
+      {rejected.length > 0 && (
+        <section>
+          <h2>Rejected in the last 7 days</h2>
+          <ul class="lines">
+            {rejected.map((each) => (
+              <Rejected rejected={each} names={names} />
+            ))}
+          </ul>
+          <More count={moreRejected} state="rejected" />
+        </section>
+      )}
+    </>
+  )
+}
