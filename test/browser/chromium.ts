@@ -54,6 +54,88 @@ const isWiderThanScreen = (tab: Page): Promise<boolean> =>
     'document.scrollingElement.scrollWidth > document.scrollingElement.clientWidth'
   )
 
+/** Opens every fold of the view, and waits for what is loaded then. */
+export const unfold = async (tab: Page): Promise<void> => {
+  await tab.evaluate(
+    "document.querySelectorAll('details.fold').forEach((fold) => { fold.open = true })"
+  )
+  await tab.waitForLoadState('networkidle')
+}
+
+/** Of the whole view, at a screen's width. */
+export const heightAt = async (tab: Page, width: number): Promise<number> => {
+  await tab.setViewportSize({ width, height: 800 })
+  return tab.evaluate<number>('document.scrollingElement.scrollHeight')
+}
+
+/** Keeps what is written on each canvas, in pixels of the screen. Call it before the view is opened. */
+const KEEP_TEXTS = `(() => {
+  const { fillText } = CanvasRenderingContext2D.prototype
+  const { width } = Object.getOwnPropertyDescriptors(HTMLCanvasElement.prototype)
+  const texts = new WeakMap()
+  window.textsOf = (canvas) => texts.get(canvas) ?? []
+  // a canvas is empty after its width was set, and is cleared before it is drawn again
+  const { clearRect } = CanvasRenderingContext2D.prototype
+  CanvasRenderingContext2D.prototype.clearRect = function (...where) {
+    texts.delete(this.canvas)
+    return clearRect.apply(this, where)
+  }
+  Object.defineProperty(HTMLCanvasElement.prototype, 'width', {
+    ...width,
+    set(value) { texts.delete(this); width.set.call(this, value) },
+  })
+  CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+    const { a, b, e, f } = this.getTransform()
+    const size = parseFloat(/([\\d.]+)px/.exec(this.font)[1])
+    const wide = this.measureText(text).width
+    const left = { left: 0, start: 0, center: wide / 2, right: wide, end: wide }[this.textAlign]
+    const top = { top: 0, middle: size / 2, alphabetic: size, bottom: size }[this.textBaseline]
+    const kept = texts.get(this.canvas) ?? []
+    if (b === 0) kept.push({ text, size, left: a * (x - left) + e, top: y - top + f, wide })
+    texts.set(this.canvas, kept)
+    return fillText.call(this, text, x, y)
+  }
+})()`
+
+export const keepTexts = (tab: Page): Promise<unknown> => tab.addInitScript(KEEP_TEXTS)
+
+interface CanvasText {
+  text: string
+  size: number
+  left: number
+  top: number
+  wide: number
+}
+
+const overlap = (one: CanvasText, other: CanvasText): boolean =>
+  one.left < other.left + other.wide &&
+  other.left < one.left + one.wide &&
+  one.top < other.top + other.size &&
+  other.top < one.top + one.size
+
+const LEAST_TEXT_PX = 11
+
+/** What cannot be read on the plots of the view: small text, texts on one another, and labels that repeat. */
+export const plotFindings = async (tab: Page): Promise<string[]> => {
+  const plots = await tab.evaluate<CanvasText[][]>(
+    "[...document.querySelectorAll('[data-plot] canvas')].map(window.textsOf)"
+  )
+  if (plots.length === 0 || plots.some((texts) => texts.length === 0)) return ['a plot has no text']
+  return plots.flatMap((texts) =>
+    texts.flatMap((one, place) => {
+      const others = texts.slice(place + 1)
+      const repeated = others.filter(({ text, top }) => text === one.text && top === one.top)
+      return [
+        ...(one.size < LEAST_TEXT_PX ? [`${one.text}: ${one.size} px`] : []),
+        ...others
+          .filter((other) => overlap(one, other))
+          .map(({ text }) => `${one.text} on ${text}`),
+        ...repeated.map(({ text }) => `${text} twice`),
+      ]
+    })
+  )
+}
+
 /** Looks at the open view in both themes and three widths. @returns one line for each finding */
 export const findingsOf = async (tab: Page): Promise<string[]> => {
   const findings: string[] = []

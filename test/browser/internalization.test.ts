@@ -21,7 +21,17 @@ import {
 } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { exampleReport } from '../kit/records/rollout.ts'
-import { CHROMIUM, findingsOf, openBrowser, openTab, watchTab } from './chromium.ts'
+import {
+  CHROMIUM,
+  findingsOf,
+  heightAt,
+  keepTexts,
+  openBrowser,
+  openTab,
+  plotFindings,
+  unfold,
+  watchTab,
+} from './chromium.ts'
 
 const WHY_SKIPPED = CHROMIUM === null ? ' (skipped: no Chromium, set CHROMIUM_PATH)' : ''
 
@@ -118,6 +128,7 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
     browser = await openBrowser()
     tab = await (await openTab(browser)).newPage()
     said = watchTab(tab)
+    await keepTexts(tab)
     await open('/waiting')
     await tab.getByLabel('Admin token').fill(ADMIN_TOKEN)
     await tab.getByLabel('Your name').fill('Ada')
@@ -134,16 +145,41 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
   it.each(VIEWS)('is shown in both themes and three widths: %s', async (path) => {
     await open(path)
     await tab.waitForLoadState('networkidle')
+    await unfold(tab)
     expect(await findingsOf(tab)).toEqual([])
     expect(said).toEqual([])
   })
 
-  it('loads what takes long behind the page, and plots it', async () => {
+  it('loads what takes long when its fold is opened, and plots it', async () => {
     await open('/waiting')
+    await tab.waitForLoadState('networkidle')
+    expect(await tab.locator('#coverage canvas').count()).toBe(0)
+    await tab.locator('summary', { hasText: 'How much it could answer' }).click()
     await tab.locator('#coverage canvas').waitFor()
     await open('/live')
+    await tab.locator('summary', { hasText: 'Evidence over time' }).click()
     await tab.locator('#evidence canvas').first().waitFor()
+    await tab.locator('summary', { hasText: 'Newest requests' }).click()
     await tab.locator('#traffic').getByText('drawn at random, to be compared').waitFor()
+  })
+
+  it.each([390, 1280])('has plots that can be read on a screen of %d pixels', async (width) => {
+    for (const path of ['/waiting', '/live']) {
+      await open(path)
+      await heightAt(tab, width)
+      await unfold(tab)
+      await tab.locator('[data-plot] canvas').first().waitFor()
+      expect(await plotFindings(tab)).toEqual([])
+    }
+  })
+
+  it('stretches no form beside one that is opened', async () => {
+    await open('/live')
+    await tab.setViewportSize({ width: 1280, height: 800 })
+    const pause = tab.locator('details.action', { hasText: 'Pause' }).first()
+    const before = (await pause.boundingBox())!.height
+    await tab.locator('summary', { hasText: 'Roll back' }).click()
+    expect((await pause.boundingBox())!.height).toBe(before)
   })
 
   it('is approved by keyboard, in two steps, and shows what changed', async () => {
@@ -153,8 +189,8 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
     await tab.getByLabel('Reason (optional)').first().fill('looks good')
     await tab.keyboard.press('Enter')
     await tab.locator('#head').getByText('live, canary 5 %').waitFor()
-    await tab.getByText('looks good').waitFor()
-    await tab.getByText('admin (Ada)').waitFor()
+    await tab.locator('#history summary').getByText('looks good').waitFor()
+    await tab.locator('#history summary').getByText('admin (Ada)').waitFor()
   })
 
   it('shows a decision of another person without being loaded again', async () => {
@@ -170,24 +206,23 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
   })
 
   it('loads itself and its slow parts once for changes that follow one another', async () => {
-    await open('/live')
-    await tab.locator('#evidence canvas').first().waitFor()
     const asked: string[] = []
     const note = (request: { url(): string }) => asked.push(new URL(request.url()).pathname)
+    const times = (path: string) => asked.filter((one) => one.endsWith(path)).length
     tab.on('request', note)
-    const change = async (verb: string, ...loaded: RegExp[]): Promise<void> => {
-      const all = loaded.map((path) => tab.waitForResponse(path))
+    await open('/live')
+    await unfold(tab)
+    await tab.locator('#evidence canvas').first().waitFor()
+    for (const verb of ['pause', 'resume']) {
+      const loaded = tab.waitForResponse(/internalizations\/live$/)
       await server.admin(`/internalizations/waiting/${verb}`, { method: 'POST' })
-      await Promise.all(all)
+      await loaded
       await new Promise((resolve) => setTimeout(resolve, 1500))
     }
-    const view = /internalizations\/live$/
-    await change('pause', view, /live\/evidence$/, /live\/traffic$/)
-    await change('resume', view)
+    // when their folds were opened, and once for all changes, one of the worker among them
+    await expect.poll(() => [times('/live/evidence'), times('/live/traffic')]).toEqual([2, 2])
     tab.off('request', note)
-    const times = (path: string) => asked.filter((one) => one.endsWith(path)).length
-    expect([times('/live/evidence'), times('/live/traffic')]).toEqual([1, 1])
-    expect(times('/internalizations/live')).toBeLessThanOrEqual(3)
+    expect(times('/internalizations/live')).toBeLessThanOrEqual(5)
   })
 
   it('keeps what a person is writing when something changes', async () => {

@@ -8,7 +8,17 @@ import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
 import { startServer } from '../kit/process/built.ts'
 import { fillStore, recordIdOf, versionOf } from '../kit/store/large-store.ts'
 import { openStore } from '../kit/store/local-store.ts'
-import { CHROMIUM, findingsOf, openBrowser, openTab, watchTab } from './chromium.ts'
+import {
+  CHROMIUM,
+  findingsOf,
+  heightAt,
+  keepTexts,
+  openBrowser,
+  openTab,
+  plotFindings,
+  unfold,
+  watchTab,
+} from './chromium.ts'
 
 const WHY_SKIPPED = CHROMIUM === null ? ' (skipped: no Chromium, set CHROMIUM_PATH)' : ''
 
@@ -39,6 +49,7 @@ describe.skipIf(CHROMIUM === null)(`views in Chromium${WHY_SKIPPED}`, () => {
     browser = await openBrowser()
     tab = await (await openTab(browser)).newPage()
     said = watchTab(tab)
+    await keepTexts(tab)
     await open('')
     await tab.getByLabel('Admin token').fill(ADMIN_TOKEN)
     await tab.getByRole('button', { name: 'Sign in' }).click()
@@ -62,6 +73,7 @@ describe.skipIf(CHROMIUM === null)(`views in Chromium${WHY_SKIPPED}`, () => {
   ])('are shown in both themes and three widths: %s', async (path) => {
     await open(path)
     await tab.waitForLoadState('networkidle')
+    await unfold(tab)
     expect(await findingsOf(tab)).toEqual([])
     expect(said).toEqual([])
   })
@@ -74,8 +86,19 @@ describe.skipIf(CHROMIUM === null)(`views in Chromium${WHY_SKIPPED}`, () => {
     await tab.locator('#economics').getByText('there is no price of').waitFor()
     await open('')
     await tab.locator('#savings').getByText('no net saving is known').waitFor()
+    await unfold(tab)
     await tab.locator('[data-plot] canvas').first().waitFor()
     expect(said).toEqual([])
+  })
+
+  it.each(['day', 'week', 'month'])('have plots that can be read: of a %s', async (period) => {
+    for (const width of [390, 1280]) {
+      await open(`?period=${period}`)
+      await heightAt(tab, width)
+      await unfold(tab)
+      await tab.locator('[data-plot] canvas').first().waitFor()
+      expect(await plotFindings(tab)).toEqual([])
+    }
   })
 
   it('lead to the whole text as text, also where the script follows the link', async () => {

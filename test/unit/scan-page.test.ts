@@ -3,80 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { scanPage } from '../../src/cli/scan/page/page.ts'
 import { scanText } from '../../src/cli/scan/text.ts'
 import { headline, nextStep, remarkOf } from '../../src/cli/scan/words.ts'
-import type { ScanReport, TemplateReport } from '../../src/core/scan/report.ts'
+import { labels, reportOf, waiting } from '../kit/records/scan-report.ts'
 
 const LOG = { path: 'my chats.jsonl', kind: 'file' as const, unread: 0 }
 const FREE = { isEngineFree: true }
-
-const labels = (changed: Partial<TemplateReport> = {}): TemplateReport => ({
-  version: '0123456789abcdef0123456789abcdef',
-  tenant: 'file',
-  model: 'gpt<script>',
-  requests: 4000,
-  exchanges: 4000,
-  answeredByRoute: 0,
-  promptTokens: 1100,
-  templateTokens: 1050,
-  outputTokens: 4,
-  tokensCountedBy: 'estimate',
-  cacheHitShare: 0.9,
-  cacheIsMeasured: false,
-  minCachedPrefixTokens: 1024,
-  requestsPerMonth: 100_000,
-  usdPerMonth: 1234.5,
-  cacheSavesUsdPerMonth: 400,
-  netUsdPerMonth: 700,
-  leastNetUsdPerMonth: 610,
-  mostNetUsdPerMonth: 1200,
-  moneyUnknown: null,
-  responseType: 'label',
-  labels: 77,
-  rows: { train: 1500, heldOut: 500, unseen: 500 },
-  expectedCoverage: 0.612,
-  coverageLowerBound: 0.558,
-  agreement: 0.97,
-  agreementLowerBound: 0.95,
-  agreementOfAll: 0.84,
-  coverageReason: null,
-  missingExchanges: 0,
-  more: { coverage: 0.7, trainRows: 2400, exchanges: 900 },
-  selective: [
-    { coverage: 0.5, agreement: 0.99 },
-    { coverage: 1, agreement: 0.84 },
-  ],
-  curve: {
-    points: [
-      { rows: 375, agreement: 0.6, losses: [] },
-      { rows: 1500, agreement: 0.84, losses: [] },
-    ],
-    targets: [],
-  },
-  ...changed,
-})
-
-const waiting = (): TemplateReport =>
-  labels({
-    version: 'fedcba9876543210fedcba9876543210',
-    expectedCoverage: 0,
-    coverageLowerBound: 0,
-    coverageReason: 'no threshold passes',
-    missingExchanges: 880,
-    netUsdPerMonth: 0,
-    more: { coverage: 0.2, trainRows: 1380, exchanges: 880 },
-  })
-
-const reportOf = (templates: TemplateReport[], changed: Partial<ScanReport> = {}): ScanReport => ({
-  exchanges: 10_000,
-  others: 2000,
-  withoutBody: 0,
-  from: Date.UTC(2026, 9, 1),
-  to: Date.UTC(2026, 9, 21),
-  features: 'hashed words',
-  gate: { margin: 0.05, minCoverage: 0.2, trainRows: 500, holdoutRows: 500 },
-  totals: { ready: 1, usdPerMonth: 1234.5, netUsdPerMonth: 700, leastNetUsdPerMonth: 610 },
-  templates,
-  ...changed,
-})
 
 describe('the first sentences', () => {
   it('say what recurs, what it costs, what a head answers and what that saves', () => {
@@ -158,7 +88,8 @@ describe('the page', () => {
   })
 
   it('has plots in light and dark, without a number that is none', () => {
-    expect(page.match(/<svg /g)).toHaveLength(5)
+    expect(page.match(/<svg /g)).toHaveLength(4)
+    expect(page.match(/<div class="bar">/g)).toHaveLength(4)
     expect(page).toContain('prefers-color-scheme: dark')
     expect(page).not.toMatch(/NaN|Infinity|undefined/)
   })
@@ -176,6 +107,6 @@ describe('the page', () => {
   it('shows tokens where there is no price, and nothing where no prompt recurs', () => {
     const unpriced = labels({ usdPerMonth: null, netUsdPerMonth: null, mostNetUsdPerMonth: null })
     expect(scanPage(reportOf([unpriced]), LOG, FREE)).toContain('4,400,000 prompt tokens')
-    expect(scanPage(reportOf([]), LOG, FREE)).not.toContain('<svg')
+    expect(scanPage(reportOf([]), LOG, FREE)).not.toMatch(/<svg|class="bars"/)
   })
 })

@@ -11,7 +11,8 @@ import { isFull, type AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { Fold } from '../parts/fold.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
-import { NO_TEXTS } from '../parts/text.tsx'
+import { whyOf } from '../parts/state.tsx'
+import { Line, NO_TEXTS } from '../parts/text.tsx'
 import { visibleText } from '../parts/visible-text.ts'
 import { show } from '../show.tsx'
 import { Economics } from '../templates/template-economics.tsx'
@@ -147,6 +148,22 @@ const trainedText = ({ population, trainRecordIds, arms }: InternalizationPlan):
   return `${counted(arms.length, 'candidate')} on ${counted(trainRecordIds.length, 'question')}${contradicted}`
 }
 
+const LastChange = ({ history }: Pick<InternalizationFacts, 'history'>) => {
+  const last = history.at(-1)
+  if (last === undefined) return null
+  const why = whyOf(last)
+  return (
+    <>
+      {counted(history.length, 'change')}, the last by <Line text={last.by} chars={60} />
+      {why !== '' && (
+        <>
+          : <Line text={why} chars={120} />
+        </>
+      )}
+    </>
+  )
+}
+
 const CandidateParts = ({ facts }: Pick<PartProps, 'facts'>) => {
   const { row, template, model, curve, history } = facts
   const { verdict, plan } = row
@@ -188,7 +205,7 @@ const CandidateParts = ({ facts }: Pick<PartProps, 'facts'>) => {
         )}
       </Live>
       <Live id="history">
-        <Fold name="History" tells={counted(history.length, 'change')}>
+        <Fold name="History" tells={<LastChange history={history} />}>
           <History history={history} plan={plan} />
         </Fold>
       </Live>

@@ -105,11 +105,23 @@ export const coveragePlot = (
   )
 }
 
+/** Of an axis: a count of five digits. */
+const TICK_PX = 44
+
+/** Those that leave room for their numbers, the largest among them. */
+const apart = (values: readonly number[], at: (value: number) => number): number[] =>
+  values.reduceRight<number[]>(
+    (kept, value) =>
+      kept.length === 0 || at(kept[0]!) - at(value) >= TICK_PX ? [value, ...kept] : kept,
+    []
+  )
+
 /** Agreement over all answers by the number of rows that a head was trained on. */
 export const rowsPlot = ({ curve }: TemplateReport): string => {
   const points = curve?.points ?? []
   const rows = points.map((point) => point.rows)
-  const x = scaleOf([rows[0]!, rows.at(-1)!], [BOX.left + 14, BOX.right - 14], rows, 'log')
+  const wide = scaleOf([rows[0]!, rows.at(-1)!], [BOX.left + 14, BOX.right - 14], rows, 'log')
+  const x = { ...wide, ticks: apart(rows, wide.at) }
   const y = agreementScale(points.map(({ agreement }) => agreement))
   return picture({ width: WIDTH, height: HEIGHT, title: 'agreement by exchanges to learn from' }, [
     axes(x, y, { x: 'exchanges to learn from', y: 'agreement, if all are answered' }, count),

@@ -1,14 +1,11 @@
 /** What each template costs today, what the provider's cache already saves, and what a head could save. */
 import type { ScanReport, TemplateReport } from '../../../core/scan/report.ts'
 import { count, shortVersion, usd } from '../words.ts'
-import { element, label, picture } from './svg.ts'
+import { escapeHtml } from './svg.ts'
 
 const MAX_TEMPLATES = 12
-const WIDTH = 720
-const LEFT = 150
-const RIGHT = 130
-const ROW = 58
-const BAR = 14
+/** Of the width, for the longest bar: its text stands beside it, on a phone too. */
+const LONGEST_PERCENT = 55
 
 interface Bar {
   className: string
@@ -57,28 +54,15 @@ const tokenRow = (row: TemplateReport): Row => {
   }
 }
 
-const rowMarkup = ({ name, detail, bars }: Row, place: number, most: number): string => {
-  const top = place * ROW + 8
-  const width = (value: number): number => (value / (most || 1)) * (WIDTH - LEFT - RIGHT)
-  return [
-    label(name, { x: LEFT - 10, y: top + 11, 'text-anchor': 'end', class: 'name' }),
-    label(detail, { x: LEFT - 10, y: top + 29, 'text-anchor': 'end', class: 'faint' }),
-    ...bars.flatMap(({ className, value, text }, i) => {
-      const y = top + i * (BAR + 4)
-      const length = Math.max(1, width(value))
-      // behind a long bar there is no room
-      const isInside = length > 0.6 * (WIDTH - LEFT - RIGHT)
-      return [
-        element('rect', { class: className, x: LEFT, y, width: length, height: BAR, rx: 2 }),
-        label(text, {
-          x: isInside ? LEFT + 6 : LEFT + length + 6,
-          y: y + 11,
-          class: isInside ? 'inside' : 'value',
-        }),
-      ]
-    }),
-  ].join('')
+const barMarkup = ({ className, value, text }: Bar, most: number): string => {
+  const width = (LONGEST_PERCENT * value) / (most || 1)
+  return `<div class="bar"><i class="${className}" style="width: ${width.toFixed(1)}%"></i><span>${escapeHtml(text)}</span></div>`
 }
+
+const rowMarkup = ({ name, detail, bars }: Row, most: number): string =>
+  `<li><code>${escapeHtml(name)}</code> <span class="faint">${escapeHtml(detail)}</span>\n${bars
+    .map((bar) => barMarkup(bar, most))
+    .join('\n')}</li>`
 
 /** In dollars a month, or where none are known, in tokens of the log. */
 export const moneyBars = ({ templates }: ScanReport): string => {
@@ -86,12 +70,5 @@ export const moneyBars = ({ templates }: ScanReport): string => {
   const isPriced = shown.some(({ usdPerMonth }) => usdPerMonth !== null)
   const rows = shown.map(isPriced ? dollarRow : tokenRow)
   const most = Math.max(...rows.flatMap(({ bars }) => bars.map(({ value }) => value)))
-  return picture(
-    {
-      width: WIDTH,
-      height: rows.length * ROW,
-      title: isPriced ? 'dollars a month by template' : 'prompt tokens by template',
-    },
-    rows.map((row, place) => rowMarkup(row, place, most))
-  )
+  return `<ul class="bars">\n${rows.map((row) => rowMarkup(row, most)).join('\n')}\n</ul>`
 }

@@ -1,10 +1,10 @@
 /** The style of a scan's page, light and dark. It names no font or picture of another place. */
 export const STYLE = `
 :root { color-scheme: light dark; --ground: #ffffff; --text: #1d2430; --faint: #667085; --line: #e4e7ec;
-  --cost: #b6c2d4; --saved: #12805c; --possible: #9fd3bf; --accent: #2257c5; --promise: #b54708; --inside: #ffffff; }
+  --cost: #b6c2d4; --saved: #12805c; --possible: #9fd3bf; --accent: #2257c5; --promise: #b54708; }
 @media (prefers-color-scheme: dark) {
   :root { --ground: #14181f; --text: #e6e9ef; --faint: #98a2b3; --line: #2b323d; --cost: #47546b;
-    --saved: #36b37e; --possible: #2a6650; --accent: #84adff; --promise: #fdb022; --inside: #0c1015; }
+    --saved: #36b37e; --possible: #2a6650; --accent: #84adff; --promise: #fdb022; }
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 62rem; padding: 2rem 1.25rem 4rem; background: var(--ground);
@@ -17,25 +17,27 @@ h3 { font: 600 .95rem/1.4 ui-monospace, Menlo, Consolas, monospace; margin: 1.5r
 .faint, .remark { color: var(--faint); }
 .remark { margin: .1rem 0 .5rem; }
 .table { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-th, td { padding: .4rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+table { border-collapse: collapse; width: 100%; font-size: .85rem; }
+th, td { padding: .4rem .5rem; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child { text-align: left; font-family: ui-monospace, Menlo, Consolas, monospace; }
-th { color: var(--faint); font-weight: 600; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); gap: 1rem; }
+th { color: var(--faint); font-weight: 600; vertical-align: bottom; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid var(--line); padding: .75rem;
   font: .82rem/1.45 ui-monospace, Menlo, Consolas, monospace; }
-svg.plot { display: block; height: auto; max-width: 100%; font-size: 12px; }
+svg.plot { display: block; height: auto; width: 100%; max-width: 30rem; font-size: 12.5px; }
 svg text { fill: var(--text); }
 svg text.faint { fill: var(--faint); }
-svg text.name { font-family: ui-monospace, Menlo, Consolas, monospace; }
-svg text.inside { fill: var(--text); }
-rect.cost { fill: var(--cost); } rect.saved { fill: var(--saved); } rect.possible { fill: var(--possible); }
+.bars { list-style: none; margin: 0; padding: 0; }
+.bars li { margin-bottom: .75rem; overflow-wrap: anywhere; }
+.bar { display: flex; gap: .5rem; align-items: center; font-size: .9rem; }
+.bar i { flex: none; min-width: 1px; height: .9rem; border-radius: 2px; }
+.bar .cost { background: var(--cost); } .bar .saved { background: var(--saved); }
+.bar .possible { background: var(--possible); }
 rect.band { fill: var(--accent); opacity: .18; }
 polyline { fill: none; }
 .grid { stroke: var(--line); } .curve { stroke: var(--accent); stroke-width: 2; }
 .promise { stroke: var(--promise); stroke-dasharray: 5 4; } .chosen { stroke: var(--accent); stroke-width: 1.5; }
 circle.dot { fill: var(--accent); }
-rect.saved + text.inside { fill: var(--inside); }
 .key { display: inline-block; width: .8em; height: .8em; margin: 0 .35em 0 1em; border-radius: 2px; }
 .key:first-child { margin-left: 0; }
 @media print { :root { color-scheme: light; } }

@@ -48,7 +48,7 @@ const approval = ({ row, model, rollout }: ActionsProps): Decision => {
     tone: row.state.name === 'approval' ? 'main' : 'plain',
     children: (
       <details>
-        <summary>Another share than {shortPercent(share)}</summary>
+        <summary>Another share of the requests</summary>
         <ShareFields
           usual={{ share, name: `${shortPercent(share)}, the first stage` }}
           others={others}

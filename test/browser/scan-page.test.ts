@@ -1,0 +1,87 @@
+/** The page of a scan in a real browser: its plots can be read on a phone, and nothing is cut off. */
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { scanPage } from '../../src/cli/scan/page/page.ts'
+import { labels, reportOf, waiting } from '../kit/records/scan-report.ts'
+import { CHROMIUM, openBrowser, openTab } from './chromium.ts'
+
+const WHY_SKIPPED = CHROMIUM === null ? ' (skipped: no Chromium, set CHROMIUM_PATH)' : ''
+
+const LOG = { path: 'chats.jsonl', kind: 'file' as const, unread: 0 }
+/** Row counts that are close to each other, as those of a small log are. */
+const close = labels({
+  version: 'abcdef0123456789abcdef0123456789',
+  usdPerMonth: 400,
+  curve: {
+    points: [900, 1000, 1100, 1500].map((rows) => ({ rows, agreement: 0.8, losses: [] })),
+    targets: [],
+  },
+})
+
+/** Of the letters on the screen, and of their boxes. */
+const TEXTS = `[...document.querySelectorAll('svg')].map((svg) =>
+  [...svg.querySelectorAll('text')].map((text) => {
+    const { left, right, top, bottom } = text.getBoundingClientRect()
+    const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width
+    return { text: text.textContent, px: scale * parseFloat(getComputedStyle(text).fontSize), left, right, top, bottom }
+  })
+)`
+
+interface ShownText {
+  text: string
+  px: number
+  left: number
+  right: number
+  top: number
+  bottom: number
+}
+
+/** Boxes of letters are higher than what is drawn in them. */
+const EMPTY_PX = 3
+
+const overlap = (one: ShownText, other: ShownText): boolean =>
+  one.left < other.right &&
+  other.left < one.right &&
+  one.top + EMPTY_PX < other.bottom - EMPTY_PX &&
+  other.top + EMPTY_PX < one.bottom - EMPTY_PX
+
+describe.skipIf(CHROMIUM === null)(`the page of a scan in Chromium${WHY_SKIPPED}`, () => {
+  let browser: Browser
+  let tab: Page
+
+  beforeAll(async () => {
+    browser = await openBrowser()
+    tab = await (await openTab(browser)).newPage()
+    await tab.setContent(
+      scanPage(reportOf([labels(), close, waiting()]), LOG, { isEngineFree: true })
+    )
+  })
+
+  afterAll(async () => browser?.close())
+
+  it.each([360, 390, 1280])(
+    'has text of eleven pixels and more at a width of %d',
+    async (width) => {
+      await tab.setViewportSize({ width, height: 800 })
+      const plots = await tab.evaluate<ShownText[][]>(TEXTS)
+      expect(plots).toHaveLength(6)
+      for (const texts of plots) {
+        expect(texts.filter(({ px }) => px < 11)).toEqual([])
+        for (const [place, one] of texts.entries())
+          expect(texts.slice(place + 1).filter((other) => overlap(one, other))).toEqual([])
+      }
+    }
+  )
+
+  it('shows all columns of its table on a laptop', async () => {
+    await tab.setViewportSize({ width: 1280, height: 800 })
+    const isCut =
+      "document.querySelector('.table').scrollWidth > document.querySelector('.table').clientWidth"
+    expect(await tab.evaluate(isCut)).toBe(false)
+  })
+
+  it('is no wider than a phone', async () => {
+    await tab.setViewportSize({ width: 390, height: 800 })
+    expect(await tab.evaluate('document.scrollingElement.scrollWidth')).toBeLessThanOrEqual(390)
+  })
+})

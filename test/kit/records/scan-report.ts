@@ -1,0 +1,77 @@
+/** Reports of a scan with figures of no log. */
+import type { ScanReport, TemplateReport } from '../../../src/core/scan/report.ts'
+
+/** One with a head that the gate would promote. */
+export const labels = (changed: Partial<TemplateReport> = {}): TemplateReport => ({
+  version: '0123456789abcdef0123456789abcdef',
+  tenant: 'file',
+  model: 'gpt<script>',
+  requests: 4000,
+  exchanges: 4000,
+  answeredByRoute: 0,
+  promptTokens: 1100,
+  templateTokens: 1050,
+  outputTokens: 4,
+  tokensCountedBy: 'estimate',
+  cacheHitShare: 0.9,
+  cacheIsMeasured: false,
+  minCachedPrefixTokens: 1024,
+  requestsPerMonth: 100_000,
+  usdPerMonth: 1234.5,
+  cacheSavesUsdPerMonth: 400,
+  netUsdPerMonth: 700,
+  leastNetUsdPerMonth: 610,
+  mostNetUsdPerMonth: 1200,
+  moneyUnknown: null,
+  responseType: 'label',
+  labels: 77,
+  rows: { train: 1500, heldOut: 500, unseen: 500 },
+  expectedCoverage: 0.612,
+  coverageLowerBound: 0.558,
+  agreement: 0.97,
+  agreementLowerBound: 0.95,
+  agreementOfAll: 0.84,
+  coverageReason: null,
+  missingExchanges: 0,
+  more: { coverage: 0.7, trainRows: 2400, exchanges: 900 },
+  selective: [
+    { coverage: 0.5, agreement: 0.99 },
+    { coverage: 1, agreement: 0.84 },
+  ],
+  curve: {
+    points: [
+      { rows: 375, agreement: 0.6, losses: [] },
+      { rows: 1500, agreement: 0.84, losses: [] },
+    ],
+    targets: [],
+  },
+  ...changed,
+})
+
+/** One that lacks exchanges. */
+export const waiting = (): TemplateReport =>
+  labels({
+    version: 'fedcba9876543210fedcba9876543210',
+    expectedCoverage: 0,
+    coverageLowerBound: 0,
+    coverageReason: 'no threshold passes',
+    missingExchanges: 880,
+    netUsdPerMonth: 0,
+    more: { coverage: 0.2, trainRows: 1380, exchanges: 880 },
+  })
+
+export const reportOf = (
+  templates: TemplateReport[],
+  changed: Partial<ScanReport> = {}
+): ScanReport => ({
+  exchanges: 10_000,
+  others: 2000,
+  withoutBody: 0,
+  from: Date.UTC(2026, 9, 1),
+  to: Date.UTC(2026, 9, 21),
+  features: 'hashed words',
+  gate: { margin: 0.05, minCoverage: 0.2, trainRows: 500, holdoutRows: 500 },
+  totals: { ready: 1, usdPerMonth: 1234.5, netUsdPerMonth: 700, leastNetUsdPerMonth: 610 },
+  templates,
+  ...changed,
+})
