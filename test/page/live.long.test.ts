@@ -1,13 +1,20 @@
 import { expect, it } from 'vitest'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
-import { exampleEvaluation, exampleInternalization } from '../kit/records/examples.ts'
+import {
+  exampleEvaluation,
+  exampleInternalization,
+  exampleRecord,
+} from '../kit/records/examples.ts'
 import { exampleReport } from '../kit/records/rollout.ts'
 import { openPage, READ_TOKEN } from './harness.ts'
 
 const PAIRS = { ...exampleReport().outcomes, agreed: 153 }
+
+const failing = (index: number) => exampleRecord(index, { at: 60_000, status: 502 })
 
 const CHANGES: [what: string, change: (store: Store) => Promise<unknown>][] = [
   ['an internalization', (store) => store.internalizations.create(exampleInternalization('a'))],
@@ -35,6 +42,7 @@ const CHANGES: [what: string, change: (store: Store) => Promise<unknown>][] = [
         isScrubbed: false,
       }),
   ],
+  ['the first request that failed', (store) => store.records.append(batchOf([failing(1)]))],
 ]
 
 const CHANGED = expect.stringMatching(/^data: changed\nid: [\w-]{22}\n\n$/)
@@ -53,6 +61,8 @@ it('tells an open view of every change that it shows, and of nothing else', asyn
     expect([what, (await events.read()).value]).toEqual([what, CHANGED])
   }
   page.clock.now += 10_000
+  // no request is told, unless it failed
+  await page.store.records.append(batchOf([exampleRecord(2, { at: 60_000 })]))
   // the same evidence, looked at again
   await saveRolloutReport(page.store, 'a', exampleReport({ outcomes: PAIRS, at: 99 }))
   const silence = new Promise((resolve) => setTimeout(() => resolve('silence'), 3_000))

@@ -5,6 +5,7 @@
 import { hash } from 'node:crypto'
 import { streamSSE } from 'hono/streaming'
 import { progressSnapshot } from '../../core/internalization/internalization.ts'
+import { failedIn, HOUR_MS } from '../../core/log/traffic-hours.ts'
 import { AppError } from '../../errors.ts'
 import { forgetTasks } from '../../lifecycle/forget-task.ts'
 import { readCurves } from '../../lifecycle/learning-curve.ts'
@@ -29,10 +30,20 @@ const evidenceOf = async (store: Store): Promise<string> => {
   )
 }
 
+/**
+ * Twice as many requests of the last hours failed, or none does any more: an outage is told at once, and again as
+ * it grows, but not with each request.
+ */
+const failuresOf = async (store: Store, now: number): Promise<string> => {
+  const hours = await store.records.traffic(now - HOUR_MS, now + 1)
+  const failed = hours.reduce((sum, hour) => sum + failedIn(hour), 0)
+  return String(Math.ceil(Math.log2(1 + failed)))
+}
+
 const digest = (text: string): string => hash('sha256', text, 'base64url').slice(0, 22)
 
 /** Changes with every change that a view shows at once. */
-const revisionOf = async (store: Store): Promise<string> => {
+const revisionOf = async (store: Store, now: number): Promise<string> => {
   const progress = await store.snapshots.all(progressSnapshot(''))
   const parts = [
     await evidenceOf(store),
@@ -41,6 +52,7 @@ const revisionOf = async (store: Store): Promise<string> => {
     await store.internalizations.revision(),
     await store.pairs.revision(),
     (await forgetTasks(store)).length,
+    await failuresOf(store, now),
     ...[...progress.values()].map((bytes) => Buffer.from(bytes).toString()),
   ]
   return digest(parts.join('\n'))
@@ -53,7 +65,7 @@ export const sharedRevision = ({ store, now }: Pick<AdminDeps, 'store' | 'now'>)
   let last: { at: number; revision: Promise<string> } | null = null
   return () => {
     const at = now()
-    if (last === null || at - last.at >= POLL_MS / 2) last = { at, revision: revisionOf(store) }
+    if (last === null || at - last.at >= POLL_MS / 2) last = { at, revision: revisionOf(store, at) }
     return last.revision
   }
 }

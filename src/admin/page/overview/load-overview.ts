@@ -1,5 +1,4 @@
 /** Reads what waits for a decision, what is wrong, the live routes, and the figures of a period. */
-import { templateNames } from '../../../lifecycle/find.ts'
 import {
   rolloutStageOf,
   type Internalization,
@@ -13,6 +12,8 @@ import {
   type TrafficHour,
 } from '../../../core/log/traffic-hours.ts'
 import type { RolloutStage } from '../../../core/rollout/stages.ts'
+import { nameOf } from '../../../core/template/name.ts'
+import type { Template } from '../../../core/template/template.ts'
 import { forgetTasks } from '../../../lifecycle/forget-task.ts'
 import {
   rolloutProgress,
@@ -111,12 +112,13 @@ const watched = (
   })
 
 const loadWithoutEngine = async (
-  { store, economics, settings, status }: AdminDeps,
-  rows: Internalization[]
+  { economics, settings, status }: AdminDeps,
+  rows: Internalization[],
+  templates: Template[]
 ): Promise<WithoutEngine | null> => {
   if (status().engine !== 'none') return null
   const tried = new Set(rows.map(({ templateVersion }) => templateVersion))
-  const untried = (await store.templates.list()).filter(({ version }) => !tried.has(version))
+  const untried = templates.filter(({ version }) => !tried.has(version))
   const known = await economics.known(untried)
   const verdicts = untried.map(({ version }) => known.get(version)?.verdict ?? 'unknown')
   return {
@@ -145,14 +147,20 @@ const loadFailures = async (store: Store, now: number): Promise<Failures | null>
 
 const MAX_REJECTED = 3
 
-const loadRejected = async (store: Store, rows: Internalization[]): Promise<RejectedRow[]> => {
+/** The history is read only where no verdict says that the worker did it. */
+const loadRejected = async (
+  store: Store,
+  rows: Internalization[],
+  templates: Template[]
+): Promise<RejectedRow[]> => {
+  const models = new Map(templates.map(({ version, model }) => [version, model]))
   const loaded: RejectedRow[] = []
   for (const row of rows.slice(0, MAX_REJECTED)) {
-    const template = await store.templates.get(row.templateVersion)
-    const history = await store.internalizations.history(row.id)
+    const isJudged = row.verdict?.verdict === 'reject'
+    const history = isJudged ? [] : await store.internalizations.history(row.id)
     loaded.push({
       row,
-      model: template?.model ?? 'the upstream',
+      model: models.get(row.templateVersion) ?? 'the upstream',
       by: history.at(-1)?.by ?? 'worker',
     })
   }
@@ -171,6 +179,8 @@ export const loadOverview = async (
 ): Promise<LoadedOverview> => {
   const { store, economics, rollout, now, status } = deps
   const rows = await store.internalizations.list({ recordIds: false })
+  const templates = await store.templates.list()
+  const labels = await store.templates.labels()
   const reports = new Map(await rolloutReports(store))
   const from = periodStart(period, now())
   const hours = await store.records.traffic(from, now() + 1)
@@ -186,15 +196,17 @@ export const loadOverview = async (
     waiting: rows.filter(({ state }) => state.name === 'approval'),
     routes: watched(rows, reports, rollout),
     failed: recent.filter(({ state }) => state.name === 'failed'),
-    rejected: await loadRejected(store, rejected),
+    rejected: await loadRejected(store, rejected, templates),
     moreRejected: Math.max(0, rejected.length - MAX_REJECTED),
     failures: await loadFailures(store, now()),
-    withoutEngine: await loadWithoutEngine(deps, rows),
+    withoutEngine: await loadWithoutEngine(deps, rows, templates),
     forgetting: (await forgetTasks(store)).length,
     traffic: mergeHours(hours, PERIODS[period].bucketMs),
     from,
     savings: await (isWorkedOut ? economics.savings() : economics.knownSavings()),
-    names: await templateNames(store),
+    names: new Map(
+      templates.map((each) => [each.version, nameOf(each, labels.get(each.version) ?? null)])
+    ),
     status: status(),
   }
 }
