@@ -84,7 +84,8 @@ const fill = async (dataDir: string): Promise<void> => {
   await store.records.append(
     batchOf(
       Array.from({ length: PAIRS }, (_, i) =>
-        routedRecord(i + 1, 'skipped', { route, at: now - (PAIRS - i) * 60_000 })
+        // within a minute, so that hours and minutes would repeat on an axis
+        routedRecord(i + 1, 'skipped', { route, at: now - (PAIRS - i) * 1_000 })
       )
     )
   )
