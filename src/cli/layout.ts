@@ -21,15 +21,39 @@ export const wrap = (text: string, width: number, indent = 0): string => {
 
 const GAP = '  '
 
-const columnsOf = (rows: string[][]): string =>
-  rows
+const widthsOf = (rows: string[][]): number[] =>
+  rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+
+const columnsOf = (rows: string[][]): string => {
+  const widths = widthsOf(rows)
+  return rows
     .map((row) =>
       row
-        .map((cell, column) => cell.padEnd(Math.max(...rows.map((other) => other[column]!.length))))
+        .map((cell, column) => cell.padEnd(widths[column]!))
         .join(GAP)
         .trimEnd()
     )
     .join('\n')
+}
+
+const shortened = (text: string, room: number): string =>
+  text.length <= room
+    ? text
+    : `${text
+        .slice(0, room - 1)
+        .replace(/[\uD800-\uDBFF]$/, '')
+        .trimEnd()}…`
+
+/** Shorter than this, a name tells nothing. */
+const LEAST_ROOM = 8
+
+/** Shortens the cells of one column until the rows fit, at most to `LEAST_ROOM`. */
+const withShortened = (rows: string[][], column: number, width: number): string[][] => {
+  const widths = widthsOf(rows)
+  const all = widths.reduce((sum, each) => sum + each, GAP.length * (widths.length - 1))
+  const room = Math.max(LEAST_ROOM, widths[column]! - Math.max(0, all - width))
+  return rows.map((row) => row.with(column, shortened(row[column]!, room)))
+}
 
 const block = (header: string[], row: string[], width: number): string => {
   const labelWidth = Math.max(...header.map((label) => label.length))
@@ -49,11 +73,13 @@ const block = (header: string[], row: string[], width: number): string => {
 /**
  * Columns as wide as their widest cell. Where they do not fit, each row is a block of lines, one for
  * each cell with a value.
- * @param rows the first one is the header
+ * @param rows the first one is the header @param shortens a column whose cells are shortened before that
  */
-export const table = (rows: (string | number)[][], width: number): string => {
-  const [header = [], ...cells] = rows.map((row) => row.map((cell) => visibleName(String(cell))))
-  const columns = columnsOf([header, ...cells])
+export const table = (rows: (string | number)[][], width: number, shortens?: number): string => {
+  const visible = rows.map((row) => row.map((cell) => visibleName(String(cell))))
+  const fitted = shortens === undefined ? visible : withShortened(visible, shortens, width)
+  const [header = [], ...cells] = fitted
+  const columns = columnsOf(fitted)
   if (columns.split('\n').every((line) => line.length <= width)) return columns
   return cells.map((row) => block(header, row, width)).join('\n\n')
 }

@@ -32,8 +32,9 @@ export const print = (value: unknown): void => {
   writeOut(`${text}\n`)
 }
 
-/** @param rows the first one is the header */
-export const table = (rows: (string | number)[][]): string => layoutTable(rows, width())
+/** @param rows the first one is the header @param shortens a column whose cells may be shortened */
+export const table = (rows: (string | number)[][], shortens?: number): string =>
+  layoutTable(rows, width(), shortens)
 
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
 

@@ -1,7 +1,8 @@
-/** Renders a verdict as tables. */
+/** Renders a verdict, the log that it is of, and a learning curve. */
 import type { Repeats } from '../core/learn/dataset.ts'
 import type { ArmFigures, Verdict } from '../core/gate/gate.ts'
-import type { Population } from '../core/internalization/internalization.ts'
+import type { Internalization, Population } from '../core/internalization/internalization.ts'
+import { curveText, type CurveWork } from '../lifecycle/learning-curve.ts'
 import { percent, table } from './output.ts'
 
 const armsTable = ({ arm: winner, arms }: Verdict): string =>
@@ -103,3 +104,23 @@ export const verdictText = (verdict: Verdict): string => {
     ...changeText(verdict),
   ].join('\n\n')
 }
+
+const pointsTable = ({ points, targets }: NonNullable<CurveWork['curve']>): string =>
+  table([
+    ['trained on', 'agreement', ...targets.map(({ coverage }) => `loss at ${percent(coverage)}`)],
+    ...points.map(({ rows, agreement, losses }) => [
+      rows,
+      percent(agreement),
+      ...losses.map((loss) => (loss === null ? '' : percent(loss))),
+    ]),
+  ])
+
+/** One row for each training, and what follows from them. */
+export const learningCurveText = (
+  work: CurveWork,
+  internalization: Pick<Internalization, 'verdict'>
+): string =>
+  [
+    ...(work.curve === null ? [] : [pointsTable(work.curve)]),
+    curveText(work, internalization).join('\n'),
+  ].join('\n\n')

@@ -92,13 +92,19 @@ export const examplesFor = async (
   })
 }
 
-/** The most confident answers first. @param options.arm as for `heldOutAnswers` */
+/** Mistakes that a route could give, then those that it defers, then the others. */
+const dangerOf = ({ agrees, row }: HeldOutAnswer): number =>
+  agrees ? 0 : row.deferred === null ? 2 : 1
+
+/** Mistakes first, and of those the most confident ones. @param options.arm as for `heldOutAnswers` */
 export const examplesOf = async (
   store: Store,
   internalization: Internalization,
   { limit, arm }: { limit: number; arm?: number | undefined }
 ): Promise<HeldOutExample[]> => {
   const answers = await heldOutAnswers(store, internalization, arm)
-  const first = answers.toSorted((a, b) => b.confidence - a.confidence).slice(0, limit)
+  const first = answers
+    .toSorted((a, b) => dangerOf(b) - dangerOf(a) || b.confidence - a.confidence)
+    .slice(0, limit)
   return examplesFor(store, internalization, first)
 }

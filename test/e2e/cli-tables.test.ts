@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type { Internalization } from '../../src/core/internalization/internalization.ts'
+import type { EvaluationRow } from '../../src/store/store.ts'
 import { loadBuilt } from '../kit/process/built.ts'
 import {
   exampleApproved,
@@ -25,6 +27,21 @@ const APPROVED = exampleApproved('7b0fbb0e-6b53-4b6e-9d0f-0a1d8a5a9c11', {
 
 const OF_WINNER = { internalizationId: APPROVED.id, arm: 1 }
 
+const OTHER_TEMPLATE = { ...exampleTemplate('fedcba9876543210'.repeat(2)), tools: 'x' }
+const MISTAKES: [recordId: string, row: Partial<EvaluationRow>][] = [
+  ['record-1', { agrees: true, logprobMin: -0.01 }],
+  ['record-2', { agrees: false, logprobMin: -0.1 }],
+  ['record-3', { agrees: false, logprobMin: -0.05, deferred: 'tool-call' }],
+  ['record-4', { agrees: false, logprobMin: -0.3 }],
+]
+const waiting = exampleApproved('8c0fbb0e-6b53-4b6e-9d0f-0a1d8a5a9c11', {
+  templateVersion: OTHER_TEMPLATE.version,
+})
+const OTHER: Internalization = {
+  ...waiting,
+  plan: { ...waiting.plan!, holdoutRecordIds: MISTAKES.map(([recordId]) => recordId) },
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'promptintern-tables-'))
 const DATA_DIR = join(folder, 'data')
 let run: (words: string[]) => Promise<number>
@@ -32,7 +49,7 @@ let run: (words: string[]) => Promise<number>
 beforeAll(async () => {
   ;({ run } = await loadBuilt<{ run: typeof run }>('src/cli/run.ts'))
   const store = await openStore({ dataDir: DATA_DIR })
-  await store.templates.upsert([TEMPLATE])
+  await store.templates.upsert([TEMPLATE, OTHER_TEMPLATE])
   await store.templates.label(TEMPLATE.version, 'a long label '.repeat(4))
   const records = Array.from({ length: 6 }, (_, index) =>
     exampleRecord(index + 1, { model: TEMPLATE.model, path: `/v1/${'long/'.repeat(30)}` })
@@ -52,11 +69,15 @@ beforeAll(async () => {
       state: { name: 'failed', cause: LONG },
     }),
     APPROVED,
+    OTHER,
   ])
     await store.internalizations.create(row)
   await store.internalizations.addEvaluations([
     exampleEvaluation('record-3', { ...OF_WINNER, answer: LONG }),
     exampleEvaluation('record-4', { ...OF_WINNER, deferred: 'tool-call' }),
+    ...MISTAKES.map(([recordId, row]) =>
+      exampleEvaluation(recordId, { internalizationId: OTHER.id, arm: 1, ...row })
+    ),
   ])
   await store.close()
   writeFileSync(join(folder, 'rows.jsonl'), '')
@@ -90,8 +111,10 @@ describe('show', () => {
   it('has the template, its slots and internalizations, and what to do next', async () => {
     const { text } = await print(['show', TEMPLATE.version])
     expect(text).toContain('{slot date}')
-    expect(text).toContain(APPROVED.id)
-    expect(text).toContain(`promptintern promote ${TEMPLATE.version}`)
+    expect(text).toContain('7b0fbb0e')
+    expect(text).toContain('promptintern promote 01234567')
+    expect(text).not.toContain(TEMPLATE.version)
+    expect(text).not.toContain(APPROVED.id)
   })
 })
 
@@ -101,6 +124,17 @@ describe('examples', () => {
     expect(JSON.parse(text)).toMatchObject([
       { recordId: 'record-3', adaptedAnswer: LONG },
       { recordId: 'record-4', deferred: 'tool-call' },
+    ])
+  })
+
+  it('begins with the surest mistake that the route could give', async () => {
+    const { text } = await print(['examples', '8c0fbb0e'])
+    expect(text.split('\n')[0]).toMatch(/^internalization 8c0fbb0e of template fedcba98 \(/)
+    expect([...text.matchAll(/^record {5}(\S+)$/gm)].map(([, id]) => id)).toEqual([
+      'record-2',
+      'record-4',
+      'record-3',
+      'record-1',
     ])
   })
 })
@@ -154,12 +188,27 @@ describe('fits 80 columns', () => {
   })
 })
 
+describe('status', () => {
+  it('has one line for a template, also with a long label', async () => {
+    const lines = (await print(['status'])).text.split('\n')
+    expect(lines[0]).toMatch(/^template +name +requests +answered +state +pays$/)
+    expect(lines[1]).toMatch(/^01234567 +a long label a.*… +\d+ +\d+ +\S/)
+    expect(lines[2]).toMatch(/^fedcba98 +\S.* +\d+ +\d+ +approval +\S+$/)
+    expect(lines[3]).toBe('')
+  })
+})
+
 describe('label', () => {
   it('is shown by status and show, and is replaced', async () => {
     const { text } = await print(['label', TEMPLATE.version, ' intents of a bank '])
-    expect(text.replaceAll(/\s+/g, ' ')).toBe(`${TEMPLATE.version} is labelled intents of a bank `)
+    expect(text).toBe('template 01234567 is labelled intents of a bank\n')
     const status = JSON.parse((await print(['status', '--json'])).text) as object
-    expect(status).toMatchObject({ templates: [{ label: 'intents of a bank' }] })
+    expect(status).toMatchObject({
+      templates: [
+        { version: TEMPLATE.version, label: 'intents of a bank', name: 'intents of a bank' },
+        { version: OTHER_TEMPLATE.version, label: null },
+      ],
+    })
     for (const words of [['status'], ['show', TEMPLATE.version]])
       expect((await print(words)).text).toContain('intents of a bank')
   })

@@ -38,12 +38,18 @@ const emptyDir = (): string => join(folder, `data-${files++}`)
 const importInto = (dataDir: string, path: string, ...words: string[]): Promise<Ended> =>
   cli({ DATA_DIR: dataDir }, 'import', path, '--tenant', TENANT, ...words)
 
-const records = async (dataDir: string): Promise<{ tenant: string; request: string }[]> => {
+const records = async (dataDir: string): Promise<{ tenant: string; at: number }[]> => {
   const { stdout } = await cli({ DATA_DIR: dataDir }, 'records', '--json')
-  return JSON.parse(stdout) as { tenant: string; request: string }[]
+  return JSON.parse(stdout) as { tenant: string; at: number }[]
 }
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const completion = (created: unknown) => ({
+  object: 'chat.completion',
+  created,
+  choices: [{ index: 0, message: { role: 'assistant', content: 'yes' }, finish_reason: 'stop' }],
+})
 
 describe('import', () => {
   it.each([
@@ -94,6 +100,37 @@ describe('import', () => {
       `1 imported, 1 repeated, 0 without an answer, 0 skipped; tenant ${TENANT}`
     )
     expect(await records(dataDir)).toHaveLength(2)
+  })
+
+  it('keeps the time that a line names, as a scan of the file reads it', async () => {
+    const dataDir = emptyDir()
+    const second = Date.UTC(2026, 9, 1) / 1000
+    const lines = [
+      { at: '2026-10-01T00:00:00Z', response: 'yes' },
+      { at: second + 60, response: 'yes' },
+      { created: second + 120, response: 'yes' },
+      { created: 1000 * (second + 180), response: 'yes' },
+      { created_at: '2026-10-01T00:04:00Z', response: 'yes' },
+      { response: completion(second + 300) },
+      { response: completion('2026-10-01T00:06:00Z') },
+      { created: second + 420, messages: [...asked('row'), { role: 'assistant', content: 'yes' }] },
+    ].map((line, number) =>
+      JSON.stringify({ messages: asked(`hi ${number}`), model: 'm', ...line })
+    )
+    const path = fileOf(...lines)
+    await importInto(dataDir, path)
+    const minutes = (await records(dataDir)).map(({ at }) => (at / 1000 - second) / 60)
+    expect(minutes.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+    const spans = []
+    for (const log of [path, dataDir]) {
+      const { stdout } = await cli({ DATA_DIR: dataDir }, 'scan', log, '--json')
+      const { from, to } = JSON.parse(stdout) as { from: number; to: number }
+      spans.push([from, to])
+    }
+    expect(spans).toEqual([
+      [1000 * second, 1000 * (second + 420)],
+      [1000 * second, 1000 * (second + 420)],
+    ])
   })
 
   it('ends with --strict at the first line that is not a chat exchange', async () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import { nameOf } from '../../src/core/template/name.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
 import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { OpenStore } from '../../src/store/store.ts'
@@ -20,8 +21,13 @@ import { openStore } from '../kit/store/local-store.ts'
 import { AT_ONCE, exampleEvidence, exampleReport } from '../kit/records/rollout.ts'
 
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1] }
-const TEMPLATE = exampleTemplate()
-const LIVE = exampleApproved()
+const TEMPLATE = exampleTemplate('0123456789abcdef'.repeat(2))
+const LIVE = exampleApproved('7b0fbb0e-6b53-4b6e-9d0f-0a1d8a5a9c11', {
+  templateVersion: TEMPLATE.version,
+})
+/** What people are shown, and commands take. */
+const SHORT = '01234567'
+const NAME = nameOf(TEMPLATE, null)
 const CONTEXT = { by: 'worker', now: 2_000, rollout: STAGED }
 const FIRST = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 2_000 }
 
@@ -160,7 +166,7 @@ describe('watch', () => {
   it('shows the requests of the lora against the audited ones', async () => {
     await goLiveFirst()
     await report()
-    const route = exampleOutcome({ lora: 'lora-of-arm-1' })
+    const route = exampleOutcome({ templateVersion: TEMPLATE.version, lora: 'lora-of-arm-1' })
     const audit = { ...route, outcome: 'skipped', reason: 'audit' } as const
     await store.records.append(
       batchOf([
@@ -178,7 +184,7 @@ describe('watch', () => {
   it('refuses an internalization that was never live', async () => {
     const { code, stderr } = await run('watch', TEMPLATE.version, '--once')
     expect(code).toBe(4)
-    expect(stderr).toContain(`no rollout to watch: promptintern promote ${TEMPLATE.version}`)
+    expect(stderr).toContain(`no rollout to watch: promptintern promote ${SHORT}`)
   })
 })
 
@@ -218,7 +224,7 @@ describe('promote, of a live internalization', () => {
     await goLiveFirst()
     await report({ mayStep: true })
     expect((await run('status')).stdout.replaceAll(/\n +/g, ' ')).toContain(
-      `live, canary 5 %; bad ratings +3.9 points (-4.1 to +11.9); ready for canary 25 %: promptintern promote ${TEMPLATE.version}`
+      `live, canary 5 %; bad ratings +3.9 points (-4.1 to +11.9); ready for canary 25 %: promptintern promote ${SHORT}`
     )
     expect((await run('promote', LIVE.id)).code).toBe(0)
     expect(await stateNow()).toMatchObject({ stage: { share: 0.25 }, evidence: exampleEvidence() })
@@ -242,8 +248,7 @@ describe('promote, of a live internalization', () => {
     const { code, stderr } = await run('promote', TEMPLATE.version, '--now')
     expect({ code, stderr }).toEqual({
       code: 4,
-      stderr:
-        'promptintern: internalization internalization-1 is in the last stage of its rollout, full\n',
+      stderr: 'promptintern: internalization 7b0fbb0e is in the last stage of its rollout, full\n',
     })
   })
 })
@@ -266,21 +271,67 @@ describe('pause', () => {
   it('is shown with the command that ends it, and refuses a promotion', async () => {
     await goLiveFirst()
     await report({ mayStep: true })
-    expect((await run('pause', TEMPLATE.version, '--reason', 'an incident')).stdout).toBe(
-      `template ${TEMPLATE.version} is live, paused\n`
+    expect((await run('pause', SHORT, '--reason', 'an incident')).stdout).toBe(
+      `template ${SHORT} (${NAME}) is live, paused\n`
     )
     const view = await run('watch', TEMPLATE.version, '--once')
     expect(view.stdout).toContain('[paused] canary 5 % → canary 25 % → full')
-    expect(view.stdout).toContain(`canary 5 %: promptintern resume ${TEMPLATE.version}`)
+    expect(view.stdout).toContain(`canary 5 %: promptintern resume ${SHORT}`)
     expect((await run('status')).stdout).toContain('live, paused')
     const shown = (await run('show', TEMPLATE.version)).stdout
-    expect(shown).toContain(`to end the pause, run: promptintern resume ${TEMPLATE.version}`)
+    expect(shown).toContain(`to end the pause, run: promptintern resume ${SHORT}`)
     expect(shown).toContain('paused, by cli: an incident')
     const refused = await run('promote', TEMPLATE.version, '--now')
     expect(refused).toMatchObject({ code: 4 })
     expect(refused.stderr).toContain('is paused: resume it first')
     expect((await run('resume', LIVE.id)).stdout).toContain('is live, canary 5 %')
     expect(await stateNow()).toEqual({ name: 'live', stage: FIRST })
+  })
+})
+
+describe('reject', () => {
+  it('ends what waits for approval, with its reason, by the start of an id', async () => {
+    expect((await run('reject', SHORT)).code).toBe(2)
+    const { code, stdout } = await run('reject', SHORT, '--reason', 'the labels change')
+    expect({ code, stdout: stdout.replaceAll(/\n +/g, ' ') }).toEqual({
+      code: 0,
+      stdout: `internalization 7b0fbb0e of template ${SHORT} (${NAME}) is rejected\n`,
+    })
+    expect(await stateNow()).toEqual({ name: 'rejected', reason: 'the labels change' })
+    expect((await run('promote', SHORT)).code).toBe(4)
+  })
+
+  it('is refused for a live one, which keeps its route', async () => {
+    await goLiveFirst()
+    const { code, stderr } = await run('reject', '7b0fbb0e', '--reason', 'no')
+    expect(code).toBe(4)
+    expect(stderr).toContain('is live, so it cannot become rejected')
+    expect(await store.routes.list()).toHaveLength(1)
+  })
+})
+
+describe('retire', () => {
+  it('takes the route away, and brings none back, unlike rollback', async () => {
+    const other = exampleApproved('8c0fbb0e-6b53-4b6e-9d0f-0a1d8a5a9c11', {
+      templateVersion: TEMPLATE.version,
+    })
+    await goLiveFirst()
+    await store.internalizations.create(other)
+    await goLive(store, other, { ...CONTEXT, now: 3_000 })
+    const { code, stdout } = await run('retire', SHORT, '--reason', 'the prompt ends', '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      id: other.id,
+      state: { name: 'retired', reason: 'the prompt ends' },
+    })
+    expect(await store.routes.list()).toEqual([])
+    expect((await live()).state).toMatchObject({ name: 'retired' })
+  })
+
+  it('is refused for one that is not live', async () => {
+    const { code, stderr } = await run('retire', SHORT, '--reason', 'no')
+    expect(code).toBe(4)
+    expect(stderr).toContain('is approval, so it cannot become retired')
   })
 })
 
@@ -291,10 +342,10 @@ describe('show', () => {
     await run('promote', TEMPLATE.version, '--reason', 'the team agrees')
     const before = (await run('show', TEMPLATE.version)).stdout
     expect(before).toContain('live, canary 25 %; drift since 2026-11-28 10:00')
-    expect(before).toContain(`to watch its rollout, run: promptintern watch ${TEMPLATE.version}`)
+    expect(before).toContain(`to watch its rollout, run: promptintern watch ${SHORT}`)
     await retire(store, await live(), 'rolled back: it disagrees', CONTEXT, { evidence: LOST })
     const { stdout } = await run('show', TEMPLATE.version)
-    const entries = stdout.split('history of internalization-1\n')[1]
+    const entries = stdout.split('history of 7b0fbb0e\n')[1]
     expect(
       entries?.replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d/g, 'AT').replaceAll(/\n {3,}/g, ' ')
     ).toBe(

@@ -118,8 +118,7 @@ describe('a line of a log', () => {
     })
     expect(JSON.parse(record.request)).toEqual(request)
     expect(JSON.parse(record.response!)).toEqual(JSON.parse(JSON.stringify(response)))
-    expect(recordOf({ messages: [ASKED], model: 'm', at: 7 })).toMatchObject({ model: 'm', at: 7 })
-    expect(recordOf({ messages: [ASKED] }).at).toBe(5)
+    expect(recordOf({ messages: [ASKED], model: 'm' })).toMatchObject({ model: 'm', at: 5 })
   })
 
   it('has an id of its own by tenant, place and text', () => {
@@ -188,7 +187,28 @@ const responseWith = (changed: object) => ({ ...completion('yes'), ...changed })
 describe('the time of a line', () => {
   const created = 1_795_000_000
   it.each([
-    ['its at', { at: 7_000, created, response: responseWith({ created }) }, 7_000],
+    ['its at', { at: 1e12, created, response: responseWith({ created }) }, 1e12],
+    ['its at, in seconds', { at: created, response: 'yes' }, created * 1_000],
+    [
+      'its created, in milliseconds',
+      { created: created * 1_000, response: 'yes' },
+      created * 1_000,
+    ],
+    [
+      'its created, as a date',
+      { created: '2026-11-18T10:40:00Z', response: 'yes' },
+      1_794_998_400_000,
+    ],
+    [
+      'its created_at',
+      { created_at: '2026-11-18T12:40:00+02:00', response: 'yes' },
+      1_794_998_400_000,
+    ],
+    [
+      'that of its response, as a date',
+      { response: responseWith({ created: '2026-11-18T10:40:00Z' }) },
+      1_794_998_400_000,
+    ],
     [
       'its created, in seconds',
       { created, response: responseWith({ created: 3 }) },

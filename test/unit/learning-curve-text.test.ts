@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { CurveTarget } from '../../src/core/gate/learning-curve.ts'
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
-import { learningCurveText } from '../../src/cli/curve-text.ts'
+import { learningCurveText } from '../../src/cli/verdict-text.ts'
 import { curveText, type CurveWork } from '../../src/lifecycle/learning-curve.ts'
 
 const target = (coverage: number, changes: Partial<CurveTarget> = {}): CurveTarget => ({

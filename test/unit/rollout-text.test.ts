@@ -32,6 +32,7 @@ const viewOf = (report: RolloutReport | null, changes: Partial<RolloutView> = {}
   }
   return {
     internalization: 'internalization-1',
+    shown: { id: '01234567', name: 'card intents', title: '01234567 (card intents)' },
     template: TEMPLATE,
     lora: 'lora-abc',
     state,
@@ -53,7 +54,7 @@ describe('the picture of a rollout', () => {
   it('has the stages, the loss with its bounds, the evidence, and both groups', () => {
     expect(rolloutText(viewOf(exampleReport()), 80)).toBe(
       `
-template    0123456789abcdef0123456789abcdef
+template    01234567 (card intents)
 lora        lora-abc
 stage       shadow → [canary 5 %] → canary 25 % → full
 next        canary 25 % at evidence 20, now 2.2 after 128 conversations
@@ -88,7 +89,7 @@ saved: 80.9 % a request, before engine and training
   it('says what to do when the evidence for the next stage is there', () => {
     const ready = exampleReport({ mayStep: true })
     expect(rolloutText(viewOf(ready), 80)).toContain(
-      `next        canary 25 %: promptintern promote ${TEMPLATE}\n`
+      `next        canary 25 %: promptintern promote 01234567\n`
     )
     expect(rolloutText(viewOf(ready, { steps: true }), 80)).toContain('canary 25 %, any moment\n')
   })
@@ -145,7 +146,7 @@ saved: 80.9 % a request, before engine and training
     const groups = { answered: NONE, fallback: NONE, treated: NONE, control: NONE }
     expect(rolloutText(viewOf(null, { groups }), 80)).toBe(
       `
-template    0123456789abcdef0123456789abcdef
+template    01234567 (card intents)
 lora        lora-abc
 stage       [shadow] → canary 5 % → canary 25 % → full
 next        the worker has made no figures yet; it makes them while the proxy

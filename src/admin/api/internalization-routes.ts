@@ -61,7 +61,11 @@ const examplesRoute = createRoute({
       }),
     }),
   },
-  responses: responses(200, listOf(exampleSchema), 'Examples, the most confident answers first'),
+  responses: responses(
+    200,
+    listOf(exampleSchema),
+    'Examples, mistakes first, and of those the most confident ones'
+  ),
 })
 
 const proofRoute = createRoute({

@@ -4,6 +4,7 @@ import type { Store } from '../../store/store.ts'
 import { createDetectLoop } from '../../worker/detect.ts'
 import { sayHandedOver, withWorker, type Here, type There } from '../context.ts'
 import { print, table, type OutputOptions, type Screen } from '../output.ts'
+import { readTitles } from '../titles.ts'
 
 const NAME = 'records read'
 
@@ -34,9 +35,11 @@ const detectThere = async ({ store, screen, until }: There): Promise<void> => {
 }
 
 const show = async (store: Store, screen: Screen, { json }: OutputOptions): Promise<void> => {
+  const titles = await readTitles(store)
   const templates = await Promise.all(
     (await store.templates.list()).map(async ({ version, model, messages }) => ({
       version,
+      name: titles.name(version),
       model,
       requests: (await store.templates.stats(version)).requests,
       messages: messages.length,
@@ -46,10 +49,13 @@ const show = async (store: Store, screen: Screen, { json }: OutputOptions): Prom
   if (json) return print({ templates })
   if (templates.length === 0) return print('no template was found in the log')
   print(
-    table([
-      ['template', 'model', 'requests', 'messages'],
-      ...templates.map((row) => [row.version, row.model, row.requests, row.messages]),
-    ])
+    table(
+      [
+        ['template', 'name', 'model', 'requests'],
+        ...templates.map((row) => [titles.id(row.version), row.name, row.model, row.requests]),
+      ],
+      1
+    )
   )
 }
 

@@ -15,6 +15,7 @@ import {
 import { PrintedResult } from '../exit-code.ts'
 import { EXIT } from '../../process/exit.ts'
 import { print, type OutputOptions, type Screen } from '../output.ts'
+import { internalizationTitle, readTitles } from '../titles.ts'
 import { verdictText } from '../verdict-text.ts'
 
 const showProgress = async (store: Store, { progress }: Screen, id: string): Promise<void> => {
@@ -38,23 +39,33 @@ const evaluateThere = async ({ store, screen, until }: There, id: string): Promi
     : new AppError('internal', `the worker replied ${reply.kind} to an evaluation`)
 }
 
-const evaluate = async (id: string, options: OutputOptions): Promise<void> => {
-  const verdict = await withWorker({
+/** @throws AppError `not-found`, `conflict` */
+const titleOf = async (store: Store, wanted: string): Promise<{ id: string; title: string }> => {
+  const row = await internalizationOf(store, wanted)
+  return { id: row.id, title: internalizationTitle(row, await readTitles(store)) }
+}
+
+const evaluate = async (wanted: string, options: OutputOptions): Promise<void> => {
+  const { title, verdict } = await withWorker({
     needsEngine: true,
-    check: (store) => internalizationOf(store, id),
-    here: ({ deps }) => evaluateAgain(deps, deps.engine!, id),
-    there: (there) => {
+    check: (store) => internalizationOf(store, wanted),
+    here: async ({ deps }) => {
+      const named = await titleOf(deps.store, wanted)
+      return { ...named, verdict: await evaluateAgain(deps, deps.engine!, named.id) }
+    },
+    there: async (there) => {
       sayHandedOver(options)
-      return evaluateThere(there, id)
+      const named = await titleOf(there.store, wanted)
+      return { ...named, verdict: await evaluateThere(there, named.id) }
     },
   })
-  print(options.json ? verdict : verdictText(verdict))
+  print(options.json ? verdict : `${title}\n\n${verdictText(verdict)}`)
   if (verdict.verdict === 'reject') throw new PrintedResult(EXIT.notAccepted)
 }
 
 export const evaluateCommand = (): Command =>
   new Command('evaluate')
     .description('evaluate a trained internalization with the current MARGIN; changes no state')
-    .argument('<internalization>', 'id of the internalization')
+    .argument('<internalization>', 'id of the internalization, or the start of it')
     .option('--json', 'print JSON')
     .action(evaluate)

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { examplesOf, type HeldOutExample } from '../../lifecycle/held-out-examples.ts'
 import { internalizationOf, withStore } from '../context.ts'
 import { print, type OutputOptions } from '../output.ts'
+import { internalizationTitle, readTitles } from '../titles.ts'
 import { wholeNumber } from '../options.ts'
 
 interface ExamplesOptions extends OutputOptions {
@@ -29,19 +30,20 @@ const blockOf = (example: HeldOutExample): string =>
 
 const examples = (id: string, { limit, arm, json }: ExamplesOptions): Promise<void> =>
   withStore(async (store) => {
-    const rows = await examplesOf(store, await internalizationOf(store, id), { limit, arm })
+    const row = await internalizationOf(store, id)
+    const rows = await examplesOf(store, row, { limit, arm })
     if (json) return print(rows)
-    print(
-      rows.length === 0 ? 'no held-out row has been answered yet' : rows.map(blockOf).join('\n\n')
-    )
+    if (rows.length === 0) return print('no held-out row has been answered yet')
+    const title = internalizationTitle(row, await readTitles(store))
+    print([title, ...rows.map(blockOf)].join('\n\n'))
   })
 
 export const examplesCommand = (): Command =>
   new Command('examples')
     .description(
-      "show held-out rows with the upstream's and the lora's answer, the most confident first"
+      "show held-out rows with the upstream's and the lora's answer: mistakes first, the most confident of them first"
     )
-    .argument('<internalization>', 'id of the internalization')
+    .argument('<internalization>', 'id of the internalization, or the start of it')
     .option('--limit <count>', 'number of rows', wholeNumber(1), 20)
     .option('--arm <index>', 'arm of the plan (default: the winning arm)', wholeNumber(0))
     .option('--json', 'print JSON')

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
 import type { Config } from '../../config/config.ts'
+import { shortId } from '../../core/template/name.ts'
 import type { Selection } from '../../core/log/selection.ts'
 import type { ReportFault, WorkerFault } from '../../fault-log.ts'
 import { createLogger, type Logger } from '../../process/logger.ts'
@@ -15,6 +16,7 @@ import { withStore } from '../context.ts'
 import { whileLeading } from '../leading.ts'
 import { workerDeps } from '../worker-deps.ts'
 import { print, table, type OutputOptions } from '../output.ts'
+import { readTitles, type Titles } from '../titles.ts'
 
 interface ForgetOptions extends OutputOptions {
   record?: string[]
@@ -77,12 +79,12 @@ const settle = async (store: OpenStore, config: Config, task: string): Promise<b
   return (await readTask(store, task)) === null
 }
 
-const learnedTable = ({ learned }: ForgetReport): string =>
+const learnedTable = ({ learned }: ForgetReport, titles: Titles): string =>
   table([
     ['internalization', 'template', 'state', 'trained on', 'held out', 'loras'],
     ...learned.map((row) => [
-      row.id,
-      row.templateVersion,
+      shortId(row.id),
+      titles.title(row.templateVersion),
       row.state,
       row.trained,
       row.heldOut,
@@ -101,10 +103,14 @@ const hint = ({ learned, dryRun }: ForgetReport, retire: boolean): string[] => {
   return ['these loras still contain the records: --retire deletes the loras and their routes']
 }
 
-const render = (report: ForgetReport, isDone: boolean, retire: boolean): string =>
+const render = (
+  report: ForgetReport,
+  titles: Titles,
+  { isDone, retire }: { isDone: boolean; retire: boolean }
+): string =>
   [
     summary(report),
-    ...(report.learned.length === 0 ? [] : [learnedTable(report)]),
+    ...(report.learned.length === 0 ? [] : [learnedTable(report, titles)]),
     ...hint(report, retire),
     ...(isDone
       ? []
@@ -125,7 +131,8 @@ const forget = (options: ForgetOptions): Promise<void> =>
       }
     )
     const isDone = report.task === null || (await settle(store, config, report.task))
-    print(options.json ? { ...report, isDone } : render(report, isDone, retire))
+    if (options.json) return print({ ...report, isDone })
+    print(render(report, await readTitles(store), { isDone, retire }))
   })
 
 const collect = (value: string, values: string[] = []): string[] => [...values, value]

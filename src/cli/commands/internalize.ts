@@ -22,7 +22,8 @@ import {
 import { PrintedResult } from '../exit-code.ts'
 import { EXIT } from '../../process/exit.ts'
 import { noteText } from '../options.ts'
-import { print, type OutputOptions, type Screen } from '../output.ts'
+import { print, writeError, type OutputOptions, type Screen } from '../output.ts'
+import { internalizationTitle, readTitles, type Titles } from '../titles.ts'
 import { holdoutText } from '../../core/internalization/holdout-time.ts'
 import { populationText, verdictText } from '../verdict-text.ts'
 
@@ -78,14 +79,13 @@ const internalizeHere = async (
 }
 
 /** The worker trains one internalization at a time, the oldest first. */
-const tellWhatComesFirst = async (store: Store, { logger }: Screen, id: string): Promise<void> => {
+const tellWhatComesFirst = async (store: Store, id: string): Promise<void> => {
   const working = (await store.internalizations.list()).filter(({ state }) =>
     WORKING.has(state.name)
   )
   const [first] = working.sort((a, b) => a.createdAt - b.createdAt)
   if (first === undefined || first.id === id) return
-  const { templateVersion: template, id: internalization } = first
-  logger.warn({ template, internalization }, 'the worker finishes another internalization first')
+  writeError(`the worker finishes ${internalizationTitle(first, await readTitles(store))} first\n`)
 }
 
 const internalizeThere = async (
@@ -95,7 +95,7 @@ const internalizeThere = async (
 ): Promise<Internalization> => {
   await requireWorkersEngine(store)
   const id = await beginOrResume(store, version, note)
-  await tellWhatComesFirst(store, screen, id)
+  await tellWhatComesFirst(store, id)
   return until(async () => {
     const row = await internalizationOf(store, id)
     await showProgress(store, screen, row)
@@ -103,15 +103,18 @@ const internalizeThere = async (
   })
 }
 
-const resultText = ({ id, state, plan, verdict, templateVersion }: Internalization): string =>
+const resultText = (
+  { id, state, plan, verdict, templateVersion }: Internalization,
+  titles: Titles
+): string =>
   [
-    `${id}  ${state.name}`,
+    `${internalizationTitle({ id, templateVersion }, titles)}: ${state.name}`,
     ...(plan === null ? [] : [populationText(plan.population), holdoutText(plan)]),
     ...(verdict === null ? [] : [verdictText(verdict)]),
     ...(verdict === null && state.name === 'rejected' ? [state.reason] : []),
     ...(state.name === 'failed' ? [state.cause] : []),
     ...(state.name === 'approval'
-      ? [`to make it live, run: promptintern promote ${templateVersion}`]
+      ? [`to make it live, run: promptintern promote ${titles.id(templateVersion)}`]
       : []),
   ].join('\n')
 
@@ -119,20 +122,26 @@ interface InternalizeOptions extends OutputOptions {
   reason?: string
 }
 
+const titled = async (store: Store, row: Internalization) => ({
+  row,
+  titles: await readTitles(store),
+})
+
 const internalize = async (version: string, options: InternalizeOptions): Promise<void> => {
-  const row = await withWorker({
+  const { row, titles } = await withWorker({
     needsEngine: true,
     check: (store) => templateOf(store, version),
-    here: (here) => internalizeHere(here, version, options.reason),
-    there: (there) => {
+    here: async (here) =>
+      titled(here.deps.store, await internalizeHere(here, version, options.reason)),
+    there: async (there) => {
       sayHandedOver(options)
-      return internalizeThere(there, version, options.reason)
+      return titled(there.store, await internalizeThere(there, version, options.reason))
     },
   })
   const { id, state, plan, verdict } = row
   const { population = null, holdout = null, earlierTries = null } = plan ?? {}
   if (options.json) print({ id, state, population, holdout, earlierTries, verdict })
-  else print(resultText(row))
+  else print(resultText(row, titles))
   if (state.name === 'failed' || state.name === 'rejected')
     throw new PrintedResult(EXIT.notAccepted)
 }

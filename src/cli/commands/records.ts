@@ -10,6 +10,7 @@ import type { Store } from '../../store/store.ts'
 import { templateOf, withStore } from '../context.ts'
 import { wholeNumber } from '../options.ts'
 import { print, table, type OutputOptions } from '../output.ts'
+import { readTitles, type Titles } from '../titles.ts'
 
 interface RecordsOptions extends OutputOptions, RecordFilter {
   template?: string
@@ -45,7 +46,7 @@ const recordOf = async (store: Store, id: string): Promise<StoredRecord> => {
   return record
 }
 
-const recordText = (record: StoredRecord): string => {
+const recordText = (record: StoredRecord, titles: Titles): string => {
   const { id, at, tenant, model, path, status, durationMs, templateVersion, usage } = record
   return [
     table([
@@ -58,7 +59,7 @@ const recordText = (record: StoredRecord): string => {
         path,
         status,
         durationMs.toFixed(1),
-        templateVersion ?? 'none',
+        templateVersion === null ? 'none' : titles.title(templateVersion),
         outcomeText(record),
         usage === null ? 'unknown' : `${usage.prompt_tokens} + ${usage.completion_tokens}`,
       ],
@@ -93,7 +94,7 @@ const records = (id: string | undefined, options: RecordsOptions): Promise<void>
   withStore(async (store) => {
     if (id !== undefined) {
       const record = await recordOf(store, id)
-      return print(options.json ? record : recordText(record))
+      return print(options.json ? record : recordText(record, await readTitles(store)))
     }
     const found = await list(store, options)
     print(options.json ? found.map(withoutBodies) : listText(found))
@@ -105,7 +106,10 @@ export const recordsCommand = (): Command =>
   new Command('records')
     .description('list the newest records of the log, or show one with its request and answer')
     .argument('[record]', 'id of a record')
-    .option('--template <template>', 'only records of this template version')
+    .option(
+      '--template <template>',
+      'only records of this template: its version, or the start of it'
+    )
     .option('--tenant <tenant>', 'only records of this tenant')
     .addOption(
       new Option(

@@ -6,6 +6,7 @@ import { readProgress } from '../../worker/internalize/progress.ts'
 import { openStoreEconomics, withStore } from '../context.ts'
 import { print, table, type OutputOptions } from '../output.ts'
 import { liveRollouts } from '../rollout/rollout-of.ts'
+import { readTitles, type Titles } from '../titles.ts'
 import { PAYS, stateName, stateText } from '../state-text.ts'
 
 /** number of the newest records from which the tenants are listed */
@@ -29,10 +30,15 @@ const recentTenants = async (store: Store): Promise<TenantRow[]> => {
   return [...tenants.values()]
 }
 
-const collect = async (store: Store, economics: Economics, rollout: RolloutSettings) => {
+const collect = async (
+  store: Store,
+  titles: Titles,
+  economics: Economics,
+  rollout: RolloutSettings
+) => {
+  const labels = await store.templates.labels()
   const internalizations = await store.internalizations.list()
   const routes = await store.routes.list()
-  const labels = await store.templates.labels()
   const listed = await store.templates.list()
   const assessed = await economics.assess(listed)
   const rollouts = await liveRollouts(store, internalizations, rollout)
@@ -40,6 +46,7 @@ const collect = async (store: Store, economics: Economics, rollout: RolloutSetti
     listed.map(async (template) => ({
       version: template.version,
       label: labels.get(template.version) ?? null,
+      name: titles.name(template.version),
       tenant: template.tenant,
       model: template.model,
       ...(await store.templates.stats(template.version)),
@@ -75,48 +82,57 @@ const newestState = ({ internalizations }: CollectedTemplate): string => {
   return newest === undefined ? 'watching' : stateName(newest.state)
 }
 
-const templatesText = ({ templates }: Collected): string => {
+const templatesText = ({ templates }: Collected, titles: Titles): string => {
   if (templates.length === 0) return 'no template yet'
-  const isLabelled = templates.some(({ label }) => label !== null)
-  return table([
-    ['template', ...(isLabelled ? ['label'] : []), 'requests', 'answered', 'state', 'pays'],
-    ...templates.map((row) => [
-      row.version,
-      ...(isLabelled ? [row.label ?? ''] : []),
-      row.requests,
-      row.answered,
-      newestState(row),
-      PAYS[row.economics.verdict],
-    ]),
-  ])
+  return table(
+    [
+      ['template', 'name', 'requests', 'answered', 'state', 'pays'],
+      ...templates.map((row) => [
+        titles.id(row.version),
+        row.name,
+        row.requests,
+        row.answered,
+        newestState(row),
+        PAYS[row.economics.verdict],
+      ]),
+    ],
+    1
+  )
 }
 
 /** What a person should know or do about a template; nothing for most. */
-const remarksOf = ({ version, internalizations }: CollectedTemplate): string[] => {
+const remarksOf = ({ version, internalizations }: CollectedTemplate, titles: Titles): string[] => {
+  const [id, title] = [titles.id(version), titles.title(version)]
   const newest = internalizations.at(-1)
   return internalizations
     .filter((row) => row === newest || row.state.name === 'live')
     .flatMap(({ state, rollout }) => {
-      if (state.name === 'approval') return [`waits for approval: promptintern promote ${version}`]
+      if (state.name === 'approval')
+        return [`${title} waits for approval: promptintern promote ${id}`]
       const text = stateText(state, rollout)
       const isInTable = text === stateName(newest!.state)
-      const command = rollout?.progress?.mayStep ? `: promptintern promote ${version}` : ''
-      return isInTable ? [] : [`${version} ${text}${command}`]
+      const command = rollout?.progress?.mayStep ? `: promptintern promote ${id}` : ''
+      return isInTable ? [] : [`${title} ${text}${command}`]
     })
 }
 
 const status = (options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
-    const collected = await collect(store, await openStoreEconomics(store, config), config.rollout)
+    const titles = await readTitles(store)
+    const economics = await openStoreEconomics(store, config)
+    const collected = await collect(store, titles, economics, config.rollout)
     if (options.json) return print(collected)
-    const tenants = table([
-      ['tenant', 'records', 'last seen'],
-      ...collected.tenants.map(({ tenant, records, lastSeen }) => [tenant, records, lastSeen]),
-    ])
-    const remarks = collected.templates.flatMap(remarksOf)
+    const tenants = table(
+      [
+        ['tenant', 'records', 'last seen'],
+        ...collected.tenants.map(({ tenant, records, lastSeen }) => [tenant, records, lastSeen]),
+      ],
+      0
+    )
+    const remarks = collected.templates.flatMap((row) => remarksOf(row, titles))
     print(
       [
-        templatesText(collected),
+        templatesText(collected, titles),
         ...(remarks.length === 0 ? [] : [remarks.join('\n')]),
         `tenants of the newest ${TENANT_RECORDS} records:\n${tenants}`,
       ].join('\n\n')

@@ -4,6 +4,7 @@ import {
   type HistoryEntry,
   type Internalization,
 } from '../../core/internalization/internalization.ts'
+import { shortId } from '../../core/template/name.ts'
 import { stageName } from '../../core/rollout/stages.ts'
 import { capitalText, lossText } from '../../lifecycle/rollout-report.ts'
 import type { Store } from '../../store/store.ts'
@@ -46,4 +47,4 @@ const reasonText = (state: State): string => {
 
 /** One line for each of the states. */
 export const historyText = ({ id, history }: RolloutHistory): string =>
-  [`history of ${id}`, ...history.map(entryText)].join('\n')
+  [`history of ${shortId(id)}`, ...history.map(entryText)].join('\n')

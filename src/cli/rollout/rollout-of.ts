@@ -1,6 +1,7 @@
 /** Reads the rollout of a live internalization, and the internalization that a command means. */
 import type { Internalization } from '../../core/internalization/internalization.ts'
 import type { RolloutSettings } from '../../core/rollout/stages.ts'
+import { shortId } from '../../core/template/name.ts'
 import { AppError } from '../../errors.ts'
 import { findInternalization, findTemplate } from '../../lifecycle/find.ts'
 import {
@@ -41,6 +42,10 @@ export const liveRollouts = async (
 
 type StateName = Internalization['state']['name']
 
+/** In the help of commands that decide about a live route. */
+export const OF_LIVE =
+  'id of a template, which stands for its live internalization, or of an internalization; or the start of it'
+
 /**
  * By its own id or the start of it, or of a template: the newest one in the first of the states that one is in, else the newest.
  * @throws AppError `not-found`, `conflict`, `invalid-state`
@@ -67,7 +72,7 @@ export const chosen = async (
   if (newest[0] === undefined)
     throw new AppError(
       'invalid-state',
-      `template ${template.version} has no internalization yet: run promptintern internalize ${wanted}`
+      `template ${shortId(template.version)} has no internalization yet: run promptintern internalize ${wanted}`
     )
   return newest[0]
 }

@@ -27,15 +27,15 @@ const stageText = ({ stages, progress }: RolloutView): string => {
   return stages.map((name) => (name === present ? `[${name}]` : name)).join(' → ')
 }
 
-const nextText = ({ state, progress, report, steps, template }: RolloutView): string => {
+const nextText = ({ state, progress, report, steps, shown }: RolloutView): string => {
   if (progress === null) return state.name === 'retired' ? `retired: ${state.reason}` : state.name
   const { stage, next, evidence, waitsFor, mayStep } = progress
-  if (stage.isPaused) return `${stageName(next!)}: promptintern resume ${template}`
+  if (stage.isPaused) return `${stageName(next!)}: promptintern resume ${shown.id}`
   if (report === null || evidence === null)
     return 'the worker has made no figures yet; it makes them while the proxy runs'
   if (next === null) return `none; rolled back at evidence ${limitText(report.rollbackCapital)}`
   const name = stageName(next)
-  if (mayStep) return steps ? `${name}, any moment` : `${name}: promptintern promote ${template}`
+  if (mayStep) return steps ? `${name}, any moment` : `${name}: promptintern promote ${shown.id}`
   const found =
     `${name} at evidence ${limitText(report.stepCapital)}, now ${capitalText(evidence.step)} ` +
     `after ${evidence.stagePairs} conversations`
@@ -116,12 +116,12 @@ const groupsText = ({ groups }: RolloutView, width: number): string => {
 
 /** @param width columns; only words that are longer pass it */
 export const rolloutText = (view: RolloutView, width: number): string => {
-  const { template, lora, progress, report } = view
+  const { shown, lora, progress, report } = view
   const evidence = progress?.evidence ?? report?.evidence ?? null
   const field = (label: string, value: string): string =>
     label.padEnd(LABEL) + wrap(value, width - LABEL).replaceAll('\n', `\n${' '.repeat(LABEL)}`)
   const head = [
-    field('template', template),
+    field('template', shown.title),
     field('lora', lora),
     field('stage', stageText(view)),
     field('next', nextText(view)),
@@ -190,11 +190,12 @@ export const timedLine = (view: RolloutView, at: number): string =>
 
 /** The same for programs. @param at milliseconds since the epoch */
 export const rolloutJson = (view: RolloutView, at: number): object => {
-  const { progress, internalization, template, lora, state, report, groups } = view
+  const { progress, internalization, template, shown, lora, state, report, groups } = view
   return {
     at,
     internalization,
     template,
+    name: shown.name,
     lora,
     state: state.name,
     stage: progress && stageName(progress.stage),

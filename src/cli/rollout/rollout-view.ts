@@ -5,11 +5,14 @@ import { winningLora, type Internalization } from '../../core/internalization/in
 import { resumedStage, stageName, type RolloutSettings } from '../../core/rollout/stages.ts'
 import { loadControlGroup } from '../../savings/control-group.ts'
 import type { Store } from '../../store/store.ts'
+import type { Titles } from '../titles.ts'
 import { rolloutOf, type Rollout } from './rollout-of.ts'
 
 export interface RolloutView extends Rollout {
   internalization: string
   template: string
+  /** of the template, as people are shown it and commands take it */
+  shown: { id: string; name: string; title: string }
   lora: string
   state: Internalization['state']
   /** names of all stages, in order */
@@ -38,6 +41,7 @@ interface Viewed {
   store: Store
   /** was live at some time */
   id: string
+  titles: Titles
   settings: Settings
   prices: readonly Price[]
   /** milliseconds */
@@ -45,7 +49,7 @@ interface Viewed {
 }
 
 /** @returns reads the present state; the log is read at most every ten seconds */
-export const viewRollout = ({ store, id, settings, prices, now }: Viewed): ReadView => {
+export const viewRollout = ({ store, id, titles, settings, prices, now }: Viewed): ReadView => {
   let groups: { value: ControlComparison; until: number } | null = null
   return async () => {
     const row = (await store.internalizations.get(id))!
@@ -58,6 +62,11 @@ export const viewRollout = ({ store, id, settings, prices, now }: Viewed): ReadV
       ...rollout,
       internalization: id,
       template: row.templateVersion,
+      shown: {
+        id: titles.id(row.templateVersion),
+        name: titles.name(row.templateVersion),
+        title: titles.title(row.templateVersion),
+      },
       lora: winningLora(row)!,
       state: row.state,
       stages: stageNames(settings, rollout),

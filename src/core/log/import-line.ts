@@ -133,22 +133,27 @@ const parse = (text: string): Fields | string => {
   }
 }
 
-/** @returns null for a time that no date of JavaScript can have, or before 1970 */
-const timeOf = (at: unknown): number | null => {
-  const ms = typeof at === 'number' || typeof at === 'string' ? new Date(at).getTime() : -1
+/** As seconds they are the year 5138, as milliseconds March 1973: no log has either. */
+const FIRST_MILLISECONDS = 1e11
+
+/** A date, seconds or milliseconds since 1970. @returns null for anything else, and for times before 1970 */
+const timeOf = (named: unknown): number | null => {
+  if (typeof named !== 'number' && typeof named !== 'string') return null
+  const isSeconds = typeof named === 'number' && named < FIRST_MILLISECONDS
+  const ms = new Date(isSeconds ? named * 1000 : named).getTime()
   return ms >= 0 ? ms : null
 }
 
-/** OpenAI's answers tell their second, of the Responses API as `created_at`; copies may have 0 there. */
-const secondOf = (named: unknown): number | null =>
-  typeof named === 'number' && named > 0 ? timeOf(named * 1000) : null
-
-/** When the exchange was: `at`, or `created` of the line or of its response. @returns null: `at` is not a time */
+/**
+ * When the exchange was: `at` of the line; else `created` or `created_at` of the line or of its response, which
+ * copies may have as 0. @returns null: `at` is not a time
+ */
 const whenOf = (fields: Fields, unnamed: number): number | null => {
   if (fields.at !== undefined) return timeOf(fields.at)
-  const response = isObject(fields.response) ? fields.response : {}
-  const named = [fields.created, response.created, response.created_at]
-  return named.map(secondOf).find((ms) => ms !== null) ?? unnamed
+  const named = [fields, fields.response]
+    .filter(isObject)
+    .flatMap(({ created, created_at }) => [created, created_at])
+  return named.map(timeOf).find((ms) => ms !== null && ms > 0) ?? unnamed
 }
 
 type Bodies = Pick<ExchangeRecord, 'request' | 'response'>

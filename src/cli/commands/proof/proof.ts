@@ -15,6 +15,6 @@ export const proofCommand = (): Command =>
     .description(
       'print the proof file of an internalization: figures, without text, with which promptintern verify computes its decision again'
     )
-    .argument('<internalization>', 'id of the internalization')
+    .argument('<internalization>', 'id of the internalization, or the start of it')
     .option('--json', 'print errors as JSON, like the file')
     .action(printProof)

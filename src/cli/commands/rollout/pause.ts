@@ -5,7 +5,8 @@ import { pause, resume } from '../../../lifecycle/pause.ts'
 import { withStore } from '../../context.ts'
 import { noteText } from '../../options.ts'
 import { print, type OutputOptions } from '../../output.ts'
-import { chosen } from '../../rollout/rollout-of.ts'
+import { chosen, OF_LIVE } from '../../rollout/rollout-of.ts'
+import { readTitles } from '../../titles.ts'
 
 interface PauseOptions extends OutputOptions {
   reason?: string
@@ -14,7 +15,7 @@ interface PauseOptions extends OutputOptions {
 const command = (name: string, decide: typeof pause, description: string): Command =>
   new Command(name)
     .description(`${description}; it takes effect within two seconds`)
-    .argument('<template>', 'template version, for its live internalization; or the id of one')
+    .argument('<template>', OF_LIVE)
     .option('--reason <text>', 'stored in the history', noteText)
     .option('--json', 'print JSON')
     .action((wanted: string, { reason, json }: PauseOptions) =>
@@ -23,7 +24,9 @@ const command = (name: string, decide: typeof pause, description: string): Comma
         const context = { by: 'cli', now: Date.now(), rollout, note: reason }
         const live = await decide(store, row, context)
         const stage = stageName(rolloutStageOf(live.state)!)
-        print(json ? live : `template ${live.templateVersion} is live, ${stage}`)
+        if (json) return print(live)
+        const titles = await readTitles(store)
+        print(`template ${titles.title(live.templateVersion)} is live, ${stage}`)
       })
     )
 

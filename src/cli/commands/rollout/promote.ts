@@ -5,6 +5,7 @@ import {
   type Internalization,
 } from '../../../core/internalization/internalization.ts'
 import { isMore, stageName } from '../../../core/rollout/stages.ts'
+import { shortId } from '../../../core/template/name.ts'
 import { AppError } from '../../../errors.ts'
 import { approve, type Approval } from '../../../lifecycle/approve.ts'
 import { capitalText, stepText } from '../../../lifecycle/rollout-report.ts'
@@ -13,6 +14,7 @@ import { withStore } from '../../context.ts'
 import { noteText, trafficShare } from '../../options.ts'
 import { print, type OutputOptions } from '../../output.ts'
 import { chosen, rolloutOf, type Rollout } from '../../rollout/rollout-of.ts'
+import { readTitles } from '../../titles.ts'
 
 interface PromoteOptions extends OutputOptions {
   now?: boolean
@@ -45,19 +47,19 @@ const checkStep = async (
   if (isLast || share === stage.share)
     throw new AppError(
       'invalid-state',
-      `internalization ${live.id} is in ${isLast ? 'the last stage of its rollout' : 'this stage'}, ` +
+      `internalization ${shortId(live.id)} is in ${isLast ? 'the last stage of its rollout' : 'this stage'}, ` +
         stageName(stage)
     )
   const isLess = share !== undefined && !isMore(share, stage)
   if (!isLess && !mayStep && !isForced) throw tooEarly(rollout, config)
 }
 
-const resultText = ({ state, templateVersion, verdict }: Internalization): string => {
+const resultText = ({ state, verdict }: Internalization, title: string): string => {
   const stage = rolloutStageOf(state)!
   const evidence = state.name === 'live' ? state.evidence : undefined
   return evidence === undefined
-    ? `template ${templateVersion} is live, ${stageName(stage)}: ${verdict!.reason}`
-    : `template ${templateVersion} enters ${stepText(stage, evidence)}`
+    ? `template ${title} is live, ${stageName(stage)}: ${verdict!.reason}`
+    : `template ${title} enters ${stepText(stage, evidence)}`
 }
 
 const promote = (wanted: string, options: PromoteOptions): Promise<void> =>
@@ -68,7 +70,8 @@ const promote = (wanted: string, options: PromoteOptions): Promise<void> =>
     const { rollout } = config
     const context = { by: 'cli', now: Date.now(), rollout, note: options.reason }
     const live = await approve(store, row, approval, context)
-    print(options.json ? live : resultText(live))
+    if (options.json) return print(live)
+    print(resultText(live, (await readTitles(store)).title(live.templateVersion)))
   })
 
 export const promoteCommand = (): Command =>
@@ -77,7 +80,10 @@ export const promoteCommand = (): Command =>
       'make an internalization that passed the gate live, or let a live one enter the next stage of its ' +
         'rollout; it takes effect within two seconds'
     )
-    .argument('<template>', 'template version, for its newest internalization; or the id of one')
+    .argument(
+      '<template>',
+      'id of a template, which stands for its newest internalization, or of an internalization; or the start of it'
+    )
     .option('--now', 'enter the next stage without its evidence, and before its time')
     .option('--share <share>', 'enter the stage with this share of the traffic', trafficShare)
     .option('--reason <text>', 'stored in the history', noteText)

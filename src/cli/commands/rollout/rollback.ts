@@ -1,7 +1,9 @@
 import { Command } from 'commander'
+import { shortId } from '../../../core/template/name.ts'
 import { rollBack } from '../../../lifecycle/promote.ts'
 import { templateOf, withStore } from '../../context.ts'
 import { print, type OutputOptions } from '../../output.ts'
+import { internalizationTitle, readTitles } from '../../titles.ts'
 
 interface RollbackOptions extends OutputOptions {
   reason: string
@@ -17,8 +19,10 @@ const rollback = (template: string, options: RollbackOptions): Promise<void> =>
     })
     if (options.json) return print({ retired, restored })
     const now =
-      restored === null ? 'its requests go to the upstream' : `${restored.id} answers again`
-    print(`${retired.id} is retired; ${now}`)
+      restored === null
+        ? 'its requests go to the upstream'
+        : `${shortId(restored.id)} answers again`
+    print(`${internalizationTitle(retired, await readTitles(store))} is retired; ${now}`)
   })
 
 export const rollbackCommand = (): Command =>

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
 import { loadPrices } from '../../../config/config-files.ts'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
+import { shortId } from '../../../core/template/name.ts'
 import { AppError } from '../../../errors.ts'
 import type { Store } from '../../../store/store.ts'
 import { withStore } from '../../context.ts'
@@ -9,9 +10,10 @@ import { PrintedResult } from '../../exit-code.ts'
 import { EXIT } from '../../../process/exit.ts'
 import { print, secondText, width, writeOut, type OutputOptions } from '../../output.ts'
 import { createRepaint } from '../../rollout/repaint.ts'
-import { chosen } from '../../rollout/rollout-of.ts'
+import { chosen, OF_LIVE } from '../../rollout/rollout-of.ts'
 import { rolloutJson, rolloutLine, rolloutText, timedLine } from '../../rollout/rollout-text.ts'
 import { viewRollout, type ReadView, type RolloutView } from '../../rollout/rollout-view.ts'
+import { readTitles, type Titles } from '../../titles.ts'
 
 interface WatchOptions extends OutputOptions {
   once?: boolean
@@ -22,14 +24,19 @@ const POLL_MS = 1_000
 type Show = (view: RolloutView) => void
 
 /** @throws AppError `not-found`; `invalid-state` when it was never live */
-const rolledOut = async (store: Store, wanted: string): Promise<Internalization> => {
+const rolledOut = async (
+  store: Store,
+  wanted: string,
+  titles: Titles
+): Promise<Internalization> => {
   const row = await chosen(store, wanted, ['live', 'retired'])
   const { id, state, templateVersion } = row
   if (state.name === 'live' || state.name === 'retired') return row
-  const hint = state.name === 'approval' ? `: promptintern promote ${templateVersion}` : ''
+  const hint =
+    state.name === 'approval' ? `: promptintern promote ${titles.id(templateVersion)}` : ''
   throw new AppError(
     'invalid-state',
-    `internalization ${id} is ${state.name}, so it has no rollout to watch${hint}`
+    `internalization ${shortId(id)} is ${state.name}, so it has no rollout to watch${hint}`
   )
 }
 
@@ -87,9 +94,10 @@ const untilSignal = async <T>(use: (signal: AbortSignal) => Promise<T>): Promise
 
 const watch = (wanted: string, options: WatchOptions): Promise<void> =>
   withStore(async (store, config) => {
-    const { id } = await rolledOut(store, wanted)
+    const titles = await readTitles(store)
+    const { id } = await rolledOut(store, wanted, titles)
     const prices = await loadPrices(config)
-    const read = viewRollout({ store, id, settings: config.rollout, prices, now: Date.now })
+    const read = viewRollout({ store, id, titles, settings: config.rollout, prices, now: Date.now })
     let view: RolloutView
     if (options.once) showOnce((view = await read()), options)
     else view = await untilSignal((signal) => follow(read, showAlways(options), signal))
@@ -103,7 +111,7 @@ export const watchCommand = (): Command =>
       'watch the rollout of a live lora: its stage, pairs, loss, evidence and savings; ends with ' +
         'Ctrl+C, or when the lora is retired'
     )
-    .argument('<template>', 'template version, for its live internalization; or the id of one')
+    .argument('<template>', OF_LIVE)
     .option('--once', 'show the present state and end')
     .option('--json', 'print JSON: an object for each change')
     .action(watch)

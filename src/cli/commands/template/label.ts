@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { MAX_LABEL_CHARS } from '../../../core/template/template.ts'
 import { templateOf, withStore } from '../../context.ts'
 import { print, type OutputOptions } from '../../output.ts'
+import { readTitles } from '../../titles.ts'
 import { visibleName } from '../../../visible-text.ts'
 
 const labelText = (text: string): string => {
@@ -21,8 +22,11 @@ const label = (
     const given = text ?? null
     await store.templates.label(version, given)
     if (json) return print({ version, label: given })
+    const titles = await readTitles(store)
     print(
-      given === null ? `${version} has no label` : `${version} is labelled ${visibleName(given)}`
+      given === null
+        ? `template ${titles.title(version)} has no label`
+        : `template ${titles.id(version)} is labelled ${visibleName(given)}`
     )
   })
 

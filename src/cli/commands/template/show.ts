@@ -2,16 +2,18 @@ import { Command } from 'commander'
 import { holdoutText } from '../../../core/internalization/holdout-time.ts'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts'
+import { shortId } from '../../../core/template/name.ts'
 import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
 import type { Segment, Slot, Template } from '../../../core/template/template.ts'
 import type { Economics } from '../../../savings/economics.ts'
 import type { Store } from '../../../store/store.ts'
 import { readCurve, type CurveWork } from '../../../lifecycle/learning-curve.ts'
 import { openStoreEconomics, templateOf, withStore } from '../../context.ts'
-import { learningCurveText } from '../../curve-text.ts'
 import { percent, print, table, type OutputOptions } from '../../output.ts'
 import { historiesOf, historyText } from '../../rollout/history.ts'
 import { liveRollouts, type Rollout } from '../../rollout/rollout-of.ts'
+import { readTitles } from '../../titles.ts'
+import { learningCurveText } from '../../verdict-text.ts'
 import { agreementText, paysText, stateText } from '../../state-text.ts'
 
 /** of an anchor, from its beginning and from its end */
@@ -85,7 +87,7 @@ const internalizationsText = (
     ...rows.map(({ id, state, verdict }) => {
       const winner = verdict?.arms[verdict.arm]
       return [
-        id,
+        shortId(id),
         stateText(state, rollouts.get(id)),
         winner === undefined ? '' : percent(winner.coverage),
         winner === undefined ? '' : agreementText(winner),
@@ -96,24 +98,24 @@ const internalizationsText = (
 }
 
 const nextStep = (
-  version: string,
+  template: string,
   newest: Internalization | undefined,
   rollouts: ReadonlyMap<string, Rollout>
 ): string[] => {
-  if (newest === undefined) return [`to train it now, run: promptintern internalize ${version}`]
+  if (newest === undefined) return [`to train it now, run: promptintern internalize ${template}`]
   if (newest.state.name === 'approval')
     return [
-      `to compare its answers, run: promptintern examples ${newest.id}`,
-      `to make it live, run: promptintern promote ${version}`,
+      `to compare its answers, run: promptintern examples ${shortId(newest.id)}`,
+      `to make it live, run: promptintern promote ${template}`,
     ]
   const ready = [...rollouts.values()].find(({ progress }) => progress?.mayStep === true)
   const isPaused = [...rollouts.values()].some(({ progress }) => progress?.stage.isPaused)
   return [
-    ...(rollouts.size === 0 ? [] : [`to watch its rollout, run: promptintern watch ${version}`]),
-    ...(isPaused ? [`to end the pause, run: promptintern resume ${version}`] : []),
+    ...(rollouts.size === 0 ? [] : [`to watch its rollout, run: promptintern watch ${template}`]),
+    ...(isPaused ? [`to end the pause, run: promptintern resume ${template}`] : []),
     ...(ready === undefined
       ? []
-      : [`for ${stageName(ready.progress!.next!)}, run: promptintern promote ${version}`]),
+      : [`for ${stageName(ready.progress!.next!)}, run: promptintern promote ${template}`]),
   ]
 }
 
@@ -144,6 +146,7 @@ const collect = async (
   return {
     template,
     label: (await store.templates.labels()).get(version) ?? null,
+    titles: await readTitles(store),
     stats: await store.templates.stats(version),
     economics: (await economics.assess([template])).get(version)!,
     internalizations,
@@ -156,7 +159,7 @@ const collect = async (
 
 const render = ({
   template,
-  label,
+  titles,
   stats,
   economics,
   internalizations,
@@ -169,7 +172,7 @@ const render = ({
     table([
       [
         'template',
-        'label',
+        'name',
         'tenant',
         'model',
         'requests',
@@ -179,14 +182,14 @@ const render = ({
         'pays',
       ],
       [
-        template.version,
-        label ?? '',
+        titles.id(template.version),
+        titles.name(template.version),
         template.tenant,
         template.model,
         stats.requests,
         stats.answered,
         stats.promptTokensSaved,
-        liveInternalizationId ?? 'no',
+        liveInternalizationId === null ? 'no' : shortId(liveInternalizationId),
         paysText(economics),
       ],
     ]),
@@ -196,17 +199,18 @@ const render = ({
     internalizationsText(internalizations, rollouts),
     ...(curve === null ? [] : [learningCurveText(curve.work, curve.internalization)]),
     ...histories.map(historyText),
-    ...nextStep(template.version, internalizations.at(-1), rollouts),
+    ...nextStep(titles.id(template.version), internalizations.at(-1), rollouts),
   ].join('\n\n')
 
 const show = (version: string, options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
     const economics = await openStoreEconomics(store, config)
     const collected = await collect(store, economics, config.rollout, version)
-    const { rollouts, curve, ...rest } = collected
+    const { rollouts, curve, titles, ...rest } = collected
     if (!options.json) return print(render(collected))
     print({
       ...rest,
+      name: titles.name(rest.template.version),
       rollouts: Object.fromEntries(rollouts),
       learningCurve: curve && { internalization: curve.internalization.id, ...curve.work },
     })
