@@ -1,4 +1,4 @@
-/** The closing table: figures before and after. */
+/** The end of the demo: figures before and after, and what to do next. */
 import type { Figure } from '../test/kit/report.ts'
 import { percent } from '../src/cli/output.ts'
 import type { Prices } from './measure.ts'
@@ -59,4 +59,15 @@ export const showClosing = (
       `Prices: ${prices.input} USD a million prompt tokens, ${prices.output} USD a million answer ` +
       'tokens (--price-input, --price-output); what this machine costs is not counted.'
   )
+}
+
+/** The last lines: the same for a log of one's own. docs/start.md explains them */
+export const showNextSteps = (screen: Screen, seconds: number): void => {
+  screen.heading(`That took ${seconds.toFixed(0)} seconds. Next, a log of your own, in JSONL:`)
+  screen.say('look at it: what recurs, what it costs, and what a route would save')
+  screen.command('npx promptintern scan chats.jsonl --html look.html')
+  screen.say('import it, for the key that your application uses')
+  screen.command('OPENAI_API_KEY=<key> npx promptintern import chats.jsonl')
+  screen.say('learn and prove; `npx promptintern models pull minilm` gets an encoder')
+  screen.command('ENGINE=onnx ENCODER_PATH=<folder of the encoder> npx promptintern serve')
 }

@@ -15,7 +15,7 @@ import type { Price } from '../src/core/cost/prices.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import { askProxy, askUpstream, measure, type Live } from './measure.ts'
 import { isWhole, type ArmResult, type DemoResult, type Measured } from './result.ts'
-import { showClosing } from './closing.ts'
+import { showClosing, showNextSteps } from './closing.ts'
 import { createScreen, silentScreen, type Screen } from './screen.ts'
 import {
   drawTraffic,
@@ -331,7 +331,7 @@ const run = async (): Promise<boolean> => {
     const result = await Promise.race([play(stage, begun), stopped])
     if (result === null) return false
     if (args.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
-    screen.say(`\n${result.seconds.toFixed(0)} seconds.`)
+    showNextSteps(screen, result.seconds)
     if (args.keep) {
       showHowToLook(stage)
       await stopped

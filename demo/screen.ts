@@ -12,6 +12,8 @@ export interface Screen {
   say(text: string): void
   /** text as it is sent, wrapped, behind a line at its left */
   quote(text: string): void
+  /** a command to be copied, on one line however long */
+  command(text: string): void
   table(rows: string[][]): void
   /** two amounts as bars of one scale */
   compare(name: string, before: number, after: number): void
@@ -53,6 +55,7 @@ export const createScreen = (stream: NodeJS.WriteStream): Screen => {
     say: (text) => wrap(text, columns).forEach(write),
     quote: (text) =>
       wrap(onOneLine(text), columns - 2).forEach((line) => write(`${faint('│')} ${line}`)),
+    command: (text) => write(`  ${text}`),
     table: (rows) => write(table(rows)),
     compare(name, before, after) {
       const length = (amount: number): number =>
@@ -62,7 +65,7 @@ export const createScreen = (stream: NodeJS.WriteStream): Screen => {
       write(line(`${name}, before`, before))
       write(line(`${name}, now`, after))
     },
-    progress: createProgress(isTerminal),
+    progress: createProgress(),
   }
 }
 
@@ -71,6 +74,7 @@ export const silentScreen: Screen = {
   heading: () => {},
   say: () => {},
   quote: () => {},
+  command: () => {},
   table: () => {},
   compare: () => {},
   progress: { update: () => {}, stop: () => {} },

@@ -215,8 +215,9 @@ const RULES: Record<string, Rule> = {
     node: false,
   },
   'src/process': { ours: [], packages: [], node: true },
+  'src/process/log-line.ts': { ours: ['src/visible-text.ts'], packages: [], node: false },
   'src/process/logger.ts': {
-    ours: ['src/config/config.ts', 'src/visible-text.ts'],
+    ours: ['src/config/config.ts', 'src/process/log-line.ts'],
     packages: ['pino'],
     node: false,
   },
@@ -245,6 +246,7 @@ const RULES: Record<string, Rule> = {
       'src/errors.ts',
       'src/bearer-token.ts',
       'src/fault-log.ts',
+      'src/process/log-line.ts',
       'src/process/supervise.ts',
     ],
     packages: ['hono', 'zod', '@hono/node-server', 'lru-cache'],

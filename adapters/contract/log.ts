@@ -1,5 +1,6 @@
 /** The engines' log: a function type, and the implementation for processes. */
 import { createFaultLog, noFaults, type ReportFault } from '../../src/fault-log.ts'
+import { formed, formFor, jsonLine } from '../../src/process/log-line.ts'
 
 export type Log = (
   level: 'info' | 'warn' | 'error',
@@ -10,14 +11,15 @@ export type Log = (
 const LEVELS = ['debug', 'info', 'warn', 'error', 'silent']
 
 /**
- * Writes JSON lines to stderr.
+ * Writes to stderr, which an engine shares with the server that started it, and in its form.
  * @param least LOG_LEVEL: lower levels are not written; an unknown value counts as info
  */
 export const stderrLog = (engine: string, now: () => number, least = 'info'): Log => {
   const lowest = LEVELS.indexOf(LEVELS.includes(least) ? least : 'info')
   return (level, message, fields = {}) => {
     if (LEVELS.indexOf(level) < lowest) return
-    process.stderr.write(`${JSON.stringify({ level, at: now(), engine, message, ...fields })}\n`)
+    const line = jsonLine(level, now(), { part: 'engine', engine, ...fields }, message)
+    process.stderr.write(formed(line, formFor(process.stderr)))
   }
 }
 

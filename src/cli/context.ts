@@ -12,6 +12,7 @@ import { workerHasEngine } from '../lifecycle/worker-request.ts'
 import { openEconomics, type Economics } from '../savings/economics.ts'
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
 import type { OpenStore, Store } from '../store/store.ts'
+import { createLogger, type Logger } from '../process/logger.ts'
 import { childFault, openWorkerFaults } from '../process/open-faults.ts'
 import type { WorkerDeps } from '../worker/deps.ts'
 import { LEAD } from '../worker/leases.ts'
@@ -102,28 +103,27 @@ export interface There {
 interface Opened {
   config: Config
   store: Store
-  screen: Screen
+  logger: Logger
   fault: ReportFault<WorkerFault>
 }
 
 /** @throws AppError `invalid-config` without an engine where one is needed */
 const useHere = async <T>(
-  { config, store, screen, fault }: Opened,
+  { config, store, logger, fault }: Opened,
   needsEngine: boolean,
-  use: (here: Here) => Promise<T>
+  use: (deps: WorkerDeps) => Promise<T>
 ): Promise<T> => {
   if (needsEngine && config.engine.kind === 'none')
     throw new AppError(
       'invalid-config',
       'this command needs an engine: set ENGINE and ENCODER_PATH or MODEL_PATH, or start the proxy with them'
     )
-  const { logger } = screen
   const upstreams = await loadUpstreams(config, process.env)
   const prices = await loadPrices(config)
   const engine = needsEngine ? await openEngine(config, childFault(fault, 'engine-process')) : null
   try {
     const parts = { engine: engine?.engine ?? null, logger, fault, upstreams, prices }
-    return await use({ deps: workerDeps(config, store, parts), screen })
+    return await use(workerDeps(config, store, parts))
   } finally {
     await engine?.close()
   }
@@ -167,11 +167,12 @@ export const withWorker = async <T>({ needsEngine, check, here, there }: Work<T>
   const config = readConfig()
   const store = await openExisting(config)
   const screen = openScreen(config.logLevel)
-  const fault = openWorkerFaults(screen.logger)
+  const { logger } = screen
+  const fault = openWorkerFaults(logger)
   try {
     await check?.(store)
     const done = await whileLeading({ config, store, fault }, (led) =>
-      useHere({ config, store: led, screen, fault }, needsEngine, here)
+      useHere({ config, store: led, logger, fault }, needsEngine, (deps) => here({ deps, screen }))
     )
     return done === null ? await there(openThere(config, store, screen)) : done.value
   } finally {
@@ -184,8 +185,8 @@ export const withWorker = async <T>({ needsEngine, check, here, there }: Work<T>
 export const asWorker = async (use: (deps: OpenWorkerDeps) => Promise<void>): Promise<void> => {
   const config = readConfig()
   const unlock = await lockDataDir(config.dataDir, 'worker')
-  const screen = openScreen(config.logLevel)
-  const fault = openWorkerFaults(screen.logger)
+  const logger = createLogger(config.logLevel)
+  const fault = openWorkerFaults(logger)
   const store = await openStore(config, {
     // a worker without its store must not count as running: its supervisor starts it again
     onDown: (error) => {
@@ -196,7 +197,7 @@ export const asWorker = async (use: (deps: OpenWorkerDeps) => Promise<void>): Pr
   try {
     const needsEngine = config.engine.kind !== 'none'
     const workerId = await loadWorkerId(config.dataDir)
-    await useHere({ config, store, screen, fault }, needsEngine, ({ deps }) =>
+    await useHere({ config, store, logger, fault }, needsEngine, (deps) =>
       use({ ...deps, store, workerId })
     )
   } finally {

@@ -54,18 +54,19 @@ export interface Screen {
   progress: Progress
 }
 
-/** Bars on a terminal, which log lines do not cross; elsewhere a log line for every ten per cent. */
+/** Bars on a terminal, which log lines do not cross; elsewhere a line every ten seconds. The log is text. */
 export const openScreen = (
   level: Config['logLevel'],
-  stream: NodeJS.WriteStream = process.stderr
-): Screen => (stream.isTTY === true ? terminalScreen(level, stream) : lineScreen(level))
+  stream: NodeJS.WriteStream = process.stderr,
+  now = (): number => performance.now()
+): Screen =>
+  stream.isTTY === true ? terminalScreen(level, stream) : lineScreen(level, stream, now)
 
 /**
- * Without a log. @param isTerminal whether bars can be drawn on stderr
+ * Without a log.
  * @public for benchmarks and the demo
  */
-export const createProgress = (isTerminal = process.stderr.isTTY === true): Progress =>
-  (isTerminal ? terminalScreen('info', process.stderr) : lineScreen('info')).progress
+export const createProgress = (): Progress => openScreen('info').progress
 
 const terminalScreen = (level: Config['logLevel'], stream: NodeJS.WriteStream): Screen => {
   const bars = new MultiBar(
@@ -92,20 +93,30 @@ const terminalScreen = (level: Config['logLevel'], stream: NodeJS.WriteStream): 
     },
     stop: () => bars.stop(),
   }
-  return { logger: createLogger(level, { write }), progress }
+  return { logger: createLogger(level, { stream: { write }, form: 'text' }), progress }
 }
 
-const lineScreen = (level: Config['logLevel']): Screen => {
-  const logger = createLogger(level)
-  const printed = new Map<string, number>()
+/** Between two lines of progress. */
+const LINE_MS = 10_000
+
+const lineScreen = (
+  level: Config['logLevel'],
+  stream: NodeJS.WriteStream,
+  now: () => number
+): Screen => {
+  const isShown = level === 'debug' || level === 'info'
+  let toldAt = now()
   const progress: Progress = {
     update(name, value, total, detail = '') {
-      const tenth = total === 0 ? 10 : Math.floor((value / total) * 10)
-      if (printed.get(name) === tenth) return
-      printed.set(name, tenth)
-      logger.info({ name, percent: tenth * 10, detail }, 'progress')
+      if (!isShown || now() - toldAt < LINE_MS) return
+      toldAt = now()
+      const share = total === 0 ? 1 : value / total
+      const percentage = `${Math.floor(100 * Math.min(1, share))} %`
+      stream.write(
+        visibleText(`${[`${name}: ${percentage}`, detail].filter(Boolean).join(', ')}\n`)
+      )
     },
     stop: () => {},
   }
-  return { logger, progress }
+  return { logger: createLogger(level, { form: 'text' }), progress }
 }

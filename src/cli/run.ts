@@ -4,16 +4,22 @@
  */
 import { CommanderError } from 'commander'
 import { toAppError } from '../errors.ts'
+import { formFor, jsonLine } from '../process/log-line.ts'
 import { errorJson, exitCodeOf, PrintedResult } from './exit-code.ts'
 import { print, writeError } from './output.ts'
 import { createProgram } from './program.ts'
 
+/** Verbs whose stderr is a log, which programs read line by line. */
+const LOGGING = new Set(['serve', 'worker'])
+
 /** `commander` has printed its own errors. */
-const report = (thrown: unknown): void => {
+const report = (thrown: unknown, verb: string): void => {
   if (thrown instanceof CommanderError) return
-  const error = toAppError(thrown)
-  writeError(`promptintern: ${error.message}\n`)
-  if (error.code === 'internal' && error.stack !== undefined) writeError(`${error.stack}\n`)
+  const { code, message, stack } = toAppError(thrown)
+  const detail = code === 'internal' ? stack : undefined
+  if (LOGGING.has(verb) && formFor(process.stderr) === 'json')
+    writeError(jsonLine('fatal', Date.now(), { part: verb, code, stack: detail }, message))
+  else writeError(`promptintern: ${message}\n${detail === undefined ? '' : `${detail}\n`}`)
 }
 
 /** @param words the command line without the program @returns the exit code */
@@ -26,7 +32,7 @@ export const run = async (words: string[]): Promise<number> => {
     const code = exitCodeOf(thrown)
     if (code !== 0 && !(thrown instanceof PrintedResult)) {
       if (isJson) print(errorJson(thrown))
-      else report(thrown)
+      else report(thrown, words[0] ?? '')
     }
     return code
   }

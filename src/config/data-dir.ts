@@ -51,9 +51,14 @@ const generate = (): Secrets => ({
   adminToken: randomBytes(SECRET_BYTES).toString('hex'),
 })
 
+const secretsPath = (dataDir: string): string => join(dataDir, 'secrets.json')
+
+/** Whether `loadSecrets` would generate none. */
+export const hasSecrets = (dataDir: string): boolean => existsSync(secretsPath(dataDir))
+
 /** Secrets of this installation, generated on first use into a file that only its owner can read. */
 export const loadSecrets = async (dataDir: string): Promise<Secrets> => {
-  const path = join(dataDir, 'secrets.json')
+  const path = secretsPath(dataDir)
   try {
     await writeFile(path, `${JSON.stringify(generate(), null, 2)}\n`, { flag: 'wx', mode: 0o600 })
   } catch (error) {

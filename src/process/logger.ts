@@ -1,7 +1,7 @@
 /** Structured logs on stderr; stdout is for results. Callers never pass bodies or keys. */
 import { pino, destination, type DestinationStream, type Logger } from 'pino'
 import type { Config } from '../config/config.ts'
-import { visibleText } from '../visible-text.ts'
+import { formed, formFor, type LogForm } from './log-line.ts'
 
 export type { Logger }
 
@@ -32,13 +32,18 @@ const stderr = (): DestinationStream => {
   }
 }
 
-/** @param stream stderr by default */
+export interface LoggerOptions {
+  /** stderr by default */
+  stream?: DestinationStream
+  /** by default that of stderr: JSON unless it is a terminal */
+  form?: LogForm
+}
+
 export const createLogger = (
   level: Config['logLevel'],
-  stream: DestinationStream = stderr()
+  { stream = stderr(), form = formFor(process.stderr) }: LoggerOptions = {}
 ): Logger =>
   pino(
     { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    // JSON escapes the controls of ASCII alone
-    { write: (line) => stream.write(visibleText(line)) }
+    { write: (line) => stream.write(formed(line, form)) }
   )

@@ -9,7 +9,7 @@ import { recordOf } from '../kit/traffic/scan-draws.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ScanReport } from '../../src/core/scan/report.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
-import { CLI, startServer } from '../kit/process/built.ts'
+import { CLI, runCli, startServer } from '../kit/process/built.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { answered, labelled, timedLine, tuningLine } from '../kit/traffic/scan-log.ts'
 
@@ -107,6 +107,37 @@ describe('scan of a file', () => {
     const { code, stderr } = await scan(path, '--html', join(folder, 'nowhere', 'out.html'))
     expect(code).toBe(2)
     expect(stderr).toContain('cannot be written: ENOENT')
+  })
+})
+
+const inData = (dataDir: string, env: Record<string, string>, ...words: string[]) =>
+  runCli({ PRICES_FILE: PRICES, LOG_LEVEL: 'error', DATA_DIR: dataDir, ...env }, ...words)
+
+describe('the templates of a scan', () => {
+  const path = fileOf(labelled(0, 120).map(timedLine))
+  const OF_OTHERS = 'after an import the ids are others'
+
+  it('have names, and ids that an import changes', async () => {
+    const { stdout } = await scan(path)
+    const text = stdout.replaceAll(/\n {2}/g, ' ')
+    const [, id] = /^([0-9a-f]{8}) +120 /m.exec(text)!
+    expect(text).toMatch(new RegExp(`^${id} \\(work for the post room of Quellhof\\)`, 'm'))
+    expect(text).toContain(OF_OTHERS)
+  })
+
+  it('have the ids of an import for the same tenant, or for the key of the callers', async () => {
+    const tenant = '0123456789abcdef'.repeat(2)
+    const dataDir = join(folder, 'imported')
+    await inData(dataDir, {}, 'import', path, '--tenant', tenant)
+    const key = { OPENAI_API_KEY: 'sk-callers' }
+    await inData(dataDir, key, 'import', path)
+    const { templates } = JSON.parse(await inData(dataDir, {}, 'detect', '--json')) as Printed
+    const text = await inData(dataDir, {}, 'scan', path, '--tenant', tenant)
+    const ofKey = await inData(dataDir, key, 'scan', path)
+    expect([text, ofKey].map((each) => /^([0-9a-f]{8}) +120 /m.exec(each)![1]).toSorted()).toEqual(
+      templates.map(({ version }) => version.slice(0, 8)).toSorted()
+    )
+    for (const each of [text, ofKey]) expect(each).not.toContain('an import the ids')
   })
 })
 

@@ -34,6 +34,7 @@ const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
   },
   withText: false,
   onTemplate: () => {},
+  onFound: () => {},
   ...changed,
 })
 

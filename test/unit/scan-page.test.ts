@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { scanPage } from '../../src/cli/scan/page/page.ts'
 import { scanText } from '../../src/cli/scan/text.ts'
+import { titlesOf } from '../../src/cli/titles.ts'
 import { headline, nextStep, remarkOf } from '../../src/cli/scan/words.ts'
 import { labels, reportOf, waiting } from '../kit/records/scan-report.ts'
 
@@ -39,7 +40,7 @@ describe('the next step', () => {
     )
     const data = { path: 'data', kind: 'data directory' as const, unread: 0 }
     expect(nextStep(reportOf([labels()]), data)).toBe(
-      'promptintern internalize 0123456789abcdef0123456789abcdef with TRAIN_ROWS=1500'
+      'promptintern internalize 01234567 with TRAIN_ROWS=1500'
     )
   })
 
@@ -64,7 +65,10 @@ describe('the table', () => {
       coverageLowerBound: null,
       netUsdPerMonth: null,
     })
-    const text = scanText(reportOf([labels(), waiting(), json]), LOG, FREE)
+    const text = scanText(reportOf([labels(), waiting(), json]), LOG, {
+      ...FREE,
+      titles: titlesOf(new Map()),
+    })
     const rows = text.split('\n').filter((line) => /^(template|0123|fedc)/.test(line))
     expect(rows[0]).toMatch(/^template +requests +prompt +answers +coverage +costs +saves$/)
     expect(rows[1]).toMatch(

@@ -4,9 +4,9 @@ import { openScreen } from '../../src/cli/output.ts'
 
 const CURSOR_CODE = new RegExp(`${String.fromCharCode(27)}\\[[\\d;?]*[A-Za-z]`, 'g')
 
-/** A terminal of 80 columns that keeps what is written to it. */
-const createTerminal = () => {
-  const stream = Object.assign(new PassThrough(), { isTTY: true, columns: 80 })
+/** Keeps what is written to it. */
+const keeping = (properties: object) => {
+  const stream = Object.assign(new PassThrough(), properties)
   let text = ''
   stream.on('data', (chunk: Buffer) => (text += chunk.toString()))
   return { stream: stream as unknown as NodeJS.WriteStream, text: () => text }
@@ -15,7 +15,7 @@ const createTerminal = () => {
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 150))
 
 it('keeps log lines and bars apart on a terminal', async () => {
-  const { stream, text } = createTerminal()
+  const { stream, text } = keeping({ isTTY: true, columns: 80 })
   const { logger, progress } = openScreen('info', stream)
   logger.info('before the bar')
   progress.update('stage 1', 1, 10)
@@ -29,13 +29,29 @@ it('keeps log lines and bars apart on a terminal', async () => {
   const lines = text()
     .replaceAll(CURSOR_CODE, '\n')
     .split(/[\r\n]+/)
-  const logged = lines
-    .filter((line) => line.includes('{'))
-    .map((line) => JSON.parse(line) as object)
-  expect(logged).toMatchObject([
-    { msg: 'before the bar' },
-    { msg: 'beside the bar', rows: 7 },
-    { msg: 'after the bar' },
+  expect(lines.filter((line) => line.includes(' the bar'))).toEqual([
+    expect.stringMatching(/^\d\d:\d\d:\d\dZ info {2}before the bar$/),
+    expect.stringMatching(/^\d\d:\d\d:\d\dZ warn {2}beside the bar rows=7$/),
+    expect.stringMatching(/^\d\d:\d\d:\d\dZ info {2}after the bar$/),
   ])
   expect(lines.some((line) => line.startsWith('stage 1'))).toBe(true)
+})
+
+it('writes a plain line every ten seconds on a pipe, whatever goes on', () => {
+  const { stream, text } = keeping({})
+  let seconds = 0
+  const { progress } = openScreen('info', stream, () => 1000 * seconds)
+  for (seconds = 0; seconds < 35; seconds++) {
+    progress.update('records read', seconds, 100)
+    progress.update('held-out answers', seconds, 40)
+  }
+  expect(text().split('\n')).toEqual([
+    'records read: 10 %',
+    'records read: 20 %',
+    'records read: 30 %',
+    '',
+  ])
+  const quiet = keeping({})
+  openScreen('warn', quiet.stream, () => 1000 * seconds++).progress.update('quiet', 1, 2)
+  expect(quiet.text()).toBe('')
 })

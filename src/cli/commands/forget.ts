@@ -70,7 +70,7 @@ const settleHere = async (
 
 /** @returns whether the task is done */
 const settle = async (store: OpenStore, config: Config, task: string): Promise<boolean> => {
-  const logger = createLogger(config.logLevel)
+  const logger = createLogger(config.logLevel, { form: 'text' })
   const fault = openWorkerFaults(logger)
   const done = await whileLeading({ config, store, fault }, (led, leases) =>
     settleHere({ store: led, leases, logger, fault }, config, task)

@@ -2,20 +2,16 @@
  * Imports chat logs in JSONL, so that a team with existing logs can start at once. The worker finds
  * templates in them afterwards. `core/log/import-line.ts` knows the forms of a line.
  */
-import { Command, InvalidArgumentError, Option } from 'commander'
-import type { Config } from '../../config/config.ts'
-import { loadSecrets } from '../../config/data-dir.ts'
-import { isTenant } from '../../core/keys/issued-key.ts'
+import { Command, Option } from 'commander'
 import { batchOf } from '../../core/log/exchange-batch.ts'
 import { readImportLine, type ImportOptions as LineOptions } from '../../core/log/import-line.ts'
 import type { ExchangeRecord } from '../../core/log/record.ts'
 import { AppError } from '../../errors.ts'
-import { compileKeyTable, createKeyFinder } from '../../proxy/access/access.ts'
-import { createTenants } from '../../proxy/access/tenants.ts'
 import type { Store } from '../../store/store.ts'
 import { withStore } from '../context.ts'
 import { openScreen, print, writeError, type OutputOptions, type Progress } from '../output.ts'
 import { openFile, readLines, type Line, type OpenFile } from '../read-lines.ts'
+import { credentialOf, KEY_ENV, tenantName, tenantOfCallers } from '../scan/import-tenant.ts'
 
 interface ImportOptions extends OutputOptions {
   keyEnv: string
@@ -28,10 +24,6 @@ const BATCH_ROWS = 200
 const BATCH_CHARS = 16 * 2 ** 20
 const MAX_LINE_BYTES = 32 * 2 ** 20
 const NAMED_LINES = 10
-
-const WAYS =
-  'the log belongs to the tenant of its callers: set the variable to the API key that they use ' +
-  '(--key-env names another variable), or pass --tenant <tenant> as promptintern status lists it'
 
 /** Every line that is not blank is counted once. */
 interface Counts {
@@ -107,33 +99,6 @@ class LogImport {
   }
 }
 
-const credentialOf = (keyEnv: string): string => {
-  const key = process.env[keyEnv]
-  if (key !== undefined && key !== '') return `Bearer ${key}`
-  throw new AppError('invalid-config', `${keyEnv} is not set; ${WAYS}`)
-}
-
-/** The tenant as the proxy derives it from its callers' key. */
-const tenantOfCallers = async (
-  store: Store,
-  { access, proxy, dataDir }: Config,
-  keyEnv: string
-): Promise<string> => {
-  const carrier = { rawHeaders: ['authorization', credentialOf(keyEnv)] }
-  if (access === 'forward') {
-    const secret = proxy.tenantSecret ?? (await loadSecrets(dataDir)).tenantSecret
-    const tenants = createTenants({ secret, ttlMs: 0, maxEntries: 1, now: Date.now })
-    return tenants.identify(carrier).tenant
-  }
-  const keys = compileKeyTable(await store.keys.list())
-  try {
-    return createKeyFinder(() => keys)(carrier).tenant
-  } catch (cause) {
-    const message = `${keyEnv} has no key that this proxy issued (ACCESS is keys); ${WAYS}`
-    throw new AppError('invalid-config', message, { cause })
-  }
-}
-
 const tellSkipped = ({ skippedLines, counts }: LogImport): void => {
   const more = counts.skipped - skippedLines.length
   const lines = more > 0 ? [...skippedLines, `${more} more lines are skipped`] : skippedLines
@@ -184,11 +149,6 @@ const importFile = async (path: string, options: ImportOptions): Promise<void> =
   }
 }
 
-const tenantName = (text: string): string => {
-  if (isTenant(text)) return text
-  throw new InvalidArgumentError('It must be 32 hex digits, or issued: and a label.')
-}
-
 export const importCommand = (): Command =>
   new Command('import')
     .description('import chat logs in JSONL into the log; lines that are in it already are kept')
@@ -196,7 +156,7 @@ export const importCommand = (): Command =>
     .option(
       '--key-env <name>',
       'environment variable with the API key that the callers use',
-      'OPENAI_API_KEY'
+      KEY_ENV
     )
     .addOption(
       new Option('--tenant <tenant>', 'tenant of the log, in place of a key, as status lists it')

@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
 import { Command, Option } from 'commander'
+import { nameOf } from '../../core/template/name.ts'
 import { economicsSettings, loadPrices } from '../../config/config-files.ts'
 import type { Config } from '../../config/config.ts'
 import type { ScanReport } from '../../core/scan/report.ts'
@@ -18,12 +19,15 @@ import { openScreen, print, writeError, type OutputOptions, type Progress } from
 import { openScanEncoder, type OpenScanEncoder } from '../scan/encoder.ts'
 import { scanPage } from '../scan/page/page.ts'
 import { openSource, type OnRead, type ScanSource } from '../scan/source.ts'
+import { tenantName } from '../scan/import-tenant.ts'
+import { titlesOf } from '../titles.ts'
 import { scanText } from '../scan/text.ts'
 
 interface ScanOptions extends OutputOptions {
   html?: string
   withText?: boolean
   days?: number
+  tenant?: string
   model: string
   encoder?: string
 }
@@ -36,11 +40,13 @@ const onReadOf =
   (pass, share) =>
     progress.update(PASSES[pass - 1]!, Math.min(1, share), 1)
 
+type Asked = Pick<ScanSettings, 'withText' | 'onFound'> & { days: number | null }
+
 const settingsOf = async (
   config: Config,
   source: ScanSource,
   encoder: OpenScanEncoder,
-  { days, withText }: { days: number | null; withText: boolean },
+  { days, withText, onFound }: Asked,
   progress: Progress
 ): Promise<ScanSettings> => {
   const economics = economicsSettings(config, await loadPrices(config))
@@ -68,6 +74,7 @@ const settingsOf = async (
     onTemplate: (done, all) => {
       if (all > 0) progress.update(TRYING, done, all)
     },
+    onFound,
   }
 }
 
@@ -121,14 +128,25 @@ const threadsOf = ({ engine }: Config): number =>
   engine.kind === 'onnx' ? engine.threads : availableParallelism()
 
 const scan = async (path: string | undefined, options: ScanOptions): Promise<void> => {
-  const { html, withText = false, days = null, model, json } = options
+  const { html, withText = false, days = null, tenant = null, model, json } = options
   const config = readConfig()
   const { progress } = openScreen(config.logLevel)
-  const source = await openSource(path, { model, config }, onReadOf(progress))
+  const source = await openSource(path, { model, tenant, config }, onReadOf(progress))
+  const names = new Map<string, string>()
+  const onFound: ScanSettings['onFound'] = (templates) => {
+    for (const template of templates)
+      names.set(template.version, nameOf(template, source.labels.get(template.version) ?? null))
+  }
   let encoder: OpenScanEncoder | null = null
   try {
     encoder = await openScanEncoder(encoderOf(config, options), threadsOf(config))
-    const settings = await settingsOf(config, source, encoder, { days, withText }, progress)
+    const settings = await settingsOf(
+      config,
+      source,
+      encoder,
+      { days, withText, onFound },
+      progress
+    )
     const report = await scanLog(source, settings)
     progress.stop()
     tellUnread(source)
@@ -138,7 +156,9 @@ const scan = async (path: string | undefined, options: ScanOptions): Promise<voi
     // the page is sent around, and folders may have names of people
     const named = { ...log, path: basename(source.place) }
     if (html !== undefined) await writePage(html, scanPage(report, named, shown))
-    print(json ? jsonOf(source, report) : scanText(report, log, shown))
+    print(
+      json ? jsonOf(source, report) : scanText(report, log, { ...shown, titles: titlesOf(names) })
+    )
     if (html !== undefined) writeError(`the page is in ${html}\n`)
   } finally {
     progress.stop()
@@ -162,6 +182,12 @@ export const scanCommand = (): Command =>
       new Option('--days <count>', 'days that a file without times covers').argParser(
         positiveAmount
       )
+    )
+    .addOption(
+      new Option(
+        '--tenant <tenant>',
+        'tenant that an import of a file gives it, for the same ids; by default that of OPENAI_API_KEY'
+      ).argParser(tenantName)
     )
     .option('--model <name>', 'model of lines that name none', 'gpt-4o-mini')
     .option('--encoder <folder>', 'sentence encoder of the heads; by default ENCODER_PATH')

@@ -15,6 +15,8 @@ import { placeOf } from '../../store/postgres/base/server-options.ts'
 import type { OpenStore } from '../../store/store.ts'
 import { openPostgresStore, openSqliteStore } from '../../store/thread/open.ts'
 import { openFile, readLines } from '../read-lines.ts'
+import { expectedTenant } from './import-tenant.ts'
+import { NO_TENANT, type SourceKind } from './words.ts'
 
 /** A line that is not a chat exchange. */
 export interface UnreadLine {
@@ -22,14 +24,14 @@ export interface UnreadLine {
   reason: string
 }
 
-export type SourceKind = 'file' | 'data directory' | 'database'
-
 export interface ScanSource extends LogSource {
   kind: SourceKind
   /** path of the file or the folder; host, port and name of the database */
   place: string
   /** templates of a data directory or a database */
   known: readonly Template[]
+  /** that people gave them, by version */
+  labels: ReadonlyMap<string, string>
   /** lines of a file that were not read, in the last pass, and the first ones of them */
   unread: () => { count: number; first: UnreadLine[] }
   close: () => Promise<void>
@@ -43,12 +45,12 @@ const NAMED_LINES = 5
 /** Progress is told so often. */
 const TOLD_LINES = 100
 const PAGE_ROWS = 500
-/** Of a file: its records have no tenant. */
-export const FILE_TENANT = 'file'
 
 interface FileOptions {
   /** of lines that name none */
   model: string
+  /** of all lines */
+  tenant: string
   maxBodyBytes: number
 }
 
@@ -74,10 +76,7 @@ const fileSource = (path: string, options: FileOptions, onRead: OnRead): ScanSou
         const line =
           text === null
             ? { reason: `it is longer than ${MAX_LINE_BYTES} bytes` }
-            : readImportLine(
-                { number, text, at: UNKNOWN_TIME },
-                { tenant: FILE_TENANT, ...options }
-              )
+            : readImportLine({ number, text, at: UNKNOWN_TIME }, options)
         if ('record' in line) yield line.record
         else {
           count++
@@ -94,6 +93,7 @@ const fileSource = (path: string, options: FileOptions, onRead: OnRead): ScanSou
     kind: 'file',
     place: path,
     known: [],
+    labels: new Map(),
     read,
     unread: () => ({ count, first }),
     close: async () => {},
@@ -124,6 +124,7 @@ const storeSource = async (
     kind,
     place,
     known: await store.templates.list(),
+    labels: await store.templates.labels(),
     read,
     unread: () => ({ count: 0, first: [] }),
     close: store.close,
@@ -156,7 +157,7 @@ const databaseSource = async (
  */
 export const openSource = async (
   path: string | undefined,
-  { model, config }: { model: string; config: Config },
+  { model, tenant, config }: { model: string; tenant: string | null; config: Config },
   onRead: OnRead
 ): Promise<ScanSource> => {
   if (path === undefined) {
@@ -168,5 +169,7 @@ export const openSource = async (
   }
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
   if (isFolder) return directorySource(path, onRead)
-  return fileSource(path, { model, maxBodyBytes: config.proxy.captureMaxBytes }, onRead)
+  const maxBodyBytes = config.proxy.captureMaxBytes
+  const ofFile = tenant ?? (await expectedTenant(config)) ?? NO_TENANT
+  return fileSource(path, { model, tenant: ofFile, maxBodyBytes }, onRead)
 }

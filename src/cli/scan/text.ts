@@ -1,6 +1,7 @@
 /** A scan on the terminal: the conclusion and the next step first, then a table and remarks. */
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
 import { table } from '../output.ts'
+import type { Titles } from '../titles.ts'
 import {
   count,
   headline,
@@ -8,7 +9,6 @@ import {
   notesOf,
   remarkOf,
   share,
-  shortVersion,
   usd,
   type ScannedLog,
 } from './words.ts'
@@ -40,11 +40,11 @@ const orUnknown = (value: number | null, text: (value: number) => string): strin
 const whole = (value: number): string => `${Math.floor(100 * value)} %`
 
 /** Fits 80 columns; what has no column stands in the remarks. */
-const templatesTable = ({ templates }: ScanReport): string =>
+const templatesTable = ({ templates }: ScanReport, titles: Titles): string =>
   table([
     ['template', 'requests', 'prompt', 'answers', 'coverage', 'costs', 'saves'],
     ...templates.map((row) => [
-      shortVersion(row),
+      titles.id(row.version),
       count(row.requests),
       orUnknown(row.promptTokens, count),
       answersText(row),
@@ -57,25 +57,26 @@ const templatesTable = ({ templates }: ScanReport): string =>
 const LEGEND =
   'prompt: tokens of a request; coverage: share of the requests that a head would answer; costs and saves: a month'
 
-const remarksText = ({ templates }: ScanReport): string[] => {
-  const remarks = templates.flatMap((row) => {
-    const remark = remarkOf(row)
-    return remark === '' ? [] : [`${shortVersion(row)}  ${remark}`]
-  })
-  return remarks.length === 0 ? [] : [remarks.join('\n')]
-}
+/** The name of each template, and what is known of it beside its figures. */
+const remarksText = ({ templates }: ScanReport, titles: Titles): string =>
+  templates
+    .map((row) =>
+      [titles.title(row.version), remarkOf(row)].filter((text) => text !== '').join(': ')
+    )
+    .join('\n')
 
 export const scanText = (
   report: ScanReport,
   log: ScannedLog,
-  { isEngineFree }: { isEngineFree: boolean }
+  { isEngineFree, titles }: { isEngineFree: boolean; titles: Titles }
 ): string => {
   const notes = notesOf(report, log, isEngineFree)
   return [
     headline(report),
     `next: ${nextStep(report, log)}`,
-    ...(report.templates.length === 0 ? [] : [`${templatesTable(report)}\n${LEGEND}`]),
-    ...remarksText(report),
+    ...(report.templates.length === 0
+      ? []
+      : [`${templatesTable(report, titles)}\n${LEGEND}`, remarksText(report, titles)]),
     ...(notes.length === 0 ? [] : [notes.join('\n')]),
   ].join('\n\n')
 }

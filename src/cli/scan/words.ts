@@ -2,7 +2,7 @@
 import { dollars } from '../../core/cost/economics.ts'
 import type { MoreExchanges } from '../../core/scan/missing.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
-import type { SourceKind } from './source.ts'
+import { shortId } from '../../core/template/name.ts'
 
 export const count = (value: number): string => Math.round(value).toLocaleString('en-US')
 
@@ -25,9 +25,8 @@ const daysText = ({ from, to }: ScanReport): string => {
 const plural = (number: number, one: string): string =>
   `${count(number)} ${one}${number === 1 ? '' : 's'}`
 
-/** The start of a version, which tells the templates of a log apart. */
-export const shortVersion = ({ version }: Pick<TemplateReport, 'version'>): string =>
-  version.slice(0, 8)
+/** In place of a tenant, of a file whose tenant is not known. */
+export const NO_TENANT = 'file'
 
 const isReady = ({ expectedCoverage }: TemplateReport): boolean => (expectedCoverage ?? 0) > 0
 
@@ -131,6 +130,8 @@ export const notesOf = (
     some(({ netUsdPerMonth }) => (netUsdPerMonth ?? 0) > 0) &&
       isEngineFree &&
       'ENGINE_USD_PER_HOUR is not set, so the engine counts as 0',
+    some(({ tenant }) => tenant === NO_TENANT) &&
+      'after an import the ids are others: they are made with the tenant, which a file does not name (--tenant)',
     withoutBody > 0 && `${plural(withoutBody, 'record')} without a readable request are left out`,
     unread > 0 && `${plural(unread, 'line')} of the file ${unread === 1 ? 'was' : 'were'} not read`,
   ].filter((note) => typeof note === 'string')
@@ -139,6 +140,8 @@ export const notesOf = (
 /** For a shell. */
 const quoted = (path: string): string =>
   /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`
+
+export type SourceKind = 'file' | 'data directory' | 'database'
 
 export interface ScannedLog {
   path: string
@@ -155,7 +158,7 @@ const trainRowsText = ({ templates, gate }: ScanReport): string => {
 const trainText = (report: ScanReport, { version }: TemplateReport, log: ScannedLog): string =>
   log.kind === 'file'
     ? `promptintern import ${quoted(log.path)}, then promptintern serve${trainRowsText(report)}: it finds the template again, trains and proves it`
-    : `promptintern internalize ${version}${trainRowsText(report)}`
+    : `promptintern internalize ${shortId(version)}${trainRowsText(report)}`
 
 /** One sentence. */
 export const nextStep = (report: ScanReport, log: ScannedLog): string => {
@@ -164,7 +167,7 @@ export const nextStep = (report: ScanReport, log: ScannedLog): string => {
   if (ready !== undefined) return trainText(report, ready, log)
   const waiting = templates.find(({ missingExchanges }) => (missingExchanges ?? 0) > 0)
   if (waiting !== undefined)
-    return `log about ${about(waiting.missingExchanges!)} more exchanges of ${shortVersion(waiting)}, then scan again`
+    return `log about ${about(waiting.missingExchanges!)} more exchanges of ${shortId(waiting.version)}, then scan again`
   const forLora = templates.find(
     ({ responseType, labels }) =>
       labels === 1 || ['json', 'code', 'calls', 'short-text'].includes(responseType ?? '')

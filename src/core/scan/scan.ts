@@ -27,6 +27,8 @@ export type ScanSettings = Pick<LogScanOptions, 'minSessions' | 'countTokens' | 
     /** texts of prompts and labels go into the report */
     withText: boolean
     onTemplate: (done: number, all: number) => void
+    /** before heads are tried */
+    onFound: (templates: readonly Template[]) => void
   }
 
 /** Repeated questions give one training row. */
@@ -73,6 +75,7 @@ export const scanLog = async (source: LogSource, settings: ScanSettings): Promis
     now,
   })
   const found = await readTwice(source, scan)
+  settings.onFound(found.map(({ template }) => template))
   const judged: Judged[] = []
   for (const template of found) {
     onTemplate(judged.length, found.length)

@@ -1,6 +1,7 @@
 /** What each template costs today, what the provider's cache already saves, and what a head could save. */
 import type { ScanReport, TemplateReport } from '../../../core/scan/report.ts'
-import { count, shortVersion, usd } from '../words.ts'
+import { shortId } from '../../../core/template/name.ts'
+import { count, usd } from '../words.ts'
 import { escapeHtml } from './svg.ts'
 
 const MAX_TEMPLATES = 12
@@ -26,7 +27,7 @@ const dollarRow = (row: TemplateReport): Row => {
   const net = row.netUsdPerMonth ?? 0
   const most = Math.max(0, row.mostNetUsdPerMonth ?? 0)
   return {
-    name: shortVersion(row),
+    name: shortId(row.version),
     detail: `${count(row.requestsPerMonth ?? 0)} requests`,
     bars: [
       {
@@ -45,7 +46,7 @@ const tokenRow = (row: TemplateReport): Row => {
   const tokens = row.requests * (row.promptTokens ?? 0)
   const removed = row.requests * (row.templateTokens ?? 0)
   return {
-    name: shortVersion(row),
+    name: shortId(row.version),
     detail: `${count(row.requests)} requests`,
     bars: [
       { className: 'cost', value: tokens, text: `${count(tokens)} prompt tokens` },

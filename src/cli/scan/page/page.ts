@@ -3,6 +3,7 @@
  * the log unless the report does. Pure.
  */
 import type { ScanReport, TemplateReport } from '../../../core/scan/report.ts'
+import { shortId } from '../../../core/template/name.ts'
 import type { Segment } from '../../../core/template/template.ts'
 import { answersText, coverageText, savesText } from '../text.ts'
 import {
@@ -13,7 +14,6 @@ import {
   notesOf,
   remarkOf,
   share,
-  shortVersion,
   usd,
   type ScannedLog,
 } from '../words.ts'
@@ -45,7 +45,7 @@ const HEADER = [
 ]
 
 const cellsOf = (row: TemplateReport): string[] => [
-  shortVersion(row),
+  shortId(row.version),
   row.model,
   count(row.requests),
   known(row.promptTokens, count),
@@ -89,7 +89,7 @@ const templateSection = (row: TemplateReport, place: number, margin: number): st
   const plots = place < MAX_PLOTTED ? plotsOf(row, margin) : ''
   const remark = remarkOf(row)
   return [
-    `<h3>${escapeHtml(shortVersion(row))}</h3>`,
+    `<h3>${escapeHtml(shortId(row.version))}</h3>`,
     `<p class="remark">${escapeHtml(
       [`${count(row.requests)} requests to ${row.model}`, answersText(row), coverageText(row)].join(
         ' · '
