@@ -54,7 +54,7 @@ export interface Screen {
   progress: Progress
 }
 
-/** Bars on a terminal, which log lines do not cross; elsewhere a line every ten seconds. The log is text. */
+/** Bars on a terminal, which log lines do not cross; elsewhere at most a line for each tenth and each ten seconds. The log is text. */
 export const openScreen = (
   level: Config['logLevel'],
   stream: NodeJS.WriteStream = process.stderr,
@@ -106,12 +106,15 @@ const lineScreen = (
 ): Screen => {
   const isShown = level === 'debug' || level === 'info'
   let toldAt = now()
+  const toldTenths = new Map<string, number>()
   const progress: Progress = {
     update(name, value, total, detail = '') {
-      if (!isShown || now() - toldAt < LINE_MS) return
+      const share = total === 0 ? 1 : Math.min(1, value / total)
+      const tenth = Math.floor(10 * share)
+      if (!isShown || now() - toldAt < LINE_MS || toldTenths.get(name) === tenth) return
       toldAt = now()
-      const share = total === 0 ? 1 : value / total
-      const percentage = `${Math.floor(100 * Math.min(1, share))} %`
+      toldTenths.set(name, tenth)
+      const percentage = `${Math.floor(100 * share)} %`
       stream.write(
         visibleText(`${[`${name}: ${percentage}`, detail].filter(Boolean).join(', ')}\n`)
       )

@@ -37,7 +37,7 @@ it('keeps log lines and bars apart on a terminal', async () => {
   expect(lines.some((line) => line.startsWith('stage 1'))).toBe(true)
 })
 
-it('writes a plain line every ten seconds on a pipe, whatever goes on', () => {
+it('writes at most a plain line for each tenth and each ten seconds on a pipe', () => {
   const { stream, text } = keeping({})
   let seconds = 0
   const { progress } = openScreen('info', stream, () => 1000 * seconds)
@@ -45,10 +45,12 @@ it('writes a plain line every ten seconds on a pipe, whatever goes on', () => {
     progress.update('records read', seconds, 100)
     progress.update('held-out answers', seconds, 40)
   }
+  for (; seconds < 80; seconds++) progress.update('training', seconds, 1000, 'loss 0.5')
   expect(text().split('\n')).toEqual([
     'records read: 10 %',
     'records read: 20 %',
     'records read: 30 %',
+    'training: 4 %, loss 0.5',
     '',
   ])
   const quiet = keeping({})

@@ -80,17 +80,20 @@ const settle = async (store: OpenStore, config: Config, task: string): Promise<b
 }
 
 const learnedTable = ({ learned }: ForgetReport, titles: Titles): string =>
-  table([
-    ['internalization', 'template', 'state', 'trained on', 'held out', 'loras'],
-    ...learned.map((row) => [
-      shortId(row.id),
-      titles.title(row.templateVersion),
-      row.state,
-      row.trained,
-      row.heldOut,
-      row.loras.join(' '),
-    ]),
-  ])
+  table(
+    [
+      ['internalization', 'template', 'state', 'trained on', 'held out', 'loras'],
+      ...learned.map((row) => [
+        shortId(row.id),
+        titles.title(row.templateVersion),
+        row.state,
+        row.trained,
+        row.heldOut,
+        row.loras.join(' '),
+      ]),
+    ],
+    1
+  )
 
 const summary = ({ dryRun, records, bodies, learned }: ForgetReport): string => {
   if (dryRun) return `${records} records would be deleted`

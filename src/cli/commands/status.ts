@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { minuteText } from '../../core/days.ts'
 import type { RolloutSettings } from '../../core/rollout/stages.ts'
 import type { Economics } from '../../savings/economics.ts'
 import type { Store } from '../../store/store.ts'
@@ -124,8 +125,12 @@ const status = (options: OutputOptions): Promise<void> =>
     if (options.json) return print(collected)
     const tenants = table(
       [
-        ['tenant', 'records', 'last seen'],
-        ...collected.tenants.map(({ tenant, records, lastSeen }) => [tenant, records, lastSeen]),
+        ['tenant', 'records', 'last seen (UTC)'],
+        ...collected.tenants.map(({ tenant, records, lastSeen }) => [
+          tenant,
+          records,
+          minuteText(Date.parse(lastSeen)),
+        ]),
       ],
       0
     )

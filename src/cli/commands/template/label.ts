@@ -21,8 +21,8 @@ const label = (
     const { version } = await templateOf(store, template)
     const given = text ?? null
     await store.templates.label(version, given)
-    if (json) return print({ version, label: given })
     const titles = await readTitles(store)
+    if (json) return print({ version, label: given, name: titles.name(version) })
     print(
       given === null
         ? `template ${titles.title(version)} has no label`
