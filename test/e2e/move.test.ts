@@ -35,16 +35,24 @@ describePostgres('promptintern migrate sqlite-to-postgres', () => {
   const json = async (settings: Record<string, string>, ...words: string[]): Promise<unknown> =>
     JSON.parse(await runCli({ DATA_DIR: dataDir, ...settings }, ...words, '--json'))
 
-  /** @returns the signal that ended a move at the first records that it had copied */
+  const copied = async (): Promise<number> => {
+    const [row] = await execute(target, 'select count(*) from promptintern.records').catch(
+      // before the move has made its tables
+      () => []
+    )
+    return Number(row?.['count'] ?? 0)
+  }
+
+  /** @returns the signal that ended a move after two batches of records */
   const killed = async (): Promise<string | null> => {
     const child = spawn(process.execPath, [CLI, ...MOVE], { env: { ...process.env, ...env } })
     const ended = new Promise<string | null>((resolve) =>
       child.once('exit', (_, signal) => resolve(signal))
     )
-    const hasRecords = async (): Promise<boolean> =>
-      // before the move has made its tables there is none
-      (await execute(target, 'select 1 from promptintern.records limit 1').catch(() => [])).length > 0
-    await vi.waitUntil(hasRecords, { timeout: PATIENCE_MS / 2, interval: 20 })
+    await vi.waitUntil(async () => (await copied()) > 2 * BATCH_RECORDS, {
+      timeout: PATIENCE_MS / 2,
+      interval: 20,
+    })
     child.kill('SIGKILL')
     return ended
   }
