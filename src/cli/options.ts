@@ -1,6 +1,7 @@
 /** Parsers of option values. */
 import { InvalidArgumentError } from 'commander'
 import { MAX_NOTE_CHARS } from '../core/internalization/internalization.ts'
+import { timeSpanOf, type TimeSpan } from '../core/days.ts'
 
 const number =
   (accepts: (value: number) => boolean, wanted: string) =>
@@ -40,3 +41,13 @@ export const positiveAmount = number(
   (value) => Number.isFinite(value) && value > 0,
   'an amount over 0'
 )
+
+/** A day, a minute or a second in UTC, as all the time that it lasts. */
+export const timeSpan = (text: string): TimeSpan => {
+  const span = timeSpanOf(text)
+  if (span === null)
+    throw new InvalidArgumentError(
+      'It must be a time in UTC, such as 2026-11-29 or 2026-11-29T10:00.'
+    )
+  return span
+}

@@ -1,4 +1,4 @@
-/** Days of UTC, which have no other length. */
+/** Days of UTC, which have no other length, and times as people write them. */
 
 export const DAY_MS = 86_400_000
 
@@ -8,3 +8,24 @@ export const dayOf = (at: number): number => Math.floor(at / DAY_MS)
 /** UTC: `2026-11-28 10:00`. @param at milliseconds since the epoch */
 export const minuteText = (at: number): string =>
   new Date(at).toISOString().slice(0, 16).replace('T', ' ')
+
+const TIME = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(?::(\d{2})(?:\.\d+)?)?Z?)?$/
+
+export interface TimeSpan {
+  /** milliseconds since the epoch, inclusive */
+  from: number
+  until: number
+}
+
+/**
+ * A time stands for all of its day, minute or second, so that the same text can begin and end a range.
+ * @param text `2026-11-29`, `2026-11-29T10:00` or `2026-11-29T10:00:30`
+ * @returns null for any other text
+ */
+export const timeSpanOf = (text: string): TimeSpan | null => {
+  const [, day, minute, second] = TIME.exec(text.trim()) ?? []
+  if (day === undefined) return null
+  const from = Date.parse(`${day}T${minute ?? '00:00'}:${second ?? '00'}Z`)
+  const length = second !== undefined ? 1000 : minute !== undefined ? 60_000 : DAY_MS
+  return Number.isNaN(from) ? null : { from, until: from + length - 1 }
+}

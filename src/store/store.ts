@@ -47,6 +47,8 @@ export interface FoundRecords {
   next: number | null
   /** true: as many records or bytes were read as one call may, and fewer than `limit` fit */
   isPartial: boolean
+  /** records that were read one by one */
+  searched: number
 }
 
 /** Asks for records of templates that a lora did not answer, with status 2xx. */
@@ -82,8 +84,8 @@ export interface RecordStore {
    */
   list(query: Omit<RecordQuery, keyof RecordFilter>): Promise<StoredRecord[]>
   /**
-   * By default newest first. Finds by indexes; only the turns of a `conversation` are read one by one, at most
-   * 5,000 a call. Restores at most 16 MiB of bodies a call, and at least one record.
+   * By default newest first. Finds by indexes; only for a `text` and the turns of a `conversation` records are read
+   * one by one, at most 5,000 a call. Restores at most 16 MiB of bodies a call, and at least one record.
    * @throws AppError `not-found` when the log has no record with the id `conversation`
    */
   search(query: RecordQuery): Promise<FoundRecords>

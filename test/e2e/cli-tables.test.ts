@@ -154,6 +154,11 @@ describe('records', () => {
     ])
     expect(JSON.parse(found.text)).toMatchObject([{ id: 'record-5' }])
     expect((await print(['records', '--status', '5xx'])).text).toBe('no record\n')
+    expect((await print(['records', '--to', '1969-12-31'])).text).toBe('no record\n')
+    expect((await print(['records', '--text', 'never asked'])).text).toBe('no record\n')
+    const dated = await print(['records', '--from', '1970-01-01', '--text', 'OÙ EST', '--json'])
+    expect(JSON.parse(dated.text)).toContainEqual(expect.objectContaining({ id: 'record-5' }))
+    expect((await print(['records', '--from', 'yesterday'])).code).toBe(2)
     const one = JSON.parse((await print(['records', 'record-5', '--json'])).text) as object
     expect(one).toMatchObject({ id: 'record-5', request: expect.stringContaining('messages') })
   })

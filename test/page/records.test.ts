@@ -1,6 +1,7 @@
 /** Records: what a person reads of them, and what one who only looks does not. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { readImportLine } from '../../src/core/log/import-line.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { addPairs } from '../kit/records/audited.ts'
 import { exampleOutcome, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
@@ -12,6 +13,14 @@ const bodies = (request: unknown, response: unknown): Partial<ExchangeRecord> =>
   request: JSON.stringify(request),
   response: JSON.stringify(response),
 })
+
+const asked = (content: string): string =>
+  JSON.stringify({ model: 'm', messages: [{ role: 'user', content }] })
+
+const answered = (content: string): string =>
+  JSON.stringify({ choices: [{ index: 0, message: { role: 'assistant', content } }] })
+
+const at = (text: string): number => Date.parse(`${text}Z`)
 
 describe('records', () => {
   let page: Page
@@ -25,6 +34,11 @@ describe('records', () => {
 
   const log = (...records: ExchangeRecord[]) => page.store.records.append(batchOf(records))
 
+  const file = async (name: string): Promise<[Response, string]> => {
+    const response = await page.request(`/admin/records/export.${name}`)
+    return [response, await response.text()]
+  }
+
   const shown = async (path: string): Promise<string[]> =>
     [...(await page.view(path)).matchAll(/href="\/admin\/records\/(record-\d+)"/g)].map(
       ([, id]) => id!
@@ -37,7 +51,7 @@ describe('records', () => {
       expect(markup).not.toContain('aria-label="Pages"')
     })
 
-    it('shows the newest first, with what became of each, and no text', async () => {
+    it('shows the newest first, with what became of each', async () => {
       await page.store.templates.upsert([exampleTemplate()])
       await page.store.templates.label('version-1', 'Mail & intents')
       await log(
@@ -52,8 +66,8 @@ describe('records', () => {
       expect(await shown('/admin/records')).toEqual(['record-3', 'record-2', 'record-1'])
       const markup = await page.view('/admin/records')
       for (const text of [
-        'answered by the small model',
-        'small model not asked',
+        'small model answered',
+        'not asked</span>',
         'drawn at random, to be compared',
         'no live route',
         '>500<',
@@ -63,7 +77,70 @@ describe('records', () => {
         'Mail &amp; intents',
       ])
         expect(markup).toContain(text)
-      expect(markup).not.toContain('intent_1')
+    })
+
+    it('begins each question, for those who may read it, as text', async () => {
+      const content = `first ${HOSTILE} ${'x'.repeat(500)} end`
+      const messages = [
+        { role: 'user', content: 'an earlier turn' },
+        { role: 'assistant', content: 'an answer' },
+        { role: 'user', content },
+      ]
+      await log(
+        exampleRecord(1, { request: JSON.stringify({ model: 'm', messages }) }),
+        exampleRecord(2, { request: '' }),
+        exampleRecord(3, { request: 'no JSON' })
+      )
+      const markup = await page.view('/admin/records')
+      expect(markup).toContain('first &lt;/pre&gt;')
+      expect(markup).not.toMatch(/<script>alert|an earlier turn|an answer|xxx end|\u202E/)
+      expect(markup.match(/class="preview"/g)).toHaveLength(1)
+      await page.signIn(READ_TOKEN)
+      const read = await page.view('/admin/records')
+      expect(read).not.toMatch(/first &lt;|class="preview"/)
+    })
+
+    it('searches in what the user wrote and what was answered, in any case', async () => {
+      await log(
+        exampleRecord(1, { request: asked('Where is "my" Card?'), response: answered('lost') }),
+        exampleRecord(2, { request: asked('hello'), response: answered('Your CARD is blocked') }),
+        exampleRecord(3, { request: asked('hello'), response: answered('hi') })
+      )
+      expect(await shown('/admin/records?text=card')).toEqual(['record-2', 'record-1'])
+      expect(await shown('/admin/records?text=%22my%22%20card')).toEqual(['record-1'])
+      // the prompt is in every request, and the template finds it
+      expect(await shown('/admin/records?text=role')).toEqual([])
+      await page.signIn(READ_TOKEN)
+      const refused = await page.request('/admin/records?text=card')
+      expect(refused.status).toBe(403)
+      expect(await page.view('/admin/records')).not.toContain('name="text"')
+    })
+
+    it('is of a range of time in UTC, with whole days and minutes', async () => {
+      await log(
+        exampleRecord(1, { at: at('2026-11-28T23:59:59.999') }),
+        exampleRecord(2, { at: at('2026-11-29T00:00') }),
+        exampleRecord(3, { at: at('2026-11-29T10:00:59') }),
+        exampleRecord(4, { at: at('2026-11-30T00:00') })
+      )
+      expect(await shown('/admin/records?from=2026-11-29&to=2026-11-29')).toEqual([
+        'record-3',
+        'record-2',
+      ])
+      expect(await shown('/admin/records?to=2026-11-29T10:00')).toEqual([
+        'record-3',
+        'record-2',
+        'record-1',
+      ])
+      expect(await shown('/admin/records?from=2026-11-29T10:01')).toEqual(['record-4'])
+      expect((await page.request('/admin/records?from=yesterday')).status).toBe(400)
+    })
+
+    it('finds a template by the start of its version', async () => {
+      await page.store.templates.upsert([exampleTemplate('abcdef0123')])
+      await log(exampleRecord(1), exampleRecord(2))
+      await page.store.records.tagTemplate(['record-1'], 'abcdef0123')
+      expect(await shown('/admin/records?template=abcde')).toEqual(['record-1'])
     })
 
     it.each([
@@ -87,8 +164,8 @@ describe('records', () => {
       expect(await shown(`/admin/records?${query}`)).toEqual(found)
     })
 
-    it('has fifty a page, and keeps the filter on the next one', async () => {
-      await log(...Array.from({ length: 70 }, (_, index) => exampleRecord(index + 1)))
+    it('has twenty-five a page, and keeps the filter on the next one', async () => {
+      await log(...Array.from({ length: 45 }, (_, index) => exampleRecord(index + 1)))
       const first = await page.view('/admin/records?tenant=tenant-a&status=2xx')
       const next = /href="([^"]*)">Next page/.exec(first)![1]!.replaceAll('&amp;', '&')
       expect(next).toMatch(/^\/admin\/records\?tenant=tenant-a&status=2xx&after=\d+$/)
@@ -111,13 +188,14 @@ describe('records', () => {
               data: after === undefined ? [stored!] : [],
               next: 77,
               isPartial: true,
+              searched: 5000,
             }),
           },
         },
       })
       await partial.signIn()
       const markup = await partial.view('/admin/records?tenant=x')
-      expect(markup).toContain('1 record of them fits')
+      expect(markup).toContain('Searched the newest 5,000 records from here on; one of them fits')
       expect(markup).toContain('href="/admin/records?tenant=x&amp;after=77">Go on')
       expect(markup).not.toContain('Next page')
       expect(await partial.view('/admin/records?tenant=x&after=77')).toContain('None of these fits')
@@ -126,6 +204,98 @@ describe('records', () => {
 
     it('of a conversation that the log does not have is not found', async () => {
       expect((await page.request('/admin/records?conversation=nothing')).status).toBe(404)
+    })
+  })
+
+  describe('export', () => {
+    it('is a table of what fits, in which no text of a client becomes a formula', async () => {
+      const request = asked('=HYPERLINK("http://x.example","a")')
+      await log(
+        exampleRecord(1, { request, model: '+1', route: exampleOutcome() }),
+        exampleRecord(2, { tenant: 'other' })
+      )
+      const [response, text] = await file('csv?tenant=tenant-a')
+      expect(response.headers.get('content-type')).toBe('text/csv; charset=utf-8')
+      expect(response.headers.get('content-disposition')).toMatch(
+        /^attachment; filename="records-1970-01-01\.csv"$/
+      )
+      const [head, row, end, rest] = text.split('\r\n')
+      expect(head).toMatch(/^id,at,tenant,model,.*,question,answer$/)
+      expect(row).toMatch(/^record-1,1970-01-01T00:00:01\.001Z,tenant-a,'\+1,/)
+      expect(row).toContain(`"'=HYPERLINK(""http://x.example"",""a"")",intent_1`)
+      expect(end).toBe('# 1 record: all that fit')
+      expect(rest).toBe('')
+    })
+
+    it('is lines of JSON with both bodies, page after page, with the end as the last line', async () => {
+      await log(...Array.from({ length: 450 }, (_, index) => exampleRecord(index + 1)))
+      const [, text] = await file('jsonl?status=2xx')
+      const lines = text.trim().split('\n')
+      expect(lines).toHaveLength(451)
+      const first = JSON.parse(lines[0]!) as Record<string, unknown>
+      expect(first).toMatchObject({
+        id: 'record-450',
+        route: null,
+        promptTokens: 1250,
+        request: { model: 'gpt-4o-mini' },
+        response: { id: 'chatcmpl-450' },
+      })
+      const imported = readImportLine(
+        { number: 1, text: lines[0]!, at: 0 },
+        { tenant: 't', model: 'm', maxBodyBytes: 10_000 }
+      )
+      expect(imported).toMatchObject({ record: { at: 1_450, model: 'gpt-4o-mini' } })
+      expect(JSON.parse(lines[450]!)).toEqual({
+        export: { records: 450, isWhole: true, says: '450 records: all that fit' },
+      })
+    })
+
+    it('ends at its limits, and says so', async () => {
+      await log(exampleRecord(1))
+      const [stored] = await page.store.records.byIds(['record-1'])
+      let searches = 0
+      const long = await openPage({
+        store: {
+          ...page.store,
+          records: {
+            ...page.store.records,
+            search: async () => {
+              searches++
+              return { data: [stored!], next: 7, isPartial: true, searched: 5_000 }
+            },
+          },
+        },
+      })
+      await long.signIn()
+      const text = await (await long.request('/admin/records/export.csv')).text()
+      expect(searches).toBe(20)
+      expect(text.trim().split('\r\n').at(-1)).toMatch(/^"?# 20 records, not all/)
+      await long.close()
+    })
+
+    it('has no text for those who only look', async () => {
+      await log(exampleRecord(1))
+      await page.signIn(READ_TOKEN)
+      for (const name of ['csv', 'jsonl']) {
+        const [response, text] = await file(name)
+        expect(response.status).toBe(200)
+        expect(text).toContain('record-1')
+        expect(text).not.toMatch(/intent_1|ma carte|question/)
+      }
+      expect((await page.request('/admin/records/export.csv?text=a')).status).toBe(403)
+    })
+
+    it('of a conversation that the log does not have is not found', async () => {
+      const [response] = await file('csv?conversation=nothing')
+      expect(response.status).toBe(404)
+    })
+
+    it('refuses a third one while two are being read, until one is left', async () => {
+      await log(...Array.from({ length: 900 }, (_, index) => exampleRecord(index + 1)))
+      const [one] = await Promise.all([1, 2].map(() => page.request('/admin/records/export.jsonl')))
+      expect((await page.request('/admin/records/export.csv')).status).toBe(503)
+      await one!.body!.cancel()
+      expect((await page.request('/admin/records/export.csv')).status).toBe(200)
     })
   })
 
@@ -184,10 +354,10 @@ describe('records', () => {
           route: exampleOutcome({ outcome: 'fallback', reason: 'low-confidence' }),
         })
       )
-      const answered = await page.view('/admin/records/record-1')
-      expect(answered).toContain('answered by the small model')
-      expect(answered).toContain('790')
-      expect(answered).toContain('$0.00')
+      const first = await page.view('/admin/records/record-1')
+      expect(first).toContain('answered by the small model')
+      expect(first).toContain('790')
+      expect(first).toContain('$0.00')
       const fallback = await page.view('/admin/records/record-2')
       expect(fallback).toContain('answer of the small model not used')
       expect(fallback).toContain('it was not sure enough')

@@ -24,7 +24,7 @@ beforeEach(async () => {
   page.store.records.search = () => {
     total++
     return new Promise((resolve) =>
-      asked.push(() => resolve({ data: [], next: null, isPartial: false }))
+      asked.push(() => resolve({ data: [], next: null, isPartial: false, searched: 0 }))
     )
   }
   server = await listen(page, { port: 0, host: '127.0.0.1' }, { fault: () => {} })

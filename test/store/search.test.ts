@@ -48,6 +48,27 @@ onEachStore((it) => {
       expect(await found({ status: '2xx', outcome: 'skipped' })).toEqual(['2'])
     })
 
+    it('finds a text and a time, with the other fields, and says how many it read', async ({
+      store,
+    }) => {
+      await append(store, [
+        turn(1, ['Where is my card?'], { at: 100 }),
+        turn(2, ['WHERE IS it?'], { at: 200, response: null }),
+        turn(3, ['nothing'], { at: 300 }),
+        turn(4, ['where is it?'], { at: 400, tenant: 'tenant-b' }),
+      ])
+      const found = async (filter: RecordFilter) => {
+        const { data, searched } = await store.records.search({ ...filter, limit: 10 })
+        return [data.map(({ at }) => at), searched]
+      }
+      expect(await found({ text: 'where is' })).toEqual([[400, 200, 100], 4])
+      expect(await found({ text: 'where is', tenant: 'tenant-a' })).toEqual([[200, 100], 3])
+      expect(await found({ text: "o'clock" })).toEqual([[], 4])
+      expect(await found({ from: 200, until: 300 })).toEqual([[300, 200], 2])
+      expect(await found({ text: 'where', from: 150, until: 350 })).toEqual([[200], 2])
+      expect(await found({ conversation: 'record-1', from: 101 })).toEqual([[], 0])
+    })
+
     it('finds the other turns of a conversation, whichever of them is known', async ({ store }) => {
       await append(store, [
         turn(1, ['Hello "there"', 'Grüße', 'and?']),
@@ -122,12 +143,12 @@ onEachStore((it) => {
         expect(found).toMatchObject({ data: [{ id: `record-${i}` }], isPartial: false })
         const { next } = found
         const behind = await store.records.search({ ...filter, limit: 1, after: next! })
-        expect(behind).toEqual({ data: [], next: null, isPartial: false })
+        expect(behind).toMatchObject({ data: [], next: null, isPartial: false })
         const oldest = await store.records.search({ ...filter, limit: 1, order: 'asc' })
         expect(oldest.data).toMatchObject([{ id: `record-${i}` }])
       }
       const both = await store.records.search({ status: '5xx', tenant: 'tenant-b', limit: 1 })
-      expect(both).toEqual({ data: [], next: null, isPartial: false })
+      expect(both).toMatchObject({ data: [], next: null, isPartial: false })
     })
 
     it('reads 5,000 records at most where texts decide, says so and where it goes on', async ({

@@ -52,6 +52,7 @@ const recordsRoute = createRoute({
         .describe(
           'true: 5,000 records or 16 MiB of bodies were read, and fewer than `limit` fit; `next` goes on'
         ),
+      searched: z.number().describe('records that were read one by one'),
     }),
     'A page of records'
   ),

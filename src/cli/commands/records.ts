@@ -5,15 +5,18 @@ import {
   SEARCH_STATUSES,
   type RecordFilter,
 } from '../../core/log/record-filter.ts'
+import type { TimeSpan } from '../../core/days.ts'
 import { AppError } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
 import { templateOf, withStore } from '../context.ts'
-import { wholeNumber } from '../options.ts'
+import { timeSpan, wholeNumber } from '../options.ts'
 import { print, table, type OutputOptions } from '../output.ts'
 import { readTitles, type Titles } from '../titles.ts'
 
-interface RecordsOptions extends OutputOptions, RecordFilter {
+interface RecordsOptions extends OutputOptions, Omit<RecordFilter, 'from' | 'until'> {
   template?: string
+  from?: TimeSpan
+  to?: TimeSpan
   limit: number
 }
 
@@ -72,12 +75,14 @@ const recordText = (record: StoredRecord, titles: Titles): string => {
 /** Searches on where one search may read no more records. */
 const list = async (
   store: Store,
-  { template, limit, json: _json, ...filter }: RecordsOptions
+  { template, limit, from, to, json: _json, ...filter }: RecordsOptions
 ): Promise<StoredRecord[]> => {
   const found: StoredRecord[] = []
   const query = {
     ...filter,
     bodies: false,
+    ...(from !== undefined && { from: from.from }),
+    ...(to !== undefined && { until: to.until }),
     ...(template !== undefined && {
       templateVersion: (await templateOf(store, template)).version,
     }),
@@ -123,6 +128,9 @@ export const recordsCommand = (): Command =>
       )
     )
     .option('--conversation <record>', 'only this record and the other turns of its conversation')
+    .option('--text <text>', 'only records with it in what the user wrote or what was answered')
+    .option('--from <time>', 'only records since this day or minute, in UTC', timeSpan)
+    .option('--to <time>', 'only records until the end of this day or minute, in UTC', timeSpan)
     .option('--limit <count>', 'number of records', wholeNumber(1), 20)
     .option('--json', 'print JSON')
     .action(records)

@@ -1,5 +1,5 @@
 /** The bodies of a record, read as the proxy reads them. */
-import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
+import type { ChatCompletion, ChatMessage, ChatRequest } from '../../openai/chat.ts'
 import { dialectOfRecord } from '../../openai/dialect.ts'
 import { readChatRequest } from '../request/chat-reading.ts'
 import { PLAIN, withEnvelope } from '../request/envelope.ts'
@@ -42,3 +42,24 @@ export const completionOf = ({ path, response }: Logged<'response'>): ChatComple
     return null
   }
 }
+
+/** The text of a message; '' where it has none. */
+const textOf = ({ content }: Pick<ChatMessage, 'content'>): string =>
+  typeof content === 'string'
+    ? content
+    : (content ?? [])
+        .flatMap((part) => (typeof part['text'] === 'string' ? part['text'] : []))
+        .join('\n')
+
+/** The texts of the user's messages, in their order; none of a body that the proxy cannot read. */
+export const userTexts = (record: { path: string; request: string }): string[] =>
+  (requestOf(record)?.messages ?? [])
+    .filter(({ role }) => role === 'user')
+    .map(textOf)
+    .filter((text) => text !== '')
+
+/** The texts of all choices; none of an error. */
+export const answerTexts = (record: { path: string; response: string | null }): string[] =>
+  (completionOf(record)?.choices ?? [])
+    .map(({ message }) => textOf(message))
+    .filter((text) => text !== '')

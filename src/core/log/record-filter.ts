@@ -2,7 +2,7 @@
 import { hashOf } from './hash.ts'
 import { openingOf } from './opening.ts'
 import type { StoredRecord } from './record.ts'
-import { requestOf } from './record-bodies.ts'
+import { answerTexts, requestOf, userTexts } from './record-bodies.ts'
 
 /** By what became of a request; `none`: no live template matched. Stored by place: only add at the end. */
 export const SEARCH_OUTCOMES = ['answered', 'fallback', 'skipped', 'none'] as const
@@ -18,15 +18,17 @@ export interface RecordFilter {
   tenant?: string
   outcome?: SearchOutcome
   status?: SearchStatus
-  /** id of a record: it, and the other turns of its conversation */
-  conversation?: string
-}
-
-/** Conditions that every record which fits also meets, for a store to read fewer records. */
-export interface Narrowing extends Omit<RecordFilter, 'conversation'> {
   /** milliseconds since the epoch, inclusive */
   from?: number
   until?: number
+  /** id of a record: it, and the other turns of its conversation */
+  conversation?: string
+  /** part of what the user wrote or of what was answered, in upper or lower case */
+  text?: string
+}
+
+/** Conditions that every record which fits also meets, for a store to read fewer records. */
+export interface Narrowing extends Omit<RecordFilter, 'conversation' | 'text'> {
   opening?: number | null
 }
 
@@ -35,7 +37,7 @@ export interface CompiledFilter {
   /** needs no body; decides alone unless `readsBody` */
   fitsHead: (record: Pick<StoredRecord, 'id' | 'at' | 'tenant' | 'status' | 'route'>) => boolean
   readsBody: boolean
-  fitsBody: (record: Pick<StoredRecord, 'id' | 'path' | 'request'>) => boolean
+  fitsBody: (record: Pick<StoredRecord, 'id' | 'path' | 'request' | 'response'>) => boolean
 }
 
 /** Turns that are further apart are not looked for. */
@@ -43,8 +45,8 @@ const CONVERSATION_MS = 24 * 3_600_000
 /** Texts of this many plain characters at most are looked for in a body before it is parsed. */
 const PROBE_CHARS = 200
 
-/** The user messages of a request, in their order. */
-const userTexts = (record: { path: string; request: string }): string[] =>
+/** The user messages of a request with all their parts, in their order. */
+const userContents = (record: { path: string; request: string }): string[] =>
   (requestOf(record)?.messages ?? []).flatMap(({ role, content = null }) =>
     role === 'user' ? JSON.stringify(content) : []
   )
@@ -81,28 +83,64 @@ const nearTo = (
   return { tenant, from: at - days, until: at + days, opening }
 }
 
+type Bodies = Pick<StoredRecord, 'path' | 'request' | 'response'>
+
+const textTest = (text: string): ((record: Bodies) => boolean) => {
+  const wanted = text.toLowerCase()
+  const mayHave = probeFor(wanted)
+  const hasIt = (found: string): boolean => found.toLowerCase().includes(wanted)
+  return (record) =>
+    (mayHave(record.request.toLowerCase()) && userTexts(record).some(hasIt)) ||
+    (mayHave(record.response?.toLowerCase() ?? '') && answerTexts(record).some(hasIt))
+}
+
+/** Whether a record is within a day of the turn, and its tenant's. */
+const nearTest =
+  (turn: StoredRecord | null): CompiledFilter['fitsHead'] =>
+  ({ tenant, at }) =>
+    turn === null || (tenant === turn.tenant && Math.abs(at - turn.at) <= CONVERSATION_MS)
+
+const turnTest = (turn: StoredRecord | null, asked: string[]): CompiledFilter['fitsBody'] => {
+  if (turn === null) return () => true
+  const hasOpening = probeFor(asked[0] ?? '')
+  return (record) =>
+    record.id === turn.id ||
+    (hasOpening(record.request) && isSameConversation(userContents(record), asked))
+}
+
+/** What both ask for. */
+const both = (one: Narrowing, other: Narrowing): Narrowing => {
+  const from = Math.max(one.from ?? 0, other.from ?? 0)
+  const until = Math.min(one.until ?? Infinity, other.until ?? Infinity)
+  return {
+    ...one,
+    ...other,
+    ...(from > 0 && { from }),
+    ...(until < Infinity && { until }),
+  }
+}
+
 /** @param turn the record that `conversation` names; null without it */
 export const compileFilter = (
-  { tenant, outcome, status }: RecordFilter,
+  { conversation: _conversation, text, ...fields }: RecordFilter,
   turn: StoredRecord | null
 ): CompiledFilter => {
-  const asked = turn === null ? [] : userTexts(turn)
-  const hasOpening = probeFor(asked[0] ?? '')
-  const isNear = (record: Pick<StoredRecord, 'id' | 'at' | 'tenant'>): boolean =>
-    turn === null ||
-    (record.tenant === turn.tenant && Math.abs(record.at - turn.at) <= CONVERSATION_MS)
+  const { tenant, outcome, status, from, until } = fields
+  const asked = turn === null ? [] : userContents(turn)
+  const isNear = nearTest(turn)
+  const isTurn = turnTest(turn, asked)
+  const hasText = text === undefined ? () => true : textTest(text)
   return {
-    narrowing: { tenant, outcome, status, ...(turn !== null && nearTo(turn, asked)) },
+    narrowing: turn === null ? fields : both(fields, nearTo(turn, asked)),
     fitsHead: (record) =>
       (tenant === undefined || record.tenant === tenant) &&
       (outcome === undefined || outcomeOf(record) === outcome) &&
       (status === undefined || statusClassOf(record) === digitOf(status)) &&
+      (from === undefined || record.at >= from) &&
+      (until === undefined || record.at <= until) &&
       isNear(record),
-    readsBody: turn !== null,
-    fitsBody: (record) =>
-      turn === null ||
-      record.id === turn.id ||
-      (hasOpening(record.request) && isSameConversation(userTexts(record), asked)),
+    readsBody: turn !== null || text !== undefined,
+    fitsBody: (record) => isTurn(record) && hasText(record),
   }
 }
 

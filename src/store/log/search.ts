@@ -81,14 +81,17 @@ export const search = async (query: RecordQuery, reads: SearchReads): Promise<Fo
   let { after } = query
   let pageRows = limit
   let maxBytes = MAX_PAGE_BYTES
+  let searched = 0
   for (let rowsRead = 0; rowsRead < MAX_SCANNED && maxBytes > 0;) {
     const page = { ...query, order, limit: pageRows, ...(after !== undefined && { after }) }
     const room = limit - data.length
     const options = { needsBodies: neededBodies(query), filter, room, maxBytes }
-    const { last, found, isCut, isFull, bytes } = await reads.page(page, options)
+    const { last, found, isCut, isFull, bytes, read } = await reads.page(page, options)
     data.push(...(await finished(found, query, reads.estimate)))
-    if (data.length === limit) return { data, next: data.at(-1)!.sequence, isPartial: false }
-    if (!isFull && !isCut) return { data, next: null, isPartial: false }
+    searched += read
+    if (data.length === limit)
+      return { data, next: data.at(-1)!.sequence, isPartial: false, searched }
+    if (!isFull && !isCut) return { data, next: null, isPartial: false, searched }
     after = last!.sequence
     if (isCut) break
     rowsRead += pageRows
@@ -96,7 +99,7 @@ export const search = async (query: RecordQuery, reads: SearchReads): Promise<Fo
     // the narrowed rows mostly fit; where they do not, a text decides
     pageRows = Math.min(2 * pageRows, SCANNED_AT_ONCE, MAX_SCANNED - rowsRead)
   }
-  return { data, next: after!, isPartial: true }
+  return { data, next: after!, isPartial: true, searched }
 }
 
 /** Number in the store of records that a lora answered. */

@@ -32,6 +32,14 @@ export const TextFilter = ({ name, label, value }: FieldProps) => (
   </div>
 )
 
+/** @param value `2026-11-29T10:00`, in UTC */
+export const TimeFilter = ({ name, label, value }: FieldProps) => (
+  <div>
+    <label for={idOf(name)}>{label}</label>
+    <input id={idOf(name)} name={name} type="datetime-local" value={value} />
+  </div>
+)
+
 /** @param options values with their words; the value '' shows all */
 export const ChoiceFilter = ({
   name,

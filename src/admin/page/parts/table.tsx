@@ -5,6 +5,8 @@ export interface Column {
   name: Child
   /** numbers stand on the right */
   isNumber?: boolean
+  /** of its cells, for the style sheet */
+  class?: string
 }
 
 export interface TableProps {
@@ -17,20 +19,24 @@ export interface TableProps {
   empty: string
   /** columns of one width */
   isEven?: boolean
+  /** of the table, for the style sheet */
+  class?: string
 }
 
-export const Table = ({ caption, columns, rows, empty, isEven }: TableProps) => {
+const classOf = ({ isNumber, class: own }: Partial<Column> = {}): string | undefined =>
+  [isNumber === true && 'number', own].filter(Boolean).join(' ') || undefined
+
+export const Table = ({ caption, columns, rows, empty, isEven, class: own }: TableProps) => {
   if (rows.length === 0) return <p class="empty">{empty}</p>
-  const classOf = (at: number) => (columns[at]?.isNumber === true ? 'number' : undefined)
   return (
     <div class="scroll" role="region" aria-label={caption} tabindex={0}>
-      <table class={isEven === true ? 'even' : undefined}>
+      <table class={isEven === true ? 'even' : own}>
         <caption>{caption}</caption>
         <thead>
           <tr>
-            {columns.map(({ name }, at) => (
-              <th scope="col" class={classOf(at)}>
-                {name}
+            {columns.map((column) => (
+              <th scope="col" class={classOf(column)}>
+                {column.name}
               </th>
             ))}
           </tr>
@@ -38,11 +44,11 @@ export const Table = ({ caption, columns, rows, empty, isEven }: TableProps) => 
         <tbody>
           {rows.map(([first, ...cells]) => (
             <tr>
-              <th scope="row" class={classOf(0)}>
+              <th scope="row" class={classOf(columns[0])}>
                 {first}
               </th>
               {cells.map((cell, at) => (
-                <td class={classOf(at + 1)}>{cell}</td>
+                <td class={classOf(columns[at + 1])}>{cell}</td>
               ))}
             </tr>
           ))}

@@ -9,6 +9,13 @@ export const OUTCOME_WORDS: Record<RouteOutcome['outcome'], string> = {
   skipped: 'small model not asked',
 }
 
+/** In a list, whose heading says that it is about the route. */
+const SHORT_WORDS: Record<RouteOutcome['outcome'], string> = {
+  answered: 'small model answered',
+  fallback: 'answer not used',
+  skipped: 'not asked',
+}
+
 const TONES: Record<RouteOutcome['outcome'], Tone> = {
   answered: 'good',
   fallback: 'waits',
@@ -16,12 +23,14 @@ const TONES: Record<RouteOutcome['outcome'], Tone> = {
 }
 
 /** Without a live route for the request there is nothing to say. */
-export const Outcome = ({ route }: { route: RouteOutcome | null }) =>
+export const Outcome = ({ route, isShort }: { route: RouteOutcome | null; isShort?: boolean }) =>
   route === null ? (
     <>no live route</>
   ) : (
     <>
-      <Badge tone={TONES[route.outcome]}>{OUTCOME_WORDS[route.outcome]}</Badge>
+      <Badge tone={TONES[route.outcome]}>
+        {(isShort === true ? SHORT_WORDS : OUTCOME_WORDS)[route.outcome]}
+      </Badge>
       {route.reason !== null && <small>{reasonText(route.reason)}</small>}
     </>
   )

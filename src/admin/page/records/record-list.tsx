@@ -1,49 +1,31 @@
 /** The table of records with its filter. Pure. */
-import {
-  SEARCH_OUTCOMES,
-  SEARCH_STATUSES,
-  type RecordFilter,
-} from '../../../core/log/record-filter.ts'
+import { userTexts } from '../../../core/log/record-bodies.ts'
 import type { StoredRecord } from '../../../core/log/record.ts'
 import { tokenCounts } from '../../../openai/usage/usage.ts'
 import type { FoundRecords } from '../../../store/store.ts'
 import { recordPath, withQuery } from '../address.ts'
-import { BASE } from '../env.ts'
-import { Notice, Time } from '../parts/figures.tsx'
-import { ChoiceFilter, Filter, Pager, TextFilter } from '../parts/filter.tsx'
+import { Badge, Notice, Time } from '../parts/figures.tsx'
+import { Pager } from '../parts/filter.tsx'
 import { counted, milliseconds, usd, whole } from '../parts/format.ts'
 import { TemplateLink, type Names } from '../parts/links.tsx'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
-import { Outcome, OUTCOME_WORDS } from './outcome.tsx'
+import { MAX_EXPORTED } from './export.ts'
+import { Filters, PATH } from './filters.tsx'
+import { Outcome } from './outcome.tsx'
+import type { RecordsFilter } from './records-filter.ts'
 
-const PATH = `${BASE}/records`
+/** Of a preview: about a line of the table. */
+const PREVIEW_CHARS = 90
 
-/** What a person looks for; '' or absent in any field: all. */
-export interface RecordsFilter extends RecordFilter {
-  template?: string
-  /** `next` of the page before */
-  after?: number
-}
-
-const OUTCOMES = SEARCH_OUTCOMES.map((outcome): [string, string] => [
-  outcome,
-  outcome === 'none' ? 'no live route' : OUTCOME_WORDS[outcome],
-])
-
-const STATUSES = SEARCH_STATUSES.map((status): [string, string] => [status, status])
-
-const Filters = ({ filter }: { filter: RecordsFilter }) => {
-  const { template = '', tenant = '', outcome = '', status = '', conversation = '' } = filter
-  return (
-    <Filter path={PATH} isFiltered={template + tenant + outcome + status + conversation !== ''}>
-      <TextFilter name="template" label="Template version" value={template} />
-      <TextFilter name="tenant" label="Tenant" value={tenant} />
-      <ChoiceFilter name="outcome" label="Route" value={outcome} options={OUTCOMES} />
-      <ChoiceFilter name="status" label="Status" value={status} options={STATUSES} />
-      <TextFilter name="conversation" label="Conversation of the record" value={conversation} />
-    </Filter>
-  )
+export interface RecordListProps {
+  filter: RecordsFilter
+  found: FoundRecords
+  /** the same records with their texts, by id; null: the reader may see none */
+  texts: ReadonlyMap<string, StoredRecord> | null
+  names: Names
+  /** what the upstream charged; null: nothing, or not known */
+  chargeOf: (record: StoredRecord) => number | null
 }
 
 const tokensOf = ({ usage }: StoredRecord): string => {
@@ -52,61 +34,92 @@ const tokensOf = ({ usage }: StoredRecord): string => {
   return `${input === null ? '–' : whole(input)} + ${output === null ? '–' : whole(output)}`
 }
 
+/** On a narrow screen a row is two lines: time and outcome, then the question; the record has the rest. */
 const COLUMNS = [
-  { name: 'Time (UTC)' },
-  { name: 'Model' },
-  { name: 'Template' },
-  { name: 'Route' },
-  { name: 'Status', isNumber: true },
-  { name: 'Duration', isNumber: true },
-  { name: 'Tokens of prompt + answer', isNumber: true },
-  { name: 'Charge', isNumber: true },
+  { name: 'Time (UTC)', class: 'at' },
+  { name: 'Route', class: 'outcome' },
+  { name: 'Question, template, model', class: 'asked' },
+  { name: 'Status', isNumber: true, class: 'status' },
+  { name: 'Duration', isNumber: true, class: 'rest' },
+  { name: 'Tokens', isNumber: true, class: 'rest' },
+  { name: 'Charge', isNumber: true, class: 'rest' },
 ]
 
-export interface RecordListProps {
-  filter: RecordsFilter
-  found: FoundRecords
-  names: Names
-  /** what the upstream charged; null: nothing, or not known */
-  chargeOf: (record: StoredRecord) => number | null
+/** The user's last text; nothing for a body that the log no longer has. */
+const Preview = ({ record }: { record: StoredRecord | undefined }) => {
+  const text = record && userTexts(record).at(-1)
+  return text === undefined ? null : (
+    <span class="preview">
+      <Line text={text} chars={PREVIEW_CHARS} />
+    </span>
+  )
 }
 
-const cellsOf = (record: StoredRecord, { names, chargeOf }: RecordListProps) => {
+const Source = ({ record, names }: { record: StoredRecord; names: Names }) => (
+  <small>
+    {record.templateVersion !== null && (
+      <>
+        <TemplateLink version={record.templateVersion} names={names} />,{' '}
+      </>
+    )}
+    <Line text={record.model} chars={40} />
+  </small>
+)
+
+const statusCell = (status: number) =>
+  status < 400 ? String(status) : <Badge tone={status < 500 ? 'waits' : 'bad'}>{status}</Badge>
+
+const cellsOf = (record: StoredRecord, { names, texts, chargeOf }: RecordListProps) => {
   const charge = chargeOf(record)
   return [
     <a href={recordPath(record.id)}>
       <Time at={record.at} />
     </a>,
-    <Line text={record.model} chars={40} />,
-    record.templateVersion === null ? (
-      ''
-    ) : (
-      <TemplateLink version={record.templateVersion} names={names} />
-    ),
-    <Outcome route={record.route} />,
-    String(record.status),
+    <Outcome route={record.route} isShort />,
+    <>
+      <Preview record={texts?.get(record.id)} />
+      <Source record={record} names={names} />
+    </>,
+    statusCell(record.status),
     milliseconds(record.durationMs),
     tokensOf(record),
     charge === null ? '' : usd(charge),
   ]
 }
 
+const Searched = ({ found, next }: { found: FoundRecords; next: string }) => (
+  <Notice tone="waits">
+    Searched the newest {whole(found.searched)} records from here on;{' '}
+    {found.data.length === 1 ? 'one of them fits' : `${whole(found.data.length)} of them fit`}.{' '}
+    <a href={next}>Go on</a>
+  </Notice>
+)
+
+const Exports = ({ filter: { after: _after, ...fields } }: Pick<RecordListProps, 'filter'>) => (
+  <p>
+    Save {Object.keys(fields).length === 0 ? 'the log' : 'what fits the filter'}, at most{' '}
+    {counted(MAX_EXPORTED, 'record')}:{' '}
+    {(['csv', 'jsonl'] as const).map((format) => (
+      <>
+        <a href={withQuery(`${PATH}/export.${format}`, fields)} download hx-boost="false">
+          {format.toUpperCase()}
+        </a>{' '}
+      </>
+    ))}
+  </p>
+)
+
 export const RecordList = (props: RecordListProps) => {
-  const { filter, found } = props
+  const { filter, found, texts } = props
   const { after, ...fields } = filter
   const next = found.next === null ? null : withQuery(PATH, { ...fields, after: found.next })
   return (
     <>
-      <Filters filter={filter} />
-      {found.isPartial && (
-        <Notice tone="waits">
-          The newest 5,000 records behind this place were read, and{' '}
-          {counted(found.data.length, 'record')} of them {found.data.length === 1 ? 'fits' : 'fit'}.{' '}
-          <a href={next!}>Go on</a>
-        </Notice>
-      )}
+      <Filters filter={filter} isFull={texts !== null} />
+      {found.isPartial && <Searched found={found} next={next!} />}
       <Table
-        caption="Records, newest first"
+        caption="Records, newest first; tokens of prompt + answer"
+        class="records"
         columns={COLUMNS}
         rows={found.data.map((record) => cellsOf(record, props))}
         empty={found.isPartial ? 'None of these fits.' : 'The log has no such record.'}
@@ -117,6 +130,7 @@ export const RecordList = (props: RecordListProps) => {
           ['Next page', found.isPartial ? null : next],
         ]}
       />
+      {found.data.length > 0 && <Exports filter={filter} />}
     </>
   )
 }

@@ -1,18 +1,21 @@
 /** Records of the log: the list, one of them, and its whole texts. */
 import { templateNames } from '../../../lifecycle/find.ts'
-import { SEARCH_OUTCOMES, SEARCH_STATUSES } from '../../../core/log/record-filter.ts'
 import type { StoredRecord } from '../../../core/log/record.ts'
 import { AppError } from '../../../errors.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { chargeOf } from '../../reading/record-charge.ts'
-import { isFull, type AddView, type PageContext } from '../env.ts'
+import { isFull, type AddView, type PageApp, type PageContext } from '../env.ts'
 import { plainText } from '../plain-text.ts'
 import { show } from '../show.tsx'
-import { RecordList, type RecordsFilter } from './record-list.tsx'
+import { EXPORT_FORMATS, exported, streamOf } from './export.ts'
+import { RecordList } from './record-list.tsx'
 import { RecordView, type LoadedRecord } from './record-view.tsx'
+import { filterOf, queryOf, type RecordsFilter } from './records-filter.ts'
 
 const SECTION = '/records'
-const ROWS = 50
+const ROWS = 25
+/** Files that are read at the same time, of one role. */
+const MAX_EXPORTS = 2
 
 const recordOf = async ({ store }: Pick<AdminDeps, 'store'>, id: string): Promise<StoredRecord> => {
   const [record] = await store.records.byIds([id])
@@ -42,34 +45,65 @@ const requireFull = (context: PageContext): void => {
     throw new AppError('forbidden', 'sign in with ADMIN_TOKEN to see texts of requests')
 }
 
-const oneOf = <Value extends string>(values: readonly Value[], text: string): Value | undefined =>
-  values.find((value) => value === text)
+/** The records of a page with their bodies, as many as one read of the store restores. */
+const textsOf = async (
+  { store }: Pick<AdminDeps, 'store'>,
+  found: StoredRecord[]
+): Promise<Map<string, StoredRecord>> => {
+  const whole = await store.records.byIds(found.map(({ id }) => id))
+  return new Map(whole.map((record) => [record.id, record]))
+}
 
-const filterOf = ({ req }: PageContext): RecordsFilter => {
-  const field = (name: string): string => (req.query(name) ?? '').trim()
-  const [template, tenant, conversation] = ['template', 'tenant', 'conversation'].map(field)
-  const outcome = oneOf(SEARCH_OUTCOMES, field('outcome'))
-  const status = oneOf(SEARCH_STATUSES, field('status'))
-  const after = Number.parseInt(field('after'), 10)
-  return {
-    ...(template !== '' && { template }),
-    ...(tenant !== '' && { tenant }),
-    ...(conversation !== '' && { conversation }),
-    ...(outcome !== undefined && { outcome }),
-    ...(status !== undefined && { status }),
-    ...(after > 0 && { after }),
+/** What the address asks for. @throws AppError `forbidden` for a text that the reader may not read */
+const filterIn = (context: PageContext): RecordsFilter => {
+  const filter = filterOf((name) => context.req.query(name))
+  if (filter.text !== undefined) requireFull(context)
+  return filter
+}
+
+const addExports = (app: PageApp, { store, costUsd, now, onFault }: AdminDeps): void => {
+  let running = 0
+
+  const open = async (texts: AsyncGenerator<string>): Promise<ReadableStream<Uint8Array>> => {
+    if (running >= MAX_EXPORTS)
+      throw new AppError('overloaded', `${MAX_EXPORTS} exports are being read already`, {
+        retryAfterSeconds: 10,
+      })
+    running++
+    try {
+      return await streamOf(texts, (error) => {
+        running--
+        if (error !== undefined) onFault(error)
+      })
+    } catch (error) {
+      running--
+      throw error
+    }
   }
+
+  for (const [name, formatOf] of Object.entries(EXPORT_FORMATS))
+    app.get(`/records/export.${name}`, async (context) => {
+      const query = await queryOf(store, filterIn(context))
+      const format = formatOf({
+        isFull: isFull(context),
+        chargeOf: (record) => chargeOf(record, costUsd),
+      })
+      const day = new Date(now()).toISOString().slice(0, 10)
+      context.header('content-type', format.type)
+      context.header('content-disposition', `attachment; filename="records-${day}.${name}"`)
+      return context.req.method === 'HEAD'
+        ? context.body(null)
+        : context.body(await open(exported(store, query, format)))
+    })
 }
 
 export const addRecords: AddView = (app, deps) => {
   const { store, costUsd } = deps
 
   app.get('/records', async (context) => {
-    const filter = filterOf(context)
-    const { template, ...fields } = filter
+    const filter = filterIn(context)
     const found = await store.records.search({
-      ...fields,
-      ...(template !== undefined && { templateVersion: template }),
+      ...(await queryOf(store, filter)),
       limit: ROWS,
       bodies: false,
     })
@@ -77,12 +111,15 @@ export const addRecords: AddView = (app, deps) => {
       <RecordList
         filter={filter}
         found={found}
+        texts={isFull(context) ? await textsOf(deps, found.data) : null}
         names={await templateNames(store)}
         chargeOf={(record) => chargeOf(record, costUsd)}
       />
     )
     return show(context, { title: 'Records', section: SECTION, content })
   })
+
+  addExports(app, deps)
 
   app.get('/records/:id', async (context) => {
     const { id } = context.req.param()

@@ -45,6 +45,8 @@ export interface PageRead<OfRow> {
   /** true: rows behind the last one were not read, for their bytes */
   isCut: boolean
   found: StoredRecord[]
+  /** rows up to the last one */
+  read: number
   /** of bodies that were read */
   bytes: number
 }
@@ -140,7 +142,7 @@ export const readPage = async <OfRow extends Row>(
 ): Promise<PageRead<OfRow>> => {
   const { filter, needsBodies, room = Infinity, maxBytes = MAX_PAGE_BYTES } = options
   const restore = restorer(reads, options)
-  const page: PageRead<OfRow> = { last: null, isCut: false, found: [], bytes: 0 }
+  const page: PageRead<OfRow> = { last: null, isCut: false, found: [], read: 0, bytes: 0 }
   const readsNone = needsBodies === null && filter?.readsBody !== true
   const mostAtOnce = readsNone ? HEADS_AT_ONCE : RECORDS_AT_ONCE
   for (let from = 0, count = FEW_RECORDS; from < rows.length; from += count) {
@@ -151,6 +153,7 @@ export const readPage = async <OfRow extends Row>(
       if (page.bytes > 0 && page.bytes + size > maxBytes) return { ...page, isCut: true }
       page.bytes += size
       page.last = row
+      page.read++
       const stored = record && storedOf(row, record, bodies)
       if (stored !== null && (filter?.fitsBody(stored) ?? true)) page.found.push(stored)
       if (page.found.length >= room) return page

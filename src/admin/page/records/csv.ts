@@ -1,0 +1,14 @@
+/** A line of a table of comma-separated values (RFC 4180). Pure. */
+
+/** Programs for tables take a cell that begins so for a formula, which could send the others elsewhere. */
+const IS_FORMULA = /^[=+\-@\t\r]/
+
+const cellOf = (value: string | number | null): string => {
+  if (typeof value !== 'string') return value === null ? '' : String(value)
+  const text = IS_FORMULA.test(value) ? `'${value}` : value
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+/** @param cells texts, which never become formulas, and numbers @returns with its line end */
+export const csvLine = (cells: readonly (string | number | null)[]): string =>
+  `${cells.map(cellOf).join(',')}\r\n`
