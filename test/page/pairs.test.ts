@@ -69,6 +69,26 @@ describe('pairs to rate', () => {
     expect(await ratings()).toEqual([[ids[0], 'both']])
   })
 
+  it('leave out answers that are equal letter by letter, however many there are', async () => {
+    const equal = Array.from({ length: 60 }, () => ({ answer: UPSTREAM_ANSWER }))
+    await audited([{}, ...equal, {}, { answer: UPSTREAM_ANSWER }])
+    const markup = await page.view(VIEW)
+    expect(markup.match(/<article/g)).toHaveLength(2)
+    expect(markup).toContain(questionOf(1))
+    expect(markup).toContain(questionOf(62))
+    expect(markup).not.toContain('Next page')
+  })
+
+  it('are those with equal answers where no others are left, which is said', async () => {
+    const equal = Array.from({ length: 12 }, () => ({ answer: UPSTREAM_ANSWER }))
+    await audited([...equal, {}])
+    expect(await page.view(VIEW)).not.toContain('count as agreement')
+    const last = await page.view(`${VIEW}?before=13`)
+    expect(last).toContain('They count as agreement')
+    expect(last.match(/<article/g)).toHaveLength(10)
+    expect(await page.view(/href="([^"]+)">Next page/.exec(last)![1]!)).toContain(questionOf(1))
+  })
+
   it('are in an order of their own, so that the place says nothing', async () => {
     await audited(Array.from({ length: 10 }, () => ({})))
     const places = [...(await page.view(VIEW)).matchAll(/Answer A<\/small><bdi[^>]*>([^<]+)/g)]

@@ -116,6 +116,36 @@ export const shownPairs = async (
   )
 }
 
+/** Pairs read at once, and for one page. */
+const [READ_AT_ONCE, MAX_READ] = [50, 500]
+
+const isEqual = ({ answers, isRated }: ShownPair): boolean =>
+  !isRated && answers !== null && answers.a === answers.b
+
+/**
+ * Pairs for a person to rate, newest first, without those whose answers are equal letter by letter: they agree, and
+ * neither answer can be right alone. All others come as they were drawn, so the ratings stay a sample.
+ * @returns `next`: `before` of the next page; null where there is none
+ */
+export const pairsToRate = async (
+  store: Store,
+  internalization: Internalization,
+  { limit, before }: Pick<ShownPairsQuery, 'limit' | 'before'>,
+  secret: string
+): Promise<{ pairs: ShownPair[]; next: number | null }> => {
+  const pairs: ShownPair[] = []
+  let place = before
+  for (let left = MAX_READ; left > 0 && pairs.length <= limit; left -= READ_AT_ONCE) {
+    const query = { limit: READ_AT_ONCE, before: place, reveals: 'rated' } as const
+    const read = await shownPairs(store, internalization, query, secret)
+    pairs.push(...read.filter((pair) => !isEqual(pair)))
+    place = read.length < READ_AT_ONCE ? undefined : read.at(-1)!.place
+    if (place === undefined) break
+  }
+  const onPage = pairs.slice(0, limit)
+  return { pairs: onPage, next: pairs.length > limit ? onPage.at(-1)!.place : (place ?? null) }
+}
+
 const ratingOf = (right: Right, recordId: string, secret: string): Rating => {
   if (right !== 'a' && right !== 'b') return right
   return right === loraPlace(secret, recordId) ? 'lora' : 'upstream'

@@ -1,11 +1,13 @@
 /** Audited requests to rate without knowing whose answer is whose, which is told after the rating. */
 import type { BodyData } from 'hono/utils/body'
 import { PAIR_OUTCOMES, type PairOutcome } from '../../../core/rollout/pair.ts'
+import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { AppError } from '../../../errors.ts'
+import type { Store } from '../../../store/store.ts'
 import {
+  pairsToRate,
   ratePair,
   shownPairs,
-  type Reveals,
   type Right,
   type ShownPair,
 } from '../../../lifecycle/ratings/rating.ts'
@@ -36,6 +38,10 @@ interface PairsPage extends PairsQuery {
   /** address of the internalization */
   path: string
   pairs: ShownPair[]
+  /** place of the next page; null: there is none */
+  next: number | null
+  /** all that are left to rate have equal answers */
+  areEqual: boolean
   /** the upstream's */
   model: string
   formToken: string
@@ -48,15 +54,13 @@ const addressOf = (path: string, { before, isRevealed, outcome }: PairsQuery): s
     outcome: outcome ?? undefined,
   })
 
-const Pages = ({ path, pairs, ...query }: PairsPage) => {
+const Pages = ({ path, next, ...query }: PairsPage) => {
   const at = (before: number | null): string => addressOf(path, { ...query, before })
-  const hasNext = pairs.length === PAIRS_ON_A_PAGE
-  if (query.before === null && !hasNext) return null
   return (
     <Pager
       links={[
         ['The newest', query.before === null ? null : at(null)],
-        ['Next page', hasNext ? at(pairs.at(-1)!.place) : null],
+        ['Next page', next === null ? null : at(next)],
       ]}
     />
   )
@@ -99,6 +103,7 @@ const Introduction = ({ path, isRevealed, model, before }: PairsPage) => (
     <p>
       Requests that {model} and the small model answered, the newest first. A rating of two answers
       that differ counts in the evidence: the small model loses only where {model} alone is right.
+      {!isRevealed && ' Answers that are equal letter by letter are left out.'}
     </p>
   </>
 )
@@ -107,6 +112,12 @@ const PairsContent = (page: PairsPage) => (
   <>
     <Introduction {...page} />
     {page.isRevealed && <OutcomeFilter {...page} />}
+    {page.areEqual && (
+      <Notice tone="plain">
+        The answers of all pairs that are left are equal letter by letter. They count as agreement,
+        and need no rating.
+      </Notice>
+    )}
     {page.pairs.length === 0 ? (
       <p class="empty">There are no such pairs {page.before === null ? 'yet' : 'before these'}.</p>
     ) : page.isRevealed ? (
@@ -155,26 +166,56 @@ const NoTexts = ({ path }: { path: string }) => (
   </>
 )
 
+type LoadedPairs = Pick<PairsPage, 'pairs' | 'next' | 'areEqual'>
+
+interface LoadDeps {
+  store: Store
+  secret: string
+}
+
+/** Pairs as they come; with whose answers they are where that was asked for. */
+const pageOf = async (
+  { store, secret }: LoadDeps,
+  row: Internalization,
+  { before, outcome, isRevealed }: PairsQuery
+): Promise<LoadedPairs> => {
+  const pairs = await shownPairs(
+    store,
+    row,
+    {
+      limit: PAIRS_ON_A_PAGE,
+      reveals: isRevealed ? 'all' : 'rated',
+      before: before ?? undefined,
+      outcome: outcome ?? undefined,
+    },
+    secret
+  )
+  const next = pairs.length === PAIRS_ON_A_PAGE ? pairs.at(-1)!.place : null
+  return { pairs, next, areEqual: false }
+}
+
+/** Pairs that differ; the others where there is none of them. */
+const blindPage = async (
+  deps: LoadDeps,
+  row: Internalization,
+  query: PairsQuery
+): Promise<LoadedPairs> => {
+  const asked = { limit: PAIRS_ON_A_PAGE, before: query.before ?? undefined }
+  const found = await pairsToRate(deps.store, row, asked, deps.secret)
+  if (found.pairs.length > 0 || found.next !== null) return { ...found, areEqual: false }
+  const others = await pageOf(deps, row, query)
+  return { ...others, areEqual: others.pairs.length > 0 }
+}
+
 export const addPairs: AddView = (app, { store, now, blindSecret: secret }) => {
   app.get('/internalizations/:id/pairs', async (context) => {
     const row = await readInternalization(store, context.req.param('id'))
     const path = internalizationPath(row.id)
     if (!isFull(context)) return show(context, { ...VIEW, content: <NoTexts path={path} /> })
     const query = queryOf(context)
-    const reveals: Reveals = query.isRevealed ? 'all' : 'rated'
-    const pairs = await shownPairs(
-      store,
-      row,
-      {
-        limit: PAIRS_ON_A_PAGE,
-        reveals,
-        before: query.before ?? undefined,
-        outcome: query.outcome ?? undefined,
-      },
-      secret
-    )
+    const pairs = await (query.isRevealed ? pageOf : blindPage)({ store, secret }, row, query)
     const model = (await store.templates.get(row.templateVersion))?.model ?? 'the upstream'
-    const page = { ...query, path, pairs, model, formToken: context.get('formToken') }
+    const page = { ...query, ...pairs, path, model, formToken: context.get('formToken') }
     return show(context, { ...VIEW, content: <PairsContent {...page} /> })
   })
 
