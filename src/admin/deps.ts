@@ -48,6 +48,18 @@ export interface ProcessStatus {
   routes: number
 }
 
+/** An answer of the proxy, as a client gets it. */
+export interface ProxyAnswer {
+  status: number
+  /** names in lower case */
+  headers: Record<string, string | undefined>
+  /** at most about a MiB of it */
+  text: string
+}
+
+/** Sends a chat completion to the public path of this proxy. @throws Error when no answer comes in two minutes */
+export type AskProxy = (body: string, headers: Record<string, string>) => Promise<ProxyAnswer>
+
 export interface AdminDeps {
   store: Store
   tokens: AdminTokens
@@ -69,6 +81,11 @@ export interface AdminDeps {
   prices: readonly Price[]
   economics: Economics
   newId: () => string
+  /** for secrets */
+  randomBytes: (count: number) => Uint8Array
+  askProxy: AskProxy
+  /** requests of a template that the worker waits for before it internalizes it */
+  neededRequests: number
   /** hides whose answer is whose from a person who rates pairs; the same after a restart */
   blindSecret: string
   /** takes errors of the page that its reader did not cause; those of the API are thrown */

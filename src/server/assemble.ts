@@ -1,11 +1,12 @@
 /** Builds the app from the parts that are open: proxy, feedback, admin API, metrics, health. Opens nothing. */
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
 import type { Registry } from 'prom-client'
 import { bearerToken, type AdminTokens } from '../admin/access/roles.ts'
 import { addressOf, createTokenGate, type TokenGate } from '../admin/access/token-gate.ts'
 import type { AdminDeps, ProcessStatus } from '../admin/deps.ts'
 import { createApp } from './app.ts'
+import { askOwn } from './ask-own.ts'
 import type { Config } from '../config/config.ts'
 import { compileCaptureRule } from '../core/log/selection.ts'
 import { economicsSettings } from '../config/config-files.ts'
@@ -71,6 +72,8 @@ export interface Parts {
   health: Health
   load: Load
   isDraining: () => boolean
+  /** of this server, once it listens */
+  ownBaseUrl: () => string
 }
 
 const statusOf = (parts: Parts): ProcessStatus => ({
@@ -197,6 +200,9 @@ const adminDepsOf = (parts: Parts, tokens: AdminTokens, gate: TokenGate): AdminD
     onFault: (error) => fault('request', error),
     now: Date.now,
     newId: randomUUID,
+    randomBytes,
+    askProxy: askOwn(fetch, parts.ownBaseUrl),
+    neededRequests: config.internalize.trainRows + config.internalize.holdoutRows,
     blindSecret: tenantSecretOf(parts),
     refreshRoutes: routes.refresh,
     status: () => statusOf(parts),

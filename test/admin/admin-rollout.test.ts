@@ -18,6 +18,7 @@ import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollo
 import { errorBody, type ErrorBody } from '../../src/openai/error-body.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
 import type { Store } from '../../src/store/store.ts'
+import { ADMIN_EFFECTS } from '../kit/records/admin-effects.ts'
 import {
   addPairs,
   LORA,
@@ -60,6 +61,7 @@ const openAdmin = (store: Store, blindSecret = 'blind') => {
         costUsd: () => null,
         prices: [],
         newId: () => 'new-id',
+        ...ADMIN_EFFECTS,
         blindSecret,
       })
     )

@@ -19,6 +19,7 @@ import { openEconomics } from '../../src/savings/economics.ts'
 import type { SavingsReport } from '../../src/savings/savings.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { OpenStore } from '../../src/store/store.ts'
+import { ADMIN_EFFECTS } from '../kit/records/admin-effects.ts'
 import {
   exampleApproved,
   exampleEvaluation,
@@ -114,6 +115,7 @@ describe('admin API', () => {
           costUsd: (_model, usage) => usage && usage.prompt_tokens / 1000,
           prices: [EXAMPLE_PRICE],
           newId: () => 'new-id',
+          ...ADMIN_EFFECTS,
           blindSecret: 'blind',
         })
       )

@@ -59,6 +59,8 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
   const open = (path: string) => tab.goto(`${server.baseUrl}/admin${path}`)
   const follow = (name: string | RegExp) => tab.getByRole('link', { name }).first().click()
   const text = () => tab.locator('main').innerText()
+  const recordCount = async (): Promise<number> =>
+    (await server.admin<{ data: object[] }>('/records?limit=500')).data.length
 
   /** Opens a form by its verb, fills what it asks for, and sends it. */
   const decide = async (
@@ -120,7 +122,7 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
     await tab.getByRole('heading', { name: 'Keys' }).waitFor()
   })
 
-  it.each(['', '/templates', '/records', '/jobs', '/keys', '/forget', '/settings'])(
+  it.each(['', '/templates', '/records', '/try', '/jobs', '/keys', '/forget', '/settings'])(
     'shows an empty /admin%s in both themes and three widths',
     async (path) => {
       await open(path)
@@ -167,6 +169,47 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
     const outcomes: (string | null)[] = []
     for (let number = 1000; number < 1020; number++) outcomes.push(await ask(number))
     expect(outcomes).toContain('answered')
+  })
+
+  it('asks the live route and the upstream the same question, by the public path', async () => {
+    const logged = await recordCount()
+    let number = 1050
+    // half of the questions are the upstream's
+    for (let isAnswered = false; !isAnswered; isAnswered = (await text()).includes('small model')) {
+      expect(++number).toBeLessThan(1080)
+      upstream.add(messagesOf(number), shelfOf(number), 90)
+      await open('/try')
+      await tab.locator('main ul a').first().click()
+      await tab.getByLabel('Question').fill(messagesOf(number)[1]!.content)
+      await tab.getByLabel('Key with which').fill('client-key')
+      await tab.getByRole('button', { name: /Ask both/ }).click()
+      await tab.getByText(/^(Both answers are equal|The answers differ)/).waitFor()
+    }
+    expect(await text()).toContain(shelfOf(number))
+    expect(await text()).not.toContain('client-key')
+    expect(tab.url()).not.toContain('client-key')
+    expect(await findingsOf(tab)).toEqual([])
+    expect(await recordCount()).toBe(logged)
+    // where the decisions of the next test are
+    await open('/templates')
+    await tab.locator('main table a').first().click()
+    await tab.locator('main a[href*="/internalizations/"]').first().click()
+    await tab.locator('summary', { hasText: 'Pause' }).waitFor()
+  })
+
+  it('makes a key that is seen once, and revokes it', async () => {
+    const before = tab.url()
+    await open('/keys')
+    await tab.getByLabel('Name, for people').fill('batch')
+    await tab.getByRole('button', { name: 'Create the key' }).click()
+    await tab.getByText(/^pi-/).waitFor()
+    expect(await findingsOf(tab)).toEqual([])
+    await open('/keys')
+    expect(await text()).not.toContain('pi-')
+    await decide('Revoke')
+    await tab.getByText('revoked', { exact: true }).waitFor()
+    expect(await findingsOf(tab)).toEqual([])
+    await tab.goto(before)
   })
 
   it('pauses, resumes and rolls back, each with who and why', async () => {

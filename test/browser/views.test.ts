@@ -1,5 +1,5 @@
 /** Views of a store with traffic in a real browser: plots, parts that are loaded behind a view, and texts. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
@@ -98,6 +98,78 @@ describe.skipIf(CHROMIUM === null)(`views in Chromium${WHY_SKIPPED}`, () => {
       await unfold(tab)
       await tab.locator('[data-plot] canvas').first().waitFor()
       expect(await plotFindings(tab)).toEqual([])
+    }
+  })
+
+  it('are gone through by keys, unless a person types or has turned them off', async () => {
+    const focused = () => tab.evaluate<string>('document.activeElement.outerHTML.slice(0, 200)')
+    const rows = tab.locator('tbody tr a:has(time)')
+    await open('/records')
+    await tab.keyboard.press('j')
+    await tab.keyboard.press('j')
+    expect(await focused()).toContain(await rows.nth(1).getAttribute('href'))
+    await tab.keyboard.press('k')
+    expect(await focused()).toContain(await rows.nth(0).getAttribute('href'))
+    await tab.keyboard.press('/')
+    expect(await focused()).toContain('name="text"')
+    await tab.keyboard.type('j?/')
+    expect(await tab.locator('input[name=text]').inputValue()).toBe('j?/')
+    await tab.locator('main').focus()
+    await tab.keyboard.press('?')
+    await tab.getByRole('dialog', { name: 'Keys' }).waitFor()
+    expect(await findingsOf(tab)).toEqual([])
+    await tab.keyboard.press('Escape')
+    await tab.locator('dialog').waitFor({ state: 'detached' })
+    await open('/settings')
+    await tab.getByLabel(/j and k go through/).uncheck()
+    await tab.getByRole('button', { name: 'Keep in this browser' }).click()
+    await open('/records')
+    await tab.keyboard.press('j')
+    expect(await focused()).toContain('<body')
+    expect(said).toEqual([])
+  })
+
+  it('have the theme that a person chose, also in plots', async () => {
+    await tab.emulateMedia({ colorScheme: 'light' })
+    const line = () =>
+      tab.evaluate<string>(
+        `getComputedStyle(document.documentElement).getPropertyValue('--first') + ' ' +
+          getComputedStyle(document.body).backgroundColor`
+      )
+    expect(await line()).toBe('rgb(19, 83, 171) rgb(251, 251, 250)')
+    await open('/settings')
+    await tab.getByLabel('dark').check()
+    await tab.getByRole('button', { name: 'Keep in this browser' }).click()
+    await tab.locator('html[data-theme=dark]').waitFor()
+    expect(await line()).toBe('rgb(138, 184, 255) rgb(21, 23, 26)')
+    expect(await findingsOf(tab)).toEqual([])
+    await tab.getByLabel('system').check()
+    await tab.getByRole('button', { name: 'Keep in this browser' }).click()
+  })
+
+  it('save what fits a filter, of a log that is searched in text', async () => {
+    await open('/records')
+    await tab.getByLabel('Text of question').fill('nowhere in this log')
+    await tab.getByRole('button', { name: 'Filter' }).click()
+    await tab.getByText('The log has no such record').waitFor()
+    await open('/records?status=2xx')
+    const [file] = await Promise.all([
+      tab.waitForEvent('download'),
+      tab.getByRole('link', { name: 'CSV' }).click(),
+    ])
+    expect(file.suggestedFilename()).toMatch(/^records-.*\.csv$/)
+    expect(readFileSync(await file.path(), 'utf8')).toMatch(/all that fit\r\n$/)
+    expect(said).toEqual([])
+  })
+
+  it('have records that are read on a phone', async () => {
+    await tab.setViewportSize({ width: 390, height: 800 })
+    await open('/records')
+    const height = await tab.evaluate<number>('document.documentElement.scrollHeight')
+    expect(height).toBeLessThanOrEqual(3_200)
+    for (const cell of await tab.locator('tbody .end').all()) {
+      const { x, width } = (await cell.boundingBox())!
+      expect(x + width).toBeLessThanOrEqual(390)
     }
   })
 

@@ -14,6 +14,7 @@ import { economicsSettings } from '../../src/config/config-files.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { Store } from '../../src/store/store.ts'
+import { ADMIN_EFFECTS } from '../kit/records/admin-effects.ts'
 import { exampleStatus } from '../kit/records/process-status.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 
@@ -90,6 +91,7 @@ export const openPage = async (
       costUsd: () => null,
       prices,
       newId: () => crypto.randomUUID(),
+      ...ADMIN_EFFECTS,
       blindSecret: 'blind',
       onFault: (error) => void faults.push(error),
       ...changes,
@@ -100,12 +102,16 @@ export const openPage = async (
     const error = toAppError(thrown)
     return Response.json(errorBody(error), { status: error.status })
   })
-  let cookie = ''
+  const cookies = new Map<string, string>()
   const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    const cookie = [...cookies].map((pair) => pair.join('=')).join('; ')
     const headers = { ...(cookie === '' ? {} : { cookie }), ...(init.headers as object) }
     const response = await app.request(path, { ...init, headers })
-    const set = response.headers.get('set-cookie')
-    if (set !== null) cookie = /Max-Age=0/.test(set) ? '' : set.split(';')[0]!
+    for (const set of response.headers.getSetCookie()) {
+      const [name, value] = set.split(';')[0]!.split('=') as [string, string]
+      if (/Max-Age=0/.test(set)) cookies.delete(name)
+      else cookies.set(name, value)
+    }
     return response
   }
   const view = async (path: string): Promise<string> => {

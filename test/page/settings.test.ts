@@ -50,6 +50,19 @@ describe('settings', () => {
     if (names.length === 0) expect(markup).toContain('No setting fits the filter')
   })
 
+  it('keep a theme in the browser, and turn its keys off, also for a person who only looks', async () => {
+    expect(await page.view('/admin')).toMatch(/<html lang="en" data-theme="system">/)
+    await page.signIn(READ_TOKEN)
+    const path = '/admin/settings/browser'
+    const response = await page.submit('/admin/settings', path, { theme: 'dark' })
+    expect([response.status, response.headers.get('location')]).toEqual([303, '/admin/settings'])
+    const dark = '<html lang="en" data-theme="dark" data-keys="off">'
+    for (const view of ['/admin', '/admin/settings', '/admin/sign-in'])
+      expect(await page.view(view)).toContain(dark)
+    await page.submit('/admin/settings', path, { theme: '"><script>', keys: 'on' })
+    expect(await page.view('/admin')).toContain('<html lang="en" data-theme="system">')
+  })
+
   it('are shown to a person who only looks', async () => {
     await page.signIn(READ_TOKEN)
     expect(await page.view('/admin/settings')).toContain('UPSTREAM_BASE_URL')

@@ -16,6 +16,7 @@ import { watchSnapshot, type SnapshotWatch } from '../../src/server/snapshot-wat
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { OpenStore } from '../../src/store/store.ts'
 import { FakeLora, LORA_ANSWER } from '../kit/proxy/lora.ts'
+import { ADMIN_EFFECTS } from '../kit/records/admin-effects.ts'
 import { exampleApproved } from '../kit/records/examples.ts'
 import { TEMPLATE } from '../kit/proxy/lora-route.ts'
 import { completion } from '../kit/records/completion.ts'
@@ -111,6 +112,7 @@ describe('a decision of the admin API', () => {
       settings: () => [],
       costUsd: () => null,
       prices: [],
+      ...ADMIN_EFFECTS,
       blindSecret: 'blind',
       newId: () => 'id',
       economics: openEconomics(store, economicsSettings(parseConfig({}), []), Date.now),

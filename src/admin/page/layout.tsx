@@ -4,6 +4,7 @@ import { raw } from 'hono/html'
 import type { Assets } from './assets.ts'
 import { BASE } from './env.ts'
 import type { Session } from '../access/sessions.ts'
+import type { Preferences } from './preferences.ts'
 import { TOKEN_FIELD } from './parts/form.tsx'
 
 /**
@@ -28,6 +29,7 @@ export const SECTIONS = [
   { path: '', name: 'Overview' },
   { path: '/templates', name: 'Templates' },
   { path: '/records', name: 'Records' },
+  { path: '/try', name: 'Try' },
   { path: '/jobs', name: 'Jobs' },
   { path: '/keys', name: 'Keys' },
   { path: '/forget', name: 'Forget' },
@@ -81,6 +83,7 @@ const Navigation = ({ current }: { current: SectionPath }) => (
 export interface LayoutProps {
   title: string
   assets: Assets
+  preferences: Preferences
   /** null: nobody is signed in, and there is no navigation */
   signedIn: {
     session: Session
@@ -92,10 +95,14 @@ export interface LayoutProps {
   children?: Child
 }
 
-export const Layout = ({ title, assets, signedIn, children }: LayoutProps) => (
+export const Layout = ({ title, assets, preferences, signedIn, children }: LayoutProps) => (
   <>
     {raw('<!DOCTYPE html>')}
-    <html lang="en">
+    <html
+      lang="en"
+      data-theme={preferences.theme}
+      data-keys={preferences.hasKeys ? undefined : 'off'}
+    >
       <Head title={title} assets={assets} />
       <body hx-boost="true">
         <a class="skip" href="#main">

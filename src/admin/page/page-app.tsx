@@ -18,6 +18,8 @@ import { Layout } from './layout.tsx'
 import { addLive, sharedRevision } from './live.ts'
 import { Notice } from './parts/figures.tsx'
 import { TOKEN_FIELD } from './parts/form.tsx'
+import { preferencesOf } from './preferences.ts'
+import { BROWSER_PATH } from './settings/settings-view.tsx'
 import { addSignIn, COOKIE, SIGN_IN } from './sign-in.tsx'
 import { viewsOver } from './views.ts'
 
@@ -52,7 +54,10 @@ const requireSession =
     return next()
   }
 
-/** A form must come from a page of this session, and only the full token may send one. */
+/** Forms that change nothing but the session or the browser. */
+const OF_ANY_ROLE = [`${BASE}/sign-out`, BROWSER_PATH]
+
+/** A form must come from a page of this session, and only the full token may send one that decides. */
 const requireForm =
   (sessions: Sessions): MiddlewareHandler<PageEnv> =>
   async (context, next) => {
@@ -61,7 +66,7 @@ const requireForm =
     const form = await context.req.parseBody()
     if (!sessions.isFormToken(session, formText(form, TOKEN_FIELD)))
       throw new AppError('forbidden', 'the form is not of this session: load the page again')
-    if (session.role !== 'full' && context.req.path !== `${BASE}/sign-out`)
+    if (session.role !== 'full' && !OF_ANY_ROLE.includes(context.req.path))
       throw new AppError(
         'forbidden',
         'you are signed in to look: sign in with ADMIN_TOKEN to decide'
@@ -106,7 +111,12 @@ const addErrors = (app: PageApp, assets: Assets, onFault: AdminDeps['onFault']):
     if (retryAfterSeconds !== null) context.header('retry-after', String(retryAfterSeconds))
     const said = error.code === 'internal' ? 'internal error' : message
     return context.html(
-      <Layout title="That did not work" assets={assets} signedIn={null}>
+      <Layout
+        title="That did not work"
+        assets={assets}
+        preferences={preferencesOf(context)}
+        signedIn={null}
+      >
         <Notice tone="bad">{said}</Notice>
         <p>
           <a href={cameFrom(context.req.header('referer'))}>Back</a>

@@ -8,6 +8,7 @@ import { BASE, type PageApp, type PageContext } from './env.ts'
 import { Layout } from './layout.tsx'
 import { Notice } from './parts/figures.tsx'
 import { formText } from './form-text.ts'
+import { preferencesOf, type Preferences } from './preferences.ts'
 
 export const COOKIE = 'promptintern-session'
 export const SIGN_IN = `${BASE}/sign-in`
@@ -16,12 +17,13 @@ const MAX_NAME_CHARS = 40
 
 interface SignInProps {
   assets: Assets
+  preferences: Preferences
   next: string
   mistake?: string
 }
 
-const SignIn = ({ assets, next, mistake }: SignInProps) => (
-  <Layout title="Sign in" assets={assets} signedIn={null}>
+const SignIn = ({ assets, preferences, next, mistake }: SignInProps) => (
+  <Layout title="Sign in" assets={assets} preferences={preferences} signedIn={null}>
     <form method="post" action={SIGN_IN} class="sign-in" hx-boost="false">
       {mistake !== undefined && <Notice tone="bad">{mistake}</Notice>}
       <label for="token">Admin token</label>
@@ -75,7 +77,13 @@ export const addSignIn = (
   { sessions, assets }: { sessions: Sessions; assets: Assets }
 ): void => {
   app.get('/sign-in', (context) =>
-    context.html(<SignIn assets={assets} next={nextOf(context.req.query('next') ?? '')} />)
+    context.html(
+      <SignIn
+        assets={assets}
+        preferences={preferencesOf(context)}
+        next={nextOf(context.req.query('next') ?? '')}
+      />
+    )
   )
 
   app.post('/sign-in', async (context) => {
@@ -84,7 +92,15 @@ export const addSignIn = (
     const role = gate.judge(formText(form, 'token').trim(), addressOf(context.env?.incoming))
     if (role === null) {
       const mistake = 'This is not an admin token of this server.'
-      return context.html(<SignIn assets={assets} next={next} mistake={mistake} />, 401)
+      return context.html(
+        <SignIn
+          assets={assets}
+          preferences={preferencesOf(context)}
+          next={next}
+          mistake={mistake}
+        />,
+        401
+      )
     }
     const { session, cookie } = sessions.begin(role, nameOf(formText(form, 'name')))
     setCookie(context, COOKIE, cookie, {

@@ -13,6 +13,7 @@ import { addOverview } from './overview/overview-view.tsx'
 import { addRecords } from './records/records-view.tsx'
 import { addSettings } from './settings/settings-view.tsx'
 import { addTemplates } from './templates/templates-view.tsx'
+import { addTry } from './try/try-view.tsx'
 
 export const viewsOver = (deps: RoleDeps): PageApp => {
   const app: PageApp = new Hono<PageEnv>()
@@ -23,6 +24,7 @@ export const viewsOver = (deps: RoleDeps): PageApp => {
     addAnswers,
     addPairs,
     addRecords,
+    addTry,
     addJobs,
     addKeys,
     addForget,

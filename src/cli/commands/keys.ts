@@ -1,21 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { BUDGET_PERIODS, type Budget, type BudgetPeriod } from '../../core/keys/budget.ts'
-import {
-  hashOfSecret,
-  isTenantLabel,
-  SECRET_BYTES,
-  secretOf,
-  tenantOfLabel,
-  type IssuedKey,
-  type KeyLimits,
-} from '../../core/keys/issued-key.ts'
+import { budgetNote } from '../../core/keys/budget-note.ts'
+import { BUDGET_PERIODS, type BudgetPeriod } from '../../core/keys/budget.ts'
+import { isTenantLabel, type IssuedKey, type KeyLimits } from '../../core/keys/issued-key.ts'
+import { budgetOf, modelNames, newKey } from '../../core/keys/new-key.ts'
 import { loadPrices } from '../../config/config-files.ts'
 import type { Config } from '../../config/config.ts'
-import { AppError } from '../../errors.ts'
 import { readSpend } from '../../savings/key-spend.ts'
 import type { Store } from '../../store/store.ts'
-import { budgetNote } from '../budget-note.ts'
 import { withStore } from '../context.ts'
 import { positiveAmount, wholeNumber } from '../options.ts'
 import { print, table, writeError, type OutputOptions } from '../output.ts'
@@ -30,13 +22,8 @@ interface CreateOptions extends OutputOptions {
   budgetPeriod?: BudgetPeriod
 }
 
-const ID_BYTES = 6
-
-const modelNames = (text: string): string[] => {
-  const names = text
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '')
+const someModels = (text: string): string[] => {
+  const names = modelNames(text)
   if (names.length === 0) throw new InvalidArgumentError('It must name at least one model.')
   return names
 }
@@ -46,19 +33,11 @@ const tenantLabel = (text: string): string => {
   throw new InvalidArgumentError('It must be 1 to 64 letters, digits, dots, dashes or underscores.')
 }
 
-const budgetOf = ({ budgetUsd, budgetPeriod }: CreateOptions): Budget | null => {
-  if ((budgetUsd === undefined) !== (budgetPeriod === undefined))
-    throw new AppError('invalid-request', '--budget-usd and --budget-period need each other')
-  return budgetUsd === undefined || budgetPeriod === undefined
-    ? null
-    : { usd: budgetUsd, period: budgetPeriod }
-}
-
 const limitsOf = (options: CreateOptions): KeyLimits => ({
   models: options.models ?? null,
   requestsPerMinute: options.requestsPerMinute ?? null,
   tokensPerMinute: options.tokensPerMinute ?? null,
-  budget: budgetOf(options),
+  budget: budgetOf(options.budgetUsd, options.budgetPeriod),
 })
 
 /** The fields of a key that may be shown: all but its hash. */
@@ -83,22 +62,13 @@ const create = (options: CreateOptions): Promise<void> =>
   withStore(async (store, config) => {
     const limits = limitsOf(options)
     const notes = await notesOn(limits, config)
-    const secret = secretOf(randomBytes(SECRET_BYTES))
-    const id = `key-${randomBytes(ID_BYTES).toString('hex')}`
-    const key: IssuedKey = {
-      id,
-      name: options.name,
-      hash: hashOfSecret(secret),
-      tenant: tenantOfLabel(options.tenant ?? id),
-      limits,
-      createdAt: Date.now(),
-      revokedAt: null,
-    }
+    const wanted = { name: options.name, tenant: options.tenant, limits }
+    const { key, secret } = newKey(wanted, { now: Date.now(), randomBytes })
     await store.keys.create(key)
     for (const note of notes) writeError(`note: ${note}\n`)
     if (options.json) return print({ ...shown(key), secret })
     print(
-      `${id}\n${secret}\nThe second line is the key. It is not stored and cannot be shown again.`
+      `${key.id}\n${secret}\nThe second line is the key. It is not stored and cannot be shown again.`
     )
   }, CREATES)
 
@@ -177,7 +147,7 @@ export const keysCommand = (): Command =>
         .option(
           '--models <names>',
           'models that the key may use, such as gpt-4o-mini,o4*',
-          modelNames
+          someModels
         )
         .option('--requests-per-minute <count>', 'limit of requests', wholeNumber(1))
         .option(

@@ -9,6 +9,15 @@ const colour = (name) =>
 
 const SERIES = ['first', 'second', 'third']
 
+// resolved: the style sheet names a colour for each theme, which a canvas does not know
+for (const name of ['text', 'line', 'band', 'panel', ...SERIES])
+  CSS.registerProperty({
+    name: `--${name}`,
+    syntax: '<color>',
+    inherits: true,
+    initialValue: 'black',
+  })
+
 const NUMBER = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 4 })
 
 const FORMATS = {

@@ -1,12 +1,17 @@
-/** The issued keys with their limits and what they spent. Keys are made and revoked by the CLI. */
+/** The issued keys with their limits and what they spent; a new one is shown once. */
+import { budgetNote } from '../../../core/keys/budget-note.ts'
 import type { IssuedKey, Spend } from '../../../core/keys/issued-key.ts'
+import { newKey } from '../../../core/keys/new-key.ts'
 import { readSpend } from '../../../savings/key-spend.ts'
-import type { AddView } from '../env.ts'
-import { Badge, Time } from '../parts/figures.tsx'
+import type { AdminDeps } from '../../deps.ts'
+import { isFull, type AddView, type PageContext } from '../env.ts'
+import { Badge, Notice, Time } from '../parts/figures.tsx'
+import { Action } from '../parts/form.tsx'
 import { usd, whole } from '../parts/format.ts'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import { show } from '../show.tsx'
+import { KeyForm, PATH, wantedKey } from './key-form.tsx'
 
 interface KeyRow {
   key: IssuedKey
@@ -15,7 +20,13 @@ interface KeyRow {
   budgetSpentUsd: number | null
 }
 
-const limit = (value: number | null): string => (value === null ? '' : whole(value))
+const perMinute = ({ limits }: IssuedKey): string =>
+  [
+    limits.requestsPerMinute === null ? '' : `${whole(limits.requestsPerMinute)} requests`,
+    limits.tokensPerMinute === null ? '' : `${whole(limits.tokensPerMinute)} tokens`,
+  ]
+    .filter((text) => text !== '')
+    .join(', ')
 
 const budgetCell = ({ key: { limits }, budgetSpentUsd }: KeyRow) =>
   limits.budget === null || budgetSpentUsd === null ? (
@@ -27,27 +38,48 @@ const budgetCell = ({ key: { limits }, budgetSpentUsd }: KeyRow) =>
     </>
   )
 
-const cellsOf = (row: KeyRow) => {
+const revokePath = (id: string): string => `${PATH}/${encodeURIComponent(id)}/revoke`
+
+/** @param formToken null: the reader may not revoke it */
+const stateCell = ({ id, name, revokedAt }: IssuedKey, formToken: string | null) => {
+  if (revokedAt !== null)
+    return (
+      <>
+        <Badge tone="bad">revoked</Badge>
+        <small>
+          <Time at={revokedAt} />
+        </small>
+      </>
+    )
+  if (formToken === null) return <Badge tone="good">valid</Badge>
+  return (
+    <Action
+      verb="Revoke"
+      says={
+        <>
+          Requests with <Line text={name} /> are refused within two seconds. A key cannot be made
+          valid again.
+        </>
+      }
+      path={revokePath(id)}
+      formToken={formToken}
+      reason="none"
+      tone="bad"
+    />
+  )
+}
+
+const cellsOf = (row: KeyRow, formToken: string | null) => {
   const { key, spent } = row
   return [
     <>
       <Line text={key.name} />
       <small>{key.id}</small>
     </>,
-    key.revokedAt === null ? (
-      <Badge tone="good">valid</Badge>
-    ) : (
-      <>
-        <Badge tone="bad">revoked</Badge>
-        <small>
-          <Time at={key.revokedAt} />
-        </small>
-      </>
-    ),
+    stateCell(key, formToken),
     key.tenant,
     key.limits.models?.join(', ') ?? 'all',
-    limit(key.limits.requestsPerMinute),
-    limit(key.limits.tokensPerMinute),
+    perMinute(key),
     budgetCell(row),
     whole(spent.requests),
     whole(spent.tokens),
@@ -57,41 +89,95 @@ const cellsOf = (row: KeyRow) => {
 
 const COLUMNS = [
   { name: 'Key' },
-  { name: 'State' },
-  { name: 'Tenant' },
-  { name: 'Models' },
-  { name: 'Requests a minute', isNumber: true },
-  { name: 'Tokens a minute', isNumber: true },
-  { name: 'Budget', isNumber: true },
-  { name: 'Requests', isNumber: true },
-  { name: 'Tokens', isNumber: true },
-  { name: 'Spent', isNumber: true },
+  { name: 'State', class: 'end' },
+  { name: 'Tenant', class: 'line' },
+  { name: 'Models', class: 'line' },
+  { name: 'A minute at most', class: 'line' },
+  { name: 'Budget', isNumber: true, class: 'line' },
+  { name: 'Requests', isNumber: true, class: 'more' },
+  { name: 'Tokens', isNumber: true, class: 'more' },
+  { name: 'Spent', isNumber: true, class: 'more' },
 ]
 
-export const addKeys: AddView = (app, { store, now }) => {
-  app.get('/keys', async (context) => {
-    const spend = await readSpend(store, now())
-    const rows = (await store.keys.list()).map((key): KeyRow => {
-      const { budget } = key.limits
-      return {
-        key,
-        spent: spend(key.id, 'total'),
-        budgetSpentUsd: budget && spend(key.id, budget.period).usd,
-      }
-    })
+const loadKeys = async ({ store, now }: Pick<AdminDeps, 'store' | 'now'>): Promise<KeyRow[]> => {
+  const spend = await readSpend(store, now())
+  return (await store.keys.list()).map((key) => {
+    const { budget } = key.limits
+    return {
+      key,
+      spent: spend(key.id, 'total'),
+      budgetSpentUsd: budget && spend(key.id, budget.period).usd,
+    }
+  })
+}
+
+interface Created {
+  issued: IssuedKey
+  secret: string
+  /** null: nothing to say of its budget */
+  note: string | null
+}
+
+const NewKey = ({ issued, secret, note }: Created) => (
+  <>
+    <Notice tone="good">
+      The key of <Line text={issued.name} /> is below. It is not stored and cannot be shown again.
+      Running proxies take it within two seconds.
+    </Notice>
+    <pre tabindex={0} data-copy>
+      {secret}
+    </pre>
+    {note !== null && <Notice tone="waits">{note}</Notice>}
+  </>
+)
+
+export const addKeys: AddView = (app, deps) => {
+  const { store, now, randomBytes, prices, settings } = deps
+
+  const areAsked = (): boolean =>
+    settings().some(({ name, value }) => name === 'ACCESS' && value === 'keys')
+
+  const showKeys = async (context: PageContext, created: Created | null) => {
+    const formToken = isFull(context) ? context.get('formToken') : null
     const content = (
       <>
+        {created !== null && <NewKey {...created} />}
+        {!areAsked() && (
+          <Notice tone="plain">
+            ACCESS is not keys: callers use keys of the upstream, and the proxy asks for none of its
+            own.
+          </Notice>
+        )}
         <Table
           caption="Issued keys"
+          class="rows"
           columns={COLUMNS}
-          rows={rows.map(cellsOf)}
-          empty="No key was issued: callers use keys of the upstream."
+          rows={(await loadKeys(deps)).map((row) => cellsOf(row, formToken))}
+          empty="No key was issued."
         />
-        <p>
-          <code>promptintern keys create</code> and <code>keys revoke</code> change them.
-        </p>
+        {formToken !== null && (
+          <>
+            <h2>A new key</h2>
+            <KeyForm formToken={formToken} />
+          </>
+        )}
       </>
     )
     return show(context, { title: 'Keys', section: '/keys', content })
+  }
+
+  app.get('/keys', (context) => showKeys(context, null))
+
+  app.post('/keys', async (context) => {
+    const wanted = wantedKey(await context.req.parseBody())
+    const { key, secret } = newKey(wanted, { now: now(), randomBytes })
+    await store.keys.create(key)
+    const note = budgetNote(key.limits, prices.length === 0 ? null : [...prices])
+    return showKeys(context, { issued: key, secret, note })
+  })
+
+  app.post('/keys/:id/revoke', async (context) => {
+    await store.keys.revoke(context.req.param('id'), now())
+    return context.redirect(PATH, 303)
   })
 }

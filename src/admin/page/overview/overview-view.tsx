@@ -3,6 +3,7 @@ import { isFull, type AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { show } from '../show.tsx'
 import { Attention } from './attention.tsx'
+import { Checklist, loadChecklist } from './checklist.tsx'
 import { PERIOD_NAMES, PERIODS, type PeriodName } from '../../../core/cost/periods.ts'
 import { loadOverview } from './load-overview.ts'
 import { FailedShare } from './health.tsx'
@@ -22,6 +23,7 @@ export const addOverview: AddView = (app, deps) => {
     const overview = await loadOverview(deps, period, isWorkedOut)
     const content = (
       <>
+        <Checklist steps={await loadChecklist(deps, new URL(context.req.url).origin)} />
         <Live id="attention">
           <Attention overview={overview} showsTexts={isFullRole} />
         </Live>

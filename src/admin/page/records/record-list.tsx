@@ -36,13 +36,13 @@ const tokensOf = ({ usage }: StoredRecord): string => {
 
 /** On a narrow screen a row is two lines: time and outcome, then the question; the record has the rest. */
 const COLUMNS = [
-  { name: 'Time (UTC)', class: 'at' },
-  { name: 'Route', class: 'outcome' },
-  { name: 'Question, template, model', class: 'asked' },
-  { name: 'Status', isNumber: true, class: 'status' },
-  { name: 'Duration', isNumber: true, class: 'rest' },
-  { name: 'Tokens', isNumber: true, class: 'rest' },
-  { name: 'Charge', isNumber: true, class: 'rest' },
+  { name: 'Time (UTC)' },
+  { name: 'Route', class: 'end' },
+  { name: 'Question, template, model', class: 'line' },
+  { name: 'Status', isNumber: true, class: 'aside' },
+  { name: 'Duration', isNumber: true, class: 'more' },
+  { name: 'Tokens', isNumber: true, class: 'more' },
+  { name: 'Charge', isNumber: true, class: 'more' },
 ]
 
 /** The user's last text; nothing for a body that the log no longer has. */
@@ -119,7 +119,7 @@ export const RecordList = (props: RecordListProps) => {
       {found.isPartial && <Searched found={found} next={next!} />}
       <Table
         caption="Records, newest first; tokens of prompt + answer"
-        class="records"
+        class="rows records"
         columns={COLUMNS}
         rows={found.data.map((record) => cellsOf(record, props))}
         empty={found.isPartial ? 'None of these fits.' : 'The log has no such record.'}

@@ -1,6 +1,6 @@
 /** The note on a new key whose budget refuses requests because models have no price. Pure. */
-import type { KeyLimits } from '../core/keys/issued-key.ts'
-import { findPrice, type Price } from '../core/cost/prices.ts'
+import type { KeyLimits } from './issued-key.ts'
+import { findPrice, type Price } from '../cost/prices.ts'
 
 /** The start of a dated model such as `gpt-4o-mini-2024-07-18`, which has the price of the undated one. */
 const IS_DATE_START = /^-[\d-]*$/

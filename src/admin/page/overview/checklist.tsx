@@ -1,0 +1,137 @@
+/** The way from an empty log to a live route: what is done, and the command for what comes next. */
+import type { Child } from 'hono/jsx'
+import type { Internalization } from '../../../core/internalization/internalization.ts'
+import { missingRequests, missingText } from '../../../core/internalization/missing-requests.ts'
+import type { AdminDeps } from '../../deps.ts'
+import { internalizationPath } from '../address.ts'
+import { BASE } from '../env.ts'
+import { Badge } from '../parts/figures.tsx'
+import { Live } from '../layout.tsx'
+
+interface Step {
+  name: string
+  isDone: boolean
+  /** what is missing, where it is the next one */
+  says: Child
+  command: string | null
+}
+
+type ChecklistDeps = Pick<AdminDeps, 'store' | 'status' | 'neededRequests'>
+
+const clientStep = (isDone: boolean, origin: string): Step => ({
+  name: 'A client is connected',
+  isDone,
+  says: 'Point an application at this server, or import a log that you have. Its key stays the same.',
+  command: `export OPENAI_BASE_URL=${origin}/v1\n# or: npx promptintern import <log.jsonl>`,
+})
+
+const templateStep = (isDone: boolean): Step => ({
+  name: 'A recurring prompt is found',
+  isDone,
+  says: 'The worker looks for prompts that requests share. It needs about a hundred requests of one prompt.',
+  command: 'npx promptintern status',
+})
+
+const ENGINE_COMMAND = `npx promptintern models pull minilm
+ENGINE=onnx ENCODER_PATH=data/models/sentence-transformers--all-MiniLM-L6-v2 npm start`
+
+const verdictStep = async (
+  { store, status, neededRequests }: ChecklistDeps,
+  rows: Internalization[]
+): Promise<Step> => {
+  const name = 'A first verdict is there'
+  const isDone = rows.some(({ verdict }) => verdict !== null)
+  if (status().engine === 'none')
+    return {
+      name,
+      isDone,
+      says: 'No engine is configured, so nothing can be trained. A label head needs an encoder of 92 MB:',
+      command: ENGINE_COMMAND,
+    }
+  if (rows.length > 0) {
+    const jobs = <a href={`${BASE}/jobs`}>Jobs</a>
+    return { name, isDone, says: <>The worker trains and judges: {jobs}</>, command: null }
+  }
+  const [nearest] = (await store.templates.totals()).toSorted(
+    (a, b) => missingRequests(a, neededRequests) - missingRequests(b, neededRequests)
+  )
+  return {
+    name,
+    isDone,
+    says:
+      nearest === undefined
+        ? 'It comes by itself when a prompt has enough requests.'
+        : `The prompt with the most requests ${missingText(nearest, neededRequests)} to be internalized by itself.`,
+    command: nearest === undefined ? null : `npx promptintern internalize ${nearest.version}`,
+  }
+}
+
+const routeStep = (rows: Internalization[]): Step => {
+  const waiting = rows.find(({ state }) => state.name === 'approval')
+  return {
+    name: 'A first route is live',
+    isDone: rows.some(({ state }) => state.name === 'live' || state.name === 'retired'),
+    says:
+      waiting === undefined ? (
+        'A template whose proof holds waits for your approval.'
+      ) : (
+        <>
+          One waits for your approval: <a href={internalizationPath(waiting.id)}>look and decide</a>
+          , or
+        </>
+      ),
+    command: waiting === undefined ? null : `npx promptintern promote ${waiting.templateVersion}`,
+  }
+}
+
+/** @returns null when a route was live once. @param origin of this server, as the browser reaches it */
+export const loadChecklist = async (
+  deps: ChecklistDeps,
+  origin: string
+): Promise<Step[] | null> => {
+  const { store, status } = deps
+  if (status().routes > 0) return null
+  const rows = await store.internalizations.list({ recordIds: false })
+  const route = routeStep(rows)
+  if (route.isDone) return null
+  const hasTemplate = (await store.templates.list()).length > 0
+  const { data } = await store.records.search({ limit: 1, bodies: false })
+  return [
+    clientStep(hasTemplate || data.length > 0, origin),
+    templateStep(hasTemplate),
+    await verdictStep(deps, rows),
+    route,
+  ]
+}
+
+const Next = ({ says, command }: Step) => (
+  <>
+    <p>{says}</p>
+    {command !== null && (
+      <pre tabindex={0} data-copy>
+        {command}
+      </pre>
+    )}
+  </>
+)
+
+export const Checklist = ({ steps }: { steps: Step[] | null }) => {
+  const next = steps?.find(({ isDone }) => !isDone)
+  return (
+    <Live id="checklist">
+      {steps !== null && (
+        <ol class="panel checklist">
+          {steps.map((step) => (
+            <li>
+              <Badge tone={step.isDone ? 'good' : step === next ? 'waits' : 'plain'}>
+                {step.isDone ? 'done' : step === next ? 'next' : 'later'}
+              </Badge>{' '}
+              <strong>{step.name}</strong>
+              {step === next && <Next {...step} />}
+            </li>
+          ))}
+        </ol>
+      )}
+    </Live>
+  )
+}

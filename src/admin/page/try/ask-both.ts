@@ -1,0 +1,88 @@
+/** Asks the same question twice by the public path: as a client does, and past all routes. */
+import { completionOf } from '../../../core/log/record-bodies.ts'
+import { AppError } from '../../../errors.ts'
+import { tokenCounts } from '../../../openai/usage/usage.ts'
+import type { AdminDeps, ProxyAnswer } from '../../deps.ts'
+
+export interface Tried {
+  /** of the answer, or of the error */
+  text: string
+  status: number
+  ms: number
+  model: string | null
+  promptTokens: number | null
+  answerTokens: number | null
+  /** `answered`, `fallback` or `skipped`; null: no live route matched */
+  route: string | null
+  /** why the upstream answered; null: no route was asked, or it answered */
+  reason: string | null
+  /** probability; null: nothing was answered by a small model */
+  confidence: number | null
+}
+
+type Read = Pick<Tried, 'text' | 'model' | 'promptTokens' | 'answerTokens'>
+
+const errorText = (text: string): string => {
+  try {
+    const { error } = JSON.parse(text) as { error?: { message?: unknown } }
+    return typeof error?.message === 'string' ? error.message : text
+  } catch {
+    return text
+  }
+}
+
+const readAnswer = ({ status, text }: ProxyAnswer): Read => {
+  const completion =
+    status < 300 ? completionOf({ path: '/v1/chat/completions', response: text }) : null
+  const message = completion?.choices?.[0]?.message
+  if (completion === null || message === undefined)
+    return { text: errorText(text), model: null, promptTokens: null, answerTokens: null }
+  const { content, tool_calls: calls } = message
+  const { input, output } = completion.usage
+    ? tokenCounts(completion.usage)
+    : { input: null, output: null }
+  return {
+    text: typeof content === 'string' ? content : JSON.stringify(calls ?? content ?? null),
+    model: completion.model,
+    promptTokens: input,
+    answerTokens: output,
+  }
+}
+
+const triedOf = (answer: ProxyAnswer, ms: number): Tried => {
+  const { headers, status } = answer
+  const confidence = headers['x-promptintern-confidence']
+  return {
+    ...readAnswer(answer),
+    status,
+    ms,
+    route: headers['x-promptintern-route'] ?? null,
+    reason: headers['x-promptintern-reason'] ?? null,
+    confidence: confidence === undefined ? null : Math.exp(Number(confidence)),
+  }
+}
+
+/** A header takes no other characters, and an error about one would repeat them. */
+const KEY = /^[\x21-\x7e]{1,1000}$/
+
+/** Neither exchange is logged. @throws AppError `invalid-request` for a key that is none */
+export const askBoth = async (
+  { askProxy, now }: Pick<AdminDeps, 'askProxy' | 'now'>,
+  body: string,
+  key: string
+): Promise<[route: Tried, upstream: Tried]> => {
+  if (!KEY.test(key))
+    throw new AppError('invalid-request', 'type the key with which your application asks')
+  const headers = { authorization: `Bearer ${key}`, 'x-promptintern-capture': 'false' }
+  const ask = async (more: Record<string, string>): Promise<Tried> => {
+    const begun = now()
+    try {
+      return triedOf(await askProxy(body, { ...headers, ...more }), now() - begun)
+    } catch (error) {
+      throw new AppError('upstream-unavailable', 'no answer came within two minutes', {
+        cause: error,
+      })
+    }
+  }
+  return Promise.all([ask({}), ask({ 'x-promptintern-bypass': 'true' })])
+}

@@ -1,0 +1,151 @@
+/** Trying a live route: the same question with it and without it, by the public path, and never logged. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { ProxyAnswer } from '../../src/admin/deps.ts'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { routedRecord, questionOf } from '../kit/records/audited.ts'
+import { exampleRoute, exampleTemplate } from '../kit/records/examples.ts'
+import { openPage, READ_TOKEN, type Page } from './harness.ts'
+
+const KEY = 'sk-of-the-operator'
+const HOSTILE = '</pre><script>alert(1)</script>'
+
+const answer = (content: string, headers: ProxyAnswer['headers'] = {}): ProxyAnswer => ({
+  status: 200,
+  headers,
+  text: JSON.stringify({
+    model: 'gpt-4o-mini',
+    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+    usage: { prompt_tokens: 1200, completion_tokens: 3, total_tokens: 1203 },
+  }),
+})
+
+describe('trying a route', () => {
+  let page: Page
+  let asked: { body: Record<string, unknown>; headers: Record<string, string> }[]
+  let answers: { route: ProxyAnswer; upstream: ProxyAnswer }
+
+  const ask = (fields: Record<string, string> = {}) =>
+    page.submit('/admin/try?template=version-1', '/admin/try', {
+      'slot date': 'Tuesday',
+      query: 'Where is\r\nmy card?',
+      key: KEY,
+      ...fields,
+    })
+
+  beforeEach(async () => {
+    asked = []
+    answers = {
+      route: answer('lost_card', {
+        'x-promptintern-route': 'answered',
+        'x-promptintern-confidence': '-0.1',
+      }),
+      upstream: answer('stolen_card'),
+    }
+    page = await openPage({
+      askProxy: async (body, headers) => {
+        asked.push({ body: JSON.parse(body) as Record<string, unknown>, headers })
+        return headers['x-promptintern-bypass'] === 'true' ? answers.upstream : answers.route
+      },
+    })
+    await page.store.templates.upsert([exampleTemplate()])
+    await page.store.records.append(
+      batchOf([routedRecord(1, 'answered'), routedRecord(2, 'answered')])
+    )
+    await page.store.records.tagTemplate(['record-1', 'record-2'], 'version-1')
+    await page.store.routes.put(exampleRoute())
+    await page.signIn()
+  })
+
+  afterEach(() => page.close())
+
+  it('is offered for each live one, filled from the newest request of the log', async () => {
+    expect(await page.view('/admin/try')).toContain('href="/admin/try?template=version-1"')
+    const markup = await page.view('/admin/try?template=version-1')
+    expect(markup).toContain(questionOf(2))
+    expect(markup).toContain('value="Monday"')
+    expect(markup).toContain('href="/admin/records/record-2"')
+    expect(markup).toMatch(/<button>[^<]*charges/)
+  })
+
+  it('asks with it and without it, without a record, with the same bytes', async () => {
+    const response = await ask()
+    expect(response.status).toBe(200)
+    const [route, upstream] = asked
+    expect(asked).toHaveLength(2)
+    expect(route!.body).toEqual(upstream!.body)
+    expect(route!.body).toMatchObject({ model: 'gpt-4o-mini' })
+    const [system, user] = route!.body['messages'] as { content: string }[]
+    expect(system!.content).toContain('Tuesday')
+    expect(user!.content).toBe('Where is\nmy card?')
+    const common = { authorization: `Bearer ${KEY}`, 'x-promptintern-capture': 'false' }
+    expect(route!.headers).toEqual(common)
+    expect(upstream!.headers).toEqual({ ...common, 'x-promptintern-bypass': 'true' })
+  })
+
+  it('shows both answers with tokens, latency, confidence, and why a route did not answer', async () => {
+    const markup = await (await ask()).text()
+    expect(markup).toContain('The answers differ')
+    for (const text of ['the small model', '90.5 %', '1,200', 'routes'])
+      expect(markup).toContain(text)
+    answers.route = answer('stolen_card', {
+      'x-promptintern-route': 'fallback',
+      'x-promptintern-reason': 'low-confidence',
+    })
+    const fallback = await (await ask()).text()
+    expect(fallback).toContain('Both answers are equal')
+    expect(fallback).toContain('it was not sure enough')
+  })
+
+  it('shows what the upstream refuses', async () => {
+    const text = JSON.stringify({ error: { message: 'no such model' } })
+    answers.upstream = { status: 404, headers: {}, text }
+    const markup = await (await ask()).text()
+    expect(markup).toContain('status 404')
+    expect(markup).toContain('no such model')
+  })
+
+  it('never shows the key again, and refuses what is none without repeating it', async () => {
+    const response = await ask()
+    expect(await response.text()).not.toContain(KEY)
+    const refused = await ask({ key: `${KEY} \u0001x` })
+    expect(refused.status).toBe(400)
+    expect(await refused.text()).not.toContain(KEY)
+    expect(asked).toHaveLength(2)
+    expect((await ask({ query: ' ' })).status).toBe(400)
+  })
+
+  it('has the request for curl, Node and Python, with the key as a variable', async () => {
+    const markup = await (await ask({ query: HOSTILE })).text()
+    for (const text of [
+      'curl -sS http://localhost/v1',
+      'new OpenAI(',
+      'OpenAI(base_url=',
+      '$OPENAI_API_KEY',
+    ])
+      expect(markup.replaceAll('&quot;', '"')).toContain(text)
+    expect(markup).not.toContain('<script>alert')
+  })
+
+  it('says when no answer comes', async () => {
+    const page2 = await openPage({ store: page.store })
+    await page2.signIn()
+    const response = await page2.submit('/admin/try?template=version-1', '/admin/try', {
+      query: 'a',
+      key: KEY,
+    })
+    expect(response.status).toBe(502)
+    expect(page2.faults).toHaveLength(1)
+    await page2.close()
+  })
+
+  it('fills a form without a logged request, and says so', async () => {
+    await page.store.records.forget({ recordIds: ['record-1', 'record-2'] })
+    expect(await page.view('/admin/try?template=version-1')).toContain('The log has no request')
+    expect((await page.request('/admin/try?template=unknown')).status).toBe(404)
+  })
+
+  it('is for those alone who may read texts', async () => {
+    await page.signIn(READ_TOKEN)
+    expect(await page.view('/admin/try?template=version-1')).not.toContain(questionOf(2))
+  })
+})
