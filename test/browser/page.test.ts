@@ -172,15 +172,17 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
   })
 
   it('asks the live route and the upstream the same question, by the public path', async () => {
-    const logged = await recordCount()
     let number = 1050
     // half of the questions are the upstream's
     for (let isAnswered = false; !isAnswered; isAnswered = (await text()).includes('small model')) {
-      expect(++number).toBeLessThan(1080)
+      expect(++number, await text()).toBeLessThan(1080)
       upstream.add(messagesOf(number), shelfOf(number), 90)
       await open('/try')
       await tab.locator('main ul a').first().click()
-      await tab.getByLabel('Question').fill(messagesOf(number)[1]!.content)
+      // what all requests share, the template has
+      const question = tab.getByLabel('Question')
+      const asked = `${number}: a tin of ${shelfOf(number)}`
+      await question.fill((await question.inputValue()).replace(/\d+: a tin of \w+/, asked))
       await tab.getByLabel('Key with which').fill('client-key')
       await tab.getByRole('button', { name: /Ask both/ }).click()
       await tab.getByText(/^(Both answers are equal|The answers differ)/).waitFor()
@@ -189,7 +191,8 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
     expect(await text()).not.toContain('client-key')
     expect(tab.url()).not.toContain('client-key')
     expect(await findingsOf(tab)).toEqual([])
-    expect(await recordCount()).toBe(logged)
+    // those of the two tests before
+    expect(await recordCount()).toBe(320)
     // where the decisions of the next test are
     await open('/templates')
     await tab.locator('main table a').first().click()
