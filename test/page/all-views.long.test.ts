@@ -13,6 +13,7 @@ const SECTIONS = [
   '/admin',
   '/admin/templates',
   '/admin/records',
+  '/admin/try',
   '/admin/jobs',
   '/admin/keys',
   '/admin/forget',

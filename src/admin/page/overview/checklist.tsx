@@ -94,10 +94,12 @@ export const loadChecklist = async (
   const rows = await store.internalizations.list({ recordIds: false })
   const route = routeStep(rows)
   if (route.isDone) return null
-  const hasTemplate = (await store.templates.list()).length > 0
-  const { data } = await store.records.search({ limit: 1, bodies: false })
+  // each step is known from the one behind it: a store with much in it is not read for it
+  const hasTemplate = rows.length > 0 || (await store.templates.list()).length > 0
+  const hasClient =
+    hasTemplate || (await store.records.search({ limit: 1, bodies: false })).data.length > 0
   return [
-    clientStep(hasTemplate || data.length > 0, origin),
+    clientStep(hasClient, origin),
     templateStep(hasTemplate),
     await verdictStep(deps, rows),
     route,

@@ -21,14 +21,21 @@ const BrowserForm = ({ theme, hasKeys, formToken }: Preferences & { formToken: s
     <fieldset class="choices">
       <legend>Theme</legend>
       {THEMES.map((known) => (
-        <label>
-          <input type="radio" name="theme" value={known} checked={known === theme} /> {known}
+        <label for={`theme-${known}`}>
+          <input
+            id={`theme-${known}`}
+            type="radio"
+            name="theme"
+            value={known}
+            checked={known === theme}
+          />{' '}
+          {known}
         </label>
       ))}
     </fieldset>
-    <label class="inline">
-      <input type="checkbox" name="keys" value="on" checked={hasKeys} /> keys: j and k go through a
-      list, / to its search, ? lists them
+    <label for="keys">
+      <input id="keys" type="checkbox" name="keys" value="on" checked={hasKeys} /> keys: j and k go
+      through a list, / to its search, ? lists them
     </label>
     <input type="hidden" name={TOKEN_FIELD} value={formToken} />
     <button>Keep in this browser</button>
