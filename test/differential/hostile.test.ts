@@ -125,8 +125,8 @@ describe('an ambiguous request', () => {
   it.each([
     [
       'a whole URL',
-      'GET http://169.254.169.254/latest HTTP/1.1\r\nHost: localhost\r\n\r\n',
-      '/latest',
+      'GET http://169.254.169.254/v1/latest HTTP/1.1\r\nHost: localhost\r\n\r\n',
+      '/v1/latest',
     ],
     [
       'a user in the URL',

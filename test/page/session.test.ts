@@ -163,7 +163,7 @@ describe('every view', () => {
 
   it('has files with a hash in their address, which a browser may keep for ever', async () => {
     const paths = [...(await page.view('/admin/keys')).matchAll(/"(\/admin\/assets\/[^"]+)"/g)]
-    expect(paths.length).toBe(6)
+    expect(paths.length).toBe(7)
     for (const [, path] of paths) {
       const response = await page.request(path!, { headers: { 'accept-encoding': 'gzip' } })
       expect(response.status).toBe(200)

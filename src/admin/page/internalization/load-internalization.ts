@@ -76,8 +76,8 @@ export const loadMoney = async (
   const assess = isAssessed ? economics.assess : economics.known
   const known = (await assess([template])).get(template.version)
   if (known === undefined) return null
-  const { savedUsd } = await store.templates.stats(template.version)
-  return { savedUsd: row.state.name === 'live' ? savedUsd : null, economics: known }
+  const { answered } = await store.templates.stats(template.version)
+  return { answered: row.state.name === 'live' ? answered : null, economics: known }
 }
 
 /**

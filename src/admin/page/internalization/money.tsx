@@ -4,8 +4,8 @@ import { Figures, type FigureProps } from '../parts/figures.tsx'
 import { usd } from '../parts/format.ts'
 
 export interface MoneyProps {
-  /** of the template since the log began, US dollars before costs; null: it was never live */
-  savedUsd: number | null
+  /** of the template since the log began; null: it is not live */
+  answered: number | null
   economics: TemplateEconomics
 }
 
@@ -21,18 +21,17 @@ const monthFigure = ({ monthly, coverage, reason }: TemplateEconomics): FigurePr
   }
 }
 
-export const Money = ({ savedUsd, economics }: MoneyProps) => (
+/** On the basis of all figures of money: what an answer saves today. */
+const savedFigure = (answered: number, { perCallUsd }: TemplateEconomics): FigureProps => ({
+  name: 'Saved so far',
+  value: perCallUsd === null ? 'not known' : usd(answered * (perCallUsd.now - perCallUsd.adapted)),
+  note: 'by all routes of this prompt, before costs',
+})
+
+export const Money = ({ answered, economics }: MoneyProps) => (
   <Figures
     figures={[
-      ...(savedUsd === null
-        ? []
-        : [
-            {
-              name: 'Saved so far',
-              value: usd(savedUsd),
-              note: 'by all routes of this prompt, before costs',
-            },
-          ]),
+      ...(answered === null ? [] : [savedFigure(answered, economics)]),
       monthFigure(economics),
     ]}
   />

@@ -1,4 +1,5 @@
 /** The way from an empty log to a live route: what is done, and the command for what comes next. */
+import { shortId } from '../../../core/template/name.ts'
 import type { Child } from 'hono/jsx'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { missingRequests, missingText } from '../../../core/internalization/missing-requests.ts'
@@ -62,7 +63,8 @@ const verdictStep = async (
       nearest === undefined
         ? 'It comes by itself when a prompt has enough requests.'
         : `The prompt with the most requests ${missingText(nearest, neededRequests)} to be internalized by itself.`,
-    command: nearest === undefined ? null : `npx promptintern internalize ${nearest.version}`,
+    command:
+      nearest === undefined ? null : `npx promptintern internalize ${shortId(nearest.version)}`,
   }
 }
 
@@ -80,18 +82,19 @@ const routeStep = (rows: Internalization[]): Step => {
           , or
         </>
       ),
-    command: waiting === undefined ? null : `npx promptintern promote ${waiting.templateVersion}`,
+    command:
+      waiting === undefined ? null : `npx promptintern promote ${shortId(waiting.templateVersion)}`,
   }
 }
 
-/** @returns null when a route was live once. @param origin of this server, as the browser reaches it */
+/** @returns null when a route was live once. @param rows all internalizations @param origin of this server, as the browser reaches it */
 export const loadChecklist = async (
   deps: ChecklistDeps,
+  rows: Internalization[],
   origin: string
 ): Promise<Step[] | null> => {
   const { store, status } = deps
   if (status().routes > 0) return null
-  const rows = await store.internalizations.list({ recordIds: false })
   const route = routeStep(rows)
   if (route.isDone) return null
   // each step is known from the one behind it: a store with much in it is not read for it

@@ -73,6 +73,8 @@ export interface RejectedRow {
 }
 
 export interface LoadedOverview {
+  /** all internalizations */
+  rows: Internalization[]
   /** wait for approval, oldest first */
   waiting: Internalization[]
   /** all live routes, also those that a person has paused */
@@ -193,6 +195,7 @@ export const loadOverview = async (
       state.name === 'rejected' && newest.get(templateVersion) === id
   )
   return {
+    rows,
     waiting: rows.filter(({ state }) => state.name === 'approval'),
     routes: watched(rows, reports, rollout),
     failed: recent.filter(({ state }) => state.name === 'failed'),

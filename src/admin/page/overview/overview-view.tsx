@@ -23,7 +23,9 @@ export const addOverview: AddView = (app, deps) => {
     const overview = await loadOverview(deps, period, isWorkedOut)
     const content = (
       <>
-        <Checklist steps={await loadChecklist(deps, new URL(context.req.url).origin)} />
+        <Checklist
+          steps={await loadChecklist(deps, overview.rows, new URL(context.req.url).origin)}
+        />
         <Live id="attention">
           <Attention overview={overview} showsTexts={isFullRole} />
         </Live>

@@ -1,4 +1,5 @@
 /** The table of templates with its filter. Pure. */
+import { missingText } from '../../../core/internalization/missing-requests.ts'
 import { shortId } from '../../../core/template/name.ts'
 import type { Verdict } from '../../../core/cost/economics.ts'
 import { withQuery } from '../address.ts'
@@ -84,10 +85,19 @@ const tokensCell = ({ economics, internalizations }: TemplateRow) => {
   )
 }
 
-const stateCell = ({ internalizations, liveInternalizationId }: TemplateRow) => {
+const stateCell = (
+  { internalizations, liveInternalizationId, stats }: TemplateRow,
+  neededRequests: number
+) => {
   const newest = internalizations.at(-1)
   const live = internalizations.find(({ id }) => id === liveInternalizationId)
-  if (newest === undefined) return <Badge tone="plain">watched</Badge>
+  if (newest === undefined)
+    return (
+      <>
+        <Badge tone="plain">watched</Badge>
+        <small>{missingText(stats, neededRequests)}</small>
+      </>
+    )
   return (
     <>
       <StateBadge state={newest.state} />
@@ -107,7 +117,7 @@ const coverageCell = ({ internalizations }: TemplateRow): string => {
   return winner === undefined ? '' : percent(winner.coverage)
 }
 
-const cellsOf = (row: TemplateRow) => {
+const cellsOf = (row: TemplateRow, neededRequests: number) => {
   const { template, name, stats } = row
   return [
     <>
@@ -123,7 +133,7 @@ const cellsOf = (row: TemplateRow) => {
     whole(stats.requests),
     stats.lastSeen === null ? '' : <Time at={stats.lastSeen} />,
     tokensCell(row),
-    stateCell(row),
+    stateCell(row, neededRequests),
     coverageCell(row),
     paysCell(row),
     monthCell(row),
@@ -168,9 +178,11 @@ export interface TemplateListProps {
   shown: TemplatesPage
   /** whether the economics of all rows were worked out for this view */
   isAssessed: boolean
+  /** that a template takes before it is internalized by itself */
+  neededRequests: number
 }
 
-export const TemplateList = ({ filter, shown, isAssessed }: TemplateListProps) => {
+export const TemplateList = ({ filter, shown, isAssessed, neededRequests }: TemplateListProps) => {
   const { rows, found, page, pages, tenants } = shown
   const missing = rows.filter(({ economics }) => economics === null).length
   const address = addressOf(filter, page)
@@ -182,7 +194,7 @@ export const TemplateList = ({ filter, shown, isAssessed }: TemplateListProps) =
         <Table
           caption="Templates, those with the most requests first"
           columns={COLUMNS}
-          rows={rows.map(cellsOf)}
+          rows={rows.map((row) => cellsOf(row, neededRequests))}
           empty={
             isFiltered
               ? 'No template fits the filter.'

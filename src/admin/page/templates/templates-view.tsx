@@ -58,7 +58,14 @@ export const addTemplates: AddView = (app, deps) => {
   app.get('/templates', async (context) => {
     const filter = filterOf(context)
     const shown = await loadTemplates(deps, filter, isAssessed(context))
-    const content = <TemplateList filter={filter} shown={shown} isAssessed={isAssessed(context)} />
+    const content = (
+      <TemplateList
+        filter={filter}
+        shown={shown}
+        isAssessed={isAssessed(context)}
+        neededRequests={deps.neededRequests}
+      />
+    )
     return show(context, { title: 'Templates', section: SECTION, content })
   })
 
