@@ -166,19 +166,25 @@ const openObservers = async (
   return { eventLoop, load, tracing, health }
 }
 
+/** The store, and whether its thread runs. */
+const openWatchedStore = async (config: Config, { fault, onClose }: Opening) => {
+  let isUp = true
+  const store = await openStore(config, {
+    onDown: (error) => {
+      isUp = false
+      fault('store-thread', error)
+    },
+    onUp: () => (isUp = true),
+  })
+  onClose(() => store.close())
+  return { store, storeIsUp: () => isUp }
+}
+
 /** @returns the port that the server listens on */
 const open = async (config: Config, opening: Opening): Promise<number> => {
   const { options, logger, registry, fault, onClose } = opening
   const upstreams = await loadUpstreams(config, process.env)
-  let storeIsUp = true
-  const store = await openStore(config, {
-    onDown: (error) => {
-      storeIsUp = false
-      fault('store-thread', error)
-    },
-    onUp: () => (storeIsUp = true),
-  })
-  onClose(() => store.close())
+  const { store, storeIsUp } = await openWatchedStore(config, opening)
   const queue = createLogQueue({
     append: store.records.append,
     maxBytes: config.proxy.logQueueMaxBytes,
@@ -201,7 +207,7 @@ const open = async (config: Config, opening: Opening): Promise<number> => {
       secrets,
       upstreams,
       store,
-      storeIsUp: () => storeIsUp,
+      storeIsUp,
       fault,
       queue,
       routes,

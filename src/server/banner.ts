@@ -1,13 +1,7 @@
 /** The first words of a server to a person at a terminal: where clients and people find it, and what it does. */
 import { join } from 'node:path'
 import type { Config } from '../config/config.ts'
-
-const EVERYWHERE = new Set(['0.0.0.0', '::'])
-
-const originOf = (host: string, port: number): string => {
-  const shown = EVERYWHERE.has(host) ? 'localhost' : host
-  return `http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`
-}
+import { ownBaseUrl } from './ask-own.ts'
 
 const engineText = ({ engine }: Config): string => {
   switch (engine.kind) {
@@ -27,7 +21,7 @@ const engineText = ({ engine }: Config): string => {
 
 /** @param port that the server listens on */
 export const bannerText = (config: Config, port: number): string => {
-  const origin = originOf(config.host, port)
+  const origin = ownBaseUrl(config.host, port)
   const token =
     config.adminToken !== null
       ? 'ADMIN_TOKEN'

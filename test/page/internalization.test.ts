@@ -423,7 +423,7 @@ describe('a live route', () => {
     const markup = await page.view(VIEW)
     expect(markup).toMatch(new RegExp(`<section id="money"><p class="slow" hx-get="${VIEW}/money"`))
     const loaded = await page.view(`${VIEW}/money`)
-    expect(loaded).toMatch(/<dt>Saved so far<\/dt><dd><strong>\$24</)
+    expect(loaded).toMatch(/<dt>Saved so far<\/dt><dd><strong>\$0\.01443</)
     expect(loaded).toMatch(
       /<dt>Net a month<\/dt><dd><strong>[^<]+<\/strong><small>after \$73 of costs/
     )

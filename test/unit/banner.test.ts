@@ -17,7 +17,7 @@ it('names the addresses of clients and people', () => {
 })
 
 it.each([
-  ['0.0.0.0', 'http://localhost:8787/admin, with ADMIN_TOKEN'],
+  ['0.0.0.0', 'http://127.0.0.1:8787/admin, with ADMIN_TOKEN'],
   ['::1', 'http://[::1]:8787/admin, with ADMIN_TOKEN'],
 ])('on %s people use an address that a browser takes', (HOST, words) => {
   expect(linesOf({ HOST, ADMIN_TOKEN: 'secret' })[2]).toBe(`  people    ${words}`)
