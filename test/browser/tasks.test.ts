@@ -100,7 +100,9 @@ describe.skipIf(CHROMIUM === null)(`a person at the page${WHY_SKIPPED}`, () => {
   /** @throws Error when it is not on the first screen */
   const onScreen = async (found: Locator): Promise<Locator> => {
     await found.waitFor()
-    const box = (await found.boundingBox())!
+    const box = await found.boundingBox()
+    // a part that the server rendered anew took its place in between
+    if (box === null) return onScreen(found)
     const scrolled = await tab.evaluate<number>('scrollY')
     if (scrolled > 0 || box.y < 0 || box.y + box.height > SCREEN.height)
       throw new Error(`${String(found)} is at ${box.y} + ${box.height}, and ${scrolled} scrolled`)

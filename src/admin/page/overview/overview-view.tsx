@@ -32,13 +32,13 @@ export const addOverview: AddView = (app, deps) => {
         <Live id="routes">
           <Routes overview={overview} mayDecide={isFullRole} />
         </Live>
+        <Savings savings={overview.savings} period={period} />
         <h2>The last {PERIODS[period].words}</h2>
         <Periods current={period} />
         <Live id="period">
           <FailedShare overview={overview} />
           <PeriodFigures overview={overview} />
         </Live>
-        <Savings savings={overview.savings} period={period} />
         {overview.traffic.length > 0 && (
           <Fold name="Over time" tells="requests, tokens, dollars and latency as plots">
             <Plots overview={overview} period={period} />
