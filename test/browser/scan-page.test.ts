@@ -53,11 +53,23 @@ describe.skipIf(CHROMIUM === null)(`the page of a scan in Chromium${WHY_SKIPPED}
     browser = await openBrowser()
     tab = await (await openTab(browser)).newPage()
     await tab.setContent(
-      scanPage(reportOf([labels(), close, waiting()]), LOG, { isEngineFree: true })
+      scanPage(reportOf([labels(), close, waiting()]), LOG, {
+        isEngineFree: true,
+        next: { says: 'learn it', command: 'npx promptintern scan a && b' },
+      })
     )
   })
 
   afterAll(async () => browser?.close())
+
+  it('has a command that one click copies', async () => {
+    await tab.evaluate(
+      `navigator.clipboard ??= {}; navigator.clipboard.writeText = async (text) => (copied = text)`
+    )
+    await tab.getByRole('button', { name: 'Copy' }).click()
+    await tab.getByRole('button', { name: 'Copied' }).waitFor()
+    expect(await tab.evaluate<string>('copied')).toBe('npx promptintern scan a && b')
+  })
 
   it.each([360, 390, 1280])(
     'has text of eleven pixels and more at a width of %d',

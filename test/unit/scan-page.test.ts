@@ -1,13 +1,23 @@
 /** The page and the sentences of a scan, from figures without a log. */
+import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { scanPage } from '../../src/cli/scan/page/page.ts'
 import { scanText } from '../../src/cli/scan/text.ts'
 import { titlesOf } from '../../src/cli/titles.ts'
-import { headline, nextStep, remarkOf } from '../../src/cli/scan/words.ts'
+import { nextStep, type Workshop } from '../../src/cli/scan/next-step.ts'
+import { headline, remarkOf } from '../../src/cli/scan/words.ts'
 import { labels, reportOf, waiting } from '../kit/records/scan-report.ts'
 
 const LOG = { path: 'my chats.jsonl', kind: 'file' as const, unread: 0 }
-const FREE = { isEngineFree: true }
+const SHOP: Workshop = {
+  encoder: null,
+  modelFolder: (repository) => `data/models/${repository.replace('/', '--')}`,
+  hasEngine: false,
+  bodyDays: 30,
+  now: Date.parse('2026-10-22'),
+}
+const NEXT = { says: 'wait & see', command: null }
+const FREE = { isEngineFree: true, next: NEXT }
 
 describe('the first sentences', () => {
   it('say what recurs, what it costs, what a head answers and what that saves', () => {
@@ -29,27 +39,53 @@ describe('the first sentences', () => {
   it('are two for a log without a template', () => {
     const report = reportOf([], { exchanges: 1, others: 1 })
     expect(headline(report)).toBe('No prompt recurs in 1 exchange from 2026-10-01 to 2026-10-21.')
-    expect(nextStep(report, LOG)).toContain('DETECT_MIN_SESSIONS')
+    expect(nextStep(report, LOG, SHOP).says).toContain('DETECT_MIN_SESSIONS')
   })
 })
 
 describe('the next step', () => {
-  it('is a command that a shell takes, with the rows that the estimate is of', () => {
-    expect(nextStep(reportOf([labels()]), LOG)).toMatch(
-      /^promptintern import 'my chats\.jsonl', then promptintern serve with TRAIN_ROWS=1500/
+  const commandOf = (log = LOG, shop: Partial<Workshop> = {}, report = reportOf([labels()])) =>
+    nextStep(report, log, { ...SHOP, ...shop }).command
+
+  it('is one command that a shell takes, with all that the estimate assumes', () => {
+    expect(commandOf()).toBe(
+      "npx promptintern models pull minilm && npx promptintern import 'my chats.jsonl' && " +
+        'ENGINE=onnx ENCODER_PATH=data/models/sentence-transformers--all-MiniLM-L6-v2 TRAIN_ROWS=1500 ' +
+        'npx promptintern serve'
     )
+  })
+
+  it('takes the encoder that is there, and keeps texts of an old log, or of one without times', () => {
+    const encoder = '/models/mini lm'
+    expect(commandOf(LOG, { encoder })).toMatch(
+      /^npx promptintern import .* ENCODER_PATH='\/models\/mini lm' /
+    )
+    expect(commandOf(LOG, { now: Date.parse('2026-12-01') })).toContain(' BODY_RETENTION_DAYS=68 ')
+    const timeless = reportOf([labels()], { from: null, to: null })
+    expect(commandOf(LOG, {}, timeless)).toContain(' BURST_MINUTES=0 ')
+  })
+
+  it('of a data directory is a start with an engine, or the training of the template', () => {
     const data = { path: 'data', kind: 'data directory' as const, unread: 0 }
-    expect(nextStep(reportOf([labels()]), data)).toBe(
-      'promptintern internalize 01234567 with TRAIN_ROWS=1500'
+    expect(nextStep(reportOf([labels()]), data, SHOP).command).toMatch(
+      /^npx promptintern models pull minilm && ENGINE=onnx /
+    )
+    expect(nextStep(reportOf([labels()]), data, { ...SHOP, hasEngine: true }).command).toBe(
+      'TRAIN_ROWS=1500 npx promptintern internalize 01234567'
     )
   })
 
   it('is to train a lora for one label, and to wait for exchanges that are missing, in two digits', () => {
     const constant = labels({ labels: 1, expectedCoverage: null, missingExchanges: null })
-    expect(nextStep(reportOf([constant]), LOG)).toMatch(/a lora may learn its answers/)
-    expect(nextStep(reportOf([waiting()]), LOG)).toBe(
-      'log about 880 more exchanges of fedcba98, then scan again'
+    const { says, command } = nextStep(reportOf([constant]), LOG, SHOP)
+    expect(says).toMatch(/a lora may learn its answers/)
+    expect(command).toContain(
+      'MODEL_PATH=data/models/HuggingFaceTB--SmolLM2-135M-Instruct TRAIN_MINUTES=40'
     )
+    expect(nextStep(reportOf([waiting()]), LOG, SHOP)).toEqual({
+      says: 'log about 880 more exchanges of fedcba98, then scan again',
+      command: null,
+    })
     expect(remarkOf(waiting())).toContain(
       'no threshold passes; about 880 more exchanges with new questions would bring 20.0 % coverage'
     )
@@ -82,9 +118,18 @@ describe('the table', () => {
 describe('the page', () => {
   const page = scanPage(reportOf([labels(), waiting()]), LOG, FREE)
 
-  it('loads nothing, runs no script and forbids both', () => {
-    expect(page).toContain(`content="default-src 'none'; style-src 'unsafe-inline'"`)
-    expect(page).not.toMatch(/<script|<link|<img|@import|url\(|\bsrc=|\bhref=|https?:/)
+  it('loads nothing, and runs no script but the one that copies, by its digest', () => {
+    expect(page).toContain(
+      `content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-`
+    )
+    expect(page).not.toMatch(/<script|https?:|src=|url\(/)
+    const next = { says: 'learn it', command: 'npx promptintern </pre><script>' }
+    const withCommand = scanPage(reportOf([labels()]), LOG, { ...FREE, next })
+    expect(withCommand.match(/<script>/g)).toHaveLength(1)
+    expect(withCommand).toContain('<pre>npx promptintern &lt;/pre&gt;&lt;script&gt;</pre>')
+    const [, script] = /<script>([^]*?)<\/script>/.exec(withCommand)!
+    const digest = createHash('sha256').update(script!).digest('base64')
+    expect(withCommand).toContain(`script-src 'sha256-${digest}'`)
   })
 
   it('escapes texts of the log', () => {

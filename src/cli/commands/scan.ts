@@ -4,12 +4,13 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import { Command, Option } from 'commander'
 import { nameOf } from '../../core/template/name.ts'
 import { economicsSettings, loadPrices } from '../../config/config-files.ts'
 import type { Config } from '../../config/config.ts'
 import type { ScanReport } from '../../core/scan/report.ts'
+import { DAY_MS } from '../../core/days.ts'
 import { scanLog, type ScanSettings } from '../../core/scan/scan.ts'
 import { AppError } from '../../errors.ts'
 import { loadTokenizer } from '../../store/log/estimates.ts'
@@ -17,6 +18,8 @@ import { readConfig } from '../context.ts'
 import { positiveAmount } from '../options.ts'
 import { openScreen, print, writeError, type OutputOptions, type Progress } from '../output.ts'
 import { openScanEncoder, type OpenScanEncoder } from '../scan/encoder.ts'
+import { modelFolder } from '../../models/pull.ts'
+import { nextStep, type Workshop } from '../scan/next-step.ts'
 import { scanPage } from '../scan/page/page.ts'
 import { openSource, type OnRead, type ScanSource } from '../scan/source.ts'
 import { tenantName } from '../scan/import-tenant.ts'
@@ -152,12 +155,28 @@ const scan = async (path: string | undefined, options: ScanOptions): Promise<voi
     tellUnread(source)
     requireExchanges(source, report)
     const log = { path: source.place, kind: source.kind, unread: source.unread().count }
-    const shown = { isEngineFree: config.engineUsdPerHour === null }
+    const isEngineFree = config.engineUsdPerHour === null
+    const shop: Workshop = {
+      encoder: encoderOf(config, options),
+      modelFolder: (repository) => modelFolder(join(config.dataDir, 'models'), repository),
+      hasEngine: config.engine.kind !== 'none',
+      bodyDays: config.retention.bodiesMs / DAY_MS,
+      now: Date.now(),
+    }
     // the page is sent around, and folders may have names of people
     const named = { ...log, path: basename(source.place) }
-    if (html !== undefined) await writePage(html, scanPage(report, named, shown))
+    if (html !== undefined) {
+      const next = nextStep(report, named, { ...shop, encoder: null })
+      await writePage(html, scanPage(report, named, { isEngineFree, next }))
+    }
     print(
-      json ? jsonOf(source, report) : scanText(report, log, { ...shown, titles: titlesOf(names) })
+      json
+        ? jsonOf(source, report)
+        : scanText(report, log, {
+            isEngineFree,
+            titles: titlesOf(names),
+            next: nextStep(report, log, shop),
+          })
     )
     if (html !== undefined) writeError(`the page is in ${html}\n`)
   } finally {

@@ -1,17 +1,9 @@
 /** A scan on the terminal: the conclusion and the next step first, then a table and remarks. */
+import type { NextStep } from './next-step.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
 import { table } from '../output.ts'
 import type { Titles } from '../titles.ts'
-import {
-  count,
-  headline,
-  nextStep,
-  notesOf,
-  remarkOf,
-  share,
-  usd,
-  type ScannedLog,
-} from './words.ts'
+import { count, headline, notesOf, remarkOf, share, usd, type ScannedLog } from './words.ts'
 
 export const answersText = ({ responseType, labels }: TemplateReport): string => {
   if (responseType === null) return 'none'
@@ -68,12 +60,13 @@ const remarksText = ({ templates }: ScanReport, titles: Titles): string =>
 export const scanText = (
   report: ScanReport,
   log: ScannedLog,
-  { isEngineFree, titles }: { isEngineFree: boolean; titles: Titles }
+  { isEngineFree, titles, next }: { isEngineFree: boolean; titles: Titles; next: NextStep }
 ): string => {
   const notes = notesOf(report, log, isEngineFree)
   return [
     headline(report),
-    `next: ${nextStep(report, log)}`,
+    `next: ${next.says}${next.command === null ? '' : `:`}`,
+    ...(next.command === null ? [] : [next.command]),
     ...(report.templates.length === 0
       ? []
       : [`${templatesTable(report, titles)}\n${LEGEND}`, remarksText(report, titles)]),

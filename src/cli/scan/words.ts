@@ -2,7 +2,6 @@
 import { dollars } from '../../core/cost/economics.ts'
 import type { MoreExchanges } from '../../core/scan/missing.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
-import { shortId } from '../../core/template/name.ts'
 
 export const count = (value: number): string => Math.round(value).toLocaleString('en-US')
 
@@ -28,7 +27,8 @@ const plural = (number: number, one: string): string =>
 /** In place of a tenant, of a file whose tenant is not known. */
 export const NO_TENANT = 'file'
 
-const isReady = ({ expectedCoverage }: TemplateReport): boolean => (expectedCoverage ?? 0) > 0
+export const isReady = ({ expectedCoverage }: TemplateReport): boolean =>
+  (expectedCoverage ?? 0) > 0
 
 const savedText = ({ totals }: ScanReport): string => {
   const { netUsdPerMonth: net, leastNetUsdPerMonth: least } = totals
@@ -137,10 +137,6 @@ export const notesOf = (
   ].filter((note) => typeof note === 'string')
 }
 
-/** For a shell. */
-const quoted = (path: string): string =>
-  /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`
-
 export type SourceKind = 'file' | 'data directory' | 'database'
 
 export interface ScannedLog {
@@ -148,33 +144,4 @@ export interface ScannedLog {
   kind: SourceKind
   /** lines that are not chat exchanges */
   unread: number
-}
-
-const trainRowsText = ({ templates, gate }: ScanReport): string => {
-  const most = Math.max(...templates.filter(isReady).map(({ rows }) => rows.train))
-  return most > gate.trainRows ? ` with TRAIN_ROWS=${most}` : ''
-}
-
-const trainText = (report: ScanReport, { version }: TemplateReport, log: ScannedLog): string =>
-  log.kind === 'file'
-    ? `promptintern import ${quoted(log.path)}, then promptintern serve${trainRowsText(report)}: it finds the template again, trains and proves it`
-    : `promptintern internalize ${shortId(version)}${trainRowsText(report)}`
-
-/** One sentence. */
-export const nextStep = (report: ScanReport, log: ScannedLog): string => {
-  const { templates } = report
-  const ready = templates.find(isReady)
-  if (ready !== undefined) return trainText(report, ready, log)
-  const waiting = templates.find(({ missingExchanges }) => (missingExchanges ?? 0) > 0)
-  if (waiting !== undefined)
-    return `log about ${about(waiting.missingExchanges!)} more exchanges of ${shortId(waiting.version)}, then scan again`
-  const forLora = templates.find(
-    ({ responseType, labels }) =>
-      labels === 1 || ['json', 'code', 'calls', 'short-text'].includes(responseType ?? '')
-  )
-  if (forLora !== undefined)
-    return `${trainText(report, forLora, log)}; a lora may learn its answers, and the gate tells`
-  return templates.length === 0
-    ? 'log more traffic: a template takes DETECT_MIN_SESSIONS requests with the same prompt'
-    : 'nothing: the remarks say why'
 }

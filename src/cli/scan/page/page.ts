@@ -2,28 +2,25 @@
  * A scan as one HTML page, to be sent to a colleague: it loads nothing, runs no script, and holds no text of
  * the log unless the report does. Pure.
  */
+import { createHash } from 'node:crypto'
+import type { NextStep } from '../next-step.ts'
 import type { ScanReport, TemplateReport } from '../../../core/scan/report.ts'
 import { shortId } from '../../../core/template/name.ts'
 import type { Segment } from '../../../core/template/template.ts'
 import { answersText, coverageText, savesText } from '../text.ts'
-import {
-  about,
-  count,
-  headline,
-  nextStep,
-  notesOf,
-  remarkOf,
-  share,
-  usd,
-  type ScannedLog,
-} from '../words.ts'
+import { about, count, headline, notesOf, remarkOf, share, usd, type ScannedLog } from '../words.ts'
 import { coveragePlot, rowsPlot } from './curves.ts'
 import { moneyBars } from './money-bars.ts'
 import { STYLE } from './style.ts'
 import { escapeHtml } from './svg.ts'
 
 /** Forbids every request, so that a mistake on the page could not send anything. */
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+/** A command is copied with one click. */
+const SCRIPT = `document.querySelector('.next button').addEventListener('click', async (event) => {
+  await navigator.clipboard.writeText(document.querySelector('.next pre').textContent)
+  event.target.textContent = 'Copied'
+})`
+const POLICY = `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${createHash('sha256').update(SCRIPT).digest('base64')}'`
 /** Templates with plots of their own. */
 const MAX_PLOTTED = 8
 
@@ -121,11 +118,18 @@ ${moneyBars(report)}`
 const promiseText = ({ gate: { margin } }: ScanReport): string =>
   `A head answers only above a confidence. The dashed line is the promised agreement of ${share(1 - margin)} with the upstream, the upright line the coverage at which the gate proves it on held-out exchanges, and the band reaches down to the share of later traffic that is answered at least (95 % confidence).`
 
+const nextHtml = ({ says, command }: NextStep): string =>
+  command === null
+    ? `<p class="next">Next: ${escapeHtml(says)}</p>`
+    : `<div class="next"><p>Next: ${escapeHtml(says)}</p>
+<pre>${escapeHtml(command)}</pre>
+<button>Copy</button></div>`
+
 /** @returns a whole HTML document */
 export const scanPage = (
   report: ScanReport,
   log: ScannedLog,
-  { isEngineFree }: { isEngineFree: boolean }
+  { isEngineFree, next }: { isEngineFree: boolean; next: NextStep }
 ): string => {
   const { templates, gate } = report
   const sections =
@@ -150,11 +154,12 @@ ${tableOf(report)}`
 <body>
 <h1>A first look at a log · promptintern scan</h1>
 <p class="lead">${escapeHtml(headline(report))}</p>
-<p class="next">Next: ${escapeHtml(nextStep(report, log))}</p>
+${nextHtml(next)}
 ${sections}
 <ul class="faint">
 ${notes.join('\n')}
 </ul>
+${next.command === null ? '' : `<script>${SCRIPT}</script>`}
 </body>
 </html>
 `

@@ -1,0 +1,111 @@
+/** What to do after a scan: a sentence, and where there is one the whole command, for a shell. Pure. */
+import { DAY_MS } from '../../core/days.ts'
+import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
+import { shortId } from '../../core/template/name.ts'
+import { about, isReady, type ScannedLog } from './words.ts'
+
+/** What is there to learn with. */
+export interface Workshop {
+  /** folder of the sentence encoder; null: none is configured */
+  encoder: string | null
+  /** folder of a model, where `promptintern models pull` puts it */
+  modelFolder: (repository: string) => string
+  hasEngine: boolean
+  /** days that the texts of records are kept */
+  bodyDays: number
+  /** milliseconds since the epoch */
+  now: number
+}
+
+export interface NextStep {
+  says: string
+  command: string | null
+}
+
+const ENCODER = { name: 'minilm', repository: 'sentence-transformers/all-MiniLM-L6-v2' }
+const MODEL = { name: 'smollm2-135m', repository: 'HuggingFaceTB/SmolLM2-135M-Instruct' }
+/** Beside the age of the log, for the time that learning takes. */
+const MORE_DAYS = 7
+
+const quoted = (path: string): string =>
+  /^[\w./:-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`
+
+const run = (words: string): string => `npx promptintern ${words}`
+
+/** The scan's figures hold where the server learns with the same rows. */
+const learning = ({ templates, gate, from }: ScanReport, log: ScannedLog, shop: Workshop) => {
+  const most = Math.max(0, ...templates.filter(isReady).map(({ rows }) => rows.train))
+  const age = from === null ? 0 : Math.ceil((shop.now - from) / DAY_MS)
+  const isImported = log.kind === 'file'
+  return [
+    ...(most > gate.trainRows ? [`TRAIN_ROWS=${most}`] : []),
+    // without times all lines are one burst, which gives no held-out part; the scan took them as independent
+    ...(isImported && from === null ? ['BURST_MINUTES=0'] : []),
+    // else retention would delete the texts before they are learned
+    ...(isImported && age + MORE_DAYS > shop.bodyDays
+      ? [`BODY_RETENTION_DAYS=${age + MORE_DAYS}`]
+      : []),
+  ]
+}
+
+type Kind = 'head' | 'lora'
+
+const serving = (kind: Kind, settings: string[], shop: Workshop): string[] => {
+  const isHead = kind === 'head'
+  const { name, repository } = isHead ? ENCODER : MODEL
+  const known = isHead ? shop.encoder : null
+  const place = `${isHead ? 'ENCODER_PATH' : 'MODEL_PATH'}=${quoted(known ?? shop.modelFolder(repository))}`
+  const limit = isHead ? [] : ['TRAIN_MINUTES=40']
+  return [
+    ...(known === null ? [run(`models pull ${name}`)] : []),
+    ['ENGINE=onnx', place, ...limit, ...settings, run('serve')].join(' '),
+  ]
+}
+
+const learn = (
+  report: ScanReport,
+  { version }: TemplateReport,
+  log: ScannedLog,
+  { kind, shop }: { kind: Kind; shop: Workshop }
+): string => {
+  const settings = learning(report, log, shop)
+  if (shop.hasEngine && log.kind !== 'file')
+    return [...settings, run(`internalize ${shortId(version)}`)].join(' ')
+  const [last = '', ...before] = serving(kind, settings, shop).reverse()
+  const imports = log.kind === 'file' ? [run(`import ${quoted(log.path)}`)] : []
+  return [...before.reverse(), ...imports, last].join(' && ')
+}
+
+const MAY_LEARN = ['json', 'code', 'calls', 'short-text']
+
+const isForLora = ({ responseType, labels }: TemplateReport): boolean =>
+  labels === 1 || MAY_LEARN.includes(responseType ?? '')
+
+export const nextStep = (report: ScanReport, log: ScannedLog, shop: Workshop): NextStep => {
+  const { templates } = report
+  const ready = templates.find(isReady)
+  if (ready !== undefined)
+    return {
+      says: 'learn it and prove it on this machine, in minutes; then the page at /admin asks you to approve it',
+      command: learn(report, ready, log, { kind: 'head', shop }),
+    }
+  const waiting = templates.find(({ missingExchanges }) => (missingExchanges ?? 0) > 0)
+  if (waiting !== undefined)
+    return {
+      says: `log about ${about(waiting.missingExchanges!)} more exchanges of ${shortId(waiting.version)}, then scan again`,
+      command: null,
+    }
+  const forLora = templates.find(isForLora)
+  if (forLora !== undefined)
+    return {
+      says: 'a lora may learn its answers within an hour on this machine, and the gate tells',
+      command: learn(report, forLora, log, { kind: 'lora', shop }),
+    }
+  return {
+    says:
+      templates.length === 0
+        ? 'log more traffic: a template takes DETECT_MIN_SESSIONS requests with the same prompt'
+        : 'nothing: the remarks say why',
+    command: null,
+  }
+}
