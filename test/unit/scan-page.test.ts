@@ -11,7 +11,7 @@ import { labels, reportOf, waiting } from '../kit/records/scan-report.ts'
 const LOG = { path: 'my chats.jsonl', kind: 'file' as const, unread: 0 }
 const SHOP: Workshop = {
   encoder: null,
-  modelFolder: (repository) => `data/models/${repository.replace('/', '--')}`,
+  dataDir: 'data',
   hasEngine: false,
   bodyDays: 30,
   now: Date.parse('2026-10-22'),
@@ -43,10 +43,10 @@ describe('the first sentences', () => {
   })
 })
 
-describe('the next step', () => {
-  const commandOf = (log = LOG, shop: Partial<Workshop> = {}, report = reportOf([labels()])) =>
-    nextStep(report, log, { ...SHOP, ...shop }).command
+const commandOf = (log = LOG, shop: Partial<Workshop> = {}, report = reportOf([labels()])) =>
+  nextStep(report, log, { ...SHOP, ...shop }).command
 
+describe('the next step', () => {
   it('is one command that a shell takes, with all that the estimate assumes', () => {
     expect(commandOf()).toBe(
       "npx promptintern models pull minilm && npx promptintern import 'my chats.jsonl' && " +

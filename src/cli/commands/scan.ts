@@ -4,7 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename } from 'node:path'
 import { Command, Option } from 'commander'
 import { nameOf } from '../../core/template/name.ts'
 import { economicsSettings, loadPrices } from '../../config/config-files.ts'
@@ -18,7 +18,6 @@ import { readConfig } from '../context.ts'
 import { positiveAmount } from '../options.ts'
 import { openScreen, print, writeError, type OutputOptions, type Progress } from '../output.ts'
 import { openScanEncoder, type OpenScanEncoder } from '../scan/encoder.ts'
-import { modelFolder } from '../../models/pull.ts'
 import { nextStep, type Workshop } from '../scan/next-step.ts'
 import { scanPage } from '../scan/page/page.ts'
 import { openSource, type OnRead, type ScanSource } from '../scan/source.ts'
@@ -158,7 +157,7 @@ const scan = async (path: string | undefined, options: ScanOptions): Promise<voi
     const isEngineFree = config.engineUsdPerHour === null
     const shop: Workshop = {
       encoder: encoderOf(config, options),
-      modelFolder: (repository) => modelFolder(join(config.dataDir, 'models'), repository),
+      dataDir: config.dataDir,
       hasEngine: config.engine.kind !== 'none',
       bodyDays: config.retention.bodiesMs / DAY_MS,
       now: Date.now(),
@@ -166,7 +165,7 @@ const scan = async (path: string | undefined, options: ScanOptions): Promise<voi
     // the page is sent around, and folders may have names of people
     const named = { ...log, path: basename(source.place) }
     if (html !== undefined) {
-      const next = nextStep(report, named, { ...shop, encoder: null })
+      const next = nextStep(report, named, { ...shop, encoder: null, dataDir: 'data' })
       await writePage(html, scanPage(report, named, { isEngineFree, next }))
     }
     print(

@@ -1,15 +1,17 @@
 /** What to do after a scan: a sentence, and where there is one the whole command, for a shell. Pure. */
+import { join } from 'node:path'
 import { DAY_MS } from '../../core/days.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
 import { shortId } from '../../core/template/name.ts'
+import { modelFolder } from '../../models/pull.ts'
 import { about, isReady, type ScannedLog } from './words.ts'
 
 /** What is there to learn with. */
 export interface Workshop {
   /** folder of the sentence encoder; null: none is configured */
   encoder: string | null
-  /** folder of a model, where `promptintern models pull` puts it */
-  modelFolder: (repository: string) => string
+  /** `promptintern models pull` puts models below it */
+  dataDir: string
   hasEngine: boolean
   /** days that the texts of records are kept */
   bodyDays: number
@@ -54,7 +56,7 @@ const serving = (kind: Kind, settings: string[], shop: Workshop): string[] => {
   const isHead = kind === 'head'
   const { name, repository } = isHead ? ENCODER : MODEL
   const known = isHead ? shop.encoder : null
-  const place = `${isHead ? 'ENCODER_PATH' : 'MODEL_PATH'}=${quoted(known ?? shop.modelFolder(repository))}`
+  const place = `${isHead ? 'ENCODER_PATH' : 'MODEL_PATH'}=${quoted(known ?? modelFolder(join(shop.dataDir, 'models'), repository))}`
   const limit = isHead ? [] : ['TRAIN_MINUTES=40']
   return [
     ...(known === null ? [run(`models pull ${name}`)] : []),
