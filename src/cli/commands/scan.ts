@@ -16,14 +16,21 @@ import { AppError } from '../../errors.ts'
 import { loadTokenizer } from '../../store/log/estimates.ts'
 import { readConfig } from '../context.ts'
 import { positiveAmount } from '../options.ts'
-import { openScreen, print, writeError, type OutputOptions, type Progress } from '../output.ts'
+import {
+  openScreen,
+  print,
+  writeError,
+  writeOut,
+  type OutputOptions,
+  type Progress,
+} from '../output.ts'
 import { openScanEncoder, type OpenScanEncoder } from '../scan/encoder.ts'
 import { nextStep, type Workshop } from '../scan/next-step.ts'
 import { scanPage } from '../scan/page/page.ts'
 import { openSource, type OnRead, type ScanSource } from '../scan/source.ts'
 import { tenantName } from '../scan/import-tenant.ts'
 import { titlesOf } from '../titles.ts'
-import { scanText } from '../scan/text.ts'
+import { conclusionText, scanText } from '../scan/text.ts'
 
 interface ScanOptions extends OutputOptions {
   html?: string
@@ -168,15 +175,14 @@ const scan = async (path: string | undefined, options: ScanOptions): Promise<voi
       const next = nextStep(report, named, { ...shop, encoder: null, dataDir: 'data' })
       await writePage(html, scanPage(report, named, { isEngineFree, next }))
     }
-    print(
-      json
-        ? jsonOf(source, report)
-        : scanText(report, log, {
-            isEngineFree,
-            titles: titlesOf(names),
-            next: nextStep(report, log, shop),
-          })
-    )
+    if (json) print(jsonOf(source, report))
+    else {
+      const next = nextStep(report, log, shop)
+      print(conclusionText(report, next))
+      // whole, for a shell
+      writeOut(next.command === null ? '\n' : `\n  ${next.command}\n\n`)
+      print(scanText(report, log, { isEngineFree, titles: titlesOf(names) }))
+    }
     if (html !== undefined) writeError(`the page is in ${html}\n`)
   } finally {
     progress.stop()

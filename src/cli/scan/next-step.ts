@@ -83,12 +83,18 @@ const MAY_LEARN = ['json', 'code', 'calls', 'short-text']
 const isForLora = ({ responseType, labels }: TemplateReport): boolean =>
   labels === 1 || MAY_LEARN.includes(responseType ?? '')
 
+/** An import belongs to the callers of one key. */
+const keyText = ({ kind }: ScannedLog): string =>
+  kind === 'file' ? ' (OPENAI_API_KEY must be the key that its clients use)' : ''
+
 export const nextStep = (report: ScanReport, log: ScannedLog, shop: Workshop): NextStep => {
   const { templates } = report
   const ready = templates.find(isReady)
   if (ready !== undefined)
     return {
-      says: 'learn it and prove it on this machine, in minutes; then the page at /admin asks you to approve it',
+      says:
+        'learn it and prove it on this machine, in minutes; then the page at /admin asks you to approve it' +
+        keyText(log),
       command: learn(report, ready, log, { kind: 'head', shop }),
     }
   const waiting = templates.find(({ missingExchanges }) => (missingExchanges ?? 0) > 0)

@@ -57,16 +57,18 @@ const remarksText = ({ templates }: ScanReport, titles: Titles): string =>
     )
     .join('\n')
 
+/** What is read first; the command of the next step stands behind it, in a line of its own. */
+export const conclusionText = (report: ScanReport, { says, command }: NextStep): string =>
+  [headline(report), `next: ${says}${command === null ? '' : ':'}`].join('\n\n')
+
+/** Table and remarks. */
 export const scanText = (
   report: ScanReport,
   log: ScannedLog,
-  { isEngineFree, titles, next }: { isEngineFree: boolean; titles: Titles; next: NextStep }
+  { isEngineFree, titles }: { isEngineFree: boolean; titles: Titles }
 ): string => {
   const notes = notesOf(report, log, isEngineFree)
   return [
-    headline(report),
-    `next: ${next.says}${next.command === null ? '' : `:`}`,
-    ...(next.command === null ? [] : [next.command]),
     ...(report.templates.length === 0
       ? []
       : [`${templatesTable(report, titles)}\n${LEGEND}`, remarksText(report, titles)]),
