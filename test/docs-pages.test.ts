@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const FOLDERS = ['docs', 'bench', 'models', 'adapters', 'demo', 'test', 'src', 'migrations']
 const SKIPPED = new Set(['node_modules', '.venv', 'packages', 'dist', 'data', 'fixtures'])
-const MAX_WORDS = 1500
+const MAX_WORDS = 2600
 /** words; the generated command line is exempt */
 const LIMITS: Record<string, number> = { 'bench/RESULTS.md': 3500, 'docs/cli.md': Infinity }
 const MAX_README_LINES = 120
