@@ -297,7 +297,7 @@ export const recordSchema = z
   })
   .openapi('Record')
 
-export const proofFileSchema = stored<ProofFile>('format 1, described in docs/evidence.md#verify-a-decision')
+export const proofFileSchema = stored<ProofFile>('format 1, described in docs/evidence.md')
 
 /** Why a person decides so, for the history. */
 export const noteSchema = z.object({ reason: z.string().min(1).max(MAX_NOTE_CHARS).optional() })

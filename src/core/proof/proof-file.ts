@@ -1,7 +1,7 @@
 /**
  * The proof of one internalization in one file: all figures with which an outsider computes the decision
  * and the evidence of its rollout again (`verify-proof.ts`). It has no text of a request or an answer.
- * docs/evidence.md#verify-a-decision describes it. Knows nothing of stores.
+ * docs/evidence.md describes it. Knows nothing of stores.
  */
 import type { Verdict } from '../gate/gate.ts'
 import type { ArmName } from '../learn/schedule.ts'

@@ -1,6 +1,6 @@
 /**
  * Computes everything that a proof file states again, from the figures in it: what it proves is the
- * arithmetic, and not that the log was true (docs/evidence.md#verify-a-decision). Pure.
+ * arithmetic, and not that the log was true (docs/evidence.md). Pure.
  */
 import { AppError } from '../../errors.ts'
 import { membersOf } from '../json.ts'
