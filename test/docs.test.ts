@@ -8,9 +8,9 @@ import { SERVER_FAULTS, WORKER_FAULTS } from '../src/fault-log.ts'
 const read = (path: string): string =>
   readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8')
 
-describe('docs/configuration.md and docs/configuration-learning.md', () => {
-  const pages = ['docs/configuration.md', 'docs/configuration-learning.md'].map(read).join('\n')
-  const rows = [...pages.matchAll(/^\| `([A-Z_]+)` \| (?:`(.*?)`|(\d+) MiB|[^|]*) \|/gm)].map(
+describe('docs/configuration.md', () => {
+  const page = read('docs/configuration.md')
+  const rows = [...page.matchAll(/^\| `([A-Z_]+)` \| (?:`(.*?)`|(\d+) MiB|[^|]*) \|/gm)].map(
     ([, key, text, mebibytes]) => ({
       key: key!,
       value: mebibytes === undefined ? (text ?? '') : String(Number(mebibytes) * 2 ** 20),

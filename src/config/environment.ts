@@ -1,7 +1,6 @@
 /**
  * The environment variables: their types, defaults and limits, as text in and values out. Pure; every
- * mistake is reported at once. Every key has a row in docs/configuration.md or
- * docs/configuration-learning.md, which a test checks.
+ * mistake is reported at once. Every key has a row in docs/configuration.md, which a test checks.
  */
 import { z } from 'zod'
 import { PROMISE } from '../core/proof/verify-promise.ts'
