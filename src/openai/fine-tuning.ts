@@ -29,7 +29,7 @@ export interface FileObject {
   purpose: string
 }
 
-/** Every field has a default of the engine; see docs/contract-training.md. */
+/** Every field has a default of the engine; see docs/contract.md. */
 export interface Hyperparameters {
   rank?: number
   alpha?: number

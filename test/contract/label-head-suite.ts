@@ -1,5 +1,5 @@
 /**
- * The label heads of the engine contract (docs/contract-training.md) as a suite, for every engine with
+ * The label heads of the engine contract (docs/contract.md) as a suite, for every engine with
  * an encoder.
  */
 import { mkdtemp, readdir, rm, truncate } from 'node:fs/promises'

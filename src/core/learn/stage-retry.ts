@@ -1,7 +1,7 @@
 /** Decides whether a stage gets another job after a failed one. */
 import type { JobObject } from '../../openai/fine-tuning.ts'
 
-/** Failures of the machine: the same job may succeed later (docs/contract-training.md, "Crashes"). */
+/** Failures of the machine: the same job may succeed later (docs/contract.md, "Crashes"). */
 const PASSING = new Set(['engine_unavailable', 'store_unavailable'])
 const MAX_JOBS = 3
 /** A full disk or a lack of memory takes more than seconds to resolve. */
