@@ -1,4 +1,4 @@
-/** Exit codes of the command line; docs/exit-codes.md explains them to users. */
+/** Exit codes of the command line; docs/reasons.md explains them to users. */
 import { CommanderError } from 'commander'
 import { toAppError, type ErrorCode } from '../errors.ts'
 import { EXIT } from '../process/exit.ts'

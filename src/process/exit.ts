@@ -1,4 +1,4 @@
-/** Exit codes of this program; docs/exit-codes.md explains them to users. */
+/** Exit codes of this program; docs/reasons.md explains them to users. */
 export const EXIT = {
   success: 0,
   unexpected: 1,

@@ -1,4 +1,8 @@
-/** The clients, with the versions that are played. */
+/**
+ * The clients, with the versions that are played. A new one needs a script in `scripts/python` or
+ * `scripts/node`, which gives `play` one function for each kind of conversation, and an entry here. A
+ * framework that words its questions in a protocol of its own also needs an answer in `warehouse.ts`.
+ */
 import { CHROMIUM } from '../browser/chromium.ts'
 import type { Scenario } from './conversations.ts'
 import { NODE_PACKAGE, type Environment } from './environments.ts'

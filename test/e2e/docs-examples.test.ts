@@ -27,6 +27,7 @@ import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { examplePair, routedRecord } from '../kit/records/audited.ts'
 import { CLI, runCli } from '../kit/process/built.ts'
 import { exampleFacts, exampleJudged } from '../kit/records/facts.ts'
+import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { exampleEvaluation, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
 
@@ -85,6 +86,7 @@ const startUpstream = (): Promise<Server> =>
 
 const folder = mkdtempSync(join(tmpdir(), 'promptintern-docs-'))
 const prepared = join(folder, 'prepared')
+const tinyEncoder = join(folder, 'encoder')
 const shims = join(folder, 'shims')
 let upstream: Server
 
@@ -126,6 +128,7 @@ const prepare = async (): Promise<void> => {
 
 beforeAll(async () => {
   mkdirSync(shims)
+  writeTinyBert(tinyEncoder, { seed: 1 })
   for (const [name, body] of Object.entries(SHIMS)) {
     writeFileSync(join(shims, name), `#!/usr/bin/env bash\n${body}\n`)
     chmodSync(join(shims, name), 0o755)
@@ -144,6 +147,7 @@ const withValues = (text: string, port: number): string => {
   const values: [string, string][] = [
     ['https://api.openai.com/v1', `http://127.0.0.1:${upstreamPort}/v1`],
     ['127.0.0.1:8787', `127.0.0.1:${port}`],
+    ['data/models/sentence-transformers--all-MiniLM-L6-v2', tinyEncoder],
     ['data/models/HuggingFaceTB--SmolLM2-135M-Instruct', TINY_MODEL],
     ['./SmolLM2-135M-Instruct.Q4_1.gguf', TINY_MODEL],
     ['<template>', TEMPLATE.version],
