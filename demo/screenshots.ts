@@ -1,15 +1,15 @@
 /**
- * The pictures of the page in the documents, from the data of a demo: `npm run docs:screenshots`.
- * Needs Chromium (Debian's package `chromium`, or CHROMIUM_PATH) and the demo's three minutes.
+ * The pictures of the page in the documents, from a month of an imagined team: `npm run docs:screenshots`.
+ * Needs Chromium (Debian's package `chromium`, or CHROMIUM_PATH) and a build.
  */
-import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { chromium, type Page } from 'playwright-core'
-import { ADMIN_TOKEN } from '../test/kit/process/proxy-process.ts'
+import { ADMIN_TOKEN, startProxy } from '../test/kit/process/proxy-process.ts'
 import { fromRoot } from '../test/kit/process/from-root.ts'
 import { createProgress } from '../src/cli/output.ts'
+import { fillSampleMonth, SAMPLE_PRICES } from './sample-month.ts'
 
 const FOLDER = fromRoot('docs/pictures')
 const THEMES = ['light', 'dark'] as const
@@ -38,22 +38,6 @@ const VIEWS: [name: string, open: (tab: Page, base: string) => Promise<unknown>]
   ],
 ]
 
-const startDemo = () => {
-  const child = spawn('npm', ['run', '--silent', 'demo', '--', '--keep'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    detached: true,
-  })
-  const address = new Promise<string>((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`the demo ended with code ${code}`)))
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const found = /page: (http\S+)/.exec(line)
-      if (found !== null) resolve(found[1]!)
-    })
-  })
-  // npm passes no signal on to what it runs, so all of the group get it
-  return { address, stop: () => process.kill(-child.pid!, 'SIGTERM') }
-}
-
 const signIn = async (tab: Page, base: string): Promise<void> => {
   await tab.goto(base)
   await tab.getByLabel('Admin token').fill(ADMIN_TOKEN)
@@ -66,11 +50,23 @@ const run = async (): Promise<void> => {
   if (!existsSync(executablePath))
     throw new Error(`there is no Chromium at ${executablePath}: set CHROMIUM_PATH`)
   const progress = createProgress()
-  progress.update('pictures', 0, VIEWS.length * THEMES.length, 'the demo runs')
-  const demo = startDemo()
+  progress.update('pictures', 0, VIEWS.length * THEMES.length, 'the month is logged')
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-pictures-'))
+  await fillSampleMonth(dataDir, Date.now())
+  const pricesFile = join(dataDir, 'prices.json')
+  writeFileSync(pricesFile, JSON.stringify(SAMPLE_PRICES))
+  const env = {
+    DATA_DIR: dataDir,
+    PRICES_FILE: pricesFile,
+    UPSTREAM_BASE_URL: 'http://127.0.0.1:9',
+    ENGINE: 'fake',
+    ENGINE_USD_PER_HOUR: '0.03',
+  }
+  // a worker would audit with loras that are not there
+  const proxy = await startProxy(env, { flags: ['--no-worker'] })
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
   try {
-    const base = await demo.address
+    const base = `${proxy.baseUrl}/admin`
     let taken = 0
     for (const colorScheme of THEMES) {
       const context = await browser.newContext({ colorScheme, viewport: SIZE, locale: 'en-US' })
@@ -78,14 +74,15 @@ const run = async (): Promise<void> => {
       await signIn(tab, base)
       for (const [name, open] of VIEWS) {
         await open(tab, base)
-        await tab.waitForLoadState('load')
+        await tab.waitForLoadState('networkidle')
         await tab.screenshot({ path: join(FOLDER, `${name}-${colorScheme}.png`) })
         progress.update('pictures', ++taken, VIEWS.length * THEMES.length, name)
       }
     }
   } finally {
     await browser.close()
-    demo.stop()
+    await proxy.stop()
+    rmSync(dataDir, { recursive: true, force: true })
     progress.stop()
   }
 }

@@ -172,7 +172,7 @@ describe('fits 80 columns', () => {
     ['records'],
     ['records', 'record-1'],
     ['savings'],
-    ['keys', 'create', '--name', 'the key of a team with a long name '.repeat(3), '--models', 'a*'],
+    ['keys', 'create', '--name', 'the key of a team with a long name '.repeat(2), '--models', 'a*'],
     ['keys', 'list'],
     ['forget', '--record', 'record-3', '--dry-run'],
     ['models', 'list'],

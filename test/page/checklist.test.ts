@@ -49,7 +49,7 @@ describe('the checklist of the overview', () => {
     const found = await steps()
     expect(found.marks).toEqual(['done', 'done', 'next', 'later'])
     expect(found.part).toContain('needs 998 more requests')
-    expect(found.command).toBe('npx promptintern internalize version-')
+    expect(found.command).toBe('npx promptintern internalize version-1')
     await page.store.internalizations.create(exampleInternalization('first'))
     expect((await steps()).part).toContain('The worker trains and judges')
     await page.store.internalizations.create(

@@ -2,13 +2,12 @@ import { Command } from 'commander'
 import { dollars, type Savings } from '../../core/cost/economics.ts'
 import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
 import { PERIOD_NAMES, PERIODS } from '../../core/cost/periods.ts'
-import { shortId } from '../../core/template/name.ts'
-import { templateNames } from '../../lifecycle/find.ts'
 import type { Economics } from '../../savings/economics.ts'
 import type { PeriodSavings, SavingsReport, TemplateSavings } from '../../savings/savings.ts'
 import type { Store } from '../../store/store.ts'
 import { openStoreEconomics, withStore } from '../context.ts'
 import { percent, print, table, type OutputOptions } from '../output.ts'
+import { readTitles, type Titles } from '../titles.ts'
 import { visibleName } from '../../visible-text.ts'
 
 const NOT_PRICED = 'no price'
@@ -37,23 +36,21 @@ const NAME_CHARS = 26
 const shortened = (name: string): string =>
   name.length <= NAME_CHARS ? name : `${name.slice(0, NAME_CHARS - 1)}…`
 
-type Names = ReadonlyMap<string, string>
-
-const templateCells = ({ version, answered, usd }: TemplateSavings, names: Names) => [
-  shortened(visibleName(names.get(version) ?? 'deleted')),
-  shortId(version),
+const templateCells = ({ version, answered, usd }: TemplateSavings, titles: Titles) => [
+  shortened(visibleName(titles.name(version) || 'deleted')),
+  titles.id(version),
   answered,
   ...dollarCells(usd),
 ]
 
-const templatesText = ({ periods }: SavingsReport, names: Names): string | null => {
+const templatesText = ({ periods }: SavingsReport, titles: Titles): string | null => {
   const rows = periods.all.templates.toSorted(
     (a, b) => (b.usd?.netUsd ?? -Infinity) - (a.usd?.netUsd ?? -Infinity)
   )
   if (rows.length === 0) return null
   return table([
     ['template', 'id', 'answered', 'saved', 'costs', 'net saved'],
-    ...rows.map((row) => templateCells(row, names)),
+    ...rows.map((row) => templateCells(row, titles)),
   ])
 }
 
@@ -88,9 +85,9 @@ const unpricedText = ({ unpricedSpent, unpricedAnswers }: PeriodSavings): string
   ...unpricedLine(unpricedAnswers, 'loras'),
 ]
 
-const reportText = (report: SavingsReport, names: Names): string => {
+const reportText = (report: SavingsReport, titles: Titles): string => {
   const { all } = report.periods
-  const templates = templatesText(report, names)
+  const templates = templatesText(report, titles)
   const audits = auditsText(all)
   return [
     periodsText(report),
@@ -108,11 +105,10 @@ interface Forecasted extends TemplateEconomics {
 }
 
 /** One line per template, followed by its remarks. */
-const forecastText = (rows: Forecasted[], names: Names): string =>
+const forecastText = (rows: Forecasted[], titles: Titles): string =>
   rows
     .flatMap(({ version, verdict, reason, remarks }) => [
-      `${visibleName(names.get(version) ?? '')} (${shortId(version)}) ` +
-        `${verdict.replaceAll('-', ' ')}: ${visibleName(reason)}`,
+      `${titles.title(version)} ${verdict.replaceAll('-', ' ')}: ${visibleName(reason)}`,
       ...remarks.map((remark) => `  ${visibleName(remark)}`),
     ])
     .join('\n')
@@ -130,10 +126,10 @@ const savings = (options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
     const collected = await collect(store, await openStoreEconomics(store, config))
     if (options.json) return print(collected)
-    const names = await templateNames(store)
-    print(reportText(collected, names))
+    const titles = await readTitles(store)
+    print(reportText(collected, titles))
     print('')
-    print(forecastText(collected.forecasts, names))
+    print(forecastText(collected.forecasts, titles))
   })
 
 export const savingsCommand = (): Command =>

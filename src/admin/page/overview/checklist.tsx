@@ -1,5 +1,4 @@
 /** The way from an empty log to a live route: what is done, and the command for what comes next. */
-import { shortId } from '../../../core/template/name.ts'
 import type { Child } from 'hono/jsx'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { missingRequests, missingText } from '../../../core/internalization/missing-requests.ts'
@@ -63,8 +62,7 @@ const verdictStep = async (
       nearest === undefined
         ? 'It comes by itself when a prompt has enough requests.'
         : `The prompt with the most requests ${missingText(nearest, neededRequests)} to be internalized by itself.`,
-    command:
-      nearest === undefined ? null : `npx promptintern internalize ${shortId(nearest.version)}`,
+    command: nearest === undefined ? null : `npx promptintern internalize ${nearest.version}`,
   }
 }
 
@@ -82,8 +80,7 @@ const routeStep = (rows: Internalization[]): Step => {
           , or
         </>
       ),
-    command:
-      waiting === undefined ? null : `npx promptintern promote ${shortId(waiting.templateVersion)}`,
+    command: waiting === undefined ? null : `npx promptintern promote ${waiting.templateVersion}`,
   }
 }
 
