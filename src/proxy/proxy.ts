@@ -60,13 +60,13 @@ const dialectOf = ({ method, headers }: IncomingMessage, path: string): Dialect 
 
 interface Checks {
   carriesOwnSecret: CarriesOwnSecret
-  isNoPathOfApi: ReturnType<typeof createPathCheck>
+  pathRefusal: ReturnType<typeof createPathCheck>
 }
 
 /** @returns why a request must not reach an upstream; null where it may */
 const refusalOf = (
   incoming: IncomingMessage,
-  { carriesOwnSecret, isNoPathOfApi }: Checks
+  { carriesOwnSecret, pathRefusal }: Checks
 ): AppError | null => {
   if (isOwnPath(incoming.url ?? ''))
     return new AppError(
@@ -78,7 +78,7 @@ const refusalOf = (
       'unauthorized',
       'the request carries a secret of the proxy itself, such as the admin token, which is for /admin and /metrics; nothing was forwarded'
     )
-  return isNoPathOfApi(incoming.url ?? '')
+  return pathRefusal(incoming.url ?? '')
 }
 
 /** Whether a caller without a key of its own may spend one of the operator's. */
@@ -131,7 +131,7 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   const handlers = createHandlers(deps, upstreams, pages)
   const checks: Checks = {
     carriesOwnSecret: createOwnSecretCheck(deps.ownSecrets, deps.credentials),
-    isNoPathOfApi: createPathCheck([
+    pathRefusal: createPathCheck([
       deps.upstreamBaseUrl,
       ...deps.failover.upstreams.map(({ baseUrl }) => baseUrl),
     ]),

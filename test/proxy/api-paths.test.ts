@@ -35,6 +35,7 @@ describe('a path', () => {
     '/v1x/models',
     '/.env',
     '//v1/models',
+    'http://example.com/v1/../docs',
   ])('of nobody is answered here: %s', async (path) => {
     const { status, text } = await get(path)
     expect(status).toBe(404)

@@ -3,8 +3,7 @@
  * URL is wrong; the provider would answer it with an error that says nothing about this server.
  */
 import { AppError } from '../../errors.ts'
-
-const SCHEME = /^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i
+import { pathOf } from '../target.ts'
 
 /** Azure's API is below `/openai`, also where a client has its version in the query. */
 const API_FOLDERS = ['/v1', '/openai']
@@ -26,7 +25,7 @@ export const createPathCheck = (
   const prefixes = baseUrls.map((url) => new URL(url).pathname.replace(/\/+$/, ''))
   const folders = [...new Set([...API_FOLDERS, ...prefixes])].filter((folder) => folder !== '')
   return (target) => {
-    const path = target.replace(SCHEME, '')
+    const path = pathOf(target)
     if (folders.some((folder) => isBelow(folder, path))) return null
     const [shown = ''] = path.split('?', 1)
     const hint = BELOW_VERSION.test(path)

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { Pool, type Dispatcher } from 'undici'
+import { pathOf } from '../target.ts'
 import type { Credentials } from '../access/credentials.ts'
 import { headersForHandshake, headersForUpstream } from '../headers.ts'
 
@@ -35,12 +36,6 @@ export interface Upstream {
   failed(error: Error): void
   close(): Promise<void>
 }
-
-/** `GET http://host/path` (RFC 9112 §3.2.2) and `GET /path` mean the same path. */
-const pathOf = (target: string): string =>
-  target.startsWith('/') || !URL.canParse(target)
-    ? target
-    : new URL(target).pathname + new URL(target).search
 
 /**
  * A base URL without a path receives paths as they are; one with a path (`https://host/openai/v1`)
