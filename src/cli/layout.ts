@@ -36,7 +36,8 @@ const columnsOf = (rows: string[][]): string => {
     .join('\n')
 }
 
-const shortened = (text: string, room: number): string =>
+/** Ends in an ellipsis where it was too long. @param room columns */
+export const shortened = (text: string, room: number): string =>
   text.length <= room
     ? text
     : `${text

@@ -1,6 +1,6 @@
 /** Templates and internalizations by what people write for them: an id, or the start of one. And their names. */
 import type { Internalization } from '../core/internalization/internalization.ts'
-import { nameOf } from '../core/template/name.ts'
+import { namesOf } from '../core/template/name.ts'
 import type { Template } from '../core/template/template.ts'
 import { AppError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
@@ -47,16 +47,10 @@ export const findInternalization = async (
   return found === null ? null : internalizations.get(found.id)
 }
 
-/** What people know templates by, by version (`nameOf`). */
+/** What people know templates by, by version. */
 export const templateNames = async ({
   templates,
 }: Pick<Store, 'templates'>): Promise<Map<string, string>> => {
   const labels = await templates.labels()
-  const listed = await templates.list()
-  return new Map(
-    listed.map((template) => [
-      template.version,
-      nameOf(template, labels.get(template.version) ?? null),
-    ])
-  )
+  return namesOf(await templates.list(), labels)
 }

@@ -38,3 +38,13 @@ export const errorBody = (error: AppError): ErrorBody =>
 
 /** The body of an engine, with every message: its clients are the operator's proxy and worker. */
 export const engineErrorBody = (error: AppError): ErrorBody => bodyOf(error, error.message)
+
+/** Of an error's body. @returns null for any other text */
+export const errorMessageIn = (body: string): string | null => {
+  try {
+    const { error } = JSON.parse(body) as { error?: { message?: unknown } }
+    return typeof error?.message === 'string' ? error.message : null
+  } catch {
+    return null
+  }
+}

@@ -3,7 +3,13 @@
  * the tokens that the upstream counted, the costs of a call of each template as its newest calls have them, and
  * today's prices.
  */
-import { savingsOf, shareEngine, type OwnCosts, type Savings } from '../core/cost/economics.ts'
+import {
+  savingsOf,
+  shareEngine,
+  type CallCosts,
+  type OwnCosts,
+  type Savings,
+} from '../core/cost/economics.ts'
 import { findPrice, tokensCost } from '../core/cost/prices.ts'
 import {
   engineHoursUsd,
@@ -117,25 +123,31 @@ const spentIn = (
   return { spentUsd: isKnown ? priced.reduce((sum, usd) => sum + usd, 0) : null, unpricedSpent }
 }
 
-/** Shares the engine's cost between the templates with a price, in proportion to their savings. */
-const templatesOf = (
-  ledger: Ledger,
-  from: number,
-  asked: readonly Asked[],
-  engineUsd: number
-): TemplateSavings[] => {
+interface Costed {
+  row: Asked
+  /** of a call; null: it has no price */
+  costs: CallCosts | null
+  trainingUsd: number
+}
+
+const costedOf = (ledger: Ledger, from: number, asked: readonly Asked[]): Costed[] => {
   const worked = ledger.internalizations.map(({ templateVersion }) => templateVersion)
   const versions = new Set([...asked.map(({ version }) => version), ...worked])
-  const rows = [...versions].map((version) => ({
+  return [...versions].map((version) => ({
     row: asked.find((each) => each.version === version) ?? { version, answered: 0, discarded: 0 },
     costs: ledger.drafts.get(version)?.perCallUsd ?? null,
     trainingUsd: trainingUsdOf(ledger, from, version),
   }))
-  const savedBy = ({ row, costs, trainingUsd }: (typeof rows)[number], share: number) =>
-    costs && savingsOf(costs, row, { engineUsd: share, trainingUsd })
-  const gross = rows.flatMap((row) => savedBy(row, 0)?.grossUsd ?? [])
+}
+
+const savedBy = ({ row, costs, trainingUsd }: Costed, engineUsd: number): Savings | null =>
+  costs && savingsOf(costs, row, { engineUsd, trainingUsd })
+
+/** Shares the engine's cost between the templates with a price, in proportion to their savings. */
+const templatesOf = (costed: readonly Costed[], engineUsd: number): TemplateSavings[] => {
+  const gross = costed.flatMap((each) => savedBy(each, 0)?.grossUsd ?? [])
   const shares = shareEngine(engineUsd, gross).values()
-  return rows.map((each) => ({
+  return costed.map((each) => ({
     ...each.row,
     usd: each.costs === null ? null : savedBy(each, shares.next().value!),
   }))
@@ -168,13 +180,10 @@ const periodOf = (ledger: Ledger, from: number): Omit<PeriodSavings, 'auditsUsd'
   const sum = first === undefined ? NOTHING : others.reduce(addHours, first)
   const engineHours = liveHours([...histories.values()], { from, to: now })
   const engineUsd = engineHoursUsd(engineHours, settings)
-  const templates = templatesOf(ledger, from, sum.asked, engineUsd)
+  const costed = costedOf(ledger, from, sum.asked)
+  const templates = templatesOf(costed, engineUsd)
   const parts = templates.flatMap(({ usd }) => usd ?? [])
-  const trained = new Set(internalizations.map(({ templateVersion }) => templateVersion))
-  const trainingUsd = [...trained].reduce(
-    (total, version) => total + trainingUsdOf(ledger, from, version),
-    0
-  )
+  const trainingUsd = costed.reduce((total, each) => total + each.trainingUsd, 0)
   return {
     from,
     ...spentIn(settings, sum),

@@ -11,6 +11,9 @@ export const CHROMIUM =
     (path) => path !== undefined && existsSync(path)
   ) ?? null
 
+/** For the title of a group of tests. */
+export const WHY_SKIPPED = CHROMIUM === null ? ' (skipped: no Chromium, set CHROMIUM_PATH)' : ''
+
 /** Containers often run as root, where the sandbox does not start; only our own page is opened. */
 export const openBrowser = (): Promise<Browser> =>
   chromium.launch({ executablePath: CHROMIUM!, args: ['--no-sandbox', '--disable-dev-shm-usage'] })

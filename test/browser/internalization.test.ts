@@ -31,9 +31,8 @@ import {
   plotFindings,
   unfold,
   watchTab,
+  WHY_SKIPPED,
 } from './chromium.ts'
-
-const WHY_SKIPPED = CHROMIUM === null ? ' (skipped: no Chromium, set CHROMIUM_PATH)' : ''
 
 const PAIRS = 40
 

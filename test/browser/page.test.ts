@@ -11,10 +11,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
 import { runCli, startServer } from '../kit/process/built.ts'
-import { CHROMIUM, findingsOf, openBrowser, openTab, watchTab } from './chromium.ts'
+import { CHROMIUM, findingsOf, openBrowser, openTab, watchTab, WHY_SKIPPED } from './chromium.ts'
 import { learningSettings } from '../kit/process/loop-settings.ts'
-
-const WHY_SKIPPED = CHROMIUM === null ? ' (skipped: no Chromium, set CHROMIUM_PATH)' : ''
 
 const SHELVES = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const PROMPT = [

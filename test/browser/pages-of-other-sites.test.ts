@@ -13,7 +13,7 @@ import {
   UNMATCHED_BODY,
   type Harness,
 } from '../kit/proxy/harness.ts'
-import { CHROMIUM, openBrowser } from './chromium.ts'
+import { CHROMIUM, openBrowser, WHY_SKIPPED } from './chromium.ts'
 
 /** Runs in the page. @returns status, route and text of an answer, or how the browser refuses it */
 const ASK = `async ([url, authorization, body]) => {
@@ -35,8 +35,6 @@ const startSite = (): Promise<{ origin: string; server: Server }> =>
       resolve({ origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server })
     })
   })
-
-const WHY_SKIPPED = CHROMIUM === null ? ' (skipped: no Chromium, set CHROMIUM_PATH)' : ''
 
 describe.skipIf(CHROMIUM === null)(`a page of another site in Chromium${WHY_SKIPPED}`, () => {
   let browser: Browser

@@ -3,9 +3,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { scanPage } from '../../src/cli/scan/page/page.ts'
 import { labels, reportOf, waiting } from '../kit/records/scan-report.ts'
-import { CHROMIUM, openBrowser, openTab } from './chromium.ts'
-
-const WHY_SKIPPED = CHROMIUM === null ? ' (skipped: no Chromium, set CHROMIUM_PATH)' : ''
+import { CHROMIUM, openBrowser, openTab, WHY_SKIPPED } from './chromium.ts'
 
 const LOG = { path: 'chats.jsonl', kind: 'file' as const, unread: 0 }
 /** Row counts that are close to each other, as those of a small log are. */

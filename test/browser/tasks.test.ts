@@ -20,9 +20,7 @@ import {
 } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { exampleReport } from '../kit/records/rollout.ts'
-import { CHROMIUM, heightAt, openBrowser, openTab } from './chromium.ts'
-
-const WHY_SKIPPED = CHROMIUM === null ? ' (skipped: no Chromium, set CHROMIUM_PATH)' : ''
+import { CHROMIUM, heightAt, openBrowser, openTab, WHY_SKIPPED } from './chromium.ts'
 
 const PRICE = {
   model: 'gpt-4o-mini',

@@ -18,9 +18,8 @@ import {
   plotFindings,
   unfold,
   watchTab,
+  WHY_SKIPPED,
 } from './chromium.ts'
-
-const WHY_SKIPPED = CHROMIUM === null ? ' (skipped: no Chromium, set CHROMIUM_PATH)' : ''
 
 const SIZE = { records: 400, templates: 20, internalizations: 10 }
 const MINUTE_MS = 60_000

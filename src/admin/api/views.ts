@@ -4,7 +4,7 @@ import type { Internalization } from '../../core/internalization/internalization
 import type { StoredRecord } from '../../core/log/record.ts'
 import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
 import { removedPlaces } from '../../core/template/removed-places.ts'
-import type { Anchor, Segment, Slot } from '../../core/template/template.ts'
+import { slotsOf, type Anchor, type Segment, type Slot } from '../../core/template/template.ts'
 import type { Usage } from '../../openai/chat.ts'
 import { chargeOf } from '../reading/record-charge.ts'
 import type { TemplateFacts } from '../reading/template-facts.ts'
@@ -53,8 +53,6 @@ const anchorsView = (segments: Segment[]) => {
   }
 }
 
-const isSlot = (segment: Segment): segment is Slot => segment.kind === 'slot'
-
 const slotView = ({ name, type, values, kept }: Slot) => ({
   name,
   type,
@@ -77,7 +75,7 @@ export const templateSummary = (
     model,
     maxTurnsAfter,
     anchors: anchorsView(segments),
-    slots: segments.filter(isSlot).map(slotView),
+    slots: slotsOf(template).map(slotView),
     removed: removedPlaces(template),
     ...(template.caller !== undefined && { caller: template.caller }),
     stats,

@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto'
 import { streamSSE } from 'hono/streaming'
 import { progressSnapshot } from '../../core/internalization/internalization.ts'
-import { failedIn, HOUR_MS } from '../../core/log/traffic-hours.ts'
+import { failuresIn, HOUR_MS } from '../../core/log/traffic-hours.ts'
 import { AppError } from '../../errors.ts'
 import { forgetTasks } from '../../lifecycle/forget-task.ts'
 import { readCurves } from '../../lifecycle/learning-curve.ts'
@@ -36,8 +36,7 @@ const evidenceOf = async (store: Store): Promise<string> => {
  */
 const failuresOf = async (store: Store, now: number): Promise<string> => {
   const hours = await store.records.traffic(now - HOUR_MS, now + 1)
-  const failed = hours.reduce((sum, hour) => sum + failedIn(hour), 0)
-  return String(Math.ceil(Math.log2(1 + failed)))
+  return String(Math.ceil(Math.log2(1 + failuresIn(hours))))
 }
 
 const digest = (text: string): string => hash('sha256', text, 'base64url').slice(0, 22)

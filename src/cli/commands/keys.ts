@@ -6,7 +6,7 @@ import { isTenantLabel, type IssuedKey, type KeyLimits } from '../../core/keys/i
 import { budgetOf, modelNames, newKey } from '../../core/keys/new-key.ts'
 import { loadPrices } from '../../config/config-files.ts'
 import type { Config } from '../../config/config.ts'
-import { readSpend } from '../../savings/key-spend.ts'
+import { readKeySpends } from '../../savings/key-spend.ts'
 import type { Store } from '../../store/store.ts'
 import { withStore } from '../context.ts'
 import { positiveAmount, wholeNumber } from '../options.ts'
@@ -73,15 +73,8 @@ const create = (options: CreateOptions): Promise<void> =>
   }, CREATES)
 
 const listed = async (store: Store, now: number) => {
-  const spend = await readSpend(store, now)
-  return (await store.keys.list()).map((key) => {
-    const { budget } = key.limits
-    return {
-      ...shown(key),
-      spent: spend(key.id, 'total'),
-      budgetSpentUsd: budget && spend(key.id, budget.period).usd,
-    }
-  })
+  const keys = await readKeySpends(store, now)
+  return keys.map(({ key, ...spend }) => ({ ...shown(key), ...spend }))
 }
 
 type Listed = Awaited<ReturnType<typeof listed>>[number]

@@ -6,6 +6,7 @@ import type { Economics } from '../../savings/economics.ts'
 import type { PeriodSavings, SavingsReport, TemplateSavings } from '../../savings/savings.ts'
 import type { Store } from '../../store/store.ts'
 import { openStoreEconomics, withStore } from '../context.ts'
+import { shortened } from '../layout.ts'
 import { percent, print, table, type OutputOptions } from '../output.ts'
 import { readTitles, type Titles } from '../titles.ts'
 import { visibleName } from '../../visible-text.ts'
@@ -33,11 +34,8 @@ const periodsText = ({ periods }: SavingsReport): string =>
 
 const NAME_CHARS = 26
 
-const shortened = (name: string): string =>
-  name.length <= NAME_CHARS ? name : `${name.slice(0, NAME_CHARS - 1)}…`
-
 const templateCells = ({ version, answered, usd }: TemplateSavings, titles: Titles) => [
-  shortened(visibleName(titles.name(version) || 'deleted')),
+  shortened(visibleName(titles.name(version) || 'deleted'), NAME_CHARS),
   titles.id(version),
   answered,
   ...dollarCells(usd),

@@ -89,6 +89,10 @@ const nothingIn = (hour: number): TrafficHour => ({
 /** Requests that the client got no answer to, but an error of the server's side: ours or the upstream's. */
 export const failedIn = ({ failed = 0 }: Pick<TrafficHour, 'failed'>): number => failed
 
+/** The same of several hours. */
+export const failuresIn = (hours: readonly TrafficHour[]): number =>
+  hours.reduce((sum, hour) => sum + failedIn(hour), 0)
+
 /** What of a record counts. */
 export interface CountedRecord {
   head: Pick<RecordHead, 'at' | 'model' | 'status' | 'durationMs' | 'route'>

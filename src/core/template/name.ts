@@ -83,3 +83,15 @@ export const shortId = (id: string): string => id.slice(0, SHORT_ID_CHARS)
 /** The label that a person gave, else the prompt's name, else the start of the version. */
 export const nameOf = (template: Template, label: string | null): string =>
   label ?? (promptName(template) || shortId(template.version))
+
+/** @param labels that people gave, by version @returns what each template is known by (`nameOf`), by version */
+export const namesOf = (
+  templates: readonly Template[],
+  labels: ReadonlyMap<string, string>
+): Map<string, string> =>
+  new Map(
+    templates.map((template) => [
+      template.version,
+      nameOf(template, labels.get(template.version) ?? null),
+    ])
+  )

@@ -144,10 +144,12 @@ export interface Match {
   turns: LaterMessage[]
 }
 
+/** In the template's order. */
+export const slotsOf = ({ messages }: Pick<Template, 'messages'>): Slot[] =>
+  messages.flatMap(({ segments }) => segments.filter((segment) => segment.kind === 'slot'))
+
 /** The kept slots of a request with their values, in the template's order. */
 export const keptSlots = ({ template, slots }: Match): { slot: Slot; value: string }[] =>
-  template.messages
-    .flatMap(({ segments }) => segments)
-    .filter((segment) => segment.kind === 'slot')
+  slotsOf(template)
     .filter(({ kept }) => kept)
     .map((slot) => ({ slot, value: slots[slot.name] ?? '' }))

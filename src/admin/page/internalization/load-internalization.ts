@@ -1,6 +1,5 @@
 /** Reads what the page of one internalization shows at once. */
-import { shortId } from '../../../core/template/name.ts'
-import { templateNames } from '../../../lifecycle/find.ts'
+import { nameOf, shortId } from '../../../core/template/name.ts'
 import type { FeedbackCounts } from '../../../core/log/feedback.ts'
 import {
   winningLora,
@@ -10,6 +9,7 @@ import {
 import type { Template } from '../../../core/template/template.ts'
 import { shownPairs } from '../../../lifecycle/ratings/rating.ts'
 import { readRolloutReport, type RolloutReport } from '../../../lifecycle/rollout-report.ts'
+import type { Store } from '../../../store/store.ts'
 import type { AdminDeps } from '../../deps.ts'
 import {
   readInternalization,
@@ -80,6 +80,16 @@ export const loadMoney = async (
   return { answered: row.state.name === 'live' ? answered : null, economics: known }
 }
 
+/** The start of the version where the template is gone. */
+const nameFor = async (
+  { templates }: Pick<Store, 'templates'>,
+  { templateVersion }: Internalization,
+  template: Template | null
+): Promise<string> =>
+  template === null
+    ? shortId(templateVersion)
+    : nameOf(template, (await templates.labels()).get(templateVersion) ?? null)
+
 /**
  * @param showsTexts whether the reader may read requests and answers
  * @throws AppError `not-found`
@@ -98,7 +108,7 @@ export const loadInternalization = async (
     row,
     template,
     model: template?.model ?? 'the upstream',
-    name: (await templateNames(store)).get(row.templateVersion) ?? shortId(row.templateVersion),
+    name: await nameFor(store, row, template),
     history: await store.internalizations.history(row.id),
     progress: await readProgress(store, row),
     report,

@@ -1,9 +1,8 @@
 /** The issued keys with their limits and what they spent; a new one is shown once. */
 import { budgetNote } from '../../../core/keys/budget-note.ts'
-import type { IssuedKey, Spend } from '../../../core/keys/issued-key.ts'
+import type { IssuedKey } from '../../../core/keys/issued-key.ts'
 import { newKey } from '../../../core/keys/new-key.ts'
-import { readSpend } from '../../../savings/key-spend.ts'
-import type { AdminDeps } from '../../deps.ts'
+import { readKeySpends, type KeySpend } from '../../../savings/key-spend.ts'
 import { isFull, type AddView, type PageContext } from '../env.ts'
 import { Badge, Notice, Time } from '../parts/figures.tsx'
 import { Action } from '../parts/form.tsx'
@@ -13,13 +12,6 @@ import { Line } from '../parts/text.tsx'
 import { show } from '../show.tsx'
 import { KeyForm, PATH, wantedKey } from './key-form.tsx'
 
-interface KeyRow {
-  key: IssuedKey
-  spent: Spend
-  /** in the present period of its budget; null without a budget */
-  budgetSpentUsd: number | null
-}
-
 const perMinute = ({ limits }: IssuedKey): string =>
   [
     limits.requestsPerMinute === null ? '' : `${whole(limits.requestsPerMinute)} requests`,
@@ -28,7 +20,7 @@ const perMinute = ({ limits }: IssuedKey): string =>
     .filter((text) => text !== '')
     .join(', ')
 
-const budgetCell = ({ key: { limits }, budgetSpentUsd }: KeyRow) =>
+const budgetCell = ({ key: { limits }, budgetSpentUsd }: KeySpend) =>
   limits.budget === null || budgetSpentUsd === null ? (
     ''
   ) : (
@@ -69,7 +61,7 @@ const stateCell = ({ id, name, revokedAt }: IssuedKey, formToken: string | null)
   )
 }
 
-const cellsOf = (row: KeyRow, formToken: string | null) => {
+const cellsOf = (row: KeySpend, formToken: string | null) => {
   const { key, spent } = row
   return [
     <>
@@ -98,18 +90,6 @@ const COLUMNS = [
   { name: 'Tokens', isNumber: true, class: 'more' },
   { name: 'Spent', isNumber: true, class: 'more' },
 ]
-
-const loadKeys = async ({ store, now }: Pick<AdminDeps, 'store' | 'now'>): Promise<KeyRow[]> => {
-  const spend = await readSpend(store, now())
-  return (await store.keys.list()).map((key) => {
-    const { budget } = key.limits
-    return {
-      key,
-      spent: spend(key.id, 'total'),
-      budgetSpentUsd: budget && spend(key.id, budget.period).usd,
-    }
-  })
-}
 
 interface Created {
   issued: IssuedKey
@@ -152,7 +132,7 @@ export const addKeys: AddView = (app, deps) => {
           caption="Issued keys"
           class="rows"
           columns={COLUMNS}
-          rows={(await loadKeys(deps)).map((row) => cellsOf(row, formToken))}
+          rows={(await readKeySpends(store, now())).map((row) => cellsOf(row, formToken))}
           empty="No key was issued."
         />
         {formToken !== null && (

@@ -1,7 +1,9 @@
 /** What waits for a decision and what is wrong, each in a sentence with a link. Pure. */
-import type { Internalization } from '../../../core/internalization/internalization.ts'
+import {
+  rolloutStageOf,
+  type Internalization,
+} from '../../../core/internalization/internalization.ts'
 import { stageName } from '../../../core/rollout/stages.ts'
-import { rolloutStageOf } from '../../../core/internalization/internalization.ts'
 import { BASE } from '../env.ts'
 import { Notice, Time, type Tone } from '../parts/figures.tsx'
 import { counted, percent, whole } from '../parts/format.ts'

@@ -7,6 +7,8 @@ import { internalizationPath } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Badge } from '../parts/figures.tsx'
 import { Live } from '../layout.tsx'
+import { encoderIn, PULL_ENCODER } from './first-encoder.ts'
+import type { LoadedOverview } from './load-overview.ts'
 
 interface Step {
   name: string
@@ -32,8 +34,8 @@ const templateStep = (isDone: boolean): Step => ({
   command: 'npx promptintern status',
 })
 
-const ENGINE_COMMAND = `npx promptintern models pull minilm
-ENGINE=onnx ENCODER_PATH=data/models/sentence-transformers--all-MiniLM-L6-v2 npm start`
+const ENGINE_COMMAND = `${PULL_ENCODER}
+ENGINE=onnx ENCODER_PATH=${encoderIn('data')} npm start`
 
 const verdictStep = async (
   { store, status, neededRequests }: ChecklistDeps,
@@ -84,10 +86,10 @@ const routeStep = (rows: Internalization[]): Step => {
   }
 }
 
-/** @returns null when a route was live once. @param rows all internalizations @param origin of this server, as the browser reaches it */
+/** @param origin of this server, as the browser reaches it @returns null when a route was live once */
 export const loadChecklist = async (
   deps: ChecklistDeps,
-  rows: Internalization[],
+  { rows, names }: Pick<LoadedOverview, 'rows' | 'names'>,
   origin: string
 ): Promise<Step[] | null> => {
   const { store, status } = deps
@@ -95,7 +97,7 @@ export const loadChecklist = async (
   const route = routeStep(rows)
   if (route.isDone) return null
   // each step is known from the one behind it: a store with much in it is not read for it
-  const hasTemplate = rows.length > 0 || (await store.templates.list()).length > 0
+  const hasTemplate = rows.length > 0 || names.size > 0
   const hasClient =
     hasTemplate || (await store.records.search({ limit: 1, bodies: false })).data.length > 0
   return [

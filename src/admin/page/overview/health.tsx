@@ -1,6 +1,7 @@
 /** What is wrong with this server, its upstream and its engine, and what to do about it. Pure. */
 import type { StoredRecord } from '../../../core/log/record.ts'
 import { minuteText } from '../../../core/days.ts'
+import { errorMessageIn } from '../../../openai/error-body.ts'
 import type { ProcessStatus } from '../../deps.ts'
 import { recordPath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
@@ -8,6 +9,7 @@ import { Time } from '../parts/figures.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
 import { Line } from '../parts/text.tsx'
 import { failedIn } from '../../../core/log/traffic-hours.ts'
+import { encoderIn, PULL_ENCODER } from './first-encoder.ts'
 import { sumOf, type Failures, type LoadedOverview, type WithoutEngine } from './load-overview.ts'
 import type { Sentence } from './sentence.tsx'
 
@@ -17,15 +19,6 @@ const FAILED_RECORDS = withQuery(`${BASE}/records`, { status: '5xx' })
 const MUCH = 0.01
 const GOES_ON_MS = 10 * 60_000
 
-const messageIn = (response: string): string | null => {
-  try {
-    const { error } = JSON.parse(response) as { error?: { message?: unknown } }
-    return typeof error?.message === 'string' ? error.message : null
-  } catch {
-    return null
-  }
-}
-
 /** @param showsTexts whether the reader may read answers */
 const Reason = ({ record, showsTexts }: { record: StoredRecord; showsTexts: boolean }) => {
   const { status, response } = record
@@ -34,7 +27,7 @@ const Reason = ({ record, showsTexts }: { record: StoredRecord; showsTexts: bool
     return <>no answer came from the upstream: check UPSTREAM_BASE_URL and the network</>
   return (
     <>
-      status {status}, <Line text={messageIn(response) ?? response} chars={300} />
+      status {status}, <Line text={errorMessageIn(response) ?? response} chars={300} />
     </>
   )
 }
@@ -65,10 +58,9 @@ const failureSentence = (failures: Failures, showsTexts: boolean): Sentence => {
 const WithoutEngineHelp = ({ dataDir }: Pick<WithoutEngine, 'dataDir'>) => (
   <>
     {' '}
-    For answers that are labels a sentence encoder is enough:{' '}
-    <code>npx promptintern models pull minilm</code>, then start the server with{' '}
-    <code>ENGINE=onnx ENCODER_PATH={dataDir}/models/sentence-transformers--all-MiniLM-L6-v2</code>.
-    For other answers also set MODEL_PATH; docs/models.md says to what.
+    For answers that are labels a sentence encoder is enough: <code>{PULL_ENCODER}</code>, then
+    start the server with <code>ENGINE=onnx ENCODER_PATH={encoderIn(dataDir)}</code>. For other
+    answers also set MODEL_PATH; docs/models.md says to what.
   </>
 )
 

@@ -6,13 +6,13 @@ import {
 import type { StoredRecord } from '../../../core/log/record.ts'
 import {
   addHours,
-  failedIn,
+  failuresIn,
   HOUR_MS,
   mergeHours,
   type TrafficHour,
 } from '../../../core/log/traffic-hours.ts'
 import type { RolloutStage } from '../../../core/rollout/stages.ts'
-import { nameOf } from '../../../core/template/name.ts'
+import { namesOf } from '../../../core/template/name.ts'
 import type { Template } from '../../../core/template/template.ts'
 import { forgetTasks } from '../../../lifecycle/forget-task.ts'
 import {
@@ -132,9 +132,14 @@ const loadWithoutEngine = async (
   }
 }
 
-const loadFailures = async (store: Store, now: number): Promise<Failures | null> => {
-  const hours = await store.records.traffic(now - HOUR_MS, now + 1)
-  const failed = hours.reduce((sum, hour) => sum + failedIn(hour), 0)
+/** @param traffic of the period, of which the last hours count */
+const loadFailures = async (
+  store: Store,
+  traffic: readonly TrafficHour[],
+  now: number
+): Promise<Failures | null> => {
+  const hours = traffic.filter(({ hour }) => hour > now - 2 * HOUR_MS)
+  const failed = failuresIn(hours)
   if (failed === 0) return null
   const { data } = await store.records.search({ status: '5xx', limit: 1 })
   const newest = data[0] ?? null
@@ -201,15 +206,13 @@ export const loadOverview = async (
     failed: recent.filter(({ state }) => state.name === 'failed'),
     rejected: await loadRejected(store, rejected, templates),
     moreRejected: Math.max(0, rejected.length - MAX_REJECTED),
-    failures: await loadFailures(store, now()),
+    failures: await loadFailures(store, hours, now()),
     withoutEngine: await loadWithoutEngine(deps, rows, templates),
     forgetting: (await forgetTasks(store)).length,
     traffic: mergeHours(hours, PERIODS[period].bucketMs),
     from,
     savings: await (isWorkedOut ? economics.savings() : economics.knownSavings()),
-    names: new Map(
-      templates.map((each) => [each.version, nameOf(each, labels.get(each.version) ?? null)])
-    ),
+    names: namesOf(templates, labels),
     status: status(),
   }
 }

@@ -23,9 +23,7 @@ export const addOverview: AddView = (app, deps) => {
     const overview = await loadOverview(deps, period, isWorkedOut)
     const content = (
       <>
-        <Checklist
-          steps={await loadChecklist(deps, overview.rows, new URL(context.req.url).origin)}
-        />
+        <Checklist steps={await loadChecklist(deps, overview, new URL(context.req.url).origin)} />
         <Live id="attention">
           <Attention overview={overview} showsTexts={isFullRole} />
         </Live>

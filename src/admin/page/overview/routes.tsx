@@ -1,20 +1,17 @@
 /** The live routes and what was rejected lately, a line each, with the way to a decision. Pure. */
-import type { Names } from '../parts/links.tsx'
+import { nameIn, type Names } from '../parts/links.tsx'
 import { withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Badge } from '../parts/figures.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
 import { StateBadge } from '../parts/state.tsx'
 import { Line } from '../parts/text.tsx'
-import { shortId } from '../../../core/template/name.ts'
 import { liveAgreement, standingOf } from '../internalization/say/say-promise.ts'
 import { sayRejection } from '../internalization/say/say-rejection.ts'
 import type { LoadedOverview, RejectedRow, WatchedRoute } from './load-overview.ts'
 import { Look } from './sentence.tsx'
 
 const MAX_ROUTES = 5
-
-const nameIn = (names: Names, version: string): string => names.get(version) ?? shortId(version)
 
 const Kept = ({ report }: Pick<WatchedRoute, 'report'>) => {
   const agreement = liveAgreement(report?.evidence ?? null)

@@ -13,8 +13,12 @@ export const TemplateName = ({ version, name }: { version: string; name: string 
   </a>
 )
 
+/** The start of the version where the template is gone. */
+export const nameIn = (names: Names, version: string): string =>
+  names.get(version) ?? shortId(version)
+
 export const TemplateLink = ({ version, names }: { version: string; names: Names }) => (
-  <TemplateName version={version} name={names.get(version) ?? shortId(version)} />
+  <TemplateName version={version} name={nameIn(names, version)} />
 )
 
 export const InternalizationLink = ({ id }: { id: string }) => (

@@ -1,5 +1,5 @@
 /** The messages of a template with its anchors, slots, examples and query marked. */
-import type { Segment, Slot, Template, TemplateMessage } from '../../../core/template/template.ts'
+import type { Segment, Template, TemplateMessage } from '../../../core/template/template.ts'
 import { whole } from '../parts/format.ts'
 import { Line, Text } from '../parts/text.tsx'
 
@@ -134,6 +134,3 @@ export const messageAsText = ({ segments }: Pick<TemplateMessage, 'segments'>): 
 /** The whole template, with the names of its variable parts in braces. */
 export const promptAsText = ({ messages }: Template): string =>
   messages.map((message) => `${message.role}:\n${messageAsText(message)}\n`).join('\n')
-
-export const slotsOf = ({ messages }: Template): Slot[] =>
-  messages.flatMap(({ segments }) => segments.filter((segment) => segment.kind === 'slot'))

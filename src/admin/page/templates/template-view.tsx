@@ -5,6 +5,7 @@ import { isInWork } from '../../../lifecycle/transitions.ts'
 import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
 import {
   MAX_LABEL_CHARS,
+  slotsOf,
   type Slot,
   type SlotTest,
   type Template,
@@ -20,7 +21,7 @@ import { reasonOf, StateBadge, whyOf } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import type { LoadedTemplate, TemplateHistoryRow } from './load-template.ts'
-import { Prompt, slotsOf } from './prompt.tsx'
+import { Prompt } from './prompt.tsx'
 import { Economics } from './template-economics.tsx'
 import { cannotGoLive } from './template-list.tsx'
 

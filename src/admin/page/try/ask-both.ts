@@ -1,6 +1,7 @@
 /** Asks the same question twice by the public path: as a client does, and past all routes. */
 import { completionOf } from '../../../core/log/record-bodies.ts'
 import { AppError } from '../../../errors.ts'
+import { errorMessageIn } from '../../../openai/error-body.ts'
 import { tokenCounts } from '../../../openai/usage/usage.ts'
 import type { AdminDeps, ProxyAnswer } from '../../deps.ts'
 
@@ -22,30 +23,24 @@ export interface Tried {
 
 type Read = Pick<Tried, 'text' | 'model' | 'promptTokens' | 'answerTokens'>
 
-const errorText = (text: string): string => {
-  try {
-    const { error } = JSON.parse(text) as { error?: { message?: unknown } }
-    return typeof error?.message === 'string' ? error.message : text
-  } catch {
-    return text
-  }
-}
-
 const readAnswer = ({ status, text }: ProxyAnswer): Read => {
   const completion =
     status < 300 ? completionOf({ path: '/v1/chat/completions', response: text }) : null
   const message = completion?.choices?.[0]?.message
   if (completion === null || message === undefined)
-    return { text: errorText(text), model: null, promptTokens: null, answerTokens: null }
+    return {
+      text: errorMessageIn(text) ?? text,
+      model: null,
+      promptTokens: null,
+      answerTokens: null,
+    }
   const { content, tool_calls: calls } = message
-  const { input, output } = completion.usage
-    ? tokenCounts(completion.usage)
-    : { input: null, output: null }
+  const counts = completion.usage && tokenCounts(completion.usage)
   return {
     text: typeof content === 'string' ? content : JSON.stringify(calls ?? content ?? null),
     model: completion.model,
-    promptTokens: input,
-    answerTokens: output,
+    promptTokens: counts?.input ?? null,
+    answerTokens: counts?.output ?? null,
   }
 }
 

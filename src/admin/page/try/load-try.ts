@@ -3,12 +3,11 @@ import { requestOf } from '../../../core/log/record-bodies.ts'
 import type { StoredRecord } from '../../../core/log/record.ts'
 import { compileMatcher, templateKeyOf } from '../../../core/match/match.ts'
 import type { Filling } from '../../../core/template/fill.ts'
-import type { Slot, Template } from '../../../core/template/template.ts'
-import { AppError } from '../../../errors.ts'
-import { findTemplate } from '../../../lifecycle/find.ts'
+import { slotsOf, type Slot, type Template } from '../../../core/template/template.ts'
 import type { ChatRequest } from '../../../openai/chat.ts'
 import { CHAT, dialectOfRecord } from '../../../openai/dialect.ts'
 import type { Store } from '../../../store/store.ts'
+import { readTemplate } from '../../reading/template-facts.ts'
 
 /** Newest records that are looked through for one that still matches. */
 const LOOKED_AT = 5
@@ -24,9 +23,6 @@ export interface Prepared {
 }
 
 type Logged = Pick<Prepared, 'fields' | 'filling' | 'recordId'>
-
-const slotsOf = ({ messages }: Template): Slot[] =>
-  messages.flatMap(({ segments }) => segments.filter((segment) => segment.kind === 'slot'))
 
 /** One answer is asked for, and all of it at once. */
 const fieldsOf = ({
@@ -62,8 +58,7 @@ export const prepare = async (
   store: Pick<Store, 'templates' | 'records'>,
   version: string
 ): Promise<Prepared> => {
-  const template = await findTemplate(store, version)
-  if (template === null) throw new AppError('not-found', `there is no template ${version}`)
+  const template = await readTemplate(store, version)
   const slots = slotsOf(template)
   const { data } = await store.records.search({
     templateVersion: template.version,

@@ -4,7 +4,7 @@ import type { Internalization } from '../../../core/internalization/internalizat
 import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts'
 import { shortId } from '../../../core/template/name.ts'
 import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
-import type { Segment, Slot, Template } from '../../../core/template/template.ts'
+import { slotsOf, type Segment, type Slot, type Template } from '../../../core/template/template.ts'
 import type { Economics } from '../../../savings/economics.ts'
 import type { Store } from '../../../store/store.ts'
 import { readCurve, type CurveWork } from '../../../lifecycle/learning-curve.ts'
@@ -47,10 +47,8 @@ const slotValues = ({ type, values = [], maxChars, kept, shapes = [] }: Slot): s
   return type === 'enum' ? values.join(', ') : `text of at most ${maxChars} characters`
 }
 
-const slotsText = ({ messages }: Template): string => {
-  const slots = messages
-    .flatMap(({ segments }) => segments)
-    .filter((segment): segment is Slot => segment.kind === 'slot')
+const slotsText = (template: Template): string => {
+  const slots = slotsOf(template)
   if (slots.length === 0) return 'no slots'
   return table([
     ['slot', 'kept for the lora', 'values'],
