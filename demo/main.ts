@@ -1,6 +1,6 @@
 /**
- * The product in three minutes, nothing scripted: the tiny model answers as the upstream,
- * applications send their prompts through the proxy, and the proxy internalizes them.
+ * The product in two minutes, nothing scripted: the tiny model answers as the upstream, an application sends its
+ * prompt through the proxy, and the proxy internalizes it.
  * `npm run demo -- [--seed n] [--applications n] [--model path] [--minutes n] [--schedule single-stage] [--price-input usd] [--price-output usd] [--price-as-of date] [--keep] [--json]`
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -43,7 +43,7 @@ const TINY = 'models/tiny'
 const { values: args } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
-    applications: { type: 'string', default: '2' },
+    applications: { type: 'string', default: '1' },
     model: { type: 'string', default: TINY },
     // of training, for each application
     minutes: { type: 'string' },
@@ -126,7 +126,11 @@ const environment = (
 const sendTraffic = async ({ screen, upstream, proxy }: Stage, traffic: DemoTraffic) => {
   const { applications, noise } = traffic
   const names = applications.map(({ name }) => name).join(' and ')
-  screen.heading(`1  Applications ${names} send their prompts; other clients send other requests`)
+  screen.heading(
+    applications.length === 1
+      ? `1  An application sends its prompt; other clients send other requests`
+      : `1  Applications ${names} send their prompts; other clients send other requests`
+  )
   const requests = interleave([...applications.map(({ logged }) => logged), noise])
   const outcomes = await askProxy(proxy, upstream.token, requests, (done) =>
     screen.progress.update('requests', done, requests.length)

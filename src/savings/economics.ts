@@ -29,7 +29,13 @@ export interface Economics {
    */
   known(templates: readonly Template[]): Promise<Map<string, TemplateEconomics>>
   /** As `savings`, from cached figures alone; null while some are missing. */
-  knownSavings(): Promise<SavingsReport | null>
+  knownSavings(read: ReadRows): Promise<SavingsReport | null>
+}
+
+/** What its caller has read from the store: all rows of both, internalizations with or without their record ids. */
+export interface ReadRows {
+  internalizations: readonly Internalization[]
+  templates: readonly Template[]
 }
 
 const HOURS_PER_MONTH = (365 / 12) * 24
@@ -51,7 +57,10 @@ const adaptedPriceOf = async (
   return model === undefined ? null : findPrice(prices, model)
 }
 
-type DraftAll = (templates: readonly Template[]) => Promise<Map<string, Draft>>
+type DraftAll = (
+  templates: readonly Template[],
+  internalizations: readonly Internalization[]
+) => Promise<Map<string, Draft>>
 
 const draftWith =
   (
@@ -59,8 +68,7 @@ const draftWith =
     settings: EconomicsSettings,
     trafficOf: Measure['read'] | Measure['known']
   ): DraftAll =>
-  async (templates) => {
-    const internalizations = await store.internalizations.list({ recordIds: false })
+  async (templates, internalizations) => {
     const adaptedPrice = await adaptedPriceOf(store, settings.prices, internalizations)
     const drafts = new Map<string, Draft>()
     // one after another, because the store's thread has other calls to answer
@@ -76,10 +84,9 @@ const draftWith =
   }
 
 /** Templates that an internalization is of. */
-const workedTemplates = async ({ internalizations, templates }: Store): Promise<Template[]> => {
-  const rows = await internalizations.list({ recordIds: false })
-  const worked = new Set(rows.map(({ templateVersion }) => templateVersion))
-  return (await templates.list()).filter(({ version }) => worked.has(version))
+const workedTemplates = ({ internalizations, templates }: ReadRows): Template[] => {
+  const worked = new Set(internalizations.map(({ templateVersion }) => templateVersion))
+  return templates.filter(({ version }) => worked.has(version))
 }
 
 export const openEconomics = (
@@ -88,6 +95,7 @@ export const openEconomics = (
   now: () => number
 ): Economics => {
   const measure = createMeasure(store, settings, now)
+  const listInternalizations = () => store.internalizations.list({ recordIds: false })
 
   const draftAll = draftWith(store, settings, measure.read)
   const draftKnown = draftWith(store, settings, measure.known)
@@ -97,7 +105,7 @@ export const openEconomics = (
     templates: readonly Template[]
   ): Promise<Map<string, TemplateEconomics>> => {
     const live = (await store.routes.list()).map(({ template }) => template)
-    const drafts = await draft([...live, ...templates])
+    const drafts = await draft([...live, ...templates], await listInternalizations())
     if (live.some(({ version }) => !drafts.has(version))) return new Map()
     const monthUsd = engineHoursUsd(HOURS_PER_MONTH, settings)
     const economics = templates.flatMap((template): [string, TemplateEconomics][] => {
@@ -119,11 +127,19 @@ export const openEconomics = (
 
   return {
     assess: (templates) => assessWith(draftAll, templates),
-    savings: async () => savingsFrom(await draftAll(await workedTemplates(store))),
-    known: (templates) => assessWith(draftKnown, templates),
-    async knownSavings() {
-      const worked = await workedTemplates(store)
-      const drafts = await draftKnown(worked)
+    async savings() {
+      const internalizations = await listInternalizations()
+      const templates = await store.templates.list()
+      const worked = workedTemplates({ internalizations, templates })
+      return savingsFrom(await draftAll(worked, internalizations))
+    },
+    known: async (templates) =>
+      templates.some((template) => measure.known(template) !== undefined)
+        ? assessWith(draftKnown, templates)
+        : new Map(),
+    async knownSavings(read) {
+      const worked = workedTemplates(read)
+      const drafts = await draftKnown(worked, read.internalizations)
       return worked.every(({ version }) => drafts.has(version)) ? savingsFrom(drafts) : null
     },
   }

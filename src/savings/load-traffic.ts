@@ -7,6 +7,7 @@ import {
   askedOf,
   callsPerMonth,
   isOfUpstream,
+  isFreeText,
   removedShare,
   upstreamTokens,
   type TemplateTraffic,
@@ -84,6 +85,7 @@ export const loadTraffic = async (
     callsPerMonth: callsPerMonth(window, captureShare),
     upstream: upstreamTokens([...calls, ...older]) ?? upstreamTokens(texts),
     removedShare: removedShare(compileMatcher([template]), texts),
+    isFreeText: isFreeText(texts),
     asked: askedOf(calls),
   }
 }

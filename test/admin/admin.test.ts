@@ -156,7 +156,12 @@ describe('admin API', () => {
         '/status',
       ])
         expect((await send('GET', path, undefined, headers)).status, path).toBe(200)
-      const closed = ['/records?bodies=true', '/internalizations/a/examples', '/ratings']
+      const closed = [
+        '/records?bodies=true',
+        '/records?text=carte',
+        '/internalizations/a/examples',
+        '/ratings',
+      ]
       for (const path of closed)
         expect((await send('GET', path, undefined, headers)).status, path).toBe(403)
       expect((await send('POST', '/forget', { tenant: 'x' }, headers)).status).toBe(403)
@@ -181,6 +186,7 @@ describe('admin API', () => {
       ['POST /internalizations/a/reject', { reason: 7 }, 400, { param: 'reason' }],
       ['POST /internalizations/a/approve', { reason: ' '.repeat(301) }, 400, { param: 'reason' }],
       ['GET /records?limit=501', undefined, 400, { param: 'limit' }],
+      ['GET /records?from=yesterday', undefined, 400, { param: 'from' }],
       ['POST /forget', {}, 400, { code: 'invalid_request' }],
       ['POST /forget', { recordIds: [] }, 400, { param: 'recordIds' }],
     ])('refuses %s with %j, and changes nothing', async (line, body, status, error) => {
@@ -526,6 +532,9 @@ describe('admin API', () => {
       expect(await found('outcome=none&status=2xx')).toEqual(['record-1'])
       expect(await found('outcome=answered&order=asc')).toEqual(['record-3'])
       expect(await found('conversation=record-3')).toEqual(['record-3'])
+      expect(await found(`text=${encodeURIComponent('CARTE N° 15838')}`)).toEqual(['record-2'])
+      expect(await found('text=intent_3&from=1970-01-01&to=1970-01-01')).toEqual(['record-3'])
+      expect(await found('text=intent_3&from=1970-01-02')).toEqual([])
       expect((await get('/records?conversation=unknown')).status).toBe(404)
       expect((await get('/records?outcome=unknown')).status).toBe(400)
     })

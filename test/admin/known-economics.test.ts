@@ -26,6 +26,11 @@ const countingLists = (store: Store) => {
   return { calls, counted: { ...store, records: { ...store.records, list } } }
 }
 
+const readRows = async ({ internalizations, templates }: Store) => ({
+  internalizations: await internalizations.list({ recordIds: false }),
+  templates: await templates.list(),
+})
+
 const open = async (store: Store) => {
   await store.templates.upsert([FIRST, LIVE])
   await store.records.append(batchOf([exampleRecord(1)]))
@@ -65,6 +70,28 @@ describe('known economics', () => {
     expect([...(await economics.known([FIRST])).keys()]).toEqual([FIRST.version])
   })
 
+  it('say that free text cannot go live, whatever it would save', async ({ store }) => {
+    await store.templates.upsert([FIRST])
+    const letters = Array.from({ length: 20 }, (_unused, index) => {
+      const content = `Dear customer ${index}, thank you for your letter. `.repeat(8)
+      const choices = [{ message: { role: 'assistant', content } }]
+      return exampleRecord(index, { response: JSON.stringify({ choices }) })
+    })
+    await store.records.append(batchOf(letters))
+    await store.records.tagTemplate(
+      letters.map(({ id }) => id),
+      FIRST.version
+    )
+    const settings = economicsSettings(parseConfig({}), [])
+    const economics = openEconomics(store, settings, () => 1_000)
+    const known = (await economics.assess([FIRST])).get(FIRST.version)
+    expect(known).toMatchObject({
+      verdict: 'does-not-pay',
+      reason: 'its answers are free text, which cannot go live',
+      monthly: null,
+    })
+  })
+
   it('are measured once when two ask at the same time', async ({ store }) => {
     const { economics, calls } = await open(store)
     await economics.assess([FIRST])
@@ -76,11 +103,13 @@ describe('known economics', () => {
 
   it('give savings once all templates that were internalized are measured', async ({ store }) => {
     const { economics } = await open(store)
-    expect(await economics.knownSavings()).toMatchObject({ periods: { all: { trainingHours: 0 } } })
+    expect(await economics.knownSavings(await readRows(store))).toMatchObject({
+      periods: { all: { trainingHours: 0 } },
+    })
     await store.internalizations.create(exampleApproved('i'))
-    expect(await economics.knownSavings()).toBeNull()
+    expect(await economics.knownSavings(await readRows(store))).toBeNull()
     const savings = await economics.savings()
     expect(savings.periods.all.trainingHours).toBeGreaterThan(0)
-    expect(await economics.knownSavings()).toEqual(savings)
+    expect(await economics.knownSavings(await readRows(store))).toEqual(savings)
   })
 })

@@ -54,6 +54,36 @@ describe('traffic from the log', () => {
     })
   })
 
+  const answeredWith = (texts: readonly string[]): ExchangeRecord[] =>
+    texts.map((content, index) =>
+      exampleRecord(index, {
+        response: JSON.stringify({
+          choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+        }),
+      })
+    )
+
+  const letters = (count: number): string[] =>
+    Array.from({ length: count }, (_unused, index) =>
+      `Dear customer ${index}, thank you for your letter. `.repeat(8)
+    )
+
+  it('tells free text by the newest answers', async ({ store }) => {
+    await log(store, ...answeredWith(letters(30)))
+    expect((await load(store))!.isFreeText).toBe(true)
+  })
+
+  it('does not tell it by too few answers', async ({ store }) => {
+    await log(store, ...answeredWith(letters(19)))
+    expect((await load(store))!.isFreeText).toBe(false)
+  })
+
+  it('tells other answers from free text', async ({ store }) => {
+    const rows = letters(30).map((text) => JSON.stringify({ text }))
+    await log(store, ...answeredWith(rows))
+    expect((await load(store))!.isFreeText).toBe(false)
+  })
+
   it('estimates tokens where the upstream counted none', async ({ store }) => {
     await log(store, exampleRecord(1, { usage: null }))
     expect((await load(store))!.upstream).toMatchObject({

@@ -34,7 +34,11 @@ const requireToken =
         'unauthorized',
         'the admin API needs the header authorization: Bearer <ADMIN_TOKEN>'
       )
-    const isText = SHOWS_TEXT.test(req.path) || req.query('bodies') === 'true'
+    const isText =
+      SHOWS_TEXT.test(req.path) ||
+      req.query('bodies') === 'true' ||
+      // a search tells whether a text was written
+      req.query('text') !== undefined
     if (role === 'read' && (!isReading(req.method) || isText))
       throw new AppError(
         'forbidden',

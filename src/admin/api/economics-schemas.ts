@@ -91,6 +91,9 @@ export const economicsSchema = z
           .describe('what became of the newest calls with a live route'),
       })
       .nullable(),
+    isFreeText: z
+      .boolean()
+      .describe('true if the newest answers are free text, which cannot go live'),
     call: callSchema.nullable().describe('mean over the calls that the upstream answered'),
     perCallUsd: z
       .object({

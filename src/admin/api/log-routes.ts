@@ -4,6 +4,7 @@ import { SEARCH_OUTCOMES, SEARCH_STATUSES } from '../../core/log/record-filter.t
 import { forget } from '../../lifecycle/forget.ts'
 import { forgetTasks } from '../../lifecycle/forget-task.ts'
 import type { AdminDeps } from '../deps.ts'
+import { queryOf } from '../reading/records-filter.ts'
 import { savingsSchema } from './economics-schemas.ts'
 import {
   forgetReportSchema,
@@ -25,12 +26,22 @@ const recordsRoute = createRoute({
         description: '`next` of the previous page',
       }),
       order: z.enum(['asc', 'desc']).default('desc'),
-      template: z.string().optional().openapi({ description: 'a template version' }),
+      template: z.string().optional().openapi({
+        description: 'a template version, or the start of one',
+      }),
       tenant: z.string().optional(),
       outcome: z.enum(SEARCH_OUTCOMES).optional().openapi({
         description: '`none`: no live template matched',
       }),
       status: z.enum(SEARCH_STATUSES).optional(),
+      from: z.string().optional().openapi({
+        description: 'first day, minute or second in UTC: `2026-11-29` or `2026-11-29T10:00`',
+      }),
+      to: z.string().optional().openapi({ description: 'last one, inclusive' }),
+      text: z.string().optional().openapi({
+        description:
+          'part of the question or the answer, in upper or lower case; needs ADMIN_TOKEN',
+      }),
       conversation: z
         .string()
         .optional()
@@ -119,12 +130,13 @@ export const addLogRoutes = (
 ): void => {
   const { now, newId, rollout, refreshRoutes } = deps
   app.openapi(recordsRoute, async (context) => {
-    const { template, bodies, ...query } = context.req.valid('query')
+    const { bodies, limit, order, ...filter } = context.req.valid('query')
     const found = await store.records.search({
-      ...query,
+      ...(await queryOf(store, filter)),
+      limit,
+      order,
       bodies: bodies === 'true',
       estimates: true,
-      ...(template === undefined ? {} : { templateVersion: template }),
     })
     const data = found.data.map((row) => recordView(row, bodies === 'true', costUsd))
     return context.json({ ...found, data }, 200)

@@ -52,6 +52,8 @@ export interface Draft {
   /** null: the hardware of the adapted model is paid by the hour */
   adaptedPrice: Price | null
   traffic: (TrafficWindow & Pick<TemplateTraffic, 'callsPerMonth' | 'asked'>) | null
+  /** the newest answers are free text, which no route may give */
+  isFreeText: boolean
   call: CallFigures | null
   perCallUsd: CallUsd | null
   coverage: Coverage
@@ -158,6 +160,7 @@ export const draftOf = (input: DraftInput): Draft => {
       callsPerMonth: traffic.callsPerMonth,
       asked: traffic.asked,
     },
+    isFreeText: traffic?.isFreeText ?? false,
     call,
     perCallUsd: costs && { ...costs, internalized: internalizedCost(costs, coverage) },
     coverage,
@@ -174,6 +177,12 @@ export const savedPerMonth = ({ perCallUsd, traffic, coverage }: Draft): number 
   if (perCallUsd === null) return 0
   const volume = { answered: coverage.answered * calls, discarded: coverage.discarded * calls }
   return savingsOf(perCallUsd, volume, { engineUsd: 0, trainingUsd: 0 }).netUsd
+}
+
+/** What no route may answer saves nothing, and costs its training. */
+const FREE_TEXT: Forecast = {
+  ...unknownForecast('its answers are free text, which cannot go live'),
+  verdict: 'does-not-pay',
 }
 
 const whyUnknown = (model: string, { price }: Draft): string =>
@@ -201,8 +210,8 @@ export const economicsOf = (
   draft: Draft,
   { model, engineUsd, settings }: { model: string; engineUsd: number; settings: EconomicsSettings }
 ): TemplateEconomics => {
-  const { perCallUsd, traffic, coverage, onceUsd } = draft
-  const verdict =
+  const { perCallUsd, traffic, coverage, onceUsd, isFreeText } = draft
+  const priced = (): Forecast =>
     perCallUsd === null
       ? unknownForecast(whyUnknown(model, draft))
       : forecast(perCallUsd, {
@@ -212,6 +221,7 @@ export const economicsOf = (
           training: onceUsd.training ?? 0,
           evaluation: onceUsd.evaluation,
         })
+  const verdict = coverage.source === 'assumed' && isFreeText ? FREE_TEXT : priced()
   return {
     ...verdict,
     remarks: remarksOf(draft, verdict, settings.engineUsdPerHour === null),

@@ -3,7 +3,8 @@
  * counted them. Knows nothing of prices.
  */
 import { DAY_MS } from '../days.ts'
-import { clearRequestOf } from '../log/record-bodies.ts'
+import { detectResponseType } from '../answer/response-type.ts'
+import { answerTexts, clearRequestOf } from '../log/record-bodies.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import { tokenCounts, type TokenCounts } from '../../openai/usage/usage.ts'
 import { messageText } from '../request/request-scan.ts'
@@ -54,6 +55,8 @@ export interface TemplateTraffic {
   upstream: UpstreamTokens | null
   /** share of a prompt's text that internalization removes; null where the log has no text */
   removedShare: number | null
+  /** the newest answers are free text, which no route may give */
+  isFreeText: boolean
   asked: AskedCalls
 }
 
@@ -128,6 +131,15 @@ export const removedShare = (matcher: Matcher, records: readonly StoredRecord[])
     left += bytesOf(studentMessages(match, EMPTY_PROMPT))
   }
   return whole === 0 ? null : Math.max(0, 1 - left / whole)
+}
+
+/** Fewer answers do not tell their type. */
+const MIN_TYPED_ANSWERS = 20
+
+/** By the type that a plan would give these answers. */
+export const isFreeText = (records: readonly StoredRecord[]): boolean => {
+  const answers = records.flatMap((record) => answerTexts(record).join('\n') || [])
+  return answers.length >= MIN_TYPED_ANSWERS && detectResponseType(answers) === 'free-text'
 }
 
 /**

@@ -74,6 +74,8 @@ const draftAt = ({ template, tally }: PricedTemplate, settings: MoneySettings): 
       callsPerMonth: callsPerMonth(window, settings.captureShare),
       upstream: tally.tokens(),
       removedShare: tally.removedShare(),
+      // the report says it by the answers of the whole log
+      isFreeText: false,
       asked: NOT_ASKED,
     },
     internalizations: [],

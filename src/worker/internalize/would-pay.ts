@@ -49,8 +49,9 @@ export type MayStart = (template: Template) => Promise<boolean>
 export const createMayStart = (deps: Deps): MayStart => {
   const refused = new Set<string>()
   return async (template) => {
-    const { verdict, reason } = await assess(deps, template)
-    if (verdict !== 'does-not-pay') return true
+    const { verdict, reason, isFreeText } = await assess(deps, template)
+    // the plan rejects free text before it costs anything, with advice
+    if (verdict !== 'does-not-pay' || isFreeText) return true
     const { version } = template
     if (!refused.has(version))
       deps.log({ level: 'info', message: `not internalized: ${reason}`, data: { version } })

@@ -211,7 +211,9 @@ export const loadOverview = async (
     forgetting: (await forgetTasks(store)).length,
     traffic: mergeHours(hours, PERIODS[period].bucketMs),
     from,
-    savings: await (isWorkedOut ? economics.savings() : economics.knownSavings()),
+    savings: await (isWorkedOut
+      ? economics.savings()
+      : economics.knownSavings({ internalizations: rows, templates })),
     names: namesOf(templates, labels),
     status: status(),
   }

@@ -10,7 +10,7 @@ import { show } from '../show.tsx'
 import { EXPORT_FORMATS, exported, streamOf } from './export.ts'
 import { RecordList } from './record-list.tsx'
 import { RecordView, type LoadedRecord } from './record-view.tsx'
-import { filterOf, queryOf, type RecordsFilter } from './records-filter.ts'
+import { filterOf, queryOf, type RecordsFilter } from '../../reading/records-filter.ts'
 
 const SECTION = '/records'
 const ROWS = 25

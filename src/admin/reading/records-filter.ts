@@ -3,11 +3,11 @@ import {
   SEARCH_OUTCOMES,
   SEARCH_STATUSES,
   type RecordFilter,
-} from '../../../core/log/record-filter.ts'
-import { timeSpanOf, type TimeSpan } from '../../../core/days.ts'
-import { AppError } from '../../../errors.ts'
-import { findTemplate } from '../../../lifecycle/find.ts'
-import type { RecordQuery, Store } from '../../../store/store.ts'
+} from '../../core/log/record-filter.ts'
+import { timeSpanOf, type TimeSpan } from '../../core/days.ts'
+import { AppError } from '../../errors.ts'
+import { findTemplate } from '../../lifecycle/find.ts'
+import type { RecordQuery, Store } from '../../store/store.ts'
 
 /** An absent field: all. */
 export interface RecordsFilter extends Omit<RecordFilter, 'from' | 'until'> {
@@ -45,7 +45,8 @@ const spanOf = (name: string, text: string): TimeSpan => {
   if (span === null)
     throw new AppError(
       'invalid-request',
-      `${name}: write a day or a minute in UTC, such as 2026-11-29 or 2026-11-29T10:00`
+      `${name}: write a day or a minute in UTC, such as 2026-11-29 or 2026-11-29T10:00`,
+      { param: name }
     )
   return span
 }
