@@ -18,6 +18,20 @@ const log = async (store: Store, ...records: ExchangeRecord[]): Promise<void> =>
 const load = (store: Store, changes: Partial<typeof OPTIONS> = {}) =>
   loadTraffic(store, exampleTemplate(), { ...OPTIONS, ...changes })
 
+const answeredWith = (texts: readonly string[]): ExchangeRecord[] =>
+  texts.map((content, index) =>
+    exampleRecord(index, {
+      response: JSON.stringify({
+        choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+      }),
+    })
+  )
+
+const letters = (count: number): string[] =>
+  Array.from({ length: count }, (_unused, index) =>
+    `Dear customer ${index}, thank you for your letter. `.repeat(8)
+  )
+
 describe('traffic from the log', () => {
   it('is null without a record of the template', async ({ store }) => {
     expect(await load(store)).toBeNull()
@@ -53,20 +67,6 @@ describe('traffic from the log', () => {
       isEstimated: false,
     })
   })
-
-  const answeredWith = (texts: readonly string[]): ExchangeRecord[] =>
-    texts.map((content, index) =>
-      exampleRecord(index, {
-        response: JSON.stringify({
-          choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
-        }),
-      })
-    )
-
-  const letters = (count: number): string[] =>
-    Array.from({ length: count }, (_unused, index) =>
-      `Dear customer ${index}, thank you for your letter. `.repeat(8)
-    )
 
   it('tells free text by the newest answers', async ({ store }) => {
     await log(store, ...answeredWith(letters(30)))
