@@ -69,4 +69,11 @@ describe('the name of a prompt', () => {
     expect(nameOf(template, 'Clerk')).toBe('Clerk')
     expect(nameOf(templateOf('# 1'), null)).toBe('9a172f79')
   })
+
+  // a caller sent one such line, and each view of the page then stopped the proxy for minutes
+  it.each(['a', 'ab.', '*', '** ', 'you are '])('is found soon in a long line of %j', (part) => {
+    const begun = performance.now()
+    promptName(templateOf(`${part.repeat(200_000 / part.length)}x`))
+    expect(performance.now() - begun).toBeLessThan(2000)
+  })
 })

@@ -27,8 +27,15 @@ const JOINT = /\s(?:of|for|in|at|from|with|by|into|on|about)(?:\s|$)/
 
 const PROPER_NAME = /(?<![.!?:]\s)(?<=\s)\p{Lu}[\p{L}\p{N}&'-]*(?:\s\p{Lu}[\p{L}\p{N}&'-]*)*/u
 
+/** Two runs of asterisks never touch: tried at every length, they would take hours for a line of them. */
 const isHeading = (line: string): boolean =>
-  /^\s*(?:#|\/\/|-{3,}|={3,}|\*{2,}[^*]*\*{2,}\s*$|<)/.test(line)
+  /^(?:#|\/\/|-{3,}|={3,}|\*{2,}(?:[^*]+\*{2,})?$|<)/.test(line)
+
+/** A blank behind two letters. Looked for from every two letters, it would take hours in a line without one. */
+const hasWords = (line: string): boolean => {
+  const word = /\p{L}{2}/u.exec(line)
+  return word !== null && /\s/.test(line.slice(word.index))
+}
 
 /** Lines of constant text, the system's first; a line with a slot in it is not one. */
 const linesOf = ({ messages }: Template): string[] => {
@@ -73,7 +80,7 @@ export const promptName = (template: Template): string => {
     if (role !== null) return role
   }
   const sentences = lines.filter((line) => !isHeading(line)).map(sentenceOf)
-  const first = sentences.find((text) => !text.includes('\0') && /\p{L}{2}.*\s/u.test(text))
+  const first = sentences.find((text) => !text.includes('\0') && hasWords(text))
   return cut((first ?? '').replace(/[.:]$/, ''))
 }
 
