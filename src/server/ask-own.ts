@@ -30,6 +30,8 @@ export const askOwn =
     const response = await fetch(`${baseUrl()}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...headers },
+      // an upstream would choose which address of this network is asked, with the question
+      redirect: 'manual',
       body,
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
