@@ -299,6 +299,36 @@ describe('records', () => {
     })
   })
 
+  // any caller can have such a request logged, and an upstream such an answer
+  describe('with bodies of any shape', () => {
+    const content = (value: string): string =>
+      `{"model":"m","messages":[{"role":"user","content":${value}}]}`
+    const choices = (value: string): string => `{"model":"m","choices":${value}}`
+
+    it.each<[string, Partial<ExchangeRecord>]>([
+      ...['5', 'true', '{"a":1}', '[null]', '[5]'].map(
+        (value): [string, Partial<ExchangeRecord>] => [
+          `a question ${value}`,
+          { request: content(value) },
+        ]
+      ),
+      ...['"a"', '5', '[null]', '[{}]', '[{"message":null}]', '[{"message":{"content":5}}]'].map(
+        (value): [string, Partial<ExchangeRecord>] => [
+          `choices ${value}`,
+          { response: choices(value) },
+        ]
+      ),
+    ])('are listed, found and saved: %s', async (_shape, changes) => {
+      await log(exampleRecord(1, changes), exampleRecord(2))
+      expect(await shown('/admin/records')).toEqual(['record-2', 'record-1'])
+      expect(await shown('/admin/records?text=carte')).toContain('record-2')
+      expect(await shown('/admin/records?text=content')).toEqual([])
+      for (const name of ['csv', 'jsonl']) expect((await file(name))[1]).toContain('all that fit')
+      await page.view('/admin/records/record-1')
+      expect(page.faults).toEqual([])
+    })
+  })
+
   describe('one', () => {
     it('is shown role by role, with tools and other fields as JSON', async () => {
       const call = { id: 'call-1', type: 'function', function: { name: 'find', arguments: '{}' } }

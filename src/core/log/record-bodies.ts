@@ -1,5 +1,5 @@
 /** The bodies of a record, read as the proxy reads them. */
-import type { ChatCompletion, ChatMessage, ChatRequest } from '../../openai/chat.ts'
+import type { ChatChoice, ChatCompletion, ChatMessage, ChatRequest } from '../../openai/chat.ts'
 import { dialectOfRecord } from '../../openai/dialect.ts'
 import { readChatRequest } from '../request/chat-reading.ts'
 import { PLAIN, withEnvelope } from '../request/envelope.ts'
@@ -43,13 +43,13 @@ export const completionOf = ({ path, response }: Logged<'response'>): ChatComple
   }
 }
 
-/** The text of a message; '' where it has none. */
-const textOf = ({ content }: Pick<ChatMessage, 'content'>): string =>
-  typeof content === 'string'
-    ? content
-    : (content ?? [])
-        .flatMap((part) => (typeof part['text'] === 'string' ? part['text'] : []))
-        .join('\n')
+/** The text of a message; '' where it has none. Nothing of it has been checked. */
+const textOf = (message: Partial<ChatMessage> | null | undefined): string => {
+  const content: unknown = message?.content
+  if (typeof content === 'string') return content
+  const parts = (Array.isArray(content) ? content : []) as ({ text?: unknown } | null)[]
+  return parts.flatMap((part) => (typeof part?.text === 'string' ? part.text : [])).join('\n')
+}
 
 /** The texts of the user's messages, in their order; none of a body that the proxy cannot read. */
 export const userTexts = (record: { path: string; request: string }): string[] =>
@@ -59,7 +59,9 @@ export const userTexts = (record: { path: string; request: string }): string[] =
     .filter((text) => text !== '')
 
 /** The texts of all choices; none of an error. */
-export const answerTexts = (record: { path: string; response: string | null }): string[] =>
-  (completionOf(record)?.choices ?? [])
-    .map(({ message }) => textOf(message))
+export const answerTexts = (record: { path: string; response: string | null }): string[] => {
+  const choices: unknown = completionOf(record)?.choices
+  return (Array.isArray(choices) ? (choices as (Partial<ChatChoice> | null)[]) : [])
+    .map((choice) => textOf(choice?.message))
     .filter((text) => text !== '')
+}
