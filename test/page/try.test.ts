@@ -104,6 +104,23 @@ describe('trying a route', () => {
     expect(markup).toContain('no such model')
   })
 
+  it.each([
+    '"abc"',
+    '{"choices":"abc"}',
+    '{"choices":[null]}',
+    '{"choices":[{"message":null}]}',
+    '{"choices":[{"message":{"content":5}}]}',
+    '{"model":{},"choices":[{"message":{"content":"a"}}],"usage":"b"}',
+    '{"choices":[{"message":{"content":"a"}}],"usage":{"prompt_tokens":"b"}}',
+    '<html>\u0000',
+  ])('shows an answer of any shape: %s', async (text) => {
+    answers.upstream = { status: 200, headers: {}, text }
+    const response = await ask()
+    expect(response.status).toBe(200)
+    expect(await response.text()).not.toMatch(/NaN|\[object/)
+    expect(page.faults).toEqual([])
+  })
+
   it('never shows the key again, and refuses what is none without repeating it', async () => {
     const response = await ask()
     expect(await response.text()).not.toContain(KEY)

@@ -27,7 +27,8 @@ const readAnswer = ({ status, text }: ProxyAnswer): Read => {
   const completion =
     status < 300 ? completionOf({ path: '/v1/chat/completions', response: text }) : null
   const message = completion?.choices?.[0]?.message
-  if (completion === null || message === undefined)
+  // an upstream's word, not checked
+  if (typeof message !== 'object' || message === null)
     return {
       text: errorMessageIn(text) ?? text,
       model: null,
@@ -35,10 +36,11 @@ const readAnswer = ({ status, text }: ProxyAnswer): Read => {
       answerTokens: null,
     }
   const { content, tool_calls: calls } = message
-  const counts = completion.usage && tokenCounts(completion.usage)
+  const { model, usage } = completion!
+  const counts = usage && tokenCounts(usage)
   return {
     text: typeof content === 'string' ? content : JSON.stringify(calls ?? content ?? null),
-    model: completion.model,
+    model: typeof model === 'string' ? model : null,
     promptTokens: counts?.input ?? null,
     answerTokens: counts?.output ?? null,
   }
