@@ -186,6 +186,7 @@ const RULES: Record<string, Rule> = {
       'src/savings',
       'src/openai',
       'src/errors.ts',
+      'src/visible-text.ts',
     ],
     packages: ['hono', '@hono/node-server', 'diff'],
     node: DIGEST,

@@ -2,6 +2,7 @@
 import type { Child } from 'hono/jsx'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { missingRequests, missingText } from '../../../core/internalization/missing-requests.ts'
+import { shellWord } from '../../../core/shell-word.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { internalizationPath } from '../address.ts'
 import { BASE } from '../env.ts'
@@ -24,7 +25,7 @@ const clientStep = (isDone: boolean, origin: string): Step => ({
   name: 'A client is connected',
   isDone,
   says: 'Point an application at this server, or import a log that you have. Its key stays the same.',
-  command: `export OPENAI_BASE_URL=${origin}/v1\n# or: npx promptintern import <log.jsonl>`,
+  command: `export OPENAI_BASE_URL=${shellWord(`${origin}/v1`)}\n# or: npx promptintern import <log.jsonl>`,
 })
 
 const templateStep = (isDone: boolean): Step => ({

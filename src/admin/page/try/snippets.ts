@@ -1,4 +1,9 @@
-/** A request as a program sends it, to copy. The key is an environment variable. Pure. */
+/**
+ * A request as a program sends it, to copy. The key is an environment variable. The address may be the one that a
+ * client's `host` header gives, in which a host may have quotes and `$(…)`. Pure.
+ */
+import { shellWord } from '../../../core/shell-word.ts'
+import { visibleText } from '../../../visible-text.ts'
 
 const indented = (depth: number): string => '    '.repeat(depth)
 
@@ -25,12 +30,13 @@ export interface Snippet {
 
 /** @param baseUrl of the API, with `/v1` */
 export const snippetsOf = (baseUrl: string, request: object): Snippet[] => {
-  const json = JSON.stringify(request, null, 2)
+  // a terminal runs control characters that are pasted
+  const json = visibleText(JSON.stringify(request, null, 2))
   return [
     {
       name: 'curl',
       // no line of indented JSON is the word that ends it
-      text: `curl -sS ${baseUrl}/chat/completions \\
+      text: `curl -sS ${shellWord(`${baseUrl}/chat/completions`)} \\
   -H "authorization: Bearer $OPENAI_API_KEY" \\
   -H 'content-type: application/json' \\
   --data-binary @- <<'END'
@@ -43,7 +49,7 @@ END
       text: `import OpenAI from 'openai'
 
 // the key is in OPENAI_API_KEY
-const client = new OpenAI({ baseURL: '${baseUrl}' })
+const client = new OpenAI({ baseURL: ${JSON.stringify(baseUrl)} })
 const answer = await client.chat.completions.create(${json})
 console.log(answer.choices[0].message.content)
 `,
@@ -53,8 +59,8 @@ console.log(answer.choices[0].message.content)
       text: `from openai import OpenAI
 
 # the key is in OPENAI_API_KEY
-client = OpenAI(base_url="${baseUrl}")
-answer = client.chat.completions.create(**${pythonOf(request)})
+client = OpenAI(base_url=${JSON.stringify(baseUrl)})
+answer = client.chat.completions.create(**${visibleText(pythonOf(request))})
 print(answer.choices[0].message.content)
 `,
     },
