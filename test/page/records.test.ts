@@ -20,6 +20,11 @@ const asked = (content: string): string =>
 const answered = (content: string): string =>
   JSON.stringify({ choices: [{ index: 0, message: { role: 'assistant', content } }] })
 
+/** Bodies of which one member is any JSON. */
+const withContent = (json: string): string =>
+  `{"model":"m","messages":[{"role":"user","content":${json}}]}`
+const withChoices = (json: string): string => `{"model":"m","choices":${json}}`
+
 const at = (text: string): number => Date.parse(`${text}Z`)
 
 describe('records', () => {
@@ -301,21 +306,17 @@ describe('records', () => {
 
   // any caller can have such a request logged, and an upstream such an answer
   describe('with bodies of any shape', () => {
-    const content = (value: string): string =>
-      `{"model":"m","messages":[{"role":"user","content":${value}}]}`
-    const choices = (value: string): string => `{"model":"m","choices":${value}}`
-
     it.each<[string, Partial<ExchangeRecord>]>([
       ...['5', 'true', '{"a":1}', '[null]', '[5]'].map(
         (value): [string, Partial<ExchangeRecord>] => [
           `a question ${value}`,
-          { request: content(value) },
+          { request: withContent(value) },
         ]
       ),
       ...['"a"', '5', '[null]', '[{}]', '[{"message":null}]', '[{"message":{"content":5}}]'].map(
         (value): [string, Partial<ExchangeRecord>] => [
           `choices ${value}`,
-          { response: choices(value) },
+          { response: withChoices(value) },
         ]
       ),
     ])('are listed, found and saved: %s', async (_shape, changes) => {
