@@ -134,11 +134,7 @@ describe('an ambiguous request', () => {
       '/v1/files',
     ],
     ['two hosts', 'GET /v1/files HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n', '/v1/files'],
-    [
-      'dots',
-      'GET /v1/../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n',
-      '/v1/../../etc/passwd',
-    ],
+    ['dots', 'GET /v1/files/../models HTTP/1.1\r\nHost: localhost\r\n\r\n', '/v1/files/../models'],
   ])('goes to the one upstream and nowhere else: %s', async (_, bytes, target) => {
     await converse(harness.port, [bytes], ONE_ANSWER)
     expect(upstream.requests.map(({ startLine }) => startLine)).toEqual([`GET ${target} HTTP/1.1`])

@@ -22,6 +22,8 @@ describe('a path', () => {
     '/v1//a',
     '/openai/deployments/x/models?api-version=1',
     'http://example.com/v1/models',
+    '/v1/models/../files',
+    '/v1/files/a%2Fb..c?after=../..',
   ])('of the API is forwarded: %s', async (path) => {
     expect((await get(path)).status).toBe(200)
     expect(harness.upstream.requests).toHaveLength(1)
@@ -36,6 +38,18 @@ describe('a path', () => {
     '/.env',
     '//v1/models',
     'http://example.com/v1/../docs',
+    '/v1/../docs',
+    '/v1/..',
+    '/v1/%2e%2E/docs',
+    '/v1/%252e%252e/docs',
+    '/v1/..%2fdocs',
+    '/v1//../docs',
+    '/v1/.././docs',
+    '/v1/..;a=1/docs',
+    '/v1/models/../../docs',
+    // below the base URL `/api/v1` this is the path `/v1/models` of the upstream
+    '/v1/../../v1/models',
+    '/openai/../docs',
   ])('of nobody is answered here: %s', async (path) => {
     const { status, text } = await get(path)
     expect(status).toBe(404)

@@ -3,7 +3,7 @@
  * URL is wrong; the provider would answer it with an error that says nothing about this server.
  */
 import { AppError } from '../../errors.ts'
-import { pathOf } from '../target.ts'
+import { pathOf, segmentsOf } from '../target.ts'
 
 /** Azure's API is below `/openai`, also where a client has its version in the query. */
 const API_FOLDERS = ['/v1', '/openai']
@@ -12,8 +12,23 @@ const API_FOLDERS = ['/v1', '/openai']
 const BELOW_VERSION =
   /^\/(?:chat|completions|responses|models|embeddings|moderations|files|batches|images|audio|fine_tuning|assistants|threads|vector_stores|uploads|conversations|realtime)(?:[/?]|$)/
 
+/** Paths without it have no segment of two dots, in any spelling. */
+const MAY_LEAVE = /\.\.|%/
+
+/** Whether a path leaves the folder that it begins in, also where it comes back: an upstream's base may be another. */
+const leaves = (path: string): boolean => {
+  let depth = 0
+  for (const segment of segmentsOf(path)) {
+    depth += segment === '..' ? -1 : 1
+    if (depth < 0) return true
+  }
+  return false
+}
+
 const isBelow = (folder: string, path: string): boolean =>
-  path.startsWith(folder) && ['', '/', '?'].includes(path.charAt(folder.length))
+  path.startsWith(folder) &&
+  ['', '/', '?'].includes(path.charAt(folder.length)) &&
+  !(MAY_LEAVE.test(path) && leaves(path.slice(folder.length)))
 
 /**
  * @param baseUrls of the upstreams: a path that begins as one of them is the API's, too

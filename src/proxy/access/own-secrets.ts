@@ -5,6 +5,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { parametersOf, percentDecoded, type Carrier, type Credentials } from './credentials.ts'
 import { PROTOCOL_HEADER, secretsIn } from '../subprotocols.ts'
+import { segmentsOf } from '../target.ts'
 import { remembered } from './remembered.ts'
 
 /** The cache of checked values: its entries, and the longest value that it takes. */
@@ -90,17 +91,6 @@ const OWN_API = 'promptintern'
 /** The usual paths, for which the parsing below is not needed. */
 const PLAIN_PATH = /^\/v1(?!\/promptintern)(?:\/[\w-]+)*(?:\?|$)/i
 const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^/?#\\]*/i
-/** A gateway between the proxy and an upstream may decode a path again. */
-const MAX_DECODINGS = 4
-
-const decodedPath = (path: string): string => {
-  let text = path
-  for (let i = 0; i < MAX_DECODINGS && text.includes('%'); i++)
-    text = text.replaceAll(/%([\da-f]{2})/gi, (_, hex: string) =>
-      String.fromCharCode(Number.parseInt(hex, 16))
-    )
-  return text
-}
 
 /**
  * Whether a request target is for the proxy itself: `/v1/promptintern/…`, and `/admin` also as `//admin/x`, `/Admin`, `/%61dmin`,
@@ -108,13 +98,10 @@ const decodedPath = (path: string): string => {
  */
 export const isOwnPath = (target: string): boolean => {
   if (PLAIN_PATH.test(target)) return false
-  const [path = ''] = target.replace(ORIGIN, '').split(/[?#]/, 1)
   const segments: string[] = []
-  for (const part of decodedPath(path).split(/[/\\]/)) {
-    const [text = ''] = part.split(/[;?#]/, 1)
-    const segment = text.trim()
+  for (const segment of segmentsOf(target.replace(ORIGIN, ''))) {
     if (segment === '..') segments.pop()
-    else if (segment !== '' && segment !== '.') segments.push(segment)
+    else segments.push(segment)
   }
   const [first = '', second = ''] = segments.map((segment) => segment.toLowerCase())
   return OWN_PATHS.has(first) || (first === 'v1' && second === OWN_API)
