@@ -27,5 +27,8 @@ export const timeSpanOf = (text: string): TimeSpan | null => {
   if (day === undefined) return null
   const from = Date.parse(`${day}T${minute ?? '00:00'}:${second ?? '00'}Z`)
   const length = second !== undefined ? 1000 : minute !== undefined ? 60_000 : DAY_MS
-  return Number.isNaN(from) ? null : { from, until: from + length - 1 }
+  if (Number.isNaN(from)) return null
+  // JavaScript takes February 30 for March 2
+  const isDay = Number(day.slice(-2)) === new Date(Date.parse(day)).getUTCDate()
+  return isDay ? { from, until: from + length - 1 } : null
 }
