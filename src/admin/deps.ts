@@ -84,6 +84,8 @@ export interface AdminDeps {
   /** for secrets */
   randomBytes: (count: number) => Uint8Array
   askProxy: AskProxy
+  /** whether a model's requests go to another upstream than requests that bypass the proxy */
+  hasOwnUpstream: (model: string) => boolean
   /** requests of a template that the worker waits for before it internalizes it */
   neededRequests: number
   /** hides whose answer is whose from a person who rates pairs; the same after a restart */

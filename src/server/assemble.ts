@@ -31,7 +31,7 @@ import { createProxy } from '../proxy/proxy.ts'
 import { systemTimer } from '../timers.ts'
 import type { RouteTable } from '../core/route/route-table.ts'
 import { createTenants } from '../proxy/access/tenants.ts'
-import type { NamedUpstream } from '../core/upstream-choice.ts'
+import { findUpstream, type NamedUpstream } from '../core/upstream-choice.ts'
 import { registerRolloutMetrics } from './rollout-metrics.ts'
 import type { WorkerProcess } from './resting-worker.ts'
 import type { SnapshotWatch } from './snapshot-watch.ts'
@@ -202,6 +202,7 @@ const adminDepsOf = (parts: Parts, tokens: AdminTokens, gate: TokenGate): AdminD
     newId: randomUUID,
     randomBytes,
     askProxy: askOwn(fetch, parts.ownBaseUrl),
+    hasOwnUpstream: (model) => findUpstream(parts.upstreams, model) !== null,
     neededRequests: config.internalize.trainRows + config.internalize.holdoutRows,
     blindSecret: tenantSecretOf(parts),
     refreshRoutes: routes.refresh,

@@ -143,6 +143,27 @@ describe('trying a route', () => {
     expect(markup).not.toContain('<script>alert')
   })
 
+  // a request past all routes goes to UPSTREAM_BASE_URL, and the key is another provider's
+  it('sends no key to another upstream than the one of the model', async () => {
+    const page2 = await openPage({
+      store: page.store,
+      hasOwnUpstream: (model) => model === 'gpt-4o-mini',
+      askProxy: async (_body, headers) => {
+        asked.push({ body: {}, headers })
+        return answers.route
+      },
+    })
+    await page2.signIn()
+    const response = await page2.submit('/admin/try?template=version-1', '/admin/try', {
+      query: 'a',
+      key: KEY,
+    })
+    expect(response.status).toBe(400)
+    expect(await response.text()).toContain('UPSTREAMS_FILE')
+    expect(asked).toEqual([])
+    await page2.close()
+  })
+
   it('says when no answer comes', async () => {
     const page2 = await openPage({ store: page.store })
     await page2.signIn()

@@ -2,8 +2,12 @@
 import { randomBytes } from 'node:crypto'
 import type { AdminDeps } from '../../../src/admin/deps.ts'
 
-export const ADMIN_EFFECTS: Pick<AdminDeps, 'askProxy' | 'randomBytes' | 'neededRequests'> = {
+export const ADMIN_EFFECTS: Pick<
+  AdminDeps,
+  'askProxy' | 'hasOwnUpstream' | 'randomBytes' | 'neededRequests'
+> = {
   askProxy: () => Promise.reject(new Error('no proxy is there to be asked')),
+  hasOwnUpstream: () => false,
   randomBytes,
   neededRequests: 1000,
 }

@@ -62,14 +62,20 @@ const triedOf = (answer: ProxyAnswer, ms: number): Tried => {
 /** A header takes no other characters, and an error about one would repeat them. */
 const KEY = /^[\x21-\x7e]{1,1000}$/
 
-/** Neither exchange is logged. @throws AppError `invalid-request` for a key that is none */
+/** Neither exchange is logged. @throws AppError `invalid-request` for a key that is none, or that another upstream would get */
 export const askBoth = async (
-  { askProxy, now }: Pick<AdminDeps, 'askProxy' | 'now'>,
-  body: string,
+  { askProxy, hasOwnUpstream, now }: Pick<AdminDeps, 'askProxy' | 'hasOwnUpstream' | 'now'>,
+  { model, body }: { model: string; body: string },
   key: string
 ): Promise<[route: Tried, upstream: Tried]> => {
   if (!KEY.test(key))
     throw new AppError('invalid-request', 'type the key with which your application asks')
+  if (hasOwnUpstream(model))
+    throw new AppError(
+      'invalid-request',
+      'the model has an upstream in UPSTREAMS_FILE, and a question past all routes goes to UPSTREAM_BASE_URL, ' +
+        'which would get your key: nothing was sent'
+    )
   const headers = { authorization: `Bearer ${key}`, 'x-promptintern-capture': 'false' }
   const ask = async (more: Record<string, string>): Promise<Tried> => {
     const begun = now()

@@ -122,7 +122,8 @@ export const addTry: AddView = (app, deps) => {
     const loaded = await load(formText(form, 'template'))
     const filling = fillingIn(form, loaded.prepared)
     const body = JSON.stringify(requestOf({ ...loaded, filling }))
-    const answers = await askBoth(deps, body, formText(form, 'key').trim())
+    const { model } = loaded.prepared.template
+    const answers = await askBoth(deps, { model, body }, formText(form, 'key').trim())
     return showTry(context, { ...loaded, filling, answers })
   })
 }
