@@ -55,6 +55,25 @@ describe('the next step', () => {
     )
   })
 
+  it.each([
+    ['--help.jsonl', './--help.jsonl'],
+    ["it's $(id);`id`.jsonl", String.raw`'it'\''s $(id);` + '`id`' + String.raw`.jsonl'`],
+    ['a&&b|c>d.jsonl', "'a&&b|c>d.jsonl'"],
+    ['~root/!!.jsonl', "'~root/!!.jsonl'"],
+    ['', "''"],
+  ])('names the log %j as a path and nothing else', (path, word) => {
+    expect(commandOf({ ...LOG, path })).toContain(`promptintern import ${word} && `)
+  })
+
+  // a terminal into which it is pasted would take what is behind the escape for typed
+  it('has no control character of a file name on the page', () => {
+    const report = reportOf([labels()])
+    const log = { ...LOG, path: 'a\u001b[201~\nid\n\u202e.jsonl' }
+    const page = scanPage(report, log, { ...FREE, next: nextStep(report, log, SHOP) })
+    const [command] = /<pre>.*<\/pre>/s.exec(page)!
+    expect(command).toContain(String.raw`a\u001b[201~\nid\n\u202e.jsonl`)
+  })
+
   it('takes the encoder that is there, and keeps texts of an old log, or of one without times', () => {
     const encoder = '/models/mini lm'
     expect(commandOf(LOG, { encoder })).toMatch(

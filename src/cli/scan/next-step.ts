@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { DAY_MS } from '../../core/days.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
+import { shellWord } from '../../core/shell-word.ts'
 import { shortId } from '../../core/template/name.ts'
 import { modelFolder } from '../../models/pull.ts'
 import { about, isReady, type ScannedLog } from './words.ts'
@@ -29,8 +30,8 @@ const MODEL = { name: 'smollm2-135m', repository: 'HuggingFaceTB/SmolLM2-135M-In
 /** Beside the age of the log, for the time that learning takes. */
 const MORE_DAYS = 7
 
-const quoted = (path: string): string =>
-  /^[\w./:-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`
+/** A path is no option, also where it begins as one. */
+const quoted = (path: string): string => shellWord(path.startsWith('-') ? `./${path}` : path)
 
 const run = (words: string): string => `npx promptintern ${words}`
 

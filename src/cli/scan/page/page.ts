@@ -7,6 +7,7 @@ import type { NextStep } from '../next-step.ts'
 import type { ScanReport, TemplateReport } from '../../../core/scan/report.ts'
 import { shortId } from '../../../core/template/name.ts'
 import type { Segment } from '../../../core/template/template.ts'
+import { visibleName } from '../../../visible-text.ts'
 import { answersText, coverageText, savesText } from '../text.ts'
 import { about, count, headline, notesOf, remarkOf, share, usd, type ScannedLog } from '../words.ts'
 import { coveragePlot, rowsPlot } from './curves.ts'
@@ -122,7 +123,7 @@ const nextHtml = ({ says, command }: NextStep): string =>
   command === null
     ? `<p class="next">Next: ${escapeHtml(says)}</p>`
     : `<div class="next"><p>Next: ${escapeHtml(says)}</p>
-<pre>${escapeHtml(command)}</pre>
+<pre>${escapeHtml(visibleName(command))}</pre>
 <button>Copy</button></div>`
 
 /** @returns a whole HTML document */
