@@ -44,3 +44,7 @@ it('has the stage, the cause and the figures of the proof, and no syntax of Slac
     'proof: answers 72.1 % of the requests, of these at least 95.4 % as the upstream',
   ])
 })
+
+it('calls nobody by the name that a person signed in with', () => {
+  expect(textOf(event({ by: 'admin (@channel)' }))).toMatch(/by admin \(@\u200bchannel\)$/)
+})

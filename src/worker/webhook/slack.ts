@@ -19,9 +19,19 @@ const WORDS: Record<EventType, string> = {
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
-/** https://docs.slack.dev/messaging/formatting-message-text: these three begin its own syntax. */
+/** Is not seen, and ends the name that an `@` begins. */
+const ZERO_WIDTH_SPACE = '\u200b'
+
+/**
+ * https://docs.slack.dev/messaging/formatting-message-text: three characters begin its own syntax. Mattermost calls
+ * a whole channel where a text has `@channel`, and people choose the names that they sign in with.
+ */
 const escaped = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+  text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('@', `@${ZERO_WIDTH_SPACE}`)
 
 export const slackBody = ({ type, data }: WebhookEvent): string => {
   const { template, internalization, to, by, reason, proof } = data
