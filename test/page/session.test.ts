@@ -178,6 +178,11 @@ describe('every view', () => {
     expect(await response.text()).toContain('there is no /admin/nothing&lt;b&gt;')
   })
 
+  it('says what is not there without what turns or hides a text', async () => {
+    const response = await page.request('/admin/templates/%E2%80%AEa%1B')
+    expect(await response.text()).toContain('there is no template ‹RLO›a‹U+001B›')
+  })
+
   it('tells its reader no more than "internal error" of a fault, and the operator all', async () => {
     const { keys } = page.store
     const broken = await openPage({

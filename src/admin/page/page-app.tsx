@@ -18,6 +18,7 @@ import { Layout } from './layout.tsx'
 import { addLive, sharedRevision } from './live.ts'
 import { Notice } from './parts/figures.tsx'
 import { TOKEN_FIELD } from './parts/form.tsx'
+import { visibleText } from './parts/visible-text.ts'
 import { preferencesOf } from './preferences.ts'
 import { BROWSER_PATH } from './settings/settings-view.tsx'
 import { addSignIn, COOKIE, SIGN_IN } from './sign-in.tsx'
@@ -117,7 +118,7 @@ const addErrors = (app: PageApp, assets: Assets, onFault: AdminDeps['onFault']):
         preferences={preferencesOf(context)}
         signedIn={null}
       >
-        <Notice tone="bad">{said}</Notice>
+        <Notice tone="bad">{visibleText(said)}</Notice>
         <p>
           <a href={cameFrom(context.req.header('referer'))}>Back</a>
         </p>
