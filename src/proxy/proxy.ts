@@ -78,6 +78,9 @@ const refusalOf = (
       'unauthorized',
       'the request carries a secret of the proxy itself, such as the admin token, which is for /admin and /metrics; nothing was forwarded'
     )
+  // its answer is the request that the upstream got, with the operator's key in it (RFC 9110 §9.3.8)
+  if (incoming.method === 'TRACE')
+    return new AppError('invalid-request', 'the API has no method TRACE; nothing was forwarded')
   return pathRefusal(incoming.url ?? '')
 }
 

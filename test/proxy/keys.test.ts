@@ -80,6 +80,20 @@ describe.each(WAYS)('where keys are issued, $name', (way) => {
   })
 })
 
+it('no answer to TRACE shows the key of the upstream', async () => {
+  await start([keyFor('a')])
+  keyed.harness.upstream.respond = ({ headers }, response) => response.end(JSON.stringify(headers))
+  const path = '/v1/models'
+  const { status, body } = await keyed.harness.send(null, {
+    method: 'TRACE',
+    path,
+    headers: bearer('a'),
+  })
+  expect(body.toString()).not.toContain(UPSTREAM_KEY)
+  expect(status).toBe(400)
+  expect(keyed.harness.upstream.requests).toEqual([])
+})
+
 describe('a caller with an issued key', () => {
   it('may send it in each place or in both, and no other value beside it', async () => {
     await start([keyFor('a'), keyFor('b')])
