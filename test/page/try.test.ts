@@ -143,6 +143,13 @@ describe('trying a route', () => {
     expect(markup).not.toContain('<script>alert')
   })
 
+  it('has the address by which the browser came, also behind a balancer that ends TLS', async () => {
+    const response = await page.request('/admin/try?template=version-1', {
+      headers: { 'x-forwarded-proto': 'https' },
+    })
+    expect(await response.text()).toContain('curl -sS https://localhost/v1/chat/completions')
+  })
+
   // a request past all routes goes to UPSTREAM_BASE_URL, and the key is another provider's
   it('sends no key to another upstream than the one of the model', async () => {
     const page2 = await openPage({

@@ -4,10 +4,11 @@ import type { Sessions } from '../access/sessions.ts'
 import { addressOf } from '../access/token-gate.ts'
 import type { AdminDeps } from '../deps.ts'
 import type { Assets } from './assets.ts'
-import { BASE, type PageApp, type PageContext } from './env.ts'
+import { BASE, type PageApp } from './env.ts'
 import { Layout } from './layout.tsx'
 import { Notice } from './parts/figures.tsx'
 import { formText } from './form-text.ts'
+import { isSecure } from './origin.ts'
 import { preferencesOf, type Preferences } from './preferences.ts'
 
 export const COOKIE = 'promptintern-session'
@@ -44,23 +45,6 @@ const SignIn = ({ assets, preferences, next, mistake }: SignInProps) => (
 /** Only addresses of the page: a foreign one would lead people who just signed in elsewhere. */
 const nextOf = (wanted: string): string =>
   /^\/admin(\/[\w./%~-]*)?(\?[^#\\]*)?$/.test(wanted) && !wanted.includes('//') ? wanted : BASE
-
-/** What balancers say of the client's connection to them, with the values for TLS. */
-const TLS_SIGNS: readonly [header: string, value: RegExp][] = [
-  // the browser itself, of a form
-  ['origin', /^https:/i],
-  // the first hop is the client's
-  ['x-forwarded-proto', /^\s*https\b/i],
-  ['x-forwarded-scheme', /^\s*https\b/i],
-  ['forwarded', /^[^,]*\bproto="?https\b/i],
-  ['x-forwarded-ssl', /^on$/i],
-  ['front-end-https', /^on$/i],
-]
-
-/** Whether the browser came by TLS. A sign that is a lie only keeps its writer's own cookie. */
-const isSecure = ({ req }: PageContext): boolean =>
-  new URL(req.url).protocol === 'https:' ||
-  TLS_SIGNS.some(([header, value]) => value.test(req.header(header) ?? ''))
 
 /** Printable characters: the name is shown, and stands in logs. */
 const nameOf = (text: string): string | null => {

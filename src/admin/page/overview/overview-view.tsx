@@ -1,6 +1,7 @@
 /** The overview: what to decide, what is wrong, and what the loras saved. */
 import { isFull, type AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
+import { originOf } from '../origin.ts'
 import { show } from '../show.tsx'
 import { Attention } from './attention.tsx'
 import { Checklist, loadChecklist } from './checklist.tsx'
@@ -23,7 +24,7 @@ export const addOverview: AddView = (app, deps) => {
     const overview = await loadOverview(deps, period, isWorkedOut)
     const content = (
       <>
-        <Checklist steps={await loadChecklist(deps, overview, new URL(context.req.url).origin)} />
+        <Checklist steps={await loadChecklist(deps, overview, originOf(context))} />
         <Live id="attention">
           <Attention overview={overview} showsTexts={isFullRole} />
         </Live>

@@ -7,6 +7,7 @@ import type { Store } from '../../../store/store.ts'
 import { withQuery } from '../address.ts'
 import { BASE, isFull, type AddView, type PageContext } from '../env.ts'
 import { formText } from '../form-text.ts'
+import { originOf } from '../origin.ts'
 import { Notice } from '../parts/figures.tsx'
 import { TemplateLink, type Names } from '../parts/links.tsx'
 import { Line, NO_TEXTS } from '../parts/text.tsx'
@@ -75,7 +76,6 @@ const requestOf = ({ prepared, filling }: Pick<ShownTry, 'prepared' | 'filling'>
 
 const showTry = (context: PageContext, shown: ShownTry) => {
   const { prepared, isLive, names, answers } = shown
-  const { origin } = new URL(context.req.url)
   const content = (
     <>
       <p>
@@ -88,7 +88,7 @@ const showTry = (context: PageContext, shown: ShownTry) => {
       {answers !== null && <BothAnswers route={answers[0]} upstream={answers[1]} />}
       <h2>Ask</h2>
       <TryForm {...shown} formToken={context.get('formToken')} />
-      <Snippets snippets={snippetsOf(`${origin}/v1`, requestOf(shown))} />
+      <Snippets snippets={snippetsOf(`${originOf(context)}/v1`, requestOf(shown))} />
     </>
   )
   return show(context, { ...VIEW, content })
