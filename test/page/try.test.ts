@@ -67,6 +67,19 @@ describe('trying a route', () => {
     expect(markup).toMatch(/<button>[^<]*charges/)
   })
 
+  it('keeps a line break that the question begins with', async () => {
+    const request = JSON.parse(routedRecord(3, 'answered').request) as { messages: object[] }
+    const messages = [request.messages[0], { role: 'user', content: '\nquestion' }]
+    await page.store.records.append(
+      batchOf([routedRecord(3, 'answered', { request: JSON.stringify({ ...request, messages }) })])
+    )
+    await page.store.records.tagTemplate(['record-3'], 'version-1')
+    // a browser takes the first one away
+    expect(await page.view('/admin/try?template=version-1')).toMatch(
+      /<textarea id="query"[^>]*>\n\nquestion<\/textarea>/
+    )
+  })
+
   it('asks with it and without it, without a record, with the same bytes', async () => {
     const response = await ask()
     expect(response.status).toBe(200)

@@ -12,6 +12,9 @@ export const PATH = `${BASE}/try`
 /** Names of the fields of slots begin with it. */
 export const SLOT_FIELD = 'slot '
 
+/** A browser takes away a line break that a field begins with (HTML, 13.1.2.5). */
+const asTyped = (text: string): string => `\n${text}`
+
 const SlotField = ({ slot, value }: { slot: Slot; value: string }) => {
   const id = `slot-${slot.name}`
   const name = `${SLOT_FIELD}${slot.name}`
@@ -28,7 +31,7 @@ const SlotField = ({ slot, value }: { slot: Slot; value: string }) => {
         </select>
       ) : slot.multiline ? (
         <textarea id={id} name={name} rows={3}>
-          {value}
+          {asTyped(value)}
         </textarea>
       ) : (
         <input id={id} name={name} value={value} autocomplete="off" />
@@ -64,7 +67,7 @@ export const TryForm = ({ prepared, filling, formToken }: TryFormProps) => (
     ))}
     <label for="query">Question</label>
     <textarea id="query" name="query" rows={4} required>
-      {filling.query}
+      {asTyped(filling.query)}
     </textarea>
     <label for="key">Key with which your application asks. It is sent once and not kept.</label>
     <input id="key" name="key" type="password" autocomplete="off" required />
