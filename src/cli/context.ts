@@ -142,7 +142,7 @@ const openThere = ({ dataDir }: Config, store: OpenStore, screen: Screen): There
       else if (Date.now() - seenAt > WORKER_ABSENCE_MS)
         throw new AppError(
           'worker-unavailable',
-          'the worker that does this has ended: start the proxy, or run the command again'
+          'the worker that was executing this command has ended: start the proxy, or run the command again'
         )
       await delay(POLL_MS)
     }

@@ -87,10 +87,10 @@ export const populationText = ({
 
 const changeText = ({ change, upstreamAgreement }: Verdict): string[] =>
   change === null
-    ? ['compared with the log: without UPSTREAM_API_KEY nothing is allowed for its contradictions']
+    ? ['compared with the log: without UPSTREAM_API_KEY, no allowance is made for contradictions of the upstream']
     : [
-        `compared with the upstream of today, asked twice: it repeats ${percent(upstreamAgreement)} of the answers, ` +
-          `and answers ${change.changed} of ${change.rows} requests otherwise than in the log`,
+        `compared with new answers of the upstream, which was asked twice: it repeats ${percent(upstreamAgreement)} of its answers; ` +
+          `for ${change.changed} of ${change.rows} requests, both new answers agree and differ from the log`,
       ]
 
 /** The decision, every arm, and the samples and slices of the winning arm. */

@@ -21,7 +21,7 @@ export interface DatabaseServer {
 
 const FORM = 'must be postgres://user:password@host:5432/database'
 const ONE_HOST =
-  'must name one host: a name or an address that leads to the primary (DNS, HAProxy or Patroni keep it)'
+  'must have one host: a name or an address of the primary (use DNS, HAProxy or Patroni for failover)'
 const DEFAULT_PORT = 5432
 const LOCAL = new Set(['localhost', '127.0.0.1', '::1'])
 

@@ -88,7 +88,7 @@ const headerNames = names
 const hostNames = names
   .transform((list) => list.map((name) => name.toLowerCase().replace(/\.$/, '')))
   .pipe(
-    z.array(z.string().regex(/^[\w-]+(?:\.[\w-]+)*$/, 'is not a name of a host without a port'))
+    z.array(z.string().regex(/^[\w-]+(?:\.[\w-]+)*$/, 'must be a host name without a port'))
   )
 
 const detectors = names.pipe(z.array(z.enum(DETECTOR_NAMES)))
@@ -152,7 +152,7 @@ const stages = z
   .refine(
     (list) =>
       list.at(-1) === 1 && list.every((item, i) => item >= 0 && (i === 0 || item > list[i - 1]!)),
-    'must be shares that rise from 0 at the least to 1, such as 0.05,0.25,1'
+    'must be increasing shares of at least 0 that end with 1, such as 0.05,0.25,1'
   )
 
 const SCHEMA = z.object({
@@ -285,7 +285,7 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
     ],
     [
       env.ENGINE_STOP_COMMAND !== null && env.ENGINE_START_COMMAND === null,
-      'ENGINE_STOP_COMMAND: needs ENGINE_START_COMMAND; an engine that was not started is not stopped',
+      'ENGINE_STOP_COMMAND: needs ENGINE_START_COMMAND; the proxy stops only an engine that it started',
     ],
     [
       env.WEBHOOK_URL !== null && env.WEBHOOK_FORMAT === 'signed' && env.WEBHOOK_SECRET === null,
@@ -293,7 +293,7 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
     ],
     [
       env.WEBHOOK_FORMAT === 'slack' && env.WEBHOOK_SECRET !== null,
-      'WEBHOOK_SECRET: not used with WEBHOOK_FORMAT=slack, which signs nothing',
+      'WEBHOOK_SECRET: not used with WEBHOOK_FORMAT=slack, which does not sign events; unset it',
     ],
     [
       serves && env.ACCESS === 'keys' && env.UPSTREAM_API_KEY === null,
@@ -301,7 +301,7 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
     ],
     [
       env.ADMIN_READ_TOKEN !== null && env.ADMIN_READ_TOKEN === env.ADMIN_TOKEN,
-      'ADMIN_READ_TOKEN: must differ from ADMIN_TOKEN, because it may do less',
+      'ADMIN_READ_TOKEN: must differ from ADMIN_TOKEN, because it has fewer rights',
     ],
     [
       serves && env.ADMIN_TOKEN === null && !LOOPBACK.has(env.HOST),

@@ -26,8 +26,8 @@ const soFar = (report: RolloutReport | null): string => {
   if (report === null) return 'the worker has judged no audited request of this stage yet'
   const { evidence, stepCapital, waitsFor } = report
   const found =
-    `it disagrees with the upstream in ${lossText(evidence)}; the ${evidence.stagePairs} conversations of ` +
-    `this stage are evidence ${capitalText(evidence.step)}, and ${stepCapital} is needed`
+    `it disagrees with the upstream in ${lossText(evidence)}; the evidence is ${capitalText(evidence.step)} ` +
+    `after ${evidence.stagePairs} conversations of this stage, and ${stepCapital} is needed`
   return [found, ...waitsFor].join('; ')
 }
 
@@ -35,7 +35,7 @@ const notYet = (id: string, stage: RolloutStage, report: RolloutReport | null): 
   new AppError(
     'invalid-state',
     `internalization ${id} is in the stage ${stageName(stage)} and may not enter the next one yet: ` +
-      `${soFar(report)}. Wait for more audited requests, or decide without that evidence by "now": true`
+      `${soFar(report)}. Wait for more audited requests, or set "now": true to decide without this evidence`
   )
 
 /** Before the first pair. */
@@ -51,7 +51,7 @@ export interface Approval {
 
 const checkShare = (share: number): void => {
   if (!(share > 0 && share <= 1))
-    throw new AppError('invalid-request', 'a share is above 0 and at most 1', { param: 'share' })
+    throw new AppError('invalid-request', 'a share must be above 0 and at most 1', { param: 'share' })
 }
 
 /**

@@ -19,7 +19,7 @@ const byStart = <Row>(
     throw new AppError(
       'conflict',
       `${found.length} ids begin with ${start}: ${found.slice(0, 3).map(idOf).join(', ')}` +
-        `${found.length > 3 ? ', …' : ''}; write more of the one that you mean`
+        `${found.length > 3 ? ', …' : ''}; give more characters of the id`
     )
   return found[0] ?? null
 }

@@ -63,7 +63,7 @@ const needText = (
   const goal = `for ${percent(coverage)} coverage`
   if (rows === null)
     return lower === null
-      ? `${goal} more exchanges alone will not do, as far as can be told`
+      ? `${goal} more exchanges alone are probably not enough`
       : `${goal} ${MOST} are needed (at least ${rounded(lower - trained)} more)`
   if (rows <= trained) return `${goal} the ${count(trained)} questions to learn from are enough`
   const most = upper === null ? MOST : rounded(upper - trained)
@@ -97,6 +97,6 @@ export const curveText = (
   const trained = curve.points.at(-1)!.rows
   const shown = shownTargets(curve, internalization)
   return shown.length === 0
-    ? ['the learning curve shows no coverage that more exchanges would bring']
+    ? ['the learning curve shows no gain in coverage from more exchanges']
     : shown.map((target) => needText(target, trained))
 }

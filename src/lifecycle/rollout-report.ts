@@ -154,28 +154,28 @@ const riseText = (evidence: EvidenceFigures): string => {
 }
 
 export const feedbackReason = (figures: OutcomeFigures): string =>
-  `rolled back: users rate it worse: ${badText(figures)}; the difference is ${differenceText(figures)}, ` +
-  `and at most ${points(figures.margin)} are allowed; evidence ${capitalText(figures.rollback)}`
+  `rolled back: users rate it worse: ${badText(figures)}; the difference is ${differenceText(figures)}; ` +
+  `the limit is ${points(figures.margin)}; evidence ${capitalText(figures.rollback)}`
 
 export const rollbackReason = (evidence: EvidenceFigures): string =>
-  `rolled back: it disagrees with the upstream in ${riseText(evidence)}, ` +
-  `and at most ${percent(evidence.margin)} may; evidence ${capitalText(evidence.rollback)}`
+  `rolled back: it disagrees with the upstream in ${riseText(evidence)}; ` +
+  `the limit is ${percent(evidence.margin)}; evidence ${capitalText(evidence.rollback)}`
 
 export const driftText = (evidence: EvidenceFigures): string =>
-  `its traffic has changed: it disagrees with the upstream in ${riseText(evidence)}, ` +
-  `and the proof showed at most ${percent(evidence.proven)}; evidence ${capitalText(evidence.drift)}`
+  `its traffic has changed: it disagrees with the upstream in ${riseText(evidence)}; ` +
+  `the proof showed at most ${percent(evidence.proven)}; evidence ${capitalText(evidence.drift)}`
 
 const INDICATOR_TEXTS: Record<Indicator, string> = {
   fallbacks: 'would go to the upstream',
-  'low-confidence': 'get an answer of less than the median confidence',
-  'long-questions': 'are longer than nine in ten were',
-  'new-labels': 'get an answer that was never seen',
+  'low-confidence': 'get an answer with a confidence below the median of the proof',
+  'long-questions': 'are longer than the 90th percentile of the proof',
+  'new-labels': 'get a new label from the upstream',
 }
 
-/** `its questions have changed: 31.0 % of 400 audited requests get an answer that was never seen, …` */
+/** `its questions have changed: 31.0 % of 400 audited requests get a new label from the upstream; …` */
 export const indicatorText = ({ indicator, seen, requests, ...known }: IndicatorFigures): string =>
   `its questions have changed: ${percent(seen / requests)} of ${requests} audited requests ` +
-  `${INDICATOR_TEXTS[indicator]}, and the proof showed ${percent(known.share)}, at most ` +
+  `${INDICATOR_TEXTS[indicator]}; the proof showed ${percent(known.share)}, at most ` +
   `${percent(known.bound)}; evidence ${capitalText(known.evidence)}`
 
 export const stepText = (stage: RolloutStage, evidence: EvidenceFigures): string =>

@@ -6,7 +6,7 @@ import { ownBaseUrl } from './ask-own.ts'
 const engineText = ({ engine }: Config): string => {
   switch (engine.kind) {
     case 'none':
-      return 'none: prompts are found and nothing is learned (ENGINE=onnx ENCODER_PATH=… learns labels)'
+      return 'none: prompts are detected, but nothing is trained (ENGINE=onnx ENCODER_PATH=… trains label heads)'
     case 'onnx':
       return [
         ...(engine.encoderPath === null ? [] : ['label heads']),
@@ -15,7 +15,7 @@ const engineText = ({ engine }: Config): string => {
     case 'http':
       return engine.url
     case 'fake':
-      return 'the fake one of tests'
+      return 'fake, for tests'
   }
 }
 

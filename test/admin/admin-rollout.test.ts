@@ -226,7 +226,7 @@ describe('an approval', () => {
     expect(status).toBe(409)
     expect(body.error.code).toBe('invalid_state')
     expect(body.error.message).toMatch(
-      /in the stage canary 5 % .* in 0 of 40 conversations, 0\.0 % .* the 40 conversations of this stage are evidence \d.*, and 20 is needed\. Wait .* "now": true/
+      /in the stage canary 5 % .* in 0 of 40 conversations, 0\.0 % .* the evidence is \d.* after 40 conversations of this stage, and 20 is needed\. Wait .* "now": true/
     )
     expect(await admin.store.routes.list()).toMatchObject([{ trafficShare: 0.05 }])
   })

@@ -33,7 +33,7 @@ describe('the start of an id', () => {
   it('that two begin with is refused, and both are named', async ({ store }) => {
     await expect(findTemplate(store, '9a17')).rejects.toMatchObject({
       code: 'conflict',
-      message: `2 ids begin with 9a17: ${ONE}, ${OTHER}; write more of the one that you mean`,
+      message: `2 ids begin with 9a17: ${ONE}, ${OTHER}; give more characters of the id`,
     })
   })
 

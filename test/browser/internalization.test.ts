@@ -160,7 +160,7 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
     await tab.locator('summary', { hasText: 'Evidence over time' }).click()
     await tab.locator('#evidence canvas').first().waitFor()
     await tab.locator('summary', { hasText: 'Newest requests' }).click()
-    await tab.locator('#traffic').getByText('drawn at random, to be compared').waitFor()
+    await tab.locator('#traffic').getByText('drawn at random for an audit').waitFor()
   })
 
   it.each([390, 1280])('has plots that can be read on a screen of %d pixels', async (width) => {

@@ -147,7 +147,7 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
     expect(await findingsOf(tab)).toEqual([])
     await decide('Approve', { 'Or another share, in percent': '50' })
     await tab
-      .getByText(/so only the proof speaks|without that evidence|is needed|needs/)
+      .getByText(/the proof is the only evidence|without that evidence|is needed|needs/)
       .first()
       .waitFor()
     // the browser reports the status 409
@@ -181,7 +181,7 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
       const question = tab.getByLabel('Question')
       const asked = `${number}: a tin of ${shelfOf(number)}`
       await question.fill((await question.inputValue()).replace(/\d+: a tin of \w+/, asked))
-      await tab.getByLabel('Key with which').fill('client-key')
+      await tab.getByLabel('API key of your application').fill('client-key')
       await tab.getByRole('button', { name: /Ask both/ }).click()
       await tab.getByText(/^(Both answers are equal|The answers differ)/).waitFor()
     }
@@ -268,7 +268,7 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
 
   it('shows why a form was refused, although the script sends it', async () => {
     await open('/forget')
-    await tab.getByRole('button', { name: 'Look what would go' }).click()
+    await tab.getByRole('button', { name: 'Preview the deletion' }).click()
     await tab.getByText('the selection is empty').waitFor()
     // the browser reports the status 400
     said.length = 0
@@ -277,10 +277,10 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
   it('looks before it forgets, and can be loaded again after it', async () => {
     await open('/forget')
     await tab.getByLabel('Tenant').fill('unknown')
-    await tab.getByRole('button', { name: 'Look what would go' }).click()
+    await tab.getByRole('button', { name: 'Preview the deletion' }).click()
     await tab.getByText('0 records').waitFor()
     await tab.reload()
-    await tab.getByRole('button', { name: 'Look what would go' }).waitFor()
+    await tab.getByRole('button', { name: 'Preview the deletion' }).waitFor()
     expect(said).toEqual([])
   })
 

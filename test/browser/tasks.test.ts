@@ -183,7 +183,7 @@ describe.skipIf(CHROMIUM === null)(`a person at the page${WHY_SKIPPED}`, () => {
 
   it('approves one that waits', async () => {
     await reads('Orders')
-    await follow('Look and decide')
+    await follow('Review and decide')
     await press('Approve')
     await reads(/live, (?:shadow|canary|full)/)
     expect(steps).toBeLessThanOrEqual(MOST_STEPS)

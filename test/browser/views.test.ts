@@ -80,7 +80,7 @@ describe.skipIf(CHROMIUM === null)(`views in Chromium${WHY_SKIPPED}`, () => {
   it('load what must be read from the log behind the page', async () => {
     await open('/templates')
     await tab.locator('#templates').getByText('not known').first().waitFor()
-    expect(await tab.getByText('not worked out').count()).toBe(0)
+    expect(await tab.getByText('not calculated').count()).toBe(0)
     await open(TEMPLATE)
     await tab.locator('#economics').getByText('there is no price of').waitFor()
     await open('')
@@ -120,8 +120,8 @@ describe.skipIf(CHROMIUM === null)(`views in Chromium${WHY_SKIPPED}`, () => {
     await tab.keyboard.press('Escape')
     await tab.locator('dialog').waitFor({ state: 'detached' })
     await open('/settings')
-    await tab.getByLabel(/j and k go through/).uncheck()
-    await tab.getByRole('button', { name: 'Keep in this browser' }).click()
+    await tab.getByLabel(/j and k move through/).uncheck()
+    await tab.getByRole('button', { name: 'Save in this browser' }).click()
     await open('/records')
     await tab.keyboard.press('j')
     expect(await focused()).toContain('<body')
@@ -138,26 +138,26 @@ describe.skipIf(CHROMIUM === null)(`views in Chromium${WHY_SKIPPED}`, () => {
     expect(await line()).toBe('rgb(19, 83, 171) rgb(251, 251, 250)')
     await open('/settings')
     await tab.getByLabel('dark').check()
-    await tab.getByRole('button', { name: 'Keep in this browser' }).click()
+    await tab.getByRole('button', { name: 'Save in this browser' }).click()
     await tab.locator('html[data-theme=dark]').waitFor()
     expect(await line()).toBe('rgb(138, 184, 255) rgb(21, 23, 26)')
     expect(await findingsOf(tab)).toEqual([])
     await tab.getByLabel('system').check()
-    await tab.getByRole('button', { name: 'Keep in this browser' }).click()
+    await tab.getByRole('button', { name: 'Save in this browser' }).click()
   })
 
   it('save what fits a filter, of a log that is searched in text', async () => {
     await open('/records')
     await tab.getByLabel('Text of question').fill('nowhere in this log')
     await tab.getByRole('button', { name: 'Filter' }).click()
-    await tab.getByText('The log has no such record').waitFor()
+    await tab.getByText('No record matches').waitFor()
     await open('/records?status=2xx')
     const [file] = await Promise.all([
       tab.waitForEvent('download'),
       tab.getByRole('link', { name: 'CSV' }).click(),
     ])
     expect(file.suggestedFilename()).toMatch(/^records-.*\.csv$/)
-    expect(readFileSync(await file.path(), 'utf8')).toMatch(/all that fit\r\n$/)
+    expect(readFileSync(await file.path(), 'utf8')).toMatch(/all matching records\r\n$/)
     expect(said).toEqual([])
   })
 

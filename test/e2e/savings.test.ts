@@ -147,7 +147,7 @@ describe('savings on the command line', () => {
     expect(auditsUsd).toBe(0.5)
     const share = (100 * 0.5) / (0.5 + usd!.grossUsd)
     expect(await cli(priced, 'savings')).toContain(
-      `audits: 0.5 USD for answers that loras would have given, ${share.toFixed(1)} % of what they`
+      `audits: 0.5 USD for answers that loras would have given, ${share.toFixed(1)} % of the sum of audits and savings`
     )
   })
 

@@ -98,7 +98,7 @@ describe('scan of a file', () => {
       (await scan(mixed, '--json')).stdout
     ) as Printed
     expect([exchanges, templates[0]!.requests, log.unread.count]).toEqual([200, 200, 3])
-    const batch = 'it is a line of a batch, whose requests and answers are in two files'
+    const batch = 'it is a line of a batch file, which has only requests or only answers'
     expect(log.unread.first).toEqual([
       { line: 101, reason: batch },
       { line: 102, reason: batch },

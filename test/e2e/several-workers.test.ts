@@ -121,7 +121,7 @@ describePostgres('two workers', () => {
       const live = await newestInternalization(proxy)
 
       first.worker.kill('SIGCONT')
-      const leftOff = 'another worker goes on with this'
+      const leftOff = 'another worker has taken over this work'
       await expect.poll(first.said, { timeout: WAIT_MS }).toContain(leftOff)
       // time enough for a write
       await delay(2_000)

@@ -196,7 +196,7 @@ describe('promote, of a live internalization', () => {
     expect(refused).toMatchObject({
       code: 4,
       stderr:
-        'promptintern: evidence 2.2 after 128 conversations, 20 is needed: wait, or use --now\n',
+        'promptintern: the evidence is 2.2 after 128 conversations, and 20 is needed: wait, or use --now\n',
     })
     const { code, stdout } = await run('promote', TEMPLATE.version, '--now')
     expect({ code, stdout }).toEqual({
@@ -231,7 +231,7 @@ describe('promote, of a live internalization', () => {
     // the worker has not looked at the new stage yet
     const again = await run('promote', TEMPLATE.version)
     expect(again.code).toBe(4)
-    expect(again.stderr).toContain('evidence 1 after 0 conversations, 20 is needed')
+    expect(again.stderr).toContain('the evidence is 1 after 0 conversations, and 20 is needed')
   })
 
   it('can be decided before the worker has made figures', async () => {

@@ -224,7 +224,7 @@ describe('decisions', () => {
     expect((await written()).note).toBe('an incident')
     const paused = await page.view(VIEW)
     expect(paused).toContain('live, paused')
-    expect(paused).toContain('As before the pause it is asked for 5 % of the requests.')
+    expect(paused).toContain('As before the pause, it is asked for 5 % of the requests.')
     await decide('resume')
     expect(await stateOf()).toMatchObject({ name: 'live', stage: { share: 0.05 } })
   })

@@ -145,14 +145,14 @@ describe('a candidate', () => {
     const markup = await page.view(VIEW)
     expect(markup).toContain('waits for a decision')
     expect(headings(markup)).toEqual([
-      'The surest of its mistakes',
+      'Its most confident mistakes',
       'Proof',
       'How much it could answer, and how well',
       'Does internalizing it pay?',
       'Training',
       'History',
     ])
-    expect(rowOf(markup, 'traffic as it comes')[0]).toBe('600')
+    expect(rowOf(markup, 'traffic')[0]).toBe('600')
     expect(markup).toMatch(
       /Held out: \d+ requests from 1970-01-01 00:00 to 1970-01-01 02:00 UTC, in 2 hours\./
     )
@@ -362,7 +362,7 @@ describe('coverage against agreement', () => {
     const shares = [...part.matchAll(/<tr><th[^>]*>(\d+\.\d) %/g)].map(([, share]) => Number(share))
     expect(shares.length).toBeGreaterThan(50)
     expect(shares).toEqual(shares.toSorted((a, b) => a - b))
-    expect(part).toContain('The promise is proven for the chosen one.')
+    expect(part).toContain('The promise is proven for the chosen threshold.')
   })
 
   it('is not there before a verdict', async () => {
@@ -389,13 +389,13 @@ describe('a live route', () => {
       /Evidence for the next stage<\/dt><dd><strong>2.2<\/strong><small>decides at 20/
     )
     expect(markup).toMatch(
-      /Evidence to take it back<\/dt><dd><strong>0.0536<\/strong><small>decides at 300/
+      /Evidence for a rollback<\/dt><dd><strong>0.0536<\/strong><small>decides at 300/
     )
     expect(markup).toMatch(/Audits that wait<\/dt><dd><strong>3</)
     expect(markup).toMatch(
       /Audits today, all templates<\/dt><dd><strong>\$0.0123\d*<\/strong><small>of \$1.00 a day/
     )
-    expect(rowOf(markup, 'would not have been given')).toEqual(['71'])
+    expect(rowOf(markup, 'the small model would not have answered')).toEqual(['71'])
     expect(markup).toContain(
       'aria-label="Disagreement with the upstream between 0.3 % and 8.2 %; proven at most 3.9 %; margin 5.0 %"'
     )
@@ -459,7 +459,7 @@ describe('a live route', () => {
       })
     )
     const markup = await page.view(VIEW)
-    expect(rowOf(markup, 'answers of the upstream that were never seen').at(-1)).toBe('has risen')
+    expect(rowOf(markup, 'answers of the upstream with a new label').at(-1)).toBe('has risen')
     expect(rowOf(markup, 'requests that it would not answer').at(-1)).toBe('as in the proof')
     expect(rowOf(markup, '&lt;svg').slice(-2)).toEqual(['100', '2.0 %'])
     expect(markup).not.toContain('<svg onload')
@@ -509,7 +509,7 @@ describe('a live route', () => {
     }
     const compared = await show(exampleFeedback())
     expect(compared).toContain('Difference: +3.9 points (-4.1 to +11.9).')
-    expect(compared).toContain('About 340,000 more rated conversations would tell')
+    expect(compared).toContain('About 340,000 more rated conversations are needed')
     // the picture is of the audited side's 4.1 % and the interval of the difference
     expect(compared).toContain(
       'between 0.0 % and 16.0 %; audited side 4.1 %; allowed at most 9.1 %'
@@ -536,7 +536,7 @@ describe('a live route', () => {
     )
     expect(await page.view(VIEW)).toContain(`hx-get="${VIEW}/traffic"`)
     const markup = await page.view(`${VIEW}/traffic`)
-    expect(markup).toContain('it was not sure enough')
+    expect(markup).toContain('its confidence was below the threshold')
     expect(rowOf(markup, 'the small model answered').slice(1)).toEqual(['2', '50.0 %'])
     expect(rowOf(markup, 'of these, it answered')).toEqual(['2', '$0.00', '20 ms'])
     expect(rowOf(markup, 'control group')[2]).toBe('400 ms')
@@ -547,7 +547,7 @@ describe('a live route', () => {
     await goLive(exampleReport({ evidence: exampleEvidence({ pairs: 3 }) }))
     await addPairs(page.store, [{}, { outcome: 'agreed' }, { outcome: 'agreed' }])
     const markup = await page.view(`${VIEW}/evidence`)
-    expect(markup).toContain('taken back at 300')
+    expect(markup).toContain('rollback at 300')
     expect(markup).toContain('next stage at 20')
     expect(markup).toContain('canary 5 %')
     expect(markup).toContain('margin 5.0 %')

@@ -119,8 +119,8 @@ describe('jobs', () => {
     await saveTask(page.store, newTaskName('1'), { ...task, isScrubbed: false })
     await saveTask(page.store, newTaskName('2'), { ...task, isScrubbed: true })
     const markup = await page.view('/admin/jobs')
-    expect(markup).toContain('with 2 small models to look at: the database is to be cleaned')
-    expect(markup).toContain('the engine has copies to delete')
+    expect(markup).toContain('with 2 small models to check: the database must still be cleaned')
+    expect(markup).toContain('the engine must still delete copies')
   })
 
   it('show what has ended in the last week with its reason, and the training that it took', async () => {
@@ -147,7 +147,7 @@ describe('jobs', () => {
   })
 
   it.each([
-    ['the worker restarts', exampleStatus({ worker: 'restarting' }), 'The worker restarts'],
+    ['the worker restarts', exampleStatus({ worker: 'restarting' }), 'The worker is restarting'],
     ['the engine is away', exampleStatus({ engineReachable: false }), 'The engine does not answer'],
     ['there is no engine', exampleStatus({ engine: 'none' }), 'has no engine'],
   ])('say that %s', async (_name, now, said) => {

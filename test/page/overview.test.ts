@@ -76,13 +76,13 @@ describe('the overview', () => {
       'would answer 60.0 % of the requests; of these at least 96.0 % agree with the upstream (98.0 % observed on 1 held-out request).'
     )
     expect(markup).toContain(
-      '<a href="/admin/internalizations/waits?open=approve">Look and decide</a>'
+      '<a href="/admin/internalizations/waits?open=approve">Review and decide</a>'
     )
     expect(markup).not.toContain('nothing is wrong')
   })
 
   it.each<[string, Partial<RolloutReport>, string]>([
-    ['a route may step', { mayStep: true }, 'may enter the stage canary 25 %'],
+    ['a route may step', { mayStep: true }, 'can enter the stage canary 25 %'],
     ['its traffic drifted', { driftedAt: 9_000, drift: 'of <b>loss' }, 'of &lt;b&gt;loss'],
     ['its model ends', { deprecatedOn: '2027-01-31' }, 'retires the model of'],
   ])('tells that %s', async (_name, changes, said) => {
@@ -106,7 +106,7 @@ describe('the overview', () => {
       })
     )
     const markup = await page.view('/admin')
-    expect(markup).toContain('is paused since')
+    expect(markup).toContain('has been paused since')
     expect(markup).toContain('/admin/internalizations/live-one')
   })
 
@@ -123,7 +123,7 @@ describe('the overview', () => {
 
   it.each([
     ['the engine is away', exampleStatus({ engineReachable: false }), 'The engine does not answer'],
-    ['the worker restarts', exampleStatus({ worker: 'restarting' }), 'The worker restarts'],
+    ['the worker restarts', exampleStatus({ worker: 'restarting' }), 'The worker is restarting'],
     [
       'the log dropped some',
       exampleStatus({ log: { ...exampleStatus().log, dropped: 7 } }),
@@ -132,7 +132,7 @@ describe('the overview', () => {
     [
       'the log takes none',
       exampleStatus({ logIsTaken: false, log: { ...exampleStatus().log, dropped: 7 } }),
-      'The log takes no records',
+      'The log accepts no records',
     ],
   ])('tells that %s', async (_name, now, said) => {
     status = now
@@ -299,7 +299,7 @@ describe('the overview', () => {
     expect(markup).toContain('out of &lt;i&gt;memory')
     expect(markup).toContain('/admin/internalizations/lately')
     expect(markup).not.toContain('/admin/internalizations/long-ago')
-    expect(markup).toContain('has not finished 1 forgetting yet')
+    expect(markup).toContain('has not finished 1 forget request yet')
   })
 
   it('shows the first of many that wait, and how many more there are', async () => {
@@ -366,10 +366,10 @@ describe('the overview', () => {
       await page.store.records.tagTemplate(['record-1', 'record-2'], 'version-1')
       await page.store.internalizations.create(exampleApproved())
       const before = await page.view('/admin')
-      expect(before).toContain('This must be read from the log.')
-      const link = /<a href="([^"]*)">Work it out now/.exec(before)![1]!.replaceAll('&amp;', '&')
+      expect(before).toContain('This is calculated from the log.')
+      const link = /<a href="([^"]*)">Calculate it now/.exec(before)![1]!.replaceAll('&amp;', '&')
       const after = await page.view(link)
-      expect(after).not.toContain('Work it out now')
+      expect(after).not.toContain('Calculate it now')
       for (const name of ['Spent', 'Saved', 'Costs', 'Net saved', '24 hours', '7 days', '30 days'])
         expect(after).toContain(name)
       expect(await page.view('/admin')).toContain('Net saved')

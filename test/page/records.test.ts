@@ -52,7 +52,7 @@ describe('records', () => {
   describe('list', () => {
     it('says when the log is empty', async () => {
       const markup = await page.view('/admin/records')
-      expect(markup).toContain('The log has no such record.')
+      expect(markup).toContain('No record matches.')
       expect(markup).not.toContain('aria-label="Pages"')
     })
 
@@ -73,7 +73,7 @@ describe('records', () => {
       for (const text of [
         'small model answered',
         'not asked</span>',
-        'drawn at random, to be compared',
+        'drawn at random for an audit',
         'no live route',
         '>500<',
         '1.2 s',
@@ -203,7 +203,7 @@ describe('records', () => {
       expect(markup).toContain('Searched the newest 5,000 records from here on; one of them fits')
       expect(markup).toContain('href="/admin/records?tenant=x&amp;after=77">Go on')
       expect(markup).not.toContain('Next page')
-      expect(await partial.view('/admin/records?tenant=x&after=77')).toContain('None of these fits')
+      expect(await partial.view('/admin/records?tenant=x&after=77')).toContain('None of these match')
       await partial.close()
     })
 
@@ -228,7 +228,7 @@ describe('records', () => {
       expect(head).toMatch(/^id,at,tenant,model,.*,question,answer$/)
       expect(row).toMatch(/^record-1,1970-01-01T00:00:01\.001Z,tenant-a,'\+1,/)
       expect(row).toContain(`"'=HYPERLINK(""http://x.example"",""a"")",intent_1`)
-      expect(end).toBe('# 1 record: all that fit')
+      expect(end).toBe('# 1 record: all matching records')
       expect(rest).toBe('')
     })
 
@@ -251,7 +251,7 @@ describe('records', () => {
       )
       expect(imported).toMatchObject({ record: { at: 1_450, model: 'gpt-4o-mini' } })
       expect(JSON.parse(lines[450]!)).toEqual({
-        export: { records: 450, isWhole: true, says: '450 records: all that fit' },
+        export: { records: 450, isWhole: true, says: '450 records: all matching records' },
       })
     })
 
@@ -391,7 +391,7 @@ describe('records', () => {
       expect(first).toContain('$0.00')
       const fallback = await page.view('/admin/records/record-2')
       expect(fallback).toContain('answer of the small model not used')
-      expect(fallback).toContain('it was not sure enough')
+      expect(fallback).toContain('its confidence was below the threshold')
       expect(fallback).toContain('<code>low-confidence</code>')
     })
 
@@ -436,7 +436,7 @@ describe('records', () => {
       const markup = await page.view('/admin/records/record-1')
       expect(markup).toContain('gpt-4o-mini')
       expect(markup).toContain('801')
-      expect(markup).toContain('is shown to those who sign in with ADMIN_TOKEN')
+      expect(markup).toContain('Sign in with ADMIN_TOKEN to see')
       for (const text of ['Today is day', 'intent_1', 'a secret', '.txt'])
         expect(markup).not.toContain(text)
       for (const name of ['request', 'response'])

@@ -56,8 +56,8 @@ describe('a rejection by the gate', () => {
   it('for too little agreement says how much there is, and what raises it', () => {
     const { says, helps } = said(verdictOf(rowsOf(1000, (i) => ({ agrees: i % 5 > 0 }))))
     expect(says).toBe(
-      'It does not agree with gpt-4o-mini often enough: 80.0 % if it answered everything that it may. ' +
-        'It is not sure enough of any 20.0 % of the requests to stay within the margin of 5 points.'
+      'It does not agree with gpt-4o-mini often enough: 80.0 % if it answered every request that it may answer. ' +
+        'At a coverage of 20.0 %, no confidence threshold keeps it within the margin of 5 points.'
     )
     expect(helps).toMatch(/TRAIN_MINUTES.*larger base model.*MARGIN/)
     expect(helps).not.toContain('encoder')
@@ -114,7 +114,7 @@ describe('a rejection by the gate', () => {
     }))
     const { says, helps } = said(verdictOf(rows))
     expect(says).toContain(
-      `${MODEL} has changed: it answers 10 of 500 held-out requests twice alike`
+      `${MODEL} has changed: for 10 of 500 held-out requests, it gave the same new answer twice`
     )
     expect(helps).toContain('Newer traffic')
   })

@@ -134,7 +134,7 @@ describe('the session of the page', () => {
     await page.signIn(READ_TOKEN, 'Ana <b>')
     const markup = await page.view('/admin/keys')
     expect(markup).toContain('Ana b')
-    expect(markup).toContain('reads only')
+    expect(markup).toContain('read-only')
     expect((await page.submit('/admin/keys', '/admin/sign-out')).status).toBe(303)
   })
 })

@@ -47,7 +47,7 @@ describe('settings', () => {
     const markup = await page.view(`/admin/settings?${query}`)
     const shown = [...markup.matchAll(/<th scope="row"><code>(\w+)</g)].map(([, name]) => name)
     expect(shown).toEqual(names)
-    if (names.length === 0) expect(markup).toContain('No setting fits the filter')
+    if (names.length === 0) expect(markup).toContain('No setting matches the filter')
   })
 
   it('keep a theme in the browser, and turn its keys off, also for a person who only looks', async () => {

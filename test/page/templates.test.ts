@@ -100,7 +100,7 @@ describe('templates', () => {
       const markup = await page.view(`/admin/templates?${query}`)
       const shown = [...markup.matchAll(/href="\/admin\/templates\/(\w)"/g)].map(([, name]) => name)
       expect(shown).toEqual(found)
-      if (found.length === 0) expect(markup).toContain('No template fits the filter')
+      if (found.length === 0) expect(markup).toContain('No template matches the filter')
     })
 
     it('has fifty rows a page, and keeps the filter from page to page', async () => {
@@ -121,12 +121,12 @@ describe('templates', () => {
       await page.store.templates.upsert([exampleTemplate('a')])
       await log('a', 1)
       const before = await page.view('/admin/templates')
-      expect(before).toContain('not worked out')
-      const link = /<a href="([^"]*)">Work it out now/.exec(before)![1]!
+      expect(before).toContain('not calculated')
+      const link = /<a href="([^"]*)">Calculate it now/.exec(before)![1]!
       const after = await page.view(link)
-      expect(after).not.toContain('Work it out now')
+      expect(after).not.toContain('Calculate it now')
       expect(after).toContain('not known')
-      expect(await page.view('/admin/templates')).not.toContain('Work it out now')
+      expect(await page.view('/admin/templates')).not.toContain('Calculate it now')
     })
   })
 
@@ -162,10 +162,10 @@ describe('templates', () => {
       expect(markup).toContain('<mark class="query"><b>query</b></mark>')
       expect(markup).toContain('free · pro')
       expect(markup).toContain('the answer depends on it')
-      expect(markup).toContain('p = 0.0010 that it has no effect')
+      expect(markup).toContain('p = 0.0010 under the hypothesis of no effect')
       expect(markup).toContain('constant text, 26 characters')
       expect(markup).toContain('a value of one of 1 known shapes')
-      expect(markup).toContain('examples of 2 known ones, letter by letter')
+      expect(markup).toContain('examples from a set of 2 known ones, unchanged')
       expect(markup).toContain('Order: teal &lt;b&gt;')
       expect(markup).toMatch(/came from one key,[^]*key-7/u)
       const text = await page.request('/admin/templates/a/prompt.txt')

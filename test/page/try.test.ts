@@ -106,7 +106,7 @@ describe('trying a route', () => {
     })
     const fallback = await (await ask()).text()
     expect(fallback).toContain('Both answers are equal')
-    expect(fallback).toContain('it was not sure enough')
+    expect(fallback).toContain('its confidence was below the threshold')
   })
 
   it('shows what the upstream refuses', async () => {

@@ -228,7 +228,7 @@ describe('the plan of a head', () => {
   it('asks for more exchanges of 500 labels with three rows each', () => {
     const { labels, obstacle } = planOf(answered(1500, (number) => `label ${number % 500}`))
     expect(labels).toBeNull()
-    const [, labelCount] = /(4\d\d) different answers, which recur/.exec(obstacle!.reason)!
+    const [, labelCount] = /(4\d\d) different, recurring answers/.exec(obstacle!.reason)!
     // 1,000 to learn from have about two rows of each, and four are needed
     expect(obstacle!.missingExchanges).toBe(4 * Number(labelCount) - 1000)
   })
@@ -237,7 +237,7 @@ describe('the plan of a head', () => {
     const plan = planOf(answered(3000, (number) => `label ${number % 450}`))
     expect(plan.responseType).toBe('label')
     expect(plan.obstacle).toEqual({
-      reason: expect.stringContaining('450 labels are too many to be tried in a quick look'),
+      reason: expect.stringContaining('450 labels are too many for the quick estimate'),
       missingExchanges: null,
     })
   })

@@ -213,7 +213,7 @@ describePostgres('a move', () => {
     await move(from, server)
     await expect(move(from, server)).rejects.toMatchObject({
       code: 'conflict',
-      message: expect.stringMatching(/has data already \(in days, log_end, templates/) as string,
+      message: expect.stringMatching(/already has data \(in days, log_end, templates/) as string,
     })
     expect((await move(from, server, { verifyOnly: true })).differences).toBe(0)
   })
@@ -226,7 +226,7 @@ describePostgres('a move', () => {
     await closeFiles()
     await expect(move(from, server)).rejects.toMatchObject({
       code: 'conflict',
-      message: expect.stringContaining('this one has changed since') as string,
+      message: expect.stringContaining('the source has changed since') as string,
     })
   })
 
@@ -283,7 +283,7 @@ describePostgres('a move', () => {
     await onDatabase(from, `update bodies set data = x'070102'`)
     await expect(move(from, server)).rejects.toMatchObject({
       code: 'store-unavailable',
-      message: expect.stringContaining('a row of it is damaged') as string,
+      message: expect.stringContaining('it has a damaged row') as string,
     })
     await expect(open(server)).rejects.toMatchObject({ code: 'invalid-state' })
   })

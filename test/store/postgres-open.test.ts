@@ -132,7 +132,7 @@ describePostgres('a database that cannot be used', () => {
         drop table promptintern.snapshots`
     )
     expect(await refusal(open(database))).toMatchObject(
-      refused('invalid-config', 'use another database, or drop the schema and begin anew')
+      refused('invalid-config', 'use another database, or drop the schema and start again')
     )
     const applied = 'select created_at::int as at from promptintern.migrations'
     expect(await execute(database, applied)).toEqual([{ at: 1 }])

@@ -39,7 +39,7 @@ describe('a read-only store', () => {
     client.close()
     await expect(openStore({ dataDir, readOnly: true })).rejects.toMatchObject({
       code: 'invalid-config',
-      message: expect.stringContaining('a form that this version does not know') as string,
+      message: expect.stringContaining('a format that this version does not know') as string,
     })
   })
 })

@@ -133,7 +133,7 @@ describe('SQLite file that cannot be used', () => {
       },
       error: {
         code: 'invalid-config',
-        message: expect.stringContaining('set another DATA_DIR, or begin with an empty') as string,
+        message: expect.stringContaining('set another DATA_DIR, or start with an empty') as string,
       },
     },
     {

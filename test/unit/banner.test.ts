@@ -11,7 +11,7 @@ it('names the addresses of clients and people', () => {
     'promptintern listens.',
     '  clients   base URL http://127.0.0.1:1234/v1, which forwards to https://api.openai.com/v1',
     '  people    http://127.0.0.1:1234/admin, with the token in data/secrets.json',
-    '  learning  none: prompts are found and nothing is learned (ENGINE=onnx ENCODER_PATH=… learns labels)',
+    '  learning  none: prompts are detected, but nothing is trained (ENGINE=onnx ENCODER_PATH=… trains label heads)',
     '',
   ])
 })

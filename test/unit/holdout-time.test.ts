@@ -19,7 +19,7 @@ it('says when the held-out traffic came, in one sentence', () => {
   const text = 'held out: 500 requests from 2026-11-22 10:04 to 2026-11-29 09:58 UTC, in 141 hours'
   expect(holdoutText(heldOut)).toBe(text)
   expect(holdoutText({ ...heldOut, earlierTries: 1 })).toBe(
-    `${text}; 1 earlier try was judged by some of the held-out rows`
+    `${text}; 1 earlier try was judged on some of the same rows`
   )
   expect(holdoutText({ ...heldOut, earlierTries: 2 })).toContain('2 earlier tries were judged')
   expect(holdoutText({ ...heldOut, holdout: { from: START, until: START, hours: 1 } })).toMatch(

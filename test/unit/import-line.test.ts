@@ -22,7 +22,7 @@ const OTHER_RESPONSES = [
 
 const OTHER_TIMES = ['soon', null, -1, true, 9e15].map((at): Refused => [
   { messages: [ASKED], at },
-  'its at is not a time',
+  'its member at is not a time',
 ])
 
 const read = (line: unknown, options: { number?: number; tenant?: string } = {}) =>
@@ -140,7 +140,7 @@ describe('a line of a log', () => {
     [{}, 'it has no messages'],
     [
       { custom_id: '1', body: { messages: [ASKED] } },
-      'it is a line of a batch, whose requests and answers are in two files',
+      'it is a line of a batch file, which has only requests or only answers',
     ],
     [{ messages: [] }, 'it has no messages'],
     [{ messages: 'hi' }, 'its messages are not a list of objects with a role'],

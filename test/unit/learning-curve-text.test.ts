@@ -63,7 +63,7 @@ describe('what a learning curve says', () => {
       { rows: null, interval: [9_000, null] },
       'more than eight times the rows are needed (at least 7,500 more)',
     ],
-    [{ rows: null, interval: [null, null] }, 'more exchanges alone will not do'],
+    [{ rows: null, interval: [null, null] }, 'more exchanges alone are probably not enough'],
   ] as [Partial<CurveTarget>, string][])('of %j: %s', (changes, text) => {
     expect(said(workOf(target(0.2, changes)))).toContain(text)
   })
@@ -71,7 +71,7 @@ describe('what a learning curve says', () => {
   it('says how far it is, why it failed, and that no coverage is left', () => {
     expect(said({ ...workOf(), curve: null })).toContain('1 of 1 trainings')
     expect(said({ ...workOf(), failure: 'no disk' })).toBe('no learning curve: no disk')
-    expect(said(workOf(target(0.5)), judged('promote', 0.8))).toContain('shows no coverage')
+    expect(said(workOf(target(0.5)), judged('promote', 0.8))).toContain('shows no gain in coverage')
   })
 
   it('has a table with a line for each training', () => {

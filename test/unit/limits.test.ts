@@ -220,7 +220,7 @@ describe('tokens a minute', () => {
       code: 'rate-limited',
       retryAfterSeconds: null,
       param: null,
-      message: `this key may use ${ESTIMATE - 1} tokens a minute, and this request may take ${ESTIMATE}; max_completion_tokens makes that less`,
+      message: `this key may use ${ESTIMATE - 1} tokens a minute, and this request may use ${ESTIMATE}; set a lower max_completion_tokens`,
     })
   })
 
@@ -277,12 +277,12 @@ describe('a budget', () => {
     const of = (period: 'day' | 'month' | 'total') =>
       setUp({ budget: { usd: 1, period } }, spent).refusal()
     expect(await of('day')).toMatchObject({
-      message: `${over} a day; max_completion_tokens makes that less`,
+      message: `${over} a day; set a lower max_completion_tokens`,
       retryAfterSeconds: 12 * 3600,
     })
     expect(await of('month')).toMatchObject({ retryAfterSeconds: 4.5 * 24 * 3600 })
     expect(await of('total')).toMatchObject({
-      message: `${over} in all; max_completion_tokens makes that less`,
+      message: `${over} in all; set a lower max_completion_tokens`,
       retryAfterSeconds: null,
     })
   })

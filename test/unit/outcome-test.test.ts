@@ -189,7 +189,7 @@ describe('the figures of feedback', () => {
     const figures = figuresOf([single('LA'.repeat(2_000))], true)
     expect(figures).toMatchObject({ blocks: 2_000, bad: { lora: 1, audit: 1 }, missing: null })
     expect(figures.rollback).toBeLessThan(0)
-    expect(unsureText(figures)).toBe('no difference can be told while all ratings are bad')
+    expect(unsureText(figures)).toBe('no difference can be detected while all ratings are bad')
   })
 
   it('say how many more conversations tell a difference of one point', () => {
@@ -198,7 +198,7 @@ describe('the figures of feedback', () => {
     // differences of ±1 have variance 1: 2 · (ln 40 + 1.6) / 0.01² blocks of two conversations
     expect(few.missing! + 200).toBeCloseTo(211_556, -3)
     expect(more.missing! + 2_000).toBeCloseTo(few.missing! + 200, -2)
-    expect(unsureText(few)).toMatch(/^about 210,000 more rated conversations would tell/)
+    expect(unsureText(few)).toMatch(/^about 210,000 more rated conversations are needed/)
     expect(unsureText({ ...few, missing: 2e6 })).toMatch(/^more than 1,000,000 more rated/)
   })
 })

@@ -72,8 +72,8 @@ drift       ▕████████░░░░░░░░░░░░░�
 
 users       8.0 % of 205 rated conversations of the lora's side are bad, 4.1 %
             of 3,811 audited ones: +3.9 points (-4.1 to +11.9)
-            about 340,000 more rated conversations would tell a difference of 1
-            point
+            about 340,000 more rated conversations are needed to detect a
+            difference of 1 point
             ▕░░░░░░░░░░░░░░░░░░░░░░░| 0.3 of 300
 
 newest      requests  mean cost    median latency
@@ -91,14 +91,14 @@ saved: 80.9 % a request, before engine and training
     expect(rolloutText(viewOf(ready), 80)).toContain(
       `next        canary 25 %: promptintern promote 01234567\n`
     )
-    expect(rolloutText(viewOf(ready, { steps: true }), 80)).toContain('canary 25 %, any moment\n')
+    expect(rolloutText(viewOf(ready, { steps: true }), 80)).toContain('canary 25 %, begins shortly\n')
   })
 
   it('says what else the stage waits for, and that fewer audits are made', () => {
     const waitsFor = ['waits until 2026-11-30 10:04 UTC', 'no pair yet between 04:00 and 08:00 UTC']
     const text = rolloutText(viewOf(exampleReport({ waitsFor, auditPart: 0.25 })), 200)
     expect(text).toContain(`after 128 conversations; ${waitsFor.join('; ')}\n`)
-    expect(text).toContain('3 waiting, 0 dropped; 25.0 % of the audits are made\n')
+    expect(text).toContain('3 waiting, 0 dropped; 25.0 % of the audits are carried out\n')
   })
 
   it('shows credits beside the losses, and a mean below 0', () => {
@@ -149,8 +149,7 @@ saved: 80.9 % a request, before engine and training
 template    01234567 (card intents)
 lora        lora-abc
 stage       [shadow] → canary 5 % → canary 25 % → full
-next        the worker has made no figures yet; it makes them while the proxy
-            runs
+next        no figures yet; the worker computes them while the proxy runs
 
 newest      requests  mean cost  median latency
 lora asked  0

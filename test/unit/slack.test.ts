@@ -41,7 +41,7 @@ it('has the stage, the cause and the figures of the proof, and no syntax of Slac
   expect(text.split('\n').slice(1, 4)).toEqual([
     'stage: canary 5 %',
     'why: 21 of 160 &lt; 5 % &amp; &lt;!channel&gt;',
-    'proof: answers 72.1 % of the requests, of these at least 95.4 % as the upstream',
+    'proof: answers 72.1 % of the requests; at least 95.4 % of these answers agree with the upstream',
   ])
 })
 

@@ -52,7 +52,7 @@ describe('verdictText', () => {
     expect(verdictText(verdict)).toContain('compared with the log')
     const change = { rows: 300, changed: 2, noisy: 1, pValue: 0.2, isChanged: false }
     expect(verdictText({ ...verdict, change, upstreamAgreement: 0.97 })).toContain(
-      'asked twice: it repeats 97.0 % of the answers, and answers 2 of 300 requests otherwise than in the log'
+      'which was asked twice: it repeats 97.0 % of its answers; for 2 of 300 requests, both new answers agree and differ from the log'
     )
   })
 })

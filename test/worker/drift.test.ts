@@ -29,7 +29,7 @@ const one = (model: string, fingerprint?: string): Partial<ExchangeRecord> => ({
 
 it('warns once of a model that is new behind the name, and compares the loss', async () => {
   const watched = await open(AUDITED)
-  const warnings = () => watched.harness.said('the upstream answers with')
+  const warnings = () => watched.harness.said('the upstream now answers with')
   await watched.audit(20, one('gpt-4o-mini-2024-07-18', 'fp_1'))
   await watched.audit(20, one('gpt-4o-mini-2024-07-18', 'fp_2'))
   await watched.judged(40)
@@ -39,7 +39,7 @@ it('warns once of a model that is new behind the name, and compares the loss', a
   await watched.audit(10, one('gpt-4o-mini-2026-11-01'))
   await watched.judged(60)
   expect(warnings()).toEqual([
-    'the upstream answers with gpt-4o-mini-2026-11-01: with gpt-4o-mini-2024-07-18, ' +
+    'the upstream now answers with gpt-4o-mini-2026-11-01; with gpt-4o-mini-2024-07-18, there was ' +
       'a loss of 0.0 % in 20 pairs; promptintern watch compares both',
   ])
   expect((await watched.report()).upstreamVersions).toMatchObject([
@@ -80,7 +80,7 @@ it('calls changed questions drift, although no answer disagrees', async () => {
   expect(report.evidence.losses).toBe(0)
   expect(report.driftedAt).toBeGreaterThan(0)
   expect(report.drift).toMatch(
-    /^its questions have changed: .* of \d+ audited requests would go to the upstream, and the proof showed 0\.0 %, at most 8\.0 %/
+    /^its questions have changed: .* of \d+ audited requests would go to the upstream; the proof showed 0\.0 %, at most 8\.0 %/
   )
   expect(watched.harness.said('its questions have changed')).toEqual([report.drift])
   await watched.audit(8)

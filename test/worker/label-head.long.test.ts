@@ -80,7 +80,7 @@ describe('with an encoder alone', () => {
     const { harness, row } = await planned(answered(sentence), { encoder: 'alone' })
     expect(row.state).toEqual({
       name: 'rejected',
-      reason: 'the answers are no labels, which a head needs: give loras a base model (MODEL_PATH)',
+      reason: 'the answers are not labels, and a head learns only labels: set a base model for loras (MODEL_PATH)',
     })
     expect(await harness.engine.findJobs({})).toEqual([])
   })
@@ -105,7 +105,7 @@ describe('without one', () => {
     const { harness, internalization } = await trained(['label-head'], false)
     expect(internalization.state).toEqual({
       name: 'rejected',
-      reason: 'the engine has no encoder for a head: set ENCODER_PATH, or let loras compete (ARMS)',
+      reason: 'the engine has no encoder for a head: set ENCODER_PATH, or enable loras (ARMS)',
     })
     expect(await harness.engine.findJobs({})).toEqual([])
   })
@@ -173,7 +173,7 @@ describe('answers that all have one label', () => {
     expect(row.state).toEqual({
       name: 'rejected',
       reason:
-        'all answers to learn from are the same, and a head needs two labels: let loras compete (ARMS)',
+        'all answers to learn from are the same, and a head needs two labels: enable loras (ARMS)',
     })
     expect(await harness.engine.findJobs({})).toEqual([])
   })
@@ -194,12 +194,12 @@ describe('labels with too few rows each', () => {
     expect(row.state).toMatchObject({
       name: 'rejected',
       reason: expect.stringMatching(
-        /^150 answers to learn from are (49|50) different ones, which recur: about \d\d more rows would show /
+        /^150 answers to learn from have (49|50) different, recurring values: about \d\d more rows would show /
       ),
     })
     expect(row.state).toMatchObject({
       reason: expect.stringContaining(
-        'log more traffic or raise TRAIN_ROWS, or let loras compete (ARMS)'
+        'log more traffic or raise TRAIN_ROWS, or enable loras (ARMS)'
       ),
     })
     const { harness } = await planned(few, rows)

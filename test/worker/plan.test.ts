@@ -116,7 +116,7 @@ describe('a plan', () => {
     const refusal = await planned({ burstMinutes: 60 * 24 * 365 })
     expect(refusal).toMatchObject({
       refused: expect.stringMatching(
-        /^the log has 156 exchanges of the template, all in one burst of 525600 minutes from 2023-11-14 22:13 UTC on/
+        /^the log has 156 exchanges of the template, all in one burst \(BURST_MINUTES=525600\) from 2023-11-14 22:13 UTC on/
       ),
     })
     for (const help of ['traffic for longer', 'at or created', 'BURST_MINUTES=0'])

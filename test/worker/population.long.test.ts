@@ -202,7 +202,7 @@ describe('an internalization', () => {
       many(RECORDS, (number) => changed(number, { request: { x_trace: `trace-${number}` } }))
     )
     expect(reasonOf(ended)).toMatch(
-      /^0\.0 % of the held-out requests are of a kind.*the same parameters/
+      /^only 0\.0 % of the held-out requests are of a kind.*the same parameters/
     )
     expect(ended.plan).toBeNull()
     expect(await jobs()).toBe(0)

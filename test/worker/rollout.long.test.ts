@@ -178,7 +178,7 @@ describe('feedback of users', () => {
     await harness.runUntil(worker, async () => (await watched.state()).name === 'retired')
     expect(await watched.state()).toMatchObject({
       reason: expect.stringMatching(
-        /^rolled back: users rate it worse: 100\.0 % of 20 rated conversations of the lora's side are bad, 0\.0 % of 20 audited ones; the difference is \+100\.0 points \(.* and at most 5\.0 are allowed; evidence \d+$/
+        /^rolled back: users rate it worse: 100\.0 % of 20 rated conversations of the lora's side are bad, 0\.0 % of 20 audited ones; the difference is \+100\.0 points \(.* the limit is 5\.0; evidence \d+$/
       ) as string,
       evidence: { losses: 0 },
       feedback: { blocks: 20, margin: 0.05 },

@@ -107,7 +107,7 @@ describe('an event', () => {
         by: 'worker',
         reason:
           'rolled back: it disagrees with the upstream in 21 of 160 conversations, 13.1 % ' +
-          '(8.0 % to 20.1 %), and at most 5.0 % may; evidence 365',
+          '(8.0 % to 20.1 %); the limit is 5.0 %; evidence 365',
         evidence: EVIDENCE,
         proof: { coverage: 0.6, agreementAnswered: 0.98, agreementAnsweredBound: 0.96 },
       },

@@ -42,7 +42,7 @@ const requireToken =
     if (role === 'read' && (!isReading(req.method) || isText))
       throw new AppError(
         'forbidden',
-        'ADMIN_READ_TOKEN gives no text of requests and takes no decision: use ADMIN_TOKEN'
+        'ADMIN_READ_TOKEN may not read request texts or make decisions: use ADMIN_TOKEN'
       )
     context.set('role', role)
     await next()

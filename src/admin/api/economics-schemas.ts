@@ -86,9 +86,9 @@ export const economicsSchema = z
             discarded: z.number().describe('the lora was asked, and its answer thrown away'),
             unfitShare: z
               .number()
-              .describe('share that the lora may not answer, whatever is drawn'),
+              .describe('share that the lora may not answer, independent of the random draw'),
           })
-          .describe('what became of the newest calls with a live route'),
+          .describe('outcomes of the newest calls with a live route'),
       })
       .nullable(),
     isFreeText: z

@@ -71,7 +71,7 @@ const examplesRoute = createRoute({
 const proofRoute = createRoute({
   method: 'get',
   path: '/internalizations/{id}/proof',
-  summary: 'The proof file, with which promptintern verify computes the decision again',
+  summary: 'The proof file, from which promptintern verify recomputes the decision',
   request: { params },
   responses: responses(
     200,
@@ -83,7 +83,7 @@ const proofRoute = createRoute({
 const controlRoute = createRoute({
   method: 'get',
   path: '/internalizations/{id}/control-group',
-  summary: 'Cost and latency of the requests that the lora was asked for, against the audited ones',
+  summary: 'Cost and latency of requests to the lora, compared with audited requests',
   request: { params },
   responses: responses(
     200,
@@ -98,10 +98,10 @@ const approveRoute = createRoute({
   summary:
     'Take an internalization one step further: from approval to live, and from stage to stage',
   description:
-    'From `approval` it goes live in the first stage of its rollout. A live one enters the next stage, if ' +
-    'its pairs are evidence that its loss is below the margin and its time has come (`rollout.mayStep`); else ' +
-    'the answer is 409 and tells what there is and what is needed. In the last stage nothing changes. With `share` it ' +
-    'enters the stage of that share, also from `approval`.',
+    'From `approval`, it goes live in the first stage of its rollout. A live one enters the next stage if ' +
+    'there is enough evidence that its loss is below the margin and the minimum time has passed (`rollout.mayStep`). ' +
+    'Otherwise the response is 409 and states the present and the required evidence. In the last stage nothing ' +
+    'changes. With `share`, it enters the stage with that share, also from `approval`.',
   request: {
     params,
     body: { required: false, content: { 'application/json': { schema: approvalSchema } } },
@@ -114,9 +114,9 @@ const noteBody = { required: false, content: { 'application/json': { schema: not
 const pauseRoute = createRoute({
   method: 'post',
   path: '/internalizations/{id}/pause',
-  summary: 'Let the upstream answer everything for a while; audits go on',
+  summary: 'Send all requests to the upstream until the route is resumed; audits continue',
   description:
-    'The worker enters no stage of a paused route. Evidence of loss still rolls it back. Repeating it ' +
+    'A paused route enters no further stage. Evidence of loss still rolls it back. Repeating the request ' +
     'changes nothing.',
   request: { params, body: noteBody },
   responses: responses(200, internalizationSummarySchema, 'The live internalization'),
@@ -125,7 +125,7 @@ const pauseRoute = createRoute({
 const resumeRoute = createRoute({
   method: 'post',
   path: '/internalizations/{id}/resume',
-  summary: 'End a pause: back to the share before it',
+  summary: 'End a pause and restore the previous share',
   request: { params, body: noteBody },
   responses: responses(200, internalizationSummarySchema, 'The live internalization'),
 })

@@ -47,8 +47,8 @@ const recordsRoute = createRoute({
         .optional()
         .openapi({
           description:
-            'id of a record: it, and within a day of it those of its tenant with the same user messages, ' +
-            'one or the other with more of them',
+            'id of a record: returns it and the other turns of its conversation. A turn is a record of the same tenant, ' +
+            'within a day, whose user messages continue those of this record or are continued by them',
         }),
       bodies: z.enum(['true', 'false']).default('false'),
     }),
@@ -61,7 +61,7 @@ const recordsRoute = createRoute({
       isPartial: z
         .boolean()
         .describe(
-          'true: 5,000 records or 16 MiB of bodies were read, and fewer than `limit` fit; `next` goes on'
+          'true: 5,000 records or 16 MiB of bodies were read, and fewer than `limit` match; `next` continues the search'
         ),
       searched: z.number().describe('records that were read one by one'),
     }),
@@ -102,7 +102,7 @@ const settingsRoute = createRoute({
     listOf(
       z.object({
         name: z.string(),
-        value: z.string().describe('empty where there is none; of a secret `set`'),
+        value: z.string().describe('empty without a value; `set` for a secret'),
         isDefault: z.boolean(),
       })
     ),

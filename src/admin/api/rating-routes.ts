@@ -20,8 +20,8 @@ const pairsRoute = createRoute({
   path: '/internalizations/{id}/pairs',
   summary: 'Audited requests with both answers, newest first, for a person who rates them',
   description:
-    'Which answer is the lora`s is hidden: `a` and `b` are in an order of their own for each pair. Rate them ' +
-    'by `PUT /records/{id}/rating`.',
+    'The source of each answer is hidden: the order of `a` and `b` is random for each pair. Rate them ' +
+    'with `PUT /records/{id}/rating`.',
   request: { params, query: pairsQuerySchema },
   responses: responses(
     200,
@@ -39,7 +39,7 @@ const rateRoute = createRoute({
   summary: 'Rate a pair, or the answer that the client of a record got',
   description:
     'The rating of a pair counts in the evidence, whether its answers agree or not: it is a loss only if the ' +
-    'upstream alone was right. All other ratings are shown and exported. A rating replaces the one before.',
+    'upstream alone was right. All other ratings are only shown and exported. A rating replaces the previous one.',
   request: {
     params,
     body: { required: true, content: { 'application/json': { schema: ratingRequestSchema } } },

@@ -11,7 +11,7 @@ const countsSchema = z.object({
   losses: z.number().describe('sum over the conversations of their mean losses above 0'),
   credits: z
     .number()
-    .describe('the same below 0, without the sign: a second answer of the upstream was the lora`s'),
+    .describe('the same for mean losses below 0, without the sign: the second answer of the upstream equals that of the lora'),
 })
 
 export const stageSchema = z
@@ -30,9 +30,9 @@ export const evidenceSchema = countsSchema
   .extend({
     interval: z
       .tuple([z.number(), z.number()])
-      .describe('95 % confidence sequence of the loss: it holds at every time at once'),
+      .describe('95 % confidence sequence of the loss, valid at all times simultaneously'),
     margin: z.number().describe('the loss that is allowed'),
-    proven: z.number().describe('the loss that the proof showed at most'),
+    proven: z.number().describe('upper bound of the loss in the proof'),
     least: z
       .union([z.literal(0), z.literal(-1)])
       .describe('the least loss of a pair; −1 where the upstream can be asked again'),
@@ -62,7 +62,7 @@ export const evidenceSchema = countsSchema
 const bySide = (description: string) =>
   z
     .object({
-      lora: z.number().describe('of the side of the lora, whoever answered'),
+      lora: z.number().describe('of the side of the lora, whether the lora or the upstream answered'),
       audit: z.number().describe('of the audited side'),
     })
     .describe(description)
@@ -76,7 +76,7 @@ const outcomeFiguresSchema = z
       .describe('null before the first block'),
     interval: z
       .tuple([z.number(), z.number()])
-      .describe('95 % confidence sequence of how much more of the side of the lora is bad'),
+      .describe('95 % confidence sequence of the difference: bad share of the lora side minus that of the audited side'),
     margin: z.number().describe('the difference that is allowed'),
     rollback: z
       .number()
@@ -87,7 +87,7 @@ const outcomeFiguresSchema = z
     missing: z
       .number()
       .nullable()
-      .describe('estimate of the further rated conversations that tell a difference of one point'),
+      .describe('estimated number of further rated conversations that are needed to detect a difference of one point'),
     revision: z.number().describe('rises with feedback that is replaced or deleted'),
   })
   .openapi('OutcomeTest', { description: 'What users say of the two sides of a live route' })
@@ -106,22 +106,22 @@ export const rolloutSchema = z
     stepCapital: z.number().describe('capital at which the next stage may begin'),
     outcomes: z
       .record(outcomeSchema, z.number())
-      .describe('audited requests by what became of them'),
+      .describe('audited requests by outcome'),
     waiting: z.number().describe('audited requests without the answer of the lora yet'),
     dropped: z.number().describe('audited requests that were dropped, because too many waited'),
     waitsFor: z
       .array(z.string())
-      .describe('what the next stage waits for beside evidence: a time, parts of the day'),
+      .describe('what the next stage needs in addition to evidence: a time, parts of the day'),
     mayStep: z.boolean().describe('the next stage may begin'),
     auditPart: z
       .number()
       .describe(
-        'part of the stage`s audits that are made, less than 1 for their cost or a busy engine'
+        'share of the audits of the stage that are carried out; below 1 because of the audit budget or a busy engine'
       ),
     driftedAt: time
       .nullable()
-      .describe('when more loss than was proven, or a risen indicator, was first shown'),
-    drift: z.string().nullable().describe('what was shown then'),
+      .describe('when a loss above the proven bound, or a raised indicator, was first detected'),
+    drift: z.string().nullable().describe('what was detected'),
     indicators: z
       .array(
         z.object({
@@ -182,13 +182,13 @@ export const pairSchema = z
       .object({ a: z.string(), b: z.string() })
       .nullable()
       .describe(
-        'in an order that stays; one that is not plain text is named, as `[tool-calls]`. Null without two answers'
+        'in a fixed order; an answer that is not plain text is named, such as `[tool-calls]`. Null without two answers'
       ),
     isRated: z.boolean(),
     revealed: z
       .object({
         lora: place.describe(
-          'the answer of the lora; the other one is the one that the client got'
+          'the answer of the lora; the client got the other one'
         ),
         outcome: outcomeSchema,
         reason: z.string().nullable().describe('why it is `fallback` or `unusable`'),
@@ -234,12 +234,12 @@ export const ratingRequestSchema = z
       .enum(['a', 'b', ...RATINGS])
       .nullable()
       .optional()
-      .describe('of a pair: which answer is right. Null takes the rating back'),
+      .describe('of a pair: which answer is right. Null removes the rating'),
     rating: z
       .enum(THUMBS)
       .nullable()
       .optional()
-      .describe('of any record: the answer that its client got. Null takes it back'),
+      .describe('of any record: the answer that its client got. Null removes the rating'),
     comment: z.string().max(MAX_COMMENT_CHARS).optional().describe('beside `rating`'),
   })
   .refine(({ right, rating }) => (right === undefined) !== (rating === undefined), {
@@ -248,7 +248,7 @@ export const ratingRequestSchema = z
   })
   .refine(({ comment, rating }) => comment === undefined || typeof rating === 'string', {
     path: ['comment'],
-    message: 'goes with a `rating`',
+    message: 'requires a `rating`',
   })
   .openapi('RatingRequest')
 
@@ -279,7 +279,7 @@ export const exportedRatingSchema = z
     side: z
       .enum(DRAWN_SIDES)
       .nullable()
-      .describe('that the record was drawn for, whoever answered; null: for none'),
+      .describe('side that the record was drawn for, whether or not that side answered; null: none'),
     conversation: z.string().nullable().describe('the same for all turns of a conversation'),
     rating: z
       .enum([...RATINGS, ...THUMBS])

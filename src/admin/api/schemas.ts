@@ -34,7 +34,7 @@ const stateSchema = z
           since: time.describe('only exchanges from then on train it and judge it'),
         })
         .optional()
-        .describe('the internalization that it follows, whose lora its own starts from'),
+        .describe('the internalization that it follows; its training starts from the lora of that one'),
       retry: z
         .object({
           of: z.string(),
@@ -140,7 +140,7 @@ export const templateSummarySchema = z
           seen: z.array(z.string()).describe('some of what was seen there, shortened'),
         })
       )
-      .describe('what is removed without being read; with anything else a request has no match'),
+      .describe('text that is removed unread; a request with any other text there does not match'),
     caller: z
       .string()
       .optional()
@@ -154,7 +154,7 @@ export const templateSummarySchema = z
   .openapi('TemplateSummary')
 
 export const labelSchema = z.object({
-  label: z.string().trim().min(1).max(MAX_LABEL_CHARS).nullable().describe('null takes it away'),
+  label: z.string().trim().min(1).max(MAX_LABEL_CHARS).nullable().describe('null removes it'),
 })
 
 export const templateSchema = templateSummarySchema
@@ -201,7 +201,7 @@ export const learningCurveSchema = z
           .number()
           .nullable()
           .describe(
-            'questions to train on with which the gate passes in half of the cases; null: more than eight times as many, or never'
+            'number of training questions with which the gate passes in half of the cases; null: more than eight times as many, or never'
           ),
         interval: z
           .tuple([z.number().nullable(), z.number().nullable()])
@@ -307,7 +307,7 @@ export const approvalSchema = z.object({
     .boolean()
     .optional()
     .describe(
-      'true: enter the next stage also without the evidence and the time for it; the history shows it'
+      'true: enter the next stage without waiting for its evidence and time; the history records this'
     ),
   share: z
     .number()
@@ -315,8 +315,8 @@ export const approvalSchema = z.object({
     .max(1)
     .optional()
     .describe(
-      'of the stage to enter, by default the next larger one of `ROLLOUT_STAGES`. A smaller one than the ' +
-        'present takes no evidence'
+      'of the stage to enter, by default the next larger one of `ROLLOUT_STAGES`. A smaller share than the ' +
+          'present one needs no evidence'
     ),
   ...noteSchema.shape,
 })

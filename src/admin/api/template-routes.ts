@@ -48,7 +48,7 @@ const internalizeRoute = createRoute({
 const labelRoute = createRoute({
   method: 'put',
   path: '/templates/{version}/label',
-  summary: 'Give a template a name that people know it by, or take it away',
+  summary: 'Give a template a readable name, or remove it',
   request: {
     params,
     body: { required: true, content: { 'application/json': { schema: labelSchema } } },

@@ -12,6 +12,6 @@ export const formText = (form: BodyData, name: string): string => {
 export const noteOf = (form: BodyData): string | undefined => {
   const note = formText(form, 'reason').trim()
   if (note.length > MAX_NOTE_CHARS)
-    throw new AppError('invalid-request', `a reason may have ${MAX_NOTE_CHARS} characters`)
+    throw new AppError('invalid-request', `a reason may have at most ${MAX_NOTE_CHARS} characters`)
   return note === '' ? undefined : note
 }

@@ -59,7 +59,7 @@ const SignOut = ({ session, formToken }: { session: Session; formToken: string }
   <form method="post" action={`${BASE}/sign-out`} class="sign-out" hx-boost="false">
     <span>
       {session.name ?? 'signed in'}
-      {session.role === 'read' && ' (reads only)'}
+      {session.role === 'read' && ' (read-only)'}
     </span>
     <input type="hidden" name={TOKEN_FIELD} value={formToken} />
     <button>Sign out</button>

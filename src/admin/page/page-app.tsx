@@ -66,11 +66,11 @@ const requireForm =
     const session = context.get('session')
     const form = await context.req.parseBody()
     if (!sessions.isFormToken(session, formText(form, TOKEN_FIELD)))
-      throw new AppError('forbidden', 'the form is not of this session: load the page again')
+      throw new AppError('forbidden', 'the form belongs to another session: reload the page')
     if (session.role !== 'full' && !OF_ANY_ROLE.includes(context.req.path))
       throw new AppError(
         'forbidden',
-        'you are signed in to look: sign in with ADMIN_TOKEN to decide'
+        'this sign-in is read-only: sign in with ADMIN_TOKEN to make changes'
       )
     return next()
   }
@@ -91,7 +91,7 @@ const addAssets = (app: PageApp, assets: Assets): void => {
 /** Of the framework: a form of another site, or one that is too large. */
 const refusalOf = ({ status }: HTTPException): AppError =>
   status === 413
-    ? new AppError('body-too-large', `a form may have ${MAX_FORM_BYTES / 1024} KiB`)
+    ? new AppError('body-too-large', `a form may have at most ${MAX_FORM_BYTES / 1024} KiB`)
     : new AppError('forbidden', 'the form was sent from another site')
 
 /** The view with the form that was refused; the overview where the browser does not tell. */

@@ -30,7 +30,7 @@ import type {
   TemplateStore,
 } from '../../store/store.ts'
 
-const NO_RIGHT = 'ADMIN_READ_TOKEN gives no text of requests and takes no decision: use ADMIN_TOKEN'
+const NO_RIGHT = 'ADMIN_READ_TOKEN may not read request texts or make decisions: use ADMIN_TOKEN'
 
 const refused = (): Promise<never> => Promise.reject(new AppError('forbidden', NO_RIGHT))
 

@@ -151,7 +151,7 @@ const importFile = async (path: string, options: ImportOptions): Promise<void> =
 
 export const importCommand = (): Command =>
   new Command('import')
-    .description('import chat logs in JSONL into the log; lines that are in it already are kept')
+    .description('import chat logs in JSONL into the log; lines already in the log are not imported again')
     .argument('<file>', 'JSONL: {messages, response}, {request, response} or fine-tuning rows')
     .option(
       '--key-env <name>',
@@ -159,11 +159,11 @@ export const importCommand = (): Command =>
       KEY_ENV
     )
     .addOption(
-      new Option('--tenant <tenant>', 'tenant of the log, in place of a key, as status lists it')
+      new Option('--tenant <tenant>', 'tenant of the log, as status lists it; replaces --key-env')
         .argParser(tenantName)
         .conflicts('keyEnv')
     )
-    .option('--model <name>', 'model of lines that name none', 'gpt-4o-mini')
+    .option('--model <name>', 'model for lines without one', 'gpt-4o-mini')
     .option('--strict', 'end at the first line that is not a chat exchange; default: skip it')
     .option('--json', 'print JSON')
     .action(importFile)

@@ -29,13 +29,13 @@ const conclusion = ({ copied, differences }: MoveReport, verify: boolean): strin
   if (differences === 0)
     return verify
       ? 'both databases have the same rows'
-      : `moved: ${count(copied)} rows were copied, and all rows are the same. Start the proxy with DATABASE_URL; ` +
-          'when you need the old database no longer, delete its promptintern.sqlite* files'
+      : `moved: ${count(copied)} rows were copied, and both databases have the same rows. Start the proxy with DATABASE_URL. ` +
+          'When you no longer need the old database, delete its promptintern.sqlite* files'
   const rows = `${count(differences)} rows are different, missing or added (see the table)`
   return verify
     ? rows
-    : `not moved: ${rows}. One of the databases was written meanwhile, or is damaged: stop what uses it, drop the ` +
-        'schema promptintern in the target, and move again'
+    : `not moved: ${rows}. One of the databases was changed during the move, or is damaged: stop all processes that use ` +
+        'them, drop the schema promptintern in the target, and move again'
 }
 
 const migrate = async ({ from, verify = false, json }: MoveOptions): Promise<void> => {
@@ -76,8 +76,8 @@ export const migrateCommand = (): Command =>
     .addCommand(
       new Command('sqlite-to-postgres')
         .description(
-          'move the data of a SQLite database to the empty one of DATABASE_URL, and compare both row by row; ' +
-            'repeat it after an interruption, and it goes on'
+          'move the data of a SQLite database to the empty database of DATABASE_URL, and compare both row by row; ' +
+        'after an interruption, run it again to continue'
         )
         .option('--from <folder>', 'data directory with the SQLite database; by default DATA_DIR')
         .option('--verify', 'only compare')

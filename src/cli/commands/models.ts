@@ -69,7 +69,7 @@ const requestOf = (wanted: string, revision: string): PullRequest => {
   if (known === undefined && !name.includes('/'))
     throw new AppError(
       'not-found',
-      `unknown model ${name}: give owner/name of the hub, or one of ${KNOWN_MODELS.map((model) => model.name).join(', ')}`
+      `unknown model ${name}: give owner/name of a model on the hub, or one of ${KNOWN_MODELS.map((model) => model.name).join(', ')}`
     )
   if (known?.repository === null)
     throw new AppError(
@@ -109,7 +109,7 @@ const checkEncoder = async (path: string, options: OutputOptions): Promise<void>
       ['context', `${found.contextTokens} tokens`],
       ['vocabulary', `${found.vocabulary} tokens`],
       ['fingerprint', found.fingerprint],
-      ['similarity', `${alike.toFixed(2)} of like questions, ${unlike.toFixed(2)} of unlike ones`],
+      ['similarity', `${alike.toFixed(2)} for similar questions, ${unlike.toFixed(2)} for different ones`],
     ])
   )
 }
@@ -148,7 +148,7 @@ export const modelsCommand = (): Command =>
         .description(
           'download a model from the Hugging Face hub, or resume an interrupted download'
         )
-        .argument('<model>', 'a name of models list, owner/name, or owner/name:file.gguf')
+        .argument('<model>', 'a name from models list, owner/name, or owner/name:file.gguf')
         .option('--revision <name>', 'branch, tag or commit', 'main')
         .option('--json', 'print JSON')
         .action(pull)

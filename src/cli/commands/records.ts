@@ -119,7 +119,7 @@ export const recordsCommand = (): Command =>
     .addOption(
       new Option(
         '--outcome <outcome>',
-        'only requests that a live template matched, by outcome; none: the others'
+        'only requests with this outcome at a live template; none: no live template matched'
       ).choices(SEARCH_OUTCOMES)
     )
     .addOption(
@@ -128,7 +128,7 @@ export const recordsCommand = (): Command =>
       )
     )
     .option('--conversation <record>', 'only this record and the other turns of its conversation')
-    .option('--text <text>', 'only records with it in what the user wrote or what was answered')
+    .option('--text <text>', 'only records with this text in a user message or in the answer')
     .option('--from <time>', 'only records since this day or minute, in UTC', timeSpan)
     .option('--to <time>', 'only records until the end of this day or minute, in UTC', timeSpan)
     .option('--limit <count>', 'number of records', wholeNumber(1), 20)

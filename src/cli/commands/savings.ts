@@ -58,7 +58,7 @@ const auditsText = ({ auditsUsd, usd }: PeriodSavings): string | null => {
   const saved = Math.max(0, usd?.grossUsd ?? 0)
   return (
     `audits: ${dollars(auditsUsd)} for answers that loras would have given, ` +
-    `${percent(auditsUsd / (auditsUsd + saved))} of what they saved and audits together`
+    `${percent(auditsUsd / (auditsUsd + saved))} of the sum of audits and savings`
   )
 }
 
@@ -67,13 +67,13 @@ const partsText = ({ usd }: PeriodSavings): string[] =>
     ? []
     : [
         `saved: ${dollars(usd.byModelUsd)} by the cheaper model, ${dollars(usd.byPromptUsd)} by the removed prompt`,
-        `costs: ${dollars(usd.engineUsd)} engine, ${dollars(usd.trainingUsd)} training, ${dollars(usd.discardedUsd)} answers thrown away`,
+        `costs: ${dollars(usd.engineUsd)} engine, ${dollars(usd.trainingUsd)} training, ${dollars(usd.discardedUsd)} discarded answers`,
       ]
 
 const engineText = ({ engineUsdPerHour, periods: { all } }: SavingsReport): string =>
   engineUsdPerHour === null
     ? 'ENGINE_USD_PER_HOUR is not set, so the engine counts as free'
-    : `engine: ${all.engineHours.toFixed(1)} h live and ${all.trainingHours.toFixed(1)} h of training at ${dollars(engineUsdPerHour)}`
+    : `engine: ${all.engineHours.toFixed(1)} h live and ${all.trainingHours.toFixed(1)} h of training, at ${dollars(engineUsdPerHour)} an hour`
 
 const unpricedLine = (count: number, whose: string): string[] =>
   count === 0 ? [] : [`${count} answers of ${whose} have no price and count as zero`]

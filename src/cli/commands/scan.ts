@@ -104,7 +104,7 @@ const requireExchanges = (
     throw new AppError(
       'not-found',
       withoutBody > 0
-        ? `the ${withoutBody} records of ${place} have no bodies: BODY_RETENTION_DAYS keeps them longer`
+        ? `the ${withoutBody} records of ${place} have no bodies: raise BODY_RETENTION_DAYS to keep bodies longer`
         : `${place} has no record yet: point a client at the proxy (promptintern serve), or import a log`
     )
   throw new AppError(
@@ -198,10 +198,10 @@ export const scanCommand = (): Command =>
     )
     .argument(
       '[log]',
-      'JSONL as import takes it, or a data directory; by default the database of DATABASE_URL'
+      'JSONL in a format that import accepts, or a data directory; by default the database of DATABASE_URL'
     )
-    .option('--html <file>', 'also write a page with plots, which needs no other file')
-    .option('--with-text', 'with the texts of prompts and labels, on the page and in JSON')
+    .option('--html <file>', 'also write a self-contained page with plots')
+    .option('--with-text', 'include the texts of prompts and labels on the page and in JSON')
     .addOption(
       new Option('--days <count>', 'days that a file without times covers').argParser(
         positiveAmount
@@ -210,10 +210,10 @@ export const scanCommand = (): Command =>
     .addOption(
       new Option(
         '--tenant <tenant>',
-        'tenant that an import of a file gives it, for the same ids; by default that of OPENAI_API_KEY'
+        'tenant of a file, so that its template ids match those after an import; by default that of OPENAI_API_KEY'
       ).argParser(tenantName)
     )
-    .option('--model <name>', 'model of lines that name none', 'gpt-4o-mini')
+    .option('--model <name>', 'model for lines without one', 'gpt-4o-mini')
     .option('--encoder <folder>', 'sentence encoder of the heads; by default ENCODER_PATH')
     .option('--json', 'print JSON')
     .action(scan)

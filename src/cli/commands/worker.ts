@@ -22,5 +22,5 @@ const work = async ({ untilIdle }: { untilIdle: boolean }): Promise<void> => {
 export const workerCommand = (): Command =>
   new Command('worker')
     .description('run only the background work: detect, internalize, evaluate, promote')
-    .option('--until-idle', 'end when all of the log is read and nothing waits', false)
+    .option('--until-idle', 'exit when the whole log is read and no work is left', false)
     .action(work)

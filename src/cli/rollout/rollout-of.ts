@@ -44,7 +44,7 @@ type StateName = Internalization['state']['name']
 
 /** In the help of commands that decide about a live route. */
 export const OF_LIVE =
-  'id of a template, which stands for its live internalization, or of an internalization; or the start of it'
+  'id, or its start, of an internalization or a template; a template stands for its live internalization'
 
 /**
  * By its own id or the start of it, or of a template: the newest one in the first of the states that one is in, else the newest.

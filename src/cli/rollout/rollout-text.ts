@@ -32,10 +32,10 @@ const nextText = ({ state, progress, report, steps, shown }: RolloutView): strin
   const { stage, next, evidence, waitsFor, mayStep } = progress
   if (stage.isPaused) return `${stageName(next!)}: promptintern resume ${shown.id}`
   if (report === null || evidence === null)
-    return 'the worker has made no figures yet; it makes them while the proxy runs'
+    return 'no figures yet; the worker computes them while the proxy runs'
   if (next === null) return `none; rolled back at evidence ${limitText(report.rollbackCapital)}`
   const name = stageName(next)
-  if (mayStep) return steps ? `${name}, any moment` : `${name}: promptintern promote ${shown.id}`
+  if (mayStep) return steps ? `${name}, begins shortly` : `${name}: promptintern promote ${shown.id}`
   const found =
     `${name} at evidence ${limitText(report.stepCapital)}, now ${capitalText(evidence.step)} ` +
     `after ${evidence.stagePairs} conversations`
@@ -45,7 +45,7 @@ const nextText = ({ state, progress, report, steps, shown }: RolloutView): strin
 const auditsText = ({ outcomes, waiting, dropped, auditPart }: RolloutReport): string =>
   PAIR_OUTCOMES.map((name) => `${outcomes[name]} ${name}`).join(', ') +
   `; ${waiting} waiting, ${dropped} dropped` +
-  (auditPart < 1 ? `; ${percent(auditPart)} of the audits are made` : '')
+  (auditPart < 1 ? `; ${percent(auditPart)} of the audits are carried out` : '')
 
 const spentText = ({ spentUsdToday, auditUsdPerDay }: RolloutReport): string => {
   const limit =

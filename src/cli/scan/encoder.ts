@@ -7,7 +7,7 @@ export interface OpenScanEncoder extends Encoder {
 
 /** Needs no model, and knows no words that mean the same: a sentence encoder mostly covers more. */
 const HASHED: OpenScanEncoder = {
-  name: 'hashed words and characters (no sentence encoder, which mostly covers more)',
+  name: 'hashed words and characters (a sentence encoder usually covers more)',
   dims: 0,
   encode: async () => null,
   close: async () => {},

@@ -9,8 +9,8 @@ import { createTenants } from '../../proxy/access/tenants.ts'
 import type { Store } from '../../store/store.ts'
 
 const WAYS =
-  'the log belongs to the tenant of its callers: set the variable to the API key that they use ' +
-  '(--key-env names another variable), or pass --tenant <tenant> as promptintern status lists it'
+  'it must be the API key that the callers of the log use, because it decides the tenant ' +
+  '(--key-env names another variable). Or pass --tenant <tenant> as promptintern status lists it'
 
 /** By default the variable that OpenAI's own clients read. */
 export const KEY_ENV = 'OPENAI_API_KEY'

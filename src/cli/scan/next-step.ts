@@ -94,7 +94,7 @@ export const nextStep = (report: ScanReport, log: ScannedLog, shop: Workshop): N
   if (ready !== undefined)
     return {
       says:
-        'learn it and prove it on this machine, in minutes; then the page at /admin asks you to approve it' +
+        'train and prove it on this machine, in minutes; then approve it on the page at /admin' +
         keyText(log),
       command: learn(report, ready, log, { kind: 'head', shop }),
     }
@@ -107,14 +107,14 @@ export const nextStep = (report: ScanReport, log: ScannedLog, shop: Workshop): N
   const forLora = templates.find(isForLora)
   if (forLora !== undefined)
     return {
-      says: 'a lora may learn its answers within an hour on this machine, and the gate tells',
+      says: 'a lora may learn its answers within an hour on this machine; the gate shows whether it does',
       command: learn(report, forLora, log, { kind: 'lora', shop }),
     }
   return {
     says:
       templates.length === 0
-        ? 'log more traffic: a template takes DETECT_MIN_SESSIONS requests with the same prompt'
-        : 'nothing: the remarks say why',
+        ? 'log more traffic: a template needs DETECT_MIN_SESSIONS requests with the same prompt'
+        : 'no step to recommend: see the remarks',
     command: null,
   }
 }

@@ -76,7 +76,7 @@ export const headline = (report: ScanReport): string => {
 
 const moreText = ({ coverage, trainRows, exchanges }: MoreExchanges): string =>
   exchanges === 0
-    ? `TRAIN_ROWS=${trainRows} would bring ${share(coverage)} coverage, and the log has so many`
+    ? `TRAIN_ROWS=${trainRows} would bring ${share(coverage)} coverage, and the log has enough rows`
     : `about ${about(exchanges)} more exchanges with new questions would bring ${share(coverage)} coverage`
 
 const missingText = ({ missingExchanges: missing, more }: TemplateReport): string | null => {
@@ -90,7 +90,7 @@ const cacheText = (row: TemplateReport): string | null => {
   const { cacheSavesUsdPerMonth: saved, cacheHitShare, minCachedPrefixTokens: least } = row
   if (saved === null || cacheHitShare === null || least === null) return null
   if ((row.promptTokens ?? 0) < least)
-    return `the provider's cache saves nothing: it takes prompts of ${count(least)} tokens at least`
+    return `the provider's cache saves nothing: it needs prompts of at least ${count(least)} tokens`
   return `the provider's cache saves ${usd(saved)} a month already, with ${share(cacheHitShare)} of the prompt tokens`
 }
 
@@ -126,12 +126,12 @@ export const notesOf = (
       'the lines have no times (at or created): each conversation counts as independent of all others',
     some(({ tokensCountedBy }) => tokensCountedBy === 'estimate') &&
       'tokens are estimated where the upstream counted none',
-    some(isCacheAssumed) && 'a warm cache of the provider is assumed where its usage does not tell',
+    some(isCacheAssumed) && 'a warm cache of the provider is assumed where the usage does not report cached tokens',
     some(({ netUsdPerMonth }) => (netUsdPerMonth ?? 0) > 0) &&
       isEngineFree &&
       'ENGINE_USD_PER_HOUR is not set, so the engine counts as 0',
     some(({ tenant }) => tenant === NO_TENANT) &&
-      'after an import the ids are others: they are made with the tenant, which a file does not name (--tenant)',
+      'the template ids change after an import: they depend on the tenant, which a file does not contain (set --tenant)',
     withoutBody > 0 && `${plural(withoutBody, 'record')} without a readable request are left out`,
     unread > 0 && `${plural(unread, 'line')} of the file ${unread === 1 ? 'was' : 'were'} not read`,
   ].filter((note) => typeof note === 'string')

@@ -256,8 +256,8 @@ export const forecast = (costs: CallCosts, plan: Plan): Forecast => {
     }
   if (plan.callsPerMonth === null)
     return unknownForecast(
-      'the log has less than a day of its calls, too little to estimate the calls a month'
+      'its calls in the log cover less than a day, too little to estimate the calls a month'
     )
-  if (plan.callsPerMonth === 0) return unknownForecast('the log has no calls of it')
+  if (plan.callsPerMonth === 0) return unknownForecast('the log has no calls of this template')
   return judged(costs, plan, plan.callsPerMonth)
 }

@@ -188,7 +188,7 @@ const FREE_TEXT: Forecast = {
 const whyUnknown = (model: string, { price }: Draft): string =>
   price === null
     ? `there is no price of ${model} in PRICES_FILE`
-    : 'the log has no call of it with its text and its tokens'
+    : 'the log has no call of this template with text and token counts'
 
 const remarksOf = (draft: Draft, { isModelAlone }: Forecast, isEngineFree: boolean): string[] => {
   const { call, onceUsd, adaptedPrice, price } = draft
@@ -196,8 +196,8 @@ const remarksOf = (draft: Draft, { isModelAlone }: Forecast, isEngineFree: boole
   return [
     isModelAlone &&
       (adaptedPrice === null
-        ? 'all of it comes from the change of model: on hardware paid by the hour, removing tokens saves no money'
-        : 'less than a fifth of it comes from removing the prompt: the smaller model with the whole prompt would save nearly as much, if its answers are as good'),
+        ? 'all savings come from the change of model: on hardware paid by the hour, removing tokens saves no money'
+        : 'less than a fifth of the savings come from removing the prompt: the smaller model with the whole prompt would save nearly as much, if its answers are as good'),
     call.countedBy === 'estimate' && 'the upstream counted no tokens; they are estimated',
     !call.cacheIsMeasured && 'the upstream does not report cached tokens; a warm cache is assumed',
     isEngineFree && 'ENGINE_USD_PER_HOUR is not set, so the engine counts as 0',

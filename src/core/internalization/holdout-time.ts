@@ -30,7 +30,7 @@ export const holdoutText = ({ holdoutRecordIds, holdout, earlierTries }: HeldOut
   const tries =
     earlierTries === 0
       ? ''
-      : `; ${earlierTries} earlier ${earlierTries === 1 ? 'try was' : 'tries were'} judged by some of the held-out rows`
+      : `; ${earlierTries} earlier ${earlierTries === 1 ? 'try was' : 'tries were'} judged on some of the same rows`
   return (
     `held out: ${holdoutRecordIds.length} requests from ${minuteText(from)} to ${minuteText(until)} UTC, ` +
     `in ${hours} ${hours === 1 ? 'hour' : 'hours'}${tries}`

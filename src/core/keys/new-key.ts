@@ -43,13 +43,13 @@ export const newKey = (
   { now, randomBytes }: { now: number; randomBytes: (count: number) => Uint8Array }
 ): { key: IssuedKey; secret: string } => {
   if (name === '' || name.length > MAX_KEY_NAME_CHARS)
-    throw new AppError('invalid-request', `a name has 1 to ${MAX_KEY_NAME_CHARS} characters`)
+    throw new AppError('invalid-request', `a name must have 1 to ${MAX_KEY_NAME_CHARS} characters`)
   const id = `key-${Buffer.from(randomBytes(ID_BYTES)).toString('hex')}`
   const label = tenant ?? id
   if (!isTenantLabel(label))
     throw new AppError(
       'invalid-request',
-      'a tenant has 1 to 64 letters, digits, dots, dashes or underscores'
+      'a tenant must have 1 to 64 letters, digits, dots, dashes or underscores'
     )
   const secret = secretOf(randomBytes(SECRET_BYTES))
   const hash = hashOfSecret(secret)

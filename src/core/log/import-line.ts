@@ -107,7 +107,7 @@ const exchangeOf = (line: Fields, defaultModel: string): Exchange | string => {
   if (messages === undefined && 'input' in body) return responsesExchange(line, body, defaultModel)
   if (messages === undefined)
     return 'custom_id' in line
-      ? 'it is a line of a batch, whose requests and answers are in two files'
+      ? 'it is a line of a batch file, which has only requests or only answers'
       : 'it has no messages'
   if (!Array.isArray(messages) || !messages.every(isMessage))
     return 'its messages are not a list of objects with a role'
@@ -195,7 +195,7 @@ export const readImportLine = (
   const fields = parse(line.text)
   if (typeof fields === 'string') return { reason: fields }
   const at = whenOf(fields, line.at)
-  if (at === null) return { reason: 'its at is not a time' }
+  if (at === null) return { reason: 'its member at is not a time' }
   const exchange = exchangeOf(fields, model)
   if (typeof exchange === 'string') return { reason: exchange }
   const bodies = bodiesOf(exchange)

@@ -30,7 +30,7 @@ export const missingText = ({ missing }: Pick<OutcomeFigures, 'missing'>): strin
     count.toLocaleString('en')
   )
   const count = missing > MOST_MISSING ? `more than ${most}` : `about ${least}`
-  return `${count} more rated conversations would tell a difference of 1 point`
+  return `${count} more rated conversations are needed to detect a difference of 1 point`
 }
 
 /** Why nothing, or little, is told yet; null where there is enough. */
@@ -43,7 +43,7 @@ export const unsureText = (figures: OutcomeFigures): string | null => {
       : `not enough yet: no conversation of ${side} is rated`
   }
   if (bad !== null && bad.lora === bad.audit && (bad.lora === 0 || bad.lora === 1))
-    return `no difference can be told while all ratings are ${bad.lora === 1 ? 'bad' : 'good'}`
+    return `no difference can be detected while all ratings are ${bad.lora === 1 ? 'bad' : 'good'}`
   return missing === null ? 'not enough yet: too few rated conversations' : missingText(figures)
 }
 

@@ -38,8 +38,8 @@ const blocksCheck = ({ blocks }: OutcomePart): Check => {
   return check(
     'feedback',
     wrong.length === 0,
-    `${blocks.length} blocks of rated conversations closed as the rule says`,
-    `${wrong.length} blocks of rated conversations are not as the rule closes them`
+    `${blocks.length} blocks of rated conversations follow the rule`,
+    `${wrong.length} blocks of rated conversations do not follow the rule`
   )
 }
 
@@ -49,7 +49,7 @@ const figuresCheck = (
   margin: number
 ): Check => {
   if (figures.blocks > MAX_LISTED_BLOCKS)
-    return { name, holds: true, said: 'not computed: the file has not all of its blocks' }
+    return { name, holds: true, said: 'not computed: the file does not have all of its blocks' }
   const isSame = figures.revision === revision
   const { bad, interval, rollback, harm } = figures
   const stored: BlockFigures = { blocks: figures.blocks, bad, interval, margin: figures.margin, rollback, harm } // prettier-ignore

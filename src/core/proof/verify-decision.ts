@@ -26,8 +26,8 @@ const separation = ({ training, decision }: ProofFile): Check => {
   return check(
     'separation',
     shared.length === 0,
-    'no held-out record is a training record, and each is there once',
-    `training had held-out records, or they are there twice: ${namesText(shared)}`
+    'no held-out record is a training record, and none occurs twice',
+    `held-out records are also training records, or occur twice: ${namesText(shared)}`
   )
 }
 
@@ -38,8 +38,8 @@ const counts = ({ decision: { records, counts: stated } }: ProofFile): Check => 
   return check(
     'samples',
     traffic === stated.traffic && unseen === stated.unseen,
-    `${traffic} rows are traffic as it came, and ${unseen} are questions that training never saw`,
-    `there are ${traffic} rows of traffic and ${unseen} unseen ones, and the file says ` +
+    `${traffic} rows are traffic, and ${unseen} are unseen questions`,
+    `${traffic} rows are traffic, and ${unseen} are unseen questions, but the file says ` +
       `${stated.traffic} and ${stated.unseen}`
   )
 }

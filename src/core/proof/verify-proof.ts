@@ -55,7 +55,7 @@ const faultOf = (value: object): string | null => {
   if (membersOf(value) === null) return 'a number is beyond the range of doubles'
   const { decision, history, rollout } = value as ProofFile
   const uneven = decision.arms.find(({ answers }) => answers.length !== decision.records.length)
-  if (uneven !== undefined) return `${uneven.arm} has not one answer for each record`
+  if (uneven !== undefined) return `${uneven.arm} does not have one answer for each record`
   return workFault(history, rollout)
 }
 
@@ -72,7 +72,7 @@ const readFile = (value: unknown): ProofFile => {
     )
   const fault = faultOf(value as object)
   if (fault !== null)
-    throw new AppError('invalid-request', `this is not a whole proof file: ${fault}`)
+    throw new AppError('invalid-request', `the proof file is not valid: ${fault}`)
   return value as ProofFile
 }
 

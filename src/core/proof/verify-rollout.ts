@@ -38,16 +38,16 @@ const stateFault = ({ internalization, verdict, history, rollout }: ProofFile): 
   if (last !== internalization.state)
     return `the file says ${internalization.state}, and the history ends with ${last ?? 'nothing'}`
   if (verdict.verdict === 'reject' && history.some(wasServed))
-    return 'it was to go live although its verdict is to reject'
+    return 'it was offered for approval or went live although its verdict is reject'
   if (
     last === 'live' &&
     rollout !== null &&
     rollout.report.evidence.rollback >= Math.log(rollout.report.rollbackCapital)
   )
-    return 'it is live although its evidence has the capital for a rollback'
+    return 'it is live although its evidence is enough for a rollback'
   const ended = history.findIndex(({ state, evidence }) => state === 'retired' && evidence !== null)
   return ended >= 0 && history.slice(ended).some(wasServed)
-    ? 'it went live again after its evidence had ended it'
+    ? 'it went live again after a rollback by its evidence'
     : null
 }
 
@@ -115,11 +115,11 @@ const evidenceCheck = (file: ProofFile, { name, at, evidence }: StoredEvidence):
     return {
       name,
       holds: false,
-      said: `the file has not the ${evidence.pairs} conversations of it`,
+      said: `the file does not have its ${evidence.pairs} conversations`,
     }
   const differing = differences(evidence, remade.figures)
   if (differing.length > 0 && remade.isRatedSince)
-    return { name, holds: true, said: 'not computed: pairs of it were rated since' }
+    return { name, holds: true, said: 'not computed: some of its pairs were rated afterwards' }
   return check(
     name,
     differing.length === 0,
@@ -141,8 +141,8 @@ const stagesCheck = ({ history, rollout }: ProofFile, stored: readonly StoredEvi
   return check(
     'stages',
     wrong.length === 0,
-    'evidence for a stage is counted from where the stage before it began',
-    `no stage began where the evidence is counted from: ${namesText(wrong.map(({ name }) => name))}`
+    'evidence for a stage is counted from the start of the previous stage',
+    `the evidence is not counted from the start of a stage: ${namesText(wrong.map(({ name }) => name))}`
   )
 }
 
@@ -179,8 +179,8 @@ const capitalCheck = (
   return check(
     'capitals',
     faults.length === 0,
-    'every rollback and every step of the worker had the capital for it',
-    `a decision had not the capital for it: ${namesText(faults)}`
+    'every rollback and every stage that the worker began had the required capital',
+    `decisions without the required capital: ${namesText(faults)}`
   )
 }
 
@@ -195,8 +195,8 @@ const sumsCheck = ({ summed }: RolloutPart): Check => {
   return check(
     'sums',
     wrong.length === 0,
-    `${summed.length} sums have ${before} conversations, and no bet begins within one`,
-    `${wrong.length} sums are not as the rule makes them`
+    `${summed.length} sums contain ${before} conversations, and no bet begins within a sum`,
+    `${wrong.length} sums do not follow the rule`
   )
 }
 

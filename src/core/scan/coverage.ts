@@ -95,7 +95,7 @@ const refusalOf = (
   if (threshold !== null) return null
   const [slice] = failingSlices(slices)
   if (slice !== undefined)
-    return `${sliceName(slice.slice)} agrees on ${percent(slice.agreement)} of ${slice.rows} rows, which is more than 10 points worse`
+    return `${sliceName(slice.slice)} agrees on ${percent(slice.agreement)} of ${slice.rows} rows, more than 10 points worse than the upstream`
   return (
     shortage ??
     `a head agrees on ${percent(agreement)} of all answers, and no threshold with a coverage of at least ` +

@@ -92,8 +92,8 @@ const growthOf = (
 /** Of recurring answers that may be labels. @param learnable answers that are not held out */
 const recurringObstacle = (learnable: readonly string[], missing: number): Obstacle => ({
   reason:
-    `${learnable.length} exchanges to learn from have ${new Set(learnable).size} different answers, which ` +
-    'recur: more exchanges would show whether they are a closed list of labels',
+    `${learnable.length} exchanges to learn from have ${new Set(learnable).size} different, recurring ` +
+    'answers: more exchanges would show whether these are a closed list of labels',
   missingExchanges: missing,
 })
 
@@ -103,7 +103,7 @@ const labelsObstacle = (learnable: string[], missing: number | null): Obstacle =
   if (missing !== null) return recurringObstacle(learnable, missing)
   return {
     reason:
-      `${labels} labels are too many to be tried in a quick look: an internalization with ` +
+      `${labels} labels are too many for the quick estimate: an internalization with ` +
       `TRAIN_ROWS=${learnable.length} may learn them`,
     missingExchanges: null,
   }
@@ -204,9 +204,9 @@ export const planLabels = (
     spare,
   })
   if (sample.length === 0)
-    return refused('the log has no request of it that a route may answer', null)
+    return refused('the log has no request of this template that a route may answer', null)
   if (texts.length === 0)
-    return refused('the log has no answer of it in plain text or calls of functions', null)
+    return refused('the log has no answer of this template in plain text or function calls', null)
   const heldOut = new Set(split.traffic)
   const learnable = textsOf(sample.filter((exchange) => !heldOut.has(exchange)))
   // of a handful of exchanges all may be held out

@@ -117,9 +117,9 @@ const whyUnknown = (
 ): string | null => {
   if (prices.length === 0) return 'PRICES_FILE is not set'
   if (price === null) return `PRICES_FILE has no price of ${model}`
-  if (call === null) return 'the log has no call of it with its tokens'
+  if (call === null) return 'the log has no call of this template with token counts'
   return traffic?.callsPerMonth == null
-    ? 'the log has less than a day of known times: --days says how many days it covers'
+    ? 'the times in the log cover less than a day: set --days to the number of days that the log covers'
     : null
 }
 

@@ -71,7 +71,7 @@ export const exportedRatings = async (
 ): Promise<{ data: ExportedRating[]; next: string | null }> => {
   const [, kind, place] = CURSOR.exec(after === '' ? 'pair-0' : after) ?? []
   if (kind === undefined)
-    throw new AppError('invalid-request', 'after: is not the `next` of a page', { param: 'after' })
+    throw new AppError('invalid-request', 'after: must be the `next` of a page', { param: 'after' })
   const isPairs = kind === 'pair'
   const page = await (isPairs ? pairRatings : feedbackRatings)(store, Number(place), limit)
   const last = page.at(-1)

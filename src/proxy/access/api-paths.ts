@@ -48,7 +48,7 @@ export const createPathCheck = (
       : 'clients use the base URL that ends in /v1, people the page at /admin'
     return new AppError(
       'not-found',
-      `nothing was forwarded, as this is no path of the API: ${hint}`
+      `this is not a path of the API, so nothing was forwarded: ${hint}`
     )
   }
 }

@@ -41,13 +41,13 @@ const messageOf = (
   if (limit === 'requests') return `this key may make ${requestsPerMinute} requests a minute`
   if (limit === 'tokens')
     return (
-      `this key may use ${tokensPerMinute} tokens a minute, and this request may take ${tokens}; ` +
-      'max_completion_tokens makes that less'
+      `this key may use ${tokensPerMinute} tokens a minute, and this request may use ${tokens}; ` +
+      'set a lower max_completion_tokens'
     )
   const { usd: ofBudget, period } = budget!
   return (
     `this request may cost up to ${usd.toFixed(6)} USD, more than is left of this key's ${ofBudget} USD ` +
-    `${period === 'total' ? 'in all' : `a ${period}`}; max_completion_tokens makes that less`
+    `${period === 'total' ? 'in all' : `a ${period}`}; set a lower max_completion_tokens`
   )
 }
 

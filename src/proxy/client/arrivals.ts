@@ -34,10 +34,10 @@ interface Arriving {
 }
 
 /** @param needed what the request holds */
-export const tooSlow = (needed: 'the place' | 'its memory'): AppError =>
+export const tooSlow = (needed: 'its slot' | 'its memory'): AppError =>
   new AppError(
     'request-timeout',
-    `the body of the request did not arrive in time, and the proxy needs ${needed} for others`
+    `the request body arrived too slowly, and the proxy needs ${needed} for other requests; send it again`
   )
 
 export class Arrivals {
@@ -83,7 +83,7 @@ export class Arrivals {
     const evicted = candidates.toSorted((a, b) => this.dueAt(a) - this.dueAt(b)).slice(0, count)
     for (const { sender, remove } of evicted) {
       remove()
-      sender.evict(tooSlow('the place'))
+      sender.evict(tooSlow('its slot'))
       this.onEvicted()
     }
     return evicted.length

@@ -42,7 +42,7 @@ const MAX_WAITING = 1000
 const limitBody = bodyLimit({
   maxSize: MAX_BODY_BYTES,
   onError: () => {
-    throw new AppError('body-too-large', `a feedback has at most ${MAX_BODY_BYTES} bytes`)
+    throw new AppError('body-too-large', `a feedback request may have at most ${MAX_BODY_BYTES} bytes`)
   },
 })
 
@@ -54,7 +54,7 @@ const createAdmission = (now: () => number): ((tenant: string) => void) => {
     rates.set(tenant, rate)
     const waitMs = rate.waitMs(1, now())
     if (waitMs > 0)
-      throw new AppError('rate-limited', `a key may send ${PER_MINUTE} feedbacks a minute`, {
+      throw new AppError('rate-limited', `a key may send ${PER_MINUTE} feedback requests a minute`, {
         retryAfterSeconds: Math.ceil(waitMs / 1000),
       })
     rate.take(1, now())
@@ -79,7 +79,7 @@ const createQueue = ({ put, now, isKnown }: FeedbackDeps) => {
   return (feedback: GivenFeedback, tenant: string): Promise<void> => {
     const waiting = isKnown(tenant) ? known : strangers
     if (waiting.length >= MAX_WAITING)
-      throw new AppError('overloaded', 'too many feedbacks wait for the log; try again soon', {
+      throw new AppError('overloaded', 'too many feedback requests wait for the log; try again soon', {
         retryAfterSeconds: 1,
       })
     return new Promise((resolve, reject) => {

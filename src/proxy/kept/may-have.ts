@@ -15,8 +15,8 @@ const REFUSALS: Record<Exclude<Confirmation, 'accepted'>, () => AppError> = {
   unknown: () =>
     new AppError(
       'forbidden',
-      'the upstream has not accepted these credentials lately, and does not tell whether it does: ' +
-        'send any completion with them, and ask again'
+      'the proxy cannot check whether the upstream accepts these credentials: ' +
+        'send any completion with them, then try again'
     ),
   away: () =>
     new AppError('upstream-unavailable', 'the upstream could not be asked about these credentials'),

@@ -58,7 +58,7 @@ const bodyOf = (
   if (query.get('stream') === 'true')
     throw new AppError(
       'invalid-request',
-      'this response is not streamed again: ask without stream',
+      'a stored response cannot be streamed again: send the request without stream',
       {
         param: 'stream',
       }

@@ -101,7 +101,7 @@ export const openSource = async (
         return await work(db)
       } catch (cause) {
         if (!isDecodeError(cause)) throw cause
-        const message = `database ${path}: a row of it is damaged: restore a backup, and move that`
+        const message = `database ${path}: it has a damaged row: restore a backup, and move the restored database`
         throw new AppError('store-unavailable', message, { cause })
       }
     })

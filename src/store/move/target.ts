@@ -42,8 +42,8 @@ const begin = async (tx: Transaction, print: string, place: string): Promise<voi
   if (filled.length > 0)
     throw new AppError(
       'conflict',
-      `database ${place}: it has data already (in ${filled.join(', ')}): move into another one, or drop the ` +
-        `schema ${SCHEMA_NAME} with all that is in it`
+      `database ${place}: it already has data (in ${filled.join(', ')}): move to another database, or drop the ` +
+        `schema ${SCHEMA_NAME} with its data`
     )
   await tx.$client.query(`create table ${TABLE} (part text primary key, reached text not null)`)
   await tx.$client.query(`insert into ${TABLE} values ($1, $2)`, [SOURCE, print])
@@ -69,8 +69,8 @@ export const beginMove = (
       if (values.get(SOURCE) !== print)
         throw new AppError(
           'conflict',
-          `database ${place}: it has an unfinished move of another database, or this one has changed since ` +
-            `it began: drop the schema ${SCHEMA_NAME}, and move again`
+          `database ${place}: it has an unfinished move of another database, or the source has changed since ` +
+            `the move began: drop the schema ${SCHEMA_NAME}, and move again`
         )
       values.delete(SOURCE)
       return new Map([...values].map(([part, reached]) => [part, Number(reached)]))
@@ -91,7 +91,7 @@ export const advance = async (
     [part, String(to), String(from)]
   )
   if (rowCount !== 1)
-    throw new AppError('conflict', 'another process is at the same move: let one of them end')
+    throw new AppError('conflict', 'another process is running the same move: stop one of them')
 }
 
 /** Columns whose values are given in order, by table; SQLite keeps their ends where rows may be deleted. */

@@ -57,7 +57,7 @@ const boundedAppend = (call: CallThread, maxPendingBytes: number): Store['record
     if (pendingBytes > 0 && pendingBytes + bytes > maxPendingBytes)
       throw new AppError(
         'overloaded',
-        `${pendingBytes} bytes of records wait to be written already`
+        `${pendingBytes} bytes of records are already waiting to be written`
       )
     pendingBytes += bytes
     try {

@@ -156,6 +156,6 @@ class Power implements EnginePower {
 export const openEnginePower = async (deps: PowerDeps, parts: PowerParts): Promise<EnginePower> => {
   const memory = await readMemory(deps.store)
   if (memory.startedAt !== null)
-    deps.log({ level: 'info', message: 'an earlier worker began a start: waiting for the engine' })
+    deps.log({ level: 'info', message: 'a previous worker started the engine: waiting for it' })
   return new Power(deps, parts, memory)
 }

@@ -94,7 +94,7 @@ export const watchEngine = (
     if (isAway === isAwayLogged) return
     isAwayLogged = isAway
     if (error === null) return log({ level: 'info', message: 'the engine answers' })
-    const message = `the engine is away, so its work waits: ${error.message}`
+    const message = `the engine cannot be reached, so its work waits: ${error.message}`
     log({ level: 'warn', message, data: { causes: causesOf(error) } })
   }
 

@@ -22,11 +22,11 @@ const unlikeLabels = (train: readonly MatchedExchange[]): Obstacle => {
   const answers = train.flatMap(({ outcome }) => textOf(outcome) ?? [])
   const missing = rowsUntilLabels(answers)
   if (missing === null)
-    return { reason: 'the answers are no labels, which a head needs', isTold: false }
+    return { reason: 'the answers are not labels, and a head learns only labels', isTold: false }
   return {
     reason:
-      `${answers.length} answers to learn from are ${new Set(answers).size} different ones, which recur: ` +
-      `about ${missing} more rows would show whether they are a closed list of labels`,
+      `${answers.length} answers to learn from have ${new Set(answers).size} different, recurring values: ` +
+      `about ${missing} more rows would show whether these are a closed list of labels`,
     remedy: 'log more traffic or raise TRAIN_ROWS',
     isTold: true,
   }
@@ -73,7 +73,7 @@ export const planHead = (
   const isBesideLoras = hasLoras && config.arms.includes('label-head') && config.arms.length > 1
   if (isTold && encoder !== null && isBesideLoras)
     log({ level: 'warn', message: `no label head is trained: ${reason}` })
-  const loras = hasLoras ? 'let loras compete (ARMS)' : 'give loras a base model (MODEL_PATH)'
+  const loras = hasLoras ? 'enable loras (ARMS)' : 'set a base model for loras (MODEL_PATH)'
   const remedies = [...(remedy === undefined ? [] : [remedy]), loras]
   return { encoder: null, refused: `${reason}: ${remedies.join(', or ')}` }
 }

@@ -128,13 +128,13 @@ const whyTooFew = (
   const worth = effectiveRows(traffic, burstMsOf(config))
   if (worth < needed)
     return (
-      `${traffic.length} held-out exchanges came in conversations and bursts and are worth ` +
-      `${worth.toFixed(1)} single ones, too few to show a loss under ${percent(margin)}: at least ${needed} are ` +
+      `${traffic.length} held-out exchanges came in conversations and bursts and count as ` +
+      `${worth.toFixed(1)} independent ones, too few to show a loss under ${percent(margin)}: at least ${needed} are ` +
       'needed, so log traffic for longer, or set BURST_MINUTES=0 if the requests do not depend on each other'
     )
   if (unseen.length < needed)
     return (
-      `${unseen.length} held-out questions are new to training, and at least ${needed} are needed to ` +
+      `only ${unseen.length} held-out questions are new to training, and at least ${needed} are needed to ` +
       `show a loss under ${percent(margin)} on new questions: log more traffic`
     )
   return null
@@ -148,7 +148,7 @@ const whyTooVaried = (
   const proven = traffic.filter((row) => isProven(kinds, kindOfRow(row))).length / traffic.length
   return proven >= minCoverage
     ? null
-    : `${percent(proven)} of the held-out requests are of a kind that ${LEAST_OF_A_TRAIT} of them have, and ` +
+    : `only ${percent(proven)} of the held-out requests are of a kind that at least ${LEAST_OF_A_TRAIT} of them have, and ` +
         `${percent(minCoverage)} must be answered: send the same parameters and headers with each request, ` +
         'name headers that change no answer in IRRELEVANT_HEADERS, or lower MIN_COVERAGE'
 }
@@ -167,9 +167,9 @@ const hopeless = (rows: PlannedRows, config: InternalizeOptions): string | null 
   const answerable = textsOf(traffic).length / traffic.length
   if (answerable < minCoverage)
     return (
-      `the upstream answers ${percent(answerable)} of the held-out requests with plain text or calls ` +
-      `of functions (the others: ${listed(outcomesOf(traffic))}); a lora gives nothing else, and ` +
-      `${percent(minCoverage)} must be answered: lower MIN_COVERAGE, or move these requests to a prompt of their own`
+      `the upstream answers only ${percent(answerable)} of the held-out requests with plain text or function ` +
+      `calls (the others: ${listed(outcomesOf(traffic))}); a lora gives no other answers, and ` +
+      `${percent(minCoverage)} must be answered: lower MIN_COVERAGE, or use a separate prompt for the other requests`
     )
   if (responseType === 'free-text')
     return (

@@ -81,7 +81,7 @@ const newModel = (last: RolloutReport | null, { upstreamVersions }: RolloutRepor
     .filter((version) => !models.has(modelOf(version)))
     .map(
       (version) =>
-        `the upstream answers with ${modelOf(version)}: with ${modelOf(known.at(-1)!)}, ` +
+        `the upstream now answers with ${modelOf(version)}; with ${modelOf(known.at(-1)!)}, there was ` +
         `${lossOf(known.at(-1)!)}; promptintern watch compares both`
     )
 }

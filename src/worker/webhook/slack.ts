@@ -11,7 +11,7 @@ const WORDS: Record<EventType, string> = {
   'rollout.stage': 'entered another stage',
   'rollout.paused': 'is paused: the upstream answers its requests',
   'rollout.resumed': 'goes on after a pause',
-  'rollout.drift': 'drifts: its audited answers disagree more than the proof showed',
+  'rollout.drift': 'drifts: its audited answers disagree more often than in the proof',
   'rollout.rolled_back': 'was rolled back: the upstream answers its requests',
   'rollout.retired': 'was replaced by its successor',
   'rollout.restored': 'is live again, as its successor was rolled back',
@@ -42,8 +42,8 @@ export const slackBody = ({ type, data }: WebhookEvent): string => {
     ...(proof === null
       ? []
       : [
-          `proof: answers ${percent(proof.coverage)} of the requests, of these at least ` +
-            `${percent(proof.agreementAnsweredBound)} as the upstream`,
+          `proof: answers ${percent(proof.coverage)} of the requests; at least ` +
+            `${percent(proof.agreementAnsweredBound)} of these answers agree with the upstream`,
         ]),
     `internalization \`${shortId(internalization)}\`, by ${by}`,
   ]

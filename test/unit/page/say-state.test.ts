@@ -67,14 +67,14 @@ describe('one that waits for approval', () => {
       'It is a small model with a LoRA that was trained without the prompt from the beginning, on the base model base. All training took 1 min.'
     )
     expect(sayApproval(STAGED, 'gpt-4o-mini')).toBe(
-      'After approval it is asked for 5 % of the requests. gpt-4o-mini answers the others, and both answers are compared. You open the next stages when the evidence is there: 25 %, then 100 %. If its answers break the promise, the route is taken back by itself.'
+      'After approval it is asked for 5 % of the requests. gpt-4o-mini answers the others, and both answers are compared. You approve the next stages when there is enough evidence: 25 %, then 100 %. If its answers break the promise, the route is rolled back automatically.'
     )
   })
 
   it('allows for an upstream that contradicts itself', () => {
     const { verdict } = exampleApproved()
     expect(sayPromise({ ...verdict!, upstreamAgreement: 0.98 }, 'gpt-4o-mini')).toBe(
-      'gpt-4o-mini agrees with its own second answers in 98.0 % of the cases. The promise is at most 5 points less: 93.0 %.'
+      'gpt-4o-mini agrees with its own second answers in 98.0 % of the cases. The promise is an agreement at most 5 points lower: at least 93.0 %.'
     )
   })
 
@@ -94,9 +94,9 @@ describe('one that waits for approval', () => {
       { stages: [1] },
       'asked for 97 % of the requests. 3 % stay with gpt-4o-mini',
     ],
-    ['nothing that is compared', { stages: [1], auditShare: 0 }, 'nothing watches the route'],
+    ['nothing that is compared', { stages: [1], auditShare: 0 }, 'the route is not monitored'],
     ['a shadow stage', { stages: [0, 1] }, 'it answers nothing'],
-    ['stages that open by themselves', { steps: true }, 'open by themselves'],
+    ['stages that open by themselves', { steps: true }, 'begin automatically'],
   ])('says what follows with %s', (_, changes, words) => {
     expect(sayApproval({ ...STAGED, ...changes }, 'gpt-4o-mini')).toContain(words)
   })
@@ -116,12 +116,12 @@ describe('a live one', () => {
     const report = exampleReport({ mayStep: true })
     expect(said(live, { report }).says[1]).toContain('you can approve it')
     const rollout = { ...STAGED, steps: true }
-    expect(said(live, { report, rollout }).says[1]).toContain('it begins any moment')
+    expect(said(live, { report, rollout }).says[1]).toContain('it begins shortly')
   })
 
   it('says how it does, once answers were compared', () => {
     expect(sayLoss(exampleEvidence(), 'gpt-4o-mini')).toBe(
-      'So far it disagrees with gpt-4o-mini in 4 of 160 conversations, 2.5 % (0.3 % to 8.2 %); at most 5.0 % may.'
+      'So far it disagrees with gpt-4o-mini in 4 of 160 conversations, 2.5 % (0.3 % to 8.2 %); the limit is 5.0 %.'
     )
     expect(sayLoss(null, 'gpt-4o-mini')).toBe('No answers were compared yet.')
   })
@@ -150,7 +150,7 @@ describe('one that is over', () => {
     const { says, helps, reason } = said(
       inState({ name: 'retired', reason: rollbackReason(evidence), evidence })
     )
-    expect(says[0]).toContain('Its own evidence took it back')
+    expect(says[0]).toContain('It was rolled back automatically')
     expect(helps).toContain('cannot go live again')
     expect(reason).toContain('40 of 160 conversations')
   })
@@ -201,7 +201,7 @@ describe('one in work', () => {
     ],
     [
       { name: 'candidate' as const, retry: { of: 'x', trainRows: 2300, judgedSince: 1 } },
-      '2,300 questions to learn from now',
+      'now 2,300 questions to learn from',
     ],
   ])('says what it waits for: %j', (state, words) => {
     const { says } = said(exampleInternalization('a', { state }))

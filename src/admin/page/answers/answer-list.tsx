@@ -22,14 +22,14 @@ const withoutText = (outcome: string | null): string =>
   outcome === null || outcome === 'unreadable' ? DELETED : `[${outcome}]`
 
 const noAnswer = ({ query }: ShownAnswer): string =>
-  query === null ? DELETED : 'It was not asked.'
+  query === null ? DELETED : 'The small model was not asked.'
 
 /** Green is an answer that agrees and is given, red one that is wrong: worst where a client would get it. */
 const badgesOf = ({ row, agrees, isAboveThreshold }: ShownAnswer): [Tone, string][] => {
-  if (row.deferred !== null) return [['plain', `never given: ${row.deferred}`]]
+  if (row.deferred !== null) return [['plain', `always left to the upstream: ${row.deferred}`]]
   const judged: [Tone, string] = agrees ? ['good', 'agrees'] : ['bad', 'disagrees']
   if (isAboveThreshold === null) return [judged]
-  if (!isAboveThreshold) return [judged, ['plain', 'not given to a client']]
+  if (!isAboveThreshold) return [judged, ['plain', 'below the threshold']]
   return agrees
     ? [['good', 'agrees: a client would get it']]
     : [['bad', 'wrong, and a client would get it']]

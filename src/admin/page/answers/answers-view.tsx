@@ -30,7 +30,7 @@ const KIND_NAMES: Record<Exclude<AnswerKind, 'all'>, string> = {
   disagree: 'disagree',
   agree: 'agree',
   above: 'above the threshold',
-  deferred: 'never given',
+  deferred: 'always left to the upstream',
 }
 
 const queryOf = ({ req }: PageContext, { plan, verdict }: Internalization): AnswersQuery => {
@@ -142,8 +142,8 @@ export const addAnswers: AddView = (app, { store }) => {
       <>
         {back}
         <p>
-          Mistakes come first, the surest first; then the answers that the small model was least
-          sure of. Where both answers differ, the words are marked.
+          Mistakes come first, the most confident ones at the top. Then come the answers with the
+          lowest confidence. Words that differ are marked.
         </p>
         <AnswersFilter row={row} query={query} counts={found.counts} />
         <p>{foundText(found, query)}</p>

@@ -63,8 +63,8 @@ export const addApiReference: AddView = (app, { apiDocument }) => {
           <code>{EXAMPLE}</code>
         </pre>
         <Table
-          caption="Operations, and what each takes"
-          columns={[{ name: 'Operation' }, { name: 'What it does' }, { name: 'Takes' }]}
+          caption="Operations and their parameters"
+          columns={[{ name: 'Operation' }, { name: 'What it does' }, { name: 'Parameters' }]}
           rows={operationsOf(document).map((listed) => cellsOf(listed, document))}
           empty=""
         />

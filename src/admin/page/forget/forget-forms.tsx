@@ -36,7 +36,7 @@ export const selectionOf = ({ tenant, user, records }: Fields): Selection => {
 
 export const SelectionForm = ({ fields, formToken }: { fields: Fields; formToken: string }) => (
   <form method="post" action={LOOK} class="stacked">
-    <p>Records are selected that match all fields that are filled in.</p>
+    <p>Selects the records that match every field you fill in.</p>
     <label for="tenant">Tenant</label>
     <input id="tenant" name="tenant" value={fields.tenant} autocomplete="off" />
     <label for="user">
@@ -44,13 +44,13 @@ export const SelectionForm = ({ fields, formToken }: { fields: Fields; formToken
       the request
     </label>
     <input id="user" name="user" value={fields.user} autocomplete="off" />
-    <label for="records">Record ids, apart by spaces, commas or lines</label>
+    <label for="records">Record ids, separated by spaces, commas or line breaks</label>
     <textarea id="records" name="records" rows={4}>
       {fields.records}
     </textarea>
     <input type="hidden" name={TOKEN_FIELD} value={formToken} />
-    <button>Look what would go</button>
-    <p>Nothing is deleted yet. A user is looked for in every request, which may take minutes.</p>
+    <button>Preview the deletion</button>
+    <p>The preview deletes nothing. The search for a user reads every request and may take minutes.</p>
   </form>
 )
 
@@ -58,8 +58,8 @@ export const ForgetAction = ({ fields, formToken }: { fields: Fields; formToken:
   <Action
     verb="Delete these records"
     says={
-      'The records and all copies of their text are deleted, and it cannot be undone. What is in training ' +
-      'with them ends.'
+      'Deletes the records and all copies of their text. This cannot be undone. ' +
+      'Trainings that use them are stopped.'
     }
     path={PATH}
     formToken={formToken}
@@ -70,8 +70,8 @@ export const ForgetAction = ({ fields, formToken }: { fields: Fields; formToken:
       <input type="hidden" name={name} value={fields[name]} />
     ))}
     <label for="retire">
-      <input id="retire" type="checkbox" name="retire" value="yes" /> retire: also take back the
-      routes of loras that were trained on them, and delete the loras
+      <input id="retire" type="checkbox" name="retire" value="yes" /> retire: also delete the
+      loras that were trained on them, and their routes
     </label>
   </Action>
 )

@@ -24,7 +24,7 @@ const Pending = ({ tasks }: { tasks: number }) => (
   <Live id="forgetting">
     {tasks > 0 && (
       <Notice tone="waits">
-        The worker has not finished {counted(tasks, 'earlier forgetting')} yet.
+        The worker has not finished {counted(tasks, 'earlier forget request')} yet.
       </Notice>
     )}
   </Live>

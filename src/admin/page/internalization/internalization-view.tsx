@@ -87,7 +87,7 @@ const LiveParts = ({ facts, rollout }: PartProps) => {
       <Live id="live-route">
         <Fold
           name="Live route"
-          tells={`${counted(evidence.pairs, 'conversation')} compared; evidence to take it back ${capitalText(evidence.rollback)} of ${whole(rollbackCapital)}`}
+          tells={`${counted(evidence.pairs, 'conversation')} compared; evidence for a rollback ${capitalText(evidence.rollback)} of ${whole(rollbackCapital)}`}
         >
           <LiveRoute
             report={report}
@@ -109,8 +109,8 @@ const Download = ({ row }: Pick<InternalizationFacts, 'row'>) =>
       <a href={`${internalizationPath(row.id)}/proof.json`} download hx-boost="false">
         Proof file
       </a>
-      : all figures, and no text, with which <code>promptintern verify</code> computes the decision
-      again.
+      : the figures, without text, from which <code>promptintern verify</code> recomputes the
+      decision.
     </p>
   )
 
@@ -143,8 +143,8 @@ const provenText = ({ arms, arm }: Verdict): string => {
   if (winner === undefined) return 'no candidate was judged'
   const { rows, agreement, threshold, agreementAnswered, coverage } = winner
   return threshold === null
-    ? `${percent(agreement)} of ${counted(rows, 'held-out answer')} agree, and no part of them enough`
-    : `${percent(agreementAnswered)} of the answers agree, to ${percent(coverage)} of ${counted(rows, 'held-out request')}`
+    ? `${percent(agreement)} of ${counted(rows, 'held-out answer')} agree; no threshold keeps the promise`
+    : `it answers ${percent(coverage)} of ${counted(rows, 'held-out request')}; ${percent(agreementAnswered)} of these answers agree`
 }
 
 const trainedText = ({ population, trainRecordIds, arms }: InternalizationPlan): string => {

@@ -42,7 +42,7 @@ const wasLive = ({ state }: Internalization): boolean =>
 const TRAFFIC: Part = {
   id: 'traffic',
   name: 'Newest requests',
-  tells: 'what became of them and why, their cost and latency',
+  tells: 'outcomes with reasons, cost and latency',
   isFor: wasLive,
   load: async ({ store, prices }, row) => {
     const traffic = await loadRecentTraffic(store, row, prices)
@@ -78,7 +78,7 @@ const CURVE: Part = {
 const EVIDENCE: Part = {
   id: 'evidence',
   name: 'Evidence over time',
-  tells: 'what takes the route back, and what opens the next stage',
+  tells: 'evidence for a rollback and for the next stage',
   isFor: wasLive,
   load: async ({ store }, row) => {
     const report = await readRolloutReport(store, row.id)
@@ -126,8 +126,8 @@ export const MoneyPlace = ({ row, money }: { row: Internalization; money: MoneyP
   if (!MONEY.isFor(row)) return null
   return money === null ? (
     <section id={MONEY.id}>
-      <Slow id={MONEY.id} address={address} verb="Work it out now">
-        What it saves must be read from the log.
+      <Slow id={MONEY.id} address={address} verb="Calculate it now">
+        The savings are calculated from the log.
       </Slow>
     </section>
   ) : (

@@ -68,12 +68,12 @@ interface MistakesProps {
 
 export const Mistakes = ({ mistakes, path, model, isLive }: MistakesProps) => (
   <section>
-    <h2>{isLive ? 'The newest mistakes' : 'The surest of its mistakes'}</h2>
+    <h2>{isLive ? 'The newest mistakes' : 'Its most confident mistakes'}</h2>
     {mistakes.length === 0 ? (
       <p class="empty">
         {isLive
           ? 'No compared request disagrees.'
-          : 'Among the held-out answers that a client would get, none disagrees.'}
+          : 'All held-out answers above the threshold agree.'}
       </p>
     ) : (
       <ol class="mistakes">
@@ -88,7 +88,7 @@ export const Mistakes = ({ mistakes, path, model, isLive }: MistakesProps) => (
           <a href={withQuery(`${path}/pairs`, { revealed: 'true', outcome: 'disagreed' })}>
             All disagreements
           </a>{' '}
-          · <a href={`${path}/pairs`}>Rate pairs without knowing whose they are</a>
+          · <a href={`${path}/pairs`}>Rate pairs blind</a>
         </>
       ) : (
         <a href={withQuery(`${path}/answers`, { kind: 'wrong' })}>

@@ -17,7 +17,7 @@ const monthFigure = ({ monthly, coverage, reason }: TemplateEconomics): FigurePr
     value: usd(monthly.netUsd),
     note:
       `after ${usd(costs)} of costs` +
-      (coverage.source === 'measured' ? '' : ', if it answers what was proven'),
+      (coverage.source === 'measured' ? '' : ', at the proven coverage'),
   }
 }
 

@@ -30,20 +30,20 @@ const Samples = ({ samples, verdict: { verdict }, model }: SamplesProps) => (
   <Table
     caption={
       verdict === 'promote'
-        ? 'The promise holds in traffic as it comes and for questions that training never saw'
-        : 'The promise must hold in traffic as it comes and for questions that training never saw'
+        ? 'The promise holds on traffic and on unseen questions'
+        : 'The promise must hold on traffic and on unseen questions'
     }
     columns={[
       { name: 'Held-out sample' },
       { name: 'Requests', isNumber: true },
       { name: 'Answered', isNumber: true },
-      { name: 'Worth so many single ones', isNumber: true },
+      { name: 'Worth (effective sample size)', isNumber: true },
       { name: `Agree with ${model}`, isNumber: true },
       { name: 'At least', isNumber: true },
     ]}
     rows={(
       [
-        ['traffic as it comes', samples.traffic],
+        ['traffic', samples.traffic],
         ['unseen questions', samples.unseen],
       ] as const
     ).map(([name, { rows, answered, effectiveRows, agreement, bound }]) => [
@@ -73,7 +73,7 @@ const Slices = ({ slices, verdict, model }: SlicesProps) =>
         { name: 'Answers', isNumber: true },
         { name: 'Agree', isNumber: true },
         { name: 'At least', isNumber: true },
-        { name: `${model} with itself`, isNumber: true },
+        { name: `${model} agrees with itself`, isNumber: true },
         { name: 'Verdict' },
       ]}
       rows={slices.map((figures) => {
@@ -106,10 +106,10 @@ const Candidates = ({ verdict: { arms, arm: winner, verdict } }: { verdict: Verd
       { name: 'Candidate' },
       { name: 'Held-out requests', isNumber: true },
       { name: 'Agree, if all were answered', isNumber: true },
-      { name: 'Answers', isNumber: true },
-      { name: 'Of these agree', isNumber: true },
+      { name: 'Coverage', isNumber: true },
+      { name: 'Agree, of the answered', isNumber: true },
       { name: 'At least', isNumber: true },
-      { name: 'Answers from a probability of' },
+      { name: 'Threshold (probability)' },
     ]}
     rows={arms.map((figures, place) => {
       const { arm, rows, agreement, coverage, threshold } = figures
@@ -135,7 +135,7 @@ const Deferred = ({ deferred, rows }: ArmFigures) => {
   if (counts.length === 0) return null
   return (
     <Table
-      caption="Held-out requests that it never answers, by their form"
+      caption="Held-out requests that always go to the upstream, by reason"
       columns={[
         { name: 'Reason' },
         { name: 'Requests', isNumber: true },

@@ -37,12 +37,12 @@ const Stages = ({ plan: { arms, templateTokens } }: { plan: InternalizationPlan 
     columns={[
       { name: 'Candidate and stage' },
       { name: 'Share of the prompt', isNumber: true },
-      { name: 'Examples in it', isNumber: true },
+      { name: 'Examples in the prompt', isNumber: true },
       { name: 'Prompt tokens', isNumber: true },
       { name: 'Steps', isNumber: true },
       { name: 'Time', isNumber: true },
-      { name: 'Loss in training', isNumber: true },
-      { name: 'Loss on other questions', isNumber: true },
+      { name: 'Training loss', isNumber: true },
+      { name: 'Validation loss', isNumber: true },
     ]}
     rows={arms.flatMap((arm) => stageRows(arm, templateTokens))}
     empty=""
@@ -57,8 +57,8 @@ const LossPlot = ({ arm: { name, results } }: { arm: Arm }) =>
       x={{ name: 'Stage', kind: 'number', values: results.map((_, stage) => stage + 1) }}
       y="number"
       series={[
-        { name: 'in training', values: results.map(({ metrics }) => metrics.train_loss) },
-        { name: 'on other questions', values: results.map(({ metrics }) => metrics.valid_loss) },
+        { name: 'training', values: results.map(({ metrics }) => metrics.train_loss) },
+        { name: 'validation', values: results.map(({ metrics }) => metrics.valid_loss) },
       ]}
       format={loss}
       formatX={whole}
@@ -83,7 +83,7 @@ const CurvePlot = ({ curve, verdict }: { curve: CurveReading; verdict: Verdict |
       series={[
         { name: 'all answers', values: points.map(({ agreement }) => agreement) },
         ...shownTargets(curve).map((place) => ({
-          name: `the surest ${shortPercent(targets[place]!.coverage)}`,
+          name: `the most confident ${shortPercent(targets[place]!.coverage)}`,
           values: points.map(({ losses }) => (losses[place] == null ? null : 1 - losses[place])),
         })),
       ]}
@@ -94,18 +94,18 @@ const CurvePlot = ({ curve, verdict }: { curve: CurveReading; verdict: Verdict |
   )
 }
 
-const rowsText = (rows: number | null): string => (rows === null ? 'not foreseeable' : whole(rows))
+const rowsText = (rows: number | null): string => (rows === null ? 'cannot be estimated' : whole(rows))
 
 const Targets = ({ targets }: CurveReading) =>
   targets.length === 0 ? null : (
     <Table
-      caption="Questions to learn from that a coverage needs, by the learning curve"
+      caption="Questions to learn from by coverage, estimated from the learning curve"
       columns={[
         { name: 'Share of the requests answered' },
         { name: 'Questions', isNumber: true },
         { name: 'At least (90 %)', isNumber: true },
         { name: 'At most (90 %)', isNumber: true },
-        { name: 'Passes in four of five cases with', isNumber: true },
+        { name: 'Passes in 80 % of cases with', isNumber: true },
       ]}
       rows={targets.map(({ coverage, rows, interval: [least, most], likelyRows }) => [
         shortPercent(coverage),

@@ -95,8 +95,8 @@ const Curves = ({ curves, names }: Pick<LoadedJobs, 'curves' | 'names'>) =>
     <>
       <h2>Learning curves</h2>
       <p>
-        The winning arm is trained again on parts of its rows, to tell how many more would bring how
-        much.
+        The winning arm is retrained on parts of its rows. This estimates how much coverage more
+        rows would add.
       </p>
       <Table
         caption="Learning curves in work"
@@ -120,17 +120,17 @@ const taskText = ({ isForgotten, isScrubbed, templates, loras }: ForgetTask): st
     ...(templates.length === 0 ? [] : [counted(templates.length, 'template')]),
     ...(loras.length === 0 ? [] : [counted(loras.length, 'small model')]),
   ]
-  const what = parts.length === 0 ? 'of records' : `with ${parts.join(' and ')} to look at`
-  if (!isForgotten) return `A forgetting ${what}: its records are being deleted.`
+  const what = parts.length === 0 ? 'of records' : `with ${parts.join(' and ')} to check`
+  if (!isForgotten) return `A forget request ${what}: its records are being deleted.`
   return isScrubbed
-    ? `A forgetting ${what}: the engine has copies to delete.`
-    : `A forgetting ${what}: the database is to be cleaned.`
+    ? `A forget request ${what}: the engine must still delete copies.`
+    : `A forget request ${what}: the database must still be cleaned.`
 }
 
 const Forgetting = ({ tasks }: { tasks: ForgetTask[] }) =>
   tasks.length === 0 ? null : (
     <>
-      <h2>Forgetting</h2>
+      <h2>Forget requests</h2>
       <ul>
         {tasks.map((task) => (
           <li>{taskText(task)}</li>
@@ -141,7 +141,7 @@ const Forgetting = ({ tasks }: { tasks: ForgetTask[] }) =>
 
 const Ended = ({ rows, names }: { rows: Internalization[]; names: Names }) => (
   <Table
-    caption="Internalizations that left the worker, or changed after it, in the last seven days, newest first"
+    caption="Internalizations that the worker finished, or that changed afterwards, in the last seven days, newest first"
     columns={[
       { name: 'Internalization' },
       { name: 'Template' },
@@ -169,7 +169,7 @@ const ProcessNotice = ({ engine, engineReachable, worker }: ProcessStatus) => {
   if (worker === 'restarting')
     return (
       <Notice tone="bad">
-        The worker restarts: nothing is trained or judged until it is back.
+        The worker is restarting: nothing is trained or judged until it runs again.
       </Notice>
     )
   if (engine === 'none')

@@ -17,7 +17,7 @@ const amountIn = (form: BodyData, name: string, isWhole: boolean): number | unde
   if (!(amount > 0) || !Number.isFinite(amount) || (isWhole && !Number.isSafeInteger(amount)))
     throw new AppError(
       'invalid-request',
-      `${name}: write ${isWhole ? 'a whole number of at least 1' : 'an amount over 0'}, or nothing`
+      `${name}: write ${isWhole ? 'a whole number of at least 1' : 'an amount over 0'}, or leave it empty`
     )
   return amount
 }
@@ -70,7 +70,7 @@ export const KeyForm = ({ formToken }: { formToken: string }) => (
         <input id="name" name="name" maxlength={MAX_KEY_NAME_CHARS} required autocomplete="off" />
       </div>
       <Field name="tenant" label="Tenant (empty: its own)" />
-      <Field name="models" label="Models, as gpt-4o-mini, o4* (empty: all)" />
+      <Field name="models" label="Models, such as gpt-4o-mini, o4* (empty: all)" />
       <Field name="requests-per-minute" label="Requests a minute" isWhole />
       <Field name="tokens-per-minute" label="Tokens a minute" isWhole />
       <Field name="budget-usd" label="Budget, USD" isWhole={false} />

@@ -49,8 +49,8 @@ const stateCell = ({ id, name, revokedAt }: IssuedKey, formToken: string | null)
       verb="Revoke"
       says={
         <>
-          Requests with <Line text={name} /> are refused within two seconds. A key cannot be made
-          valid again.
+          Requests with <Line text={name} /> are refused within two seconds. This cannot be
+          undone.
         </>
       }
       path={revokePath(id)}
@@ -102,7 +102,7 @@ const NewKey = ({ issued, secret, note }: Created) => (
   <>
     <Notice tone="good">
       The key of <Line text={issued.name} /> is below. It is not stored and cannot be shown again.
-      Running proxies take it within two seconds.
+      Running proxies accept it within two seconds.
     </Notice>
     <pre tabindex={0} data-copy>
       {secret}
@@ -124,8 +124,7 @@ export const addKeys: AddView = (app, deps) => {
         {created !== null && <NewKey {...created} />}
         {!areAsked() && (
           <Notice tone="plain">
-            ACCESS is not keys: callers use keys of the upstream, and the proxy asks for none of its
-            own.
+            ACCESS is not keys: callers use keys of the upstream, and issued keys are not required.
           </Notice>
         )}
         <Table

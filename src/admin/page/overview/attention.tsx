@@ -33,7 +33,7 @@ const waitingSentence = (row: Internalization, names: Names): Sentence => {
             {counted(winner.samples.traffic.answered, 'held-out request')}).
           </>
         )}{' '}
-        <Look id={row.id} words="Look and decide" open="approve" />
+        <Look id={row.id} words="Review and decide" open="approve" />
       </>
     ),
   }
@@ -42,7 +42,7 @@ const waitingSentence = (row: Internalization, names: Names): Sentence => {
 const routeSentences = ({ row, report, next }: WatchedRoute, names: Names): Sentence[] => {
   if (report === null) return []
   const template = <TemplateLink version={row.templateVersion} names={names} />
-  const look = <Look id={row.id} words="Look and decide" />
+  const look = <Look id={row.id} words="Review and decide" />
   return [
     ...(report.driftedAt === null
       ? []
@@ -52,7 +52,7 @@ const routeSentences = ({ row, report, next }: WatchedRoute, names: Names): Sent
             says: (
               <>
                 The traffic of {template} has changed since <Time at={report.driftedAt} /> UTC:{' '}
-                <Line text={report.drift ?? 'the report says no more'} chars={400} />. {look}
+                <Line text={report.drift ?? 'the report has no details'} chars={400} />. {look}
               </>
             ),
           },
@@ -64,8 +64,8 @@ const routeSentences = ({ row, report, next }: WatchedRoute, names: Names): Sent
             tone: 'waits' as const,
             says: (
               <>
-                {template} may enter the stage {stageName(next)}: the evidence is there.{' '}
-                <Look id={row.id} words="Look and decide" open="approve" />
+                {template} can enter the stage {stageName(next)}: there is enough evidence.{' '}
+                <Look id={row.id} words="Review and decide" open="approve" />
               </>
             ),
           },
@@ -89,9 +89,9 @@ const pausedSentence = (row: Internalization, names: Names): Sentence => ({
   tone: 'waits',
   says: (
     <>
-      The route of <TemplateLink version={row.templateVersion} names={names} /> is paused since{' '}
+      The route of <TemplateLink version={row.templateVersion} names={names} /> has been paused since{' '}
       <Time at={row.updatedAt} /> UTC: the upstream answers its requests.{' '}
-      <Look id={row.id} words="Look and decide" />
+      <Look id={row.id} words="Review and decide" />
     </>
   ),
 })
@@ -101,7 +101,7 @@ const failedSentence = (row: Internalization, names: Names): Sentence => ({
   says: (
     <>
       Internalizing <TemplateLink version={row.templateVersion} names={names} /> failed:{' '}
-      <Line text={reasonOf(row.state)} chars={300} />. <Look id={row.id} words="Look" />
+      <Line text={reasonOf(row.state)} chars={300} />. <Look id={row.id} words="Details" />
     </>
   ),
 })
@@ -143,7 +143,7 @@ const sentencesOf = (overview: LoadedOverview, showsTexts: boolean): Sentence[] 
             tone: 'waits' as const,
             says: (
               <>
-                The worker has not finished {counted(forgetting, 'forgetting')} yet.{' '}
+                The worker has not finished {counted(forgetting, 'forget request')} yet.{' '}
                 <a href={`${BASE}/jobs`}>Jobs</a>
               </>
             ),

@@ -24,7 +24,7 @@ type ChecklistDeps = Pick<AdminDeps, 'store' | 'status' | 'neededRequests'>
 const clientStep = (isDone: boolean, origin: string): Step => ({
   name: 'A client is connected',
   isDone,
-  says: 'Point an application at this server, or import a log that you have. Its key stays the same.',
+  says: 'Point an application at this server (its API key stays the same), or import a log.',
   command: `export OPENAI_BASE_URL=${shellWord(`${origin}/v1`)}\n# or: npx promptintern import <log.jsonl>`,
 })
 
@@ -42,7 +42,7 @@ const verdictStep = async (
   { store, status, neededRequests }: ChecklistDeps,
   rows: Internalization[]
 ): Promise<Step> => {
-  const name = 'A first verdict is there'
+  const name = 'A first verdict exists'
   const isDone = rows.some(({ verdict }) => verdict !== null)
   if (status().engine === 'none')
     return {
@@ -63,8 +63,8 @@ const verdictStep = async (
     isDone,
     says:
       nearest === undefined
-        ? 'It comes by itself when a prompt has enough requests.'
-        : `The prompt with the most requests ${missingText(nearest, neededRequests)} to be internalized by itself.`,
+        ? 'The worker starts automatically when a prompt has enough requests.'
+        : `The worker starts automatically when a prompt has enough requests. The nearest one ${missingText(nearest, neededRequests)}.`,
     command: nearest === undefined ? null : `npx promptintern internalize ${nearest.version}`,
   }
 }
@@ -79,7 +79,7 @@ const routeStep = (rows: Internalization[]): Step => {
         'A template whose proof holds waits for your approval.'
       ) : (
         <>
-          One waits for your approval: <a href={internalizationPath(waiting.id)}>look and decide</a>
+          One waits for your approval: <a href={internalizationPath(waiting.id)}>review and decide</a>
           , or
         </>
       ),

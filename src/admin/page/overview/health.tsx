@@ -58,9 +58,9 @@ const failureSentence = (failures: Failures, showsTexts: boolean): Sentence => {
 const WithoutEngineHelp = ({ dataDir }: Pick<WithoutEngine, 'dataDir'>) => (
   <>
     {' '}
-    For answers that are labels a sentence encoder is enough: <code>{PULL_ENCODER}</code>, then
+    If the answers are labels, a sentence encoder is enough: run <code>{PULL_ENCODER}</code>, then
     start the server with <code>ENGINE=onnx ENCODER_PATH={encoderIn(dataDir)}</code>. For other
-    answers also set MODEL_PATH; docs/models.md says to what.
+    answers also set MODEL_PATH (see docs/models.md).
   </>
 )
 
@@ -73,7 +73,7 @@ const engineSentences = (without: WithoutEngine): Sentence[] => {
       : [
           {
             tone: 'bad' as const,
-            says: `ENGINE is none, so ${counted(routes, 'live route')} answer${routes === 1 ? 's' : ''} nothing: the upstream does. Start the server with the engine of before.`,
+            says: `ENGINE is none, so ${counted(routes, 'live route')} ${routes === 1 ? 'is' : 'are'} inactive: the upstream answers these requests. Start the server with the previous ENGINE.`,
           },
         ]),
     ...(waiting + paying === 0
@@ -118,10 +118,10 @@ const engineSentences = (without: WithoutEngine): Sentence[] => {
 const logSentences = ({ log, logIsTaken }: ProcessStatus): Sentence[] => {
   const dropped = `${counted(log.dropped, 'exchange')} since the server started`
   if (!logIsTaken)
-    return [{ tone: 'bad', says: `The log takes no records: it has dropped ${dropped}.` }]
+    return [{ tone: 'bad', says: `The log accepts no records: it has dropped ${dropped}.` }]
   return log.dropped === 0
     ? []
-    : [{ tone: 'waits', says: `The log has dropped ${dropped}, because it could not keep up.` }]
+    : [{ tone: 'waits', says: `The log has dropped ${dropped}, because the store was too slow.` }]
 }
 
 const processSentences = (status: ProcessStatus): Sentence[] => {
@@ -139,7 +139,7 @@ const processSentences = (status: ProcessStatus): Sentence[] => {
       ? [
           {
             tone: 'bad' as const,
-            says: 'The worker restarts: nothing is trained, judged or audited until it is back.',
+            says: 'The worker is restarting: nothing is trained, judged or audited until it runs again.',
           },
         ]
       : []),

@@ -41,10 +41,10 @@ const remarksOf = ({ periods: { all }, engineUsdPerHour }: SavingsReport): strin
     ...(unpriced === 0
       ? []
       : [
-          `${counted(unpriced, 'answer')} without a price or without tokens count as nothing: PRICES_FILE has the prices.`,
+          `${counted(unpriced, 'answer')} without a price or token counts are counted as zero. Add missing prices to PRICES_FILE.`,
         ]),
     ...(all.auditsUsd > 0
-      ? [`Audits cost ${usd(all.auditsUsd)} since the log began, as part of what was spent.`]
+      ? [`Audits cost ${usd(all.auditsUsd)} since the log began. “Spent” includes this.`]
       : []),
   ]
 }
@@ -80,8 +80,8 @@ export const Savings = ({
   <section id={ID}>
     <h2>Spent and saved</h2>
     {savings === null ? (
-      <Slow id={ID} address={withQuery(BASE, { period, savings: 1 })} verb="Work it out now">
-        This must be read from the log.
+      <Slow id={ID} address={withQuery(BASE, { period, savings: 1 })} verb="Calculate it now">
+        This is calculated from the log.
       </Slow>
     ) : (
       <Worked report={savings} />

@@ -97,13 +97,13 @@ const Introduction = ({ path, isRevealed, model, before }: PairsPage) => (
     <p>
       <a href={path}>Back to the internalization</a> ·{' '}
       <a href={addressOf(path, { before, isRevealed: !isRevealed, outcome: null })}>
-        {isRevealed ? 'Rate them without knowing whose they are' : 'See whose answers they are'}
+        {isRevealed ? 'Rate them blind' : 'Show who gave which answer'}
       </a>
     </p>
     <p>
-      Requests that {model} and the small model answered, the newest first. A rating of two answers
-      that differ counts in the evidence: the small model loses only where {model} alone is right.
-      {!isRevealed && ' Answers that are equal letter by letter are left out.'}
+      Requests that {model} and the small model answered, the newest first. Ratings count in the
+      evidence: a pair is a loss only if {model} alone is right.
+      {!isRevealed && ' Pairs of identical answers are left out.'}
     </p>
   </>
 )
@@ -114,8 +114,7 @@ const PairsContent = (page: PairsPage) => (
     {page.isRevealed && <OutcomeFilter {...page} />}
     {page.areEqual && (
       <Notice tone="plain">
-        The answers of all pairs that are left are equal letter by letter. They count as agreement,
-        and need no rating.
+        All remaining pairs have identical answers. They count as agreement and need no rating.
       </Notice>
     )}
     {page.pairs.length === 0 ? (

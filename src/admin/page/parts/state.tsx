@@ -49,7 +49,7 @@ export const StateBadge = ({ state }: { state: InternalizationState }) => (
 const SUCCESSIONS = {
   'rolled-back': 'was rolled back',
   drifted: 'has drifted',
-  'new-traffic': 'lacks new traffic',
+  'new-traffic': 'has much new traffic',
 }
 
 /** Why a state was entered, as far as the state itself says; '' where it does not. */

@@ -7,7 +7,7 @@ const MAX_CHARS = 1200
 
 /** In place of texts, for a person who may not read them. */
 export const NO_TEXTS =
-  'You are signed in to look: texts of requests and answers are shown to those who sign in with ADMIN_TOKEN.'
+  'This sign-in is read-only: sign in with ADMIN_TOKEN to see the texts of requests and answers.'
 
 export interface TextProps {
   text: string

@@ -30,9 +30,9 @@ export interface ExportOptions {
 
 const endText = (records: number, isWhole: boolean): string =>
   isWhole
-    ? `${counted(records, 'record')}: all that fit`
-    : `${counted(records, 'record')}, not all: an export has at most ${counted(MAX_EXPORTED, 'record')} and ` +
-      `reads ${counted(MAX_SEARCHED, 'record')} at most; narrow the time`
+    ? `${counted(records, 'record')}: all matching records`
+    : `${counted(records, 'record')}, incomplete: an export has at most ${counted(MAX_EXPORTED, 'record')} and ` +
+      `reads at most ${counted(MAX_SEARCHED, 'record')}; narrow the time range`
 
 type Figure = (record: StoredRecord, options: ExportOptions) => string | number | null
 

@@ -90,14 +90,14 @@ const cellsOf = (record: StoredRecord, { names, texts, chargeOf }: RecordListPro
 const Searched = ({ found, next }: { found: FoundRecords; next: string }) => (
   <Notice tone="waits">
     Searched the newest {whole(found.searched)} records from here on;{' '}
-    {found.data.length === 1 ? 'one of them fits' : `${whole(found.data.length)} of them fit`}.{' '}
-    <a href={next}>Go on</a>
+    {found.data.length === 1 ? 'one of them matches' : `${whole(found.data.length)} of them match`}.{' '}
+    <a href={next}>Continue</a>
   </Notice>
 )
 
 const Exports = ({ filter: { after: _after, ...fields } }: Pick<RecordListProps, 'filter'>) => (
   <p>
-    Save {Object.keys(fields).length === 0 ? 'the log' : 'what fits the filter'}, at most{' '}
+    Export {Object.keys(fields).length === 0 ? 'the log' : 'the matching records'}, at most{' '}
     {counted(MAX_EXPORTED, 'record')}:{' '}
     {(['csv', 'jsonl'] as const).map((format) => (
       <>
@@ -122,7 +122,7 @@ export const RecordList = (props: RecordListProps) => {
         class="rows records"
         columns={COLUMNS}
         rows={found.data.map((record) => cellsOf(record, props))}
-        empty={found.isPartial ? 'None of these fits.' : 'The log has no such record.'}
+        empty={found.isPartial ? 'None of these match.' : 'No record matches.'}
       />
       <Pager
         links={[

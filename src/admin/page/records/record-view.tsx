@@ -109,7 +109,7 @@ const PAIR_WORDS: Record<PairOutcome, string> = {
   'second-agrees':
     'the small model gave another answer, and the upstream gave the same one when it was asked again',
   fallback: 'the small model would not have answered',
-  refused: 'the upstream refused it after an answer of the small model',
+  refused: 'the upstream refused the next turn, which continued an answer of the small model',
   unusable: 'there was nothing to compare',
 }
 
@@ -123,7 +123,7 @@ const RATING_WORDS: Record<Rating, string> = {
 const PairText = ({ outcome, rating }: StoredPair) => (
   <p>
     Audited: {PAIR_WORDS[outcome]}.
-    {rating !== null && ` A person who did not know whose they were says: ${RATING_WORDS[rating]}.`}
+    {rating !== null && ` Blind rating by a person: ${RATING_WORDS[rating]}.`}
   </p>
 )
 
@@ -167,7 +167,7 @@ export const RecordView = ({ loaded, isFull }: RecordViewProps) => {
       ))}
       {!isFull && (
         <Notice tone="plain">
-          What was asked and answered is shown to those who sign in with ADMIN_TOKEN.
+          Sign in with ADMIN_TOKEN to see the request and the answer.
         </Notice>
       )}
       {isFull && (

@@ -66,7 +66,7 @@ const addExports = (app: PageApp, { store, costUsd, now, onFault }: AdminDeps): 
 
   const open = async (texts: AsyncGenerator<string>): Promise<ReadableStream<Uint8Array>> => {
     if (running >= MAX_EXPORTS)
-      throw new AppError('overloaded', `${MAX_EXPORTS} exports are being read already`, {
+      throw new AppError('overloaded', `${MAX_EXPORTS} exports are already running: try again when one has ended`, {
         retryAfterSeconds: 10,
       })
     running++

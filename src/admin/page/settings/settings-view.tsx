@@ -34,11 +34,11 @@ const BrowserForm = ({ theme, hasKeys, formToken }: Preferences & { formToken: s
       ))}
     </fieldset>
     <label for="keys">
-      <input id="keys" type="checkbox" name="keys" value="on" checked={hasKeys} /> keys: j and k go
-      through a list, / to its search, ? lists them
+      <input id="keys" type="checkbox" name="keys" value="on" checked={hasKeys} /> keyboard
+      shortcuts: j and k move through a list, / opens its search, ? lists all shortcuts
     </label>
     <input type="hidden" name={TOKEN_FIELD} value={formToken} />
-    <button>Keep in this browser</button>
+    <button>Save in this browser</button>
   </form>
 )
 
@@ -63,7 +63,7 @@ export const addSettings: AddView = (app, { settings }) => {
           <TextFilter name="text" label="Name or value" value={text} />
         </Filter>
         <Table
-          caption="Settings of this server; of a secret only whether it is set"
+          caption="Settings of this server; secrets are masked"
           class="rows"
           columns={[
             { name: 'Setting' },
@@ -73,7 +73,7 @@ export const addSettings: AddView = (app, { settings }) => {
           rows={settings()
             .filter((setting) => fits(setting, text))
             .map(cellsOf)}
-          empty="No setting fits the filter."
+          empty="No setting matches the filter."
         />
         <p>
           They are environment variables, and read when the server starts. Programs use the{' '}

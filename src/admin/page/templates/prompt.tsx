@@ -65,7 +65,7 @@ const SegmentText = ({ segment }: { segment: Segment }) => {
 
 const Legend = () => (
   <ul class="legend">
-    <li>without a mark: the same in every request, and what internalizing removes</li>
+    <li>unmarked: the same in every request; internalizing removes it</li>
     <li>
       <mark class="slot">
         <b>slot</b>

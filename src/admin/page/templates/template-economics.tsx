@@ -9,7 +9,7 @@ import { PaysBadge } from './template-list.tsx'
 const ID = 'economics'
 
 const COVERAGES: Record<TemplateEconomics['coverage']['source'], string> = {
-  assumed: 'assumed, because it is not trained yet: what is saved is an upper bound',
+  assumed: 'assumed until it is trained: the savings are an upper bound',
   proven: 'proven on held-out traffic',
   measured: 'measured on the live route',
 }
@@ -77,7 +77,7 @@ const otherFigures = (economics: TemplateEconomics): FigureProps[] => {
       : [{ name: 'Breaks even at', value: percent(breakEvenCoverage), note: 'of the requests' }]),
     ...(paybackDays === null
       ? []
-      : [{ name: 'Training comes back after', value: `${Math.ceil(paybackDays)} days` }]),
+      : [{ name: 'Training pays back after', value: `${Math.ceil(paybackDays)} days` }]),
   ]
 }
 
@@ -93,8 +93,8 @@ interface EconomicsProps {
 export const Economics = ({ economics, address, isRejected, isInFold = false }: EconomicsProps) => (
   <section id={ID}>
     {economics === null ? (
-      <Slow id={ID} address={address} verb="Work it out now" isInFold={isInFold}>
-        This must be read from the log.
+      <Slow id={ID} address={address} verb="Calculate it now" isInFold={isInFold}>
+        This is calculated from the log.
       </Slow>
     ) : (
       <>

@@ -52,7 +52,7 @@ export const PaysBadge = ({ verdict, isRejected }: PaysProps) =>
 
 const paysCell = (row: TemplateRow) =>
   row.economics === null ? (
-    'not worked out'
+    'not calculated'
   ) : (
     <PaysBadge verdict={row.economics.verdict} isRejected={cannotGoLive(row)} />
   )
@@ -197,14 +197,14 @@ export const TemplateList = ({ filter, shown, isAssessed, neededRequests }: Temp
           rows={rows.map((row) => cellsOf(row, neededRequests))}
           empty={
             isFiltered
-              ? 'No template fits the filter.'
+              ? 'No template matches the filter.'
               : 'No recurring prompt was found yet. Templates appear here when the log has enough requests that share one.'
           }
         />
         {missing > 0 && !isAssessed && (
-          <Slow id={ID} address={withQuery(address, { economics: 1 })} verb="Work it out now">
-            Whether {missing === 1 ? 'one of them pays' : `${missing} of them pay`} must be read
-            from the log.
+          <Slow id={ID} address={withQuery(address, { economics: 1 })} verb="Calculate it now">
+            Savings are not calculated yet for{' '}
+            {missing === 1 ? 'one template' : `${missing} templates`}. The calculation reads the log.
           </Slow>
         )}
         <Pager

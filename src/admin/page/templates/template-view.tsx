@@ -43,7 +43,7 @@ const whySlot = ({ test }: Slot) => {
       <small>
         {whole(distinct)} values in {whole(samples)} samples
         {mask !== null && `, all of the type ${mask}`}
-        {probability !== null && `, p = ${probability.toPrecision(2)} that it has no effect`}
+        {probability !== null && `, p = ${probability.toPrecision(2)} under the hypothesis of no effect`}
       </small>
     </>
   )
@@ -80,7 +80,7 @@ const Slots = ({ slots }: { slots: Slot[] }) => (
 
 const HOLDS: Record<RemovedPlace['holds'], (count: number) => string> = {
   constant: (count) => `constant text, ${whole(count)} characters`,
-  examples: (count) => `examples of ${whole(count)} known ones, letter by letter`,
+  examples: (count) => `examples from a set of ${whole(count)} known ones, unchanged`,
   shapes: (count) => `a value of one of ${whole(count)} known shapes`,
 }
 
@@ -92,7 +92,7 @@ const removedCells = ({ name, holds, count, seen }: RemovedPlace) => [
 
 const Removed = ({ template }: { template: Template }) => (
   <Table
-    caption="What is removed without being read: a request with anything else there goes to the upstream"
+    caption="Text that is removed unread; a request with any other text in its place goes to the upstream"
     columns={[{ name: 'Place' }, { name: 'May hold' }, { name: 'For example' }]}
     rows={removedPlaces(template).map(removedCells)}
     empty=""
@@ -110,7 +110,7 @@ const Traffic = ({ stats, template }: LoadedTemplate) => {
         {
           name: 'Answered without the prompt',
           value: whole(stats.answered),
-          note: `${shareOf(stats.answered, routed)}${whole(routed)} that met a live route`,
+          note: `${shareOf(stats.answered, routed)}${whole(routed)} that matched a live route`,
         },
         { name: 'Prompt tokens saved', value: whole(stats.promptTokensSaved) },
         {
@@ -219,7 +219,7 @@ const Actions = ({ loaded, formToken }: { loaded: LoadedTemplate; formToken: str
       )}
       <Action
         verb="Label"
-        says="The name that people know the prompt by. An empty one takes it away."
+        says="A readable name for the prompt. Leave it empty to remove the label."
         path={`${path}/label`}
         formToken={formToken}
         reason="none"
@@ -263,12 +263,12 @@ export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
       />
       <h2>Prompt</h2>
       <Prompt template={template} wholeAt={`${path}/prompt.txt`} />
-      <Fold name="Slots" tells="and what is removed from a request without being read">
+      <Fold name="Slots" tells="and the text that is removed unread">
         <Slots slots={slotsOf(template)} />
         <Removed template={template} />
         {template.caller !== undefined && (
           <p>
-            Its requests, and what is removed from them, came from one key,{' '}
+            All its requests, and the removed text, came from one key,{' '}
             <Line text={template.caller} chars={60} />. Requests of other keys go to the upstream.
           </p>
         )}

@@ -29,7 +29,7 @@ const rowsOf = (route: Tried, upstream: Tried): Child[][] => {
   ]
   return [
     both('Answered by', answeredBy),
-    ...(route.route === 'answered' ? [] : [['Why', whyOf(route), 'routes were passed by']]),
+    ...(route.route === 'answered' ? [] : [['Why', whyOf(route), 'routes were bypassed']]),
     both('Latency', ({ ms }) => milliseconds(ms)),
     both('Prompt tokens', ({ promptTokens }) => tokens(promptTokens)),
     both('Answer tokens', ({ answerTokens }) => tokens(answerTokens)),
@@ -49,7 +49,7 @@ export const BothAnswers = ({ route, upstream }: { route: Tried; upstream: Tried
         />
       </div>
       <Table
-        caption="What the two answers took"
+        caption="The two answers compared"
         columns={[{ name: 'Figure' }, { name: 'Live route' }, { name: 'Upstream alone' }]}
         rows={rowsOf(route, upstream)}
         empty=""

@@ -69,12 +69,12 @@ export const askBoth = async (
   key: string
 ): Promise<[route: Tried, upstream: Tried]> => {
   if (!KEY.test(key))
-    throw new AppError('invalid-request', 'type the key with which your application asks')
+    throw new AppError('invalid-request', 'enter the API key of your application')
   if (hasOwnUpstream(model))
     throw new AppError(
       'invalid-request',
-      'the model has an upstream in UPSTREAMS_FILE, and a question past all routes goes to UPSTREAM_BASE_URL, ' +
-        'which would get your key: nothing was sent'
+      'nothing was sent: the model has an upstream of its own in UPSTREAMS_FILE, but a request that bypasses the ' +
+        'routes goes to UPSTREAM_BASE_URL, which would get your key'
     )
   const headers = { authorization: `Bearer ${key}`, 'x-promptintern-capture': 'false' }
   const ask = async (more: Record<string, string>): Promise<Tried> => {

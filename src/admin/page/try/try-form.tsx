@@ -46,8 +46,8 @@ const Source = ({ recordId }: Pick<Prepared, 'recordId'>) => (
       'The log has no request of this template with its text, so fields beside the messages may be missing.'
     ) : (
       <>
-        The rest of the request is as in{' '}
-        <a href={recordPath(recordId)}>the newest one of the log</a>.
+        The other fields are copied from{' '}
+        <a href={recordPath(recordId)}>the newest request in the log</a>.
       </>
     )}
   </p>
@@ -69,7 +69,7 @@ export const TryForm = ({ prepared, filling, formToken }: TryFormProps) => (
     <textarea id="query" name="query" rows={4} required>
       {asTyped(filling.query)}
     </textarea>
-    <label for="key">Key with which your application asks. It is sent once and not kept.</label>
+    <label for="key">API key of your application. It is sent once and not stored.</label>
     <input id="key" name="key" type="password" autocomplete="off" required />
     <input type="hidden" name="template" value={prepared.template.version} />
     <input type="hidden" name={TOKEN_FIELD} value={formToken} />

@@ -23,7 +23,7 @@ const VIEW = { title: 'Try', section: '/try' } as const
 const Choice = ({ versions, names }: { versions: string[]; names: Names }) =>
   versions.length === 0 ? (
     <p class="empty">
-      No route is live. When one is, a question can be asked here of it and of the upstream.{' '}
+      No route is live. Once one is, you can send a question to it and to the upstream here.{' '}
       <a href={`${BASE}/templates`}>Templates</a>
     </p>
   ) : (
@@ -79,8 +79,8 @@ const showTry = (context: PageContext, shown: ShownTry) => {
   const content = (
     <>
       <p>
-        A question to <TemplateLink version={prepared.template.version} names={names} />, and the
-        same one past all routes. Neither is logged.
+        Sends a question to <TemplateLink version={prepared.template.version} names={names} />, and
+        the same question with all routes bypassed. Neither is logged.
       </p>
       {!isLive && (
         <Notice tone="waits">No route of this template is live: the upstream answers both.</Notice>

@@ -13,7 +13,7 @@ const printProof = (id: string): Promise<void> =>
 export const proofCommand = (): Command =>
   new Command('proof')
     .description(
-      'print the proof file of an internalization: figures, without text, with which promptintern verify computes its decision again'
+      'print the proof file of an internalization: the figures, without text, from which promptintern verify recomputes the decision'
     )
     .argument('<internalization>', 'id of the internalization, or the start of it')
     .option('--json', 'print errors as JSON, like the file')

@@ -64,20 +64,20 @@ const verify = async (path: string, options: VerifyOptions): Promise<void> => {
 export const verifyCommand = (): Command =>
   new Command('verify')
     .description(
-      'compute the decision and the evidence of a proof file again and compare; needs no data and no network'
+      'recompute the decision and the evidence of a proof file and compare them with the file; needs no data and no network'
     )
     .argument('<file>', 'written by promptintern proof; - reads stdin')
-    .option('--margin <share>', 'MARGIN at most', trafficShare, PROMISE.margin)
-    .option('--burst-minutes <minutes>', 'BURST_MINUTES at least', duration, PROMISE.burstMinutes)
+    .option('--margin <share>', 'largest MARGIN to accept', trafficShare, PROMISE.margin)
+    .option('--burst-minutes <minutes>', 'smallest BURST_MINUTES to accept', duration, PROMISE.burstMinutes)
     .option(
       '--rollback-evidence <capital>',
-      'ROLLBACK_EVIDENCE',
+      'required ROLLBACK_EVIDENCE',
       positiveAmount,
       PROMISE.rollbackCapital
     )
     .option(
       '--step-evidence <capital>',
-      'STEP_EVIDENCE at least',
+      'smallest STEP_EVIDENCE to accept',
       positiveAmount,
       PROMISE.stepCapital
     )

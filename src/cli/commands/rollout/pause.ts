@@ -34,8 +34,8 @@ export const pauseCommand = (): Command =>
   command(
     'pause',
     pause,
-    'let the upstream answer all requests of a live lora for a while; audits go on'
+    'send all requests of a live lora to the upstream until it is resumed; audits continue'
   )
 
 export const resumeCommand = (): Command =>
-  command('resume', resume, 'end a pause: the lora answers the share that it answered before')
+  command('resume', resume, 'end a pause: the lora answers its previous share again')

@@ -26,7 +26,7 @@ const tooEarly = ({ progress, report }: Rollout, { rollout }: Config): AppError 
   const { stagePairs, step } = progress?.evidence ?? { stagePairs: 0, step: 0 }
   const needed = report?.stepCapital ?? rollout.stepCapital
   const missing = [
-    `evidence ${capitalText(step)} after ${stagePairs} conversations, ${needed} is needed`,
+    `the evidence is ${capitalText(step)} after ${stagePairs} conversations, and ${needed} is needed`,
     ...(progress?.waitsFor ?? []),
   ]
   return new AppError('invalid-state', `${missing.join('; ')}: wait, or use --now`)
@@ -47,7 +47,7 @@ const checkStep = async (
   if (isLast || share === stage.share)
     throw new AppError(
       'invalid-state',
-      `internalization ${shortId(live.id)} is in ${isLast ? 'the last stage of its rollout' : 'this stage'}, ` +
+      `internalization ${shortId(live.id)} is already in ${isLast ? 'the last stage of its rollout' : 'this stage'}, ` +
         stageName(stage)
     )
   const isLess = share !== undefined && !isMore(share, stage)
@@ -82,9 +82,9 @@ export const promoteCommand = (): Command =>
     )
     .argument(
       '<template>',
-      'id of a template, which stands for its newest internalization, or of an internalization; or the start of it'
+      'id, or its start, of an internalization or a template; a template stands for its newest internalization'
     )
-    .option('--now', 'enter the next stage without its evidence, and before its time')
+    .option('--now', 'enter the next stage without waiting for its evidence and time')
     .option('--share <share>', 'enter the stage with this share of the traffic', trafficShare)
     .option('--reason <text>', 'stored in the history', noteText)
     .option('--json', 'print JSON')

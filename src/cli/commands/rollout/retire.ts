@@ -27,7 +27,7 @@ const command = (name: string, { description, of, stands, decide, became }: End)
     .description(description)
     .argument(
       '<template>',
-      `id of a template, which stands for ${stands}, or of an internalization; or the start of it`
+      `id, or its start, of an internalization or a template; a template stands for ${stands}`
     )
     .requiredOption('--reason <text>', 'stored in the history', noteText)
     .option('--json', 'print JSON')
@@ -42,7 +42,7 @@ const command = (name: string, { description, of, stands, decide, became }: End)
 
 export const rejectCommand = (): Command =>
   command('reject', {
-    description: 'end an internalization that is not live, for good: it never goes live',
+    description: 'reject an internalization that is not live; it can never go live',
     of: ['approval', 'evaluating', 'candidate'],
     stands: 'the one that waits for approval',
     decide: reject,
@@ -52,8 +52,8 @@ export const rejectCommand = (): Command =>
 export const retireCommand = (): Command =>
   command('retire', {
     description:
-      'take a live lora out of service, without the one that it replaced, which rollback restores; ' +
-      'it takes effect within two seconds',
+      'take a live lora out of service; the lora that it replaced stays retired (rollback restores it); ' +
+      'takes effect within two seconds',
     of: ['live'],
     stands: 'its live internalization',
     decide: retire,

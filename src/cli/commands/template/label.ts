@@ -32,7 +32,7 @@ const label = (
 
 export const labelCommand = (): Command =>
   new Command('label')
-    .description('give a template a name that people know it by')
+    .description('give a template a readable name')
     .argument('<template>', 'template version, or the start of it')
     .argument('[text]', 'the label; without it the present one is removed', labelText)
     .option('--json', 'print JSON')

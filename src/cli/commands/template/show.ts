@@ -58,7 +58,7 @@ const slotsText = (template: Template): string => {
 
 const HOLDS: Record<RemovedPlace['holds'], (count: number) => string> = {
   constant: (count) => `constant text of ${count} characters`,
-  examples: (count) => `examples of ${count} that are known, letter by letter`,
+  examples: (count) => `examples from a set of ${count} known ones, unchanged`,
   shapes: (count) => `a value of one of ${count} known shapes`,
 }
 
@@ -66,7 +66,7 @@ const SEEN_CHARS = 40
 
 const removedText = (template: Template): string =>
   table([
-    ['removed without being read', 'what it may hold', 'for example'],
+    ['removed unread', 'what it may hold', 'for example'],
     ...removedPlaces(template).map(({ name, holds, count, seen }) => [
       name === '' ? 'text of the prompt' : name,
       HOLDS[holds](count),

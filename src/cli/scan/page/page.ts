@@ -110,14 +110,14 @@ const moneySection = (report: ScanReport): string => {
         key('saved', 'expected savings'),
         key('possible', 'at most'),
       ]
-    : [key('cost', 'prompt tokens'), key('possible', 'that a route would not read')]
-  return `<h2>${isPriced ? 'What it costs, and what could be saved' : 'Where the tokens go'}</h2>
+    : [key('cost', 'prompt tokens'), key('possible', 'of these, not needed by a route')]
+  return `<h2>${isPriced ? 'Cost and possible savings' : 'Where the tokens go'}</h2>
 <p class="faint">${keys.join('')}</p>
 ${moneyBars(report)}`
 }
 
 const promiseText = ({ gate: { margin } }: ScanReport): string =>
-  `A head answers only above a confidence. The dashed line is the promised agreement of ${share(1 - margin)} with the upstream, the upright line the coverage at which the gate proves it on held-out exchanges, and the band reaches down to the share of later traffic that is answered at least (95 % confidence).`
+  `A head answers only when its confidence is high enough. The dashed line is the promised agreement of ${share(1 - margin)} with the upstream. The vertical line is the coverage at which the gate proves this agreement on held-out exchanges. The band extends to the lower bound: on later traffic, the head answers at least this share (95 % confidence).`
 
 const nextHtml = ({ says, command }: NextStep): string =>
   command === null

@@ -13,9 +13,9 @@ export const READ_ONLY =
 const ADVICE: Record<string, string> = {
   '08P01': 'the server, or a pooler before it, refused the connection: check user and database',
   '25006': READ_ONLY,
-  '25P03': 'a transaction stood still for too long and was ended',
-  '40001': 'other transactions were in the way: try again',
-  '40P01': 'other transactions were in the way: try again',
+  '25P03': 'a transaction was idle for too long and was ended: try again',
+  '40001': 'there was a conflict with another transaction: try again',
+  '40P01': 'there was a conflict with another transaction: try again',
   '42501': 'the user may not do this: make the user the owner of the schema promptintern',
   '53100': 'no disk space is left: free some or shorten the retention',
   '53200': 'the server is out of memory, or of locks: raise max_locks_per_transaction',

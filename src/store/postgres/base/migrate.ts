@@ -171,8 +171,8 @@ const requireKnown = ({ initial, worksFrom }: Applied, known: Migration[], place
   if (initial !== known[0]!.at)
     throw new AppError(
       'invalid-config',
-      `database ${place}: its schema ${SCHEMA_NAME} has a form that this version does not know: ` +
-        'use another database, or drop the schema and begin anew'
+      `database ${place}: its schema ${SCHEMA_NAME} has a format that this version does not know: ` +
+    'use another database, or drop the schema and start again'
     )
   if (worksFrom > known.at(-1)!.at)
     throw new AppError(
@@ -205,7 +205,7 @@ export const migrate = async (
   if (options.readOnly === true)
     throw new AppError(
       'invalid-state',
-      `database ${place}: an older version wrote it: a start of the proxy upgrades it`
+      `database ${place}: an older version wrote it: start the proxy to upgrade it`
     )
   await applyPatiently(connection, known)
 }

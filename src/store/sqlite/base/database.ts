@@ -122,7 +122,7 @@ const requireKnown = ({ initial, newest }: Applied, known: Migration[]): number 
   if (initial !== null && initial !== known[0]!.folderMillis)
     throw new AppError(
       'invalid-config',
-      'the data directory has a store of a form that this version does not know: set another DATA_DIR, or begin with an empty one'
+      'the store in the data directory has a format that this version does not know: set another DATA_DIR, or start with an empty one'
     )
   if (newest !== null && newest > known.at(-1)!.folderMillis)
     throw new AppError(

@@ -88,7 +88,7 @@ const claimForgetting = async ({ writeSql }: Connection): Promise<Connection['wr
     writeSql(async (tx) => {
       const { rows } = await tx.execute(`select value from revisions where name = 'forget'`)
       if (rows[0]!['value'] !== claim)
-        throw new AppError('conflict', 'another forgetting began meanwhile and goes on instead')
+        throw new AppError('conflict', 'a newer forget request has started and continues this work')
       return work(tx)
     })
 }

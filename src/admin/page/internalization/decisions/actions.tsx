@@ -35,7 +35,7 @@ type Decision = Omit<ActionProps, 'path' | 'formToken' | 'isOpen'> & {
 
 /** What a first stage that is larger than usual lacks. */
 export const NOTHING_COMPARED =
-  'no answers to live requests were compared yet, so only the proof speaks for it.'
+  'no answers to live requests were compared yet, so the proof is the only evidence.'
 
 const approval = ({ row, model, rollout }: ActionsProps): Decision => {
   const share = firstShare(rollout)
@@ -43,7 +43,7 @@ const approval = ({ row, model, rollout }: ActionsProps): Decision => {
   return {
     name: 'approve',
     verb: 'Approve',
-    says: `${sayApproval(rollout, model)} If another one is live, it retires.`,
+    says: `${sayApproval(rollout, model)} If another route is live, it is retired.`,
     reason: 'optional',
     tone: row.state.name === 'approval' ? 'main' : 'plain',
     children: (
@@ -67,7 +67,7 @@ const missingEvidence = ({ row, rollout, report }: ActionsProps): string | null 
   if (evidence === null)
     return `Enter a larger stage without evidence: no answers of this stage were compared yet, and evidence of ${needed} is needed.`
   const found = `it is ${capitalText(evidence.step)} after ${whole(evidence.stagePairs)} conversations of this stage, and ${needed} is needed`
-  return `Enter a larger stage before its time. Evidence: ${[found, ...waitsFor].join('; ')}.`
+  return `Enter a larger stage early. Evidence: ${[found, ...waitsFor].join('; ')}.`
 }
 
 const sharing = (props: ActionsProps): Decision => {
@@ -81,7 +81,7 @@ const sharing = (props: ActionsProps): Decision => {
     says:
       next === undefined
         ? `Now ${sayStage(stage.share, rollout, model)} A smaller share takes effect at once.`
-        : `With ${shortPercent(next)} ${sayStage(next, rollout, model)} A smaller share than now takes no evidence.`,
+        : `With ${shortPercent(next)} ${sayStage(next, rollout, model)} A smaller share than now needs no evidence.`,
     reason: 'optional',
     tone: rolloutProgress(row, report, rollout)?.mayStep === true ? 'main' : 'plain',
     isRare: next === undefined,
@@ -107,7 +107,7 @@ const pausing = ({ model }: ActionsProps): Decision => ({
 const resuming = ({ row, model, rollout }: ActionsProps): Decision => ({
   name: 'resume',
   verb: 'Resume',
-  says: `As before the pause ${sayStage(resumedStage(rolloutStageOf(row.state)!).share, rollout, model)}`,
+  says: `As before the pause, ${sayStage(resumedStage(rolloutStageOf(row.state)!).share, rollout, model)}`,
   reason: 'optional',
   tone: 'main',
 })
@@ -141,8 +141,8 @@ const again = ({ row }: ActionsProps): Decision => ({
   verb: 'Internalize again',
   says:
     row.state.name === 'live'
-      ? 'A new one is trained from the traffic of today, beside this one, which stays live until the new one is approved.'
-      : 'A new one is trained from the traffic of today and has to prove itself. This takes the engine’s time.',
+      ? 'A new one is trained on current traffic. This one stays live until the new one is approved.'
+      : 'A new one is trained on current traffic and must pass the gate. The training occupies the engine.',
   reason: 'optional',
   tone: row.state.name === 'rejected' || row.state.name === 'failed' ? 'main' : 'plain',
   isRare: row.state.name === 'live',

@@ -44,18 +44,18 @@ export const Evidence = ({ points, report, history }: EvidenceProps) => {
     <>
       <div class="plots">
         <Plot
-          title="Evidence: at its line each one decides"
+          title="Evidence: a decision is taken when its curve crosses the line"
           x={x}
           y="power"
           series={[
             {
-              name: 'to take the route back',
+              name: 'for a rollback',
               values: points.map(({ rollback }) => power(rollback)),
             },
             { name: 'for the next stage', values: points.map(({ step }) => power(step)) },
           ]}
           marks={[
-            { name: `taken back at ${whole(rollbackCapital)}`, y: Math.log10(rollbackCapital) },
+            { name: `rollback at ${whole(rollbackCapital)}`, y: Math.log10(rollbackCapital) },
             { name: `next stage at ${whole(stepCapital)}`, y: Math.log10(stepCapital) },
             ...stages,
           ]}

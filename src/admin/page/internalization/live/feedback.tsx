@@ -51,14 +51,14 @@ const Comparison = ({ figures, capital }: ComparisonProps) => {
           },
           { name: 'Bad ratings on the audited side', ...ofRated(bad.audit, conversations.audit) },
           {
-            name: 'Evidence to take it back',
+            name: 'Evidence for a rollback',
             value: capitalText(rollback),
             note: `decides at ${whole(capital)}`,
           },
         ]}
       />
       <Interval
-        name="Bad ratings on the small model’s side, given the audited side:"
+        name="Bad ratings on the small model’s side, given the audited rate:"
         interval={[lower, upper]}
         value={bad.lora}
         limits={[

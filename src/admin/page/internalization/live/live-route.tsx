@@ -68,7 +68,7 @@ const figuresOf = (
     value: whole(evidence.pairs),
     note: lossNote(evidence),
   },
-  evidenceFigure('Evidence to take it back', evidence.rollback, rollbackCapital),
+  evidenceFigure('Evidence for a rollback', evidence.rollback, rollbackCapital),
   ...(hasNext ? [evidenceFigure('Evidence for the next stage', evidence.step, stepCapital)] : []),
   evidenceFigure('Evidence that the traffic changed', evidence.drift, rollbackCapital),
   ...auditFigures(audits),
@@ -97,9 +97,9 @@ const auditFigures = ({
   ...(auditPart < 1
     ? [
         {
-          name: 'Audits that are made',
+          name: 'Share of the audits carried out',
           value: percent(auditPart),
-          note: 'fewer, for their cost or a busy engine',
+          note: 'reduced by the audit budget or a busy engine',
         },
       ]
     : []),
@@ -107,7 +107,7 @@ const auditFigures = ({
 
 const Outcomes = ({ outcomes }: RolloutReport) => (
   <Table
-    caption="What became of the audited requests"
+    caption="Audited requests by outcome"
     columns={[{ name: 'The small model’s answer' }, { name: 'Requests', isNumber: true }]}
     rows={PAIR_OUTCOMES.map((outcome) => [OUTCOMES[outcome].name, whole(outcomes[outcome])])}
     empty=""
@@ -116,9 +116,9 @@ const Outcomes = ({ outcomes }: RolloutReport) => (
 
 const SIGNS: Record<Indicator, string> = {
   fallbacks: 'requests that it would not answer',
-  'low-confidence': 'answers of less than the median confidence',
-  'long-questions': 'questions longer than nine in ten were',
-  'new-labels': 'answers of the upstream that were never seen',
+  'low-confidence': 'answers with a confidence below the median of the proof',
+  'long-questions': 'questions longer than the 90th percentile of the proof',
+  'new-labels': 'answers of the upstream with a new label',
 }
 
 const Sign = ({ hasRisen, isWithin }: { hasRisen: boolean; isWithin: boolean }) => {

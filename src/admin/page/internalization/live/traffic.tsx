@@ -17,7 +17,7 @@ const Reasons = ({ reasons }: RecentTraffic) => {
   const all = reasons.reduce((sum, { requests }) => sum + requests, 0)
   return (
     <Table
-      caption={`What became of the newest ${whole(all)} requests`}
+      caption={`The newest ${whole(all)} requests by outcome`}
       columns={[
         { name: 'Outcome' },
         { name: 'Because' },
@@ -65,7 +65,7 @@ const Groups = ({ groups }: RecentTraffic) => {
     <>
       {saved !== null && <p>{saved}</p>}
       <Table
-        caption="Cost and latency against the control group: each conversation draws its side at random"
+        caption="Cost and latency against the control group; conversations are assigned at random"
         columns={[
           { name: 'Requests' },
           { name: 'Number', isNumber: true },

@@ -30,9 +30,9 @@ const LITTLE_TRAFFIC: SaidRejection = {
 }
 
 const FEW_TEXTS: SaidRejection = {
-  says: 'Too few of the requests are answered with plain text, and a small model answers nothing else.',
+  says: 'Too few of the requests are answered with plain text or function calls. A small model gives no other answers.',
   helps:
-    'A prompt of its own for the requests that end in tool calls or refusals, or a lower MIN_COVERAGE.',
+    'A separate prompt for the requests with other answers, such as refusals, or a lower MIN_COVERAGE.',
 }
 
 /** What the worker says before it trains, by words of its reasons. */
@@ -40,7 +40,7 @@ const BEFORE_TRAINING: (SaidRejection & { words: RegExp })[] = [
   { words: /^the answers are free text/, ...FREE_TEXT },
   {
     words: /came in conversations and bursts|all in one burst/,
-    says: 'Its traffic came in bursts. Requests of a burst may be right or wrong together, so they prove little.',
+    says: 'Its traffic came in bursts. The answers within a burst may all be right or all be wrong, so they prove little.',
     helps:
       'Traffic of more hours; or BURST_MINUTES=0, if the requests do not depend on each other.',
   },
@@ -57,21 +57,21 @@ const BEFORE_TRAINING: (SaidRejection & { words: RegExp })[] = [
     helps: 'A base model with a longer context.',
   },
   {
-    words: /^the engine has no encoder|^the answers are no labels/,
-    says: 'None of the kinds of training that are allowed can learn its answers.',
-    helps: 'Let loras compete (ARMS), or give the engine an encoder (ENCODER_PATH).',
+    words: /^the engine has no encoder|^the answers are (?:no|not) labels/,
+    says: 'No enabled training method can learn its answers.',
+    helps: 'Enable loras (ARMS), or give the engine an encoder (ENCODER_PATH).',
   },
   {
     words: /^the route that it follows was rolled back/,
-    says: 'The route that it was to replace was rolled back, and it had learned from the same outdated traffic.',
+    says: 'The route that it should have replaced was rolled back. It was trained on the same outdated traffic.',
     helps: 'The worker begins a new one from newer traffic.',
   },
 ]
 
 const FORGOTTEN: SaidRejection & { words: RegExp } = {
   words: /records that were forgotten/,
-  says: 'It was trained on records that were forgotten since.',
-  helps: 'Internalize again: the new one learns from the traffic that is left.',
+  says: 'It was trained on records that have since been forgotten.',
+  helps: 'Internalize again: the new one is trained on the remaining traffic.',
 }
 
 const sum = (counts: number[]): number => counts.reduce((total, count) => total + count, 0)
@@ -80,7 +80,7 @@ const shortOfRows = ({ rows, deferred }: ArmFigures, { minCoverage }: Verdict): 
   const answerable = rows - sum(Object.values(deferred))
   if (answerable < Math.ceil(minCoverage * rows))
     return {
-      says: `It may answer only ${percent(answerable / rows)} of the held-out requests, and a route must answer ${percent(minCoverage)}. All others go to the upstream by their form.`,
+      says: `It may answer only ${percent(answerable / rows)} of the held-out requests, and a route must answer ${percent(minCoverage)}. The other requests have a form that only the upstream answers.`,
       helps: FEW_TEXTS.helps,
     }
   return LITTLE_TRAFFIC
@@ -90,7 +90,7 @@ const changedUpstream = (
   { changed, rows }: NonNullable<Verdict['change']>,
   model: string
 ): SaidRejection => ({
-  says: `${model} has changed: it answers ${changed} of ${rows} held-out requests twice alike, and otherwise than in the log. What was learned is out of date.`,
+  says: `${model} has changed: for ${changed} of ${rows} held-out requests, it gave the same new answer twice, and this answer differs from the log. The small model learned outdated answers.`,
   helps: 'Newer traffic. With AUTO_INTERNALIZE the worker learns from it when there is enough.',
 })
 
@@ -145,16 +145,16 @@ const contradictingLog = (
   model: string
 ): SaidRejection => ({
   says: `${whole(changed)} repeated questions got different answers from ${model}: ${percent(changedShare)} of the requests ask one of them, and no small model can agree with all of these.`,
-  helps: `Let ${model} give one question one answer: say in the prompt which of the answers is right, or lower the temperature. Then internalize again from newer traffic.${
+  helps: `Make ${model} answer a repeated question consistently: state in the prompt which of the answers is right, or lower the temperature. Then internalize again from newer traffic.${
     change === null
-      ? ' With UPSTREAM_API_KEY the test also measures how often it contradicts itself, and allows as much.'
+      ? ' With UPSTREAM_API_KEY the test also measures how often it contradicts itself, and allows for that.'
       : ''
   }`,
   ...(examples[0] !== undefined && { example: examples[0] }),
 })
 
 const disagreeing = (winner: ArmFigures, verdict: Verdict, model: string): SaidRejection => ({
-  says: `It does not agree with ${model} often enough: ${percent(winner.agreement)} if it answered everything that it may. It is not sure enough of any ${percent(verdict.minCoverage)} of the requests to stay within the margin of ${points(verdict.margin)}.`,
+  says: `It does not agree with ${model} often enough: ${percent(winner.agreement)} if it answered every request that it may answer. At a coverage of ${percent(verdict.minCoverage)}, no confidence threshold keeps it within the margin of ${points(verdict.margin)}.`,
   helps: `${RAISES_AGREEMENT[kindOf(winner.arm)]} If more disagreement is acceptable, a larger MARGIN.`,
 })
 

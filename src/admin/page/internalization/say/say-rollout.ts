@@ -20,13 +20,13 @@ import {
 import { percent, shortPercent } from '../../parts/format.ts'
 import { said, type Said } from './said.ts'
 
-const TAKES_BACK = 'If its answers break the promise, the route is taken back by itself.'
+const TAKES_BACK = 'If its answers break the promise, the route is rolled back automatically.'
 
 const laterStages = ({ stages, steps, minHours }: RolloutSettings): string => {
   const later = stages.slice(1).map(shortPercent).join(', then ')
   const opened = steps
-    ? 'The next stages open by themselves when the evidence is there'
-    : 'You open the next stages when the evidence is there'
+    ? 'The next stages begin automatically when there is enough evidence'
+    : 'You approve the next stages when there is enough evidence'
   const time = minHours === 0 ? '' : `, each after ${minHours} hours at the earliest`
   return later === '' ? '' : `${opened}${time}: ${later}.`
 }
@@ -38,7 +38,7 @@ export const sayStage = (share: number, rollout: RolloutSettings, model: string)
   const asked = `it is asked for ${shortPercent(trafficShare)} of the requests.`
   if (share < 1) return `${asked} ${model} answers the others, and both answers are compared.`
   return auditShare === 0
-    ? `${asked} No answers are compared afterwards, so nothing watches the route.`
+    ? `${asked} No answers are compared afterwards, so the route is not monitored.`
     : `${asked} ${shortPercent(auditShare)} stay with ${model}, and both answers are compared.`
 }
 
@@ -65,8 +65,8 @@ const sayNext = (
   const name = shortPercent(next.share)
   if (mayStep)
     return steps
-      ? `The evidence for the next stage, ${name}, is there: it begins any moment.`
-      : `The evidence for the next stage, ${name}, is there: you can approve it.`
+      ? `There is enough evidence for the next stage, ${name}: it begins shortly.`
+      : `There is enough evidence for the next stage, ${name}: you can approve it.`
   const now = evidence === null ? 'there is none yet' : `it is ${capitalText(evidence.step)} now`
   const found = [`needs evidence of ${capital(stepCapital)}`, now, ...waitsFor].join('; ')
   return `The next stage, ${name}, ${found}. ${TAKES_BACK}`
@@ -84,7 +84,7 @@ export interface LiveSituation {
 export const sayLoss = (evidence: RolloutProgress['evidence'], model: string): string =>
   evidence === null || evidence.pairs === 0
     ? 'No answers were compared yet.'
-    : `So far it disagrees with ${model} in ${lossText(evidence)}; at most ${percent(evidence.margin)} may.`
+    : `So far it disagrees with ${model} in ${lossText(evidence)}; the limit is ${percent(evidence.margin)}.`
 
 /** What it does now, and what comes next. */
 const sayCourse = (progress: RolloutProgress, { model, rollout, report }: LiveSituation) => {
@@ -117,7 +117,7 @@ export const sayRetired = (
   if (evidence !== undefined)
     return said(
       [
-        `Its own evidence took it back: it disagreed with ${model} more often than it may. ${model} answers again.`,
+        `It was rolled back automatically: it disagreed with ${model} more often than allowed. ${model} answers again.`,
       ],
       {
         helps: 'It cannot go live again. A new internalization needs a proof of its own.',

@@ -22,7 +22,7 @@ const WHY_SUCCESSOR: Record<Succession['why'], string> = {
   'rolled-back':
     'The route before it was rolled back. This one learns from the traffic since then.',
   drifted: 'The traffic of the live route has changed. This one learns from the newer traffic.',
-  'new-traffic': 'The live route has seen as much new traffic as it was made from.',
+  'new-traffic': 'The live route has received as much new traffic as it was trained on. This one learns from the new traffic.',
 }
 
 const sayCause = ({ successor, retry }: { successor?: Succession; retry?: Retry }): string[] => [
@@ -30,7 +30,9 @@ const sayCause = ({ successor, retry }: { successor?: Succession; retry?: Retry 
   ...(retry === undefined
     ? []
     : [
-        `The one before was rejected. There are ${whole(retry.trainRows)} questions to learn from now, as many as its learning curve asked for.`,
+        retry.since === undefined
+          ? `The previous one was rejected. There are now ${whole(retry.trainRows)} questions to learn from, as many as its learning curve requires.`
+          : `The previous one was rejected because the upstream had changed. There are now ${whole(retry.trainRows)} questions to learn from since then.`,
       ]),
 ]
 
@@ -88,8 +90,8 @@ export const sayState = (situation: Situation): Said => {
       })
     }
     case 'failed':
-      return said(['A fault ended it.'], {
-        helps: 'Internalize again when its cause is gone.',
+      return said(['It stopped with an error.'], {
+        helps: 'Fix the cause, then internalize again.',
         reason: state.cause,
       })
   }

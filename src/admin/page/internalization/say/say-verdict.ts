@@ -33,7 +33,7 @@ export const sayPromise = (
   const least = percent(promiseOf(verdict))
   return upstreamAgreement === 1
     ? `The promise is an agreement of at least ${least}: the margin is ${points(margin)}.`
-    : `${model} agrees with its own second answers in ${percent(upstreamAgreement)} of the cases. The promise is at most ${points(margin)} less: ${least}.`
+    : `${model} agrees with its own second answers in ${percent(upstreamAgreement)} of the cases. The promise is an agreement at most ${points(margin)} lower: at least ${least}.`
 }
 
 /** What an arm is, for a person who never trained a model. */
@@ -41,7 +41,7 @@ export const ARM_TEXTS: Record<ArmName, string> = {
   'label-head':
     'a label head: a classifier that chooses one of the known labels and never saw the prompt',
   'query-only': 'a small model with a LoRA that was trained without the prompt from the beginning',
-  schedule: 'a small model with a LoRA from which the prompt was taken away stage by stage',
+  schedule: 'a small model with a LoRA, trained while the prompt was removed stage by stage',
 }
 
 const baseOf = ({ encoder }: Arm, baseModel: string): string =>
