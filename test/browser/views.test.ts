@@ -115,7 +115,7 @@ describe.skipIf(CHROMIUM === null)(`views in Chromium${WHY_SKIPPED}`, () => {
     expect(await tab.locator('input[name=text]').inputValue()).toBe('j?/')
     await tab.locator('main').focus()
     await tab.keyboard.press('?')
-    await tab.getByRole('dialog', { name: 'Keys' }).waitFor()
+    await tab.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor()
     expect(await findingsOf(tab)).toEqual([])
     await tab.keyboard.press('Escape')
     await tab.locator('dialog').waitFor({ state: 'detached' })

@@ -134,7 +134,7 @@ const showKeys = () => {
   const dialog = document.createElement('dialog')
   const heading = document.createElement('h2')
   heading.id = 'keys-of-the-page'
-  heading.textContent = 'Keys'
+  heading.textContent = 'Keyboard shortcuts'
   dialog.setAttribute('aria-labelledby', heading.id)
   const list = document.createElement('ul')
   for (const [key, { says }] of Object.entries(KEYS)) {
@@ -153,12 +153,12 @@ const showKeys = () => {
 
 const KEYS = {
   j: { says: 'next row of the list', act: () => goInList(1) },
-  k: { says: 'row before it', act: () => goInList(-1) },
+  k: { says: 'previous row of the list', act: () => goInList(-1) },
   '/': {
     says: 'search',
     act: () => document.querySelector('form[role=search] :is(input, select)')?.focus(),
   },
-  '?': { says: 'this list; Settings turns the keys off', act: showKeys },
+  '?': { says: 'this list; turn the shortcuts off in Settings', act: showKeys },
 }
 
 document.addEventListener('keydown', (event) => {
