@@ -87,7 +87,9 @@ export const populationText = ({
 
 const changeText = ({ change, upstreamAgreement }: Verdict): string[] =>
   change === null
-    ? ['compared with the log: without UPSTREAM_API_KEY, no allowance is made for contradictions of the upstream']
+    ? [
+        'compared with the log: without UPSTREAM_API_KEY, no allowance is made for contradictions of the upstream',
+      ]
     : [
         `compared with new answers of the upstream, which was asked twice: it repeats ${percent(upstreamAgreement)} of its answers; ` +
           `for ${change.changed} of ${change.rows} requests, both new answers agree and differ from the log`,

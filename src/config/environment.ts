@@ -87,9 +87,7 @@ const headerNames = names
 /** Of hosts, without a port. */
 const hostNames = names
   .transform((list) => list.map((name) => name.toLowerCase().replace(/\.$/, '')))
-  .pipe(
-    z.array(z.string().regex(/^[\w-]+(?:\.[\w-]+)*$/, 'must be a host name without a port'))
-  )
+  .pipe(z.array(z.string().regex(/^[\w-]+(?:\.[\w-]+)*$/, 'must be a host name without a port')))
 
 const detectors = names.pipe(z.array(z.enum(DETECTOR_NAMES)))
 /** What learns where no arm is named: no run has shown a schedule ahead (docs/experiments/paper-results.md). */

@@ -51,7 +51,9 @@ export interface Approval {
 
 const checkShare = (share: number): void => {
   if (!(share > 0 && share <= 1))
-    throw new AppError('invalid-request', 'a share must be above 0 and at most 1', { param: 'share' })
+    throw new AppError('invalid-request', 'a share must be above 0 and at most 1', {
+      param: 'share',
+    })
 }
 
 /**

@@ -116,7 +116,11 @@ class Leases implements WorkerLeases {
     if (entry.ended.signal.aborted) return false
     this.drop(entry)
     const { name } = entry.lease
-    log({ level: 'warn', message: 'another worker has taken over this work', data: { lease: name } })
+    log({
+      level: 'warn',
+      message: 'another worker has taken over this work',
+      data: { lease: name },
+    })
     return false
   }
 

@@ -203,7 +203,9 @@ describe('records', () => {
       expect(markup).toContain('Searched the newest 5,000 records from here on; one of them fits')
       expect(markup).toContain('href="/admin/records?tenant=x&amp;after=77">Go on')
       expect(markup).not.toContain('Next page')
-      expect(await partial.view('/admin/records?tenant=x&after=77')).toContain('None of these match')
+      expect(await partial.view('/admin/records?tenant=x&after=77')).toContain(
+        'None of these match'
+      )
       await partial.close()
     })
 

@@ -91,7 +91,9 @@ saved: 80.9 % a request, before engine and training
     expect(rolloutText(viewOf(ready), 80)).toContain(
       `next        canary 25 %: promptintern promote 01234567\n`
     )
-    expect(rolloutText(viewOf(ready, { steps: true }), 80)).toContain('canary 25 %, begins shortly\n')
+    expect(rolloutText(viewOf(ready, { steps: true }), 80)).toContain(
+      'canary 25 %, begins shortly\n'
+    )
   })
 
   it('says what else the stage waits for, and that fewer audits are made', () => {

@@ -80,7 +80,8 @@ describe('with an encoder alone', () => {
     const { harness, row } = await planned(answered(sentence), { encoder: 'alone' })
     expect(row.state).toEqual({
       name: 'rejected',
-      reason: 'the answers are not labels, and a head learns only labels: set a base model for loras (MODEL_PATH)',
+      reason:
+        'the answers are not labels, and a head learns only labels: set a base model for loras (MODEL_PATH)',
     })
     expect(await harness.engine.findJobs({})).toEqual([])
   })

@@ -32,9 +32,13 @@ export class Turns {
   /** A turn is handed on by the work that ends. */
   private turn(): Promise<void> {
     if (this.waiting.length >= MAX_WAITING)
-      throw new AppError('overloaded', `${MAX_WAITING} reads with this token are already waiting; try again soon`, {
-        retryAfterSeconds: 1,
-      })
+      throw new AppError(
+        'overloaded',
+        `${MAX_WAITING} reads with this token are already waiting; try again soon`,
+        {
+          retryAfterSeconds: 1,
+        }
+      )
     return new Promise((resolve) => this.waiting.push(resolve))
   }
 }

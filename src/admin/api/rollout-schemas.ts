@@ -11,7 +11,9 @@ const countsSchema = z.object({
   losses: z.number().describe('sum over the conversations of their mean losses above 0'),
   credits: z
     .number()
-    .describe('the same for mean losses below 0, without the sign: the second answer of the upstream equals that of the lora'),
+    .describe(
+      'the same for mean losses below 0, without the sign: the second answer of the upstream equals that of the lora'
+    ),
 })
 
 export const stageSchema = z
@@ -62,7 +64,9 @@ export const evidenceSchema = countsSchema
 const bySide = (description: string) =>
   z
     .object({
-      lora: z.number().describe('of the side of the lora, whether the lora or the upstream answered'),
+      lora: z
+        .number()
+        .describe('of the side of the lora, whether the lora or the upstream answered'),
       audit: z.number().describe('of the audited side'),
     })
     .describe(description)
@@ -76,7 +80,9 @@ const outcomeFiguresSchema = z
       .describe('null before the first block'),
     interval: z
       .tuple([z.number(), z.number()])
-      .describe('95 % confidence sequence of the difference: bad share of the lora side minus that of the audited side'),
+      .describe(
+        '95 % confidence sequence of the difference: bad share of the lora side minus that of the audited side'
+      ),
     margin: z.number().describe('the difference that is allowed'),
     rollback: z
       .number()
@@ -87,7 +93,9 @@ const outcomeFiguresSchema = z
     missing: z
       .number()
       .nullable()
-      .describe('estimated number of further rated conversations that are needed to detect a difference of one point'),
+      .describe(
+        'estimated number of further rated conversations that are needed to detect a difference of one point'
+      ),
     revision: z.number().describe('rises with feedback that is replaced or deleted'),
   })
   .openapi('OutcomeTest', { description: 'What users say of the two sides of a live route' })
@@ -104,9 +112,7 @@ export const rolloutSchema = z
       .number()
       .describe('capital at which it is rolled back, and at which drift is reported'),
     stepCapital: z.number().describe('capital at which the next stage may begin'),
-    outcomes: z
-      .record(outcomeSchema, z.number())
-      .describe('audited requests by outcome'),
+    outcomes: z.record(outcomeSchema, z.number()).describe('audited requests by outcome'),
     waiting: z.number().describe('audited requests without the answer of the lora yet'),
     dropped: z.number().describe('audited requests that were dropped, because too many waited'),
     waitsFor: z
@@ -187,9 +193,7 @@ export const pairSchema = z
     isRated: z.boolean(),
     revealed: z
       .object({
-        lora: place.describe(
-          'the answer of the lora; the client got the other one'
-        ),
+        lora: place.describe('the answer of the lora; the client got the other one'),
         outcome: outcomeSchema,
         reason: z.string().nullable().describe('why it is `fallback` or `unusable`'),
         similarity: z.number().describe('of both answers, 0 to 1'),
@@ -279,7 +283,9 @@ export const exportedRatingSchema = z
     side: z
       .enum(DRAWN_SIDES)
       .nullable()
-      .describe('side that the record was drawn for, whether or not that side answered; null: none'),
+      .describe(
+        'side that the record was drawn for, whether or not that side answered; null: none'
+      ),
     conversation: z.string().nullable().describe('the same for all turns of a conversation'),
     rating: z
       .enum([...RATINGS, ...THUMBS])

@@ -34,7 +34,9 @@ const stateSchema = z
           since: time.describe('only exchanges from then on train it and judge it'),
         })
         .optional()
-        .describe('the internalization that it follows; its training starts from the lora of that one'),
+        .describe(
+          'the internalization that it follows; its training starts from the lora of that one'
+        ),
       retry: z
         .object({
           of: z.string(),
@@ -316,7 +318,7 @@ export const approvalSchema = z.object({
     .optional()
     .describe(
       'of the stage to enter, by default the next larger one of `ROLLOUT_STAGES`. A smaller share than the ' +
-          'present one needs no evidence'
+        'present one needs no evidence'
     ),
   ...noteSchema.shape,
 })

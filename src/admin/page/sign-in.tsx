@@ -35,9 +35,9 @@ const SignIn = ({ assets, preferences, next, mistake }: SignInProps) => (
       <button>Sign in</button>
     </form>
     <p>
-      The token is the server's <code>ADMIN_TOKEN</code>. If it is not set, a server on a
-            loopback address generates one and stores it in <code>secrets.json</code> in its data
-            directory. <code>ADMIN_READ_TOKEN</code> gives read-only access.
+      The token is the server's <code>ADMIN_TOKEN</code>. If it is not set, a server on a loopback
+      address generates one and stores it in <code>secrets.json</code> in its data directory.{' '}
+      <code>ADMIN_READ_TOKEN</code> gives read-only access.
     </p>
   </Layout>
 )

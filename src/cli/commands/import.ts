@@ -151,7 +151,9 @@ const importFile = async (path: string, options: ImportOptions): Promise<void> =
 
 export const importCommand = (): Command =>
   new Command('import')
-    .description('import chat logs in JSONL into the log; lines already in the log are not imported again')
+    .description(
+      'import chat logs in JSONL into the log; lines already in the log are not imported again'
+    )
     .argument('<file>', 'JSONL: {messages, response}, {request, response} or fine-tuning rows')
     .option(
       '--key-env <name>',

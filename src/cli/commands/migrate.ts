@@ -77,7 +77,7 @@ export const migrateCommand = (): Command =>
       new Command('sqlite-to-postgres')
         .description(
           'move the data of a SQLite database to the empty database of DATABASE_URL, and compare both row by row; ' +
-        'after an interruption, run it again to continue'
+            'after an interruption, run it again to continue'
         )
         .option('--from <folder>', 'data directory with the SQLite database; by default DATA_DIR')
         .option('--verify', 'only compare')

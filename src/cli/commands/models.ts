@@ -109,7 +109,10 @@ const checkEncoder = async (path: string, options: OutputOptions): Promise<void>
       ['context', `${found.contextTokens} tokens`],
       ['vocabulary', `${found.vocabulary} tokens`],
       ['fingerprint', found.fingerprint],
-      ['similarity', `${alike.toFixed(2)} for similar questions, ${unlike.toFixed(2)} for different ones`],
+      [
+        'similarity',
+        `${alike.toFixed(2)} for similar questions, ${unlike.toFixed(2)} for different ones`,
+      ],
     ])
   )
 }

@@ -35,7 +35,8 @@ const nextText = ({ state, progress, report, steps, shown }: RolloutView): strin
     return 'no figures yet; the worker computes them while the proxy runs'
   if (next === null) return `none; rolled back at evidence ${limitText(report.rollbackCapital)}`
   const name = stageName(next)
-  if (mayStep) return steps ? `${name}, begins shortly` : `${name}: promptintern promote ${shown.id}`
+  if (mayStep)
+    return steps ? `${name}, begins shortly` : `${name}: promptintern promote ${shown.id}`
   const found =
     `${name} at evidence ${limitText(report.stepCapital)}, now ${capitalText(evidence.step)} ` +
     `after ${evidence.stagePairs} conversations`

@@ -126,7 +126,8 @@ export const notesOf = (
       'the lines have no times (at or created): each conversation counts as independent of all others',
     some(({ tokensCountedBy }) => tokensCountedBy === 'estimate') &&
       'tokens are estimated where the upstream counted none',
-    some(isCacheAssumed) && 'a warm cache of the provider is assumed where the usage does not report cached tokens',
+    some(isCacheAssumed) &&
+      'a warm cache of the provider is assumed where the usage does not report cached tokens',
     some(({ netUsdPerMonth }) => (netUsdPerMonth ?? 0) > 0) &&
       isEngineFree &&
       'ENGINE_USD_PER_HOUR is not set, so the engine counts as 0',

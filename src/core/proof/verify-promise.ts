@@ -31,7 +31,9 @@ const ofDecision = (
   expected: PromiseConstants
 ): string[] => [
   ...(tryOfLevel(alpha) === null
-    ? [`its level of ${alpha} is not the level of any try: the first try has ${percent(levelOfTry(0))}`]
+    ? [
+        `its level of ${alpha} is not the level of any try: the first try has ${percent(levelOfTry(0))}`,
+      ]
     : []),
   ...(margin > expected.margin
     ? [`its margin of ${percent(margin)} is wider than ${percent(expected.margin)}`]

@@ -71,8 +71,7 @@ const readFile = (value: unknown): ProofFile => {
         `${PROOF_FORMAT}: use the version that wrote it`
     )
   const fault = faultOf(value as object)
-  if (fault !== null)
-    throw new AppError('invalid-request', `the proof file is not valid: ${fault}`)
+  if (fault !== null) throw new AppError('invalid-request', `the proof file is not valid: ${fault}`)
   return value as ProofFile
 }
 

@@ -42,7 +42,10 @@ const MAX_WAITING = 1000
 const limitBody = bodyLimit({
   maxSize: MAX_BODY_BYTES,
   onError: () => {
-    throw new AppError('body-too-large', `a feedback request may have at most ${MAX_BODY_BYTES} bytes`)
+    throw new AppError(
+      'body-too-large',
+      `a feedback request may have at most ${MAX_BODY_BYTES} bytes`
+    )
   },
 })
 
@@ -54,9 +57,13 @@ const createAdmission = (now: () => number): ((tenant: string) => void) => {
     rates.set(tenant, rate)
     const waitMs = rate.waitMs(1, now())
     if (waitMs > 0)
-      throw new AppError('rate-limited', `a key may send ${PER_MINUTE} feedback requests a minute`, {
-        retryAfterSeconds: Math.ceil(waitMs / 1000),
-      })
+      throw new AppError(
+        'rate-limited',
+        `a key may send ${PER_MINUTE} feedback requests a minute`,
+        {
+          retryAfterSeconds: Math.ceil(waitMs / 1000),
+        }
+      )
     rate.take(1, now())
   }
 }
@@ -79,9 +86,13 @@ const createQueue = ({ put, now, isKnown }: FeedbackDeps) => {
   return (feedback: GivenFeedback, tenant: string): Promise<void> => {
     const waiting = isKnown(tenant) ? known : strangers
     if (waiting.length >= MAX_WAITING)
-      throw new AppError('overloaded', 'too many feedback requests wait for the log; try again soon', {
-        retryAfterSeconds: 1,
-      })
+      throw new AppError(
+        'overloaded',
+        'too many feedback requests wait for the log; try again soon',
+        {
+          retryAfterSeconds: 1,
+        }
+      )
     return new Promise((resolve, reject) => {
       waiting.push(async () => put(feedback, tenant, Math.floor(now())).then(resolve, reject))
       if (!isRunning) void run()

@@ -50,7 +50,9 @@ export const SelectionForm = ({ fields, formToken }: { fields: Fields; formToken
     </textarea>
     <input type="hidden" name={TOKEN_FIELD} value={formToken} />
     <button>Preview the deletion</button>
-    <p>The preview deletes nothing. The search for a user reads every request and may take minutes.</p>
+    <p>
+      The preview deletes nothing. The search for a user reads every request and may take minutes.
+    </p>
   </form>
 )
 
@@ -70,8 +72,8 @@ export const ForgetAction = ({ fields, formToken }: { fields: Fields; formToken:
       <input type="hidden" name={name} value={fields[name]} />
     ))}
     <label for="retire">
-      <input id="retire" type="checkbox" name="retire" value="yes" /> retire: also delete the
-      loras that were trained on them, and their routes
+      <input id="retire" type="checkbox" name="retire" value="yes" /> retire: also delete the loras
+      that were trained on them, and their routes
     </label>
   </Action>
 )

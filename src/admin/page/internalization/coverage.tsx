@@ -23,9 +23,8 @@ const marksOf = ({ arms, arm, upstreamAgreement, margin }: Verdict) => {
 export const Coverage = ({ points, verdict, model }: CoverageProps) => (
   <>
     <p>
-      Each point is a confidence threshold: the share of the requests that it answers, and the
-        share of these answers that agrees with {model}. The 95 % band holds for one threshold at a
-        time.{' '}
+      Each point is a confidence threshold: the share of the requests that it answers, and the share
+      of these answers that agrees with {model}. The 95 % band holds for one threshold at a time.{' '}
       {verdict.arms[verdict.arm]!.threshold === null
         ? 'No threshold keeps the promise.'
         : 'The promise is proven for the chosen threshold.'}

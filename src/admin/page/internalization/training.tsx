@@ -94,7 +94,8 @@ const CurvePlot = ({ curve, verdict }: { curve: CurveReading; verdict: Verdict |
   )
 }
 
-const rowsText = (rows: number | null): string => (rows === null ? 'cannot be estimated' : whole(rows))
+const rowsText = (rows: number | null): string =>
+  rows === null ? 'cannot be estimated' : whole(rows)
 
 const Targets = ({ targets }: CurveReading) =>
   targets.length === 0 ? null : (

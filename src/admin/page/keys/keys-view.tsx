@@ -49,8 +49,7 @@ const stateCell = ({ id, name, revokedAt }: IssuedKey, formToken: string | null)
       verb="Revoke"
       says={
         <>
-          Requests with <Line text={name} /> are refused within two seconds. This cannot be
-          undone.
+          Requests with <Line text={name} /> are refused within two seconds. This cannot be undone.
         </>
       }
       path={revokePath(id)}

@@ -89,8 +89,8 @@ const pausedSentence = (row: Internalization, names: Names): Sentence => ({
   tone: 'waits',
   says: (
     <>
-      The route of <TemplateLink version={row.templateVersion} names={names} /> has been paused since{' '}
-      <Time at={row.updatedAt} /> UTC: the upstream answers its requests.{' '}
+      The route of <TemplateLink version={row.templateVersion} names={names} /> has been paused
+      since <Time at={row.updatedAt} /> UTC: the upstream answers its requests.{' '}
       <Look id={row.id} words="Review and decide" />
     </>
   ),

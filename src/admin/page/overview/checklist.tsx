@@ -79,8 +79,8 @@ const routeStep = (rows: Internalization[]): Step => {
         'A template whose proof holds waits for your approval.'
       ) : (
         <>
-          One waits for your approval: <a href={internalizationPath(waiting.id)}>review and decide</a>
-          , or
+          One waits for your approval:{' '}
+          <a href={internalizationPath(waiting.id)}>review and decide</a>, or
         </>
       ),
     command: waiting === undefined ? null : `npx promptintern promote ${waiting.templateVersion}`,

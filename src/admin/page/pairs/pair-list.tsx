@@ -70,8 +70,8 @@ const Rated = ({ pair, revealed }: { pair: ShownPair; revealed: Revealed }) => (
     <Badge tone="plain">rated</Badge> Answer {revealed.lora.toUpperCase()} was the small model’s.{' '}
     {pair.recordId !== null && (
       <label class="inline">
-        <input type="checkbox" name={`${FIELD}${pair.recordId}`} value={TAKE_BACK} /> remove
-        the rating
+        <input type="checkbox" name={`${FIELD}${pair.recordId}`} value={TAKE_BACK} /> remove the
+        rating
       </label>
     )}
   </p>

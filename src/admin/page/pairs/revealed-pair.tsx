@@ -16,7 +16,10 @@ export const wholeAnswer = (path: string, place: number, name: 'a' | 'b'): strin
 export const OUTCOMES: Record<PairOutcome, { tone: Tone; name: string }> = {
   agreed: { tone: 'good', name: 'agrees' },
   disagreed: { tone: 'bad', name: 'disagrees' },
-  'upstream-differs': { tone: 'plain', name: 'disagrees; a second answer of the upstream differs, too' },
+  'upstream-differs': {
+    tone: 'plain',
+    name: 'disagrees; a second answer of the upstream differs, too',
+  },
   'second-agrees': { tone: 'good', name: 'disagrees, and a second answer of the upstream agrees' },
   fallback: { tone: 'plain', name: 'the small model would not have answered' },
   refused: { tone: 'bad', name: 'the upstream refused the next turn' },

@@ -15,7 +15,8 @@ const TEXTS: Record<string, string> = {
   'kind-not-proven': 'the proof had too few requests of this kind',
   'ambiguous-members': 'the request can be read in two ways',
   'unknown-origin': 'the upstream has not yet answered a browser page of this origin',
-  'upstream-refused-after-ours': 'the upstream refused a request that continues an answer of the small model',
+  'upstream-refused-after-ours':
+    'the upstream refused a request that continues an answer of the small model',
   'traffic-share': 'outside of the share of the traffic that it may answer',
   audit: 'drawn at random for an audit',
   'routes-too-old': 'the proxy could not check for minutes whether the route is still live',

@@ -166,9 +166,7 @@ export const RecordView = ({ loaded, isFull }: RecordViewProps) => {
         <FeedbackText given={given} isFull={isFull} />
       ))}
       {!isFull && (
-        <Notice tone="plain">
-          Sign in with ADMIN_TOKEN to see the request and the answer.
-        </Notice>
+        <Notice tone="plain">Sign in with ADMIN_TOKEN to see the request and the answer.</Notice>
       )}
       {isFull && (
         <>

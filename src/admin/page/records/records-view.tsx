@@ -66,9 +66,13 @@ const addExports = (app: PageApp, { store, costUsd, now, onFault }: AdminDeps): 
 
   const open = async (texts: AsyncGenerator<string>): Promise<ReadableStream<Uint8Array>> => {
     if (running >= MAX_EXPORTS)
-      throw new AppError('overloaded', `${MAX_EXPORTS} exports are already running: try again when one has ended`, {
-        retryAfterSeconds: 10,
-      })
+      throw new AppError(
+        'overloaded',
+        `${MAX_EXPORTS} exports are already running: try again when one has ended`,
+        {
+          retryAfterSeconds: 10,
+        }
+      )
     running++
     try {
       return await streamOf(texts, (error) => {

@@ -204,7 +204,8 @@ export const TemplateList = ({ filter, shown, isAssessed, neededRequests }: Temp
         {missing > 0 && !isAssessed && (
           <Slow id={ID} address={withQuery(address, { economics: 1 })} verb="Calculate it now">
             Savings are not calculated yet for{' '}
-            {missing === 1 ? 'one template' : `${missing} templates`}. The calculation reads the log.
+            {missing === 1 ? 'one template' : `${missing} templates`}. The calculation reads the
+            log.
           </Slow>
         )}
         <Pager

@@ -43,7 +43,8 @@ const whySlot = ({ test }: Slot) => {
       <small>
         {whole(distinct)} values in {whole(samples)} samples
         {mask !== null && `, all of the type ${mask}`}
-        {probability !== null && `, p = ${probability.toPrecision(2)} under the hypothesis of no effect`}
+        {probability !== null &&
+          `, p = ${probability.toPrecision(2)} under the hypothesis of no effect`}
       </small>
     </>
   )

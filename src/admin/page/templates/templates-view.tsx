@@ -46,7 +46,10 @@ const addDecisions = (app: PageApp, { store, now, newId }: AdminDeps): void => {
     const { version } = await readTemplate(store, context.req.param('version'))
     const label = formText(await context.req.parseBody(), 'label').trim()
     if (label.length > MAX_LABEL_CHARS)
-      throw new AppError('invalid-request', `a label may have at most ${MAX_LABEL_CHARS} characters`)
+      throw new AppError(
+        'invalid-request',
+        `a label may have at most ${MAX_LABEL_CHARS} characters`
+      )
     await store.templates.label(version, label === '' ? null : label)
     return context.redirect(templatePath(version), 303)
   })

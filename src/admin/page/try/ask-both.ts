@@ -68,8 +68,7 @@ export const askBoth = async (
   { model, body }: { model: string; body: string },
   key: string
 ): Promise<[route: Tried, upstream: Tried]> => {
-  if (!KEY.test(key))
-    throw new AppError('invalid-request', 'enter the API key of your application')
+  if (!KEY.test(key)) throw new AppError('invalid-request', 'enter the API key of your application')
   if (hasOwnUpstream(model))
     throw new AppError(
       'invalid-request',

@@ -68,7 +68,12 @@ export const verifyCommand = (): Command =>
     )
     .argument('<file>', 'written by promptintern proof; - reads stdin')
     .option('--margin <share>', 'largest MARGIN to accept', trafficShare, PROMISE.margin)
-    .option('--burst-minutes <minutes>', 'smallest BURST_MINUTES to accept', duration, PROMISE.burstMinutes)
+    .option(
+      '--burst-minutes <minutes>',
+      'smallest BURST_MINUTES to accept',
+      duration,
+      PROMISE.burstMinutes
+    )
     .option(
       '--rollback-evidence <capital>',
       'required ROLLBACK_EVIDENCE',

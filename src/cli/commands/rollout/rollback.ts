@@ -27,7 +27,9 @@ const rollback = (template: string, options: RollbackOptions): Promise<void> =>
 
 export const rollbackCommand = (): Command =>
   new Command('rollback')
-    .description('retire the live lora of a template and restore the one that it replaced, if any; takes effect within two seconds')
+    .description(
+      'retire the live lora of a template and restore the one that it replaced, if any; takes effect within two seconds'
+    )
     .argument('<template>', 'template version, or the start of it')
     .option('--reason <text>', 'stored in the history', 'rolled back by hand')
     .option('--json', 'print JSON')

@@ -193,7 +193,8 @@ class Preparation {
   checkReferences(): void {
     for (const reference of this.references) {
       const place = decodeURIComponent(reference.slice(1))
-      if (!this.places.has(place)) refuse(`the reference ${reference} does not point to a part of the schema`)
+      if (!this.places.has(place))
+        refuse(`the reference ${reference} does not point to a part of the schema`)
     }
   }
 

@@ -172,7 +172,7 @@ const requireKnown = ({ initial, worksFrom }: Applied, known: Migration[], place
     throw new AppError(
       'invalid-config',
       `database ${place}: its schema ${SCHEMA_NAME} has a format that this version does not know: ` +
-    'use another database, or drop the schema and start again'
+        'use another database, or drop the schema and start again'
     )
   if (worksFrom > known.at(-1)!.at)
     throw new AppError(

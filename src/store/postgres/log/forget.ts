@@ -118,7 +118,10 @@ const claimForgetting = async ({ write }: Connection): Promise<Write> => {
     write(
       async (tx, [row]) => {
         if (row?.['value'] !== claim)
-          throw new AppError('conflict', 'a newer forget request has started and continues this work')
+          throw new AppError(
+            'conflict',
+            'a newer forget request has started and continues this work'
+          )
         return work(tx)
       },
       { first: `${lockSql('log')}; select value from promptintern.revisions where name = 'forget'` }

@@ -51,6 +51,7 @@ export const shareIn = (form: BodyData): ChosenShare => {
   if (percent === '' && chosen === '') return { share: null, isForced }
   const share = percent === '' ? Number(chosen) : Number(percent) / 100
   const isShare = share <= 1 && (percent === '' ? share >= 0 : share > 0)
-  if (!isShare) throw new AppError('invalid-request', 'a share must be above 0 and at most 100 percent')
+  if (!isShare)
+    throw new AppError('invalid-request', 'a share must be above 0 and at most 100 percent')
   return { share, isForced }
 }

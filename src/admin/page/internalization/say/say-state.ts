@@ -22,7 +22,8 @@ const WHY_SUCCESSOR: Record<Succession['why'], string> = {
   'rolled-back':
     'The route before it was rolled back. This one learns from the traffic since then.',
   drifted: 'The traffic of the live route has changed. This one learns from the newer traffic.',
-  'new-traffic': 'The live route has received as much new traffic as it was trained on. This one learns from the new traffic.',
+  'new-traffic':
+    'The live route has received as much new traffic as it was trained on. This one learns from the new traffic.',
 }
 
 const sayCause = ({ successor, retry }: { successor?: Succession; retry?: Retry }): string[] => [
