@@ -73,7 +73,7 @@ describe('held-out answers', () => {
     ])
     const markup = await page.view(VIEW)
     expect(questionsIn(markup)).toEqual([4, 3, 2, 1, 5])
-    expect(markup).toContain('never given: tool-calls')
+    expect(markup).toContain('always left to the upstream: tool-calls')
     expect(markup).toContain('The small model was not asked.')
     expect(markup).toContain('<span class="badge bad">wrong, and a client would get it</span>')
     expect(markup).toContain('<span class="badge good">agrees: a client would get it</span>')

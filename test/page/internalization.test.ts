@@ -257,7 +257,7 @@ describe('a candidate', () => {
     const markup = await page.view(VIEW)
     expect(markup).toContain('about 800 more exchanges with new questions are needed')
     expect(rowOf(markup, '450')).toEqual(['70.0 %', '80.0 %'])
-    expect(rowOf(markup, '70 %')).toEqual(['1,700', '1,200', 'not foreseeable', '2,300'])
+    expect(rowOf(markup, '70 %')).toEqual(['1,700', '1,200', 'cannot be estimated', '2,300'])
     expect(markup).toContain('data-plot')
   })
 
@@ -395,7 +395,7 @@ describe('a live route', () => {
     expect(markup).toMatch(
       /Audits today, all templates<\/dt><dd><strong>\$0.0123\d*<\/strong><small>of \$1.00 a day/
     )
-    expect(rowOf(markup, 'the small model would not have answered')).toEqual(['71'])
+    expect(rowOf(markup, 'would have gone to the upstream')).toEqual(['71'])
     expect(markup).toContain(
       'aria-label="Disagreement with the upstream between 0.3 % and 8.2 %; proven at most 3.9 %; margin 5.0 %"'
     )

@@ -235,7 +235,7 @@ describe('the overview', () => {
     it('says in red that live routes answer nothing', async () => {
       await goLive()
       const markup = await page.view('/admin')
-      expect(markup).toMatch(/notice bad"[^>]*>ENGINE is none, so 1 live route answers nothing/)
+      expect(markup).toMatch(/notice bad"[^>]*>ENGINE is none, so 1 live route is inactive/)
     })
   })
 

@@ -200,8 +200,8 @@ describe('records', () => {
       })
       await partial.signIn()
       const markup = await partial.view('/admin/records?tenant=x')
-      expect(markup).toContain('Searched the newest 5,000 records from here on; one of them fits')
-      expect(markup).toContain('href="/admin/records?tenant=x&amp;after=77">Go on')
+      expect(markup).toContain('Searched the newest 5,000 records from here on; one of them matches')
+      expect(markup).toContain('href="/admin/records?tenant=x&amp;after=77">Continue')
       expect(markup).not.toContain('Next page')
       expect(await partial.view('/admin/records?tenant=x&after=77')).toContain(
         'None of these match'
@@ -276,7 +276,7 @@ describe('records', () => {
       await long.signIn()
       const text = await (await long.request('/admin/records/export.csv')).text()
       expect(searches).toBe(20)
-      expect(text.trim().split('\r\n').at(-1)).toMatch(/^"?# 20 records, not all/)
+      expect(text.trim().split('\r\n').at(-1)).toMatch(/^"?# 20 records, incomplete/)
       await long.close()
     })
 

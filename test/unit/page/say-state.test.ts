@@ -169,7 +169,7 @@ describe('one that is over', () => {
   it('by a fault shows its cause', () => {
     const { reason, helps } = said(inState({ name: 'failed', cause: 'out of memory' }))
     expect(reason).toBe('out of memory')
-    expect(helps).toContain('Internalize again')
+    expect(helps).toContain('internalize again')
   })
 
   it('by the gate says why and what helps', () => {

@@ -21,7 +21,7 @@ export const OUTCOMES: Record<PairOutcome, { tone: Tone; name: string }> = {
     name: 'disagrees; a second answer of the upstream differs, too',
   },
   'second-agrees': { tone: 'good', name: 'disagrees, and a second answer of the upstream agrees' },
-  fallback: { tone: 'plain', name: 'the small model would not have answered' },
+  fallback: { tone: 'plain', name: 'would have gone to the upstream' },
   refused: { tone: 'bad', name: 'the upstream refused the next turn' },
   unusable: { tone: 'plain', name: 'no pair' },
 }
