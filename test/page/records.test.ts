@@ -200,7 +200,9 @@ describe('records', () => {
       })
       await partial.signIn()
       const markup = await partial.view('/admin/records?tenant=x')
-      expect(markup).toContain('Searched the newest 5,000 records from here on; one of them matches')
+      expect(markup).toContain(
+        'Searched the newest 5,000 records from here on; one of them matches'
+      )
       expect(markup).toContain('href="/admin/records?tenant=x&amp;after=77">Continue')
       expect(markup).not.toContain('Next page')
       expect(await partial.view('/admin/records?tenant=x&after=77')).toContain(

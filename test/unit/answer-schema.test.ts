@@ -175,7 +175,11 @@ describe('a hostile schema', () => {
     ['a remote reference', { $ref: 'https://example.com/schema.json' }, /\$ref/],
     ['a remote reference below', { items: { $ref: '//example.com#/a' } }, /\$ref/],
     ['a reference to nothing', { $ref: '#/$defs/a' }, /does not point to a part/],
-    ['a reference into data', { enum: [{ type: 'string' }], $ref: '#/enum/0' }, /does not point to a part/],
+    [
+      'a reference into data',
+      { enum: [{ type: 'string' }], $ref: '#/enum/0' },
+      /does not point to a part/,
+    ],
     ['a reference into a prototype', { $ref: '#/constructor' }, /does not point to a part/],
     ['a reference that is not encoded', { $ref: '#/%E0%A4%A' }, /URI/],
     ['a base of its own', { items: { $id: 'https://example.com/', $ref: '#' } }, /\$id/],

@@ -68,7 +68,7 @@ export const Forgotten = ({ report, names, retired }: ForgetReportProps & { reti
     )}
     {isTrained(report) && !retired && (
       <Notice tone="waits">
-        Loras that were trained on the records still contain them: forget again with “retire” to
+        Loras that were trained on the records still contain what they learned: forget again with “retire” to
         delete these loras and their routes.
       </Notice>
     )}
