@@ -65,7 +65,7 @@ describe('forgetting', () => {
     expect(looked).toContain('Loras were trained on some of them')
     expect(looked).toContain('href="/admin/internalizations/internalization-1"')
     const done = await (await page.submit(looked, '/admin/forget')).text()
-    expect(done).toContain('still contain them')
+    expect(done).toContain('still contain what they learned')
     expect(await page.store.routes.list()).toHaveLength(1)
     expect(refreshes).toBe(0)
   })

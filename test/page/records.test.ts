@@ -328,7 +328,7 @@ describe('records', () => {
       expect(await shown('/admin/records')).toEqual(['record-2', 'record-1'])
       expect(await shown('/admin/records?text=carte')).toContain('record-2')
       expect(await shown('/admin/records?text=content')).toEqual([])
-      for (const name of ['csv', 'jsonl']) expect((await file(name))[1]).toContain('all that fit')
+      for (const name of ['csv', 'jsonl']) expect((await file(name))[1]).toContain('all matching records')
       await page.view('/admin/records/record-1')
       expect(page.faults).toEqual([])
     })
