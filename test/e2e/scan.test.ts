@@ -180,7 +180,12 @@ describe('scan of a difficult file', () => {
 
   it.each([
     ['one label', 300, () => 'billing', 'all answers to learn from are the same'],
-    ['500 labels with three rows each', 1500, (n: number) => `label ${n % 500}`, 'which recur'],
+    [
+      '500 labels with three rows each',
+      1500,
+      (n: number) => `label ${n % 500}`,
+      'different, recurring',
+    ],
   ])('has no coverage for %s, with the reason', async (_name, rows, answerOf, reason) => {
     const [template] = (await reportOf(fileOf(answered(rows, answerOf).map(timedLine)))).templates
     expect(template!.expectedCoverage).toBeNull()
@@ -271,7 +276,7 @@ describe('scan of a data directory', () => {
       expect(templates).toHaveLength(1)
       expect(templates[0]).toMatchObject({ requests: 500, responseType: 'label' })
       const { stdout } = await scan(dataDir)
-      expect(stdout.replaceAll(/\s+/g, ' ')).toMatch(/next: (learn it|log about)/)
+      expect(stdout.replaceAll(/\s+/g, ' ')).toMatch(/next: (train and prove it|log about)/)
     } finally {
       await server.stop()
     }

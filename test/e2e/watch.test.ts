@@ -248,7 +248,8 @@ describe('promote, of a live internalization', () => {
     const { code, stderr } = await run('promote', TEMPLATE.version, '--now')
     expect({ code, stderr }).toEqual({
       code: 4,
-      stderr: 'promptintern: internalization 7b0fbb0e is in the last stage of its rollout, full\n',
+      stderr:
+        'promptintern: internalization 7b0fbb0e is already in the last stage of its rollout, full\n',
     })
   })
 })
@@ -260,7 +261,7 @@ describe('promote with a share', () => {
     const larger = await run('promote', TEMPLATE.version, '--share', '0.6')
     expect(larger).toMatchObject({ code: 4, stderr: expect.stringContaining('--now') as string })
     const same = await run('promote', TEMPLATE.version, '--share', '0.5')
-    expect(same.stderr).toContain('is in this stage, canary 50 %')
+    expect(same.stderr).toContain('is already in this stage, canary 50 %')
     const { stdout } = await run('promote', TEMPLATE.version, '--share', '0.1')
     expect(stdout).toContain('enters canary 10 %')
     expect(await stateNow()).toMatchObject({ stage: { share: 0.1 } })

@@ -176,7 +176,7 @@ describe('an internalization', () => {
       many(RECORDS, (number) => (number % 10 === 0 ? orderRecord(number) : changed(number, change)))
     )
     const reason = reasonOf(ended)
-    expect(reason).toMatch(/answers (?:8|9|1\d)\.\d % .* with plain text/)
+    expect(reason).toMatch(/answers only (?:8|9|1\d)\.\d % .* with plain text/)
     expect(reason).toContain(kind)
     expect(reason).toContain('MIN_COVERAGE')
     expect(ended.plan).toBeNull()

@@ -96,7 +96,7 @@ describe('a rollout', () => {
     )
     const state = await watched.state()
     expect(state).toMatchObject({
-      reason: expect.stringMatching(/^rolled back: .* at most 5\.0 % may/) as string,
+      reason: expect.stringMatching(/^rolled back: .* the limit is 5\.0 %/) as string,
       evidence: { margin: 0.05, losses: expect.any(Number) as number },
     })
     expect(await watched.routes()).toEqual([])
