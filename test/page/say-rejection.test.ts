@@ -1,5 +1,7 @@
 /** Why an internalization was rejected, in words: by the gate's own verdicts and the worker's own refusals. */
 import { describe, expect, it } from 'vitest'
+import { whyNotSplit } from '../../src/worker/plan/choose-rows.ts'
+import type { MatchedExchange } from '../../src/worker/exchanges/exchanges.ts'
 import { sayRejection } from '../../src/admin/page/internalization/say/say-rejection.ts'
 import {
   compareRoutes,
@@ -222,6 +224,17 @@ describe('a refusal before training', () => {
     expect(says).not.toContain('The worker rejected it')
     expect(helps).not.toContain('cannot go live any more')
     expect(reason).not.toBe('')
+  })
+})
+
+describe('a log of one conversation', () => {
+  it('is named as the cause', () => {
+    const reason = whyNotSplit(
+      [1, 2].map((turn) => ({ conversation: 'a', at: turn }) as MatchedExchange),
+      { burstMinutes: 5 }
+    )
+    const { says } = sayRejection({ verdict: null }, reason, WORKER)
+    expect(says).toContain('one conversation')
   })
 })
 

@@ -44,6 +44,11 @@ const BEFORE_TRAINING: (SaidRejection & { words: RegExp })[] = [
     helps:
       'Traffic of more hours; or BURST_MINUTES=0, if the requests do not depend on each other.',
   },
+  {
+    words: /all in one conversation/,
+    says: 'All of its requests belong to one conversation, which cannot be both learned from and judged.',
+    helps: 'More conversations, or an import of logs.',
+  },
   { words: /too few to (show|train)|are new to training/, ...LITTLE_TRAFFIC },
   { words: /held-out requests with plain text/, ...FEW_TEXTS },
   {
