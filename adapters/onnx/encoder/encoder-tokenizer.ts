@@ -11,6 +11,8 @@ import { readJson, readOptionalJson, type Json } from '../model/folder-files.ts'
 export interface EncoderTokenizer {
   /** Ids with the tokens that mark beginning and end; the text is not cut. */
   encode(text: string): number[]
+  /** the id of what the vocabulary lacks; null where no token is for that */
+  unknown: number | null
   /** what determines a text's ids, for a fingerprint */
   identity: string
 }
@@ -89,6 +91,13 @@ const checkVocabulary = (folder: string, tokenizer: Tokenizer, vocabSize: number
     )
 }
 
+/** WordPiece names the token, Unigram gives its place. */
+const unknownOf = ({ model }: Json, tokenizer: Tokenizer): number | null => {
+  const { unk_token: token, unk_id: place } = model as Json
+  if (typeof token === 'string') return tokenizer.get_vocab(true).get(token) ?? null
+  return typeof place === 'number' ? place : null
+}
+
 /**
  * @param vocabSize rows of the embedding matrix
  * @throws AppError `invalid-model` for files that are missing, damaged, of another kind, or have more
@@ -112,6 +121,7 @@ export const readEncoderTokenizer = (folder: string, vocabSize: number): Encoder
   const { model, added_tokens, normalizer, pre_tokenizer, post_processor } = json
   return {
     encode: (text) => tokenizer.encode(text).ids,
+    unknown: unknownOf(json, tokenizer),
     identity: JSON.stringify([model, added_tokens, normalizer, pre_tokenizer, post_processor]),
   }
 }
