@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { adamWStep, createAdamW } from '../../adapters/onnx/train/adamw.ts'
+import { adamWGroupsStep, adamWStep, createAdamW } from '../../adapters/onnx/train/adamw.ts'
 import { sharedPrefixTokens } from '../../adapters/onnx/train/rows.ts'
 import {
   learningRateAt,
@@ -35,6 +35,21 @@ describe('AdamW', () => {
       expected -= 0.1 * (update + 0.01 * expected)
     }
     expect(theta[0]).toBeCloseTo(expected, 5)
+  })
+
+  it('gives groups of parameters rates of their own, and clips all of them together', () => {
+    const theta = Float32Array.of(1, 1, 1)
+    const groups = [
+      { until: 1, learningRate: 0.1, weightDecay: 0 },
+      { until: 3, learningRate: 0.01, weightDecay: 0.5 },
+    ]
+    const state = createAdamW(3)
+    const gradient = Float32Array.of(3, 0, -4)
+    expect(adamWGroupsStep(theta, gradient, state, { groups, clipNorm: 1 })).toBe(5)
+    expect(theta[0]).toBeCloseTo(0.9, 5)
+    expect(theta[1]).toBeCloseTo(0.995, 5)
+    expect(theta[2]).toBeCloseTo(1.005, 5)
+    expect([state.step, state.m[0]]).toEqual([1, expect.closeTo(0.06, 6)])
   })
 
   it('clips the gradient by its norm and returns the norm before', () => {

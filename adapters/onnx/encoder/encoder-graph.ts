@@ -126,6 +126,21 @@ const transformerLayer = (
   })
 }
 
+/**
+ * All layers, `[batch · tokens, hidden]` to the same shape.
+ * @param shape `[batch, tokens, hidden]`; @param mask int32 `[batch, tokens]`, 0 for padding
+ */
+export const transformerLayers = (
+  parts: Parts,
+  x: string,
+  { shape, mask }: { shape: string; mask: string }
+): string => {
+  let last = x
+  for (let layer = 0; layer < parts.config.layers; layer++)
+    last = transformerLayer(parts, layer, last, shape, mask)
+  return last
+}
+
 /** `[batch, tokens, hidden]` to `[batch, hidden]`. */
 const pool = ({ graph, config }: Parts, x: string, mask: string): string => {
   if (config.pooling === 'cls') return graph.op('Gather', [x, graph.int64([0], [])], { axis: 1 })
@@ -150,10 +165,8 @@ export const buildEncoderGraph = (config: EncoderConfig, source: WeightSource) =
   const shape = graph.op('Concat', [graph.op('Shape', [ids]), graph.int64([config.hiddenSize])], {
     axis: 0,
   })
-  let x = embed(parts, ids)
-  for (let layer = 0; layer < config.layers; layer++)
-    x = transformerLayer(parts, layer, x, shape, mask)
-  const pooled = pool(parts, graph.op('Reshape', [x, shape]), mask)
+  const last = transformerLayers(parts, embed(parts, ids), { shape, mask })
+  const pooled = pool(parts, graph.op('Reshape', [last, shape]), mask)
   const result = config.normalize
     ? graph.op('LpNormalization', [pooled], { axis: -1, p: 2 })
     : pooled

@@ -37,10 +37,11 @@ const isMatrix = (name: string): boolean =>
   name === 'embeddings.word_embeddings.weight' || /(query|key|value|dense)\.weight$/.test(name)
 
 /** Blocks of 8 bits need inputs in multiples of their size. */
-const precisionFor = ({ hiddenSize, intermediateSize }: EncoderConfig): EncoderPrecision =>
+export const precisionFor = ({ hiddenSize, intermediateSize }: EncoderConfig): EncoderPrecision =>
   [hiddenSize, intermediateSize].every((inputs) => inputs % BLOCK === 0) ? 'q8' : 'float32'
 
-const inEightBits = (stored: WeightSource): WeightSource => ({
+/** The same weights with their matrices in blocks of 8 bits. */
+export const inEightBits = (stored: WeightSource): WeightSource => ({
   float32: stored.float32,
   quantized: (name) => (isMatrix(name) ? quantize(stored.float32(name), 8) : null),
 })

@@ -1,5 +1,5 @@
 /**
- * Decodes the element types that model files store. Bytes in, numbers out; knows nothing of files
+ * Decodes the element types that model files store, and encodes halves. Bytes in, numbers out; knows nothing of files
  * or of language models. Block layouts: ggml-common.h of llama.cpp (block_q4_0, block_q4_1,
  * block_q8_0), 32 weights a block.
  */
@@ -90,6 +90,35 @@ const DECODERS: Record<StoredType, Decoder> = {
   Q8_0: decodeQ8,
   Q4_0: decodeQ4('Q4_0'),
   Q4_1: decodeQ4('Q4_1'),
+}
+
+/** A number to IEEE 754 binary16, rounded to nearest, ties to even; too large ones to infinity. */
+const numberToHalf = (value: number, bits: number): number => {
+  const sign = (bits >>> 16) & 0x8000
+  const magnitude = bits & 0x7fffffff
+  if (magnitude > 0x7f800000) return sign | 0x7e00
+  // 2^16; what lies between 65504 and it is rounded below
+  if (magnitude >= 0x47800000) return sign | 0x7c00
+  // 2^-14: smaller ones are multiples of 2^-24
+  if (magnitude < 0x38800000) {
+    const scaled = Math.abs(value) * 2 ** 24
+    const whole = Math.floor(scaled)
+    const rest = scaled - whole
+    return sign | (whole + (rest > 0.5 || (rest === 0.5 && whole % 2 === 1) ? 1 : 0))
+  }
+  return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13)
+}
+
+/** Little-endian binary16, which `decodeTensor` reads as `F16`. */
+export const encodeHalves = (values: Float32Array): Uint8Array => {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
+  const bytes = new Uint8Array(2 * values.length)
+  for (let i = 0; i < values.length; i++) {
+    const half = numberToHalf(values[i]!, bits[i]!)
+    bytes[2 * i] = half & 0xff
+    bytes[2 * i + 1] = half >> 8
+  }
+  return bytes
 }
 
 /** @param bytes little-endian, whole rows; @param elements how many numbers they hold */

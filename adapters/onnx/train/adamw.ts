@@ -14,6 +14,14 @@ export interface AdamWOptions {
   clipNorm: number
 }
 
+/** A part of the parameters with settings of its own; it begins where the one before ends. */
+export interface AdamWGroup {
+  /** number of the first parameter behind it */
+  until: number
+  learningRate: number
+  weightDecay: number
+}
+
 const BETA1 = 0.9
 const BETA2 = 0.999
 const EPSILON = 1e-8
@@ -39,20 +47,44 @@ export const adamWStep = (
   gradient: Float32Array,
   state: AdamWState,
   { learningRate, weightDecay, clipNorm }: AdamWOptions
+): number =>
+  adamWGroupsStep(theta, gradient, state, {
+    groups: [{ until: theta.length, learningRate, weightDecay }],
+    clipNorm,
+  })
+
+/**
+ * The same with groups of parameters. The norm is that of the whole gradient.
+ * @param groups in the order of the parameters, the last one up to their end
+ */
+export const adamWGroupsStep = (
+  theta: Float32Array,
+  gradient: Float32Array,
+  state: AdamWState,
+  { groups, clipNorm }: { groups: readonly AdamWGroup[]; clipNorm: number }
 ): number => {
   const gradientNorm = norm(gradient)
   if (!Number.isFinite(gradientNorm)) return gradientNorm
   const step = ++state.step
-  updateInPlace(theta, gradient, state, {
-    scale: clipNorm > 0 && gradientNorm > clipNorm ? clipNorm / gradientNorm : 1,
-    rate: learningRate / (1 - BETA1 ** step),
-    variance: 1 / (1 - BETA2 ** step),
-    decay: 1 - learningRate * weightDecay,
-  })
+  let from = 0
+  for (const { until, learningRate, weightDecay } of groups) {
+    updateInPlace(theta, gradient, state, {
+      from,
+      until,
+      scale: clipNorm > 0 && gradientNorm > clipNorm ? clipNorm / gradientNorm : 1,
+      rate: learningRate / (1 - BETA1 ** step),
+      variance: 1 / (1 - BETA2 ** step),
+      decay: 1 - learningRate * weightDecay,
+    })
+    from = until
+  }
   return gradientNorm
 }
 
 interface Factors {
+  /** the parameters that are updated */
+  from: number
+  until: number
   /** of the gradient */
   scale: number
   /** the learning rate and both moments' corrections for their start at zero */
@@ -67,9 +99,9 @@ const updateInPlace = (
   theta: Float32Array,
   gradient: Float32Array,
   { m, v }: AdamWState,
-  { scale, rate, variance, decay }: Factors
+  { from, until, scale, rate, variance, decay }: Factors
 ): void => {
-  for (let i = 0; i < theta.length; i++) {
+  for (let i = from; i < until; i++) {
     const g = gradient[i]! * scale
     const mean = BETA1 * m[i]! + (1 - BETA1) * g
     const square = BETA2 * v[i]! + (1 - BETA2) * g * g

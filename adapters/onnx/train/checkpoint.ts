@@ -19,10 +19,12 @@ export interface JobCounters {
   validations: number
 }
 
-export interface Checkpoint {
-  counters: JobCounters
+export interface Checkpoint<Counters = JobCounters> {
+  counters: Counters
   theta: Float32Array
   optimizer: AdamWState
+  /** the best theta so far, in jobs that do not return the last one */
+  best?: Float32Array
 }
 
 const fileIn = (folder: string): string => join(folder, 'checkpoint.bin')
@@ -39,31 +41,32 @@ export const hashRows = (rows: TokenizedRow[]): string => {
 }
 
 /** @param identity equal for equal jobs; a checkpoint of another job is not read */
-export const saveCheckpoint = async (
+export const saveCheckpoint = async <Counters>(
   folder: string,
   identity: string,
-  { counters, theta, optimizer }: Checkpoint
+  { counters, theta, optimizer, best }: Checkpoint<Counters>
 ): Promise<void> => {
   await mkdir(folder, { recursive: true })
   await writeStateFile(fileIn(folder), {
     header: { identity, counters, optimizerStep: optimizer.step },
-    vectors: [theta, optimizer.m, optimizer.v],
+    vectors: [theta, optimizer.m, optimizer.v, ...(best ? [best] : [])],
   })
 }
 
 /** @returns null without a checkpoint of this job */
-export const loadCheckpoint = async (
+export const loadCheckpoint = async <Counters = JobCounters>(
   folder: string,
   identity: string,
   length: number
-): Promise<Checkpoint | null> => {
+): Promise<Checkpoint<Counters> | null> => {
   const state = await readStateFile(fileIn(folder))
   if (state === null || state.header.identity !== identity) return null
-  const [theta, m, v] = state.vectors
+  const [theta, m, v, best] = state.vectors
   if (theta?.length !== length || m?.length !== length || v?.length !== length) return null
   return {
-    counters: state.header.counters as JobCounters,
+    counters: state.header.counters as Counters,
     theta,
     optimizer: { step: state.header.optimizerStep as number, m, v },
+    ...(best && { best }),
   }
 }

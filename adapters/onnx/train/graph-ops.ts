@@ -20,12 +20,30 @@ export interface Norm {
   inverse: string
 }
 
+/** A layer norm's result and what its gradient needs. */
+export interface LayerNorm {
+  /** `[tokens, hidden]` */
+  y: string
+  /** `[tokens, 1]` */
+  mean: string
+  /** 1 / standard deviation, `[tokens, 1]` */
+  inverse: string
+}
+
+export interface Gelu {
+  y: string
+  /** Φ(x), the share of a normal distribution below x */
+  cdf: string
+}
+
 export interface RotaryTables {
   cos: string
   sin: string
   /** −sin: the inverse rotation, which is also the transposed one */
   negativeSin: string
 }
+
+const ERF_TERMS = 60
 
 const fusedAttributes = ({ transA, transB, alpha }: MatMulOptions) => {
   const attributes: Record<string, AttributeValue> = {}
@@ -95,6 +113,10 @@ export class GraphOps {
   gemm = (a: string, b: string, options: MatMulOptions = {}): string =>
     this.graph.op('Gemm', [a, b], fusedAttributes(options))
 
+  /** `x · Wᵀ + bias`, `[rows, inputs]` to `[rows, out]`. */
+  linear = (x: string, weight: string, bias: string): string =>
+    this.graph.op('Gemm', [x, weight, bias], { transB: 1 })
+
   /** `alpha · a·b` over the last two axes of tensors of `rank` axes. */
   matmul(a: string, b: string, rank: number, options: MatMulOptions = {}): string {
     if (this.type === 'float32')
@@ -136,6 +158,87 @@ export class GraphOps {
       { keepdims: 1 }
     )
     return this.mul(this.sub(scaled, this.mul(normalized, mean)), inverse)
+  }
+
+  /** Layer norm of `[tokens, hidden]` (Ba, Kiros and Hinton 2016). */
+  layerNorm(x: string, weight: string, bias: string, epsilon: number): LayerNorm {
+    if (this.type === 'float32') {
+      const attributes = { axis: -1, epsilon: { float: epsilon } }
+      const inputs = [x, weight, bias]
+      const names = this.graph.multi('', 'LayerNormalization', inputs, attributes, 3)
+      return { y: names[0]!, mean: names[1]!, inverse: names[2]! }
+    }
+    const mean = this.meanLast(x)
+    const centred = this.sub(x, mean)
+    const variance = this.add(
+      this.meanLast(this.mul(centred, centred)),
+      this.constant([epsilon], [])
+    )
+    const inverse = this.graph.op('Reciprocal', [this.graph.op('Sqrt', [variance])])
+    const y = this.add(this.mul(this.mul(centred, inverse), weight), bias)
+    return { y, mean, inverse }
+  }
+
+  /** With n = (x − mean) · inverse and g = dy · weight: dx = (g − mean(g) − n · mean(g · n)) · inverse. */
+  layerNormBackward(
+    dy: string,
+    x: string,
+    weight: string,
+    { mean, inverse }: LayerNorm
+  ): { dx: string; dWeight: string; dBias: string } {
+    const normalized = this.mul(this.sub(x, mean), inverse)
+    const scaled = this.mul(dy, weight)
+    const along = this.mul(normalized, this.meanLast(this.mul(scaled, normalized)))
+    const rest = this.sub(this.sub(scaled, this.meanLast(scaled)), along)
+    return {
+      dx: this.mul(rest, inverse),
+      dWeight: this.sumRows(this.mul(dy, normalized)),
+      dBias: this.sumRows(dy),
+    }
+  }
+
+  /** x · Φ(x) (Hendrycks and Gimpel 2016), with the error function, as BERT has it. */
+  gelu(x: string): Gelu {
+    const erf = this.erf(this.mul(x, this.constant([Math.SQRT1_2], [])))
+    const half = this.constant([0.5], [])
+    const cdf = this.add(this.mul(erf, half), half)
+    return { y: this.mul(x, cdf), cdf }
+  }
+
+  /** d gelu / dx = Φ(x) + x · φ(x) with φ(x) = e^(−x²/2) / √(2π). */
+  geluBackward(dy: string, x: string, { cdf }: Gelu): string {
+    const exponent = this.mul(this.mul(x, x), this.constant([-0.5], []))
+    const density = this.mul(
+      this.graph.op('Exp', [exponent]),
+      this.constant([1 / Math.sqrt(2 * Math.PI)], [])
+    )
+    return this.mul(dy, this.add(cdf, this.mul(x, density)))
+  }
+
+  /** Sum over the rows of a matrix, `[rows, columns]` to `[columns]`. */
+  sumRows(x: string): string {
+    return this.graph.op('ReduceSum', [x, this.graph.int64([0])], { keepdims: 0 })
+  }
+
+  /**
+   * onnxruntime has `Erf` in float32 only. In float64 the series of Abramowitz and Stegun 7.1.6, whose
+   * terms are all positive: 2/√π · e^(−x²) · Σ 2ⁿ x^(2n+1) / (2n+1)!!, to 1e-15 for |x| below 3.
+   */
+  private erf(x: string): string {
+    if (this.type === 'float32') return this.graph.op('Erf', [x])
+    const square = this.mul(x, x)
+    let term = x
+    let sum = x
+    for (let n = 1; n <= ERF_TERMS; n++) {
+      term = this.mul(this.mul(term, square), this.constant([2 / (2 * n + 1)], []))
+      sum = this.add(sum, term)
+    }
+    const bell = this.graph.op('Exp', [this.graph.op('Neg', [square])])
+    return this.mul(this.mul(sum, bell), this.constant([2 / Math.sqrt(Math.PI)], []))
+  }
+
+  private meanLast(x: string): string {
+    return this.graph.op('ReduceMean', [x, this.graph.int64([-1])], { keepdims: 1 })
   }
 
   /** cos and sin of every position's angles, `[positions, headDim / 2]` (Su et al. 2021). */

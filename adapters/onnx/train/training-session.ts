@@ -6,7 +6,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import type { PackedBatch } from './batch.ts'
+import type { PackedBatch, PackedInput } from './batch.ts'
 import type { LoraLayout } from './lora-layout.ts'
 import { buildTrainingGraph } from './training-graph.ts'
 import type { FrozenModel } from './weights-file.ts'
@@ -33,7 +33,8 @@ export interface StepOutput {
   topProbabilities: Float32Array
 }
 
-const tensorOf = ({ type, data, dims }: PackedBatch['inputs'][string]): Tensor =>
+/** A packed input as onnxruntime takes it. */
+export const tensorOf = ({ type, data, dims }: PackedInput): Tensor =>
   type === 'int64'
     ? new Tensor('int64', data as BigInt64Array, dims)
     : new Tensor('float32', data as Float32Array, dims)

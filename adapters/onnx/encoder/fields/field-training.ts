@@ -1,0 +1,247 @@
+/**
+ * Fine-tunes an encoder for the tags and choices of a form: AdamW with one learning rate for the layers
+ * and one for the heads, both rising at first and then falling linearly. With validation rows the result
+ * is the theta of the epoch that got most of them right, and training ends when some epochs in a row got
+ * no more of them right; without them it is the last theta.
+ */
+import type { TrainHooks } from '../../../contract/backend.ts'
+import { AppError } from '../../../../src/errors.ts'
+import type { TrainingMetrics } from '../../../../src/openai/fine-tuning.ts'
+import { adamWGroupsStep } from '../../train/adamw.ts'
+import { saveCheckpoint, type Checkpoint } from '../../train/checkpoint.ts'
+import { epochBatches } from '../../train/row-order.ts'
+import {
+  lossTotals,
+  packExamples,
+  rightRows,
+  splitByTokens,
+  type FieldExample,
+} from './field-batch.ts'
+import { buildFieldTrainingGraph } from './field-graph.ts'
+import {
+  initialFieldState,
+  prepareFieldJob,
+  type FieldCounters,
+  type FieldHyperparameters,
+  type FieldJob,
+  type TrainFieldsInput,
+  type TrainFieldsOptions,
+} from './field-job.ts'
+import type { FieldLayout } from './field-layout.ts'
+import { FieldSession } from './field-session.ts'
+
+export interface TrainedFields {
+  layout: FieldLayout
+  theta: Float32Array
+  hyperparameters: FieldHyperparameters
+  dataHash: string
+  /** share of validation rows that `theta` gets wholly right; null without such rows */
+  validRight: number | null
+  /** tokens computed, padding included */
+  trainedTokens: number
+  metrics: TrainingMetrics
+}
+
+type FieldState = Checkpoint<FieldCounters>
+
+interface Sessions {
+  training: FieldSession
+  /** null without validation rows */
+  loss: FieldSession | null
+}
+
+const CLIP_NORM = 1
+/** Tokens of one run, padding included: a gigabyte of activations with 6 layers of 384. */
+const MAX_RUN_TOKENS = 2048
+/** number of last steps of which the reported training loss is the mean */
+const RECENT_STEPS = 20
+
+/**
+ * @throws AppError `invalid-request` (no rows, targets that do not fit, bad hyperparameters), `internal`
+ * (the loss is not finite); the signal's reason when it is aborted, after a checkpoint
+ */
+export const trainFields = async (
+  input: TrainFieldsInput,
+  hooks: TrainHooks,
+  options: TrainFieldsOptions
+): Promise<TrainedFields> => {
+  const job = prepareFieldJob(input, hooks, options)
+  const sessions = await openSessions(job)
+  try {
+    const state = await initialFieldState(job)
+    await trainSteps(job, sessions, state)
+    await saveCheckpoint(input.checkpointDir, job.identity, state)
+    return resultOf(job, state)
+  } finally {
+    await Promise.all([sessions.training.close(), sessions.loss?.close()])
+  }
+}
+
+const openSessions = async ({
+  input,
+  layout,
+  options,
+  validation,
+}: FieldJob): Promise<Sessions> => {
+  const open = (gradients: boolean): Promise<FieldSession> => {
+    const { config } = input.encoder
+    const graph = buildFieldTrainingGraph({ config, layout, gradients, type: 'float32' })
+    return FieldSession.open({ model: graph }, options.threads)
+  }
+  const training = await open(true)
+  return { training, loss: validation.length === 0 ? null : await open(false) }
+}
+
+/** Whether the last epochs got no more validation rows right than one before them. */
+const isStale = ({ hyperparameters }: FieldJob, { counters }: FieldState): boolean =>
+  counters.best !== null && counters.epochs - counters.best.epoch >= hyperparameters.patience
+
+const trainSteps = async (job: FieldJob, sessions: Sessions, state: FieldState): Promise<void> => {
+  const { input, hooks, options, identity, stepsPerEpoch, totalSteps } = job
+  const { counters } = state
+  const save = () => saveCheckpoint(input.checkpointDir, identity, state)
+  const base = counters.elapsedSeconds
+  const startedAt = options.now()
+  let savedAt = startedAt
+  while (counters.step < totalSteps && !isStale(job, state)) {
+    if (hooks.signal.aborted) {
+      await save()
+      throw hooks.signal.reason
+    }
+    const stepStart = options.now()
+    const loss = await trainStep(job, sessions.training, state, batchOf(job, counters.step))
+    counters.step++
+    counters.stepSeconds += (options.now() - stepStart) / 1000
+    counters.recentLosses = [...counters.recentLosses, loss].slice(-RECENT_STEPS)
+    if (counters.step % stepsPerEpoch === 0) {
+      counters.epochs++
+      if (sessions.loss !== null) await validate(job, sessions.loss, state)
+    }
+    counters.elapsedSeconds = base + (options.now() - startedAt) / 1000
+    report(job, state, loss)
+    if (options.now() - savedAt >= options.checkpointSeconds * 1000) {
+      await save()
+      savedAt = options.now()
+    }
+  }
+}
+
+/** The rows of a step, the same for the same seed. */
+const batchOf = (job: FieldJob, step: number): FieldExample[] => {
+  const { input, lengths, hyperparameters, stepsPerEpoch, examples } = job
+  const epoch = Math.floor(step / stepsPerEpoch)
+  const batches = epochBatches(lengths, hyperparameters.batchSize, input.seed, epoch)
+  return batches[step % stepsPerEpoch]!.map((row) => examples[row]!)
+}
+
+/** Rising over the first part of the steps, then falling to 0; without a step of rate 0. */
+export const rateAt = (step: number, totalSteps: number, warmup: number): number => {
+  const progress = (step + 0.5) / totalSteps
+  return progress < warmup ? progress / warmup : (1 - progress) / (1 - warmup)
+}
+
+/** Computes a batch's gradient, in as many parts as memory requires, and makes one optimizer step. */
+const trainStep = async (
+  job: FieldJob,
+  session: FieldSession,
+  { theta, optimizer, counters }: FieldState,
+  examples: FieldExample[]
+): Promise<number> => {
+  const { input, layout, hyperparameters, totalSteps } = job
+  const totals = lossTotals(examples)
+  let loss = 0
+  let gradient: Float32Array | null = null
+  for (const part of partsOf(examples)) {
+    const batch = packExamples(part, input.encoder.embeddings, layout.sizes, totals)
+    const output = await session.run(batch.inputs, theta)
+    loss += output.loss
+    counters.tokens += batch.tokens
+    if (gradient === null) gradient = output.gradient
+    else for (let i = 0; i < gradient.length; i++) gradient[i] = gradient[i]! + output.gradient[i]!
+  }
+  const { layerRate, headRate, weightDecay, warmup } = hyperparameters
+  const rate = rateAt(counters.step, totalSteps, warmup)
+  const group = (until: number, learningRate: number, decay: number) => ({
+    until,
+    learningRate: rate * learningRate,
+    weightDecay: decay,
+  })
+  const gradientNorm = adamWGroupsStep(theta, gradient!, optimizer, {
+    groups: [
+      group(layout.vectorsFrom, layerRate, weightDecay),
+      group(layout.headsFrom, layerRate, 0),
+      group(layout.length, headRate, weightDecay),
+    ],
+    clipNorm: CLIP_NORM,
+  })
+  if (!Number.isFinite(gradientNorm) || !Number.isFinite(loss))
+    throw new AppError(
+      'internal',
+      `training diverged at step ${counters.step + 1} (loss ${loss}, gradient ${gradientNorm}): train again with lower learning rates than ${layerRate} for the layers and ${headRate} for the heads`
+    )
+  return loss
+}
+
+const partsOf = (examples: readonly FieldExample[]): FieldExample[][] =>
+  splitByTokens(
+    examples.map(({ tokens }) => tokens),
+    MAX_RUN_TOKENS
+  ).map((places) => places.map((place) => examples[place]!))
+
+/** Judges theta on the validation rows, and keeps a copy when it is the best so far. */
+const validate = async (job: FieldJob, session: FieldSession, state: FieldState): Promise<void> => {
+  const { validation, input, layout } = job
+  const { counters, theta } = state
+  const totals = lossTotals(validation)
+  let [loss, right] = [0, 0]
+  for (const part of partsOf(validation)) {
+    const batch = packExamples(part, input.encoder.embeddings, layout.sizes, totals)
+    const output = await session.run(batch.inputs, theta)
+    loss += output.loss
+    right += rightRows(part, batch, layout.sizes, output)
+  }
+  counters.validLoss = loss
+  const { best } = counters
+  const isBetter = best === null || right > best.right || (right === best.right && loss < best.loss)
+  if (!isBetter) return
+  counters.best = { epoch: counters.epochs, right, loss }
+  if (state.best) state.best.set(theta)
+  else state.best = theta.slice()
+}
+
+const tokensPerSecond = ({ counters: { tokens, stepSeconds } }: FieldState): number =>
+  stepSeconds > 0 ? tokens / stepSeconds : 0
+
+const report = (job: FieldJob, state: FieldState, trainLoss: number): void => {
+  const { step, elapsedSeconds, validLoss } = state.counters
+  const left = isStale(job, state) ? 0 : job.totalSteps - step
+  job.hooks.onProgress({
+    step,
+    totalSteps: job.totalSteps,
+    tokensPerSecond: tokensPerSecond(state),
+    trainLoss,
+    validLoss,
+    etaSeconds: (elapsedSeconds / step) * left,
+  })
+}
+
+const resultOf = (job: FieldJob, state: FieldState): TrainedFields => {
+  const { theta, best, counters } = state
+  const { recentLosses, best: figures } = counters
+  return {
+    layout: job.layout,
+    theta: best ?? theta,
+    hyperparameters: job.hyperparameters,
+    dataHash: job.dataHash,
+    validRight: figures && figures.right / job.validation.length,
+    trainedTokens: counters.tokens,
+    metrics: {
+      steps: counters.step,
+      seconds: counters.elapsedSeconds,
+      tokens_per_second: tokensPerSecond(state),
+      train_loss: recentLosses.reduce((sum, loss) => sum + loss, 0) / (recentLosses.length || 1),
+      valid_loss: figures?.loss ?? null,
+      peak_memory_bytes: process.resourceUsage().maxRSS * 1024,
+    },
+  }
+}
