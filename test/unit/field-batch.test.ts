@@ -51,8 +51,7 @@ describe('field batches', () => {
     expect(tokens).toBe(6)
     expect(inputs.embedded!.dims).toEqual([2, 3, 2])
     expect(numbers(inputs.embedded!.data)).toEqual([
-      ...[111, 112, 123, 124, 130, 130],
-      ...[111, 112, 123, 124, 0, 0],
+      111, 112, 123, 124, 130, 130, 111, 112, 123, 124, 0, 0,
     ])
     expect(numbers(inputs.mask!.data)).toEqual([1, 1, 1, 1, 1, 0])
     expect(words).toEqual([

@@ -1,5 +1,5 @@
 /** Sources as windows of tokens: every word has a place, and long texts are read in parts. */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { EncoderTokenizer } from '../../adapters/onnx/encoder/encoder-tokenizer.ts'
 import {
@@ -59,8 +59,13 @@ describe('field tokens', () => {
       {
         ids: [
           FIRST,
-          ...[idOf('a'), idOf('7'), idOf('p'), SEPARATOR],
-          ...[idOf('y'), idOf('s'), SEPARATOR],
+          idOf('a'),
+          idOf('7'),
+          idOf('p'),
+          SEPARATOR,
+          idOf('y'),
+          idOf('s'),
+          SEPARATOR,
           SEPARATOR,
         ],
         types: [0, 0, 0, 0, 0, 1, 1, 1, 1],
