@@ -2,7 +2,7 @@
  * One optimizer step as training makes it, on rows of random tokens, for benchmarks. Without a model:
  * random weights in the shape of SmolLM2-135M.
  */
-import { adamWStep, createAdamW } from '../../adapters/onnx/train/adamw.ts'
+import { adamWStep, createAdamW } from '../../adapters/onnx/gradient/adamw.ts'
 import { packBatch, type PackedBatch } from '../../adapters/onnx/train/batch.ts'
 import type { TokenizedRow } from '../../adapters/onnx/train/rows.ts'
 import type { LlamaConfig } from '../../adapters/onnx/llama-config.ts'

@@ -13,7 +13,7 @@ import {
 } from '../../adapters/onnx/encoder/fields/field-graph.ts'
 import { thetaWeights, type FieldLayout } from '../../adapters/onnx/encoder/fields/field-layout.ts'
 import { FieldSession } from '../../adapters/onnx/encoder/fields/field-session.ts'
-import type { FloatType } from '../../adapters/onnx/train/graph-ops.ts'
+import type { FloatType } from '../../adapters/onnx/gradient/graph-ops.ts'
 import type { FormSizes } from '../../src/core/form/targets.ts'
 import { seededRandom } from '../../src/random.ts'
 import { randomExamples, tinyEncoderConfig, tinyFields } from '../kit/model/tiny-fields.ts'

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createAdamW } from '../../adapters/onnx/train/adamw.ts'
+import { createAdamW } from '../../adapters/onnx/gradient/adamw.ts'
 import {
   readLora,
   readOptimizer,
@@ -21,7 +21,7 @@ import {
 } from '../../adapters/onnx/train/lora-file.ts'
 import { createLoraLayout, initLora } from '../../adapters/onnx/train/lora-layout.ts'
 import { seededRandom } from '../../src/random.ts'
-import { readStateFile, writeStateFile } from '../../adapters/onnx/train/state-file.ts'
+import { readStateFile, writeStateFile } from '../../adapters/onnx/gradient/state-file.ts'
 import { openFrozenModel } from '../../adapters/onnx/train/weights-file.ts'
 import { AppError } from '../../src/errors.ts'
 import { randomTheta, randomWeights, tinyConfig } from '../kit/model/tiny-training.ts'

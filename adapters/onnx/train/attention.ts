@@ -11,7 +11,7 @@
  * batch, and between token-major and head-major order, in one gather.
  */
 import type { LlamaConfig } from '../llama-config.ts'
-import type { GraphOps } from './graph-ops.ts'
+import type { GraphOps } from '../gradient/graph-ops.ts'
 
 export interface Tile {
   /** row of each query, `[kvHeads, continuations, group · tokens]` */

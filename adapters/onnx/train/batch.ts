@@ -2,6 +2,7 @@
  * Tokenized rows as the training graph's inputs: the shared prefix once, then every row's own
  * tokens without padding. Knows nothing of tokenizers or of onnxruntime.
  */
+import type { PackedInput } from '../gradient/packed-input.ts'
 import type { LlamaConfig } from '../llama-config.ts'
 import { causalMask } from './attention.ts'
 import { targetWidth, totalLabelWeight, type TokenizedRow } from './rows.ts'
@@ -14,12 +15,6 @@ import {
   type TokenBlocks,
 } from './token-blocks.ts'
 import { rowInput } from './training-graph.ts'
-
-export interface PackedInput {
-  type: 'int64' | 'float'
-  data: BigInt64Array | Float32Array
-  dims: number[]
-}
 
 export interface PackedBatch {
   inputs: Record<string, PackedInput>

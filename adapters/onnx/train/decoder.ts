@@ -5,7 +5,7 @@
  */
 import { moduleName, type LinearLayer, type LlamaConfig } from '../llama-config.ts'
 import type { Attention, AttentionState } from './attention.ts'
-import type { GraphOps, Norm, RotaryTables } from './graph-ops.ts'
+import type { GraphOps, Norm, RotaryTables } from '../gradient/graph-ops.ts'
 
 export interface LoraMatrices {
   a: string

@@ -8,10 +8,10 @@ import { access, mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/prom
 import { basename, join } from 'node:path'
 import { AppError } from '../../../src/errors.ts'
 import { LINEAR_LAYERS, type LlamaConfig } from '../llama-config.ts'
-import type { AdamWState } from './adamw.ts'
+import type { AdamWState } from '../gradient/adamw.ts'
 import { createLoraLayout, type LoraEntry, type LoraLayout } from './lora-layout.ts'
 import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'
-import { readStateFile, writeStateFile } from './state-file.ts'
+import { readStateFile, writeStateFile } from '../gradient/state-file.ts'
 
 export interface LoraManifest {
   base_model: string

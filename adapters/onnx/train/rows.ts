@@ -1,4 +1,5 @@
 /** Tokenized rows for training and loss, and their common prefix. Pure. */
+import { createHash } from 'node:crypto'
 import { AppError } from '../../../src/errors.ts'
 import type { LlamaConfig } from '../llama-config.ts'
 
@@ -63,3 +64,14 @@ export const totalLabelWeight = (rows: TokenizedRow[]): number =>
 /** Largest number of targets of a token in the rows. */
 export const targetWidth = (rows: TokenizedRow[]): number =>
   rows.reduce((width, { targets }) => Math.max(width, targets?.width ?? 1), 1)
+
+/** Hash of tokens, targets and weights: the data a lora was trained on. */
+export const hashRows = (rows: TokenizedRow[]): string => {
+  const hash = createHash('sha256')
+  for (const { promptIds, completionIds, weight, targets } of rows) {
+    hash.update(`${promptIds.join()};${completionIds.join()};${weight}\n`)
+    if (targets !== undefined)
+      hash.update(`${Array.from(targets.ids).join()};${Array.from(targets.probabilities).join()}\n`)
+  }
+  return hash.digest('hex')
+}

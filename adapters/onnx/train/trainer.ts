@@ -9,14 +9,15 @@
 import { AppError } from '../../../src/errors.ts'
 import type { TrainingMetrics } from '../../../src/openai/fine-tuning.ts'
 import type { TrainHooks } from '../../contract/backend.ts'
-import { adamWStep, type AdamWState } from './adamw.ts'
+import { adamWStep, type AdamWState } from '../gradient/adamw.ts'
 import { packBatch } from './batch.ts'
 import { totalLabelWeight, type TokenizedRow } from './rows.ts'
-import { saveCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { saveCheckpoint, type Checkpoint } from '../gradient/checkpoint.ts'
 import { learningRateAt, type ResolvedHyperparameters } from './hyperparameters.ts'
 import type { LoraLayout } from './lora-layout.ts'
 import { LossModel } from './loss-model.ts'
-import { epochBatches, splitByMemory } from './row-order.ts'
+import { epochBatches } from '../gradient/epoch-batches.ts'
+import { splitByMemory } from './row-order.ts'
 import {
   initialState,
   prepareJob,

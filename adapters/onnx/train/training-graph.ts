@@ -8,7 +8,7 @@ import type { LlamaConfig } from '../llama-config.ts'
 import { Attention, causalMask, type AttentionPlan, type Tile } from './attention.ts'
 import { DecoderLayer, type DecoderContext, type LoraGradients } from './decoder.ts'
 import { modelTensors } from '../model-tensors.ts'
-import { GraphOps, type FloatType } from './graph-ops.ts'
+import { GraphOps, type FloatType } from '../gradient/graph-ops.ts'
 import type { LoraLayout } from './lora-layout.ts'
 import { headRows, prefixSpans, range, type Span } from './token-blocks.ts'
 

@@ -5,15 +5,16 @@ import { createHash } from 'node:crypto'
 import { AppError } from '../../../src/errors.ts'
 import type { Hyperparameters } from '../../../src/openai/fine-tuning.ts'
 import type { TrainHooks } from '../../contract/backend.ts'
-import { createAdamW, type AdamWState } from './adamw.ts'
+import { createAdamW, type AdamWState } from '../gradient/adamw.ts'
 import {
   checkRows,
+  hashRows,
   rowLength,
   sharedPrefixTokens,
   totalLabelWeight,
   type TokenizedRow,
 } from './rows.ts'
-import { hashRows, loadCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { loadCheckpoint, type Checkpoint } from '../gradient/checkpoint.ts'
 import { resolveHyperparameters, type ResolvedHyperparameters } from './hyperparameters.ts'
 import { createLoraLayout, initLora, type LoraLayout } from './lora-layout.ts'
 import { tokenBlocks, worthwhilePrefix, type TokenBlocks } from './token-blocks.ts'

@@ -6,7 +6,8 @@ import { rm, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import type { PackedBatch, PackedInput } from './batch.ts'
+import { tensorOf } from '../gradient/packed-input.ts'
+import type { PackedBatch } from './batch.ts'
 import type { LoraLayout } from './lora-layout.ts'
 import { buildTrainingGraph } from './training-graph.ts'
 import type { FrozenModel } from './weights-file.ts'
@@ -32,12 +33,6 @@ export interface StepOutput {
   topIds: BigInt64Array
   topProbabilities: Float32Array
 }
-
-/** A packed input as onnxruntime takes it. */
-export const tensorOf = ({ type, data, dims }: PackedInput): Tensor =>
-  type === 'int64'
-    ? new Tensor('int64', data as BigInt64Array, dims)
-    : new Tensor('float32', data as Float32Array, dims)
 
 export class TrainingSession {
   private readonly session: InferenceSession

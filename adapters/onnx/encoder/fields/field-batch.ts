@@ -4,7 +4,7 @@
  */
 import type { FieldScores, FormSizes, Targets } from '../../../../src/core/form/targets.ts'
 import type { WeightSource } from '../../llama-config.ts'
-import type { PackedInput } from '../../train/batch.ts'
+import type { PackedInput } from '../../gradient/packed-input.ts'
 import type { EncoderConfig } from '../encoder-config.ts'
 import { choiceClasses, tagClasses } from './field-layout.ts'
 import type { FieldTokens } from './field-tokens.ts'

@@ -1,7 +1,7 @@
 /** A graph of a field model in onnxruntime: packed inputs to its outputs. */
 import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../../../../src/errors.ts'
-import { tensorOf } from '../../train/training-session.ts'
+import { tensorOf } from '../../gradient/packed-input.ts'
 import type { FieldInputs } from './field-batch.ts'
 
 export interface FieldGraph {

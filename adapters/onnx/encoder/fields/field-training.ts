@@ -7,9 +7,9 @@
 import type { TrainHooks } from '../../../contract/backend.ts'
 import { AppError } from '../../../../src/errors.ts'
 import type { TrainingMetrics } from '../../../../src/openai/fine-tuning.ts'
-import { adamWGroupsStep } from '../../train/adamw.ts'
-import { saveCheckpoint, type Checkpoint } from '../../train/checkpoint.ts'
-import { epochBatches } from '../../train/row-order.ts'
+import { adamWGroupsStep } from '../../gradient/adamw.ts'
+import { saveCheckpoint, type Checkpoint } from '../../gradient/checkpoint.ts'
+import { epochBatches } from '../../gradient/epoch-batches.ts'
 import {
   lossTotals,
   packExamples,

@@ -2,7 +2,7 @@
  * One layer of BERT in the training graph: forward with what the gradient needs, then backward. Tokens
  * are a list of padded windows, `[windows · tokens, hidden]`; dropout is left out.
  */
-import type { GraphOps, Gelu, LayerNorm } from '../../train/graph-ops.ts'
+import type { GraphOps, Gelu, LayerNorm } from '../../gradient/graph-ops.ts'
 import { layerName, type EncoderConfig } from '../encoder-config.ts'
 import { QKV } from './field-layout.ts'
 

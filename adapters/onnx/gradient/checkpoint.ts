@@ -1,9 +1,7 @@
 /** The state from which a training job resumes after a crash, and the check that it is the same job. */
-import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AdamWState } from './adamw.ts'
-import type { TokenizedRow } from './rows.ts'
 import { readStateFile, writeStateFile } from './state-file.ts'
 
 export interface JobCounters {
@@ -28,17 +26,6 @@ export interface Checkpoint<Counters = JobCounters> {
 }
 
 const fileIn = (folder: string): string => join(folder, 'checkpoint.bin')
-
-/** Hash of tokens, targets and weights: the data a lora was trained on. */
-export const hashRows = (rows: TokenizedRow[]): string => {
-  const hash = createHash('sha256')
-  for (const { promptIds, completionIds, weight, targets } of rows) {
-    hash.update(`${promptIds.join()};${completionIds.join()};${weight}\n`)
-    if (targets !== undefined)
-      hash.update(`${Array.from(targets.ids).join()};${Array.from(targets.probabilities).join()}\n`)
-  }
-  return hash.digest('hex')
-}
 
 /** @param identity equal for equal jobs; a checkpoint of another job is not read */
 export const saveCheckpoint = async <Counters>(
