@@ -1,17 +1,8 @@
-/** What a field head reads, learns and says of one row. */
-
-/** Where values may be copied from: the query first, then kept slots of the prompt. */
-export interface Source {
-  name: string
-  text: string
-}
+/** What a model learns of a row and what it says of one; the border between forms and encoders. */
 
 /** Of one row. */
 export interface Targets {
-  /**
-   * For each word of each source in turn: 0 outside, 1 + 2·f begins copied field f, 2 + 2·f continues
-   * it.
-   */
+  /** for each word of each source in turn: 0 outside, 1 + 2·f begins copied field f, 2 + 2·f continues it */
   tags: Int32Array
   /** class of each choice */
   choices: Int32Array
@@ -19,16 +10,22 @@ export interface Targets {
 
 /** The sizes of a form. */
 export interface FormSizes {
-  /** how many copied fields */
+  /** copied fields */
   fields: number
-  /** how many classes each choice has */
+  /** classes of each choice */
   choices: number[]
 }
 
-/** Scores of one row, natural logarithms of probabilities. */
+/** Scores of one row: natural logarithms of probabilities. */
 export interface FieldScores {
-  /** `[words, 1 + 2·fields]` */
+  /** `[words, 1 + 2 · fields]`, rows sum to 1 as probabilities */
   tags: Float32Array
   /** one array a choice, `[classes]` */
   choices: Float32Array[]
 }
+
+/** The tag of a field's first word. */
+export const beginOf = (field: number): number => 1 + 2 * field
+
+/** The tag of a field's further words. */
+export const insideOf = (field: number): number => 2 + 2 * field

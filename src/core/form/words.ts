@@ -1,19 +1,89 @@
-/** Words of a text with their places: what tags are about. Knows nothing of tokens. */
+/**
+ * The words of a text with their places: what tags are about. Knows nothing of fields.
+ */
 
+/** Runs of letters (with combining marks), runs of digits, single other characters; white space is none. */
 export interface Word {
   text: string
-  /** UTF-16 offsets; `end` is behind the last unit */
+  /** UTF-16 offsets */
   start: number
   end: number
 }
 
-/** A run of letters with their combining marks, a run of digits, or one other character. */
-const WORD = /\p{L}[\p{L}\p{M}]*|\p{Nd}+|\S/gu
+/** Where values may be copied from: the query first, then kept slots of the prompt. */
+export interface Source {
+  name: string
+  text: string
+}
 
-/** White space belongs to no word. */
-export const wordsOf = (text: string): Word[] =>
-  Array.from(text.matchAll(WORD), ({ 0: word, index }) => ({
-    text: word,
-    start: index,
-    end: index + word.length,
-  }))
+/** Places of words: `starts[i]` and `ends[i]` are UTF-16 offsets. */
+export interface WordPlaces {
+  starts: number[]
+  ends: number[]
+}
+
+/**
+ * Each character of a script without blanks between words is a word of its own, as in BERT's tokenizer: otherwise a
+ * value could not be a part of a Chinese sentence.
+ */
+const UNSPACED =
+  '[\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Thai}\\p{Script=Lao}\\p{Script=Khmer}]'
+const WORD = new RegExp(
+  `${UNSPACED}\\p{M}*|(?:(?!${UNSPACED})\\p{L}[\\p{M}\\u200c\\u200d]*)+|\\p{Nd}+|\\S\\p{M}*`,
+  'uy'
+)
+
+const BLANK = 1
+const LETTER = 2
+const DIGIT = 3
+/** Of an ASCII character: blank, letter, digit, or 0 for the others. */
+const KIND = Uint8Array.from({ length: 128 }, (_, code) => {
+  const character = String.fromCharCode(code)
+  if (/\s/.test(character)) return BLANK
+  if (/[a-z]/i.test(character)) return LETTER
+  return /\d/.test(character) ? DIGIT : 0
+})
+
+/** The end of the word of other than ASCII characters at `at`, or `at` for white space. */
+const endOfOther = (text: string, at: number): number => {
+  WORD.lastIndex = at
+  return WORD.exec(text) ? WORD.lastIndex : at
+}
+
+/** The end of the word at `at`; `at` for white space. */
+const endOfWord = (text: string, at: number): number => {
+  const kind = KIND[text.charCodeAt(at)]
+  if (kind === BLANK) return at
+  let end = at + 1
+  // the loop is twenty times faster than the pattern, which reads only words with other characters
+  if (kind === LETTER || kind === DIGIT) while (KIND[text.charCodeAt(end)] === kind) end++
+  const isAscii = kind !== undefined && !(text.charCodeAt(end) >= 128)
+  return isAscii ? end : endOfOther(text, at)
+}
+
+/** Linear in the text. */
+export const placesOf = (text: string): WordPlaces => {
+  const starts: number[] = []
+  const ends: number[] = []
+  for (let at = 0; at < text.length;) {
+    const end = endOfWord(text, at)
+    if (end > at) {
+      starts.push(at)
+      ends.push(end)
+    }
+    at = Math.max(end, at + 1)
+  }
+  return { starts, ends }
+}
+
+/** The words in the order of the text. */
+export const wordsOf = (text: string): Word[] => {
+  const { starts, ends } = placesOf(text)
+  return starts.map((start, at) => ({ text: text.slice(start, ends[at]), start, end: ends[at]! }))
+}
+
+/** Whether the word is a run of letters or digits, not a punctuation mark or another symbol. */
+export const hasLetters = (word: string): boolean => {
+  const kind = KIND[word.charCodeAt(0)]
+  return kind === undefined ? /^[\p{L}\p{Nd}]/u.test(word) : kind >= LETTER
+}

@@ -1,0 +1,72 @@
+/** Chooses at most one span for each field, none overlapping, with the greatest sum of gains. */
+import type { AskedField, FieldTags, ScoredSpan } from './field-tags.ts'
+import type { Span } from '../spans/row-words.ts'
+
+export interface ChosenSpan {
+  field: number
+  span: Span
+}
+
+/** Branches that are looked at; fields rarely want the same words, and then the first one is the best. */
+const MAX_STEPS = 2000
+/** Loss of a required field without a span: greater than any other. */
+const MISSING = -1e6
+
+interface Option {
+  field: number
+  isRequired: boolean
+  spans: ScoredSpan[]
+  best: number
+}
+
+const isFree = (span: Span, chosen: readonly ChosenSpan[]): boolean =>
+  chosen.every(({ span: other }) => other.to <= span.from || other.from >= span.to)
+
+/** Branch and bound, the most certain field first. */
+class Choice {
+  best: ChosenSpan[] = []
+  private bestGain = -Infinity
+  private steps = 0
+  private readonly options: Option[]
+  /** of each field on, the gain if no spans overlap */
+  private readonly bounds: number[]
+  private readonly chosen: ChosenSpan[] = []
+
+  constructor(options: Option[]) {
+    this.options = options
+    this.bounds = [0]
+    for (const option of [...options].reverse()) this.bounds.unshift(this.bounds[0]! + option.best)
+  }
+
+  search(at: number, gain: number): void {
+    if (gain + this.bounds[at]! <= this.bestGain || ++this.steps > MAX_STEPS) return
+    const option = this.options[at]
+    if (option === undefined) {
+      this.best = [...this.chosen]
+      this.bestGain = gain
+      return
+    }
+    for (const span of option.spans) {
+      if (!isFree(span, this.chosen)) continue
+      this.chosen.push({ field: option.field, span })
+      this.search(at + 1, gain + span.gain)
+      this.chosen.pop()
+    }
+    this.search(at + 1, gain + (option.isRequired ? MISSING : 0))
+  }
+}
+
+/** @param asked fields of one span */
+export const chooseSpans = (tags: FieldTags, asked: readonly AskedField[]): ChosenSpan[] => {
+  const options = asked.map((one): Option => {
+    const spans = tags.spansOf(one)
+    const none = one.isRequired ? MISSING : 0
+    return { field: one.field, isRequired: one.isRequired, spans, best: spans[0]?.gain ?? none }
+  })
+  // a field without spans changes nothing
+  const choice = new Choice(
+    options.filter(({ spans }) => spans.length > 0).sort((one, other) => other.best - one.best)
+  )
+  choice.search(0, 0)
+  return choice.best
+}

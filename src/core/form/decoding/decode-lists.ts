@@ -1,0 +1,105 @@
+/** The most probable spans of list fields on the words that no other field has: Viterbi over begin, inside, outside. */
+import type { ChosenSpan } from './choose-spans.ts'
+import type { AskedField, FieldTags } from './field-tags.ts'
+
+/** State 0 is outside, 1 + 2·i begins field i of the list fields, 2 + 2·i continues it. */
+class Trellis {
+  private readonly tags: FieldTags
+  private readonly asked: readonly AskedField[]
+  private readonly states: number
+  private readonly isTaken: Uint8Array
+  private readonly previous: Uint16Array
+
+  constructor(tags: FieldTags, asked: readonly AskedField[], taken: readonly ChosenSpan[]) {
+    this.tags = tags
+    this.asked = asked
+    this.states = 1 + 2 * asked.length
+    this.isTaken = new Uint8Array(tags.row.count)
+    for (const { span } of taken) this.isTaken.fill(1, span.from, span.to)
+    this.previous = new Uint16Array(tags.row.count * this.states)
+  }
+
+  private bestOf(scores: Float64Array): number {
+    let best = 0
+    for (let state = 1; state < this.states; state++)
+      if (scores[state]! > scores[best]!) best = state
+    return best
+  }
+
+  private step(word: number, scores: Float64Array, isFirst: boolean): Float64Array {
+    const best = this.bestOf(scores)
+    const next = new Float64Array(this.states).fill(-Infinity)
+    const from = word * this.states
+    this.previous.fill(best, from, from + this.states)
+    next[0] = scores[best]! + (this.isTaken[word] ? 0 : this.tags.none(word))
+    if (this.isTaken[word]) return next
+    for (const [at, { field }] of this.asked.entries()) {
+      const [begin, inside] = [1 + 2 * at, 2 + 2 * at]
+      next[begin] = scores[best]! + this.tags.begin(word, field)
+      // a span ends with its source
+      if (isFirst) continue
+      const before = scores[inside]! > scores[begin]! ? inside : begin
+      next[inside] = scores[before]! + this.tags.inside(word, field)
+      this.previous[from + inside] = before
+    }
+    return next
+  }
+
+  private path(): Int32Array {
+    const { row } = this.tags
+    let scores: Float64Array = new Float64Array(this.states).fill(-Infinity)
+    scores[0] = 0
+    const firsts = new Set(row.firsts)
+    for (let word = 0; word < row.count; word++) scores = this.step(word, scores, firsts.has(word))
+    const path = new Int32Array(row.count)
+    let state = this.bestOf(scores)
+    for (let word = row.count - 1; word >= 0; word--) {
+      path[word] = state
+      state = this.previous[word * this.states + state]!
+    }
+    return path
+  }
+
+  spans(): ChosenSpan[] {
+    const spans: ChosenSpan[] = []
+    const path = this.path()
+    for (const [word, state] of path.entries()) {
+      const { field } = this.asked[(state - 1) >> 1] ?? {}
+      if (state === 0 || field === undefined) continue
+      if (state % 2 === 1) spans.push({ field, span: { from: word, to: word + 1 } })
+      else spans.at(-1)!.span.to = word + 1
+    }
+    return spans
+  }
+}
+
+/** The longest part of a span that the field can have; null if it can have none. */
+const possiblePart = (
+  tags: FieldTags,
+  asked: AskedField,
+  span: ChosenSpan['span']
+): ChosenSpan | null => {
+  for (let length = span.to - span.from; length > 0; length--) {
+    for (let from = span.from; from + length <= span.to; from++) {
+      const part = { from, to: from + length }
+      if (tags.isPossible(asked, part)) return { field: asked.field, span: part }
+    }
+  }
+  return null
+}
+
+/**
+ * @param asked fields of lists
+ * @param taken spans of other fields
+ */
+export const decodeLists = (
+  tags: FieldTags,
+  asked: readonly AskedField[],
+  taken: readonly ChosenSpan[]
+): ChosenSpan[] => {
+  if (asked.length === 0) return []
+  return new Trellis(tags, asked, taken).spans().flatMap(({ field, span }) => {
+    const own = asked.find((one) => one.field === field)!
+    return possiblePart(tags, own, span) ?? []
+  })
+}

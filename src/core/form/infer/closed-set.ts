@@ -1,0 +1,66 @@
+/** Values of a closed set, such as labels. */
+import { keyOf } from '../json/value.ts'
+import type { AbsentNode, ChoiceNode, ConstantNode } from '../form.ts'
+import type { Entry } from './search.ts'
+
+const MAX_VALUES = 64
+/** Fewest rows for each value, on average. */
+const MIN_ROWS_A_VALUE = 4
+/** Good-Turing: highest chance that the next value was never seen. */
+const MAX_UNSEEN_SHARE = 0.05
+
+/** Labels are few and frequent words; more values, or values with digits, are rather names of things. */
+const MAX_LABELS = 12
+const MIN_ROWS_A_LABEL = 8
+
+/** The key of a value that is left out; no JSON is empty. */
+export const ABSENT = ''
+
+export const keyOfEntry = ({ value }: Entry): string =>
+  value === undefined ? ABSENT : keyOf(value)
+
+/** Keys with the number of their entries, most frequent first. */
+export const countKeys = (entries: readonly Entry[]): [key: string, count: number][] => {
+  const counts = new Map<string, number>()
+  for (const entry of entries) {
+    const key = keyOfEntry(entry)
+    counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  return [...counts].sort((one, other) => other[1] - one[1] || (one[0] < other[0] ? -1 : 1))
+}
+
+/** Whether the values are a closed set that recurs. */
+export const isClosed = (counts: readonly [string, number][]): boolean => {
+  const rows = counts.reduce((sum, [, count]) => sum + count, 0)
+  const once = counts.filter(([, count]) => count === 1).length
+  return (
+    counts.length <= MAX_VALUES &&
+    counts.length * MIN_ROWS_A_VALUE <= rows &&
+    once <= MAX_UNSEEN_SHARE * rows
+  )
+}
+
+/** Whether the values look like labels, which stay labels even where their words happen to be in the text. */
+export const areLabels = (counts: readonly [string, number][]): boolean => {
+  const values = counts.filter(([key]) => key !== ABSENT)
+  const rows = values.reduce((sum, [, count]) => sum + count, 0)
+  return (
+    values.length <= MAX_LABELS &&
+    values.length * MIN_ROWS_A_LABEL <= rows &&
+    values.every(([key]) => !/\d/.test(key))
+  )
+}
+
+export const constantNode = (key: string): ConstantNode | AbsentNode =>
+  key === ABSENT ? { kind: 'absent' } : { kind: 'constant', json: key }
+
+/** The most frequent values that recur, as far as a choice may have classes; the only one is a constant. */
+export const closedNode = (
+  counts: readonly [string, number][],
+  least = 1
+): ChoiceNode | ConstantNode | AbsentNode => {
+  const kept = counts.filter(([, count]) => count >= least).slice(0, MAX_VALUES)
+  const branches = (kept.length > 0 ? kept : counts.slice(0, 1)).map(([key]) => constantNode(key))
+  if (branches.length === 1) return branches[0]!
+  return { kind: 'choice', choice: -1, branches, isConditional: false }
+}

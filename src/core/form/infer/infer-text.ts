@@ -1,0 +1,124 @@
+/** Finds the node of texts that are written from a few skeletons. */
+import type { FormNode, TextNode } from '../form.ts'
+import { matchParts } from '../match-parts.ts'
+import { readTargets } from '../read-targets.ts'
+import { numbered } from './number-fields.ts'
+import { sampleOf, type Entry, type InferNode, type Search } from './search.ts'
+import { sharedFields } from './shared-fields.ts'
+import { findSkeletons, type Skeleton, type SkeletonOptions } from './skeletons.ts'
+
+const MAX_SKELETONS = 32
+/** A skeleton in fewer texts is left out. */
+const MIN_TEXTS = 3
+const MIN_SHARE = 0.01
+/** Texts that skeletons are looked for in, and texts that tell how good they are. */
+const SAMPLE = 400
+const TRIED = 100
+/** Skeletons that explain this share are good enough. */
+const GOOD_SHARE = 0.97
+
+const ATTEMPTS: SkeletonOptions[] = [
+  { similarity: 0.7, isWide: true },
+  { similarity: 0.7, isWide: false },
+  { similarity: 0.45, isWide: true },
+  { similarity: 0.45, isWide: false },
+]
+
+interface Text {
+  row: number
+  text: string
+}
+
+interface Matched {
+  skeleton: Skeleton
+  texts: { row: number; holes: string[] }[]
+}
+
+/** Each text with the first skeleton that it has. */
+const matchTexts = (texts: readonly Text[], skeletons: readonly Skeleton[]): Matched[] => {
+  const matched = skeletons.map((skeleton): Matched => ({ skeleton, texts: [] }))
+  for (const { row, text } of texts) {
+    for (const one of matched) {
+      const holes = matchParts(one.skeleton, text)
+      if (holes === null) continue
+      one.texts.push({ row, holes })
+      break
+    }
+  }
+  return matched
+}
+
+const frequent = (matched: readonly Matched[], least: number): Skeleton[] => {
+  const kept = matched.filter(({ texts }) => texts.length >= least)
+  const largest = [...kept].sort((one, other) => other.texts.length - one.texts.length)
+  const first = new Set(largest.slice(0, MAX_SKELETONS))
+  return kept.filter((one) => first.has(one)).map(({ skeleton }) => skeleton)
+}
+
+const textNode = ({ skeleton, texts }: Matched, inferHole: InferNode): FormNode => {
+  let hole = -1
+  const parts = skeleton.map((part): TextNode['parts'][number] => {
+    if (part !== null) return part
+    hole++
+    const place = hole
+    return inferHole(
+      texts.map(({ row, holes }): Entry => ({
+        row,
+        value: { kind: 'string', text: holes[place]! },
+      }))
+    )
+  })
+  if (hole < 0) return { kind: 'constant', json: JSON.stringify(parts.join('')) }
+  return { kind: 'text', parts }
+}
+
+const nodeOf = (
+  texts: readonly Text[],
+  skeletons: readonly Skeleton[],
+  inferHole: InferNode
+): FormNode | null => {
+  const least = Math.max(Math.min(MIN_TEXTS, texts.length), MIN_SHARE * texts.length)
+  const kept = frequent(matchTexts(texts, skeletons), least)
+  // a text of a skeleton that is left out may have another one
+  const matched = matchTexts(texts, kept).filter((one) => one.texts.length >= least)
+  if (matched.length === 0) return null
+  const branches = matched.map((one) => textNode(one, inferHole))
+  if (branches.length === 1) return branches[0]!
+  return { kind: 'choice', choice: -1, branches, isConditional: false }
+}
+
+/** Share of texts that the node explains. */
+const shareOf = (node: FormNode, texts: readonly Text[], search: Search): number => {
+  const form = { style: null, root: numbered(node, sharedFields(node, search)) }
+  const explained = texts.filter(
+    ({ row, text }) => readTargets(form, { sources: search.sources(row), answer: text }) !== null
+  )
+  return explained.length / texts.length
+}
+
+/** The node that explains most of the texts; null where they have no skeletons. */
+export const inferText = (
+  entries: readonly Entry[],
+  search: Search,
+  inferHole: InferNode
+): FormNode | null => {
+  const texts = entries.flatMap(({ row, value }): Text[] =>
+    value?.kind === 'string' ? [{ row, text: value.text }] : []
+  )
+  const sample = sampleOf(texts, SAMPLE).map(({ text }) => text)
+  const tried = sampleOf(texts, TRIED)
+  const seen = new Set<string>()
+  let best: { node: FormNode; share: number } | null = null
+  for (const options of ATTEMPTS) {
+    const skeletons = findSkeletons(sample, options)
+    const key = JSON.stringify(skeletons)
+    if (skeletons.length === 0 || seen.has(key)) continue
+    seen.add(key)
+    const node = nodeOf(texts, skeletons, inferHole)
+    if (node === null) continue
+    const share = shareOf(node, tried, search)
+    if (best === null || share > best.share) best = { node, share }
+    if (share >= GOOD_SHARE) break
+  }
+  return best?.node ?? null
+}

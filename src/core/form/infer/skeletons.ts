@@ -1,0 +1,218 @@
+/**
+ * Finds the skeletons of texts: what they share, with holes for the rest. The aligning of prompts
+ * (`core/detect/building/align.ts`) looks for lines that all samples share; these texts are short, and of several
+ * kinds, so words are aligned, and kinds that align badly stay apart.
+ */
+import { hasLetters, placesOf } from '../words.ts'
+
+/** Constant pieces and holes. */
+export type Skeleton = (string | null)[]
+
+/** A word with the white space before it, or a hole. */
+interface Token {
+  /** null: a hole */
+  text: string | null
+  /** white space before it, which does not belong to a hole */
+  gap: string
+  word: string
+}
+
+export interface SkeletonOptions {
+  /** Share of the words that two texts must have in common to be of one skeleton. */
+  similarity: number
+  /** Whether a hole takes all that stands without a blank beside it: 2026-03-05, and not 2026-{}-{}. */
+  isWide: boolean
+}
+
+const MAX_TOKENS = 400
+/** Skeletons that are kept apart while texts are read. */
+const MAX_OPEN = 64
+const MIN_TEXTS = 3
+const MIN_SHARE = 0.01
+
+const tokensOf = (text: string): Token[] => {
+  const { starts, ends } = placesOf(text)
+  let at = 0
+  const tokens = starts.map((start, place): Token => {
+    const end = ends[place]!
+    const token = {
+      text: text.slice(at, end),
+      gap: text.slice(at, start),
+      word: text.slice(start, end),
+    }
+    at = end
+    return token
+  })
+  if (at < text.length) tokens.push({ text: text.slice(at), gap: '', word: '' })
+  return tokens
+}
+
+const hole = (gap: string): Token => ({ text: null, gap, word: '' })
+
+/** Runs of rare words as holes. */
+const withHoles = (tokens: readonly Token[], isFrequent: (text: string) => boolean): Token[] => {
+  const found: Token[] = []
+  for (const token of tokens) {
+    if (isFrequent(token.text!)) found.push(token)
+    else if (found.at(-1)?.text !== null) found.push(hole(token.gap))
+  }
+  return found
+}
+
+/** Pairs of places of a longest common subsequence of words; holes are in none. */
+const commonPlaces = (one: readonly Token[], other: readonly Token[]): [number, number][] => {
+  const width = other.length + 1
+  const lengths = new Uint16Array((one.length + 1) * width)
+  for (let i = one.length - 1; i >= 0; i--) {
+    for (let j = other.length - 1; j >= 0; j--) {
+      const at = i * width + j
+      const isSame = one[i]!.text !== null && one[i]!.text === other[j]!.text
+      lengths[at] = isSame
+        ? lengths[at + width + 1]! + 1
+        : Math.max(lengths[at + 1]!, lengths[at + width]!)
+    }
+  }
+  const pairs: [number, number][] = []
+  let [i, j] = [0, 0]
+  while (i < one.length && j < other.length) {
+    const at = i * width + j
+    if (one[i]!.text !== null && one[i]!.text === other[j]!.text) pairs.push([i++, j++])
+    else if (lengths[at + width]! >= lengths[at + 1]!) i++
+    else j++
+  }
+  return pairs
+}
+
+/** What both have, with holes between. */
+const merged = (
+  one: readonly Token[],
+  other: readonly Token[],
+  pairs: readonly [number, number][]
+): Token[] => {
+  const tokens: Token[] = []
+  let [i, j] = [0, 0]
+  for (const [nextI, nextJ] of [...pairs, [one.length, other.length] as const]) {
+    const [left, right] = [one.slice(i, nextI), other.slice(j, nextJ)]
+    if (left.length > 0 || right.length > 0)
+      tokens.push(hole(left[0]?.gap === right[0]?.gap ? (left[0]?.gap ?? '') : ''))
+    if (nextI < one.length) tokens.push(one[nextI]!)
+    i = nextI + 1
+    j = nextJ + 1
+  }
+  return tokens
+}
+
+const wordsIn = (tokens: readonly Token[]): number =>
+  tokens.filter(({ text }) => text !== null).length
+
+const bagOf = (tokens: readonly Token[]): Map<string, number> => {
+  const bag = new Map<string, number>()
+  for (const { text } of tokens) if (text !== null) bag.set(text, (bag.get(text) ?? 0) + 1)
+  return bag
+}
+
+/** Words in common, in any order: an upper bound of a common subsequence. */
+const sharedWords = (one: Map<string, number>, other: Map<string, number>): number => {
+  let shared = 0
+  for (const [text, count] of one) shared += Math.min(count, other.get(text) ?? 0)
+  return shared
+}
+
+interface Open {
+  tokens: Token[]
+  bag: Map<string, number>
+}
+
+/** Puts a text to the skeleton that it is most like, or opens a new one. */
+const file = (open: Open[], tokens: Token[], similarity: number): void => {
+  const bag = bagOf(tokens)
+  const words = wordsIn(tokens)
+  let best: { open: Open; pairs: [number, number][]; share: number } | null = null
+  for (const one of open) {
+    const all = wordsIn(one.tokens) + words
+    const bound = (2 * sharedWords(bag, one.bag)) / all
+    if (bound < similarity || bound <= (best?.share ?? 0)) continue
+    const pairs = commonPlaces(one.tokens, tokens)
+    const share = (2 * pairs.length) / all
+    if (share >= similarity && share > (best?.share ?? 0)) best = { open: one, pairs, share }
+  }
+  if (best !== null) {
+    best.open.tokens = merged(best.open.tokens, tokens, best.pairs)
+    best.open.bag = bagOf(best.open.tokens)
+  } else if (open.length < MAX_OPEN) open.push({ tokens, bag })
+}
+
+/** Marks that hold the parts of a date, an amount or an address together. */
+const JOINING = new Set(['-', '_', '/', '.', ',', ':', '@', '+', '%'])
+
+/** A run without blanks, with one hole for all words in it from the first letters or hole to the last. */
+const widened = (run: readonly Token[]): Token[] => {
+  if (!run.some(({ text }) => text === null)) return [...run]
+  const isCore = ({ text, word }: Token): boolean => text === null || hasLetters(word)
+  const first = run.findIndex(isCore)
+  const last = run.findLastIndex(isCore)
+  const inner = run.slice(first, last + 1)
+  if (!inner.every((token) => isCore(token) || JOINING.has(token.word))) return [...run]
+  return [...run.slice(0, first), hole(inner[0]!.gap), ...run.slice(last + 1)]
+}
+
+const withWideHoles = (tokens: readonly Token[]): Token[] => {
+  const runs: Token[][] = []
+  for (const token of tokens) {
+    if (token.gap !== '' || runs.length === 0) runs.push([token])
+    else runs.at(-1)!.push(token)
+  }
+  return runs.flatMap(widened)
+}
+
+/** The constant pieces joined, with the white space before each hole. */
+const skeletonOf = (tokens: readonly Token[]): Skeleton => {
+  const parts: Skeleton = []
+  const addText = (text: string): void => {
+    if (text === '') return
+    const last = parts.at(-1)
+    if (typeof last === 'string') parts[parts.length - 1] = last + text
+    else parts.push(text)
+  }
+  for (const { text, gap } of tokens) {
+    addText(text ?? gap)
+    if (text === null && parts.at(-1) !== null) parts.push(null)
+  }
+  return parts
+}
+
+/** Constant characters: a skeleton with more of them is tried first. */
+export const constantChars = (skeleton: Skeleton): number =>
+  skeleton.reduce((sum, part) => sum + (part?.length ?? 0), 0)
+
+const isSkeleton = (skeleton: Skeleton): boolean =>
+  skeleton.some((part) => part !== null && /[\p{L}\p{N}\p{S}\p{P}]/u.test(part))
+
+/** Skeletons of the texts, the ones with the most constant characters first. Some may be of few texts. */
+export const findSkeletons = (
+  texts: readonly string[],
+  { similarity, isWide }: SkeletonOptions
+): Skeleton[] => {
+  const read = texts.map((text) => tokensOf(text).slice(0, MAX_TOKENS))
+  const counts = new Map<string, number>()
+  for (const tokens of read)
+    for (const text of new Set(tokens.map((token) => token.text!)))
+      counts.set(text, (counts.get(text) ?? 0) + 1)
+  const least = Math.max(Math.min(MIN_TEXTS, texts.length), MIN_SHARE * texts.length)
+  const groups = new Map<string, { tokens: Token[]; count: number }>()
+  for (const tokens of read) {
+    const own = withHoles(tokens, (text) => counts.get(text)! >= least)
+    const key = own.map(({ text, gap }) => text ?? `\u0000${gap}`).join('\u0001')
+    const group = groups.get(key)
+    if (group) group.count++
+    else groups.set(key, { tokens: own, count: 1 })
+  }
+  const open: Open[] = []
+  for (const { tokens } of [...groups.values()].sort((one, other) => other.count - one.count))
+    file(open, tokens, similarity)
+  const skeletons = open.map(({ tokens }) => skeletonOf(isWide ? withWideHoles(tokens) : tokens))
+  const distinct = new Map(skeletons.map((skeleton) => [JSON.stringify(skeleton), skeleton]))
+  return [...distinct.values()]
+    .filter(isSkeleton)
+    .sort((one, other) => constantChars(other) - constantChars(one))
+}

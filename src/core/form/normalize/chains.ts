@@ -1,0 +1,77 @@
+/** Rules and chains of two rules, in order of simplicity. */
+import { AMOUNT_RULES } from './amounts.ts'
+import { DATE_RULES } from './dates.ts'
+import { LETTER_RULES } from './letters.ts'
+import { NUMBER_RULES } from './numbers.ts'
+import type { Rule } from './rule.ts'
+
+const RULES = { ...LETTER_RULES, ...NUMBER_RULES, ...DATE_RULES, ...AMOUNT_RULES }
+
+export type RuleName = keyof typeof RULES
+
+/** Rules that are applied one behind the other; one or two. */
+export type Chain = RuleName[]
+
+/** The first that explains a field is its chain: a simpler one must stand before. */
+export const CHAINS: readonly Chain[] = [
+  ['identity'],
+  ['collapsed'],
+  ['lower'],
+  ['upper'],
+  ['title'],
+  ['sentence'],
+  ['digits'],
+  ['phone'],
+  ['without-blanks'],
+  ['without-marks'],
+  ['underscored'],
+  ['hyphenated'],
+  ['number'],
+  ['number-with-comma'],
+  ['ordinal'],
+  ['date-day-first'],
+  ['date-month-first'],
+  ['time'],
+  ['currency'],
+  ['unit'],
+  ['code-and-amount'],
+  ['amount-and-code'],
+  ['number-and-unit'],
+  ['number-with-unit'],
+  ['without-blanks', 'upper'],
+  ['without-blanks', 'lower'],
+  ['without-marks', 'upper'],
+  ['without-marks', 'lower'],
+  ['underscored', 'lower'],
+  ['underscored', 'upper'],
+  ['hyphenated', 'lower'],
+  ['hyphenated', 'upper'],
+  ['number', 'one-decimal'],
+  ['number', 'two-decimals'],
+  ['number-with-comma', 'one-decimal'],
+  ['number-with-comma', 'two-decimals'],
+  ['currency', 'lower'],
+  ['date-day-first', 'day/month/year'],
+  ['date-day-first', 'month/day/year'],
+  ['date-day-first', 'day.month.year'],
+  ['date-month-first', 'day/month/year'],
+  ['date-month-first', 'month/day/year'],
+  ['date-month-first', 'day.month.year'],
+]
+
+/** The value of a text; null where a rule of the chain does not apply to it. */
+export const normalize = (chain: Chain, text: string): string | null => {
+  let value: string | null = text
+  for (const name of chain) {
+    if (value === null) return null
+    value = RULES[name].apply(value)
+  }
+  return value
+}
+
+/** Whether the chain can make a value. */
+export const canMake = (chain: Chain, value: string): boolean =>
+  RULES[chain.at(-1)!].makes.test(value)
+
+/** Whether a word in lower case can be a part of what the chain reads; null: it keeps all letters and digits. */
+export const partTest = (chain: Chain): Rule['isPart'] => RULES[chain[0]!].isPart

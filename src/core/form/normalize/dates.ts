@@ -1,0 +1,107 @@
+/** Rules that read whole dates and times of day. Relative ones ("tomorrow") and dates without a year are not read. */
+import { readTable, type Rule } from './rule.ts'
+
+/** English, German, French, Spanish; short forms lose their point before they are looked up. */
+const MONTHS = readTable(`
+  1: january jan januar janvier janv enero ene; 2: february feb februar février fevrier févr febrero;
+  3: march mar märz mär mrz mars marzo; 4: april apr avril avr abril abr; 5: may mai mayo;
+  6: june jun juni juin junio; 7: july jul juli juillet juil julio; 8: august aug août aout agosto ago;
+  9: september sep sept septembre septiembre setiembre; 10: october oct oktober okt octobre octubre;
+  11: november nov novembre noviembre; 12: december dec dezember dez décembre decembre déc diciembre dic`)
+
+const DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+
+const two = (digits: string): string => digits.padStart(2, '0')
+
+/** Two digits are of 1969 to 2068, as in POSIX. */
+const yearOf = (digits: string): string =>
+  digits.length === 4 ? digits : `${Number(digits) < 69 ? '20' : '19'}${digits}`
+
+const isoOf = (year: string, month: string, day: string): string | null => {
+  const [y, m, d] = [Number(yearOf(year)), Number(month), Number(day)]
+  if (m < 1 || m > 12 || d < 1 || d > DAYS[m - 1]!) return null
+  const isLeap = (y % 4 === 0 && y % 100 !== 0) || y % 400 === 0
+  if (m === 2 && d === 29 && !isLeap) return null
+  return `${yearOf(year)}-${two(month)}-${two(day)}`
+}
+
+const YEAR_FIRST = /^(\d{4})\s?([-/.])\s?(\d{1,2})\s?\2\s?(\d{1,2})$/
+const YEAR_LAST = /^(\d{1,2})\s?([-/.])\s?(\d{1,2})\s?\2\s?(\d{4}|\d{2})$/
+const DAY_AND_MONTH =
+  /^(\d{1,2})(?:st|nd|rd|th|er|\.)?(?: of| de)?[\s-]([\p{L}\p{M}]+)\.?,?(?: of| de)?[\s-](\d{4})$/u
+const MONTH_AND_DAY = /^([\p{L}\p{M}]+)\.? (?:the )?(\d{1,2})(?:st|nd|rd|th)?,? (\d{4})$/u
+
+/** @param isDayFirst how 05/03/2026 is read */
+const isoDate = (text: string, isDayFirst: boolean): string | null => {
+  const lower = text.trim().toLowerCase().replace(/\s+/gu, ' ')
+  let found = YEAR_FIRST.exec(lower)
+  if (found) return isoOf(found[1]!, found[3]!, found[4]!)
+  found = YEAR_LAST.exec(lower)
+  if (found) {
+    const [day, month] = isDayFirst ? [found[1]!, found[3]!] : [found[3]!, found[1]!]
+    return isoOf(found[4]!, month, day)
+  }
+  found = DAY_AND_MONTH.exec(lower)
+  let month = MONTHS.get(found?.[2] ?? '')
+  if (found && month !== undefined) return isoOf(found[3]!, month, found[1]!)
+  found = MONTH_AND_DAY.exec(lower)
+  month = MONTHS.get(found?.[1] ?? '')
+  return found && month !== undefined ? isoOf(found[3]!, month, found[2]!) : null
+}
+
+const DATE_WORDS = new Set([...MONTHS.keys(), ...'the of de st nd rd th er - / . ,'.split(' ')])
+
+const dateRule = (isDayFirst: boolean): Rule => ({
+  apply: (text) => isoDate(text, isDayFirst),
+  isPart: (word) => DATE_WORDS.has(word) || /^(?:\d{1,2}|\d{4})$/.test(word),
+  makes: /^\d{4}-\d\d-\d\d$/,
+})
+
+/** Another notation of an ISO date. @param order places of year, month and day in it */
+const notation = (order: readonly number[], mark: string, makes: RegExp): Rule => ({
+  apply: (text) => {
+    const parts = /^(\d{4})-(\d\d)-(\d\d)$/.exec(text)
+    return parts && order.map((place) => parts[place + 1]).join(mark)
+  },
+  isPart: () => false,
+  makes,
+})
+
+const SLASHES = /^\d\d\/\d\d\/\d{4}$/
+
+const CLOCK =
+  /^(\d{1,2})(?:\s?[:.h]\s?(\d{2}))?\s?(?:(a|p)\s?\.?\s?m\s?\.?|(uhr|h|hrs|hours|o'clock))?$/u
+
+const timeOfDay = (text: string): string | null => {
+  const lower = text.trim().toLowerCase().replace(/\s+/gu, ' ')
+  if (lower === 'noon' || lower === 'midday') return '12:00'
+  if (lower === 'midnight') return '00:00'
+  const found = CLOCK.exec(lower)
+  if (found === null) return null
+  const [, digits = '', minutes, half, clock] = found
+  const hour = Number(digits)
+  if (Number(minutes ?? 0) > 59) return null
+  if (half !== undefined) {
+    if (hour < 1 || hour > 12) return null
+    return `${two(String((hour % 12) + (half === 'p' ? 12 : 0)))}:${minutes ?? '00'}`
+  }
+  // "at 7" may be in the morning or in the evening, and so may "7 o'clock"
+  if (hour > 23 || (minutes === undefined && (clock === undefined || clock === "o'clock")))
+    return null
+  return `${two(digits)}:${minutes ?? '00'}`
+}
+
+const TIME_WORDS = new Set('noon midday midnight a p am pm m . : h uhr hrs hours'.split(' '))
+
+export const DATE_RULES = {
+  'date-day-first': dateRule(true),
+  'date-month-first': dateRule(false),
+  'day/month/year': notation([2, 1, 0], '/', SLASHES),
+  'month/day/year': notation([1, 2, 0], '/', SLASHES),
+  'day.month.year': notation([2, 1, 0], '.', /^\d\d\.\d\d\.\d{4}$/),
+  time: {
+    apply: timeOfDay,
+    isPart: (word) => TIME_WORDS.has(word) || /^\d{1,2}$/.test(word),
+    makes: /^\d\d:\d\d$/,
+  },
+} satisfies Record<string, Rule>

@@ -1,0 +1,45 @@
+/** Rules that keep all letters and digits of the message: blanks, cases, marks. */
+import { ANY, type Rule } from './rule.ts'
+
+const keeping = (apply: (text: string) => string | null, makes = ANY): Rule => ({
+  apply,
+  isPart: null,
+  makes,
+})
+
+const collapse = (text: string): string => text.trim().replace(/\s+/gu, ' ')
+
+const capitalized = (word: string): string => {
+  const first = String.fromCodePoint(word.codePointAt(0)!)
+  return first.toUpperCase() + word.slice(first.length).toLowerCase()
+}
+
+const titled = (text: string): string =>
+  text.replace(/\p{L}[\p{L}\p{M}\p{N}]*(?:['’]\p{Ll}\b)?/gu, capitalized)
+
+const joined = (text: string, mark: string): string =>
+  text
+    .trim()
+    .replace(/[^\p{L}\p{M}\p{N}]+/gu, mark)
+    .replace(mark === '_' ? /^_|_$/g : /^-|-$/g, '')
+
+const digitsOf = (text: string): string | null =>
+  /^[+\d][\d\s()/.-]*$/u.test(text) ? text.replace(/\D/g, '') : null
+
+export const LETTER_RULES = {
+  identity: keeping((text) => text),
+  collapsed: keeping(collapse),
+  lower: keeping((text) => collapse(text).toLowerCase()),
+  upper: keeping((text) => collapse(text).toUpperCase()),
+  title: keeping((text) => titled(collapse(text))),
+  sentence: keeping((text) => (text === '' ? '' : capitalized(collapse(text)))),
+  'without-blanks': keeping((text) => text.replace(/\s+/gu, '')),
+  'without-marks': keeping((text) => text.replace(/[^\p{L}\p{M}\p{N}]+/gu, '')),
+  underscored: keeping((text) => joined(text, '_')),
+  hyphenated: keeping((text) => joined(text, '-')),
+  digits: keeping(digitsOf, /^\d+$/),
+  phone: keeping((text) => {
+    const digits = digitsOf(text)
+    return digits === null ? null : (text.startsWith('+') ? '+' : '') + digits
+  }, /^\+?\d+$/),
+} satisfies Record<string, Rule>

@@ -1,0 +1,73 @@
+/** The spans of a row that a chain of rules turns into a value. Keeps what it read of a row. */
+import { normalize, partTest, type Chain } from '../normalize/chains.ts'
+import type { RowWords, Span } from './row-words.ts'
+import { similarSpans } from './similar-spans.ts'
+
+/** Number words and dates are shorter. */
+const MAX_WORDS = 12
+
+/** All spans that a chain can read, by their value. */
+const readSpans = (
+  row: RowWords,
+  chain: Chain,
+  isPart: (word: string) => boolean
+): Map<string, Span[]> => {
+  const spans = new Map<string, Span[]>()
+  for (const source of row.sources.keys()) {
+    const end = row.firsts[source + 1]!
+    for (let from = row.firsts[source]!; from < end; from++) {
+      const last = Math.min(end, from + MAX_WORDS)
+      for (let to = from + 1; to <= last; to++) {
+        if (!isPart(row.foldedWord(to - 1, source))) break
+        const value = normalize(chain, row.textOf({ from, to }))
+        if (value === null) continue
+        const known = spans.get(value)
+        if (known) known.push({ from, to })
+        else spans.set(value, [{ from, to }])
+      }
+    }
+  }
+  return spans
+}
+
+/** A span that ends with a mark, or stands within a longer one, is left out: "7 pm" and "7 pm.". */
+const widest = (row: RowWords, spans: readonly Span[]): Span[] =>
+  spans.filter(
+    (span) =>
+      !spans.some(
+        (other) =>
+          other !== span &&
+          other.from <= span.from &&
+          other.to >= span.to &&
+          /[\p{L}\p{N}%$€£]$/u.test(row.textOf(other))
+      )
+  )
+
+export class ValueSpans {
+  readonly row: RowWords
+  private readonly similar = new Map<string, Span[]>()
+  private readonly read = new Map<string, Map<string, Span[]>>()
+
+  constructor(row: RowWords) {
+    this.row = row
+  }
+
+  private similarTo(value: string): Span[] {
+    let spans = this.similar.get(value)
+    if (spans === undefined) this.similar.set(value, (spans = similarSpans(this.row, value)))
+    return spans
+  }
+
+  /** In the order of the sources; empty if the chain makes the value of none. */
+  find(chain: Chain, value: string): Span[] {
+    const isPart = partTest(chain)
+    if (isPart === null)
+      return this.similarTo(value).filter(
+        (span) => normalize(chain, this.row.textOf(span)) === value
+      )
+    const name = chain.join(' ')
+    let read = this.read.get(name)
+    if (read === undefined) this.read.set(name, (read = readSpans(this.row, chain, isPart)))
+    return widest(this.row, read.get(value) ?? [])
+  }
+}
