@@ -15,7 +15,7 @@ import {
 import { findJson } from './json/style.ts'
 import { keyOf, type JsonValue } from './json/value.ts'
 import { matchParts } from './match-parts.ts'
-import { renderAnswer } from './render-answer.ts'
+import { renderRow } from './render-answer.ts'
 import { textOfScalar } from './copied-text.ts'
 import { assignSpans, type FieldDemand } from './spans/assign.ts'
 import { RowWords } from './spans/row-words.ts'
@@ -55,7 +55,9 @@ class Reader {
   private demandOf(node: CopiedNode, value: Value): FieldDemand | null {
     const text = textOfScalar(value, node.as)
     const spans = text === null ? [] : this.spans.find(node.chain, text)
-    return spans.length === 0 ? null : { field: node.field, context: node.context, spans }
+    if (spans.length === 0) return null
+    const isOptional = isSame(value, node.otherwise)
+    return { field: node.field, context: node.context, spans, isOptional }
   }
 
   private copied(node: CopiedNode, value: Value): boolean {
@@ -169,8 +171,9 @@ export const readTargets = (form: Form, row: FormRow): Targets | null => {
     ? findJson(row.answer)?.value
     : { kind: 'string', text: row.answer }
   if (value === undefined) return null
-  const reader = new Reader(new ValueSpans(new RowWords(row.sources)), unaskedChoices(form))
+  const words = new RowWords(row.sources)
+  const reader = new Reader(new ValueSpans(words), unaskedChoices(form))
   const targets = reader.targets(form.root, value)
   if (targets === null) return null
-  return renderAnswer(form, row.sources, targets) === row.answer ? targets : null
+  return renderRow(form, words, targets) === row.answer ? targets : null
 }

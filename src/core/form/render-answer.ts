@@ -65,8 +65,8 @@ class Renderer {
   private readonly spans: TaggedSpan[]
   private readonly choices: Int32Array
 
-  constructor(sources: readonly Source[], targets: Targets) {
-    this.row = new RowWords(sources)
+  constructor(row: RowWords, targets: Targets) {
+    this.row = row
     if (targets.tags.length !== this.row.count) throw new NoAnswer()
     this.spans = taggedSpans(this.row, targets.tags)
     this.choices = targets.choices
@@ -153,9 +153,12 @@ export const renderAnswer = (
   form: Form,
   sources: readonly Source[],
   targets: Targets
-): string | null => {
+): string | null => renderRow(form, new RowWords(sources), targets)
+
+/** As `renderAnswer`, of sources whose words are known. */
+export const renderRow = (form: Form, row: RowWords, targets: Targets): string | null => {
   try {
-    const value = new Renderer(sources, targets).value(form.root)
+    const value = new Renderer(row, targets).value(form.root)
     if (value === undefined) return null
     if (form.style) return writeJson(value, form.style)
     return value.kind === 'string' ? value.text : null

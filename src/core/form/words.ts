@@ -50,30 +50,30 @@ const endOfOther = (text: string, at: number): number => {
   return WORD.exec(text) ? WORD.lastIndex : at
 }
 
-/** The end of the word at `at`; `at` for white space. */
-const endOfWord = (text: string, at: number): number => {
-  const kind = KIND[text.charCodeAt(at)]
-  if (kind === BLANK) return at
-  let end = at + 1
-  // the loop is twenty times faster than the pattern, which reads only words with other characters
-  if (kind === LETTER || kind === DIGIT) while (KIND[text.charCodeAt(end)] === kind) end++
-  const isAscii = kind !== undefined && !(text.charCodeAt(end) >= 128)
-  return isAscii ? end : endOfOther(text, at)
-}
-
-/** Linear in the text. */
-export const placesOf = (text: string): WordPlaces => {
-  const starts: number[] = []
-  const ends: number[] = []
+/** Adds the places of a text's words. Linear in the text. */
+export const addPlaces = (text: string, { starts, ends }: WordPlaces): void => {
   for (let at = 0; at < text.length;) {
-    const end = endOfWord(text, at)
+    const kind = KIND[text.charCodeAt(at)]
+    let end = at + 1
+    if (kind === BLANK) {
+      at = end
+      continue
+    }
+    // the loop is twenty times faster than the pattern, which reads only words with other characters
+    if (kind === LETTER || kind === DIGIT) while (KIND[text.charCodeAt(end)] === kind) end++
+    if (kind === undefined || text.charCodeAt(end) >= 128) end = endOfOther(text, at)
     if (end > at) {
       starts.push(at)
       ends.push(end)
     }
     at = Math.max(end, at + 1)
   }
-  return { starts, ends }
+}
+
+export const placesOf = (text: string): WordPlaces => {
+  const places: WordPlaces = { starts: [], ends: [] }
+  addPlaces(text, places)
+  return places
 }
 
 /** The words in the order of the text. */

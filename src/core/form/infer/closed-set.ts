@@ -1,6 +1,7 @@
 /** Values of a closed set, such as labels. */
 import { keyOf } from '../json/value.ts'
 import type { AbsentNode, ChoiceNode, ConstantNode } from '../form.ts'
+import type { Chain } from '../normalize/chains.ts'
 import type { Entry } from './search.ts'
 
 const MAX_VALUES = 64
@@ -40,14 +41,23 @@ export const isClosed = (counts: readonly [string, number][]): boolean => {
   )
 }
 
-/** Whether the values look like labels, which stay labels even where their words happen to be in the text. */
-export const areLabels = (counts: readonly [string, number][]): boolean => {
+/**
+ * Whether the values look like labels, which stay labels even where their words happen to be in the text. Names of
+ * things are copied as they are written: with digits or capital letters.
+ * @param copied the rule by which they could be copied
+ */
+export const areLabels = (
+  counts: readonly [string, number][],
+  { chain }: { chain: Chain }
+): boolean => {
   const values = counts.filter(([key]) => key !== ABSENT)
   const rows = values.reduce((sum, [, count]) => sum + count, 0)
+  const capitals = values.filter(([key]) => /\p{Lu}/u.test(key)).length
   return (
     values.length <= MAX_LABELS &&
     values.length * MIN_ROWS_A_LABEL <= rows &&
-    values.every(([key]) => !/\d/.test(key))
+    values.every(([key]) => !/\d/.test(key)) &&
+    !(chain[0] === 'identity' && capitals * 2 > values.length)
   )
 }
 

@@ -65,7 +65,8 @@ export const inferScalars = (entries: readonly Entry[], search: Search, depth = 
   const texts = entries.filter(isText)
   const isCopyable = texts.length >= 2 && !(closed && present.length === 1)
   const found = isCopyable ? findCopied(texts, search) : null
-  if (found !== null && !(closed && areLabels(present))) return copiedNode(found, entries, search)
+  if (found !== null && !(closed && areLabels(present, found.node)))
+    return copiedNode(found, entries, search)
   if (closed) return closedNode(counts)
   const strings = entries.filter(({ value }) => value?.kind === 'string')
   if (depth < MAX_TEXT_DEPTH && strings.length * 2 > texts.length) {

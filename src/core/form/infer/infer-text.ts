@@ -5,12 +5,16 @@ import { readTargets } from '../read-targets.ts'
 import { numbered } from './number-fields.ts'
 import { sampleOf, type Entry, type InferNode, type Search } from './search.ts'
 import { sharedFields } from './shared-fields.ts'
+import { hasLetters, wordsOf } from '../words.ts'
 import { findSkeletons, type Skeleton, type SkeletonOptions } from './skeletons.ts'
 
 const MAX_SKELETONS = 32
 /** A skeleton in fewer texts is left out. */
 const MIN_TEXTS = 3
 const MIN_SHARE = 0.01
+/** Skeletons of fewer constant words are single ones, "Order {}": many are rather names that share a word. */
+const MIN_WORDS = 3
+const MAX_SHORT = 3
 /** Texts that skeletons are looked for in, and texts that tell how good they are. */
 const SAMPLE = 400
 const TRIED = 100
@@ -72,6 +76,11 @@ const textNode = ({ skeleton, texts }: Matched, inferHole: InferNode): FormNode 
   return { kind: 'text', parts }
 }
 
+const constantWords = (skeleton: Skeleton): number =>
+  skeleton
+    .flatMap((part) => (part === null ? [] : wordsOf(part)))
+    .filter(({ text }) => hasLetters(text)).length
+
 const nodeOf = (
   texts: readonly Text[],
   skeletons: readonly Skeleton[],
@@ -81,7 +90,8 @@ const nodeOf = (
   const kept = frequent(matchTexts(texts, skeletons), least)
   // a text of a skeleton that is left out may have another one
   const matched = matchTexts(texts, kept).filter((one) => one.texts.length >= least)
-  if (matched.length === 0) return null
+  const short = matched.filter(({ skeleton }) => constantWords(skeleton) < MIN_WORDS)
+  if (matched.length === 0 || short.length > MAX_SHORT) return null
   const branches = matched.map((one) => textNode(one, inferHole))
   if (branches.length === 1) return branches[0]!
   return { kind: 'choice', choice: -1, branches, isConditional: false }

@@ -1,6 +1,6 @@
 /** Rules that read money and quantities with units. Which currency "$" is, only the answers tell: US dollars, or none. */
 import { NUMBER_RULES } from './numbers.ts'
-import { readTable, tableRule, type Rule } from './rule.ts'
+import { readTable, tableRule, type ReadingRule, type Rule } from './rule.ts'
 
 const CURRENCIES = readTable(`
   USD: $ usd us$ dollar dollars us_dollars bucks; EUR: € eur euro euros; GBP: £ gbp pound pounds pounds_sterling;
@@ -41,15 +41,18 @@ const amountRule = (
   names: ReadonlyMap<string, string>,
   write: (amount: { name: string; number: string }) => string,
   makes: RegExp
-): Rule => {
-  const { isPart: isName } = tableRule(names, makes)
-  const { isPart: isNumberPart } = NUMBER_RULES.number
+): ReadingRule => {
+  const { reads: name } = tableRule(names, makes)
+  const { reads: number } = NUMBER_RULES.number
   return {
     apply: (text) => {
       const amount = splitAmount(text, names)
       return amount && write(amount)
     },
-    isPart: (word) => isName(word) || isNumberPart(word),
+    reads: {
+      starts: new RegExp(`${name.starts.source}|${number.starts.source}`, 'g'),
+      isPart: (word) => name.isPart(word) || number.isPart(word),
+    },
     makes,
   }
 }

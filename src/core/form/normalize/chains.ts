@@ -73,5 +73,5 @@ export const normalize = (chain: Chain, text: string): string | null => {
 export const canMake = (chain: Chain, value: string): boolean =>
   RULES[chain.at(-1)!].makes.test(value)
 
-/** Whether a word in lower case can be a part of what the chain reads; null: it keeps all letters and digits. */
-export const partTest = (chain: Chain): Rule['isPart'] => RULES[chain[0]!].isPart
+/** What the chain reads; null: it keeps all letters and digits. */
+export const readsOf = (chain: Chain): Rule['reads'] => RULES[chain[0]!].reads

@@ -51,9 +51,18 @@ const isoDate = (text: string, isDayFirst: boolean): string | null => {
 
 const DATE_WORDS = new Set([...MONTHS.keys(), ...'the of de st nd rd th er - / . ,'.split(' ')])
 
+/** The first letters of a month are enough: its whole word is looked up. */
+const MONTH_OR_DIGITS = new RegExp(
+  `\\d+|\\b(?:${[...new Set([...MONTHS.keys()].map((month) => month.slice(0, 3)))].join('|')})`,
+  'g'
+)
+
 const dateRule = (isDayFirst: boolean): Rule => ({
   apply: (text) => isoDate(text, isDayFirst),
-  isPart: (word) => DATE_WORDS.has(word) || /^(?:\d{1,2}|\d{4})$/.test(word),
+  reads: {
+    starts: MONTH_OR_DIGITS,
+    isPart: (word) => DATE_WORDS.has(word) || /^(?:\d{1,2}|\d{4})$/.test(word),
+  },
   makes: /^\d{4}-\d\d-\d\d$/,
 })
 
@@ -63,7 +72,7 @@ const notation = (order: readonly number[], mark: string, makes: RegExp): Rule =
     const parts = /^(\d{4})-(\d\d)-(\d\d)$/.exec(text)
     return parts && order.map((place) => parts[place + 1]).join(mark)
   },
-  isPart: () => false,
+  reads: null,
   makes,
 })
 
@@ -101,7 +110,10 @@ export const DATE_RULES = {
   'day.month.year': notation([2, 1, 0], '.', /^\d\d\.\d\d\.\d{4}$/),
   time: {
     apply: timeOfDay,
-    isPart: (word) => TIME_WORDS.has(word) || /^\d{1,2}$/.test(word),
+    reads: {
+      starts: /\d+|\b(?:noon|midday|midnight)\b/g,
+      isPart: (word) => TIME_WORDS.has(word) || /^\d{1,2}$/.test(word),
+    },
     makes: /^\d\d:\d\d$/,
   },
 } satisfies Record<string, Rule>

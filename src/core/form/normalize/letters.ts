@@ -3,7 +3,7 @@ import { ANY, type Rule } from './rule.ts'
 
 const keeping = (apply: (text: string) => string | null, makes = ANY): Rule => ({
   apply,
-  isPart: null,
+  reads: null,
   makes,
 })
 

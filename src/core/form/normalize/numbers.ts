@@ -1,5 +1,5 @@
 /** Rules that read numbers: digits with separators, English number words, ordinals. Digits are text, never doubles. */
-import type { ReadingRule, Rule } from './rule.ts'
+import { wordPattern, type ReadingRule, type Reads, type Rule } from './rule.ts'
 
 const SMALL = new Map(
   `zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
@@ -131,12 +131,17 @@ const MARKS = new Set(['.', ',', '-', '+', '’', "'"])
 const isNumberPart = (word: string): boolean =>
   WORDS.has(word) || MARKS.has(word) || /^\d+$/.test(word)
 
+/** "a" begins a number only before another word of one. */
+const STARTS = `[+-]?\\d+|\\ba\\b(?=\\s+(?:dozen|hundred|thousand|million))|\\bdozen\\b|${wordPattern([...SMALL.keys(), ...TENS.keys()])}`
+
+const NUMBER_READS: Reads = { starts: new RegExp(STARTS, 'g'), isPart: isNumberPart }
+
 const numberRule = (pattern: RegExp): ReadingRule => ({
   apply: (text) => {
     const lower = text.trim().toLowerCase()
     return readNumber(lower, pattern) ?? (/^[a-z]/.test(lower) ? numberWords(lower) : null)
   },
-  isPart: isNumberPart,
+  reads: NUMBER_READS,
   makes: /^-?\d+(?:\.\d+)?$/,
 })
 
@@ -156,7 +161,7 @@ const withDecimals = (least: number): Rule => ({
     const [whole, fraction = ''] = text.split('.')
     return fraction.length > least && least === 2 ? null : `${whole}.${fraction.padEnd(least, '0')}`
   },
-  isPart: isNumberPart,
+  reads: NUMBER_READS,
   makes: least === 2 ? /^-?\d+\.\d\d$/ : /^-?\d+\.\d+$/,
 })
 
@@ -165,8 +170,11 @@ export const NUMBER_RULES = {
   'number-with-comma': numberRule(COMMA),
   ordinal: {
     apply: ordinal,
-    isPart: (word) =>
-      isNumberPart(word) || ORDINALS.has(word) || /^(?:st|nd|rd|th|º|ª)$/.test(word),
+    reads: {
+      starts: new RegExp(`${STARTS}|${wordPattern(ORDINALS.keys())}`, 'g'),
+      isPart: (word) =>
+        isNumberPart(word) || ORDINALS.has(word) || /^(?:st|nd|rd|th|º|ª)$/.test(word),
+    },
     makes: /^\d+$/,
   },
   /** as Python writes floating-point numbers: 45.0 */

@@ -5,20 +5,39 @@ export interface Rule {
   /** @returns null where the rule does not apply to the text */
   apply: (text: string) => string | null
   /**
-   * Whether a word in lower case can be a part of what the rule reads. Null for rules that keep all letters and
-   * digits in their order: their values are found by these.
+   * The words that the rule reads. Null for rules that keep all letters and digits in their order: their values are
+   * found by these.
    */
-  isPart: ((word: string) => boolean) | null
+  reads: Reads | null
   /** Values that the rule can make; others are not looked for. */
   makes: RegExp
 }
 
-/** A rule that reads words of its own. */
-export interface ReadingRule extends Rule {
+/** Words of a text without case. */
+export interface Reads {
+  /** Finds the places where what the rule reads can begin; global. */
+  starts: RegExp
+  /** Whether a word can be a part of it. */
   isPart: (word: string) => boolean
 }
 
+/** A rule that reads words of its own. */
+export interface ReadingRule extends Rule {
+  reads: Reads
+}
+
 export const ANY = /^/
+
+const escaped = (text: string): string => text.replace(/[$.+*?^()[\]{}|\\]/g, '\\$&')
+
+/** A pattern that finds words and marks of a list. */
+export const wordPattern = (words: Iterable<string>): string => {
+  const all = [...words]
+  const isPlain = (word: string): boolean => /^\w(?:.*\w)?$/.test(word)
+  // one group: each alternative with its own `\b` takes four times as long
+  const plain = `\\b(?:${all.filter(isPlain).map(escaped).join('|')})\\b`
+  return [plain, ...all.filter((word) => !isPlain(word)).map(escaped)].join('|')
+}
 
 /** A rule that reads words of a closed list. */
 export const tableRule = (values: ReadonlyMap<string, string>, makes: RegExp): ReadingRule => {
@@ -26,7 +45,10 @@ export const tableRule = (values: ReadonlyMap<string, string>, makes: RegExp): R
   return {
     apply: (text) =>
       values.get(text.trim().toLowerCase().replace(/\.$/, '').replace(/\s+/gu, ' ')) ?? null,
-    isPart: (word) => words.has(word),
+    reads: {
+      starts: new RegExp(wordPattern(values.keys()), 'g'),
+      isPart: (word) => words.has(word),
+    },
     makes,
   }
 }

@@ -1,6 +1,6 @@
 /** Chooses a span for each value of a row, so that no two overlap. */
 import type { FieldContext } from '../form.ts'
-import { byContext } from './context.ts'
+import { byContext, isUsual } from './context.ts'
 import type { RowWords, Span } from './row-words.ts'
 
 /** A value of a field, and the spans that have it. */
@@ -8,6 +8,8 @@ export interface FieldDemand {
   field: number
   context: FieldContext
   spans: Span[]
+  /** whether the value is also that of no span, such as a number that is 1 where none is said */
+  isOptional: boolean
 }
 
 export interface AssignedSpan {
@@ -21,6 +23,12 @@ const MAX_STEPS = 2000
 const isFree = (span: Span, taken: readonly AssignedSpan[]): boolean =>
   taken.every(({ span: other }) => other.to <= span.from || other.from >= span.to)
 
+/** The spans of a demand, the most usual first. Where none is needed, only those beside a word that is usual there. */
+const usualSpans = (row: RowWords, { context, spans, isOptional }: FieldDemand): Span[] => {
+  const ordered = byContext(context, row, spans)
+  return isOptional ? ordered.filter((span) => isUsual(context, row, span)) : ordered
+}
+
 /** Depth first: each field takes its most usual span that is free. */
 const assignFields = (
   row: RowWords,
@@ -28,7 +36,7 @@ const assignFields = (
   taken: readonly AssignedSpan[]
 ): AssignedSpan[] | null => {
   const ordered = demands
-    .map((demand) => ({ ...demand, spans: byContext(demand.context, row, demand.spans) }))
+    .map((demand) => ({ ...demand, spans: usualSpans(row, demand) }))
     .sort((one, other) => one.spans.length - other.spans.length)
   const chosen = [...taken]
   let steps = 0
@@ -42,7 +50,7 @@ const assignFields = (
       if (choose(at + 1)) return true
       chosen.pop()
     }
-    return false
+    return demand.isOptional && choose(at + 1)
   }
   return choose(0) ? chosen : null
 }

@@ -59,6 +59,13 @@ const scoreOf = (context: FieldContext, row: RowWords, span: Span): number =>
     0
   )
 
+/** Whether the word before or behind a span is one that was often there. */
+export const isUsual = (context: FieldContext, row: RowWords, span: Span): boolean =>
+  wordsAround(row, span).some(
+    ([place, word]) =>
+      (place === '-1' || place === '1') && word !== '' && countIn(context.words[place], word) > 0
+  )
+
 /** The spans, the most usual first; equally usual ones keep their order. */
 export const byContext = (context: FieldContext, row: RowWords, spans: readonly Span[]): Span[] => {
   if (spans.length < 2 || context.rows === 0) return [...spans]

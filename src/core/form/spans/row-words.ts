@@ -1,5 +1,5 @@
 /** The words of a row's sources, numbered through, and the texts of spans of them. Knows nothing of fields. */
-import { placesOf, type Source } from '../words.ts'
+import { addPlaces, type Source } from '../words.ts'
 
 /** Words from `from` up to, without, `to`, all of one source. */
 export interface Span {
@@ -7,19 +7,30 @@ export interface Span {
   to: number
 }
 
-/** A lower-case text with each character at its old place: İ would become two. */
-const foldedText = (text: string): string => {
+/** Without case: of ı and i, of ς and σ the capital letters are the same. The length stays: İ and ß are kept. */
+const foldedCharacter = (character: string): string => {
+  const folded = character.toUpperCase().toLowerCase()
+  if (folded.length === character.length) return folded
+  const lower = character.toLowerCase()
+  return lower.length === character.length ? lower : character
+}
+
+/** Small letters that share their capital with another small letter: ı, ſ, ς and Greek variants, µ. */
+const SECOND_LETTERS = /[\u00b5\u0131\u017f\u03c2\u03d0-\u03d6\u03f0-\u03f5\u1e9b\u1fbe]/
+
+/** A text without case, with each character at its old place. */
+export const foldCase = (text: string): string => {
   const folded = text.toLowerCase()
-  if (folded.length === text.length) return folded
-  return text.replace(/\P{ASCII}/gu, (character) => {
-    const lower = character.toLowerCase()
-    return lower.length === character.length ? lower : character
-  })
+  // native, and right for nearly all texts
+  if (folded.length === text.length && !SECOND_LETTERS.test(folded)) return folded
+  return text
+    .replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+    .replace(/\P{ASCII}/gu, foldedCharacter)
 }
 
 export class RowWords {
   readonly sources: readonly Source[]
-  /** each source in lower case, with the same offsets */
+  /** each source without case, with the same offsets */
   readonly folded: string[]
   /** number of each source's first word, and behind them the number of all words */
   readonly firsts: number[] = [0]
@@ -29,12 +40,9 @@ export class RowWords {
 
   constructor(sources: readonly Source[]) {
     this.sources = sources
-    this.folded = sources.map((source) => foldedText(source.text))
+    this.folded = sources.map((source) => foldCase(source.text))
     for (const source of sources) {
-      const { starts, ends } = placesOf(source.text)
-      // no spread: a text has more words than a call can have arguments
-      for (const start of starts) this.starts.push(start)
-      for (const end of ends) this.ends.push(end)
+      addPlaces(source.text, this)
       this.firsts.push(this.starts.length)
     }
   }

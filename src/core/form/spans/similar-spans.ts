@@ -3,7 +3,7 @@
  * keep letters and digits can make a value of.
  */
 import { hasLetters, wordsOf } from '../words.ts'
-import type { RowWords, Span } from './row-words.ts'
+import { foldCase, type RowWords, type Span } from './row-words.ts'
 
 /** Places of a value in the sources; a digit may stand anywhere. */
 const MAX_PLACES = 48
@@ -21,7 +21,7 @@ interface ValueParts {
 }
 
 const partsOf = (value: string): ValueParts | null => {
-  const words = wordsOf(value.toLowerCase()).map((word) => word.text)
+  const words = wordsOf(foldCase(value)).map((word) => word.text)
   const first = words.findIndex(hasLetters)
   if (first < 0) return null
   return {

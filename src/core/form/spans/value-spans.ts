@@ -1,30 +1,37 @@
 /** The spans of a row that a chain of rules turns into a value. Keeps what it read of a row. */
-import { normalize, partTest, type Chain } from '../normalize/chains.ts'
+import { normalize, readsOf, type Chain } from '../normalize/chains.ts'
+import type { Reads } from '../normalize/rule.ts'
 import type { RowWords, Span } from './row-words.ts'
 import { similarSpans } from './similar-spans.ts'
 
 /** Number words and dates are shorter. */
 const MAX_WORDS = 12
 
-/** All spans that a chain can read, by their value. */
-const readSpans = (
+/** All spans from a word on that a chain can read, by their value. */
+const readFrom = (
   row: RowWords,
-  chain: Chain,
-  isPart: (word: string) => boolean
-): Map<string, Span[]> => {
+  source: number,
+  from: number,
+  { chain, reads, spans }: { chain: Chain; reads: Reads; spans: Map<string, Span[]> }
+): void => {
+  const last = Math.min(row.firsts[source + 1]!, from + MAX_WORDS)
+  for (let to = from + 1; to <= last; to++) {
+    if (!reads.isPart(row.foldedWord(to - 1, source))) return
+    const value = normalize(chain, row.textOf({ from, to }))
+    if (value === null) continue
+    const known = spans.get(value)
+    if (known) known.push({ from, to })
+    else spans.set(value, [{ from, to }])
+  }
+}
+
+/** All spans that a chain can read, by their value. */
+const readSpans = (row: RowWords, chain: Chain, reads: Reads): Map<string, Span[]> => {
   const spans = new Map<string, Span[]>()
-  for (const source of row.sources.keys()) {
-    const end = row.firsts[source + 1]!
-    for (let from = row.firsts[source]!; from < end; from++) {
-      const last = Math.min(end, from + MAX_WORDS)
-      for (let to = from + 1; to <= last; to++) {
-        if (!isPart(row.foldedWord(to - 1, source))) break
-        const value = normalize(chain, row.textOf({ from, to }))
-        if (value === null) continue
-        const known = spans.get(value)
-        if (known) known.push({ from, to })
-        else spans.set(value, [{ from, to }])
-      }
+  for (const [source, text] of row.folded.entries()) {
+    for (const { index } of text.matchAll(reads.starts)) {
+      const from = row.wordAt(index, source)
+      if (from >= 0) readFrom(row, source, from, { chain, reads, spans })
     }
   }
   return spans
@@ -60,14 +67,14 @@ export class ValueSpans {
 
   /** In the order of the sources; empty if the chain makes the value of none. */
   find(chain: Chain, value: string): Span[] {
-    const isPart = partTest(chain)
-    if (isPart === null)
+    const reads = readsOf(chain)
+    if (reads === null)
       return this.similarTo(value).filter(
         (span) => normalize(chain, this.row.textOf(span)) === value
       )
     const name = chain.join(' ')
     let read = this.read.get(name)
-    if (read === undefined) this.read.set(name, (read = readSpans(this.row, chain, isPart)))
+    if (read === undefined) this.read.set(name, (read = readSpans(this.row, chain, reads)))
     return widest(this.row, read.get(value) ?? [])
   }
 }
