@@ -81,8 +81,8 @@ class Plan {
 }
 
 /**
- * The best targets with the probability of each field's reading. Linear in the words; a required field is left
- * untagged only where no span can be normalized, and then `renderAnswer` gives null.
+ * The best targets with the probability of each field's reading. Linear in the words. A required field is left untagged
+ * only where no span can be normalized, or other fields want all of them; then `renderAnswer` gives null.
  * @param scores of the row's words in the order of the sources
  */
 export const decodeTargets = (

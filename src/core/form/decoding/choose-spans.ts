@@ -12,9 +12,7 @@ const MAX_STEPS = 2000
 /** Loss of a required field without a span: greater than any other. */
 const MISSING = -1e6
 
-interface Option {
-  field: number
-  isRequired: boolean
+interface Option extends AskedField {
   spans: ScoredSpan[]
   best: number
 }
@@ -22,7 +20,7 @@ interface Option {
 const isFree = (span: Span, chosen: readonly ChosenSpan[]): boolean =>
   chosen.every(({ span: other }) => other.to <= span.from || other.from >= span.to)
 
-/** Branch and bound, the most certain field first. */
+/** Branch and bound, the fields with few spans first, then the most certain ones. */
 class Choice {
   best: ChosenSpan[] = []
   private bestGain = -Infinity
@@ -56,17 +54,24 @@ class Choice {
   }
 }
 
-/** @param asked fields of one span */
+const FEW_SPANS = 8
+
+const byNeed = (one: Option, other: Option): number =>
+  Math.min(one.spans.length, FEW_SPANS) - Math.min(other.spans.length, FEW_SPANS) ||
+  other.best - one.best
+
+/**
+ * A required field gets none only where others took all of its likely spans; `renderAnswer` then gives null.
+ * @param asked fields of one span
+ */
 export const chooseSpans = (tags: FieldTags, asked: readonly AskedField[]): ChosenSpan[] => {
   const options = asked.map((one): Option => {
     const spans = tags.spansOf(one)
     const none = one.isRequired ? MISSING : 0
-    return { field: one.field, isRequired: one.isRequired, spans, best: spans[0]?.gain ?? none }
+    return { ...one, spans, best: spans[0]?.gain ?? none }
   })
   // a field without spans changes nothing
-  const choice = new Choice(
-    options.filter(({ spans }) => spans.length > 0).sort((one, other) => other.best - one.best)
-  )
+  const choice = new Choice(options.filter(({ spans }) => spans.length > 0).sort(byNeed))
   choice.search(0, 0)
   return choice.best
 }

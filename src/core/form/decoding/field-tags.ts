@@ -1,6 +1,7 @@
 /** The scores of a row's tags, seen from its fields. */
 import type { CopiedNode } from '../form.ts'
 import { copiedText } from '../copied-text.ts'
+import { readsOf } from '../normalize/chains.ts'
 import type { RowWords, Span } from '../spans/row-words.ts'
 import { beginOf, insideOf } from '../targets.ts'
 
@@ -22,10 +23,12 @@ export interface ScoredSpan extends Span {
 /** Starts of a field that are looked at, and ends of each. */
 const MAX_STARTS = 8
 const MAX_ENDS = 4
-/** Starts that are looked at where none of the best can be normalized. */
+/** Starts that are looked at where few of the best can be normalized. */
 const MAX_MORE_STARTS = 256
 /** Words of a span that are tried as its end. */
 const MAX_WORDS = 64
+/** Ends behind words that are e^12 times less probable are looked at only where no other end is possible. */
+const MAX_LOSS = 12
 /** Below it a probability counts as 0, and ln(1 − p) as 0. */
 const NEGLIGIBLE = -30
 
@@ -72,6 +75,14 @@ export class FieldTags {
     return nodes.every((node) => copiedText(node, text) !== null)
   }
 
+  /** Whether the rules of the field can read a word at all: most words are no part of a number or a date. */
+  private isPart({ nodes }: AskedField, word: number): boolean {
+    return nodes.every(({ chain }) => {
+      const reads = readsOf(chain)
+      return reads === null || reads.isPart(this.row.foldedWord(word, this.row.sourceOf(word)))
+    })
+  }
+
   /** What the best span from each word on gains: its begin, and further words as long as they add. */
   private startGains(field: number): Float64Array {
     const { row, outside } = this
@@ -86,36 +97,53 @@ export class FieldTags {
     return gains
   }
 
+  /** Spans from a word on that are not much worse than the best of them. */
+  private endsOf(asked: AskedField, from: number, maxLoss: number): ScoredSpan[] {
+    const last = Math.min(this.row.firsts[this.row.sourceOf(from) + 1]!, from + MAX_WORDS)
+    const spans: ScoredSpan[] = []
+    let best = -Infinity
+    let gain = this.begin(from, asked.field) - this.outside[from]!
+    for (let to = from + 1; this.isPart(asked, to - 1); to++) {
+      spans.push({ from, to, gain })
+      best = Math.max(best, gain)
+      if (to >= last || gain < best - maxLoss) break
+      gain += this.inside(to, asked.field) - this.outside[to]!
+    }
+    return spans.sort((one, other) => other.gain - one.gain)
+  }
+
   /** The best ends of a start whose text the field can have. */
   private spansFrom(asked: AskedField, from: number): ScoredSpan[] {
-    const { row, outside } = this
-    const last = Math.min(row.firsts[row.sourceOf(from) + 1]!, from + MAX_WORDS)
+    for (const maxLoss of [MAX_LOSS, Infinity]) {
+      const possible: ScoredSpan[] = []
+      for (const span of this.endsOf(asked, from, maxLoss)) {
+        if (this.isPossible(asked, span)) possible.push(span)
+        if (possible.length === MAX_ENDS) break
+      }
+      if (possible.length > 0) return possible
+    }
+    return []
+  }
+
+  /** Spans of the best starts that have some. */
+  private spansOfStarts(asked: AskedField, starts: readonly number[]): ScoredSpan[] {
     const spans: ScoredSpan[] = []
-    let gain = this.begin(from, asked.field) - outside[from]!
-    for (let to = from + 1; ; to++) {
-      spans.push({ from, to, gain })
-      if (to >= last) break
-      gain += this.inside(to, asked.field) - outside[to]!
+    let found = 0
+    for (const from of starts) {
+      const own = this.spansFrom(asked, from)
+      spans.push(...own)
+      if (own.length > 0 && ++found === MAX_STARTS) break
     }
-    spans.sort((one, other) => other.gain - one.gain)
-    const possible: ScoredSpan[] = []
-    for (const span of spans) {
-      if (this.isPossible(asked, span)) possible.push(span)
-      if (possible.length === MAX_ENDS) break
-    }
-    return possible
+    return spans
   }
 
   /** Possible spans of a field, the best first. An optional field has only spans that are better than none. */
   spansOf(asked: AskedField): ScoredSpan[] {
     const gains = this.startGains(asked.field)
-    const starts = bestPlaces(gains, MAX_STARTS, asked.isRequired ? -Infinity : 0)
-    let spans = starts.flatMap((from) => this.spansFrom(asked, from))
-    if (spans.length === 0 && asked.isRequired)
-      for (const from of bestPlaces(gains, MAX_MORE_STARTS, -Infinity)) {
-        spans = this.spansFrom(asked, from)
-        if (spans.length > 0) break
-      }
+    const above = asked.isRequired ? -Infinity : 0
+    let spans = this.spansOfStarts(asked, bestPlaces(gains, MAX_STARTS, above))
+    if (asked.isRequired && spans.length < MAX_STARTS)
+      spans = this.spansOfStarts(asked, bestPlaces(gains, MAX_MORE_STARTS, above))
     if (!asked.isRequired) spans = spans.filter(({ gain }) => gain > 0)
     return spans.sort((one, other) => other.gain - one.gain)
   }

@@ -116,9 +116,10 @@ export const findCopied = (entries: readonly Entry[], search: Search): FoundCopi
   for (const one of tried) {
     const fixed = fixedTexts(texts, one)
     if (one.explained < best - GAIN * texts.length || !isAccepted(texts, one, fixed)) continue
-    const places = texts.flatMap(({ row }, at) => {
+    const places = texts.flatMap(({ row, text }, at) => {
       const [span, second] = one.spans[at]!
-      return span && !second ? [{ row: search.spansOf(row).row, span }] : []
+      // a fixed value may stand elsewhere by chance
+      return span && !second && !fixed.has(text) ? [{ row: search.spansOf(row).row, span }] : []
     })
     const node: CopiedNode = {
       kind: 'copied',

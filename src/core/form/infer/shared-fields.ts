@@ -17,9 +17,13 @@ const isApart = (one: Span, other: Span): boolean => one.to <= other.from || oth
 /** Whether one span gives the values of both, and two spans do not. */
 const isShared = (one: CopiedNode, other: CopiedNode, search: Search): boolean => {
   const [values, others] = [search.values.get(one)!, search.values.get(other)!]
-  if (values.size !== others.size || values.size < MIN_ROWS) return false
-  const rows = sampleOf([...values.keys()], COMPARED)
-  if (!rows.every((row) => others.has(row))) return false
+  const rare = values.size < others.size ? one : other
+  const rareRows = [...search.values.get(rare)!.keys()]
+  if (rareRows.length < MIN_ROWS) return false
+  // where nothing is tagged, an optional value is left out: also one that the other place has
+  if (values.size !== others.size && rare.otherwise !== null) return false
+  if (!rareRows.every((row) => values.has(row) && others.has(row))) return false
+  const rows = sampleOf(rareRows, COMPARED)
   let same = 0
   let forced = 0
   for (const [at, row] of rows.entries()) {

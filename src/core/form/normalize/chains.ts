@@ -59,8 +59,16 @@ export const CHAINS: readonly Chain[] = [
   ['date-month-first', 'day.month.year'],
 ]
 
+/** What the chain reads; null: it keeps all letters and digits. */
+export const readsOf = (chain: Chain): Rule['reads'] => RULES[chain[0]!].reads
+
+/** Longest text that is read as a number, a date or an amount. */
+const MAX_READ_CHARS = 120
+
 /** The value of a text; null where a rule of the chain does not apply to it. */
 export const normalize = (chain: Chain, text: string): string | null => {
+  // dates and numbers are short, and some of their patterns take quadratic time
+  if (text.length > MAX_READ_CHARS && readsOf(chain) !== null) return null
   let value: string | null = text
   for (const name of chain) {
     if (value === null) return null
@@ -72,6 +80,3 @@ export const normalize = (chain: Chain, text: string): string | null => {
 /** Whether the chain can make a value. */
 export const canMake = (chain: Chain, value: string): boolean =>
   RULES[chain.at(-1)!].makes.test(value)
-
-/** What the chain reads; null: it keeps all letters and digits. */
-export const readsOf = (chain: Chain): Rule['reads'] => RULES[chain[0]!].reads

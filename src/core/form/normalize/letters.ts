@@ -10,12 +10,13 @@ const keeping = (apply: (text: string) => string | null, makes = ANY): Rule => (
 const collapse = (text: string): string => text.trim().replace(/\s+/gu, ' ')
 
 const capitalized = (word: string): string => {
+  if (word === '') return word
   const first = String.fromCodePoint(word.codePointAt(0)!)
   return first.toUpperCase() + word.slice(first.length).toLowerCase()
 }
 
 const titled = (text: string): string =>
-  text.replace(/\p{L}[\p{L}\p{M}\p{N}]*(?:['’]\p{Ll}\b)?/gu, capitalized)
+  text.replace(/\p{L}[\p{L}\p{M}\p{N}]*(?:['’]\p{L}(?!\p{L}))?/gu, capitalized)
 
 const joined = (text: string, mark: string): string =>
   text
@@ -24,7 +25,7 @@ const joined = (text: string, mark: string): string =>
     .replace(mark === '_' ? /^_|_$/g : /^-|-$/g, '')
 
 const digitsOf = (text: string): string | null =>
-  /^[+\d][\d\s()/.-]*$/u.test(text) ? text.replace(/\D/g, '') : null
+  /^[+(\d][+\d\s()/.-]*$/u.test(text) ? text.replace(/\D/g, '') : null
 
 export const LETTER_RULES = {
   identity: keeping((text) => text),
@@ -32,7 +33,7 @@ export const LETTER_RULES = {
   lower: keeping((text) => collapse(text).toLowerCase()),
   upper: keeping((text) => collapse(text).toUpperCase()),
   title: keeping((text) => titled(collapse(text))),
-  sentence: keeping((text) => (text === '' ? '' : capitalized(collapse(text)))),
+  sentence: keeping((text) => capitalized(collapse(text))),
   'without-blanks': keeping((text) => text.replace(/\s+/gu, '')),
   'without-marks': keeping((text) => text.replace(/[^\p{L}\p{M}\p{N}]+/gu, '')),
   underscored: keeping((text) => joined(text, '_')),

@@ -41,7 +41,7 @@ const belowThousand = (words: readonly string[]): number | null => {
     const tens = TENS.get(word)
     const small = SMALL.get(word)
     if (word === 'hundred') {
-      if (value < 1 || value > 9 || smallest < 1) return null
+      if (value < 1 || value > 9) return null
       value *= 100
       smallest = 100
     } else if (tens !== undefined) {
