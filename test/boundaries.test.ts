@@ -261,8 +261,8 @@ const RULES: Record<string, Rule> = {
   'adapters/onnx': {
     ours: [
       'adapters/contract',
-      'src/core/form/targets.ts',
-      'src/core/form/words.ts',
+      'src/core/form',
+      'src/core/group-by.ts',
       'src/openai',
       'src/errors.ts',
       'src/random.ts',

@@ -72,9 +72,15 @@ export interface EngineBackend {
   /**
    * Finds errors before the job is created: no rows, a row over the context, a lora of another base.
    * @param purpose default `training`
+   * @param method what the rows are for, where a model has several
    * @throws AppError `invalid-request`, `context-length-exceeded`, `not-found`
    */
-  validateTraining(model: string, rows: TrainingRow[], purpose?: RowsPurpose): Promise<void>
+  validateTraining(
+    model: string,
+    rows: TrainingRow[],
+    purpose?: RowsPurpose,
+    method?: TrainingMethod
+  ): Promise<void>
   train(input: TrainInput, hooks: TrainHooks): Promise<TrainResult>
   /** Greedy when temperature is 0 or absent. Aborting the signal stops the generation. */
   complete(

@@ -1,7 +1,12 @@
 /** Checks job requests. Pure: takes a parsed body and returns a request with defaults. */
 import { z } from 'zod'
 import { AppError } from '../../src/errors.ts'
-import type { Hyperparameters, JobObject, JobRequest } from '../../src/openai/fine-tuning.ts'
+import {
+  TRAINING_METHODS,
+  type Hyperparameters,
+  type JobObject,
+  type JobRequest,
+} from '../../src/openai/fine-tuning.ts'
 import { parseWith } from './validation.ts'
 
 const positiveInt = z.int().positive().optional()
@@ -33,9 +38,7 @@ const schema = z.strictObject({
   hyperparameters: hyperparameters.optional(),
   method: z
     .strictObject({
-      type: z.enum(['supervised', 'self-distillation', 'label-head'], {
-        error: 'must be supervised, self-distillation or label-head',
-      }),
+      type: z.enum(TRAINING_METHODS, { error: `must be ${TRAINING_METHODS.join(', ')}` }),
     })
     .nullish(),
   seed: z.int().nonnegative().nullish(),

@@ -24,6 +24,8 @@ export interface JobData {
   validation_file: string | null
 }
 
+const HEAD_METHODS: readonly TrainingMethod[] = ['label-head', 'field-head']
+
 /**
  * @throws AppError `invalid-request` when the engine lacks the method, a row its teacher messages, or
  * a head is given hyperparameters, of which it has none
@@ -36,7 +38,7 @@ const checkMethod = ({ backend }: RunDeps, job: JobData, rows: TrainingRow[]): v
       param: 'method',
     })
   const [given] = Object.keys(job.hyperparameters)
-  if (method === 'label-head' && given !== undefined)
+  if (HEAD_METHODS.includes(method) && given !== undefined)
     throw new AppError('invalid-request', `${method} takes no hyperparameters, not ${given}`, {
       param: `hyperparameters.${given}`,
     })
@@ -65,7 +67,8 @@ export const readRows = async (
     await backend.validateTraining(
       job.model,
       rows,
-      param === 'training_file' ? 'training' : 'validation'
+      param === 'training_file' ? 'training' : 'validation',
+      job.method.type
     )
     return rows
   }

@@ -29,6 +29,7 @@ export interface HeadSetup {
 export type ChildRequest =
   | { kind: 'train'; setup: ChildSetup; taskFile: string }
   | { kind: 'train-head'; setup: HeadSetup; taskFile: string }
+  | { kind: 'train-field-head'; setup: HeadSetup; taskFile: string }
   | { kind: 'cancel' }
   | { kind: 'loss'; setup: ChildSetup; call: number; lora: string | null; rows: TrainingRow[] }
 

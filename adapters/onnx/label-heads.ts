@@ -1,13 +1,17 @@
-/** Adds a sentence encoder to the embedded engine; its heads are trained in child processes. */
+/** Adds a sentence encoder to the embedded engine; its heads of both kinds are trained in child processes. */
 import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import type { EngineBackend, TrainHooks, TrainInput, TrainResult } from '../contract/backend.ts'
 import { Heads } from '../contract/label-head/heads.ts'
-import type { HeadTask } from '../contract/label-head/train-head.ts'
 import { withLabelHeads } from '../contract/label-head/with-label-heads.ts'
 import type { Log } from '../contract/log.ts'
 import type { HeadSetup } from './child-messages.ts'
+import { openFieldEncoder } from './encoder/fields/field-encoder.ts'
+import { precisionFor } from './encoder/load-encoder.ts'
 import { openEncoder } from './encoder/sentence-encoder.ts'
+import { FieldHeads } from './field-heads/field-heads.ts'
+import type { FieldTask } from './field-heads/train-field-head.ts'
+import { withFieldHeads } from './field-heads/with-field-heads.ts'
 import { runTrainingJob } from './training-jobs.ts'
 
 export interface OnnxEncoderOptions {
@@ -21,16 +25,20 @@ export interface OnnxEncoderOptions {
   onTrainingProcess?: (pid: number | undefined) => void
 }
 
-const trainInChild = (
-  { rows, validationRows, seed, suffix, metadata, checkpointDir }: TrainInput,
-  hooks: TrainHooks,
-  setup: HeadSetup,
-  onStart: OnnxEncoderOptions['onTrainingProcess']
-): Promise<TrainResult> => {
-  const task: HeadTask = { rows, validationRows, seed, suffix, metadata }
-  const request = (taskFile: string) => ({ kind: 'train-head' as const, setup, taskFile })
-  return runTrainingJob({ task, checkpointDir, request }, hooks, onStart)
-}
+type Train = (input: TrainInput, hooks: TrainHooks) => Promise<TrainResult>
+
+const trainInChild =
+  (
+    kind: 'train-head' | 'train-field-head',
+    setup: HeadSetup,
+    onStart: OnnxEncoderOptions['onTrainingProcess']
+  ): Train =>
+  (input, hooks) => {
+    const { rows, validationRows, seed, suffix, metadata, checkpointDir } = input
+    const task: FieldTask = { rows, validationRows, seed, suffix, metadata, checkpointDir }
+    const request = (taskFile: string) => ({ kind, setup, taskFile })
+    return runTrainingJob({ task, checkpointDir, request }, hooks, onStart)
+  }
 
 /** @throws AppError `invalid-model` with the file at fault, `invalid-config`, `store-unavailable` */
 export const withEncoder = async (
@@ -38,13 +46,26 @@ export const withEncoder = async (
   { encoderPath, dataDir, threads, log, onTrainingProcess }: OnnxEncoderOptions
 ): Promise<EngineBackend> => {
   const encoder = await openEncoder(encoderPath, { threads })
-  const headsDir = join(dataDir, 'heads')
-  return withLabelHeads({
+  const setup: HeadSetup = { encoderPath, headsDir: join(dataDir, 'heads'), threads }
+  const labelled = withLabelHeads({
     backend,
     encoder,
-    heads: await Heads.open(headsDir, encoder.fingerprint, log),
-    train: (input, hooks) =>
-      trainInChild(input, hooks, { encoderPath, headsDir, threads }, onTrainingProcess),
+    heads: await Heads.open(setup.headsDir, encoder.fingerprint, log),
+    train: trainInChild('train-head', setup, onTrainingProcess),
     randomSeed: () => randomInt(2 ** 31),
+  })
+  const fields = openFieldEncoder(encoderPath)
+  const precision = precisionFor(fields.config)
+  return withFieldHeads({
+    backend: labelled,
+    encoder: encoder.id,
+    heads: await FieldHeads.open({
+      folder: setup.headsDir,
+      encoder: fields,
+      threads,
+      precision,
+      log,
+    }),
+    train: trainInChild('train-field-head', setup, onTrainingProcess),
   })
 }

@@ -15,7 +15,9 @@ import type {
   HeadSetup,
   TrainTask,
 } from './child-messages.ts'
+import { openFieldEncoder } from './encoder/fields/field-encoder.ts'
 import { openEncoder } from './encoder/sentence-encoder.ts'
+import { trainFieldHead, type FieldTask } from './field-heads/train-field-head.ts'
 import { loadModel, type LoadedModel } from './model/load-model.ts'
 import type { SoftTargets, TokenizedRow } from './train/rows.ts'
 import { readLora, readOptimizer, writeLora } from './train/lora-file.ts'
@@ -162,6 +164,17 @@ const trainLabels = async (
   report({ kind: 'trained', result: await trainLabelHead(task, hooksOf(signal), deps) })
 }
 
+const trainOnFields = async (
+  { encoderPath, headsDir, threads }: HeadSetup,
+  taskFile: string,
+  signal: AbortSignal
+): Promise<void> => {
+  setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL)
+  const task = JSON.parse(await readFile(taskFile, 'utf8')) as FieldTask
+  const deps = { encoder: openFieldEncoder(encoderPath), headsDir, threads }
+  report({ kind: 'trained', result: await trainFieldHead(task, hooksOf(signal), deps) })
+}
+
 const openForLosses = async (setup: ChildSetup) => {
   const { model, frozen } = await open(setup)
   return { model, losses: new LossModel(frozen, { threads: setup.threads }) }
@@ -194,6 +207,11 @@ process.on('message', (request: ChildRequest) => {
       break
     case 'train-head':
       trainLabels(request.setup, request.taskFile, abort.signal).catch((error: unknown) =>
+        fail(null, error)
+      )
+      break
+    case 'train-field-head':
+      trainOnFields(request.setup, request.taskFile, abort.signal).catch((error: unknown) =>
         fail(null, error)
       )
       break

@@ -91,7 +91,7 @@ const hostNames = names
 
 const detectors = names.pipe(z.array(z.enum(DETECTOR_NAMES)))
 /** What learns where no arm is named: no run has shown a schedule ahead (docs/experiments/paper-results.md). */
-const DEFAULT_ARMS: readonly ArmName[] = ['label-head', 'query-only']
+const DEFAULT_ARMS: readonly ArmName[] = ['label-head', 'field-head', 'query-only']
 
 const arms = names
   .transform((list) => (list.length === 0 ? [...DEFAULT_ARMS] : list))

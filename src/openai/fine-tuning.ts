@@ -16,9 +16,16 @@ export interface TrainingRow {
 /**
  * `supervised` learns the completion. Contract: `self-distillation` learns the base model's
  * distribution at each token of the completion behind `teacher_messages`; `label-head` learns which of the
- * completions belongs to a text, with a classifier on an encoder.
+ * completions belongs to a text, with a classifier on an encoder; `field-head` learns from which words of a text
+ * its completion is made, with a tagger on an encoder.
  */
-export type TrainingMethod = 'supervised' | 'self-distillation' | 'label-head'
+export const TRAINING_METHODS = [
+  'supervised',
+  'self-distillation',
+  'label-head',
+  'field-head',
+] as const
+export type TrainingMethod = (typeof TRAINING_METHODS)[number]
 
 export interface FileObject {
   id: string

@@ -20,8 +20,8 @@ import {
 } from '../../adapters/onnx/encoder/fields/field-model-file.ts'
 import { FieldModel } from '../../adapters/onnx/encoder/fields/field-model.ts'
 import { trainFields } from '../../adapters/onnx/encoder/fields/field-training.ts'
-import type { Source } from '../../src/core/form/targets.ts'
-import { wordsOf } from '../../src/core/form/words.ts'
+
+import { wordsOf, type Source } from '../../src/core/form/words.ts'
 import { seededRandom } from '../../src/random.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 

@@ -6,8 +6,7 @@ import {
   createFieldTokenizer,
   type FieldTokens,
 } from '../../adapters/onnx/encoder/fields/field-tokens.ts'
-import { wordsOf } from '../../src/core/form/words.ts'
-import type { Source } from '../../src/core/form/targets.ts'
+import { wordsOf, type Source } from '../../src/core/form/words.ts'
 
 const [FIRST, SEPARATOR, UNKNOWN] = [101, 102, 100]
 

@@ -6,11 +6,12 @@
 import { defaultLearningRate, type Hyperparameters } from '../../openai/fine-tuning.ts'
 
 /**
- * `label-head`: a classifier on a sentence encoder; `query-only`: a lora, in one stage without the prompt;
+ * `label-head`: a classifier on a sentence encoder; `field-head`: a tagger on it; `query-only`: a lora, in one stage without the prompt;
  * `schedule`: a lora, in PromptIntern's progressive stages.
  */
-export const ARM_NAMES = ['label-head', 'query-only', 'schedule'] as const
+export const ARM_NAMES = ['label-head', 'field-head', 'query-only', 'schedule'] as const
 export type ArmName = (typeof ARM_NAMES)[number]
+export type HeadName = 'label-head' | 'field-head'
 
 export interface StagePlan {
   /** share of the template in this stage's prompt, 0 to 1 */

@@ -67,7 +67,7 @@ const startModel = ({ plan, trained, stage }: StageContext): string =>
     : trained.results[stage - 1]!.lora
 
 const methodOf = ({ plan, trained }: StageContext): TrainingMethod =>
-  trained.encoder === undefined ? plan.method : 'label-head'
+  trained.name === 'label-head' || trained.name === 'field-head' ? trained.name : plan.method
 
 const createStageJob = async (
   deps: WorkerDeps,

@@ -4,6 +4,7 @@ import {
   LEAST_PROMPTED_STEPS,
   planStages,
   type ArmName,
+  type HeadName,
   type ScheduleName,
   type TrainingFacts,
 } from '../../core/learn/schedule.ts'
@@ -28,8 +29,8 @@ export interface ArmFacts extends TrainingFacts {
   hasLoras: boolean
   /** whether some stage trains with a part of the prompt */
   hasPrompt: boolean
-  /** the engine's encoder, where a head can learn the answers; null: it cannot */
-  encoder: string | null
+  /** that can learn the answers, and its encoder; null: none can */
+  head: { name: HeadName; encoder: string } | null
 }
 
 type Config = WorkerDeps['config']
@@ -76,9 +77,9 @@ const loraArms = (deps: WorkerDeps, facts: ArmFacts): Arm[] => {
   return [arm('query-only', 'single-stage', QUERY_ONLY_TIME_SHARE), scheduled]
 }
 
-/** A head has its own training, which takes seconds. */
-const headArm = (encoder: string): Arm => ({
-  name: 'label-head',
+/** A head has its own training, which takes seconds or minutes. */
+const headArm = ({ name, encoder }: { name: HeadName; encoder: string }): Arm => ({
+  name,
   encoder,
   stages: [{ templateShare: 0, examples: 0, hyperparameters: {} }],
   results: [],
@@ -87,7 +88,7 @@ const headArm = (encoder: string): Arm => ({
 /** The arms of `ARMS` that can learn the answers, the cheapest first; empty where none can. */
 export const planArms = (deps: WorkerDeps, facts: ArmFacts): Arm[] => {
   const wanted = new Set(deps.config.arms)
-  const head = wanted.has('label-head') && facts.encoder !== null ? [headArm(facts.encoder)] : []
+  const head = facts.head !== null && wanted.has(facts.head.name) ? [headArm(facts.head)] : []
   const hasLora = facts.hasLoras && (wanted.has('query-only') || wanted.has('schedule'))
   return [...head, ...(hasLora ? loraArms(deps, facts) : [])]
 }

@@ -1,8 +1,11 @@
-/** Whether a label head can learn the answers, and how many of the requests it would not read whole. */
+/** Which head can learn the answers, labels or fields, and how many of the requests it would not read whole. */
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { rowsUntilLabels } from '../../core/answer/response-type.ts'
 import { validationCount, type Population } from '../../core/internalization/internalization.ts'
+import { findForm } from '../../core/form/find-form.ts'
+import type { HeadName } from '../../core/learn/schedule.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
+import { messagesText } from '../../openai/message-text.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
@@ -32,7 +35,29 @@ const unlikeLabels = (train: readonly MatchedExchange[]): Obstacle => {
   }
 }
 
-const obstacleOf = (
+/** Rows in which a form is searched: the engine searches it anew in its rows. */
+const MAX_FORM_ROWS = 1_000
+
+/** Whether the answers are made of values that are copied from the requests, or chosen. */
+const haveForm = (train: readonly MatchedExchange[]): boolean =>
+  findForm(
+    train.slice(-MAX_FORM_ROWS).flatMap(({ match, outcome }) => {
+      const answer = textOf(outcome)
+      const text = messagesText(studentMessages(match, EMPTY_PROMPT))
+      return answer === null ? [] : [{ sources: [{ name: 'query', text }], answer }]
+    })
+  ) !== null
+
+/** By the response type; a label head where both could learn the answers. */
+const headFor = ({ train, responseType }: PlannedRows, encoder: ModelObject | null): HeadName =>
+  responseType !== 'label' &&
+  encoder?.training_methods?.includes('field-head') === true &&
+  train.every(({ outcome }) => outcome.kind === 'text') &&
+  haveForm(train)
+    ? 'field-head'
+    : 'label-head'
+
+const labelObstacle = (
   { train, responseType }: PlannedRows,
   encoder: ModelObject | null
 ): Obstacle | null => {
@@ -58,6 +83,11 @@ interface Trainable {
   hasLoras: boolean
 }
 
+export interface PlannedHead {
+  name: HeadName
+  encoder: ModelObject
+}
+
 /**
  * The encoder of a head that can learn the answers, or the reason why there is none, for an internalization
  * that has no other arm. The log tells it where loras compete alone.
@@ -66,9 +96,11 @@ export const planHead = (
   { config, log }: WorkerDeps,
   rows: PlannedRows,
   { encoder, hasLoras }: Trainable
-): { encoder: ModelObject } | (PlanRefusal & { encoder: null }) => {
-  const obstacle = obstacleOf(rows, encoder)
-  if (obstacle === null) return { encoder: encoder! }
+): PlannedHead | (PlanRefusal & { encoder: null }) => {
+  const name = headFor(rows, encoder)
+  if (name === 'field-head' && encoder !== null) return { name, encoder }
+  const obstacle = labelObstacle(rows, encoder)
+  if (obstacle === null) return { name, encoder: encoder! }
   const { reason, remedy, isTold } = obstacle
   const isBesideLoras = hasLoras && config.arms.includes('label-head') && config.arms.length > 1
   if (isTold && encoder !== null && isBesideLoras)
@@ -79,16 +111,18 @@ export const planHead = (
 }
 
 /**
- * @param encoder of the head; null: there is none
  * @returns absent where the encoder reads all training rows whole
  */
 export const cutByHead = async (
   { config, log }: WorkerDeps,
   engine: Engine,
-  encoder: ModelObject | null,
+  head: PlannedHead | { encoder: null },
   train: readonly MatchedExchange[]
 ): Promise<Pick<Population, 'cutByHead'>> => {
-  if (encoder === null || !config.arms.includes('label-head')) return {}
+  // a field head reads longer ones in windows
+  if (head.encoder === null || head.name === 'field-head') return {}
+  if (!config.arms.includes('label-head')) return {}
+  const { encoder } = head
   let rows = 0
   for (const { match } of train)
     if (!(await fitsContext(engine, encoder, studentMessages(match, EMPTY_PROMPT)))) rows++

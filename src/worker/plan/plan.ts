@@ -151,7 +151,7 @@ export const planInternalization = async (
     hasLoras,
     hasPrompt,
     passSeconds,
-    encoder: head.encoder?.id ?? null,
+    head: head.encoder === null ? null : { name: head.name, encoder: head.encoder.id },
     parameters: base.parameters ?? null,
     templateTokens,
     rows: train.length,
@@ -164,7 +164,7 @@ export const planInternalization = async (
     ...rowsOfPlan(rows, deps.config),
     population: {
       ...rows.population,
-      ...(await cutByHead(deps, engine, head.encoder, train)),
+      ...(await cutByHead(deps, engine, head, train)),
       withoutPrompt:
         fitsPrompt || !hasLoras
           ? null

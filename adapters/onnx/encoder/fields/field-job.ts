@@ -1,6 +1,7 @@
 /** Prepares a training job of a field model: checks and tokenizes its rows, sets its defaults, finds its checkpoint. */
 import { createHash } from 'node:crypto'
-import type { FormSizes, Source, Targets } from '../../../../src/core/form/targets.ts'
+import type { FormSizes, Targets } from '../../../../src/core/form/targets.ts'
+import type { Source } from '../../../../src/core/form/words.ts'
 import { AppError } from '../../../../src/errors.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../../src/random.ts'
 import type { TrainHooks } from '../../../contract/backend.ts'

@@ -1,5 +1,6 @@
 /** A trained field model in onnxruntime: sources to the scores of their words and of the choices. */
-import type { FieldScores, FormSizes, Source } from '../../../../src/core/form/targets.ts'
+import type { FieldScores, FormSizes } from '../../../../src/core/form/targets.ts'
+import type { Source } from '../../../../src/core/form/words.ts'
 import { packFields, splitByTokens, unpackScores } from './field-batch.ts'
 import type { FieldEncoder } from './field-encoder.ts'
 import { buildFieldGraph } from './field-graph.ts'
@@ -23,31 +24,29 @@ export interface RowScores extends FieldScores {
 const MAX_BATCH_TOKENS = 2048
 
 export class FieldModel {
-  readonly id: string
   readonly sizes: FormSizes
   private readonly encoder: FieldEncoder
   private readonly session: FieldSession
 
-  private constructor(encoder: FieldEncoder, file: FieldModelFile, session: FieldSession) {
+  private constructor(encoder: FieldEncoder, sizes: FormSizes, session: FieldSession) {
     this.encoder = encoder
-    this.id = file.id
-    this.sizes = file.layout.sizes
+    this.sizes = sizes
     this.session = session
   }
 
   /**
-   * @param file may be forgotten afterwards: the session has its own copy
+   * @param theta may be forgotten afterwards: the session has its own copy
    * @throws AppError `invalid-model`
    */
   static async open(
     encoder: FieldEncoder,
-    file: FieldModelFile,
+    { layout, theta }: Pick<FieldModelFile, 'layout' | 'theta'>,
     { threads, precision }: OpenFieldModelOptions
   ): Promise<FieldModel> {
-    const stored = thetaWeights(file.layout, file.theta)
+    const stored = thetaWeights(layout, theta)
     const weights = precision === 'q8' ? inEightBits(stored) : stored
-    const graph = buildFieldGraph(encoder.config, file.layout.sizes, weights)
-    return new FieldModel(encoder, file, await FieldSession.open(graph, threads))
+    const graph = buildFieldGraph(encoder.config, layout.sizes, weights)
+    return new FieldModel(encoder, layout.sizes, await FieldSession.open(graph, threads))
   }
 
   /** @param rows the sources of each; at least one source a row */

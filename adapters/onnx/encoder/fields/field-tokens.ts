@@ -4,8 +4,8 @@
  * weights or graphs.
  */
 import { AppError } from '../../../../src/errors.ts'
-import { wordsOf } from '../../../../src/core/form/words.ts'
-import type { Source } from '../../../../src/core/form/targets.ts'
+import { wordsOf, type Source } from '../../../../src/core/form/words.ts'
+
 import type { EncoderTokenizer } from '../encoder-tokenizer.ts'
 
 /** One input of the encoder. */

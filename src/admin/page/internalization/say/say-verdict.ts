@@ -40,6 +40,8 @@ export const sayPromise = (
 export const ARM_TEXTS: Record<ArmName, string> = {
   'label-head':
     'a label head: a classifier that chooses one of the known labels and never saw the prompt',
+  'field-head':
+    'a field head: a tagger that copies values from the message, chooses others, and never saw the prompt',
   'query-only': 'a small model with a LoRA that was trained without the prompt from the beginning',
   schedule: 'a small model with a LoRA, trained while the prompt was removed stage by stage',
 }

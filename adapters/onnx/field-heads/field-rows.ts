@@ -1,0 +1,56 @@
+/** Training rows and chat messages as a field head reads them: sources, and the answer that is made of them. Pure. */
+import { findForm, type FoundForm } from '../../../src/core/form/find-form.ts'
+import type { FormRow } from '../../../src/core/form/read-targets.ts'
+import { readTargets } from '../../../src/core/form/read-targets.ts'
+import type { Source } from '../../../src/core/form/words.ts'
+import { AppError } from '../../../src/errors.ts'
+import type { ChatMessage } from '../../../src/openai/chat.ts'
+import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
+import { contentOf, messagesText } from '../../../src/openai/message-text.ts'
+import type { FieldTrainingRow } from '../encoder/fields/field-job.ts'
+import type { Form } from '../../../src/core/form/form.ts'
+
+/** A form is searched in so many rows: 5,000 take seconds. */
+const MAX_FORM_ROWS = 5_000
+
+/** One text: the query with the kept slots of its prompt, as a lora reads them. */
+export const sourcesOf = (messages: ChatMessage[]): Source[] => [
+  { name: 'query', text: messagesText(messages) },
+]
+
+export const formRow = ({ messages }: TrainingRow): FormRow => ({
+  sources: sourcesOf(messages.slice(0, -1)),
+  answer: contentOf(messages.at(-1)!),
+})
+
+/** @throws AppError `invalid-request` when no form explains the answers */
+export const formOfRows = (rows: readonly TrainingRow[]): FoundForm => {
+  if (rows.every(({ weight }) => weight === 0))
+    throw new AppError('invalid-request', 'all rows to train on have weight 0', {
+      param: 'training_file',
+    })
+  const found = findForm(rows.slice(0, MAX_FORM_ROWS).map(formRow))
+  if (found === null)
+    throw new AppError(
+      'invalid-request',
+      'no form explains nine of ten completions: a field head needs values that are copied from the messages or chosen from a closed set; train a lora',
+      { param: 'training_file' }
+    )
+  return found
+}
+
+/** The rows that the form explains. */
+export const fieldRows = (form: Form, rows: readonly TrainingRow[]): FieldTrainingRow[] =>
+  rows.flatMap((row) => {
+    const read = formRow(row)
+    const targets = readTargets(form, read)
+    return targets === null
+      ? []
+      : [
+          {
+            sources: [...read.sources],
+            targets,
+            ...(row.weight !== undefined && { weight: row.weight }),
+          },
+        ]
+  })

@@ -1,0 +1,195 @@
+/**
+ * Trains a field head: finds the form of the answers, fine-tunes the encoder on three quarters of the rows to learn
+ * from the others how sure it may be, then on all rows, and writes the head.
+ */
+import { join } from 'node:path'
+import { decodeTargets } from '../../../src/core/form/decode-targets.ts'
+import {
+  trainFieldAcceptor,
+  type FieldAcceptor,
+  type JudgedFields,
+} from '../../../src/core/form/field-acceptor.ts'
+import { sizesOf, type Form } from '../../../src/core/form/form.ts'
+import { renderAnswer } from '../../../src/core/form/render-answer.ts'
+import { groupBy } from '../../../src/core/group-by.ts'
+import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
+import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
+import type { TrainHooks, TrainProgress, TrainResult } from '../../contract/backend.ts'
+import type { HeadTask } from '../../contract/label-head/train-head.ts'
+import type { FieldEncoder } from '../encoder/fields/field-encoder.ts'
+import { FieldModel } from '../encoder/fields/field-model.ts'
+import { writeFieldModel } from '../encoder/fields/field-model-file.ts'
+import { trainFields, type TrainedFields } from '../encoder/fields/field-training.ts'
+import { fieldRows, formOfRows, formRow } from './field-rows.ts'
+
+export interface FieldTask extends HeadTask {
+  /** folder of this job's checkpoints, kept when the job is restarted */
+  checkpointDir: string
+}
+
+export interface TrainFieldHeadDeps {
+  encoder: FieldEncoder
+  headsDir: string
+  threads: number
+}
+
+/** What is stored as the manifest's `form`. */
+export interface FieldHeadForm {
+  form: Form
+  acceptor: FieldAcceptor | null
+}
+
+/** Share of the rows from which the acceptor learns. */
+const JUDGED_SHARE = 0.25
+/** Rows that are judged: more tell no more of three weights. */
+const MAX_JUDGED = 1_000
+/** Rows with fewer are not divided: then the product of the fields' probabilities counts. */
+const MIN_DIVIDED = 40
+const ROWS_AT_A_TIME = 64
+/** Tells this draw from others of the same seed. */
+const JUDGED_SEED = 0x6a7564
+
+/** Rows with equal texts stay on one side, so that none is judged by a tagger that has seen its text. */
+const divide = (
+  rows: readonly TrainingRow[],
+  seed: number
+): { learned: TrainingRow[]; judged: TrainingRow[] } => {
+  const byText = groupBy(rows, (row) => formRow(row).sources[0]!.text)
+  const texts = shuffle([...byText.keys()], seededRandom(deriveSeed(seed, JUDGED_SEED)))
+  const wanted = rows.length < MIN_DIVIDED ? 0 : Math.min(MAX_JUDGED, rows.length * JUDGED_SHARE)
+  const judged: TrainingRow[] = []
+  while (judged.length < wanted && byText.size > 1) {
+    const text = texts.pop()!
+    judged.push(...byText.get(text)!)
+    byText.delete(text)
+  }
+  return { learned: [...byText.values()].flat(), judged }
+}
+
+/** Each row's answer of the tagger, with how sure it was and whether it is the logged one. */
+const judge = async (
+  model: FieldModel,
+  form: Form,
+  rows: readonly TrainingRow[],
+  signal: AbortSignal
+): Promise<JudgedFields[]> => {
+  const judged: JudgedFields[] = []
+  for (let from = 0; from < rows.length; from += ROWS_AT_A_TIME) {
+    signal.throwIfAborted()
+    const part = rows.slice(from, from + ROWS_AT_A_TIME).map(formRow)
+    const scores = await model.scores(part.map(({ sources }) => sources))
+    for (const [at, { sources, answer }] of part.entries()) {
+      const decoded = decodeTargets(form, sources, scores[at]!)
+      const isRight = renderAnswer(form, sources, decoded.targets) === answer
+      judged.push({ decoded, words: decoded.targets.tags.length, isRight })
+    }
+  }
+  return judged
+}
+
+/** Progress of one of two trainings as that of both. */
+const partOf =
+  ({ onProgress }: TrainHooks, before: number, share: number) =>
+  (progress: TrainProgress): void => {
+    const total = Math.round(progress.totalSteps / share)
+    onProgress({
+      ...progress,
+      step: Math.round(before * total) + progress.step,
+      totalSteps: total,
+      etaSeconds: progress.etaSeconds / share,
+    })
+  }
+
+interface Job {
+  task: FieldTask
+  hooks: TrainHooks
+  deps: TrainFieldHeadDeps
+  form: Form
+}
+
+/** @param before share of all work that is done, 0 to 1 @param share of the work that this is */
+const fineTune = (
+  { task, hooks, deps, form }: Job,
+  rows: readonly TrainingRow[],
+  { name, before, share }: { name: string; before: number; share: number }
+): Promise<TrainedFields> =>
+  trainFields(
+    {
+      encoder: deps.encoder,
+      sizes: sizesOf(form),
+      rows: fieldRows(form, rows),
+      validationRows: fieldRows(form, task.validationRows),
+      hyperparameters: {},
+      seed: task.seed,
+      checkpointDir: join(task.checkpointDir, name),
+    },
+    { ...hooks, onProgress: partOf(hooks, before, share) },
+    { threads: deps.threads }
+  )
+
+const PRECISION = 'float32'
+
+/** How sure a head may be, from rows that it has not learned from. */
+const learnAcceptor = async (
+  job: Job,
+  { layout, theta }: TrainedFields,
+  rows: readonly TrainingRow[]
+): Promise<FieldAcceptor | null> => {
+  const { encoder, threads } = job.deps
+  const model = await FieldModel.open(encoder, { layout, theta }, { threads, precision: PRECISION })
+  try {
+    return trainFieldAcceptor(await judge(model, job.form, rows, job.hooks.signal))
+  } finally {
+    await model.close()
+  }
+}
+
+/**
+ * @returns the head's id
+ * @throws AppError `invalid-request` when no form explains the completions, `store-unavailable`; the signal's reason
+ * when it is aborted
+ */
+export const trainFieldHead = async (
+  task: FieldTask,
+  hooks: TrainHooks,
+  deps: TrainFieldHeadDeps
+): Promise<TrainResult> => {
+  const { form, explained } = formOfRows(task.rows)
+  const { fields, choices } = sizesOf(form)
+  hooks.onMessage(
+    'info',
+    `a form of ${fields} copied fields and ${choices.length} choices explains ${(100 * explained).toFixed(1)} % of the answers`
+  )
+  const job: Job = { task, hooks, deps, form }
+  const { learned, judged } = divide(task.rows, task.seed)
+  const share = learned.length / (learned.length + task.rows.length)
+  const acceptor =
+    judged.length === 0
+      ? null
+      : await learnAcceptor(
+          job,
+          await fineTune(job, learned, { name: 'judged', before: 0, share }),
+          judged
+        )
+  const trained =
+    judged.length === 0
+      ? await fineTune(job, task.rows, { name: 'all', before: 0, share: 1 })
+      : await fineTune(job, task.rows, { name: 'all', before: share, share: 1 - share })
+  const stored: FieldHeadForm = { form, acceptor }
+  const model = await writeFieldModel(deps.headsDir, {
+    manifest: {
+      encoder: deps.encoder.name,
+      encoder_fingerprint: deps.encoder.fingerprint,
+      sizes: sizesOf(form),
+      form: stored,
+      rows: task.rows.length,
+      data_hash: trained.dataHash,
+      seed: task.seed,
+      hyperparameters: { ...trained.hyperparameters },
+      suffix: task.suffix,
+      metadata: task.metadata,
+    },
+    theta: trained.theta,
+  })
+  return { model, trainedTokens: trained.trainedTokens, metrics: trained.metrics }
+}

@@ -1,0 +1,168 @@
+/** Adds field heads to an engine that has their encoder; every other model is the engine's own. */
+import { decodeTargets } from '../../../src/core/form/decode-targets.ts'
+import { fieldConfidence } from '../../../src/core/form/field-acceptor.ts'
+import { renderAnswer } from '../../../src/core/form/render-answer.ts'
+import { AppError } from '../../../src/errors.ts'
+import type { ChatMessage, ChatRequest } from '../../../src/openai/chat.ts'
+import type { ModelObject, TrainingMethod, TrainingRow } from '../../../src/openai/fine-tuning.ts'
+import type {
+  CompletionEnd,
+  EngineBackend,
+  RowsPurpose,
+  TokenDelta,
+  TrainHooks,
+  TrainInput,
+  TrainResult,
+} from '../../contract/backend.ts'
+import type { FieldHead, FieldHeads } from './field-heads.ts'
+import { formOfRows, sourcesOf } from './field-rows.ts'
+
+export interface FieldHeadParts {
+  /** with the encoder among its models */
+  backend: EngineBackend
+  /** id of the encoder */
+  encoder: string
+  heads: FieldHeads
+  /** writes the head into the folder of `heads` */
+  train(input: TrainInput, hooks: TrainHooks): Promise<TrainResult>
+}
+
+/** Of an answer that the form does not allow, which no route gives. */
+const IMPOSSIBLE = -100
+
+const refuse = (message: string, param: string): AppError =>
+  new AppError('invalid-request', message, { param })
+
+interface FieldAnswer {
+  text: string
+  /** natural logarithm of the probability that the text is right */
+  logprob: number
+}
+
+const answerOf = async (
+  { form, acceptor, model }: FieldHead,
+  { messages, structured_outputs: constraint }: ChatRequest
+): Promise<FieldAnswer> => {
+  const sources = sourcesOf(messages)
+  const [scores] = await model.scores([sources])
+  const decoded = decodeTargets(form, sources, scores!)
+  const text = renderAnswer(form, sources, decoded.targets)
+  const choices = constraint?.choice
+  if (text === null || (choices && !choices.includes(text)))
+    return { text: '', logprob: IMPOSSIBLE }
+  // a word that was not read may be a value
+  if (scores!.cut) return { text, logprob: IMPOSSIBLE }
+  return { text, logprob: fieldConfidence(acceptor, decoded, decoded.targets.tags.length) }
+}
+
+class FieldHeadBackend implements EngineBackend {
+  private readonly parts: FieldHeadParts
+
+  constructor(parts: FieldHeadParts) {
+    this.parts = parts
+  }
+
+  models(): ModelObject[] {
+    const { backend, encoder, heads } = this.parts
+    const own = backend.models()
+    const length = own.find(({ id }) => id === encoder)?.max_model_len
+    return [
+      ...own.map((model) =>
+        model.id === encoder
+          ? {
+              ...model,
+              training_methods: [...(model.training_methods ?? []), 'field-head' as const],
+            }
+          : model
+      ),
+      ...heads.list().map(({ id, created }) => ({
+        id,
+        created,
+        object: 'model' as const,
+        owned_by: 'promptintern',
+        ...(length !== undefined && { max_model_len: length }),
+        kind: 'head' as const,
+        parent: encoder,
+      })),
+    ]
+  }
+
+  fingerprint(model: string): string | null {
+    return this.isHead(model) ? null : this.parts.backend.fingerprint(model)
+  }
+
+  async validateTraining(
+    model: string,
+    rows: TrainingRow[],
+    purpose: RowsPurpose = 'training',
+    method?: TrainingMethod
+  ): Promise<void> {
+    if (this.isHead(model))
+      throw refuse(`${model} is a head: train from its encoder ${this.parts.encoder}`, 'model')
+    if (method !== 'field-head')
+      return this.parts.backend.validateTraining(model, rows, purpose, method)
+    if (purpose === 'training') formOfRows(rows)
+  }
+
+  async train(input: TrainInput, hooks: TrainHooks): Promise<TrainResult> {
+    if (input.method !== 'field-head') return this.parts.backend.train(input, hooks)
+    const result = await this.parts.train(input, hooks)
+    const { problem } = await this.parts.heads.add(result.model)
+    if (problem !== null) throw new AppError('internal', `the trained head is unusable: ${problem}`)
+    return result
+  }
+
+  complete(
+    request: ChatRequest,
+    signal: AbortSignal
+  ): AsyncGenerator<TokenDelta, CompletionEnd, undefined> {
+    return this.isHead(request.model)
+      ? this.answer(request)
+      : this.parts.backend.complete(request, signal)
+  }
+
+  async loss(model: string, rows: TrainingRow[]): Promise<{ losses: number[]; tokens: number[] }> {
+    if (this.isHead(model))
+      throw refuse(`${model} is a field head, which has no loss of a text`, 'model')
+    return this.parts.backend.loss(model, rows)
+  }
+
+  countTokens(model: string, input: ChatMessage[] | string): Promise<number> {
+    const { backend, encoder } = this.parts
+    return backend.countTokens(this.isHead(model) ? encoder : model, input)
+  }
+
+  async deleteModel(id: string): Promise<void> {
+    const { backend, heads } = this.parts
+    await (this.isHead(id) ? heads.remove(id) : backend.deleteModel(id))
+  }
+
+  async close(): Promise<void> {
+    this.parts.heads.close()
+    await this.parts.backend.close()
+  }
+
+  private isHead(model: string): boolean {
+    return this.parts.heads.has(model)
+  }
+
+  private async *answer(
+    request: ChatRequest
+  ): AsyncGenerator<TokenDelta, CompletionEnd, undefined> {
+    const { heads } = this.parts
+    const { text, logprob } = await heads.use(request.model, (head) => answerOf(head, request))
+    const token = { token: text, logprob, bytes: [...new TextEncoder().encode(text)] }
+    yield { text, logprobs: [{ ...token, top_logprobs: [] }] }
+    const promptTokens = await this.countTokens(request.model, request.messages)
+    return {
+      finishReason: 'stop',
+      usage: {
+        prompt_tokens: promptTokens,
+        completion_tokens: 1,
+        total_tokens: promptTokens + 1,
+      },
+    }
+  }
+}
+
+export const withFieldHeads = (parts: FieldHeadParts): EngineBackend => new FieldHeadBackend(parts)
