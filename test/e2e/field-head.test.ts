@@ -80,6 +80,13 @@ describe('answers that are made of fields', () => {
     const { id } = (await newest())!
     const { plan } = await proxy.admin<Internalization>(`/internalizations/${id}`)
     expect(plan!.arms).toMatchObject([{ name: 'field-head', encoder: 'tiny-bert' }])
+    expect(plan!.form).toMatchObject({
+      explained: 1,
+      fields: [
+        { path: 'kind', kind: 'choice', examples: expect.arrayContaining(['lost', 'transfer']) },
+        { path: 'amount', kind: 'copied', examples: [] },
+      ],
+    })
     await expect
       .poll(async () => (await ask(901)).route, { timeout: 20_000, interval: 100 })
       .toBe('answered')

@@ -9,7 +9,7 @@ import {
   type FieldAcceptor,
   type JudgedFields,
 } from '../../../src/core/form/field-acceptor.ts'
-import { sizesOf, type Form } from '../../../src/core/form/form.ts'
+import { sizesOf, withoutCopies, type Form } from '../../../src/core/form/form.ts'
 import { renderAnswer } from '../../../src/core/form/render-answer.ts'
 import { groupBy } from '../../../src/core/group-by.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
@@ -175,7 +175,7 @@ export const trainFieldHead = async (
     judged.length === 0
       ? await fineTune(job, task.rows, { name: 'all', before: 0, share: 1 })
       : await fineTune(job, task.rows, { name: 'all', before: share, share: 1 - share })
-  const stored: FieldHeadForm = { form, acceptor }
+  const stored: FieldHeadForm = { form: withoutCopies(form), acceptor }
   const model = await writeFieldModel(deps.headsDir, {
     manifest: {
       encoder: deps.encoder.name,

@@ -10,6 +10,7 @@ import {
   progressSnapshot,
   type HistoryEntry,
   type Internalization,
+  type InternalizationPlan,
   type InternalizationState,
 } from '../../core/internalization/internalization.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
@@ -121,6 +122,12 @@ const shownRules = <Rules extends RouteRules>(rules: Rules, hidden: HiddenValues
   },
 })
 
+/** Names and examples of fields are text of answers. */
+const shownPlan = (
+  { form: _form, ...plan }: InternalizationPlan,
+  hidden: HiddenValues
+): InternalizationPlan => shownRules(plan, hidden)
+
 const hiddenIn = ({ plan, verdict }: Internalization): HiddenValues => {
   const slices = verdict?.arms.flatMap((arm) => arm.slices.map(({ slice }) => slice)) ?? []
   const { traits = [], values = [] } = plan?.kinds ?? {}
@@ -138,7 +145,7 @@ const shownInternalization = (row: Internalization): Internalization => {
   return {
     ...row,
     state: shownState(row.state, hidden),
-    plan: row.plan && shownRules(row.plan, hidden),
+    plan: row.plan && shownPlan(row.plan, hidden),
     verdict: row.verdict && hidden.verdict(row.verdict),
   }
 }

@@ -79,6 +79,13 @@ const describe = (node: FormNode, place: Place): FieldDescription[] => {
   return [{ ...place, kind: 'choice', rules: [], examples, isOptional }, ...inner]
 }
 
+/** A form and how much of the log it explains. */
+export interface FormSummary {
+  /** share of the answers that it reproduces byte for byte, 0 to 1 */
+  explained: number
+  fields: FieldDescription[]
+}
+
 /** All fields, in the order of the answer. */
 export const describeForm = (form: Form): FieldDescription[] =>
   describe(form.root, { path: '', isOptional: false, isList: false })

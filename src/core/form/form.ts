@@ -131,3 +131,27 @@ export const unaskedChoices = (form: Form): Int32Array => {
   }
   return choices
 }
+
+const mapNode = (node: FormNode, change: (node: CopiedNode) => CopiedNode): FormNode => {
+  const mapped = (inner: FormNode): FormNode => mapNode(inner, change)
+  if (node.kind === 'copied') return change(node)
+  if (node.kind === 'choice') return { ...node, branches: node.branches.map(mapped) }
+  if (node.kind === 'object')
+    return {
+      ...node,
+      members: node.members.map((member) => ({ ...member, node: mapped(member.node) })),
+    }
+  if (node.kind === 'list') return { ...node, item: mapped(node.item) as ListNode['item'] }
+  if (node.kind === 'text')
+    return {
+      ...node,
+      parts: node.parts.map((part) => (typeof part === 'string' ? part : mapped(part))),
+    }
+  return node
+}
+
+/** Without what single messages said: values that were copied, and the words around them. It decodes the same. */
+export const withoutCopies = ({ style, root }: Form): Form => ({
+  style,
+  root: mapNode(root, (node) => ({ ...node, examples: [], context: { rows: 0, words: {} } })),
+})

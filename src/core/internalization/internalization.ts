@@ -3,6 +3,7 @@
  * candidate → training → evaluating → approval → live → retired; ends rejected and failed.
  */
 import type { TrainingMethod, TrainingMetrics } from '../../openai/fine-tuning.ts'
+import type { FormSummary } from '../form/describe-form.ts'
 import type { AnswerRules } from '../answer/answer-rules.ts'
 import type { Repeats } from '../learn/dataset.ts'
 import type { Verdict } from '../gate/gate.ts'
@@ -128,6 +129,8 @@ export interface InternalizationPlan {
   /** the kinds of requests that the sample of traffic contains */
   kinds: ProvenKinds
   answers: AnswerRules
+  /** of the answers, where a field head learns them */
+  form?: FormSummary
   /** order in which compression drops sentences: indices, least effect first */
   dropOrder: number[]
   /** tokens of the full template text in the base model's tokenizer */

@@ -2,6 +2,8 @@
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { rowsUntilLabels } from '../../core/answer/response-type.ts'
 import { validationCount, type Population } from '../../core/internalization/internalization.ts'
+import { describeForm, type FormSummary } from '../../core/form/describe-form.ts'
+import { withoutCopies } from '../../core/form/form.ts'
 import { findForm } from '../../core/form/find-form.ts'
 import type { HeadName } from '../../core/learn/schedule.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
@@ -38,24 +40,25 @@ const unlikeLabels = (train: readonly MatchedExchange[]): Obstacle => {
 /** Rows in which a form is searched: the engine searches it anew in its rows. */
 const MAX_FORM_ROWS = 1_000
 
-/** Whether the answers are made of values that are copied from the requests, or chosen. */
-const haveForm = (train: readonly MatchedExchange[]): boolean =>
-  findForm(
-    train.slice(-MAX_FORM_ROWS).flatMap(({ match, outcome }) => {
-      const answer = textOf(outcome)
-      const text = messagesText(studentMessages(match, EMPTY_PROMPT))
-      return answer === null ? [] : [{ sources: [{ name: 'query', text }], answer }]
-    })
-  ) !== null
-
-/** By the response type; a label head where both could learn the answers. */
-const headFor = ({ train, responseType }: PlannedRows, encoder: ModelObject | null): HeadName =>
-  responseType !== 'label' &&
-  encoder?.training_methods?.includes('field-head') === true &&
-  train.every(({ outcome }) => outcome.kind === 'text') &&
-  haveForm(train)
-    ? 'field-head'
-    : 'label-head'
+/**
+ * The form of the answers, where a field head can learn them.
+ * @returns null: the answers are labels, have no form, or the engine has no such head
+ */
+const formFor = (
+  { train, responseType }: PlannedRows,
+  encoder: ModelObject | null
+): FormSummary | null => {
+  if (responseType === 'label') return null
+  if (encoder?.training_methods?.includes('field-head') !== true) return null
+  const rows = train.slice(-MAX_FORM_ROWS).flatMap(({ match, outcome }) => {
+    const text = messagesText(studentMessages(match, EMPTY_PROMPT))
+    return outcome.kind === 'text'
+      ? [{ sources: [{ name: 'query', text }], answer: outcome.text }]
+      : []
+  })
+  const found = rows.length < train.slice(-MAX_FORM_ROWS).length ? null : findForm(rows)
+  return found && { explained: found.explained, fields: describeForm(withoutCopies(found.form)) }
+}
 
 const labelObstacle = (
   { train, responseType }: PlannedRows,
@@ -86,6 +89,8 @@ interface Trainable {
 export interface PlannedHead {
   name: HeadName
   encoder: ModelObject
+  /** of the answers that a field head learns */
+  form: FormSummary | null
 }
 
 /**
@@ -97,10 +102,10 @@ export const planHead = (
   rows: PlannedRows,
   { encoder, hasLoras }: Trainable
 ): PlannedHead | (PlanRefusal & { encoder: null }) => {
-  const name = headFor(rows, encoder)
-  if (name === 'field-head' && encoder !== null) return { name, encoder }
+  const form = formFor(rows, encoder)
+  if (form !== null) return { name: 'field-head', encoder: encoder!, form }
   const obstacle = labelObstacle(rows, encoder)
-  if (obstacle === null) return { name, encoder: encoder! }
+  if (obstacle === null) return { name: 'label-head', encoder: encoder!, form: null }
   const { reason, remedy, isTold } = obstacle
   const isBesideLoras = hasLoras && config.arms.includes('label-head') && config.arms.length > 1
   if (isTold && encoder !== null && isBesideLoras)

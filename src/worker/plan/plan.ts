@@ -172,6 +172,7 @@ export const planInternalization = async (
     },
     kinds: rows.kinds,
     answers: await answerRules(engine, base.id, rows),
+    ...(head.encoder !== null && head.form !== null && { form: head.form }),
     dropOrder,
     templateTokens,
     method,

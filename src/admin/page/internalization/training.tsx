@@ -4,6 +4,7 @@ import type {
   InternalizationPlan,
   Population,
 } from '../../../core/internalization/internalization.ts'
+import type { FieldDescription, FormSummary } from '../../../core/form/describe-form.ts'
 import type { Verdict } from '../../../core/gate/gate.ts'
 import type { CurveReading } from '../../reading/read-internalization.ts'
 import { Figures } from '../parts/figures.tsx'
@@ -12,6 +13,9 @@ import { recordPath } from '../address.ts'
 import { Plot } from '../parts/plot.tsx'
 import { Table } from '../parts/table.tsx'
 import { Text } from '../parts/text.tsx'
+
+/** Of one field. */
+const MAX_EXAMPLES = 6
 
 const loss = (value: number | null | undefined): string => (value == null ? '' : value.toFixed(4))
 
@@ -199,10 +203,38 @@ const PopulationFigures = ({ plan }: { plan: InternalizationPlan }) => {
   )
 }
 
+const FIELD_KINDS: Record<FieldDescription['kind'], string> = {
+  constant: 'constant',
+  choice: 'chosen',
+  copied: 'copied from the request',
+  set: 'any of a set',
+}
+
+const Form = ({ form }: { form: FormSummary }) => (
+  <>
+    <p>
+      This form reproduces {percent(form.explained)} of the answers. A field head fills it; the
+      other answers go to the upstream or are wrong, and the test counts them.
+    </p>
+    <Table
+      caption="What the answers are made of"
+      columns={[{ name: 'Field' }, { name: 'Value' }, { name: 'Optional' }, { name: 'Examples' }]}
+      rows={form.fields.map(({ path, kind, rules, examples, isOptional, isList }) => [
+        <Text text={path === '' ? 'the whole answer' : path} />,
+        `${FIELD_KINDS[kind]}${isList && kind === 'copied' ? ', several' : ''}${rules.length > 0 ? ` (${rules.join(', ')})` : ''}`,
+        isOptional ? 'yes' : '',
+        <Text text={examples.slice(0, MAX_EXAMPLES).join(', ')} />,
+      ])}
+      empty=""
+    />
+  </>
+)
+
 export const Training = ({ plan }: { plan: InternalizationPlan }) => (
   <section>
     {(plan.population as Population | undefined) !== undefined && <PopulationFigures plan={plan} />}
     <div class="stack">
+      {plan.form !== undefined && <Form form={plan.form} />}
       <Stages plan={plan} />
       <div class="plots">
         {plan.arms.map((arm) => (

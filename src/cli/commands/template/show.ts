@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { holdoutText } from '../../../core/internalization/holdout-time.ts'
+import type { FormSummary } from '../../../core/form/describe-form.ts'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts'
 import { shortId } from '../../../core/template/name.ts'
@@ -74,6 +75,16 @@ const removedText = (template: Template): string =>
     ]),
   ])
 
+/** A line a field. */
+const formText = ({ explained, fields }: FormSummary): string =>
+  [
+    `the form of its answers, which reproduces ${percent(explained)} of them:`,
+    ...fields.map(
+      ({ path, kind, rules, isOptional, examples }) =>
+        `  ${path === '' ? 'the whole answer' : path}: ${[kind, ...rules, ...(isOptional ? ['optional'] : [])].join(', ')}; ${examples.slice(0, 3).join(', ')}`
+    ),
+  ].join('\n')
+
 const internalizationsText = (
   rows: Internalization[],
   rollouts: ReadonlyMap<string, Rollout>
@@ -92,7 +103,8 @@ const internalizationsText = (
       ]
     }),
   ])
-  return newest === null ? figures : `${figures}\n${holdoutText(newest)}`
+  if (newest === null) return figures
+  return [figures, holdoutText(newest), ...(newest.form ? [formText(newest.form)] : [])].join('\n')
 }
 
 const nextStep = (

@@ -11,8 +11,6 @@ const MAX_WORDS = 24
 const MIN_COUNT = 3
 const MIN_SHARE = 0.01
 
-export const NO_CONTEXT: FieldContext = { rows: 0, words: {} }
-
 /** Each place beside the span with its word. */
 const wordsAround = (row: RowWords, { from, to }: Span): [place: string, word: string][] => {
   const source = row.sourceOf(from)

@@ -141,7 +141,8 @@ const RAISES_AGREEMENT: Record<'head' | 'lora', string> = {
   lora: 'More questions to learn from, more time (TRAIN_MINUTES), or a larger base model (MODEL_PATH).',
 }
 
-const kindOf = (arm: ArmName): 'head' | 'lora' => (arm === 'label-head' || arm === 'field-head' ? 'head' : 'lora')
+const kindOf = (arm: ArmName): 'head' | 'lora' =>
+  arm === 'label-head' || arm === 'field-head' ? 'head' : 'lora'
 
 /** Of repeated questions: where more requests than the margin allows have several answers, no arm can pass. */
 const contradictingLog = (
