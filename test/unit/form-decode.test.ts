@@ -112,7 +112,7 @@ describe('decoding', () => {
     }
   })
 
-  it('gives an answer for any scores, unless a required value cannot be normalized', () => {
+  it('gives targets for any scores, and an answer unless a required value is left without words', () => {
     for (const name of GRAMMAR_NAMES) {
       const rows = grammarRows(name, 200, 6)
       const { form } = findForm(rows)!
@@ -125,8 +125,7 @@ describe('decoding', () => {
           expect(targets.tags).toHaveLength(words)
           expect(fieldLogProbs.every((value) => value <= 0 && Number.isFinite(value))).toBe(true)
           const answer = renderAnswer(form, sources, targets)
-          // objects of a list may lack a member, and words of a date may be taken
-          if (!['basket', 'booking', 'invoice'].includes(name)) expect(answer).not.toBeNull()
+          if (['order', 'ticket'].includes(name)) expect(answer).not.toBeNull()
         }),
         { numRuns: 40 }
       )

@@ -190,4 +190,24 @@ describe('the form of logged answers', () => {
     expect(found?.explained).toBe(1)
     expect(sizesOf(found!.form).fields).toBe(2)
   })
+
+  it('writes a value that contains others from these', () => {
+    const first = ['Anna', 'Bela', 'Chidi', 'Dora', 'Emil', 'Fay', 'Gus']
+    const last = ['Smith', 'Okafor', 'Rossi', 'Nowak', 'Dubois']
+    const rows = rowsOf(200, (at) => {
+      const name = { first: `${first[at % 7]}${at}`, last: last[at % 5]! }
+      const street = `${at * 3} Main Road`
+      const city = `${'ABCDE'[at % 5]}${'aeiou'[at % 3]}ville${at % 11}`
+      const full = `${name.first} ${name.last}`
+      return rowOf(`I am ${full}, from ${street}, ${city}.`, {
+        ...name,
+        full,
+        address: { all: `${street}, ${city}`, city },
+      })
+    })
+    const found = findForm(rows)
+    expect(found?.explained).toBe(1)
+    expect(sizesOf(found!.form)).toEqual({ fields: 4, choices: [] })
+    expect(fieldsOf(found)).toContain('full{1}: copied identity')
+  })
 })

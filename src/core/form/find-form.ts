@@ -3,6 +3,7 @@
  * again.
  */
 import { sizesOf, type Form, type FormNode } from './form.ts'
+import { composed } from './infer/composed.ts'
 import { inferScalars } from './infer/infer-scalars.ts'
 import { inferValue } from './infer/infer-value.ts'
 import { numbered } from './infer/number-fields.ts'
@@ -31,7 +32,8 @@ const MAX_FIELDS = 200
 const MAX_UNEXPLAINED = 100
 
 const formOf = (style: Form['style'], root: FormNode, search: Search): Form | null => {
-  const form = { style, root: numbered(root, sharedFields(root, search)) }
+  const whole = composed(root, search)
+  const form = { style, root: numbered(whole, sharedFields(whole, search)) }
   const sizes = sizesOf(form)
   const total = sizes.fields + sizes.choices.length
   return total > 0 && total <= MAX_FIELDS ? form : null

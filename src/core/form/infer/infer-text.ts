@@ -18,6 +18,8 @@ const MAX_SHORT = 3
 /** Texts that skeletons are looked for in, and texts that tell how good they are. */
 const SAMPLE = 400
 const TRIED = 100
+/** Skeletons that have fewer of the texts are not looked at further. */
+const MIN_COVERED = 0.5
 /** Skeletons that explain this share are good enough. */
 const GOOD_SHARE = 0.97
 
@@ -90,6 +92,8 @@ const nodeOf = (
   const kept = frequent(matchTexts(texts, skeletons), least)
   // a text of a skeleton that is left out may have another one
   const matched = matchTexts(texts, kept).filter((one) => one.texts.length >= least)
+  const covered = matched.reduce((sum, one) => sum + one.texts.length, 0)
+  if (covered < MIN_COVERED * texts.length) return null
   const short = matched.filter(({ skeleton }) => constantWords(skeleton) < MIN_WORDS)
   if (matched.length === 0 || short.length > MAX_SHORT) return null
   const branches = matched.map((one) => textNode(one, inferHole))

@@ -118,28 +118,47 @@ const sharedWords = (one: Map<string, number>, other: Map<string, number>): numb
   return shared
 }
 
+/** Texts with the same frequent words in the same order. */
+interface Group {
+  tokens: Token[]
+  count: number
+  /** of one of the texts, frequent or not */
+  words: number
+}
+
 interface Open {
   tokens: Token[]
   bag: Map<string, number>
 }
 
+/** Skeletons that a text is aligned with: the ones with the most words in common. */
+const MAX_ALIGNED = 3
+
 /** Puts a text to the skeleton that it is most like, or opens a new one. */
-const file = (open: Open[], tokens: Token[], similarity: number): void => {
+const file = (open: Open[], { tokens, words }: Group, similarity: number): void => {
   const bag = bagOf(tokens)
-  const words = wordsIn(tokens)
+  const own = wordsIn(tokens)
+  const likely = open
+    .map((one) => {
+      const all = wordsIn(one.tokens) + own
+      return { open: one, all, bound: (2 * sharedWords(bag, one.bag)) / all }
+    })
+    .filter(({ bound }) => bound >= similarity)
+    .sort((one, other) => other.bound - one.bound)
+    .slice(0, MAX_ALIGNED)
   let best: { open: Open; pairs: [number, number][]; share: number } | null = null
-  for (const one of open) {
-    const all = wordsIn(one.tokens) + words
-    const bound = (2 * sharedWords(bag, one.bag)) / all
-    if (bound < similarity || bound <= (best?.share ?? 0)) continue
+  for (const { open: one, all, bound } of likely) {
+    if (bound <= (best?.share ?? 0)) break
     const pairs = commonPlaces(one.tokens, tokens)
     const share = (2 * pairs.length) / all
-    if (share >= similarity && share > (best?.share ?? 0)) best = { open: one, pairs, share }
+    // free texts share some words in any order: of the whole text they are few
+    const isLike = share >= similarity && pairs.length >= (similarity / 2) * words
+    if (isLike && share > (best?.share ?? 0)) best = { open: one, pairs, share }
   }
   if (best !== null) {
     best.open.tokens = merged(best.open.tokens, tokens, best.pairs)
     best.open.bag = bagOf(best.open.tokens)
-  } else if (open.length < MAX_OPEN) open.push({ tokens, bag })
+  } else open.push({ tokens, bag })
 }
 
 /** Marks that hold the parts of a date, an amount or an address together. */
@@ -199,17 +218,20 @@ export const findSkeletons = (
     for (const text of new Set(tokens.map((token) => token.text!)))
       counts.set(text, (counts.get(text) ?? 0) + 1)
   const least = Math.max(Math.min(MIN_TEXTS, texts.length), MIN_SHARE * texts.length)
-  const groups = new Map<string, { tokens: Token[]; count: number }>()
+  const groups = new Map<string, Group>()
   for (const tokens of read) {
     const own = withHoles(tokens, (text) => counts.get(text)! >= least)
     const key = own.map(({ text, gap }) => text ?? `\u0000${gap}`).join('\u0001')
     const group = groups.get(key)
     if (group) group.count++
-    else groups.set(key, { tokens: own, count: 1 })
+    else groups.set(key, { tokens: own, count: 1, words: tokens.length })
   }
   const open: Open[] = []
-  for (const { tokens } of [...groups.values()].sort((one, other) => other.count - one.count))
-    file(open, tokens, similarity)
+  for (const group of [...groups.values()].sort((one, other) => other.count - one.count)) {
+    file(open, group, similarity)
+    // free texts: each opens a skeleton of its own
+    if (open.length > MAX_OPEN) return []
+  }
   const skeletons = open.map(({ tokens }) => skeletonOf(isWide ? withWideHoles(tokens) : tokens))
   const distinct = new Map(skeletons.map((skeleton) => [JSON.stringify(skeleton), skeleton]))
   return [...distinct.values()]

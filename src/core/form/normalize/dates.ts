@@ -62,6 +62,7 @@ const dateRule = (isDayFirst: boolean): Rule => ({
   reads: {
     starts: MONTH_OR_DIGITS,
     isPart: (word) => DATE_WORDS.has(word) || /^(?:\d{1,2}|\d{4})$/.test(word),
+    digitsBehindDigits: 4,
   },
   makes: /^\d{4}-\d\d-\d\d$/,
 })

@@ -134,7 +134,11 @@ const isNumberPart = (word: string): boolean =>
 /** "a" begins a number only before another word of one. */
 const STARTS = `[+-]?\\d+|\\ba\\b(?=\\s+(?:dozen|hundred|thousand|million))|\\bdozen\\b|${wordPattern([...SMALL.keys(), ...TENS.keys()])}`
 
-const NUMBER_READS: Reads = { starts: new RegExp(STARTS, 'g'), isPart: isNumberPart }
+const NUMBER_READS: Reads = {
+  starts: new RegExp(STARTS, 'g'),
+  isPart: isNumberPart,
+  digitsBehindDigits: 3,
+}
 
 const numberRule = (pattern: RegExp): ReadingRule => ({
   apply: (text) => {

@@ -19,6 +19,8 @@ export interface Reads {
   starts: RegExp
   /** Whether a word can be a part of it. */
   isPart: (word: string) => boolean
+  /** Digits that may stand behind digits without a mark between: 3 for "1 200", 4 for "March 5 2026". */
+  digitsBehindDigits?: number
 }
 
 /** A rule that reads words of its own. */

@@ -76,7 +76,6 @@ const startsOf = (row: RowWords, source: number, first: string): number[] => {
   for (let at = text.indexOf(first); at >= 0; at = text.indexOf(first, at + 1)) {
     const word = row.wordAt(at, source)
     if (word >= 0 && row.ends[word] === at + first.length) starts.push(word)
-    if (starts.length === MAX_PLACES) break
   }
   return starts
 }
@@ -87,7 +86,6 @@ const partialStarts = (row: RowWords, source: number, first: string): number[] =
   for (let word = row.firsts[source]!; word < row.firsts[source + 1]!; word++) {
     if (row.folded[source]!.charCodeAt(row.starts[word]!) !== first.charCodeAt(0)) continue
     if (first.startsWith(row.foldedWord(word, source))) starts.push(word)
-    if (starts.length === MAX_PLACES) break
   }
   return starts
 }
@@ -113,10 +111,16 @@ const exactSpans = (row: RowWords, value: string): Span[] => {
 export const similarSpans = (row: RowWords, value: string): Span[] => {
   const parts = partsOf(value)
   if (parts === null) return exactSpans(row, value)
-  const places = (starts: typeof startsOf): Span[] =>
-    row.sources.flatMap((_, source) =>
-      starts(row, source, parts.first).flatMap((word) => spansFrom(row, source, word, parts))
-    )
+  const places = (starts: typeof startsOf): Span[] => {
+    const spans: Span[] = []
+    for (const source of row.sources.keys()) {
+      for (const word of starts(row, source, parts.first)) {
+        spans.push(...spansFrom(row, source, word, parts))
+        if (spans.length >= MAX_PLACES) return spans
+      }
+    }
+    return spans
+  }
   const spans = places(startsOf)
   // only digits are grouped by marks within a word
   return spans.length > 0 || !/\d/.test(parts.letters) ? spans : places(partialStarts)

@@ -15,8 +15,13 @@ const readFrom = (
   { chain, reads, spans }: { chain: Chain; reads: Reads; spans: Map<string, Span[]> }
 ): void => {
   const last = Math.min(row.firsts[source + 1]!, from + MAX_WORDS)
+  let isBehindDigits = false
   for (let to = from + 1; to <= last; to++) {
-    if (!reads.isPart(row.foldedWord(to - 1, source))) return
+    const word = row.foldedWord(to - 1, source)
+    if (!reads.isPart(word)) return
+    const isDigits = /^\d/.test(word)
+    if (isBehindDigits && isDigits && word.length !== reads.digitsBehindDigits) return
+    isBehindDigits = isDigits
     const value = normalize(chain, row.textOf({ from, to }))
     if (value === null) continue
     const known = spans.get(value)

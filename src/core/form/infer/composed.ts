@@ -1,0 +1,169 @@
+/**
+ * Finds values that other values stand in, such as a full name beside a first and a last name: their spans overlap,
+ * so the longer value is written from the shorter ones. What is between these must be constant or copied itself.
+ */
+import type { CopiedNode, FormNode, TextNode } from '../form.ts'
+import { nodesOf } from '../form.ts'
+import { wordsOf } from '../words.ts'
+import { findCopied } from './copied.ts'
+import { sampleOf, type Entry, type Search } from './search.ts'
+
+/** Rows that two values are compared on. */
+const COMPARED = 100
+const MIN_ROWS = 8
+const MIN_SHARE = 0.98
+
+/** Where a value stands in another one as whole words; -1 if it does not. */
+const placeIn = (whole: string, part: string): number => {
+  if (part === '' || part === whole) return -1
+  const words = wordsOf(whole)
+  const first = words.findIndex(({ start }) => whole.startsWith(part, start))
+  if (first < 0) return -1
+  const { start } = words[first]!
+  return words.some(({ end }) => end === start + part.length) ? start : -1
+}
+
+const isPlain = (node: CopiedNode): boolean =>
+  node.as === 'string' && node.chain.length === 1 && node.chain[0] === 'identity'
+
+/** Rows in which the whole value stands, as far as they are compared. */
+const comparedRows = (whole: CopiedNode, search: Search): number[] =>
+  sampleOf([...search.values.get(whole)!.keys()], COMPARED)
+
+/** Whether the part stands in the whole value, and nowhere else in the message, in nearly all rows. */
+const isPart = (part: CopiedNode, whole: CopiedNode, search: Search): boolean => {
+  const values = search.values.get(whole)!
+  const parts = search.values.get(part)!
+  const rows = comparedRows(whole, search)
+  const inside = rows.filter((row) => {
+    const text = parts.get(row)
+    return text !== undefined && placeIn(values.get(row)!, text) >= 0
+  })
+  if (rows.length < MIN_ROWS || inside.length < MIN_SHARE * rows.length) return false
+  const single = inside.filter(
+    (row) => search.spansOf(row).find(part.chain, parts.get(row)!).length === 1
+  )
+  return single.length * 2 > inside.length
+}
+
+/** The parts in the order of the whole value that most rows have. */
+const inOrder = (whole: CopiedNode, parts: readonly CopiedNode[], search: Search): CopiedNode[] => {
+  const values = search.values.get(whole)!
+  const meanPlace = (part: CopiedNode): number =>
+    comparedRows(whole, search).reduce(
+      (sum, row) => sum + placeIn(values.get(row)!, search.values.get(part)!.get(row) ?? ''),
+      0
+    )
+  const places = new Map(parts.map((part) => [part, meanPlace(part)]))
+  return [...parts].sort((one, other) => places.get(one)! - places.get(other)!)
+}
+
+/** Of each row, the texts before, between and behind the parts; null in rows that do not have these in order. */
+const textsBetween = (
+  whole: CopiedNode,
+  parts: readonly CopiedNode[],
+  search: Search
+): { row: number; texts: string[] }[] =>
+  [...search.values.get(whole)!].flatMap(([row, value]) => {
+    const texts: string[] = []
+    let at = 0
+    for (const part of parts) {
+      const text = search.values.get(part)!.get(row)
+      const place = text === undefined ? -1 : placeIn(value.slice(at), text)
+      if (place < 0 || text === undefined) return []
+      texts.push(value.slice(at, at + place))
+      at += place + text.length
+    }
+    return [{ row, texts: [...texts, value.slice(at)] }]
+  })
+
+/** Constant text, or blanks around a copied text. */
+const partsBetween = (
+  texts: readonly { row: number; text: string }[],
+  search: Search
+): TextNode['parts'] | null => {
+  const [first] = texts
+  if (first === undefined) return null
+  const same = texts.filter(({ text }) => text === first.text)
+  if (same.length >= MIN_SHARE * texts.length) return first.text === '' ? [] : [first.text]
+  const [before, behind] = [/^\W*/.exec(first.text)![0], /\W*$/.exec(first.text)![0]]
+  const entries = texts.flatMap(({ row, text }): Entry[] => {
+    const inner = text.slice(before.length, text.length - behind.length)
+    const isFramed = text === before + inner + behind && inner !== ''
+    return isFramed ? [{ row, value: { kind: 'string', text: inner } }] : []
+  })
+  const found = entries.length < MIN_SHARE * texts.length ? null : findCopied(entries, search)
+  if (found === null || found.fixed.size > 0) return null
+  search.values.set(
+    found.node,
+    new Map(entries.map(({ row, value }) => [row, value?.kind === 'string' ? value.text : '']))
+  )
+  return [before, found.node, behind].filter((part) => part !== '')
+}
+
+/** A node like another one, for another place of the answer. */
+const copyOf = (
+  node: CopiedNode,
+  rows: ReadonlyMap<number, string>,
+  search: Search
+): CopiedNode => {
+  const copy: CopiedNode = { ...node, otherwise: null }
+  const values = search.values.get(node)!
+  search.values.set(copy, new Map([...rows.keys()].map((row) => [row, values.get(row) ?? ''])))
+  return copy
+}
+
+const composedNode = (
+  whole: CopiedNode,
+  parts: readonly CopiedNode[],
+  search: Search
+): FormNode | null => {
+  const ordered = inOrder(whole, parts, search)
+  const rows = search.values.get(whole)!
+  const between = textsBetween(whole, ordered, search)
+  if (between.length < MIN_SHARE * rows.size) return null
+  const pieces: TextNode['parts'] = []
+  for (let place = 0; place <= ordered.length; place++) {
+    const texts = between.map(({ row, texts: all }) => ({ row, text: all[place]! }))
+    const own = partsBetween(texts, search)
+    if (own === null) return null
+    pieces.push(...own)
+    const part = ordered[place]
+    if (part) pieces.push(copyOf(part, rows, search))
+  }
+  const text: TextNode = { kind: 'text', parts: pieces }
+  if (whole.otherwise === null) return text
+  return { kind: 'choice', choice: -1, branches: [whole.otherwise, text], isConditional: false }
+}
+
+const replaced = (node: FormNode, by: ReadonlyMap<FormNode, FormNode>): FormNode => {
+  const own = by.get(node)
+  if (own !== undefined) return own
+  if (node.kind === 'choice')
+    return { ...node, branches: node.branches.map((branch) => replaced(branch, by)) }
+  if (node.kind === 'object')
+    return {
+      ...node,
+      members: node.members.map((member) => ({ ...member, node: replaced(member.node, by) })),
+    }
+  if (node.kind !== 'text') return node
+  const parts = node.parts.map((part) => (typeof part === 'string' ? part : replaced(part, by)))
+  return { ...node, parts }
+}
+
+/** The tree with values that contain other ones written from these. */
+export const composed = (root: FormNode, search: Search): FormNode => {
+  const plain = nodesOf(root).filter(
+    (node): node is CopiedNode => node.kind === 'copied' && isPlain(node) && search.values.has(node)
+  )
+  const by = new Map<FormNode, FormNode>()
+  for (const whole of plain) {
+    // a part that is itself composed would have to be replaced first
+    const parts = plain.filter(
+      (part) => part !== whole && !by.has(part) && isPart(part, whole, search)
+    )
+    const node = parts.length > 0 ? composedNode(whole, parts, search) : null
+    if (node !== null) by.set(whole, node)
+  }
+  return by.size > 0 ? replaced(root, by) : root
+}

@@ -1,0 +1,183 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { findForm } from '../../src/core/form/find-form.ts'
+import { sizesOf } from '../../src/core/form/form.ts'
+import { readTargets, type FormRow } from '../../src/core/form/read-targets.ts'
+import { renderAnswer } from '../../src/core/form/render-answer.ts'
+import { seededRandom } from '../../src/random.ts'
+import { grammarRows } from '../kit/form-grammars.ts'
+
+const rowOf = (text: string, answer: unknown): FormRow => ({
+  sources: [{ name: 'query', text }],
+  answer: JSON.stringify(answer),
+})
+
+const cpuMs = (run: () => void): number => {
+  const from = process.cpuUsage()
+  run()
+  const { user, system } = process.cpuUsage(from)
+  return (user + system) / 1000
+}
+
+/** Values that break careless code. */
+const ODD_VALUES = [
+  'say "hi"',
+  'back\\slash',
+  "O'Brien",
+  '👩‍👩‍👧 family',
+  'שלום עולם',
+  'مرحبا ١٢٣',
+  'Zoe\u0308',
+  'नमस्ते',
+  '東京都',
+  'a\tb',
+  '<b>&amp;',
+  '__proto__',
+  'constructor',
+  '$& $1',
+  'İstanbul',
+  'Straße',
+  '\ud800 lone',
+  '½ cup',
+]
+
+describe('odd values', () => {
+  it('are copied byte for byte', () => {
+    const rows = ODD_VALUES.flatMap((value, at) =>
+      [0, 1, 2].map((place) => rowOf(`The ${place} name: ${value} (${at})`, { name: value, at }))
+    )
+    expect(findForm(rows)?.unexplained).toEqual([])
+  })
+
+  it('are empty, blank, or names of members', () => {
+    const rows = Array.from({ length: 60 }, (_, at) => {
+      const name = ['', `N${at * 3}`, 'null'][at % 3]!
+      return rowOf(`name ${name}!`, { '': name, __proto__x: at % 2 === 0, 'a.b': at * 7 })
+    }).map((row, at) => ({
+      ...row,
+      sources: [{ name: 'query', text: `${row.sources[0]!.text} ${at * 7}` }],
+    }))
+    expect(findForm(rows)?.explained).toBe(1)
+  })
+
+  it('give the same bytes or are not explained, whatever they are', () => {
+    const value = fc.string({ unit: 'binary', maxLength: 8 })
+    const row = fc.record({ a: value, b: value, flag: fc.boolean() })
+    fc.assert(
+      fc.property(
+        fc.array(row, { minLength: 20, maxLength: 30 }),
+        fc.boolean(),
+        (values, isText) => {
+          const rows = values.map((one): FormRow => {
+            const answer = isText ? `Dear ${one.a}, take ${one.b} now.` : JSON.stringify(one)
+            return {
+              sources: [{ name: 'query', text: `${one.b} and ${one.a} ${one.flag}` }],
+              answer,
+            }
+          })
+          const found = findForm(rows, { minExplained: 0 })
+          if (found === null) return
+          let explained = 0
+          for (const one of rows) {
+            const targets = readTargets(found.form, one)
+            if (targets === null) continue
+            explained++
+            expect(renderAnswer(found.form, one.sources, targets)).toBe(one.answer)
+          }
+          expect(found.explained).toBeCloseTo(explained / rows.length)
+        }
+      ),
+      { numRuns: 60 }
+    )
+  })
+
+  it('are targets of a row that the form does not know', () => {
+    const { form } = findForm(grammarRows('order', 200))!
+    expect(readTargets(form, rowOf('x', { product: 'tractors', quantity: 1 }))).toBeNull()
+    expect(readTargets(form, { sources: [], answer: 'no JSON' })).toBeNull()
+    expect(readTargets(form, rowOf('x', { product: 'pens', quantity: 1, more: true }))).toBeNull()
+    const sources = [{ name: 'query', text: 'some pens' }]
+    const choices = new Int32Array(1)
+    expect(renderAnswer(form, sources, { tags: new Int32Array(1), choices })).toBeNull()
+    expect(renderAnswer(form, sources, { tags: Int32Array.of(0, 1), choices })).toBeNull()
+    expect(
+      renderAnswer(form, sources, { tags: new Int32Array(2), choices: Int32Array.of(99) })
+    ).toBeNull()
+  })
+})
+
+describe('large logs', () => {
+  it('have forms of 200 fields, and none of more', () => {
+    const rows = (fields: number): FormRow[] =>
+      Array.from({ length: 40 }, (_, at) => {
+        const entries = Array.from({ length: fields }, (_entry, field) => [
+          `f${field}`,
+          `V${at}x${field}`,
+        ])
+        return rowOf(
+          entries.map(([name, value]) => `${name}=${value}`).join(' '),
+          Object.fromEntries(entries)
+        )
+      })
+    const found = findForm(rows(200))
+    expect(found?.explained).toBe(1)
+    expect(sizesOf(found!.form).fields).toBe(200)
+    expect(findForm(rows(201))).toBeNull()
+  })
+
+  it('have fields of 500 values', () => {
+    const random = seededRandom(1)
+    const values = Array.from({ length: 500 }, (_, at) => `Town ${at}`)
+    const rows = Array.from({ length: 2000 }, () => {
+      const town = values[Math.floor(random() * 500)]!
+      return rowOf(`to ${town}`, { town })
+    })
+    expect(findForm(rows)?.explained).toBe(1)
+  })
+
+  it('are read in a few seconds also with long messages', () => {
+    const filler = 'and we would like to tell you that in May one of the 2 boxes was a bit late, '
+    const rows = grammarRows('invoice', 1000).map((row) => ({
+      ...row,
+      sources: [{ name: 'query', text: filler.repeat(150) + row.sources[0]!.text }],
+    }))
+    expect(rows[0]!.sources[0]!.text.length).toBeGreaterThan(11_000)
+    let explained = 0
+    const ms = cpuMs(() => {
+      explained = findForm(rows)?.explained ?? 0
+    })
+    expect(explained).toBeGreaterThan(0.99)
+    // 3 seconds on two slow cores
+    expect(ms).toBeLessThan(20_000)
+  })
+
+  it('are given up soon where answers are free texts', () => {
+    const random = seededRandom(2)
+    const words = Array.from({ length: 3000 }, (_, at) => `w${at.toString(36)}`)
+    const text = (count: number): string =>
+      Array.from({ length: count }, () => words[Math.floor(random() ** 2 * 3000)]!).join(' ')
+    const rows = Array.from({ length: 1000 }, () => ({
+      sources: [{ name: 'query', text: text(100) }],
+      answer: text(150),
+    }))
+    let found: unknown = null
+    const ms = cpuMs(() => {
+      found = findForm(rows)
+    })
+    expect(found).toBeNull()
+    expect(ms).toBeLessThan(20_000)
+  })
+
+  it('keep their time with one word a thousand times', () => {
+    const rows = Array.from({ length: 200 }, (_, at) => {
+      const [one, other] = [`${at % 7}`, `${at % 5}`]
+      return rowOf(`${'1 2 3 4 5 6 0 '.repeat(400)} so ${one} then ${other}`, {
+        one,
+        other,
+        list: [one, other],
+      })
+    })
+    const ms = cpuMs(() => findForm(rows))
+    expect(ms).toBeLessThan(20_000)
+  })
+})
