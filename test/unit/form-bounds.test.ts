@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { findForm } from '../../src/core/form/find-form.ts'
 import { sizesOf } from '../../src/core/form/form.ts'
@@ -18,6 +18,19 @@ const cpuMs = (run: () => void): number => {
   const { user, system } = process.cpuUsage(from)
   return (user + system) / 1000
 }
+
+/** Answers of many members, each with a value of its own. */
+const wideRows = (fields: number): FormRow[] =>
+  Array.from({ length: 40 }, (_, at) => {
+    const entries = Array.from({ length: fields }, (_entry, field) => [
+      `f${field}`,
+      `V${at}x${field}`,
+    ])
+    return rowOf(
+      entries.map(([name, value]) => `${name}=${value}`).join(' '),
+      Object.fromEntries(entries)
+    )
+  })
 
 /** Values that break careless code. */
 const ODD_VALUES = [
@@ -108,21 +121,10 @@ describe('odd values', () => {
 
 describe('large logs', () => {
   it('have forms of 200 fields, and none of more', () => {
-    const rows = (fields: number): FormRow[] =>
-      Array.from({ length: 40 }, (_, at) => {
-        const entries = Array.from({ length: fields }, (_entry, field) => [
-          `f${field}`,
-          `V${at}x${field}`,
-        ])
-        return rowOf(
-          entries.map(([name, value]) => `${name}=${value}`).join(' '),
-          Object.fromEntries(entries)
-        )
-      })
-    const found = findForm(rows(200))
+    const found = findForm(wideRows(200))
     expect(found?.explained).toBe(1)
     expect(sizesOf(found!.form).fields).toBe(200)
-    expect(findForm(rows(201))).toBeNull()
+    expect(findForm(wideRows(201))).toBeNull()
   })
 
   it('have fields of 500 values', () => {

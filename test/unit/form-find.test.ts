@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { findForm, type FoundForm } from '../../src/core/form/find-form.ts'
 import { describeForm } from '../../src/core/form/describe-form.ts'
@@ -17,6 +17,14 @@ const rowsOf = (count: number, row: (at: number, random: () => number) => FormRo
   const random = seededRandom(7)
   return Array.from({ length: count }, (_, at) => row(at, random))
 }
+
+/** A hundred answers, some of which are no JSON. */
+const partlyJson = (bad: number): FormRow[] =>
+  rowsOf(100, (at) =>
+    at < bad
+      ? rowOf(`what ${at}`, `Sorry, ${'very '.repeat(at)}unclear.`)
+      : rowOf(`order ${at * 7919}`, { order: String(at * 7919) })
+  )
 
 /** `path: kind rules` of each field. */
 const fieldsOf = (found: FoundForm | null): string[] =>
@@ -94,16 +102,10 @@ describe('the form of logged answers', () => {
   })
 
   it('is found where one of ten answers is no JSON, and not where more are', () => {
-    const rows = (bad: number): FormRow[] =>
-      rowsOf(100, (at) =>
-        at < bad
-          ? rowOf(`what ${at}`, `Sorry, ${'very '.repeat(at)}unclear.`)
-          : rowOf(`order ${at * 7919}`, { order: String(at * 7919) })
-      )
-    const found = findForm(rows(10))
+    const found = findForm(partlyJson(10))
     expect(found?.explained).toBeCloseTo(0.9)
     expect(found?.unexplained).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
-    expect(findForm(rows(20))).toBeNull()
+    expect(findForm(partlyJson(20))).toBeNull()
   })
 
   it('keeps the order of members that is most used', () => {

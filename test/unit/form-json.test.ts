@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { findJson, styleOf, writeJson } from '../../src/core/form/json/style.ts'
 import { keyOf, readJsonAt, valueOf } from '../../src/core/form/json/value.ts'

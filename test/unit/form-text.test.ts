@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describeForm } from '../../src/core/form/describe-form.ts'
 import { findForm } from '../../src/core/form/find-form.ts'
 import { sizesOf } from '../../src/core/form/form.ts'

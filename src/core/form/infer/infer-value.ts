@@ -1,5 +1,5 @@
 /** Finds the node of any JSON values. */
-import type { FormNode, ObjectNode } from '../form.ts'
+import type { FormNode } from '../form.ts'
 import type { JsonValue } from '../json/value.ts'
 import { inferList, type ListEntry } from './infer-list.ts'
 import { inferObject } from './infer-object.ts'
@@ -31,7 +31,7 @@ export const inferValue = (entries: readonly Entry[], search: Search): FormNode 
   const least = MIN_SHARE * entries.length
   const nodes: FormNode[] = []
   if (objects.length > least)
-    nodes.push(inferObject(objects, (members) => inferValue(members, search)) satisfies ObjectNode)
+    nodes.push(inferObject(objects, (members) => inferValue(members, search)))
   if (lists.length > least) nodes.push(inferList(lists, search))
   const present = scalars.filter(({ value }) => value !== undefined)
   // an open set of scalars beside objects is rare: "string or list of strings"

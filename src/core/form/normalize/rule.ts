@@ -32,10 +32,12 @@ export const ANY = /^/
 
 const escaped = (text: string): string => text.replace(/[$.+*?^()[\]{}|\\]/g, '\\$&')
 
+/** Whether `\b` is right at both ends. */
+const isPlain = (word: string): boolean => /^\w(?:.*\w)?$/.test(word)
+
 /** A pattern that finds words and marks of a list. */
 export const wordPattern = (words: Iterable<string>): string => {
   const all = [...words]
-  const isPlain = (word: string): boolean => /^\w(?:.*\w)?$/.test(word)
   // one group: each alternative with its own `\b` takes four times as long
   const plain = `\\b(?:${all.filter(isPlain).map(escaped).join('|')})\\b`
   return [plain, ...all.filter((word) => !isPlain(word)).map(escaped)].join('|')
