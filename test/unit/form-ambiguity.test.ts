@@ -59,6 +59,15 @@ describe('a value at several places', () => {
     expect([...readTargets(found.form, row)!.tags]).toEqual([0, 0, 1, 0, 0, 3])
   })
 
+  it('is not tagged within a longer number or code', () => {
+    const rows = Array.from({ length: 100 }, () => {
+      const count = 1 + below(9)
+      return rowOf(`${count}.5 m of AB${count} on 2026-0${count}-01, so ${count} times`, { count })
+    })
+    const { form } = findForm(rows)!
+    expect(wordsBefore(rows[0]!, readTargets(form, rows[0]!)!.tags)).toEqual(['so'])
+  })
+
   it('is not tagged where a default stands beside unusual words', () => {
     const rows = Array.from({ length: 300 }, (_, at) => {
       const [count, door] = [2 + below(8), 1 + below(40)]

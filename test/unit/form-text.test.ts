@@ -90,6 +90,20 @@ describe('templated answers', () => {
     expect(sizesOf(found!.form)).toEqual({ fields: 2, choices: [2] })
   })
 
+  it('share fields that stand at the same places of the message', () => {
+    const rows = rowsOf(300, (at, below) => {
+      const [name, id] = [`${'ABCDEFG'[below(7)]}na${below(99)}`, String(10_000 + below(90_000))]
+      const answer = [
+        `Hello ${name}, order ${id} is on its way to you.`,
+        `Sorry, there is no ${id} in our books, dear ${name}.`,
+      ][at % 2]!
+      return rowOf(`My name is ${name} and my order number: ${id}`, answer)
+    })
+    const found = findForm(rows)
+    expect(found?.explained).toBe(1)
+    expect(sizesOf(found!.form)).toEqual({ fields: 2, choices: [2] })
+  })
+
   it('may be a closed set of sentences', () => {
     const rows = rowsOf(60, (at) =>
       rowOf(`text ${at}`, ['Yes, we do.', 'No.', 'Ask Bob!'][at % 3]!)

@@ -35,11 +35,15 @@ const isPart = (part: CopiedNode, whole: CopiedNode, search: Search): boolean =>
   const values = search.values.get(whole)!
   const parts = search.values.get(part)!
   const rows = comparedRows(whole, search)
-  const inside = rows.filter((row) => {
+  const isInside = (row: number): boolean => {
     const text = parts.get(row)
     return text !== undefined && placeIn(values.get(row)!, text) >= 0
-  })
-  if (rows.length < MIN_ROWS || inside.length < MIN_SHARE * rows.length) return false
+  }
+  // most pairs of values have nothing in common
+  if (rows.length < MIN_ROWS || rows.slice(0, MIN_ROWS).filter(isInside).length < MIN_ROWS - 1)
+    return false
+  const inside = rows.filter(isInside)
+  if (inside.length < MIN_SHARE * rows.length) return false
   const single = inside.filter(
     (row) => search.spansOf(row).find(part.chain, parts.get(row)!).length === 1
   )

@@ -19,10 +19,19 @@ const MAX_KEPT_ROWS = 500
 /** Rows that a rule of a field is chosen by; 98 % of them is then 97.5 % or more of all rows, give or take one. */
 const SAMPLE = 300
 
-/** At most `count` of the items, evenly spaced. */
+/** Any irrational number: its multiples fall on all parts of an interval alike. */
+const GOLDEN = 0.6180339887498949
+
+/**
+ * At most `count` of the items, in their order: one of each of `count` neighbourhoods, at a place that changes, so
+ * that rows that alternate are all seen.
+ */
 export const sampleOf = <Item>(items: readonly Item[], count = SAMPLE): Item[] => {
   if (items.length <= count) return [...items]
-  return Array.from({ length: count }, (_, at) => items[Math.floor((at * items.length) / count)]!)
+  return Array.from(
+    { length: count },
+    (_, at) => items[Math.floor(((at + ((at * GOLDEN) % 1)) * items.length) / count)]!
+  )
 }
 
 export class Search {

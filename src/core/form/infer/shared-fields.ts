@@ -1,6 +1,9 @@
-/** Finds places of the answer that are copied from one span: a number twice, a date in two notations. */
-import type { CopiedNode, FormNode } from '../form.ts'
-import { nodesOf } from '../form.ts'
+/**
+ * Finds places of the answer that are copied by one field: from one span, such as a number twice or a date in two
+ * notations; or in branches of a choice, such as the name in each of several skeletons.
+ */
+import type { CopiedNode, FieldContext, FormNode } from '../form.ts'
+import { childrenOf } from '../form.ts'
 import type { Span } from '../spans/row-words.ts'
 import { sampleOf, type Search } from './search.ts'
 
@@ -10,20 +13,35 @@ const MIN_ROWS = 8
 const MIN_SAME_SHARE = 0.98
 /** Share of rows in which two places must have no spans apart, so that one span is the better reading. */
 const MIN_FORCED_SHARE = 0.1
+/** Cosine of the counts of the words around two fields from which on they are one field in two branches. */
+const MIN_ALIKE = 0.8
+
+/** A copied node, and the branch of each choice above it. */
+interface Placed {
+  node: CopiedNode
+  branches: ReadonlyMap<FormNode, number>
+}
 
 const isSame = (one: Span, other: Span): boolean => one.from === other.from && one.to === other.to
 const isApart = (one: Span, other: Span): boolean => one.to <= other.from || other.to <= one.from
 
-/** Whether one span gives the values of both, and two spans do not. */
-const isShared = (one: CopiedNode, other: CopiedNode, search: Search): boolean => {
+/** Rows of both places; null where no span can be shared. */
+const sharedRows = (one: CopiedNode, other: CopiedNode, search: Search): number[] | null => {
   const [values, others] = [search.values.get(one)!, search.values.get(other)!]
   const rare = values.size < others.size ? one : other
-  const rareRows = [...search.values.get(rare)!.keys()]
-  if (rareRows.length < MIN_ROWS) return false
   // where nothing is tagged, an optional value is left out: also one that the other place has
-  if (values.size !== others.size && rare.otherwise !== null) return false
-  if (!rareRows.every((row) => values.has(row) && others.has(row))) return false
-  const rows = sampleOf(rareRows, COMPARED)
+  if (values.size !== others.size && rare.otherwise !== null) return null
+  const rows = sampleOf([...search.values.get(rare)!.keys()], COMPARED)
+  const isShared =
+    rows.length >= MIN_ROWS && rows.every((row) => values.has(row) && others.has(row))
+  return isShared ? rows : null
+}
+
+/** Whether one span gives the values of both, and two spans do not. */
+const haveOneSpan = (one: CopiedNode, other: CopiedNode, search: Search): boolean => {
+  const rows = sharedRows(one, other, search)
+  if (rows === null) return false
+  const [values, others] = [search.values.get(one)!, search.values.get(other)!]
   let same = 0
   let forced = 0
   for (const [at, row] of rows.entries()) {
@@ -40,15 +58,64 @@ const isShared = (one: CopiedNode, other: CopiedNode, search: Search): boolean =
   )
 }
 
-/** Each later node with the first one that has the same span. */
+/** Whether no answer has both. */
+const areExclusive = (one: Placed, other: Placed): boolean =>
+  [...one.branches].some(([choice, branch]) => {
+    const second = other.branches.get(choice)
+    return second !== undefined && second !== branch
+  })
+
+/** Counts of each word at each place. */
+const countsOf = ({ words }: FieldContext): Map<string, number> =>
+  new Map(
+    Object.entries(words).flatMap(([place, counts]) =>
+      Object.entries(counts).map(([word, count]): [string, number] => [`${place} ${word}`, count])
+    )
+  )
+
+const lengthOf = (counts: Map<string, number>): number =>
+  Math.sqrt([...counts.values()].reduce((sum, count) => sum + count * count, 0))
+
+const areAlike = (one: CopiedNode, other: CopiedNode): boolean => {
+  if (one.chain.join() !== other.chain.join()) return false
+  const [counts, others] = [countsOf(one.context), countsOf(other.context)]
+  let product = 0
+  for (const [word, count] of counts) product += count * (others.get(word) ?? 0)
+  return product > MIN_ALIKE * lengthOf(counts) * lengthOf(others)
+}
+
+const placedNodes = (root: FormNode, branches: Placed['branches'] = new Map()): Placed[] => {
+  if (root.kind === 'copied') return [{ node: root, branches }]
+  // fields of a list have any number of spans
+  if (root.kind === 'list') return []
+  return childrenOf(root).flatMap((child, branch) =>
+    placedNodes(child, root.kind === 'choice' ? new Map([...branches, [root, branch]]) : branches)
+  )
+}
+
+/** Whether a place may have the field of others. */
+const isOf = (field: readonly Placed[], place: Placed, search: Search): boolean => {
+  let isLike = false
+  for (const other of field) {
+    if (areExclusive(other, place)) isLike ||= areAlike(other.node, place.node)
+    else if (haveOneSpan(other.node, place.node, search)) isLike = true
+    else return false
+  }
+  return isLike
+}
+
+/** Each later node with the first one that has the same field. */
 export const sharedFields = (root: FormNode, search: Search): Map<CopiedNode, CopiedNode> => {
   const shared = new Map<CopiedNode, CopiedNode>()
-  const firsts: CopiedNode[] = []
-  for (const node of nodesOf(root)) {
-    if (node.kind !== 'copied' || !search.values.has(node)) continue
-    const first = firsts.find((one) => isShared(one, node, search))
-    if (first === undefined) firsts.push(node)
-    else shared.set(node, first)
+  const fields: Placed[][] = []
+  for (const place of placedNodes(root)) {
+    if (!search.values.has(place.node)) continue
+    const field = fields.find((one) => isOf(one, place, search))
+    if (field === undefined) fields.push([place])
+    else {
+      shared.set(place.node, field[0]!.node)
+      field.push(place)
+    }
   }
   return shared
 }

@@ -55,6 +55,18 @@ const widest = (row: RowWords, spans: readonly Span[]): Span[] =>
       )
   )
 
+const BEFORE = /(?:[\p{L}\p{M}\p{N}]|\p{N}[.,:/-])$/u
+const BEHIND = /^(?:[\p{L}\p{M}\p{N}]|[.,:/-]\p{N})/u
+
+/** Whether a span is a part of a longer number or code. */
+const isGlued = (row: RowWords, { from, to }: Span): boolean => {
+  const { text } = row.sources[row.sourceOf(from)]!
+  const [start, end] = [row.starts[from]!, row.ends[to - 1]!]
+  return (
+    BEFORE.test(text.slice(Math.max(0, start - 2), start)) || BEHIND.test(text.slice(end, end + 2))
+  )
+}
+
 export class ValueSpans {
   readonly row: RowWords
   private readonly similar = new Map<string, Span[]>()
@@ -70,13 +82,23 @@ export class ValueSpans {
     return spans
   }
 
-  /** In the order of the sources; empty if the chain makes the value of none. */
+  /**
+   * In the order of the sources; empty if the chain makes the value of none. The 5 of 12.5 or of AB5 is left out where
+   * a 5 of its own is found.
+   */
   find(chain: Chain, value: string): Span[] {
     const reads = readsOf(chain)
-    if (reads === null)
-      return this.similarTo(value).filter(
-        (span) => normalize(chain, this.row.textOf(span)) === value
-      )
+    const spans =
+      reads === null ? this.lettersOf(chain, value) : this.readingsOf(chain, reads, value)
+    const own = spans.length > 1 ? spans.filter((span) => !isGlued(this.row, span)) : []
+    return own.length > 0 ? own : spans
+  }
+
+  private lettersOf(chain: Chain, value: string): Span[] {
+    return this.similarTo(value).filter((span) => normalize(chain, this.row.textOf(span)) === value)
+  }
+
+  private readingsOf(chain: Chain, reads: Reads, value: string): Span[] {
     const name = chain.join(' ')
     let read = this.read.get(name)
     if (read === undefined) this.read.set(name, (read = readSpans(this.row, chain, reads)))
