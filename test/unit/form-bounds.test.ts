@@ -21,7 +21,7 @@ const cpuMs = (run: () => void): number => {
 
 /** Answers of many members, each with a value of its own. */
 const wideRows = (fields: number): FormRow[] =>
-  Array.from({ length: 40 }, (_, at) => {
+  Array.from({ length: 24 }, (_, at) => {
     const entries = Array.from({ length: fields }, (_entry, field) => [
       `f${field}`,
       `V${at}x${field}`,
@@ -100,7 +100,7 @@ describe('odd values', () => {
           expect(found.explained).toBeCloseTo(explained / rows.length)
         }
       ),
-      { numRuns: 60 }
+      { numRuns: 25 }
     )
   })
 
@@ -139,7 +139,7 @@ describe('large logs', () => {
 
   it('are read in a few seconds also with long messages', () => {
     const filler = 'and we would like to tell you that in May one of the 2 boxes was a bit late, '
-    const rows = grammarRows('invoice', 1000).map((row) => ({
+    const rows = grammarRows('invoice', 300).map((row) => ({
       ...row,
       sources: [{ name: 'query', text: filler.repeat(150) + row.sources[0]!.text }],
     }))
@@ -149,8 +149,8 @@ describe('large logs', () => {
       explained = findForm(rows)?.explained ?? 0
     })
     expect(explained).toBeGreaterThan(0.99)
-    // 3 seconds on two slow cores
-    expect(ms).toBeLessThan(20_000)
+    // about a second on a slow core
+    expect(ms).toBeLessThan(10_000)
   })
 
   it('are given up soon where answers are free texts', () => {
@@ -158,7 +158,7 @@ describe('large logs', () => {
     const words = Array.from({ length: 3000 }, (_, at) => `w${at.toString(36)}`)
     const text = (count: number): string =>
       Array.from({ length: count }, () => words[Math.floor(random() ** 2 * 3000)]!).join(' ')
-    const rows = Array.from({ length: 1000 }, () => ({
+    const rows = Array.from({ length: 500 }, () => ({
       sources: [{ name: 'query', text: text(100) }],
       answer: text(150),
     }))
@@ -167,11 +167,11 @@ describe('large logs', () => {
       found = findForm(rows)
     })
     expect(found).toBeNull()
-    expect(ms).toBeLessThan(20_000)
+    expect(ms).toBeLessThan(10_000)
   })
 
   it('keep their time with one word a thousand times', () => {
-    const rows = Array.from({ length: 200 }, (_, at) => {
+    const rows = Array.from({ length: 60 }, (_, at) => {
       const [one, other] = [`${at % 7}`, `${at % 5}`]
       return rowOf(`${'1 2 3 4 5 6 0 '.repeat(400)} so ${one} then ${other}`, {
         one,
@@ -180,6 +180,6 @@ describe('large logs', () => {
       })
     })
     const ms = cpuMs(() => findForm(rows))
-    expect(ms).toBeLessThan(20_000)
+    expect(ms).toBeLessThan(10_000)
   })
 })

@@ -8,7 +8,7 @@ export interface ChosenSpan {
 }
 
 /** Branches that are looked at; fields rarely want the same words, and then the first one is the best. */
-const MAX_STEPS = 2000
+const MAX_STEPS = 500
 /** Loss of a required field without a span: greater than any other. */
 const MISSING = -1e6
 

@@ -9,6 +9,10 @@ const keeping = (apply: (text: string) => string | null, makes = ANY): Rule => (
 
 const collapse = (text: string): string => text.trim().replace(/\s+/gu, ' ')
 
+/** The first letter as a capital one; the others as they are. */
+const withCapital = (text: string): string =>
+  text.replace(/^\P{L}*\p{Ll}/u, (first) => first.toUpperCase())
+
 const capitalized = (word: string): string => {
   if (word === '') return word
   const first = String.fromCodePoint(word.codePointAt(0)!)
@@ -32,7 +36,12 @@ export const LETTER_RULES = {
   collapsed: keeping(collapse),
   lower: keeping((text) => collapse(text).toLowerCase()),
   upper: keeping((text) => collapse(text).toUpperCase()),
+  /** of "new york" and "USA" */
+  'capital-words': keeping((text) =>
+    collapse(text).replace(/(?<![\p{L}\p{M}\p{N}'’])\p{Ll}/gu, (first) => first.toUpperCase())
+  ),
   title: keeping((text) => titled(collapse(text))),
+  'capital-first': keeping((text) => withCapital(collapse(text))),
   sentence: keeping((text) => capitalized(collapse(text))),
   'without-blanks': keeping((text) => text.replace(/\s+/gu, '')),
   'without-marks': keeping((text) => text.replace(/[^\p{L}\p{M}\p{N}]+/gu, '')),

@@ -42,18 +42,20 @@ const readSpans = (row: RowWords, chain: Chain, reads: Reads): Map<string, Span[
   return spans
 }
 
-/** A span that ends with a mark, or stands within a longer one, is left out: "7 pm" and "7 pm.". */
+/** Whether a span holds another one, and ends with more than a mark. */
+const holds = (row: RowWords, wide: Span, span: Span): boolean =>
+  wide !== span &&
+  wide.from <= span.from &&
+  wide.to >= span.to &&
+  /[\p{L}\p{N}%$€£]$/u.test(row.textOf(wide))
+
+/** Without spans that stand within a longer one of the same value: of "7 pm" and "7 pm.", the first. */
 const widest = (row: RowWords, spans: readonly Span[]): Span[] =>
-  spans.filter(
-    (span) =>
-      !spans.some(
-        (other) =>
-          other !== span &&
-          other.from <= span.from &&
-          other.to >= span.to &&
-          /[\p{L}\p{N}%$€£]$/u.test(row.textOf(other))
-      )
-  )
+  spans.filter((span, at) => {
+    // in the order of their first words: spans that hold this one are near
+    const near = spans.slice(Math.max(0, at - MAX_WORDS), at + MAX_WORDS)
+    return !near.some((other) => holds(row, other, span))
+  })
 
 const BEFORE = /(?:[\p{L}\p{M}\p{N}]|\p{N}[.,:/-])$/u
 const BEHIND = /^(?:[\p{L}\p{M}\p{N}]|[.,:/-]\p{N})/u
