@@ -82,7 +82,7 @@ export const findForm = (
 ): FoundForm | null => {
   if (new Set(rows.map(({ answer }) => answer)).size < 2) return null
   for (const find of [findJsonForm, findTextForm]) {
-    const form = find(rows, new Search((row) => rows[row]!.sources))
+    const form = find(rows, new Search(rows))
     const found = form && judgeForm(form, rows)
     if (found !== null && found.explained >= minExplained) return found
   }

@@ -6,10 +6,8 @@ import type { CopiedNode, FormNode, TextNode } from '../form.ts'
 import { nodesOf } from '../form.ts'
 import { wordsOf } from '../words.ts'
 import { findCopied } from './copied.ts'
-import { sampleOf, type Entry, type Search } from './search.ts'
+import type { Entry, Search } from './search.ts'
 
-/** Rows that two values are compared on. */
-const COMPARED = 100
 const MIN_ROWS = 8
 const MIN_SHARE = 0.98
 
@@ -26,15 +24,11 @@ const placeIn = (whole: string, part: string): number => {
 const isPlain = (node: CopiedNode): boolean =>
   node.as === 'string' && node.chain.length === 1 && node.chain[0] === 'identity'
 
-/** Rows in which the whole value stands, as far as they are compared. */
-const comparedRows = (whole: CopiedNode, search: Search): number[] =>
-  sampleOf([...search.values.get(whole)!.keys()], COMPARED)
-
 /** Whether the part stands in the whole value, and nowhere else in the message, in nearly all rows. */
 const isPart = (part: CopiedNode, whole: CopiedNode, search: Search): boolean => {
   const values = search.values.get(whole)!
   const parts = search.values.get(part)!
-  const rows = comparedRows(whole, search)
+  const rows = search.comparedRows(whole)
   const isInside = (row: number): boolean => {
     const text = parts.get(row)
     return text !== undefined && placeIn(values.get(row)!, text) >= 0
@@ -54,10 +48,12 @@ const isPart = (part: CopiedNode, whole: CopiedNode, search: Search): boolean =>
 const inOrder = (whole: CopiedNode, parts: readonly CopiedNode[], search: Search): CopiedNode[] => {
   const values = search.values.get(whole)!
   const meanPlace = (part: CopiedNode): number =>
-    comparedRows(whole, search).reduce(
-      (sum, row) => sum + placeIn(values.get(row)!, search.values.get(part)!.get(row) ?? ''),
-      0
-    )
+    search
+      .comparedRows(whole)
+      .reduce(
+        (sum, row) => sum + placeIn(values.get(row)!, search.values.get(part)!.get(row) ?? ''),
+        0
+      )
   const places = new Map(parts.map((part) => [part, meanPlace(part)]))
   return [...parts].sort((one, other) => places.get(one)! - places.get(other)!)
 }

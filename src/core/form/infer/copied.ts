@@ -4,7 +4,7 @@ import { canMake, CHAINS, type Chain } from '../normalize/chains.ts'
 import { textOfScalar } from '../copied-text.ts'
 import { contextOf } from '../spans/context.ts'
 import type { Span } from '../spans/row-words.ts'
-import { sampleOf, type Entry, type Search } from './search.ts'
+import type { Entry, Search } from './search.ts'
 
 /** Share of a field's logged values that a rule must explain by some span. */
 const MIN_SHARE = 0.98
@@ -109,8 +109,7 @@ export const findCopied = (entries: readonly Entry[], search: Search): FoundCopi
     const text = textOfScalar(value, as)
     return text === null ? [] : [{ row, text }]
   })
-  const texts = sampleOf(all)
-  // one rule after the other would read each row again where more rows are sampled than kept
+  const texts = search.sample(all)
   const tried = CHAINS.flatMap((chain) => tryChain(chain, texts, search) ?? [])
   const best = Math.max(0, ...tried.map(({ explained }) => explained))
   for (const one of tried) {

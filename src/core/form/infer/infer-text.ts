@@ -120,7 +120,7 @@ export const inferText = (
     value?.kind === 'string' ? [{ row, text: value.text }] : []
   )
   const sample = sampleOf(texts, SAMPLE).map(({ text }) => text)
-  const tried = sampleOf(texts, TRIED)
+  const tried = search.sample(texts, TRIED)
   const seen = new Set<string>()
   let best: { node: FormNode; share: number } | null = null
   for (const options of ATTEMPTS) {

@@ -15,9 +15,15 @@ export interface Entry {
 export type InferNode = (entries: readonly Entry[]) => FormNode
 
 /** Rows whose words are kept: 100 kB each for a query of 3,000 words. */
-const MAX_KEPT_ROWS = 500
+const MAX_KEPT_ROWS = 700
+/** Rows that fields are looked for in, as long as these have the field. */
+const SAMPLED_ROWS = 500
 /** Rows that a rule of a field is chosen by; 98 % of them is then 97.5 % or more of all rows, give or take one. */
 const SAMPLE = 300
+/** So many rows are enough for a rare field. */
+const FEW = 100
+/** Rows that two fields are compared on. */
+const COMPARED = 80
 
 /** Any irrational number: its multiples fall on all parts of an interval alike. */
 const GOLDEN = 0.6180339887498949
@@ -35,13 +41,38 @@ export const sampleOf = <Item>(items: readonly Item[], count = SAMPLE): Item[] =
 }
 
 export class Search {
+  /** rows that are read anyway */
+  private readonly sampled: ReadonlySet<number>
   private readonly sourcesOf: (row: number) => readonly Source[]
   private readonly kept = new Map<number, ValueSpans>()
   /** by copied node, the logged value of each row that has one; nodes of lists have none */
   readonly values = new Map<CopiedNode, Map<number, string>>()
+  private readonly compared = new Map<CopiedNode, number[]>()
 
-  constructor(sourcesOf: (row: number) => readonly Source[]) {
-    this.sourcesOf = sourcesOf
+  constructor(rows: readonly { sources: readonly Source[] }[]) {
+    this.sourcesOf = (row) => rows[row]!.sources
+    this.sampled = new Set(sampleOf([...rows.keys()], SAMPLED_ROWS))
+  }
+
+  /**
+   * A sample of the items: of the sampled rows, which are read once for all fields, as far as enough of these have the
+   * item.
+   */
+  sample<Item extends { row: number }>(items: readonly Item[], count = SAMPLE): Item[] {
+    const known = items.filter(({ row }) => this.sampled.has(row))
+    const least = Math.min(FEW, count)
+    return known.length >= least ? sampleOf(known, count) : sampleOf(items, least)
+  }
+
+  /** Rows of a node that it is compared with others on. */
+  comparedRows(node: CopiedNode): number[] {
+    let rows = this.compared.get(node)
+    if (rows === undefined) {
+      const all = [...(this.values.get(node)?.keys() ?? [])].map((row) => ({ row }))
+      rows = this.sample(all, COMPARED).map(({ row }) => row)
+      this.compared.set(node, rows)
+    }
+    return rows
   }
 
   sources(row: number): readonly Source[] {

@@ -5,10 +5,8 @@
 import type { CopiedNode, FieldContext, FormNode } from '../form.ts'
 import { childrenOf } from '../form.ts'
 import type { Span } from '../spans/row-words.ts'
-import { sampleOf, type Search } from './search.ts'
+import type { Search } from './search.ts'
 
-/** Rows that two places are compared on. */
-const COMPARED = 60
 const MIN_ROWS = 8
 const MIN_SAME_SHARE = 0.98
 /** Share of rows in which two places must have no spans apart, so that one span is the better reading. */
@@ -31,7 +29,7 @@ const sharedRows = (one: CopiedNode, other: CopiedNode, search: Search): number[
   const rare = values.size < others.size ? one : other
   // where nothing is tagged, an optional value is left out: also one that the other place has
   if (values.size !== others.size && rare.otherwise !== null) return null
-  const rows = sampleOf([...search.values.get(rare)!.keys()], COMPARED)
+  const rows = search.comparedRows(rare)
   const isShared =
     rows.length >= MIN_ROWS && rows.every((row) => values.has(row) && others.has(row))
   return isShared ? rows : null
