@@ -10,6 +10,7 @@ import {
 import {
   buildFieldGraph,
   buildFieldTrainingGraph,
+  gradientOf,
 } from '../../adapters/onnx/encoder/fields/field-graph.ts'
 import { thetaWeights, type FieldLayout } from '../../adapters/onnx/encoder/fields/field-layout.ts'
 import { FieldSession } from '../../adapters/onnx/encoder/fields/field-session.ts'
@@ -45,7 +46,9 @@ const openTraining = async (type: FloatType, ownLayout: FieldLayout = layout, gr
       ? new Tensor('float64', Float64Array.from(data), dims)
       : new Tensor('float32', Float32Array.from(data), dims)
   return async ({ inputs }: FieldBatch, own: ArrayLike<number>) => {
-    const feeds: Record<string, Tensor> = { theta: floats(own, [own.length]) }
+    const feeds: Record<string, Tensor> = {}
+    for (const { name, dims, offset, length } of ownLayout.entries)
+      feeds[name] = floats(Array.from(own).slice(offset, offset + length), dims)
     for (const name of session.inputNames) {
       const input = inputs[name]
       if (input === undefined) continue
@@ -58,7 +61,7 @@ const openTraining = async (type: FloatType, ownLayout: FieldLayout = layout, gr
     const data = (name: string) => (outputs[name]?.data ?? []) as Float32Array
     return {
       loss: data('loss')[0]!,
-      gradient: data('gradient'),
+      gradient: ownLayout.entries.flatMap(({ name }) => [...data(gradientOf(name))]),
       tags: data('tags'),
       choices: data('choices'),
     }

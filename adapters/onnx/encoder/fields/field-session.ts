@@ -3,6 +3,8 @@ import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../../../../src/errors.ts'
 import { tensorOf } from '../../gradient/packed-input.ts'
 import type { FieldInputs } from './field-batch.ts'
+import { gradientOf } from './field-graph.ts'
+import type { FieldLayout } from './field-layout.ts'
 
 export interface FieldGraph {
   model: Uint8Array
@@ -17,9 +19,21 @@ export interface FieldOutput {
   choices: Float32Array | null
   /** of the training graph */
   loss: number
-  /** of theta; empty without gradients */
-  gradient: Float32Array
 }
+
+/** What the training graph reads and writes in place. */
+export interface Trained {
+  layout: FieldLayout
+  theta: Float32Array
+  /** as long as theta, overwritten; null for a graph without gradients */
+  gradient: Float32Array | null
+}
+
+const viewsOf = ({ entries }: FieldLayout, vector: Float32Array): [string, Tensor][] =>
+  entries.map(({ name, dims, offset, length }) => [
+    name,
+    new Tensor('float32', vector.subarray(offset, offset + length), dims),
+  ])
 
 export class FieldSession {
   private readonly session: InferenceSession
@@ -46,22 +60,28 @@ export class FieldSession {
     }
   }
 
-  /** @param theta of the training graph; null for one that holds its weights */
-  async run(inputs: FieldInputs, theta: Float32Array | null): Promise<FieldOutput> {
-    const feeds: Record<string, Tensor> = {}
+  /** @param trained null for a graph that holds its weights */
+  async run(inputs: FieldInputs, trained: Trained | null): Promise<FieldOutput> {
+    const feeds: Record<string, Tensor> = Object.fromEntries(
+      trained === null ? [] : viewsOf(trained.layout, trained.theta)
+    )
     for (const name of this.session.inputNames) {
       const input = inputs[name]
       if (input !== undefined) feeds[name] = tensorOf(input)
     }
-    if (theta !== null) feeds.theta = new Tensor('float32', theta, [theta.length])
-    const outputs = await this.session.run(feeds)
+    const fetches: Record<string, Tensor | null> = Object.fromEntries(
+      this.session.outputNames.map((name) => [name, null])
+    )
+    if (trained !== null && trained.gradient !== null)
+      for (const [name, view] of viewsOf(trained.layout, trained.gradient))
+        fetches[gradientOf(name)] = view
+    const outputs = await this.session.run(feeds, fetches)
     const floats = (name: string): Float32Array | null =>
       (outputs[name]?.data as Float32Array | undefined) ?? null
     return {
       tags: floats('tags')!,
       choices: floats('choices'),
       loss: floats('loss')?.[0] ?? NaN,
-      gradient: floats('gradient') ?? new Float32Array(),
     }
   }
 

@@ -48,6 +48,9 @@ interface Sessions {
   training: FieldSession
   /** null without validation rows */
   loss: FieldSession | null
+  /** of a step, and of its second and further parts */
+  gradient: Float32Array
+  partGradient: Float32Array | null
 }
 
 const CLIP_NORM = 1
@@ -88,8 +91,12 @@ const openSessions = async ({
     const graph = buildFieldTrainingGraph({ config, layout, gradients, type: 'float32' })
     return FieldSession.open({ model: graph }, options.threads)
   }
-  const training = await open(true)
-  return { training, loss: validation.length === 0 ? null : await open(false) }
+  return {
+    training: await open(true),
+    loss: validation.length === 0 ? null : await open(false),
+    gradient: new Float32Array(layout.length),
+    partGradient: null,
+  }
 }
 
 /** Whether the last epochs got no more validation rows right than one before them. */
@@ -109,7 +116,7 @@ const trainSteps = async (job: FieldJob, sessions: Sessions, state: FieldState):
       throw hooks.signal.reason
     }
     const stepStart = options.now()
-    const loss = await trainStep(job, sessions.training, state, batchOf(job, counters.step))
+    const loss = await trainStep(job, sessions, state, batchOf(job, counters.step))
     counters.step++
     counters.stepSeconds += (options.now() - stepStart) / 1000
     counters.recentLosses = [...counters.recentLosses, loss].slice(-RECENT_STEPS)
@@ -140,25 +147,40 @@ export const rateAt = (step: number, totalSteps: number, warmup: number): number
   return progress < warmup ? progress / warmup : (1 - progress) / (1 - warmup)
 }
 
-/** Computes a batch's gradient, in as many parts as memory requires, and makes one optimizer step. */
-const trainStep = async (
-  job: FieldJob,
-  session: FieldSession,
-  { theta, optimizer, counters }: FieldState,
+/** The gradient of a batch, in as many parts as memory requires. @returns the loss */
+const computeGradient = async (
+  { input, layout }: FieldJob,
+  sessions: Sessions,
+  { theta, counters }: FieldState,
   examples: FieldExample[]
 ): Promise<number> => {
-  const { input, layout, hyperparameters, totalSteps } = job
   const totals = lossTotals(examples)
   let loss = 0
-  let gradient: Float32Array | null = null
-  for (const part of partsOf(examples)) {
+  for (const [at, part] of partsOf(examples).entries()) {
     const batch = packExamples(part, input.encoder.embeddings, layout.sizes, totals)
-    const output = await session.run(batch.inputs, theta)
+    const gradient =
+      at === 0 ? sessions.gradient : (sessions.partGradient ??= new Float32Array(layout.length))
+    const output = await sessions.training.run(batch.inputs, { layout, theta, gradient })
+    if (at > 0) addInPlace(sessions.gradient, gradient)
     loss += output.loss
     counters.tokens += batch.tokens
-    if (gradient === null) gradient = output.gradient
-    else for (let i = 0; i < gradient.length; i++) gradient[i] = gradient[i]! + output.gradient[i]!
   }
+  return loss
+}
+
+const addInPlace = (sum: Float32Array, values: Float32Array): void => {
+  for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + values[i]!
+}
+
+const trainStep = async (
+  job: FieldJob,
+  sessions: Sessions,
+  state: FieldState,
+  examples: FieldExample[]
+): Promise<number> => {
+  const { layout, hyperparameters, totalSteps } = job
+  const { theta, optimizer, counters } = state
+  const loss = await computeGradient(job, sessions, state, examples)
   const { layerRate, headRate, weightDecay, warmup } = hyperparameters
   const rate = rateAt(counters.step, totalSteps, warmup)
   const group = (until: number, learningRate: number, decay: number) => ({
@@ -166,7 +188,7 @@ const trainStep = async (
     learningRate: rate * learningRate,
     weightDecay: decay,
   })
-  const gradientNorm = adamWGroupsStep(theta, gradient!, optimizer, {
+  const gradientNorm = adamWGroupsStep(theta, sessions.gradient, optimizer, {
     groups: [
       group(layout.vectorsFrom, layerRate, weightDecay),
       group(layout.headsFrom, layerRate, 0),
@@ -196,7 +218,7 @@ const validate = async (job: FieldJob, session: FieldSession, state: FieldState)
   let [loss, right] = [0, 0]
   for (const part of partsOf(validation)) {
     const batch = packExamples(part, input.encoder.embeddings, layout.sizes, totals)
-    const output = await session.run(batch.inputs, theta)
+    const output = await session.run(batch.inputs, { layout, theta, gradient: null })
     loss += output.loss
     right += rightRows(part, batch, layout.sizes, output)
   }
