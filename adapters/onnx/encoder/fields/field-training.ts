@@ -142,7 +142,7 @@ const batchOf = (job: FieldJob, step: number): FieldExample[] => {
 }
 
 /** Rising over the first part of the steps, then falling to 0; without a step of rate 0. */
-export const rateAt = (step: number, totalSteps: number, warmup: number): number => {
+const rateAt = (step: number, totalSteps: number, warmup: number): number => {
   const progress = (step + 0.5) / totalSteps
   return progress < warmup ? progress / warmup : (1 - progress) / (1 - warmup)
 }
