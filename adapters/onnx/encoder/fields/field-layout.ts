@@ -89,28 +89,40 @@ const HEAD_DEVIATION = 0.02
 const normal = (random: () => number): number =>
   Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 
+/** The encoder's own weights, with heads of zeros. */
+export const encoderTheta = (
+  { entries, headsFrom, length }: FieldLayout,
+  weights: WeightSource
+): Float32Array => {
+  const theta = new Float32Array(length)
+  for (const { name, offset, length: size } of entries) {
+    if (offset >= headsFrom) break
+    if (!name.includes(QKV)) {
+      theta.set(weights.float32(name), offset)
+      continue
+    }
+    for (const [at, part] of PARTS.entries())
+      theta.set(
+        weights.float32(name.replace(QKV, `attention.self.${part}`)),
+        offset + (at * size) / PARTS.length
+      )
+  }
+  return theta
+}
+
 /**
  * The encoder's own weights and random heads.
  * @param random uniform in [0, 1)
  */
 export const initTheta = (
-  { entries, headsFrom, length }: FieldLayout,
+  layout: FieldLayout,
   weights: WeightSource,
   random: () => number
 ): Float32Array => {
-  const theta = new Float32Array(length)
-  for (const { name, dims, offset, length: size } of entries) {
-    if (offset >= headsFrom) {
-      if (dims.length > 1)
-        for (let i = offset; i < offset + size; i++) theta[i] = HEAD_DEVIATION * normal(random)
-    } else if (name.includes(QKV)) {
-      for (const [at, part] of PARTS.entries())
-        theta.set(
-          weights.float32(name.replace(QKV, `attention.self.${part}`)),
-          offset + (at * size) / PARTS.length
-        )
-    } else theta.set(weights.float32(name), offset)
-  }
+  const theta = encoderTheta(layout, weights)
+  for (const { dims, offset, length } of layout.entries)
+    if (offset >= layout.headsFrom && dims.length > 1)
+      for (let i = offset; i < offset + length; i++) theta[i] = HEAD_DEVIATION * normal(random)
   return theta
 }
 

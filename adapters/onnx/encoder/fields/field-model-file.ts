@@ -1,7 +1,8 @@
 /**
  * A field model as bytes: manifest, then theta. The id is a hash of the bytes, so a model never changes.
- * Layout: length of the manifest (uint32, little-endian), manifest as JSON, theta as little-endian
- * float16, which moves log probabilities by less than 1e-3 and halves the file.
+ * Layout: length of the manifest (uint32, little-endian), manifest as JSON, the difference of the layers
+ * from the encoder's own weights as float16, the heads as float32, all little-endian. The differences
+ * are small, so halves are exact enough: halves of the weights themselves move probabilities by 1e-3.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
@@ -11,7 +12,7 @@ import { AppError } from '../../../../src/errors.ts'
 import { storageError, writeAtomically } from '../../../contract/disk.ts'
 import { decodeTensor, encodeHalves } from '../../model/tensor-types.ts'
 import type { FieldEncoder } from './field-encoder.ts'
-import { createFieldLayout, type FieldLayout } from './field-layout.ts'
+import { createFieldLayout, encoderTheta, type FieldLayout } from './field-layout.ts'
 
 export interface FieldManifest {
   encoder: string
@@ -38,10 +39,14 @@ export interface FieldModelFile extends FieldModelContent {
   layout: FieldLayout
 }
 
-export const FIELD_MODEL_EXTENSION = '.fields'
+/** The part of an encoder that a file is read with. */
+export type FileEncoder = Pick<FieldEncoder, 'config' | 'fingerprint' | 'weights'>
+
+const FIELD_MODEL_EXTENSION = '.fields'
 
 const LENGTH_BYTES = 4
 const HALF_BYTES = 2
+const FLOAT_BYTES = 4
 /** largest number of float16 */
 const LARGEST = 65504
 
@@ -50,24 +55,34 @@ const idOf = (bytes: Uint8Array, suffix: string | null): string => {
   return ['fields', suffix, hash].filter((part) => part !== null).join('-')
 }
 
+const checkSizes = (theta: Float32Array): void => {
+  const at = theta.findIndex((value) => !(Math.abs(value) <= LARGEST))
+  if (at >= 0)
+    throw new AppError(
+      'internal',
+      `weight ${at} of the field model is ${theta[at]}: train again with lower learning rates`
+    )
+}
+
 /**
  * The file's bytes and the id that they have.
  * @throws AppError `internal` when a weight does not fit into float16
  */
-export const encodeFieldModel = ({
-  manifest,
-  theta,
-}: FieldModelContent): { id: string; bytes: Uint8Array } => {
-  for (let i = 0; i < theta.length; i++)
-    if (!(Math.abs(theta[i]!) <= LARGEST))
-      throw new AppError(
-        'internal',
-        `weight ${i} of the field model is ${theta[i]}: train again with lower learning rates`
-      )
+export const encodeFieldModel = (
+  { manifest, theta }: FieldModelContent,
+  { config, weights }: FileEncoder
+): { id: string; bytes: Uint8Array } => {
+  checkSizes(theta)
+  const layout = createFieldLayout(config, manifest.sizes)
+  const own = encoderTheta(layout, weights)
+  const differences = theta.slice(0, layout.headsFrom)
+  for (let i = 0; i < differences.length; i++) differences[i] = differences[i]! - own[i]!
+  const heads = theta.slice(layout.headsFrom)
   const json = Buffer.from(JSON.stringify(manifest))
   const length = Buffer.alloc(LENGTH_BYTES)
   length.writeUInt32LE(json.length)
-  const bytes = Buffer.concat([length, json, encodeHalves(theta)])
+  const headBytes = new Uint8Array(heads.buffer)
+  const bytes = Buffer.concat([length, json, encodeHalves(differences), headBytes])
   return { id: idOf(bytes, manifest.suffix), bytes }
 }
 
@@ -81,11 +96,28 @@ const parseManifest = (id: string, bytes: Buffer): { manifest: FieldManifest; st
   }
 }
 
+/** @param bytes differences as halves, then heads */
+const decodeTheta = (
+  layout: FieldLayout,
+  bytes: Uint8Array,
+  weights: FileEncoder['weights']
+): Float32Array => {
+  const { headsFrom, length } = layout
+  const theta = encoderTheta(layout, weights)
+  const differences = decodeTensor('F16', bytes, headsFrom)
+  for (let i = 0; i < headsFrom; i++) theta[i] = theta[i]! + differences[i]!
+  theta.set(
+    decodeTensor('F32', bytes.subarray(headsFrom * HALF_BYTES), length - headsFrom),
+    headsFrom
+  )
+  return theta
+}
+
 /** @throws AppError `invalid-model` when the bytes do not have the id, or belong to another encoder */
 export const decodeFieldModel = (
   id: string,
   bytes: Buffer,
-  encoder: Pick<FieldEncoder, 'config' | 'fingerprint'>
+  encoder: FileEncoder
 ): FieldModelFile => {
   const { manifest, start } = parseManifest(id, bytes)
   if (idOf(bytes, manifest.suffix) !== id)
@@ -96,12 +128,19 @@ export const decodeFieldModel = (
       `${id} was trained on another encoder (${manifest.encoder})`
     )
   const layout = createFieldLayout(encoder.config, manifest.sizes)
-  if (bytes.length !== start + layout.length * HALF_BYTES)
+  const { headsFrom, length } = layout
+  const expected = headsFrom * HALF_BYTES + (length - headsFrom) * FLOAT_BYTES
+  if (bytes.length !== start + expected)
     throw new AppError(
       'invalid-model',
-      `${id} has ${bytes.length - start} bytes of weights instead of ${layout.length * HALF_BYTES}: it was written by another version, so train it again`
+      `${id} has ${bytes.length - start} bytes of weights instead of ${expected}: it was written by another version, so train it again`
     )
-  return { id, manifest, layout, theta: decodeTensor('F16', bytes.subarray(start), layout.length) }
+  return {
+    id,
+    manifest,
+    layout,
+    theta: decodeTheta(layout, bytes.subarray(start), encoder.weights),
+  }
 }
 
 /**
@@ -111,9 +150,10 @@ export const decodeFieldModel = (
  */
 export const writeFieldModel = async (
   folder: string,
-  content: FieldModelContent
+  content: FieldModelContent,
+  encoder: FileEncoder
 ): Promise<string> => {
-  const { id, bytes } = encodeFieldModel(content)
+  const { id, bytes } = encodeFieldModel(content, encoder)
   try {
     await mkdir(folder, { recursive: true })
   } catch (cause) {
@@ -127,7 +167,7 @@ export const writeFieldModel = async (
 export const readFieldModel = async (
   folder: string,
   id: string,
-  encoder: Pick<FieldEncoder, 'config' | 'fingerprint'>
+  encoder: FileEncoder
 ): Promise<FieldModelFile> => {
   const path = join(folder, `${id}${FIELD_MODEL_EXTENSION}`)
   const bytes = await readFile(path).catch((cause: unknown) => {
