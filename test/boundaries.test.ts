@@ -265,6 +265,7 @@ const RULES: Record<string, Rule> = {
       'adapters/contract',
       'src/core/form',
       'src/core/group-by.ts',
+      'src/core/learn/field-acceptor.ts',
       'src/openai',
       'src/errors.ts',
       'src/random.ts',

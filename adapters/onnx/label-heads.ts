@@ -27,18 +27,18 @@ export interface OnnxEncoderOptions {
 
 type Train = (input: TrainInput, hooks: TrainHooks) => Promise<TrainResult>
 
-const trainInChild =
-  (
-    kind: 'train-head' | 'train-field-head',
-    setup: HeadSetup,
-    onStart: OnnxEncoderOptions['onTrainingProcess']
-  ): Train =>
-  (input, hooks) => {
+const trainInChild = (
+  kind: 'train-head' | 'train-field-head',
+  setup: HeadSetup,
+  onStart: OnnxEncoderOptions['onTrainingProcess']
+): Train => {
+  const request = (taskFile: string) => ({ kind, setup, taskFile })
+  return (input, hooks) => {
     const { rows, validationRows, seed, suffix, metadata, checkpointDir } = input
     const task: FieldTask = { rows, validationRows, seed, suffix, metadata, checkpointDir }
-    const request = (taskFile: string) => ({ kind, setup, taskFile })
     return runTrainingJob({ task, checkpointDir, request }, hooks, onStart)
   }
+}
 
 /** @throws AppError `invalid-model` with the file at fault, `invalid-config`, `store-unavailable` */
 export const withEncoder = async (

@@ -282,6 +282,28 @@ describe('a candidate', () => {
     expect(await page.view(VIEW)).toContain('Loss of schedule by stage')
   })
 
+  it('says of what the answers are made, but not to those who may read no text', async () => {
+    const { plan } = exampleApproved()
+    const field = { path: 'order.<b>id</b>', rules: ['digits'], isOptional: true, isList: false }
+    const form = {
+      explained: 0.973,
+      fields: [
+        { ...field, kind: 'copied' as const, examples: [] },
+        { ...field, path: 'intent', kind: 'choice' as const, rules: [], examples: ['refund'] },
+      ],
+    }
+    await create(exampleApproved('a', { plan: { ...plan!, form } }))
+    const markup = await page.view(VIEW)
+    expect(markup).toContain('This form reproduces 97.3 % of the answers')
+    expect(markup).toContain('order.&lt;b&gt;id&lt;/b&gt;')
+    expect(markup).toContain('copied from the request (digits)')
+    expect(markup).toContain('refund')
+    await page.signIn(READ_TOKEN)
+    const read = await page.view(VIEW)
+    expect(read).not.toContain('This form')
+    expect(read).not.toContain('refund')
+  })
+
   it('of a person shows in its history who did what, and why', async () => {
     await create(exampleApproved('a'))
     const row = (await page.store.internalizations.get('a'))!

@@ -5,7 +5,7 @@ import {
   fieldConfidence,
   trainFieldAcceptor,
   type JudgedFields,
-} from '../../src/core/form/field-acceptor.ts'
+} from '../../src/core/learn/field-acceptor.ts'
 import { findForm } from '../../src/core/form/find-form.ts'
 import { withoutCopies } from '../../src/core/form/form.ts'
 import { readTargets, type FormRow } from '../../src/core/form/read-targets.ts'

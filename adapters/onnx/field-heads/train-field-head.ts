@@ -8,7 +8,7 @@ import {
   trainFieldAcceptor,
   type FieldAcceptor,
   type JudgedFields,
-} from '../../../src/core/form/field-acceptor.ts'
+} from '../../../src/core/learn/field-acceptor.ts'
 import { sizesOf, withoutCopies, type Form } from '../../../src/core/form/form.ts'
 import { renderAnswer } from '../../../src/core/form/render-answer.ts'
 import { groupBy } from '../../../src/core/group-by.ts'
@@ -18,7 +18,7 @@ import type { TrainHooks, TrainProgress, TrainResult } from '../../contract/back
 import type { HeadTask } from '../../contract/label-head/train-head.ts'
 import type { FieldEncoder } from '../encoder/fields/field-encoder.ts'
 import { FieldModel } from '../encoder/fields/field-model.ts'
-import { writeFieldModel } from '../encoder/fields/field-model-file.ts'
+import { writeFieldModel, type FieldManifest } from '../encoder/fields/field-model-file.ts'
 import { trainFields, type TrainedFields } from '../encoder/fields/field-training.ts'
 import { fieldRows, formOfRows, formRow } from './field-rows.ts'
 
@@ -144,6 +144,28 @@ const learnAcceptor = async (
   }
 }
 
+/** Writes the head. @returns its id */
+const write = (
+  { task, deps, form }: Job,
+  trained: TrainedFields,
+  acceptor: FieldAcceptor | null
+): Promise<string> => {
+  const stored: FieldHeadForm = { form: withoutCopies(form), acceptor }
+  const manifest: FieldManifest = {
+    encoder: deps.encoder.name,
+    encoder_fingerprint: deps.encoder.fingerprint,
+    sizes: sizesOf(form),
+    form: stored,
+    rows: task.rows.length,
+    data_hash: trained.dataHash,
+    seed: task.seed,
+    hyperparameters: { ...trained.hyperparameters },
+    suffix: task.suffix,
+    metadata: task.metadata,
+  }
+  return writeFieldModel(deps.headsDir, { manifest, theta: trained.theta }, deps.encoder)
+}
+
 /**
  * @returns the head's id
  * @throws AppError `invalid-request` when no form explains the completions, `store-unavailable`; the signal's reason
@@ -162,34 +184,14 @@ export const trainFieldHead = async (
   )
   const job: Job = { task, hooks, deps, form }
   const { learned, judged } = divide(task.rows, task.seed)
-  const share = learned.length / (learned.length + task.rows.length)
-  const acceptor =
-    judged.length === 0
-      ? null
-      : await learnAcceptor(
-          job,
-          await fineTune(job, learned, { name: 'judged', before: 0, share }),
-          judged
-        )
-  const trained =
-    judged.length === 0
-      ? await fineTune(job, task.rows, { name: 'all', before: 0, share: 1 })
-      : await fineTune(job, task.rows, { name: 'all', before: share, share: 1 - share })
-  const stored: FieldHeadForm = { form: withoutCopies(form), acceptor }
-  const model = await writeFieldModel(deps.headsDir, {
-    manifest: {
-      encoder: deps.encoder.name,
-      encoder_fingerprint: deps.encoder.fingerprint,
-      sizes: sizesOf(form),
-      form: stored,
-      rows: task.rows.length,
-      data_hash: trained.dataHash,
-      seed: task.seed,
-      hyperparameters: { ...trained.hyperparameters },
-      suffix: task.suffix,
-      metadata: task.metadata,
-    },
-    theta: trained.theta,
-  })
+  // of the work, the part before the last training
+  const share = judged.length === 0 ? 0 : learned.length / (learned.length + task.rows.length)
+  let acceptor: FieldAcceptor | null = null
+  if (judged.length > 0) {
+    const tagger = await fineTune(job, learned, { name: 'judged', before: 0, share })
+    acceptor = await learnAcceptor(job, tagger, judged)
+  }
+  const trained = await fineTune(job, task.rows, { name: 'all', before: share, share: 1 - share })
+  const model = await write(job, trained, acceptor)
   return { model, trainedTokens: trained.trainedTokens, metrics: trained.metrics }
 }

@@ -1,6 +1,6 @@
 /** Adds field heads to an engine that has their encoder; every other model is the engine's own. */
 import { decodeTargets } from '../../../src/core/form/decode-targets.ts'
-import { fieldConfidence } from '../../../src/core/form/field-acceptor.ts'
+import { fieldConfidence } from '../../../src/core/learn/field-acceptor.ts'
 import { renderAnswer } from '../../../src/core/form/render-answer.ts'
 import { AppError } from '../../../src/errors.ts'
 import type { ChatMessage, ChatRequest } from '../../../src/openai/chat.ts'

@@ -4,13 +4,13 @@ import {
   LEAST_PROMPTED_STEPS,
   planStages,
   type ArmName,
-  type HeadName,
   type ScheduleName,
   type TrainingFacts,
 } from '../../core/learn/schedule.ts'
 import type { Arm } from '../../core/internalization/internalization.ts'
 import type { TrainingMethod } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
+import type { PlannedHead } from './head.ts'
 
 /**
  * Share of the training time for the query-only arm. Its rows are short: within a budget it can make
@@ -29,8 +29,8 @@ export interface ArmFacts extends TrainingFacts {
   hasLoras: boolean
   /** whether some stage trains with a part of the prompt */
   hasPrompt: boolean
-  /** that can learn the answers, and its encoder; null: none can */
-  head: { name: HeadName; encoder: string } | null
+  /** that can learn the answers; without an encoder none can */
+  head: PlannedHead | { encoder: null }
 }
 
 type Config = WorkerDeps['config']
@@ -78,9 +78,9 @@ const loraArms = (deps: WorkerDeps, facts: ArmFacts): Arm[] => {
 }
 
 /** A head has its own training, which takes seconds or minutes. */
-const headArm = ({ name, encoder }: { name: HeadName; encoder: string }): Arm => ({
+const headArm = ({ name, encoder }: PlannedHead): Arm => ({
   name,
-  encoder,
+  encoder: encoder.id,
   stages: [{ templateShare: 0, examples: 0, hyperparameters: {} }],
   results: [],
 })
@@ -88,7 +88,8 @@ const headArm = ({ name, encoder }: { name: HeadName; encoder: string }): Arm =>
 /** The arms of `ARMS` that can learn the answers, the cheapest first; empty where none can. */
 export const planArms = (deps: WorkerDeps, facts: ArmFacts): Arm[] => {
   const wanted = new Set(deps.config.arms)
-  const head = facts.head !== null && wanted.has(facts.head.name) ? [headArm(facts.head)] : []
+  const head =
+    facts.head.encoder !== null && wanted.has(facts.head.name) ? [headArm(facts.head)] : []
   const hasLora = facts.hasLoras && (wanted.has('query-only') || wanted.has('schedule'))
   return [...head, ...(hasLora ? loraArms(deps, facts) : [])]
 }

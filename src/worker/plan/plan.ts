@@ -104,7 +104,7 @@ const successorPlan = async (
 
 /** The rows of both sides, and when and how they were drawn. */
 const rowsOfPlan = (
-  { train, traffic, unseen, earlierTries }: PlannedRows,
+  { train, traffic, unseen, earlierTries, kinds }: PlannedRows,
   { seed, burstMinutes }: WorkerDeps['config']
 ) => ({
   seed,
@@ -114,6 +114,7 @@ const rowsOfPlan = (
   holdout: holdoutTimeOf(traffic.map(({ at }) => at)),
   burstMinutes,
   earlierTries,
+  kinds,
 })
 
 /**
@@ -151,7 +152,7 @@ export const planInternalization = async (
     hasLoras,
     hasPrompt,
     passSeconds,
-    head: head.encoder === null ? null : { name: head.name, encoder: head.encoder.id },
+    head,
     parameters: base.parameters ?? null,
     templateTokens,
     rows: train.length,
@@ -170,7 +171,6 @@ export const planInternalization = async (
           ? null
           : `the prompt does not fit the ${base.max_model_len} tokens of ${base.id}`,
     },
-    kinds: rows.kinds,
     answers: await answerRules(engine, base.id, rows),
     ...(head.encoder !== null && head.form !== null && { form: head.form }),
     dropOrder,

@@ -42,7 +42,7 @@ export interface FieldModelFile extends FieldModelContent {
 /** The part of an encoder that a file is read with. */
 export type FileEncoder = Pick<FieldEncoder, 'config' | 'fingerprint' | 'weights'>
 
-const FIELD_MODEL_EXTENSION = '.fields'
+export const FIELD_MODEL_EXTENSION = '.fields'
 
 const LENGTH_BYTES = 4
 const HALF_BYTES = 2

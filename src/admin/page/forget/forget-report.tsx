@@ -68,8 +68,8 @@ export const Forgotten = ({ report, names, retired }: ForgetReportProps & { reti
     )}
     {isTrained(report) && !retired && (
       <Notice tone="waits">
-        Loras that were trained on the records still contain what they learned: forget again with “retire” to
-        delete these loras and their routes.
+        Loras that were trained on the records still contain what they learned: forget again with
+        “retire” to delete these loras and their routes.
       </Notice>
     )}
     <LearnedTable learned={report.learned} names={names} />

@@ -2,8 +2,8 @@
  * How likely an answer made of fields is right: a logistic regression on how sure the tagger was of its fields,
  * trained on rows that the tagger has not learned from. Plain numbers, which are stored with the head.
  */
-import { trainHead } from '../learn/softmax-head.ts'
-import type { Decoded } from './decode-targets.ts'
+import { trainHead } from './softmax-head.ts'
+import type { Decoded } from '../form/decode-targets.ts'
 
 /** Standardizes each signal, and weighs it; both classes share one weight, with opposite signs. */
 export interface FieldAcceptor {
