@@ -7,7 +7,6 @@ import { withLabelHeads } from '../contract/label-head/with-label-heads.ts'
 import type { Log } from '../contract/log.ts'
 import type { HeadSetup } from './child-messages.ts'
 import { openFieldEncoder } from './encoder/fields/field-encoder.ts'
-import { precisionFor } from './encoder/load-encoder.ts'
 import { openEncoder } from './encoder/sentence-encoder.ts'
 import { FieldHeads } from './field-heads/field-heads.ts'
 import type { FieldTask } from './field-heads/train-field-head.ts'
@@ -54,16 +53,13 @@ export const withEncoder = async (
     train: trainInChild('train-head', setup, onTrainingProcess),
     randomSeed: () => randomInt(2 ** 31),
   })
-  const fields = openFieldEncoder(encoderPath)
-  const precision = precisionFor(fields.config)
   return withFieldHeads({
     backend: labelled,
     encoder: encoder.id,
     heads: await FieldHeads.open({
       folder: setup.headsDir,
-      encoder: fields,
+      openEncoder: () => openFieldEncoder(encoderPath),
       threads,
-      precision,
       log,
     }),
     train: trainInChild('train-field-head', setup, onTrainingProcess),

@@ -12,7 +12,7 @@ import type { Log } from '../../contract/log.ts'
 import type { FieldEncoder } from '../encoder/fields/field-encoder.ts'
 import { FieldModel } from '../encoder/fields/field-model.ts'
 import { FIELD_MODEL_EXTENSION, readFieldModel } from '../encoder/fields/field-model-file.ts'
-import type { EncoderPrecision } from '../encoder/load-encoder.ts'
+import { precisionFor } from '../encoder/load-encoder.ts'
 import type { FieldHeadForm } from './train-field-head.ts'
 
 export interface FieldHead extends FieldHeadForm {
@@ -22,9 +22,9 @@ export interface FieldHead extends FieldHeadForm {
 
 export interface FieldHeadsOptions {
   folder: string
-  encoder: FieldEncoder
+  /** called for the first head: an encoder with its embeddings takes 150 MB */
+  openEncoder: () => FieldEncoder
   threads: number
-  precision: EncoderPrecision
   log: Log
 }
 
@@ -65,6 +65,7 @@ class OpenHead {
 
 export class FieldHeads {
   private readonly options: FieldHeadsOptions
+  private encoder: FieldEncoder | null = null
   private readonly records = new Map<string, HeadRecord>()
   /** one opening for all requests that wait for it */
   private readonly opened = new LRUCache<string, OpenHead>({
@@ -106,8 +107,7 @@ export class FieldHeads {
 
   /** Checks a file that training has just written. */
   async add(id: string): Promise<HeadRecord> {
-    const { folder, encoder } = this.options
-    const problem = await readFieldModel(folder, id, encoder).then(
+    const problem = await readFieldModel(this.options.folder, id, this.ownEncoder()).then(
       () => null,
       (error: unknown) => toAppError(error).message
     )
@@ -145,7 +145,12 @@ export class FieldHeads {
 
   close(): void {
     this.opened.clear()
-    this.options.encoder.close()
+    this.encoder?.close()
+  }
+
+  private ownEncoder(): FieldEncoder {
+    this.encoder ??= this.options.openEncoder()
+    return this.encoder
   }
 
   private path(id: string): string {
@@ -153,8 +158,10 @@ export class FieldHeads {
   }
 
   private async read(id: string): Promise<FieldHead> {
-    const { folder, encoder, threads, precision } = this.options
+    const { folder, threads } = this.options
+    const encoder = this.ownEncoder()
     const file = await readFieldModel(folder, id, encoder)
+    const precision = precisionFor(encoder.config)
     const model = await FieldModel.open(encoder, file, { threads, precision })
     return { id, model, ...(file.manifest.form as FieldHeadForm) }
   }
