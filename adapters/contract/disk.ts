@@ -1,6 +1,6 @@
-/** Atomic writes: after a crash, a file is complete or absent. */
-import { open, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+/** Folders, and atomic writes: after a crash, a file is complete or absent. */
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
 
 /** @returns the error for clients after a failed read or write, with the system's reason */
@@ -44,5 +44,42 @@ export const writeAtomically = async (
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined)
     throw storageError(`${path} cannot be written`, error)
+  }
+}
+
+/**
+ * Writes a file as `writeAtomically`, into a folder that is made if need be.
+ * @throws AppError `store-unavailable`
+ */
+export const writeInFolder = async (
+  folder: string,
+  name: string,
+  content: Uint8Array
+): Promise<void> => {
+  try {
+    await mkdir(folder, { recursive: true })
+  } catch (cause) {
+    throw storageError(`${folder} cannot be written`, cause)
+  }
+  await writeAtomically(join(folder, name), content)
+}
+
+/**
+ * The names in a folder, sorted; it is made if need be.
+ * @param isDraft what processes left that died, and is removed: nothing may write while the engine starts
+ * @throws AppError `store-unavailable` when the folder cannot be used
+ */
+export const openFolder = async (
+  folder: string,
+  isDraft: (name: string) => boolean = () => false
+): Promise<string[]> => {
+  try {
+    await mkdir(folder, { recursive: true })
+    const names = (await readdir(folder)).sort()
+    for (const name of names.filter(isDraft))
+      await rm(join(folder, name), { recursive: true, force: true })
+    return names.filter((name) => !isDraft(name))
+  } catch (cause) {
+    throw storageError(`${folder} cannot be used`, cause)
   }
 }

@@ -3,13 +3,13 @@ import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import type { EngineBackend, TrainHooks, TrainInput, TrainResult } from '../contract/backend.ts'
 import { Heads } from '../contract/label-head/heads.ts'
+import type { HeadTask } from '../contract/label-head/train-head.ts'
 import { withLabelHeads } from '../contract/label-head/with-label-heads.ts'
 import type { Log } from '../contract/log.ts'
 import type { HeadSetup } from './child-messages.ts'
 import { openFieldEncoder } from './encoder/fields/field-encoder.ts'
 import { openEncoder } from './encoder/sentence-encoder.ts'
 import { FieldHeads } from './field-heads/field-heads.ts'
-import type { FieldTask } from './field-heads/train-field-head.ts'
 import { withFieldHeads } from './field-heads/with-field-heads.ts'
 import { runTrainingJob } from './training-jobs.ts'
 
@@ -34,7 +34,7 @@ const trainInChild = (
   const request = (taskFile: string) => ({ kind, setup, taskFile })
   return (input, hooks) => {
     const { rows, validationRows, seed, suffix, metadata, checkpointDir } = input
-    const task: FieldTask = { rows, validationRows, seed, suffix, metadata, checkpointDir }
+    const task: HeadTask = { rows, validationRows, seed, suffix, metadata, checkpointDir }
     return runTrainingJob({ task, checkpointDir, request }, hooks, onStart)
   }
 }

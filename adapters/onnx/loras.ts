@@ -2,21 +2,15 @@
  * The loras of one base model on disk. A folder that is damaged, or was made for another base model,
  * tokenizer or chat template, is kept and logged but not served.
  */
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AppError, toAppError } from '../../src/errors.ts'
+import { AppError } from '../../src/errors.ts'
+import { openFolder } from '../contract/disk.ts'
 import type { Log } from '../contract/log.ts'
+import { ModelRecords, type ModelRecord } from '../contract/model-records.ts'
 import type { LoraMatrices } from './generate/fused-lora.ts'
 import type { LoadedModel } from './model/load-model.ts'
 import { type LoraManifest, readLora, type StoredLora } from './train/lora-file.ts'
-
-export interface LoraRecord {
-  id: string
-  /** seconds since the epoch */
-  created: number
-  /** why the lora is not served; null when it is served */
-  problem: string | null
-}
 
 type BaseModel = Pick<LoadedModel, 'config' | 'fingerprint' | 'tokenizerHash' | 'chat'>
 
@@ -46,7 +40,7 @@ const matricesOf = ({ layout, theta }: StoredLora): LoraMatrices => {
 export class Loras {
   private readonly folder: string
   private readonly base: BaseModel
-  private readonly records = new Map<string, LoraRecord>()
+  private readonly records = new ModelRecords()
 
   private constructor(folder: string, base: BaseModel) {
     this.folder = folder
@@ -59,19 +53,7 @@ export class Loras {
    */
   static async open(folder: string, base: BaseModel, log: Log): Promise<Loras> {
     const loras = new Loras(folder, base)
-    let names: string[]
-    try {
-      await mkdir(folder, { recursive: true })
-      names = await readdir(folder)
-      // drafts of processes that died: no job trains while the engine starts
-      for (const name of names.filter((entry) => entry.startsWith('.')))
-        await rm(join(folder, name), { recursive: true, force: true })
-    } catch (cause) {
-      throw new AppError('store-unavailable', `${folder} cannot be used: ${String(cause)}`, {
-        cause,
-      })
-    }
-    for (const id of names.filter((name) => !name.startsWith('.')).sort()) {
+    for (const id of await openFolder(folder, (name) => name.startsWith('.'))) {
       const { problem } = await loras.add(id)
       if (problem !== null) log('warn', 'a lora is not served', { lora: id, problem })
     }
@@ -79,8 +61,8 @@ export class Loras {
   }
 
   /** Loras that are served. */
-  list(): LoraRecord[] {
-    return [...this.records.values()].filter(({ problem }) => problem === null)
+  list(): ModelRecord[] {
+    return this.records.list()
   }
 
   path(id: string): string {
@@ -90,24 +72,13 @@ export class Loras {
   /**
    * @throws AppError `not-found`; `invalid-request` for a lora that is not served, with the reason
    */
-  require(id: string): LoraRecord {
-    const record = this.records.get(id)
-    if (!record) throw new AppError('not-found', `no model ${id}`, { param: 'model' })
-    if (record.problem !== null)
-      throw new AppError('invalid-request', record.problem, { param: 'model' })
-    return record
+  require(id: string): ModelRecord {
+    return this.records.require(id)
   }
 
   /** Reads a folder that training has just written. */
-  async add(id: string): Promise<LoraRecord> {
-    const problem = await this.read(id).then(
-      () => null,
-      (error: unknown) => toAppError(error).message
-    )
-    const created = Math.floor((await stat(this.path(id))).mtimeMs / 1000)
-    const record = { id, created, problem }
-    this.records.set(id, record)
-    return record
+  add(id: string): Promise<ModelRecord> {
+    return this.records.add(id, this.path(id), () => this.read(id))
   }
 
   /** @throws AppError `invalid-model` when it is damaged or was made for another base model */

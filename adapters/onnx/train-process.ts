@@ -17,7 +17,7 @@ import type {
 } from './child-messages.ts'
 import { openFieldEncoder } from './encoder/fields/field-encoder.ts'
 import { openEncoder } from './encoder/sentence-encoder.ts'
-import { trainFieldHead, type FieldTask } from './field-heads/train-field-head.ts'
+import { trainFieldHead } from './field-heads/train-field-head.ts'
 import { loadModel, type LoadedModel } from './model/load-model.ts'
 import type { SoftTargets, TokenizedRow } from './train/rows.ts'
 import { readLora, readOptimizer, writeLora } from './train/lora-file.ts'
@@ -170,7 +170,7 @@ const trainOnFields = async (
   signal: AbortSignal
 ): Promise<void> => {
   setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL)
-  const task = JSON.parse(await readFile(taskFile, 'utf8')) as FieldTask
+  const task = JSON.parse(await readFile(taskFile, 'utf8')) as HeadTask
   const deps = { encoder: openFieldEncoder(encoderPath), headsDir, threads }
   report({ kind: 'trained', result: await trainFieldHead(task, hooksOf(signal), deps) })
 }

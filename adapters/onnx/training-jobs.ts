@@ -7,7 +7,6 @@ import { AppError } from '../../src/errors.ts'
 import type { TrainHooks, TrainResult } from '../contract/backend.ts'
 import { storageError } from '../contract/disk.ts'
 import type { HeadTask } from '../contract/label-head/train-head.ts'
-import type { FieldTask } from './field-heads/train-field-head.ts'
 import type { ChildReport, ChildRequest, TrainTask } from './child-messages.ts'
 import { reportedError, startChild } from './child-process.ts'
 
@@ -51,10 +50,7 @@ const runOnce = async (
   return outcome ?? { died, step }
 }
 
-const writeTask = async (
-  task: TrainTask | HeadTask | FieldTask,
-  folder: string
-): Promise<string> => {
+const writeTask = async (task: TrainTask | HeadTask, folder: string): Promise<string> => {
   const path = join(folder, 'task.json')
   try {
     await mkdir(folder, { recursive: true })
@@ -66,7 +62,7 @@ const writeTask = async (
 }
 
 export interface TrainingJob {
-  task: TrainTask | HeadTask | FieldTask
+  task: TrainTask | HeadTask
   /** gets the task's file; kept when the job is restarted */
   checkpointDir: string
   /** the message that starts a child's work */

@@ -2,21 +2,14 @@
  * The heads of one encoder on disk, one file each. A file that is damaged, or was made for another
  * encoder, is kept and logged but not served.
  */
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
-import { AppError, toAppError } from '../../../src/errors.ts'
-import { storageError, writeAtomically } from '../disk.ts'
+import { AppError } from '../../../src/errors.ts'
+import { openFolder, writeInFolder } from '../disk.ts'
 import type { Log } from '../log.ts'
+import { ModelRecords, type ModelRecord } from '../model-records.ts'
 import { decodeHead, encodeHead, type HeadContent, type LabelHead } from './head-file.ts'
-
-export interface HeadRecord {
-  id: string
-  /** seconds since the epoch */
-  created: number
-  /** why the head is not served; null when it is served */
-  problem: string | null
-}
 
 const EXTENSION = '.head'
 /** Heads in memory; others are read when they are asked for. */
@@ -29,19 +22,14 @@ const MAX_CACHE_BYTES = 256 * 1024 * 1024
  */
 export const writeHead = async (folder: string, content: HeadContent): Promise<string> => {
   const { id, bytes } = encodeHead(content)
-  try {
-    await mkdir(folder, { recursive: true })
-  } catch (cause) {
-    throw storageError(`${folder} cannot be written`, cause)
-  }
-  await writeAtomically(join(folder, `${id}${EXTENSION}`), bytes)
+  await writeInFolder(folder, `${id}${EXTENSION}`, bytes)
   return id
 }
 
 export class Heads {
   private readonly folder: string
   private readonly fingerprint: string
-  private readonly records = new Map<string, HeadRecord>()
+  private readonly records = new ModelRecords()
   private readonly cache = new LRUCache<string, LabelHead>({
     maxSize: MAX_CACHE_BYTES,
     sizeCalculation: ({ bytes }) => bytes,
@@ -59,17 +47,8 @@ export class Heads {
    */
   static async open(folder: string, fingerprint: string, log: Log): Promise<Heads> {
     const heads = new Heads(folder, fingerprint)
-    let names: string[]
-    try {
-      await mkdir(folder, { recursive: true })
-      names = await readdir(folder)
-      // drafts of processes that died: no job trains while the engine starts
-      for (const name of names.filter((entry) => entry.endsWith('.tmp')))
-        await rm(join(folder, name), { force: true })
-    } catch (cause) {
-      throw storageError(`${folder} cannot be used`, cause)
-    }
-    for (const name of names.filter((entry) => entry.endsWith(EXTENSION)).sort()) {
+    const names = await openFolder(folder, (name) => name.endsWith('.tmp'))
+    for (const name of names.filter((entry) => entry.endsWith(EXTENSION))) {
       const id = name.slice(0, -EXTENSION.length)
       const { problem } = await heads.add(id)
       if (problem !== null) log('warn', 'a head is not served', { head: id, problem })
@@ -78,8 +57,8 @@ export class Heads {
   }
 
   /** Heads that are served. */
-  list(): HeadRecord[] {
-    return [...this.records.values()].filter(({ problem }) => problem === null)
+  list(): ModelRecord[] {
+    return this.records.list()
   }
 
   has(id: string): boolean {
@@ -87,23 +66,13 @@ export class Heads {
   }
 
   /** Reads a file that training has just written. */
-  async add(id: string): Promise<HeadRecord> {
-    const problem = await this.read(id).then(
-      () => null,
-      (error: unknown) => toAppError(error).message
-    )
-    const created = Math.floor((await stat(this.path(id))).mtimeMs / 1000)
-    const record = { id, created, problem }
-    this.records.set(id, record)
-    return record
+  add(id: string): Promise<ModelRecord> {
+    return this.records.add(id, this.path(id), () => this.read(id))
   }
 
   /** @throws AppError `not-found`; `invalid-request` for a head that is not served, with the reason */
   async load(id: string): Promise<LabelHead> {
-    const record = this.records.get(id)
-    if (!record) throw new AppError('not-found', `no model ${id}`, { param: 'model' })
-    if (record.problem !== null)
-      throw new AppError('invalid-request', record.problem, { param: 'model' })
+    this.records.require(id)
     return this.cache.get(id) ?? this.read(id)
   }
 

@@ -21,10 +21,8 @@ import { labelsOf, rowLabel, rowText } from './head-rows.ts'
 import { writeHead } from './heads.ts'
 import type { SentenceEncoder } from './sentence-encoder.ts'
 
-export type HeadTask = Omit<
-  TrainInput,
-  'jobId' | 'model' | 'method' | 'hyperparameters' | 'checkpointDir'
->
+/** What a head of either kind is trained by. */
+export type HeadTask = Omit<TrainInput, 'jobId' | 'model' | 'method' | 'hyperparameters'>
 
 export interface TrainHeadDeps {
   encoder: SentenceEncoder

@@ -11,6 +11,7 @@ import type {
   TrainInput,
   TrainResult,
 } from '../backend.ts'
+import { headModels } from '../model-records.ts'
 import { answerOf } from './answer-head.ts'
 import { messagesText } from '../../../src/openai/message-text.ts'
 import { checkTrainingRows, rowLabel, rowText } from './head-rows.ts'
@@ -40,30 +41,18 @@ class LabelHeadBackend implements EngineBackend {
 
   models(): ModelObject[] {
     const { backend, encoder, heads } = this.parts
-    const common = {
-      object: 'model' as const,
+    const own: ModelObject = {
+      id: encoder.id,
+      object: 'model',
+      created: 0,
       owned_by: 'promptintern',
       max_model_len: encoder.maxTokens,
+      kind: 'encoder',
+      parameters: encoder.parameters,
+      fingerprint: encoder.fingerprint,
+      training_methods: ['label-head'],
     }
-    return [
-      ...backend.models(),
-      {
-        id: encoder.id,
-        created: 0,
-        ...common,
-        kind: 'encoder',
-        parameters: encoder.parameters,
-        fingerprint: encoder.fingerprint,
-        training_methods: ['label-head'],
-      },
-      ...heads.list().map(({ id, created }) => ({
-        id,
-        created,
-        ...common,
-        kind: 'head' as const,
-        parent: encoder.id,
-      })),
-    ]
+    return [...backend.models(), own, ...headModels(heads.list(), own)]
   }
 
   fingerprint(model: string): string | null {

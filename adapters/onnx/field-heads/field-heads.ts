@@ -2,16 +2,19 @@
  * The field heads of one encoder on disk, one file each, and the open ones. A file that is damaged, or was made for
  * another encoder, is kept and logged but not served.
  */
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
-import { AppError, toAppError } from '../../../src/errors.ts'
-import { storageError } from '../../contract/disk.ts'
-import type { HeadRecord } from '../../contract/label-head/heads.ts'
+import { openFolder } from '../../contract/disk.ts'
 import type { Log } from '../../contract/log.ts'
+import { ModelRecords, type ModelRecord } from '../../contract/model-records.ts'
 import type { FieldEncoder } from '../encoder/fields/field-encoder.ts'
 import { FieldModel } from '../encoder/fields/field-model.ts'
-import { FIELD_MODEL_EXTENSION, readFieldModel } from '../encoder/fields/field-model-file.ts'
+import {
+  FIELD_MODEL_EXTENSION,
+  readFieldModel,
+  type FieldModelFile,
+} from '../encoder/fields/field-model-file.ts'
 import { precisionFor } from '../encoder/load-encoder.ts'
 import type { FieldHeadForm } from './train-field-head.ts'
 
@@ -66,7 +69,7 @@ class OpenHead {
 export class FieldHeads {
   private readonly options: FieldHeadsOptions
   private encoder: FieldEncoder | null = null
-  private readonly records = new Map<string, HeadRecord>()
+  private readonly records = new ModelRecords()
   /** one opening for all requests that wait for it */
   private readonly opened = new LRUCache<string, OpenHead>({
     max: MAX_OPEN,
@@ -81,14 +84,8 @@ export class FieldHeads {
   static async open(options: FieldHeadsOptions): Promise<FieldHeads> {
     const { folder, log } = options
     const heads = new FieldHeads(options)
-    let names: string[]
-    try {
-      await mkdir(folder, { recursive: true })
-      names = await readdir(folder)
-    } catch (cause) {
-      throw storageError(`${folder} cannot be used`, cause)
-    }
-    for (const name of names.filter((entry) => entry.endsWith(FIELD_MODEL_EXTENSION)).sort()) {
+    const names = await openFolder(folder)
+    for (const name of names.filter((entry) => entry.endsWith(FIELD_MODEL_EXTENSION))) {
       const id = name.slice(0, -FIELD_MODEL_EXTENSION.length)
       const { problem } = await heads.add(id)
       if (problem !== null) log('warn', 'a head is not served', { head: id, problem })
@@ -97,8 +94,8 @@ export class FieldHeads {
   }
 
   /** Heads that are served. */
-  list(): HeadRecord[] {
-    return [...this.records.values()].filter(({ problem }) => problem === null)
+  list(): ModelRecord[] {
+    return this.records.list()
   }
 
   has(id: string): boolean {
@@ -106,15 +103,8 @@ export class FieldHeads {
   }
 
   /** Checks a file that training has just written. */
-  async add(id: string): Promise<HeadRecord> {
-    const problem = await readFieldModel(this.options.folder, id, this.ownEncoder()).then(
-      () => null,
-      (error: unknown) => toAppError(error).message
-    )
-    const created = Math.floor((await stat(this.path(id))).mtimeMs / 1000)
-    const record = { id, created, problem }
-    this.records.set(id, record)
-    return record
+  add(id: string): Promise<ModelRecord> {
+    return this.records.add(id, this.path(id), () => this.readFile(id))
   }
 
   /**
@@ -122,10 +112,7 @@ export class FieldHeads {
    * @throws AppError `not-found`; `invalid-request` for a head that is not served, with the reason
    */
   async use<Result>(id: string, work: (head: FieldHead) => Promise<Result>): Promise<Result> {
-    const record = this.records.get(id)
-    if (!record) throw new AppError('not-found', `no model ${id}`, { param: 'model' })
-    if (record.problem !== null)
-      throw new AppError('invalid-request', record.problem, { param: 'model' })
+    this.records.require(id)
     const known = this.opened.get(id)
     if (known !== undefined) return known.use(work)
     const opening = this.read(id)
@@ -157,11 +144,15 @@ export class FieldHeads {
     return join(this.options.folder, `${id}${FIELD_MODEL_EXTENSION}`)
   }
 
+  private async readFile(id: string): Promise<FieldModelFile> {
+    return readFieldModel(this.options.folder, id, this.ownEncoder())
+  }
+
   private async read(id: string): Promise<FieldHead> {
-    const { folder, threads } = this.options
+    const file = await this.readFile(id)
     const encoder = this.ownEncoder()
-    const file = await readFieldModel(folder, id, encoder)
     const precision = precisionFor(encoder.config)
+    const { threads } = this.options
     const model = await FieldModel.open(encoder, file, { threads, precision })
     return { id, model, ...(file.manifest.form as FieldHeadForm) }
   }

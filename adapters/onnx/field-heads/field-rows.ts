@@ -1,22 +1,19 @@
 /** Training rows and chat messages as a field head reads them: sources, and the answer that is made of them. Pure. */
 import { findForm, type FoundForm } from '../../../src/core/form/find-form.ts'
-import type { FormRow } from '../../../src/core/form/read-targets.ts'
-import { readTargets } from '../../../src/core/form/read-targets.ts'
-import type { Source } from '../../../src/core/form/words.ts'
+import type { Form } from '../../../src/core/form/form.ts'
+import { readTargets, type FormRow } from '../../../src/core/form/read-targets.ts'
+import { soleSource, type Source } from '../../../src/core/form/words.ts'
 import { AppError } from '../../../src/errors.ts'
 import type { ChatMessage } from '../../../src/openai/chat.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import { contentOf, messagesText } from '../../../src/openai/message-text.ts'
 import type { FieldTrainingRow } from '../encoder/fields/field-job.ts'
-import type { Form } from '../../../src/core/form/form.ts'
 
 /** A form is searched in so many rows: 5,000 take seconds. */
 const MAX_FORM_ROWS = 5_000
 
 /** One text: the query with the kept slots of its prompt, as a lora reads them. */
-export const sourcesOf = (messages: ChatMessage[]): Source[] => [
-  { name: 'query', text: messagesText(messages) },
-]
+export const sourcesOf = (messages: ChatMessage[]): Source[] => soleSource(messagesText(messages))
 
 export const formRow = ({ messages }: TrainingRow): FormRow => ({
   sources: sourcesOf(messages.slice(0, -1)),
@@ -41,16 +38,9 @@ export const formOfRows = (rows: readonly TrainingRow[]): FoundForm => {
 
 /** The rows that the form explains. */
 export const fieldRows = (form: Form, rows: readonly TrainingRow[]): FieldTrainingRow[] =>
-  rows.flatMap((row) => {
+  rows.flatMap((row): FieldTrainingRow[] => {
     const read = formRow(row)
     const targets = readTargets(form, read)
-    return targets === null
-      ? []
-      : [
-          {
-            sources: [...read.sources],
-            targets,
-            ...(row.weight !== undefined && { weight: row.weight }),
-          },
-        ]
+    if (targets === null) return []
+    return [{ sources: [...read.sources], targets, weight: row.weight }]
   })

@@ -17,15 +17,11 @@ import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
 import type { TrainHooks, TrainProgress, TrainResult } from '../../contract/backend.ts'
 import type { HeadTask } from '../../contract/label-head/train-head.ts'
 import type { FieldEncoder } from '../encoder/fields/field-encoder.ts'
+import type { FieldTrainingRow } from '../encoder/fields/field-job.ts'
 import { FieldModel } from '../encoder/fields/field-model.ts'
 import { writeFieldModel, type FieldManifest } from '../encoder/fields/field-model-file.ts'
 import { trainFields, type TrainedFields } from '../encoder/fields/field-training.ts'
 import { fieldRows, formOfRows, formRow } from './field-rows.ts'
-
-export interface FieldTask extends HeadTask {
-  /** folder of this job's checkpoints, kept when the job is restarted */
-  checkpointDir: string
-}
 
 export interface TrainFieldHeadDeps {
   encoder: FieldEncoder
@@ -33,7 +29,7 @@ export interface TrainFieldHeadDeps {
   threads: number
 }
 
-/** What is stored as the manifest's `form`. */
+/** Content of the manifest's member `form`. */
 export interface FieldHeadForm {
   form: Form
   acceptor: FieldAcceptor | null
@@ -101,15 +97,16 @@ const partOf =
   }
 
 interface Job {
-  task: FieldTask
+  task: HeadTask
   hooks: TrainHooks
   deps: TrainFieldHeadDeps
   form: Form
+  validationRows: FieldTrainingRow[]
 }
 
 /** @param before share of all work that is done, 0 to 1 @param share of the work that this is */
 const fineTune = (
-  { task, hooks, deps, form }: Job,
+  { task, hooks, deps, form, validationRows }: Job,
   rows: readonly TrainingRow[],
   { name, before, share }: { name: string; before: number; share: number }
 ): Promise<TrainedFields> =>
@@ -118,7 +115,7 @@ const fineTune = (
       encoder: deps.encoder,
       sizes: sizesOf(form),
       rows: fieldRows(form, rows),
-      validationRows: fieldRows(form, task.validationRows),
+      validationRows,
       hyperparameters: {},
       seed: task.seed,
       checkpointDir: join(task.checkpointDir, name),
@@ -127,8 +124,6 @@ const fineTune = (
     { threads: deps.threads }
   )
 
-const PRECISION = 'float32'
-
 /** How sure a head may be, from rows that it has not learned from. */
 const learnAcceptor = async (
   job: Job,
@@ -136,7 +131,8 @@ const learnAcceptor = async (
   rows: readonly TrainingRow[]
 ): Promise<FieldAcceptor | null> => {
   const { encoder, threads } = job.deps
-  const model = await FieldModel.open(encoder, { layout, theta }, { threads, precision: PRECISION })
+  const options = { threads, precision: 'float32' as const }
+  const model = await FieldModel.open(encoder, { layout, theta }, options)
   try {
     return trainFieldAcceptor(await judge(model, job.form, rows, job.hooks.signal))
   } finally {
@@ -172,7 +168,7 @@ const write = (
  * when it is aborted
  */
 export const trainFieldHead = async (
-  task: FieldTask,
+  task: HeadTask,
   hooks: TrainHooks,
   deps: TrainFieldHeadDeps
 ): Promise<TrainResult> => {
@@ -182,7 +178,8 @@ export const trainFieldHead = async (
     'info',
     `a form of ${fields} copied fields and ${choices.length} choices explains ${(100 * explained).toFixed(1)} % of the answers`
   )
-  const job: Job = { task, hooks, deps, form }
+  const validationRows = fieldRows(form, task.validationRows)
+  const job: Job = { task, hooks, deps, form, validationRows }
   const { learned, judged } = divide(task.rows, task.seed)
   // of the work, the part before the last training
   const share = judged.length === 0 ? 0 : learned.length / (learned.length + task.rows.length)

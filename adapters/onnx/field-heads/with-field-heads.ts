@@ -14,6 +14,7 @@ import type {
   TrainInput,
   TrainResult,
 } from '../../contract/backend.ts'
+import { headModels } from '../../contract/model-records.ts'
 import type { FieldHead, FieldHeads } from './field-heads.ts'
 import { formOfRows, sourcesOf } from './field-rows.ts'
 
@@ -64,26 +65,19 @@ class FieldHeadBackend implements EngineBackend {
 
   models(): ModelObject[] {
     const { backend, encoder, heads } = this.parts
-    const own = backend.models()
-    const length = own.find(({ id }) => id === encoder)?.max_model_len
-    return [
-      ...own.map((model) =>
+    const own = backend
+      .models()
+      .map((model): ModelObject =>
         model.id === encoder
-          ? {
-              ...model,
-              training_methods: [...(model.training_methods ?? []), 'field-head' as const],
-            }
+          ? { ...model, training_methods: [...(model.training_methods ?? []), 'field-head'] }
           : model
+      )
+    return [
+      ...own,
+      ...headModels(
+        heads.list(),
+        own.find(({ id }) => id === encoder)!
       ),
-      ...heads.list().map(({ id, created }) => ({
-        id,
-        created,
-        object: 'model' as const,
-        owned_by: 'promptintern',
-        ...(length !== undefined && { max_model_len: length }),
-        kind: 'head' as const,
-        parent: encoder,
-      })),
     ]
   }
 

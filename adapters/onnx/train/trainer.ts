@@ -13,6 +13,7 @@ import { adamWStep, type AdamWState } from '../gradient/adamw.ts'
 import { packBatch } from './batch.ts'
 import { totalLabelWeight, type TokenizedRow } from './rows.ts'
 import { saveCheckpoint, type Checkpoint } from '../gradient/checkpoint.ts'
+import { metricsOf, tokensPerSecond } from '../gradient/job-metrics.ts'
 import { learningRateAt, type ResolvedHyperparameters } from './hyperparameters.ts'
 import type { LoraLayout } from './lora-layout.ts'
 import { LossModel } from './loss-model.ts'
@@ -182,16 +183,13 @@ const validate = async (
   counters.validLoss = nats / total
 }
 
-const tokensPerSecond = ({ counters: { tokens, stepSeconds } }: Checkpoint): number =>
-  stepSeconds > 0 ? tokens / stepSeconds : 0
-
 const report = (job: Job, state: Checkpoint, trainLoss: number): void => {
   const { step, elapsedSeconds, validLoss } = state.counters
   const progress = progressOf(job, step, elapsedSeconds)
   job.hooks.onProgress({
     step,
     totalSteps: job.hyperparameters.total_steps,
-    tokensPerSecond: tokensPerSecond(state),
+    tokensPerSecond: tokensPerSecond(state.counters),
     trainLoss,
     validLoss,
     etaSeconds: (elapsedSeconds / progress) * (1 - progress),
@@ -200,7 +198,6 @@ const report = (job: Job, state: Checkpoint, trainLoss: number): void => {
 
 const result = (job: Job, state: Checkpoint): TrainedLora => {
   const { theta, optimizer, counters } = state
-  const { recentLosses } = counters
   return {
     layout: job.layout,
     theta,
@@ -208,13 +205,6 @@ const result = (job: Job, state: Checkpoint): TrainedLora => {
     hyperparameters: job.hyperparameters,
     dataHash: job.dataHash,
     trainedTokens: counters.tokens,
-    metrics: {
-      steps: counters.step,
-      seconds: counters.elapsedSeconds,
-      tokens_per_second: tokensPerSecond(state),
-      train_loss: recentLosses.reduce((sum, loss) => sum + loss, 0) / (recentLosses.length || 1),
-      valid_loss: counters.validLoss,
-      peak_memory_bytes: process.resourceUsage().maxRSS * 1024,
-    },
+    metrics: metricsOf(counters, counters.validLoss),
   }
 }

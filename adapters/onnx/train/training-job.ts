@@ -15,6 +15,7 @@ import {
   type TokenizedRow,
 } from './rows.ts'
 import { loadCheckpoint, type Checkpoint } from '../gradient/checkpoint.ts'
+import { newCounters } from '../gradient/job-metrics.ts'
 import { resolveHyperparameters, type ResolvedHyperparameters } from './hyperparameters.ts'
 import { createLoraLayout, initLora, type LoraLayout } from './lora-layout.ts'
 import { tokenBlocks, worthwhilePrefix, type TokenBlocks } from './token-blocks.ts'
@@ -128,15 +129,7 @@ export const initialState = async (job: Job): Promise<Checkpoint> => {
   const { start, seed } = input
   const optimizer = start?.optimizer
   return {
-    counters: {
-      step: 0,
-      elapsedSeconds: 0,
-      stepSeconds: 0,
-      tokens: 0,
-      recentLosses: [],
-      validLoss: null,
-      validations: 0,
-    },
+    counters: { ...newCounters(), validations: 0 },
     theta: start?.theta.slice() ?? initLora(layout, seededRandom(deriveSeed(seed, -1))),
     optimizer: optimizer
       ? { step: optimizer.step, m: optimizer.m.slice(), v: optimizer.v.slice() }

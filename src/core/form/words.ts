@@ -16,6 +16,9 @@ export interface Source {
   text: string
 }
 
+/** One text, such as a question with the kept slots of its prompt. */
+export const soleSource = (text: string): Source[] => [{ name: 'query', text }]
+
 /** Places of words: `starts[i]` and `ends[i]` are UTF-16 offsets. */
 export interface WordPlaces {
   starts: number[]

@@ -4,7 +4,14 @@
  * them apart. A logistic regression, trained on rows that the probabilities are out-of-fold for
  * (docs/experiments/label-head.md).
  */
-import { probabilities, trainHead, type Head } from './softmax-head.ts'
+import {
+  LEAST,
+  logOdds,
+  standardized,
+  trainRegression,
+  type RisingRegression,
+} from './rising-regression.ts'
+import { probabilities } from './softmax-head.ts'
 
 /** The training rows around a query, by cosine similarity, −1 to 1. */
 export interface Neighbourhood {
@@ -61,16 +68,6 @@ export const mostLikely = (values: Float32Array, from: number, classes: number):
   return best
 }
 
-/** Keeps logarithms finite. */
-const LEAST = 1e-9
-
-const logOdds = (probability: number): number => {
-  const inside = Math.min(1 - LEAST, Math.max(LEAST, probability))
-  return Math.log(inside / (1 - inside))
-}
-
-const SIGNALS = 6
-
 /**
  * @param row `[classes]`
  * @param precision share of right answers among those with this label, 0 to 1
@@ -88,26 +85,11 @@ const signalsOf = (
   return [logOdds(best), lead, nearest, agreeing, same - other, logOdds(precision)]
 }
 
-export interface Acceptor {
-  /** of the signals, `[6]` */
-  means: Float32Array
-  deviations: Float32Array
+/** Over six signals. */
+export interface Acceptor extends RisingRegression {
   /** of each label's answers */
   precisions: Float32Array
-  /** two classes: wrong and right */
-  head: Head
 }
-
-const standardized = (
-  signals: number[],
-  { means, deviations }: Pick<Acceptor, 'means' | 'deviations'>
-): Float32Array => means.map((centre, i) => (signals[i]! - centre) / deviations[i]!)
-
-const mean = (values: number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / values.length
-
-/** Of the logistic regression on standardized signals: weak, since there are six weights for all rows. */
-const L2 = 1
 
 /** Rows that the head is trained on, each answered by a head that was trained without its fold. */
 export interface JudgedRows {
@@ -182,41 +164,10 @@ export const trainAcceptor = (rows: JudgedRows): Acceptor => {
     const answer = mostLikely(all, place * classes, classes)
     return { answer, isRight: answer === label }
   })
-  const signals = judgedSignals(rows, answers)
-  const column = (i: number) => signals.map((row) => row[i]!)
-  const places = [...Array(SIGNALS).keys()]
-  const means = Float32Array.from(places, (i) => mean(column(i)))
-  const deviations = Float32Array.from(
-    places,
-    (i) => Math.sqrt(mean(column(i).map((value) => (value - means[i]!) ** 2))) || 1
-  )
-  const scaled = signals.map((row) => standardized(row, { means, deviations }))
   const isRight = Int32Array.from(answers, (answer) => Number(answer.isRight))
-  const precisions = precisionsOf(answers, classes)
-  return { means, deviations, precisions, head: trainRising(scaled, isRight) }
+  const regression = trainRegression(judgedSignals(rows, answers), isRight)
+  return { ...regression, precisions: precisionsOf(answers, classes) }
 }
-
-/**
- * A logistic regression that rises with each signal: all of them are signs of a right answer, and what few
- * rows say against that is chance. Signals with a negative weight are left out, the most negative first.
- * @param signals standardized, one list a row
- */
-const trainRising = (signals: Float32Array[], isRight: Int32Array): Head => {
-  const used = new Set(Array(SIGNALS).keys())
-  for (;;) {
-    const features = new Float32Array(signals.length * SIGNALS)
-    for (const [place, row] of signals.entries())
-      for (const i of used) features[place * SIGNALS + i] = row[i]!
-    const head = trainHead({ features, dims: SIGNALS, labels: isRight, classes: 2, l2: L2 })
-    const slopes = [...used].map((i) => ({ i, slope: slopeOf(head, i) }))
-    const [worst] = slopes.toSorted((one, other) => one.slope - other.slope)
-    if (worst === undefined || worst.slope >= 0) return head
-    used.delete(worst.i)
-  }
-}
-
-/** Of the log-odds of "right" in a signal. */
-const slopeOf = ({ weights, dims }: Head, i: number): number => weights[dims + i]! - weights[i]!
 
 /**
  * Probability that an answer is right, 0 to 1.

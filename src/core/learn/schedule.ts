@@ -11,7 +11,11 @@ import { defaultLearningRate, type Hyperparameters } from '../../openai/fine-tun
  */
 export const ARM_NAMES = ['label-head', 'field-head', 'query-only', 'schedule'] as const
 export type ArmName = (typeof ARM_NAMES)[number]
-export type HeadName = 'label-head' | 'field-head'
+const HEAD_NAMES = ['label-head', 'field-head'] as const
+export type HeadName = (typeof HEAD_NAMES)[number]
+
+/** Whether the arm trains a head on an encoder, and no lora. */
+export const isHead = (name: ArmName): name is HeadName => HEAD_NAMES.some((head) => head === name)
 
 export interface StagePlan {
   /** share of the template in this stage's prompt, 0 to 1 */

@@ -12,6 +12,7 @@ import {
 } from '../../core/internalization/internalization.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
+import { isHead } from '../../core/learn/schedule.ts'
 import { afterFailure } from '../../core/learn/stage-retry.ts'
 import { AppError } from '../../errors.ts'
 import { isUnfinished, type JobObject, type TrainingMethod } from '../../openai/fine-tuning.ts'
@@ -67,7 +68,7 @@ const startModel = ({ plan, trained, stage }: StageContext): string =>
     : trained.results[stage - 1]!.lora
 
 const methodOf = ({ plan, trained }: StageContext): TrainingMethod =>
-  trained.name === 'label-head' || trained.name === 'field-head' ? trained.name : plan.method
+  isHead(trained.name) ? trained.name : plan.method
 
 const createStageJob = async (
   deps: WorkerDeps,

@@ -6,7 +6,8 @@ import { AppError } from '../../../../src/errors.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../../src/random.ts'
 import type { TrainHooks } from '../../../contract/backend.ts'
 import { createAdamW } from '../../gradient/adamw.ts'
-import { loadCheckpoint, type Checkpoint, type JobCounters } from '../../gradient/checkpoint.ts'
+import { loadCheckpoint, type Checkpoint } from '../../gradient/checkpoint.ts'
+import { newCounters, type TrainingCounters } from '../../gradient/job-metrics.ts'
 import { tokenCount, type FieldExample } from './field-batch.ts'
 import type { FieldEncoder } from './field-encoder.ts'
 import { createFieldLayout, initTheta, tagClasses, type FieldLayout } from './field-layout.ts'
@@ -51,7 +52,7 @@ export interface TrainFieldsOptions {
   now?: () => number
 }
 
-export type FieldCounters = Omit<JobCounters, 'validations'> & {
+export type FieldCounters = TrainingCounters & {
   /** whole epochs that are done, and judged where there are validation rows */
   epochs: number
   /** the epoch whose theta is kept, its right validation rows and their loss */
@@ -195,16 +196,7 @@ export const initialFieldState = async ({
   }
   const random = seededRandom(deriveSeed(input.seed, -1))
   return {
-    counters: {
-      step: 0,
-      elapsedSeconds: 0,
-      stepSeconds: 0,
-      tokens: 0,
-      recentLosses: [],
-      validLoss: null,
-      epochs: 0,
-      best: null,
-    },
+    counters: { ...newCounters(), epochs: 0, best: null },
     theta: initTheta(layout, input.encoder.weights, random),
     optimizer: createAdamW(layout.length),
   }

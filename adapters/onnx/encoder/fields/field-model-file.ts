@@ -5,11 +5,11 @@
  * are small, so halves are exact enough: halves of the weights themselves move probabilities by 1e-3.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FormSizes } from '../../../../src/core/form/targets.ts'
 import { AppError } from '../../../../src/errors.ts'
-import { storageError, writeAtomically } from '../../../contract/disk.ts'
+import { storageError, writeInFolder } from '../../../contract/disk.ts'
 import { decodeTensor, encodeHalves } from '../../model/tensor-types.ts'
 import type { FieldEncoder } from './field-encoder.ts'
 import { createFieldLayout, encoderTheta, type FieldLayout } from './field-layout.ts'
@@ -154,12 +154,7 @@ export const writeFieldModel = async (
   encoder: FileEncoder
 ): Promise<string> => {
   const { id, bytes } = encodeFieldModel(content, encoder)
-  try {
-    await mkdir(folder, { recursive: true })
-  } catch (cause) {
-    throw storageError(`${folder} cannot be written`, cause)
-  }
-  await writeAtomically(join(folder, `${id}${FIELD_MODEL_EXTENSION}`), bytes)
+  await writeInFolder(folder, `${id}${FIELD_MODEL_EXTENSION}`, bytes)
   return id
 }
 

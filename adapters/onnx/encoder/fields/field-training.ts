@@ -9,6 +9,7 @@ import { AppError } from '../../../../src/errors.ts'
 import type { TrainingMetrics } from '../../../../src/openai/fine-tuning.ts'
 import { adamWGroupsStep } from '../../gradient/adamw.ts'
 import { saveCheckpoint, type Checkpoint } from '../../gradient/checkpoint.ts'
+import { metricsOf, tokensPerSecond } from '../../gradient/job-metrics.ts'
 import { epochBatches } from '../../gradient/epoch-batches.ts'
 import {
   lossTotals,
@@ -231,16 +232,13 @@ const validate = async (job: FieldJob, session: FieldSession, state: FieldState)
   else state.best = theta.slice()
 }
 
-const tokensPerSecond = ({ counters: { tokens, stepSeconds } }: FieldState): number =>
-  stepSeconds > 0 ? tokens / stepSeconds : 0
-
 const report = (job: FieldJob, state: FieldState, trainLoss: number): void => {
   const { step, elapsedSeconds, validLoss } = state.counters
   const left = isStale(job, state) ? 0 : job.totalSteps - step
   job.hooks.onProgress({
     step,
     totalSteps: job.totalSteps,
-    tokensPerSecond: tokensPerSecond(state),
+    tokensPerSecond: tokensPerSecond(state.counters),
     trainLoss,
     validLoss,
     etaSeconds: (elapsedSeconds / step) * left,
@@ -249,7 +247,7 @@ const report = (job: FieldJob, state: FieldState, trainLoss: number): void => {
 
 const resultOf = (job: FieldJob, state: FieldState): TrainedFields => {
   const { theta, best, counters } = state
-  const { recentLosses, best: figures } = counters
+  const { best: figures } = counters
   return {
     layout: job.layout,
     theta: best ?? theta,
@@ -257,13 +255,6 @@ const resultOf = (job: FieldJob, state: FieldState): TrainedFields => {
     dataHash: job.dataHash,
     validRight: figures && figures.right / job.validation.length,
     trainedTokens: counters.tokens,
-    metrics: {
-      steps: counters.step,
-      seconds: counters.elapsedSeconds,
-      tokens_per_second: tokensPerSecond(state),
-      train_loss: recentLosses.reduce((sum, loss) => sum + loss, 0) / (recentLosses.length || 1),
-      valid_loss: figures?.loss ?? null,
-      peak_memory_bytes: process.resourceUsage().maxRSS * 1024,
-    },
+    metrics: metricsOf(counters, figures?.loss ?? null),
   }
 }

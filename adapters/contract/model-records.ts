@@ -1,0 +1,68 @@
+/** The models of one kind on disk: which are served, and why others are not. Knows nothing of their files. */
+import { stat } from 'node:fs/promises'
+import { AppError, toAppError } from '../../src/errors.ts'
+import type { ModelObject } from '../../src/openai/fine-tuning.ts'
+
+export interface ModelRecord {
+  id: string
+  /** seconds since the epoch */
+  created: number
+  /** why the model is not served; null when it is served */
+  problem: string | null
+}
+
+export class ModelRecords {
+  private readonly records = new Map<string, ModelRecord>()
+
+  /** Models that are served. */
+  list(): ModelRecord[] {
+    return [...this.records.values()].filter(({ problem }) => problem === null)
+  }
+
+  has(id: string): boolean {
+    return this.records.has(id)
+  }
+
+  /** @throws AppError `not-found`; `invalid-request` for a model that is not served, with the reason */
+  require(id: string): ModelRecord {
+    const record = this.records.get(id)
+    if (!record) throw new AppError('not-found', `no model ${id}`, { param: 'model' })
+    if (record.problem !== null)
+      throw new AppError('invalid-request', record.problem, { param: 'model' })
+    return record
+  }
+
+  /**
+   * @param path of its file or folder, whose time is the model's
+   * @param read fails where the model cannot be served
+   */
+  async add(id: string, path: string, read: () => Promise<unknown>): Promise<ModelRecord> {
+    const problem = await read().then(
+      () => null,
+      (error: unknown) => toAppError(error).message
+    )
+    const created = Math.floor((await stat(path)).mtimeMs / 1000)
+    const record = { id, created, problem }
+    this.records.set(id, record)
+    return record
+  }
+
+  delete(id: string): void {
+    this.records.delete(id)
+  }
+}
+
+/** Heads as the contract lists them. @param encoder that they belong to */
+export const headModels = (
+  heads: readonly ModelRecord[],
+  encoder: Pick<ModelObject, 'id' | 'max_model_len'>
+): ModelObject[] =>
+  heads.map(({ id, created }) => ({
+    id,
+    object: 'model',
+    created,
+    owned_by: 'promptintern',
+    ...(encoder.max_model_len !== undefined && { max_model_len: encoder.max_model_len }),
+    kind: 'head',
+    parent: encoder.id,
+  }))
