@@ -96,6 +96,21 @@ describe('with an encoder alone', () => {
   })
 })
 
+describe('with an encoder alone, and arms that cannot learn labels', () => {
+  it.each([[['field-head']], [['query-only']]] as ArmName[][][])(
+    'nothing is begun that has no arm: %s',
+    async (arms) => {
+      const { harness, internalization } = await trained(arms, 'alone')
+      expect(internalization.state).toEqual({
+        name: 'rejected',
+        reason:
+          'the answers are labels, and ARMS has no label-head: add it, or set a base model for loras (MODEL_PATH)',
+      })
+      expect(await harness.engine.findJobs({})).toEqual([])
+    }
+  )
+})
+
 describe('without one', () => {
   it('loras compete alone', async () => {
     const { internalization } = await trained(ARM_NAMES, false)

@@ -88,8 +88,7 @@ const headArm = ({ name, encoder }: PlannedHead): Arm => ({
 /** The arms of `ARMS` that can learn the answers, the cheapest first; empty where none can. */
 export const planArms = (deps: WorkerDeps, facts: ArmFacts): Arm[] => {
   const wanted = new Set(deps.config.arms)
-  const head =
-    facts.head.encoder !== null && wanted.has(facts.head.name) ? [headArm(facts.head)] : []
+  const head = facts.head.encoder === null ? [] : [headArm(facts.head)]
   const hasLora = facts.hasLoras && (wanted.has('query-only') || wanted.has('schedule'))
   return [...head, ...(hasLora ? loraArms(deps, facts) : [])]
 }

@@ -5,6 +5,8 @@ import { validationCount, type Population } from '../../core/internalization/int
 import { describeForm, type FormSummary } from '../../core/form/describe-form.ts'
 import { withoutCopies } from '../../core/form/form.ts'
 import { findForm } from '../../core/form/find-form.ts'
+import type { FormRow } from '../../core/form/read-targets.ts'
+import { soleSource } from '../../core/form/words.ts'
 import type { HeadName } from '../../core/learn/schedule.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
 import { messagesText } from '../../openai/message-text.ts'
@@ -50,13 +52,13 @@ const formFor = (
 ): FormSummary | null => {
   if (responseType === 'label') return null
   if (encoder?.training_methods?.includes('field-head') !== true) return null
-  const rows = train.slice(-MAX_FORM_ROWS).flatMap(({ match, outcome }) => {
+  const newest = train.slice(-MAX_FORM_ROWS)
+  const rows = newest.flatMap(({ match, outcome }): FormRow[] => {
+    if (outcome.kind !== 'text') return []
     const text = messagesText(studentMessages(match, EMPTY_PROMPT))
-    return outcome.kind === 'text'
-      ? [{ sources: [{ name: 'query', text }], answer: outcome.text }]
-      : []
+    return [{ sources: soleSource(text), answer: outcome.text }]
   })
-  const found = rows.length < train.slice(-MAX_FORM_ROWS).length ? null : findForm(rows)
+  const found = rows.length < newest.length ? null : findForm(rows)
   return found && { explained: found.explained, fields: describeForm(withoutCopies(found.form)) }
 }
 
@@ -79,6 +81,12 @@ const labelObstacle = (
   }
 }
 
+const NO_LABEL_HEAD: Obstacle = {
+  reason: 'the answers are labels, and ARMS has no label-head',
+  remedy: 'add it',
+  isTold: false,
+}
+
 interface Trainable {
   /** null: the engine has none */
   encoder: ModelObject | null
@@ -94,7 +102,7 @@ export interface PlannedHead {
 }
 
 /**
- * The encoder of a head that can learn the answers, or the reason why there is none, for an internalization
+ * The head of `ARMS` that can learn the answers, or the reason why there is none, for an internalization
  * that has no other arm. The log tells it where loras compete alone.
  */
 export const planHead = (
@@ -102,12 +110,13 @@ export const planHead = (
   rows: PlannedRows,
   { encoder, hasLoras }: Trainable
 ): PlannedHead | (PlanRefusal & { encoder: null }) => {
-  const form = formFor(rows, encoder)
+  const form = config.arms.includes('field-head') ? formFor(rows, encoder) : null
   if (form !== null) return { name: 'field-head', encoder: encoder!, form }
-  const obstacle = labelObstacle(rows, encoder)
+  const isWanted = config.arms.includes('label-head')
+  const obstacle = labelObstacle(rows, encoder) ?? (isWanted ? null : NO_LABEL_HEAD)
   if (obstacle === null) return { name: 'label-head', encoder: encoder!, form: null }
   const { reason, remedy, isTold } = obstacle
-  const isBesideLoras = hasLoras && config.arms.includes('label-head') && config.arms.length > 1
+  const isBesideLoras = hasLoras && isWanted && config.arms.length > 1
   if (isTold && encoder !== null && isBesideLoras)
     log({ level: 'warn', message: `no label head is trained: ${reason}` })
   const loras = hasLoras ? 'enable loras (ARMS)' : 'set a base model for loras (MODEL_PATH)'
@@ -119,14 +128,13 @@ export const planHead = (
  * @returns absent where the encoder reads all training rows whole
  */
 export const cutByHead = async (
-  { config, log }: WorkerDeps,
+  { log }: WorkerDeps,
   engine: Engine,
   head: PlannedHead | { encoder: null },
   train: readonly MatchedExchange[]
 ): Promise<Pick<Population, 'cutByHead'>> => {
   // a field head reads longer ones in windows
   if (head.encoder === null || head.name === 'field-head') return {}
-  if (!config.arms.includes('label-head')) return {}
   const { encoder } = head
   let rows = 0
   for (const { match } of train)

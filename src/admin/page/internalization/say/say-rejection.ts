@@ -6,7 +6,7 @@ import type {
   Internalization,
   Population,
 } from '../../../../core/internalization/internalization.ts'
-import type { ArmName } from '../../../../core/learn/schedule.ts'
+import { isHead, type ArmName } from '../../../../core/learn/schedule.ts'
 import { percent, points, whole } from '../../parts/format.ts'
 
 export interface SaidRejection {
@@ -62,7 +62,7 @@ const BEFORE_TRAINING: (SaidRejection & { words: RegExp })[] = [
     helps: 'A base model with a longer context.',
   },
   {
-    words: /^the engine has no encoder|^the answers are (?:no|not) labels/,
+    words: /^the engine has no encoder|^the answers are (?:(?:no|not) labels|labels, and ARMS)/,
     says: 'No enabled training method can learn its answers.',
     helps: 'Enable loras (ARMS), or give the engine an encoder (ENCODER_PATH).',
   },
@@ -141,8 +141,7 @@ const RAISES_AGREEMENT: Record<'head' | 'lora', string> = {
   lora: 'More questions to learn from, more time (TRAIN_MINUTES), or a larger base model (MODEL_PATH).',
 }
 
-const kindOf = (arm: ArmName): 'head' | 'lora' =>
-  arm === 'label-head' || arm === 'field-head' ? 'head' : 'lora'
+const kindOf = (arm: ArmName): 'head' | 'lora' => (isHead(arm) ? 'head' : 'lora')
 
 /** Of repeated questions: where more requests than the margin allows have several answers, no arm can pass. */
 const contradictingLog = (
