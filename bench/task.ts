@@ -12,6 +12,7 @@ import { parseConfig } from '../src/config/config.ts'
 import { parsePrices } from '../src/core/cost/prices.ts'
 import type { Internalization } from '../src/core/internalization/internalization.ts'
 import type { Template } from '../src/core/template/template.ts'
+import type { ChatRequest } from '../src/openai/chat.ts'
 import { formatFigures, writeReport, type Figures } from '../test/kit/report.ts'
 import { ARMS, type BenchArm } from './task/arms.ts'
 import { compare, type Comparison } from './task/compare.ts'
@@ -19,7 +20,7 @@ import { costFigures, costTable, taskCalls, type TaskPrices } from './task/costs
 import { productFigures, trainingFigures, type Rendered } from './task/figures.ts'
 import { embeddedEngine, remoteEngine } from './task/engines.ts'
 import { followShift, readShift } from './task/shift.ts'
-import { sendTraffic, TRAFFIC_LANES } from './task/traffic.ts'
+import { learnFromAll, sendTraffic, TRAFFIC_LANES } from './task/traffic.ts'
 import { fromRoot } from '../test/kit/process/from-root.ts'
 import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './harness/data.ts'
 import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
@@ -45,6 +46,8 @@ const args = readOptions({
   engineUrl: optional,
   train: 1500,
   holdout: 1000,
+  // the first requests alone, split as the product splits them; 0: as many as `train` and `holdout` need
+  exchanges: 0,
   testRows: 500,
   armRows: 500,
   // a row with the whole prompt takes seconds
@@ -142,8 +145,10 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
     : { AUDIT_SHARE: String(args.auditShare), ROLLOUT_MIN_HOURS: '0' }),
   LEARNING_CURVE: 'false',
   ARMS: args.learn,
-  TRAIN_ROWS: String(args.train),
-  HOLDOUT_ROWS: String(args.holdout),
+  ...(args.exchanges === 0 && {
+    TRAIN_ROWS: String(args.train),
+    HOLDOUT_ROWS: String(args.holdout),
+  }),
   // the rows of a task are sent within minutes and do not depend on each other
   BURST_MINUTES: '0',
   TRAIN_MINUTES: String(args.minutes),
@@ -217,11 +222,18 @@ const runShift = async (
   )
 }
 
+const teach = (proxy: ProxyProcess, requests: ChatRequest[], wanted: number): Promise<void> => {
+  const onSent = (sent: number): void => progress.update('traffic', sent, Math.max(wanted, sent))
+  return args.exchanges === 0
+    ? sendTraffic(proxy, requests, wanted, onSent)
+    : learnFromAll(proxy, requests.slice(0, wanted), onSent)
+}
+
 const run = async (): Promise<void> => {
   const task = loadTask(required('task'), args.prefix)
   const testSource = testFile(required('task'))
   const upstream = await startReplayUpstream()
-  const wanted = args.train + args.holdout
+  const wanted = args.exchanges || args.train + args.holdout
   const testRows = readRows(testSource.path).slice(0, args.testRows)
   const tested = new Set(testRows.map((row) => row.query))
   const spare = task.train.slice(wanted, wanted * MOST_TRAFFIC)
@@ -235,10 +247,7 @@ const run = async (): Promise<void> => {
   const proxy = await startProxy(environment(dataDir, upstream))
   const figures: Figures = {}
   try {
-    if (args.data === undefined)
-      await sendTraffic(proxy, train.requests, wanted, (sent) =>
-        progress.update('traffic', sent, Math.max(wanted, sent))
-      )
+    if (args.data === undefined) await teach(proxy, train.requests, wanted)
     const internalization = await waitForVerdict(proxy, showState)
     const { state } = internalization
     figures.state = { value: state.name, unit: '' }

@@ -1,6 +1,9 @@
 /** Compares the learned models with other ways to answer the task: latencies, and the accuracy of each arm. */
 import { percent } from '../../src/cli/output.ts'
-import type { Internalization } from '../../src/core/internalization/internalization.ts'
+import {
+  winningLora,
+  type Internalization,
+} from '../../src/core/internalization/internalization.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { isUnfinished } from '../../src/openai/fine-tuning.ts'
@@ -37,7 +40,7 @@ const cancelLeftovers = async (engine: Engine): Promise<void> => {
   for (const job of await engine.findJobs({})) if (isUnfinished(job)) await engine.cancelJob(job.id)
 }
 
-/** Latencies of the head, and of the lora against the whole prompt. */
+/** Latencies of the head, and of the winner against the whole prompt of the base model. */
 const latencies = async ({
   engine,
   match,
@@ -46,16 +49,15 @@ const latencies = async ({
 }: ArmContext): Promise<Figures> => {
   const { baseModel: base, answers, arms } = internalization.plan!
   const asked = requests.slice(0, LATENCY_ROUNDS)
-  const learned = (hasEncoder: boolean) =>
-    arms.findLast(({ encoder }) => (encoder !== undefined) === hasEncoder)?.results.at(-1)?.lora
-  const [lora, head] = [learned(false), learned(true)]
+  const head = arms.findLast(({ encoder }) => encoder !== undefined)?.results.at(-1)?.lora
+  const winner = winningLora(internalization)
   const figures: Figures = {}
   if (head !== undefined) {
     const answered = await answerMs(engine, head, asked.map(adaptedMessages(match)))
     figures.head_answer_ms = spread(answered, 'ms')
   }
-  if (lora !== undefined) {
-    const models = { base, lora, labels: answers.labels }
+  if (winner !== null) {
+    const models = { base, lora: winner, labels: answers.labels }
     const measured = await measureLatencies(engine, models, asked, adaptedMessages(match))
     Object.assign(figures, latencyFigures(measured))
   }

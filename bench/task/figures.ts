@@ -1,5 +1,6 @@
 /** From outcomes and samples to named figures. Knows nothing of how they were measured. */
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
+import type { ArmFigures } from '../../src/core/gate/gate.ts'
 import { agree } from '../../src/core/answer/agreement.ts'
 import { comparisonOf } from '../../test/kit/model/comparison.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
@@ -62,13 +63,22 @@ export const productFigures = (test: Rendered, outcomes: Outcome[]): ProductFigu
   }
 }
 
+/** @param winner undefined: no arm was judged */
+const winnerFigures = (winner: ArmFigures | undefined): Figures =>
+  winner === undefined
+    ? {}
+    : {
+        winning_arm: { value: winner.arm, unit: '' },
+        whole_answer_right: { value: winner.agreement, unit: 'share of held-out rows' },
+      }
+
 export const trainingFigures = (internalization: Internalization): Figures => {
   const results = internalization.plan?.arms.flatMap((arm) => arm.results) ?? []
   const seconds = results.reduce((sum, result) => sum + result.metrics.seconds, 0)
   const verdict = internalization.verdict
   return {
     train_minutes: { value: seconds / 60, unit: 'min' },
-    ...(verdict && { winning_arm: { value: verdict.arms[verdict.arm]?.arm ?? 'none', unit: '' } }),
+    ...winnerFigures(verdict?.arms[verdict.arm]),
     ...(results.length === 0
       ? {}
       : {
@@ -106,6 +116,6 @@ export const latencyFigures = (latencies: Latencies): Figures => {
       '>=',
       6
     ),
-    latency_ratio_prefix_cache: spread(ratios(last('fullCached'), last('adapted')), 'ratio'),
+    latency_ratio_cached: spread(ratios(last('fullCached'), last('adapted')), 'ratio'),
   }
 }

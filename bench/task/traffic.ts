@@ -10,6 +10,8 @@ export const TRAFFIC_LANES = 8
 const MORE_TRAFFIC = 0.05
 /** how long the worker may take to read a batch of the log */
 const CANDIDATE_MS = 20_000
+/** how long it may take to read all of the log */
+const LOG_MS = 600_000
 
 const beginsSoon = async (proxy: ProxyProcess): Promise<boolean> => {
   const deadline = Date.now() + CANDIDATE_MS
@@ -18,6 +20,35 @@ const beginsSoon = async (proxy: ProxyProcess): Promise<boolean> => {
     await delay(1000)
   }
   return false
+}
+
+interface FoundTemplate {
+  version: string
+  stats: { requests: number }
+}
+
+/** The template with most requests, once the log has been read. */
+const templateOfLog = async (proxy: ProxyProcess): Promise<FoundTemplate> => {
+  const deadline = Date.now() + LOG_MS
+  for (let before: FoundTemplate | undefined; Date.now() < deadline;) {
+    await delay(CANDIDATE_MS / 4)
+    const { data } = await proxy.admin<{ data: FoundTemplate[] }>('/templates')
+    const found = data.toSorted((a, b) => b.stats.requests - a.stats.requests)[0]
+    if (found !== undefined && found.stats.requests === before?.stats.requests) return found
+    before = found
+  }
+  throw new Error('no template was found in the traffic')
+}
+
+/** Sends all requests, and internalizes what they show, however few they are. */
+export const learnFromAll = async (
+  proxy: ProxyProcess,
+  requests: ChatRequest[],
+  onSent: (sent: number) => void
+): Promise<void> => {
+  await sendAll(proxy.baseUrl, requests, { concurrency: TRAFFIC_LANES, onDone: onSent })
+  const { version } = await templateOfLog(proxy)
+  await proxy.admin(`/templates/${version}/internalize`, { method: 'POST' })
 }
 
 /** Sends the first `wanted` requests, then more by and by until an internalization begins. */
