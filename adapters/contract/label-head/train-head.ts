@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { trainAcceptor, type Acceptor } from '../../../src/core/learn/acceptor.ts'
+import { nameText, withLabelNames } from '../../../src/core/learn/head/label-names.ts'
 import {
   selectTexts,
   textProbabilities,
@@ -84,6 +85,13 @@ const encodeAll = async (
   return { vectors, tokens }
 }
 
+/** `[texts, dims]` */
+const vectorsOf = (texts: readonly string[], { vectors }: EncodedTexts, dims: number) => {
+  const all = new Float32Array(texts.length * dims)
+  for (const [at, text] of texts.entries()) all.set(vectors.get(text)!, at * dims)
+  return all
+}
+
 const textRows = (
   rows: readonly TrainingRow[],
   labels: readonly string[],
@@ -92,11 +100,9 @@ const textRows = (
 ): TextRows & { vectors: Float32Array } => {
   const place = new Map(labels.map((label, at) => [label, at]))
   const texts = rows.map(rowText)
-  const vectors = new Float32Array(rows.length * dims)
-  for (const [at, text] of texts.entries()) vectors.set(encoded.vectors.get(text)!, at * dims)
   return {
     texts,
-    vectors,
+    vectors: vectorsOf(texts, encoded, dims),
     labels: Int32Array.from(rows, (row) => place.get(rowLabel(row))!),
     classes: labels.length,
     weights: Float32Array.from(rows, ({ weight }) => weight ?? 1),
@@ -125,13 +131,21 @@ const acceptorFor = (
   })
 }
 
-/** Rows with equal texts share a fold, so that no row is judged by a head that has seen its text. */
-const validate = (all: TextRows, dims: number, seed: number) => {
+/**
+ * Rows with equal texts share a fold, so that no row is judged by a head that has seen its text.
+ * @param named adds the rows of the labels' names
+ */
+const validate = (
+  all: TextRows,
+  named: (rows: TextRows) => TextRows,
+  dims: number,
+  seed: number
+) => {
   const most = Math.max(2, Math.floor(MAX_CROSS_VALIDATION / (all.classes * dims)))
   const places = shuffle([...all.labels.keys()], seededRandom(seed)).slice(0, most)
   const chosen = selectTexts(all, places)
   if (new Set(chosen.texts).size < 2) return UNVALIDATED
-  const validated = validateTextHead(chosen, { groups: chosen.texts, seed })
+  const validated = validateTextHead(named(chosen), { groups: chosen.texts, seed })
   return { ...validated, acceptor: acceptorFor(chosen, validated, dims) }
 }
 
@@ -170,8 +184,11 @@ const neighbours = (
   // of equal texts the last one
   const known = new Map(texts.map((text, place) => [text, labels[place]!]))
   const kept = shuffle([...known], seededRandom(seed)).slice(0, MAX_QUERIES)
-  const vectors = new Float32Array(kept.length * dims)
-  for (const [at, [text]] of kept.entries()) vectors.set(encoded.vectors.get(text)!, at * dims)
+  const vectors = vectorsOf(
+    kept.map(([text]) => text),
+    encoded,
+    dims
+  )
   return { labels: kept.map(([, label]) => label), codes: directionCodes(vectors, dims) }
 }
 
@@ -189,11 +206,15 @@ export const trainLabelHead = async (
   const { dims } = encoder
   const startedAt = now()
   const labels = labelsOf(rows)
-  const encoded = await encodeAll([...rows, ...validationRows].map(rowText), deps, hooks)
+  const names = labels.map(nameText)
+  const texts = [...rows, ...validationRows].map(rowText)
+  const encoded = await encodeAll([...texts, ...names], deps, hooks)
   const all = textRows(rows, labels, encoded, dims)
-  const validated = validate(all, dims, seed)
+  const nameVectors = vectorsOf(names, encoded, dims)
+  const named = (own: TextRows): TextRows => withLabelNames(own, labels, nameVectors)
+  const validated = validate(all, named, dims, seed)
   hooks.signal.throwIfAborted()
-  const head = trainTextHead(all, validated)
+  const head = trainTextHead(named(all), validated)
   const kept = neighbours(all, encoded, dims, seed)
   const manifest: HeadManifest = {
     encoder: encoder.id,

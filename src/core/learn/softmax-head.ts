@@ -173,7 +173,10 @@ export const probabilities = (head: Head, features: Features): Float32Array =>
   toProbabilities(scaledLogits(head, features), head.classes)
 
 export interface CrossValidationOptions extends HeadRows<Features> {
-  /** one entry a row: rows of one group, such as a conversation, are never in two folds */
+  /**
+   * one entry a judged row: rows of one group, such as a conversation, are never in two folds. Further rows are in
+   * every training part, and are not judged.
+   */
   groups: readonly string[]
   /** at most one for each group; default 5 */
   folds?: number
@@ -184,9 +187,9 @@ export interface CrossValidationOptions extends HeadRows<Features> {
 }
 
 export interface CrossValidation {
-  /** of each row by heads that did not see its group, calibrated; `[rows, classes]` */
+  /** of each judged row by heads that did not see its group, calibrated; `[judged, classes]` */
   probabilities: Float32Array
-  /** of each row */
+  /** of each judged row */
   fold: Int32Array
   /** chosen strength of the penalty */
   l2: number
@@ -221,7 +224,7 @@ interface Fold {
 
 const makeFolds = (rows: HeadRows<Features>, fold: Int32Array, folds: number): Fold[] =>
   Array.from({ length: folds }, (_, number) => {
-    const all = Array.from(fold.keys())
+    const all = Array.from(rows.labels.keys())
     const places = all.filter((place) => fold[place] === number)
     return {
       training: selectRows(
@@ -234,9 +237,13 @@ const makeFolds = (rows: HeadRows<Features>, fold: Int32Array, folds: number): F
     }
   })
 
-/** Logits of all rows, each from the fold that holds it out. */
-const outOfFold = (folds: readonly Fold[], rows: HeadRows<Features>, l2: number): Float32Array => {
-  const logits = new Float32Array(rows.labels.length * rows.classes)
+/** Logits of the judged rows, each from the fold that holds it out. */
+const outOfFold = (
+  folds: readonly Fold[],
+  rows: HeadRows<Features>,
+  { l2, judged }: { l2: number; judged: number }
+): Float32Array => {
+  const logits = new Float32Array(judged * rows.classes)
   const precondition = createPreconditioner(rows, { l2, biasL2: BIAS_L2 })
   for (const { training, heldOut, places, point } of folds) {
     trainFrom(point, training, { l2, tolerance: LOOSE_TOLERANCE, precondition })
@@ -268,7 +275,10 @@ export const crossValidated = ({
   ...rows
 }: CrossValidationOptions): CrossValidation => {
   checkRows(rows)
-  const { fold, folds } = assignFolds(groups, rows.labels, rows.classes, { folds: wanted, seed })
+  const { classes } = rows
+  const judged = groups.length
+  const labels = rows.labels.subarray(0, judged)
+  const { fold, folds } = assignFolds(groups, labels, classes, { folds: wanted, seed })
   if (folds < 2) throw invalid('cross-validation needs at least two groups')
   const parts = makeFolds(rows, fold, folds)
   const norm = meanSquareNorm(rows)
@@ -276,10 +286,9 @@ export const crossValidated = ({
     null
   for (const relative of strengths) {
     const l2 = relative * norm
-    const logits = outOfFold(parts, rows, l2)
-    const temperature = calibrateTemperature(logits, rows.labels, rows.classes)
-    const loss =
-      scaledLoss(logits, rows.labels, rows.classes, temperature).loss / rows.labels.length
+    const logits = outOfFold(parts, rows, { l2, judged })
+    const temperature = calibrateTemperature(logits, labels, classes)
+    const loss = scaledLoss(logits, labels, classes, temperature).loss / judged
     if (best && loss >= best.loss) break
     best = { logits, l2, temperature, loss }
   }
@@ -287,6 +296,6 @@ export const crossValidated = ({
   return {
     ...chosen,
     fold,
-    probabilities: toProbabilities(scale(logits, chosen.temperature), rows.classes),
+    probabilities: toProbabilities(scale(logits, chosen.temperature), classes),
   }
 }

@@ -82,7 +82,7 @@ const hashedRows = (rows: TextRows) => {
 }
 
 export interface TextValidationOptions {
-  /** one entry a row: rows of one group are never in two folds */
+  /** one entry a judged row, as `crossValidated` takes them */
   groups: readonly string[]
   /** default 5 */
   folds?: number
@@ -105,7 +105,7 @@ export const validateTextHead = (
   const { share, temperature, loss, logits } = mixtureOf(
     embedded.probabilities,
     hashed.probabilities,
-    labels,
+    labels.subarray(0, options.groups.length),
     classes
   )
   const shared = (part: PartSettings, own: number): PartSettings => ({

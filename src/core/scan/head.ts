@@ -8,6 +8,7 @@ import type { HeldOutRow } from '../gate/gate.ts'
 import type { CurveFit } from '../gate/learning-curve.ts'
 import type { Split } from '../learn/split.ts'
 import { fitRows, fitShares } from '../learn/fits.ts'
+import { nameText, withLabelNames } from '../learn/head/label-names.ts'
 import {
   selectTexts,
   textProbabilities,
@@ -38,6 +39,8 @@ const FOLDS = 2
 interface Problem {
   /** what the head can answer */
   names: string[]
+  /** `[names, dims]`, of what the names say */
+  nameVectors: Float32Array | null
   train: TextRows
   heldOut: ScannedExchange[]
   heldOutTexts: string[]
@@ -56,13 +59,15 @@ const problemOf = async (
 ): Promise<Problem> => {
   const heldOut = [...new Set([...traffic, ...unseen])]
   const [texts, heldOutTexts] = [train.map(textOfRequest), heldOut.map(textOfRequest)]
-  const all = await encoder.encode([...texts, ...heldOutTexts])
-  const end = train.length * encoder.dims
   const defers = train.some(({ outcome }) => outcome.kind !== 'text')
   const names = defers ? [...labels, DEFER_ANSWER] : [...labels]
+  const all = await encoder.encode([...texts, ...heldOutTexts, ...names.map(nameText)])
+  const end = train.length * encoder.dims
+  const namesFrom = end + heldOut.length * encoder.dims
   const numbers = new Map(names.map((name, number) => [name, number]))
   return {
     names,
+    nameVectors: all && all.subarray(namesFrom),
     train: {
       texts,
       vectors: all && all.subarray(0, end),
@@ -71,7 +76,7 @@ const problemOf = async (
     },
     heldOut,
     heldOutTexts,
-    heldOutVectors: all && all.subarray(end),
+    heldOutVectors: all && all.subarray(end, namesFrom),
   }
 }
 
@@ -140,12 +145,14 @@ export const fitHeads = async (
     folds: foldsOf('label', [...labels, ...logged]),
   }
   const groups = split.train.map(({ conversation }) => conversation)
-  const settings = validateTextHead(problem.train, { groups, seed, folds: FOLDS })
+  const named = (rows: TextRows): TextRows =>
+    withLabelNames(rows, problem.names, problem.nameVectors)
+  const settings = validateTextHead(named(problem.train), { groups, seed, folds: FOLDS })
   const parts = fitShares(all.length).map((share) =>
     fitRows(all.map(String), share, seed).map(Number)
   )
   return [...parts, all].map((places) => {
-    const head = trainTextHead(selectTexts(problem.train, places), settings)
+    const head = trainTextHead(named(selectTexts(problem.train, places)), settings)
     return {
       rows: places.length,
       heldOut: heldOutRows(split, problem.heldOut, answersOf(problem, head), comparison),
