@@ -93,7 +93,9 @@ export const economicsSchema = z
       .nullable(),
     isFreeText: z
       .boolean()
-      .describe('true if the newest answers are free text, which cannot go live'),
+      .describe(
+        'true if the newest answers are free text, which can go live only if it has a form'
+      ),
     call: callSchema.nullable().describe('mean over the calls that the upstream answered'),
     perCallUsd: z
       .object({

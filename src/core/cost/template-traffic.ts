@@ -55,7 +55,7 @@ export interface TemplateTraffic {
   upstream: UpstreamTokens | null
   /** share of a prompt's text that internalization removes; null where the log has no text */
   removedShare: number | null
-  /** the newest answers are free text, which no route may give */
+  /** the newest answers are free text, which no route may give unless it has a form */
   isFreeText: boolean
   asked: AskedCalls
 }
@@ -136,7 +136,7 @@ export const removedShare = (matcher: Matcher, records: readonly StoredRecord[])
 /** Fewer answers do not tell their type. */
 const MIN_TYPED_ANSWERS = 20
 
-/** By the type that a plan would give these answers. */
+/** By the type that a plan without a field head would give these answers. */
 export const isFreeText = (records: readonly StoredRecord[]): boolean => {
   const answers = records.flatMap((record) => answerTexts(record).join('\n') || [])
   return answers.length >= MIN_TYPED_ANSWERS && detectResponseType(answers) === 'free-text'

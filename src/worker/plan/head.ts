@@ -2,14 +2,8 @@
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { rowsUntilLabels } from '../../core/answer/response-type.ts'
 import { validationCount, type Population } from '../../core/internalization/internalization.ts'
-import { describeForm, type FormSummary } from '../../core/form/describe-form.ts'
-import { withoutCopies } from '../../core/form/form.ts'
-import { findForm } from '../../core/form/find-form.ts'
-import type { FormRow } from '../../core/form/read-targets.ts'
-import { soleSource } from '../../core/form/words.ts'
 import type { HeadName } from '../../core/learn/schedule.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
-import { messagesText } from '../../openai/message-text.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
@@ -37,29 +31,6 @@ const unlikeLabels = (train: readonly MatchedExchange[]): Obstacle => {
     remedy: 'log more traffic or raise TRAIN_ROWS',
     isTold: true,
   }
-}
-
-/** Rows in which a form is searched: the engine searches it anew in its rows. */
-const MAX_FORM_ROWS = 1_000
-
-/**
- * The form of the answers, where a field head can learn them.
- * @returns null: the answers are labels, have no form, or the engine has no such head
- */
-const formFor = (
-  { train, responseType }: PlannedRows,
-  encoder: ModelObject | null
-): FormSummary | null => {
-  if (responseType === 'label') return null
-  if (encoder?.training_methods?.includes('field-head') !== true) return null
-  const newest = train.slice(-MAX_FORM_ROWS)
-  const rows = newest.flatMap(({ match, outcome }): FormRow[] => {
-    if (outcome.kind !== 'text') return []
-    const text = messagesText(studentMessages(match, EMPTY_PROMPT))
-    return [{ sources: soleSource(text), answer: outcome.text }]
-  })
-  const found = rows.length < newest.length ? null : findForm(rows)
-  return found && { explained: found.explained, fields: describeForm(withoutCopies(found.form)) }
 }
 
 const labelObstacle = (
@@ -97,8 +68,6 @@ interface Trainable {
 export interface PlannedHead {
   name: HeadName
   encoder: ModelObject
-  /** of the answers that a field head learns */
-  form: FormSummary | null
 }
 
 /**
@@ -110,11 +79,10 @@ export const planHead = (
   rows: PlannedRows,
   { encoder, hasLoras }: Trainable
 ): PlannedHead | (PlanRefusal & { encoder: null }) => {
-  const form = config.arms.includes('field-head') ? formFor(rows, encoder) : null
-  if (form !== null) return { name: 'field-head', encoder: encoder!, form }
+  if (rows.form !== null) return { name: 'field-head', encoder: encoder! }
   const isWanted = config.arms.includes('label-head')
   const obstacle = labelObstacle(rows, encoder) ?? (isWanted ? null : NO_LABEL_HEAD)
-  if (obstacle === null) return { name: 'label-head', encoder: encoder!, form: null }
+  if (obstacle === null) return { name: 'label-head', encoder: encoder! }
   const { reason, remedy, isTold } = obstacle
   const isBesideLoras = hasLoras && isWanted && config.arms.length > 1
   if (isTold && encoder !== null && isBesideLoras)

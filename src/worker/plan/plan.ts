@@ -102,9 +102,9 @@ const successorPlan = async (
   return { successor: { ...successor, lora: isThere ? lora : null } }
 }
 
-/** The rows of both sides, and when and how they were drawn. */
+/** The rows of both sides, when and how they were drawn, and the form of the answers. */
 const rowsOfPlan = (
-  { train, traffic, unseen, earlierTries, kinds }: PlannedRows,
+  { train, traffic, unseen, earlierTries, kinds, form }: PlannedRows,
   { seed, burstMinutes }: WorkerDeps['config']
 ) => ({
   seed,
@@ -115,6 +115,7 @@ const rowsOfPlan = (
   burstMinutes,
   earlierTries,
   kinds,
+  ...(form !== null && { form }),
 })
 
 /**
@@ -129,11 +130,17 @@ export const planInternalization = async (
 ): Promise<InternalizationPlan | PlanRefusal> => {
   const models = await engine.models()
   const base = baseModelOf(engine, models)
-  const rows = await planRows(deps, engine, base, {
-    template,
-    since: successor?.since ?? retry?.since,
-    trainRows: retry?.trainRows,
-  })
+  const encoder = encoderOf(models)
+  const rows = await planRows(
+    deps,
+    engine,
+    { base, encoder },
+    {
+      template,
+      since: successor?.since ?? retry?.since,
+      trainRows: retry?.trainRows,
+    }
+  )
   if ('refused' in rows) return rows
   const { train } = rows
   const hasLoras = trainsLoras(base)
@@ -146,7 +153,7 @@ export const planInternalization = async (
     hasPrompt,
   })
   const method = methodFor(base, train, fitsPrompt)
-  const head = planHead(deps, rows, { encoder: encoderOf(models), hasLoras })
+  const head = planHead(deps, rows, { encoder, hasLoras })
   const arms = planArms(deps, {
     method,
     hasLoras,
@@ -172,7 +179,6 @@ export const planInternalization = async (
           : `the prompt does not fit the ${base.max_model_len} tokens of ${base.id}`,
     },
     answers: await answerRules(engine, base.id, rows),
-    ...(head.encoder !== null && head.form !== null && { form: head.form }),
     dropOrder,
     templateTokens,
     method,

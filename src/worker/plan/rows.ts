@@ -25,6 +25,7 @@ import {
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
 import { foldsOf, outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
+import type { FormSummary } from '../../core/form/describe-form.ts'
 import { detectResponseType } from '../../core/answer/response-type.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
@@ -33,13 +34,23 @@ import type { WorkerDeps } from '../deps.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import { trainsLoras } from '../engine/watch.ts'
 import { chooseRows, soleKeyOf, whyNotSplit, type WantedRows } from './choose-rows.ts'
+import { formOf, withoutFieldHead } from './form.ts'
 
 export interface PlannedRows extends Split<MatchedExchange>, Comparison {
   /** see `InternalizationPlan` */
   earlierTries: number
   /** of the sample of traffic */
   kinds: ProvenKinds
+  /** of the answers, where a field head can fill it */
+  form: FormSummary | null
   population: Omit<Population, 'withoutPrompt'>
+}
+
+/** The engine's models that rows are planned for. */
+export interface RowModels {
+  base: ModelObject
+  /** null: the engine has none */
+  encoder: ModelObject | null
 }
 
 /** Why nothing is trained, with advice. */
@@ -153,11 +164,24 @@ const whyTooVaried = (
         'name headers that change no answer in IRRELEVANT_HEADERS, or lower MIN_COVERAGE'
 }
 
+/** @param missing what a field head needs; null: it has found no form */
+const whyFreeText = (missing: string | null): string => {
+  const wish = 'ask for labels, JSON, code or sentences of up to 240 characters'
+  return missing === null
+    ? `the answers are free text without a form, which the gate cannot compare without a judge: ${wish}`
+    : `the answers are free text, which the gate cannot compare without a judge: ${wish}, or, if they are ` +
+        `written from a few patterns, ${missing} for a field head`
+}
+
 /**
  * Finds the causes of a rejection that are known before training.
  * @returns the reason, with advice, or null
  */
-const hopeless = (rows: PlannedRows, config: InternalizeOptions): string | null => {
+const hopeless = (
+  rows: PlannedRows,
+  config: InternalizeOptions,
+  encoder: ModelObject | null
+): string | null => {
   const { traffic, responseType } = rows
   const { minCoverage } = config
   const { request, match } = traffic.at(-1)!
@@ -171,11 +195,7 @@ const hopeless = (rows: PlannedRows, config: InternalizeOptions): string | null 
       `calls (the others: ${listed(outcomesOf(traffic))}); a lora gives no other answers, and ` +
       `${percent(minCoverage)} must be answered: lower MIN_COVERAGE, or use a separate prompt for the other requests`
     )
-  if (responseType === 'free-text')
-    return (
-      'the answers are free text, which the gate cannot compare without a judge: ask for ' +
-      'labels, JSON, code or sentences of up to 240 characters'
-    )
+  if (responseType === 'free-text') return whyFreeText(withoutFieldHead(config, encoder))
   return whyTooFew(rows, config) ?? whyTooVaried(rows, config)
 }
 
@@ -193,7 +213,7 @@ const withProvenParameters = (train: MatchedExchange[], kinds: ProvenKinds): Mat
 export const planRows = async (
   deps: WorkerDeps,
   engine: Engine,
-  base: ModelObject,
+  { base, encoder }: RowModels,
   wanted: WantedRows
 ): Promise<PlannedRows | PlanRefusal> => {
   const { exchanges, split, earlierTries } = await chooseRows(deps, wanted)
@@ -215,7 +235,11 @@ export const planRows = async (
         `no request fits the ${base.max_model_len} tokens of ${base.id}, even without the prompt: ` +
         'choose a base model with a longer context',
     }
-  const responseType = detectResponseType(textsOf(train))
+  const detected = detectResponseType(textsOf(train))
+  const canHaveForm = detected !== 'label' && withoutFieldHead(deps.config, encoder) === null
+  const form = canHaveForm ? formOf(train) : null
+  // long replies of a form are compared as short ones are
+  const responseType = form !== null && detected === 'free-text' ? 'short-text' : detected
   const folds = foldsOf(responseType, textsOf(exchanges))
   const rows: PlannedRows = {
     ...split,
@@ -224,6 +248,7 @@ export const planRows = async (
     folds,
     earlierTries,
     kinds,
+    form,
     population: {
       exchanges: exchanges.length,
       conversations: new Set(exchanges.map(({ conversation }) => conversation)).size,
@@ -233,6 +258,6 @@ export const planRows = async (
       otherParameters: split.train.length - proven.length,
     },
   }
-  const refused = hopeless(rows, deps.config)
+  const refused = hopeless(rows, deps.config, encoder)
   return refused === null ? rows : { refused }
 }

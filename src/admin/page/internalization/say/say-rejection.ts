@@ -21,7 +21,7 @@ export interface SaidRejection {
 const FREE_TEXT: SaidRejection = {
   says: 'Its answers are free text. Two good texts may share few words, so no program can show that they agree.',
   helps:
-    'Ask for labels, JSON, code or sentences of up to 240 characters: these can be compared, and can go live.',
+    'Ask for labels, JSON, code or sentences of up to 240 characters: these can be compared, and can go live. A field head (ENCODER_PATH) also learns longer replies that are written from a few patterns.',
 }
 
 const LITTLE_TRAFFIC: SaidRejection = {

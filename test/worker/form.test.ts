@@ -1,0 +1,99 @@
+/** Which answers are planned with a field head: the form is found in the rows that would train it. */
+import { describe, expect, it } from 'vitest'
+import type {
+  Internalization,
+  InternalizeOptions,
+} from '../../src/core/internalization/internalization.ts'
+import { ARM_NAMES, type ArmName } from '../../src/core/learn/schedule.ts'
+import type { Engine } from '../../src/engine/engine.ts'
+import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
+import { PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
+
+const open = useWorkerHarness()
+
+type AnswerOf = (number: number) => string
+
+/** The logged orders with other answers, in the order of their times. */
+const answered = (answerOf: AnswerOf, rows = 2 * PLANNED_ROWS + 12, first = 0) =>
+  Array.from({ length: rows }, (_, place) => {
+    const record = orderRecord(first + place)
+    const content = JSON.stringify(answerOf(first + place))
+    return {
+      ...record,
+      response: record.response!.replace(/"content":"\w+"/, `"content":${content}`),
+    }
+  })
+
+/** The fake engine, whose encoder has no field head, as one that has it. */
+const withFieldHeads = (engine: Engine): Engine => ({
+  ...engine,
+  models: async () =>
+    (await engine.models()).map((model) =>
+      model.id === 'fake-encoder'
+        ? { ...model, training_methods: [...(model.training_methods ?? []), 'field-head'] }
+        : model
+    ),
+})
+
+const openHarness = (): Promise<WorkerHarness> => open({ from: null, engine: { encoder: true } })
+
+const plannedOn = async (
+  harness: WorkerHarness,
+  engine: Engine,
+  config: Partial<InternalizeOptions> = {}
+): Promise<Internalization> => {
+  const arms: ArmName[] = [...ARM_NAMES]
+  const worker = await harness.worker(harness.deps({ engine }, { arms, ...config }))
+  return harness.runTo(worker, 'training', 'rejected', 'failed')
+}
+
+const CLOSING =
+  'We check each tin before it leaves the warehouse, and we tell you at once if a shelf is empty. Please keep this ' +
+  'message until the paint has arrived, because the driver asks for the number of your order before he unloads.'
+
+/** Two skeletons of over 240 characters; number, tins and colour are copied. */
+const reply: AnswerOf = (n) => {
+  const [tins, colour] = [(n % 3) + 1, COLOURS[n % 6]!]
+  return n % 2 === 0
+    ? `Thank you for order ${n}. ${tins} tins of ${colour} paint wait on the shelf for you. ${CLOSING}`
+    : `We have your order ${n}, and the shelf for ${colour} is full: all ${tins} leave today. ${CLOSING}`
+}
+
+/** Nearly all words change from answer to answer. */
+const story: AnswerOf = (n) =>
+  Array.from({ length: 60 }, (_, at) => `w${((n + 7) * (at + 3) ** 2) % 9_973}`).join(' ')
+
+describe('long replies', () => {
+  it('of a few skeletons are planned with a field head and compared like short ones', async () => {
+    const harness = await openHarness()
+    await harness.log(answered(reply))
+    const { state, plan } = await plannedOn(harness, withFieldHeads(harness.engine))
+    expect(state.name).toBe('training')
+    expect(reply(0).length).toBeGreaterThan(240)
+    expect(plan!.answers.responseType).toBe('short-text')
+    expect(plan!.arms[0]).toMatchObject({ name: 'field-head', encoder: 'fake-encoder' })
+    expect(plan!.form!.explained).toBeGreaterThan(0.9)
+    expect(plan!.form!.fields.filter(({ kind }) => kind === 'copied').length).toBeGreaterThan(2)
+  })
+
+  it('without a form stay free text', async () => {
+    const harness = await openHarness()
+    await harness.log(answered(story))
+    const { state } = await plannedOn(harness, withFieldHeads(harness.engine))
+    expect(state).toMatchObject({
+      name: 'rejected',
+      reason: expect.stringMatching(/^the answers are free text without a form/),
+    })
+  })
+
+  it('stay free text where nothing can learn a form, with what helps', async () => {
+    const [plain, unwanted] = [await openHarness(), await openHarness()]
+    await plain.log(answered(reply))
+    await unwanted.log(answered(reply))
+    const none = await plannedOn(plain, plain.engine)
+    expect(none.state).toMatchObject({ reason: expect.stringMatching(/set ENCODER_PATH/) })
+    const arms: ArmName[] = ['label-head', 'query-only']
+    const { state } = await plannedOn(unwanted, withFieldHeads(unwanted.engine), { arms })
+    expect(state).toMatchObject({ reason: expect.stringMatching(/add field-head to ARMS/) })
+  })
+})
