@@ -166,7 +166,7 @@ describe('answers that are not labels', () => {
     expect(alone.row.plan?.arms.map(({ name }) => name)).toEqual(
       type === 'free-text' ? undefined : ['query-only', 'schedule']
     )
-    expect(beside.harness.said('head')).toEqual([])
+    expect(beside.harness.said('label head')).toEqual([])
   })
 })
 

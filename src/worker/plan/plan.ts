@@ -130,17 +130,11 @@ export const planInternalization = async (
 ): Promise<InternalizationPlan | PlanRefusal> => {
   const models = await engine.models()
   const base = baseModelOf(engine, models)
-  const encoder = encoderOf(models)
-  const rows = await planRows(
-    deps,
-    engine,
-    { base, encoder },
-    {
-      template,
-      since: successor?.since ?? retry?.since,
-      trainRows: retry?.trainRows,
-    }
-  )
+  const rows = await planRows(deps, engine, models, {
+    template,
+    since: successor?.since ?? retry?.since,
+    trainRows: retry?.trainRows,
+  })
   if ('refused' in rows) return rows
   const { train } = rows
   const hasLoras = trainsLoras(base)
@@ -153,7 +147,7 @@ export const planInternalization = async (
     hasPrompt,
   })
   const method = methodFor(base, train, fitsPrompt)
-  const head = planHead(deps, rows, { encoder, hasLoras })
+  const head = planHead(deps, rows, { encoder: encoderOf(models), hasLoras })
   const arms = planArms(deps, {
     method,
     hasLoras,

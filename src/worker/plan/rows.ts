@@ -32,7 +32,7 @@ import type { ChatMessage } from '../../openai/chat.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
-import { trainsLoras } from '../engine/watch.ts'
+import { baseModelOf, encoderOf, trainsLoras } from '../engine/watch.ts'
 import { chooseRows, soleKeyOf, whyNotSplit, type WantedRows } from './choose-rows.ts'
 import { formOf, withoutFieldHead } from './form.ts'
 
@@ -44,13 +44,6 @@ export interface PlannedRows extends Split<MatchedExchange>, Comparison {
   /** of the answers, where a field head can fill it */
   form: FormSummary | null
   population: Omit<Population, 'withoutPrompt'>
-}
-
-/** The engine's models that rows are planned for. */
-export interface RowModels {
-  base: ModelObject
-  /** null: the engine has none */
-  encoder: ModelObject | null
 }
 
 /** Why nothing is trained, with advice. */
@@ -213,9 +206,10 @@ const withProvenParameters = (train: MatchedExchange[], kinds: ProvenKinds): Mat
 export const planRows = async (
   deps: WorkerDeps,
   engine: Engine,
-  { base, encoder }: RowModels,
+  models: ModelObject[],
   wanted: WantedRows
 ): Promise<PlannedRows | PlanRefusal> => {
+  const [base, encoder] = [baseModelOf(engine, models), encoderOf(models)]
   const { exchanges, split, earlierTries } = await chooseRows(deps, wanted)
   if (split.train.length === 0 || split.traffic.length === 0)
     return { refused: whyNotSplit(exchanges, deps.config) }
