@@ -137,6 +137,33 @@ describe('large logs', () => {
     expect(findForm(rows)?.explained).toBe(1)
   })
 
+  /** Labels that no message has, beside a number that each has. */
+  const labelled = (labels: number, rows: number): FormRow[] =>
+    Array.from({ length: rows }, (_, at) =>
+      rowOf(`question ${(at * 7) % 613} about ${at}`, { label: `intent_${at % labels}`, about: at })
+    )
+
+  it('have a choice of up to 512 labels, and none of more', () => {
+    let found: ReturnType<typeof findForm> = null
+    const ms = cpuMs(() => {
+      found = findForm(labelled(512, 4 * 512))
+    })
+    expect(found).toMatchObject({ explained: 1 })
+    expect(sizesOf(found!.form)).toEqual({ fields: 1, choices: [512] })
+    // under a second on a slow core
+    expect(ms).toBeLessThan(10_000)
+    expect(findForm(labelled(640, 4 * 640))).toBeNull()
+  })
+
+  it('have labels that were seen once, which are the only ones that are not learned', () => {
+    const rare = Array.from({ length: 40 }, (_, at) =>
+      rowOf(`question about ${9_000 + at}`, { label: `rare_${at}`, about: 9_000 + at })
+    )
+    const found = findForm([...labelled(77, 400), ...rare])!
+    expect(found.explained).toBeGreaterThan(0.9)
+    expect(sizesOf(found.form).choices[0]).toBeGreaterThanOrEqual(77)
+  })
+
   it('are read in a few seconds also with long messages', () => {
     const filler = 'and we would like to tell you that in May one of the 2 boxes was a bit late, '
     const rows = grammarRows('invoice', 300).map((row) => ({

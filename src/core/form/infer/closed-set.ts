@@ -4,7 +4,8 @@ import type { AbsentNode, ChoiceNode, ConstantNode } from '../form.ts'
 import type { Chain } from '../normalize/chains.ts'
 import type { Entry } from './search.ts'
 
-const MAX_VALUES = 64
+/** As many labels as a label head may have; 512 classes make a head of 0.8 MB at 384 dimensions. */
+const MAX_VALUES = 512
 /** Fewest rows for each value, on average. */
 const MIN_ROWS_A_VALUE = 4
 /** Good-Turing: highest chance that the next value was never seen. */
