@@ -202,3 +202,25 @@ export const grammarRows = (grammar: GrammarName, count: number, seed = 1): Form
   const draw = new Draw(seed)
   return Array.from({ length: count }, () => GRAMMARS[grammar](draw))
 }
+
+/** Values that break careless code. */
+export const ODD_VALUES = [
+  'say "hi"',
+  'back\\slash',
+  "O'Brien",
+  '👩‍👩‍👧 family',
+  'שלום עולם',
+  'مرحبا ١٢٣',
+  'Zoe\u0308',
+  'नमस्ते',
+  '東京都',
+  'a\tb',
+  '<b>&amp;',
+  '__proto__',
+  'constructor',
+  '$& $1',
+  'İstanbul',
+  'Straße',
+  '\ud800 lone',
+  '½ cup',
+]

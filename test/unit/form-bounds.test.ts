@@ -5,7 +5,7 @@ import { sizesOf } from '../../src/core/form/form.ts'
 import { readTargets, type FormRow } from '../../src/core/form/read-targets.ts'
 import { renderAnswer } from '../../src/core/form/render-answer.ts'
 import { seededRandom } from '../../src/random.ts'
-import { grammarRows } from '../kit/form-grammars.ts'
+import { grammarRows, ODD_VALUES } from '../kit/form-grammars.ts'
 
 const rowOf = (text: string, answer: unknown): FormRow => ({
   sources: [{ name: 'query', text }],
@@ -32,27 +32,11 @@ const wideRows = (fields: number): FormRow[] =>
     )
   })
 
-/** Values that break careless code. */
-const ODD_VALUES = [
-  'say "hi"',
-  'back\\slash',
-  "O'Brien",
-  '👩‍👩‍👧 family',
-  'שלום עולם',
-  'مرحبا ١٢٣',
-  'Zoe\u0308',
-  'नमस्ते',
-  '東京都',
-  'a\tb',
-  '<b>&amp;',
-  '__proto__',
-  'constructor',
-  '$& $1',
-  'İstanbul',
-  'Straße',
-  '\ud800 lone',
-  '½ cup',
-]
+/** Labels that no message has, beside a number that each has. */
+const labelled = (labels: number, rows: number): FormRow[] =>
+  Array.from({ length: rows }, (_, at) =>
+    rowOf(`question ${(at * 7) % 613} about ${at}`, { label: `intent_${at % labels}`, about: at })
+  )
 
 describe('odd values', () => {
   it('are copied byte for byte', () => {
@@ -136,12 +120,6 @@ describe('large logs', () => {
     })
     expect(findForm(rows)?.explained).toBe(1)
   })
-
-  /** Labels that no message has, beside a number that each has. */
-  const labelled = (labels: number, rows: number): FormRow[] =>
-    Array.from({ length: rows }, (_, at) =>
-      rowOf(`question ${(at * 7) % 613} about ${at}`, { label: `intent_${at % labels}`, about: at })
-    )
 
   it('have a choice of up to 512 labels, and none of more', () => {
     let found: ReturnType<typeof findForm> = null

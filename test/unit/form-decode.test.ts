@@ -5,10 +5,11 @@ import { findForm } from '../../src/core/form/find-form.ts'
 import { sizesOf, type CopiedNode, type Form, type FormNode } from '../../src/core/form/form.ts'
 import { readTargets } from '../../src/core/form/read-targets.ts'
 import { renderAnswer } from '../../src/core/form/render-answer.ts'
-import { beginOf, insideOf, type FieldScores, type Targets } from '../../src/core/form/targets.ts'
+import { beginOf, insideOf, type FieldScores } from '../../src/core/form/targets.ts'
 import { wordsOf, type Source } from '../../src/core/form/words.ts'
 import { seededRandom } from '../../src/random.ts'
 import { GRAMMAR_NAMES, grammarRows } from '../kit/form-grammars.ts'
+import { sureScores } from '../kit/form-scores.ts'
 
 const copied = (field: number, more: Partial<CopiedNode> = {}): CopiedNode => ({
   kind: 'copied',
@@ -61,19 +62,6 @@ const randomScores = (form: Form, words: number, random: () => number): FieldSco
   }
 }
 
-/** Scores that are sure of the targets. */
-const scoresOf = (form: Form, targets: Targets, sureness = 0.9): FieldScores => {
-  const { fields, choices } = sizesOf(form)
-  const sure = (right: number, classes: number): number[] =>
-    Array.from({ length: classes }, (_, at) =>
-      Math.log(at === right ? sureness : (1 - sureness) / Math.max(1, classes - 1))
-    )
-  return {
-    tags: Float32Array.from([...targets.tags].flatMap((tag) => sure(tag, 1 + 2 * fields))),
-    choices: choices.map((classes, at) => Float32Array.from(sure(targets.choices[at]!, classes))),
-  }
-}
-
 /** Tags of each word, by name: `.` outside, `a` begins field 0, `A` continues it. */
 const nameOf = (tag: number): string => {
   if (tag === 0) return '.'
@@ -110,7 +98,7 @@ describe('decoding', () => {
     for (const row of rows) {
       const targets = readTargets(form, row)
       if (targets === null) continue
-      const decoded = decodeTargets(form, row.sources, scoresOf(form, targets))
+      const decoded = decodeTargets(form, row.sources, sureScores(form, targets))
       expect(decoded.targets).toEqual(targets)
       expect(renderAnswer(form, row.sources, decoded.targets)).toBe(row.answer)
     }

@@ -113,9 +113,33 @@ describe('the form of logged answers', () => {
       const [a, b] = [String(at * 31), `X${at * 17}`]
       return rowOf(`${a} and ${b}`, at % 20 === 0 ? { b, a } : { a, b })
     })
-    const found = findForm(rows)
-    expect(found?.explained).toBeCloseTo(0.95)
-    expect(found?.unexplained).toContain(20)
+    const { form, explained } = findForm(rows)!
+    expect(explained).toBe(1)
+    const [a, b] = ['620', 'X340']
+    expect(rows[20]!.answer).toBe(JSON.stringify({ b, a }))
+    const targets = readTargets(form, rows[20]!)!
+    expect(renderAnswer(form, rows[20]!.sources, targets)).toBe(JSON.stringify({ a, b }))
+  })
+
+  it('is found where the upstream changes the order of members from answer to answer', () => {
+    const rows = rowsOf(100, (at, random) => {
+      const [a, b] = [String(at * 31), `X${at * 17}`]
+      const inner = random() < 0.5 ? { a, n: null } : { n: null, a }
+      return rowOf(`${a} and ${b}`, random() < 0.5 ? { inner, b } : { b, inner })
+    })
+    expect(findForm(rows)?.explained).toBe(1)
+    // another value, another blank
+    const { form } = findForm(rows)!
+    const { sources } = rows[0]!
+    expect(
+      readTargets(form, { sources, answer: '{"b":"X1","inner":{"n":null,"a":"0"}}' })
+    ).toBeNull()
+    expect(
+      readTargets(form, { sources, answer: '{"b": "X0","inner":{"n":null,"a":"0"}}' })
+    ).toBeNull()
+    expect(
+      readTargets(form, { sources, answer: '{"b":"X0","inner":{"n":null,"a":"0"}}' })
+    ).not.toBeNull()
   })
 
   it('keeps an order that follows from which members are present', () => {

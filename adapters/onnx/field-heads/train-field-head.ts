@@ -11,6 +11,7 @@ import {
 } from '../../../src/core/learn/field-acceptor.ts'
 import { sizesOf, withoutCopies, type Form } from '../../../src/core/form/form.ts'
 import { renderAnswer } from '../../../src/core/form/render-answer.ts'
+import { isSameAnswer } from '../../../src/core/form/same-answer.ts'
 import { groupBy } from '../../../src/core/group-by.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
@@ -76,7 +77,7 @@ const judge = async (
     const scores = await model.scores(part.map(({ sources }) => sources))
     for (const [at, { sources, answer }] of part.entries()) {
       const decoded = decodeTargets(form, sources, scores[at]!)
-      const isRight = renderAnswer(form, sources, decoded.targets) === answer
+      const isRight = isSameAnswer(form, renderAnswer(form, sources, decoded.targets), answer)
       judged.push({ decoded, words: decoded.targets.tags.length, isRight })
     }
   }

@@ -81,7 +81,7 @@ const describe = (node: FormNode, place: Place): FieldDescription[] => {
 
 /** A form and how much of the log it explains. */
 export interface FormSummary {
-  /** share of the answers that it reproduces byte for byte, 0 to 1 */
+  /** share of the answers that it gives again (`same-answer.ts`), 0 to 1 */
   explained: number
   fields: FieldDescription[]
 }

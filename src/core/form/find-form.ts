@@ -1,5 +1,5 @@
 /**
- * Finds the form of a template's logged answers. A row counts as explained only if its targets give the logged bytes
+ * Finds the form of a template's logged answers. A row counts as explained only if its targets give the logged answer
  * again.
  */
 import { sizesOf, type Form, type FormNode } from './form.ts'

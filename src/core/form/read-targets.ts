@@ -1,6 +1,6 @@
 /**
  * Reads a logged answer: which spans of the sources its values were copied from, and which class each choice has.
- * What it reads is what `renderAnswer` turns into the same bytes.
+ * What it reads is what `renderAnswer` turns into the same answer (`same-answer.ts`).
  */
 import {
   unaskedChoices,
@@ -16,6 +16,7 @@ import { findJson } from './json/style.ts'
 import { keyOf, type JsonValue } from './json/value.ts'
 import { matchParts } from './match-parts.ts'
 import { renderRow } from './render-answer.ts'
+import { isSameAnswer } from './same-answer.ts'
 import { textOfScalar } from './copied-text.ts'
 import { assignSpans, type FieldDemand } from './spans/assign.ts'
 import { RowWords } from './spans/row-words.ts'
@@ -165,7 +166,7 @@ class Reader {
   }
 }
 
-/** The targets of a row. Null: the form does not explain the answer byte for byte. */
+/** The targets of a row. Null: the form does not give the answer. */
 export const readTargets = (form: Form, row: FormRow): Targets | null => {
   const value: JsonValue | undefined = form.style
     ? findJson(row.answer)?.value
@@ -175,5 +176,5 @@ export const readTargets = (form: Form, row: FormRow): Targets | null => {
   const reader = new Reader(new ValueSpans(words), unaskedChoices(form))
   const targets = reader.targets(form.root, value)
   if (targets === null) return null
-  return renderRow(form, words, targets) === row.answer ? targets : null
+  return isSameAnswer(form, renderRow(form, words, targets), row.answer) ? targets : null
 }

@@ -9,8 +9,8 @@ import { foldCase, type RowWords, type Span } from './row-words.ts'
 const MAX_PLACES = 48
 /** Copied texts are sentences at most. */
 const MAX_WORDS = 64
-/** Marks at the ends of a value that may belong to its span: "+49", "(a)". */
-const MAX_MARKS = 3
+/** Marks at the ends of a value that may belong to its span: "+49", "(a)", an emoji of seven characters. */
+const MAX_MARKS = 8
 
 interface ValueParts {
   /** letters and digits in lower case */

@@ -1,0 +1,98 @@
+/** Answers that come back from a sure tagger, whatever is in the requests. */
+import { describe, expect, it } from 'vitest'
+import { decodeTargets } from '../../src/core/form/decode-targets.ts'
+import { findForm } from '../../src/core/form/find-form.ts'
+import type { Form } from '../../src/core/form/form.ts'
+import { readTargets, type FormRow } from '../../src/core/form/read-targets.ts'
+import { renderAnswer } from '../../src/core/form/render-answer.ts'
+import { ODD_VALUES, grammarRows } from '../kit/form-grammars.ts'
+import { sureScores } from '../kit/form-scores.ts'
+
+const rowOf = (text: string, answer: unknown): FormRow => ({
+  sources: [{ name: 'query', text }],
+  answer: JSON.stringify(answer),
+})
+
+/** The answer of a tagger that is sure of what the logged answer says; null: the form does not explain it. */
+const answered = (form: Form, row: FormRow): string | null => {
+  const targets = readTargets(form, row)
+  if (targets === null) return null
+  const decoded = decodeTargets(form, row.sources, sureScores(form, targets))
+  return renderAnswer(form, row.sources, decoded.targets)
+}
+
+const expectAnswers = (rows: readonly FormRow[]): void => {
+  const found = findForm(rows)
+  expect(found?.explained).toBe(1)
+  for (const row of rows.slice(0, 12)) expect(answered(found!.form, row)).toBe(row.answer)
+}
+
+describe('answers come back', () => {
+  it.each(ODD_VALUES)('with the value %j', (value) => {
+    // the form is found in plain names; the value is the one of a request that comes later
+    const plain = Array.from({ length: 40 }, (_, at) => {
+      const name = `Kim ${String.fromCharCode(65 + (at % 26))}. Lee${at}`
+      return rowOf(`Please book a table for «${name}» at ${at}`, { name, at })
+    })
+    const { form } = findForm(plain)!
+    const row = rowOf(`Please book a table for «${value}» at 7`, { name: value, at: 7 })
+    expect(answered(form, row)).toBe(row.answer)
+  })
+
+  it('where a value stands twice in the request', () => {
+    const rows = Array.from({ length: 60 }, (_, at) => {
+      const [from, to] = [`${at % 9}`, `${at % 7}`]
+      return rowOf(`${to} of us. Move ${from} boxes to shelf ${to}, shelf ${to} please`, {
+        from,
+        to,
+      })
+    })
+    expectAnswers(rows)
+  })
+
+  it('with 200 fields', () => {
+    const rows = Array.from({ length: 24 }, (_, at) => {
+      const entries = Array.from({ length: 200 }, (_entry, field) => [
+        `f${field}`,
+        `V${at}x${field}`,
+      ])
+      return rowOf(
+        entries.map(([name, value]) => `${name}=${value}`).join(' '),
+        Object.fromEntries(entries)
+      )
+    })
+    expectAnswers(rows)
+  })
+
+  it('with a field of 500 values', () => {
+    const rows = Array.from({ length: 1_000 }, (_, at) => {
+      const town = `Town ${(at * 7) % 500}`
+      return rowOf(`to ${town} by train ${at}`, { town, train: at })
+    })
+    expectAnswers(rows)
+  })
+
+  it('of requests of 3,000 tokens', () => {
+    const filler = 'We wrote on May 3 that one of the 2 boxes was late, and now it is here. '
+    const rows = grammarRows('invoice', 60).map((row) => ({
+      ...row,
+      sources: [
+        { name: 'query', text: filler.repeat(130) + row.sources[0]!.text + filler.repeat(20) },
+      ],
+    }))
+    expect(rows[0]!.sources[0]!.text.split(/\s+/).length).toBeGreaterThan(2_300)
+    expectAnswers(rows)
+  })
+
+  it('where one of ten answers is no JSON, and such an answer is never given', () => {
+    const rows = Array.from({ length: 100 }, (_, at) =>
+      at % 10 === 0
+        ? { ...rowOf(`what ${at}`, ''), answer: `Sorry, ${'very '.repeat(at)}unclear.` }
+        : rowOf(`order ${at * 7919}`, { order: String(at * 7919) })
+    )
+    const { form, explained } = findForm(rows)!
+    expect(explained).toBeCloseTo(0.9)
+    for (const row of rows)
+      expect(answered(form, row)).toBe(row.answer.startsWith('{') ? row.answer : null)
+  })
+})
