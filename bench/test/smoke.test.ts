@@ -18,6 +18,7 @@ const RUNS = [
   'page --records 200 --templates 5 --internalizations 3 --rounds 1',
   'training --layers 1 --runs 1',
   'decoding --model models/tiny --runs 1',
+  'forms --encoder tiny --rows 60 --test 20 --forms order,reply,quote',
   'hostile-bodies --rounds 1 --mib 1',
   'fuzz --minutes 0.1',
   'crash --rounds 2',

@@ -2,7 +2,7 @@
 import type { FormRow } from '../../src/core/form/read-targets.ts'
 import { seededRandom } from '../../src/random.ts'
 
-class Draw {
+export class Draw {
   private readonly random: () => number
 
   constructor(seed: number) {
@@ -32,7 +32,7 @@ class Draw {
   }
 }
 
-type Grammar = (draw: Draw) => FormRow
+export type Grammar = (draw: Draw) => FormRow
 
 const FIRST = 'Anna Bela Chidi Dmitri Eszter Fatima Günther Hana Iñigo Jürgen Kenji Léa'.split(' ')
 const LAST = 'Okafor Lindqvist García Nowak Schmidt Tanaka Dubois Rossi Petrov Yılmaz O’Hara'.split(
@@ -53,31 +53,31 @@ const PRODUCTS = [
   'headsets',
 ]
 const WORDS = 'zero one two three four five six seven eight nine ten eleven twelve'.split(' ')
-const MONTHS =
+export const MONTHS =
   'January February March April May June July August September October November December'.split(' ')
 
 const query = (text: string): FormRow['sources'] => [{ name: 'query', text }]
 
 const name = (draw: Draw): string => `${draw.one(FIRST)} ${draw.one(LAST)}`
 
-interface Day {
+export interface Day {
   year: number
   month: number
   day: number
 }
 
-const day = (draw: Draw): Day => ({
+export const day = (draw: Draw): Day => ({
   year: 2020 + draw.below(8),
   month: 1 + draw.below(12),
   day: 1 + draw.below(28),
 })
 
-const two = (value: number): string => String(value).padStart(2, '0')
+export const two = (value: number): string => String(value).padStart(2, '0')
 
-const iso = ({ year, month, day: date }: Day): string => `${year}-${two(month)}-${two(date)}`
+export const iso = ({ year, month, day: date }: Day): string => `${year}-${two(month)}-${two(date)}`
 
 /** Three notations. */
-const written = (draw: Draw, date: Day): string =>
+export const written = (draw: Draw, date: Day): string =>
   draw.one([
     `${date.day}/${date.month}/${date.year}`,
     `${MONTHS[date.month - 1]} ${date.day}, ${date.year}`,

@@ -34,15 +34,16 @@ const IMPOSSIBLE = -100
 const refuse = (message: string, param: string): AppError =>
   new AppError('invalid-request', message, { param })
 
-interface FieldAnswer {
+export interface FieldAnswer {
   text: string
   /** natural logarithm of the probability that the text is right */
   logprob: number
 }
 
-const answerOf = async (
+/** What a head says of a request, and how sure it is. */
+export const fieldAnswer = async (
   { form, acceptor, model }: FieldHead,
-  { messages, structured_outputs: constraint }: ChatRequest
+  { messages, structured_outputs: constraint }: Pick<ChatRequest, 'messages' | 'structured_outputs'>
 ): Promise<FieldAnswer> => {
   const sources = sourcesOf(messages)
   const [scores] = await model.scores([sources])
@@ -144,7 +145,7 @@ class FieldHeadBackend implements EngineBackend {
     request: ChatRequest
   ): AsyncGenerator<TokenDelta, CompletionEnd, undefined> {
     const { heads } = this.parts
-    const { text, logprob } = await heads.use(request.model, (head) => answerOf(head, request))
+    const { text, logprob } = await heads.use(request.model, (head) => fieldAnswer(head, request))
     const token = { token: text, logprob, bytes: [...new TextEncoder().encode(text)] }
     yield { text, logprobs: [{ ...token, top_logprobs: [] }] }
     const promptTokens = await this.countTokens(request.model, request.messages)
