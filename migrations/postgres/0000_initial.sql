@@ -48,6 +48,16 @@ CREATE TABLE "promptintern"."feedback" (
 	"at" bigint NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "promptintern"."field_rules" (
+	"version" text NOT NULL,
+	"path" text NOT NULL,
+	"rule" json NOT NULL,
+	"by" text NOT NULL,
+	"why" text NOT NULL,
+	"at" bigint NOT NULL,
+	CONSTRAINT "field_rules_version_path_pk" PRIMARY KEY("version","path")
+);
+--> statement-breakpoint
 CREATE TABLE "promptintern"."history" (
 	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "promptintern"."history_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"internalization_id" text NOT NULL,

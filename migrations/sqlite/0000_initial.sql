@@ -40,6 +40,16 @@ CREATE TABLE `feedback` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `feedback_record` ON `feedback` (`record_id`,`given_by`);--> statement-breakpoint
 CREATE INDEX `feedback_lora` ON `feedback` (`lora`,`place`) WHERE lora is not null;--> statement-breakpoint
+CREATE TABLE `field_rules` (
+	`version` text NOT NULL,
+	`path` text NOT NULL,
+	`rule` text NOT NULL,
+	`by` text NOT NULL,
+	`why` text NOT NULL,
+	`at` integer NOT NULL,
+	PRIMARY KEY(`version`, `path`)
+);
+--> statement-breakpoint
 CREATE TABLE `history` (
 	`id` integer PRIMARY KEY NOT NULL,
 	`internalization_id` text NOT NULL,

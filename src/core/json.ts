@@ -139,14 +139,25 @@ const withoutLongNumbers = (text: string, replacement: (decimal: string) => stri
 /** Whether a JSON text has a number whose digits a double loses. */
 export const hasLongNumber = (text: string): boolean => withoutLongNumbers(text, () => '') !== text
 
+/** Begins a number that a double cannot hold: a lone surrogate, so that it equals no string that is written as one. */
+const LONG_NUMBER = '\ud800'
+
+/** The nearest double of a number of `parseExactJson`; null for any other value. */
+export const doubleOf = (value: unknown): number | null => {
+  if (typeof value === 'number') return value
+  return typeof value === 'string' && value.startsWith(LONG_NUMBER)
+    ? Number(value.slice(LONG_NUMBER.length))
+    : null
+}
+
 /**
- * The value of a JSON text for comparisons: a number that a double cannot hold is a string, which begins with a
- * lone surrogate so that it equals no string that is written as one.
+ * The value of a JSON text for comparisons: a number that a double cannot hold is a string, which begins with
+ * `LONG_NUMBER`.
  * @returns undefined where the text is no JSON, or has a name twice in an object
  */
 export const parseExactJson = (text: string): unknown =>
   isJson(text)
     ? parseUnambiguousJson(
-        withoutLongNumbers(text, (decimal) => JSON.stringify(`\ud800${decimal}`))
+        withoutLongNumbers(text, (decimal) => JSON.stringify(`${LONG_NUMBER}${decimal}`))
       )
     : undefined

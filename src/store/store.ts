@@ -2,6 +2,7 @@
  * The storage interface. Every method rejects with AppError `store-unavailable` when the database
  * cannot be read or written; further errors are named at the method.
  */
+import type { FieldRule } from '../core/answer/field-rules.ts'
 import type { HistoryEntry, Internalization } from '../core/internalization/internalization.ts'
 import type { FreshAnswers } from '../core/gate/figures.ts'
 import type { ExchangeBatch } from '../core/log/exchange-batch.ts'
@@ -161,7 +162,13 @@ export interface TemplateStore {
   label(version: string, label: string | null): Promise<void>
   /** By version, of those that have one. */
   labels(): Promise<Map<string, string>>
-  /** Also removes its label. Keeps the running totals. */
+  /** Rules for fields of the answers, by path. */
+  fields(version: string): Promise<FieldRule[]>
+  /** Replaces the rule of the same path. @throws AppError `not-found` when there is no such template */
+  setField(version: string, rule: FieldRule): Promise<void>
+  /** @throws AppError `not-found` when the path has no rule */
+  removeField(version: string, path: string): Promise<void>
+  /** Also removes its label and rules. Keeps the running totals. */
   remove(version: string): Promise<void>
 }
 

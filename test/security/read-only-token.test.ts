@@ -34,6 +34,7 @@ const MARKS = {
   query: 'MarkOfQuery',
   pairDigest: 'MarkOfPairDigest',
   shape: 'MarkOfShape',
+  field: 'MarkOfField',
   seenValue: 'MarkOfSeenValue',
   exampleDigest: 'MarkOfExampleDigest',
   seenExample: 'MarkOfSeenExample',
@@ -125,6 +126,12 @@ const proven = (id: string, templateVersion: string) => {
       ...example.verdict!,
       reason: REASON,
       arms: [first!, { ...second!, slices: [slice] }],
+      fields: {
+        rows: 60,
+        answered: 50,
+        fields: [{ path: MARKS.field, rows: 2, answered: 1 }],
+        others: 0,
+      },
     },
   }
 }

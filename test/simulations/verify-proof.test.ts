@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import { parseProof, verifyProof } from '../../src/core/proof/verify-proof.ts'
+import { PROMISE } from '../../src/core/proof/verify-promise.ts'
 import { AppError } from '../../src/errors.ts'
 import { auditedPairs, exampleEvidenceFile, exampleFacts, resealed } from '../kit/records/facts.ts'
 
@@ -78,6 +79,22 @@ describe('a proof file', () => {
     expect(checks.filter((check) => !check.holds)).toEqual([])
     expect(holds).toBe(true)
     for (const { name, said } of checks) expect([name === '', said === '']).toEqual([false, false])
+  })
+
+  it('with rules for fields holds for a verifier who accepts them', () => {
+    const rule = { path: 'id', rule: { kind: 'free' }, by: 'cli', why: 'generated', at: 1 } as const
+    const file = exampleEvidenceFile({ facts: exampleFacts({ fields: [rule] }) })
+    expect(failing(file)).toEqual(['promise'])
+    const { holds, checks } = verifyProof(file, { ...PROMISE, acceptsFieldRules: true })
+    expect(holds).toBe(true)
+    expect(checks.find(({ name }) => name === 'promise')!.said).toContain(
+      'rules for fields: id free'
+    )
+    expect(failing(changed(file, ['decision', 'fields', 0, 'path'], 'total'))).toContain('file')
+    expect(failing(changed(file, ['decision', 'fields', 0, 'rule', 'kind'], 'near'))).toEqual([
+      'refused',
+    ])
+    expect(failing(changed(file, ['decision', 'fields'], null))).toEqual(['refused'])
   })
 
   it('of these tests has all that there is to verify', () => {

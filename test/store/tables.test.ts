@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { describe, expect } from 'vitest'
+import type { FieldRule } from '../../src/core/answer/field-rules.ts'
 import type { SliceAsk } from '../../src/core/keys/account.ts'
 import type { Spend } from '../../src/core/keys/issued-key.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
@@ -31,6 +32,14 @@ const spendOf = (keyId: string, spend: Spend): SliceAsk => ({
 
 const times = (count: number) => ({ requests: count, tokens: count * 100, usd: count * 0.25 })
 
+const rule = (path: string, why: string): FieldRule => ({
+  path,
+  rule: { kind: 'rounded', to: 0.01 },
+  by: 'admin',
+  why,
+  at: 1_000,
+})
+
 onEachStore((it) => {
   describe('templates', () => {
     it('keep the newest form of each version', async ({ store: { templates } }) => {
@@ -59,6 +68,29 @@ onEachStore((it) => {
       await templates.remove('v1')
       expect(await templates.labels()).toEqual(new Map())
       await expect(templates.label('v1', 'x')).rejects.toMatchObject({ code: 'not-found' })
+    })
+
+    it('keep the rules for fields of each version by path, until they are removed', async ({
+      store: { templates },
+    }) => {
+      await templates.upsert([exampleTemplate('v1'), exampleTemplate('v2')])
+      for (const path of ['b', '[]', 'B', 'a.ä']) await templates.setField('v1', rule(path, 'one'))
+      const changed: FieldRule = { ...rule('b', 'two \uFFFD'), rule: { kind: 'free' }, by: 'cli' }
+      await templates.setField('v1', changed)
+      await templates.setField('v2', rule('b', 'other'))
+      await templates.upsert([exampleTemplate('v1')])
+      expect(await templates.fields('v1')).toEqual([
+        rule('B', 'one'),
+        rule('[]', 'one'),
+        rule('a.ä', 'one'),
+        changed,
+      ])
+      await templates.removeField('v1', 'B')
+      await expect(templates.removeField('v1', 'B')).rejects.toMatchObject({ code: 'not-found' })
+      await templates.remove('v1')
+      expect(await templates.fields('v1')).toEqual([])
+      expect(await templates.fields('v2')).toEqual([rule('b', 'other')])
+      await expect(templates.setField('v1', changed)).rejects.toMatchObject({ code: 'not-found' })
     })
 
     it('count tagged and routed records once', async ({ store: { records, templates } }) => {

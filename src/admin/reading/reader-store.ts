@@ -1,6 +1,6 @@
 /**
  * The store as the holder of `ADMIN_READ_TOKEN` sees it: figures, states, ids, and the constant text of templates,
- * which the operator wrote. Text of the traffic is taken out: requests, answers, values of slots, labels, comments.
+ * which the operator wrote, as the rules for fields. Text of the traffic is taken out: requests, answers, values of slots, labels, comments.
  * This is the one place with that rule; the API and the page read nothing past it. Each method of the store is
  * named here, so a new one has to be decided about before it compiles.
  */
@@ -12,6 +12,7 @@ import {
   type Internalization,
   type InternalizationPlan,
   type InternalizationState,
+  type ProvenVerdict,
 } from '../../core/internalization/internalization.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
 import type { StoredPair } from '../../core/rollout/pair.ts'
@@ -140,13 +141,19 @@ const shownState = (state: InternalizationState, hidden: HiddenValues): Internal
     ? { ...state, reason: hidden.reason(state.reason) }
     : state
 
+/** Names of fields are text of answers. */
+const shownVerdict = (
+  { fields: _fields, ...verdict }: ProvenVerdict,
+  hidden: HiddenValues
+): ProvenVerdict => hidden.verdict(verdict)
+
 const shownInternalization = (row: Internalization): Internalization => {
   const hidden = hiddenIn(row)
   return {
     ...row,
     state: shownState(row.state, hidden),
     plan: row.plan && shownPlan(row.plan, hidden),
-    verdict: row.verdict && hidden.verdict(row.verdict),
+    verdict: row.verdict && shownVerdict(row.verdict, hidden),
   }
 }
 
@@ -195,6 +202,9 @@ const readerTemplates = (templates: TemplateStore): TemplateStore => ({
   totals: templates.totals,
   label: refused,
   labels: templates.labels,
+  fields: templates.fields,
+  setField: refused,
+  removeField: refused,
   remove: refused,
 })
 

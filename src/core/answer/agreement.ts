@@ -1,11 +1,12 @@
 /**
- * When two answers agree: when they are equal after a normalization that cannot change a meaning. Agreement is
- * an equivalence, so a third answer that agrees with both of two answers makes those two agree. A graded
- * similarity (`similarity.ts`) is a figure to look at and never agreement: at a similarity of 0.8 "not approved"
- * agreed with "approved".
+ * When two answers agree: when they are equal after a normalization that cannot change a meaning, and after the
+ * operator's rules for single fields (`field-rules.ts`). Agreement is an equivalence, so a third answer that agrees
+ * with both of two answers makes those two agree. A graded similarity (`similarity.ts`) is a figure to look at and
+ * never agreement: at a similarity of 0.8 "not approved" agreed with "approved".
  */
 import { bareJson, canonicalJson, parseExactJson } from '../json.ts'
 import { callLine, isCallText, parseCalls } from './calls.ts'
+import { applyRules, type FieldRule } from './field-rules.ts'
 import { textOf, type Outcome } from './outcome.ts'
 import { FORMULA, SQL, type ResponseType } from './response-type.ts'
 
@@ -23,6 +24,8 @@ export const NO_FOLDS: Folds = { case: false, forms: false }
 export interface Comparison {
   responseType: ResponseType
   folds: Folds
+  /** of JSON; absent: all fields are compared as they are */
+  fields?: readonly FieldRule[]
 }
 
 const folded = (text: string, { case: ofCase, forms }: Folds): string => {
@@ -103,17 +106,30 @@ const plainCode = (text: string, { case: ofCase }: Folds): string => {
   }).trim()
 }
 
-const plainJson = (text: string): string | null => {
-  const value = parseExactJson(bareJson(text))
+/** What is compared of an answer in JSON; undefined for any other text. */
+export const comparedJson = (fields: readonly FieldRule[], answer: string): unknown => {
+  const value = parseExactJson(bareJson(answer))
+  return value === undefined ? undefined : applyRules(value, fields)
+}
+
+const plainJson = (fields: readonly FieldRule[], answer: string): string | null => {
+  const value = comparedJson(fields, answer)
   return value === undefined ? null : canonicalJson(value)
 }
 
+/** Whether answers are compared as JSON, field by field. Closed lists of JSON are labels, and may have rules, too. */
+export const isComparedByField = ({ responseType, fields = [] }: Comparison): boolean =>
+  responseType === 'json' || fields.length > 0
+
 /** Equal for two answers exactly where they agree. */
-export const normalForm = ({ responseType, folds }: Comparison, answer: string): string => {
+export const normalForm = (comparison: Comparison, answer: string): string => {
+  const { responseType, folds, fields = [] } = comparison
   if (isCallText(answer)) return `calls ${parseCalls(answer)?.map(callLine).join('\n') ?? answer}`
+  const json = isComparedByField(comparison) ? plainJson(fields, answer) : null
+  if (json !== null) return json
   switch (responseType) {
     case 'json':
-      return plainJson(answer) ?? `no JSON ${answer.trim()}`
+      return `no JSON ${answer.trim()}`
     case 'code':
       return `code ${plainCode(answer, folds)}`
     case 'label':

@@ -98,6 +98,10 @@ const isJsonContainer = (answer: string): boolean => {
   return /^[[{]/.test(bare) && isJson(bare)
 }
 
+/** Whether answers are JSON, a closed list of labels or not. Calls have rules of their own, and count as none. */
+export const isMostlyJson = (answers: string[]): boolean =>
+  fits(answers, TYPE_SHARE, isJsonContainer)
+
 const isShortText = (answer: string): boolean => answer.length <= SHORT_TEXT_CHARS
 
 /** Whether an odd number of backslashes is before a place. */
@@ -151,7 +155,7 @@ interface Form {
 const FORMS = {
   label: { fits: (answers) => knownLabels(answers) !== null },
   json: {
-    fits: (answers) => fits(answers, TYPE_SHARE, isJsonContainer),
+    fits: isMostlyJson,
     faultOf: (answer) => (isJsonContainer(answer) ? null : 'not-json'),
   },
   calls: { fits: (answers) => fits(answers, 1, isCallText) },

@@ -2,8 +2,8 @@
  * A graded similarity of two answers, for a person to look at. It decides nothing: `agreement.ts` says when
  * two answers agree.
  */
-import { bareJson, canonicalJson, parseExactJson } from '../json.ts'
-import { agree, type Comparison } from './agreement.ts'
+import { canonicalJson } from '../json.ts'
+import { agree, comparedJson, type Comparison } from './agreement.ts'
 
 const MAX_ORDER = 6
 /** Recall counts twice as much as precision. */
@@ -89,7 +89,8 @@ export const similarity = (comparison: Comparison, adapted: string, logged: stri
   if (agree(comparison, adapted, logged)) return 1
   switch (comparison.responseType) {
     case 'json': {
-      const [a, b] = [adapted, logged].map((text) => parseExactJson(bareJson(text)))
+      const { fields = [] } = comparison
+      const [a, b] = [adapted, logged].map((text) => comparedJson(fields, text))
       return a === undefined || b === undefined ? 0 : Math.min(fieldF1(a, b), MOST)
     }
     case 'short-text':

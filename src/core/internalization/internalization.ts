@@ -4,6 +4,7 @@
  */
 import type { TrainingMethod, TrainingMetrics } from '../../openai/fine-tuning.ts'
 import type { FormSummary } from '../form/describe-form.ts'
+import type { FieldFigures } from '../answer/field-figures.ts'
 import type { AnswerRules } from '../answer/answer-rules.ts'
 import type { Repeats } from '../learn/dataset.ts'
 import type { Verdict } from '../gate/gate.ts'
@@ -184,10 +185,12 @@ export const evaluationRows = (plan: InternalizationPlan): number =>
 export const burstMsOf = ({ burstMinutes }: Pick<InternalizationPlan, 'burstMinutes'>): number =>
   burstMinutes * 60_000
 
-/** A verdict, and the traffic that it is about. */
+/** A verdict, the traffic that it is about, and where its answers disagree. */
 export interface ProvenVerdict extends Verdict {
   /** absent where nothing was proven, and where no held-out record was left */
   baseline?: Baseline
+  /** of the winning arm, over all held-out rows; absent where answers are not JSON */
+  fields?: FieldFigures
 }
 
 export interface Internalization {

@@ -3,6 +3,7 @@
  * kept with the verdict, because questions and answers are deleted sooner. Of texts it has the values of
  * slots in the names of slices, as the verdict itself has. Knows nothing of stores or engines.
  */
+import type { FieldRule } from '../answer/field-rules.ts'
 import type { ResponseType } from '../answer/response-type.ts'
 import type { HeldOutRow, JudgedAnswer, SharedRow } from '../gate/figures.ts'
 import { decide, type Verdict } from '../gate/gate.ts'
@@ -44,6 +45,8 @@ export interface PresentFacts {
 
 export interface DecisionFacts {
   responseType: ResponseType
+  /** under which answers were compared, in the words of the operator; absent: all fields count as they are */
+  fields?: readonly FieldRule[]
   margin: number
   alpha: number
   minCoverage: number

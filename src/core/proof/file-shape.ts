@@ -1,4 +1,5 @@
 /** The members of a proof file that are computed with, each with the range that it may have. */
+import { FIELD_KINDS, MAX_FIELD_RULES } from '../answer/field-rules.ts'
 import { RESPONSE_TYPES } from '../answer/response-type.ts'
 import { ARM_NAMES } from '../learn/schedule.ts'
 import { PAIR_OUTCOMES, RATINGS } from '../rollout/pair.ts'
@@ -64,8 +65,20 @@ const PRESENT = members({
   ),
 })
 
+const FIELD_RULE = members({
+  path: TEXT,
+  rule: members({
+    kind: among(FIELD_KINDS),
+    to: optional(within(Number.MIN_VALUE, Number.MAX_VALUE)),
+  }),
+  by: TEXT,
+  why: TEXT,
+  at: TIME,
+})
+
 const DECISION = members({
   responseType: among(RESPONSE_TYPES),
+  fields: optional(list(FIELD_RULE, { most: MAX_FIELD_RULES })),
   margin: SHARE,
   alpha: within(Number.MIN_VALUE, 1),
   minCoverage: SHARE,

@@ -149,7 +149,8 @@ export const makeProofFile = (parts: ProofParts): ProofFile => {
   const { writtenBy, writtenAt, internalization, template, facts, madeBy } = parts
   const { id, createdAt, state, tenant, templateVersion, plan, verdict } = internalization
   const hidden = hideValues(facts.records)
-  const { baseline: _baseline, ...judged } = verdict
+  // names of fields are text of answers
+  const { baseline: _baseline, fields: _fields, ...judged } = verdict
   const file = {
     format: PROOF_FORMAT,
     writtenBy,

@@ -2,9 +2,10 @@
  * The check of the constants that a file states: with a level of 0.9999, a margin of 100 points or no bursts, any
  * rows prove a promise. The constants of one file are compared with those that the verifier expects.
  */
+import { ruleText, type FieldRule } from '../answer/field-rules.ts'
 import { ALPHA, levelOfTry, tryOfLevel } from '../gate/gate.ts'
 import { percent } from '../gate/figures.ts'
-import { check, type Check } from './check.ts'
+import { check, namesText, type Check } from './check.ts'
 import type { ProofFile } from './proof-file.ts'
 
 /** What an operator may set. */
@@ -16,6 +17,8 @@ export interface PromiseConstants {
   /** capitals at which a route is rolled back and its next stage begins */
   rollbackCapital: number
   stepCapital: number
+  /** whether the operator may have said of fields that they are not, or not exactly, compared */
+  acceptsFieldRules: boolean
 }
 
 /** Those of the documents, and the defaults of the settings. */
@@ -24,10 +27,15 @@ export const PROMISE: PromiseConstants = {
   burstMinutes: 5,
   rollbackCapital: 300,
   stepCapital: 20,
+  acceptsFieldRules: false,
 }
 
+/** `id free, total rounded to 0.01` */
+const rulesText = (fields: readonly FieldRule[]): string =>
+  namesText(fields.map(({ path, rule }) => `${path} ${ruleText(rule)}`))
+
 const ofDecision = (
-  { alpha, margin, burstMs }: ProofFile['decision'],
+  { alpha, margin, burstMs, fields = [] }: ProofFile['decision'],
   expected: PromiseConstants
 ): string[] => [
   ...(tryOfLevel(alpha) === null
@@ -40,6 +48,9 @@ const ofDecision = (
     : []),
   ...(burstMs < 60_000 * expected.burstMinutes
     ? [`its bursts of ${burstMs / 60_000} minutes are shorter than ${expected.burstMinutes}`]
+    : []),
+  ...(fields.length > 0 && !expected.acceptsFieldRules
+    ? [`it has rules for fields, which leave less to agree: ${rulesText(fields)}`]
     : []),
 ]
 
@@ -55,10 +66,12 @@ const ofRollout = (
     : []),
 ]
 
-const said = ({ decision: { alpha, margin, burstMs }, rollout }: ProofFile): string => {
+const said = ({ decision, rollout }: ProofFile): string => {
+  const { alpha, margin, burstMs, fields = [] } = decision
+  const rules = fields.length === 0 ? '' : `, rules for fields: ${rulesText(fields)}`
   const tests =
     `try ${tryOfLevel(alpha)} at ${percent(alpha)} of the ${percent(ALPHA)} of all tries, a margin of ` +
-    `${percent(margin)}, bursts of ${burstMs / 60_000} minutes`
+    `${percent(margin)}, bursts of ${burstMs / 60_000} minutes${rules}`
   if (rollout === null) return tests
   const { rollbackCapital, stepCapital } = rollout.report
   return `${tests}; a rollback at a capital of ${rollbackCapital}, stages at ${stepCapital}`

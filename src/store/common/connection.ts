@@ -10,6 +10,7 @@ import type {
   PgQueryResultHKT,
   PgTableWithColumns,
 } from 'drizzle-orm/pg-core'
+import type { FieldRule } from '../../core/answer/field-rules.ts'
 import type { HistoryEntry } from '../../core/internalization/internalization.ts'
 import type { IssuedKey, Spend } from '../../core/keys/issued-key.ts'
 import type { StoredFeedback } from '../../core/log/feedback.ts'
@@ -22,6 +23,7 @@ import type { EvaluationRow, TemplateStats } from '../store.ts'
 interface Rows {
   templates: { version: string; tenant: string; template: Template }
   templateLabels: { version: string; label: string }
+  fieldRules: { version: string } & FieldRule
   templateTotals: { version: string } & TemplateStats
   trafficHours: { hour: number; figures: TrafficHour }
   history: HistoryEntry & { id: number; internalizationId: string }

@@ -62,6 +62,7 @@ const withDays = async (rows: Feedback[], db: Database) => {
 export const COPIED: readonly CopiedTable[] = [
   same(source.templates, target.templates),
   same(source.templateLabels, target.templateLabels),
+  same(source.fieldRules, target.fieldRules),
   same(source.templateTotals, target.templateTotals),
   same(source.trafficHours, target.trafficHours),
   translated(source.internalizations, target.internalizations, (rows) =>

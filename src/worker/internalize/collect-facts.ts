@@ -102,6 +102,7 @@ export const factsOf = (
   const records = heldOutRecords(plan, heldOut, rows)
   return {
     responseType: plan.answers.responseType,
+    ...(plan.answers.fields !== undefined && { fields: plan.answers.fields }),
     margin,
     alpha: levelOfTry(plan.earlierTries),
     minCoverage,

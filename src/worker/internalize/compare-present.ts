@@ -57,7 +57,8 @@ export const comparedPresent = async (
     formats,
     internalizationId: internalization.id,
     arm: armOfPresent(plan),
-    plan: present.plan!,
+    // its answers count as the successor's do
+    plan: { ...present.plan!, answers: { ...present.plan!.answers, fields: plan.answers.fields } },
     lora: winningLora(present)!,
   }
   const answered = await answeredRows(asked, exchanges, rows)

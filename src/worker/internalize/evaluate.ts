@@ -21,6 +21,7 @@ import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { baselineOfVerdict } from './baseline.ts'
 import { comparedPresent } from './compare-present.ts'
+import { fieldsOfVerdict } from './fields-of-verdict.ts'
 import { factsOf, rowsOfArm, type EvaluationSets } from './collect-facts.ts'
 import { BATCH_ROWS, comparedToday, newRow, type EvaluateDeps } from './evaluate-row.ts'
 import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
@@ -108,10 +109,11 @@ const decided = async (
   const facts = factsOf(plan, deps.config, rows, sets)
   const verdict = decideOn(facts)
   const baseline = baselineOfVerdict(plan, verdict, rows, sets.heldOut)
+  const fields = fieldsOfVerdict(plan, verdict, rows, sets.heldOut)
   const present = await comparedPresent({ ...context, rows }, verdict)
   const compared = present === null ? verdict : decideOn({ ...facts, present })
   return {
-    verdict: { ...compared, ...(baseline && { baseline }) },
+    verdict: { ...compared, ...(baseline && { baseline }), ...(fields && { fields }) },
     facts: { ...facts, present },
   }
 }

@@ -70,7 +70,7 @@ const fitsWithPrompt = async (
 const answerRules = async (
   engine: Engine,
   baseModel: string,
-  { train, traffic, responseType, folds }: PlannedRows
+  { train, traffic, responseType, folds, fields }: PlannedRows
 ): Promise<AnswerRules> => {
   const learned = train.flatMap(({ outcome }) => textOf(outcome) ?? [])
   const longest = [...learned, ...traffic.flatMap(({ outcome }) => textOf(outcome) ?? [])].reduce(
@@ -79,6 +79,7 @@ const answerRules = async (
   return {
     responseType,
     folds,
+    ...(fields !== undefined && { fields }),
     labels: responseType === 'label' ? knownLabels(learned) : null,
     defers: train.some(({ outcome }) => outcome.kind !== 'text'),
     maxChars: mostChars(longest.length),

@@ -26,7 +26,11 @@ import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
 import { foldsOf, outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
 import type { FormSummary } from '../../core/form/describe-form.ts'
-import { detectResponseType } from '../../core/answer/response-type.ts'
+import {
+  detectResponseType,
+  isMostlyJson,
+  type ResponseType,
+} from '../../core/answer/response-type.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
@@ -94,7 +98,7 @@ const outcomesOf = (exchanges: MatchedExchange[]): Population['outcomes'] => {
   return outcomes
 }
 
-const textsOf = (exchanges: MatchedExchange[]): string[] =>
+const textsOf = (exchanges: readonly MatchedExchange[]): string[] =>
   exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
 
 const isSameAnswer =
@@ -189,6 +193,11 @@ const hopeless = (
       `${percent(minCoverage)} must be answered: lower MIN_COVERAGE, or use a separate prompt for the other requests`
     )
   if (responseType === 'free-text') return whyFreeText(withoutFieldHead(config, encoder))
+  if (rows.fields !== undefined && !isMostlyJson(textsOf(traffic)))
+    return (
+      'the template has rules for fields, and its answers are not JSON: remove the rules with ' +
+      '"promptintern fields", or ask for JSON'
+    )
   return whyTooFew(rows, config) ?? whyTooVaried(rows, config)
 }
 
@@ -196,6 +205,34 @@ const hopeless = (
 const withProvenParameters = (train: MatchedExchange[], kinds: ProvenKinds): MatchedExchange[] => {
   const proven = train.filter((row) => hasProvenParameters(kinds, kindOfRow(row)))
   return proven.length === 0 ? train : proven
+}
+
+/** The type of the answers, and their form where a field head can fill it. */
+const shapeOf = (
+  { config }: WorkerDeps,
+  train: readonly MatchedExchange[],
+  encoder: ModelObject | null
+): Pick<PlannedRows, 'responseType' | 'form'> => {
+  const detected = detectResponseType(textsOf(train))
+  const canHaveForm = detected !== 'label' && withoutFieldHead(config, encoder) === null
+  const form = canHaveForm ? formOf(train) : null
+  // long replies of a form are compared as short ones are
+  return { form, responseType: form !== null && detected === 'free-text' ? 'short-text' : detected }
+}
+
+/** The folds are read from the log; the rules for fields are those that are in force now. */
+const comparisonOf = async (
+  { store }: WorkerDeps,
+  { template }: WantedRows,
+  responseType: ResponseType,
+  exchanges: readonly MatchedExchange[]
+): Promise<Comparison> => {
+  const fields = await store.templates.fields(template.version)
+  return {
+    responseType,
+    folds: foldsOf(responseType, textsOf(exchanges)),
+    ...(fields.length > 0 && { fields }),
+  }
 }
 
 /**
@@ -229,17 +266,12 @@ export const planRows = async (
         `no request fits the ${base.max_model_len} tokens of ${base.id}, even without the prompt: ` +
         'choose a base model with a longer context',
     }
-  const detected = detectResponseType(textsOf(train))
-  const canHaveForm = detected !== 'label' && withoutFieldHead(deps.config, encoder) === null
-  const form = canHaveForm ? formOf(train) : null
-  // long replies of a form are compared as short ones are
-  const responseType = form !== null && detected === 'free-text' ? 'short-text' : detected
-  const folds = foldsOf(responseType, textsOf(exchanges))
+  const { responseType, form } = shapeOf(deps, train, encoder)
+  const comparison = await comparisonOf(deps, wanted, responseType, exchanges)
   const rows: PlannedRows = {
     ...split,
+    ...comparison,
     train,
-    responseType,
-    folds,
     earlierTries,
     kinds,
     form,
@@ -247,7 +279,7 @@ export const planRows = async (
       exchanges: exchanges.length,
       conversations: new Set(exchanges.map(({ conversation }) => conversation)).size,
       outcomes: outcomesOf(exchanges),
-      repeats: repeatsOf(exchanges, isSameAnswer({ responseType, folds })),
+      repeats: repeatsOf(exchanges, isSameAnswer(comparison)),
       tooLong: proven.length - train.length,
       otherParameters: split.train.length - proven.length,
     },

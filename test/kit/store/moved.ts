@@ -114,6 +114,13 @@ const fillInternalizations = async ({ internalizations, routes }: Store): Promis
 const fillOthers = async ({ templates, keys, keptResponses, snapshots }: Store): Promise<void> => {
   await templates.upsert([exampleTemplate('version-1'), exampleTemplate('version-4')])
   await templates.label('version-4', 'orders of paint')
+  await templates.setField('version-4', {
+    path: 'order.id',
+    rule: { kind: 'free' },
+    by: 'cli',
+    why: 'generated \0',
+    at: 1_000,
+  })
   await keys.create(exampleKey('key-1'))
   await keys.create(exampleKey('key-2'))
   await keys.revoke('key-2', 9_000)
@@ -165,6 +172,7 @@ export const readEverything = async (store: Store) => {
     traffic: await log.traffic(0, Number.MAX_SAFE_INTEGER),
     templates: await templates.list(),
     labels: await templates.labels(),
+    fields: await templates.fields('version-4'),
     totals: await templates.totals(),
     internalizations: await ofInternalizations(store),
     pairs: await ofPairs(store),

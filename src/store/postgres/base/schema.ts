@@ -20,6 +20,7 @@ import {
   timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
+import type { FieldKind } from '../../../core/answer/field-rules.ts'
 import type { FreshAnswers } from '../../../core/gate/figures.ts'
 import type { Verdict } from '../../../core/gate/gate.ts'
 import type { KeyLimits } from '../../../core/keys/issued-key.ts'
@@ -200,6 +201,20 @@ export const templateLabels = schema.table('template_labels', {
   version: text('version').primaryKey(),
   label: prose('label').notNull(),
 })
+
+/** What operators said of fields of the answers. */
+export const fieldRules = schema.table(
+  'field_rules',
+  {
+    version: text('version').notNull(),
+    path: text('path').notNull(),
+    rule: json('rule').$type<FieldKind>().notNull(),
+    by: text('by').notNull(),
+    why: prose('why').notNull(),
+    at: whole('at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.version, table.path] })]
+)
 
 /** Ids of records in a plan. */
 export const RECORD_LISTS = ['trainRecordIds', 'holdoutRecordIds', 'unseenRecordIds'] as const

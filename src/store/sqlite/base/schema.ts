@@ -14,6 +14,7 @@ import {
   text,
   uniqueIndex,
 } from 'drizzle-orm/sqlite-core'
+import type { FieldKind } from '../../../core/answer/field-rules.ts'
 import type { FreshAnswers } from '../../../core/gate/figures.ts'
 import type { Verdict } from '../../../core/gate/gate.ts'
 import type {
@@ -128,6 +129,20 @@ export const templateLabels = sqliteTable('template_labels', {
   version: text('version').primaryKey(),
   label: text('label').notNull(),
 })
+
+/** What operators said of fields of the answers. */
+export const fieldRules = sqliteTable(
+  'field_rules',
+  {
+    version: text('version').notNull(),
+    path: text('path').notNull(),
+    rule: text('rule', { mode: 'json' }).$type<FieldKind>().notNull(),
+    by: text('by').notNull(),
+    why: text('why').notNull(),
+    at: integer('at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.version, table.path] })]
+)
 
 export const internalizations = sqliteTable(
   'internalizations',

@@ -1,0 +1,113 @@
+/**
+ * Which fields of JSON answers disagree, and how often. The promise is about whole answers: these figures decide
+ * nothing. They have names of fields and no values.
+ */
+import { canonicalJson } from '../json.ts'
+import { comparedJson, type Comparison } from './agreement.ts'
+import { isCallText } from './calls.ts'
+import { MAX_PATH_CHARS, pathWithin } from './field-rules.ts'
+
+/** Fields of one answer, and of all figures: names of fields may be as many as the answers. */
+export const MAX_FIELDS = 50
+
+/** Path of an answer that has no fields to compare. */
+const WHOLE = '.'
+
+type Members = Record<string, unknown>
+
+const isObject = (value: unknown): value is Members =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** In the place of a member that one of two objects does not have. */
+const MISSING = Symbol()
+
+const isSame = (a: unknown, b: unknown): boolean =>
+  a !== MISSING && b !== MISSING && canonicalJson(a) === canonicalJson(b)
+
+/** Of a name such as `constructor`, too. */
+const member = (object: Members, name: string): unknown =>
+  Object.hasOwn(object, name) ? object[name] : MISSING
+
+/** Pairs of inner values, by name; null where two values are compared as wholes. */
+const innerPairs = (a: unknown, b: unknown): [name: string | null, unknown, unknown][] | null => {
+  if (Array.isArray(a) && Array.isArray(b) && a.length === b.length)
+    return a.map((item, at) => [null, item, b[at]])
+  if (!isObject(a) || !isObject(b)) return null
+  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])]
+  return names.map((name) => [name, member(a, name), member(b, name)])
+}
+
+/** Recursive: a path is at least as long as its place is deep. */
+const addApart = (apart: Set<string>, path: string, a: unknown, b: unknown): void => {
+  if (apart.size >= MAX_FIELDS) return
+  const inner = innerPairs(a, b)
+  if (inner === null && !isSame(a, b)) apart.add(path)
+  for (const [name, one, other] of inner ?? []) {
+    const place = pathWithin(path, name)
+    if (place.length <= MAX_PATH_CHARS) addApart(apart, place, one, other)
+    else if (!isSame(one, other)) apart.add(path)
+  }
+}
+
+const comparable = ({ fields = [] }: Comparison, answer: string): unknown =>
+  isCallText(answer) ? undefined : comparedJson(fields, answer)
+
+/**
+ * Paths of the fields in which two answers disagree, in the order of the first answer; a list of another length is
+ * one field. At most `MAX_FIELDS`. Empty exactly where JSON answers agree.
+ */
+export const fieldsApart = (comparison: Comparison, one: string, other: string): string[] => {
+  const [a, b] = [comparable(comparison, one), comparable(comparison, other)]
+  if (a === undefined || b === undefined) return [WHOLE]
+  const apart = new Set<string>()
+  addApart(apart, WHOLE, a, b)
+  return [...apart]
+}
+
+export interface FieldDisagreement {
+  path: string
+  /** rows in which it disagrees, and those of them that a route would answer */
+  rows: number
+  answered: number
+}
+
+export interface FieldFigures {
+  /** rows that were compared, and those of them that a route would answer */
+  rows: number
+  answered: number
+  /** most frequent first, at most `MAX_FIELDS` */
+  fields: FieldDisagreement[]
+  /** further fields that disagree */
+  others: number
+}
+
+export interface ComparedRow {
+  adapted: string
+  /** null where it is no text */
+  upstream: string | null
+  /** whether a route would give the answer */
+  isAnswered: boolean
+}
+
+export const fieldFigures = (
+  comparison: Comparison,
+  compared: readonly ComparedRow[]
+): FieldFigures => {
+  const byPath = new Map<string, FieldDisagreement>()
+  for (const { adapted, upstream, isAnswered } of compared) {
+    const apart = upstream === null ? [WHOLE] : fieldsApart(comparison, adapted, upstream)
+    for (const path of apart) {
+      const counts = byPath.get(path) ?? { path, rows: 0, answered: 0 }
+      counts.rows++
+      counts.answered += Number(isAnswered)
+      byPath.set(path, counts)
+    }
+  }
+  const sorted = [...byPath.values()].sort((a, b) => b.answered - a.answered || b.rows - a.rows)
+  return {
+    rows: compared.length,
+    answered: compared.filter(({ isAnswered }) => isAnswered).length,
+    fields: sorted.slice(0, MAX_FIELDS),
+    others: Math.max(0, sorted.length - MAX_FIELDS),
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * What an operator says of single fields of JSON answers: that the value is free, that the order of a list does not
+ * matter, or that a number is compared after rounding. Rules are never guessed. With them agreement stays an
+ * equivalence, because each replaces a value by what is compared; a distance between two numbers would not be one.
+ */
+import { AppError } from '../../errors.ts'
+import { canonicalJson, doubleOf } from '../json.ts'
+
+/**
+ * `free`: any value; whether the field is there is still compared. `set`: the items of a list in any order, each as
+ * often as in the other. `rounded`: two numbers agree if their nearest multiples of `to` are equal.
+ */
+export type FieldKind = { kind: 'free' } | { kind: 'set' } | { kind: 'rounded'; to: number }
+
+export const FIELD_KINDS: readonly FieldKind['kind'][] = ['free', 'set', 'rounded']
+
+export interface FieldRule {
+  /** `order.items[].sku`; `.` is the whole answer (`pathWithin`) */
+  path: string
+  rule: FieldKind
+  /** `admin` or `cli` */
+  by: string
+  /** in the words of the person who decided */
+  why: string
+  /** milliseconds since the epoch */
+  at: number
+}
+
+/** UTF-16 units of a path. */
+export const MAX_PATH_CHARS = 200
+/** Of one template: each is a walk through every answer. */
+export const MAX_FIELD_RULES = 50
+
+/** Names of members; null for all items of a list. */
+type Path = readonly (string | null)[]
+
+/** What needs no quotes in a path. */
+const PLAIN_NAME = String.raw`[^\s.[\]"\\\p{C}]+`
+const IS_PLAIN = new RegExp(`^${PLAIN_NAME}$`, 'u')
+const STEP = new RegExp(String.raw`\[\]|\[("(?:[^"\\]|\\.)*")\]|(\.?)(${PLAIN_NAME})`, 'uy')
+
+/**
+ * Path of a member, or of all items of a list, within the value at another path: names with dots, brackets, quotes
+ * or blanks are JSON in brackets.
+ * @param name null for the items
+ */
+export const pathWithin = (path: string, name: string | null): string => {
+  const outer = path === '.' ? '' : path
+  if (name === null) return `${outer}[]`
+  if (!IS_PLAIN.test(name)) return `${outer}[${JSON.stringify(name)}]`
+  return outer === '' ? name : `${outer}.${name}`
+}
+
+const unquoted = (json: string): string | null => {
+  try {
+    return JSON.parse(json) as string
+  } catch {
+    return null
+  }
+}
+
+/** @returns null where the text is no path */
+const parsedPath = (text: string): Path | null => {
+  if (text === '.') return []
+  const path: (string | null)[] = []
+  for (let at = 0; at < text.length || at === 0; at = STEP.lastIndex) {
+    STEP.lastIndex = at
+    const found = STEP.exec(text)
+    if (found === null) return null
+    const [, quoted, dot, plain] = found
+    // a dot stands before each plain name but the first
+    if (plain !== undefined && (at === 0) !== (dot === '')) return null
+    const name = quoted === undefined ? (plain ?? null) : unquoted(quoted)
+    if (name === null && quoted !== undefined) return null
+    path.push(name)
+  }
+  return path
+}
+
+const invalid = (message: string, param: string): AppError =>
+  new AppError('invalid-request', message, { param })
+
+/** @returns the path as it is stored @throws AppError `invalid-request` */
+export const checkedPath = (text: string): string => {
+  const path = parsedPath(text)
+  const stored = path?.reduce(pathWithin, '.') ?? null
+  if (stored === null || stored.length > MAX_PATH_CHARS)
+    throw invalid(
+      `a path has at most ${MAX_PATH_CHARS} characters and is written like order.id, items[].sku, tags or ["a.b"].c; ` +
+        'the whole answer is written as a dot',
+      'path'
+    )
+  return stored
+}
+
+/** @returns path and rule as they are stored @throws AppError `invalid-request` */
+export const checkedRule = (path: string, rule: FieldKind): Pick<FieldRule, 'path' | 'rule'> => {
+  const stored = checkedPath(path)
+  if (rule.kind === 'free' && stored === '.')
+    throw invalid('the whole answer cannot be free: nothing would be promised', 'rule')
+  if (rule.kind === 'rounded' && !(rule.to > 0 && Number.isFinite(rule.to)))
+    throw invalid('a number is rounded to multiples of a number above 0', 'rule')
+  return { path: stored, rule }
+}
+
+/**
+ * Begins what a rule puts in the place of a value: a lone surrogate, so that it equals no value of an answer that
+ * is written as text.
+ */
+const MARK = '\ud801'
+
+/** A number without a nearest multiple that a double can count stays as it is. */
+const roundedTo = (value: unknown, to: number): unknown => {
+  const number = doubleOf(value)
+  const multiple = number === null ? NaN : Math.round(number / to)
+  return Number.isSafeInteger(multiple) ? `${MARK}${multiple}` : value
+}
+
+/** In the place of a value; a value of another type than the rule's stays. */
+const compared = (value: unknown, rule: FieldKind): unknown => {
+  switch (rule.kind) {
+    case 'free':
+      return MARK
+    case 'set':
+      return Array.isArray(value) ? `${MARK}${value.map(canonicalJson).sort().join(',')}` : value
+    case 'rounded':
+      return roundedTo(value, rule.to)
+  }
+}
+
+type Holder = Record<string | number, unknown>
+
+/** Replaces in place what stands at the path's places, from the step `at` on. */
+const replaceAt = (holder: Holder, key: string | number, path: Path, rule: FieldKind): void => {
+  const [step, ...rest] = path
+  const value = holder[key]
+  if (step === undefined) holder[key] = compared(value, rule)
+  else if (typeof value !== 'object' || value === null) return
+  else if (step === null) {
+    if (Array.isArray(value))
+      for (const at of value.keys()) replaceAt(value as never, at, rest, rule)
+  } else if (!Array.isArray(value) && Object.hasOwn(value, step))
+    replaceAt(value as Holder, step, rest, rule)
+}
+
+/**
+ * Applies rules to a parsed answer, which it changes. Inner fields come first: items of a set are sorted by what is
+ * compared of them.
+ * @returns what is compared
+ */
+export const applyRules = (answer: unknown, rules: readonly FieldRule[]): unknown => {
+  const holder: Holder = { answer }
+  const walks = rules.map(({ path, rule }) => ({ path: parsedPath(path) ?? [], rule }))
+  for (const { path, rule } of walks.toSorted((a, b) => b.path.length - a.path.length))
+    replaceAt(holder, 'answer', path, rule)
+  return holder['answer']
+}
+
+/** `rounded to 0.01` */
+export const ruleText = (rule: FieldKind): string =>
+  rule.kind === 'rounded' ? `rounded to ${rule.to}` : rule.kind

@@ -1,0 +1,38 @@
+/** In which fields the winning arm's answers to the held-out requests disagree, where answers are JSON. */
+import { isComparedByField } from '../../core/answer/agreement.ts'
+import {
+  fieldFigures,
+  type ComparedRow,
+  type FieldFigures,
+} from '../../core/answer/field-figures.ts'
+import { textOf } from '../../core/answer/outcome.ts'
+import type { Verdict } from '../../core/gate/gate.ts'
+import type { InternalizationPlan } from '../../core/internalization/internalization.ts'
+import { confidenceOf } from '../../core/route/route.ts'
+import type { EvaluationRow } from '../../store/store.ts'
+import type { MatchedExchange } from '../exchanges/exchanges.ts'
+import { rowsOfArm } from './collect-facts.ts'
+
+/**
+ * Of both samples. Answers that no route would give are not compared.
+ * @returns null where answers are not compared by field
+ */
+export const fieldsOfVerdict = (
+  { answers }: Pick<InternalizationPlan, 'answers'>,
+  verdict: Verdict,
+  rows: readonly EvaluationRow[],
+  heldOut: readonly MatchedExchange[]
+): FieldFigures | null => {
+  if (!isComparedByField(answers)) return null
+  const { threshold, confidence: statistic } = verdict.arms[verdict.arm]!
+  const [byId, first] = [rowsOfArm(rows, verdict.arm), rowsOfArm(rows, 0)]
+  const compared = heldOut.flatMap(({ id, outcome }): ComparedRow[] => {
+    const [row, bought] = [byId.get(id), first.get(id)]
+    if (row === undefined || row.deferred !== null) return []
+    // an answer of today that is no text is stored as ''
+    const upstream = bought?.fresh ? bought.upstreamAnswer || null : textOf(outcome)
+    const isAnswered = threshold !== null && confidenceOf(statistic, row) >= threshold
+    return [{ adapted: row.answer, upstream, isAnswered }]
+  })
+  return fieldFigures(answers, compared)
+}
