@@ -12,6 +12,7 @@ const VERBS: Record<string, () => Promise<Command>> = {
   status: async () => (await import('./commands/status.ts')).statusCommand(),
   show: async () => (await import('./commands/template/show.ts')).showCommand(),
   label: async () => (await import('./commands/template/label.ts')).labelCommand(),
+  fields: async () => (await import('./commands/template/fields.ts')).fieldsCommand(),
   examples: async () => (await import('./commands/examples.ts')).examplesCommand(),
   records: async () => (await import('./commands/records.ts')).recordsCommand(),
   detect: async () => (await import('./commands/detect.ts')).detectCommand(),

@@ -230,11 +230,14 @@ describe('admin API', () => {
         'post /routes/{version}/rollback',
         'post /templates/{version}/internalize',
         'put /records/{id}/rating',
+        'put /templates/{version}/fields',
         'put /templates/{version}/label',
       ])
       expect(body.servers).toEqual([{ url: '/admin/api' }])
     })
   })
+
+  const putRule = (given: object) => send('PUT', '/templates/version-1/fields', given)
 
   describe('templates', () => {
     it('lists anchors, slots, traffic and the newest internalization', async () => {
@@ -297,6 +300,35 @@ describe('admin API', () => {
       expect((await get('/templates/version-1')).body).toMatchObject({ label: null })
       const unknown = await send('PUT', '/templates/unknown/label', { label: 'x' })
       expect(unknown).toMatchObject({ status: 404 })
+    })
+
+    it('takes rules for fields with who and why, and gives them back until they are removed', async () => {
+      const free = { path: '["order"].id', rule: { kind: 'free' }, why: ' thrown away ' }
+      const stored = { path: 'order.id', rule: { kind: 'free' }, by: 'admin', why: 'thrown away' }
+      const cents = { path: 'total', rule: { kind: 'rounded', to: 0.01 }, why: 'cents' }
+      expect(await putRule(cents)).toMatchObject({ status: 200, body: { data: [cents] } })
+      expect(await putRule(free)).toMatchObject({ status: 200, body: { data: [stored, cents] } })
+      expect((await get('/templates/version-1')).body).toMatchObject({ fields: [stored, cents] })
+      for (const [param, wrong] of [
+        ['path', { ...free, path: 'a..b' }],
+        ['rule', { ...free, path: '.' }],
+        ['rule.to', { ...cents, rule: { kind: 'rounded', to: 0 } }],
+        ['rule.kind', { ...cents, rule: { kind: 'near' } }],
+        ['why', { ...free, why: '  ' }],
+        ['why', { ...free, why: 'x'.repeat(301) }],
+      ] as const)
+        expect(await putRule(wrong)).toMatchObject({ status: 400, body: { error: { param } } })
+      const removal = { path: 'total', rule: null }
+      expect(await putRule(removal)).toMatchObject({ status: 200, body: { data: [stored] } })
+      expect(await putRule(removal)).toMatchObject({ status: 404 })
+      expect(await send('PUT', '/templates/unknown/fields', free)).toMatchObject({ status: 404 })
+    })
+
+    it('has at most fifty rules for fields', async () => {
+      const rule = { rule: { kind: 'set' }, why: 'x' }
+      for (let i = 0; i < 50; i++) await putRule({ path: `field${i}`, ...rule })
+      expect(await putRule({ path: 'field50', ...rule })).toMatchObject({ status: 400 })
+      expect(await putRule({ path: 'field7', ...rule })).toMatchObject({ status: 200 })
     })
 
     it('starts an internalization once', async () => {

@@ -31,6 +31,7 @@ const VERBS: Verb[] = [
   { words: ['status'], arguments: [], data: 'reads' },
   { words: ['show'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['label'], arguments: ['x', 'y'], id: 0, data: 'reads' },
+  { words: ['fields'], arguments: ['x'], id: 0, invalidOption: ['--round', '0'], data: 'reads' },
   {
     words: ['examples'],
     arguments: ['x'],

@@ -89,7 +89,7 @@ afterEach(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const print = async (words: string[]): Promise<{ code: number; text: string }> => {
+const print = async (words: string[]): Promise<{ code: number; text: string; error: string }> => {
   vi.stubEnv('DATA_DIR', DATA_DIR)
   vi.stubEnv('OPENAI_API_KEY', 'key')
   let text = ''
@@ -97,8 +97,12 @@ const print = async (words: string[]): Promise<{ code: number; text: string }> =
     text += String(part)
     return true
   })
-  vi.spyOn(process.stderr, 'write').mockReturnValue(true)
-  return { code: await run(words), text }
+  let error = ''
+  vi.spyOn(process.stderr, 'write').mockImplementation((part) => {
+    error += String(part)
+    return true
+  })
+  return { code: await run(words), text, error }
 }
 
 /** A word that is too long by itself stays whole, so that it can be copied. */
@@ -216,5 +220,43 @@ describe('label', () => {
     })
     for (const words of [['status'], ['show', TEMPLATE.version]])
       expect((await print(words)).text).toContain('intents of a bank')
+  })
+})
+
+const fields = (...words: string[]) => print(['fields', TEMPLATE.version, ...words])
+
+describe('fields', () => {
+  it('lists the rules with who set them and why, also as JSON', async () => {
+    expect((await fields()).text).toContain('every field of an answer is compared as it is')
+    await fields('items[].price', '--round', '0.01', '--why', 'cents')
+    const { text } = await fields('order.id', '--free', '--why', 'thrown away')
+    expect(text).toMatch(/items\[\]\.price +rounded to 0\.01 +cli .*cents/)
+    expect(text).toMatch(/order\.id +free +cli .*thrown away/)
+    expect(text).toContain('takes effect with the next internalization')
+    await fields('items[].price', '--remove')
+    expect(JSON.parse((await fields('--json')).text)).toEqual({
+      version: TEMPLATE.version,
+      fields: [
+        {
+          path: 'order.id',
+          rule: { kind: 'free' },
+          by: 'cli',
+          why: 'thrown away',
+          at: expect.any(Number),
+        },
+      ],
+    })
+  })
+
+  it('refuses a path without one rule, a rule without a path, and one without a reason', async () => {
+    for (const [words, said] of [
+      [['id'], 'give one of --free'],
+      [['id', '--free', '--set', '--why', 'x'], 'give one of --free'],
+      [['--free', '--why', 'x'], 'name the field'],
+      [['id', '--set'], 'say why'],
+      [['id..b', '--set', '--why', 'x'], 'a path has at most 200 characters'],
+      [['other', '--remove'], 'has no rule for other'],
+    ] as const)
+      expect((await fields(...words)).error).toContain(said)
   })
 })

@@ -159,8 +159,41 @@ export const labelSchema = z.object({
   label: z.string().trim().min(1).max(MAX_LABEL_CHARS).nullable().describe('null removes it'),
 })
 
+export const fieldRuleSchema = z
+  .object({
+    path: z
+      .string()
+      .describe('`order.id`, `items[].sku`, `tags`, `["a.b"].c`; `.` is the whole answer'),
+    rule: z
+      .discriminatedUnion('kind', [
+        z.object({ kind: z.literal('free') }),
+        z.object({ kind: z.literal('set') }),
+        z.object({ kind: z.literal('rounded'), to: z.number().positive() }),
+      ])
+      .describe(
+        '`free`: any value; whether the field is there is compared. `set`: a list in any order. `rounded`: numbers ' +
+          'agree whose nearest multiples of `to` are equal'
+      ),
+    by: z.string(),
+    why: z.string(),
+    at: time,
+  })
+  .openapi('FieldRule', { description: 'How a field of JSON answers is compared' })
+
+/** One rule of a template. */
+export const fieldRuleRequestSchema = z.object({
+  path: fieldRuleSchema.shape.path,
+  rule: fieldRuleSchema.shape.rule.nullable().describe('null removes the rule of the path'),
+  why: z
+    .string()
+    .max(MAX_NOTE_CHARS)
+    .default('')
+    .describe('required for a rule; part of the proof file'),
+})
+
 export const templateSchema = templateSummarySchema
   .extend({
+    fields: z.array(fieldRuleSchema).describe('rules for fields of the answers, by path'),
     tools: z.string(),
     responseFormat: z.string(),
     messages: stored<Template['messages']>('role and segments of each message').openapi({

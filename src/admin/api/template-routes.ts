@@ -2,10 +2,13 @@
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { newInternalization } from '../../core/internalization/internalization.ts'
 import type { Template } from '../../core/template/template.ts'
+import { removeFieldRule, setFieldRule } from '../../lifecycle/fields/field-rules.ts'
 import { rollBack } from '../../lifecycle/promote.ts'
 import type { AdminDeps } from '../deps.ts'
 import { readTemplate, readTemplateFacts } from '../reading/template-facts.ts'
 import {
+  fieldRuleRequestSchema,
+  fieldRuleSchema,
   internalizationSummarySchema,
   labelSchema,
   listOf,
@@ -56,6 +59,20 @@ const labelRoute = createRoute({
   responses: responses(200, labelSchema.extend({ version: z.string() }), 'The label'),
 })
 
+const fieldsRoute = createRoute({
+  method: 'put',
+  path: '/templates/{version}/fields',
+  summary: 'Say how a field of JSON answers is compared, or take it back',
+  description:
+    'Nothing is guessed: without a rule, every field must agree. A rule takes effect with the next internalization. ' +
+    'What is judged or live keeps the rules in its plan.',
+  request: {
+    params,
+    body: { required: true, content: { 'application/json': { schema: fieldRuleRequestSchema } } },
+  },
+  responses: responses(200, listOf(fieldRuleSchema), 'All rules of the template'),
+})
+
 const rollbackRoute = createRoute({
   method: 'post',
   path: '/routes/{version}/rollback',
@@ -90,7 +107,8 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
   app.openapi(getRoute, async (context) => {
     const template = await readTemplate(store, context.req.valid('param').version)
     const [summary] = await summaries([template])
-    return context.json({ ...template, ...summary! }, 200)
+    const fields = await store.templates.fields(template.version)
+    return context.json({ ...template, ...summary!, fields }, 200)
   })
 }
 
@@ -109,6 +127,14 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
     const { label } = context.req.valid('json')
     await store.templates.label(version, label)
     return context.json({ version, label }, 200)
+  })
+
+  app.openapi(fieldsRoute, async (context) => {
+    const { version } = await readTemplate(store, context.req.valid('param').version)
+    const { path, rule, why } = context.req.valid('json')
+    if (rule === null) await removeFieldRule(store, version, path)
+    else await setFieldRule(store, version, { path, rule, why }, { by: 'admin', now: now() })
+    return context.json({ data: await store.templates.fields(version) }, 200)
   })
 
   app.openapi(rollbackRoute, async (context) => {

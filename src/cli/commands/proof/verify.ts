@@ -46,15 +46,17 @@ interface VerifyOptions extends OutputOptions {
   burstMinutes: number
   rollbackEvidence: number
   stepEvidence: number
+  acceptFieldRules: boolean
 }
 
 const verify = async (path: string, options: VerifyOptions): Promise<void> => {
-  const { json, margin, burstMinutes, rollbackEvidence, stepEvidence } = options
+  const { json, margin, burstMinutes, rollbackEvidence, stepEvidence, acceptFieldRules } = options
   const expected: PromiseConstants = {
     margin,
     burstMinutes,
     rollbackCapital: rollbackEvidence,
     stepCapital: stepEvidence,
+    acceptsFieldRules: acceptFieldRules,
   }
   const verification = verifyProof(parseProof(await readText(path)), expected)
   print(json ? verification : textOf(verification))
@@ -86,5 +88,6 @@ export const verifyCommand = (): Command =>
       positiveAmount,
       PROMISE.stepCapital
     )
+    .option('--accept-field-rules', "accept the operator's rules for fields", false)
     .option('--json', 'print JSON')
     .action(verify)
