@@ -1,8 +1,16 @@
 /** Renders a verdict, the log that it is of, and a learning curve. */
 import type { Repeats } from '../core/learn/dataset.ts'
 import type { ArmFigures, Verdict } from '../core/gate/gate.ts'
-import type { Internalization, Population } from '../core/internalization/internalization.ts'
+import { ruleNames } from '../core/answer/field-rules.ts'
+import type { FieldFigures } from '../core/answer/field-figures.ts'
+import type {
+  Internalization,
+  InternalizationPlan,
+  Population,
+  ProvenVerdict,
+} from '../core/internalization/internalization.ts'
 import { curveText, type CurveWork } from '../lifecycle/learning-curve.ts'
+import { visibleName } from '../visible-text.ts'
 import { percent, table } from './output.ts'
 
 const armsTable = ({ arm: winner, arms }: Verdict): string =>
@@ -85,6 +93,10 @@ export const populationText = ({
     ...(withoutPrompt === null ? [] : [`every stage trains without the prompt: ${withoutPrompt}`]),
   ].join('\n')
 
+/** None where every field is compared as it is. */
+export const planRulesText = ({ answers: { fields } }: InternalizationPlan): string[] =>
+  fields === undefined ? [] : [`judged under rules for fields: ${ruleNames(fields).join(', ')}`]
+
 const changeText = ({ change, upstreamAgreement }: Verdict): string[] =>
   change === null
     ? [
@@ -95,14 +107,29 @@ const changeText = ({ change, upstreamAgreement }: Verdict): string[] =>
           `for ${change.changed} of ${change.rows} requests, both new answers agree and differ from the log`,
       ]
 
-/** The decision, every arm, and the samples and slices of the winning arm. */
-export const verdictText = (verdict: Verdict): string => {
+const fieldsTable = ({ rows, answered, fields, others }: FieldFigures): string =>
+  [
+    `${rows} answers compared by field, ${answered} of them above the threshold`,
+    ...(fields.length === 0
+      ? []
+      : [
+          table([
+            ['field that disagrees', 'answers', 'above the threshold'],
+            ...fields.map((field) => [visibleName(field.path), field.rows, field.answered]),
+          ]),
+        ]),
+    ...(others === 0 ? [] : [`${others} further fields disagree`]),
+  ].join('\n')
+
+/** The decision, every arm, and the samples, slices and fields of the winning arm. */
+export const verdictText = (verdict: ProvenVerdict): string => {
   const winner = verdict.arms[verdict.arm]
   return [
     `${verdict.verdict}: ${verdict.reason}`,
     armsTable(verdict),
     ...(winner === undefined ? [] : [samplesTable(winner.samples)]),
     ...(winner === undefined || winner.slices.length === 0 ? [] : [slicesTable(winner.slices)]),
+    ...(verdict.fields === undefined ? [] : [fieldsTable(verdict.fields)]),
     ...changeText(verdict),
   ].join('\n\n')
 }

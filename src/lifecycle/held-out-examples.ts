@@ -1,5 +1,7 @@
 /** Held-out exchanges with both answers side by side, for the person who decides. */
 import { heldOutIds, type Internalization } from '../core/internalization/internalization.ts'
+import { isComparedByField } from '../core/answer/agreement.ts'
+import { fieldsApart } from '../core/answer/field-figures.ts'
 import { textOf } from '../core/answer/outcome.ts'
 import { confidenceOf } from '../core/route/route.ts'
 import type { EvaluationRow, Store } from '../store/store.ts'
@@ -26,6 +28,11 @@ export interface HeldOutExample {
   /** null when no threshold passed the gate */
   isAboveThreshold: boolean | null
   freshUpstreamAnswer: string | null
+  /**
+   * paths of the fields of JSON in which it disagrees; none where it agrees, is never given, or has no text to
+   * compare with
+   */
+  fieldsApart: string[]
 }
 
 /** A held-out answer as the gate judges it, without the texts of the log. */
@@ -66,21 +73,34 @@ export const heldOutAnswers = async (
   })
 }
 
+/** Worked out when it is shown: names of fields may be text of an answer, and are kept no longer than that. */
+const fieldsApartOf = (
+  plan: Internalization['plan'],
+  { row, agrees }: HeldOutAnswer,
+  logged: string | null
+): string[] => {
+  const upstream = row.upstreamAnswer ?? logged
+  if (plan === null || agrees || row.deferred !== null || row.answer === '' || !upstream) return []
+  return isComparedByField(plan.answers) ? fieldsApart(plan.answers, row.answer, upstream) : []
+}
+
 /** Adds the texts of the log. */
 export const examplesFor = async (
   store: Store,
-  { templateVersion }: Internalization,
+  { templateVersion, plan }: Internalization,
   answers: readonly HeldOutAnswer[]
 ): Promise<HeldOutExample[]> => {
   const recordIds = answers.map(({ row }) => row.recordId)
   const texts = await readLoggedTexts(store, templateVersion, recordIds)
-  return answers.map(({ row, confidence, agrees, isAboveThreshold }) => {
+  return answers.map((answer) => {
+    const { row, confidence, agrees, isAboveThreshold } = answer
     const { query, outcome } = texts.get(row.recordId) ?? NO_LOGGED_TEXT
+    const promptedAnswer = outcome && textOf(outcome)
     return {
       recordId: row.recordId,
       query,
       outcome: outcome?.kind ?? null,
-      promptedAnswer: outcome && textOf(outcome),
+      promptedAnswer,
       adaptedAnswer: row.answer,
       deferred: row.deferred,
       agrees,
@@ -88,6 +108,7 @@ export const examplesFor = async (
       confidence,
       isAboveThreshold,
       freshUpstreamAnswer: row.upstreamAnswer,
+      fieldsApart: fieldsApartOf(plan, answer, promptedAnswer),
     }
   })
 }
@@ -96,15 +117,27 @@ export const examplesFor = async (
 const dangerOf = ({ agrees, row }: HeldOutAnswer): number =>
   agrees ? 0 : row.deferred === null ? 2 : 1
 
-/** Mistakes first, and of those the most confident ones. @param options.arm as for `heldOutAnswers` */
+const READ_AT_ONCE = 100
+
+/**
+ * Mistakes first, and of those the most confident ones.
+ * @param options.arm as for `heldOutAnswers` @param options.field path: only answers that disagree in it
+ */
 export const examplesOf = async (
   store: Store,
   internalization: Internalization,
-  { limit, arm }: { limit: number; arm?: number | undefined }
+  { limit, arm, field }: { limit: number; arm?: number | undefined; field?: string | undefined }
 ): Promise<HeldOutExample[]> => {
   const answers = await heldOutAnswers(store, internalization, arm)
-  const first = answers
-    .toSorted((a, b) => dangerOf(b) - dangerOf(a) || b.confidence - a.confidence)
-    .slice(0, limit)
-  return examplesFor(store, internalization, first)
+  const sorted = answers.toSorted(
+    (a, b) => dangerOf(b) - dangerOf(a) || b.confidence - a.confidence
+  )
+  if (field === undefined) return examplesFor(store, internalization, sorted.slice(0, limit))
+  const mistakes = sorted.filter(({ agrees }) => !agrees)
+  const found: HeldOutExample[] = []
+  for (let at = 0; at < mistakes.length && found.length < limit; at += READ_AT_ONCE) {
+    const read = await examplesFor(store, internalization, mistakes.slice(at, at + READ_AT_ONCE))
+    found.push(...read.filter(({ fieldsApart: paths }) => paths.includes(field)))
+  }
+  return found.slice(0, limit)
 }

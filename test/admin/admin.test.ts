@@ -504,6 +504,7 @@ describe('admin API', () => {
           confidence: -0.5,
           isAboveThreshold: false,
           freshUpstreamAnswer: null,
+          fieldsApart: [],
         },
         {
           recordId: 'record-2',
@@ -517,11 +518,14 @@ describe('admin API', () => {
           confidence: -0.1,
           isAboveThreshold: true,
           freshUpstreamAnswer: null,
+          fieldsApart: [],
         },
         expect.objectContaining({ recordId: 'gone', query: null, promptedAnswer: null }),
       ])
       const other = await get<{ data: object[] }>(`${path}?arm=0`)
       expect(other.body.data).toMatchObject([{ recordId: 'record-1', isAboveThreshold: null }])
+      expect((await get<{ data: object[] }>(`${path}?field=id`)).body.data).toEqual([])
+      expect((await get(`${path}?field=a..b`)).status).toBe(400)
     })
   })
 

@@ -1,5 +1,7 @@
 /** Held-out answers: what a person reads first, finds, and may not read. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { FieldFigures } from '../../src/core/answer/field-figures.ts'
+import type { ResponseType } from '../../src/core/answer/response-type.ts'
 import { changesOf } from '../../src/admin/page/parts/marked-answers.tsx'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { EvaluationRow } from '../../src/store/store.ts'
@@ -15,6 +17,14 @@ const answerBody = (content: string): string =>
     choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
   })
 
+/** As they are stored with a verdict. */
+const FIELDS: FieldFigures = {
+  rows: 3,
+  answered: 3,
+  fields: [{ path: 'id', rows: 2, answered: 1 }],
+  others: 0,
+}
+
 interface Logged {
   prompted: string
   adapted: string
@@ -22,13 +32,23 @@ interface Logged {
 }
 
 /** Logs one held-out record for each answer. */
-const hold = async ({ store }: Page, answers: Logged[]): Promise<void> => {
+const hold = async (
+  { store }: Page,
+  answers: Logged[],
+  responseType: ResponseType = 'label'
+): Promise<void> => {
   await store.templates.upsert([exampleTemplate()])
   const ids = answers.map((_, index) => `record-${index + 1}`)
   const { plan, ...row } = exampleApproved('a')
   await store.internalizations.create({
     ...row,
-    plan: { ...plan!, holdoutRecordIds: ids, unseenRecordIds: [] },
+    plan: {
+      ...plan!,
+      answers: { ...plan!.answers, responseType },
+      holdoutRecordIds: ids,
+      unseenRecordIds: [],
+    },
+    ...(responseType === 'json' && { verdict: { ...row.verdict!, fields: FIELDS } }),
   })
   await store.records.append(
     batchOf(
@@ -125,7 +145,24 @@ describe('held-out answers', () => {
     expect(questionsIn(await page.view(`${VIEW}?search=LOST`))).toEqual([1])
     expect(questionsIn(await page.view(`${VIEW}?search=refund`))).toEqual([2])
     expect(questionsIn(await page.view(`${VIEW}?search=Question 3`))).toEqual([3])
-    expect(await page.view(`${VIEW}?search=nothing`)).toContain('0 answers have the text')
+    expect(await page.view(`${VIEW}?search=nothing`)).toContain('0 answers fit the search')
+  })
+
+  it('in JSON say in which fields they differ, and are found by one', async () => {
+    const answers = [
+      { prompted: '{"id":1,"n":1}', adapted: '{"id":2,"n":1}' },
+      { prompted: '{"id":1,"n":1}', adapted: '{"id":2,"n":2}' },
+      { prompted: '{"id":1,"n":1}', adapted: '{"id":1,"n":2}' },
+      { prompted: '{"id":1}', adapted: '{"id":1}' },
+      { prompted: '{"id":1}', adapted: '{"id":2}', changes: { deferred: 'not-json' } },
+    ]
+    await hold(page, answers, 'json')
+    const markup = await page.view(VIEW)
+    expect(markup).toContain('differs in <bdi>id, n</bdi>')
+    expect(markup).toContain('<option value="id">id (2)</option>')
+    expect(questionsIn(await page.view(`${VIEW}?field=id`)).toSorted()).toEqual([1, 2])
+    expect(questionsIn(await page.view(`${VIEW}?field=n&kind=disagree`)).toSorted()).toEqual([2, 3])
+    expect(await page.view(`${VIEW}?field=other`)).toContain('0 answers fit the search')
   })
 
   it('are text, whatever they contain, and are cut with an address of the whole', async () => {

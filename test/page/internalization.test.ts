@@ -327,6 +327,37 @@ describe('a candidate', () => {
     expect(markup).toContain('Internalization of &lt;svg onload=alert(1)&gt;‹RLO›gnp.exe</h1>')
   })
 
+  it('shows the fields that disagree, and the rules that it was judged under, to who may read answers', async () => {
+    const { plan, verdict, ...rest } = exampleApproved('a')
+    const rule = { kind: 'rounded', to: 0.01 } as const
+    const rules = [{ path: 'total', rule, by: 'admin (Ada)', why: 'cents <i>', at: 1_000 }]
+    const figures = {
+      rows: 200,
+      answered: 150,
+      fields: [{ path: `order.["${HOSTILE}"]`, rows: 20, answered: 3 }],
+      others: 7,
+    }
+    await create({
+      ...rest,
+      plan: { ...plan!, answers: { ...plan!.answers, responseType: 'json', fields: rules } },
+      verdict: { ...verdict!, fields: figures },
+    })
+    const markup = await page.view(VIEW)
+    expect(markup).toContain('Fields that disagree, in 200 held-out answers')
+    expect(markup).toMatch(
+      /order\.\[.*?<\/th><td[^>]*>20<\/td><td[^>]*>10.0 %<\/td><td[^>]*>3<\/td>/
+    )
+    expect(markup).toContain('7 further fields disagree')
+    expect(rowOf(markup, 'total')).toEqual(
+      expect.arrayContaining(['rounded to 0.01', 'admin (Ada)', 'cents &lt;i&gt;'])
+    )
+    expect(markup).not.toContain('<svg onload')
+    await page.signIn(READ_TOKEN)
+    const read = await page.view(VIEW)
+    expect(read).not.toContain('Fields that disagree')
+    expect(read).toContain('rounded to 0.01')
+  })
+
   it('of a template that was deleted is shown', async () => {
     await create(exampleApproved('a', { templateVersion: 'gone' }))
     expect(await page.view(VIEW)).toContain('agree with the upstream')

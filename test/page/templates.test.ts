@@ -219,6 +219,39 @@ describe('templates', () => {
       expect((await page.store.templates.labels()).size).toBe(0)
     })
 
+    it('has rules for fields, which a person sets with a reason and removes', async () => {
+      await page.signIn(undefined, 'Ada')
+      await page.store.templates.upsert([exampleTemplate()])
+      const path = '/admin/templates/version-1'
+      const set = (fields: Record<string, string>) => page.submit(path, `${path}/field`, fields)
+      expect(await page.view(path)).toContain('Every field of an answer is compared as it is')
+      const cents = { path: ' order.total ', rule: 'rounded', step: '0.01', reason: '<b>cents' }
+      expect((await set(cents)).headers.get('location')).toBe(path)
+      for (const wrong of [
+        { reason: ' ' },
+        { step: '' },
+        { step: 'x' },
+        { rule: '' },
+        { path: 'a b' },
+      ])
+        expect((await set({ ...cents, ...wrong })).status).toBe(400)
+      expect(await page.store.templates.fields('version-1')).toEqual([
+        {
+          path: 'order.total',
+          rule: { kind: 'rounded', to: 0.01 },
+          by: 'admin (Ada)',
+          why: '<b>cents',
+          at: page.clock.now,
+        },
+      ])
+      const markup = await page.view(path)
+      for (const words of ['rounded to 0.01', 'admin (Ada)', '&lt;b&gt;cents'])
+        expect(markup).toContain(words)
+      await page.submit(path, `${path}/remove-field`, { path: 'order.total' })
+      expect(await page.store.templates.fields('version-1')).toEqual([])
+      expect(await page.view(path)).not.toContain(`action="${path}/remove-field"`)
+    })
+
     it('refuses a reason that is longer than the history keeps', async () => {
       await page.store.templates.upsert([exampleTemplate()])
       const path = '/admin/templates/version-1'
@@ -232,7 +265,7 @@ describe('templates', () => {
       await page.signIn(READ_TOKEN)
       const markup = await page.view('/admin/templates/version-1')
       expect(markup).toContain('You are the assistant of a bank')
-      expect(markup).not.toMatch(/\/(internalize|label)"/)
+      expect(markup).not.toMatch(/\/(internalize|label|field)"/)
     })
 
     it('that is unknown is not found', async () => {

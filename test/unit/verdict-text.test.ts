@@ -37,6 +37,20 @@ describe('populationText', () => {
 })
 
 describe('verdictText', () => {
+  it('says how often which fields disagree, where answers are JSON', () => {
+    const fields = {
+      rows: 180,
+      answered: 150,
+      fields: [{ path: 'order.id\u202E', rows: 12, answered: 3 }],
+      others: 2,
+    }
+    const text = verdictText({ ...verdict, fields })
+    expect(text).toContain('180 answers compared by field, 150 of them above the threshold')
+    expect(text).toMatch(/order\.id\\u202e +12 +3/)
+    expect(text).toContain('2 further fields disagree')
+    expect(verdictText(verdict)).not.toContain('by field')
+  })
+
   it('shows the winner with both samples and its slices', () => {
     const lines = verdictText(verdict).split('\n')
     expect(lines[0]).toContain('promote')

@@ -71,6 +71,11 @@ describe('a template whose JSON has a generated id', () => {
       others: 0,
     })
 
+    const examples = await examplesOf(store, rejected, { limit: 500, field: 'id' })
+    expect(examples).toHaveLength(rows)
+    expect(examples[0]!.fieldsApart).toEqual(['id'])
+    expect(await examplesOf(store, rejected, { limit: 9, field: 'shelf.colour' })).toEqual([])
+
     await store.templates.setField(rejected.templateVersion, FREE_ID)
     const approved = await again(harness, worker, 'second')
     expect(approved.state.name).toBe('approval')

@@ -1,5 +1,6 @@
 /** Internalizations: progress, verdict, and the decisions of a person. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import { checkedPath } from '../../core/answer/field-rules.ts'
 import { winningLora } from '../../core/internalization/internalization.ts'
 import { AppError } from '../../errors.ts'
 import { approve } from '../../lifecycle/approve.ts'
@@ -58,6 +59,9 @@ const examplesRoute = createRoute({
       limit: z.coerce.number().int().min(1).max(500).default(20),
       arm: z.coerce.number().int().min(0).optional().openapi({
         description: 'index into the plan; by default the winning arm',
+      }),
+      field: z.string().optional().openapi({
+        description: 'path: only answers that disagree in this field',
       }),
     }),
   },
@@ -185,8 +189,9 @@ const addReading = (app: OpenAPIHono, deps: ApiDeps): void => {
 
   app.openapi(examplesRoute, async (context) => {
     const row = await readInternalization(deps.store, context.req.valid('param').id)
-    const { limit, arm } = context.req.valid('query')
-    return context.json({ data: await examplesOf(deps.store, row, { limit, arm }) }, 200)
+    const { limit, arm, field } = context.req.valid('query')
+    const wanted = { limit, arm, field: field && checkedPath(field) }
+    return context.json({ data: await examplesOf(deps.store, row, wanted) }, 200)
   })
 }
 

@@ -16,6 +16,7 @@ import {
   stageSchema,
 } from './rollout-schemas.ts'
 import { economicsSchema, statsSchema } from './economics-schemas.ts'
+import { fieldRuleSchema } from './field-schemas.ts'
 
 /** An object of the domain as it is stored. OpenAPI describes it in words, not field by field. */
 const stored = <T>(description: string) =>
@@ -159,38 +160,6 @@ export const labelSchema = z.object({
   label: z.string().trim().min(1).max(MAX_LABEL_CHARS).nullable().describe('null removes it'),
 })
 
-export const fieldRuleSchema = z
-  .object({
-    path: z
-      .string()
-      .describe('`order.id`, `items[].sku`, `tags`, `["a.b"].c`; `.` is the whole answer'),
-    rule: z
-      .discriminatedUnion('kind', [
-        z.object({ kind: z.literal('free') }),
-        z.object({ kind: z.literal('set') }),
-        z.object({ kind: z.literal('rounded'), to: z.number().positive() }),
-      ])
-      .describe(
-        '`free`: any value; whether the field is there is compared. `set`: a list in any order. `rounded`: numbers ' +
-          'agree whose nearest multiples of `to` are equal'
-      ),
-    by: z.string(),
-    why: z.string(),
-    at: time,
-  })
-  .openapi('FieldRule', { description: 'How a field of JSON answers is compared' })
-
-/** One rule of a template. */
-export const fieldRuleRequestSchema = z.object({
-  path: fieldRuleSchema.shape.path,
-  rule: fieldRuleSchema.shape.rule.nullable().describe('null removes the rule of the path'),
-  why: z
-    .string()
-    .max(MAX_NOTE_CHARS)
-    .default('')
-    .describe('required for a rule; part of the proof file'),
-})
-
 export const templateSchema = templateSummarySchema
   .extend({
     fields: z.array(fieldRuleSchema).describe('rules for fields of the answers, by path'),
@@ -252,7 +221,8 @@ export const internalizationSchema = internalizationSummarySchema
   .extend({
     revision: z.number(),
     plan: stored<InternalizationPlan>(
-      'schedule, rows, population, kinds of requests, and arms with stages, rates and training losses'
+      'schedule, rows, population, kinds of requests, rules for fields (`answers.fields`), and arms with stages, ' +
+        'rates and training losses'
     ).nullable(),
     holdout: z
       .object({
@@ -266,7 +236,9 @@ export const internalizationSchema = internalizationSummarySchema
       .number()
       .nullable()
       .describe('earlier internalizations that some of the held-out rows judged'),
-    verdict: stored<Verdict>('the decision with every figure that it depends on').nullable(),
+    verdict: stored<Verdict>(
+      'the decision with every figure that it depends on, and in `fields` how often fields of JSON disagree'
+    ).nullable(),
     history: z.array(historySchema),
     progress: stored<Record<string, unknown>>('latest figures of the stage in training').nullable(),
     evaluatedRows: z.number().describe('held-out rows evaluated so far, over all arms'),
@@ -301,6 +273,9 @@ export const exampleSchema = z
       .describe('natural logarithm of a probability, by the statistic of the arm'),
     isAboveThreshold: z.boolean().nullable().describe('null when no threshold passed the gate'),
     freshUpstreamAnswer: z.string().nullable(),
+    fieldsApart: z
+      .array(z.string())
+      .describe('fields of JSON in which a given answer disagrees; at most 50'),
   })
   .openapi('Example')
 

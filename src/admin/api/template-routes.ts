@@ -7,8 +7,6 @@ import { rollBack } from '../../lifecycle/promote.ts'
 import type { AdminDeps } from '../deps.ts'
 import { readTemplate, readTemplateFacts } from '../reading/template-facts.ts'
 import {
-  fieldRuleRequestSchema,
-  fieldRuleSchema,
   internalizationSummarySchema,
   labelSchema,
   listOf,
@@ -18,6 +16,7 @@ import {
   templateSchema,
   templateSummarySchema,
 } from './schemas.ts'
+import { fieldRuleRequestSchema, fieldRuleSchema } from './field-schemas.ts'
 import { internalizationSummary, templateSummary } from './views.ts'
 
 const params = z.object({ version: z.string() })

@@ -25,7 +25,7 @@ import { noteText } from '../options.ts'
 import { print, writeError, type OutputOptions, type Screen } from '../output.ts'
 import { internalizationTitle, readTitles, type Titles } from '../titles.ts'
 import { holdoutText } from '../../core/internalization/holdout-time.ts'
-import { populationText, verdictText } from '../verdict-text.ts'
+import { planRulesText, populationText, verdictText } from '../verdict-text.ts'
 
 const WORKING = new Set<Internalization['state']['name']>(['candidate', 'training', 'evaluating'])
 const POLL_MS = 500
@@ -109,7 +109,9 @@ const resultText = (
 ): string =>
   [
     `${internalizationTitle({ id, templateVersion }, titles)}: ${state.name}`,
-    ...(plan === null ? [] : [populationText(plan.population), holdoutText(plan)]),
+    ...(plan === null
+      ? []
+      : [populationText(plan.population), holdoutText(plan), ...planRulesText(plan)]),
     ...(verdict === null ? [] : [verdictText(verdict)]),
     ...(verdict === null && state.name === 'rejected' ? [state.reason] : []),
     ...(state.name === 'failed' ? [state.cause] : []),

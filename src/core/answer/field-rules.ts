@@ -159,3 +159,7 @@ export const applyRules = (answer: unknown, rules: readonly FieldRule[]): unknow
 /** `rounded to 0.01` */
 export const ruleText = (rule: FieldKind): string =>
   rule.kind === 'rounded' ? `rounded to ${rule.to}` : rule.kind
+
+/** `order.id free`, of each rule */
+export const ruleNames = (rules: readonly FieldRule[]): string[] =>
+  rules.map(({ path, rule }) => `${path} ${ruleText(rule)}`)

@@ -2,7 +2,7 @@
  * The check of the constants that a file states: with a level of 0.9999, a margin of 100 points or no bursts, any
  * rows prove a promise. The constants of one file are compared with those that the verifier expects.
  */
-import { ruleText, type FieldRule } from '../answer/field-rules.ts'
+import { ruleNames } from '../answer/field-rules.ts'
 import { ALPHA, levelOfTry, tryOfLevel } from '../gate/gate.ts'
 import { percent } from '../gate/figures.ts'
 import { check, namesText, type Check } from './check.ts'
@@ -30,10 +30,6 @@ export const PROMISE: PromiseConstants = {
   acceptsFieldRules: false,
 }
 
-/** `id free, total rounded to 0.01` */
-const rulesText = (fields: readonly FieldRule[]): string =>
-  namesText(fields.map(({ path, rule }) => `${path} ${ruleText(rule)}`))
-
 const ofDecision = (
   { alpha, margin, burstMs, fields = [] }: ProofFile['decision'],
   expected: PromiseConstants
@@ -50,7 +46,7 @@ const ofDecision = (
     ? [`its bursts of ${burstMs / 60_000} minutes are shorter than ${expected.burstMinutes}`]
     : []),
   ...(fields.length > 0 && !expected.acceptsFieldRules
-    ? [`it has rules for fields, which leave less to agree: ${rulesText(fields)}`]
+    ? [`it has rules for fields, which leave less to agree: ${namesText(ruleNames(fields))}`]
     : []),
 ]
 
@@ -68,7 +64,7 @@ const ofRollout = (
 
 const said = ({ decision, rollout }: ProofFile): string => {
   const { alpha, margin, burstMs, fields = [] } = decision
-  const rules = fields.length === 0 ? '' : `, rules for fields: ${rulesText(fields)}`
+  const rules = fields.length === 0 ? '' : `, rules for fields: ${namesText(ruleNames(fields))}`
   const tests =
     `try ${tryOfLevel(alpha)} at ${percent(alpha)} of the ${percent(ALPHA)} of all tries, a margin of ` +
     `${percent(margin)}, bursts of ${burstMs / 60_000} minutes${rules}`

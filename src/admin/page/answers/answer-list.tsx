@@ -2,7 +2,7 @@
 import { Badge, type Tone } from '../parts/figures.tsx'
 import { percent } from '../parts/format.ts'
 import { recordPath } from '../address.ts'
-import { Text } from '../parts/text.tsx'
+import { Line, Text } from '../parts/text.tsx'
 import type { ShownAnswer } from './load-answers.ts'
 import { MarkedAnswers } from '../parts/marked-answers.tsx'
 
@@ -43,6 +43,11 @@ const Badges = (answer: ShownAnswer) => (
       </>
     ))}
     similarity {percent(answer.similarity)}, probability {percent(Math.exp(answer.confidence))}
+    {answer.fieldsApart.length > 0 && (
+      <>
+        ; differs in <Line text={answer.fieldsApart.join(', ')} chars={300} />
+      </>
+    )}
   </p>
 )
 

@@ -1,4 +1,5 @@
 /** Held-out answers of an internalization beside those of the upstream, for the person who decides. */
+import { MAX_PATH_CHARS } from '../../../core/answer/field-rules.ts'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { AppError } from '../../../errors.ts'
 import { heldOutAnswers } from '../../../lifecycle/held-out-examples.ts'
@@ -38,6 +39,7 @@ const queryOf = ({ req }: PageContext, { plan, verdict }: Internalization): Answ
   return {
     kind: ANSWER_KINDS.find((kind) => kind === req.query('kind')) ?? 'all',
     search: (req.query('search') ?? '').trim().slice(0, MAX_SEARCH_CHARS),
+    field: (req.query('field') ?? '').trim().slice(0, MAX_PATH_CHARS),
     page: Math.max(1, Math.floor(Number(req.query('page') ?? 1)) || 1),
     arm: plan?.arms[arm] === undefined ? 0 : arm,
   }
@@ -66,10 +68,21 @@ const Arms = ({ row: { plan }, query }: Pick<FilterProps, 'row' | 'query'>) => {
   )
 }
 
+/** Those that disagree most often. */
+const FieldFilter = ({ row: { verdict }, query }: Pick<FilterProps, 'row' | 'query'>) =>
+  verdict?.fields === undefined || verdict.fields.fields.length === 0 ? null : (
+    <ChoiceFilter
+      name="field"
+      label="Field that disagrees"
+      value={query.field}
+      options={verdict.fields.fields.map(({ path, rows }) => [path, `${path} (${whole(rows)})`])}
+    />
+  )
+
 const AnswersFilter = ({ row, query, counts }: FilterProps) => (
   <Filter
     path={`${internalizationPath(row.id)}/answers`}
-    isFiltered={query.kind !== 'all' || query.search !== ''}
+    isFiltered={query.kind !== 'all' || query.search !== '' || query.field !== ''}
   >
     <ChoiceFilter
       name="kind"
@@ -77,6 +90,7 @@ const AnswersFilter = ({ row, query, counts }: FilterProps) => (
       value={query.kind}
       options={FILTERED.map((kind) => [kind, `${KIND_NAMES[kind]} (${whole(counts[kind])})`])}
     />
+    <FieldFilter row={row} query={query} />
     <Arms row={row} query={query} />
     <TextFilter name="search" label="Text in the question or an answer" value={query.search} />
   </Filter>
@@ -90,7 +104,7 @@ const foundText = ({ found, searched, counts }: AnswersPage, { kind }: AnswersQu
   const of = counts[kind]
   const part =
     of > searched ? `; the first ${whole(MOST_SEARCHED)} of ${whole(of)} were searched` : ''
-  return `${whole(found)} answers have the text${part}.`
+  return `${whole(found)} answers fit the search${part}.`
 }
 
 const Pages = ({

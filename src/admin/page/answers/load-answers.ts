@@ -20,6 +20,8 @@ export interface AnswersQuery {
   kind: AnswerKind
   /** part of a text, in any case; '' finds all */
   search: string
+  /** path of a field in which the answer disagrees; '' finds all */
+  field: string
   /** from 1 on; beyond the last one it is the last one */
   page: number
   /** index into the plan */
@@ -65,13 +67,14 @@ export const inReadingOrder = <T extends HeldOutAnswer>(answers: readonly T[]): 
     return rankOf(a) === 1 ? a.confidence - b.confidence : b.confidence - a.confidence
   })
 
-const hasText =
-  (search: string) =>
-  ({ query, promptedAnswer, adaptedAnswer }: HeldOutExample): boolean => {
+const isFound =
+  ({ search, field }: Pick<AnswersQuery, 'search' | 'field'>) =>
+  ({ query, promptedAnswer, adaptedAnswer, fieldsApart }: HeldOutExample): boolean => {
     const wanted = search.toLowerCase()
-    return [query, promptedAnswer, adaptedAnswer].some(
+    const hasText = [query, promptedAnswer, adaptedAnswer].some(
       (text) => text?.toLowerCase().includes(wanted) === true
     )
+    return (search === '' || hasText) && (field === '' || fieldsApart.includes(field))
   }
 
 const withTexts = async (
@@ -88,12 +91,12 @@ const search = async (
   store: Store,
   row: Internalization,
   answers: readonly HeldOutAnswer[],
-  text: string
+  query: AnswersQuery
 ): Promise<ShownAnswer[]> => {
   const found: ShownAnswer[] = []
   for (let start = 0; start < answers.length; start += READ_AT_ONCE) {
     const read = await withTexts(store, row, answers.slice(start, start + READ_AT_ONCE))
-    found.push(...read.filter(hasText(text)))
+    found.push(...read.filter(isFound(query)))
   }
   return found
 }
@@ -112,18 +115,19 @@ const slice = <T>(rows: readonly T[], wanted: number) => {
 export const loadAnswers = async (
   store: Store,
   row: Internalization,
-  { kind, search: text, page: wanted, arm }: AnswersQuery
+  query: AnswersQuery
 ): Promise<AnswersPage> => {
+  const { kind, search: text, field, page: wanted, arm } = query
   const answers = await heldOutAnswers(store, row, arm)
   const ordered = inReadingOrder(answers.filter((answer) => isOf(kind, answer)))
   const counts = countsOf(answers)
-  if (text === '') {
+  if (text === '' && field === '') {
     const { rows, page, pages } = slice(ordered, wanted)
     const shown = await withTexts(store, row, rows)
     return { shown, counts, found: ordered.length, searched: null, page, pages }
   }
   const searched = ordered.slice(0, MOST_SEARCHED)
-  const found = await search(store, row, searched, text)
+  const found = await search(store, row, searched, query)
   const { rows: shown, page, pages } = slice(found, wanted)
   return { shown, counts, found: found.length, searched: searched.length, page, pages }
 }

@@ -57,7 +57,7 @@ const readMistakes = async (
     return (await shownPairs(store, row, query, blindSecret)).map(mistakeOfPair)
   }
   if (row.state.name !== 'approval' || row.verdict === null) return null
-  const query = { kind: 'wrong', search: '', page: 1, arm: row.verdict.arm } as const
+  const query = { kind: 'wrong', search: '', field: '', page: 1, arm: row.verdict.arm } as const
   return (await loadAnswers(store, row, query)).shown.slice(0, MISTAKES).map(mistakeOfAnswer)
 }
 

@@ -1,13 +1,17 @@
 /** The figures of a verdict: samples, parts of the traffic, candidates. */
+import type { FieldFigures } from '../../../core/answer/field-figures.ts'
 import type { ArmFigures, Verdict } from '../../../core/gate/gate.ts'
 import { holdoutText } from '../../../core/internalization/holdout-time.ts'
 import type {
   Internalization,
   InternalizationPlan,
+  ProvenVerdict,
 } from '../../../core/internalization/internalization.ts'
 import type { SliceFigures } from '../../../core/gate/slices.ts'
+import { internalizationPath, withQuery } from '../address.ts'
+import { FieldRules } from '../templates/field-rules.tsx'
 import { Badge } from '../parts/figures.tsx'
-import { percent, whole } from '../parts/format.ts'
+import { counted, percent, whole } from '../parts/format.ts'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import { sayComparison } from './say/say-comparison.ts'
@@ -16,7 +20,7 @@ import { sayAnswers, sayPromise, sayWinner } from './say/say-verdict.ts'
 
 interface ProofProps {
   row: Internalization
-  verdict: Verdict
+  verdict: ProvenVerdict
   /** the upstream's */
   model: string
 }
@@ -151,6 +155,43 @@ const Deferred = ({ deferred, rows }: ArmFigures) => {
   )
 }
 
+/** The mistakes in a field, for who may read them. */
+const fieldPath = (id: string, field: string): string =>
+  withQuery(`${internalizationPath(id)}/answers`, { field })
+
+const Fields = ({ row, fields }: { row: Internalization; fields: FieldFigures }) => (
+  <>
+    <Table
+      caption={`Fields that disagree, in ${counted(fields.rows, 'held-out answer')}; the promise is about whole answers`}
+      columns={[
+        { name: 'Field' },
+        { name: 'Disagree', isNumber: true },
+        { name: 'Share', isNumber: true },
+        { name: 'Above the threshold', isNumber: true },
+      ]}
+      rows={fields.fields.map(({ path, rows, answered }) => [
+        <a href={fieldPath(row.id, path)}>
+          <Line text={path} chars={80} />
+        </a>,
+        whole(rows),
+        percent(rows / fields.rows),
+        whole(answered),
+      ])}
+      empty="All fields of all compared answers agree."
+    />
+    {fields.others > 0 && <p>{counted(fields.others, 'further field')} disagree.</p>}
+  </>
+)
+
+/** What the operator said before the plan. */
+const Rules = ({ plan }: { plan: InternalizationPlan | null }) =>
+  plan?.answers.fields === undefined ? null : (
+    <FieldRules
+      rules={plan.answers.fields}
+      caption="Fields whose values are not, or not exactly, part of the promise, fixed when it was planned"
+    />
+  )
+
 const heldOutSentence = (plan: InternalizationPlan): string => {
   const text = holdoutText(plan)
   return `${text[0]!.toUpperCase()}${text.slice(1)}.`
@@ -181,6 +222,8 @@ export const Proof = (props: ProofProps) => {
       <div class="stack">
         <Samples samples={judged.samples} verdict={verdict} model={model} />
         <Slices slices={judged.slices} verdict={verdict} model={model} />
+        <Rules plan={row.plan} />
+        {verdict.fields !== undefined && <Fields row={row} fields={verdict.fields} />}
         <Candidates verdict={verdict} />
         <Deferred {...judged} />
       </div>

@@ -1,4 +1,5 @@
 /** Reads one template with its internalizations, their histories, and versions of the same prompt. */
+import type { FieldRule } from '../../../core/answer/field-rules.ts'
 import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
 import type { HistoryEntry } from '../../../core/internalization/internalization.ts'
 import type { AdminDeps } from '../../deps.ts'
@@ -20,6 +21,8 @@ export interface TemplateHistoryRow extends HistoryEntry {
 export interface LoadedTemplate extends TemplateFacts {
   /** null: not worked out yet */
   economics: TemplateEconomics | null
+  /** by path */
+  fields: FieldRule[]
   /** newest first */
   history: TemplateHistoryRow[]
   similar: (SimilarVersion & Pick<TemplateFacts, 'stats' | 'name'>)[]
@@ -48,6 +51,7 @@ export const loadTemplate = async (
   return {
     ...facts!,
     economics: (await assess([template])).get(template.version) ?? null,
+    fields: await store.templates.fields(template.version),
     history: history.sort((a, b) => b.at - a.at),
     similar: similar.map((each, at) => ({ ...others[at]!, ...each })),
   }

@@ -21,6 +21,7 @@ import { reasonOf, StateBadge, whyOf } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import type { LoadedTemplate, TemplateHistoryRow } from './load-template.ts'
+import { FieldRuleForms, FieldRules } from './field-rules.tsx'
 import { Prompt } from './prompt.tsx'
 import { Economics } from './template-economics.tsx'
 import { cannotGoLive } from './template-list.tsx'
@@ -234,9 +235,14 @@ const Actions = ({ loaded, formToken }: { loaded: LoadedTemplate; formToken: str
           autocomplete="off"
         />
       </Action>
+      <FieldRuleForms rules={loaded.fields} path={path} formToken={formToken} />
     </div>
   )
 }
+
+/** Those of a verdict are on the page of its internalization. */
+const RULES_CAPTION =
+  'How fields of JSON answers are compared, from the next internalization on; what is judged or live keeps the rules in its plan'
 
 export interface TemplateViewProps {
   loaded: LoadedTemplate
@@ -245,7 +251,7 @@ export interface TemplateViewProps {
 }
 
 export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
-  const { template, economics, internalizations, history, similar } = loaded
+  const { template, economics, internalizations, history, similar, fields } = loaded
   const path = templatePath(template.version)
   return (
     <>
@@ -273,6 +279,12 @@ export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
             <Line text={template.caller} chars={60} />. Requests of other keys go to the upstream.
           </p>
         )}
+      </Fold>
+      <Fold
+        name="Rules for fields"
+        tells={fields.length === 0 ? 'none' : counted(fields.length, 'field')}
+      >
+        <FieldRules rules={fields} caption={RULES_CAPTION} />
       </Fold>
       <Fold name="Other versions of this prompt" tells={whole(similar.length)}>
         <Similar version={template.version} similar={similar} />

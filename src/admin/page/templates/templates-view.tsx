@@ -1,8 +1,11 @@
 /** Templates: the list, one of them, and two of them compared. */
+import type { BodyData } from 'hono/utils/body'
+import { FIELD_KINDS, type FieldKind } from '../../../core/answer/field-rules.ts'
 import { shortId } from '../../../core/template/name.ts'
 import { MAX_LABEL_CHARS } from '../../../core/template/template.ts'
 import { AppError } from '../../../errors.ts'
 import { newInternalization } from '../../../core/internalization/internalization.ts'
+import { removeFieldRule, setFieldRule } from '../../../lifecycle/fields/field-rules.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { readTemplate } from '../../reading/template-facts.ts'
 import { templatePath } from '../address.ts'
@@ -55,6 +58,33 @@ const addDecisions = (app: PageApp, { store, now, newId }: AdminDeps): void => {
   })
 }
 
+/** @throws AppError `invalid-request` for a rule that the form does not have */
+const ruleIn = (form: BodyData): FieldKind => {
+  const kind = FIELD_KINDS.find((each) => each === formText(form, 'rule'))
+  if (kind === undefined) throw new AppError('invalid-request', 'choose a rule')
+  return kind === 'rounded' ? { kind, to: Number(formText(form, 'step')) } : { kind }
+}
+
+const addFieldRules = (app: PageApp, { store, now }: AdminDeps): void => {
+  app.post('/templates/:version/field', async (context) => {
+    const { version } = await readTemplate(store, context.req.param('version'))
+    const form = await context.req.parseBody()
+    const given = {
+      path: formText(form, 'path').trim(),
+      rule: ruleIn(form),
+      why: noteOf(form) ?? '',
+    }
+    await setFieldRule(store, version, given, { by: causeOf(context), now: now() })
+    return context.redirect(templatePath(version), 303)
+  })
+
+  app.post('/templates/:version/remove-field', async (context) => {
+    const { version } = await readTemplate(store, context.req.param('version'))
+    await removeFieldRule(store, version, formText(await context.req.parseBody(), 'path'))
+    return context.redirect(templatePath(version), 303)
+  })
+}
+
 export const addTemplates: AddView = (app, deps) => {
   const { store } = deps
 
@@ -99,4 +129,5 @@ export const addTemplates: AddView = (app, deps) => {
   })
 
   addDecisions(app, deps)
+  addFieldRules(app, deps)
 }

@@ -8,6 +8,7 @@ import {
 } from '../../../lifecycle/fields/field-rules.ts'
 import { templateOf, withStore } from '../../context.ts'
 import { noteText, positiveAmount } from '../../options.ts'
+import { visibleName } from '../../../visible-text.ts'
 import { print, secondText, table, type OutputOptions } from '../../output.ts'
 
 interface FieldsOptions extends OutputOptions {
@@ -38,7 +39,13 @@ const rulesIn = ({ free, set, round, remove }: FieldsOptions): (FieldKind | null
 export const fieldRulesText = (rules: readonly FieldRule[]): string =>
   table([
     ['field', 'rule', 'by', 'since (UTC)', 'why'],
-    ...rules.map(({ path, rule, by, at, why }) => [path, ruleText(rule), by, secondText(at), why]),
+    ...rules.map(({ path, rule, by, at, why }) => [
+      path,
+      ruleText(rule),
+      visibleName(by),
+      secondText(at),
+      visibleName(why),
+    ]),
   ])
 
 const fields = (wanted: string, path: string | undefined, options: FieldsOptions): Promise<void> =>

@@ -14,7 +14,8 @@ import { percent, print, table, type OutputOptions } from '../../output.ts'
 import { historiesOf, historyText } from '../../rollout/history.ts'
 import { liveRollouts, type Rollout } from '../../rollout/rollout-of.ts'
 import { readTitles } from '../../titles.ts'
-import { learningCurveText } from '../../verdict-text.ts'
+import { learningCurveText, planRulesText } from '../../verdict-text.ts'
+import { fieldRulesText } from './fields.ts'
 import { agreementText, paysText, stateText } from '../../state-text.ts'
 
 /** of an anchor, from its beginning and from its end */
@@ -104,7 +105,12 @@ const internalizationsText = (
     }),
   ])
   if (newest === null) return figures
-  return [figures, holdoutText(newest), ...(newest.form ? [formText(newest.form)] : [])].join('\n')
+  return [
+    figures,
+    holdoutText(newest),
+    ...planRulesText(newest),
+    ...(newest.form ? [formText(newest.form)] : []),
+  ].join('\n')
 }
 
 const nextStep = (
@@ -155,6 +161,7 @@ const collect = async (
   const route = (await store.routes.list()).find((row) => row.template.version === version)
   return {
     template,
+    fields: await store.templates.fields(version),
     label: (await store.templates.labels()).get(version) ?? null,
     titles: await readTitles(store),
     stats: await store.templates.stats(version),
@@ -169,6 +176,7 @@ const collect = async (
 
 const render = ({
   template,
+  fields,
   titles,
   stats,
   economics,
@@ -206,6 +214,7 @@ const render = ({
     messagesText(template),
     slotsText(template),
     removedText(template),
+    ...(fields.length === 0 ? [] : [fieldRulesText(fields)]),
     internalizationsText(internalizations, rollouts),
     ...(curve === null ? [] : [learningCurveText(curve.work, curve.internalization)]),
     ...histories.map(historyText),
