@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { openFieldEncoder } from '../../adapters/onnx/encoder/fields/field-encoder.ts'
 import { FieldHeads } from '../../adapters/onnx/field-heads/field-heads.ts'
 import { trainFieldHead } from '../../adapters/onnx/field-heads/train-field-head.ts'
-import { fieldAnswer, type FieldAnswer } from '../../adapters/onnx/field-heads/with-field-heads.ts'
+import { sourcesOf } from '../../adapters/onnx/field-heads/field-rows.ts'
+import { fieldAnswer, type FieldAnswer } from '../../adapters/onnx/field-heads/field-answer.ts'
 import { agree, NO_FOLDS } from '../../src/core/answer/agreement.ts'
 import type { FormRow } from '../../src/core/form/read-targets.ts'
 import { decide, levelOfTry, type Verdict } from '../../src/core/gate/gate.ts'
@@ -77,9 +78,9 @@ export const answersOf = (
   rows: readonly FormRow[]
 ): Promise<FieldAnswer[]> =>
   heads.use(id, async (head) => {
-    const answers: FieldAnswer[] = []
-    for (const row of rows) answers.push(await fieldAnswer(head, { messages: messagesOf(row) }))
-    return answers
+    const sources = rows.map((row) => sourcesOf(messagesOf(row)))
+    const scores = await head.model.scores(sources)
+    return sources.map((own, at) => fieldAnswer(head, own, scores[at]!))
   })
 
 /** @param rows that training has not seen */

@@ -1,5 +1,6 @@
 /** Logged exchanges by their ids, and their queries and answers as a person reads them. */
-import { outcomeOf, type Outcome } from '../core/answer/outcome.ts'
+import { outcomeOf, textOf, type Outcome } from '../core/answer/outcome.ts'
+import type { Internalization } from '../core/internalization/internalization.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import { compileMatcher, templateKeyOf, type Matcher } from '../core/match/match.ts'
 import type { ChatRequest } from '../openai/chat.ts'
@@ -62,4 +63,30 @@ export const readLoggedTexts = async (
       outcome: outcomeOf(parse(record.response)),
     })
   return texts
+}
+
+/** A logged answer that the form of an internalization does not reproduce. */
+export interface UnexplainedAnswer {
+  recordId: string
+  /** null when the template no longer matches its request */
+  query: string | null
+  answer: string
+}
+
+const UNEXPLAINED_SHOWN = 3
+
+/** At most three, the newest ones whose texts the log still has; empty without a form. */
+export const unexplainedAnswers = async (
+  store: Pick<Store, 'templates' | 'records'>,
+  { templateVersion, plan }: Pick<Internalization, 'templateVersion' | 'plan'>
+): Promise<UnexplainedAnswer[]> => {
+  const ids = plan?.form?.unexplained ?? []
+  const texts = await readLoggedTexts(store, templateVersion, ids)
+  return ids
+    .flatMap((recordId): UnexplainedAnswer[] => {
+      const { query, outcome } = texts.get(recordId) ?? NO_LOGGED_TEXT
+      const answer = outcome && textOf(outcome)
+      return answer === null ? [] : [{ recordId, query, answer }]
+    })
+    .slice(0, UNEXPLAINED_SHOWN)
 }

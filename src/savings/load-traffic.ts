@@ -80,12 +80,13 @@ export const loadTraffic = async (
     ? []
     : await store.records.byIds(heldOutIds.slice(-HELD_OUT))
   const window = await windowOf(store, template, calls)
+  const matcher = compileMatcher([template])
   return {
     window,
     callsPerMonth: callsPerMonth(window, captureShare),
     upstream: upstreamTokens([...calls, ...older]) ?? upstreamTokens(texts),
-    removedShare: removedShare(compileMatcher([template]), texts),
-    isFreeText: isFreeText(texts),
+    removedShare: removedShare(matcher, texts),
+    isFreeText: isFreeText(matcher, texts),
     asked: askedOf(calls),
   }
 }

@@ -87,7 +87,7 @@ describe('known economics', () => {
     const known = (await economics.assess([FIRST])).get(FIRST.version)
     expect(known).toMatchObject({
       verdict: 'does-not-pay',
-      reason: 'its answers are free text, which can go live only if it has a form',
+      reason: 'its answers are free text without a form, which cannot go live',
       monthly: null,
     })
   })

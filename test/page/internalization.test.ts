@@ -287,6 +287,7 @@ describe('a candidate', () => {
     const field = { path: 'order.<b>id</b>', rules: ['digits'], isOptional: true, isList: false }
     const form = {
       explained: 0.973,
+      unexplained: [],
       fields: [
         { ...field, kind: 'copied' as const, examples: [] },
         { ...field, path: 'intent', kind: 'choice' as const, rules: [], examples: ['refund'] },

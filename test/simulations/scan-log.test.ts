@@ -4,7 +4,7 @@ import { APPLICATIONS, type LabelledRequest } from '../kit/traffic/scan-applicat
 import { recordOf } from '../kit/traffic/scan-draws.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { LogScan, UNKNOWN_TIME } from '../../src/core/scan/log-scan.ts'
-import { planLabels } from '../../src/core/scan/label-plan.ts'
+import { planHead } from '../../src/core/scan/head-plan.ts'
 import { scanLog, type ScanSettings } from '../../src/core/scan/scan.ts'
 import { answered, labelled } from '../kit/traffic/scan-log.ts'
 
@@ -22,7 +22,7 @@ const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
   minCoverage: 0.2,
   seed: 1,
   known: [],
-  encoder: { name: 'test', dims: 0, encode: async () => null },
+  encoder: { name: 'test', dims: 0, encode: async () => null, fillForm: null },
   money: {
     prices: [PRICE],
     engineUsdPerHour: null,
@@ -35,6 +35,7 @@ const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
   withText: false,
   onTemplate: () => {},
   onFound: () => {},
+  onForm: () => {},
   ...changed,
 })
 
@@ -63,7 +64,7 @@ const sampleOf = (exchanges: LabelledRequest[], rows = 10_000) => {
 }
 
 const planOf = (exchanges: LabelledRequest[]) =>
-  planLabels(sampleOf(exchanges).sample, null, { ...settings(), burstMinutes: 5, dims: 0 })
+  planHead(sampleOf(exchanges).sample, null, { ...settings(), burstMinutes: 5, dims: 0 })
 
 describe('a scan', () => {
   it('predicts coverage for labels, and ranks what a head saves before what it may save at most', async () => {

@@ -122,6 +122,7 @@ describe('the table', () => {
     })
     const text = scanText(reportOf([labels(), waiting(), json]), LOG, {
       ...FREE,
+      forms: new Map(),
       titles: titlesOf(new Map()),
     })
     const rows = text.split('\n').filter((line) => /^(template|0123|fedc)/.test(line))

@@ -16,7 +16,7 @@ import {
   type FieldModelFile,
 } from '../encoder/fields/field-model-file.ts'
 import { precisionFor } from '../encoder/load-encoder.ts'
-import type { FieldHeadForm } from './train-field-head.ts'
+import type { FieldHeadForm } from './field-answer.ts'
 
 export interface FieldHead extends FieldHeadForm {
   id: string

@@ -36,11 +36,15 @@ export const formOfRows = (rows: readonly TrainingRow[]): FoundForm => {
   return found
 }
 
+/** Null: the form does not explain the row. */
+export const fieldRow = (form: Form, row: FormRow): FieldTrainingRow | null => {
+  const targets = readTargets(form, row)
+  return targets && { sources: [...row.sources], targets }
+}
+
 /** The rows that the form explains. */
 export const fieldRows = (form: Form, rows: readonly TrainingRow[]): FieldTrainingRow[] =>
-  rows.flatMap((row): FieldTrainingRow[] => {
-    const read = formRow(row)
-    const targets = readTargets(form, read)
-    if (targets === null) return []
-    return [{ sources: [...read.sources], targets, weight: row.weight }]
+  rows.flatMap((row) => {
+    const read = fieldRow(form, formRow(row))
+    return read === null ? [] : [{ ...read, weight: row.weight }]
   })

@@ -3,18 +3,9 @@
  * from the others how sure it may be, then on all rows, and writes the head.
  */
 import { join } from 'node:path'
-import { decodeTargets } from '../../../src/core/form/decode-targets.ts'
-import {
-  trainFieldAcceptor,
-  type FieldAcceptor,
-  type JudgedFields,
-} from '../../../src/core/learn/field-acceptor.ts'
+import { trainFieldAcceptor, type FieldAcceptor } from '../../../src/core/learn/field-acceptor.ts'
 import { sizesOf, withoutCopies, type Form } from '../../../src/core/form/form.ts'
-import { renderAnswer } from '../../../src/core/form/render-answer.ts'
-import { isSameAnswer } from '../../../src/core/form/same-answer.ts'
-import { groupBy } from '../../../src/core/group-by.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
-import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
 import type { TrainHooks, TrainProgress, TrainResult } from '../../contract/backend.ts'
 import type { HeadTask } from '../../contract/label-head/train-head.ts'
 import type { FieldEncoder } from '../encoder/fields/field-encoder.ts'
@@ -22,66 +13,14 @@ import type { FieldTrainingRow } from '../encoder/fields/field-job.ts'
 import { FieldModel } from '../encoder/fields/field-model.ts'
 import { writeFieldModel, type FieldManifest } from '../encoder/fields/field-model-file.ts'
 import { trainFields, type TrainedFields } from '../encoder/fields/field-training.ts'
+import type { FieldHeadForm } from './field-answer.ts'
 import { fieldRows, formOfRows, formRow } from './field-rows.ts'
+import { divide, judgeRows } from './judge-rows.ts'
 
 export interface TrainFieldHeadDeps {
   encoder: FieldEncoder
   headsDir: string
   threads: number
-}
-
-/** Content of the manifest's member `form`. */
-export interface FieldHeadForm {
-  form: Form
-  acceptor: FieldAcceptor | null
-}
-
-/** Share of the rows from which the acceptor learns. */
-const JUDGED_SHARE = 0.25
-/** Rows that are judged: more tell no more of three weights. */
-const MAX_JUDGED = 1_000
-/** Rows with fewer are not divided: then the product of the fields' probabilities counts. */
-const MIN_DIVIDED = 40
-const ROWS_AT_A_TIME = 64
-/** Tells this draw from others of the same seed. */
-const JUDGED_SEED = 0x6a7564
-
-/** Rows with equal texts stay on one side, so that none is judged by a tagger that has seen its text. */
-const divide = (
-  rows: readonly TrainingRow[],
-  seed: number
-): { learned: TrainingRow[]; judged: TrainingRow[] } => {
-  const byText = groupBy(rows, (row) => formRow(row).sources[0]!.text)
-  const texts = shuffle([...byText.keys()], seededRandom(deriveSeed(seed, JUDGED_SEED)))
-  const wanted = rows.length < MIN_DIVIDED ? 0 : Math.min(MAX_JUDGED, rows.length * JUDGED_SHARE)
-  const judged: TrainingRow[] = []
-  while (judged.length < wanted && byText.size > 1) {
-    const text = texts.pop()!
-    judged.push(...byText.get(text)!)
-    byText.delete(text)
-  }
-  return { learned: [...byText.values()].flat(), judged }
-}
-
-/** Each row's answer of the tagger, with how sure it was and whether it is the logged one. */
-const judge = async (
-  model: FieldModel,
-  form: Form,
-  rows: readonly TrainingRow[],
-  signal: AbortSignal
-): Promise<JudgedFields[]> => {
-  const judged: JudgedFields[] = []
-  for (let from = 0; from < rows.length; from += ROWS_AT_A_TIME) {
-    signal.throwIfAborted()
-    const part = rows.slice(from, from + ROWS_AT_A_TIME).map(formRow)
-    const scores = await model.scores(part.map(({ sources }) => sources))
-    for (const [at, { sources, answer }] of part.entries()) {
-      const decoded = decodeTargets(form, sources, scores[at]!)
-      const isRight = isSameAnswer(form, renderAnswer(form, sources, decoded.targets), answer)
-      judged.push({ decoded, words: decoded.targets.tags.length, isRight })
-    }
-  }
-  return judged
 }
 
 /** Progress of one of two trainings as that of both. */
@@ -135,7 +74,7 @@ const learnAcceptor = async (
   const options = { threads, precision: 'float32' as const }
   const model = await FieldModel.open(encoder, { layout, theta }, options)
   try {
-    return trainFieldAcceptor(await judge(model, job.form, rows, job.hooks.signal))
+    return trainFieldAcceptor(await judgeRows(model, job.form, rows.map(formRow), job.hooks.signal))
   } finally {
     await model.close()
   }
@@ -181,7 +120,7 @@ export const trainFieldHead = async (
   )
   const validationRows = fieldRows(form, task.validationRows)
   const job: Job = { task, hooks, deps, form, validationRows }
-  const { learned, judged } = divide(task.rows, task.seed)
+  const { learned, judged } = divide(task.rows, formRow, task.seed)
   // of the work, the part before the last training
   const share = judged.length === 0 ? 0 : learned.length / (learned.length + task.rows.length)
   let acceptor: FieldAcceptor | null = null

@@ -1,7 +1,4 @@
 /** Adds field heads to an engine that has their encoder; every other model is the engine's own. */
-import { decodeTargets } from '../../../src/core/form/decode-targets.ts'
-import { fieldConfidence } from '../../../src/core/learn/field-acceptor.ts'
-import { renderAnswer } from '../../../src/core/form/render-answer.ts'
 import { AppError } from '../../../src/errors.ts'
 import type { ChatMessage, ChatRequest } from '../../../src/openai/chat.ts'
 import type { ModelObject, TrainingMethod, TrainingRow } from '../../../src/openai/fine-tuning.ts'
@@ -15,6 +12,7 @@ import type {
   TrainResult,
 } from '../../contract/backend.ts'
 import { headModels } from '../../contract/model-records.ts'
+import { fieldAnswer, type FieldAnswer } from './field-answer.ts'
 import type { FieldHead, FieldHeads } from './field-heads.ts'
 import { formOfRows, sourcesOf } from './field-rows.ts'
 
@@ -28,33 +26,16 @@ export interface FieldHeadParts {
   train(input: TrainInput, hooks: TrainHooks): Promise<TrainResult>
 }
 
-/** Of an answer that the form does not allow, which no route gives. */
-const IMPOSSIBLE = -100
-
 const refuse = (message: string, param: string): AppError =>
   new AppError('invalid-request', message, { param })
 
-export interface FieldAnswer {
-  text: string
-  /** natural logarithm of the probability that the text is right */
-  logprob: number
-}
-
-/** What a head says of a request, and how sure it is. */
-export const fieldAnswer = async (
-  { form, acceptor, model }: FieldHead,
-  { messages, structured_outputs: constraint }: Pick<ChatRequest, 'messages' | 'structured_outputs'>
+const answerOf = async (
+  head: FieldHead,
+  { messages, structured_outputs: constraint }: ChatRequest
 ): Promise<FieldAnswer> => {
   const sources = sourcesOf(messages)
-  const [scores] = await model.scores([sources])
-  const decoded = decodeTargets(form, sources, scores!)
-  const text = renderAnswer(form, sources, decoded.targets)
-  const choices = constraint?.choice
-  if (text === null || (choices && !choices.includes(text)))
-    return { text: '', logprob: IMPOSSIBLE }
-  // a word that was not read may be a value
-  if (scores!.cut) return { text, logprob: IMPOSSIBLE }
-  return { text, logprob: fieldConfidence(acceptor, decoded, decoded.targets.tags.length) }
+  const [scores] = await head.model.scores([sources])
+  return fieldAnswer(head, sources, scores!, constraint?.choice)
 }
 
 class FieldHeadBackend implements EngineBackend {
@@ -145,7 +126,7 @@ class FieldHeadBackend implements EngineBackend {
     request: ChatRequest
   ): AsyncGenerator<TokenDelta, CompletionEnd, undefined> {
     const { heads } = this.parts
-    const { text, logprob } = await heads.use(request.model, (head) => fieldAnswer(head, request))
+    const { text, logprob } = await heads.use(request.model, (head) => answerOf(head, request))
     const token = { token: text, logprob, bytes: [...new TextEncoder().encode(text)] }
     yield { text, logprobs: [{ ...token, top_logprobs: [] }] }
     const promptTokens = await this.countTokens(request.model, request.messages)

@@ -93,9 +93,7 @@ export const economicsSchema = z
       .nullable(),
     isFreeText: z
       .boolean()
-      .describe(
-        'true if the newest answers are free text, which can go live only if it has a form'
-      ),
+      .describe('true if the newest answers are free text without a form, which cannot go live'),
     call: callSchema.nullable().describe('mean over the calls that the upstream answered'),
     perCallUsd: z
       .object({

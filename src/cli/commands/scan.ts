@@ -1,11 +1,12 @@
 /**
- * A first look at a log, without an engine: which prompts recur, what they cost, and how much of them a label
- * head could answer. `core/scan/scan.ts` does the work.
+ * A first look at a log, without an engine: which prompts recur, what they cost, and how much of them a head
+ * could answer. `core/scan/scan.ts` does the work.
  */
 import { writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
 import { Command, Option } from 'commander'
+import { textOf } from '../../core/answer/outcome.ts'
 import { nameOf } from '../../core/template/name.ts'
 import { economicsSettings, loadPrices } from '../../config/config-files.ts'
 import type { Config } from '../../config/config.ts'
@@ -29,8 +30,9 @@ import { nextStep, type Workshop } from '../scan/next-step.ts'
 import { scanPage } from '../scan/page/page.ts'
 import { openSource, type OnRead, type ScanSource } from '../scan/source.ts'
 import { tenantName } from '../scan/import-tenant.ts'
+import type { ShownForm } from '../form-text.ts'
 import { titlesOf } from '../titles.ts'
-import { conclusionText, scanText } from '../scan/text.ts'
+import { conclusionText, scanText, type ScanTexts } from '../scan/text.ts'
 
 interface ScanOptions extends OutputOptions {
   html?: string
@@ -41,6 +43,8 @@ interface ScanOptions extends OutputOptions {
   encoder?: string
 }
 
+/** Answers that a form does not reproduce, at most. */
+const UNEXPLAINED_SHOWN = 3
 const PASSES = ['finding templates', 'counting']
 const TRYING = 'trying heads'
 
@@ -49,13 +53,13 @@ const onReadOf =
   (pass, share) =>
     progress.update(PASSES[pass - 1]!, Math.min(1, share), 1)
 
-type Asked = Pick<ScanSettings, 'withText' | 'onFound'> & { days: number | null }
+type Asked = Pick<ScanSettings, 'withText' | 'onFound' | 'onForm'> & { days: number | null }
 
 const settingsOf = async (
   config: Config,
   source: ScanSource,
   encoder: OpenScanEncoder,
-  { days, withText, onFound }: Asked,
+  { days, withText, onFound, onForm }: Asked,
   progress: Progress
 ): Promise<ScanSettings> => {
   const economics = economicsSettings(config, await loadPrices(config))
@@ -84,6 +88,7 @@ const settingsOf = async (
       if (all > 0) progress.update(TRYING, done, all)
     },
     onFound,
+    onForm,
   }
 }
 
@@ -136,16 +141,30 @@ const encoderOf = ({ engine }: Config, { encoder }: ScanOptions): string | null 
 const threadsOf = ({ engine }: Config): number =>
   engine.kind === 'onnx' ? engine.threads : availableParallelism()
 
+/** Names and forms with texts of the log, for the terminal alone. */
+const notedTexts = ({ labels }: ScanSource) => {
+  const names = new Map<string, string>()
+  const forms = new Map<string, ShownForm>()
+  const onFound: ScanSettings['onFound'] = (templates) => {
+    for (const template of templates)
+      names.set(template.version, nameOf(template, labels.get(template.version) ?? null))
+  }
+  const onForm: ScanSettings['onForm'] = ({ version }, form) => {
+    const unexplained = form.unexplained.slice(0, UNEXPLAINED_SHOWN)
+    forms.set(version, {
+      ...form,
+      unexplained: unexplained.map(({ query, outcome }) => ({ query, answer: textOf(outcome)! })),
+    })
+  }
+  return { onFound, onForm, texts: (): ScanTexts => ({ titles: titlesOf(names), forms }) }
+}
+
 const scan = async (path: string | undefined, options: ScanOptions): Promise<void> => {
   const { html, withText = false, days = null, tenant = null, model, json } = options
   const config = readConfig()
   const { progress } = openScreen(config.logLevel)
   const source = await openSource(path, { model, tenant, config }, onReadOf(progress))
-  const names = new Map<string, string>()
-  const onFound: ScanSettings['onFound'] = (templates) => {
-    for (const template of templates)
-      names.set(template.version, nameOf(template, source.labels.get(template.version) ?? null))
-  }
+  const { texts, ...noting } = notedTexts(source)
   let encoder: OpenScanEncoder | null = null
   try {
     encoder = await openScanEncoder(encoderOf(config, options), threadsOf(config))
@@ -153,7 +172,7 @@ const scan = async (path: string | undefined, options: ScanOptions): Promise<voi
       config,
       source,
       encoder,
-      { days, withText, onFound },
+      { days, withText, ...noting },
       progress
     )
     const report = await scanLog(source, settings)
@@ -181,7 +200,7 @@ const scan = async (path: string | undefined, options: ScanOptions): Promise<voi
       print(conclusionText(report, next))
       // whole, for a shell
       writeOut(next.command === null ? '\n' : `\n  ${next.command}\n\n`)
-      print(scanText(report, log, { isEngineFree, titles: titlesOf(names) }))
+      print(scanText(report, log, { isEngineFree, ...texts() }))
     }
     if (html !== undefined) writeError(`the page is in ${html}\n`)
   } finally {
@@ -194,7 +213,7 @@ const scan = async (path: string | undefined, options: ScanOptions): Promise<voi
 export const scanCommand = (): Command =>
   new Command('scan')
     .description(
-      'a first look at a log, without an engine: recurring prompts, their cost, and how much a label head could answer'
+      'a first look at a log, without an engine: recurring prompts, their cost, and how much a head could answer'
     )
     .argument(
       '[log]',

@@ -1,5 +1,6 @@
 /** The embeddings of texts for a scan's heads. */
 import type { Encoder } from '../../core/scan/head.ts'
+import { fieldTrials } from './field-trial.ts'
 
 export interface OpenScanEncoder extends Encoder {
   close(): Promise<void>
@@ -10,6 +11,7 @@ const HASHED: OpenScanEncoder = {
   name: 'hashed words and characters (a sentence encoder usually covers more)',
   dims: 0,
   encode: async () => null,
+  fillForm: null,
   close: async () => {},
 }
 
@@ -24,6 +26,7 @@ export const openScanEncoder = async (
   if (folder === null) return HASHED
   const { openEncoder } = await import('../../../adapters/onnx/encoder/sentence-encoder.ts')
   const encoder = await openEncoder(folder, { threads })
+  const fields = fieldTrials(folder, threads)
   let [texts, longer] = [0, 0]
   return {
     // after the heads were tried it is known what was not read
@@ -40,6 +43,10 @@ export const openScanEncoder = async (
       longer += cut
       return vectors
     },
-    close: () => encoder.close(),
+    fillForm: fields.fillForm,
+    close: async () => {
+      fields.close()
+      await encoder.close()
+    },
   }
 }

@@ -5,7 +5,7 @@ import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
 import { shellWord } from '../../core/shell-word.ts'
 import { shortId } from '../../core/template/name.ts'
 import { modelFolder } from '../../models/pull.ts'
-import { about, isReady, type ScannedLog } from './words.ts'
+import { about, isReady, isUntriedForm, type ScannedLog } from './words.ts'
 
 /** What is there to learn with. */
 export interface Workshop {
@@ -97,6 +97,14 @@ export const nextStep = (report: ScanReport, log: ScannedLog, shop: Workshop): N
         'train and prove it on this machine, in minutes; then approve it on the page at /admin' +
         keyText(log),
       command: learn(report, ready, log, { kind: 'head', shop }),
+    }
+  const form = templates.find(isUntriedForm)
+  if (form !== undefined)
+    return {
+      says:
+        'a field head may learn its answers on this machine, in minutes; the gate shows whether it does' +
+        keyText(log),
+      command: learn(report, form, log, { kind: 'head', shop }),
     }
   const waiting = templates.find(({ missingExchanges }) => (missingExchanges ?? 0) > 0)
   if (waiting !== undefined)

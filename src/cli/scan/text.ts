@@ -1,12 +1,14 @@
 /** A scan on the terminal: the conclusion and the next step first, then a table and remarks. */
 import type { NextStep } from './next-step.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
+import { formText, type ShownForm } from '../form-text.ts'
 import { table } from '../output.ts'
 import type { Titles } from '../titles.ts'
 import { count, headline, notesOf, remarkOf, share, usd, type ScannedLog } from './words.ts'
 
-export const answersText = ({ responseType, labels }: TemplateReport): string => {
+export const answersText = ({ responseType, labels, fields }: TemplateReport): string => {
   if (responseType === null) return 'none'
+  if (responseType === 'form') return `${count(fields!.length)} fields`
   return responseType === 'label' ? `${count(labels ?? 1)} labels` : responseType
 }
 
@@ -31,6 +33,12 @@ const orUnknown = (value: number | null, text: (value: number) => string): strin
 
 const whole = (value: number): string => `${Math.floor(100 * value)} %`
 
+/** Texts of the log, which the report has not, by version. */
+export interface ScanTexts {
+  titles: Titles
+  forms: ReadonlyMap<string, ShownForm>
+}
+
 /** Fits 80 columns; what has no column stands in the remarks. */
 const templatesTable = ({ templates }: ScanReport, titles: Titles): string =>
   table([
@@ -50,11 +58,15 @@ const LEGEND =
   'prompt: tokens of a request; coverage: share of the requests that a head would answer; costs and saves: a month'
 
 /** The name of each template, and what is known of it beside its figures. */
-const remarksText = ({ templates }: ScanReport, titles: Titles): string =>
+const remarksText = ({ templates }: ScanReport, { titles, forms }: ScanTexts): string =>
   templates
-    .map((row) =>
-      [titles.title(row.version), remarkOf(row)].filter((text) => text !== '').join(': ')
-    )
+    .flatMap((row) => {
+      const form = forms.get(row.version)
+      return [
+        [titles.title(row.version), remarkOf(row)].filter((text) => text !== '').join(': '),
+        ...(form === undefined ? [] : [formText(form)]),
+      ]
+    })
     .join('\n')
 
 /** What is read first; the command of the next step stands behind it, in a line of its own. */
@@ -65,13 +77,13 @@ export const conclusionText = (report: ScanReport, { says, command }: NextStep):
 export const scanText = (
   report: ScanReport,
   log: ScannedLog,
-  { isEngineFree, titles }: { isEngineFree: boolean; titles: Titles }
+  { isEngineFree, ...texts }: ScanTexts & { isEngineFree: boolean }
 ): string => {
   const notes = notesOf(report, log, isEngineFree)
   return [
     ...(report.templates.length === 0
       ? []
-      : [`${templatesTable(report, titles)}\n${LEGEND}`, remarksText(report, titles)]),
+      : [`${templatesTable(report, texts.titles)}\n${LEGEND}`, remarksText(report, texts)]),
     ...(notes.length === 0 ? [] : [notes.join('\n')]),
   ].join('\n\n')
 }

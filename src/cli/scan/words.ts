@@ -30,6 +30,12 @@ export const NO_TENANT = 'file'
 export const isReady = ({ expectedCoverage }: TemplateReport): boolean =>
   (expectedCoverage ?? 0) > 0
 
+export const hasForm = ({ responseType }: TemplateReport): boolean => responseType === 'form'
+
+/** An internalization may show what the scan did not. */
+export const isUntriedForm = (row: TemplateReport): boolean =>
+  hasForm(row) && row.expectedCoverage === null && row.missingExchanges === null
+
 const savedText = ({ totals }: ScanReport): string => {
   const { netUsdPerMonth: net, leastNetUsdPerMonth: least } = totals
   if (net === null || least === null) return ''
@@ -50,12 +56,26 @@ const whoseRequests = (ready: number, all: number): string => {
   return `the requests of ${ready === 1 ? 'one' : count(ready)} of them`
 }
 
+/** The heads that would answer, as a subject. */
+const headsOf = (ready: TemplateReport[]): string => {
+  const forms = ready.filter(hasForm).length
+  if (forms === 0) return 'A label head'
+  return forms === ready.length ? 'A field head' : 'Heads'
+}
+
+/** Where no head is expected to answer. */
+const notReadyText = ({ templates }: ScanReport): string => {
+  if (templates.some(isUntriedForm))
+    return 'Some answers have a form that a field head may learn; their coverage is not known.'
+  return `${templates.some(hasForm) ? 'A head' : 'A label head'} cannot answer any of them yet.`
+}
+
 const readyText = (report: ScanReport): string => {
   const ready = report.templates.filter(isReady)
-  if (ready.length === 0) return 'A label head cannot answer any of them yet.'
+  if (ready.length === 0) return notReadyText(report)
   const agreement = share(1 - report.gate.margin)
   return (
-    `A label head could answer ${share(answeredShare(ready, 'expectedCoverage'))} of ` +
+    `${headsOf(ready)} could answer ${share(answeredShare(ready, 'expectedCoverage'))} of ` +
     `${whoseRequests(ready.length, report.templates.length)} (at least ` +
     `${share(answeredShare(ready, 'coverageLowerBound'))}), with a proven agreement of ${agreement}` +
     `${savedText(report)}.`
@@ -96,9 +116,13 @@ const cacheText = (row: TemplateReport): string | null => {
 
 /** What is known of one template beside its figures. */
 export const remarkOf = (row: TemplateReport): string => {
-  const { coverageReason, answeredByRoute } = row
+  const { coverageReason, answeredByRoute, explained } = row
   const parts = [
     answeredByRoute > 0 && `a live route answered ${count(answeredByRoute)} of the requests`,
+    explained !== null && `a form reproduces ${share(explained)} of the answers`,
+    hasForm(row) &&
+      isReady(row) &&
+      `a head that learned from ${count(row.rows.train)} rows in less than a minute would answer this share; one that learns as long as it needs mostly answers more`,
     coverageReason,
     missingText(row),
     cacheText(row),

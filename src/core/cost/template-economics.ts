@@ -52,7 +52,7 @@ export interface Draft {
   /** null: the hardware of the adapted model is paid by the hour */
   adaptedPrice: Price | null
   traffic: (TrafficWindow & Pick<TemplateTraffic, 'callsPerMonth' | 'asked'>) | null
-  /** the newest answers are free text, which no route may give unless it has a form */
+  /** the newest answers are free text without a form, which no route may give */
   isFreeText: boolean
   call: CallFigures | null
   perCallUsd: CallUsd | null
@@ -179,9 +179,9 @@ export const savedPerMonth = ({ perCallUsd, traffic, coverage }: Draft): number 
   return savingsOf(perCallUsd, volume, { engineUsd: 0, trainingUsd: 0 }).netUsd
 }
 
-/** What no route may answer saves nothing, and costs its training; a plan looks for a form before it trains. */
+/** What no route may answer saves nothing, and costs its training. */
 const FREE_TEXT: Forecast = {
-  ...unknownForecast('its answers are free text, which can go live only if it has a form'),
+  ...unknownForecast('its answers are free text without a form, which cannot go live'),
   verdict: 'does-not-pay',
 }
 

@@ -4,12 +4,15 @@
  */
 import { DAY_MS } from '../days.ts'
 import { detectResponseType } from '../answer/response-type.ts'
-import { answerTexts, clearRequestOf } from '../log/record-bodies.ts'
-import type { ChatMessage } from '../../openai/chat.ts'
+import { findAnswerForm } from '../answer/answer-form.ts'
+import { outcomeOf } from '../answer/outcome.ts'
+import { answerTexts, clearRequestOf, completionOf } from '../log/record-bodies.ts'
+import type { ChatMessage, ChatRequest } from '../../openai/chat.ts'
 import { tokenCounts, type TokenCounts } from '../../openai/usage/usage.ts'
 import { messageText } from '../request/request-scan.ts'
 import { templateKeyOf, type Matcher } from '../match/match.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
+import type { Match } from '../template/template.ts'
 import type { RouteOutcome, StoredRecord } from '../log/record.ts'
 import { isDrawn } from '../rollout/population.ts'
 import { isSuccess } from '../http-status.ts'
@@ -55,7 +58,7 @@ export interface TemplateTraffic {
   upstream: UpstreamTokens | null
   /** share of a prompt's text that internalization removes; null where the log has no text */
   removedShare: number | null
-  /** the newest answers are free text, which no route may give unless it has a form */
+  /** the newest answers are free text without a form, which no route may give */
   isFreeText: boolean
   asked: AskedCalls
 }
@@ -116,6 +119,16 @@ export const callsPerMonth = (
 const bytesOf = (messages: ChatMessage[]): number =>
   messages.reduce((sum, message) => sum + Buffer.byteLength(messageText(message) ?? ''), 0)
 
+/** Null without a request that can be read, and for one of another template. */
+const matchedRequest = (
+  matcher: Matcher,
+  record: StoredRecord
+): { request: ChatRequest; match: Match } | null => {
+  const request = clearRequestOf(record)
+  const match = request && matcher.match(templateKeyOf(request, record), request.messages)
+  return request && match && { request, match }
+}
+
 /**
  * Share of the prompt's text that the adapted model does not read. Measured in bytes, because the upstream
  * counts only the tokens of the whole prompt.
@@ -124,11 +137,10 @@ export const removedShare = (matcher: Matcher, records: readonly StoredRecord[])
   let whole = 0
   let left = 0
   for (const record of records) {
-    const request = clearRequestOf(record)
-    const match = request && matcher.match(templateKeyOf(request, record), request.messages)
-    if (!match) continue
-    whole += bytesOf(request.messages)
-    left += bytesOf(studentMessages(match, EMPTY_PROMPT))
+    const matched = matchedRequest(matcher, record)
+    if (matched === null) continue
+    whole += bytesOf(matched.request.messages)
+    left += bytesOf(studentMessages(matched.match, EMPTY_PROMPT))
   }
   return whole === 0 ? null : Math.max(0, 1 - left / whole)
 }
@@ -136,10 +148,23 @@ export const removedShare = (matcher: Matcher, records: readonly StoredRecord[])
 /** Fewer answers do not tell their type. */
 const MIN_TYPED_ANSWERS = 20
 
-/** By the type that a plan without a field head would give these answers. */
-export const isFreeText = (records: readonly StoredRecord[]): boolean => {
+/** Whether the answers have a form, which makes them comparable. */
+const hasForm = (matcher: Matcher, records: readonly StoredRecord[]): boolean => {
+  const exchanges = records.flatMap((record) => {
+    const matched = matchedRequest(matcher, record)
+    return matched === null
+      ? []
+      : [{ match: matched.match, outcome: outcomeOf(completionOf(record)) }]
+  })
+  return findAnswerForm(exchanges) !== null
+}
+
+/** By the type that a plan would give these answers. */
+export const isFreeText = (matcher: Matcher, records: readonly StoredRecord[]): boolean => {
   const answers = records.flatMap((record) => answerTexts(record).join('\n') || [])
-  return answers.length >= MIN_TYPED_ANSWERS && detectResponseType(answers) === 'free-text'
+  if (answers.length < MIN_TYPED_ANSWERS || detectResponseType(answers) !== 'free-text')
+    return false
+  return !hasForm(matcher, records)
 }
 
 /**

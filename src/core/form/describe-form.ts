@@ -1,5 +1,6 @@
 /** Says what a form holds, for people. */
-import { childrenOf, type CopiedNode, type Form, type FormNode } from './form.ts'
+import type { FoundForm } from './find-form.ts'
+import { childrenOf, withoutCopies, type CopiedNode, type Form, type FormNode } from './form.ts'
 import { valueOf } from './json/value.ts'
 
 export interface FieldDescription {
@@ -89,3 +90,12 @@ export interface FormSummary {
 /** All fields, in the order of the answer. */
 export const describeForm = (form: Form): FieldDescription[] =>
   describe(form.root, { path: '', isOptional: false, isList: false })
+
+/** Without what single messages said. */
+export const formSummary = ({
+  form,
+  explained,
+}: Pick<FoundForm, 'form' | 'explained'>): FormSummary => ({
+  explained,
+  fields: describeForm(withoutCopies(form)),
+})

@@ -110,6 +110,12 @@ export interface Population {
   withoutPrompt: string | null
 }
 
+/** The form of the answers to learn from. */
+export interface PlannedForm extends FormSummary {
+  /** ids of some records whose answers it does not reproduce, newest first */
+  unexplained: string[]
+}
+
 /** Fixed when training starts, so that a crash resumes the same plan. */
 export interface InternalizationPlan {
   schedule: ScheduleName
@@ -131,7 +137,7 @@ export interface InternalizationPlan {
   kinds: ProvenKinds
   answers: AnswerRules
   /** of the answers, where a field head learns them */
-  form?: FormSummary
+  form?: PlannedForm
   /** order in which compression drops sentences: indices, least effect first */
   dropOrder: number[]
   /** tokens of the full template text in the base model's tokenizer */

@@ -2,9 +2,9 @@
  * A label head on the exchanges of one template, trained and judged as an internalization would, on the
  * same split. Features come from outside.
  */
+import { textOfRequest } from '../answer/answer-form.ts'
 import { DEFER_ANSWER, targetOf, textOf } from '../answer/outcome.ts'
-import { agree, foldsOf, type Comparison } from '../answer/agreement.ts'
-import type { HeldOutRow } from '../gate/gate.ts'
+import { foldsOf, type Comparison } from '../answer/agreement.ts'
 import type { CurveFit } from '../gate/learning-curve.ts'
 import type { Split } from '../learn/split.ts'
 import { fitRows, fitShares } from '../learn/fits.ts'
@@ -17,10 +17,9 @@ import {
   type TextHead,
   type TextRows,
 } from '../learn/text-head.ts'
-import { isProven, lengthBands, provenKinds } from '../route/request-kind.ts'
-import { messagesText } from '../../openai/message-text.ts'
-import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
 import type { ScannedExchange } from './exchange.ts'
+import type { FillForm } from './field-head.ts'
+import { heldOutRows, type HeadAnswer } from './held-out.ts'
 
 /** What a head reads of a text beside its hashed words. */
 export interface Encoder {
@@ -30,6 +29,8 @@ export interface Encoder {
   dims: number
   /** @returns `[texts, dims]`, row-major; null without embeddings */
   encode: (texts: string[]) => Promise<Float32Array | null>
+  /** tries it as a field head; null without embeddings */
+  fillForm: FillForm | null
 }
 
 /** Five folds take four times as long, and choose the same penalty or a neighbour of it. */
@@ -47,10 +48,6 @@ interface Problem {
   /** `[heldOut, dims]` */
   heldOutVectors: Float32Array | null
 }
-
-/** What an adapted model reads of a request. */
-const textOfRequest = ({ match }: ScannedExchange): string =>
-  messagesText(studentMessages(match, EMPTY_PROMPT))
 
 const problemOf = async (
   { train, traffic, unseen }: Split<ScannedExchange>,
@@ -80,49 +77,15 @@ const problemOf = async (
   }
 }
 
-interface Answer {
-  text: string
-  logprob: number
-}
-
-const answersOf = ({ names, heldOutTexts, heldOutVectors }: Problem, head: TextHead): Answer[] => {
+const answersOf = (
+  { names, heldOutTexts, heldOutVectors }: Problem,
+  head: TextHead
+): HeadAnswer[] => {
   const shares = textProbabilities(head, heldOutTexts, heldOutVectors)
   return Array.from({ length: shares.length / names.length }, (_, row) => {
     const own = shares.subarray(row * names.length, (row + 1) * names.length)
     const best = own.reduce((most, share, number) => (share > own[most]! ? number : most), 0)
     return { text: names[best]!, logprob: Math.log(own[best]!) }
-  })
-}
-
-/** The held-out rows with the answers of a head, as the gate reads them. */
-const heldOutRows = (
-  { traffic, unseen }: Split<ScannedExchange>,
-  heldOut: readonly ScannedExchange[],
-  answers: readonly Answer[],
-  comparison: Comparison
-): HeldOutRow[] => {
-  const [isTraffic, isUnseen] = [new Set(traffic), new Set(unseen)]
-  const proven = provenKinds(traffic.map(({ kind }) => kind))
-  const bands = lengthBands(heldOut.map(({ kind }) => kind.chars))
-  return heldOut.map((exchange, i) => {
-    const { text, logprob } = answers[i]!
-    const logged = textOf(exchange.outcome)
-    const agrees = logged !== null && agree(comparison, text, logged)
-    const deferred = text === DEFER_ANSWER ? 'deferred' : null
-    return {
-      agrees,
-      agreesToday: null,
-      similarity: Number(agrees),
-      logprobSum: logprob,
-      logprobMin: logprob,
-      deferred: isProven(proven, exchange.kind) ? deferred : 'kind-not-proven',
-      fresh: null,
-      at: exchange.at,
-      conversation: exchange.conversation,
-      isTraffic: isTraffic.has(exchange),
-      isUnseen: isUnseen.has(exchange),
-      slices: [...exchange.kind.traits, ...exchange.kind.values, bands[i]!],
-    }
   })
 }
 

@@ -1,9 +1,10 @@
 /** The result of a scan: figures for each template, ranked by money, and their totals. Has no texts of the log unless asked for. */
 import type { ResponseType } from '../answer/response-type.ts'
+import type { FieldDescription } from '../form/describe-form.ts'
 import type { LearningCurve } from '../gate/learning-curve.ts'
 import type { Template } from '../template/template.ts'
 import type { CoverageFigures, SelectivePoint } from './coverage.ts'
-import type { LabelPlan } from './label-plan.ts'
+import type { HeadPlan } from './head-plan.ts'
 import type { FoundTemplate, LogScan } from './log-scan.ts'
 import { neededForMore, neededForRoute, type MoreExchanges } from './missing.ts'
 import type { TemplateMoney } from './money.ts'
@@ -11,7 +12,7 @@ import type { TemplateMoney } from './money.ts'
 /** A template with what was found out of it. */
 export interface Judged {
   found: FoundTemplate
-  plan: LabelPlan
+  plan: HeadPlan
   /** null where no head was tried */
   coverage: CoverageFigures | null
 }
@@ -45,7 +46,11 @@ export interface TemplateReport {
   /** why dollars a month are not known; null where they are */
   moneyUnknown: string | null
   /** null without an answer in text or calls */
-  responseType: ResponseType | null
+  responseType: ResponseType | 'form' | null
+  /** of the form, in the order of the answer, without examples unless texts were asked for; null without a form */
+  fields: FieldDescription[] | null
+  /** share of the answers that the form reproduces byte for byte; null without one */
+  explained: number | null
   /** distinct labels; null where the answers are no labels */
   labels: number | null
   /** of the head: trained on, held out of the traffic, and held-out questions that are new to training */
@@ -149,6 +154,12 @@ const coverageFigures = (judged: Judged) => {
   }
 }
 
+/** The values of a choice are texts of the log. */
+const formFigures = ({ form }: HeadPlan, withText: boolean) => ({
+  explained: form && form.explained,
+  fields: form && form.fields.map((field) => (withText ? field : { ...field, examples: [] })),
+})
+
 const templateReport = (
   judged: Judged,
   money: TemplateMoney,
@@ -156,8 +167,10 @@ const templateReport = (
 ): TemplateReport => {
   const {
     found: { template, tally, population },
-    plan: { split, labels, responseType },
+    plan,
+    coverage,
   } = judged
+  const { split, labels, form, responseType } = plan
   const { version, tenant, model, messages } = template
   return {
     version,
@@ -167,10 +180,12 @@ const templateReport = (
     exchanges: population,
     answeredByRoute: tally.answeredByRoute,
     ...moneyFigures(money),
-    responseType,
+    responseType: form === null ? responseType : 'form',
     labels: labels?.length ?? null,
+    ...formFigures(plan, withText),
     rows: {
-      train: split.train.length,
+      // in its time a field head may learn a part
+      train: coverage?.curve.points.at(-1)?.rows ?? split.train.length,
       heldOut: split.traffic.length,
       unseen: split.unseen.length,
     },

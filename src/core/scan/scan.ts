@@ -1,13 +1,14 @@
 /**
- * A first look at a log: which prompts recur, what they cost, and how much of them a label head could answer.
+ * A first look at a log: which prompts recur, what they cost, and how much of them a head could answer.
  * Reads the log twice, trains heads, and ranks the templates by money. The log, the features and the progress
  * come from outside.
  */
 import type { ExchangeRecord } from '../log/record.ts'
 import type { Template } from '../template/template.ts'
-import { coverageOf, type CoverageFigures, type GateSettings } from './coverage.ts'
+import { coverageOf, type GateSettings } from './coverage.ts'
+import { fitFieldHead } from './field-head.ts'
 import { fitHeads, type Encoder } from './head.ts'
-import { MAX_TRAIN_ROWS, planLabels, type LabelPlan, type LabelPlanSettings } from './label-plan.ts'
+import { MAX_TRAIN_ROWS, planHead, type HeadPlan, type HeadPlanSettings } from './head-plan.ts'
 import { LogScan, type FoundTemplate, type LogScanOptions } from './log-scan.ts'
 import { priceTemplates, type MoneySettings } from './money.ts'
 import { reportOf, type Judged, type ScanReport } from './report.ts'
@@ -18,7 +19,7 @@ export interface LogSource {
 }
 
 export type ScanSettings = Pick<LogScanOptions, 'minSessions' | 'countTokens' | 'now'> &
-  Omit<LabelPlanSettings, 'dims'> &
+  Omit<HeadPlanSettings, 'dims'> &
   GateSettings & {
     /** templates that are known before the scan */
     known: readonly Template[]
@@ -26,9 +27,12 @@ export type ScanSettings = Pick<LogScanOptions, 'minSessions' | 'countTokens' | 
     money: Omit<MoneySettings, 'window'>
     /** texts of prompts and labels go into the report */
     withText: boolean
+    /** @param done templates, and a share of the one that is tried */
     onTemplate: (done: number, all: number) => void
     /** before heads are tried */
     onFound: (templates: readonly Template[]) => void
+    /** with texts of the log, which the report has not */
+    onForm: (template: Template, form: NonNullable<HeadPlan['form']>) => void
   }
 
 /** Repeated questions give one training row. */
@@ -42,25 +46,72 @@ const readTwice = async (source: LogSource, scan: LogScan): Promise<FoundTemplat
   return scan.results()
 }
 
-/** @returns null where no head can be tried */
-const tryHead = async (
-  { split, labels, obstacle }: LabelPlan,
+type Tried = Pick<Judged, 'plan' | 'coverage'>
+
+const tryLabelHead = async (
+  plan: HeadPlan,
+  labels: readonly string[],
   settings: ScanSettings
-): Promise<CoverageFigures | null> => {
-  if (obstacle !== null || labels === null) return null
-  return coverageOf(await fitHeads(split, labels, settings), settings)
+): Promise<Tried> => ({
+  plan,
+  coverage: coverageOf(await fitHeads(plan.split, labels, settings), settings),
+})
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+/**
+ * What a gate says of a head that learned a part of the rows: where it passes, one that learns all of them answers
+ * at least as much, about; where it refuses, it says nothing of the other.
+ */
+const tryFieldHead = async (
+  plan: HeadPlan,
+  form: NonNullable<HeadPlan['form']>,
+  settings: ScanSettings,
+  onProgress: (done: number) => void
+): Promise<Tried> => {
+  const { split, responseType } = plan
+  const { seed, encoder } = settings
+  const unknown = (reason: string): Tried => ({
+    plan: { ...plan, obstacle: { reason, missingExchanges: null } },
+    coverage: null,
+  })
+  const fitted = await fitFieldHead({ split, form, type: responseType! }, encoder.fillForm!, {
+    seed,
+    onProgress,
+  })
+  if ('refused' in fitted) return unknown(fitted.refused)
+  const coverage = coverageOf([fitted.fit], settings)
+  if (coverage.refusal === null || !fitted.isCut) return { plan, coverage }
+  return unknown(
+    `a field head that learned from ${fitted.fit.rows} rows for less than a minute agrees on ` +
+      `${percent(coverage.agreementOfAll)} of all answers, too few to go live; an internalization learns longer`
+  )
+}
+
+/** @returns no coverage where no head can be tried */
+const tryHead = async (
+  plan: HeadPlan,
+  settings: ScanSettings,
+  onProgress: (done: number) => void
+): Promise<Tried> => {
+  const { labels, form, obstacle } = plan
+  if (obstacle === null && form !== null) return tryFieldHead(plan, form, settings, onProgress)
+  if (obstacle === null && labels !== null) return tryLabelHead(plan, labels, settings)
+  return { plan, coverage: null }
 }
 
 /** @param isTimed without any time, bursts cannot be told, and each conversation counts by itself */
 const judge = async (
   found: FoundTemplate,
   settings: ScanSettings,
-  isTimed: boolean
+  isTimed: boolean,
+  onProgress: (done: number) => void
 ): Promise<Judged> => {
   const timed = { ...settings, burstMinutes: isTimed ? settings.burstMinutes : 0 }
   const dims = timed.encoder.dims
-  const plan = planLabels(found.sample, found.unsupportedFormat, { ...timed, dims })
-  return { found, plan, coverage: await tryHead(plan, timed) }
+  const plan = planHead(found.sample, found.unsupportedFormat, { ...timed, dims })
+  if (plan.form !== null) settings.onForm(found.template, plan.form)
+  return { found, ...(await tryHead(plan, timed, onProgress)) }
 }
 
 /** @throws what the source throws */
@@ -79,7 +130,8 @@ export const scanLog = async (source: LogSource, settings: ScanSettings): Promis
   const judged: Judged[] = []
   for (const template of found) {
     onTemplate(judged.length, found.length)
-    judged.push(await judge(template, settings, scan.from !== null))
+    const tell = (done: number): void => onTemplate(judged.length + done, found.length)
+    judged.push(await judge(template, settings, scan.from !== null, tell))
   }
   onTemplate(found.length, found.length)
   const { from, to } = scan

@@ -20,12 +20,13 @@ import { minimumRows } from '../../core/gate/samples.ts'
 import {
   burstMsOf,
   type InternalizeOptions,
+  type PlannedForm,
   type Population,
 } from '../../core/internalization/internalization.ts'
+import { typeOfForm } from '../../core/answer/answer-form.ts'
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
 import { foldsOf, outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
-import type { FormSummary } from '../../core/form/describe-form.ts'
 import {
   detectResponseType,
   isMostlyJson,
@@ -46,7 +47,7 @@ export interface PlannedRows extends Split<MatchedExchange>, Comparison {
   /** of the sample of traffic */
   kinds: ProvenKinds
   /** of the answers, where a field head can fill it */
-  form: FormSummary | null
+  form: PlannedForm | null
   population: Omit<Population, 'withoutPrompt'>
 }
 
@@ -216,8 +217,7 @@ const shapeOf = (
   const detected = detectResponseType(textsOf(train))
   const canHaveForm = detected !== 'label' && withoutFieldHead(config, encoder) === null
   const form = canHaveForm ? formOf(train) : null
-  // long replies of a form are compared as short ones are
-  return { form, responseType: form !== null && detected === 'free-text' ? 'short-text' : detected }
+  return { form, responseType: form === null ? detected : typeOfForm(detected) }
 }
 
 /** The folds are read from the log; the rules for fields are those that are in force now. */

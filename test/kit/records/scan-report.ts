@@ -25,6 +25,8 @@ export const labels = (changed: Partial<TemplateReport> = {}): TemplateReport =>
   moneyUnknown: null,
   responseType: 'label',
   labels: 77,
+  fields: null,
+  explained: null,
   rows: { train: 1500, heldOut: 500, unseen: 500 },
   expectedCoverage: 0.612,
   coverageLowerBound: 0.558,

@@ -6,7 +6,7 @@ import { withConversations } from '../../../src/core/rollout/population.ts'
 import { exchangeOf, readExchange, type ScannedExchange } from '../../../src/core/scan/exchange.ts'
 import { coverageOf } from '../../../src/core/scan/coverage.ts'
 import { fitHeads, type Encoder } from '../../../src/core/scan/head.ts'
-import { planLabels } from '../../../src/core/scan/label-plan.ts'
+import { planHead } from '../../../src/core/scan/head-plan.ts'
 import { Detector } from '../../../src/core/detect/detect.ts'
 import { compileMatcher, templateKeyOf, type Matcher } from '../../../src/core/match/match.ts'
 import type { ExchangeRecord } from '../../../src/core/log/record.ts'
@@ -93,7 +93,7 @@ export const drawLog = async (
   const later = exchanges.filter(({ id }) => Number(id) >= rows)
   const gate = { margin: MARGIN, minCoverage: MIN_COVERAGE, seed: 1, burstMinutes: 0 }
   const now = records.at(-1)!.at
-  const plan = planLabels(log, null, { ...gate, ...ROWS, now, dims: encoder.dims })
+  const plan = planHead(log, null, { ...gate, ...ROWS, now, dims: encoder.dims })
   if (plan.obstacle !== null) return null
   const { split } = plan
   // fresh requests are answered with the held-out ones, behind them, and the gate does not see them

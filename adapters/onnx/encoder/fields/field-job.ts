@@ -41,13 +41,15 @@ export interface TrainFieldsInput {
   validationRows: FieldTrainingRow[]
   hyperparameters: Partial<FieldHyperparameters>
   seed: number
-  /** when it has a checkpoint of this job, the job resumes from it */
-  checkpointDir: string
+  /** when it has a checkpoint of this job, the job resumes from it; null: none is kept */
+  checkpointDir: string | null
 }
 
 export interface TrainFieldsOptions {
   threads: number
   checkpointSeconds?: number
+  /** training ends after this time at the latest; no limit by default */
+  maxSeconds?: number
   /** milliseconds */
   now?: () => number
 }
@@ -163,6 +165,7 @@ export const prepareFieldJob = (
     options: {
       threads: options.threads,
       checkpointSeconds: options.checkpointSeconds ?? DEFAULT_CHECKPOINT_SECONDS,
+      maxSeconds: options.maxSeconds ?? Infinity,
       now: options.now ?? (() => performance.now()),
     },
     hyperparameters,
@@ -189,7 +192,11 @@ export const initialFieldState = async ({
   identity,
   hooks,
 }: FieldJob): Promise<Checkpoint<FieldCounters>> => {
-  const saved = await loadCheckpoint<FieldCounters>(input.checkpointDir, identity, layout.length)
+  const { checkpointDir } = input
+  const saved =
+    checkpointDir === null
+      ? null
+      : await loadCheckpoint<FieldCounters>(checkpointDir, identity, layout.length)
   if (saved !== null) {
     hooks.onMessage('info', `resumed from the checkpoint at step ${saved.counters.step}`)
     return saved

@@ -74,7 +74,7 @@ export const trainFields = async (
   try {
     const state = await initialFieldState(job)
     await trainSteps(job, sessions, state)
-    await saveCheckpoint(input.checkpointDir, job.identity, state)
+    await save(job, state)
     return resultOf(job, state)
   } finally {
     await Promise.all([sessions.training.close(), sessions.loss?.close()])
@@ -104,16 +104,26 @@ const openSessions = async ({
 const isStale = ({ hyperparameters }: FieldJob, { counters }: FieldState): boolean =>
   counters.best !== null && counters.epochs - counters.best.epoch >= hyperparameters.patience
 
+const save = async ({ input, identity }: FieldJob, state: FieldState): Promise<void> => {
+  if (input.checkpointDir !== null) await saveCheckpoint(input.checkpointDir, identity, state)
+}
+
+/** Share of the job that is done, by steps or by time; the larger of the two. */
+const progressOf = (
+  { totalSteps, options }: FieldJob,
+  step: number,
+  { elapsedSeconds }: FieldCounters
+): number => Math.min(1, Math.max(step / totalSteps, elapsedSeconds / options.maxSeconds))
+
 const trainSteps = async (job: FieldJob, sessions: Sessions, state: FieldState): Promise<void> => {
-  const { input, hooks, options, identity, stepsPerEpoch, totalSteps } = job
+  const { hooks, options, stepsPerEpoch } = job
   const { counters } = state
-  const save = () => saveCheckpoint(input.checkpointDir, identity, state)
   const base = counters.elapsedSeconds
   const startedAt = options.now()
   let savedAt = startedAt
-  while (counters.step < totalSteps && !isStale(job, state)) {
+  while (progressOf(job, counters.step, counters) < 1 && !isStale(job, state)) {
     if (hooks.signal.aborted) {
-      await save()
+      await save(job, state)
       throw hooks.signal.reason
     }
     const stepStart = options.now()
@@ -128,7 +138,7 @@ const trainSteps = async (job: FieldJob, sessions: Sessions, state: FieldState):
     counters.elapsedSeconds = base + (options.now() - startedAt) / 1000
     report(job, state, loss)
     if (options.now() - savedAt >= options.checkpointSeconds * 1000) {
-      await save()
+      await save(job, state)
       savedAt = options.now()
     }
   }
@@ -142,11 +152,9 @@ const batchOf = (job: FieldJob, step: number): FieldExample[] => {
   return batches[step % stepsPerEpoch]!.map((row) => examples[row]!)
 }
 
-/** Rising over the first part of the steps, then falling to 0; without a step of rate 0. */
-const rateAt = (step: number, totalSteps: number, warmup: number): number => {
-  const progress = (step + 0.5) / totalSteps
-  return progress < warmup ? progress / warmup : (1 - progress) / (1 - warmup)
-}
+/** Rising over the first part of the job, then falling to 0. */
+const rateAt = (progress: number, warmup: number): number =>
+  progress < warmup ? progress / warmup : (1 - progress) / (1 - warmup)
 
 /** The gradient of a batch, in as many parts as memory requires. @returns the loss */
 const computeGradient = async (
@@ -179,11 +187,12 @@ const trainStep = async (
   state: FieldState,
   examples: FieldExample[]
 ): Promise<number> => {
-  const { layout, hyperparameters, totalSteps } = job
+  const { layout, hyperparameters } = job
   const { theta, optimizer, counters } = state
   const loss = await computeGradient(job, sessions, state, examples)
   const { layerRate, headRate, weightDecay, warmup } = hyperparameters
-  const rate = rateAt(counters.step, totalSteps, warmup)
+  // the middle of the step, so that neither the first nor the last step has rate 0
+  const rate = rateAt(progressOf(job, counters.step + 0.5, counters), warmup)
   const group = (until: number, learningRate: number, decay: number) => ({
     until,
     learningRate: rate * learningRate,
@@ -234,14 +243,14 @@ const validate = async (job: FieldJob, session: FieldSession, state: FieldState)
 
 const report = (job: FieldJob, state: FieldState, trainLoss: number): void => {
   const { step, elapsedSeconds, validLoss } = state.counters
-  const left = isStale(job, state) ? 0 : job.totalSteps - step
+  const progress = isStale(job, state) ? 1 : progressOf(job, step, state.counters)
   job.hooks.onProgress({
     step,
     totalSteps: job.totalSteps,
     tokensPerSecond: tokensPerSecond(state.counters),
     trainLoss,
     validLoss,
-    etaSeconds: (elapsedSeconds / step) * left,
+    etaSeconds: (elapsedSeconds / progress) * (1 - progress),
   })
 }
 

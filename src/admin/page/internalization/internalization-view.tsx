@@ -208,7 +208,7 @@ const CandidateParts = ({ facts }: Pick<PartProps, 'facts'>) => {
       <Live id="training">
         {plan !== null && (
           <Fold name="Training" tells={trainedText(plan)}>
-            <Training plan={plan} />
+            <Training plan={plan} unexplained={facts.unexplained} />
           </Fold>
         )}
       </Live>

@@ -9,6 +9,7 @@ import {
 import type { Template } from '../../../core/template/template.ts'
 import { shownPairs } from '../../../lifecycle/ratings/rating.ts'
 import { readRolloutReport, type RolloutReport } from '../../../lifecycle/rollout-report.ts'
+import { unexplainedAnswers, type UnexplainedAnswer } from '../../../lifecycle/logged-texts.ts'
 import type { Store } from '../../../store/store.ts'
 import type { AdminDeps } from '../../deps.ts'
 import {
@@ -39,6 +40,8 @@ export interface InternalizationFacts {
   feedback: FeedbackCounts | null
   /** the newest ones of a route, the surest ones of a candidate; null where they are not shown */
   mistakes: Mistake[] | null
+  /** answers that the form of its plan does not reproduce; null where they are not shown */
+  unexplained: UnexplainedAnswer[] | null
   /** null: not worked out yet, or there is no promise to pay for */
   money: MoneyProps | null
 }
@@ -115,6 +118,7 @@ export const loadInternalization = async (
     curve: await readLearningCurve(store, row),
     feedback: lora === null ? null : await store.feedback.counts(lora),
     mistakes: showsTexts ? await readMistakes(deps, row, report) : null,
+    unexplained: showsTexts ? await unexplainedAnswers(store, row) : null,
     money: await loadMoney(deps, row, false),
   }
 }

@@ -6,13 +6,14 @@ import type {
 } from '../../../core/internalization/internalization.ts'
 import type { FieldDescription, FormSummary } from '../../../core/form/describe-form.ts'
 import type { Verdict } from '../../../core/gate/gate.ts'
+import type { UnexplainedAnswer } from '../../../lifecycle/logged-texts.ts'
 import type { CurveReading } from '../../reading/read-internalization.ts'
 import { Figures } from '../parts/figures.tsx'
 import { duration, percent, shortPercent, whole } from '../parts/format.ts'
 import { recordPath } from '../address.ts'
 import { Plot } from '../parts/plot.tsx'
 import { Table } from '../parts/table.tsx'
-import { Text } from '../parts/text.tsx'
+import { Line, Text } from '../parts/text.tsx'
 
 /** Of one field. */
 const MAX_EXAMPLES = 6
@@ -203,6 +204,8 @@ const PopulationFigures = ({ plan }: { plan: InternalizationPlan }) => {
   )
 }
 
+const UNEXPLAINED_CHARS = 160
+
 const FIELD_KINDS: Record<FieldDescription['kind'], string> = {
   constant: 'constant',
   choice: 'chosen',
@@ -210,7 +213,13 @@ const FIELD_KINDS: Record<FieldDescription['kind'], string> = {
   set: 'any of a set',
 }
 
-const Form = ({ form }: { form: FormSummary }) => (
+const Form = ({
+  form,
+  unexplained,
+}: {
+  form: FormSummary
+  unexplained: UnexplainedAnswer[] | null
+}) => (
   <>
     <p>
       This form reproduces {percent(form.explained)} of the answers. A field head fills it; the
@@ -227,14 +236,33 @@ const Form = ({ form }: { form: FormSummary }) => (
       ])}
       empty=""
     />
+    {unexplained !== null && unexplained.length > 0 && (
+      <Table
+        caption="Answers that the form does not reproduce"
+        columns={[{ name: 'Question' }, { name: 'Answer' }, { name: 'Record' }]}
+        rows={unexplained.map(({ recordId, query, answer }) => [
+          query === null ? '' : <Line text={query} chars={UNEXPLAINED_CHARS} />,
+          <Line text={answer} chars={UNEXPLAINED_CHARS} />,
+          <a href={recordPath(recordId)}>its record</a>,
+        ])}
+        empty=""
+      />
+    )}
   </>
 )
 
-export const Training = ({ plan }: { plan: InternalizationPlan }) => (
+/** @param unexplained null where the reader may not read texts */
+export const Training = ({
+  plan,
+  unexplained,
+}: {
+  plan: InternalizationPlan
+  unexplained: UnexplainedAnswer[] | null
+}) => (
   <section>
     {(plan.population as Population | undefined) !== undefined && <PopulationFigures plan={plan} />}
     <div class="stack">
-      {plan.form !== undefined && <Form form={plan.form} />}
+      {plan.form !== undefined && <Form form={plan.form} unexplained={unexplained} />}
       <Stages plan={plan} />
       <div class="plots">
         {plan.arms.map((arm) => (

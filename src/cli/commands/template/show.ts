@@ -1,6 +1,5 @@
 import { Command } from 'commander'
 import { holdoutText } from '../../../core/internalization/holdout-time.ts'
-import type { FormSummary } from '../../../core/form/describe-form.ts'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts'
 import { shortId } from '../../../core/template/name.ts'
@@ -9,7 +8,9 @@ import { slotsOf, type Segment, type Slot, type Template } from '../../../core/t
 import type { Economics } from '../../../savings/economics.ts'
 import type { Store } from '../../../store/store.ts'
 import { readCurve, type CurveWork } from '../../../lifecycle/learning-curve.ts'
+import { unexplainedAnswers } from '../../../lifecycle/logged-texts.ts'
 import { openStoreEconomics, templateOf, withStore } from '../../context.ts'
+import { formText, type ShownForm } from '../../form-text.ts'
 import { percent, print, table, type OutputOptions } from '../../output.ts'
 import { historiesOf, historyText } from '../../rollout/history.ts'
 import { liveRollouts, type Rollout } from '../../rollout/rollout-of.ts'
@@ -76,19 +77,18 @@ const removedText = (template: Template): string =>
     ]),
   ])
 
-/** A line a field. */
-const formText = ({ explained, fields }: FormSummary): string =>
-  [
-    `the form of its answers, which reproduces ${percent(explained)} of them:`,
-    ...fields.map(
-      ({ path, kind, rules, isOptional, examples }) =>
-        `  ${path === '' ? 'the whole answer' : path}: ${[kind, ...rules, ...(isOptional ? ['optional'] : [])].join(', ')}; ${examples.slice(0, 3).join(', ')}`
-    ),
-  ].join('\n')
+/** Of the newest internalization with a verdict. */
+const newestForm = async (store: Store, rows: Internalization[]): Promise<ShownForm | null> => {
+  const newest = rows.findLast(({ verdict }) => verdict !== null)
+  const form = newest?.plan?.form
+  if (newest === undefined || form === undefined) return null
+  return { ...form, unexplained: await unexplainedAnswers(store, newest) }
+}
 
 const internalizationsText = (
   rows: Internalization[],
-  rollouts: ReadonlyMap<string, Rollout>
+  rollouts: ReadonlyMap<string, Rollout>,
+  form: ShownForm | null
 ): string => {
   if (rows.length === 0) return 'no internalization'
   const newest = rows.findLast(({ verdict }) => verdict !== null)?.plan ?? null
@@ -109,7 +109,7 @@ const internalizationsText = (
     figures,
     holdoutText(newest),
     ...planRulesText(newest),
-    ...(newest.form ? [formText(newest.form)] : []),
+    ...(form === null ? [] : [formText(form)]),
   ].join('\n')
 }
 
@@ -170,6 +170,7 @@ const collect = async (
     liveInternalizationId: route?.internalizationId ?? null,
     rollouts: await liveRollouts(store, internalizations, settings),
     curve: await newestCurve(store, internalizations),
+    form: await newestForm(store, internalizations),
     histories: await historiesOf(store, internalizations),
   }
 }
@@ -184,6 +185,7 @@ const render = ({
   liveInternalizationId,
   rollouts,
   curve,
+  form,
   histories,
 }: Awaited<ReturnType<typeof collect>>): string =>
   [
@@ -215,7 +217,7 @@ const render = ({
     slotsText(template),
     removedText(template),
     ...(fields.length === 0 ? [] : [fieldRulesText(fields)]),
-    internalizationsText(internalizations, rollouts),
+    internalizationsText(internalizations, rollouts, form),
     ...(curve === null ? [] : [learningCurveText(curve.work, curve.internalization)]),
     ...histories.map(historyText),
     ...nextStep(titles.id(template.version), internalizations.at(-1), rollouts),

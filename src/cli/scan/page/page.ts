@@ -3,6 +3,7 @@
  * the log unless the report does. Pure.
  */
 import { createHash } from 'node:crypto'
+import type { FieldDescription } from '../../../core/form/describe-form.ts'
 import type { NextStep } from '../next-step.ts'
 import type { ScanReport, TemplateReport } from '../../../core/scan/report.ts'
 import { shortId } from '../../../core/template/name.ts'
@@ -68,6 +69,26 @@ const segmentText = (segment: Segment): string => {
   return segment.kind === 'query' ? '{query}' : `{${segment.kind} ${segment.name}}`
 }
 
+const FIELD_HEADER = ['field', 'value', 'optional', 'examples']
+
+const fieldCells = ({ path, kind, rules, isOptional, examples }: FieldDescription): string[] => [
+  path === '' ? 'the whole answer' : path,
+  [kind, ...rules].join(', '),
+  isOptional ? 'yes' : '',
+  examples.join(', '),
+]
+
+/** Examples only where the report has texts. */
+const fieldsOf = ({ fields }: TemplateReport): string => {
+  if (fields === null) return ''
+  const hasExamples = fields.some(({ examples }) => examples.length > 0)
+  const shown = (cells: string[]): string[] => (hasExamples ? cells : cells.slice(0, -1))
+  return (
+    `<details><summary>Fields</summary><div class="table"><table><thead>${rowOf('th', shown(FIELD_HEADER))}</thead>` +
+    `<tbody>${fields.map((field) => rowOf('td', shown(fieldCells(field)))).join('\n')}</tbody></table></div></details>`
+  )
+}
+
 const textOf = ({ text }: TemplateReport): string => {
   if (text === undefined) return ''
   const messages = text.messages.map(
@@ -95,6 +116,7 @@ const templateSection = (row: TemplateReport, place: number, margin: number): st
     )}</p>`,
     ...(remark === '' ? [] : [`<p class="remark">${escapeHtml(remark)}</p>`]),
     plots,
+    fieldsOf(row),
     textOf(row),
   ].join('\n')
 }

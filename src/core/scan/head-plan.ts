@@ -1,7 +1,8 @@
 /**
- * Whether a label head can be tried on the exchanges of a template: the split that the gate would make, the
- * type of the answers, and the obstacle where there is one.
+ * Which head can be tried on the exchanges of a template, for labels or for a form: the split that the gate would
+ * make, the type of the answers, and the obstacle where there is one.
  */
+import { findAnswerForm, type AnswerForm } from '../answer/answer-form.ts'
 import { textOf } from '../answer/outcome.ts'
 import {
   detectResponseType,
@@ -14,7 +15,7 @@ import { newTo, splitPopulation, type Split, type SplitSettings } from '../learn
 import type { ScannedExchange } from './exchange.ts'
 
 /** Rows, window, bursts and seed are those of an internalization. */
-export interface LabelPlanSettings extends Omit<SplitSettings, 'judged'> {
+export interface HeadPlanSettings extends Omit<SplitSettings, 'judged'> {
   /** agreement that may be lost, 0 to 1 */
   margin: number
   /** least share of the traffic that a route must answer, 0 to 1 */
@@ -23,12 +24,14 @@ export interface LabelPlanSettings extends Omit<SplitSettings, 'judged'> {
   dims: number
 }
 
-export interface LabelPlan {
+export interface HeadPlan {
   /** null without an exchange */
   responseType: ResponseType | null
   split: Split<ScannedExchange>
   /** what the head can answer; null where the answers are no labels */
   labels: string[] | null
+  /** what a field head can fill; null where the answers are labels or have no form */
+  form: AnswerForm<ScannedExchange> | null
   /** why no head is tried; null where one is */
   obstacle: Obstacle | null
   /** questions of the sample that a head could learn and does not, because it would take too long */
@@ -48,6 +51,8 @@ const MAX_WORK = 1e8
 /** A text of a few sentences has some hundred hashed words and n-grams, each worth more than a dimension. */
 const HASHED_DIMS = 256
 export const MAX_TRAIN_ROWS = 2_000
+/** For a field head, which learns a few dozen rows a second and takes them several times. */
+const MAX_FORM_ROWS = 1_500
 
 const textsOf = (exchanges: readonly ScannedExchange[]): string[] =>
   exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
@@ -58,7 +63,7 @@ const textsOf = (exchanges: readonly ScannedExchange[]): string[] =>
  */
 const trainRowsFor = (
   sample: readonly ScannedExchange[],
-  { trainRows, holdoutRows, dims }: LabelPlanSettings
+  { trainRows, holdoutRows, dims }: HeadPlanSettings
 ): number => {
   const classes = new Set(textsOf(sample)).size
   const affordable = Math.min(
@@ -67,6 +72,12 @@ const trainRowsFor = (
   )
   return Math.max(trainRows, Math.min(affordable, sample.length - holdoutRows))
 }
+
+/** A head for fields knows no classes. */
+const formRowsFor = (
+  sample: readonly ScannedExchange[],
+  { trainRows, holdoutRows }: HeadPlanSettings
+): number => Math.max(trainRows, Math.min(MAX_FORM_ROWS, sample.length - holdoutRows))
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
@@ -83,7 +94,7 @@ const TYPE_OBSTACLES: Record<Exclude<ResponseType, 'label'>, string> = {
 /** Exchanges of the log for each one to learn from: in a short log both parts of the split grow with it. */
 const growthOf = (
   { train, traffic }: Split<ScannedExchange>,
-  { trainRows, holdoutRows }: LabelPlanSettings
+  { trainRows, holdoutRows }: HeadPlanSettings
 ): number => {
   const all = train.length + traffic.length
   return all < trainRows + holdoutRows ? all / Math.max(1, train.length) : 1
@@ -111,7 +122,7 @@ const labelsObstacle = (learnable: string[], missing: number | null): Obstacle =
 
 const rowsObstacle = (
   { train, traffic, unseen }: Split<ScannedExchange>,
-  { trainRows, holdoutRows, margin }: LabelPlanSettings
+  { trainRows, holdoutRows, margin }: HeadPlanSettings
 ): Obstacle | null => {
   const needed = minimumRows(margin, ALPHA)
   const least = Math.min(traffic.length, unseen.length)
@@ -134,12 +145,13 @@ interface Answers {
   learnable: string[]
   /** of the training rows */
   labels: string[] | null
+  form: HeadPlan['form']
 }
 
 const answersObstacle = (
   { type, learnable, labels }: Answers,
   split: Split<ScannedExchange>,
-  settings: LabelPlanSettings
+  settings: HeadPlanSettings
 ): Obstacle | null => {
   const untilLabels = rowsUntilLabels(learnable)
   const missing = untilLabels && Math.ceil(untilLabels * growthOf(split, settings))
@@ -157,10 +169,16 @@ const answersObstacle = (
   return rowsObstacle(split, settings)
 }
 
+const NO_ENCODER: Obstacle = {
+  reason:
+    'a field head may fill the form of the answers; its coverage is estimated with a sentence encoder (--encoder)',
+  missingExchanges: null,
+}
+
 const obstacleOf = (
   answers: Answers,
   split: Split<ScannedExchange>,
-  settings: LabelPlanSettings
+  settings: HeadPlanSettings
 ): Obstacle | null => {
   const { traffic } = split
   const answerable = textsOf(traffic).length / Math.max(1, traffic.length)
@@ -171,52 +189,75 @@ const obstacleOf = (
         `${percent(settings.minCoverage)} must be answered`,
       missingExchanges: null,
     }
-  return answersObstacle(answers, split, settings)
+  if (answers.form === null) return answersObstacle(answers, split, settings)
+  return rowsObstacle(split, settings) ?? (settings.dims === 0 ? NO_ENCODER : null)
 }
 
 const spareOf = (
   sample: readonly ScannedExchange[],
   split: Split<ScannedExchange>,
-  settings: LabelPlanSettings
+  allowed: number
 ): number => {
   // a repeated question gives one row, so a part with fewer rows than allowed has used all
-  if (split.train.length < trainRowsFor(sample, settings)) return 0
+  if (split.train.length < allowed) return 0
   return newTo([...split.train, ...split.traffic, ...split.unseen], sample).length
 }
 
+/** Answers that are not held out. */
+const learnableOf = (
+  sample: readonly ScannedExchange[],
+  { traffic }: Split<ScannedExchange>
+): string[] => {
+  const heldOut = new Set(traffic)
+  return textsOf(sample.filter((exchange) => !heldOut.has(exchange)))
+}
+
+/** The split that the head of these answers is tried on. */
+const splitFor = (
+  sample: readonly ScannedExchange[],
+  settings: HeadPlanSettings
+): Pick<HeadPlan, 'split' | 'form'> & { type: ResponseType; allowed: number } => {
+  const splitAt = (trainRows: number) => splitPopulation(sample, { ...settings, trainRows })
+  const allowed = trainRowsFor(sample, settings)
+  const split = splitAt(allowed)
+  const learnable = learnableOf(sample, split)
+  // of a handful of exchanges all may be held out
+  const type = detectResponseType(learnable.length > 0 ? learnable : textsOf(sample))
+  if (type === 'label') return { split, form: null, type, allowed }
+  const ofForm = splitAt(formRowsFor(sample, settings))
+  const form = findAnswerForm(ofForm.train)
+  return form === null
+    ? { split, form, type, allowed }
+    : { split: ofForm, form, type, allowed: formRowsFor(sample, settings) }
+}
+
 /** @param unsupportedFormat why answers cannot be checked against the response format; null where they can */
-export const planLabels = (
+export const planHead = (
   sample: readonly ScannedExchange[],
   unsupportedFormat: string | null,
-  settings: LabelPlanSettings
-): LabelPlan => {
-  const split = splitPopulation(sample, {
-    ...settings,
-    trainRows: trainRowsFor(sample, settings),
-  })
-  const spare = spareOf(sample, split, settings)
-  const texts = textsOf(sample)
-  const refused = (reason: string, responseType: ResponseType | null): LabelPlan => ({
+  settings: HeadPlanSettings
+): HeadPlan => {
+  const { split, form, type, allowed } = splitFor(sample, settings)
+  const spare = spareOf(sample, split, allowed)
+  const refused = (reason: string, responseType: ResponseType | null): HeadPlan => ({
     responseType,
     split,
     labels: null,
+    form: null,
     obstacle: { reason, missingExchanges: null },
     spare,
   })
   if (sample.length === 0)
     return refused('the log has no request of this template that a route may answer', null)
-  if (texts.length === 0)
+  if (textsOf(sample).length === 0)
     return refused('the log has no answer of this template in plain text or function calls', null)
-  const heldOut = new Set(split.traffic)
-  const learnable = textsOf(sample.filter((exchange) => !heldOut.has(exchange)))
-  // of a handful of exchanges all may be held out
-  const type = detectResponseType(learnable.length > 0 ? learnable : texts)
   if (unsupportedFormat !== null)
     return refused(
       `no answer can be checked against the response format: ${unsupportedFormat}`,
       type
     )
+  const learnable = learnableOf(sample, split)
   const labels = type === 'label' ? knownLabels(textsOf(split.train)) : null
-  const obstacle = obstacleOf({ type, learnable, labels }, split, settings)
-  return { responseType: type, split, labels, obstacle, spare }
+  const obstacle = obstacleOf({ type, learnable, labels, form }, split, settings)
+  return { responseType: type, split, labels, form, obstacle, spare }
 }

@@ -1,0 +1,38 @@
+/** The answer of a field head, and how likely it is right. Pure. */
+import { decodeTargets } from '../../../src/core/form/decode-targets.ts'
+import type { Form } from '../../../src/core/form/form.ts'
+import { renderAnswer } from '../../../src/core/form/render-answer.ts'
+import type { Source } from '../../../src/core/form/words.ts'
+import { fieldConfidence, type FieldAcceptor } from '../../../src/core/learn/field-acceptor.ts'
+import type { RowScores } from '../encoder/fields/field-model.ts'
+
+/** Content of the manifest's member `form`. */
+export interface FieldHeadForm {
+  form: Form
+  acceptor: FieldAcceptor | null
+}
+
+export interface FieldAnswer {
+  text: string
+  /** natural logarithm of the probability that the text is right */
+  logprob: number
+}
+
+/** Of an answer that the form does not allow, which no route gives. */
+const IMPOSSIBLE = -100
+
+/** @param choices texts that the request allows; undefined: all */
+export const fieldAnswer = (
+  { form, acceptor }: FieldHeadForm,
+  sources: readonly Source[],
+  scores: RowScores,
+  choices?: readonly string[]
+): FieldAnswer => {
+  const decoded = decodeTargets(form, sources, scores)
+  const text = renderAnswer(form, sources, decoded.targets)
+  if (text === null || (choices && !choices.includes(text)))
+    return { text: '', logprob: IMPOSSIBLE }
+  // a word that was not read may be a value
+  if (scores.cut) return { text, logprob: IMPOSSIBLE }
+  return { text, logprob: fieldConfidence(acceptor, decoded, decoded.targets.tags.length) }
+}

@@ -1,0 +1,75 @@
+/** Rows that a tagger has not learned from, and whether it gets them right: how sure a head may be is learned from these. */
+import { decodeTargets } from '../../../src/core/form/decode-targets.ts'
+import type { Form } from '../../../src/core/form/form.ts'
+import type { FormRow } from '../../../src/core/form/read-targets.ts'
+import { renderAnswer } from '../../../src/core/form/render-answer.ts'
+import { isSameAnswer } from '../../../src/core/form/same-answer.ts'
+import type { Source } from '../../../src/core/form/words.ts'
+import { groupBy } from '../../../src/core/group-by.ts'
+import type { JudgedFields } from '../../../src/core/learn/field-acceptor.ts'
+import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
+import type { FieldModel, RowScores } from '../encoder/fields/field-model.ts'
+
+/** Share of the rows from which the acceptor learns. */
+const JUDGED_SHARE = 0.25
+/** Rows that are judged: more tell no more of three weights. */
+const MAX_JUDGED = 1_000
+/** Rows with fewer are not divided: then the product of the fields' probabilities counts. */
+const MIN_DIVIDED = 40
+const ROWS_AT_A_TIME = 64
+/** Tells this draw from others of the same seed. */
+const JUDGED_SEED = 0x6a7564
+
+/**
+ * Rows with equal texts stay on one side, so that none is judged by a tagger that has seen its text.
+ * @param read the row as a field head reads it
+ */
+export const divide = <Row>(
+  rows: readonly Row[],
+  read: (row: Row) => FormRow,
+  seed: number
+): { learned: Row[]; judged: Row[] } => {
+  const byText = groupBy(rows, (row) => read(row).sources[0]!.text)
+  const texts = shuffle([...byText.keys()], seededRandom(deriveSeed(seed, JUDGED_SEED)))
+  const wanted = rows.length < MIN_DIVIDED ? 0 : Math.min(MAX_JUDGED, rows.length * JUDGED_SHARE)
+  const judged: Row[] = []
+  while (judged.length < wanted && byText.size > 1) {
+    const text = texts.pop()!
+    judged.push(...byText.get(text)!)
+    byText.delete(text)
+  }
+  return { learned: [...byText.values()].flat(), judged }
+}
+
+/** Scores in parts of bounded memory. @throws the signal's reason when it is aborted */
+export const scoresOf = async (
+  model: FieldModel,
+  rows: readonly (readonly Source[])[],
+  signal: AbortSignal
+): Promise<RowScores[]> => {
+  const scores: RowScores[] = []
+  for (let from = 0; from < rows.length; from += ROWS_AT_A_TIME) {
+    signal.throwIfAborted()
+    scores.push(...(await model.scores(rows.slice(from, from + ROWS_AT_A_TIME))))
+  }
+  return scores
+}
+
+/** Each row's answer of the tagger, with how sure it was and whether it is the logged one. */
+export const judgeRows = async (
+  model: FieldModel,
+  form: Form,
+  rows: readonly FormRow[],
+  signal: AbortSignal
+): Promise<JudgedFields[]> => {
+  const scores = await scoresOf(
+    model,
+    rows.map(({ sources }) => sources),
+    signal
+  )
+  return rows.map(({ sources, answer }, at): JudgedFields => {
+    const decoded = decodeTargets(form, sources, scores[at]!)
+    const isRight = isSameAnswer(form, renderAnswer(form, sources, decoded.targets), answer)
+    return { decoded, words: decoded.targets.tags.length, isRight }
+  })
+}
