@@ -135,17 +135,24 @@ describe('a field head', () => {
     expect(other).toMatchObject({ text: '', logprob: { logprob: -100 } })
   })
 
-  it('refuses rows whose completions have no form, before a job is created', async () => {
+  it('refuses equal completions before a job is created, and trains none without a form', async () => {
     const backend = await open(freshFolder())
+    const equal = rowsOf(60).map(({ messages: [question] }) => ({
+      messages: [question!, { role: 'assistant', content: 'always' }],
+    }))
+    await expect(
+      backend.validateTraining('tiny-bert', equal, 'training', 'field-head')
+    ).rejects.toMatchObject({ code: 'invalid-request', param: 'training_file' })
     const rows = rowsOf(60).map(({ messages: [question] }, at) => ({
       messages: [
         question!,
         { role: 'assistant', content: `${'abcdefghij'.repeat(at + 1)} ${at}x` },
       ],
     }))
-    await expect(
-      backend.validateTraining('tiny-bert', rows, 'training', 'field-head')
-    ).rejects.toMatchObject({ code: 'invalid-request', param: 'training_file' })
+    await expect(backend.train(inputOf(rows), HOOKS)).rejects.toMatchObject({
+      code: 'invalid-request',
+      message: expect.stringMatching(/^no form explains/) as string,
+    })
   })
 
   it('that is damaged is not served, and says why', async () => {

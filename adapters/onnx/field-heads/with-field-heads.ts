@@ -14,7 +14,7 @@ import type {
 import { headModels } from '../../contract/model-records.ts'
 import { fieldAnswer, type FieldAnswer } from './field-answer.ts'
 import type { FieldHead, FieldHeads } from './field-heads.ts'
-import { formOfRows, sourcesOf } from './field-rows.ts'
+import { checkFieldRows, sourcesOf } from './field-rows.ts'
 
 export interface FieldHeadParts {
   /** with the encoder among its models */
@@ -77,7 +77,7 @@ class FieldHeadBackend implements EngineBackend {
       throw refuse(`${model} is a head: train from its encoder ${this.parts.encoder}`, 'model')
     if (method !== 'field-head')
       return this.parts.backend.validateTraining(model, rows, purpose, method)
-    if (purpose === 'training') formOfRows(rows)
+    if (purpose === 'training') checkFieldRows(rows)
   }
 
   async train(input: TrainInput, hooks: TrainHooks): Promise<TrainResult> {
