@@ -58,6 +58,6 @@ export const examplesCommand = (): Command =>
     .argument('<internalization>', 'id of the internalization, or the start of it')
     .option('--limit <count>', 'number of rows', wholeNumber(1), 20)
     .option('--arm <index>', 'arm of the plan (default: the winning arm)', wholeNumber(0))
-    .option('--field <path>', 'only answers that disagree in this field of JSON')
+    .option('--field <path>', 'only disagreements in this field of JSON')
     .option('--json', 'print JSON')
     .action(examples)

@@ -88,6 +88,6 @@ export const verifyCommand = (): Command =>
       positiveAmount,
       PROMISE.stepCapital
     )
-    .option('--accept-field-rules', "accept the operator's rules for fields", false)
+    .option('--accept-field-rules', 'accept rules for fields', false)
     .option('--json', 'print JSON')
     .action(verify)

@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import { ruleText, type FieldKind, type FieldRule } from '../../../core/answer/field-rules.ts'
 import { AppError } from '../../../errors.ts'
 import {
@@ -71,23 +71,13 @@ const fields = (wanted: string, path: string | undefined, options: FieldsOptions
 
 export const fieldsCommand = (): Command =>
   new Command('fields')
-    .description(
-      'say of a field of JSON answers how it is compared, or list what was said; it takes effect with the next internalization'
-    )
+    .description('list the rules for fields of JSON answers, or set or remove one')
     .argument('<template>', 'template version, or the start of it')
-    .argument(
-      '[path]',
-      'of the field: order.id, items[].sku, tags; without it the rules are listed'
-    )
-    .option('--free', 'any value agrees; whether the field is there is still compared')
-    .option('--set', 'the order of the list does not matter')
-    .addOption(
-      new Option(
-        '--round <step>',
-        'numbers agree whose nearest multiples of this are equal, such as 0.01'
-      ).argParser(positiveAmount)
-    )
-    .option('--remove', 'compare the field as it is again')
-    .option('--why <text>', 'stored with the rule, and part of the proof file', noteText)
+    .argument('[path]', 'of the field: order.id, items[].sku, tags')
+    .option('--free', 'any value agrees')
+    .option('--set', 'a list in any order')
+    .option('--round <step>', 'compare the nearest multiples, such as 0.01', positiveAmount)
+    .option('--remove', 'compare the field as it is')
+    .option('--why <text>', 'of a rule; stored in the proof file', noteText)
     .option('--json', 'print JSON')
     .action(fields)
