@@ -165,6 +165,9 @@ describe('admin API', () => {
       for (const path of closed)
         expect((await send('GET', path, undefined, headers)).status, path).toBe(403)
       expect((await send('POST', '/forget', { tenant: 'x' }, headers)).status).toBe(403)
+      const rule = { path: 'id', rule: { kind: 'free' }, why: 'x' }
+      for (const given of [rule, { ...rule, rule: null }])
+        expect((await send('PUT', '/templates/version-1/fields', given, headers)).status).toBe(403)
     })
 
     it('keeps unknown paths from the upstream', async () => {

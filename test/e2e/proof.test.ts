@@ -99,6 +99,16 @@ describe('a proof file', () => {
     expect(agreed.code).toBe(0)
   })
 
+  it('with rules for fields holds for who accepts them', async () => {
+    const rule = { path: 'id', rule: { kind: 'free' }, by: 'cli', why: 'made up', at: 1 } as const
+    const file = exampleEvidenceFile({ facts: exampleFacts({ fields: [rule] }) })
+    const path = saved(JSON.stringify(file))
+    const refused = await verify([path])
+    expect(refused.stdout.replaceAll(/\s+/g, ' ')).toMatch(/FAILS promise: weaker: .*id free/)
+    expect(refused.code).toBe(5)
+    expect((await verify([path, '--accept-field-rules'])).code).toBe(0)
+  })
+
   it.each([
     ['margin', '1e400'],
     ['margin', '-0.05'],

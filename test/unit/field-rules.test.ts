@@ -8,6 +8,7 @@ import {
   pathWithin,
   type FieldKind,
 } from '../../src/core/answer/field-rules.ts'
+import { isMostlyJson } from '../../src/core/answer/response-type.ts'
 import { similarity } from '../../src/core/answer/similarity.ts'
 
 const under = (rules: Record<string, FieldKind>): Comparison => ({
@@ -181,6 +182,14 @@ describe('rules', () => {
     const labels: Comparison = { ...under({ tags: SET }), responseType: 'label' }
     expect(agree(labels, '{"tags":["a","b"]}', '{"tags":["b","a"]}')).toBe(true)
     expect(agree(labels, 'a text', 'a text.')).toBe(true)
+  })
+
+  it('suit answers of which nine in ten are JSON, beside any number of calls', () => {
+    const calls = Array.from({ length: 50 }, (_, id) => call(id))
+    const json = Array.from({ length: 9 }, (_, id) => `{"id":${id}}`)
+    expect(isMostlyJson([...json, 'a text', ...calls])).toBe(true)
+    expect(isMostlyJson([...json.slice(1), 'a text', ...calls])).toBe(false)
+    expect(isMostlyJson(calls)).toBe(false)
   })
 
   it('make the similarity of answers that agree 1, and count what is compared of others', () => {

@@ -2,6 +2,7 @@
 import { hash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { FieldRule } from '../../src/core/answer/field-rules.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { newInternalization } from '../../src/core/internalization/internalization.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { examplesOf } from '../../src/lifecycle/held-out-examples.ts'
@@ -11,25 +12,30 @@ import { QUICK_PROMISE } from '../kit/records/facts.ts'
 import { COLOURS, ORDERS } from '../kit/records/paint-orders.ts'
 import { PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
-/** `{"id": "3f2a…", "shelf": {"colour": "amber"}}`: no request tells the id. */
-const JSON_ORDERS = ORDERS.slice(0, 2 * PLANNED_ROWS + 12).map((record, number) => ({
-  ...record,
-  response: JSON.stringify({
-    choices: [
-      {
-        index: 0,
-        message: {
-          role: 'assistant',
-          content: JSON.stringify({
-            id: hash('md5', record.id).slice(0, 8),
-            shelf: { colour: COLOURS[number % COLOURS.length] },
-          }),
+/** `{"id": "3f2a…", "shelf": {"colour": "amber"}}` */
+const inJson = (records: readonly ExchangeRecord[], idOf: (record: ExchangeRecord) => string) =>
+  records.map((record, number) => ({
+    ...record,
+    response: JSON.stringify({
+      choices: [
+        {
+          index: 0,
+          message: {
+            role: 'assistant',
+            content: JSON.stringify({
+              id: hash('md5', idOf(record)).slice(0, 8),
+              shelf: { colour: COLOURS[number % COLOURS.length] },
+            }),
+          },
+          finish_reason: 'stop',
         },
-        finish_reason: 'stop',
-      },
-    ],
-  }),
-}))
+      ],
+    }),
+  }))
+
+const ORDERS_OF_TEST = ORDERS.slice(0, 2 * PLANNED_ROWS + 12)
+/** No request tells the id. */
+const JSON_ORDERS = inJson(ORDERS_OF_TEST, ({ id }) => id)
 
 const FREE_ID: FieldRule = {
   path: 'id',
@@ -97,6 +103,41 @@ describe('a template whose JSON has a generated id', () => {
       holds: false,
       said: 'weaker: it has rules for fields, which leave less to agree: id free',
     })
+  })
+})
+
+describe('a live route without rules', () => {
+  it('is compared with its successor under the rules of that one', async () => {
+    const harness = await open({ from: null })
+    const { store } = harness
+    await harness.log(inJson(ORDERS_OF_TEST, () => 'the same'))
+    const worker = await harness.worker(harness.deps({}, { arms: ['query-only'] }))
+    await harness.runTo(worker, 'approval')
+    const { id: of, templateVersion } = await harness.approve()
+    // from now on the API makes up an id for each answer
+    const since = harness.now
+    const later = inJson(ORDERS_OF_TEST, ({ id }) => id).map((record, number) => ({
+      ...record,
+      id: `later-${number}`,
+      at: since + number * 60_000,
+    }))
+    harness.now += later.length * 60_000
+    await harness.log(later)
+    await store.records.tagTemplate(
+      later.map(({ id }) => id),
+      templateVersion
+    )
+    await store.templates.setField(templateVersion, FREE_ID)
+    const template = (await store.templates.get(templateVersion))!
+    const successor = { of, why: 'new-traffic', since } as const
+    const next = newInternalization('second', template, harness.now, { successor })
+    await store.internalizations.create(next)
+    const judged = await harness.runTo(worker, 'approval', 'rejected')
+    const { decision } = await proofFile(store, judged, harness.now)
+    expect(decision.fields).toEqual([FREE_ID])
+    const made = decision.present!.rows.map(({ present }) => present)
+    expect(made).toContain('right')
+    expect(made).not.toContain('wrong')
   })
 })
 

@@ -98,9 +98,11 @@ const isJsonContainer = (answer: string): boolean => {
   return /^[[{]/.test(bare) && isJson(bare)
 }
 
-/** Whether answers are JSON, a closed list of labels or not. Calls have rules of their own, and count as none. */
+const textsAmong = (answers: string[]): string[] => answers.filter((answer) => !isCallText(answer))
+
+/** Whether answers are JSON, a closed list of labels or not. Calls among them have a form of their own. */
 export const isMostlyJson = (answers: string[]): boolean =>
-  fits(answers, TYPE_SHARE, isJsonContainer)
+  fits(textsAmong(answers), TYPE_SHARE, isJsonContainer)
 
 const isShortText = (answer: string): boolean => answer.length <= SHORT_TEXT_CHARS
 
@@ -177,7 +179,7 @@ const formOf = (type: ResponseType): Form => FORMS[type]
 /** The type of the logged answers. Calls have a form of their own, so the texts among them decide. */
 export const detectResponseType = (answers: string[]): ResponseType => {
   if (knownLabels(answers) !== null) return 'label'
-  const texts = answers.filter((answer) => !isCallText(answer))
+  const texts = textsAmong(answers)
   const judged = texts.length > 0 || answers.length === 0 ? texts : answers
   return RESPONSE_TYPES.find((type) => type !== 'label' && formOf(type).fits(judged))!
 }
