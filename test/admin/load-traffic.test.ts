@@ -73,6 +73,15 @@ describe('traffic from the log', () => {
     expect((await load(store))!.isFreeText).toBe(true)
   })
 
+  it('does not call texts of one form free text', async ({ store }) => {
+    // the number of the card is in the request
+    const texts = Array.from({ length: 30 }, (_unused, index) =>
+      `Your card ${index * 7919} is on its way. `.padEnd(400, 'Thank you for your letter. ')
+    )
+    await log(store, ...answeredWith(texts))
+    expect((await load(store))!.isFreeText).toBe(false)
+  })
+
   it('does not tell it by too few answers', async ({ store }) => {
     await log(store, ...answeredWith(letters(19)))
     expect((await load(store))!.isFreeText).toBe(false)

@@ -82,6 +82,7 @@ describe('answers that are made of fields', () => {
     expect(plan!.arms).toMatchObject([{ name: 'field-head', encoder: 'tiny-bert' }])
     expect(plan!.form).toMatchObject({
       explained: 1,
+      unexplained: [],
       fields: [
         { path: 'kind', kind: 'choice', examples: expect.arrayContaining(['lost', 'transfer']) },
         { path: 'amount', kind: 'copied', examples: [] },

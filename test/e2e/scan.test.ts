@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { freePort } from '../kit/process/free-port.ts'
 import { recordOf } from '../kit/traffic/scan-draws.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
@@ -71,7 +71,7 @@ describe('scan of a file', () => {
   it('ranks three templates by money, and predicts coverage for labels', async () => {
     const { templates, totals, log } = await reportOf(path)
     expect(log).toMatchObject({ kind: 'file', unread: { count: 0, first: [] } })
-    expect(templates.map(({ responseType }) => responseType)).toEqual(['label', 'code', 'json'])
+    expect(templates.map(({ responseType }) => responseType)).toEqual(['label', 'form', 'form'])
     const [first] = templates
     expect(first!.requests).toBe(700)
     expect(first!.expectedCoverage).toBeGreaterThan(0.2)
@@ -107,6 +107,71 @@ describe('scan of a file', () => {
     const { code, stderr } = await scan(path, '--html', join(folder, 'nowhere', 'out.html'))
     expect(code).toBe(2)
     expect(stderr).toContain('cannot be written: ENOENT')
+  })
+})
+
+describe('scan of answers that are made of fields', () => {
+  const encoder = join(folder, 'fields-bert')
+  const prompt = 'You read messages that customers of a bank write, and return JSON.\n'.repeat(10)
+  const messageOf = (n: number) =>
+    n % 2 === 0 ? `my card is lost , ${1_000 + n} money` : `transfer the money : ${1_000 + n} ?`
+  const exchanges = Array.from({ length: 500 }, (_, n) => ({
+    request: {
+      model: 'gpt-4o-mini',
+      messages: [
+        { role: 'system', content: prompt },
+        { role: 'user', content: messageOf(n) },
+      ],
+    },
+    answer:
+      n % 125 === 0
+        ? `no JSON of ${7_919 * n}`
+        : JSON.stringify({
+            kind: n % 2 === 0 ? 'blocked' : 'moved',
+            amount: String(1_000 + n),
+          }),
+  }))
+  const path = fileOf(exchanges.map(timedLine))
+
+  beforeAll(() => writeTinyBert(encoder, { seed: 6 }))
+
+  it('has their fields and the coverage of a field head, without texts', async () => {
+    const { templates } = await reportOf(path, '--encoder', encoder)
+    const [template] = templates
+    expect(template).toMatchObject({
+      responseType: 'form',
+      labels: null,
+      fields: [
+        { path: 'kind', kind: 'choice', examples: [] },
+        { path: 'amount', kind: 'copied', examples: [] },
+      ],
+      coverageReason: null,
+    })
+    expect(template!.explained).toBeGreaterThan(0.98)
+    expect(template!.expectedCoverage).toBeGreaterThan(0.5)
+    expect(template!.netUsdPerMonth).toBeGreaterThan(0)
+    expect(JSON.stringify(templates)).not.toContain('blocked')
+  })
+
+  it('shows an answer that the form does not reproduce on the terminal alone, and a head as the next step', async () => {
+    const html = join(folder, 'fields.html')
+    const { stdout } = await scan(path, '--encoder', encoder, '--html', html)
+    const flat = stdout.replaceAll(/\s+/g, ' ')
+    expect(flat).toContain('A field head could answer')
+    expect(flat).toMatch(/it does not reproduce, for example: question: (my card|transfer)/)
+    expect(flat).toContain('answer: no JSON of')
+    expect(flat).toContain(`ENGINE=onnx ENCODER_PATH=${encoder}`)
+    const page = readFileSync(html, 'utf8')
+    expect(page).toContain('<td>amount</td>')
+    expect(page).not.toMatch(/no JSON of|blocked|my card/)
+  })
+
+  it('is told to try one, without an encoder', async () => {
+    const { stdout } = await scan(path)
+    const flat = stdout.replaceAll(/\s+/g, ' ')
+    expect(flat).toContain('its coverage is estimated with a sentence encoder (--encoder)')
+    expect(flat).toContain('next: a field head may learn its answers on this machine')
+    expect(flat).toContain('models pull minilm')
   })
 })
 

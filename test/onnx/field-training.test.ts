@@ -130,6 +130,19 @@ describe('training of a field model', () => {
     expect(trained.trainedTokens).toBeGreaterThan(80 * 6)
   })
 
+  it('ends in its time, at a learning rate that has fallen', async () => {
+    const hooks = observe()
+    // each look at the clock is a second
+    let seconds = 0
+    const now = (): number => 1_000 * seconds++
+    const input = inputOf({ checkpointDir: null, hyperparameters: { epochs: 100 } })
+    const trained = await trainFields(input, hooks, { ...options, now, maxSeconds: 40 })
+    expect(trained.metrics.steps).toBeLessThan(20)
+    expect(trained.metrics.seconds).toBeGreaterThanOrEqual(40)
+    expect(hooks.progress.at(-1)!.etaSeconds).toBe(0)
+    expect(hooks.progress[1]!.etaSeconds).toBeLessThan(40)
+  })
+
   it('gives the same theta for the same seed and another for another', async () => {
     const thetas: Float32Array[] = []
     for (const seed of [1, 1, 2])

@@ -16,6 +16,7 @@ import {
   exampleApproved,
   exampleEvaluation,
   exampleInternalization,
+  exampleRecord,
   exampleTemplate,
 } from '../kit/records/examples.ts'
 import { exampleFacts, exampleJudged } from '../kit/records/facts.ts'
@@ -303,6 +304,31 @@ describe('a candidate', () => {
     const read = await page.view(VIEW)
     expect(read).not.toContain('This form')
     expect(read).not.toContain('refund')
+  })
+
+  it('shows three answers that the form does not reproduce to those who may read texts', async () => {
+    const { plan } = exampleApproved()
+    const answers = ['<b>none</b>', 'ask', 'later', 'never']
+    const ids = answers.map((_, place) => `record-${place}`)
+    const records = answers.map((content, place) =>
+      exampleRecord(place, {
+        response: JSON.stringify({
+          choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+        }),
+      })
+    )
+    await page.store.records.append(batchOf(records))
+    const form = { explained: 0.9, fields: [], unexplained: ['deleted', ...ids] }
+    await create(exampleApproved('a', { plan: { ...plan!, form } }))
+    const markup = await page.view(VIEW)
+    const caption = 'Answers that the form does not reproduce'
+    const table = markup.slice(markup.indexOf(caption), markup.indexOf('Stages of training'))
+    expect(table).toContain('&lt;b&gt;none&lt;/b&gt;')
+    expect(table).toContain('later')
+    expect(table).not.toContain('never')
+    expect(table).toContain('href="/admin/records/record-1"')
+    await page.signIn(READ_TOKEN)
+    expect(await page.view(VIEW)).not.toContain(caption)
   })
 
   it('of a person shows in its history who did what, and why', async () => {

@@ -4,6 +4,7 @@ import { APPLICATIONS, type LabelledRequest } from '../kit/traffic/scan-applicat
 import { recordOf } from '../kit/traffic/scan-draws.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { LogScan, UNKNOWN_TIME } from '../../src/core/scan/log-scan.ts'
+import type { FillForm } from '../../src/core/scan/field-head.ts'
 import { planHead } from '../../src/core/scan/head-plan.ts'
 import { scanLog, type ScanSettings } from '../../src/core/scan/scan.ts'
 import { answered, labelled } from '../kit/traffic/scan-log.ts'
@@ -75,7 +76,7 @@ describe('a scan', () => {
     )
     const { templates, totals, exchanges, others } = await scanOf([...json, ...labelled(0, 1200)])
     expect([exchanges, others]).toEqual([1600, 0])
-    expect(templates.map(({ responseType }) => responseType)).toEqual(['label', 'json'])
+    expect(templates.map(({ responseType }) => responseType)).toEqual(['label', 'form'])
     const [label, other] = templates
     expect(label!.expectedCoverage).toBeGreaterThan(0.4)
     expect(label!.coverageLowerBound).toBeGreaterThan(label!.expectedCoverage! - 0.12)
@@ -83,7 +84,7 @@ describe('a scan', () => {
     expect(label!.netUsdPerMonth).toBeGreaterThan(0)
     expect(label!.netUsdPerMonth).toBeLessThan(label!.mostNetUsdPerMonth!)
     expect(other).toMatchObject({ expectedCoverage: null, netUsdPerMonth: null })
-    expect(other!.coverageReason).toContain('a lora may learn them')
+    expect(other!.coverageReason).toContain('a field head may fill the form')
     expect(totals.ready).toBe(1)
     expect(totals.netUsdPerMonth).toBe(label!.netUsdPerMonth)
   })
@@ -254,10 +255,26 @@ describe('the plan of a head', () => {
     ['code', (n: number) => `SELECT name FROM parts WHERE id = ${n}`, 'code'],
     ['json', (n: number) => JSON.stringify({ n }), 'json'],
     ['free text', (n: number) => `${n} ${'and so on, at some length, '.repeat(20)}`, 'free-text'],
-  ])('has a reason for %s', (_name, answerOf, type) => {
-    const { responseType, obstacle } = planOf(answered(200, answerOf))
-    expect(responseType).toBe(type)
-    expect(obstacle!.missingExchanges).toBeNull()
+  ])('has a reason for %s whose values are not in the request', (_name, answerOf, type) => {
+    const plan = planOf(answered(200, (number) => answerOf(100_000 + 7_919 * number)))
+    expect(plan).toMatchObject({ responseType: type, form: null })
+    expect(plan.obstacle!.missingExchanges).toBeNull()
+  })
+
+  it.each([
+    ['code', (n: number) => `SELECT name FROM parts WHERE id = ${n}`],
+    ['json', (n: number) => JSON.stringify({ n })],
+    ['free text', (n: number) => `${n} ${'and so on, at some length, '.repeat(20)}`],
+  ])('has a form for %s with values of the request, and wants an encoder', (_name, answerOf) => {
+    const { form, obstacle } = planOf(answered(200, answerOf))
+    expect(form).toMatchObject({ explained: 1, fields: [{ kind: 'copied' }] })
+    expect(obstacle!.reason).toContain('--encoder')
+  })
+
+  it('has as many rows for a form as a field head learns in its time', () => {
+    const plan = planOf(answered(3_000, (number) => JSON.stringify({ number })))
+    expect(plan.split.train.length).toBe(1_500)
+    expect(plan.spare).toBe(1_000)
   })
 
   it('knows how many held-out rows are missing', () => {
@@ -272,5 +289,89 @@ describe('the plan of a head', () => {
     expect(plan.split.train.length).toBe(2000)
     expect(plan.split.traffic.length).toBe(500)
     expect(plan.spare).toBe(700)
+  })
+})
+
+describe('the coverage of a form', () => {
+  const rows = 800
+  // one of a hundred answers has a value that its request lacks
+  const log = answered(rows, (number) =>
+    JSON.stringify({ number: number % 100 === 7 ? `n${number}` : number })
+  )
+
+  /** Answers as the log has them; the surest ones first. @param isRight by the place of the request */
+  const headThat =
+    (isRight: (place: number) => boolean, isCut: boolean): FillForm =>
+    async ({ asked, rows: learned, onProgress }) => {
+      onProgress(0.5)
+      return {
+        answers: asked.map(([source], place) => {
+          const [, number] = /message (\d+)/.exec(source!.text)!
+          const text = JSON.stringify({ number: Number(number) + (isRight(place) ? 0 : 1) })
+          return { text, logprob: -place / 1_000 }
+        }),
+        rows: learned.length - 10,
+        isCut,
+      }
+    }
+
+  const scanned = async (fillForm: FillForm, changed: Partial<ScanSettings> = {}) => {
+    const encoder = { name: 'test', dims: 4, encode: async () => null, fillForm }
+    const report = await scanOf(log, { encoder, ...changed })
+    return report.templates[0]!
+  }
+
+  it('is that of the gate, of a head that learned a part of the rows', async () => {
+    const told: number[] = []
+    const found: string[] = []
+    const template = await scanned(
+      headThat((place) => place < 330, true),
+      {
+        onTemplate: (done) => told.push(done),
+        onForm: ({ version }, { unexplained }) =>
+          found.push(version, ...unexplained.map(({ query }) => query)),
+      }
+    )
+    expect(template).toMatchObject({
+      responseType: 'form',
+      fields: [{ path: 'number', kind: 'copied', examples: [] }],
+      labels: null,
+      rows: { train: 390, heldOut: 400 },
+      coverageReason: null,
+      missingExchanges: 0,
+    })
+    expect(template.explained).toBeCloseTo(0.99, 2)
+    expect(template.expectedCoverage).toBeGreaterThan(0.6)
+    expect(template.expectedCoverage).toBeLessThan(0.9)
+    expect(told).toEqual([0, 0.5, 1])
+    expect(found[0]).toBe(template.version)
+    expect(found.length).toBeGreaterThan(1)
+    for (const query of found.slice(1)) expect(Number(/\d+/.exec(query)![0]) % 100).toBe(7)
+  })
+
+  it('is not known where its training was cut and the gate refuses, and 0 where it was not', async () => {
+    const [cut, whole] = [
+      await scanned(headThat(() => false, true)),
+      await scanned(headThat(() => false, false)),
+    ]
+    expect(cut).toMatchObject({ expectedCoverage: null, missingExchanges: null })
+    expect(cut.coverageReason).toContain('390 rows')
+    expect(whole.expectedCoverage).toBe(0)
+    expect(whole.coverageReason).toContain('no threshold')
+  })
+
+  it('is not known where the head could not be tried, with the reason', async () => {
+    const template = await scanned(async () => ({ refused: 'too slow' }))
+    expect(template).toMatchObject({ expectedCoverage: null, coverageReason: 'too slow' })
+  })
+
+  it('shows the values of a choice only with the texts', async () => {
+    const chosen = answered(rows, (number) =>
+      JSON.stringify({ number, kind: ['late', 'lost'][number % 2] })
+    )
+    const shown = async (withText: boolean) =>
+      JSON.stringify((await scanOf(chosen, { withText })).templates[0]!.fields)
+    expect(await shown(false)).not.toContain('lost')
+    expect(await shown(true)).toContain('lost')
   })
 })

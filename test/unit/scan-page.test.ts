@@ -6,6 +6,7 @@ import { scanText } from '../../src/cli/scan/text.ts'
 import { titlesOf } from '../../src/cli/titles.ts'
 import { nextStep, type Workshop } from '../../src/cli/scan/next-step.ts'
 import { headline, remarkOf } from '../../src/cli/scan/words.ts'
+import type { TemplateReport } from '../../src/core/scan/report.ts'
 import { labels, reportOf, waiting } from '../kit/records/scan-report.ts'
 
 const LOG = { path: 'my chats.jsonl', kind: 'file' as const, unread: 0 }
@@ -108,6 +109,59 @@ describe('the next step', () => {
     expect(remarkOf(waiting())).toContain(
       'no threshold passes; about 880 more exchanges with new questions would bring 20.0 % coverage'
     )
+  })
+})
+
+describe('a form', () => {
+  const field = { rules: ['digits'], isOptional: true, isList: false }
+  const fields = [
+    { ...field, path: 'order.<id>', kind: 'copied' as const, examples: [] },
+    { ...field, path: 'kind', kind: 'choice' as const, rules: [], examples: [] },
+  ]
+  const form = (changed: Partial<TemplateReport> = {}) =>
+    labels({ responseType: 'form', labels: null, fields, explained: 0.974, ...changed })
+  const untried = { expectedCoverage: null, coverageLowerBound: null, missingExchanges: null }
+
+  it('is answered by a field head, and beside labels by heads', () => {
+    expect(headline(reportOf([form()]))).toContain('A field head could answer 61.2 %')
+    expect(headline(reportOf([form(), labels()]))).toContain('Heads could answer')
+    expect(remarkOf(form())).toMatch(
+      /^a form reproduces 97\.4 % of the answers; a head that learned from 1,500 rows/
+    )
+    expect(commandOf(LOG, {}, reportOf([form()]))).toContain('ENCODER_PATH=')
+  })
+
+  it('whose coverage is not known is tried next, before more is logged or a lora trained', () => {
+    const report = reportOf([waiting(), form(untried), labels({ labels: 1, ...untried })])
+    expect(headline(report)).toContain('a form that a field head may learn')
+    const { says, command } = nextStep(report, LOG, SHOP)
+    expect(says).toContain('a field head may learn its answers')
+    expect(command).toContain('ENCODER_PATH=')
+    expect(command).not.toContain('MODEL_PATH')
+  })
+
+  it('is shown with its fields, and with values of a choice only where the report has them', () => {
+    const page = scanPage(reportOf([form()]), LOG, FREE)
+    expect(page).toContain('<tr><td>order.&lt;id&gt;</td><td>copied, digits</td><td>yes</td></tr>')
+    const named = fields.map((one) => ({ ...one, examples: ['<lost>'] }))
+    expect(scanPage(reportOf([form({ fields: named })]), LOG, FREE)).toContain('&lt;lost&gt;')
+  })
+
+  it('is in the text with answers that it does not reproduce, each in a line', () => {
+    const unexplained = [{ query: 'is it\nlost?', answer: 'x'.repeat(500) }]
+    const forms = new Map([[form().version, { explained: 0.974, fields, unexplained }]])
+    const titles = titlesOf(new Map())
+    const text = scanText(reportOf([form()]), LOG, { isEngineFree: true, titles, forms })
+    expect(text).toMatch(/^01234567 +4,000 +1,100 +2 fields +61 %/m)
+    const at = text.indexOf('the form of its answers')
+    expect(text.slice(at).split('\n').slice(0, 6)).toEqual([
+      'the form of its answers, which reproduces 97.4 % of them:',
+      '  order.<id>: copied, digits, optional; ',
+      '  kind: choice, optional; ',
+      '  it does not reproduce, for example:',
+      String.raw`    question: is it\nlost?`,
+      `    answer: ${'x'.repeat(119)}…`,
+    ])
   })
 })
 

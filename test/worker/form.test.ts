@@ -81,6 +81,18 @@ describe('long replies', () => {
     expect(plan!.arms[0]).toMatchObject({ name: 'field-head', encoder: 'fake-encoder' })
     expect(plan!.form!.explained).toBeGreaterThan(0.9)
     expect(plan!.form!.fields.filter(({ kind }) => kind === 'copied').length).toBeGreaterThan(2)
+    expect(plan!.form!.unexplained).toEqual([])
+  })
+
+  it('that the form does not reproduce are named by their records', async () => {
+    const harness = await openHarness()
+    const odd: AnswerOf = (n) => (n % 50 === 3 ? story(n) : reply(n))
+    await harness.log(answered(odd))
+    const { plan } = await plannedOn(harness, withFieldHeads(harness.engine))
+    const { explained, unexplained } = plan!.form!
+    expect(explained).toBeGreaterThan(0.95)
+    expect(unexplained.length).toBeGreaterThan(0)
+    for (const id of unexplained) expect(Number(id.split('-')[1]) % 50).toBe(3)
   })
 
   it('without a form stay free text', async () => {

@@ -52,7 +52,8 @@ const LEAST_PASSES = 400
 const train = async (encoder: FieldEncoder, task: FillTask, learned: readonly FormRow[]) => {
   const { form, seed, threads, seconds, onProgress } = task
   const startedAt = performance.now()
-  const signal = new AbortController().signal
+  const maxSeconds = TRAINING_SHARE * seconds
+  const { signal } = new AbortController()
   const rows = learned.flatMap((row) => fieldRow(form, row) ?? [])
   const trained = await trainFields(
     {
@@ -67,12 +68,12 @@ const train = async (encoder: FieldEncoder, task: FillTask, learned: readonly Fo
     {
       signal,
       onMessage: () => undefined,
-      onProgress: ({ etaSeconds }) => {
-        const spent = (performance.now() - startedAt) / 1000
-        onProgress((TRAINING_SHARE * spent) / (spent + etaSeconds))
+      onProgress: ({ step, totalSteps }) => {
+        const byTime = (performance.now() - startedAt) / 1000 / maxSeconds
+        onProgress(TRAINING_SHARE * Math.min(1, Math.max(step / totalSteps, byTime)))
       },
     },
-    { threads, maxSeconds: TRAINING_SHARE * seconds }
+    { threads, maxSeconds }
   )
   const { steps } = trained.metrics
   const { batchSize, epochs } = trained.hyperparameters

@@ -122,7 +122,7 @@ export const remarkOf = (row: TemplateReport): string => {
     explained !== null && `a form reproduces ${share(explained)} of the answers`,
     hasForm(row) &&
       isReady(row) &&
-      `a head that learned from ${count(row.rows.train)} rows in less than a minute would answer this share; one that learns as long as it needs mostly answers more`,
+      `a head that learned from ${count(row.rows.train)} rows in less than a minute would answer this share; an internalization trains longer`,
     coverageReason,
     missingText(row),
     cacheText(row),
@@ -144,7 +144,7 @@ export const notesOf = (
   const unknown = new Set(templates.flatMap(({ moneyUnknown }) => moneyUnknown ?? []))
   return [
     ...[...unknown].map((reason) => `no dollars a month: ${reason}`),
-    some(({ curve }) => curve !== null) && `heads were tried on ${features}`,
+    some((row) => row.curve !== null && !hasForm(row)) && `heads were tried on ${features}`,
     some(({ curve }) => curve !== null) &&
       from === null &&
       'the lines have no times (at or created): each conversation counts as independent of all others',

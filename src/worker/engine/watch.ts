@@ -56,6 +56,9 @@ export const encoderOf = (models: ModelObject[]): ModelObject | null =>
       kind === 'encoder' && methods.includes('label-head')
   ) ?? null
 
+export const trainsFields = (encoder: ModelObject | null): boolean =>
+  encoder?.training_methods?.includes('field-head') === true
+
 /**
  * The model that loras are trained on. Of an engine that has an encoder alone it is the encoder, which counts tokens
  * as well, and on which no lora is trained (`trainsLoras`).

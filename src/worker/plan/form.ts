@@ -2,6 +2,7 @@
 import { findAnswerForm } from '../../core/answer/answer-form.ts'
 import type { InternalizeOptions, PlannedForm } from '../../core/internalization/internalization.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
+import { trainsFields } from '../engine/watch.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 
 /** Examples for a person: some of their texts may be deleted when they are looked at. */
@@ -11,7 +12,7 @@ type Arms = Pick<InternalizeOptions, 'arms'>
 
 /** What is missing for a field head. @returns null: the engine has one, and it may compete */
 export const withoutFieldHead = ({ arms }: Arms, encoder: ModelObject | null): string | null => {
-  if (encoder?.training_methods?.includes('field-head') !== true) return 'set ENCODER_PATH'
+  if (!trainsFields(encoder)) return 'set ENCODER_PATH'
   return arms.includes('field-head') ? null : 'add field-head to ARMS'
 }
 
