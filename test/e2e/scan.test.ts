@@ -110,11 +110,12 @@ describe('scan of a file', () => {
   })
 })
 
+const messageOf = (n: number) =>
+  n % 2 === 0 ? `my card is lost , ${1_000 + n} money` : `transfer the money : ${1_000 + n} ?`
+
 describe('scan of answers that are made of fields', () => {
   const encoder = join(folder, 'fields-bert')
   const prompt = 'You read messages that customers of a bank write, and return JSON.\n'.repeat(10)
-  const messageOf = (n: number) =>
-    n % 2 === 0 ? `my card is lost , ${1_000 + n} money` : `transfer the money : ${1_000 + n} ?`
   const exchanges = Array.from({ length: 500 }, (_, n) => ({
     request: {
       model: 'gpt-4o-mini',

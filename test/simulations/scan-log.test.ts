@@ -292,28 +292,28 @@ describe('the plan of a head', () => {
   })
 })
 
+/** Answers as the log has them; the surest ones first. @param isRight by the place of the request */
+const headThat =
+  (isRight: (place: number) => boolean, isCut: boolean): FillForm =>
+  async ({ asked, rows: learned, onProgress }) => {
+    onProgress(0.5)
+    return {
+      answers: asked.map(([source], place) => {
+        const [, number] = /message (\d+)/.exec(source!.text)!
+        const text = JSON.stringify({ number: Number(number) + (isRight(place) ? 0 : 1) })
+        return { text, logprob: -place / 1_000 }
+      }),
+      rows: learned.length - 10,
+      isCut,
+    }
+  }
+
 describe('the coverage of a form', () => {
   const rows = 800
   // one of a hundred answers has a value that its request lacks
   const log = answered(rows, (number) =>
     JSON.stringify({ number: number % 100 === 7 ? `n${number}` : number })
   )
-
-  /** Answers as the log has them; the surest ones first. @param isRight by the place of the request */
-  const headThat =
-    (isRight: (place: number) => boolean, isCut: boolean): FillForm =>
-    async ({ asked, rows: learned, onProgress }) => {
-      onProgress(0.5)
-      return {
-        answers: asked.map(([source], place) => {
-          const [, number] = /message (\d+)/.exec(source!.text)!
-          const text = JSON.stringify({ number: Number(number) + (isRight(place) ? 0 : 1) })
-          return { text, logprob: -place / 1_000 }
-        }),
-        rows: learned.length - 10,
-        isCut,
-      }
-    }
 
   const scanned = async (fillForm: FillForm, changed: Partial<ScanSettings> = {}) => {
     const encoder = { name: 'test', dims: 4, encode: async () => null, fillForm }
