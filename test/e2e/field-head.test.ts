@@ -58,6 +58,8 @@ describe('answers that are made of fields', () => {
     proxy = await startServer({
       ...loopSettings({ promotes: true, trainRows: 300, holdoutRows: 150 }),
       DATA_DIR: join(folder, 'data'),
+      // must also work on a busy machine
+      SHED_DELAY_MS: '0',
       UPSTREAM_BASE_URL: upstream.baseUrl,
       ENGINE: 'onnx',
       ENCODER_PATH: join(folder, 'tiny-bert'),

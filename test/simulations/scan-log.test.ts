@@ -23,7 +23,13 @@ const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
   minCoverage: 0.2,
   seed: 1,
   known: [],
-  encoder: { name: 'test', dims: 0, encode: async () => null, fillForm: null },
+  encoder: {
+    name: 'test',
+    dims: 0,
+    encode: async () => null,
+    encodeNames: async () => null,
+    fillForm: null,
+  },
   money: {
     prices: [PRICE],
     engineUsdPerHour: null,
@@ -316,7 +322,13 @@ describe('the coverage of a form', () => {
   )
 
   const scanned = async (fillForm: FillForm, changed: Partial<ScanSettings> = {}) => {
-    const encoder = { name: 'test', dims: 4, encode: async () => null, fillForm }
+    const encoder = {
+      name: 'test',
+      dims: 4,
+      encode: async () => null,
+      encodeNames: async () => null,
+      fillForm,
+    }
     const report = await scanOf(log, { encoder, ...changed })
     return report.templates[0]!
   }

@@ -47,7 +47,9 @@ const TRAINING_SHARE = 0.65
  */
 const HYPERPARAMETERS = { batchSize: 8, layerRate: 2e-4 }
 /** A training that was cut before so many row passes has learned next to nothing. */
-const LEAST_PASSES = 400
+const LEAST_PASSES = 600
+/** They take time that the training could have. */
+const MAX_JUDGED = 300
 
 const train = async (encoder: FieldEncoder, task: FillTask, learned: readonly FormRow[]) => {
   const { form, seed, threads, seconds, onProgress } = task
@@ -90,13 +92,14 @@ const train = async (encoder: FieldEncoder, task: FillTask, learned: readonly Fo
 export const fillForm = async (encoder: FieldEncoder, task: FillTask): Promise<FilledForms> => {
   const { form, seed, asked, threads, onProgress } = task
   const { learned, judged } = divide(task.rows, (row) => row, seed)
+  const some = judged.slice(0, MAX_JUDGED)
   const { trained, isTooShort, ...told } = await train(encoder, task, learned)
   if (told.isCut && isTooShort) return { answers: null, ...told }
   const precision = precisionFor(encoder.config)
   const model = await FieldModel.open(encoder, trained, { threads, precision })
   try {
     const { signal } = new AbortController()
-    const acceptor = trainFieldAcceptor(await judgeRows(model, form, judged, signal))
+    const acceptor = trainFieldAcceptor(await judgeRows(model, form, some, signal))
     const scores = await scoresOf(model, asked, signal)
     onProgress(1)
     const answers = asked.map((sources, at) =>

@@ -11,6 +11,7 @@ const HASHED: OpenScanEncoder = {
   name: 'hashed words and characters (a sentence encoder usually covers more)',
   dims: 0,
   encode: async () => null,
+  encodeNames: async () => null,
   fillForm: null,
   close: async () => {},
 }
@@ -43,6 +44,7 @@ export const openScanEncoder = async (
       longer += cut
       return vectors
     },
+    encodeNames: async (names) => (await encoder.encode(names)).vectors,
     fillForm: fields.fillForm,
     close: async () => {
       fields.close()

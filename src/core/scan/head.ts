@@ -29,6 +29,8 @@ export interface Encoder {
   dims: number
   /** @returns `[texts, dims]`, row-major; null without embeddings */
   encode: (texts: string[]) => Promise<Float32Array | null>
+  /** the same of texts that are no requests */
+  encodeNames: (names: string[]) => Promise<Float32Array | null>
   /** tries it as a field head; null without embeddings */
   fillForm: FillForm | null
 }
@@ -58,13 +60,12 @@ const problemOf = async (
   const [texts, heldOutTexts] = [train.map(textOfRequest), heldOut.map(textOfRequest)]
   const defers = train.some(({ outcome }) => outcome.kind !== 'text')
   const names = defers ? [...labels, DEFER_ANSWER] : [...labels]
-  const all = await encoder.encode([...texts, ...heldOutTexts, ...names.map(nameText)])
+  const all = await encoder.encode([...texts, ...heldOutTexts])
   const end = train.length * encoder.dims
-  const namesFrom = end + heldOut.length * encoder.dims
   const numbers = new Map(names.map((name, number) => [name, number]))
   return {
     names,
-    nameVectors: all && all.subarray(namesFrom),
+    nameVectors: await encoder.encodeNames(names.map(nameText)),
     train: {
       texts,
       vectors: all && all.subarray(0, end),
@@ -73,7 +74,7 @@ const problemOf = async (
     },
     heldOut,
     heldOutTexts,
-    heldOutVectors: all && all.subarray(end, namesFrom),
+    heldOutVectors: all && all.subarray(end),
   }
 }
 
