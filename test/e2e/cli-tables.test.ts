@@ -233,6 +233,9 @@ describe('fields', () => {
     expect(text).toMatch(/items\[\]\.price +rounded to 0\.01 +cli .*cents/)
     expect(text).toMatch(/order\.id +free +cli .*thrown away/)
     expect(text).toContain('takes effect with the next internalization')
+    expect((await print(['show', TEMPLATE.version])).text).toMatch(
+      /order\.id +free +cli .*thrown away/
+    )
     await fields('items[].price', '--remove')
     expect(JSON.parse((await fields('--json')).text)).toEqual({
       version: TEMPLATE.version,
