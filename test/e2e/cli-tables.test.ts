@@ -39,7 +39,15 @@ const waiting = exampleApproved('8c0fbb0e-6b53-4b6e-9d0f-0a1d8a5a9c11', {
 })
 const OTHER: Internalization = {
   ...waiting,
-  plan: { ...waiting.plan!, holdoutRecordIds: MISTAKES.map(([recordId]) => recordId) },
+  plan: {
+    ...waiting.plan!,
+    holdoutRecordIds: MISTAKES.map(([recordId]) => recordId),
+    form: {
+      explained: 0.96,
+      fields: [],
+      unexplained: ['record-deleted', 'record-1', 'record-2', 'record-3', 'record-4'],
+    },
+  },
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'promptintern-tables-'))
@@ -119,6 +127,17 @@ describe('show', () => {
     expect(text).toContain('promptintern promote 01234567')
     expect(text).not.toContain(TEMPLATE.version)
     expect(text).not.toContain(APPROVED.id)
+  })
+
+  it('has the form of the answers, and three that it does not reproduce, from the log', async () => {
+    const { text } = await print(['show', OTHER_TEMPLATE.version])
+    const at = text.indexOf('the form of its answers, which reproduces 96.0 % of them:')
+    const answers = [...text.slice(at).matchAll(/^ {4}answer: (\w+)$/gm)].map(
+      ([, answer]) => answer
+    )
+    expect(answers).toEqual(['intent_1', 'intent_2', 'intent_3'])
+    const { form } = JSON.parse((await print(['show', OTHER_TEMPLATE.version, '--json'])).text)
+    expect(form.unexplained[0]).toMatchObject({ recordId: 'record-1', answer: 'intent_1' })
   })
 })
 
