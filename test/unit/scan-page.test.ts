@@ -156,8 +156,8 @@ describe('a form', () => {
     const at = text.indexOf('the form of its answers')
     expect(text.slice(at).split('\n').slice(0, 6)).toEqual([
       'the form of its answers, which reproduces 97.4 % of them:',
-      '  order.<id>: copied, digits, optional; ',
-      '  kind: choice, optional; ',
+      '  order.<id>: copied, digits, optional',
+      '  kind: choice, optional',
       '  it does not reproduce, for example:',
       String.raw`    question: is it\nlost?`,
       `    answer: ${'x'.repeat(119)}…`,
