@@ -242,6 +242,8 @@ const RULES: Record<string, Rule> = {
   'adapters/contract': {
     ours: [
       'src/core/learn/acceptor.ts',
+      'src/core/learn/head/label-names.ts',
+      'src/core/learn/head/text-rows.ts',
       'src/core/learn/softmax-head.ts',
       'src/core/learn/text-head.ts',
       'src/random.ts',

@@ -1,11 +1,11 @@
 /** What the names of labels add to a head that has few rows of each. */
 import { describe, expect, it } from 'vitest'
 import { nameText, withLabelNames } from '../../src/core/learn/head/label-names.ts'
+import type { TextRows } from '../../src/core/learn/head/text-rows.ts'
 import {
   textProbabilities,
   trainTextHead,
   validateTextHead,
-  type TextRows,
 } from '../../src/core/learn/text-head.ts'
 
 describe('the text of a label', () => {

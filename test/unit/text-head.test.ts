@@ -3,13 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { mixtureOf } from '../../src/core/learn/head/mixture.ts'
 import { sparseRows } from '../../src/core/learn/head/sparse-rows.ts'
 import { crossValidated, probabilities, trainHead } from '../../src/core/learn/softmax-head.ts'
+import { selectTexts, type TextRows } from '../../src/core/learn/head/text-rows.ts'
 import {
-  selectTexts,
   textProbabilities,
   trainTextHead,
   validateTextHead,
   type TextHead,
-  type TextRows,
 } from '../../src/core/learn/text-head.ts'
 import { seededRandom } from '../../src/random.ts'
 

@@ -5,13 +5,12 @@
 import { createHash } from 'node:crypto'
 import { trainAcceptor, type Acceptor } from '../../../src/core/learn/acceptor.ts'
 import { nameText, withLabelNames } from '../../../src/core/learn/head/label-names.ts'
+import { selectTexts, type TextRows } from '../../../src/core/learn/head/text-rows.ts'
 import {
-  selectTexts,
   textProbabilities,
   trainTextHead,
   validateTextHead,
   type TextHead,
-  type TextRows,
   type TextValidation,
 } from '../../../src/core/learn/text-head.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'

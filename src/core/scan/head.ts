@@ -9,13 +9,12 @@ import type { CurveFit } from '../gate/learning-curve.ts'
 import type { Split } from '../learn/split.ts'
 import { fitRows, fitShares } from '../learn/fits.ts'
 import { nameText, withLabelNames } from '../learn/head/label-names.ts'
+import { selectTexts, type TextRows } from '../learn/head/text-rows.ts'
 import {
-  selectTexts,
   textProbabilities,
   trainTextHead,
   validateTextHead,
   type TextHead,
-  type TextRows,
 } from '../learn/text-head.ts'
 import type { ScannedExchange } from './exchange.ts'
 import type { FillForm } from './field-head.ts'

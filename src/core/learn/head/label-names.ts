@@ -2,7 +2,7 @@
  * What a label says as a row to learn from: with a few rows a label, its name tells as much as two of them
  * (docs/experiments/more-from-the-same-rows.md).
  */
-import type { TextRows } from '../text-head.ts'
+import type { TextRows } from './text-rows.ts'
 
 /** So many rows count as much as a label's name. */
 const NAME_WEIGHT = 2

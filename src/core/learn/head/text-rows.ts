@@ -1,0 +1,28 @@
+/** Labelled texts, which a head learns. */
+
+export interface TextRows {
+  texts: readonly string[]
+  /** `[texts, dims]` by a sentence encoder; null without one */
+  vectors: Float32Array | null
+  /** the right class of each text, 0 to `classes` − 1 */
+  labels: Int32Array
+  classes: number
+  /** multiplies a row's loss; 1 where absent */
+  weights?: Float32Array
+}
+
+/** The rows at `places`, in that order. */
+export const selectTexts = (rows: TextRows, places: readonly number[]): TextRows => {
+  const { texts, vectors, labels, weights } = rows
+  const dims = vectors === null ? 0 : vectors.length / texts.length
+  const selected = vectors && new Float32Array(places.length * dims)
+  for (const [at, place] of places.entries())
+    selected?.set(vectors!.subarray(place * dims, (place + 1) * dims), at * dims)
+  return {
+    ...rows,
+    texts: places.map((place) => texts[place]!),
+    vectors: selected,
+    labels: Int32Array.from(places, (place) => labels[place]!),
+    ...(weights && { weights: Float32Array.from(places, (place) => weights[place]!) }),
+  }
+}
