@@ -6,6 +6,8 @@ import { shortened } from './layout.ts'
 import { percent } from './output.ts'
 
 export interface ShownForm extends FormSummary {
+  /** see `PlannedForm` */
+  change?: string
   unexplained: readonly Pick<UnexplainedAnswer, 'query' | 'answer'>[]
 }
 
@@ -22,10 +24,11 @@ const fieldLine = ({ path, kind, rules, isOptional, examples }: FieldDescription
 }
 
 /** A line a field, and two for an answer that the form does not reproduce. */
-export const formText = ({ explained, fields, unexplained }: ShownForm): string =>
+export const formText = ({ explained, fields, unexplained, change }: ShownForm): string =>
   [
     `the form of its answers, which reproduces ${percent(explained)} of them:`,
     ...fields.map(fieldLine),
+    ...(change === undefined ? [] : [`  the form of the answers changed: ${visibleName(change)}`]),
     ...(unexplained.length === 0 ? [] : ['  it does not reproduce, for example:']),
     ...unexplained.flatMap(({ query, answer }) => [
       ...(query === null ? [] : [`    question: ${textLine(query)}`]),

@@ -6,6 +6,7 @@ import type {
 } from '../../src/core/internalization/internalization.ts'
 import { ARM_NAMES, type ArmName } from '../../src/core/learn/schedule.ts'
 import type { Engine } from '../../src/engine/engine.ts'
+import { withChange } from '../../src/worker/plan/form.ts'
 import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
 import { PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
@@ -113,5 +114,47 @@ describe('long replies', () => {
     expect(
       await reasonOn(unwanted, withFieldHeads(unwanted.engine), ['label-head', 'query-only'])
     ).toMatch(/add field-head to ARMS/)
+  })
+})
+
+/** JSON of two members; later ones have a third, in another place. */
+const shelved: AnswerOf = (n) => JSON.stringify({ order: n, shelf: COLOURS[n % 6] })
+const counted: AnswerOf = (n) =>
+  JSON.stringify({ tins: (n % 3) + 1, order: n, shelf: COLOURS[n % 6] })
+
+describe('a form that changed', () => {
+  const ROWS = 2 * PLANNED_ROWS + 12
+
+  it('is planned on the answers since the change, which is named', async () => {
+    const harness = await openHarness()
+    await harness.log([...answered(shelved, ROWS), ...answered(counted, 3 * ROWS, ROWS)])
+    const { state, plan } = await plannedOn(harness, withFieldHeads(harness.engine), {
+      trainRows: 450,
+    })
+    expect(state.name).toBe('training')
+    expect(plan!.form).toMatchObject({ explained: 1, fields: [{ path: 'tins' }, {}, {}] })
+    expect(plan!.form!.change).toMatch(/^since .* UTC, and older answers are left out$/)
+    const since = orderRecord(ROWS).at
+    const numbers = [...plan!.trainRecordIds, ...plan!.holdoutRecordIds].map((id) =>
+      Number(id.split('-')[1])
+    )
+    expect(Math.min(...numbers.map((number) => orderRecord(number).at))).toBeGreaterThanOrEqual(
+      since
+    )
+    expect(harness.said('the form of the answers changed')).toHaveLength(1)
+    // what a later internalization finds is compared with it
+    const [template] = await harness.store.templates.list()
+    const form = { explained: 1, unexplained: [], fields: plan!.form!.fields.slice(1) }
+    expect(await withChange(harness.deps(), template!, { form, since: null })).toEqual({
+      ...form,
+      change: 'removed: "tins"',
+    })
+  })
+
+  it('is not cut out where forms alternate', async () => {
+    const harness = await openHarness()
+    await harness.log(answered((n) => (n % 2 ? counted(n) : story(n)), 3 * ROWS))
+    const { plan } = await plannedOn(harness, withFieldHeads(harness.engine), { trainRows: ROWS })
+    expect(plan?.form).toBeUndefined()
   })
 })

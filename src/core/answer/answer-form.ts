@@ -23,7 +23,7 @@ export interface AnswerForm<Exchange> extends FormSummary {
 }
 
 /** Rows in which a form is searched: 1,000 take a quarter of a second. */
-const MAX_FORM_ROWS = 1_000
+export const MAX_FORM_ROWS = 1_000
 
 /** What an adapted model reads of a request. */
 export const textOfRequest = ({ match }: Pick<AnsweredMatch, 'match'>): string =>
@@ -35,6 +35,12 @@ export const formRowOf = ({ match, outcome }: AnsweredMatch): FormRow | null =>
     ? { sources: soleSource(textOfRequest({ match })), answer: outcome.text }
     : null
 
+/** @returns null where one of the answers is no text */
+export const formRowsOf = (exchanges: readonly AnsweredMatch[]): FormRow[] | null => {
+  const rows = exchanges.flatMap((exchange) => formRowOf(exchange) ?? [])
+  return rows.length === exchanges.length ? rows : null
+}
+
 /**
  * @param exchanges to learn from, oldest first; a form is searched in the newest ones
  * @returns null: no form explains nine of ten answers, or one of them is no text
@@ -43,8 +49,8 @@ export const findAnswerForm = <Exchange extends AnsweredMatch>(
   exchanges: readonly Exchange[]
 ): AnswerForm<Exchange> | null => {
   const newest = exchanges.slice(-MAX_FORM_ROWS)
-  const rows = newest.flatMap((exchange) => formRowOf(exchange) ?? [])
-  const found = rows.length < newest.length ? null : findForm(rows)
+  const rows = formRowsOf(newest)
+  const found = rows && findForm(rows)
   return (
     found && {
       ...formSummary(found),

@@ -114,6 +114,8 @@ export interface Population {
 export interface PlannedForm extends FormSummary {
   /** ids of some records whose answers it does not reproduce, newest first */
   unexplained: string[]
+  /** how it differs from the form of the internalization before, and since when; absent: it does not */
+  change?: string
 }
 
 /** Fixed when training starts, so that a crash resumes the same plan. */

@@ -1,7 +1,13 @@
 /** Looks once, for the whole plan, for the form of the answers that a field head would fill. */
-import { findAnswerForm } from '../../core/answer/answer-form.ts'
+import { findAnswerForm, formRowsOf, MAX_FORM_ROWS } from '../../core/answer/answer-form.ts'
+import { minuteText } from '../../core/days.ts'
+import { findForm } from '../../core/form/find-form.ts'
+import { formChanges } from '../../core/form/form-change.ts'
+import { readTargets } from '../../core/form/read-targets.ts'
 import type { InternalizeOptions, PlannedForm } from '../../core/internalization/internalization.ts'
+import type { Template } from '../../core/template/template.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
+import type { WorkerDeps } from '../deps.ts'
 import { trainsFields } from '../engine/watch.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 
@@ -16,7 +22,11 @@ export const withoutFieldHead = ({ arms }: Arms, encoder: ModelObject | null): s
   return arms.includes('field-head') ? null : 'add field-head to ARMS'
 }
 
-/** Of answers that are no labels. @returns null: no form explains nine of ten of the newest answers */
+/**
+ * Of answers that are no labels.
+ * @param train oldest first
+ * @returns null: no form explains nine of ten of the newest answers
+ */
 export const formOf = (train: readonly MatchedExchange[]): PlannedForm | null => {
   const found = findAnswerForm(train)
   return (
@@ -26,4 +36,63 @@ export const formOf = (train: readonly MatchedExchange[]): PlannedForm | null =>
       unexplained: found.unexplained.slice(0, MAX_UNEXPLAINED).map(({ id }) => id),
     }
   )
+}
+
+/** Parts of the rows, the newest ones, in which a form is looked for that the older ones do not have. */
+const NEWEST_PARTS = [1 / 8, 1 / 4, 1 / 2]
+const MIN_NEWEST = 40
+/** Share of the answers that the newer form explains since the change at least, and before it at most. */
+const SINCE = 0.9
+const BEFORE = 0.5
+
+const trueShare = (values: readonly boolean[]): number =>
+  values.filter(Boolean).length / values.length
+
+/** The place from which on most rows are explained, and before which most are not. */
+const cutOf = (isExplained: readonly boolean[]): number | null => {
+  let [best, cut, balance] = [0, 0, 0]
+  for (let place = isExplained.length - 1; place >= 0; place--) {
+    balance += isExplained[place] ? 1 : -1
+    if (balance > best) [best, cut] = [balance, place]
+  }
+  const isClean = cut > 0 && trueShare(isExplained.slice(cut)) >= SINCE
+  return isClean && trueShare(isExplained.slice(0, cut)) <= BEFORE ? cut : null
+}
+
+/**
+ * Where the answers have had another form for some time. Over all of them there may be no form, or one in which a member
+ * that was added is optional: then nothing in a request tells whether it is there.
+ * @param train oldest first
+ * @returns milliseconds since the epoch of the first answer of the newer form; null: there is no such time
+ */
+export const newerFormSince = (train: readonly MatchedExchange[]): number | null => {
+  const newest = train.slice(-MAX_FORM_ROWS)
+  const rows = formRowsOf(newest)
+  if (rows === null) return null
+  for (const part of NEWEST_PARTS) {
+    const count = Math.floor(part * rows.length)
+    const found = count < MIN_NEWEST ? null : findForm(rows.slice(-count))
+    if (found === null) continue
+    const cut = cutOf(rows.map((row) => readTargets(found.form, row) !== null))
+    return cut === null ? null : newest[cut]!.at
+  }
+  return null
+}
+
+/** The form with what differs from the last one of the template, which the log tells. */
+export const withChange = async (
+  { store, log }: Pick<WorkerDeps, 'store' | 'log'>,
+  { version }: Template,
+  { form, since }: { form: PlannedForm; since: number | null }
+): Promise<PlannedForm> => {
+  const before = (await store.internalizations.list()).findLast(
+    ({ templateVersion, plan }) => templateVersion === version && plan?.form !== undefined
+  )
+  const changes = before ? formChanges(before.plan!.form!.fields, form.fields) : []
+  if (changes.length === 0 && since === null) return form
+  const when =
+    since === null ? [] : [`since ${minuteText(since)} UTC, and older answers are left out`]
+  const change = [...changes, ...when].join('; ')
+  log({ level: 'warn', message: `the form of the answers changed: ${change}`, data: { version } })
+  return { ...form, change }
 }

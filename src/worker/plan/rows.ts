@@ -27,6 +27,7 @@ import { typeOfForm } from '../../core/answer/answer-form.ts'
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
 import { foldsOf, outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
+import { minuteText } from '../../core/days.ts'
 import {
   detectResponseType,
   isMostlyJson,
@@ -39,7 +40,7 @@ import type { WorkerDeps } from '../deps.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import { baseModelOf, encoderOf, trainsLoras } from '../engine/watch.ts'
 import { chooseRows, soleKeyOf, whyNotSplit, type WantedRows } from './choose-rows.ts'
-import { formOf, withoutFieldHead } from './form.ts'
+import { formOf, newerFormSince, withChange, withoutFieldHead } from './form.ts'
 
 export interface PlannedRows extends Split<MatchedExchange>, Comparison {
   /** see `InternalizationPlan` */
@@ -235,17 +236,13 @@ const comparisonOf = async (
   }
 }
 
-/**
- * The rows of an internalization.
- * @returns a refusal when no lora trained on them could go live
- * @throws AppError `engine-unavailable`
- */
-export const planRows = async (
+/** The rows since a time, and why no lora trained on them could go live. */
+const rowsSince = async (
   deps: WorkerDeps,
   engine: Engine,
   models: ModelObject[],
   wanted: WantedRows
-): Promise<PlannedRows | PlanRefusal> => {
+): Promise<{ rows: PlannedRows; refused: string | null } | (PlanRefusal & { rows?: never })> => {
   const [base, encoder] = [baseModelOf(engine, models), encoderOf(models)]
   const { exchanges, split, earlierTries } = await chooseRows(deps, wanted)
   if (split.train.length === 0 || split.traffic.length === 0)
@@ -284,6 +281,45 @@ export const planRows = async (
       otherParameters: split.train.length - proven.length,
     },
   }
-  const refused = hopeless(rows, deps.config, encoder)
-  return refused === null ? rows : { refused }
+  return { rows, refused: hopeless(rows, deps.config, encoder) }
+}
+
+/** Rows of a form that older answers do not have; null: there is no such form, or they are too few, which is logged. */
+const rowsOfNewerForm = async (
+  { log }: Pick<WorkerDeps, 'log'>,
+  { responseType, train }: PlannedRows,
+  plan: (since: number) => ReturnType<typeof rowsSince>
+): Promise<{ rows: PlannedRows; since: number } | null> => {
+  const since = responseType === 'label' ? null : newerFormSince(train)
+  if (since === null) return null
+  const { rows, refused } = await plan(since)
+  if (refused === null && rows?.form) return { rows, since }
+  const message = `the form of the answers changed at ${minuteText(since)} UTC, and newer ones cannot be learned alone`
+  log({ level: 'warn', message, data: { reason: refused } })
+  return null
+}
+
+/**
+ * The rows of an internalization: where the form of the answers has changed, those of the newer one.
+ * @returns a refusal when no lora trained on them could go live
+ * @throws AppError `engine-unavailable`
+ */
+export const planRows = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  models: ModelObject[],
+  wanted: WantedRows
+): Promise<PlannedRows | PlanRefusal> => {
+  const planned = await rowsSince(deps, engine, models, wanted)
+  if (planned.rows === undefined) return planned
+  const canHaveForm = withoutFieldHead(deps.config, encoderOf(models)) === null
+  const newer = canHaveForm
+    ? await rowsOfNewerForm(deps, planned.rows, (since) =>
+        rowsSince(deps, engine, models, { ...wanted, since })
+      )
+    : null
+  const { rows, since } = newer ?? { ...planned, since: null }
+  if (newer === null && planned.refused !== null) return { refused: planned.refused }
+  if (rows.form === null) return rows
+  return { ...rows, form: await withChange(deps, wanted.template, { form: rows.form, since }) }
 }

@@ -2,9 +2,10 @@
 import type {
   Arm,
   InternalizationPlan,
+  PlannedForm,
   Population,
 } from '../../../core/internalization/internalization.ts'
-import type { FieldDescription, FormSummary } from '../../../core/form/describe-form.ts'
+import type { FieldDescription } from '../../../core/form/describe-form.ts'
 import type { Verdict } from '../../../core/gate/gate.ts'
 import type { UnexplainedAnswer } from '../../../lifecycle/logged-texts.ts'
 import type { CurveReading } from '../../reading/read-internalization.ts'
@@ -217,7 +218,7 @@ const Form = ({
   form,
   unexplained,
 }: {
-  form: FormSummary
+  form: PlannedForm
   unexplained: UnexplainedAnswer[] | null
 }) => (
   <>
@@ -225,6 +226,11 @@ const Form = ({
       This form reproduces {percent(form.explained)} of the answers. A field head fills it; the
       other answers go to the upstream or are wrong, and the test counts them.
     </p>
+    {form.change !== undefined && (
+      <p>
+        The form of the answers changed: <Text text={form.change} />.
+      </p>
+    )}
     <Table
       caption="What the answers are made of"
       columns={[{ name: 'Field' }, { name: 'Value' }, { name: 'Optional' }, { name: 'Examples' }]}
