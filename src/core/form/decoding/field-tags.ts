@@ -2,6 +2,7 @@
 import type { CopiedNode } from '../form.ts'
 import { copiedText } from '../copied-text.ts'
 import { readsOf } from '../normalize/chains.ts'
+import type { Reads } from '../normalize/rule.ts'
 import type { RowWords, Span } from '../spans/row-words.ts'
 import { beginOf, insideOf } from '../targets.ts'
 
@@ -42,6 +43,8 @@ export class FieldTags {
   private readonly outside: Float64Array
   private readonly tags: Float32Array
   private readonly width: number
+  /** of the spans from one word on, by their number of words */
+  private readonly ends = new Float64Array(MAX_WORDS)
 
   /** @param tags `[words, width]` */
   constructor(row: RowWords, tags: Float32Array, width: number, asked: readonly AskedField[]) {
@@ -75,12 +78,11 @@ export class FieldTags {
     return nodes.every((node) => copiedText(node, text) !== null)
   }
 
-  /** Whether the rules of the field can read a word at all: most words are no part of a number or a date. */
-  private isPart({ nodes }: AskedField, word: number): boolean {
-    return nodes.every(({ chain }) => {
-      const reads = readsOf(chain)
-      return reads === null || reads.isPart(this.row.foldedWord(word, this.row.sourceOf(word)))
-    })
+  /** Whether rules can read a word at all: most words are no part of a number or a date. */
+  private isPart(reads: readonly Reads[], word: number): boolean {
+    if (reads.length === 0) return true
+    const text = this.row.foldedWord(word, this.row.sourceOf(word))
+    return reads.every((one) => one.isPart(text))
   }
 
   /** What the best span from each word on gains: its begin, and further words as long as they add. */
@@ -97,28 +99,46 @@ export class FieldTags {
     return gains
   }
 
-  /** Spans from a word on that are not much worse than the best of them. */
-  private endsOf(asked: AskedField, from: number, maxLoss: number): ScoredSpan[] {
-    const last = Math.min(this.row.firsts[this.row.sourceOf(from) + 1]!, from + MAX_WORDS)
-    const spans: ScoredSpan[] = []
+  /** Computes the gains of spans from a word on that are not much worse than the best of them. @returns their number */
+  private computeEnds(asked: AskedField, from: number, maxLoss: number): number {
+    const { row, ends, tags, width, outside } = this
+    const reads = asked.nodes.flatMap(({ chain }) => readsOf(chain) ?? [])
+    const inside = insideOf(asked.field)
+    const last = Math.min(row.firsts[row.sourceOf(from) + 1]!, from + MAX_WORDS)
+    let count = 0
     let best = -Infinity
-    let gain = this.begin(from, asked.field) - this.outside[from]!
-    for (let to = from + 1; this.isPart(asked, to - 1); to++) {
-      spans.push({ from, to, gain })
+    let gain = this.begin(from, asked.field) - outside[from]!
+    for (let to = from + 1; this.isPart(reads, to - 1); to++) {
+      ends[count++] = gain
       best = Math.max(best, gain)
       if (to >= last || gain < best - maxLoss) break
-      gain += this.inside(to, asked.field) - this.outside[to]!
+      gain += tags[to * width + inside]! - outside[to]!
     }
-    return spans.sort((one, other) => other.gain - one.gain)
+    return count
+  }
+
+  /** The place of the best computed end behind another one: a few of up to 64 are needed, so they are not sorted. */
+  private nextEnd(count: number, before: number): number {
+    const { ends } = this
+    const most = before < 0 ? Infinity : ends[before]!
+    let best = -1
+    for (let at = 0; at < count; at++) {
+      const isSeen = ends[at]! > most || (ends[at] === most && at <= before)
+      if (!isSeen && (best < 0 || ends[at]! > ends[best]!)) best = at
+    }
+    return best
   }
 
   /** The best ends of a start whose text the field can have. */
   private spansFrom(asked: AskedField, from: number): ScoredSpan[] {
     for (const maxLoss of [MAX_LOSS, Infinity]) {
       const possible: ScoredSpan[] = []
-      for (const span of this.endsOf(asked, from, maxLoss)) {
+      const count = this.computeEnds(asked, from, maxLoss)
+      let end = this.nextEnd(count, -1)
+      while (end >= 0 && possible.length < MAX_ENDS) {
+        const span = { from, to: from + end + 1, gain: this.ends[end]! }
         if (this.isPossible(asked, span)) possible.push(span)
-        if (possible.length === MAX_ENDS) break
+        end = this.nextEnd(count, end)
       }
       if (possible.length > 0) return possible
     }
