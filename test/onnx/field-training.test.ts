@@ -113,7 +113,7 @@ describe('training of a field model', () => {
     const hooks = observe()
     const trained = await trainFields(
       inputOf({
-        rows: rowsOf(80, 1),
+        rows: rowsOf(160, 1),
         validationRows: rowsOf(30, 2),
         hyperparameters: { epochs: 8 },
       }),
@@ -124,10 +124,10 @@ describe('training of a field model', () => {
     expect(trained.metrics.valid_loss).toBeLessThan(0.2)
     expect(trained.validRight).toBeGreaterThan(0.95)
     expect(hooks.progress.map(({ step }) => step).slice(0, 3)).toEqual([1, 2, 3])
-    expect(hooks.progress[0]).toMatchObject({ totalSteps: 80, validLoss: null })
+    expect(hooks.progress[0]).toMatchObject({ totalSteps: 160, validLoss: null })
     expect(hooks.progress.at(-1)).toMatchObject({ etaSeconds: 0, validLoss: expect.any(Number) })
     expect(trained.metrics.tokens_per_second).toBeGreaterThan(0)
-    expect(trained.trainedTokens).toBeGreaterThan(80 * 6)
+    expect(trained.trainedTokens).toBeGreaterThan(160 * 6)
   })
 
   it('ends in its time, at a learning rate that has fallen', async () => {

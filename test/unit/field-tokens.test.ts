@@ -142,6 +142,23 @@ describe('field tokens', () => {
     expect(cut).toBe(false)
   })
 
+  it('forget tokens of words, never the marks between texts', () => {
+    const { forget } = createFieldTokenizer(pairs, 64)
+    const tokens = read(64, 'ab cd', 'ef')
+    const asked: boolean[] = []
+    const forgotten = forget(tokens, () => asked.push(true) % 2 === 0)
+    expect(forgotten.windows[0]!.ids).toEqual([
+      FIRST,
+      idOf('ab'),
+      UNKNOWN,
+      SEPARATOR,
+      idOf('ef'),
+      SEPARATOR,
+    ])
+    expect(asked).toHaveLength(3)
+    expect({ ...forgotten, windows: [] }).toEqual({ ...tokens, windows: [] })
+  })
+
   it('refuse a tokenizer with other markers, or without a token for unknown words', () => {
     expect(() => createFieldTokenizer({ ...pairs, encode: () => [FIRST] }, 64)).toThrow(
       'one token before and one behind'

@@ -80,6 +80,13 @@ const learnAcceptor = async (
   }
 }
 
+/**
+ * The weights between two taggers that began at the same ones are as right, and tell better which answers are (Wortsman
+ * et al. 2022, arXiv 2203.05482): docs/experiments/field-heads.md.
+ */
+const meanOf = (one: Float32Array, other: Float32Array): Float32Array =>
+  one.map((weight, at) => (weight + other[at]!) / 2)
+
 /** Writes the head. @returns its id */
 const write = (
   { task, deps, form }: Job,
@@ -123,12 +130,11 @@ export const trainFieldHead = async (
   const { learned, judged } = divide(task.rows, formRow, task.seed)
   // of the work, the part before the last training
   const share = judged.length === 0 ? 0 : learned.length / (learned.length + task.rows.length)
-  let acceptor: FieldAcceptor | null = null
-  if (judged.length > 0) {
-    const tagger = await fineTune(job, learned, { name: 'judged', before: 0, share })
-    acceptor = await learnAcceptor(job, tagger, judged)
-  }
+  const ofPart =
+    judged.length === 0 ? null : await fineTune(job, learned, { name: 'judged', before: 0, share })
+  const acceptor = ofPart && (await learnAcceptor(job, ofPart, judged))
   const trained = await fineTune(job, task.rows, { name: 'all', before: share, share: 1 - share })
-  const model = await write(job, trained, acceptor)
+  const theta = ofPart === null ? trained.theta : meanOf(trained.theta, ofPart.theta)
+  const model = await write(job, { ...trained, theta }, acceptor)
   return { model, trainedTokens: trained.trainedTokens, metrics: trained.metrics }
 }

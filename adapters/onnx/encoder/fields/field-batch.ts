@@ -15,6 +15,8 @@ export interface FieldExample {
   targets: Targets
   /** of the row in the loss */
   weight: number
+  /** of its choices; default `weight` */
+  choiceWeight?: number
 }
 
 /** The frozen tables of an encoder, which all its field models share. */
@@ -144,7 +146,7 @@ export const packFields = (
 export interface LossTotals {
   /** Σ of the words' weights */
   words: number
-  /** Σ of the rows' weights */
+  /** Σ of the weights of the rows' choices */
   rows: number
 }
 
@@ -153,7 +155,7 @@ const scoredWords = ({ windows }: FieldTokens): number =>
 
 export const lossTotals = (examples: readonly FieldExample[]): LossTotals => ({
   words: examples.reduce((sum, { tokens, weight }) => sum + weight * scoredWords(tokens), 0),
-  rows: examples.reduce((sum, { weight }) => sum + weight, 0),
+  rows: examples.reduce((sum, { weight, choiceWeight = weight }) => sum + choiceWeight, 0),
 })
 
 /**
@@ -201,8 +203,8 @@ const choiceInputs = (
   const width = choiceClasses(sizes)
   const targets = new Float32Array(examples.length * width)
   const weights = new Float32Array(examples.length)
-  for (const [row, { targets: own, weight }] of examples.entries()) {
-    weights[row] = totals.rows === 0 ? 0 : weight / totals.rows
+  for (const [row, { targets: own, weight, choiceWeight = weight }] of examples.entries()) {
+    weights[row] = totals.rows === 0 ? 0 : choiceWeight / totals.rows
     let start = row * width
     for (const [choice, classes] of sizes.choices.entries()) {
       targets[start + own.choices[choice]!] = 1

@@ -32,6 +32,9 @@ export interface FieldHyperparameters {
   warmup: number
   /** epochs without more right validation rows after which training ends */
   patience: number
+  /** see `RowVariety`; half as many rows are swapped in a form with choices, which such a row does not teach */
+  swapShare: number
+  unknownShare: number
 }
 
 export interface TrainFieldsInput {
@@ -79,14 +82,17 @@ export interface FieldJob {
   identity: string
 }
 
+/** docs/experiments/field-heads.md */
 const DEFAULTS: FieldHyperparameters = {
-  epochs: 8,
+  epochs: 6,
   batchSize: 16,
-  layerRate: 5e-5,
+  layerRate: 1.5e-4,
   headRate: 1e-3,
   weightDecay: 0.01,
   warmup: 0.1,
   patience: 3,
+  swapShare: 0.5,
+  unknownShare: 0.05,
 }
 const DEFAULT_CHECKPOINT_SECONDS = 60
 /** Validation takes a third of a step's time a row, after each epoch. */
@@ -103,7 +109,8 @@ const checkHyperparameters = (given: FieldHyperparameters): void => {
     check(Number.isInteger(given[name]) && given[name] >= 1, name, 'a positive integer')
   for (const name of ['layerRate', 'headRate'] as const) check(given[name] > 0, name, 'positive')
   check(given.weightDecay >= 0, 'weightDecay', 'at least 0')
-  check(given.warmup >= 0 && given.warmup < 1, 'warmup', 'from 0 to below 1')
+  for (const name of ['warmup', 'swapShare', 'unknownShare'] as const)
+    check(given[name] >= 0 && given[name] < 1, name, 'from 0 to below 1')
 }
 
 const isBelow = (values: Int32Array, limit: (at: number) => number): boolean =>

@@ -28,6 +28,8 @@ export interface FieldTokens {
 
 export interface FieldTokenizer {
   read(sources: readonly Source[]): FieldTokens
+  /** With the unknown token in the place of some others. @param isForgotten asked for each token of a word */
+  forget(tokens: FieldTokens, isForgotten: () => boolean): FieldTokens
 }
 
 /** Longer queries are cut: eight windows of 256 tokens hold some 1,000 words. */
@@ -42,6 +44,7 @@ const MARKERS = 2
 interface Vocabulary {
   first: number
   separator: number
+  unknown: number
   /** ids of a word, at least one */
   idsOf(word: string): number[]
 }
@@ -63,6 +66,7 @@ const vocabularyOf = (tokenizer: EncoderTokenizer, maxTokens: number): Vocabular
   return {
     first,
     separator,
+    unknown,
     idsOf: (word) => {
       const ids = tokenizer.encode(word).slice(1, -1).slice(0, longest)
       // the normalizer leaves nothing of some characters, such as variation selectors
@@ -206,6 +210,7 @@ export const createFieldTokenizer = (
 ): FieldTokenizer => {
   const vocabulary = vocabularyOf(tokenizer, maxTokens)
   const slotsRoom = Math.floor((maxTokens - MARKERS) * SLOTS_SHARE)
+  const isMarker = (id: number): boolean => id === vocabulary.first || id === vocabulary.separator
   return {
     read: (sources) => {
       const texts = sources.map(({ text }) => wordsOf(text).map((word) => word.text))
@@ -220,5 +225,12 @@ export const createFieldTokenizer = (
         cut: slots.cut || spans.at(-1)!.to < words.length,
       }
     },
+    forget: ({ windows, ...tokens }, isForgotten) => ({
+      ...tokens,
+      windows: windows.map((window) => ({
+        ...window,
+        ids: window.ids.map((id) => (isMarker(id) || !isForgotten() ? id : vocabulary.unknown)),
+      })),
+    }),
   }
 }

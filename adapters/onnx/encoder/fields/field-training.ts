@@ -6,6 +6,7 @@
  */
 import type { TrainHooks } from '../../../contract/backend.ts'
 import { AppError } from '../../../../src/errors.ts'
+import { deriveSeed, seededRandom } from '../../../../src/random.ts'
 import type { TrainingMetrics } from '../../../../src/openai/fine-tuning.ts'
 import { adamWGroupsStep } from '../../gradient/adamw.ts'
 import { saveCheckpoint, type Checkpoint } from '../../gradient/checkpoint.ts'
@@ -30,6 +31,7 @@ import {
 } from './field-job.ts'
 import type { FieldLayout } from './field-layout.ts'
 import { FieldSession } from './field-session.ts'
+import { VariedRows } from './vary-rows.ts'
 
 export interface TrainedFields {
   layout: FieldLayout
@@ -57,6 +59,8 @@ interface Sessions {
 const CLIP_NORM = 1
 /** Tokens of one run, padding included: a gigabyte of activations with 6 layers of 384. */
 const MAX_RUN_TOKENS = 2048
+/** Sets the draws apart from others with the same seed. */
+const VARIETY_STREAM = 0x76617279
 /** number of last steps of which the reported training loss is the mean */
 const RECENT_STEPS = 20
 
@@ -118,6 +122,7 @@ const progressOf = (
 const trainSteps = async (job: FieldJob, sessions: Sessions, state: FieldState): Promise<void> => {
   const { hooks, options, stepsPerEpoch } = job
   const { counters } = state
+  const varied = variedRows(job)
   const base = counters.elapsedSeconds
   const startedAt = options.now()
   let savedAt = startedAt
@@ -127,7 +132,7 @@ const trainSteps = async (job: FieldJob, sessions: Sessions, state: FieldState):
       throw hooks.signal.reason
     }
     const stepStart = options.now()
-    const loss = await trainStep(job, sessions, state, batchOf(job, counters.step))
+    const loss = await trainStep(job, sessions, state, batchOf(job, varied, counters.step))
     counters.step++
     counters.stepSeconds += (options.now() - stepStart) / 1000
     counters.recentLosses = [...counters.recentLosses, loss].slice(-RECENT_STEPS)
@@ -144,12 +149,22 @@ const trainSteps = async (job: FieldJob, sessions: Sessions, state: FieldState):
   }
 }
 
+const variedRows = ({ input, examples, hyperparameters, layout }: FieldJob): VariedRows => {
+  const { swapShare, unknownShare } = hyperparameters
+  const hasChoices = layout.sizes.choices.length > 0
+  return new VariedRows(input.rows, examples, input.encoder.tokenizer, {
+    swapShare: hasChoices ? swapShare / 2 : swapShare,
+    unknownShare,
+  })
+}
+
 /** The rows of a step, the same for the same seed. */
-const batchOf = (job: FieldJob, step: number): FieldExample[] => {
-  const { input, lengths, hyperparameters, stepsPerEpoch, examples } = job
+const batchOf = (job: FieldJob, varied: VariedRows, step: number): FieldExample[] => {
+  const { input, lengths, hyperparameters, stepsPerEpoch } = job
   const epoch = Math.floor(step / stepsPerEpoch)
   const batches = epochBatches(lengths, hyperparameters.batchSize, input.seed, epoch)
-  return batches[step % stepsPerEpoch]!.map((row) => examples[row]!)
+  const random = seededRandom(deriveSeed(input.seed, VARIETY_STREAM + step))
+  return batches[step % stepsPerEpoch]!.map((row) => varied.example(row, random))
 }
 
 /** Rising over the first part of the job, then falling to 0. */
