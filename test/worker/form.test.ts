@@ -64,6 +64,9 @@ const reply: AnswerOf = (n) => {
 const story: AnswerOf = (n) =>
   Array.from({ length: 60 }, (_, at) => `w${((n + 7) * (at + 3) ** 2) % 9_973}`).join(' ')
 
+/** One of fifty is unlike the others. */
+const mostlyReply: AnswerOf = (n) => (n % 50 === 3 ? story(n) : reply(n))
+
 /** Why replies of a form are refused. */
 const reasonOn = async (harness: WorkerHarness, engine: Engine, arms?: ArmName[]) => {
   await harness.log(answered(reply))
@@ -87,8 +90,7 @@ describe('long replies', () => {
 
   it('that the form does not reproduce are named by their records', async () => {
     const harness = await openHarness()
-    const odd: AnswerOf = (n) => (n % 50 === 3 ? story(n) : reply(n))
-    await harness.log(answered(odd))
+    await harness.log(answered(mostlyReply))
     const { plan } = await plannedOn(harness, withFieldHeads(harness.engine))
     const { explained, unexplained } = plan!.form!
     expect(explained).toBeGreaterThan(0.95)
