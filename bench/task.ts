@@ -145,10 +145,9 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
     : { AUDIT_SHARE: String(args.auditShare), ROLLOUT_MIN_HOURS: '0' }),
   LEARNING_CURVE: 'false',
   ARMS: args.learn,
-  ...(args.exchanges === 0 && {
-    TRAIN_ROWS: String(args.train),
-    HOLDOUT_ROWS: String(args.holdout),
-  }),
+  ...(args.exchanges === 0
+    ? { TRAIN_ROWS: String(args.train), HOLDOUT_ROWS: String(args.holdout) }
+    : { AUTO_INTERNALIZE: 'false' }),
   // the rows of a task are sent within minutes and do not depend on each other
   BURST_MINUTES: '0',
   TRAIN_MINUTES: String(args.minutes),

@@ -11,6 +11,7 @@ import {
 import {
   detectResponseType,
   knownLabels,
+  listedIn,
   rowsUntilLabels,
   type ResponseType,
 } from '../../src/core/answer/response-type.ts'
@@ -42,6 +43,33 @@ describe('knownLabels', () => {
     expect(knownLabels(cycle(['x'.repeat(200), 'y'], 100))).toBeNull()
     expect(knownLabels(cycle(['yes\nbecause', 'no'], 100))).toBeNull()
     expect(knownLabels([])).toBeNull()
+  })
+
+  it('needs half as many rows for labels that the prompt lists, also where many are seen once', () => {
+    const isListed = listedIn(`Labels: ${labels77.join(', ')}.`)
+    expect(knownLabels(cycle(labels77, 200), isListed)).toHaveLength(77)
+    expect(knownLabels(cycle(labels77, 150), isListed)).toBeNull()
+    expect(rowsUntilLabels(cycle(labels77, 200), isListed)).toBeNull()
+    const rare = [...cycle(labels77.slice(0, 17), 160), ...labels77.slice(17)]
+    expect(knownLabels(rare, isListed)).toHaveLength(77)
+    // answers beside the list must recur as always
+    const others = Array.from({ length: 20 }, (_, i) => `rare_${i}`)
+    expect(knownLabels([...cycle(labels77, 200), ...others], isListed)).toBeNull()
+    expect(detectResponseType(cycle(labels77, 200))).toBe('short-text')
+    expect(detectResponseType(cycle(labels77, 200), isListed)).toBe('label')
+  })
+
+  it.each([
+    ['card_arrival', 'one of card_arrival, lost_card', true],
+    ['card', 'one of card_arrival, lost_card', false],
+    ['arrival', 'one of card_arrival, lost_card', false],
+    ['no', 'yes or no', true],
+    ['no', 'nothing, or not now', false],
+    ['A', 'answer A or B', true],
+    ['müde', 'hundemüde', false],
+    ['', 'anything', false],
+  ])('finds %j listed in %j: %s', (label, prompt, expected) => {
+    expect(listedIn(prompt)(label)).toBe(expected)
   })
 
   it('keeps labels byte for byte', () => {

@@ -17,6 +17,8 @@ const MAX_LABELS = 500
 const MAX_LABEL_CHARS = 100
 /** Fewest rows for each label, on average. */
 const MIN_ROWS_PER_LABEL = 4
+/** Answers that are seen twice on average recur; 1,000 distinct sentences never do. */
+const MIN_ROWS_TO_RECUR = 2
 
 const fits = (answers: string[], share: number, test: (answer: string) => boolean): boolean =>
   answers.length > 0 && answers.filter(test).length >= share * answers.length
@@ -24,43 +26,85 @@ const fits = (answers: string[], share: number, test: (answer: string) => boolea
 const isLabelText = (answer: string): boolean =>
   answer !== '' && answer.length <= MAX_LABEL_CHARS && !answer.includes('\n')
 
-const countAnswers = (
-  answers: readonly string[]
-): { counts: Map<string, number>; once: number } => {
+/** Whether a text, such as a prompt, has an answer as a word or several. */
+export type IsListed = (answer: string) => boolean
+
+export const noneListed: IsListed = () => false
+
+const WORD_PART = /[\p{L}\p{M}\p{N}_]/u
+
+/** Whether the character at a place would continue a word. */
+const isInWord = (text: string, at: number): boolean => WORD_PART.test(text.charAt(at))
+
+/** Of the prompts that name their labels: with them, fewer answers show that these are labels. */
+export const listedIn = (text: string): IsListed => {
+  const known = new Map<string, boolean>()
+  const find = (answer: string): boolean => {
+    if (answer === '') return false
+    for (let at = text.indexOf(answer); at >= 0; at = text.indexOf(answer, at + 1))
+      if (!isInWord(text, at - 1) && !isInWord(text, at + answer.length)) return true
+    return false
+  }
+  return (answer) => {
+    const found = known.get(answer) ?? find(answer)
+    known.set(answer, found)
+    return found
+  }
+}
+
+interface AnswerCounts {
+  counts: Map<string, number>
+  /** answers that were seen once and are not listed */
+  once: number
+  /** fewest rows that make so many different answers labels */
+  wanted: number
+}
+
+const countAnswers = (answers: readonly string[], isListed: IsListed): AnswerCounts => {
   const counts = new Map<string, number>()
   for (const answer of answers) counts.set(answer, (counts.get(answer) ?? 0) + 1)
-  return { counts, once: [...counts.values()].filter((count) => count === 1).length }
+  const unlisted = [...counts].filter(([answer]) => !isListed(answer))
+  const listed = counts.size - unlisted.length
+  return {
+    counts,
+    once: unlisted.filter(([, count]) => count === 1).length,
+    wanted: listed * MIN_ROWS_TO_RECUR + unlisted.length * MIN_ROWS_PER_LABEL,
+  }
 }
 
 /**
  * The distinct answers, most frequent first, if they are a closed set of short texts; else null.
+ *
  * Closed: answers seen once are at most 5 % of all rows. Their share estimates the share of future
  * requests with an answer that was never seen (Good 1953). 77 labels are closed from about 400 rows
- * on; 1,000 distinct JSON objects never are.
+ * on, or from 154 on if the prompt lists them; 1,000 distinct JSON objects never are.
  */
-export const knownLabels = (answers: string[]): string[] | null => {
-  const { counts, once } = countAnswers(answers)
+export const knownLabels = (
+  answers: readonly string[],
+  isListed: IsListed = noneListed
+): string[] | null => {
+  const { counts, once, wanted } = countAnswers(answers, isListed)
   if (answers.length === 0 || counts.size > MAX_LABELS) return null
-  if (counts.size * MIN_ROWS_PER_LABEL > answers.length) return null
+  if (wanted > answers.length) return null
   if (![...counts.keys()].every(isLabelText)) return null
   if (once > MAX_UNSEEN_SHARE * answers.length) return null
   return [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).map(([label]) => label)
 }
 
-/** Answers that are seen twice on average recur; 1,000 distinct sentences never do. */
-const MIN_ROWS_TO_RECUR = 2
-
 /**
  * How many more rows it takes until recurring answers can count as labels: as many as `knownLabels` wants for
  * the answers so far. Null where they are labels already, or are unlike labels.
  */
-export const rowsUntilLabels = (answers: readonly string[]): number | null => {
-  const { counts, once } = countAnswers(answers)
+export const rowsUntilLabels = (
+  answers: readonly string[],
+  isListed: IsListed = noneListed
+): number | null => {
+  const { counts, once, wanted } = countAnswers(answers, isListed)
   if (counts.size === 0 || counts.size > MAX_LABELS) return null
   if (counts.size * MIN_ROWS_TO_RECUR > answers.length) return null
   if (![...counts.keys()].every(isLabelText)) return null
-  const wanted = Math.max(counts.size * MIN_ROWS_PER_LABEL, Math.ceil(once / MAX_UNSEEN_SHARE))
-  return wanted <= answers.length ? null : wanted - answers.length
+  const rows = Math.max(wanted, Math.ceil(once / MAX_UNSEEN_SHARE))
+  return rows <= answers.length ? null : rows - answers.length
 }
 
 /** Statements whose first words are no English and no other language: `with open(path) as file:` is Python. */
@@ -177,8 +221,11 @@ export const RESPONSE_TYPES = Object.keys(FORMS) as ResponseType[]
 const formOf = (type: ResponseType): Form => FORMS[type]
 
 /** The type of the logged answers. Calls have a form of their own, so the texts among them decide. */
-export const detectResponseType = (answers: string[]): ResponseType => {
-  if (knownLabels(answers) !== null) return 'label'
+export const detectResponseType = (
+  answers: string[],
+  isListed: IsListed = noneListed
+): ResponseType => {
+  if (knownLabels(answers, isListed) !== null) return 'label'
   const texts = textsAmong(answers)
   const judged = texts.length > 0 || answers.length === 0 ? texts : answers
   return RESPONSE_TYPES.find((type) => type !== 'label' && formOf(type).fits(judged))!

@@ -8,6 +8,7 @@ import {
   detectResponseType,
   knownLabels,
   rowsUntilLabels,
+  type IsListed,
   type ResponseType,
 } from '../answer/response-type.ts'
 import { minimumRows } from '../gate/samples.ts'
@@ -22,6 +23,8 @@ export interface HeadPlanSettings extends Omit<SplitSettings, 'judged'> {
   minCoverage: number
   /** dimensions of the embeddings; 0 without an encoder */
   dims: number
+  /** whether the prompt lists an answer */
+  isListed?: IsListed
 }
 
 export interface HeadPlan {
@@ -153,7 +156,7 @@ const answersObstacle = (
   split: Split<ScannedExchange>,
   settings: HeadPlanSettings
 ): Obstacle | null => {
-  const untilLabels = rowsUntilLabels(learnable)
+  const untilLabels = rowsUntilLabels(learnable, settings.isListed)
   const missing = untilLabels && Math.ceil(untilLabels * growthOf(split, settings))
   if (type !== 'label')
     return missing === null
@@ -222,7 +225,8 @@ const splitFor = (
   const split = splitAt(allowed)
   const learnable = learnableOf(sample, split)
   // of a handful of exchanges all may be held out
-  const type = detectResponseType(learnable.length > 0 ? learnable : textsOf(sample))
+  const answers = learnable.length > 0 ? learnable : textsOf(sample)
+  const type = detectResponseType(answers, settings.isListed)
   if (type === 'label') return { split, form: null, type, allowed }
   const ofForm = splitAt(formRowsFor(sample, settings))
   const form = findAnswerForm(ofForm.train)
@@ -257,7 +261,7 @@ export const planHead = (
       type
     )
   const learnable = learnableOf(sample, split)
-  const labels = type === 'label' ? knownLabels(textsOf(split.train)) : null
+  const labels = type === 'label' ? knownLabels(textsOf(split.train), settings.isListed) : null
   const obstacle = obstacleOf({ type, learnable, labels, form }, split, settings)
   return { responseType: type, split, labels, form, obstacle, spare }
 }

@@ -3,8 +3,9 @@
  * Reads the log twice, trains heads, and ranks the templates by money. The log, the features and the progress
  * come from outside.
  */
+import { listedIn } from '../answer/response-type.ts'
 import type { ExchangeRecord } from '../log/record.ts'
-import type { Template } from '../template/template.ts'
+import { anchorText, type Template } from '../template/template.ts'
 import { coverageOf, type GateSettings } from './coverage.ts'
 import { fitFieldHead } from './field-head.ts'
 import { fitHeads, type Encoder } from './head.ts'
@@ -19,7 +20,7 @@ export interface LogSource {
 }
 
 export type ScanSettings = Pick<LogScanOptions, 'minSessions' | 'countTokens' | 'now'> &
-  Omit<HeadPlanSettings, 'dims'> &
+  Omit<HeadPlanSettings, 'dims' | 'isListed'> &
   GateSettings & {
     /** templates that are known before the scan */
     known: readonly Template[]
@@ -109,7 +110,8 @@ const judge = async (
 ): Promise<Judged> => {
   const timed = { ...settings, burstMinutes: isTimed ? settings.burstMinutes : 0 }
   const dims = timed.encoder.dims
-  const plan = planHead(found.sample, found.unsupportedFormat, { ...timed, dims })
+  const isListed = listedIn(anchorText(found.template))
+  const plan = planHead(found.sample, found.unsupportedFormat, { ...timed, dims, isListed })
   if (plan.form !== null) settings.onForm(found.template, plan.form)
   return { found, ...(await tryHead(plan, timed, onProgress)) }
 }

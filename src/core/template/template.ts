@@ -144,6 +144,14 @@ export interface Match {
   turns: LaterMessage[]
 }
 
+/** The text that each of its requests has, a line for each piece. */
+export const anchorText = ({ messages }: Pick<Template, 'messages'>): string =>
+  messages
+    .flatMap(({ segments }) =>
+      segments.flatMap((segment) => (segment.kind === 'anchor' ? segment.text : []))
+    )
+    .join('\n')
+
 /** In the template's order. */
 export const slotsOf = ({ messages }: Pick<Template, 'messages'>): Slot[] =>
   messages.flatMap(({ segments }) => segments.filter((segment) => segment.kind === 'slot'))

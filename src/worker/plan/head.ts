@@ -19,9 +19,9 @@ interface Obstacle {
 }
 
 /** Of answers that are not a closed list of labels, or not yet. */
-const unlikeLabels = (train: readonly MatchedExchange[]): Obstacle => {
+const unlikeLabels = ({ train, isListed }: PlannedRows): Obstacle => {
   const answers = train.flatMap(({ outcome }) => textOf(outcome) ?? [])
-  const missing = rowsUntilLabels(answers)
+  const missing = rowsUntilLabels(answers, isListed)
   if (missing === null)
     return { reason: 'the answers are not labels, and a head learns only labels', isTold: false }
   return {
@@ -33,11 +33,9 @@ const unlikeLabels = (train: readonly MatchedExchange[]): Obstacle => {
   }
 }
 
-const labelObstacle = (
-  { train, responseType }: PlannedRows,
-  encoder: ModelObject | null
-): Obstacle | null => {
-  if (responseType !== 'label') return unlikeLabels(train)
+const labelObstacle = (rows: PlannedRows, encoder: ModelObject | null): Obstacle | null => {
+  const { train, responseType } = rows
+  if (responseType !== 'label') return unlikeLabels(rows)
   if (encoder === null)
     return {
       reason: 'the engine has no encoder for a head',

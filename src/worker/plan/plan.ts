@@ -70,7 +70,7 @@ const fitsWithPrompt = async (
 const answerRules = async (
   engine: Engine,
   baseModel: string,
-  { train, traffic, responseType, folds, fields }: PlannedRows
+  { train, traffic, responseType, isListed, folds, fields }: PlannedRows
 ): Promise<AnswerRules> => {
   const learned = train.flatMap(({ outcome }) => textOf(outcome) ?? [])
   const longest = [...learned, ...traffic.flatMap(({ outcome }) => textOf(outcome) ?? [])].reduce(
@@ -80,7 +80,7 @@ const answerRules = async (
     responseType,
     folds,
     ...(fields !== undefined && { fields }),
-    labels: responseType === 'label' ? knownLabels(learned) : null,
+    labels: responseType === 'label' ? knownLabels(learned, isListed) : null,
     defers: train.some(({ outcome }) => outcome.kind !== 'text'),
     maxChars: mostChars(longest.length),
     maxTokens: mostTokens(await engine.countTokens(baseModel, longest)),

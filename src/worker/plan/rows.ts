@@ -26,11 +26,14 @@ import {
 import { typeOfForm } from '../../core/answer/answer-form.ts'
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
+import { anchorText } from '../../core/template/template.ts'
 import { foldsOf, outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
 import { minuteText } from '../../core/days.ts'
 import {
   detectResponseType,
   isMostlyJson,
+  listedIn,
+  type IsListed,
   type ResponseType,
 } from '../../core/answer/response-type.ts'
 import type { Engine } from '../../engine/engine.ts'
@@ -49,6 +52,8 @@ export interface PlannedRows extends Split<MatchedExchange>, Comparison {
   kinds: ProvenKinds
   /** of the answers, where a field head can fill it */
   form: PlannedForm | null
+  /** whether the prompt lists an answer */
+  isListed: IsListed
   population: Omit<Population, 'withoutPrompt'>
 }
 
@@ -212,13 +217,15 @@ const withProvenParameters = (train: MatchedExchange[], kinds: ProvenKinds): Mat
 /** The type of the answers, and their form where a field head can fill it. */
 const shapeOf = (
   { config }: WorkerDeps,
+  { template }: WantedRows,
   train: readonly MatchedExchange[],
   encoder: ModelObject | null
-): Pick<PlannedRows, 'responseType' | 'form'> => {
-  const detected = detectResponseType(textsOf(train))
+): Pick<PlannedRows, 'responseType' | 'form' | 'isListed'> => {
+  const isListed = listedIn(anchorText(template))
+  const detected = detectResponseType(textsOf(train), isListed)
   const canHaveForm = detected !== 'label' && withoutFieldHead(config, encoder) === null
   const form = canHaveForm ? formOf(train) : null
-  return { form, responseType: form === null ? detected : typeOfForm(detected) }
+  return { isListed, form, responseType: form === null ? detected : typeOfForm(detected) }
 }
 
 /** The folds are read from the log; the rules for fields are those that are in force now. */
@@ -263,15 +270,15 @@ const rowsSince = async (
         `no request fits the ${base.max_model_len} tokens of ${base.id}, even without the prompt: ` +
         'choose a base model with a longer context',
     }
-  const { responseType, form } = shapeOf(deps, train, encoder)
-  const comparison = await comparisonOf(deps, wanted, responseType, exchanges)
+  const shape = shapeOf(deps, wanted, train, encoder)
+  const comparison = await comparisonOf(deps, wanted, shape.responseType, exchanges)
   const rows: PlannedRows = {
     ...split,
+    ...shape,
     ...comparison,
     train,
     earlierTries,
     kinds,
-    form,
     population: {
       exchanges: exchanges.length,
       conversations: new Set(exchanges.map(({ conversation }) => conversation)).size,
