@@ -268,6 +268,7 @@ const RULES: Record<string, Rule> = {
       'src/core/form',
       'src/core/group-by.ts',
       'src/core/learn/field-acceptor.ts',
+      'src/core/learn/head/known-words.ts',
       'src/openai',
       'src/errors.ts',
       'src/random.ts',

@@ -135,6 +135,15 @@ describe('a field head', () => {
     expect(other).toMatchObject({ text: '', logprob: { logprob: -100 } })
   })
 
+  it('is not sure of a request of another kind, however sure its tagger is', async () => {
+    const backend = await open(freshFolder())
+    const { model } = await backend.train(inputOf(rowsOf(120)), HOOKS)
+    const other = await ask(backend, model, 'cancel my card , 712 money is missing')
+    expect(other.logprob.logprob).toBe(-100)
+    const like = await ask(backend, model, 'my card is lost , 955 money')
+    expect(like.logprob.logprob).toBeGreaterThan(-100)
+  })
+
   it('refuses equal completions before a job is created, and trains none without a form', async () => {
     const backend = await open(freshFolder())
     const equal = rowsOf(60).map(({ messages: [question] }) => ({

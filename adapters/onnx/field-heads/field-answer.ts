@@ -4,12 +4,15 @@ import type { Form } from '../../../src/core/form/form.ts'
 import { renderAnswer } from '../../../src/core/form/render-answer.ts'
 import type { Source } from '../../../src/core/form/words.ts'
 import { fieldConfidence, type FieldAcceptor } from '../../../src/core/learn/field-acceptor.ts'
+import { isUnlike, type KnownWords } from '../../../src/core/learn/head/known-words.ts'
 import type { RowScores } from '../encoder/fields/field-model.ts'
 
 /** Content of the manifest's member `form`. */
 export interface FieldHeadForm {
   form: Form
   acceptor: FieldAcceptor | null
+  /** null: requests of another kind are not told */
+  known: KnownWords | null
 }
 
 export interface FieldAnswer {
@@ -18,12 +21,12 @@ export interface FieldAnswer {
   logprob: number
 }
 
-/** Of an answer that the form does not allow, which no route gives. */
+/** Of an answer that the form does not allow or whose request is of another kind, which no route gives. */
 const IMPOSSIBLE = -100
 
 /** @param choices texts that the request allows; undefined: all */
 export const fieldAnswer = (
-  { form, acceptor }: FieldHeadForm,
+  { form, acceptor, known }: FieldHeadForm,
   sources: readonly Source[],
   scores: RowScores,
   choices?: readonly string[]
@@ -32,7 +35,9 @@ export const fieldAnswer = (
   const text = renderAnswer(form, sources, decoded.targets)
   if (text === null || (choices && !choices.includes(text)))
     return { text: '', logprob: IMPOSSIBLE }
+  const { tags } = decoded.targets
   // a word that was not read may be a value
-  if (scores.cut) return { text, logprob: IMPOSSIBLE }
-  return { text, logprob: fieldConfidence(acceptor, decoded, decoded.targets.tags.length) }
+  if (scores.cut || (known && isUnlike(known, { sources, tags })))
+    return { text, logprob: IMPOSSIBLE }
+  return { text, logprob: fieldConfidence(acceptor, decoded, tags.length) }
 }

@@ -103,7 +103,7 @@ export const fillForm = async (encoder: FieldEncoder, task: FillTask): Promise<F
     const scores = await scoresOf(model, asked, signal)
     onProgress(1)
     const answers = asked.map((sources, at) =>
-      fieldAnswer({ form, acceptor }, sources, scores[at]!)
+      fieldAnswer({ form, acceptor, known: null }, sources, scores[at]!)
     )
     return { answers, ...told }
   } finally {

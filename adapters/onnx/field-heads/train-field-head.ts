@@ -3,7 +3,8 @@
  * from the others how sure it may be, then on all rows, and writes the head.
  */
 import { join } from 'node:path'
-import { trainFieldAcceptor, type FieldAcceptor } from '../../../src/core/learn/field-acceptor.ts'
+import { trainFieldAcceptor } from '../../../src/core/learn/field-acceptor.ts'
+import { learnWords } from '../../../src/core/learn/head/known-words.ts'
 import { sizesOf, withoutCopies, type Form } from '../../../src/core/form/form.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import type { TrainHooks, TrainProgress, TrainResult } from '../../contract/backend.ts'
@@ -64,17 +65,25 @@ const fineTune = (
     { threads: deps.threads }
   )
 
+type Certainty = Pick<FieldHeadForm, 'acceptor' | 'known'>
+
 /** How sure a head may be, from rows that it has not learned from. */
-const learnAcceptor = async (
+const learnCertainty = async (
   job: Job,
   { layout, theta }: TrainedFields,
-  rows: readonly TrainingRow[]
-): Promise<FieldAcceptor | null> => {
+  { learned, judged }: Record<'learned' | 'judged', readonly TrainingRow[]>
+): Promise<Certainty> => {
   const { encoder, threads } = job.deps
   const options = { threads, precision: 'float32' as const }
   const model = await FieldModel.open(encoder, { layout, theta }, options)
   try {
-    return trainFieldAcceptor(await judgeRows(model, job.form, rows.map(formRow), job.hooks.signal))
+    const rows = judged.map(formRow)
+    const answers = await judgeRows(model, job.form, rows, job.hooks.signal)
+    const known = learnWords(
+      fieldRows(job.form, learned).map(({ sources, targets: { tags } }) => ({ sources, tags })),
+      rows.map(({ sources }, at) => ({ sources, tags: answers[at]!.decoded.targets.tags }))
+    )
+    return { acceptor: trainFieldAcceptor(answers), known }
   } finally {
     await model.close()
   }
@@ -91,9 +100,9 @@ const meanOf = (one: Float32Array, other: Float32Array): Float32Array =>
 const write = (
   { task, deps, form }: Job,
   trained: TrainedFields,
-  acceptor: FieldAcceptor | null
+  certainty: Certainty
 ): Promise<string> => {
-  const stored: FieldHeadForm = { form: withoutCopies(form), acceptor }
+  const stored: FieldHeadForm = { form: withoutCopies(form), ...certainty }
   const manifest: FieldManifest = {
     encoder: deps.encoder.name,
     encoder_fingerprint: deps.encoder.fingerprint,
@@ -127,14 +136,16 @@ export const trainFieldHead = async (
   )
   const validationRows = fieldRows(form, task.validationRows)
   const job: Job = { task, hooks, deps, form, validationRows }
-  const { learned, judged } = divide(task.rows, formRow, task.seed)
+  const divided = divide(task.rows, formRow, task.seed)
+  const { learned, judged } = divided
   // of the work, the part before the last training
   const share = judged.length === 0 ? 0 : learned.length / (learned.length + task.rows.length)
   const ofPart =
     judged.length === 0 ? null : await fineTune(job, learned, { name: 'judged', before: 0, share })
-  const acceptor = ofPart && (await learnAcceptor(job, ofPart, judged))
+  const certainty: Certainty =
+    ofPart === null ? { acceptor: null, known: null } : await learnCertainty(job, ofPart, divided)
   const trained = await fineTune(job, task.rows, { name: 'all', before: share, share: 1 - share })
   const theta = ofPart === null ? trained.theta : meanOf(trained.theta, ofPart.theta)
-  const model = await write(job, { ...trained, theta }, acceptor)
+  const model = await write(job, { ...trained, theta }, certainty)
   return { model, trainedTokens: trained.trainedTokens, metrics: trained.metrics }
 }

@@ -1,0 +1,86 @@
+/**
+ * Tells a request of another kind from those that a tagger has learned: it has more words that are new to it than
+ * requests of its kind have. How sure the tagger is of such a request says nothing. Words are kept as hashes, and
+ * only those of two rows or more.
+ */
+import { hasLetters, wordsOf, type Source } from '../../form/words.ts'
+import { hashText } from '../../request/request-scan.ts'
+
+export interface KnownWords {
+  /** ascending, 32 bits each */
+  hashes: number[]
+  /** new words that a request of a known kind has at most */
+  most: number
+}
+
+/** A request as a tagger reads it. */
+export interface TaggedText {
+  sources: readonly Source[]
+  /** of each word of each source in turn; 0: it is no part of a value */
+  tags: Int32Array
+}
+
+const SEED = 0x6b6e6f77
+/** 100 KB of a head's file. */
+const MAX_WORDS = 10_000
+/** Of requests of a known kind, so many are taken for another one; in few rows none is. */
+const TAKEN_FOR_OTHERS = 1 / 200
+
+/** Hashes of the different words outside of values; values are new in most requests. */
+const outerWords = ({ sources, tags }: TaggedText): Set<number> => {
+  const words = sources.flatMap(({ text }) => wordsOf(text))
+  return new Set(
+    words.flatMap(({ text }, at) =>
+      tags[at] === 0 && hasLetters(text) && !/^\p{Nd}/u.test(text)
+        ? hashText(text.toLowerCase(), SEED).lo >>> 0
+        : []
+    )
+  )
+}
+
+const frequentWords = (rows: readonly TaggedText[]): number[] => {
+  const counts = new Map<number, number>()
+  for (const row of rows)
+    for (const word of outerWords(row)) counts.set(word, (counts.get(word) ?? 0) + 1)
+  return [...counts]
+    .filter(([, count]) => count > 1)
+    .toSorted(([, one], [, other]) => other - one)
+    .slice(0, MAX_WORDS)
+    .map(([word]) => word)
+    .toSorted((one, other) => one - other)
+}
+
+const has = (ascending: readonly number[], value: number): boolean => {
+  let [from, to] = [0, ascending.length]
+  while (from < to) {
+    const middle = (from + to) >>> 1
+    if (ascending[middle]! < value) from = middle + 1
+    else to = middle
+  }
+  return ascending[from] === value
+}
+
+const newWords = (hashes: readonly number[], text: TaggedText): number =>
+  [...outerWords(text)].filter((word) => !has(hashes, word)).length
+
+/**
+ * @param learned rows with their tags
+ * @param judged rows that were not learned, with the tagger's tags
+ * @returns null without judged rows
+ */
+export const learnWords = (
+  learned: readonly TaggedText[],
+  judged: readonly TaggedText[]
+): KnownWords | null => {
+  if (judged.length === 0) return null
+  const ofLearned = frequentWords(learned)
+  const counts = judged.map((text) => newWords(ofLearned, text)).toSorted((a, b) => b - a)
+  return {
+    hashes: frequentWords([...learned, ...judged]),
+    most: counts[Math.floor(judged.length * TAKEN_FOR_OTHERS)]!,
+  }
+}
+
+/** Whether a request is of another kind than those that were learned. */
+export const isUnlike = ({ hashes, most }: KnownWords, text: TaggedText): boolean =>
+  newWords(hashes, text) > most
