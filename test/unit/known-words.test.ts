@@ -18,7 +18,7 @@ const rowsOf = (count: number, first = 0): TaggedText[] =>
   })
 
 describe('known words', () => {
-  const known = learnWords(rowsOf(60), rowsOf(20, 3))!
+  const known = learnWords([{ learned: rowsOf(60), judged: rowsOf(20, 3) }])!
 
   it('are all that requests of their kind have beside values, numbers and marks', () => {
     expect(known.most).toBe(0)
@@ -33,7 +33,7 @@ describe('known words', () => {
 
   it('allow as many new words as requests of their kind have', () => {
     const judged = [...rowsOf(20), tagged('please send Ann a heavy green parcel')]
-    const { most } = learnWords(rowsOf(60), judged)!
+    const { most } = learnWords([{ learned: rowsOf(60), judged }])!
     expect(most).toBe(2)
     const lenient = { ...known, most }
     expect(isUnlike(lenient, tagged('please send Ann a lovely old parcel'))).toBe(false)
@@ -42,14 +42,14 @@ describe('known words', () => {
 
   it('are not those of a single row, and tell no word', () => {
     const once = tagged('my secret reason is Rumpelstiltskin')
-    const { hashes } = learnWords([...rowsOf(60), once], rowsOf(20))!
+    const { hashes } = learnWords([{ learned: [...rowsOf(60), once], judged: rowsOf(20) }])!
     expect(hashes).toEqual(known.hashes)
-    const twice = learnWords([...rowsOf(60), once, once], rowsOf(20))!.hashes
+    const twice = learnWords([{ learned: [...rowsOf(60), once, once], judged: rowsOf(20) }])!.hashes
     expect(twice.length).toBe(known.hashes.length + 5)
     expect(hashes.every((hash) => Number.isInteger(hash) && hash >= 0)).toBe(true)
   })
 
   it('cannot be told without judged rows', () => {
-    expect(learnWords(rowsOf(60), [])).toBeNull()
+    expect(learnWords([])).toBeNull()
   })
 })

@@ -13,7 +13,7 @@ import { trainFields } from '../encoder/fields/field-training.ts'
 import { precisionFor } from '../encoder/load-encoder.ts'
 import { fieldAnswer, type FieldAnswer } from './field-answer.ts'
 import { fieldRow } from './field-rows.ts'
-import { divide, judgeRows, scoresOf } from './judge-rows.ts'
+import { foldsOf, judgeRows, scoresOf } from './judge-rows.ts'
 
 export interface FillTask {
   form: Form
@@ -91,7 +91,8 @@ const train = async (encoder: FieldEncoder, task: FillTask, learned: readonly Fo
 /** @throws AppError as `trainFields` */
 export const fillForm = async (encoder: FieldEncoder, task: FillTask): Promise<FilledForms> => {
   const { form, seed, asked, threads, onProgress } = task
-  const { learned, judged } = divide(task.rows, (row) => row, seed)
+  const [fold] = foldsOf(task.rows, (row) => row, seed)
+  const { learned, judged } = fold ?? { learned: task.rows, judged: [] }
   const some = judged.slice(0, MAX_JUDGED)
   const { trained, isTooShort, ...told } = await train(encoder, task, learned)
   if (told.isCut && isTooShort) return { answers: null, ...told }

@@ -10,35 +10,41 @@ import type { JudgedFields } from '../../../src/core/learn/field-acceptor.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
 import type { FieldModel, RowScores } from '../encoder/fields/field-model.ts'
 
-/** Share of the rows from which the acceptor learns. */
-const JUDGED_SHARE = 0.25
-/** Rows that are judged: more tell no more of three weights. */
-const MAX_JUDGED = 1_000
+/** Equal parts of the rows, each of which is judged by a tagger of the others. */
+const PARTS = 4
 /** Rows with fewer are not divided: then the product of the fields' probabilities counts. */
 const MIN_DIVIDED = 40
 const ROWS_AT_A_TIME = 64
 /** Tells this draw from others of the same seed. */
 const JUDGED_SEED = 0x6a7564
 
+export interface Fold<Row> {
+  learned: Row[]
+  judged: Row[]
+}
+
 /**
  * Rows with equal texts stay on one side, so that none is judged by a tagger that has seen its text.
  * @param read the row as a field head reads it
+ * @returns none where the rows are too few
  */
-export const divide = <Row>(
+export const foldsOf = <Row>(
   rows: readonly Row[],
   read: (row: Row) => FormRow,
   seed: number
-): { learned: Row[]; judged: Row[] } => {
+): Fold<Row>[] => {
   const byText = groupBy(rows, (row) => read(row).sources[0]!.text)
-  const texts = shuffle([...byText.keys()], seededRandom(deriveSeed(seed, JUDGED_SEED)))
-  const wanted = rows.length < MIN_DIVIDED ? 0 : Math.min(MAX_JUDGED, rows.length * JUDGED_SHARE)
-  const judged: Row[] = []
-  while (judged.length < wanted && byText.size > 1) {
-    const text = texts.pop()!
-    judged.push(...byText.get(text)!)
-    byText.delete(text)
+  if (rows.length < MIN_DIVIDED || byText.size < PARTS) return []
+  const groups = shuffle([...byText.values()], seededRandom(deriveSeed(seed, JUDGED_SEED)))
+  const parts = Array.from({ length: PARTS }, (): Row[] => [])
+  for (const group of groups) {
+    const smallest = parts.reduce((best, part) => (part.length < best.length ? part : best))
+    smallest.push(...group)
   }
-  return { learned: [...byText.values()].flat(), judged }
+  return parts.map((judged) => ({
+    learned: parts.filter((part) => part !== judged).flat(),
+    judged,
+  }))
 }
 
 /** Scores in parts of bounded memory. @throws the signal's reason when it is aborted */

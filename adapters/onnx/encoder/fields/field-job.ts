@@ -30,7 +30,7 @@ export interface FieldHyperparameters {
   weightDecay: number
   /** part of the steps in which the learning rates rise */
   warmup: number
-  /** epochs without more right validation rows after which training ends */
+  /** epochs that were clearly worse on validation rows after which training ends */
   patience: number
   /** see `RowVariety`; half as many rows are swapped in a form with choices, which such a row does not teach */
   swapShare: number
@@ -60,8 +60,8 @@ export interface TrainFieldsOptions {
 export type FieldCounters = TrainingCounters & {
   /** whole epochs that are done, and judged where there are validation rows */
   epochs: number
-  /** the epoch whose theta is kept, its right validation rows and their loss */
-  best: { epoch: number; right: number; loss: number } | null
+  /** the epoch whose theta is kept, its right validation rows and their loss; the most that an epoch got right */
+  best: { epoch: number; right: number; loss: number; most: number } | null
 }
 
 /** Values that do not change during a job. */

@@ -1,8 +1,8 @@
 /**
  * Fine-tunes an encoder for the tags and choices of a form: AdamW with one learning rate for the layers
  * and one for the heads, both rising at first and then falling linearly. With validation rows the result
- * is the theta of the epoch that got most of them right, and training ends when some epochs in a row got
- * no more of them right; without them it is the last theta.
+ * is the theta of the last epoch that was not clearly worse than another, and training ends when some epochs in a row
+ * were; without them it is the last theta.
  */
 import type { TrainHooks } from '../../../contract/backend.ts'
 import { AppError } from '../../../../src/errors.ts'
@@ -104,7 +104,7 @@ const openSessions = async ({
   }
 }
 
-/** Whether the last epochs got no more validation rows right than one before them. */
+/** Whether the last epochs were clearly worse than one before them. */
 const isStale = ({ hyperparameters }: FieldJob, { counters }: FieldState): boolean =>
   counters.best !== null && counters.epochs - counters.best.epoch >= hyperparameters.patience
 
@@ -235,7 +235,13 @@ const partsOf = (examples: readonly FieldExample[]): FieldExample[][] =>
     MAX_RUN_TOKENS
   ).map((places) => places.map((place) => examples[place]!))
 
-/** Judges theta on the validation rows, and keeps a copy when it is the best so far. */
+/**
+ * So many rows fewer may be chance: the standard deviation of their number where nine of ten are right. A later epoch
+ * has seen more variants of the rows at a lower rate, so it is the better one unless the rows show that it is not.
+ */
+const toleratedRows = (rows: number): number => Math.sqrt(rows * 0.9 * 0.1)
+
+/** Judges theta on the validation rows, and keeps a copy unless an earlier one was clearly better. */
 const validate = async (job: FieldJob, session: FieldSession, state: FieldState): Promise<void> => {
   const { validation, input, layout } = job
   const { counters, theta } = state
@@ -248,10 +254,9 @@ const validate = async (job: FieldJob, session: FieldSession, state: FieldState)
     right += rightRows(part, batch, layout.sizes, output)
   }
   counters.validLoss = loss
-  const { best } = counters
-  const isBetter = best === null || right > best.right || (right === best.right && loss < best.loss)
-  if (!isBetter) return
-  counters.best = { epoch: counters.epochs, right, loss }
+  const most = Math.max(right, counters.best?.most ?? 0)
+  if (right < most - toleratedRows(validation.length)) return
+  counters.best = { epoch: counters.epochs, most, right, loss }
   if (state.best) state.best.set(theta)
   else state.best = theta.slice()
 }

@@ -63,21 +63,27 @@ const has = (ascending: readonly number[], value: number): boolean => {
 const newWords = (hashes: readonly number[], text: TaggedText): number =>
   [...outerWords(text)].filter((word) => !has(hashes, word)).length
 
-/**
- * @param learned rows with their tags
- * @param judged rows that were not learned, with the tagger's tags
- * @returns null without judged rows
- */
-export const learnWords = (
-  learned: readonly TaggedText[],
+/** Parts of the same rows. */
+export interface TaggedFold {
+  /** with the tags of their answers */
+  learned: readonly TaggedText[]
+  /** with the tags of a tagger that has not learned them */
   judged: readonly TaggedText[]
-): KnownWords | null => {
-  if (judged.length === 0) return null
-  const ofLearned = frequentWords(learned)
-  const counts = judged.map((text) => newWords(ofLearned, text)).toSorted((a, b) => b - a)
+}
+
+/** @returns null without a fold */
+export const learnWords = (folds: readonly TaggedFold[]): KnownWords | null => {
+  const [first] = folds
+  if (first === undefined) return null
+  const counts = folds
+    .flatMap(({ learned, judged }) => {
+      const known = frequentWords(learned)
+      return judged.map((text) => newWords(known, text))
+    })
+    .toSorted((one, other) => other - one)
   return {
-    hashes: frequentWords([...learned, ...judged]),
-    most: counts[Math.floor(judged.length * TAKEN_FOR_OTHERS)]!,
+    hashes: frequentWords([...first.learned, ...first.judged]),
+    most: counts[Math.floor(counts.length * TAKEN_FOR_OTHERS)]!,
   }
 }
 
