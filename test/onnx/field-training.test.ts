@@ -131,6 +131,20 @@ describe('training of a field model', () => {
     expect(trained.trainedTokens).toBeGreaterThan(160 * 6)
   })
 
+  it.each([
+    [20, 20],
+    [900, 10],
+    [3_000, 6],
+  ])('sees few rows more often: %d in %d epochs', async (rows, expected) => {
+    const input = inputOf({ rows: rowsOf(rows, 1), checkpointDir: null })
+    const { epochs: _, ...hyperparameters } = input.hyperparameters
+    let seconds = 0
+    // each look at the clock is a second
+    const ended = { ...options, maxSeconds: 1, now: () => 1_000 * seconds++ }
+    const trained = await trainFields({ ...input, hyperparameters }, observe(), ended)
+    expect(trained.hyperparameters.epochs).toBe(expected)
+  })
+
   it('ends in its time, at a learning rate that has fallen', async () => {
     const hooks = observe()
     // each look at the clock is a second

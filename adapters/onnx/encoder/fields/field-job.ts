@@ -83,8 +83,7 @@ export interface FieldJob {
 }
 
 /** docs/experiments/field-heads.md */
-const DEFAULTS: FieldHyperparameters = {
-  epochs: 6,
+const DEFAULTS: Omit<FieldHyperparameters, 'epochs'> = {
   batchSize: 16,
   layerRate: 1.5e-4,
   headRate: 1e-3,
@@ -94,6 +93,13 @@ const DEFAULTS: FieldHyperparameters = {
   swapShare: 0.5,
   unknownShare: 0.05,
 }
+/** Rows that are learned from over all epochs: few rows are seen more often, up to so many times. */
+const PASSES = 9_000
+const [LEAST_EPOCHS, MOST_EPOCHS] = [6, 20]
+
+const epochsFor = (rows: number): number =>
+  Math.min(MOST_EPOCHS, Math.max(LEAST_EPOCHS, Math.round(PASSES / rows)))
+
 const DEFAULT_CHECKPOINT_SECONDS = 60
 /** Validation takes a third of a step's time a row, after each epoch. */
 const MAX_VALIDATION_ROWS = 512
@@ -150,7 +156,11 @@ export const prepareFieldJob = (
   options: TrainFieldsOptions
 ): FieldJob => {
   const { encoder, sizes, rows, seed } = input
-  const hyperparameters = { ...DEFAULTS, ...input.hyperparameters }
+  const hyperparameters = {
+    epochs: epochsFor(rows.length),
+    ...DEFAULTS,
+    ...input.hyperparameters,
+  }
   checkHyperparameters(hyperparameters)
   if (rows.every(({ weight }) => weight === 0))
     throw invalid('there are no rows to train on, or all have weight 0', 'rows')
