@@ -126,7 +126,8 @@ export const describeLabelHeads = (
       expect(job.result_metrics!.train_loss).toBeLessThan(Math.log(3))
       const { data } = await driver.client.fineTuning.jobs.listEvents(job.id)
       const messages = data.map(({ message }) => message)
-      expect(messages).toContain('encoded 24 of 24 texts')
+      // an engine may also encode the labels
+      expect(messages).toContainEqual(expect.stringMatching(/^encoded (\d+) of \1 texts$/))
       expect(messages[0]).toContain(head)
     })
 
