@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { AppError, toAppError } from '../../src/errors.ts'
 import type { ModelObject } from '../../src/openai/fine-tuning.ts'
+import type { Log } from './log.ts'
 
 export interface ModelRecord {
   id: string
@@ -49,6 +50,24 @@ export class ModelRecords {
 
   delete(id: string): void {
     this.records.delete(id)
+  }
+}
+
+/**
+ * Reads the file of each head once, and logs which are not served.
+ * @param names of the files in their folder
+ * @param add reads the head of an id
+ */
+export const addHeads = async (
+  names: readonly string[],
+  extension: string,
+  add: (id: string) => Promise<ModelRecord>,
+  log: Log
+): Promise<void> => {
+  for (const name of names.filter((entry) => entry.endsWith(extension))) {
+    const id = name.slice(0, -extension.length)
+    const { problem } = await add(id)
+    if (problem !== null) log('warn', 'a head is not served', { head: id, problem })
   }
 }
 

@@ -152,13 +152,18 @@ const train = async (setup: ChildSetup, taskFile: string, signal: AbortSignal): 
   report({ kind: 'trained', result: await store(setup, model, task, trained) })
 }
 
+/** The task of a head, whose training leaves the processor to answers. */
+const beginHead = async (taskFile: string): Promise<HeadTask> => {
+  setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL)
+  return JSON.parse(await readFile(taskFile, 'utf8')) as HeadTask
+}
+
 const trainLabels = async (
   { encoderPath, headsDir, threads }: HeadSetup,
   taskFile: string,
   signal: AbortSignal
 ): Promise<void> => {
-  setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL)
-  const task = JSON.parse(await readFile(taskFile, 'utf8')) as HeadTask
+  const task = await beginHead(taskFile)
   const encoder = await openEncoder(encoderPath, { threads })
   const deps = { encoder, headsDir, now: () => performance.now() }
   report({ kind: 'trained', result: await trainLabelHead(task, hooksOf(signal), deps) })
@@ -169,8 +174,7 @@ const trainOnFields = async (
   taskFile: string,
   signal: AbortSignal
 ): Promise<void> => {
-  setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL)
-  const task = JSON.parse(await readFile(taskFile, 'utf8')) as HeadTask
+  const task = await beginHead(taskFile)
   const deps = { encoder: openFieldEncoder(encoderPath), headsDir, threads }
   report({ kind: 'trained', result: await trainFieldHead(task, hooksOf(signal), deps) })
 }

@@ -40,7 +40,7 @@ const templateOfLog = async (proxy: ProxyProcess): Promise<FoundTemplate> => {
   throw new Error('no template was found in the traffic')
 }
 
-/** Sends all requests, and internalizes what they show, however few they are. */
+/** Sends all requests. Then starts the internalization of their template. */
 export const learnFromAll = async (
   proxy: ProxyProcess,
   requests: ChatRequest[],

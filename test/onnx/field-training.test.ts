@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import type { TrainHooks, TrainProgress } from '../../adapters/contract/backend.ts'
 import {
   openFieldEncoder,
   type FieldEncoder,
@@ -23,6 +22,7 @@ import { trainFields } from '../../adapters/onnx/encoder/fields/field-training.t
 
 import { wordsOf, type Source } from '../../src/core/form/words.ts'
 import { seededRandom } from '../../src/random.ts'
+import { observe } from './observe.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 
 let folder: string
@@ -72,23 +72,6 @@ const untagged = (row: FieldTrainingRow): FieldTrainingRow => ({
   ...row,
   targets: { ...row.targets, tags: row.targets.tags.map(() => 0) },
 })
-
-interface Observed extends TrainHooks {
-  progress: TrainProgress[]
-  messages: string[]
-}
-
-const observe = (signal = new AbortController().signal): Observed => {
-  const progress: TrainProgress[] = []
-  const messages: string[] = []
-  return {
-    progress,
-    messages,
-    onProgress: (update) => progress.push(update),
-    onMessage: (_, message) => messages.push(message),
-    signal,
-  }
-}
 
 const inputOf = (more: Partial<TrainFieldsInput> = {}): TrainFieldsInput => ({
   encoder,

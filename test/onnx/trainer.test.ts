@@ -2,7 +2,6 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { TrainHooks, TrainProgress } from '../../adapters/contract/backend.ts'
 import type { TokenizedRow } from '../../adapters/onnx/train/rows.ts'
 import { LossModel } from '../../adapters/onnx/train/loss-model.ts'
 import { trainLora } from '../../adapters/onnx/train/trainer.ts'
@@ -10,6 +9,7 @@ import type { TrainLoraInput } from '../../adapters/onnx/train/training-job.ts'
 import { openFrozenModel, type FrozenModel } from '../../adapters/onnx/train/weights-file.ts'
 import type { Hyperparameters } from '../../src/openai/fine-tuning.ts'
 import { randomRows, randomTheta, randomWeights, tinyConfig } from '../kit/model/tiny-training.ts'
+import { observe } from './observe.ts'
 
 let folder: string
 let model: FrozenModel
@@ -21,23 +21,6 @@ beforeAll(async () => {
   model = await openFrozenModel(folder, { config: tinyConfig, weights, fingerprint: 'tiny' })
 })
 afterAll(() => rm(folder, { recursive: true }))
-
-interface Observed extends TrainHooks {
-  progress: TrainProgress[]
-  messages: string[]
-}
-
-const observe = (signal = new AbortController().signal): Observed => {
-  const progress: TrainProgress[] = []
-  const messages: string[] = []
-  return {
-    progress,
-    messages,
-    onProgress: (update) => progress.push(update),
-    onMessage: (_, message) => messages.push(message),
-    signal,
-  }
-}
 
 const inputOf = (
   rows: TokenizedRow[],

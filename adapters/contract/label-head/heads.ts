@@ -8,7 +8,7 @@ import { LRUCache } from 'lru-cache'
 import { AppError } from '../../../src/errors.ts'
 import { openFolder, writeInFolder } from '../disk.ts'
 import type { Log } from '../log.ts'
-import { ModelRecords, type ModelRecord } from '../model-records.ts'
+import { addHeads, ModelRecords, type ModelRecord } from '../model-records.ts'
 import { decodeHead, encodeHead, type HeadContent, type LabelHead } from './head-file.ts'
 
 const EXTENSION = '.head'
@@ -48,11 +48,7 @@ export class Heads {
   static async open(folder: string, fingerprint: string, log: Log): Promise<Heads> {
     const heads = new Heads(folder, fingerprint)
     const names = await openFolder(folder, (name) => name.endsWith('.tmp'))
-    for (const name of names.filter((entry) => entry.endsWith(EXTENSION))) {
-      const id = name.slice(0, -EXTENSION.length)
-      const { problem } = await heads.add(id)
-      if (problem !== null) log('warn', 'a head is not served', { head: id, problem })
-    }
+    await addHeads(names, EXTENSION, (id) => heads.add(id), log)
     return heads
   }
 

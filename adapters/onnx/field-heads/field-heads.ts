@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import { openFolder } from '../../contract/disk.ts'
 import type { Log } from '../../contract/log.ts'
-import { ModelRecords, type ModelRecord } from '../../contract/model-records.ts'
+import { addHeads, ModelRecords, type ModelRecord } from '../../contract/model-records.ts'
 import type { FieldEncoder } from '../encoder/fields/field-encoder.ts'
 import { FieldModel } from '../encoder/fields/field-model.ts'
 import {
@@ -85,11 +85,7 @@ export class FieldHeads {
     const { folder, log } = options
     const heads = new FieldHeads(options)
     const names = await openFolder(folder)
-    for (const name of names.filter((entry) => entry.endsWith(FIELD_MODEL_EXTENSION))) {
-      const id = name.slice(0, -FIELD_MODEL_EXTENSION.length)
-      const { problem } = await heads.add(id)
-      if (problem !== null) log('warn', 'a head is not served', { head: id, problem })
-    }
+    await addHeads(names, FIELD_MODEL_EXTENSION, (id) => heads.add(id), log)
     return heads
   }
 

@@ -24,7 +24,7 @@ const invalid = (message: string): AppError =>
   new AppError('invalid-request', message, { param: 'training_file' })
 
 /**
- * What is seen at once. The form is searched where the head is trained: for 5,000 rows that takes seconds.
+ * Checks rows without a search for their form: for 5,000 rows the search takes seconds, so the training does it.
  * @throws AppError `invalid-request`
  */
 export const checkFieldRows = (rows: readonly TrainingRow[]): void => {

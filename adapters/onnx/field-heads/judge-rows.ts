@@ -12,6 +12,8 @@ import type { FieldModel, RowScores } from '../encoder/fields/field-model.ts'
 
 /** Equal parts of the rows, each of which is judged by a tagger of the others. */
 const PARTS = 4
+/** Share of the rows that the tagger of a fold learns. */
+export const LEARNED_SHARE = 1 - 1 / PARTS
 /** Rows with fewer are not divided: then the product of the fields' probabilities counts. */
 const MIN_DIVIDED = 40
 const ROWS_AT_A_TIME = 64

@@ -22,7 +22,7 @@ import { writeFieldModel, type FieldManifest } from '../encoder/fields/field-mod
 import { trainFields, type TrainedFields } from '../encoder/fields/field-training.ts'
 import type { FieldHeadForm } from './field-answer.ts'
 import { fieldRows, formOfRows, formRow } from './field-rows.ts'
-import { foldsOf, judgeRows, type Fold } from './judge-rows.ts'
+import { foldsOf, judgeRows, LEARNED_SHARE, type Fold } from './judge-rows.ts'
 
 export interface TrainFieldHeadDeps {
   encoder: FieldEncoder
@@ -30,7 +30,7 @@ export interface TrainFieldHeadDeps {
   threads: number
 }
 
-/** Progress of one of two trainings as that of both. */
+/** Progress of one of the trainings as that of all. */
 const partOf =
   ({ onProgress }: TrainHooks, before: number, share: number) =>
   (progress: TrainProgress): void => {
@@ -45,10 +45,9 @@ const partOf =
 
 /** Rows that the taggers of the folds learn from, over all: some four minutes of two cores. */
 const MAX_FOLD_ROWS = 4_500
-const FOLD_SHARE = 0.75
 
 const foldsFor = (rows: number): number =>
-  Math.max(1, Math.floor(MAX_FOLD_ROWS / (FOLD_SHARE * rows)))
+  Math.max(1, Math.floor(MAX_FOLD_ROWS / (LEARNED_SHARE * rows)))
 
 interface Job {
   task: HeadTask

@@ -64,7 +64,7 @@ const fieldsRoute = createRoute({
   summary: 'Say how a field of JSON answers is compared, or take it back',
   description:
     'Nothing is guessed: without a rule, every field must agree. A rule takes effect with the next internalization. ' +
-    'What is judged or live keeps the rules in its plan.',
+    'A judged or live internalization keeps the rules of its plan.',
   request: {
     params,
     body: { required: true, content: { 'application/json': { schema: fieldRuleRequestSchema } } },

@@ -49,7 +49,7 @@ export interface TemplateReport {
   responseType: ResponseType | 'form' | null
   /** of the form, in the order of the answer, without examples unless texts were asked for; null without a form */
   fields: FieldDescription[] | null
-  /** share of the answers that the form reproduces byte for byte; null without one */
+  /** share of the answers that the form reproduces; null without one */
   explained: number | null
   /** distinct labels; null where the answers are no labels */
   labels: number | null

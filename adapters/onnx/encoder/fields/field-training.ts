@@ -1,8 +1,8 @@
 /**
  * Fine-tunes an encoder for the tags and choices of a form: AdamW with one learning rate for the layers
- * and one for the heads, both rising at first and then falling linearly. With validation rows the result
- * is the theta of the last epoch that was not clearly worse than another, and training ends when some epochs in a row
- * were; without them it is the last theta.
+ * and one for the heads, both rising at first and then falling linearly. Without validation rows the
+ * result is the last theta. With them it is that of the last epoch that was not clearly worse than an earlier one, and
+ * some epochs in a row that are clearly worse end the training.
  */
 import type { TrainHooks } from '../../../contract/backend.ts'
 import { AppError } from '../../../../src/errors.ts'
