@@ -83,6 +83,7 @@ export const listen = (app: Hono, port = 0): Promise<ListeningServer> =>
     const server: ServerType = serve(
       {
         fetch: app.fetch,
+        overrideGlobalObjects: false,
         hostname: '127.0.0.1',
         port,
         // long, because a training step can block this process while a client reuses the connection

@@ -170,6 +170,8 @@ export const listen = (
     }
     const listener = getRequestListener(fetch, {
       hostname: host,
+      // `RESPONSE_ALREADY_SENT` is recognized only if the global `Response` is the one it was made with
+      overrideGlobalObjects: false,
       errorHandler: (error) => answerUnroutable(error, fault),
     })
     const hostRefusal = createHostCheck({ listensOn: host, allowed: allowedHosts })
