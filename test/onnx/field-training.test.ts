@@ -252,6 +252,7 @@ const manifestOf = (): FieldManifest => ({
   encoder_fingerprint: encoder.fingerprint,
   sizes,
   form: null,
+  kinds: { names: [], classes: [] },
   rows: 80,
   data_hash: 'hash',
   seed: 7,
@@ -260,7 +261,9 @@ const manifestOf = (): FieldManifest => ({
   metadata: {},
 })
 
-const openModel = async (file: FieldModelFile, precision: 'float32' | 'q8') => {
+type Weights = Pick<FieldModelFile, 'layout' | 'theta'>
+
+const openModel = async (file: Weights, precision: 'float32' | 'q8') => {
   const model = await FieldModel.open(encoder, file, { threads: 1, precision })
   onTestFinished(() => model.close())
   return model
@@ -277,7 +280,7 @@ const largestDifference = (one: ArrayLike<number>, other: ArrayLike<number>): nu
 
 describe('field model', () => {
   let file: FieldModelFile
-  let inMemory: FieldModelFile
+  let inMemory: Weights
   const asked = rowsOf(20, 3)
   const sources = asked.map((row) => row.sources)
 
@@ -287,10 +290,10 @@ describe('field model', () => {
       observe(),
       options
     )
-    const manifest = manifestOf()
-    const id = await writeFieldModel(join(folder, 'models'), { manifest, theta }, encoder)
+    const content = { manifest: manifestOf(), theta, codes: new Int8Array() }
+    const id = await writeFieldModel(join(folder, 'models'), content, encoder)
     file = await readFieldModel(join(folder, 'models'), id, encoder)
-    inMemory = { id, manifest, layout, theta }
+    inMemory = { layout, theta }
   })
 
   it('tags and chooses as it was trained to', async () => {

@@ -12,6 +12,7 @@ import {
   type FieldManifest,
 } from '../../adapters/onnx/encoder/fields/field-model-file.ts'
 import { decodeTensor, encodeHalves } from '../../adapters/onnx/model/tensor-types.ts'
+import { directionsOf } from '../../src/core/learn/head/directions.ts'
 import { seededRandom } from '../../src/random.ts'
 
 const config: EncoderConfig = {
@@ -35,6 +36,7 @@ const manifest: FieldManifest = {
   encoder_fingerprint: 'fp_1',
   sizes,
   form: { kind: 'json' },
+  kinds: { names: ['one', 'other'], classes: [0, 1, 0] },
   rows: 10,
   data_hash: 'hash',
   seed: 1,
@@ -53,6 +55,10 @@ const weights = {
     return Float32Array.from({ length }, (_, at) => name.length + at / 8)
   },
 }
+const { codes } = directionsOf(
+  Float32Array.from({ length: 3 * config.hiddenSize }, (_, at) => Math.cos(at)),
+  config.hiddenSize
+)
 const encoder = { config, fingerprint: 'fp_1', weights }
 const theta = initTheta(layout, weights, seededRandom(3))
 /** as after some training */
@@ -126,32 +132,35 @@ describe('theta', () => {
 
 describe('field model file', () => {
   it('is read as it was written, to halves of what training has changed', () => {
-    const { id, bytes } = encodeFieldModel({ manifest, theta: trained }, encoder)
+    const { id, bytes } = encodeFieldModel({ manifest, theta: trained, codes }, encoder)
     expect(id).toMatch(/^fields-[0-9a-f]{32}$/)
     const read = decodeFieldModel(id, Buffer.from(bytes), encoder)
     expect(read.manifest).toEqual(manifest)
+    expect(read.kinds.names).toEqual(['one', 'other'])
+    expect(read.kinds.classes).toEqual(Int32Array.of(0, 1, 0))
+    expect(read.kinds.directions.codes).toEqual(codes)
     expect([...read.theta.subarray(layout.headsFrom)]).toEqual([
       ...trained.subarray(layout.headsFrom),
     ])
     for (let i = 0; i < theta.length; i++)
       expect(Math.abs(read.theta[i]! - trained[i]!)).toBeLessThan(1e-5)
-    expect(encodeFieldModel({ manifest, theta: read.theta }, encoder).id).toBe(id)
+    expect(encodeFieldModel({ manifest, theta: read.theta, codes }, encoder).id).toBe(id)
   })
 
   it('has an id that names its suffix and its content', () => {
     const named = encodeFieldModel(
-      { manifest: { ...manifest, suffix: 'orders' }, theta: trained },
+      { manifest: { ...manifest, suffix: 'orders' }, theta: trained, codes },
       encoder
     )
     expect(named.id).toMatch(/^fields-orders-[0-9a-f]{32}$/)
     const other = trained.map((value) => value + 1)
-    expect(encodeFieldModel({ manifest, theta: other }, encoder).id).not.toBe(
-      encodeFieldModel({ manifest, theta: trained }, encoder).id
+    expect(encodeFieldModel({ manifest, theta: other, codes }, encoder).id).not.toBe(
+      encodeFieldModel({ manifest, theta: trained, codes }, encoder).id
     )
   })
 
   it('is refused when it is damaged, cut off or of another encoder', () => {
-    const { id, bytes } = encodeFieldModel({ manifest, theta: trained }, encoder)
+    const { id, bytes } = encodeFieldModel({ manifest, theta: trained, codes }, encoder)
     const damaged = Buffer.from(bytes)
     damaged[damaged.length - 1]! ^= 1
     expect(() => decodeFieldModel(id, damaged, encoder)).toThrow('damaged')
@@ -162,17 +171,22 @@ describe('field model file', () => {
     expect(() =>
       decodeFieldModel(id, Buffer.from(bytes), { ...encoder, fingerprint: 'fp_2' })
     ).toThrow('another encoder (tiny)')
-    const short = encodeFieldModel({ manifest, theta: theta.slice(0, -1) }, encoder)
-    expect(() => decodeFieldModel(short.id, Buffer.from(short.bytes), encoder)).toThrow(
-      'another version'
-    )
+    for (const cut of [
+      { theta: theta.slice(0, -1), codes },
+      { theta, codes: codes.slice(1) },
+    ]) {
+      const short = encodeFieldModel({ manifest, ...cut }, encoder)
+      expect(() => decodeFieldModel(short.id, Buffer.from(short.bytes), encoder)).toThrow(
+        'another version'
+      )
+    }
   })
 
   it('is not written with weights that halves cannot hold', () => {
     for (const value of [NaN, 1e6]) {
       const bad = theta.slice()
       bad[7] = value
-      expect(() => encodeFieldModel({ manifest, theta: bad }, encoder)).toThrow(
+      expect(() => encodeFieldModel({ manifest, theta: bad, codes }, encoder)).toThrow(
         'lower learning rates'
       )
     }

@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import {
-  acceptance,
-  mostLikely,
-  neighbourhoodOf,
-  trainAcceptor,
-} from '../../src/core/learn/acceptor.ts'
+import { acceptance, mostLikely, trainAcceptor } from '../../src/core/learn/acceptor.ts'
+import { neighbourhoodOf } from '../../src/core/learn/head/neighbourhood.ts'
 import { crossValidated, probabilities, trainHead } from '../../src/core/learn/softmax-head.ts'
 import { seededRandom } from '../../src/random.ts'
 

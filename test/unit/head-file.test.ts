@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { answerOf } from '../../adapters/contract/label-head/answer-head.ts'
 import {
   decodeHead,
-  directionCodes,
   encodeHead,
   type HeadManifest,
 } from '../../adapters/contract/label-head/head-file.ts'
+import { directionsOf } from '../../src/core/learn/head/directions.ts'
 import type { TextHead } from '../../src/core/learn/text-head.ts'
 
 const DIMS = 2
@@ -51,7 +51,7 @@ const head: TextHead = {
   },
 }
 
-const codes = directionCodes(Float32Array.of(1, 0, 0, 1), DIMS)
+const { codes } = directionsOf(Float32Array.of(1, 0, 0, 1), DIMS)
 const ask = (read: ReturnType<typeof decodeHead>, text: string) =>
   answerOf(
     read,
@@ -68,7 +68,7 @@ describe('a head file', () => {
     expect(read.head.hashed!.weights).toEqual(head.hashed!.weights)
     expect(read.head.hashed!.bias).toEqual(head.hashed!.bias)
     expect(read.head.hashed!.temperature).toBe(HASHED.temperature)
-    expect(read.codes).toEqual(codes)
+    expect(read.queries.directions.codes).toEqual(codes)
     expect([...read.acceptor!.precisions]).toEqual([...Float32Array.of(0.9, 0.6)])
   })
 

@@ -1,11 +1,7 @@
 /** A head's answer to one encoded text: the label, probabilities and the distance. Pure. */
 import { AppError } from '../../../src/errors.ts'
-import {
-  acceptance,
-  mostLikely,
-  neighbourhoodOf,
-  type Neighbourhood,
-} from '../../../src/core/learn/acceptor.ts'
+import { acceptance, mostLikely } from '../../../src/core/learn/acceptor.ts'
+import { neighbourhoodIn, type Neighbourhood } from '../../../src/core/learn/head/neighbourhood.ts'
 import { textProbabilities } from '../../../src/core/learn/text-head.ts'
 import type { ChatRequest, TokenLogprob } from '../../../src/openai/chat.ts'
 import { seededRandom } from '../../../src/random.ts'
@@ -90,19 +86,6 @@ const cutAtStop = (text: string, stop: ChatRequest['stop']): string => {
   return text.slice(0, Math.min(text.length, ...places.filter((place) => place >= 0)))
 }
 
-/** Cosine of a text and the training query at a place. */
-const similarityTo = (
-  { codes, norms, manifest: { dims } }: LabelHead,
-  vector: Float32Array
-): ((place: number) => number) => {
-  const length = Math.hypot(...vector)
-  return (place) => {
-    let sum = 0
-    for (let k = 0, at = place * dims; k < dims; k++, at++) sum += codes[at]! * vector[k]!
-    return Math.min(1, sum / (norms[place]! * length || 1))
-  }
-}
-
 /**
  * How sure the head is of its answer: as likely as answers like it were right. Other labels share the rest. An
  * answer that only the choices have made the best keeps its probability: there were none like it.
@@ -143,7 +126,7 @@ export const answerOf = (
   const all = textProbabilities(head.head, [text], vector)
   const candidates = candidatesOf(head, all, request)
   const chosen = choose(candidates, request, randomSeed)
-  const near = neighbourhoodOf(head.queryLabels, similarityTo(head, vector), chosen.at)
+  const near = neighbourhoodIn(head.queries, vector, chosen.at)
   const accepted = withAcceptance(head, all, chosen, near)
   return {
     text: cutAtStop(chosen.label, request.stop),

@@ -7,6 +7,8 @@
 import { createHash } from 'node:crypto'
 import { AppError } from '../../../src/errors.ts'
 import type { Acceptor } from '../../../src/core/learn/acceptor.ts'
+import { storedDirections } from '../../../src/core/learn/head/directions.ts'
+import type { Neighbours } from '../../../src/core/learn/head/neighbourhood.ts'
 import type { Head } from '../../../src/core/learn/softmax-head.ts'
 import type { PartSettings, TextHead } from '../../../src/core/learn/text-head.ts'
 
@@ -52,18 +54,14 @@ export interface LabelHead {
   id: string
   manifest: HeadManifest
   head: TextHead
-  codes: Int8Array
-  /** class of each row of `codes` */
-  queryLabels: Int32Array
+  /** training queries and the classes of their labels */
+  queries: Neighbours
   acceptor: Acceptor | null
-  /** lengths of the rows of `codes` */
-  norms: Float32Array
   /** of memory */
   bytes: number
 }
 
 const LENGTH_BYTES = 4
-const HIGHEST_CODE = 127
 
 const idOf = (bytes: Uint8Array, suffix: string | null): string => {
   const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 32)
@@ -72,18 +70,6 @@ const idOf = (bytes: Uint8Array, suffix: string | null): string => {
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array | Int8Array): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength)
-
-/** Rows `[rows, dims]` scaled to the range of int8, each by its largest number; lengths are lost. */
-export const directionCodes = (vectors: Float32Array, dims: number): Int8Array => {
-  const codes = new Int8Array(vectors.length)
-  for (let from = 0; from < vectors.length; from += dims) {
-    let largest = 0
-    for (let k = from; k < from + dims; k++) largest = Math.max(largest, Math.abs(vectors[k]!))
-    const scale = largest === 0 ? 0 : HIGHEST_CODE / largest
-    for (let k = from; k < from + dims; k++) codes[k] = Math.round(vectors[k]! * scale)
-  }
-  return codes
-}
 
 /** The file's bytes and the id that they have. */
 export const encodeHead = (content: HeadContent): { id: string; bytes: Uint8Array } => {
@@ -135,14 +121,6 @@ const acceptorOf = (stored: StoredAcceptor): Acceptor => {
   }
 }
 
-/** Lengths of the rows of `codes`. */
-export const normsOf = (codes: Int8Array, dims: number): Float32Array =>
-  Float32Array.from({ length: codes.length / dims }, (_, row) => {
-    let sum = 0
-    for (let k = row * dims; k < (row + 1) * dims; k++) sum += codes[k]! ** 2
-    return Math.sqrt(sum)
-  })
-
 /** Reads the numbers of a file one after the other, as copies: aligned, and without the rest of the file. */
 const reader = (bytes: Buffer, start: number) => {
   let at = start
@@ -168,14 +146,13 @@ export const decodeHead = (id: string, bytes: Buffer): LabelHead => {
   const read = reader(bytes, start)
   const embedded = read.head({ dims, temperature }, labels.length)
   const codes = read.codes(queryLabels.length * dims)
+  const directions = storedDirections(codes, dims)
   return {
     id,
     manifest,
     head: { embedded, hashed: hashed ? read.head(hashed, labels.length) : null },
-    codes,
-    queryLabels: Int32Array.from(queryLabels),
+    queries: { directions, classes: Int32Array.from(queryLabels) },
     acceptor: acceptor && acceptorOf(acceptor),
-    norms: normsOf(codes, dims),
     bytes: bytes.length,
   }
 }

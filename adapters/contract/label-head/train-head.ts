@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { trainAcceptor, type Acceptor } from '../../../src/core/learn/acceptor.ts'
+import { cosineBetween, directionsOf } from '../../../src/core/learn/head/directions.ts'
 import { nameText, withLabelNames } from '../../../src/core/learn/head/label-names.ts'
 import { selectTexts, type TextRows } from '../../../src/core/learn/head/text-rows.ts'
 import {
@@ -16,7 +17,7 @@ import {
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import { seededRandom, shuffle } from '../../../src/random.ts'
 import type { TrainHooks, TrainInput, TrainResult } from '../backend.ts'
-import { directionCodes, normsOf, storedAcceptor, type HeadManifest } from './head-file.ts'
+import { storedAcceptor, type HeadManifest } from './head-file.ts'
 import { labelsOf, rowLabel, rowText } from './head-rows.ts'
 import { writeHead } from './heads.ts'
 import type { SentenceEncoder } from './sentence-encoder.ts'
@@ -115,18 +116,13 @@ const acceptorFor = (
 ): Acceptor => {
   const rows = Math.min(labels.length, MAX_ACCEPTOR_ROWS)
   // in the same eight bits as the neighbours that the head will have
-  const codes = directionCodes(vectors!.subarray(0, rows * dims), dims)
-  const norms = normsOf(codes, dims)
+  const directions = directionsOf(vectors!.subarray(0, rows * dims), dims)
   return trainAcceptor({
     probabilities: outOfFold,
     classes,
     labels: labels.subarray(0, rows),
     fold,
-    similarity: (place, other) => {
-      let sum = 0
-      for (let k = 0; k < dims; k++) sum += codes[place * dims + k]! * codes[other * dims + k]!
-      return sum / (norms[place]! * norms[other]! || 1)
-    },
+    similarity: cosineBetween(directions),
   })
 }
 
@@ -188,7 +184,7 @@ const neighbours = (
     encoded,
     dims
   )
-  return { labels: kept.map(([, label]) => label), codes: directionCodes(vectors, dims) }
+  return { labels: kept.map(([, label]) => label), codes: directionsOf(vectors, dims).codes }
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Form } from '../../../src/core/form/form.ts'
 import { renderAnswer } from '../../../src/core/form/render-answer.ts'
 import type { Source } from '../../../src/core/form/words.ts'
 import { fieldConfidence, type FieldAcceptor } from '../../../src/core/learn/field-acceptor.ts'
+import { neighbourhoodOfKind, type KnownKinds } from '../../../src/core/learn/head/known-kinds.ts'
 import { isUnlike, type KnownWords } from '../../../src/core/learn/head/known-words.ts'
 import type { RowScores } from '../encoder/fields/field-model.ts'
 
@@ -13,6 +14,12 @@ export interface FieldHeadForm {
   acceptor: FieldAcceptor | null
   /** null: requests of another kind are not told */
   known: KnownWords | null
+}
+
+/** What an answer is made with. */
+export interface FormFiller extends FieldHeadForm {
+  /** null: the neighbours of a request do not count */
+  kinds: KnownKinds | null
 }
 
 export interface FieldAnswer {
@@ -26,7 +33,7 @@ const IMPOSSIBLE = -100
 
 /** @param choices texts that the request allows; undefined: all */
 export const fieldAnswer = (
-  { form, acceptor, known }: FieldHeadForm,
+  { form, acceptor, known, kinds }: FormFiller,
   sources: readonly Source[],
   scores: RowScores,
   choices?: readonly string[]
@@ -35,9 +42,11 @@ export const fieldAnswer = (
   const text = renderAnswer(form, sources, decoded.targets)
   if (text === null || (choices && !choices.includes(text)))
     return { text: '', logprob: IMPOSSIBLE }
-  const { tags } = decoded.targets
+  const { targets } = decoded
+  const { tags } = targets
   // a word that was not read may be a value
   if (scores.cut || (known && isUnlike(known, { sources, tags })))
     return { text, logprob: IMPOSSIBLE }
-  return { text, logprob: fieldConfidence(acceptor, decoded, tags.length) }
+  const near = kinds && neighbourhoodOfKind(kinds, { ...scores, targets })
+  return { text, logprob: fieldConfidence(acceptor, { decoded, words: tags.length, near }) }
 }

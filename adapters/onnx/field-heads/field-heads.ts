@@ -16,9 +16,9 @@ import {
   type FieldModelFile,
 } from '../encoder/fields/field-model-file.ts'
 import { precisionFor } from '../encoder/load-encoder.ts'
-import type { FieldHeadForm } from './field-answer.ts'
+import type { FieldHeadForm, FormFiller } from './field-answer.ts'
 
-export interface FieldHead extends FieldHeadForm {
+export interface FieldHead extends FormFiller {
   id: string
   model: FieldModel
 }
@@ -150,6 +150,6 @@ export class FieldHeads {
     const precision = precisionFor(encoder.config)
     const { threads } = this.options
     const model = await FieldModel.open(encoder, file, { threads, precision })
-    return { id, model, ...(file.manifest.form as FieldHeadForm) }
+    return { id, model, kinds: file.kinds, ...(file.manifest.form as FieldHeadForm) }
   }
 }

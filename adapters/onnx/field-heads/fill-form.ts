@@ -100,11 +100,11 @@ export const fillForm = async (encoder: FieldEncoder, task: FillTask): Promise<F
   const model = await FieldModel.open(encoder, trained, { threads, precision })
   try {
     const { signal } = new AbortController()
-    const acceptor = trainFieldAcceptor(await judgeRows(model, form, some, signal))
+    const acceptor = trainFieldAcceptor(await judgeRows({ model, form, kinds: null }, some, signal))
     const scores = await scoresOf(model, asked, signal)
     onProgress(1)
     const answers = asked.map((sources, at) =>
-      fieldAnswer({ form, acceptor, known: null }, sources, scores[at]!)
+      fieldAnswer({ form, acceptor, known: null, kinds: null }, sources, scores[at]!)
     )
     return { answers, ...told }
   } finally {

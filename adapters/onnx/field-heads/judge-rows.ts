@@ -7,7 +7,13 @@ import { isSameAnswer } from '../../../src/core/form/same-answer.ts'
 import type { Source } from '../../../src/core/form/words.ts'
 import { groupBy } from '../../../src/core/group-by.ts'
 import type { JudgedFields } from '../../../src/core/learn/field-acceptor.ts'
+import {
+  knownKinds,
+  neighbourhoodOfKind,
+  type KnownKinds,
+} from '../../../src/core/learn/head/known-kinds.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
+import type { FieldTrainingRow } from '../encoder/fields/field-job.ts'
 import type { FieldModel, RowScores } from '../encoder/fields/field-model.ts'
 
 /** Equal parts of the rows, each of which is judged by a tagger of the others. */
@@ -63,10 +69,30 @@ export const scoresOf = async (
   return scores
 }
 
+/** The kinds of answers of learned rows, as the tagger sees their requests. */
+export const kindsOfRows = async (
+  model: FieldModel,
+  rows: readonly FieldTrainingRow[],
+  signal: AbortSignal
+): Promise<KnownKinds> => {
+  const scores = await scoresOf(
+    model,
+    rows.map(({ sources }) => sources),
+    signal
+  )
+  return knownKinds(rows.map(({ targets }, at) => ({ targets, embedding: scores[at]!.embedding })))
+}
+
+/** A tagger, the form that it fills, and the kinds of answers that it has learned; null: they do not count. */
+export interface Tagger {
+  model: FieldModel
+  form: Form
+  kinds: KnownKinds | null
+}
+
 /** Each row's answer of the tagger, with how sure it was and whether it is the logged one. */
 export const judgeRows = async (
-  model: FieldModel,
-  form: Form,
+  { model, form, kinds }: Tagger,
   rows: readonly FormRow[],
   signal: AbortSignal
 ): Promise<JudgedFields[]> => {
@@ -77,7 +103,9 @@ export const judgeRows = async (
   )
   return rows.map(({ sources, answer }, at): JudgedFields => {
     const decoded = decodeTargets(form, sources, scores[at]!)
-    const isRight = isSameAnswer(form, renderAnswer(form, sources, decoded.targets), answer)
-    return { decoded, words: decoded.targets.tags.length, isRight }
+    const { targets } = decoded
+    const near = kinds && neighbourhoodOfKind(kinds, { ...scores[at]!, targets })
+    const isRight = isSameAnswer(form, renderAnswer(form, sources, targets), answer)
+    return { decoded, words: targets.tags.length, near, isRight }
   })
 }

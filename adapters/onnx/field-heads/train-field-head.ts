@@ -11,6 +11,7 @@ import {
   type TaggedFold,
   type TaggedText,
 } from '../../../src/core/learn/head/known-words.ts'
+import { storedKinds } from '../../../src/core/learn/head/known-kinds.ts'
 import { sizesOf, withoutCopies, type Form } from '../../../src/core/form/form.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import type { TrainHooks, TrainProgress, TrainResult } from '../../contract/backend.ts'
@@ -22,7 +23,7 @@ import { writeFieldModel, type FieldManifest } from '../encoder/fields/field-mod
 import { trainFields, type TrainedFields } from '../encoder/fields/field-training.ts'
 import type { FieldHeadForm } from './field-answer.ts'
 import { fieldRows, formOfRows, formRow } from './field-rows.ts'
-import { foldsOf, judgeRows, LEARNED_SHARE, type Fold } from './judge-rows.ts'
+import { foldsOf, judgeRows, kindsOfRows, LEARNED_SHARE, type Fold } from './judge-rows.ts'
 
 export interface TrainFieldHeadDeps {
   encoder: FieldEncoder
@@ -90,30 +91,42 @@ interface JudgedFolds {
 const taggedRows = (form: Form, rows: readonly TrainingRow[]): TaggedText[] =>
   fieldRows(form, rows).map(({ sources, targets: { tags } }) => ({ sources, tags }))
 
-/** Adds what a tagger says of the rows that it has not learned. */
-const judgeFold = async (
-  { deps, form, hooks }: Job,
-  { layout, theta }: TrainedFields,
-  { learned, judged }: Fold<TrainingRow>,
-  folds: JudgedFolds
-): Promise<void> => {
+const asTagger = async <Result>(
+  { deps }: Job,
+  tagger: Pick<TrainedFields, 'layout' | 'theta'>,
+  work: (model: FieldModel) => Promise<Result>
+): Promise<Result> => {
   const options = { threads: deps.threads, precision: 'float32' as const }
-  const model = await FieldModel.open(deps.encoder, { layout, theta }, options)
+  const model = await FieldModel.open(deps.encoder, tagger, options)
   try {
-    const rows = judged.map(formRow)
-    const answers = await judgeRows(model, form, rows, hooks.signal)
-    folds.answers.push(...answers)
-    folds.tagged.push({
-      learned: taggedRows(form, learned),
-      judged: rows.map(({ sources }, at) => ({
-        sources,
-        tags: answers[at]!.decoded.targets.tags,
-      })),
-    })
+    return await work(model)
   } finally {
     await model.close()
   }
-  addWeights(folds, theta)
+}
+
+/** Adds what a tagger says of the rows that it has not learned. */
+const judgeFold = async (
+  job: Job,
+  tagger: TrainedFields,
+  { learned, judged }: Fold<TrainingRow>,
+  folds: JudgedFolds
+): Promise<void> => {
+  const { form, hooks } = job
+  const rows = judged.map(formRow)
+  const answers = await asTagger(job, tagger, async (model) => {
+    const kinds = await kindsOfRows(model, fieldRows(form, learned), hooks.signal)
+    return judgeRows({ model, form, kinds }, rows, hooks.signal)
+  })
+  folds.answers.push(...answers)
+  folds.tagged.push({
+    learned: taggedRows(form, learned),
+    judged: rows.map(({ sources }, at) => ({
+      sources,
+      tags: answers[at]!.decoded.targets.tags,
+    })),
+  })
+  addWeights(folds, tagger.theta)
 }
 
 const addWeights = (folds: JudgedFolds, theta: Float32Array): void => {
@@ -123,17 +136,17 @@ const addWeights = (folds: JudgedFolds, theta: Float32Array): void => {
 }
 
 /** Writes the head. @returns its id */
-const write = (
-  { task, deps, form }: Job,
-  trained: TrainedFields,
-  certainty: Certainty
-): Promise<string> => {
+const write = async (job: Job, trained: TrainedFields, certainty: Certainty): Promise<string> => {
+  const { task, hooks, deps, form } = job
+  const learned = fieldRows(form, task.rows)
+  const kinds = await asTagger(job, trained, (model) => kindsOfRows(model, learned, hooks.signal))
   const stored: FieldHeadForm = { form: withoutCopies(form), ...certainty }
   const manifest: FieldManifest = {
     encoder: deps.encoder.name,
     encoder_fingerprint: deps.encoder.fingerprint,
     sizes: sizesOf(form),
     form: stored,
+    kinds: storedKinds(kinds),
     rows: task.rows.length,
     data_hash: trained.dataHash,
     seed: task.seed,
@@ -141,7 +154,8 @@ const write = (
     suffix: task.suffix,
     metadata: task.metadata,
   }
-  return writeFieldModel(deps.headsDir, { manifest, theta: trained.theta }, deps.encoder)
+  const { codes } = kinds.directions
+  return writeFieldModel(deps.headsDir, { manifest, theta: trained.theta, codes }, deps.encoder)
 }
 
 /**

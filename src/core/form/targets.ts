@@ -29,3 +29,9 @@ export const beginOf = (field: number): number => 1 + 2 * field
 
 /** The tag of a field's further words. */
 export const insideOf = (field: number): number => 2 + 2 * field
+
+/** Two answers of one kind have the same fields, and the same class of each choice. */
+export const kindOf = ({ tags, choices }: Targets): string => {
+  const begun = new Set(tags.filter((tag) => tag % 2 === 1))
+  return JSON.stringify([[...choices], [...begun].toSorted((one, other) => one - other)])
+}

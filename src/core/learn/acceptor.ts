@@ -4,6 +4,7 @@
  * them apart. A logistic regression, trained on rows that the probabilities are out-of-fold for
  * (docs/experiments/label-head.md).
  */
+import { neighbourhoodOf, type Neighbourhood } from './head/neighbourhood.ts'
 import {
   LEAST,
   logOdds,
@@ -12,54 +13,6 @@ import {
   type RisingRegression,
 } from './rising-regression.ts'
 import { probabilities } from './softmax-head.ts'
-
-/** The training rows around a query, by cosine similarity, −1 to 1. */
-export interface Neighbourhood {
-  /** of the nearest row */
-  nearest: number
-  /** of the nearest row with the answer, and of the nearest with another label; −1 without one */
-  same: number
-  other: number
-  /** share of the nearest rows that have the answer, 0 to 1 */
-  agreeing: number
-}
-
-/** Rows that vote. */
-const NEAREST = 5
-
-/**
- * @param labels class of each row
- * @param similarity cosine of the query and the row at a place
- * @param answer class of the head's answer
- * @param isLeftOut rows that do not count, by place
- */
-export const neighbourhoodOf = (
-  labels: Int32Array,
-  similarity: (place: number) => number,
-  answer: number,
-  isLeftOut: (place: number) => boolean = () => false
-): Neighbourhood => {
-  let [same, other] = [-1, -1]
-  // nearest first
-  const nearest: { cosine: number; label: number }[] = []
-  for (const [place, label] of labels.entries()) {
-    if (isLeftOut(place)) continue
-    const cosine = similarity(place)
-    if (label === answer) same = Math.max(same, cosine)
-    else other = Math.max(other, cosine)
-    if (nearest.length === NEAREST && cosine <= nearest.at(-1)!.cosine) continue
-    const before = nearest.findIndex((row) => cosine > row.cosine)
-    nearest.splice(before < 0 ? nearest.length : before, 0, { cosine, label })
-    nearest.length = Math.min(nearest.length, NEAREST)
-  }
-  const agreeing = nearest.filter(({ label }) => label === answer).length
-  return {
-    nearest: nearest[0]?.cosine ?? -1,
-    same,
-    other,
-    agreeing: nearest.length === 0 ? 0 : agreeing / nearest.length,
-  }
-}
 
 /** Place of the largest of `classes` numbers from `from` on; the first one at a tie. */
 export const mostLikely = (values: Float32Array, from: number, classes: number): number => {

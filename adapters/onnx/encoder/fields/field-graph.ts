@@ -211,7 +211,10 @@ const outputGradients = (
   }
 }
 
-/** The serving graph: outputs `tags` and, where there are choices, `choices`, as in training. */
+/**
+ * The serving graph: outputs `tags` and, where there are choices, `choices`, as in training, and `embedding`, the mean
+ * of a row's last states, `[rows, hidden]`.
+ */
 export const buildFieldGraph = (
   config: EncoderConfig,
   sizes: FormSizes,
@@ -243,11 +246,10 @@ export const buildFieldGraph = (
     return logProbabilities(graph, logits, classes)
   }
   const words = graph.op('Gather', [last, wordTokens], { axis: 0 })
-  const choices =
-    sizes.choices.length === 0
-      ? null
-      : head(graph.op('Gemm', [pool, last]), CHOICE_HEAD, sizes.choices)
+  const embedding = graph.op('Gemm', [pool, last])
+  const choices = sizes.choices.length === 0 ? null : head(embedding, CHOICE_HEAD, sizes.choices)
   const tags = head(words, TAG_HEAD, [tagClasses(sizes)])
   outputScores(graph, 'float32', sizes, { tags, choices })
+  graph.output('embedding', embedding, 'float32', ['rows', config.hiddenSize])
   return { model: graph.build(), externalData: weights.externalData }
 }

@@ -1,13 +1,18 @@
 /**
- * A field model as bytes: manifest, then theta. The id is a hash of the bytes, so a model never changes.
- * Layout: length of the manifest (uint32, little-endian), manifest as JSON, the difference of the layers
- * from the encoder's own weights as float16, the heads as float32, all little-endian. The differences
- * are small, so halves are exact enough: halves of the weights themselves move probabilities by 1e-3.
+ * A field model as bytes: manifest, theta, directions of learned requests. The id is a hash of the bytes, so a model
+ * never changes. Layout: length of the manifest (uint32, little-endian), manifest as JSON, the difference of the layers
+ * from the encoder's own weights as float16, the heads as float32, the directions as int8, all little-endian. The
+ * differences are small, so halves are exact enough: halves of the weights themselves move probabilities by 1e-3.
  */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FormSizes } from '../../../../src/core/form/targets.ts'
+import {
+  kindsOf,
+  type KnownKinds,
+  type StoredKinds,
+} from '../../../../src/core/learn/head/known-kinds.ts'
 import { AppError } from '../../../../src/errors.ts'
 import { storageError, writeInFolder } from '../../../contract/disk.ts'
 import { decodeTensor, encodeHalves } from '../../model/tensor-types.ts'
@@ -20,6 +25,8 @@ export interface FieldManifest {
   sizes: FormSizes
   /** how answers are made of fields and choices; not read here */
   form: unknown
+  /** of the learned requests, in the order of their directions */
+  kinds: StoredKinds
   /** rows that it was trained on */
   rows: number
   data_hash: string
@@ -32,11 +39,14 @@ export interface FieldManifest {
 export interface FieldModelContent {
   manifest: FieldManifest
   theta: Float32Array
+  /** directions of the learned requests, `[rows, hidden]` */
+  codes: Int8Array
 }
 
-export interface FieldModelFile extends FieldModelContent {
+export interface FieldModelFile extends Omit<FieldModelContent, 'codes'> {
   id: string
   layout: FieldLayout
+  kinds: KnownKinds
 }
 
 /** The part of an encoder that a file is read with. */
@@ -69,7 +79,7 @@ const checkSizes = (theta: Float32Array): void => {
  * @throws AppError `internal` when a weight does not fit into float16
  */
 export const encodeFieldModel = (
-  { manifest, theta }: FieldModelContent,
+  { manifest, theta, codes }: FieldModelContent,
   { config, weights }: FileEncoder
 ): { id: string; bytes: Uint8Array } => {
   checkSizes(theta)
@@ -82,7 +92,8 @@ export const encodeFieldModel = (
   const length = Buffer.alloc(LENGTH_BYTES)
   length.writeUInt32LE(json.length)
   const headBytes = new Uint8Array(heads.buffer)
-  const bytes = Buffer.concat([length, json, encodeHalves(differences), headBytes])
+  const codeBytes = new Uint8Array(codes.buffer, codes.byteOffset, codes.length)
+  const bytes = Buffer.concat([length, json, encodeHalves(differences), headBytes, codeBytes])
   return { id: idOf(bytes, manifest.suffix), bytes }
 }
 
@@ -113,6 +124,10 @@ const decodeTheta = (
   return theta
 }
 
+/** The rest of the bytes, as a copy: the file may be forgotten. */
+const codesAt = (bytes: Buffer, start: number): Int8Array =>
+  new Int8Array(new Uint8Array(bytes.subarray(start)).buffer)
+
 /** @throws AppError `invalid-model` when the bytes do not have the id, or belong to another encoder */
 export const decodeFieldModel = (
   id: string,
@@ -129,17 +144,20 @@ export const decodeFieldModel = (
     )
   const layout = createFieldLayout(encoder.config, manifest.sizes)
   const { headsFrom, length } = layout
-  const expected = headsFrom * HALF_BYTES + (length - headsFrom) * FLOAT_BYTES
+  const { hiddenSize } = encoder.config
+  const weightBytes = headsFrom * HALF_BYTES + (length - headsFrom) * FLOAT_BYTES
+  const expected = weightBytes + manifest.kinds.classes.length * hiddenSize
   if (bytes.length !== start + expected)
     throw new AppError(
       'invalid-model',
-      `${id} has ${bytes.length - start} bytes of weights instead of ${expected}: it was written by another version, so train it again`
+      `${id} has ${bytes.length - start} bytes behind its manifest instead of ${expected}: it was written by another version, so train it again`
     )
   return {
     id,
     manifest,
     layout,
-    theta: decodeTheta(layout, bytes.subarray(start), encoder.weights),
+    theta: decodeTheta(layout, bytes.subarray(start, start + weightBytes), encoder.weights),
+    kinds: kindsOf(manifest.kinds, codesAt(bytes, start + weightBytes), hiddenSize),
   }
 }
 

@@ -18,6 +18,8 @@ export interface OpenFieldModelOptions {
 export interface RowScores extends FieldScores {
   /** whether the encoder has not read all words: those have the same probability for each tag */
   cut: boolean
+  /** the mean of the last states of its tokens, `[hidden]` */
+  embedding: Float32Array
 }
 
 /** Tokens of one run, padding included: some 60 MB of activations with 6 layers of 384. */
@@ -57,8 +59,11 @@ export class FieldModel {
       const part = places.map((place) => read[place]!)
       const batch = packFields(part, this.encoder.embeddings)
       const output = await this.session.run(batch.inputs, null)
-      for (const [at, own] of unpackScores(part, batch, this.sizes, output).entries())
-        scores[places[at]!] = { ...own, cut: part[at]!.cut }
+      const { hiddenSize } = this.encoder.config
+      for (const [at, own] of unpackScores(part, batch, this.sizes, output).entries()) {
+        const embedding = output.embedding!.slice(at * hiddenSize, (at + 1) * hiddenSize)
+        scores[places[at]!] = { ...own, cut: part[at]!.cut, embedding }
+      }
     }
     return scores
   }

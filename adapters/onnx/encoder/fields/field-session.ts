@@ -17,6 +17,8 @@ export interface FieldOutput {
   tags: Float32Array
   /** `[rows, Σ classes]`; null where there are no choices */
   choices: Float32Array | null
+  /** `[rows, hidden]` of the serving graph; null of the training graph */
+  embedding: Float32Array | null
   /** of the training graph */
   loss: number
 }
@@ -81,6 +83,7 @@ export class FieldSession {
     return {
       tags: floats('tags')!,
       choices: floats('choices'),
+      embedding: floats('embedding'),
       loss: floats('loss')?.[0] ?? NaN,
     }
   }
