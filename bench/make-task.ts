@@ -42,7 +42,10 @@ const readPackages = (path: string): Package[] =>
 /** Summaries that differ in case and punctuation alone are one: no test row has a twin to learn from. */
 const distinct = (packages: Package[]): Package[] => {
   const normal = ({ summary }: Package): string =>
-    summary.toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, ' ')
+    summary
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}]+/gu, ' ')
+      .trim()
   return [...groupBy(packages, normal).values()].map((twins) => twins[0]!)
 }
 
