@@ -242,8 +242,7 @@ const RULES: Record<string, Rule> = {
   'adapters/contract': {
     ours: [
       'src/core/learn/acceptor.ts',
-      'src/core/learn/head/label-names.ts',
-      'src/core/learn/head/text-rows.ts',
+      'src/core/learn/head',
       'src/core/learn/softmax-head.ts',
       'src/core/learn/text-head.ts',
       'src/random.ts',
@@ -268,7 +267,7 @@ const RULES: Record<string, Rule> = {
       'src/core/form',
       'src/core/group-by.ts',
       'src/core/learn/field-acceptor.ts',
-      'src/core/learn/head/known-words.ts',
+      'src/core/learn/head',
       'src/openai',
       'src/errors.ts',
       'src/random.ts',

@@ -7,10 +7,17 @@ import {
   type FilledForm,
   type JudgedFields,
 } from '../../src/core/learn/field-acceptor.ts'
-import { knownKinds, neighbourhoodOfKind } from '../../src/core/learn/head/known-kinds.ts'
+import {
+  knownKinds,
+  leastCosine,
+  neighbourhoodOfKind,
+} from '../../src/core/learn/head/known-kinds.ts'
 import type { Neighbourhood } from '../../src/core/learn/head/neighbourhood.ts'
+import { fieldAnswer } from '../../adapters/onnx/field-heads/field-answer.ts'
+import type { RowScores } from '../../adapters/onnx/encoder/fields/field-model.ts'
+import { soleSource } from '../../src/core/form/words.ts'
 import { findForm } from '../../src/core/form/find-form.ts'
-import { withoutCopies } from '../../src/core/form/form.ts'
+import { withoutCopies, type Form } from '../../src/core/form/form.ts'
 import { readTargets, type FormRow } from '../../src/core/form/read-targets.ts'
 import { renderAnswer } from '../../src/core/form/render-answer.ts'
 import { seededRandom } from '../../src/random.ts'
@@ -57,11 +64,21 @@ describe('the confidence of a field head', () => {
   })
 })
 
+const rowOf = (angle: number, tags: number[], choice = 0) => ({
+  targets: { tags: Int32Array.from(tags), choices: Int32Array.of(choice) },
+  embedding: Float32Array.of(Math.cos(angle), Math.sin(angle)),
+})
+
+const nearAt = (nearest: number): Neighbourhood => ({ nearest, same: 1, other: 0, agreeing: 1 })
+
+const scoresAt = (angle: number): RowScores => ({
+  tags: new Float32Array(),
+  choices: [],
+  cut: false,
+  embedding: Float32Array.of(Math.cos(angle), Math.sin(angle)),
+})
+
 describe('the neighbours of a request', () => {
-  const rowOf = (angle: number, tags: number[], choice = 0) => ({
-    targets: { tags: Int32Array.from(tags), choices: Int32Array.of(choice) },
-    embedding: Float32Array.of(Math.cos(angle), Math.sin(angle)),
-  })
   // one field at small angles, two at large ones
   const kinds = knownKinds([
     ...[0, 0.1, 0.2].map((angle) => rowOf(angle, [0, 1, 2])),
@@ -80,6 +97,18 @@ describe('the neighbours of a request', () => {
   it('have no answer of a kind that was never learned: another choice, or other fields', () => {
     for (const row of [rowOf(0, [0, 1, 2], 1), rowOf(0, [0, 3])])
       expect(neighbourhoodOfKind(kinds, row)).toMatchObject({ same: -1, agreeing: 0 })
+  })
+
+  it('are as near as those of nearly all known requests, or the answer is sure of nothing', () => {
+    const judged = Array.from({ length: 400 }, (_, at) => nearAt(1 - at / 1_000))
+    const least = leastCosine(judged)!
+    expect(least).toBeCloseTo(0.603, 6)
+    expect(leastCosine([])).toBeNull()
+    const form: Form = { style: null, root: { kind: 'text', parts: ['sent'] } }
+    const filler = { form, acceptor: null, known: null, leastCosine: least, kinds }
+    expect(fieldAnswer(filler, soleSource(''), scoresAt(0.7))).toEqual({ text: 'sent', logprob: 0 })
+    for (const angle of [Math.PI, -1.2])
+      expect(fieldAnswer(filler, soleSource(''), scoresAt(angle)).logprob).toBe(-100)
   })
 
   it('lower the confidence where they have other answers, as far as such answers were wrong', () => {

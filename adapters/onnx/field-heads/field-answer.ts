@@ -14,6 +14,8 @@ export interface FieldHeadForm {
   acceptor: FieldAcceptor | null
   /** null: requests of another kind are not told */
   known: KnownWords | null
+  /** cosine to the nearest learned request that one of a known kind has at least; null: not known */
+  leastCosine: number | null
 }
 
 /** What an answer is made with. */
@@ -33,7 +35,7 @@ const IMPOSSIBLE = -100
 
 /** @param choices texts that the request allows; undefined: all */
 export const fieldAnswer = (
-  { form, acceptor, known, kinds }: FormFiller,
+  { form, acceptor, known, leastCosine, kinds }: FormFiller,
   sources: readonly Source[],
   scores: RowScores,
   choices?: readonly string[]
@@ -48,5 +50,7 @@ export const fieldAnswer = (
   if (scores.cut || (known && isUnlike(known, { sources, tags })))
     return { text, logprob: IMPOSSIBLE }
   const near = kinds && neighbourhoodOfKind(kinds, { ...scores, targets })
+  if (near && leastCosine !== null && near.nearest < leastCosine)
+    return { text, logprob: IMPOSSIBLE }
   return { text, logprob: fieldConfidence(acceptor, { decoded, words: tags.length, near }) }
 }

@@ -103,9 +103,8 @@ export const fillForm = async (encoder: FieldEncoder, task: FillTask): Promise<F
     const acceptor = trainFieldAcceptor(await judgeRows({ model, form, kinds: null }, some, signal))
     const scores = await scoresOf(model, asked, signal)
     onProgress(1)
-    const answers = asked.map((sources, at) =>
-      fieldAnswer({ form, acceptor, known: null, kinds: null }, sources, scores[at]!)
-    )
+    const filler = { form, acceptor, known: null, leastCosine: null, kinds: null }
+    const answers = asked.map((sources, at) => fieldAnswer(filler, sources, scores[at]!))
     return { answers, ...told }
   } finally {
     await model.close()

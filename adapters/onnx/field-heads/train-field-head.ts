@@ -11,7 +11,7 @@ import {
   type TaggedFold,
   type TaggedText,
 } from '../../../src/core/learn/head/known-words.ts'
-import { storedKinds } from '../../../src/core/learn/head/known-kinds.ts'
+import { leastCosine, storedKinds } from '../../../src/core/learn/head/known-kinds.ts'
 import { sizesOf, withoutCopies, type Form } from '../../../src/core/form/form.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import type { TrainHooks, TrainProgress, TrainResult } from '../../contract/backend.ts'
@@ -78,7 +78,7 @@ const fineTune = (
     { threads: deps.threads }
   )
 
-type Certainty = Pick<FieldHeadForm, 'acceptor' | 'known'>
+type Certainty = Pick<FieldHeadForm, 'acceptor' | 'known' | 'leastCosine'>
 
 /** What the taggers of the folds say of the rows that they have not learned, and the sum of their weights. */
 interface JudgedFolds {
@@ -191,7 +191,11 @@ export const trainFieldHead = async (
   addWeights(judged, trained.theta)
   const theta = judged.theta!.map((sum) => sum / judged.taggers)
   const acceptor = trainFieldAcceptor(judged.answers)
-  const certainty = { acceptor, known: learnWords(judged.tagged) }
+  const certainty = {
+    acceptor,
+    known: learnWords(judged.tagged),
+    leastCosine: leastCosine(judged.answers.flatMap(({ near }) => near ?? [])),
+  }
   const model = await write(job, { ...trained, theta }, certainty)
   return { model, trainedTokens: trained.trainedTokens, metrics: trained.metrics }
 }

@@ -4,6 +4,7 @@
  */
 import { kindOf, type Targets } from '../../form/targets.ts'
 import { directionsOf, storedDirections } from './directions.ts'
+import { TAKEN_FOR_OTHERS } from './known-words.ts'
 import { neighbourhoodIn, type Neighbourhood, type Neighbours } from './neighbourhood.ts'
 
 export interface KnownKinds extends Neighbours {
@@ -64,3 +65,14 @@ export const neighbourhoodOfKind = (
   kinds: KnownKinds,
   { targets, embedding }: LearnedRow
 ): Neighbourhood => neighbourhoodIn(kinds, embedding, kinds.names.indexOf(kindOf(targets)))
+
+/**
+ * Cosine to the nearest learned row that a request of a known kind has at least. Where answers have choices, such as
+ * which of some replies is sent, requests that need another one lie far from all rows.
+ * @param judged neighbourhoods of rows that were not learned
+ * @returns null without a row
+ */
+export const leastCosine = (judged: readonly Neighbourhood[]): number | null => {
+  const ascending = judged.map(({ nearest }) => nearest).toSorted((one, other) => one - other)
+  return ascending[Math.floor(ascending.length * TAKEN_FOR_OTHERS)] ?? null
+}

@@ -24,7 +24,7 @@ const SEED = 0x6b6e6f77
 /** 100 KB of a head's file. */
 const MAX_WORDS = 10_000
 /** Of requests of a known kind, so many are taken for another one; in few rows none is. */
-const TAKEN_FOR_OTHERS = 1 / 200
+export const TAKEN_FOR_OTHERS = 1 / 200
 
 /** Hashes of the different words outside of values; values are new in most requests. */
 const outerWords = ({ sources, tags }: TaggedText): Set<number> => {
