@@ -6,6 +6,8 @@ import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type ServerType, serve } from '@hono/node-server'
+// as in the server: a process that has both answers twice if this is loaded after `serve`
+import '@hono/node-server/utils/response'
 import type { Hono } from 'hono'
 import { createContractApp } from './app.ts'
 import type { EngineBackend } from './backend.ts'
@@ -83,7 +85,6 @@ export const listen = (app: Hono, port = 0): Promise<ListeningServer> =>
     const server: ServerType = serve(
       {
         fetch: app.fetch,
-        overrideGlobalObjects: false,
         hostname: '127.0.0.1',
         port,
         // long, because a training step can block this process while a client reuses the connection

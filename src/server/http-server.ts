@@ -9,6 +9,9 @@ import {
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener, RequestError } from '@hono/node-server'
+// makes the answer that the proxy gives for one that is sent already; the listener puts a class of its own in the place
+// of `Response`, and would send one that is made of it a second time
+import '@hono/node-server/utils/response'
 import type { createApp } from './app.ts'
 import type { Config } from '../config/config.ts'
 import { Connections } from './connections.ts'
@@ -170,8 +173,6 @@ export const listen = (
     }
     const listener = getRequestListener(fetch, {
       hostname: host,
-      // `RESPONSE_ALREADY_SENT` is recognized only if the global `Response` is the one it was made with
-      overrideGlobalObjects: false,
       errorHandler: (error) => answerUnroutable(error, fault),
     })
     const hostRefusal = createHostCheck({ listensOn: host, allowed: allowedHosts })
