@@ -238,4 +238,21 @@ describe('time of decoding', () => {
     const [short, long] = [msOf(300, 15), msOf(3000, 15)]
     expect(long).toBeLessThan(30 * short + 5)
   })
+
+  it('is short where a tagger makes one item of a list of numbers without a mark between', () => {
+    const item = copied(0, { as: 'number', chain: ['without-blanks'] })
+    const form: Form = { ...wide, root: { kind: 'list', item } }
+    const sources = query('1.5 200.5 '.repeat(330))
+    const words = wordsOf(sources[0]!.text).length
+    const tags = Int32Array.from({ length: words }, (_, at) =>
+      at === 0 ? beginOf(0) : insideOf(0)
+    )
+    const scores = sureScores(form, { tags, choices: new Int32Array(0) })
+    const from = process.cpuUsage()
+    const decoded = decodeTargets(form, sources, scores)
+    const { user, system } = process.cpuUsage(from)
+    expect(renderAnswer(form, sources, decoded.targets)).toBe('[5200.51]')
+    // all parts of the item took twelve seconds
+    expect((user + system) / 1000).toBeLessThan(1_000)
+  })
 })

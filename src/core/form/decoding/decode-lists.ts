@@ -1,5 +1,6 @@
 /** The most probable spans of list fields on the words that no other field has: Viterbi over begin, inside, outside. */
 import type { ChosenSpan } from './choose-spans.ts'
+import type { Span } from '../spans/row-words.ts'
 import type { AskedField, FieldTags } from './field-tags.ts'
 
 /** State 0 is outside, 1 + 2·i begins field i of the list fields, 2 + 2·i continues it. */
@@ -73,16 +74,18 @@ class Trellis {
   }
 }
 
-/** The longest part of a span that the field can have; null if it can have none. */
-const possiblePart = (
-  tags: FieldTags,
-  asked: AskedField,
-  span: ChosenSpan['span']
-): ChosenSpan | null => {
-  for (let length = span.to - span.from; length > 0; length--) {
-    for (let from = span.from; from + length <= span.to; from++) {
+/** Words of a span that parts are looked for in: the number of parts is the square of it. */
+const MAX_WORDS = 64
+
+/** The span, or the longest part of its beginning that the field can have; null if it can have none. */
+const possiblePart = (tags: FieldTags, asked: AskedField, span: Span): ChosenSpan | null => {
+  const { field } = asked
+  if (tags.isPossible(asked, span)) return { field, span }
+  const end = Math.min(span.to, span.from + MAX_WORDS)
+  for (let length = end - span.from; length > 0; length--) {
+    for (let from = span.from; from + length <= end; from++) {
       const part = { from, to: from + length }
-      if (tags.isPossible(asked, part)) return { field: asked.field, span: part }
+      if (tags.isPossible(asked, part)) return { field, span: part }
     }
   }
   return null
