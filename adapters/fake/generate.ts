@@ -1,6 +1,7 @@
 /** The fake engine's tokens and answers. Knows nothing of loras, faults and time. */
 import type { ChatMessage, ChatRequest, TokenLogprob } from '../../src/openai/chat.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+import { cutAtStop } from '../contract/cut-at-stop.ts'
 import { type Memory, type Prediction, nearestChoice } from './memory.ts'
 
 const MESSAGE_TOKENS = 4
@@ -51,11 +52,6 @@ const asJsonObject = ({ text, certainty }: Prediction): Prediction => {
     // not JSON: wrapped below
   }
   return { text: JSON.stringify({ answer: text }), certainty }
-}
-
-const cutAtStop = (text: string, stop: ChatRequest['stop']): string => {
-  const places = [stop ?? []].flat().map((ending) => text.indexOf(ending))
-  return text.slice(0, Math.min(text.length, ...places.filter((place) => place >= 0)))
 }
 
 const shaped = (prediction: Prediction, request: ChatRequest): Prediction => {

@@ -144,6 +144,15 @@ describe('a field head', () => {
     expect(like.logprob.logprob).toBeGreaterThan(-100)
   })
 
+  it('ends its answer before a stop text', async () => {
+    const backend = await open(freshFolder())
+    const { model } = await backend.train(inputOf(rowsOf(60)), HOOKS)
+    const { text } = await ask(backend, model, 'my card is lost , 712 money')
+    const cut = await ask(backend, model, 'my card is lost , 712 money', { stop: ['none', ','] })
+    expect(cut.text).toBe(text.slice(0, text.indexOf(',')))
+    expect(cut.logprob.token).toBe(text)
+  })
+
   it('refuses equal completions before a job is created, and trains none without a form', async () => {
     const backend = await open(freshFolder())
     const equal = rowsOf(60).map(({ messages: [question] }) => ({

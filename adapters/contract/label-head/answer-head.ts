@@ -5,6 +5,7 @@ import { neighbourhoodIn, type Neighbourhood } from '../../../src/core/learn/hea
 import { textProbabilities } from '../../../src/core/learn/text-head.ts'
 import type { ChatRequest, TokenLogprob } from '../../../src/openai/chat.ts'
 import { seededRandom } from '../../../src/random.ts'
+import { cutAtStop } from '../cut-at-stop.ts'
 import type { LabelHead } from './head-file.ts'
 
 export interface HeadAnswer {
@@ -81,9 +82,6 @@ const entryOf = ({ label, probability }: Candidate) => ({
   bytes: [...new TextEncoder().encode(label)],
 })
 
-const cutAtStop = (text: string, stop: ChatRequest['stop']): string => {
-  const places = [stop ?? []].flat().map((ending) => text.indexOf(ending))
-  return text.slice(0, Math.min(text.length, ...places.filter((place) => place >= 0)))
 }
 
 /**

@@ -11,6 +11,7 @@ import type {
   TrainInput,
   TrainResult,
 } from '../../contract/backend.ts'
+import { cutAtStop } from '../../contract/cut-at-stop.ts'
 import { headModels } from '../../contract/model-records.ts'
 import { fieldAnswer, type FieldAnswer } from './field-answer.ts'
 import type { FieldHead, FieldHeads } from './field-heads.ts'
@@ -128,7 +129,7 @@ class FieldHeadBackend implements EngineBackend {
     const { heads } = this.parts
     const { text, logprob } = await heads.use(request.model, (head) => answerOf(head, request))
     const token = { token: text, logprob, bytes: [...new TextEncoder().encode(text)] }
-    yield { text, logprobs: [{ ...token, top_logprobs: [] }] }
+    yield { text: cutAtStop(text, request.stop), logprobs: [{ ...token, top_logprobs: [] }] }
     const promptTokens = await this.countTokens(request.model, request.messages)
     return {
       finishReason: 'stop',
