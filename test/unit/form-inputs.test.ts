@@ -5,6 +5,8 @@ import { findForm } from '../../src/core/form/find-form.ts'
 import type { Form } from '../../src/core/form/form.ts'
 import { readTargets, type FormRow } from '../../src/core/form/read-targets.ts'
 import { renderAnswer } from '../../src/core/form/render-answer.ts'
+import { beginOf, insideOf } from '../../src/core/form/targets.ts'
+import { wordsOf } from '../../src/core/form/words.ts'
 import { ODD_VALUES, grammarRows } from '../kit/form-grammars.ts'
 import { sureScores } from '../kit/form-scores.ts'
 
@@ -94,5 +96,72 @@ describe('answers come back', () => {
     expect(explained).toBeCloseTo(0.9)
     for (const row of rows)
       expect(answered(form, row)).toBe(row.answer.startsWith('{') ? row.answer : null)
+  })
+})
+
+/** The answer of a tagger that is sure of where the first fields' values are. */
+const filled = (form: Form, text: string, values: readonly string[]): string | null => {
+  const words = wordsOf(text)
+  const tags = new Int32Array(words.length)
+  for (const [field, value] of values.entries()) {
+    const start = text.indexOf(value)
+    const own = words.filter((word) => word.start >= start && word.end <= start + value.length)
+    for (const word of own)
+      tags[words.indexOf(word)] = word.start === start ? beginOf(field) : insideOf(field)
+  }
+  const sources = [{ name: 'query', text }]
+  const scores = sureScores(form, { tags, choices: new Int32Array(0) })
+  return renderAnswer(form, sources, decodeTargets(form, sources, scores).targets)
+}
+
+const wordAt = (at: number): string =>
+  `${String.fromCharCode(65 + (at % 26))}${'aeiou'[Math.floor(at / 26)]!}mo`
+
+describe('a value in a text of a language', () => {
+  const LANGUAGES: [string, write: (name: string, town: string) => string, odd: string[]][] = [
+    [
+      'SQL',
+      (name, town) => `SELECT * FROM people WHERE name = '${name}' AND town = '${town}'`,
+      ["O'Brien", "Kim' OR 'a' = 'a", 'Kim\\'],
+    ],
+    [
+      'XML',
+      (name, town) => `<who><name>${name}</name><town>${town}</town></who>`,
+      ['Kim & Lee', 'Kim</name><admin/><name>Lee'],
+    ],
+    [
+      'lines of JSON',
+      (name, town) => `{"name": "${name}"}\n{"town": "${town}"}`,
+      ['"Kim" Lee', 'Kim", "admin": "yes'],
+    ],
+    ['CSV', (name, town) => `name,town\n${name},${town}`, ['Kim, Lee']],
+  ]
+
+  it.each(LANGUAGES)('is not given unescaped: %s', (_, write, odd) => {
+    const rows = Array.from({ length: 60 }, (_row, at) => ({
+      ...rowOf(`find ${wordAt(at)} who lives in ${wordAt(at + 60)} please`, ''),
+      answer: write(wordAt(at), wordAt(at + 60)),
+    }))
+    const { form } = findForm(rows)!
+    expect(filled(form, 'find Lee who lives in York please', ['Lee', 'York'])).toBe(
+      write('Lee', 'York')
+    )
+    for (const name of odd)
+      expect(filled(form, `find ${name} who lives in York please`, [name, 'York'])).toBeNull()
+  })
+
+  it('has the marks that logged values had', () => {
+    const rows = Array.from({ length: 60 }, (_, at) => {
+      const [name, town] = [at % 5 === 0 ? `O'${wordAt(at)}` : wordAt(at), wordAt(at + 60)]
+      return {
+        ...rowOf(`find ${name} who lives in ${town} please`, ''),
+        answer: `Dear ${name}, we will write to you in ${town} soon.`,
+      }
+    })
+    const { form } = findForm(rows)!
+    const text = "find O'Brien who lives in York please"
+    expect(filled(form, text, ["O'Brien", 'York'])).toBe(
+      "Dear O'Brien, we will write to you in York soon."
+    )
   })
 })

@@ -39,6 +39,8 @@ export interface CopiedNode {
   otherwise: ConstantNode | AbsentNode | null
   context: FieldContext
   examples: string[]
+  /** of a hole in a text: the syntax marks that its values may have (`copied-text.ts`); absent: all */
+  marks?: string
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Writes the answer that targets stand for, byte for byte as the upstream writes. */
-import { copiedText } from './copied-text.ts'
+import { copiedText, isUsualText } from './copied-text.ts'
 import type {
   ChoiceNode,
   CopiedNode,
@@ -78,7 +78,7 @@ class Renderer {
       return this.value(node.otherwise)
     }
     const text = copiedText(node, this.row.textOf(span))
-    if (text === null) throw new NoAnswer()
+    if (text === null || !isUsualText(node, text)) throw new NoAnswer()
     return node.as === 'number' ? { kind: 'literal', text } : { kind: 'string', text }
   }
 
@@ -147,7 +147,7 @@ class Renderer {
 
 /**
  * The answer of the targets; null where they stand for none: a required value is not tagged, a value is tagged twice,
- * or a tagged text cannot be normalized.
+ * a tagged text cannot be normalized, or it has marks that might have to be escaped.
  */
 export const renderAnswer = (
   form: Form,

@@ -1,7 +1,7 @@
 /** Finds the rule by which the values of a field were copied from the sources. */
 import type { CopiedNode } from '../form.ts'
 import { canMake, CHAINS, type Chain } from '../normalize/chains.ts'
-import { textOfScalar } from '../copied-text.ts'
+import { syntaxMarks, textOfScalar } from '../copied-text.ts'
 import { contextOf } from '../spans/context.ts'
 import type { Span } from '../spans/row-words.ts'
 import type { Entry, Search } from './search.ts'
@@ -40,6 +40,8 @@ export interface FoundCopied {
   node: CopiedNode
   /** texts of values that are not copied, but recur */
   fixed: Set<string>
+  /** syntax marks of the values */
+  marks: string
 }
 
 /** null: the rule explains nearly none of the first texts */
@@ -129,7 +131,8 @@ export const findCopied = (entries: readonly Entry[], search: Search): FoundCopi
       context: contextOf(places),
       examples: examplesOf(texts, one),
     }
-    return { node, fixed }
+    const values = texts.filter((_, at) => one.spans[at]!.length > 0)
+    return { node, fixed, marks: syntaxMarks(values.map(({ text }) => text)) }
   }
   return null
 }

@@ -36,9 +36,9 @@ export const withOthers = (node: FormNode, others: readonly Entry[], entries: nu
 
 /** The copied node with what stands where nothing is copied: one such value needs no choice. */
 const copiedNode = (
-  { node, fixed }: FoundCopied,
+  { node, fixed, marks }: FoundCopied,
   entries: readonly Entry[],
-  search: Search
+  { search, isHole }: { search: Search; isHole: boolean }
 ): FormNode => {
   const values = new Map<number, string>()
   const others: Entry[] = []
@@ -48,6 +48,7 @@ const copiedNode = (
     else if (text !== null || entry.value?.kind !== 'string') others.push(entry)
   }
   search.values.set(node, values)
+  if (isHole) node.marks = marks
   const kept = countKeys(others).filter(([, count]) => count >= MIN_BESIDE_SHARE * entries.length)
   if (kept.length > 1) return withOthers(node, others, entries.length)
   const single: CopiedNode = node
@@ -66,7 +67,7 @@ export const inferScalars = (entries: readonly Entry[], search: Search, depth = 
   const isCopyable = texts.length >= 2 && !(closed && present.length === 1)
   const found = isCopyable ? findCopied(texts, search) : null
   if (found !== null && !(closed && areLabels(present, found.node)))
-    return copiedNode(found, entries, search)
+    return copiedNode(found, entries, { search, isHole: depth > 0 })
   if (closed) return closedNode(counts)
   const strings = entries.filter(({ value }) => value?.kind === 'string')
   if (depth < MAX_TEXT_DEPTH && strings.length * 2 > texts.length) {
