@@ -59,7 +59,7 @@ describe('the form of logged answers', () => {
   it('has a field for each value, with the rule that explains it', () => {
     expect(fieldsOf(findForm(grammarRows('order', 400)))).toEqual([
       'product: choice',
-      'quantity: copied number optional',
+      'quantity: copied plain-number optional',
       'note: copied identity optional',
     ])
     expect(fieldsOf(findForm(grammarRows('ticket', 400)))).toEqual([

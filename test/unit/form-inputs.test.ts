@@ -1,6 +1,7 @@
 /** Answers that come back from a sure tagger, whatever is in the requests. */
 import { describe, expect, it } from 'vitest'
 import { decodeTargets } from '../../src/core/form/decode-targets.ts'
+import { describeForm } from '../../src/core/form/describe-form.ts'
 import { findForm } from '../../src/core/form/find-form.ts'
 import type { Form } from '../../src/core/form/form.ts'
 import { readTargets, type FormRow } from '../../src/core/form/read-targets.ts'
@@ -163,5 +164,49 @@ describe('a value in a text of a language', () => {
     expect(filled(form, text, ["O'Brien", 'York'])).toBe(
       "Dear O'Brien, we will write to you in York soon."
     )
+  })
+})
+
+const MONTHS = ['March', 'April', 'May', 'June', 'July']
+const dayAt = (at: number): { year: number; month: number; day: number } => ({
+  year: 2020 + (at % 7),
+  month: 3 + (at % 5),
+  day: 1 + ((at * 5) % 28),
+})
+const two = (number: number): string => String(number).padStart(2, '0')
+const dated = (write: (at: number) => string): FormRow[] =>
+  Array.from({ length: 120 }, (_, at) => {
+    const { year, month, day } = dayAt(at)
+    return rowOf(`come on ${write(at)} please`, { date: `${year}-${two(month)}-${two(day)}` })
+  })
+const inWords = (at: number): string => {
+  const { year, month, day } = dayAt(at)
+  return `${MONTHS[month - 3]} ${day}, ${year}`
+}
+const monthFirst = (at: number): string => {
+  const { year, month, day } = dayAt(at)
+  return `${month}/${day}/${year}`
+}
+const paid = (write: (at: number) => string): FormRow[] =>
+  Array.from({ length: 120 }, (_, at) => rowOf(`pay ${write(at)} Euro`, { amount: 1_000 + at }))
+
+describe('a value that may be read in two ways', () => {
+  it('gives no answer where the log has only values that are read in one', () => {
+    const { form } = findForm(dated(inWords))!
+    expect(filled(form, 'come on 4 May 2031 please', ['4 May 2031'])).toBe('{"date":"2031-05-04"}')
+    expect(filled(form, 'come on 05/04/2031 please', ['05/04/2031'])).toBeNull()
+    const plain = findForm(paid((at) => (at % 2 ? `0${1_000 + at}` : String(1_000 + at))))!
+    expect(filled(plain.form, 'pay 02500 Euro', ['02500'])).toBe('{"amount":2500}')
+    // a part of it is as unlikely as the tagger is sure of the whole
+    expect(describeForm(plain.form)[0]!.rules).toEqual(['plain-number'])
+  })
+
+  it('is read as the log shows', () => {
+    const { form } = findForm(dated((at) => (at % 10 ? inWords(at) : monthFirst(at))))!
+    expect(filled(form, 'come on 05/04/2031 please', ['05/04/2031'])).toBe('{"date":"2031-05-04"}')
+    const sums = findForm(
+      paid((at) => (at % 10 ? String(1_000 + at) : `1,${String(at).padStart(3, '0')}`))
+    )!
+    expect(filled(sums.form, 'pay 2,500 Euro', ['2,500'])).toBe('{"amount":2500}')
   })
 })

@@ -57,8 +57,8 @@ const MONTH_OR_DIGITS = new RegExp(
   'g'
 )
 
-const dateRule = (isDayFirst: boolean): Rule => ({
-  apply: (text) => isoDate(text, isDayFirst),
+const dateRule = (apply: Rule['apply']): Rule => ({
+  apply,
   reads: {
     starts: MONTH_OR_DIGITS,
     isPart: (word) => DATE_WORDS.has(word) || /^(?:\d{1,2}|\d{4})$/.test(word),
@@ -104,8 +104,13 @@ const timeOfDay = (text: string): string | null => {
 const TIME_WORDS = new Set('noon midday midnight a p am pm m . : h uhr hrs hours'.split(' '))
 
 export const DATE_RULES = {
-  'date-day-first': dateRule(true),
-  'date-month-first': dateRule(false),
+  /** in words, or with the year first: a log of such dates does not tell whether 5/3/2026 is in March */
+  date: dateRule((text) => {
+    const value = isoDate(text, true)
+    return value === isoDate(text, false) ? value : null
+  }),
+  'date-day-first': dateRule((text) => isoDate(text, true)),
+  'date-month-first': dateRule((text) => isoDate(text, false)),
   'day/month/year': notation([2, 1, 0], '/', SLASHES),
   'month/day/year': notation([1, 2, 0], '/', SLASHES),
   'day.month.year': notation([2, 1, 0], '.', /^\d\d\.\d\d\.\d{4}$/),

@@ -140,11 +140,13 @@ const NUMBER_READS: Reads = {
   digitsBehindDigits: 3,
 }
 
-const numberRule = (pattern: RegExp): ReadingRule => ({
-  apply: (text) => {
-    const lower = text.trim().toLowerCase()
-    return readNumber(lower, pattern) ?? (/^[a-z]/.test(lower) ? numberWords(lower) : null)
-  },
+const numberOf = (text: string, pattern: RegExp): string | null => {
+  const lower = text.trim().toLowerCase()
+  return readNumber(lower, pattern) ?? (/^[a-z]/.test(lower) ? numberWords(lower) : null)
+}
+
+const numberRule = (apply: Rule['apply']): ReadingRule => ({
+  apply,
   reads: NUMBER_READS,
   makes: /^-?\d+(?:\.\d+)?$/,
 })
@@ -170,8 +172,13 @@ const withDecimals = (least: number): Rule => ({
 })
 
 export const NUMBER_RULES = {
-  number: numberRule(POINT),
-  'number-with-comma': numberRule(COMMA),
+  /** without a mark: a log of such numbers does not tell whether 1.500 is 1500 */
+  'plain-number': numberRule((text) => {
+    const value = numberOf(text, POINT)
+    return value === numberOf(text, COMMA) ? value : null
+  }),
+  number: numberRule((text) => numberOf(text, POINT)),
+  'number-with-comma': numberRule((text) => numberOf(text, COMMA)),
   ordinal: {
     apply: ordinal,
     reads: {
