@@ -1,6 +1,7 @@
 /** A proof file holds as it was written, and does not when a number of it was changed. */
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { FieldKind } from '../../src/core/answer/field-rules.ts'
 import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import { parseProof, verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { PROMISE } from '../../src/core/proof/verify-promise.ts'
@@ -73,6 +74,17 @@ const others = fc.constantFrom(
 
 const FILES = { LIVE, ROLLED_BACK, AGAINST_LOG, REJECTED, SUCCESSOR }
 
+const ruled = (...rules: [path: string, rule: FieldKind, why?: string][]): ProofFile => {
+  const fields = rules.map(([path, rule, why = 'a test']) => ({
+    path,
+    rule,
+    by: 'cli',
+    why,
+    at: 1,
+  }))
+  return exampleEvidenceFile({ facts: exampleFacts({ fields }) })
+}
+
 describe('a proof file', () => {
   it.each(Object.entries(FILES))('of %s holds as it was written', (_name, file) => {
     const { holds, checks } = verifyProof(file)
@@ -95,6 +107,22 @@ describe('a proof file', () => {
       'refused',
     ])
     expect(failing(changed(file, ['decision', 'fields'], null))).toEqual(['refused'])
+  })
+
+  it('names every rule, and is refused with one that cannot be set', () => {
+    const free = { kind: 'free' } as const
+    const accepting = { ...PROMISE, acceptsFieldRules: true }
+    const five = ruled(['a', free], ['b', free], ['c', free], ['d', free], ['total', free])
+    const { holds, checks } = verifyProof(five, accepting)
+    expect(holds).toBe(true)
+    expect(checks.find(({ name }) => name === 'promise')!.said).toContain('d free, total free')
+    for (const file of [
+      ruled(['.', free]),
+      ruled(['id', free, ' ']),
+      ruled(['id free, total', free]),
+      ruled(['a', { kind: 'rounded' } as FieldKind]),
+    ])
+      expect(() => verifyProof(file, accepting)).toThrow('a rule that cannot be set')
   })
 
   it('of these tests has all that there is to verify', () => {

@@ -80,11 +80,16 @@ const parsedPath = (text: string): Path | null => {
 const invalid = (message: string, param: string): AppError =>
   new AppError('invalid-request', message, { param })
 
+/** The path as it is stored; null where the text is none. */
+const storedPath = (text: string): string | null => {
+  const stored = parsedPath(text)?.reduce(pathWithin, '.') ?? null
+  return stored === null || stored.length > MAX_PATH_CHARS ? null : stored
+}
+
 /** @returns the path as it is stored @throws AppError `invalid-request` */
 export const checkedPath = (text: string): string => {
-  const path = parsedPath(text)
-  const stored = path?.reduce(pathWithin, '.') ?? null
-  if (stored === null || stored.length > MAX_PATH_CHARS)
+  const stored = storedPath(text)
+  if (stored === null)
     throw invalid(
       `a path has at most ${MAX_PATH_CHARS} characters and is written like order.id, items[].sku, tags or ["a.b"].c; ` +
         'the whole answer is written as a dot',
@@ -93,15 +98,26 @@ export const checkedPath = (text: string): string => {
   return stored
 }
 
+/** @returns what is wrong with a rule for a stored path, or null */
+const ruleFault = (path: string, rule: FieldKind): string | null => {
+  if (rule.kind === 'free' && path === '.')
+    return 'the whole answer cannot be free: nothing would be promised'
+  if (rule.kind === 'rounded' && !(rule.to > 0 && Number.isFinite(rule.to)))
+    return 'a number is rounded to multiples of a number above 0'
+  return null
+}
+
 /** @returns path and rule as they are stored @throws AppError `invalid-request` */
 export const checkedRule = (path: string, rule: FieldKind): Pick<FieldRule, 'path' | 'rule'> => {
   const stored = checkedPath(path)
-  if (rule.kind === 'free' && stored === '.')
-    throw invalid('the whole answer cannot be free: nothing would be promised', 'rule')
-  if (rule.kind === 'rounded' && !(rule.to > 0 && Number.isFinite(rule.to)))
-    throw invalid('a number is rounded to multiples of a number above 0', 'rule')
+  const fault = ruleFault(stored, rule)
+  if (fault !== null) throw invalid(fault, 'rule')
   return { path: stored, rule }
 }
+
+/** Whether a rule, such as one of a file, is one that a person can have set. */
+export const isSettable = ({ path, rule, why }: FieldRule): boolean =>
+  storedPath(path) === path && ruleFault(path, rule) === null && why.trim() !== ''
 
 /**
  * Begins what a rule puts in the place of a value: a lone surrogate, so that it equals no value of an answer that

@@ -2,10 +2,10 @@
  * The check of the constants that a file states: with a level of 0.9999, a margin of 100 points or no bursts, any
  * rows prove a promise. The constants of one file are compared with those that the verifier expects.
  */
-import { ruleNames } from '../answer/field-rules.ts'
+import { ruleNames, type FieldRule } from '../answer/field-rules.ts'
 import { ALPHA, levelOfTry, tryOfLevel } from '../gate/gate.ts'
 import { percent } from '../gate/figures.ts'
-import { check, namesText, type Check } from './check.ts'
+import { check, type Check } from './check.ts'
 import type { ProofFile } from './proof-file.ts'
 
 /** What an operator may set. */
@@ -30,6 +30,9 @@ export const PROMISE: PromiseConstants = {
   acceptsFieldRules: false,
 }
 
+/** All of them: who accepts rules has to see each. */
+const rulesText = (rules: readonly FieldRule[]): string => ruleNames(rules).join(', ')
+
 const ofDecision = (
   { alpha, margin, burstMs, fields = [] }: ProofFile['decision'],
   expected: PromiseConstants
@@ -46,7 +49,7 @@ const ofDecision = (
     ? [`its bursts of ${burstMs / 60_000} minutes are shorter than ${expected.burstMinutes}`]
     : []),
   ...(fields.length > 0 && !expected.acceptsFieldRules
-    ? [`it has rules for fields, which leave less to agree: ${namesText(ruleNames(fields))}`]
+    ? [`it has rules for fields, which leave less to agree: ${rulesText(fields)}`]
     : []),
 ]
 
@@ -64,7 +67,7 @@ const ofRollout = (
 
 const said = ({ decision, rollout }: ProofFile): string => {
   const { alpha, margin, burstMs, fields = [] } = decision
-  const rules = fields.length === 0 ? '' : `, rules for fields: ${namesText(ruleNames(fields))}`
+  const rules = fields.length === 0 ? '' : `, rules for fields: ${rulesText(fields)}`
   const tests =
     `try ${tryOfLevel(alpha)} at ${percent(alpha)} of the ${percent(ALPHA)} of all tries, a margin of ` +
     `${percent(margin)}, bursts of ${burstMs / 60_000} minutes${rules}`

@@ -3,6 +3,7 @@
  * arithmetic, and not that the log was true (docs/evidence.md). Pure.
  */
 import { AppError } from '../../errors.ts'
+import { isSettable } from '../answer/field-rules.ts'
 import { membersOf } from '../json.ts'
 import { check, type Check } from './check.ts'
 import { digestOf } from './digest.ts'
@@ -56,6 +57,7 @@ const faultOf = (value: object): string | null => {
   const { decision, history, rollout } = value as ProofFile
   const uneven = decision.arms.find(({ answers }) => answers.length !== decision.records.length)
   if (uneven !== undefined) return `${uneven.arm} does not have one answer for each record`
+  if (decision.fields?.every(isSettable) === false) return 'it has a rule that cannot be set'
   return workFault(history, rollout)
 }
 
