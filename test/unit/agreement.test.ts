@@ -346,12 +346,22 @@ describe('agreement', () => {
   })
 })
 
+const withSides = (leaf: string): string => '{"a":1,"b":'.repeat(20_000) + leaf + '}'.repeat(20_000)
+
 describe('the similarity', () => {
   it('grades JSON that differs by its fields, and never to 1', () => {
     expect(similarity(compare('json'), '{"a":1,"b":2}', '{"a":1,"b":3}')).toBeCloseTo(0.5)
     expect(similarity(compare('json'), '{"a":[1,2]}', '{"a":[2,1]}')).toBe(0.999)
     expect(similarity(compare('json'), 'no json', '{}')).toBe(0)
     expect(similarity(compare('json'), '{}', '{"a":1}')).toBe(0)
+  })
+
+  it('takes time that grows with the answers alone, however deep they nest', () => {
+    const from = process.cpuUsage()
+    expect(similarity(compare('json'), withSides('1'), withSides('2'))).toBeGreaterThan(0.9)
+    const { user, system } = process.cpuUsage(from)
+    // four seconds with a path for each level
+    expect((user + system) / 1000).toBeLessThan(1_000)
   })
 
   it('grades sentences', () => {
