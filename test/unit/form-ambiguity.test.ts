@@ -81,6 +81,17 @@ describe('a value at several places', () => {
     expect(wordsBefore(said, readTargets(form, said)!.tags)).toEqual(['send'])
   })
 
+  it('is of two fields where a single answer of the log has two values', () => {
+    const rows = Array.from({ length: 1000 }, (_, at) => {
+      const from = `T${at * 7}Q`
+      const to = at === 17 ? 'T5Q' : from
+      return rowOf(`send it from ${from} and bill it to ${to} please`, { from, to })
+    })
+    const { form } = findForm(rows)!
+    const row = rowOf('send it from T8Q and bill it to T9Q please', { from: 'T8Q', to: 'T9Q' })
+    expect(wordsBefore(row, readTargets(form, row)!.tags)).toEqual(['from', 'to'])
+  })
+
   it('keeps no rare words of the messages in the form', () => {
     const rows = Array.from({ length: 200 }, (_, at) =>
       rowOf(`Person${at} orders item ${at * 7} for Guest${at % 150}`, { item: at * 7 })

@@ -50,10 +50,10 @@ const haveOneSpan = (one: CopiedNode, other: CopiedNode, search: Search): boolea
     if (found.some((span) => foundOther.some((second) => isSame(span, second)))) same++
     if (!found.some((span) => foundOther.some((second) => isApart(span, second)))) forced++
   }
-  const isEqual = rows.every((row) => values.get(row) === others.get(row))
-  return (
-    same >= MIN_SAME_SHARE * rows.length && (isEqual || forced > MIN_FORCED_SHARE * rows.length)
-  )
+  if (same < MIN_SAME_SHARE * rows.length) return false
+  // of all rows: a single one shows that "from" and "to" are two values
+  const isEqual = [...values].every(([row, value]) => (others.get(row) ?? value) === value)
+  return isEqual || forced > MIN_FORCED_SHARE * rows.length
 }
 
 /** Whether no answer has both. */
