@@ -8,7 +8,10 @@ export const contentOf = ({ content }: ChatMessage): string =>
 /** Begins a mark; in a content it is written with one more bar, so that no content has a mark. */
 const MARK = '<|'
 
-const escaped = (content: string): string => content.replaceAll(MARK, `${MARK}|`)
+/** What a text of messages has in the place of a part of a content. */
+export const ESCAPE = { written: `${MARK}|`, meant: MARK } as const
+
+const escaped = (content: string): string => content.replaceAll(ESCAPE.meant, ESCAPE.written)
 
 /**
  * The contents of the messages. Each of several begins with a mark of its role, so that no line of a user reads as a

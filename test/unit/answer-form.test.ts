@@ -1,7 +1,9 @@
 /** The form of logged answers, as the worker and a scan look for it. */
 import { describe, expect, it } from 'vitest'
-import { findAnswerForm, typeOfForm } from '../../src/core/answer/answer-form.ts'
+import { findAnswerForm, formRowOf, typeOfForm } from '../../src/core/answer/answer-form.ts'
 import type { Outcome } from '../../src/core/answer/outcome.ts'
+import { readTargets } from '../../src/core/form/read-targets.ts'
+import { renderAnswer } from '../../src/core/form/render-answer.ts'
 import type { Match } from '../../src/core/template/template.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
 
@@ -22,6 +24,11 @@ const answered = (number: number) =>
 const unlike = (number: number) =>
   exchange(number, { kind: 'text', text: `ask clerk ${(number * 7_919) % 100_003}` })
 
+const asked = (code: string) => {
+  const { match, ...one } = exchange(0, { kind: 'text', text: JSON.stringify({ code }) })
+  return { ...one, match: { ...match, query: `what does ${code} give?` } }
+}
+
 describe('the form of answers', () => {
   it('has the share that it reproduces, no copied text, and the newest answers that it does not', () => {
     const rows = Array.from({ length: 60 }, (_, at) => (at % 20 === 0 ? unlike(at) : answered(at)))
@@ -35,6 +42,14 @@ describe('the form of answers', () => {
     const rows = Array.from({ length: 1_200 }, (_, at) => (at < 200 ? unlike(at) : answered(at)))
     expect(findAnswerForm(rows)!.explained).toBe(1)
     expect(findAnswerForm(rows.toReversed())).toBeNull()
+  })
+
+  it('has the values of the message, and not those of the text that a head reads', () => {
+    const { form } = findAnswerForm(Array.from({ length: 60 }, (_, at) => asked(`f${at} + g`)))!
+    const { sources, answer } = formRowOf(asked('f <| g'))!
+    expect(sources[0]!.text).toBe('what does f <|| g give?')
+    const targets = readTargets(form, { sources, answer })!
+    expect(renderAnswer(form, sources, targets)).toBe(answer)
   })
 
   it('is none where an answer is no text, and without exchanges', () => {

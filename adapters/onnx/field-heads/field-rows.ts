@@ -6,14 +6,15 @@ import { soleSource, type Source } from '../../../src/core/form/words.ts'
 import { AppError } from '../../../src/errors.ts'
 import type { ChatMessage } from '../../../src/openai/chat.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
-import { contentOf, messagesText } from '../../../src/openai/message-text.ts'
+import { contentOf, ESCAPE, messagesText } from '../../../src/openai/message-text.ts'
 import type { FieldTrainingRow } from '../encoder/fields/field-job.ts'
 
 /** A form is searched in so many rows: 5,000 take seconds. */
 const MAX_FORM_ROWS = 5_000
 
 /** One text: the query with the kept slots of its prompt, as a lora reads them. */
-export const sourcesOf = (messages: ChatMessage[]): Source[] => soleSource(messagesText(messages))
+export const sourcesOf = (messages: ChatMessage[]): Source[] =>
+  soleSource(messagesText(messages), ESCAPE)
 
 export const formRow = ({ messages }: TrainingRow): FormRow => ({
   sources: sourcesOf(messages.slice(0, -1)),

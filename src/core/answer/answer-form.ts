@@ -1,10 +1,10 @@
 /** The form of a template's logged answers: what a field head can learn. */
-import { messagesText } from '../../openai/message-text.ts'
+import { ESCAPE, messagesText } from '../../openai/message-text.ts'
 import { formSummary, type FormSummary } from '../form/describe-form.ts'
 import { findForm } from '../form/find-form.ts'
 import type { Form } from '../form/form.ts'
 import type { FormRow } from '../form/read-targets.ts'
-import { soleSource } from '../form/words.ts'
+import { soleSource, type Source } from '../form/words.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
 import type { Match } from '../template/template.ts'
 import type { Outcome } from './outcome.ts'
@@ -29,11 +29,13 @@ export const MAX_FORM_ROWS = 1_000
 export const textOfRequest = ({ match }: Pick<AnsweredMatch, 'match'>): string =>
   messagesText(studentMessages(match, EMPTY_PROMPT))
 
+/** The same, as values are copied from it. */
+export const sourcesOfRequest = (exchange: Pick<AnsweredMatch, 'match'>): Source[] =>
+  soleSource(textOfRequest(exchange), ESCAPE)
+
 /** @returns null for an answer that is no text */
 export const formRowOf = ({ match, outcome }: AnsweredMatch): FormRow | null =>
-  outcome.kind === 'text'
-    ? { sources: soleSource(textOfRequest({ match })), answer: outcome.text }
-    : null
+  outcome.kind === 'text' ? { sources: sourcesOfRequest({ match }), answer: outcome.text } : null
 
 /** @returns null where one of the answers is no text */
 export const formRowsOf = (exchanges: readonly AnsweredMatch[]): FormRow[] | null => {

@@ -14,10 +14,14 @@ export interface Word {
 export interface Source {
   name: string
   text: string
+  /** what stands in the text for a part of the message; absent: the text is the message's */
+  escape?: { written: string; meant: string }
 }
 
 /** One text, such as a question with the kept slots of its prompt. */
-export const soleSource = (text: string): Source[] => [{ name: 'query', text }]
+export const soleSource = (text: string, escape?: Source['escape']): Source[] => [
+  { name: 'query', text, ...(escape && { escape }) },
+]
 
 /** Places of words: `starts[i]` and `ends[i]` are UTF-16 offsets. */
 export interface WordPlaces {

@@ -2,13 +2,13 @@
  * A field head on the exchanges of one template: fine-tuned on a part of its rows in bounded time, and judged as an
  * internalization would judge it. The training comes from outside.
  */
-import { formRowOf, textOfRequest, typeOfForm, type AnswerForm } from '../answer/answer-form.ts'
+import { formRowOf, sourcesOfRequest, typeOfForm, type AnswerForm } from '../answer/answer-form.ts'
 import { foldsOf, type Comparison } from '../answer/agreement.ts'
 import { textOf } from '../answer/outcome.ts'
 import type { ResponseType } from '../answer/response-type.ts'
 import type { Form } from '../form/form.ts'
 import type { FormRow } from '../form/read-targets.ts'
-import { soleSource, type Source } from '../form/words.ts'
+import type { Source } from '../form/words.ts'
 import type { CurveFit } from '../gate/learning-curve.ts'
 import type { Split } from '../learn/split.ts'
 import type { ScannedExchange } from './exchange.ts'
@@ -65,7 +65,7 @@ export const fitFieldHead = async (
   const filled = await fillForm({
     form: form.form,
     rows: train.flatMap((exchange) => formRowOf(exchange) ?? []),
-    asked: heldOut.map((exchange) => soleSource(textOfRequest(exchange))),
+    asked: heldOut.map(sourcesOfRequest),
     seed,
     onProgress,
   })

@@ -57,9 +57,11 @@ export class RowWords {
     return source
   }
 
-  /** The text between a span's first and last character. */
+  /** The text between a span's first and last character, as the message has it. */
   textOf({ from, to }: Span): string {
-    return this.sources[this.sourceOf(from)]!.text.slice(this.starts[from], this.ends[to - 1])
+    const { text, escape } = this.sources[this.sourceOf(from)]!
+    const part = text.slice(this.starts[from], this.ends[to - 1])
+    return escape ? part.replaceAll(escape.written, escape.meant) : part
   }
 
   /** A word of a source in lower case. */
