@@ -56,16 +56,17 @@ const mergedOrder = (orders: readonly Counted[]): string[] => {
   const countOf = (one: string, other: string): number => before.get(one)?.get(other) ?? 0
   const isBefore = (one: string, other: string): boolean =>
     countOf(one, other) > countOf(other, one)
+  // counted once: names of people as members may be thousands, and all triples of them take minutes
+  const ahead = new Map(
+    [...left].map((name) => [name, [...left].filter((other) => isBefore(other, name)).length])
+  )
   const merged: string[] = []
-  while (left.size > 0) {
-    let next = { name: '', ahead: Infinity }
-    for (const name of left) {
-      const ahead = [...left].filter((other) => isBefore(other, name)).length
-      if (ahead < next.ahead) next = { name, ahead }
-      if (ahead === 0) break
-    }
+  while (ahead.size > 0) {
+    let next = { name: '', count: Infinity }
+    for (const [name, count] of ahead) if (count < next.count) next = { name, count }
     merged.push(next.name)
-    left.delete(next.name)
+    ahead.delete(next.name)
+    for (const [name, count] of ahead) if (isBefore(next.name, name)) ahead.set(name, count - 1)
   }
   return merged
 }
