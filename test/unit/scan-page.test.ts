@@ -75,6 +75,23 @@ describe('the next step', () => {
     expect(command).toContain(String.raw`a\u001b[201~\nid\n\u202e.jsonl`)
   })
 
+  it('has none of a field of the answers on the page, which would turn the text around', () => {
+    const path = '["\u202e<b>\u001b[31m\u009b"]'
+    const fields: TemplateReport['fields'] = [
+      {
+        path,
+        kind: 'copied',
+        rules: ['identity'],
+        examples: [path],
+        isOptional: false,
+        isList: false,
+      },
+    ]
+    const page = scanPage(reportOf([{ ...labels(), fields }]), LOG, FREE)
+    expect(page).toContain(String.raw`[&quot;\u202e&lt;b&gt;\u001b[31m\u009b&quot;]`)
+    for (const hidden of path.match(/\p{C}/gu)!) expect(page).not.toContain(hidden)
+  })
+
   it('takes the encoder that is there, and keeps texts of an old log, or of one without times', () => {
     const encoder = '/models/mini lm'
     expect(commandOf(LOG, { encoder })).toMatch(

@@ -1,4 +1,5 @@
 /** Pieces of SVG: elements, axes and lines. Colours come from the page's style, by class. Pure. */
+import { visibleText } from '../../../visible-text.ts'
 
 const ESCAPES: Record<string, string> = {
   '&': '&amp;',
@@ -8,9 +9,9 @@ const ESCAPES: Record<string, string> = {
   "'": '&#39;',
 }
 
-/** Text for HTML and SVG, also within attributes. */
+/** Text of others for HTML and SVG, also within attributes. */
 export const escapeHtml = (text: string): string =>
-  text.replaceAll(/[&<>"']/g, (char) => ESCAPES[char]!)
+  visibleText(text).replaceAll(/[&<>"']/g, (char) => ESCAPES[char]!)
 
 /** A tenth of a pixel is enough, and keeps the page small. */
 const rounded = (value: number | string): string =>
