@@ -10,6 +10,8 @@ const rowOf = (text: string, answer: unknown): FormRow => ({
   answer: JSON.stringify(answer),
 })
 
+const thing = (at: number): string => `${'ABCDEFGHIJ'[at % 10]!}mo${'abcde'[at % 5]!}`
+
 describe('lists', () => {
   it('of objects are grouped in the order of the text, with optional members', () => {
     const rows = Array.from({ length: 200 }, (_, at) => {
@@ -24,6 +26,22 @@ describe('lists', () => {
     const found = findForm(rows)
     expect(found?.explained).toBe(1)
     expect(sizesOf(found!.form)).toEqual({ fields: 2, choices: [] })
+  })
+
+  it('of objects begin an item with the value that stands first, where one has none', () => {
+    // "send 2 pens, ink, 3 books": the 3 is not of the ink, which one order of twelve has
+    const rows = Array.from({ length: 300 }, (_, at) => {
+      const items = [0, 1, 2].map((place) => ({
+        ...(at % 12 === 0 && place === 1 ? {} : { count: 1 + ((at * 7 + place) % 9) }),
+        name: thing(at * 3 + place),
+      }))
+      const said = items.map(({ count, name }) => (count ? `${count} ${name}` : name))
+      return rowOf(`send ${said.join(', ')}`, { items })
+    })
+    const { form, explained } = findForm(rows)!
+    expect(explained).toBe(1)
+    expect(sizesOf(form)).toEqual({ fields: 2, choices: [] })
+    expect(renderAnswer(form, rows[0]!.sources, readTargets(form, rows[0]!)!)).toBe(rows[0]!.answer)
   })
 
   it('of values in another order than the text are not explained', () => {

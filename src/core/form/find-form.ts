@@ -6,6 +6,7 @@ import { sizesOf, type Form, type FormNode } from './form.ts'
 import { composed } from './infer/composed.ts'
 import { inferScalars } from './infer/infer-scalars.ts'
 import { inferValue } from './infer/infer-value.ts'
+import { withItemOrders } from './infer/item-order.ts'
 import { numbered } from './infer/number-fields.ts'
 import { Search, type Entry } from './infer/search.ts'
 import { sharedFields } from './infer/shared-fields.ts'
@@ -75,6 +76,14 @@ export const judgeForm = (form: Form, rows: readonly FormRow[]): FoundForm => {
   return { form, explained: 1 - missing / rows.length, unexplained }
 }
 
+/** With the orders of items that the rows show, unless it explains less so. */
+const judgeOrdered = (form: Form, rows: readonly FormRow[]): FoundForm => {
+  const found = judgeForm(form, rows)
+  const ordered = withItemOrders(form, rows)
+  const other = ordered === form ? found : judgeForm(ordered, rows)
+  return other.explained < found.explained ? found : other
+}
+
 /** Null: no form explains enough of the answers, or all answers are the same. */
 export const findForm = (
   rows: readonly FormRow[],
@@ -83,7 +92,7 @@ export const findForm = (
   if (new Set(rows.map(({ answer }) => answer)).size < 2) return null
   for (const find of [findJsonForm, findTextForm]) {
     const form = find(rows, new Search(rows))
-    const found = form && judgeForm(form, rows)
+    const found = form && judgeOrdered(form, rows)
     if (found !== null && found.explained >= minExplained) return found
   }
   return null

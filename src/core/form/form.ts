@@ -75,6 +75,8 @@ export interface ObjectNode {
 export interface ListNode {
   kind: 'list'
   item: CopiedNode | ObjectNode
+  /** fields in the order in which the text has those of an item; absent: an item ends where one comes again */
+  order?: number[]
 }
 
 /** A string of constant pieces and values. */

@@ -44,13 +44,23 @@ export const taggedSpans = (row: RowWords, tags: Int32Array): TaggedSpan[] => {
   return spans
 }
 
-/** Fields whose spans begin one item each, or share an item until one repeats. */
-const groupItems = (spans: readonly TaggedSpan[]): Map<number, TaggedSpan>[] => {
+/** Spans by field of each item: they share an item until one repeats, or one comes that stands before the last. */
+export const groupItems = (
+  spans: readonly TaggedSpan[],
+  order: readonly number[] = []
+): Map<number, TaggedSpan>[] => {
   const items: Map<number, TaggedSpan>[] = []
+  let last = -1
   for (const span of spans) {
     let item = items.at(-1)
-    if (item === undefined || item.has(span.field)) items.push((item = new Map()))
+    const place = order.indexOf(span.field)
+    const isBefore = place >= 0 && place < last
+    if (item === undefined || item.has(span.field) || isBefore) {
+      items.push((item = new Map()))
+      last = -1
+    }
     item.set(span.field, span)
+    last = Math.max(last, place)
   }
   return items
 }
@@ -58,6 +68,11 @@ const groupItems = (spans: readonly TaggedSpan[]): Map<number, TaggedSpan>[] => 
 const fieldsOf = (item: CopiedNode | ObjectNode): Set<number> => {
   const nodes = item.kind === 'copied' ? [item] : item.members.map((member) => member.node)
   return new Set(nodes.flatMap((node) => (node.kind === 'copied' ? [node.field] : [])))
+}
+
+export const isOfList = ({ item }: ListNode): ((span: TaggedSpan) => boolean) => {
+  const fields = fieldsOf(item)
+  return ({ field }) => fields.has(field)
 }
 
 class Renderer {
@@ -105,9 +120,7 @@ class Renderer {
   }
 
   private list(node: ListNode): JsonValue {
-    const fields = fieldsOf(node.item)
-    const own = this.spans.filter((span) => fields.has(span.field))
-    const items = groupItems(own).map((item) => {
+    const items = groupItems(this.spans.filter(isOfList(node)), node.order).map((item) => {
       const valueOfMember = (member: FormNode): JsonValue | undefined =>
         member.kind === 'copied' ? this.copied(member, item.get(member.field)) : this.value(member)
       if (node.item.kind === 'object') return this.object(node.item, valueOfMember)
