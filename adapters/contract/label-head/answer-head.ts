@@ -82,8 +82,6 @@ const entryOf = ({ label, probability }: Candidate) => ({
   bytes: [...new TextEncoder().encode(label)],
 })
 
-}
-
 /**
  * How sure the head is of its answer: as likely as answers like it were right. Other labels share the rest. An
  * answer that only the choices have made the best keeps its probability: there were none like it.
