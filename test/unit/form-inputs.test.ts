@@ -201,6 +201,25 @@ describe('a value that may be read in two ways', () => {
     expect(describeForm(plain.form)[0]!.rules).toEqual(['plain-number'])
   })
 
+  it('is no time of a clock of 24 hours, and no amount with a mark, after a log without them', () => {
+    const hours = findForm(
+      Array.from({ length: 120 }, (_, at) =>
+        rowOf(`call at ${1 + (at % 11)}:${10 + (at % 50)} pm`, {
+          time: `${13 + (at % 11)}:${10 + (at % 50)}`,
+        })
+      )
+    )!
+    expect(filled(hours.form, 'call at 7:30 pm', ['7:30 pm'])).toBe('{"time":"19:30"}')
+    expect(filled(hours.form, 'call at 7:30', ['7:30'])).toBeNull()
+    const sums = findForm(
+      Array.from({ length: 120 }, (_, at) =>
+        rowOf(`pay ${1_000 + at} Euro`, { amount: `EUR ${1_000 + at}` })
+      )
+    )!
+    expect(filled(sums.form, 'pay 2500 Euro', ['2500 Euro'])).toBe('{"amount":"EUR 2500"}')
+    expect(describeForm(sums.form)[0]!.rules).toEqual(['code-and-amount'])
+  })
+
   it('is read as the log shows', () => {
     const { form } = findForm(dated((at) => (at % 10 ? inWords(at) : monthFirst(at))))!
     expect(filled(form, 'come on 05/04/2031 please', ['05/04/2031'])).toBe('{"date":"2031-05-04"}')

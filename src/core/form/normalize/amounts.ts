@@ -18,11 +18,19 @@ const UNITS = readTable(`
   d: d day days; wk: wk week weeks; mo: mo month months; y: y yr yrs year years; pcs: pcs pc piece pieces;
   %: % percent; °C: °c celsius; °F: °f fahrenheit`)
 
+interface Amount {
+  name: string
+  number: string
+}
+
+type NumberRule = 'plain-number' | 'number' | 'number-with-comma'
+
 /** The number and the word before or behind it; null unless both are known. */
 const splitAmount = (
   text: string,
-  names: ReadonlyMap<string, string>
-): { name: string; number: string } | null => {
+  names: ReadonlyMap<string, string>,
+  rule: NumberRule
+): Amount | null => {
   const lower = text.trim().toLowerCase().replace(/\s+/gu, ' ')
   const before = /^([^\d\s+-]+?) ?([+-]?\d.*)$/u.exec(lower)
   const behind = /^(.*\d|.*\p{L}(?= )) ?([^\d]+?)\.?$/u.exec(lower)
@@ -31,7 +39,7 @@ const splitAmount = (
     [behind?.[2], behind?.[1]],
   ]) {
     const name = names.get((word ?? '').trim())
-    const value = number === undefined ? null : NUMBER_RULES.number.apply(number)
+    const value = number === undefined ? null : NUMBER_RULES[rule].apply(number)
     if (name !== undefined && value !== null) return { name, number: value }
   }
   return null
@@ -39,14 +47,14 @@ const splitAmount = (
 
 const amountRule = (
   names: ReadonlyMap<string, string>,
-  write: (amount: { name: string; number: string }) => string,
-  makes: RegExp
+  write: (amount: Amount) => string,
+  { makes, rule }: { makes: RegExp; rule: NumberRule }
 ): ReadingRule => {
   const { reads: name } = tableRule(names, makes)
-  const { reads: number } = NUMBER_RULES.number
+  const { reads: number } = NUMBER_RULES[rule]
   return {
     apply: (text) => {
-      const amount = splitAmount(text, names)
+      const amount = splitAmount(text, names, rule)
       return amount && write(amount)
     },
     reads: {
@@ -57,25 +65,42 @@ const amountRule = (
   }
 }
 
+/** One rule for each reading of the number: without a mark, with a point before the fraction, with a comma. */
+const amountRules = <Name extends string>(
+  name: Name,
+  names: ReadonlyMap<string, string>,
+  write: (amount: Amount) => string,
+  makes: RegExp
+) =>
+  ({
+    [name]: amountRule(names, write, { makes, rule: 'plain-number' }),
+    [`${name}-with-point`]: amountRule(names, write, { makes, rule: 'number' }),
+    [`${name}-with-comma`]: amountRule(names, write, { makes, rule: 'number-with-comma' }),
+  }) as Record<Name | `${Name}-with-point` | `${Name}-with-comma`, ReadingRule>
+
 export const AMOUNT_RULES = {
   currency: tableRule(CURRENCIES, /^[A-Z]{3}$/),
-  'code-and-amount': amountRule(
+  unit: tableRule(UNITS, /^(?:\p{L}{1,3}|%|°[CF])$/u),
+  ...amountRules(
+    'code-and-amount',
     CURRENCIES,
     ({ name, number }) => `${name} ${number}`,
     /^[A-Z]{3} -?[\d.]+$/
   ),
-  'amount-and-code': amountRule(
+  ...amountRules(
+    'amount-and-code',
     CURRENCIES,
     ({ name, number }) => `${number} ${name}`,
     /^-?[\d.]+ [A-Z]{3}$/
   ),
-  unit: tableRule(UNITS, /^(?:\p{L}{1,3}|%|°[CF])$/u),
-  'number-and-unit': amountRule(
+  ...amountRules(
+    'number-and-unit',
     UNITS,
     ({ name, number }) => `${number} ${name}`,
     /^-?[\d.]+ (?:\p{L}{1,3}|%|°[CF])$/u
   ),
-  'number-with-unit': amountRule(
+  ...amountRules(
+    'number-with-unit',
     UNITS,
     ({ name, number }) => `${number}${name}`,
     /^-?[\d.]+(?:\p{L}{1,3}|%|°[CF])$/u

@@ -81,8 +81,11 @@ const SLASHES = /^\d\d\/\d\d\/\d{4}$/
 
 const CLOCK =
   /^(\d{1,2})(?:\s?[:.h]\s?(\d{2}))?\s?(?:(a|p)\s?\.?\s?m\s?\.?|(uhr|h|hrs|hours|o'clock))?$/u
+/** Words that make a number alone a time of day; "2 hours" may be how long something takes. */
+const CLOCK_WORDS = new Set(['uhr', 'h'])
 
-const timeOfDay = (text: string): string | null => {
+/** @param isOf24 "7:30" is in the morning */
+const timeOfDay = (text: string, isOf24: boolean): string | null => {
   const lower = text.trim().toLowerCase().replace(/\s+/gu, ' ')
   if (lower === 'noon' || lower === 'midday') return '12:00'
   if (lower === 'midnight') return '00:00'
@@ -95,11 +98,20 @@ const timeOfDay = (text: string): string | null => {
     if (hour < 1 || hour > 12) return null
     return `${two(String((hour % 12) + (half === 'p' ? 12 : 0)))}:${minutes ?? '00'}`
   }
-  // "at 7" may be in the morning or in the evening, and so may "7 o'clock"
-  if (hour > 23 || (minutes === undefined && (clock === undefined || clock === "o'clock")))
-    return null
+  const mayBeEvening = hour >= 1 && hour <= 12
+  if (hour > 23 || (mayBeEvening && !isOf24)) return null
+  if (minutes === undefined && !CLOCK_WORDS.has(clock ?? '')) return null
   return `${two(digits)}:${minutes ?? '00'}`
 }
+
+const timeRule = (isOf24: boolean): Rule => ({
+  apply: (text) => timeOfDay(text, isOf24),
+  reads: {
+    starts: /\d+|\b(?:noon|midday|midnight)\b/g,
+    isPart: (word) => TIME_WORDS.has(word) || /^\d{1,2}$/.test(word),
+  },
+  makes: /^\d\d:\d\d$/,
+})
 
 const TIME_WORDS = new Set('noon midday midnight a p am pm m . : h uhr hrs hours'.split(' '))
 
@@ -114,12 +126,7 @@ export const DATE_RULES = {
   'day/month/year': notation([2, 1, 0], '/', SLASHES),
   'month/day/year': notation([1, 2, 0], '/', SLASHES),
   'day.month.year': notation([2, 1, 0], '.', /^\d\d\.\d\d\.\d{4}$/),
-  time: {
-    apply: timeOfDay,
-    reads: {
-      starts: /\d+|\b(?:noon|midday|midnight)\b/g,
-      isPart: (word) => TIME_WORDS.has(word) || /^\d{1,2}$/.test(word),
-    },
-    makes: /^\d\d:\d\d$/,
-  },
+  /** of the hours 1 to 12 only those with am or pm: a log of such times does not tell when 7:30 is */
+  time: timeRule(false),
+  'time-of-24-hours': timeRule(true),
 } satisfies Record<string, Rule>
