@@ -268,6 +268,7 @@ const RULES: Record<string, Rule> = {
       'src/core/group-by.ts',
       'src/core/learn/field-acceptor.ts',
       'src/core/learn/head',
+      'src/core/answer/request-sources.ts',
       'src/openai',
       'src/errors.ts',
       'src/random.ts',

@@ -1,8 +1,7 @@
 /** A task of labels with three values planted into each message: one head gives label and values. */
 import { join } from 'node:path'
-import { soleSource } from '../../src/core/form/words.ts'
 import type { FormRow } from '../../src/core/form/read-targets.ts'
-import { day, Draw, iso, written } from '../../test/kit/form-grammars.ts'
+import { day, Draw, iso, written, soleSource } from '../../test/kit/form-grammars.ts'
 import { readRows, type TaskRow } from '../harness/data.ts'
 import { say } from './wording.ts'
 

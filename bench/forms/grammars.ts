@@ -3,13 +3,13 @@ import {
   day,
   iso,
   MONTHS,
+  soleSource,
   two,
   written,
   type Day,
   type Draw,
   type Grammar,
 } from '../../test/kit/form-grammars.ts'
-import { soleSource } from '../../src/core/form/words.ts'
 import { invented, message, person, product, say } from './wording.ts'
 
 const TEENS =

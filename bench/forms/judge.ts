@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { openFieldEncoder } from '../../adapters/onnx/encoder/fields/field-encoder.ts'
 import { FieldHeads } from '../../adapters/onnx/field-heads/field-heads.ts'
 import { trainFieldHead } from '../../adapters/onnx/field-heads/train-field-head.ts'
-import { sourcesOf } from '../../adapters/onnx/field-heads/field-rows.ts'
+import { requestSources } from '../../src/core/answer/request-sources.ts'
 import { fieldAnswer, type FieldAnswer } from '../../adapters/onnx/field-heads/field-answer.ts'
 import { agree, NO_FOLDS } from '../../src/core/answer/agreement.ts'
 import type { FormRow } from '../../src/core/form/read-targets.ts'
@@ -78,7 +78,7 @@ export const answersOf = (
   rows: readonly FormRow[]
 ): Promise<FieldAnswer[]> =>
   heads.use(id, async (head) => {
-    const sources = rows.map((row) => sourcesOf(messagesOf(row)))
+    const sources = rows.map((row) => requestSources(messagesOf(row), head.slots))
     const scores = await head.model.scores(sources)
     return sources.map((own, at) => fieldAnswer(head, own, scores[at]!))
   })

@@ -1,6 +1,10 @@
 /** Seeded grammars of requests and answers as applications have them: what forms are found in. */
 import type { FormRow } from '../../src/core/form/read-targets.ts'
+import type { Source } from '../../src/core/form/words.ts'
 import { seededRandom } from '../../src/random.ts'
+
+/** A request of one text. */
+export const soleSource = (text: string): Source[] => [{ name: 'query', text }]
 
 export class Draw {
   private readonly random: () => number

@@ -10,8 +10,8 @@ import {
 import { fillForm, type FillTask } from '../../adapters/onnx/field-heads/fill-form.ts'
 import { findForm } from '../../src/core/form/find-form.ts'
 import type { FormRow } from '../../src/core/form/read-targets.ts'
-import { soleSource } from '../../src/core/form/words.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
+import { soleSource } from '../kit/form-grammars.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'onnx-fill-'))
 const encoderPath = join(folder, 'tiny-bert')

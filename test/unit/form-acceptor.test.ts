@@ -15,12 +15,12 @@ import {
 import type { Neighbourhood } from '../../src/core/learn/head/neighbourhood.ts'
 import { fieldAnswer } from '../../adapters/onnx/field-heads/field-answer.ts'
 import type { RowScores } from '../../adapters/onnx/encoder/fields/field-model.ts'
-import { soleSource } from '../../src/core/form/words.ts'
 import { findForm } from '../../src/core/form/find-form.ts'
 import { withoutCopies, type Form } from '../../src/core/form/form.ts'
 import { readTargets, type FormRow } from '../../src/core/form/read-targets.ts'
 import { renderAnswer } from '../../src/core/form/render-answer.ts'
 import { seededRandom } from '../../src/random.ts'
+import { soleSource } from '../kit/form-grammars.ts'
 
 const decodedWith = (fieldLogProbs: number[]): Decoded => ({
   targets: { tags: new Int32Array(), choices: new Int32Array() },

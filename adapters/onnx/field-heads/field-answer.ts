@@ -11,6 +11,8 @@ import type { RowScores } from '../encoder/fields/field-model.ts'
 /** Content of the manifest's member `form`. */
 export interface FieldHeadForm {
   form: Form
+  /** names of the slots with which requests begin */
+  slots: string[]
   acceptor: FieldAcceptor | null
   /** null: requests of another kind are not told */
   known: KnownWords | null
@@ -19,7 +21,7 @@ export interface FieldHeadForm {
 }
 
 /** What an answer is made with. */
-export interface FormFiller extends FieldHeadForm {
+export interface FormFiller extends Omit<FieldHeadForm, 'slots'> {
   /** null: the neighbours of a request do not count */
   kinds: KnownKinds | null
 }

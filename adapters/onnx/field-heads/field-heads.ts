@@ -18,7 +18,7 @@ import {
 import { precisionFor } from '../encoder/load-encoder.ts'
 import type { FieldHeadForm, FormFiller } from './field-answer.ts'
 
-export interface FieldHead extends FormFiller {
+export interface FieldHead extends FieldHeadForm, FormFiller {
   id: string
   model: FieldModel
 }

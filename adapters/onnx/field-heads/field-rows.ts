@@ -2,23 +2,33 @@
 import { findForm, type FoundForm } from '../../../src/core/form/find-form.ts'
 import type { Form } from '../../../src/core/form/form.ts'
 import { readTargets, type FormRow } from '../../../src/core/form/read-targets.ts'
-import { soleSource, type Source } from '../../../src/core/form/words.ts'
+import type { Source } from '../../../src/core/form/words.ts'
+import { requestSources, slotNames } from '../../../src/core/answer/request-sources.ts'
 import { AppError } from '../../../src/errors.ts'
 import type { ChatMessage } from '../../../src/openai/chat.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
-import { contentOf, ESCAPE, messagesText } from '../../../src/openai/message-text.ts'
+import { contentOf } from '../../../src/openai/message-text.ts'
 import type { FieldTrainingRow } from '../encoder/fields/field-job.ts'
 
 /** A form is searched in so many rows: 5,000 take seconds. */
 const MAX_FORM_ROWS = 5_000
 
-/** One text: the query with the kept slots of its prompt, as a lora reads them. */
-export const sourcesOf = (messages: ChatMessage[]): Source[] =>
-  soleSource(messagesText(messages), ESCAPE)
+/** A training row as a field head reads it. */
+export interface ReadRow extends FormRow {
+  sources: Source[]
+  /** of the row in the loss; default 1 */
+  weight?: number
+}
 
-export const formRow = ({ messages }: TrainingRow): FormRow => ({
-  sources: sourcesOf(messages.slice(0, -1)),
-  answer: contentOf(messages.at(-1)!),
+const askedIn = ({ messages }: TrainingRow): ChatMessage[] => messages.slice(0, -1)
+
+/** The slots with which all rows begin. */
+export const slotsOfRows = (rows: readonly TrainingRow[]): string[] => slotNames(rows.map(askedIn))
+
+export const readRow = (row: TrainingRow, slots: readonly string[]): ReadRow => ({
+  sources: requestSources(askedIn(row), slots),
+  answer: contentOf(row.messages.at(-1)!),
+  weight: row.weight,
 })
 
 const invalid = (message: string): AppError =>
@@ -30,14 +40,14 @@ const invalid = (message: string): AppError =>
  */
 export const checkFieldRows = (rows: readonly TrainingRow[]): void => {
   if (rows.every(({ weight }) => weight === 0)) throw invalid('all rows to train on have weight 0')
-  const [first] = rows
-  if (rows.every((row) => formRow(row).answer === formRow(first!).answer))
+  const answers = rows.map(({ messages }) => contentOf(messages.at(-1)!))
+  if (answers.every((answer) => answer === answers[0]))
     throw invalid('all completions are the same, so there is nothing to learn')
 }
 
 /** @throws AppError `invalid-request` when no form explains the answers */
-export const formOfRows = (rows: readonly TrainingRow[]): FoundForm => {
-  const found = findForm(rows.slice(0, MAX_FORM_ROWS).map(formRow))
+export const formOfRows = (rows: readonly FormRow[]): FoundForm => {
+  const found = findForm(rows.slice(0, MAX_FORM_ROWS))
   if (found === null)
     throw invalid(
       'no form explains nine of ten completions: a field head needs values that are copied from the messages or chosen from a closed set; train a lora'
@@ -52,8 +62,8 @@ export const fieldRow = (form: Form, row: FormRow): FieldTrainingRow | null => {
 }
 
 /** The rows that the form explains. */
-export const fieldRows = (form: Form, rows: readonly TrainingRow[]): FieldTrainingRow[] =>
+export const fieldRows = (form: Form, rows: readonly ReadRow[]): FieldTrainingRow[] =>
   rows.flatMap((row) => {
-    const read = fieldRow(form, formRow(row))
+    const read = fieldRow(form, row)
     return read === null ? [] : [{ ...read, weight: row.weight }]
   })

@@ -91,7 +91,7 @@ const train = async (encoder: FieldEncoder, task: FillTask, learned: readonly Fo
 /** @throws AppError as `trainFields` */
 export const fillForm = async (encoder: FieldEncoder, task: FillTask): Promise<FilledForms> => {
   const { form, seed, asked, threads, onProgress } = task
-  const [fold] = foldsOf(task.rows, (row) => row, seed)
+  const [fold] = foldsOf(task.rows, seed)
   const { learned, judged } = fold ?? { learned: task.rows, judged: [] }
   const some = judged.slice(0, MAX_JUDGED)
   const { trained, isTooShort, ...told } = await train(encoder, task, learned)

@@ -26,22 +26,17 @@ const ROWS_AT_A_TIME = 64
 /** Tells this draw from others of the same seed. */
 const JUDGED_SEED = 0x6a7564
 
-export interface Fold<Row> {
+export interface Fold<Row extends FormRow> {
   learned: Row[]
   judged: Row[]
 }
 
 /**
  * Rows with equal texts stay on one side, so that none is judged by a tagger that has seen its text.
- * @param read the row as a field head reads it
  * @returns none where the rows are too few
  */
-export const foldsOf = <Row>(
-  rows: readonly Row[],
-  read: (row: Row) => FormRow,
-  seed: number
-): Fold<Row>[] => {
-  const byText = groupBy(rows, (row) => read(row).sources[0]!.text)
+export const foldsOf = <Row extends FormRow>(rows: readonly Row[], seed: number): Fold<Row>[] => {
+  const byText = groupBy(rows, ({ sources }) => sources[0]!.text)
   if (rows.length < MIN_DIVIDED || byText.size < PARTS) return []
   const groups = shuffle([...byText.values()], seededRandom(deriveSeed(seed, JUDGED_SEED)))
   const parts = Array.from({ length: PARTS }, (): Row[] => [])

@@ -13,7 +13,6 @@ import {
 } from '../../../src/core/learn/head/known-words.ts'
 import { leastCosine, storedKinds } from '../../../src/core/learn/head/known-kinds.ts'
 import { sizesOf, withoutCopies, type Form } from '../../../src/core/form/form.ts'
-import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import type { TrainHooks, TrainProgress, TrainResult } from '../../contract/backend.ts'
 import type { HeadTask } from '../../contract/label-head/train-head.ts'
 import type { FieldEncoder } from '../encoder/fields/field-encoder.ts'
@@ -22,7 +21,7 @@ import { FieldModel } from '../encoder/fields/field-model.ts'
 import { writeFieldModel, type FieldManifest } from '../encoder/fields/field-model-file.ts'
 import { trainFields, type TrainedFields } from '../encoder/fields/field-training.ts'
 import type { FieldHeadForm } from './field-answer.ts'
-import { fieldRows, formOfRows, formRow } from './field-rows.ts'
+import { fieldRows, formOfRows, readRow, slotsOfRows, type ReadRow } from './field-rows.ts'
 import { foldsOf, judgeRows, kindsOfRows, LEARNED_SHARE, type Fold } from './judge-rows.ts'
 
 export interface TrainFieldHeadDeps {
@@ -55,13 +54,15 @@ interface Job {
   hooks: TrainHooks
   deps: TrainFieldHeadDeps
   form: Form
+  slots: string[]
+  rows: ReadRow[]
   validationRows: FieldTrainingRow[]
 }
 
 /** @param before share of all work that is done, 0 to 1 @param share of the work that this is */
 const fineTune = (
   { task, hooks, deps, form, validationRows }: Job,
-  rows: readonly TrainingRow[],
+  rows: readonly ReadRow[],
   { name, before, share }: { name: string; before: number; share: number }
 ): Promise<TrainedFields> =>
   trainFields(
@@ -88,7 +89,7 @@ interface JudgedFolds {
   taggers: number
 }
 
-const taggedRows = (form: Form, rows: readonly TrainingRow[]): TaggedText[] =>
+const taggedRows = (form: Form, rows: readonly ReadRow[]): TaggedText[] =>
   fieldRows(form, rows).map(({ sources, targets: { tags } }) => ({ sources, tags }))
 
 const asTagger = async <Result>(
@@ -109,19 +110,18 @@ const asTagger = async <Result>(
 const judgeFold = async (
   job: Job,
   tagger: TrainedFields,
-  { learned, judged }: Fold<TrainingRow>,
+  { learned, judged }: Fold<ReadRow>,
   folds: JudgedFolds
 ): Promise<void> => {
   const { form, hooks } = job
-  const rows = judged.map(formRow)
   const answers = await asTagger(job, tagger, async (model) => {
     const kinds = await kindsOfRows(model, fieldRows(form, learned), hooks.signal)
-    return judgeRows({ model, form, kinds }, rows, hooks.signal)
+    return judgeRows({ model, form, kinds }, judged, hooks.signal)
   })
   folds.answers.push(...answers)
   folds.tagged.push({
     learned: taggedRows(form, learned),
-    judged: rows.map(({ sources }, at) => ({
+    judged: judged.map(({ sources }, at) => ({
       sources,
       tags: answers[at]!.decoded.targets.tags,
     })),
@@ -137,17 +137,17 @@ const addWeights = (folds: JudgedFolds, theta: Float32Array): void => {
 
 /** Writes the head. @returns its id */
 const write = async (job: Job, trained: TrainedFields, certainty: Certainty): Promise<string> => {
-  const { task, hooks, deps, form } = job
-  const learned = fieldRows(form, task.rows)
+  const { task, hooks, deps, form, slots, rows } = job
+  const learned = fieldRows(form, rows)
   const kinds = await asTagger(job, trained, (model) => kindsOfRows(model, learned, hooks.signal))
-  const stored: FieldHeadForm = { form: withoutCopies(form), ...certainty }
+  const stored: FieldHeadForm = { form: withoutCopies(form), slots, ...certainty }
   const manifest: FieldManifest = {
     encoder: deps.encoder.name,
     encoder_fingerprint: deps.encoder.fingerprint,
     sizes: sizesOf(form),
     form: stored,
     kinds: storedKinds(kinds),
-    rows: task.rows.length,
+    rows: rows.length,
     data_hash: trained.dataHash,
     seed: task.seed,
     hyperparameters: { ...trained.hyperparameters },
@@ -168,16 +168,21 @@ export const trainFieldHead = async (
   hooks: TrainHooks,
   deps: TrainFieldHeadDeps
 ): Promise<TrainResult> => {
-  const { form, explained } = formOfRows(task.rows)
+  const slots = slotsOfRows(task.rows)
+  const rows = task.rows.map((row) => readRow(row, slots))
+  const { form, explained } = formOfRows(rows)
   const { fields, choices } = sizesOf(form)
   hooks.onMessage(
     'info',
     `a form of ${fields} copied fields and ${choices.length} choices explains ${(100 * explained).toFixed(1)} % of the answers`
   )
-  const validationRows = fieldRows(form, task.validationRows)
-  const job: Job = { task, hooks, deps, form, validationRows }
-  const folds = foldsOf(task.rows, formRow, task.seed).slice(0, foldsFor(task.rows.length))
-  const work = folds.reduce((sum, { learned }) => sum + learned.length, task.rows.length)
+  const validationRows = fieldRows(
+    form,
+    task.validationRows.map((row) => readRow(row, slots))
+  )
+  const job: Job = { task, hooks, deps, form, slots, rows, validationRows }
+  const folds = foldsOf(rows, task.seed).slice(0, foldsFor(rows.length))
+  const work = folds.reduce((sum, { learned }) => sum + learned.length, rows.length)
   const judged: JudgedFolds = { answers: [], tagged: [], theta: null, taggers: 0 }
   let before = 0
   for (const [at, fold] of folds.entries()) {
@@ -186,8 +191,8 @@ export const trainFieldHead = async (
     await judgeFold(job, tagger, fold, judged)
     before += share
   }
-  const share = task.rows.length / work
-  const trained = await fineTune(job, task.rows, { name: 'all', before, share })
+  const share = rows.length / work
+  const trained = await fineTune(job, rows, { name: 'all', before, share })
   addWeights(judged, trained.theta)
   const theta = judged.theta!.map((sum) => sum / judged.taggers)
   const acceptor = trainFieldAcceptor(judged.answers)

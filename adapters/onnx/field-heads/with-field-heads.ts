@@ -15,7 +15,8 @@ import { cutAtStop } from '../../contract/cut-at-stop.ts'
 import { headModels } from '../../contract/model-records.ts'
 import { fieldAnswer, type FieldAnswer } from './field-answer.ts'
 import type { FieldHead, FieldHeads } from './field-heads.ts'
-import { checkFieldRows, sourcesOf } from './field-rows.ts'
+import { requestSources } from '../../../src/core/answer/request-sources.ts'
+import { checkFieldRows } from './field-rows.ts'
 
 export interface FieldHeadParts {
   /** with the encoder among its models */
@@ -34,7 +35,7 @@ const answerOf = async (
   head: FieldHead,
   { messages, structured_outputs: constraint }: ChatRequest
 ): Promise<FieldAnswer> => {
-  const sources = sourcesOf(messages)
+  const sources = requestSources(messages, head.slots)
   const [scores] = await head.model.scores([sources])
   return fieldAnswer(head, sources, scores!, constraint?.choice)
 }

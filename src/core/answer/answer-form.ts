@@ -1,12 +1,13 @@
 /** The form of a template's logged answers: what a field head can learn. */
-import { ESCAPE, messagesText } from '../../openai/message-text.ts'
+import { messagesText } from '../../openai/message-text.ts'
 import { formSummary, type FormSummary } from '../form/describe-form.ts'
 import { findForm } from '../form/find-form.ts'
 import type { Form } from '../form/form.ts'
 import type { FormRow } from '../form/read-targets.ts'
-import { soleSource, type Source } from '../form/words.ts'
+import type { Source } from '../form/words.ts'
+import { requestSources } from './request-sources.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
-import type { Match } from '../template/template.ts'
+import { keptSlots, type Match } from '../template/template.ts'
 import type { Outcome } from './outcome.ts'
 import type { ResponseType } from './response-type.ts'
 
@@ -29,9 +30,12 @@ export const MAX_FORM_ROWS = 1_000
 export const textOfRequest = ({ match }: Pick<AnsweredMatch, 'match'>): string =>
   messagesText(studentMessages(match, EMPTY_PROMPT))
 
-/** The same, as values are copied from it. */
-export const sourcesOfRequest = (exchange: Pick<AnsweredMatch, 'match'>): Source[] =>
-  soleSource(textOfRequest(exchange), ESCAPE)
+/** What a head copies values from. */
+export const sourcesOfRequest = ({ match }: Pick<AnsweredMatch, 'match'>): Source[] =>
+  requestSources(
+    studentMessages(match, EMPTY_PROMPT),
+    keptSlots(match).map(({ slot }) => slot.name)
+  )
 
 /** @returns null for an answer that is no text */
 export const formRowOf = ({ match, outcome }: AnsweredMatch): FormRow | null =>

@@ -18,11 +18,6 @@ export interface Source {
   escape?: { written: string; meant: string }
 }
 
-/** One text, such as a question with the kept slots of its prompt. */
-export const soleSource = (text: string, escape?: Source['escape']): Source[] => [
-  { name: 'query', text, ...(escape && { escape }) },
-]
-
 /** Places of words: `starts[i]` and `ends[i]` are UTF-16 offsets. */
 export interface WordPlaces {
   starts: number[]

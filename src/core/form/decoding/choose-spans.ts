@@ -65,11 +65,13 @@ const byNeed = (one: Option, other: Option): number =>
  * @param asked fields of one span
  */
 export const chooseSpans = (tags: FieldTags, asked: readonly AskedField[]): ChosenSpan[] => {
-  const options = asked.map((one): Option => {
+  const options: Option[] = []
+  for (const one of asked) {
     const spans = tags.spansOf(one)
-    const none = one.isRequired ? MISSING : 0
-    return { ...one, spans, best: spans[0]?.gain ?? none }
-  })
+    // no answer is possible, and to look for the spans of 200 such fields would take a second
+    if (one.isRequired && spans.length === 0) return []
+    options.push({ ...one, spans, best: spans[0]?.gain ?? 0 })
+  }
   // a field without spans changes nothing
   const choice = new Choice(options.filter(({ spans }) => spans.length > 0).sort(byNeed))
   choice.search(0, 0)
