@@ -153,6 +153,16 @@ describe('a form that changed', () => {
     })
   })
 
+  it('is none where a few old answers are unlike the others', async () => {
+    const harness = await openHarness()
+    await harness.log(answered((n) => (n < 3 ? story(n) : counted(n)), 4 * ROWS))
+    const { plan } = await plannedOn(harness, withFieldHeads(harness.engine), {
+      trainRows: 450,
+    })
+    expect(plan!.form!.change).toBeUndefined()
+    expect(harness.said('the form of the answers changed')).toEqual([])
+  })
+
   it('is not cut out where forms alternate', async () => {
     const harness = await openHarness()
     await harness.log(answered((n) => (n % 2 ? counted(n) : story(n)), 3 * ROWS))

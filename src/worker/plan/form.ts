@@ -40,10 +40,11 @@ export const formOf = (train: readonly MatchedExchange[]): PlannedForm | null =>
 
 /** Parts of the rows, the newest ones, in which a form is looked for that the older ones do not have. */
 const NEWEST_PARTS = [1 / 8, 1 / 4, 1 / 2]
-const MIN_NEWEST = 40
-/** Share of the answers that the newer form explains since the change at least, and before it at most. */
-const SINCE = 0.9
-const BEFORE = 0.5
+/** Answers of a form: fewer may be chance. */
+const MIN_ANSWERS = 40
+/** Share of the answers that their own form explains at least, and the other form at most. */
+const OWN = 0.9
+const OTHERS = 0.5
 
 const trueShare = (values: readonly boolean[]): number =>
   values.filter(Boolean).length / values.length
@@ -55,8 +56,8 @@ const cutOf = (isExplained: readonly boolean[]): number | null => {
     balance += isExplained[place] ? 1 : -1
     if (balance > best) [best, cut] = [balance, place]
   }
-  const isClean = cut > 0 && trueShare(isExplained.slice(cut)) >= SINCE
-  return isClean && trueShare(isExplained.slice(0, cut)) <= BEFORE ? cut : null
+  const isClean = cut >= MIN_ANSWERS && trueShare(isExplained.slice(cut)) >= OWN
+  return isClean && trueShare(isExplained.slice(0, cut)) <= OTHERS ? cut : null
 }
 
 /**
@@ -71,7 +72,7 @@ export const newerFormSince = (train: readonly MatchedExchange[]): number | null
   if (rows === null) return null
   for (const part of NEWEST_PARTS) {
     const count = Math.floor(part * rows.length)
-    const found = count < MIN_NEWEST ? null : findForm(rows.slice(-count))
+    const found = count < MIN_ANSWERS ? null : findForm(rows.slice(-count))
     if (found === null) continue
     const cut = cutOf(rows.map((row) => readTargets(found.form, row) !== null))
     return cut === null ? null : newest[cut]!.at
