@@ -202,6 +202,38 @@ describe('decoding', () => {
     )
   })
 
+  it('keeps a sure value of which many other fields want a word a little', () => {
+    const fields = 40
+    const form = formOf(
+      Array.from({ length: fields }, (_, field) => copied(field, { otherwise: { kind: 'absent' } }))
+    )
+    const width = 1 + 2 * fields
+    const words = ['rain', 'in', 'Caddo', 'Mills', 'on', 'May', '2']
+    // each tag is likelier than none, and two values of the last field are likelier than all others
+    const tags = new Float32Array(words.length * width).fill(Math.log(0.004))
+    for (let word = 0; word < words.length; word++) tags[word * width] = Math.log(0.002)
+    const last = fields - 1
+    for (const [word, tag] of [
+      [2, beginOf(last)],
+      [3, insideOf(last)],
+      [5, beginOf(0)],
+      [6, insideOf(0)],
+    ] as const)
+      tags[word * width + tag] = Math.log(0.6)
+    for (const word of [0, 1, 4]) tags[word * width] = Math.log(0.9)
+    const { targets } = decodeTargets(form, query(words.join(' ')), { tags, choices: [] })
+    expect([...targets.tags]).toEqual([
+      ...[0, 0, beginOf(last), insideOf(last), 0],
+      ...[beginOf(0), insideOf(0)],
+    ])
+  })
+
+  it('gives a field its best span where it wants several, and the others what is left', () => {
+    const form = formOf([0, 1, 2].map((field) => copied(field, { otherwise: { kind: 'absent' } })))
+    expect(decodedTags(form, 'p q r s', ['a9', '.', 'a8', 'a7'])).toBe('a...')
+    expect(decodedTags(form, 'p q r s', ['a7', 'b6', 'a9', 'c8'])).toBe('.bac')
+  })
+
   it('says how probable a reading is', () => {
     const form = formOf([copied(0, { otherwise: { kind: 'absent' } })])
     const width = 3

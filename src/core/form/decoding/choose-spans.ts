@@ -1,4 +1,8 @@
-/** Chooses at most one span for each field, none overlapping, with the greatest sum of gains. */
+/**
+ * Chooses at most one span for each field, none overlapping, with the greatest sum of gains. Without "at most one" this
+ * is weighted interval scheduling, solved in one pass; where a field then has several spans, or a required one has none,
+ * two or more cases are solved in which it has not (branch and bound, the most promising case first).
+ */
 import type { AskedField, FieldTags, ScoredSpan } from './field-tags.ts'
 import type { Span } from '../spans/row-words.ts'
 
@@ -7,73 +11,141 @@ export interface ChosenSpan {
   span: Span
 }
 
-/** Branches that are looked at; fields rarely want the same words, and then the first one is the best. */
-const MAX_STEPS = 500
-/** Loss of a required field without a span: greater than any other. */
-const MISSING = -1e6
+/** Cases that are solved; nearly all rows have one. */
+const MAX_CASES = 200
 
-interface Option extends AskedField {
-  spans: ScoredSpan[]
-  best: number
+interface Candidate {
+  field: number
+  span: ScoredSpan
 }
 
-const isFree = (span: Span, chosen: readonly ChosenSpan[]): boolean =>
-  chosen.every(({ span: other }) => other.to <= span.from || other.from >= span.to)
-
-/** Branch and bound, the fields with few spans first, then the most certain ones. */
-class Choice {
-  best: ChosenSpan[] = []
-  private bestGain = -Infinity
-  private steps = 0
-  private readonly options: Option[]
-  /** of each field on, the gain if no spans overlap */
-  private readonly bounds: number[]
-  private readonly chosen: ChosenSpan[] = []
-
-  constructor(options: Option[]) {
-    this.options = options
-    this.bounds = [0]
-    for (const option of [...options].reverse()) this.bounds.unshift(this.bounds[0]! + option.best)
-  }
-
-  search(at: number, gain: number): void {
-    if (gain + this.bounds[at]! <= this.bestGain || ++this.steps > MAX_STEPS) return
-    const option = this.options[at]
-    if (option === undefined) {
-      this.best = [...this.chosen]
-      this.bestGain = gain
-      return
-    }
-    for (const span of option.spans) {
-      if (!isFree(span, this.chosen)) continue
-      this.chosen.push({ field: option.field, span })
-      this.search(at + 1, gain + span.gain)
-      this.chosen.pop()
-    }
-    this.search(at + 1, gain + (option.isRequired ? MISSING : 0))
-  }
+/** Some fields have their spans, and the others may choose among candidates. */
+interface Case {
+  fixed: Candidate[]
+  /** ascending by the end of their spans; none overlaps a fixed one or is of its field */
+  candidates: Candidate[]
+  /** the best ones that do not overlap, whatever their fields */
+  chosen: Candidate[]
+  gain: number
 }
 
-const FEW_SPANS = 8
+/** Of ascending ends, how many are at most a place. */
+const endsUntil = (candidates: readonly Candidate[], place: number): number => {
+  let [low, high] = [0, candidates.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (candidates[middle]!.span.to <= place) low = middle + 1
+    else high = middle
+  }
+  return low
+}
 
-const byNeed = (one: Option, other: Option): number =>
-  Math.min(one.spans.length, FEW_SPANS) - Math.min(other.spans.length, FEW_SPANS) ||
-  other.best - one.best
+/** Weighted interval scheduling. @param candidates ascending by the end of their spans */
+const schedule = (candidates: readonly Candidate[]): { chosen: Candidate[]; gain: number } => {
+  const best = new Float64Array(candidates.length + 1)
+  const before = candidates.map(({ span }) => endsUntil(candidates, span.from))
+  for (const [at, { span }] of candidates.entries())
+    best[at + 1] = Math.max(best[at]!, best[before[at]!]! + span.gain)
+  const chosen: Candidate[] = []
+  for (let count = candidates.length; count > 0;) {
+    if (best[count] === best[count - 1]) count--
+    else {
+      chosen.push(candidates[count - 1]!)
+      count = before[count - 1]!
+    }
+  }
+  return { chosen, gain: best.at(-1)! }
+}
+
+const solved = (fixed: Candidate[], candidates: Candidate[]): Case => {
+  const { chosen, gain } = schedule(candidates)
+  const own = fixed.reduce((sum, { span }) => sum + span.gain, 0)
+  return { fixed, candidates, chosen, gain: gain + own }
+}
+
+const doOverlap = (one: Span, other: Span): boolean => one.from < other.to && other.from < one.to
+
+const withFixed = ({ fixed, candidates }: Case, one: Candidate): Case =>
+  solved(
+    [...fixed, one],
+    candidates.filter(({ field, span }) => field !== one.field && !doOverlap(span, one.span))
+  )
+
+/** Two chosen spans of one field, the first in the text first; null: each field has one at most. */
+const conflictIn = ({ chosen }: Case): [Candidate, Candidate] | null => {
+  const seen = new Map<number, Candidate>()
+  // chosen from the end of the text to its beginning
+  for (const one of chosen) {
+    const later = seen.get(one.field)
+    if (later !== undefined) return [one, later]
+    seen.set(one.field, one)
+  }
+  return null
+}
+
+/** The field has its span before the later of the two, or from there on. */
+const divided = ({ fixed, candidates }: Case, [{ field }, later]: [Candidate, Candidate]): Case[] =>
+  [true, false].map((isBefore) =>
+    solved(
+      fixed,
+      candidates.filter(
+        (one) => one.field !== field || one.span.from < later.span.from === isBefore
+      )
+    )
+  )
+
+/** A required field without a span gets each of its spans in turn. */
+const missingIn = ({ fixed, chosen }: Case, required: ReadonlySet<number>): number | null => {
+  const present = new Set([...fixed, ...chosen].map(({ field }) => field))
+  for (const field of required) if (!present.has(field)) return field
+  return null
+}
+
+/** Null: the case is an answer. */
+const casesOf = (one: Case, required: ReadonlyMap<number, Candidate[]>): Case[] | null => {
+  const conflict = conflictIn(one)
+  if (conflict !== null) return divided(one, conflict)
+  const missing = missingIn(one, new Set(required.keys()))
+  if (missing === null) return null
+  return required
+    .get(missing)!
+    .filter(({ span }) => !one.fixed.some((other) => doOverlap(span, other.span)))
+    .map((candidate) => withFixed(one, candidate))
+}
+
+/** The likeliest spans first, each where its field and its words are free. */
+const greedy = (candidates: readonly Candidate[]): Candidate[] => {
+  const chosen: Candidate[] = []
+  for (const one of candidates.toSorted((a, b) => b.span.gain - a.span.gain))
+    if (!chosen.some(({ field, span }) => field === one.field || doOverlap(span, one.span)))
+      chosen.push(one)
+  return chosen
+}
+
+const answerOf = (candidates: readonly Candidate[]): ChosenSpan[] =>
+  candidates.map(({ field, span: { from, to } }) => ({ field, span: { from, to } }))
 
 /**
  * A required field gets none only where others took all of its likely spans; `renderAnswer` then gives null.
  * @param asked fields of one span
  */
 export const chooseSpans = (tags: FieldTags, asked: readonly AskedField[]): ChosenSpan[] => {
-  const options: Option[] = []
+  const required = new Map<number, Candidate[]>()
+  const all: Candidate[] = []
   for (const one of asked) {
-    const spans = tags.spansOf(one)
+    const own = tags.spansOf(one).map((span) => ({ field: one.field, span }))
     // no answer is possible, and to look for the spans of 200 such fields would take a second
-    if (one.isRequired && spans.length === 0) return []
-    options.push({ ...one, spans, best: spans[0]?.gain ?? 0 })
+    if (one.isRequired && own.length === 0) return []
+    if (one.isRequired) required.set(one.field, own)
+    all.push(...own)
   }
-  // a field without spans changes nothing
-  const choice = new Choice(options.filter(({ spans }) => spans.length > 0).sort(byNeed))
-  choice.search(0, 0)
-  return choice.best
+  const useful = all.filter(({ span }) => span.gain > 0).sort((a, b) => a.span.to - b.span.to)
+  const open = [solved([], useful)]
+  for (let cases = 0; cases < MAX_CASES && open.length > 0; cases++) {
+    const best = open.reduce((most, one) => (one.gain > most.gain ? one : most))
+    const further = casesOf(best, required)
+    if (further === null) return answerOf([...best.fixed, ...best.chosen])
+    open.splice(open.indexOf(best), 1, ...further)
+  }
+  return answerOf(greedy(all))
 }
