@@ -15,11 +15,17 @@ import type { Engine } from '../../engine/engine.ts'
 import { isHead } from '../../core/learn/schedule.ts'
 import { afterFailure } from '../../core/learn/stage-retry.ts'
 import { AppError } from '../../errors.ts'
-import { isUnfinished, type JobObject, type TrainingMethod } from '../../openai/fine-tuning.ts'
+import {
+  isUnfinished,
+  type JobObject,
+  type TrainingMethod,
+  type TrainingRow,
+} from '../../openai/fine-tuning.ts'
 import { sentenceTokens } from '../plan/compression.ts'
 import type { WorkerDeps } from '../deps.ts'
-import { exchangesByIds } from '../exchanges/exchanges.ts'
+import { exchangesByIds, type MatchedExchange } from '../exchanges/exchanges.ts'
 import { stageRows, type StageText } from '../exchanges/stage-rows.ts'
+import { exampleRows } from './example-rows.ts'
 import { trainingFileName } from './training-files.ts'
 
 export interface StageContext {
@@ -70,6 +76,22 @@ const startModel = ({ plan, trained, stage }: StageContext): string =>
 const methodOf = ({ plan, trained }: StageContext): TrainingMethod =>
   isHead(trained.name) ? trained.name : plan.method
 
+/** What a head learns beside the exchanges; of the learning curve's heads the log does not tell it again. */
+const rowsOfExamples = async (
+  { store, log }: WorkerDeps,
+  { plan, template, trained, arm }: StageContext,
+  exchanges: MatchedExchange[]
+): Promise<TrainingRow[]> => {
+  if (!isHead(trained.name)) return []
+  const rows = await exampleRows(store, { plan, template, head: trained.name }, exchanges)
+  if (rows.length > 0 && arm < plan.arms.length)
+    log({
+      level: 'info',
+      message: `${rows.length} ${rows.length === 1 ? 'example of the prompt is a row' : 'examples of the prompt are rows'} to learn from`,
+    })
+  return rows
+}
+
 const createStageJob = async (
   deps: WorkerDeps,
   engine: Engine,
@@ -82,9 +104,11 @@ const createStageJob = async (
     retrieved: trained.stages[stage]!.examples,
     method,
   })
+  const examples = await rowsOfExamples(deps, context, exchanges)
+  // the newest exchanges, whatever the prompt has
   const validation = validationCount(rows.length)
   const trainingFile = await engine.uploadRows(
-    rows.slice(0, rows.length - validation),
+    [...examples, ...rows.slice(0, rows.length - validation)],
     trainingFileName(context, 'train')
   )
   const validationFile =
