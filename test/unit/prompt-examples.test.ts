@@ -252,6 +252,15 @@ describe('constant texts', () => {
       'labels with descriptions',
       ['card_arrival: where is my card', 'lost_card: the card is lost', 'top_up: add money'],
     ],
+    ['labels in lines', ['greeting', 'card_arrival', 'other', 'lost_card', 'bird', 'top_up']],
+    [
+      'labels in groups',
+      ['', 'lost_card', 'card_arrival', '', 'bird', 'top_up', '', 'greeting', 'lost_card', ''],
+    ],
+    [
+      'labels in a table',
+      ['card_arrival | lost_card', 'greeting | top_up', 'lost_card | card_arrival'],
+    ],
     ['a list of labels', ['1: card_arrival', '2: lost_card', '3: top_up']],
     ['counted labels', ['Category 1: card_arrival', 'Category 2: lost_card', 'Category 3: top_up']],
     ['two examples', ['where is it -> card_arrival', 'I lost it -> lost_card']],

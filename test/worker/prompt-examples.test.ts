@@ -55,6 +55,16 @@ const retrieved: Prompt = {
   ],
 }
 
+/** The same examples in the text of the prompt. */
+const retrievedInText: Prompt = {
+  ...retrieved,
+  write(examples) {
+    const items = examples.map((at) => `Q: ${questionOf(at)}\nA: ${answerOf(at)}`)
+    const content = [PROMPT, 'Examples', ...items, 'Now answer.'].join('\n\n')
+    return [{ role: 'system', content }]
+  },
+}
+
 const recordsWith = ({ examplesOf, write }: Prompt): ExchangeRecord[] =>
   Array.from({ length: LOGGED }, (_, number) => {
     const record = orderRecord(number)
@@ -110,6 +120,7 @@ const numbersOf = (ids: readonly string[]): number[] => ids.map((id) => Number(i
 describe.each([
   ['in the text of the prompt', inText],
   ['in retrieved pairs of messages', retrieved],
+  ['in retrieved texts', retrievedInText],
 ])('few-shot examples %s', (_name, prompt) => {
   it('are rows before those of the exchanges, without a question of theirs', async () => {
     const { plan, train, valid, said } = await trainedWith(recordsWith(prompt), 'label-head')

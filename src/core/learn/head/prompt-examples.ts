@@ -91,13 +91,14 @@ const withoutRest = (pieces: string[]): string[] =>
     at === pieces.length - 1 ? piece.split(/\n[ \t]*(?:\r?\n|$)/u, 1)[0]! : piece
   )
 
-/** Lines up to one that is an answer as a whole, since the last such line or a blank one. */
-const piecesUpToAnswers = (lines: string[], isAnswer: (text: string) => boolean): string[] => {
+/** Lines up to one that is JSON as a whole, since the last such line or a blank one. Other answers may be a list. */
+const piecesUpToJson = (lines: string[], isAnswer: (text: string) => boolean): string[] => {
   const pieces: string[][] = []
   let open: string[] = []
   for (const line of lines) {
     const text = line.trim()
-    const isEnd = open.length > 0 && text.length <= MAX_ANSWER_CHARS && isAnswer(text)
+    const mayEnd = open.length > 0 && text.length <= MAX_ANSWER_CHARS && /^[[{]/u.test(text)
+    const isEnd = mayEnd && isAnswer(text)
     if (text === '' || isEnd) {
       if (isEnd) pieces.push([...open, text])
       open = []
@@ -123,7 +124,7 @@ const divisionsOf = (text: string, isAnswer: (text: string) => boolean): string[
   return [
     ...labelled.map((starts) => withoutRest(piecesAt(lines, starts))),
     filled.map((at) => lines[at]!),
-    piecesUpToAnswers(lines, isAnswer),
+    piecesUpToJson(lines, isAnswer),
     piecesAt(lines, afterBlank),
   ]
 }
@@ -134,10 +135,17 @@ const unambiguous = (examples: FewShot[]): FewShot[] =>
     ...groupBy(examples, (example) => exampleKey(example).replace(/\p{N}+/gu, '0')).values(),
   ].flatMap((alike) => (alike.every(({ answer }) => answer === alike[0]!.answer) ? alike : []))
 
+/** Whether a question has a line that is another answer: then the text is a list of answers. */
+const isListOfAnswers = (examples: FewShot[], isAnswer: (text: string) => boolean): boolean =>
+  examples.some(({ query, answer }) =>
+    query.split('\n').some((line) => line.trim() !== answer && isAnswer(line.trim()))
+  )
+
 /** Of the division that gives the most. */
 const inConstantText = (text: string, isAnswer: AnswerTest): FewShot[] =>
   divisionsOf(text, isAnswer.inText)
-    .map((items) => unambiguous(splitExamples(items, isAnswer.inText)))
+    .map((items) => splitExamples(items, isAnswer.inText))
+    .map((examples) => (isListOfAnswers(examples, isAnswer.inText) ? [] : unambiguous(examples)))
     .reduce((best, examples) => (examples.length > best.length ? examples : best))
 
 const constantTexts = ({ messages }: Template): string[] =>
