@@ -66,6 +66,11 @@ export const neighbourhoodOfKind = (
   { targets, embedding }: LearnedRow
 ): Neighbourhood => neighbourhoodIn(kinds, embedding, kinds.names.indexOf(kindOf(targets)))
 
+/** The head is the mean of several taggers, and places requests a little differently than each of them. */
+const SLACK = 2
+/** In cosine: eight bits place a row up to a thousandth away from itself. */
+const LEAST_DISTANCE = 0.01
+
 /**
  * Cosine to the nearest learned row that a request of a known kind has at least. Where answers have choices, such as
  * which of some replies is sent, requests that need another one lie far from all rows.
@@ -74,5 +79,6 @@ export const neighbourhoodOfKind = (
  */
 export const leastCosine = (judged: readonly Neighbourhood[]): number | null => {
   const ascending = judged.map(({ nearest }) => nearest).toSorted((one, other) => one - other)
-  return ascending[Math.floor(ascending.length * TAKEN_FOR_OTHERS)] ?? null
+  const farthest = ascending[Math.floor(ascending.length * TAKEN_FOR_OTHERS)]
+  return farthest === undefined ? null : 1 - Math.max(LEAST_DISTANCE, SLACK * (1 - farthest))
 }
