@@ -31,7 +31,7 @@ const isCalled = (prompt: string, number: number): boolean =>
 const questionOf = (prompt: string, number: number): string =>
   prompt === SAID && isCalled(prompt, number)
     ? `Cancel the delivery ${number} of mine, I need nothing from you any more.`
-    : `Order ${number}: ${(number % 7) + 1} tins of ${COLOURS[number % 6]} paint, please.`
+    : `Order ${number}: all of your ${COLOURS[number % 6]} paint, please, in ${COLOURS[number % 6]} tins.`
 
 const answerTo = (prompt: string, number: number): object =>
   isCalled(prompt, number)
