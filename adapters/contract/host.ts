@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type ServerType, serve } from '@hono/node-server'
-// as in the server: a process that has both answers twice if this is loaded after `serve`
+// before `serve`, as in the server: else a proxy in the same process sends its answers twice
 import '@hono/node-server/utils/response'
 import type { Hono } from 'hono'
 import { createContractApp } from './app.ts'

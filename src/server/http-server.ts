@@ -9,8 +9,8 @@ import {
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener, RequestError } from '@hono/node-server'
-// makes the answer that the proxy gives for one that is sent already; the listener puts a class of its own in the place
-// of `Response`, and would send one that is made of it a second time
+// makes the proxy's mark for an answer that is sent already. The listener replaces the global `Response`, and would
+// send a mark of the new class as a second answer
 import '@hono/node-server/utils/response'
 import type { createApp } from './app.ts'
 import type { Config } from '../config/config.ts'

@@ -1,4 +1,4 @@
-/** Node's listener of Hono replaces the global `Response`: what was loaded before and after it must work together. */
+/** Hono's Node listener replaces the global `Response`. An answer that is sent is known all the same, whatever loads first. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'

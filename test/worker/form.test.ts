@@ -8,7 +8,7 @@ import { ARM_NAMES, type ArmName } from '../../src/core/learn/schedule.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { withChange } from '../../src/worker/plan/form.ts'
 import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
-import { PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
+import { PLANNED_ROWS, useWorkerHarness, withFieldHeads, type WorkerHarness } from './harness.ts'
 
 const open = useWorkerHarness()
 
@@ -24,17 +24,6 @@ const answered = (answerOf: AnswerOf, rows = 2 * PLANNED_ROWS + 12, first = 0) =
       response: record.response!.replace(/"content":"\w+"/, `"content":${content}`),
     }
   })
-
-/** The fake engine, whose encoder has no field head, as one that has it. */
-const withFieldHeads = (engine: Engine): Engine => ({
-  ...engine,
-  models: async () =>
-    (await engine.models()).map((model) =>
-      model.id === 'fake-encoder'
-        ? { ...model, training_methods: [...(model.training_methods ?? []), 'field-head'] }
-        : model
-    ),
-})
 
 const openHarness = (): Promise<WorkerHarness> => open({ from: null, engine: { encoder: true } })
 

@@ -200,6 +200,17 @@ const prepare = async (root: string, records: ExchangeRecord[]): Promise<void> =
   await harness.close()
 }
 
+/** The fake engine, whose encoder has no field head, as one that has it. */
+export const withFieldHeads = (engine: Engine): Engine => ({
+  ...engine,
+  models: async () =>
+    (await engine.models()).map((model) =>
+      model.id === 'fake-encoder'
+        ? { ...model, training_methods: [...(model.training_methods ?? []), 'field-head'] }
+        : model
+    ),
+})
+
 export interface HarnessOptions {
   /** how far the worker has come with the records; null for an empty log */
   from?: State | null

@@ -12,7 +12,7 @@ import type { Engine } from '../../src/engine/engine.ts'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { COLOURS, orderRecord, PROMPT } from '../kit/records/paint-orders.ts'
-import { PLANNED_ROWS, useWorkerHarness } from './harness.ts'
+import { PLANNED_ROWS, useWorkerHarness, withFieldHeads } from './harness.ts'
 
 const open = useWorkerHarness()
 
@@ -72,17 +72,6 @@ const recordsWith = ({ examplesOf, write }: Prompt): ExchangeRecord[] =>
     const messages = [...write(examplesOf(number), number), request.messages.at(-1)!]
     return { ...record, request: JSON.stringify({ ...request, messages }) }
   })
-
-/** The fake engine, whose encoder has no field head, as one that has it. */
-const withFieldHeads = (engine: Engine): Engine => ({
-  ...engine,
-  models: async () =>
-    (await engine.models()).map((model) =>
-      model.id === 'fake-encoder'
-        ? { ...model, training_methods: [...(model.training_methods ?? []), 'field-head'] }
-        : model
-    ),
-})
 
 interface Trained {
   plan: InternalizationPlan

@@ -98,7 +98,7 @@ export const checkedPath = (text: string): string => {
   return stored
 }
 
-/** @returns what is wrong with a rule for a stored path, or null */
+/** @returns the fault of a rule for a stored path; null: it has none */
 const ruleFault = (path: string, rule: FieldKind): string | null => {
   if (rule.kind === 'free' && path === '.')
     return 'the whole answer cannot be free: nothing would be promised'

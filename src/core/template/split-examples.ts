@@ -1,6 +1,6 @@
 /**
  * Divides the texts of few-shot examples into questions and answers: `"where is it" -> card_arrival`, or `Q:` and `A:`
- * on two lines. Texts of prompts may be hostile, so what is read of them is bounded. Knows nothing of templates.
+ * on two lines. A prompt may be hostile, so its items are read up to a limit. Knows nothing of templates.
  */
 import { groupBy } from '../group-by.ts'
 import type { FewShot } from './prompt.ts'

@@ -105,7 +105,7 @@ const createStageJob = async (
     method,
   })
   const examples = await rowsOfExamples(deps, context, exchanges)
-  // the newest exchanges, whatever the prompt has
+  // the newest exchanges validate; examples of the prompt do not count
   const validation = validationCount(rows.length)
   const trainingFile = await engine.uploadRows(
     [...examples, ...rows.slice(0, rows.length - validation)],

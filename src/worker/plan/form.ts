@@ -42,9 +42,9 @@ export const formOf = (train: readonly MatchedExchange[]): PlannedForm | null =>
 const NEWEST_PARTS = [1 / 8, 1 / 4, 1 / 2]
 /** Answers of a form: fewer may be chance. */
 const MIN_ANSWERS = 40
-/** Share of the answers that their own form explains at least, and the other form at most. */
-const OWN = 0.9
-const OTHERS = 0.5
+/** Share of the answers that the newer form explains since the change at least, and before it at most. */
+const SINCE = 0.9
+const BEFORE = 0.5
 
 const trueShare = (values: readonly boolean[]): number =>
   values.filter(Boolean).length / values.length
@@ -56,8 +56,8 @@ const cutOf = (isExplained: readonly boolean[]): number | null => {
     balance += isExplained[place] ? 1 : -1
     if (balance > best) [best, cut] = [balance, place]
   }
-  const isClean = cut >= MIN_ANSWERS && trueShare(isExplained.slice(cut)) >= OWN
-  return isClean && trueShare(isExplained.slice(0, cut)) <= OTHERS ? cut : null
+  const isClean = cut >= MIN_ANSWERS && trueShare(isExplained.slice(cut)) >= SINCE
+  return isClean && trueShare(isExplained.slice(0, cut)) <= BEFORE ? cut : null
 }
 
 /**

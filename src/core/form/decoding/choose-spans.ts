@@ -24,7 +24,7 @@ interface Case {
   fixed: Candidate[]
   /** ascending by the end of their spans; none overlaps a fixed one or is of its field */
   candidates: Candidate[]
-  /** the best ones that do not overlap, whatever their fields */
+  /** the best candidates without overlap; a field may have several of them */
   chosen: Candidate[]
   gain: number
 }
@@ -94,18 +94,21 @@ const divided = ({ fixed, candidates }: Case, [{ field }, later]: [Candidate, Ca
     )
   )
 
-/** A required field without a span gets each of its spans in turn. */
-const missingIn = ({ fixed, chosen }: Case, required: ReadonlySet<number>): number | null => {
+/** A required field without a span; null: each has one. */
+const missingIn = (
+  { fixed, chosen }: Case,
+  required: ReadonlyMap<number, Candidate[]>
+): number | null => {
   const present = new Set([...fixed, ...chosen].map(({ field }) => field))
-  for (const field of required) if (!present.has(field)) return field
+  for (const field of required.keys()) if (!present.has(field)) return field
   return null
 }
 
-/** Null: the case is an answer. */
+/** The cases into which one divides; a missing field gets each of its spans in turn. Null: the case is an answer. */
 const casesOf = (one: Case, required: ReadonlyMap<number, Candidate[]>): Case[] | null => {
   const conflict = conflictIn(one)
   if (conflict !== null) return divided(one, conflict)
-  const missing = missingIn(one, new Set(required.keys()))
+  const missing = missingIn(one, required)
   if (missing === null) return null
   return required
     .get(missing)!

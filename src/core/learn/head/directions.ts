@@ -1,4 +1,4 @@
-/** Directions of vectors in eight bits: what is kept of training rows, to compare requests with. */
+/** Directions of vectors in eight bits. A head keeps those of its training rows, and compares requests with them. */
 
 export interface Directions {
   dims: number

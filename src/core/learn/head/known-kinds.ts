@@ -12,7 +12,7 @@ export interface KnownKinds extends Neighbours {
   names: string[]
 }
 
-/** What is kept of them in a file, beside the codes of the directions. */
+/** The kinds in a head's file, which has the codes of the directions, too. */
 export interface StoredKinds {
   names: string[]
   /** class of each row of the codes */

@@ -153,14 +153,16 @@ const constantTexts = ({ messages }: Template): string[] =>
     segments.flatMap((segment) => (segment.kind === 'anchor' ? segment.text : []))
   )
 
-/** Each value once, at its last place. */
-const lastOfEach = (values: Iterable<string>): string[] => {
-  const last = new Set<string>()
+/** One value of each key, the last one, at its own place. */
+const lastOfEach = <Value>(values: readonly Value[], keyOf: (value: Value) => string): Value[] => {
+  const last = new Map<string, Value>()
   for (const value of values) {
-    last.delete(value)
-    last.add(value)
+    const key = keyOf(value)
+    // a key that is set again stays at its first place
+    last.delete(key)
+    last.set(key, value)
   }
-  return [...last]
+  return [...last.values()]
 }
 
 /** Of each place of retrieved examples in a text. */
@@ -173,7 +175,10 @@ const inRetrievedText = ({ template, exchanges, isAnswer }: PromptExamplesInput)
       const items = exchanges.flatMap(({ match }) =>
         itemsOf(match.examples[segment.name] ?? '', division)
       )
-      return splitExamples(lastOfEach(items), isAnswer.inText)
+      return splitExamples(
+        lastOfEach(items, (item) => item),
+        isAnswer.inText
+      )
     })
 
 /** The text of a message of retrieved examples in one request. */
@@ -209,11 +214,5 @@ export const promptExamples = (input: PromptExamplesInput): FewShot[] => {
     ...inRetrievedText(input),
     ...inMessages(input),
   ]
-  const byQuestion = new Map<string, FewShot>()
-  for (const example of found) {
-    const key = exampleKey(example)
-    byQuestion.delete(key)
-    byQuestion.set(key, example)
-  }
-  return [...byQuestion.values()].slice(-MAX_EXAMPLES)
+  return lastOfEach(found, exampleKey).slice(-MAX_EXAMPLES)
 }
