@@ -244,6 +244,7 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
   ARMS: 'query-only',
   TRAIN_ROWS: String(args.train),
   HOLDOUT_ROWS: String(args.holdout),
+  START_EXCHANGES: String(args.train + args.holdout),
   // the conversations are sent within minutes and do not depend on each other
   BURST_MINUTES: '0',
   TRAIN_MINUTES: String(args.minutes),

@@ -19,6 +19,7 @@ import { compare, type Comparison } from './task/compare.ts'
 import { costFigures, costTable, taskCalls, type TaskPrices } from './task/costs.ts'
 import { productFigures, trainingFigures, type Rendered } from './task/figures.ts'
 import { embeddedEngine, remoteEngine } from './task/engines.ts'
+import { growRoute, growthTable } from './task/grow.ts'
 import { followShift, readShift } from './task/shift.ts'
 import { learnFromAll, sendTraffic, TRAFFIC_LANES } from './task/traffic.ts'
 import { fromRoot } from '../test/kit/process/from-root.ts'
@@ -64,6 +65,8 @@ const args = readOptions({
   // a file of old and new answers: what becomes of the live route when the upstream changes its answers
   shift: optional,
   auditShare: 0.6,
+  // from the first 300 exchanges on, with all rows of the task as traffic and the product's own settings
+  grow: false,
   keep: false,
   // continues in a data directory that --keep left: a live route is measured, not trained again
   data: optional,
@@ -134,20 +137,31 @@ const compareArms = (
   })
 }
 
+/** The figures are those of the last stage; a shift goes through all of them. */
+const rolloutSettings = (): Record<string, string> =>
+  args.shift === undefined
+    ? { ROLLOUT_STAGES: '1', AUDIT_SHARE: '0' }
+    : { AUDIT_SHARE: String(args.auditShare), ROLLOUT_MIN_HOURS: '0' }
+
+const rowSettings = (): Record<string, string> => {
+  if (args.exchanges > 0) return { AUTO_INTERNALIZE: 'false' }
+  const { train, holdout } = args
+  return {
+    TRAIN_ROWS: String(train),
+    HOLDOUT_ROWS: String(holdout),
+    START_EXCHANGES: String(train + holdout),
+  }
+}
+
 const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, string> => ({
   DATA_DIR: dataDir,
   UPSTREAM_BASE_URL: upstream.baseUrl,
   ...taskEngine.environment,
   AUTO_PROMOTE: 'true',
-  // the figures are those of the last stage; a shift goes through all of them
-  ...(args.shift === undefined
-    ? { ROLLOUT_STAGES: '1', AUDIT_SHARE: '0' }
-    : { AUDIT_SHARE: String(args.auditShare), ROLLOUT_MIN_HOURS: '0' }),
+  ...(args.grow ? {} : rolloutSettings()),
   LEARNING_CURVE: 'false',
   ARMS: args.learn,
-  ...(args.exchanges === 0
-    ? { TRAIN_ROWS: String(args.train), HOLDOUT_ROWS: String(args.holdout) }
-    : { AUTO_INTERNALIZE: 'false' }),
+  ...(args.grow ? {} : rowSettings()),
   // the rows of a task are sent within minutes and do not depend on each other
   BURST_MINUTES: '0',
   TRAIN_MINUTES: String(args.minutes),
@@ -221,6 +235,27 @@ const runShift = async (
   )
 }
 
+/** Follows a template from its first exchanges to the end of the task's rows. */
+const runGrowth = async (): Promise<void> => {
+  const task = loadTask(required('task'), args.prefix)
+  const upstream = await startReplayUpstream()
+  const all = await prepare(task, task.train, upstream)
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-bench-'))
+  const proxy = await startProxy(environment(dataDir, upstream))
+  try {
+    const growth = await growRoute(proxy, all, (sent) =>
+      progress.update('traffic', sent, all.requests.length)
+    )
+    save(growth.figures)
+    progress.stop()
+    process.stdout.write(`${formatFigures(growth.figures)}\n\n${table(growthTable(growth))}\n`)
+  } finally {
+    await proxy.stop()
+    await upstream.close()
+    if (!args.keep) rmSync(dataDir, { recursive: true, force: true })
+  }
+}
+
 const teach = (proxy: ProxyProcess, requests: ChatRequest[], wanted: number): Promise<void> => {
   const onSent = (sent: number): void => progress.update('traffic', sent, Math.max(wanted, sent))
   return args.exchanges === 0
@@ -285,4 +320,4 @@ const run = async (): Promise<void> => {
   save(figures)
 }
 
-await run()
+await (args.grow ? runGrowth() : run())

@@ -107,6 +107,7 @@ const environment = (
   LEARNING_CURVE: 'false',
   TRAIN_ROWS: String(TRAIN_ROWS),
   HOLDOUT_ROWS: String(HOLDOUT_ROWS),
+  START_EXCHANGES: String(TRAIN_ROWS + HOLDOUT_ROWS),
   // all traffic comes within three minutes, and the requests are drawn independently
   BURST_MINUTES: '0',
   TRAIN_MINUTES: String(minutes),

@@ -94,6 +94,7 @@ const internalizeOf = (env: Environment): InternalizeOptions => ({
   minSessions: env.DETECT_MIN_SESSIONS,
   auto: env.AUTO_INTERNALIZE,
   autoPromote: env.AUTO_PROMOTE,
+  startExchanges: Math.min(env.START_EXCHANGES, env.TRAIN_ROWS + env.HOLDOUT_ROWS),
   trainRows: env.TRAIN_ROWS,
   holdoutRows: env.HOLDOUT_ROWS,
   burstMinutes: env.BURST_MINUTES,

@@ -203,7 +203,7 @@ const adminDepsOf = (parts: Parts, tokens: AdminTokens, gate: TokenGate): AdminD
     randomBytes,
     askProxy: askOwn(fetch, parts.ownBaseUrl),
     hasOwnUpstream: (model) => findUpstream(parts.upstreams, model) !== null,
-    neededRequests: config.internalize.trainRows + config.internalize.holdoutRows,
+    neededRequests: config.internalize.startExchanges,
     blindSecret: tenantSecretOf(parts),
     refreshRoutes: routes.refresh,
     status: () => statusOf(parts),

@@ -14,7 +14,7 @@ const PRICE = { model: 'gpt-4o-mini', asOf: '2026-11-01', input: 2, cachedInput:
 const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
   minSessions: 30,
   countTokens: (text) => text.split(' ').length,
-  trainRows: 500,
+  trainRows: 6_000,
   holdoutRows: 500,
   // the requests of these logs come within seconds
   burstMinutes: 0,

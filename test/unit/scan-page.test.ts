@@ -51,7 +51,7 @@ describe('the next step', () => {
   it('is one command that a shell takes, with all that the estimate assumes', () => {
     expect(commandOf()).toBe(
       "npx promptintern models pull minilm && npx promptintern import 'my chats.jsonl' && " +
-        'ENGINE=onnx ENCODER_PATH=data/models/sentence-transformers--all-MiniLM-L6-v2 TRAIN_ROWS=1500 ' +
+        'ENGINE=onnx ENCODER_PATH=data/models/sentence-transformers--all-MiniLM-L6-v2 ' +
         'npx promptintern serve'
     )
   })
@@ -108,7 +108,7 @@ describe('the next step', () => {
       /^npx promptintern models pull minilm && ENGINE=onnx /
     )
     expect(nextStep(reportOf([labels()]), data, { ...SHOP, hasEngine: true }).command).toBe(
-      'TRAIN_ROWS=1500 npx promptintern internalize 01234567'
+      'npx promptintern internalize 01234567'
     )
   })
 

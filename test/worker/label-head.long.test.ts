@@ -214,9 +214,7 @@ describe('labels with too few rows each', () => {
       ),
     })
     expect(row.state).toMatchObject({
-      reason: expect.stringContaining(
-        'log more traffic or raise TRAIN_ROWS, or enable loras (ARMS)'
-      ),
+      reason: expect.stringContaining('log more traffic, or enable loras (ARMS)'),
     })
     const { harness } = await planned(few, rows)
     expect(harness.said('no label head')).toHaveLength(1)

@@ -1,19 +1,13 @@
-/** After a verdict the worker makes the learning curve, and tries a rejected template again by it. */
-import { beforeEach, describe, expect, it } from 'vitest'
+/** After a verdict the worker makes the learning curve. */
+import { describe, expect, it } from 'vitest'
 import {
-  heldOutIds,
   armOfFit,
   newInternalization,
   winningLora,
-  type Internalization,
 } from '../../src/core/internalization/internalization.ts'
-import { transition } from '../../src/lifecycle/transitions.ts'
-import type { LearningCurve } from '../../src/core/gate/learning-curve.ts'
 import { AppError } from '../../src/errors.ts'
-import { curveText, readCurve, saveCurve } from '../../src/lifecycle/learning-curve.ts'
+import { curveText, readCurve } from '../../src/lifecycle/learning-curve.ts'
 import type { Store } from '../../src/store/store.ts'
-import type { Worker } from '../../src/worker/worker.ts'
-import { orderRecord } from '../kit/records/paint-orders.ts'
 import { PLANNED_ROWS, SECOND_MS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
 const open = useWorkerHarness()
@@ -156,87 +150,5 @@ describe('the learning curve', () => {
     await harness.runFor(worker, 60 * SECOND_MS, SECOND_MS)
     expect((await harness.newest()).plan!.fitShares).toEqual([])
     expect(await curveAt(harness)).toBeNull()
-  })
-})
-
-describe('a rejected template', () => {
-  const NEEDED = PLANNED_ROWS + 20
-  let harness: WorkerHarness
-  let worker: Worker
-  let rejected: Internalization
-
-  const curve = (likelyRows: number | null): LearningCurve => ({
-    points: [{ rows: PLANNED_ROWS, agreement: 0.8, losses: [0.1] }],
-    targets: [{ coverage: 0.2, rows: NEEDED - 10, interval: [70, null], likelyRows }],
-  })
-
-  const reject = async (verdict: 'promote' | 'reject', likelyRows: number | null) => {
-    const row = await harness.newest()
-    rejected = await harness.store.internalizations.save(
-      transition(
-        { ...row, verdict: { ...row.verdict!, verdict } },
-        { name: 'rejected', reason: 'not good enough' }
-      ),
-      'worker',
-      harness.now
-    )
-    const work = { fits: [], planned: 0, curve: curve(likelyRows), failure: null }
-    await saveCurve(harness.store, row.id, work)
-  }
-
-  /** Requests after those of the fixture, a second apart. */
-  const traffic = (count: number): Promise<void> =>
-    harness.log(
-      Array.from({ length: count }, (_, place) => ({
-        ...orderRecord(1_000 + place),
-        id: `later-${place}`,
-        at: (harness.now += SECOND_MS),
-      }))
-    )
-
-  const all = () => harness.store.internalizations.list()
-
-  beforeEach(async () => {
-    harness = await open({ from: 'approval' })
-    worker = await harness.worker(harness.deps())
-  })
-
-  it('is tried again with as many rows as the curve asks for, judged by other rows', async () => {
-    await reject('reject', NEEDED)
-    await traffic(PLANNED_ROWS + 10)
-    await harness.runTo(worker, 'approval')
-    const [, second] = await all()
-    const history = await harness.store.internalizations.history(second!.id)
-    expect(history[0]!.to).toEqual({
-      name: 'candidate',
-      retry: { of: rejected.id, trainRows: NEEDED },
-    })
-    const plan = second!.plan!
-    expect(plan.trainRecordIds).toHaveLength(NEEDED)
-    const judged = new Set(heldOutIds(rejected.plan!))
-    expect(heldOutIds(plan).filter((id) => judged.has(id))).toEqual([])
-    expect(plan.earlierTries).toBe(0)
-    // those that judged the first try may train the second one
-    expect(plan.trainRecordIds.some((id) => judged.has(id))).toBe(true)
-    expect(plan.successor).toBeUndefined()
-    expect(harness.said('tried again: ')).toHaveLength(1)
-  })
-
-  it('is not tried again before there is so much traffic that judged no other try', async () => {
-    await reject('reject', NEEDED)
-    // enough to train on, but some of those that judge would judge a second time
-    await traffic(PLANNED_ROWS - 60)
-    await harness.runFor(worker, 60 * SECOND_MS, SECOND_MS)
-    expect(await all()).toHaveLength(1)
-  })
-
-  it.each([
-    { why: 'a person rejected it', verdict: 'promote', likelyRows: NEEDED },
-    { why: 'more rows alone would not do', verdict: 'reject', likelyRows: null },
-  ] as const)('is not tried again where $why', async ({ verdict, likelyRows }) => {
-    await reject(verdict, likelyRows)
-    await traffic(2 * PLANNED_ROWS)
-    await harness.runFor(worker, 60 * SECOND_MS, SECOND_MS)
-    expect(await all()).toHaveLength(1)
   })
 })

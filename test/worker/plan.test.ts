@@ -72,9 +72,16 @@ describe('a plan', () => {
   })
 
   it('counts the earlier tries whose rows judge it again', async () => {
-    const plan = await planOf({ trainRows: 40, holdoutRows: 100 })
-    expect(plan.holdoutRecordIds).toHaveLength(100)
-    expect(plan.earlierTries).toBe(1)
+    const { trainRecordIds } = first.plan!
+    await harness.store.internalizations.create({
+      ...first,
+      id: 'second',
+      state: { name: 'rejected', reason: 'not good enough' },
+      plan: { ...first.plan!, holdoutRecordIds: trainRecordIds.slice(0, 40), unseenRecordIds: [] },
+    })
+    const plan = await planOf({ trainRows: 40, holdoutRows: 100, margin: 0.1 })
+    expect(plan.holdoutRecordIds).toHaveLength(LOGGED / 2)
+    expect(plan.earlierTries).toBe(2)
   })
 
   it('is not judged by rows that trained the lora that it starts from', async () => {

@@ -5,11 +5,13 @@ import {
   type Internalization,
 } from '../../src/core/internalization/internalization.ts'
 import type { ExchangeRecord, RouteOutcome } from '../../src/core/log/record.ts'
-import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import { NO_PAIRS } from '../../src/core/rollout/evidence.ts'
+import { stageOf, type RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { QUICK_PROMISE } from '../kit/records/facts.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
 import { isUnfinished } from '../../src/openai/fine-tuning.ts'
+import { pause } from '../../src/lifecycle/pause.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
 import type { Worker } from '../../src/worker/worker.ts'
 import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
@@ -179,6 +181,41 @@ describe('a live route', () => {
       name: 'retired',
       reason: `replaced by ${successor!.id}`,
     })
+  })
+})
+
+describe('a route in its first stage', () => {
+  it('has a successor that learns from all traffic, also from what it learned itself', async () => {
+    const [present, ...none] = await all()
+    expect(none).toEqual([])
+    const canary = { ...first.state, stage: stageOf(0.05, NO_PAIRS, harness.now) }
+    await harness.store.internalizations.save(
+      { ...present!, state: canary as Internalization['state'] },
+      'worker',
+      harness.now
+    )
+    const rollout = { ...ROLLOUT, stages: [0.05, 1], steps: false }
+    worker = await harness.worker(harness.deps({ rollout }, { trainRows: 10 * PLANNED_ROWS }))
+    await traffic(2 * PLANNED_ROWS + 20, () => ({ route: route('audit') }))
+    await harness.runUntil(worker, async () => (await all())[1]?.plan != null)
+    const plan = (await all())[1]!.plan!
+    expect(plan.successor).toMatchObject({ of: first.id, why: 'new-traffic', since: 0 })
+    const learned = new Set(first.plan!.trainRecordIds)
+    expect(plan.trainRecordIds.filter((id) => learned.has(id))).toHaveLength(learned.size)
+    expect(plan.trainRecordIds.length).toBeGreaterThan(3 * PLANNED_ROWS)
+    // else the present route would be compared by what it knows
+    expect(plan.holdoutRecordIds.filter((id) => learned.has(id))).toEqual([])
+  })
+
+  it('has none while a person has paused it', async () => {
+    await pause(harness.store, first, {
+      by: 'admin',
+      now: harness.now,
+      rollout: ROLLOUT,
+    })
+    await traffic(2 * PLANNED_ROWS + 20, () => ({ route: route('traffic-share') }))
+    await harness.runFor(worker, 60 * SECOND_MS, SECOND_MS)
+    expect(await all()).toHaveLength(1)
   })
 })
 

@@ -41,13 +41,12 @@ const stateSchema = z
       retry: z
         .object({
           of: z.string(),
-          trainRows: z.number(),
           since: time
             .optional()
             .describe('after a change of the upstream: only exchanges from then on'),
         })
         .optional()
-        .describe('a rejected one that is tried again with more, or newer, traffic'),
+        .describe('a rejected one that is tried again with as much new traffic'),
     }),
     z.object({ name: z.literal('training'), arm: z.number(), stage: z.number() }),
     z.object({ name: z.literal('evaluating') }),
@@ -64,7 +63,14 @@ const stateSchema = z
         .optional()
         .describe('of a rollback by evidence, after which it cannot go live again'),
     }),
-    z.object({ name: z.literal('rejected'), reason: z.string() }),
+    z.object({
+      name: z.literal('rejected'),
+      reason: z.string(),
+      isUntrained: z
+        .literal(true)
+        .optional()
+        .describe('the reason was found before training: tried again with twice as much traffic'),
+    }),
     z.object({ name: z.literal('failed'), cause: z.string() }),
   ])
   .openapi('InternalizationState')

@@ -35,13 +35,11 @@ const quoted = (path: string): string => shellWord(path.startsWith('-') ? `./${p
 
 const run = (words: string): string => `npx promptintern ${words}`
 
-/** The scan's figures hold where the server learns with the same rows. */
-const learning = ({ templates, gate, from }: ScanReport, log: ScannedLog, shop: Workshop) => {
-  const most = Math.max(0, ...templates.filter(isReady).map(({ rows }) => rows.train))
+/** The scan's figures hold where the server learns from the same log. */
+const learning = ({ from }: ScanReport, log: ScannedLog, shop: Workshop) => {
   const age = from === null ? 0 : Math.ceil((shop.now - from) / DAY_MS)
   const isImported = log.kind === 'file'
   return [
-    ...(most > gate.trainRows ? [`TRAIN_ROWS=${most}`] : []),
     // without times all lines are one burst, which gives no held-out part; the scan took them as independent
     ...(isImported && from === null ? ['BURST_MINUTES=0'] : []),
     // else retention would delete the texts before they are learned

@@ -96,7 +96,7 @@ export const headline = (report: ScanReport): string => {
 
 const moreText = ({ coverage, trainRows, exchanges }: MoreExchanges): string =>
   exchanges === 0
-    ? `TRAIN_ROWS=${trainRows} would bring ${share(coverage)} coverage, and the log has enough rows`
+    ? `learning from ${about(trainRows)} exchanges, which the log has, would bring ${share(coverage)} coverage`
     : `about ${about(exchanges)} more exchanges with new questions would bring ${share(coverage)} coverage`
 
 const missingText = ({ missingExchanges: missing, more }: TemplateReport): string | null => {

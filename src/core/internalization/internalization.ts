@@ -35,7 +35,12 @@ export type InternalizationState =
       /** of users' feedback, if it is the reason of the rollback */
       feedback?: OutcomeFigures
     }
-  | { name: 'rejected'; reason: string }
+  | {
+      name: 'rejected'
+      reason: string
+      /** the worker found the reason before it trained; absent: later, or a person */
+      isUntrained?: true
+    }
   | { name: 'failed'; cause: string }
 
 /** Why an internalization follows another one of its template. */
@@ -43,18 +48,14 @@ export interface Succession {
   /** the internalization whose lora its own starts from */
   of: string
   why: 'rolled-back' | 'drifted' | 'new-traffic'
-  /** only exchanges from then on train it and judge it, milliseconds since the epoch */
+  /** only exchanges from then on train it and judge it, milliseconds since the epoch; 0: all */
   since: number
 }
 
-/**
- * A new try after a rejection: when there is as much traffic as the learning curve asks for, or as much newer
- * traffic as before where the upstream has changed.
- */
+/** A new try after a rejection, with as much new traffic as the rejected one was made from. */
 export interface Retry {
   /** the internalization that was rejected */
   of: string
-  trainRows: number
   /** only exchanges from then on train it and judge it, milliseconds since the epoch; absent: all */
   since?: number
 }
@@ -235,6 +236,9 @@ export interface InternalizeOptions {
   auto: boolean
   /** go live without a person's approval */
   autoPromote: boolean
+  /** of a template, with which its first try begins; at most as many as both parts take */
+  startExchanges: number
+  /** both parts at most */
   trainRows: number
   holdoutRows: number
   /** requests of so many minutes may resemble each other; 0: only those of one conversation do */

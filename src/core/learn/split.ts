@@ -56,6 +56,8 @@ export const SAMPLES_PER_HELD_OUT = 2
 /** that the window of the held-out traffic has at least: each day of a week is in it */
 export const HELD_OUT_MS = 7 * DAY_MS
 const MAX_WINDOW_DAYS = 365
+/** Share of the questions that training keeps where many requests repeat and the sample of new questions is short. */
+const KEPT_FOR_TRAINING = 2 / 3
 
 const isSample = ({ isSample: given = true }: SplittableExchange): boolean => given
 
@@ -73,16 +75,13 @@ export const newTo = <T extends SplittableExchange>(
   )
 }
 
-/** Rows of each part. If there are too few exchanges, both parts shrink by the same factor. */
+/** Rows of each part. At most half of the exchanges are held out; all others train, up to what is configured. */
 const sizes = (
   available: number,
   { trainRows, holdoutRows }: SplitSettings
 ): { trainRows: number; holdoutRows: number } => {
-  const share = Math.min(1, available / Math.max(1, trainRows + holdoutRows))
-  return {
-    trainRows: Math.floor(trainRows * share),
-    holdoutRows: Math.floor(holdoutRows * share),
-  }
+  const held = Math.min(holdoutRows, Math.floor(available / 2))
+  return { trainRows: Math.min(trainRows, available - held), holdoutRows: held }
 }
 
 /** Times of the first and the last exchange that may be held out, milliseconds since the epoch. */
@@ -221,7 +220,7 @@ const trainingPart = <T extends SplittableExchange>(
  * each exchange has the same chance; the rest of the window and what came before it trains, each question once
  * with its newest answer. The second sample has the questions of the traffic sample that training has not seen.
  * If they are fewer than the traffic sample, further bursts with questions that came once are held out to fill
- * it, as long as training gets its rows. No burst, and so no conversation, is both in training and in a sample.
+ * it, as long as training keeps its rows, or two thirds of the questions. No burst, and so no conversation, is both in training and in a sample.
  */
 export const splitPopulation = <T extends SplittableExchange>(
   exchanges: readonly T[],
@@ -244,7 +243,9 @@ export const splitPopulation = <T extends SplittableExchange>(
   // questions that came once: without its frequent questions the traffic would not be the traffic to learn
   const isRare = (one: T): boolean =>
     isInWindow(one) && !asked.has(queryKey(one)) && times.get(queryKey(one))?.length === 1
-  const maySpare = createSpareCheck(pool, newestOfEach(pool).length - trainRows)
+  const questions = newestOfEach(pool).length
+  const kept = Math.min(trainRows, Math.ceil(KEPT_FOR_TRAINING * questions))
+  const maySpare = createSpareCheck(pool, questions - kept)
   const aside = drawUnjudged<T>(Math.max(0, missing), judged, (wanted, isAllowed) =>
     heldOut.draw(wanted, (one) => isRare(one) && isAllowed(one), maySpare)
   )

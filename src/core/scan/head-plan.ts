@@ -60,10 +60,10 @@ const MAX_FORM_ROWS = 1_500
 const textsOf = (exchanges: readonly ScannedExchange[]): string[] =>
   exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
 
-/**
- * Training rows for a head: all that are there, as a head takes seconds, within what is configured at least
- * and a bounded time at most.
- */
+/** That a head may take at least, however many labels there are. */
+const LEAST_TRAIN_ROWS = 500
+
+/** Training rows for a head: all that are there, as a head takes seconds, within a bounded time. */
 const trainRowsFor = (
   sample: readonly ScannedExchange[],
   { trainRows, holdoutRows, dims }: HeadPlanSettings
@@ -73,14 +73,21 @@ const trainRowsFor = (
     MAX_TRAIN_ROWS,
     Math.floor(MAX_WORK / ((dims + HASHED_DIMS) * Math.max(2, classes)))
   )
-  return Math.max(trainRows, Math.min(affordable, sample.length - holdoutRows))
+  return Math.min(
+    trainRows,
+    Math.max(LEAST_TRAIN_ROWS, Math.min(affordable, sample.length - holdoutRows))
+  )
 }
 
 /** A head for fields knows no classes. */
 const formRowsFor = (
   sample: readonly ScannedExchange[],
   { trainRows, holdoutRows }: HeadPlanSettings
-): number => Math.max(trainRows, Math.min(MAX_FORM_ROWS, sample.length - holdoutRows))
+): number =>
+  Math.min(
+    trainRows,
+    Math.max(LEAST_TRAIN_ROWS, Math.min(MAX_FORM_ROWS, sample.length - holdoutRows))
+  )
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
@@ -97,11 +104,9 @@ const TYPE_OBSTACLES: Record<Exclude<ResponseType, 'label'>, string> = {
 /** Exchanges of the log for each one to learn from: in a short log both parts of the split grow with it. */
 const growthOf = (
   { train, traffic }: Split<ScannedExchange>,
-  { trainRows, holdoutRows }: HeadPlanSettings
-): number => {
-  const all = train.length + traffic.length
-  return all < trainRows + holdoutRows ? all / Math.max(1, train.length) : 1
-}
+  { holdoutRows }: HeadPlanSettings
+): number =>
+  traffic.length < holdoutRows ? (train.length + traffic.length) / Math.max(1, train.length) : 1
 
 /** Of recurring answers that may be labels. @param learnable answers that are not held out */
 const recurringObstacle = (learnable: readonly string[], missing: number): Obstacle => ({
@@ -117,21 +122,21 @@ const labelsObstacle = (learnable: string[], missing: number | null): Obstacle =
   if (missing !== null) return recurringObstacle(learnable, missing)
   return {
     reason:
-      `${labels} labels are too many for the quick estimate: an internalization with ` +
-      `TRAIN_ROWS=${learnable.length} may learn them`,
+      `${labels} labels are too many for the quick estimate: an internalization, which learns from all ` +
+      `${learnable.length} exchanges, may learn them`,
     missingExchanges: null,
   }
 }
 
 const rowsObstacle = (
   { train, traffic, unseen }: Split<ScannedExchange>,
-  { trainRows, holdoutRows, margin }: HeadPlanSettings
+  { holdoutRows, margin }: HeadPlanSettings
 ): Obstacle | null => {
   const needed = minimumRows(margin, ALPHA)
   const least = Math.min(traffic.length, unseen.length)
   if (least >= needed) return null
   const name = traffic.length <= unseen.length ? 'exchanges' : 'questions that are new to training'
-  const isLogShort = train.length + traffic.length < trainRows + holdoutRows
+  const isLogShort = traffic.length < holdoutRows
   return {
     reason: `${least} held-out ${name} are too few to show a loss under ${percent(margin)}: at least ${needed} are needed`,
     // both parts of the split grow with the log

@@ -61,10 +61,10 @@ type SingleExchange = Omit<MatchedExchange, 'conversation'>
 const exchangeOf = (
   matcher: Matcher,
   record: StoredRecord,
-  kindShare: number
+  { kindShare, share }: { kindShare: number; share: ShareTexts }
 ): SingleExchange | null => {
   if (!isAnsweredByUpstream(record)) return null
-  const request = clearRequestOf(record)
+  const request = share(clearRequestOf(record))
   if (request === null) return null
   const match = matcher.match(templateKeyOf(request, record), request.messages)
   if (match === null || eligibility(request, match.template) !== null) return null
@@ -119,8 +119,26 @@ interface Reader {
   read: (ids: string[]) => Promise<void>
 }
 
+/** The request, with the texts of others where they are the same. */
+type ShareTexts = (request: ChatRequest | null) => ChatRequest | null
+
+/** Most requests of a template begin with the same long text, which is kept once. */
+const createShareTexts = (): ShareTexts => {
+  const known = new Map<unknown, unknown>()
+  return (request) => {
+    for (const message of request?.messages ?? []) {
+      const { content } = message
+      if (typeof content !== 'string') continue
+      if (!known.has(content)) known.set(content, content)
+      message.content = known.get(content) as string
+    }
+    return request
+  }
+}
+
 const createReader = (store: Store, template: Template, kindShare: number): Reader => {
   const matcher = compileMatcher([template])
+  const share = createShareTexts()
   const found = new Map<string, SingleExchange>()
   return {
     found,
@@ -128,7 +146,7 @@ const createReader = (store: Store, template: Template, kindShare: number): Read
       const unread = ids.filter((id) => !found.has(id))
       for (const chunk of inPages(unread))
         for await (const record of readByIds(store.records, chunk)) {
-          const exchange = exchangeOf(matcher, record, kindShare)
+          const exchange = exchangeOf(matcher, record, { kindShare, share })
           if (exchange !== null) found.set(record.id, exchange)
         }
     },

@@ -68,7 +68,7 @@ const begin = async (
       message: `rejected before training: ${reason}`,
       data: { template: template.version },
     })
-    return moveTo(deps, internalization, { name: 'rejected', reason })
+    return moveTo(deps, internalization, { name: 'rejected', reason, isUntrained: true })
   }
   await warnUnlessItPays(deps, template)
   const state = { name: 'training', arm: 0, stage: 0 } as const

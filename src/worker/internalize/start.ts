@@ -1,25 +1,25 @@
 /**
- * Which templates are internalized without an operator: those with enough traffic that have none yet,
- * those whose route was rolled back, has drifted, or has seen as much new traffic as it was made from, and
- * those that were rejected and have as much traffic by now as the learning curve asks for, or as was asked for
- * since the upstream has changed.
+ * Which templates are internalized without an operator: those with enough traffic that have none yet, those whose
+ * route was rolled back, has drifted, or has seen as much new traffic as it was made from, and those that were
+ * rejected and have seen as much new traffic as that. Each try learns from all exchanges that it may learn from,
+ * so the rows double from try to try.
  */
 import { randomUUID } from 'node:crypto'
 import {
   newInternalization,
   rolloutStageOf,
   type Internalization,
+  type InternalizationPlan,
   type Retry,
   type Succession,
 } from '../../core/internalization/internalization.ts'
 import { isInWork } from '../../lifecycle/transitions.ts'
 import type { Template } from '../../core/template/template.ts'
-import { readCurve } from '../../lifecycle/learning-curve.ts'
 import { readRolloutReport, type RolloutReport } from '../../lifecycle/rollout-report.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { forCaller } from '../../core/detect/known-examples.ts'
 import { siblingVersions, tagged } from '../exchanges/exchanges.ts'
-import { findEnoughRows } from '../plan/choose-rows.ts'
+import { findEnoughRows, leastRequests, type EarlierTries } from '../plan/choose-rows.ts'
 import type { MayStart } from './would-pay.ts'
 
 /** Repeats leave fewer distinct exchanges than requests, so a start is retried after this growth. */
@@ -32,81 +32,98 @@ const beginOfDrift = (
 ): number =>
   evidence.drift >= Math.log(rollbackCapital) ? (evidence.roseAt ?? createdAt) : createdAt
 
-/** When a successor for the same cause began last: the traffic that judged it judges no other. */
-const newestJudge = (rows: Internalization[], why: Succession['why']): number =>
-  Math.max(
-    0,
-    ...rows.filter(({ plan }) => plan?.successor?.why === why).map(({ createdAt }) => createdAt)
-  )
+const newestOf = (rows: readonly Internalization[]): Internalization | undefined =>
+  rows.toSorted((a, b) => b.createdAt - a.createdAt)[0]
 
-const afterRollback = (rows: Internalization[], retired: Internalization): Succession | null => {
+const isUntrained = ({ state }: Internalization): boolean =>
+  state.name === 'rejected' && state.isUntrained === true
+
+/** @param from when the first of them began, milliseconds since the epoch */
+const triesSince = (rows: readonly Internalization[], from: number): EarlierTries => {
+  const tries = rows.filter(({ createdAt }) => createdAt >= from)
+  const trained = newestOf(tries.filter(({ plan }) => plan !== null))
+  const refused = tries.filter(
+    (row) => isUntrained(row) && row.createdAt > (trained?.createdAt ?? 0)
+  )
+  return { plan: trained?.plan ?? null, refused: refused.length }
+}
+
+/** Why an internalization begins, and after what. The first one of a template has no cause. */
+interface Cause {
+  successor?: Succession
+  retry?: Retry
+  earlier: EarlierTries
+  /** of the live route */
+  present?: InternalizationPlan | null
+}
+
+const afterRollback = (rows: Internalization[], retired: Internalization): Cause | null => {
   const { state, id, updatedAt } = retired
   // an operator's decision needs an operator
   if (state.name !== 'retired' || state.evidence === undefined) return null
   const since = state.evidence.roseAt ?? updatedAt
-  return { of: id, why: 'rolled-back', since: Math.max(since, newestJudge(rows, 'rolled-back')) }
+  return {
+    successor: { of: id, why: 'rolled-back', since },
+    earlier: triesSince(rows, updatedAt),
+  }
 }
+
+/** When a verdict found that the upstream had changed, the newest one; 0: none did. */
+const upstreamChangedAt = (rows: readonly Internalization[]): number =>
+  Math.max(
+    0,
+    ...rows.filter(({ verdict }) => verdict?.change?.isChanged).map(({ updatedAt }) => updatedAt)
+  )
 
 const besideLive = async (
   { store }: WorkerDeps,
   rows: Internalization[],
   live: Internalization
-): Promise<Succession | null> => {
-  const report = await readRolloutReport(store, live.id)
-  if (report !== null && report.driftedAt !== null) {
-    const since = Math.max(beginOfDrift(report, live), newestJudge(rows, 'drifted'))
-    return { of: live.id, why: 'drifted', since }
+): Promise<Cause | null> => {
+  const { id, plan, createdAt, state } = live
+  const report = await readRolloutReport(store, id)
+  if (report !== null && report.driftedAt !== null)
+    return {
+      successor: { of: id, why: 'drifted', since: beginOfDrift(report, live) },
+      earlier: triesSince(rows, report.driftedAt),
+      present: plan,
+    }
+  // a person has stopped it
+  if (rolloutStageOf(state)!.isPaused) return null
+  // older answers than the live route learned from are no more
+  const since = Math.max(plan?.successor?.since ?? 0, upstreamChangedAt(rows))
+  return {
+    successor: { of: id, why: 'new-traffic', since },
+    earlier: triesSince(rows, createdAt),
+    present: plan,
   }
-  // most of the traffic of an early stage is the upstream's, and the rollout is not over
-  if (rolloutStageOf(live.state)!.share < 1) return null
-  const since = Math.max(live.updatedAt, newestJudge(rows, 'new-traffic'))
-  return { of: live.id, why: 'new-traffic', since }
 }
 
-const newestOf = (rows: Internalization[]): Internalization | undefined =>
-  rows.toSorted((a, b) => b.createdAt - a.createdAt)[0]
-
-/** What was rejected by a person, or before its training, waits for a person. */
-const afterRejection = async (
-  { store, config }: WorkerDeps,
-  { id, updatedAt, verdict }: Internalization
-): Promise<Retry | null> => {
-  if (verdict?.verdict !== 'reject') return null
+/** What was rejected by a person waits for a person. */
+const afterRejection = (rows: Internalization[], rejected: Internalization): Cause | null => {
+  const { id, verdict } = rejected
+  if (verdict?.verdict !== 'reject' && !isUntrained(rejected)) return null
   // what was logged before teaches the answers of an upstream that is no more
-  if (verdict.change?.isChanged) return { of: id, trainRows: config.trainRows, since: updatedAt }
-  const curve = (await readCurve(store, id))?.curve
-  const trainRows = curve?.targets[0]?.likelyRows ?? null
-  return trainRows === null ? null : { of: id, trainRows }
-}
-
-/** Why an internalization begins. The first one of a template has no cause. */
-interface Cause {
-  successor?: Succession
-  retry?: Retry
+  const since = upstreamChangedAt(rows)
+  return { retry: { of: id, ...(since > 0 && { since }) }, earlier: triesSince(rows, since) }
 }
 
 /** What an internalization would follow, if there were traffic enough. @returns null: it may not begin */
 const causeOf = async (deps: WorkerDeps, rows: Internalization[]): Promise<Cause | null> => {
-  if (rows.length === 0) return {}
+  if (rows.length === 0) return { earlier: { plan: null, refused: 0 } }
   if (rows.some(({ state }) => isInWork(state))) return null
   const live = rows.find(({ state }) => state.name === 'live')
+  if (live !== undefined) return besideLive(deps, rows, live)
   const accepted = newestOf(rows.filter(({ state }) => state.name !== 'rejected'))
-  if (live === undefined && accepted === undefined) {
-    const retry = await afterRejection(deps, newestOf(rows)!)
-    return retry && { retry }
-  }
-  const successor =
-    live === undefined ? afterRollback(rows, accepted!) : await besideLive(deps, rows, live)
-  return successor && { successor }
+  return accepted === undefined
+    ? afterRejection(rows, newestOf(rows)!)
+    : afterRollback(rows, accepted)
 }
 
 /** What a log line says of the cause. */
 const causeText = ({ successor, retry }: Cause): string => {
   if (successor !== undefined) return `successor: ${successor.why}`
-  if (retry === undefined) return 'candidate'
-  return retry.since === undefined
-    ? 'tried again: as much traffic as the learning curve asks for'
-    : 'tried again: as much traffic since the upstream has changed'
+  return retry === undefined ? 'candidate' : 'tried again: twice as much traffic'
 }
 
 /** Stores the template of one key, which begins in its own turn. @returns false: nothing began */
@@ -133,11 +150,10 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
   const isWorthATry = async (
     { version }: Template,
     tags: readonly string[],
-    trainRows: number
+    needed: number
   ): Promise<boolean> => {
     const { requests, answered } = await tagged(deps.store, tags)
     const usable = requests - answered
-    const needed = trainRows + deps.config.holdoutRows
     const tried = triedAt.get(version)
     const next = tried === undefined ? 0 : tried + RETRY_GROWTH * Math.min(tried, needed)
     if (usable < Math.max(needed, next)) return false
@@ -153,16 +169,16 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
     const earlier = all.filter(({ templateVersion }) => templateVersion === template.version)
     const cause = await causeOf(deps, earlier)
     if (cause === null) return false
-    const { successor, retry } = cause
-    const trainRows = retry?.trainRows ?? deps.config.trainRows
+    const { successor, retry, earlier: tries, present } = cause
     const tags = siblingVersions(templates, template)
-    if (!(await isWorthATry(template, tags, trainRows))) return false
-    const wanted = { template, since: successor?.since ?? retry?.since, trainRows }
-    const rows = await findEnoughRows(deps, wanted)
+    if (!(await isWorthATry(template, tags, leastRequests(deps.config, tries)))) return false
+    const wanted = { template, since: successor?.since ?? retry?.since, present }
+    const rows = await findEnoughRows(deps, wanted, tries)
     if (rows === null) return false
     if (rows.soleKey !== null) return addSibling(deps, template, rows.soleKey)
     if (!(await mayStart(template))) return false
-    const created = newInternalization(randomUUID(), template, deps.now(), cause)
+    const why = { ...(successor && { successor }), ...(retry && { retry }) }
+    const created = newInternalization(randomUUID(), template, deps.now(), why)
     await deps.store.internalizations.create(created)
     deps.log({
       level: 'info',

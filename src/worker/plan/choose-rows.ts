@@ -10,21 +10,26 @@ import {
   splitPopulation,
   type Split,
 } from '../../core/learn/split.ts'
-import { heldOutIds, type InternalizeOptions } from '../../core/internalization/internalization.ts'
+import {
+  heldOutIds,
+  type InternalizationPlan,
+  type InternalizeOptions,
+} from '../../core/internalization/internalization.ts'
+import { newestOfEach } from '../../core/learn/dataset.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Store } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { loadExchanges, type MatchedExchange } from '../exchanges/exchanges.ts'
 
-/** Exchanges read per row needed, because a repeated question gives one training row. */
+/** Exchanges read per row of both parts, because a repeated question gives one training row. */
 const READ_AHEAD = 4
 
 export interface WantedRows {
   template: Template
   /** milliseconds since the epoch; older exchanges do not count */
   since?: number | undefined
-  /** by default as many as are configured */
-  trainRows?: number | undefined
+  /** the live route's plan: what it learned from does not judge its successor, which is compared with it */
+  present?: InternalizationPlan | null | undefined
 }
 
 interface ChosenRows {
@@ -45,10 +50,10 @@ const judgedBefore = async (
 
 export const chooseRows = async (
   { store, rollout, config, now }: WorkerDeps,
-  { template, since = 0, trainRows = config.trainRows }: WantedRows
+  { template, since = 0, present }: WantedRows
 ): Promise<ChosenRows> => {
-  const { holdoutRows, burstMinutes, seed } = config
-  const exchanges = await loadExchanges(store, template, {
+  const { trainRows, holdoutRows, burstMinutes, seed } = config
+  const loaded = await loadExchanges(store, template, {
     limit: (trainRows + holdoutRows) * READ_AHEAD,
     samples: SAMPLES_PER_HELD_OUT * holdoutRows,
     since,
@@ -57,6 +62,10 @@ export const chooseRows = async (
     kindShare: rollout.auditShare,
     random: randomOfReading(seed),
   })
+  const learned = new Set(present?.trainRecordIds)
+  const exchanges = loaded.map((exchange) =>
+    learned.has(exchange.id) ? { ...exchange, isSample: false } : exchange
+  )
   const tries = await judgedBefore(store, template.version)
   const split = splitPopulation(exchanges, {
     trainRows,
@@ -85,20 +94,55 @@ export interface EnoughRows {
   soleKey: string | null
 }
 
+/** Records that a plan learns from or holds out. */
+const rowIdsOf = (plan: InternalizationPlan): string[] => [
+  ...plan.trainRecordIds,
+  ...heldOutIds(plan),
+]
+
+/** The tries before another one, of the same traffic. */
+export interface EarlierTries {
+  /** of the last one that was trained; null: none was */
+  plan: InternalizationPlan | null
+  /** after it, those that were refused before their training */
+  refused: number
+}
+
+/** New rows that a try needs. */
+const newRowsFor = (
+  { startExchanges }: Pick<InternalizeOptions, 'startExchanges'>,
+  { plan, refused }: EarlierTries
+): number => (plan === null ? startExchanges : rowIdsOf(plan).length) * 2 ** refused
+
+/** Usable requests of a template without which a try is not worth a look at them. */
+export const leastRequests = (
+  config: Pick<InternalizeOptions, 'startExchanges'>,
+  tries: EarlierTries
+): number => newRowsFor(config, tries) + (tries.plan === null ? 0 : rowIdsOf(tries.plan).length)
+
 /**
- * Whether the log has as many exchanges of a template as are wanted, with held-out ones that judged no earlier
- * internalization.
+ * Whether the log has enough rows of a template for a try: those to start with, or beside those of the try before
+ * it as many new ones. So the rows double from try to try, and all tries together cost about two of the last one.
+ * The held-out ones must have judged no earlier try.
  * @returns null: it has fewer
  */
 export const findEnoughRows = async (
   deps: WorkerDeps,
-  wanted: WantedRows
+  wanted: WantedRows,
+  tries: EarlierTries
 ): Promise<EnoughRows | null> => {
-  const { trainRows = deps.config.trainRows } = wanted
+  const { holdoutRows } = deps.config
   const { exchanges, split, earlierTries } = await chooseRows(deps, wanted)
-  const { train, traffic } = split
+  const known = new Set(tries.plan === null ? [] : rowIdsOf(tries.plan))
+  const heldOut = new Set(split.traffic.map(({ id }) => id))
+  const fresh = exchanges.filter(({ id }) => !known.has(id))
+  const questions = newestOfEach(fresh.filter(({ id }) => !heldOut.has(id)))
+  const judges = fresh.filter(({ id }) => heldOut.has(id))
   const isEnough =
-    train.length >= trainRows && traffic.length >= deps.config.holdoutRows && earlierTries === 0
+    split.train.length > 0 &&
+    questions.length + judges.length >= newRowsFor(deps.config, tries) &&
+    split.traffic.length >= Math.min(holdoutRows, Math.floor(exchanges.length / 2)) &&
+    earlierTries === 0
   return isEnough ? { soleKey: soleKeyOf(wanted.template, exchanges) } : null
 }
 

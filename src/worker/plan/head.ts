@@ -28,7 +28,7 @@ const unlikeLabels = ({ train, isListed }: PlannedRows): Obstacle => {
     reason:
       `${answers.length} answers to learn from have ${new Set(answers).size} different, recurring values: ` +
       `about ${missing} more rows would show whether these are a closed list of labels`,
-    remedy: 'log more traffic or raise TRAIN_ROWS',
+    remedy: 'log more traffic',
     isTold: true,
   }
 }

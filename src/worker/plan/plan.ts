@@ -103,6 +103,15 @@ const successorPlan = async (
   return { successor: { ...successor, lora: isThere ? lora : null } }
 }
 
+/** Of the live route that a successor would replace; null where there is none. */
+const livePlanOf = async (
+  { store }: WorkerDeps,
+  successor: Succession | undefined
+): Promise<InternalizationPlan | null> => {
+  const present = successor && (await store.internalizations.get(successor.of))
+  return present?.state.name === 'live' ? present.plan : null
+}
+
 /** The rows of both sides, when and how they were drawn, and the form of the answers. */
 const rowsOfPlan = (
   { train, traffic, unseen, earlierTries, kinds, form }: PlannedRows,
@@ -134,7 +143,7 @@ export const planInternalization = async (
   const rows = await planRows(deps, engine, models, {
     template,
     since: successor?.since ?? retry?.since,
-    trainRows: retry?.trainRows,
+    present: await livePlanOf(deps, successor),
   })
   if ('refused' in rows) return rows
   const { train } = rows

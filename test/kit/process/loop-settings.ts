@@ -23,6 +23,7 @@ export const learningSettings = ({
   DETECT_MIN_SESSIONS: String(minSessions),
   TRAIN_ROWS: String(trainRows),
   HOLDOUT_ROWS: String(holdoutRows),
+  START_EXCHANGES: String(trainRows + holdoutRows),
   // all requests come within minutes and do not depend on each other
   BURST_MINUTES: '0',
 })

@@ -199,10 +199,8 @@ describe('one in work', () => {
       { name: 'candidate' as const, successor: { of: 'x', why: 'drifted' as const, since: 1 } },
       'The traffic of the live route has changed',
     ],
-    [
-      { name: 'candidate' as const, retry: { of: 'x', trainRows: 2300, judgedSince: 1 } },
-      'now 2,300 questions to learn from',
-    ],
+    [{ name: 'candidate' as const, retry: { of: 'x' } }, 'as much new traffic as it was made from'],
+    [{ name: 'candidate' as const, retry: { of: 'x', since: 1 } }, 'the upstream had changed'],
   ])('says what it waits for: %j', (state, words) => {
     const { says } = said(exampleInternalization('a', { state }))
     expect(says.join(' ')).toContain(words)

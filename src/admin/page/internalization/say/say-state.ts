@@ -23,7 +23,7 @@ const WHY_SUCCESSOR: Record<Succession['why'], string> = {
     'The route before it was rolled back. This one learns from the traffic since then.',
   drifted: 'The traffic of the live route has changed. This one learns from the newer traffic.',
   'new-traffic':
-    'The live route has received as much new traffic as it was trained on. This one learns from the new traffic.',
+    'There is as much new traffic as the live route was made from. This one learns from all of it.',
 }
 
 const sayCause = ({ successor, retry }: { successor?: Succession; retry?: Retry }): string[] => [
@@ -32,8 +32,8 @@ const sayCause = ({ successor, retry }: { successor?: Succession; retry?: Retry 
     ? []
     : [
         retry.since === undefined
-          ? `The previous one was rejected. There are now ${whole(retry.trainRows)} questions to learn from, as many as its learning curve requires.`
-          : `The previous one was rejected because the upstream had changed. There are now ${whole(retry.trainRows)} questions to learn from since then.`,
+          ? 'The previous one was rejected. There is as much new traffic as it was made from, and this one learns from all of it.'
+          : 'The previous one was rejected, and the upstream had changed. This one learns from the traffic since then.',
       ]),
 ]
 
