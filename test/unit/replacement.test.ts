@@ -68,4 +68,13 @@ describe('replacementObjection', () => {
     const few = rows(same, [60, 'upstream', 'right'], [9, 'upstream', 'wrong'], [331, 'upstream', 'upstream']) // prettier-ignore
     expect(objection(few)).toBeNull()
   })
+
+  it('allows a margin of wrong answers among those that it answers more', () => {
+    const wider = rows([350, 'right', 'right'], [370, 'upstream', 'right'], [30, 'upstream', 'wrong'], [250, 'upstream', 'upstream']) // prettier-ignore
+    expect(objection(wider)).toBeNull()
+    const worse = rows([350, 'right', 'right'], [340, 'upstream', 'right'], [60, 'upstream', 'wrong'], [250, 'upstream', 'upstream']) // prettier-ignore
+    expect(objection(worse)).toMatch(/more of the requests wrong/)
+    const narrower = rows([600, 'right', 'right'], [30, 'right', 'wrong'], [370, 'right', 'upstream']) // prettier-ignore
+    expect(objection(narrower)).toMatch(/more of the requests wrong/)
+  })
 })

@@ -26,7 +26,7 @@ export interface ReplacementFigures {
 }
 
 const ALPHA = 0.05
-/** Wrong answers that a successor may add, as a share of the margin. */
+/** Wrong answers that a successor may add where it answers no more, as a share of the margin. */
 const TOLERATED_SHARE = 0.5
 
 type Test = (routed: Routed) => boolean
@@ -75,14 +75,15 @@ export const compareRoutes = (
 })
 
 /**
- * Why the successor may not replace the present route; null: it may. It must not be worse: at 95 %, it adds
- * wrong answers of half the margin at most. Unless the present route has drifted it must also answer more.
+ * Why the successor may not replace the present route; null: it may. It must not be worse: at 95 %, it adds wrong
+ * answers to half a margin of the requests at most, and to a margin of those that it answers more, which is what
+ * its own proof allows. Unless the present route has drifted it must also answer more.
  */
 export const replacementObjection = (
   { coverage, wrong, moreCoverage, moreWrong }: ReplacementFigures,
   { margin, hasDrifted }: { margin: number; hasDrifted: boolean }
 ): string | null => {
-  if (moreWrong > TOLERATED_SHARE * margin)
+  if (moreWrong > margin * (TOLERATED_SHARE + Math.max(0, moreCoverage)))
     return (
       `the present route stays: the successor may answer up to ${percent(moreWrong)} more of the requests ` +
       `wrong (${percent(wrong.successor)} against ${percent(wrong.present)})`
