@@ -108,21 +108,26 @@ export interface EarlierTries {
   refused: number
 }
 
+/** Of the rows of the try before it: else the last few questions that repeat would hold up a try for long. */
+const ABOUT_AS_MANY = 0.9
+
 /** New rows that a try needs. */
 const newRowsFor = (
   { startExchanges }: Pick<InternalizeOptions, 'startExchanges'>,
   { plan, refused }: EarlierTries
-): number => (plan === null ? startExchanges : rowIdsOf(plan).length) * 2 ** refused
+): number => (plan === null ? startExchanges : ABOUT_AS_MANY * rowIdsOf(plan).length) * 2 ** refused
 
 /** Usable requests of a template without which a try is not worth a look at them. */
 export const leastRequests = (
   config: Pick<InternalizeOptions, 'startExchanges'>,
   tries: EarlierTries
-): number => newRowsFor(config, tries) + (tries.plan === null ? 0 : rowIdsOf(tries.plan).length)
+): number =>
+  2 ** tries.refused *
+  (tries.plan === null ? config.startExchanges : 2 * rowIdsOf(tries.plan).length)
 
 /**
  * Whether the log has enough rows of a template for a try: those to start with, or beside those of the try before
- * it as many new ones. So the rows double from try to try, and all tries together cost about two of the last one.
+ * it about as many new ones. So the rows double from try to try, and all tries together cost about two of the last one.
  * The held-out ones must have judged no earlier try.
  * @returns null: it has fewer
  */
