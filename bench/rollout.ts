@@ -6,6 +6,7 @@
 import { createProgress } from '../src/cli/output.ts'
 import { longRandom } from './gate/random.ts'
 import { formatFigures, type Figures } from '../test/kit/report.ts'
+import { measureBorder } from './rollout/border.ts'
 import { measureConversations } from './rollout/conversations.ts'
 import { measureFalseAlarms } from './rollout/false-alarms.ts'
 import { measureOutcomes } from './rollout/outcomes.ts'
@@ -23,6 +24,7 @@ const PARTS: Record<string, (run: Run) => Promise<Figures>> = {
   conversations: measureConversations,
   'second-answers': measureSecondAnswers,
   steady: measureSteady,
+  border: measureBorder,
   outcomes: measureOutcomes,
   'false-alarms': measureFalseAlarms,
 }

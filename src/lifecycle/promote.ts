@@ -6,6 +6,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import {
+  borderOf,
   rolloutStageOf,
   type Internalization,
   type InternalizationState,
@@ -13,6 +14,7 @@ import {
 import { routeOf } from '../core/internalization/live-route.ts'
 import { transition } from './transitions.ts'
 import { AppError } from '../errors.ts'
+import type { Border } from '../core/rollout/border.ts'
 import { NO_PAIRS } from '../core/rollout/evidence.ts'
 import {
   firstShare,
@@ -157,10 +159,34 @@ export const enterStage = async (
   { stage, evidence }: { stage: RolloutStage; evidence?: EvidenceFigures },
   context: PromotionContext
 ): Promise<Internalization> => {
-  const state = { name: 'live', stage, ...(evidence && { evidence }) } as const
+  const border = borderOf(internalization.state)
+  const state = {
+    name: 'live',
+    stage,
+    ...(evidence && { evidence }),
+    ...(border && { border }),
+  } as const
   const entered = await saveState(store, internalization, state, context)
   await settleRoute(store, entered.templateVersion, context)
   return entered
+}
+
+/**
+ * Lets the lora answer from another confidence on, in the same stage.
+ * @throws AppError `invalid-state` when it is not live
+ */
+export const moveBorder = async (
+  store: Store,
+  internalization: Internalization,
+  border: Border,
+  context: PromotionContext
+): Promise<Internalization> => {
+  const { id, state } = internalization
+  const stage = rolloutStageOf(state)
+  if (stage === null) throw new AppError('invalid-state', `internalization ${id} is not live`)
+  const moved = await saveState(store, internalization, { name: 'live', stage, border }, context)
+  await settleRoute(store, moved.templateVersion, context)
+  return moved
 }
 
 /**

@@ -1,15 +1,19 @@
 /** Keeps what a verdict is made from, and collects the proof file of an internalization. */
 import type { DecisionFacts } from '../core/proof/decision-facts.ts'
 import { makeProofFile, type ProofFile } from '../core/proof/proof-file.ts'
+import { MAX_LISTED_DRAFTS } from '../core/proof/border-part.ts'
 import { MAX_LISTED_BLOCKS, type OutcomePart } from '../core/proof/outcome-part.ts'
-import { ConversationList, type RolloutPart } from '../core/proof/rollout-part.ts'
+import { ConversationList, type DraftPair, type RolloutPart } from '../core/proof/rollout-part.ts'
 import {
+  movedBorder,
   winningLora,
   type HistoryEntry,
   type Internalization,
 } from '../core/internalization/internalization.ts'
 import { addOutcomes, NO_BLOCK, type OutcomeBlock } from '../core/outcomes/blocks.ts'
 import { OutcomeReader } from '../core/outcomes/conversation-outcomes.ts'
+import { draftLossOf } from '../core/rollout/pair.ts'
+import { Thinning } from '../core/rollout/thinning.ts'
 import { AppError } from '../errors.ts'
 import { packageVersion } from '../package-folder.ts'
 import type { Store } from '../store/store.ts'
@@ -79,6 +83,28 @@ const outcomesOf = async (
   return { revision, blocks: blocks.slice(0, most) }
 }
 
+const PAIR_PAGE = 5_000
+
+/** The first drafts of a lora that count. */
+const readDrafts = async (
+  { pairs }: Pick<Store, 'pairs'>,
+  lora: string,
+  count: number
+): Promise<DraftPair[]> => {
+  const drafts: DraftPair[] = []
+  const thinning = new Thinning()
+  for (let place = 0, isFull = true; isFull && drafts.length < count;) {
+    const page = await pairs.since(lora, place, PAIR_PAGE)
+    isFull = page.length === PAIR_PAGE
+    place = page.at(-1)?.place ?? place
+    for (const pair of page) {
+      const loss = thinning.keeps(pair) ? draftLossOf(pair) : null
+      if (loss !== null) drafts.push({ confidence: pair.confidence!, agrees: loss === 0 })
+    }
+  }
+  return drafts.slice(0, count)
+}
+
 const rolloutOf = async (
   store: Pick<Store, 'snapshots' | 'pairs' | 'feedback'>,
   internalization: Internalization,
@@ -92,11 +118,13 @@ const rolloutOf = async (
   for await (const conversation of countedConversations(store, lora, evidence.pairs))
     list.add(conversation)
   const { count, ...conversations } = list.read()
+  const wanted = Math.max(0, ...history.map((entry) => movedBorder(entry)?.evidence.drafts ?? 0))
   return {
     lora,
     report: { at, stage, evidence, feedback, rollbackCapital, stepCapital, outcomes },
     isWhole: count === evidence.pairs,
     ...conversations,
+    drafts: await readDrafts(store, lora, Math.min(wanted, MAX_LISTED_DRAFTS)),
     feedback: await outcomesOf(store, lora, feedback.blocks),
   }
 }

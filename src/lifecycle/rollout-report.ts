@@ -14,6 +14,7 @@ import {
 import { meanLoss, type LossCounts } from '../core/rollout/evidence.ts'
 import type { OutcomeFigures } from '../core/outcomes/outcome-figures.ts'
 import { badText, differenceText, points } from '../core/outcomes/outcome-text.ts'
+import type { Border, BorderReport } from '../core/rollout/border.ts'
 import type { Indicator, IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
 import { percent } from '../core/gate/figures.ts'
@@ -22,6 +23,8 @@ import type { Store } from '../store/store.ts'
 import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from './json-snapshot.ts'
 
 export interface RolloutReport extends ReportedEvidence {
+  /** the confidence from which on it answers, and the next one; absent in older reports */
+  border?: BorderReport
   /** signs that the questions have changed; empty for verdicts without a baseline */
   indicators: IndicatorFigures[]
   /** the models that answered for the upstream, the newest last */
@@ -73,6 +76,26 @@ export const saveRolloutReport = (
 export const spentToday = async ({ pairs }: Pick<Store, 'pairs'>, now: number): Promise<number> => {
   const midnight = dayOf(now) * DAY_MS
   return (await pairs.spent(midnight, midnight + DAY_MS)).usd
+}
+
+/** `answers from a confidence of -0.12 on: it disagrees …` */
+export const borderText = ({ threshold, evidence }: Border): string =>
+  `answers from a confidence of ${threshold.toPrecision(3)} on: it disagrees with the upstream in ` +
+  `${countsText(evidence, `${evidence.pairs} requests`)} of that confidence; evidence ${capitalText(evidence.capital)}`
+
+/** `61.2 % of the audited requests; 63.0 % at evidence 20, now 3.1 after 2210 requests` */
+export const coverageText = (
+  { coverage, next }: BorderReport,
+  decidingCapital: string
+): string | null => {
+  if (coverage === null) return null
+  const present = `${percent(coverage)} of the audited requests`
+  if (next === null) return present
+  const { pairs, capital } = next.evidence
+  return (
+    `${present}; ${percent(next.coverage)} at evidence ${decidingCapital}, now ${capitalText(capital)} ` +
+    `after ${pairs} requests`
+  )
 }
 
 /** Whether a report that was made in one stage is of the other. A template may enter a stage twice. */

@@ -475,7 +475,10 @@ describe('a live route', () => {
     expect(markup).toMatch(
       /Audits today, all templates<\/dt><dd><strong>\$0.0123\d*<\/strong><small>of \$1.00 a day/
     )
-    expect(rowOf(markup, 'would have gone to the upstream')).toEqual(['71'])
+    expect(rowOf(markup, 'none')).toEqual(['71'])
+    expect(markup).toMatch(
+      /Sure enough to answer<\/dt><dd><strong>61.2 %<\/strong><small>next 63.0 %: evidence 3.1 of 20/
+    )
     expect(markup).toContain(
       'aria-label="Disagreement with the upstream between 0.3 % and 8.2 %; proven at most 3.9 %; margin 5.0 %"'
     )

@@ -21,6 +21,8 @@ const outcomesOf = (counts: Partial<PairSums['outcomes']>): PairSums['outcomes']
   disagreed: 0,
   'upstream-differs': 0,
   'second-agrees': 0,
+  'draft-agreed': 0,
+  'draft-disagreed': 0,
   fallback: 0,
   refused: 0,
   unusable: 0,
@@ -67,6 +69,8 @@ describe('the loss of a pair', () => {
 
   it('does not exist where the lora would not have answered, or there is no pair', () => {
     expect(PAIR_OUTCOMES.filter((outcome) => !isAnswered({ outcome }))).toEqual([
+      'draft-agreed',
+      'draft-disagreed',
       'fallback',
       'unusable',
     ])
@@ -93,6 +97,8 @@ describe('pairs of a template without further turns', () => {
         disagreed: 1,
         'upstream-differs': 1,
         'second-agrees': 0,
+        'draft-agreed': 0,
+        'draft-disagreed': 0,
         fallback: 1,
         unusable: 1,
       })

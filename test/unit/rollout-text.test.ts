@@ -58,8 +58,11 @@ template    01234567 (card intents)
 lora        lora-abc
 stage       shadow → [canary 5 %] → canary 25 % → full
 next        canary 25 % at evidence 20, now 2.2 after 128 conversations
-audits      152 agreed, 4 disagreed, 4 upstream-differs, 0 second-agrees, 71
-            fallback, 0 refused, 2 unusable; 3 waiting, 0 dropped
+audits      152 agreed, 4 disagreed, 4 upstream-differs, 0 second-agrees, 0
+            draft-agreed, 0 draft-disagreed, 71 fallback, 0 refused, 2 unusable;
+            3 waiting, 0 dropped
+answers     61.2 % of the audited requests; 63.0 % at evidence 20, now 3.1 after
+            221 requests
 cost today  0.012 USD for audits of all templates; the limit is 1.00 USD a day
 
 loss        4 of 160 conversations, 2.5 % (0.3 % to 8.2 %)
@@ -100,7 +103,7 @@ saved: 80.9 % a request, before engine and training
     const waitsFor = ['waits until 2026-11-30 10:04 UTC', 'no pair yet between 04:00 and 08:00 UTC']
     const text = rolloutText(viewOf(exampleReport({ waitsFor, auditPart: 0.25 })), 200)
     expect(text).toContain(`after 128 conversations; ${waitsFor.join('; ')}\n`)
-    expect(text).toContain('3 waiting, 0 dropped; 25.0 % of the audits are carried out\n')
+    expect(text).toMatch(/3\s+waiting, 0 dropped; 25\.0 %\s+of the audits are carried\s+out\n/)
   })
 
   it('shows credits beside the losses, and a mean below 0', () => {
@@ -324,6 +327,8 @@ describe('80 columns', () => {
           disagreed: counts,
           'upstream-differs': counts,
           'second-agrees': 0,
+          'draft-agreed': 0,
+          'draft-disagreed': 0,
           fallback: counts,
           refused: 0,
           unusable: counts,

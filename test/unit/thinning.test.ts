@@ -76,6 +76,7 @@ describe('evidence of audits at two parts', () => {
       isSingle: true,
       pairsBefore: 0,
       baseline: baselineOf([sighting]),
+      borders: [0],
     })
     const traits = { ratedAt: null, isNewLabel: null, upstreamModel: null }
     reader.read(

@@ -80,6 +80,7 @@ describe('with an encoder alone', () => {
     const { harness, row } = await planned(answered(sentence), { encoder: 'alone' })
     expect(row.state).toEqual({
       name: 'rejected',
+      isUntrained: true,
       reason:
         'the answers are not labels, and a head learns only labels: set a base model for loras (MODEL_PATH)',
     })
@@ -103,6 +104,7 @@ describe('with an encoder alone, and arms that cannot learn labels', () => {
       const { harness, internalization } = await trained(arms, 'alone')
       expect(internalization.state).toEqual({
         name: 'rejected',
+        isUntrained: true,
         reason:
           'the answers are labels, and ARMS has no label-head: add it, or set a base model for loras (MODEL_PATH)',
       })
@@ -121,6 +123,7 @@ describe('without one', () => {
     const { harness, internalization } = await trained(['label-head'], false)
     expect(internalization.state).toEqual({
       name: 'rejected',
+      isUntrained: true,
       reason: 'the engine has no encoder for a head: set ENCODER_PATH, or enable loras (ARMS)',
     })
     expect(await harness.engine.findJobs({})).toEqual([])
@@ -188,6 +191,7 @@ describe('answers that all have one label', () => {
     const { harness, row } = await planned(records, { arms: ['label-head'] })
     expect(row.state).toEqual({
       name: 'rejected',
+      isUntrained: true,
       reason:
         'all answers to learn from are the same, and a head needs two labels: enable loras (ARMS)',
     })
@@ -209,6 +213,7 @@ describe('labels with too few rows each', () => {
     const { row } = await planned(few, { arms: ['label-head'], ...rows })
     expect(row.state).toMatchObject({
       name: 'rejected',
+      isUntrained: true,
       reason: expect.stringMatching(
         /^150 answers to learn from have (49|50) different, recurring values: about \d\d more rows would show /
       ),

@@ -1,4 +1,5 @@
 /** A live route with its worker, and a log to which audited requests are added. */
+import type { ArmFigures } from '../../src/core/gate/gate.ts'
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import type { Thumb } from '../../src/core/log/feedback.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
@@ -111,17 +112,26 @@ export class Watched {
   routes = () => this.harness.store.routes.list()
 }
 
-/** For a test file: makes a route live, in the first stage of a rollout. */
+/** With other figures of the arm that won, and without a baseline, which would be that of the threshold before. */
+const withArm = (row: Internalization, changed: Partial<ArmFigures>): Internalization => {
+  const { baseline: _baseline, ...verdict } = row.verdict!
+  const winner = { ...verdict.arms[verdict.arm]!, ...changed }
+  return { ...row, verdict: { ...verdict, arms: verdict.arms.with(verdict.arm, winner) } }
+}
+
+/** For a test file: makes a route live, in the first stage of a rollout; it has no successor. @param arm figures of the verdict */
 export const useWatchedRoute = (): ((
   rollout: RolloutSettings,
-  changes?: Partial<WorkerDeps>
+  changes?: Partial<WorkerDeps>,
+  arm?: Partial<ArmFigures>
 ) => Promise<Watched>) => {
   const open = useWorkerHarness()
-  return async (rollout, changes = {}) => {
+  return async (rollout, changes = {}, arm) => {
     const harness = await open({ from: 'approval' })
-    const row = await harness.newest()
+    const newest = await harness.newest()
+    const row = arm === undefined ? newest : withArm(newest, arm)
     const live = await goLive(harness.store, row, { by: 'admin', now: harness.now, rollout })
-    const worker = await harness.worker(harness.deps({ rollout, ...changes }))
+    const worker = await harness.worker(harness.deps({ rollout, ...changes }, { auto: false }))
     return new Watched(harness, worker, live)
   }
 }

@@ -121,6 +121,8 @@ export class WebhookHarness {
       disagreed: 21,
       'upstream-differs': 0,
       'second-agrees': 0,
+      'draft-agreed': 0,
+      'draft-disagreed': 0,
       fallback: 0,
       refused: 0,
       unusable: 0,

@@ -2,7 +2,7 @@
 import { z } from '@hono/zod-openapi'
 import { DRAWN_SIDES, MAX_COMMENT_CHARS, THUMBS } from '../../core/log/feedback.ts'
 import { INDICATORS } from '../../core/rollout/indicators.ts'
-import { PAIR_OUTCOMES, RATINGS } from '../../core/rollout/pair.ts'
+import { PAIR_OUTCOMES, RATINGS, type PairOutcome } from '../../core/rollout/pair.ts'
 
 const time = z.number().describe('milliseconds since the epoch')
 
@@ -102,6 +102,46 @@ const outcomeFiguresSchema = z
 
 const outcomeSchema = z.enum(PAIR_OUTCOMES)
 
+/** There is nothing to choose between, or the lora's answer was none. */
+const WITHOUT_RATING = new Set<PairOutcome>([
+  'draft-agreed',
+  'draft-disagreed',
+  'fallback',
+  'unusable',
+])
+
+const borderEvidence = {
+  ...countsSchema.shape,
+  answered: z.number().describe('answered pairs that were read until then'),
+  drafts: z.number().describe('answers below the border in force that were read until then'),
+  margin: z.number(),
+  capital: z
+    .number()
+    .describe('natural logarithm of the capital against "the loss there is at least the margin"'),
+}
+
+export const borderSchema = z
+  .object({
+    threshold: z.number().describe('the lora answers from this confidence on'),
+    evidence: z.object(borderEvidence),
+  })
+  .openapi('Border', { description: 'A border that pairs have proved after the proof' })
+
+const borderReportSchema = z
+  .object({
+    present: z.number().describe('number of the border in force; 0: that of the proof'),
+    widest: z.number().describe('number of the widest border that pairs may prove'),
+    coverage: z
+      .number()
+      .nullable()
+      .describe('share of the audited requests that it answers; null before the first one'),
+    next: borderSchema
+      .extend({ coverage: z.number() })
+      .nullable()
+      .describe('the next wider border; null: there is none'),
+  })
+  .openapi('BorderReport')
+
 export const rolloutSchema = z
   .object({
     at: time,
@@ -113,6 +153,7 @@ export const rolloutSchema = z
       .describe('capital at which it is rolled back, and at which drift is reported'),
     stepCapital: z.number().describe('capital at which the next stage may begin'),
     outcomes: z.record(outcomeSchema, z.number()).describe('audited requests by outcome'),
+    border: borderReportSchema.optional().describe('the confidence from which on the lora answers'),
     waiting: z.number().describe('audited requests without the answer of the lora yet'),
     dropped: z.number().describe('audited requests that were dropped, because too many waited'),
     waitsFor: z
@@ -225,7 +266,7 @@ export const pairsQuerySchema = z
   })
   .refine(
     ({ outcome, revealed }) =>
-      revealed === 'true' || (outcome !== 'fallback' && outcome !== 'unusable'),
+      revealed === 'true' || outcome === undefined || !WITHOUT_RATING.has(outcome),
     {
       path: ['outcome'],
       message: 'these have no two answers to rate; they are shown with revealed=true',

@@ -10,6 +10,7 @@ import { MAX_LABEL_CHARS, type Template } from '../../core/template/template.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
 import type { Usage } from '../../openai/chat.ts'
 import {
+  borderSchema,
   evidenceSchema,
   feedbackCountsSchema,
   rolloutSchema,
@@ -55,6 +56,7 @@ const stateSchema = z
       name: z.literal('live'),
       stage: stageSchema.describe('of the rollout'),
       evidence: evidenceSchema.optional().describe('when the stage began; absent in the first one'),
+      border: borderSchema.optional().describe('absent: that of the proof'),
     }),
     z.object({
       name: z.literal('retired'),

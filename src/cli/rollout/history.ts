@@ -1,12 +1,13 @@
 /** The states of internalizations that a person wants to know of, and why they were entered. */
 import {
+  movedBorder,
   rolloutStageOf,
   type HistoryEntry,
   type Internalization,
 } from '../../core/internalization/internalization.ts'
 import { shortId } from '../../core/template/name.ts'
 import { stageName } from '../../core/rollout/stages.ts'
-import { capitalText, lossText } from '../../lifecycle/rollout-report.ts'
+import { borderText, capitalText, lossText } from '../../lifecycle/rollout-report.ts'
 import type { Store } from '../../store/store.ts'
 import { minuteText } from '../../core/days.ts'
 
@@ -32,9 +33,13 @@ export const historiesOf = async (
   return histories
 }
 
-const entryText = ({ at, by, to, note }: HistoryEntry): string => {
+const entryText = (entry: HistoryEntry): string => {
+  const { at, by, to, note } = entry
   const stage = rolloutStageOf(to)
-  const reasons = [reasonText(to), note ?? ''].filter((text) => text !== '')
+  const border = movedBorder(entry)
+  const reasons = [border === null ? reasonText(to) : borderText(border), note ?? ''].filter(
+    (text) => text !== ''
+  )
   const became = stage === null ? to.name : stageName(stage)
   return `  ${minuteText(at)} ${became}, by ${by}${reasons.length === 0 ? '' : `: ${reasons.join('; ')}`}`
 }

@@ -5,7 +5,12 @@ import { outcomeLines } from '../../core/outcomes/outcome-text.ts'
 import { meanLoss } from '../../core/rollout/evidence.ts'
 import { PAIR_OUTCOMES } from '../../core/rollout/pair.ts'
 import { stageName, type EvidenceFigures } from '../../core/rollout/stages.ts'
-import { capitalText, lossText, type RolloutReport } from '../../lifecycle/rollout-report.ts'
+import {
+  capitalText,
+  coverageText,
+  lossText,
+  type RolloutReport,
+} from '../../lifecycle/rollout-report.ts'
 import { table, wrap } from '../layout.ts'
 import { minuteText } from '../../core/days.ts'
 import { percent } from '../output.ts'
@@ -47,6 +52,11 @@ const auditsText = ({ outcomes, waiting, dropped, auditPart }: RolloutReport): s
   PAIR_OUTCOMES.map((name) => `${outcomes[name]} ${name}`).join(', ') +
   `; ${waiting} waiting, ${dropped} dropped` +
   (auditPart < 1 ? `; ${percent(auditPart)} of the audits are carried out` : '')
+
+const bordersText = ({ border, stepCapital }: RolloutReport): string[] => {
+  const text = border && coverageText(border, limitText(stepCapital))
+  return text == null ? [] : [text]
+}
 
 const spentText = ({ spentUsdToday, auditUsdPerDay }: RolloutReport): string => {
   const limit =
@@ -130,6 +140,7 @@ export const rolloutText = (view: RolloutView, width: number): string => {
       ? []
       : [
           field('audits', auditsText(report)),
+          ...bordersText(report).map((text) => field('answers', text)),
           field('cost today', spentText(report)),
           ...warningTexts(report).map((text) => field('warning', text)),
         ]),

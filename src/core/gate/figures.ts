@@ -109,6 +109,8 @@ export interface ArmFigures {
   samples: { traffic: SampleFigures; unseen: SampleFigures }
   /** all thresholds that were tested */
   tests: ThresholdTest[]
+  /** wider ones than the threshold, in their order, that further pairs may prove (`core/rollout/border.ts`); absent in older ones */
+  wider?: number[]
   /** reason why no threshold could be tested; null when at least one was */
   shortage: string | null
   /** at the threshold; if a slice fails at every threshold that passed, at the best of them */
@@ -258,6 +260,25 @@ const chooseThreshold = (
   return { chosen: null, slices: failed ?? [] }
 }
 
+/** Thresholds that are wider than the chosen one, until one where a slice fails or the upstream differs too often. */
+const widerThan = (
+  chosen: ThresholdTest | null,
+  tests: readonly ThresholdTest[],
+  answerable: readonly JudgedRow[],
+  { cuts, burstMs }: { cuts: readonly Cut[]; burstMs: number }
+): number[] => {
+  if (chosen === null) return []
+  const measurable = new Set(cuts.filter(isMeasurable).map(({ threshold }) => threshold))
+  const wider = tests
+    .map(({ threshold }) => threshold)
+    .filter((threshold) => threshold < chosen.threshold)
+  const end = wider.findIndex((threshold) => {
+    const answered = answerable.filter((row) => row.isTraffic && row.confidence >= threshold)
+    return !measurable.has(threshold) || failingSlices(sliceFigures(answered, burstMs)).length > 0
+  })
+  return end < 0 ? wider : wider.slice(0, end)
+}
+
 /** Tests one arm at its share of alpha, and takes the best threshold that may be promised. */
 export const armFigures = (
   { arm, statistic, rows }: ArmRows,
@@ -295,6 +316,7 @@ export const armFigures = (
     upstreamAgreement: upstreamAgreementOf((cut ?? cuts.at(-1))?.traffic ?? NO_COUNTS),
     samples,
     tests,
+    wider: widerThan(chosen, tests, answerable, { cuts, burstMs: options.burstMs }),
     shortage: tests.length > 0 ? null : shortageOf(judged, cuts, options, minAnswered),
     slices,
   }

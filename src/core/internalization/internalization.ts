@@ -10,6 +10,7 @@ import type { Repeats } from '../learn/dataset.ts'
 import type { Verdict } from '../gate/gate.ts'
 import type { Outcome } from '../answer/outcome.ts'
 import type { ProvenKinds } from '../route/request-kind.ts'
+import type { Border } from '../rollout/border.ts'
 import type { Baseline } from '../rollout/indicators.ts'
 import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import type { EvidenceFigures, RolloutStage } from '../rollout/stages.ts'
@@ -24,8 +25,10 @@ export type InternalizationState =
   | {
       name: 'live'
       stage: RolloutStage
-      /** why the stage began; absent in the first one */
+      /** why the stage began; absent in the first one, and where the state is there for another reason */
       evidence?: EvidenceFigures
+      /** that pairs have proved; absent: that of the proof */
+      border?: Border
     }
   | {
       name: 'retired'
@@ -42,6 +45,10 @@ export type InternalizationState =
       isUntrained?: true
     }
   | { name: 'failed'; cause: string }
+
+/** The border that pairs have proved. @returns null: that of the proof is in force, or it is not live */
+export const borderOf = (state: InternalizationState): Border | null =>
+  (state.name === 'live' && state.border) || null
 
 /** Why an internalization follows another one of its template. */
 export interface Succession {
@@ -227,6 +234,12 @@ export interface HistoryEntry {
 
 /** Longest note, UTF-16 units. */
 export const MAX_NOTE_CHARS = 300
+
+/** The border that a change of the state has moved. @returns null: it stays where it was */
+export const movedBorder = ({ from, to }: Pick<HistoryEntry, 'from' | 'to'>): Border | null => {
+  const [before, border] = [from && borderOf(from), borderOf(to)]
+  return from?.name === 'live' && border?.threshold !== before?.threshold ? border : null
+}
 
 /** The operator's settings for all internalizations. */
 export interface InternalizeOptions {

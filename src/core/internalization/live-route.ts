@@ -1,6 +1,6 @@
 /** The route of an approved internalization. */
 import { AppError } from '../../errors.ts'
-import { winningLora, type Internalization } from './internalization.ts'
+import { borderOf, winningLora, type Internalization } from './internalization.ts'
 import type { LossBounds, TrafficShares } from '../rollout/stages.ts'
 import type { Route } from '../route/route.ts'
 import type { Template } from '../template/template.ts'
@@ -14,7 +14,7 @@ export const routeOf = (
   template: Template,
   shares: TrafficShares
 ): Route => {
-  const { id, plan, verdict } = internalization
+  const { id, plan, verdict, state } = internalization
   const lora = winningLora(internalization)
   const figures = verdict?.arms[verdict.arm]
   const hasPassed = verdict?.verdict === 'promote' && (figures?.threshold ?? null) !== null
@@ -27,7 +27,7 @@ export const routeOf = (
     engine: plan.engine,
     lora,
     confidence: figures.confidence,
-    threshold: figures.threshold!,
+    threshold: borderOf(state)?.threshold ?? figures.threshold!,
     answers: plan.answers,
     kinds: plan.kinds,
     ...shares,
@@ -35,24 +35,42 @@ export const routeOf = (
   }
 }
 
+/**
+ * The borders that a route may have, that of the proof first, then wider ones. Turns of a conversation would be
+ * counted as one pair at one border and not at another, so a template with further turns keeps that of the proof.
+ * @throws AppError `invalid-state` without a proved threshold
+ */
+export const bordersOf = (
+  { id, verdict }: Pick<Internalization, 'id' | 'verdict'>,
+  { maxTurnsAfter }: Pick<Template, 'maxTurnsAfter'>
+): number[] => {
+  const figures = verdict?.arms[verdict.arm]
+  if (figures === undefined || figures.threshold === null)
+    throw new AppError('invalid-state', `internalization ${id} has no verdict to go live with`)
+  return [figures.threshold, ...(maxTurnsAfter === 0 ? (figures.wider ?? []) : [])]
+}
+
 /** Evidence needs a bound above 0 and below 1. */
 const [LEAST_BOUND, LARGEST_BOUND] = [0.001, 0.999]
 
 /**
  * The bounds that the mean loss of pairs is compared with. The mean is what the promise is about
- * (docs/evidence.md), so the margin is the bound, with nothing allowed for.
+ * (docs/evidence.md), so the margin is the bound, with nothing allowed for. What the proof showed is about its own
+ * border: of a wider one the margin is shown.
  * @param hasCredits whether a pair may have a loss below 0: the upstream is asked again where the lora
  * disagrees with it, or was
+ * @param isWider whether a border is in force that pairs have proved
  * @throws AppError `invalid-state` without a verdict
  */
 export const lossBoundsOf = (
   { id, verdict }: Pick<Internalization, 'id' | 'verdict'>,
-  hasCredits: boolean
+  hasCredits: boolean,
+  isWider = false
 ): LossBounds => {
   const figures = verdict?.arms[verdict.arm]
   if (!verdict || !figures)
     throw new AppError('invalid-state', `internalization ${id} has no verdict`)
   const margin = Math.min(LARGEST_BOUND, Math.max(LEAST_BOUND, verdict.margin))
-  const proven = Math.max(LEAST_BOUND, figures.lossBound)
+  const proven = isWider ? margin : Math.max(LEAST_BOUND, figures.lossBound)
   return { margin, proven: Math.min(margin, proven), least: hasCredits ? -1 : 0 }
 }

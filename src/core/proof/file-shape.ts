@@ -3,6 +3,7 @@ import { FIELD_KINDS, MAX_FIELD_RULES } from '../answer/field-rules.ts'
 import { RESPONSE_TYPES } from '../answer/response-type.ts'
 import { ARM_NAMES } from '../learn/schedule.ts'
 import { PAIR_OUTCOMES, RATINGS } from '../rollout/pair.ts'
+import { MAX_LISTED_DRAFTS } from './border-part.ts'
 import { MAX_LISTED_BLOCKS } from './outcome-part.ts'
 import {
   among,
@@ -24,6 +25,8 @@ const MAX_HISTORY = 10_000
 
 /** ARMS may name one twice. */
 const MAX_ARMS = 16
+/** More than the gate tests. */
+const MAX_BORDERS = 100
 
 /** Differences of shares. */
 const SIGNED_SHARE = within(-1, 1)
@@ -106,7 +109,14 @@ const VERDICT = members({
   alpha: SHARE,
   arm: COUNT,
   upstreamAgreement: SHARE,
-  arms: list(members({ agreementAnsweredBound: SHARE, lossBound: SIGNED_SHARE })),
+  arms: list(
+    members({
+      agreementAnsweredBound: SHARE,
+      lossBound: SIGNED_SHARE,
+      threshold: nullable(NUMBER),
+      wider: optional(list(NUMBER, { most: MAX_BORDERS })),
+    })
+  ),
 })
 
 const COUNTS = { pairs: COUNT, losses: NUMBER, credits: NUMBER }
@@ -140,12 +150,24 @@ const OUTCOMES = members({
 
 const SIDE = members({ conversations: COUNT, bad: NUMBER })
 
+const BORDER = members({
+  threshold: NUMBER,
+  evidence: members({
+    ...COUNTS,
+    answered: COUNT,
+    drafts: COUNT,
+    margin: LOSS_BOUND,
+    capital: NUMBER,
+  }),
+})
+
 const HISTORY = list(
   members({
     at: TIME,
     by: TEXT,
     state: TEXT,
     stage: nullable(STAGE),
+    border: nullable(BORDER),
     evidence: nullable(EVIDENCE),
     feedback: nullable(OUTCOMES),
   }),
@@ -174,6 +196,7 @@ const ROLLOUT = members({
   isWhole: FLAG,
   summed: list(members({ ...COUNTS, at: TIME, ratedAt: nullable(TIME) })),
   conversations: list(list(PAIR, { least: 1 })),
+  drafts: list(members({ confidence: NUMBER, agrees: FLAG }), { most: MAX_LISTED_DRAFTS }),
   feedback: members({
     revision: COUNT,
     blocks: list(members({ at: TIME, lora: SIDE, audit: SIDE }), { most: MAX_LISTED_BLOCKS }),

@@ -5,13 +5,15 @@
  */
 import type { Verdict } from '../gate/gate.ts'
 import type { ArmName } from '../learn/schedule.ts'
-import type {
-  HistoryEntry,
-  Internalization,
-  InternalizationPlan,
-  InternalizationState,
-  ProvenVerdict,
+import {
+  movedBorder,
+  type HistoryEntry,
+  type Internalization,
+  type InternalizationPlan,
+  type InternalizationState,
+  type ProvenVerdict,
 } from '../internalization/internalization.ts'
+import type { Border } from '../rollout/border.ts'
 import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import type { EvidenceFigures, RolloutStage } from '../rollout/stages.ts'
 import type { Template } from '../template/template.ts'
@@ -36,6 +38,8 @@ export interface HistoryStep {
   reason: string | null
   /** of a live one; else null */
   stage: RolloutStage | null
+  /** that pairs have proved, where it moved; else null */
+  border: Border | null
   /** of the pairs, if they were the reason; else null */
   evidence: EvidenceFigures | null
   /** of users' feedback, if it was the reason; else null */
@@ -97,7 +101,8 @@ export interface ProofParts {
   rollout: RolloutPart | null
 }
 
-const stepOf = ({ at, by, to, note }: HistoryEntry, hidden: HiddenValues): HistoryStep => {
+const stepOf = (entry: HistoryEntry, hidden: HiddenValues): HistoryStep => {
+  const { at, by, to, note } = entry
   const reason = to.name === 'rejected' || to.name === 'retired' ? to.reason : null
   return {
     at,
@@ -106,6 +111,7 @@ const stepOf = ({ at, by, to, note }: HistoryEntry, hidden: HiddenValues): Histo
     state: to.name,
     reason: reason && hidden.reason(reason),
     stage: (to.name === 'live' && to.stage) || null,
+    border: movedBorder(entry),
     evidence: ('evidence' in to && to.evidence) || null,
     feedback: (to.name === 'retired' && to.feedback) || null,
   }

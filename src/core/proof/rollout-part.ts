@@ -29,6 +29,12 @@ export interface CountedPair {
   ratedAt?: number
 }
 
+/** A draft below the border that was in force. */
+export interface DraftPair {
+  confidence: number
+  agrees: boolean
+}
+
 /** Conversations in the order in which they count, summed. */
 export interface SummedConversations extends LossCounts {
   /** of the last turn */
@@ -62,6 +68,8 @@ export interface RolloutPart {
   summed: SummedConversations[]
   /** all others, each with its turns */
   conversations: CountedPair[][]
+  /** below the border in force, as far as a border that moved needs them */
+  drafts: DraftPair[]
   feedback: OutcomePart
 }
 
@@ -159,7 +167,7 @@ export interface RemadeFigures {
 const RATING_LAG_MS = 600_000
 
 /** A rating counts from its time on. */
-const lossBefore =
+export const lossBefore =
   (time: number) =>
   ({ outcome, rating, ratedAt = 0 }: CountedPair): number =>
     lossOf({ outcome, rating: ratedAt <= time ? (rating ?? null) : null })

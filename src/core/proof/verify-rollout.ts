@@ -4,6 +4,7 @@ import { percent } from '../gate/figures.ts'
 import { meanLoss, START_EVERY } from '../rollout/evidence.ts'
 import { lossOf, PAIR_OUTCOMES } from '../rollout/pair.ts'
 import { stageName, type EvidenceFigures } from '../rollout/stages.ts'
+import { borderChecks } from './border-part.ts'
 import { check, namesText, type Check } from './check.ts'
 import { differences } from './differences.ts'
 import type { ProofFile, HistoryStep } from './proof-file.ts'
@@ -88,8 +89,11 @@ const outcomes = ({ conversations, report }: RolloutPart): Check => {
 const boundsCheck = (file: ProofFile, stored: readonly StoredEvidence[]): Check => {
   const { verdict, internalization } = file
   const hasWinner = verdict.arms[verdict.arm] !== undefined
-  const allowed = (hasWinner ? [true, false] : []).map((hasCredits) =>
-    lossBoundsOf({ id: internalization.id, verdict }, hasCredits)
+  const isWidened = file.history.some(({ border }) => border !== null)
+  const allowed = (hasWinner ? [true, false] : []).flatMap((hasCredits) =>
+    (isWidened ? [false, true] : [false]).map((isWider) =>
+      lossBoundsOf({ id: internalization.id, verdict }, hasCredits, isWider)
+    )
   )
   const wrong = stored.filter(
     ({ evidence: { margin, proven, least, credits } }) =>
@@ -104,7 +108,13 @@ const boundsCheck = (file: ProofFile, stored: readonly StoredEvidence[]): Check 
   )
 }
 
-const NO_ROLLOUT = { summed: [], conversations: [], isWhole: true, feedback: { blocks: [] } }
+const NO_ROLLOUT = {
+  summed: [],
+  conversations: [],
+  drafts: [],
+  isWhole: true,
+  feedback: { blocks: [] },
+}
 
 const evidenceCheck = (file: ProofFile, { name, at, evidence }: StoredEvidence): Check => {
   const { isWhole, ...pairs } = file.rollout ?? NO_ROLLOUT
@@ -211,10 +221,14 @@ export const workFault = (
   history: ProofFile['history'],
   rollout: RolloutPart | null
 ): string | null => {
-  const decisions = history.filter(({ evidence, feedback }) => evidence ?? feedback).length + 1
+  const decisions =
+    history.filter((step) => step.evidence ?? step.feedback ?? step.border).length + 1
   const feedbacks = history.filter(({ feedback }) => feedback !== null).length + 1
-  const { summed, conversations, feedback } = rollout ?? NO_ROLLOUT
-  const pairs = conversations.reduce((sum, turns) => sum + turns.length, summed.length)
+  const { summed, conversations, drafts, feedback } = rollout ?? NO_ROLLOUT
+  const pairs = conversations.reduce(
+    (sum, turns) => sum + turns.length,
+    summed.length + drafts.length
+  )
   return decisions > MAX_DECISIONS ||
     decisions * pairs > MAX_CONVERSATIONS_READ ||
     feedbacks * feedback.blocks.length > MAX_BLOCKS_READ
@@ -243,5 +257,6 @@ export const rolloutChecks = (
       ? []
       : [boundsCheck(file, stored), stagesCheck(file, stored), capitalCheck(file, expected)]),
     ...stored.map((one) => evidenceCheck(file, one)),
+    ...borderChecks(file, expected.stepCapital),
   ]
 }

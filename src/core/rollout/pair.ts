@@ -14,7 +14,8 @@ export const REFUSED_AFTER_OURS = 'upstream-refused-after-ours'
  * What became of an audited request. The lora would have answered: `agreed`, as the upstream did;
  * `disagreed`, and the upstream repeats its answer, or cannot be asked again; `upstream-differs`, and a
  * second answer of the upstream is a third one; `second-agrees`, and the second answer is the lora's.
- * `fallback`: the lora would not have answered. `refused`: no audit, but the upstream refused the client's next turn
+ * The lora was not sure enough: `draft-agreed` and `draft-disagreed` say what its draft would have been.
+ * `fallback`: the lora has no answer. `refused`: no audit, but the upstream refused the client's next turn
  * after an answer of the lora. `unusable`: there is no pair, because the upstream did not
  * answer, or the record has lost its bodies.
  */
@@ -23,6 +24,8 @@ export const PAIR_OUTCOMES = [
   'disagreed',
   'upstream-differs',
   'second-agrees',
+  'draft-agreed',
+  'draft-disagreed',
   'fallback',
   'refused',
   'unusable',
@@ -39,7 +42,7 @@ export type Rating = (typeof RATINGS)[number]
 export interface Pair {
   recordId: string
   outcome: PairOutcome
-  /** why it is `fallback` or `unusable`; else null */
+  /** why the lora would not have answered, or why there is no pair; else null */
   reason: string | null
   /** the same key for all turns of a conversation */
   conversation: string
@@ -98,6 +101,15 @@ const LOSSES: Partial<Record<PairOutcome, -1 | 0 | 1>> = {
 /** Whether the lora would have answered, so that the pair is evidence of its loss. */
 export const isAnswered = ({ outcome }: Pick<Pair, 'outcome'>): boolean =>
   LOSSES[outcome] !== undefined
+
+/**
+ * Loss of a draft below the border. The upstream is not asked again for it, so a draft that disagrees is a loss
+ * although the upstream might disagree with itself. @returns null for other pairs
+ */
+export const draftLossOf = ({ outcome }: Pick<Pair, 'outcome'>): 0 | 1 | null => {
+  if (outcome === 'draft-agreed') return 0
+  return outcome === 'draft-disagreed' ? 1 : null
+}
 
 /**
  * Loss of a pair. Its mean is P(lora ≠ first answer) − P(second answer ≠ first answer), which the promise is

@@ -126,7 +126,8 @@ const judgeOne = async (
     // the upstream would have answered it without an audit, too
     costUsd: null,
   }
-  if (pair.reason !== null) return pair
+  if (deferred !== null) return pair
+  if (!isSure) return { ...pair, outcome: agrees ? 'draft-agreed' : 'draft-disagreed' }
   const costUsd = costsAnswer ? deps.costUsd(record.model, record.usage) : null
   const answered = { ...pair, costUsd }
   if (agrees) return { ...answered, outcome: 'agreed' }

@@ -1,5 +1,6 @@
 /** The report on a live route, and what an operator must be told of it. Pure. */
 import { percent } from '../../core/gate/figures.ts'
+import type { BorderReport } from '../../core/rollout/border.ts'
 import { meanLoss } from '../../core/rollout/evidence.ts'
 import type { OutcomeFigures } from '../../core/outcomes/outcome-figures.ts'
 import { risen, type IndicatorFigures } from '../../core/rollout/indicators.ts'
@@ -13,10 +14,11 @@ import type { UpstreamVersion } from '../../core/rollout/upstream-versions.ts'
 import { driftText, indicatorText, type RolloutReport } from '../../lifecycle/rollout-report.ts'
 import type { RouteFigures } from './route-reader.ts'
 
-export interface ReportFacts extends RouteFigures {
+export interface ReportFacts extends Omit<RouteFigures, 'border'> {
   now: number
   stage: RolloutStage
   evidence: EvidenceFigures
+  border: BorderReport
   feedback: OutcomeFigures
   decision: RolloutDecision
   /** see `stageWaits` */
@@ -44,6 +46,7 @@ export const makeReport = (facts: ReportFacts): RolloutReport => {
     at: now,
     stage: facts.stage,
     evidence: facts.evidence,
+    border: facts.border,
     feedback: facts.feedback,
     rollbackCapital: rollout.rollbackCapital,
     stepCapital: rollout.stepCapital,

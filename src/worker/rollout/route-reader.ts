@@ -4,8 +4,9 @@ import {
   type Baseline,
   type IndicatorFigures,
 } from '../../core/rollout/indicators.ts'
+import { BorderReader, type BorderSums } from '../../core/rollout/border.ts'
 import { PairReader, type PairSums } from '../../core/rollout/pair-reader.ts'
-import type { WatchedPair } from '../../core/rollout/pair.ts'
+import { isAnswered, type WatchedPair } from '../../core/rollout/pair.ts'
 import { Thinning } from '../../core/rollout/thinning.ts'
 import {
   UpstreamVersionReader,
@@ -14,6 +15,7 @@ import {
 
 export interface RouteFigures {
   sums: PairSums
+  border: BorderSums
   indicators: IndicatorFigures[]
   upstreamVersions: UpstreamVersion[]
 }
@@ -24,12 +26,22 @@ export class RouteReader {
   /** the questions of all hours count alike, too */
   private readonly thinning = new Thinning()
   private readonly upstream = new UpstreamVersionReader()
+  private readonly border: BorderReader
 
-  /** @param options.baseline null where no held-out record was left to make it from */
-  constructor(options: { isSingle: boolean; pairsBefore: number; baseline: Baseline | null }) {
-    const { isSingle, pairsBefore, baseline } = options
+  /**
+   * @param options.baseline null where no held-out record was left to make it from
+   * @param options.borders see `bordersOf`
+   */
+  constructor(options: {
+    isSingle: boolean
+    pairsBefore: number
+    baseline: Baseline | null
+    borders: readonly number[]
+  }) {
+    const { isSingle, pairsBefore, baseline, borders } = options
     this.pairs = new PairReader(isSingle, pairsBefore)
     this.indicators = baseline && new IndicatorReader(baseline)
+    this.border = new BorderReader(borders)
   }
 
   /** of the last pair that was read; 0 before the first */
@@ -41,8 +53,10 @@ export class RouteReader {
     this.pairs.read(pairs)
     for (const pair of pairs) {
       this.upstream.read(pair)
-      if (this.thinning.keeps(pair) && pair.outcome !== 'unusable' && pair.outcome !== 'refused')
-        this.indicators?.read({ ...pair, isFallback: pair.outcome === 'fallback' })
+      if (!this.thinning.keeps(pair)) continue
+      this.border.read(pair)
+      if (pair.outcome !== 'unusable' && pair.outcome !== 'refused')
+        this.indicators?.read({ ...pair, isFallback: !isAnswered(pair) })
     }
   }
 
@@ -50,6 +64,7 @@ export class RouteReader {
   figures(now: number): RouteFigures {
     return {
       sums: this.pairs.sums(now),
+      border: this.border.sums(),
       indicators: this.indicators?.figures() ?? [],
       upstreamVersions: this.upstream.list(),
     }

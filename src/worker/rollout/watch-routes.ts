@@ -5,12 +5,14 @@
  */
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import {
+  borderOf,
   rolloutStageOf,
   winningLora,
   type Internalization,
 } from '../../core/internalization/internalization.ts'
+import { borderAt, provedBorder, reportBorder, type Border } from '../../core/rollout/border.ts'
 import { isHarmful } from '../../core/outcomes/outcome-figures.ts'
-import { lossBoundsOf, routeOf } from '../../core/internalization/live-route.ts'
+import { bordersOf, lossBoundsOf, routeOf } from '../../core/internalization/live-route.ts'
 import {
   decideRollout,
   evidenceFigures,
@@ -25,11 +27,13 @@ import type { Engine } from '../../engine/engine.ts'
 import { toAppError } from '../../errors.ts'
 import {
   enterNextStage,
+  moveBorder,
   retire,
   settleRoute,
   type PromotionContext,
 } from '../../lifecycle/promote.ts'
 import {
+  borderText,
   isSameStage,
   feedbackReason,
   readRolloutReport,
@@ -178,6 +182,7 @@ class LiveRoutes implements RouteWatch {
             isSingle: template.maxTurnsAfter === 0,
             pairsBefore: stage.before.pairs,
             baseline: internalization.verdict?.baseline ?? null,
+            borders: bordersOf(internalization, template),
           }),
           stage,
           revision,
@@ -197,7 +202,7 @@ class LiveRoutes implements RouteWatch {
     const { store, rollout } = this.deps
     const { internalization } = audited
     const watched = await this.read(audited, rolloutStageOf(internalization.state)!)
-    const { report, decision } = await this.judgeRoute(audited, watched)
+    const { report, decision, border } = await this.judgeRoute(audited, watched)
     if (!isSameReport(watched.report, report)) {
       for (const { event, message } of warningsOf(watched.report, report)) {
         const data = eventData(event, internalization, report.evidence)
@@ -209,6 +214,7 @@ class LiveRoutes implements RouteWatch {
     if (decision.rollsBack || isHarmful(report.feedback, report.rollbackCapital))
       return this.rollBack(internalization, report, decision)
     if (decision.mayStep && rollout.steps) return this.enterNext(internalization, report)
+    if (border !== null && report.driftedAt === null) return this.widen(internalization, border)
     // a person is waited for
     const audits = decision.mayStep ? 'few' : 'all'
     const { auditPart } = report
@@ -223,17 +229,24 @@ class LiveRoutes implements RouteWatch {
   private async judgeRoute(
     { internalization, route }: AuditedRoute,
     { reader, stage, report: last }: Watched
-  ): Promise<{ report: RolloutReport; decision: RolloutDecision }> {
+  ): Promise<{ report: RolloutReport; decision: RolloutDecision; border: Border | null }> {
     const { store, now, rollout, replayUpstream, deprecatedOn } = this.deps
     const [oldest] = await store.pairs.waiting(route.lora, 1)
     const figures = reader.figures(oldest?.at ?? now())
     const { sums } = figures
     const hasCredits = replayUpstream !== null || sums.stream.credits > 0
-    const evidence = evidenceFigures(sums, lossBoundsOf(internalization, hasCredits))
+    const isWider = borderOf(internalization.state) !== null
+    const evidence = evidenceFigures(sums, lossBoundsOf(internalization, hasCredits, isWider))
     const { stageParts } = sums
     const baseline = internalization.verdict?.baseline ?? null
     const waitsFor = stageWaits({ stage, stageParts, baseline, now: now() }, rollout)
     const decision = decideRollout(evidence, { stage, waitsFor }, rollout)
+    const { margin } = evidence
+    const present = figures.border.borders.indexOf(route.threshold)
+    const proved = provedBorder(figures.border.counts, present, {
+      margin,
+      capital: rollout.stepCapital,
+    })
     const backlog = await store.pairs.backlog(route.lora)
     const report = makeReport({
       ...figures,
@@ -245,6 +258,7 @@ class LiveRoutes implements RouteWatch {
       now: now(),
       stage,
       evidence,
+      border: reportBorder(figures.border, present, margin),
       decision,
       waitsFor,
       rollout,
@@ -254,7 +268,8 @@ class LiveRoutes implements RouteWatch {
       deprecatedOn: deprecatedOn(route.template.model),
       last,
     })
-    return { report, decision }
+    const border = proved > present ? borderAt(figures.border, proved, margin) : null
+    return { report, decision, border }
   }
 
   private context(): PromotionContext {
@@ -272,6 +287,21 @@ class LiveRoutes implements RouteWatch {
     await retire(this.deps.store, row, reason, this.context(), grounds)
     const data = eventData('rollout.rolled_back', row, evidence)
     this.deps.log({ level: 'error', message: reason, data })
+    return true
+  }
+
+  private async widen(row: Internalization, border: Border): Promise<true> {
+    await moveBorder(this.deps.store, row, border, this.context())
+    this.deps.log({
+      level: 'info',
+      message: borderText(border),
+      data: {
+        event: 'rollout.border',
+        internalization: row.id,
+        template: row.templateVersion,
+        ...border,
+      },
+    })
     return true
   }
 

@@ -4,6 +4,7 @@
  * a failure is a message of the engine, and people type the reasons of their decisions. Pure.
  */
 import {
+  movedBorder,
   rolloutStageOf,
   type HistoryEntry,
   type Internalization,
@@ -12,6 +13,7 @@ import {
 import type { EvidenceFigures } from '../../core/rollout/stages.ts'
 import { isReplaced } from '../../lifecycle/promote.ts'
 import {
+  borderText,
   feedbackReason,
   rollbackReason,
   stepText,
@@ -25,6 +27,7 @@ export type EventType =
   | 'internalization.failed'
   | 'rollout.promoted'
   | 'rollout.stage'
+  | 'rollout.border'
   | 'rollout.paused'
   | 'rollout.resumed'
   | 'rollout.drift'
@@ -73,7 +76,9 @@ const rolledBackOrRetired = (
     : 'rollout.retired'
 
 /** @returns null for a change of which the operator is not told */
-export const eventTypeOf = ({ from, to, by }: HistoryEntry): EventType | null => {
+export const eventTypeOf = (entry: HistoryEntry): EventType | null => {
+  const { from, to, by } = entry
+  if (movedBorder(entry) !== null) return 'rollout.border'
   switch (to.name) {
     case 'approval':
     case 'rejected':
@@ -145,7 +150,7 @@ export const historyEvent = (
   row: Internalization
 ): WebhookEvent => {
   const { place, at, from, to, by } = entry
-  const evidence = evidenceOf(to)
+  const [evidence, border] = [evidenceOf(to), movedBorder(entry)]
   return {
     // places begin at 1 in each database, and a restored backup uses them again
     id: `${row.id}-${place}-${at}`,
@@ -156,7 +161,7 @@ export const historyEvent = (
       from: from === null ? null : stateView(from),
       to: stateView(to),
       by,
-      reason: evidence && reasonOf(to, evidence),
+      reason: border === null ? evidence && reasonOf(to, evidence) : borderText(border),
       evidence: evidence && evidenceView(evidence),
       proof: proofOf(row),
     },

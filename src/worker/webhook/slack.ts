@@ -9,6 +9,7 @@ const WORDS: Record<EventType, string> = {
   'internalization.failed': 'failed',
   'rollout.promoted': 'is live',
   'rollout.stage': 'entered another stage',
+  'rollout.border': 'answers more of its requests',
   'rollout.paused': 'is paused: the upstream answers its requests',
   'rollout.resumed': 'goes on after a pause',
   'rollout.drift': 'drifts: its audited answers disagree more often than in the proof',

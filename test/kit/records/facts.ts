@@ -180,6 +180,8 @@ const rolloutOf = (
       disagreed: pairs.filter(({ outcome }) => outcome === 'disagreed').length,
       'upstream-differs': 0,
       'second-agrees': pairs.filter(({ outcome }) => outcome === 'second-agrees').length,
+      'draft-agreed': 0,
+      'draft-disagreed': 0,
       fallback: pairs.filter(({ outcome }) => outcome === 'fallback').length,
       refused: 0,
       unusable: 0,
@@ -200,6 +202,7 @@ const rolloutOf = (
       report,
       isWhole: true,
       ...conversations,
+      drafts: [],
       feedback: { revision: 3, blocks },
     },
   }

@@ -21,7 +21,9 @@ export const OUTCOMES: Record<PairOutcome, { tone: Tone; name: string }> = {
     name: 'disagrees; a second answer of the upstream differs, too',
   },
   'second-agrees': { tone: 'good', name: 'disagrees, and a second answer of the upstream agrees' },
-  fallback: { tone: 'plain', name: 'would have gone to the upstream' },
+  'draft-agreed': { tone: 'plain', name: 'agrees, but was not sure enough to be sent' },
+  'draft-disagreed': { tone: 'plain', name: 'disagrees, and was not sure enough to be sent' },
+  fallback: { tone: 'plain', name: 'none' },
   refused: { tone: 'bad', name: 'the upstream refused the next turn' },
   unusable: { tone: 'plain', name: 'no pair' },
 }

@@ -108,7 +108,9 @@ const PAIR_WORDS: Record<PairOutcome, string> = {
     'the small model gave another answer, and so did the upstream when it was asked again',
   'second-agrees':
     'the small model gave another answer, and the upstream gave the same one when it was asked again',
-  fallback: 'the small model would not have answered',
+  'draft-agreed': 'the small model gave the same answer, but was not sure enough to send it',
+  'draft-disagreed': 'the small model gave another answer, and was not sure enough to send it',
+  fallback: 'the small model had no answer',
   refused: 'the upstream refused the next turn, which continued an answer of the small model',
   unusable: 'there was nothing to compare',
 }

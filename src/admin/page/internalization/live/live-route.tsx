@@ -58,9 +58,24 @@ const lossNote = (evidence: EvidenceFigures): string => {
   return found + credited + (pairs === 0 ? '' : `, ${percent(meanLoss(evidence))}`)
 }
 
+const borderFigures = (border: RolloutReport['border'], stepCapital: number): FigureProps[] => {
+  if (border?.coverage == null) return []
+  const { coverage, next } = border
+  return [
+    {
+      name: 'Sure enough to answer',
+      value: percent(coverage),
+      note:
+        next === null
+          ? 'of the audited requests'
+          : `next ${percent(next.coverage)}: evidence ${capitalText(next.evidence.capital)} of ${capital(stepCapital)}`,
+    },
+  ]
+}
+
 const figuresOf = (
   evidence: EvidenceFigures,
-  { rollbackCapital, stepCapital, ...audits }: RolloutReport,
+  { rollbackCapital, stepCapital, border, ...audits }: RolloutReport,
   hasNext: boolean
 ): FigureProps[] => [
   {
@@ -71,6 +86,7 @@ const figuresOf = (
   evidenceFigure('Evidence for a rollback', evidence.rollback, rollbackCapital),
   ...(hasNext ? [evidenceFigure('Evidence for the next stage', evidence.step, stepCapital)] : []),
   evidenceFigure('Evidence that the traffic changed', evidence.drift, rollbackCapital),
+  ...borderFigures(border, stepCapital),
   ...auditFigures(audits),
 ]
 

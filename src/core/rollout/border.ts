@@ -1,0 +1,131 @@
+/**
+ * The border of a route: the confidence from which on the lora answers. The gate proves the first border; pairs may
+ * prove wider ones while the route is live, because an audited request also shows what the lora would have answered
+ * below the border. Knows nothing of stores or engines.
+ *
+ * The candidates are fixed before the first pair, and are proved in their order, each at the full level. The first
+ * one whose loss is too high must be proved before any wider one is in force, and its capital reaches c with a
+ * probability of 1/c at most, however often one looks. So does the whole sequence.
+ */
+import { addCounts, evidenceBelow, NO_PAIRS, onePair, type LossCounts } from './evidence.ts'
+import { draftLossOf, isAnswered, lossOf, type JudgedPair } from './pair.ts'
+
+/** The part of a pair that is evidence about borders. */
+export type BorderPair = Pick<JudgedPair, 'outcome' | 'rating' | 'confidence'>
+
+/** What pairs say of each border, the one of the proof first. */
+export interface BorderSums {
+  /** confidences, falling */
+  borders: readonly number[]
+  /** of each border, the pairs that it would have answered */
+  counts: readonly LossCounts[]
+  /** pairs that were answered, and drafts below the border that was in force */
+  answered: number
+  drafts: number
+  /** audited requests, also those without an answer of the lora */
+  audited: number
+}
+
+/** Sums the pairs of a route without conversations of several turns. They depend on the pairs alone. */
+export class BorderReader {
+  private readonly borders: readonly number[]
+  private counts: LossCounts[]
+  private answered = 0
+  private drafts = 0
+  private audited = 0
+
+  /** @param borders confidences, falling; the one of the proof first */
+  constructor(borders: readonly number[]) {
+    this.borders = borders
+    this.counts = borders.map(() => NO_PAIRS)
+  }
+
+  read(pair: BorderPair): void {
+    if (pair.outcome === 'unusable') return
+    this.audited++
+    const draftLoss = draftLossOf(pair)
+    if (draftLoss !== null) this.drafts++
+    else if (isAnswered(pair)) this.answered++
+    else return
+    const counts = onePair(draftLoss ?? lossOf(pair))
+    // an answer that the upstream refused afterwards has no confidence, and was given
+    const confidence = pair.confidence ?? Infinity
+    this.counts = this.counts.map((before, i) =>
+      confidence >= this.borders[i]! ? addCounts(before, counts) : before
+    )
+  }
+
+  sums(): BorderSums {
+    const { borders, counts, answered, drafts, audited } = this
+    return { borders, counts, answered, drafts, audited }
+  }
+}
+
+/** Why a border is in force. */
+export interface BorderEvidence extends LossCounts {
+  /** pairs that were read until then */
+  answered: number
+  drafts: number
+  margin: number
+  /** natural logarithm of the capital against "the loss is at least the margin", by what the border would answer */
+  capital: number
+}
+
+/** Of a live route. */
+export interface Border {
+  /** the lora answers from this confidence on */
+  threshold: number
+  evidence: BorderEvidence
+}
+
+/**
+ * Number of the widest border that may be in force: each one up to it has been proved, in their order.
+ * @param present number of the border in force @param margin in (0, 1) @param capital that proves one
+ */
+export const provedBorder = (
+  counts: readonly LossCounts[],
+  present: number,
+  { margin, capital }: { margin: number; capital: number }
+): number => {
+  const open = counts.findIndex(
+    (each, i) => i > present && evidenceBelow(each, margin) < Math.log(capital)
+  )
+  return Math.max(present, (open < 0 ? counts.length : open) - 1)
+}
+
+/** The border with its evidence. @param number of it, from 1 on: 0 is that of the proof */
+export const borderAt = (
+  { borders, counts, answered, drafts }: BorderSums,
+  number: number,
+  margin: number
+): Border => {
+  const { pairs, losses, credits } = counts[number]!
+  const capital = evidenceBelow(counts[number]!, margin)
+  return {
+    threshold: borders[number]!,
+    evidence: { pairs, losses, credits, answered, drafts, margin, capital },
+  }
+}
+
+/** What is shown of a border. */
+export interface BorderReport {
+  /** number of the border in force, from 0, that of the proof; and of the widest one */
+  present: number
+  widest: number
+  /** share of the audited requests that the border in force answers; null before the first one */
+  coverage: number | null
+  /** the next one; null where there is none */
+  next: (Border & { coverage: number }) | null
+}
+
+export const reportBorder = (sums: BorderSums, present: number, margin: number): BorderReport => {
+  const { borders, counts, audited } = sums
+  const share = (number: number): number => counts[number]!.pairs / Math.max(1, audited)
+  const next = present + 1
+  return {
+    present,
+    widest: borders.length - 1,
+    coverage: audited === 0 ? null : share(present),
+    next: next < borders.length ? { ...borderAt(sums, next, margin), coverage: share(next) } : null,
+  }
+}

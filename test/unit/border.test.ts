@@ -1,0 +1,147 @@
+/** Pairs of a live route prove wider borders, one after the other. */
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  borderAt,
+  BorderReader,
+  provedBorder,
+  reportBorder,
+  type BorderPair,
+} from '../../src/core/rollout/border.ts'
+import { evidenceBelow } from '../../src/core/rollout/evidence.ts'
+import type { PairOutcome } from '../../src/core/rollout/pair.ts'
+import { seededRandom } from '../../src/random.ts'
+
+const MARGIN = 0.05
+const SETTINGS = { margin: MARGIN, capital: 20 }
+/** The border of the proof, and three wider ones. */
+const BORDERS = [-1, -2, -3, -4]
+
+const pair = (outcome: PairOutcome, confidence: number | null = -0.5): BorderPair => ({
+  outcome,
+  confidence,
+  rating: null,
+})
+
+const sumsOf = (pairs: readonly BorderPair[], borders = BORDERS) => {
+  const reader = new BorderReader(borders)
+  for (const each of pairs) reader.read(each)
+  return reader.sums()
+}
+
+const times = (count: number, ...pairs: BorderPair[]): BorderPair[] =>
+  Array.from({ length: count }, () => pairs).flat()
+
+describe('the sums of borders', () => {
+  it('have a pair at each border that answers it', () => {
+    const sums = sumsOf([
+      pair('agreed'),
+      pair('disagreed', -1),
+      pair('draft-agreed', -1.5),
+      pair('draft-disagreed', -2),
+      pair('draft-disagreed', -3.5),
+      pair('draft-agreed', -9),
+      pair('fallback', null),
+      pair('unusable', null),
+    ])
+    expect(sums.counts.map(({ pairs, losses }) => [pairs, losses])).toEqual([
+      [2, 1],
+      [4, 2],
+      [4, 2],
+      [5, 3],
+    ])
+    expect([sums.answered, sums.drafts, sums.audited]).toEqual([2, 4, 7])
+  })
+
+  it('count credits, ratings and refusals as the evidence of the route does', () => {
+    const { counts } = sumsOf([
+      pair('second-agrees'),
+      { ...pair('disagreed'), rating: 'lora' },
+      pair('refused', null),
+    ])
+    for (const each of counts) expect(each).toEqual({ pairs: 3, losses: 1, credits: 1 })
+  })
+})
+
+describe('a wider border', () => {
+  it('is proved by answers and drafts together', () => {
+    const { counts } = sumsOf(times(100, pair('agreed')))
+    expect(evidenceBelow(counts[1]!, MARGIN)).toBeGreaterThan(Math.log(20))
+    expect(provedBorder(counts, 0, SETTINGS)).toBe(3)
+    const few = sumsOf(times(30, pair('agreed'), pair('draft-agreed', -1.5)))
+    expect(evidenceBelow(few.counts[0]!, MARGIN)).toBeLessThan(Math.log(20))
+    expect(provedBorder(few.counts, 0, SETTINGS)).toBe(0)
+    const more = sumsOf(times(60, pair('agreed'), pair('draft-agreed', -1.5)))
+    expect(provedBorder(more.counts, 0, SETTINGS)).toBe(3)
+  })
+
+  it('waits for those before it', () => {
+    // wrong between -1 and -2, right below: of all together few are wrong
+    const sums = sumsOf([
+      ...times(200, pair('agreed')),
+      ...times(12, pair('draft-disagreed', -1.5)),
+      ...times(1_000, pair('draft-agreed', -3.5)),
+    ])
+    expect(evidenceBelow(sums.counts[3]!, MARGIN)).toBeGreaterThan(Math.log(20))
+    expect(provedBorder(sums.counts, 0, SETTINGS)).toBe(0)
+  })
+
+  it('stays in force where the evidence of one before it falls again', () => {
+    const sums = sumsOf([...times(100, pair('agreed')), ...times(8, pair('disagreed'))])
+    expect(evidenceBelow(sums.counts[1]!, MARGIN)).toBeLessThan(Math.log(20))
+    expect(provedBorder(sums.counts, 2, SETTINGS)).toBe(2)
+  })
+
+  it('is never narrower than the present one, whatever the pairs', () => {
+    const outcomes = fc.constantFrom<PairOutcome>(
+      'agreed',
+      'disagreed',
+      'draft-agreed',
+      'draft-disagreed',
+      'fallback'
+    )
+    const pairs = fc.array(
+      fc.record({ outcome: outcomes, confidence: fc.double({ min: -5, max: 0, noNaN: true }) })
+    )
+    fc.assert(
+      fc.property(pairs, fc.integer({ min: 0, max: 3 }), (drawn, present) => {
+        const { counts } = sumsOf(drawn.map((each) => ({ ...each, rating: null })))
+        const proved = provedBorder(counts, present, SETTINGS)
+        expect(proved).toBeGreaterThanOrEqual(present)
+        expect(proved).toBeLessThan(BORDERS.length)
+      })
+    )
+  })
+
+  it('with a loss of the margin comes into force in at most one of twenty lives', () => {
+    const random = seededRandom(43)
+    const DRAWS = 400
+    let wrong = 0
+    for (let draw = 0; draw < DRAWS; draw++) {
+      const reader = new BorderReader([-1, -2])
+      for (let i = 0; i < 3_000; i++) {
+        reader.read(pair(random() < MARGIN ? 'disagreed' : 'agreed'))
+        if (i % 50 !== 0 || provedBorder(reader.sums().counts, 0, SETTINGS) === 0) continue
+        wrong++
+        break
+      }
+    }
+    expect(wrong / DRAWS).toBeLessThanOrEqual(0.05)
+  })
+})
+
+describe('what is shown of a border', () => {
+  it('is its share of the audited requests, and the next one with its evidence', () => {
+    const sums = sumsOf([
+      ...times(60, pair('agreed')),
+      ...times(20, pair('draft-agreed', -1.5)),
+      ...times(20, pair('fallback', null)),
+    ])
+    const report = reportBorder(sums, 0, MARGIN)
+    expect(report).toMatchObject({ present: 0, widest: 3, coverage: 0.6 })
+    expect(report.next).toMatchObject({ threshold: -2, coverage: 0.8 })
+    expect(report.next!.evidence.capital).toBe(borderAt(sums, 1, MARGIN).evidence.capital)
+    expect(reportBorder(sums, 3, MARGIN).next).toBeNull()
+    expect(reportBorder(sumsOf([]), 0, MARGIN).coverage).toBeNull()
+  })
+})

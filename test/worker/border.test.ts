@@ -1,0 +1,154 @@
+/** A live route answers more of its requests once pairs have proved a wider border. */
+import { describe, expect, it } from 'vitest'
+import { borderOf, rolloutStageOf } from '../../src/core/internalization/internalization.ts'
+import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import { pause, resume } from '../../src/lifecycle/pause.ts'
+import { proofFile } from '../../src/lifecycle/proof-file.ts'
+import { verifyProof } from '../../src/core/proof/verify-proof.ts'
+import type { ProofFile } from '../../src/core/proof/proof-file.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
+import { QUICK_PROMISE } from '../kit/records/facts.ts'
+import { completion, useWatchedRoute, type Watched } from './watched-route.ts'
+
+const open = useWatchedRoute()
+
+const CANARY: RolloutSettings = { ...AT_ONCE, stages: [0.05, 1], auditShare: 0.03 }
+/** The fake lora is as sure of three in five of its answers, and of the others at 0. */
+const CONFIDENCE = -0.3566749439387323
+/** So it is sure enough of two in five. */
+const NARROW = { threshold: -0.1, wider: [-0.2, -0.5, -0.9] }
+
+const widened = (watched: Watched): Promise<void> =>
+  watched.harness.runUntil(watched.worker, async () => borderOf(await watched.state()) !== null)
+
+const checksOf = (file: ProofFile) =>
+  verifyProof(JSON.parse(JSON.stringify(file)), QUICK_PROMISE).checks.filter(({ name }) =>
+    name.startsWith('border')
+  )
+
+const fileOf = async ({ harness, id }: Watched): Promise<ProofFile> =>
+  proofFile(harness.store, (await harness.store.internalizations.get(id))!, harness.now)
+
+describe('a live route', () => {
+  it('has the drafts that it was not sure enough of as pairs', async () => {
+    const watched = await open(CANARY, {}, NARROW)
+    await watched.audit(52)
+    await watched.audit(8, { response: completion('violet') })
+    await watched.judged(60)
+    const { outcomes, border } = await watched.report()
+    const drafts = (await watched.pairs()).filter(({ outcome }) => outcome.startsWith('draft'))
+    expect(outcomes.fallback).toBe(0)
+    expect(outcomes.agreed + outcomes['draft-agreed']).toBe(52)
+    expect(outcomes['draft-agreed'] + outcomes['draft-disagreed']).toBe(drafts.length)
+    expect(outcomes['draft-disagreed']).toBeGreaterThan(1)
+    for (const pair of drafts)
+      expect(pair).toMatchObject({
+        confidence: CONFIDENCE,
+        reason: 'low-confidence',
+        upstreamAnswer: null,
+        costUsd: null,
+      })
+    const coverage = (60 - drafts.length) / 60
+    expect(border).toMatchObject({ present: 0, widest: 3, coverage })
+    expect(border!.next).toMatchObject({ threshold: -0.2, coverage })
+  })
+
+  it('answers from a wider border on, once pairs have proved each before it', async () => {
+    const watched = await open(CANARY, {}, NARROW)
+    expect(await watched.routes()).toMatchObject([{ threshold: -0.1 }])
+    await watched.audit(240)
+    await widened(watched)
+    expect(await watched.state()).toMatchObject({
+      stage: { share: 0.05, before: { pairs: 0 } },
+      border: { threshold: -0.9, evidence: { losses: 0, margin: 0.05 } },
+    })
+    const { evidence } = borderOf(await watched.state())!
+    expect(evidence.capital).toBeGreaterThanOrEqual(Math.log(20))
+    expect(evidence.answered + evidence.drafts).toBe(evidence.pairs)
+    expect(evidence.drafts).toBeGreaterThan(50)
+    expect(await watched.routes()).toMatchObject([{ threshold: -0.9, trafficShare: 0.05 }])
+    expect(watched.events('rollout.border')).toMatchObject([{ threshold: -0.9 }])
+    // from now on they are answers
+    await watched.audit(20)
+    await watched.judged(260)
+    expect((await watched.report()).outcomes.agreed).toBeGreaterThanOrEqual(20)
+    expect((await watched.report()).border).toMatchObject({ present: 3, next: null, coverage: 1 })
+  })
+
+  it('stays where drafts disagree too often', async () => {
+    const watched = await open(CANARY, {}, NARROW)
+    for (let round = 0; round < 24; round++) {
+      await watched.audit(9)
+      await watched.audit(1, { response: completion('violet') })
+    }
+    await watched.judged(240)
+    expect(borderOf(await watched.state())).toBeNull()
+    expect((await watched.report()).border!.next!.evidence.capital).toBeLessThan(0)
+  })
+
+  it('keeps its border through a pause and a stage, and through a restart of the worker', async () => {
+    const watched = await open(CANARY, {}, NARROW)
+    await watched.audit(240)
+    await widened(watched)
+    const { store, now } = watched.harness
+    const context = { by: 'admin', now, rollout: CANARY }
+    const row = async () => (await store.internalizations.get(watched.id))!
+    await resume(store, await pause(store, await row(), context), context)
+    expect(borderOf((await row()).state)).toMatchObject({ threshold: -0.9 })
+    const worker = await watched.harness.worker(
+      watched.harness.deps({ rollout: { ...CANARY, steps: true } })
+    )
+    await watched.audit(200)
+    await watched.harness.runUntil(
+      worker,
+      async () => rolloutStageOf(await watched.state())!.share === 1
+    )
+    expect(await watched.state()).toMatchObject({ border: { threshold: -0.9 } })
+    expect(await watched.routes()).toMatchObject([{ threshold: -0.9, trafficShare: 0.97 }])
+  })
+})
+
+describe('the proof file of a route whose border moved', () => {
+  it('computes the border again', async () => {
+    const watched = await open(CANARY, {}, NARROW)
+    await watched.audit(240)
+    await widened(watched)
+    await watched.harness.round(watched.worker)
+    const file = await fileOf(watched)
+    expect(checksOf(file)).toMatchObject([{ name: 'border -0.900', holds: true }])
+    const step = file.history.find(({ border }) => border !== null)!
+    const tampered: [string, ProofFile][] = [
+      [
+        'pairs give other figures',
+        {
+          ...file,
+          rollout: {
+            ...file.rollout!,
+            drafts: file.rollout!.drafts.map((draft, i) => ({ ...draft, agrees: i > 3 })),
+          },
+        },
+      ],
+      ['does not have its pairs', { ...file, rollout: { ...file.rollout!, drafts: [] } }],
+      [
+        'none of the wider borders',
+        {
+          ...file,
+          history: file.history.map((each) =>
+            each === step ? { ...each, border: { ...step.border!, threshold: -0.7 } } : each
+          ),
+        },
+      ],
+      [
+        'moved by admin',
+        {
+          ...file,
+          history: file.history.map((each) => (each === step ? { ...each, by: 'admin' } : each)),
+        },
+      ],
+    ]
+    for (const [fault, changed] of tampered)
+      expect(checksOf(changed)).toMatchObject([
+        { holds: false, said: expect.stringContaining(fault) as string },
+      ])
+  })
+})
