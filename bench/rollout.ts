@@ -15,6 +15,7 @@ import type { Run } from './rollout/run.ts'
 import { measureSecondAnswers } from './rollout/second-answers.ts'
 import { measureSpeed } from './rollout/speed.ts'
 import { measureSteady } from './rollout/steady.ts'
+import { measureWithheld } from './rollout/withheld.ts'
 import { runParts } from './harness/measure.ts'
 import { optional, partsOf, readOptions } from './harness/options.ts'
 
@@ -25,6 +26,7 @@ const PARTS: Record<string, (run: Run) => Promise<Figures>> = {
   'second-answers': measureSecondAnswers,
   steady: measureSteady,
   border: measureBorder,
+  withheld: measureWithheld,
   outcomes: measureOutcomes,
   'false-alarms': measureFalseAlarms,
 }

@@ -8,13 +8,13 @@ import { isDeepStrictEqual } from 'node:util'
 import {
   borderOf,
   rolloutStageOf,
+  withheldBy,
   type Internalization,
   type InternalizationState,
 } from '../core/internalization/internalization.ts'
 import { routeOf } from '../core/internalization/live-route.ts'
 import { transition } from './transitions.ts'
 import { AppError } from '../errors.ts'
-import type { Border } from '../core/rollout/border.ts'
 import { NO_PAIRS } from '../core/rollout/evidence.ts'
 import {
   firstShare,
@@ -41,6 +41,8 @@ export interface PromotionContext {
   /** part of the stage's audits that are made; by default as the route has it */
   auditPart?: number
 }
+
+type LiveState = Extract<InternalizationState, { name: 'live' }>
 
 const replacedBy = (id: string): string => `replaced by ${id}`
 
@@ -149,6 +151,12 @@ export const goLive = async (
   return enter(store, internalization, { name: 'live', stage }, context)
 }
 
+/** What pairs have said of a live route, which stays from stage to stage. */
+const learnedFrom = (state: InternalizationState): Pick<LiveState, 'border' | 'withheld'> => {
+  const [border, withheld] = [borderOf(state), withheldBy(state)]
+  return { ...(border && { border }), ...(withheld.length > 0 && { withheld: [...withheld] }) }
+}
+
 /**
  * Enters any stage of the rollout. @param evidence why; it is kept in the history
  * @throws AppError `invalid-state` when it cannot be live
@@ -159,12 +167,11 @@ export const enterStage = async (
   { stage, evidence }: { stage: RolloutStage; evidence?: EvidenceFigures },
   context: PromotionContext
 ): Promise<Internalization> => {
-  const border = borderOf(internalization.state)
   const state = {
     name: 'live',
     stage,
     ...(evidence && { evidence }),
-    ...(border && { border }),
+    ...learnedFrom(internalization.state),
   } as const
   const entered = await saveState(store, internalization, state, context)
   await settleRoute(store, entered.templateVersion, context)
@@ -172,21 +179,23 @@ export const enterStage = async (
 }
 
 /**
- * Lets the lora answer from another confidence on, in the same stage.
+ * Changes what a live route answers, in the same stage.
+ * @param changed the confidence from which on it answers, or the answers that it no longer gives
  * @throws AppError `invalid-state` when it is not live
  */
-export const moveBorder = async (
+export const adjustRoute = async (
   store: Store,
   internalization: Internalization,
-  border: Border,
+  changed: Pick<LiveState, 'border' | 'withheld'>,
   context: PromotionContext
 ): Promise<Internalization> => {
   const { id, state } = internalization
   const stage = rolloutStageOf(state)
   if (stage === null) throw new AppError('invalid-state', `internalization ${id} is not live`)
-  const moved = await saveState(store, internalization, { name: 'live', stage, border }, context)
-  await settleRoute(store, moved.templateVersion, context)
-  return moved
+  const adjusted = { name: 'live', stage, ...learnedFrom(state), ...changed } as const
+  const saved = await saveState(store, internalization, adjusted, context)
+  await settleRoute(store, saved.templateVersion, context)
+  return saved
 }
 
 /**

@@ -3,7 +3,13 @@
  * report in the store for all who show it; decisions are made from the pairs themselves.
  */
 import { DAY_MS, dayOf } from '../core/days.ts'
-import { rolloutStageOf, type Internalization } from '../core/internalization/internalization.ts'
+import {
+  movedBorder,
+  newlyWithheld,
+  rolloutStageOf,
+  type HistoryEntry,
+  type Internalization,
+} from '../core/internalization/internalization.ts'
 import {
   nextShare,
   stageName,
@@ -11,10 +17,11 @@ import {
   type RolloutSettings,
   type RolloutStage,
 } from '../core/rollout/stages.ts'
-import { meanLoss, type LossCounts } from '../core/rollout/evidence.ts'
+import { addCounts, meanLoss, type LossCounts } from '../core/rollout/evidence.ts'
 import type { OutcomeFigures } from '../core/outcomes/outcome-figures.ts'
 import { badText, differenceText, points } from '../core/outcomes/outcome-text.ts'
 import type { Border, BorderReport } from '../core/rollout/border.ts'
+import type { WithheldAnswer } from '../core/rollout/withheld.ts'
 import type { Indicator, IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
 import { percent } from '../core/gate/figures.ts'
@@ -83,6 +90,19 @@ export const borderText = ({ threshold, evidence }: Border): string =>
   `answers from a confidence of ${threshold.toPrecision(3)} on: it disagrees with the upstream in ` +
   `${countsText(evidence, `${evidence.pairs} requests`)} of that confidence; evidence ${capitalText(evidence.capital)}`
 
+/** `no longer gives 1 of its answers: wrong in 14 of 15 requests; evidence 31000`; without the answers themselves */
+export const withheldText = (withheld: readonly WithheldAnswer[]): string => {
+  const { pairs, losses, credits, capital } = withheld.reduce((one, other) => ({
+    ...addCounts(one, other),
+    answer: '',
+    capital: Math.min(one.capital, other.capital),
+  }))
+  return (
+    `no longer gives ${withheld.length} of its answers: wrong in ` +
+    `${countsText({ pairs, losses, credits }, `${pairs} requests`)}; evidence ${capitalText(capital)}`
+  )
+}
+
 /** `61.2 % of the audited requests; 63.0 % at evidence 20, now 3.1 after 2210 requests` */
 export const coverageText = (
   { coverage, next }: BorderReport,
@@ -96,6 +116,13 @@ export const coverageText = (
     `${present}; ${percent(next.coverage)} at evidence ${decidingCapital}, now ${capitalText(capital)} ` +
     `after ${pairs} requests`
   )
+}
+
+/** What a change of a live route's state has changed in what it answers; null: nothing */
+export const adjustmentText = (entry: Pick<HistoryEntry, 'from' | 'to'>): string | null => {
+  const [border, withheld] = [movedBorder(entry), newlyWithheld(entry)]
+  if (border !== null) return borderText(border)
+  return withheld.length === 0 ? null : withheldText(withheld)
 }
 
 /** Whether a report that was made in one stage is of the other. A template may enter a stage twice. */

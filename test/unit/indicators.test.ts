@@ -91,7 +91,7 @@ describe('the models behind the upstream', () => {
   it('are listed with the loss against each, the last one last', () => {
     const reader = new UpstreamVersionReader()
     const read = (name: string | null, at: number, outcome: PairOutcome) =>
-      reader.read({ place: at, at, conversation: '', outcome, drawn: 1, rating: null, ratedAt: null, confidence: 0, chars: 1, isNewLabel: null, upstreamModel: name }) // prettier-ignore
+      reader.read({ place: at, at, conversation: '', outcome, drawn: 1, rating: null, ratedAt: null, confidence: 0, chars: 1, isNewLabel: null, upstreamModel: name, answer: '' }) // prettier-ignore
     read('gpt-1 fp_a', 1, 'agreed')
     read('gpt-1 fp_b', 2, 'disagreed')
     read(null, 3, 'unusable')

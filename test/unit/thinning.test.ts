@@ -77,8 +77,9 @@ describe('evidence of audits at two parts', () => {
       pairsBefore: 0,
       baseline: baselineOf([sighting]),
       borders: [0],
+      labels: null,
     })
-    const traits = { ratedAt: null, isNewLabel: null, upstreamModel: null }
+    const traits = { ratedAt: null, isNewLabel: null, upstreamModel: null, answer: '' }
     reader.read(
       daysOf((isMorning) => (isMorning ? 'agreed' : 'fallback')).map((pair) => ({
         ...pair,

@@ -127,6 +127,16 @@ export const borderSchema = z
   })
   .openapi('Border', { description: 'A border that pairs have proved after the proof' })
 
+export const withheldSchema = z
+  .object({
+    answer: z.string(),
+    ...countsSchema.shape,
+    capital: z
+      .number()
+      .describe('natural logarithm of the capital against "at most a quarter of them are wrong"'),
+  })
+  .openapi('WithheldAnswer')
+
 const borderReportSchema = z
   .object({
     present: z.number().describe('number of the border in force; 0: that of the proof'),

@@ -11,6 +11,7 @@ import type { Verdict } from '../../core/gate/gate.ts'
 import type { Usage } from '../../openai/chat.ts'
 import {
   borderSchema,
+  withheldSchema,
   evidenceSchema,
   feedbackCountsSchema,
   rolloutSchema,
@@ -57,6 +58,10 @@ const stateSchema = z
       stage: stageSchema.describe('of the rollout'),
       evidence: evidenceSchema.optional().describe('when the stage began; absent in the first one'),
       border: borderSchema.optional().describe('absent: that of the proof'),
+      withheld: z
+        .array(withheldSchema)
+        .optional()
+        .describe('answers that it no longer gives; absent: none'),
     }),
     z.object({
       name: z.literal('retired'),

@@ -115,7 +115,11 @@ type RouteRules = Pick<Route, 'answers' | 'kinds'>
 /** Labels are answers, and values of kinds are words of requests. */
 const shownRules = <Rules extends RouteRules>(rules: Rules, hidden: HiddenValues): Rules => ({
   ...rules,
-  answers: { ...rules.answers, labels: rules.answers.labels && numbered(rules.answers.labels) },
+  answers: {
+    ...rules.answers,
+    labels: rules.answers.labels && numbered(rules.answers.labels),
+    ...(rules.answers.withheld && { withheld: numbered([...rules.answers.withheld]) }),
+  },
   kinds: {
     ...rules.kinds,
     traits: hidden.slices(rules.kinds.traits),
@@ -135,11 +139,14 @@ const hiddenIn = ({ plan, verdict }: Internalization): HiddenValues => {
   return hideValues([{ slices: [...slices, ...values, ...traits] }])
 }
 
-/** A reason may name slices. */
-const shownState = (state: InternalizationState, hidden: HiddenValues): InternalizationState =>
-  state.name === 'rejected' || state.name === 'retired'
-    ? { ...state, reason: hidden.reason(state.reason) }
-    : state
+/** A reason may name slices, and answers are text. */
+const shownState = (state: InternalizationState, hidden: HiddenValues): InternalizationState => {
+  if (state.name === 'rejected' || state.name === 'retired')
+    return { ...state, reason: hidden.reason(state.reason) }
+  if (state.name !== 'live' || state.withheld === undefined) return state
+  const withheld = state.withheld.map((each, i) => ({ ...each, answer: `#${i + 1}` }))
+  return { ...state, withheld }
+}
 
 /** Names of fields are text of answers. */
 const shownVerdict = (
@@ -234,7 +241,8 @@ const readerPairs = (pairs: PairStore): PairStore => ({
   waiting: pairs.waiting,
   backlog: pairs.backlog,
   judge: refused,
-  since: pairs.since,
+  since: async (lora, after, limit) =>
+    (await pairs.since(lora, after, limit)).map((pair) => ({ ...pair, answer: '' })),
   list: async (query) => (await pairs.list(query)).map(withoutAnswers),
   async ofRecord(recordId) {
     const pair = await pairs.ofRecord(recordId)

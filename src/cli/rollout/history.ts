@@ -1,13 +1,12 @@
 /** The states of internalizations that a person wants to know of, and why they were entered. */
 import {
-  movedBorder,
   rolloutStageOf,
   type HistoryEntry,
   type Internalization,
 } from '../../core/internalization/internalization.ts'
 import { shortId } from '../../core/template/name.ts'
 import { stageName } from '../../core/rollout/stages.ts'
-import { borderText, capitalText, lossText } from '../../lifecycle/rollout-report.ts'
+import { adjustmentText, capitalText, lossText } from '../../lifecycle/rollout-report.ts'
 import type { Store } from '../../store/store.ts'
 import { minuteText } from '../../core/days.ts'
 
@@ -36,8 +35,7 @@ export const historiesOf = async (
 const entryText = (entry: HistoryEntry): string => {
   const { at, by, to, note } = entry
   const stage = rolloutStageOf(to)
-  const border = movedBorder(entry)
-  const reasons = [border === null ? reasonText(to) : borderText(border), note ?? ''].filter(
+  const reasons = [adjustmentText(entry) ?? reasonText(to), note ?? ''].filter(
     (text) => text !== ''
   )
   const became = stage === null ? to.name : stageName(stage)

@@ -1,6 +1,7 @@
 /** Renders a rollout: a picture for terminals, and a line for each change. Pure. */
 import type { GroupFigures } from '../../core/cost/control-group.ts'
 import { dollars } from '../../core/cost/economics.ts'
+import { withheldBy } from '../../core/internalization/internalization.ts'
 import { outcomeLines } from '../../core/outcomes/outcome-text.ts'
 import { meanLoss } from '../../core/rollout/evidence.ts'
 import { PAIR_OUTCOMES } from '../../core/rollout/pair.ts'
@@ -57,6 +58,10 @@ const bordersText = ({ border, stepCapital }: RolloutReport): string[] => {
   const text = border && coverageText(border, limitText(stepCapital))
   return text == null ? [] : [text]
 }
+
+/** Each answer that it no longer gives: `card_arrival: 14 of 15 wrong`. */
+const withheldTexts = ({ state }: RolloutView): string[] =>
+  withheldBy(state).map(({ answer, losses, pairs }) => `${answer}: ${losses} of ${pairs} wrong`)
 
 const spentText = ({ spentUsdToday, auditUsdPerDay }: RolloutReport): string => {
   const limit =
@@ -141,6 +146,7 @@ export const rolloutText = (view: RolloutView, width: number): string => {
       : [
           field('audits', auditsText(report)),
           ...bordersText(report).map((text) => field('answers', text)),
+          ...withheldTexts(view).map((text) => field('withheld', text)),
           field('cost today', spentText(report)),
           ...warningTexts(report).map((text) => field('warning', text)),
         ]),

@@ -14,6 +14,8 @@ import type { TemplateKey } from '../template/template.ts'
 export interface AnswerRules extends Comparison {
   /** the only answers allowed, when the response type is a label */
   labels: string[] | null
+  /** labels that a live route no longer gives (`core/rollout/withheld.ts`); absent: it gives all */
+  withheld?: readonly string[]
   /** whether training had outcomes other than plain text, so that the lora may say `DEFER_ANSWER` */
   defers: boolean
   /** a longer answer is refused: the generation did not end where it should */
@@ -33,6 +35,7 @@ export type AnswerFault =
   | 'empty'
   | 'too-long'
   | 'not-a-label'
+  | 'withheld'
   | 'not-a-call'
 
 /**
@@ -65,12 +68,13 @@ export const answerFault = (
   }: { answers: AnswerRules; template: Pick<TemplateKey, 'responseFormat' | 'tools'> },
   formats: AnswerFormats
 ): AnswerFault | null => {
-  const { responseType, labels, maxChars } = answers
+  const { responseType, labels, withheld, maxChars } = answers
   const text = answer.trim()
   if (text === DEFER_ANSWER) return 'deferred'
   if (text === '') return 'empty'
   if (answer.length > maxChars) return 'too-long'
   if (labels !== null && !labels.includes(answer)) return 'not-a-label'
+  if (withheld?.includes(answer)) return 'withheld'
   if (isCallText(answer)) {
     const calls = parseCalls(answer)
     if (calls === null) return 'not-a-call'

@@ -11,6 +11,7 @@ import type { Verdict } from '../gate/gate.ts'
 import type { Outcome } from '../answer/outcome.ts'
 import type { ProvenKinds } from '../route/request-kind.ts'
 import type { Border } from '../rollout/border.ts'
+import type { WithheldAnswer } from '../rollout/withheld.ts'
 import type { Baseline } from '../rollout/indicators.ts'
 import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import type { EvidenceFigures, RolloutStage } from '../rollout/stages.ts'
@@ -29,6 +30,8 @@ export type InternalizationState =
       evidence?: EvidenceFigures
       /** that pairs have proved; absent: that of the proof */
       border?: Border
+      /** that are wrong too often; absent: none */
+      withheld?: WithheldAnswer[]
     }
   | {
       name: 'retired'
@@ -49,6 +52,10 @@ export type InternalizationState =
 /** The border that pairs have proved. @returns null: that of the proof is in force, or it is not live */
 export const borderOf = (state: InternalizationState): Border | null =>
   (state.name === 'live' && state.border) || null
+
+/** Answers that a live route no longer gives. */
+export const withheldBy = (state: InternalizationState): readonly WithheldAnswer[] =>
+  (state.name === 'live' && state.withheld) || []
 
 /** Why an internalization follows another one of its template. */
 export interface Succession {
@@ -239,6 +246,15 @@ export const MAX_NOTE_CHARS = 300
 export const movedBorder = ({ from, to }: Pick<HistoryEntry, 'from' | 'to'>): Border | null => {
   const [before, border] = [from && borderOf(from), borderOf(to)]
   return from?.name === 'live' && border?.threshold !== before?.threshold ? border : null
+}
+
+/** Answers that a change of the state has withheld. */
+export const newlyWithheld = ({
+  from,
+  to,
+}: Pick<HistoryEntry, 'from' | 'to'>): readonly WithheldAnswer[] => {
+  const known = new Set((from === null ? [] : withheldBy(from)).map(({ answer }) => answer))
+  return from?.name === 'live' ? withheldBy(to).filter(({ answer }) => !known.has(answer)) : []
 }
 
 /** The operator's settings for all internalizations. */

@@ -1,6 +1,6 @@
 /** The route of an approved internalization. */
 import { AppError } from '../../errors.ts'
-import { borderOf, winningLora, type Internalization } from './internalization.ts'
+import { borderOf, winningLora, withheldBy, type Internalization } from './internalization.ts'
 import type { LossBounds, TrafficShares } from '../rollout/stages.ts'
 import type { Route } from '../route/route.ts'
 import type { Template } from '../template/template.ts'
@@ -17,6 +17,7 @@ export const routeOf = (
   const { id, plan, verdict, state } = internalization
   const lora = winningLora(internalization)
   const figures = verdict?.arms[verdict.arm]
+  const withheld = withheldBy(state).map(({ answer }) => answer)
   const hasPassed = verdict?.verdict === 'promote' && (figures?.threshold ?? null) !== null
   if (plan === null || lora === null || figures === undefined || !hasPassed) {
     throw new AppError('invalid-state', `internalization ${id} has no verdict to go live with`)
@@ -28,7 +29,7 @@ export const routeOf = (
     lora,
     confidence: figures.confidence,
     threshold: borderOf(state)?.threshold ?? figures.threshold!,
-    answers: plan.answers,
+    answers: { ...plan.answers, ...(withheld.length > 0 && { withheld }) },
     kinds: plan.kinds,
     ...shares,
     templateTokens: plan.templateTokens,

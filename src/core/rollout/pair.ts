@@ -85,9 +85,15 @@ export type JudgedPair = Pick<
   'place' | 'at' | 'conversation' | 'outcome' | 'rating' | 'confidence' | 'drawn'
 >
 
+/** Longer answers are no labels. */
+export const WATCHED_CHARS = 200
+
 /** A judged pair with what it says of the traffic. */
 export type WatchedPair = JudgedPair &
-  Pick<StoredPair, 'ratedAt' | 'chars' | 'isNewLabel' | 'upstreamModel'>
+  Pick<StoredPair, 'ratedAt' | 'chars' | 'isNewLabel' | 'upstreamModel'> & {
+    /** the beginning of the lora's answer, at most `WATCHED_CHARS` */
+    answer: string
+  }
 
 /** −1 is a credit. Outcomes without a loss are no evidence. */
 const LOSSES: Partial<Record<PairOutcome, -1 | 0 | 1>> = {

@@ -106,7 +106,8 @@ const judgeOne = async (
   const { deps, plan, route, costsAnswer } = context
   const { deferred, answer, agrees, similarity, ...logprobs } = await evaluateRow(
     context,
-    plan,
+    // what a live route no longer gives
+    { ...plan, answers: route.answers },
     route.lora,
     exchange
   )
@@ -158,7 +159,8 @@ const refusal = (
 
 /** Whether the engine gave this answer, so that it is not away. */
 const isFromEngine = ({ outcome, reason }: Pair): boolean =>
-  outcome !== 'unusable' && (reason === null || reason === 'low-confidence')
+  outcome !== 'unusable' &&
+  (reason === null || reason === 'low-confidence' || reason === 'withheld')
 
 /**
  * A request that the engine fails at twice, although it answers others at the same time, is no pair: one that

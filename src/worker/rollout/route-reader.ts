@@ -7,6 +7,8 @@ import {
 import { BorderReader, type BorderSums } from '../../core/rollout/border.ts'
 import { PairReader, type PairSums } from '../../core/rollout/pair-reader.ts'
 import { isAnswered, type WatchedPair } from '../../core/rollout/pair.ts'
+import type { LeastLoss } from '../../core/rollout/evidence.ts'
+import { AnswerReader, type WithheldAnswer } from '../../core/rollout/withheld.ts'
 import { Thinning } from '../../core/rollout/thinning.ts'
 import {
   UpstreamVersionReader,
@@ -27,21 +29,25 @@ export class RouteReader {
   private readonly thinning = new Thinning()
   private readonly upstream = new UpstreamVersionReader()
   private readonly border: BorderReader
+  private readonly answers: AnswerReader
 
   /**
    * @param options.baseline null where no held-out record was left to make it from
    * @param options.borders see `bordersOf`
+   * @param options.labels all answers that are possible; null: they are no closed set
    */
   constructor(options: {
     isSingle: boolean
     pairsBefore: number
     baseline: Baseline | null
     borders: readonly number[]
+    labels: readonly string[] | null
   }) {
-    const { isSingle, pairsBefore, baseline, borders } = options
+    const { isSingle, pairsBefore, baseline, borders, labels } = options
     this.pairs = new PairReader(isSingle, pairsBefore)
     this.indicators = baseline && new IndicatorReader(baseline)
     this.border = new BorderReader(borders)
+    this.answers = new AnswerReader(labels)
   }
 
   /** of the last pair that was read; 0 before the first */
@@ -55,9 +61,15 @@ export class RouteReader {
       this.upstream.read(pair)
       if (!this.thinning.keeps(pair)) continue
       this.border.read(pair)
+      this.answers.read(pair)
       if (pair.outcome !== 'unusable' && pair.outcome !== 'refused')
         this.indicators?.read({ ...pair, isFallback: !isAnswered(pair) })
     }
+  }
+
+  /** @param capital at which a route is rolled back */
+  wrongAnswers(capital: number, least: LeastLoss): WithheldAnswer[] {
+    return this.answers.wrong(capital, least)
   }
 
   /** @param now see `PairReader.sums` */

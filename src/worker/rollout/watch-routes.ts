@@ -8,6 +8,7 @@ import {
   borderOf,
   rolloutStageOf,
   winningLora,
+  withheldBy,
   type Internalization,
 } from '../../core/internalization/internalization.ts'
 import { borderAt, provedBorder, reportBorder, type Border } from '../../core/rollout/border.ts'
@@ -23,11 +24,12 @@ import {
   type RolloutStage,
 } from '../../core/rollout/stages.ts'
 import { stageWaits } from '../../core/rollout/stage-time.ts'
+import type { WithheldAnswer } from '../../core/rollout/withheld.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { toAppError } from '../../errors.ts'
 import {
+  adjustRoute,
   enterNextStage,
-  moveBorder,
   retire,
   settleRoute,
   type PromotionContext,
@@ -35,6 +37,7 @@ import {
 import {
   borderText,
   isSameStage,
+  withheldText,
   feedbackReason,
   readRolloutReport,
   rollbackReason,
@@ -183,6 +186,7 @@ class LiveRoutes implements RouteWatch {
             pairsBefore: stage.before.pairs,
             baseline: internalization.verdict?.baseline ?? null,
             borders: bordersOf(internalization, template),
+            labels: internalization.plan!.answers.labels,
           }),
           stage,
           revision,
@@ -211,6 +215,8 @@ class LiveRoutes implements RouteWatch {
       await saveRolloutReport(store, internalization.id, report)
       watched.report = report
     }
+    const wrong = this.newlyWrong(internalization, watched, report.evidence)
+    if (wrong.length > 0) return this.withhold(internalization, wrong)
     if (decision.rollsBack || isHarmful(report.feedback, report.rollbackCapital))
       return this.rollBack(internalization, report, decision)
     if (decision.mayStep && rollout.steps) return this.enterNext(internalization, report)
@@ -290,8 +296,36 @@ class LiveRoutes implements RouteWatch {
     return true
   }
 
+  /** Answers that are wrong too often, and not withheld yet. */
+  private newlyWrong(
+    { state }: Internalization,
+    { reader }: Watched,
+    { least }: EvidenceFigures
+  ): WithheldAnswer[] {
+    const known = new Set(withheldBy(state).map(({ answer }) => answer))
+    return reader
+      .wrongAnswers(this.deps.rollout.rollbackCapital, least)
+      .filter(({ answer }) => !known.has(answer))
+  }
+
+  private async withhold(row: Internalization, wrong: WithheldAnswer[]): Promise<true> {
+    const withheld = [...withheldBy(row.state), ...wrong]
+    await adjustRoute(this.deps.store, row, { withheld }, this.context())
+    this.deps.log({
+      level: 'warn',
+      message: withheldText(wrong),
+      data: {
+        event: 'rollout.withheld',
+        internalization: row.id,
+        template: row.templateVersion,
+        answers: wrong.length,
+      },
+    })
+    return true
+  }
+
   private async widen(row: Internalization, border: Border): Promise<true> {
-    await moveBorder(this.deps.store, row, border, this.context())
+    await adjustRoute(this.deps.store, row, { border }, this.context())
     this.deps.log({
       level: 'info',
       message: borderText(border),

@@ -5,6 +5,7 @@
  */
 import {
   movedBorder,
+  newlyWithheld,
   rolloutStageOf,
   type HistoryEntry,
   type Internalization,
@@ -13,7 +14,7 @@ import {
 import type { EvidenceFigures } from '../../core/rollout/stages.ts'
 import { isReplaced } from '../../lifecycle/promote.ts'
 import {
-  borderText,
+  adjustmentText,
   feedbackReason,
   rollbackReason,
   stepText,
@@ -28,6 +29,7 @@ export type EventType =
   | 'rollout.promoted'
   | 'rollout.stage'
   | 'rollout.border'
+  | 'rollout.withheld'
   | 'rollout.paused'
   | 'rollout.resumed'
   | 'rollout.drift'
@@ -79,6 +81,7 @@ const rolledBackOrRetired = (
 export const eventTypeOf = (entry: HistoryEntry): EventType | null => {
   const { from, to, by } = entry
   if (movedBorder(entry) !== null) return 'rollout.border'
+  if (newlyWithheld(entry).length > 0) return 'rollout.withheld'
   switch (to.name) {
     case 'approval':
     case 'rejected':
@@ -150,7 +153,7 @@ export const historyEvent = (
   row: Internalization
 ): WebhookEvent => {
   const { place, at, from, to, by } = entry
-  const [evidence, border] = [evidenceOf(to), movedBorder(entry)]
+  const evidence = evidenceOf(to)
   return {
     // places begin at 1 in each database, and a restored backup uses them again
     id: `${row.id}-${place}-${at}`,
@@ -161,7 +164,7 @@ export const historyEvent = (
       from: from === null ? null : stateView(from),
       to: stateView(to),
       by,
-      reason: border === null ? evidence && reasonOf(to, evidence) : borderText(border),
+      reason: adjustmentText(entry) ?? (evidence && reasonOf(to, evidence)),
       evidence: evidence && evidenceView(evidence),
       proof: proofOf(row),
     },

@@ -4,6 +4,7 @@ import type {
   InternalizationPlan,
   InternalizationState,
 } from '../../../core/internalization/internalization.ts'
+import { adjustmentText } from '../../../lifecycle/rollout-report.ts'
 import { Time } from '../parts/figures.tsx'
 import { stateWords, whyOf } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
@@ -28,11 +29,11 @@ export const History = ({ history, plan }: HistoryProps) => (
       columns={[{ name: 'Time (UTC)' }, { name: 'State' }, { name: 'By' }, { name: 'Why' }]}
       rows={history
         .toReversed()
-        .map(({ at, to, by, note }) => [
-          <Time at={at} />,
-          stateText(to, plan),
-          by,
-          <Text text={whyOf({ to, note })} />,
+        .map((entry) => [
+          <Time at={entry.at} />,
+          stateText(entry.to, plan),
+          entry.by,
+          <Text text={adjustmentText(entry) ?? whyOf(entry)} />,
         ])}
       empty="There are no changes yet."
     />

@@ -1,8 +1,9 @@
 /** One internalization, as a candidate and as a live route: each section appears with its data. */
 import type { Verdict } from '../../../core/gate/gate.ts'
-import type {
-  InternalizationPlan,
-  Population,
+import {
+  withheldBy,
+  type InternalizationPlan,
+  type Population,
 } from '../../../core/internalization/internalization.ts'
 import { capitalText, rolloutProgress } from '../../../lifecycle/rollout-report.ts'
 import type { AdminDeps } from '../../deps.ts'
@@ -95,6 +96,7 @@ const LiveParts = ({ facts, rollout }: PartProps) => {
             rollout={rollout}
             model={model}
             progress={rolloutProgress(row, report, rollout)}
+            withheld={withheldBy(row.state)}
           />
         </Fold>
       </Live>

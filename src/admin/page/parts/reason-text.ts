@@ -23,6 +23,7 @@ const TEXTS: Record<string, string> = {
   'engine-missing': 'the engine is not configured',
   'engine-paused': 'the engine failed and is not asked for some seconds',
   'low-confidence': 'its confidence was below the threshold',
+  withheld: 'it was wrong too often with this answer',
   deferred: 'it said that the upstream should answer',
   length: 'its answer was cut off at the token limit',
   empty: 'its answer was empty',

@@ -9,6 +9,7 @@ import {
   type RolloutProgress,
   type RolloutReport,
 } from '../../../../lifecycle/rollout-report.ts'
+import type { WithheldAnswer } from '../../../../core/rollout/withheld.ts'
 import { OUTCOMES } from '../../pairs/revealed-pair.tsx'
 import { Badge, Figures, Notice, Time, type FigureProps } from '../../parts/figures.tsx'
 import { percent, shortPercent, usd, whole } from '../../parts/format.ts'
@@ -205,9 +206,28 @@ interface LiveRouteProps extends StagesProps {
   feedback: FeedbackCounts | null
   /** the upstream's */
   model: string
+  withheld: readonly WithheldAnswer[]
 }
 
-export const LiveRoute = ({ report, feedback, model, ...stages }: LiveRouteProps) => {
+const Withheld = ({ withheld }: Pick<LiveRouteProps, 'withheld'>) =>
+  withheld.length === 0 ? null : (
+    <Table
+      caption="Answers that it no longer gives, because they were wrong too often"
+      columns={[
+        { name: 'Answer' },
+        { name: 'Compared', isNumber: true },
+        { name: 'Disagree', isNumber: true },
+      ]}
+      rows={withheld.map(({ answer, ...counts }) => [
+        <Line text={answer} />,
+        whole(counts.pairs),
+        percent(meanLoss(counts)),
+      ])}
+      empty=""
+    />
+  )
+
+export const LiveRoute = ({ report, feedback, model, withheld, ...stages }: LiveRouteProps) => {
   const { progress } = stages
   const evidence = progress?.evidence ?? report.evidence
   const { pairs, interval, margin, proven } = evidence
@@ -231,6 +251,7 @@ export const LiveRoute = ({ report, feedback, model, ...stages }: LiveRouteProps
             { name: 'margin', at: margin },
           ]}
         />
+        <Withheld withheld={withheld} />
         <Outcomes {...report} />
         <Indicators {...report} />
         <UpstreamVersions {...report} />

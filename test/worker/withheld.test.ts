@@ -1,0 +1,68 @@
+/** A label that has changed its meaning goes to the upstream, and the rest of the route stays. */
+import { describe, expect, it } from 'vitest'
+import { withheldBy } from '../../src/core/internalization/internalization.ts'
+import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import { readerStore } from '../../src/admin/reading/reader-store.ts'
+import { eventTypeOf } from '../../src/worker/webhook/event.ts'
+import { adjustmentText } from '../../src/lifecycle/rollout-report.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
+import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
+import { completion, useWatchedRoute, type Watched } from './watched-route.ts'
+
+const open = useWatchedRoute()
+
+// a small share of the traffic, so that the route as a whole keeps its promise
+const CANARY: RolloutSettings = { ...AT_ONCE, stages: [0.05, 1], auditShare: 0.03 }
+
+const colourOf = (number: number) => COLOURS[number % COLOURS.length]
+
+/** Orders of one colour, which the upstream now calls otherwise, among many of the others. */
+const shifted = async (watched: Watched, rounds: number): Promise<void> => {
+  for (let round = 0; round < rounds; round++)
+    for (let number = 0; number < 60; number++) {
+      if (colourOf(number) === COLOURS[0] && number > 11) continue
+      const { request } = orderRecord(number)
+      await watched.audit(1, {
+        request,
+        ...(colourOf(number) === COLOURS[0] && { response: completion('violet') }),
+        ...(colourOf(number) !== COLOURS[0] && { response: orderRecord(number).response }),
+      })
+    }
+}
+
+describe('a label that has changed its meaning', () => {
+  it('is withheld, and the route answers the others', async () => {
+    const watched = await open(CANARY)
+    await shifted(watched, 14)
+    await watched.harness.runUntil(
+      watched.worker,
+      async () =>
+        withheldBy(await watched.state()).length > 0 || (await watched.state()).name !== 'live'
+    )
+    const state = await watched.state()
+    expect(state.name).toBe('live')
+    const [withheld, ...others] = withheldBy(state)
+    expect(others).toEqual([])
+    expect(withheld!.losses).toBe(withheld!.pairs)
+    expect(await watched.routes()).toMatchObject([{ answers: { withheld: [withheld!.answer] } }])
+    expect(watched.events('rollout.withheld')).toMatchObject([{ answers: 1 }])
+
+    const entry = (await watched.harness.store.internalizations.history(watched.id)).at(-1)!
+    expect(eventTypeOf(entry)).toBe('rollout.withheld')
+    // names no answer
+    expect(adjustmentText(entry)).toMatch(
+      /^no longer gives 1 of its answers: wrong in \d+ of \d+ requests/
+    )
+    const shown = await readerStore(watched.harness.store).internalizations.get(watched.id)
+    expect(withheldBy(shown!.state)).toMatchObject([{ answer: '#1' }])
+
+    // from now on a request of it is none that the lora answers
+    const before = (await watched.report()).outcomes
+    await watched.audit(60)
+    await watched.judged((await watched.count()) + 1)
+    await watched.harness.runFor(watched.worker, 60_000, 1_000)
+    const after = (await watched.report()).outcomes
+    expect(after.fallback).toBeGreaterThan(before.fallback)
+    expect(await watched.state()).toMatchObject({ name: 'live', withheld: [withheld] })
+  })
+})
