@@ -65,7 +65,8 @@ export class Loop {
   private async startServer(): Promise<void> {
     const { upstream, cli } = this.deps
     const startedAt = Date.now()
-    const env = environment(this.dataDir, upstream, { promotes: this.promotes })
+    // each loop is about the internalization that it begins with
+    const env = environment(this.dataDir, upstream, { promotes: this.promotes, starts: false })
     this.proxy = await startProxy(env, { cli })
     this.traffic.to({ baseUrl: this.proxy.baseUrl, startedAt })
   }

@@ -24,7 +24,7 @@ export interface Prepared {
 export const environment = (
   dataDir: string,
   upstream: ReplayUpstream,
-  { promotes }: { promotes: boolean }
+  { promotes, starts }: { promotes: boolean; starts: boolean }
 ): Record<string, string> => ({
   ...learningSettings({ minSessions: 60, trainRows: ROWS }),
   DATA_DIR: dataDir,
@@ -33,6 +33,7 @@ export const environment = (
   // servers, workers and engines are away again and again, which is said each time
   LOG_LEVEL: 'silent',
   AUTO_PROMOTE: String(promotes),
+  AUTO_INTERNALIZE: String(starts),
   ROLLOUT_STAGES: '0.05,0.25,1',
   AUDIT_SHARE: '0.3',
 })
@@ -48,7 +49,9 @@ export const prepare = async (
 ): Promise<Prepared> => {
   const folder = join(root, 'prepared')
   const startedAt = Date.now()
-  const proxy = await startProxy(environment(folder, upstream, { promotes: false }), { cli })
+  const proxy = await startProxy(environment(folder, upstream, { promotes: false, starts: true }), {
+    cli,
+  })
   const traffic = new Traffic(upstream, 0, 0)
   traffic.to({ baseUrl: proxy.baseUrl, startedAt })
   traffic.start()

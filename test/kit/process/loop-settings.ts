@@ -1,7 +1,7 @@
 /** Settings of a server that brings a prompt from its first request to a route within seconds. */
 
-/** requests that are more than enough for the default rows */
-export const LOOP_REQUESTS = 480
+/** requests that are more than enough for the default rows, and too few for a successor */
+export const LOOP_REQUESTS = 400
 
 const ROWS = 120
 
