@@ -39,9 +39,13 @@ interface Rollout {
   outcomes: Outcomes
 }
 
+const UNANSWERED = ['draft-agreed', 'draft-disagreed', 'withheld', 'fallback'] as const
+
 const countsOf = (outcomes: Outcomes | null): { answered: number; wrong: number; all: number } => {
-  const { agreed = 0, disagreed = 0, fallback = 0 } = outcomes ?? {}
-  return { answered: agreed + disagreed, wrong: disagreed, all: agreed + disagreed + fallback }
+  const { agreed = 0, disagreed = 0, ...others }: Partial<Outcomes> = outcomes ?? {}
+  const answered = agreed + disagreed
+  const unsure = UNANSWERED.reduce((sum, outcome) => sum + (others[outcome] ?? 0), 0)
+  return { answered, wrong: disagreed, all: answered + unsure }
 }
 
 /** Share of the audited requests that the route of a look would have answered, in the requests after it. */

@@ -21,6 +21,7 @@ import { addCounts, meanLoss, type LossCounts } from '../core/rollout/evidence.t
 import type { OutcomeFigures } from '../core/outcomes/outcome-figures.ts'
 import { badText, differenceText, points } from '../core/outcomes/outcome-text.ts'
 import type { Border, BorderReport } from '../core/rollout/border.ts'
+import { PAIR_OUTCOMES } from '../core/rollout/pair.ts'
 import type { WithheldAnswer } from '../core/rollout/withheld.ts'
 import type { Indicator, IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
@@ -60,18 +61,35 @@ export interface RolloutReport extends ReportedEvidence {
 
 const PREFIX = 'rollout:'
 
+const NO_OUTCOMES = Object.fromEntries(
+  PAIR_OUTCOMES.map((outcome) => [outcome, 0])
+) as RolloutReport['outcomes']
+
 const nameOf = (internalizationId: string): string => PREFIX + internalizationId
 
+/** An older report has fewer outcomes. */
+const withOutcomes = (report: RolloutReport): RolloutReport => ({
+  ...report,
+  outcomes: { ...NO_OUTCOMES, ...report.outcomes },
+})
+
 /** @returns null before the worker has seen the live route */
-export const readRolloutReport = (
+export const readRolloutReport = async (
   store: Pick<Store, 'snapshots'>,
   internalizationId: string
-): Promise<RolloutReport | null> => readJsonSnapshot(store, nameOf(internalizationId))
+): Promise<RolloutReport | null> => {
+  const report = await readJsonSnapshot<RolloutReport>(store, nameOf(internalizationId))
+  return report && withOutcomes(report)
+}
 
 /** Reports of all internalizations that were ever live, with their ids. */
-export const rolloutReports = (
+export const rolloutReports = async (
   store: Pick<Store, 'snapshots'>
-): Promise<[internalizationId: string, RolloutReport][]> => readJsonSnapshots(store, PREFIX)
+): Promise<[internalizationId: string, RolloutReport][]> =>
+  (await readJsonSnapshots<RolloutReport>(store, PREFIX)).map(([id, report]) => [
+    id,
+    withOutcomes(report),
+  ])
 
 export const saveRolloutReport = (
   store: Pick<Store, 'snapshots'>,

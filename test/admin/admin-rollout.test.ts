@@ -146,6 +146,7 @@ const reportOn = (
     'second-agrees': 0,
     'draft-agreed': 0,
     'draft-disagreed': 0,
+    withheld: 0,
     fallback: 0,
     refused: 0,
     unusable: 0,

@@ -8,8 +8,10 @@ import {
   reportBorder,
   type BorderPair,
 } from '../../src/core/rollout/border.ts'
+import { armFigures } from '../../src/core/gate/figures.ts'
 import { evidenceBelow } from '../../src/core/rollout/evidence.ts'
 import type { PairOutcome } from '../../src/core/rollout/pair.ts'
+import { heldOutRow } from '../kit/records/held-out-row.ts'
 import { seededRandom } from '../../src/random.ts'
 
 const MARGIN = 0.05
@@ -143,5 +145,38 @@ describe('what is shown of a border', () => {
     expect(report.next!.evidence.capital).toBe(borderAt(sums, 1, MARGIN).evidence.capital)
     expect(reportBorder(sums, 3, MARGIN).next).toBeNull()
     expect(reportBorder(sumsOf([]), 0, MARGIN).coverage).toBeNull()
+  })
+})
+
+/** Below -0.5 every second new question is wrong, and no known one. */
+const heldOut = (place: number, isNew: boolean, isTraffic: boolean, random: () => number) => {
+  const confidence = -random()
+  const agrees = !isNew || confidence > -0.5 || random() < 0.5
+  return heldOutRow(place, { agrees, logprobSum: confidence, isTraffic, isUnseen: isNew })
+}
+
+describe('the borders that pairs may prove', () => {
+  it('end where new questions lose more than the margin, however few of them the traffic has', () => {
+    const random = seededRandom(11)
+    const rows = Array.from({ length: 1_000 }, (_, place) =>
+      heldOut(place, place >= 470, place < 500, random)
+    )
+    const { threshold, wider, tests } = armFigures(
+      { arm: 'label-head', statistic: 'sum', rows },
+      {
+        margin: MARGIN,
+        alpha: 0.05,
+        armAlpha: 0.04,
+        minCoverage: 0.1,
+        usedMargin: 0.6,
+        burstMs: 0,
+      }
+    )
+    expect(tests.some((test) => test.threshold < -0.8)).toBe(true)
+    for (const border of [threshold!, ...wider!]) {
+      const answered = rows.filter(({ isUnseen, logprobSum }) => isUnseen && logprobSum >= border)
+      const wrong = answered.filter(({ agrees }) => !agrees).length / answered.length
+      expect(wrong).toBeLessThanOrEqual(MARGIN)
+    }
   })
 })

@@ -23,6 +23,7 @@ const outcomesOf = (counts: Partial<PairSums['outcomes']>): PairSums['outcomes']
   'second-agrees': 0,
   'draft-agreed': 0,
   'draft-disagreed': 0,
+  withheld: 0,
   fallback: 0,
   refused: 0,
   unusable: 0,
@@ -71,6 +72,7 @@ describe('the loss of a pair', () => {
     expect(PAIR_OUTCOMES.filter((outcome) => !isAnswered({ outcome }))).toEqual([
       'draft-agreed',
       'draft-disagreed',
+      'withheld',
       'fallback',
       'unusable',
     ])
@@ -99,6 +101,7 @@ describe('pairs of a template without further turns', () => {
         'second-agrees': 0,
         'draft-agreed': 0,
         'draft-disagreed': 0,
+        withheld: 0,
         fallback: 1,
         unusable: 1,
       })

@@ -58,9 +58,8 @@ template    01234567 (card intents)
 lora        lora-abc
 stage       shadow → [canary 5 %] → canary 25 % → full
 next        canary 25 % at evidence 20, now 2.2 after 128 conversations
-audits      152 agreed, 4 disagreed, 4 upstream-differs, 0 second-agrees, 0
-            draft-agreed, 0 draft-disagreed, 71 fallback, 0 refused, 2 unusable;
-            3 waiting, 0 dropped
+audits      152 agreed, 4 disagreed, 4 upstream-differs, 71 fallback, 2
+            unusable, 3 waiting, 0 dropped
 answers     61.2 % of the audited requests; 63.0 % at evidence 20, now 3.1 after
             221 requests
 cost today  0.012 USD for audits of all templates; the limit is 1.00 USD a day
@@ -329,6 +328,7 @@ describe('80 columns', () => {
           'second-agrees': 0,
           'draft-agreed': 0,
           'draft-disagreed': 0,
+          withheld: 0,
           fallback: counts,
           refused: 0,
           unusable: counts,

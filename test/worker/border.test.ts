@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { borderOf, rolloutStageOf } from '../../src/core/internalization/internalization.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { pause, resume } from '../../src/lifecycle/pause.ts'
+import { goLive, retire } from '../../src/lifecycle/promote.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import type { ProofFile } from '../../src/core/proof/proof-file.ts'
@@ -116,7 +117,7 @@ describe('the proof file of a route whose border moved', () => {
     await watched.harness.round(watched.worker)
     const file = await fileOf(watched)
     expect(checksOf(file)).toMatchObject([{ name: 'border -0.900', holds: true }])
-    const step = file.history.find(({ border }) => border !== null)!
+    const step = file.history.find(({ border }) => border != null)!
     const tampered: [string, ProofFile][] = [
       [
         'pairs give other figures',
@@ -124,7 +125,7 @@ describe('the proof file of a route whose border moved', () => {
           ...file,
           rollout: {
             ...file.rollout!,
-            drafts: file.rollout!.drafts.map((draft, i) => ({ ...draft, agrees: i > 3 })),
+            drafts: file.rollout!.drafts!.map((draft, i) => ({ ...draft, agrees: i > 3 })),
           },
         },
       ],
@@ -134,7 +135,7 @@ describe('the proof file of a route whose border moved', () => {
         {
           ...file,
           history: file.history.map((each) =>
-            each === step ? { ...each, border: { ...step.border!, threshold: -0.7 } } : each
+            each.border != null ? { ...each, border: { ...step.border!, threshold: -0.7 } } : each
           ),
         },
       ],
@@ -150,5 +151,20 @@ describe('the proof file of a route whose border moved', () => {
       expect(checksOf(changed)).toMatchObject([
         { holds: false, said: expect.stringContaining(fault) as string },
       ])
+  })
+
+  it('holds after a person took the route back, and its pairs proved the border again', async () => {
+    const watched = await open(CANARY, {}, NARROW)
+    await watched.audit(240)
+    await widened(watched)
+    const { store, now } = watched.harness
+    const context = { by: 'admin', now, rollout: CANARY }
+    const row = async () => (await store.internalizations.get(watched.id))!
+    await retire(store, await row(), 'by hand', context)
+    await goLive(store, await row(), context)
+    expect(borderOf((await row()).state)).toBeNull()
+    await widened(watched)
+    await watched.harness.round(watched.worker)
+    expect(checksOf(await fileOf(watched)).map(({ holds }) => holds)).toEqual([true, true])
   })
 })

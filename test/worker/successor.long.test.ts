@@ -142,7 +142,7 @@ describe('a live route', () => {
   })
 
   it('stays where its successor is not shown to be as good', async () => {
-    await traffic(PLANNED_ROWS + 10, () => ({ route: route('low-confidence', 'fallback') }))
+    await traffic(PLANNED_ROWS + 20, () => ({ route: route('low-confidence', 'fallback') }))
     await traffic(PLANNED_ROWS, () => ({ route: route('audit') }))
     await harness.runUntil(worker, async () => (await all())[1]?.state.name === 'rejected')
     const [present, successor] = await all()
@@ -221,7 +221,7 @@ describe('a route in its first stage', () => {
 
 describe('a successor in training', () => {
   it('is rejected when the route that it follows is rolled back meanwhile', async () => {
-    await traffic(PLANNED_ROWS + 10, () => ({ route: route('low-confidence', 'fallback') }))
+    await traffic(PLANNED_ROWS + 20, () => ({ route: route('low-confidence', 'fallback') }))
     await traffic(PLANNED_ROWS, () => ({ route: route('audit') }))
     await harness.runUntil(worker, async () => (await all())[1]?.state.name === 'training')
     await traffic(60, (number) => ({ route: route('audit'), response: renamed(number) }))

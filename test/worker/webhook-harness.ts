@@ -123,6 +123,7 @@ export class WebhookHarness {
       'second-agrees': 0,
       'draft-agreed': 0,
       'draft-disagreed': 0,
+      withheld: 0,
       fallback: 0,
       refused: 0,
       unusable: 0,

@@ -1,6 +1,7 @@
 /** A label that has changed its meaning goes to the upstream, and the rest of the route stays. */
 import { describe, expect, it } from 'vitest'
 import { withheldBy } from '../../src/core/internalization/internalization.ts'
+import type { Route } from '../../src/core/route/route.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { readerStore } from '../../src/admin/reading/reader-store.ts'
 import { eventTypeOf } from '../../src/worker/webhook/event.ts'
@@ -31,6 +32,32 @@ const shifted = async (watched: Watched, rounds: number): Promise<void> => {
 }
 
 describe('a label that has changed its meaning', () => {
+  it('is withheld by the route, too, where the route could not be written at once', async () => {
+    const watched = await open(CANARY)
+    const { harness } = watched
+    await watched.worker.close()
+    let failures = 0
+    const routes = {
+      ...harness.store.routes,
+      put: async (route: Route) => {
+        if (route.answers.withheld !== undefined && failures++ === 0)
+          throw new Error('database is locked')
+        return harness.store.routes.put(route)
+      },
+    }
+    const store = { ...harness.store, routes }
+    const worker = await harness.worker(harness.deps({ rollout: CANARY, store }, { auto: false }))
+    await shifted(watched, 14)
+    await expect(
+      harness.runUntil(worker, async () => withheldBy(await watched.state()).length > 0)
+    ).rejects.toThrow('database is locked')
+    expect(failures).toBe(1)
+    expect(withheldBy(await watched.state())).toHaveLength(1)
+    await harness.runFor(worker, 3_000, 1_000)
+    const [route] = await watched.routes()
+    expect(route!.answers.withheld).toHaveLength(1)
+  })
+
   it('is withheld, and the route answers the others', async () => {
     const watched = await open(CANARY)
     await shifted(watched, 14)
@@ -62,7 +89,10 @@ describe('a label that has changed its meaning', () => {
     await watched.judged((await watched.count()) + 1)
     await watched.harness.runFor(watched.worker, 60_000, 1_000)
     const after = (await watched.report()).outcomes
-    expect(after.fallback).toBeGreaterThan(before.fallback)
+    expect(after.withheld).toBeGreaterThan(0)
+    expect(after.fallback).toBe(before.fallback)
+    // the questions have not changed
+    expect((await watched.report()).drift).toBeNull()
     expect(await watched.state()).toMatchObject({ name: 'live', withheld: [withheld] })
   })
 })

@@ -106,6 +106,7 @@ const outcomeSchema = z.enum(PAIR_OUTCOMES)
 const WITHOUT_RATING = new Set<PairOutcome>([
   'draft-agreed',
   'draft-disagreed',
+  'withheld',
   'fallback',
   'unusable',
 ])

@@ -50,8 +50,10 @@ const nextText = ({ state, progress, report, steps, shown }: RolloutView): strin
 }
 
 const auditsText = ({ outcomes, waiting, dropped, auditPart }: RolloutReport): string =>
-  PAIR_OUTCOMES.map((name) => `${outcomes[name]} ${name}`).join(', ') +
-  `; ${waiting} waiting, ${dropped} dropped` +
+  PAIR_OUTCOMES.filter((name) => outcomes[name] > 0)
+    .map((name) => `${outcomes[name]} ${name}, `)
+    .join('') +
+  `${waiting} waiting, ${dropped} dropped` +
   (auditPart < 1 ? `; ${percent(auditPart)} of the audits are carried out` : '')
 
 const bordersText = ({ border, stepCapital }: RolloutReport): string[] => {

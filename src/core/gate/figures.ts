@@ -4,6 +4,7 @@
  */
 import {
   cutsOf,
+  lossOf,
   minimumRows,
   NO_COUNTS,
   pairedCounts,
@@ -260,21 +261,28 @@ const chooseThreshold = (
   return { chosen: null, slices: failed ?? [] }
 }
 
-/** Thresholds that are wider than the chosen one, until one where a slice fails or the upstream differs too often. */
+/**
+ * Thresholds that are wider than the chosen one, until one where a slice fails, the upstream differs too often, or
+ * questions that are new to training lose more than the margin: pairs of the traffic say little of these.
+ */
 const widerThan = (
   chosen: ThresholdTest | null,
   tests: readonly ThresholdTest[],
   answerable: readonly JudgedRow[],
-  { cuts, burstMs }: { cuts: readonly Cut[]; burstMs: number }
+  { cuts, burstMs, margin }: { cuts: readonly Cut[]; burstMs: number; margin: number }
 ): number[] => {
   if (chosen === null) return []
-  const measurable = new Set(cuts.filter(isMeasurable).map(({ threshold }) => threshold))
+  const allowed = new Set(
+    cuts
+      .filter((cut) => isMeasurable(cut) && lossOf(cut.unseen) <= margin)
+      .map(({ threshold }) => threshold)
+  )
   const wider = tests
     .map(({ threshold }) => threshold)
     .filter((threshold) => threshold < chosen.threshold)
   const end = wider.findIndex((threshold) => {
     const answered = answerable.filter((row) => row.isTraffic && row.confidence >= threshold)
-    return !measurable.has(threshold) || failingSlices(sliceFigures(answered, burstMs)).length > 0
+    return !allowed.has(threshold) || failingSlices(sliceFigures(answered, burstMs)).length > 0
   })
   return end < 0 ? wider : wider.slice(0, end)
 }
@@ -316,7 +324,7 @@ export const armFigures = (
     upstreamAgreement: upstreamAgreementOf((cut ?? cuts.at(-1))?.traffic ?? NO_COUNTS),
     samples,
     tests,
-    wider: widerThan(chosen, tests, answerable, { cuts, burstMs: options.burstMs }),
+    wider: widerThan(chosen, tests, answerable, { cuts, ...options }),
     shortage: tests.length > 0 ? null : shortageOf(judged, cuts, options, minAnswered),
     slices,
   }

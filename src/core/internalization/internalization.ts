@@ -110,7 +110,10 @@ export const stageName = (arm: Arm, stage: number): string =>
 
 /** Figures of a template's logged exchanges at the time of the plan. */
 export interface Population {
+  /** that were read */
   exchanges: number
+  /** requests that the log had of the template; absent in older plans */
+  logged?: number
   conversations: number
   /** exchanges by how the upstream answered */
   outcomes: Partial<Record<Outcome['kind'], number>>

@@ -17,7 +17,7 @@ export const MAX_LISTED_DRAFTS = 100_000
 
 /** The pairs of a decision: those that were answered with their losses then, and the drafts. */
 const readPairs = (
-  { conversations, drafts }: Pick<RolloutPart, 'conversations' | 'drafts'>,
+  { conversations, drafts = [] }: Pick<RolloutPart, 'conversations' | 'drafts'>,
   { answered, drafts: count }: Pick<BorderEvidence, 'answered' | 'drafts'>,
   lossAt: (pair: CountedPair) => number
 ): { confidence: number; loss: number }[] => [
@@ -43,14 +43,16 @@ interface MovedStep {
   before: number
 }
 
-/** The steps at which the border moved, with the border before each. */
+/** The steps at which pairs have moved the border, with the border before each. One that is restored is known. */
 const movedSteps = (history: readonly HistoryStep[], borders: readonly number[]): MovedStep[] => {
-  let before = 0
+  const known = new Set<string>()
+  let present: Border | null = null
   return history.flatMap((step) => {
-    if (step.border === null) return []
-    const moved = { step, border: step.border, before }
-    before = borders.indexOf(step.border.threshold)
-    return [moved]
+    const before = present === null ? 0 : borders.indexOf(present.threshold)
+    present = step.border ?? null
+    if (present === null || known.has(JSON.stringify(present))) return []
+    known.add(JSON.stringify(present))
+    return [{ step, border: present, before }]
   })
 }
 

@@ -167,7 +167,7 @@ const HISTORY = list(
     by: TEXT,
     state: TEXT,
     stage: nullable(STAGE),
-    border: nullable(BORDER),
+    border: optional(nullable(BORDER)),
     evidence: nullable(EVIDENCE),
     feedback: nullable(OUTCOMES),
   }),
@@ -191,12 +191,15 @@ const ROLLOUT = members({
     feedback: OUTCOMES,
     rollbackCapital: CAPITAL,
     stepCapital: CAPITAL,
-    outcomes: members(Object.fromEntries(PAIR_OUTCOMES.map((name) => [name, COUNT]))),
+    // an older file has fewer
+    outcomes: members(Object.fromEntries(PAIR_OUTCOMES.map((name) => [name, optional(COUNT)]))),
   }),
   isWhole: FLAG,
   summed: list(members({ ...COUNTS, at: TIME, ratedAt: nullable(TIME) })),
   conversations: list(list(PAIR, { least: 1 })),
-  drafts: list(members({ confidence: NUMBER, agrees: FLAG }), { most: MAX_LISTED_DRAFTS }),
+  drafts: optional(
+    list(members({ confidence: NUMBER, agrees: FLAG }), { most: MAX_LISTED_DRAFTS })
+  ),
   feedback: members({
     revision: COUNT,
     blocks: list(members({ at: TIME, lora: SIDE, audit: SIDE }), { most: MAX_LISTED_BLOCKS }),

@@ -6,7 +6,7 @@
 import type { Verdict } from '../gate/gate.ts'
 import type { ArmName } from '../learn/schedule.ts'
 import {
-  movedBorder,
+  borderOf,
   type HistoryEntry,
   type Internalization,
   type InternalizationPlan,
@@ -38,8 +38,8 @@ export interface HistoryStep {
   reason: string | null
   /** of a live one; else null */
   stage: RolloutStage | null
-  /** that pairs have proved, where it moved; else null */
-  border: Border | null
+  /** in force, where pairs have proved it; else null, as in the files of versions without */
+  border?: Border | null
   /** of the pairs, if they were the reason; else null */
   evidence: EvidenceFigures | null
   /** of users' feedback, if it was the reason; else null */
@@ -111,7 +111,7 @@ const stepOf = (entry: HistoryEntry, hidden: HiddenValues): HistoryStep => {
     state: to.name,
     reason: reason && hidden.reason(reason),
     stage: (to.name === 'live' && to.stage) || null,
-    border: movedBorder(entry),
+    border: borderOf(to),
     evidence: ('evidence' in to && to.evidence) || null,
     feedback: (to.name === 'retired' && to.feedback) || null,
   }

@@ -75,7 +75,7 @@ const losses = ({ conversations }: RolloutPart): Check => {
 const outcomes = ({ conversations, report }: RolloutPart): Check => {
   const pairs = conversations.flat()
   const over = PAIR_OUTCOMES.filter(
-    (name) => pairs.filter(({ outcome }) => outcome === name).length > report.outcomes[name]
+    (name) => pairs.filter(({ outcome }) => outcome === name).length > (report.outcomes[name] ?? 0)
   )
   return check(
     'outcomes',
@@ -89,7 +89,7 @@ const outcomes = ({ conversations, report }: RolloutPart): Check => {
 const boundsCheck = (file: ProofFile, stored: readonly StoredEvidence[]): Check => {
   const { verdict, internalization } = file
   const hasWinner = verdict.arms[verdict.arm] !== undefined
-  const isWidened = file.history.some(({ border }) => border !== null)
+  const isWidened = file.history.some(({ border }) => border != null)
   const allowed = (hasWinner ? [true, false] : []).flatMap((hasCredits) =>
     (isWidened ? [false, true] : [false]).map((isWider) =>
       lossBoundsOf({ id: internalization.id, verdict }, hasCredits, isWider)
@@ -224,7 +224,7 @@ export const workFault = (
   const decisions =
     history.filter((step) => step.evidence ?? step.feedback ?? step.border).length + 1
   const feedbacks = history.filter(({ feedback }) => feedback !== null).length + 1
-  const { summed, conversations, drafts, feedback } = rollout ?? NO_ROLLOUT
+  const { summed, conversations, drafts = [], feedback } = rollout ?? NO_ROLLOUT
   const pairs = conversations.reduce(
     (sum, turns) => sum + turns.length,
     summed.length + drafts.length

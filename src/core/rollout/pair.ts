@@ -15,7 +15,7 @@ export const REFUSED_AFTER_OURS = 'upstream-refused-after-ours'
  * `disagreed`, and the upstream repeats its answer, or cannot be asked again; `upstream-differs`, and a
  * second answer of the upstream is a third one; `second-agrees`, and the second answer is the lora's.
  * The lora was not sure enough: `draft-agreed` and `draft-disagreed` say what its draft would have been.
- * `fallback`: the lora has no answer. `refused`: no audit, but the upstream refused the client's next turn
+ * `withheld`: the route no longer gives this answer. `fallback`: the lora has no answer. `refused`: no audit, but the upstream refused the client's next turn
  * after an answer of the lora. `unusable`: there is no pair, because the upstream did not
  * answer, or the record has lost its bodies.
  */
@@ -26,6 +26,7 @@ export const PAIR_OUTCOMES = [
   'second-agrees',
   'draft-agreed',
   'draft-disagreed',
+  'withheld',
   'fallback',
   'refused',
   'unusable',

@@ -200,6 +200,13 @@ export const tagged = async (
   }
 }
 
+/** Requests of a template that no lora has answered. */
+export const usableRequests = async (store: Store, template: Template): Promise<number> => {
+  const tags = siblingVersions(await store.templates.list(), template)
+  const { requests, answered } = await tagged(store, tags)
+  return requests - answered
+}
+
 /**
  * Exchanges of the template's population, in time order. Those of the last `windowMs` are spread evenly over
  * it; where they are fewer than the limit, older stretches of the log are read, each twice as long.

@@ -2,13 +2,16 @@
  * Has the lora of the live route answer the held-out requests of its successor, for the comparison of what
  * both routes make of them. The answers are stored like those of an arm, behind the plan's own arms.
  */
+import type { AnswerRules } from '../../core/answer/answer-rules.ts'
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import type { PresentFacts } from '../../core/proof/decision-facts.ts'
 import { routedBy } from '../../core/gate/replacement.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
 import {
   armOfPresent,
+  borderOf,
   winningLora,
+  withheldBy,
   type Internalization,
   type InternalizationPlan,
 } from '../../core/internalization/internalization.ts'
@@ -36,6 +39,13 @@ const presentOf = async ({ store }: WorkerDeps, { successor }: InternalizationPl
   return present?.state.name === 'live' ? present : null
 }
 
+/** As the route stands now; its answers count as the successor's do. */
+const answersOf = (present: Internalization, plan: InternalizationPlan): AnswerRules => ({
+  ...present.plan!.answers,
+  fields: plan.answers.fields,
+  withheld: withheldBy(present.state).map(({ answer }) => answer),
+})
+
 /**
  * What the live route makes of the successor's held-out traffic.
  * @param verdict of the successor by itself
@@ -57,18 +67,18 @@ export const comparedPresent = async (
     formats,
     internalizationId: internalization.id,
     arm: armOfPresent(plan),
-    // its answers count as the successor's do
-    plan: { ...present.plan!, answers: { ...present.plan!.answers, fields: plan.answers.fields } },
+    plan: { ...present.plan!, answers: answersOf(present, plan) },
     lora: winningLora(present)!,
   }
   const answered = await answeredRows(asked, exchanges, rows)
   const { arms, arm } = present.verdict!
+  const threshold = borderOf(present.state)?.threshold ?? arms[arm]!.threshold
   return {
     id: present.id,
     hasDrifted: plan.successor!.why === 'drifted',
     rows: exchanges.map(({ id, at, conversation }) => ({
       record: id,
-      present: routedBy(arms[arm]!, answered.get(id)),
+      present: routedBy({ ...arms[arm]!, threshold }, answered.get(id)),
       at,
       conversation,
     })),

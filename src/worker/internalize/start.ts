@@ -18,8 +18,8 @@ import type { Template } from '../../core/template/template.ts'
 import { readRolloutReport, type RolloutReport } from '../../lifecycle/rollout-report.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { forCaller } from '../../core/detect/known-examples.ts'
-import { siblingVersions, tagged } from '../exchanges/exchanges.ts'
-import { findEnoughRows, leastRequests, type EarlierTries } from '../plan/choose-rows.ts'
+import { usableRequests } from '../exchanges/exchanges.ts'
+import { findEnoughRows, requestsNeeded, type EarlierTries } from '../plan/choose-rows.ts'
 import type { MayStart } from './would-pay.ts'
 
 /** Repeats leave fewer distinct exchanges than requests, so a start is retried after this growth. */
@@ -81,6 +81,8 @@ const besideLive = async (
   live: Internalization
 ): Promise<Cause | null> => {
   const { id, plan, createdAt, state } = live
+  // a person has stopped it
+  if (rolloutStageOf(state)!.isPaused) return null
   const report = await readRolloutReport(store, id)
   if (report !== null && report.driftedAt !== null)
     return {
@@ -88,8 +90,6 @@ const besideLive = async (
       earlier: triesSince(rows, report.driftedAt),
       present: plan,
     }
-  // a person has stopped it
-  if (rolloutStageOf(state)!.isPaused) return null
   // older answers than the live route learned from are no more
   const since = Math.max(plan?.successor?.since ?? 0, upstreamChangedAt(rows))
   return {
@@ -146,14 +146,9 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
   /** usable requests of a template when its traffic was last read, which takes time */
   const triedAt = new Map<string, number>()
 
-  /** @param tags of the template's records */
-  const isWorthATry = async (
-    { version }: Template,
-    tags: readonly string[],
-    needed: number
-  ): Promise<boolean> => {
-    const { requests, answered } = await tagged(deps.store, tags)
-    const usable = requests - answered
+  const isWorthATry = async (template: Template, needed: number): Promise<boolean> => {
+    const { version } = template
+    const usable = await usableRequests(deps.store, template)
     const tried = triedAt.get(version)
     const next = tried === undefined ? 0 : tried + RETRY_GROWTH * Math.min(tried, needed)
     if (usable < Math.max(needed, next)) return false
@@ -161,18 +156,14 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
     return true
   }
 
-  const start = async (
-    template: Template,
-    templates: Template[],
-    all: Internalization[]
-  ): Promise<boolean> => {
+  const start = async (template: Template, all: Internalization[]): Promise<boolean> => {
     const earlier = all.filter(({ templateVersion }) => templateVersion === template.version)
     const cause = await causeOf(deps, earlier)
     if (cause === null) return false
     const { successor, retry, earlier: tries, present } = cause
-    const tags = siblingVersions(templates, template)
-    if (!(await isWorthATry(template, tags, leastRequests(deps.config, tries)))) return false
-    const wanted = { template, since: successor?.since ?? retry?.since, present }
+    const since = successor?.since ?? retry?.since ?? 0
+    if (!(await isWorthATry(template, requestsNeeded(deps.config, tries, since)))) return false
+    const wanted = { template, since, present }
     const rows = await findEnoughRows(deps, wanted, tries)
     if (rows === null) return false
     if (rows.soleKey !== null) return addSibling(deps, template, rows.soleKey)
@@ -193,7 +184,7 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
       const all = await deps.store.internalizations.list()
       const templates = await deps.store.templates.list()
       let started = false
-      for (const template of templates) started = (await start(template, templates, all)) || started
+      for (const template of templates) started = (await start(template, all)) || started
       return started
     },
   }

@@ -15,7 +15,6 @@ import {
   type InternalizationPlan,
   type InternalizeOptions,
 } from '../../core/internalization/internalization.ts'
-import { newestOfEach } from '../../core/learn/dataset.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Store } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
@@ -37,6 +36,8 @@ interface ChosenRows {
   split: Split<MatchedExchange>
   /** see `InternalizationPlan` */
   earlierTries: number
+  /** ids that judged earlier tries */
+  judged: ReadonlySet<string>
 }
 
 /** Held-out record ids of each internalization of the template that has a verdict. */
@@ -67,17 +68,18 @@ export const chooseRows = async (
     learned.has(exchange.id) ? { ...exchange, isSample: false } : exchange
   )
   const tries = await judgedBefore(store, template.version)
+  const judged = new Set(tries.flatMap((ids) => [...ids]))
   const split = splitPopulation(exchanges, {
     trainRows,
     holdoutRows,
     burstMinutes,
     seed,
     now: now(),
-    judged: new Set(tries.flatMap((ids) => [...ids])),
+    judged,
   })
   const heldOut = [...split.traffic, ...split.unseen]
   const earlierTries = tries.filter((ids) => heldOut.some(({ id }) => ids.has(id))).length
-  return { exchanges, split, earlierTries }
+  return { exchanges, split, earlierTries, judged }
 }
 
 /**
@@ -94,12 +96,6 @@ export interface EnoughRows {
   soleKey: string | null
 }
 
-/** Records that a plan learns from or holds out. */
-const rowIdsOf = (plan: InternalizationPlan): string[] => [
-  ...plan.trainRecordIds,
-  ...heldOutIds(plan),
-]
-
 /** The tries before another one, of the same traffic. */
 export interface EarlierTries {
   /** of the last one that was trained; null: none was */
@@ -108,46 +104,40 @@ export interface EarlierTries {
   refused: number
 }
 
-/** Of the rows of the try before it: else the last few questions that repeat would hold up a try for long. */
-const ABOUT_AS_MANY = 0.9
-
-/** New rows that a try needs. */
-const newRowsFor = (
+/**
+ * Usable requests that the log must have for a try: those to start with, or beside those that it had for the try
+ * before as many new ones. So the requests double from try to try, and all tries together cost about two of the last.
+ * @param since of its exchanges; 0: all. Else those of the try before are its own exchanges
+ */
+export const requestsNeeded = (
   { startExchanges }: Pick<InternalizeOptions, 'startExchanges'>,
-  { plan, refused }: EarlierTries
-): number => (plan === null ? startExchanges : ABOUT_AS_MANY * rowIdsOf(plan).length) * 2 ** refused
-
-/** Usable requests of a template without which a try is not worth a look at them. */
-export const leastRequests = (
-  config: Pick<InternalizeOptions, 'startExchanges'>,
-  tries: EarlierTries
-): number =>
-  2 ** tries.refused *
-  (tries.plan === null ? config.startExchanges : 2 * rowIdsOf(tries.plan).length)
+  { plan, refused }: EarlierTries,
+  since: number
+): number => {
+  if (plan === null) return startExchanges * 2 ** refused
+  const { exchanges, logged = exchanges } = plan.population
+  return logged + (since > 0 ? exchanges : logged) * 2 ** refused
+}
 
 /**
- * Whether the log has enough rows of a template for a try: those to start with, or beside those of the try before
- * it about as many new ones. So the rows double from try to try, and all tries together cost about two of the last one.
- * The held-out ones must have judged no earlier try.
- * @returns null: it has fewer
+ * Whether the exchanges of a template can be split for a try: to begin with they are as many as it takes, and the
+ * held-out traffic has judged no earlier try.
+ * @returns null: not yet
  */
 export const findEnoughRows = async (
   deps: WorkerDeps,
   wanted: WantedRows,
-  tries: EarlierTries
+  { plan, refused }: EarlierTries
 ): Promise<EnoughRows | null> => {
-  const { holdoutRows } = deps.config
-  const { exchanges, split, earlierTries } = await chooseRows(deps, wanted)
-  const known = new Set(tries.plan === null ? [] : rowIdsOf(tries.plan))
-  const heldOut = new Set(split.traffic.map(({ id }) => id))
-  const fresh = exchanges.filter(({ id }) => !known.has(id))
-  const questions = newestOfEach(fresh.filter(({ id }) => !heldOut.has(id)))
-  const judges = fresh.filter(({ id }) => heldOut.has(id))
+  const { startExchanges, trainRows, holdoutRows } = deps.config
+  const { exchanges, split, judged } = await chooseRows(deps, wanted)
+  const least = plan === null ? startExchanges * 2 ** refused : 0
   const isEnough =
+    // of more the window may have been read in part
+    exchanges.length >= Math.min(least, trainRows + holdoutRows) &&
     split.train.length > 0 &&
-    questions.length + judges.length >= newRowsFor(deps.config, tries) &&
     split.traffic.length >= Math.min(holdoutRows, Math.floor(exchanges.length / 2)) &&
-    earlierTries === 0
+    !split.traffic.some(({ id }) => judged.has(id))
   return isEnough ? { soleKey: soleKeyOf(wanted.template, exchanges) } : null
 }
 

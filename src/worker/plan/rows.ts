@@ -40,7 +40,7 @@ import type { Engine } from '../../engine/engine.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
-import type { MatchedExchange } from '../exchanges/exchanges.ts'
+import { usableRequests, type MatchedExchange } from '../exchanges/exchanges.ts'
 import { baseModelOf, encoderOf, trainsLoras } from '../engine/watch.ts'
 import { chooseRows, soleKeyOf, whyNotSplit, type WantedRows } from './choose-rows.ts'
 import { formOf, newerFormSince, withChange, withoutFieldHead } from './form.ts'
@@ -260,6 +260,7 @@ const rowsSince = async (
         'nearly all exchanges were sent with one issued key, and the template is for all keys: wait until others ' +
         'send more, or internalize the template of that key alone once it is found',
     }
+  const logged = await usableRequests(deps.store, wanted.template)
   const kinds = provenKinds(split.traffic.map(kindOfRow))
   const proven = withProvenParameters(split.train, kinds)
   // an encoder alone reads the beginning of a longer one (`cutByHead`)
@@ -281,6 +282,7 @@ const rowsSince = async (
     kinds,
     population: {
       exchanges: exchanges.length,
+      logged,
       conversations: new Set(exchanges.map(({ conversation }) => conversation)).size,
       outcomes: outcomesOf(exchanges),
       repeats: repeatsOf(exchanges, isSameAnswer(comparison)),

@@ -127,7 +127,7 @@ const judgeOne = async (
     // the upstream would have answered it without an audit, too
     costUsd: null,
   }
-  if (deferred !== null) return pair
+  if (deferred !== null) return deferred === 'withheld' ? { ...pair, outcome: 'withheld' } : pair
   if (!isSure) return { ...pair, outcome: agrees ? 'draft-agreed' : 'draft-disagreed' }
   const costUsd = costsAnswer ? deps.costUsd(record.model, record.usage) : null
   const answered = { ...pair, costUsd }

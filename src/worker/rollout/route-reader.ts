@@ -63,7 +63,10 @@ export class RouteReader {
       this.border.read(pair)
       this.answers.read(pair)
       if (pair.outcome !== 'unusable' && pair.outcome !== 'refused')
-        this.indicators?.read({ ...pair, isFallback: !isAnswered(pair) })
+        this.indicators?.read({
+          ...pair,
+          isFallback: !isAnswered(pair) && pair.outcome !== 'withheld',
+        })
     }
   }
 

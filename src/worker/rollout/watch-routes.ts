@@ -77,7 +77,7 @@ interface Watched {
   revision: number
   report: RolloutReport | null
   /** what the route was last written for; null: it was not written since the reader was made */
-  written: { auditPart: number; audits: 'all' | 'few' } | null
+  written: string | null
 }
 
 /** What programs read of a log line; events of webhooks have the same names. The evidence is in natural logarithms. */
@@ -94,6 +94,17 @@ const eventData = (
   credits,
   evidence: { rollback, step, drift },
 })
+
+/** All that a route is written for in one stage: one that could not be written at once is written later. */
+const writtenKey = (
+  { state }: Internalization,
+  audits: Pick<PromotionContext, 'auditPart' | 'audits'>
+): string =>
+  JSON.stringify([
+    audits,
+    borderOf(state)?.threshold,
+    withheldBy(state).map(({ answer }) => answer),
+  ])
 
 class LiveRoutes implements RouteWatch {
   private readonly deps: WorkerDeps
@@ -186,7 +197,8 @@ class LiveRoutes implements RouteWatch {
             pairsBefore: stage.before.pairs,
             baseline: internalization.verdict?.baseline ?? null,
             borders: bordersOf(internalization, template),
-            labels: internalization.plan!.answers.labels,
+            // turns of a conversation are no independent pairs of a label
+            labels: template.maxTurnsAfter === 0 ? internalization.plan!.answers.labels : null,
           }),
           stage,
           revision,
@@ -224,10 +236,11 @@ class LiveRoutes implements RouteWatch {
     // a person is waited for
     const audits = decision.mayStep ? 'few' : 'all'
     const { auditPart } = report
-    if (auditPart !== watched.written?.auditPart || audits !== watched.written.audits) {
+    const written = writtenKey(internalization, { auditPart, audits })
+    if (written !== watched.written) {
       const context: PromotionContext = { ...this.context(), audits, auditPart }
       await settleRoute(store, internalization.templateVersion, context)
-      watched.written = { auditPart, audits }
+      watched.written = written
     }
     return false
   }

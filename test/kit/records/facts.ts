@@ -183,6 +183,7 @@ const rolloutOf = (
       'second-agrees': pairs.filter(({ outcome }) => outcome === 'second-agrees').length,
       'draft-agreed': 0,
       'draft-disagreed': 0,
+      withheld: 0,
       fallback: pairs.filter(({ outcome }) => outcome === 'fallback').length,
       refused: 0,
       unusable: 0,

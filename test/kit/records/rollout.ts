@@ -83,6 +83,7 @@ export const exampleReport = (changes: Partial<RolloutReport> = {}): RolloutRepo
     'second-agrees': 0,
     'draft-agreed': 0,
     'draft-disagreed': 0,
+    withheld: 0,
     fallback: 71,
     refused: 0,
     unusable: 2,

@@ -1,0 +1,54 @@
+/** A successor is compared with the live route as it stands, not as its proof left it. */
+import { expect, it } from 'vitest'
+import { createAnswerFormats } from '../../src/core/answer/schema/answer-schema.ts'
+import { newInternalization } from '../../src/core/internalization/internalization.ts'
+import type { Routed } from '../../src/core/gate/replacement.ts'
+import { adjustRoute, goLive } from '../../src/lifecycle/promote.ts'
+import { comparedPresent } from '../../src/worker/internalize/compare-present.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
+import { useWorkerHarness } from './harness.ts'
+
+const open = useWorkerHarness()
+const ROLLOUT = { ...AT_ONCE, stages: [0.05, 1] }
+const COUNTS = { pairs: 300, losses: 0, credits: 0 }
+const BORDER = {
+  threshold: -0.9,
+  evidence: { ...COUNTS, answered: 150, drafts: 150, margin: 0.05, capital: 5 },
+}
+
+/** What the live route makes of each held-out request. @param threshold of the proof */
+const presentOf = async (threshold: number, change: 'border' | 'withheld'): Promise<Routed[]> => {
+  const harness = await open({ from: 'approval' })
+  const { store, engine, now } = harness
+  const row = await harness.newest()
+  const verdict = row.verdict!
+  const winner = { ...verdict.arms[verdict.arm]!, threshold, wider: [-0.9] }
+  const proven = { ...row, verdict: { ...verdict, arms: verdict.arms.with(verdict.arm, winner) } }
+  const context = { by: 'worker', now, rollout: ROLLOUT }
+  const live = await goLive(store, proven, context)
+  const withheld = row.plan!.answers.labels!.map((answer) => ({ answer, ...COUNTS, capital: 20 }))
+  await adjustRoute(store, live, change === 'border' ? { border: BORDER } : { withheld }, context)
+  const template = (await store.templates.get(row.templateVersion))!
+  await store.internalizations.create(newInternalization('successor', template, now))
+  const facts = await comparedPresent(
+    {
+      deps: { ...harness.deps(), store },
+      engine,
+      formats: createAnswerFormats(),
+      internalization: { ...row, id: 'successor' },
+      plan: { ...row.plan!, successor: { of: row.id, why: 'new-traffic', since: 0, lora: null } },
+      template,
+      rows: [],
+    },
+    verdict
+  )
+  return facts!.rows.map(({ present }) => present)
+}
+
+it('has the border that pairs have proved', async () => {
+  expect(new Set(await presentOf(-0.1, 'border'))).toEqual(new Set(['right']))
+})
+
+it('does not give what it withholds', async () => {
+  expect(new Set(await presentOf(-0.9, 'withheld'))).toEqual(new Set(['upstream']))
+})
