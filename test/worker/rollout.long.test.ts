@@ -316,7 +316,11 @@ describe('an audited request', () => {
     ['an error of the upstream', { status: 500, response: '{}' }, { unusable: 5 }],
     ['a body over the limit of the log', { request: '' }, { unusable: 5 }],
     ['a refusal', { response: completion(null) }, { disagreed: 5 }],
-    ['a question that the lora is unsure of', { request: unsure() }, { 'draft-agreed': 5 }],
+    [
+      'a question that the lora is unsure of',
+      { request: unsure() },
+      { 'draft-agreed': 1, 'draft-disagreed': 4 },
+    ],
   ])('counts as what it is: %s', async (_case, change, outcomes) => {
     const watched = await Watched.open({ ...AT_ONCE, auditShare: 0.03 })
     await watched.audit(5, change)
