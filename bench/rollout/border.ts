@@ -9,7 +9,7 @@ import type { PairOutcome } from '../../src/core/rollout/pair.ts'
 import { simulatedRow } from '../gate/row.ts'
 import { spread, withBar, type Figures } from '../../test/kit/report.ts'
 import { STEP_CAPITAL } from './false-alarms.ts'
-import { alarmFigures, LIFE, MARGIN, repeat, type Run } from './run.ts'
+import { alarmFigures, LIFE, MARGIN, repeat, shareFigure, type Run } from './run.ts'
 
 const HELD_OUT = 1_000
 /** Requests in which the worker looks once. */
@@ -37,7 +37,7 @@ const CURVES: Record<string, Curve> = {
   flat: () => 0.03,
   steep: (rank) => (rank < 0.6 ? 0.005 : 0.6),
   bump: (rank) => (rank >= 0.4 && rank < 0.5 ? 0.25 : 0.01),
-  // six in a hundred from the middle on, whatever the border
+  // from a rank of a half on the loss is 6 points at each border
   excess: (rank) => (rank < 0.4 ? 0.03 : rank < 0.5 ? 0.18 : 0.06),
   late: (rank) => (rank < 0.7 ? 0.02 : 0.16),
 }
@@ -94,7 +94,7 @@ const live = (curve: Curve, requests: number, random: () => number): Life => {
   const { threshold, wider = [] } = verdict.arms[0]!
   if (verdict.verdict === 'reject' || threshold === null) return NOT_PROMOTED
   const losses = lossesOf(curve)
-  const isBroken = (border: number): boolean =>
+  const exceeds = (border: number): boolean =>
     losses[Math.min(GRID, Math.max(1, Math.round(GRID * coverageOf(border)))) - 1]! > MARGIN + SLACK
   const borders = [threshold, ...wider]
   const reader = new BorderReader(borders)
@@ -111,13 +111,15 @@ const live = (curve: Curve, requests: number, random: () => number): Life => {
         confidence: confidenceAt(rank),
       })
     }
-    if (isBroken(borders[number]!)) broken += LOOK * coverageOf(borders[number]!)
+    if (exceeds(borders[number]!)) broken += LOOK * coverageOf(borders[number]!)
     const { counts } = reader.sums()
     number = provedBorder(counts, number, { margin: MARGIN, capital: STEP_CAPITAL })
     if (done < GAIN_REQUESTS) coverage = coverageOf(borders[number]!)
   }
   return { proved: coverageOf(threshold), coverage, broken }
 }
+
+const isBroken = ({ broken }: Life): boolean => broken > MOST_ANSWERS
 
 export const measureBorder = async (run: Run): Promise<Figures> => {
   const figures: Figures = {}
@@ -128,16 +130,8 @@ export const measureBorder = async (run: Run): Promise<Figures> => {
     )
     all.push(...lives)
     const promoted = lives.filter(({ proved }) => proved !== null)
-    const share = lives.filter(({ broken }) => broken > MOST_ANSWERS).length / lives.length
-    figures[`border_broken_${name}`] = withBar(
-      { value: share, unit: `share of ${lives.length} routes` },
-      '<=',
-      BROKEN_SHARE
-    )
-    figures[`border_promoted_${name}`] = {
-      value: promoted.length / lives.length,
-      unit: 'share of the routes',
-    }
+    figures[`border_broken_${name}`] = withBar(shareFigure(lives.map(isBroken)), '<=', BROKEN_SHARE)
+    figures[`border_promoted_${name}`] = shareFigure(lives.map(({ proved }) => proved !== null))
     if (promoted.length > 0)
       figures[`border_gain_${name}`] = spread(
         promoted.map(({ proved, coverage }) => coverage - proved!),
@@ -146,11 +140,7 @@ export const measureBorder = async (run: Run): Promise<Figures> => {
   }
   return {
     ...figures,
-    ...alarmFigures(
-      'border_broken',
-      all.map(({ broken }) => broken > MOST_ANSWERS),
-      BROKEN_SHARE
-    ),
+    ...alarmFigures('border_broken', all.map(isBroken), BROKEN_SHARE),
     coverage_gain: withBar(figures['border_gain_banking']!, '>=', GAIN_BAR),
   }
 }

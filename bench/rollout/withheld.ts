@@ -4,7 +4,7 @@
  */
 import { addLoss, evidenceOfRise, NO_STREAM } from '../../src/core/rollout/evidence.ts'
 import { AnswerReader } from '../../src/core/rollout/withheld.ts'
-import { withBar, type Figures } from '../../test/kit/report.ts'
+import { spread, withBar, type Figures } from '../../test/kit/report.ts'
 import { ALARM_CAPITAL, ROLLBACK_CAPITAL } from './capital.ts'
 import { MARGIN, repeat, shareFigure, type Run } from './run.ts'
 
@@ -57,10 +57,7 @@ export const measureWithheld = async (run: Run): Promise<Figures> => {
   return {
     narrowed_not_lost: withBar(shareFigure(changed.map(isNarrowed)), '>=', KEPT_SHARE),
     ...(found.length > 0 && {
-      narrowed_after: {
-        value: found.toSorted((a, b) => a - b)[found.length >> 1]!,
-        unit: 'audited requests after the change, median',
-      },
+      narrowed_after: spread(found, 'audited requests after the change'),
     }),
     withheld_by_chance: shareFigure(steady.map(({ withheld }) => withheld.length > 0)),
   }

@@ -22,6 +22,12 @@ const NARROW = { threshold: -0.1, wider: [-0.2, -0.5, -0.9] }
 const widened = (watched: Watched): Promise<void> =>
   watched.harness.runUntil(watched.worker, async () => borderOf(await watched.state()) !== null)
 
+/** What a person needs to decide on the route. */
+const byHand = ({ harness: { store, now }, id }: Watched) => ({
+  context: { by: 'admin', now, rollout: CANARY },
+  row: async () => (await store.internalizations.get(id))!,
+})
+
 const checksOf = (file: ProofFile) =>
   verifyProof(JSON.parse(JSON.stringify(file)), QUICK_PROMISE).checks.filter(({ name }) =>
     name.startsWith('border')
@@ -91,9 +97,8 @@ describe('a live route', () => {
     const watched = await open(CANARY, {}, NARROW)
     await watched.audit(240)
     await widened(watched)
-    const { store, now } = watched.harness
-    const context = { by: 'admin', now, rollout: CANARY }
-    const row = async () => (await store.internalizations.get(watched.id))!
+    const { store } = watched.harness
+    const { context, row } = byHand(watched)
     await resume(store, await pause(store, await row(), context), context)
     expect(borderOf((await row()).state)).toMatchObject({ threshold: -0.9 })
     const worker = await watched.harness.worker(
@@ -157,9 +162,8 @@ describe('the proof file of a route whose border moved', () => {
     const watched = await open(CANARY, {}, NARROW)
     await watched.audit(240)
     await widened(watched)
-    const { store, now } = watched.harness
-    const context = { by: 'admin', now, rollout: CANARY }
-    const row = async () => (await store.internalizations.get(watched.id))!
+    const { store } = watched.harness
+    const { context, row } = byHand(watched)
     await retire(store, await row(), 'by hand', context)
     await goLive(store, await row(), context)
     expect(borderOf((await row()).state)).toBeNull()

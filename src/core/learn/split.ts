@@ -220,7 +220,8 @@ const trainingPart = <T extends SplittableExchange>(
  * each exchange has the same chance; the rest of the window and what came before it trains, each question once
  * with its newest answer. The second sample has the questions of the traffic sample that training has not seen.
  * If they are fewer than the traffic sample, further bursts with questions that came once are held out to fill
- * it, as long as training keeps its rows, or two thirds of the questions. No burst, and so no conversation, is both in training and in a sample.
+ * it, as long as training keeps its rows, or two thirds of the questions. No burst, and so no conversation, is both
+ * in training and in a sample.
  */
 export const splitPopulation = <T extends SplittableExchange>(
   exchanges: readonly T[],

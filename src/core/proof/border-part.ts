@@ -1,40 +1,39 @@
 /** The drafts below the border of a live route, and the check of each border that pairs have proved. */
-import { provedBorder, type Border, type BorderEvidence } from '../rollout/border.ts'
 import {
-  addCounts,
-  evidenceBelow,
-  NO_PAIRS,
-  onePair,
-  type LossCounts,
-} from '../rollout/evidence.ts'
+  borderAt,
+  BorderReader,
+  provedBorder,
+  type Border,
+  type BorderEvidence,
+  type BorderSums,
+} from '../rollout/border.ts'
 import { check, namesText, type Check } from './check.ts'
 import { differences } from './differences.ts'
 import type { HistoryStep, ProofFile } from './proof-file.ts'
-import { lossBefore, type CountedPair, type RolloutPart } from './rollout-part.ts'
+import type { RolloutPart } from './rollout-part.ts'
 
 /** Drafts that a file lists; a border that needs more cannot be computed from it. */
 export const MAX_LISTED_DRAFTS = 100_000
 
-/** The pairs of a decision: those that were answered with their losses then, and the drafts. */
-const readPairs = (
+/** What the pairs of a decision say of each border; fewer of them where the file has fewer. */
+const sumsOf = (
   { conversations, drafts = [] }: Pick<RolloutPart, 'conversations' | 'drafts'>,
   { answered, drafts: count }: Pick<BorderEvidence, 'answered' | 'drafts'>,
-  lossAt: (pair: CountedPair) => number
-): { confidence: number; loss: number }[] => [
-  ...conversations.slice(0, answered).map(([pair]) => ({
-    confidence: pair!.confidence ?? Infinity,
-    loss: lossAt(pair!),
-  })),
-  ...drafts
-    .slice(0, count)
-    .map(({ confidence, agrees }) => ({ confidence, loss: Number(!agrees) })),
-]
-
-const countsAt = (pairs: readonly { confidence: number; loss: number }[], border: number) =>
-  pairs.reduce<LossCounts>(
-    (sum, { confidence, loss }) => (confidence >= border ? addCounts(sum, onePair(loss)) : sum),
-    NO_PAIRS
-  )
+  borders: readonly number[]
+): BorderSums => {
+  const reader = new BorderReader(borders)
+  for (const [pair] of conversations.slice(0, answered)) {
+    const { outcome, confidence, rating = null } = pair!
+    reader.read({ outcome, confidence, rating })
+  }
+  for (const { confidence, agrees } of drafts.slice(0, count))
+    reader.read({
+      outcome: agrees ? 'draft-agreed' : 'draft-disagreed',
+      confidence,
+      rating: null,
+    })
+  return reader.sums()
+}
 
 interface MovedStep {
   step: HistoryStep
@@ -69,20 +68,14 @@ const faultOf = (
   if (step.by !== 'worker') return `it was moved by ${step.by}`
   const rollout = file.rollout
   if (rollout === null) return 'the file has no pairs'
-  const pairs = readPairs(rollout, evidence, lossBefore(step.at))
-  if (pairs.length < evidence.answered + evidence.drafts) return 'the file does not have its pairs'
-  const counts = borders.map((each) => countsAt(pairs, each))
-  const { margin } = evidence
-  if (differences({ margin }, { margin: file.verdict.margin }).length > 0)
-    return 'its margin is not that of the verdict'
-  const capital = evidenceBelow(counts[number]!, margin)
-  const { pairs: count, losses, credits } = evidence
-  const differing = differences(
-    { pairs: count, losses, credits, capital: evidence.capital },
-    { ...counts[number]!, capital }
-  )
+  const sums = sumsOf(rollout, evidence, borders)
+  if (sums.answered < evidence.answered || sums.drafts < evidence.drafts)
+    return 'the file does not have its pairs'
+  const remade = borderAt(sums, number, file.verdict.margin).evidence
+  const differing = differences(evidence, remade)
   if (differing.length > 0) return `the pairs give other figures: ${namesText(differing)}`
-  return provedBorder(counts, before, { margin, capital: stepCapital }) < number
+  const { margin, capital } = remade
+  return provedBorder(sums.counts, before, { margin, capital: stepCapital }) < number
     ? `a capital of ${Math.exp(capital).toFixed(1)}, or less at a border before it`
     : null
 }

@@ -167,7 +167,7 @@ export interface RemadeFigures {
 const RATING_LAG_MS = 600_000
 
 /** A rating counts from its time on. */
-export const lossBefore =
+const lossBefore =
   (time: number) =>
   ({ outcome, rating, ratedAt = 0 }: CountedPair): number =>
     lossOf({ outcome, rating: ratedAt <= time ? (rating ?? null) : null })

@@ -44,6 +44,7 @@ export class AnswerReader {
   wrong(capital: number, least: LeastLoss): WithheldAnswer[] {
     const needed = Math.log(capital * this.streams.size)
     return [...this.streams]
+      .filter(([, { losses }]) => losses > 0)
       .map(([answer, stream]) => {
         const { pairs, losses, credits } = stream
         return {

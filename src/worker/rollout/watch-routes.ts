@@ -45,7 +45,7 @@ import {
   stepText,
   type RolloutReport,
 } from '../../lifecycle/rollout-report.ts'
-import type { WorkerDeps } from '../deps.ts'
+import type { WorkerDeps, WorkerEvent } from '../deps.ts'
 import { isEngineLost } from '../engine/watch.ts'
 import { AuditParts } from './audit-parts.ts'
 import { isSameReport, makeReport, warningsOf, type Warning } from './make-report.ts'
@@ -321,34 +321,26 @@ class LiveRoutes implements RouteWatch {
       .filter(({ answer }) => !known.has(answer))
   }
 
-  private async withhold(row: Internalization, wrong: WithheldAnswer[]): Promise<true> {
+  private withhold(row: Internalization, wrong: WithheldAnswer[]): Promise<true> {
     const withheld = [...withheldBy(row.state), ...wrong]
-    await adjustRoute(this.deps.store, row, { withheld }, this.context())
-    this.deps.log({
-      level: 'warn',
-      message: withheldText(wrong),
-      data: {
-        event: 'rollout.withheld',
-        internalization: row.id,
-        template: row.templateVersion,
-        answers: wrong.length,
-      },
-    })
-    return true
+    const data = { event: 'rollout.withheld', answers: wrong.length }
+    return this.adjust(row, { withheld }, { level: 'warn', message: withheldText(wrong), data })
   }
 
-  private async widen(row: Internalization, border: Border): Promise<true> {
-    await adjustRoute(this.deps.store, row, { border }, this.context())
-    this.deps.log({
-      level: 'info',
-      message: borderText(border),
-      data: {
-        event: 'rollout.border',
-        internalization: row.id,
-        template: row.templateVersion,
-        ...border,
-      },
-    })
+  private widen(row: Internalization, border: Border): Promise<true> {
+    const data = { event: 'rollout.border', ...border }
+    return this.adjust(row, { border }, { level: 'info', message: borderText(border), data })
+  }
+
+  /** Changes what the route answers, and logs it. */
+  private async adjust(
+    row: Internalization,
+    changed: Parameters<typeof adjustRoute>[2],
+    { data, ...line }: Pick<WorkerEvent, 'level' | 'message' | 'data'>
+  ): Promise<true> {
+    await adjustRoute(this.deps.store, row, changed, this.context())
+    const ids = { internalization: row.id, template: row.templateVersion }
+    this.deps.log({ ...line, data: { ...ids, ...data } })
     return true
   }
 
