@@ -190,7 +190,8 @@ async def train_job(
     rows, validation_rows = await abort.run(read_rows(deps, data))
     writer = EventWriter(deps.events, record.id)
     started = "Resumed after a restart" if record.resumes > 0 else "Started"
-    await writer.message("info", started, always=True)
+    if is_live():
+        await writer.message("info", started, always=True)
     report = _Report(deps, record, writer, is_live)
     try:
         task = _train_input(deps, record, rows, validation_rows)

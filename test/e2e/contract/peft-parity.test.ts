@@ -18,7 +18,7 @@ import { trainLora } from '../../../adapters/onnx/train/trainer.ts'
 import { openFrozenModel } from '../../../adapters/onnx/train/weights-file.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 
-const PEFT = resolve(import.meta.dirname, '../../adapters/peft')
+const PEFT = resolve(import.meta.dirname, '../../../adapters/peft')
 const PYTHON = process.env.PEFT_PYTHON ?? join(PEFT, '.venv/bin/python')
 const STEPS = 20
 
