@@ -12,6 +12,7 @@ import { measureFalseAlarms } from './rollout/false-alarms.ts'
 import { measureOutcomes } from './rollout/outcomes.ts'
 import { measureRises } from './rollout/rises.ts'
 import type { Run } from './rollout/run.ts'
+import { measureNarrowing } from './rollout/narrowing.ts'
 import { measureSecondAnswers } from './rollout/second-answers.ts'
 import { measureSpeed } from './rollout/speed.ts'
 import { measureSteady } from './rollout/steady.ts'
@@ -26,6 +27,7 @@ const PARTS: Record<string, (run: Run) => Promise<Figures>> = {
   'second-answers': measureSecondAnswers,
   steady: measureSteady,
   border: measureBorder,
+  narrowing: measureNarrowing,
   withheld: measureWithheld,
   outcomes: measureOutcomes,
   'false-alarms': measureFalseAlarms,

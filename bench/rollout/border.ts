@@ -27,10 +27,10 @@ const BROKEN_SHARE = 0.05
 const GAIN_BAR = 0.04
 
 /** Chance of a wrong answer by rank, from 0, the most confident request, to 1. */
-type Curve = (rank: number) => number
+export type Curve = (rank: number) => number
 
 /** 3.0 % of the first 74 % of the requests are wrong and 5 % of the first 81 %, as on banking77. */
-const banking: Curve = (rank) => Math.min(1, 3.314e-4 * Math.exp(8.59 * rank))
+export const banking: Curve = (rank) => Math.min(1, 3.314e-4 * Math.exp(8.59 * rank))
 
 const CURVES: Record<string, Curve> = {
   banking,
@@ -45,7 +45,7 @@ const CURVES: Record<string, Curve> = {
 const GRID = 1_000
 
 /** True loss of a border that answers so much of the traffic, by thousandths. */
-const lossesOf = (curve: Curve): number[] => {
+export const lossesOf = (curve: Curve): number[] => {
   let sum = 0
   return Array.from({ length: GRID }, (_, i) => {
     sum += curve((i + 0.5) / GRID)
@@ -65,12 +65,12 @@ interface Life {
 const NOT_PROMOTED: Life = { proved: null, coverage: 0, broken: 0 }
 
 /** A rank as a confidence: the higher, the more sure. */
-const confidenceAt = (rank: number): number => -rank
+export const confidenceAt = (rank: number): number => -rank
 
 /** Of all traffic, what a border answers. */
-const coverageOf = (border: number): number => Math.min(1, -border)
+export const coverageOf = (border: number): number => Math.min(1, -border)
 
-const gateOn = (curve: Curve, random: () => number) => {
+export const gateOn = (curve: Curve, random: () => number) => {
   const rows = Array.from({ length: HELD_OUT }, (_, place) => {
     const rank = random()
     return simulatedRow(place, { agrees: random() >= curve(rank), confidence: confidenceAt(rank) })

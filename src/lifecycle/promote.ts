@@ -179,14 +179,15 @@ export const enterStage = async (
 }
 
 /**
- * Changes what a live route answers, in the same stage.
- * @param changed the confidence from which on it answers, or the answers that it no longer gives
+ * Changes what a live route answers.
+ * @param changed the confidence from which on it answers, with the stage where it counts other pairs from then on, or
+ * the answers that it no longer gives
  * @throws AppError `invalid-state` when it is not live
  */
 export const adjustRoute = async (
   store: Store,
   internalization: Internalization,
-  changed: Pick<LiveState, 'border' | 'withheld'>,
+  changed: Partial<Pick<LiveState, 'stage' | 'border' | 'withheld'>>,
   context: PromotionContext
 ): Promise<Internalization> => {
   const { id, state } = internalization

@@ -3,8 +3,14 @@ import type { DecisionFacts } from '../core/proof/decision-facts.ts'
 import { makeProofFile, type ProofFile } from '../core/proof/proof-file.ts'
 import { MAX_LISTED_DRAFTS } from '../core/proof/border-part.ts'
 import { MAX_LISTED_BLOCKS, type OutcomePart } from '../core/proof/outcome-part.ts'
-import { ConversationList, type DraftPair, type RolloutPart } from '../core/proof/rollout-part.ts'
 import {
+  ConversationList,
+  isCountedFrom,
+  type DraftPair,
+  type RolloutPart,
+} from '../core/proof/rollout-part.ts'
+import {
+  lastBorderOf,
   movedBorder,
   winningLora,
   type HistoryEntry,
@@ -12,6 +18,7 @@ import {
 } from '../core/internalization/internalization.ts'
 import { addOutcomes, NO_BLOCK, type OutcomeBlock } from '../core/outcomes/blocks.ts'
 import { OutcomeReader } from '../core/outcomes/conversation-outcomes.ts'
+import { leastCounted } from '../core/rollout/border.ts'
 import { draftLossOf } from '../core/rollout/pair.ts'
 import { Thinning } from '../core/rollout/thinning.ts'
 import { AppError } from '../errors.ts'
@@ -115,15 +122,19 @@ const rolloutOf = async (
   if (lora === null || report === null) return null
   const { at, stage, evidence, feedback, rollbackCapital, stepCapital, outcomes } = report
   const list = new ConversationList(endsOf(history, evidence))
-  for await (const conversation of countedConversations(store, lora, evidence.pairs))
+  const countsFrom = leastCounted(lastBorderOf(history))
+  let left = evidence.pairs
+  for await (const conversation of countedConversations(store, lora, Infinity)) {
+    if (left === 0) break
     list.add(conversation)
-  const { count, ...conversations } = list.read()
+    if (isCountedFrom(countsFrom, conversation)) left--
+  }
   const wanted = Math.max(0, ...history.map((entry) => movedBorder(entry)?.evidence.drafts ?? 0))
   return {
     lora,
     report: { at, stage, evidence, feedback, rollbackCapital, stepCapital, outcomes },
-    isWhole: count === evidence.pairs,
-    ...conversations,
+    isWhole: left === 0,
+    ...list.read(),
     drafts: await readDrafts(store, lora, Math.min(wanted, MAX_LISTED_DRAFTS)),
     feedback: await outcomesOf(store, lora, feedback.blocks),
   }

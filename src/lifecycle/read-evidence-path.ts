@@ -1,9 +1,11 @@
 /** Reads the conversations that count for a rollout, and how its evidence came about. */
 import {
+  lastBorderOf,
   winningLora,
   rolloutStageOf,
   type Internalization,
 } from '../core/internalization/internalization.ts'
+import { leastCounted } from '../core/rollout/border.ts'
 import type { Conversation } from '../core/rollout/conversations.ts'
 import {
   evidencePath,
@@ -21,15 +23,16 @@ const PAGE = 5_000
 /**
  * The first conversations of a lora, in the order in which they count. More of them may be over, and count in
  * the next report.
- * @param count of the report
+ * @param count of the report @param countsFrom see `leastCounted`
  */
 export async function* countedConversations(
   { pairs }: Pick<Store, 'pairs'>,
   lora: string,
-  count: number
+  count: number,
+  countsFrom = -Infinity
 ): AsyncGenerator<Conversation<WatchedPair>> {
   // a request without further turns has a key of its own, so it may be read like a conversation
-  const reader = new CountedConversations<WatchedPair>(false)
+  const reader = new CountedConversations<WatchedPair>(false, countsFrom)
   let left = count
   for (let place = 0, isFull = true; isFull && left > 0;) {
     const page = await pairs.since(lora, place, PAGE)
@@ -53,10 +56,12 @@ export const readEvidencePath = async (
   const lora = winningLora(internalization)
   const report = await readRolloutReport(store, internalization.id)
   if (lora === null || report === null) return []
-  const counted: CountedLoss[] = []
-  for await (const { at, turns } of countedConversations(store, lora, report.evidence.pairs))
-    counted.push({ at, loss: meanLoss(oneOf(turns.map(lossOf))) })
   const history = await store.internalizations.history(internalization.id)
+  const counted: CountedLoss[] = []
+  const { pairs } = report.evidence
+  const countsFrom = leastCounted(lastBorderOf(history))
+  for await (const { at, turns } of countedConversations(store, lora, pairs, countsFrom))
+    counted.push({ at, loss: meanLoss(oneOf(turns.map(lossOf))) })
   const starts = history.flatMap(({ to }) => rolloutStageOf(to)?.before.pairs ?? [])
   return evidencePath(counted, report.evidence, starts)
 }

@@ -104,9 +104,15 @@ export const spentToday = async ({ pairs }: Pick<Store, 'pairs'>, now: number): 
 }
 
 /** `answers from a confidence of -0.12 on: it disagrees …` */
-export const borderText = ({ threshold, evidence }: Border): string =>
-  `answers from a confidence of ${threshold.toPrecision(3)} on: it disagrees with the upstream in ` +
-  `${countsText(evidence, `${evidence.pairs} requests`)} of that confidence; evidence ${capitalText(evidence.capital)}`
+export const borderText = ({ threshold, evidence, narrowing }: Border): string => {
+  const { pairs, capital } = evidence
+  const [only, since] =
+    narrowing === undefined ? ['', ''] : ['only ', ', since the others got worse']
+  return (
+    `answers ${only}from a confidence of ${threshold.toPrecision(3)} on: it disagrees with the upstream in ` +
+    `${countsText(evidence, `${pairs} requests`)} of that confidence${since}; evidence ${capitalText(capital)}`
+  )
+}
 
 /** `no longer gives 1 of its answers: wrong in 14 of 15 requests; evidence 31000`; without the answers themselves */
 export const withheldText = (withheld: readonly WithheldAnswer[]): string => {

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import {
   borderAt,
   BorderReader,
+  NarrowingReader,
   provedBorder,
   reportBorder,
   type BorderPair,
@@ -127,6 +128,83 @@ describe('a wider border', () => {
         wrong++
         break
       }
+    }
+    expect(wrong / DRAWS).toBeLessThanOrEqual(0.05)
+  })
+})
+
+/** The border in force, and narrower ones, the narrowest first. */
+const [PRESENT, NARROWER] = [-4, [-1, -2, -3]] as const
+const LIMITS = { margin: MARGIN, least: -1, stepCapital: 20, rollbackCapital: 300 } as const
+
+const narrowingOf = (pairs: readonly BorderPair[], borders: readonly number[] = NARROWER) => {
+  const reader = new NarrowingReader(PRESENT, borders)
+  for (const each of pairs) reader.read(each)
+  return reader.narrowed(LIMITS)
+}
+
+/** Answers at each confidence, of which those at the lowest are wrong. */
+const lowWrong = (count: number): BorderPair[] =>
+  times(
+    count,
+    ...times(3, pair('agreed', -0.5), pair('agreed', -1.5), pair('agreed', -2.5)),
+    pair('disagreed', -3.5)
+  )
+
+describe('a narrower border', () => {
+  it('is the widest one behind which the loss has not risen', () => {
+    const good = times(250, pair('agreed', -0.5), pair('agreed', -3.5))
+    const { border, answers } = narrowingOf([...good, ...lowWrong(80)])!
+    expect(border).toMatchObject({
+      threshold: -3,
+      evidence: { pairs: 720, losses: 0, answered: 1_300, drafts: 0, margin: MARGIN },
+      narrowing: { before: 500, least: -1 },
+    })
+    expect(border.evidence.capital).toBe(
+      evidenceBelow({ pairs: 720, losses: 0, credits: 0 }, MARGIN)
+    )
+    expect(border.narrowing!.rise).toBeGreaterThan(Math.log(300))
+    // those from before the rise are answers of it as well
+    expect(answers).toEqual({ pairs: 250 + 720, losses: 0, credits: 0 })
+  })
+
+  it('is none where the loss has risen at each, however good they were before', () => {
+    const risen = times(60, ...times(9, pair('agreed')), pair('disagreed'))
+    expect(narrowingOf([...times(2_000, pair('agreed')), ...risen])).toBeNull()
+  })
+
+  it('is none with too few pairs, or beyond one that is not proved', () => {
+    expect(narrowingOf(lowWrong(8))).toBeNull()
+    expect(narrowingOf(lowWrong(40), [])).toBeNull()
+    // wrong where it is surest: all others dilute it
+    const sureWrong = times(
+      60,
+      ...times(2, pair('agreed', -0.5)),
+      ...times(30, pair('agreed', -1.5)),
+      pair('disagreed', -0.5),
+      ...times(3, pair('disagreed', -3.5))
+    )
+    expect(narrowingOf(sureWrong)).toBeNull()
+    expect(narrowingOf(sureWrong, [-2])?.border.threshold).toBe(-2)
+  })
+
+  it('does not count answers that an earlier narrowing took', () => {
+    const below = times(500, pair('disagreed', -4.5))
+    expect(narrowingOf([...below, ...lowWrong(40)])!.border.evidence.answered).toBe(400)
+  })
+
+  it('with a loss of the margin everywhere comes into force in at most one of twenty lives', () => {
+    const random = seededRandom(44)
+    const DRAWS = 150
+    let wrong = 0
+    for (let draw = 0; draw < DRAWS; draw++) {
+      const pairs = Array.from({ length: 1_500 }, (_, i) => {
+        const confidence = -4 * random()
+        // from the 500th on, at the margin behind the widest candidate, and far above it below that
+        const loss = confidence > -3 ? MARGIN : 0.3
+        return pair(i > 500 && random() < loss ? 'disagreed' : 'agreed', confidence)
+      })
+      if (narrowingOf(pairs) !== null) wrong++
     }
     expect(wrong / DRAWS).toBeLessThanOrEqual(0.05)
   })

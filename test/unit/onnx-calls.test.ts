@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createCalls } from '../../adapters/onnx/generate/constraint/calls.ts'
 import type { Constraint } from '../../adapters/onnx/generate/constraint/constraint.ts'
 import { callsText, isCallText, parseCalls } from '../../src/core/answer/calls.ts'
+import { hasLongNumber } from '../../src/core/json.ts'
 import { createAnswerFormats } from '../../src/core/answer/schema/answer-schema.ts'
 import { boundCalls, toolFault } from '../../src/core/answer/tool-rules.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
@@ -213,7 +214,8 @@ describe('calls within schemas', () => {
           end: { type: 'object', properties: {}, additionalProperties: false },
         })
         const answer = drawn(request, seed, '[[call]] ')
-        if (answer === null) return
+        // a number that a double cannot hold may be drawn, and is refused afterwards
+        if (answer === null || hasLongNumber(answer)) return
         ended++
         expect(parseCalls(answer), answer).not.toBeNull()
         expect(faultOf(answer, request), answer).toBeNull()

@@ -78,6 +78,7 @@ describe('evidence of audits at two parts', () => {
       baseline: baselineOf([sighting]),
       borders: [0],
       labels: null,
+      countsFrom: -Infinity,
     })
     const traits = { ratedAt: null, isNewLabel: null, upstreamModel: null, answer: '' }
     reader.read(

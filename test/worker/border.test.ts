@@ -1,10 +1,13 @@
 /** A live route answers more of its requests once pairs have proved a wider border. */
 import { describe, expect, it } from 'vitest'
 import { borderOf, rolloutStageOf } from '../../src/core/internalization/internalization.ts'
+import type { Border } from '../../src/core/rollout/border.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { pause, resume } from '../../src/lifecycle/pause.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
+import { adjustmentText } from '../../src/lifecycle/rollout-report.ts'
+import { eventTypeOf } from '../../src/worker/webhook/event.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
@@ -19,6 +22,9 @@ const CONFIDENCE = -0.3566749439387323
 /** So it is sure enough of two in five. */
 const NARROW = { threshold: -0.1, wider: [-0.2, -0.5, -0.9] }
 
+/** It answers all, and may answer two in five alone. */
+const WIDE = { threshold: -0.5, narrower: [-0.1], wider: [] }
+
 const widened = (watched: Watched): Promise<void> =>
   watched.harness.runUntil(watched.worker, async () => borderOf(await watched.state()) !== null)
 
@@ -31,6 +37,12 @@ const byHand = ({ harness: { store, now }, id }: Watched) => ({
 const checksOf = (file: ProofFile) =>
   verifyProof(JSON.parse(JSON.stringify(file)), QUICK_PROMISE).checks.filter(({ name }) =>
     name.startsWith('border')
+  )
+
+/** The route's borders are none of its verdict. */
+const faultsOf = (file: ProofFile) =>
+  verifyProof(JSON.parse(JSON.stringify(file)), QUICK_PROMISE).checks.filter(
+    ({ name, holds }) => !holds && name !== 'verdict'
   )
 
 const fileOf = async ({ harness, id }: Watched): Promise<ProofFile> =>
@@ -114,6 +126,97 @@ describe('a live route', () => {
   })
 })
 
+/** Of the orders that the lora is not sure of, the upstream now calls every fifth one otherwise. */
+const gotWorse = async (watched: Watched): Promise<void> => {
+  await watched.audit(120)
+  await watched.judged(120)
+  const unsure = (await watched.pairs()).filter(({ confidence }) => confidence! < -0.1)
+  const orders = new Set(unsure.map(({ recordId }) => Number(recordId!.split('-')[1]) % 60))
+  const changed = new Set([...orders].filter((_, i) => i % 5 === 0))
+  for (let round = 0; round < 6; round++)
+    for (let number = 0; number < 60; number++)
+      await watched.audit(1, changed.has(number) ? { response: completion('violet') } : {})
+}
+
+const hasMoved = async (watched: Watched): Promise<boolean> => {
+  const state = await watched.state()
+  return state.name !== 'live' || borderOf(state) !== null
+}
+
+const narrowed = async (watched: Watched): Promise<void> => {
+  await gotWorse(watched)
+  await watched.harness.runUntil(watched.worker, () => hasMoved(watched))
+}
+
+describe('a live route whose loss has risen', () => {
+  it('answers only what pairs prove since then, and is watched as before', async () => {
+    const watched = await open(CANARY, {}, WIDE)
+    await narrowed(watched)
+    const state = await watched.state()
+    expect(state).toMatchObject({
+      name: 'live',
+      stage: { share: 0.05 },
+      border: { threshold: -0.1, evidence: { losses: 0 }, narrowing: { before: 100 } },
+    })
+    const { evidence, narrowing } = borderOf(state)!
+    expect(evidence.capital).toBeGreaterThanOrEqual(Math.log(20))
+    expect(narrowing!.rise).toBeGreaterThanOrEqual(Math.log(300))
+    expect(await watched.routes()).toMatchObject([{ threshold: -0.1, trafficShare: 0.05 }])
+    expect(watched.events('rollout.narrowed')).toMatchObject([{ threshold: -0.1 }])
+    expect(watched.events('rollout.rolled_back')).toEqual([])
+    const entry = (await watched.harness.store.internalizations.history(watched.id)).at(-1)!
+    expect(eventTypeOf(entry)).toBe('rollout.narrowed')
+    expect(adjustmentText(entry)).toMatch(/^answers only from a confidence of -0.100 on: .* worse/)
+
+    // what is below the border does not count any more, and is not proved again
+    await watched.judged(480)
+    const before = await watched.report()
+    expect(before.evidence).toMatchObject({ losses: 0, stagePairs: expect.any(Number) as number })
+    expect(before.border).toMatchObject({ present: 0, widest: 0, next: null })
+    expect(before.drift).not.toBeNull()
+    await watched.audit(60)
+    await watched.judged(540)
+    const after = await watched.report()
+    expect(after.evidence.pairs).toBeGreaterThan(before.evidence.pairs)
+    expect(after.evidence.losses).toBe(0)
+    expect(after.evidence.stagePairs).toBeGreaterThan(0)
+  })
+
+  it('is rolled back where the narrower border gets worse, too', async () => {
+    const watched = await open(CANARY, {}, WIDE)
+    await narrowed(watched)
+    await watched.audit(200, { response: completion('violet') })
+    await watched.harness.runUntil(
+      watched.worker,
+      async () => (await watched.state()).name !== 'live'
+    )
+    expect(await watched.state()).toMatchObject({ name: 'retired' })
+    expect(await watched.routes()).toEqual([])
+    expect(faultsOf(await fileOf(watched))).toEqual([])
+  })
+
+  it('is rolled back where no border was proved that is narrower', async () => {
+    const watched = await open(CANARY, {}, { ...WIDE, narrower: [] })
+    await narrowed(watched)
+    expect(await watched.state()).toMatchObject({ name: 'retired' })
+  })
+
+  it('enters its next stage by pairs of the narrower border', async () => {
+    const watched = await open(CANARY, {}, WIDE)
+    await narrowed(watched)
+    const rollout = { ...CANARY, steps: true }
+    const worker = await watched.harness.worker(watched.harness.deps({ rollout }, { auto: false }))
+    await watched.audit(300)
+    await watched.harness.runUntil(
+      worker,
+      async () => rolloutStageOf(await watched.state())?.share === 1
+    )
+    expect(await watched.state()).toMatchObject({ border: { threshold: -0.1 } })
+    await watched.harness.round(worker)
+    expect(faultsOf(await fileOf(watched))).toEqual([])
+  })
+})
+
 describe('the proof file of a route whose border moved', () => {
   it('computes the border again', async () => {
     const watched = await open(CANARY, {}, NARROW)
@@ -151,6 +254,31 @@ describe('the proof file of a route whose border moved', () => {
           history: file.history.map((each) => (each === step ? { ...each, by: 'admin' } : each)),
         },
       ],
+    ]
+    for (const [fault, changed] of tampered)
+      expect(checksOf(changed)).toMatchObject([
+        { holds: false, said: expect.stringContaining(fault) as string },
+      ])
+  })
+
+  it('computes a narrower border again', async () => {
+    const watched = await open(CANARY, {}, WIDE)
+    await narrowed(watched)
+    await watched.judged(480)
+    const file = await fileOf(watched)
+    expect(checksOf(file)).toMatchObject([{ name: 'border -0.100', holds: true }])
+    const withBorder = (changed: Partial<Border>): ProofFile => ({
+      ...file,
+      history: file.history.map((each) =>
+        each.border == null ? each : { ...each, border: { ...each.border, ...changed } }
+      ),
+    })
+    const { evidence, narrowing } = file.history.find(({ border }) => border != null)!.border!
+    const tampered: [string, ProofFile][] = [
+      ['none of the borders of the verdict', withBorder({ threshold: -0.2 })],
+      ['other figures: narrowing', withBorder({ narrowing: { ...narrowing!, before: 0 } })],
+      ['other figures: evidence', withBorder({ evidence: { ...evidence, losses: 1 } })],
+      ['does not have its pairs', withBorder({ evidence: { ...evidence, answered: 9_999 } })],
     ]
     for (const [fault, changed] of tampered)
       expect(checksOf(changed)).toMatchObject([

@@ -124,7 +124,17 @@ const borderEvidence = {
 export const borderSchema = z
   .object({
     threshold: z.number().describe('the lora answers from this confidence on'),
-    evidence: z.object(borderEvidence),
+    evidence: z.object(borderEvidence).describe('where it is narrower: since the loss rose'),
+    narrowing: z
+      .object({
+        before: z.number().describe('answers until the loss rose'),
+        rise: z
+          .number()
+          .describe('natural logarithm of the capital against "the loss is within the margin"'),
+        least: z.union([z.literal(0), z.literal(-1)]).describe('least loss of a pair'),
+      })
+      .optional()
+      .describe('why it is narrower than the one before; absent where it is wider'),
   })
   .openapi('Border', { description: 'A border that pairs have proved after the proof' })
 

@@ -110,8 +110,12 @@ export interface ArmFigures {
   samples: { traffic: SampleFigures; unseen: SampleFigures }
   /** all thresholds that were tested */
   tests: ThresholdTest[]
-  /** wider ones than the threshold, in their order, that further pairs may prove (`core/rollout/border.ts`); absent in older ones */
+  /**
+   * Other thresholds that further pairs may prove (`core/rollout/border.ts`): wider ones in their order, and narrower
+   * ones that passed as well, the narrowest first
+   */
   wider?: number[]
+  narrower?: number[]
   /** reason why no threshold could be tested; null when at least one was */
   shortage: string | null
   /** at the threshold; if a slice fails at every threshold that passed, at the best of them */
@@ -287,6 +291,12 @@ const widerThan = (
   return end < 0 ? wider : wider.slice(0, end)
 }
 
+/** Thresholds that passed, and are narrower than the chosen one. */
+const narrowerThan = (chosen: ThresholdTest | null, tests: readonly ThresholdTest[]): number[] =>
+  tests.flatMap(({ threshold, passed }) =>
+    chosen !== null && passed && threshold > chosen.threshold ? [threshold] : []
+  )
+
 /** Tests one arm at its share of alpha, and takes the best threshold that may be promised. */
 export const armFigures = (
   { arm, statistic, rows }: ArmRows,
@@ -325,6 +335,7 @@ export const armFigures = (
     samples,
     tests,
     wider: widerThan(chosen, tests, answerable, { cuts, ...options }),
+    narrower: narrowerThan(chosen, tests),
     shortage: tests.length > 0 ? null : shortageOf(judged, cuts, options, minAnswered),
     slices,
   }

@@ -251,6 +251,12 @@ export const movedBorder = ({ from, to }: Pick<HistoryEntry, 'from' | 'to'>): Bo
   return from?.name === 'live' && border?.threshold !== before?.threshold ? border : null
 }
 
+/** The border of the last time that it was live. @returns null: that of the proof, or it was never live */
+export const lastBorderOf = (history: readonly Pick<HistoryEntry, 'to'>[]): Border | null => {
+  const last = history.findLast(({ to }) => to.name === 'live')
+  return last === undefined ? null : borderOf(last.to)
+}
+
 /** Answers that a change of the state has withheld. */
 export const newlyWithheld = ({
   from,

@@ -36,19 +36,35 @@ export const routeOf = (
   }
 }
 
+/** The borders that pairs may prove for a route: confidences. */
+export interface Borders {
+  /** the one in force or of the proof first, then wider ones */
+  wider: number[]
+  /** than the one in force, the narrowest first */
+  narrower: number[]
+}
+
 /**
- * The borders that a route may have, that of the proof first, then wider ones. Turns of a conversation would be
- * counted as one pair at one border and not at another, so a template with further turns keeps that of the proof.
+ * A border that was made narrower is not made wider again: a successor is. Turns of a conversation would be counted as
+ * one pair at one border and not at another, so a template with further turns keeps the border of the proof.
  * @throws AppError `invalid-state` without a proved threshold
  */
 export const bordersOf = (
-  { id, verdict }: Pick<Internalization, 'id' | 'verdict'>,
+  { id, verdict, state }: Pick<Internalization, 'id' | 'verdict' | 'state'>,
   { maxTurnsAfter }: Pick<Template, 'maxTurnsAfter'>
-): number[] => {
+): Borders => {
   const figures = verdict?.arms[verdict.arm]
   if (figures === undefined || figures.threshold === null)
     throw new AppError('invalid-state', `internalization ${id} has no verdict to go live with`)
-  return [figures.threshold, ...(maxTurnsAfter === 0 ? (figures.wider ?? []) : [])]
+  const { threshold: proven, wider = [], narrower = [] } = figures
+  if (maxTurnsAfter > 0) return { wider: [proven], narrower: [] }
+  const border = borderOf(state)
+  const present = border?.threshold ?? proven
+  const all = [...narrower, proven, ...wider]
+  return {
+    wider: border?.narrowing === undefined ? [proven, ...wider] : [present],
+    narrower: all.slice(0, Math.max(0, all.indexOf(present))),
+  }
 }
 
 /** Evidence needs a bound above 0 and below 1. */
@@ -57,21 +73,21 @@ const [LEAST_BOUND, LARGEST_BOUND] = [0.001, 0.999]
 /**
  * The bounds that the mean loss of pairs is compared with. The mean is what the promise is about
  * (docs/evidence.md), so the margin is the bound, with nothing allowed for. What the proof showed is about its own
- * border: of a wider one the margin is shown.
+ * border: of another one the margin is shown.
  * @param hasCredits whether a pair may have a loss below 0: the upstream is asked again where the lora
  * disagrees with it, or was
- * @param isWider whether a border is in force that pairs have proved
+ * @param isMoved whether a border is in force that pairs have proved
  * @throws AppError `invalid-state` without a verdict
  */
 export const lossBoundsOf = (
   { id, verdict }: Pick<Internalization, 'id' | 'verdict'>,
   hasCredits: boolean,
-  isWider = false
+  isMoved = false
 ): LossBounds => {
   const figures = verdict?.arms[verdict.arm]
   if (!verdict || !figures)
     throw new AppError('invalid-state', `internalization ${id} has no verdict`)
   const margin = Math.min(LARGEST_BOUND, Math.max(LEAST_BOUND, verdict.margin))
-  const proven = isWider ? margin : Math.max(LEAST_BOUND, figures.lossBound)
+  const proven = isMoved ? margin : Math.max(LEAST_BOUND, figures.lossBound)
   return { margin, proven: Math.min(margin, proven), least: hasCredits ? -1 : 0 }
 }

@@ -52,9 +52,9 @@ export const randomOfReading = (seed: number): (() => number) =>
  * for each one that is held out: about as much of the same time trains as judges.
  */
 export const SAMPLES_PER_HELD_OUT = 2
-/** So far back at most, or a single record with a wrong time would stretch the window over decades. */
-/** that the window of the held-out traffic has at least: each day of a week is in it */
+/** The window of the held-out traffic has at least so much: each day of a week is in it. */
 export const HELD_OUT_MS = 7 * DAY_MS
+/** So far back at most, or a single record with a wrong time would stretch the window over decades. */
 const MAX_WINDOW_DAYS = 365
 /** Share of the questions that training keeps where many requests repeat and the sample of new questions is short. */
 const KEPT_FOR_TRAINING = 2 / 3

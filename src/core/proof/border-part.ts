@@ -2,6 +2,7 @@
 import {
   borderAt,
   BorderReader,
+  NarrowingReader,
   provedBorder,
   type Border,
   type BorderEvidence,
@@ -38,16 +39,17 @@ const sumsOf = (
 interface MovedStep {
   step: HistoryStep
   border: Border
-  /** number of the border before */
-  before: number
+  /** in force before; null: that of the proof */
+  before: Border | null
 }
 
 /** The steps at which pairs have moved the border, with the border before each. One that is restored is known. */
-const movedSteps = (history: readonly HistoryStep[], borders: readonly number[]): MovedStep[] => {
+const movedSteps = (history: readonly HistoryStep[]): MovedStep[] => {
   const known = new Set<string>()
   let present: Border | null = null
   return history.flatMap((step) => {
-    const before = present === null ? 0 : borders.indexOf(present.threshold)
+    const before = present
+    // a step without a border of its own leaves none in force
     present = step.border ?? null
     if (present === null || known.has(JSON.stringify(present))) return []
     known.add(JSON.stringify(present))
@@ -55,51 +57,105 @@ const movedSteps = (history: readonly HistoryStep[], borders: readonly number[])
   })
 }
 
+/** What a border must follow from. */
+interface BorderFacts {
+  rollout: RolloutPart
+  margin: number
+  stepCapital: number
+  /** that may be in force, the one of the proof first, then wider ones; and narrower ones, the narrowest first */
+  borders: readonly number[]
+  narrower: readonly number[]
+}
+
+const NOT_HERE = 'the file does not have its pairs'
+
+const differing = (stored: object, remade: object): string | null => {
+  const names = differences(stored, remade)
+  return names.length > 0 ? `the pairs give other figures: ${namesText(names)}` : null
+}
+
+/** @returns why a wider border does not follow from the pairs; null: it does */
+const wideningFault = (
+  { border: { threshold, evidence }, before }: MovedStep,
+  { rollout, margin, stepCapital, borders }: BorderFacts
+): string | null => {
+  const number = borders.indexOf(threshold)
+  const present = before === null ? 0 : borders.indexOf(before.threshold)
+  if (before?.narrowing || number <= present)
+    return 'it is none of the wider borders of the verdict, or out of their order'
+  const sums = sumsOf(rollout, evidence, borders)
+  if (sums.answered < evidence.answered || sums.drafts < evidence.drafts) return NOT_HERE
+  const remade = borderAt(sums, number, margin).evidence
+  const isProved = provedBorder(sums.counts, present, { margin, capital: stepCapital }) >= number
+  return (
+    differing(evidence, remade) ??
+    (isProved
+      ? null
+      : `a capital of ${Math.exp(remade.capital).toFixed(1)}, or less at a border before it`)
+  )
+}
+
+/** @returns why a narrower border does not follow from the pairs; null: it does */
+const narrowingFault = (
+  { border, before }: MovedStep,
+  { rollout, margin, stepCapital, borders, narrower }: BorderFacts
+): string | null => {
+  const all = [...narrower, ...borders]
+  const present = before?.threshold ?? borders[0]!
+  const candidates = all.slice(0, Math.max(0, all.indexOf(present)))
+  if (!candidates.includes(border.threshold))
+    return 'it is none of the borders of the verdict that are narrower than the one before'
+  const reader = new NarrowingReader(present, candidates)
+  for (const [pair] of rollout.conversations) {
+    if (reader.answered === border.evidence.answered) break
+    const { outcome, confidence, rating = null } = pair!
+    reader.read({ outcome, confidence, rating })
+  }
+  if (reader.answered < border.evidence.answered) return NOT_HERE
+  const { rollbackCapital } = rollout.report
+  const least = border.narrowing!.least
+  const found = reader.narrowed({ margin, least, stepCapital, rollbackCapital })
+  return found === null ? 'the pairs prove no narrower border' : differing(border, found.border)
+}
+
 /** @returns why the border does not follow from the pairs; null: it does */
 const faultOf = (
-  file: ProofFile,
-  { step, border, before }: MovedStep,
-  { borders, stepCapital }: { borders: readonly number[]; stepCapital: number }
+  { rollout, verdict }: ProofFile,
+  moved: MovedStep,
+  stepCapital: number
 ): string | null => {
-  const { threshold, evidence } = border
-  const number = borders.indexOf(threshold)
-  if (number <= before)
-    return 'it is none of the wider borders of the verdict, or out of their order'
+  const { step, border } = moved
   if (step.by !== 'worker') return `it was moved by ${step.by}`
-  const rollout = file.rollout
   if (rollout === null) return 'the file has no pairs'
-  const sums = sumsOf(rollout, evidence, borders)
-  if (sums.answered < evidence.answered || sums.drafts < evidence.drafts)
-    return 'the file does not have its pairs'
-  const remade = borderAt(sums, number, file.verdict.margin).evidence
-  const differing = differences(evidence, remade)
-  if (differing.length > 0) return `the pairs give other figures: ${namesText(differing)}`
-  const { margin, capital } = remade
-  return provedBorder(sums.counts, before, { margin, capital: stepCapital }) < number
-    ? `a capital of ${Math.exp(capital).toFixed(1)}, or less at a border before it`
-    : null
+  const { margin, arms, arm } = verdict
+  const { threshold, wider = [], narrower = [] } = arms[arm] ?? { threshold: null }
+  const borders = [threshold ?? Infinity, ...wider]
+  const facts = { rollout, margin, stepCapital, borders, narrower }
+  return border.narrowing ? narrowingFault(moved, facts) : wideningFault(moved, facts)
 }
 
 /** The pairs of a border may be among those that the file has as sums, or rated since. */
-const isComputable = ({ rollout }: ProofFile, { step, border }: MovedStep): boolean =>
-  rollout === null ||
-  (rollout.isWhole &&
+const isComputable = ({ rollout }: ProofFile, { step, border }: MovedStep): boolean => {
+  if (rollout === null) return true
+  const { answered, drafts } = border.evidence
+  // of a narrower one, those that count are not the first ones of the file
+  const own = border.narrowing ? rollout.conversations : rollout.conversations.slice(0, answered)
+  return (
+    rollout.isWhole &&
     rollout.summed.length === 0 &&
-    border.evidence.drafts <= MAX_LISTED_DRAFTS &&
-    rollout.conversations
-      .slice(0, border.evidence.answered)
-      .every(([pair]) => (pair!.ratedAt ?? -Infinity) <= step.at))
+    drafts <= MAX_LISTED_DRAFTS &&
+    own.every(([pair]) => (pair!.ratedAt ?? -Infinity) <= step.at)
+  )
+}
 
 /** @param stepCapital capital that proves a border @returns none where no border was moved */
-export const borderChecks = (file: ProofFile, stepCapital: number): Check[] => {
-  const winner = file.verdict.arms[file.verdict.arm]
-  const borders = [winner?.threshold ?? Infinity, ...(winner?.wider ?? [])]
-  return movedSteps(file.history, borders).map((moved) => {
+export const borderChecks = (file: ProofFile, stepCapital: number): Check[] =>
+  movedSteps(file.history).map((moved) => {
     const { threshold, evidence } = moved.border
     const name = `border ${threshold.toPrecision(3)}`
     if (!isComputable(file, moved))
       return { name, holds: true, said: 'not computed: the file does not have each of its pairs' }
-    const fault = faultOf(file, moved, { borders, stepCapital })
+    const fault = faultOf(file, moved, stepCapital)
     return check(
       name,
       fault === null,
@@ -107,4 +163,3 @@ export const borderChecks = (file: ProofFile, stepCapital: number): Check[] => {
       fault ?? ''
     )
   })
-}

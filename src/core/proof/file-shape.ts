@@ -115,6 +115,7 @@ const VERDICT = members({
       lossBound: SIGNED_SHARE,
       threshold: nullable(NUMBER),
       wider: optional(list(NUMBER, { most: MAX_BORDERS })),
+      narrower: optional(list(NUMBER, { most: MAX_BORDERS })),
     })
   ),
 })
@@ -159,6 +160,7 @@ const BORDER = members({
     margin: LOSS_BOUND,
     capital: NUMBER,
   }),
+  narrowing: optional(members({ before: COUNT, rise: NUMBER, least: LEAST_LOSS })),
 })
 
 const HISTORY = list(

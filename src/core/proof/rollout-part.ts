@@ -6,7 +6,13 @@
 import type { Conversation } from '../rollout/conversations.ts'
 import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import { addCounts, START_EVERY, type LossCounts } from '../rollout/evidence.ts'
-import { lossOf, type PairOutcome, type Rating, type WatchedPair } from '../rollout/pair.ts'
+import {
+  isAnsweredFrom,
+  lossOf,
+  type PairOutcome,
+  type Rating,
+  type WatchedPair,
+} from '../rollout/pair.ts'
 import { NO_STREAMS, oneOf, withLosses, type PairSums } from '../rollout/pair-reader.ts'
 import type { OutcomePart } from './outcome-part.ts'
 import {
@@ -106,6 +112,12 @@ const joined = (one: SummedConversations, other: SummedConversations): SummedCon
   ratedAt: newest([one.ratedAt, other.ratedAt]),
 })
 
+/** Whether a conversation still counts where the border was made narrower. @param countsFrom see `leastCounted` */
+export const isCountedFrom = (
+  countsFrom: number,
+  { turns }: { turns: readonly Pick<CountedPair, 'outcome' | 'confidence'>[] }
+): boolean => turns.every((turn) => isAnsweredFrom(countsFrom, turn))
+
 /** Collects conversations in bounded memory. */
 export class ConversationList {
   private readonly limit: number
@@ -146,13 +158,9 @@ export class ConversationList {
     this.summedCount++
   }
 
-  read(): Pick<RolloutPart, 'summed' | 'conversations'> & { count: number } {
+  read(): Pick<RolloutPart, 'summed' | 'conversations'> {
     if (this.listedPairs > this.limit) this.shorten()
-    return {
-      summed: this.sums,
-      conversations: this.listed,
-      count: this.summedCount + this.listed.length,
-    }
+    return { summed: this.sums, conversations: this.listed }
   }
 }
 
@@ -174,25 +182,28 @@ const lossBefore =
 
 function* sumsOf(
   { summed: sums, conversations }: Pick<RolloutPart, 'summed' | 'conversations'>,
+  countsFrom: number,
   lossAt: (pair: CountedPair) => number
 ): Generator<SummedConversations> {
   yield* sums
-  for (const turns of conversations) yield summed(turns, lossAt)
+  for (const turns of conversations)
+    if (isCountedFrom(countsFrom, { turns })) yield summed(turns, lossAt)
 }
 
 /**
  * The figures of the first conversations, as they were at a time.
  * @param moment.pairs conversations @param moment.stagePairs those of them since the stage began
+ * @param moment.countsFrom see `leastCounted`; conversations that are sums are taken to count
  * @returns null where the rollout has not so many, or has the last one within a sum
  */
 export const figuresAt = (
   rollout: Pick<RolloutPart, 'summed' | 'conversations'>,
-  moment: { pairs: number; stagePairs: number; at: number },
+  moment: { pairs: number; stagePairs: number; at: number; countsFrom: number },
   bounds: LossBounds
 ): RemadeFigures | null => {
-  const { pairs, stagePairs, at } = moment
+  const { pairs, stagePairs, at, countsFrom } = moment
   let [streams, isRatedSince] = [NO_STREAMS, false]
-  for (const sum of sumsOf(rollout, lossBefore(at))) {
+  for (const sum of sumsOf(rollout, countsFrom, lossBefore(at))) {
     if (streams.stream.pairs >= pairs) break
     streams = withLosses(streams, sum, sum.at, pairs - stagePairs)
     isRatedSince ||= (sum.ratedAt ?? -Infinity) > at - RATING_LAG_MS

@@ -1,6 +1,7 @@
 /** The checks of a proof file that are about what followed the decision: states, pairs and their evidence. */
 import { lossBoundsOf } from '../internalization/live-route.ts'
 import { percent } from '../gate/figures.ts'
+import { leastCounted } from '../rollout/border.ts'
 import { meanLoss, START_EVERY } from '../rollout/evidence.ts'
 import { lossOf, PAIR_OUTCOMES } from '../rollout/pair.ts'
 import { stageName, type EvidenceFigures } from '../rollout/stages.ts'
@@ -17,25 +18,36 @@ interface StoredEvidence {
   name: string
   at: number
   evidence: EvidenceFigures
+  /** see `leastCounted` */
+  countsFrom: number
 }
 
 const became = ({ state, stage }: HistoryStep): string =>
   stage === null ? state : stageName(stage)
 
-const storedEvidence = ({ history, rollout }: ProofFile): StoredEvidence[] => [
-  ...history.flatMap((step): StoredEvidence[] => {
+/** @param before the steps before a decision */
+const countedAfter = (before: readonly HistoryStep[]): number =>
+  leastCounted(before.findLast(({ state }) => state === 'live')?.border ?? null)
+
+const storedEvidence = ({ history, rollout }: ProofFile): StoredEvidence[] => {
+  const ofSteps = history.flatMap((step, i): StoredEvidence[] => {
     const { at, evidence } = step
-    return evidence === null ? [] : [{ name: `evidence for ${became(step)}`, at, evidence }]
-  }),
-  ...(rollout === null
-    ? []
-    : [{ name: 'newest evidence', at: rollout.report.at, evidence: rollout.report.evidence }]),
-]
+    const countsFrom = countedAfter(history.slice(0, i))
+    const name = `evidence for ${became(step)}`
+    return evidence === null ? [] : [{ name, at, evidence, countsFrom }]
+  })
+  if (rollout === null) return ofSteps
+  const { at, evidence } = rollout.report
+  const countsFrom = countedAfter(history.filter((step) => step.at < at))
+  return [...ofSteps, { name: 'newest evidence', at, evidence, countsFrom }]
+}
 
 const wasServed = ({ state }: HistoryStep): boolean => state === 'live' || state === 'approval'
 
 const stateFault = ({ internalization, verdict, history, rollout }: ProofFile): string | null => {
   const last = history.at(-1)?.state
+  // of before a border was made narrower
+  const isOld = (rollout?.report.at ?? 0) <= (history.at(-1)?.at ?? 0)
   if (last !== internalization.state)
     return `the file says ${internalization.state}, and the history ends with ${last ?? 'nothing'}`
   if (verdict.verdict === 'reject' && history.some(wasServed))
@@ -43,6 +55,7 @@ const stateFault = ({ internalization, verdict, history, rollout }: ProofFile): 
   if (
     last === 'live' &&
     rollout !== null &&
+    !(isOld && history.at(-1)?.border?.narrowing) &&
     rollout.report.evidence.rollback >= Math.log(rollout.report.rollbackCapital)
   )
     return 'it is live although its evidence is enough for a rollback'
@@ -91,8 +104,8 @@ const boundsCheck = (file: ProofFile, stored: readonly StoredEvidence[]): Check 
   const hasWinner = verdict.arms[verdict.arm] !== undefined
   const isWidened = file.history.some(({ border }) => border != null)
   const allowed = (hasWinner ? [true, false] : []).flatMap((hasCredits) =>
-    (isWidened ? [false, true] : [false]).map((isWider) =>
-      lossBoundsOf({ id: internalization.id, verdict }, hasCredits, isWider)
+    (isWidened ? [false, true] : [false]).map((isMoved) =>
+      lossBoundsOf({ id: internalization.id, verdict }, hasCredits, isMoved)
     )
   )
   const wrong = stored.filter(
@@ -116,11 +129,14 @@ const NO_ROLLOUT = {
   feedback: { blocks: [] },
 }
 
-const evidenceCheck = (file: ProofFile, { name, at, evidence }: StoredEvidence): Check => {
+const evidenceCheck = (file: ProofFile, stored: StoredEvidence): Check => {
+  const { name, at, evidence, countsFrom } = stored
   const { isWhole, ...pairs } = file.rollout ?? NO_ROLLOUT
   if (!isWhole)
     return { name, holds: true, said: 'not computed: its pairs were deleted with the log' }
-  const remade = figuresAt(pairs, { ...evidence, at }, evidence)
+  if (countsFrom > -Infinity && pairs.summed.length > 0)
+    return { name, holds: true, said: 'not computed: the file does not have each of its pairs' }
+  const remade = figuresAt(pairs, { ...evidence, at, countsFrom }, evidence)
   if (remade === null)
     return {
       name,

@@ -1,14 +1,28 @@
 /**
  * The border of a route: the confidence from which on the lora answers. The gate proves the first border; pairs may
  * prove wider ones while the route is live, because an audited request also shows what the lora would have answered
- * below the border. Knows nothing of stores or engines.
+ * below the border. Where the loss of a route has risen, pairs since then may prove a narrower one. Knows nothing of
+ * stores or engines.
  *
- * The candidates are fixed before the first pair, and are proved in their order, each at the full level. The first
- * one whose loss is too high must be proved before any wider one is in force, and its capital reaches c with a
+ * The candidates are fixed before the first pair, and are proved from narrow to wide, each at the full level. The
+ * first one whose loss is too high must be proved before any wider one is in force, and its capital reaches c with a
  * probability of 1/c at most, however often one looks. So does the whole sequence.
  */
-import { addCounts, evidenceBelow, NO_PAIRS, onePair, type LossCounts } from './evidence.ts'
-import { draftLossOf, isAnswered, lossOf, type JudgedPair } from './pair.ts'
+import {
+  addCounts,
+  addLoss,
+  beforeRise,
+  evidenceBelow,
+  evidenceOfRise,
+  NO_PAIRS,
+  NO_STREAM,
+  onePair,
+  pairsSince,
+  type LeastLoss,
+  type LossCounts,
+  type LossStream,
+} from './evidence.ts'
+import { draftLossOf, isAnswered, isAnsweredFrom, lossOf, type JudgedPair } from './pair.ts'
 
 /** The part of a pair that is evidence about borders. */
 export type BorderPair = Pick<JudgedPair, 'outcome' | 'rating' | 'confidence'>
@@ -71,11 +85,23 @@ export interface BorderEvidence extends LossCounts {
   capital: number
 }
 
+/** Why a border was made narrower. */
+export interface Narrowing {
+  /** answers until the loss rose, which say nothing of the loss now */
+  before: number
+  /** natural logarithm of the capital against "the loss is within the margin", of all answers of the border before */
+  rise: number
+  /** the least loss that a pair could have */
+  least: LeastLoss
+}
+
 /** Of a live route. */
 export interface Border {
   /** the lora answers from this confidence on */
   threshold: number
   evidence: BorderEvidence
+  /** absent where the border was made wider */
+  narrowing?: Narrowing
 }
 
 /**
@@ -106,6 +132,100 @@ export const borderAt = (
     evidence: { pairs, losses, credits, answered, drafts, margin, capital },
   }
 }
+
+/** What decides on a narrower border. */
+export interface NarrowingLimits {
+  margin: number
+  least: LeastLoss
+  /** that proves a border, and that shows a loss above the margin */
+  stepCapital: number
+  rollbackCapital: number
+}
+
+const countsOf = ({ pairs, losses, credits }: LossCounts): LossCounts => ({
+  pairs,
+  losses,
+  credits,
+})
+
+/** Reads the pairs of a route whose loss has risen, and finds the border behind which it has not. */
+export class NarrowingReader {
+  private readonly present: number
+  private readonly borders: readonly number[]
+  private stream: LossStream = NO_STREAM
+  /** of each border */
+  private streams: LossStream[]
+  /** counts of each border at the starts of the stream, by the number of answers until then */
+  private readonly starts = new Map<number, readonly LossCounts[]>()
+
+  /** @param present confidence of the border in force @param borders narrower ones, the narrowest first */
+  constructor(present: number, borders: readonly number[]) {
+    this.present = present
+    this.borders = borders
+    this.streams = borders.map(() => NO_STREAM)
+    this.starts.set(
+      0,
+      borders.map(() => NO_PAIRS)
+    )
+  }
+
+  /** answers of the border in force that were read */
+  get answered(): number {
+    return this.stream.pairs
+  }
+
+  read(pair: BorderPair): void {
+    if (!isAnsweredFrom(this.present, pair)) return
+    const loss = lossOf(pair)
+    const { started } = this.stream
+    this.stream = addLoss(this.stream, loss)
+    this.streams = this.streams.map((before, i) =>
+      isAnsweredFrom(this.borders[i]!, pair) ? addLoss(before, loss) : before
+    )
+    if (this.stream.started > started)
+      this.starts.set(this.stream.pairs, this.streams.map(countsOf))
+  }
+
+  /**
+   * The widest border that the pairs since the rise prove. The first of the sequence is the narrowest one that has
+   * pairs enough to be proved at all, so that it depends on confidences alone.
+   * @returns the border, and all its answers so far; null: none is proved, or the loss has risen there, too
+   */
+  narrowed(limits: NarrowingLimits): { border: Border; answers: LossCounts } | null {
+    const { margin, least, stepCapital, rollbackCapital } = limits
+    const before = beforeRise(this.stream, margin, least).pairs
+    const earlier = this.starts.get(before)!
+    const all = this.streams.map((stream, i) => {
+      const since = pairsSince(stream, earlier[i]!)
+      const capital = evidenceBelow(since, margin)
+      return { threshold: this.borders[i]!, stream, since, capital }
+    })
+    const proves = Math.log(stepCapital)
+    const possible = all.filter(
+      ({ since }) => evidenceBelow({ ...NO_PAIRS, pairs: since.pairs }, margin) >= proves
+    )
+    const open = possible.findIndex(
+      ({ stream, capital }) =>
+        capital < proves || evidenceOfRise(stream, margin, least) >= Math.log(rollbackCapital)
+    )
+    const found = possible[(open < 0 ? possible.length : open) - 1]
+    if (found === undefined) return null
+    const { threshold, stream, since, capital } = found
+    const rise = evidenceOfRise(this.stream, margin, least)
+    const evidence = { ...since, answered: this.stream.pairs, drafts: 0, margin, capital }
+    return {
+      border: { threshold, evidence, narrowing: { before, rise, least } },
+      answers: countsOf(stream),
+    }
+  }
+}
+
+/**
+ * Confidence from which on the pairs of a route count: answers below a border that was made narrower are given no
+ * more. @param border in force; null: that of the proof
+ */
+export const leastCounted = (border: Border | null): number =>
+  border?.narrowing === undefined ? -Infinity : border.threshold
 
 /** What is shown of a border. */
 export interface BorderReport {

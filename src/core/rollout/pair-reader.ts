@@ -10,7 +10,7 @@ import {
   type LossCounts,
   type LossStream,
 } from './evidence.ts'
-import { isAnswered, lossOf, PAIR_OUTCOMES, type JudgedPair, type PairOutcome } from './pair.ts'
+import { isAnsweredFrom, lossOf, PAIR_OUTCOMES, type JudgedPair, type PairOutcome } from './pair.ts'
 import { Thinning } from './thinning.ts'
 
 /** The part of the sums that is evidence. */
@@ -75,16 +75,21 @@ export class CountedConversations<Said extends JudgedPair> {
   private readonly thinning = new Thinning()
   /** places of the kept pairs of open conversations */
   private readonly kept = new Set<number>()
+  private readonly countsFrom: number
 
-  /** @param isSingle no request of the template has a second turn, so each is a conversation */
-  constructor(isSingle: boolean) {
+  /**
+   * @param isSingle no request of the template has a second turn, so each is a conversation
+   * @param countsFrom see `leastCounted`
+   */
+  constructor(isSingle: boolean, countsFrom = -Infinity) {
     this.conversations = new ConversationReader(isSingle)
+    this.countsFrom = countsFrom
   }
 
   /** @returns those that are over when the pair comes, in the order in which they count */
   read(pair: Said): Conversation<Said>[] {
     const isKept = this.thinning.keeps(pair)
-    if (!isAnswered(pair)) return []
+    if (!isAnsweredFrom(this.countsFrom, pair)) return []
     if (isKept) this.kept.add(pair.place)
     const ended = this.conversations.read(pair, pair)
     const counted = ended.filter((conversation) => this.counts(conversation))
@@ -126,9 +131,10 @@ export class PairReader {
    * @param isSingle no request of the template has a second turn, so each is a conversation
    * @param pairsBefore conversations before the present stage. Their losses are summed anew, because a
    * rating since then may have changed them
+   * @param countsFrom see `leastCounted`
    */
-  constructor(isSingle: boolean, pairsBefore: number) {
-    this.conversations = new CountedConversations(isSingle)
+  constructor(isSingle: boolean, pairsBefore: number, countsFrom?: number) {
+    this.conversations = new CountedConversations(isSingle, countsFrom)
     this.pairsBefore = pairsBefore
   }
 

@@ -110,6 +110,15 @@ export const isAnswered = ({ outcome }: Pick<Pair, 'outcome'>): boolean =>
   LOSSES[outcome] !== undefined
 
 /**
+ * Whether the lora would have answered with a border that was made narrower afterwards. An answer that the upstream
+ * refused has no confidence, and was given.
+ */
+export const isAnsweredFrom = (
+  border: number,
+  { outcome, confidence }: Pick<Pair, 'outcome' | 'confidence'>
+): boolean => isAnswered({ outcome }) && (confidence ?? Infinity) >= border
+
+/**
  * Loss of a draft below the border. The upstream is not asked again for it, so a draft that disagrees is a loss
  * although the upstream might disagree with itself. @returns null for other pairs
  */

@@ -6,7 +6,7 @@ import {
 } from '../../core/rollout/indicators.ts'
 import { BorderReader, type BorderSums } from '../../core/rollout/border.ts'
 import { PairReader, type PairSums } from '../../core/rollout/pair-reader.ts'
-import { isAnswered, type WatchedPair } from '../../core/rollout/pair.ts'
+import { isAnswered, isAnsweredFrom, type WatchedPair } from '../../core/rollout/pair.ts'
 import type { LeastLoss } from '../../core/rollout/evidence.ts'
 import { AnswerReader, type WithheldAnswer } from '../../core/rollout/withheld.ts'
 import { Thinning } from '../../core/rollout/thinning.ts'
@@ -30,10 +30,12 @@ export class RouteReader {
   private readonly upstream = new UpstreamVersionReader()
   private readonly border: BorderReader
   private readonly answers: AnswerReader
+  private readonly countsFrom: number
 
   /**
    * @param options.baseline null where no held-out record was left to make it from
-   * @param options.borders see `bordersOf`
+   * @param options.borders the wider ones of `bordersOf`
+   * @param options.countsFrom see `leastCounted`
    * @param options.labels all answers that are possible; null: they are no closed set
    */
   constructor(options: {
@@ -41,10 +43,12 @@ export class RouteReader {
     pairsBefore: number
     baseline: Baseline | null
     borders: readonly number[]
+    countsFrom: number
     labels: readonly string[] | null
   }) {
-    const { isSingle, pairsBefore, baseline, borders, labels } = options
-    this.pairs = new PairReader(isSingle, pairsBefore)
+    const { isSingle, pairsBefore, baseline, borders, labels, countsFrom } = options
+    this.countsFrom = countsFrom
+    this.pairs = new PairReader(isSingle, pairsBefore, countsFrom)
     this.indicators = baseline && new IndicatorReader(baseline)
     this.border = new BorderReader(borders)
     this.answers = new AnswerReader(labels)
@@ -61,7 +65,7 @@ export class RouteReader {
       this.upstream.read(pair)
       if (!this.thinning.keeps(pair)) continue
       this.border.read(pair)
-      this.answers.read(pair)
+      if (isAnsweredFrom(this.countsFrom, pair)) this.answers.read(pair)
       if (pair.outcome !== 'unusable' && pair.outcome !== 'refused')
         this.indicators?.read({
           ...pair,

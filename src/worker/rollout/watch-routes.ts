@@ -1,7 +1,7 @@
 /**
  * Watches the live routes: has the lora answer audited requests, sums the pairs, and acts on their evidence.
- * A route whose loss exceeds the margin is rolled back, one that has shown that it does not enters the next
- * stage. The sums are made of the stored pairs, so a crash neither repeats nor loses one.
+ * A route whose loss exceeds the margin answers less where its pairs prove a narrower border, or is rolled back; one
+ * that has shown that it does not enters the next stage. The sums are made of the stored pairs, so a crash neither repeats nor loses one.
  */
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import {
@@ -11,7 +11,13 @@ import {
   withheldBy,
   type Internalization,
 } from '../../core/internalization/internalization.ts'
-import { borderAt, provedBorder, reportBorder, type Border } from '../../core/rollout/border.ts'
+import {
+  borderAt,
+  leastCounted,
+  provedBorder,
+  reportBorder,
+  type Border,
+} from '../../core/rollout/border.ts'
 import { isHarmful } from '../../core/outcomes/outcome-figures.ts'
 import { bordersOf, lossBoundsOf, routeOf } from '../../core/internalization/live-route.ts'
 import {
@@ -52,6 +58,7 @@ import { isSameReport, makeReport, warningsOf, type Warning } from './make-repor
 import { FeedbackReader } from './feedback-reader.ts'
 import { RouteReader } from './route-reader.ts'
 import { judgeAudits, type AuditedRoute } from './judge-audits.ts'
+import { findNarrowerBorder } from './narrow-border.ts'
 
 const PAGE = 5_000
 /** Beyond it the clock was changed while a batch was judged, or since then. */
@@ -71,8 +78,9 @@ export interface RouteWatch {
 /** What is remembered of a live internalization. All of it can be made anew. */
 interface Watched {
   reader: RouteReader
-  /** the stage that the reader counts for */
+  /** the stage that the reader counts for, and the confidence from which on answers count */
   stage: RolloutStage
+  countsFrom: number
   /** of the ratings that the reader has read */
   revision: number
   report: RolloutReport | null
@@ -188,7 +196,11 @@ class LiveRoutes implements RouteWatch {
     const { id } = internalization
     const revision = await store.pairs.revision()
     const known = this.watched.get(id)
-    const isCurrent = known?.revision === revision && isSameStage(known.stage, stage)
+    const countsFrom = leastCounted(borderOf(internalization.state))
+    const isCurrent =
+      known?.revision === revision &&
+      known.countsFrom === countsFrom &&
+      isSameStage(known.stage, stage)
     const watched: Watched = isCurrent
       ? known
       : {
@@ -196,11 +208,13 @@ class LiveRoutes implements RouteWatch {
             isSingle: template.maxTurnsAfter === 0,
             pairsBefore: stage.before.pairs,
             baseline: internalization.verdict?.baseline ?? null,
-            borders: bordersOf(internalization, template),
+            borders: bordersOf(internalization, template).wider,
+            countsFrom,
             // turns of a conversation are no independent pairs of a label
             labels: template.maxTurnsAfter === 0 ? internalization.plan!.answers.labels : null,
           }),
           stage,
+          countsFrom,
           revision,
           report: known?.report ?? (await readRolloutReport(store, id)),
           written: null,
@@ -229,8 +243,10 @@ class LiveRoutes implements RouteWatch {
     }
     const wrong = this.newlyWrong(internalization, watched, report.evidence)
     if (wrong.length > 0) return this.withhold(internalization, wrong)
-    if (decision.rollsBack || isHarmful(report.feedback, report.rollbackCapital))
-      return this.rollBack(internalization, report, decision)
+    const isRatedWorse = isHarmful(report.feedback, report.rollbackCapital)
+    if (decision.rollsBack && !isRatedWorse && (await this.narrow(audited, watched, report)))
+      return true
+    if (decision.rollsBack || isRatedWorse) return this.rollBack(internalization, report, decision)
     if (decision.mayStep && rollout.steps) return this.enterNext(internalization, report)
     if (border !== null && report.driftedAt === null) return this.widen(internalization, border)
     // a person is waited for
@@ -254,8 +270,8 @@ class LiveRoutes implements RouteWatch {
     const figures = reader.figures(oldest?.at ?? now())
     const { sums } = figures
     const hasCredits = replayUpstream !== null || sums.stream.credits > 0
-    const isWider = borderOf(internalization.state) !== null
-    const evidence = evidenceFigures(sums, lossBoundsOf(internalization, hasCredits, isWider))
+    const isMoved = borderOf(internalization.state) !== null
+    const evidence = evidenceFigures(sums, lossBoundsOf(internalization, hasCredits, isMoved))
     const { stageParts } = sums
     const baseline = internalization.verdict?.baseline ?? null
     const waitsFor = stageWaits({ stage, stageParts, baseline, now: now() }, rollout)
@@ -325,6 +341,21 @@ class LiveRoutes implements RouteWatch {
     const withheld = [...withheldBy(row.state), ...wrong]
     const data = { event: 'rollout.withheld', answers: wrong.length }
     return this.adjust(row, { withheld }, { level: 'warn', message: withheldText(wrong), data })
+  }
+
+  /** @returns false where pairs prove no narrower border */
+  private async narrow(
+    audited: AuditedRoute,
+    { reader, stage }: Watched,
+    { evidence }: RolloutReport
+  ): Promise<boolean> {
+    const found = await findNarrowerBorder(this.deps, audited, evidence, reader.lastPlace)
+    if (found === null) return false
+    const { border, answers } = found
+    const data = { event: 'rollout.narrowed', ...border }
+    const changed = { border, stage: { ...stage, before: answers } }
+    const line = { level: 'warn', message: borderText(border), data } as const
+    return this.adjust(audited.internalization, changed, line)
   }
 
   private widen(row: Internalization, border: Border): Promise<true> {

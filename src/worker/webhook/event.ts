@@ -29,6 +29,7 @@ export type EventType =
   | 'rollout.promoted'
   | 'rollout.stage'
   | 'rollout.border'
+  | 'rollout.narrowed'
   | 'rollout.withheld'
   | 'rollout.paused'
   | 'rollout.resumed'
@@ -80,7 +81,8 @@ const rolledBackOrRetired = (
 /** @returns null for a change of which the operator is not told */
 export const eventTypeOf = (entry: HistoryEntry): EventType | null => {
   const { from, to, by } = entry
-  if (movedBorder(entry) !== null) return 'rollout.border'
+  const border = movedBorder(entry)
+  if (border !== null) return border.narrowing ? 'rollout.narrowed' : 'rollout.border'
   if (newlyWithheld(entry).length > 0) return 'rollout.withheld'
   switch (to.name) {
     case 'approval':

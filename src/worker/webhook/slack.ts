@@ -10,6 +10,7 @@ const WORDS: Record<EventType, string> = {
   'rollout.promoted': 'is live',
   'rollout.stage': 'entered another stage',
   'rollout.border': 'answers more of its requests',
+  'rollout.narrowed': 'answers fewer of its requests: the answers to the others got worse',
   'rollout.withheld': 'no longer gives some of its answers',
   'rollout.paused': 'is paused: the upstream answers its requests',
   'rollout.resumed': 'goes on after a pause',

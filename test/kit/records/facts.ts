@@ -192,7 +192,7 @@ const rolloutOf = (
   const list = new ConversationList([0, ...decisions], limit)
   for (const conversation of conversationsOf(pairs).slice(0, decisions.at(-1)))
     list.add(conversation)
-  const { count: _count, ...conversations } = list.read()
+  const conversations = list.read()
   const live: InternalizationState = {
     name: 'live',
     stage: { share: 0, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 },

@@ -1,0 +1,34 @@
+/** Finds a border for a route whose loss has risen above the margin, so that a part of it may stay. */
+import { bordersOf } from '../../core/internalization/live-route.ts'
+import { NarrowingReader } from '../../core/rollout/border.ts'
+import type { LossBounds } from '../../core/rollout/stages.ts'
+import { Thinning } from '../../core/rollout/thinning.ts'
+import type { WorkerDeps } from '../deps.ts'
+import type { AuditedRoute } from './judge-audits.ts'
+
+const PAGE = 5_000
+
+/**
+ * Reads all pairs again, because it happens once in the life of a route.
+ * @param until place of the last pair that the route was judged by
+ * @returns see `NarrowingReader.narrowed`
+ */
+export const findNarrowerBorder = async (
+  { store, rollout }: Pick<WorkerDeps, 'store' | 'rollout'>,
+  { internalization, template, route }: AuditedRoute,
+  { margin, least }: LossBounds,
+  until: number
+): Promise<ReturnType<NarrowingReader['narrowed']>> => {
+  const { narrower } = bordersOf(internalization, template)
+  if (narrower.length === 0) return null
+  const reader = new NarrowingReader(route.threshold, narrower)
+  const thinning = new Thinning()
+  for (let place = 0, isFull = true; isFull && place < until;) {
+    const page = await store.pairs.since(route.lora, place, PAGE)
+    isFull = page.length === PAGE
+    place = page.at(-1)?.place ?? until
+    for (const pair of page) if (pair.place <= until && thinning.keeps(pair)) reader.read(pair)
+  }
+  const { stepCapital, rollbackCapital } = rollout
+  return reader.narrowed({ margin, least, stepCapital, rollbackCapital })
+}
