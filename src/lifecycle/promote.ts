@@ -180,13 +180,14 @@ export const enterStage = async (
 
 /**
  * Changes what a live route answers, in the same stage.
- * @param changed the confidence from which on it answers, or the answers that it no longer gives
+ * @param changed the confidence from which on it answers, or the answers that it no longer gives,
+ * with what that does to its coverage
  * @throws AppError `invalid-state` when it is not live
  */
 export const adjustRoute = async (
   store: Store,
   internalization: Internalization,
-  changed: Pick<LiveState, 'border' | 'withheld'>,
+  changed: Pick<LiveState, 'border' | 'withheld' | 'coverage'>,
   context: PromotionContext
 ): Promise<Internalization> => {
   const { id, state } = internalization
