@@ -5,6 +5,7 @@ import { rolloutStageOf, type Internalization } from '../core/internalization/in
 import { differenceText } from '../core/outcomes/outcome-text.ts'
 import { stageName } from '../core/rollout/stages.ts'
 import { minuteText } from '../core/days.ts'
+import { gainText } from '../lifecycle/rollout-report.ts'
 import { percent } from './output.ts'
 import type { Rollout } from './rollout/rollout-of.ts'
 
@@ -17,11 +18,13 @@ export const stateName = (state: State): string => {
 }
 
 /** What a person should know of a live route beside its stage. */
-const rolloutNotes = ({ progress, report }: Rollout): string[] => {
+const rolloutNotes = ({ progress, report, coverageSteps }: Rollout): string[] => {
+  const gained = gainText(coverageSteps)
   const driftedAt = report?.driftedAt ?? null
   return [
     ...(progress?.waitsFor ?? []),
     ...(driftedAt === null ? [] : [`drift since ${minuteText(driftedAt)}`]),
+    ...(gained === null ? [] : [gained]),
     ...(report === null || report.feedback.blocks === 0
       ? []
       : [`bad ratings ${differenceText(report.feedback)}`]),

@@ -181,13 +181,13 @@ export const enterStage = async (
 /**
  * Changes what a live route answers.
  * @param changed the confidence from which on it answers, with the stage where it counts other pairs from then on, or
- * the answers that it no longer gives
+ * the answers that it no longer gives; with what that does to its coverage
  * @throws AppError `invalid-state` when it is not live
  */
 export const adjustRoute = async (
   store: Store,
   internalization: Internalization,
-  changed: Partial<Pick<LiveState, 'stage' | 'border' | 'withheld'>>,
+  changed: Partial<Pick<LiveState, 'stage' | 'border' | 'withheld' | 'coverage'>>,
   context: PromotionContext
 ): Promise<Internalization> => {
   const { id, state } = internalization

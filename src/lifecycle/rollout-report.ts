@@ -3,12 +3,14 @@
  * report in the store for all who show it; decisions are made from the pairs themselves.
  */
 import { DAY_MS, dayOf } from '../core/days.ts'
+import { coverageSteps, type CoverageStep } from '../core/internalization/coverage-steps.ts'
 import {
   movedBorder,
   newlyWithheld,
   rolloutStageOf,
   type HistoryEntry,
   type Internalization,
+  type InternalizationState,
 } from '../core/internalization/internalization.ts'
 import {
   nextShare,
@@ -19,7 +21,7 @@ import {
 } from '../core/rollout/stages.ts'
 import { addCounts, meanLoss, type LossCounts } from '../core/rollout/evidence.ts'
 import type { OutcomeFigures } from '../core/outcomes/outcome-figures.ts'
-import { badText, differenceText, points } from '../core/outcomes/outcome-text.ts'
+import { badText, differenceText, points, signed } from '../core/outcomes/outcome-text.ts'
 import type { Border, BorderReport } from '../core/rollout/border.ts'
 import { PAIR_OUTCOMES } from '../core/rollout/pair.ts'
 import type { WithheldAnswer } from '../core/rollout/withheld.ts'
@@ -142,11 +144,57 @@ export const coverageText = (
   )
 }
 
+/** `; it answers 61.2 % of the audited requests, 56.1 % before`; '' where that is not known */
+const changedCoverageText = (state: InternalizationState): string => {
+  if (state.name !== 'live' || state.coverage === undefined) return ''
+  const { audited, before, after } = state.coverage
+  const [then, now] = [before, after].map((requests) => percent(requests / Math.max(1, audited)))
+  return `; it answers ${now} of the audited requests, ${then} before`
+}
+
 /** What a change of a live route's state has changed in what it answers; null: nothing */
 export const adjustmentText = (entry: Pick<HistoryEntry, 'from' | 'to'>): string | null => {
   const [border, withheld] = [movedBorder(entry), newlyWithheld(entry)]
-  if (border !== null) return borderText(border)
-  return withheld.length === 0 ? null : withheldText(withheld)
+  const coverage = changedCoverageText(entry.to)
+  if (border !== null) return borderText(border) + coverage
+  return withheld.length === 0 ? null : withheldText(withheld) + coverage
+}
+
+/** Why a rollout went on or ended, by the state that it went to; '' where that does not say it. */
+const stateReason = (state: InternalizationState): string => {
+  if (state.name === 'retired') return state.reason
+  if (state.name !== 'live' || state.evidence === undefined) return ''
+  return `${lossText(state.evidence)}; evidence ${capitalText(state.evidence.step)}`
+}
+
+/** Why a rollout went on or ended, and what a person said of it. */
+export const changeText = (entry: Pick<HistoryEntry, 'from' | 'to' | 'note'>): string =>
+  [adjustmentText(entry) ?? stateReason(entry.to), entry.note ?? '']
+    .filter((text) => text !== '')
+    .join('; ')
+
+/** How much it has answered since it first went live, and why. @param history oldest first */
+export const routeSteps = (
+  row: Pick<Internalization, 'verdict'>,
+  history: readonly HistoryEntry[]
+): CoverageStep[] => coverageSteps(row, history, changeText)
+
+const causeText = ({ cause }: CoverageStep, gained: number): string => {
+  if (cause === 'withheld') return 'withheld answers'
+  return gained < 0 ? 'narrower borders' : 'wider borders'
+}
+
+/** `+5.1 points by wider borders, -1.3 points by withheld answers`: since the proof; null: nothing, or not known */
+export const gainText = (steps: readonly CoverageStep[]): string | null => {
+  const gains = new Map<string, number>()
+  for (const step of steps.slice(steps.findLastIndex(({ cause }) => cause === 'proof') + 1)) {
+    if (step.coverage === null || step.before === null) continue
+    const gained = step.coverage - step.before
+    const cause = causeText(step, gained)
+    gains.set(cause, (gains.get(cause) ?? 0) + gained)
+  }
+  const texts = [...gains].map(([cause, gained]) => `${signed(gained)} points by ${cause}`)
+  return texts.length === 0 ? null : texts.join(', ')
 }
 
 /** Whether a report that was made in one stage is of the other. A template may enter a stage twice. */

@@ -2,6 +2,7 @@
 import { Hono } from 'hono'
 import { describe, expect } from 'vitest'
 import { createTokenGate } from '../../src/admin/access/token-gate.ts'
+import { coverageStepSchema } from '../../src/admin/api/rollout-schemas.ts'
 import { createAdminApp } from '../../src/admin/app.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
@@ -13,7 +14,7 @@ import {
   type RolloutStage,
 } from '../../src/core/rollout/stages.ts'
 import { toAppError } from '../../src/errors.ts'
-import { goLive } from '../../src/lifecycle/promote.ts'
+import { adjustRoute, goLive } from '../../src/lifecycle/promote.ts'
 import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import { errorBody, type ErrorBody } from '../../src/openai/error-body.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
@@ -34,7 +35,7 @@ import {
 } from '../kit/records/examples.ts'
 import { it as base } from '../kit/store/local-store.ts'
 import { exampleStatus } from '../kit/records/process-status.ts'
-import { AT_ONCE, exampleFeedback } from '../kit/records/rollout.ts'
+import { AT_ONCE, exampleBorder, exampleFeedback } from '../kit/records/rollout.ts'
 
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 const NOW = 50_000
@@ -307,6 +308,24 @@ describe('an internalization', () => {
     const report = reportOn(FIRST, FORTY)
     await saveRolloutReport(admin.store, 'a', report)
     expect(await admin.get('/internalizations/a')).toMatchObject({ rollout: report })
+  })
+
+  it('shows what it has answered since the proof, and why that changed', async ({ admin }) => {
+    const shown = () => admin.get<{ coverageSteps: object[] }>('/internalizations/a')
+    expect(await shown()).toMatchObject({ coverageSteps: [] })
+    await approve(admin)
+    const border = exampleBorder(-0.5)
+    const coverage = { audited: 1000, before: 580, after: 640 }
+    const row = (await admin.store.internalizations.get('a'))!
+    const context = { by: 'worker', now: NOW, rollout: STAGED }
+    await adjustRoute(admin.store, row, { border, coverage }, context)
+    const { coverageSteps } = await shown()
+    expect(coverageSteps).toMatchObject([
+      { cause: 'proof', share: 0.05, threshold: -0.125, coverage: 0.6, before: null },
+      { cause: 'border', share: 0.05, threshold: -0.5, coverage: 0.64, before: 0.58 },
+    ])
+    expect(coverageStepSchema.strict().array().parse(coverageSteps)).toEqual(coverageSteps)
+    expect(await shown()).toMatchObject({ state: { border, coverage } })
   })
 
   it('shows what applications sent on its answers, and on the upstream`s', async ({ admin }) => {

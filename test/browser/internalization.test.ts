@@ -20,7 +20,7 @@ import {
   exampleTemplate,
 } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
-import { exampleReport } from '../kit/records/rollout.ts'
+import { exampleBorder, exampleReport } from '../kit/records/rollout.ts'
 import {
   CHROMIUM,
   findingsOf,
@@ -61,14 +61,24 @@ const addWaiting = async (store: Store): Promise<void> => {
 const addLive = async (store: Store): Promise<void> => {
   const stage = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
   const state = { name: 'live', stage } as const
-  const row = exampleApproved('live', { state })
+  const now = Date.now()
+  const { verdict } = exampleApproved()
+  const arms = verdict!.arms.map((arm) => ({ ...arm, wider: [-0.5] }))
+  const row = exampleApproved('live', {
+    state,
+    createdAt: now - 3_600_000,
+    verdict: { ...verdict!, arms },
+  })
   await store.internalizations.create(row)
+  const coverage = { audited: 1000, before: 580, after: 640 }
+  const wider = { ...state, border: exampleBorder(-0.5), coverage }
+  await store.internalizations.save({ ...row, state: wider }, 'worker', now)
   await store.pairs.judge(
     Array.from({ length: PAIRS }, (_, i) =>
       examplePair(`record-${i + 1}`, { outcome: i % 20 === 0 ? 'disagreed' : 'agreed' })
     )
   )
-  await saveRolloutReport(store, 'live', exampleReport({ stage }))
+  await saveRolloutReport(store, 'live', exampleReport({ stage, at: now + 60_000 }))
 }
 
 const fill = async (dataDir: string): Promise<void> => {
@@ -161,6 +171,22 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
     await tab.locator('#evidence canvas').first().waitFor()
     await tab.locator('summary', { hasText: 'Newest requests' }).click()
     await tab.locator('#traffic').getByText('drawn at random for an audit').waitFor()
+  })
+
+  it('draws how much a route has answered over time, and lists its steps', async () => {
+    await open('/live')
+    await unfold(tab)
+    const plot = tab.locator('#live-route figure.plot')
+    await plot.locator('canvas').waitFor()
+    const texts = await tab.evaluate<string[]>(
+      "window.textsOf(document.querySelector('#live-route canvas')).map(({ text }) => text)"
+    )
+    expect(texts).toContain('border -0.500: evidence 25')
+    await plot.locator('summary').click()
+    await plot.getByText('border -0.500: answers from a confidence of -0.500 on').waitFor()
+    await open('/waiting')
+    await unfold(tab)
+    expect(await tab.locator('#live-route').count()).toBe(0)
   })
 
   it.each([390, 1280])('has plots that can be read on a screen of %d pixels', async (width) => {

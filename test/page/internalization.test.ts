@@ -2,7 +2,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { decide, type HeldOutRow } from '../../src/core/gate/gate.ts'
-import type { Internalization } from '../../src/core/internalization/internalization.ts'
+import type {
+  Internalization,
+  InternalizationState,
+} from '../../src/core/internalization/internalization.ts'
 import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { OutcomeFigures } from '../../src/core/outcomes/outcome-figures.ts'
@@ -22,9 +25,11 @@ import {
 import { exampleFacts, exampleJudged } from '../kit/records/facts.ts'
 import {
   AT_ONCE,
+  exampleBorder,
   exampleEvidence,
   exampleFeedback,
   exampleReport,
+  exampleWithheld,
   noFeedback,
 } from '../kit/records/rollout.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
@@ -481,6 +486,62 @@ describe('a live route', () => {
     )
     expect(markup).toContain(
       'aria-label="Disagreement with the upstream between 0.3 % and 8.2 %; proven at most 3.9 %; margin 5.0 %"'
+    )
+  })
+
+  it('draws how much it answered over time, with the evidence of each step, once that has changed', async () => {
+    await goLive()
+    expect(await page.view(VIEW)).not.toContain('sure enough to answer</figcaption>')
+    const withheld = [exampleWithheld('card_arrival', 20)]
+    for (const [at, changes] of [
+      [
+        60_000,
+        { border: exampleBorder(-0.5), coverage: { audited: 1000, before: 580, after: 640 } },
+      ],
+      [
+        120_000,
+        {
+          border: exampleBorder(-0.5),
+          withheld,
+          coverage: { audited: 2000, before: 1280, after: 1260 },
+        },
+      ],
+    ] as const) {
+      const row = (await page.store.internalizations.get('a'))!
+      const state = { name: 'live', stage, ...changes } as InternalizationState
+      await page.store.internalizations.save({ ...row, state }, 'worker', at)
+    }
+    await saveRolloutReport(page.store, 'a', exampleReport({ at: 180_000 }))
+    const markup = await page.view(VIEW)
+    expect(markup).toContain(
+      'Since the proof: +6.0 points by wider borders, -1.0 points by withheld answers.'
+    )
+    const title = 'Share of the requests that it is sure enough to answer'
+    expect(markup).toContain(`aria-label="${title}; the table below has its figures"`)
+    const drawn = /data-plot="([^"]*answered[^"]*)"/.exec(markup)![1]!.replaceAll('&quot;', '"')
+    const { x, series, marks } = JSON.parse(drawn)
+    const pairs = x.values.map((second: number, i: number) => [second, series[0].values[i]])
+    expect(pairs.slice(1)).toEqual([
+      [60, 0.6],
+      [60, 0.64],
+      [120, 0.64],
+      [120, 0.63],
+      [180, 0.63],
+      [180, 0.63],
+    ])
+    expect(marks).toEqual([
+      { name: 'border -0.500: evidence 25', x: 60 },
+      { name: 'withheld: evidence 31000', x: 120 },
+    ])
+    const table = markup.slice(markup.indexOf(`Figures of “${title}”`))
+    expect(rowOf(table, '1970-01-01 00:01')).toEqual([
+      '64.0 %',
+      'border -0.500: answers from a confidence of -0.500 on: it disagrees with the upstream in ' +
+        '21 of 1000 requests, 2.1 % of that confidence; evidence 25; it answers 64.0 % of the ' +
+        'audited requests, 58.0 % before',
+    ])
+    expect(rowOf(table, '1970-01-01 00:02')[1]).toMatch(
+      /^withheld: no longer gives 1 of its answers: wrong in 20 of 20 requests/
     )
   })
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { evidenceBar, lossPicture } from '../../src/cli/rollout/bars.ts'
 import type { OutcomeFigures } from '../../src/core/outcomes/outcome-figures.ts'
 import { rolloutLine, rolloutText, timedLine } from '../../src/cli/rollout/rollout-text.ts'
+import { stateText } from '../../src/cli/state-text.ts'
 import type { RolloutView } from '../../src/cli/rollout/rollout-view.ts'
 import { NO_STREAM } from '../../src/core/rollout/evidence.ts'
 import { evidenceFigures } from '../../src/core/rollout/stages.ts'
@@ -40,6 +41,7 @@ const viewOf = (report: RolloutReport | null, changes: Partial<RolloutView> = {}
     steps: false,
     report,
     progress: rolloutProgress({ state }, report, { stages: STAGES }),
+    coverageSteps: [],
     groups: GROUPS,
     ...changes,
   }
@@ -85,6 +87,25 @@ lora asked  1000      0.00004 USD  44 ms
 audited     31        0.00021 USD  612 ms
 saved: 80.9 % a request, before engine and training
 `.trim()
+    )
+  })
+
+  it('says what the answered share has gained and lost since the proof', () => {
+    const step = { at: AT, threshold: -0.5, share: 0.05, capital: null, why: '' }
+    const coverageSteps: RolloutView['coverageSteps'] = [
+      { ...step, cause: 'proof', coverage: 0.562, before: null },
+      { ...step, cause: 'border', coverage: 0.613, before: 0.562 },
+      { ...step, cause: 'withheld', coverage: 0.6, before: 0.613 },
+    ]
+    expect(rolloutText(viewOf(exampleReport(), { coverageSteps }), 80)).toContain(
+      `
+changes     since the proof +5.1 points by wider borders, -1.3 points by
+            withheld answers
+`
+    )
+    const { state, progress } = viewOf(null)
+    expect(stateText(state, { progress, report: null, coverageSteps })).toBe(
+      'live, shadow; +5.1 points by wider borders, -1.3 points by withheld answers'
     )
   })
 

@@ -81,7 +81,11 @@ describe('a live route', () => {
       stage: { share: 0.05, before: { pairs: 0 } },
       border: { threshold: -0.9, evidence: { losses: 0, margin: 0.05 } },
     })
-    const { evidence } = borderOf(await watched.state())!
+    const state = await watched.state()
+    const { evidence } = borderOf(state)!
+    expect(state).toMatchObject({
+      coverage: { audited: evidence.pairs, before: evidence.answered, after: evidence.pairs },
+    })
     expect(evidence.capital).toBeGreaterThanOrEqual(Math.log(20))
     expect(evidence.answered + evidence.drafts).toBe(evidence.pairs)
     expect(evidence.drafts).toBeGreaterThan(50)
@@ -122,6 +126,8 @@ describe('a live route', () => {
       async () => rolloutStageOf(await watched.state())!.share === 1
     )
     expect(await watched.state()).toMatchObject({ border: { threshold: -0.9 } })
+    // of the move alone
+    expect(await watched.state()).not.toHaveProperty('coverage')
     expect(await watched.routes()).toMatchObject([{ threshold: -0.9, trafficShare: 0.97 }])
   })
 })

@@ -1,6 +1,9 @@
 /** A label that has changed its meaning goes to the upstream, and the rest of the route stays. */
 import { describe, expect, it } from 'vitest'
-import { withheldBy } from '../../src/core/internalization/internalization.ts'
+import {
+  withheldBy,
+  type InternalizationState,
+} from '../../src/core/internalization/internalization.ts'
 import type { Route } from '../../src/core/route/route.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { readerStore } from '../../src/admin/reading/reader-store.ts'
@@ -9,6 +12,8 @@ import { adjustmentText } from '../../src/lifecycle/rollout-report.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
 import { completion, useWatchedRoute, type Watched } from './watched-route.ts'
+
+type LiveState = Extract<InternalizationState, { name: 'live' }>
 
 const open = useWatchedRoute()
 
@@ -71,6 +76,8 @@ describe('a label that has changed its meaning', () => {
     const [withheld, ...others] = withheldBy(state)
     expect(others).toEqual([])
     expect(withheld!.losses).toBe(withheld!.pairs)
+    const { coverage } = state as LiveState
+    expect(coverage!.before - coverage!.after).toBe(withheld!.pairs)
     expect(await watched.routes()).toMatchObject([{ answers: { withheld: [withheld!.answer] } }])
     expect(watched.events('rollout.withheld')).toMatchObject([{ answers: 1 }])
 
@@ -78,7 +85,7 @@ describe('a label that has changed its meaning', () => {
     expect(eventTypeOf(entry)).toBe('rollout.withheld')
     // names no answer
     expect(adjustmentText(entry)).toMatch(
-      /^no longer gives 1 of its answers: wrong in \d+ of \d+ requests/
+      /^no longer gives 1 of its answers: wrong in \d+ of \d+ requests.*; it answers [\d.]+ % of the audited requests, [\d.]+ % before$/
     )
     const shown = await readerStore(watched.harness.store).internalizations.get(watched.id)
     expect(withheldBy(shown!.state)).toMatchObject([{ answer: '#1' }])

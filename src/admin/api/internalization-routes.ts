@@ -7,7 +7,7 @@ import { approve } from '../../lifecycle/approve.ts'
 import { examplesOf } from '../../lifecycle/held-out-examples.ts'
 import { pause, resume } from '../../lifecycle/pause.ts'
 import { reject, retire } from '../../lifecycle/promote.ts'
-import { readRolloutReport } from '../../lifecycle/rollout-report.ts'
+import { readRolloutReport, routeSteps } from '../../lifecycle/rollout-report.ts'
 import { loadControlGroup } from '../../savings/control-group.ts'
 import type { ApiDeps } from '../deps.ts'
 import {
@@ -161,10 +161,12 @@ const addReading = (app: OpenAPIHono, deps: ApiDeps): void => {
   app.openapi(getRoute, async (context) => {
     const row = await readInternalization(deps.store, context.req.valid('param').id)
     const lora = winningLora(row)
+    const history = await internalizations.history(row.id)
     const details = {
       holdout: row.plan?.holdout ?? null,
       earlierTries: row.plan?.earlierTries ?? null,
-      history: await internalizations.history(row.id),
+      history,
+      coverageSteps: routeSteps(row, history),
       progress: await readProgress(deps.store, row),
       evaluatedRows: await readEvaluatedRows(deps.store, row),
       rollout: await readRolloutReport(deps.store, row.id),

@@ -1,6 +1,7 @@
 /** The shapes of a rollout, its evidence, its pairs and their ratings. */
 import { z } from '@hono/zod-openapi'
 import { DRAWN_SIDES, MAX_COMMENT_CHARS, THUMBS } from '../../core/log/feedback.ts'
+import { STEP_CAUSES } from '../../core/internalization/coverage-steps.ts'
 import { INDICATORS } from '../../core/rollout/indicators.ts'
 import { PAIR_OUTCOMES, RATINGS, type PairOutcome } from '../../core/rollout/pair.ts'
 
@@ -147,6 +148,38 @@ export const withheldSchema = z
       .describe('natural logarithm of the capital against "at most a quarter of them are wrong"'),
   })
   .openapi('WithheldAnswer')
+
+export const coverageChangeSchema = z.object({
+  audited: z.number().describe('audited requests until the change'),
+  before: z.number().describe('of these, the ones that it answers without the change'),
+  after: z.number().describe('and with it'),
+})
+
+export const coverageStepSchema = z
+  .object({
+    at: time,
+    cause: z.enum(STEP_CAUSES),
+    threshold: z.number().describe('confidence from which on it answers since then'),
+    share: z.number().describe('of the matching traffic that it may answer since then'),
+    coverage: z
+      .number()
+      .nullable()
+      .describe(
+        'share of these requests that it answers: by the proof of the held-out traffic, later of the audited requests until then; null: not known'
+      ),
+    before: z
+      .number()
+      .nullable()
+      .describe('the same without the step; null where it changed no coverage'),
+    capital: z
+      .number()
+      .nullable()
+      .describe('natural logarithm of the capital that decided it; null: a person did'),
+    why: z.string().describe('in words, with the evidence'),
+  })
+  .openapi('CoverageStep', {
+    description: 'A change of what a live route answers: gained or lost, and why',
+  })
 
 const borderReportSchema = z
   .object({

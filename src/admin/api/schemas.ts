@@ -11,6 +11,8 @@ import type { Verdict } from '../../core/gate/gate.ts'
 import type { Usage } from '../../openai/chat.ts'
 import {
   borderSchema,
+  coverageChangeSchema,
+  coverageStepSchema,
   withheldSchema,
   evidenceSchema,
   feedbackCountsSchema,
@@ -62,6 +64,9 @@ const stateSchema = z
         .array(withheldSchema)
         .optional()
         .describe('answers that it no longer gives; absent: none'),
+      coverage: coverageChangeSchema
+        .optional()
+        .describe('absent where neither border nor withheld answers changed'),
     }),
     z.object({
       name: z.literal('retired'),
@@ -259,6 +264,7 @@ export const internalizationSchema = internalizationSummarySchema
       .nullable()
       .describe('null until the worker has begun with it, after the verdict'),
     rollout: rolloutSchema.nullable().describe('null until the worker has seen it live'),
+    coverageSteps: z.array(coverageStepSchema).describe('oldest first; empty before it was live'),
     feedback: feedbackCountsSchema.nullable().describe('null before the verdict'),
   })
   .openapi('Internalization')

@@ -6,11 +6,9 @@ import {
 } from '../../core/internalization/internalization.ts'
 import { shortId } from '../../core/template/name.ts'
 import { stageName } from '../../core/rollout/stages.ts'
-import { adjustmentText, capitalText, lossText } from '../../lifecycle/rollout-report.ts'
+import { changeText } from '../../lifecycle/rollout-report.ts'
 import type { Store } from '../../store/store.ts'
 import { minuteText } from '../../core/days.ts'
-
-type State = Internalization['state']
 
 interface RolloutHistory {
   id: string
@@ -33,19 +31,11 @@ export const historiesOf = async (
 }
 
 const entryText = (entry: HistoryEntry): string => {
-  const { at, by, to, note } = entry
+  const { at, by, to } = entry
   const stage = rolloutStageOf(to)
-  const reasons = [adjustmentText(entry) ?? reasonText(to), note ?? ''].filter(
-    (text) => text !== ''
-  )
   const became = stage === null ? to.name : stageName(stage)
-  return `  ${minuteText(at)} ${became}, by ${by}${reasons.length === 0 ? '' : `: ${reasons.join('; ')}`}`
-}
-
-const reasonText = (state: State): string => {
-  if (state.name === 'retired') return state.reason
-  if (state.name !== 'live' || state.evidence === undefined) return ''
-  return `${lossText(state.evidence)}; evidence ${capitalText(state.evidence.step)}`
+  const why = changeText(entry)
+  return `  ${minuteText(at)} ${became}, by ${by}${why === '' ? '' : `: ${why}`}`
 }
 
 /** One line for each of the states. */

@@ -1,4 +1,5 @@
 /** Reads the rollout of a live internalization, and the internalization that a command means. */
+import type { CoverageStep } from '../../core/internalization/coverage-steps.ts'
 import type { Internalization } from '../../core/internalization/internalization.ts'
 import type { RolloutSettings } from '../../core/rollout/stages.ts'
 import { shortId } from '../../core/template/name.ts'
@@ -7,6 +8,7 @@ import { findInternalization, findTemplate } from '../../lifecycle/find.ts'
 import {
   readRolloutReport,
   rolloutProgress,
+  routeSteps,
   type RolloutProgress,
   type RolloutReport,
 } from '../../lifecycle/rollout-report.ts'
@@ -17,6 +19,8 @@ export interface Rollout {
   progress: RolloutProgress | null
   /** null before the worker has made one */
   report: RolloutReport | null
+  /** how much it has answered, and why */
+  coverageSteps: CoverageStep[]
 }
 
 export const rolloutOf = async (
@@ -25,7 +29,12 @@ export const rolloutOf = async (
   settings: Pick<RolloutSettings, 'stages'>
 ): Promise<Rollout> => {
   const report = await readRolloutReport(store, internalization.id)
-  return { progress: rolloutProgress(internalization, report, settings), report }
+  const history = await store.internalizations.history(internalization.id)
+  return {
+    progress: rolloutProgress(internalization, report, settings),
+    report,
+    coverageSteps: routeSteps(internalization, history),
+  }
 }
 
 /** @returns by id, of those that are live */

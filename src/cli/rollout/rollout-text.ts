@@ -9,6 +9,7 @@ import { stageName, type EvidenceFigures } from '../../core/rollout/stages.ts'
 import {
   capitalText,
   coverageText,
+  gainText,
   lossText,
   type RolloutReport,
 } from '../../lifecycle/rollout-report.ts'
@@ -59,6 +60,11 @@ const auditsText = ({ outcomes, waiting, dropped, auditPart }: RolloutReport): s
 const bordersText = ({ border, stepCapital }: RolloutReport): string[] => {
   const text = border && coverageText(border, limitText(stepCapital))
   return text == null ? [] : [text]
+}
+
+const gainTexts = ({ coverageSteps }: RolloutView): string[] => {
+  const text = gainText(coverageSteps)
+  return text === null ? [] : [`since the proof ${text}`]
 }
 
 /** Each answer that it no longer gives: `card_arrival: 14 of 15 wrong`. */
@@ -148,6 +154,7 @@ export const rolloutText = (view: RolloutView, width: number): string => {
       : [
           field('audits', auditsText(report)),
           ...bordersText(report).map((text) => field('answers', text)),
+          ...gainTexts(view).map((text) => field('changes', text)),
           ...withheldTexts(view).map((text) => field('withheld', text)),
           field('cost today', spentText(report)),
           ...warningTexts(report).map((text) => field('warning', text)),
@@ -210,7 +217,7 @@ export const timedLine = (view: RolloutView, at: number): string =>
 
 /** The same for programs. @param at milliseconds since the epoch */
 export const rolloutJson = (view: RolloutView, at: number): object => {
-  const { progress, internalization, template, shown, lora, state, report, groups } = view
+  const { progress, internalization, template, shown, lora, state, report } = view
   return {
     at,
     internalization,
@@ -225,6 +232,7 @@ export const rolloutJson = (view: RolloutView, at: number): object => {
     reason: state.name === 'retired' ? state.reason : null,
     evidence: progress?.evidence ?? report?.evidence ?? null,
     report,
-    groups,
+    coverageSteps: view.coverageSteps,
+    groups: view.groups,
   }
 }

@@ -32,6 +32,8 @@ export type InternalizationState =
       border?: Border
       /** that are wrong too often; absent: none */
       withheld?: WithheldAnswer[]
+      /** of the change that led here; absent where it changed neither border nor withheld answers, and in older ones */
+      coverage?: CoverageChange
     }
   | {
       name: 'retired'
@@ -48,6 +50,15 @@ export type InternalizationState =
       isUntrained?: true
     }
   | { name: 'failed'; cause: string }
+
+/** What a change of the border, or of the withheld answers, does to the requests that a route answers. */
+export interface CoverageChange {
+  /** audited requests until then */
+  audited: number
+  /** of these, the ones that the route answers without the change, and with it */
+  before: number
+  after: number
+}
 
 /** The border that pairs have proved. @returns null: that of the proof is in force, or it is not live */
 export const borderOf = (state: InternalizationState): Border | null =>

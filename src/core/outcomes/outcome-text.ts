@@ -5,7 +5,8 @@ import type { OutcomeFigures } from './outcome-figures.ts'
 /** `11.2`: of a share, in points */
 export const points = (share: number): string => (100 * share).toFixed(1)
 
-const signed = (share: number): string => (share < 0 ? '' : '+') + points(share)
+/** `+11.2`, `-11.2`: the same of a difference */
+export const signed = (share: number): string => (share < 0 ? '' : '+') + points(share)
 
 /** `+9.5 points (+7.0 to +12.1)`: how much more of the lora's side is bad */
 export const differenceText = ({ bad, interval: [lower, upper] }: OutcomeFigures): string =>

@@ -17,8 +17,10 @@ import {
   provedBorder,
   reportBorder,
   type Border,
+  type BorderSums,
 } from '../../core/rollout/border.ts'
 import { isHarmful } from '../../core/outcomes/outcome-figures.ts'
+import { coverageChange } from '../../core/internalization/coverage-steps.ts'
 import { bordersOf, lossBoundsOf, routeOf } from '../../core/internalization/live-route.ts'
 import {
   decideRollout,
@@ -232,7 +234,7 @@ class LiveRoutes implements RouteWatch {
     const { store, rollout } = this.deps
     const { internalization } = audited
     const watched = await this.read(audited, rolloutStageOf(internalization.state)!)
-    const { report, decision, border } = await this.judgeRoute(audited, watched)
+    const { report, decision, border, sums } = await this.judgeRoute(audited, watched)
     if (!isSameReport(watched.report, report)) {
       for (const { event, message } of warningsOf(watched.report, report)) {
         const data = eventData(event, internalization, report.evidence)
@@ -242,13 +244,14 @@ class LiveRoutes implements RouteWatch {
       watched.report = report
     }
     const wrong = this.newlyWrong(internalization, watched, report.evidence)
-    if (wrong.length > 0) return this.withhold(internalization, wrong)
+    if (wrong.length > 0) return this.withhold(internalization, wrong, sums)
     const isRatedWorse = isHarmful(report.feedback, report.rollbackCapital)
-    if (decision.rollsBack && !isRatedWorse && (await this.narrow(audited, watched, report)))
+    if (decision.rollsBack && !isRatedWorse && (await this.narrow(audited, watched, report, sums)))
       return true
     if (decision.rollsBack || isRatedWorse) return this.rollBack(internalization, report, decision)
     if (decision.mayStep && rollout.steps) return this.enterNext(internalization, report)
-    if (border !== null && report.driftedAt === null) return this.widen(internalization, border)
+    if (border !== null && report.driftedAt === null)
+      return this.widen(internalization, border, sums)
     // a person is waited for
     const audits = decision.mayStep ? 'few' : 'all'
     const { auditPart } = report
@@ -264,7 +267,12 @@ class LiveRoutes implements RouteWatch {
   private async judgeRoute(
     { internalization, route }: AuditedRoute,
     { reader, stage, report: last }: Watched
-  ): Promise<{ report: RolloutReport; decision: RolloutDecision; border: Border | null }> {
+  ): Promise<{
+    report: RolloutReport
+    decision: RolloutDecision
+    border: Border | null
+    sums: BorderSums
+  }> {
     const { store, now, rollout, replayUpstream, deprecatedOn } = this.deps
     const [oldest] = await store.pairs.waiting(route.lora, 1)
     const figures = reader.figures(oldest?.at ?? now())
@@ -304,7 +312,7 @@ class LiveRoutes implements RouteWatch {
       last,
     })
     const border = proved > present ? borderAt(figures.border, proved, margin) : null
-    return { report, decision, border }
+    return { report, decision, border, sums: figures.border }
   }
 
   private context(): PromotionContext {
@@ -337,30 +345,35 @@ class LiveRoutes implements RouteWatch {
       .filter(({ answer }) => !known.has(answer))
   }
 
-  private withhold(row: Internalization, wrong: WithheldAnswer[]): Promise<true> {
+  private withhold(row: Internalization, wrong: WithheldAnswer[], sums: BorderSums): Promise<true> {
     const withheld = [...withheldBy(row.state), ...wrong]
+    const changed = { withheld, coverage: coverageChange(row, { withheld }, sums) }
     const data = { event: 'rollout.withheld', answers: wrong.length }
-    return this.adjust(row, { withheld }, { level: 'warn', message: withheldText(wrong), data })
+    return this.adjust(row, changed, { level: 'warn', message: withheldText(wrong), data })
   }
 
   /** @returns false where pairs prove no narrower border */
   private async narrow(
     audited: AuditedRoute,
     { reader, stage }: Watched,
-    { evidence }: RolloutReport
+    { evidence }: RolloutReport,
+    sums: BorderSums
   ): Promise<boolean> {
     const found = await findNarrowerBorder(this.deps, audited, evidence, reader.lastPlace)
     if (found === null) return false
     const { border, answers } = found
     const data = { event: 'rollout.narrowed', ...border }
-    const changed = { border, stage: { ...stage, before: answers } }
+    const { internalization } = audited
+    const coverage = coverageChange(internalization, { border }, sums, answers.pairs)
+    const changed = { border, stage: { ...stage, before: answers }, coverage }
     const line = { level: 'warn', message: borderText(border), data } as const
-    return this.adjust(audited.internalization, changed, line)
+    return this.adjust(internalization, changed, line)
   }
 
-  private widen(row: Internalization, border: Border): Promise<true> {
+  private widen(row: Internalization, border: Border, sums: BorderSums): Promise<true> {
+    const changed = { border, coverage: coverageChange(row, { border }, sums) }
     const data = { event: 'rollout.border', ...border }
-    return this.adjust(row, { border }, { level: 'info', message: borderText(border), data })
+    return this.adjust(row, changed, { level: 'info', message: borderText(border), data })
   }
 
   /** Changes what the route answers, and logs it. */

@@ -1,6 +1,8 @@
 /** Rollouts where a test is about something else, and reports with figures that no formula changes. */
 import type { OutcomeFigures } from '../../../src/core/outcomes/outcome-figures.ts'
 import type { EvidenceFigures, RolloutSettings } from '../../../src/core/rollout/stages.ts'
+import type { Border } from '../../../src/core/rollout/border.ts'
+import type { WithheldAnswer } from '../../../src/core/rollout/withheld.ts'
 import type { RolloutReport } from '../../../src/lifecycle/rollout-report.ts'
 
 /** All of the traffic at once, and no audits. */
@@ -49,6 +51,29 @@ export const exampleFeedback = (changes: Partial<OutcomeFigures> = {}): OutcomeF
 /** Before the first block. */
 export const noFeedback = (conversations: OutcomeFigures['conversations']): OutcomeFigures =>
   exampleFeedback({ blocks: 0, bad: null, interval: [-1, 1], conversations, missing: null })
+
+/** Proved by 1,000 answers and drafts, with a capital of 25. */
+export const exampleBorder = (threshold: number): Border => ({
+  threshold,
+  evidence: {
+    pairs: 1_000,
+    losses: 21,
+    credits: 0,
+    answered: 900,
+    drafts: 120,
+    margin: 0.05,
+    capital: Math.log(25),
+  },
+})
+
+/** Wrong in all its pairs, with a capital of 31,000. */
+export const exampleWithheld = (answer: string, pairs: number): WithheldAnswer => ({
+  answer,
+  pairs,
+  losses: pairs,
+  credits: 0,
+  capital: Math.log(31_000),
+})
 
 /** A canary that waits for more evidence. */
 export const exampleReport = (changes: Partial<RolloutReport> = {}): RolloutReport => ({

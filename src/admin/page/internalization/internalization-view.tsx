@@ -5,7 +5,7 @@ import {
   type InternalizationPlan,
   type Population,
 } from '../../../core/internalization/internalization.ts'
-import { capitalText, rolloutProgress } from '../../../lifecycle/rollout-report.ts'
+import { capitalText, rolloutProgress, routeSteps } from '../../../lifecycle/rollout-report.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { internalizationPath, templatePath, withQuery } from '../address.ts'
 import { BASE, isFull, type AddView } from '../env.ts'
@@ -80,7 +80,7 @@ const Card = ({ facts, rollout, formToken, open }: CardProps) => {
 }
 
 const LiveParts = ({ facts, rollout }: PartProps) => {
-  const { row, model, report, feedback } = facts
+  const { row, model, report, feedback, history } = facts
   if (report === null) return <LaterParts row={row} parts={PARTS_OF_LIVE} />
   const { evidence, rollbackCapital } = report
   return (
@@ -97,6 +97,7 @@ const LiveParts = ({ facts, rollout }: PartProps) => {
             model={model}
             progress={rolloutProgress(row, report, rollout)}
             withheld={withheldBy(row.state)}
+            steps={routeSteps(row, history)}
           />
         </Fold>
       </Live>

@@ -1,4 +1,5 @@
 /** A live route by its newest report: stage, evidence, audits, and signs of change. */
+import type { CoverageStep } from '../../../../core/internalization/coverage-steps.ts'
 import { INDICATORS, type Indicator } from '../../../../core/rollout/indicators.ts'
 import { meanLoss } from '../../../../core/rollout/evidence.ts'
 import { PAIR_OUTCOMES } from '../../../../core/rollout/pair.ts'
@@ -17,6 +18,7 @@ import { Interval } from '../../parts/interval.tsx'
 import { Table } from '../../parts/table.tsx'
 import { Line } from '../../parts/text.tsx'
 import { sayLoss } from '../say/say-rollout.ts'
+import { CoverageOverTime } from './coverage-over-time.tsx'
 import { Feedback } from './feedback.tsx'
 
 const capital = (value: number): string => whole(value)
@@ -207,6 +209,7 @@ interface LiveRouteProps extends StagesProps {
   /** the upstream's */
   model: string
   withheld: readonly WithheldAnswer[]
+  steps: CoverageStep[]
 }
 
 const Withheld = ({ withheld }: Pick<LiveRouteProps, 'withheld'>) =>
@@ -227,7 +230,8 @@ const Withheld = ({ withheld }: Pick<LiveRouteProps, 'withheld'>) =>
     />
   )
 
-export const LiveRoute = ({ report, feedback, model, withheld, ...stages }: LiveRouteProps) => {
+export const LiveRoute = (props: LiveRouteProps) => {
+  const { report, feedback, model, withheld, steps, ...stages } = props
   const { progress } = stages
   const evidence = progress?.evidence ?? report.evidence
   const { pairs, interval, margin, proven } = evidence
@@ -251,6 +255,7 @@ export const LiveRoute = ({ report, feedback, model, withheld, ...stages }: Live
             { name: 'margin', at: margin },
           ]}
         />
+        <CoverageOverTime steps={steps} until={report.at} />
         <Withheld withheld={withheld} />
         <Outcomes {...report} />
         <Indicators {...report} />
