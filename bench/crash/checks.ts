@@ -7,6 +7,9 @@ const PAGE = 500
 export interface LoggedRecord {
   id: string
   sequence: number
+  /** milliseconds since the epoch, when the request arrived, and until its answer was whole */
+  at: number
+  durationMs: number
   model: string
   route: RouteOutcome | null
   /** only where bodies are asked for */

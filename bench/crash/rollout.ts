@@ -1,8 +1,8 @@
 /**
  * Kills the server, or one of its processes, with SIGKILL at random moments from approval to a rollback,
  * while clients ask: the answers of the upstream agree with the lora until the route has all of the traffic,
- * and then change. Counts pairs lost or counted twice, evidence that the rows do not have, and answers by a
- * route after its rollback.
+ * and then change. Counts pairs lost or counted twice, evidence that the rows do not have, answers beyond the
+ * border in force, and answers by a route after its rollback.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,7 +19,7 @@ import { targetAt } from './rollout/victims.ts'
 import type { CrashOptions } from './server.ts'
 
 const MAX_LIFE_MS = 2_000
-/** At the moment of a step or a rollback. */
+/** At the moment of a step, a move of the border or a rollback. */
 const SHORT_LIFE_MS = 200
 
 const STAGES: Phase[] = ['canary 5 %', 'canary 25 %', 'full']
@@ -43,6 +43,10 @@ const runLoop = async (loop: Loop, run: Run): Promise<void> => {
   await killWithin(loop, run, SHORT_LIFE_MS)
   for (const index of STAGES.keys()) {
     await loop.reach(...STAGES.slice(index))
+    if (index === 0) {
+      await loop.nearBorder()
+      await killWithin(loop, run, SHORT_LIFE_MS)
+    }
     await killWithin(loop, run, SHORT_LIFE_MS)
     await killWithin(loop, run, MAX_LIFE_MS)
   }

@@ -3,12 +3,14 @@ import { describe, expect, it } from 'vitest'
 import type { LoggedRecord } from '../crash/checks.ts'
 import {
   answersAfterRollback,
+  answersBeyondBorder,
   historyFaults,
   pairFaults,
   reportFaults,
 } from '../crash/rollout/checks.ts'
 import type { HistoryRow, PairRow } from '../crash/rollout/store-view.ts'
 import type { Answer } from '../crash/rollout/traffic.ts'
+import type { Border, BorderEvidence } from '../../src/core/rollout/border.ts'
 import type { EvidenceFigures } from '../../src/core/rollout/stages.ts'
 import type { RolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import { exampleOutcome } from '../../test/kit/records/examples.ts'
@@ -16,10 +18,16 @@ import { exampleOutcome } from '../../test/kit/records/examples.ts'
 const record = (id: string, reason: string | null): LoggedRecord => ({
   id,
   sequence: 1,
+  at: 1,
+  durationMs: 1,
   model: 'm',
   route: exampleOutcome({ outcome: 'skipped', reason }),
 })
-const row = (recordId: string, outcome: string | null): PairRow => ({ recordId, outcome })
+const row = (recordId: string, outcome: string | null, confidence = -0.05): PairRow => ({
+  recordId,
+  outcome,
+  confidence,
+})
 
 describe('pairs', () => {
   const records = [record('a', 'audit'), record('b', 'audit'), record('c', 'traffic-share')]
@@ -95,6 +103,54 @@ describe('the evidence', () => {
     ['after the end', chain(live(1, null), retired(), live(1)), ['it left the end']],
   ])('of a history %s', (_case, history, faults) => {
     expect(historyFaults(history, ROWS, { step: 20, rollback: 300 })).toEqual(faults)
+  })
+})
+
+const border = (changes: Partial<BorderEvidence> = {}): Border => ({
+  threshold: -0.5,
+  evidence: {
+    pairs: 3,
+    losses: 1,
+    credits: 0,
+    answered: 2,
+    drafts: 2,
+    margin: 0.05,
+    capital: 3,
+    ...changes,
+  },
+})
+const moved = (to: Border): HistoryRow[] =>
+  chain(live(0.05, null), { ...live(0.05, null), border: to })
+
+describe('a border that moves', () => {
+  const rows = [
+    row('a', 'agreed'),
+    row('b', 'draft-disagreed', -0.4),
+    row('c', 'fallback'),
+    row('d', 'draft-agreed', -0.9),
+    row('e', 'agreed'),
+    row('f', 'draft-disagreed', -0.4),
+  ]
+
+  it.each<[string, Border, string[]]>([
+    ['by its rows', border(), []],
+    ['by a pair twice', border({ pairs: 4 }), ['a border moved without the evidence']],
+    ['by rows that are lost', border({ answered: 3 }), ['a border moved without the evidence']],
+    ['without a loss', border({ losses: 0 }), ['a border moved without the evidence']],
+    ['too early', border({ capital: 2 }), ['a border moved without the evidence']],
+  ])('%s', (_case, to, faults) => {
+    expect(historyFaults(moved(to), rows, { step: 20, rollback: 300 })).toEqual(faults)
+  })
+
+  it.each<[string, number, number, number]>([
+    ['an answer above both', 0, -0.05, 0],
+    ['one below the first, before it moved', 0, -0.3, 1],
+    ['one below the first, afterwards', 2, -0.3, 0],
+    ['one below both', 2, -0.7, 1],
+  ])('%s', (_case, at, confidence, found) => {
+    const given = { ...record('a', null), at, durationMs: 0 }
+    const answered = { ...given, route: exampleOutcome({ outcome: 'answered', confidence }) }
+    expect(answersBeyondBorder([answered], moved(border()), -0.1)).toBe(found)
   })
 })
 

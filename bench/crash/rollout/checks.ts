@@ -1,6 +1,11 @@
 /** Conditions that must hold for a rollout after any number of kills. Pure. */
 import { isDeepStrictEqual } from 'node:util'
-import { rolloutStageOf } from '../../../src/core/internalization/internalization.ts'
+import {
+  borderOf,
+  movedBorder,
+  rolloutStageOf,
+} from '../../../src/core/internalization/internalization.ts'
+import type { Border } from '../../../src/core/rollout/border.ts'
 import type { LossCounts } from '../../../src/core/rollout/evidence.ts'
 import type { EvidenceFigures } from '../../../src/core/rollout/stages.ts'
 import type { RolloutReport } from '../../../src/lifecycle/rollout-report.ts'
@@ -29,10 +34,15 @@ export const pairFaults = (records: LoggedRecord[], rows: PairRow[], dropped: nu
   }
 }
 
+const ANSWERED = ['agreed', 'disagreed', 'upstream-differs', 'second-agrees']
+const DRAFTS = ['draft-agreed', 'draft-disagreed']
+
+const isOf = (outcomes: readonly string[], { outcome }: PairRow): boolean =>
+  outcomes.includes(outcome ?? '')
+
 /** Pairs, losses and credits of the first answered ones, counted one by one. */
 const recount = (rows: PairRow[], pairs: number): LossCounts => {
-  const answered = ['agreed', 'disagreed', 'upstream-differs', 'second-agrees']
-  const first = rows.filter(({ outcome }) => answered.includes(outcome ?? '')).slice(0, pairs)
+  const first = rows.filter((row) => isOf(ANSWERED, row)).slice(0, pairs)
   return {
     pairs: first.length,
     losses: countOf(first, ({ outcome }) => outcome === 'disagreed'),
@@ -62,6 +72,40 @@ export interface Capitals {
   rollback: number
 }
 
+/** Whether the rows that were read for a border prove it as it says. */
+const isBorderRecounted = ({ threshold, evidence }: Border, rows: PairRow[]): boolean => {
+  const read = [
+    ...rows.filter((row) => isOf(ANSWERED, row)).slice(0, evidence.answered),
+    ...rows.filter((row) => isOf(DRAFTS, row)).slice(0, evidence.drafts),
+  ]
+  const own = read.filter(({ confidence }) => confidence !== null && confidence >= threshold)
+  const { answered, drafts, pairs, losses } = evidence
+  return (
+    read.length === answered + drafts &&
+    own.length === pairs &&
+    countOf(own, (row) => isOf(['disagreed', 'draft-disagreed'], row)) === losses
+  )
+}
+
+/** The confidence from which on the route answered at a time. @param proved by the verdict */
+const thresholdAt = (history: readonly HistoryRow[], proved: number, time: number): number => {
+  const entry = history.findLast(({ at, to }) => at <= time && to.name === 'live')
+  return (entry && borderOf(entry.to)?.threshold) ?? proved
+}
+
+/** Answers of the lora that were given with less confidence than the border in force asked for. */
+export const answersBeyondBorder = (
+  records: readonly LoggedRecord[],
+  history: readonly HistoryRow[],
+  proved: number
+): number =>
+  countOf(
+    records,
+    ({ at, durationMs, route }) =>
+      route?.outcome === 'answered' &&
+      (route.confidence ?? -Infinity) < thresholdAt(history, proved, at + durationMs)
+  )
+
 const stepFaults = ({ from, to }: HistoryRow, rows: PairRow[], capitals: Capitals): string[] => {
   const [before, after] = [from && rolloutStageOf(from), rolloutStageOf(to)]
   if (from?.name === 'retired') return ['it left the end']
@@ -72,6 +116,11 @@ const stepFaults = ({ from, to }: HistoryRow, rows: PairRow[], capitals: Capital
       ? []
       : ['it was rolled back without the evidence']
   if (before === null || after === null) return []
+  const border = movedBorder({ from, to })
+  if (border !== null)
+    return isBorderRecounted(border, rows) && border.evidence.capital >= Math.log(capitals.step)
+      ? []
+      : ['a border moved without the evidence']
   if (after.share <= before.share) return ['a stage went back']
   return evidence && evidence.step >= Math.log(capitals.step)
     ? []

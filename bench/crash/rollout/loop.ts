@@ -1,7 +1,11 @@
 /** One loop from approval to a rollback: its server, which is killed and started again, and its checks. */
 import { cpSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { rolloutStageOf } from '../../../src/core/internalization/internalization.ts'
+import {
+  borderOf,
+  movedBorder,
+  rolloutStageOf,
+} from '../../../src/core/internalization/internalization.ts'
 import { stageName } from '../../../src/core/rollout/stages.ts'
 import { startProxy, type ProxyProcess } from '../../../test/kit/process/proxy-process.ts'
 import type { ReplayUpstream } from '../../../test/kit/upstream/replay-upstream.ts'
@@ -9,13 +13,14 @@ import { allRecords, lostRecords } from '../checks.ts'
 import { noteTree, stillRunning, type Noted } from '../engine-tree.ts'
 import {
   answersAfterRollback,
+  answersBeyondBorder,
   historyFaults,
   pairFaults,
   reportFaults,
   type Capitals,
 } from './checks.ts'
 import { environment, type Prepared } from './prepare.ts'
-import { openStoreView, type StoreView } from './store-view.ts'
+import { openStoreView, type HistoryRow, type StoreView } from './store-view.ts'
 import type { Tally } from './tally.ts'
 import { Traffic } from './traffic.ts'
 import { kill, type Target } from './victims.ts'
@@ -107,6 +112,16 @@ export class Loop {
     }, WAIT_MS)
   }
 
+  /** Waits until the pairs are half of the evidence that a wider border takes, or it is in force. */
+  async nearBorder(): Promise<void> {
+    const half = Math.log(CAPITALS.step) / 2
+    await this.until(async () => {
+      const { border } = (await this.view.report()) ?? {}
+      const isMoved = borderOf(await this.view.state()) !== null
+      return isMoved || (border?.next?.evidence.capital ?? 0) > half
+    }, WAIT_MS)
+  }
+
   private async until(isTrue: () => Promise<boolean>, waitMs: number): Promise<void> {
     const deadline = Date.now() + waitMs
     while (!(await isTrue())) {
@@ -185,13 +200,15 @@ export class Loop {
     tally.answeredByLora += answers.filter(({ route }) => route === 'answered').length
     tally.answersAfterRollback += late.forbidden
     tally.latestAnswerMs = Math.max(tally.latestAnswerMs, late.latestMs)
-    await this.countRecords()
+    await this.countRecords(history)
   }
 
-  private async countRecords(): Promise<void> {
-    const { tally } = this.deps
+  private async countRecords(history: HistoryRow[]): Promise<void> {
+    const { tally, prepared } = this.deps
     const records = await allRecords(this.proxy!, { bodies: true })
     const rows = await this.view.pairs()
+    tally.bordersMoved += history.filter((entry) => movedBorder(entry) !== null).length
+    tally.answersBeyondBorder += answersBeyondBorder(records, history, prepared.threshold)
     const { audited, withoutRecord } = pairFaults(records, rows, await this.view.dropped())
     tally.audited += audited
     tally.judged += rows.filter(({ outcome }) => outcome !== null).length

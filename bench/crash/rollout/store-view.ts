@@ -9,6 +9,7 @@ export interface PairRow {
   recordId: string | null
   /** null while it waits */
   outcome: string | null
+  confidence: number | null
 }
 
 export interface HistoryRow {
@@ -52,12 +53,13 @@ export const openStoreView = (
     },
     async pairs() {
       const rows = await select(
-        'select record_id, outcome from pairs where lora = ? order by place',
+        'select record_id, outcome, confidence from pairs where lora = ? order by place',
         lora
       )
       return rows.map((row) => ({
         recordId: row['record_id'] as string | null,
         outcome: row['outcome'] as string | null,
+        confidence: row['confidence'] as number | null,
       }))
     },
     async dropped() {

@@ -18,6 +18,8 @@ export interface Tally {
   evidenceFaults: string[]
   answers: number
   answeredByLora: number
+  bordersMoved: number
+  answersBeyondBorder: number
   answersAfterRollback: number
   latestAnswerMs: number
   routesAfterRollback: number
@@ -41,6 +43,8 @@ export const emptyTally = (): Tally => ({
   evidenceFaults: [],
   answers: 0,
   answeredByLora: 0,
+  bordersMoved: 0,
+  answersBeyondBorder: 0,
   answersAfterRollback: 0,
   latestAnswerMs: 0,
   routesAfterRollback: 0,
@@ -74,6 +78,13 @@ export const figuresOf = (tally: Tally): Figures => ({
   },
   answers: { value: tally.answers, unit: 'answers' },
   answers_by_lora: { value: tally.answeredByLora, unit: 'answers' },
+  borders_moved: {
+    value: tally.bordersMoved,
+    unit: 'moves',
+    bar: 'one in each loop',
+    holds: tally.bordersMoved === tally.ends.length,
+  },
+  answers_beyond_border: zero(tally.answersBeyondBorder, 'answers'),
   answers_after_rollback: zero(tally.answersAfterRollback, 'answers'),
   latest_answer_after_rollback: { value: tally.latestAnswerMs, unit: 'ms' },
   routes_after_rollback: zero(tally.routesAfterRollback, 'routes'),
