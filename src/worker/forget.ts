@@ -36,6 +36,7 @@ const withoutText = (row: Internalization, plan: InternalizationPlan): Internali
     ...plan,
     answers: { ...plan.answers, labels: null },
     kinds: { ...plan.kinds, values: [] },
+    parts: [],
   },
   verdict: row.verdict && {
     ...row.verdict,

@@ -191,6 +191,7 @@ const fill = async ({ store }: Page): Promise<void> => {
       reason: null,
       conversation: 'c-1',
       answer: MARKS.pairAnswer,
+      parts: [0],
       similarity: 0,
       confidence: -0.1,
       upstreamAnswer: MARKS.secondAnswer,

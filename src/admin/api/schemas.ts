@@ -61,7 +61,9 @@ const stateSchema = z
       withheld: z
         .array(withheldSchema)
         .optional()
-        .describe('answers that it no longer gives; absent: none'),
+        .describe(
+          'answers that it no longer gives, kinds of requests that it no longer answers; absent: none'
+        ),
     }),
     z.object({
       name: z.literal('retired'),

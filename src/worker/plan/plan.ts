@@ -3,7 +3,12 @@
  * labels, the order in which sentences of the template are dropped, the stages of each arm. The plan
  * is stored, so training resumes with the same plan after a crash.
  */
-import { mostChars, mostTokens, type AnswerRules } from '../../core/answer/answer-rules.ts'
+import {
+  mostChars,
+  mostTokens,
+  partNamesOf,
+  type AnswerRules,
+} from '../../core/answer/answer-rules.ts'
 import { constantExamples, sentencesOf } from '../../core/learn/compress.ts'
 import {
   winningLora,
@@ -15,6 +20,8 @@ import { textOf } from '../../core/answer/outcome.ts'
 import { holdoutTimeOf } from '../../core/internalization/holdout-time.ts'
 import { fitShares } from '../../core/learn/fits.ts'
 import { knownLabels } from '../../core/answer/response-type.ts'
+import { planParts } from '../../core/route/parts.ts'
+import { kindOf } from '../../core/route/request-kind.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ModelObject, TrainingMethod } from '../../openai/fine-tuning.ts'
@@ -85,6 +92,25 @@ const answerRules = async (
     maxChars: mostChars(longest.length),
     maxTokens: mostTokens(await engine.countTokens(baseModel, longest)),
   }
+}
+
+/** What is answered, and the parts that pairs are watched by. */
+const answersOfPlan = async (
+  engine: Engine,
+  baseModel: string,
+  { maxTurnsAfter }: Template,
+  rows: PlannedRows
+): Promise<Pick<InternalizationPlan, 'answers' | 'parts'>> => {
+  const { train, traffic, kinds } = rows
+  const answers = await answerRules(engine, baseModel, rows)
+  const parts = planParts({
+    kinds,
+    sample: traffic.map(({ request, match }) => kindOf(request, match)),
+    answerNames: answers.labels ?? [],
+    answers: train.map(({ outcome }) => partNamesOf(answers, textOf(outcome) ?? '')),
+    isSingle: maxTurnsAfter === 0,
+  })
+  return { answers, parts }
 }
 
 const idsOf = (exchanges: MatchedExchange[]): string[] => exchanges.map(({ id }) => id)
@@ -182,7 +208,7 @@ export const planInternalization = async (
           ? null
           : `the prompt does not fit the ${base.max_model_len} tokens of ${base.id}`,
     },
-    answers: await answerRules(engine, base.id, rows),
+    ...(await answersOfPlan(engine, base.id, template, rows)),
     dropOrder,
     templateTokens,
     method,

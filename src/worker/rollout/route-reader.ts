@@ -5,10 +5,11 @@ import {
   type IndicatorFigures,
 } from '../../core/rollout/indicators.ts'
 import { BorderReader, type BorderSums } from '../../core/rollout/border.ts'
-import { PairReader, type PairSums } from '../../core/rollout/pair-reader.ts'
+import { CountedConversations, PairReader, type PairSums } from '../../core/rollout/pair-reader.ts'
 import { isAnswered, type WatchedPair } from '../../core/rollout/pair.ts'
 import type { LeastLoss } from '../../core/rollout/evidence.ts'
-import { AnswerReader, type WithheldAnswer } from '../../core/rollout/withheld.ts'
+import { PartReader, type WithheldPart } from '../../core/rollout/withheld.ts'
+import type { RoutePart } from '../../core/route/parts.ts'
 import { Thinning } from '../../core/rollout/thinning.ts'
 import {
   UpstreamVersionReader,
@@ -29,25 +30,29 @@ export class RouteReader {
   private readonly thinning = new Thinning()
   private readonly upstream = new UpstreamVersionReader()
   private readonly border: BorderReader
-  private readonly answers: AnswerReader
+  private readonly conversations: CountedConversations<WatchedPair>
+  private readonly parts: PartReader
 
   /**
    * @param options.baseline null where no held-out record was left to make it from
    * @param options.borders see `bordersOf`
-   * @param options.labels all answers that are possible; null: they are no closed set
+   * @param options.parts of the plan
+   * @param options.withheldShare see `withheldShare` of a live route
    */
   constructor(options: {
     isSingle: boolean
     pairsBefore: number
     baseline: Baseline | null
     borders: readonly number[]
-    labels: readonly string[] | null
+    parts: readonly RoutePart[]
+    withheldShare: number
   }) {
-    const { isSingle, pairsBefore, baseline, borders, labels } = options
+    const { isSingle, pairsBefore, baseline, borders, parts } = options
     this.pairs = new PairReader(isSingle, pairsBefore)
-    this.indicators = baseline && new IndicatorReader(baseline)
+    this.indicators = baseline && new IndicatorReader(baseline, options.withheldShare)
     this.border = new BorderReader(borders)
-    this.answers = new AnswerReader(labels)
+    this.conversations = new CountedConversations(isSingle)
+    this.parts = new PartReader(parts)
   }
 
   /** of the last pair that was read; 0 before the first */
@@ -59,9 +64,9 @@ export class RouteReader {
     this.pairs.read(pairs)
     for (const pair of pairs) {
       this.upstream.read(pair)
+      for (const { turns } of this.conversations.read(pair)) this.parts.read(turns)
       if (!this.thinning.keeps(pair)) continue
       this.border.read(pair)
-      this.answers.read(pair)
       if (pair.outcome !== 'unusable' && pair.outcome !== 'refused')
         this.indicators?.read({
           ...pair,
@@ -71,8 +76,8 @@ export class RouteReader {
   }
 
   /** @param capital at which a route is rolled back */
-  wrongAnswers(capital: number, least: LeastLoss): WithheldAnswer[] {
-    return this.answers.wrong(capital, least)
+  wrongParts(capital: number, least: LeastLoss): WithheldPart[] {
+    return this.parts.wrong(capital, least)
   }
 
   /** @param now see `PairReader.sums` */

@@ -10,7 +10,7 @@ const WORDS: Record<EventType, string> = {
   'rollout.promoted': 'is live',
   'rollout.stage': 'entered another stage',
   'rollout.border': 'answers more of its requests',
-  'rollout.withheld': 'no longer gives some of its answers',
+  'rollout.withheld': 'no longer answers a part of its requests',
   'rollout.paused': 'is paused: the upstream answers its requests',
   'rollout.resumed': 'goes on after a pause',
   'rollout.drift': 'drifts: its audited answers disagree more often than in the proof',
