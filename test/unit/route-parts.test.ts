@@ -26,7 +26,7 @@ const partsOf = (sample: RequestKind[], isSingle: boolean) =>
   planParts({
     kinds: provenKinds(sample),
     sample,
-    answerNames: ['a', 'b'],
+    labels: ['a', 'b'],
     answers: ANSWERS,
     isSingle,
   })
@@ -67,7 +67,7 @@ describe('the parts of a plan', () => {
     const parts = planParts({
       kinds: provenKinds(SAMPLE),
       sample: SAMPLE,
-      answerNames: names,
+      labels: names,
       answers: names.slice(600).map((name) => [name]),
       isSingle: true,
     })

@@ -112,20 +112,23 @@ const shownTemplate = (template: Template): Template => {
 
 type RouteRules = Pick<Route, 'answers' | 'kinds'>
 
-/** Labels are answers, and values of kinds are words of requests. */
-const shownRules = <Rules extends RouteRules>(rules: Rules, hidden: HiddenValues): Rules => ({
-  ...rules,
-  answers: {
-    ...rules.answers,
-    labels: rules.answers.labels && numbered(rules.answers.labels),
-    ...(rules.answers.withheld && { withheld: numbered([...rules.answers.withheld]) }),
-  },
-  kinds: {
-    ...rules.kinds,
-    traits: hidden.slices(rules.kinds.traits),
-    values: hidden.slices(rules.kinds.values),
-  },
-})
+/** Labels and forms are of answers, and values of kinds are words of requests. */
+const shownRules = <Rules extends RouteRules>(rules: Rules, hidden: HiddenValues): Rules => {
+  const { form: _form, ...answers } = rules.answers
+  return {
+    ...rules,
+    answers: {
+      ...answers,
+      labels: answers.labels && numbered(answers.labels),
+      ...(answers.withheld && { withheld: numbered([...answers.withheld]) }),
+    },
+    kinds: {
+      ...rules.kinds,
+      traits: hidden.slices(rules.kinds.traits),
+      values: hidden.slices(rules.kinds.values),
+    },
+  }
+}
 
 /** Names and examples of fields are text of answers. */
 const shownPlan = (

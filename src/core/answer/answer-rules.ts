@@ -7,6 +7,8 @@ import type { AnswerFormats, FormatFault } from './schema/answer-schema.ts'
 import { isCallText, parseCalls } from './calls.ts'
 import { DEFER_ANSWER } from './outcome.ts'
 import type { Comparison } from './agreement.ts'
+import { branchNames } from '../form/branch-names.ts'
+import type { Form } from '../form/form.ts'
 import { formFault, type FormFault } from './response-type.ts'
 import { toolFault, type ToolFault } from './tool-rules.ts'
 import type { TemplateKey } from '../template/template.ts'
@@ -14,6 +16,8 @@ import type { TemplateKey } from '../template/template.ts'
 export interface AnswerRules extends Comparison {
   /** the only answers allowed, when the response type is a label */
   labels: string[] | null
+  /** of the answers, where they have one (`core/form`); it tells their parts */
+  form?: Form
   /** names of answers that a live route no longer gives (`core/rollout/withheld.ts`); absent: it gives all */
   withheld?: readonly string[]
   /** whether training had outcomes other than plain text, so that the lora may say `DEFER_ANSWER` */
@@ -54,8 +58,10 @@ export const endingFault = (
 }
 
 /** Names of the parts of a route that an answer is of. */
-export const partNamesOf = ({ labels }: AnswerRules, answer: string): string[] =>
-  labels === null ? [] : [answer]
+export const partNamesOf = ({ labels, form }: AnswerRules, answer: string): string[] => {
+  if (labels !== null) return [answer]
+  return form === undefined ? [] : branchNames(form, answer)
+}
 
 /**
  * Checks that a finished answer has the form that the request asks for and the form of the

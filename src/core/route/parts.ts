@@ -55,38 +55,37 @@ const sharesOf = (rows: readonly (readonly string[])[]): Map<string, number> => 
 const partsOf = (
   kind: RoutePart['kind'],
   names: readonly string[],
-  rows: readonly (readonly string[])[]
-): RoutePart[] => {
-  const shares = sharesOf(rows)
-  return names.map((name) => ({ kind, name, share: shares.get(name) ?? 0 }))
-}
+  shares: ReadonlyMap<string, number>
+): RoutePart[] => names.map((name) => ({ kind, name, share: shares.get(name) ?? 0 }))
+
+/** What more of them have is the route itself, which is rolled back as a whole. */
+const MOST_OF_ALL = 0.9
 
 /**
+ * @param planned.sample requests of the kinds' sample @param planned.labels all possible answers; null: no closed set
+ * @param planned.answers names of each learned answer
  * @param planned.isSingle no request has a second turn. Turns of one conversation are no independent pairs, so others
  * have the exact turns alone
- * @param planned.sample requests of the kinds' sample @param planned.answers names of each learned answer
  */
 export const planParts = ({
   kinds,
   sample,
-  answerNames,
+  labels,
   answers,
   isSingle,
 }: {
   kinds: ProvenKinds
   sample: readonly RequestKind[]
-  answerNames: readonly string[]
+  labels: readonly string[] | null
   answers: readonly (readonly string[])[]
   isSingle: boolean
 }): RoutePart[] => {
-  const names = namesOf(kinds).filter(
-    (name) => (isSingle || EXACT_TURN.test(name)) && withoutKind(kinds, name) !== null
-  )
-  const proven = sample.filter((kind) => isProven(kinds, kind))
-  return [
-    ...partsOf('answer', isSingle ? answerNames : [], answers),
-    ...partsOf('request', names, proven.map(namesOf)),
-  ]
+  const requests = sharesOf(sample.filter((kind) => isProven(kinds, kind)).map(namesOf))
+  const given = sharesOf(answers)
+  const kindNames = namesOf(kinds).filter((name) => isSingle || EXACT_TURN.test(name))
+  const answerNames = isSingle ? (labels ?? [...given.keys()]) : []
+  return [...partsOf('answer', answerNames, given), ...partsOf('request', kindNames, requests)]
+    .filter(({ share }) => share <= MOST_OF_ALL)
     .toSorted((one, other) => other.share - one.share)
     .slice(0, MAX_PARTS)
 }

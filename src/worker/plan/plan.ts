@@ -77,7 +77,7 @@ const fitsWithPrompt = async (
 const answerRules = async (
   engine: Engine,
   baseModel: string,
-  { train, traffic, responseType, isListed, folds, fields }: PlannedRows
+  { train, traffic, responseType, isListed, folds, fields, answerForm }: PlannedRows
 ): Promise<AnswerRules> => {
   const learned = train.flatMap(({ outcome }) => textOf(outcome) ?? [])
   const longest = [...learned, ...traffic.flatMap(({ outcome }) => textOf(outcome) ?? [])].reduce(
@@ -88,6 +88,7 @@ const answerRules = async (
     folds,
     ...(fields !== undefined && { fields }),
     labels: responseType === 'label' ? knownLabels(learned, isListed) : null,
+    ...(answerForm !== null && { form: answerForm }),
     defers: train.some(({ outcome }) => outcome.kind !== 'text'),
     maxChars: mostChars(longest.length),
     maxTokens: mostTokens(await engine.countTokens(baseModel, longest)),
@@ -106,7 +107,7 @@ const answersOfPlan = async (
   const parts = planParts({
     kinds,
     sample: traffic.map(({ request, match }) => kindOf(request, match)),
-    answerNames: answers.labels ?? [],
+    labels: answers.labels,
     answers: train.map(({ outcome }) => partNamesOf(answers, textOf(outcome) ?? '')),
     isSingle: maxTurnsAfter === 0,
   })
