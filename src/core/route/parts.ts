@@ -25,13 +25,12 @@ const MAX_PARTS = 1_000
 /** The turns that a conversation has once. */
 const EXACT_TURN = /^turn \d/
 
-const namesOf = ({
-  traits,
-  values,
-}: Pick<RequestKind, 'traits' | 'values'> | ProvenKinds): string[] => [...traits, ...values]
+type Names = Record<'traits' | 'values', readonly string[]>
+
+const namesOf = ({ traits, values }: Names): string[] => [...traits, ...values]
 
 /** A request has one kind of each group: a turn, parameters, and a value of each slot. */
-const groupOf = ({ values }: ProvenKinds, name: string): string => {
+const groupOf = ({ values }: Names, name: string): string => {
   if (values.includes(name)) return name.slice(0, name.indexOf('=') + 1)
   return name.startsWith('turn') ? 'turn' : 'parameters'
 }
@@ -94,10 +93,10 @@ const keyOf = ({ kind, name }: PartName): string => `${kind} ${name}`
 
 export const isSamePart = (one: PartName, other: PartName): boolean => keyOf(one) === keyOf(other)
 
-/** @returns finds the numbers of the parts that a request and its answer have, at most one of each group */
+/** @returns finds the numbers of the parts that a request and its answer have: one of each group, some of a form */
 export const createPartFinder = (
   parts: readonly RoutePart[]
-): ((kind: Pick<RequestKind, 'traits' | 'values'>, answer: readonly string[]) => number[]) => {
+): ((kind: Names, answer: readonly string[]) => number[]) => {
   const numbers = new Map(parts.map((part, number) => [keyOf(part), number]))
   const numbersOf = (kind: PartName['kind'], names: readonly string[]): number[] =>
     names.flatMap((name) => numbers.get(keyOf({ kind, name })) ?? [])
