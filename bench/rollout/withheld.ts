@@ -2,7 +2,12 @@
  * One label of 77, or one of ten values of a slot, changes its meaning in a live route: is it withheld, and does the
  * rest of the route stay? Audited requests are read by the product's own functions.
  */
-import { addLoss, evidenceOfRise, NO_STREAM } from '../../src/core/rollout/evidence.ts'
+import {
+  addLoss,
+  evidenceOfRise,
+  NO_STREAM,
+  type LeastLoss,
+} from '../../src/core/rollout/evidence.ts'
 import { PartReader } from '../../src/core/rollout/withheld.ts'
 import type { RoutePart } from '../../src/core/route/parts.ts'
 import { spread, withBar, type Figures } from '../../test/kit/report.ts'
@@ -38,8 +43,11 @@ interface Life {
   pairs: number
 }
 
-/** @param changed number of the part that is wrong after the change; null: none is */
-const live = (random: () => number, changed: number | null): Life => {
+/**
+ * @param changed number of the part that is wrong after the change; null: none is
+ * @param least −1: the upstream is asked again, and repeats its answer
+ */
+const live = (random: () => number, changed: number | null, least: LeastLoss = 0): Life => {
   const reader = new PartReader(PARTS)
   let stream = NO_STREAM
   let withheld: string[] = []
@@ -52,9 +60,9 @@ const live = (random: () => number, changed: number | null): Life => {
     reader.read([{ parts, outcome: isWrong ? 'disagreed' : 'agreed', rating: null }])
     stream = addLoss(stream, Number(isWrong))
     if (i % LOOK !== 0) continue
-    const wrong = reader.wrong(ALARM_CAPITAL, 0).map(({ name }) => name)
+    const wrong = reader.wrong(ALARM_CAPITAL, least).map(({ name }) => name)
     if (wrong.length > withheld.length) [withheld, decidedAt] = [wrong, i - BEFORE]
-    else if (evidenceOfRise(stream, MARGIN, 0) >= Math.log(ROLLBACK_CAPITAL))
+    else if (evidenceOfRise(stream, MARGIN, least) >= Math.log(ROLLBACK_CAPITAL))
       return { withheld, isRolledBack: true, pairs: i - BEFORE }
   }
   return { withheld, isRolledBack: false, pairs: decidedAt }
@@ -71,9 +79,10 @@ const isNarrowed = ({ withheld, isRolledBack }: Life, changed: number): boolean 
 const narrowed = async (
   run: Run,
   name: string,
-  changed: number
+  changed: number,
+  least?: LeastLoss
 ): Promise<{ kept: boolean[]; after: number[] }> => {
-  const lives = await repeat(name, run.draws / 10, run, () => live(run.random, changed))
+  const lives = await repeat(name, run.draws / 10, run, () => live(run.random, changed, least))
   return {
     kept: lives.map((life) => isNarrowed(life, changed)),
     after: lives.filter((life) => isNarrowed(life, changed)).map(({ pairs }) => pairs),
@@ -86,12 +95,14 @@ const afterFigure = (name: string, after: number[]): Figures =>
 export const measureWithheld = async (run: Run): Promise<Figures> => {
   const label = await narrowed(run, 'narrowed', CHANGED_LABEL)
   const value = await narrowed(run, 'kind of requests', CHANGED_VALUE)
+  const again = await narrowed(run, 'second answers', CHANGED_VALUE, -1)
   const steady = await repeat('steady parts', run.draws / 10, run, () => live(run.random, null))
   return {
     narrowed_not_lost: withBar(shareFigure(label.kept), '>=', KEPT_SHARE),
     ...afterFigure('narrowed_after', label.after),
     kind_not_lost: shareFigure(value.kept),
     ...afterFigure('kind_after', value.after),
+    kind_not_lost_second_answers: shareFigure(again.kept),
     withheld_by_chance: shareFigure(steady.map(({ withheld }) => withheld.length > 0)),
   }
 }
