@@ -1,16 +1,35 @@
 /**
- * One label of 77 changes its meaning in a live route: is it withheld, and does the rest of the route stay? Audited
- * requests are read by the product's own functions.
+ * One label of 77, or one of ten values of a slot, changes its meaning in a live route: is it withheld, and does the
+ * rest of the route stay? Audited requests are read by the product's own functions.
  */
-import { addLoss, evidenceOfRise, NO_STREAM } from '../../src/core/rollout/evidence.ts'
-import { AnswerReader } from '../../src/core/rollout/withheld.ts'
+import {
+  addLoss,
+  evidenceOfRise,
+  NO_STREAM,
+  type LeastLoss,
+} from '../../src/core/rollout/evidence.ts'
+import { PartReader } from '../../src/core/rollout/withheld.ts'
+import type { RoutePart } from '../../src/core/route/parts.ts'
 import { spread, withBar, type Figures } from '../../test/kit/report.ts'
 import { ALARM_CAPITAL, ROLLBACK_CAPITAL } from './capital.ts'
 import { MARGIN, repeat, shareFigure, type Run } from './run.ts'
 
-const LABELS = Array.from({ length: 77 }, (_, i) => `label ${i}`)
-const CHANGED = 0
-/** Of each label before the change, and of all others after it. */
+const [LABELS, VALUES] = [77, 10]
+const PARTS = [
+  ...Array.from({ length: LABELS }, (_, i): RoutePart => ({
+    kind: 'answer',
+    name: `label ${i}`,
+    share: 1 / LABELS,
+  })),
+  ...Array.from({ length: VALUES }, (_, i): RoutePart => ({
+    kind: 'request',
+    name: `slot=${i}`,
+    share: 1 / VALUES,
+  })),
+]
+/** Numbers of the parts that change. */
+const [CHANGED_LABEL, CHANGED_VALUE] = [0, LABELS]
+/** Of each part before the change, and of all others after it. */
 const LOSS = 0.028
 /** Audited requests of a route in its last stage, at 3 %: of 33,000 requests before the change, 100,000 after it. */
 const [BEFORE, AFTER] = [1_000, 3_000]
@@ -24,41 +43,66 @@ interface Life {
   pairs: number
 }
 
-const live = (random: () => number, changes: boolean): Life => {
-  const reader = new AnswerReader(LABELS)
+/**
+ * @param changed number of the part that is wrong after the change; null: none is
+ * @param least −1: the upstream is asked again, and repeats its answer
+ */
+const live = (random: () => number, changed: number | null, least: LeastLoss = 0): Life => {
+  const reader = new PartReader(PARTS)
   let stream = NO_STREAM
   let withheld: string[] = []
   let decidedAt = AFTER
   for (let i = 0; i < BEFORE + AFTER; i++) {
-    const label = Math.floor(random() * LABELS.length)
-    const answer = LABELS[label]!
-    if (withheld.includes(answer)) continue
-    const isWrong = changes && label === CHANGED && i >= BEFORE ? true : random() < LOSS
-    reader.read({ answer, outcome: isWrong ? 'disagreed' : 'agreed', rating: null })
+    const parts = [Math.floor(random() * LABELS), LABELS + Math.floor(random() * VALUES)]
+    if (parts.some((part) => withheld.includes(PARTS[part]!.name))) continue
+    const hasChanged = changed !== null && i >= BEFORE && parts.includes(changed)
+    const isWrong = hasChanged || random() < LOSS
+    reader.read([{ parts, outcome: isWrong ? 'disagreed' : 'agreed', rating: null }])
     stream = addLoss(stream, Number(isWrong))
     if (i % LOOK !== 0) continue
-    const wrong = reader.wrong(ALARM_CAPITAL, 0).map((one) => one.answer)
+    const wrong = reader.wrong(ALARM_CAPITAL, least).map(({ name }) => name)
     if (wrong.length > withheld.length) [withheld, decidedAt] = [wrong, i - BEFORE]
-    else if (evidenceOfRise(stream, MARGIN, 0) >= Math.log(ROLLBACK_CAPITAL))
+    else if (evidenceOfRise(stream, MARGIN, least) >= Math.log(ROLLBACK_CAPITAL))
       return { withheld, isRolledBack: true, pairs: i - BEFORE }
   }
   return { withheld, isRolledBack: false, pairs: decidedAt }
 }
 
-/** The changed label is withheld, no other one is, and the route is kept. */
-const isNarrowed = ({ withheld, isRolledBack }: Life): boolean =>
-  !isRolledBack && withheld.length === 1 && withheld[0] === LABELS[CHANGED]
+/** The changed part is withheld, no other one is, and the route is kept. */
+const isNarrowed = ({ withheld, isRolledBack }: Life, changed: number): boolean =>
+  !isRolledBack && withheld.length === 1 && withheld[0] === PARTS[changed]!.name
+
+/**
+ * A value with a tenth of the traffic makes a loss of twelve points: the rollback may come first.
+ * @returns whether each route lost the changed part alone, and after how many pairs
+ */
+const narrowed = async (
+  run: Run,
+  name: string,
+  changed: number,
+  least?: LeastLoss
+): Promise<{ kept: boolean[]; after: number[] }> => {
+  const lives = await repeat(name, run.draws / 10, run, () => live(run.random, changed, least))
+  return {
+    kept: lives.map((life) => isNarrowed(life, changed)),
+    after: lives.filter((life) => isNarrowed(life, changed)).map(({ pairs }) => pairs),
+  }
+}
+
+const afterFigure = (name: string, after: number[]): Figures =>
+  after.length === 0 ? {} : { [name]: spread(after, 'audited requests after the change') }
 
 export const measureWithheld = async (run: Run): Promise<Figures> => {
-  const draws = Math.ceil(run.draws / 10)
-  const changed = await repeat('narrowed', draws, run, () => live(run.random, true))
-  const steady = await repeat('steady labels', draws, run, () => live(run.random, false))
-  const found = changed.filter(isNarrowed).map(({ pairs }) => pairs)
+  const label = await narrowed(run, 'narrowed', CHANGED_LABEL)
+  const value = await narrowed(run, 'kind of requests', CHANGED_VALUE)
+  const again = await narrowed(run, 'second answers', CHANGED_VALUE, -1)
+  const steady = await repeat('steady parts', run.draws / 10, run, () => live(run.random, null))
   return {
-    narrowed_not_lost: withBar(shareFigure(changed.map(isNarrowed)), '>=', KEPT_SHARE),
-    ...(found.length > 0 && {
-      narrowed_after: spread(found, 'audited requests after the change'),
-    }),
+    narrowed_not_lost: withBar(shareFigure(label.kept), '>=', KEPT_SHARE),
+    ...afterFigure('narrowed_after', label.after),
+    kind_not_lost: shareFigure(value.kept),
+    ...afterFigure('kind_after', value.after),
+    kind_not_lost_second_answers: shareFigure(again.kept),
     withheld_by_chance: shareFigure(steady.map(({ withheld }) => withheld.length > 0)),
   }
 }

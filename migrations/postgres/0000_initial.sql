@@ -148,6 +148,7 @@ CREATE TABLE "promptintern"."pairs" (
 	"reason" text,
 	"conversation" text DEFAULT '' NOT NULL,
 	"answer" text DEFAULT '' NOT NULL,
+	"parts" json DEFAULT '[]'::json NOT NULL,
 	"similarity" double precision DEFAULT 0 NOT NULL,
 	"confidence" double precision,
 	"upstream_answer" text,

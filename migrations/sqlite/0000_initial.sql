@@ -140,6 +140,7 @@ CREATE TABLE `pairs` (
 	`reason` text,
 	`conversation` text DEFAULT '' NOT NULL,
 	`answer` text DEFAULT '' NOT NULL,
+	`parts` text DEFAULT '[]' NOT NULL,
 	`similarity` real DEFAULT 0 NOT NULL,
 	`confidence` real,
 	`upstream_answer` text,

@@ -2,6 +2,7 @@
  * What the worker knows of a live route: its stage, its pairs and their evidence. The worker keeps the
  * report in the store for all who show it; decisions are made from the pairs themselves.
  */
+import { groupBy } from '../core/group-by.ts'
 import { DAY_MS, dayOf } from '../core/days.ts'
 import { coverageSteps, type CoverageStep } from '../core/internalization/coverage-steps.ts'
 import {
@@ -19,12 +20,12 @@ import {
   type RolloutSettings,
   type RolloutStage,
 } from '../core/rollout/stages.ts'
-import { addCounts, meanLoss, type LossCounts } from '../core/rollout/evidence.ts'
+import { addCounts, meanLoss, NO_PAIRS, type LossCounts } from '../core/rollout/evidence.ts'
 import type { OutcomeFigures } from '../core/outcomes/outcome-figures.ts'
 import { badText, differenceText, points, signed } from '../core/outcomes/outcome-text.ts'
 import type { Border, BorderReport } from '../core/rollout/border.ts'
 import { PAIR_OUTCOMES } from '../core/rollout/pair.ts'
-import type { WithheldAnswer } from '../core/rollout/withheld.ts'
+import type { WithheldPart } from '../core/rollout/withheld.ts'
 import type { Indicator, IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
 import { percent } from '../core/gate/figures.ts'
@@ -116,18 +117,23 @@ export const borderText = ({ threshold, evidence, narrowing }: Border): string =
   )
 }
 
-/** `no longer gives 1 of its answers: wrong in 14 of 15 requests; evidence 31000`; without the answers themselves */
-export const withheldText = (withheld: readonly WithheldAnswer[]): string => {
-  const { pairs, losses, credits, capital } = withheld.reduce((one, other) => ({
-    ...addCounts(one, other),
-    answer: '',
-    capital: Math.min(one.capital, other.capital),
-  }))
-  return (
-    `no longer gives ${withheld.length} of its answers: wrong in ` +
-    `${countsText({ pairs, losses, credits }, `${pairs} requests`)}; evidence ${capitalText(capital)}`
-  )
+const WITHHELD_WORDS: Record<WithheldPart['kind'], (count: number) => string> = {
+  answer: (count) => `no longer gives ${count} of its answers`,
+  request: (count) => `no longer answers ${count} of its kinds of requests`,
 }
+
+/** `no longer gives 1 of its answers: wrong in 14 of 15 requests; evidence 31000`; without the answers themselves */
+export const withheldText = (withheld: readonly WithheldPart[]): string =>
+  [...groupBy(withheld, ({ kind }) => kind)]
+    .map(([kind, parts]) => {
+      const counts = parts.reduce(addCounts, NO_PAIRS)
+      const capital = Math.min(...parts.map((part) => part.capital))
+      return (
+        `${WITHHELD_WORDS[kind](parts.length)}: wrong in ` +
+        `${countsText(counts, `${counts.pairs} requests`)}; evidence ${capitalText(capital)}`
+      )
+    })
+    .join('; ')
 
 /** `61.2 % of the audited requests; 63.0 % at evidence 20, now 3.1 after 2210 requests` */
 export const coverageText = (

@@ -29,13 +29,17 @@ export interface ForgetDeps extends Pick<WorkerDeps, 'store' | 'engine' | 'now' 
   claim: (internalizations: readonly string[]) => Promise<boolean>
 }
 
-/** Without the labels and slot values in plan and verdict, which are text of the log. */
-const withoutText = (row: Internalization, plan: InternalizationPlan): Internalization => ({
+/** Without labels, the form and slot values in plan and verdict, which are text of the log. */
+const withoutText = (
+  row: Internalization,
+  { form: _fields, answers: { form: _form, ...answers }, ...plan }: InternalizationPlan
+): Internalization => ({
   ...row,
   plan: {
     ...plan,
-    answers: { ...plan.answers, labels: null },
+    answers: { ...answers, labels: null },
     kinds: { ...plan.kinds, values: [] },
+    parts: [],
   },
   verdict: row.verdict && {
     ...row.verdict,

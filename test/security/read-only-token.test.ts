@@ -1,6 +1,8 @@
 /** The holder of `ADMIN_READ_TOKEN` at every route of the API and every view of the page, over a log with marks. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type { AnswerRules } from '../../src/core/answer/answer-rules.ts'
+import type { RoutePart } from '../../src/core/route/parts.ts'
 import type { Examples, Slot, Template } from '../../src/core/template/template.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
@@ -98,6 +100,11 @@ const template = (version: string): Template => {
   }
 }
 
+const PARTS: RoutePart[] = [
+  { kind: 'answer', name: MARKS.label, share: 0.5 },
+  { kind: 'request', name: `plan=${MARKS.kindValue}`, share: 0.5 },
+]
+
 const proven = (id: string, templateVersion: string) => {
   const example = exampleApproved(id, { templateVersion })
   const [first, second] = example.verdict!.arms
@@ -115,7 +122,12 @@ const proven = (id: string, templateVersion: string) => {
     plan: {
       ...example.plan!,
       holdoutRecordIds: ['record-1', 'record-2'],
-      answers: { ...example.plan!.answers, labels: ['other', MARKS.label] },
+      answers: {
+        ...example.plan!.answers,
+        labels: ['other', MARKS.label],
+        form: { style: null, root: { kind: 'constant', json: JSON.stringify(MARKS.label) } },
+      } satisfies AnswerRules,
+      parts: PARTS,
       kinds: {
         traits: ['turn 1', `name=${MARKS.traitValue}`],
         values: ['plan=pro', `plan=${MARKS.kindValue}`],
@@ -163,7 +175,10 @@ const fill = async ({ store }: Page): Promise<void> => {
   await store.records.tagTemplate(['record-1', 'record-2'], 'version-1')
   await store.internalizations.create(proven('live-1', 'version-1'))
   const [row] = await store.internalizations.list()
-  await store.internalizations.save({ ...row!, state: LIVE_STATE }, 'worker', 2_000)
+  const counts = { pairs: 12, losses: 12, credits: 0, capital: 12 }
+  const withheld = PARTS.map(({ kind, name }) => ({ kind, name, ...counts }))
+  const live = { ...LIVE_STATE, withheld }
+  await store.internalizations.save({ ...row!, state: live }, 'worker', 2_000)
   await store.routes.put({
     ...exampleRoute('version-1'),
     internalizationId: 'live-1',
@@ -191,6 +206,7 @@ const fill = async ({ store }: Page): Promise<void> => {
       reason: null,
       conversation: 'c-1',
       answer: MARKS.pairAnswer,
+      parts: [0],
       similarity: 0,
       confidence: -0.1,
       upstreamAnswer: MARKS.secondAnswer,

@@ -15,6 +15,7 @@ const judgedPair = (recordId: string, conversation: string): Pair => ({
   reason: null,
   conversation,
   answer: 'violet',
+  parts: [3, 17],
   similarity: 0,
   confidence: -0.1,
   upstreamAnswer: null,
@@ -68,10 +69,10 @@ onEachStore((it) => {
         'forgotten 1',
       ])
       expect(await store.pairs.list({ lora: LORA, limit: 10 })).toMatchObject([
-        { recordId: 'record-3', answer: 'violet' },
-        { recordId: null, answer: '', outcome: 'disagreed' },
-        { recordId: null, answer: '' },
-        { recordId: null, answer: '' },
+        { recordId: 'record-3', answer: 'violet', parts: [3, 17] },
+        { recordId: null, answer: '', parts: [], outcome: 'disagreed' },
+        { recordId: null, answer: '', parts: [] },
+        { recordId: null, answer: '', parts: [] },
       ])
     })
 
@@ -92,6 +93,16 @@ onEachStore((it) => {
       await store.routes.remove(exampleRoute().template.version)
       await store.records.prune({ bodies: later, records: later })
       expect(await places(store)).toEqual([2])
+    })
+
+    it('takes the answer of a pair, and leaves its numbers', async ({ store }) => {
+      await judge(store, [null])
+      await store.routes.put({ ...exampleRoute(), lora: LORA })
+      await store.records.prune({ bodies: DAY_MS, records: 0 })
+      expect(await store.pairs.since(LORA, 0, 10)).toMatchObject([{ parts: [3, 17] }])
+      expect(await store.pairs.list({ lora: LORA, limit: 10 })).toMatchObject([
+        { recordId: 'record-0', answer: '', parts: [3, 17], outcome: 'disagreed' },
+      ])
     })
 
     it('drops a request that waits for a lora that is not live until its bodies are gone', async ({

@@ -101,7 +101,7 @@ const pairsOf = (count: number, conversations: number): WatchedPair[] => {
       chars: 20,
       isNewLabel: null,
       upstreamModel: null,
-      answer: '',
+      parts: [],
     }
   })
 }

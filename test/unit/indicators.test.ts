@@ -76,6 +76,18 @@ describe('an indicator', () => {
     expect(after(Array.from({ length: 1500 }, () => change(drawn())))).toEqual([indicator])
   })
 
+  it('does not rise because a kind of short questions is not audited any more', () => {
+    const left = HELD_OUT.filter(({ chars }, i) => chars > BASELINE.chars || i % 2 === 0)
+    const drawnOfLeft = () => left[Math.floor(random() * left.length)]!
+    const readers = [new IndicatorReader(BASELINE), new IndicatorReader(BASELINE, 0.5)]
+    for (let i = 0; i < 4_000; i++) for (const reader of readers) reader.read(drawnOfLeft())
+    const names = readers.map((reader) =>
+      risen(reader.figures(), 300).map(({ indicator }) => indicator)
+    )
+    expect(names[0]).toContain('long-questions')
+    expect(names[1]).toEqual([])
+  })
+
   it('needs the capital of all of them together', () => {
     const reader = new IndicatorReader(BASELINE)
     for (let i = 0; i < 20; i++) reader.read(seen({ isNewLabel: true }))
@@ -91,7 +103,7 @@ describe('the models behind the upstream', () => {
   it('are listed with the loss against each, the last one last', () => {
     const reader = new UpstreamVersionReader()
     const read = (name: string | null, at: number, outcome: PairOutcome) =>
-      reader.read({ place: at, at, conversation: '', outcome, drawn: 1, rating: null, ratedAt: null, confidence: 0, chars: 1, isNewLabel: null, upstreamModel: name, answer: '' }) // prettier-ignore
+      reader.read({ place: at, at, conversation: '', outcome, drawn: 1, rating: null, ratedAt: null, confidence: 0, chars: 1, isNewLabel: null, upstreamModel: name, parts: [] }) // prettier-ignore
     read('gpt-1 fp_a', 1, 'agreed')
     read('gpt-1 fp_b', 2, 'disagreed')
     read(null, 3, 'unusable')

@@ -77,10 +77,11 @@ describe('evidence of audits at two parts', () => {
       pairsBefore: 0,
       baseline: baselineOf([sighting]),
       borders: [0],
-      labels: null,
       countsFrom: -Infinity,
+      parts: [],
+      withheldShare: 0,
     })
-    const traits = { ratedAt: null, isNewLabel: null, upstreamModel: null, answer: '' }
+    const traits = { ratedAt: null, isNewLabel: null, upstreamModel: null, parts: [] }
     reader.read(
       daysOf((isMorning) => (isMorning ? 'agreed' : 'fallback')).map((pair) => ({
         ...pair,

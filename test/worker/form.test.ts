@@ -75,6 +75,12 @@ describe('long replies', () => {
     expect(plan!.form!.explained).toBeGreaterThan(0.9)
     expect(plan!.form!.fields.filter(({ kind }) => kind === 'copied').length).toBeGreaterThan(2)
     expect(plan!.form!.unexplained).toEqual([])
+    const names = plan!.parts.map(({ name }) => name)
+    expect(names).toEqual(
+      expect.arrayContaining(['{1}="Thank you for"', '{1}="We have your"', '{2}#2: …, and'])
+    )
+    // what all requests have is no part
+    expect(plan!.parts.every(({ kind }) => kind === 'answer')).toBe(true)
   })
 
   it('that the form does not reproduce are named by their records', async () => {

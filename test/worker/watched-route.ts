@@ -119,13 +119,18 @@ const withArm = (row: Internalization, changed: Partial<ArmFigures>): Internaliz
   return { ...row, verdict: { ...verdict, arms: verdict.arms.with(verdict.arm, winner) } }
 }
 
-/** For a test file: makes a route live, in the first stage of a rollout; it has no successor. @param arm figures of the verdict */
-export const useWatchedRoute = (): ((
+/**
+ * For a test file: makes a route live, in the first stage of a rollout; it has no successor.
+ * @param records that it is made from @param arm figures of the verdict
+ */
+export const useWatchedRoute = (
+  records?: ExchangeRecord[]
+): ((
   rollout: RolloutSettings,
   changes?: Partial<WorkerDeps>,
   arm?: Partial<ArmFigures>
 ) => Promise<Watched>) => {
-  const open = useWorkerHarness()
+  const open = useWorkerHarness(records)
   return async (rollout, changes = {}, arm) => {
     const harness = await open({ from: 'approval' })
     const newest = await harness.newest()

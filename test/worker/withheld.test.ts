@@ -78,8 +78,8 @@ describe('a label that has changed its meaning', () => {
     expect(withheld!.losses).toBe(withheld!.pairs)
     const { coverage } = state as LiveState
     expect(coverage!.before - coverage!.after).toBe(withheld!.pairs)
-    expect(await watched.routes()).toMatchObject([{ answers: { withheld: [withheld!.answer] } }])
-    expect(watched.events('rollout.withheld')).toMatchObject([{ answers: 1 }])
+    expect(await watched.routes()).toMatchObject([{ answers: { withheld: [withheld!.name] } }])
+    expect(watched.events('rollout.withheld')).toMatchObject([{ answers: 1, requests: 0 }])
 
     const entry = (await watched.harness.store.internalizations.history(watched.id)).at(-1)!
     expect(eventTypeOf(entry)).toBe('rollout.withheld')
@@ -88,7 +88,7 @@ describe('a label that has changed its meaning', () => {
       /^no longer gives 1 of its answers: wrong in \d+ of \d+ requests.*; it answers [\d.]+ % of the audited requests, [\d.]+ % before$/
     )
     const shown = await readerStore(watched.harness.store).internalizations.get(watched.id)
-    expect(withheldBy(shown!.state)).toMatchObject([{ answer: '#1' }])
+    expect(withheldBy(shown!.state)).toMatchObject([{ kind: 'answer', name: '#1' }])
 
     // from now on a request of it is none that the lora answers
     const before = (await watched.report()).outcomes

@@ -141,13 +141,14 @@ export const borderSchema = z
 
 export const withheldSchema = z
   .object({
-    answer: z.string(),
+    kind: z.enum(['answer', 'request']).describe('what the name is of'),
+    name: z.string().describe('an answer, or a trait or a slot value of requests'),
     ...countsSchema.shape,
     capital: z
       .number()
       .describe('natural logarithm of the capital against "at most a quarter of them are wrong"'),
   })
-  .openapi('WithheldAnswer')
+  .openapi('WithheldPart')
 
 export const coverageChangeSchema = z.object({
   audited: z.number().describe('audited requests until the change'),

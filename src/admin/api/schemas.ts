@@ -63,7 +63,9 @@ const stateSchema = z
       withheld: z
         .array(withheldSchema)
         .optional()
-        .describe('answers that it no longer gives; absent: none'),
+        .describe(
+          'answers that it no longer gives, kinds of requests that it no longer answers; absent: none'
+        ),
       coverage: coverageChangeSchema
         .optional()
         .describe('absent where neither border nor withheld answers changed'),

@@ -112,26 +112,29 @@ const shownTemplate = (template: Template): Template => {
 
 type RouteRules = Pick<Route, 'answers' | 'kinds'>
 
-/** Labels are answers, and values of kinds are words of requests. */
-const shownRules = <Rules extends RouteRules>(rules: Rules, hidden: HiddenValues): Rules => ({
-  ...rules,
-  answers: {
-    ...rules.answers,
-    labels: rules.answers.labels && numbered(rules.answers.labels),
-    ...(rules.answers.withheld && { withheld: numbered([...rules.answers.withheld]) }),
-  },
-  kinds: {
-    ...rules.kinds,
-    traits: hidden.slices(rules.kinds.traits),
-    values: hidden.slices(rules.kinds.values),
-  },
-})
+/** Labels and forms are of answers, and values of kinds are words of requests. */
+const shownRules = <Rules extends RouteRules>(rules: Rules, hidden: HiddenValues): Rules => {
+  const { form: _form, ...answers } = rules.answers
+  return {
+    ...rules,
+    answers: {
+      ...answers,
+      labels: answers.labels && numbered(answers.labels),
+      ...(answers.withheld && { withheld: numbered([...answers.withheld]) }),
+    },
+    kinds: {
+      ...rules.kinds,
+      traits: hidden.slices(rules.kinds.traits),
+      values: hidden.slices(rules.kinds.values),
+    },
+  }
+}
 
 /** Names and examples of fields are text of answers. */
 const shownPlan = (
   { form: _form, ...plan }: InternalizationPlan,
   hidden: HiddenValues
-): InternalizationPlan => shownRules(plan, hidden)
+): InternalizationPlan => ({ ...shownRules(plan, hidden), parts: [] })
 
 const hiddenIn = ({ plan, verdict }: Internalization): HiddenValues => {
   const slices = verdict?.arms.flatMap((arm) => arm.slices.map(({ slice }) => slice)) ?? []
@@ -144,7 +147,10 @@ const shownState = (state: InternalizationState, hidden: HiddenValues): Internal
   if (state.name === 'rejected' || state.name === 'retired')
     return { ...state, reason: hidden.reason(state.reason) }
   if (state.name !== 'live' || state.withheld === undefined) return state
-  const withheld = state.withheld.map((each, i) => ({ ...each, answer: `#${i + 1}` }))
+  const withheld = state.withheld.map((part, i) => ({
+    ...part,
+    name: part.kind === 'answer' ? `#${i + 1}` : hidden.slices([part.name])[0]!,
+  }))
   return { ...state, withheld }
 }
 
@@ -173,6 +179,7 @@ const shownEntry = (entry: HistoryEntry, hidden: HiddenValues): HistoryEntry => 
 const withoutAnswers = <P extends StoredPair>(pair: P): P => ({
   ...pair,
   answer: '',
+  parts: [],
   upstreamAnswer: null,
 })
 
@@ -242,7 +249,7 @@ const readerPairs = (pairs: PairStore): PairStore => ({
   backlog: pairs.backlog,
   judge: refused,
   since: async (lora, after, limit) =>
-    (await pairs.since(lora, after, limit)).map((pair) => ({ ...pair, answer: '' })),
+    (await pairs.since(lora, after, limit)).map((pair) => ({ ...pair, parts: [] })),
   list: async (query) => (await pairs.list(query)).map(withoutAnswers),
   async ofRecord(recordId) {
     const pair = await pairs.ofRecord(recordId)

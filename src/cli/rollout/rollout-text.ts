@@ -67,9 +67,12 @@ const gainTexts = ({ coverageSteps }: RolloutView): string[] => {
   return text === null ? [] : [`since the proof ${text}`]
 }
 
-/** Each answer that it no longer gives: `card_arrival: 14 of 15 wrong`. */
+/** Each part that it no longer answers: `card_arrival: 14 of 15 wrong`, `requests plan=pro: …`. */
 const withheldTexts = ({ state }: RolloutView): string[] =>
-  withheldBy(state).map(({ answer, losses, pairs }) => `${answer}: ${losses} of ${pairs} wrong`)
+  withheldBy(state).map(
+    ({ kind, name, losses, pairs }) =>
+      `${kind === 'answer' ? '' : 'requests '}${name}: ${losses} of ${pairs} wrong`
+  )
 
 const spentText = ({ spentUsdToday, auditUsdPerDay }: RolloutReport): string => {
   const limit =

@@ -7,6 +7,8 @@ import type { AnswerFormats, FormatFault } from './schema/answer-schema.ts'
 import { isCallText, parseCalls } from './calls.ts'
 import { DEFER_ANSWER } from './outcome.ts'
 import type { Comparison } from './agreement.ts'
+import { branchNames } from '../form/branch-names.ts'
+import type { Form } from '../form/form.ts'
 import { formFault, type FormFault } from './response-type.ts'
 import { toolFault, type ToolFault } from './tool-rules.ts'
 import type { TemplateKey } from '../template/template.ts'
@@ -14,7 +16,9 @@ import type { TemplateKey } from '../template/template.ts'
 export interface AnswerRules extends Comparison {
   /** the only answers allowed, when the response type is a label */
   labels: string[] | null
-  /** labels that a live route no longer gives (`core/rollout/withheld.ts`); absent: it gives all */
+  /** of the answers, where they have one (`core/form`); it tells their parts */
+  form?: Form
+  /** names of answers that a live route no longer gives (`core/rollout/withheld.ts`); absent: it gives all */
   withheld?: readonly string[]
   /** whether training had outcomes other than plain text, so that the lora may say `DEFER_ANSWER` */
   defers: boolean
@@ -53,6 +57,12 @@ export const endingFault = (
   return tokens === 0 ? 'no-logprobs' : null
 }
 
+/** Names of the parts of a route that an answer is of. */
+export const partNamesOf = ({ labels, form }: AnswerRules, answer: string): string[] => {
+  if (labels !== null) return [answer]
+  return form === undefined ? [] : branchNames(form, answer)
+}
+
 /**
  * Checks that a finished answer has the form that the request asks for and the form of the
  * upstream's answers: one of the labels if there are labels, JSON if all logged answers are JSON. Calls are of
@@ -74,7 +84,8 @@ export const answerFault = (
   if (text === '') return 'empty'
   if (answer.length > maxChars) return 'too-long'
   if (labels !== null && !labels.includes(answer)) return 'not-a-label'
-  if (withheld?.includes(answer)) return 'withheld'
+  if (withheld && partNamesOf(answers, answer).some((name) => withheld.includes(name)))
+    return 'withheld'
   if (isCallText(answer)) {
     const calls = parseCalls(answer)
     if (calls === null) return 'not-a-call'

@@ -1,6 +1,13 @@
 /** Says what a form holds, for people. */
 import type { FoundForm } from './find-form.ts'
-import { childrenOf, withoutCopies, type CopiedNode, type Form, type FormNode } from './form.ts'
+import {
+  childrenOf,
+  withoutCopies,
+  type CopiedNode,
+  type Form,
+  type FormNode,
+  type TextNode,
+} from './form.ts'
 import { valueOf } from './json/value.ts'
 
 export interface FieldDescription {
@@ -33,12 +40,14 @@ const shown = (json: string): string => {
   return shortened(value.kind === 'string' ? value.text : json)
 }
 
+/** Its beginning, with `…` for holes. */
+export const skeletonText = ({ parts }: TextNode): string =>
+  shortened(parts.map((part) => (typeof part === 'string' ? part : '…')).join(''))
+
 const exampleOf = (node: FormNode): string[] => {
   if (node.kind === 'constant') return [shown(node.json)]
   if (node.kind === 'absent') return []
-  if (node.kind === 'text')
-    return [shortened(node.parts.map((part) => (typeof part === 'string' ? part : '…')).join(''))]
-  return ['…']
+  return [node.kind === 'text' ? skeletonText(node) : '…']
 }
 
 const copiedField = (node: CopiedNode, place: Place): FieldDescription => ({
@@ -49,7 +58,8 @@ const copiedField = (node: CopiedNode, place: Place): FieldDescription => ({
   isOptional: place.isOptional || node.otherwise !== null,
 })
 
-const joined = (path: string, name: string): string => (path === '' ? name : `${path}.${name}`)
+export const joined = (path: string, name: string): string =>
+  path === '' ? name : `${path}.${name}`
 
 /** The fields of an answer's part, in the order of the answer. */
 const describe = (node: FormNode, place: Place): FieldDescription[] => {

@@ -9,9 +9,10 @@ import type { AnswerRules } from '../answer/answer-rules.ts'
 import type { Repeats } from '../learn/dataset.ts'
 import type { Verdict } from '../gate/gate.ts'
 import type { Outcome } from '../answer/outcome.ts'
+import { isSamePart, type RoutePart } from '../route/parts.ts'
 import type { ProvenKinds } from '../route/request-kind.ts'
 import type { Border } from '../rollout/border.ts'
-import type { WithheldAnswer } from '../rollout/withheld.ts'
+import type { WithheldPart } from '../rollout/withheld.ts'
 import type { Baseline } from '../rollout/indicators.ts'
 import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import type { EvidenceFigures, RolloutStage } from '../rollout/stages.ts'
@@ -31,8 +32,8 @@ export type InternalizationState =
       /** that pairs have proved; absent: that of the proof */
       border?: Border
       /** that are wrong too often; absent: none */
-      withheld?: WithheldAnswer[]
-      /** of the change that led here; absent where it changed neither border nor withheld answers, and in older ones */
+      withheld?: WithheldPart[]
+      /** of the change that led here; absent where it changed neither border nor withheld parts, and in older ones */
       coverage?: CoverageChange
     }
   | {
@@ -64,8 +65,8 @@ export interface CoverageChange {
 export const borderOf = (state: InternalizationState): Border | null =>
   (state.name === 'live' && state.border) || null
 
-/** Answers that a live route no longer gives. */
-export const withheldBy = (state: InternalizationState): readonly WithheldAnswer[] =>
+/** Parts of a live route that the upstream answers. */
+export const withheldBy = (state: InternalizationState): readonly WithheldPart[] =>
   (state.name === 'live' && state.withheld) || []
 
 /** Why an internalization follows another one of its template. */
@@ -167,6 +168,8 @@ export interface InternalizationPlan {
   /** the kinds of requests that the sample of traffic contains */
   kinds: ProvenKinds
   answers: AnswerRules
+  /** that its live route watches; pairs name them by their numbers here */
+  parts: RoutePart[]
   /** of the answers, where a field head learns them */
   form?: PlannedForm
   /** order in which compression drops sentences: indices, least effect first */
@@ -268,13 +271,14 @@ export const lastBorderOf = (history: readonly Pick<HistoryEntry, 'to'>[]): Bord
   return last === undefined ? null : borderOf(last.to)
 }
 
-/** Answers that a change of the state has withheld. */
+/** Parts that a change of the state has withheld. */
 export const newlyWithheld = ({
   from,
   to,
-}: Pick<HistoryEntry, 'from' | 'to'>): readonly WithheldAnswer[] => {
-  const known = new Set((from === null ? [] : withheldBy(from)).map(({ answer }) => answer))
-  return from?.name === 'live' ? withheldBy(to).filter(({ answer }) => !known.has(answer)) : []
+}: Pick<HistoryEntry, 'from' | 'to'>): readonly WithheldPart[] => {
+  if (from?.name !== 'live') return []
+  const known = withheldBy(from)
+  return withheldBy(to).filter((part) => !known.some((one) => isSamePart(one, part)))
 }
 
 /** The operator's settings for all internalizations. */

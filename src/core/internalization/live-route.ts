@@ -1,9 +1,60 @@
 /** The route of an approved internalization. */
 import { AppError } from '../../errors.ts'
-import { borderOf, winningLora, withheldBy, type Internalization } from './internalization.ts'
+import {
+  borderOf,
+  winningLora,
+  withheldBy,
+  type Internalization,
+  type InternalizationPlan,
+  type InternalizationState,
+} from './internalization.ts'
 import type { LossBounds, TrafficShares } from '../rollout/stages.ts'
+import type { WithheldPart } from '../rollout/withheld.ts'
+import { isSamePart, withoutKind } from '../route/parts.ts'
 import type { Route } from '../route/route.ts'
 import type { Template } from '../template/template.ts'
+
+/** The answers that are given and the requests that are answered, without the parts that a live route withholds. */
+export const rulesOf = (
+  { answers, kinds }: Pick<InternalizationPlan, 'answers' | 'kinds'>,
+  state: InternalizationState
+): Pick<Route, 'answers' | 'kinds'> => {
+  const parts = withheldBy(state)
+  const withheld = parts.filter(({ kind }) => kind === 'answer').map(({ name }) => name)
+  return {
+    answers: { ...answers, ...(withheld.length > 0 && { withheld }) },
+    kinds: parts
+      .filter(({ kind }) => kind === 'request')
+      .reduce((rest, { name }) => withoutKind(rest, name) ?? rest, kinds),
+  }
+}
+
+/** Of the planned requests, those of kinds that are withheld, 0 to 1: they are not audited. */
+export const withheldShare = ({ plan, state }: Pick<Internalization, 'plan' | 'state'>): number => {
+  const kinds = withheldBy(state).filter(({ kind }) => kind === 'request')
+  const parts = plan!.parts.filter((part) => kinds.some((known) => isSamePart(known, part)))
+  return Math.min(
+    1,
+    parts.reduce((sum, { share }) => sum + share, 0)
+  )
+}
+
+/**
+ * Of the parts that are wrong too often those that the route can withhold, and does not yet. Without the last kind of a
+ * group it would answer nothing: that is what a rollback is for.
+ */
+export const newlyWrong = (
+  { plan, state }: Pick<Internalization, 'plan' | 'state'>,
+  wrong: readonly WithheldPart[]
+): WithheldPart[] => {
+  let { kinds } = rulesOf(plan!, state)
+  return wrong.filter((part) => {
+    if (withheldBy(state).some((known) => isSamePart(known, part))) return false
+    const rest = part.kind === 'answer' ? kinds : withoutKind(kinds, part.name)
+    kinds = rest ?? kinds
+    return rest !== null
+  })
+}
 
 /**
  * The winning arm's last lora behind the threshold that the gate found for it.
@@ -17,7 +68,6 @@ export const routeOf = (
   const { id, plan, verdict, state } = internalization
   const lora = winningLora(internalization)
   const figures = verdict?.arms[verdict.arm]
-  const withheld = withheldBy(state).map(({ answer }) => answer)
   const hasPassed = verdict?.verdict === 'promote' && (figures?.threshold ?? null) !== null
   if (plan === null || lora === null || figures === undefined || !hasPassed) {
     throw new AppError('invalid-state', `internalization ${id} has no verdict to go live with`)
@@ -29,8 +79,7 @@ export const routeOf = (
     lora,
     confidence: figures.confidence,
     threshold: borderOf(state)?.threshold ?? figures.threshold!,
-    answers: { ...plan.answers, ...(withheld.length > 0 && { withheld }) },
-    kinds: plan.kinds,
+    ...rulesOf(plan, state),
     ...shares,
     templateTokens: plan.templateTokens,
   }

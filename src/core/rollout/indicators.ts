@@ -116,10 +116,23 @@ export interface IndicatorFigures {
 /** Counts the indicators of the audited requests of one internalization. */
 export class IndicatorReader {
   private readonly baseline: Baseline
+  private readonly gone: number
   private readonly streams = new Map<Indicator, LossStream>()
 
-  constructor(baseline: Baseline) {
+  /** @param gone share of the held-out traffic that is not audited any more, 0 to 1 */
+  constructor(baseline: Baseline, gone = 0) {
     this.baseline = baseline
+    this.gone = gone
+  }
+
+  /** Of the traffic that is left. None that is gone may have had the indicator, so its share there is larger. */
+  private boundOf(indicator: Indicator, { bound }: { bound: number }): number {
+    if (this.gone === 0) return bound
+    // few requests have a confidence, and all that are gone may have had one
+    const known =
+      indicator === 'low-confidence' ? 1 - (this.baseline.shares.fallbacks?.share ?? 0) : 1
+    const left = 1 - this.gone / known
+    return left <= bound ? LARGEST_BOUND : Math.min(LARGEST_BOUND, bound / left)
   }
 
   read(sighting: Sighting): void {
@@ -137,8 +150,9 @@ export class IndicatorReader {
       const stream = this.streams.get(indicator)
       if (known === undefined || stream === undefined) return []
       const { pairs: requests, losses: seen } = stream
-      const evidence = evidenceOfRise(stream, known.bound, 0)
-      return { indicator, requests, seen, ...known, evidence }
+      const bound = this.boundOf(indicator, known)
+      const evidence = evidenceOfRise(stream, bound, 0)
+      return { indicator, requests, seen, share: known.share, bound, evidence }
     })
   }
 }

@@ -15,9 +15,9 @@ export const REFUSED_AFTER_OURS = 'upstream-refused-after-ours'
  * `disagreed`, and the upstream repeats its answer, or cannot be asked again; `upstream-differs`, and a
  * second answer of the upstream is a third one; `second-agrees`, and the second answer is the lora's.
  * The lora was not sure enough: `draft-agreed` and `draft-disagreed` say what its draft would have been.
- * `withheld`: the route no longer gives this answer. `fallback`: the lora has no answer. `refused`: no audit, but the upstream refused the client's next turn
- * after an answer of the lora. `unusable`: there is no pair, because the upstream did not
- * answer, or the record has lost its bodies.
+ * `withheld`: the route no longer gives this answer, or none to such a request. `fallback`: the lora has no answer.
+ * `refused`: no audit, but the upstream refused the client's next turn after an answer of the lora. `unusable`: there
+ * is no pair, because the upstream did not answer, or the record has lost its bodies.
  */
 export const PAIR_OUTCOMES = [
   'agreed',
@@ -49,6 +49,8 @@ export interface Pair {
   conversation: string
   /** the lora's answer; '' without one, and after its record lost its bodies */
   answer: string
+  /** numbers of its parts in the plan (`core/route/parts.ts`); none after its record was forgotten */
+  parts: number[]
   /** of both answers, 0 to 1 */
   similarity: number
   /** by the statistic of the route; null without an answer */
@@ -86,15 +88,9 @@ export type JudgedPair = Pick<
   'place' | 'at' | 'conversation' | 'outcome' | 'rating' | 'confidence' | 'drawn'
 >
 
-/** Longer answers are no labels. */
-export const WATCHED_CHARS = 200
-
 /** A judged pair with what it says of the traffic. */
 export type WatchedPair = JudgedPair &
-  Pick<StoredPair, 'ratedAt' | 'chars' | 'isNewLabel' | 'upstreamModel'> & {
-    /** the beginning of the lora's answer, at most `WATCHED_CHARS` */
-    answer: string
-  }
+  Pick<StoredPair, 'ratedAt' | 'chars' | 'isNewLabel' | 'upstreamModel' | 'parts'>
 
 /** −1 is a credit. Outcomes without a loss are no evidence. */
 const LOSSES: Partial<Record<PairOutcome, -1 | 0 | 1>> = {

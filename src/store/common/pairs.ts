@@ -1,6 +1,6 @@
 /** Audited requests, which wait for the lora's answer and then are pairs. `log/audits.ts` adds them. */
-import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lt, sql, type SQL } from 'drizzle-orm'
-import { WATCHED_CHARS, type StoredPair } from '../../core/rollout/pair.ts'
+import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lt, type SQL } from 'drizzle-orm'
+import type { StoredPair } from '../../core/rollout/pair.ts'
 import { AppError } from '../../errors.ts'
 import { droppedName, PAIRS_REVISION } from '../log/audits.ts'
 import type { PairStore } from '../store.ts'
@@ -50,9 +50,8 @@ const judgedReads = ({ read, tables: { pairs } }: CommonConnection): Pick<PairSt
   since: (lora, after, limit) =>
     read(async (db) => {
       const { place, at, conversation, outcome, rating, confidence, ...rest } = pairs
-      const { drawn, ratedAt, chars, isNewLabel, upstreamModel } = rest
-      const answer = sql<string>`substr(${pairs.answer}, 1, ${sql.raw(String(WATCHED_CHARS))})`
-      const traits = { drawn, ratedAt, chars, isNewLabel, upstreamModel, answer }
+      const { drawn, ratedAt, chars, isNewLabel, upstreamModel, parts } = rest
+      const traits = { drawn, ratedAt, chars, isNewLabel, upstreamModel, parts }
       const rows = await db
         .select({ place, at, conversation, outcome, rating, confidence, ...traits })
         .from(pairs)

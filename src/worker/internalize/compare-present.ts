@@ -2,7 +2,6 @@
  * Has the lora of the live route answer the held-out requests of its successor, for the comparison of what
  * both routes make of them. The answers are stored like those of an arm, behind the plan's own arms.
  */
-import type { AnswerRules } from '../../core/answer/answer-rules.ts'
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import type { PresentFacts } from '../../core/proof/decision-facts.ts'
 import { routedBy } from '../../core/gate/replacement.ts'
@@ -11,10 +10,10 @@ import {
   armOfPresent,
   borderOf,
   winningLora,
-  withheldBy,
   type Internalization,
   type InternalizationPlan,
 } from '../../core/internalization/internalization.ts'
+import { rulesOf } from '../../core/internalization/live-route.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
@@ -40,11 +39,13 @@ const presentOf = async ({ store }: WorkerDeps, { successor }: InternalizationPl
 }
 
 /** As the route stands now; its answers count as the successor's do. */
-const answersOf = (present: Internalization, plan: InternalizationPlan): AnswerRules => ({
-  ...present.plan!.answers,
-  fields: plan.answers.fields,
-  withheld: withheldBy(present.state).map(({ answer }) => answer),
-})
+const planOf = (
+  { plan, state }: Internalization,
+  { answers: { fields } }: InternalizationPlan
+): InternalizationPlan => {
+  const { answers, kinds } = rulesOf(plan!, state)
+  return { ...plan!, kinds, answers: { ...answers, fields } }
+}
 
 /**
  * What the live route makes of the successor's held-out traffic.
@@ -67,7 +68,7 @@ export const comparedPresent = async (
     formats,
     internalizationId: internalization.id,
     arm: armOfPresent(plan),
-    plan: { ...present.plan!, answers: answersOf(present, plan) },
+    plan: planOf(present, plan),
     lora: winningLora(present)!,
   }
   const answered = await answeredRows(asked, exchanges, rows)

@@ -2,6 +2,7 @@
 import { findAnswerForm, formRowsOf, MAX_FORM_ROWS } from '../../core/answer/answer-form.ts'
 import { minuteText } from '../../core/days.ts'
 import { findForm } from '../../core/form/find-form.ts'
+import { withoutCopies, type Form } from '../../core/form/form.ts'
 import { formChanges } from '../../core/form/form-change.ts'
 import { readTargets } from '../../core/form/read-targets.ts'
 import type { InternalizeOptions, PlannedForm } from '../../core/internalization/internalization.ts'
@@ -27,15 +28,14 @@ export const withoutFieldHead = ({ arms }: Arms, encoder: ModelObject | null): s
  * @param train oldest first
  * @returns null: no form explains nine of ten of the newest answers
  */
-export const formOf = (train: readonly MatchedExchange[]): PlannedForm | null => {
+export const formOf = (
+  train: readonly MatchedExchange[]
+): { form: PlannedForm; answerForm: Form } | null => {
   const found = findAnswerForm(train)
-  return (
-    found && {
-      explained: found.explained,
-      fields: found.fields,
-      unexplained: found.unexplained.slice(0, MAX_UNEXPLAINED).map(({ id }) => id),
-    }
-  )
+  if (found === null) return null
+  const { explained, fields } = found
+  const unexplained = found.unexplained.slice(0, MAX_UNEXPLAINED).map(({ id }) => id)
+  return { form: { explained, fields, unexplained }, answerForm: withoutCopies(found.form) }
 }
 
 /** Parts of the rows, the newest ones, in which a form is looked for that the older ones do not have. */

@@ -3,7 +3,12 @@
  * labels, the order in which sentences of the template are dropped, the stages of each arm. The plan
  * is stored, so training resumes with the same plan after a crash.
  */
-import { mostChars, mostTokens, type AnswerRules } from '../../core/answer/answer-rules.ts'
+import {
+  mostChars,
+  mostTokens,
+  partNamesOf,
+  type AnswerRules,
+} from '../../core/answer/answer-rules.ts'
 import { constantExamples, sentencesOf } from '../../core/learn/compress.ts'
 import {
   winningLora,
@@ -15,6 +20,8 @@ import { textOf } from '../../core/answer/outcome.ts'
 import { holdoutTimeOf } from '../../core/internalization/holdout-time.ts'
 import { fitShares } from '../../core/learn/fits.ts'
 import { knownLabels } from '../../core/answer/response-type.ts'
+import { planParts } from '../../core/route/parts.ts'
+import { kindOf } from '../../core/route/request-kind.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ModelObject, TrainingMethod } from '../../openai/fine-tuning.ts'
@@ -70,7 +77,7 @@ const fitsWithPrompt = async (
 const answerRules = async (
   engine: Engine,
   baseModel: string,
-  { train, traffic, responseType, isListed, folds, fields }: PlannedRows
+  { train, traffic, responseType, isListed, folds, fields, answerForm }: PlannedRows
 ): Promise<AnswerRules> => {
   const learned = train.flatMap(({ outcome }) => textOf(outcome) ?? [])
   const longest = [...learned, ...traffic.flatMap(({ outcome }) => textOf(outcome) ?? [])].reduce(
@@ -81,10 +88,30 @@ const answerRules = async (
     folds,
     ...(fields !== undefined && { fields }),
     labels: responseType === 'label' ? knownLabels(learned, isListed) : null,
+    ...(answerForm !== null && { form: answerForm }),
     defers: train.some(({ outcome }) => outcome.kind !== 'text'),
     maxChars: mostChars(longest.length),
     maxTokens: mostTokens(await engine.countTokens(baseModel, longest)),
   }
+}
+
+/** What is answered, and the parts that pairs are watched by. */
+const answersOfPlan = async (
+  engine: Engine,
+  baseModel: string,
+  { maxTurnsAfter }: Template,
+  rows: PlannedRows
+): Promise<Pick<InternalizationPlan, 'answers' | 'parts'>> => {
+  const { train, traffic, kinds } = rows
+  const answers = await answerRules(engine, baseModel, rows)
+  const parts = planParts({
+    kinds,
+    sample: traffic.map(({ request, match }) => kindOf(request, match)),
+    labels: answers.labels,
+    answers: train.map(({ outcome }) => partNamesOf(answers, textOf(outcome) ?? '')),
+    isSingle: maxTurnsAfter === 0,
+  })
+  return { answers, parts }
 }
 
 const idsOf = (exchanges: MatchedExchange[]): string[] => exchanges.map(({ id }) => id)
@@ -182,7 +209,7 @@ export const planInternalization = async (
           ? null
           : `the prompt does not fit the ${base.max_model_len} tokens of ${base.id}`,
     },
-    answers: await answerRules(engine, base.id, rows),
+    ...(await answersOfPlan(engine, base.id, template, rows)),
     dropOrder,
     templateTokens,
     method,

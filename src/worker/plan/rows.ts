@@ -28,6 +28,7 @@ import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
 import { anchorText } from '../../core/template/template.ts'
 import { foldsOf, outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
+import type { Form } from '../../core/form/form.ts'
 import { minuteText } from '../../core/days.ts'
 import {
   detectResponseType,
@@ -52,6 +53,8 @@ export interface PlannedRows extends Split<MatchedExchange>, Comparison {
   kinds: ProvenKinds
   /** of the answers, where a field head can fill it */
   form: PlannedForm | null
+  /** the form itself, without what single messages said */
+  answerForm: Form | null
   /** whether the prompt lists an answer */
   isListed: IsListed
   population: Omit<Population, 'withoutPrompt'>
@@ -220,12 +223,13 @@ const shapeOf = (
   { template }: WantedRows,
   train: readonly MatchedExchange[],
   encoder: ModelObject | null
-): Pick<PlannedRows, 'responseType' | 'form' | 'isListed'> => {
+): Pick<PlannedRows, 'responseType' | 'form' | 'answerForm' | 'isListed'> => {
   const isListed = listedIn(anchorText(template))
   const detected = detectResponseType(textsOf(train), isListed)
   const canHaveForm = detected !== 'label' && withoutFieldHead(config, encoder) === null
-  const form = canHaveForm ? formOf(train) : null
-  return { isListed, form, responseType: form === null ? detected : typeOfForm(detected) }
+  const found = canHaveForm ? formOf(train) : null
+  if (found === null) return { isListed, form: null, answerForm: null, responseType: detected }
+  return { isListed, ...found, responseType: typeOfForm(detected) }
 }
 
 /** The folds are read from the log; the rules for fields are those that are in force now. */

@@ -5,6 +5,7 @@
  * before the next, and stored at once.
  */
 import { hash } from 'node:crypto'
+import { partNamesOf } from '../../core/answer/answer-rules.ts'
 import { textOf, type Outcome } from '../../core/answer/outcome.ts'
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { outcomesAgree } from '../../core/answer/agreement.ts'
@@ -15,6 +16,8 @@ import type {
 import type { StoredRecord } from '../../core/log/record.ts'
 import { hashedShare } from '../../core/rollout/population.ts'
 import { REFUSED_AFTER_OURS, type Pair, type PairOutcome } from '../../core/rollout/pair.ts'
+import { createPartFinder } from '../../core/route/parts.ts'
+import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import { confidenceOf, type Route } from '../../core/route/route.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
@@ -40,6 +43,7 @@ interface JudgeContext extends AuditedRoute {
   deps: WorkerDeps
   engine: Engine
   formats: AnswerFormats
+  findParts: ReturnType<typeof createPartFinder>
 }
 
 const conversationOf = ({ id, match, outcome }: MatchedExchange): string => {
@@ -59,6 +63,7 @@ const unusable = (recordId: string, reason: string): Pair => ({
   reason,
   conversation: recordId,
   answer: '',
+  parts: [],
   similarity: 0,
   confidence: null,
   upstreamAnswer: null,
@@ -106,19 +111,21 @@ const judgeOne = async (
   const { deps, plan, route, costsAnswer } = context
   const { deferred, answer, agrees, similarity, ...logprobs } = await evaluateRow(
     context,
-    // what a live route no longer gives
-    { ...plan, answers: route.answers },
+    // without what a live route withholds
+    { ...plan, answers: route.answers, kinds: route.kinds },
     route.lora,
     exchange
   )
   const confidence = confidenceOf(route.confidence, logprobs)
   const isSure = confidence >= route.threshold
+  const kind = kindOf(exchange.request, exchange.match)
   const pair: Pair = {
     recordId: record.id,
     outcome: 'fallback',
     reason: deferred ?? (isSure ? null : 'low-confidence'),
     conversation: conversationOf(exchange),
     answer,
+    parts: context.findParts(kind, partNamesOf(plan.answers, answer)),
     similarity,
     confidence: deferred === null && Number.isFinite(confidence) ? confidence : null,
     upstreamAnswer: null,
@@ -127,7 +134,10 @@ const judgeOne = async (
     // the upstream would have answered it without an audit, too
     costUsd: null,
   }
-  if (deferred !== null) return deferred === 'withheld' ? { ...pair, outcome: 'withheld' } : pair
+  // one that was drawn before the route withheld its kind
+  const isWithheld = deferred === 'kind-not-proven' && isProven(plan.kinds, kind)
+  if (isWithheld || deferred === 'withheld') return { ...pair, outcome: 'withheld' }
+  if (deferred !== null) return pair
   if (!isSure) return { ...pair, outcome: agrees ? 'draft-agreed' : 'draft-disagreed' }
   const costUsd = costsAnswer ? deps.costUsd(record.model, record.usage) : null
   const answered = { ...pair, costUsd }
@@ -203,7 +213,8 @@ export const judgeAudits = async (
   const exchanges = new Map(
     (await exchangesByIds(store, audited.template, ids)).map((exchange) => [exchange.id, exchange])
   )
-  const context: JudgeContext = { ...audited, deps, engine, formats }
+  const findParts = createPartFinder(audited.plan.parts)
+  const context: JudgeContext = { ...audited, deps, engine, formats, findParts }
   const pairs = await judgeAll(ids, async (id) => {
     const [record, exchange] = [records.get(id), exchanges.get(id)]
     if (record?.route?.reason === REFUSED_AFTER_OURS) return refusal(id, audited.route)

@@ -5,10 +5,11 @@ import {
   type IndicatorFigures,
 } from '../../core/rollout/indicators.ts'
 import { BorderReader, type BorderSums } from '../../core/rollout/border.ts'
-import { PairReader, type PairSums } from '../../core/rollout/pair-reader.ts'
-import { isAnswered, isAnsweredFrom, type WatchedPair } from '../../core/rollout/pair.ts'
+import { CountedConversations, PairReader, type PairSums } from '../../core/rollout/pair-reader.ts'
+import { isAnswered, type WatchedPair } from '../../core/rollout/pair.ts'
 import type { LeastLoss } from '../../core/rollout/evidence.ts'
-import { AnswerReader, type WithheldAnswer } from '../../core/rollout/withheld.ts'
+import { PartReader, type WithheldPart } from '../../core/rollout/withheld.ts'
+import type { RoutePart } from '../../core/route/parts.ts'
 import { Thinning } from '../../core/rollout/thinning.ts'
 import {
   UpstreamVersionReader,
@@ -29,14 +30,15 @@ export class RouteReader {
   private readonly thinning = new Thinning()
   private readonly upstream = new UpstreamVersionReader()
   private readonly border: BorderReader
-  private readonly answers: AnswerReader
-  private readonly countsFrom: number
+  private readonly conversations: CountedConversations<WatchedPair>
+  private readonly parts: PartReader
 
   /**
    * @param options.baseline null where no held-out record was left to make it from
    * @param options.borders the wider ones of `bordersOf`
    * @param options.countsFrom see `leastCounted`
-   * @param options.labels all answers that are possible; null: they are no closed set
+   * @param options.parts of the plan
+   * @param options.withheldShare see `withheldShare` of a live route
    */
   constructor(options: {
     isSingle: boolean
@@ -44,14 +46,15 @@ export class RouteReader {
     baseline: Baseline | null
     borders: readonly number[]
     countsFrom: number
-    labels: readonly string[] | null
+    parts: readonly RoutePart[]
+    withheldShare: number
   }) {
-    const { isSingle, pairsBefore, baseline, borders, labels, countsFrom } = options
-    this.countsFrom = countsFrom
+    const { isSingle, pairsBefore, baseline, borders, parts, countsFrom } = options
     this.pairs = new PairReader(isSingle, pairsBefore, countsFrom)
-    this.indicators = baseline && new IndicatorReader(baseline)
+    this.indicators = baseline && new IndicatorReader(baseline, options.withheldShare)
     this.border = new BorderReader(borders)
-    this.answers = new AnswerReader(labels)
+    this.conversations = new CountedConversations(isSingle, countsFrom)
+    this.parts = new PartReader(parts)
   }
 
   /** of the last pair that was read; 0 before the first */
@@ -63,9 +66,9 @@ export class RouteReader {
     this.pairs.read(pairs)
     for (const pair of pairs) {
       this.upstream.read(pair)
+      for (const { turns } of this.conversations.read(pair)) this.parts.read(turns)
       if (!this.thinning.keeps(pair)) continue
       this.border.read(pair)
-      if (isAnsweredFrom(this.countsFrom, pair)) this.answers.read(pair)
       if (pair.outcome !== 'unusable' && pair.outcome !== 'refused')
         this.indicators?.read({
           ...pair,
@@ -75,8 +78,8 @@ export class RouteReader {
   }
 
   /** @param capital at which a route is rolled back */
-  wrongAnswers(capital: number, least: LeastLoss): WithheldAnswer[] {
-    return this.answers.wrong(capital, least)
+  wrongParts(capital: number, least: LeastLoss): WithheldPart[] {
+    return this.parts.wrong(capital, least)
   }
 
   /** @param now see `PairReader.sums` */

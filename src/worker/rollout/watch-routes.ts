@@ -21,7 +21,13 @@ import {
 } from '../../core/rollout/border.ts'
 import { isHarmful } from '../../core/outcomes/outcome-figures.ts'
 import { coverageChange } from '../../core/internalization/coverage-steps.ts'
-import { bordersOf, lossBoundsOf, routeOf } from '../../core/internalization/live-route.ts'
+import {
+  bordersOf,
+  lossBoundsOf,
+  newlyWrong,
+  routeOf,
+  withheldShare,
+} from '../../core/internalization/live-route.ts'
 import {
   decideRollout,
   evidenceFigures,
@@ -32,7 +38,7 @@ import {
   type RolloutStage,
 } from '../../core/rollout/stages.ts'
 import { stageWaits } from '../../core/rollout/stage-time.ts'
-import type { WithheldAnswer } from '../../core/rollout/withheld.ts'
+import type { WithheldPart } from '../../core/rollout/withheld.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { toAppError } from '../../errors.ts'
 import {
@@ -83,6 +89,8 @@ interface Watched {
   /** the stage that the reader counts for, and the confidence from which on answers count */
   stage: RolloutStage
   countsFrom: number
+  /** parts that are withheld, number */
+  withheld: number
   /** of the ratings that the reader has read */
   revision: number
   report: RolloutReport | null
@@ -113,7 +121,7 @@ const writtenKey = (
   JSON.stringify([
     audits,
     borderOf(state)?.threshold,
-    withheldBy(state).map(({ answer }) => answer),
+    withheldBy(state).map(({ kind, name }) => [kind, name]),
   ])
 
 class LiveRoutes implements RouteWatch {
@@ -189,7 +197,7 @@ class LiveRoutes implements RouteWatch {
     return judged > 0
   }
 
-  /** Reads the pairs that are new, or all of them after a rating or a change of the stage. */
+  /** Reads the pairs that are new, or all of them after a rating or a change of what the route answers. */
   private async read(
     { internalization, template, route }: AuditedRoute,
     stage: RolloutStage
@@ -199,9 +207,11 @@ class LiveRoutes implements RouteWatch {
     const revision = await store.pairs.revision()
     const known = this.watched.get(id)
     const countsFrom = leastCounted(borderOf(internalization.state))
+    const withheld = withheldBy(internalization.state).length
     const isCurrent =
       known?.revision === revision &&
       known.countsFrom === countsFrom &&
+      known.withheld === withheld &&
       isSameStage(known.stage, stage)
     const watched: Watched = isCurrent
       ? known
@@ -212,11 +222,12 @@ class LiveRoutes implements RouteWatch {
             baseline: internalization.verdict?.baseline ?? null,
             borders: bordersOf(internalization, template).wider,
             countsFrom,
-            // turns of a conversation are no independent pairs of a label
-            labels: template.maxTurnsAfter === 0 ? internalization.plan!.answers.labels : null,
+            parts: internalization.plan!.parts,
+            withheldShare: withheldShare(internalization),
           }),
           stage,
           countsFrom,
+          withheld,
           revision,
           report: known?.report ?? (await readRolloutReport(store, id)),
           written: null,
@@ -243,7 +254,11 @@ class LiveRoutes implements RouteWatch {
       await saveRolloutReport(store, internalization.id, report)
       watched.report = report
     }
-    const wrong = this.newlyWrong(internalization, watched, report.evidence)
+    const { least } = report.evidence
+    const wrong = newlyWrong(
+      internalization,
+      watched.reader.wrongParts(rollout.rollbackCapital, least)
+    )
     if (wrong.length > 0) return this.withhold(internalization, wrong, sums)
     const isRatedWorse = isHarmful(report.feedback, report.rollbackCapital)
     if (decision.rollsBack && !isRatedWorse && (await this.narrow(audited, watched, report, sums)))
@@ -333,22 +348,16 @@ class LiveRoutes implements RouteWatch {
     return true
   }
 
-  /** Answers that are wrong too often, and not withheld yet. */
-  private newlyWrong(
-    { state }: Internalization,
-    { reader }: Watched,
-    { least }: EvidenceFigures
-  ): WithheldAnswer[] {
-    const known = new Set(withheldBy(state).map(({ answer }) => answer))
-    return reader
-      .wrongAnswers(this.deps.rollout.rollbackCapital, least)
-      .filter(({ answer }) => !known.has(answer))
-  }
-
-  private withhold(row: Internalization, wrong: WithheldAnswer[], sums: BorderSums): Promise<true> {
+  private withhold(row: Internalization, wrong: WithheldPart[], sums: BorderSums): Promise<true> {
     const withheld = [...withheldBy(row.state), ...wrong]
     const changed = { withheld, coverage: coverageChange(row, { withheld }, sums) }
-    const data = { event: 'rollout.withheld', answers: wrong.length }
+    const count = (kind: WithheldPart['kind']): number =>
+      wrong.filter((part) => part.kind === kind).length
+    const data = {
+      event: 'rollout.withheld',
+      answers: count('answer'),
+      requests: count('request'),
+    }
     return this.adjust(row, changed, { level: 'warn', message: withheldText(wrong), data })
   }
 

@@ -11,7 +11,7 @@ const WORDS: Record<EventType, string> = {
   'rollout.stage': 'entered another stage',
   'rollout.border': 'answers more of its requests',
   'rollout.narrowed': 'answers fewer of its requests: the answers to the others got worse',
-  'rollout.withheld': 'no longer gives some of its answers',
+  'rollout.withheld': 'no longer answers a part of its requests',
   'rollout.paused': 'is paused: the upstream answers its requests',
   'rollout.resumed': 'goes on after a pause',
   'rollout.drift': 'drifts: its audited answers disagree more often than in the proof',

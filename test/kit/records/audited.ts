@@ -56,6 +56,7 @@ export const examplePair = (recordId: string, changes: Partial<Pair> = {}): Pair
   reason: null,
   conversation: recordId,
   answer: 'intent_of_the_lora',
+  parts: [0, 2],
   similarity: 0,
   confidence: -0.1,
   chars: 20,

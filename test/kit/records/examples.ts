@@ -221,6 +221,7 @@ export const exampleApproved = (
       },
       kinds: KINDS,
       answers: { ...ANSWERS, responseType: 'label', labels: ['intent_1', 'intent_2'] },
+      parts: ['intent_1', 'intent_2'].map((name) => ({ kind: 'answer', name, share: 0.5 })),
       dropOrder: [0],
       templateTokens: 804,
       method: 'supervised',

@@ -105,7 +105,7 @@ export const auditedPairs = (count: number, oneIn: number, seed = 5): WatchedPai
     chars: 20,
     isNewLabel: null,
     upstreamModel: null,
-    answer: '',
+    parts: [],
   }))
 }
 

@@ -46,3 +46,16 @@ export const orderRecord = (number: number): ExchangeRecord => ({
 })
 
 export const ORDERS = Array.from({ length: ROWS }, (_, number) => orderRecord(number))
+
+export const WAREHOUSES = ['north', 'east', 'south', 'west'] as const
+
+/** Two warehouses have the same colours, which the value tells, so that the prompt's slot is kept. */
+export const warehouseOf = (number: number): string => WAREHOUSES[Math.floor((number % 12) / 3)]!
+
+export const inWarehouse = (number: number): ExchangeRecord => {
+  const record = orderRecord(number)
+  const prompt = JSON.stringify(`${PROMPT}\nWarehouse: ${warehouseOf(number)}`)
+  return { ...record, request: record.request!.replace(JSON.stringify(PROMPT), prompt) }
+}
+
+export const WAREHOUSE_ORDERS = ORDERS.slice(0, 156).map((_, number) => inWarehouse(number))

@@ -2,7 +2,7 @@
 import type { OutcomeFigures } from '../../../src/core/outcomes/outcome-figures.ts'
 import type { EvidenceFigures, RolloutSettings } from '../../../src/core/rollout/stages.ts'
 import type { Border } from '../../../src/core/rollout/border.ts'
-import type { WithheldAnswer } from '../../../src/core/rollout/withheld.ts'
+import type { WithheldPart } from '../../../src/core/rollout/withheld.ts'
 import type { RolloutReport } from '../../../src/lifecycle/rollout-report.ts'
 
 /** All of the traffic at once, and no audits. */
@@ -67,8 +67,9 @@ export const exampleBorder = (threshold: number): Border => ({
 })
 
 /** Wrong in all its pairs, with a capital of 31,000. */
-export const exampleWithheld = (answer: string, pairs: number): WithheldAnswer => ({
-  answer,
+export const exampleWithheld = (name: string, pairs: number): WithheldPart => ({
+  kind: 'answer',
+  name,
   pairs,
   losses: pairs,
   credits: 0,

@@ -23,7 +23,7 @@ export const OUTCOMES: Record<PairOutcome, { tone: Tone; name: string }> = {
   'second-agrees': { tone: 'good', name: 'disagrees, and a second answer of the upstream agrees' },
   'draft-agreed': { tone: 'plain', name: 'agrees, but was not sure enough to be sent' },
   'draft-disagreed': { tone: 'plain', name: 'disagrees, and was not sure enough to be sent' },
-  withheld: { tone: 'plain', name: 'one that the route no longer gives' },
+  withheld: { tone: 'plain', name: 'one that the route no longer gives to such a request' },
   fallback: { tone: 'plain', name: 'none' },
   refused: { tone: 'bad', name: 'the upstream refused the next turn' },
   unusable: { tone: 'plain', name: 'no pair' },

@@ -12,7 +12,8 @@ const TEXTS: Record<string, string> = {
   'unsupported-field': 'the request has a field that only the upstream can serve',
   'invalid-field': 'a field of the request has a value that the API does not take',
   'response-format': 'no answer can be checked against the response format',
-  'kind-not-proven': 'the proof had too few requests of this kind',
+  'kind-not-proven':
+    'the proof had too few requests of this kind, or it was wrong too often with them',
   'ambiguous-members': 'the request can be read in two ways',
   'unknown-origin': 'the upstream has not yet answered a browser page of this origin',
   'upstream-refused-after-ours':

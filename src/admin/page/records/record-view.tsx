@@ -110,7 +110,7 @@ const PAIR_WORDS: Record<PairOutcome, string> = {
     'the small model gave another answer, and the upstream gave the same one when it was asked again',
   'draft-agreed': 'the small model gave the same answer, but was not sure enough to send it',
   'draft-disagreed': 'the small model gave another answer, and was not sure enough to send it',
-  withheld: 'the small model gave an answer that its route no longer gives',
+  withheld: 'its route no longer gives this answer, or none to such requests',
   fallback: 'the small model had no answer',
   refused: 'the upstream refused the next turn, which continued an answer of the small model',
   unusable: 'there was nothing to compare',

@@ -301,6 +301,7 @@ export const pairs = schema.table(
     reason: prose('reason'),
     conversation: text('conversation').notNull().default(''),
     answer: prose('answer').notNull().default(''),
+    parts: json('parts').$type<number[]>().notNull().default([]),
     similarity: doublePrecision('similarity').notNull().default(0),
     confidence: doublePrecision('confidence'),
     upstreamAnswer: prose('upstream_answer'),

@@ -47,7 +47,7 @@ const RENAME = `with renamed as materialized (
   where renamed.lora = pairs.lora and renamed.conversation = pairs.conversation`
 
 /** What a pair says of the loss stays, and its texts go. */
-const FORGET_JUDGED = `update promptintern.pairs set record_id = null, answer = '',
+const FORGET_JUDGED = `update promptintern.pairs set record_id = null, answer = '', parts = '[]',
   conversation = case when conversation = record_id then 'forgotten ' || place else conversation end,
   upstream_answer = case when upstream_answer is null then null else '' end
   where outcome is not null and record_id = any($1::text[])`

@@ -220,6 +220,7 @@ export const pairs = sqliteTable(
     reason: text('reason'),
     conversation: text('conversation').notNull().default(''),
     answer: text('answer').notNull().default(''),
+    parts: text('parts', { mode: 'json' }).$type<number[]>().notNull().default([]),
     similarity: real('similarity').notNull().default(0),
     confidence: real('confidence'),
     upstreamAnswer: text('upstream_answer'),

@@ -47,7 +47,7 @@ const RENAME = `with forgotten as materialized (
   where (lora, conversation) in (select lora, conversation from renamed)`
 
 /** What a pair says of the loss stays, and its texts go. */
-const FORGET_JUDGED = `update pairs set record_id = null, answer = '',
+const FORGET_JUDGED = `update pairs set record_id = null, answer = '', parts = '[]',
   conversation = iif(conversation = record_id, 'forgotten ' || place, conversation),
   upstream_answer = iif(upstream_answer is null, null, '')
   where outcome is not null and record_id in`

@@ -49,6 +49,7 @@ const judged = ({ recordId }: WaitingAudit, index: number): Pair => ({
   reason: null,
   conversation: recordId,
   answer: 'label',
+  parts: [index % 77],
   similarity: index % 25 === 0 ? 0.2 : 1,
   confidence: -0.1,
   upstreamAnswer: null,

@@ -10,7 +10,7 @@ import {
   type RolloutProgress,
   type RolloutReport,
 } from '../../../../lifecycle/rollout-report.ts'
-import type { WithheldAnswer } from '../../../../core/rollout/withheld.ts'
+import type { WithheldPart } from '../../../../core/rollout/withheld.ts'
 import { OUTCOMES } from '../../pairs/revealed-pair.tsx'
 import { Badge, Figures, Notice, Time, type FigureProps } from '../../parts/figures.tsx'
 import { percent, shortPercent, usd, whole } from '../../parts/format.ts'
@@ -208,21 +208,21 @@ interface LiveRouteProps extends StagesProps {
   feedback: FeedbackCounts | null
   /** the upstream's */
   model: string
-  withheld: readonly WithheldAnswer[]
+  withheld: readonly WithheldPart[]
   steps: CoverageStep[]
 }
 
 const Withheld = ({ withheld }: Pick<LiveRouteProps, 'withheld'>) =>
   withheld.length === 0 ? null : (
     <Table
-      caption="Answers that it no longer gives, because they were wrong too often"
+      caption="What it no longer answers, because it was wrong too often"
       columns={[
-        { name: 'Answer' },
+        { name: 'Part' },
         { name: 'Compared', isNumber: true },
         { name: 'Disagree', isNumber: true },
       ]}
-      rows={withheld.map(({ answer, ...counts }) => [
-        <Line text={answer} />,
+      rows={withheld.map(({ kind, name, ...counts }) => [
+        <Line text={kind === 'answer' ? name : `requests: ${name}`} />,
         whole(counts.pairs),
         percent(meanLoss(counts)),
       ])}
