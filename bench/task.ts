@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createProgress, percent, table } from '../src/cli/output.ts'
 import { parseConfig } from '../src/config/config.ts'
+import { withPriceList } from '../src/core/cost/price-list.ts'
 import { parsePrices } from '../src/core/cost/prices.ts'
 import type { Internalization } from '../src/core/internalization/internalization.ts'
 import type { Template } from '../src/core/template/template.ts'
@@ -22,7 +23,6 @@ import { embeddedEngine, remoteEngine } from './task/engines.ts'
 import { growRoute, growthTable } from './task/grow.ts'
 import { followShift, readShift } from './task/shift.ts'
 import { learnFromAll, sendTraffic, TRAFFIC_LANES } from './task/traffic.ts'
-import { fromRoot } from '../test/kit/process/from-root.ts'
 import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './harness/data.ts'
 import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../test/kit/upstream/replay-upstream.ts'
@@ -61,7 +61,8 @@ const args = readOptions({
   margin: 0.05,
   // comparisons beside the product, or `none`
   arms: 'base-full,base-query,query-only,schedule',
-  prices: fromRoot('bench/prices.json'),
+  // of models that the project has no price of, or another one
+  prices: optional,
   // a file of old and new answers: what becomes of the live route when the upstream changes its answers
   shift: optional,
   auditShare: 0.6,
@@ -175,7 +176,9 @@ const usdPerHour = parseConfig({
 }).engineUsdPerHour
 
 const taskPrices = (plan: Internalization['plan']): TaskPrices => ({
-  prices: parsePrices(readFileSync(args.prices, 'utf8')),
+  prices: withPriceList(
+    args.prices === undefined ? [] : parsePrices(readFileSync(args.prices, 'utf8'))
+  ),
   model: CLIENT_MODEL,
   baseModel: plan?.baseModel ?? null,
   usdPerHour,

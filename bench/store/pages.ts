@@ -7,7 +7,6 @@ import { createProgress } from '../../src/cli/output.ts'
 import { seededRandom } from '../../src/random.ts'
 import { openPool } from '../../src/store/postgres/base/database.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
-import { fromRoot } from '../../test/kit/process/from-root.ts'
 import { ADMIN_TOKEN, startProxy, type ProxyProcess } from '../../test/kit/process/proxy-process.ts'
 import { percentile } from '../load/percentile.ts'
 import { withBar, type Figure, type Figures } from '../../test/kit/report.ts'
@@ -159,7 +158,6 @@ export const pages: Part = async (bench, add) => {
       DATA_DIR: join(bench.folder, 'pages'),
       UPSTREAM_BASE_URL: 'http://127.0.0.1:9',
       ENGINE: 'none',
-      PRICES_FILE: fromRoot('bench/prices.json'),
       LOG_LEVEL: 'error',
     },
     // it would read ten million records

@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { costFigures, costTable, taskCalls, type TaskCalls } from '../task/costs.ts'
-import { fromRoot } from '../../test/kit/process/from-root.ts'
-import { parsePrices, type Price } from '../../src/core/cost/prices.ts'
+import { withPriceList } from '../../src/core/cost/price-list.ts'
+import type { Price } from '../../src/core/cost/prices.ts'
 
 const upstream: Price = {
   model: 'gpt-4o-mini',
@@ -87,8 +86,8 @@ describe('what a million requests of a task save', () => {
     })
   })
 
-  it('has a dated price of its own where --prices names none', () => {
-    const prices = parsePrices(readFileSync(fromRoot('bench/prices.json'), 'utf8'))
+  it('has the prices that ship with the project where --prices names none', () => {
+    const prices = withPriceList([])
     expect(costFigures(calls, { ...priced, prices })).toHaveProperty('net_usd_per_million')
   })
 })

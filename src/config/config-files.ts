@@ -1,6 +1,7 @@
 /** Reads the files that the configuration names. */
 import { readFile } from 'node:fs/promises'
 import type { Config } from './config.ts'
+import { withPriceList } from '../core/cost/price-list.ts'
 import { parsePrices, type Price } from '../core/cost/prices.ts'
 import type { EconomicsSettings } from '../core/cost/template-economics.ts'
 import { trafficShares } from '../core/rollout/stages.ts'
@@ -13,9 +14,9 @@ const readText = (key: string, path: string): Promise<string> =>
     throw new AppError('invalid-config', `${key}: ${path} cannot be read`, { cause })
   })
 
-/** @throws AppError `invalid-config` */
-export const loadPrices = async ({ pricesFile }: Config): Promise<Price[]> =>
-  pricesFile === null ? [] : parsePrices(await readText('PRICES_FILE', pricesFile))
+/** The operator's prices, and those that ship with the project for other models. @throws AppError `invalid-config` */
+export const loadPrices = async ({ pricesFile }: Pick<Config, 'pricesFile'>): Promise<Price[]> =>
+  withPriceList(pricesFile === null ? [] : parsePrices(await readText('PRICES_FILE', pricesFile)))
 
 /** Samples of held-out requests, and fresh answers of the upstream to each request. */
 const [SAMPLES, ANSWERS_TODAY] = [2, 2]

@@ -10,6 +10,7 @@ import {
   type OwnCosts,
   type Savings,
 } from '../core/cost/economics.ts'
+import { datedPrices, type DatedPrice } from '../core/cost/price-list.ts'
 import { findPrice, tokensCost } from '../core/cost/prices.ts'
 import {
   engineHoursUsd,
@@ -51,11 +52,15 @@ export interface PeriodSavings {
 }
 
 export interface SavingsReport {
+  /** milliseconds since the epoch */
+  at: number
   /** null: not set, and engine hours cost nothing */
   engineUsdPerHour: number | null
   periods: Record<PeriodName | 'all', PeriodSavings>
   /** dollars that one answer of a template's lora saves, before costs */
   perAnswerUsd: Record<string, number>
+  /** of the models in the log */
+  prices: DatedPrice[]
 }
 
 const HISTORY_PAGE = 1_000
@@ -235,12 +240,17 @@ export const savingsReport = async (
   const periods = { all: await period(0) } as SavingsReport['periods']
   for (const name of PERIOD_NAMES) periods[name] = await period(periodStart(name, now))
   return {
+    at: now,
     engineUsdPerHour: settings.engineUsdPerHour,
     periods,
     perAnswerUsd: Object.fromEntries(
       [...drafts].flatMap(([version, { perCallUsd }]) =>
         perCallUsd === null ? [] : [[version, perCallUsd.now - perCallUsd.adapted]]
       )
+    ),
+    prices: datedPrices(
+      settings.prices,
+      hours.flatMap(({ charged }) => charged.map(({ model }) => model))
     ),
   }
 }

@@ -83,9 +83,9 @@ describe.skipIf(CHROMIUM === null)(`views in Chromium${WHY_SKIPPED}`, () => {
     // each template's part comes by a request of its own
     await expect.poll(() => tab.getByText('not calculated').count()).toBe(0)
     await open(TEMPLATE)
-    await tab.locator('#economics').getByText('there is no price of').waitFor()
+    await tab.locator('#economics').getByText('Training and its test').first().waitFor()
     await open('')
-    await tab.locator('#savings').getByText('not known').first().waitFor()
+    await tab.locator('#savings').getByText('whole log').first().waitFor()
     await unfold(tab)
     await tab.locator('[data-plot] canvas').first().waitFor()
     expect(said).toEqual([])

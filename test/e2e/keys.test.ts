@@ -129,9 +129,10 @@ describe('issued keys', () => {
   })
 
   it.each([
-    [{ PRICES_FILE: '' }, [], /PRICES_FILE is not set, so the cost of all models is not known/],
-    [{}, ['--models', 'gpt-4o-mini,o9,known-*,x*'], /PRICES_FILE has no price for o9, x\*,/],
-    [{}, [], /only these have a price in PRICES_FILE: gpt-4o-mini, known-sizes/],
+    [{ PRICES_FILE: '' }, ['--models', 'known-sizes'], /no price of known-sizes is known/],
+    [{ PRICES_FILE: '' }, ['--models', 'gpt-4o-mini'], /^$/],
+    [{}, ['--models', 'gpt-4o-mini,o9,known-*,x*'], /no price of o9, x\* is known/],
+    [{}, [], /the proxy refuses those without a price/],
     [{}, ['--models', 'gpt-4o-mini-2024-07-18,known-sizes'], /^$/],
   ])('with a budget and %j %j say which models it refuses', async (more, words, note) => {
     const budget = ['--budget-usd', '1', '--budget-period', 'day']

@@ -151,10 +151,21 @@ describe('savings on the command line', () => {
     )
   })
 
-  it('are unknown without a price', async () => {
+  it('have the prices that ship with the project, and name their day', async () => {
     const text = await cli({}, 'savings')
-    expect(oneLine(text)).toContain('unknown: there is no price of gpt-4o-mini in PRICES_FILE')
-    expect(text).toContain(`${ANSWERED} answers of loras have no price and count as zero`)
-    expect(text).toMatch(/answers of the upstream have no price and count as zero/)
+    expect(text).toMatch(/^prices of \d{4}-\d{2}-\d{2}/m)
+    expect(text).not.toContain('have no price')
+    const own = await cli(priced, 'savings', '--json')
+    expect((JSON.parse(own) as SavingsReport).prices).toEqual([
+      { model: ORDER_PRICE.model, asOf: ORDER_PRICE.asOf },
+    ])
+  })
+
+  it('count models without a price as zero, and say so', async () => {
+    const store = await openStore({ dataDir })
+    const [order] = PRICED_ORDERS
+    await store.records.append(batchOf([{ ...order!, id: 'unpriced', model: 'house-model' }]))
+    await store.close()
+    expect(await cli({}, 'savings')).toContain('1 answers of the upstream have no price')
   })
 })

@@ -746,7 +746,7 @@ describe('costs and savings', () => {
     const [, address] = /hx-get="(\/admin\/templates[^"]+)"/.exec(await page.view(VIEW))!
     const markup = await page.view(address!)
     expect(markup).toContain('<section id="economics"')
-    expect(markup).toContain('there is no price of gpt-4o-mini in PRICES_FILE')
+    expect(markup).toContain('no price of gpt-4o-mini is known')
     expect(markup).toMatch(/Training and its test<\/dt><dd><strong>\$0.00/)
   })
 })

@@ -35,7 +35,7 @@ describe('keys', () => {
     const [secret] = SECRET.exec(markup)!
     expect(isSecret(secret)).toBe(true)
     expect(markup).toContain('Batch &amp; more')
-    expect(markup).toContain('PRICES_FILE is not set')
+    expect(markup).toContain('no price of gpt-4o-mini, o4* is known')
     expect(await page.store.keys.list()).toMatchObject([
       {
         name: 'Batch & more',

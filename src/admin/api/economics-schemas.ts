@@ -18,7 +18,9 @@ export const statsSchema = z
 const price = z
   .custom<Price>()
   .openapi({ type: 'object', additionalProperties: true })
-  .describe('entry of PRICES_FILE: US dollars per million tokens, and the date of the price')
+  .describe(
+    'entry of PRICES_FILE, or of the prices that ship with the project: US dollars per million tokens, and the date of the price'
+  )
   .nullable()
 
 const dollarsSchema = z
@@ -147,6 +149,7 @@ const periodSavingsSchema = z
 
 export const savingsSchema = z
   .object({
+    at: z.number().describe('milliseconds since the epoch'),
     engineUsdPerHour: z.number().nullable().describe('null: not set, and counted as zero'),
     periods: z.object({
       day: periodSavingsSchema,
@@ -157,5 +160,8 @@ export const savingsSchema = z
     perAnswerUsd: z
       .record(z.string(), z.number())
       .describe('dollars that one answer of a template`s lora saves, before costs'),
+    prices: z
+      .array(z.object({ model: z.string(), asOf: z.string(), source: z.string().optional() }))
+      .describe('of the models in the log: the day on which each was read, and the page'),
   })
   .openapi('SavingsReport')

@@ -47,9 +47,7 @@ const CREATES = { creates: true }
 
 /** @throws AppError `invalid-config` for a file of prices that cannot be read */
 const notesOn = async (limits: KeyLimits, config: Config): Promise<string[]> => {
-  const prices =
-    limits.budget === null || config.pricesFile === null ? null : await loadPrices(config)
-  const onBudget = budgetNote(limits, prices)
+  const onBudget = budgetNote(limits, limits.budget === null ? [] : await loadPrices(config))
   return [
     ...(config.access === 'forward'
       ? ['ACCESS is forward; the proxy requires keys only with ACCESS=keys']

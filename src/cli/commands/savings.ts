@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { dollars, type Savings } from '../../core/cost/economics.ts'
+import { pricesText } from '../../core/cost/price-list.ts'
 import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
 import { PERIOD_NAMES, PERIODS } from '../../core/cost/periods.ts'
 import type { Economics } from '../../savings/economics.ts'
@@ -87,6 +88,7 @@ const reportText = (report: SavingsReport, titles: Titles): string => {
   const { all } = report.periods
   const templates = templatesText(report, titles)
   const audits = auditsText(all)
+  const dated = pricesText(report.prices, report.at)
   return [
     periodsText(report),
     '',
@@ -94,6 +96,7 @@ const reportText = (report: SavingsReport, titles: Titles): string => {
     ...partsText(all),
     engineText(report),
     ...(audits === null ? [] : [audits]),
+    ...(dated === null ? [] : [dated]),
     ...unpricedText(all),
   ].join('\n')
 }

@@ -11,6 +11,8 @@ export interface Price {
   model: string
   /** day on which the price was read, YYYY-MM-DD */
   asOf: string
+  /** page that it was read from */
+  source?: string
   input: number
   cachedInput: number
   /** of a token that is written to the provider's cache; `input` when absent */
@@ -46,6 +48,7 @@ const TOKENS = 'a number of tokens'
 const FIELDS: Record<keyof Price, [test: Test, wanted: string]> = {
   model: [(value) => typeof value === 'string' && value !== '', 'a model name'],
   asOf: [isDate, 'a date, YYYY-MM-DD'],
+  source: [optional((value) => typeof value === 'string'), 'a text'],
   input: [isAmount, DOLLARS],
   cachedInput: [isAmount, DOLLARS],
   cacheWrite: [optional(isAmount), DOLLARS],
@@ -87,8 +90,8 @@ export const parsePrices = (text: string): Price[] => {
   return entries as Price[]
 }
 
-/** A dated model such as `gpt-4o-mini-2024-07-18` without its date. */
-const withoutDate = (model: string): string => model.replace(/-\d{4}-\d{2}-\d{2}$/, '')
+/** A dated model such as `gpt-4o-mini-2024-07-18` or `claude-haiku-4-5-20251001` without its date. */
+const withoutDate = (model: string): string => model.replace(/-\d{4}-?\d{2}-?\d{2}$/, '')
 
 /** The newest price of the model, by its exact name or else by its name without a trailing date. */
 export const findPrice = (prices: readonly Price[], model: string): Price | null => {

@@ -187,7 +187,7 @@ const FREE_TEXT: Forecast = {
 
 const whyUnknown = (model: string, { price }: Draft): string =>
   price === null
-    ? `there is no price of ${model} in PRICES_FILE`
+    ? `no price of ${model} is known: add it to PRICES_FILE`
     : 'the log has no call of this template with text and token counts'
 
 const remarksOf = (draft: Draft, { isModelAlone }: Forecast, isEngineFree: boolean): string[] => {

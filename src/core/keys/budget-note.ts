@@ -18,32 +18,21 @@ const hasPrice = (prices: readonly Price[], pattern: string): boolean => {
 
 const MEND = 'Add the prices (docs/configuration.md, PRICES_FILE) and restart the proxy.'
 
-/**
- * @param prices null without PRICES_FILE
- * @returns null for a key without a budget, and for one whose models have prices
- */
+/** @returns null for a key without a budget, and for one whose models have prices */
 export const budgetNote = (
   { budget, models }: KeyLimits,
-  prices: readonly Price[] | null
+  prices: readonly Price[]
 ): string | null => {
   if (budget === null) return null
-  if (prices === null || prices.length === 0)
+  if (models === null)
     return (
-      `${prices === null ? 'PRICES_FILE is not set' : 'PRICES_FILE has no price'}, so the cost of ` +
-      `${models?.join(', ') ?? 'all models'} is not known, and the proxy refuses every chat ` +
-      `completion of a key with a budget (403). ${MEND}`
+      'this key may use all models, and the proxy refuses those without a price (403), because their cost is not ' +
+      `known. ${MEND}`
     )
-  if (models === null) {
-    const priced = [...new Set(prices.map(({ model }) => model))].join(', ')
-    return (
-      `this key may use all models, but only these have a price in PRICES_FILE: ${priced}. The ` +
-      `proxy refuses the others (403), because their cost is not known. ${MEND}`
-    )
-  }
   const unpriced = models.filter((pattern) => !hasPrice(prices, pattern))
   if (unpriced.length === 0) return null
   return (
-    `PRICES_FILE has no price for ${unpriced.join(', ')}, so their cost is not known, and the proxy ` +
-    `refuses requests of this key for them (403). ${MEND}`
+    `no price of ${unpriced.join(', ')} is known, so the proxy refuses requests of this key for them (403). ` +
+    MEND
   )
 }

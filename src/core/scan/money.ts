@@ -110,13 +110,8 @@ const cacheSaves = ({ call, price }: Draft): number | null => {
   return uncached.now - callCosts(call, prices).now
 }
 
-const whyUnknown = (
-  { price, call, traffic }: Draft,
-  { model }: Template,
-  { prices }: MoneySettings
-): string | null => {
-  if (prices.length === 0) return 'PRICES_FILE is not set'
-  if (price === null) return `PRICES_FILE has no price of ${model}`
+const whyUnknown = ({ price, call, traffic }: Draft, { model }: Template): string | null => {
+  if (price === null) return `no price of ${model} is known: add it to PRICES_FILE`
   if (call === null) return 'the log has no call of this template with token counts'
   return traffic?.callsPerMonth == null
     ? 'the times in the log cover less than a day: set --days to the number of days that the log covers'
@@ -148,7 +143,7 @@ const moneyOf = (
     netUsdPerMonth: coverage === null ? null : net(coverage.expected),
     leastNetUsdPerMonth: coverage === null ? null : net(coverage.lowerBound),
     mostNetUsdPerMonth: net(1),
-    unknown: whyUnknown(draft, template, settings),
+    unknown: whyUnknown(draft, template),
   }
 }
 

@@ -150,7 +150,7 @@ export const addKeys: AddView = (app, deps) => {
     const wanted = wantedKey(await context.req.parseBody())
     const { key, secret } = newKey(wanted, { now: now(), randomBytes })
     await store.keys.create(key)
-    const note = budgetNote(key.limits, prices.length === 0 ? null : [...prices])
+    const note = budgetNote(key.limits, prices)
     return showKeys(context, { issued: key, secret, note })
   })
 

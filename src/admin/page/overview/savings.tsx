@@ -1,5 +1,6 @@
 /** What was spent and saved, by period, on one basis. Pure. */
 import { PERIOD_NAMES, PERIODS, type PeriodName } from '../../../core/cost/periods.ts'
+import { pricesText } from '../../../core/cost/price-list.ts'
 import type { PeriodSavings, SavingsReport } from '../../../savings/savings.ts'
 import { withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
@@ -32,9 +33,13 @@ const cellsOf = (words: string, { spentUsd, usd: saved }: PeriodSavings): string
 ]
 
 /** What the figures leave out, and what would make it known. */
-const remarksOf = ({ periods: { all }, engineUsdPerHour }: SavingsReport): string[] => {
+const remarksOf = (report: SavingsReport): string[] => {
+  const { at, prices, engineUsdPerHour } = report
+  const { all } = report.periods
   const unpriced = all.unpricedSpent + all.unpricedAnswers
+  const dated = pricesText(prices, at)
   return [
+    ...(dated === null ? [] : [`US dollars at ${dated}.`]),
     ...(engineUsdPerHour === null
       ? ['Engine hours count as free: ENGINE_USD_PER_HOUR is not set.']
       : []),
@@ -54,7 +59,7 @@ const Worked = ({ report }: { report: SavingsReport }) => {
   return (
     <>
       <Table
-        caption="US dollars at today's prices, for the tokens that the upstream counted"
+        caption="US dollars, for the tokens that the upstream counted"
         columns={COLUMNS}
         rows={[
           ...PERIOD_NAMES.map((name) => cellsOf(PERIODS[name].words, periods[name])),

@@ -1,0 +1,80 @@
+/**
+ * The prices that ship with the project, US dollars per million tokens, and what an operator puts in their place.
+ * Base prices alone: no batch, no priority, no tier of long context.
+ */
+import { DAY_MS } from '../days.ts'
+import { groupBy } from '../group-by.ts'
+import { AS_OF, PRICE_TABLE } from './price-table.ts'
+import { findPrice, type Price } from './prices.ts'
+
+const numberOf = (text: string | undefined): number | undefined =>
+  text === undefined || text === '-' ? undefined : Number(text)
+
+const priceOf = (line: string, source: string): Price => {
+  const [model, input, cached, write, output, prefix, answer, retired] = line.split(' ')
+  const cacheWrite = numberOf(write)
+  const minCachedPrefixTokens = numberOf(prefix)
+  const maxOutputTokens = numberOf(answer)
+  return {
+    model: model!,
+    asOf: AS_OF,
+    source,
+    input: Number(input),
+    cachedInput: Number(cached),
+    output: Number(output),
+    ...(cacheWrite !== undefined && { cacheWrite }),
+    ...(minCachedPrefixTokens !== undefined && { minCachedPrefixTokens }),
+    ...(maxOutputTokens !== undefined && { maxOutputTokens }),
+    ...(retired !== '-' && { deprecatedOn: retired! }),
+  }
+}
+
+export const PRICE_LIST: readonly Price[] = PRICE_TABLE.trim()
+  .split(/^# /m)
+  .filter((part) => part !== '')
+  .flatMap((part) => {
+    const [source, ...lines] = part.trim().split('\n')
+    return lines.map((line) => priceOf(line, source!))
+  })
+
+/** @param own rows of the operator: each replaces the row of its model */
+export const withPriceList = (own: readonly Price[]): Price[] => {
+  const models = new Set(own.map(({ model }) => model))
+  return [...own, ...PRICE_LIST.filter(({ model }) => !models.has(model))]
+}
+
+/** A price that a figure is made of. */
+export type DatedPrice = Pick<Price, 'model' | 'asOf' | 'source'>
+
+/** Prices of the models, each once. @param models names as requests have them; those without a price are left out */
+export const datedPrices = (prices: readonly Price[], models: Iterable<string>): DatedPrice[] => {
+  const found = [...models].flatMap((model) => findPrice(prices, model) ?? [])
+  return [...new Map(found.map((price) => [price.model, price])).values()].map(
+    ({ model, asOf, source }) => ({ model, asOf, ...(source !== undefined && { source }) })
+  )
+}
+
+/** Prices change every few weeks: of a list of this age some are wrong. */
+const OLD_DAYS = 90
+
+/**
+ * `prices of 2026-11-20`, `prices: gpt-4o of 2026-11-01, others of 2026-11-20`
+ * @param now milliseconds since the epoch @returns null without a price
+ */
+export const pricesText = (prices: readonly DatedPrice[], now: number): string | null => {
+  const days = groupBy(prices, ({ asOf }) => asOf)
+  const [newest, ...older] = [...days.keys()].toSorted().toReversed()
+  if (newest === undefined) return null
+  const oldest = older.at(-1) ?? newest
+  const age = Math.floor((now - Date.parse(oldest)) / DAY_MS)
+  const named = older.map(
+    (day) =>
+      `${days
+        .get(day)!
+        .map(({ model }) => model)
+        .join(', ')} of ${day}`
+  )
+  const text =
+    named.length === 0 ? `prices of ${newest}` : `prices: ${named.join(', ')}, others of ${newest}`
+  return age > OLD_DAYS ? `${text}, ${age} days old: PRICES_FILE takes the present ones` : text
+}
