@@ -177,7 +177,7 @@ describe('watch', () => {
     )
     const { code, stdout } = await run('watch', LIVE.id, '--once')
     expect(code).toBe(0)
-    expect(stdout).toMatch(/^audited {5,}1 {2,}no price {2,}200 ms$/m)
+    expect(stdout).toMatch(/^audited {5,}1 {2,}0\.0001\d* USD {2,}200 ms$/m)
     expect(stdout).toMatch(/^ {2}answered {2,}2 {2,}0\.00 USD {2,}25 ms$/m)
   })
 

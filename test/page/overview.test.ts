@@ -84,7 +84,6 @@ describe('the overview', () => {
   it.each<[string, Partial<RolloutReport>, string]>([
     ['a route may step', { mayStep: true }, 'can enter the stage canary 25 %'],
     ['its traffic drifted', { driftedAt: 9_000, drift: 'of <b>loss' }, 'of &lt;b&gt;loss'],
-    ['its model ends', { deprecatedOn: '2027-01-31' }, 'retires the model of'],
   ])('tells that %s', async (_name, changes, said) => {
     await goLive()
     expect(await page.view('/admin')).toContain('nothing is wrong')
@@ -97,6 +96,21 @@ describe('the overview', () => {
       })
     )
     expect(await page.view('/admin')).toContain(said)
+  })
+
+  it.each([
+    [10, /notice bad[^<]*>The provider’s model .*gpt-4o-mini.* is retired on .*, in 10 days/],
+    [40, /notice waits[^<]*>The provider’s model .*gpt-4o-mini.* is retired on .*, in 40 days/],
+    [-3, /notice bad[^<]*>The provider’s model .*gpt-4o-mini.* was retired on/],
+  ])('tells that the model of a template is retired, %d days before', async (days, said) => {
+    await page.close()
+    const deprecatedOn = new Date(NOW + days * DAY_MS).toISOString().slice(0, 10)
+    const priced = { prices: [{ ...PRICE, deprecatedOn }] }
+    await open(priced, priced)
+    await page.store.templates.upsert([exampleTemplate()])
+    const markup = await page.view('/admin')
+    expect(markup).toMatch(said)
+    expect(markup).toContain('>1 template</a>')
   })
 
   it('tells that a person has paused a route', async () => {

@@ -1,4 +1,6 @@
 import { Command } from 'commander'
+import { loadPrices } from '../../config/config-files.ts'
+import { retirementsOf, retirementText, type Retirement } from '../../core/cost/retirements.ts'
 import { minuteText } from '../../core/days.ts'
 import type { RolloutSettings } from '../../core/rollout/stages.ts'
 import type { Economics } from '../../savings/economics.ts'
@@ -8,6 +10,7 @@ import { openStoreEconomics, withStore } from '../context.ts'
 import { print, table, type OutputOptions } from '../output.ts'
 import { liveRollouts } from '../rollout/rollout-of.ts'
 import { readTitles, type Titles } from '../titles.ts'
+import { visibleName } from '../../visible-text.ts'
 import { PAYS, stateName, stateText } from '../state-text.ts'
 
 /** number of the newest records from which the tenants are listed */
@@ -117,12 +120,18 @@ const remarksOf = ({ version, internalizations }: CollectedTemplate, titles: Tit
     })
 }
 
+const retirementLine = (retirement: Retirement): string =>
+  `${visibleName(retirement.model)} ${retirementText(retirement)}: ${retirement.templates} ` +
+  (retirement.templates === 1 ? 'template' : 'templates')
+
 const status = (options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
     const titles = await readTitles(store)
     const economics = await openStoreEconomics(store, config)
     const collected = await collect(store, titles, economics, config.rollout)
-    if (options.json) return print(collected)
+    const models = collected.templates.map(({ model }) => model)
+    const retirements = retirementsOf(models, await loadPrices(config), Date.now())
+    if (options.json) return print({ ...collected, retirements })
     const tenants = table(
       [
         ['tenant', 'records', 'last seen (UTC)'],
@@ -138,6 +147,7 @@ const status = (options: OutputOptions): Promise<void> =>
     print(
       [
         templatesText(collected, titles),
+        ...(retirements.length === 0 ? [] : [retirements.map(retirementLine).join('\n')]),
         ...(remarks.length === 0 ? [] : [remarks.join('\n')]),
         `tenants of the newest ${TENANT_RECORDS} records:\n${tenants}`,
       ].join('\n\n')

@@ -3,9 +3,10 @@ import {
   rolloutStageOf,
   type Internalization,
 } from '../../../core/internalization/internalization.ts'
+import { retirementText, type Retirement } from '../../../core/cost/retirements.ts'
 import { stageName } from '../../../core/rollout/stages.ts'
 import { BASE } from '../env.ts'
-import { Notice, Time, type Tone } from '../parts/figures.tsx'
+import { Notice, Time } from '../parts/figures.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
 import { TemplateLink, type Names } from '../parts/links.tsx'
 import { reasonOf } from '../parts/state.tsx'
@@ -70,20 +71,21 @@ const routeSentences = ({ row, report, next }: WatchedRoute, names: Names): Sent
             ),
           },
         ]),
-    ...(report.deprecatedOn === null
-      ? []
-      : [
-          {
-            tone: (report.isDeprecated ? 'bad' : 'waits') as Tone,
-            says: (
-              <>
-                The provider retires the model of {template} on {report.deprecatedOn}.
-              </>
-            ),
-          },
-        ]),
   ]
 }
+
+/** From so many days before it on, a model that is retired is in the way of everything else. */
+const SOON_DAYS = 30
+
+const retirementSentence = (retirement: Retirement): Sentence => ({
+  tone: retirement.daysLeft <= SOON_DAYS ? 'bad' : 'waits',
+  says: (
+    <>
+      The provider’s model <Line text={retirement.model} chars={80} /> {retirementText(retirement)}:{' '}
+      <a href={`${BASE}/templates`}>{counted(retirement.templates, 'template')}</a>.
+    </>
+  ),
+})
 
 const pausedSentence = (row: Internalization, names: Names): Sentence => ({
   tone: 'waits',
@@ -115,11 +117,12 @@ const firstOf = (sentences: Sentence[], address: string): Sentence[] => {
 }
 
 const sentencesOf = (overview: LoadedOverview, showsTexts: boolean): Sentence[] => {
-  const { waiting, routes, failed, forgetting, names } = overview
+  const { waiting, routes, failed, retirements, forgetting, names } = overview
   const paused = routes.filter(({ row }) => rolloutStageOf(row.state)?.isPaused === true)
   const templates = `${BASE}/templates`
   return [
     ...healthSentences(overview, showsTexts),
+    ...firstOf(retirements.map(retirementSentence), templates),
     ...firstOf(
       routes.flatMap((route) => routeSentences(route, names)),
       `${templates}?state=live`

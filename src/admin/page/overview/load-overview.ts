@@ -20,6 +20,7 @@ import {
   rolloutReports,
   type RolloutReport,
 } from '../../../lifecycle/rollout-report.ts'
+import { retirementsOf, type Retirement } from '../../../core/cost/retirements.ts'
 import { PERIODS, periodStart, type PeriodName } from '../../../core/cost/periods.ts'
 import { isInWork } from '../../../lifecycle/transitions.ts'
 import type { SavingsReport } from '../../../savings/savings.ts'
@@ -89,6 +90,8 @@ export interface LoadedOverview {
   failures: Failures | null
   /** null: there is an engine */
   withoutEngine: WithoutEngine | null
+  /** models of templates that are retired soon, or were lately */
+  retirements: Retirement[]
   /** forgettings that are not finished */
   forgetting: number
   /** of the whole period, oldest first; times without a request are missing */
@@ -184,7 +187,7 @@ export const loadOverview = async (
   period: PeriodName,
   isWorkedOut: boolean
 ): Promise<LoadedOverview> => {
-  const { store, economics, rollout, now, status } = deps
+  const { store, economics, rollout, prices, now, status } = deps
   const rows = await store.internalizations.list({ recordIds: false })
   const templates = await store.templates.list()
   const labels = await store.templates.labels()
@@ -208,6 +211,11 @@ export const loadOverview = async (
     moreRejected: Math.max(0, rejected.length - MAX_REJECTED),
     failures: await loadFailures(store, hours, now()),
     withoutEngine: await loadWithoutEngine(deps, rows, templates),
+    retirements: retirementsOf(
+      templates.map(({ model }) => model),
+      prices,
+      now()
+    ),
     forgetting: (await forgetTasks(store)).length,
     traffic: mergeHours(hours, PERIODS[period].bucketMs),
     from,

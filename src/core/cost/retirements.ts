@@ -1,0 +1,42 @@
+/** Models of the log's templates that their providers retire soon, or have just retired. */
+import { DAY_MS } from '../days.ts'
+import { groupBy } from '../group-by.ts'
+import { findPrice, type Price } from './prices.ts'
+
+export interface Retirement {
+  /** as its price has it */
+  model: string
+  /** YYYY-MM-DD */
+  on: string
+  /** below 0: it is retired */
+  daysLeft: number
+  /** templates whose requests name it */
+  templates: number
+}
+
+/** Requests name a retired model for a while; what was retired long ago is history. */
+const [DAYS_BEFORE, DAYS_AFTER] = [120, 30]
+
+/** @param models of the templates, once for each @param now milliseconds since the epoch @returns the first one first */
+export const retirementsOf = (
+  models: readonly string[],
+  prices: readonly Price[],
+  now: number
+): Retirement[] => {
+  const found = models.flatMap((model) => findPrice(prices, model) ?? [])
+  return [...groupBy(found, ({ model }) => model).values()]
+    .flatMap(([price, ...others]) => {
+      const { model, deprecatedOn: on } = price!
+      if (on === undefined) return []
+      const daysLeft = Math.ceil((Date.parse(on) - now) / DAY_MS)
+      return [{ model, on, daysLeft, templates: 1 + others.length }]
+    })
+    .filter(({ daysLeft }) => daysLeft <= DAYS_BEFORE && daysLeft >= -DAYS_AFTER)
+    .toSorted((one, other) => one.daysLeft - other.daysLeft)
+}
+
+/** `is retired on 2027-01-14, in 44 days`, `was retired on 2026-10-23` */
+export const retirementText = ({ on, daysLeft }: Retirement): string =>
+  daysLeft <= 0
+    ? `was retired on ${on}`
+    : `is retired on ${on}, in ${daysLeft} ${daysLeft === 1 ? 'day' : 'days'}`
