@@ -146,6 +146,7 @@ const RULES: Record<string, Rule> = {
       'src/store/store.ts',
       'src/lifecycle',
       'src/savings/economics.ts',
+      'src/savings/announced-retirements.ts',
       'src/engine',
       'src/openai',
       'src/errors.ts',

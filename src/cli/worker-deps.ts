@@ -2,7 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
 import { economicsSettings } from '../config/config-files.ts'
-import { costUsd, findPrice, type Price } from '../core/cost/prices.ts'
+import { costUsd, type Price } from '../core/cost/prices.ts'
+import { retiresByPrice } from '../core/cost/retirements.ts'
 import type { NamedUpstream } from '../core/upstream-choice.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
@@ -12,6 +13,7 @@ import type { Store } from '../store/store.ts'
 import type { WorkerDeps } from '../worker/deps.ts'
 import { engineCommandsOf } from '../worker/engine/commands.ts'
 import { createReplay } from '../worker/replay.ts'
+import { createModelLists } from '../worker/retirements.ts'
 
 export interface WorkerParts {
   engine: Engine | null
@@ -39,8 +41,9 @@ export const workerDeps = (
   economics: openEconomics(store, economicsSettings(config, prices), Date.now),
   webhook: config.webhook && { ...config.webhook, fetch },
   replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch, fault }),
+  readModelLists: createModelLists({ standard: config.upstream, upstreams, fetch }),
   costUsd: (model, usage) => costUsd(prices, model, usage),
-  deprecatedOn: (model) => findPrice(prices, model)?.deprecatedOn ?? null,
+  deprecatedOn: retiresByPrice(prices),
   now: Date.now,
   sleep,
   fault,

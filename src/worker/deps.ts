@@ -1,4 +1,5 @@
 /** Everything that the worker needs from outside, passed in once. */
+import type { RetiresOn } from '../core/cost/retirements.ts'
 import type { InternalizeOptions } from '../core/internalization/internalization.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -53,6 +54,9 @@ export interface WebhookTarget {
   fetch: typeof fetch
 }
 
+/** The lists of models of all upstreams, each with its host. @throws what a request throws */
+export type ReadModelLists = () => { host: string; list: () => Promise<string> }[]
+
 export interface WorkerDeps {
   store: Store
   /** null: nothing is trained, but detection runs */
@@ -66,12 +70,14 @@ export interface WorkerDeps {
   economics: Economics
   /** null when the operator gave no upstream key */
   replayUpstream: ReplayUpstream | null
+  /** null when the operator gave no upstream key */
+  readModelLists: ReadModelLists | null
   /** null: no events are sent */
   webhook: WebhookTarget | null
   /** the upstream's charge for an answer, US dollars; null without a price or usage */
   costUsd: (model: string, usage: Usage | null) => number | null
-  /** day on which the provider retires a model, by the price file, YYYY-MM-DD; null: not known */
-  deprecatedOn: (model: string) => string | null
+  /** by the prices, and in a lead also by what the upstreams announce */
+  deprecatedOn: RetiresOn
   now: () => number
   sleep: (ms: number, signal?: AbortSignal) => Promise<void>
   log: (event: WorkerEvent) => void

@@ -14,6 +14,7 @@ import { settleForgotten } from './forget.ts'
 import { createStarts } from './internalize/start.ts'
 import { createMayStart } from './internalize/would-pay.ts'
 import { promotionContext } from './internalize/internalize.ts'
+import { openRetirements } from './retirements.ts'
 import { createCurves } from './learning-curve/learn-curve.ts'
 import { claimOf, type WorkerLeases } from './leases.ts'
 import { settleRequests } from './requests.ts'
@@ -81,7 +82,8 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
   let detect: DetectLoop = await createDetectLoop(deps)
   const power = await access.openPower(deps)
   const starts = createStarts(deps, createMayStart(deps))
-  const routes = watchRoutes(deps)
+  const retirements = await openRetirements(deps)
+  const routes = watchRoutes({ ...deps, deprecatedOn: retirements.on })
   const curves = createCurves(deps)
   const prune = createPruning(deps, access)
 
@@ -109,6 +111,7 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
       return advanced
     },
     async prune() {
+      await retirements.step()
       if ((await prune()).isDetectorStale) detect = await createDetectLoop(deps)
     },
     watch: (present) => routes.step(present),

@@ -110,6 +110,7 @@ export class WorkerHarness {
       retention: { bodiesMs: 1e15, recordsMs: 1e15 },
       economics: openEconomics(this.store, economicsSettings(CONFIG, []), now),
       replayUpstream: null,
+      readModelLists: null,
       webhook: null,
       costUsd: () => null,
       deprecatedOn: () => null,

@@ -31,13 +31,14 @@ import type {
   Store,
   TemplateStore,
 } from '../../store/store.ts'
+import { RETIREMENTS } from '../../savings/announced-retirements.ts'
 
 const NO_RIGHT = 'ADMIN_READ_TOKEN may not read request texts or make decisions: use ADMIN_TOKEN'
 
 const refused = (): Promise<never> => Promise.reject(new AppError('forbidden', NO_RIGHT))
 
 /** Snapshots of figures; others have samples of texts. */
-const FIGURES = [progressSnapshot(''), 'rollout:', 'learning-curve:', 'forget:']
+const FIGURES = [progressSnapshot(''), 'rollout:', 'learning-curve:', 'forget:', RETIREMENTS]
 
 const DECISION = 'decision:'
 

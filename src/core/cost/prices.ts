@@ -91,7 +91,7 @@ export const parsePrices = (text: string): Price[] => {
 }
 
 /** A dated model such as `gpt-4o-mini-2024-07-18` or `claude-haiku-4-5-20251001` without its date. */
-const withoutDate = (model: string): string => model.replace(/-\d{4}-?\d{2}-?\d{2}$/, '')
+export const withoutDate = (model: string): string => model.replace(/-\d{4}-?\d{2}-?\d{2}$/, '')
 
 /** The newest price of the model, by its exact name or else by its name without a trailing date. */
 export const findPrice = (prices: readonly Price[], model: string): Price | null => {

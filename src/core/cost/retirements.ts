@@ -1,10 +1,10 @@
 /** Models of the log's templates that their providers retire soon, or have just retired. */
 import { DAY_MS } from '../days.ts'
 import { groupBy } from '../group-by.ts'
-import { findPrice, type Price } from './prices.ts'
+import { findPrice, withoutDate, type Price } from './prices.ts'
 
 export interface Retirement {
-  /** as its price has it */
+  /** without a date at its end */
   model: string
   /** YYYY-MM-DD */
   on: string
@@ -14,26 +14,33 @@ export interface Retirement {
   templates: number
 }
 
+/** Day on which a model's provider retires it, YYYY-MM-DD; null: not known. */
+export type RetiresOn = (model: string) => string | null
+
+/** By prices alone. */
+export const retiresByPrice =
+  (prices: readonly Price[]): RetiresOn =>
+  (model) =>
+    findPrice(prices, model)?.deprecatedOn ?? null
+
 /** Requests name a retired model for a while; what was retired long ago is history. */
 const [DAYS_BEFORE, DAYS_AFTER] = [120, 30]
 
 /** @param models of the templates, once for each @param now milliseconds since the epoch @returns the first one first */
 export const retirementsOf = (
   models: readonly string[],
-  prices: readonly Price[],
+  retiresOn: RetiresOn,
   now: number
-): Retirement[] => {
-  const found = models.flatMap((model) => findPrice(prices, model) ?? [])
-  return [...groupBy(found, ({ model }) => model).values()]
-    .flatMap(([price, ...others]) => {
-      const { model, deprecatedOn: on } = price!
-      if (on === undefined) return []
+): Retirement[] =>
+  [...groupBy(models, withoutDate)]
+    .flatMap(([model, named]) => {
+      const on = retiresOn(named[0]!)
+      if (on === null) return []
       const daysLeft = Math.ceil((Date.parse(on) - now) / DAY_MS)
-      return [{ model, on, daysLeft, templates: 1 + others.length }]
+      return [{ model, on, daysLeft, templates: named.length }]
     })
     .filter(({ daysLeft }) => daysLeft <= DAYS_BEFORE && daysLeft >= -DAYS_AFTER)
     .toSorted((one, other) => one.daysLeft - other.daysLeft)
-}
 
 /** `is retired on 2027-01-14, in 44 days`, `was retired on 2026-10-23` */
 export const retirementText = ({ on, daysLeft }: Retirement): string =>

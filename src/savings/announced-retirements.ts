@@ -1,0 +1,33 @@
+/** The days on which the upstreams retire their models, as their lists of models say; the worker reads them. */
+import { withoutDate } from '../core/cost/prices.ts'
+import type { RetiresOn } from '../core/cost/retirements.ts'
+import type { Store } from '../store/store.ts'
+
+/** Name of the snapshot. */
+export const RETIREMENTS = 'retirements'
+
+export interface AnnouncedRetirements {
+  /** when the lists were read, milliseconds since the epoch */
+  at: number
+  /** YYYY-MM-DD by the name of a model */
+  on: Record<string, string>
+}
+
+/** @returns null before the lists were read */
+export const readAnnounced = async ({
+  snapshots,
+}: Pick<Store, 'snapshots'>): Promise<AnnouncedRetirements | null> => {
+  const bytes = await snapshots.get(RETIREMENTS)
+  return bytes && (JSON.parse(new TextDecoder().decode(bytes)) as AnnouncedRetirements)
+}
+
+export const saveAnnounced = (
+  { snapshots }: Pick<Store, 'snapshots'>,
+  announced: AnnouncedRetirements
+): Promise<void> => snapshots.put(RETIREMENTS, new TextEncoder().encode(JSON.stringify(announced)))
+
+/** What an upstream announces counts before what a price says. */
+export const withAnnounced =
+  (announced: AnnouncedRetirements | null, priced: RetiresOn): RetiresOn =>
+  (model) =>
+    announced?.on[model] ?? announced?.on[withoutDate(model)] ?? priced(model)

@@ -1,0 +1,121 @@
+/** Reads, once a day, when the upstreams retire their models, from their lists of models. */
+import { DAY_MS } from '../core/days.ts'
+import type { NamedUpstream } from '../core/upstream-choice.ts'
+import { toAppError } from '../errors.ts'
+import {
+  readAnnounced,
+  saveAnnounced,
+  withAnnounced,
+  type AnnouncedRetirements,
+} from '../savings/announced-retirements.ts'
+import type { RetiresOn } from '../core/cost/retirements.ts'
+import type { ReadModelLists, WorkerDeps } from './deps.ts'
+
+const TIMEOUT_MS = 10_000
+const RETRY_MS = 3_600_000
+/** OpenAI's list of a hundred models has 12 KB. */
+const MAX_LIST_BYTES = 4_000_000
+const MAX_MODELS = 10_000
+const MAX_NAME_CHARS = 200
+
+interface ModelListOptions {
+  /** for models without an entry in `upstreams` */
+  standard: { baseUrl: string; apiKey: string | null }
+  upstreams: readonly NamedUpstream[]
+  fetch: typeof fetch
+}
+
+const textWithin = async (response: Response, maxBytes: number): Promise<string> => {
+  const parts: Uint8Array[] = []
+  let bytes = 0
+  for await (const part of response.body ?? []) {
+    bytes += part.byteLength
+    if (bytes > maxBytes) throw new Error(`the list of models has more than ${maxBytes} bytes`)
+    parts.push(part)
+  }
+  return Buffer.concat(parts).toString('utf8')
+}
+
+const readList = async (
+  fetch: ModelListOptions['fetch'],
+  { baseUrl, apiKey }: { baseUrl: string; apiKey: string }
+): Promise<string> => {
+  const response = await fetch(`${baseUrl}/models`, {
+    headers: { authorization: `Bearer ${apiKey}` },
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  })
+  if (response.ok) return textWithin(response, MAX_LIST_BYTES)
+  await response.body?.cancel()
+  throw new Error(`it answered with ${response.status}`)
+}
+
+/** Asks each upstream with the operator's key. @returns null when no upstream has one */
+export const createModelLists = ({
+  standard,
+  upstreams,
+  fetch,
+}: ModelListOptions): ReadModelLists | null => {
+  const keyed = [standard, ...upstreams].flatMap(({ baseUrl, apiKey }) =>
+    apiKey === null ? [] : [{ baseUrl, apiKey }]
+  )
+  if (keyed.length === 0) return null
+  return () =>
+    keyed.map((one) => ({ host: new URL(one.baseUrl).host, list: () => readList(fetch, one) }))
+}
+
+const isDay = (value: unknown): value is string =>
+  typeof value === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value))
+
+/**
+ * `shutdown_date` of each model (developers.openai.com/api/reference/resources/models); entries of another shape are
+ * left out. @throws Error where the text is no list of models
+ */
+export const shutdownDates = (text: string): Record<string, string> => {
+  const { data } = JSON.parse(text) as { data?: unknown }
+  if (!Array.isArray(data)) throw new Error('it answered with no list of models')
+  const dated = data.slice(0, MAX_MODELS).flatMap((entry: unknown): [string, string][] => {
+    const { id, shutdown_date: day } = (entry ?? {}) as { id?: unknown; shutdown_date?: unknown }
+    const isNamed = typeof id === 'string' && id.length <= MAX_NAME_CHARS
+    return isNamed && isDay(day) ? [[id, day]] : []
+  })
+  return Object.fromEntries(dated)
+}
+
+export interface Retirements {
+  /** Reads the lists if they were not read for a day. Never rejects. */
+  step(): Promise<void>
+  on: RetiresOn
+}
+
+/** @param deps with the store under the lease */
+export const openRetirements = async (
+  deps: Pick<WorkerDeps, 'store' | 'readModelLists' | 'deprecatedOn' | 'now' | 'log'>
+): Promise<Retirements> => {
+  const { store, readModelLists, deprecatedOn, now, log } = deps
+  let announced: AnnouncedRetirements | null = await readAnnounced(store)
+  return {
+    async step() {
+      if (readModelLists === null) return
+      if (announced !== null && Math.abs(now() - announced.at) < DAY_MS) return
+      const on: Record<string, string> = {}
+      let failed = 0
+      const lists = readModelLists()
+      for (const { host, list } of lists)
+        try {
+          Object.assign(on, shutdownDates(await list()))
+        } catch (error) {
+          failed++
+          const { message } = toAppError(error)
+          const said = `when ${host} retires its models cannot be read: ${message}`
+          log({ level: 'info', message: said })
+        }
+      // where all lists failed, what was known stays, and the next hour tries again
+      announced =
+        failed < lists.length
+          ? { at: now(), on }
+          : { at: now() - DAY_MS + RETRY_MS, on: announced?.on ?? {} }
+      await saveAnnounced(store, announced)
+    },
+    on: (model) => withAnnounced(announced, deprecatedOn)(model),
+  }
+}

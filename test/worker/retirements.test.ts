@@ -1,0 +1,124 @@
+/** The worker reads when the upstreams retire their models. */
+import { describe, expect, it } from 'vitest'
+import { DAY_MS } from '../../src/core/days.ts'
+import { readAnnounced } from '../../src/savings/announced-retirements.ts'
+import { createModelLists, openRetirements, shutdownDates } from '../../src/worker/retirements.ts'
+import { openStore } from '../kit/store/local-store.ts'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const LIST = JSON.stringify({
+  object: 'list',
+  data: [
+    { id: 'gpt-4o', object: 'model', created: 1, owned_by: 'system', shutdown_date: '2027-01-14' },
+    { id: 'gpt-6-luna', object: 'model', created: 1, owned_by: 'system', shutdown_date: null },
+    { id: 'other', shutdown_date: 'soon' },
+    { id: 7, shutdown_date: '2027-01-14' },
+    null,
+  ],
+})
+
+const upstream = (name: string, apiKey: string | null) => ({
+  name,
+  baseUrl: `https://${name}.example/v1`,
+  apiKey,
+  models: [],
+  fallback: [],
+})
+
+const answering = (body: string, status = 200) => {
+  const asked: [string, string | null][] = []
+  const fetchIt = ((url: string, init: RequestInit) => {
+    asked.push([url, new Headers(init.headers).get('authorization')])
+    return Promise.resolve(new Response(body, { status }))
+  }) as typeof fetch
+  return { asked, fetch: fetchIt }
+}
+
+describe('lists of models', () => {
+  it('have the days of shutdown, whatever else they have', () => {
+    expect(shutdownDates(LIST)).toEqual({ 'gpt-4o': '2027-01-14' })
+    expect(() => shutdownDates('{"error":{}}')).toThrow('no list of models')
+    expect(() => shutdownDates('<html>')).toThrow()
+  })
+
+  it('are asked of each upstream with its key, and of none without one', async () => {
+    const { asked, fetch } = answering(LIST)
+    const upstreams = [upstream('keyed', 'sk-2'), upstream('bare', null)]
+    expect(createModelLists({ standard: upstream('a', null), upstreams: [], fetch })).toBeNull()
+    const lists = createModelLists({ standard: upstream('main', 'sk-1'), upstreams, fetch })!()
+    expect(lists.map(({ host }) => host)).toEqual(['main.example', 'keyed.example'])
+    for (const { list } of lists) expect(await list()).toBe(LIST)
+    expect(asked).toEqual([
+      ['https://main.example/v1/models', 'Bearer sk-1'],
+      ['https://keyed.example/v1/models', 'Bearer sk-2'],
+    ])
+  })
+
+  it.each([
+    ['a refusal', answering('no', 404), 'it answered with 404'],
+    ['a flood', answering('x'.repeat(4_000_001)), 'more than 4000000 bytes'],
+  ])('end at %s', async (_name, { fetch }, said) => {
+    const [one] = createModelLists({ standard: upstream('a', 'sk'), upstreams: [], fetch })!()
+    await expect(one!.list()).rejects.toThrow(said)
+  })
+})
+
+const open = async (list: () => Promise<string>) => {
+  const store = await openStore({ dataDir: mkdtempSync(join(tmpdir(), 'promptintern-retire-')) })
+  const clock = { now: Date.parse('2026-12-01') }
+  const said: string[] = []
+  const reader = () =>
+    openRetirements({
+      store,
+      readModelLists: () => [{ host: 'api.example', list }],
+      deprecatedOn: (model) => (model === 'priced' ? '2027-05-05' : '2030-01-01'),
+      now: () => clock.now,
+      log: ({ message }) => void said.push(message),
+    })
+  return { store, clock, said, reader }
+}
+
+describe('the days on which models are retired', () => {
+  it('are read once a day, kept in the store, and count before those of prices', async () => {
+    let asked = 0
+    const { store, clock, reader } = await open(() => Promise.resolve((asked++, LIST)))
+    const retirements = await reader()
+    expect(retirements.on('gpt-4o')).toBe('2030-01-01')
+    await retirements.step()
+    await retirements.step()
+    expect(asked).toBe(1)
+    expect([retirements.on('gpt-4o'), retirements.on('gpt-4o-2024-08-06')]).toEqual([
+      '2027-01-14',
+      '2027-01-14',
+    ])
+    expect(retirements.on('priced')).toBe('2027-05-05')
+    expect(await readAnnounced(store)).toMatchObject({ on: { 'gpt-4o': '2027-01-14' } })
+    const again = await reader()
+    await again.step()
+    expect(asked).toBe(1)
+    clock.now += DAY_MS
+    await again.step()
+    expect(asked).toBe(2)
+    await store.close()
+  })
+
+  it('stay as they were where the upstream cannot be asked, which is said', async () => {
+    const answers = [LIST, null, LIST]
+    const { store, clock, said, reader } = await open(() => {
+      const next = answers.shift()!
+      return next === null ? Promise.reject(new Error('away')) : Promise.resolve(next)
+    })
+    const retirements = await reader()
+    await retirements.step()
+    clock.now += DAY_MS
+    await retirements.step()
+    expect(said).toEqual(['when api.example retires its models cannot be read: away'])
+    expect(retirements.on('gpt-4o')).toBe('2027-01-14')
+    clock.now += 3_600_000
+    await retirements.step()
+    expect(answers).toEqual([])
+    await store.close()
+  })
+})
