@@ -25,6 +25,7 @@ const VERBS: Record<string, () => Promise<Command>> = {
   resume: async () => (await import('./commands/rollout/pause.ts')).resumeCommand(),
   rollback: async () => (await import('./commands/rollout/rollback.ts')).rollbackCommand(),
   retire: async () => (await import('./commands/rollout/retire.ts')).retireCommand(),
+  move: async () => (await import('./commands/template/move.ts')).moveCommand(),
   savings: async () => (await import('./commands/savings.ts')).savingsCommand(),
   proof: async () => (await import('./commands/proof/proof.ts')).proofCommand(),
   verify: async () => (await import('./commands/proof/verify.ts')).verifyCommand(),

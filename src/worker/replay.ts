@@ -4,6 +4,7 @@ import type { ReportFault, WorkerFault } from '../fault-log.ts'
 import { readChatRequest } from '../core/request/chat-reading.ts'
 import { PLAIN } from '../core/request/envelope.ts'
 import { findUnlimitedMember } from '../core/request/limited-members.ts'
+import { isSuccess } from '../core/http-status.ts'
 import { findUpstream, type NamedUpstream } from '../core/upstream-choice.ts'
 import { dialectOfRecord, type Dialect } from '../openai/dialect.ts'
 import type { ReplayUpstream } from './deps.ts'
@@ -18,24 +19,30 @@ export interface ReplayOptions {
   fault: ReportFault<WorkerFault>
 }
 
+/** An answer of an upstream, whatever its status. */
+export interface UpstreamAnswer {
+  status: number
+  body: string
+  /** `retry-after`, milliseconds; null without one */
+  retryAfterMs: number | null
+}
+
 const ask = async (
   fetch: ReplayOptions['fetch'],
-  url: string,
-  apiKey: string,
-  request: Record<string, unknown>
-): Promise<string> => {
+  { url, apiKey, request }: { url: string; apiKey: string; request: Record<string, unknown> }
+): Promise<UpstreamAnswer> => {
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` },
     body: JSON.stringify(request),
     signal: AbortSignal.timeout(REPLAY_TIMEOUT_MS),
   })
-  if (response.ok) return await response.text()
-  await response.body?.cancel()
-  throw new AppError(
-    'upstream-unavailable',
-    `the upstream answered a repeated request with ${response.status}`
-  )
+  const seconds = Number(response.headers.get('retry-after') ?? NaN)
+  return {
+    status: response.status,
+    body: await response.text(),
+    retryAfterMs: Number.isFinite(seconds) ? 1_000 * seconds : null,
+  }
 }
 
 /** Whether a caller's request would take the operator's key to another model, host or resource. */
@@ -44,31 +51,59 @@ const leadsElsewhere = (body: string, dialect: Dialect): boolean => {
   return typeof outcome !== 'string' && findUnlimitedMember(outcome.request) !== null
 }
 
+type Asked = Parameters<ReplayUpstream>[0]
+
+type UpstreamsWithKeys = Pick<ReplayOptions, 'standard' | 'upstreams'>
+
+/** @returns where and what to ask; null where the operator's key must not go */
+const askedAgain = (
+  { path, envelope = PLAIN, request: body }: Asked,
+  { standard, upstreams }: UpstreamsWithKeys
+): { url: string; apiKey: string; request: Record<string, unknown> } | null => {
+  // a caller's headers could take the operator's key elsewhere, and without them it is another question
+  if (envelope !== PLAIN) return null
+  const { stream_options: _, ...request } = JSON.parse(body) as Record<string, unknown>
+  const dialect = dialectOfRecord({ path })
+  const { baseUrl, apiKey } = findUpstream(upstreams, String(request['model'])) ?? standard
+  if (apiKey === null || leadsElsewhere(body, dialect)) return null
+  const url = `${baseUrl}${dialect.pathBelowBase}`
+  return { url, apiKey, request: { ...request, ...dialect.askedAgain } }
+}
+
+const hasKey = ({ standard, upstreams }: UpstreamsWithKeys): boolean =>
+  [standard, ...upstreams].some(({ apiKey }) => apiKey !== null)
+
+/** Sends a request with the operator's key. @returns null where it must not go @throws where nothing answers */
+export type AskUpstream = (asked: Asked) => Promise<UpstreamAnswer | null>
+
+/** @returns null when no upstream has a key */
+export const createAsk = (options: Omit<ReplayOptions, 'fault'>): AskUpstream | null =>
+  hasKey(options)
+    ? async (asked) => {
+        const again = askedAgain(asked, options)
+        return again && ask(options.fetch, again)
+      }
+    : null
+
 /**
  * A replay goes to the upstream of the request's model, with that upstream's key. It gives null on any
  * failure, because the gate works without replays.
  * @returns null when no upstream has a key
  */
-export const createReplay = ({
-  standard,
-  upstreams,
-  fetch,
-  fault,
-}: ReplayOptions): ReplayUpstream | null => {
-  const hasKey = [standard, ...upstreams].some(({ apiKey }) => apiKey !== null)
-  if (!hasKey) return null
-  return async ({ path, envelope = PLAIN, request: body }) => {
-    // a caller's headers could take the operator's key elsewhere, and without them it is another question
-    if (envelope !== PLAIN) return null
-    const { stream_options: _, ...request } = JSON.parse(body) as Record<string, unknown>
-    const dialect = dialectOfRecord({ path })
-    const { pathBelowBase, askedAgain } = dialect
-    const { baseUrl, apiKey } = findUpstream(upstreams, String(request['model'])) ?? standard
-    if (apiKey === null || leadsElsewhere(body, dialect)) return null
+export const createReplay = (options: ReplayOptions): ReplayUpstream | null => {
+  if (!hasKey(options)) return null
+  return async (asked) => {
+    const again = askedAgain(asked, options)
+    if (again === null) return null
     try {
-      return await ask(fetch, `${baseUrl}${pathBelowBase}`, apiKey, { ...request, ...askedAgain })
+      const { status, body } = await ask(options.fetch, again)
+      if (isSuccess(status)) return body
+      throw new AppError(
+        'upstream-unavailable',
+        `the upstream answered a repeated request with ${status}`
+      )
     } catch (error) {
-      fault('replay', error, { host: new URL(baseUrl).host })
+      options.fault('replay', error, { host: new URL(again.url).host })
       return null
     }
   }

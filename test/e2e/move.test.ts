@@ -1,130 +1,199 @@
-/** `promptintern migrate sqlite-to-postgres` from a user's view: killed, repeated, and served afterwards. */
-import { spawn } from 'node:child_process'
+/** `promptintern move` asks another model of the upstream, within a budget, and says how its answers differ. */
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { freePort } from '../kit/process/free-port.ts'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { createProgram } from '../../src/cli/program.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
-import type { MoveReport } from '../../src/store/move/move.ts'
-import { CLI, runCli, startServer } from '../kit/process/built.ts'
-import { exampleRecord } from '../kit/records/examples.ts'
+import { orderRecord } from '../kit/records/paint-orders.ts'
+import { exampleTemplate } from '../kit/records/examples.ts'
+import type { MoveView } from '../../src/cli/commands/template/move-text.ts'
+import type { Template } from '../../src/core/template/template.ts'
 import { openStore } from '../kit/store/local-store.ts'
-import { closeFiles, fillToMove } from '../kit/store/moved.ts'
-import {
-  createDatabase,
-  describePostgres,
-  execute,
-  testServer,
-  urlOf,
-} from '../kit/postgres/postgres.ts'
 
-const BATCHES = 12
-const BATCH_RECORDS = 500
-/** of several commands, each a process */
-const PATIENCE_MS = 300_000
-const MOVE = ['migrate', 'sqlite-to-postgres']
+const ORDERS = 120
+const RECORDS = Array.from({ length: ORDERS }, (_, i) => ({
+  ...orderRecord(i),
+  at: Date.now() - (ORDERS - i) * 60_000,
+  durationMs: 400,
+  usage: { prompt_tokens: 1_000, completion_tokens: 2, total_tokens: 1_002 },
+}))
 
-describePostgres('promptintern migrate sqlite-to-postgres', () => {
+/** Of the paint orders of the records. */
+const TEMPLATE: Template = {
+  ...exampleTemplate('paint-orders'),
+  messages: [
+    {
+      role: 'system',
+      segments: [
+        { kind: 'anchor', text: (JSON.parse(RECORDS[0]!.request) as Body).messages[0]!.content },
+      ],
+    },
+    { role: 'user', segments: [{ kind: 'query' }] },
+  ],
+}
+
+interface Body {
+  model: string
+  messages: { role: string; content: string }[]
+}
+
+/** What the upstream answers: a text, or a status with a message. */
+type Answers = (body: Body, number: number) => string | { status: number; message: string }
+
+const colourOf = (body: Body): string => {
+  const asked = body.messages.at(-1)!.content
+  return ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange'].find((one) =>
+    asked.includes(one)
+  )!
+}
+
+describe('a move to another model', () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-move-'))
-  let env: Record<string, string>
-  let target: ServerOptions
-  let before: unknown
+  const asked: { model: string; authorization: string | undefined }[] = []
+  let answers: Answers = colourOf
+  let usage: object | undefined
+  let server: Server
 
-  const json = async (settings: Record<string, string>, ...words: string[]): Promise<unknown> =>
-    JSON.parse(await runCli({ DATA_DIR: dataDir, ...settings }, ...words, '--json'))
-
-  const copied = async (): Promise<number> => {
-    const [row] = await execute(target, 'select count(*) from promptintern.records').catch(
-      // before the move has made its tables
-      () => []
-    )
-    return Number(row?.['count'] ?? 0)
+  const cli = async (...words: string[]): Promise<string> => {
+    const env = {
+      DATA_DIR: dataDir,
+      UPSTREAM_BASE_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+      UPSTREAM_API_KEY: 'sk-operator',
+    }
+    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value)
+    const out = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+    const err = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    try {
+      await (await createProgram(words)).parseAsync(words, { from: 'user' })
+      return out.mock.calls.map(([text]) => text).join('')
+    } finally {
+      out.mockRestore()
+      err.mockRestore()
+      vi.unstubAllEnvs()
+    }
   }
 
-  /** @returns the signal that ended a move after two batches of records */
-  const killed = async (): Promise<string | null> => {
-    const child = spawn(process.execPath, [CLI, ...MOVE], { env: { ...process.env, ...env } })
-    const ended = new Promise<string | null>((resolve) =>
-      child.once('exit', (_, signal) => resolve(signal))
-    )
-    await vi.waitUntil(async () => (await copied()) > 2 * BATCH_RECORDS, {
-      timeout: PATIENCE_MS / 2,
-      interval: 20,
-    })
-    child.kill('SIGKILL')
-    return ended
+  const report = async (...words: string[]): Promise<MoveView> => {
+    asked.length = 0
+    const all = ['move', 'paint-orders', '--to', 'gpt-6-luna', '--yes', '--json', ...words]
+    return JSON.parse(await cli(...all)) as MoveView
   }
 
   beforeAll(async () => {
+    server = createServer((request, response) => {
+      const parts: Buffer[] = []
+      request.on('data', (part: Buffer) => parts.push(part))
+      request.on('end', () => {
+        const body = JSON.parse(Buffer.concat(parts).toString()) as Body
+        asked.push({ model: body.model, authorization: request.headers.authorization })
+        const given = answers(body, asked.length)
+        response.setHeader('content-type', 'application/json')
+        if (typeof given !== 'string') {
+          response.statusCode = given.status
+          return response.end(JSON.stringify({ error: { message: given.message } }))
+        }
+        const message = { role: 'assistant', content: given }
+        const choices = [{ index: 0, message, finish_reason: 'stop' }]
+        return response.end(JSON.stringify({ choices, ...(usage && { usage }) }))
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const store = await openStore({ dataDir })
-    await fillToMove(store)
-    for (let batch = 0; batch < BATCHES; batch++) {
-      const records = Array.from({ length: BATCH_RECORDS }, (_, index) => {
-        const number = 10_000 + batch * BATCH_RECORDS + index
-        return exampleRecord(number, { at: Date.now(), request: `{"number":${number}}` })
-      })
-      await store.records.append(batchOf(records))
-    }
+    await store.templates.upsert([
+      { ...TEMPLATE, tenant: RECORDS[0]!.tenant, model: RECORDS[0]!.model },
+    ])
+    await store.records.append(batchOf(RECORDS))
+    await store.records.tagTemplate(
+      RECORDS.map(({ id }) => id),
+      TEMPLATE.version
+    )
     await store.close()
-    await closeFiles()
-    before = await json({}, 'status')
-    target = await createDatabase()
-    env = { DATA_DIR: dataDir, DATABASE_URL: urlOf(await testServer(), target.database) }
-  }, PATIENCE_MS)
+  })
 
-  afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
+  afterEach(() => {
+    answers = colourOf
+    usage = { prompt_tokens: 1_000, completion_tokens: 2, total_tokens: 1_002 }
+  })
 
-  it(
-    'goes on after kill -9, and nothing opens the target until it is done',
-    async () => {
-      expect(await killed()).toBe('SIGKILL')
-      await expect(runCli(env, 'status')).rejects.toMatchObject({
-        code: 4,
-        stderr: expect.stringContaining('a move from SQLite is unfinished') as string,
-      })
-      const report = (await json(env, ...MOVE)) as MoveReport
-      expect(report).toMatchObject({ resumed: true, differences: 0 })
-      expect(report.tables['records']!.compared).toBe(BATCHES * BATCH_RECORDS + 113)
-      expect(report.copied).toBeLessThan(BATCHES * BATCH_RECORDS)
-      expect(await json(env, 'status')).toEqual(before)
-    },
-    PATIENCE_MS
-  )
+  afterAll(() => {
+    server.close()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
 
-  it(
-    'says what it did, and that a second move has no empty target',
-    async () => {
-      expect(await runCli(env, ...MOVE, '--verify')).toContain('both databases have the same rows')
-      await expect(runCli(env, ...MOVE)).rejects.toMatchObject({ code: 4 })
-      await expect(runCli({ DATA_DIR: dataDir }, ...MOVE)).rejects.toMatchObject({
-        code: 2,
-        stderr: expect.stringContaining('set DATABASE_URL') as string,
-      })
-      const elsewhere = [...MOVE, '--from', join(dataDir, 'none')]
-      await expect(runCli(env, ...elsewhere)).rejects.toMatchObject({ code: 3 })
-    },
-    PATIENCE_MS
-  )
+  it('sends each request once, with the new name and the own key', async () => {
+    usage = { prompt_tokens: 1_000, completion_tokens: 2, total_tokens: 1_002 }
+    const moved = await report('--requests', '50')
+    expect(moved).toMatchObject({
+      template: 'paint-orders',
+      to: 'gpt-6-luna',
+      requests: 50,
+      agreement: 1,
+      agreementUpper: 1,
+      failed: 0,
+      unsent: 0,
+      differences: [],
+    })
+    expect(moved.agreementLower).toBeCloseTo(0.929, 2)
+    expect(asked).toHaveLength(50)
+    expect(new Set(asked.map(({ model }) => model))).toEqual(new Set(['gpt-6-luna']))
+    expect(asked[0]!.authorization).toBe('Bearer sk-operator')
+    // 1,000 × 0.10 + 2 × 0.50 USD a million
+    expect(moved.new.usdPerMillion).toBeCloseTo(101)
+    expect(moved.usd).toBeCloseTo(50 * 101e-6)
+    expect(moved.old.ms).toBe(400)
+  })
 
-  it(
-    'ends with another code when the databases differ, and serves what was moved',
-    async () => {
-      const server = await startServer({ ...env, PORT: String(await freePort()), ENGINE: 'none' })
-      try {
-        expect((await fetch(`${server.baseUrl}/readyz`)).status).toBe(200)
-        expect(await json(env, 'show', 'version-4')).toMatchObject({})
-        await json(env, 'label', 'version-4', 'changed since')
-      } finally {
-        await server.stop()
-      }
-      const differs = runCli(env, ...MOVE, '--verify')
-      await expect(differs).rejects.toMatchObject({
-        code: 5,
-        stdout: expect.stringContaining('rows are different, missing or added') as string,
-      })
-    },
-    PATIENCE_MS
-  )
+  it('says which labels differ, on one page', async () => {
+    answers = (body) => (colourOf(body) === 'amber' ? 'orange' : colourOf(body))
+    const moved = await report('--requests', '120')
+    expect(moved.agreement).toBeCloseTo(5 / 6)
+    expect(moved.differences).toEqual([
+      { kind: 'label', old: 'amber', new: 'orange', requests: 20 },
+    ])
+    const text = await cli('move', 'paint-orders', '--to', 'gpt-6-luna', '--yes')
+    expect(text.replace(/\s+/g, ' ')).toContain('in 83.3 % of 120 requests (95 % interval')
+    expect(text).toMatch(/20 +another label +amber +orange/)
+  })
+
+  it('counts requests that the new model refuses, with the reason', async () => {
+    answers = (body, number) =>
+      number % 10 === 0 ? { status: 400, message: 'no temperature here' } : colourOf(body)
+    const moved = await report('--requests', '100')
+    expect(moved.agreement).toBeCloseTo(0.9)
+    expect(moved.differences).toEqual([
+      { kind: 'refused', old: 'text', new: '400: no temperature here', requests: 10 },
+    ])
+  })
+
+  it('thinks aloud: answers that are no label differ', async () => {
+    answers = (body) => `Let me think. The colour is ${colourOf(body)}.`
+    const moved = await report('--requests', '30')
+    expect(moved.agreement).toBe(0)
+    expect(moved.differences.every(({ new: fresh }) => fresh === 'none of the labels')).toBe(true)
+  })
+
+  it('goes beyond its budget by one request at most', async () => {
+    usage = { prompt_tokens: 100_000, completion_tokens: 2, total_tokens: 100_002 }
+    const moved = await report('--requests', '120', '--budget-usd', '0.1')
+    const one = 100_000 * 0.1e-6 + 2 * 0.5e-6
+    expect(moved.usd).toBeGreaterThanOrEqual(0.1)
+    expect(moved.usd).toBeLessThanOrEqual(0.1 + one)
+    expect(moved.requests + moved.unsent).toBe(120)
+  })
+
+  it('ends at once where the model is not there', async () => {
+    answers = () => ({ status: 404, message: 'The model does not exist' })
+    await expect(report()).rejects.toThrow('does not answer with gpt-6-luna: 404: The model does')
+    expect(asked).toHaveLength(1)
+  })
+
+  it('needs a price, a template, and somebody who says yes', async () => {
+    const to = (model: string) => cli('move', 'paint-orders', '--to', model, '--yes')
+    await expect(to('house-model')).rejects.toThrow('no price of house-model is known')
+    await expect(cli('move', 'nothing', '--to', 'gpt-6-luna')).rejects.toThrow('no template')
+    await expect(cli('move', 'paint-orders', '--to', 'gpt-6-luna')).rejects.toThrow('--yes')
+  })
 })

@@ -1,0 +1,33 @@
+/** Lets requests go while their cost stays within a budget, which no more than one request may exceed. Pure. */
+
+export interface Budget {
+  /** @param boundUsd most that the next request can cost; Infinity: there is no bound */
+  mayStart(boundUsd: number): boolean
+  start(boundUsd: number): void
+  /** @param usd that it cost */
+  end(boundUsd: number, usd: number): void
+  readonly spentUsd: number
+}
+
+/** @param limitUsd US dollars */
+export const createBudget = (limitUsd: number): Budget => {
+  let [spent, reserved, underway] = [0, 0, 0]
+  return {
+    mayStart: (boundUsd) =>
+      // alone, it is the one that may exceed the budget
+      spent < limitUsd && (underway === 0 || spent + reserved + boundUsd <= limitUsd),
+    start(boundUsd) {
+      underway++
+      reserved += boundUsd
+    },
+    end(boundUsd, usd) {
+      underway--
+      // Infinity less Infinity is no number
+      reserved = underway === 0 ? 0 : reserved - boundUsd
+      spent += usd
+    },
+    get spentUsd() {
+      return spent
+    },
+  }
+}
