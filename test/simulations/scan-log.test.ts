@@ -43,6 +43,7 @@ const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
   onTemplate: () => {},
   onFound: () => {},
   onForm: () => {},
+  onCaches: () => {},
   ...changed,
 })
 

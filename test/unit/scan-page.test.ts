@@ -18,6 +18,7 @@ const SHOP: Workshop = {
   now: Date.parse('2026-10-22'),
 }
 const NEXT = { says: 'wait & see', command: null }
+const NO_CACHES = { templates: new Map(), others: [] }
 const FREE = { isEngineFree: true, next: NEXT }
 
 describe('the first sentences', () => {
@@ -31,7 +32,13 @@ describe('the first sentences', () => {
   })
 
   it('say that an engine costs more than it saves', () => {
-    const totals = { ready: 1, usdPerMonth: 1, netUsdPerMonth: -3, leastNetUsdPerMonth: -3.1 }
+    const totals = {
+      ready: 1,
+      usdPerMonth: 1,
+      netUsdPerMonth: -3,
+      leastNetUsdPerMonth: -3.1,
+      cacheUsdPerMonth: null,
+    }
     expect(headline(reportOf([labels()], { totals }))).toContain(
       'but the engine would cost 3.00 USD a month more than that saves'
     )
@@ -168,7 +175,12 @@ describe('a form', () => {
     const unexplained = [{ query: 'is it\nlost?', answer: 'x'.repeat(500) }]
     const forms = new Map([[form().version, { explained: 0.974, fields, unexplained }]])
     const titles = titlesOf(new Map())
-    const text = scanText(reportOf([form()]), LOG, { isEngineFree: true, titles, forms })
+    const text = scanText(reportOf([form()]), LOG, {
+      isEngineFree: true,
+      titles,
+      forms,
+      caches: NO_CACHES,
+    })
     expect(text).toMatch(/^01234567 +4,000 +1,100 +2 fields +61 %/m)
     const at = text.indexOf('the form of its answers')
     expect(text.slice(at).split('\n').slice(0, 6)).toEqual([
@@ -194,6 +206,7 @@ describe('the table', () => {
     const text = scanText(reportOf([labels(), waiting(), json]), LOG, {
       ...FREE,
       forms: new Map(),
+      caches: NO_CACHES,
       titles: titlesOf(new Map()),
     })
     const rows = text.split('\n').filter((line) => /^(template|0123|fedc)/.test(line))
