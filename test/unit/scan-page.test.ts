@@ -263,3 +263,97 @@ describe('the page', () => {
     expect(scanPage(reportOf([]), LOG, FREE)).not.toMatch(/<svg|class="bars"/)
   })
 })
+
+const CACHE: NonNullable<TemplateReport['cache']> = {
+  stablePrefixTokens: 12,
+  providerMinimumTokens: 1024,
+  cachedShare: 0.031,
+  cause: 'time',
+  firstDifference: 'the time in line 1 of message 1 (system)',
+  mend: 'Move the time behind the constant text, or leave it out.',
+  usdPerMonth: 900,
+  usdUnknown: null,
+  priceAsOf: '2026-11-01',
+  mendedShare: 0.8,
+  causes: [
+    {
+      cause: 'time',
+      firstDifference: 'the time in line 1 of message 1 (system)',
+      mend: 'Move the time behind the constant text, or leave it out.',
+      usdPerMonth: 900,
+    },
+  ],
+}
+
+const mended = (changed: Partial<TemplateReport> = {}): TemplateReport =>
+  labels({
+    cache: CACHE,
+    mendedNetUsdPerMonth: 200,
+    advice: [
+      { action: 'mend', usdPerMonth: 900 },
+      { action: 'internalize', usdPerMonth: 200 },
+    ],
+    ...changed,
+  })
+
+describe('a cache that is not read', () => {
+  const totals = { ...reportOf([]).totals, cacheUsdPerMonth: 900 }
+
+  it('is in the first sentences, the advice and the next step, by money', () => {
+    const report = reportOf([mended()], { totals })
+    expect(headline(report)).toMatch(
+      /Mends of the provider's cache would save about 900 USD a month\.$/
+    )
+    expect(remarkOf(mended())).toMatch(
+      /advice: mend the cache \(900 USD a month\), then internalize \(200 USD a month\)$/
+    )
+    const { says, command } = nextStep(report, LOG, SHOP)
+    expect(says).toMatch(
+      /^first mend the provider's cache for 01234567, .* Then train and prove it/
+    )
+    expect(command).toContain('promptintern serve')
+    const dearer = reportOf([mended({ mendedNetUsdPerMonth: 2000 })], { totals })
+    expect(nextStep(dearer, LOG, SHOP).says).toMatch(/^train and prove it .* Also mend the/)
+  })
+
+  it('is all that there is to do where no head can learn', () => {
+    const untrained = mended({
+      expectedCoverage: null,
+      missingExchanges: null,
+      responseType: 'free-text',
+      labels: null,
+    })
+    expect(nextStep(reportOf([untrained], { totals }), LOG, SHOP)).toMatchObject({
+      says: expect.stringMatching(/^mend the provider's cache/),
+      command: null,
+    })
+    expect(remarkOf(mended({ advice: [{ action: 'nothing', usdPerMonth: 0 }] }))).toMatch(
+      /advice: do nothing$/
+    )
+  })
+
+  it('is on the page and in the text with its mend, its dollars and the day of the price', () => {
+    const other = { model: 'gpt<b>', requests: 310, cache: CACHE }
+    const report = reportOf([mended()], { totals, otherCaches: [other] })
+    const page = scanPage(report, LOG, FREE)
+    expect(page).toContain('cache is not read: nine of ten requests share their first 12 tokens')
+    expect(page).toContain('Saves 900 USD a month.')
+    expect(page).toContain('price of 2026-11-01')
+    expect(page).toContain('about 310 requests to gpt&lt;b&gt; without a template')
+    const caches = { templates: new Map([[mended().version, CACHE]]), others: [other] }
+    const text = scanText(report, LOG, {
+      isEngineFree: true,
+      titles: titlesOf(new Map()),
+      forms: new Map(),
+      caches,
+    })
+    expect(text).toContain('their first 12 tokens')
+    expect(text).toContain('  time (the time in line 1 of message 1 (system)): Move the time')
+    expect(text).toContain('about 310 requests to gpt<b> without a template: why')
+  })
+
+  it('has no block where there is nothing to mend', () => {
+    const none = { ...CACHE, cause: 'none' as const, causes: [], usdPerMonth: 0 }
+    expect(scanPage(reportOf([labels({ cache: none })]), LOG, FREE)).not.toContain('class="cache"')
+  })
+})

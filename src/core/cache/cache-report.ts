@@ -60,6 +60,12 @@ const WORDS: Record<CauseReport['cause'], string> = {
   'several-models': 'the model or the key',
 }
 
+/** Text in a message of the user is the user's; elsewhere the application put it there. */
+const wordOf = (cause: CauseReport['cause'], difference: Difference | null): string =>
+  cause === 'user-text-first' && difference?.message?.role !== 'user'
+    ? 'the text that differs'
+    : WORDS[cause]
+
 /** Null for what is not in the text. */
 const differenceText = (
   cause: CauseReport['cause'],
@@ -67,23 +73,27 @@ const differenceText = (
   withText: boolean
 ): string | null => {
   if (difference === null) return null
-  const { message, text } = difference
+  const { message, lead, value, tail } = difference
   const place =
     message === null
       ? WORDS[cause]
-      : `${WORDS[cause]} in line ${message.line} of message ${message.number} (${message.role})`
-  return withText ? `${place}: ${text}` : place
+      : `${wordOf(cause, difference)} in line ${message.line} of message ${message.number} (${message.role})`
+  return withText ? `${place}: ${lead}[${value}]${tail}` : place
 }
 
 const percent = (share: number): string => `${Math.round(100 * share)} %`
 
 const count = (value: number): string => Math.round(value).toLocaleString('en-US')
 
+/** Not one line of the prompt. */
+const LONG_TEXTS = new Set<CacheCause>(['retrieved-examples', 'user-text-first'])
+
 /** The line with the difference; without texts of the log, what it is. */
 const lineName = ({ cause, difference }: FoundCause, withText: boolean): string => {
-  const lead = difference?.message == null ? '' : difference.text.split('[')[0]!.trim()
-  const isLine = withText && lead !== '' && cause !== 'retrieved-examples'
-  return isLine ? `the line \`${lead} …\`` : WORDS[cause]
+  const { lead = '', value = '' } = difference ?? {}
+  const isLine = withText && value !== '' && !LONG_TEXTS.has(cause)
+  if (!isLine) return wordOf(cause, difference)
+  return `the line \`${lead.trim() === '' ? value : `${lead.trim()} …`}\``
 }
 
 const manyPlaces = ({ places: { models, credentials } }: CacheFinding): string =>
@@ -115,7 +125,6 @@ const mendOf = (
     return `Ask the provider for a longer cache (\`prompt_cache_retention\`), or send requests in batches: ${percent(finding.lonelyShare)} of them come after the cache has expired.`
   if (cause === 'several-models') return manyPlaces(finding)
   if (cause === 'below-minimum') return lengthText(finding, minimum ?? 0, pays)
-  if (cause === 'user-text-first') return "Move the user's text behind the instructions."
   const move = `Move ${lineName(found, withText)} behind the constant text`
   return cause === 'time' ? `${move}, or leave it out.` : `${move}.`
 }

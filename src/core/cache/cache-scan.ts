@@ -95,11 +95,11 @@ export class CacheScan {
   }
 
   /** All of a template; of requests without one, the part that they are of the sample. */
-  private requestsOf({ version, judged }: CacheFinding): number {
+  private requestsOf({ version, requests }: CacheFinding): number {
     const { seen, stretches } = this.samples.get(version)!
     if (version !== null) return seen
     const kept = stretches.all().reduce((sum, { items }) => sum + items.length, 0)
-    return Math.round((judged * seen) / Math.max(1, kept))
+    return Math.round((requests * seen) / Math.max(1, kept))
   }
 
   private estimated(record: ExchangeRecord, sample: Counted): number | null {

@@ -5,8 +5,11 @@ import type { Mend } from './simulate.ts'
 export interface Difference {
   /** number of the message and of its line, from 1; null for tools */
   message: { number: number; role: string; line: number } | null
-  /** of the log: the constant text before the difference, the difference in brackets, the text behind it */
-  text: string
+  /** of the log, like all that follows: constant text of the line before the difference */
+  lead: string
+  value: string
+  /** of the line, behind it */
+  tail: string
 }
 
 const MOST_BEFORE = 40
@@ -28,11 +31,12 @@ const textDifference = ({ pieces }: LaidRequest, at: number): Difference => {
   const [left, right] = [pieces[at - 1], pieces[at + 1]]
   const lead = left === undefined || left.endsLine ? '' : oneLine(left.head).slice(-MOST_BEFORE)
   const value = shortened(pieces[at]!.head, MOST_VALUE)
-  const tail =
-    right === undefined || right.part === 'role' ? '' : shortened(right.head, MOST_BEFORE)
+  const isLast = pieces[at]!.endsLine || right === undefined || right.part === 'role'
   return {
     message: { number: roles.length, role: roles.at(-1)?.name ?? '', line: lines.length + 1 },
-    text: `${lead}[${value}]${tail}`,
+    lead,
+    value,
+    tail: isLast ? '' : shortened(right.head, MOST_BEFORE),
   }
 }
 
@@ -47,7 +51,7 @@ const toolsDifference = (rows: readonly LaidRequest[]): Difference | null => {
   const other = rows.find(({ tools }) => tools.ids.join() !== first?.tools.ids.join())
   return first === undefined || other === undefined
     ? null
-    : { message: null, text: `[${toolsText(first)}] [${toolsText(other)}]` }
+    : { message: null, lead: '', value: `${toolsText(first)} / ${toolsText(other)}`, tail: '' }
 }
 
 /** @param members indices of the rows of a template @returns null for what is not in the text */

@@ -56,6 +56,8 @@ const LEAST_SHARE = 0.05
 /** Of the gain of all mends: a cause with less is not named. */
 const LEAST_PART = 0.08
 const STABLE_QUANTILE = 0.1
+/** Requests that a mend must help: the first ones of a log find an empty cache whatever they say. */
+const LEAST_HELPED = 5
 /** Fewer requests say nothing. */
 const LEAST_JUDGED = 2
 
@@ -145,6 +147,8 @@ interface Member {
   version: string | null
   model: string
   rows: readonly number[]
+  /** with those that are not judged */
+  kept: number
   tokensPerByte: number
 }
 
@@ -170,23 +174,23 @@ const membersOf = (layout: Layout): Member[] => {
     const { version, model } = layout.rows[all[0]!]!.request
     const tokensPerByte = densityOf(layout, all)
     const rows = all.filter((row) => !layout.rows[row]!.request.isContext)
-    return rows.length < LEAST_JUDGED ? [] : [{ version, model, rows, tokensPerByte }]
+    return rows.length < LEAST_JUDGED
+      ? []
+      : [{ version, model, rows, kept: all.length, tokensPerByte }]
   })
 }
 
-/** Tokens a request that are read after mends and are not today, by the provider's own counts and the simulation. */
-const gainOf = (
+/** Tokens of each request that are read after mends and are not today, by the provider's own counts and the simulation. */
+const gainsOf = (
   layout: Layout,
   { rows, tokensPerByte }: Member,
   { now, after, minimum }: { now: readonly number[]; after: readonly number[]; minimum: number }
-): number =>
-  mean(
-    rows.map((row) => {
-      const today = readable(now[row]! * tokensPerByte, minimum)
-      const read = Math.max(today, layout.rows[row]!.request.cached ?? 0)
-      return Math.max(0, readable(after[row]! * tokensPerByte, minimum) - read)
-    })
-  )
+): number[] =>
+  rows.map((row) => {
+    const today = readable(now[row]! * tokensPerByte, minimum)
+    const read = Math.max(today, layout.rows[row]!.request.cached ?? 0)
+    return Math.max(0, readable(after[row]! * tokensPerByte, minimum) - read)
+  })
 
 /** Tokens a request by the simulation alone. */
 const readToday = (
@@ -220,12 +224,13 @@ const costly = (
 ): FoundCause[] => {
   const candidates = candidatesOf(layout, simulations.isLonely)
   const now = simulations.after([])
-  const gain = (mends: readonly Mend[]): number =>
-    gainOf(layout, member, { now, after: simulations.after(mends), minimum })
-  const all = gain(candidates)
-  if (all < least) return []
+  const gainOfEach = (mends: readonly Mend[]): number[] =>
+    gainsOf(layout, member, { now, after: simulations.after(mends), minimum })
+  const ofAll = gainOfEach(candidates)
+  const all = mean(ofAll)
+  if (all < least || ofAll.filter((gain) => gain > 0).length < LEAST_HELPED) return []
   const gains = subsetsOf(candidates.length).map((subset) =>
-    gain(candidates.filter((_, at) => (subset & (1 << at)) !== 0))
+    mean(gainOfEach(candidates.filter((_, at) => (subset & (1 << at)) !== 0)))
   )
   const means = meanGains(gains, candidates.length)
   const order = [...candidates.keys()]
@@ -270,7 +275,7 @@ const findingOf = (
   return {
     version,
     model,
-    requests: rows.length,
+    requests: member.kept,
     judged: rows.length,
     promptTokens,
     stablePrefixTokens: Math.round(quantile(prefixes([]), STABLE_QUANTILE)),
