@@ -86,22 +86,22 @@ class Simulations {
 
   /** Bytes of each row's prefix. */
   after(mends: readonly Mend[]): number[] {
-    const key = mends.toSorted().join()
-    const known = this.made.get(key)
-    if (known !== undefined) return known
-    const { lifeOf, isLonely } = this
-    const bytes = prefixBytes(this.layout, { mends: new Set(mends), lifeOf, isLonely })
-    this.made.set(key, bytes)
-    return bytes
+    return this.once(mends, this.lifeOf)
   }
 
   /** However long ago the earlier request was. */
   ever(mends: readonly Mend[]): number[] {
-    return prefixBytes(this.layout, {
-      mends: new Set(mends),
-      lifeOf: forEver,
-      isLonely: this.isLonely,
-    })
+    return this.once(mends, forEver)
+  }
+
+  private once(mends: readonly Mend[], lifeOf: CacheRules['lifeOf']): number[] {
+    const key = [lifeOf === forEver, ...mends.toSorted()].join()
+    const known = this.made.get(key)
+    if (known !== undefined) return known
+    const { isLonely } = this
+    const bytes = prefixBytes(this.layout, { mends: new Set(mends), lifeOf, isLonely })
+    this.made.set(key, bytes)
+    return bytes
   }
 }
 
@@ -215,6 +215,18 @@ const cachedShareOf = (layout: Layout, { rows }: Member): number | null => {
   return input === 0 ? null : Math.min(1, total(counted.map((request) => request.cached!)) / input)
 }
 
+/** Mends that save something alone, or that all others together lack. */
+const usefulOf = (
+  candidates: readonly Mend[],
+  gainOf: (mends: readonly Mend[]) => number,
+  all: number
+): Mend[] =>
+  candidates.filter(
+    (mend) =>
+      gainOf([mend]) >= LEAST_PART * all ||
+      all - gainOf(candidates.filter((other) => other !== mend)) >= LEAST_PART * all
+  )
+
 /** The causes that cost, with what each adds when those before it are mended. */
 const costly = (
   member: Member,
@@ -224,24 +236,26 @@ const costly = (
 ): FoundCause[] => {
   const candidates = candidatesOf(layout, simulations.isLonely)
   const now = simulations.after([])
-  const gainOfEach = (mends: readonly Mend[]): number[] =>
+  const gainsAfter = (mends: readonly Mend[]): number[] =>
     gainsOf(layout, member, { now, after: simulations.after(mends), minimum })
-  const ofAll = gainOfEach(candidates)
-  const all = mean(ofAll)
-  if (all < least || ofAll.filter((gain) => gain > 0).length < LEAST_HELPED) return []
-  const gains = subsetsOf(candidates.length).map((subset) =>
-    mean(gainOfEach(candidates.filter((_, at) => (subset & (1 << at)) !== 0)))
+  const gainOf = (mends: readonly Mend[]): number => mean(gainsAfter(mends))
+  const all = gainOf(candidates)
+  if (all < least || gainsAfter(candidates).filter((gain) => gain > 0).length < LEAST_HELPED)
+    return []
+  const mends = usefulOf(candidates, gainOf, all)
+  const gains = subsetsOf(mends.length).map((subset) =>
+    gainOf(mends.filter((_, at) => (subset & (1 << at)) !== 0))
   )
-  const means = meanGains(gains, candidates.length)
-  const order = [...candidates.keys()]
+  const means = meanGains(gains, mends.length)
+  const order = [...mends.keys()]
     .filter((at) => means[at]! >= LEAST_PART * all)
     // equal parts: the one that stands first, because the other is hidden behind it
     .toSorted((a, b) => (Math.abs(means[b]! - means[a]!) < 1 ? a - b : means[b]! - means[a]!))
   const added = gainsInOrder(gains, order)
   return order.map((at, place) => ({
-    cause: candidates[at]!,
+    cause: mends[at]!,
     tokens: Math.max(0, added[place]!),
-    difference: differenceOf(candidates[at]!, layout, member.rows),
+    difference: differenceOf(mends[at]!, layout, member.rows),
   }))
 }
 

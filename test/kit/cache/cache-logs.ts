@@ -5,7 +5,7 @@
 import type { ExchangeRecord } from '../../../src/core/log/record.ts'
 import type { ChatMessage, ChatRequest } from '../../../src/openai/chat.ts'
 import { createDice, NAMES, type Dice } from '../traffic/applications.ts'
-import { cachedTokens, type Prompt, type ProviderRules } from './provider-cache.ts'
+import { cachedTokens, tokenizer, type Prompt, type ProviderRules } from './provider-cache.ts'
 
 export const PLANTED = [
   'date',
@@ -29,8 +29,8 @@ export type PlantedText = Extract<Planted, 'date' | 'time' | 'name' | 'id' | 'co
 
 export interface CacheLog {
   records: ExchangeRecord[]
-  /** of its tokenizer */
-  charsPerToken: number
+  /** of its provider */
+  countTokens: (text: string) => number
   /** dollars a month that the mends save, one after the other; the cause that costs most first */
   saved: { cause: Planted; usdPerMonth: number }[]
 }
@@ -344,10 +344,11 @@ export const makeCacheLog = (settings: LogSettings): CacheLog => {
   const dice = createDice(seed * 7919 + 17)
   const app = applicationOf(dice, planted)
   const drawn = drawAll(dice, app, settings)
+  const countTokens = tokenizer(app.charsPerToken)
   const rules: ProviderRules = {
     lifeMs: LIFE_MS,
     minimumTokens: CACHE_PRICE.minCachedPrefixTokens,
-    charsPerToken: app.charsPerToken,
+    countTokens,
   }
   const made = (mends: readonly Planted[]): ChatRequest[] =>
     drawn.map((each) =>
@@ -364,13 +365,12 @@ export const makeCacheLog = (settings: LogSettings): CacheLog => {
     (tokens * (CACHE_PRICE.input - CACHE_PRICE.cachedInput) * 1e-6 * DAYS_PER_MONTH * DAY_MS) / span
   const gain = (mends: readonly Planted[]): number => usdOf(sum(readAfter(mends)) - sum(now))
   const records = made([]).map((request, at) => {
-    const input = Math.round(prompts[at]!.text.length / app.charsPerToken)
+    const input = countTokens(prompts[at]!.text)
     return recordOf(request, drawn[at]!, isCounted ? usageOf(input, now[at]!) : null)
   })
-  const { charsPerToken } = app
   return {
     records,
-    charsPerToken,
+    countTokens,
     saved: savedBy(planted, gain, () => fillingGain(prompts, rules, usdOf)),
   }
 }
@@ -385,15 +385,14 @@ const fillingGain = (
   const [first = '', ...others] = prompts.map(({ text }) => text)
   let shared = first.length
   for (const other of others) while (!other.startsWith(first.slice(0, shared))) shared--
-  const added = Math.ceil(least * rules.charsPerToken) - shared
-  const filled = prompts.map((prompt) => ({
-    ...prompt,
-    text: `${'+'.repeat(added)}${prompt.text}`,
-  }))
-  const read = cachedTokens(filled, rules)
-  const own = sum(read.map((tokens) => Math.max(0, tokens - added / rules.charsPerToken)))
-  const cost = (sum(read) - own) * (cachedInput / (input - cachedInput))
-  return Math.max(0, usdOf(own - cost))
+  const { countTokens } = rules
+  const sharedTokens = countTokens(first.slice(0, shared))
+  let filling = ''
+  while (countTokens(`${filling}${first.slice(0, shared)}`) < least) filling += 'word '
+  const added = countTokens(filling)
+  const filled = prompts.map((prompt) => ({ ...prompt, text: `${filling}${prompt.text}` }))
+  const helped = cachedTokens(filled, rules).filter((tokens) => tokens > 0).length
+  return Math.max(0, usdOf(helped * (sharedTokens - (added * cachedInput) / (input - cachedInput))))
 }
 
 const savedBy = (

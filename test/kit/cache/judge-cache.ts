@@ -21,13 +21,13 @@ export interface FoundCache {
 }
 
 /** Most requests first. */
-export const scanCache = ({ records, charsPerToken }: Omit<CacheLog, 'saved'>): FoundCache[] => {
+export const scanCache = ({ records, countTokens }: Omit<CacheLog, 'saved'>): FoundCache[] => {
   const scan = new LogScan({
     minSessions: MIN_SESSIONS,
     known: [],
     sampleRows: 100,
     sampleBytes: 2 ** 24,
-    countTokens: (text) => Math.round(text.length / charsPerToken),
+    countTokens,
     now: Math.max(...records.map(({ at }) => at)),
   })
   for (const record of records) scan.observe(record)

@@ -14,8 +14,21 @@ export interface Prompt {
 export interface ProviderRules {
   lifeMs: number
   minimumTokens: number
-  charsPerToken: number
+  /** of any text; a longer text has no fewer */
+  countTokens: (text: string) => number
 }
+
+/** Figures and marks have less text in a token than words. */
+const DENSE = /[^\p{L}\s]/gu
+const DENSE_SHARE = 0.5
+
+/** @param charsPerToken of words @returns a tokenizer that counts whole tokens */
+export const tokenizer =
+  (charsPerToken: number) =>
+  (text: string): number => {
+    const dense = text.match(DENSE)?.length ?? 0
+    return Math.floor((text.length - dense + dense / DENSE_SHARE) / charsPerToken)
+  }
 
 const STEP = 128
 
@@ -29,7 +42,7 @@ const sharedChars = (one: string, other: string): number => {
 /** Tokens of each prompt that the cache serves. @param prompts in the order of time */
 export const cachedTokens = (
   prompts: readonly Prompt[],
-  { lifeMs, minimumTokens, charsPerToken }: ProviderRules
+  { lifeMs, minimumTokens, countTokens }: ProviderRules
 ): number[] =>
   prompts.map(({ at, place, text }, index) => {
     let most = 0
@@ -38,6 +51,6 @@ export const cachedTokens = (
       if (at - other.at > lifeMs) break
       if (other.place === place) most = Math.max(most, sharedChars(text, other.text))
     }
-    const tokens = Math.floor(most / charsPerToken)
+    const tokens = countTokens(text.slice(0, most))
     return tokens < minimumTokens ? 0 : tokens - (tokens % STEP)
   })

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { ExchangeRecord } from '../../../src/core/log/record.ts'
 import type { ChatMessage, ChatRequest } from '../../../src/openai/chat.ts'
 import { CACHE_MODELS, makeCacheLog } from '../../kit/cache/cache-logs.ts'
+import { tokenizer } from '../../kit/cache/provider-cache.ts'
 import { scanCache, type FoundCache } from '../../kit/cache/judge-cache.ts'
 
 const START = Date.UTC(2026, 9, 1)
@@ -54,7 +55,8 @@ const log = (
     recordOf({ messages: messagesOf(number) }, number, changed(number))
   )
 
-const scan = (records: ExchangeRecord[]): FoundCache[] => scanCache({ records, charsPerToken: 4 })
+const scan = (records: ExchangeRecord[]): FoundCache[] =>
+  scanCache({ records, countTokens: tokenizer(4) })
 
 const clean = (number: number): ChatMessage[] => [system(RULES), user(query(number))]
 
@@ -205,12 +207,12 @@ describe('input that no provider sends', () => {
 
 describe('the two causes of a log', () => {
   it('save together what all mends save', () => {
-    const { records, charsPerToken } = makeCacheLog({
+    const { records, countTokens } = makeCacheLog({
       seed: 4,
       planted: ['date', 'name'],
       isCounted: true,
     })
-    const [{ report }] = scanCache({ records, charsPerToken }) as [FoundCache]
+    const [{ report }] = scanCache({ records, countTokens }) as [FoundCache]
     expect(report.causes.map(({ cause }) => cause)).toEqual(['date', 'name'])
     const sum = report.causes.reduce((all, { usdPerMonth }) => all + usdPerMonth!, 0)
     expect(report.usdPerMonth).toBeCloseTo(sum, 9)
