@@ -27,7 +27,7 @@ export interface Piece {
 export const HEAD_CHARS = 120
 const SEED = 0x0ca_c4e
 /** Objects that later requests share; what is repeated less often is made again. */
-const MOST_SHARED = 20_000
+const MOST_SHARED = 4000
 const LONG_LINE_CHARS = 160
 const LEAST_SENTENCE_CHARS = 24
 const MOST_CHARS = 2048
@@ -39,14 +39,13 @@ const detached = (text: string): string => Buffer.from(text, 'utf16le').toString
 
 /** Makes pieces, and gives one object for equal ones: prompts of one template share most of theirs. */
 export class PiecePool {
-  private readonly shared = new Map<string, Piece>()
+  private readonly shared = new Map<number, Piece>()
 
   /** @param name see `Piece` */
   of(text: string, part: Part, name = ''): Piece {
     const hash = toInteger(hashText(text, SEED))
-    const key = `${part}\n${name}\n${hash}`
-    const known = this.shared.get(key)
-    if (known !== undefined) return known
+    const known = this.shared.get(hash)
+    if (known?.part === part && known.name === name) return known
     if (this.shared.size >= MOST_SHARED) this.shared.clear()
     const piece: Piece = {
       hash,
@@ -56,7 +55,7 @@ export class PiecePool {
       name,
       endsLine: text.endsWith('\n'),
     }
-    this.shared.set(key, piece)
+    this.shared.set(hash, piece)
     return piece
   }
 }

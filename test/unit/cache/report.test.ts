@@ -41,6 +41,12 @@ const finding = (causes: FoundCause[], changed: Partial<CacheFinding> = {}): Cac
   ...changed,
 })
 
+/** With so many tokens of constant text. */
+const short = (tokens: number): CacheFinding =>
+  finding([cause({ cause: 'below-minimum', tokens, difference: null })], {
+    mendedPrefixTokens: tokens,
+  })
+
 const reportOf = (
   found: CacheFinding,
   { price = PRICE as Price | null, requestsPerMonth = 1e6 as number | null, withText = false } = {}
@@ -79,10 +85,6 @@ describe('the dollars of a mend', () => {
   })
 
   it('of a prefix under the minimum pay for the text that fills it up, or advise to leave it', () => {
-    const short = (tokens: number) =>
-      finding([cause({ cause: 'below-minimum', tokens, difference: null })], {
-        mendedPrefixTokens: tokens,
-      })
     // 900 tokens at 1.5 dollars less, and 124 more at 0.5
     expect(reportOf(short(900)).usdPerMonth).toBeCloseTo(900 * 1.5 - 124 * 0.5, 9)
     expect(reportOf(short(900)).mend).toContain('from 900 to 1,024 tokens')
