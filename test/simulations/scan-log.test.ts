@@ -165,9 +165,10 @@ describe('a scan', () => {
       yield* records
     }
     const texts: string[] = []
+    const money = { ...settings().money, prices: [{ ...PRICE, minCachedPrefixTokens: 0 }] }
     const { templates, totals } = await scanLog(
       { read },
-      settings({ onCaches: (caches) => texts.push(JSON.stringify([...caches.templates])) })
+      settings({ money, onCaches: (caches) => texts.push(JSON.stringify([...caches.templates])) })
     )
     const [row] = templates
     expect(row!.cache).toMatchObject({ cause: 'id', cachedShare: 0, priceAsOf: '2026-11-01' })

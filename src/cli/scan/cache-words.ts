@@ -19,7 +19,7 @@ const headText = ({
 }: CacheReport): string =>
   [
     `nine of ten requests share their first ${count(stablePrefixTokens)} tokens with an earlier one`,
-    least !== null && least > 0 && `the provider caches from ${count(least)} tokens on`,
+    least > 0 && `the provider caches from ${count(least)} tokens on`,
     cachedShare !== null && `${share(cachedShare)} of the prompt tokens are read from the cache`,
   ]
     .filter((part) => part !== false)

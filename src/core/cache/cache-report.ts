@@ -1,5 +1,5 @@
 /** Why a prompt's cache is not read, what to change, and what that would save, for a person and for programs. */
-import { findPrice, PER_MILLION, type Price } from '../cost/prices.ts'
+import { findPrice, leastCachedTokens, PER_MILLION, type Price } from '../cost/prices.ts'
 import type { Difference } from './difference.ts'
 import type { CacheCause, CacheFinding, FoundCause } from './finding.ts'
 
@@ -17,8 +17,8 @@ export interface CauseReport {
 export interface CacheReport {
   /** of the prefix that nine of ten requests share with an earlier one */
   stablePrefixTokens: number
-  /** the provider caches no shorter prefix; null without a price of the model */
-  providerMinimumTokens: number | null
+  /** the provider caches no shorter prefix; 1,024 where the price does not say */
+  providerMinimumTokens: number
   /** of the prompt tokens, 0 to 1; null where the provider does not report it */
   cachedShare: number | null
   /** the one that costs most; `none`: the cache is read as far as it can be */
@@ -101,19 +101,24 @@ const manyPlaces = ({ places: { models, credentials } }: CacheFinding): string =
     ? `Send this prompt to one model: each of its ${models.length} models has a cache of its own.`
     : `Send this prompt with the credentials of one organization: each of its ${credentials} has a cache of its own.`
 
+/** @param usd that filling it up saves a request; null where the price is not known */
 const lengthText = (
   { mendedPrefixTokens }: CacheFinding,
   minimum: number,
-  isWorth: boolean
-): string =>
-  isWorth
-    ? `Lengthen the constant text at the start from ${count(mendedPrefixTokens)} to ${count(minimum)} tokens, for example by constant examples.`
-    : `Leave it: the constant text has ${count(mendedPrefixTokens)} tokens, and filling it up to the ${count(minimum)} that the provider caches costs more than it saves.`
+  usd: number | null
+): string => {
+  const [own, least] = [count(mendedPrefixTokens), count(minimum)]
+  if (usd === null)
+    return `Lengthen the constant text from ${own} to ${least} tokens only if cached tokens are cheap enough: without a price it is not known.`
+  return usd > 0
+    ? `Lengthen the constant text at the start from ${own} to ${least} tokens, for example by constant examples.`
+    : `Leave it: the constant text has ${own} tokens, and filling it up to the ${least} that the provider caches costs more than it saves.`
+}
 
 const mendOf = (
   found: FoundCause,
   finding: CacheFinding,
-  pays: boolean,
+  usd: number | null,
   settings: Priced
 ): string => {
   const { cause } = found
@@ -124,21 +129,21 @@ const mendOf = (
   if (cause === 'gap')
     return `Ask the provider for a longer cache (\`prompt_cache_retention\`), or send requests in batches: ${percent(finding.lonelyShare)} of them come after the cache has expired.`
   if (cause === 'several-models') return manyPlaces(finding)
-  if (cause === 'below-minimum') return lengthText(finding, minimum ?? 0, pays)
+  if (cause === 'below-minimum') return lengthText(finding, minimum, usd)
   const move = `Move ${lineName(found, withText)} behind the constant text`
   return cause === 'time' ? `${move}, or leave it out.` : `${move}.`
 }
 
 interface Priced extends CacheReportSettings {
   price: Price | null
-  minimum: number | null
+  minimum: number
 }
 
 /** Dollars a request. Filling a short prefix up costs the added tokens at the cached price. */
 const usdOf = ({ cause, tokens }: FoundCause, { price, minimum }: Priced): number | null => {
   if (price === null) return null
   const saved = tokens * (price.input - price.cachedInput)
-  const added = cause === 'below-minimum' ? ((minimum ?? 0) - tokens) * price.cachedInput : 0
+  const added = cause === 'below-minimum' ? (minimum - tokens) * price.cachedInput : 0
   return PER_MILLION * Math.max(0, saved - added)
 }
 
@@ -158,7 +163,7 @@ const causeReport = (found: FoundCause, finding: CacheFinding, settings: Priced)
   return {
     cause: found.cause,
     firstDifference: differenceText(found.cause, found.difference, settings.withText),
-    mend: mendOf(found, finding, usd === null || usd > 0, settings),
+    mend: mendOf(found, finding, usd, settings),
     usdPerMonth: perMonth(usd, settings.requestsPerMonth),
   }
 }
@@ -170,7 +175,7 @@ const hasDiscount = (price: Price | null): boolean =>
 export const cacheReport = (finding: CacheFinding, given: CacheReportSettings): CacheReport => {
   const { model, promptTokens, stablePrefixTokens, cachedShare } = finding
   const price = findPrice(given.prices, model)
-  const minimum = price === null ? null : (price.minCachedPrefixTokens ?? 0)
+  const minimum = leastCachedTokens(price)
   const settings: Priced = { ...given, price, minimum }
   const found = hasDiscount(price) ? finding.causes : []
   const causes = found.map((each) => causeReport(each, finding, settings))

@@ -33,6 +33,13 @@ export const PER_MILLION = 1e-6
 /** OpenAI, "Prompt caching": 5 to 10 minutes of inactivity; Anthropic: 5 minutes. */
 const CACHE_LIFE_MINUTES = 5
 
+/** OpenAI and Anthropic ("Prompt caching"), of most models; a lower one would promise savings that there may not be. */
+const CACHED_FROM_TOKENS = 1024
+
+/** Tokens of the shortest prefix that counts as cacheable where a mend of the cache is priced. */
+export const leastCachedTokens = (price: Price | null): number =>
+  price?.minCachedPrefixTokens ?? CACHED_FROM_TOKENS
+
 /** Milliseconds for which the provider's cache keeps a prefix. @param price null: not known */
 export const cacheLifeMs = (price: Price | null): number =>
   60_000 * (price?.cacheLifeMinutes ?? CACHE_LIFE_MINUTES)

@@ -5,7 +5,7 @@
  */
 import { cacheReport, type CacheReport } from '../cache/cache-report.ts'
 import type { CacheFinding } from '../cache/finding.ts'
-import { cacheLifeMs, findPrice } from '../cost/prices.ts'
+import { cacheLifeMs, findPrice, leastCachedTokens } from '../cost/prices.ts'
 import { listedIn } from '../answer/response-type.ts'
 import type { ExchangeRecord } from '../log/record.ts'
 import { anchorText, type Template } from '../template/template.ts'
@@ -137,7 +137,7 @@ const judge = async (
 const findCaches = (scan: LogScan, { prices }: MoneySettings): CacheFinding[] =>
   scan.cacheFindings({
     lifeOf: (model) => cacheLifeMs(findPrice(prices, model)),
-    minimumOf: (model) => findPrice(prices, model)?.minCachedPrefixTokens ?? 0,
+    minimumOf: (model) => leastCachedTokens(findPrice(prices, model)),
   })
 
 interface Priced {

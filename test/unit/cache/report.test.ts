@@ -2,7 +2,12 @@
 import { describe, expect, it } from 'vitest'
 import { cacheReport } from '../../../src/core/cache/cache-report.ts'
 import type { CacheFinding, FoundCause } from '../../../src/core/cache/finding.ts'
-import { cacheLifeMs, parsePrices, type Price } from '../../../src/core/cost/prices.ts'
+import {
+  cacheLifeMs,
+  leastCachedTokens,
+  parsePrices,
+  type Price,
+} from '../../../src/core/cost/prices.ts'
 
 const PRICE: Price = {
   model: 'large',
@@ -64,7 +69,7 @@ describe('the dollars of a mend', () => {
       cause: 'time',
       usdPerMonth: null,
       usdUnknown: 'PRICES_FILE is not set',
-      providerMinimumTokens: null,
+      providerMinimumTokens: 1024,
       priceAsOf: null,
     })
     expect(reportOf(finding([cause()], { model: 'other' }))).toMatchObject({
@@ -90,6 +95,7 @@ describe('the dollars of a mend', () => {
     expect(reportOf(short(900)).mend).toContain('from 900 to 1,024 tokens')
     expect(reportOf(short(200))).toMatchObject({ usdPerMonth: 0, mendedShare: 0 })
     expect(reportOf(short(200)).mend).toMatch(/^Leave it:/)
+    expect(reportOf(short(200), { price: null }).mend).toContain('without a price')
   })
 })
 
@@ -121,6 +127,14 @@ describe('the sentence of a mend', () => {
 })
 
 describe('a price row', () => {
+  it('has the least prefix of the provider, 1,024 tokens by default', () => {
+    const { minCachedPrefixTokens: _, ...others } = PRICE
+    expect([
+      leastCachedTokens({ ...PRICE, minCachedPrefixTokens: 0 }),
+      leastCachedTokens(others),
+    ]).toEqual([0, 1024])
+  })
+
   it('has the life of the cache in minutes, 5 by default', () => {
     const [price] = parsePrices(JSON.stringify([{ ...PRICE, cacheLifeMinutes: 60 }]))
     expect([cacheLifeMs(price!), cacheLifeMs(PRICE), cacheLifeMs(null)]).toEqual([
