@@ -268,6 +268,7 @@ const CACHE: NonNullable<TemplateReport['cache']> = {
   stablePrefixTokens: 12,
   providerMinimumTokens: 1024,
   cachedShare: 0.031,
+  readableShare: 0,
   cause: 'time',
   firstDifference: 'the time in line 1 of message 1 (system)',
   mend: 'Move the time behind the constant text, or leave it out.',
@@ -355,5 +356,10 @@ describe('a cache that is not read', () => {
   it('has no block where there is nothing to mend', () => {
     const none = { ...CACHE, cause: 'none' as const, causes: [], usdPerMonth: 0 }
     expect(scanPage(reportOf([labels({ cache: none })]), LOG, FREE)).not.toContain('class="cache"')
+    // the texts repeat, and the provider reads little of them
+    const unread = { ...none, readableShare: 0.9 }
+    expect(scanPage(reportOf([labels({ cache: unread })]), LOG, FREE)).toContain(
+      '<div class="cache"><p>the provider read 3.1 % of the prompt tokens from its cache, and 90.0 %'
+    )
   })
 })

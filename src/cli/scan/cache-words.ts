@@ -25,18 +25,29 @@ const headText = ({
     .filter((part) => part !== false)
     .join('; ')
 
-/** A sentence, and a line for each cause; empty where the cache is read as far as it can be. */
-export const cacheLines = (cache: CacheReport): { head: string; causes: string[] } | null =>
-  cache.causes.length === 0
+/** Of the prompt tokens: a smaller difference is the provider's routing and its steps. */
+const UNEXPLAINED_SHARE = 0.3
+
+/** Null unless the provider reads much less than the texts of the requests allow. */
+const unexplainedText = ({ cachedShare, readableShare, causes }: CacheReport): string | null =>
+  causes.length > 0 || cachedShare === null || readableShare - cachedShare < UNEXPLAINED_SHARE
     ? null
-    : {
-        head:
-          `why the provider's cache is not read: ${headText(cache)}` +
-          (cache.usdUnknown !== null || cache.priceAsOf === null
-            ? ''
-            : ` (price of ${cache.priceAsOf})`),
-        causes: cache.causes.map(causeLine),
-      }
+    : `the provider read ${share(cachedShare)} of the prompt tokens from its cache, and ${share(readableShare)} ` +
+      'repeat earlier requests: their text is not the reason; look at its routing (`prompt_cache_key`) and its cache marks'
+
+/** A sentence, and a line for each cause; null where there is nothing to say. */
+export const cacheLines = (cache: CacheReport): { head: string; causes: string[] } | null => {
+  const unexplained = unexplainedText(cache)
+  if (unexplained !== null) return { head: unexplained, causes: [] }
+  if (cache.causes.length === 0) return null
+  const isPriced = cache.usdUnknown === null && cache.priceAsOf !== null
+  return {
+    head:
+      `why the provider's cache is not read: ${headText(cache)}` +
+      (isPriced ? ` (price of ${cache.priceAsOf})` : ''),
+    causes: cache.causes.map(causeLine),
+  }
+}
 
 /** For a terminal; '' where there is nothing to mend. */
 export const cacheText = (cache: CacheReport): string => {

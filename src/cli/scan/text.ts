@@ -66,10 +66,11 @@ const remarksText = ({ templates }: ScanReport, { titles, forms, caches }: ScanT
     .flatMap((row) => {
       const form = forms.get(row.version)
       const cache = caches.templates.get(row.version)
+      const why = cache === undefined ? '' : cacheText(cache)
       return [
         [titles.title(row.version), remarkOf(row)].filter((text) => text !== '').join(': '),
         ...(form === undefined ? [] : [formText(form)]),
-        ...(cache === undefined || cache.causes.length === 0 ? [] : [cacheText(cache)]),
+        ...(why === '' ? [] : [why]),
       ]
     })
     .join('\n')

@@ -21,6 +21,8 @@ export interface CacheReport {
   providerMinimumTokens: number
   /** of the prompt tokens, 0 to 1; null where the provider does not report it */
   cachedShare: number | null
+  /** of the prompt tokens, those whose start an earlier request has left in the cache as far as its text tells, 0 to 1 */
+  readableShare: number
   /** the one that costs most; `none`: the cache is read as far as it can be */
   cause: CacheCause
   firstDifference: string | null
@@ -173,7 +175,7 @@ const hasDiscount = (price: Price | null): boolean =>
   price === null || price.input === 0 || price.cachedInput < price.input
 
 export const cacheReport = (finding: CacheFinding, given: CacheReportSettings): CacheReport => {
-  const { model, promptTokens, stablePrefixTokens, cachedShare } = finding
+  const { model, promptTokens, stablePrefixTokens, cachedShare, readableShare } = finding
   const price = findPrice(given.prices, model)
   const minimum = leastCachedTokens(price)
   const settings: Priced = { ...given, price, minimum }
@@ -190,6 +192,7 @@ export const cacheReport = (finding: CacheFinding, given: CacheReportSettings): 
     stablePrefixTokens,
     providerMinimumTokens: minimum,
     cachedShare,
+    readableShare,
     cause: first?.cause ?? 'none',
     firstDifference: first?.firstDifference ?? null,
     mend: first?.mend ?? null,

@@ -110,8 +110,9 @@ const plotsOf = (row: TemplateReport, margin: number): string => {
 const cacheHtml = (cache: CacheReport | null): string => {
   const lines = cache && cacheLines(cache)
   if (lines === null) return ''
-  const items = lines.causes.map((line) => `<li>${escapeHtml(line)}</li>`)
-  return `<div class="cache"><p>${escapeHtml(lines.head)}</p><ul>${items.join('')}</ul></div>`
+  const items = lines.causes.map((line) => `<li>${escapeHtml(line)}</li>`).join('')
+  const list = items === '' ? '' : `<ul>${items}</ul>`
+  return `<div class="cache"><p>${escapeHtml(lines.head)}</p>${list}</div>`
 }
 
 const otherSections = ({ otherCaches }: ScanReport): string => {
