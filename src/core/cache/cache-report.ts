@@ -174,6 +174,7 @@ const causeReport = (found: FoundCause, finding: CacheFinding, settings: Priced)
 const hasDiscount = (price: Price | null): boolean =>
   price === null || price.input === 0 || price.cachedInput < price.input
 
+/** Dollars are those of a month at the traffic of the log, and at the newest price of the model. */
 export const cacheReport = (finding: CacheFinding, given: CacheReportSettings): CacheReport => {
   const { model, promptTokens, stablePrefixTokens, cachedShare, readableShare } = finding
   const price = findPrice(given.prices, model)

@@ -5,7 +5,7 @@ import { differenceOf, type Difference } from './difference.ts'
 import { layOut, type Layout } from './layout.ts'
 import type { Family } from './request.ts'
 import { gainsInOrder, meanGains, MOST_MENDS, subsetsOf } from './shares.ts'
-import { lonelyRows, prefixBytes, type Mend } from './simulate.ts'
+import { Simulations, type LifeOf, type Mend } from './simulate.ts'
 
 export type CacheCause = 'none' | 'below-minimum' | Mend
 
@@ -43,8 +43,7 @@ export interface CacheFinding {
 }
 
 export interface CacheRules {
-  /** milliseconds that the cache of a model keeps a prefix */
-  lifeOf: (model: string) => number
+  lifeOf: LifeOf
   /** tokens; the provider caches no shorter prefix of the model */
   minimumOf: (model: string) => number
 }
@@ -68,42 +67,6 @@ const total = (values: readonly number[]): number => values.reduce((sum, value) 
 
 const readable = (tokens: number, minimum: number): number =>
   tokens < minimum ? 0 : Math.floor(tokens / STEP_TOKENS) * STEP_TOKENS
-
-const forEver = (): number => Infinity
-
-/** The simulations of a family, each made once. */
-class Simulations {
-  readonly isLonely: boolean[]
-  private readonly made = new Map<string, number[]>()
-  private readonly layout: Layout
-  private readonly lifeOf: CacheRules['lifeOf']
-
-  constructor(layout: Layout, lifeOf: CacheRules['lifeOf']) {
-    this.layout = layout
-    this.lifeOf = lifeOf
-    this.isLonely = lonelyRows(layout, lifeOf)
-  }
-
-  /** Bytes of each row's prefix. */
-  after(mends: readonly Mend[]): number[] {
-    return this.once(mends, this.lifeOf)
-  }
-
-  /** However long ago the earlier request was. */
-  ever(mends: readonly Mend[]): number[] {
-    return this.once(mends, forEver)
-  }
-
-  private once(mends: readonly Mend[], lifeOf: CacheRules['lifeOf']): number[] {
-    const key = [lifeOf === forEver, ...mends.toSorted()].join()
-    const known = this.made.get(key)
-    if (known !== undefined) return known
-    const { isLonely } = this
-    const bytes = prefixBytes(this.layout, { mends: new Set(mends), lifeOf, isLonely })
-    this.made.set(key, bytes)
-    return bytes
-  }
-}
 
 const toolMends = ({ rows }: Layout): Mend[] => {
   const orders = new Set(rows.map(({ tools }) => tools.ids.join()))
@@ -305,7 +268,7 @@ const findingOf = (
   }
 }
 
-/** One finding for each template of the family and each model of its requests without one. */
+/** In tokens. @returns one finding for each template of the family and each model of its requests without one. */
 export const findingsOf = (family: Family, rules: CacheRules): CacheFinding[] => {
   const layout = layOut(family)
   const simulations = new Simulations(layout, rules.lifeOf)

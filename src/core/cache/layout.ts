@@ -195,6 +195,7 @@ const cut = (pieces: readonly Piece[]): readonly Piece[] => {
 
 const isTool = ({ part }: Piece): boolean => part === 'tool'
 
+/** The requests of a family in numbers, the first of them where they are too many; linear in their pieces. */
 export const layOut = (family: Family): Layout => {
   const requests = bounded(family.requests).map((request) => ({
     ...request,

@@ -8,10 +8,12 @@ import type { TextCause } from './text-cause.ts'
 /** What can be mended by a change of the requests or of their times. */
 export type Mend = TextCause | 'tools-order' | 'tools-change' | 'gap' | 'several-models'
 
+/** Milliseconds for which a prefix that no request reads stays in the cache of a model. */
+export type LifeOf = (model: string) => number
+
 export interface Simulation {
   mends: ReadonlySet<Mend>
-  /** milliseconds for which a prefix stays in the cache of a model */
-  lifeOf: (model: string) => number
+  lifeOf: LifeOf
   /** by row: no request of the family came within the life of the cache before it */
   isLonely: readonly boolean[]
 }
@@ -102,8 +104,44 @@ export const prefixBytes = ({ rows, causes }: Layout, simulation: Simulation): n
 }
 
 /** By row: whether no request of the family came within the life of the cache before it. */
-export const lonelyRows = ({ rows }: Layout, lifeOf: (model: string) => number): boolean[] =>
+export const lonelyRows = ({ rows }: Layout, lifeOf: LifeOf): boolean[] =>
   rows.map(({ request: { at, model } }, index) => {
     const before = rows[index - 1]
     return before !== undefined && at - before.request.at > lifeOf(model)
   })
+
+const forEver: LifeOf = () => Infinity
+
+/** The simulations of a family, each made once. */
+export class Simulations {
+  readonly isLonely: boolean[]
+  private readonly made = new Map<string, number[]>()
+  private readonly layout: Layout
+  private readonly lifeOf: LifeOf
+
+  constructor(layout: Layout, lifeOf: LifeOf) {
+    this.layout = layout
+    this.lifeOf = lifeOf
+    this.isLonely = lonelyRows(layout, lifeOf)
+  }
+
+  /** Bytes of each row's prefix. */
+  after(mends: readonly Mend[]): number[] {
+    return this.once(mends, this.lifeOf)
+  }
+
+  /** However long ago the earlier request was. */
+  ever(mends: readonly Mend[]): number[] {
+    return this.once(mends, forEver)
+  }
+
+  private once(mends: readonly Mend[], lifeOf: LifeOf): number[] {
+    const key = [lifeOf === forEver, ...mends.toSorted()].join()
+    const known = this.made.get(key)
+    if (known !== undefined) return known
+    const { isLonely } = this
+    const bytes = prefixBytes(this.layout, { mends: new Set(mends), lifeOf, isLonely })
+    this.made.set(key, bytes)
+    return bytes
+  }
+}
