@@ -1,6 +1,7 @@
 /**
- * How long does a scan of 10,000 exchanges of three templates take, in how much memory, and is the lower bound
- * of its coverage true? `npm run bench:scan -- --out file.json`
+ * How long does a scan of 10,000 exchanges of three templates take, in how much memory, is the lower bound of its
+ * coverage true, and does it name the planted cause for which a provider's cache is not read?
+ * `npm run bench:scan -- --out file.json`
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,7 +11,9 @@ import { createProgress } from '../src/cli/output.ts'
 import { openScanEncoder } from '../src/cli/scan/encoder.ts'
 import type { ScanReport } from '../src/core/scan/report.ts'
 import type { ExchangeRecord } from '../src/core/log/record.ts'
-import { mean, spread, withBar, type Figures, tell } from '../test/kit/report.ts'
+import { mean, spread, tell, withBar, zero, type Figures } from '../test/kit/report.ts'
+import { PLANTED, type Planted } from '../test/kit/cache/cache-logs.ts'
+import { judgeCache } from '../test/kit/cache/judge-cache.ts'
 import { APPLICATIONS } from '../test/kit/traffic/scan-applications.ts'
 import { optional, readOptions } from './harness/options.ts'
 import { runBuilt } from './harness/run-built.ts'
@@ -144,18 +147,70 @@ const measureBound = async (count: number, rows: number, fresh: number): Promise
   return drawFigures(draws, tried - draws.length)
 }
 
+const PAIRS: Planted[][] = [
+  ['date', 'name'],
+  ['time', 'counter'],
+  ['name', 'id'],
+  ['retrieved-examples', 'time'],
+  ['tools-order', 'date'],
+  ['tools-change', 'id'],
+  ['several-models', 'time'],
+  ['gap', 'time'],
+]
+
+/** @param seeds of each planted cause, each pair and the clean log; every other log has the provider's counts */
+const measureCauses = (seeds: number): Figures => {
+  const progress = createProgress()
+  const plans: Planted[][] = [...PLANTED.map((cause) => [cause]), ...PAIRS, []]
+  const judged = plans.flatMap((planted, at) =>
+    Array.from({ length: seeds }, (_, number) => {
+      progress.update('planted causes', at * seeds + number, plans.length * seeds)
+      const seed = 1000 + number
+      return { planted, ...judgeCache({ seed, planted, isCounted: seed % 2 === 0 }) }
+    })
+  )
+  progress.stop()
+  const of = (causes: number) => judged.filter(({ planted }) => planted.length === causes)
+  const right = (causes: number): number => mean(of(causes).map(({ isRight }) => Number(isRight)))
+  const errors = judged.filter(({ planted }) => planted.length > 0).map(({ error }) => error)
+  return {
+    cache_cause_right: withBar(
+      { value: right(1), unit: `share of ${of(1).length} logs` },
+      '>=',
+      0.95
+    ),
+    cache_cause_right_of_two: withBar(
+      { value: right(2), unit: `share of ${of(2).length} logs` },
+      '>=',
+      0.95
+    ),
+    cache_usd_error: withBar(spread(errors, 'of the truth; the bar is for the median'), '<=', 0.1),
+    cache_usd_within_a_tenth: {
+      value: mean(errors.map((error) => Number(error <= 0.1))),
+      unit: 'share of the logs',
+    },
+    cache_clean_named: zero(
+      of(0).filter(({ isRight }) => !isRight).length,
+      `of ${of(0).length} clean logs`
+    ),
+  }
+}
+
 const args = readOptions({
   runs: 1,
   draws: 40,
   // exchanges of a drawn log
   rows: 1500,
   fresh: 5000,
+  // logs of each planted cause
+  causes: 20,
   /** the built command line */
   cli: optional,
 })
 
 const figuresOf = async (): Promise<Figures> => ({
   ...(args.runs > 0 ? await measureTime(args.cli!, args.runs) : {}),
+  ...(args.causes > 0 ? measureCauses(args.causes) : {}),
   ...(args.draws > 0 ? await measureBound(args.draws, args.rows, args.fresh) : {}),
 })
 

@@ -69,6 +69,21 @@ const RULES: Record<string, Rule> = {
   },
   'src/core': CORE,
   'src/core/answer': { ...CORE, packages: ['ajv', 'ajv-formats', 're2js', 'lru-cache'] },
+  // knows no file, store or scan, and no route
+  'src/core/cache': {
+    ...CORE,
+    ours: [
+      'src/core/cost',
+      'src/core/detect/building/mask.ts',
+      'src/core/group-by.ts',
+      'src/core/json.ts',
+      'src/core/log',
+      'src/core/request',
+      'src/core/rollout/population.ts',
+      'src/core/template',
+      'src/openai',
+    ],
+  },
   // knows no other part of the core: an encoder beside it needs its types alone
   'src/core/form': { ours: [], packages: [], node: false },
   'src/core/learn': { ...CORE, packages: ['minisearch'] },

@@ -14,7 +14,7 @@ const RUNS = [
   'gate --parts target,exact --draws 4 --max-draws 4',
   'rollout --parts speed --draws 20',
   'detect --synthetic 1',
-  'scan --runs 0 --draws 1 --rows 300 --fresh 100',
+  'scan --runs 0 --draws 1 --rows 300 --fresh 100 --causes 1',
   'page --records 200 --templates 5 --internalizations 3 --rounds 1',
   'training --layers 1 --runs 1',
   'decoding --model models/tiny --runs 1',

@@ -5,7 +5,7 @@ import { scanPage } from '../../src/cli/scan/page/page.ts'
 import { labels, reportOf, waiting } from '../kit/records/scan-report.ts'
 import { CHROMIUM, openBrowser, openTab, WHY_SKIPPED } from './chromium.ts'
 
-const LOG = { path: 'chats.jsonl', kind: 'file' as const, unread: 0 }
+const LOG = { path: 'chats.jsonl', kind: 'file' as const, unread: 0, at: 0 }
 /** Row counts that are close to each other, as those of a small log are. */
 const close = labels({
   version: 'abcdef0123456789abcdef0123456789',

@@ -43,6 +43,7 @@ const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
   onTemplate: () => {},
   onFound: () => {},
   onForm: () => {},
+  onCaches: () => {},
   ...changed,
 })
 
@@ -142,6 +143,43 @@ describe('a scan', () => {
     expect(templates[0]!.requestsPerMonth).toBeCloseTo(300, 6)
     expect(templates[0]!.usdPerMonth).toBeCloseTo(300 * 1500e-6, 9)
     expect(templates[0]!.cacheSavesUsdPerMonth).toBeCloseTo(300 * 600e-6, 9)
+  })
+
+  it('prices a head against the mended cache, which costs less than the one of today', async () => {
+    const records = labelled(0, 1200).map((exchange, number) => {
+      const { request, answer } = exchange
+      const [first, ...others] = request.messages
+      const content = `Trace ${(number * 50_021) % 99_991}.\n${first!.content as string}`
+      const messages = [{ ...first!, content }, ...others]
+      return {
+        ...recordOf({ request: { ...request, messages }, answer }, number),
+        usage: {
+          prompt_tokens: 250,
+          completion_tokens: 10,
+          total_tokens: 260,
+          prompt_tokens_details: { cached_tokens: 0 },
+        },
+      }
+    })
+    async function* read(): AsyncGenerator<ExchangeRecord> {
+      yield* records
+    }
+    const texts: string[] = []
+    const money = { ...settings().money, prices: [{ ...PRICE, minCachedPrefixTokens: 0 }] }
+    const { templates, totals } = await scanLog(
+      { read },
+      settings({ money, onCaches: (caches) => texts.push(JSON.stringify([...caches.templates])) })
+    )
+    const [row] = templates
+    expect(row!.cache).toMatchObject({ cause: 'id', cachedShare: 0, priceAsOf: '2026-11-01' })
+    expect(row!.cache!.usdPerMonth).toBeGreaterThan(0)
+    // and that of requests whose trace has a length of its own, which the template has not
+    expect(totals.cacheUsdPerMonth).toBeGreaterThanOrEqual(row!.cache!.usdPerMonth!)
+    expect(row!.mendedNetUsdPerMonth).toBeGreaterThan(0)
+    expect(row!.mendedNetUsdPerMonth).toBeLessThan(row!.netUsdPerMonth!)
+    expect(row!.advice.map(({ action }) => action).toSorted()).toEqual(['internalize', 'mend'])
+    expect(JSON.stringify(templates)).not.toContain('Trace')
+    expect(texts.join()).toContain('Trace')
   })
 
   it('has the texts of prompts and labels only where they are asked for', async () => {

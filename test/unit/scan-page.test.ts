@@ -9,7 +9,12 @@ import { headline, remarkOf } from '../../src/cli/scan/words.ts'
 import type { TemplateReport } from '../../src/core/scan/report.ts'
 import { labels, reportOf, waiting } from '../kit/records/scan-report.ts'
 
-const LOG = { path: 'my chats.jsonl', kind: 'file' as const, unread: 0 }
+const LOG = {
+  path: 'my chats.jsonl',
+  kind: 'file' as const,
+  unread: 0,
+  at: Date.parse('2026-12-01'),
+}
 const SHOP: Workshop = {
   encoder: null,
   dataDir: 'data',
@@ -18,9 +23,18 @@ const SHOP: Workshop = {
   now: Date.parse('2026-10-22'),
 }
 const NEXT = { says: 'wait & see', command: null }
+const NO_CACHES = { templates: new Map(), others: [] }
 const FREE = { isEngineFree: true, next: NEXT }
 
 describe('the first sentences', () => {
+  it('says of which day the prices are, and when the model is retired', () => {
+    const page = scanPage(reportOf([labels()]), LOG, FREE)
+    expect(page).toContain('<li>prices of 2026-11-20</li>')
+    expect(page).toContain(
+      'is retired on 2027-01-14, in 44 days: promptintern move compares another model'
+    )
+  })
+
   it('say what recurs, what it costs, what a head answers and what that saves', () => {
     expect(headline(reportOf([labels()]))).toMatch(/could answer 61\.2 % of its requests \(/)
     expect(headline(reportOf([labels(), waiting()]))).toBe(
@@ -31,7 +45,13 @@ describe('the first sentences', () => {
   })
 
   it('say that an engine costs more than it saves', () => {
-    const totals = { ready: 1, usdPerMonth: 1, netUsdPerMonth: -3, leastNetUsdPerMonth: -3.1 }
+    const totals = {
+      ready: 1,
+      usdPerMonth: 1,
+      netUsdPerMonth: -3,
+      leastNetUsdPerMonth: -3.1,
+      cacheUsdPerMonth: null,
+    }
     expect(headline(reportOf([labels()], { totals }))).toContain(
       'but the engine would cost 3.00 USD a month more than that saves'
     )
@@ -103,7 +123,7 @@ describe('the next step', () => {
   })
 
   it('of a data directory is a start with an engine, or the training of the template', () => {
-    const data = { path: 'data', kind: 'data directory' as const, unread: 0 }
+    const data = { path: 'data', kind: 'data directory' as const, unread: 0, at: 0 }
     expect(nextStep(reportOf([labels()]), data, SHOP).command).toMatch(
       /^npx promptintern models pull minilm && ENGINE=onnx /
     )
@@ -168,7 +188,12 @@ describe('a form', () => {
     const unexplained = [{ query: 'is it\nlost?', answer: 'x'.repeat(500) }]
     const forms = new Map([[form().version, { explained: 0.974, fields, unexplained }]])
     const titles = titlesOf(new Map())
-    const text = scanText(reportOf([form()]), LOG, { isEngineFree: true, titles, forms })
+    const text = scanText(reportOf([form()]), LOG, {
+      isEngineFree: true,
+      titles,
+      forms,
+      caches: NO_CACHES,
+    })
     expect(text).toMatch(/^01234567 +4,000 +1,100 +2 fields +61 %/m)
     const at = text.indexOf('the form of its answers')
     expect(text.slice(at).split('\n').slice(0, 6)).toEqual([
@@ -194,6 +219,7 @@ describe('the table', () => {
     const text = scanText(reportOf([labels(), waiting(), json]), LOG, {
       ...FREE,
       forms: new Map(),
+      caches: NO_CACHES,
       titles: titlesOf(new Map()),
     })
     const rows = text.split('\n').filter((line) => /^(template|0123|fedc)/.test(line))
@@ -248,5 +274,105 @@ describe('the page', () => {
     const unpriced = labels({ usdPerMonth: null, netUsdPerMonth: null, mostNetUsdPerMonth: null })
     expect(scanPage(reportOf([unpriced]), LOG, FREE)).toContain('4,400,000 prompt tokens')
     expect(scanPage(reportOf([]), LOG, FREE)).not.toMatch(/<svg|class="bars"/)
+  })
+})
+
+const CACHE: NonNullable<TemplateReport['cache']> = {
+  stablePrefixTokens: 12,
+  providerMinimumTokens: 1024,
+  cachedShare: 0.031,
+  readableShare: 0,
+  cause: 'time',
+  firstDifference: 'the time in line 1 of message 1 (system)',
+  mend: 'Move the time behind the constant text, or leave it out.',
+  usdPerMonth: 900,
+  usdUnknown: null,
+  priceAsOf: '2026-11-01',
+  mendedShare: 0.8,
+  causes: [
+    {
+      cause: 'time',
+      firstDifference: 'the time in line 1 of message 1 (system)',
+      mend: 'Move the time behind the constant text, or leave it out.',
+      usdPerMonth: 900,
+    },
+  ],
+}
+
+const mended = (changed: Partial<TemplateReport> = {}): TemplateReport =>
+  labels({
+    cache: CACHE,
+    mendedNetUsdPerMonth: 200,
+    advice: [
+      { action: 'mend', usdPerMonth: 900 },
+      { action: 'internalize', usdPerMonth: 200 },
+    ],
+    ...changed,
+  })
+
+describe('a cache that is not read', () => {
+  const totals = { ...reportOf([]).totals, cacheUsdPerMonth: 900 }
+
+  it('is in the first sentences, the advice and the next step, by money', () => {
+    const report = reportOf([mended()], { totals })
+    expect(headline(report)).toMatch(
+      /Mends of the provider's cache would save about 900 USD a month\.$/
+    )
+    expect(remarkOf(mended())).toMatch(
+      /advice: mend the cache \(900 USD a month\), then internalize \(200 USD a month\)$/
+    )
+    const { says, command } = nextStep(report, LOG, SHOP)
+    expect(says).toMatch(
+      /^first mend the provider's cache for 01234567, .* Then train and prove it/
+    )
+    expect(command).toContain('promptintern serve')
+    const dearer = reportOf([mended({ mendedNetUsdPerMonth: 2000 })], { totals })
+    expect(nextStep(dearer, LOG, SHOP).says).toMatch(/^train and prove it .* Also mend the/)
+  })
+
+  it('is all that there is to do where no head can learn', () => {
+    const untrained = mended({
+      expectedCoverage: null,
+      missingExchanges: null,
+      responseType: 'free-text',
+      labels: null,
+    })
+    expect(nextStep(reportOf([untrained], { totals }), LOG, SHOP)).toMatchObject({
+      says: expect.stringMatching(/^mend the provider's cache/),
+      command: null,
+    })
+    expect(remarkOf(mended({ advice: [{ action: 'nothing', usdPerMonth: 0 }] }))).toMatch(
+      /advice: do nothing$/
+    )
+  })
+
+  it('is on the page and in the text with its mend, its dollars and the day of the price', () => {
+    const other = { model: 'gpt<b>', requests: 310, cache: CACHE }
+    const report = reportOf([mended()], { totals, otherCaches: [other] })
+    const page = scanPage(report, LOG, FREE)
+    expect(page).toContain('cache is not read: nine of ten requests share their first 12 tokens')
+    expect(page).toContain('Saves 900 USD a month.')
+    expect(page).toContain('price of 2026-11-01')
+    expect(page).toContain('about 310 requests to gpt&lt;b&gt; without a template')
+    const caches = { templates: new Map([[mended().version, CACHE]]), others: [other] }
+    const text = scanText(report, LOG, {
+      isEngineFree: true,
+      titles: titlesOf(new Map()),
+      forms: new Map(),
+      caches,
+    })
+    expect(text).toContain('their first 12 tokens')
+    expect(text).toContain('  time (the time in line 1 of message 1 (system)): Move the time')
+    expect(text).toContain('about 310 requests to gpt<b> without a template: why')
+  })
+
+  it('has no block where there is nothing to mend', () => {
+    const none = { ...CACHE, cause: 'none' as const, causes: [], usdPerMonth: 0 }
+    expect(scanPage(reportOf([labels({ cache: none })]), LOG, FREE)).not.toContain('class="cache"')
+    // the texts repeat, and the provider reads little of them
+    const unread = { ...none, readableShare: 0.9 }
+    expect(scanPage(reportOf([labels({ cache: unread })]), LOG, FREE)).toContain(
+      '<div class="cache"><p>the provider read 3.1 % of the prompt tokens from its cache, and 90.0 %'
+    )
   })
 })

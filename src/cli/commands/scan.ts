@@ -12,7 +12,7 @@ import { economicsSettings, loadPrices } from '../../config/config-files.ts'
 import type { Config } from '../../config/config.ts'
 import type { ScanReport } from '../../core/scan/report.ts'
 import { DAY_MS } from '../../core/days.ts'
-import { scanLog, type ScanSettings } from '../../core/scan/scan.ts'
+import { scanLog, type ScannedCaches, type ScanSettings } from '../../core/scan/scan.ts'
 import { AppError } from '../../errors.ts'
 import { loadTokenizer } from '../../store/log/estimates.ts'
 import { readConfig } from '../context.ts'
@@ -53,13 +53,15 @@ const onReadOf =
   (pass, share) =>
     progress.update(PASSES[pass - 1]!, Math.min(1, share), 1)
 
-type Asked = Pick<ScanSettings, 'withText' | 'onFound' | 'onForm'> & { days: number | null }
+type Asked = Pick<ScanSettings, 'withText' | 'onFound' | 'onForm' | 'onCaches'> & {
+  days: number | null
+}
 
 const settingsOf = async (
   config: Config,
   source: ScanSource,
   encoder: OpenScanEncoder,
-  { days, withText, onFound, onForm }: Asked,
+  { days, withText, ...noting }: Asked,
   progress: Progress
 ): Promise<ScanSettings> => {
   const economics = economicsSettings(config, await loadPrices(config))
@@ -87,8 +89,7 @@ const settingsOf = async (
     onTemplate: (done, all) => {
       if (all > 0) progress.update(TRYING, done, all)
     },
-    onFound,
-    onForm,
+    ...noting,
   }
 }
 
@@ -145,6 +146,7 @@ const threadsOf = ({ engine }: Config): number =>
 const notedTexts = ({ labels }: ScanSource) => {
   const names = new Map<string, string>()
   const forms = new Map<string, ShownForm>()
+  let caches: ScannedCaches = { templates: new Map(), others: [] }
   const onFound: ScanSettings['onFound'] = (templates) => {
     for (const template of templates)
       names.set(template.version, nameOf(template, labels.get(template.version) ?? null))
@@ -156,7 +158,9 @@ const notedTexts = ({ labels }: ScanSource) => {
       unexplained: unexplained.map(({ query, outcome }) => ({ query, answer: textOf(outcome)! })),
     })
   }
-  return { onFound, onForm, texts: (): ScanTexts => ({ titles: titlesOf(names), forms }) }
+  const onCaches: ScanSettings['onCaches'] = (found) => (caches = found)
+  const texts = (): ScanTexts => ({ titles: titlesOf(names), forms, caches })
+  return { onFound, onForm, onCaches, texts }
 }
 
 const scan = async (path: string | undefined, options: ScanOptions): Promise<void> => {
@@ -179,7 +183,12 @@ const scan = async (path: string | undefined, options: ScanOptions): Promise<voi
     progress.stop()
     tellUnread(source)
     requireExchanges(source, report)
-    const log = { path: source.place, kind: source.kind, unread: source.unread().count }
+    const log = {
+      path: source.place,
+      kind: source.kind,
+      unread: source.unread().count,
+      at: Date.now(),
+    }
     const isEngineFree = config.engineUsdPerHour === null
     const shop: Workshop = {
       encoder: encoderOf(config, options),

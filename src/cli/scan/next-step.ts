@@ -5,7 +5,7 @@ import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
 import { shellWord } from '../../core/shell-word.ts'
 import { shortId } from '../../core/template/name.ts'
 import { modelFolder } from '../../models/pull.ts'
-import { about, isReady, isUntriedForm, type ScannedLog } from './words.ts'
+import { about, isReady, isUntriedForm, usd, type ScannedLog } from './words.ts'
 
 /** What is there to learn with. */
 export interface Workshop {
@@ -86,7 +86,28 @@ const isForLora = ({ responseType, labels }: TemplateReport): boolean =>
 const keyText = ({ kind }: ScannedLog): string =>
   kind === 'file' ? ' (OPENAI_API_KEY must be the key that its clients use)' : ''
 
+/** The template whose mend saves most; null where none does. */
+const mostMended = ({ templates }: ScanReport): TemplateReport | null =>
+  templates.reduce<TemplateReport | null>((most, row) => {
+    const [one, other] = [row.cache?.usdPerMonth ?? 0, most?.cache?.usdPerMonth ?? 0]
+    return one > other ? row : most
+  }, null)
+
+/** By money: the mend of a cache before or behind what a head needs. */
 export const nextStep = (report: ScanReport, log: ScannedLog, shop: Workshop): NextStep => {
+  const step = nextOfHeads(report, log, shop)
+  const mended = mostMended(report)
+  if (mended === null) return step
+  const saved = mended.cache!.usdPerMonth!
+  const says = `mend the provider's cache for ${shortId(mended.version)}, which saves ${usd(saved)} a month: ${mended.cache!.mend}`
+  if (step.command === null) return { says, command: null }
+  const most = Math.max(...report.templates.map((row) => row.mendedNetUsdPerMonth ?? 0))
+  return most > saved
+    ? { says: `${step.says}. Also ${says}`, command: step.command }
+    : { says: `first ${says} Then ${step.says}`, command: step.command }
+}
+
+const nextOfHeads = (report: ScanReport, log: ScannedLog, shop: Workshop): NextStep => {
   const { templates } = report
   const ready = templates.find(isReady)
   if (ready !== undefined)

@@ -1,8 +1,10 @@
 /** A scan on the terminal: the conclusion and the next step first, then a table and remarks. */
 import type { NextStep } from './next-step.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
+import type { ScannedCaches } from '../../core/scan/scan.ts'
 import { formText, type ShownForm } from '../form-text.ts'
 import { table } from '../output.ts'
+import { cacheText, otherCachesText } from './cache-words.ts'
 import type { Titles } from '../titles.ts'
 import { count, headline, notesOf, remarkOf, share, usd, type ScannedLog } from './words.ts'
 
@@ -37,6 +39,7 @@ const whole = (value: number): string => `${Math.floor(100 * value)} %`
 export interface ScanTexts {
   titles: Titles
   forms: ReadonlyMap<string, ShownForm>
+  caches: ScannedCaches
 }
 
 /** Fits 80 columns; what has no column stands in the remarks. */
@@ -58,13 +61,16 @@ const LEGEND =
   'prompt: tokens of a request; coverage: share of the requests that a head would answer; costs and saves: a month'
 
 /** The name of each template, and what is known of it beside its figures. */
-const remarksText = ({ templates }: ScanReport, { titles, forms }: ScanTexts): string =>
+const remarksText = ({ templates }: ScanReport, { titles, forms, caches }: ScanTexts): string =>
   templates
     .flatMap((row) => {
       const form = forms.get(row.version)
+      const cache = caches.templates.get(row.version)
+      const why = cache === undefined ? '' : cacheText(cache)
       return [
         [titles.title(row.version), remarkOf(row)].filter((text) => text !== '').join(': '),
         ...(form === undefined ? [] : [formText(form)]),
+        ...(why === '' ? [] : [why]),
       ]
     })
     .join('\n')
@@ -80,10 +86,12 @@ export const scanText = (
   { isEngineFree, ...texts }: ScanTexts & { isEngineFree: boolean }
 ): string => {
   const notes = notesOf(report, log, isEngineFree)
+  const others = otherCachesText(texts.caches.others)
   return [
     ...(report.templates.length === 0
       ? []
       : [`${templatesTable(report, texts.titles)}\n${LEGEND}`, remarksText(report, texts)]),
+    ...(others === '' ? [] : [others]),
     ...(notes.length === 0 ? [] : [notes.join('\n')]),
   ].join('\n\n')
 }

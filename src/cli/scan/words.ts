@@ -1,5 +1,8 @@
 /** Numbers and conclusions of a scan in words, for the terminal and the page. Pure. */
+import { pricesText } from '../../core/cost/price-list.ts'
+import { retirementsOf, retirementText } from '../../core/cost/retirements.ts'
 import { dollars } from '../../core/cost/economics.ts'
+import type { Advice } from '../../core/scan/advice.ts'
 import type { MoreExchanges } from '../../core/scan/missing.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
 
@@ -82,15 +85,21 @@ const readyText = (report: ScanReport): string => {
   )
 }
 
+/** '' where the provider's cache needs no mend, or its dollars are not known. */
+const mendText = ({ totals: { cacheUsdPerMonth } }: ScanReport): string =>
+  (cacheUsdPerMonth ?? 0) > 0
+    ? ` Mends of the provider's cache would save about ${usd(cacheUsdPerMonth!)} a month.`
+    : ''
+
 /** What recurs, and what could be saved. */
 export const headline = (report: ScanReport): string => {
   const { templates, exchanges, others, totals } = report
   const log = `${plural(exchanges, 'exchange')}${daysText(report)}`
-  if (templates.length === 0) return `No prompt recurs in ${log}.`
+  if (templates.length === 0) return `No prompt recurs in ${log}.${mendText(report)}`
   const cost = totals.usdPerMonth === null ? '' : `, which cost ${usd(totals.usdPerMonth)} a month`
   return (
     `${plural(templates.length, 'prompt')} ${templates.length === 1 ? 'recurs' : 'recur'} in ` +
-    `${share(1 - others / Math.max(1, exchanges))} of ${log}${cost}. ${readyText(report)}`
+    `${share(1 - others / Math.max(1, exchanges))} of ${log}${cost}. ${readyText(report)}${mendText(report)}`
   )
 }
 
@@ -109,9 +118,24 @@ const missingText = ({ missingExchanges: missing, more }: TemplateReport): strin
 const cacheText = (row: TemplateReport): string | null => {
   const { cacheSavesUsdPerMonth: saved, cacheHitShare, minCachedPrefixTokens: least } = row
   if (saved === null || cacheHitShare === null || least === null) return null
+  // a warm cache is assumed, and the text says that it is not read
+  if (row.cacheIsMeasured === false && (row.cache?.causes.length ?? 0) > 0) return null
   if ((row.promptTokens ?? 0) < least)
     return `the provider's cache saves nothing: it needs prompts of at least ${count(least)} tokens`
   return `the provider's cache saves ${usd(saved)} a month already, with ${share(cacheHitShare)} of the prompt tokens`
+}
+
+const STEPS = { mend: 'mend the cache', internalize: 'internalize', nothing: 'do nothing' }
+
+/** '' where no advice can be given. */
+const adviceText = (advice: readonly Advice[]): string => {
+  const [first] = advice
+  if (first === undefined) return ''
+  if (first.action === 'nothing') return 'advice: do nothing'
+  const steps = advice.map(
+    ({ action, usdPerMonth }) => `${STEPS[action]} (${usd(usdPerMonth)} a month)`
+  )
+  return `advice: ${steps.join(', then ')}`
 }
 
 /** What is known of one template beside its figures. */
@@ -126,23 +150,36 @@ export const remarkOf = (row: TemplateReport): string => {
     coverageReason,
     missingText(row),
     cacheText(row),
+    adviceText(row.advice),
   ]
-  return parts.filter((part) => typeof part === 'string').join('; ')
+  return parts.filter((part) => typeof part === 'string' && part !== '').join('; ')
 }
 
-const isCacheAssumed = ({ cacheIsMeasured, cacheHitShare }: TemplateReport): boolean =>
-  cacheIsMeasured === false && (cacheHitShare ?? 0) > 0
+const isCacheAssumed = ({ cacheIsMeasured, cacheHitShare, cache }: TemplateReport): boolean =>
+  cacheIsMeasured === false && (cacheHitShare ?? 0) > 0 && (cache?.causes.length ?? 0) === 0
 
 /** What the figures in dollars and tokens assume. */
 export const notesOf = (
   report: ScanReport,
-  { unread }: ScannedLog,
+  { unread, at: now }: ScannedLog,
   isEngineFree: boolean
 ): string[] => {
   const { templates, features, withoutBody, from } = report
   const some = (test: (row: TemplateReport) => boolean): boolean => templates.some(test)
   const unknown = new Set(templates.flatMap(({ moneyUnknown }) => moneyUnknown ?? []))
+  const retired = retirementsOf(
+    templates.map(({ model }) => model),
+    (model) => templates.find((row) => row.model === model)?.retiresOn ?? null,
+    now
+  )
   return [
+    pricesText(
+      templates.flatMap(({ price }) => price ?? []),
+      now
+    ),
+    ...retired.map(
+      (one) => `${one.model} ${retirementText(one)}: promptintern move compares another model`
+    ),
     ...[...unknown].map((reason) => `no dollars a month: ${reason}`),
     some((row) => row.curve !== null && !hasForm(row)) && `heads were tried on ${features}`,
     some(({ curve }) => curve !== null) &&
@@ -169,4 +206,6 @@ export interface ScannedLog {
   kind: SourceKind
   /** lines that are not chat exchanges */
   unread: number
+  /** when it was read, milliseconds since the epoch */
+  at: number
 }

@@ -20,6 +20,8 @@ export interface Price {
   output: number
   /** prompts shorter than this are not cached by the provider; 0 when absent */
   minCachedPrefixTokens?: number
+  /** minutes for which the provider's cache keeps a prefix that no request reads; 5 when absent */
+  cacheLifeMinutes?: number
   /** length of the longest answer, for budgets of keys; unknown when absent */
   maxOutputTokens?: number
   /** of one image, for budgets of keys; unknown when absent */
@@ -29,6 +31,20 @@ export interface Price {
 }
 
 export const PER_MILLION = 1e-6
+
+/** OpenAI, "Prompt caching": 5 to 10 minutes of inactivity; Anthropic: 5 minutes. */
+const CACHE_LIFE_MINUTES = 5
+
+/** OpenAI and Anthropic ("Prompt caching"), of most models; a lower one would promise savings that there may not be. */
+const CACHED_FROM_TOKENS = 1024
+
+/** Tokens of the shortest prefix that counts as cacheable where a mend of the cache is priced. */
+export const leastCachedTokens = (price: Price | null): number =>
+  price?.minCachedPrefixTokens ?? CACHED_FROM_TOKENS
+
+/** Milliseconds for which the provider's cache keeps a prefix. @param price null: not known */
+export const cacheLifeMs = (price: Price | null): number =>
+  60_000 * (price?.cacheLifeMinutes ?? CACHE_LIFE_MINUTES)
 
 type Test = (value: unknown) => boolean
 
@@ -44,6 +60,7 @@ const optional =
 
 const DOLLARS = 'dollars per million tokens'
 const TOKENS = 'a number of tokens'
+const MINUTES = 'a number of minutes'
 
 const FIELDS: Record<keyof Price, [test: Test, wanted: string]> = {
   model: [(value) => typeof value === 'string' && value !== '', 'a model name'],
@@ -54,6 +71,7 @@ const FIELDS: Record<keyof Price, [test: Test, wanted: string]> = {
   cacheWrite: [optional(isAmount), DOLLARS],
   output: [isAmount, DOLLARS],
   minCachedPrefixTokens: [optional(isAmount), TOKENS],
+  cacheLifeMinutes: [optional(isAmount), MINUTES],
   maxOutputTokens: [optional(isAmount), TOKENS],
   maxImageTokens: [optional(isAmount), TOKENS],
   deprecatedOn: [optional(isDate), 'a date, YYYY-MM-DD'],

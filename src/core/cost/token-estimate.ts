@@ -9,7 +9,7 @@ import { withoutAttachments } from '../request/attachments.ts'
 import { bytesOfText, type ChatReading } from '../request/chat-reading.ts'
 import { completionTokensOf } from './cost-bound.ts'
 
-const BYTES_PER_TOKEN = 4
+export const BYTES_PER_TOKEN = 4
 /** of an image or a sound, whose tokens do not depend on its bytes */
 const TOKENS_PER_MEDIUM = 1000
 /** of an answer, where the request sets no limit */

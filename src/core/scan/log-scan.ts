@@ -4,6 +4,8 @@
  */
 import { HELD_OUT_MS } from '../learn/split.ts'
 import { withConversations } from '../rollout/population.ts'
+import { CacheScan } from '../cache/cache-scan.ts'
+import type { CacheFinding, CacheRules } from '../cache/finding.ts'
 import { createAnswerFormats } from '../answer/schema/answer-schema.ts'
 import { outcomeOf, textOf } from '../answer/outcome.ts'
 import { Detector } from '../detect/detect.ts'
@@ -88,6 +90,7 @@ export class LogScan {
   private nextLook = FIRST_LOOK
   private readonly formats = createAnswerFormats()
   private matcher: Matcher | null = null
+  private cacheScan: CacheScan | null = null
   private counted = new Map<string, Counted>()
   /** of the record before, in this pass */
   private last = 0
@@ -129,6 +132,7 @@ export class LogScan {
     const found = this.detector.candidates().filter(({ version }) => !versions.has(version))
     const templates = [...known, ...found]
     this.matcher = compileMatcher(templates)
+    this.cacheScan = new CacheScan(templates, this.from !== null, countTokens)
     this.last = 0
     const bytes = sampleBytes / 2 / Math.max(1, templates.length)
     const from = this.newest - HELD_OUT_MS
@@ -154,6 +158,7 @@ export class LogScan {
     const { record, read, isTimed } = placed
     const key = templateKeyOf(read.request, record)
     const match = this.matcher!.match(key, read.request.messages)
+    if (record.at <= this.options.now) this.cacheScan!.add(record, read.request, match)
     if (match === null) {
       this.others++
       return
@@ -178,6 +183,11 @@ export class LogScan {
       .filter(({ tally }) => tally.requests > 0)
       .map((counted) => ({ ...counted, sample: withConversations(counted.sample.items()) }))
       .toSorted((a, b) => b.tally.requests - a.tally.requests)
+  }
+
+  /** Why the provider's cache is not read, of templates and of requests without one; takes a second for each. */
+  cacheFindings(rules: CacheRules): CacheFinding[] {
+    return this.cacheScan?.findings(rules) ?? []
   }
 
   /** A record without a time comes behind the one before it. @returns null without a readable body */

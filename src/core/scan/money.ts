@@ -2,8 +2,17 @@
  * What the requests of a template cost, what the provider's cache already saves of it, and what a route would
  * save, by the economics that `promptintern savings` uses.
  */
+import { datedPrices, type DatedPrice } from '../cost/price-list.ts'
 import { DAY_MS } from '../days.ts'
-import { callCosts, shareEngine, type Coverage, type Savings } from '../cost/economics.ts'
+import { cacheReport, type CacheReport } from '../cache/cache-report.ts'
+import type { CacheFinding } from '../cache/finding.ts'
+import {
+  callCosts,
+  internalizedCost,
+  shareEngine,
+  type Coverage,
+  type Savings,
+} from '../cost/economics.ts'
 import {
   draftOf,
   economicsOf,
@@ -38,8 +47,24 @@ export interface TemplateMoney {
   leastNetUsdPerMonth: number | null
   /** if a route answered every request that it may */
   mostNetUsdPerMonth: number | null
+  /** at the expected coverage, against the provider's cache after its mends; null like `netUsdPerMonth` */
+  mendedNetUsdPerMonth: number | null
+  /** why the provider's cache is not read; null where the log does not tell */
+  cache: CacheReport | null
+  /** that the dollars are made of; null: there is none */
+  price: DatedPrice | null
+  /** day on which the provider retires the model, YYYY-MM-DD; null: not known */
+  retiresOn: string | null
   /** why there is no figure in dollars a month; null where there is */
   unknown: string | null
+}
+
+/** Requests of one prompt that no template has. */
+export interface OtherCache {
+  model: string
+  /** about */
+  requests: number
+  cache: CacheReport
 }
 
 export interface PricedTemplate {
@@ -47,6 +72,8 @@ export interface PricedTemplate {
   tally: Tally
   /** null where it is not predicted */
   coverage: { expected: number; lowerBound: number } | null
+  /** null: too few requests were compared */
+  cache: CacheFinding | null
 }
 
 export interface MoneySettings extends EconomicsSettings {
@@ -54,13 +81,18 @@ export interface MoneySettings extends EconomicsSettings {
   window: TrafficWindow | null
   /** days that the log covers, where its records have no time */
   days: number | null
+  /** texts of the log may be in the result */
+  withText: boolean
 }
 
 /** A log has no routes. */
 const NOT_ASKED: AskedCalls = { answered: 0, discarded: 0, unfitShare: 0 }
 
 /** From the template's first request to the end of the log: traffic that has ended lowers the rate. */
-const windowOf = ({ requests, from }: Tally, { window, days }: MoneySettings): TrafficWindow => {
+const windowOf = (
+  { requests, from }: Pick<Tally, 'requests' | 'from'>,
+  { window, days }: MoneySettings
+): TrafficWindow => {
   if (days !== null) return { calls: requests, from: 0, to: days * DAY_MS }
   return { calls: requests, from: from ?? 0, to: from === null ? 0 : (window?.to ?? from) }
 }
@@ -95,6 +127,36 @@ const withCoverage = (draft: Draft, answered: number, { trafficShare }: MoneySet
   return { ...draft, coverage }
 }
 
+/** @param share of the prompt tokens that the cache serves, 0 to 1 @param written null: like the call */
+const withCacheHits = (draft: Draft, share: number, written: number | null): Draft => {
+  const { call, price, adaptedPrice, coverage } = draft
+  if (call === null || price === null) return draft
+  const changed = { ...call, cacheHitShare: Math.min(1, share), cacheWriteShare: written }
+  const costs = callCosts(changed, { upstream: price, adapted: adaptedPrice })
+  return {
+    ...draft,
+    call: changed,
+    perCallUsd: { ...costs, internalized: internalizedCost(costs, coverage) },
+  }
+}
+
+/**
+ * Without the provider's counts a cache counts as warm; where the text of the log says that it cannot be read, it
+ * counts as read so far as an earlier request left its start in it.
+ */
+const withComparison = (draft: Draft, finding: CacheFinding | null): Draft =>
+  draft.call === null || draft.call.cacheIsMeasured || (finding?.causes.length ?? 0) === 0
+    ? draft
+    : withCacheHits(draft, finding!.readableShare, draft.call.cacheWriteShare)
+
+/** With what the mends add to the cache. @param share of the prompt tokens, 0 to 1 */
+const withMends = (draft: Draft, share: number): Draft => {
+  const { call } = draft
+  if (call === null || share === 0) return draft
+  const written = call.cacheWriteShare && Math.max(0, call.cacheWriteShare - share)
+  return withCacheHits(draft, call.cacheHitShare + share, written)
+}
+
 const netOf = (
   draft: Draft,
   { model }: Template,
@@ -122,16 +184,18 @@ const timesMonth = (usd: number | null | undefined, perMonth: number | null): nu
   usd == null || perMonth === null ? null : usd * perMonth
 
 const moneyOf = (
-  { template, coverage }: PricedTemplate,
+  { template, coverage, cache: finding }: PricedTemplate,
   draft: Draft,
   engineUsd: number,
   settings: MoneySettings
 ): TemplateMoney => {
   const requestsPerMonth = draft.traffic?.callsPerMonth ?? null
-  const net = (answered: number): number | null => {
+  const { prices, withText } = settings
+  const cache = finding && cacheReport(finding, { prices, requestsPerMonth, withText })
+  const net = (answered: number, now = draft): number | null => {
     // a template that no route answers pays no engine
     if (answered === 0) return draft.perCallUsd === null || requestsPerMonth === null ? null : 0
-    const at = withCoverage(draft, answered, settings)
+    const at = withCoverage(now, answered, settings)
     return netOf(at, template, engineUsd, settings)?.netUsd ?? null
   }
   return {
@@ -143,6 +207,11 @@ const moneyOf = (
     netUsdPerMonth: coverage === null ? null : net(coverage.expected),
     leastNetUsdPerMonth: coverage === null ? null : net(coverage.lowerBound),
     mostNetUsdPerMonth: net(1),
+    mendedNetUsdPerMonth:
+      coverage === null ? null : net(coverage.expected, withMends(draft, cache?.mendedShare ?? 0)),
+    cache,
+    price: datedPrices(prices, [template.model])[0] ?? null,
+    retiresOn: draft.price?.deprecatedOn ?? null,
     unknown: whyUnknown(draft, template),
   }
 }
@@ -152,10 +221,39 @@ export const priceTemplates = (
   templates: readonly PricedTemplate[],
   settings: MoneySettings
 ): TemplateMoney[] => {
-  const drafts = templates.map((template) => draftAt(template, settings))
+  const drafts = templates.map((template) =>
+    withComparison(draftAt(template, settings), template.cache)
+  )
   const saved = drafts.map((draft, i) =>
     savedPerMonth(withCoverage(draft, templates[i]!.coverage?.expected ?? 0, settings))
   )
   const shares = shareEngine(engineHoursUsd(HOURS_PER_MONTH, settings), saved)
   return templates.map((template, i) => moneyOf(template, drafts[i]!, shares[i]!, settings))
+}
+
+/** Prompts of less traffic are left out, and so are those after the first ones. */
+const [LEAST_OTHERS, MOST_OTHERS] = [10, 5]
+
+/** Of requests without a template. @returns most money first, then most requests */
+export const otherCachesOf = (
+  findings: readonly CacheFinding[],
+  settings: MoneySettings
+): OtherCache[] => {
+  const { prices, captureShare, withText, window } = settings
+  return findings
+    .filter(({ version, requests }) => version === null && requests >= LEAST_OTHERS)
+    .map((finding): OtherCache => {
+      const { model, requests } = finding
+      const own = windowOf({ requests, from: window?.from ?? null }, settings)
+      const requestsPerMonth = callsPerMonth(own, captureShare)
+      return {
+        model,
+        requests,
+        cache: cacheReport(finding, { prices, requestsPerMonth, withText }),
+      }
+    })
+    .toSorted(
+      (a, b) => (b.cache.usdPerMonth ?? 0) - (a.cache.usdPerMonth ?? 0) || b.requests - a.requests
+    )
+    .slice(0, MOST_OTHERS)
 }

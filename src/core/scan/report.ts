@@ -1,13 +1,16 @@
 /** The result of a scan: figures for each template, ranked by money, and their totals. Has no texts of the log unless asked for. */
+import type { DatedPrice } from '../cost/price-list.ts'
+import type { CacheReport } from '../cache/cache-report.ts'
 import type { ResponseType } from '../answer/response-type.ts'
 import type { FieldDescription } from '../form/describe-form.ts'
 import type { LearningCurve } from '../gate/learning-curve.ts'
 import type { Template } from '../template/template.ts'
+import { adviceOf, type Advice } from './advice.ts'
 import type { CoverageFigures, SelectivePoint } from './coverage.ts'
 import type { HeadPlan } from './head-plan.ts'
 import type { FoundTemplate, LogScan } from './log-scan.ts'
 import { neededForMore, neededForRoute, type MoreExchanges } from './missing.ts'
-import type { TemplateMoney } from './money.ts'
+import type { OtherCache, TemplateMoney } from './money.ts'
 
 /** A template with what was found out of it. */
 export interface Judged {
@@ -43,6 +46,15 @@ export interface TemplateReport {
   netUsdPerMonth: number | null
   leastNetUsdPerMonth: number | null
   mostNetUsdPerMonth: number | null
+  mendedNetUsdPerMonth: number | null
+  /** why the provider's cache is not read, and what mends save; null where too few requests were compared */
+  cache: CacheReport | null
+  /** that the dollars are made of; null: there is none */
+  price: DatedPrice | null
+  /** day on which the provider retires the model, YYYY-MM-DD; null: not known */
+  retiresOn: string | null
+  /** most money first */
+  advice: Advice[]
   /** why dollars a month are not known; null where they are */
   moneyUnknown: string | null
   /** null without an answer in text or calls */
@@ -82,6 +94,8 @@ export interface ScanTotals {
   usdPerMonth: number | null
   netUsdPerMonth: number | null
   leastNetUsdPerMonth: number | null
+  /** what mends of the provider's cache save, of requests without a template too */
+  cacheUsdPerMonth: number | null
 }
 
 export interface ScanReport {
@@ -99,6 +113,8 @@ export interface ScanReport {
   totals: ScanTotals
   /** most money first */
   templates: TemplateReport[]
+  /** of requests without a template, most money first */
+  otherCaches: OtherCache[]
 }
 
 interface Context {
@@ -124,6 +140,7 @@ const moneyFigures = (money: TemplateMoney) => {
     cacheHitShare: cacheHitShareOf(money),
     cacheIsMeasured: call?.cacheIsMeasured ?? null,
     ...figures,
+    advice: adviceOf(money),
     moneyUnknown: unknown,
   }
 }
@@ -194,9 +211,10 @@ const templateReport = (
   }
 }
 
-/** Savings that are expected first, then those that are possible at most, then tokens. */
+/** Savings of mends and heads that are expected first, then those that are possible at most, then tokens. */
 const byMoney = (a: TemplateReport, b: TemplateReport): number => {
-  const expected = ({ netUsdPerMonth }: TemplateReport) => Math.max(0, netUsdPerMonth ?? 0)
+  const expected = ({ advice }: TemplateReport) =>
+    advice.reduce((sum, { usdPerMonth }) => sum + usdPerMonth, 0)
   const possible = ({ mostNetUsdPerMonth }: TemplateReport) => Math.max(0, mostNetUsdPerMonth ?? 0)
   const tokens = ({ requests, promptTokens }: TemplateReport) => requests * (promptTokens ?? 1)
   // without prices: what a head would answer counts before what it would not
@@ -215,10 +233,11 @@ const sumOf = (values: (number | null)[]): number | null => {
   return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0)
 }
 
-/** @param money in the order of the templates */
+/** @param money in the order of the templates @param otherCaches most money first */
 export const reportOf = (
   judged: readonly Judged[],
   money: readonly TemplateMoney[],
+  otherCaches: readonly OtherCache[],
   { scan, settings }: Context
 ): ScanReport => {
   const { exchanges, others, withoutBody, from, to } = scan
@@ -239,7 +258,11 @@ export const reportOf = (
       usdPerMonth: sumOf(templates.map(({ usdPerMonth }) => usdPerMonth)),
       netUsdPerMonth: sumOf(templates.map(({ netUsdPerMonth }) => netUsdPerMonth)),
       leastNetUsdPerMonth: sumOf(templates.map(({ leastNetUsdPerMonth }) => leastNetUsdPerMonth)),
+      cacheUsdPerMonth: sumOf(
+        [...templates, ...otherCaches].map(({ cache }) => cache?.usdPerMonth ?? null)
+      ),
     },
     templates,
+    otherCaches: [...otherCaches],
   }
 }

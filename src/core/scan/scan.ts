@@ -3,6 +3,9 @@
  * Reads the log twice, trains heads, and ranks the templates by money. The log, the features and the progress
  * come from outside.
  */
+import { cacheReport, type CacheReport } from '../cache/cache-report.ts'
+import type { CacheFinding } from '../cache/finding.ts'
+import { cacheLifeMs, findPrice, leastCachedTokens } from '../cost/prices.ts'
 import { listedIn } from '../answer/response-type.ts'
 import type { ExchangeRecord } from '../log/record.ts'
 import { anchorText, type Template } from '../template/template.ts'
@@ -11,7 +14,13 @@ import { fitFieldHead } from './field-head.ts'
 import { fitHeads, type Encoder } from './head.ts'
 import { MAX_TRAIN_ROWS, planHead, type HeadPlan, type HeadPlanSettings } from './head-plan.ts'
 import { LogScan, type FoundTemplate, type LogScanOptions } from './log-scan.ts'
-import { priceTemplates, type MoneySettings } from './money.ts'
+import {
+  otherCachesOf,
+  priceTemplates,
+  type MoneySettings,
+  type OtherCache,
+  type PricedTemplate,
+} from './money.ts'
 import { reportOf, type Judged, type ScanReport } from './report.ts'
 
 export interface LogSource {
@@ -25,7 +34,7 @@ export type ScanSettings = Pick<LogScanOptions, 'minSessions' | 'countTokens' | 
     /** templates that are known before the scan */
     known: readonly Template[]
     encoder: Encoder
-    money: Omit<MoneySettings, 'window'>
+    money: Omit<MoneySettings, 'window' | 'withText'>
     /** texts of prompts and labels go into the report */
     withText: boolean
     /** @param done templates, and a share of the one that is tried */
@@ -34,7 +43,16 @@ export type ScanSettings = Pick<LogScanOptions, 'minSessions' | 'countTokens' | 
     onFound: (templates: readonly Template[]) => void
     /** with texts of the log, which the report has not */
     onForm: (template: Template, form: NonNullable<HeadPlan['form']>) => void
+    /** with texts of the log, too */
+    onCaches: (caches: ScannedCaches) => void
   }
+
+/** Why the provider's cache is not read. */
+export interface ScannedCaches {
+  /** by version */
+  templates: ReadonlyMap<string, CacheReport>
+  others: readonly OtherCache[]
+}
 
 /** Repeated questions give one training row. */
 const READ_AHEAD = 2
@@ -116,6 +134,51 @@ const judge = async (
   return { found, ...(await tryHead(plan, timed, onProgress)) }
 }
 
+const findCaches = (scan: LogScan, { prices }: MoneySettings): CacheFinding[] =>
+  scan.cacheFindings({
+    lifeOf: (model) => cacheLifeMs(findPrice(prices, model)),
+    minimumOf: (model) => leastCachedTokens(findPrice(prices, model)),
+  })
+
+interface Priced {
+  money: ReturnType<typeof priceTemplates>
+  others: OtherCache[]
+}
+
+/** Tells the texts of the caches beside, for a terminal. */
+const price = (
+  judged: readonly Judged[],
+  scan: LogScan,
+  money: MoneySettings,
+  onCaches: ScanSettings['onCaches']
+): Priced => {
+  const findings = findCaches(scan, money)
+  const templates = judged.map(({ found: { template, tally }, coverage }): PricedTemplate => {
+    const { expectedCoverage: expected, coverageLowerBound: lowerBound } = coverage ?? {}
+    return {
+      template,
+      tally,
+      cache: findings.find(({ version }) => version === template.version) ?? null,
+      coverage:
+        expected === undefined || lowerBound === undefined ? null : { expected, lowerBound },
+    }
+  })
+  const priced = priceTemplates(templates, money)
+  const withText = { ...money, withText: true }
+  onCaches({
+    templates: new Map(
+      templates.flatMap(({ template: { version }, cache }, at) => {
+        const { requestsPerMonth } = priced[at]!
+        return cache === null
+          ? []
+          : [[version, cacheReport(cache, { ...withText, requestsPerMonth })] as const]
+      })
+    ),
+    others: otherCachesOf(findings, withText),
+  })
+  return { money: priced, others: otherCachesOf(findings, money) }
+}
+
 /** @throws what the source throws */
 export const scanLog = async (source: LogSource, settings: ScanSettings): Promise<ScanReport> => {
   const { minSessions, countTokens, known, holdoutRows, now, onTemplate } = settings
@@ -138,16 +201,11 @@ export const scanLog = async (source: LogSource, settings: ScanSettings): Promis
   onTemplate(found.length, found.length)
   const { from, to } = scan
   const window = from === null || to === null ? null : { calls: scan.exchanges, from, to }
-  const money = priceTemplates(
-    judged.map(({ found: { template, tally }, coverage }) => ({
-      template,
-      tally,
-      coverage: coverage && {
-        expected: coverage.expectedCoverage,
-        lowerBound: coverage.coverageLowerBound,
-      },
-    })),
-    { ...settings.money, window }
+  const { money, others } = price(
+    judged,
+    scan,
+    { ...settings.money, window, withText: settings.withText },
+    settings.onCaches
   )
-  return reportOf(judged, money, { scan, settings })
+  return reportOf(judged, money, others, { scan, settings })
 }

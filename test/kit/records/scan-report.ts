@@ -22,6 +22,11 @@ export const labels = (changed: Partial<TemplateReport> = {}): TemplateReport =>
   netUsdPerMonth: 700,
   leastNetUsdPerMonth: 610,
   mostNetUsdPerMonth: 1200,
+  mendedNetUsdPerMonth: 700,
+  cache: null,
+  price: { model: 'gpt-4o-mini', asOf: '2026-11-20' },
+  retiresOn: '2027-01-14',
+  advice: [{ action: 'internalize', usdPerMonth: 700 }],
   moneyUnknown: null,
   responseType: 'label',
   labels: 77,
@@ -59,6 +64,8 @@ export const waiting = (): TemplateReport =>
     coverageReason: 'no threshold passes',
     missingExchanges: 880,
     netUsdPerMonth: 0,
+    mendedNetUsdPerMonth: 0,
+    advice: [],
     more: { coverage: 0.2, trainRows: 1380, exchanges: 880 },
   })
 
@@ -73,7 +80,14 @@ export const reportOf = (
   to: Date.UTC(2026, 9, 21),
   features: 'hashed words',
   gate: { margin: 0.05, minCoverage: 0.2, trainRows: 500, holdoutRows: 500 },
-  totals: { ready: 1, usdPerMonth: 1234.5, netUsdPerMonth: 700, leastNetUsdPerMonth: 610 },
+  totals: {
+    ready: 1,
+    usdPerMonth: 1234.5,
+    netUsdPerMonth: 700,
+    leastNetUsdPerMonth: 610,
+    cacheUsdPerMonth: null,
+  },
   templates,
+  otherCaches: [],
   ...changed,
 })

@@ -10,6 +10,8 @@ import { shortId } from '../../../core/template/name.ts'
 import type { Segment } from '../../../core/template/template.ts'
 import { visibleName } from '../../../visible-text.ts'
 import { answersText, coverageText, savesText } from '../text.ts'
+import { cacheLines, otherTitle } from '../cache-words.ts'
+import type { CacheReport } from '../../../core/cache/cache-report.ts'
 import { about, count, headline, notesOf, remarkOf, share, usd, type ScannedLog } from '../words.ts'
 import { coveragePlot, rowsPlot } from './curves.ts'
 import { moneyBars } from './money-bars.ts'
@@ -104,6 +106,23 @@ const plotsOf = (row: TemplateReport, margin: number): string => {
   return `<div class="pair">${coveragePlot(row, margin)}${hasCurve ? rowsPlot(row) : ''}</div>`
 }
 
+/** Why the provider's cache is not read; '' where there is nothing to mend. */
+const cacheHtml = (cache: CacheReport | null): string => {
+  const lines = cache && cacheLines(cache)
+  if (lines === null) return ''
+  const items = lines.causes.map((line) => `<li>${escapeHtml(line)}</li>`).join('')
+  const list = items === '' ? '' : `<ul>${items}</ul>`
+  return `<div class="cache"><p>${escapeHtml(lines.head)}</p>${list}</div>`
+}
+
+const otherSections = ({ otherCaches }: ScanReport): string => {
+  const shown = otherCaches.flatMap((other) => {
+    const html = cacheHtml(other.cache)
+    return html === '' ? [] : [`<p class="remark">${escapeHtml(otherTitle(other))}</p>${html}`]
+  })
+  return shown.length === 0 ? '' : `<h2>Requests without a template</h2>\n${shown.join('\n')}`
+}
+
 const templateSection = (row: TemplateReport, place: number, margin: number): string => {
   const plots = place < MAX_PLOTTED ? plotsOf(row, margin) : ''
   const remark = remarkOf(row)
@@ -115,6 +134,7 @@ const templateSection = (row: TemplateReport, place: number, margin: number): st
       )
     )}</p>`,
     ...(remark === '' ? [] : [`<p class="remark">${escapeHtml(remark)}</p>`]),
+    cacheHtml(row.cache),
     plots,
     fieldsOf(row),
     textOf(row),
@@ -179,6 +199,7 @@ ${tableOf(report)}`
 <p class="lead">${escapeHtml(headline(report))}</p>
 ${nextHtml(next)}
 ${sections}
+${otherSections(report)}
 <ul class="faint">
 ${notes.join('\n')}
 </ul>

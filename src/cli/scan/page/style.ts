@@ -14,6 +14,10 @@ h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem; }
 h3 { font: 600 .95rem/1.4 ui-monospace, Menlo, Consolas, monospace; margin: 1.5rem 0 .25rem; }
 .lead { font-size: 1.35rem; line-height: 1.4; margin: 0 0 1rem; }
 .next { border-left: 4px solid var(--accent); padding: .25rem .9rem; margin: 0; overflow-wrap: anywhere; }
+.cache { border-left: 4px solid var(--promise); padding: .1rem .9rem; margin: .5rem 0; font-size: .92rem;
+  overflow-wrap: anywhere; }
+.cache p { margin: 0; }
+.cache ul { margin: .2rem 0 0; padding-left: 1.1rem; }
 .faint, .remark { color: var(--faint); }
 .remark { margin: .1rem 0 .5rem; }
 .table { overflow-x: auto; }

@@ -1,0 +1,176 @@
+/**
+ * Puts the requests of one prompt together. Tools and models are part of a template's identity, so a prompt with
+ * changing tools has several templates, or none: families are found by their text.
+ */
+import type { Piece } from './piece.ts'
+import type { Family, FamilyRequest, KeptRequest } from './request.ts'
+import type { Stretch, Stretches } from './stretches.ts'
+
+/** The requests of one template, or those of none. */
+export interface Sampled {
+  version: string | null
+  /** constant text of the template; empty without one */
+  anchors: readonly Piece[]
+  stretches: Stretches<KeptRequest>
+}
+
+/** Of the constant text, in bytes: siblings differ in a line that one sample had as constant. */
+const SIBLING_SHARE = 0.9
+/** Of the recurring text: retrieved examples and slots differ. */
+const ALIKE_SHARE = 0.5
+const LEAST_LINE_BYTES = 16
+const LEAST_RECURRENCES = 5
+const MOST_FAMILIES = 128
+/** A stretch has so much context at most; above, there are enough requests to fill the cache again. */
+const CONTEXT_SHARE = 0.25
+
+/** Bytes by hash. */
+type Lines = ReadonlyMap<number, number>
+
+const linesOf = (pieces: readonly Piece[], isWanted: (piece: Piece) => boolean): Lines =>
+  new Map(
+    pieces
+      .filter((piece) => piece.bytes >= LEAST_LINE_BYTES && isWanted(piece))
+      .map(({ hash, bytes }) => [hash, bytes])
+  )
+
+const bytesOf = (lines: Lines): number => {
+  let sum = 0
+  for (const bytes of lines.values()) sum += bytes
+  return sum
+}
+
+const sharedBytes = (one: Lines, other: Lines): number => {
+  let sum = 0
+  for (const [hash, bytes] of one) if (other.has(hash)) sum += bytes
+  return sum
+}
+
+/** Share of the larger one. */
+const likeness = (one: Lines, other: Lines): number => {
+  const most = Math.max(bytesOf(one), bytesOf(other))
+  return most === 0 ? 0 : sharedBytes(one, other) / most
+}
+
+interface Draft {
+  /** constant text of the first template; null for requests without one */
+  anchors: Lines | null
+  /** recurring text of the first request without a template */
+  recurring: Lines
+  samples: Sampled[]
+  others: KeptRequest[]
+}
+
+const draftsOf = (samples: readonly Sampled[]): Draft[] => {
+  const drafts: Draft[] = []
+  for (const sample of samples) {
+    const anchors = linesOf(sample.anchors, () => true)
+    const known = drafts.find(
+      (draft) => draft.anchors !== null && likeness(draft.anchors, anchors) >= SIBLING_SHARE
+    )
+    if (known === undefined)
+      drafts.push({ anchors, recurring: anchors, samples: [sample], others: [] })
+    else known.samples.push(sample)
+  }
+  return drafts
+}
+
+const recurrencesOf = (requests: readonly KeptRequest[]): Map<number, number> => {
+  const counts = new Map<number, number>()
+  for (const { pieces } of requests)
+    for (const hash of new Set(pieces.map((piece) => piece.hash)))
+      counts.set(hash, (counts.get(hash) ?? 0) + 1)
+  return counts
+}
+
+/** Adds requests without a template to the family of a template that they resemble, or of each other. */
+const fileOthers = (drafts: Draft[], others: readonly KeptRequest[]): void => {
+  const counts = recurrencesOf(others)
+  const recurs = ({ part, hash }: Piece): boolean =>
+    part === 'line' && counts.get(hash)! >= LEAST_RECURRENCES
+  for (const request of others) {
+    const all = linesOf(request.pieces, ({ part }) => part === 'line')
+    const recurring = linesOf(request.pieces, recurs)
+    if (recurring.size === 0) continue
+    const known = drafts.find(({ anchors, recurring: own }) =>
+      anchors !== null
+        ? sharedBytes(anchors, all) >= SIBLING_SHARE * bytesOf(anchors)
+        : likeness(own, recurring) >= ALIKE_SHARE
+    )
+    if (known !== undefined) known.others.push(request)
+    else if (drafts.length < MOST_FAMILIES)
+      drafts.push({ anchors: null, recurring, samples: [], others: [request] })
+  }
+}
+
+/** Marks the start of each stretch whose hour before is not in the sample. */
+const withContext = (
+  stretches: readonly Stretch<KeptRequest>[],
+  isWhole: boolean,
+  lifeOf: (model: string) => number
+): FamilyRequest[] => {
+  let before: Stretch<KeptRequest> | null = null
+  return stretches.flatMap((stretch) => {
+    const isJoined = isWhole || (before?.hour === stretch.hour - 1 && !before.isCut)
+    before = stretch
+    const items = stretch.items.toSorted((a, b) => a.at - b.at)
+    const most = isJoined ? 0 : CONTEXT_SHARE * items.length
+    const from = items[0]!.at
+    return items.map((item, at) => ({
+      ...item,
+      isContext: at < most && item.at - from < lifeOf(item.model),
+    }))
+  })
+}
+
+const NOTHING: readonly Stretch<KeptRequest>[] = []
+
+/** Requests of the hours that all samples have, up to where the first of them was cut. */
+const joinedStretches = (
+  { samples, others }: Draft,
+  ofOthers: Stretches<KeptRequest> | undefined
+): { stretches: Stretch<KeptRequest>[]; isWhole: boolean } => {
+  const own = samples.map(({ stretches }) => stretches)
+  const used = others.length > 0 && ofOthers !== undefined ? [...own, ofOthers] : own
+  const rank = Math.min(...used.map((stretches) => stretches.rank))
+  const wanted = new Set(others)
+  const parts = used.flatMap((stretches) => {
+    const all = stretches === ofOthers ? ofOthers.all(rank) : stretches.all(rank)
+    return all.map((stretch) => ({ stretch, isOther: stretches === ofOthers }))
+  })
+  const hours = [...new Set(parts.map(({ stretch }) => stretch.hour))].toSorted((a, b) => a - b)
+  let isWhole = rank === Infinity
+  const stretches = hours.map((hour) => {
+    const ofHour = parts.filter(({ stretch }) => stretch.hour === hour)
+    const end = Math.min(
+      ...ofHour.map(({ stretch }) => (stretch.isCut ? lastOf(stretch) : Infinity))
+    )
+    if (end !== Infinity) isWhole = false
+    const items = ofHour.flatMap(({ stretch, isOther }) =>
+      isOther ? stretch.items.filter((item) => wanted.has(item)) : stretch.items
+    )
+    return { hour, items: items.filter(({ at }) => at <= end), isCut: end !== Infinity }
+  })
+  return { stretches: stretches.filter(({ items }) => items.length > 0), isWhole }
+}
+
+const lastOf = ({ items }: Stretch<KeptRequest>): number =>
+  items.reduce((latest, { at }) => Math.max(latest, at), -Infinity)
+
+/** @param lifeOf milliseconds that the cache of a model keeps a prefix */
+export const familiesOf = (
+  samples: readonly Sampled[],
+  lifeOf: (model: string) => number
+): Family[] => {
+  const drafts = draftsOf(samples.filter(({ version }) => version !== null))
+  const without = samples.find(({ version }) => version === null)?.stretches
+  const all = without?.all() ?? NOTHING
+  fileOthers(
+    drafts,
+    all.flatMap(({ items }) => items)
+  )
+  return drafts.map((draft) => {
+    const { stretches, isWhole } = joinedStretches(draft, without)
+    return { requests: withContext(stretches, isWhole, lifeOf) }
+  })
+}

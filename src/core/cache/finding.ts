@@ -1,0 +1,276 @@
+/** Why the provider's cache is not read for the requests of one template, in tokens. Knows nothing of prices' dollars. */
+import { groupBy } from '../group-by.ts'
+import { BYTES_PER_TOKEN } from '../cost/token-estimate.ts'
+import { differenceOf, type Difference } from './difference.ts'
+import { layOut, type Layout } from './layout.ts'
+import type { Family } from './request.ts'
+import { gainsInOrder, meanGains, MOST_MENDS, subsetsOf } from './shares.ts'
+import { Simulations, type LifeOf, type Mend } from './simulate.ts'
+
+export type CacheCause = 'none' | 'below-minimum' | Mend
+
+export interface FoundCause {
+  cause: Exclude<CacheCause, 'none'>
+  /** tokens a request that are read in addition when the causes before it are mended already; 0 where it does not pay */
+  tokens: number
+  difference: Difference | null
+}
+
+/** Means per request, over the requests that were judged. */
+export interface CacheFinding {
+  /** null: requests without a template */
+  version: string | null
+  model: string
+  /** of the log, about */
+  requests: number
+  /** of them, those that were compared with their predecessors */
+  judged: number
+  promptTokens: number
+  /** of the prefix that nine of ten requests share with an earlier one */
+  stablePrefixTokens: number
+  /** of the prefix that nine of ten would share after all mends */
+  mendedPrefixTokens: number
+  /** 0 to 1, as the provider reports it; null where it does not */
+  cachedShare: number | null
+  /** of the prompt tokens, those that an earlier request has left in the cache as the requests are, 0 to 1 */
+  readableShare: number
+  /** share of the requests that no other came shortly before, 0 to 1 */
+  lonelyShare: number
+  /** models and credentials of the family */
+  places: { models: string[]; credentials: number }
+  /** that costs most first; empty: the cache is read as far as it can be */
+  causes: FoundCause[]
+}
+
+export interface CacheRules {
+  lifeOf: LifeOf
+  /** tokens; the provider caches no shorter prefix of the model */
+  minimumOf: (model: string) => number
+}
+
+/** OpenAI, "Prompt caching": "1024 tokens, with cache hits occurring in increments of 128 tokens". */
+const STEP_TOKENS = 128
+/** Share of the prompt tokens: below, a provider's steps and the estimate of tokens weigh as much. */
+const LEAST_SHARE = 0.05
+/** Of the gain of all mends: a cause with less is not named. */
+const LEAST_PART = 0.08
+const STABLE_QUANTILE = 0.1
+/** Requests that a mend must help: the first ones of a log find an empty cache whatever they say. */
+const LEAST_HELPED = 5
+/** Fewer requests say nothing. */
+const LEAST_JUDGED = 2
+
+const mean = (values: readonly number[]): number =>
+  values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length
+
+const total = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0)
+
+const readable = (tokens: number, minimum: number): number =>
+  tokens < minimum ? 0 : Math.floor(tokens / STEP_TOKENS) * STEP_TOKENS
+
+const toolMends = ({ rows }: Layout): Mend[] => {
+  const orders = new Set(rows.map(({ tools }) => tools.ids.join()))
+  const sets = new Set(rows.map(({ tools }) => tools.ids.toSorted((a, b) => a - b).join()))
+  return [
+    ...(sets.size < orders.size ? (['tools-order'] as const) : []),
+    ...(sets.size > 1 ? (['tools-change'] as const) : []),
+  ]
+}
+
+/** Mends that would change anything, those of what stands first in most requests before others. */
+const candidatesOf = (layout: Layout, isLonely: readonly boolean[]): Mend[] => {
+  const { rows, causes } = layout
+  const placeOf = (cause: number): number =>
+    mean(
+      rows.flatMap(({ marks, lastConstant }) => {
+        const at = marks.indexOf(cause)
+        return at < 0 || at >= lastConstant ? [] : at
+      })
+    )
+  const texts = causes
+    .filter((_, cause) =>
+      rows.some(({ marks, lastConstant }) => {
+        const at = marks.indexOf(cause)
+        return at >= 0 && at < lastConstant
+      })
+    )
+    .toSorted((a, b) => placeOf(causes.indexOf(a)) - placeOf(causes.indexOf(b)))
+  return [
+    ...toolMends(layout),
+    ...(new Set(rows.map(({ request }) => request.place)).size > 1
+      ? (['several-models'] as const)
+      : []),
+    ...(isLonely.includes(true) ? (['gap'] as const) : []),
+    ...texts,
+  ].slice(0, MOST_MENDS)
+}
+
+/** The rows of one template, or those without one. */
+interface Member {
+  version: string | null
+  model: string
+  rows: readonly number[]
+  /** with those that are not judged */
+  kept: number
+  tokensPerByte: number
+}
+
+const bytesOf = ({ tools, bytes }: Layout['rows'][number]): number =>
+  total(tools.bytes) + total(bytes)
+
+/** Tokens a byte, of the requests whose tokens are known. */
+const densityOf = (layout: Layout, rows: readonly number[]): number => {
+  const counted = rows
+    .map((row) => layout.rows[row]!)
+    .filter(({ request }) => request.input !== null)
+  const bytes = total(counted.map(bytesOf))
+  const tokens = total(counted.map(({ request }) => request.input!))
+  return bytes > 0 && tokens > 0 ? tokens / bytes : 1 / BYTES_PER_TOKEN
+}
+
+const membersOf = (layout: Layout): Member[] => {
+  const keyOf = (row: number): string => {
+    const { version, model } = layout.rows[row]!.request
+    return `${version ?? ''}\n${model}`
+  }
+  return [...groupBy([...layout.rows.keys()], keyOf).values()].flatMap((all) => {
+    const { version, model } = layout.rows[all[0]!]!.request
+    const tokensPerByte = densityOf(layout, all)
+    const rows = all.filter((row) => !layout.rows[row]!.request.isContext)
+    return rows.length < LEAST_JUDGED
+      ? []
+      : [{ version, model, rows, kept: all.length, tokensPerByte }]
+  })
+}
+
+/** Tokens of each request that are read after mends and are not today, by the provider's own counts and the simulation. */
+const gainsOf = (
+  layout: Layout,
+  { rows, tokensPerByte }: Member,
+  { now, after, minimum }: { now: readonly number[]; after: readonly number[]; minimum: number }
+): number[] =>
+  rows.map((row) => {
+    const today = readable(now[row]! * tokensPerByte, minimum)
+    const read = Math.max(today, layout.rows[row]!.request.cached ?? 0)
+    return Math.max(0, readable(after[row]! * tokensPerByte, minimum) - read)
+  })
+
+/** Tokens a request by the simulation alone. */
+const readToday = (
+  { rows, tokensPerByte }: Member,
+  simulations: Simulations,
+  minimum: number
+): number => {
+  const bytes = simulations.after([])
+  return mean(rows.map((row) => readable(bytes[row]! * tokensPerByte, minimum)))
+}
+
+const quantile = (values: readonly number[], share: number): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.floor(share * (sorted.length - 1))] ?? 0
+}
+
+const cachedShareOf = (layout: Layout, { rows }: Member): number | null => {
+  const counted = rows
+    .map((row) => layout.rows[row]!.request)
+    .filter(({ input, cached }) => input !== null && cached !== null)
+  const input = total(counted.map((request) => request.input!))
+  return input === 0 ? null : Math.min(1, total(counted.map((request) => request.cached!)) / input)
+}
+
+/** Mends that save something alone, or that all others together lack. */
+const usefulOf = (
+  candidates: readonly Mend[],
+  gainOf: (mends: readonly Mend[]) => number,
+  all: number
+): Mend[] =>
+  candidates.filter(
+    (mend) =>
+      gainOf([mend]) >= LEAST_PART * all ||
+      all - gainOf(candidates.filter((other) => other !== mend)) >= LEAST_PART * all
+  )
+
+/** The causes that cost, with what each adds when those before it are mended. */
+const costly = (
+  member: Member,
+  layout: Layout,
+  simulations: Simulations,
+  { minimum, least }: { minimum: number; least: number }
+): FoundCause[] => {
+  const candidates = candidatesOf(layout, simulations.isLonely)
+  const now = simulations.after([])
+  const gainsAfter = (mends: readonly Mend[]): number[] =>
+    gainsOf(layout, member, { now, after: simulations.after(mends), minimum })
+  const gainOf = (mends: readonly Mend[]): number => mean(gainsAfter(mends))
+  const all = gainOf(candidates)
+  if (all < least || gainsAfter(candidates).filter((gain) => gain > 0).length < LEAST_HELPED)
+    return []
+  const mends = usefulOf(candidates, gainOf, all)
+  const gains = subsetsOf(mends.length).map((subset) =>
+    gainOf(mends.filter((_, at) => (subset & (1 << at)) !== 0))
+  )
+  const means = meanGains(gains, mends.length)
+  const order = [...mends.keys()]
+    .filter((at) => means[at]! >= LEAST_PART * all)
+    // equal parts: the one that stands first, because the other is hidden behind it
+    .toSorted((a, b) => (Math.abs(means[b]! - means[a]!) < 1 ? a - b : means[b]! - means[a]!))
+  const added = gainsInOrder(gains, order)
+  return order.map((at, place) => ({
+    cause: mends[at]!,
+    tokens: Math.max(0, added[place]!),
+    difference: differenceOf(mends[at]!, layout, member.rows),
+  }))
+}
+
+/** Whether the cache would be read after all mends if the provider had no minimum, and is not because it has one. */
+const isBelowMinimum = (prefix: number, minimum: number, promptTokens: number): boolean =>
+  minimum > 0 && prefix < minimum && prefix >= LEAST_SHARE * promptTokens
+
+const placesOf = ({ rows }: Layout): CacheFinding['places'] => ({
+  models: [...new Set(rows.map(({ request }) => request.model))],
+  credentials: new Set(rows.map(({ request: { place, model } }) => place.slice(model.length))).size,
+})
+
+const findingOf = (
+  member: Member,
+  layout: Layout,
+  simulations: Simulations,
+  rules: CacheRules
+): CacheFinding => {
+  const { version, model, rows, tokensPerByte } = member
+  const minimum = rules.minimumOf(model)
+  const promptTokens = mean(rows.map((row) => bytesOf(layout.rows[row]!))) * tokensPerByte
+  const prefixes = (mends: readonly Mend[]): number[] => {
+    const bytes = simulations.ever(mends)
+    // the first request of all has no predecessor
+    return rows.filter((row) => row > 0).map((row) => bytes[row]! * tokensPerByte)
+  }
+  const mendedPrefix = mean(prefixes(candidatesOf(layout, simulations.isLonely)))
+  const isShort =
+    isBelowMinimum(mendedPrefix, minimum, promptTokens) &&
+    (cachedShareOf(layout, member) ?? 0) < LEAST_SHARE
+  return {
+    version,
+    model,
+    requests: member.kept,
+    judged: rows.length,
+    promptTokens,
+    stablePrefixTokens: Math.round(quantile(prefixes([]), STABLE_QUANTILE)),
+    mendedPrefixTokens: Math.round(mendedPrefix),
+    cachedShare: cachedShareOf(layout, member),
+    readableShare:
+      promptTokens === 0 ? 0 : Math.min(1, readToday(member, simulations, minimum) / promptTokens),
+    lonelyShare: mean(rows.map((row) => Number(simulations.isLonely[row]))),
+    places: placesOf(layout),
+    causes: isShort
+      ? [{ cause: 'below-minimum', tokens: mendedPrefix, difference: null }]
+      : costly(member, layout, simulations, { minimum, least: LEAST_SHARE * promptTokens }),
+  }
+}
+
+/** In tokens. @returns one finding for each template of the family and each model of its requests without one. */
+export const findingsOf = (family: Family, rules: CacheRules): CacheFinding[] => {
+  const layout = layOut(family)
+  const simulations = new Simulations(layout, rules.lifeOf)
+  return membersOf(layout).map((member) => findingOf(member, layout, simulations, rules))
+}
