@@ -226,12 +226,12 @@ describe('a value of a known form that lacks something', () => {
     [
       'an observation without input',
       { ...observation, input: '' },
-      'observation obs-7: it has no input: export it with the field groups core, basic, io, model and usage',
+      'observation obs-7: it has no input: export it with the field groups core, basic, io, metadata, model and usage',
     ],
     [
       'an observation without a model',
       { ...observation, model: null },
-      'observation obs-7: it has no model: export it with the field groups core, basic, io, model and usage',
+      'observation obs-7: it has no model: export it with the field groups core, basic, io, metadata, model and usage',
     ],
     [
       'an observation of a text',
@@ -313,6 +313,57 @@ describe('a value of a known form that lacks something', () => {
 })
 
 describe('a form', () => {
+  it.each(['{"order": 1}', '["a", "b"]', '7', 'plain'])(
+    'that has the answer as a text keeps the text %s',
+    (answer) => {
+      for (const value of [
+        { ...observation, output: answer },
+        { ...row, response: answer },
+      ])
+        expect(answerOf(recordOf(value)).message.content).toBe(answer)
+    }
+  )
+
+  it('of Langfuse has only the parameters that its client was given', () => {
+    const format = { type: 'json_schema', json_schema: { name: 'x', schema: {} } }
+    const defaults = { temperature: 1, top_p: 1, frequency_penalty: 0, presence_penalty: 0 }
+    const modelParameters = { ...defaults, max_tokens: 'Infinity', seed: null, n: 2 }
+    const metadata = { response_format: format }
+    const { messages, ...others } = requestOf(
+      recordOf({ ...observation, modelParameters, metadata })
+    )
+    expect(messages).toEqual([SYSTEM, QUERY])
+    expect(others).toEqual({ model: 'gpt-4o-mini', n: 2, response_format: format })
+  })
+
+  it.each([
+    [{ usage: { input: 1200, output: 4, unit: 'TOKENS' } }, { input: 1200, output: 4 }],
+    [{ usage: { promptTokens: 1200, completionTokens: 4 } }, { input: 1200, output: 4 }],
+    [
+      {
+        usageDetails: {
+          input: 100,
+          cache_read_input_tokens: 1024,
+          cache_creation_input_tokens: 76,
+          output: 4,
+        },
+      },
+      { ...CACHED, cacheWrite: 76 },
+    ],
+    [{ usageDetails: { prompt_tokens: 1200, completion_tokens: 4 } }, { input: 1200, output: 4 }],
+  ])('of Langfuse may count tokens as %j', (usage, expected) => {
+    const { usage: found } = recordOf({ ...observation, usageDetails: {}, ...usage })
+    expect(tokenCounts(found!)).toMatchObject(expected)
+  })
+
+  it('whose id two exchanges share has both', () => {
+    const other = {
+      ...pair,
+      request: { ...pair.request, messages: [{ role: 'user', content: 'x' }] },
+    }
+    expect(recordOf(other).id).not.toBe(recordOf(pair).id)
+  })
+
   it('of a trace has the generations in it, and not its other steps', () => {
     const step = { ...observation, id: 'step', type: 'SPAN' }
     const trace = { id: 't', timestamp: '2026-10-01', htmlPath: '/' }

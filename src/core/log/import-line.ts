@@ -174,24 +174,28 @@ const refusalOf = (
   return typeof outcome === 'string' ? READ_FAULTS[outcome] : null
 }
 
-/** A second import of the same file has the same ids. */
-const idOf = (tenant: string, { number, text }: ImportLine): string =>
-  createHash('sha256').update(`${tenant}\n${number}\n${text}`).digest('hex').slice(0, 32)
+const hashOf = (...parts: unknown[]): string =>
+  createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 32)
 
-/** Ids that other programs gave hold across files; without one the place in the line tells exchanges apart. */
+/** A second import of the same file has the same ids. */
+const idOf = (tenant: string, { number, text }: ImportLine): string => hashOf(tenant, number, text)
+
+/**
+ * The id that another program gave holds across files, together with the request: some servers draw it from few
+ * numbers. Without one the place in the line tells exchanges apart.
+ */
 const idOfFound = (
   tenant: string,
   line: ImportLine,
-  found: FoundExchange,
-  place: number
-): string =>
-  found.id === null
-    ? idOf(tenant, { ...line, text: place === 0 ? line.text : `${line.text}\n${place}` })
-    : createHash('sha256').update(`${tenant}\n${found.id}`).digest('hex').slice(0, 32)
+  { found, place, request }: { found: FoundExchange; place: number; request: string }
+): string => {
+  if (found.id !== null) return hashOf(tenant, found.id, found.line.at ?? '', request)
+  return idOf(tenant, place === 0 ? line : { ...line, text: `${line.text}\n${place}` })
+}
 
 const recordOf = (
   fields: Fields,
-  { id, unnamed }: { id: string; unnamed: number },
+  { idFor, unnamed }: { idFor: (request: string) => string; unnamed: number },
   { tenant, model, maxBodyBytes }: ImportOptions
 ): ImportedLine => {
   const at = whenOf(fields, unnamed)
@@ -204,7 +208,7 @@ const recordOf = (
   if (reason !== null) return { reason }
   const usage = exchange.response?.usage
   const record: ExchangeRecord = {
-    id,
+    id: idFor(bodies.request),
     at,
     tenant,
     model: exchange.request.model,
@@ -237,10 +241,11 @@ export const readImportLine = (line: ImportLine, options: ImportOptions): Import
   const { tenant } = options
   const found = foundIn(fields)
   if (found === null)
-    return [recordOf(fields, { id: idOf(tenant, line), unnamed: line.at }, options)]
+    return [recordOf(fields, { idFor: () => idOf(tenant, line), unnamed: line.at }, options)]
   return found.map((one, place) => {
     if ('reason' in one) return one
-    const id = idOfFound(tenant, line, one, place)
-    return recordOf({ ...one.line }, { id, unnamed: line.at }, options)
+    const idFor = (request: string): string =>
+      idOfFound(tenant, line, { found: one, place, request })
+    return recordOf({ ...one.line }, { idFor, unnamed: line.at }, options)
   })
 }

@@ -1,6 +1,23 @@
 /** Makes the parts of a chat completion from what other forms have. */
 import type { ChatMessage, ContentPart, FinishReason, Usage } from '../../../openai/chat.ts'
-import type { Fields } from './fields.ts'
+import { isEmpty, type Fields } from './fields.ts'
+
+/** Of OpenAI's API reference, "Create chat completion". */
+const DEFAULTS: Fields = { temperature: 1, top_p: 1, presence_penalty: 0, frequency_penalty: 0 }
+
+/**
+ * The parameters that a request may have had. Some logs write a parameter that it did not have, with its default, or
+ * null; a limit of Langfuse's client is then infinite, which is a text in JSON.
+ */
+export const givenParameters = (parameters: Fields): Fields =>
+  Object.fromEntries(
+    Object.entries(parameters).filter(
+      ([name, value]) =>
+        !isEmpty(value) &&
+        DEFAULTS[name] !== value &&
+        !(name === 'max_tokens' && typeof value !== 'number')
+    )
+  )
 
 /** Tokens of an exchange; the input contains what the provider's cache read and wrote. */
 export interface Tokens {

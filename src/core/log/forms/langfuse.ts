@@ -6,13 +6,13 @@
  * `blob-storage-export-fields.mdx` (blob storage, snake_case, payloads as JSON texts). The client writes `input` as a
  * list of messages, or as an object of messages and tools, and `output` as one message (langfuse-python, `openai.py`).
  */
-import { completionOf, usageOf, type Tokens } from './chat.ts'
+import { completionOf, givenParameters, usageOf, type Tokens } from './chat.ts'
 import { countOf, fieldsIn, isEmpty, isObject, unpacked, type Fields } from './fields.ts'
 import { foundExchange, readEach, type Found, type LogForm } from './form.ts'
 import { momentOf } from './moment.ts'
 
 /** Of `GET /api/public/v2/observations` and of the export to blob storage, which can leave groups out. */
-const HOW = 'export it with the field groups core, basic, io, model and usage'
+const HOW = 'export it with the field groups core, basic, io, metadata, model and usage'
 
 /** Its three names of a member: of the API and the table, of the newer API, and of blob storage. */
 const member = (observation: Fields, ...names: string[]): unknown =>
@@ -35,13 +35,14 @@ const askedIn = (observation: Fields): Asked | string => {
     : 'its input has no messages: only the input of a chat model is read'
 }
 
-/** Of the parameters only those that are set: an export writes null for the others. */
-const parametersOf = (observation: Fields): Fields =>
-  Object.fromEntries(
-    Object.entries(fieldsIn(member(observation, 'modelParameters', 'model_parameters'))).filter(
-      ([, value]) => value !== null && value !== ''
-    )
-  )
+/** The client keeps the form of the answer with the metadata. */
+const parametersOf = (observation: Fields): Fields => {
+  const format = fieldsIn(fieldsIn(observation['metadata'])['response_format'])
+  return {
+    ...givenParameters(fieldsIn(member(observation, 'modelParameters', 'model_parameters'))),
+    ...(typeof format['type'] === 'string' && { response_format: format }),
+  }
+}
 
 const sumOf = (details: Fields, isPart: (name: string) => boolean): number | null => {
   const counts = Object.entries(details).flatMap(([name, value]) =>
@@ -59,14 +60,18 @@ const CACHE_WRITES = new Set([
 
 /**
  * Langfuse subtracts the details of a provider's count from its `input` and `output`, so all parts are summed.
- * Anthropic's two names do not begin with `input`.
+ * Anthropic's two names for the cache do not begin with `input`; counts that it does not know keep OpenAI's names.
  */
 const detailTokens = (details: Fields): Tokens => ({
   input: sumOf(
     details,
-    (name) => name.startsWith('input') || CACHE_READS.has(name) || CACHE_WRITES.has(name)
+    (name) =>
+      name.startsWith('input') ||
+      name === 'prompt_tokens' ||
+      CACHE_READS.has(name) ||
+      CACHE_WRITES.has(name)
   ),
-  output: sumOf(details, (name) => name.startsWith('output')),
+  output: sumOf(details, (name) => name.startsWith('output') || name === 'completion_tokens'),
   cacheRead: sumOf(details, (name) => CACHE_READS.has(name)),
   cacheWrite: sumOf(details, (name) => CACHE_WRITES.has(name)),
 })
@@ -84,19 +89,25 @@ const tokensOf = (observation: Fields): Tokens => {
   return isEmpty(details) ? olderTokens(fieldsIn(observation['usage'])) : detailTokens(details)
 }
 
-/** A message, a text, a whole completion, or a list whose last message is the answer. */
+/** A message or a whole completion, alone or as the last one of a list. */
+const answerIn = (output: unknown): Fields | null => {
+  const answer = Array.isArray(output) ? (output as unknown[]).at(-1) : output
+  if (!isObject(answer)) return null
+  const { content, tool_calls, choices, role } = answer
+  const isMessage = role !== undefined && (typeof content === 'string' || Array.isArray(tool_calls))
+  return isMessage || Array.isArray(choices) ? answer : null
+}
+
+/** A text may be the JSON of a message, or an answer that is JSON. */
 const responseOf = (observation: Fields, model: string): Fields | null | 'wrong' => {
-  const output = unpacked(observation['output'])
+  const { output } = observation
   if (isEmpty(output)) return null
   const usage = usageOf(tokensOf(observation))
-  if (typeof output === 'string')
-    return completionOf({ message: { content: output }, model, usage })
-  const answer = Array.isArray(output) ? (output as unknown[]).at(-1) : output
-  if (!isObject(answer)) return 'wrong'
-  if (Array.isArray(answer['choices'])) return usage === null ? answer : { ...answer, usage }
-  const { content, tool_calls } = answer
-  const isMessage = typeof content === 'string' || Array.isArray(tool_calls)
-  return isMessage ? completionOf({ message: answer, model, usage }) : 'wrong'
+  const answer = answerIn(unpacked(output))
+  if (answer === null && typeof output !== 'string') return 'wrong'
+  const message = answer ?? { content: output as string }
+  if (!Array.isArray(message['choices'])) return completionOf({ message, model, usage })
+  return usage === null ? message : { ...message, usage }
 }
 
 const readGeneration = (observation: Fields): Found => {

@@ -36,18 +36,18 @@ const tokensOf = (row: Fields) => {
   }
 }
 
-/** @returns null where nothing was kept */
+/** A text may be the JSON of a body, or an answer that is JSON. @returns null where nothing was kept */
 const responseOf = (row: Fields): Fields | null => {
-  const response = unpacked(row['response'])
+  const given = row['response']
+  const response = unpacked(given)
   if (isEmpty(response)) return null
   const usage = usageOf(tokensOf(row))
-  if (!isObject(response))
-    return completionOf({
-      message: { content: textOf(response) },
-      model: String(row['model']),
-      usage,
-    })
-  return isEmpty(response['usage']) && usage !== null ? { ...response, usage } : response
+  const isBody =
+    isObject(response) && ('object' in response || 'choices' in response || 'type' in response)
+  if (!isBody && typeof given === 'string')
+    return completionOf({ message: { content: given }, model: String(row['model']), usage })
+  const body = isObject(response) ? response : { response }
+  return isEmpty(body['usage']) && usage !== null ? { ...body, usage } : body
 }
 
 const fault = (row: Fields, request: Fields, response: Fields | null): string | null => {

@@ -5,13 +5,21 @@
  * Defined by OpenAI's API reference, "List Chat Completions" and "Get chat messages" (the examples have the members of
  * the request); the messages by `types/chat/chat_completion_store_message.py` of the client `openai` 3.57.0.
  */
+import { givenParameters } from './chat.ts'
 import { isObject, membersOf, type Fields } from './fields.ts'
 import { foundExchange, type Found, type LogForm } from './form.ts'
 import { momentOf } from './moment.ts'
 
-/** A stored completion also has values that the request did not have: these. The seed is drawn for each request. */
-const DEFAULTS: Fields = { top_p: 1, temperature: 1, presence_penalty: 0, frequency_penalty: 0 }
-const KEPT = ['tools', 'tool_choice', 'response_format', ...Object.keys(DEFAULTS)]
+/** Of the request. The seed is not: a stored completion has one that was drawn for it. */
+const KEPT = [
+  'tools',
+  'tool_choice',
+  'response_format',
+  'temperature',
+  'top_p',
+  'presence_penalty',
+  'frequency_penalty',
+]
 
 const HOW =
   'add the answer of GET /v1/chat/completions/<id>/messages to each completion, as its member messages'
@@ -24,9 +32,7 @@ const messageOf = ({ role, content, content_parts, ...others }: Fields): Fields 
 })
 
 const requestOf = (completion: Fields, messages: Fields[]): Fields => ({
-  ...Object.fromEntries(
-    Object.entries(membersOf(completion, KEPT)).filter(([name, value]) => DEFAULTS[name] !== value)
-  ),
+  ...givenParameters(membersOf(completion, KEPT)),
   ...(typeof completion['input_user'] === 'string' && { user: completion['input_user'] }),
   model: completion['model'],
   messages: messages.map(messageOf),
