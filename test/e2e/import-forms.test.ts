@@ -120,7 +120,7 @@ describe('an export of another program', () => {
     ['langfuse-blob.jsonl', 2, 0],
     ['otel-attributes.jsonl', 2, 0],
     ['otel-events.jsonl', 1, 1],
-    ['litellm.jsonl', 1, 0],
+    ['litellm.jsonl', 2, 0],
     ['openai-stored.jsonl', 1, 0],
     ['anthropic.jsonl', 2, 0],
   ])('%s, which the program itself wrote, is read', async (name, imported, skipped) => {
