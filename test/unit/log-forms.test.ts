@@ -356,6 +356,26 @@ describe('a form', () => {
     expect(tokenCounts(found!)).toMatchObject(expected)
   })
 
+  it.each([
+    [1200, 1024, 1200],
+    [100, 1024, 1124],
+  ])('of a span with %i input tokens and %i of the cache has %i', (input, cache, expected) => {
+    const { usage } = recordOf(
+      otlp({
+        ...CHAT,
+        'gen_ai.input.messages': { stringValue: '[{"role":"user","content":"hi"}]' },
+        'gen_ai.output.messages': { stringValue: '[{"role":"assistant","content":"yes"}]' },
+        'gen_ai.usage.input_tokens': { intValue: input },
+        'gen_ai.usage.output_tokens': { intValue: 1 },
+        'gen_ai.usage.cache_read.input_tokens': { intValue: cache },
+      })
+    )
+    expect(usage).toMatchObject({
+      prompt_tokens: expected,
+      prompt_tokens_details: { cached_tokens: cache },
+    })
+  })
+
   it('whose id two exchanges share has both', () => {
     const other = {
       ...pair,

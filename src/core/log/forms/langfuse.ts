@@ -2,7 +2,8 @@
  * Langfuse: observations of the type GENERATION, alone or within their trace.
  *
  * Defined by langfuse/langfuse: `packages/shared/src/server/repositories/observations_converters.ts` (table export and
- * API, camelCase) and `packages/shared/src/server/ingestion/types.ts` (usage); by langfuse/langfuse-docs:
+ * API, camelCase), `fern/apis/server/definition/commons.yml` (traces), `packages/shared/src/server/ingestion/types.ts` and
+ * `worker/src/constants/default-model-prices.json` (names of counts); by langfuse/langfuse-docs:
  * `blob-storage-export-fields.mdx` (blob storage, snake_case, payloads as JSON texts). The client writes `input` as a
  * list of messages, or as an object of messages and tools, and `output` as one message (langfuse-python, `openai.py`).
  */
@@ -54,6 +55,8 @@ const sumOf = (details: Fields, isPart: (name: string) => boolean): number | nul
 const CACHE_READS = new Set(['input_cached_tokens', 'input_cache_read', 'cache_read_input_tokens'])
 const CACHE_WRITES = new Set([
   'input_cache_creation',
+  'input_cache_creation_5m',
+  'input_cache_creation_1h',
   'input_cache_write_tokens',
   'cache_creation_input_tokens',
 ])

@@ -7,7 +7,7 @@
  * tokens. A span knows no schema of its answer, so `response_format` is missing in the exchange.
  */
 import type { ChatMessage, ContentPart, FinishReason } from '../../../openai/chat.ts'
-import { answerText, callOf, completionOf, contentOf, usageOf } from './chat.ts'
+import { answerText, callOf, completionOf, contentOf, usageOf, type Tokens } from './chat.ts'
 import { countOf, isEmpty, isObject, textOf, unpacked, type Fields } from './fields.ts'
 import { foundExchange, type Found, type LogForm } from './form.ts'
 import { momentOf } from './moment.ts'
@@ -100,20 +100,25 @@ const parametersOf = (attributes: Fields): Fields =>
     })
   )
 
-const tokensOf = (attributes: Fields) => {
+/** Some instrumentations of Anthropic's client write its count, which excludes the cache, as the input. */
+const tokensOf = (attributes: Fields): Tokens => {
   const count = (...names: string[]): number | null =>
     countOf(
       names.map((name) => attributes[`gen_ai.usage.${name}`]).find((value) => value !== undefined)
     )
+  const input = count('input_tokens', 'prompt_tokens')
+  const cacheRead = count('cache_read.input_tokens', 'cache_read_input_tokens')
+  const cacheWrite = count(
+    'cache_creation.input_tokens',
+    'cache_write.input_tokens',
+    'cache_creation_input_tokens'
+  )
+  const cache = (cacheRead ?? 0) + (cacheWrite ?? 0)
   return {
-    input: count('input_tokens', 'prompt_tokens'),
+    input: input !== null && cache > input ? input + cache : input,
     output: count('output_tokens', 'completion_tokens'),
-    cacheRead: count('cache_read.input_tokens', 'cache_read_input_tokens'),
-    cacheWrite: count(
-      'cache_creation.input_tokens',
-      'cache_write.input_tokens',
-      'cache_creation_input_tokens'
-    ),
+    cacheRead,
+    cacheWrite,
   }
 }
 
