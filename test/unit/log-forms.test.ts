@@ -11,6 +11,15 @@
  * - `anthropic.jsonl`: `anthropic` 2.14.0, what it sent and what it returned.
  */
 import { readFileSync } from 'node:fs'
+import {
+  assert,
+  constantFrom,
+  integer,
+  jsonValue,
+  oneof,
+  property,
+  type Arbitrary,
+} from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { readImportLine, type ImportedLine } from '../../src/core/log/import-line.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
@@ -305,6 +314,11 @@ describe('a value of a known form that lacks something', () => {
     expect(reasonsOf(value)).toEqual([reason])
   })
 
+  it('names no more of an id than a person reads', () => {
+    const [reason] = reasonsOf({ ...observation, id: 'x'.repeat(1e6), input: '' })
+    expect(reason!.length).toBeLessThan(200)
+  })
+
   it('that nests deeper than the stack is skipped', () => {
     const deep = `${'{"arrayValue":{"values":['.repeat(30_000)}${']}}'.repeat(30_000)}`
     const line = `{"resourceSpans":[{"scopeSpans":[{"spans":[{"attributes":[{"key":"a","value":${deep}}]}]}]}]}`
@@ -448,6 +462,38 @@ describe('a form', () => {
     expect(record.response).toBeNull()
   })
 
+  it('of messages with images has them', () => {
+    const url = 'https://example.com/a.png'
+    const expected = [
+      { type: 'text', text: 'What is it?' },
+      { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } },
+      { type: 'image_url', image_url: { url } },
+    ]
+    const image = {
+      type: 'image',
+      source: { type: 'base64', media_type: 'image/png', data: 'AAAA' },
+    }
+    const blocks = [
+      { type: 'text', text: 'What is it?' },
+      image,
+      { type: 'image', source: { type: 'url', url } },
+    ]
+    const parts = [
+      { type: 'text', content: 'What is it?' },
+      { type: 'blob', modality: 'image', mime_type: 'image/png', content: 'AAAA' },
+      { type: 'uri', modality: 'image', uri: url },
+    ]
+    const span = otlp({
+      ...CHAT,
+      'gen_ai.input.messages': { stringValue: JSON.stringify([{ role: 'user', parts }]) },
+    })
+    for (const value of [
+      { ...pair, request: { messages: [{ role: 'user', content: blocks }] } },
+      span,
+    ])
+      expect(requestOf(recordOf(value)).messages[0]!.content).toEqual(expected)
+  })
+
   it('of a row of LiteLLM may have its columns as texts of a CSV file', () => {
     const texts = Object.fromEntries(
       Object.entries(row).map(([name, value]) => [
@@ -475,4 +521,43 @@ describe('a form', () => {
     const record = recordOf({ ...row, proxy_server_request: body, response })
     expect([record.path, JSON.parse(record.request)]).toEqual(['/v1/responses', body])
   })
+})
+
+/** All objects and lists within a value. */
+const insidesOf = (value: unknown): Record<string, unknown>[] =>
+  typeof value === 'object' && value !== null
+    ? [value as Record<string, unknown>, ...Object.values(value).flatMap(insidesOf)]
+    : []
+
+/** Whose conversion to a text or a number throws. */
+const UNTEXTUAL = { toString: 1, valueOf: 1, constructor: null }
+const OTHER: Arbitrary<unknown> = oneof(
+  jsonValue(),
+  constantFrom(UNTEXTUAL, [UNTEXTUAL], 'constructor', '__proto__', null, [null], '{"a":', '[[]]')
+)
+
+describe('a damaged export', () => {
+  const values = [...Object.values(IN_FORMS).map((make) => make(ASKED)), { data: [row] }]
+
+  it('is read or refused, whichever member of it has another value', () =>
+    assert(
+      property(
+        constantFrom(...values),
+        integer({ min: 0 }),
+        integer({ min: 0 }),
+        OTHER,
+        (value, object, name, other) => {
+          const damaged = structuredClone(value)
+          const insides = insidesOf(damaged)
+          const inside = insides[object % insides.length]!
+          const names = Object.keys(inside)
+          inside[names[name % names.length] ?? 'x'] = other
+          const found = read(damaged)
+          expect(found.length).toBeGreaterThan(0)
+          for (const one of found)
+            expect('reason' in one ? one.reason : one.record.request).toMatch(/./)
+        }
+      ),
+      { numRuns: 3000 }
+    ))
 })

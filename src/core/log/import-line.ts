@@ -9,7 +9,7 @@ import { CHAT, RESPONSES, type Dialect } from '../../openai/dialect.ts'
 import { withoutAttachments } from '../request/attachments.ts'
 import { READ_FAULTS, readChatRequest } from '../request/chat-reading.ts'
 import { completionOf } from './forms/chat.ts'
-import { isObject, type Fields } from './forms/fields.ts'
+import { isObject, nameOf, type Fields } from './forms/fields.ts'
 import type { Found, FoundExchange } from './forms/form.ts'
 import { readForms } from './forms/read-forms.ts'
 import type { ExchangeRecord } from './record.ts'
@@ -90,7 +90,7 @@ const withoutMessages = (line: Fields): string => {
   const names = Object.keys(line).slice(0, NAMED_MEMBERS)
   return 'request' in line || names.length === 0
     ? 'it has no messages'
-    : `it has no messages; its members are ${names.map((name) => name.slice(0, 40)).join(', ')}`
+    : `it has no messages; its members are ${names.map(nameOf).join(', ')}`
 }
 
 const exchangeOf = (line: Fields, defaultModel: string): Exchange | string => {

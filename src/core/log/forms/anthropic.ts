@@ -9,7 +9,16 @@
  */
 import type { ChatMessage, ContentPart, FinishReason } from '../../../openai/chat.ts'
 import { answerText, callOf, completionOf, contentOf, usageOf } from './chat.ts'
-import { countOf, fieldsIn, isObject, membersOf, textOf, unpacked, type Fields } from './fields.ts'
+import {
+  countOf,
+  fieldsIn,
+  isObject,
+  membersOf,
+  nameOf,
+  textOf,
+  unpacked,
+  type Fields,
+} from './fields.ts'
 import { foundExchange, type Found, type LogForm } from './form.ts'
 import { momentOf } from './moment.ts'
 
@@ -34,7 +43,7 @@ const blocksOf = (content: unknown): Fields[] =>
     ? [{ type: 'text', text: content }]
     : (Array.isArray(content) ? content : []).filter(isObject)
 
-const isThought = ({ type }: Fields): boolean => THOUGHTS.has(String(type))
+const isThought = ({ type }: Fields): boolean => THOUGHTS.has(textOf(type))
 
 /** @returns the type of the first block that a chat completion cannot hold */
 const foreignBlock = (blocks: Fields[]): string | undefined =>
@@ -43,20 +52,20 @@ const foreignBlock = (blocks: Fields[]): string | undefined =>
     .flatMap((block) =>
       block['type'] === 'tool_result' ? [block, ...blocksOf(block['content'])] : [block]
     )
-    .map(({ type }) => String(type))
+    .map(({ type }) => textOf(type))
     .find((type) => !READ_BLOCKS.has(type))
 
 const partOf = ({ type, text, source }: Fields): ContentPart[] => {
-  if (type === 'text') return [{ type: 'text', text: String(text) }]
+  if (type === 'text') return [{ type: 'text', text: textOf(text) }]
   if (type !== 'image') return []
   const { url, media_type, data } = fieldsIn(source)
-  const address = url ?? `data:${String(media_type)};base64,${String(data)}`
+  const address = url ?? `data:${textOf(media_type)};base64,${textOf(data)}`
   return [{ type: 'image_url', image_url: { url: address } }]
 }
 
 const toolMessage = ({ tool_use_id, content }: Fields): ChatMessage => ({
   role: 'tool',
-  tool_call_id: String(tool_use_id),
+  tool_call_id: textOf(tool_use_id),
   content: contentOf(blocksOf(content).flatMap(partOf)) ?? '',
 })
 
@@ -72,7 +81,7 @@ const messagesOf = ({ role, content }: Fields): ChatMessage[] => {
   const parts = blocks.flatMap(partOf)
   const calls = callsOf(blocks)
   if (parts.length + calls.length === 0) return results
-  const own: ChatMessage = { role: String(role), content: contentOf(parts) }
+  const own: ChatMessage = { role: textOf(role), content: contentOf(parts) }
   return [...results, calls.length === 0 ? own : { ...own, tool_calls: calls }]
 }
 
@@ -85,7 +94,7 @@ const CHOICES: Record<string, string> = { auto: 'auto', any: 'required', none: '
 
 const choiceOf = ({ type, name, disable_parallel_tool_use }: Fields): Fields => ({
   tool_choice:
-    type === 'tool' ? { type: 'function', function: { name } } : (CHOICES[String(type)] ?? 'auto'),
+    type === 'tool' ? { type: 'function', function: { name } } : (CHOICES[textOf(type)] ?? 'auto'),
   ...(disable_parallel_tool_use === true && { parallel_tool_calls: false }),
 })
 
@@ -138,8 +147,8 @@ const responseOf = ({ content, model, stop_reason, usage }: Fields): Fields => {
   const texts = blocks.filter(({ type }) => type === 'text').map(({ text }) => textOf(text))
   return completionOf({
     message: { content: answerText(texts), tool_calls: callsOf(blocks) },
-    model: String(model),
-    finishReason: FINISH_REASONS[String(stop_reason)] ?? null,
+    model: textOf(model),
+    finishReason: FINISH_REASONS[textOf(stop_reason)] ?? null,
     usage: usageOf(tokensOf(fieldsIn(usage))),
   })
 }
@@ -154,7 +163,8 @@ const fault = (body: Fields, answer: Fields): string | null => {
     return 'its request to Anthropic has no messages: log the whole body of the request'
   const asked = messages.flatMap(({ content }) => blocksOf(content))
   const block = foreignBlock([...blocksOf(system), ...asked, ...blocksOf(answer['content'])])
-  if (block !== undefined) return `it has a block of type ${block}, which chat completions have not`
+  if (block !== undefined)
+    return `it has a block of type ${nameOf(block)}, which chat completions have not`
   const hosted = (Array.isArray(tools) ? tools : []).find(
     (tool) => !isObject(tool) || !isObject(tool['input_schema'])
   )

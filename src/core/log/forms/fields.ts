@@ -41,6 +41,12 @@ export const membersOf = (fields: Fields, names: readonly string[]): Fields =>
       .map((name) => [name, fields[name]])
   )
 
+/** More of an id tells a person nothing. */
+const MAX_NAME_CHARS = 64
+
+/** A value for a reason. */
+export const nameOf = (value: unknown): string => textOf(value).slice(0, MAX_NAME_CHARS)
+
 /** A value as the text of a message: its JSON, unless it is a text. */
 export const textOf = (value: unknown): string =>
   typeof value === 'string' ? value : (JSON.stringify(value) ?? '')

@@ -8,7 +8,7 @@
  * list of messages, or as an object of messages and tools, and `output` as one message (langfuse-python, `openai.py`).
  */
 import { completionOf, givenParameters, usageOf, type Tokens } from './chat.ts'
-import { countOf, fieldsIn, isEmpty, isObject, unpacked, type Fields } from './fields.ts'
+import { countOf, fieldsIn, isEmpty, isObject, unpacked, nameOf, type Fields } from './fields.ts'
 import { foundExchange, readEach, type Found, type LogForm } from './form.ts'
 import { momentOf } from './moment.ts'
 
@@ -114,7 +114,7 @@ const responseOf = (observation: Fields, model: string): Fields | null | 'wrong'
 }
 
 const readGeneration = (observation: Fields): Found => {
-  const name = `observation ${String(observation['id'])}`
+  const name = `observation ${nameOf(observation['id'])}`
   const asked = askedIn(observation)
   if (typeof asked === 'string') return { reason: `${name}: ${asked}` }
   const model = member(observation, 'model', 'providedModelName', 'provided_model_name')
@@ -141,7 +141,7 @@ const readObservation = (value: Fields): Found[] | null => {
   if (!isObservation(value)) return null
   return value['type'] === 'GENERATION'
     ? [readGeneration(value)]
-    : [{ reason: `it is an observation of type ${String(value['type'])}, not GENERATION` }]
+    : [{ reason: `it is an observation of type ${nameOf(value['type'])}, not GENERATION` }]
 }
 
 /** The exchanges of a trace: its other observations are steps of the program around them. */

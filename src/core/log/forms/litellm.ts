@@ -7,7 +7,16 @@
  */
 import { anthropicExchange, isAnthropicAnswer } from './anthropic.ts'
 import { completionOf, usageOf } from './chat.ts'
-import { countOf, fieldsIn, isEmpty, isObject, textOf, unpacked, type Fields } from './fields.ts'
+import {
+  countOf,
+  fieldsIn,
+  isEmpty,
+  isObject,
+  nameOf,
+  textOf,
+  unpacked,
+  type Fields,
+} from './fields.ts'
 import { foundExchange, type Found, type LogForm } from './form.ts'
 import { momentOf } from './moment.ts'
 
@@ -45,7 +54,7 @@ const responseOf = (row: Fields): Fields | null => {
   const isBody =
     isObject(response) && ('object' in response || 'choices' in response || 'type' in response)
   if (!isBody && typeof given === 'string')
-    return completionOf({ message: { content: given }, model: String(row['model']), usage })
+    return completionOf({ message: { content: given }, model: textOf(row['model']), usage })
   const body = isObject(response) ? response : { response }
   return isEmpty(body['usage']) && usage !== null ? { ...body, usage } : body
 }
@@ -54,7 +63,7 @@ const fault = (row: Fields, request: Fields, response: Fields | null): string | 
   const { status, call_type } = row
   if (status === 'failure') return 'its call failed'
   const isChat = !isEmpty(request['input']) || Array.isArray(request['messages'])
-  if (!isChat && response !== null) return `its call, ${textOf(call_type)}, is not a chat`
+  if (!isChat && response !== null) return `its call, ${nameOf(call_type)}, is not a chat`
   if (!isChat || isEmpty(request['messages'] ?? request['input']))
     return `it has no proxy_server_request and no messages: ${STORE}`
   if (response === null) return `it has no response: ${STORE}`
@@ -69,7 +78,7 @@ const readRow = (row: Fields): Found => {
   const request = requestOf(row)
   const response = responseOf(row)
   const reason = fault(row, request, response)
-  if (reason !== null) return { reason: `request ${textOf(id)}: ${reason}` }
+  if (reason !== null) return { reason: `request ${nameOf(id)}: ${reason}` }
   const at = momentOf(row['startTime'])
   return response !== null && isAnthropicAnswer(response)
     ? anthropicExchange(request, response, at, id)

@@ -6,7 +6,7 @@
  * the request); the messages by `types/chat/chat_completion_store_message.py` of the client `openai` 3.57.0.
  */
 import { givenParameters } from './chat.ts'
-import { isObject, membersOf, type Fields } from './fields.ts'
+import { isObject, membersOf, nameOf, type Fields } from './fields.ts'
 import { foundExchange, type Found, type LogForm } from './form.ts'
 import { momentOf } from './moment.ts'
 
@@ -60,7 +60,7 @@ const read = (completion: Fields): Found => {
   const { id, created } = completion
   const messages = listOf(completion['messages'])
   if (messages.length === 0)
-    return { reason: `the stored completion ${String(id)} has no messages: ${HOW}` }
+    return { reason: `the stored completion ${nameOf(id)} has no messages: ${HOW}` }
   const response = membersOf(completion, ANSWERED)
   return foundExchange(id, momentOf(created), requestOf(completion, messages), response)
 }

@@ -3,12 +3,13 @@
  *
  * Defined by open-telemetry/semantic-conventions, `docs/gen-ai/gen-ai-spans.md` (attributes),
  * `gen-ai-input-messages.json`, `gen-ai-output-messages.json`, `gen-ai-system-instructions.json` and
- * `gen-ai-tool-definitions.json` (their values, structured or as JSON texts). `gen_ai.usage.input_tokens` contains cached
+ * `gen-ai-tool-definitions.json` (their values, structured or as JSON texts); the types of parts were checked against
+ * `opentelemetry-util-genai` 1.1b0 (`types.py`). `gen_ai.usage.input_tokens` contains cached
  * tokens. A span knows no schema of its answer, so `response_format` is missing in the exchange.
  */
 import type { ChatMessage, ContentPart, FinishReason } from '../../../openai/chat.ts'
 import { answerText, callOf, completionOf, contentOf, usageOf, type Tokens } from './chat.ts'
-import { countOf, isEmpty, isObject, textOf, unpacked, type Fields } from './fields.ts'
+import { countOf, isEmpty, isObject, nameOf, textOf, unpacked, type Fields } from './fields.ts'
 import { foundExchange, type Found, type LogForm } from './form.ts'
 import { momentOf } from './moment.ts'
 import { attributesOf, objectsIn, spansOf } from './otlp.ts'
@@ -27,13 +28,13 @@ const isImage = ({ type, modality }: Fields): boolean =>
   modality === 'image' && (type === 'blob' || type === 'uri')
 
 const isReadable = (part: Fields): boolean =>
-  TEXT_OR_TOOL.has(String(part['type'])) || SKIPPED_PARTS.has(String(part['type'])) || isImage(part)
+  TEXT_OR_TOOL.has(textOf(part['type'])) || SKIPPED_PARTS.has(textOf(part['type'])) || isImage(part)
 
 const contentPart = (part: Fields): ContentPart[] => {
   if (part['type'] === 'text') return [{ type: 'text', text: textOf(part['content']) }]
   if (!isImage(part)) return []
   const { uri, mime_type, content } = part
-  const url = uri ?? `data:${String(mime_type)};base64,${String(content)}`
+  const url = uri ?? `data:${textOf(mime_type)};base64,${textOf(content)}`
   return [{ type: 'image_url', image_url: { url } }]
 }
 
@@ -152,7 +153,7 @@ const chatOf = (attributes: Fields): Chat | string | null => {
   if (input.length === 0) return null
   const parts = [...instructions, ...[...input, ...(output ? [output] : [])].flatMap(partsOf)]
   const foreign = parts.find((part) => !isReadable(part))
-  if (foreign !== undefined) return `it has a part of type ${textOf(foreign['type'])}`
+  if (foreign !== undefined) return `it has a part of type ${nameOf(foreign['type'])}`
   const first = contentOf(instructions.flatMap(contentPart))
   return {
     messages: [
@@ -183,11 +184,11 @@ const readSpan = (span: Fields, attributes: Fields): Found => {
   const { traceId, spanId, startTimeUnixNano, events } = span
   const model = attributes['gen_ai.request.model'] ?? attributes['gen_ai.response.model']
   const chat = chatOf(attributes) ?? eventMessages(events)
-  if (typeof chat === 'string') return { reason: `span ${textOf(spanId)}: ${chat}` }
+  if (typeof chat === 'string') return { reason: `span ${nameOf(spanId)}: ${chat}` }
   if (chat === null)
-    return { reason: `span ${textOf(spanId)} has no gen_ai.input.messages: ${HOW}` }
+    return { reason: `span ${nameOf(spanId)} has no gen_ai.input.messages: ${HOW}` }
   if (typeof model !== 'string')
-    return { reason: `span ${textOf(spanId)} has no gen_ai.request.model` }
+    return { reason: `span ${nameOf(spanId)} has no gen_ai.request.model` }
   const tools = objectsIn(unpacked(attributes['gen_ai.tool.definitions']))
   const request = {
     ...parametersOf(attributes),

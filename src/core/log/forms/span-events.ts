@@ -7,7 +7,7 @@
  * clients write the message as JSON in the attribute `gen_ai.event.content` (Azure/azure-sdk-for-python,
  * `azure-ai-inference`), others as attributes `content`, `role` and `tool_calls`.
  */
-import { fieldsIn, isEmpty, membersOf, unpacked, type Fields } from './fields.ts'
+import { fieldsIn, isEmpty, membersOf, unpacked, textOf, type Fields } from './fields.ts'
 import { attributesOf, objectsIn } from './otlp.ts'
 
 /** Messages as chat completions have them. */
@@ -26,7 +26,7 @@ interface SpanEvent {
 
 const eventOf = ({ name, attributes }: Fields): SpanEvent => {
   const all = attributesOf(attributes)
-  return { name: String(name), body: { ...all, ...fieldsIn(all['gen_ai.event.content']) } }
+  return { name: textOf(name), body: { ...all, ...fieldsIn(all['gen_ai.event.content']) } }
 }
 
 const messageOf = (body: Fields, role: string): Fields => {
