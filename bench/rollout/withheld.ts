@@ -1,6 +1,6 @@
 /**
- * One label of 77, or one of ten values of a slot, changes its meaning in a live route: is it withheld, and does the
- * rest of the route stay? Audited requests are read by the product's own functions.
+ * One label of 77, or one of ten values of a slot, changes its meaning in a live route, or a new label's requests are
+ * taken for those of a known one: is the part withheld, and does the rest of the route stay? Audited requests are read by the product's own functions.
  */
 import {
   addLoss,
@@ -43,11 +43,17 @@ interface Life {
   pairs: number
 }
 
-/**
- * @param changed number of the part that is wrong after the change; null: none is
- * @param least −1: the upstream is asked again, and repeats its answer
- */
-const live = (random: () => number, changed: number | null, least: LeastLoss = 0): Life => {
+/** What happens to a route. */
+interface Change {
+  /** number of the part that is wrong after the change; null: none is */
+  changed: number | null
+  /** of its answers then, by which the upstream gives a new label; all of them are wrong by another reason without it */
+  fresh?: number
+  /** −1: the upstream is asked again, and repeats its answer */
+  least?: LeastLoss
+}
+
+const live = (random: () => number, { changed, fresh, least = 0 }: Change): Life => {
   const reader = new PartReader(PARTS)
   let stream = NO_STREAM
   let withheld: string[] = []
@@ -56,8 +62,10 @@ const live = (random: () => number, changed: number | null, least: LeastLoss = 0
     const parts = [Math.floor(random() * LABELS), LABELS + Math.floor(random() * VALUES)]
     if (parts.some((part) => withheld.includes(PARTS[part]!.name))) continue
     const hasChanged = changed !== null && i >= BEFORE && parts.includes(changed)
-    const isWrong = hasChanged || random() < LOSS
-    reader.read([{ parts, outcome: isWrong ? 'disagreed' : 'agreed', rating: null }])
+    const isNewLabel = hasChanged && fresh !== undefined && random() < fresh
+    const isWrong = (hasChanged && fresh === undefined) || isNewLabel || random() < LOSS
+    const outcome = isWrong ? 'disagreed' : 'agreed'
+    reader.read([{ parts, outcome, rating: null, isNewLabel }])
     stream = addLoss(stream, Number(isWrong))
     if (i % LOOK !== 0) continue
     const wrong = reader.wrong(ALARM_CAPITAL, least).map(({ name }) => name)
@@ -79,10 +87,10 @@ const isNarrowed = ({ withheld, isRolledBack }: Life, changed: number): boolean 
 const narrowed = async (
   run: Run,
   name: string,
-  changed: number,
-  least?: LeastLoss
+  change: Change & { changed: number }
 ): Promise<{ kept: boolean[]; after: number[] }> => {
-  const lives = await repeat(name, run.draws / 10, run, () => live(run.random, changed, least))
+  const { changed } = change
+  const lives = await repeat(name, run.draws / 10, run, () => live(run.random, change))
   return {
     kept: lives.map((life) => isNarrowed(life, changed)),
     after: lives.filter((life) => isNarrowed(life, changed)).map(({ pairs }) => pairs),
@@ -93,13 +101,18 @@ const afterFigure = (name: string, after: number[]): Figures =>
   after.length === 0 ? {} : { [name]: spread(after, 'audited requests after the change') }
 
 export const measureWithheld = async (run: Run): Promise<Figures> => {
-  const label = await narrowed(run, 'narrowed', CHANGED_LABEL)
-  const value = await narrowed(run, 'kind of requests', CHANGED_VALUE)
-  const again = await narrowed(run, 'second answers', CHANGED_VALUE, -1)
-  const steady = await repeat('steady parts', run.draws / 10, run, () => live(run.random, null))
+  const label = await narrowed(run, 'narrowed', { changed: CHANGED_LABEL })
+  const fresh = await narrowed(run, 'new label', { changed: CHANGED_LABEL, fresh: 0.5 })
+  const value = await narrowed(run, 'kind of requests', { changed: CHANGED_VALUE })
+  const again = await narrowed(run, 'second answers', { changed: CHANGED_VALUE, least: -1 })
+  const steady = await repeat('steady parts', run.draws / 10, run, () =>
+    live(run.random, { changed: null })
+  )
   return {
     narrowed_not_lost: withBar(shareFigure(label.kept), '>=', KEPT_SHARE),
     ...afterFigure('narrowed_after', label.after),
+    new_label_not_lost: shareFigure(fresh.kept),
+    ...afterFigure('new_label_after', fresh.after),
     kind_not_lost: shareFigure(value.kept),
     ...afterFigure('kind_after', value.after),
     kind_not_lost_second_answers: shareFigure(again.kept),

@@ -58,7 +58,7 @@ describe('scan of a file', () => {
       'a line of 50 MB',
       [...HALF, LONG, ...REST].join('\n'),
       200,
-      [{ line: 101, reason: 'it is longer than 33554432 bytes' }],
+      [{ line: 101, reason: 'it is longer than 33554432 bytes (docs/logs.md: how to split it)' }],
     ],
     [
       'zeros and noise in it, as after a crash',
@@ -102,7 +102,7 @@ describe('scan of a file', () => {
     expect(log.unread.first).toEqual([
       { line: 101, reason: batch },
       { line: 102, reason: batch },
-      { line: 103, reason: 'it has no messages' },
+      { line: 103, reason: 'it has no messages; its members are prompt, completion' },
     ])
   })
 

@@ -249,7 +249,7 @@ describe('records', () => {
         request: { model: 'gpt-4o-mini' },
         response: { id: 'chatcmpl-450' },
       })
-      const imported = readImportLine(
+      const [imported] = readImportLine(
         { number: 1, text: lines[0]!, at: 0 },
         { tenant: 't', model: 'm', maxBodyBytes: 10_000 }
       )

@@ -33,7 +33,7 @@ const read = (line: unknown, options: { number?: number; tenant?: string } = {})
       at: 5,
     },
     { tenant: options.tenant ?? 'tenant-a', model: 'default-model', maxBodyBytes: 1000 }
-  )
+  )[0]!
 
 const recordOf = (...parameters: Parameters<typeof read>): ExchangeRecord => {
   const found = read(...parameters)
@@ -149,6 +149,7 @@ describe('a line of a log', () => {
     [{ request: 'hi', response: 'yes' }, 'its request is not an object'],
     [{ request: null }, 'its request is not an object'],
     [{ request: { prompt: 'hi' } }, 'it has no messages'],
+    [{ prompt: 'hi', completion: 'yes' }, 'it has no messages; its members are prompt, completion'],
     [{ messages: [ASKED], model: 4 }, 'its model is not a name'],
     [{ messages: [ASKED], model: '' }, 'its model is not a name'],
     ...OTHER_RESPONSES,

@@ -14,10 +14,11 @@ const PARTS = [
 const [PRO, FREE] = [77, 78]
 const CAPITAL = 300
 
-const pairOf = (outcome: PairOutcome, parts: number[]): PartPair => ({
+const pairOf = (outcome: PairOutcome, parts: number[], isNewLabel = false): PartPair => ({
   outcome,
   parts,
   rating: null,
+  isNewLabel,
 })
 
 const readerOf = (pairs: readonly PartPair[]): PartReader => {
@@ -28,6 +29,12 @@ const readerOf = (pairs: readonly PartPair[]): PartReader => {
 
 const times = (count: number, outcome: PairOutcome, parts = [0]): PartPair[] =>
   Array.from({ length: count }, () => pairOf(outcome, parts))
+
+/** Every fifth answer is wrong: a quarter may be. */
+const mixed = (isNewLabel: boolean): PartPair[] =>
+  Array.from({ length: 400 }, (_, i) =>
+    i % 5 === 0 ? pairOf('disagreed', [0], isNewLabel) : pairOf('agreed', [0])
+  )
 
 describe('a part', () => {
   it('is withheld after some twenty wrong answers, also after many right ones', () => {
@@ -41,11 +48,18 @@ describe('a part', () => {
   })
 
   it('needs as much capital as all parts share', () => {
-    const pairs = times(9, 'disagreed')
+    const pairs = times(11, 'disagreed')
     const alone = new PartReader(PARTS.slice(0, 1))
     for (const pair of pairs) alone.read([pair])
     expect(alone.wrong(CAPITAL, 0)).toHaveLength(1)
     expect(readerOf(pairs).wrong(CAPITAL, 0)).toEqual([])
+  })
+
+  it('is withheld earlier where the upstream gives labels that are new', () => {
+    expect(readerOf(mixed(false)).wrong(CAPITAL, 0)).toEqual([])
+    const [wrong, ...others] = readerOf(mixed(true)).wrong(CAPITAL, 0)
+    expect(others).toEqual([])
+    expect(wrong).toMatchObject({ name: 'label 0', pairs: 400, losses: 80 })
   })
 
   it('is a kind of requests, whatever the answers to them are', () => {

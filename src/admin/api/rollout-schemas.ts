@@ -146,7 +146,9 @@ export const withheldSchema = z
     ...countsSchema.shape,
     capital: z
       .number()
-      .describe('natural logarithm of the capital against "at most a quarter of them are wrong"'),
+      .describe(
+        'natural logarithm of the capital against "at most a quarter of them are wrong", or a tenth by new labels'
+      ),
   })
   .openapi('WithheldPart')
 

@@ -1,16 +1,17 @@
 /**
- * Imports chat logs in JSONL, so that a team with existing logs can start at once. The worker finds
+ * Imports chat logs, so that a team with existing logs can start at once. The worker finds
  * templates in them afterwards. `core/log/import-line.ts` knows the forms of a line.
  */
 import { Command, Option } from 'commander'
 import { batchOf } from '../../core/log/exchange-batch.ts'
-import { readImportLine, type ImportOptions as LineOptions } from '../../core/log/import-line.ts'
+import type { ImportOptions as LineOptions } from '../../core/log/import-line.ts'
 import type { ExchangeRecord } from '../../core/log/record.ts'
 import { AppError } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
 import { withStore } from '../context.ts'
 import { openScreen, print, writeError, type OutputOptions, type Progress } from '../output.ts'
-import { openFile, readLines, type Line, type OpenFile } from '../read-lines.ts'
+import { noExchange, readLog, type LogEntry } from '../log-file/read-log.ts'
+import { openFile, type OpenFile } from '../read-lines.ts'
 import { credentialOf, KEY_ENV, tenantName, tenantOfCallers } from '../scan/import-tenant.ts'
 
 interface ImportOptions extends OutputOptions {
@@ -22,10 +23,9 @@ interface ImportOptions extends OutputOptions {
 
 const BATCH_ROWS = 200
 const BATCH_CHARS = 16 * 2 ** 20
-const MAX_LINE_BYTES = 32 * 2 ** 20
 const NAMED_LINES = 10
 
-/** Every line that is not blank is counted once. */
+/** Every exchange, and every line or part of one that is none, is counted once. */
 interface Counts {
   /** new exchanges with an answer */
   imported: number
@@ -41,52 +41,55 @@ class LogImport {
   readonly counts: Counts = { imported: 0, repeated: 0, withoutAnswer: 0, skipped: 0 }
   /** the first ones */
   readonly skippedLines: string[] = []
+  /** why the first one is none */
+  firstReason: string | undefined
   private readonly store: Store
-  private readonly options: LineOptions & { strict: boolean }
+  private readonly strict: boolean
   private batch: ExchangeRecord[] = []
   private batchChars = 0
 
-  constructor(store: Store, options: LineOptions & { strict: boolean }) {
+  constructor(store: Store, strict: boolean) {
     this.store = store
-    this.options = options
+    this.strict = strict
   }
 
   /**
    * @returns whether records were written
    * @throws AppError `invalid-request` with `strict` for a line that is not a chat exchange
    */
-  async add({ number, text }: Line): Promise<boolean> {
-    if (text?.trim() === '') return false
-    const read =
-      text === null
-        ? { reason: `it is longer than ${MAX_LINE_BYTES} bytes` }
-        : readImportLine({ number, text, at: Date.now() }, this.options)
-    if ('reason' in read) {
-      await this.skip(number, read.reason)
-      return false
+  async add({ number, found }: LogEntry): Promise<boolean> {
+    let isWritten = false
+    for (const read of found) {
+      if ('reason' in read) {
+        await this.skip(number, read.reason)
+        continue
+      }
+      this.batch.push(read.record)
+      this.batchChars += read.record.request.length + (read.record.response?.length ?? 0)
+      if (this.batch.length < BATCH_ROWS && this.batchChars < BATCH_CHARS) continue
+      await this.flush()
+      isWritten = true
     }
-    this.batch.push(read.record)
-    this.batchChars += read.record.request.length + (read.record.response?.length ?? 0)
-    if (this.batch.length < BATCH_ROWS && this.batchChars < BATCH_CHARS) return false
-    await this.flush()
-    return true
+    return isWritten
   }
 
   async flush(): Promise<void> {
     const { records } = this.store
-    const known = new Set(await records.knownIds(this.batch.map(({ id }) => id)))
-    const added = this.batch.filter(({ id }) => !known.has(id))
+    // an export may have an exchange twice
+    const batch = new Map(this.batch.map((record) => [record.id, record]))
+    const known = new Set(await records.knownIds([...batch.keys()]))
+    const added = [...batch.values()].filter(({ id }) => !known.has(id))
     await records.append(batchOf(added))
     const answered = added.filter(({ response }) => response !== null).length
     this.counts.imported += answered
     this.counts.withoutAnswer += added.length - answered
-    this.counts.repeated += known.size
+    this.counts.repeated += this.batch.length - added.length
     this.batch = []
     this.batchChars = 0
   }
 
   private async skip(line: number, reason: string): Promise<void> {
-    if (this.options.strict) {
+    if (this.strict) {
       await this.flush()
       throw new AppError(
         'invalid-request',
@@ -94,6 +97,7 @@ class LogImport {
       )
     }
     this.counts.skipped++
+    this.firstReason ??= reason
     if (this.skippedLines.length < NAMED_LINES)
       this.skippedLines.push(`line ${line} is skipped: ${reason}`)
   }
@@ -107,12 +111,13 @@ const tellSkipped = ({ skippedLines, counts }: LogImport): void => {
 
 const readAll = async (
   { size, chunks }: OpenFile,
+  options: LineOptions,
   log: LogImport,
   progress: Progress
 ): Promise<void> => {
   try {
-    for await (const line of readLines(chunks, MAX_LINE_BYTES))
-      if (await log.add(line)) progress.update('imported', line.bytes, size)
+    for await (const entry of readLog(chunks, options, Date.now))
+      if (await log.add(entry)) progress.update('imported', entry.bytes, size)
     await log.flush()
     progress.update('imported', size, size)
   } finally {
@@ -135,11 +140,12 @@ const importFile = async (path: string, options: ImportOptions): Promise<void> =
       async (store, config) => {
         const tenant = given ?? (await tenantOfCallers(store, config, keyEnv))
         const maxBodyBytes = config.proxy.captureMaxBytes
-        const log = new LogImport(store, { tenant, model, maxBodyBytes, strict })
-        await readAll(file, log, openScreen(config.logLevel).progress)
+        const log = new LogImport(store, strict)
+        const { progress } = openScreen(config.logLevel)
+        await readAll(file, { tenant, model, maxBodyBytes }, log, progress)
         const { counts } = log
         if (counts.skipped > 0 && counts.imported + counts.repeated + counts.withoutAnswer === 0)
-          throw new AppError('invalid-request', `${path} has no line that is a chat exchange`)
+          throw noExchange(path, log.firstReason)
         print(options.json ? { ...counts, tenant } : textOf(counts, tenant))
       },
       { creates: true }
@@ -152,9 +158,12 @@ const importFile = async (path: string, options: ImportOptions): Promise<void> =
 export const importCommand = (): Command =>
   new Command('import')
     .description(
-      'import chat logs in JSONL into the log; lines already in the log are not imported again'
+      'import chat logs into the log; exchanges already in the log are not imported again'
     )
-    .argument('<file>', 'JSONL: {messages, response}, {request, response} or fine-tuning rows')
+    .argument(
+      '<file>',
+      'JSON or JSONL: {messages, response}, {request, response}, fine-tuning rows, or an export of Langfuse, OpenTelemetry, LiteLLM, OpenAI or Anthropic (docs/logs.md)'
+    )
     .option(
       '--key-env <name>',
       'environment variable with the API key that the callers use',

@@ -25,6 +25,7 @@ import {
   type OutputOptions,
   type Progress,
 } from '../output.ts'
+import { noExchange } from '../log-file/read-log.ts'
 import { openScanEncoder, type OpenScanEncoder } from '../scan/encoder.ts'
 import { nextStep, type Workshop } from '../scan/next-step.ts'
 import { scanPage } from '../scan/page/page.ts'
@@ -113,12 +114,9 @@ const requireExchanges = (
         ? `the ${withoutBody} records of ${place} have no bodies: raise BODY_RETENTION_DAYS to keep bodies longer`
         : `${place} has no record yet: point a client at the proxy (promptintern serve), or import a log`
     )
-  throw new AppError(
-    'invalid-request',
-    unread().count + withoutBody === 0
-      ? `${place} is empty`
-      : `${place} has no line that is a chat exchange`
-  )
+  const { count, first } = unread()
+  if (count + withoutBody === 0) throw new AppError('invalid-request', `${place} is empty`)
+  throw noExchange(place, first[0]?.reason)
 }
 
 const writePage = async (path: string, html: string): Promise<void> => {
@@ -226,7 +224,7 @@ export const scanCommand = (): Command =>
     )
     .argument(
       '[log]',
-      'JSONL in a format that import accepts, or a data directory; by default the database of DATABASE_URL'
+      'JSON or JSONL in a form that import accepts, or a data directory; by default the database of DATABASE_URL'
     )
     .option('--html <file>', 'also write a self-contained page with plots')
     .option('--with-text', 'include the texts of prompts and labels on the page and in JSON')

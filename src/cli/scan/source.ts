@@ -1,10 +1,9 @@
 /**
- * The log of a scan: a file in JSONL, whose lines may have different formats, a data directory or a database,
+ * The log of a scan: a file, whose lines may have different formats, a data directory or a database,
  * which other processes may be writing. All can be read again and again, and none is written.
  */
 import { existsSync, statSync } from 'node:fs'
 import type { Config } from '../../config/config.ts'
-import { readImportLine } from '../../core/log/import-line.ts'
 import type { ExchangeRecord } from '../../core/log/record.ts'
 import { UNKNOWN_TIME } from '../../core/scan/log-scan.ts'
 import type { LogSource } from '../../core/scan/scan.ts'
@@ -14,7 +13,8 @@ import { databasePath } from '../../store/sqlite/base/database-path.ts'
 import { placeOf } from '../../store/postgres/base/server-options.ts'
 import type { OpenStore } from '../../store/store.ts'
 import { openPostgresStore, openSqliteStore } from '../../store/thread/open.ts'
-import { openFile, readLines } from '../read-lines.ts'
+import { readLog } from '../log-file/read-log.ts'
+import { openFile } from '../read-lines.ts'
 import { expectedTenant } from './import-tenant.ts'
 import { NO_TENANT, type SourceKind } from './words.ts'
 
@@ -40,10 +40,9 @@ export interface ScanSource extends LogSource {
 /** @param pass from 1 @param share of the log that is read, 0 to 1 */
 export type OnRead = (pass: number, share: number) => void
 
-const MAX_LINE_BYTES = 32 * 2 ** 20
 const NAMED_LINES = 5
 /** Progress is told so often. */
-const TOLD_LINES = 100
+const TOLD_ENTRIES = 100
 const PAGE_ROWS = 500
 
 interface FileOptions {
@@ -69,20 +68,19 @@ const fileSource = (path: string, options: FileOptions, onRead: OnRead): ScanSou
   let [count, first, pass]: [number, UnreadLine[], number] = [0, [], 0]
   async function* read(): AsyncGenerator<ExchangeRecord> {
     ;[count, first, pass] = [0, [], pass + 1]
+    let entries = 0
     const file = await openFile(path)
     try {
-      for await (const { number, text, bytes } of readLines(file.chunks, MAX_LINE_BYTES)) {
-        if (text?.trim() === '') continue
-        const line =
-          text === null
-            ? { reason: `it is longer than ${MAX_LINE_BYTES} bytes` }
-            : readImportLine({ number, text, at: UNKNOWN_TIME }, options)
-        if ('record' in line) yield line.record
-        else {
-          count++
-          if (first.length < NAMED_LINES) first.push({ line: number, reason: line.reason })
+      for await (const entry of readLog(file.chunks, options, () => UNKNOWN_TIME)) {
+        for (const one of entry.found) {
+          if ('record' in one) yield one.record
+          else {
+            count++
+            if (first.length < NAMED_LINES) first.push({ line: entry.number, reason: one.reason })
+          }
         }
-        if (number % TOLD_LINES === 0) onRead(pass, bytes / Math.max(1, file.size))
+        entries++
+        if (entries % TOLD_ENTRIES === 0) onRead(pass, entry.bytes / Math.max(1, file.size))
       }
       onRead(pass, 1)
     } finally {

@@ -1,13 +1,17 @@
 /**
- * A line of an imported log as a record. A line is `{messages, response}`, a fine-tuning row of OpenAI
+ * A line of an imported log as records. A line is `{messages, response}`, a fine-tuning row of OpenAI
  * (the last message is the answer), or `{request, response}` with both bodies, of a chat completion or of the
- * Responses API. Pure.
+ * Responses API; or an export of another program, which `forms/` turns into exchanges of the third kind. Pure.
  */
 import { createHash } from 'node:crypto'
 import type { ChatCompletion, ChatMessage, ChatRequest, Usage } from '../../openai/chat.ts'
 import { CHAT, RESPONSES, type Dialect } from '../../openai/dialect.ts'
 import { withoutAttachments } from '../request/attachments.ts'
 import { READ_FAULTS, readChatRequest } from '../request/chat-reading.ts'
+import { completionOf } from './forms/chat.ts'
+import { isObject, nameOf, type Fields } from './forms/fields.ts'
+import type { Found, FoundExchange } from './forms/form.ts'
+import { readForms } from './forms/read-forms.ts'
 import type { ExchangeRecord } from './record.ts'
 
 export interface ImportOptions {
@@ -19,7 +23,7 @@ export interface ImportOptions {
 }
 
 export interface ImportLine {
-  /** from 1 */
+  /** of the line in its file, or of the value in its document, from 1 */
   number: number
   text: string
   /** time of a line that names none, milliseconds since the epoch */
@@ -35,11 +39,6 @@ interface Exchange {
   response: { usage?: unknown } | null
 }
 
-type Fields = Record<string, unknown>
-
-const isObject = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 const isMessage = (value: unknown): value is ChatMessage =>
   isObject(value) && typeof value.role === 'string'
 
@@ -48,25 +47,6 @@ const isCompletion = (value: unknown): value is ChatCompletion =>
   Array.isArray(value.choices) &&
   value.choices.length > 0 &&
   value.choices.every((choice) => isObject(choice) && isObject(choice.message))
-
-const completionOf = ({ content, tool_calls }: Partial<ChatMessage>, model: string): Fields => ({
-  id: 'imported',
-  object: 'chat.completion',
-  created: 0,
-  model,
-  choices: [
-    {
-      index: 0,
-      message: {
-        role: 'assistant',
-        content: content ?? null,
-        ...(tool_calls === undefined ? {} : { tool_calls }),
-      },
-      logprobs: null,
-      finish_reason: tool_calls === undefined ? 'stop' : 'tool_calls',
-    },
-  ],
-})
 
 const isAnswer = (message: ChatMessage | undefined): message is ChatMessage =>
   message?.role === 'assistant' &&
@@ -78,8 +58,9 @@ const responseOf = (
   answer: ChatMessage | null,
   model: string
 ): ChatCompletion | null | 'wrong' => {
-  const response = typeof given === 'string' ? completionOf({ content: given }, model) : given
-  const found = answer === null ? (response ?? null) : completionOf(answer, model)
+  const response =
+    typeof given === 'string' ? completionOf({ message: { content: given }, model }) : given
+  const found = answer === null ? (response ?? null) : completionOf({ message: answer, model })
   return found === null || isCompletion(found) ? found : 'wrong'
 }
 
@@ -100,15 +81,24 @@ const responsesExchange = (line: Fields, body: Fields, defaultModel: string): Ex
   return { dialect: RESPONSES, request: { ...body, model }, response }
 }
 
+/** More names than a person reads tell nothing. */
+const NAMED_MEMBERS = 6
+
+const withoutMessages = (line: Fields): string => {
+  if ('custom_id' in line)
+    return 'it is a line of a batch file, which has only requests or only answers'
+  const names = Object.keys(line).slice(0, NAMED_MEMBERS)
+  return 'request' in line || names.length === 0
+    ? 'it has no messages'
+    : `it has no messages; its members are ${names.map(nameOf).join(', ')}`
+}
+
 const exchangeOf = (line: Fields, defaultModel: string): Exchange | string => {
   const { request: body = { model: line.model, messages: line.messages } } = line
   if (!isObject(body)) return 'its request is not an object'
   const { messages } = body
   if (messages === undefined && 'input' in body) return responsesExchange(line, body, defaultModel)
-  if (messages === undefined)
-    return 'custom_id' in line
-      ? 'it is a line of a batch file, which has only requests or only answers'
-      : 'it has no messages'
+  if (messages === undefined) return withoutMessages(line)
   if (!Array.isArray(messages) || !messages.every(isMessage))
     return 'its messages are not a list of objects with a role'
   const model = modelOf(line, body, defaultModel)
@@ -184,17 +174,31 @@ const refusalOf = (
   return typeof outcome === 'string' ? READ_FAULTS[outcome] : null
 }
 
-/** A second import of the same file has the same ids. */
-const idOf = (tenant: string, { number, text }: ImportLine): string =>
-  createHash('sha256').update(`${tenant}\n${number}\n${text}`).digest('hex').slice(0, 32)
+const hashOf = (...parts: unknown[]): string =>
+  createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 32)
 
-export const readImportLine = (
+/** A second import of the same file has the same ids. */
+const idOf = (tenant: string, { number, text }: ImportLine): string => hashOf(tenant, number, text)
+
+/**
+ * The id that another program gave holds across files, together with the request: some servers draw it from few
+ * numbers. Without one the place in the line tells exchanges apart.
+ */
+const idOfFound = (
+  tenant: string,
   line: ImportLine,
+  { found, place, request }: { found: FoundExchange; place: number; request: string }
+): string => {
+  if (found.id !== null) return hashOf(tenant, found.id, found.line.at ?? '', request)
+  return idOf(tenant, place === 0 ? line : { ...line, text: `${line.text}\n${place}` })
+}
+
+const recordOf = (
+  fields: Fields,
+  { idFor, unnamed }: { idFor: (request: string) => string; unnamed: number },
   { tenant, model, maxBodyBytes }: ImportOptions
 ): ImportedLine => {
-  const fields = parse(line.text)
-  if (typeof fields === 'string') return { reason: fields }
-  const at = whenOf(fields, line.at)
+  const at = whenOf(fields, unnamed)
   if (at === null) return { reason: 'its member at is not a time' }
   const exchange = exchangeOf(fields, model)
   if (typeof exchange === 'string') return { reason: exchange }
@@ -204,7 +208,7 @@ export const readImportLine = (
   if (reason !== null) return { reason }
   const usage = exchange.response?.usage
   const record: ExchangeRecord = {
-    id: idOf(tenant, line),
+    id: idFor(bodies.request),
     at,
     tenant,
     model: exchange.request.model,
@@ -218,4 +222,30 @@ export const readImportLine = (
     route: null,
   }
   return { record }
+}
+
+/** @returns null for a line of no other program; no exchange for values that nest too deep for the stack */
+const foundIn = (fields: Fields): Found[] | null => {
+  try {
+    return readForms(fields)
+  } catch (error) {
+    if (error instanceof RangeError) return [{ reason: READ_FAULTS['too-deep'] }]
+    throw error
+  }
+}
+
+/** The exchanges of a line, of which an export of another program may have many, in their order. */
+export const readImportLine = (line: ImportLine, options: ImportOptions): ImportedLine[] => {
+  const fields = parse(line.text)
+  if (typeof fields === 'string') return [{ reason: fields }]
+  const { tenant } = options
+  const found = foundIn(fields)
+  if (found === null)
+    return [recordOf(fields, { idFor: () => idOf(tenant, line), unnamed: line.at }, options)]
+  return found.map((one, place) => {
+    if ('reason' in one) return one
+    const idFor = (request: string): string =>
+      idOfFound(tenant, line, { found: one, place, request })
+    return recordOf({ ...one.line }, { idFor, unnamed: line.at }, options)
+  })
 }

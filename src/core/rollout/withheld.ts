@@ -18,48 +18,59 @@ import {
 import { oneOf } from './pair-reader.ts'
 import { lossOf, type WatchedPair } from './pair.ts'
 
-/** A part with more wrong answers is not worth giving, whatever the loss of the whole route. */
-const MOST_WRONG = 0.25
+/**
+ * What each part has a bet on: with more wrong answers it is not worth giving, whatever the loss of the whole route;
+ * and where the upstream gives a label that the lora does not know, it is wrong until a successor has learned it.
+ */
+const BETS = [
+  { most: 0.25, isLoss: () => true },
+  { most: 0.1, isLoss: ({ isNewLabel }: PartPair) => isNewLabel === true },
+]
 
 /** A part that is withheld, and why. */
 export interface WithheldPart extends PartName, LossCounts {
-  /** natural logarithm of the capital against "at most a quarter of these answers are wrong" */
+  /** natural logarithm of the capital of its bet */
   capital: number
 }
 
 /** What a pair says of its parts. */
-export type PartPair = Pick<WatchedPair, 'parts' | 'outcome' | 'rating'>
+export type PartPair = Pick<WatchedPair, 'parts' | 'outcome' | 'rating' | 'isNewLabel'>
 
 /** Sums the pairs of each part. They depend on the pairs alone. */
 export class PartReader {
   private readonly parts: readonly RoutePart[]
-  private readonly streams: LossStream[]
+  /** of each bet, and of each part */
+  private readonly streams: LossStream[][]
 
   /** @param parts of the plan, which pairs name by their numbers */
   constructor(parts: readonly RoutePart[]) {
     this.parts = parts
-    this.streams = parts.map(() => NO_STREAM)
+    this.streams = BETS.map(() => parts.map(() => NO_STREAM))
   }
 
   /** @param turns of one conversation that the lora would have answered: they are one pair of each of their parts */
   read(turns: readonly PartPair[]): void {
     for (const part of new Set(turns.flatMap(({ parts }) => parts))) {
-      const losses = turns.filter(({ parts }) => parts.includes(part)).map(lossOf)
-      const stream = this.streams[part]
-      if (stream !== undefined) this.streams[part] = addLosses(stream, oneOf(losses))
+      const own = turns.filter(({ parts }) => parts.includes(part))
+      for (const [i, { isLoss }] of BETS.entries()) {
+        const stream = this.streams[i]![part]
+        const losses = own.map((pair) => (isLoss(pair) ? lossOf(pair) : 0))
+        if (stream !== undefined) this.streams[i]![part] = addLosses(stream, oneOf(losses))
+      }
     }
   }
 
-  /** Parts whose capital is enough. @param capital at which a route is rolled back */
+  /** Parts with a bet whose capital is enough. @param capital at which a route is rolled back */
   wrong(capital: number, least: LeastLoss): WithheldPart[] {
-    const needed = Math.log(capital * this.parts.length)
-    return this.parts
-      .map(({ kind, name }, part) => {
-        const { pairs, losses, credits } = this.streams[part]!
-        const evidence =
-          losses > 0 ? evidenceOfRise(this.streams[part]!, MOST_WRONG, least) : -Infinity
+    const needed = Math.log(capital * this.parts.length * BETS.length)
+    return this.parts.flatMap(({ kind, name }, part) => {
+      const bets = BETS.map(({ most }, i) => {
+        const stream = this.streams[i]![part]!
+        const { pairs, losses, credits } = stream
+        const evidence = losses > 0 ? evidenceOfRise(stream, most, least) : -Infinity
         return { kind, name, pairs, losses, credits, capital: evidence }
       })
-      .filter((one) => one.capital >= needed)
+      return bets.filter((one) => one.capital >= needed).slice(0, 1)
+    })
   }
 }
