@@ -27,7 +27,10 @@ export const saveAnnounced = (
 ): Promise<void> => snapshots.put(RETIREMENTS, new TextEncoder().encode(JSON.stringify(announced)))
 
 /** What an upstream announces counts before what a price says. */
-export const withAnnounced =
-  (announced: AnnouncedRetirements | null, priced: RetiresOn): RetiresOn =>
-  (model) =>
-    announced?.on[model] ?? announced?.on[withoutDate(model)] ?? priced(model)
+export const withAnnounced = (
+  announced: AnnouncedRetirements | null,
+  priced: RetiresOn
+): RetiresOn => {
+  const days = new Map(Object.entries(announced?.on ?? {}))
+  return (model) => days.get(model) ?? days.get(withoutDate(model)) ?? priced(model)
+}

@@ -93,6 +93,7 @@ export const openRetirements = async (
 ): Promise<Retirements> => {
   const { store, readModelLists, deprecatedOn, now, log } = deps
   let announced: AnnouncedRetirements | null = await readAnnounced(store)
+  let retiresOn = withAnnounced(announced, deprecatedOn)
   return {
     async step() {
       if (readModelLists === null) return
@@ -114,8 +115,9 @@ export const openRetirements = async (
         failed < lists.length
           ? { at: now(), on }
           : { at: now() - DAY_MS + RETRY_MS, on: announced?.on ?? {} }
+      retiresOn = withAnnounced(announced, deprecatedOn)
       await saveAnnounced(store, announced)
     },
-    on: (model) => withAnnounced(announced, deprecatedOn)(model),
+    on: (model) => retiresOn(model),
   }
 }

@@ -94,6 +94,7 @@ describe('the days on which models are retired', () => {
       '2027-01-14',
     ])
     expect(retirements.on('priced')).toBe('2027-05-05')
+    expect(retirements.on('constructor')).toBe('2030-01-01')
     expect(await readAnnounced(store)).toMatchObject({ on: { 'gpt-4o': '2027-01-14' } })
     const again = await reader()
     await again.step()
