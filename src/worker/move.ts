@@ -33,8 +33,10 @@ import type { AskUpstream, UpstreamAnswer } from './replay.ts'
 const LANES = 4
 /** Further exchanges that are read, because of a conversation one turn counts. */
 const READ_AHEAD = 4
-/** Of a request that nothing answers, or that comes too soon. */
+/** Of a request that comes too soon, or that the upstream has no room for. */
 const [TRIES, WAIT_MS, MAX_WAIT_MS] = [4, 1_000, 30_000]
+/** Requests without an answer, one after the other, that end it. */
+const MAX_FAILURES = 10
 /** Refused requests before the first answer, after which the model is taken to be not there. */
 const MAX_FIRST_REFUSALS = 5
 
@@ -157,6 +159,9 @@ const messageOf = ({ status, body }: UpstreamAnswer): string => {
 const isRefusal = (status: number): boolean =>
   status >= 400 && status < 500 && status !== 408 && status !== 429
 
+/** `lost`: it may have been charged; `not-sent`: the operator's key must not go there; `refused`: for the moment. */
+type NoAnswer = 'lost' | 'not-sent' | 'refused'
+
 class Sender {
   private readonly deps: MoveDeps
   private readonly options: MoveOptions
@@ -168,8 +173,8 @@ class Sender {
     this.options = options
   }
 
-  /** @returns null where nothing answers @throws AppError `upstream-unavailable` where the model is not there */
-  async send({ record, exchange }: Sampled): Promise<MovedRequest | null> {
+  /** @throws AppError `upstream-unavailable` where the model is not there */
+  async send({ record, exchange }: Sampled): Promise<MovedRequest | NoAnswer> {
     const { now } = this.deps
     const { oldPrice } = this.options
     const old: ModelAnswer = {
@@ -179,7 +184,7 @@ class Sender {
     }
     const begun = now()
     const answer = await this.ask(record)
-    if (answer === null) return null
+    if (typeof answer === 'string') return answer
     const ms = now() - begun
     if (isRefusal(answer.status)) return { old, new: { refused: this.refused(answer), ms } }
     this.answers++
@@ -208,23 +213,30 @@ class Sender {
     }
   }
 
-  private async ask(record: StoredRecord): Promise<UpstreamAnswer | null> {
+  /**
+   * A request that was lost on its way may have been charged, so it is not repeated; one that was refused for the
+   * moment is. @returns why it has no answer, where it has none
+   */
+  private async ask(record: StoredRecord): Promise<UpstreamAnswer | NoAnswer> {
     const { ask, sleep } = this.deps
     const asked = { ...record, request: withModel(record.request, this.options.to) }
     for (let attempt = 1; ; attempt++) {
-      const answer = await ask(asked).catch(() => null)
-      if (answer !== null && (isSuccess(answer.status) || isRefusal(answer.status))) return answer
-      if (attempt === TRIES) return null
-      await sleep(Math.min(MAX_WAIT_MS, answer?.retryAfterMs ?? WAIT_MS * 2 ** attempt))
+      const answer = await ask(asked).catch(() => 'lost' as const)
+      if (answer === null) return 'not-sent'
+      if (answer === 'lost' || isSuccess(answer.status) || isRefusal(answer.status)) return answer
+      if (attempt === TRIES) return 'refused'
+      await sleep(Math.min(MAX_WAIT_MS, answer.retryAfterMs ?? WAIT_MS * 2 ** attempt))
     }
   }
 }
 
 export interface Moved extends MoveReport {
-  /** requests that nothing answered, although they were repeated; they do not count */
+  /** requests without an answer; they do not count, but those that were lost on their way count as paid */
   failed: number
-  /** of the sample, those that the budget did not reach */
+  /** of the sample, those that the budget did not reach, or that were not tried after many failures */
   unsent: number
+  /** paid, US dollars; estimated where an answer has no usage */
+  usd: number
 }
 
 const comparisonOf = async (
@@ -245,6 +257,13 @@ const comparisonOf = async (
   }
 }
 
+/** US dollars. @param expected where the answer says nothing of it, or was lost */
+const costOf = (row: MovedRequest | NoAnswer, expected: number): number => {
+  if (row === 'not-sent' || row === 'refused') return 0
+  if (row === 'lost') return expected
+  return 'refused' in row.new ? 0 : (row.new.usd ?? expected)
+}
+
 /**
  * At most one request goes beyond the budget: one that has no bound goes alone.
  * @throws AppError `upstream-unavailable` where the model is not there, or nothing answers
@@ -259,9 +278,9 @@ export const measureMove = async (
   const sender = new Sender(deps, options)
   const rows: MovedRequest[] = []
   const open = [...sample]
-  let [failed, done] = [0, 0]
+  let [failed, done, inARow, kept] = [0, 0, 0, 0]
   const lane = async (): Promise<void> => {
-    for (let next = open[0]; next !== undefined; next = open[0]) {
+    for (let next = open[0]; next !== undefined && inARow < MAX_FAILURES; next = open[0]) {
       const bound = bounds.get(next)!
       if (!budget.mayStart(bound)) return
       open.shift()
@@ -270,10 +289,15 @@ export const measureMove = async (
         open.length = 0
         throw error
       })
-      const cost = row === null || 'refused' in row.new ? 0 : row.new.usd
-      budget.end(bound, cost ?? expectedCost(next, options.price))
-      if (row === null) failed++
-      else rows.push(row)
+      budget.end(bound, costOf(row, expectedCost(next, options.price)))
+      if (typeof row === 'string') {
+        failed++
+        if (row === 'not-sent') kept++
+        else inARow++
+      } else {
+        rows.push(row)
+        inARow = 0
+      }
       options.onProgress(++done, sample.length)
     }
   }
@@ -285,8 +309,14 @@ export const measureMove = async (
   // a lane may have ended while others still had room
   await lane()
   if (rows.length === 0)
-    throw new AppError('upstream-unavailable', `nothing answers requests for ${options.to}`)
+    throw new AppError(
+      'upstream-unavailable',
+      kept === failed
+        ? 'none of these requests may be sent with your key: they name another host or resource'
+        : `nothing answers requests for ${options.to}`
+    )
   const answers = sample.flatMap(({ exchange }) => textOf(exchange.outcome) ?? [])
   const { comparison, labels } = await comparisonOf(deps, options.template, answers)
-  return { ...moveReport(rows, comparison, labels), failed, unsent: open.length }
+  const report = moveReport(rows, comparison, labels)
+  return { ...report, usd: budget.spentUsd, failed, unsent: open.length }
 }

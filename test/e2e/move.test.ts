@@ -40,8 +40,8 @@ interface Body {
   messages: { role: string; content: string }[]
 }
 
-/** What the upstream answers: a text, or a status with a message. */
-type Answers = (body: Body, number: number) => string | { status: number; message: string }
+/** What the upstream answers: a text, a status with a message, or null, a connection that is cut. */
+type Answers = (body: Body, number: number) => string | { status: number; message: string } | null
 
 const colourOf = (body: Body): string => {
   const asked = body.messages.at(-1)!.content
@@ -90,6 +90,7 @@ describe('a move to another model', () => {
         const body = JSON.parse(Buffer.concat(parts).toString()) as Body
         asked.push({ model: body.model, authorization: request.headers.authorization })
         const given = answers(body, asked.length)
+        if (given === null) return request.socket.destroy()
         response.setHeader('content-type', 'application/json')
         if (typeof given !== 'string') {
           response.statusCode = given.status
@@ -182,6 +183,25 @@ describe('a move to another model', () => {
     expect(moved.usd).toBeGreaterThanOrEqual(0.1)
     expect(moved.usd).toBeLessThanOrEqual(0.1 + one)
     expect(moved.requests + moved.unsent).toBe(120)
+  })
+
+  it('counts what is lost on its way as paid, does not repeat it, and ends after ten', async () => {
+    answers = (body, number) => (number === 1 ? colourOf(body) : null)
+    const moved = await report('--requests', '120')
+    expect(moved.requests).toBe(1)
+    expect(moved.failed).toBeGreaterThanOrEqual(10)
+    expect(moved.failed).toBeLessThan(14)
+    expect(moved.unsent).toBe(119 - moved.failed)
+    expect(asked).toHaveLength(1 + moved.failed)
+    expect(moved.usd).toBeCloseTo(asked.length * 101e-6, 6)
+  })
+
+  it('says what it has paid where answers have no usage', async () => {
+    usage = { prompt_tokens: 'NaN', completion_tokens: -5 }
+    const moved = await report('--requests', '20', '--budget-usd', '0.001')
+    expect(moved.usd).toBeGreaterThanOrEqual(0.001)
+    expect(moved.usd).toBeLessThanOrEqual(0.001 + 101e-6)
+    expect(moved.unsent).toBeGreaterThan(5)
   })
 
   it('ends at once where the model is not there', async () => {

@@ -61,8 +61,6 @@ export interface MoveReport {
   /** 95 % interval, exact (Clopper and Pearson 1934) */
   agreementLower: number
   agreementUpper: number
-  /** paid for the new model's answers, US dollars */
-  usd: number
   old: ModelFigures
   new: ModelFigures
   /** most frequent first */
@@ -184,7 +182,6 @@ export const moveReport = (
     agreement: agreeing / rows.length,
     agreementLower,
     agreementUpper,
-    usd: fresh.reduce((sum, { usd }) => sum + (usd ?? 0), 0),
     old: figuresOf(rows.map(({ old }) => old)),
     new: figuresOf(fresh),
     differences,

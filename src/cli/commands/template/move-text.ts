@@ -36,12 +36,10 @@ const remarksOf = ({ failed, unsent, isFreeText, requests }: MoveView): string[]
   ...(isFreeText
     ? ['These answers are written text: two good ones are seldom equal, so look at examples.']
     : []),
-  ...(failed > 0
-    ? [`${counted(failed, 'request')} had no answer after four tries, and are left out.`]
-    : []),
+  ...(failed > 0 ? [`${counted(failed, 'request')} had no answer, and are left out.`] : []),
   ...(unsent > 0
     ? [
-        `The budget ended before ${counted(unsent, 'request')} of the sample: ${requests} are compared.`,
+        `The budget, or the upstream's answers, ended before ${counted(unsent, 'request')} of the sample: ${requests} are compared.`,
       ]
     : []),
 ]
