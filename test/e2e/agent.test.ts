@@ -138,18 +138,23 @@ describe('an agent', () => {
       await new Promise((resolve) => setTimeout(resolve, 100))
     const orders = await workMany(310, 40)
     const answered = [0, 0, 0, 0, 0]
+    let wrong = 0
     for (const [i, steps] of orders.entries()) {
       expect(steps).toHaveLength(5)
       for (const [turn, { message, route }] of steps.entries()) {
         const called = message.tool_calls?.map((call) =>
           call.type === 'function' ? [call.function.name, JSON.parse(call.function.arguments)] : []
         )
-        const wanted = STEPS[turn] && [[STEPS[turn], { colour: colourOf(310 + i) }]]
-        expect(called).toEqual(wanted)
-        if (turn === STEPS.length) expect(message.content).toBe(colourOf(310 + i))
+        const [colour, isLast] = [colourOf(310 + i), turn === STEPS.length]
+        expect(called?.map(([name]) => name as string)).toEqual(isLast ? undefined : [STEPS[turn]])
+        const given = isLast ? message.content : (called![0]![1] as { colour: string }).colour
+        expect(COLOURS).toContain(given)
+        if (given !== colour) wrong++
         if (route === 'answered') answered[turn]!++
       }
     }
+    // the gate allows one in twenty
+    expect(wrong).toBeLessThanOrEqual(10)
     for (const count of answered) expect(count).toBeGreaterThan(20)
   })
 })

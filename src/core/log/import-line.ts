@@ -185,12 +185,11 @@ const idOf = (tenant: string, { number, text }: ImportLine): string => hashOf(te
  * numbers. Without one the place in the line tells exchanges apart.
  */
 const idOfFound = (
-  tenant: string,
-  line: ImportLine,
+  { tenant, idOfLine }: { tenant: string; idOfLine: () => string },
   { found, place, request }: { found: FoundExchange; place: number; request: string }
 ): string => {
   if (found.id !== null) return hashOf(tenant, found.id, found.line.at ?? '', request)
-  return idOf(tenant, place === 0 ? line : { ...line, text: `${line.text}\n${place}` })
+  return place === 0 ? idOfLine() : hashOf(idOfLine(), place)
 }
 
 const recordOf = (
@@ -242,10 +241,13 @@ export const readImportLine = (line: ImportLine, options: ImportOptions): Import
   const found = foundIn(fields)
   if (found === null)
     return [recordOf(fields, { idFor: () => idOf(tenant, line), unnamed: line.at }, options)]
+  // a line of 32 MiB may have thousands of exchanges
+  let known: string | null = null
+  const idOfLine = (): string => (known ??= idOf(tenant, line))
   return found.map((one, place) => {
     if ('reason' in one) return one
     const idFor = (request: string): string =>
-      idOfFound(tenant, line, { found: one, place, request })
+      idOfFound({ tenant, idOfLine }, { found: one, place, request })
     return recordOf({ ...one.line }, { idFor, unnamed: line.at }, options)
   })
 }

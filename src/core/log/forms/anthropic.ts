@@ -26,14 +26,16 @@ import { momentOf } from './moment.ts'
 const READ_BLOCKS = new Set(['text', 'image', 'tool_use', 'tool_result'])
 const THOUGHTS = new Set(['thinking', 'redacted_thinking'])
 
-const FINISH_REASONS: Record<string, FinishReason> = {
-  end_turn: 'stop',
-  stop_sequence: 'stop',
-  max_tokens: 'length',
-  model_context_window_exceeded: 'length',
-  tool_use: 'tool_calls',
-  refusal: 'content_filter',
-}
+const FINISH_REASONS = new Map<string, FinishReason>(
+  Object.entries({
+    end_turn: 'stop',
+    stop_sequence: 'stop',
+    max_tokens: 'length',
+    model_context_window_exceeded: 'length',
+    tool_use: 'tool_calls',
+    refusal: 'content_filter',
+  })
+)
 
 /** Of the same name and meaning in both APIs, or without one in chat completions. */
 const KEPT = ['max_tokens', 'temperature', 'top_p', 'top_k', 'stream', 'thinking', 'service_tier']
@@ -90,11 +92,17 @@ const toolOf = ({ name, description, input_schema }: Fields): Fields => ({
   function: { name, ...(description !== undefined && { description }), parameters: input_schema },
 })
 
-const CHOICES: Record<string, string> = { auto: 'auto', any: 'required', none: 'none' }
+const CHOICES = new Map([
+  ['auto', 'auto'],
+  ['any', 'required'],
+  ['none', 'none'],
+])
 
 const choiceOf = ({ type, name, disable_parallel_tool_use }: Fields): Fields => ({
   tool_choice:
-    type === 'tool' ? { type: 'function', function: { name } } : (CHOICES[textOf(type)] ?? 'auto'),
+    type === 'tool'
+      ? { type: 'function', function: { name } }
+      : (CHOICES.get(textOf(type)) ?? 'auto'),
   ...(disable_parallel_tool_use === true && { parallel_tool_calls: false }),
 })
 
@@ -148,7 +156,7 @@ const responseOf = ({ content, model, stop_reason, usage }: Fields): Fields => {
   return completionOf({
     message: { content: answerText(texts), tool_calls: callsOf(blocks) },
     model: textOf(model),
-    finishReason: FINISH_REASONS[textOf(stop_reason)] ?? null,
+    finishReason: FINISH_REASONS.get(textOf(stop_reason)) ?? null,
     usage: usageOf(tokensOf(fieldsIn(usage))),
   })
 }

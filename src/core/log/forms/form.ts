@@ -31,7 +31,7 @@ export interface LogForm {
 /** All exchanges in a list of values of one form. */
 export const readEach = (values: unknown, read: LogForm['read']): Found[] =>
   (Array.isArray(values) ? values : []).flatMap((value) =>
-    isObject(value) ? (read(value) ?? []) : []
+    isObject(value) ? (read(value) ?? [{ reason: 'an entry of it lacks members of its form' }]) : []
   )
 
 /** An exchange with its time, where that is known. */

@@ -123,13 +123,15 @@ const tokensOf = (attributes: Fields): Tokens => {
   }
 }
 
-const FINISH_REASONS: Record<string, FinishReason> = {
-  stop: 'stop',
-  length: 'length',
-  content_filter: 'content_filter',
-  tool_call: 'tool_calls',
-  tool_calls: 'tool_calls',
-}
+const FINISH_REASONS = new Map<string, FinishReason>(
+  Object.entries({
+    stop: 'stop',
+    length: 'length',
+    content_filter: 'content_filter',
+    tool_call: 'tool_calls',
+    tool_calls: 'tool_calls',
+  })
+)
 
 interface Chat {
   messages: Fields[]
@@ -201,7 +203,7 @@ const readSpan = (span: Fields, attributes: Fields): Found => {
     completionOf({
       message: chat.answer,
       model,
-      finishReason: FINISH_REASONS[textOf(chat.finishReason)] ?? null,
+      finishReason: FINISH_REASONS.get(textOf(chat.finishReason)) ?? null,
       usage: usageOf(tokensOf(attributes)),
     })
   const id = typeof spanId === 'string' ? `${textOf(traceId)}/${spanId}` : null
