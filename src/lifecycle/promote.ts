@@ -253,12 +253,14 @@ export const reject = async (
   return saveState(store, internalization, { name: 'rejected', reason }, context)
 }
 
-/** The state in which it was live last, with its stage. */
+/** The state in which it was live last, with its stage; without what was the reason of a step then. */
 const lastLiveState = async (
   { internalizations }: Store,
   { id }: Internalization
-): Promise<InternalizationState> =>
-  (await internalizations.history(id)).findLast(({ to }) => to.name === 'live')!.to
+): Promise<InternalizationState> => {
+  const last = (await internalizations.history(id)).findLast(({ to }) => to.name === 'live')!
+  return { name: 'live', stage: rolloutStageOf(last.to)!, ...learnedFrom(last.to) }
+}
 
 /**
  * Retires the template's live internalization and makes the one that it replaced live again, if there

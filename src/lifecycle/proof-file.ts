@@ -122,7 +122,8 @@ const rolloutOf = async (
   if (lora === null || report === null) return null
   const { at, stage, evidence, feedback, rollbackCapital, stepCapital, outcomes } = report
   const list = new ConversationList(endsOf(history, evidence))
-  const countsFrom = leastCounted(lastBorderOf(history))
+  // the report may be of before the last change of the border
+  const countsFrom = leastCounted(lastBorderOf(history.filter((entry) => entry.at < at)))
   let left = evidence.pairs
   for await (const conversation of countedConversations(store, lora, Infinity)) {
     if (left === 0) break

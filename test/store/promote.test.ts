@@ -8,7 +8,7 @@ import type { Store } from '../../src/store/store.ts'
 import { exampleApproved, exampleTemplate, LIVE_STATE } from '../kit/records/examples.ts'
 import { onEachStore } from '../kit/store/stores.ts'
 import { ANSWERS, KINDS } from '../kit/records/route-rules.ts'
-import { AT_ONCE } from '../kit/records/rollout.ts'
+import { AT_ONCE, exampleEvidence } from '../kit/records/rollout.ts'
 
 const VERSION = 'version-1'
 
@@ -97,6 +97,14 @@ onEachStore((base) => {
       expect((await at.rollBack()).restored).toBeNull()
       expect(await at.routedTo()).toEqual([])
       await expect(at.rollBack()).rejects.toMatchObject({ code: 'not-found' })
+    })
+
+    it('restores a route without the evidence of the step that it was in', async ({ at }) => {
+      await at.goLive('a')
+      await at.saveState('a', { ...LIVE_STATE, evidence: exampleEvidence() })
+      await at.goLive('b')
+      await at.rollBack()
+      expect(await at.stateOf('a')).toEqual({ name: 'live', stage: LIVE_STATE.stage })
     })
 
     it('settles what a crash left between state and route', async ({ at }) => {

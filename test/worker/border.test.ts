@@ -279,7 +279,26 @@ describe('the proof file of a route whose border moved', () => {
         each.border == null ? each : { ...each, border: { ...each.border, ...changed } }
       ),
     })
-    const { evidence, narrowing } = file.history.find(({ border }) => border != null)!.border!
+    const step = file.history.find(({ border }) => border != null)!
+    const { evidence, narrowing } = step.border!
+    // a pair with confidence enough, rated since: it counts where it changes nothing, and else is not computed
+    const rated = (rating: 'both' | 'upstream', ratedAt: number): ProofFile => {
+      const { conversations, ...rollout } = file.rollout!
+      const place = conversations.findIndex(([pair], i) => i > 120 && pair!.confidence! > -0.1)
+      const loss = rating === 'upstream' ? 1 : 0
+      const pair = { ...conversations[place]![0]!, rating, ratedAt, loss }
+      return { ...file, rollout: { ...rollout, conversations: conversations.with(place, [pair]) } }
+    }
+    const saidOf = (changed: ProofFile) => checksOf(changed).map(({ holds, said }) => [holds, said])
+    expect(saidOf(rated('both', step.at + 1))).toEqual([
+      [true, expect.stringContaining('prove it')],
+    ])
+    expect(saidOf(rated('upstream', step.at - 1))).toEqual([
+      [true, expect.stringContaining('not computed')],
+    ])
+    expect(saidOf(rated('upstream', step.at - 700_000))).toEqual([
+      [false, expect.stringContaining('other figures')],
+    ])
     const tampered: [string, ProofFile][] = [
       ['none of the borders of the verdict', withBorder({ threshold: -0.2 })],
       ['other figures: narrowing', withBorder({ narrowing: { ...narrowing!, before: 0 } })],

@@ -11,7 +11,7 @@ import {
 import { check, namesText, type Check } from './check.ts'
 import { differences } from './differences.ts'
 import type { HistoryStep, ProofFile } from './proof-file.ts'
-import type { RolloutPart } from './rollout-part.ts'
+import { RATING_LAG_MS, type RolloutPart } from './rollout-part.ts'
 
 /** Drafts that a file lists; a border that needs more cannot be computed from it. */
 export const MAX_LISTED_DRAFTS = 100_000
@@ -134,17 +134,17 @@ const faultOf = (
   return border.narrowing ? narrowingFault(moved, facts) : wideningFault(moved, facts)
 }
 
-/** The pairs of a border may be among those that the file has as sums, or rated since. */
-const isComputable = ({ rollout }: ProofFile, { step, border }: MovedStep): boolean => {
-  if (rollout === null) return true
+/** Whether the file has not all that a border was proved by: some of its pairs are sums, deleted, or rated since. */
+const hasLess = ({ rollout }: ProofFile, { step, border }: MovedStep): boolean => {
+  if (rollout === null) return false
   const { answered, drafts } = border.evidence
   // of a narrower one, those that count are not the first ones of the file
   const own = border.narrowing ? rollout.conversations : rollout.conversations.slice(0, answered)
   return (
-    rollout.isWhole &&
-    rollout.summed.length === 0 &&
-    drafts <= MAX_LISTED_DRAFTS &&
-    own.every(([pair]) => (pair!.ratedAt ?? -Infinity) <= step.at)
+    !rollout.isWhole ||
+    rollout.summed.length > 0 ||
+    drafts > MAX_LISTED_DRAFTS ||
+    own.some(([pair]) => (pair!.ratedAt ?? -Infinity) > step.at - RATING_LAG_MS)
   )
 }
 
@@ -153,9 +153,9 @@ export const borderChecks = (file: ProofFile, stepCapital: number): Check[] =>
   movedSteps(file.history).map((moved) => {
     const { threshold, evidence } = moved.border
     const name = `border ${threshold.toPrecision(3)}`
-    if (!isComputable(file, moved))
-      return { name, holds: true, said: 'not computed: the file does not have each of its pairs' }
     const fault = faultOf(file, moved, stepCapital)
+    if (fault !== null && hasLess(file, moved))
+      return { name, holds: true, said: 'not computed: the file does not have each of its pairs' }
     return check(
       name,
       fault === null,

@@ -172,7 +172,7 @@ export interface RemadeFigures {
 }
 
 /** A decision may rest on a report from shortly before a rating. */
-const RATING_LAG_MS = 600_000
+export const RATING_LAG_MS = 600_000
 
 /** A rating counts from its time on. */
 const lossBefore =

@@ -46,7 +46,7 @@ const wasServed = ({ state }: HistoryStep): boolean => state === 'live' || state
 
 const stateFault = ({ internalization, verdict, history, rollout }: ProofFile): string | null => {
   const last = history.at(-1)?.state
-  // of before a border was made narrower
+  // of before a border was made narrower, or a part withheld
   const isOld = (rollout?.report.at ?? 0) <= (history.at(-1)?.at ?? 0)
   if (last !== internalization.state)
     return `the file says ${internalization.state}, and the history ends with ${last ?? 'nothing'}`
@@ -55,7 +55,7 @@ const stateFault = ({ internalization, verdict, history, rollout }: ProofFile): 
   if (
     last === 'live' &&
     rollout !== null &&
-    !(isOld && history.at(-1)?.border?.narrowing) &&
+    !isOld &&
     rollout.report.evidence.rollback >= Math.log(rollout.report.rollbackCapital)
   )
     return 'it is live although its evidence is enough for a rollback'
