@@ -562,20 +562,24 @@ describe('a damaged export', () => {
     ))
 })
 
-describe('a line with many exchanges without ids', () => {
-  const page = (count: number): string =>
-    JSON.stringify({
-      data: Array.from({ length: count }, (_, i) => ({
-        ...{ id: '', traceId: 't', type: 'GENERATION', model: 'm' },
-        startTime: '2026-11-01T00:00:00Z',
-        input: [{ role: 'user', content: `${i} ${'x'.repeat(600)}` }],
-        output: { role: 'assistant', content: 'a' },
-      })),
-    })
+/** A page of Langfuse. */
+const pageWithoutIds = (count: number): string =>
+  JSON.stringify({
+    data: Array.from({ length: count }, (_, i) => ({
+      id: '',
+      traceId: 't',
+      type: 'GENERATION',
+      model: 'm',
+      startTime: '2026-11-01T00:00:00Z',
+      input: [{ role: 'user', content: `${i} ${'x'.repeat(600)}` }],
+      output: { role: 'assistant', content: 'a' },
+    })),
+  })
 
+describe('a line with many exchanges without ids', () => {
   it('has as many records, each with an id of its own, and reads its text once', () => {
     const found = readImportLine(
-      { number: 1, text: page(3_000), at: 1 },
+      { number: 1, text: pageWithoutIds(3_000), at: 1 },
       { tenant: 't', model: 'm', maxBodyBytes: 100_000 }
     )
     const ids = found.map((one) => ('record' in one ? one.record.id : one.reason))
