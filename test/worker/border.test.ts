@@ -311,6 +311,24 @@ describe('the proof file of a route whose border moved', () => {
       ])
   })
 
+  it('holds after a rating was taken back that the border was made with', async () => {
+    const watched = await open(CANARY, {}, WIDE)
+    const { harness } = watched
+    await watched.audit(60)
+    await watched.judged(60)
+    const [pair] = await watched.pairs()
+    await harness.store.pairs.rate(pair!.recordId!, 'upstream', harness.now)
+    await narrowed(watched)
+    harness.now += 3_600_000
+    await harness.store.pairs.rate(pair!.recordId!, null, harness.now)
+    await harness.round(watched.worker)
+    const file = await fileOf(watched)
+    expect(faultsOf(file)).toEqual([])
+    expect(checksOf(file)).toMatchObject([
+      { holds: true, said: expect.stringContaining('not computed') },
+    ])
+  })
+
   it('holds after a person took the route back, and its pairs proved the border again', async () => {
     const watched = await open(CANARY, {}, NARROW)
     await watched.audit(240)

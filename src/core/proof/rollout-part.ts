@@ -30,8 +30,9 @@ export interface CountedPair {
   /** −1, 0 or 1 */
   loss: number
   confidence: number | null
-  /** only of a rated pair, with the time */
+  /** only of a rated pair */
   rating?: Rating
+  /** when it was rated, or its rating taken back */
   ratedAt?: number
 }
 
@@ -87,7 +88,8 @@ const countedPair = ({ at, outcome, rating, ratedAt, confidence }: WatchedPair):
   outcome,
   loss: lossOf({ outcome, rating }),
   confidence,
-  ...(rating !== null && ratedAt !== null && { rating, ratedAt }),
+  ...(rating !== null && { rating }),
+  ...(ratedAt !== null && { ratedAt }),
 })
 
 const newest = (times: readonly (number | null | undefined)[]): number | null =>

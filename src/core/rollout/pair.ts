@@ -78,7 +78,7 @@ export interface StoredPair extends Omit<Pair, 'recordId'> {
   /** part of its stage's audits that were made when it was drawn, in (0, 1] (`audit-part.ts`) */
   drawn: number
   rating: Rating | null
-  /** milliseconds since the epoch; null without a rating */
+  /** milliseconds since the epoch, when it was rated last, or its rating taken back; null: never */
   ratedAt: number | null
 }
 

@@ -106,7 +106,8 @@ const writers = ({
     write(async (tx) => {
       const [row] = await tx
         .update(pairs)
-        .set({ rating, ratedAt: rating === null ? null : at })
+        // also when it was taken back: decisions before that were made with it
+        .set({ rating, ratedAt: at })
         .where(and(eq(pairs.recordId, recordId), isJudged(pairs)))
         .returning()
       if (row === undefined)
