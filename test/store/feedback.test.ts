@@ -256,7 +256,7 @@ onEachStore((it) => {
       expect(await store.pairs.ofRecord('record-3')).toMatchObject({ place: 3, rating: 'both' })
       expect(await store.pairs.list({ lora: LORA, limit: 9 })).toMatchObject([
         { ratedAt: 7_000 },
-        { rating: null, ratedAt: null },
+        { rating: null, ratedAt: 9_000 },
         { ratedAt: 8_000 },
       ])
     })
