@@ -30,17 +30,6 @@ const BATCH = 500
 /** 3 % are audited; of the others a fifth is below the threshold. */
 const AUDITED_EVERY = 33
 
-/** List price of June 2026. */
-export const SAMPLE_PRICES = [
-  {
-    model: 'gpt-5.5',
-    asOf: '2026-06-30',
-    input: 5,
-    cachedInput: 0.5,
-    output: 30,
-    minCachedPrefixTokens: 1024,
-  },
-]
 const MODEL = 'gpt-5.5'
 /** What customers write, the label, and a wrong one. */
 const MESSAGES = [

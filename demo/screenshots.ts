@@ -2,14 +2,14 @@
  * The pictures of the page in the documents, from a month of an imagined team: `npm run docs:screenshots`.
  * Needs Chromium (Debian's package `chromium`, or CHROMIUM_PATH) and a build.
  */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium, type Page } from 'playwright-core'
 import { ADMIN_TOKEN, startProxy } from '../test/kit/process/proxy-process.ts'
 import { fromRoot } from '../test/kit/process/from-root.ts'
 import { createProgress } from '../src/cli/output.ts'
-import { fillSampleMonth, SAMPLE_PRICES } from './sample-month.ts'
+import { fillSampleMonth } from './sample-month.ts'
 
 const FOLDER = fromRoot('docs/pictures')
 const THEMES = ['light', 'dark'] as const
@@ -53,11 +53,8 @@ const run = async (): Promise<void> => {
   progress.update('pictures', 0, VIEWS.length * THEMES.length, 'the month is logged')
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-pictures-'))
   await fillSampleMonth(dataDir, Date.now())
-  const pricesFile = join(dataDir, 'prices.json')
-  writeFileSync(pricesFile, JSON.stringify(SAMPLE_PRICES))
   const env = {
     DATA_DIR: dataDir,
-    PRICES_FILE: pricesFile,
     UPSTREAM_BASE_URL: 'http://127.0.0.1:9',
     ENGINE: 'fake',
     ENGINE_USD_PER_HOUR: '0.03',
