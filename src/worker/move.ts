@@ -24,6 +24,7 @@ import { anchorText, type Template } from '../core/template/template.ts'
 import { readChatRequest } from '../core/request/chat-reading.ts'
 import { AppError, toAppError } from '../errors.ts'
 import { dialectOfRecord } from '../openai/dialect.ts'
+import { errorMessageIn } from '../openai/error-body.ts'
 import { readByIds } from '../lifecycle/logged-texts.ts'
 import type { Store } from '../store/store.ts'
 import { loadExchanges, type MatchedExchange } from './exchanges/exchanges.ts'
@@ -146,13 +147,8 @@ export const planMove = async (
 }
 
 const messageOf = ({ status, body }: UpstreamAnswer): string => {
-  try {
-    const { error } = JSON.parse(body) as { error?: { message?: unknown } }
-    if (typeof error?.message === 'string') return `${status}: ${error.message}`
-  } catch {
-    // no JSON
-  }
-  return String(status)
+  const message = errorMessageIn(body)
+  return message === null ? String(status) : `${status}: ${message}`
 }
 
 /** Of the request and not of the moment: with the new model it is not possible. */

@@ -1,4 +1,5 @@
 /** Reads, once a day, when the upstreams retire their models, from their lists of models. */
+import { isDate } from '../core/cost/prices.ts'
 import { DAY_MS } from '../core/days.ts'
 import type { NamedUpstream } from '../core/upstream-choice.ts'
 import { toAppError } from '../errors.ts'
@@ -63,9 +64,6 @@ export const createModelLists = ({
     keyed.map((one) => ({ host: new URL(one.baseUrl).host, list: () => readList(fetch, one) }))
 }
 
-const isDay = (value: unknown): value is string =>
-  typeof value === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value))
-
 /**
  * `shutdown_date` of each model (developers.openai.com/api/reference/resources/models); entries of another shape are
  * left out. @throws Error where the text is no list of models
@@ -76,7 +74,7 @@ export const shutdownDates = (text: string): Record<string, string> => {
   const dated = data.slice(0, MAX_MODELS).flatMap((entry: unknown): [string, string][] => {
     const { id, shutdown_date: day } = (entry ?? {}) as { id?: unknown; shutdown_date?: unknown }
     const isNamed = typeof id === 'string' && id.length <= MAX_NAME_CHARS
-    return isNamed && isDay(day) ? [[id, day]] : []
+    return isNamed && isDate(day) ? [[id, day]] : []
   })
   return Object.fromEntries(dated)
 }

@@ -1,6 +1,10 @@
 /** A live route with its worker, and a log to which audited requests are added. */
 import type { ArmFigures } from '../../src/core/gate/gate.ts'
-import type { Internalization } from '../../src/core/internalization/internalization.ts'
+import {
+  withheldBy,
+  type Internalization,
+  type InternalizationState,
+} from '../../src/core/internalization/internalization.ts'
 import type { Thumb } from '../../src/core/log/feedback.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { REFUSED_AFTER_OURS } from '../../src/core/rollout/pair.ts'
@@ -97,6 +101,15 @@ export class Watched {
   async judged(count: number): Promise<void> {
     await this.harness.runUntil(this.worker, async () => (await this.count()) >= count)
     await this.harness.round(this.worker)
+  }
+
+  /** @returns the first state that withholds a part or is no longer live */
+  async withheldOrEnded(): Promise<InternalizationState> {
+    await this.harness.runUntil(this.worker, async () => {
+      const state = await this.state()
+      return withheldBy(state).length > 0 || state.name !== 'live'
+    })
+    return this.state()
   }
 
   async count(): Promise<number> {

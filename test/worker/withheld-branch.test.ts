@@ -75,12 +75,7 @@ const renamed = async (watched: Watched, rounds: number): Promise<void> => {
 it('withholds a value of a field, and gives the others', async () => {
   const watched = await openLive()
   await renamed(watched, 14)
-  await watched.harness.runUntil(
-    watched.worker,
-    async () =>
-      withheldBy(await watched.state()).length > 0 || (await watched.state()).name !== 'live'
-  )
-  const state = await watched.state()
+  const state = await watched.withheldOrEnded()
   expect(state.name).toBe('live')
   expect(withheldBy(state)).toMatchObject([{ kind: 'answer', name: 'shelf="amber"' }])
   const [route] = await watched.routes()

@@ -65,12 +65,7 @@ describe('a value of a slot whose answers have become wrong', () => {
     const orders = [0, 3, 6, 9]
     expect(await outcomesOf(watched, orders)).toEqual(orders.map(() => ANSWERED))
     await repainted(watched, 10)
-    await watched.harness.runUntil(
-      watched.worker,
-      async () =>
-        withheldBy(await watched.state()).length > 0 || (await watched.state()).name !== 'live'
-    )
-    const state = await watched.state()
+    const state = await watched.withheldOrEnded()
     expect(state.name).toBe('live')
     expect(withheldBy(state)).toMatchObject([{ kind: 'request', name: `warehouse=${CHANGED}` }])
     const [{ losses, pairs }] = withheldBy(state) as [WithheldPart]

@@ -66,12 +66,7 @@ describe('a label that has changed its meaning', () => {
   it('is withheld, and the route answers the others', async () => {
     const watched = await open(CANARY)
     await shifted(watched, 14)
-    await watched.harness.runUntil(
-      watched.worker,
-      async () =>
-        withheldBy(await watched.state()).length > 0 || (await watched.state()).name !== 'live'
-    )
-    const state = await watched.state()
+    const state = await watched.withheldOrEnded()
     expect(state.name).toBe('live')
     const [withheld, ...others] = withheldBy(state)
     expect(others).toEqual([])

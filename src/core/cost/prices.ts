@@ -50,7 +50,8 @@ type Test = (value: unknown) => boolean
 
 const isAmount: Test = (value) => Number.isFinite(value) && (value as number) >= 0
 
-const isDate: Test = (value) =>
+/** YYYY-MM-DD */
+export const isDate = (value: unknown): value is string =>
   typeof value === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value))
 
 const optional =
