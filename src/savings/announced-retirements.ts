@@ -1,6 +1,6 @@
 /** The days on which the upstreams retire their models, as their lists of models say; the worker reads them. */
-import { withoutDate } from '../core/cost/prices.ts'
-import type { RetiresOn } from '../core/cost/retirements.ts'
+import { withoutDate, type Price } from '../core/cost/prices.ts'
+import { retiresByPrice, type RetiresOn } from '../core/cost/retirements.ts'
 import type { Store } from '../store/store.ts'
 
 /** Name of the snapshot. */
@@ -34,3 +34,9 @@ export const withAnnounced = (
   const days = new Map(Object.entries(announced?.on ?? {}))
   return (model) => days.get(model) ?? days.get(withoutDate(model)) ?? priced(model)
 }
+
+/** By what the worker has last read, and by the prices. */
+export const readRetiresOn = async (
+  store: Pick<Store, 'snapshots'>,
+  prices: readonly Price[]
+): Promise<RetiresOn> => withAnnounced(await readAnnounced(store), retiresByPrice(prices))

@@ -1,15 +1,10 @@
 import { Command } from 'commander'
 import { loadPrices } from '../../config/config-files.ts'
-import {
-  retirementsOf,
-  retirementText,
-  retiresByPrice,
-  type Retirement,
-} from '../../core/cost/retirements.ts'
+import { retirementsOf, retirementText, type Retirement } from '../../core/cost/retirements.ts'
 import { minuteText } from '../../core/days.ts'
 import type { RolloutSettings } from '../../core/rollout/stages.ts'
 import type { Economics } from '../../savings/economics.ts'
-import { readAnnounced, withAnnounced } from '../../savings/announced-retirements.ts'
+import { readRetiresOn } from '../../savings/announced-retirements.ts'
 import type { Store } from '../../store/store.ts'
 import { readProgress } from '../../worker/internalize/progress.ts'
 import { openStoreEconomics, withStore } from '../context.ts'
@@ -136,8 +131,7 @@ const status = (options: OutputOptions): Promise<void> =>
     const economics = await openStoreEconomics(store, config)
     const collected = await collect(store, titles, economics, config.rollout)
     const models = collected.templates.map(({ model }) => model)
-    const byPrice = retiresByPrice(await loadPrices(config))
-    const retiresOn = withAnnounced(await readAnnounced(store), byPrice)
+    const retiresOn = await readRetiresOn(store, await loadPrices(config))
     const retirements = retirementsOf(models, retiresOn, Date.now())
     if (options.json) return print({ ...collected, retirements })
     const tenants = table(

@@ -14,14 +14,14 @@ import {
 import type { RolloutStage } from '../../../core/rollout/stages.ts'
 import { namesOf } from '../../../core/template/name.ts'
 import type { Template } from '../../../core/template/template.ts'
-import { readAnnounced, withAnnounced } from '../../../savings/announced-retirements.ts'
+import { readRetiresOn } from '../../../savings/announced-retirements.ts'
 import { forgetTasks } from '../../../lifecycle/forget-task.ts'
 import {
   rolloutProgress,
   rolloutReports,
   type RolloutReport,
 } from '../../../lifecycle/rollout-report.ts'
-import { retirementsOf, retiresByPrice, type Retirement } from '../../../core/cost/retirements.ts'
+import { retirementsOf, type Retirement } from '../../../core/cost/retirements.ts'
 import { PERIODS, periodStart, type PeriodName } from '../../../core/cost/periods.ts'
 import { isInWork } from '../../../lifecycle/transitions.ts'
 import type { SavingsReport } from '../../../savings/savings.ts'
@@ -214,7 +214,7 @@ export const loadOverview = async (
     withoutEngine: await loadWithoutEngine(deps, rows, templates),
     retirements: retirementsOf(
       templates.map(({ model }) => model),
-      withAnnounced(await readAnnounced(store), retiresByPrice(prices)),
+      await readRetiresOn(store, prices),
       now()
     ),
     forgetting: (await forgetTasks(store)).length,
