@@ -2,11 +2,12 @@
  * The fake engine's training: it counts steps, writes checkpoints for a restart, and makes a table at
  * the end.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { AppError } from '../../src/errors.ts'
 import type { TrainHooks, TrainInput, TrainResult } from '../contract/backend.ts'
+import { writeInFolder } from '../contract/disk.ts'
 import { countMessages } from './generate.ts'
 import type { Loras } from './loras.ts'
 import type { Memory } from './memory.ts'
@@ -58,10 +59,8 @@ const readCheckpoint = async (dir: string): Promise<number> => {
   }
 }
 
-const writeCheckpoint = async (dir: string, step: number): Promise<void> => {
-  await mkdir(dir, { recursive: true })
-  await writeFile(join(dir, 'checkpoint.json'), JSON.stringify({ step }))
-}
+const writeCheckpoint = (dir: string, step: number): Promise<void> =>
+  writeInFolder(dir, 'checkpoint.json', Buffer.from(JSON.stringify({ step })))
 
 const mean = (values: number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length

@@ -44,6 +44,8 @@ export const startUpstream = async (): Promise<CountingUpstream> => {
     let body = ''
     incoming.on('data', (chunk: Buffer) => (body += chunk.toString()))
     incoming.on('end', async () => {
+      // the server asks for the list of models by itself
+      if (incoming.method === 'GET') return void response.end('{"object":"list","data":[]}')
       const { stream, messages } = JSON.parse(body) as Asked
       const id = messages.at(-1)!.content
       counts.set(id, (counts.get(id) ?? 0) + 1)

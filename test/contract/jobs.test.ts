@@ -15,13 +15,14 @@ const submit = async (
   return engine.createJob({ model: 'fake-base', training_file, hyperparameters, metadata })
 }
 
-/** Where the job stands on disk after some steps, as after a kill: no `close` ran. */
+/** Where the job stands on disk after its first checkpoint, as after a kill. */
 const interruptedJob = async (dataDir: string, steps: number) => {
-  const first = await startTestEngine(dataDir, { faults: { stepMs: 1 }, checkpointSteps: 2 })
+  const first = await startTestEngine(dataDir, { faults: { stepMs: 10 }, checkpointSteps: 2 })
   const job = await submit(first, { max_steps: steps })
+  const checkpoint = join(dataDir, 'jobs', job.id, 'checkpoint', 'checkpoint.json')
   await until(
-    () => first.engine.jobEvents(job.id),
-    (events) => events.some((event) => event.type === 'metrics')
+    () => readFile(checkpoint, 'utf8').catch(() => ''),
+    (text) => text.endsWith('}')
   )
   await first.host.close()
   return job

@@ -15,8 +15,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -30,6 +28,7 @@ import { exampleFacts, exampleJudged } from '../kit/records/facts.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { exampleEvaluation, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
+import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstream.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const TINY_MODEL = join(ROOT, 'models', 'tiny')
@@ -60,35 +59,11 @@ const PAGES = [
   ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`),
 ].filter((page) => page.endsWith('.md') && blocksOf(page).length > 0)
 
-const completion = (model: string) => ({
-  id: 'chatcmpl-1',
-  object: 'chat.completion',
-  created: 1,
-  model,
-  choices: [{ index: 0, message: { role: 'assistant', content: 'Hello!' }, finish_reason: 'stop' }],
-  usage: { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 },
-})
-
-/** Greets whoever asks. */
-const startUpstream = (): Promise<Server> =>
-  new Promise((resolve) => {
-    const server = createServer((request, response) => {
-      const chunks: Buffer[] = []
-      request.on('data', (chunk: Buffer) => chunks.push(chunk))
-      request.on('end', () => {
-        const { model } = JSON.parse(Buffer.concat(chunks).toString()) as { model: string }
-        response.writeHead(200, { 'content-type': 'application/json' })
-        response.end(JSON.stringify(completion(model)))
-      })
-    })
-    server.listen(0, '127.0.0.1', () => resolve(server))
-  })
-
 const folder = mkdtempSync(join(tmpdir(), 'promptintern-docs-'))
 const prepared = join(folder, 'prepared')
 const tinyEncoder = join(folder, 'encoder')
 const shims = join(folder, 'shims')
-let upstream: Server
+let upstream: ChatUpstream
 
 /** The programs that the documents call, as far as they are needed here. */
 const SHIMS = {
@@ -133,7 +108,11 @@ beforeAll(async () => {
     writeFileSync(join(shims, name), `#!/usr/bin/env bash\n${body}\n`)
     chmodSync(join(shims, name), 0o755)
   }
-  upstream = await startUpstream()
+  // greets whoever asks
+  upstream = await startChatUpstream(
+    () => ({ message: { role: 'assistant', content: 'Hello!' }, finish_reason: 'stop' }),
+    false
+  )
   await prepare()
 })
 
@@ -143,9 +122,8 @@ afterAll(() => {
 })
 
 const withValues = (text: string, port: number): string => {
-  const upstreamPort = (upstream.address() as AddressInfo).port
   const values: [string, string][] = [
-    ['https://api.openai.com/v1', `http://127.0.0.1:${upstreamPort}/v1`],
+    ['https://api.openai.com/v1', upstream.baseUrl],
     ['127.0.0.1:8787', `127.0.0.1:${port}`],
     ['data/models/sentence-transformers--all-MiniLM-L6-v2', tinyEncoder],
     ['data/models/HuggingFaceTB--SmolLM2-135M-Instruct', TINY_MODEL],

@@ -32,8 +32,10 @@ export const startChatUpstream = async (
     let body = ''
     incoming.on('data', (chunk: Buffer) => (body += chunk.toString()))
     incoming.on('end', () => {
-      const request = JSON.parse(body) as ChatRequest
       response.setHeader('content-type', 'application/json')
+      // the server asks for the list of models by itself
+      if (incoming.method === 'GET') return void response.end('{"object":"list","data":[]}')
+      const request = JSON.parse(body) as ChatRequest
       const refused = isStrict ? chatRefusal(request) : null
       response.statusCode = refused?.status ?? 200
       response.end(
