@@ -3,7 +3,7 @@
  * buckets, so that hours can be merged and a quantile still be told. Knows nothing of stores.
  */
 import type { Usage } from '../../openai/chat.ts'
-import { tokenCounts } from '../../openai/usage/usage.ts'
+import { tokenCounts, type TokenCounts } from '../../openai/usage/usage.ts'
 import { groupBy } from '../group-by.ts'
 import type { RecordHead } from './record.ts'
 import { isSuccess } from '../http-status.ts'
@@ -100,19 +100,16 @@ export interface CountedRecord {
   usage: Usage | null
 }
 
-/** Adds the figures of a row to those of the row with its name, or the row. */
+/** Adds the figures of a row to those of the row with its name, or a copy of the row. It runs for every record. */
 const addRow = <Name extends string, Row extends Record<Name, string>>(
   rows: Row[],
   name: Name,
   more: Row
 ): void => {
-  const at = rows.findIndex((row) => row[name] === more[name])
-  if (at < 0) return void rows.push(more)
-  const sums = Object.entries(rows[at]!).map(([key, value]) => [
-    key,
-    key === name ? value : Number(value) + Number(more[key as Name]),
-  ])
-  rows[at] = Object.fromEntries(sums) as Row
+  const sums = rows.find((row) => row[name] === more[name]) as Record<string, unknown> | undefined
+  if (sums === undefined) return void rows.push({ ...more })
+  for (const [key, value] of Object.entries(more))
+    if (key !== name) sums[key] = Number(sums[key]) + Number(value)
 }
 
 /** The client wrote the names of models: so many are told apart. */
@@ -125,8 +122,7 @@ const addCharged = (sum: Pick<TrafficHour, 'charged' | 'uncounted'>, more: Charg
   else sum.uncounted += more.answers
 }
 
-const addCharge = (sum: TrafficHour, model: string, usage: Usage | null): void => {
-  const counts = usage && tokenCounts(usage)
+const addCharge = (sum: TrafficHour, model: string, counts: TokenCounts | null): void => {
   if (counts === null || counts.input === null || counts.output === null) {
     sum.uncounted++
     return
@@ -150,8 +146,11 @@ const addRecord = (sum: TrafficHour, { head, usage }: CountedRecord): void => {
   if (route !== null) sum.matched++
   if (status >= 500) sum.failed = failedIn(sum) + 1
   if (isLora) sum.answered++
-  else if (usage !== null) sum.promptTokens += tokenCounts(usage).input ?? 0
-  if (!isLora && isSuccess(status)) addCharge(sum, model, usage)
+  else {
+    const counts = usage && tokenCounts(usage)
+    sum.promptTokens += counts?.input ?? 0
+    if (isSuccess(status)) addCharge(sum, model, counts)
+  }
   if (route !== null && route.outcome !== 'skipped')
     addRow(sum.asked, 'version', {
       version: route.templateVersion,
@@ -181,9 +180,9 @@ const addLatencies = (a: LatencyHistogram, b: LatencyHistogram): LatencyHistogra
 /** Both together, with the first one's start. */
 export const addHours = (a: TrafficHour, b: TrafficHour): TrafficHour => {
   const named = {
-    charged: [...a.charged],
+    charged: a.charged.map((row) => ({ ...row })),
     uncounted: a.uncounted + b.uncounted,
-    asked: [...a.asked],
+    asked: a.asked.map((row) => ({ ...row })),
   }
   for (const row of b.charged) addCharged(named, row)
   for (const row of b.asked) addRow(named.asked, 'version', row)
