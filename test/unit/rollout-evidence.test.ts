@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   addLoss,
+  beforeRise,
   evidenceAbove,
   evidenceBelow,
   evidenceOfRise,
@@ -10,6 +11,7 @@ import {
   meanLoss,
   NO_PAIRS,
   NO_STREAM,
+  onePair,
   putAside,
   type LossCounts,
   type LossStream,
@@ -185,6 +187,15 @@ it.each([
   expect(meanLoss(counts)).toBe(loss)
 })
 
+it.each([
+  [1, { pairs: 1, losses: 1, credits: 0 }],
+  [0.25, { pairs: 1, losses: 0.25, credits: 0 }],
+  [0, { pairs: 1, losses: 0, credits: 0 }],
+  [-0.5, { pairs: 1, losses: 0, credits: 0.5 }],
+])('a pair with a loss of %d counts as %j', (loss, counts) => {
+  expect(onePair(loss)).toEqual(counts)
+})
+
 describe('evidence of a rise', () => {
   it('begins with a capital of 1', () => {
     expect(evidenceOfRise(NO_STREAM, 0.05, 0)).toBeCloseTo(0, 12)
@@ -243,6 +254,14 @@ describe('evidence of a rise', () => {
     const bad = streamOf(everyNth(600, 7), good)
     expect(evidenceAbove(bad, 0.05, 0)).toBeLessThan(-25)
     expect(evidenceOfRise(bad, 0.05, 0)).toBeGreaterThan(Math.log(300))
+  })
+
+  it('tells the pairs before the rise, to the hundred', () => {
+    const good = streamOf(everyNth(2000, 50))
+    const bad = streamOf(everyNth(600, 4), good)
+    expect(beforeRise(bad, 0.05, 0)).toEqual({ pairs: 2000, losses: 40, credits: 0 })
+    expect(beforeRise(streamOf(everyNth(600, 4)), 0.05, 0)).toEqual(NO_PAIRS)
+    expect(beforeRise(NO_STREAM, 0.05, 0)).toEqual(NO_PAIRS)
   })
 
   it('never falls when a loss takes the place of an agreement', () => {
