@@ -2,6 +2,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
+  addCounts,
   addLoss,
   beforeRise,
   evidenceAbove,
@@ -12,6 +13,7 @@ import {
   NO_PAIRS,
   NO_STREAM,
   onePair,
+  pairsSince,
   putAside,
   type LossCounts,
   type LossStream,
@@ -194,6 +196,14 @@ it.each([
   [-0.5, { pairs: 1, losses: 0, credits: 0.5 }],
 ])('a pair with a loss of %d counts as %j', (loss, counts) => {
   expect(onePair(loss)).toEqual(counts)
+})
+
+it('counts are added, and those of a beginning are taken away again', () => {
+  const first = { pairs: 10, losses: 3, credits: 2 }
+  const later = { pairs: 5, losses: 1, credits: 0.5 }
+  const all = addCounts(first, later)
+  expect(all).toEqual({ pairs: 15, losses: 4, credits: 2.5 })
+  expect(pairsSince(all, first)).toEqual(later)
 })
 
 describe('evidence of a rise', () => {
