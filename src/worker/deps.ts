@@ -2,6 +2,7 @@
 import type { RetiresOn } from '../core/cost/retirements.ts'
 import type { InternalizeOptions } from '../core/internalization/internalization.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
+import type { TrainingTerms } from '../core/terms/terms.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { Economics } from '../savings/economics.ts'
@@ -68,6 +69,8 @@ export interface WorkerDeps {
   /** age at which bodies and records are deleted */
   retention: { bodiesMs: number; recordsMs: number }
   economics: Economics
+  /** what the upstreams' terms say of training on their answers */
+  terms: TrainingTerms
   /** null when the operator gave no upstream key */
   replayUpstream: ReplayUpstream | null
   /** null when the operator gave no upstream key */
