@@ -10,8 +10,7 @@ describe('the table of terms', () => {
   it.each(PROVIDER_TERMS)('has clause, link and day of $provider', (entry) => {
     expect(entry.clause).not.toBe('')
     expect(new URL(entry.link).protocol).toBe('https:')
-    for (const day of [entry.version, entry.readOn])
-      if (day !== null) expect(day).toMatch(DAY)
+    for (const day of [entry.version, entry.readOn]) if (day !== null) expect(day).toMatch(DAY)
     for (const host of entry.hosts) expect(host).toBe(host.toLowerCase())
   })
 
@@ -128,10 +127,11 @@ describe('training on the answers of a model', () => {
 
   it('is refused with clause, dates, link and the setting to copy', () => {
     expect(withConsent().whyNot('grok-4', 'label')).toBe(
-      'the terms of xAI (api.x.ai) forbid training on labels and fields: no AI system may be trained on output, ' +
-        'unless an order form permits it (Terms of Service – Enterprise §3.2(i), date of the version not known, ' +
-        'read second hand on 2026-10-05, https://x.ai/legal/terms-of-service-enterprise): if your own agreement ' +
-        'allows it (docs/terms.md), set TRAINING_CONSENT=api.x.ai and restart the proxy'
+      'training on labels and fields of api.x.ai needs your consent: set TRAINING_CONSENT=api.x.ai and restart ' +
+        'the proxy if your own agreement allows it (docs/terms.md); the terms of xAI (api.x.ai) forbid training on ' +
+        'labels and fields: no AI system may be trained on output, unless an order form permits it (Terms of ' +
+        'Service – Enterprise §3.2(i), date of the version not known, read second hand on 2026-10-05, ' +
+        'https://x.ai/legal/terms-of-service-enterprise)'
     )
   })
 
@@ -149,7 +149,9 @@ describe('training on the answers of a model', () => {
       ['api.x.ai', 'forbidden'],
       ['api.anthropic.com', 'asks'],
     ])
-    expect(terms.whyNot('gpu-1', 'label')).toMatch(/^the terms of Anthropic /)
+    expect(terms.whyNot('gpu-1', 'label')).toMatch(
+      /^training on labels and fields of api\.anthropic\.com needs/
+    )
   })
 
   it('says that nothing is known of a public host without an entry', () => {
@@ -159,8 +161,9 @@ describe('training on the answers of a model', () => {
       consent: [],
     })
     expect(terms.whyNot('m', 'label')).toBe(
-      'the terms of llm.example.com are not known about training on labels and fields: if your own agreement ' +
-        'allows it (docs/terms.md), set TRAINING_CONSENT=llm.example.com and restart the proxy'
+      'training on labels and fields of llm.example.com needs your consent: set TRAINING_CONSENT=llm.example.com ' +
+        'and restart the proxy if your own agreement allows it (docs/terms.md); the terms of llm.example.com are ' +
+        'not known about training on labels and fields'
     )
   })
 

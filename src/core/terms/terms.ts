@@ -143,17 +143,19 @@ export const createTrainingTerms = ({
       isConsented: consent.includes(host),
     }))
   }
-  const hosts = [standard, ...upstreams].map(hostOf)
+  const known = [standard, ...upstreams].map(hostOf)
   return {
     of,
-    idleConsent: consent.filter((host) => !hosts.includes(host)),
+    idleConsent: consent.filter((host) => !known.includes(host)),
     whyNot(model, type) {
       const refused = of(model, type).filter((terms) => !isPermitted(terms))
       if (refused.length === 0) return null
-      const value = unique([...consent, ...refused.map(({ host }) => host)]).join(',')
+      const hosts = refused.map(({ host }) => host)
+      // the setting comes first, because tables cut the text
       return (
-        `${refused.map(stanceText).join('; ')}: if your own agreement allows it (docs/terms.md), set ` +
-        `TRAINING_CONSENT=${value} and restart the proxy`
+        `training on ${KIND_WORDS[answerKindOf(type)]} of ${hosts.join(', ')} needs your consent: set ` +
+        `TRAINING_CONSENT=${unique([...consent, ...hosts]).join(',')} and restart the proxy if your own ` +
+        `agreement allows it (docs/terms.md); ${refused.map(stanceText).join('; ')}`
       )
     },
   }
