@@ -255,13 +255,13 @@ const SCHEMA = z.object({
   ARMS: arms,
   EXAMPLES: whole(4),
   SEED: whole(20240702),
+  TRAINING_CONSENT: upstreamHosts,
   MARGIN: share(PROMISE.margin),
   MIN_COVERAGE: share(0.2),
   UPSTREAM_REPLAYS: optional
     .transform((value) => (value === null ? null : Number(value)))
     .pipe(z.number().int().min(0).nullable()),
   LEARNING_CURVE: flag(true),
-  TRAINING_CONSENT: upstreamHosts,
 })
 
 export type Environment = z.infer<typeof SCHEMA>

@@ -232,9 +232,9 @@ describe('a refusal by the terms of the upstream', () => {
   it('says that consent helps', () => {
     const standard = { baseUrl: 'https://api.x.ai/v1' }
     const terms = createTrainingTerms({ standard, upstreams: [], consent: [] })
-    const said = sayRejection({ verdict: null }, terms.whyNot(MODEL, 'label')!, WORKER)
-    expect(said.says).toMatch(/^The terms of its upstream/)
-    expect(said.helps).toContain('TRAINING_CONSENT')
+    const rejection = sayRejection({ verdict: null }, terms.whyNot(MODEL, 'label')!, WORKER)
+    expect(rejection.says).toMatch(/^The terms of its upstream/)
+    expect(rejection.helps).toContain('TRAINING_CONSENT')
   })
 })
 

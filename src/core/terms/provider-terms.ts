@@ -130,7 +130,7 @@ export const PROVIDER_TERMS: readonly ProviderTerms[] = [
       },
       written: {
         stance: 'asks',
-        says: 'the same, and reverse engineering with outputs is forbidden; whether that reaches the imitation of texts is not clear',
+        says: 'reverse engineering with outputs is forbidden, and whether that reaches the imitation of texts is not clear',
       },
     },
   },
