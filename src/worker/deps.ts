@@ -56,7 +56,12 @@ export interface WebhookTarget {
 }
 
 /** The lists of models of all upstreams, each with its host. @throws what a request throws */
-export type ReadModelLists = () => { host: string; list: () => Promise<string> }[]
+export type ReadModelLists = () => {
+  host: string
+  list: () => Promise<string>
+  /** only the models that it marks as distillable; absent: it marks none */
+  marked?: () => Promise<string>
+}[]
 
 export interface WorkerDeps {
   store: Store

@@ -13,13 +13,14 @@ const EITHER: readonly AnswerType[] = ['label', 'short-text']
 
 /**
  * What the terms say of training on a template's answers: of their kind, or of both where it is not known.
+ * @param marked see `TrainingTerms.of`
  * @param rows its internalizations, oldest first
  */
 export const termsOfTemplate = (
   terms: TrainingTerms,
-  model: string,
+  { model, marked }: { model: string; marked: ReadonlySet<string> },
   rows: readonly Internalization[]
 ): AppliedTerms[] => {
   const type = rows.map(typeOf).findLast((each) => each !== null) ?? null
-  return (type === null ? EITHER : [type]).flatMap((each) => terms.of(model, each))
+  return (type === null ? EITHER : [type]).flatMap((each) => terms.of(model, each, marked))
 }

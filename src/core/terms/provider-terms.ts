@@ -32,6 +32,8 @@ export interface ProviderTerms {
   /** day on which they read it, YYYY-MM-DD; null: not known */
   readOn: string | null
   terms: Readonly<Record<AnswerKind, KindTerms>>
+  /** `GET /models?distillable=true` lists the models whose authors permit training on their outputs */
+  marksModels?: true
 }
 
 /** Terms that do not tell the kinds of answers apart. */
@@ -167,8 +169,9 @@ export const PROVIDER_TERMS: readonly ProviderTerms[] = [
     source: 'second hand',
     terms: both(
       'asks',
-      'the terms of each model apply; its list has a filter for models whose authors permit distillation'
+      'the terms of each model apply; models that its list marks as distillable are allowed'
     ),
+    marksModels: true,
   },
   {
     provider: 'Groq',

@@ -39,7 +39,7 @@ const isUntrained = ({ state }: Internalization): boolean =>
   state.name === 'rejected' && state.isUntrained === true
 
 /** It was refused for the upstream's terms alone, and the operator has consented since: as if it never began. */
-const isPermittedNow = (
+const isConsentedNow = (
   { terms }: WorkerDeps,
   { model }: Template,
   { state }: Internalization
@@ -168,7 +168,7 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
 
   const start = async (template: Template, all: Internalization[]): Promise<boolean> => {
     const earlier = all.filter(
-      (row) => row.templateVersion === template.version && !isPermittedNow(deps, template, row)
+      (row) => row.templateVersion === template.version && !isConsentedNow(deps, template, row)
     )
     const cause = await causeOf(deps, earlier)
     if (cause === null) return false

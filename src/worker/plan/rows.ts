@@ -30,7 +30,7 @@ import { anchorText } from '../../core/template/template.ts'
 import { foldsOf, outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
 import type { Form } from '../../core/form/form.ts'
 import { minuteText } from '../../core/days.ts'
-import type { AnswerType } from '../../core/terms/terms.ts'
+import { NONE_MARKED, type AnswerType } from '../../core/terms/terms.ts'
 import {
   detectResponseType,
   isMostlyJson,
@@ -41,6 +41,7 @@ import {
 import type { Engine } from '../../engine/engine.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
+import { readMarked } from '../../savings/announced-retirements.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { usableRequests, type MatchedExchange } from '../exchanges/exchanges.ts'
 import { baseModelOf, encoderOf, trainsLoras } from '../engine/watch.ts'
@@ -215,13 +216,16 @@ const hopeless = (
 }
 
 /** The operator is asked for consent last: where nothing else is in the way. */
-const whyNotAllowed = (
-  { terms }: WorkerDeps,
+const whyNotAllowed = async (
+  { store, terms }: WorkerDeps,
   { template: { model } }: WantedRows,
-  { responseType, form }: PlannedRows
-): PlanRefusal | null => {
+  { responseType, form, train, traffic }: PlannedRows
+): Promise<PlanRefusal | null> => {
   const unconsented = form === null ? responseType : 'form'
-  const refused = terms.whyNot(model, unconsented)
+  // a request that names other models may have been answered by one of them
+  const namesOthers = [...train, ...traffic].some(({ request }) => 'models' in request)
+  const marked = namesOthers ? NONE_MARKED : await readMarked(store)
+  const refused = terms.whyNot(model, unconsented, marked)
   return refused === null ? null : { refused, unconsented }
 }
 
@@ -311,7 +315,7 @@ const rowsSince = async (
     },
   }
   const reason = hopeless(rows, deps.config, encoder)
-  const refusal = reason === null ? whyNotAllowed(deps, wanted, rows) : { refused: reason }
+  const refusal = reason === null ? await whyNotAllowed(deps, wanted, rows) : { refused: reason }
   return { rows, refusal }
 }
 

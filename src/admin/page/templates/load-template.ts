@@ -5,6 +5,7 @@ import type { HistoryEntry } from '../../../core/internalization/internalization
 import { termsOfTemplate } from '../../../core/internalization/answer-type.ts'
 import type { AppliedTerms } from '../../../core/terms/terms.ts'
 import type { AdminDeps } from '../../deps.ts'
+import { readMarked } from '../../../savings/announced-retirements.ts'
 import {
   readTemplate,
   readTemplateFacts,
@@ -51,11 +52,12 @@ export const loadTemplate = async (
   for (const { id } of facts!.internalizations.slice(-MAX_HISTORIES))
     for (const entry of await store.internalizations.history(id))
       history.push({ ...entry, internalizationId: id })
+  const [{ model }, marked] = [template, await readMarked(store)]
   const assess = isAssessed ? economics.assess : economics.known
   return {
     ...facts!,
     economics: (await assess([template])).get(template.version) ?? null,
-    terms: termsOfTemplate(terms, template.model, facts!.internalizations),
+    terms: termsOfTemplate(terms, { model, marked }, facts!.internalizations),
     fields: await store.templates.fields(template.version),
     history: history.sort((a, b) => b.at - a.at),
     similar: similar.map((each, at) => ({ ...others[at]!, ...each })),

@@ -9,6 +9,7 @@ import { shortId } from '../../../core/template/name.ts'
 import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
 import { slotsOf, type Segment, type Slot, type Template } from '../../../core/template/template.ts'
 import type { Economics } from '../../../savings/economics.ts'
+import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
 import { readCurve, type CurveWork } from '../../../lifecycle/learning-curve.ts'
 import { unexplainedAnswers } from '../../../lifecycle/logged-texts.ts'
@@ -157,7 +158,7 @@ const collect = async (
   wanted: string
 ) => {
   const template = await templateOf(store, wanted)
-  const { version } = template
+  const { version, model } = template
   const internalizations = (await store.internalizations.list()).filter(
     ({ templateVersion }) => templateVersion === version
   )
@@ -170,7 +171,7 @@ const collect = async (
     stats: await store.templates.stats(version),
     economics: (await economics.assess([template])).get(version)!,
     internalizations,
-    terms: termsOfTemplate(terms, template.model, internalizations),
+    terms: termsOfTemplate(terms, { model, marked: await readMarked(store) }, internalizations),
     liveInternalizationId: route?.internalizationId ?? null,
     rollouts: await liveRollouts(store, internalizations, settings),
     curve: await newestCurve(store, internalizations),
