@@ -203,6 +203,7 @@ describe('templates', () => {
         expect(both).toContain('(api.openai.com) allow training on labels and fields')
         expect(both).toContain('do not plainly allow training on written answers')
         expect(both).toContain('version of 2026-01-01')
+        expect(both.split('training needs TRAINING_CONSENT')).toHaveLength(2)
         expect(both).toContain('href="https://openai.com/policies/services-agreement/"')
         const reason = terms.whyNot('any', 'code')!
         await other.store.internalizations.create(

@@ -4,7 +4,6 @@ import { retirementsOf, retirementText } from '../../core/cost/retirements.ts'
 import { dollars } from '../../core/cost/economics.ts'
 import type { Advice } from '../../core/scan/advice.ts'
 import type { MoreExchanges } from '../../core/scan/missing.ts'
-import { termsText } from '../../core/terms/terms.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
 
 export const count = (value: number): string => Math.round(value).toLocaleString('en-US')
@@ -159,15 +158,7 @@ export const remarkOf = (row: TemplateReport): string => {
 const isCacheAssumed = ({ cacheIsMeasured, cacheHitShare, cache }: TemplateReport): boolean =>
   cacheIsMeasured === false && (cacheHitShare ?? 0) > 0 && (cache?.causes.length ?? 0) === 0
 
-/** Of the operator's own servers there is nothing to say. */
-const termsNotes = (templates: readonly TemplateReport[]): Set<string> =>
-  new Set(
-    templates.flatMap(({ terms }) =>
-      terms.flatMap((each) => (each.stance === 'own' ? [] : termsText(each)))
-    )
-  )
-
-/** What the figures in dollars and tokens assume, and what the terms of the upstreams say. */
+/** What the figures in dollars and tokens assume. */
 export const notesOf = (
   report: ScanReport,
   { unread, at: now }: ScannedLog,
@@ -189,7 +180,6 @@ export const notesOf = (
     ...retired.map(
       (one) => `${one.model} ${retirementText(one)}: promptintern move compares another model`
     ),
-    ...termsNotes(templates),
     ...[...unknown].map((reason) => `no dollars a month: ${reason}`),
     some((row) => row.curve !== null && !hasForm(row)) && `heads were tried on ${features}`,
     some(({ curve }) => curve !== null) &&

@@ -111,8 +111,10 @@ const stanceText = (terms: HostTerms): string => {
 }
 
 /** One line: what applies to an upstream and a kind of answers. */
-export const termsText = (terms: AppliedTerms): string =>
-  `${stanceText(terms)}${terms.isConsented ? '; TRAINING_CONSENT names it' : ''}`
+export const termsText = (terms: AppliedTerms): string => {
+  if (terms.isConsented) return `${stanceText(terms)}; TRAINING_CONSENT names it`
+  return `${stanceText(terms)}${isPermitted(terms) ? '' : '; training needs TRAINING_CONSENT'}`
+}
 
 export interface TrainingTerms {
   /**
