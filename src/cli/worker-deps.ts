@@ -1,7 +1,7 @@
 /** Makes the worker's dependencies from the configuration, the store and the engine. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
-import { economicsSettings } from '../config/config-files.ts'
+import { economicsSettings, trainingTerms } from '../config/config-files.ts'
 import { costUsd, type Price } from '../core/cost/prices.ts'
 import { retiresByPrice } from '../core/cost/retirements.ts'
 import type { NamedUpstream } from '../core/upstream-choice.ts'
@@ -40,6 +40,7 @@ export const workerDeps = (
   retention: config.retention,
   economics: openEconomics(store, economicsSettings(config, prices), Date.now),
   webhook: config.webhook && { ...config.webhook, fetch },
+  terms: trainingTerms(config, upstreams),
   replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch, fault }),
   readModelLists: createModelLists({ standard: config.upstream, upstreams, fetch }),
   costUsd: (model, usage) => costUsd(prices, model, usage),

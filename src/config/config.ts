@@ -178,6 +178,8 @@ const configOf = (env: Environment) => ({
   },
   engine: engineOf(env),
   internalize: internalizeOf(env),
+  /** hosts of upstreams, in lower case */
+  trainingConsent: env.TRAINING_CONSENT,
   rollout: rolloutOf(env),
   settings: settingsOf(env),
 })

@@ -89,6 +89,20 @@ const hostNames = names
   .transform((list) => list.map((name) => name.toLowerCase().replace(/\.$/, '')))
   .pipe(z.array(z.string().regex(/^[\w-]+(?:\.[\w-]+)*$/, 'must be a host name without a port')))
 
+/** Of upstreams, as `URL.hostname` gives them. */
+const upstreamHosts = names
+  .transform((list) => list.map((name) => name.toLowerCase().replace(/\.$/, '')))
+  .pipe(
+    z.array(
+      z
+        .string()
+        .regex(
+          /^(?:[\w-]+(?:\.[\w-]+)*|\[[\da-f:.]+\])$/,
+          'must be hosts of upstreams without scheme, port or path, such as api.x.ai'
+        )
+    )
+  )
+
 const detectors = names.pipe(z.array(z.enum(DETECTOR_NAMES)))
 /** What learns where no arm is named: no run has shown a schedule ahead (docs/experiments/paper-results.md). */
 const DEFAULT_ARMS: readonly ArmName[] = ['label-head', 'field-head', 'query-only']
@@ -241,6 +255,7 @@ const SCHEMA = z.object({
   ARMS: arms,
   EXAMPLES: whole(4),
   SEED: whole(20240702),
+  TRAINING_CONSENT: upstreamHosts,
   MARGIN: share(PROMISE.margin),
   MIN_COVERAGE: share(0.2),
   UPSTREAM_REPLAYS: optional

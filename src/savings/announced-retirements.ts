@@ -1,4 +1,7 @@
-/** The days on which the upstreams retire their models, as their lists of models say; the worker reads them. */
+/**
+ * What the upstreams' lists of models say, which the worker reads: the days on which they retire models, and which
+ * models may train others.
+ */
 import { withoutDate, type Price } from '../core/cost/prices.ts'
 import { retiresByPrice, type RetiresOn } from '../core/cost/retirements.ts'
 import type { Store } from '../store/store.ts'
@@ -11,6 +14,8 @@ export interface AnnouncedRetirements {
   at: number
   /** YYYY-MM-DD by the name of a model */
   on: Record<string, string>
+  /** names of models that are marked as distillable; absent in older ones */
+  marked?: string[]
 }
 
 /** @returns null before the lists were read */
@@ -25,6 +30,10 @@ export const saveAnnounced = (
   { snapshots }: Pick<Store, 'snapshots'>,
   announced: AnnouncedRetirements
 ): Promise<void> => snapshots.put(RETIREMENTS, new TextEncoder().encode(JSON.stringify(announced)))
+
+/** Models that an upstream's list marks as distillable. */
+export const readMarked = async (store: Pick<Store, 'snapshots'>): Promise<ReadonlySet<string>> =>
+  new Set((await readAnnounced(store))?.marked)
 
 /** What an upstream announces counts before what a price says. */
 export const withAnnounced = (

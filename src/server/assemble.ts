@@ -9,7 +9,7 @@ import { createApp } from './app.ts'
 import { askOwn } from './ask-own.ts'
 import type { Config } from '../config/config.ts'
 import { compileCaptureRule } from '../core/log/selection.ts'
-import { economicsSettings } from '../config/config-files.ts'
+import { economicsSettings, trainingTerms } from '../config/config-files.ts'
 import { costUsd, savedUsd, type Price } from '../core/cost/prices.ts'
 import type { Secrets } from '../config/data-dir.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -203,6 +203,7 @@ const adminDepsOf = (parts: Parts, tokens: AdminTokens, gate: TokenGate): AdminD
     randomBytes,
     askProxy: askOwn(fetch, parts.ownBaseUrl),
     hasOwnUpstream: (model) => findUpstream(parts.upstreams, model) !== null,
+    terms: trainingTerms(config, parts.upstreams),
     neededRequests: config.internalize.startExchanges,
     blindSecret: tenantSecretOf(parts),
     refreshRoutes: routes.refresh,

@@ -2,6 +2,7 @@
 import type { RetiresOn } from '../core/cost/retirements.ts'
 import type { InternalizeOptions } from '../core/internalization/internalization.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
+import type { TrainingTerms } from '../core/terms/terms.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { Economics } from '../savings/economics.ts'
@@ -55,7 +56,12 @@ export interface WebhookTarget {
 }
 
 /** The lists of models of all upstreams, each with its host. @throws what a request throws */
-export type ReadModelLists = () => { host: string; list: () => Promise<string> }[]
+export type ReadModelLists = () => {
+  host: string
+  list: () => Promise<string>
+  /** only the models that it marks as distillable; absent: it marks none */
+  marked?: () => Promise<string>
+}[]
 
 export interface WorkerDeps {
   store: Store
@@ -68,6 +74,8 @@ export interface WorkerDeps {
   /** age at which bodies and records are deleted */
   retention: { bodiesMs: number; recordsMs: number }
   economics: Economics
+  /** what the upstreams' terms say of training on their answers */
+  terms: TrainingTerms
   /** null when the operator gave no upstream key */
   replayUpstream: ReplayUpstream | null
   /** null when the operator gave no upstream key */

@@ -1,6 +1,7 @@
 /** Templates: what a person reads of them, how they find one, and what they decide. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { createTrainingTerms } from '../../src/core/terms/terms.ts'
 import type { Slot, Template, TemplateMessage } from '../../src/core/template/template.ts'
 import {
   exampleApproved,
@@ -189,6 +190,33 @@ describe('templates', () => {
       expect(markup).toContain('engine &lt;/pre&gt;&lt;script&gt;')
       expect(markup.indexOf('1970-01-01 00:00</time>')).toBeGreaterThan(0)
       expect(markup).toMatch(/cli<\/bdi>/)
+    })
+
+    it('says what the terms of its upstream say about training, of both kinds until one is known', async () => {
+      const standard = { baseUrl: 'https://api.openai.com/v1' }
+      const terms = createTrainingTerms({ standard, upstreams: [], consent: [] })
+      const other = await openPage({ terms })
+      try {
+        await other.signIn()
+        await other.store.templates.upsert([exampleTemplate()])
+        const both = await other.view('/admin/templates/version-1')
+        expect(both).toContain('(api.openai.com) allow training on labels and fields')
+        expect(both).toContain('do not plainly allow training on written answers')
+        expect(both).toContain('version of 2026-01-01')
+        expect(both.split('training needs TRAINING_CONSENT')).toHaveLength(2)
+        expect(both).toContain('href="https://openai.com/policies/services-agreement/"')
+        const reason = terms.whyNot('any', 'code')!
+        await other.store.internalizations.create(
+          exampleInternalization('internalization-1', {
+            state: { name: 'rejected', reason, isUntrained: true, unconsented: 'code' },
+          })
+        )
+        const refused = await other.view('/admin/templates/version-1')
+        expect(refused).not.toContain('training on labels and fields')
+        expect(refused).toContain('TRAINING_CONSENT=api.openai.com and restart the proxy')
+      } finally {
+        await other.close()
+      }
     })
 
     it('begins an internalization, once, in the name of the person', async () => {

@@ -49,6 +49,11 @@ describe('the configuration', () => {
     [{ WEBHOOK_URL: 'file:///etc/passwd' }, /WEBHOOK_URL: must be an http or https URL/],
     [{ WEBHOOK_URL: 'https://hook.example' }, /WEBHOOK_SECRET: needed with WEBHOOK_URL/],
     [{ UPSTREAM_BASE_URL: 'ftp://a' }, /UPSTREAM_BASE_URL: must be an http or https URL/],
+    [
+      { TRAINING_CONSENT: 'api.x.ai,https://api.anthropic.com' },
+      /TRAINING_CONSENT.1: must be hosts of upstreams without scheme, port or path, such as api.x.ai/,
+    ],
+    [{ TRAINING_CONSENT: 'api.x.ai:443' }, /TRAINING_CONSENT.0: must be hosts/],
   ])('names the mistake in %j', (env, expected) => {
     expect(mistakesOf(env)).toMatch(expected)
   })
@@ -63,6 +68,11 @@ describe('the configuration', () => {
   )('takes %s from %i on', (key, least) => {
     parseConfig({ [key]: String(least) })
     expect(mistakesOf({ [key]: String(least - 1) })).toContain(key)
+  })
+
+  it('takes hosts as URLs have them', () => {
+    const { trainingConsent } = parseConfig({ TRAINING_CONSENT: 'API.x.ai. , [2001:DB8::1],vllm' })
+    expect(trainingConsent).toEqual(['api.x.ai', '[2001:db8::1]', 'vllm'])
   })
 
   it('takes tenants as hashes and as labels', () => {

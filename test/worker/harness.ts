@@ -28,6 +28,7 @@ import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
 import { createWorker, type OpenWorkerDeps, type Worker } from '../../src/worker/worker.ts'
 import { ORDERS } from '../kit/records/paint-orders.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
+import { OWN_TERMS } from '../kit/upstream/own-terms.ts'
 
 export const SECOND_MS = 1_000
 export const HOUR_MS = 3_600_000
@@ -109,6 +110,7 @@ export class WorkerHarness {
       rollout: AT_ONCE,
       retention: { bodiesMs: 1e15, recordsMs: 1e15 },
       economics: openEconomics(this.store, economicsSettings(CONFIG, []), now),
+      terms: OWN_TERMS,
       replayUpstream: null,
       readModelLists: null,
       webhook: null,

@@ -1,7 +1,7 @@
 /** The worker reads when the upstreams retire their models. */
 import { describe, expect, it } from 'vitest'
 import { DAY_MS } from '../../src/core/days.ts'
-import { readAnnounced } from '../../src/savings/announced-retirements.ts'
+import { readAnnounced, readMarked } from '../../src/savings/announced-retirements.ts'
 import { createModelLists, openRetirements, shutdownDates } from '../../src/worker/retirements.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { mkdtempSync } from 'node:fs'
@@ -56,6 +56,16 @@ describe('lists of models', () => {
     ])
   })
 
+  it('are asked again for the marked models, where the upstream marks some', async () => {
+    const { asked, fetch } = answering(LIST)
+    const router = { baseUrl: 'https://openrouter.ai/api/v1', apiKey: 'sk-or' }
+    const [one] = createModelLists({ standard: router, upstreams: [], fetch })!()
+    await one!.marked!()
+    expect(asked).toEqual([
+      ['https://openrouter.ai/api/v1/models?distillable=true', 'Bearer sk-or'],
+    ])
+  })
+
   it.each([
     ['a refusal', answering('no', 404), 'it answered with 404'],
     ['a flood', answering('x'.repeat(4_000_001)), 'more than 4000000 bytes'],
@@ -102,6 +112,31 @@ describe('the days on which models are retired', () => {
     clock.now += DAY_MS
     await again.step()
     expect(asked).toBe(2)
+    await store.close()
+  })
+
+  it('are kept beside the models that an upstream marks, which end with its list', async () => {
+    const { store } = await open(() => Promise.resolve(LIST))
+    let marked = LIST
+    const lists = [
+      { host: 'a', list: () => Promise.resolve(LIST), marked: () => Promise.resolve(marked) },
+      { host: 'b', list: () => Promise.resolve(LIST) },
+    ]
+    const clock = { now: 0 }
+    const retirements = await openRetirements({
+      store,
+      readModelLists: () => lists,
+      deprecatedOn: () => null,
+      now: () => clock.now,
+      log: () => {},
+    })
+    expect(await readMarked(store)).toEqual(new Set())
+    await retirements.step()
+    expect(await readMarked(store)).toEqual(new Set(['gpt-4o', 'gpt-6-luna', 'other']))
+    marked = '<html>'
+    clock.now += DAY_MS
+    await retirements.step()
+    expect(await readMarked(store)).toEqual(new Set())
     await store.close()
   })
 

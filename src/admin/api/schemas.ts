@@ -26,6 +26,7 @@ import { fieldRuleSchema } from './field-schemas.ts'
 const stored = <T>(description: string) =>
   z.custom<T>().openapi({ type: 'object', description, additionalProperties: true })
 
+const maybe = z.string().optional()
 const time = z.number().describe('milliseconds since the epoch')
 
 const stateSchema = z
@@ -84,6 +85,7 @@ const stateSchema = z
         .literal(true)
         .optional()
         .describe('the reason was found before training: tried again with twice as much traffic'),
+      unconsented: maybe.describe("type of answers that the upstream's terms keep from training"),
     }),
     z.object({ name: z.literal('failed'), cause: z.string() }),
   ])
@@ -164,10 +166,7 @@ export const templateSummarySchema = z
         })
       )
       .describe('text that is removed unread; a request with any other text there does not match'),
-    caller: z
-      .string()
-      .optional()
-      .describe('id of the only issued key whose requests match; absent: any'),
+    caller: maybe.describe('id of the only issued key whose requests match; absent: any'),
     maxTurnsAfter: z.number(),
     stats: statsSchema,
     economics: economicsSchema,

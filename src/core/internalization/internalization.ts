@@ -17,6 +17,7 @@ import type { Baseline } from '../rollout/indicators.ts'
 import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import type { EvidenceFigures, RolloutStage } from '../rollout/stages.ts'
 import type { ArmName, ScheduleName, StagePlan } from '../learn/schedule.ts'
+import type { AnswerType } from '../terms/terms.ts'
 import type { HoldoutTime } from './holdout-time.ts'
 
 export type InternalizationState =
@@ -49,6 +50,8 @@ export type InternalizationState =
       reason: string
       /** the worker found the reason before it trained; absent: later, or a person */
       isUntrained?: true
+      /** the upstream's terms did not allow training on answers of this type; absent: another reason */
+      unconsented?: AnswerType
     }
   | { name: 'failed'; cause: string }
 

@@ -21,6 +21,7 @@ import {
   type OtherCache,
   type PricedTemplate,
 } from './money.ts'
+import type { TrainingTerms } from '../terms/terms.ts'
 import { reportOf, type Judged, type ScanReport } from './report.ts'
 
 export interface LogSource {
@@ -35,6 +36,7 @@ export type ScanSettings = Pick<LogScanOptions, 'minSessions' | 'countTokens' | 
     known: readonly Template[]
     encoder: Encoder
     money: Omit<MoneySettings, 'window' | 'withText'>
+    terms: TrainingTerms
     /** texts of prompts and labels go into the report */
     withText: boolean
     /** @param done templates, and a share of the one that is tried */

@@ -62,13 +62,13 @@ const begin = async (
     entered.name === 'candidate' ? entered : {}
   )
   if ('refused' in planned) {
-    const { refused: reason } = planned
+    const { refused: reason, ...why } = planned
     deps.log({
       level: 'warn',
       message: `rejected before training: ${reason}`,
       data: { template: template.version },
     })
-    return moveTo(deps, internalization, { name: 'rejected', reason, isUntrained: true })
+    return moveTo(deps, internalization, { name: 'rejected', reason, isUntrained: true, ...why })
   }
   await warnUnlessItPays(deps, template)
   const state = { name: 'training', arm: 0, stage: 0 } as const

@@ -30,6 +30,7 @@ import { anchorText } from '../../core/template/template.ts'
 import { foldsOf, outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
 import type { Form } from '../../core/form/form.ts'
 import { minuteText } from '../../core/days.ts'
+import { NONE_MARKED, type AnswerType } from '../../core/terms/terms.ts'
 import {
   detectResponseType,
   isMostlyJson,
@@ -40,6 +41,7 @@ import {
 import type { Engine } from '../../engine/engine.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
+import { readMarked } from '../../savings/announced-retirements.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { usableRequests, type MatchedExchange } from '../exchanges/exchanges.ts'
 import { baseModelOf, encoderOf, trainsLoras } from '../engine/watch.ts'
@@ -63,6 +65,8 @@ export interface PlannedRows extends Split<MatchedExchange>, Comparison {
 /** Why nothing is trained, with advice. */
 export interface PlanRefusal {
   refused: string
+  /** the upstream's terms do not allow training on answers of this type; absent: another reason */
+  unconsented?: AnswerType
 }
 
 const messagesOf = ({ match, outcome }: MatchedExchange): ChatMessage[] => [
@@ -211,6 +215,20 @@ const hopeless = (
   return whyTooFew(rows, config) ?? whyTooVaried(rows, config)
 }
 
+/** The operator is asked for consent last: where nothing else is in the way. */
+const whyNotAllowed = async (
+  { store, terms }: WorkerDeps,
+  { template: { model } }: WantedRows,
+  { responseType, form, train, traffic }: PlannedRows
+): Promise<PlanRefusal | null> => {
+  const unconsented = form === null ? responseType : 'form'
+  // a request that names other models may have been answered by one of them
+  const namesOthers = [...train, ...traffic].some(({ request }) => 'models' in request)
+  const marked = namesOthers ? NONE_MARKED : await readMarked(store)
+  const refused = terms.whyNot(model, unconsented, marked)
+  return refused === null ? null : { refused, unconsented }
+}
+
 /** Of the training rows, those that a route can be about; all of them where no kind is proven, which is refused. */
 const withProvenParameters = (train: MatchedExchange[], kinds: ProvenKinds): MatchedExchange[] => {
   const proven = train.filter((row) => hasProvenParameters(kinds, kindOfRow(row)))
@@ -253,7 +271,9 @@ const rowsSince = async (
   engine: Engine,
   models: ModelObject[],
   wanted: WantedRows
-): Promise<{ rows: PlannedRows; refused: string | null } | (PlanRefusal & { rows?: never })> => {
+): Promise<
+  { rows: PlannedRows; refusal: PlanRefusal | null } | (PlanRefusal & { rows?: never })
+> => {
   const [base, encoder] = [baseModelOf(engine, models), encoderOf(models)]
   const { exchanges, split, earlierTries } = await chooseRows(deps, wanted)
   if (split.train.length === 0 || split.traffic.length === 0)
@@ -294,7 +314,9 @@ const rowsSince = async (
       otherParameters: split.train.length - proven.length,
     },
   }
-  return { rows, refused: hopeless(rows, deps.config, encoder) }
+  const reason = hopeless(rows, deps.config, encoder)
+  const refusal = reason === null ? await whyNotAllowed(deps, wanted, rows) : { refused: reason }
+  return { rows, refusal }
 }
 
 /** Rows of a form that older answers do not have; null: there is no such form, or they are too few, which is logged. */
@@ -305,10 +327,11 @@ const rowsOfNewerForm = async (
 ): Promise<{ rows: PlannedRows; since: number } | null> => {
   const since = responseType === 'label' ? null : newerFormSince(train)
   if (since === null) return null
-  const { rows, refused } = await plan(since)
-  if (refused === null && rows?.form) return { rows, since }
+  const planned = await plan(since)
+  const refusal = planned.rows === undefined ? planned : planned.refusal
+  if (refusal === null && planned.rows?.form) return { rows: planned.rows, since }
   const message = `the form of the answers changed at ${minuteText(since)} UTC, and newer ones cannot be learned alone`
-  log({ level: 'warn', message, data: { reason: refused } })
+  log({ level: 'warn', message, data: { reason: refusal?.refused ?? null } })
   return null
 }
 
@@ -332,7 +355,7 @@ export const planRows = async (
       )
     : null
   const { rows, since } = newer ?? { ...planned, since: null }
-  if (newer === null && planned.refused !== null) return { refused: planned.refused }
+  if (newer === null && planned.refusal !== null) return planned.refusal
   if (rows.form === null) return rows
   return { ...rows, form: await withChange(deps, wanted.template, { form: rows.form, since }) }
 }

@@ -2,7 +2,10 @@
 import type { FieldRule } from '../../../core/answer/field-rules.ts'
 import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
 import type { HistoryEntry } from '../../../core/internalization/internalization.ts'
+import { termsOfTemplate } from '../../../core/internalization/answer-type.ts'
+import type { AppliedTerms } from '../../../core/terms/terms.ts'
 import type { AdminDeps } from '../../deps.ts'
+import { readMarked } from '../../../savings/announced-retirements.ts'
 import {
   readTemplate,
   readTemplateFacts,
@@ -21,6 +24,8 @@ export interface TemplateHistoryRow extends HistoryEntry {
 export interface LoadedTemplate extends TemplateFacts {
   /** null: not worked out yet */
   economics: TemplateEconomics | null
+  /** of its upstreams, about training on its answers */
+  terms: AppliedTerms[]
   /** by path */
   fields: FieldRule[]
   /** newest first */
@@ -33,7 +38,7 @@ export interface LoadedTemplate extends TemplateFacts {
  * @throws AppError `not-found`
  */
 export const loadTemplate = async (
-  { store, economics }: Pick<AdminDeps, 'store' | 'economics'>,
+  { store, economics, terms }: Pick<AdminDeps, 'store' | 'economics' | 'terms'>,
   version: string,
   isAssessed: boolean
 ): Promise<LoadedTemplate> => {
@@ -47,10 +52,12 @@ export const loadTemplate = async (
   for (const { id } of facts!.internalizations.slice(-MAX_HISTORIES))
     for (const entry of await store.internalizations.history(id))
       history.push({ ...entry, internalizationId: id })
+  const [{ model }, marked] = [template, await readMarked(store)]
   const assess = isAssessed ? economics.assess : economics.known
   return {
     ...facts!,
     economics: (await assess([template])).get(template.version) ?? null,
+    terms: termsOfTemplate(terms, { model, marked }, facts!.internalizations),
     fields: await store.templates.fields(template.version),
     history: history.sort((a, b) => b.at - a.at),
     similar: similar.map((each, at) => ({ ...others[at]!, ...each })),

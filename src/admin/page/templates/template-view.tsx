@@ -10,6 +10,7 @@ import {
   type SlotTest,
   type Template,
 } from '../../../core/template/template.ts'
+import { termsText } from '../../../core/terms/terms.ts'
 import { templatePath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Figures, Time } from '../parts/figures.tsx'
@@ -125,6 +126,22 @@ const Traffic = ({ stats, template }: LoadedTemplate) => {
     />
   )
 }
+
+const Terms = ({ terms }: Pick<LoadedTemplate, 'terms'>) =>
+  // of an own server both kinds of answers have the same line
+  [...new Map(terms.map((each) => [termsText(each), each.link]))].map(([text, link]) => (
+    <p>
+      Terms: <Line text={text} chars={800} />
+      {link !== null && (
+        <>
+          {' '}
+          <a href={link} rel="noreferrer">
+            open them
+          </a>
+        </>
+      )}
+    </p>
+  ))
 
 const internalizationCells = (row: Internalization) => {
   const winner = row.verdict?.arms[row.verdict.arm]
@@ -259,6 +276,7 @@ export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
       <p>
         <a href={withQuery(`${BASE}/records`, { template: template.version })}>Its records</a>
       </p>
+      <Terms terms={loaded.terms} />
       {formToken !== null && <Actions loaded={loaded} formToken={formToken} />}
       <h2>Internalizations</h2>
       <Internalizations rows={internalizations} />

@@ -2,10 +2,14 @@ import { Command } from 'commander'
 import { holdoutText } from '../../../core/internalization/holdout-time.ts'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts'
+import { termsOfTemplate } from '../../../core/internalization/answer-type.ts'
+import { termsText, type TrainingTerms } from '../../../core/terms/terms.ts'
+import { loadUpstreams, trainingTerms } from '../../../config/config-files.ts'
 import { shortId } from '../../../core/template/name.ts'
 import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
 import { slotsOf, type Segment, type Slot, type Template } from '../../../core/template/template.ts'
 import type { Economics } from '../../../savings/economics.ts'
+import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
 import { readCurve, type CurveWork } from '../../../lifecycle/learning-curve.ts'
 import { unexplainedAnswers } from '../../../lifecycle/logged-texts.ts'
@@ -150,11 +154,11 @@ const newestCurve = async (
 const collect = async (
   store: Store,
   economics: Economics,
-  settings: RolloutSettings,
+  { settings, terms }: { settings: RolloutSettings; terms: TrainingTerms },
   wanted: string
 ) => {
   const template = await templateOf(store, wanted)
-  const { version } = template
+  const { version, model } = template
   const internalizations = (await store.internalizations.list()).filter(
     ({ templateVersion }) => templateVersion === version
   )
@@ -167,6 +171,7 @@ const collect = async (
     stats: await store.templates.stats(version),
     economics: (await economics.assess([template])).get(version)!,
     internalizations,
+    terms: termsOfTemplate(terms, { model, marked: await readMarked(store) }, internalizations),
     liveInternalizationId: route?.internalizationId ?? null,
     rollouts: await liveRollouts(store, internalizations, settings),
     curve: await newestCurve(store, internalizations),
@@ -182,6 +187,7 @@ const render = ({
   stats,
   economics,
   internalizations,
+  terms,
   liveInternalizationId,
   rollouts,
   curve,
@@ -213,6 +219,7 @@ const render = ({
         paysText(economics),
       ],
     ]),
+    [...new Set(terms.map(termsText))].join('\n'),
     messagesText(template),
     slotsText(template),
     removedText(template),
@@ -226,7 +233,9 @@ const render = ({
 const show = (version: string, options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
     const economics = await openStoreEconomics(store, config)
-    const collected = await collect(store, economics, config.rollout, version)
+    const terms = trainingTerms(config, await loadUpstreams(config, process.env))
+    const settings = config.rollout
+    const collected = await collect(store, economics, { settings, terms }, version)
     const { rollouts, curve, titles, ...rest } = collected
     if (!options.json) return print(render(collected))
     print({

@@ -57,6 +57,12 @@ const BEFORE_TRAINING: (SaidRejection & { words: RegExp })[] = [
     helps: 'A JSON schema within the limits of the documentation, or none.',
   },
   {
+    words: /needs your consent: set TRAINING_CONSENT=/,
+    says: 'The terms of its upstream do not plainly allow training on these answers, or are not known.',
+    helps:
+      'If your own agreement allows it, TRAINING_CONSENT as the reason gives it, and a restart: the prompt is then tried again at once.',
+  },
+  {
     words: /^no request fits the/,
     says: 'The requests are too long for the small model, even without the prompt.',
     helps: 'A base model with a longer context.',
