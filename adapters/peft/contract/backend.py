@@ -49,7 +49,6 @@ class Row:
 class TrainInput:
     """One stage of training."""
 
-    job_id: str
     model: str
     """base model or lora to start from"""
     rows: list[Row]

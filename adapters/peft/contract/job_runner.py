@@ -161,7 +161,6 @@ def _train_input(
 ) -> TrainInput:
     job = record.job
     return TrainInput(
-        job_id=record.id,
         model=job["model"],
         rows=rows,
         validation_rows=validation_rows,

@@ -22,10 +22,6 @@ class AdamW:
     v: torch.Tensor
 
 
-def create_adamw(theta: torch.Tensor) -> AdamW:
-    return AdamW(0, torch.zeros_like(theta), torch.zeros_like(theta))
-
-
 @torch.no_grad()
 def adamw_step(
     theta: torch.Tensor,

@@ -76,7 +76,6 @@ async def answer(backend: PeftBackend, request: ChatRequest):
 
 def job(folder: Path, **fields) -> TrainInput:
     usual = {
-        "job_id": "ftjob-1",
         "model": "tiny",
         "rows": ROWS,
         "validation_rows": [],
