@@ -5,7 +5,7 @@ import {
   MAX_NOTE_CHARS,
   type InternalizationPlan,
 } from '../../core/internalization/internalization.ts'
-import type { RouteOutcome } from '../../core/log/record.ts'
+import type { Bought, RouteOutcome } from '../../core/log/record.ts'
 import { MAX_LABEL_CHARS, type Template } from '../../core/template/template.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
 import type { Usage } from '../../openai/chat.ts'
@@ -325,6 +325,7 @@ export const recordSchema = z
     route: stored<RouteOutcome>('decision of the router if a live template matched').nullable(),
     request: z.string().optional(),
     response: z.string().nullable().optional(),
+    bought: stored<Bought>('of a move: which record was sent again, and when').optional(),
   })
   .openapi('Record')
 

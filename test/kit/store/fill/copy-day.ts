@@ -141,11 +141,11 @@ const copySegments = async (
 
 /** What the worker counts when it has tagged them. */
 const tagTotals = async (tx: Transaction, { model, placed, day, ended }: Copy): Promise<void> => {
-  const byVersion = new Map<string, { at: number; was: null }[]>()
+  const byVersion = new Map<string, { at: number; was: null; outcome: null }[]>()
   for (const { head } of recordsOf(placed.map(([{ segment }]) => segment))) {
     const version = model.tags.get(head.id)
     if (version === undefined || ended.includes(version)) continue
-    const counted = { at: head.at + (day - model.day) * DAY_MS, was: null }
+    const counted = { at: head.at + (day - model.day) * DAY_MS, was: null, outcome: null }
     const others = byVersion.get(version)
     if (others === undefined) byVersion.set(version, [counted])
     else others.push(counted)
