@@ -168,6 +168,7 @@ export const templateSummarySchema = z
       .string()
       .optional()
       .describe('id of the only issued key whose requests match; absent: any'),
+    movedFrom: z.string().optional().describe('version that a person has moved to this model'),
     maxTurnsAfter: z.number(),
     stats: statsSchema,
     economics: economicsSchema,
