@@ -123,6 +123,11 @@ describe('a prompt whose requests will name a new model', () => {
     expect(periods.all.spentUsd).toBeCloseTo(300 * (90 * 0.15e-6 + 2 * 0.6e-6), 9)
     expect(periods.all.movesUsd).toBeCloseTo(ROWS * USD, 9)
     expect(await templateOf(TO)).toMatchObject({ requests: 0, bought: ROWS })
+    const scanned = await json<{ templates: { requests: number }[] }>(
+      'scan',
+      scene.env['DATA_DIR']!
+    )
+    expect(scanned.templates.map(({ requests }) => requests)).toEqual([300])
     expect(await runCli(scene.env, 'savings')).toContain('for bought answers of other models')
   })
 

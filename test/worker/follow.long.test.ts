@@ -29,6 +29,10 @@ type Answers = (number: number) => string | null
 /** The next colour: nothing that the old model says. */
 const next: Answers = (number) => COLOURS[(number + 1) % 6]!
 
+const aloud: Answers = (number) =>
+  `Let me think about order ${number}. ${'The customer wants paint, and paint has its shelf. '.repeat(6)} ` +
+  `So it is ${next(number)}.`
+
 const numberIn = (request: string): number => Number(/Order (\d+)/.exec(request)![1])
 
 /** A client's request with the new name. */
@@ -215,9 +219,7 @@ describe('a template that is followed to a new model', () => {
   })
 
   it('is rejected with advice where the new model thinks aloud', async () => {
-    const aloud = (number: number): string =>
-      `Let me think about order ${number}. ${'The customer wants paint, and paint has its shelf. '.repeat(6)}`
-    const moved = await follow((number) => `${aloud(number)} So it is ${next(number)}.`)
+    const moved = await follow(aloud)
     expect(moved).toMatchObject({ agreement: 0, bought: 2 * PLANNED_ROWS })
     const { state } = await proved()
     expect(state).toMatchObject({ name: 'rejected', isUntrained: true })

@@ -59,7 +59,7 @@ interface TaggedRow {
   /** its version before; null: none */
   was: string | null
   /** place in `SEARCH_OUTCOMES` */
-  outcome: number | null
+  outcome: number
 }
 
 /** What tagging records adds. */

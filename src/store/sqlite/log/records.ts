@@ -115,7 +115,7 @@ const tagRecords = async (
     id: String(id),
     at: Number(at),
     was: was === null ? null : String(was),
-    outcome: outcome === null ? null : Number(outcome),
+    outcome: Number(outcome),
   }))
   const moved = known.filter(({ was }) => was !== templateVersion)
   const movedIds = moved.map(({ id }) => id)
