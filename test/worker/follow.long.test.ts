@@ -53,9 +53,11 @@ describe('a template that is followed to a new model', () => {
   let worker: Worker
   let old: Template
   let asked: string[]
+  let isThere: boolean
 
   const answerOf = (answers: Answers, request: string): UpstreamAnswer => {
     asked.push(request)
+    if (!isThere) return { status: 404, body: '{}', retryAfterMs: null }
     const content = answers(numberIn(request))
     const choices = [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }]
     return content === null
@@ -112,6 +114,7 @@ describe('a template that is followed to a new model', () => {
     worker = await harness.worker()
     old = (await harness.store.templates.list())[0]!
     asked = []
+    isThere = true
   })
 
   it('has the same prompt, the label and the rules, and is proved on the answers of the new model', async () => {
@@ -216,6 +219,25 @@ describe('a template that is followed to a new model', () => {
     expect(moved!.bought).toBe(2 * PLANNED_ROWS - moved!.differences.at(-1)!.requests)
     await harness.runFor(worker, 60_000)
     expect(await usableRequests(harness.store, await follower())).toBe(moved!.bought)
+    // a second run sends others and what was refused, though its first answers may all be refusals
+    const again = await follow((number) => (number % 10 === 0 ? null : next(number)))
+    expect(again).toMatchObject({ failed: 0, unsent: 0, requests: 2 * PLANNED_ROWS })
+    const answered = asked.map(numberIn).filter((number) => number % 10 !== 0)
+    expect(new Set(answered).size).toBe(answered.length)
+  })
+
+  it('is not stored where the new model is not there', async () => {
+    isThere = false
+    await expect(follow()).rejects.toThrow('the upstream does not answer with gpt-6-luna: 404')
+    expect(asked).toHaveLength(1)
+    expect(await follower()).toBeUndefined()
+  })
+
+  it('is the one that traffic of the new name has made already', async () => {
+    const rival = { ...old, model: TO, version: 'rival', maxTurnsAfter: 2 }
+    await harness.store.templates.upsert([rival])
+    await follow()
+    expect(await follower()).toEqual({ ...rival, movedFrom: old.version })
   })
 
   it('is rejected with advice where the new model thinks aloud', async () => {

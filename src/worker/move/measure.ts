@@ -102,7 +102,7 @@ class Measurement {
   constructor(deps: MoveDeps, options: MoveOptions) {
     this.deps = deps
     this.options = options
-    this.sender = new Sender(deps, options.to)
+    this.sender = new Sender(deps, options.to, () => this.bought > 0)
   }
 
   /** Compares the answers that an earlier run has bought. */

@@ -127,11 +127,13 @@ const drawConversations = (
     rows += own.length
   }
   return drawn.flatMap((own) => {
-    const compared = Math.floor(random() * own.length)
+    const known = own.filter(isBought)
+    const turns = known.length > 0 ? known : own
+    const compared = turns[Math.floor(random() * turns.length)]!
     // the compared turn is sent first, so that a short budget leaves something to compare
-    return [...own.splice(compared, 1), ...own].map((exchange, place) => ({
+    return [compared, ...own.filter((each) => each !== compared)].map((exchange) => ({
       exchange,
-      isCompared: place === 0,
+      isCompared: exchange === compared,
       isBought: isBought(exchange),
     }))
   })

@@ -35,13 +35,15 @@ const isRefusal = (status: number): boolean =>
 export class Sender {
   private readonly deps: SendDeps
   private readonly to: string
+  private readonly hasAnswered: () => boolean
   private refusals = 0
   private answers = 0
 
-  /** @param to the new model */
-  constructor(deps: SendDeps, to: string) {
+  /** @param to the new model @param hasAnswered in an earlier run, whose refused requests are now the first ones */
+  constructor(deps: SendDeps, to: string, hasAnswered: () => boolean) {
     this.deps = deps
     this.to = to
+    this.hasAnswered = hasAnswered
   }
 
   /** @throws AppError `upstream-unavailable` where the model is not there */
@@ -60,7 +62,8 @@ export class Sender {
     const message = messageOf(answer)
     const isGone = [401, 403, 404].includes(answer.status)
     this.refusals++
-    if (this.answers === 0 && (isGone || this.refusals >= MAX_FIRST_REFUSALS))
+    const isNeverThere = this.refusals >= MAX_FIRST_REFUSALS && !this.hasAnswered()
+    if (this.answers === 0 && (isGone || isNeverThere))
       throw new AppError(
         'upstream-unavailable',
         `the upstream does not answer with ${this.to}: ${message}`
