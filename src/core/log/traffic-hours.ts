@@ -184,7 +184,10 @@ export const trafficOf = (records: readonly CountedRecord[]): TrafficHour[] => {
     const hour = Math.floor((bought?.at ?? at) / HOUR_MS) * HOUR_MS
     const sum = hours.get(hour) ?? nothingIn(hour)
     if (bought === undefined) addRecord(sum, record)
-    else addBought(sum, [chargedOf(model, record.usage) ?? []].flat())
+    else {
+      const charged = chargedOf(model, record.usage)
+      addBought(sum, charged === null ? [] : [charged])
+    }
     hours.set(hour, sum)
   }
   return [...hours.values()]
