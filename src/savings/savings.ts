@@ -47,6 +47,8 @@ export interface PeriodSavings {
   trainingHours: number
   /** part of what was spent: audited answers that a lora would have given; and second answers, in addition to it */
   auditsUsd: number
+  /** answers that moves to other models have bought; beside what was spent, and in no other figure */
+  movesUsd: number
   /** whose loras were asked, live, or trained */
   templates: TemplateSavings[]
 }
@@ -173,7 +175,7 @@ const totalOf = (parts: readonly Savings[], { engineUsd, trainingUsd }: OwnCosts
   }
 }
 
-const NOTHING: Pick<TrafficHour, 'charged' | 'uncounted' | 'asked'> = {
+const NOTHING: Pick<TrafficHour, 'charged' | 'uncounted' | 'asked' | 'bought'> = {
   charged: [],
   uncounted: 0,
   asked: [],
@@ -196,6 +198,7 @@ const periodOf = (ledger: Ledger, from: number): Omit<PeriodSavings, 'auditsUsd'
     unpricedAnswers: templates.reduce((total, row) => total + (row.usd ? 0 : row.answered), 0),
     engineHours,
     trainingHours: hoursTrained(ledger, from, internalizations),
+    movesUsd: (sum.bought ?? []).reduce((usd, row) => usd + (costOf(settings, row) ?? 0), 0),
     templates,
   }
 }

@@ -345,6 +345,31 @@ describe('templates', () => {
     })
   })
 
+  it('has links both ways between a template and the one that follows it', async () => {
+    const old = exampleTemplate('old')
+    const fresh = { ...exampleTemplate('fresh'), model: 'gpt-6-luna', movedFrom: 'old' }
+    await page.store.templates.upsert([old, fresh])
+    await page.store.internalizations.create(
+      exampleInternalization('i', { templateVersion: 'old' })
+    )
+    const bought = { of: 'record-1', at: 9_000, conversation: 'record-1' }
+    await page.store.records.append(batchOf([{ ...exampleRecord(2), model: 'gpt-6-luna', bought }]))
+    await page.store.records.tagTemplate(['record-2'], 'fresh')
+    const markup = await page.view('/admin/templates/fresh')
+    expect(markup).toMatch(/It follows <a href="\/admin\/templates\/old">.* to .*gpt-6-luna/)
+    expect(markup).toContain('Bought answers')
+    // the history is of both
+    expect(markup).toContain('href="/admin/internalizations/i"')
+    const back = await page.view('/admin/templates/old')
+    expect(back).toMatch(/It is followed by <a href="\/admin\/templates\/fresh">.*proving\)/)
+    expect(back).not.toContain('Bought answers')
+    const list = await page.view('/admin/templates')
+    expect(list).toContain('follows <a href="/admin/templates/old">')
+    expect(await page.view('/admin/records/record-2')).toMatch(
+      /bought for a move to this model.*href="\/admin\/records\/record-1"/s
+    )
+  })
+
   describe('versions of a prompt', () => {
     const LINES = Array.from({ length: 20 }, (_, at) => `Rule ${at} is to be kept.`)
 

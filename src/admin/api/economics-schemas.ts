@@ -4,7 +4,8 @@ import type { Price } from '../../core/cost/prices.ts'
 
 export const statsSchema = z
   .object({
-    requests: z.number(),
+    requests: z.number().describe('of clients'),
+    bought: z.number().describe('answers that a move has bought for it; no requests of clients'),
     answered: z.number().describe('requests that the lora answered'),
     forwarded: z.number().describe('requests that matched a live route and the upstream answered'),
     promptTokensSaved: z.number(),
@@ -136,6 +137,9 @@ const periodSavingsSchema = z
     auditsUsd: z
       .number()
       .describe('paid to the upstream for audited answers that a lora would have given'),
+    movesUsd: z
+      .number()
+      .describe('paid for answers of other models that moves have bought; in no other figure'),
     templates: z.array(
       z.object({
         version: z.string(),

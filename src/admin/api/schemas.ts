@@ -5,7 +5,7 @@ import {
   MAX_NOTE_CHARS,
   type InternalizationPlan,
 } from '../../core/internalization/internalization.ts'
-import type { RouteOutcome } from '../../core/log/record.ts'
+import type { Bought, RouteOutcome } from '../../core/log/record.ts'
 import { MAX_LABEL_CHARS, type Template } from '../../core/template/template.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
 import type { Usage } from '../../openai/chat.ts'
@@ -167,6 +167,7 @@ export const templateSummarySchema = z
       )
       .describe('text that is removed unread; a request with any other text there does not match'),
     caller: maybe.describe('id of the only issued key whose requests match; absent: any'),
+    movedFrom: maybe.describe('version that a person has moved to this model'),
     maxTurnsAfter: z.number(),
     stats: statsSchema,
     economics: economicsSchema,
@@ -324,6 +325,7 @@ export const recordSchema = z
     route: stored<RouteOutcome>('decision of the router if a live template matched').nullable(),
     request: z.string().optional(),
     response: z.string().nullable().optional(),
+    bought: stored<Bought>('of a move: which record was sent again, and when').optional(),
   })
   .openapi('Record')
 

@@ -78,6 +78,7 @@ export const templateSummary = (
     slots: slotsOf(template).map(slotView),
     removed: removedPlaces(template),
     ...(template.caller !== undefined && { caller: template.caller }),
+    ...(template.movedFrom !== undefined && { movedFrom: template.movedFrom }),
     stats,
     economics,
     internalization: newest === undefined ? null : internalizationSummary(newest),

@@ -61,6 +61,8 @@ export interface TrafficHour {
   /** answers of the upstream whose tokens are not known, or of further models */
   uncounted: number
   asked: Asked[]
+  /** of answers that moves have bought in this hour, and of no client's; absent where there are none */
+  bought?: Charged[]
   /** from the request to the end of an answer with status 2xx, by who answered; imported records have none */
   latency: { lora: LatencyHistogram; upstream: LatencyHistogram }
 }
@@ -95,7 +97,7 @@ export const failuresIn = (hours: readonly TrafficHour[]): number =>
 
 /** What of a record counts. */
 export interface CountedRecord {
-  head: Pick<RecordHead, 'at' | 'model' | 'status' | 'durationMs' | 'route'>
+  head: Pick<RecordHead, 'at' | 'model' | 'status' | 'durationMs' | 'route' | 'bought'>
   /** as the provider counted it */
   usage: Usage | null
 }
@@ -122,21 +124,31 @@ const addCharged = (sum: Pick<TrafficHour, 'charged' | 'uncounted'>, more: Charg
   else sum.uncounted += more.answers
 }
 
-const addCharge = (sum: TrafficHour, model: string, counts: TokenCounts | null): void => {
-  if (counts === null || counts.input === null || counts.output === null) {
-    sum.uncounted++
-    return
-  }
+/** @returns null where the tokens are not known */
+const chargedOf = (model: string, counts: TokenCounts | null): Charged | null => {
+  if (counts === null || counts.input === null || counts.output === null) return null
   const { input, cachedInput, cacheWrite, output } = counts
-  const written = cacheWrite ?? 0
-  addCharged(sum, {
+  return {
     model,
     answers: 1,
     input,
     cachedInput: cachedInput ?? 0,
-    cacheWrite: written,
+    cacheWrite: cacheWrite ?? 0,
     output,
-  })
+  }
+}
+
+const addCharge = (sum: TrafficHour, model: string, counts: TokenCounts | null): void => {
+  const charged = chargedOf(model, counts)
+  if (charged === null) sum.uncounted++
+  else addCharged(sum, charged)
+}
+
+/** Of the operator's moves, whose models have prices; an answer without usage adds nothing. */
+const addBought = (sum: TrafficHour, rows: readonly Charged[]): void => {
+  if (rows.length === 0) return
+  sum.bought ??= []
+  for (const row of rows) addRow(sum.bought, 'model', row)
 }
 
 const addRecord = (sum: TrafficHour, { head, usage }: CountedRecord): void => {
@@ -166,9 +178,15 @@ const addRecord = (sum: TrafficHour, { head, usage }: CountedRecord): void => {
 export const trafficOf = (records: readonly CountedRecord[]): TrafficHour[] => {
   const hours = new Map<number, TrafficHour>()
   for (const record of records) {
-    const hour = Math.floor(record.head.at / HOUR_MS) * HOUR_MS
+    const { usage } = record
+    const { at, model, bought } = record.head
+    const hour = Math.floor((bought?.at ?? at) / HOUR_MS) * HOUR_MS
     const sum = hours.get(hour) ?? nothingIn(hour)
-    addRecord(sum, record)
+    if (bought === undefined) addRecord(sum, record)
+    else {
+      const charged = chargedOf(model, usage && tokenCounts(usage))
+      addBought(sum, charged === null ? [] : [charged])
+    }
     hours.set(hour, sum)
   }
   return [...hours.values()]
@@ -186,7 +204,7 @@ export const addHours = (a: TrafficHour, b: TrafficHour): TrafficHour => {
   }
   for (const row of b.charged) addCharged(named, row)
   for (const row of b.asked) addRow(named.asked, 'version', row)
-  return {
+  const sum: TrafficHour = {
     hour: a.hour,
     requests: a.requests + b.requests,
     matched: a.matched + b.matched,
@@ -200,6 +218,8 @@ export const addHours = (a: TrafficHour, b: TrafficHour): TrafficHour => {
       upstream: addLatencies(a.latency.upstream, b.latency.upstream),
     },
   }
+  for (const { bought = [] } of [a, b]) addBought(sum, bought)
+  return sum
 }
 
 /**

@@ -3,12 +3,16 @@ import {
   rolloutStageOf,
   type Internalization,
 } from '../../../core/internalization/internalization.ts'
-import { retirementText, type Retirement } from '../../../core/cost/retirements.ts'
+import {
+  retirementText,
+  type FollowedRetirement,
+  type Retirement,
+} from '../../../core/cost/retirements.ts'
 import { stageName } from '../../../core/rollout/stages.ts'
 import { BASE } from '../env.ts'
 import { Notice, Time } from '../parts/figures.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
-import { TemplateLink, type Names } from '../parts/links.tsx'
+import { Followers, TemplateLink, type Names } from '../parts/links.tsx'
 import { reasonOf } from '../parts/state.tsx'
 import { Line } from '../parts/text.tsx'
 import { healthSentences } from './health.tsx'
@@ -87,6 +91,18 @@ const retirementSentence = (retirement: Retirement): Sentence => ({
   ),
 })
 
+/** No alarm: a person has decided what the requests will name. */
+const followedSentence = (retirement: FollowedRetirement, names: Names): Sentence => ({
+  tone: 'plain',
+  says: (
+    <>
+      The provider’s model <Line text={retirement.model} chars={80} /> {retirementText(retirement)}:{' '}
+      {counted(retirement.templates, 'template')} followed by{' '}
+      <Followers followers={retirement.followers} names={names} />.
+    </>
+  ),
+})
+
 const pausedSentence = (row: Internalization, names: Names): Sentence => ({
   tone: 'waits',
   says: (
@@ -122,7 +138,11 @@ const sentencesOf = (overview: LoadedOverview, showsTexts: boolean): Sentence[] 
   const templates = `${BASE}/templates`
   return [
     ...healthSentences(overview, showsTexts),
-    ...firstOf(retirements.map(retirementSentence), templates),
+    ...firstOf(retirements.open.map(retirementSentence), templates),
+    ...firstOf(
+      retirements.followed.map((one) => followedSentence(one, names)),
+      templates
+    ),
     ...firstOf(
       routes.flatMap((route) => routeSentences(route, names)),
       `${templates}?state=live`

@@ -21,7 +21,7 @@ import {
   rolloutReports,
   type RolloutReport,
 } from '../../../lifecycle/rollout-report.ts'
-import { retirementsOf, type Retirement } from '../../../core/cost/retirements.ts'
+import { retirementsOfTemplates, type Retirements } from '../../../core/cost/retirements.ts'
 import { PERIODS, periodStart, type PeriodName } from '../../../core/cost/periods.ts'
 import { isInWork } from '../../../lifecycle/transitions.ts'
 import type { SavingsReport } from '../../../savings/savings.ts'
@@ -92,7 +92,7 @@ export interface LoadedOverview {
   /** null: there is an engine */
   withoutEngine: WithoutEngine | null
   /** models of templates that are retired soon, or were lately */
-  retirements: Retirement[]
+  retirements: Retirements
   /** forgettings that are not finished */
   forgetting: number
   /** of the whole period, oldest first; times without a request are missing */
@@ -212,11 +212,7 @@ export const loadOverview = async (
     moreRejected: Math.max(0, rejected.length - MAX_REJECTED),
     failures: await loadFailures(store, hours, now()),
     withoutEngine: await loadWithoutEngine(deps, rows, templates),
-    retirements: retirementsOf(
-      templates.map(({ model }) => model),
-      await readRetiresOn(store, prices),
-      now()
-    ),
+    retirements: retirementsOfTemplates(templates, rows, await readRetiresOn(store, prices), now()),
     forgetting: (await forgetTasks(store)).length,
     traffic: mergeHours(hours, PERIODS[period].bucketMs),
     from,

@@ -1,6 +1,8 @@
 /** Reads one template with its internalizations, their histories, and versions of the same prompt. */
 import type { FieldRule } from '../../../core/answer/field-rules.ts'
 import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
+import { followersOf, type Follower } from '../../../core/internalization/followers.ts'
+import { namesOf } from '../../../core/template/name.ts'
 import type { HistoryEntry } from '../../../core/internalization/internalization.ts'
 import { termsOfTemplate } from '../../../core/internalization/answer-type.ts'
 import type { AppliedTerms } from '../../../core/terms/terms.ts'
@@ -11,6 +13,7 @@ import {
   readTemplateFacts,
   type TemplateFacts,
 } from '../../reading/template-facts.ts'
+import type { Names } from '../parts/links.tsx'
 import { similarVersions, type SimilarVersion } from './versions.ts'
 
 /** internalizations whose history is shown, the newest ones */
@@ -22,6 +25,10 @@ export interface TemplateHistoryRow extends HistoryEntry {
 }
 
 export interface LoadedTemplate extends TemplateFacts {
+  /** templates of other models that it was moved to */
+  followers: Follower[]
+  /** of all templates */
+  names: Names
   /** null: not worked out yet */
   economics: TemplateEconomics | null
   /** of its upstreams, about training on its answers */
@@ -43,13 +50,18 @@ export const loadTemplate = async (
   isAssessed: boolean
 ): Promise<LoadedTemplate> => {
   const template = await readTemplate(store, version)
-  const similar = similarVersions(template, await store.templates.list())
+  const templates = await store.templates.list()
+  const all = await store.internalizations.list({ recordIds: false })
+  const similar = similarVersions(template, templates)
   const [facts, ...others] = await readTemplateFacts(store, [
     template,
     ...similar.map((each) => each.template),
   ])
   const history: TemplateHistoryRow[] = []
-  for (const { id } of facts!.internalizations.slice(-MAX_HISTORIES))
+  // what happened before the move is of the same prompt
+  const line = [template.version, template.movedFrom]
+  const inLine = all.filter(({ templateVersion }) => line.includes(templateVersion))
+  for (const { id } of inLine.slice(-MAX_HISTORIES))
     for (const entry of await store.internalizations.history(id))
       history.push({ ...entry, internalizationId: id })
   const [{ model }, marked] = [template, await readMarked(store)]
@@ -59,6 +71,8 @@ export const loadTemplate = async (
     economics: (await assess([template])).get(template.version) ?? null,
     terms: termsOfTemplate(terms, { model, marked }, facts!.internalizations),
     fields: await store.templates.fields(template.version),
+    followers: followersOf(templates, all).get(template.version) ?? [],
+    names: namesOf(templates, await store.templates.labels()),
     history: history.sort((a, b) => b.at - a.at),
     similar: similar.map((each, at) => ({ ...others[at]!, ...each })),
   }

@@ -17,7 +17,7 @@ import { Figures, Time } from '../parts/figures.tsx'
 import { Action } from '../parts/form.tsx'
 import { Fold } from '../parts/fold.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
-import { InternalizationLink, TemplateName } from '../parts/links.tsx'
+import { Followers, InternalizationLink, TemplateLink, TemplateName } from '../parts/links.tsx'
 import { reasonOf, StateBadge, whyOf } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
@@ -115,6 +115,15 @@ const Traffic = ({ stats, template }: LoadedTemplate) => {
           value: whole(stats.answered),
           note: `${shareOf(stats.answered, routed)}${whole(routed)} that matched a live route`,
         },
+        ...(stats.bought === 0
+          ? []
+          : [
+              {
+                name: 'Bought answers',
+                value: whole(stats.bought),
+                note: 'for the move to this model; no request of a client',
+              },
+            ]),
         { name: 'Prompt tokens saved', value: whole(stats.promptTokensSaved) },
         {
           name: 'Last seen (UTC)',
@@ -142,6 +151,23 @@ const Terms = ({ terms }: Pick<LoadedTemplate, 'terms'>) =>
       )}
     </p>
   ))
+
+/** The links both ways between a template and the one that a person has moved it to. */
+const Followed = ({ template: { model, movedFrom }, followers, names }: LoadedTemplate) => (
+  <>
+    {movedFrom !== undefined && (
+      <p>
+        It follows <TemplateLink version={movedFrom} names={names} /> to{' '}
+        <Line text={model} chars={40} />.
+      </p>
+    )}
+    {followers.length > 0 && (
+      <p>
+        It is followed by <Followers followers={followers} names={names} />.
+      </p>
+    )}
+  </>
+)
 
 const internalizationCells = (row: Internalization) => {
   const winner = row.verdict?.arms[row.verdict.arm]
@@ -273,6 +299,7 @@ export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
   return (
     <>
       <Traffic {...loaded} />
+      <Followed {...loaded} />
       <p>
         <a href={withQuery(`${BASE}/records`, { template: template.version })}>Its records</a>
       </p>

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { holdoutText } from '../../../core/internalization/holdout-time.ts'
+import { followersOf, type Follower } from '../../../core/internalization/followers.ts'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts'
 import { termsOfTemplate } from '../../../core/internalization/answer-type.ts'
@@ -18,7 +19,8 @@ import { formText, type ShownForm } from '../../form-text.ts'
 import { percent, print, table, type OutputOptions } from '../../output.ts'
 import { historiesOf, historyText } from '../../rollout/history.ts'
 import { liveRollouts, type Rollout } from '../../rollout/rollout-of.ts'
-import { readTitles } from '../../titles.ts'
+import { followersText, readTitles, type Titles } from '../../titles.ts'
+import { visibleName } from '../../../visible-text.ts'
 import { learningCurveText, planRulesText } from '../../verdict-text.ts'
 import { fieldRulesText } from './fields.ts'
 import { agreementText, paysText, stateText } from '../../state-text.ts'
@@ -151,6 +153,18 @@ const newestCurve = async (
   return null
 }
 
+/** Where it was moved from, and to. */
+const followLines = (
+  { model, movedFrom }: Template,
+  followers: readonly Follower[],
+  titles: Titles
+): string[] => [
+  ...(movedFrom === undefined
+    ? []
+    : [`It follows ${titles.title(movedFrom)} to ${visibleName(model)}.`]),
+  ...(followers.length === 0 ? [] : [`It is followed by ${followersText(followers, titles)}.`]),
+]
+
 const collect = async (
   store: Store,
   economics: Economics,
@@ -159,15 +173,15 @@ const collect = async (
 ) => {
   const template = await templateOf(store, wanted)
   const { version, model } = template
-  const internalizations = (await store.internalizations.list()).filter(
-    ({ templateVersion }) => templateVersion === version
-  )
+  const all = await store.internalizations.list()
+  const internalizations = all.filter(({ templateVersion }) => templateVersion === version)
   const route = (await store.routes.list()).find((row) => row.template.version === version)
   return {
     template,
     fields: await store.templates.fields(version),
     label: (await store.templates.labels()).get(version) ?? null,
     titles: await readTitles(store),
+    followers: followersOf(await store.templates.list(), all).get(version) ?? [],
     stats: await store.templates.stats(version),
     economics: (await economics.assess([template])).get(version)!,
     internalizations,
@@ -184,6 +198,7 @@ const render = ({
   template,
   fields,
   titles,
+  followers,
   stats,
   economics,
   internalizations,
@@ -202,6 +217,7 @@ const render = ({
         'tenant',
         'model',
         'requests',
+        'bought',
         'answered',
         'prompt tokens saved',
         'live',
@@ -213,6 +229,7 @@ const render = ({
         template.tenant,
         template.model,
         stats.requests,
+        stats.bought,
         stats.answered,
         stats.promptTokensSaved,
         liveInternalizationId === null ? 'no' : shortId(liveInternalizationId),
@@ -220,6 +237,7 @@ const render = ({
       ],
     ]),
     [...new Set(terms.map(termsText))].join('\n'),
+    ...followLines(template, followers, titles),
     messagesText(template),
     slotsText(template),
     removedText(template),
