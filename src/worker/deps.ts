@@ -54,8 +54,17 @@ export interface WebhookTarget {
   fetch: typeof fetch
 }
 
-/** The lists of models of all upstreams, each with its host. @throws what a request throws */
-export type ReadModelLists = () => { host: string; list: () => Promise<string> }[]
+/** The list of models of an upstream. */
+export interface ModelList {
+  host: string
+  /** @throws what a request throws */
+  list: () => Promise<string>
+  /** whether requests for the model go to the upstream */
+  isAsked: (model: string) => boolean
+}
+
+/** Of all upstreams. */
+export type ReadModelLists = () => ModelList[]
 
 export interface WorkerDeps {
   store: Store

@@ -1,7 +1,7 @@
 /** Reads, once a day, when the upstreams retire their models, from their lists of models. */
 import { isDate } from '../core/cost/prices.ts'
 import { DAY_MS } from '../core/days.ts'
-import type { NamedUpstream } from '../core/upstream-choice.ts'
+import { findUpstream, type NamedUpstream } from '../core/upstream-choice.ts'
 import { toAppError } from '../errors.ts'
 import {
   readAnnounced,
@@ -56,12 +56,20 @@ export const createModelLists = ({
   upstreams,
   fetch,
 }: ModelListOptions): ReadModelLists | null => {
-  const keyed = [standard, ...upstreams].flatMap(({ baseUrl, apiKey }) =>
-    apiKey === null ? [] : [{ baseUrl, apiKey }]
+  const entries = [
+    { ...standard, entry: null },
+    ...upstreams.map((one) => ({ ...one, entry: one })),
+  ]
+  const keyed = entries.flatMap(({ baseUrl, apiKey, entry }) =>
+    apiKey === null ? [] : [{ baseUrl, apiKey, entry }]
   )
   if (keyed.length === 0) return null
   return () =>
-    keyed.map((one) => ({ host: new URL(one.baseUrl).host, list: () => readList(fetch, one) }))
+    keyed.map((one) => ({
+      host: new URL(one.baseUrl).host,
+      list: () => readList(fetch, one),
+      isAsked: (model) => findUpstream(upstreams, model) === one.entry,
+    }))
 }
 
 /**
@@ -99,20 +107,22 @@ export const openRetirements = async (
       const on: Record<string, string> = {}
       let failed = 0
       const lists = readModelLists()
-      for (const { host, list } of lists)
+      for (const { host, list, isAsked } of lists) {
+        // where a list cannot be read, what was known of its models stays
+        let days = announced?.on ?? {}
         try {
-          Object.assign(on, shutdownDates(await list()))
+          days = shutdownDates(await list())
         } catch (error) {
           failed++
           const { message } = toAppError(error)
           const said = `when ${host} retires its models cannot be read: ${message}`
           log({ level: 'info', message: said })
         }
-      // where all lists failed, what was known stays, and the next hour tries again
-      announced =
-        failed < lists.length
-          ? { at: now(), on }
-          : { at: now() - DAY_MS + RETRY_MS, on: announced?.on ?? {} }
+        // other upstreams may have other models of the same name
+        for (const [model, day] of Object.entries(days)) if (isAsked(model)) on[model] = day
+      }
+      // where all lists failed, the next hour tries again
+      announced = { at: failed < lists.length ? now() : now() - DAY_MS + RETRY_MS, on }
       retiresOn = withAnnounced(announced, deprecatedOn)
       await saveAnnounced(store, announced)
     },
