@@ -149,11 +149,13 @@ const usdOf = ({ cause, tokens }: FoundCause, { price, minimum }: Priced): numbe
   return PER_MILLION * Math.max(0, saved - added)
 }
 
+/** Why requests a month are not known. */
+export const NO_RATE =
+  'the times in the log cover less than a day; a log without times needs --days'
+
 const whyUnknown = (model: string, { price, requestsPerMonth }: Priced): string | null => {
   if (price === null) return `no price of ${model} is known: add it to PRICES_FILE`
-  return requestsPerMonth === null
-    ? 'the times in the log cover less than a day: set --days to the number of days that the log covers'
-    : null
+  return requestsPerMonth === null ? NO_RATE : null
 }
 
 const perMonth = (usd: number | null, requestsPerMonth: number | null): number | null =>

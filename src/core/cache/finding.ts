@@ -1,5 +1,6 @@
 /** Why the provider's cache is not read for the requests of one template, in tokens. Knows nothing of prices' dollars. */
 import { groupBy } from '../group-by.ts'
+import { cacheLifeMs, findPrice, leastCachedTokens, type Price } from '../cost/prices.ts'
 import { BYTES_PER_TOKEN } from '../cost/token-estimate.ts'
 import { differenceOf, type Difference } from './difference.ts'
 import { layOut, type Layout } from './layout.ts'
@@ -47,6 +48,12 @@ export interface CacheRules {
   /** tokens; the provider caches no shorter prefix of the model */
   minimumOf: (model: string) => number
 }
+
+/** Of each model, by its newest price. */
+export const cacheRules = (prices: readonly Price[]): CacheRules => ({
+  lifeOf: (model) => cacheLifeMs(findPrice(prices, model)),
+  minimumOf: (model) => leastCachedTokens(findPrice(prices, model)),
+})
 
 /** OpenAI, "Prompt caching": "1024 tokens, with cache hits occurring in increments of 128 tokens". */
 const STEP_TOKENS = 128

@@ -179,6 +179,27 @@ export const savedPerMonth = ({ perCallUsd, traffic, coverage }: Draft): number 
   return savingsOf(perCallUsd, volume, { engineUsd: 0, trainingUsd: 0 }).netUsd
 }
 
+/** @param share of the prompt tokens that the cache serves, 0 to 1 @param written null: like the call */
+export const withCacheHits = (draft: Draft, share: number, written: number | null): Draft => {
+  const { call, price, adaptedPrice, coverage } = draft
+  if (call === null || price === null) return draft
+  const changed = { ...call, cacheHitShare: Math.min(1, share), cacheWriteShare: written }
+  const costs = callCosts(changed, { upstream: price, adapted: adaptedPrice })
+  return {
+    ...draft,
+    call: changed,
+    perCallUsd: { ...costs, internalized: internalizedCost(costs, coverage) },
+  }
+}
+
+/** With what mends add to the provider's cache. @param share of the prompt tokens, 0 to 1 */
+export const withMends = (draft: Draft, share: number): Draft => {
+  const { call } = draft
+  if (call === null || share === 0) return draft
+  const written = call.cacheWriteShare && Math.max(0, call.cacheWriteShare - share)
+  return withCacheHits(draft, call.cacheHitShare + share, written)
+}
+
 /** What no route may answer saves nothing, and costs its training. */
 const FREE_TEXT: Forecast = {
   ...unknownForecast('its answers are free text without a form, which cannot go live'),

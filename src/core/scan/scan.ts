@@ -4,8 +4,8 @@
  * come from outside.
  */
 import { cacheReport, type CacheReport } from '../cache/cache-report.ts'
-import type { CacheFinding } from '../cache/finding.ts'
-import { cacheLifeMs, findPrice, leastCachedTokens } from '../cost/prices.ts'
+import { cacheRules } from '../cache/finding.ts'
+import type { OtherCache } from '../cache/other-caches.ts'
 import { listedIn } from '../answer/response-type.ts'
 import type { ExchangeRecord } from '../log/record.ts'
 import { anchorText, type Template } from '../template/template.ts'
@@ -14,13 +14,7 @@ import { fitFieldHead } from './field-head.ts'
 import { fitHeads, type Encoder } from './head.ts'
 import { MAX_TRAIN_ROWS, planHead, type HeadPlan, type HeadPlanSettings } from './head-plan.ts'
 import { LogScan, type FoundTemplate, type LogScanOptions } from './log-scan.ts'
-import {
-  otherCachesOf,
-  priceTemplates,
-  type MoneySettings,
-  type OtherCache,
-  type PricedTemplate,
-} from './money.ts'
+import { otherCachesIn, priceTemplates, type MoneySettings, type PricedTemplate } from './money.ts'
 import { reportOf, type Judged, type ScanReport } from './report.ts'
 
 export interface LogSource {
@@ -134,12 +128,6 @@ const judge = async (
   return { found, ...(await tryHead(plan, timed, onProgress)) }
 }
 
-const findCaches = (scan: LogScan, { prices }: MoneySettings): CacheFinding[] =>
-  scan.cacheFindings({
-    lifeOf: (model) => cacheLifeMs(findPrice(prices, model)),
-    minimumOf: (model) => leastCachedTokens(findPrice(prices, model)),
-  })
-
 interface Priced {
   money: ReturnType<typeof priceTemplates>
   others: OtherCache[]
@@ -152,7 +140,7 @@ const price = (
   money: MoneySettings,
   onCaches: ScanSettings['onCaches']
 ): Priced => {
-  const findings = findCaches(scan, money)
+  const findings = scan.cacheFindings(cacheRules(money.prices))
   const templates = judged.map(({ found: { template, tally }, coverage }): PricedTemplate => {
     const { expectedCoverage: expected, coverageLowerBound: lowerBound } = coverage ?? {}
     return {
@@ -174,9 +162,9 @@ const price = (
           : [[version, cacheReport(cache, { ...withText, requestsPerMonth })] as const]
       })
     ),
-    others: otherCachesOf(findings, withText),
+    others: otherCachesIn(findings, withText),
   })
-  return { money: priced, others: otherCachesOf(findings, money) }
+  return { money: priced, others: otherCachesIn(findings, money) }
 }
 
 /** @throws what the source throws */
