@@ -171,6 +171,7 @@ const RULES: Record<string, Rule> = {
       'src/lifecycle',
       'src/savings/economics.ts',
       'src/savings/announced-retirements.ts',
+      'src/savings/caches.ts',
       'src/engine',
       'src/openai',
       'src/errors.ts',

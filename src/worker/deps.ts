@@ -1,4 +1,5 @@
 /** Everything that the worker needs from outside, passed in once. */
+import type { CacheRules } from '../core/cache/finding.ts'
 import type { RetiresOn } from '../core/cost/retirements.ts'
 import type { InternalizeOptions } from '../core/internalization/internalization.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
@@ -85,6 +86,8 @@ export interface WorkerDeps {
   webhook: WebhookTarget | null
   /** the upstream's charge for an answer, US dollars; null without a price or usage */
   costUsd: (model: string, usage: Usage | null) => number | null
+  /** lives and minimums of the providers' caches, by the prices */
+  cacheRules: CacheRules
   /** by the prices, and in a lead also by what the upstreams announce */
   deprecatedOn: RetiresOn
   now: () => number

@@ -84,6 +84,8 @@ const open = async (lists: ReturnType<typeof listOf>) => {
   return { store, clock, said, reader }
 }
 
+const day = (id: string, shutdown_date: string) => ({ id, shutdown_date })
+
 describe('the days on which models are retired', () => {
   it('are read once a day, kept in the store, and count before those of prices', async () => {
     let asked = 0
@@ -130,7 +132,6 @@ describe('the days on which models are retired', () => {
   })
 
   it('are those of the upstream that the model goes to', async () => {
-    const day = (id: string, shutdown_date: string) => ({ id, shutdown_date })
     const bodies: Record<string, string | null> = {
       'main.example': JSON.stringify({
         data: [day('gpt-4o', '2027-01-14'), day('own', '2027-03-01')],

@@ -108,11 +108,12 @@ export class CacheScan {
     return estimateUsage(record, this.countTokens)?.prompt_tokens ?? null
   }
 
-  /** Takes a second for each template at most. */
-  findings(rules: CacheRules): CacheFinding[] {
-    const families = familiesOf([...this.samples.values()], rules.lifeOf)
-    return families
-      .flatMap((family) => findingsOf(family, rules))
-      .map((finding) => ({ ...finding, requests: this.requestsOf(finding) }))
+  /** Of one prompt after the other; each takes a second at most. */
+  *findings(rules: CacheRules): Generator<CacheFinding[]> {
+    for (const family of familiesOf([...this.samples.values()], rules.lifeOf))
+      yield findingsOf(family, rules).map((finding) => ({
+        ...finding,
+        requests: this.requestsOf(finding),
+      }))
   }
 }

@@ -24,6 +24,8 @@ export interface CacheFinding {
   model: string
   /** of the log, about */
   requests: number
+  /** time of the first one that was compared, milliseconds since the epoch, or its place in the log */
+  from: number
   /** of them, those that were compared with their predecessors */
   judged: number
   promptTokens: number
@@ -260,6 +262,7 @@ const findingOf = (
     version,
     model,
     requests: member.kept,
+    from: layout.rows[rows[0]!]!.request.at,
     judged: rows.length,
     promptTokens,
     stablePrefixTokens: Math.round(quantile(prefixes([]), STABLE_QUANTILE)),

@@ -67,6 +67,11 @@ export interface Draft {
 export interface TemplateEconomics extends Draft, Forecast {
   /** caveats of the figures, for a person to read */
   remarks: string[]
+  /**
+   * net dollars a month against the provider's cache after its mends; null where nothing is to be mended, or it is not
+   * known. Where the provider reports no cached tokens, a warm cache is assumed already.
+   */
+  mendedNetUsdPerMonth: number | null
 }
 
 /** With fewer calls that its lora was asked for, the gate's figures estimate a route's coverage better. */
@@ -226,26 +231,41 @@ const remarksOf = (draft: Draft, { isModelAlone }: Forecast, isEngineFree: boole
   ].filter((remark) => remark !== false)
 }
 
-/** @param engineUsd a month's cost, share of this template */
-export const economicsOf = (
+interface EconomicsContext {
+  model: string
+  /** a month's cost, share of this template */
+  engineUsd: number
+  /** of the prompt tokens, what mends would add to those that are read from the provider's cache; 0 to 1 */
+  mendedShare: number
+  settings: EconomicsSettings
+}
+
+const forecastOf = (
   draft: Draft,
-  { model, engineUsd, settings }: { model: string; engineUsd: number; settings: EconomicsSettings }
-): TemplateEconomics => {
+  { model, engineUsd }: Pick<EconomicsContext, 'model' | 'engineUsd'>
+): Forecast => {
   const { perCallUsd, traffic, coverage, onceUsd, isFreeText } = draft
-  const priced = (): Forecast =>
-    perCallUsd === null
-      ? unknownForecast(whyUnknown(model, draft))
-      : forecast(perCallUsd, {
-          callsPerMonth: traffic?.callsPerMonth ?? null,
-          coverage,
-          engineUsd,
-          training: onceUsd.training ?? 0,
-          evaluation: onceUsd.evaluation,
-        })
-  const verdict = coverage.source === 'assumed' && isFreeText ? FREE_TEXT : priced()
+  if (coverage.source === 'assumed' && isFreeText) return FREE_TEXT
+  if (perCallUsd === null) return unknownForecast(whyUnknown(model, draft))
+  return forecast(perCallUsd, {
+    callsPerMonth: traffic?.callsPerMonth ?? null,
+    coverage,
+    engineUsd,
+    training: onceUsd.training ?? 0,
+    evaluation: onceUsd.evaluation,
+  })
+}
+
+export const economicsOf = (draft: Draft, context: EconomicsContext): TemplateEconomics => {
+  const { mendedShare, settings } = context
+  const verdict = forecastOf(draft, context)
+  const isAssumed = draft.call?.cacheIsMeasured === false
+  const mended = isAssumed ? draft : withMends(draft, mendedShare)
   return {
     ...verdict,
     remarks: remarksOf(draft, verdict, settings.engineUsdPerHour === null),
+    mendedNetUsdPerMonth:
+      mendedShare > 0 ? (forecastOf(mended, context).monthly?.netUsd ?? null) : null,
     ...draft,
   }
 }

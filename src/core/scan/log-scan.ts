@@ -187,7 +187,7 @@ export class LogScan {
 
   /** Why the provider's cache is not read, of templates and of requests without one; takes a second for each. */
   cacheFindings(rules: CacheRules): CacheFinding[] {
-    return this.cacheScan?.findings(rules) ?? []
+    return [...(this.cacheScan?.findings(rules) ?? [])].flat()
   }
 
   /** A record without a time comes behind the one before it. @returns null without a readable body */

@@ -130,7 +130,7 @@ const netOf = (
   { model }: Template,
   engineUsd: number,
   settings: MoneySettings
-): Savings | null => economicsOf(draft, { model, engineUsd, settings }).monthly
+): Savings | null => economicsOf(draft, { model, engineUsd, mendedShare: 0, settings }).monthly
 
 /** Dollars per call without a cache, less those with it. */
 const cacheSaves = ({ call, price }: Draft): number | null => {

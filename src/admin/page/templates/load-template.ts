@@ -2,6 +2,7 @@
 import type { FieldRule } from '../../../core/answer/field-rules.ts'
 import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
 import type { HistoryEntry } from '../../../core/internalization/internalization.ts'
+import type { TemplateCache } from '../../../savings/caches.ts'
 import type { AdminDeps } from '../../deps.ts'
 import {
   readTemplate,
@@ -21,6 +22,8 @@ export interface TemplateHistoryRow extends HistoryEntry {
 export interface LoadedTemplate extends TemplateFacts {
   /** null: not worked out yet */
   economics: TemplateEconomics | null
+  /** null: the worker has not read it, or found too few requests */
+  cache: TemplateCache | null
   /** by path */
   fields: FieldRule[]
   /** newest first */
@@ -51,6 +54,7 @@ export const loadTemplate = async (
   return {
     ...facts!,
     economics: (await assess([template])).get(template.version) ?? null,
+    cache: (await economics.caches(true)).templates.get(template.version) ?? null,
     fields: await store.templates.fields(template.version),
     history: history.sort((a, b) => b.at - a.at),
     similar: similar.map((each, at) => ({ ...others[at]!, ...each })),

@@ -5,11 +5,14 @@ import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts
 import { shortId } from '../../../core/template/name.ts'
 import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
 import { slotsOf, type Segment, type Slot, type Template } from '../../../core/template/template.ts'
+import { minuteText } from '../../../core/days.ts'
+import type { TemplateCache } from '../../../savings/caches.ts'
 import type { Economics } from '../../../savings/economics.ts'
 import type { Store } from '../../../store/store.ts'
 import { readCurve, type CurveWork } from '../../../lifecycle/learning-curve.ts'
 import { unexplainedAnswers } from '../../../lifecycle/logged-texts.ts'
 import { openStoreEconomics, templateOf, withStore } from '../../context.ts'
+import { cacheText } from '../../scan/cache-words.ts'
 import { formText, type ShownForm } from '../../form-text.ts'
 import { percent, print, table, type OutputOptions } from '../../output.ts'
 import { historiesOf, historyText } from '../../rollout/history.ts'
@@ -166,6 +169,7 @@ const collect = async (
     titles: await readTitles(store),
     stats: await store.templates.stats(version),
     economics: (await economics.assess([template])).get(version)!,
+    cache: (await economics.caches(true)).templates.get(version) ?? null,
     internalizations,
     liveInternalizationId: route?.internalizationId ?? null,
     rollouts: await liveRollouts(store, internalizations, settings),
@@ -175,12 +179,20 @@ const collect = async (
   }
 }
 
+/** With its date; nothing where nothing is to be mended. */
+const cachePart = (cache: TemplateCache | null): string[] => {
+  if (cache === null) return []
+  const text = cacheText(cache)
+  return text === '' ? [] : [`${text}\n  read from the log at ${minuteText(cache.at)} UTC`]
+}
+
 const render = ({
   template,
   fields,
   titles,
   stats,
   economics,
+  cache,
   internalizations,
   liveInternalizationId,
   rollouts,
@@ -213,6 +225,7 @@ const render = ({
         paysText(economics),
       ],
     ]),
+    ...cachePart(cache),
     messagesText(template),
     slotsText(template),
     removedText(template),
