@@ -25,6 +25,7 @@ import { readChatRequest } from '../core/request/chat-reading.ts'
 import { AppError, toAppError } from '../errors.ts'
 import { dialectOfRecord } from '../openai/dialect.ts'
 import { errorMessageIn } from '../openai/error-body.ts'
+import { answerUsage } from '../openai/usage/usage.ts'
 import { readByIds } from '../lifecycle/logged-texts.ts'
 import type { Store } from '../store/store.ts'
 import { loadExchanges, type MatchedExchange } from './exchanges/exchanges.ts'
@@ -201,7 +202,7 @@ class Sender {
 
   private read({ path }: StoredRecord, { body }: UpstreamAnswer, ms: number): ModelAnswer {
     const completion = completionOf({ path, response: body })
-    const usage = completion?.usage ?? null
+    const usage = answerUsage(completion)
     return {
       outcome: outcomeOf(completion),
       ms,

@@ -23,6 +23,22 @@ const TITLE = 'The provider’s cache'
 const logOf = (...planted: Planted[]) =>
   makeCacheLog({ seed: 3, planted, isCounted: true, requests: 150 })
 
+/** The same requests some days later. */
+const again = (part: ExchangeRecord[], days: number): ExchangeRecord[] =>
+  part.map((record) => ({
+    ...record,
+    id: `${days}-${record.id}`,
+    at: record.at + days * DAY_MS,
+  }))
+
+const apiCache = async (page: Page, token: string): Promise<TemplateCache> => {
+  const response = await page.request('/admin/api/templates', {
+    headers: { authorization: `Bearer ${token}` },
+  })
+  const { data } = (await response.json()) as { data: { cache: TemplateCache }[] }
+  return data[0]!.cache
+}
+
 const openHarness = useWorkerHarness()
 
 describe('the causes for which the provider’s cache is not read', () => {
@@ -46,14 +62,6 @@ describe('the causes for which the provider’s cache is not read', () => {
     } finally {
       await page.close()
     }
-  }
-
-  const apiCache = async (page: Page, token: string): Promise<TemplateCache> => {
-    const response = await page.request('/admin/api/templates', {
-      headers: { authorization: `Bearer ${token}` },
-    })
-    const { data } = (await response.json()) as { data: { cache: TemplateCache }[] }
-    return data[0]!.cache
   }
 
   const templateView = async (page: Page): Promise<string> => {
@@ -135,12 +143,6 @@ describe('the causes for which the provider’s cache is not read', () => {
     await work(records)
     const first = (await found())!
     expect(first.tagged).toBe(records.length)
-    const again = (part: ExchangeRecord[], days: number): ExchangeRecord[] =>
-      part.map((record) => ({
-        ...record,
-        id: `${days}-${record.id}`,
-        at: record.at + days * DAY_MS,
-      }))
     await work(again(records.slice(0, 50), 10))
     expect((await found())!.at).toBe(first.at)
     await work(again(records.slice(50), 10))

@@ -14,6 +14,7 @@ import {
   type Forecast,
 } from './economics.ts'
 import type { Internalization } from '../internalization/internalization.ts'
+import { priceAt } from './price-tiers.ts'
 import { findPrice, type Price } from './prices.ts'
 import type { AskedCalls, TemplateTraffic, TrafficWindow } from './template-traffic.ts'
 
@@ -47,7 +48,7 @@ export interface CallUsd extends CallCosts {
 
 /** A template's figures before the engine's cost is shared. */
 export interface Draft {
-  /** of the upstream's model; null without one */
+  /** of the upstream's model, for its calls' length and tier; null without one */
   price: Price | null
   /** null: the hardware of the adapted model is paid by the hour */
   adaptedPrice: Price | null
@@ -152,8 +153,10 @@ const coverageOf = ({ template, traffic, internalizations, settings }: DraftInpu
 
 export const draftOf = (input: DraftInput): Draft => {
   const { template, traffic, settings, adaptedPrice } = input
-  const price = findPrice(settings.prices, template.model)
   const call = callFigures(traffic)
+  const standard = findPrice(settings.prices, template.model)
+  const tier = traffic?.upstream?.serviceTier ?? null
+  const price = standard && priceAt(standard, call?.promptTokens ?? 0, tier)
   const costs = price && call && callCosts(call, { upstream: price, adapted: adaptedPrice })
   const coverage = coverageOf(input)
   const seconds = trainingSeconds(input)

@@ -3,7 +3,7 @@
  * buckets, so that hours can be merged and a quantile still be told. Knows nothing of stores.
  */
 import type { Usage } from '../../openai/chat.ts'
-import { tokenCounts } from '../../openai/usage/usage.ts'
+import { serviceTierOf, tokenCounts } from '../../openai/usage/usage.ts'
 import { groupBy } from '../group-by.ts'
 import type { RecordHead } from './record.ts'
 import { isSuccess } from '../http-status.ts'
@@ -22,9 +22,13 @@ const STEP = Math.log(MOST_MS / LEAST_MS) / BUCKETS
 /** Number of latencies in each bucket: bucket i begins at 600,000^(i / 32) ms. */
 export type LatencyHistogram = number[]
 
-/** Tokens of the upstream's answers of one model, as the provider counted them. */
+/** Tokens of the upstream's answers of one model that have one price, as the provider counted them. */
 export interface Charged {
   model: string
+  /** that the answers name; absent: the standard one, or not known */
+  serviceTier?: string
+  /** their requests had more input tokens, one of `LENGTHS`; absent: than none of them */
+  longerThan?: number
   /** answers whose tokens are known */
   answers: number
   input: number
@@ -100,28 +104,39 @@ export interface CountedRecord {
   usage: Usage | null
 }
 
-/** Adds the figures of a row to those of the row with its name, or the row. */
-const addRow = <Name extends string, Row extends Record<Name, string>>(
-  rows: Row[],
-  name: Name,
-  more: Row
-): void => {
-  const at = rows.findIndex((row) => row[name] === more[name])
-  if (at < 0) return void rows.push(more)
-  const sums = Object.entries(rows[at]!).map(([key, value]) => [
-    key,
-    key === name ? value : Number(value) + Number(more[key as Name]),
-  ])
-  rows[at] = Object.fromEntries(sums) as Row
+const addAsked = (rows: Asked[], more: Asked): void => {
+  const at = rows.findIndex(({ version }) => version === more.version)
+  const known = rows[at]
+  if (known === undefined) return void rows.push(more)
+  rows[at] = {
+    version: more.version,
+    answered: known.answered + more.answered,
+    discarded: known.discarded + more.discarded,
+  }
 }
 
 /** The client wrote the names of models: so many are told apart. */
 const MAX_MODELS = 64
 
+/** Providers ask more of requests with more input tokens (src/core/cost/price-table.ts). */
+const LENGTHS = [272_000, 200_000, 128_000, 100_000]
+
 const addCharged = (sum: Pick<TrafficHour, 'charged' | 'uncounted'>, more: Charged): void => {
-  const isTold =
-    sum.charged.length < MAX_MODELS || sum.charged.some(({ model }) => model === more.model)
-  if (isTold) addRow(sum.charged, 'model', more)
+  const at = sum.charged.findIndex(
+    ({ model, serviceTier, longerThan }) =>
+      model === more.model && serviceTier === more.serviceTier && longerThan === more.longerThan
+  )
+  const known = sum.charged[at]
+  if (known !== undefined)
+    sum.charged[at] = {
+      ...known,
+      answers: known.answers + more.answers,
+      input: known.input + more.input,
+      cachedInput: known.cachedInput + more.cachedInput,
+      cacheWrite: known.cacheWrite + more.cacheWrite,
+      output: known.output + more.output,
+    }
+  else if (sum.charged.length < MAX_MODELS) sum.charged.push(more)
   else sum.uncounted += more.answers
 }
 
@@ -133,8 +148,12 @@ const addCharge = (sum: TrafficHour, model: string, usage: Usage | null): void =
   }
   const { input, cachedInput, cacheWrite, output } = counts
   const written = cacheWrite ?? 0
+  const serviceTier = usage && serviceTierOf(usage)
+  const longerThan = LENGTHS.find((tokens) => input > tokens)
   addCharged(sum, {
     model,
+    ...(serviceTier !== null && { serviceTier }),
+    ...(longerThan !== undefined && { longerThan }),
     answers: 1,
     input,
     cachedInput: cachedInput ?? 0,
@@ -153,7 +172,7 @@ const addRecord = (sum: TrafficHour, { head, usage }: CountedRecord): void => {
   else if (usage !== null) sum.promptTokens += tokenCounts(usage).input ?? 0
   if (!isLora && isSuccess(status)) addCharge(sum, model, usage)
   if (route !== null && route.outcome !== 'skipped')
-    addRow(sum.asked, 'version', {
+    addAsked(sum.asked, {
       version: route.templateVersion,
       answered: isLora ? 1 : 0,
       discarded: isLora ? 0 : 1,
@@ -186,7 +205,7 @@ export const addHours = (a: TrafficHour, b: TrafficHour): TrafficHour => {
     asked: [...a.asked],
   }
   for (const row of b.charged) addCharged(named, row)
-  for (const row of b.asked) addRow(named.asked, 'version', row)
+  for (const row of b.asked) addAsked(named.asked, row)
   return {
     hour: a.hour,
     requests: a.requests + b.requests,
