@@ -91,7 +91,8 @@ export class CacheScan {
     }
     const own = pieces.filter(({ part }) => part !== 'constant' && part !== 'role')
     const heads = own.reduce((sum, { head }) => sum + 130 + 2 * head.length, 0)
-    stretches.add(kept, BYTES_OF_REQUEST + BYTES_OF_PIECE * pieces.length + heads)
+    const names = 4 * model.length + 2 * tenant.length
+    stretches.add(kept, BYTES_OF_REQUEST + BYTES_OF_PIECE * pieces.length + heads + names)
   }
 
   /** All of a template; of requests without one, the part that they are of the sample. */

@@ -199,14 +199,20 @@ const usefulOf = (
       all - gainOf(candidates.filter((other) => other !== mend)) >= LEAST_PART * all
   )
 
+/** What is the same for all members of a family. */
+interface Judging {
+  layout: Layout
+  simulations: Simulations
+  candidates: readonly Mend[]
+  places: CacheFinding['places']
+}
+
 /** The causes that cost, with what each adds when those before it are mended. */
 const costly = (
   member: Member,
-  layout: Layout,
-  simulations: Simulations,
+  { layout, simulations, candidates }: Judging,
   { minimum, least }: { minimum: number; least: number }
 ): FoundCause[] => {
-  const candidates = candidatesOf(layout, simulations.isLonely)
   const now = simulations.after([])
   const gainsAfter = (mends: readonly Mend[]): number[] =>
     gainsOf(layout, member, { now, after: simulations.after(mends), minimum })
@@ -240,12 +246,8 @@ const placesOf = ({ rows }: Layout): CacheFinding['places'] => ({
   credentials: new Set(rows.map(({ request: { place, model } }) => place.slice(model.length))).size,
 })
 
-const findingOf = (
-  member: Member,
-  layout: Layout,
-  simulations: Simulations,
-  rules: CacheRules
-): CacheFinding => {
+const findingOf = (member: Member, judging: Judging, rules: CacheRules): CacheFinding => {
+  const { layout, simulations, candidates, places } = judging
   const { version, model, rows, tokensPerByte } = member
   const minimum = rules.minimumOf(model)
   const promptTokens = mean(rows.map((row) => bytesOf(layout.rows[row]!))) * tokensPerByte
@@ -254,7 +256,7 @@ const findingOf = (
     // the first request of all has no predecessor
     return rows.filter((row) => row > 0).map((row) => bytes[row]! * tokensPerByte)
   }
-  const mendedPrefix = mean(prefixes(candidatesOf(layout, simulations.isLonely)))
+  const mendedPrefix = mean(prefixes(candidates))
   const isShort =
     isBelowMinimum(mendedPrefix, minimum, promptTokens) &&
     (cachedShareOf(layout, member) ?? 0) < LEAST_SHARE
@@ -271,10 +273,10 @@ const findingOf = (
     readableShare:
       promptTokens === 0 ? 0 : Math.min(1, readToday(member, simulations, minimum) / promptTokens),
     lonelyShare: mean(rows.map((row) => Number(simulations.isLonely[row]))),
-    places: placesOf(layout),
+    places,
     causes: isShort
       ? [{ cause: 'below-minimum', tokens: mendedPrefix, difference: null }]
-      : costly(member, layout, simulations, { minimum, least: LEAST_SHARE * promptTokens }),
+      : costly(member, judging, { minimum, least: LEAST_SHARE * promptTokens }),
   }
 }
 
@@ -282,5 +284,7 @@ const findingOf = (
 export const findingsOf = (family: Family, rules: CacheRules): CacheFinding[] => {
   const layout = layOut(family)
   const simulations = new Simulations(layout, rules.lifeOf)
-  return membersOf(layout).map((member) => findingOf(member, layout, simulations, rules))
+  const candidates = candidatesOf(layout, simulations.isLonely)
+  const judging = { layout, simulations, candidates, places: placesOf(layout) }
+  return membersOf(layout).map((member) => findingOf(member, judging, rules))
 }
