@@ -62,7 +62,7 @@ const readLog = async ({ store, retention, now }: CacheDeps): Promise<Reading> =
   const scan = new CacheScan(templates, true, null)
   const reading: Reading = { scan, records: 0, oldest: Infinity, newest: 0 }
   // so that its texts are renewed before they are older than a body may be
-  const since = now() - retention.bodiesMs / 2
+  const since = now() - Math.max(retention.bodiesMs / 2, retention.bodiesMs - DAY_MS)
   for await (const record of newestRecords(store)) {
     if (record.at > now() || record.at < since) continue
     reading.records++
