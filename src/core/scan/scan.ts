@@ -4,7 +4,7 @@
  * come from outside.
  */
 import { cacheReport, type CacheReport } from '../cache/cache-report.ts'
-import { cacheRules } from '../cache/finding.ts'
+import { cacheRules, type CacheFinding } from '../cache/finding.ts'
 import type { OtherCache } from '../cache/other-caches.ts'
 import { listedIn } from '../answer/response-type.ts'
 import type { ExchangeRecord } from '../log/record.ts'
@@ -136,11 +136,10 @@ interface Priced {
 /** Tells the texts of the caches beside, for a terminal. */
 const price = (
   judged: readonly Judged[],
-  scan: LogScan,
+  findings: readonly CacheFinding[],
   money: MoneySettings,
   onCaches: ScanSettings['onCaches']
 ): Priced => {
-  const findings = scan.cacheFindings(cacheRules(money.prices))
   const templates = judged.map(({ found: { template, tally }, coverage }): PricedTemplate => {
     const { expectedCoverage: expected, coverageLowerBound: lowerBound } = coverage ?? {}
     return {
@@ -180,6 +179,8 @@ export const scanLog = async (source: LogSource, settings: ScanSettings): Promis
   })
   const found = await readTwice(source, scan)
   settings.onFound(found.map(({ template }) => template))
+  // before heads are trained, which takes as much memory
+  const findings = scan.takeCacheFindings(cacheRules(settings.money.prices))
   const judged: Judged[] = []
   for (const template of found) {
     onTemplate(judged.length, found.length)
@@ -191,7 +192,7 @@ export const scanLog = async (source: LogSource, settings: ScanSettings): Promis
   const window = from === null || to === null ? null : { calls: scan.exchanges, from, to }
   const { money, others } = price(
     judged,
-    scan,
+    findings,
     { ...settings.money, window, withText: settings.withText },
     settings.onCaches
   )
