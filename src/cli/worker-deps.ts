@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
 import { economicsSettings, trainingTerms } from '../config/config-files.ts'
+import { cacheRules } from '../core/cache/finding.ts'
 import { costUsd, type Price } from '../core/cost/prices.ts'
 import { retiresByPrice } from '../core/cost/retirements.ts'
 import type { NamedUpstream } from '../core/upstream-choice.ts'
@@ -44,6 +45,7 @@ export const workerDeps = (
   replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch, fault }),
   readModelLists: createModelLists({ standard: config.upstream, upstreams, fetch }),
   costUsd: (model, usage) => costUsd(prices, model, usage),
+  cacheRules: cacheRules(prices),
   deprecatedOn: retiresByPrice(prices),
   now: Date.now,
   sleep,

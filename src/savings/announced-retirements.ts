@@ -4,6 +4,7 @@
  */
 import { withoutDate, type Price } from '../core/cost/prices.ts'
 import { retiresByPrice, type RetiresOn } from '../core/cost/retirements.ts'
+import { readJsonSnapshot, saveJsonSnapshot } from '../store/json-snapshot.ts'
 import type { Store } from '../store/store.ts'
 
 /** Name of the snapshot. */
@@ -19,17 +20,14 @@ export interface AnnouncedRetirements {
 }
 
 /** @returns null before the lists were read */
-export const readAnnounced = async ({
-  snapshots,
-}: Pick<Store, 'snapshots'>): Promise<AnnouncedRetirements | null> => {
-  const bytes = await snapshots.get(RETIREMENTS)
-  return bytes && (JSON.parse(new TextDecoder().decode(bytes)) as AnnouncedRetirements)
-}
+export const readAnnounced = (
+  store: Pick<Store, 'snapshots'>
+): Promise<AnnouncedRetirements | null> => readJsonSnapshot(store, RETIREMENTS)
 
 export const saveAnnounced = (
-  { snapshots }: Pick<Store, 'snapshots'>,
+  store: Pick<Store, 'snapshots'>,
   announced: AnnouncedRetirements
-): Promise<void> => snapshots.put(RETIREMENTS, new TextEncoder().encode(JSON.stringify(announced)))
+): Promise<void> => saveJsonSnapshot(store, RETIREMENTS, announced)
 
 /** Models that an upstream's list marks as distillable. */
 export const readMarked = async (store: Pick<Store, 'snapshots'>): Promise<ReadonlySet<string>> =>

@@ -11,6 +11,7 @@ import {
   type Savings,
 } from '../core/cost/economics.ts'
 import { datedPrices, type DatedPrice } from '../core/cost/price-list.ts'
+import { priceAt } from '../core/cost/price-tiers.ts'
 import { findPrice, tokensCost } from '../core/cost/prices.ts'
 import {
   engineHoursUsd,
@@ -115,7 +116,10 @@ const trainingUsdOf = (ledger: Ledger, from: number, version: string): number =>
 
 const costOf = ({ prices }: EconomicsSettings, charged: Charged): number | null => {
   const price = findPrice(prices, charged.model)
-  return price && tokensCost(price, charged)
+  const { longerThan, serviceTier = null } = charged
+  // of requests within a length the least counts
+  const inputTokens = longerThan === undefined ? 0 : longerThan + 1
+  return price && tokensCost(priceAt(price, inputTokens, serviceTier), charged)
 }
 
 const spentIn = (

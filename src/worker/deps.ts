@@ -1,4 +1,5 @@
 /** Everything that the worker needs from outside, passed in once. */
+import type { CacheRules } from '../core/cache/finding.ts'
 import type { RetiresOn } from '../core/cost/retirements.ts'
 import type { InternalizeOptions } from '../core/internalization/internalization.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
@@ -55,13 +56,19 @@ export interface WebhookTarget {
   fetch: typeof fetch
 }
 
-/** The lists of models of all upstreams, each with its host. @throws what a request throws */
-export type ReadModelLists = () => {
+/** The list of models of an upstream. */
+export interface ModelList {
   host: string
+  /** @throws what a request throws */
   list: () => Promise<string>
   /** only the models that it marks as distillable; absent: it marks none */
   marked?: () => Promise<string>
-}[]
+  /** whether requests for the model go to the upstream */
+  isAsked: (model: string) => boolean
+}
+
+/** Of all upstreams. */
+export type ReadModelLists = () => ModelList[]
 
 export interface WorkerDeps {
   store: Store
@@ -84,6 +91,8 @@ export interface WorkerDeps {
   webhook: WebhookTarget | null
   /** the upstream's charge for an answer, US dollars; null without a price or usage */
   costUsd: (model: string, usage: Usage | null) => number | null
+  /** lives and minimums of the providers' caches, by the prices */
+  cacheRules: CacheRules
   /** by the prices, and in a lead also by what the upstreams announce */
   deprecatedOn: RetiresOn
   now: () => number

@@ -13,7 +13,8 @@ import type { StoredRecord } from '../core/log/record.ts'
 import type { Template } from '../core/template/template.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { FoundRecords, Store } from '../store/store.ts'
-import { readJsonSnapshot, saveJsonSnapshot } from '../lifecycle/json-snapshot.ts'
+import { CACHES } from '../savings/caches.ts'
+import { readJsonSnapshot, saveJsonSnapshot } from '../store/json-snapshot.ts'
 import type { WorkerDeps } from './deps.ts'
 import { clearRequestOf } from '../core/log/record-bodies.ts'
 import { outcomeOfLogged } from './exchanges/exchanges.ts'
@@ -189,8 +190,9 @@ const storeTemplates = async (
     })
 }
 
-/** For forgetting: the sketch has samples of the log's text. */
+/** For forgetting: the sketch and the findings about caches have samples of the log's text. */
 export const dropSketch = async (store: Store): Promise<void> => {
+  await store.snapshots.remove(CACHES)
   await store.snapshots.remove(SNAPSHOT)
   await store.snapshots.remove(BEGUN)
 }

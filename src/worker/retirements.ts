@@ -2,7 +2,7 @@
 import { isDate } from '../core/cost/prices.ts'
 import { DAY_MS } from '../core/days.ts'
 import { marksModels } from '../core/terms/terms.ts'
-import type { NamedUpstream } from '../core/upstream-choice.ts'
+import { findUpstream, type NamedUpstream } from '../core/upstream-choice.ts'
 import { toAppError } from '../errors.ts'
 import {
   readAnnounced,
@@ -60,8 +60,12 @@ export const createModelLists = ({
   upstreams,
   fetch,
 }: ModelListOptions): ReadModelLists | null => {
-  const keyed = [standard, ...upstreams].flatMap(({ baseUrl, apiKey }) =>
-    apiKey === null ? [] : [{ baseUrl, apiKey }]
+  const entries = [
+    { ...standard, entry: null },
+    ...upstreams.map((one) => ({ ...one, entry: one })),
+  ]
+  const keyed = entries.flatMap(({ baseUrl, apiKey, entry }) =>
+    apiKey === null ? [] : [{ baseUrl, apiKey, entry }]
   )
   if (keyed.length === 0) return null
   return () =>
@@ -70,6 +74,7 @@ export const createModelLists = ({
       return {
         host,
         list: () => readList(fetch, one),
+        isAsked: (model: string) => findUpstream(upstreams, model) === one.entry,
         ...(marksModels(hostname) && { marked: () => readList(fetch, one, MARKED_ONLY) }),
       }
     })
@@ -122,9 +127,11 @@ export const openRetirements = async (
       const marked: string[] = []
       let failed = 0
       const lists = readModelLists()
-      for (const { host, list, marked: markedList } of lists)
+      for (const { host, list, isAsked, marked: markedList } of lists) {
+        // where a list cannot be read, what was known of its models stays
+        let days = announced?.on ?? {}
         try {
-          Object.assign(on, shutdownDates(await list()))
+          days = shutdownDates(await list())
           if (markedList) marked.push(...modelsOf(await markedList()).map(({ id }) => id))
         } catch (error) {
           failed++
@@ -132,11 +139,14 @@ export const openRetirements = async (
           const said = `when ${host} retires its models cannot be read: ${message}`
           log({ level: 'info', message: said })
         }
-      // where all lists failed, what was known stays, and the next hour tries again
+        // other upstreams may have other models of the same name
+        for (const [model, day] of Object.entries(days)) if (isAsked(model)) on[model] = day
+      }
+      // where all lists failed, the next hour tries again
       announced =
         failed < lists.length
           ? { at: now(), on, marked }
-          : { on: {}, ...announced, at: now() - DAY_MS + RETRY_MS }
+          : { ...announced, at: now() - DAY_MS + RETRY_MS, on }
       retiresOn = withAnnounced(announced, deprecatedOn)
       await saveAnnounced(store, announced)
     },

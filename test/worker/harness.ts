@@ -11,6 +11,7 @@ import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts
 import { createFakeBackend, type FakeBackendOptions } from '../../adapters/fake/backend.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
 import { parseConfig } from '../../src/config/config.ts'
+import { cacheRules } from '../../src/core/cache/finding.ts'
 import { ARM_NAMES } from '../../src/core/learn/schedule.ts'
 import type {
   Internalization,
@@ -115,6 +116,7 @@ export class WorkerHarness {
       readModelLists: null,
       webhook: null,
       costUsd: () => null,
+      cacheRules: cacheRules([]),
       deprecatedOn: () => null,
       now,
       // the fake engine answers before any limit is reached

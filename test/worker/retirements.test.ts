@@ -75,14 +75,18 @@ describe('lists of models', () => {
   })
 })
 
-const open = async (list: () => Promise<string>) => {
+const listOf = (list: () => Promise<string>, isAsked = (_model: string) => true) => [
+  { host: 'api.example', list, isAsked },
+]
+
+const open = async (lists: ReturnType<typeof listOf>) => {
   const store = await openStore({ dataDir: mkdtempSync(join(tmpdir(), 'promptintern-retire-')) })
   const clock = { now: Date.parse('2026-12-01') }
   const said: string[] = []
   const reader = () =>
     openRetirements({
       store,
-      readModelLists: () => [{ host: 'api.example', list }],
+      readModelLists: () => lists,
       deprecatedOn: (model) => (model === 'priced' ? '2027-05-05' : '2030-01-01'),
       now: () => clock.now,
       log: ({ message }) => void said.push(message),
@@ -90,10 +94,12 @@ const open = async (list: () => Promise<string>) => {
   return { store, clock, said, reader }
 }
 
+const day = (id: string, shutdown_date: string) => ({ id, shutdown_date })
+
 describe('the days on which models are retired', () => {
   it('are read once a day, kept in the store, and count before those of prices', async () => {
     let asked = 0
-    const { store, clock, reader } = await open(() => Promise.resolve((asked++, LIST)))
+    const { store, clock, reader } = await open(listOf(() => Promise.resolve((asked++, LIST))))
     const retirements = await reader()
     expect(retirements.on('gpt-4o')).toBe('2030-01-01')
     await retirements.step()
@@ -116,11 +122,12 @@ describe('the days on which models are retired', () => {
   })
 
   it('are kept beside the models that an upstream marks, which end with its list', async () => {
-    const { store } = await open(() => Promise.resolve(LIST))
+    const { store } = await open([])
     let marked = LIST
+    const list = { list: () => Promise.resolve(LIST), isAsked: () => true }
     const lists = [
-      { host: 'a', list: () => Promise.resolve(LIST), marked: () => Promise.resolve(marked) },
-      { host: 'b', list: () => Promise.resolve(LIST) },
+      { ...list, host: 'a', marked: () => Promise.resolve(marked) },
+      { ...list, host: 'b' },
     ]
     const clock = { now: 0 }
     const retirements = await openRetirements({
@@ -142,10 +149,12 @@ describe('the days on which models are retired', () => {
 
   it('stay as they were where the upstream cannot be asked, which is said', async () => {
     const answers = [LIST, null, LIST]
-    const { store, clock, said, reader } = await open(() => {
-      const next = answers.shift()!
-      return next === null ? Promise.reject(new Error('away')) : Promise.resolve(next)
-    })
+    const { store, clock, said, reader } = await open(
+      listOf(() => {
+        const next = answers.shift()!
+        return next === null ? Promise.reject(new Error('away')) : Promise.resolve(next)
+      })
+    )
     const retirements = await reader()
     await retirements.step()
     clock.now += DAY_MS
@@ -155,6 +164,36 @@ describe('the days on which models are retired', () => {
     clock.now += 3_600_000
     await retirements.step()
     expect(answers).toEqual([])
+    await store.close()
+  })
+
+  it('are those of the upstream that the model goes to', async () => {
+    const bodies: Record<string, string | null> = {
+      'main.example': JSON.stringify({
+        data: [day('gpt-4o', '2027-01-14'), day('own', '2027-03-01')],
+      }),
+      'other.example': JSON.stringify({
+        data: [day('gpt-4o', '2026-12-24'), day('own', '2028-01-01')],
+      }),
+    }
+    const fetch = ((url: string) => {
+      const body = bodies[new URL(url).host]
+      return body == null ? Promise.reject(new Error('away')) : Promise.resolve(new Response(body))
+    }) as typeof globalThis.fetch
+    const upstreams = [{ ...upstream('other', 'sk-2'), models: ['own*'] }]
+    const standard = upstream('main', 'sk-1')
+    const lists = createModelLists({ standard, upstreams, fetch })!()
+    const { store, clock, reader } = await open(lists)
+    const retirements = await reader()
+    await retirements.step()
+    const days = () => [retirements.on('gpt-4o'), retirements.on('own')]
+    expect(days()).toEqual(['2027-01-14', '2028-01-01'])
+    // one list alone cannot be read: what was known of its models stays
+    bodies['other.example'] = null
+    bodies['main.example'] = JSON.stringify({ data: [day('gpt-4o', '2027-02-01')] })
+    clock.now += DAY_MS
+    await retirements.step()
+    expect(days()).toEqual(['2027-02-01', '2028-01-01'])
     await store.close()
   })
 })

@@ -19,7 +19,7 @@ import {
   rolloutSchema,
   stageSchema,
 } from './rollout-schemas.ts'
-import { economicsSchema, statsSchema } from './economics-schemas.ts'
+import { cacheSchema, economicsSchema, statsSchema } from './economics-schemas.ts'
 import { fieldRuleSchema } from './field-schemas.ts'
 
 /** An object of the domain as it is stored. OpenAPI describes it in words, not field by field. */
@@ -171,6 +171,7 @@ export const templateSummarySchema = z
     maxTurnsAfter: z.number(),
     stats: statsSchema,
     economics: economicsSchema,
+    cache: cacheSchema.nullable().describe('null: not read yet, or too few requests lately'),
     internalization: internalizationSummarySchema.nullable().describe('the newest one'),
     liveInternalizationId: z.string().nullable(),
   })

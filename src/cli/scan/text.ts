@@ -7,7 +7,8 @@ import { formText, type ShownForm } from '../form-text.ts'
 import { table } from '../output.ts'
 import { cacheText, otherCachesText } from './cache-words.ts'
 import type { Titles } from '../titles.ts'
-import { count, headline, notesOf, remarkOf, share, usd, type ScannedLog } from './words.ts'
+import { count, share, usd } from '../../core/cost/figure-text.ts'
+import { headline, notesOf, remarkOf, type ScannedLog } from './words.ts'
 
 export const answersText = ({ responseType, labels, fields }: TemplateReport): string => {
   if (responseType === null) return 'none'

@@ -14,6 +14,7 @@ import {
   type Forecast,
 } from './economics.ts'
 import type { Internalization } from '../internalization/internalization.ts'
+import { priceAt } from './price-tiers.ts'
 import { findPrice, type Price } from './prices.ts'
 import type { AskedCalls, TemplateTraffic, TrafficWindow } from './template-traffic.ts'
 
@@ -47,7 +48,7 @@ export interface CallUsd extends CallCosts {
 
 /** A template's figures before the engine's cost is shared. */
 export interface Draft {
-  /** of the upstream's model; null without one */
+  /** of the upstream's model, for its calls' length and tier; null without one */
   price: Price | null
   /** null: the hardware of the adapted model is paid by the hour */
   adaptedPrice: Price | null
@@ -67,6 +68,11 @@ export interface Draft {
 export interface TemplateEconomics extends Draft, Forecast {
   /** caveats of the figures, for a person to read */
   remarks: string[]
+  /**
+   * net dollars a month against the provider's cache after its mends; null where nothing is to be mended, or it is not
+   * known. Where the provider reports no cached tokens, a warm cache is assumed already.
+   */
+  mendedNetUsdPerMonth: number | null
 }
 
 /** With fewer calls that its lora was asked for, the gate's figures estimate a route's coverage better. */
@@ -147,8 +153,10 @@ const coverageOf = ({ template, traffic, internalizations, settings }: DraftInpu
 
 export const draftOf = (input: DraftInput): Draft => {
   const { template, traffic, settings, adaptedPrice } = input
-  const price = findPrice(settings.prices, template.model)
   const call = callFigures(traffic)
+  const standard = findPrice(settings.prices, template.model)
+  const tier = traffic?.upstream?.serviceTier ?? null
+  const price = standard && priceAt(standard, call?.promptTokens ?? 0, tier)
   const costs = price && call && callCosts(call, { upstream: price, adapted: adaptedPrice })
   const coverage = coverageOf(input)
   const seconds = trainingSeconds(input)
@@ -179,6 +187,27 @@ export const savedPerMonth = ({ perCallUsd, traffic, coverage }: Draft): number 
   return savingsOf(perCallUsd, volume, { engineUsd: 0, trainingUsd: 0 }).netUsd
 }
 
+/** @param share of the prompt tokens that the cache serves, 0 to 1 @param written null: like the call */
+export const withCacheHits = (draft: Draft, share: number, written: number | null): Draft => {
+  const { call, price, adaptedPrice, coverage } = draft
+  if (call === null || price === null) return draft
+  const changed = { ...call, cacheHitShare: Math.min(1, share), cacheWriteShare: written }
+  const costs = callCosts(changed, { upstream: price, adapted: adaptedPrice })
+  return {
+    ...draft,
+    call: changed,
+    perCallUsd: { ...costs, internalized: internalizedCost(costs, coverage) },
+  }
+}
+
+/** With what mends add to the provider's cache. @param share of the prompt tokens, 0 to 1 */
+export const withMends = (draft: Draft, share: number): Draft => {
+  const { call } = draft
+  if (call === null || share === 0) return draft
+  const written = call.cacheWriteShare && Math.max(0, call.cacheWriteShare - share)
+  return withCacheHits(draft, call.cacheHitShare + share, written)
+}
+
 /** What no route may answer saves nothing, and costs its training. */
 const FREE_TEXT: Forecast = {
   ...unknownForecast('its answers are free text without a form, which cannot go live'),
@@ -205,26 +234,41 @@ const remarksOf = (draft: Draft, { isModelAlone }: Forecast, isEngineFree: boole
   ].filter((remark) => remark !== false)
 }
 
-/** @param engineUsd a month's cost, share of this template */
-export const economicsOf = (
+interface EconomicsContext {
+  model: string
+  /** a month's cost, share of this template */
+  engineUsd: number
+  /** of the prompt tokens, what mends would add to those that are read from the provider's cache; 0 to 1 */
+  mendedShare: number
+  settings: EconomicsSettings
+}
+
+const forecastOf = (
   draft: Draft,
-  { model, engineUsd, settings }: { model: string; engineUsd: number; settings: EconomicsSettings }
-): TemplateEconomics => {
+  { model, engineUsd }: Pick<EconomicsContext, 'model' | 'engineUsd'>
+): Forecast => {
   const { perCallUsd, traffic, coverage, onceUsd, isFreeText } = draft
-  const priced = (): Forecast =>
-    perCallUsd === null
-      ? unknownForecast(whyUnknown(model, draft))
-      : forecast(perCallUsd, {
-          callsPerMonth: traffic?.callsPerMonth ?? null,
-          coverage,
-          engineUsd,
-          training: onceUsd.training ?? 0,
-          evaluation: onceUsd.evaluation,
-        })
-  const verdict = coverage.source === 'assumed' && isFreeText ? FREE_TEXT : priced()
+  if (coverage.source === 'assumed' && isFreeText) return FREE_TEXT
+  if (perCallUsd === null) return unknownForecast(whyUnknown(model, draft))
+  return forecast(perCallUsd, {
+    callsPerMonth: traffic?.callsPerMonth ?? null,
+    coverage,
+    engineUsd,
+    training: onceUsd.training ?? 0,
+    evaluation: onceUsd.evaluation,
+  })
+}
+
+export const economicsOf = (draft: Draft, context: EconomicsContext): TemplateEconomics => {
+  const { mendedShare, settings } = context
+  const verdict = forecastOf(draft, context)
+  const isAssumed = draft.call?.cacheIsMeasured === false
+  const mended = isAssumed ? draft : withMends(draft, mendedShare)
   return {
     ...verdict,
     remarks: remarksOf(draft, verdict, settings.engineUsdPerHour === null),
+    mendedNetUsdPerMonth:
+      mendedShare > 0 ? (forecastOf(mended, context).monthly?.netUsd ?? null) : null,
     ...draft,
   }
 }

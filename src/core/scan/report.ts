@@ -1,6 +1,7 @@
 /** The result of a scan: figures for each template, ranked by money, and their totals. Has no texts of the log unless asked for. */
 import type { DatedPrice } from '../cost/price-list.ts'
 import type { CacheReport } from '../cache/cache-report.ts'
+import type { OtherCache } from '../cache/other-caches.ts'
 import type { FieldDescription } from '../form/describe-form.ts'
 import type { LearningCurve } from '../gate/learning-curve.ts'
 import type { Template } from '../template/template.ts'
@@ -10,7 +11,7 @@ import type { HeadPlan } from './head-plan.ts'
 import type { AnswerType, AppliedTerms, TrainingTerms } from '../terms/terms.ts'
 import type { FoundTemplate, LogScan } from './log-scan.ts'
 import { neededForMore, neededForRoute, type MoreExchanges } from './missing.ts'
-import type { OtherCache, TemplateMoney } from './money.ts'
+import type { TemplateMoney } from './money.ts'
 
 /** A template with what was found out of it. */
 export interface Judged {

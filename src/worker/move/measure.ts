@@ -14,6 +14,7 @@ import { anchorText, type Template } from '../../core/template/template.ts'
 import { AppError } from '../../errors.ts'
 import { readByIds } from '../../lifecycle/logged-texts.ts'
 import type { Usage } from '../../openai/chat.ts'
+import { answerUsage } from '../../openai/usage/usage.ts'
 import type { Store } from '../../store/store.ts'
 import type { Follow } from './follow.ts'
 import type { MovePlan, Sampled } from './plan.ts'
@@ -74,7 +75,7 @@ const movedBy = (
   price: Price
 ): { row: MovedRequest; usage: Usage | null; isReadable: boolean } => {
   const completion = completionOf({ path, response })
-  const usage = completion?.usage ?? null
+  const usage = answerUsage(completion)
   const usd = usage && requestCost(price, usage)
   const isReadable = completion !== null
   return { row: { old, new: { outcome: outcomeOf(completion), ms, usd } }, usage, isReadable }

@@ -22,7 +22,7 @@ import { confidenceOf, type Route } from '../../core/route/route.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { AppError } from '../../errors.ts'
-import type { ChatCompletion } from '../../openai/chat.ts'
+import { answerUsage } from '../../openai/usage/usage.ts'
 import { readByIds } from '../../lifecycle/logged-texts.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { sightingOf } from '../internalize/baseline.ts'
@@ -90,8 +90,7 @@ const askAgain = async (
   if (response === null) return null
   const outcome = outcomeOfLogged({ path: record.path, response })
   if (outcome.kind === 'unreadable') return null
-  const { usage } = JSON.parse(response) as Partial<ChatCompletion>
-  return { outcome, costUsd: deps.costUsd(record.model, usage ?? null) }
+  return { outcome, costUsd: deps.costUsd(record.model, answerUsage(JSON.parse(response))) }
 }
 
 /** Of a lora's answer that is not the first one of the upstream. */

@@ -8,6 +8,10 @@ import {
   type FollowedRetirement,
   type Retirement,
 } from '../../../core/cost/retirements.ts'
+import type { Child } from 'hono/jsx'
+import type { CacheReport } from '../../../core/cache/cache-report.ts'
+import { causeText } from '../../../core/cache/cache-text.ts'
+import { otherTitle } from '../../../core/cache/other-caches.ts'
 import { stageName } from '../../../core/rollout/stages.ts'
 import { BASE } from '../env.ts'
 import { Notice, Time } from '../parts/figures.tsx'
@@ -103,6 +107,34 @@ const followedSentence = (retirement: FollowedRetirement, names: Names): Sentenc
   ),
 })
 
+/** A mend that saves less a month is not worth a person's time. */
+const LEAST_USD = 1
+
+const isWorthIt = ({ usdPerMonth }: CacheReport): boolean => (usdPerMonth ?? 0) >= LEAST_USD
+
+const cacheSentence = (cache: CacheReport, of: Child): Sentence => ({
+  tone: 'waits',
+  says: (
+    <>
+      The provider’s cache is not read as far as it could be, for {of}:{' '}
+      <Line text={causeText(cache.causes[0]!)} chars={400} />
+    </>
+  ),
+})
+
+/** Most money first. */
+const cacheSentences = ({ caches: { templates, others }, names }: LoadedOverview): Sentence[] => [
+  ...[...templates]
+    .filter(([version, cache]) => names.has(version) && isWorthIt(cache))
+    .toSorted(([, one], [, other]) => other.usdPerMonth! - one.usdPerMonth!)
+    .map(([version, cache]) =>
+      cacheSentence(cache, <TemplateLink version={version} names={names} />)
+    ),
+  ...others
+    .filter(({ cache }) => isWorthIt(cache))
+    .map((other) => cacheSentence(other.cache, <Line text={otherTitle(other)} chars={200} />)),
+]
+
 const pausedSentence = (row: Internalization, names: Names): Sentence => ({
   tone: 'waits',
   says: (
@@ -151,6 +183,7 @@ const sentencesOf = (overview: LoadedOverview, showsTexts: boolean): Sentence[] 
       paused.map(({ row }) => pausedSentence(row, names)),
       `${templates}?state=live`
     ),
+    ...firstOf(cacheSentences(overview), templates),
     ...firstOf(
       waiting.map((row) => waitingSentence(row, names)),
       `${templates}?state=approval`

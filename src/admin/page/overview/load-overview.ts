@@ -24,6 +24,7 @@ import {
 import { retirementsOfTemplates, type Retirements } from '../../../core/cost/retirements.ts'
 import { PERIODS, periodStart, type PeriodName } from '../../../core/cost/periods.ts'
 import { isInWork } from '../../../lifecycle/transitions.ts'
+import type { KnownCaches } from '../../../savings/caches.ts'
 import type { SavingsReport } from '../../../savings/savings.ts'
 import type { Store } from '../../../store/store.ts'
 import type { AdminDeps, ProcessStatus } from '../../deps.ts'
@@ -93,6 +94,8 @@ export interface LoadedOverview {
   withoutEngine: WithoutEngine | null
   /** models of templates that are retired soon, or were lately */
   retirements: Retirements
+  /** why the provider's cache is not read */
+  caches: KnownCaches
   /** forgettings that are not finished */
   forgetting: number
   /** of the whole period, oldest first; times without a request are missing */
@@ -213,6 +216,7 @@ export const loadOverview = async (
     failures: await loadFailures(store, hours, now()),
     withoutEngine: await loadWithoutEngine(deps, rows, templates),
     retirements: retirementsOfTemplates(templates, rows, await readRetiresOn(store, prices), now()),
+    caches: await economics.caches(true),
     forgetting: (await forgetTasks(store)).length,
     traffic: mergeHours(hours, PERIODS[period].bucketMs),
     from,

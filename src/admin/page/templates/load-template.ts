@@ -6,6 +6,7 @@ import { namesOf } from '../../../core/template/name.ts'
 import type { HistoryEntry } from '../../../core/internalization/internalization.ts'
 import { termsOfTemplate } from '../../../core/internalization/answer-type.ts'
 import type { AppliedTerms } from '../../../core/terms/terms.ts'
+import type { TemplateCache } from '../../../savings/caches.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { readMarked } from '../../../savings/announced-retirements.ts'
 import {
@@ -33,6 +34,8 @@ export interface LoadedTemplate extends TemplateFacts {
   economics: TemplateEconomics | null
   /** of its upstreams, about training on its answers */
   terms: AppliedTerms[]
+  /** null: the worker has not read it, or found too few requests */
+  cache: TemplateCache | null
   /** by path */
   fields: FieldRule[]
   /** newest first */
@@ -70,6 +73,7 @@ export const loadTemplate = async (
     ...facts!,
     economics: (await assess([template])).get(template.version) ?? null,
     terms: termsOfTemplate(terms, { model, marked }, facts!.internalizations),
+    cache: (await economics.caches(true)).templates.get(template.version) ?? null,
     fields: await store.templates.fields(template.version),
     followers: followersOf(templates, all).get(template.version) ?? [],
     names: namesOf(templates, await store.templates.labels()),

@@ -24,6 +24,7 @@ import { Line } from '../parts/text.tsx'
 import type { LoadedTemplate, TemplateHistoryRow } from './load-template.ts'
 import { FieldRuleForms, FieldRules } from './field-rules.tsx'
 import { Prompt } from './prompt.tsx'
+import { Cache } from './template-cache.tsx'
 import { Economics } from './template-economics.tsx'
 import { cannotGoLive } from './template-list.tsx'
 
@@ -294,7 +295,7 @@ export interface TemplateViewProps {
 }
 
 export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
-  const { template, economics, internalizations, history, similar, fields } = loaded
+  const { template, economics, cache, internalizations, history, similar, fields } = loaded
   const path = templatePath(template.version)
   return (
     <>
@@ -313,6 +314,7 @@ export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
         address={`${path}?economics=1`}
         isRejected={cannotGoLive(loaded)}
       />
+      <Cache cache={cache} />
       <h2>Prompt</h2>
       <Prompt template={template} wholeAt={`${path}/prompt.txt`} />
       <Fold name="Slots" tells="and the text that is removed unread">

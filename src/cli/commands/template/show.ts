@@ -9,12 +9,15 @@ import { loadUpstreams, trainingTerms } from '../../../config/config-files.ts'
 import { shortId } from '../../../core/template/name.ts'
 import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
 import { slotsOf, type Segment, type Slot, type Template } from '../../../core/template/template.ts'
+import { minuteText } from '../../../core/days.ts'
+import type { TemplateCache } from '../../../savings/caches.ts'
 import type { Economics } from '../../../savings/economics.ts'
 import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
 import { readCurve, type CurveWork } from '../../../lifecycle/learning-curve.ts'
 import { unexplainedAnswers } from '../../../lifecycle/logged-texts.ts'
 import { openStoreEconomics, templateOf, withStore } from '../../context.ts'
+import { cacheText } from '../../scan/cache-words.ts'
 import { formText, type ShownForm } from '../../form-text.ts'
 import { percent, print, table, type OutputOptions } from '../../output.ts'
 import { historiesOf, historyText } from '../../rollout/history.ts'
@@ -184,6 +187,7 @@ const collect = async (
     followers: followersOf(await store.templates.list(), all).get(version) ?? [],
     stats: await store.templates.stats(version),
     economics: (await economics.assess([template])).get(version)!,
+    cache: (await economics.caches(true)).templates.get(version) ?? null,
     internalizations,
     terms: termsOfTemplate(terms, { model, marked: await readMarked(store) }, internalizations),
     liveInternalizationId: route?.internalizationId ?? null,
@@ -194,6 +198,13 @@ const collect = async (
   }
 }
 
+/** With its date; nothing where nothing is to be mended. */
+const cachePart = (cache: TemplateCache | null): string[] => {
+  if (cache === null) return []
+  const text = cacheText(cache)
+  return text === '' ? [] : [`${text}\n  read from the log at ${minuteText(cache.at)} UTC`]
+}
+
 const render = ({
   template,
   fields,
@@ -201,6 +212,7 @@ const render = ({
   followers,
   stats,
   economics,
+  cache,
   internalizations,
   terms,
   liveInternalizationId,
@@ -238,6 +250,7 @@ const render = ({
     ]),
     [...new Set(terms.map(termsText))].join('\n'),
     ...followLines(template, followers, titles),
+    ...cachePart(cache),
     messagesText(template),
     slotsText(template),
     removedText(template),

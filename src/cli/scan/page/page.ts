@@ -9,9 +9,11 @@ import { shortId } from '../../../core/template/name.ts'
 import type { Segment } from '../../../core/template/template.ts'
 import { visibleName } from '../../../visible-text.ts'
 import { answersText, coverageText, savesText } from '../text.ts'
-import { cacheLines, otherTitle } from '../cache-words.ts'
+import { cacheLines } from '../../../core/cache/cache-text.ts'
+import { otherTitle } from '../../../core/cache/other-caches.ts'
 import type { CacheReport } from '../../../core/cache/cache-report.ts'
-import { about, count, headline, notesOf, remarkOf, share, usd, type ScannedLog } from '../words.ts'
+import { count, share, usd } from '../../../core/cost/figure-text.ts'
+import { about, headline, notesOf, remarkOf, type ScannedLog } from '../words.ts'
 import { coveragePlot, rowsPlot } from './curves.ts'
 import { moneyBars } from './money-bars.ts'
 import { htmlDocument, htmlTable } from './document.ts'
@@ -105,7 +107,7 @@ const plotsOf = (row: TemplateReport, margin: number): string => {
 const cacheHtml = (cache: CacheReport | null): string => {
   const lines = cache && cacheLines(cache)
   if (lines === null) return ''
-  const items = lines.causes.map((line) => `<li>${escapeHtml(line)}</li>`).join('')
+  const items = lines.causes.map((line) => `<li>${escapeHtml(visibleName(line))}</li>`).join('')
   const list = items === '' ? '' : `<ul>${items}</ul>`
   return `<div class="cache"><p>${escapeHtml(lines.head)}</p>${list}</div>`
 }
@@ -113,7 +115,9 @@ const cacheHtml = (cache: CacheReport | null): string => {
 const otherSections = ({ otherCaches }: ScanReport): string => {
   const shown = otherCaches.flatMap((other) => {
     const html = cacheHtml(other.cache)
-    return html === '' ? [] : [`<p class="remark">${escapeHtml(otherTitle(other))}</p>${html}`]
+    return html === ''
+      ? []
+      : [`<p class="remark">${escapeHtml(visibleName(otherTitle(other)))}</p>${html}`]
   })
   return shown.length === 0 ? '' : `<h2>Requests without a template</h2>\n${shown.join('\n')}`
 }
