@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging
 
 from contract.errors import EngineError
-from engine.attention import Attention, implementation_of, mask_for
+from engine.attention import Attention, fit, implementation_of
 from engine.base_model import BaseModel
 from engine.lora_layout import LoraLayout
 from engine.model_config import LINEAR_LAYERS
@@ -154,11 +154,12 @@ def label_logits(model: PreTrainedModel, packed: PackedRows) -> torch.Tensor:
 
 def _label_logits(model: PreTrainedModel, packed: PackedRows) -> torch.Tensor:
     device = model.device
+    packed, mask = fit(model, packed)
     with torch.autocast(device.type, torch.bfloat16, enabled=model.dtype == torch.bfloat16):
         hidden = model.model(
             input_ids=packed.ids.to(device),
             position_ids=packed.positions.to(device),
-            attention_mask=mask_for(model, packed),
+            attention_mask=mask,
             use_cache=False,
         ).last_hidden_state
         at_labels = hidden.flatten(0, 1)[packed.label_places.to(device)]
