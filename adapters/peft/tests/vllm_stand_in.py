@@ -3,7 +3,8 @@ Stands in for `vllm serve`: the part of its API that the engine uses, computed b
 PEFT on a tiny model. `STAND_IN_FOLDER` has `faults.json`, read anew each time, and gets `calls`.
 
 Faults: `start` (`exit`, `hang`), `die_after` (tokens of all answers), `load` (`fail`, `ignore`: the
-lora is not applied, `ending`: whatever computes is gone), `sleep` and `wake` (`fail`).
+lora is not applied, `ending`: whatever computes is gone), `sleep` and `wake` (`fail`), `slots`
+(`stale`: a request goes on with the lora that has taken its own one's place).
 """
 
 from __future__ import annotations
