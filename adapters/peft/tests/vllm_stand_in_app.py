@@ -30,8 +30,8 @@ class Slots:
     """
     The loras in GPU memory, of which a request knows its lora's place. Loading one takes the place
     of the one that was used longest ago, also in the middle of its requests, whose next step brings
-    it back to another place. vLLM up to 0.24 went on with the former (vllm-project/vllm issue
-    47724).
+    it back to another place. vLLM 0.22 to 0.24 went on with the former (vllm-project/vllm
+    issue 47724).
     """
 
     def __init__(self, count: int) -> None:
