@@ -24,7 +24,7 @@ from engine.vllm.child import LEASH
 from engine.vllm.options import VllmOptions
 from test_engine_serving import QUESTION, Hooks, answer, job
 from test_vllm_pure import gone
-from test_vllm_serving import alike, all_pids, eventually, of_lora
+from test_vllm_serving import alike, all_pids, answers_while_loras_load, eventually, of_lora
 from tiny_lora import write_tiny_lora
 from tiny_model import ROWS, write_tiny_model
 
@@ -40,6 +40,20 @@ NATS = 2e-3
 
 def log(level: str, message: str, fields: object = None, **_: object) -> None:
     print(level, message, fields)
+
+
+def options_of(**loras: int) -> VllmOptions:
+    at = next((n for n, part in enumerate(COMMAND) if part == "serve"), len(COMMAND) - 1) + 1
+    return VllmOptions(
+        command=tuple(COMMAND[:at]),
+        arguments=tuple(COMMAND[at:]),
+        environment=dict(os.environ),
+        sharing=SHARING,
+        memory_share=0.1,
+        max_lora_rank=8,
+        start_seconds=300,
+        **loras,
+    )
 
 
 async def opened(folder: Path, vllm: VllmOptions | None) -> PeftBackend:
@@ -67,19 +81,7 @@ async def test_vllm_itself_answers_as_transformers_does_and_comes_back(tmp_path)
     losses = [await transformers.loss(model, ROWS) for model in ("tiny", *loras)]
     await transformers.close()
 
-    at = next((n for n, part in enumerate(COMMAND) if part == "serve"), len(COMMAND) - 1) + 1
-    options = VllmOptions(
-        command=tuple(COMMAND[:at]),
-        arguments=tuple(COMMAND[at:]),
-        environment=dict(os.environ),
-        sharing=SHARING,
-        memory_share=0.1,
-        max_loras=2,
-        max_batch_loras=1,
-        max_lora_rank=8,
-        start_seconds=300,
-    )
-    backend = await opened(tmp_path, options)
+    backend = await opened(tmp_path, options_of(max_loras=2, max_batch_loras=1))
     try:
         await check(backend, tmp_path, loras, requests, expected, losses)
         running = engine_processes(tmp_path)
@@ -88,6 +90,25 @@ async def test_vllm_itself_answers_as_transformers_does_and_comes_back(tmp_path)
     assert running
     for pid in running:
         await gone(pid)
+
+
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="on a CPU vLLM mistakes the loras of one batch"
+)
+async def test_loading_a_lora_leaves_the_answers_of_others_alone(tmp_path):
+    """vllm-project/vllm issue 47724."""
+    write_tiny_model(tmp_path / "tiny", head_dim=64)
+    loras = [
+        write_tiny_lora(tmp_path / "tiny", tmp_path / "data" / "loras", seed=seed)
+        for seed in range(1, 5)
+    ]
+    backend = await opened(tmp_path, options_of(max_loras=4, max_batch_loras=2))
+    try:
+        alone, together = await answers_while_loras_load(backend, loras[:2], loras[2:], tokens=400)
+    finally:
+        await backend.close()
+    for one, other in zip(alone, together, strict=True):
+        assert alike(one[1], other[1], NATS)
 
 
 async def check(backend, folder, loras, requests, expected, losses) -> None:

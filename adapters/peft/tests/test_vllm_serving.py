@@ -209,6 +209,30 @@ async def test_a_lora_leaves_only_after_its_requests(place):
     assert calls[-2:] == [f"unload {first}", f"load {second}"]
 
 
+async def answers_while_loras_load(
+    backend: PeftBackend, asked: list[str], loaded: list[str], *, tokens: int = 100
+) -> tuple[list[Any], list[Any]]:
+    """What the asked loras answer alone, and what they answer at once while others are loaded."""
+    requests = [of_lora(lora, max_tokens=tokens, top_logprobs=1) for lora in asked]
+    alone = [await answer(backend, request) for request in requests]
+    together = [asyncio.create_task(answer(backend, request)) for request in requests]
+    for lora in loaded:
+        await backend.loss(lora, ROWS[:1])
+    assert not any(one.done() for one in together)
+    return alone, [await one for one in together]
+
+
+@pytest.mark.parametrize("slots", ["right", "stale"])
+async def test_loading_a_lora_leaves_the_answers_of_others_alone(place, slots):
+    loras = [place.lora(seed=seed) for seed in (1, 2, 3)]
+    backend = await place.open(max_batch_loras=2, max_loras=3)
+    place.faults(slots=slots)
+    alone, together = await answers_while_loras_load(backend, loras[:2], loras[2:])
+    same = [alike(one[1], other[1]) for one, other in zip(alone, together, strict=True)]
+    # vllm-project/vllm issue 47724: another lora's words, no error, no line in a log
+    assert all(same) is (slots == "right")
+
+
 async def test_a_lora_that_is_not_applied_is_never_announced(place):
     backend = await place.open()
     place.faults(load="ignore")

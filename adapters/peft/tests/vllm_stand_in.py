@@ -3,7 +3,8 @@ Stands in for `vllm serve`: the part of its API that the engine uses, computed b
 PEFT on a tiny model. `STAND_IN_FOLDER` has `faults.json`, read anew each time, and gets `calls`.
 
 Faults: `start` (`exit`, `hang`), `die_after` (tokens of all answers), `load` (`fail`, `ignore`: the
-lora is not applied, `ending`: whatever computes is gone), `sleep` and `wake` (`fail`).
+lora is not applied, `ending`: whatever computes is gone), `sleep` and `wake` (`fail`), `slots`
+(`stale`: a request goes on with the lora that has taken its own one's place).
 """
 
 from __future__ import annotations
@@ -40,7 +41,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("model")
     for name in ("served-model-name", "uds", "dtype", "generation-config"):
         parser.add_argument(f"--{name}", required=True)
-    for name in ("max-model-len", "max-loras", "max-cpu-loras", "max-lora-rank"):
+    for name in (
+        "max-model-len",
+        "max-num-batched-tokens",
+        "max-loras",
+        "max-cpu-loras",
+        "max-lora-rank",
+    ):
         parser.add_argument(f"--{name}", required=True, type=int)
     parser.add_argument("--lora-target-modules", required=True, nargs="+")
     parser.add_argument("--gpu-memory-utilization", required=True, type=float)

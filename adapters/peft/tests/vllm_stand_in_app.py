@@ -26,6 +26,35 @@ from engine.lora_model import Placement, load_weights
 from engine.sampler import SampledToken, Sampler, Sampling
 
 
+class Slots:
+    """
+    The loras in GPU memory, of which a request knows its lora's place. Loading one takes the place
+    of the one that was used longest ago, also in the middle of its requests, whose next step brings
+    it back to another place. vLLM 0.22 to 0.24 went on with the former (vllm-project/vllm
+    issue 47724).
+    """
+
+    def __init__(self, count: int) -> None:
+        self.places: list[str | None] = [None] * count
+        #: the least recently used first
+        self.used: list[str | None] = [*self.places]
+        #: as each lora's requests know it
+        self.known: dict[str, int] = {}
+
+    def activate(self, lora: str) -> None:
+        if lora not in self.places:
+            self.places[self.places.index(self.used[0])] = lora
+            self.used[0] = lora
+        self.used.remove(lora)
+        self.used.append(lora)
+
+    def lora_that_computes(self, lora: str, *, is_stale: bool) -> str:
+        self.activate(lora)
+        if not is_stale or lora not in self.known:
+            self.known[lora] = self.places.index(lora)
+        return self.places[self.known[lora]] or lora
+
+
 class Model:
     """The base model and PEFT's adapters; one forward pass at a time."""
 
@@ -39,6 +68,7 @@ class Model:
         self.read_anew: dict[str, Path] = {}
         self.made = 0
         self.max_rank = options.max_lora_rank
+        self.slots = Slots(options.max_loras)
 
     def load(self, lora: str, folder: Path) -> None:
         rank = json.loads((folder / "adapter_config.json").read_text())["r"]
@@ -52,14 +82,19 @@ class Model:
         else:
             self.peft.load_adapter(folder, adapter_name=adapter)
         self.loras[lora] = adapter
+        self.slots.activate(lora)
 
-    def logprobs(self, lora: str | None, ids: list[int]) -> np.ndarray:
+    def logprobs(
+        self, lora: str | None, ids: list[int], *, slots_are_stale: bool = False
+    ) -> np.ndarray:
         """Of what follows every token: [tokens, vocabulary]."""
         folder = None if lora is None else self.read_anew.get(lora)
         if folder is not None and not folder.exists():
             # an error in a step is the end of vLLM's engine core
             os.kill(os.getpid(), signal.SIGKILL)
-        adapter = None if lora is None else self.loras[lora]
+        adapter = None
+        if lora is not None:
+            adapter = self.loras[self.slots.lora_that_computes(lora, is_stale=slots_are_stale)]
         if adapter is not None:
             self.peft.set_adapter(adapter)
         off = self.peft is not None and adapter is None
@@ -102,10 +137,14 @@ class Api:
             return StreamingResponse(self.events(body), media_type="text/event-stream")
         return await self.scores(body)
 
-    async def logprobs(self, lora: str, ids: list[int]) -> np.ndarray:
+    async def logprobs(
+        self, lora: str, ids: list[int], *, slots_are_stale: bool = False
+    ) -> np.ndarray:
         name = None if lora == self.options.served_model_name else lora
         async with self.computing:
-            return await asyncio.to_thread(self.model.logprobs, name, ids)
+            return await asyncio.to_thread(
+                self.model.logprobs, name, ids, slots_are_stale=slots_are_stale
+            )
 
     async def scores(self, body: dict[str, Any]) -> Response:
         prompt = body["prompt"]
@@ -138,7 +177,9 @@ class Api:
         sampler, constraint = Sampler(sampling, body["logprobs"]), self.constraint(body)
         reason = None
         while reason is None:
-            logprobs = await self.logprobs(body["model"], ids)
+            # a request that begins is told its lora's place anew, so a score is always right
+            is_stale = count > 0 and self.fault("slots") == "stale"
+            logprobs = await self.logprobs(body["model"], ids, slots_are_stale=is_stale)
             token = sampler.choose(logprobs[-1], constraint)
             count += 1
             self.tokens += 1
