@@ -65,15 +65,26 @@ describe('a template that is followed to a new model', () => {
       : { status: 200, body: JSON.stringify({ choices, usage: USAGE }), retryAfterMs: null }
   }
 
+  interface FollowOptions {
+    template?: Template
+    to?: string
+    /** when a request has arrived at the upstream */
+    onAsked?: (request: string) => Promise<unknown>
+  }
+
   /** @returns what was paid and bought; null where the budget reached nothing */
-  const follow = async (answers: Answers = next, budgetUsd = 1): Promise<Moved | null> => {
+  const follow = async (
+    answers: Answers = next,
+    budgetUsd = 1,
+    { template = old, to = TO, onAsked = async () => {} }: FollowOptions = {}
+  ): Promise<Moved | null> => {
     const { store } = harness
     const now = (): number => harness.now
     const plan = await planMove(
       { store, now },
       {
-        template: old,
-        to: TO,
+        template,
+        to,
         price: PRICE,
         oldPrice: OLD_PRICE,
         requests: 2 * PLANNED_ROWS,
@@ -83,12 +94,15 @@ describe('a template that is followed to a new model', () => {
       }
     )
     const exchanges = plan.sample.map(({ exchange }) => exchange)
-    const ask = async ({ request }: { request: string }) => answerOf(answers, request)
+    const ask = async ({ request }: { request: string }) => {
+      await onAsked(request)
+      return answerOf(answers, request)
+    }
     return measureMove({ store, now, ask, sleep: async () => {} }, plan, {
-      to: TO,
+      to,
       price: PRICE,
       budgetUsd,
-      follow: createFollow(store, { template: old, to: TO, exchanges, now }),
+      follow: createFollow(store, { template, to, exchanges, now }),
       onProgress: () => {},
     })
   }
@@ -248,16 +262,47 @@ describe('a template that is followed to a new model', () => {
     expect(JSON.stringify(state)).toContain('free text')
   })
 
+  const forgetRecord = (id: string) =>
+    forget(
+      harness.store,
+      { selection: { recordIds: [id] }, retire: false, dryRun: false },
+      { by: 'admin', now: harness.now, rollout: AT_ONCE, newId: () => 'task' }
+    )
+
+  /** Ids of the records that have the text of an order. */
+  const withOrder = async (number: number): Promise<string[]> => {
+    const { data } = await harness.store.records.search({ order: 'asc', limit: 2_000 })
+    return data.filter(({ request }) => numberIn(request) === number).map(({ id }) => id)
+  }
+
   it('is forgotten with the requests that were sent again', async () => {
     await follow()
     const of = numberIn(asked[0]!)
-    const report = await forget(
-      harness.store,
-      { selection: { recordIds: [`record-${of}`] }, retire: false, dryRun: false },
-      { by: 'admin', now: harness.now, rollout: AT_ONCE, newId: () => 'task' }
-    )
+    const report = await forgetRecord(`record-${of}`)
     expect(report.records).toBe(2)
     const left = [`record-${of}`, boughtId(`record-${of}`, TO)]
     expect(await harness.store.records.knownIds(left)).toEqual([])
+  })
+
+  it('is forgotten with the requests of the first model, though it was moved twice', async () => {
+    await follow()
+    await harness.runFor(worker, 60_000)
+    await follow(next, 1, { template: await follower(), to: 'gpt-7-sol' })
+    const of = numberIn(asked.at(-1)!)
+    expect(await withOrder(of)).toHaveLength(3)
+    await forgetRecord(`record-${of}`)
+    expect(await withOrder(of)).toEqual([])
+  })
+
+  it('buys no copy of a request that is forgotten while its answer is awaited', async () => {
+    let of: number | null = null
+    await follow(next, 1, {
+      onAsked: async (request) => {
+        if (of !== null) return
+        of = numberIn(request)
+        await forgetRecord(`record-${of}`)
+      },
+    })
+    expect(await withOrder(of!)).toEqual([])
   })
 })

@@ -2,6 +2,7 @@
  * A template that follows another one to a new model: the same prompt, whose requests name the new model. Pure.
  */
 import { hash } from 'node:crypto'
+import type { ExchangeRecord } from '../log/record.ts'
 import type { Template } from './template.ts'
 import { boundVersion, versionOf } from './version.ts'
 
@@ -14,6 +15,10 @@ export const followedTemplate = (old: Template, model: string): Template => {
 
 const ID_DIGITS = 32
 
-/** Id of the record of a bought answer: a second run finds what the first one has bought. */
-export const boughtId = (recordId: string, model: string): string =>
-  hash('sha256', `${recordId}\n${model}`).slice(0, ID_DIGITS)
+/** Id of the client's record, also of a request that is moved for the second time: what is forgotten has its id. */
+export const clientId = ({ id, bought }: Pick<ExchangeRecord, 'id' | 'bought'>): string =>
+  bought?.of ?? id
+
+/** Id of the record of a bought answer: a second run finds what the first one has bought. @param id see `clientId` */
+export const boughtId = (id: string, model: string): string =>
+  hash('sha256', `${id}\n${model}`).slice(0, ID_DIGITS)

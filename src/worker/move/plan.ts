@@ -7,7 +7,7 @@ import { HELD_OUT_MS, randomOfReading } from '../../core/learn/split.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
 import type { ModelAnswer } from '../../core/move/move-report.ts'
 import { readChatRequest } from '../../core/request/chat-reading.ts'
-import { boughtId } from '../../core/template/follow.ts'
+import { boughtId, clientId } from '../../core/template/follow.ts'
 import type { Template } from '../../core/template/template.ts'
 import { toAppError } from '../../errors.ts'
 import { readByIds } from '../../lifecycle/logged-texts.ts'
@@ -145,8 +145,9 @@ const boughtAlready = async (
   exchanges: readonly MatchedExchange[],
   to: string
 ): Promise<Set<string>> => {
-  const known = new Set(await records.knownIds(exchanges.map(({ id }) => boughtId(id, to))))
-  return new Set(exchanges.flatMap(({ id }) => (known.has(boughtId(id, to)) ? id : [])))
+  const idOf = (exchange: MatchedExchange): string => boughtId(clientId(exchange), to)
+  const known = new Set(await records.knownIds(exchanges.map(idOf)))
+  return new Set(exchanges.flatMap((one) => (known.has(idOf(one)) ? one.id : [])))
 }
 
 /** A random part of the requests of the last days. */
