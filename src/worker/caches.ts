@@ -64,7 +64,8 @@ const readLog = async ({ store, retention, now }: CacheDeps): Promise<Reading> =
   // so that its texts are renewed before they are older than a body may be
   const since = now() - Math.max(retention.bodiesMs / 2, retention.bodiesMs - DAY_MS)
   for await (const record of newestRecords(store)) {
-    if (record.at > now() || record.at < since) continue
+    // answers that a move has bought filled the cache at another moment
+    if (record.bought !== undefined || record.at > now() || record.at < since) continue
     reading.records++
     reading.oldest = Math.min(reading.oldest, record.at)
     reading.newest = Math.max(reading.newest, record.at)

@@ -153,6 +153,23 @@ describe('the causes for which the provider’s cache is not read', () => {
     expect((await found())!.at).toBeGreaterThan(second.at)
   })
 
+  it('count no answers that a move has bought, whose cache is of another moment', async () => {
+    const { records } = logOf('time')
+    const bought = records.map((record) => ({
+      ...record,
+      id: `bought-${record.id}`,
+      bought: { of: record.id, at: harness.now, conversation: record.id },
+    }))
+    await work(records)
+    const before = (await found())!
+    await harness.log(bought)
+    harness.now += DAY_MS
+    await work([])
+    const { at, findings } = (await found())!
+    expect(at).toBeGreaterThan(before.at)
+    expect(findings).toEqual(before.findings)
+  })
+
   it('are gone with the requests that are forgotten', async () => {
     await work(logOf('name').records)
     const text = JSON.stringify(await found())
