@@ -28,9 +28,9 @@ const messageOf = ({ status, body }: UpstreamAnswer): string => {
   return message === null ? String(status) : `${status}: ${message}`
 }
 
-/** Of the request and not of the moment: with the new model it is not possible. */
+/** Of the request and not of the moment: with the new model it is not possible. No redirect is followed. */
 const isRefusal = (status: number): boolean =>
-  status >= 400 && status < 500 && status !== 408 && status !== 429
+  status >= 300 && status < 500 && status !== 408 && status !== 429
 
 export class Sender {
   private readonly deps: SendDeps
