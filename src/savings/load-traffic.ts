@@ -38,6 +38,13 @@ const callsOf = (store: Store, query: CallQuery): Promise<StoredRecord[]> =>
 const ofClients = (calls: readonly StoredRecord[]): StoredRecord[] =>
   calls.filter(({ bought }) => bought === undefined)
 
+/** The newest ones, however many answers a move has bought after them. */
+const clientCalls = async (store: Store, templateVersion: string): Promise<StoredRecord[]> => {
+  const { bought } = await store.templates.stats(templateVersion)
+  const calls = await callsOf(store, { order: 'desc', limit: CALLS + bought, templateVersion })
+  return ofClients(calls).slice(0, CALLS)
+}
+
 /**
  * The window from the oldest call read to the end of the log, so that traffic that has ended lowers
  * the rate. If the calls read span less than a day, it begins with the template's first record.
@@ -91,8 +98,7 @@ const rateOf = async (
 ): Promise<Rate | null> => {
   const rates: Rate[] = []
   for (const version of await lineOf(store, template)) {
-    const newest = { order: 'desc', limit: CALLS, templateVersion: version } as const
-    const calls = ofClients(await callsOf(store, newest))
+    const calls = await clientCalls(store, version)
     if (calls.length === 0) continue
     const window = await windowOf(store, version, calls)
     rates.push({ window, callsPerMonth: callsPerMonth(window, captureShare) })
@@ -107,7 +113,9 @@ export const loadTraffic = async (
   { captureShare, heldOutIds }: TrafficOptions
 ): Promise<TemplateTraffic | null> => {
   const query = { templateVersion: template.version, order: 'desc' } as const
-  const calls = await callsOf(store, { ...query, limit: CALLS })
+  const ofOwn = await clientCalls(store, template.version)
+  // bought answers came in one burst, so they say less of the provider's cache
+  const calls = ofOwn.length > 0 ? ofOwn : await callsOf(store, { ...query, limit: CALLS })
   const rate = await rateOf(store, template, captureShare)
   if (calls.length === 0 || rate === null) return null
   const texts = await store.records.list({
@@ -125,6 +133,6 @@ export const loadTraffic = async (
     upstream: upstreamTokens([...calls, ...older]) ?? upstreamTokens(texts),
     removedShare: removedShare(matcher, texts),
     isFreeText: isFreeText(matcher, texts),
-    asked: askedOf(ofClients(calls)),
+    asked: askedOf(ofOwn),
   }
 }

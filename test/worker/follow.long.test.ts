@@ -4,6 +4,7 @@ import { economicsSettings } from '../../src/config/config-files.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import { boughtId } from '../../src/core/template/follow.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import { forget } from '../../src/lifecycle/forget.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
@@ -223,6 +224,34 @@ describe('a template that is followed to a new model', () => {
     const [, later] = await both()
     expect(later!.traffic!.calls).toBe(is!.traffic!.calls + 80)
     expect(later!.traffic!.callsPerMonth).toBeGreaterThan(0)
+  })
+
+  it('is assessed by the traffic of clients, though more answers were bought after it', async () => {
+    const settings = economicsSettings(parseConfig({}), [OLD_PRICE])
+    const assessed = async () => {
+      const economics = openEconomics(harness.store, settings, () => harness.now)
+      const { traffic, call } = (await economics.assess([old])).get(old.version)!
+      const { promptTokens, cacheIsMeasured } = call!
+      return { traffic, promptTokens, cacheIsMeasured }
+    }
+    const clients = Array.from({ length: 80 }, (_, number) => orderRecord(number))
+    await harness.log(
+      clients.map((record) => ({ ...record, id: `client-${record.id}`, usage: USAGE }))
+    )
+    await harness.runFor(worker, 60_000)
+    const before = await assessed()
+    expect(before.traffic!.calls).toBeGreaterThan(100)
+    expect(before).toMatchObject({ cacheIsMeasured: false, promptTokens: 1_000 })
+    const boughtFor = (number: number): ExchangeRecord => ({
+      ...orderRecord(number % 80),
+      id: `bought-${number}`,
+      usage: { ...USAGE, prompt_tokens_details: { cached_tokens: 900 } },
+      bought: { of: `other-${number}`, at: harness.now, conversation: String(number) },
+    })
+    await harness.log(Array.from({ length: 600 }, (_, number) => boughtFor(number)))
+    await harness.runFor(worker, 60_000)
+    expect((await harness.store.templates.stats(old.version)).bought).toBe(600)
+    expect(await assessed()).toEqual(before)
   })
 
   it('learns from the answers of a model that refuses a tenth of the requests', async () => {
