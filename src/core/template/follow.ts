@@ -2,7 +2,6 @@
  * A template that follows another one to a new model: the same prompt, whose requests name the new model. Pure.
  */
 import { hash } from 'node:crypto'
-import type { ExchangeRecord } from '../log/record.ts'
 import type { Template } from './template.ts'
 import { boundVersion, versionOf } from './version.ts'
 
@@ -16,7 +15,7 @@ export const followedTemplate = (old: Template, model: string): Template => {
 const ID_DIGITS = 32
 
 /** Id of the client's record, also of a request that is moved for the second time: what is forgotten has its id. */
-export const clientId = ({ id, bought }: Pick<ExchangeRecord, 'id' | 'bought'>): string =>
+export const clientId = ({ id, bought }: { id: string; bought?: { of: string } }): string =>
   bought?.of ?? id
 
 /** Id of the record of a bought answer: a second run finds what the first one has bought. @param id see `clientId` */
