@@ -113,6 +113,8 @@ export interface WantedExchanges {
   /** see `isRandom` */
   kindShare: number
   random: () => number
+  /** records that are read whatever is drawn */
+  ids?: readonly string[]
 }
 
 /** Reads exchanges of one template's population, each once. */
@@ -218,10 +220,11 @@ export const usableRequests = async (store: Store, template: Template): Promise<
 export const loadExchanges = async (
   store: Store,
   template: Template,
-  { limit, samples, since, now, windowMs, kindShare, random }: WantedExchanges
+  { limit, samples, since, now, windowMs, kindShare, random, ids = [] }: WantedExchanges
 ): Promise<MatchedExchange[]> => {
   const reader = createReader(store, template, kindShare)
   const { found } = reader
+  await reader.read([...ids])
   const templateVersions = siblingVersions(await store.templates.list(), template)
   const { lastSeen } = await tagged(store, templateVersions)
   const until = Math.min(now, lastSeen ?? now)

@@ -7,16 +7,18 @@ import { HELD_OUT_MS, randomOfReading } from '../../core/learn/split.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
 import type { ModelAnswer } from '../../core/move/move-report.ts'
 import { readChatRequest } from '../../core/request/chat-reading.ts'
-import { boughtId, clientId } from '../../core/template/follow.ts'
+import { boughtId, clientId, followedTemplate } from '../../core/template/follow.ts'
 import type { Template } from '../../core/template/template.ts'
+import { areSiblings } from '../../core/template/version.ts'
 import { toAppError } from '../../errors.ts'
 import { readByIds } from '../../lifecycle/logged-texts.ts'
 import { dialectOfRecord } from '../../openai/dialect.ts'
-import type { Store } from '../../store/store.ts'
+import type { FoundRecords, Store } from '../../store/store.ts'
 import { loadExchanges, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 /** Further exchanges that are read, because of a conversation one turn counts. */
 const READ_AHEAD = 4
+const PAGE_ROWS = 500
 
 export interface MovePlanOptions {
   template: Template
@@ -150,12 +152,37 @@ const boughtAlready = async (
   return new Set(exchanges.flatMap((one) => (known.has(idOf(one)) ? one.id : [])))
 }
 
+/** Records of the newest answers that earlier runs have bought. The draw is another one when the log has grown. */
+const sentBefore = async (
+  { records, templates }: Store,
+  template: Template,
+  { to, requests }: Pick<MovePlanOptions, 'to' | 'requests'>
+): Promise<string[]> => {
+  const { version: own } = followedTemplate(template, to)
+  const followers = (await templates.list()).filter(
+    ({ version, model, movedFrom }) =>
+      (model === to && movedFrom === template.version) || areSiblings(version, own)
+  )
+  const ids = new Set<string>()
+  for (const { version: templateVersion } of followers) {
+    const query = { templateVersion, outcome: 'bought', order: 'desc', bodies: false } as const
+    let next: number | null = Number.MAX_SAFE_INTEGER
+    while (next !== null && ids.size < READ_AHEAD * requests) {
+      const page: FoundRecords = await records.search({ ...query, limit: PAGE_ROWS, after: next })
+      for (const { bought } of page.data) if (bought !== undefined) ids.add(bought.of)
+      next = page.next
+    }
+  }
+  return [...ids]
+}
+
 /** A random part of the requests of the last days. */
 const drawSample = async (
   { store, now }: PlanDeps,
   { template, to, requests, isFollowed, kindShare, seed }: MovePlanOptions
 ): Promise<Drawn[]> => {
   const random = randomOfReading(seed)
+  const ids = isFollowed ? await sentBefore(store, template, { to, requests }) : []
   const found = await loadExchanges(store, template, {
     limit: READ_AHEAD * requests,
     samples: READ_AHEAD * requests,
@@ -164,6 +191,7 @@ const drawSample = async (
     windowMs: HELD_OUT_MS,
     kindShare,
     random,
+    ids,
   })
   const usable = found.filter(({ isSample, outcome }) => isSample && outcome.kind !== 'unreadable')
   if (!isFollowed) return drawTurns(usable, requests, random)
