@@ -82,6 +82,24 @@ describe('figures by the hour', () => {
     })
   })
 
+  it('tell tiers of a model apart; an upstream that invents names hides no other model', () => {
+    const invented = (number: number, changes: Partial<CountedRecord['head']> = {}) =>
+      record(number, changes, { ...usage, service_tier: `tier-${number}` })
+    const clients = [...Array(200).keys()].map((number) => invented(number))
+    const bought = { of: 'a', at: 1, conversation: 'a' }
+    const moved = [...Array(200).keys()].map((number) => invented(number, { bought }))
+    const others = ['other', 'third'].map((model) => record(300, { model }, usage))
+    const [hour] = trafficOf([...clients, ...moved, ...others])
+    for (const rows of [hour!.charged.filter(({ model }) => model === 'gpt'), hour!.bought!]) {
+      expect(rows.length).toBeLessThan(40)
+      expect(rows.reduce((sum, { answers }) => sum + answers, 0)).toBe(200)
+    }
+    expect(hour!.uncounted).toBe(0)
+    const summed = addHours(hour!, hour!)
+    expect(summed.bought!.length).toBeLessThan(40)
+    expect(summed.charged.reduce((sum, { input }) => sum + input, 0)).toBe(2 * 202 * 100)
+  })
+
   it('count what a lora was asked for, by template', () => {
     const [hour] = trafficOf([
       record(0, route('a', 'answered')),
