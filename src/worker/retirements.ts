@@ -110,9 +110,15 @@ export const openRetirements = async (
   const { store, readModelLists, deprecatedOn, now, log } = deps
   let announced: AnnouncedRetirements | null = await readAnnounced(store)
   let retiresOn = withAnnounced(announced, deprecatedOn)
+  /** A day of retirement stays true; that a model may train others must be said anew. */
+  const forgetMarked = async (): Promise<void> => {
+    if (announced?.marked === undefined || announced.marked.length === 0) return
+    announced = { ...announced, marked: [] }
+    await saveAnnounced(store, announced)
+  }
   return {
     async step() {
-      if (readModelLists === null) return
+      if (readModelLists === null) return forgetMarked()
       if (announced !== null && Math.abs(now() - announced.at) < DAY_MS) return
       const on: Record<string, string> = {}
       const marked: string[] = []
