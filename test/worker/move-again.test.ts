@@ -3,10 +3,11 @@ import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { boughtId, followedTemplate } from '../../src/core/template/follow.ts'
 import type { Template } from '../../src/core/template/template.ts'
+import { boundVersion } from '../../src/core/template/version.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createFollow } from '../../src/worker/move/follow.ts'
 import { measureMove } from '../../src/worker/move/measure.ts'
-import { planMove } from '../../src/worker/move/plan.ts'
+import { planMove, type MovePlan } from '../../src/worker/move/plan.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
 import { orderRecord, PROMPT } from '../kit/records/paint-orders.ts'
 import { onEachStore } from '../kit/store/stores.ts'
@@ -43,11 +44,9 @@ const log = async (store: Store, from: number, until: number): Promise<void> => 
   await store.records.tagTemplate(ids, TEMPLATE.version)
 }
 
-/** @param minute after the start of the log @returns how many requests were sent, and how many answers the log has */
-const follow = async (store: Store, minute: number): Promise<{ sent: number; bought: number }> => {
-  const now = (): number => START + minute * MINUTE_MS
-  const plan = await planMove(
-    { store, now },
+const planAt = (store: Store, minute: number): Promise<MovePlan> =>
+  planMove(
+    { store, now: () => START + minute * MINUTE_MS },
     {
       template: TEMPLATE,
       to: TO,
@@ -59,6 +58,11 @@ const follow = async (store: Store, minute: number): Promise<{ sent: number; bou
       seed: 44,
     }
   )
+
+/** @param minute after the start of the log @returns how many requests were sent, and how many answers the log has */
+const follow = async (store: Store, minute: number): Promise<{ sent: number; bought: number }> => {
+  const now = (): number => START + minute * MINUTE_MS
+  const plan = await planAt(store, minute)
   let sent = 0
   const ask = async () => {
     sent++
@@ -90,5 +94,25 @@ onEachStore((it) => {
       await log(store, 2_100, 3_100)
       expect(await follow(store, 3_100)).toEqual({ sent: 0, bought: ROWS })
     }, 60_000)
+
+    it('follows a template for all keys to one for all keys, though one key sends nearly all', async ({
+      store,
+    }) => {
+      const shared = followedTemplate(TEMPLATE, TO)
+      const version = boundVersion(shared.version, 'key')
+      const ofOneKey = { ...TEMPLATE, model: TO, version, caller: 'key' }
+      await store.templates.upsert([TEMPLATE, ofOneKey])
+      await log(store, 0, 60)
+      const { sample } = await planAt(store, 60)
+      const exchanges = sample.map(({ exchange }) => ({ ...exchange, caller: 'key' }))
+      const followed = await createFollow(store, {
+        template: TEMPLATE,
+        to: TO,
+        exchanges,
+        now: () => START,
+      }).begin()
+      expect(followed).toEqual(shared)
+      expect(await store.templates.get(version)).toEqual(ofOneKey)
+    })
   })
 })

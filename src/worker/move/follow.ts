@@ -16,14 +16,19 @@ import { withModel } from './plan.ts'
 /** Requests that tell whether the traffic of the new name has its template already. */
 const LOOKED_AT = 50
 
-/** The template that most of the requests would match, if they named the new model. @returns null: there is none */
+/**
+ * The template, for all keys or for the same one, that most of the requests would match, if they named the new model.
+ * @returns null: there is none
+ */
 const foundAlready = (
   templates: readonly Template[],
-  { tenant }: Template,
+  { tenant, caller: own }: Template,
   to: string,
   exchanges: readonly MatchedExchange[]
 ): Template | null => {
-  const rivals = templates.filter((each) => each.model === to && each.tenant === tenant)
+  const rivals = templates.filter(
+    (each) => each.model === to && each.tenant === tenant && each.caller === own
+  )
   const matcher = compileMatcher(rivals)
   const looked = exchanges.slice(0, LOOKED_AT)
   const matched = looked.flatMap(({ request, caller }) => {
