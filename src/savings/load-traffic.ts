@@ -2,6 +2,7 @@
 import { DAY_MS } from '../core/days.ts'
 import { compileMatcher } from '../core/match/match.ts'
 import type { StoredRecord } from '../core/log/record.ts'
+import { sourcesOf } from '../core/template/follow.ts'
 import type { Template } from '../core/template/template.ts'
 import {
   askedOf,
@@ -66,14 +67,17 @@ const windowOf = async (
   return { calls: Math.max(requests, calls.length), from: Math.min(from, first?.at ?? from), to }
 }
 
-/** The version, and those that it was moved from to another model, one after the other. */
-const lineOf = async (store: Store, { version, movedFrom }: Template): Promise<string[]> => {
-  const line = [version]
-  for (let next = movedFrom; next !== undefined && !line.includes(next);) {
-    line.push(next)
-    next = (await store.templates.get(next))?.movedFrom
+/** The version, and those that were moved to it, and to them. */
+const lineOf = async (store: Store, template: Template): Promise<string[]> => {
+  const line = new Set([template.version])
+  const left = sourcesOf(template)
+  for (let next = left.shift(); next !== undefined; next = left.shift()) {
+    if (line.has(next)) continue
+    line.add(next)
+    const source = await store.templates.get(next)
+    if (source !== null) left.push(...sourcesOf(source))
   }
-  return line
+  return [...line]
 }
 
 type Rate = Pick<TemplateTraffic, 'window' | 'callsPerMonth'>

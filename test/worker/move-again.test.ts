@@ -1,6 +1,7 @@
 /** A second run of a move goes on where the first one ended, in a log that grows. */
 import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { followersOf } from '../../src/core/internalization/followers.ts'
 import { boughtId, followedTemplate } from '../../src/core/template/follow.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import { boundVersion } from '../../src/core/template/version.ts'
@@ -113,6 +114,16 @@ onEachStore((it) => {
       }).begin()
       expect(followed).toEqual(shared)
       expect(await store.templates.get(version)).toEqual(ofOneKey)
+    })
+
+    it('leaves another template followed that was moved to the same one', async ({ store }) => {
+      const second = { ...TEMPLATE, model: 'gpt-4.1', version: 'second' }
+      await store.templates.upsert([TEMPLATE, second])
+      for (const template of [TEMPLATE, second, second])
+        await createFollow(store, { template, to: TO, exchanges: [], now: () => START }).begin()
+      const all = await store.templates.list()
+      expect(all.map((each) => each.model).toSorted()).toEqual(['gpt-4.1', model, TO])
+      expect([...followersOf(all, []).keys()].toSorted()).toEqual(['paint-orders', 'second'])
     })
   })
 })

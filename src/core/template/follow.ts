@@ -12,6 +12,16 @@ export const followedTemplate = (old: Template, model: string): Template => {
   return { ...old, model, version, movedFrom: old.version }
 }
 
+/** Versions that a person has moved to a template, the newest first. */
+export const sourcesOf = ({ movedFrom, movedBefore = [] }: Template): string[] =>
+  movedFrom === undefined ? [] : [movedFrom, ...movedBefore]
+
+/** The template, moved from another one; those that were moved to it before still are. */
+export const movedTo = (known: Template, from: string): Template => {
+  const before = sourcesOf(known).filter((version) => version !== from)
+  return { ...known, movedFrom: from, ...(before.length > 0 && { movedBefore: before }) }
+}
+
 const ID_DIGITS = 32
 
 /** Id of the client's record, also of a request that is moved for the second time: what is forgotten has its id. */

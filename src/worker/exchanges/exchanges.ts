@@ -224,7 +224,6 @@ export const loadExchanges = async (
 ): Promise<MatchedExchange[]> => {
   const reader = createReader(store, template, kindShare)
   const { found } = reader
-  await reader.read([...ids])
   const templateVersions = siblingVersions(await store.templates.list(), template)
   const { lastSeen } = await tagged(store, templateVersions)
   const until = Math.min(now, lastSeen ?? now)
@@ -237,6 +236,8 @@ export const loadExchanges = async (
       await reader.read((await store.records.spread(wanted)).ids)
       from = older.from
     }
+  // at the end: what was drawn keeps the order of the log
+  await reader.read([...ids])
   return withConversations(inOrder(found))
 }
 

@@ -5,7 +5,7 @@
 import { batchOf } from '../../core/log/exchange-batch.ts'
 import type { ExchangeRecord, StoredRecord } from '../../core/log/record.ts'
 import { compileMatcher } from '../../core/match/match.ts'
-import { boughtId, clientId, followedTemplate } from '../../core/template/follow.ts'
+import { boughtId, clientId, followedTemplate, movedTo } from '../../core/template/follow.ts'
 import { templateKeyOf } from '../../core/template/template-key.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Usage } from '../../openai/chat.ts'
@@ -113,7 +113,7 @@ export const createFollow = (store: Store, options: FollowOptions): Follow => {
       all.find(({ version }) => version === fresh.version) ??
       foundAlready(all, template, to, exchanges) ??
       fresh
-    const followed = { ...known, movedFrom: template.version }
+    const followed = movedTo(known, template.version)
     await store.templates.upsert([followed])
     await takeAlong(store, template.version, followed.version)
     return followed

@@ -7,7 +7,7 @@ import { HELD_OUT_MS, randomOfReading } from '../../core/learn/split.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
 import type { ModelAnswer } from '../../core/move/move-report.ts'
 import { readChatRequest } from '../../core/request/chat-reading.ts'
-import { boughtId, clientId, followedTemplate } from '../../core/template/follow.ts'
+import { boughtId, clientId, followedTemplate, sourcesOf } from '../../core/template/follow.ts'
 import type { Template } from '../../core/template/template.ts'
 import { areSiblings } from '../../core/template/version.ts'
 import { toAppError } from '../../errors.ts'
@@ -160,8 +160,9 @@ const sentBefore = async (
 ): Promise<string[]> => {
   const { version: own } = followedTemplate(template, to)
   const followers = (await templates.list()).filter(
-    ({ version, model, movedFrom }) =>
-      (model === to && movedFrom === template.version) || areSiblings(version, own)
+    (each) =>
+      (each.model === to && sourcesOf(each).includes(template.version)) ||
+      areSiblings(each.version, own)
   )
   const ids = new Set<string>()
   for (const { version: templateVersion } of followers) {
