@@ -23,6 +23,10 @@ const record = (
 
 const usage = { prompt_tokens: 100, completion_tokens: 4, total_tokens: 104 }
 
+/** Of a tier of its own. */
+const invented = (number: number, changes: Partial<CountedRecord['head']> = {}): CountedRecord =>
+  record(number, changes, { ...usage, service_tier: `tier-${number}` })
+
 const histogramOf = (latencies: number[]): LatencyHistogram =>
   trafficOf(latencies.map((durationMs) => record(0, { durationMs })))[0]!.latency.upstream
 
@@ -83,8 +87,6 @@ describe('figures by the hour', () => {
   })
 
   it('tell tiers of a model apart; an upstream that invents names hides no other model', () => {
-    const invented = (number: number, changes: Partial<CountedRecord['head']> = {}) =>
-      record(number, changes, { ...usage, service_tier: `tier-${number}` })
     const clients = [...Array(200).keys()].map((number) => invented(number))
     const bought = { of: 'a', at: 1, conversation: 'a' }
     const moved = [...Array(200).keys()].map((number) => invented(number, { bought }))
