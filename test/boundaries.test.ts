@@ -257,7 +257,7 @@ const RULES: Record<string, Rule> = {
     packages: ['hono'],
     node: false,
   },
-  'adapters/contract': {
+  'adapters/host': {
     ours: [
       'src/core/learn/acceptor.ts',
       'src/core/learn/head',
@@ -275,13 +275,13 @@ const RULES: Record<string, Rule> = {
     node: true,
   },
   'adapters/fake': {
-    ours: ['adapters/contract', 'src/openai', 'src/errors.ts', 'src/process/supervise.ts'],
+    ours: ['adapters/host', 'src/openai', 'src/errors.ts', 'src/process/supervise.ts'],
     packages: ['hono', '@hono/node-server'],
     node: true,
   },
   'adapters/onnx': {
     ours: [
-      'adapters/contract',
+      'adapters/host',
       'src/core/form',
       'src/core/group-by.ts',
       'src/core/learn/field-acceptor.ts',

@@ -15,8 +15,8 @@ import type {
   TrainHooks,
   TrainInput,
   TrainResult,
-} from '../contract/backend.ts'
-import type { Log } from '../contract/log.ts'
+} from '../host/backend.ts'
+import type { Log } from '../host/log.ts'
 import type { ChildSetup } from './child-messages.ts'
 import { createGenerator, type Generator, type GeneratorOptions } from './generate/generator.ts'
 import { generateText, type Vocabulary } from './generate/text.ts'

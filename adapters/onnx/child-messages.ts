@@ -1,7 +1,7 @@
 /** IPC messages between the serving process and its training and loss processes. */
 import type { ErrorCode } from '../../src/errors.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
-import type { TrainInput, TrainProgress, TrainResult } from '../contract/backend.ts'
+import type { TrainInput, TrainProgress, TrainResult } from '../host/backend.ts'
 import type { Precision } from './model/load-model.ts'
 
 /** Where a child finds the model. */

@@ -6,8 +6,8 @@ import { readFile } from 'node:fs/promises'
 import { constants, setPriority } from 'node:os'
 import { join } from 'node:path'
 import { AppError, toAppError } from '../../src/errors.ts'
-import type { TrainHooks, TrainResult } from '../contract/backend.ts'
-import { trainLabelHead, type HeadTask } from '../contract/label-head/train-head.ts'
+import type { TrainHooks, TrainResult } from '../host/backend.ts'
+import { trainLabelHead, type HeadTask } from '../host/label-head/train-head.ts'
 import type {
   ChildReport,
   ChildRequest,

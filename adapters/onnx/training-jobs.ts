@@ -4,9 +4,9 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
-import type { TrainHooks, TrainResult } from '../contract/backend.ts'
-import { storageError } from '../contract/disk.ts'
-import type { HeadTask } from '../contract/label-head/train-head.ts'
+import type { TrainHooks, TrainResult } from '../host/backend.ts'
+import { storageError } from '../host/disk.ts'
+import type { HeadTask } from '../host/label-head/train-head.ts'
 import type { ChildReport, ChildRequest, TrainTask } from './child-messages.ts'
 import { reportedError, startChild } from './child-process.ts'
 

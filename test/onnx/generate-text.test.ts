@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { CompletionEnd, TokenDelta } from '../../adapters/contract/backend.ts'
+import type { CompletionEnd, TokenDelta } from '../../adapters/host/backend.ts'
 import { createChoices } from '../../adapters/onnx/generate/constraint/constraint.ts'
 import { createGenerator } from '../../adapters/onnx/generate/generator.ts'
 import type { Generator } from '../../adapters/onnx/generate/generator.ts'

@@ -2,7 +2,7 @@
  * Makes text of token ids: whole characters only, without stop strings, with constraints for choices,
  * calls and JSON.
  */
-import type { CompletionEnd, TokenDelta } from '../../contract/backend.ts'
+import type { CompletionEnd, TokenDelta } from '../../host/backend.ts'
 import { AppError } from '../../../src/errors.ts'
 import type { BoundCalls, TokenLogprob } from '../../../src/openai/chat.ts'
 import { createCalls } from './constraint/calls.ts'

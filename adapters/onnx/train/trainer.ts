@@ -8,7 +8,7 @@
  */
 import { AppError } from '../../../src/errors.ts'
 import type { TrainingMetrics } from '../../../src/openai/fine-tuning.ts'
-import type { TrainHooks } from '../../contract/backend.ts'
+import type { TrainHooks } from '../../host/backend.ts'
 import { adamWStep, type AdamWState } from '../gradient/adamw.ts'
 import { packBatch } from './batch.ts'
 import { totalLabelWeight, type TokenizedRow } from './rows.ts'

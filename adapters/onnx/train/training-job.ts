@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import { AppError } from '../../../src/errors.ts'
 import type { Hyperparameters } from '../../../src/openai/fine-tuning.ts'
-import type { TrainHooks } from '../../contract/backend.ts'
+import type { TrainHooks } from '../../host/backend.ts'
 import { createAdamW, type AdamWState } from '../gradient/adamw.ts'
 import {
   checkRows,

@@ -4,7 +4,7 @@
  * result is the last theta. With them it is that of the last epoch that was not clearly worse than an earlier one, and
  * some epochs in a row that are clearly worse end the training.
  */
-import type { TrainHooks } from '../../../contract/backend.ts'
+import type { TrainHooks } from '../../../host/backend.ts'
 import { AppError } from '../../../../src/errors.ts'
 import { deriveSeed, seededRandom } from '../../../../src/random.ts'
 import type { TrainingMetrics } from '../../../../src/openai/fine-tuning.ts'
