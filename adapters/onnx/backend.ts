@@ -19,12 +19,12 @@ import type {
 import type { Log } from '../host/log.ts'
 import type { ChildSetup } from './child-messages.ts'
 import { createGenerator, type Generator, type GeneratorOptions } from './generate/generator.ts'
-import { generateText, type Vocabulary } from './generate/text.ts'
-import { Loras } from './loras.ts'
+import { generateText, type Vocabulary } from '../text/generate-text.ts'
+import { Loras } from '../lora/loras.ts'
 import { Losses } from './losses.ts'
-import { loadModel, type LoadedModel, type Precision } from './model/load-model.ts'
-import { checkRows, type TokenizedRow } from './train/rows.ts'
-import { studentRow, teacherRow } from './train/render-rows.ts'
+import { loadModel, type LoadedModel, type Precision } from './load-model.ts'
+import { checkRows, type TokenizedRow } from '../text/rows.ts'
+import { studentRow, teacherRow } from '../text/render-rows.ts'
 import { runTrainingJob } from './training-jobs.ts'
 
 export interface OnnxBackendOptions {

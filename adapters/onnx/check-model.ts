@@ -2,7 +2,7 @@
 import { AppError } from '../../src/errors.ts'
 import { createGenerator } from './generate/generator.ts'
 import type { GeneratedToken } from './generate/row.ts'
-import { loadModel, type LoadedModel } from './model/load-model.ts'
+import { loadModel, type LoadedModel } from './load-model.ts'
 
 export interface ModelCheck {
   name: string

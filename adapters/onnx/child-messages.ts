@@ -2,7 +2,7 @@
 import type { ErrorCode } from '../../src/errors.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { TrainInput, TrainProgress, TrainResult } from '../host/backend.ts'
-import type { Precision } from './model/load-model.ts'
+import type { Precision } from './load-model.ts'
 
 /** Where a child finds the model. */
 export interface ChildSetup {

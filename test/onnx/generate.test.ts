@@ -7,7 +7,7 @@ import type {
   GenerationEnd,
   GenerationRequest,
 } from '../../adapters/onnx/generate/row.ts'
-import { quantizedWeights } from '../../adapters/onnx/model/quantized-weights.ts'
+import { quantizedWeights } from '../../adapters/onnx/quantized-weights.ts'
 import { AppError } from '../../src/errors.ts'
 import {
   mergedWeights,

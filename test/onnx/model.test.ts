@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createChatRenderer } from '../../adapters/onnx/model/chat-renderer.ts'
-import { rememberLines } from '../../adapters/onnx/model/line-encoder.ts'
-import { loadModel, type LoadedModel } from '../../adapters/onnx/model/load-model.ts'
+import { createChatRenderer } from '../../adapters/text/chat-renderer.ts'
+import { rememberLines } from '../../adapters/text/line-encoder.ts'
+import { loadModel, type LoadedModel } from '../../adapters/onnx/load-model.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'onnx-model-'))

@@ -18,8 +18,8 @@ import {
   readOptimizer,
   writeLora,
   type LoraManifest,
-} from '../../adapters/onnx/train/lora-file.ts'
-import { createLoraLayout, initLora } from '../../adapters/onnx/train/lora-layout.ts'
+} from '../../adapters/lora/lora-file.ts'
+import { createLoraLayout, initLora } from '../../adapters/lora/lora-layout.ts'
 import { seededRandom } from '../../src/random.ts'
 import { readStateFile, writeStateFile } from '../../adapters/onnx/gradient/state-file.ts'
 import { openFrozenModel } from '../../adapters/onnx/train/weights-file.ts'

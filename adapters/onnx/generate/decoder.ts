@@ -3,7 +3,7 @@
  */
 import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../../../src/errors.ts'
-import type { LlamaConfig, WeightSource } from '../llama-config.ts'
+import type { LlamaConfig, WeightSource } from '../../model/llama-config.ts'
 import { buildDecodeGraph } from './decode-graph.ts'
 import type { CacheTensors } from './kv-cache.ts'
 import { loraMasks } from './fused-lora.ts'

@@ -3,7 +3,7 @@
  * `text.ts` makes text of them.
  */
 import { AppError } from '../../../src/errors.ts'
-import type { LlamaConfig, WeightSource } from '../llama-config.ts'
+import type { LlamaConfig, WeightSource } from '../../model/llama-config.ts'
 import { Batcher } from './batcher.ts'
 import { createDecoder } from './decoder.ts'
 import { cacheBytesPerToken, KvCache } from './kv-cache.ts'

@@ -4,7 +4,7 @@
  */
 import { concatenate } from '../concatenate.ts'
 import type { ElementType, GraphBuilder, TensorData } from '../graph.ts'
-import type { LlamaConfig, WeightSource } from '../llama-config.ts'
+import type { LlamaConfig, WeightSource } from '../../model/llama-config.ts'
 import { BLOCK, stack } from '../quantize.ts'
 
 /** ONNX's number of the type float32 */

@@ -1,7 +1,7 @@
 /**
  * One request in the batch: its tokens, its state and its reader.
  */
-import type { Constraint } from './constraint/constraint.ts'
+import type { Constraint } from '../../text/constraint/constraint.ts'
 import type { Prediction } from './decoder.ts'
 import { Sampler } from './sampler.ts'
 import type { SampledToken, SamplingOptions } from './sampler.ts'

@@ -2,7 +2,7 @@
  * Chooses the next token from a row of log-probabilities.
  */
 import { seededRandom } from '../../../src/random.ts'
-import type { Constraint } from './constraint/constraint.ts'
+import type { Constraint } from '../../text/constraint/constraint.ts'
 
 export interface SamplingOptions {
   /** 0 takes the most probable token */

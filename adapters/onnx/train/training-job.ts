@@ -13,14 +13,14 @@ import {
   sharedPrefixTokens,
   totalLabelWeight,
   type TokenizedRow,
-} from './rows.ts'
+} from '../../text/rows.ts'
 import { loadCheckpoint, type Checkpoint } from '../gradient/checkpoint.ts'
 import { newCounters } from '../gradient/job-metrics.ts'
-import { resolveHyperparameters, type ResolvedHyperparameters } from './hyperparameters.ts'
-import { createLoraLayout, initLora, type LoraLayout } from './lora-layout.ts'
+import { resolveHyperparameters, type ResolvedHyperparameters } from '../../lora/hyperparameters.ts'
+import { createLoraLayout, initLora, type LoraLayout } from '../../lora/lora-layout.ts'
 import { tokenBlocks, worthwhilePrefix, type TokenBlocks } from './token-blocks.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
-import { parameterCount } from '../model-tensors.ts'
+import { parameterCount } from '../../model/model-tensors.ts'
 import type { FrozenModel } from './weights-file.ts'
 
 export interface TrainLoraInput {

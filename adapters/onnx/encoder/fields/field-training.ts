@@ -11,7 +11,7 @@ import type { TrainingMetrics } from '../../../../src/openai/fine-tuning.ts'
 import { adamWGroupsStep } from '../../gradient/adamw.ts'
 import { saveCheckpoint, type Checkpoint } from '../../gradient/checkpoint.ts'
 import { metricsOf, tokensPerSecond } from '../../gradient/job-metrics.ts'
-import { epochBatches } from '../../gradient/epoch-batches.ts'
+import { epochBatches } from '../../../lora/epoch-batches.ts'
 import {
   lossTotals,
   packExamples,

@@ -7,8 +7,8 @@
  * without control tokens, the ids equal those of the reference implementation.
  */
 import { Template } from '@huggingface/jinja'
-import { AppError } from '../../../src/errors.ts'
-import type { ChatMessage } from '../../../src/openai/chat.ts'
+import { AppError } from '../../src/errors.ts'
+import type { ChatMessage } from '../../src/openai/chat.ts'
 
 export interface RenderOptions {
   addGenerationPrompt: boolean

@@ -2,7 +2,7 @@
  * Limits a generation to a text, or to calls of known functions with arguments of their schemas. A call is a
  * line: `[[call]] name {"a":1}`. A text that begins with the mark cannot be told from a call, so it must be one.
  */
-import type { BoundCalls } from '../../../../src/openai/chat.ts'
+import type { BoundCalls } from '../../../src/openai/chat.ts'
 import type { Constraint } from './constraint.ts'
 import { objectOf } from './json-schema.ts'
 import {

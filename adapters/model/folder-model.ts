@@ -4,9 +4,9 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import { AppError } from '../../../src/errors.ts'
-import type { LlamaConfig } from '../llama-config.ts'
-import type { TemplateTokens } from './chat-template.ts'
+import { AppError } from '../../src/errors.ts'
+import type { LlamaConfig } from './llama-config.ts'
+import type { TemplateTokens } from '../text/chat-template.ts'
 import type { ModelParts } from './model-parts.ts'
 import {
   openWeights,
@@ -15,7 +15,7 @@ import {
   readOptionalJson,
   type Json,
 } from './folder-files.ts'
-import type { TokenizerJson } from './text-tokenizer.ts'
+import type { TokenizerJson } from '../text/text-tokenizer.ts'
 
 /** @returns why the graph of this engine does not fit the model, or null */
 const unsupported = (config: Json): string | null => {

@@ -2,8 +2,8 @@
  * The tokenizer inside a GGUF file, as the `tokenizer.json` it was made from. Knows nothing of
  * tensors. Pre-tokenizer patterns: llama.cpp, src/llama-vocab.cpp.
  */
-import { AppError } from '../../../src/errors.ts'
-import type { AddedTokenJson, TokenizerJson } from './text-tokenizer.ts'
+import { AppError } from '../../src/errors.ts'
+import type { AddedTokenJson, TokenizerJson } from '../text/text-tokenizer.ts'
 
 /** llama.cpp's token types that matter here. */
 const CONTROL = 3

@@ -1,7 +1,7 @@
 /** What the readers of both file formats give to `load-model.ts`. */
-import type { LlamaConfig } from '../llama-config.ts'
-import type { TemplateTokens } from './chat-template.ts'
-import type { TokenizerJson } from './text-tokenizer.ts'
+import type { LlamaConfig } from './llama-config.ts'
+import type { TemplateTokens } from '../text/chat-template.ts'
+import type { TokenizerJson } from '../text/text-tokenizer.ts'
 import type { OpenFile, StoredTensor } from './weight-file.ts'
 
 export interface ModelParts {

@@ -2,7 +2,7 @@
  * The float32 part of the safetensors format, as loras need it: an 8-byte header length, a JSON
  * header, raw little-endian data. https://github.com/huggingface/safetensors#format
  */
-import { AppError } from '../../../src/errors.ts'
+import { AppError } from '../../src/errors.ts'
 
 export interface NamedTensor {
   name: string

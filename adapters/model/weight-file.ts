@@ -4,9 +4,9 @@
  */
 import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { AppError } from '../../../src/errors.ts'
-import type { WeightSource } from '../llama-config.ts'
-import { elements, type ModelTensor } from '../model-tensors.ts'
+import { AppError } from '../../src/errors.ts'
+import type { WeightSource } from './llama-config.ts'
+import { elements, type ModelTensor } from './model-tensors.ts'
 import { decodeTensor, rowBytes, type StoredType } from './tensor-types.ts'
 
 export interface StoredTensor {

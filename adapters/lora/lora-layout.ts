@@ -2,7 +2,7 @@
  * Where each lora matrix lies in one flat vector: the optimizer sees the vector, the graph and the
  * file format see the matrices. Knows nothing of files or of onnxruntime.
  */
-import { LINEAR_LAYERS, linearShape, moduleName, type LlamaConfig } from '../llama-config.ts'
+import { LINEAR_LAYERS, linearShape, moduleName, type LlamaConfig } from '../model/llama-config.ts'
 
 export interface LoraEntry {
   /** `model.layers.3.mlp.up_proj` */

@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { AppError } from '../../../src/errors.ts'
+import { AppError } from '../../src/errors.ts'
 import { isStoredType } from './tensor-types.ts'
 import { OpenFile, type StoredTensor } from './weight-file.ts'
 

@@ -6,12 +6,12 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { access, mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { AppError } from '../../../src/errors.ts'
-import { LINEAR_LAYERS, type LlamaConfig } from '../llama-config.ts'
-import type { AdamWState } from '../gradient/adamw.ts'
+import { AppError } from '../../src/errors.ts'
+import { LINEAR_LAYERS, type LlamaConfig } from '../model/llama-config.ts'
+import type { AdamWState } from '../onnx/gradient/adamw.ts'
 import { createLoraLayout, type LoraEntry, type LoraLayout } from './lora-layout.ts'
 import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'
-import { readStateFile, writeStateFile } from '../gradient/state-file.ts'
+import { readStateFile, writeStateFile } from '../onnx/gradient/state-file.ts'
 
 export interface LoraManifest {
   base_model: string

@@ -8,9 +8,9 @@ import { AppError } from '../../src/errors.ts'
 import { openFolder } from '../host/disk.ts'
 import type { Log } from '../host/log.ts'
 import { ModelRecords, type ModelRecord } from '../host/model-records.ts'
-import type { LoraMatrices } from './generate/fused-lora.ts'
-import type { LoadedModel } from './model/load-model.ts'
-import { type LoraManifest, readLora, type StoredLora } from './train/lora-file.ts'
+import type { LoraMatrices } from '../onnx/generate/fused-lora.ts'
+import type { LoadedModel } from '../onnx/load-model.ts'
+import { type LoraManifest, readLora, type StoredLora } from './lora-file.ts'
 
 type BaseModel = Pick<LoadedModel, 'config' | 'fingerprint' | 'tokenizerHash' | 'chat'>
 

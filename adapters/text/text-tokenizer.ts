@@ -4,7 +4,7 @@
  * so that a stream can be cut between the bytes of one character.
  */
 import { Tokenizer } from '@huggingface/tokenizers'
-import { AppError } from '../../../src/errors.ts'
+import { AppError } from '../../src/errors.ts'
 import { rememberLines } from './line-encoder.ts'
 
 export interface AddedTokenJson {

@@ -1,6 +1,6 @@
 /** Defaults of a training job and its learning rate over time. Pure. */
-import { AppError } from '../../../src/errors.ts'
-import { defaultLearningRate, type Hyperparameters } from '../../../src/openai/fine-tuning.ts'
+import { AppError } from '../../src/errors.ts'
+import { defaultLearningRate, type Hyperparameters } from '../../src/openai/fine-tuning.ts'
 
 export type ResolvedHyperparameters = Required<
   Omit<Hyperparameters, 'max_steps' | 'max_seconds'>

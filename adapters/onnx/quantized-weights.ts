@@ -2,9 +2,9 @@
  * The weights for serving: linear layers in 4 bits, embedding and head in 8, norms unchanged. Training
  * reads the same numbers, so that a lora is trained on exactly the model that will answer.
  */
-import { AppError } from '../../../src/errors.ts'
-import { LINEAR_LAYERS, type LlamaConfig, type WeightSource } from '../llama-config.ts'
-import { BLOCK, dequantize, quantize } from '../quantize.ts'
+import { AppError } from '../../src/errors.ts'
+import { LINEAR_LAYERS, type LlamaConfig, type WeightSource } from '../model/llama-config.ts'
+import { BLOCK, dequantize, quantize } from './quantize.ts'
 
 const bitsOf = (name: string): 4 | 8 | null => {
   if (name === 'model.embed_tokens.weight' || name === 'lm_head.weight') return 8

@@ -1,5 +1,5 @@
 /** The order of training rows in an epoch. Pure. */
-import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
+import { deriveSeed, seededRandom, shuffle } from '../../src/random.ts'
 
 /** Number of batches in a chunk, within which rows are sorted by length. */
 const CHUNK_BATCHES = 4

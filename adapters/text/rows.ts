@@ -1,7 +1,7 @@
 /** Tokenized rows for training and loss, and their common prefix. Pure. */
 import { createHash } from 'node:crypto'
-import { AppError } from '../../../src/errors.ts'
-import type { LlamaConfig } from '../llama-config.ts'
+import { AppError } from '../../src/errors.ts'
+import type { LlamaConfig } from '../model/llama-config.ts'
 
 /** A teacher's `width` most probable tokens at each completion token, most probable first. */
 export interface SoftTargets {

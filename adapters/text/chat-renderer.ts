@@ -2,8 +2,8 @@
  * Messages to token ids, through a chat template and a tokenizer. Knows nothing of weights.
  */
 import { createHash } from 'node:crypto'
-import type { ChatMessage } from '../../../src/openai/chat.ts'
-import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
+import type { ChatMessage } from '../../src/openai/chat.ts'
+import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { createChatTemplate, type RenderOptions, type TemplateTokens } from './chat-template.ts'
 import type { TextTokenizer } from './text-tokenizer.ts'
 

@@ -1,6 +1,6 @@
 /** Training rows as tokens, for the lora and for its teacher. */
-import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
-import type { ChatRenderer } from '../model/chat-renderer.ts'
+import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+import type { ChatRenderer } from './chat-renderer.ts'
 import type { TokenizedRow } from './rows.ts'
 
 /** A lora is served without the chat template's default system message. */

@@ -2,14 +2,14 @@
  * Makes text of token ids: whole characters only, without stop strings, with constraints for choices,
  * calls and JSON.
  */
-import type { CompletionEnd, TokenDelta } from '../../host/backend.ts'
-import { AppError } from '../../../src/errors.ts'
-import type { BoundCalls, TokenLogprob } from '../../../src/openai/chat.ts'
+import type { CompletionEnd, TokenDelta } from '../host/backend.ts'
+import { AppError } from '../../src/errors.ts'
+import type { BoundCalls, TokenLogprob } from '../../src/openai/chat.ts'
 import { createCalls } from './constraint/calls.ts'
 import { createChoices, createJsonObject } from './constraint/constraint.ts'
 import type { Constraint } from './constraint/constraint.ts'
-import type { Generator } from './generator.ts'
-import type { SampledToken, TokenChoice } from './sampler.ts'
+import type { Generator } from '../onnx/generate/generator.ts'
+import type { SampledToken, TokenChoice } from '../onnx/generate/sampler.ts'
 
 /** The part of a tokenizer that text needs. */
 export interface Vocabulary {
