@@ -279,9 +279,37 @@ const RULES: Record<string, Rule> = {
     packages: ['hono', '@hono/node-server'],
     node: true,
   },
+  // chats, tokens and constraints; knows no weights
+  'adapters/text': {
+    ours: ['adapters/host/backend.ts', 'src/openai', 'src/errors.ts'],
+    packages: ['@huggingface/jinja', '@huggingface/tokenizers', 'lru-cache'],
+    node: DIGEST,
+  },
+  // a base model's files; knows nothing of computing
+  'adapters/model': {
+    ours: ['adapters/text', 'src/errors.ts'],
+    packages: ['@huggingface/gguf'],
+    node: ['node:crypto', 'node:fs', 'node:path'],
+  },
+  // a base model and its loras behind the contract; knows no way to train or to serve
+  'adapters/lora': {
+    ours: [
+      'adapters/host',
+      'adapters/model',
+      'adapters/text',
+      'src/openai',
+      'src/errors.ts',
+      'src/random.ts',
+    ],
+    packages: [],
+    node: true,
+  },
   'adapters/onnx': {
     ours: [
       'adapters/host',
+      'adapters/lora',
+      'adapters/model',
+      'adapters/text',
       'src/core/form',
       'src/core/group-by.ts',
       'src/core/learn/field-acceptor.ts',
@@ -295,8 +323,6 @@ const RULES: Record<string, Rule> = {
     packages: [
       'onnxruntime-node',
       'onnx-proto',
-      '@huggingface/gguf',
-      '@huggingface/jinja',
       '@huggingface/tokenizers',
       'hono',
       '@hono/node-server',

@@ -1,5 +1,6 @@
 /** Folders, and atomic writes: after a crash, a file is complete or absent. */
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { appendFile, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
 
@@ -13,10 +14,19 @@ export const storageError = (what: string, cause: unknown): AppError =>
         { cause }
       )
 
-const syncFolder = async (folder: string): Promise<void> => {
+/** File systems that cannot sync a folder (SMB, some FUSE mounts) answer so: a rename is durable there. */
+const NO_FOLDER_SYNC = ['EBADF', 'EINVAL', 'ENOSYS', 'ENOTSUP', 'EISDIR']
+const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG']
+
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException | null)?.code ?? ''
+
+/** Makes renames inside the folder durable, where the file system can. */
+export const syncFolder = async (folder: string): Promise<void> => {
   const handle = await open(folder, 'r')
   try {
     await handle.sync()
+  } catch (error) {
+    if (!NO_FOLDER_SYNC.includes(codeOf(error))) throw error
   } finally {
     await handle.close()
   }
@@ -82,4 +92,40 @@ export const openFolder = async (
   } catch (cause) {
     throw storageError(`${folder} cannot be used`, cause)
   }
+}
+
+/**
+ * Makes the folder and tries in it all that records and loras are written with: a mounted bucket may
+ * lack some of it, and would fail only when a training has ended. A full disk passes, because an engine
+ * on one still answers.
+ * @throws AppError `store-unavailable` that says what the folder cannot do
+ */
+export const checkFolder = async (folder: string): Promise<void> => {
+  const place = join(folder, `.check-${randomUUID()}`)
+  const [file, draft] = [join(place, 'file'), join(place, 'draft')]
+  const steps: [string, () => Promise<unknown>][] = [
+    ['make a folder', () => mkdir(place, { recursive: true })],
+    ['write and sync a file', () => writeFile(file, 'old', { flush: true })],
+    ['write a second file', () => writeFile(draft, 'new', { flush: true })],
+    ['replace a file by a rename', () => rename(draft, file)],
+    ['append to a file', () => appendFile(file, ' and more')],
+    ['read a file back', () => readBack(file, 'new and more')],
+    ['sync a folder', () => syncFolder(place)],
+    ['remove a folder', () => rm(place, { recursive: true })],
+  ]
+  try {
+    for (const [what, step] of steps)
+      await step().catch((error: unknown) => {
+        throw FULL.includes(codeOf(error)) ? error : storageError(`${folder} cannot ${what}`, error)
+      })
+  } catch (error) {
+    if (!FULL.includes(codeOf(error))) throw error
+  } finally {
+    await rm(place, { recursive: true, force: true }).catch(() => undefined)
+  }
+}
+
+const readBack = async (file: string, expected: string): Promise<void> => {
+  const found = await readFile(file, 'utf8')
+  if (found !== expected) throw new Error(`it gives ${JSON.stringify(found)} for what was written`)
 }

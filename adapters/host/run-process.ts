@@ -3,6 +3,7 @@ import { AppError, type ErrorCode, toAppError } from '../../src/errors.ts'
 import { causesOf } from '../../src/fault-log.ts'
 import { onParentEnd } from '../../src/process/supervise.ts'
 import type { EngineBackend } from './backend.ts'
+import { checkFolder } from './disk.ts'
 import { type ListeningServer, listen, openEngineHost } from './host.ts'
 import { type Log, stderrLog } from './log.ts'
 
@@ -28,6 +29,7 @@ const start = async (
 ): Promise<ListeningServer> => {
   const token = required(env, 'ENGINE_TOKEN')
   const dataDir = required(env, 'ENGINE_DATA_DIR')
+  await checkFolder(dataDir)
   const backend = await createBackend(dataDir, log)
   const host = await openEngineHost({ backend, dataDir, token, log })
   const server = await listen(host.app, Number(env['ENGINE_PORT'] ?? 0))

@@ -1,17 +1,18 @@
 /**
  * A lora on disk: a folder in PEFT's format with a manifest of its training, named by the hash of both.
- * Folders are written atomically and never change. The optimizer's state may be beside them, for the
- * next stage.
+ * Once whole, a folder never changes. Beside them may be what a next stage or a proof needs.
  */
-import { createHash, randomUUID } from 'node:crypto'
-import { access, mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
+import { storageError, syncFolder, writeAtomically } from '../host/disk.ts'
 import { LINEAR_LAYERS, type LlamaConfig } from '../model/llama-config.ts'
-import type { AdamWState } from '../onnx/gradient/adamw.ts'
+import type { BaseModel } from '../model/open-model.ts'
+import type { ResolvedHyperparameters } from './hyperparameters.ts'
 import { createLoraLayout, type LoraEntry, type LoraLayout } from './lora-layout.ts'
 import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'
-import { readStateFile, writeStateFile } from '../onnx/gradient/state-file.ts'
 
 export interface LoraManifest {
   base_model: string
@@ -29,6 +30,31 @@ export interface LoraManifest {
   metadata: Record<string, string>
 }
 
+/** The manifest of a lora that a job has trained on this base. */
+export const manifestOf = (
+  base: Pick<BaseModel, 'name' | 'fingerprint' | 'tokenizerHash' | 'chat'>,
+  job: {
+    dataHash: string
+    lora: string | null
+    seed: number
+    hyperparameters: ResolvedHyperparameters
+    suffix: string | null
+    metadata: Record<string, string>
+  }
+): LoraManifest => ({
+  base_model: base.name,
+  base_fingerprint: base.fingerprint,
+  tokenizer_hash: base.tokenizerHash,
+  chat_template_hash: base.chat.templateHash,
+  data_hash: job.dataHash,
+  parent: job.lora,
+  seed: job.seed,
+  hyperparameters: { ...job.hyperparameters },
+  rendering: { default_system_message: false },
+  suffix: job.suffix,
+  metadata: job.metadata,
+})
+
 export interface StoredLora {
   id: string
   layout: LoraLayout
@@ -36,16 +62,17 @@ export interface StoredLora {
   manifest: LoraManifest
 }
 
-const WEIGHTS = 'adapter_model.safetensors'
+export const WEIGHTS = 'adapter_model.safetensors'
 const ADAPTER_CONFIG = 'adapter_config.json'
 const MANIFEST = 'manifest.json'
-const OPTIMIZER = 'optimizer.bin'
+/** lies in a folder that is being written or removed, which is no lora */
+const INCOMPLETE = '.incomplete'
 
 const tensorName = ({ module, matrix }: LoraEntry): string =>
   `base_model.model.${module}.lora_${matrix}.weight`
 
 /** The fields that PEFT needs to load the folder onto the base model. */
-const adapterConfig = (layout: LoraLayout, manifest: LoraManifest) => ({
+const adapterConfig = (layout: Pick<LoraLayout, 'rank' | 'alpha'>, manifest: LoraManifest) => ({
   peft_type: 'LORA',
   task_type: 'CAUSAL_LM',
   base_model_name_or_path: manifest.base_model,
@@ -67,64 +94,99 @@ const loraId = (weights: Uint8Array, manifest: Uint8Array, suffix: string | null
   return ['lora', suffix, hash].filter((part) => part !== null).join('-')
 }
 
-const writeDurably = async (path: string, data: Uint8Array): Promise<void> => {
-  const file = await open(path, 'wx')
+/** Writes what lies beside a lora and is no part of its name: an optimizer's state, a probe. */
+export type WriteBeside = (draft: string) => Promise<void>
+
+interface LoraContent {
+  rank: number
+  alpha: number
+  manifest: LoraManifest
+  /** of `adapter_model.safetensors`, with PEFT's names */
+  weights: Uint8Array
+}
+
+/** Whether the folder's writer, or what removed it, has not ended. */
+export const isIncomplete = (folder: string): boolean => existsSync(join(folder, INCOMPLETE))
+
+const holds = async (folder: string, parts: [string, Uint8Array][]): Promise<boolean> => {
   try {
-    await file.writeFile(data)
-    await file.sync()
-  } finally {
-    await file.close()
+    const found = await Promise.all(parts.map(([name]) => readFile(join(folder, name))))
+    return parts.every(([, content], at) => found[at]!.equals(content)) && !isIncomplete(folder)
+  } catch {
+    return false
   }
 }
 
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false
-  )
-
 /**
- * Writes `<lorasDir>/<id>`. The same weights and manifest written twice are one lora.
- * @param optimizer kept beside the weights, outside the hash; null leaves it out
+ * Writes `<lorasDir>/<id>`. The same weights and manifest written twice are one lora; a damaged folder
+ * of that name is replaced. No folder is renamed: a mounted bucket does that object by object.
  * @returns the lora's id
+ * @throws AppError `store-unavailable`
  */
-export const writeLora = async (
+export const storeLora = async (
   lorasDir: string,
-  lora: { layout: LoraLayout; theta: Float32Array; manifest: LoraManifest },
-  optimizer: AdamWState | null
+  { rank, alpha, manifest, weights }: LoraContent,
+  writeBeside: WriteBeside | null
 ): Promise<string> => {
-  const { layout, theta, manifest } = lora
-  const weights = encodeSafetensors(
+  const manifestBytes = json(manifest)
+  const parts: [string, Uint8Array][] = [
+    [WEIGHTS, weights],
+    [MANIFEST, manifestBytes],
+    // last: servers that look for loras in the folder take this file for one
+    [ADAPTER_CONFIG, json(adapterConfig({ rank, alpha }, manifest))],
+  ]
+  const id = loraId(weights, manifestBytes, manifest.suffix)
+  const target = join(lorasDir, id)
+  if (await holds(target, parts)) return id
+  try {
+    // damaged, or of a writer that died
+    await rm(target, { recursive: true, force: true })
+    await mkdir(target, { recursive: true })
+    await writeFile(join(target, INCOMPLETE), '')
+    await writeBeside?.(target)
+    for (const [name, content] of parts) await writeAtomically(join(target, name), content)
+    await rm(join(target, INCOMPLETE))
+    for (const folder of [target, lorasDir]) await syncFolder(folder)
+  } catch (error) {
+    // another process may have written the same content first
+    if (await holds(target, parts)) return id
+    await rm(target, { recursive: true, force: true }).catch(() => undefined)
+    throw storageError(`${target} cannot be written`, error)
+  }
+  return id
+}
+
+/** In one step it is no lora any more; then its files go. */
+export const removeLora = async (folder: string): Promise<void> => {
+  await rename(join(folder, ADAPTER_CONFIG), join(folder, INCOMPLETE))
+  for (const name of await readdir(folder))
+    if (name !== INCOMPLETE) await rm(join(folder, name), { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true })
+}
+
+/** As `storeLora`, from a flat vector. */
+export const writeLora = (
+  lorasDir: string,
+  { layout, theta, manifest }: { layout: LoraLayout; theta: Float32Array; manifest: LoraManifest },
+  writeBeside: WriteBeside | null
+): Promise<string> => {
+  const { rank, alpha } = layout
+  return storeLora(
+    lorasDir,
+    { rank, alpha, manifest, weights: encodeLora(layout, theta) },
+    writeBeside
+  )
+}
+
+/** The bytes of `adapter_model.safetensors`. */
+export const encodeLora = (layout: LoraLayout, theta: Float32Array): Uint8Array =>
+  encodeSafetensors(
     layout.entries.map((entry) => ({
       name: tensorName(entry),
       dims: entry.dims,
       data: theta.slice(entry.offset, entry.offset + entry.length),
     }))
   )
-  const manifestBytes = json(manifest)
-  const id = loraId(weights, manifestBytes, manifest.suffix)
-  const target = join(lorasDir, id)
-  if (await exists(target)) return id
-  await mkdir(lorasDir, { recursive: true })
-  const draft = await mkdtemp(join(lorasDir, `.draft-${randomUUID()}-`))
-  try {
-    await writeDurably(join(draft, WEIGHTS), weights)
-    await writeDurably(join(draft, ADAPTER_CONFIG), json(adapterConfig(layout, manifest)))
-    await writeDurably(join(draft, MANIFEST), manifestBytes)
-    if (optimizer !== null)
-      await writeStateFile(join(draft, OPTIMIZER), {
-        header: { step: optimizer.step },
-        vectors: [optimizer.m, optimizer.v],
-      })
-    await rename(draft, target)
-  } catch (error) {
-    // another process has written the same content first
-    if (!(await exists(target))) throw error
-  } finally {
-    await rm(draft, { recursive: true, force: true })
-  }
-  return id
-}
 
 const readPart = async (folder: string, name: string): Promise<Buffer> => {
   try {
@@ -188,17 +250,4 @@ const gatherTheta = (layout: LoraLayout, weights: Uint8Array, source: string): F
     theta.set(tensor.data, entry.offset)
   }
   return theta
-}
-
-/** The optimizer's state beside a lora; null when there is none, or it does not fit. */
-export const readOptimizer = async (
-  folder: string,
-  layout: LoraLayout
-): Promise<AdamWState | null> => {
-  const state = await readStateFile(join(folder, OPTIMIZER))
-  const [m, v] = state?.vectors ?? []
-  const step = Number(state?.header.step)
-  if (m?.length !== layout.length || v?.length !== layout.length || !Number.isInteger(step))
-    return null
-  return { step, m, v }
 }

@@ -2,17 +2,21 @@
  * The loras of one base model on disk. A folder that is damaged, or was made for another base model,
  * tokenizer or chat template, is kept and logged but not served.
  */
-import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
 import { openFolder } from '../host/disk.ts'
 import type { Log } from '../host/log.ts'
 import { ModelRecords, type ModelRecord } from '../host/model-records.ts'
-import type { LoraMatrices } from '../onnx/generate/fused-lora.ts'
-import type { LoadedModel } from '../onnx/load-model.ts'
-import { type LoraManifest, readLora, type StoredLora } from './lora-file.ts'
+import type { BaseModel as Model } from '../model/open-model.ts'
+import {
+  isIncomplete,
+  type LoraManifest,
+  readLora,
+  removeLora,
+  type StoredLora,
+} from './lora-file.ts'
 
-type BaseModel = Pick<LoadedModel, 'config' | 'fingerprint' | 'tokenizerHash' | 'chat'>
+type BaseModel = Pick<Model, 'config' | 'fingerprint' | 'tokenizerHash' | 'chat'>
 
 /** Checks that the same text gives the same tokens as in training. */
 const checkRendering = (base: BaseModel, id: string, manifest: LoraManifest): void => {
@@ -24,17 +28,6 @@ const checkRendering = (base: BaseModel, id: string, manifest: LoraManifest): vo
         : null
   if (differs !== null)
     throw new AppError('invalid-model', `${id} was trained with another ${differs}`)
-}
-
-/** The flat vector of training as the matrices of serving. */
-const matricesOf = ({ layout, theta }: StoredLora): LoraMatrices => {
-  const modules = new Map<string, { a: Float32Array; b: Float32Array }>()
-  for (const { module, matrix, offset, length } of layout.entries) {
-    const pair = modules.get(module) ?? { a: new Float32Array(), b: new Float32Array() }
-    pair[matrix === 'A' ? 'a' : 'b'] = theta.subarray(offset, offset + length)
-    modules.set(module, pair)
-  }
-  return { rank: layout.rank, alpha: layout.alpha, modules }
 }
 
 export class Loras {
@@ -53,7 +46,10 @@ export class Loras {
    */
   static async open(folder: string, base: BaseModel, log: Log): Promise<Loras> {
     const loras = new Loras(folder, base)
-    for (const id of await openFolder(folder, (name) => name.startsWith('.'))) {
+    for (const id of await openFolder(
+      folder,
+      (name) => name.startsWith('.') || isIncomplete(join(folder, name))
+    )) {
       const { problem } = await loras.add(id)
       if (problem !== null) log('warn', 'a lora is not served', { lora: id, problem })
     }
@@ -88,16 +84,9 @@ export class Loras {
     return lora
   }
 
-  /** The lora in the form for serving. */
-  async matrices(id: string): Promise<LoraMatrices> {
-    return matricesOf(await this.read(id))
-  }
-
-  /** Removes the lora from the list at once, then its folder in one step. */
+  /** Removes the lora from the list at once, then from disk. */
   async remove(id: string): Promise<void> {
     this.records.delete(id)
-    const draft = this.path(`.removed-${id}`)
-    await rename(this.path(id), draft)
-    await rm(draft, { recursive: true, force: true })
+    await removeLora(this.path(id))
   }
 }

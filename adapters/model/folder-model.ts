@@ -7,7 +7,7 @@ import { basename, join, resolve } from 'node:path'
 import { AppError } from '../../src/errors.ts'
 import type { LlamaConfig } from './llama-config.ts'
 import type { TemplateTokens } from '../text/chat-template.ts'
-import type { ModelParts } from './model-parts.ts'
+import type { ModelExtras, ModelParts } from './model-parts.ts'
 import {
   openWeights,
   positiveNumbersOf,
@@ -17,35 +17,48 @@ import {
 } from './folder-files.ts'
 import type { TokenizerJson } from '../text/text-tokenizer.ts'
 
-/** @returns why the graph of this engine does not fit the model, or null */
+const MODEL_TYPES = ['llama', 'mistral', 'qwen2', 'qwen3']
+
+/** @returns why the model is none of Llama's family, or null */
 const unsupported = (config: Json): string | null => {
-  const type = config.model_type
-  if (type !== 'llama' && type !== 'mistral') return `its model_type is "${String(type)}"`
+  const type = String(config.model_type)
+  if (!MODEL_TYPES.includes(type)) return `its model_type is "${type}"`
   const window = config.sliding_window
-  if (typeof window === 'number' && window < Number(config.max_position_embeddings))
+  const slides = config.use_sliding_window !== false
+  if (slides && typeof window === 'number' && window < Number(config.max_position_embeddings))
     return `it attends through a sliding window of ${window} tokens`
-  const scaling = (config.rope_scaling ?? config.rope_parameters ?? {}) as Json
-  const kind = scaling.rope_type ?? scaling.type ?? 'default'
-  if (kind !== 'default') return `it scales rope ("${String(kind)}")`
-  if (config.attention_bias === true || config.mlp_bias === true) return 'it has biases'
-  const activation = config.hidden_act ?? 'silu'
-  return activation === 'silu' ? null : `its activation is "${String(activation)}"`
+  return config.quantization_config == null ? null : 'its weights are quantized already'
 }
 
-const readConfig = (folder: string): LlamaConfig => {
+const extrasOf = (config: Json): ModelExtras => {
+  const scaling = (config.rope_scaling ?? config.rope_parameters ?? {}) as Json
+  const type = String(config.model_type)
+  const activation = String(config.hidden_act ?? 'silu')
+  return {
+    ...(type !== 'llama' && type !== 'mistral' && { model_type: type }),
+    ...((scaling.rope_type ?? scaling.type ?? 'default') !== 'default' && {
+      rope_scaling: scaling,
+    }),
+    ...(config.attention_bias === true && { attention_bias: true }),
+    ...(config.mlp_bias === true && { mlp_bias: true }),
+    ...(activation !== 'silu' && { hidden_act: activation }),
+  }
+}
+
+const readConfig = (folder: string): Pick<ModelParts, 'config' | 'extras'> => {
   const path = join(folder, 'config.json')
   const config = readJson(path)
   const reason = unsupported(config)
   if (reason !== null)
     throw new AppError(
       'invalid-model',
-      `${folder}: ${reason}; use a plain Llama-family decoder (model_type llama, no rope scaling, no biases)`
+      `${folder}: ${reason}; use a chat model of type ${MODEL_TYPES.join(', ')}`
     )
   const rope = (config.rope_parameters ?? {}) as Json
   const positive = positiveNumbersOf(path, config)
   const hiddenSize = positive('hidden_size')
   const heads = positive('num_attention_heads')
-  return {
+  const plain: LlamaConfig = {
     vocabSize: positive('vocab_size'),
     hiddenSize,
     layers: positive('num_hidden_layers'),
@@ -58,6 +71,7 @@ const readConfig = (folder: string): LlamaConfig => {
     maxPositions: positive('max_position_embeddings'),
     tiedEmbeddings: config.tie_word_embeddings === true,
   }
+  return { config: plain, extras: extrasOf(config) }
 }
 
 /** Token entries are a text or an object with the text as `content`. */
@@ -99,13 +113,13 @@ const readEosIds = (folder: string, tokenizer: TokenizerJson, eosText?: string):
 
 /** @throws AppError `invalid-model` */
 export const readFolderModel = (folder: string): ModelParts => {
-  const config = readConfig(folder)
+  const shape = readConfig(folder)
   const tokenizer = readJson(join(folder, 'tokenizer.json')) as unknown as TokenizerJson
   const tokenizerConfig = readOptionalJson(join(folder, 'tokenizer_config.json'))
   const tokens = templateTokens(tokenizerConfig)
   const chatTemplate = readChatTemplate(folder, tokenizerConfig)
   return {
-    config,
+    ...shape,
     tokenizer: { ...tokenizer, added_tokens: tokenizer.added_tokens ?? [] },
     chatTemplate,
     templateTokens: tokens,

@@ -157,6 +157,7 @@ export const readGgufModel = async (path: string): Promise<ModelParts> => {
   try {
     return {
       config,
+      extras: {},
       tensors: readTensors(file, config, header.tensorInfos, header.tensorDataOffset),
       files: [file],
       tokenizer,

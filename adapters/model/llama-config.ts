@@ -1,5 +1,5 @@
 /** The shape of a Llama-family decoder, in one vocabulary for GGUF and Hugging Face files. */
-import type { QuantizedMatrix } from '../onnx/quantize.ts'
+import type { QuantizedMatrix } from './quantize.ts'
 
 export interface LlamaConfig {
   vocabSize: number

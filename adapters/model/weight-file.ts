@@ -150,10 +150,10 @@ const SAMPLE_BYTES = 64 * 1024
  */
 export const hashTensors = (
   hash: ReturnType<typeof createHash>,
-  expected: readonly ModelTensor[],
+  names: readonly string[],
   tensors: ReadonlyMap<string, StoredTensor>
 ): void => {
-  for (const { name } of expected) {
+  for (const name of names) {
     const tensor = tensors.get(name)!
     const length = storedBytes(name, tensor)
     hash.update(`${name} ${tensor.type} ${tensor.shape.join()}\n`)

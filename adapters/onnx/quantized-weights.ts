@@ -4,7 +4,7 @@
  */
 import { AppError } from '../../src/errors.ts'
 import { LINEAR_LAYERS, type LlamaConfig, type WeightSource } from '../model/llama-config.ts'
-import { BLOCK, dequantize, quantize } from './quantize.ts'
+import { BLOCK, dequantize, quantize } from '../model/quantize.ts'
 
 const bitsOf = (name: string): 4 | 8 | null => {
   if (name === 'model.embed_tokens.weight' || name === 'lm_head.weight') return 8

@@ -7,7 +7,8 @@ import { AppError } from '../../src/errors.ts'
 import type { TrainHooks, TrainResult } from '../host/backend.ts'
 import { storageError } from '../host/disk.ts'
 import type { HeadTask } from '../host/label-head/train-head.ts'
-import type { ChildReport, ChildRequest, TrainTask } from './child-messages.ts'
+import type { LoraTask } from '../lora/lora-backend.ts'
+import type { ChildReport, ChildRequest } from './child-messages.ts'
 import { reportedError, startChild } from './child-process.ts'
 
 /** Restarts without progress before a job fails. */
@@ -50,7 +51,7 @@ const runOnce = async (
   return outcome ?? { died, step }
 }
 
-const writeTask = async (task: TrainTask | HeadTask, folder: string): Promise<string> => {
+const writeTask = async (task: LoraTask | HeadTask, folder: string): Promise<string> => {
   const path = join(folder, 'task.json')
   try {
     await mkdir(folder, { recursive: true })
@@ -62,7 +63,7 @@ const writeTask = async (task: TrainTask | HeadTask, folder: string): Promise<st
 }
 
 export interface TrainingJob {
-  task: TrainTask | HeadTask
+  task: LoraTask | HeadTask
   /** gets the task's file; kept when the job is restarted */
   checkpointDir: string
   /** the message that starts a child's work */

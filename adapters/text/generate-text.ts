@@ -4,12 +4,11 @@
  */
 import type { CompletionEnd, TokenDelta } from '../host/backend.ts'
 import { AppError } from '../../src/errors.ts'
-import type { BoundCalls, TokenLogprob } from '../../src/openai/chat.ts'
+import type { TokenLogprob } from '../../src/openai/chat.ts'
 import { createCalls } from './constraint/calls.ts'
 import { createChoices, createJsonObject } from './constraint/constraint.ts'
 import type { Constraint } from './constraint/constraint.ts'
-import type { Generator } from '../onnx/generate/generator.ts'
-import type { SampledToken, TokenChoice } from '../onnx/generate/sampler.ts'
+import type { AnswerBounds, SampledToken, TokenChoice, TokenGenerator } from './tokens.ts'
 
 /** The part of a tokenizer that text needs. */
 export interface Vocabulary {
@@ -21,7 +20,7 @@ export interface Vocabulary {
   eosIds: readonly number[]
 }
 
-export interface TextRequest {
+export interface TextRequest extends AnswerBounds {
   promptIds: readonly number[]
   lora: string | null
   maxTokens: number
@@ -30,12 +29,6 @@ export interface TextRequest {
   seed: number
   stop: readonly string[]
   topLogprobs: number
-  /** the only answers allowed, or null */
-  choices: readonly string[] | null
-  /** the calls that the answer may consist of, or null */
-  calls: BoundCalls | null
-  /** the answer is one JSON object */
-  jsonObject: boolean
   usePrefixCache: boolean
 }
 
@@ -166,10 +159,10 @@ const constraintOf = (
 
 /**
  * Generates text: the texts of the deltas, joined, are the answer.
- * @throws AppError as `Generator.generate`
+ * @throws AppError as `TokenGenerator.generate`
  */
 export async function* generateText(
-  generator: Generator,
+  generator: TokenGenerator,
   vocabulary: Vocabulary,
   request: TextRequest,
   signal: AbortSignal
@@ -190,6 +183,7 @@ export async function* generateText(
       sampling: { temperature, topP, seed },
       topLogprobs,
       constraint: constraintOf(request, vocabulary, maxTokens),
+      bounds: request,
       endIds: vocabulary.eosIds,
       usePrefixCache,
       endsWith: (token) => assembler.push(token),

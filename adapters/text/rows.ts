@@ -1,7 +1,6 @@
 /** Tokenized rows for training and loss, and their common prefix. Pure. */
 import { createHash } from 'node:crypto'
 import { AppError } from '../../src/errors.ts'
-import type { LlamaConfig } from '../model/llama-config.ts'
 
 /** A teacher's `width` most probable tokens at each completion token, most probable first. */
 export interface SoftTargets {
@@ -30,7 +29,7 @@ export const rowLength = (row: TokenizedRow): number =>
  * Checks every row for training and loss.
  * @throws AppError `context-length-exceeded`, `invalid-request`
  */
-export const checkRows = (rows: TokenizedRow[], config: LlamaConfig): void => {
+export const checkRows = (rows: TokenizedRow[], config: { maxPositions: number }): void => {
   rows.forEach((row, i) => {
     const length = rowLength(row)
     if (length > config.maxPositions)

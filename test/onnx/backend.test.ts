@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { OnnxBackendOptions } from '../../adapters/onnx/backend.ts'
 import { createGenerator } from '../../adapters/onnx/generate/generator.ts'
+import { matricesOf } from '../../adapters/onnx/lora-matrices.ts'
 import { Loras } from '../../adapters/lora/loras.ts'
 import { loadModel } from '../../adapters/onnx/load-model.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
@@ -143,7 +144,7 @@ describe('a trained lora', () => {
       config: model.config,
       weights: model.weights,
       threads: 1,
-      loadLora: (id) => loras.matrices(id),
+      loadLora: async (id) => matricesOf(await loras.read(id)),
     })
     for (const name of ['tiny', lora]) {
       const { losses, tokens } = await backend.loss(name, rows)

@@ -5,10 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ggufTokenizerJson } from '../../adapters/model/gguf-tokenizer.ts'
 import { loadModel, type LoadedModel } from '../../adapters/onnx/load-model.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
-import {
-  createTextTokenizer,
-  type TokenizerJson,
-} from '../../adapters/text/text-tokenizer.ts'
+import { createTextTokenizer, type TokenizerJson } from '../../adapters/text/text-tokenizer.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'onnx-gguf-'))
 const folder = join(root, 'tiny')

@@ -1,3 +1,4 @@
+import { readOptimizer, writeOptimizer } from '../../adapters/onnx/train/lora-optimizer.ts'
 import {
   mkdtemp,
   readFile,
@@ -13,12 +14,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createAdamW } from '../../adapters/onnx/gradient/adamw.ts'
-import {
-  readLora,
-  readOptimizer,
-  writeLora,
-  type LoraManifest,
-} from '../../adapters/lora/lora-file.ts'
+import { readLora, writeLora, type LoraManifest } from '../../adapters/lora/lora-file.ts'
 import { createLoraLayout, initLora } from '../../adapters/lora/lora-layout.ts'
 import { seededRandom } from '../../src/random.ts'
 import { readStateFile, writeStateFile } from '../../adapters/onnx/gradient/state-file.ts'
@@ -84,7 +80,7 @@ describe('lora folder', () => {
   it('is read as it was written', async () => {
     const optimizer = { ...createAdamW(layout.length), step: 12 }
     optimizer.m.fill(0.5)
-    const id = await writeLora(folder, lora, optimizer)
+    const id = await writeLora(folder, lora, writeOptimizer(optimizer))
     expect(id).toMatch(/^lora-[0-9a-f]{64}$/)
     expect(await readLora(join(folder, id), base)).toEqual({ id, ...lora })
     expect(await readOptimizer(join(folder, id), layout)).toEqual(optimizer)
@@ -154,7 +150,7 @@ describe('lora folder', () => {
   })
 
   it('has no optimizer to go on with when that file is truncated', async () => {
-    const id = await writeLora(folder, lora, createAdamW(layout.length))
+    const id = await writeLora(folder, lora, writeOptimizer(createAdamW(layout.length)))
     await truncate(join(folder, id, 'optimizer.bin'), 1000)
     expect(await readOptimizer(join(folder, id), layout)).toBeNull()
   })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { BLOCK, dequantize, quantize, stack } from '../../adapters/onnx/quantize.ts'
+import { BLOCK, dequantize, quantize, stack } from '../../adapters/model/quantize.ts'
 import { quantizedWeights } from '../../adapters/onnx/quantized-weights.ts'
 import { seededRandom, tinyConfig, tinyWeights } from '../kit/model/tiny-llama.ts'
 

@@ -8,7 +8,7 @@ import { buildDecodeGraph } from './decode-graph.ts'
 import type { CacheTensors } from './kv-cache.ts'
 import { loraMasks } from './fused-lora.ts'
 import type { LoraFeeds } from './fused-lora.ts'
-import type { TokenChoice } from './sampler.ts'
+import type { TokenChoice } from '../../text/tokens.ts'
 
 export interface DecodeStep {
   /** the new tokens, the same number in every row */

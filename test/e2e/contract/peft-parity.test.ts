@@ -84,7 +84,7 @@ const trainHere = async (): Promise<Trained> => {
     suffix: null,
     metadata: {},
   }
-  const lora = await writeLora(lorasDir, { ...trained, manifest }, trained.optimizer)
+  const lora = await writeLora(lorasDir, { ...trained, manifest }, null)
   model.close()
   return { losses, lora }
 }
