@@ -1,6 +1,5 @@
 """The GPU engine: environment → backend → HTTP contract. README.md has the environment."""
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -8,11 +7,9 @@ from pathlib import Path
 from contract.backend import Backend
 from contract.log import Log
 from contract.process import required, run_engine_process
-from mirror.mirrored_backend import MirroredBackend
-from mirror.mirroring import open_mirroring
 
 
-async def open_local_backend(data_dir: Path, log: Log) -> Backend:
+async def create_backend(data_dir: Path, log: Log) -> Backend:
     """Raises EngineError: what is missing, and what to do."""
     model_path = Path(required(os.environ, "ENGINE_MODEL"))
     # torch takes seconds to load: a wrong environment is told before
@@ -26,13 +23,6 @@ async def open_local_backend(data_dir: Path, log: Log) -> Backend:
     return await open_backend(
         model_path=model_path, data_dir=data_dir, log=log, vllm=vllm, **vars(options)
     )
-
-
-async def create_backend(data_dir: Path, log: Log) -> Backend:
-    # before the model side looks at its loras: a new machine may have to fetch them
-    mirroring = await asyncio.to_thread(open_mirroring, os.environ, data_dir, log)
-    backend = await open_local_backend(data_dir, log)
-    return backend if mirroring is None else MirroredBackend(backend, mirroring)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +17,9 @@ DRAFT = ".draft"
 COPY_BYTES = 1024 * 1024
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: what file systems answer that cannot sync a folder: SMB and some FUSE mounts. They have no later
+#: moment at which a rename becomes durable
+NO_FOLDER_SYNC = (errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 Part = bytes | memoryview
 
@@ -32,10 +36,13 @@ def storage_error(what: str, cause: BaseException) -> EngineError:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes renames inside the folder durable."""
+    """Makes renames inside the folder durable, where the file system can. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
     finally:
         os.close(descriptor)
 
@@ -80,3 +87,45 @@ def remove_drafts(folder: Path) -> None:
     """What writers left that died; nobody may be writing in the folder. Raises OSError."""
     for draft in folder.glob(f"*{DRAFT}"):
         draft.unlink(missing_ok=True)
+
+
+def check_folder(folder: Path) -> None:
+    """
+    Makes the folder and tries in it everything that records and loras are written with: a mounted
+    bucket may lack some of it, and would say so only when a training has ended. A full disk passes,
+    because an engine on one still answers.
+
+    Raises EngineError `store_unavailable` that says what the folder cannot do.
+    """
+    place = folder / f".check-{uuid4()}"
+    file, draft = place / "file", place / "draft"
+
+    def append() -> None:
+        with open(file, "ab") as opened:
+            opened.write(b" and more")
+
+    def read() -> None:
+        found = file.read_bytes()
+        if found != b"new and more":
+            raise OSError(errno.EIO, f"it gives {found!r} in place of what was written")
+
+    steps: dict[str, Callable[[], None]] = {
+        "make a folder": lambda: place.mkdir(parents=True),
+        "write and sync a file": lambda: write_durably(file, [b"old"]),
+        "write a second file": lambda: write_durably(draft, [b"new"]),
+        "replace a file by a rename": lambda: os.replace(draft, file),
+        "append to a file": append,
+        "read a file back": read,
+        "sync a folder": lambda: sync_folder(place),
+        "remove a folder": lambda: shutil.rmtree(place),
+    }
+    try:
+        for what, step in steps.items():
+            try:
+                step()
+            except OSError as error:
+                if error.errno in FULL:
+                    return
+                raise storage_error(f"{folder} cannot {what}", error) from error
+    finally:
+        shutil.rmtree(place, ignore_errors=True)

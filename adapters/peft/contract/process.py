@@ -15,6 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from contract.backend import Backend
+from contract.disk import check_folder
 from contract.error_body import to_engine_error
 from contract.errors import EngineError
 from contract.host import HostOptions, open_host
@@ -128,6 +129,7 @@ async def _serve(app: Starlette, listener: socket.socket, stop: asyncio.Event, l
 async def _run(env: Mapping[str, str], create_backend: CreateBackend, log: Log) -> None:
     config = read_config(env)
     listener = _bind(config)
+    await asyncio.to_thread(check_folder, config.data_dir)
     backend = await create_backend(config.data_dir, log)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

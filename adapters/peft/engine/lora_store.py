@@ -1,7 +1,8 @@
 """
 A lora on disk: a folder in PEFT's format with a manifest that pins what it was trained on, named by
-the hash of both. Folders appear whole or not at all and never change; the optimizer's state may lie
-beside, for a next stage to go on with.
+the hash of both. Once whole, a folder never changes; the optimizer's state may lie beside, for a
+next stage to go on with. No folder is renamed: a mounted bucket renames one object by object, and
+rclone 1.60 gave empty files in the new one until they were uploaded.
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
-from contract.disk import storage_error, sync_folder, write_durably
+from contract.disk import replace_durably, storage_error, sync_folder
 from contract.errors import EngineError
 from engine.base_model import BaseModel
 from engine.javascript_json import stringify
@@ -31,6 +31,8 @@ WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 MANIFEST = "manifest.json"
 OPTIMIZER = "optimizer.bin"
+#: lies in a folder that is being written or removed, which is no lora
+INCOMPLETE = ".incomplete"
 
 
 @dataclass(frozen=True)
@@ -99,38 +101,54 @@ def write_lora(
     pinned = _json(asdict(manifest))
     parts = {
         WEIGHTS: weights,
-        ADAPTER_CONFIG: _json(_adapter_config(layout, manifest)),
         MANIFEST: pinned,
+        # last: servers that look for loras in the folder take this file for one
+        ADAPTER_CONFIG: _json(_adapter_config(layout, manifest)),
     }
     target = loras_dir / _lora_id(weights, pinned, manifest.suffix)
     if _holds(target, parts):
         return target.name
-    draft = loras_dir / f".draft-{uuid4()}"
     try:
-        draft.mkdir(parents=True)
-        for name, content in parts.items():
-            write_durably(draft / name, [content])
+        # damaged, or of a writer that died
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True, exist_ok=True)
+        (target / INCOMPLETE).touch()
         if optimizer is not None:
             state = StateFile({"step": optimizer.step}, [optimizer.m, optimizer.v])
-            write_state_file(draft / OPTIMIZER, state)
+            write_state_file(target / OPTIMIZER, state)
         if probe is not None:
-            write_durably(draft / PROBE, [encode_probe(probe)])
-        if target.exists():
-            shutil.rmtree(target)
-        os.rename(draft, target)
+            replace_durably(target / PROBE, [encode_probe(probe)])
+        for name, content in parts.items():
+            replace_durably(target / name, [content])
+        (target / INCOMPLETE).unlink()
+        sync_folder(target)
         sync_folder(loras_dir)
-    except OSError as error:
+    except (OSError, EngineError) as error:
         # another writer may have been faster with the same content
         if not _holds(target, parts):
+            shutil.rmtree(target, ignore_errors=True)
             raise storage_error(f"{target} cannot be written", error) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return target.name
+
+
+def is_incomplete(folder: Path) -> bool:
+    """Whether its writer, or whoever removed it, has not ended."""
+    return (folder / INCOMPLETE).exists()
+
+
+def remove_lora(folder: Path) -> None:
+    """In one step it is no lora any more; then its files go. Raises OSError."""
+    os.replace(folder / ADAPTER_CONFIG, folder / INCOMPLETE)
+    for file in folder.iterdir():
+        if file.name != INCOMPLETE:
+            file.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _holds(folder: Path, parts: dict[str, bytes]) -> bool:
     try:
-        return all((folder / name).read_bytes() == content for name, content in parts.items())
+        equal = all((folder / name).read_bytes() == content for name, content in parts.items())
+        return equal and not is_incomplete(folder)
     except OSError:
         return False
 

@@ -14,7 +14,7 @@ from contract.disk import storage_error
 from contract.errors import EngineError
 from contract.log import Log
 from engine.base_model import BaseModel
-from engine.lora_store import StoredLora, read_lora
+from engine.lora_store import StoredLora, is_incomplete, read_lora, remove_lora
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Loras:
         except OSError as error:
             raise storage_error(f"{folder} cannot be used", error) from error
         for name in names:
-            if name.startswith("."):
-                # drafts of writers that died; nothing trains while an engine starts
+            if name.startswith(".") or is_incomplete(folder / name):
+                # of writers that died; nothing trains while an engine starts
                 shutil.rmtree(folder / name, ignore_errors=True)
                 continue
             record = self.examine(name)
@@ -83,8 +83,6 @@ class Loras:
         return read_lora(self.folder / lora, self._base)
 
     def remove(self, lora: str) -> None:
-        """Gone from the list at once, from disk in one step."""
+        """Gone from the list at once. Raises OSError."""
         del self._records[lora]
-        draft = self.folder / f".removed-{lora}"
-        os.rename(self.folder / lora, draft)
-        shutil.rmtree(draft, ignore_errors=True)
+        remove_lora(self.folder / lora)

@@ -1,14 +1,29 @@
 """The engine as a process: its report, its end, and the server that has no model."""
 
 import asyncio
+import errno
 import json
+import os
 import signal
+import stat
 from pathlib import Path
 
 import pytest
 
-from conftest import ROWS, until
-from engine_process import MEMORY_SERVER, SERVER, Spawn, connect, report_of, terminate, upload
+from conftest import ROWS, Start, until
+from contract.disk import check_folder
+from contract.process import run_engine_process
+from engine_process import (
+    MEMORY_SERVER,
+    SERVER,
+    TOKEN,
+    Spawn,
+    connect,
+    report_of,
+    terminate,
+    upload,
+)
+from full_disk import full_disk
 from memory_backend import BASE
 
 
@@ -89,3 +104,63 @@ async def test_tells_why_its_folder_cannot_be_used(spawn: Spawn, tmp_path: Path)
     report = await report_of(process)
     assert report["error"]["code"] == "store_unavailable"
     assert await process.wait() == 1
+
+
+def refuse(number: int):
+    def refused(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    return refused
+
+
+def refuse_append(path, mode="r", **options):
+    if "a" in mode:
+        refuse(errno.ENOTSUP)()
+    return open(path, mode, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "refused", "says"),
+    [
+        ("os.replace", refuse(errno.ENOSYS), "cannot replace a file by a rename"),
+        ("contract.disk.open", refuse_append, "cannot append to a file"),
+        ("pathlib.Path.read_bytes", lambda _: b"", "cannot read a file back"),
+        ("os.fsync", refuse(errno.EIO), "cannot write and sync a file"),
+    ],
+)
+def test_tells_what_its_folder_cannot_do_before_anything_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys, name: str, refused, says: str
+) -> None:
+    async def never(*_):
+        raise AssertionError("the model is loaded")
+
+    monkeypatch.setattr(name, refused, raising=False)
+    env = {"ENGINE_TOKEN": TOKEN, "ENGINE_DATA_DIR": str(tmp_path), "ENGINE_PORT": "0"}
+    assert run_engine_process("test", env, never) == 1
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == "store_unavailable"
+    assert error["message"].startswith(f"{tmp_path} {says}: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_keeps_jobs_where_folders_cannot_be_synced(
+    monkeypatch: pytest.MonkeyPatch, start: Start, tmp_path: Path
+) -> None:
+    synced = os.fsync
+
+    def of_files(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            refuse(errno.EINVAL)()
+        synced(descriptor)
+
+    monkeypatch.setattr(os, "fsync", of_files)
+    check_folder(tmp_path)
+    engine = await start()
+    job = await engine.finished((await engine.submit()).json()["id"])
+    assert job["status"] == "succeeded"
+
+
+def test_a_full_disk_is_no_reason_not_to_start(tmp_path: Path) -> None:
+    with full_disk():
+        check_folder(tmp_path)
+    assert list(tmp_path.iterdir()) == []

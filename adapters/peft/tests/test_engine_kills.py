@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import os
 import random
+import re
 import signal
 import sys
 from asyncio.subprocess import Process
@@ -18,6 +19,7 @@ import httpx
 import pytest
 
 from conftest import ROWS, until
+from engine.checkpoint import FILE
 from engine.lora_store import MANIFEST, WEIGHTS
 from engine_process import HEADERS, SERVER, Spawn, report_of, upload
 from tiny_model import write_tiny_model
@@ -38,24 +40,22 @@ def trainer_of(server: Process) -> int | None:
 
 
 class Engine:
-    """A server that is started again on its port."""
+    """A server that is started again on its data directory, at another port."""
 
     def __init__(self, spawn: Spawn, model: Path, data_dir: Path) -> None:
         self._spawn, self._model = spawn, model
         self.data_dir = data_dir
-        self._port = 0
         self.client = httpx.AsyncClient(headers=HEADERS, timeout=60)
 
     async def start(self) -> None:
         self._process = await self._spawn(
             SERVER,
             ENGINE_MODEL=str(self._model),
-            ENGINE_PORT=str(self._port),
             ENGINE_CHECKPOINT_SECONDS="0.2",
             LOG_LEVEL="error",
         )
-        self._port = (await report_of(self._process))["port"]
-        self.client.base_url = httpx.URL(f"http://127.0.0.1:{self._port}")
+        port = (await report_of(self._process))["port"]
+        self.client.base_url = httpx.URL(f"http://127.0.0.1:{port}")
 
     async def kill(self, victim: str) -> None:
         trainer = trainer_of(self._process)
@@ -68,6 +68,14 @@ class Engine:
 
     async def job(self, job_id: str) -> dict:
         return (await self.client.get(f"{JOBS}/{job_id}")).json()
+
+    async def has_checkpoint(self, job_id: str) -> bool:
+        return (self.data_dir / "jobs" / job_id / "checkpoint" / FILE).exists()
+
+    async def resumed_at(self, job_id: str) -> list[int]:
+        """Steps at which it went on from a checkpoint."""
+        events = await self.client.get(f"{JOBS}/{job_id}/events", params={"limit": 1000})
+        return [int(step) for step in re.findall(r"the checkpoint at step (\d+)", events.text)]
 
     async def ended(self, job_id: str) -> dict:
         return await until(
@@ -99,6 +107,8 @@ async def test_kills_lose_no_job_and_change_no_lora(spawn: Spawn, tmp_path: Path
         return (await engine.client.post(JOBS, json={**body, "seed": seed})).json()["id"]
 
     jobs = [await submit(seed) for seed in range(2)]
+    await until(lambda: engine.has_checkpoint(jobs[0]), bool, seconds=END_SECONDS)
+    await engine.kill("server")
     for victim in VICTIMS:
         await asyncio.sleep(moments.uniform(0, LONGEST_LIFE))
         await engine.kill(victim)
@@ -106,6 +116,7 @@ async def test_kills_lose_no_job_and_change_no_lora(spawn: Spawn, tmp_path: Path
         assert all([is_whole(loras / lora) for lora in await engine.served_loras()])
     ends = [await engine.ended(job_id) for job_id in jobs]
     assert [job["status"] for job in ends] == ["succeeded"] * len(jobs), ends
+    assert max(await engine.resumed_at(jobs[0])) > 0
     assert {job["fine_tuned_model"] for job in ends} == set(await engine.served_loras())
     # what was interrupted is what would have been
     undisturbed = await engine.ended(await submit(0))

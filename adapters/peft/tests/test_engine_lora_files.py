@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +16,14 @@ import pytest
 from contract.errors import EngineError
 from engine.base_model import BaseModel, open_base_model
 from engine.lora_layout import create_lora_layout, init_lora
-from engine.lora_store import ADAPTER_CONFIG, MANIFEST, WEIGHTS, read_lora, write_lora
+from engine.lora_store import (
+    ADAPTER_CONFIG,
+    INCOMPLETE,
+    MANIFEST,
+    WEIGHTS,
+    read_lora,
+    write_lora,
+)
 from engine.loras import Loras
 from engine.seeded_random import seeded_random
 from full_disk import full_disk
@@ -56,6 +66,46 @@ def test_a_damaged_folder_is_written_anew_by_the_training_that_gives_the_same_lo
     assert write(base, folder) == lora
     assert read_lora(lora, base).id == lora.name
     assert [path.name for path in folder.iterdir()] == [lora.name]
+
+
+@pytest.mark.parametrize("died", ["while it was written", "while it was removed"])
+def test_what_a_process_left_that_died_is_no_lora_and_goes_at_the_next_start(tmp_path, base, died):
+    folder = tmp_path / "loras"
+    lora = write(base, folder)
+    half = shutil.copytree(lora, folder / "lora-half")
+    if died == "while it was written":
+        (half / INCOMPLETE).touch()
+    else:
+        (half / ADAPTER_CONFIG).rename(half / INCOMPLETE)
+        (half / MANIFEST).unlink()
+    logged: list[dict] = []
+    loras = Loras(folder, base, lambda *told: logged.append(told))
+    assert [record.id for record in loras.serving()] == [lora.name]
+    assert list(folder.iterdir()) == [lora] and logged == []
+
+
+def test_a_lora_that_its_writer_did_not_end_is_written_anew(tmp_path, base):
+    lora = write(base, tmp_path / "loras")
+    (lora / INCOMPLETE).touch()
+    assert write(base, tmp_path / "loras") == lora
+    assert {path.name for path in lora.iterdir()} == {WEIGHTS, ADAPTER_CONFIG, MANIFEST}
+
+
+def test_a_lora_is_written_and_removed_where_no_folder_can_be_renamed(tmp_path, base, monkeypatch):
+    rename = os.replace
+
+    def of_files(source: Path, target: Path) -> None:
+        if Path(source).is_dir():
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", of_files)
+    monkeypatch.setattr(os, "rename", of_files)
+    lora = write(base, tmp_path / "loras")
+    loras = Loras(lora.parent, base, lambda *_: None)
+    assert [record.id for record in loras.serving()] == [lora.name]
+    loras.remove(lora.name)
+    assert loras.serving() == [] and list(lora.parent.iterdir()) == []
 
 
 def with_other_tokens(folder: Path) -> None:

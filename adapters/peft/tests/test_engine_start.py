@@ -12,7 +12,7 @@ import pytest
 
 from engine.environment import Machine
 from engine_process import SERVER, Spawn, report_of
-from server import open_local_backend
+from server import create_backend
 from tiny_model import write_tiny_model
 
 
@@ -69,7 +69,7 @@ async def test_vllm_serves_by_itself_where_the_engine_is_on_a_gpu(
     monkeypatch.setenv("ENGINE_VLLM_COMMAND", "vllm serve")
 
     async def serves() -> bool:
-        return (await open_local_backend(tmp_path, lambda *_, **__: None))["vllm"] is not None
+        return (await create_backend(tmp_path, lambda *_, **__: None))["vllm"] is not None
 
     assert await serves()
     monkeypatch.setenv("ENGINE_DEVICE", "cpu")
