@@ -18,7 +18,7 @@ from transformers import DynamicCache
 from contract.backend import CompletionEnd, TokenDelta
 from engine.base_model import BaseModel
 from engine.constraint import Choices, Constraint, JsonObject
-from engine.lora_model import Placement, label_logits, load_weights
+from engine.lora_model import Placement, autocast_of, label_logits, load_weights
 from engine.lora_slots import LoraSlots, ReadLora
 from engine.model_thread import ModelThread
 from engine.row_outputs import RowLosses, part_losses, parts_of
@@ -190,12 +190,7 @@ class TransformersServing:
         # another request may have had its turn since the last step
         self._slots.activate(lora)
         model = self._model
-        with (
-            torch.inference_mode(),
-            torch.autocast(
-                model.device.type, torch.bfloat16, enabled=model.dtype == torch.bfloat16
-            ),
-        ):
+        with torch.inference_mode(), autocast_of(model):
             output = model(
                 input_ids=torch.tensor([ids], device=model.device),
                 **{self._cache_argument: cache},

@@ -179,7 +179,11 @@ def train(task: Task, ranks: Ranks, reporter: Reporter, stop: threading.Event) -
             f"{task.lora} has no readable optimizer.bin: this stage begins with a new optimizer, "
             "and its first steps are less sure",
         )
-    model = LoraModel(weights, job.layout, state.theta, checkpointing=task.gradient_checkpointing)
+    checkpointing = task.gradient_checkpointing
+    if checkpointing is None and ranks.in_step:
+        # a pass that all GPUs make together cannot be begun again when memory is too small
+        checkpointing = True
+    model = LoraModel(weights, job.layout, state.theta, checkpointing=checkpointing)
     trainer = Trainer(
         job,
         model,

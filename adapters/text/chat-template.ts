@@ -31,8 +31,10 @@ export interface ChatTemplate {
   /** @throws AppError `invalid-request` for messages that cannot be rendered */
   render(messages: readonly ChatMessage[], options: RenderOptions): GuardedText
   /**
-   * The conversation before the answer, and the text that the template adds for the answer.
-   * @throws AppError `invalid-request` when the text with the answer does not begin with the text before
+   * The open conversation as in serving, and the text that the template writes for the answer after
+   * a question. Some templates change the messages before an answer: Mistral 0.3 writes the system
+   * message into the last message only.
+   * @throws AppError `invalid-request` when the template changes a question once it is answered
    */
   renderAnswered(
     messages: readonly ChatMessage[],
@@ -102,6 +104,11 @@ const breakUp = (text: string, controlTexts: readonly string[], guard: string): 
 
 /** Replaces `strftime_now`: a prompt that changes with the date would differ from the trained one. */
 const PINNED_DATE = '01 Jan 2026'
+/**
+ * Without it the templates of hybrid models (Qwen3, SmolLM3) leave the block of thoughts to the
+ * answer: the open prompt would end before it, and the trained answer would contain it.
+ */
+const RENDERING = { enable_thinking: false }
 const compile = (template: string): Template => {
   try {
     return new Template(template.replaceAll('strftime_now', 'pinned_date'))
@@ -169,6 +176,7 @@ const createGuardedRender = (
         ...tokens,
         messages,
         add_generation_prompt: addGenerationPrompt,
+        ...RENDERING,
         pinned_date: () => PINNED_DATE,
       })
     } catch (cause) {
@@ -236,15 +244,21 @@ export const createChatTemplate = (
         )
       const guard = guardFor(plain)
       const open = { defaultSystem, addGenerationPrompt: true }
-      const prompt = render(plain.slice(0, -1), open, guard)
-      const whole = render(plain, { defaultSystem, addGenerationPrompt: false }, guard)
-      if (!whole.startsWith(prompt))
+      const question = { role: 'user', content: USER_PROBE }
+      const asked = render([question], open, guard)
+      const answered = render(
+        [question, plain.at(-1)!],
+        { defaultSystem, addGenerationPrompt: false },
+        guard
+      )
+      if (!answered.startsWith(asked))
         throw new AppError(
           'invalid-request',
-          'the chat template renders this answered conversation differently from the open one, so training would not match serving',
+          'the chat template renders an answered question differently from an open one, so training would not match serving',
           { param: 'messages' }
         )
-      return { prompt, completion: whole.slice(prompt.length), guard }
+      const prompt = render(plain.slice(0, -1), open, guard)
+      return { prompt, completion: answered.slice(asked.length), guard }
     },
   }
 }

@@ -3,6 +3,13 @@ How rows that share a prefix are kept apart. `sdpa` reads a dense mask and compu
 tokens, also those that do not see each other. `flex` is torch's FlexAttention, which leaves out
 whole blocks of them; it is compiled for a GPU and needs triton and a C compiler there. On the CPU
 it has no gradient. Both give the same numbers.
+
+torch compiles it for the first length, for a single block and once for all other lengths, if they
+are whole blocks; an odd length is compiled again, and so is a pass without gradients. At
+`recompile_limit` (8 by default) torch goes on with an implementation that is not compiled and
+writes all scores out: at 16,384 tokens and 32 heads 16,384² · 32 · 4 bytes = 34 GB a layer. So
+packed rows are padded to whole blocks, the limit is out of reach, and `fullgraph` makes reaching it
+an error.
 """
 
 from __future__ import annotations
@@ -21,22 +28,32 @@ from transformers.masking_utils import sdpa_mask
 
 from contract.backend import TrainHooks
 from contract.errors import EngineError
-from engine.packing import PackedRows, dense_mask, is_seen
+from engine.packing import PackedRows, dense_mask, fill_up, is_seen
 
 Attention = Literal["sdpa", "flex"]
 
 #: the name under which transformers know it
 FLEX = "shared_prefix_flex"
-#: tokens of the attempt that tells whether it works: two blocks and a bit
-PROBE_TOKENS = 300
+#: tokens of a block of its mask, torch's default
+BLOCK_TOKENS = 128
+#: compilations: modes of gradients, kinds of heads and odd shapes are less than a dozen
+RECOMPILE_LIMIT = 64
+#: tokens of the attempt that tells whether it works
+PROBE_TOKENS = 3 * BLOCK_TOKENS
 #: of the attempt's largest number; bfloat16 has eight bits
 PROBE_TOLERANCE = 0.03
 
 
-@cache
-def _compiled() -> Callable[..., torch.Tensor]:
+def compile_flex(**options: Any) -> Callable[..., torch.Tensor]:
+    """
+    Raises torch's FailOnRecompileLimitHit, where it is called, instead of an uncompiled result.
+    """
     # not at import: the compiler takes a second to load
-    return torch.compile(flex_attention)
+    torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
+    return torch.compile(flex_attention, fullgraph=True, **options)
+
+
+_compiled = cache(compile_flex)
 
 
 def _attend(
@@ -77,13 +94,19 @@ def implementation_of(attention: Attention) -> str:
     return FLEX if attention == "flex" else "sdpa"
 
 
-def mask_for(model: PreTrainedModel, packed: PackedRows) -> BlockMask | torch.Tensor | None:
-    """What tells this model who sees whom in the packed rows; None is causal."""
+def fit(
+    model: PreTrainedModel, packed: PackedRows
+) -> tuple[PackedRows, BlockMask | torch.Tensor | None]:
+    """
+    The rows as this model computes them, and what tells it who sees whom; None is causal. What is
+    put behind the tokens to fill the last block is seen by none of them.
+    """
     if packed.owners is None:
-        return None
-    if model.config._attn_implementation == FLEX:
-        return block_mask(packed.owners.to(model.device))
-    return packed.mask.to(model.device)
+        return packed, None
+    if model.config._attn_implementation != FLEX:
+        return packed, packed.mask.to(model.device)
+    filled = fill_up(packed, BLOCK_TOKENS)
+    return filled, block_mask(filled.owners.to(model.device))
 
 
 def block_mask(owners: torch.Tensor) -> BlockMask:
@@ -105,17 +128,19 @@ def choose_attention(
     """
     What was asked for; else `flex` on a GPU where it works, `sdpa` everywhere else.
 
-    Raises EngineError `invalid_request` for `flex` on the CPU.
+    Raises EngineError `invalid_request` for `flex` on the CPU and where it does not work.
     """
     if device == "cpu":
         if asked == "flex":
             raise EngineError("invalid_request", "flex attention trains on a GPU only; use sdpa")
         return "sdpa"
-    if asked is not None:
-        return asked
+    if asked == "sdpa":
+        return "sdpa"
     reason = why_not_flex(device, dtype, head_dim)
     if reason is None:
         return "flex"
+    if asked == "flex":
+        raise EngineError("invalid_request", f"flex attention does not work here: {reason}")
     hooks.on_message(
         "warn",
         f"FlexAttention does not work here, so packed rows take more time: {reason}; "
@@ -139,7 +164,7 @@ def why_not_flex(device: str, dtype: torch.dtype, head_dim: int) -> str | None:
         flexed = answers(_compiled(), block_mask=block_mask(owners))
         dense = answers(scaled_dot_product_attention, attn_mask=dense_mask(owners))
     except Exception as error:  # a compiler raises whatever it likes
-        return str(error).partition("\n")[0]
+        return str(error.__cause__ or error).partition("\n")[0]
     worst = max(
         float((found - right).abs().max() / right.abs().max())
         for found, right in zip(flexed, dense, strict=True)

@@ -219,7 +219,7 @@ class PeftBackend:
             "device": options.placement.device,
             "dtype": options.placement.dtype,
             "four_bit": options.four_bit_training,
-            "gradient_checkpointing": options.recomputes_activations(self._base.config.parameters),
+            "gradient_checkpointing": options.gradient_checkpointing,
             "shard_base": options.shard_base,
             "attention": options.attention,
             "max_tokens": options.max_training_tokens,

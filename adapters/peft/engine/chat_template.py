@@ -14,6 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from jinja2.exceptions import TemplateError
+from jinja2.ext import Extension, loopcontrols
+from jinja2.nodes import Node
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from contract.backend import Message
@@ -24,6 +27,19 @@ PINNED_DATE = "01 Jan 2026"
 SYSTEM_PROBE = Message("system", "Probe of a system message.")
 USER_PROBE = Message("user", "Probe of a user message.")
 OPENING_ROLES = ("system", "developer")
+#: without it the templates of hybrid models (Qwen3, SmolLM3) leave a block of thoughts to the
+#: answer: the open prompt would end before it and the logged answer would contain it
+RENDERING = {"enable_thinking": False}
+
+
+class _Generation(Extension):
+    """`{% generation %}` marks answers in some templates (SmolLM3) and renders as what is in it."""
+
+    tags = {"generation"}
+
+    def parse(self, parser: Parser) -> list[Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
 @dataclass(frozen=True)
@@ -81,7 +97,9 @@ class ChatTemplate:
         self._source = source
         self._tokens = tokens
         self._control_texts = list(control_texts)
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
+        )
         environment.globals |= {
             "raise_exception": _raise,
             "strftime_now": lambda _format: PINNED_DATE,
@@ -109,8 +127,12 @@ class ChatTemplate:
 
     def render_answered(self, messages: Sequence[Message], *, default_system: bool) -> AnsweredText:
         """
+        The prompt is what serving renders. The completion is what the template writes for the
+        answer behind a question: some templates write the conversation before an answer otherwise
+        than the open one (Mistral 0.3 puts the system message into the last message alone).
+
         Raises EngineError `invalid_request` when the last message is not the assistant's, or the
-        answered conversation does not begin with the open one.
+        template changes a question once it is answered.
         """
         if len(messages) < 2 or messages[-1].role != "assistant":
             raise EngineError(
@@ -119,16 +141,17 @@ class ChatTemplate:
                 "messages",
             )
         guard = self._guard_for(messages)
-        prompt = self._guarded(messages[:-1], True, default_system, guard)
-        whole = self._guarded(messages, False, default_system, guard)
-        if not whole.startswith(prompt):
+        asked = self._guarded([USER_PROBE], True, default_system, guard)
+        answered = self._guarded([USER_PROBE, messages[-1]], False, default_system, guard)
+        if not answered.startswith(asked):
             raise EngineError(
                 "invalid_request",
-                "the chat template renders this answered conversation differently from the open "
-                "one, so training would not match serving",
+                "the chat template renders an answered question differently from an open one, so "
+                "training would not match serving",
                 "messages",
             )
-        return AnsweredText(prompt, whole[len(prompt) :], guard)
+        prompt = self._guarded(messages[:-1], True, default_system, guard)
+        return AnsweredText(prompt, answered[len(asked) :], guard)
 
     def _guard_for(self, messages: Sequence[Message]) -> str:
         texts = [text for message in messages for text in (message.role, message.content)]
@@ -138,7 +161,10 @@ class ChatTemplate:
         plain = [{"role": message.role, "content": message.content} for message in messages]
         try:
             return self._template.render(
-                **self._tokens, messages=plain, add_generation_prompt=add_generation_prompt
+                **self._tokens,
+                **RENDERING,
+                messages=plain,
+                add_generation_prompt=add_generation_prompt,
             )
         # a template may fail in any way that Python can
         except Exception as error:

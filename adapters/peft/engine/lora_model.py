@@ -13,11 +13,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging
 
 from contract.errors import EngineError
-from engine.attention import Attention, implementation_of, mask_for
+from engine.attention import Attention, fit, implementation_of
 from engine.base_model import BaseModel
 from engine.lora_layout import LoraLayout
 from engine.model_config import LINEAR_LAYERS
@@ -76,6 +77,8 @@ def load_weights(
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=options["dtype"]
         )
+        # without it transformers takes the first GPU
+        options["device_map"] = {"": placement.device}
     try:
         model = AutoModelForCausalLM.from_pretrained(
             base.folder,
@@ -113,22 +116,63 @@ def matrix_of(model: PreTrainedModel, module: str, matrix: str, adapter: str) ->
     return getattr(layer, f"lora_{matrix}")[adapter].weight
 
 
+def keep_input_dtype(model: PreTrainedModel) -> None:
+    """
+    Of layers with a lora whose matrices are float32. PEFT converts what they read to float32, and
+    autocast converts it back to bfloat16: the same numbers, for which 12 bytes of each are moved,
+    and of which each layer keeps a copy for the backward pass where q, k and v, gate and up now
+    keep one together. Passes in bfloat16 must be within `autocast_of`.
+    """
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.cast_input_dtype_enabled = False
+
+
+def autocast_of(model: PreTrainedModel) -> torch.autocast:
+    """Of a bfloat16 model with a float32 lora; without effect for a float32 model."""
+    is_half = model.dtype == torch.bfloat16
+    return torch.autocast(model.device.type, torch.bfloat16, enabled=is_half)
+
+
 class LoraModel:
     """The model that training computes with."""
 
     def __init__(
-        self, model: PreTrainedModel, layout: LoraLayout, theta: np.ndarray, *, checkpointing: bool
+        self,
+        model: PreTrainedModel,
+        layout: LoraLayout,
+        theta: np.ndarray,
+        *,
+        checkpointing: bool | None,
     ) -> None:
+        """`checkpointing` None: as soon as memory is too small."""
         self._model = model
         self.device = next(model.parameters()).device
         self.theta = torch.tensor(theta, device=self.device)
         self.gradient = torch.zeros_like(self.theta)
         self._peft = get_peft_model(model, lora_config(layout.rank, layout.alpha))
+        keep_input_dtype(model)
         self._bind(layout)
+        self._may_recompute = checkpointing is None
         if checkpointing:
-            # only a model in training mode recomputes activations
-            model.gradient_checkpointing_enable({"use_reentrant": False})
-            model.train()
+            self._recompute_activations()
+
+    def free_memory(self) -> bool:
+        """
+        Recomputes activations in the backward pass from now on; false where that is decided
+        already. With a frozen base a pass is 2 operations a parameter and token forwards and 2
+        backwards, where only inputs have gradients, so 2 more are half the time again.
+        """
+        if not self._may_recompute:
+            return False
+        self._may_recompute = False
+        self._recompute_activations()
+        return True
+
+    def _recompute_activations(self) -> None:
+        # only a model in training mode recomputes them
+        self._model.gradient_checkpointing_enable({"use_reentrant": False})
+        self._model.train()
 
     def _bind(self, layout: LoraLayout) -> None:
         for entry in layout.entries:
@@ -154,11 +198,12 @@ def label_logits(model: PreTrainedModel, packed: PackedRows) -> torch.Tensor:
 
 def _label_logits(model: PreTrainedModel, packed: PackedRows) -> torch.Tensor:
     device = model.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=model.dtype == torch.bfloat16):
+    packed, mask = fit(model, packed)
+    with autocast_of(model):
         hidden = model.model(
             input_ids=packed.ids.to(device),
             position_ids=packed.positions.to(device),
-            attention_mask=mask_for(model, packed),
+            attention_mask=mask,
             use_cache=False,
         ).last_hidden_state
         at_labels = hidden.flatten(0, 1)[packed.label_places.to(device)]

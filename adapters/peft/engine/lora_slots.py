@@ -13,8 +13,9 @@ from peft import PeftModel, get_peft_model
 from transformers import PreTrainedModel
 
 from contract.errors import EngineError
-from engine.lora_model import lora_config, matrix_of
+from engine.lora_model import autocast_of, keep_input_dtype, lora_config, matrix_of
 from engine.lora_store import StoredLora
+from engine.probe import changes_nothing
 
 ReadLora = Callable[[str], StoredLora]
 
@@ -87,11 +88,11 @@ class LoraSlots:
             self.unload(next(iter(self._adapters)))
         if self._active is not None:
             self._switch(None)
-        before = self._probe_logits()
+        before, again = self._probe_logits(), self._probe_logits()
         self._add(stored)
         try:
             self._switch(lora)
-            self._prove(stored, before)
+            self._prove(stored, before, again)
         except EngineError:
             self.unload(lora)
             raise
@@ -105,6 +106,7 @@ class LoraSlots:
             self._peft = get_peft_model(self._model, config, adapter_name=adapter)
         else:
             self._peft.add_adapter(adapter, config)
+        keep_input_dtype(self._model)
         self._adapters[stored.id] = adapter
         with torch.no_grad():
             for entry in stored.layout.entries:
@@ -113,14 +115,14 @@ class LoraSlots:
                 parameter.copy_(torch.from_numpy(values).view(entry.shape))
 
     def _probe_logits(self) -> torch.Tensor:
-        with torch.inference_mode():
-            return self._model(input_ids=self._probe, use_cache=False).logits[0, -1]
+        with torch.inference_mode(), autocast_of(self._model):
+            return self._model(input_ids=self._probe, use_cache=False).logits.flatten().float()
 
-    def _prove(self, stored: StoredLora, before: torch.Tensor) -> None:
+    def _prove(self, stored: StoredLora, before: torch.Tensor, again: torch.Tensor) -> None:
         after = self._probe_logits()
         if not bool(torch.isfinite(after).all()):
             raise EngineError(
                 "invalid_model", f"{stored.id} makes the model say numbers that are none"
             )
-        if stored.changes and bool(torch.equal(before, after)):
+        if stored.changes and changes_nothing(before.cpu(), again.cpu(), after.cpu()):
             raise EngineError("internal", f"{stored.id} is loaded but changes nothing")

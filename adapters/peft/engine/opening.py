@@ -14,7 +14,7 @@ from engine.lora_model import default_placement
 from engine.loras import Loras
 from engine.options import Options
 from engine.served_by import open_transformers_serving, open_vllm_serving
-from engine.vllm.options import VllmOptions
+from engine.vllm.options import VllmOptions, limited
 
 
 async def open_backend(
@@ -28,6 +28,8 @@ async def open_backend(
     """
     chosen = Options(**{"placement": default_placement(), **options})
     base = await asyncio.to_thread(open_base_model, model_path)
+    if vllm is not None:
+        base = limited(base, vllm)
     loras = await asyncio.to_thread(Loras, data_dir / "loras", base, log)
     if vllm is None:
         serving, sharing = await open_transformers_serving(

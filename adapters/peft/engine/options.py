@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from engine.attention import Attention
 from engine.lora_model import Placement
 
-#: a smaller base model's activations fit beside its weights; recomputing costs a third more time
-RECOMPUTED_PARAMETERS = 10**9
-
 
 @dataclass(frozen=True)
 class Options:
@@ -17,7 +14,7 @@ class Options:
 
     placement: Placement
     four_bit_training: bool = False
-    #: None: on a GPU, from RECOMPUTED_PARAMETERS on
+    #: None: as soon as memory is too small
     gradient_checkpointing: bool | None = None
     #: of packed rows in training; None: flex on a GPU where it works
     attention: Attention | None = None
@@ -42,9 +39,3 @@ class Options:
     training_share: float = 1.0
     #: that can be served; None is any
     max_lora_rank: int | None = None
-
-    def recomputes_activations(self, parameters: int) -> bool:
-        """Whether a base model of this size trains with gradient checkpointing."""
-        if self.gradient_checkpointing is not None:
-            return self.gradient_checkpointing
-        return self.placement.device != "cpu" and parameters >= RECOMPUTED_PARAMETERS

@@ -8,9 +8,10 @@ once. Other rows stand below each other, padded. Knows nothing of models.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+from torch.nn.functional import pad
 
 from engine.rows import MIN_PREFIX_TOKENS, TokenizedRow, shared_prefix_tokens
 
@@ -107,6 +108,21 @@ def _pad(rows: Sequence[TokenizedRow]) -> PackedRows:
         label_places=torch.tensor(places),
         label_counts=[len(row.completion_ids) for row in rows],
         tokens=sum(row.length - 1 for row in rows),
+    )
+
+
+def fill_up(packed: PackedRows, block: int) -> PackedRows:
+    """
+    Rows that share a prefix, up to a multiple of `block` tokens. The filling stands behind all
+    tokens and is nobody's, so none of them sees it; it sees the prefix, for a softmax over nothing
+    has no value.
+    """
+    room = (0, -packed.ids.shape[1] % block)
+    return replace(
+        packed,
+        ids=pad(packed.ids, room),
+        positions=pad(packed.positions, room),
+        owners=pad(packed.owners, room, value=-1),
     )
 
 

@@ -6,7 +6,9 @@ The texts are made up: a row of training would show more, but it is somebody's, 
 for as long as the lora.
 
 Changes are compared and not values: another kernel or a base in fewer bits says everything a little
-otherwise, with and without the lora, and what both share drops out.
+otherwise, with and without the lora, and what both share drops out. What does not drop out is as
+large as the difference of the base model's own values between training and server, which is
+measured on the same tokens: a fixed allowance refuses weak loras where kernels differ by more.
 """
 
 from __future__ import annotations
@@ -28,11 +30,18 @@ QUESTION = "What is the answer to this question?"
 ANSWERS = ("Yes.", "I do not know what you mean.", '{"answer": 1}', "other")
 
 
+#: Rounding moves training's change and the served one apart by √2 of what it moves the base model
+#: (two independent differences against one); both are norms over some 20 tokens, whose squares'
+#: ratio is below 4.3 in 999 of 1,000 cases (F with 20 and 20 degrees of freedom): √2 · √4.3 = 2.9
+NOISE_RATIO = 3.0
+
+
 @dataclass(frozen=True)
 class Probe:
     prompt_ids: list[int]
-    completion_ids: list[int]
-    #: nats of every completion token, without the lora and with it
+    #: the answers' ids
+    completions: list[list[int]]
+    #: nats of every completion token, answer after answer, without the lora and with it
     base: list[float]
     lora: list[float]
     #: what training computed in: `float32`, `bfloat16`, `bfloat16 4-bit`
@@ -41,16 +50,18 @@ class Probe:
 
 @dataclass(frozen=True)
 class Tolerance:
-    #: nats a token: what rounding alone may change
-    noise: float
+    #: nats a token that rounding changes at least, should the measured noise be less by chance
+    least_noise: float
+    #: nats a token by which the base model may differ from training; more is another model
+    most_noise: float
     #: of the change in training, by which the served one may differ
     share: float
 
 
 TOLERANCES = {
-    "float32": Tolerance(1e-3, 0.02),
-    "bfloat16": Tolerance(0.05, 0.25),
-    "4-bit": Tolerance(0.2, 0.5),
+    "float32": Tolerance(1e-3, 0.05, 0.02),
+    "bfloat16": Tolerance(0.02, 0.5, 0.25),
+    "4-bit": Tolerance(0.05, 2.0, 0.5),
 }
 
 
@@ -75,14 +86,16 @@ def measure_probe(
     placement: str,
 ) -> Probe:
     """
-    The row on which the lora changes most. `base_nats` and `lora_nats` give the log-probability of
-    every completion token.
+    `rows` have one prompt. `base_nats` and `lora_nats` give the log-probability of every completion
+    token.
     """
-    probes = [
-        Probe(row.prompt_ids, row.completion_ids, base_nats(row), lora_nats(row), placement)
-        for row in rows
-    ]
-    return max(probes, key=lambda probe: _size(_change(probe.base, probe.lora)))
+    return Probe(
+        rows[0].prompt_ids,
+        [row.completion_ids for row in rows],
+        [nats for row in rows for nats in base_nats(row)],
+        [nats for row in rows for nats in lora_nats(row)],
+        placement,
+    )
 
 
 def encode_probe(probe: Probe) -> bytes:
@@ -104,11 +117,13 @@ def contradiction(
     Why a server's log-probabilities cannot be those of the lora; None when they may be. A lora that
     changes less than rounding does cannot be told from one that is not there.
     """
-    served = _change(base, lora)
+    served, trained = _change(base, lora), _change(probe.base, probe.lora)
     if not np.isfinite(served).all():
         return "it makes the model say numbers that are none"
-    trained = _change(probe.base, probe.lora)
-    noise = tolerance.noise * len(trained) ** 0.5
+    drift, tokens = _size(_change(probe.base, base)), len(trained) ** 0.5
+    if drift > tolerance.most_noise * tokens:
+        return f"the base model says its probe by {drift:.3g} nats otherwise than in training"
+    noise = max(tolerance.least_noise * tokens, NOISE_RATIO * drift)
     apart = _size(served - trained)
     if apart <= noise + tolerance.share * _size(trained):
         return None
@@ -118,6 +133,14 @@ def contradiction(
         f"it changes its probe by {_size(served):.3g} nats there and by {_size(trained):.3g} in "
         f"training, {apart:.3g} apart"
     )
+
+
+def changes_nothing(base: Sequence[float], again: Sequence[float], lora: Sequence[float]) -> bool:
+    """
+    Of a lora without a probe: whether its values differ from the base model's by no more than
+    rounding, which is how the base model's differ from themselves when it is asked `again`.
+    """
+    return _size(_change(base, lora)) <= NOISE_RATIO * _size(_change(base, again))
 
 
 def _change(base: Sequence[float], lora: Sequence[float]) -> np.ndarray:

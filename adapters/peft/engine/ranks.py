@@ -122,10 +122,12 @@ def join_ranks(
 ) -> Ranks:
     """The process's place among those that torchrun has started; alone without torchrun."""
     size = int(env.get("WORLD_SIZE", "1"))
+    if size > 1 and device != "cpu":
+        device = f"cuda:{env['LOCAL_RANK']}"
+    if ":" in device:
+        # for what is told no device: kernels that are compiled, bitsandbytes, NCCL
+        torch.cuda.set_device(device)
     if size == 1:
         return Ranks(device=device)
-    if device != "cpu":
-        device = f"cuda:{env['LOCAL_RANK']}"
-        torch.cuda.set_device(device)
     dist.init_process_group("gloo" if device == "cpu" else "nccl", timeout=PATIENCE)
     return Ranks(dist.get_rank(), size, device, shards_base=shards_base)

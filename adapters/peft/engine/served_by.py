@@ -18,7 +18,7 @@ async def open_vllm_serving(
     base: BaseModel, placement: Placement, loras: Loras, options: VllmOptions, log: Log
 ) -> tuple[Serving, GpuSharing]:
     """Raises EngineError `engine_unavailable`."""
-    serving = await open_vllm(base, placement.dtype, loras, options, log)
+    serving = await open_vllm(base, placement, loras, options, log)
     return serving, Pause(serving) if options.sharing == "pause" else Apart()
 
 

@@ -31,7 +31,8 @@ class Task:
     device: str = "cpu"
     dtype: Literal["float32", "bfloat16"] = "float32"
     four_bit: bool = False
-    gradient_checkpointing: bool = False
+    #: None: as soon as memory is too small
+    gradient_checkpointing: bool | None = None
     #: over the processes that train together; else each holds all of it
     shard_base: bool = False
     #: of packed rows; None: flex on a GPU where it works

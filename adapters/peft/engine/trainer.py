@@ -186,9 +186,17 @@ class Trainer:
             self._ranks,
             self._min_prefix_tokens,
         )
-        loss, tokens = self._ranks.totals(*self._budget.within(own, compute))
+        loss, tokens = self._ranks.totals(*self._budget.within(own, compute, self._free_memory))
         self._ranks.add_up(self._model.gradient)
         return loss, int(tokens)
+
+    def _free_memory(self) -> bool:
+        is_freed = self._model.free_memory()
+        if is_freed:
+            self._hooks.on_message(
+                "warn", "out of memory: from now on activations are computed twice"
+            )
+        return is_freed
 
     def _validate_if_due(self) -> None:
         progress, patience = self._progress(self.counters.step), self._job.patience

@@ -56,6 +56,7 @@ def trainer_of(
     validation_rows: list[Row] | None = None,
     patience: int = 0,
     max_tokens: int = 4096,
+    checkpointing: bool | None = False,
     asked_to_stop: Callable[[], bool] = lambda: False,
     **hyperparameters: Any,
 ) -> tuple[Trainer, LoraModel]:
@@ -72,7 +73,8 @@ def trainer_of(
         patience=patience,
     )
     state, _ = initial_state(job)
-    model = LoraModel(load_weights(base, CPU), job.layout, state.theta, checkpointing=False)
+    weights = load_weights(base, CPU)
+    model = LoraModel(weights, job.layout, state.theta, checkpointing=checkpointing)
     trainer = Trainer(
         job,
         model,

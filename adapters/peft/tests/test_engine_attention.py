@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch._dynamo.exc import FailOnRecompileLimitHit
+from torch._dynamo.testing import CompileCounter
 
 from contract.errors import EngineError
-from engine.attention import FLEX, block_mask, choose_attention, mask_for, why_not_flex
+from engine.attention import FLEX, block_mask, choose_attention, compile_flex, fit, why_not_flex
 from engine.base_model import BaseModel
 from engine.lora_model import Placement, label_logits, load_weights
 from engine.packing import dense_mask, pack_rows
@@ -50,15 +52,34 @@ def test_flex_gives_the_logits_of_separate_rows(base, rows):
     dense, flex = load_weights(base, CPU), load_weights(base, CPU, "flex")
     assert flex.config._attn_implementation == FLEX
     packed = pack_rows(rows)
-    assert not isinstance(mask_for(flex, packed), torch.Tensor)
+    filled, mask = fit(flex, packed)
+    assert not isinstance(mask, torch.Tensor) and filled.ids.shape[1] % 128 == 0
     separate = torch.cat([label_logits(dense, pack_rows([row])) for row in rows])
     together = label_logits(flex, packed)
     assert float((together - separate).norm() / separate.norm()) <= 1e-5
     # rows without a common prefix need no mask
     short = [TokenizedRow(row.prompt_ids[i:], row.completion_ids, 1) for i, row in enumerate(rows)]
     padded = pack_rows(short)
-    assert mask_for(flex, padded) is None
+    assert fit(flex, padded) == (padded, None)
     assert torch.allclose(label_logits(flex, padded), label_logits(dense, padded), atol=1e-5)
+
+
+@torch.no_grad()
+def test_three_compilations_are_enough_for_all_lengths_and_running_out_of_them_is_an_error():
+    counter = CompileCounter()
+    attend = compile_flex(backend=counter)
+
+    def attended(tokens: int) -> None:
+        values = torch.randn(1, 2, tokens, 16)
+        attend(values, values, values, block_mask=block_mask(torch.arange(tokens) // 70))
+
+    for blocks in (3, 2, 5, 1, 4):
+        attended(128 * blocks)
+    assert counter.frame_count == 3
+    # with gradients it is one more, which torch by itself computes without compiling at its limit
+    limit = torch._dynamo.config.patch(recompile_limit=3)
+    with limit, torch.enable_grad(), pytest.raises(FailOnRecompileLimitHit):
+        attended(128)
 
 
 def test_on_the_cpu_it_is_not_used():
@@ -75,6 +96,8 @@ def test_where_it_does_not_work_dense_attention_is_used_and_told(monkeypatch):
     monkeypatch.setattr("engine.attention.why_not_flex", lambda *_: "no C compiler")
     assert choose_attention(None, "cuda", torch.bfloat16, 64, hooks) == "sdpa"
     assert "no C compiler" in hooks.messages[0]
+    with pytest.raises(EngineError, match="no C compiler"):
+        choose_attention("flex", "cuda", torch.bfloat16, 64, hooks)
     monkeypatch.setattr("engine.attention.why_not_flex", lambda *_: None)
     assert choose_attention(None, "cuda", torch.bfloat16, 64, hooks) == "flex"
     assert choose_attention("sdpa", "cuda", torch.bfloat16, 64, hooks) == "sdpa"

@@ -11,7 +11,6 @@ from engine.options import Options
 
 CPU = Machine(gpus=0, has_bitsandbytes=False)
 GPUS = Machine(gpus=2, has_bitsandbytes=True)
-BILLION = 10**9
 
 
 def test_without_variables_the_device_decides():
@@ -60,13 +59,6 @@ def test_the_base_is_shared_out_over_processes():
 
 def test_an_empty_variable_is_not_set():
     assert read_options({"ENGINE_THREADS": "", "ENGINE_DEVICE": ""}, CPU).threads is None
-
-
-def test_large_models_on_a_gpu_recompute_activations():
-    cases = [({}, GPUS, BILLION, True), ({}, GPUS, BILLION // 2, False), ({}, CPU, BILLION, False)]
-    off = {"ENGINE_GRADIENT_CHECKPOINTING": "0"}
-    for env, machine, parameters, expected in [*cases, (off, GPUS, BILLION, False)]:
-        assert read_options(env, machine).recomputes_activations(parameters) is expected
 
 
 @pytest.mark.parametrize(

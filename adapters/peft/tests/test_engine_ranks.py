@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from contract.errors import EngineError
+from engine.base_model import open_base_model
+from engine.lora_model import Placement, load_weights
 from engine.ranks import Ranks, join_ranks
 from engine.training_process import run_training, training_command
 from in_process import Hooks
@@ -28,6 +31,29 @@ def test_one_process_needs_no_launcher(tmp_path):
     assert (alone.rank, alone.size, alone.leads) == (0, 1, True)
     assert alone.share([1, 2, 3]) == [1, 2, 3] and alone.gather([1, 2]) == [1, 2]
     assert alone.any(True) and not alone.any(False) and alone.of_leader("own") == "own"
+
+
+def test_one_gpu_of_several_is_the_process_s_own(monkeypatch):
+    chosen: list[str] = []
+    monkeypatch.setattr("torch.cuda.set_device", chosen.append)
+    assert join_ranks("cuda:3", {}).device == "cuda:3" and chosen == ["cuda:3"]
+    assert join_ranks("cuda", {}).device == "cuda" and chosen == ["cuda:3"]
+
+
+def test_a_base_in_four_bits_is_loaded_onto_its_gpu(model_path, monkeypatch):
+    given: dict = {}
+
+    def from_pretrained(_, **options):
+        given.update(options)
+        raise OSError("no GPU")
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
+    monkeypatch.setattr("transformers.BitsAndBytesConfig", lambda **_: "4 bits")
+    monkeypatch.setattr("engine.lora_model.AutoModelForCausalLM.from_pretrained", from_pretrained)
+    placement = Placement("cuda:1", "bfloat16", four_bit=True)
+    with pytest.raises(EngineError, match="no GPU"):
+        load_weights(open_base_model(model_path), placement)
+    assert given["device_map"] == {"": "cuda:1"}
 
 
 def test_items_are_dealt_out():

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
 
 from contract.errors import EngineError
 from engine.base_model import open_base_model
@@ -25,6 +27,7 @@ from engine.probe import read_probe
 from engine.rendering import student_row
 from engine.rows import TokenizedRow, total_label_weight
 from engine.seeded_random import seeded_random
+from engine.token_budget import TokenBudget
 from in_process import HYPERPARAMETERS, Hooks, scarce, trainer_of
 from tiny_model import ROWS, packed_row, row, tiny_base, write_tiny_model
 
@@ -264,10 +267,12 @@ def test_packing_gives_the_gradient_of_separate_rows(tmp_path, checkpointing):
     assert float((gradient_of(model, [short]) - separate).norm() / separate.norm()) <= 1e-5
 
 
-def hooks_of_training(folder: Path, run_out_at: int) -> Hooks:
+def hooks_of_training(folder: Path, run_out_at: int, **options: Any) -> Hooks:
     """Trains in this process; a batch of more tokens than `run_out_at` runs out of memory."""
     hooks = Hooks()
-    trainer, model = trainer_of(tiny_base(folder), folder / "checkpoint", hooks, max_tokens=400)
+    trainer, model = trainer_of(
+        tiny_base(folder), folder / "checkpoint", hooks, max_tokens=400, **options
+    )
     model.label_logits = scarce(model.label_logits, run_out_at)
     trainer.run()
     return hooks
@@ -281,6 +286,77 @@ def test_out_of_memory_makes_parts_smaller_and_says_so(tmp_path):
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
     with pytest.raises(EngineError, match="too small for a row"):
         hooks_of_training(tmp_path / "c", 10)
+
+
+def test_activations_are_computed_twice_only_after_memory_was_too_small(tmp_path):
+    plenty = hooks_of_training(tmp_path / "a", 4096, checkpointing=None)
+    scant = hooks_of_training(tmp_path / "b", 120, checkpointing=None)
+    assert plenty.messages == []
+    assert "computed twice" in scant.messages[0] and "at most 200" in scant.messages[1]
+    losses = [[progress.train_loss for progress in one.progress] for one in (scant, plenty)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "longest", "fits", "tried"),
+    [
+        # halved while a GPU stays busy, then freed, then halved again
+        (16_384, 100, 1_000, [16_384, 8_192, 4_096, "freed", 4_096, 2_048, 1_024, 512]),
+        # a row that is longer than all of it must be computed whole
+        (16_384, 20_000, 20_000, [16_384, "freed", 16_384]),
+    ],
+)
+def test_memory_is_freed_before_parts_are_too_small_to_keep_a_gpu_busy(
+    tokens, longest, fits, tried
+):
+    calls: list[Any] = []
+
+    def compute(most: int) -> None:
+        calls.append(most)
+        # half of it is enough once activations are not kept
+        needed = max(most, longest) / (2 if "freed" in calls else 1)
+        if needed > fits / 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def free_memory() -> bool:
+        is_first = "freed" not in calls
+        if is_first:
+            calls.append("freed")
+        return is_first
+
+    row = TokenizedRow([1] * (longest - 1), [2], 1.0)
+    TokenBudget(tokens, Hooks()).within([row], compute, free_memory)
+    assert calls == tried
+
+
+def test_a_lora_reads_bfloat16_and_gives_what_peft_gives_by_float32(tmp_path):
+    base = tiny_base(tmp_path)
+    packed = pack_rows([student_row(base.chat, row) for row in ROWS])
+    layout = create_lora_layout(base.config, 4, 8)
+    random = np.random.default_rng(3)
+    theta = random.normal(0, 0.05, layout.length).astype(np.float32)
+    weights = load_weights(base, Placement("cpu", "bfloat16"))
+    model = LoraModel(weights, layout, theta, checkpointing=False)
+    read: list[torch.dtype] = []
+    layers = [layer for layer in weights.modules() if isinstance(layer, BaseTunerLayer)]
+    for layer in layers:
+        layer.lora_A["default"].register_forward_pre_hook(
+            lambda _, inputs: read.append(inputs[0].dtype)
+        )
+
+    def computed(*, converts: bool) -> list[torch.Tensor]:
+        for layer in layers:
+            layer.cast_input_dtype_enabled = converts
+        model.gradient.zero_()
+        logits = model.label_logits(packed)
+        logits.float().square().mean().backward()
+        return [logits.detach().clone(), model.gradient.clone()]
+
+    kept = computed(converts=layers[0].cast_input_dtype_enabled)
+    assert set(read) == {torch.bfloat16} and len(read) == 14
+    converted = computed(converts=True)
+    assert torch.equal(kept[0], converted[0]) and kept[1].abs().sum() > 0
+    assert float((kept[1] - converted[1]).norm() / converted[1].norm()) <= 1e-2
 
 
 def test_a_full_disk_is_told(tmp_path, model_path):

@@ -9,15 +9,30 @@ import signal
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from contract.errors import EngineError
 from engine.gpu_sharing import Pause
-from engine.probe import Probe, contradiction, encode_probe, measure_probe, read_probe, tolerance_of
+from engine.probe import (
+    Probe,
+    changes_nothing,
+    contradiction,
+    encode_probe,
+    measure_probe,
+    read_probe,
+    tolerance_of,
+)
 from engine.rows import TokenizedRow
 from engine.sampler import Sampling, TokenChoice
 from engine.vllm.child import start_child
-from engine.vllm.options import VllmOptions, serve_command, serve_environment, vllm_options
+from engine.vllm.options import (
+    VllmOptions,
+    limited,
+    serve_command,
+    serve_environment,
+    vllm_options,
+)
 from engine.vllm.process import VllmProcess
 from engine.vllm.residency import Residency
 from engine.vllm.wire import completion_body, events_of, failure, read_scores, read_step
@@ -72,6 +87,7 @@ def test_the_environment_decides_who_serves():
         ({"ENGINE_VLLM_MAX_LORAS": "0"}, "ENGINE_VLLM_MAX_LORAS"),
         ({"ENGINE_VLLM_MAX_LORAS": "4"}, "ENGINE_VLLM_MAX_BATCH_LORAS"),
         ({"ENGINE_VLLM_MAX_LORA_RANK": "24"}, "ENGINE_VLLM_MAX_LORA_RANK"),
+        ({"ENGINE_VLLM_MAX_MODEL_LEN": "long"}, "ENGINE_VLLM_MAX_MODEL_LEN"),
     ],
 )
 def test_a_wrong_variable_is_named(variables, names):
@@ -91,14 +107,40 @@ def test_the_command_says_what_is_served_and_keeps_the_key(tmp_path):
         ("--max-model-len", "512"),
         ("--generation-config", "vllm"),
         ("--max-cpu-loras", "32"),
+        ("--max-lora-rank", "32"),
+        ("--max-num-batched-tokens", "2048"),
     ]:
         assert command[command.index(name) + 1] == value
     assert "--enable-prefix-caching" in command and "--enable-sleep-mode" in command
     assert "key" not in " ".join(command)
-    environment = serve_environment(options, "the key")
+    environment = serve_environment(options, "the key", "cuda")
     assert environment["VLLM_API_KEY"] == "the key"
     assert environment["VLLM_SERVER_DEV_MODE"] == "1"
-    assert "VLLM_SERVER_DEV_MODE" not in serve_environment(VllmOptions(sharing="split"), "k")
+    assert "VLLM_SERVER_DEV_MODE" not in serve_environment(VllmOptions(sharing="split"), "k", "cpu")
+    assert "CUDA_VISIBLE_DEVICES" not in environment
+
+
+@pytest.mark.parametrize(
+    ("device", "seen", "given"),
+    [("cuda:2", None, "2"), ("cuda:1", "4,6", "6"), ("cuda", "4,6", "4,6"), ("cuda:0", "", "0")],
+)
+def test_vllm_sees_the_gpu_of_the_engine_alone(device, seen, given):
+    environment = {} if seen is None else {"CUDA_VISIBLE_DEVICES": seen}
+    made = serve_environment(VllmOptions(environment=environment), "k", device)
+    assert made["CUDA_VISIBLE_DEVICES"] == given
+
+
+def test_no_context_is_longer_than_what_vllm_serves(tmp_path):
+    base = tiny_base(tmp_path)
+    assert base.config.max_positions == 512
+    shorter = vllm_options(
+        {"ENGINE_VLLM_COMMAND": "vllm", "ENGINE_VLLM_MAX_MODEL_LEN": "300"}, on_gpu=True
+    )
+    assert shorter is not None and limited(base, VllmOptions()).config.max_positions == 512
+    served = limited(base, shorter)
+    assert served.config.max_positions == 300 and served.fingerprint == base.fingerprint
+    command = serve_command(shorter, served, "bfloat16", tmp_path / "socket")
+    assert command[command.index("--max-model-len") + 1] == "300"
 
 
 def test_a_request_asks_for_tokens():
@@ -180,16 +222,19 @@ async def test_events_are_read_however_they_are_cut(size):
 
 
 def probe(base: list[float], lora: list[float], placement: str = "float32") -> Probe:
-    return Probe([1, 2], [3, 4], base, lora, placement)
+    return Probe([1, 2], [[3], [4]], base, lora, placement)
 
 
-def test_a_probe_is_the_row_that_shows_most_and_is_kept(tmp_path):
-    rows = [TokenizedRow([1], [token], 1) for token in (3, 4, 5)]
-    changes = {3: 0.1, 4: -2.0, 5: 1.0}
+def test_a_probe_is_of_all_answers_and_is_kept(tmp_path):
+    rows = [TokenizedRow([1], [token, 9], 1) for token in (3, 4, 5)]
     made = measure_probe(
-        rows, lambda row: [-3.0], lambda row: [-3.0 + changes[row.completion_ids[0]]], "float32"
+        rows,
+        lambda row: [-3.0, -0.5],
+        lambda row: [-3.0 + row.completion_ids[0], -0.5],
+        "float32",
     )
-    assert made.completion_ids == [4]
+    assert made.completions == [[3, 9], [4, 9], [5, 9]]
+    assert made.base == [-3.0, -0.5] * 3 and made.lora == [0.0, -0.5, 1.0, -0.5, 2.0, -0.5]
     (tmp_path / "probe.json").write_bytes(encode_probe(made))
     assert read_probe(tmp_path) == made
     (tmp_path / "probe.json").write_bytes(encode_probe(made)[:-9])
@@ -202,7 +247,7 @@ def test_a_served_change_must_be_the_trained_one():
     strong = probe([-3.0, -4.0], [-0.1, -0.2])
     assert contradiction(strong, [-3.0, -4.0], [-0.1, -0.2], exact) is None
     # another kernel says all a little otherwise, the change is the same
-    assert contradiction(strong, [-3.2, -4.1], [-0.3, -0.3], exact) is None
+    assert contradiction(strong, [-3.2, -4.1], [-0.3, -0.3], coarse) is None
     not_applied = contradiction(strong, [-3.0, -4.0], [-3.0, -4.0], coarse)
     assert not_applied is not None and "changes nothing" in not_applied
     # scaled by half, or another lora
@@ -216,6 +261,36 @@ def test_a_served_change_must_be_the_trained_one():
     assert contradiction(weak, [-3.0, -4.0], [-3.0, -4.0], coarse) is None
     broken = contradiction(strong, [-3.0, -4.0], [float("nan"), -0.2], coarse)
     assert broken is not None and "numbers" in broken
+    # another base model, on which the change happens to be the same
+    other = contradiction(strong, [-5.0, -4.0], [-2.1, -0.2], coarse)
+    assert other is not None and "base model" in other
+
+
+def test_a_weak_lora_is_judged_by_the_noise_that_the_base_model_shows():
+    tolerance, random = tolerance_of("bfloat16"), np.random.default_rng(7)
+    refused = {noise: [0, 0, 0] for noise in (0.005, 0.1, 0.3)}
+    for noise, counts in refused.items():
+        for _ in range(400):
+            base, change, *rounding = random.normal(0, 1, (4, 21))
+            trained = probe(list(base), list(base + 0.2 * change), "bfloat16")
+            without = base + noise * rounding[0]
+            served = base + 0.2 * change + noise * rounding[1]
+            absent = without + 0.001 * rounding[1]
+            other = without - 0.2 * change
+            for place, values in enumerate((served, absent, other)):
+                counts[place] += contradiction(trained, without, values, tolerance) is not None
+    # a good one is served whatever the noise: 0.3 nats a token are six times the allowance of old
+    assert all(good <= 1 for good, _, _ in refused.values())
+    # and where the noise is smaller than its change, its absence is seen
+    assert refused[0.005][1:] == [400, 400]
+
+
+def test_a_lora_without_a_probe_must_change_more_than_asking_again_does():
+    base = [-3.0, -4.0]
+    assert changes_nothing(base, base, base)
+    assert not changes_nothing(base, base, [-3.0, -4.0001])
+    assert changes_nothing(base, [-3.1, -4.0], [-3.0, -4.1])
+    assert not changes_nothing(base, [-3.1, -4.0], [-3.0, -5.0])
 
 
 class Loads:

@@ -40,7 +40,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("model")
     for name in ("served-model-name", "uds", "dtype", "generation-config"):
         parser.add_argument(f"--{name}", required=True)
-    for name in ("max-model-len", "max-loras", "max-cpu-loras", "max-lora-rank"):
+    for name in (
+        "max-model-len",
+        "max-num-batched-tokens",
+        "max-loras",
+        "max-cpu-loras",
+        "max-lora-rank",
+    ):
         parser.add_argument(f"--{name}", required=True, type=int)
     parser.add_argument("--lora-target-modules", required=True, nargs="+")
     parser.add_argument("--gpu-memory-utilization", required=True, type=float)

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from contract.log import Log
 from engine.base_model import BaseModel
+from engine.lora_model import Placement
 from engine.loras import Loras
 from engine.vllm.client import VllmClient
 from engine.vllm.options import VllmOptions, serve_command, serve_environment
@@ -17,7 +18,7 @@ from engine.vllm.serving import VllmServing
 
 
 async def open_vllm(
-    base: BaseModel, dtype: str, loras: Loras, options: VllmOptions, log: Log
+    base: BaseModel, placement: Placement, loras: Loras, options: VllmOptions, log: Log
 ) -> VllmServing:
     """
     Ready to serve when it returns.
@@ -35,14 +36,14 @@ async def open_vllm(
 
     client = VllmClient(socket, api_key)
     process = VllmProcess(
-        serve_command(options, base, dtype, socket),
-        serve_environment(options, api_key),
+        serve_command(options, base, placement.dtype, socket),
+        serve_environment(options, api_key, placement.device),
         healthy=client.healthy,
         before_start=clear_the_way,
         start_seconds=options.start_seconds,
         log=log,
     )
-    serving = VllmServing(base, dtype, loras, client, process, options, log, room)
+    serving = VllmServing(base, placement.dtype, loras, client, process, options, log, room)
     try:
         await process.start()
     except BaseException:

@@ -6,7 +6,7 @@ import importlib.util
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +14,12 @@ from contract.errors import EngineError
 from engine.base_model import BaseModel
 from engine.model_config import LINEAR_LAYERS
 
+#: Tokens of one step. vLLM computes the log-probabilities of a whole prompt at once, in bfloat16
+#: and float32, and does not count on it when it takes its share of the memory (pull request 52054):
+#: at its default of 8,192 and Qwen3's 151,936 tokens that is 8192 · 151,936 · 6 bytes = 7.5 GB.
+#: 2,048 take 1.9 GB, for which a tenth of 24 GB has room. They keep an H100 busy, which computes as
+#: long as it reads weights at 296 tokens.
+MAX_BATCHED_TOKENS = 2048
 #: ranks that vLLM reserves memory for
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 #: vLLM in this process's environment
@@ -37,7 +43,13 @@ class VllmOptions:
     max_loras: int = 32
     #: of them in GPU memory, and so in one batch
     max_batch_loras: int = 8
-    max_lora_rank: int = 64
+    #: The worker's jobs have 16 or 32. vLLM reserves it for every lora of a batch and computes with
+    #: it: for Llama 3.1 8B, 32 layers of 81,920 in- and outputs, 168 MB each with 32, 336 with 64
+    max_lora_rank: int = 32
+    #: Prompt and answer. vLLM does not start where not one request of this length fits: a token of
+    #: Qwen3 8B takes 2 · 36 layers · 8 heads · 128 · 2 bytes = 147 kB, 16,384 take 2.4 GB beside
+    #: weights of 16.4 GB on 24 GB, and the model's own 40,960 would take 6.0
+    max_model_len: int = 16_384
     #: from the start of the process until it must answer
     start_seconds: float = 900
     #: what requests under way get when training needs the GPU
@@ -98,6 +110,7 @@ def vllm_options(environ: Mapping[str, str], *, on_gpu: bool) -> VllmOptions | N
         "max_loras": _number(environ, "ENGINE_VLLM_MAX_LORAS", int),
         "max_batch_loras": _number(environ, "ENGINE_VLLM_MAX_BATCH_LORAS", int),
         "max_lora_rank": _number(environ, "ENGINE_VLLM_MAX_LORA_RANK", int),
+        "max_model_len": _number(environ, "ENGINE_VLLM_MAX_MODEL_LEN", int),
         "start_seconds": _number(environ, "ENGINE_VLLM_START_SECONDS", float),
     }
     return VllmOptions(
@@ -119,6 +132,7 @@ def serve_command(options: VllmOptions, base: BaseModel, dtype: str, socket: Pat
         *("--uds", str(socket)),
         *("--dtype", dtype),
         *("--max-model-len", str(base.config.max_positions)),
+        *("--max-num-batched-tokens", str(MAX_BATCHED_TOKENS)),
         # sampling is what the request says, not what the model's folder recommends
         *("--generation-config", "vllm"),
         "--enable-prefix-caching",
@@ -135,14 +149,27 @@ def serve_command(options: VllmOptions, base: BaseModel, dtype: str, socket: Pat
     ]
 
 
-def serve_environment(options: VllmOptions, api_key: str) -> dict[str, str]:
-    """The key is no argument, because those are everybody's to read."""
+def limited(base: BaseModel, options: VllmOptions) -> BaseModel:
+    """The base model with no longer context than vLLM serves: longer rows would train in vain."""
+    positions = min(base.config.max_positions, options.max_model_len)
+    return replace(base, config=replace(base.config, max_positions=positions))
+
+
+def serve_environment(options: VllmOptions, api_key: str, device: str) -> dict[str, str]:
+    """
+    The key is no argument, because those are everybody's to read. vLLM has no argument for one GPU
+    of several: `cuda:N` is the N-th of those that this process sees, and the only one that it sees.
+    """
     sleeps = {"VLLM_SERVER_DEV_MODE": "1"} if options.sharing == "pause" else {}
+    index = device.partition(":")[2]
+    seen = options.environment.get("CUDA_VISIBLE_DEVICES")
+    gpu = seen.split(",")[int(index)] if index and seen else index
     return {
         # the model is a folder; nothing is fetched and nothing reported
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
         **options.environment,
+        **({"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}),
         "PYTHONUNBUFFERED": "1",
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
         "VLLM_API_KEY": api_key,

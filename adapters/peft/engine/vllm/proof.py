@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.base_model import BaseModel
 from engine.lora_store import StoredLora
-from engine.probe import contradiction, read_probe, tolerance_of
+from engine.probe import changes_nothing, contradiction, probe_rows, read_probe, tolerance_of
 from engine.vllm.client import VllmClient
 
 
@@ -30,15 +30,26 @@ async def disproof(
     probe = await asyncio.to_thread(read_probe, folder)
     if probe is None:
         return await _changes_nothing(client, base, stored)
-    # one after the other, each in a batch of its own: the proof is of the lora alone
-    without = await completion_nats(client, base.name, probe.prompt_ids, probe.completion_ids)
-    with_it = await completion_nats(client, stored.id, probe.prompt_ids, probe.completion_ids)
+    answers = [(probe.prompt_ids, completion) for completion in probe.completions]
+    without = await _nats(client, base.name, answers)
+    with_it = await _nats(client, stored.id, answers)
     return contradiction(probe, without, with_it, tolerance_of(probe.placement, dtype))
 
 
 async def _changes_nothing(client: VllmClient, base: BaseModel, stored: StoredLora) -> str | None:
     """Of a lora without a probe, such as the embedded engine's, any change will do."""
-    ids = base.tokenizer.encode_text("A probe of 1 lora.")
-    without = await client.score(base.name, ids)
-    with_it = await client.score(stored.id, ids)
-    return "it changes nothing there" if stored.changes and without == with_it else None
+    answers = [(row.prompt_ids, row.completion_ids) for row in probe_rows(base.chat)]
+    names = (base.name, base.name, stored.id)
+    values = [await _nats(client, name, answers) for name in names]
+    return "it changes nothing there" if stored.changes and changes_nothing(*values) else None
+
+
+async def _nats(
+    client: VllmClient, model: str, answers: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> list[float]:
+    # one after the other, each in a batch of its own: the proof is of the lora alone
+    return [
+        nats
+        for prompt, completion in answers
+        for nats in await completion_nats(client, model, prompt, completion)
+    ]
