@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { createChatTemplate, type TemplateTokens } from '../../adapters/onnx/model/chat-template.ts'
+import { createChatTemplate, type TemplateTokens } from '../../adapters/text/chat-template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
 
 interface Family {
