@@ -72,10 +72,10 @@ const tensorName = ({ module, matrix }: LoraEntry): string =>
   `base_model.model.${module}.lora_${matrix}.weight`
 
 /** The fields that PEFT needs to load the folder onto the base model. */
-const adapterConfig = (layout: Pick<LoraLayout, 'rank' | 'alpha'>, manifest: LoraManifest) => ({
+const adapterConfig = (layout: Pick<LoraLayout, 'rank' | 'alpha'>, baseModel: string) => ({
   peft_type: 'LORA',
   task_type: 'CAUSAL_LM',
-  base_model_name_or_path: manifest.base_model,
+  base_model_name_or_path: baseModel,
   r: layout.rank,
   lora_alpha: layout.alpha,
   lora_dropout: 0,
@@ -133,7 +133,7 @@ export const storeLora = async (
     [WEIGHTS, weights],
     [MANIFEST, manifestBytes],
     // last: servers that look for loras in the folder take this file for one
-    [ADAPTER_CONFIG, json(adapterConfig({ rank, alpha }, manifest))],
+    [ADAPTER_CONFIG, json(adapterConfig({ rank, alpha }, manifest.base_model))],
   ]
   const id = loraId(weights, manifestBytes, manifest.suffix)
   const target = join(lorasDir, id)
@@ -178,8 +178,19 @@ export const writeLora = (
   )
 }
 
+/** Writes the PEFT folder of a lora that training begins with; it has no name and no manifest. */
+export const writeStart = async (
+  folder: string,
+  layout: LoraLayout,
+  theta: Float32Array
+): Promise<void> => {
+  await mkdir(folder, { recursive: true })
+  await writeFile(join(folder, WEIGHTS), encodeLora(layout, theta))
+  await writeFile(join(folder, ADAPTER_CONFIG), json(adapterConfig(layout, 'base')))
+}
+
 /** The bytes of `adapter_model.safetensors`. */
-export const encodeLora = (layout: LoraLayout, theta: Float32Array): Uint8Array =>
+const encodeLora = (layout: LoraLayout, theta: Float32Array): Uint8Array =>
   encodeSafetensors(
     layout.entries.map((entry) => ({
       name: tensorName(entry),

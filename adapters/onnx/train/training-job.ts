@@ -19,7 +19,8 @@ import { newCounters } from '../gradient/job-metrics.ts'
 import { resolveHyperparameters, type ResolvedHyperparameters } from '../../lora/hyperparameters.ts'
 import { createLoraLayout, initLora, type LoraLayout } from '../../lora/lora-layout.ts'
 import { tokenBlocks, worthwhilePrefix, type TokenBlocks } from './token-blocks.ts'
-import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
+import { startSeed, validationSample } from '../../lora/schedule.ts'
+import { seededRandom } from '../../../src/random.ts'
 import { parameterCount } from '../../model/model-tensors.ts'
 import type { FrozenModel } from './weights-file.ts'
 
@@ -46,7 +47,6 @@ export interface TrainLoraOptions {
 
 const DEFAULT_CHECKPOINT_SECONDS = 60
 const DEFAULT_MAX_BYTES = 3.5 * 2 ** 30
-const MAX_VALIDATION_ROWS = 256
 
 /** Values that do not change during a job. */
 export interface Job {
@@ -96,10 +96,7 @@ export const prepareJob = (
     identity: identify(input, hyperparameters, dataHash),
     blocks: tokenBlocks(prefixTokens, Math.max(...lengths)),
     lengths,
-    validationRows: shuffle([...input.validationRows], seededRandom(deriveSeed(seed, -2))).slice(
-      0,
-      MAX_VALIDATION_ROWS
-    ),
+    validationRows: validationSample(input.validationRows, seed),
   }
 }
 
@@ -130,7 +127,7 @@ export const initialState = async (job: Job): Promise<Checkpoint> => {
   const optimizer = start?.optimizer
   return {
     counters: { ...newCounters(), validations: 0 },
-    theta: start?.theta.slice() ?? initLora(layout, seededRandom(deriveSeed(seed, -1))),
+    theta: start?.theta.slice() ?? initLora(layout, seededRandom(startSeed(seed))),
     optimizer: optimizer
       ? { step: optimizer.step, m: optimizer.m.slice(), v: optimizer.v.slice() }
       : createAdamW(layout.length),

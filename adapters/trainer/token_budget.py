@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import torch
 
-from contract.backend import TrainHooks
-from contract.errors import EngineError
-from engine.rows import TokenizedRow
+from errors import TrainingError
+from report import Report
+from rows import Row
 
 Result = TypeVar("Result")
 
@@ -20,20 +20,15 @@ BUSY_TOKENS = 4096
 
 
 class TokenBudget:
-    """
-    Half as many tokens from the moment on when memory is too small, for the rest of a job. One
-    that does not shrink is for a pass that several make together: whoever runs out of memory in
-    the middle of it leaves the others waiting, and none can begin it again.
-    """
+    """Half as many tokens from the moment on when memory is too small, for the rest of a job."""
 
-    def __init__(self, max_tokens: int, hooks: TrainHooks, *, shrinks: bool = True) -> None:
+    def __init__(self, max_tokens: int, report: Report) -> None:
         self.max_tokens = max_tokens
-        self._hooks = hooks
-        self._shrinks = shrinks
+        self._report = report
 
     def within(
         self,
-        rows: Sequence[TokenizedRow],
+        rows: Sequence[Row],
         compute: Callable[[int], Result],
         free_memory: Callable[[], bool] = lambda: False,
     ) -> Result:
@@ -42,14 +37,12 @@ class TokenBudget:
         from its beginning, with fewer, as often as memory is too small. Before they are too few to
         keep a GPU busy, `free_memory` is tried, which tells whether it did something.
 
-        Raises EngineError `internal` when a row alone is too long for the memory, or too many are
-        for a budget that does not shrink.
+        Raises TrainingError `internal` when a row alone is too long for the memory.
         """
         while True:
             try:
                 return compute(self.max_tokens)
             except torch.OutOfMemoryError as error:
-                self._refuse_to_shrink(error)
                 longest = max((row.length for row in rows), default=0)
                 is_freed = self.max_tokens <= max(BUSY_TOKENS, longest) and free_memory()
                 if not is_freed:
@@ -61,23 +54,14 @@ class TokenBudget:
 
     def _refuse_single_row(self, longest: int, error: BaseException) -> None:
         if self.max_tokens <= longest:
-            raise EngineError(
+            raise TrainingError(
                 "internal",
                 f"memory is too small for a row of {longest} tokens; "
                 "use a 4-bit base or a smaller model",
             ) from error
 
-    def _refuse_to_shrink(self, error: BaseException) -> None:
-        if not self._shrinks:
-            raise EngineError(
-                "internal",
-                f"memory is too small for {self.max_tokens} tokens at a time, and is not tried "
-                "with fewer where the base model is shared out over GPUs; set "
-                f"ENGINE_MAX_TRAINING_TOKENS to {self.max_tokens // 2} or less",
-            ) from error
-
     def _halve(self) -> None:
         self.max_tokens //= 2
-        self._hooks.on_message(
+        self._report.message(
             "warn", f"out of memory: from now on at most {self.max_tokens} tokens at a time"
         )

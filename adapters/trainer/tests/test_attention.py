@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch._dynamo.exc import FailOnRecompileLimitHit
-from torch._dynamo.testing import CompileCounter
-
 from contract.errors import EngineError
 from engine.attention import FLEX, block_mask, choose_attention, compile_flex, fit, why_not_flex
 from engine.base_model import BaseModel
@@ -15,6 +12,9 @@ from engine.packing import dense_mask, pack_rows
 from engine.rendering import student_row
 from engine.rows import TokenizedRow
 from in_process import CPU, Hooks
+from torch._dynamo.exc import FailOnRecompileLimitHit
+from torch._dynamo.testing import CompileCounter
+
 from tiny_model import packed_row, tiny_base
 
 #: several blocks of 128 tokens, and a last one that is not full

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn.functional import pad
 
-from engine.rows import MIN_PREFIX_TOKENS, TokenizedRow, shared_prefix_tokens
+from rows import MIN_PREFIX_TOKENS, Row, shared_prefix_tokens
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,6 @@ class PackedRows:
         return None if self.owners is None else dense_mask(self.owners)
 
 
-#: the least that a model can compute
-ONE_TOKEN = PackedRows(
-    ids=torch.zeros(1, 1, dtype=torch.long),
-    positions=torch.zeros(1, 1, dtype=torch.long),
-    owners=None,
-    label_places=torch.zeros(1, dtype=torch.long),
-    label_counts=[1],
-    tokens=1,
-)
-
-
 def is_seen(owners: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
     """
     Whether queries see keys, both given as places, in the places' common shape: keys at or before
@@ -62,15 +51,13 @@ def dense_mask(owners: torch.Tensor) -> torch.Tensor:
     return is_seen(owners, place[:, None], place[None, :])[None, None]
 
 
-def pack_rows(
-    rows: Sequence[TokenizedRow], min_prefix_tokens: int = MIN_PREFIX_TOKENS
-) -> PackedRows:
+def pack_rows(rows: Sequence[Row]) -> PackedRows:
     """`rows` is not empty. A row's last token is only a label, so it is not computed."""
     prefix = shared_prefix_tokens(rows) if len(rows) > 1 else 0
-    return _share_prefix(rows, prefix) if prefix >= min_prefix_tokens else _pad(rows)
+    return _share_prefix(rows, prefix) if prefix >= MIN_PREFIX_TOKENS else _pad(rows)
 
 
-def _share_prefix(rows: Sequence[TokenizedRow], prefix: int) -> PackedRows:
+def _share_prefix(rows: Sequence[Row], prefix: int) -> PackedRows:
     ids = rows[0].prompt_ids[:prefix]
     positions = list(range(prefix))
     owners = [0] * prefix
@@ -92,7 +79,7 @@ def _share_prefix(rows: Sequence[TokenizedRow], prefix: int) -> PackedRows:
     )
 
 
-def _pad(rows: Sequence[TokenizedRow]) -> PackedRows:
+def _pad(rows: Sequence[Row]) -> PackedRows:
     longest = max(row.length for row in rows) - 1
     ids = torch.zeros(len(rows), longest, dtype=torch.long)
     places: list[int] = []
@@ -126,24 +113,22 @@ def fill_up(packed: PackedRows, block: int) -> PackedRows:
     )
 
 
-def split_rows(
-    rows: Sequence[TokenizedRow], max_tokens: int, min_prefix_tokens: int = MIN_PREFIX_TOKENS
-) -> list[list[TokenizedRow]]:
+def split_rows(rows: Sequence[Row], max_tokens: int) -> list[list[Row]]:
     """
     Cuts rows, in order, into parts of at most `max_tokens` computed tokens (padding counts); a row
     that is longer stands alone.
     """
-    parts: list[list[TokenizedRow]] = []
+    parts: list[list[Row]] = []
     for row in rows:
-        if parts and _computed_tokens([*parts[-1], row], min_prefix_tokens) <= max_tokens:
+        if parts and _computed_tokens([*parts[-1], row]) <= max_tokens:
             parts[-1].append(row)
         else:
             parts.append([row])
     return parts
 
 
-def _computed_tokens(rows: Sequence[TokenizedRow], min_prefix_tokens: int) -> int:
+def _computed_tokens(rows: Sequence[Row]) -> int:
     prefix = shared_prefix_tokens(rows)
-    if prefix >= min_prefix_tokens:
+    if prefix >= MIN_PREFIX_TOKENS:
         return prefix + sum(row.length - 1 - prefix for row in rows)
     return len(rows) * (max(row.length for row in rows) - 1)

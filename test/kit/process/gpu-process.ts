@@ -1,37 +1,45 @@
-/** The Python engine as a process: its requirements, its start, its end. */
+/** The GPU engine as a process, with a stand-in for vLLM: its requirements, its start, its end. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import type { TrainingOptions } from '../../../adapters/gpu/train.ts'
 import { fromRoot } from './from-root.ts'
 
-const PACKAGES = [
-  'torch',
-  'transformers',
-  'peft',
-  'starlette',
-  'uvicorn',
-  'httpx',
-  'python_multipart',
-]
-const TOKEN = 'peft-process-token'
+const PACKAGES = ['torch', 'transformers', 'peft', 'safetensors']
+const TOKEN = 'gpu-process-token'
 
-const python = process.env['PEFT_PYTHON'] ?? fromRoot('adapters/peft/.venv/bin/python')
+const python = process.env['ENGINE_PYTHON'] ?? fromRoot('adapters/trainer/.venv/bin/python')
 
-/** Why the engine cannot run here; null when it can. */
-export const missingForPeft = (): string | null => {
+export const TRAINER = { python, script: fromRoot('adapters/trainer/train.py') }
+
+/** A model this tiny gains nothing from threads, and on a busy machine they wait for each other. */
+export const trainingOnCpu: TrainingOptions = {
+  device: 'cpu',
+  dtype: 'float32',
+  four_bit: false,
+  gradient_checkpointing: null,
+  attention: null,
+  max_tokens: 4096,
+  checkpoint_seconds: 60,
+  early_stop_patience: 0,
+  threads: 1,
+  memory_share: 1,
+}
+
+/** Why the trainer cannot run here; null when it can. */
+export const missingForTrainer = (): string | null => {
   const check = `import importlib.util as i; print(*[p for p in ${JSON.stringify(PACKAGES)} if i.find_spec(p) is None])`
   const { error, stdout } = spawnSync(python, ['-c', check], { encoding: 'utf8' })
   if (error) return `no Python at ${python}`
   return stdout.trim() === '' ? null : `${python} lacks ${stdout.trim()}`
 }
 
-/** vLLM's API, spoken by a server that computes with transformers. */
+/** vLLM's API, spoken by a server that computes with the embedded engine. */
 export const BY_STAND_IN = {
-  ENGINE_SERVING: 'vllm',
-  ENGINE_VLLM_COMMAND: `${python} ${fromRoot('adapters/peft/tests/vllm_stand_in.py')}`,
+  ENGINE_VLLM_COMMAND: `${process.execPath} --import tsx ${fromRoot('test/kit/vllm/stand-in-process.ts')}`,
 }
 
-export interface PeftProcess {
+export interface GpuProcess {
   /** ends in `/v1` */
   baseUrl: string
   token: string
@@ -58,24 +66,28 @@ const portOf = async (child: ChildProcess): Promise<number> => {
 /**
  * Resolves when the engine listens.
  * @param options.port 0 takes a free one; a restart names the one it had
- * @param options.env more of adapters/peft/README.md's environment
+ * @param options.env more of adapters/gpu/README.md's environment
  * @throws Error with what the engine reports instead
  */
-export const startPeftProcess = async (options: {
+export const startGpuProcess = async (options: {
   modelPath: string
   dataDir: string
   port?: number
   env?: Record<string, string>
-}): Promise<PeftProcess> => {
-  const child = spawn(python, [fromRoot('adapters/peft/server.py')], {
+}): Promise<GpuProcess> => {
+  const entry = fromRoot('adapters/gpu/process.ts')
+  const child = spawn(process.execPath, ['--import', 'tsx', entry], {
+    cwd: fromRoot('.'),
     env: {
       ...process.env,
+      ...BY_STAND_IN,
       ENGINE_TOKEN: TOKEN,
       ENGINE_DATA_DIR: options.dataDir,
       ENGINE_MODEL: options.modelPath,
       ENGINE_PORT: String(options.port ?? 0),
-      // a model this tiny gains nothing from threads, and on a busy machine they wait for each other
-      OMP_NUM_THREADS: '1',
+      ENGINE_PYTHON: python,
+      ENGINE_DEVICE: 'cpu',
+      ENGINE_THREADS: '1',
       ...options.env,
     },
     stdio: ['ignore', 'pipe', 'inherit'],

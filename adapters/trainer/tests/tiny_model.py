@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-
 from contract.backend import Message, Row
 from engine.base_model import BaseModel, open_base_model
 from engine.model_config import read_model_config

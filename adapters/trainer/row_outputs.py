@@ -11,11 +11,10 @@ from functools import partial
 
 import torch
 
-from engine.losses import label_losses
-from engine.packing import PackedRows, pack_rows, split_rows
-from engine.row_order import group_by_prefix
-from engine.rows import SoftTargets, TokenizedRow
-from engine.token_budget import TokenBudget
+from losses import label_losses
+from packing import PackedRows, pack_rows, split_rows
+from rows import Row, SoftTargets, group_by_prefix
+from token_budget import TokenBudget
 
 #: a packed batch to what the model says at its completion tokens, [labels, vocabulary]
 LabelLogits = Callable[[PackedRows], torch.Tensor]
@@ -35,7 +34,7 @@ class RowLosses:
         return nats / sum(self.tokens)
 
 
-def parts_of(rows: Sequence[TokenizedRow], max_tokens: int) -> list[list[int]]:
+def parts_of(rows: Sequence[Row], max_tokens: int) -> list[list[int]]:
     """Row numbers of what is computed together."""
     parts: list[list[int]] = []
     for group in group_by_prefix(rows):
@@ -49,14 +48,14 @@ def parts_of(rows: Sequence[TokenizedRow], max_tokens: int) -> list[list[int]]:
     return parts
 
 
-def completion_nats(logits_of: LabelLogits, row: TokenizedRow) -> list[float]:
+def completion_nats(logits_of: LabelLogits, row: Row) -> list[float]:
     """Log-probability of every completion token."""
     with torch.no_grad():
         losses = label_losses(logits_of(pack_rows([row])), [replace(row, targets=None)])
     return (-losses).tolist()
 
 
-def part_losses(logits_of: LabelLogits, rows: Sequence[TokenizedRow]) -> list[float]:
+def part_losses(logits_of: LabelLogits, rows: Sequence[Row]) -> list[float]:
     """Mean nats per completion token of each row, as themselves."""
     packed = pack_rows(rows)
     with torch.no_grad():
@@ -65,9 +64,7 @@ def part_losses(logits_of: LabelLogits, rows: Sequence[TokenizedRow]) -> list[fl
     return [float(values.mean()) for values in nats.split(packed.label_counts)]
 
 
-def losses_of_rows(
-    logits_of: LabelLogits, rows: Sequence[TokenizedRow], max_tokens: int
-) -> RowLosses:
+def losses_of_rows(logits_of: LabelLogits, rows: Sequence[Row], max_tokens: int) -> RowLosses:
     """`rows` is not empty and was checked."""
     losses = [0.0] * len(rows)
     for part in parts_of(rows, max_tokens):
@@ -78,7 +75,7 @@ def losses_of_rows(
 
 
 def targets_of_rows(
-    logits_of: LabelLogits, rows: Sequence[TokenizedRow], *, width: int, budget: TokenBudget
+    logits_of: LabelLogits, rows: Sequence[Row], *, width: int, budget: TokenBudget
 ) -> Iterator[tuple[int, SoftTargets]]:
     """The most probable tokens at every completion token, with the row's number, part by part."""
     for part in parts_of(rows, budget.max_tokens):
@@ -88,7 +85,7 @@ def targets_of_rows(
 
 
 def _targets(
-    logits_of: LabelLogits, rows: Sequence[TokenizedRow], width: int, max_tokens: int
+    logits_of: LabelLogits, rows: Sequence[Row], width: int, max_tokens: int
 ) -> list[SoftTargets]:
     targets: list[SoftTargets] = []
     for part in split_rows(rows, max_tokens):

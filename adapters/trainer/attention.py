@@ -26,9 +26,9 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from contract.backend import TrainHooks
-from contract.errors import EngineError
-from engine.packing import PackedRows, dense_mask, fill_up, is_seen
+from errors import TrainingError
+from packing import PackedRows, dense_mask, fill_up, is_seen
+from report import Report
 
 Attention = Literal["sdpa", "flex"]
 
@@ -123,16 +123,16 @@ def block_mask(owners: torch.Tensor) -> BlockMask:
 
 
 def choose_attention(
-    asked: Attention | None, device: str, dtype: torch.dtype, head_dim: int, hooks: TrainHooks
+    asked: Attention | None, device: str, dtype: torch.dtype, head_dim: int, report: Report
 ) -> Attention:
     """
     What was asked for; else `flex` on a GPU where it works, `sdpa` everywhere else.
 
-    Raises EngineError `invalid_request` for `flex` on the CPU and where it does not work.
+    Raises TrainingError `invalid-request` for `flex` on the CPU and where it does not work.
     """
     if device == "cpu":
         if asked == "flex":
-            raise EngineError("invalid_request", "flex attention trains on a GPU only; use sdpa")
+            raise TrainingError("invalid-request", "flex attention trains on a GPU only; use sdpa")
         return "sdpa"
     if asked == "sdpa":
         return "sdpa"
@@ -140,8 +140,8 @@ def choose_attention(
     if reason is None:
         return "flex"
     if asked == "flex":
-        raise EngineError("invalid_request", f"flex attention does not work here: {reason}")
-    hooks.on_message(
+        raise TrainingError("invalid-request", f"flex attention does not work here: {reason}")
+    report.message(
         "warn",
         f"FlexAttention does not work here, so packed rows take more time: {reason}; "
         "it needs triton and a C compiler",

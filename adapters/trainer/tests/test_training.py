@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
-
 from contract.errors import EngineError
 from engine.base_model import open_base_model
 from engine.lora_layout import create_lora_layout, init_lora
@@ -29,6 +27,8 @@ from engine.rows import TokenizedRow, total_label_weight
 from engine.seeded_random import seeded_random
 from engine.token_budget import TokenBudget
 from in_process import HYPERPARAMETERS, Hooks, scarce, trainer_of
+from peft.tuners.tuners_utils import BaseTunerLayer
+
 from tiny_model import ROWS, packed_row, row, tiny_base, write_tiny_model
 
 SCRIPT = Path(__file__).parent.parent / "train.py"

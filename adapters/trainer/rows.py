@@ -1,16 +1,11 @@
-"""Tokenized rows: what training and loss need of them, and what they have in common. Pure."""
+"""Rows of token ids: what they have in common, and which of them are computed together. Pure."""
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from contract.errors import EngineError
-from engine.javascript_json import number_text
 
 #: of its most probable token's probability: below, the teacher would have gone on otherwise
 LEAST_SHARE = 0.9
@@ -29,37 +24,24 @@ class SoftTargets:
 
 
 @dataclass(frozen=True)
-class TokenizedRow:
+class Row:
     #: at least one token; no loss on them
     prompt_ids: list[int]
     #: at least one token
     completion_ids: list[int]
     #: multiplies the row's loss
-    weight: float
+    weight: float = 1.0
     #: what the completion's tokens are learned as; None: as themselves
     targets: SoftTargets | None = None
+    #: the whole prompt, which the teacher reads
+    teacher_prompt_ids: list[int] | None = None
 
     @property
     def length(self) -> int:
         return len(self.prompt_ids) + len(self.completion_ids)
 
 
-def check_rows(rows: Sequence[TokenizedRow], max_positions: int) -> None:
-    """Raises EngineError `context_length_exceeded`, `invalid_request`."""
-    for number, row in enumerate(rows, 1):
-        if row.length > max_positions:
-            raise EngineError(
-                "context_length_exceeded",
-                f"row {number} has {row.length} tokens; the model's context is {max_positions}: "
-                "leave the row out, or use a model that reads more",
-            )
-        if not row.prompt_ids or not row.completion_ids:
-            raise EngineError("invalid_request", f"row {number} has an empty prompt or completion")
-        if not math.isfinite(row.weight) or row.weight < 0:
-            raise EngineError("invalid_request", f"row {number} has weight {row.weight}")
-
-
-def shared_prefix_tokens(rows: Sequence[TokenizedRow]) -> int:
+def shared_prefix_tokens(rows: Sequence[Row]) -> int:
     """Tokens that all prompts begin with; every row keeps at least one prompt token of its own."""
     if not rows:
         return 0
@@ -72,26 +54,29 @@ def shared_prefix_tokens(rows: Sequence[TokenizedRow]) -> int:
     return shared
 
 
-def total_label_weight(rows: Sequence[TokenizedRow]) -> float:
+def group_by_prefix(rows: Sequence[Row]) -> list[list[int]]:
+    """
+    Groups rows whose prompts begin alike, so that each group's prefix is computed once. Rows are
+    compared with their neighbours in sorted order: one joins the group before it unless it has
+    clearly more in common with the row behind it. Gives row numbers.
+    """
+    order = sorted(range(len(rows)), key=lambda row: rows[row].prompt_ids)
+    groups: list[list[int]] = []
+    for place, row in enumerate(order):
+        # sorted, so a group's common prefix is that of its first and last row
+        before = shared_prefix_tokens([rows[groups[-1][0]], rows[row]]) if groups else 0
+        following = order[place + 1 : place + 2]
+        behind = shared_prefix_tokens([rows[row], rows[following[0]]]) if following else 0
+        if not groups or before < 0.9 * behind:
+            groups.append([row])
+        else:
+            groups[-1].append(row)
+    return groups
+
+
+def total_label_weight(rows: Sequence[Row]) -> float:
     """Weighted completion tokens: what the loss of a batch is divided by."""
     return sum(row.weight * len(row.completion_ids) for row in rows)
-
-
-def hash_rows(rows: Sequence[TokenizedRow]) -> str:
-    """sha256 of tokens, targets and weights: the data a lora was trained on."""
-    digest = hashlib.sha256()
-    for row in rows:
-        prompt, completion = _joined(row.prompt_ids), _joined(row.completion_ids)
-        digest.update(f"{prompt};{completion};{number_text(float(row.weight))}\n".encode())
-        if row.targets is not None:
-            ids = _joined(row.targets.ids.ravel().tolist())
-            shares = row.targets.probabilities.astype(np.float64).ravel().tolist()
-            digest.update(f"{ids};{','.join(map(number_text, shares))}\n".encode())
-    return digest.hexdigest()
-
-
-def _joined(ids: Sequence[int]) -> str:
-    return ",".join(map(str, ids))
 
 
 def trusted_targets(targets: SoftTargets, completion_ids: Sequence[int]) -> SoftTargets:

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
-from engine.rows import TokenizedRow
+from rows import Row
 
 #: what is left of 1 is known to float32 to seven digits; its logarithm stays finite
 LEAST_REST = 1e-6
 
 
-def label_losses(logits: torch.Tensor, rows: Sequence[TokenizedRow]) -> torch.Tensor:
+def label_losses(logits: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
     """
     Nats of every completion token, row by row: [labels].
 
@@ -47,14 +47,12 @@ def bucket_cross_entropy(
     return -(named * probabilities).sum(1) - rest.log() * target_rest
 
 
-def completion_ids(rows: Sequence[TokenizedRow], device: torch.device) -> torch.Tensor:
+def completion_ids(rows: Sequence[Row], device: torch.device) -> torch.Tensor:
     """The rows' completion tokens one after the other: [labels]."""
     return torch.tensor([token for row in rows for token in row.completion_ids], device=device)
 
 
-def soft_targets(
-    rows: Sequence[TokenizedRow], device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
+def soft_targets(rows: Sequence[Row], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Ids and probabilities, [labels, width] each; every row has targets of one width."""
     targets = [row.targets for row in rows if row.targets is not None]
     ids = torch.cat([torch.as_tensor(target.ids, dtype=torch.long) for target in targets])
@@ -62,9 +60,7 @@ def soft_targets(
     return ids.to(device), shares.float().to(device)
 
 
-def label_weights(
-    rows: Sequence[TokenizedRow], weight_sum: float, device: torch.device
-) -> torch.Tensor:
+def label_weights(rows: Sequence[Row], weight_sum: float, device: torch.device) -> torch.Tensor:
     """What each completion token's nats count in the loss: [labels]."""
     weights = [
         row.weight / weight_sum if weight_sum else 0.0 for row in rows for _ in row.completion_ids

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from contract.errors import EngineError
 from engine.base_model import BaseModel
 from engine.best_weights import after_validation
@@ -21,6 +20,7 @@ from engine.token_budget import TokenBudget
 from engine.trainer import Stopped
 from engine.validation import validations_due
 from in_process import CPU, Hooks, scarce, trainer_of
+
 from tiny_model import ROWS, row, tiny_base
 
 #: what no training on ROWS makes likelier for long

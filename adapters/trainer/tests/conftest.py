@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from contract.host import Host, HostOptions, open_host
 from engine_process import HEADERS, TOKEN, Spawn
 from memory_backend import BASE, Faults, MemoryBackend
