@@ -80,12 +80,12 @@ export interface ListeningServer {
 }
 
 /** @param port 0 for a free one */
-export const listen = (app: Hono, port = 0): Promise<ListeningServer> =>
+export const listen = (app: Hono, port = 0, hostname = '127.0.0.1'): Promise<ListeningServer> =>
   new Promise((resolve, reject) => {
     const server: ServerType = serve(
       {
         fetch: app.fetch,
-        hostname: '127.0.0.1',
+        hostname,
         port,
         // long, because a training step can block this process while a client reuses the connection
         serverOptions: { keepAliveTimeout: KEEP_ALIVE_MS },

@@ -3,7 +3,7 @@ import { createFaultLog, noFaults, type ReportFault } from '../../src/fault-log.
 import { formed, formFor, jsonLine } from '../../src/process/log-line.ts'
 
 export type Log = (
-  level: 'info' | 'warn' | 'error',
+  level: 'debug' | 'info' | 'warn' | 'error',
   message: string,
   fields?: Record<string, unknown>
 ) => void

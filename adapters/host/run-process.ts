@@ -11,6 +11,8 @@ export interface EngineProcessOptions {
   name: string
   /** the process's environment: ENGINE_TOKEN, ENGINE_DATA_DIR, ENGINE_PORT (default 0), LOG_LEVEL */
   env: Record<string, string | undefined>
+  /** to listen on; default 127.0.0.1 */
+  hostname?: string | undefined
   createBackend(dataDir: string, log: Log): Promise<EngineBackend>
 }
 
@@ -24,7 +26,7 @@ const required = (env: EngineProcessOptions['env'], name: string): string => {
 }
 
 const start = async (
-  { env, createBackend }: EngineProcessOptions,
+  { env, hostname, createBackend }: EngineProcessOptions,
   log: Log
 ): Promise<ListeningServer> => {
   const token = required(env, 'ENGINE_TOKEN')
@@ -32,7 +34,7 @@ const start = async (
   await checkFolder(dataDir)
   const backend = await createBackend(dataDir, log)
   const host = await openEngineHost({ backend, dataDir, token, log })
-  const server = await listen(host.app, Number(env['ENGINE_PORT'] ?? 0))
+  const server = await listen(host.app, Number(env['ENGINE_PORT'] ?? 0), hostname)
   return {
     port: server.port,
     close: async () => {
@@ -44,11 +46,14 @@ const start = async (
 
 /** Resolves when the parent has the message, so that an exit does not cut it off. */
 const sendReport = (report: EngineReport): Promise<void> =>
-  new Promise((resolve) => process.send?.(report, () => resolve()))
+  new Promise((resolve) => {
+    if (process.send) process.send(report, () => resolve())
+    else process.stdout.write(`${JSON.stringify(report)}\n`, () => resolve())
+  })
 
 /**
- * Listens on 127.0.0.1, sends its parent `{ port }` by IPC, and closes on SIGTERM and when the parent
- * has ended. Without a parent, the port is in the first log line. An engine that cannot start sends
+ * Listens, reports `{ port }` to its parent by IPC, or on stdout where there is no such parent, and closes
+ * on SIGTERM and when the parent has ended. An engine that cannot start reports
  * `{ error: { code, message } }` and exits with 1.
  */
 export const runEngineProcess = async (options: EngineProcessOptions): Promise<void> => {
@@ -62,7 +67,7 @@ export const runEngineProcess = async (options: EngineProcessOptions): Promise<v
     const engine = await start(options, log)
     close = engine.close
     log('info', 'listening', { port: engine.port })
-    if (process.send) await sendReport({ port: engine.port })
+    await sendReport({ port: engine.port })
   } catch (thrown) {
     const { code, message } = toAppError(thrown)
     // the stack of a wrong folder or setting would hide the reason
@@ -71,7 +76,7 @@ export const runEngineProcess = async (options: EngineProcessOptions): Promise<v
       stack: code === 'internal' ? cause.stack : [],
     }))
     log('error', 'the engine cannot start', { causes })
-    if (process.send) await sendReport({ error: { code, message } })
+    await sendReport({ error: { code, message } })
     process.exit(1)
   }
 }

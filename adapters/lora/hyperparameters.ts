@@ -18,7 +18,7 @@ export interface JobShape {
   start: { rank: number; alpha: number } | null
 }
 
-const DEFAULT_RANK = 16
+export const DEFAULT_RANK = 16
 const DEFAULT_ALPHA = 32
 
 const check = (holds: boolean, param: string, rule: string): void => {

@@ -140,7 +140,7 @@ def load_optimizer(folder: Path, weights: Weights) -> OptimizerState | None:
 
 
 def write_tensors(path: Path, header: dict[str, Any], parts: dict[str, Weights]) -> None:
-    """Replaces a file in one step. Raises TrainingError `store-unavailable`; an older file stays."""
+    """Replaces a file in one step. Raises TrainingError `store-unavailable`."""
     tensors = {
         f"{part}/{name}": tensor.contiguous()
         for part, weights in parts.items()

@@ -1,6 +1,6 @@
 """
-What one training is told to do: a JSON file, and its rows as JSON lines in another. Texts are tokens
-already, every default is decided, and the order of the rows is given.
+What one training is told to do: a JSON file, and its rows as JSON lines in another. Texts are
+tokens already, every default is decided, and the order of the rows is given.
 """
 
 from __future__ import annotations

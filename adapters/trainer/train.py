@@ -1,8 +1,8 @@
 """
 Trains one lora: `python train.py task.json`. Token ids in, a PEFT folder out; the file below is
 read from top to bottom. It knows no texts, no chat templates and no server. It says how it goes in
-JSON lines on stdout, and ends when its stdin does, because then its parent is gone. SIGTERM stops it
-after a checkpoint, from which the same task goes on.
+JSON lines on stdout, and ends when its stdin does, because then its parent is gone. SIGTERM stops
+it after a checkpoint, from which the same task goes on.
 
 Lines: {"kind": "progress", …}, {"kind": "message", "level", "message"} and as the last one
 {"kind": "trained", "trained_tokens", "metrics", "probe"} or {"kind": "failed", "error": {…}}.

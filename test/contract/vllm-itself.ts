@@ -10,7 +10,6 @@ const FEW_LORAS = {
 
 /** There is nothing to sleep on; memory and cores are everybody's, and vLLM would take every core. */
 const WITHOUT_GPU = {
-  ENGINE_GPU_SHARING: 'split',
   ENGINE_VLLM_MEMORY: '0.1',
   VLLM_CPU_OMP_THREADS_BIND: 'nobind',
 }
@@ -22,7 +21,6 @@ const WITHOUT_GPU = {
 export const byVllmItself = (command: string): Record<string, string> => {
   const [, start, args] = /^(.*?\sserve)\s+(.*)$/.exec(command) ?? [null, command, '']
   return {
-    ENGINE_SERVING: 'vllm',
     ENGINE_VLLM_COMMAND: start!,
     ENGINE_VLLM_ARGS: args!,
     ...FEW_LORAS,

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
-from contract.errors import EngineError
-from engine.attention import FLEX, block_mask, choose_attention, compile_flex, fit, why_not_flex
-from engine.base_model import BaseModel
-from engine.lora_model import Placement, label_logits, load_weights
-from engine.packing import dense_mask, pack_rows
-from engine.rendering import student_row
-from engine.rows import TokenizedRow
-from in_process import CPU, Hooks
 from torch._dynamo.exc import FailOnRecompileLimitHit
 from torch._dynamo.testing import CompileCounter
 
-from tiny_model import packed_row, tiny_base
+from attention import FLEX, block_mask, choose_attention, compile_flex, fit, why_not_flex
+from errors import TrainingError
+from model import label_logits, load_base
+from packing import dense_mask, pack_rows
+from rows import Row
+from tiny import Recorder, packed_row, write_tiny_model
 
 #: several blocks of 128 tokens, and a last one that is not full
 QUESTIONS = [f"Which city has number {number}? {'It is far. ' * 4}" for number in range(12)]
+ROWS = [packed_row(question, "Rome") for question in QUESTIONS]
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory) -> BaseModel:
-    return tiny_base(tmp_path_factory.mktemp("models"))
+def folder(tmp_path_factory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
 
 
-@pytest.fixture(scope="module")
-def rows(base) -> list[TokenizedRow]:
-    return [student_row(base.chat, packed_row(question, "Rome")) for question in QUESTIONS]
-
-
-def test_blocks_and_dense_masks_say_the_same(rows):
-    owners = pack_rows(rows).owners
+def test_blocks_and_dense_masks_say_the_same():
+    owners = pack_rows(ROWS).owners
     assert len(owners) > 500 and len(owners) % 128
     mask = block_mask(owners)
     dense = torch.zeros(len(owners), len(owners), dtype=torch.bool)
@@ -48,17 +43,18 @@ def test_blocks_and_dense_masks_say_the_same(rows):
 
 
 @torch.no_grad()
-def test_flex_gives_the_logits_of_separate_rows(base, rows):
-    dense, flex = load_weights(base, CPU), load_weights(base, CPU, "flex")
+def test_flex_gives_the_logits_of_separate_rows(folder):
+    dense = load_base(folder, "cpu", "float32")
+    flex = load_base(folder, "cpu", "float32", attention="flex")
     assert flex.config._attn_implementation == FLEX
-    packed = pack_rows(rows)
+    packed = pack_rows(ROWS)
     filled, mask = fit(flex, packed)
     assert not isinstance(mask, torch.Tensor) and filled.ids.shape[1] % 128 == 0
-    separate = torch.cat([label_logits(dense, pack_rows([row])) for row in rows])
+    separate = torch.cat([label_logits(dense, pack_rows([row])) for row in ROWS])
     together = label_logits(flex, packed)
     assert float((together - separate).norm() / separate.norm()) <= 1e-5
     # rows without a common prefix need no mask
-    short = [TokenizedRow(row.prompt_ids[i:], row.completion_ids, 1) for i, row in enumerate(rows)]
+    short = [Row(row.prompt_ids[i:], row.completion_ids) for i, row in enumerate(ROWS)]
     padded = pack_rows(short)
     assert fit(flex, padded) == (padded, None)
     assert torch.allclose(label_logits(flex, padded), label_logits(dense, padded), atol=1e-5)
@@ -83,24 +79,24 @@ def test_three_compilations_are_enough_for_all_lengths_and_running_out_of_them_i
 
 
 def test_on_the_cpu_it_is_not_used():
-    hooks = Hooks()
-    assert choose_attention(None, "cpu", torch.float32, 16, hooks) == "sdpa"
-    assert choose_attention("sdpa", "cpu", torch.float32, 16, hooks) == "sdpa"
-    with pytest.raises(EngineError, match="use sdpa"):
-        choose_attention("flex", "cpu", torch.float32, 16, hooks)
-    assert hooks.messages == []
+    report = Recorder()
+    assert choose_attention(None, "cpu", torch.float32, 16, report) == "sdpa"
+    assert choose_attention("sdpa", "cpu", torch.float32, 16, report) == "sdpa"
+    with pytest.raises(TrainingError, match="use sdpa"):
+        choose_attention("flex", "cpu", torch.float32, 16, report)
+    assert report.messages == []
 
 
 def test_where_it_does_not_work_dense_attention_is_used_and_told(monkeypatch):
-    hooks = Hooks()
-    monkeypatch.setattr("engine.attention.why_not_flex", lambda *_: "no C compiler")
-    assert choose_attention(None, "cuda", torch.bfloat16, 64, hooks) == "sdpa"
-    assert "no C compiler" in hooks.messages[0]
-    with pytest.raises(EngineError, match="no C compiler"):
-        choose_attention("flex", "cuda", torch.bfloat16, 64, hooks)
-    monkeypatch.setattr("engine.attention.why_not_flex", lambda *_: None)
-    assert choose_attention(None, "cuda", torch.bfloat16, 64, hooks) == "flex"
-    assert choose_attention("sdpa", "cuda", torch.bfloat16, 64, hooks) == "sdpa"
+    report = Recorder()
+    monkeypatch.setattr("attention.why_not_flex", lambda *_: "no C compiler")
+    assert choose_attention(None, "cuda", torch.bfloat16, 64, report) == "sdpa"
+    assert "no C compiler" in report.messages[0]
+    with pytest.raises(TrainingError, match="no C compiler"):
+        choose_attention("flex", "cuda", torch.bfloat16, 64, report)
+    monkeypatch.setattr("attention.why_not_flex", lambda *_: None)
+    assert choose_attention(None, "cuda", torch.bfloat16, 64, report) == "flex"
+    assert choose_attention("sdpa", "cuda", torch.bfloat16, 64, report) == "sdpa"
 
 
 def test_an_attempt_that_fails_gives_the_reason():
@@ -115,10 +111,10 @@ def test_on_a_gpu_it_gives_what_dense_attention_gives(dtype):
 
 
 @needs_gpu
-def test_on_a_gpu_a_model_gives_the_logits_of_separate_rows(base, rows):
-    gpu = Placement("cuda", "float32")
-    flex, dense = load_weights(base, gpu, "flex"), load_weights(base, gpu)
+def test_on_a_gpu_a_model_gives_the_logits_of_separate_rows(folder):
+    flex = load_base(folder, "cuda", "float32", attention="flex")
+    dense = load_base(folder, "cuda", "float32")
     with torch.no_grad():
-        separate = torch.cat([label_logits(dense, pack_rows([row])) for row in rows])
-        together = label_logits(flex, pack_rows(rows))
+        separate = torch.cat([label_logits(dense, pack_rows([row])) for row in ROWS])
+        together = label_logits(flex, pack_rows(ROWS))
     assert float((together - separate).norm() / separate.norm()) <= 1e-3
