@@ -160,6 +160,18 @@ describe('planStages', () => {
 })
 
 describe('defaultHyperparameters', () => {
+  it.each([
+    ['a small model', 135e6, 1500, 8],
+    ['a model of medium size', 600e6, 1500, 16],
+    ['a model that needs a GPU', 1.7e9, 1500, 32],
+    ['one that would take fewer than 300 steps', 1.7e9, 900, 16],
+    ['an engine that does not say', null, 1500, 16],
+  ])('gives %s a batch', (_, parameters, rows, batch) => {
+    const chosen = defaultHyperparameters({ parameters, templateTokens: 800, rows })
+    expect(chosen.batch_size).toBe(batch)
+    expect(chosen.max_steps).toBe(Math.ceil((rows * chosen.n_epochs) / batch))
+  })
+
   it('follows the size of the model', () => {
     expect([4e6, 135e6, 1.5e9, 7e9, null].map(rate)).toEqual([3e-3, 1e-3, 2e-4, 1e-4, 2e-4])
   })

@@ -72,6 +72,21 @@ export interface TrainingFacts {
 }
 
 const SMALL_MODEL = 200e6
+/** Models that need a GPU. */
+const LARGE_MODEL = 1e9
+/** Fewer optimizer steps than this are not traded for speed: a small model lacked steps, not rows. */
+const LEAST_STEPS = 300
+
+/**
+ * Rows of a step. A GPU spends a fixed time on a step, on reading the weights twice and starting
+ * some 100 kernels a layer: for 1.7 billion parameters in bfloat16 and 28 layers on an H100
+ * 2 · 3.4 GB / 3.35 TB/s + 2,800 · 5 µs = 16 ms. 16 rows of 30 tokens without their prompt take
+ * 4 · 1.7e9 · 480 / 400 TFLOP/s = 8 ms beside it, so 32 rows take a third less time a row.
+ */
+const batchSizeFor = (parameters: number, passes: number): number => {
+  if (parameters < SMALL_MODEL) return 8
+  return parameters >= LARGE_MODEL && passes / 32 >= LEAST_STEPS ? 32 : 16
+}
 
 /** clamp(10,000 / rows, 1, 10): few rows are read more often. */
 export const epochsFor = (rows: number): number =>
@@ -86,8 +101,8 @@ export const defaultHyperparameters = (
 ): Hyperparameters & { n_epochs: number; max_steps: number } => {
   // without a size from the engine the model is taken for a small one: it fits this machine
   const parameters = facts.parameters ?? SMALL_MODEL
-  const batchSize = parameters < SMALL_MODEL ? 8 : 16
   const epochs = epochsFor(facts.rows)
+  const batchSize = batchSizeFor(parameters, facts.rows * epochs)
   return {
     rank: facts.templateTokens > 2000 || facts.rows > 2000 ? 32 : 16,
     alpha: 32,
