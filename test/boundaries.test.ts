@@ -304,6 +304,37 @@ const RULES: Record<string, Rule> = {
     packages: [],
     node: true,
   },
+  // trains by `adapters/trainer`, serves by `adapters/publish`
+  'adapters/gpu': {
+    ours: [
+      'adapters/host',
+      'adapters/lora',
+      'adapters/model',
+      'adapters/onnx/label-heads.ts',
+      'adapters/publish',
+      'adapters/text',
+      'src/openai',
+      'src/errors.ts',
+      'src/package-folder.ts',
+      'src/random.ts',
+    ],
+    packages: ['zod'],
+    node: true,
+  },
+  // loras to servers of other programs, by token ids; knows no way to train
+  'adapters/publish': {
+    ours: [
+      'adapters/host/log.ts',
+      'adapters/lora',
+      'adapters/model',
+      'adapters/text',
+      'src/openai',
+      'src/errors.ts',
+      'src/process/supervise.ts',
+    ],
+    packages: ['undici'],
+    node: true,
+  },
   'adapters/onnx': {
     ours: [
       'adapters/host',

@@ -63,6 +63,7 @@ const { app } = await createStandIn({
   apiKey: process.env['VLLM_API_KEY']!,
   maxModelLen: Number(values['max-model-len']),
   maxLoraRank: Number(values['max-lora-rank']),
+  maxBatchLoras: Number(values['max-loras']),
   fault,
   note,
   tokenMs: Number(process.env['STAND_IN_TOKEN_MS'] ?? 0),

@@ -19,8 +19,13 @@ export interface StandInOptions {
   apiKey: string
   maxModelLen: number
   maxLoraRank: number
-  /** read anew each time: `load` is `fail`, `ignore` (not applied) or `ending` (what computes is gone) */
-  fault(name: 'load' | 'die_after'): unknown
+  /** in memory at a time */
+  maxBatchLoras: number
+  /**
+   * Read anew each time: `load` is `fail`, `ignore` (not applied) or `ending` (what computes is gone);
+   * `slots` is `stale` where a request keeps the place of a lora that has left it
+   */
+  fault(name: 'load' | 'die_after' | 'slots'): unknown
   /** told every call that changes something */
   note(call: string): void
   /** pause before each token */
@@ -45,7 +50,38 @@ interface Body {
   cache_salt?: string
 }
 
+/**
+ * The loras in GPU memory, of which a request knows its lora's place. Loading one takes the place of the
+ * one that was used longest ago, also in the middle of its requests, whose next step brings it back to
+ * another place. vLLM 0.22 to 0.24 went on with the former place (vllm-project/vllm issue 47724).
+ */
+class Slots {
+  private readonly places: (string | null)[]
+  /** places, the one that was used longest ago first */
+  private readonly used: number[]
+
+  constructor(count: number) {
+    this.places = Array.from({ length: count }, () => null)
+    this.used = this.places.map((_, place) => place)
+  }
+
+  /** Brings the lora to a place. */
+  activate(lora: string): number {
+    const found = this.places.indexOf(lora)
+    const place = found >= 0 ? found : this.used[0]!
+    this.places[place] = lora
+    this.used.splice(this.used.indexOf(place), 1)
+    this.used.push(place)
+    return place
+  }
+
+  at(place: number): string {
+    return this.places[place]!
+  }
+}
+
 class StandIn {
+  private readonly slots: Slots
   private readonly model: LoadedModel
   private readonly generator: Generator
   private readonly options: StandInOptions
@@ -63,6 +99,7 @@ class StandIn {
     this.generator = generator
     this.options = options
     this.loras = loras
+    this.slots = new Slots(options.maxBatchLoras)
   }
 
   knows(model: string): boolean {
@@ -97,6 +134,7 @@ class StandIn {
 
   /** Tokens, and at the end the finish reason. */
   async *generate(body: Body, signal: AbortSignal): AsyncGenerator<object> {
+    if (this.options.fault('slots') !== undefined) return yield* this.stepwise(body, signal)
     const stream = this.generator.generate(this.requestOf(body), signal)
     let next = await stream.next()
     for (; !next.done; next = await stream.next()) {
@@ -107,6 +145,27 @@ class StandIn {
       await delay(this.options.tokenMs)
     }
     yield { index: 0, text: '', token_ids: [], finish_reason: next.value.finishReason }
+  }
+
+  /** Token by token, each by the lora that is in its place then. */
+  private async *stepwise(body: Body, signal: AbortSignal): AsyncGenerator<object> {
+    const ids = [...body.prompt]
+    const first = this.slots.activate(body.model)
+    for (let count = 1; count <= body.max_tokens; count++) {
+      const place = this.slots.activate(body.model)
+      const isStale = this.options.fault('slots') === 'stale'
+      const lora = this.slots.at(isStale ? first : place)
+      const request = { ...this.requestOf(body), promptIds: ids, maxTokens: 1 }
+      const stream = this.generator.generate({ ...request, lora: this.appliedLora(lora) }, signal)
+      for await (const token of stream) {
+        ids.push(token.tokenId)
+        yield this.chunk(token)
+      }
+      if (body.stop_token_ids.includes(ids.at(-1)!)) break
+      await delay(this.options.tokenMs)
+    }
+    const reason = body.stop_token_ids.includes(ids.at(-1)!) ? 'stop' : 'length'
+    yield { index: 0, text: '', token_ids: [], finish_reason: reason }
   }
 
   private requestOf(body: Body): GenerationRequest {

@@ -1,6 +1,6 @@
 /**
- * Kills the Python engine's processes with SIGKILL at random moments of the loop: the trainer, the
- * server, and where ENGINE_SERVING names it vLLM and its leash. A dead server is started again on
+ * Kills the GPU engine's processes with SIGKILL at random moments of the loop: the trainer, the
+ * server, the stand-in for vLLM and its leash. A dead server is started again on
  * its port and its folder, as a supervisor does; the proxy lives on. Counts jobs without an end,
  * loras that are served and not whole, records and answers lost, and processes left behind.
  */
@@ -13,10 +13,10 @@ import { seededRandom } from '../../src/random.ts'
 import { fromRoot } from '../../test/kit/process/from-root.ts'
 import { orderOf, shelfOf } from '../../test/kit/traffic/shelf-orders.ts'
 import {
-  missingForPeft,
-  startPeftProcess,
-  type PeftProcess,
-} from '../../test/kit/process/peft-process.ts'
+  missingForTrainer,
+  startGpuProcess,
+  type GpuProcess,
+} from '../../test/kit/process/gpu-process.ts'
 import { startProxy, type ProxyProcess } from '../../test/kit/process/proxy-process.ts'
 import {
   startReplayUpstream,
@@ -49,7 +49,7 @@ const LIVE_REQUESTS = 40
 /** From empty directories to the internalization's end. */
 interface Loop {
   engineDir: string
-  engine: PeftProcess
+  engine: GpuProcess
   client: Engine
   proxy: ProxyProcess
   /** ids of the records that the store has shown */
@@ -61,7 +61,7 @@ interface Loop {
 const proxyEnvironment = (
   dataDir: string,
   upstream: ReplayUpstream,
-  engine: PeftProcess
+  engine: GpuProcess
 ): Record<string, string> => ({
   ...loopSettings({ promotes: true, minSessions: 60, trainRows: ROWS }),
   DATA_DIR: dataDir,
@@ -77,7 +77,7 @@ const proxyEnvironment = (
 })
 
 /** Loops of one run, one after another; each begins with an empty directory. */
-class PeftLoops {
+class GpuLoops {
   private readonly options: CrashOptions
   private readonly upstream: ReplayUpstream
   private readonly folder: string
@@ -113,8 +113,8 @@ class PeftLoops {
     return this.tally.kills.length < this.options.rounds
   }
 
-  private startEngine(engineDir: string, port = 0): Promise<PeftProcess> {
-    return startPeftProcess({
+  private startEngine(engineDir: string, port = 0): Promise<GpuProcess> {
+    return startGpuProcess({
       modelPath: this.options.model ?? fromRoot('models/tiny'),
       dataDir: engineDir,
       port,
@@ -130,7 +130,7 @@ class PeftLoops {
     const { baseUrl, token } = engine
     const proxyDir = join(this.folder, name, 'proxy')
     const proxy = await startProxy(proxyEnvironment(proxyDir, this.upstream, engine))
-    const client = createEngine({ name: 'peft', baseUrl, token, fetch })
+    const client = createEngine({ name: 'gpu', baseUrl, token, fetch })
     return { engineDir, engine, client, proxy, seen: new Set(), processes: new Map() }
   }
 
@@ -200,12 +200,12 @@ class PeftLoops {
 }
 
 /** @throws Error where the engine cannot run */
-export const crashPeft = async (options: CrashOptions): Promise<Figures> => {
-  const missing = missingForPeft()
+export const crashGpu = async (options: CrashOptions): Promise<Figures> => {
+  const missing = missingForTrainer()
   if (missing !== null) throw new Error(missing)
   const upstream = await startReplayUpstream()
   try {
-    return await inFolder('crash', (folder) => new PeftLoops(options, upstream, folder).play())
+    return await inFolder('crash', (folder) => new GpuLoops(options, upstream, folder).play())
   } finally {
     await upstream.close()
   }

@@ -1,13 +1,13 @@
 /**
- * The whole loop with the Python engine: the real server and the engine as processes, a client's
+ * The whole loop with the GPU engine and a stand-in for vLLM: the real server and the engine as processes, a client's
  * traffic, training on the CPU, the gate, and an answer without the prompt. Skipped where there is
- * no Python with torch (PEFT_PYTHON names it).
+ * no Python with torch (ENGINE_PYTHON names it).
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { missingForPeft, startPeftProcess, type PeftProcess } from '../kit/process/peft-process.ts'
+import { missingForTrainer, startGpuProcess, type GpuProcess } from '../kit/process/gpu-process.ts'
 import { newestInternalization } from '../kit/process/internalizations.ts'
 import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import { startReplayUpstream } from '../kit/upstream/replay-upstream.ts'
@@ -30,15 +30,15 @@ const endOf = async (proxy: ProxyProcess): Promise<{ name: string; reason?: stri
   }
 }
 
-describe('the loop with the Python engine', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'peft-loop-'))
+describe('the loop with the GPU engine', () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'gpu-loop-'))
   const closers: (() => Promise<unknown>)[] = []
   afterAll(async () => {
     for (const close of closers.reverse()) await close()
     rmSync(dataDir, { recursive: true, force: true })
   })
 
-  const startAll = async (engine: PeftProcess) => {
+  const startAll = async (engine: GpuProcess) => {
     closers.push(() => engine.close())
     const upstream = await startReplayUpstream()
     closers.push(() => upstream.close())
@@ -58,9 +58,9 @@ describe('the loop with the Python engine', () => {
   }
 
   it('goes from traffic to an answer without the prompt', { timeout: TIMEOUT_MS }, async (test) => {
-    const missing = missingForPeft()
+    const missing = missingForTrainer()
     if (missing !== null) return test.skip(missing)
-    const engine = await startPeftProcess({ modelPath: MODEL, dataDir: join(dataDir, 'engine') })
+    const engine = await startGpuProcess({ modelPath: MODEL, dataDir: join(dataDir, 'engine') })
     const { upstream, proxy } = await startAll(engine)
     const ask = (first: number, count: number) => {
       const numbers = Array.from({ length: count }, (_, index) => first + index)
