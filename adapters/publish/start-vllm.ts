@@ -38,6 +38,13 @@ export interface VllmOptions {
  */
 const MAX_BATCHED_TOKENS = 2048
 
+/** Arguments as words of a command line; true has no value. */
+const wordsOf = (values: Record<string, string | number | string[] | true>): string[] =>
+  Object.entries(values).flatMap(([name, value]) => [
+    `--${name}`,
+    ...(value === true ? [] : [value].flat().map(String)),
+  ])
+
 /** Names as `vllm serve` of version 0.33 has them. @param dtype in which it computes */
 export const serveCommand = (
   options: VllmOptions,
@@ -50,22 +57,24 @@ export const serveCommand = (
   `exec ${options.command} "$@" ${options.arguments}`,
   'vllm',
   modelPath,
-  ...['--served-model-name', base.name],
-  ...['--uds', socket],
-  ...['--dtype', dtype],
-  ...['--max-model-len', String(base.config.maxPositions)],
-  ...['--max-num-batched-tokens', String(MAX_BATCHED_TOKENS)],
-  // sampling is what the request says, not what the model's folder recommends
-  ...['--generation-config', 'vllm'],
-  '--enable-prefix-caching',
-  '--enable-lora',
-  ...['--max-loras', String(options.maxBatchLoras)],
-  ...['--max-cpu-loras', String(options.maxLoras)],
-  ...['--max-lora-rank', String(options.maxLoraRank)],
-  // not the output layer, whose rows vLLM 0.32 mistakes when it scores prompts
-  ...['--lora-target-modules', ...LINEAR_LAYERS.map((name) => name.slice(name.indexOf('.') + 1))],
-  ...['--gpu-memory-utilization', String(options.memoryShare)],
-  '--disable-uvicorn-access-log',
+  ...wordsOf({
+    'served-model-name': base.name,
+    uds: socket,
+    dtype,
+    'max-model-len': base.config.maxPositions,
+    'max-num-batched-tokens': MAX_BATCHED_TOKENS,
+    // sampling is what the request says, not what the model's folder recommends
+    'generation-config': 'vllm',
+    'enable-prefix-caching': true,
+    'enable-lora': true,
+    'max-loras': options.maxBatchLoras,
+    'max-cpu-loras': options.maxLoras,
+    'max-lora-rank': options.maxLoraRank,
+    // not the output layer, whose rows vLLM 0.32 mistakes when it scores prompts
+    'lora-target-modules': LINEAR_LAYERS.map((name) => name.slice(name.indexOf('.') + 1)),
+    'gpu-memory-utilization': options.memoryShare,
+    'disable-uvicorn-access-log': true,
+  }),
 ]
 
 /**

@@ -140,14 +140,12 @@ export class VllmProcess {
   private async watch(): Promise<void> {
     const { isHealthy, log } = this.options
     const child = this.child!
-    let how: string | null = null
-    const ended = child.ended.then((end) => void (how = `ended with ${end}`))
-    for (let misses = 0; how === null && misses < MAX_MISSES;) {
-      await Promise.race([ended, this.pause(HEALTH_MS)])
+    for (let misses = 0; !child.hasEnded && misses < MAX_MISSES;) {
+      await Promise.race([child.ended, this.pause(HEALTH_MS)])
       if (this.closing.signal.aborted) return
-      if (how === null) misses = (await isHealthy()) ? 0 : misses + 1
+      if (!child.hasEnded) misses = (await isHealthy()) ? 0 : misses + 1
     }
-    const what = how ?? 'does not answer'
+    const what = child.hasEnded ? `ended with ${await child.ended}` : 'does not answer'
     this.set('down', `vLLM ${what} and is started again; try later`)
     log('error', `vLLM ${what}`, { said: child.lastWords() })
     await child.end(0)

@@ -103,6 +103,14 @@ describe('the process of vLLM', () => {
   })
 })
 
+const ended = async (engine: GpuProcess, id: string): Promise<JobObject> => {
+  const options = { timeout: 120_000, interval: 100 }
+  await expect
+    .poll(async () => isUnfinished(await clientOf(engine).getJob(id)), options)
+    .toBe(false)
+  return clientOf(engine).getJob(id)
+}
+
 describe('a training on the engine', () => {
   const rows = [row('Is it cold?', 'Yes'), row('Is it far?', 'No'), row('Who?', 'Me')]
 
@@ -111,14 +119,6 @@ describe('a training on the engine', () => {
     const training_file = await client.uploadRows(rows, 'rows.jsonl')
     const hyperparameters = { rank: 4, batch_size: 2, max_steps: 600 }
     return (await client.createJob({ model: 'tiny', training_file, hyperparameters, seed: 1 })).id
-  }
-
-  const ended = async (engine: GpuProcess, id: string): Promise<JobObject> => {
-    const options = { timeout: 120_000, interval: 100 }
-    await expect
-      .poll(async () => isUnfinished(await clientOf(engine).getJob(id)), options)
-      .toBe(false)
-    return clientOf(engine).getJob(id)
   }
 
   it(

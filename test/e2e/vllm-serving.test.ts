@@ -54,6 +54,8 @@ const writeRandomLora = async (seed: number, spread = 0.3): Promise<string> => {
   return id
 }
 
+const train = () => Promise.reject(new Error('nothing trains here'))
+
 const createBackend = (): EngineBackend => {
   publisher = createVllmPublisher({
     server: {
@@ -72,7 +74,6 @@ const createBackend = (): EngineBackend => {
     loras,
     log,
   })
-  const train = () => Promise.reject(new Error('nothing trains here'))
   return createLoraBackend({ base: model, loras, serving: publisher, train })
 }
 

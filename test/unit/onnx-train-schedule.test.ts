@@ -1,10 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { adamWGroupsStep, adamWStep, createAdamW } from '../../adapters/onnx/gradient/adamw.ts'
 import { sharedPrefixTokens } from '../../adapters/text/rows.ts'
-import {
-  learningRateAt,
-  resolveHyperparameters,
-} from '../../adapters/lora/hyperparameters.ts'
+import { learningRateAt, resolveHyperparameters } from '../../adapters/lora/hyperparameters.ts'
 import { epochBatches } from '../../adapters/lora/epoch-batches.ts'
 import { groupByPrefix, splitByMemory } from '../../adapters/onnx/train/row-order.ts'
 import { prefixSpans, rowSpans, tokenBlocks } from '../../adapters/onnx/train/token-blocks.ts'

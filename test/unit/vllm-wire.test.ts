@@ -22,6 +22,9 @@ const REQUEST: GenerationRequest = {
 }
 const FREE = { choices: null, calls: null, jsonObject: false }
 
+const bound = (bounds: object) =>
+  completionBody('m', { ...REQUEST, bounds: { ...FREE, ...bounds } })
+
 describe('requests to vLLM', () => {
   it('are token ids with every value of sampling', () => {
     expect(completionBody('lora-1', REQUEST)).toEqual({
@@ -40,8 +43,6 @@ describe('requests to vLLM', () => {
   })
 
   it('bind choices and JSON by structured outputs', () => {
-    const bound = (bounds: object) =>
-      completionBody('m', { ...REQUEST, bounds: { ...FREE, ...bounds } })
     expect(bound({ choices: ['a', 'b'] })).toMatchObject({
       structured_outputs: { choice: ['a', 'b'] },
     })
@@ -67,6 +68,10 @@ const all = async (events: AsyncIterable<string>): Promise<string[]> => {
   for await (const event of events) found.push(event)
   return found
 }
+
+const answer = (given: unknown[]) => ({
+  choices: [{ prompt_logprobs: given, logprobs: { token_logprobs: [-3] } }],
+})
 
 describe('answers of vLLM', () => {
   it('are read wherever the stream is cut', async () => {
@@ -113,9 +118,6 @@ describe('answers of vLLM', () => {
 
   it('have the scores of given tokens, and of no others', () => {
     expect(scoreBody('m', [5, 6, 7])).toMatchObject({ prompt: [5, 6], allowed_token_ids: [7] })
-    const answer = (given: unknown[]) => ({
-      choices: [{ prompt_logprobs: given, logprobs: { token_logprobs: [-3] } }],
-    })
     expect(readScores(answer([null, { 6: { logprob: -2 } }]), [5, 6, 7])).toEqual([-2, -3])
     for (const given of [[null, { 8: { logprob: -2 } }], [null], null as unknown as unknown[]])
       expect(() => readScores(answer(given), [5, 6, 7])).toThrow(/no log-probabilities/)
@@ -132,6 +134,8 @@ describe('answers of vLLM', () => {
   })
 })
 
+const moved = (values: number[]) => values.map((value) => value + 0.04)
+
 describe('the proof of a lora', () => {
   const probe = {
     prompt_ids: [1],
@@ -147,7 +151,6 @@ describe('the proof of a lora', () => {
 
   it('holds where the server changes what training changed, whatever the base says', () => {
     expect(contradiction(probe, probe.base, probe.lora, exact)).toBeNull()
-    const moved = (values: number[]) => values.map((value) => value + 0.04)
     expect(contradiction(probe, moved(probe.base), moved(probe.lora), exact)).toBeNull()
   })
 
