@@ -86,9 +86,9 @@ export const openFolder = async (
   try {
     await mkdir(folder, { recursive: true })
     const names = (await readdir(folder)).sort()
-    for (const name of names.filter(isDraft))
-      await rm(join(folder, name), { recursive: true, force: true })
-    return names.filter((name) => !isDraft(name))
+    const drafts = new Set(names.filter(isDraft))
+    for (const name of drafts) await rm(join(folder, name), { recursive: true, force: true })
+    return names.filter((name) => !drafts.has(name))
   } catch (cause) {
     throw storageError(`${folder} cannot be used`, cause)
   }
