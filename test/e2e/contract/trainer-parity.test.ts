@@ -104,6 +104,20 @@ const trainThere = async (task: LoraTask): Promise<Trained> => {
   return { losses, lora: model }
 }
 
+const distilHere = async (task: LoraTask): Promise<number[]> => {
+  const backend = await createOnnxBackend({
+    modelPath,
+    dataDir,
+    threads: 2,
+    precision: 'float32',
+    log,
+  })
+  const losses: number[] = []
+  await backend.train({ ...task, jobId: 'taught', model: 'tiny' }, hooksInto(losses))
+  await backend.close()
+  return losses
+}
+
 const answersOf = async (models: string[], prompts: string[]): Promise<string[][]> => {
   const backend = await createOnnxBackend({
     modelPath,
@@ -162,6 +176,17 @@ describe('parity of the trainer and the embedded engine', () => {
         taskOf('next', { lora: here.lora, hyperparameters: { ...hyperparameters, max_steps: 1 } })
       )
       expect(next.losses[0]).toBeLessThan(here.losses[0]! / 2)
+
+      // the teacher of both is the base model with the whole prompt
+      const taught = rows.map((row) => ({
+        messages: row.messages.slice(1),
+        teacher_messages: row.messages.slice(0, 2),
+      }))
+      const self = { rows: taught, method: 'self-distillation' } as const
+      const own20 = await distilHere(taskOf('taught-here', self))
+      const other20 = await trainThere(taskOf('taught', self))
+      expect(other20.losses).toHaveLength(STEPS)
+      other20.losses.forEach((loss, step) => expect(own20[step]).toBeCloseTo(loss, 4))
 
       const prompts = Array.from({ length: 50 }, (_, i) => `Where does train ${i} go?`)
       const [mine, theirs, base] = await answersOf([here.lora, there.lora, 'tiny'], prompts)
