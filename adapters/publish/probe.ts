@@ -12,6 +12,8 @@
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { StoredLora } from '../lora/lora-file.ts'
+import type { BaseModel } from '../model/open-model.ts'
 import type { ChatRenderer, RenderedRow } from '../text/chat-renderer.ts'
 
 export const PROBE = 'probe.json'
@@ -124,3 +126,45 @@ export const changesNothing = (
   again: readonly number[],
   lora: readonly number[]
 ): boolean => size(changeOf(base, lora)) <= NOISE_RATIO * size(changeOf(base, again))
+
+/** Log-probability of every completion token, by the base model's or a lora's name. */
+type Nats = (model: string, prompt: number[], completion: number[]) => Promise<number[]>
+
+/**
+ * Why a lora that a server has loaded is not what was trained; null when it is. Its requests are also the
+ * warm-up.
+ * @param folder of the lora
+ * @param dtype in which the server computes
+ */
+export const disproof = async (
+  { id, layout, theta }: StoredLora,
+  folder: string,
+  base: BaseModel,
+  dtype: string,
+  nats: Nats
+): Promise<string | null> => {
+  // one after the other, each in a batch of its own: the proof is of the lora alone
+  const all = async (model: string, prompt: number[], completions: number[][]) => {
+    const values: number[] = []
+    for (const completion of completions) values.push(...(await nats(model, prompt, completion)))
+    return values
+  }
+  const probe = await readProbe(folder)
+  if (probe !== null) {
+    const { prompt_ids: prompt, completions, placement } = probe
+    const without = await all(base.name, prompt, completions)
+    const own = await all(id, prompt, completions)
+    return contradiction(probe, without, own, toleranceOf(placement, dtype))
+  }
+  const rows = probeRows(base.chat)
+  const asked = [rows[0]!.promptIds, rows.map(({ completionIds }) => completionIds)] as const
+  const once = await all(base.name, ...asked)
+  const again = await all(base.name, ...asked)
+  const own = await all(id, ...asked)
+  // one whose B is zero answers as the base model does
+  const changes = layout.entries.some(
+    ({ matrix, offset, length }) =>
+      matrix === 'B' && theta.subarray(offset, offset + length).some((value) => value !== 0)
+  )
+  return changes && changesNothing(once, again, own) ? 'it changes nothing there' : null
+}

@@ -7,7 +7,8 @@ import { Agent, fetch as fetchBy } from 'undici'
 import type { Log } from '../host/log.ts'
 import { LINEAR_LAYERS } from '../model/llama-config.ts'
 import type { BaseModel } from '../model/open-model.ts'
-import { isHealthy, type VllmServer } from './vllm.ts'
+import type { VllmServer } from './vllm.ts'
+import { VllmClient } from './vllm-client.ts'
 import { VllmProcess } from './vllm-process.ts'
 
 export interface VllmOptions {
@@ -131,11 +132,12 @@ export const startVllm = async (
   const apiKey = randomBytes(32).toString('base64url')
   const { fetch, agent } = fetchOver(socket)
   const baseUrl = 'http://vllm'
+  const client = new VllmClient({ baseUrl, apiKey, fetch }, () => undefined)
   const running = new VllmProcess({
     command: serveCommand(options, model, socket),
     env: serveEnvironment(env, apiKey, model.device),
     startMs: options.startMs,
-    isHealthy: async () => existsSync(socket) && isHealthy({ baseUrl, fetch }),
+    isHealthy: async () => existsSync(socket) && client.isHealthy(),
     beforeStart: () => rmSync(socket, { force: true }),
     log,
   })

@@ -13,22 +13,16 @@ import type { BaseModel } from '../model/open-model.ts'
 import { scoredRow } from '../text/render-rows.ts'
 import { checkRows } from '../text/rows.ts'
 import type { GenerationEnd, GenerationRequest, SampledToken } from '../text/tokens.ts'
-import { changesNothing, contradiction, probeRows, readProbe, toleranceOf } from './probe.ts'
-import { completionBody, eventsOf, failure, readScores, readStep, scoreBody } from './vllm-wire.ts'
+import { disproof } from './probe.ts'
+import { VllmClient, type VllmAddress } from './vllm-client.ts'
 
 /** Rows of one loss that vLLM is asked for at a time. */
 const SCORED_AT_A_TIME = 16
 /** Attempts to load a lora that was just trained, while vLLM comes and goes. */
 const LOAD_ATTEMPTS = 3
-const LOAD_MS = 300_000
-const HEALTH_MS = 10_000
 
 /** The server, as far as it comes and goes. */
-export interface VllmServer {
-  /** without a path */
-  baseUrl: string
-  apiKey: string
-  fetch: typeof fetch
+export interface VllmServer extends VllmAddress {
   /** counts starts: what was told to an earlier one is forgotten */
   incarnation(): number
   /** @throws AppError `engine-unavailable` */
@@ -56,38 +50,17 @@ export interface VllmPublisher extends LoraServing {
   publish(lora: string): Promise<void>
 }
 
-/** A failed connection means that vLLM is away, unless the client went first. */
-const away = (cause: unknown, signal?: AbortSignal): AppError => {
-  if (cause instanceof AppError) return cause
-  const isLate = (cause as Error).name === 'TimeoutError'
-  if (signal?.aborted && !isLate)
-    return new AppError('client-closed', 'the request was aborted by its client')
-  const reason = ((cause as Error).cause as Error | undefined)?.message ?? String(cause)
-  return new AppError('engine-unavailable', `vLLM does not answer (${reason})`, { cause })
-}
-
-const bodyOf = async (response: Response): Promise<unknown> => {
-  const text = await response.text()
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
-}
-
-interface Published {
-  incarnation: number
-  done: Promise<void>
-}
-
 class Vllm implements VllmPublisher {
   readonly maxPositions: number
   private readonly deps: VllmDeps
-  private readonly published = new Map<string, Published>()
+  private readonly client: VllmClient
+  /** loads that have ended or are under way, each good for one start of the server */
+  private readonly published = new Map<string, { incarnation: number; done: Promise<void> }>()
 
   constructor(deps: VllmDeps) {
     this.deps = deps
     this.maxPositions = deps.base.config.maxPositions
+    this.client = new VllmClient(deps.server, (model) => void this.published.delete(model))
   }
 
   async *generate(
@@ -103,38 +76,22 @@ class Vllm implements VllmPublisher {
         { param: 'messages' }
       )
     const model = await this.modelFor(request.lora)
-    const body = completionBody(model, {
-      ...request,
-      maxTokens: Math.min(request.maxTokens, free),
-    })
-    const left = new AbortController()
-    const either = AbortSignal.any([signal, left.signal])
+    const fitting = { ...request, maxTokens: Math.min(request.maxTokens, free) }
     let completionTokens = 0
-    const end = (finishReason: 'stop' | 'length'): GenerationEnd => ({
-      finishReason,
-      promptTokens,
-      cachedTokens: 0,
-      completionTokens,
-    })
-    try {
-      const response = await this.post('/v1/completions', body, either)
-      for await (const data of eventsOf(response.body!)) {
-        const { tokens, finishReason } = readStep(data, request.topLogprobs)
-        for (const token of tokens) {
-          completionTokens++
-          const isEnded = request.endsWith?.(token) ?? false
-          yield token
-          // a stop text, which vLLM does not know: leaving the stream ends it
-          if (isEnded) return end('stop')
-        }
-        if (finishReason !== null) return end(finishReason)
+    for await (const { tokens, finishReason } of this.client.generate(model, fitting, signal)) {
+      let reason = finishReason
+      for (const token of tokens) {
+        completionTokens++
+        // a stop text, which vLLM does not know: leaving the stream ends it
+        const isStopped = request.endsWith?.(token) ?? false
+        yield token
+        if (isStopped) reason = 'stop'
+        if (isStopped) break
       }
-      throw new AppError('engine-unavailable', 'vLLM ended an answer without a reason')
-    } catch (error) {
-      throw away(error, signal)
-    } finally {
-      left.abort()
+      if (reason !== null)
+        return { finishReason: reason, promptTokens, cachedTokens: 0, completionTokens }
     }
+    throw new AppError('engine-unavailable', 'vLLM ended an answer without a reason; try again')
   }
 
   async losses(lora: string | null, rows: TrainingRow[]): Promise<RowLosses> {
@@ -146,10 +103,9 @@ class Vllm implements VllmPublisher {
     const model = await this.modelFor(lora)
     const losses: number[] = []
     for (let at = 0; at < read.length; at += SCORED_AT_A_TIME) {
+      const part = read.slice(at, at + SCORED_AT_A_TIME)
       const nats = await Promise.all(
-        read
-          .slice(at, at + SCORED_AT_A_TIME)
-          .map(({ promptIds, completionIds }) => this.nats(model, promptIds, completionIds))
+        part.map((row) => this.client.nats(model, row.promptIds, row.completionIds))
       )
       losses.push(...nats.map((own) => -own.reduce((sum, value) => sum + value, 0) / own.length))
     }
@@ -163,8 +119,8 @@ class Vllm implements VllmPublisher {
         await this.modelFor(lora)
         return
       } catch (error) {
-        if (toAppError(error).code !== 'engine-unavailable' || attempt === LOAD_ATTEMPTS)
-          throw error
+        const isAway = toAppError(error).code === 'engine-unavailable'
+        if (!isAway || attempt === LOAD_ATTEMPTS) throw error
       }
       await delay(1000 * attempt)
     }
@@ -173,7 +129,7 @@ class Vllm implements VllmPublisher {
   async unload(lora: string): Promise<void> {
     if (!this.published.delete(lora)) return
     try {
-      await this.post('/v1/unload_lora_adapter', { lora_name: lora })
+      await this.client.unloadLora(lora)
     } catch (error) {
       // a server that is gone has forgotten it too
       this.deps.log('warn', 'a lora was not unloaded', { lora, error: toAppError(error).message })
@@ -204,123 +160,16 @@ class Vllm implements VllmPublisher {
   }
 
   private async load(lora: string): Promise<void> {
-    const { loras } = this.deps
-    // a damaged folder is told before vLLM is asked
-    const { layout, theta } = await loras.read(lora)
-    const body = { lora_name: lora, lora_path: loras.path(lora) }
-    try {
-      await this.postLoad(body)
-    } catch (error) {
-      const { code, message } = toAppError(error)
-      if (code === 'engine-unavailable' && !(await this.isHealthy())) throw error
-      throw new AppError('internal', `the lora ${lora} cannot be loaded. ${message}`, {
-        cause: error,
-      })
-    }
-    const changes = layout.entries.some(
-      ({ matrix, offset, length }) =>
-        matrix === 'B' && theta.subarray(offset, offset + length).some((value) => value !== 0)
+    const { loras, base, dtype } = this.deps
+    // a damaged folder is found before vLLM is asked
+    const stored = await loras.read(lora)
+    await this.client.loadLora(lora, loras.path(lora))
+    const problem = await disproof(stored, loras.path(lora), base, dtype, (model, prompt, answer) =>
+      this.client.nats(model, prompt, answer)
     )
-    const problem = await this.disproof(lora, changes)
     if (problem === null) return
-    await this.post('/v1/unload_lora_adapter', { lora_name: lora })
+    await this.client.unloadLora(lora)
     throw new AppError('internal', `vLLM has loaded ${lora}, but ${problem}; not served`)
-  }
-
-  /**
-   * Never with `load_inplace`: vLLM would read the folder anew in every step of every answer, and end
-   * when it is gone while the last answer is being given up.
-   */
-  private async postLoad(body: { lora_name: string; lora_path: string }): Promise<void> {
-    const load = (): Promise<unknown> => this.post('/v1/load_lora_adapter', body)
-    try {
-      await load()
-    } catch (error) {
-      if (toAppError(error).code !== 'invalid-request') throw error
-      // the name is known: an earlier engine on this server, or a request that was given up
-      await this.post('/v1/unload_lora_adapter', { lora_name: body.lora_name })
-      await load()
-    }
-  }
-
-  /**
-   * Why the lora is not what was trained; null when it is. The requests are also the warm-up.
-   * @param changes false for one whose B is zero, which answers as the base model does
-   */
-  private async disproof(lora: string, changes: boolean): Promise<string | null> {
-    const { base, dtype, loras } = this.deps
-    const probe = await readProbe(loras.path(lora))
-    if (probe === null) {
-      const rows = probeRows(base.chat)
-      const answers = rows.map(({ completionIds }) => completionIds)
-      const values: number[][] = []
-      for (const model of [base.name, base.name, lora])
-        values.push(await this.allNats(model, rows[0]!.promptIds, answers))
-      const [once, again, own] = values
-      return changes && changesNothing(once!, again!, own!) ? 'it changes nothing there' : null
-    }
-    const { prompt_ids: prompt, completions, placement } = probe
-    const without = await this.allNats(base.name, prompt, completions)
-    const own = await this.allNats(lora, prompt, completions)
-    return contradiction(probe, without, own, toleranceOf(placement, dtype))
-  }
-
-  /** One after the other, each in a batch of its own: the proof is of the lora alone. */
-  private async allNats(
-    model: string,
-    prompt: number[],
-    completions: number[][]
-  ): Promise<number[]> {
-    const nats: number[] = []
-    for (const completion of completions) nats.push(...(await this.nats(model, prompt, completion)))
-    return nats
-  }
-
-  /** Log-probability of every completion token. */
-  private async nats(model: string, prompt: number[], completion: number[]): Promise<number[]> {
-    const ids = [...prompt, ...completion]
-    const response = await this.post('/v1/completions', scoreBody(model, ids))
-    return readScores(await bodyOf(response), ids).slice(prompt.length - 1)
-  }
-
-  private async isHealthy(): Promise<boolean> {
-    return isHealthy(this.deps.server)
-  }
-
-  private async post(
-    path: string,
-    body: object,
-    signal = AbortSignal.timeout(LOAD_MS)
-  ): Promise<Response> {
-    const { server } = this.deps
-    let response: Response
-    try {
-      response = await server.fetch(`${server.baseUrl}${path}`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${server.apiKey}`, 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-        signal,
-      })
-    } catch (error) {
-      throw away(error, signal)
-    }
-    if (response.ok) return response
-    // the server was started anew, so the lora is loaded again when it is next asked for
-    if (response.status === 404 && 'model' in body) this.published.delete(String(body.model))
-    throw failure(response.status, await bodyOf(response))
-  }
-}
-
-/** Whether the server can serve. Never throws. */
-export const isHealthy = async ({
-  baseUrl,
-  fetch,
-}: Pick<VllmServer, 'baseUrl' | 'fetch'>): Promise<boolean> => {
-  try {
-    const signal = AbortSignal.timeout(HEALTH_MS)
-    return (await fetch(`${baseUrl}/health`, { signal })).ok
-  } catch {
-    return false
   }
 }
 
