@@ -49,7 +49,7 @@ def rows_to_learn(
     The rows with the teacher's targets; replayed ones stand behind the logged ones. `folder` keeps
     the teacher's answers for a restart.
 
-    Raises TrainingError `store-unavailable`, `invalid-request` for a row without a teacher's prompt.
+    Raises TrainingError `store-unavailable`, `invalid-request` for a row that no teacher reads.
     """
     learned = list(rows)
     read = [_read_by_teacher(row, number) for number, row in enumerate(rows, 1)]

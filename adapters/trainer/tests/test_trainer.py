@@ -356,6 +356,16 @@ def test_a_teacher_answers_some_prompts_itself(model, tmp_path):
         assert (one.targets.ids == other.targets.ids).all()
 
 
+@pytest.mark.parametrize("family", ["Qwen2", "Qwen3", "Mistral"])
+def test_other_families_are_trained_too(tmp_path, family):
+    other = write_tiny_model(tmp_path / "model", family=family)
+    report = Recorder()
+    trainer, _ = trainer_of(tmp_path / "job", other, report, total_steps=20)
+    trainer.run()
+    losses = [step["train_loss"] for step in report.steps]
+    assert losses[-1] < losses[0] / 2
+
+
 def test_a_restart_finds_the_answers_it_began_with(model, tmp_path):
     lora = open_lora(model, write_start(tmp_path / "start", model))
     tmp_path.joinpath("replay.json").write_text(json.dumps([[2, [70, END]]]))

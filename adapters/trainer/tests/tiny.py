@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from peft import LoraConfig, get_peft_model
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM
 
 from checkpoint import Checkpoint, Counters, OptimizerState
 from model import LoraModel, load_base
@@ -27,28 +28,29 @@ END = 1
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
-def write_tiny_model(folder: Path, *, seed: int = 11, dtype: str = "float32") -> Path:
+def write_tiny_model(folder: Path, *, seed: int = 11, family: str = "Llama") -> Path:
     torch.manual_seed(seed)
-    config = LlamaConfig(
+    config = getattr(transformers, f"{family}Config")(
         vocab_size=VOCABULARY,
         hidden_size=64,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
+        head_dim=16,
         intermediate_size=96,
         max_position_embeddings=1024,
         tie_word_embeddings=True,
         initializer_range=0.12,
         eos_token_id=END,
     )
-    LlamaForCausalLM(config).to(getattr(torch, dtype)).save_pretrained(folder)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     return folder
 
 
 def write_start(folder: Path, model: Path, *, spread: float = 0.0) -> Path:
     """`spread` 0 is a new lora, whose B is zero."""
     torch.manual_seed(3)
-    base = LlamaForCausalLM.from_pretrained(model)
+    base = AutoModelForCausalLM.from_pretrained(model)
     lora = get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules=LINEAR))
     for name, parameter in lora.named_parameters():
         if spread and "lora_B" in name:
