@@ -28,7 +28,6 @@ export interface CompletionEnd {
 export type RowsPurpose = 'training' | 'validation'
 
 export interface TrainInput {
-  jobId: string
   /** base model or lora to start from */
   model: string
   rows: TrainingRow[]

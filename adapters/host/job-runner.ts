@@ -131,7 +131,6 @@ export const trainJob = async (
   try {
     return await deps.backend.train(
       {
-        jobId: job.id,
         model,
         ...data,
         method: job.method.type,

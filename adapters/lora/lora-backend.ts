@@ -39,7 +39,7 @@ export interface LoraServing extends TokenGenerator {
 }
 
 /** A job on the base model, or on the lora that it starts from. */
-export type LoraTask = Omit<TrainInput, 'model' | 'jobId'> & { lora: string | null }
+export type LoraTask = Omit<TrainInput, 'model'> & { lora: string | null }
 
 export interface LoraBackendParts {
   base: BaseModel
@@ -108,7 +108,7 @@ class LoraBackend implements EngineBackend {
   }
 
   async train(input: TrainInput, hooks: TrainHooks): Promise<TrainResult> {
-    const { model, jobId: _, ...task } = input
+    const { model, ...task } = input
     const { loras, train } = this.parts
     const lora = this.loraOf(model)
     const result = await this.using(lora, () => train({ ...task, lora }, hooks))

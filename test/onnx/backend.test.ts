@@ -51,7 +51,6 @@ const rows: TrainingRow[] = TASK.map(([question, answer]) => ({
 }))
 
 const input = (overrides: Partial<TrainInput> = {}): TrainInput => ({
-  jobId: 'job',
   model: 'tiny',
   rows,
   validationRows: rows.slice(0, 2),

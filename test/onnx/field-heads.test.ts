@@ -49,7 +49,6 @@ const open = async (
 }
 
 const inputOf = (rows: TrainingRow[]): TrainInput => ({
-  jobId: 'job',
   model: 'tiny-bert',
   rows,
   validationRows: [],

@@ -82,7 +82,6 @@ const open = async (
 }
 
 const input = (rows: TrainingRow[]): TrainInput => ({
-  jobId: 'job',
   model: 'tiny-bert',
   rows,
   validationRows: [],

@@ -113,7 +113,7 @@ const distilHere = async (task: LoraTask): Promise<number[]> => {
     log,
   })
   const losses: number[] = []
-  await backend.train({ ...task, jobId: 'taught', model: 'tiny' }, hooksInto(losses))
+  await backend.train({ ...task, model: 'tiny' }, hooksInto(losses))
   await backend.close()
   return losses
 }
