@@ -5,10 +5,8 @@
 import { detectResponseType, knownLabels, listedIn } from '../core/answer/response-type.ts'
 import { foldsOf, type Comparison } from '../core/answer/agreement.ts'
 import { outcomeOf, textOf } from '../core/answer/outcome.ts'
-import { boundTokens, boundUsd } from '../core/cost/cost-bound.ts'
-import { requestCost, tokensCost, type Price } from '../core/cost/prices.ts'
+import { requestCost, type Price } from '../core/cost/prices.ts'
 import { groupBy } from '../core/group-by.ts'
-import { isSuccess } from '../core/http-status.ts'
 import { randomPart } from '../core/learn/bursts.ts'
 import { HELD_OUT_MS, randomOfReading } from '../core/learn/split.ts'
 import { completionOf } from '../core/log/record-bodies.ts'
@@ -21,31 +19,32 @@ import {
   type MoveReport,
 } from '../core/move/move-report.ts'
 import { anchorText, type Template } from '../core/template/template.ts'
-import { readChatRequest } from '../core/request/chat-reading.ts'
-import { AppError, toAppError } from '../errors.ts'
-import { dialectOfRecord } from '../openai/dialect.ts'
-import { errorMessageIn } from '../openai/error-body.ts'
+import { AppError } from '../errors.ts'
 import { readByIds } from '../lifecycle/logged-texts.ts'
 import type { Store } from '../store/store.ts'
+import {
+  askModel,
+  expectedCost,
+  isRefusal,
+  LANES,
+  mostUsd,
+  refusalText,
+  type AskDeps,
+  type NoAnswer,
+} from './ask-model.ts'
 import { loadExchanges, type MatchedExchange } from './exchanges/exchanges.ts'
-import type { AskUpstream, UpstreamAnswer } from './replay.ts'
+import type { UpstreamAnswer } from './replay.ts'
 
-/** Requests at the same time. */
-const LANES = 4
 /** Further exchanges that are read, because of a conversation one turn counts. */
 const READ_AHEAD = 4
-/** Of a request that comes too soon, or that the upstream has no room for. */
-const [TRIES, WAIT_MS, MAX_WAIT_MS] = [4, 1_000, 30_000]
 /** Requests without an answer, one after the other, that end it. */
 const MAX_FAILURES = 10
 /** Refused requests before the first answer, after which the model is taken to be not there. */
 const MAX_FIRST_REFUSALS = 5
 
-export interface MoveDeps {
+export interface MoveDeps extends AskDeps {
   store: Store
-  ask: AskUpstream
   now: () => number
-  sleep: (ms: number) => Promise<void>
 }
 
 export interface MoveOptions {
@@ -64,26 +63,10 @@ export interface MoveOptions {
   onProgress: (done: number, of: number) => void
 }
 
-const withModel = (body: string, model: string): string =>
-  JSON.stringify({ ...(JSON.parse(body) as Record<string, unknown>), model })
-
 /** One logged request of the sample. */
 interface Sampled {
   exchange: MatchedExchange
   record: StoredRecord
-}
-
-/** US dollars that a request can cost at most; Infinity: it has no bound. */
-const mostUsd = ({ record }: Sampled, { to, price }: Pick<MoveOptions, 'to' | 'price'>): number => {
-  const dialect = dialectOfRecord(record)
-  const { outcome } = readChatRequest(Buffer.from(withModel(record.request, to)), dialect)
-  if (typeof outcome === 'string') return Infinity
-  try {
-    return boundUsd(price, boundTokens(outcome, price))
-  } catch (error) {
-    if (toAppError(error).code === 'invalid-request') return Infinity
-    throw error
-  }
 }
 
 /** The requests that a move sends, and what they will cost. */
@@ -92,20 +75,6 @@ export interface MovePlan {
   /** US dollars, as if the new model answered as long as the old one */
   expectedUsd: number
 }
-
-/** Of most texts and tokenizers fewer than a token has. */
-const CHARS_OF_TOKEN = 3
-/** Of an answer that the log does not have. */
-const ANSWER_CHARS = 3_000
-
-const expectedCost = ({ record: { usage, request, response } }: Sampled, price: Price): number =>
-  (usage && requestCost(price, usage)) ??
-  tokensCost(price, {
-    input: request.length / CHARS_OF_TOKEN,
-    cachedInput: 0,
-    cacheWrite: 0,
-    output: (response?.length ?? ANSWER_CHARS) / CHARS_OF_TOKEN,
-  })
 
 type SampleOptions = Pick<MoveOptions, 'template' | 'requests' | 'kindShare' | 'seed'>
 
@@ -142,21 +111,9 @@ export const planMove = async (
     sample.push({ record, exchange: exchanges.get(record.id)! })
   if (sample.length === 0)
     throw new AppError('invalid-state', 'the log has no request of the template with its answer')
-  const expectedUsd = sample.reduce((sum, one) => sum + expectedCost(one, options.price), 0)
+  const expectedUsd = sample.reduce((sum, one) => sum + expectedCost(one.record, options.price), 0)
   return { sample, expectedUsd }
 }
-
-const messageOf = ({ status, body }: UpstreamAnswer): string => {
-  const message = errorMessageIn(body)
-  return message === null ? String(status) : `${status}: ${message}`
-}
-
-/** Of the request and not of the moment: with the new model it is not possible. */
-const isRefusal = (status: number): boolean =>
-  status >= 400 && status < 500 && status !== 408 && status !== 429
-
-/** `lost`: it may have been charged; `not-sent`: the operator's key must not go there; `refused`: for the moment. */
-type NoAnswer = 'lost' | 'not-sent' | 'refused'
 
 class Sender {
   private readonly deps: MoveDeps
@@ -172,14 +129,14 @@ class Sender {
   /** @throws AppError `upstream-unavailable` where the model is not there */
   async send({ record, exchange }: Sampled): Promise<MovedRequest | NoAnswer> {
     const { now } = this.deps
-    const { oldPrice } = this.options
+    const { oldPrice, to: name, price } = this.options
     const old: ModelAnswer = {
       outcome: exchange.outcome,
       ms: record.durationMs,
       usd: (oldPrice && record.usage && requestCost(oldPrice, record.usage)) ?? null,
     }
     const begun = now()
-    const answer = await this.ask(record)
+    const answer = await askModel(this.deps, record, { name, price })
     if (typeof answer === 'string') return answer
     const ms = now() - begun
     if (isRefusal(answer.status)) return { old, new: { refused: this.refused(answer), ms } }
@@ -188,7 +145,7 @@ class Sender {
   }
 
   private refused(answer: UpstreamAnswer): string {
-    const message = messageOf(answer)
+    const message = refusalText(answer)
     const isGone = [401, 403, 404].includes(answer.status)
     this.refusals++
     if (this.answers === 0 && (isGone || this.refusals >= MAX_FIRST_REFUSALS))
@@ -206,22 +163,6 @@ class Sender {
       outcome: outcomeOf(completion),
       ms,
       usd: usage && requestCost(this.options.price, usage),
-    }
-  }
-
-  /**
-   * A request that was lost on its way may have been charged, so it is not repeated; one that was refused for the
-   * moment is. @returns why it has no answer, where it has none
-   */
-  private async ask(record: StoredRecord): Promise<UpstreamAnswer | NoAnswer> {
-    const { ask, sleep } = this.deps
-    const asked = { ...record, request: withModel(record.request, this.options.to) }
-    for (let attempt = 1; ; attempt++) {
-      const answer = await ask(asked).catch(() => 'lost' as const)
-      if (answer === null) return 'not-sent'
-      if (answer === 'lost' || isSuccess(answer.status) || isRefusal(answer.status)) return answer
-      if (attempt === TRIES) return 'refused'
-      await sleep(Math.min(MAX_WAIT_MS, answer.retryAfterMs ?? WAIT_MS * 2 ** attempt))
     }
   }
 }
@@ -270,7 +211,9 @@ export const measureMove = async (
   options: MoveOptions
 ): Promise<Moved> => {
   const budget = createBudget(options.budgetUsd)
-  const bounds = new Map(sample.map((one) => [one, mostUsd(one, options)]))
+  const bounds = new Map(
+    sample.map((one) => [one, mostUsd(one.record, { name: options.to, price: options.price })])
+  )
   const sender = new Sender(deps, options)
   const rows: MovedRequest[] = []
   const open = [...sample]
@@ -285,7 +228,7 @@ export const measureMove = async (
         open.length = 0
         throw error
       })
-      budget.end(bound, costOf(row, expectedCost(next, options.price)))
+      budget.end(bound, costOf(row, expectedCost(next.record, options.price)))
       if (typeof row === 'string') {
         failed++
         if (row === 'not-sent') kept++
