@@ -31,9 +31,9 @@ import {
   refusalText,
   type AskDeps,
   type NoAnswer,
-} from './ask-model.ts'
+} from './answers/ask-model.ts'
 import { loadExchanges, type MatchedExchange } from './exchanges/exchanges.ts'
-import type { UpstreamAnswer } from './replay.ts'
+import type { UpstreamAnswer } from './deps.ts'
 
 /** Further exchanges that are read, because of a conversation one turn counts. */
 const READ_AHEAD = 4

@@ -110,9 +110,11 @@ export class WorkerHarness {
       retention: { bodiesMs: 1e15, recordsMs: 1e15 },
       economics: openEconomics(this.store, economicsSettings(CONFIG, []), now),
       replayUpstream: null,
+      askUpstream: null,
       readModelLists: null,
       webhook: null,
       costUsd: () => null,
+      priceOf: () => null,
       deprecatedOn: () => null,
       now,
       // the fake engine answers before any limit is reached

@@ -2,15 +2,15 @@
  * Sends a logged request to another model with the operator's key: what it can cost, what it is expected to cost, and
  * when it is sent again. `promptintern move` and the arms of other models ask in the same way.
  */
-import { boundTokens, boundUsd } from '../core/cost/cost-bound.ts'
-import { requestCost, tokensCost, type Price } from '../core/cost/prices.ts'
-import { isSuccess } from '../core/http-status.ts'
-import type { StoredRecord } from '../core/log/record.ts'
-import { readChatRequest } from '../core/request/chat-reading.ts'
-import { toAppError } from '../errors.ts'
-import { dialectOfRecord } from '../openai/dialect.ts'
-import { errorMessageIn } from '../openai/error-body.ts'
-import type { AskUpstream, UpstreamAnswer } from './replay.ts'
+import { boundTokens, boundUsd } from '../../core/cost/cost-bound.ts'
+import { requestCost, tokensCost, type Price } from '../../core/cost/prices.ts'
+import { isSuccess } from '../../core/http-status.ts'
+import type { StoredRecord } from '../../core/log/record.ts'
+import { readChatRequest } from '../../core/request/chat-reading.ts'
+import { toAppError } from '../../errors.ts'
+import { dialectOfRecord } from '../../openai/dialect.ts'
+import { errorMessageIn } from '../../openai/error-body.ts'
+import type { AskUpstream, UpstreamAnswer } from '../deps.ts'
 
 /** Requests at the same time. */
 export const LANES = 4
@@ -20,6 +20,8 @@ const [TRIES, WAIT_MS, MAX_WAIT_MS] = [4, 1_000, 30_000]
 export interface AskDeps {
   ask: AskUpstream
   sleep: (ms: number) => Promise<void>
+  /** of a request that comes too soon; four by default */
+  tries?: number | undefined
 }
 
 export interface AskedModel {
@@ -77,21 +79,40 @@ export const isRefusal = (status: number): boolean =>
 /** `lost`: it may have been charged; `not-sent`: the operator's key must not go there; `refused`: for the moment. */
 export type NoAnswer = 'lost' | 'not-sent' | 'refused'
 
+/** Nothing was sent: undici's codes, and those of the system. */
+const NOT_CONNECTED = new Set([
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
+
+const NO_CONNECTION: UpstreamAnswer = { status: 503, body: '', retryAfterMs: null }
+
+const isNotConnected = (error: unknown): boolean => {
+  const { cause } = error as { cause?: { code?: unknown } }
+  return NOT_CONNECTED.has(String(cause?.code))
+}
+
 /**
  * A request that was lost on its way may have been charged, so it is not repeated; one that was refused for the
  * moment is. @returns why it has no answer, where it has none
  */
 export const askModel = async (
-  { ask, sleep }: AskDeps,
+  { ask, sleep, tries = TRIES }: AskDeps,
   record: StoredRecord,
   model: AskedModel
 ): Promise<UpstreamAnswer | NoAnswer> => {
   const asked = { ...record, request: withModel(record.request, model) }
   for (let attempt = 1; ; attempt++) {
-    const answer = await ask(asked).catch(() => 'lost' as const)
+    const answer = await ask(asked).catch((error: unknown) =>
+      isNotConnected(error) ? NO_CONNECTION : ('lost' as const)
+    )
     if (answer === null) return 'not-sent'
     if (answer === 'lost' || isSuccess(answer.status) || isRefusal(answer.status)) return answer
-    if (attempt === TRIES) return 'refused'
+    if (attempt >= tries) return 'refused'
     await sleep(Math.min(MAX_WAIT_MS, answer.retryAfterMs ?? WAIT_MS * 2 ** attempt))
   }
 }
