@@ -164,6 +164,7 @@ const RULES: Record<string, Rule> = {
       'src/lifecycle',
       'src/savings/economics.ts',
       'src/savings/announced-retirements.ts',
+      'src/savings/model-proof.ts',
       'src/engine',
       'src/openai',
       'src/errors.ts',

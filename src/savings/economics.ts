@@ -114,9 +114,12 @@ export const openEconomics = (
       const others = live
         .filter(({ version }) => version !== template.version)
         .map(({ version }) => drafts.get(version)!)
-      const [engineUsd] = shareEngine(monthUsd, [own, ...others].map(savedPerMonth))
+        .filter(({ otherModel }) => otherModel === null)
+      const [shared = 0] = shareEngine(monthUsd, [own, ...others].map(savedPerMonth))
+      // the engine does not run for another model
+      const engineUsd = own.otherModel === null ? shared : 0
       const { model } = template
-      return [[template.version, economicsOf(own, { model, engineUsd: engineUsd!, settings })]]
+      return [[template.version, economicsOf(own, { model, engineUsd, settings })]]
     })
     return new Map(economics)
   }

@@ -1,6 +1,6 @@
 /** The money of one internalization for answers of other models. What was paid is stored, so a restart does not forget it. */
 import { createBudget } from '../../core/move/budget.ts'
-import { readJsonSnapshot, saveJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
+import { readProofUsd, saveProofUsd } from '../../savings/model-proof.ts'
 import type { Store } from '../../store/store.ts'
 
 /** US dollars of one request. */
@@ -22,8 +22,6 @@ export type Pay = <T>(
 /** Of what has another limit. */
 export const payAlways: Pay = async (_usd, send) => (await send()).answer
 
-const nameOf = (internalizationId: string): string => `model-proof:${internalizationId}`
-
 /**
  * At most one request goes beyond the limit. After a crash, requests that were under way count as paid.
  * @param limitUsd null: nothing may be paid
@@ -33,13 +31,11 @@ export const openProofBudget = async (
   internalizationId: string,
   limitUsd: number | null
 ): Promise<Pay> => {
-  const name = nameOf(internalizationId)
-  const before = await readJsonSnapshot<{ usd: number }>(store, name)
-  const budget = createBudget(limitUsd ?? 0, before?.usd ?? 0)
+  const budget = createBudget(limitUsd ?? 0, await readProofUsd(store, internalizationId))
   const underway = new Set<Promise<unknown>>()
   let expectedUsd = 0
   const save = (): Promise<void> =>
-    saveJsonSnapshot(store, name, { usd: budget.spentUsd + expectedUsd })
+    saveProofUsd(store, internalizationId, budget.spentUsd + expectedUsd)
 
   const buy: Pay = async ({ most, expected }, send) => {
     expectedUsd += expected

@@ -139,10 +139,14 @@ export const respondentOf = (arm: Arm): Respondent => ({
   ...(arm.model && { model: arm.model }),
 })
 
+/** @throws AppError `engine-unavailable` for a lora without an engine */
 export const answererOf = (
-  deps: AskDeps & { engine: Engine },
+  deps: AskDeps & Pick<WorkerDeps, 'engine'>,
   { lora, model }: Respondent,
   answers: AnswerRules,
   buying: Buying
-): RowAnswerer =>
-  model === undefined ? ofEngine(deps.engine, answers, lora) : ofModel(deps, model, buying)
+): RowAnswerer => {
+  if (model !== undefined) return ofModel(deps, model, buying)
+  if (deps.engine === null) throw new AppError('engine-unavailable', 'there is no engine to ask')
+  return ofEngine(deps.engine, answers, lora)
+}

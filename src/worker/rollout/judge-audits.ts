@@ -200,7 +200,7 @@ const judgeAll = async (ids: string[], judge: (id: string) => Promise<Pair>): Pr
  */
 export const judgeAudits = async (
   deps: WorkerDeps,
-  engine: Engine,
+  engine: Engine | null,
   formats: AnswerFormats,
   audited: AuditedRoute
 ): Promise<number> => {
