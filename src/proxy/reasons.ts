@@ -36,6 +36,8 @@ export type SkipReason =
   | 'traffic-share'
   | typeof AUDIT
   | 'response-format'
+  | 'credential-elsewhere'
+  | 'model-not-allowed'
   | 'engine-missing'
   | 'engine-paused'
 

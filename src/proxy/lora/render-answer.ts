@@ -44,7 +44,7 @@ const fingerprintOf = (lora: string): string => `fp_${hash('sha256', lora).slice
 
 export const renderAnswer = (
   { echoModel, now }: RenderDeps,
-  { admitted, request: asked, route: { lora } }: Matched,
+  { admitted, request: asked, route: { lora, model: other } }: Matched,
   { content, logprobs, usage }: GivenAnswer
 ): Rendered => {
   const { exchange } = admitted.read
@@ -56,7 +56,7 @@ export const renderAnswer = (
     itemId: outputItemId('msg', id, 0),
     created: Math.floor(at / 1000),
     completed: Math.floor(now() / 1000),
-    model: echoModel ? model : lora,
+    model: echoModel ? model : (other?.name ?? lora),
     fingerprint: fingerprintOf(lora),
     logprobs,
     ...answerParts(exchange, asked, content),

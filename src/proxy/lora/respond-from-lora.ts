@@ -38,23 +38,22 @@ const tell = (breaker: Breaker, answer: LoraAnswer): void => {
 
 const ask = async (
   { limits, formats, metrics, fault, setTimer }: AskDeps,
-  { matched, engine, breaker }: Routed
+  { matched, answerer, breaker }: Routed
 ): Promise<LoraAnswer> => {
   const { client, exchange } = matched.admitted.read
   const { lora } = matched.route
   const abort = new AbortController()
   client.onGone(() => abort.abort())
-  metrics.engineAsked(engine.name)
-  const answer = await askLora(engine, matched, matched.request, {
+  metrics.engineAsked(answerer.name)
+  const answer = await askLora(answerer, matched.route, matched.request, {
     timeoutMs: limits.adaptedTimeoutMs,
-    maxTokens: limits.adaptedMaxTokens,
     formats,
     signal: abort.signal,
     setTimer,
     onFault: (error, reason) =>
-      fault('engine', error, { request: exchange.id, engine: engine.name, lora, reason }),
+      fault('engine', error, { request: exchange.id, engine: answerer.name, lora, reason }),
   })
-  metrics.engineDone(engine.name)
+  metrics.engineDone(answerer.name)
   tell(breaker, answer)
   return answer
 }
@@ -139,7 +138,7 @@ const give = (
 ): void => {
   const { read } = matched.admitted
   const { model, tenant } = read.exchange
-  const { lora, templateTokens: promptTokensSaved } = matched.route
+  const { lora, templateTokens: promptTokensSaved, model: other } = matched.route
   const templateVersion = matched.route.template.version
   const headers = routeHeaders({
     route: 'answered',
@@ -153,7 +152,7 @@ const give = (
   const firstByteAt = deps.now()
   deps.metrics.request('answered')
   deps.given.add(tenant, matched.request.messages, content, { templateVersion, lora, model })
-  const savedUsd = deps.savedUsd(model, promptTokensSaved, usage)
+  const savedUsd = deps.savedUsd(model, { promptTokensSaved, usage, other: other?.name ?? null })
   deps.metrics.saved(promptTokensSaved, savedUsd)
   const route: RouteOutcome = {
     templateVersion,
