@@ -13,8 +13,7 @@ import { AppError } from '../../errors.ts'
 import type { Dialect } from '../../openai/dialect.ts'
 import type { Usage } from '../../openai/chat.ts'
 import { checkMembers, checkModel } from './limit-checks.ts'
-import { purchasesOf, type Purchases } from './purchase.ts'
-import type { Slices } from './slices.ts'
+import { purchasesOf, type LimitsOptions, type Purchases } from './purchase.ts'
 
 /** The most that a metered request can take. */
 interface Wanted {
@@ -67,12 +66,6 @@ export interface Limits {
   admit(key: IssuedKey, asked: AskedCompletion): Soon<Charge>
   /** Admits a request that is not read. @throws AppError `rate-limited` */
   admitUnread(key: IssuedKey): Soon<void>
-}
-
-export interface LimitsOptions {
-  /** null for a model without a price */
-  priceOf: (model: string) => Price | null
-  slices: Pick<Slices, 'take' | 'settle'>
 }
 
 const ONE_REQUEST = { requests: 1, tokens: 0, usd: 0 }

@@ -1,12 +1,18 @@
 /** Further answers of other models that are bought for a call of an issued key. They count for its money alone. */
 import type { ChatReading } from '../../core/request/chat-reading.ts'
 import { boundTokens, boundUsd } from '../../core/cost/cost-bound.ts'
-import { requestCost } from '../../core/cost/prices.ts'
+import { requestCost, type Price } from '../../core/cost/prices.ts'
 import { estimateRequest } from '../../core/cost/token-estimate.ts'
 import { allowsModel, type IssuedKey } from '../../core/keys/issued-key.ts'
 import type { Reservation } from '../../core/keys/slice.ts'
 import type { Usage } from '../../openai/chat.ts'
-import type { LimitsOptions, Soon } from './limits.ts'
+import type { Slices } from './slices.ts'
+
+export interface LimitsOptions {
+  /** null for a model without a price */
+  priceOf: (model: string) => Price | null
+  slices: Pick<Slices, 'take' | 'settle'>
+}
 
 export interface Purchase {
   /** Only the first call counts. @param billed `unknown` costs all that was reserved */
@@ -18,7 +24,7 @@ export interface Purchases {
   /** Whether the key may use the model. */
   allows(model: string): boolean
   /** Reserves the money of an answer. @returns null where the key has not so much, or its cost has no bound */
-  buy(model: string): Soon<Purchase | null>
+  buy(model: string): Purchase | null | Promise<Purchase | null>
 }
 
 /** @param reading null for a body that was not read: then the key has no limits */
