@@ -18,7 +18,7 @@ export type ModelArmName = `${typeof MODEL_ARM}${string}`
 export type ArmName = TrainedArmName | ModelArmName
 
 /** The name is a part of headers and of lists separated by commas. */
-const MODEL_ARM_NAME = /^model:[!-+\-~]{1,100}$/
+const MODEL_ARM_NAME = /^model:[!-+\x2d-~]{1,100}$/
 
 export const isModelArm = (name: string): name is ModelArmName => MODEL_ARM_NAME.test(name)
 
