@@ -5,7 +5,7 @@ const TEXTS: Record<string, string> = {
   'credential-not-accepted':
     'the upstream has not accepted the caller’s credentials for this model lately',
   'several-choices': 'the request asks for several answers',
-  logprobs: 'the request has top_logprobs without logprobs',
+  logprobs: 'the request has top_logprobs without logprobs, or wants those of a model without any',
   tools: 'the request has tools that the template does not have',
   modality: 'the request asks for more than text',
   sampling: 'the request has a temperature over 1, a penalty or logit_bias',
@@ -21,6 +21,9 @@ const TEXTS: Record<string, string> = {
   'traffic-share': 'outside of the share of the traffic that it may answer',
   audit: 'drawn at random for an audit',
   'routes-too-old': 'the proxy could not check for minutes whether the route is still live',
+  'credential-elsewhere':
+    'the other model has an upstream of its own, which must not get the caller’s credential',
+  'model-not-allowed': 'the caller’s key may not use the other model',
   'engine-missing': 'the engine is not configured',
   'engine-paused': 'the engine failed and is not asked for some seconds',
   'low-confidence': 'its confidence was below the threshold',
@@ -39,7 +42,7 @@ const TEXTS: Record<string, string> = {
   'no-logprobs': 'the engine did not give the probabilities that were needed',
   'engine-timeout': 'the engine was too slow',
   'engine-refused': 'the engine refused the request',
-  'engine-error': 'the engine failed',
+  'engine-error': 'the engine, or the other model, failed or was refused',
   'route-gone': 'the route was removed meanwhile',
   'client-closed': 'the client left first',
   internal: 'a fault of the proxy',
