@@ -47,6 +47,7 @@ export type FaultReason =
   | 'low-confidence'
   | 'engine-timeout'
   | 'engine-refused'
+  | 'over-budget'
   | 'client-closed'
   | 'route-gone'
   | 'internal'

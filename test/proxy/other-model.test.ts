@@ -272,6 +272,12 @@ describe('the original model answers', () => {
     expect(harness.upstream.bodies()).toEqual([BODY])
   })
 
+  it('without asking it for a while where it refuses each request', async () => {
+    harness.upstream.respond = byModel(respondJson({ error: {} }, 400))
+    for (let i = 0; i < 3; i++) await harness.send(BODY)
+    expectFallback(await harness.send(BODY), BODY, 'engine-paused')
+  })
+
   it.each<[string, string, Record<string, unknown>]>([
     ['several answers', 'several-choices', { n: 2 }],
     ['an answer that is stored', 'unsupported-field', { store: true }],
@@ -441,7 +447,7 @@ describe('with issued keys', () => {
     // at most a token a byte, and the longest answer
     const most = 0.01 * Buffer.byteLength(body) + 50 * 0.02
     await open({ budget: { usd: 1.05 * most, period: 'total' } })
-    expectFallback(await send(), body, 'engine-refused')
+    expectFallback(await send(), body, 'over-budget')
     expect(harness.upstream.bodies()).toEqual([body])
     await open({ budget: { usd: 1.2 * most, period: 'total' } })
     expect(contentOf(await send())).toBe('from the cheap one')

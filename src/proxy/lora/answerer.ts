@@ -1,5 +1,6 @@
 /** What answers a routed request in place of its upstream. Made for one request. */
 import { answerOfModel } from '../../core/answer/model-answer.ts'
+import { countableUsage } from '../../core/cost/token-estimate.ts'
 import { isSuccess } from '../../core/http-status.ts'
 import { adaptedRequest, type OtherModel } from '../../core/route/route.ts'
 import type { Engine, GeneratedDelta } from '../../engine/engine.ts'
@@ -119,9 +120,9 @@ export const modelAnswerer = (
     const given = answerOfModel(completion)
     if (given === null)
       throw new AppError('upstream-unavailable', `the answer of ${model.name} is no completion`)
-    const usage = completion?.usage ?? null
-    purchase?.settle(usage ?? 'unknown')
-    return { ...given, usage }
+    const counted = countableUsage(completion?.usage ?? null)
+    purchase?.settle(counted ?? 'unknown')
+    return { ...given, usage: counted && (completion?.usage ?? null) }
   }
   return {
     name: `model:${model.name}`,

@@ -124,6 +124,7 @@ const generate = async (
 const faultOfError = (error: unknown): FaultReason => {
   if (!(error instanceof AppError)) return 'engine-error'
   if (error.code === 'engine-timeout') return 'engine-timeout'
+  if (error.code === 'budget-exceeded') return 'over-budget'
   return error.status < 500 ? 'engine-refused' : 'engine-error'
 }
 
@@ -153,7 +154,8 @@ export const askLora = async (
   } catch (error) {
     if (signal.aborted) return { ...fault('client-closed'), usage: draft.usage }
     const reason = deadline.signal.aborted ? 'engine-timeout' : faultOfError(error)
-    onFault(error, reason)
+    // the key's own limit is no fault
+    if (reason !== 'over-budget') onFault(error, reason)
     return fault(reason)
   } finally {
     cancelDeadline()

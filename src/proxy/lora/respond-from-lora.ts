@@ -3,7 +3,6 @@ import type { RouteOutcome } from '../../core/log/record.ts'
 import type { Usage } from '../../openai/chat.ts'
 import { askLora, type GivenAnswer, type LoraAnswer } from './ask-lora.ts'
 import type { GivenAnswers } from '../after-ours/given-answers.ts'
-import type { Breaker } from '../breaker.ts'
 import type { StepDeps } from '../deps.ts'
 import { recordHeader, type ChatExchange } from '../exchange.ts'
 import { routeHeaders } from '../headers.ts'
@@ -30,16 +29,23 @@ type LoraDeps = AskDeps & RenderDeps & GiveDeps & Pick<StepDeps, 'routes' | 'kep
 
 /** Faults of the engine itself; for all others it has answered. */
 const ENGINE_FAULTS = new Set<FaultReason>(['engine-error', 'engine-timeout'])
+/** A model that refuses one request after the other cannot answer this route. */
+const MODEL_FAULTS = new Set<FaultReason>([...ENGINE_FAULTS, 'engine-refused'])
+/** It was not asked to the end. */
+const SAYS_NOTHING = new Set<FaultReason>(['client-closed', 'over-budget'])
 
-const tell = (breaker: Breaker, answer: LoraAnswer): void => {
-  if (!answer.given && ENGINE_FAULTS.has(answer.reason)) breaker.failed()
-  else if (answer.given || answer.reason !== 'client-closed') breaker.succeeded()
+const tell = ({ breaker, matched }: Routed, answer: LoraAnswer): void => {
+  const faults = matched.route.model === undefined ? ENGINE_FAULTS : MODEL_FAULTS
+  if (answer.given) breaker.succeeded()
+  else if (faults.has(answer.reason)) breaker.failed()
+  else if (!SAYS_NOTHING.has(answer.reason)) breaker.succeeded()
 }
 
 const ask = async (
   { limits, formats, metrics, fault, setTimer }: AskDeps,
-  { matched, answerer, breaker }: Routed
+  routed: Routed
 ): Promise<LoraAnswer> => {
+  const { matched, answerer } = routed
   const { client, exchange } = matched.admitted.read
   const { lora } = matched.route
   const abort = new AbortController()
@@ -54,7 +60,7 @@ const ask = async (
       fault('engine', error, { request: exchange.id, engine: answerer.name, lora, reason }),
   })
   metrics.engineDone(answerer.name)
-  tell(breaker, answer)
+  tell(routed, answer)
   return answer
 }
 

@@ -56,12 +56,14 @@ const ofEngine =
     }
   }
 
-type AskDeps = Pick<WorkerDeps, 'store' | 'askUpstream' | 'priceOf' | 'sleep'>
+type AskDeps = Pick<WorkerDeps, 'store' | 'askUpstream' | 'priceOf' | 'sleep' | 'now'>
 
 export interface Buying {
   pay: Pay
   /** how often a request is sent that the upstream has no room for; by default some times */
   tries?: number
+  /** milliseconds since the epoch; one that it has no room for after that counts as not answered */
+  patientUntil?: number
 }
 
 /** US dollars. What was lost on its way may have been charged. */
@@ -108,7 +110,11 @@ export const askedModel = (
  * @throws AppError `upstream-unavailable` where there may be one later
  */
 const ofModel =
-  (deps: AskDeps, other: OtherModel, { pay, tries }: Buying): RowAnswerer =>
+  (
+    deps: AskDeps,
+    other: OtherModel,
+    { pay, tries, patientUntil = Infinity }: Buying
+  ): RowAnswerer =>
   async (exchange) => {
     const { model, ask } = askedModel(deps, other)
     const [record] = await deps.store.records.byIds([exchange.id])
@@ -122,9 +128,9 @@ const ofModel =
     })
     if (bought === null) return { deferred: BUDGET_SPENT, usd: 0 }
     const { answer, usd } = bought
-    if (answer === 'refused')
+    if (answer === 'refused' && deps.now() < patientUntil)
       throw new AppError('upstream-unavailable', `${model.name} does not answer for the moment`)
-    if (answer === 'lost') return { deferred: 'engine-timeout', usd }
+    if (answer === 'refused' || answer === 'lost') return { deferred: 'engine-error', usd }
     if (answer === 'not-sent') return { deferred: 'unsupported-field', usd }
     return { ...readOther(record, other, answer), usd }
   }

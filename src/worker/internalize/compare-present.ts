@@ -50,6 +50,9 @@ const planOf = (
   return { ...plan!, kinds, answers: { ...answers, fields } }
 }
 
+const mayBuy = ({ config, askUpstream, priceOf }: WorkerDeps, model: string): boolean =>
+  config.modelProofUsd !== null && askUpstream !== null && priceOf(model) !== null
+
 /** Where the live route's model may not be asked, the successor is judged by itself. */
 const withoutPresent = ({ log }: WorkerDeps, { lora }: Respondent): null => {
   const message = `the successor is not compared with ${lora}: MODEL_PROOF_USD does not allow it`
@@ -74,8 +77,8 @@ export const comparedPresent = async (
   const exchanges = await exchangesByIds(deps.store, template, plan.holdoutRecordIds)
   const presentPlan = planOf(present, plan)
   const respondent = respondentOf(winningArm(present)!)
-  const isFree = respondent.model === undefined
-  if (!isFree && deps.config.modelProofUsd === null) return withoutPresent(deps, respondent)
+  if (respondent.model !== undefined && !mayBuy(deps, respondent.model.name))
+    return withoutPresent(deps, respondent)
   const asked = {
     store: deps.store,
     formats,

@@ -130,6 +130,9 @@ const decided = async (
   }
 }
 
+/** How long an evaluation waits for a model that has no room: others wait for it. */
+const PATIENCE_MS = 3_600_000
+
 /** Answers and stores the rows that an arm has not answered yet. @param done of all arms, which get them */
 const evaluateArm = async (
   context: EvaluationContext,
@@ -150,7 +153,7 @@ const evaluateArm = async (
       { ...deps, engine: context.engine },
       respondentOf(plan.arms[arm]!),
       plan.answers,
-      context
+      { pay: context.pay, patientUntil: internalization.updatedAt + PATIENCE_MS }
     ),
   }
   const batchRows = plan.arms[arm]!.model === undefined ? BATCH_ROWS : LANES
