@@ -7,6 +7,10 @@ import {
 } from '../../src/core/internalization/internalization.ts'
 import type { Price } from '../../src/core/cost/prices.ts'
 import { AppError } from '../../src/errors.ts'
+import type { ProofFile } from '../../src/core/proof/proof-file.ts'
+import { verifyProof } from '../../src/core/proof/verify-proof.ts'
+import { proofFile } from '../../src/lifecycle/proof-file.ts'
+import { QUICK_PROMISE } from '../kit/records/facts.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
 import { readProofUsd } from '../../src/savings/model-proof.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -14,7 +18,7 @@ import type { AskUpstream, WorkerDeps } from '../../src/worker/deps.ts'
 import { usageOf } from '../../src/openai/usage/usage.ts'
 import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
-import { useWorkerHarness, type WorkerHarness } from './harness.ts'
+import { HOUR_MS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 import { Watched } from './watched-route.ts'
 
 const ROWS = 150
@@ -125,6 +129,10 @@ describe('a cheaper model', () => {
     })
     expect(JSON.parse(asked.at(-1)!)).not.toHaveProperty('logprobs')
     expect(await readProofUsd(harness.store, row.id)).toBeCloseTo(asked.length * ANSWER_USD)
+    const file = JSON.parse(
+      JSON.stringify(await proofFile(harness.store, row, harness.now))
+    ) as ProofFile
+    expect(verifyProof(file, QUICK_PROMISE).checks.filter(({ holds }) => !holds)).toEqual([])
     const context = { by: 'admin', now: harness.now, rollout: AT_ONCE }
     await goLive(harness.store, row, context)
     expect(await harness.store.routes.list()).toMatchObject([
@@ -293,6 +301,49 @@ describe('the money', () => {
     const { row } = await judged({ askUpstream })
     expect(row.state.name).toBe('approval')
     expect(row.verdict!.arms[0]!.coverage).toBe(1)
+  })
+})
+
+describe('an upstream that is away', () => {
+  /** Answers while the plan is made, and rejects so many requests then. */
+  const failing = (failures: number, error: Error) => {
+    const { asked, askUpstream } = standIn((number) => ({ text: right(number) }))
+    let left = failures
+    const failingAsk: AskUpstream = async (given) => {
+      if (asked.length > 2 && left-- > 0) throw error
+      return askUpstream(given)
+    }
+    return { asked, askUpstream: failingAsk }
+  }
+
+  it('costs nothing and is waited for where nothing was sent', async () => {
+    const refused = new TypeError('fetch failed', { cause: { code: 'ECONNREFUSED' } })
+    const { asked, askUpstream } = failing(40, refused)
+    const { harness, row } = await judged({ askUpstream })
+    expect(row.verdict!.arms[0]!.coverage).toBe(1)
+    expect(await readProofUsd(harness.store, row.id)).toBeCloseTo(asked.length * ANSWER_USD)
+  })
+
+  it('may have charged what was lost, which is not sent again', async () => {
+    const lost = new TypeError('fetch failed', { cause: { code: 'ECONNRESET' } })
+    const { asked, askUpstream } = failing(3, lost)
+    const { harness, row } = await judged({ askUpstream })
+    expect(asked).toHaveLength(evaluationRows(row.plan!) + 1 - 3)
+    const paid = await readProofUsd(harness.store, row.id)
+    expect(paid).toBeCloseTo((asked.length + 3) * ANSWER_USD)
+    expect(row.state.name).toBe('approval')
+  })
+
+  it('for an hour is given up, so that others can be judged', async () => {
+    let asked = 0
+    const { askUpstream } = standIn((number) =>
+      ++asked > 2 ? { status: 429 } : { text: right(number) }
+    )
+    const harness = await open({ from: 'candidate', engine: { encoder: 'alone' } })
+    const worker = await harness.worker(depsOf(harness, { askUpstream }))
+    const isOver = async () => ['rejected', 'failed'].includes(await harness.state())
+    await harness.runUntil(worker, isOver, HOUR_MS / 4)
+    expect((await harness.newest()).state).toMatchObject({ name: 'rejected' })
   })
 })
 

@@ -51,7 +51,7 @@ const Stages = ({ plan: { arms, templateTokens } }: { plan: InternalizationPlan 
       { name: 'Validation loss', isNumber: true },
     ]}
     rows={arms.flatMap((arm) => stageRows(arm, templateTokens))}
-    empty=""
+    empty="Nothing was trained."
   />
 )
 
