@@ -203,13 +203,13 @@ describe('a route of another model', () => {
   })
 })
 
-describe('the original model answers', () => {
-  const cut: Responder = (_request, response) => {
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': 999 })
-    response.write('{"id":')
-    response.destroy()
-  }
+const cut: Responder = (_request, response) => {
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': 999 })
+  response.write('{"id":')
+  response.destroy()
+}
 
+describe('the original model answers', () => {
   it.each<[string, string, Responder]>([
     ['is not there', 'engine-error', respondJson({ error: { message: 'cheap one' } }, 404)],
     ['is refused to the key', 'engine-error', respondJson({ error: {} }, 401)],

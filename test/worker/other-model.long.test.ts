@@ -119,7 +119,7 @@ describe('a cheaper model', () => {
     expect(plan!.arms).toMatchObject([{ name: 'model:cheap', stages: [], results: [] }])
     expect(verdict!.arms[0]).toMatchObject({ arm: 'model:cheap', coverage: 1, threshold: 0 })
     expect(verdict!.arms[0]!.agreement).toBeGreaterThan(0.97)
-    // two to find out about log-probabilities
+    // one to find out about log-probabilities
     expect(asked).toHaveLength(evaluationRows(plan!) + 1)
     const logged = JSON.parse(RECORDS[0]!.request!) as object
     expect(JSON.parse(asked.at(-1)!)).toMatchObject({
@@ -195,21 +195,21 @@ describe('a cheaper model', () => {
   })
 })
 
-describe('a model is left out, and nothing is paid,', () => {
-  const reasonOf = async (
-    changes: Partial<WorkerDeps>,
-    config: Partial<InternalizeOptions>
-  ): Promise<string> => {
-    const { asked, askUpstream } = standIn(disagreeing(100))
-    const { harness, row } = await judged({ askUpstream, ...changes }, config)
-    expect(asked).toEqual([])
-    expect(await readProofUsd(harness.store, row.id)).toBe(0)
-    expect(row.state).toMatchObject({ name: 'rejected', isUntrained: true })
-    const { reason } = row.state as { reason: string }
-    expect(harness.said(reason)).not.toEqual([])
-    return reason
-  }
+const reasonOf = async (
+  changes: Partial<WorkerDeps>,
+  config: Partial<InternalizeOptions>
+): Promise<string> => {
+  const { asked, askUpstream } = standIn(disagreeing(100))
+  const { harness, row } = await judged({ askUpstream, ...changes }, config)
+  expect(asked).toEqual([])
+  expect(await readProofUsd(harness.store, row.id)).toBe(0)
+  expect(row.state).toMatchObject({ name: 'rejected', isUntrained: true })
+  const { reason } = row.state as { reason: string }
+  expect(harness.said(reason)).not.toEqual([])
+  return reason
+}
 
+describe('a model is left out, and nothing is paid,', () => {
   it.each<[string, RegExp, Partial<WorkerDeps>, Partial<InternalizeOptions>]>([
     [
       'while nobody has allowed the cost, which is told',
@@ -304,18 +304,18 @@ describe('the money', () => {
   })
 })
 
-describe('an upstream that is away', () => {
-  /** Answers while the plan is made, and rejects so many requests then. */
-  const failing = (failures: number, error: Error) => {
-    const { asked, askUpstream } = standIn((number) => ({ text: right(number) }))
-    let left = failures
-    const failingAsk: AskUpstream = async (given) => {
-      if (asked.length > 2 && left-- > 0) throw error
-      return askUpstream(given)
-    }
-    return { asked, askUpstream: failingAsk }
+/** Answers while the plan is made, and rejects so many requests then. */
+const failing = (failures: number, error: Error) => {
+  const { asked, askUpstream } = standIn((number) => ({ text: right(number) }))
+  let left = failures
+  const failingAsk: AskUpstream = async (given) => {
+    if (asked.length > 2 && left-- > 0) throw error
+    return askUpstream(given)
   }
+  return { asked, askUpstream: failingAsk }
+}
 
+describe('an upstream that is away', () => {
   it('costs nothing and is waited for where nothing was sent', async () => {
     const refused = new TypeError('fetch failed', { cause: { code: 'ECONNREFUSED' } })
     const { asked, askUpstream } = failing(40, refused)
@@ -347,16 +347,16 @@ describe('an upstream that is away', () => {
   })
 })
 
-describe('a live route', () => {
-  const live = async (answers: Answers) => {
-    const { harness, row } = await judged({ askUpstream: standIn(disagreeing(100)).askUpstream })
-    const context = { by: 'admin', now: harness.now, rollout: AT_ONCE }
-    const alive = await goLive(harness.store, row, context)
-    const changes = depsOf(harness, { askUpstream: standIn(answers).askUpstream, engine: null })
-    const worker = await harness.worker({ ...changes, config: { ...changes.config, auto: false } })
-    return new Watched(harness, worker, alive)
-  }
+const live = async (answers: Answers) => {
+  const { harness, row } = await judged({ askUpstream: standIn(disagreeing(100)).askUpstream })
+  const context = { by: 'admin', now: harness.now, rollout: AT_ONCE }
+  const alive = await goLive(harness.store, row, context)
+  const changes = depsOf(harness, { askUpstream: standIn(answers).askUpstream, engine: null })
+  const worker = await harness.worker({ ...changes, config: { ...changes.config, auto: false } })
+  return new Watched(harness, worker, alive)
+}
 
+describe('a live route', () => {
   it('is audited by the other model, without an engine, and its cost counts', async () => {
     const watched = await live((number) => ({ text: right(number) }))
     await watched.audit(20)

@@ -32,7 +32,8 @@ export const openProofBudget = async (
   limitUsd: number | null
 ): Promise<Pay> => {
   const budget = createBudget(limitUsd ?? 0, await readProofUsd(store, internalizationId))
-  const underway = new Set<Promise<unknown>>()
+  const waiting: (() => void)[] = []
+  let underway = 0
   let expectedUsd = 0
   const save = (): Promise<void> =>
     saveProofUsd(store, internalizationId, budget.spentUsd + expectedUsd)
@@ -47,25 +48,20 @@ export const openProofBudget = async (
       return answer
     } finally {
       expectedUsd -= expected
+      underway--
       budget.end(most, paid)
+      for (const goOn of waiting.splice(0)) goOn()
       await save()
     }
   }
 
   return async (usd, send) => {
     while (!budget.mayStart(usd.most)) {
-      if (budget.isSpent || underway.size === 0) return null
-      await Promise.race(underway)
+      if (budget.isSpent || underway === 0) return null
+      await new Promise<void>((goOn) => waiting.push(goOn))
     }
     budget.start(usd.most)
-    const buying = buy(usd, send)
-    const ended: Promise<void> = buying
-      .then(
-        () => {},
-        () => {}
-      )
-      .then(() => void underway.delete(ended))
-    underway.add(ended)
-    return buying
+    underway++
+    return buy(usd, send)
   }
 }
