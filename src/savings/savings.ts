@@ -19,7 +19,7 @@ import {
   type EconomicsSettings,
 } from '../core/cost/template-economics.ts'
 import { groupBy } from '../core/group-by.ts'
-import type { Internalization } from '../core/internalization/internalization.ts'
+import { winningArm, type Internalization } from '../core/internalization/internalization.ts'
 import { liveHours } from '../core/internalization/live-hours.ts'
 import { PERIOD_NAMES, periodStart, type PeriodName } from '../core/cost/periods.ts'
 import { addHours, type Asked, type Charged, type TrafficHour } from '../core/log/traffic-hours.ts'
@@ -194,11 +194,19 @@ const NOTHING: Pick<TrafficHour, 'charged' | 'uncounted' | 'asked'> = {
   asked: [],
 }
 
+/** Of routes that the engine answers. */
+const engineHistories = ({ histories, internalizations }: Ledger): (readonly HistoryRow[])[] => {
+  const others = new Set(
+    internalizations.filter((row) => winningArm(row)?.model).map(({ id }) => id)
+  )
+  return [...histories].flatMap(([id, history]) => (others.has(id) ? [] : [history]))
+}
+
 const periodOf = (ledger: Ledger, from: number): Omit<PeriodSavings, 'auditsUsd'> => {
-  const { settings, histories, hours, internalizations, now } = ledger
+  const { settings, hours, internalizations, now } = ledger
   const [first, ...others] = hours.filter(({ hour }) => hour >= from)
   const sum = first === undefined ? NOTHING : others.reduce(addHours, first)
-  const engineHours = liveHours([...histories.values()], { from, to: now })
+  const engineHours = liveHours(engineHistories(ledger), { from, to: now })
   const engineUsd = engineHoursUsd(engineHours, settings)
   const costed = costedOf(ledger, from, sum.asked)
   const templates = templatesOf(costed, engineUsd)

@@ -33,6 +33,7 @@ const order = (number: number): Sent => ({
 
 beforeAll(async () => {
   await scene.start({
+    ENGINE_USD_PER_HOUR: '1',
     ARMS: `model:${CHEAP},model:gpt-4.1`,
     MODEL_PROOF_USD: '1',
     UPSTREAM_API_KEY: 'operator-key',
@@ -58,9 +59,10 @@ it('says which models do not compete, what answers, and what it saves', async ()
   const status = await runCli(scene.env, 'status')
   expect(status).toMatch(/gpt-4\.1 does not compete: a median\s+request costs/)
   const savings = JSON.parse(await runCli(scene.env, 'savings', '--json')) as {
-    periods: { all: { usd: { grossUsd: number; trainingUsd: number } } }
+    periods: { all: { usd: Record<'grossUsd' | 'trainingUsd' | 'engineUsd', number> } }
   }
-  const { grossUsd, trainingUsd } = savings.periods.all.usd
+  const { grossUsd, trainingUsd, engineUsd } = savings.periods.all.usd
+  expect(engineUsd).toBe(0)
   expect(grossUsd).toBeGreaterThan(0)
   // what the proof has cost: 90 tokens at 0.1 and 2 at 0.4 USD a million
   expect(trainingUsd).toBeGreaterThan(120 * 9.8e-6)
