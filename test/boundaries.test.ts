@@ -172,6 +172,7 @@ const RULES: Record<string, Rule> = {
       'src/savings/economics.ts',
       'src/savings/announced-retirements.ts',
       'src/savings/caches.ts',
+      'src/savings/model-proof.ts',
       'src/engine',
       'src/openai',
       'src/errors.ts',

@@ -113,10 +113,12 @@ export class WorkerHarness {
       economics: openEconomics(this.store, economicsSettings(CONFIG, []), now),
       terms: OWN_TERMS,
       replayUpstream: null,
+      askUpstream: null,
       readModelLists: null,
       webhook: null,
       costUsd: () => null,
       cacheRules: cacheRules([]),
+      priceOf: () => null,
       deprecatedOn: () => null,
       now,
       // the fake engine answers before any limit is reached
