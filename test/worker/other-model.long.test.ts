@@ -7,6 +7,7 @@ import {
 } from '../../src/core/internalization/internalization.ts'
 import type { Price } from '../../src/core/cost/prices.ts'
 import { AppError } from '../../src/errors.ts'
+import { createTrainingTerms } from '../../src/core/terms/terms.ts'
 import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
@@ -109,6 +110,38 @@ const judged = async (changes: Partial<WorkerDeps>, config: Partial<InternalizeO
   const row = await harness.runTo(worker, 'approval', 'rejected', 'failed')
   return { harness, worker, row }
 }
+
+/** The standard upstream forbids training on its answers. */
+const FORBIDDING = createTrainingTerms({
+  standard: { baseUrl: 'https://api.x.ai/v1' },
+  upstreams: [],
+  consent: [],
+})
+
+describe('where the terms of the upstream forbid training', () => {
+  it.each<[string, Partial<InternalizeOptions>, string[]]>([
+    ['a cheaper model alone', {}, []],
+    [
+      'a cheaper model beside arms that would be trained',
+      { arms: ['label-head', `model:${MODEL}`] },
+      [expect.stringContaining('TRAINING_CONSENT=api.x.ai') as string],
+    ],
+  ])('%s is proved, and nothing is trained', async (_name, config, leftOut) => {
+    const { askUpstream } = standIn(disagreeing(100))
+    const { row } = await judged({ askUpstream, terms: FORBIDDING }, config)
+    expect(row.state.name).toBe('approval')
+    expect(row.plan!.arms.map(({ name }) => name)).toEqual([`model:${MODEL}`])
+    expect(row.plan!.population.modelsLeftOut ?? []).toEqual(leftOut)
+  })
+
+  it('all is refused where no cheaper model competes either, until the terms are consented to', async () => {
+    const arms = ['label-head', 'model:dear'] as const
+    const { askUpstream } = standIn(disagreeing(100))
+    const { row } = await judged({ askUpstream, terms: FORBIDDING }, { arms: [...arms] })
+    expect(row.state).toMatchObject({ name: 'rejected', unconsented: 'label' })
+    expect((row.state as { reason: string }).reason).toMatch(/TRAINING_CONSENT=api\.x\.ai.*dear/)
+  })
+})
 
 describe('a cheaper model', () => {
   it('that agrees on 99 % goes live, and each request was asked for once', async () => {

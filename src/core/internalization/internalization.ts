@@ -171,7 +171,7 @@ export interface Population {
   cutByHead?: { rows: number; tokens: number }
   /** reason why the stages with a prompt were left out; null if they were not */
   withoutPrompt: string | null
-  /** reasons why other models of `ARMS` do not compete; absent where all do */
+  /** reasons why arms of `ARMS` do not compete: other models, or all that would be trained; absent where all do */
   modelsLeftOut?: string[]
 }
 

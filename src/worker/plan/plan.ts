@@ -12,6 +12,7 @@ import {
 import { constantExamples, sentencesOf } from '../../core/learn/compress.ts'
 import {
   winningLora,
+  type Arm,
   type InternalizationPlan,
   type Retry,
   type Succession,
@@ -166,11 +167,34 @@ const whyWithoutPrompt = (base: ModelObject): string | null =>
 /** Why no arm is left: of the trained ones only where some are wanted. */
 const whyNoArm = (
   { config }: WorkerDeps,
-  { refused }: PlanRefusal,
+  refusal: PlanRefusal,
   leftOut: readonly string[]
-): string => {
+): PlanRefusal => {
   const isAnyTrained = config.arms.some((arm) => modelOfArm(arm) === null)
-  return [...(isAnyTrained ? [refused] : []), ...leftOut].join('; ')
+  return isAnyTrained
+    ? { ...refusal, refused: [refusal.refused, ...leftOut].join('; ') }
+    : { refused: leftOut.join('; ') }
+}
+
+interface Candidates {
+  id: string
+  head: ReturnType<typeof planHead>
+  trained: readonly Arm[]
+}
+
+/** The arms that may be trained, and other models of the upstream; with a sentence for those that do not compete. */
+const competingArms = async (
+  deps: WorkerDeps,
+  template: Template,
+  rows: PlannedRows,
+  { id, head, trained }: Candidates
+): Promise<{ arms: Arm[]; leftOut: string[] } | PlanRefusal> => {
+  const { untrained } = rows
+  const models = await planModels(deps, template, rows, id)
+  const arms = [...(untrained === null ? trained : []), ...models.arms]
+  const refusal = untrained ?? (head.encoder === null ? head : null)
+  if (arms.length === 0 && refusal !== null) return whyNoArm(deps, refusal, models.leftOut)
+  return { arms, leftOut: [...(untrained === null ? [] : [untrained.refused]), ...models.leftOut] }
 }
 
 /**
@@ -204,7 +228,7 @@ export const planInternalization = async (
   })
   const method = methodFor(base, train, fitsPrompt)
   const head = planHead(deps, rows, { encoder: encoderOf(known), hasLoras })
-  const arms = planArms(deps, {
+  const trained = planArms(deps, {
     method,
     hasLoras,
     hasPrompt,
@@ -214,10 +238,9 @@ export const planInternalization = async (
     templateTokens,
     rows: train.length,
   })
-  const models = await planModels(deps, template, rows, id)
-  const all = [...arms, ...models.arms]
-  if (all.length === 0 && head.encoder === null)
-    return { refused: whyNoArm(deps, head, models.leftOut) }
+  const competing = await competingArms(deps, template, rows, { id, head, trained })
+  if ('refused' in competing) return competing
+  const { arms, leftOut } = competing
   return {
     schedule,
     engine: engine.name,
@@ -227,14 +250,14 @@ export const planInternalization = async (
       ...rows.population,
       ...(await cutByHead(deps, engine, head, train)),
       withoutPrompt: fitsPrompt ? null : whyWithoutPrompt(base),
-      ...(models.leftOut.length > 0 && { modelsLeftOut: models.leftOut }),
+      ...(leftOut.length > 0 && { modelsLeftOut: leftOut }),
     },
     ...(await answersOfPlan(engine, base.id, template, rows)),
     dropOrder,
     templateTokens,
     method,
     ...(await successorPlan(deps, known, successor)),
-    arms: all,
+    arms,
     fitShares: deps.config.learningCurve ? fitShares(train.length) : [],
   }
 }
