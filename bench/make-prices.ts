@@ -5,7 +5,7 @@
  *
  *   npm run bench:make-prices -- --from <file> --as-of <day of the release> > src/core/cost/price-table.ts
  *
- * Base prices alone: no batch, no priority, no prompts beyond a tier of long context.
+ * With the tiers of the list: long context, and the service tiers `TIERS`.
  */
 import { readFileSync } from 'node:fs'
 import { optional, readOptions } from './harness/options.ts'
@@ -16,12 +16,12 @@ if (args.from === undefined || args.asOf === undefined)
 
 /** The part of an entry that is used; prices in US dollars a token. */
 interface Entry {
+  [price: string]: unknown
   litellm_provider?: string
   mode?: string
   input_cost_per_token?: number
   output_cost_per_token?: number
   cache_read_input_token_cost?: number
-  cache_creation_input_token_cost?: number
   prompt_cache_min_tokens?: number
   max_output_tokens?: number
   deprecation_date?: string
@@ -72,24 +72,54 @@ const PROVIDERS: Provider[] = [
 /** Dollars a million tokens, without the rounding of a double. */
 const perMillion = (usd: number): number => Number((usd * 1e6).toPrecision(6))
 
+/** Suffix of a price's name in the list, by the `service_tier` of an answer. */
+const TIERS = { flex: 'flex', priority: 'priority', batch: 'batches', ultrafast: 'ultrafast' }
+
+/** `_above_272k_tokens` in the names of prices. */
+const ABOVE = /^input_cost_per_token_above_(\d+)k_tokens/
+
+const CACHED = 'cache_read_input_token_cost'
+
+/** Input, cached input, writes to the cache, output; null where the list has no such prices. */
+const amountsAt = (entry: Entry, suffix: string): string | null => {
+  const priceOf = (name: string, end = suffix): number | undefined => {
+    const usd = entry[`${name}${end}`]
+    // a write of 0 costs what it costs as input
+    return typeof usd === 'number' && usd > 0 ? perMillion(usd) : undefined
+  }
+  const [input, output] = [priceOf('input_cost_per_token'), priceOf('output_cost_per_token')]
+  if (input === undefined || output === undefined) return null
+  const cached =
+    priceOf(CACHED) ?? (suffix === '' ? input : Math.min(input, priceOf(CACHED, '') ?? input))
+  return [input, cached, priceOf('cache_creation_input_token_cost') ?? '-', output].join(' ')
+}
+
+/** ` flex 1 0.1 - 5 flex>272000 2 0.2 - 7.5`: tiers that the list has, each with its prices. */
+const tiersOf = (entry: Entry): string => {
+  const limits = Object.keys(entry).flatMap((name) => ABOVE.exec(name)?.[1] ?? [])
+  const longest = [...new Set(limits.map(Number))].toSorted((a, b) => a - b)[0]
+  const named: [tier: string, suffix: string][] = [
+    ['', ''],
+    ...Object.entries(TIERS).map(([tier, name]): [string, string] => [tier, `_${name}`]),
+  ]
+  const rows = named.flatMap(([tier, suffix]) => [
+    [tier, tier === '' ? null : amountsAt(entry, suffix)],
+    [
+      `${tier}>${longest}000`,
+      longest === undefined ? null : amountsAt(entry, `_above_${longest}k_tokens${suffix}`),
+    ],
+  ])
+  return rows.flatMap(([tier, amounts]) => (amounts === null ? [] : ` ${tier} ${amounts}`)).join('')
+}
+
 const rowOf = (model: string, entry: Entry, { minCachedPrefixTokens }: Provider): string => {
-  const input = entry.input_cost_per_token!
-  const cached = entry.cache_read_input_token_cost
   const least = entry.prompt_cache_min_tokens ?? minCachedPrefixTokens
-  // a write of 0 costs what it costs as input
-  const write = entry.cache_creation_input_token_cost || undefined
-  return [
-    model,
-    perMillion(input),
-    perMillion(cached ?? input),
-    write && perMillion(write),
-    perMillion(entry.output_cost_per_token!),
-    cached === undefined ? undefined : least,
+  const others = [
+    entry.cache_read_input_token_cost === undefined ? undefined : least,
     entry.max_output_tokens,
     entry.deprecation_date,
-  ]
-    .map((value) => value ?? '-')
-    .join(' ')
+  ].map((value) => value ?? '-')
+  return [model, amountsAt(entry, ''), ...others].join(' ') + tiersOf(entry)
 }
 
 const isPriced = ({ mode, input_cost_per_token, output_cost_per_token }: Entry): boolean =>
@@ -114,7 +144,8 @@ export const AS_OF = '${args.asOf}'
 
 /**
  * Model; US dollars per million tokens of input, cached input, writes to the cache, output; tokens of the shortest
- * prefix that is cached and of the longest answer; day on which the provider retires the model. Above them their page.
+ * prefix that is cached and of the longest answer; day on which the provider retires the model. Behind it the tiers, each
+ * with its prices: \`>272000\` of requests with more input tokens, \`flex\` of this service tier. Above them their page.
  */
 export const PRICE_TABLE = \`
 ${PROVIDERS.map(providerText).join('\n')}

@@ -5,7 +5,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { Registry } from 'prom-client'
 import type { Config } from './config/config.ts'
-import { loadPrices, loadUpstreams } from './config/config-files.ts'
+import { loadPrices, loadUpstreams, trainingTerms } from './config/config-files.ts'
 import { loadSecrets } from './config/data-dir.ts'
 import { compileRouteTable, type RouteTable } from './core/route/route-table.ts'
 import type { Engine } from './engine/engine.ts'
@@ -184,6 +184,8 @@ const openWatchedStore = async (config: Config, { fault, onClose }: Opening) => 
 const open = async (config: Config, opening: Opening): Promise<number> => {
   const { options, logger, registry, fault, onClose } = opening
   const upstreams = await loadUpstreams(config, process.env)
+  for (const consent of trainingTerms(config, upstreams).idleConsent)
+    logger.warn({ consent }, 'TRAINING_CONSENT names a host that no upstream has')
   const { store, storeIsUp } = await openWatchedStore(config, opening)
   const queue = createLogQueue({
     append: store.records.append,

@@ -91,6 +91,7 @@ const RULES: Record<string, Rule> = {
   'src/core/learn': { ...CORE, packages: ['minisearch'] },
   'src/engine': { ours: ['src/openai', 'src/errors.ts'], packages: [], node: false },
   'src/store/store.ts': { ours: ['src/core'], packages: [], node: false },
+  'src/store/json-snapshot.ts': { ours: ['src/store/store.ts'], packages: [], node: false },
   'src/store/kept-room.ts': { ours: [], packages: ['lru-cache'], node: false },
   'src/store/lost-lease.ts': {
     ours: ['src/store/store.ts', 'src/errors.ts'],
@@ -126,6 +127,7 @@ const RULES: Record<string, Rule> = {
     ours: [
       'src/core',
       'src/openai',
+      'src/store/json-snapshot.ts',
       'src/store/store.ts',
       'src/errors.ts',
       'src/package-folder.ts',
@@ -133,7 +135,11 @@ const RULES: Record<string, Rule> = {
     packages: [],
     node: ['node:crypto', 'node:util'],
   },
-  'src/savings': { ours: ['src/core', 'src/store/store.ts'], packages: ['lru-cache'], node: false },
+  'src/savings': {
+    ours: ['src/core', 'src/store/json-snapshot.ts', 'src/store/store.ts'],
+    packages: ['lru-cache'],
+    node: false,
+  },
   'src/proxy': {
     ours: [
       'src/core',
@@ -160,10 +166,13 @@ const RULES: Record<string, Rule> = {
   'src/worker': {
     ours: [
       'src/core',
+      'src/store/json-snapshot.ts',
       'src/store/store.ts',
       'src/lifecycle',
       'src/savings/economics.ts',
       'src/savings/announced-retirements.ts',
+      'src/savings/caches.ts',
+      'src/savings/model-proof.ts',
       'src/engine',
       'src/openai',
       'src/errors.ts',
@@ -186,6 +195,7 @@ const RULES: Record<string, Rule> = {
   'src/admin': {
     ours: [
       'src/core',
+      'src/store/json-snapshot.ts',
       'src/store/store.ts',
       'src/lifecycle',
       'src/savings',
@@ -201,6 +211,7 @@ const RULES: Record<string, Rule> = {
       'src/admin/access',
       'src/admin/reading',
       'src/core',
+      'src/store/json-snapshot.ts',
       'src/store/store.ts',
       'src/lifecycle',
       'src/savings',

@@ -216,6 +216,7 @@ CREATE TABLE "promptintern"."template_labels" (
 CREATE TABLE "promptintern"."template_totals" (
 	"version" text PRIMARY KEY NOT NULL,
 	"requests" bigint DEFAULT 0 NOT NULL,
+	"bought" bigint DEFAULT 0 NOT NULL,
 	"answered" bigint DEFAULT 0 NOT NULL,
 	"forwarded" bigint DEFAULT 0 NOT NULL,
 	"prompt_tokens_saved" double precision DEFAULT 0 NOT NULL,

@@ -208,6 +208,7 @@ CREATE TABLE `template_labels` (
 CREATE TABLE `template_totals` (
 	`version` text PRIMARY KEY NOT NULL,
 	`requests` integer DEFAULT 0 NOT NULL,
+	`bought` integer DEFAULT 0 NOT NULL,
 	`answered` integer DEFAULT 0 NOT NULL,
 	`forwarded` integer DEFAULT 0 NOT NULL,
 	`prompt_tokens_saved` integer DEFAULT 0 NOT NULL,

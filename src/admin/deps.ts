@@ -3,6 +3,7 @@ import type { ProofFile } from '../core/proof/proof-file.ts'
 import type { Internalization } from '../core/internalization/internalization.ts'
 import type { Price } from '../core/cost/prices.ts'
 import type { Usage } from '../openai/chat.ts'
+import type { TrainingTerms } from '../core/terms/terms.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { Economics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
@@ -86,6 +87,8 @@ export interface AdminDeps {
   askProxy: AskProxy
   /** whether a model's requests go to another upstream than requests that bypass the proxy */
   hasOwnUpstream: (model: string) => boolean
+  /** what the upstreams' terms say of training on their answers */
+  terms: TrainingTerms
   /** requests of a template that the worker waits for before it internalizes it */
   neededRequests: number
   /** hides whose answer is whose from a person who rates pairs; the same after a restart */

@@ -1,4 +1,5 @@
 /** How people are shown templates: by name, and by the start of the id, which the commands take for it. */
+import type { Follower } from '../core/internalization/followers.ts'
 import type { Internalization } from '../core/internalization/internalization.ts'
 import { shortId } from '../core/template/name.ts'
 import { templateNames } from '../lifecycle/find.ts'
@@ -48,6 +49,12 @@ export const titlesOf = (names: ReadonlyMap<string, string>): Titles => {
     },
   }
 }
+
+/** `9a172f79 (gpt-6-luna, proving)` */
+export const followersText = (followers: readonly Follower[], { id }: Titles): string =>
+  followers
+    .map(({ version, model, state }) => `${id(version)} (${visibleName(model)}, ${state})`)
+    .join(', ')
 
 /** `internalization 7b0fbb0e of template 9a172f79 (routing step, Northwind Pay)` */
 export const internalizationTitle = (

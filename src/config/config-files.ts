@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import { withPriceList } from '../core/cost/price-list.ts'
 import { parsePrices, type Price } from '../core/cost/prices.ts'
 import type { EconomicsSettings } from '../core/cost/template-economics.ts'
+import { createTrainingTerms, type TrainingTerms } from '../core/terms/terms.ts'
 import { trafficShares } from '../core/rollout/stages.ts'
 import { AppError } from '../errors.ts'
 import type { NamedUpstream } from '../core/upstream-choice.ts'
@@ -28,6 +29,8 @@ export const economicsSettings = (config: Config, prices: Price[]): EconomicsSet
   captureShare: config.capture.share,
   trafficShare: trafficShares({ share: 1 }, config.rollout).trafficShare,
   trainSeconds: config.internalize.trainSeconds,
+  arms: config.internalize.arms,
+  modelProofUsd: config.internalize.modelProofUsd,
   // without a key the evaluation cannot buy fresh answers
   upstreamReplays:
     config.upstream.apiKey === null
@@ -38,6 +41,12 @@ export const economicsSettings = (config: Config, prices: Price[]): EconomicsSet
           SAMPLES * config.internalize.holdoutRows
         ),
 })
+
+/** What the terms of the configured upstreams say of training, with the operator's consent. */
+export const trainingTerms = (
+  { upstream, trainingConsent }: Config,
+  upstreams: readonly NamedUpstream[]
+): TrainingTerms => createTrainingTerms({ standard: upstream, upstreams, consent: trainingConsent })
 
 /**
  * @param env has the API keys, under the names that the file gives in `apiKeyEnv`

@@ -107,6 +107,7 @@ const internalizeOf = (env: Environment): InternalizeOptions => ({
   margin: env.MARGIN,
   minCoverage: env.MIN_COVERAGE,
   upstreamReplays: env.UPSTREAM_REPLAYS,
+  modelProofUsd: env.MODEL_PROOF_USD,
   learningCurve: env.LEARNING_CURVE,
 })
 
@@ -178,6 +179,8 @@ const configOf = (env: Environment) => ({
   },
   engine: engineOf(env),
   internalize: internalizeOf(env),
+  /** hosts of upstreams, in lower case */
+  trainingConsent: env.TRAINING_CONSENT,
   rollout: rolloutOf(env),
   settings: settingsOf(env),
 })

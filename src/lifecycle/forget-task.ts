@@ -3,7 +3,7 @@
  * engine belong to the worker, which may be another process or not running. A task has ids and names
  * only, no text.
  */
-import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from './json-snapshot.ts'
+import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from '../store/json-snapshot.ts'
 import type { Store } from '../store/store.ts'
 
 /** How many of the forgotten records an internalization had. */

@@ -9,6 +9,7 @@ import {
   type InternalizationState,
 } from '../core/internalization/internalization.ts'
 import { isEmptySelection, type Selection } from '../core/log/selection.ts'
+import { boughtId } from '../core/template/follow.ts'
 import { transition } from './transitions.ts'
 import { AppError } from '../errors.ts'
 import {
@@ -60,6 +61,16 @@ interface Survey {
   /** template versions of the records */
   templates: string[]
   learned: LearnedCount[]
+}
+
+/** With the answers that moves have bought for the same requests. */
+const withBought = async (store: Store, selection: Selection): Promise<Selection> => {
+  const { recordIds } = selection
+  if (recordIds === undefined) return selection
+  const moved = (await store.templates.list()).filter(({ movedFrom }) => movedFrom !== undefined)
+  const models = [...new Set(moved.map(({ model }) => model))]
+  const bought = recordIds.flatMap((id) => models.map((model) => boughtId(id, model)))
+  return { ...selection, recordIds: [...recordIds, ...bought] }
 }
 
 /** @returns all templates of a tenant that is forgotten as a whole, also those without a record */
@@ -160,14 +171,15 @@ const learnedOf = async (store: Store, counts: LearnedCount[]): Promise<Learned[
  */
 export const forget = async (
   store: Store,
-  { selection, retire, dryRun }: ForgetRequest,
+  { selection: wanted, retire, dryRun }: ForgetRequest,
   context: ForgetContext
 ): Promise<ForgetReport> => {
-  if (isEmptySelection(selection))
+  if (isEmptySelection(wanted))
     throw new AppError(
       'invalid-request',
       'the selection is empty: give record ids, a tenant or a user'
     )
+  const selection = await withBought(store, wanted)
   const found = await survey(store, selection)
   const interrupted = dryRun ? new Map<string, ForgetTask>() : await interruptedTasks(store)
   const task = mergeTasks([...interrupted.values(), { ...found, loras: [] }])

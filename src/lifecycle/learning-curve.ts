@@ -6,7 +6,7 @@ import { percent } from '../core/gate/figures.ts'
 import type { CurveTarget, LearningCurve } from '../core/gate/learning-curve.ts'
 import type { Internalization, StageResult } from '../core/internalization/internalization.ts'
 import type { Store } from '../store/store.ts'
-import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from './json-snapshot.ts'
+import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from '../store/json-snapshot.ts'
 
 /** One training on a part of the rows. */
 export interface Fit {

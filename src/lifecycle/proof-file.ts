@@ -24,7 +24,7 @@ import { Thinning } from '../core/rollout/thinning.ts'
 import { AppError } from '../errors.ts'
 import { packageVersion } from '../package-folder.ts'
 import type { Store } from '../store/store.ts'
-import { readJsonSnapshot, saveJsonSnapshot } from './json-snapshot.ts'
+import { readJsonSnapshot, saveJsonSnapshot } from '../store/json-snapshot.ts'
 import { countedConversations } from './read-evidence-path.ts'
 import { readRolloutReport } from './rollout-report.ts'
 

@@ -31,7 +31,7 @@ import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
 import { percent } from '../core/gate/figures.ts'
 import type { ReportedEvidence } from '../core/proof/rollout-part.ts'
 import type { Store } from '../store/store.ts'
-import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from './json-snapshot.ts'
+import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from '../store/json-snapshot.ts'
 
 export interface RolloutReport extends ReportedEvidence {
   /** the confidence from which on it answers, and the next one; absent in older reports */

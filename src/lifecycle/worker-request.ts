@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Verdict } from '../core/gate/gate.ts'
 import type { ErrorCode } from '../errors.ts'
+import { readJsonSnapshot, saveJsonSnapshot } from '../store/json-snapshot.ts'
 import type { Store } from '../store/store.ts'
 import { forgetTasks } from './forget-task.ts'
 
@@ -36,28 +37,22 @@ const WORKER = 'worker'
 /** A reply that is older was left by an asker that was killed. */
 const MAX_AGE_MS = 86_400_000
 
-const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
-const decode = <T>(bytes: Uint8Array): T => JSON.parse(new TextDecoder().decode(bytes)) as T
-
 /** @returns the name of the request */
 export const askWorker = async (
-  { snapshots }: Store,
+  store: Store,
   request: WorkerRequest,
   now: number
 ): Promise<string> => {
   const name = `${PREFIX}${randomUUID()}`
   const stored: Stored = { request, askedAt: now, done: 0, reply: null }
-  await snapshots.put(name, encode(stored))
+  await saveJsonSnapshot(store, name, stored)
   return name
 }
 
 /** @returns null when it was removed */
-export const readRequest = async (
-  { snapshots }: Store,
-  name: string
-): Promise<OpenRequest | null> => {
-  const bytes = await snapshots.get(name)
-  return bytes === null ? null : { name, ...decode<Stored>(bytes) }
+export const readRequest = async (store: Store, name: string): Promise<OpenRequest | null> => {
+  const stored = await readJsonSnapshot<Stored>(store, name)
+  return stored && { name, ...stored }
 }
 
 /** The requests without a reply. Removes those that are older than a day. */
@@ -78,21 +73,19 @@ export const askedOfWorker = async (store: Store, now: number): Promise<string[]
   ...(await forgetTasks(store)),
 ]
 
-export const updateRequest = async (
-  { snapshots }: Store,
-  { name, ...stored }: OpenRequest
-): Promise<void> => snapshots.put(name, encode(stored))
+export const updateRequest = (store: Store, { name, ...stored }: OpenRequest): Promise<void> =>
+  saveJsonSnapshot(store, name, stored)
 
 /** For the asker, after it has read the reply. */
 export const removeRequest = ({ snapshots }: Store, name: string): Promise<void> =>
   snapshots.remove(name)
 
 /** @param engine name of the worker's engine; null without one */
-export const noteWorker = ({ snapshots }: Store, engine: string | null): Promise<void> =>
-  snapshots.put(WORKER, encode({ engine }))
+export const noteWorker = (store: Store, engine: string | null): Promise<void> =>
+  saveJsonSnapshot(store, WORKER, { engine })
 
 /** Whether the worker that started last has an engine. */
-export const workerHasEngine = async ({ snapshots }: Store): Promise<boolean> => {
-  const bytes = await snapshots.get(WORKER)
-  return bytes !== null && decode<{ engine: string | null }>(bytes).engine !== null
+export const workerHasEngine = async (store: Store): Promise<boolean> => {
+  const noted = await readJsonSnapshot<{ engine: string | null }>(store, WORKER)
+  return noted !== null && noted.engine !== null
 }

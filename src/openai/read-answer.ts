@@ -7,6 +7,7 @@ import { brotliDecompress, constants, gunzip, inflate } from 'node:zlib'
 import type { AnswerAccumulator } from './answer.ts'
 import type { Usage } from './chat.ts'
 import type { Dialect } from './dialect.ts'
+import { answerUsage } from './usage/usage.ts'
 
 /** Describes the bytes of an answer. */
 export interface AnswerEncoding {
@@ -62,7 +63,7 @@ const decode = async (
 
 const accumulated = (accumulator: AnswerAccumulator): ReadAnswer => {
   const answer = accumulator.answer()
-  if (answer) return { response: Buffer.from(JSON.stringify(answer)), usage: answer.usage ?? null }
+  if (answer) return { response: Buffer.from(JSON.stringify(answer)), usage: answerUsage(answer) }
   const { error } = accumulator
   return error === undefined
     ? NO_ANSWER
@@ -95,8 +96,7 @@ const readJson = (body: Buffer): ReadAnswer => {
   if (body.length === 0) return NO_ANSWER
   const text = body.toString('utf8')
   try {
-    const parsed = JSON.parse(text) as { usage?: Usage | null } | null
-    return { response: body, usage: parsed?.usage ?? null }
+    return { response: body, usage: answerUsage(JSON.parse(text)) }
   } catch {
     // an error page of a server before the upstream is kept as a JSON string
     return { response: Buffer.from(JSON.stringify(text)), usage: null }

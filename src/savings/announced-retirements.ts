@@ -1,6 +1,10 @@
-/** The days on which the upstreams retire their models, as their lists of models say; the worker reads them. */
+/**
+ * What the upstreams' lists of models say, which the worker reads: the days on which they retire models, and which
+ * models may train others.
+ */
 import { withoutDate, type Price } from '../core/cost/prices.ts'
 import { retiresByPrice, type RetiresOn } from '../core/cost/retirements.ts'
+import { readJsonSnapshot, saveJsonSnapshot } from '../store/json-snapshot.ts'
 import type { Store } from '../store/store.ts'
 
 /** Name of the snapshot. */
@@ -11,20 +15,23 @@ export interface AnnouncedRetirements {
   at: number
   /** YYYY-MM-DD by the name of a model */
   on: Record<string, string>
+  /** names of models that are marked as distillable; absent in older ones */
+  marked?: string[]
 }
 
 /** @returns null before the lists were read */
-export const readAnnounced = async ({
-  snapshots,
-}: Pick<Store, 'snapshots'>): Promise<AnnouncedRetirements | null> => {
-  const bytes = await snapshots.get(RETIREMENTS)
-  return bytes && (JSON.parse(new TextDecoder().decode(bytes)) as AnnouncedRetirements)
-}
+export const readAnnounced = (
+  store: Pick<Store, 'snapshots'>
+): Promise<AnnouncedRetirements | null> => readJsonSnapshot(store, RETIREMENTS)
 
 export const saveAnnounced = (
-  { snapshots }: Pick<Store, 'snapshots'>,
+  store: Pick<Store, 'snapshots'>,
   announced: AnnouncedRetirements
-): Promise<void> => snapshots.put(RETIREMENTS, new TextEncoder().encode(JSON.stringify(announced)))
+): Promise<void> => saveJsonSnapshot(store, RETIREMENTS, announced)
+
+/** Models that an upstream's list marks as distillable. */
+export const readMarked = async (store: Pick<Store, 'snapshots'>): Promise<ReadonlySet<string>> =>
+  new Set((await readAnnounced(store))?.marked)
 
 /** What an upstream announces counts before what a price says. */
 export const withAnnounced = (

@@ -15,6 +15,7 @@ import {
   type TemplateEconomics,
 } from '../core/cost/template-economics.ts'
 import type { Template } from '../core/template/template.ts'
+import { readCaches, type KnownCaches } from './caches.ts'
 import { createMeasure, type Measure } from './measure-traffic.ts'
 import { createHoursReader, savingsReport, type SavingsReport } from './savings.ts'
 import type { Store } from '../store/store.ts'
@@ -28,6 +29,8 @@ export interface Economics {
    * them while those of a live one are missing, because the engine's cost is shared with it.
    */
   known(templates: readonly Template[]): Promise<Map<string, TemplateEconomics>>
+  /** Why the provider's cache is not read, as the worker has last found it. @param withText of the log */
+  caches(withText: boolean): Promise<KnownCaches>
   /** As `savings`, from cached figures alone; null while some are missing. */
   knownSavings(read: ReadRows): Promise<SavingsReport | null>
 }
@@ -89,6 +92,32 @@ const workedTemplates = ({ internalizations, templates }: ReadRows): Template[] 
   return templates.filter(({ version }) => worked.has(version))
 }
 
+interface Assessed {
+  drafts: ReadonlyMap<string, Draft>
+  /** templates with a live route, which share the engine's cost */
+  live: readonly Template[]
+  caches: KnownCaches['templates']
+  settings: EconomicsSettings
+}
+
+/** Of a template by its version; none without a draft. */
+const economicsWithin =
+  ({ drafts, live, caches, settings }: Assessed) =>
+  ({ version, model }: Template): [string, TemplateEconomics][] => {
+    const own = drafts.get(version)
+    if (own === undefined) return []
+    const others = live
+      .filter((other) => other.version !== version)
+      .map((other) => drafts.get(other.version)!)
+      .filter(({ otherModel }) => otherModel === null)
+    const saved = [own, ...others].map(savedPerMonth)
+    const [shared = 0] = shareEngine(engineHoursUsd(HOURS_PER_MONTH, settings), saved)
+    // the engine does not run for another model
+    const engineUsd = own.otherModel === null ? shared : 0
+    const mendedShare = caches.get(version)?.mendedShare ?? 0
+    return [[version, economicsOf(own, { model, engineUsd, mendedShare, settings })]]
+  }
+
 export const openEconomics = (
   store: Store,
   settings: EconomicsSettings,
@@ -107,17 +136,10 @@ export const openEconomics = (
     const live = (await store.routes.list()).map(({ template }) => template)
     const drafts = await draft([...live, ...templates], await listInternalizations())
     if (live.some(({ version }) => !drafts.has(version))) return new Map()
-    const monthUsd = engineHoursUsd(HOURS_PER_MONTH, settings)
-    const economics = templates.flatMap((template): [string, TemplateEconomics][] => {
-      const own = drafts.get(template.version)
-      if (own === undefined) return []
-      const others = live
-        .filter(({ version }) => version !== template.version)
-        .map(({ version }) => drafts.get(version)!)
-      const [engineUsd] = shareEngine(monthUsd, [own, ...others].map(savedPerMonth))
-      const { model } = template
-      return [[template.version, economicsOf(own, { model, engineUsd: engineUsd!, settings })]]
-    })
+    const caches = await readCaches(store, settings, false)
+    const economics = templates.flatMap(
+      economicsWithin({ drafts, live, caches: caches.templates, settings })
+    )
     return new Map(economics)
   }
 
@@ -127,6 +149,7 @@ export const openEconomics = (
 
   return {
     assess: (templates) => assessWith(draftAll, templates),
+    caches: (withText) => readCaches(store, settings, withText),
     async savings() {
       const internalizations = await listInternalizations()
       const templates = await store.templates.list()

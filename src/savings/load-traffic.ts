@@ -13,7 +13,7 @@ import {
   type TemplateTraffic,
   type TrafficWindow,
 } from '../core/cost/template-traffic.ts'
-import type { Store } from '../store/store.ts'
+import type { RecordQuery, Store } from '../store/store.ts'
 
 /** calls that are read without bodies */
 const CALLS = 500
@@ -29,36 +29,75 @@ export interface TrafficOptions {
   heldOutIds: readonly string[]
 }
 
-const edgeOfLog = async (
-  store: Store,
-  order: 'asc' | 'desc',
-  templateVersion?: string
-): Promise<number | null> => {
-  const [record] = await store.records.list({
-    order,
-    limit: 1,
-    bodies: false,
-    ...(templateVersion === undefined ? {} : { templateVersion }),
-  })
-  return record?.at ?? null
-}
+type CallQuery = Pick<RecordQuery, 'order' | 'limit' | 'templateVersion'>
+
+const callsOf = (store: Store, query: CallQuery): Promise<StoredRecord[]> =>
+  store.records.list({ ...query, bodies: false })
+
+/** Without answers that a move has bought, which say nothing of how much is asked. */
+const ofClients = (calls: readonly StoredRecord[]): StoredRecord[] =>
+  calls.filter(({ bought }) => bought === undefined)
 
 /**
  * The window from the oldest call read to the end of the log, so that traffic that has ended lowers
  * the rate. If the calls read span less than a day, it begins with the template's first record.
+ * @param calls newest ones of clients, at least one
  */
 const windowOf = async (
   store: Store,
-  { version }: Template,
+  version: string,
   calls: StoredRecord[]
 ): Promise<TrafficWindow> => {
   const times = calls.map(({ at }) => at)
-  const to = Math.max(...times, (await edgeOfLog(store, 'desc')) ?? 0)
+  const [newest] = await callsOf(store, { order: 'desc', limit: 1 })
+  const to = Math.max(...times, newest?.at ?? 0)
   const from = Math.min(...times)
   if (calls.length < CALLS || to - from >= DAY_MS) return { calls: calls.length, from, to }
-  const { requests } = await store.templates.stats(version)
-  const first = Math.min(from, (await edgeOfLog(store, 'asc', version)) ?? from)
-  return { calls: Math.max(requests, calls.length), from: first, to }
+  const { requests, bought } = await store.templates.stats(version)
+  const oldest = { order: 'asc', limit: bought + 1, templateVersion: version } as const
+  const [first] = ofClients(await callsOf(store, oldest))
+  return { calls: Math.max(requests, calls.length), from: Math.min(from, first?.at ?? from), to }
+}
+
+/** The version, and those that it was moved from to another model, one after the other. */
+const lineOf = async (store: Store, { version, movedFrom }: Template): Promise<string[]> => {
+  const line = [version]
+  for (let next = movedFrom; next !== undefined && !line.includes(next);) {
+    line.push(next)
+    next = (await store.templates.get(next))?.movedFrom
+  }
+  return line
+}
+
+type Rate = Pick<TemplateTraffic, 'window' | 'callsPerMonth'>
+
+/** Clients change the name of the model one after the other, so the rates of both names add up. */
+const together = (one: Rate, other: Rate): Rate => ({
+  window: {
+    calls: one.window.calls + other.window.calls,
+    from: Math.min(one.window.from, other.window.from),
+    to: Math.max(one.window.to, other.window.to),
+  },
+  callsPerMonth:
+    one.callsPerMonth === null && other.callsPerMonth === null
+      ? null
+      : (one.callsPerMonth ?? 0) + (other.callsPerMonth ?? 0),
+})
+
+const rateOf = async (
+  store: Store,
+  template: Template,
+  captureShare: number
+): Promise<Rate | null> => {
+  const rates: Rate[] = []
+  for (const version of await lineOf(store, template)) {
+    const newest = { order: 'desc', limit: CALLS, templateVersion: version } as const
+    const calls = ofClients(await callsOf(store, newest))
+    if (calls.length === 0) continue
+    const window = await windowOf(store, version, calls)
+    rates.push({ window, callsPerMonth: callsPerMonth(window, captureShare) })
+  }
+  return rates.length === 0 ? null : rates.reduce(together)
 }
 
 /** @returns null when the log has no record of the template */
@@ -68,8 +107,9 @@ export const loadTraffic = async (
   { captureShare, heldOutIds }: TrafficOptions
 ): Promise<TemplateTraffic | null> => {
   const query = { templateVersion: template.version, order: 'desc' } as const
-  const calls = await store.records.list({ ...query, limit: CALLS, bodies: false })
-  if (calls.length === 0) return null
+  const calls = await callsOf(store, { ...query, limit: CALLS })
+  const rate = await rateOf(store, template, captureShare)
+  if (calls.length === 0 || rate === null) return null
   const texts = await store.records.list({
     ...query,
     limit: TEXTS,
@@ -79,14 +119,12 @@ export const loadTraffic = async (
   const older = calls.some(isOfUpstream)
     ? []
     : await store.records.byIds(heldOutIds.slice(-HELD_OUT))
-  const window = await windowOf(store, template, calls)
   const matcher = compileMatcher([template])
   return {
-    window,
-    callsPerMonth: callsPerMonth(window, captureShare),
+    ...rate,
     upstream: upstreamTokens([...calls, ...older]) ?? upstreamTokens(texts),
     removedShare: removedShare(matcher, texts),
     isFreeText: isFreeText(matcher, texts),
-    asked: askedOf(calls),
+    asked: askedOf(ofClients(calls)),
   }
 }

@@ -9,8 +9,8 @@ import { createApp } from './app.ts'
 import { askOwn } from './ask-own.ts'
 import type { Config } from '../config/config.ts'
 import { compileCaptureRule } from '../core/log/selection.ts'
-import { economicsSettings } from '../config/config-files.ts'
-import { costUsd, savedUsd, type Price } from '../core/cost/prices.ts'
+import { economicsSettings, trainingTerms } from '../config/config-files.ts'
+import { costUsd, savedByOther, savedUsd, type Price } from '../core/cost/prices.ts'
 import type { Secrets } from '../config/data-dir.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
@@ -155,7 +155,10 @@ const openProxy = (
     trace: parts.tracing && parts.tracing.trace,
     metrics: createMetrics(registry),
     fault,
-    savedUsd: (model, tokens, usage) => savedUsd(prices, model, tokens, usage),
+    savedUsd: (model, { promptTokensSaved, usage, other }) =>
+      other === null
+        ? savedUsd(prices, model, promptTokensSaved, usage)
+        : savedByOther(prices, { model, other }, usage),
     limits: {
       maxBodyBytes: config.proxy.maxBodyBytes,
       captureMaxBytes: config.proxy.captureMaxBytes,
@@ -203,6 +206,7 @@ const adminDepsOf = (parts: Parts, tokens: AdminTokens, gate: TokenGate): AdminD
     randomBytes,
     askProxy: askOwn(fetch, parts.ownBaseUrl),
     hasOwnUpstream: (model) => findUpstream(parts.upstreams, model) !== null,
+    terms: trainingTerms(config, parts.upstreams),
     neededRequests: config.internalize.startExchanges,
     blindSecret: tenantSecretOf(parts),
     refreshRoutes: routes.refresh,

@@ -143,7 +143,10 @@ export interface SelectedRecords {
 
 /** Running totals, with pruned and forgotten records. */
 export interface TemplateStats {
+  /** of clients */
   requests: number
+  /** answers that a move has bought for it; no client's requests */
+  bought: number
   answered: number
   forwarded: number
   promptTokensSaved: number

@@ -1,7 +1,10 @@
 /** Everything that the worker needs from outside, passed in once. */
+import type { CacheRules } from '../core/cache/finding.ts'
+import type { Price } from '../core/cost/prices.ts'
 import type { RetiresOn } from '../core/cost/retirements.ts'
 import type { InternalizeOptions } from '../core/internalization/internalization.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
+import type { TrainingTerms } from '../core/terms/terms.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { Economics } from '../savings/economics.ts'
@@ -9,10 +12,21 @@ import type { ReportFault, WorkerFault } from '../fault-log.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import type { Store } from '../store/store.ts'
 
+type AskedAgain = Pick<StoredRecord, 'path' | 'envelope' | 'request'>
+
 /** Sends a request to the upstream with the operator's key. @returns null without a usable answer */
-export type ReplayUpstream = (
-  asked: Pick<StoredRecord, 'path' | 'envelope' | 'request'>
-) => Promise<string | null>
+export type ReplayUpstream = (asked: AskedAgain) => Promise<string | null>
+
+/** An answer of an upstream, whatever its status. */
+export interface UpstreamAnswer {
+  status: number
+  body: string
+  /** `retry-after`, milliseconds; null without one */
+  retryAfterMs: number | null
+}
+
+/** Sends a request with the operator's key. @returns null where it must not go @throws where nothing answers */
+export type AskUpstream = (asked: AskedAgain) => Promise<UpstreamAnswer | null>
 
 export interface WorkerEvent {
   level: 'debug' | 'info' | 'warn' | 'error'
@@ -54,8 +68,19 @@ export interface WebhookTarget {
   fetch: typeof fetch
 }
 
-/** The lists of models of all upstreams, each with its host. @throws what a request throws */
-export type ReadModelLists = () => { host: string; list: () => Promise<string> }[]
+/** The list of models of an upstream. */
+export interface ModelList {
+  host: string
+  /** @throws what a request throws */
+  list: () => Promise<string>
+  /** only the models that it marks as distillable; absent: it marks none */
+  marked?: () => Promise<string>
+  /** whether requests for the model go to the upstream */
+  isAsked: (model: string) => boolean
+}
+
+/** Of all upstreams. */
+export type ReadModelLists = () => ModelList[]
 
 export interface WorkerDeps {
   store: Store
@@ -68,14 +93,22 @@ export interface WorkerDeps {
   /** age at which bodies and records are deleted */
   retention: { bodiesMs: number; recordsMs: number }
   economics: Economics
+  /** what the upstreams' terms say of training on their answers */
+  terms: TrainingTerms
   /** null when the operator gave no upstream key */
   replayUpstream: ReplayUpstream | null
+  /** sends a request with the operator's key, and gives any answer; null when there is no key */
+  askUpstream: AskUpstream | null
   /** null when the operator gave no upstream key */
   readModelLists: ReadModelLists | null
   /** null: no events are sent */
   webhook: WebhookTarget | null
   /** the upstream's charge for an answer, US dollars; null without a price or usage */
   costUsd: (model: string, usage: Usage | null) => number | null
+  /** lives and minimums of the providers' caches, by the prices */
+  cacheRules: CacheRules
+  /** null: none is known */
+  priceOf: (model: string) => Price | null
   /** by the prices, and in a lead also by what the upstreams announce */
   deprecatedOn: RetiresOn
   now: () => number

@@ -13,7 +13,8 @@ import type { StoredRecord } from '../core/log/record.ts'
 import type { Template } from '../core/template/template.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { FoundRecords, Store } from '../store/store.ts'
-import { readJsonSnapshot, saveJsonSnapshot } from '../lifecycle/json-snapshot.ts'
+import { CACHES } from '../savings/caches.ts'
+import { readJsonSnapshot, saveJsonSnapshot } from '../store/json-snapshot.ts'
 import type { WorkerDeps } from './deps.ts'
 import { clearRequestOf } from '../core/log/record-bodies.ts'
 import { outcomeOfLogged } from './exchanges/exchanges.ts'
@@ -70,22 +71,28 @@ const askedIn = (records: readonly StoredRecord[]): Asked[] =>
     return request === null ? [] : [{ record, request }]
   })
 
-/** Tags the records that one of the templates matches. */
+/**
+ * Tags the records that one of the templates matches.
+ * @returns those of which a template may be found: not those that a person has moved one to, or it would be found again
+ */
 const tagRecords = async (
   deps: WorkerDeps,
   templates: Template[],
   asked: readonly Asked[]
-): Promise<void> => {
+): Promise<Asked[]> => {
   const matcher = compileMatcher(templates)
   const idsByVersion = new Map<string, string[]>()
+  const moved = new Set<StoredRecord>()
   for (const { record, request } of asked) {
     const match = matcher.match(templateKeyOf(request, record), request.messages)
     if (match === null) continue
     const ids = idsByVersion.get(match.template.version) ?? []
     ids.push(record.id)
     idsByVersion.set(match.template.version, ids)
+    if (match.template.movedFrom !== undefined) moved.add(record)
   }
   for (const [version, ids] of idsByVersion) await deps.store.records.tagTemplate(ids, version)
+  return asked.filter(({ record }) => record.bought === undefined && !moved.has(record))
 }
 
 /** The next page of the log: so many records, or fewer where their bodies are large. */
@@ -183,8 +190,9 @@ const storeTemplates = async (
     })
 }
 
-/** For forgetting: the sketch has samples of the log's text. */
+/** For forgetting: the sketch and the findings about caches have samples of the log's text. */
 export const dropSketch = async (store: Store): Promise<void> => {
+  await store.snapshots.remove(CACHES)
   await store.snapshots.remove(SNAPSHOT)
   await store.snapshots.remove(BEGUN)
 }
@@ -226,8 +234,8 @@ export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> =>
     if (data.length === 0) return { count: 0, isEnd }
     // what fails is read again, and must not be observed twice
     const asked = askedIn(data)
-    await tagRecords(deps, await deps.store.templates.list(), asked)
-    for (const each of asked) observe(detector, each)
+    const unmoved = await tagRecords(deps, await deps.store.templates.list(), asked)
+    for (const each of unmoved) observe(detector, each)
     cursor = data.at(-1)!.sequence
     unjudged += data.length
     unsaved += data.length

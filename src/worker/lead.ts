@@ -7,6 +7,7 @@ import { TRAFFIC_RETENTION_MS } from '../core/log/traffic-hours.ts'
 import type { Engine } from '../engine/engine.ts'
 import { settleRoutes } from '../lifecycle/promote.ts'
 import { noteWorker, openRequests } from '../lifecycle/worker-request.ts'
+import { openCaches, type Caches } from './caches.ts'
 import type { WorkerDeps } from './deps.ts'
 import { createDetectLoop, dropOldSketch, type DetectLoop } from './detect.ts'
 import type { EngineAccess, EngineState } from './engine-access.ts'
@@ -80,6 +81,7 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
   await settleRoutes(deps.store, promotionContext(deps))
   await noteWorker(deps.store, deps.engine?.name ?? null)
   let detect: DetectLoop = await createDetectLoop(deps)
+  let caches: Caches = await openCaches(deps)
   const power = await access.openPower(deps)
   const starts = createStarts(deps, createMayStart(deps))
   const retirements = await openRetirements(deps)
@@ -87,11 +89,17 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
   const curves = createCurves(deps)
   const prune = createPruning(deps, access)
 
+  /** What was made of forgotten text is made anew. */
+  const renew = async (): Promise<void> => {
+    detect = await createDetectLoop(deps)
+    caches = await openCaches(deps)
+  }
+
   return {
     async step({ need, present: engine }, isHurried) {
       await power?.settle(need)
       const forgotten = await settleForgotten({ ...deps, engine, claim: claimOf(leases) })
-      if (forgotten.isDetectorStale) detect = await createDetectLoop(deps)
+      if (forgotten.isDetectorStale) await renew()
       if (forgotten.isEngineLost) access.lost()
       const requests = await openRequests(deps.store, deps.now())
       const isAwaited = requests.some(({ request }) => request.kind === 'detect')
@@ -99,9 +107,11 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
       const replied = await settleRequests(deps, requests, engine, detected)
       const started = deps.config.auto && detected.settled && (await starts.step())
       const advanced = started || replied
+      const isCaughtUp = detected.settled && !advanced
+      if (isCaughtUp) await caches.step()
       return {
         advanced: advanced || detected.read > 0,
-        isCaughtUp: detected.settled && !advanced,
+        isCaughtUp,
       }
     },
     async learn(present) {
@@ -112,7 +122,7 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
     },
     async prune() {
       await retirements.step()
-      if ((await prune()).isDetectorStale) detect = await createDetectLoop(deps)
+      if ((await prune()).isDetectorStale) await renew()
     },
     watch: (present) => routes.step(present),
     send: async (signal) => webhook?.run(signal),

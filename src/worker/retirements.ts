@@ -1,7 +1,8 @@
-/** Reads, once a day, when the upstreams retire their models, from their lists of models. */
+/** Reads, once a day, when the upstreams retire their models and which may train others, from their lists of models. */
 import { isDate } from '../core/cost/prices.ts'
 import { DAY_MS } from '../core/days.ts'
-import type { NamedUpstream } from '../core/upstream-choice.ts'
+import { marksModels } from '../core/terms/terms.ts'
+import { findUpstream, type NamedUpstream } from '../core/upstream-choice.ts'
 import { toAppError } from '../errors.ts'
 import {
   readAnnounced,
@@ -18,6 +19,8 @@ const RETRY_MS = 3_600_000
 const MAX_LIST_BYTES = 4_000_000
 const MAX_MODELS = 10_000
 const MAX_NAME_CHARS = 200
+/** OpenRouter's filter (openrouter.ai/docs/client-sdks/typescript/models/operations/distillable) */
+const MARKED_ONLY = '?distillable=true'
 
 interface ModelListOptions {
   /** for models without an entry in `upstreams` */
@@ -39,9 +42,10 @@ const textWithin = async (response: Response, maxBytes: number): Promise<string>
 
 const readList = async (
   fetch: ModelListOptions['fetch'],
-  { baseUrl, apiKey }: { baseUrl: string; apiKey: string }
+  { baseUrl, apiKey }: { baseUrl: string; apiKey: string },
+  query = ''
 ): Promise<string> => {
-  const response = await fetch(`${baseUrl}/models`, {
+  const response = await fetch(`${baseUrl}/models${query}`, {
     headers: { authorization: `Bearer ${apiKey}` },
     signal: AbortSignal.timeout(TIMEOUT_MS),
   })
@@ -56,28 +60,51 @@ export const createModelLists = ({
   upstreams,
   fetch,
 }: ModelListOptions): ReadModelLists | null => {
-  const keyed = [standard, ...upstreams].flatMap(({ baseUrl, apiKey }) =>
-    apiKey === null ? [] : [{ baseUrl, apiKey }]
+  const entries = [
+    { ...standard, entry: null },
+    ...upstreams.map((one) => ({ ...one, entry: one })),
+  ]
+  const keyed = entries.flatMap(({ baseUrl, apiKey, entry }) =>
+    apiKey === null ? [] : [{ baseUrl, apiKey, entry }]
   )
   if (keyed.length === 0) return null
   return () =>
-    keyed.map((one) => ({ host: new URL(one.baseUrl).host, list: () => readList(fetch, one) }))
+    keyed.map((one) => {
+      const { host, hostname } = new URL(one.baseUrl)
+      return {
+        host,
+        list: () => readList(fetch, one),
+        isAsked: (model: string) => findUpstream(upstreams, model) === one.entry,
+        ...(marksModels(hostname) && { marked: () => readList(fetch, one, MARKED_ONLY) }),
+      }
+    })
+}
+
+interface ListedModel {
+  id: string
+  shutdown_date?: unknown
+}
+
+const isModel = (entry: unknown): entry is ListedModel => {
+  const { id } = (entry ?? {}) as { id?: unknown }
+  return typeof id === 'string' && id.length <= MAX_NAME_CHARS
+}
+
+/** @throws Error where the text is no list of models */
+const modelsOf = (text: string): ListedModel[] => {
+  const { data } = JSON.parse(text) as { data?: unknown }
+  if (!Array.isArray(data)) throw new Error('it answered with no list of models')
+  return data.slice(0, MAX_MODELS).filter(isModel)
 }
 
 /**
  * `shutdown_date` of each model (developers.openai.com/api/reference/resources/models); entries of another shape are
  * left out. @throws Error where the text is no list of models
  */
-export const shutdownDates = (text: string): Record<string, string> => {
-  const { data } = JSON.parse(text) as { data?: unknown }
-  if (!Array.isArray(data)) throw new Error('it answered with no list of models')
-  const dated = data.slice(0, MAX_MODELS).flatMap((entry: unknown): [string, string][] => {
-    const { id, shutdown_date: day } = (entry ?? {}) as { id?: unknown; shutdown_date?: unknown }
-    const isNamed = typeof id === 'string' && id.length <= MAX_NAME_CHARS
-    return isNamed && isDate(day) ? [[id, day]] : []
-  })
-  return Object.fromEntries(dated)
-}
+export const shutdownDates = (text: string): Record<string, string> =>
+  Object.fromEntries(
+    modelsOf(text).flatMap(({ id, shutdown_date: day }) => (isDate(day) ? [[id, day]] : []))
+  )
 
 export interface Retirements {
   /** Reads the lists if they were not read for a day. Never rejects. */
@@ -97,22 +124,29 @@ export const openRetirements = async (
       if (readModelLists === null) return
       if (announced !== null && Math.abs(now() - announced.at) < DAY_MS) return
       const on: Record<string, string> = {}
+      const marked: string[] = []
       let failed = 0
       const lists = readModelLists()
-      for (const { host, list } of lists)
+      for (const { host, list, isAsked, marked: markedList } of lists) {
+        // where a list cannot be read, what was known of its models stays
+        let days = announced?.on ?? {}
         try {
-          Object.assign(on, shutdownDates(await list()))
+          days = shutdownDates(await list())
+          if (markedList) marked.push(...modelsOf(await markedList()).map(({ id }) => id))
         } catch (error) {
           failed++
           const { message } = toAppError(error)
           const said = `when ${host} retires its models cannot be read: ${message}`
           log({ level: 'info', message: said })
         }
-      // where all lists failed, what was known stays, and the next hour tries again
+        // other upstreams may have other models of the same name
+        for (const [model, day] of Object.entries(days)) if (isAsked(model)) on[model] = day
+      }
+      // where all lists failed, the next hour tries again
       announced =
         failed < lists.length
-          ? { at: now(), on }
-          : { at: now() - DAY_MS + RETRY_MS, on: announced?.on ?? {} }
+          ? { at: now(), on, marked }
+          : { ...announced, at: now() - DAY_MS + RETRY_MS, on }
       retiresOn = withAnnounced(announced, deprecatedOn)
       await saveAnnounced(store, announced)
     },

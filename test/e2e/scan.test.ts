@@ -89,6 +89,9 @@ describe('scan of a file', () => {
       /^3 prompts recur in 100\.0 % of 950 exchanges .* save about .* USD a month/
     )
     expect(flat).toContain(`npx promptintern import ${path} && ENGINE=onnx ENCODER_PATH=`)
+    expect(flat).toContain('(api.openai.com) allow training on labels and fields')
+    expect(flat).toMatch(/version of 2026-01-01.*https:\/\/openai\.com/)
+    expect(flat).not.toContain('needs TRAINING_CONSENT')
     expect(existsSync(join(folder, 'no-data'))).toBe(false)
   })
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
 import type { StageProgress } from '../../src/core/internalization/stage-progress.ts'
 import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
-import { saveJsonSnapshot } from '../../src/lifecycle/json-snapshot.ts'
+import { saveJsonSnapshot } from '../../src/store/json-snapshot.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import {
   exampleApproved,

@@ -13,6 +13,7 @@ import {
   exampleOutcome,
   exampleRecord,
   exampleTemplate,
+  LIVE_STATE,
 } from '../kit/records/examples.ts'
 import { KNOWN_MODELS } from '../../src/models/known.ts'
 import { modelFolder } from '../../src/models/pull.ts'
@@ -111,6 +112,24 @@ describe('the overview', () => {
     const markup = await page.view('/admin')
     expect(markup).toMatch(said)
     expect(markup).toContain('>1 template</a>')
+  })
+
+  it('tells of a template that is followed to another model without an alarm, and how far it is', async () => {
+    await page.close()
+    const deprecatedOn = new Date(NOW + 10 * DAY_MS).toISOString().slice(0, 10)
+    const priced = { prices: [{ ...PRICE, deprecatedOn }] }
+    await open(priced, priced)
+    const moved = { model: 'gpt-6-luna', movedFrom: 'version-1' }
+    await page.store.templates.upsert([
+      exampleTemplate(),
+      { ...exampleTemplate('version-2'), ...moved },
+    ])
+    const shown = async () => (await page.view('/admin')).replaceAll(/<[^>]+>/g, '')
+    expect(await page.view('/admin')).toMatch(/notice plain[^<]*>The provider’s model/)
+    expect(await shown()).toMatch(/1 template followed by [^(]+\(gpt-6-luna, proving\)/)
+    const live = { templateVersion: 'version-2', state: LIVE_STATE }
+    await page.store.internalizations.create(exampleApproved('live-two', live))
+    expect(await shown()).toContain('(gpt-6-luna, live)')
   })
 
   it('tells that a person has paused a route', async () => {

@@ -8,6 +8,7 @@ import {
   replacementObjection,
   type Routed,
 } from '../../src/core/gate/replacement.ts'
+import { createTrainingTerms } from '../../src/core/terms/terms.ts'
 import { decide, type GateInput, type HeldOutRow, type Verdict } from '../../src/core/gate/gate.ts'
 import type { InternalizeOptions } from '../../src/core/internalization/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
@@ -224,6 +225,16 @@ describe('a refusal before training', () => {
     expect(says).not.toContain('The worker rejected it')
     expect(helps).not.toContain('cannot go live any more')
     expect(reason).not.toBe('')
+  })
+})
+
+describe('a refusal by the terms of the upstream', () => {
+  it('says that consent helps', () => {
+    const standard = { baseUrl: 'https://api.x.ai/v1' }
+    const terms = createTrainingTerms({ standard, upstreams: [], consent: [] })
+    const rejection = sayRejection({ verdict: null }, terms.whyNot(MODEL, 'label')!, WORKER)
+    expect(rejection.says).toMatch(/^The terms of its upstream/)
+    expect(rejection.helps).toContain('TRAINING_CONSENT')
   })
 })
 

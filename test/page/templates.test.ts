@@ -1,6 +1,7 @@
 /** Templates: what a person reads of them, how they find one, and what they decide. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { createTrainingTerms } from '../../src/core/terms/terms.ts'
 import type { Slot, Template, TemplateMessage } from '../../src/core/template/template.ts'
 import {
   exampleApproved,
@@ -191,6 +192,33 @@ describe('templates', () => {
       expect(markup).toMatch(/cli<\/bdi>/)
     })
 
+    it('says what the terms of its upstream say about training, of both kinds until one is known', async () => {
+      const standard = { baseUrl: 'https://api.openai.com/v1' }
+      const terms = createTrainingTerms({ standard, upstreams: [], consent: [] })
+      const other = await openPage({ terms })
+      try {
+        await other.signIn()
+        await other.store.templates.upsert([exampleTemplate()])
+        const both = await other.view('/admin/templates/version-1')
+        expect(both).toContain('(api.openai.com) allow training on labels and fields')
+        expect(both).toContain('do not plainly allow training on written answers')
+        expect(both).toContain('version of 2026-01-01')
+        expect(both.split('training needs TRAINING_CONSENT')).toHaveLength(2)
+        expect(both).toContain('href="https://openai.com/policies/services-agreement/"')
+        const reason = terms.whyNot('any', 'code')!
+        await other.store.internalizations.create(
+          exampleInternalization('internalization-1', {
+            state: { name: 'rejected', reason, isUntrained: true, unconsented: 'code' },
+          })
+        )
+        const refused = await other.view('/admin/templates/version-1')
+        expect(refused).not.toContain('training on labels and fields')
+        expect(refused).toContain('TRAINING_CONSENT=api.openai.com and restart the proxy')
+      } finally {
+        await other.close()
+      }
+    })
+
     it('begins an internalization, once, in the name of the person', async () => {
       await page.signIn(undefined, 'Ada')
       await page.store.templates.upsert([exampleTemplate()])
@@ -315,6 +343,31 @@ describe('templates', () => {
       expect(response.headers.get('hx-redirect')).toBe(path)
       expect(await response.text()).toBe('')
     })
+  })
+
+  it('has links both ways between a template and the one that follows it', async () => {
+    const old = exampleTemplate('old')
+    const fresh = { ...exampleTemplate('fresh'), model: 'gpt-6-luna', movedFrom: 'old' }
+    await page.store.templates.upsert([old, fresh])
+    await page.store.internalizations.create(
+      exampleInternalization('i', { templateVersion: 'old' })
+    )
+    const bought = { of: 'record-1', at: 9_000, conversation: 'record-1' }
+    await page.store.records.append(batchOf([{ ...exampleRecord(2), model: 'gpt-6-luna', bought }]))
+    await page.store.records.tagTemplate(['record-2'], 'fresh')
+    const markup = await page.view('/admin/templates/fresh')
+    expect(markup).toMatch(/It follows <a href="\/admin\/templates\/old">.* to .*gpt-6-luna/)
+    expect(markup).toContain('Bought answers')
+    // the history is of both
+    expect(markup).toContain('href="/admin/internalizations/i"')
+    const back = await page.view('/admin/templates/old')
+    expect(back).toMatch(/It is followed by <a href="\/admin\/templates\/fresh">.*proving\)/)
+    expect(back).not.toContain('Bought answers')
+    const list = await page.view('/admin/templates')
+    expect(list).toContain('follows <a href="/admin/templates/old">')
+    expect(await page.view('/admin/records/record-2')).toMatch(
+      /bought for a move to this model.*href="\/admin\/records\/record-1"/s
+    )
   })
 
   describe('versions of a prompt', () => {

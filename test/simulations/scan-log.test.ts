@@ -7,6 +7,7 @@ import { LogScan, UNKNOWN_TIME } from '../../src/core/scan/log-scan.ts'
 import type { FillForm } from '../../src/core/scan/field-head.ts'
 import { planHead } from '../../src/core/scan/head-plan.ts'
 import { scanLog, type ScanSettings } from '../../src/core/scan/scan.ts'
+import { OWN_TERMS } from '../kit/upstream/own-terms.ts'
 import { answered, labelled } from '../kit/traffic/scan-log.ts'
 
 const PRICE = { model: 'gpt-4o-mini', asOf: '2026-11-01', input: 2, cachedInput: 1, output: 10 }
@@ -39,6 +40,7 @@ const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
     upstreamReplays: 0,
     days: 30,
   },
+  terms: OWN_TERMS,
   withText: false,
   onTemplate: () => {},
   onFound: () => {},

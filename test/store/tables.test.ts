@@ -105,6 +105,7 @@ onEachStore((it) => {
       const stats = {
         requests: 3,
         answered: 1,
+        bought: 0,
         forwarded: 1,
         promptTokensSaved: 790,
         savedUsd: 0.5,

@@ -43,6 +43,45 @@ onEachStore((it) => {
       expect(await hours(3 * HOUR_MS, 9 * HOUR_MS)).toEqual([])
     })
 
+    it('have no bought answers, but what they cost, in the hour in which they were bought', async ({
+      store,
+    }) => {
+      const bought = RECORDS.slice(0, 4).map((record, index) => ({
+        ...record,
+        id: `bought-${index}`,
+        model: 'new-model',
+        status: 200,
+        route: null,
+        usage: { prompt_tokens: 100, completion_tokens: 2, total_tokens: 102 },
+        bought: { of: record.id, at: 5 * HOUR_MS + index, conversation: record.id },
+      }))
+      await store.records.append(batchOf(RECORDS))
+      await store.records.append(batchOf(bought))
+      await store.records.append(batchOf(bought))
+      const [last, ...others] = (await store.records.traffic(0, 9 * HOUR_MS)).toReversed()
+      expect(others.toReversed()).toEqual(expected)
+      expect(last).toMatchObject({ hour: 5 * HOUR_MS, requests: 0, charged: [], uncounted: 0 })
+      expect(last!.bought).toMatchObject([
+        { model: 'new-model', answers: 4, input: 400, output: 8 },
+      ])
+      expect(mergeHours([...expected, last!], 24 * HOUR_MS)[0]!.bought).toEqual(last!.bought)
+    })
+
+    it('count bought answers of a template apart from its requests', async ({ store }) => {
+      const bought = { of: 'record-0', at: 0, conversation: 'record-0' }
+      const records = [exampleRecord(1), { ...exampleRecord(2), id: 'bought', bought }]
+      await store.records.append(batchOf(records))
+      const ids = records.map(({ id }) => id)
+      await store.records.tagTemplate(ids, 'first')
+      expect(await store.templates.stats('first')).toMatchObject({ requests: 1, bought: 1 })
+      await store.records.tagTemplate(ids, 'second')
+      expect(await store.templates.stats('first')).toMatchObject({ requests: 0, bought: 0 })
+      expect(await store.templates.totals()).toMatchObject([{}, { requests: 1, bought: 1 }])
+      const found = await store.records.search({ outcome: 'bought', limit: 9 })
+      expect(found.data.map(({ id }) => id)).toEqual(['bought'])
+      expect((await store.records.search({ outcome: 'none', limit: 9 })).data).toHaveLength(1)
+    })
+
     it('stay when their records go, until their own time', async ({ store }) => {
       await store.records.append(batchOf(RECORDS))
       await store.records.forget({ recordIds: ['record-1'] })

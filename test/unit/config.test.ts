@@ -28,6 +28,16 @@ describe('the configuration', () => {
     })
   })
 
+  it('names other models as arms, each once', () => {
+    const { arms, modelProofUsd } = parseConfig({
+      ARMS: 'label-head, model:openai/gpt-6-luna:free,model:openai/gpt-6-luna:free',
+      MODEL_PROOF_USD: '2.5',
+    }).internalize
+    expect(arms).toEqual(['label-head', 'model:openai/gpt-6-luna:free'])
+    expect(modelProofUsd).toBe(2.5)
+    expect(parseConfig({}).internalize.modelProofUsd).toBeNull()
+  })
+
   it.each([
     [{ REDACT: 'emails' }, /REDACT/],
     [{ REDACT_PATTERNS: '{' }, /REDACT_PATTERNS: is not JSON/],
@@ -37,6 +47,10 @@ describe('the configuration', () => {
     [{ CAPTURE_SHARE: '2' }, /CAPTURE_SHARE/],
     [{ ENGINE: 'onnx' }, /ENCODER_PATH: needed .* or MODEL_PATH/],
     [{ ARMS: 'head' }, /ARMS/],
+    [{ ARMS: 'label-head,model:' }, /ARMS/],
+    [{ ARMS: 'model:gpt luna' }, /ARMS/],
+    [{ MODEL_PROOF_USD: '-1' }, /MODEL_PROOF_USD/],
+    [{ MODEL_PROOF_USD: 'much' }, /MODEL_PROOF_USD/],
     [{ ENCODER_PATH: 'minilm' }, /ENCODER_PATH: only valid with ENGINE=onnx/],
     [{ ENGINE: 'http' }, /ENGINE_URL: needed/],
     [{ ENGINE_START_COMMAND: 'up' }, /ENGINE_START_COMMAND: only valid with ENGINE=http/],
@@ -49,6 +63,11 @@ describe('the configuration', () => {
     [{ WEBHOOK_URL: 'file:///etc/passwd' }, /WEBHOOK_URL: must be an http or https URL/],
     [{ WEBHOOK_URL: 'https://hook.example' }, /WEBHOOK_SECRET: needed with WEBHOOK_URL/],
     [{ UPSTREAM_BASE_URL: 'ftp://a' }, /UPSTREAM_BASE_URL: must be an http or https URL/],
+    [
+      { TRAINING_CONSENT: 'api.x.ai,https://api.anthropic.com' },
+      /TRAINING_CONSENT.1: must be hosts of upstreams without scheme, port or path, such as api.x.ai/,
+    ],
+    [{ TRAINING_CONSENT: 'api.x.ai:443' }, /TRAINING_CONSENT.0: must be hosts/],
   ])('names the mistake in %j', (env, expected) => {
     expect(mistakesOf(env)).toMatch(expected)
   })
@@ -63,6 +82,11 @@ describe('the configuration', () => {
   )('takes %s from %i on', (key, least) => {
     parseConfig({ [key]: String(least) })
     expect(mistakesOf({ [key]: String(least - 1) })).toContain(key)
+  })
+
+  it('takes hosts as URLs have them', () => {
+    const { trainingConsent } = parseConfig({ TRAINING_CONSENT: 'API.x.ai. , [2001:DB8::1],vllm' })
+    expect(trainingConsent).toEqual(['api.x.ai', '[2001:db8::1]', 'vllm'])
   })
 
   it('takes tenants as hashes and as labels', () => {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { withConversations } from '../../src/core/rollout/population.ts'
 import { conversationKeys, type Turn } from '../../src/core/request/conversation.ts'
+import { exampleTemplate } from '../kit/records/examples.ts'
 
 /** The turns of one chat as a client sends them: each with all that was said before. */
 const chat = (name: string, said: string[]): Turn[] => {
@@ -62,5 +64,26 @@ describe('conversationKeys', () => {
   it('follows a history whose answer has other spaces around it', () => {
     const [first, second] = chat('a', ['one?', '1', 'two?', '2'])
     expect(conversationKeys([{ ...first!, answer: ' 1\n' }, second!])).toEqual(['a-0', 'a-0'])
+  })
+})
+
+describe('withConversations', () => {
+  it('keeps the turns together whose answers a move has bought, though they repeat the old answers', () => {
+    const old = chat('a', ['which one?', 'order 7', 'and now?', 'it left', 'when?', 'today'])
+    const exchanges = old.map(({ id, opening, turns }) => ({
+      id,
+      match: {
+        template: exampleTemplate(),
+        slots: {},
+        examples: {},
+        query: opening,
+        turns: [...turns],
+      },
+      outcome: { kind: 'text' as const, text: `the new answer to ${id}` },
+    }))
+    const bought = exchanges.map((one) => ({ ...one, bought: { conversation: 'a-0' } }))
+    const keysOf = (all: typeof exchanges) => withConversations(all).map((one) => one.conversation)
+    expect(keysOf(exchanges)).toEqual(['a-0', 'a-1', 'a-1'])
+    expect(keysOf(bought)).toEqual(['a-0', 'a-0', 'a-0'])
   })
 })

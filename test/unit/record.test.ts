@@ -25,3 +25,11 @@ it('keeps the caller of a head, and has none where there was none', () => {
   expect(unpackHead(packHead({ ...head, route: null }))).toEqual({ ...head, route: null })
   expect(unpackHead(packHead(headOf('answered')))).not.toHaveProperty('caller')
 })
+
+it('keeps what a bought answer is of, and is no longer where there is none', () => {
+  const bought = { of: 'record-1', at: 9_000, conversation: 'record-0' }
+  const head = { ...headOf('answered'), route: null, bought }
+  expect(unpackHead(packHead(head))).toEqual(head)
+  expect(packHead(headOf('answered'))).toHaveLength(packHead(head).length - 1)
+  expect(unpackHead(packHead(headOf('answered')))).not.toHaveProperty('bought')
+})

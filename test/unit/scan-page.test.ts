@@ -236,9 +236,7 @@ describe('the page', () => {
   const page = scanPage(reportOf([labels(), waiting()]), LOG, FREE)
 
   it('loads nothing, and runs no script but the one that copies, by its digest', () => {
-    expect(page).toContain(
-      `content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-`
-    )
+    expect(page).toContain(`content="default-src 'none'; style-src 'unsafe-inline'"`)
     expect(page).not.toMatch(/<script|https?:|src=|url\(/)
     const next = { says: 'learn it', command: 'npx promptintern </pre><script>' }
     const withCommand = scanPage(reportOf([labels()]), LOG, { ...FREE, next })

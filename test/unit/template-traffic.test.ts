@@ -45,6 +45,7 @@ describe('upstreamTokens', () => {
       outputTokens: 6,
       cacheHitShare: 0.225,
       cacheWriteShare: null,
+      serviceTier: null,
     })
     expect(upstreamTokens([call({ usage: usage(10, 1) })])).toMatchObject({ cacheHitShare: null })
   })

@@ -6,6 +6,8 @@ import type {
 } from '../../src/core/internalization/internalization.ts'
 import { ARM_NAMES, type ArmName } from '../../src/core/learn/schedule.ts'
 import type { Engine } from '../../src/engine/engine.ts'
+import { createTrainingTerms } from '../../src/core/terms/terms.ts'
+import type { WorkerDeps } from '../../src/worker/deps.ts'
 import { withChange } from '../../src/worker/plan/form.ts'
 import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
 import { PLANNED_ROWS, useWorkerHarness, withFieldHeads, type WorkerHarness } from './harness.ts'
@@ -30,10 +32,11 @@ const openHarness = (): Promise<WorkerHarness> => open({ from: null, engine: { e
 const plannedOn = async (
   harness: WorkerHarness,
   engine: Engine,
-  config: Partial<InternalizeOptions> = {}
+  config: Partial<InternalizeOptions> = {},
+  changes: Partial<WorkerDeps> = {}
 ): Promise<Internalization> => {
   const arms: ArmName[] = [...ARM_NAMES]
-  const worker = await harness.worker(harness.deps({ engine }, { arms, ...config }))
+  const worker = await harness.worker(harness.deps({ engine, ...changes }, { arms, ...config }))
   return harness.runTo(worker, 'training', 'rejected', 'failed')
 }
 
@@ -163,5 +166,31 @@ describe('a form that changed', () => {
     await harness.log(answered((n) => (n % 2 ? counted(n) : story(n)), 3 * ROWS))
     const { plan } = await plannedOn(harness, withFieldHeads(harness.engine), { trainRows: ROWS })
     expect(plan?.form).toBeUndefined()
+  })
+})
+
+describe('the terms of an upstream that permits models which organize data', () => {
+  const standard = { baseUrl: 'https://api.openai.com/v1' }
+  const terms = createTrainingTerms({ standard, upstreams: [], consent: [] })
+  const stateOn = async (harness: WorkerHarness, engine: Engine) => {
+    await harness.log(answered(shelved))
+    return (await plannedOn(harness, engine, {}, { terms })).state
+  }
+
+  it('permit answers whose form a field head can fill', async () => {
+    const harness = await openHarness()
+    const state = await stateOn(harness, withFieldHeads(harness.engine))
+    expect(state).toMatchObject({ name: 'training' })
+  })
+
+  it('want consent for the same answers where a model would write them', async () => {
+    const harness = await openHarness()
+    expect(await stateOn(harness, harness.engine)).toMatchObject({
+      name: 'rejected',
+      unconsented: 'json',
+      reason: expect.stringMatching(
+        /=api\.openai\.com .*plainly allow training on written answers/
+      ),
+    })
   })
 })

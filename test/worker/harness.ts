@@ -11,6 +11,7 @@ import { openEngineHost, type EngineHost } from '../../adapters/host/host.ts'
 import { createFakeBackend, type FakeBackendOptions } from '../../adapters/fake/backend.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
 import { parseConfig } from '../../src/config/config.ts'
+import { cacheRules } from '../../src/core/cache/finding.ts'
 import { ARM_NAMES } from '../../src/core/learn/schedule.ts'
 import type {
   Internalization,
@@ -28,6 +29,7 @@ import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
 import { createWorker, type OpenWorkerDeps, type Worker } from '../../src/worker/worker.ts'
 import { ORDERS } from '../kit/records/paint-orders.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
+import { OWN_TERMS } from '../kit/upstream/own-terms.ts'
 
 export const SECOND_MS = 1_000
 export const HOUR_MS = 3_600_000
@@ -109,10 +111,14 @@ export class WorkerHarness {
       rollout: AT_ONCE,
       retention: { bodiesMs: 1e15, recordsMs: 1e15 },
       economics: openEconomics(this.store, economicsSettings(CONFIG, []), now),
+      terms: OWN_TERMS,
       replayUpstream: null,
+      askUpstream: null,
       readModelLists: null,
       webhook: null,
       costUsd: () => null,
+      cacheRules: cacheRules([]),
+      priceOf: () => null,
       deprecatedOn: () => null,
       now,
       // the fake engine answers before any limit is reached

@@ -1,7 +1,7 @@
 /** The worker reads when the upstreams retire their models. */
 import { describe, expect, it } from 'vitest'
 import { DAY_MS } from '../../src/core/days.ts'
-import { readAnnounced } from '../../src/savings/announced-retirements.ts'
+import { readAnnounced, readMarked } from '../../src/savings/announced-retirements.ts'
 import { createModelLists, openRetirements, shutdownDates } from '../../src/worker/retirements.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { mkdtempSync } from 'node:fs'
@@ -56,6 +56,16 @@ describe('lists of models', () => {
     ])
   })
 
+  it('are asked again for the marked models, where the upstream marks some', async () => {
+    const { asked, fetch } = answering(LIST)
+    const router = { baseUrl: 'https://openrouter.ai/api/v1', apiKey: 'sk-or' }
+    const [one] = createModelLists({ standard: router, upstreams: [], fetch })!()
+    await one!.marked!()
+    expect(asked).toEqual([
+      ['https://openrouter.ai/api/v1/models?distillable=true', 'Bearer sk-or'],
+    ])
+  })
+
   it.each([
     ['a refusal', answering('no', 404), 'it answered with 404'],
     ['a flood', answering('x'.repeat(4_000_001)), 'more than 4000000 bytes'],
@@ -65,14 +75,18 @@ describe('lists of models', () => {
   })
 })
 
-const open = async (list: () => Promise<string>) => {
+const listOf = (list: () => Promise<string>, isAsked = (_model: string) => true) => [
+  { host: 'api.example', list, isAsked },
+]
+
+const open = async (lists: ReturnType<typeof listOf>) => {
   const store = await openStore({ dataDir: mkdtempSync(join(tmpdir(), 'promptintern-retire-')) })
   const clock = { now: Date.parse('2026-12-01') }
   const said: string[] = []
   const reader = () =>
     openRetirements({
       store,
-      readModelLists: () => [{ host: 'api.example', list }],
+      readModelLists: () => lists,
       deprecatedOn: (model) => (model === 'priced' ? '2027-05-05' : '2030-01-01'),
       now: () => clock.now,
       log: ({ message }) => void said.push(message),
@@ -80,10 +94,12 @@ const open = async (list: () => Promise<string>) => {
   return { store, clock, said, reader }
 }
 
+const day = (id: string, shutdown_date: string) => ({ id, shutdown_date })
+
 describe('the days on which models are retired', () => {
   it('are read once a day, kept in the store, and count before those of prices', async () => {
     let asked = 0
-    const { store, clock, reader } = await open(() => Promise.resolve((asked++, LIST)))
+    const { store, clock, reader } = await open(listOf(() => Promise.resolve((asked++, LIST))))
     const retirements = await reader()
     expect(retirements.on('gpt-4o')).toBe('2030-01-01')
     await retirements.step()
@@ -105,12 +121,40 @@ describe('the days on which models are retired', () => {
     await store.close()
   })
 
+  it('are kept beside the models that an upstream marks, which end with its list', async () => {
+    const { store } = await open([])
+    let marked = LIST
+    const list = { list: () => Promise.resolve(LIST), isAsked: () => true }
+    const lists = [
+      { ...list, host: 'a', marked: () => Promise.resolve(marked) },
+      { ...list, host: 'b' },
+    ]
+    const clock = { now: 0 }
+    const retirements = await openRetirements({
+      store,
+      readModelLists: () => lists,
+      deprecatedOn: () => null,
+      now: () => clock.now,
+      log: () => {},
+    })
+    expect(await readMarked(store)).toEqual(new Set())
+    await retirements.step()
+    expect(await readMarked(store)).toEqual(new Set(['gpt-4o', 'gpt-6-luna', 'other']))
+    marked = '<html>'
+    clock.now += DAY_MS
+    await retirements.step()
+    expect(await readMarked(store)).toEqual(new Set())
+    await store.close()
+  })
+
   it('stay as they were where the upstream cannot be asked, which is said', async () => {
     const answers = [LIST, null, LIST]
-    const { store, clock, said, reader } = await open(() => {
-      const next = answers.shift()!
-      return next === null ? Promise.reject(new Error('away')) : Promise.resolve(next)
-    })
+    const { store, clock, said, reader } = await open(
+      listOf(() => {
+        const next = answers.shift()!
+        return next === null ? Promise.reject(new Error('away')) : Promise.resolve(next)
+      })
+    )
     const retirements = await reader()
     await retirements.step()
     clock.now += DAY_MS
@@ -120,6 +164,36 @@ describe('the days on which models are retired', () => {
     clock.now += 3_600_000
     await retirements.step()
     expect(answers).toEqual([])
+    await store.close()
+  })
+
+  it('are those of the upstream that the model goes to', async () => {
+    const bodies: Record<string, string | null> = {
+      'main.example': JSON.stringify({
+        data: [day('gpt-4o', '2027-01-14'), day('own', '2027-03-01')],
+      }),
+      'other.example': JSON.stringify({
+        data: [day('gpt-4o', '2026-12-24'), day('own', '2028-01-01')],
+      }),
+    }
+    const fetch = ((url: string) => {
+      const body = bodies[new URL(url).host]
+      return body == null ? Promise.reject(new Error('away')) : Promise.resolve(new Response(body))
+    }) as typeof globalThis.fetch
+    const upstreams = [{ ...upstream('other', 'sk-2'), models: ['own*'] }]
+    const standard = upstream('main', 'sk-1')
+    const lists = createModelLists({ standard, upstreams, fetch })!()
+    const { store, clock, reader } = await open(lists)
+    const retirements = await reader()
+    await retirements.step()
+    const days = () => [retirements.on('gpt-4o'), retirements.on('own')]
+    expect(days()).toEqual(['2027-01-14', '2028-01-01'])
+    // one list alone cannot be read: what was known of its models stays
+    bodies['other.example'] = null
+    bodies['main.example'] = JSON.stringify({ data: [day('gpt-4o', '2027-02-01')] })
+    clock.now += DAY_MS
+    await retirements.step()
+    expect(days()).toEqual(['2027-02-01', '2028-01-01'])
     await store.close()
   })
 })

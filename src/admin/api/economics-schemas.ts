@@ -4,7 +4,8 @@ import type { Price } from '../../core/cost/prices.ts'
 
 export const statsSchema = z
   .object({
-    requests: z.number(),
+    requests: z.number().describe('of clients'),
+    bought: z.number().describe('answers that a move has bought for it; no requests of clients'),
     answered: z.number().describe('requests that the lora answered'),
     forwarded: z.number().describe('requests that matched a live route and the upstream answered'),
     promptTokensSaved: z.number(),
@@ -65,6 +66,12 @@ export const economicsSchema = z
         'per month, with training spread over six months; null if the calls per month are unknown'
       ),
     paybackDays: z.number().nullable().describe('null: never, or unknown'),
+    mendedNetUsdPerMonth: z
+      .number()
+      .nullable()
+      .describe(
+        'net per month against the provider`s cache after the mends that `cache` names; null if there is none, or unknown'
+      ),
     breakEvenCoverage: z
       .number()
       .nullable()
@@ -76,6 +83,12 @@ export const economicsSchema = z
       .describe('true if the removed prompt contributes less than a fifth of the savings'),
     price,
     adaptedPrice: price,
+    otherModel: z
+      .string()
+      .nullable()
+      .describe(
+        'model of the upstreams that answers with the whole prompt; null: one of the engine'
+      ),
     traffic: z
       .object({
         calls: z.number().describe('calls in the part of the log that was examined'),
@@ -119,6 +132,47 @@ export const economicsSchema = z
   })
   .openapi('Economics', { description: 'Whether internalizing a template pays' })
 
+const usdPerMonth = z.number().nullable().describe('null: `usdUnknown` says why')
+
+export const cacheSchema = z
+  .object({
+    at: z.number().describe('when the log was read, milliseconds since the epoch'),
+    stablePrefixTokens: z
+      .number()
+      .describe('of the prefix that nine of ten requests share with an earlier one'),
+    providerMinimumTokens: z.number().describe('the provider caches no shorter prefix'),
+    cachedShare: z
+      .number()
+      .nullable()
+      .describe('of the prompt tokens, as the provider reports it; null if it does not'),
+    readableShare: z
+      .number()
+      .describe('of the prompt tokens, what an earlier request has left in the cache by its text'),
+    cause: z.string().describe('that costs most; none: the cache is read as far as it can be'),
+    firstDifference: z
+      .string()
+      .nullable()
+      .describe('where requests differ; with text of the log only for ADMIN_TOKEN'),
+    mend: z.string().nullable(),
+    usdPerMonth: usdPerMonth.describe('that all mends save together; null: `usdUnknown` says why'),
+    usdUnknown: z.string().nullable(),
+    priceAsOf: z.string().nullable().describe('YYYY-MM-DD'),
+    mendedShare: z.number().describe('of the prompt tokens, what all mends add to the cached ones'),
+    causes: z
+      .array(
+        z.object({
+          cause: z.string(),
+          firstDifference: z.string().nullable(),
+          mend: z.string(),
+          usdPerMonth: usdPerMonth.describe('after the mends before it'),
+        })
+      )
+      .describe('most costly first'),
+  })
+  .openapi('TemplateCache', {
+    description: 'Why the provider`s prompt cache is not read, from the newest requests of the log',
+  })
+
 const periodSavingsSchema = z
   .object({
     from: z.number().describe('milliseconds since the epoch; 0: since the log began'),
@@ -136,6 +190,9 @@ const periodSavingsSchema = z
     auditsUsd: z
       .number()
       .describe('paid to the upstream for audited answers that a lora would have given'),
+    movesUsd: z
+      .number()
+      .describe('paid for answers of other models that moves have bought; in no other figure'),
     templates: z.array(
       z.object({
         version: z.string(),

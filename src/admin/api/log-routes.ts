@@ -31,7 +31,7 @@ const recordsRoute = createRoute({
       }),
       tenant: z.string().optional(),
       outcome: z.enum(SEARCH_OUTCOMES).optional().openapi({
-        description: '`none`: no live template matched',
+        description: '`none`: no live template matched; `bought`: a move sent it to another model',
       }),
       status: z.enum(SEARCH_STATUSES).optional(),
       from: z.string().optional().openapi({

@@ -5,7 +5,7 @@ import {
   MAX_NOTE_CHARS,
   type InternalizationPlan,
 } from '../../core/internalization/internalization.ts'
-import type { RouteOutcome } from '../../core/log/record.ts'
+import type { Bought, RouteOutcome } from '../../core/log/record.ts'
 import { MAX_LABEL_CHARS, type Template } from '../../core/template/template.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
 import type { Usage } from '../../openai/chat.ts'
@@ -19,13 +19,14 @@ import {
   rolloutSchema,
   stageSchema,
 } from './rollout-schemas.ts'
-import { economicsSchema, statsSchema } from './economics-schemas.ts'
+import { cacheSchema, economicsSchema, statsSchema } from './economics-schemas.ts'
 import { fieldRuleSchema } from './field-schemas.ts'
 
 /** An object of the domain as it is stored. OpenAPI describes it in words, not field by field. */
 const stored = <T>(description: string) =>
   z.custom<T>().openapi({ type: 'object', description, additionalProperties: true })
 
+const maybe = z.string().optional()
 const time = z.number().describe('milliseconds since the epoch')
 
 const stateSchema = z
@@ -84,6 +85,7 @@ const stateSchema = z
         .literal(true)
         .optional()
         .describe('the reason was found before training: tried again with twice as much traffic'),
+      unconsented: maybe.describe("type of answers that the upstream's terms keep from training"),
     }),
     z.object({ name: z.literal('failed'), cause: z.string() }),
   ])
@@ -164,13 +166,12 @@ export const templateSummarySchema = z
         })
       )
       .describe('text that is removed unread; a request with any other text there does not match'),
-    caller: z
-      .string()
-      .optional()
-      .describe('id of the only issued key whose requests match; absent: any'),
+    caller: maybe.describe('id of the only issued key whose requests match; absent: any'),
+    movedFrom: maybe.describe('version that a person has moved to this model'),
     maxTurnsAfter: z.number(),
     stats: statsSchema,
     economics: economicsSchema,
+    cache: cacheSchema.nullable().describe('null: not read yet, or too few requests lately'),
     internalization: internalizationSummarySchema.nullable().describe('the newest one'),
     liveInternalizationId: z.string().nullable(),
   })
@@ -325,6 +326,7 @@ export const recordSchema = z
     route: stored<RouteOutcome>('decision of the router if a live template matched').nullable(),
     request: z.string().optional(),
     response: z.string().nullable().optional(),
+    bought: stored<Bought>('of a move: which record was sent again, and when').optional(),
   })
   .openapi('Record')
 

@@ -95,8 +95,12 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
 
   const summaries = async (templates: Template[]) => {
     const economics = await deps.economics.assess(templates)
+    const caches = await deps.economics.caches(true)
     const facts = await readTemplateFacts(store, templates)
-    return facts.map((fact) => templateSummary(fact, economics.get(fact.template.version)!))
+    return facts.map((fact) => {
+      const { version } = fact.template
+      return templateSummary(fact, economics.get(version)!, caches.templates.get(version) ?? null)
+    })
   }
 
   app.openapi(listRoute, async (context) => {

@@ -7,6 +7,7 @@ import { removedPlaces } from '../../core/template/removed-places.ts'
 import { slotsOf, type Anchor, type Segment, type Slot } from '../../core/template/template.ts'
 import type { Usage } from '../../openai/chat.ts'
 import { chargeOf } from '../reading/record-charge.ts'
+import type { TemplateCache } from '../../savings/caches.ts'
 import type { TemplateFacts } from '../reading/template-facts.ts'
 import type {
   internalizationSummarySchema,
@@ -62,7 +63,8 @@ const slotView = ({ name, type, values, kept }: Slot) => ({
 
 export const templateSummary = (
   { template, label, name, stats, internalizations, liveInternalizationId }: TemplateFacts,
-  economics: TemplateEconomics
+  economics: TemplateEconomics,
+  cache: TemplateCache | null
 ): z.infer<typeof templateSummarySchema> => {
   const { version, tenant, model, maxTurnsAfter } = template
   const segments = template.messages.flatMap((message) => message.segments)
@@ -78,8 +80,10 @@ export const templateSummary = (
     slots: slotsOf(template).map(slotView),
     removed: removedPlaces(template),
     ...(template.caller !== undefined && { caller: template.caller }),
+    ...(template.movedFrom !== undefined && { movedFrom: template.movedFrom }),
     stats,
     economics,
+    cache,
     internalization: newest === undefined ? null : internalizationSummary(newest),
     liveInternalizationId,
   }

@@ -20,6 +20,7 @@ const readerDeps = <Deps extends AdminDeps>(deps: Deps): Deps => {
     store: readerStore(store),
     economics: {
       ...economics,
+      caches: () => economics.caches(false),
       assess: async (templates: readonly Template[]) => economics.assess(await whole(templates)),
       known: async (templates: readonly Template[]) => economics.known(await whole(templates)),
     },

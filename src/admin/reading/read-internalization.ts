@@ -6,7 +6,7 @@ import {
 import type { LearningCurve } from '../../core/gate/learning-curve.ts'
 import { AppError } from '../../errors.ts'
 import { findInternalization } from '../../lifecycle/find.ts'
-import { readJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
+import { readJsonSnapshot } from '../../store/json-snapshot.ts'
 import { curveText, readCurve } from '../../lifecycle/learning-curve.ts'
 import type { Store } from '../../store/store.ts'
 

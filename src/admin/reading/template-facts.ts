@@ -21,6 +21,7 @@ export interface TemplateFacts {
 
 const NO_STATS: TemplateStats = {
   requests: 0,
+  bought: 0,
   answered: 0,
   forwarded: 0,
   promptTokensSaved: 0,

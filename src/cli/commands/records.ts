@@ -21,7 +21,8 @@ interface RecordsOptions extends OutputOptions, Omit<RecordFilter, 'from' | 'unt
 }
 
 /** A record can match a template that had no route at its time. */
-const outcomeText = ({ route, templateVersion }: StoredRecord): string => {
+const outcomeText = ({ route, templateVersion, bought }: StoredRecord): string => {
+  if (bought !== undefined) return 'bought'
   if (route !== null) return route.outcome
   return templateVersion === null ? 'unmatched' : 'matched'
 }
@@ -119,7 +120,7 @@ export const recordsCommand = (): Command =>
     .addOption(
       new Option(
         '--outcome <outcome>',
-        'only requests with this outcome at a live template; none: no live template matched'
+        'only requests with this outcome at a live template; none: no live template matched; bought: a move sent it to another model'
       ).choices(SEARCH_OUTCOMES)
     )
     .addOption(

@@ -63,6 +63,11 @@ const auditsText = ({ auditsUsd, usd }: PeriodSavings): string | null => {
   )
 }
 
+const movesText = ({ movesUsd }: PeriodSavings): string[] =>
+  movesUsd === 0
+    ? []
+    : [`moves: ${dollars(movesUsd)} for bought answers of other models, not counted as spent`]
+
 const partsText = ({ usd }: PeriodSavings): string[] =>
   usd === null
     ? []
@@ -96,6 +101,7 @@ const reportText = (report: SavingsReport, titles: Titles): string => {
     ...partsText(all),
     engineText(report),
     ...(audits === null ? [] : [audits]),
+    ...movesText(all),
     ...(dated === null ? [] : [dated]),
     ...unpricedText(all),
   ].join('\n')

@@ -8,7 +8,12 @@ import { basename } from 'node:path'
 import { Command, Option } from 'commander'
 import { textOf } from '../../core/answer/outcome.ts'
 import { nameOf } from '../../core/template/name.ts'
-import { economicsSettings, loadPrices } from '../../config/config-files.ts'
+import {
+  economicsSettings,
+  loadPrices,
+  loadUpstreams,
+  trainingTerms,
+} from '../../config/config-files.ts'
 import type { Config } from '../../config/config.ts'
 import type { ScanReport } from '../../core/scan/report.ts'
 import { DAY_MS } from '../../core/days.ts'
@@ -86,6 +91,7 @@ const settingsOf = async (
       captureShare: source.kind === 'file' ? 1 : economics.captureShare,
       days,
     },
+    terms: trainingTerms(config, await loadUpstreams(config, process.env)),
     withText,
     onTemplate: (done, all) => {
       if (all > 0) progress.update(TRYING, done, all)

@@ -1,7 +1,13 @@
 import { Command } from 'commander'
 import { loadPrices } from '../../config/config-files.ts'
-import { retirementsOf, retirementText, type Retirement } from '../../core/cost/retirements.ts'
+import {
+  retirementsOfTemplates,
+  retirementText,
+  type RetiresOn,
+  type Retirement,
+} from '../../core/cost/retirements.ts'
 import { minuteText } from '../../core/days.ts'
+import { followersOf } from '../../core/internalization/followers.ts'
 import type { RolloutSettings } from '../../core/rollout/stages.ts'
 import type { Economics } from '../../savings/economics.ts'
 import { readRetiresOn } from '../../savings/announced-retirements.ts'
@@ -10,7 +16,7 @@ import { readProgress } from '../../worker/internalize/progress.ts'
 import { openStoreEconomics, withStore } from '../context.ts'
 import { print, table, type OutputOptions } from '../output.ts'
 import { liveRollouts } from '../rollout/rollout-of.ts'
-import { readTitles, type Titles } from '../titles.ts'
+import { followersText, readTitles, type Titles } from '../titles.ts'
 import { visibleName } from '../../visible-text.ts'
 import { PAYS, stateName, stateText } from '../state-text.ts'
 
@@ -39,7 +45,7 @@ const collect = async (
   store: Store,
   titles: Titles,
   economics: Economics,
-  rollout: RolloutSettings
+  { rollout, retiresOn }: { rollout: RolloutSettings; retiresOn: RetiresOn }
 ) => {
   const labels = await store.templates.labels()
   const internalizations = await store.internalizations.list()
@@ -47,6 +53,7 @@ const collect = async (
   const listed = await store.templates.list()
   const assessed = await economics.assess(listed)
   const rollouts = await liveRollouts(store, internalizations, rollout)
+  const followers = followersOf(listed, internalizations)
   const templates = await Promise.all(
     listed.map(async (template) => ({
       version: template.version,
@@ -54,14 +61,17 @@ const collect = async (
       name: titles.name(template.version),
       tenant: template.tenant,
       model: template.model,
+      movedFrom: template.movedFrom ?? null,
+      followers: followers.get(template.version) ?? [],
       ...(await store.templates.stats(template.version)),
       economics: assessed.get(template.version)!,
       internalizations: internalizations
         .filter((row) => row.templateVersion === template.version)
-        .map(({ id, state, verdict }) => ({
+        .map(({ id, state, verdict, plan }) => ({
           id,
           state,
           verdict,
+          modelsLeftOut: plan?.population.modelsLeftOut ?? [],
           rollout: rollouts.get(id) ?? null,
         })),
       route: routes.find((route) => route.template.version === template.version) ?? null,
@@ -72,8 +82,11 @@ const collect = async (
       .filter((row) => row.state.name === 'training')
       .map((row) => readProgress(store, row.id))
   )
+  const retirements = retirementsOfTemplates(listed, internalizations, retiresOn, Date.now())
   return {
     templates,
+    retirements: retirements.open,
+    followedRetirements: retirements.followed,
     progress: progress.filter((row) => row !== null),
     tenants: await recentTenants(store),
   }
@@ -109,7 +122,8 @@ const templatesText = ({ templates }: Collected, titles: Titles): string => {
 const remarksOf = ({ version, internalizations }: CollectedTemplate, titles: Titles): string[] => {
   const [id, title] = [titles.id(version), titles.title(version)]
   const newest = internalizations.at(-1)
-  return internalizations
+  const leftOut = (newest?.modelsLeftOut ?? []).map((why) => `${title}: ${visibleName(why)}`)
+  const remarks = internalizations
     .filter((row) => row === newest || row.state.name === 'live')
     .flatMap(({ state, rollout }) => {
       if (state.name === 'approval')
@@ -119,21 +133,38 @@ const remarksOf = ({ version, internalizations }: CollectedTemplate, titles: Tit
       const command = rollout?.progress?.mayStep ? `: promptintern promote ${id}` : ''
       return isInTable ? [] : [`${title} ${text}${command}`]
     })
+  return [...remarks, ...leftOut]
 }
 
 const retirementLine = (retirement: Retirement): string =>
   `${visibleName(retirement.model)} ${retirementText(retirement)}: ${retirement.templates} ` +
   (retirement.templates === 1 ? 'template' : 'templates')
 
+const retirementLines = (
+  { retirements, followedRetirements }: Collected,
+  titles: Titles
+): string[] => [
+  ...retirements.map(retirementLine),
+  ...followedRetirements.map(
+    (one) => `${retirementLine(one)} followed by ${followersText(one.followers, titles)}`
+  ),
+]
+
+const followLines = ({ version, movedFrom, model }: CollectedTemplate, titles: Titles): string[] =>
+  movedFrom === null
+    ? []
+    : [`${titles.title(version)} follows ${titles.title(movedFrom)} to ${visibleName(model)}`]
+
 const status = (options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
     const titles = await readTitles(store)
     const economics = await openStoreEconomics(store, config)
-    const collected = await collect(store, titles, economics, config.rollout)
-    const models = collected.templates.map(({ model }) => model)
     const retiresOn = await readRetiresOn(store, await loadPrices(config))
-    const retirements = retirementsOf(models, retiresOn, Date.now())
-    if (options.json) return print({ ...collected, retirements })
+    const collected = await collect(store, titles, economics, {
+      rollout: config.rollout,
+      retiresOn,
+    })
+    if (options.json) return print(collected)
     const tenants = table(
       [
         ['tenant', 'records', 'last seen (UTC)'],
@@ -145,11 +176,15 @@ const status = (options: OutputOptions): Promise<void> =>
       ],
       0
     )
-    const remarks = collected.templates.flatMap((row) => remarksOf(row, titles))
+    const retirements = retirementLines(collected, titles)
+    const remarks = collected.templates.flatMap((row) => [
+      ...remarksOf(row, titles),
+      ...followLines(row, titles),
+    ])
     print(
       [
         templatesText(collected, titles),
-        ...(retirements.length === 0 ? [] : [retirements.map(retirementLine).join('\n')]),
+        ...(retirements.length === 0 ? [] : [retirements.join('\n')]),
         ...(remarks.length === 0 ? [] : [remarks.join('\n')]),
         `tenants of the newest ${TENANT_RECORDS} records:\n${tenants}`,
       ].join('\n\n')

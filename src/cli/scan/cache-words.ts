@@ -1,68 +1,22 @@
-/** Why the provider's cache is not read, in words, for the terminal and the page. Pure. */
-import type { CacheReport, CauseReport } from '../../core/cache/cache-report.ts'
-import type { OtherCache } from '../../core/scan/money.ts'
+/** Why the provider's cache is not read, on the terminal. Pure. */
+import type { CacheReport } from '../../core/cache/cache-report.ts'
+import { cacheLines } from '../../core/cache/cache-text.ts'
+import { otherTitle, type OtherCache } from '../../core/cache/other-caches.ts'
 import { visibleName } from '../../visible-text.ts'
-import { count, share, usd } from './words.ts'
 
-const savesText = ({ usdPerMonth }: CauseReport): string =>
-  usdPerMonth === null ? '' : ` Saves ${usd(usdPerMonth)} a month.`
-
-const causeLine = (found: CauseReport): string =>
-  visibleName(
-    `${found.cause}${found.firstDifference === null ? '' : ` (${found.firstDifference})`}: ${found.mend}${savesText(found)}`
-  )
-
-const headText = ({
-  stablePrefixTokens,
-  providerMinimumTokens: least,
-  cachedShare,
-}: CacheReport): string =>
-  [
-    `nine of ten requests share their first ${count(stablePrefixTokens)} tokens with an earlier one`,
-    least > 0 && `the provider caches from ${count(least)} tokens on`,
-    cachedShare !== null && `${share(cachedShare)} of the prompt tokens are read from the cache`,
-  ]
-    .filter((part) => part !== false)
-    .join('; ')
-
-/** Of the prompt tokens: a smaller difference is the provider's routing and its steps. */
-const UNEXPLAINED_SHARE = 0.3
-
-/** Null unless the provider reads much less than the texts of the requests allow. */
-const unexplainedText = ({ cachedShare, readableShare, causes }: CacheReport): string | null =>
-  causes.length > 0 || cachedShare === null || readableShare - cachedShare < UNEXPLAINED_SHARE
-    ? null
-    : `the provider read ${share(cachedShare)} of the prompt tokens from its cache, and ${share(readableShare)} ` +
-      'repeat earlier requests: their text is not the reason; look at its routing (`prompt_cache_key`) and its cache marks'
-
-/** A sentence, and a line for each cause; null where there is nothing to say. */
-export const cacheLines = (cache: CacheReport): { head: string; causes: string[] } | null => {
-  const unexplained = unexplainedText(cache)
-  if (unexplained !== null) return { head: unexplained, causes: [] }
-  if (cache.causes.length === 0) return null
-  const isPriced = cache.usdUnknown === null && cache.priceAsOf !== null
-  return {
-    head:
-      `why the provider's cache is not read: ${headText(cache)}` +
-      (isPriced ? ` (price of ${cache.priceAsOf})` : ''),
-    causes: cache.causes.map(causeLine),
-  }
-}
-
-/** For a terminal; '' where there is nothing to mend. */
+/** '' where there is nothing to mend. */
 export const cacheText = (cache: CacheReport): string => {
   const lines = cacheLines(cache)
-  return lines === null ? '' : [lines.head, ...lines.causes.map((line) => `  ${line}`)].join('\n')
+  return lines === null
+    ? ''
+    : [lines.head, ...lines.causes.map((line) => `  ${visibleName(line)}`)].join('\n')
 }
 
 /** Of requests without a template; '' where there is nothing to mend. */
 export const otherCachesText = (others: readonly OtherCache[]): string =>
   others
-    .flatMap(({ model, requests, cache }) => {
-      const text = cacheText(cache)
-      return text === '' ? [] : [`${otherTitle({ model, requests })}: ${text}`]
+    .flatMap((other) => {
+      const text = cacheText(other.cache)
+      return text === '' ? [] : [`${visibleName(otherTitle(other))}: ${text}`]
     })
     .join('\n')
-
-export const otherTitle = ({ model, requests }: Pick<OtherCache, 'model' | 'requests'>): string =>
-  `about ${count(requests)} requests to ${visibleName(model)} without a template`

@@ -5,7 +5,8 @@ import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
 import { shellWord } from '../../core/shell-word.ts'
 import { shortId } from '../../core/template/name.ts'
 import { modelFolder } from '../../models/pull.ts'
-import { about, isReady, isUntriedForm, usd, type ScannedLog } from './words.ts'
+import { usd } from '../../core/cost/figure-text.ts'
+import { about, isReady, isUntriedForm, type ScannedLog } from './words.ts'
 
 /** What is there to learn with. */
 export interface Workshop {

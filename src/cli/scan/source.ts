@@ -111,8 +111,8 @@ const storeSource = async (
     let after = 0
     for (;;) {
       const { data, next } = await store.records.search({ order: 'asc', limit: PAGE_ROWS, after })
-      // records that came after the scan began would be in one pass only
-      yield* data.filter(({ sequence }) => sequence <= end)
+      // records that came after the scan began would be in one pass only; what a move has bought is no traffic
+      yield* data.filter(({ sequence, bought }) => sequence <= end && bought === undefined)
       after = Math.min(next ?? end, end)
       onRead(pass, after / Math.max(1, end))
       if (after === end) return

@@ -2,11 +2,13 @@
 import type { NextStep } from './next-step.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
 import type { ScannedCaches } from '../../core/scan/scan.ts'
+import { termsText } from '../../core/terms/terms.ts'
 import { formText, type ShownForm } from '../form-text.ts'
 import { table } from '../output.ts'
 import { cacheText, otherCachesText } from './cache-words.ts'
 import type { Titles } from '../titles.ts'
-import { count, headline, notesOf, remarkOf, share, usd, type ScannedLog } from './words.ts'
+import { count, share, usd } from '../../core/cost/figure-text.ts'
+import { headline, notesOf, remarkOf, type ScannedLog } from './words.ts'
 
 export const answersText = ({ responseType, labels, fields }: TemplateReport): string => {
   if (responseType === null) return 'none'
@@ -79,13 +81,21 @@ const remarksText = ({ templates }: ScanReport, { titles, forms, caches }: ScanT
 export const conclusionText = (report: ScanReport, { says, command }: NextStep): string =>
   [headline(report), `next: ${says}${command === null ? '' : ':'}`].join('\n\n')
 
+/** Of the operator's own servers there is nothing to say. The page has no hosts and no links. */
+const termsNotes = ({ templates }: ScanReport): Set<string> =>
+  new Set(
+    templates
+      .flatMap(({ terms }) => terms)
+      .flatMap((terms) => (terms.stance === 'own' ? [] : termsText(terms)))
+  )
+
 /** Table and remarks. */
 export const scanText = (
   report: ScanReport,
   log: ScannedLog,
   { isEngineFree, ...texts }: ScanTexts & { isEngineFree: boolean }
 ): string => {
-  const notes = notesOf(report, log, isEngineFree)
+  const notes = [...notesOf(report, log, isEngineFree), ...termsNotes(report)]
   const others = otherCachesText(texts.caches.others)
   return [
     ...(report.templates.length === 0

@@ -1,21 +1,13 @@
 /** Numbers and conclusions of a scan in words, for the terminal and the page. Pure. */
 import { pricesText } from '../../core/cost/price-list.ts'
 import { retirementsOf, retirementText } from '../../core/cost/retirements.ts'
-import { dollars } from '../../core/cost/economics.ts'
+import { count, share, usd } from '../../core/cost/figure-text.ts'
 import type { Advice } from '../../core/scan/advice.ts'
 import type { MoreExchanges } from '../../core/scan/missing.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
 
-export const count = (value: number): string => Math.round(value).toLocaleString('en-US')
-
 /** Two digits: more would say more than is known. */
 export const about = (value: number): string => count(Number(value.toPrecision(2)))
-
-export const share = (value: number): string => `${(100 * value).toFixed(1)} %`
-
-/** Whole dollars from a hundred on. */
-export const usd = (value: number): string =>
-  Math.abs(value) >= 100 ? `${count(value)} USD` : dollars(value)
 
 const day = (at: number): string => new Date(at).toISOString().slice(0, 10)
 

@@ -1,4 +1,5 @@
 /** Why a prompt's cache is not read, what to change, and what that would save, for a person and for programs. */
+import { priceAt } from '../cost/price-tiers.ts'
 import { findPrice, leastCachedTokens, PER_MILLION, type Price } from '../cost/prices.ts'
 import type { Difference } from './difference.ts'
 import type { CacheCause, CacheFinding, FoundCause } from './finding.ts'
@@ -149,11 +150,13 @@ const usdOf = ({ cause, tokens }: FoundCause, { price, minimum }: Priced): numbe
   return PER_MILLION * Math.max(0, saved - added)
 }
 
+/** Why requests a month are not known. */
+export const NO_RATE =
+  'the times in the log cover less than a day; a log without times needs --days'
+
 const whyUnknown = (model: string, { price, requestsPerMonth }: Priced): string | null => {
   if (price === null) return `no price of ${model} is known: add it to PRICES_FILE`
-  return requestsPerMonth === null
-    ? 'the times in the log cover less than a day: set --days to the number of days that the log covers'
-    : null
+  return requestsPerMonth === null ? NO_RATE : null
 }
 
 const perMonth = (usd: number | null, requestsPerMonth: number | null): number | null =>
@@ -176,7 +179,8 @@ const hasDiscount = (price: Price | null): boolean =>
 /** Dollars are those of a month at the traffic of the log, and at the newest price of the model. */
 export const cacheReport = (finding: CacheFinding, given: CacheReportSettings): CacheReport => {
   const { model, promptTokens, stablePrefixTokens, cachedShare, readableShare } = finding
-  const price = findPrice(given.prices, model)
+  const standard = findPrice(given.prices, model)
+  const price = standard && priceAt(standard, promptTokens, null)
   const minimum = leastCachedTokens(price)
   const settings: Priced = { ...given, price, minimum }
   const found = hasDiscount(price) ? finding.causes : []

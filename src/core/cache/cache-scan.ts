@@ -91,7 +91,8 @@ export class CacheScan {
     }
     const own = pieces.filter(({ part }) => part !== 'constant' && part !== 'role')
     const heads = own.reduce((sum, { head }) => sum + 130 + 2 * head.length, 0)
-    stretches.add(kept, BYTES_OF_REQUEST + BYTES_OF_PIECE * pieces.length + heads)
+    const names = 4 * model.length + 2 * tenant.length
+    stretches.add(kept, BYTES_OF_REQUEST + BYTES_OF_PIECE * pieces.length + heads + names)
   }
 
   /** All of a template; of requests without one, the part that they are of the sample. */
@@ -108,11 +109,12 @@ export class CacheScan {
     return estimateUsage(record, this.countTokens)?.prompt_tokens ?? null
   }
 
-  /** Takes a second for each template at most. */
-  findings(rules: CacheRules): CacheFinding[] {
-    const families = familiesOf([...this.samples.values()], rules.lifeOf)
-    return families
-      .flatMap((family) => findingsOf(family, rules))
-      .map((finding) => ({ ...finding, requests: this.requestsOf(finding) }))
+  /** Of one prompt after the other; each takes a second at most. */
+  *findings(rules: CacheRules): Generator<CacheFinding[]> {
+    for (const family of familiesOf([...this.samples.values()], rules.lifeOf))
+      yield findingsOf(family, rules).map((finding) => ({
+        ...finding,
+        requests: this.requestsOf(finding),
+      }))
   }
 }

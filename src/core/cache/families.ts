@@ -55,24 +55,63 @@ const likeness = (one: Lines, other: Lines): number => {
 interface Draft {
   /** constant text of the first template; null for requests without one */
   anchors: Lines | null
+  anchorBytes: number
   /** recurring text of the first request without a template */
   recurring: Lines
   samples: Sampled[]
   others: KeptRequest[]
 }
 
+/** Of drafts that share a line with a template: a thousand templates that share half would take minutes. */
+const MOST_COMPARED = 32
+
+/** Drafts by the hash of a line, to find those that a template resembles without comparing it with all. */
+class DraftIndex {
+  readonly drafts: Draft[] = []
+  private readonly byLine = new Map<number, Draft[]>()
+
+  add(draft: Draft, lines: Lines): void {
+    this.drafts.push(draft)
+    for (const hash of lines.keys()) {
+      const known = this.byLine.get(hash)
+      if (known === undefined) this.byLine.set(hash, [draft])
+      else known.push(draft)
+    }
+  }
+
+  /**
+   * Siblings have nearly all lines in common, so they have one of the rarest lines in common that are more of the
+   * text than siblings may lack.
+   */
+  siblingOf(lines: Lines): Draft | undefined {
+    const owners = [...lines].map(([hash, bytes]) => ({ bytes, own: this.byLine.get(hash) ?? [] }))
+    const rarest = owners.toSorted((a, b) => a.own.length - b.own.length)
+    let left = (1 - SIBLING_SHARE) * bytesOf(lines)
+    const candidates = new Set<Draft>()
+    for (const { bytes, own } of rarest) {
+      if (left < 0 || candidates.size > MOST_COMPARED) break
+      for (const draft of own.slice(0, MOST_COMPARED)) candidates.add(draft)
+      left -= bytes
+    }
+    return [...candidates].find(
+      ({ anchors }) => anchors !== null && likeness(anchors, lines) >= SIBLING_SHARE
+    )
+  }
+}
+
 const draftsOf = (samples: readonly Sampled[]): Draft[] => {
-  const drafts: Draft[] = []
+  const index = new DraftIndex()
   for (const sample of samples) {
     const anchors = linesOf(sample.anchors, () => true)
-    const known = drafts.find(
-      (draft) => draft.anchors !== null && likeness(draft.anchors, anchors) >= SIBLING_SHARE
-    )
-    if (known === undefined)
-      drafts.push({ anchors, recurring: anchors, samples: [sample], others: [] })
-    else known.samples.push(sample)
+    const known = index.siblingOf(anchors)
+    if (known !== undefined) known.samples.push(sample)
+    else {
+      const anchorBytes = bytesOf(anchors)
+      const draft = { anchors, anchorBytes, recurring: anchors, samples: [sample], others: [] }
+      index.add(draft, anchors)
+    }
   }
-  return drafts
+  return index.drafts
 }
 
 const recurrencesOf = (requests: readonly KeptRequest[]): Map<number, number> => {
@@ -92,14 +131,14 @@ const fileOthers = (drafts: Draft[], others: readonly KeptRequest[]): void => {
     const all = linesOf(request.pieces, ({ part }) => part === 'line')
     const recurring = linesOf(request.pieces, recurs)
     if (recurring.size === 0) continue
-    const known = drafts.find(({ anchors, recurring: own }) =>
+    const known = drafts.find(({ anchors, anchorBytes, recurring: own }) =>
       anchors !== null
-        ? sharedBytes(anchors, all) >= SIBLING_SHARE * bytesOf(anchors)
+        ? sharedBytes(anchors, all) >= SIBLING_SHARE * anchorBytes
         : likeness(own, recurring) >= ALIKE_SHARE
     )
     if (known !== undefined) known.others.push(request)
     else if (drafts.length < MOST_FAMILIES)
-      drafts.push({ anchors: null, recurring, samples: [], others: [request] })
+      drafts.push({ anchors: null, anchorBytes: 0, recurring, samples: [], others: [request] })
   }
 }
 

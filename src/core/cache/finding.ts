@@ -1,5 +1,6 @@
 /** Why the provider's cache is not read for the requests of one template, in tokens. Knows nothing of prices' dollars. */
 import { groupBy } from '../group-by.ts'
+import { cacheLifeMs, findPrice, leastCachedTokens, type Price } from '../cost/prices.ts'
 import { BYTES_PER_TOKEN } from '../cost/token-estimate.ts'
 import { differenceOf, type Difference } from './difference.ts'
 import { layOut, type Layout } from './layout.ts'
@@ -23,6 +24,8 @@ export interface CacheFinding {
   model: string
   /** of the log, about */
   requests: number
+  /** time of the first one that was compared, milliseconds since the epoch, or its place in the log */
+  from: number
   /** of them, those that were compared with their predecessors */
   judged: number
   promptTokens: number
@@ -47,6 +50,12 @@ export interface CacheRules {
   /** tokens; the provider caches no shorter prefix of the model */
   minimumOf: (model: string) => number
 }
+
+/** Of each model, by its newest price. */
+export const cacheRules = (prices: readonly Price[]): CacheRules => ({
+  lifeOf: (model) => cacheLifeMs(findPrice(prices, model)),
+  minimumOf: (model) => leastCachedTokens(findPrice(prices, model)),
+})
 
 /** OpenAI, "Prompt caching": "1024 tokens, with cache hits occurring in increments of 128 tokens". */
 const STEP_TOKENS = 128
@@ -190,14 +199,20 @@ const usefulOf = (
       all - gainOf(candidates.filter((other) => other !== mend)) >= LEAST_PART * all
   )
 
+/** What is the same for all members of a family. */
+interface Judging {
+  layout: Layout
+  simulations: Simulations
+  candidates: readonly Mend[]
+  places: CacheFinding['places']
+}
+
 /** The causes that cost, with what each adds when those before it are mended. */
 const costly = (
   member: Member,
-  layout: Layout,
-  simulations: Simulations,
+  { layout, simulations, candidates }: Judging,
   { minimum, least }: { minimum: number; least: number }
 ): FoundCause[] => {
-  const candidates = candidatesOf(layout, simulations.isLonely)
   const now = simulations.after([])
   const gainsAfter = (mends: readonly Mend[]): number[] =>
     gainsOf(layout, member, { now, after: simulations.after(mends), minimum })
@@ -231,12 +246,8 @@ const placesOf = ({ rows }: Layout): CacheFinding['places'] => ({
   credentials: new Set(rows.map(({ request: { place, model } }) => place.slice(model.length))).size,
 })
 
-const findingOf = (
-  member: Member,
-  layout: Layout,
-  simulations: Simulations,
-  rules: CacheRules
-): CacheFinding => {
+const findingOf = (member: Member, judging: Judging, rules: CacheRules): CacheFinding => {
+  const { layout, simulations, candidates, places } = judging
   const { version, model, rows, tokensPerByte } = member
   const minimum = rules.minimumOf(model)
   const promptTokens = mean(rows.map((row) => bytesOf(layout.rows[row]!))) * tokensPerByte
@@ -245,7 +256,7 @@ const findingOf = (
     // the first request of all has no predecessor
     return rows.filter((row) => row > 0).map((row) => bytes[row]! * tokensPerByte)
   }
-  const mendedPrefix = mean(prefixes(candidatesOf(layout, simulations.isLonely)))
+  const mendedPrefix = mean(prefixes(candidates))
   const isShort =
     isBelowMinimum(mendedPrefix, minimum, promptTokens) &&
     (cachedShareOf(layout, member) ?? 0) < LEAST_SHARE
@@ -253,6 +264,7 @@ const findingOf = (
     version,
     model,
     requests: member.kept,
+    from: layout.rows[rows[0]!]!.request.at,
     judged: rows.length,
     promptTokens,
     stablePrefixTokens: Math.round(quantile(prefixes([]), STABLE_QUANTILE)),
@@ -261,10 +273,10 @@ const findingOf = (
     readableShare:
       promptTokens === 0 ? 0 : Math.min(1, readToday(member, simulations, minimum) / promptTokens),
     lonelyShare: mean(rows.map((row) => Number(simulations.isLonely[row]))),
-    places: placesOf(layout),
+    places,
     causes: isShort
       ? [{ cause: 'below-minimum', tokens: mendedPrefix, difference: null }]
-      : costly(member, layout, simulations, { minimum, least: LEAST_SHARE * promptTokens }),
+      : costly(member, judging, { minimum, least: LEAST_SHARE * promptTokens }),
   }
 }
 
@@ -272,5 +284,7 @@ const findingOf = (
 export const findingsOf = (family: Family, rules: CacheRules): CacheFinding[] => {
   const layout = layOut(family)
   const simulations = new Simulations(layout, rules.lifeOf)
-  return membersOf(layout).map((member) => findingOf(member, layout, simulations, rules))
+  const candidates = candidatesOf(layout, simulations.isLonely)
+  const judging = { layout, simulations, candidates, places: placesOf(layout) }
+  return membersOf(layout).map((member) => findingOf(member, judging, rules))
 }

@@ -34,8 +34,6 @@ export interface Layout {
 const CONSTANT_SHARE = 0.9
 /** Of all requests of a family together, so that a simulation takes a second at most. */
 const MOST_PIECES = 400_000
-/** The rest of a longer request is one piece. */
-const MOST_PIECES_OF_A_REQUEST = 600
 const MOST_VALUES = 200
 /** Of a run of lines; what differs behind it tells no cause. */
 const MOST_RUN_CHARS = 600
@@ -43,7 +41,7 @@ const MOST_RUN_CHARS = 600
 const bounded = (requests: readonly FamilyRequest[]): FamilyRequest[] => {
   let pieces = 0
   const end = requests.findIndex((request) => {
-    pieces += Math.min(request.pieces.length, MOST_PIECES_OF_A_REQUEST)
+    pieces += request.pieces.length
     return pieces > MOST_PIECES
   })
   return requests.slice(0, end < 0 ? requests.length : Math.max(1, end))
@@ -184,23 +182,11 @@ const lastConstantOf = (pieces: readonly Piece[], marks: readonly number[]): num
   return -1
 }
 
-/** @returns the parts of a long request, the last one with the length of all others */
-const cut = (pieces: readonly Piece[]): readonly Piece[] => {
-  if (pieces.length <= MOST_PIECES_OF_A_REQUEST) return pieces
-  const rest = pieces.slice(MOST_PIECES_OF_A_REQUEST - 1)
-  const bytes = rest.reduce((sum, piece) => sum + piece.bytes, 0)
-  const hash = rest.reduce((sum, piece) => (sum * 31 + piece.hash) % 2 ** 47, 7)
-  return [...pieces.slice(0, MOST_PIECES_OF_A_REQUEST - 1), { ...rest[0]!, hash, bytes }]
-}
-
 const isTool = ({ part }: Piece): boolean => part === 'tool'
 
 /** The requests of a family in numbers, the first of them where they are too many; linear in their pieces. */
 export const layOut = (family: Family): Layout => {
-  const requests = bounded(family.requests).map((request) => ({
-    ...request,
-    pieces: cut(request.pieces),
-  }))
+  const requests = bounded(family.requests)
   const recurring = recurringLines(requests.filter(({ version }) => version === null))
   const { marks, causes } = marksOf(requests, recurring)
   const ids = new Map<number, number>()

@@ -40,6 +40,7 @@ const detached = (text: string): string => Buffer.from(text, 'utf16le').toString
 /** Makes pieces, and gives one object for equal ones: prompts of one template share most of theirs. */
 export class PiecePool {
   private readonly shared = new Map<number, Piece>()
+  private readonly anchors = new Map<object, readonly Piece[]>()
 
   /** @param name see `Piece` */
   of(text: string, part: Part, name = ''): Piece {
@@ -52,11 +53,20 @@ export class PiecePool {
       bytes: Buffer.byteLength(text),
       head: detached(text.slice(0, HEAD_CHARS)),
       part,
-      name,
+      name: detached(name),
       endsLine: text.endsWith('\n'),
     }
     this.shared.set(hash, piece)
     return piece
+  }
+
+  /** Pieces of constant text, made once for each template: those of a thousand templates are more than are shared. */
+  ofAnchor(segment: { text: string }): readonly Piece[] {
+    const known = this.anchors.get(segment)
+    if (known !== undefined) return known
+    const pieces = linesOf(segment.text).map((line) => this.of(line, 'constant'))
+    this.anchors.set(segment, pieces)
+    return pieces
   }
 }
 

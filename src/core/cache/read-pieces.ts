@@ -16,16 +16,14 @@ const toolName = (tool: unknown): string => {
 }
 
 /** OpenAI reads the schema of the answer before the messages ("Prompt caching", "What can be cached"). */
-const toolPieces = (
+function* toolPieces(
   { tools, functions, response_format: format }: ChatRequest,
   pool: PiecePool
-): Piece[] => {
-  const listed = [tools, functions].flatMap((list): unknown[] => (Array.isArray(list) ? list : []))
-  const schemas = format?.type === 'json_schema' ? [format] : []
-  return [
-    ...listed.map((tool) => pool.of(orderedJson(tool), 'tool', toolName(tool))),
-    ...schemas.map((schema) => pool.of(orderedJson(schema), 'tool', 'response_format')),
-  ]
+): Generator<Piece> {
+  for (const list of [tools, functions])
+    for (const tool of Array.isArray(list) ? (list as unknown[]) : [])
+      yield pool.of(orderedJson(tool), 'tool', toolName(tool))
+  if (format?.type === 'json_schema') yield pool.of(orderedJson(format), 'tool', 'response_format')
 }
 
 const roleOf = ({ role }: { role: string }, pool: PiecePool): Piece =>
@@ -42,16 +40,18 @@ const wholeText = (message: ChatMessage): string =>
     return typeof value === 'string' ? value : orderedJson(value)
   }).join('\n')
 
-const valueOf = ({ slots, examples, query }: Match, segment: Segment): string => {
-  if (segment.kind === 'anchor') return segment.text
+const valueOf = (
+  { slots, examples, query }: Match,
+  segment: Exclude<Segment, { kind: 'anchor' }>
+): string => {
   if (segment.kind === 'query') return query
   return (segment.kind === 'slot' ? slots[segment.name] : examples[segment.name]) ?? ''
 }
 
-const segmentPieces = (match: Match, segment: Segment, pool: PiecePool): Piece[] => {
+const segmentPieces = (match: Match, segment: Segment, pool: PiecePool): readonly Piece[] => {
+  if (segment.kind === 'anchor') return pool.ofAnchor(segment)
   const text = valueOf(match, segment)
   if (text === '') return []
-  if (segment.kind === 'anchor') return linesOf(text).map((line) => pool.of(line, 'constant'))
   return [pool.of(text, segment.kind, segment.kind === 'query' ? '' : segment.name)]
 }
 
@@ -89,39 +89,53 @@ const withDates = (pieces: readonly Piece[], pool: PiecePool): Piece[] => {
   return made
 }
 
-const matchedPieces = (match: Match, pool: PiecePool): Piece[] => {
-  const own = match.template.messages.flatMap((message) => [
-    roleOf(message, pool),
-    ...withDates(
+function* matchedPieces(match: Match, pool: PiecePool): Generator<Piece> {
+  for (const message of match.template.messages) {
+    yield roleOf(message, pool)
+    yield* withDates(
       message.segments.flatMap((segment) => segmentPieces(match, segment, pool)),
       pool
-    ),
-  ])
-  const later = match.turns.flatMap(({ role, content }) => [
-    pool.of(`\n<${role}>\n`, 'after', role),
-    pool.of(content, 'after'),
-  ])
-  return [...own, ...later]
+    )
+  }
+  for (const { role, content } of match.turns) {
+    yield pool.of(`\n<${role}>\n`, 'after', role)
+    yield pool.of(content, 'after')
+  }
 }
 
-const unmatchedPieces = ({ messages }: ChatRequest, pool: PiecePool): Piece[] =>
-  messages.flatMap((message) => [
-    roleOf(message, pool),
-    ...linesOf(wholeText(message)).map((line) => pool.of(line, 'line')),
-  ])
+function* unmatchedPieces({ messages }: ChatRequest, pool: PiecePool): Generator<Piece> {
+  for (const message of messages) {
+    yield roleOf(message, pool)
+    for (const line of linesOf(wholeText(message))) yield pool.of(line, 'line')
+  }
+}
+
+function* allPieces(request: ChatRequest, match: Match | null, pool: PiecePool): Generator<Piece> {
+  yield* toolPieces(request, pool)
+  yield* match === null ? unmatchedPieces(request, pool) : matchedPieces(match, pool)
+}
+
+/** The rest of a longer request is one piece: 16 MB may have a million of them. */
+const MOST_PIECES_OF_A_REQUEST = 600
 
 /** @param match null: no template has the request */
-export const readPieces = (request: ChatRequest, match: Match | null, pool: PiecePool): Piece[] => [
-  ...toolPieces(request, pool),
-  ...(match === null ? unmatchedPieces(request, pool) : matchedPieces(match, pool)),
-]
+export const readPieces = (request: ChatRequest, match: Match | null, pool: PiecePool): Piece[] => {
+  const pieces: Piece[] = []
+  let [hash, bytes] = [7, 0]
+  for (const piece of allPieces(request, match, pool)) {
+    if (pieces.length < MOST_PIECES_OF_A_REQUEST) pieces.push(piece)
+    else {
+      hash = (hash * 31 + piece.hash) % 2 ** 47
+      bytes += piece.bytes
+    }
+  }
+  const last = pieces.at(-1)
+  if (last === undefined || bytes === 0) return pieces
+  return [...pieces.slice(0, -1), { ...last, hash: last.hash + hash, bytes: last.bytes + bytes }]
+}
 
 /** The constant text of a template, in the pieces that its requests have. */
 export const anchorPieces = ({ messages }: Pick<Template, 'messages'>, pool: PiecePool): Piece[] =>
   messages.flatMap(({ segments }) =>
-    segments.flatMap((segment) =>
-      segment.kind === 'anchor'
-        ? linesOf(segment.text).map((line) => pool.of(line, 'constant'))
-        : []
-    )
+    segments.flatMap((segment) => (segment.kind === 'anchor' ? pool.ofAnchor(segment) : []))
   )

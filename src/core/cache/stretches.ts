@@ -50,8 +50,9 @@ export class Stretches<Item extends InTime> {
     return known === undefined ? rankOf(hour) <= this.highestRank : !this.isFull(known)
   }
 
-  /** @param bytes that the item takes in memory */
+  /** @param bytes that the item takes in memory; one that takes more than all may is left out */
   add(item: Item, bytes: number): void {
+    if (bytes > this.limits.bytes) return
     const hour = this.hourOf(item.at)
     const stretch = this.kept.get(hour) ?? { hour, items: [], isCut: false, bytes: 0 }
     this.kept.set(hour, stretch)

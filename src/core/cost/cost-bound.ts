@@ -7,6 +7,7 @@
 import { AppError } from '../../errors.ts'
 import type { ChatRequest, ContentPart } from '../../openai/chat.ts'
 import { bytesOfText, type ChatReading } from '../request/chat-reading.ts'
+import { priceAt } from './price-tiers.ts'
 import { PER_MILLION, type Price } from './prices.ts'
 
 /** Providers write a preamble for tools, of up to some 700 tokens. */
@@ -151,8 +152,14 @@ export const boundTokens = (reading: ChatReading, price: Price): TokenBound => {
   }
 }
 
-/** US dollars, with every prompt token at the highest price that it can have. */
+/** US dollars, with every token at the highest price that it can have in the standard tier. */
 export const boundUsd = (price: Price, { promptTokens, completionTokens }: TokenBound): number => {
-  const dearest = Math.max(price.input, price.cachedInput, price.cacheWrite ?? 0)
-  return PER_MILLION * (promptTokens * dearest + completionTokens * price.output)
+  const prices = [price, priceAt(price, promptTokens, null)]
+  const dearest = prices.flatMap(({ input, cachedInput, cacheWrite = 0 }) => [
+    input,
+    cachedInput,
+    cacheWrite,
+  ])
+  const output = Math.max(...prices.map((each) => each.output))
+  return PER_MILLION * (promptTokens * Math.max(...dearest) + completionTokens * output)
 }

@@ -1,31 +1,61 @@
 /**
  * The prices that ship with the project, US dollars per million tokens, and what an operator puts in their place.
- * Base prices alone: no batch, no priority, no tier of long context.
+ * Cached input of a tier that lists no price of it has the standard one, and never more than its input.
  */
 import { DAY_MS } from '../days.ts'
 import { groupBy } from '../group-by.ts'
 import { AS_OF, PRICE_TABLE } from './price-table.ts'
+import type { Amounts, Tier } from './price-tiers.ts'
 import { findPrice, type Price } from './prices.ts'
 
 const numberOf = (text: string | undefined): number | undefined =>
   text === undefined || text === '-' ? undefined : Number(text)
 
-const priceOf = (line: string, source: string): Price => {
-  const [model, input, cached, write, output, prefix, answer, retired] = line.split(' ')
+const amountsOf = ([input, cached, write, output]: readonly string[]): Amounts => {
   const cacheWrite = numberOf(write)
+  return {
+    input: Number(input),
+    cachedInput: Number(cached),
+    output: Number(output),
+    ...(cacheWrite !== undefined && { cacheWrite }),
+  }
+}
+
+/** Of groups of a name and four prices: `>272000`, `flex`, `flex>272000`. */
+const tiersOf = (words: readonly string[]): Pick<Price, 'longContext' | 'serviceTiers'> => {
+  const tiers: Record<string, Partial<Tier>> = {}
+  for (let at = 0; at < words.length; at += 5) {
+    const [name = '', above] = words[at]!.split('>')
+    const amounts = amountsOf(words.slice(at + 1, at + 5))
+    tiers[name] = {
+      ...tiers[name],
+      ...(above === undefined
+        ? amounts
+        : { longContext: { aboveTokens: Number(above), ...amounts } }),
+    }
+  }
+  const { '': standard, ...named } = tiers
+  return {
+    ...standard,
+    ...(Object.keys(named).length > 0 && { serviceTiers: named as Record<string, Tier> }),
+  }
+}
+
+const priceOf = (line: string, source: string): Price => {
+  const words = line.split(' ')
+  const [model, ...amounts] = words.slice(0, 5)
+  const [prefix, answer, retired, ...tiers] = words.slice(5)
   const minCachedPrefixTokens = numberOf(prefix)
   const maxOutputTokens = numberOf(answer)
   return {
     model: model!,
     asOf: AS_OF,
     source,
-    input: Number(input),
-    cachedInput: Number(cached),
-    output: Number(output),
-    ...(cacheWrite !== undefined && { cacheWrite }),
+    ...amountsOf(amounts),
     ...(minCachedPrefixTokens !== undefined && { minCachedPrefixTokens }),
     ...(maxOutputTokens !== undefined && { maxOutputTokens }),
     ...(retired !== '-' && { deprecatedOn: retired! }),
+    ...tiersOf(tiers),
   }
 }
 

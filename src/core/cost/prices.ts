@@ -4,20 +4,16 @@
  */
 import { AppError } from '../../errors.ts'
 import type { Usage } from '../../openai/chat.ts'
-import { tokenCounts } from '../../openai/usage/usage.ts'
+import { serviceTierOf, tokenCounts } from '../../openai/usage/usage.ts'
+import { priceAt, type Amounts, type LongContext, type Tier, type Tiered } from './price-tiers.ts'
 
 /** US dollars per million tokens. */
-export interface Price {
+export interface Price extends Tiered {
   model: string
   /** day on which the price was read, YYYY-MM-DD */
   asOf: string
   /** page that it was read from */
   source?: string
-  input: number
-  cachedInput: number
-  /** of a token that is written to the provider's cache; `input` when absent */
-  cacheWrite?: number
-  output: number
   /** prompts shorter than this are not cached by the provider; 0 when absent */
   minCachedPrefixTokens?: number
   /** minutes for which the provider's cache keeps a prefix that no request reads; 5 when absent */
@@ -63,14 +59,36 @@ const DOLLARS = 'dollars per million tokens'
 const TOKENS = 'a number of tokens'
 const MINUTES = 'a number of minutes'
 
-const FIELDS: Record<keyof Price, [test: Test, wanted: string]> = {
-  model: [(value) => typeof value === 'string' && value !== '', 'a model name'],
-  asOf: [isDate, 'a date, YYYY-MM-DD'],
-  source: [optional((value) => typeof value === 'string'), 'a text'],
+type Rule = [test: Test, wanted: string]
+
+const isPositive: Test = (value) => isAmount(value) && value !== 0
+
+const isFields: Test = (value) =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const AMOUNTS: Record<keyof Amounts, Rule> = {
   input: [isAmount, DOLLARS],
   cachedInput: [isAmount, DOLLARS],
   cacheWrite: [optional(isAmount), DOLLARS],
   output: [isAmount, DOLLARS],
+}
+
+const LONG_CONTEXT: Record<keyof LongContext, Rule> = {
+  aboveTokens: [isPositive, 'a number of tokens above 0'],
+  ...AMOUNTS,
+}
+
+const TIER: Record<keyof Tier, Rule> = {
+  ...AMOUNTS,
+  longContext: [optional(isFields), 'an object with aboveTokens and prices'],
+}
+
+const PRICE: Record<keyof Price, Rule> = {
+  model: [(value) => typeof value === 'string' && value !== '', 'a model name'],
+  asOf: [isDate, 'a date, YYYY-MM-DD'],
+  source: [optional((value) => typeof value === 'string'), 'a text'],
+  ...TIER,
+  serviceTiers: [optional(isFields), 'an object with the prices of each tier'],
   minCachedPrefixTokens: [optional(isAmount), TOKENS],
   cacheLifeMinutes: [optional(isAmount), MINUTES],
   maxOutputTokens: [optional(isAmount), TOKENS],
@@ -78,16 +96,53 @@ const FIELDS: Record<keyof Price, [test: Test, wanted: string]> = {
   deprecatedOn: [optional(isDate), 'a date, YYYY-MM-DD'],
 }
 
-const mistakesOf = (entry: unknown, place: number): string[] => {
-  if (typeof entry !== 'object' || entry === null) return [`entry ${place} is not an object`]
-  const fields = entry as Record<string, unknown>
-  const unknown = Object.keys(fields)
-    .filter((name) => !(name in FIELDS))
-    .map((name) => `entry ${place}: ${name} is not a field of a price`)
-  const wrong = Object.entries(FIELDS)
+type Fields = Record<string, unknown>
+
+const wrongFields = (fields: Fields, rules: Record<string, Rule>, place: string): string[] => [
+  ...Object.keys(fields)
+    .filter((name) => !Object.hasOwn(rules, name))
+    .map((name) => `${place}${name} is not a field of a price`),
+  ...Object.entries(rules)
     .filter(([name, [test]]) => !test(fields[name]))
-    .map(([name, [, wanted]]) => `entry ${place}: ${name} must be ${wanted}`)
-  return [...unknown, ...wrong]
+    .map(([name, [, wanted]]) => `${place}${name} must be ${wanted}`),
+]
+
+/** Of a member that holds an object; of another one the rules say what is wrong. */
+const within = (value: unknown, read: (fields: Fields) => string[]): string[] =>
+  isFields(value) ? read(value as Fields) : []
+
+const wrongTier = (fields: Fields, rules: Record<string, Rule>, place: string): string[] => [
+  ...wrongFields(fields, rules, place),
+  ...within(fields['longContext'], (long) =>
+    wrongFields(long, LONG_CONTEXT, `${place}longContext.`)
+  ),
+]
+
+const mistakesOf = (entry: unknown, place: number): string[] => {
+  if (!isFields(entry)) return [`entry ${place} is not an object`]
+  const fields = entry as Fields
+  return [
+    ...wrongTier(fields, PRICE, `entry ${place}: `),
+    ...within(fields['serviceTiers'], (tiers) =>
+      Object.entries(tiers).flatMap(([name, tier]) => {
+        const own = `entry ${place}: serviceTiers.${name}`
+        return isFields(tier)
+          ? wrongTier(tier as Fields, TIER, `${own}.`)
+          : [`${own} must be an object`]
+      })
+    ),
+  ]
+}
+
+/** Of two rows of one day none is the newest. */
+const repeated = (entries: readonly unknown[]): string[] => {
+  const days = entries.map((entry) => {
+    const { model, asOf } = (entry ?? {}) as Fields
+    return `${String(model)} of ${String(asOf)}`
+  })
+  return days.flatMap((day, place) =>
+    days.indexOf(day) < place ? [`entry ${place}: an earlier entry is ${day}, too`] : []
+  )
 }
 
 const parseArray = (text: string): unknown[] => {
@@ -103,7 +158,8 @@ const parseArray = (text: string): unknown[] => {
 /** @throws AppError `invalid-config` that names all mistakes */
 export const parsePrices = (text: string): Price[] => {
   const entries = parseArray(text)
-  const mistakes = entries.flatMap(mistakesOf)
+  const wrong = entries.flatMap(mistakesOf)
+  const mistakes = wrong.length > 0 ? wrong : repeated(entries)
   if (mistakes.length > 0)
     throw new AppError('invalid-config', `the price file: ${mistakes.join('; ')}`)
   return entries as Price[]
@@ -142,11 +198,14 @@ export const tokensCost = (
     cacheWrite * (price.cacheWrite ?? price.input) +
     output * price.output)
 
-/** Charged by the provider for one answer; null where `usage` lacks the input or the output. */
+/**
+ * Charged by the provider for one answer, in the tier that its usage names; null where `usage` lacks the input or the
+ * output.
+ */
 export const requestCost = (price: Price, usage: Usage): number | null => {
   const { input, cachedInput, cacheWrite, output } = tokenCounts(usage)
   if (input === null || output === null) return null
-  return tokensCost(price, {
+  return tokensCost(priceAt(price, input, serviceTierOf(usage)), {
     input,
     cachedInput: cachedInput ?? 0,
     cacheWrite: cacheWrite ?? 0,
@@ -162,6 +221,19 @@ export const costUsd = (
 ): number | null => {
   const price = usage && findPrice(prices, model)
   return price && requestCost(price, usage)
+}
+
+/**
+ * US dollars that an answer of another model of the upstream has saved, with as many tokens; null without a price of
+ * both, and without usage.
+ */
+export const savedByOther = (
+  prices: readonly Price[],
+  { model, other }: { model: string; other: string },
+  usage: Usage | null
+): number | null => {
+  const [before, now] = [costUsd(prices, model, usage), costUsd(prices, other, usage)]
+  return before === null || now === null ? null : before - now
 }
 
 /**

@@ -1,6 +1,9 @@
 /** Models of the log's templates that their providers retire soon, or have just retired. */
 import { DAY_MS } from '../days.ts'
 import { groupBy } from '../group-by.ts'
+import { followersOf, type Follower } from '../internalization/followers.ts'
+import type { Internalization } from '../internalization/internalization.ts'
+import type { Template } from '../template/template.ts'
 import { findPrice, withoutDate, type Price } from './prices.ts'
 
 export interface Retirement {
@@ -41,6 +44,44 @@ export const retirementsOf = (
     })
     .filter(({ daysLeft }) => daysLeft <= DAYS_BEFORE && daysLeft >= -DAYS_AFTER)
     .toSorted((one, other) => one.daysLeft - other.daysLeft)
+
+/** Of templates that a person has moved to another model: nothing is left to decide. */
+export interface FollowedRetirement extends Retirement {
+  followers: Follower[]
+}
+
+export interface Retirements {
+  /** of the templates that are not followed */
+  open: Retirement[]
+  followed: FollowedRetirement[]
+}
+
+/** @param rows internalizations, oldest first */
+export const retirementsOfTemplates = (
+  templates: readonly Template[],
+  rows: readonly Internalization[],
+  retiresOn: RetiresOn,
+  now: number
+): Retirements => {
+  const followers = followersOf(templates, rows)
+  const isFollowed = ({ version }: Template): boolean => followers.has(version)
+  const retired = (some: readonly Template[]): Retirement[] =>
+    retirementsOf(
+      some.map(({ model }) => model),
+      retiresOn,
+      now
+    )
+  const followed = templates.filter(isFollowed)
+  return {
+    open: retired(templates.filter((template) => !isFollowed(template))),
+    followed: retired(followed).map((retirement) => ({
+      ...retirement,
+      followers: followed
+        .filter(({ model }) => withoutDate(model) === retirement.model)
+        .flatMap(({ version }) => followers.get(version) ?? []),
+    })),
+  }
+}
 
 /** `is retired on 2027-01-14, in 44 days`, `was retired on 2026-10-23` */
 export const retirementText = ({ on, daysLeft }: Retirement): string =>

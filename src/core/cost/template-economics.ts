@@ -13,7 +13,9 @@ import {
   type Coverage,
   type Forecast,
 } from './economics.ts'
-import type { Internalization } from '../internalization/internalization.ts'
+import { winningArm, type Internalization } from '../internalization/internalization.ts'
+import { modelOfArm, type ArmName } from '../learn/schedule.ts'
+import { priceAt } from './price-tiers.ts'
 import { findPrice, type Price } from './prices.ts'
 import type { AskedCalls, TemplateTraffic, TrafficWindow } from './template-traffic.ts'
 
@@ -29,6 +31,10 @@ export interface EconomicsSettings {
   trainSeconds: number | null
   /** requests that an evaluation sends to the upstream again */
   upstreamReplays: number
+  /** that may compete, to tell what a template without a proof would be answered by; empty: a model of the engine */
+  arms: readonly ArmName[]
+  /** US dollars that the answers of other models may cost an internalization; null: none are bought */
+  modelProofUsd: number | null
 }
 
 /** Of one call. */
@@ -47,10 +53,12 @@ export interface CallUsd extends CallCosts {
 
 /** A template's figures before the engine's cost is shared. */
 export interface Draft {
-  /** of the upstream's model; null without one */
+  /** of the upstream's model, for its calls' length and tier; null without one */
   price: Price | null
   /** null: the hardware of the adapted model is paid by the hour */
   adaptedPrice: Price | null
+  /** of the upstreams that answers with the whole prompt; null: a model of the engine does without it */
+  otherModel: string | null
   traffic: (TrafficWindow & Pick<TemplateTraffic, 'callsPerMonth' | 'asked'>) | null
   /** the newest answers are free text without a form, which no route may give */
   isFreeText: boolean
@@ -67,6 +75,11 @@ export interface Draft {
 export interface TemplateEconomics extends Draft, Forecast {
   /** caveats of the figures, for a person to read */
   remarks: string[]
+  /**
+   * net dollars a month against the provider's cache after its mends; null where nothing is to be mended, or it is not
+   * known. Where the provider reports no cached tokens, a warm cache is assumed already.
+   */
+  mendedNetUsdPerMonth: number | null
 }
 
 /** With fewer calls that its lora was asked for, the gate's figures estimate a route's coverage better. */
@@ -115,8 +128,20 @@ export interface DraftInput {
   traffic: TemplateTraffic | null
   /** of all templates, oldest first */
   internalizations: readonly Internalization[]
+  /** of the engine's base model */
   adaptedPrice: Price | null
   settings: EconomicsSettings
+}
+
+/** The other model that answers a template, or that would: none where an engine's model may. */
+const otherModelOf = ({ template, internalizations, settings }: DraftInput): string | null => {
+  const own = internalizations.filter((row) => row.templateVersion === template.version)
+  const proven = own.findLast(({ verdict }) => verdict?.verdict === 'promote')
+  if (proven !== undefined) return winningArm(proven)?.model?.name ?? null
+  const models = settings.arms.flatMap((arm) => modelOfArm(arm) ?? [])
+  if (models.length < settings.arms.length) return null
+  const inputUsd = (name: string): number => findPrice(settings.prices, name)?.input ?? Infinity
+  return models.toSorted((a, b) => inputUsd(a) - inputUsd(b))[0] ?? null
 }
 
 /** In the last stage, whatever the present one draws. @returns null where too few were asked for */
@@ -146,15 +171,26 @@ const coverageOf = ({ template, traffic, internalizations, settings }: DraftInpu
 }
 
 export const draftOf = (input: DraftInput): Draft => {
-  const { template, traffic, settings, adaptedPrice } = input
-  const price = findPrice(settings.prices, template.model)
+  const { template, traffic, settings } = input
   const call = callFigures(traffic)
-  const costs = price && call && callCosts(call, { upstream: price, adapted: adaptedPrice })
+  const tier = traffic?.upstream?.serviceTier ?? null
+  const priceOf = (model: string): Price | null => {
+    const standard = findPrice(settings.prices, model)
+    return standard && priceAt(standard, call?.promptTokens ?? 0, tier)
+  }
+  const price = priceOf(template.model)
+  const otherModel = otherModelOf(input)
+  const adapted = otherModel === null ? input.adaptedPrice : priceOf(otherModel)
+  const readsPrompt = otherModel !== null
+  const isPriced = !readsPrompt || adapted !== null
+  const costs =
+    isPriced && price && call && callCosts(call, { upstream: price, adapted, readsPrompt })
   const coverage = coverageOf(input)
   const seconds = trainingSeconds(input)
   return {
     price,
-    adaptedPrice,
+    adaptedPrice: adapted,
+    otherModel,
     traffic: traffic && {
       ...traffic.window,
       callsPerMonth: traffic.callsPerMonth,
@@ -162,11 +198,13 @@ export const draftOf = (input: DraftInput): Draft => {
     },
     isFreeText: traffic?.isFreeText ?? false,
     call,
-    perCallUsd: costs && { ...costs, internalized: internalizedCost(costs, coverage) },
+    perCallUsd: costs ? { ...costs, internalized: internalizedCost(costs, coverage) } : null,
     coverage,
     onceUsd: {
       training: seconds === null ? null : engineHoursUsd(seconds / 3600, settings),
-      evaluation: settings.upstreamReplays * (costs?.now ?? 0),
+      evaluation:
+        settings.upstreamReplays * (costs ? costs.now : 0) +
+        (readsPrompt ? (settings.modelProofUsd ?? 0) : 0),
     },
   }
 }
@@ -179,52 +217,93 @@ export const savedPerMonth = ({ perCallUsd, traffic, coverage }: Draft): number 
   return savingsOf(perCallUsd, volume, { engineUsd: 0, trainingUsd: 0 }).netUsd
 }
 
+/** @param share of the prompt tokens that the cache serves, 0 to 1 @param written null: like the call */
+export const withCacheHits = (draft: Draft, share: number, written: number | null): Draft => {
+  const { call, price, adaptedPrice, otherModel, perCallUsd, coverage } = draft
+  if (call === null || price === null || perCallUsd === null) return draft
+  const changed = { ...call, cacheHitShare: Math.min(1, share), cacheWriteShare: written }
+  const readsPrompt = otherModel !== null
+  const costs = callCosts(changed, { upstream: price, adapted: adaptedPrice, readsPrompt })
+  return {
+    ...draft,
+    call: changed,
+    perCallUsd: { ...costs, internalized: internalizedCost(costs, coverage) },
+  }
+}
+
+/** With what mends add to the provider's cache. @param share of the prompt tokens, 0 to 1 */
+export const withMends = (draft: Draft, share: number): Draft => {
+  const { call } = draft
+  if (call === null || share === 0) return draft
+  const written = call.cacheWriteShare && Math.max(0, call.cacheWriteShare - share)
+  return withCacheHits(draft, call.cacheHitShare + share, written)
+}
+
 /** What no route may answer saves nothing, and costs its training. */
 const FREE_TEXT: Forecast = {
   ...unknownForecast('its answers are free text without a form, which cannot go live'),
   verdict: 'does-not-pay',
 }
 
-const whyUnknown = (model: string, { price }: Draft): string =>
-  price === null
-    ? `no price of ${model} is known: add it to PRICES_FILE`
+const whyUnknown = (model: string, { price, otherModel, adaptedPrice }: Draft): string =>
+  price === null || (otherModel !== null && adaptedPrice === null)
+    ? `no price of ${price === null ? model : otherModel} is known: add it to PRICES_FILE`
     : 'the log has no call of this template with text and token counts'
 
 const remarksOf = (draft: Draft, { isModelAlone }: Forecast, isEngineFree: boolean): string[] => {
-  const { call, onceUsd, adaptedPrice, price } = draft
+  const { call, onceUsd, adaptedPrice, otherModel, price } = draft
   if (call === null || price === null) return []
+  const isOfEngine = otherModel === null
   return [
     isModelAlone &&
+      isOfEngine &&
       (adaptedPrice === null
         ? 'all savings come from the change of model: on hardware paid by the hour, removing tokens saves no money'
         : 'less than a fifth of the savings come from removing the prompt: the smaller model with the whole prompt would save nearly as much, if its answers are as good'),
     call.countedBy === 'estimate' && 'the upstream counted no tokens; they are estimated',
     !call.cacheIsMeasured && 'the upstream does not report cached tokens; a warm cache is assumed',
-    isEngineFree && 'ENGINE_USD_PER_HOUR is not set, so the engine counts as 0',
-    onceUsd.training === null && 'the duration of training is not known, so it counts as 0',
+    isOfEngine && isEngineFree && 'ENGINE_USD_PER_HOUR is not set, so the engine counts as 0',
+    isOfEngine &&
+      onceUsd.training === null &&
+      'the duration of training is not known, so it counts as 0',
   ].filter((remark) => remark !== false)
 }
 
-/** @param engineUsd a month's cost, share of this template */
-export const economicsOf = (
+interface EconomicsContext {
+  model: string
+  /** a month's cost, share of this template */
+  engineUsd: number
+  /** of the prompt tokens, what mends would add to those that are read from the provider's cache; 0 to 1 */
+  mendedShare: number
+  settings: Pick<EconomicsSettings, 'engineUsdPerHour'>
+}
+
+const forecastOf = (
   draft: Draft,
-  { model, engineUsd, settings }: { model: string; engineUsd: number; settings: EconomicsSettings }
-): TemplateEconomics => {
+  { model, engineUsd }: Pick<EconomicsContext, 'model' | 'engineUsd'>
+): Forecast => {
   const { perCallUsd, traffic, coverage, onceUsd, isFreeText } = draft
-  const priced = (): Forecast =>
-    perCallUsd === null
-      ? unknownForecast(whyUnknown(model, draft))
-      : forecast(perCallUsd, {
-          callsPerMonth: traffic?.callsPerMonth ?? null,
-          coverage,
-          engineUsd,
-          training: onceUsd.training ?? 0,
-          evaluation: onceUsd.evaluation,
-        })
-  const verdict = coverage.source === 'assumed' && isFreeText ? FREE_TEXT : priced()
+  if (coverage.source === 'assumed' && isFreeText) return FREE_TEXT
+  if (perCallUsd === null) return unknownForecast(whyUnknown(model, draft))
+  return forecast(perCallUsd, {
+    callsPerMonth: traffic?.callsPerMonth ?? null,
+    coverage,
+    engineUsd,
+    training: onceUsd.training ?? 0,
+    evaluation: onceUsd.evaluation,
+  })
+}
+
+export const economicsOf = (draft: Draft, context: EconomicsContext): TemplateEconomics => {
+  const { mendedShare, settings } = context
+  const verdict = forecastOf(draft, context)
+  const isAssumed = draft.call?.cacheIsMeasured === false
+  const mended = isAssumed ? draft : withMends(draft, mendedShare)
   return {
     ...verdict,
     remarks: remarksOf(draft, verdict, settings.engineUsdPerHour === null),
+    mendedNetUsdPerMonth:
+      mendedShare > 0 ? (forecastOf(mended, context).monthly?.netUsd ?? null) : null,
     ...draft,
   }
 }

@@ -8,7 +8,7 @@ import { findAnswerForm } from '../answer/answer-form.ts'
 import { outcomeOf } from '../answer/outcome.ts'
 import { answerTexts, clearRequestOf, completionOf } from '../log/record-bodies.ts'
 import type { ChatMessage, ChatRequest } from '../../openai/chat.ts'
-import { tokenCounts, type TokenCounts } from '../../openai/usage/usage.ts'
+import { serviceTierOf, tokenCounts, type TokenCounts } from '../../openai/usage/usage.ts'
 import { messageText } from '../request/request-scan.ts'
 import { templateKeyOf, type Matcher } from '../match/match.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
@@ -31,6 +31,8 @@ export interface UpstreamTokens {
   cacheHitShare: number | null
   /** share of them written to the cache; null where it reports none */
   cacheWriteShare: number | null
+  /** of all of them; null: the standard one, or several */
+  serviceTier: string | null
 }
 
 /** A part of the log, and the calls in it. */
@@ -83,6 +85,10 @@ const shareOf = (
   return isKnown ? Math.min(1, sumOf(counts.map((each) => each[kind])) / whole) : null
 }
 
+/** @param tiers of calls @returns null where they differ */
+export const onlyTier = (tiers: ReadonlySet<string | null>): string | null =>
+  tiers.size === 1 ? ([...tiers][0] ?? null) : null
+
 /** From the upstream's counts; from estimates where it counted no call. */
 export const upstreamTokens = (calls: readonly LoggedCall[]): UpstreamTokens | null => {
   const own = calls.filter(isOfUpstream)
@@ -101,6 +107,7 @@ export const upstreamTokens = (calls: readonly LoggedCall[]): UpstreamTokens | n
     outputTokens: sumOf(counts.map(({ output }) => output)) / counts.length,
     cacheHitShare: shareOf(counts, 'cachedInput', prompt),
     cacheWriteShare: shareOf(counts, 'cacheWrite', prompt),
+    serviceTier: onlyTier(new Set(usages.map(serviceTierOf))),
   }
 }
 

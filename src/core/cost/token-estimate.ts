@@ -4,7 +4,7 @@
  * side. Uses no tokenizer.
  */
 import type { ChatCompletion, ChatMessage, ContentPart, Usage } from '../../openai/chat.ts'
-import { tokenCounts, usageOf } from '../../openai/usage/usage.ts'
+import { serviceTierOf, tokenCounts, usageOf } from '../../openai/usage/usage.ts'
 import { withoutAttachments } from '../request/attachments.ts'
 import { bytesOfText, type ChatReading } from '../request/chat-reading.ts'
 import { completionTokensOf } from './cost-bound.ts'
@@ -69,9 +69,11 @@ export const countableUsage = (usage: Usage | null): Usage | null => {
   if (usage === null) return null
   const { input, output, cachedInput, cacheWrite } = tokenCounts(usage)
   if (input === null || output === null) return null
+  const tier = serviceTierOf(usage)
   const ofInput = (count: number | null): number => Math.min(count ?? 0, input)
   return {
     ...usageOf(input, output),
+    ...(tier !== null && { service_tier: tier }),
     prompt_tokens_details: {
       cached_tokens: ofInput(cachedInput),
       cache_write_tokens: ofInput(cacheWrite),

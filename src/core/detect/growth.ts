@@ -64,12 +64,14 @@ export const grownTemplate = (
   template: Template,
   stored: Template | undefined
 ): { template: Template; isWider: boolean } => {
-  if (stored === undefined || placesText(stored) !== placesText(template))
-    return { template, isWider: true }
+  if (stored === undefined) return { template, isWider: true }
+  // a person has moved it, which no traffic says
+  const grown = { ...template, ...(stored.movedFrom && { movedFrom: stored.movedFrom }) }
+  if (placesText(stored) !== placesText(template)) return { template: grown, isWider: true }
   const [before, now] = [examplesIn(stored), examplesIn(template)]
   const hasNewShapes = !isIn(shapesIn(template), shapesIn(stored))
   const isFar = now.length >= before.length * (before.length < FEW ? 1 : GROWTH)
   if (isIn(before, now) && !isFar)
-    return { template: withExamplesOf(template, stored), isWider: hasNewShapes }
-  return { template, isWider: hasNewShapes || !isIn(now, before) }
+    return { template: withExamplesOf(grown, stored), isWider: hasNewShapes }
+  return { template: grown, isWider: hasNewShapes || !isIn(now, before) }
 }

@@ -4,8 +4,9 @@
  * Responses API; or an export of another program, which `forms/` turns into exchanges of the third kind. Pure.
  */
 import { createHash } from 'node:crypto'
-import type { ChatCompletion, ChatMessage, ChatRequest, Usage } from '../../openai/chat.ts'
+import type { ChatCompletion, ChatMessage, ChatRequest } from '../../openai/chat.ts'
 import { CHAT, RESPONSES, type Dialect } from '../../openai/dialect.ts'
+import { answerUsage } from '../../openai/usage/usage.ts'
 import { withoutAttachments } from '../request/attachments.ts'
 import { READ_FAULTS, readChatRequest } from '../request/chat-reading.ts'
 import { completionOf } from './forms/chat.ts'
@@ -205,7 +206,6 @@ const recordOf = (
   if (bodies === null) return { reason: READ_FAULTS['too-deep'] }
   const reason = refusalOf(bodies, exchange.dialect, maxBodyBytes)
   if (reason !== null) return { reason }
-  const usage = exchange.response?.usage
   const record: ExchangeRecord = {
     id: idFor(bodies.request),
     at,
@@ -217,7 +217,7 @@ const recordOf = (
     firstByteMs: null,
     durationMs: 0,
     ...bodies,
-    usage: isObject(usage) ? (usage as unknown as Usage) : null,
+    usage: answerUsage(exchange.response),
     route: null,
   }
   return { record }

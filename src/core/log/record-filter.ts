@@ -4,8 +4,14 @@ import { openingOf } from './opening.ts'
 import type { StoredRecord } from './record.ts'
 import { answerTexts, requestOf, userTexts } from './record-bodies.ts'
 
-/** By what became of a request; `none`: no live template matched. Stored by place: only add at the end. */
-export const SEARCH_OUTCOMES = ['answered', 'fallback', 'skipped', 'none'] as const
+/**
+ * By what became of a request; `none`: no live template matched; `bought`: a move sent it to another model. Stored by
+ * place: only add at the end.
+ */
+export const SEARCH_OUTCOMES = ['answered', 'fallback', 'skipped', 'none', 'bought'] as const
+
+/** Place of answers that a move has bought. */
+export const BOUGHT: number = SEARCH_OUTCOMES.indexOf('bought')
 
 /** By the class of the answer's HTTP status; 499, a client that left, is one of `4xx`. */
 export const SEARCH_STATUSES = ['2xx', '4xx', '5xx'] as const
@@ -35,7 +41,9 @@ export interface Narrowing extends Omit<RecordFilter, 'conversation' | 'text'> {
 export interface CompiledFilter {
   narrowing: Narrowing
   /** needs no body; decides alone unless `readsBody` */
-  fitsHead: (record: Pick<StoredRecord, 'id' | 'at' | 'tenant' | 'status' | 'route'>) => boolean
+  fitsHead: (
+    record: Pick<StoredRecord, 'id' | 'at' | 'tenant' | 'status' | 'route' | 'bought'>
+  ) => boolean
   readsBody: boolean
   fitsBody: (record: Pick<StoredRecord, 'id' | 'path' | 'request' | 'response'>) => boolean
 }
@@ -65,8 +73,8 @@ const isSameConversation = (one: readonly string[], other: readonly string[]): b
   return turns > 0 && one.slice(0, turns).every((text, turn) => text === other[turn])
 }
 
-const outcomeOf = ({ route }: Pick<StoredRecord, 'route'>): SearchOutcome =>
-  route?.outcome ?? 'none'
+const outcomeOf = ({ route, bought }: Pick<StoredRecord, 'route' | 'bought'>): SearchOutcome =>
+  bought === undefined ? (route?.outcome ?? 'none') : 'bought'
 
 const statusClassOf = ({ status }: Pick<StoredRecord, 'status'>): number => Math.floor(status / 100)
 
@@ -163,7 +171,7 @@ const tenantNumberOf = (tenant: string): number => hashOf(tenant) >>> 1
 
 /** Of a record. @param request as it is stored */
 export const lookUpNumbers = (
-  head: Pick<StoredRecord, 'tenant' | 'route' | 'status' | 'path'>,
+  head: Pick<StoredRecord, 'tenant' | 'route' | 'status' | 'path' | 'bought'>,
   request: Buffer
 ): LookUpNumbers => ({
   tenantNumber: tenantNumberOf(head.tenant),

@@ -27,6 +27,16 @@ export interface RouteOutcome {
   position?: number
 }
 
+/** An answer that a move to another model has bought; it is no client's traffic, and no counter takes it as such. */
+export interface Bought {
+  /** id of the record whose request was sent again */
+  of: string
+  /** milliseconds since the epoch, when the answer was bought */
+  at: number
+  /** key of its conversation: later turns repeat the old model's answers, so their texts do not tell it */
+  conversation: string
+}
+
 export interface ExchangeRecord {
   id: string
   /** milliseconds since the epoch, when the request arrived */
@@ -49,6 +59,8 @@ export interface ExchangeRecord {
   response: string | null
   usage: Usage | null
   route: RouteOutcome | null
+  /** absent for a client's request */
+  bought?: Bought
 }
 
 /** A record without its bodies and the usage that is read from them. */
@@ -90,7 +102,11 @@ export type PackedHead = [
   route: RouteOutcome | null,
   caller: string | null,
   envelope: string | null,
+  bought?: readonly [of: string, at: number, conversation: string],
 ]
+
+const packBought = ({ bought }: RecordHead): [] | [NonNullable<PackedHead[12]>] =>
+  bought === undefined ? [] : [[bought.of, bought.at, bought.conversation]]
 
 export const packHead = (head: RecordHead): PackedHead => [
   head.id,
@@ -105,16 +121,21 @@ export const packHead = (head: RecordHead): PackedHead => [
   head.route,
   head.caller ?? null,
   head.envelope ?? null,
+  // most records have none
+  ...packBought(head),
 ]
 
 export const unpackHead = (packed: PackedHead): RecordHead => {
   const [id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, ...rest] = packed
-  const [route, caller, envelope] = rest
+  const [route, caller, envelope, bought] = rest
   const head = { id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, route }
   return {
     ...head,
     ...(caller !== null && { caller }),
     ...(envelope !== null && { envelope }),
+    ...(bought !== undefined && {
+      bought: { of: bought[0], at: bought[1], conversation: bought[2] },
+    }),
   }
 }
 

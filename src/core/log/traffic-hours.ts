@@ -3,7 +3,7 @@
  * buckets, so that hours can be merged and a quantile still be told. Knows nothing of stores.
  */
 import type { Usage } from '../../openai/chat.ts'
-import { tokenCounts, type TokenCounts } from '../../openai/usage/usage.ts'
+import { serviceTierOf, tokenCounts } from '../../openai/usage/usage.ts'
 import { groupBy } from '../group-by.ts'
 import type { RecordHead } from './record.ts'
 import { isSuccess } from '../http-status.ts'
@@ -22,9 +22,13 @@ const STEP = Math.log(MOST_MS / LEAST_MS) / BUCKETS
 /** Number of latencies in each bucket: bucket i begins at 600,000^(i / 32) ms. */
 export type LatencyHistogram = number[]
 
-/** Tokens of the upstream's answers of one model, as the provider counted them. */
+/** Tokens of the upstream's answers of one model that have one price, as the provider counted them. */
 export interface Charged {
   model: string
+  /** that the answers name; absent: the standard one, or not known */
+  serviceTier?: string
+  /** their requests had more input tokens, one of `LENGTHS`; absent: than none of them */
+  longerThan?: number
   /** answers whose tokens are known */
   answers: number
   input: number
@@ -61,6 +65,8 @@ export interface TrafficHour {
   /** answers of the upstream whose tokens are not known, or of further models */
   uncounted: number
   asked: Asked[]
+  /** of answers that moves have bought in this hour, and of no client's; absent where there are none */
+  bought?: Charged[]
   /** from the request to the end of an answer with status 2xx, by who answered; imported records have none */
   latency: { lora: LatencyHistogram; upstream: LatencyHistogram }
 }
@@ -95,48 +101,81 @@ export const failuresIn = (hours: readonly TrafficHour[]): number =>
 
 /** What of a record counts. */
 export interface CountedRecord {
-  head: Pick<RecordHead, 'at' | 'model' | 'status' | 'durationMs' | 'route'>
+  head: Pick<RecordHead, 'at' | 'model' | 'status' | 'durationMs' | 'route' | 'bought'>
   /** as the provider counted it */
   usage: Usage | null
 }
 
-/** Adds the figures of a row to those of the row with its name, or a copy of the row. It runs for every record. */
-const addRow = <Name extends string, Row extends Record<Name, string>>(
-  rows: Row[],
-  name: Name,
-  more: Row
-): void => {
-  const sums = rows.find((row) => row[name] === more[name]) as Record<string, unknown> | undefined
-  if (sums === undefined) return void rows.push({ ...more })
-  for (const [key, value] of Object.entries(more))
-    if (key !== name) sums[key] = Number(sums[key]) + Number(value)
+const addAsked = (rows: Asked[], more: Asked): void => {
+  const at = rows.findIndex(({ version }) => version === more.version)
+  const known = rows[at]
+  if (known === undefined) return void rows.push(more)
+  rows[at] = {
+    version: more.version,
+    answered: known.answered + more.answered,
+    discarded: known.discarded + more.discarded,
+  }
 }
 
 /** The client wrote the names of models: so many are told apart. */
 const MAX_MODELS = 64
 
-const addCharged = (sum: Pick<TrafficHour, 'charged' | 'uncounted'>, more: Charged): void => {
-  const isTold =
-    sum.charged.length < MAX_MODELS || sum.charged.some(({ model }) => model === more.model)
-  if (isTold) addRow(sum.charged, 'model', more)
-  else sum.uncounted += more.answers
+/** Providers ask more of requests with more input tokens (src/core/cost/price-table.ts). */
+const LENGTHS = [272_000, 200_000, 128_000, 100_000]
+
+/** Adds tokens to those of the same price. @returns false, and adds nothing, where so many rows of others are there */
+const addTokens = (rows: Charged[], more: Charged, mostRows: number): boolean => {
+  const at = rows.findIndex(
+    ({ model, serviceTier, longerThan }) =>
+      model === more.model && serviceTier === more.serviceTier && longerThan === more.longerThan
+  )
+  const known = rows[at]
+  if (known === undefined) return rows.length < mostRows && rows.push(more) > 0
+  rows[at] = {
+    ...known,
+    answers: known.answers + more.answers,
+    input: known.input + more.input,
+    cachedInput: known.cachedInput + more.cachedInput,
+    cacheWrite: known.cacheWrite + more.cacheWrite,
+    output: known.output + more.output,
+  }
+  return true
 }
 
-const addCharge = (sum: TrafficHour, model: string, counts: TokenCounts | null): void => {
-  if (counts === null || counts.input === null || counts.output === null) {
-    sum.uncounted++
-    return
-  }
+const addCharged = (sum: Pick<TrafficHour, 'charged' | 'uncounted'>, more: Charged): void => {
+  if (!addTokens(sum.charged, more, MAX_MODELS)) sum.uncounted += more.answers
+}
+
+/** @returns null where the tokens are not known */
+const chargedOf = (model: string, usage: Usage | null): Charged | null => {
+  const counts = usage && tokenCounts(usage)
+  if (counts === null || counts.input === null || counts.output === null) return null
   const { input, cachedInput, cacheWrite, output } = counts
-  const written = cacheWrite ?? 0
-  addCharged(sum, {
+  const serviceTier = usage && serviceTierOf(usage)
+  const longerThan = LENGTHS.find((tokens) => input > tokens)
+  return {
     model,
+    ...(serviceTier !== null && { serviceTier }),
+    ...(longerThan !== undefined && { longerThan }),
     answers: 1,
     input,
     cachedInput: cachedInput ?? 0,
-    cacheWrite: written,
+    cacheWrite: cacheWrite ?? 0,
     output,
-  })
+  }
+}
+
+const addCharge = (sum: TrafficHour, model: string, usage: Usage | null): void => {
+  const charged = chargedOf(model, usage)
+  if (charged === null) sum.uncounted++
+  else addCharged(sum, charged)
+}
+
+/** Of the operator's moves, whose models have prices; an answer without usage adds nothing. */
+const addBought = (sum: TrafficHour, rows: readonly Charged[]): void => {
+  if (rows.length === 0) return
+  sum.bought ??= []
+  for (const row of rows) addTokens(sum.bought, row, Infinity)
 }
 
 const addRecord = (sum: TrafficHour, { head, usage }: CountedRecord): void => {
@@ -146,13 +185,10 @@ const addRecord = (sum: TrafficHour, { head, usage }: CountedRecord): void => {
   if (route !== null) sum.matched++
   if (status >= 500) sum.failed = failedIn(sum) + 1
   if (isLora) sum.answered++
-  else {
-    const counts = usage && tokenCounts(usage)
-    sum.promptTokens += counts?.input ?? 0
-    if (isSuccess(status)) addCharge(sum, model, counts)
-  }
+  else if (usage !== null) sum.promptTokens += tokenCounts(usage).input ?? 0
+  if (!isLora && isSuccess(status)) addCharge(sum, model, usage)
   if (route !== null && route.outcome !== 'skipped')
-    addRow(sum.asked, 'version', {
+    addAsked(sum.asked, {
       version: route.templateVersion,
       answered: isLora ? 1 : 0,
       discarded: isLora ? 0 : 1,
@@ -166,9 +202,15 @@ const addRecord = (sum: TrafficHour, { head, usage }: CountedRecord): void => {
 export const trafficOf = (records: readonly CountedRecord[]): TrafficHour[] => {
   const hours = new Map<number, TrafficHour>()
   for (const record of records) {
-    const hour = Math.floor(record.head.at / HOUR_MS) * HOUR_MS
+    const { usage } = record
+    const { at, model, bought } = record.head
+    const hour = Math.floor((bought?.at ?? at) / HOUR_MS) * HOUR_MS
     const sum = hours.get(hour) ?? nothingIn(hour)
-    addRecord(sum, record)
+    if (bought === undefined) addRecord(sum, record)
+    else {
+      const charged = chargedOf(model, usage)
+      addBought(sum, charged === null ? [] : [charged])
+    }
     hours.set(hour, sum)
   }
   return [...hours.values()]
@@ -180,13 +222,13 @@ const addLatencies = (a: LatencyHistogram, b: LatencyHistogram): LatencyHistogra
 /** Both together, with the first one's start. */
 export const addHours = (a: TrafficHour, b: TrafficHour): TrafficHour => {
   const named = {
-    charged: a.charged.map((row) => ({ ...row })),
+    charged: [...a.charged],
     uncounted: a.uncounted + b.uncounted,
-    asked: a.asked.map((row) => ({ ...row })),
+    asked: [...a.asked],
   }
   for (const row of b.charged) addCharged(named, row)
-  for (const row of b.asked) addRow(named.asked, 'version', row)
-  return {
+  for (const row of b.asked) addAsked(named.asked, row)
+  const sum: TrafficHour = {
     hour: a.hour,
     requests: a.requests + b.requests,
     matched: a.matched + b.matched,
@@ -200,6 +242,8 @@ export const addHours = (a: TrafficHour, b: TrafficHour): TrafficHour => {
       upstream: addLatencies(a.latency.upstream, b.latency.upstream),
     },
   }
+  for (const { bought = [] } of [a, b]) addBought(sum, bought)
+  return sum
 }
 
 /**

@@ -29,11 +29,12 @@ const nothing = (): UsageTotal => ({
 
 export const noUsage = (): UsageTotals => ({ upstream: nothing(), lora: nothing() })
 
-/** Adds one record. An answer without any count is unknown, not 0 tokens. */
+/** Adds one record, unless a move has bought it. An answer without any count is unknown, not 0 tokens. */
 export const addUsage = (
   totals: UsageTotals,
   { head, usage, response }: { head: RecordHead; usage: Usage | null; response: unknown }
 ): void => {
+  if (head.bought !== undefined) return
   const total = head.route?.outcome === 'answered' ? totals.lora : totals.upstream
   const isAnswer = response !== null && isSuccess(head.status)
   const counts = usage && tokenCounts(usage)

@@ -2,7 +2,8 @@
  * What becomes of a template's answers when its requests go to another model: how often the answers agree, and how
  * they differ. Pure; knows nothing of stores or of how requests are sent.
  */
-import { agree, outcomesAgree, type Comparison } from '../answer/agreement.ts'
+import { agree, comparedJson, outcomesAgree, type Comparison } from '../answer/agreement.ts'
+import { fieldsApart } from '../answer/field-figures.ts'
 import { textOf, type Outcome } from '../answer/outcome.ts'
 import { proportionLowerBound } from '../gate/statistics.ts'
 import { groupBy } from '../group-by.ts'
@@ -95,33 +96,11 @@ const figuresOf = (answers: readonly ModelAnswer[]): ModelFigures => {
   }
 }
 
-const parsed = (text: string): unknown => {
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    return undefined
-  }
-}
-
-/** Paths of the members in which two JSON values differ: `items[].name`. */
-const differingPaths = (one: unknown, other: unknown, path: string): string[] => {
-  if (JSON.stringify(one) === JSON.stringify(other)) return []
-  const isList = Array.isArray(one) && Array.isArray(other)
-  if (isList && one.length === other.length)
-    return one.flatMap((item, i) => differingPaths(item, other[i], `${path}[]`))
-  const areObjects = [one, other].every(
-    (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
-  )
-  if (!areObjects) return [path || '(all)']
-  const [first, second] = [one as Record<string, unknown>, other as Record<string, unknown>]
-  const names = new Set([...Object.keys(first), ...Object.keys(second)])
-  return [...names].flatMap((name) =>
-    differingPaths(first[name], second[name], path === '' ? name : `${path}.${name}`)
-  )
-}
-
 const shown = (text: string): string =>
   text.length <= MAX_SHOWN_CHARS ? text : `${text.slice(0, MAX_SHOWN_CHARS - 1)}…`
+
+const formatOf = (text: string): 'JSON' | 'no JSON' =>
+  comparedJson([], text) === undefined ? 'no JSON' : 'JSON'
 
 type Found = Omit<Difference, 'requests'>
 
@@ -141,18 +120,14 @@ const differencesOf = (
     const known = [...labels].find((label) => agree(comparison, label, after))
     return [{ kind: 'label', old: shown(before), new: known ?? 'none of the labels' }]
   }
-  const [one, other] = [parsed(before), parsed(after)]
-  if ((one === undefined) !== (other === undefined))
-    return [
-      {
-        kind: 'format',
-        old: one === undefined ? 'no JSON' : 'JSON',
-        new: other === undefined ? 'no JSON' : 'JSON',
-      },
-    ]
-  if (one === undefined) return [{ kind: 'text', old: 'text', new: 'another text' }]
-  const paths = [...new Set(differingPaths(one, other, ''))]
-  return paths.map((path) => ({ kind: 'field' as const, old: path, new: 'another value' }))
+  const [one, other] = [formatOf(before), formatOf(after)]
+  if (one !== other) return [{ kind: 'format', old: one, new: other }]
+  if (one === 'no JSON') return [{ kind: 'text', old: 'text', new: 'another text' }]
+  return fieldsApart(comparison, before, after).map((path) => ({
+    kind: 'field' as const,
+    old: path,
+    new: 'another value',
+  }))
 }
 
 const isEqual = ({ old, new: fresh }: MovedRequest, comparison: Comparison): boolean =>

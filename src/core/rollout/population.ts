@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import { textOf, type Outcome } from '../answer/outcome.ts'
-import type { ExchangeRecord } from '../log/record.ts'
+import type { Bought, ExchangeRecord } from '../log/record.ts'
 import { conversationKeys } from '../request/conversation.ts'
 import { AUDIT } from './pair.ts'
 import type { Match } from '../template/template.ts'
@@ -49,8 +49,15 @@ export const isRandom = (
 export const askedIn = ({ query, turns }: Pick<Match, 'query' | 'turns'>): string =>
   [query, ...turns.map(({ content }) => content)].join('\n')
 
+interface Ordered {
+  id: string
+  match: Match
+  outcome: Outcome
+  bought?: Pick<Bought, 'conversation'>
+}
+
 /** Adds the key of its conversation to each exchange. @param exchanges in time order */
-export const withConversations = <T extends { id: string; match: Match; outcome: Outcome }>(
+export const withConversations = <T extends Ordered>(
   exchanges: readonly T[]
 ): (T & { conversation: string })[] => {
   const keys = conversationKeys(
@@ -61,5 +68,8 @@ export const withConversations = <T extends { id: string; match: Match; outcome:
       answer: textOf(outcome),
     }))
   )
-  return exchanges.map((exchange, i) => ({ ...exchange, conversation: keys[i]! }))
+  return exchanges.map((exchange, i) => ({
+    ...exchange,
+    conversation: exchange.bought?.conversation ?? keys[i]!,
+  }))
 }

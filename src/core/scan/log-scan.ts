@@ -85,7 +85,8 @@ export class LogScan {
   from: number | null = null
   to: number | null = null
   private readonly options: LogScanOptions
-  private readonly detector: Detector
+  /** null after the first pass */
+  private detector: Detector | null
   private observed = 0
   private nextLook = FIRST_LOOK
   private readonly formats = createAnswerFormats()
@@ -115,9 +116,9 @@ export class LogScan {
     // pools of examples grow once their template is found
     if (++this.observed === this.nextLook) {
       this.nextLook *= 2
-      this.detector.candidates()
+      this.detector?.candidates()
     }
-    this.detector.observe({
+    this.detector?.observe({
       key: templateKeyOf(read.request, record),
       messages: read.request.messages,
       at: record.at,
@@ -129,8 +130,10 @@ export class LogScan {
   findTemplates(): number {
     const { known, sampleRows, sampleBytes, countTokens } = this.options
     const versions = new Set(known.map(({ version }) => version))
-    const found = this.detector.candidates().filter(({ version }) => !versions.has(version))
+    const candidates = this.detector?.candidates() ?? []
+    const found = candidates.filter(({ version }) => !versions.has(version))
     const templates = [...known, ...found]
+    this.detector = null
     this.matcher = compileMatcher(templates)
     this.cacheScan = new CacheScan(templates, this.from !== null, countTokens)
     this.last = 0
@@ -158,7 +161,7 @@ export class LogScan {
     const { record, read, isTimed } = placed
     const key = templateKeyOf(read.request, record)
     const match = this.matcher!.match(key, read.request.messages)
-    if (record.at <= this.options.now) this.cacheScan!.add(record, read.request, match)
+    if (record.at <= this.options.now) this.cacheScan?.add(record, read.request, match)
     if (match === null) {
       this.others++
       return
@@ -185,9 +188,14 @@ export class LogScan {
       .toSorted((a, b) => b.tally.requests - a.tally.requests)
   }
 
-  /** Why the provider's cache is not read, of templates and of requests without one; takes a second for each. */
-  cacheFindings(rules: CacheRules): CacheFinding[] {
-    return this.cacheScan?.findings(rules) ?? []
+  /**
+   * Why the provider's cache is not read, of templates and of requests without one; takes a second for each. To be asked
+   * once: what is kept for it is released.
+   */
+  takeCacheFindings(rules: CacheRules): CacheFinding[] {
+    const findings = [...(this.cacheScan?.findings(rules) ?? [])].flat()
+    this.cacheScan = null
+    return findings
   }
 
   /** A record without a time comes behind the one before it. @returns null without a readable body */

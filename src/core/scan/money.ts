@@ -4,20 +4,17 @@
  */
 import { datedPrices, type DatedPrice } from '../cost/price-list.ts'
 import { DAY_MS } from '../days.ts'
-import { cacheReport, type CacheReport } from '../cache/cache-report.ts'
+import { cacheReport, NO_RATE, type CacheReport } from '../cache/cache-report.ts'
 import type { CacheFinding } from '../cache/finding.ts'
-import {
-  callCosts,
-  internalizedCost,
-  shareEngine,
-  type Coverage,
-  type Savings,
-} from '../cost/economics.ts'
+import { otherCachesOf, type OtherCache } from '../cache/other-caches.ts'
+import { callCosts, shareEngine, type Coverage, type Savings } from '../cost/economics.ts'
 import {
   draftOf,
   economicsOf,
   engineHoursUsd,
   savedPerMonth,
+  withCacheHits,
+  withMends,
   type CallFigures,
   type Draft,
   type EconomicsSettings,
@@ -59,14 +56,6 @@ export interface TemplateMoney {
   unknown: string | null
 }
 
-/** Requests of one prompt that no template has. */
-export interface OtherCache {
-  model: string
-  /** about */
-  requests: number
-  cache: CacheReport
-}
-
 export interface PricedTemplate {
   template: Template
   tally: Tally
@@ -76,7 +65,7 @@ export interface PricedTemplate {
   cache: CacheFinding | null
 }
 
-export interface MoneySettings extends EconomicsSettings {
+export interface MoneySettings extends Omit<EconomicsSettings, 'arms' | 'modelProofUsd'> {
   /** of the whole log */
   window: TrafficWindow | null
   /** days that the log covers, where its records have no time */
@@ -113,7 +102,7 @@ const draftAt = ({ template, tally }: PricedTemplate, settings: MoneySettings): 
     internalizations: [],
     // a head has no price per token: its engine is paid by the hour
     adaptedPrice: null,
-    settings: { ...settings, trainSeconds: TRAINING_SECONDS },
+    settings: { ...settings, trainSeconds: TRAINING_SECONDS, arms: [], modelProofUsd: null },
   })
 }
 
@@ -127,19 +116,6 @@ const withCoverage = (draft: Draft, answered: number, { trafficShare }: MoneySet
   return { ...draft, coverage }
 }
 
-/** @param share of the prompt tokens that the cache serves, 0 to 1 @param written null: like the call */
-const withCacheHits = (draft: Draft, share: number, written: number | null): Draft => {
-  const { call, price, adaptedPrice, coverage } = draft
-  if (call === null || price === null) return draft
-  const changed = { ...call, cacheHitShare: Math.min(1, share), cacheWriteShare: written }
-  const costs = callCosts(changed, { upstream: price, adapted: adaptedPrice })
-  return {
-    ...draft,
-    call: changed,
-    perCallUsd: { ...costs, internalized: internalizedCost(costs, coverage) },
-  }
-}
-
 /**
  * Without the provider's counts a cache counts as warm; where the text of the log says that it cannot be read, it
  * counts as read so far as an earlier request left its start in it.
@@ -149,20 +125,12 @@ const withComparison = (draft: Draft, finding: CacheFinding | null): Draft =>
     ? draft
     : withCacheHits(draft, finding!.readableShare, draft.call.cacheWriteShare)
 
-/** With what the mends add to the cache. @param share of the prompt tokens, 0 to 1 */
-const withMends = (draft: Draft, share: number): Draft => {
-  const { call } = draft
-  if (call === null || share === 0) return draft
-  const written = call.cacheWriteShare && Math.max(0, call.cacheWriteShare - share)
-  return withCacheHits(draft, call.cacheHitShare + share, written)
-}
-
 const netOf = (
   draft: Draft,
   { model }: Template,
   engineUsd: number,
   settings: MoneySettings
-): Savings | null => economicsOf(draft, { model, engineUsd, settings }).monthly
+): Savings | null => economicsOf(draft, { model, engineUsd, mendedShare: 0, settings }).monthly
 
 /** Dollars per call without a cache, less those with it. */
 const cacheSaves = ({ call, price }: Draft): number | null => {
@@ -175,9 +143,7 @@ const cacheSaves = ({ call, price }: Draft): number | null => {
 const whyUnknown = ({ price, call, traffic }: Draft, { model }: Template): string | null => {
   if (price === null) return `no price of ${model} is known: add it to PRICES_FILE`
   if (call === null) return 'the log has no call of this template with token counts'
-  return traffic?.callsPerMonth == null
-    ? 'the times in the log cover less than a day: set --days to the number of days that the log covers'
-    : null
+  return traffic?.callsPerMonth == null ? NO_RATE : null
 }
 
 const timesMonth = (usd: number | null | undefined, perMonth: number | null): number | null =>
@@ -231,29 +197,14 @@ export const priceTemplates = (
   return templates.map((template, i) => moneyOf(template, drafts[i]!, shares[i]!, settings))
 }
 
-/** Prompts of less traffic are left out, and so are those after the first ones. */
-const [LEAST_OTHERS, MOST_OTHERS] = [10, 5]
-
 /** Of requests without a template. @returns most money first, then most requests */
-export const otherCachesOf = (
+export const otherCachesIn = (
   findings: readonly CacheFinding[],
   settings: MoneySettings
-): OtherCache[] => {
-  const { prices, captureShare, withText, window } = settings
-  return findings
-    .filter(({ version, requests }) => version === null && requests >= LEAST_OTHERS)
-    .map((finding): OtherCache => {
-      const { model, requests } = finding
-      const own = windowOf({ requests, from: window?.from ?? null }, settings)
-      const requestsPerMonth = callsPerMonth(own, captureShare)
-      return {
-        model,
-        requests,
-        cache: cacheReport(finding, { prices, requestsPerMonth, withText }),
-      }
-    })
-    .toSorted(
-      (a, b) => (b.cache.usdPerMonth ?? 0) - (a.cache.usdPerMonth ?? 0) || b.requests - a.requests
+): OtherCache[] =>
+  otherCachesOf(findings, settings, ({ requests }) =>
+    callsPerMonth(
+      windowOf({ requests, from: settings.window?.from ?? null }, settings),
+      settings.captureShare
     )
-    .slice(0, MOST_OTHERS)
-}
+  )

@@ -1,16 +1,17 @@
 /** The result of a scan: figures for each template, ranked by money, and their totals. Has no texts of the log unless asked for. */
 import type { DatedPrice } from '../cost/price-list.ts'
 import type { CacheReport } from '../cache/cache-report.ts'
-import type { ResponseType } from '../answer/response-type.ts'
+import type { OtherCache } from '../cache/other-caches.ts'
 import type { FieldDescription } from '../form/describe-form.ts'
 import type { LearningCurve } from '../gate/learning-curve.ts'
 import type { Template } from '../template/template.ts'
 import { adviceOf, type Advice } from './advice.ts'
 import type { CoverageFigures, SelectivePoint } from './coverage.ts'
 import type { HeadPlan } from './head-plan.ts'
+import type { AnswerType, AppliedTerms, TrainingTerms } from '../terms/terms.ts'
 import type { FoundTemplate, LogScan } from './log-scan.ts'
 import { neededForMore, neededForRoute, type MoreExchanges } from './missing.ts'
-import type { OtherCache, TemplateMoney } from './money.ts'
+import type { TemplateMoney } from './money.ts'
 
 /** A template with what was found out of it. */
 export interface Judged {
@@ -58,7 +59,9 @@ export interface TemplateReport {
   /** why dollars a month are not known; null where they are */
   moneyUnknown: string | null
   /** null without an answer in text or calls */
-  responseType: ResponseType | 'form' | null
+  responseType: AnswerType | null
+  /** of the upstreams that may have answered, about training on answers of this type; empty without an answer */
+  terms: AppliedTerms[]
   /** of the form, in the order of the answer, without examples unless texts were asked for; null without a form */
   fields: FieldDescription[] | null
   /** share of the answers that the form reproduces; null without one */
@@ -119,7 +122,11 @@ export interface ScanReport {
 
 interface Context {
   scan: Pick<LogScan, 'exchanges' | 'others' | 'withoutBody' | 'from' | 'to'>
-  settings: ScanReport['gate'] & { encoder: { name: string }; withText: boolean }
+  settings: ScanReport['gate'] & {
+    encoder: { name: string }
+    withText: boolean
+    terms: TrainingTerms
+  }
 }
 
 /** As measured; else as the money assumes: warm for a prompt that is long enough. */
@@ -180,7 +187,7 @@ const formFigures = ({ form }: HeadPlan, withText: boolean) => ({
 const templateReport = (
   judged: Judged,
   money: TemplateMoney,
-  withText: boolean
+  { withText, terms }: Context['settings']
 ): TemplateReport => {
   const {
     found: { template, tally, population },
@@ -189,6 +196,7 @@ const templateReport = (
   } = judged
   const { split, labels, form, responseType } = plan
   const { version, tenant, model, messages } = template
+  const type = form === null ? responseType : 'form'
   return {
     version,
     tenant,
@@ -197,7 +205,8 @@ const templateReport = (
     exchanges: population,
     answeredByRoute: tally.answeredByRoute,
     ...moneyFigures(money),
-    responseType: form === null ? responseType : 'form',
+    responseType: type,
+    terms: type === null ? [] : terms.of(model, type),
     labels: labels?.length ?? null,
     ...formFigures(plan, withText),
     rows: {
@@ -241,9 +250,9 @@ export const reportOf = (
   { scan, settings }: Context
 ): ScanReport => {
   const { exchanges, others, withoutBody, from, to } = scan
-  const { margin, minCoverage, trainRows, holdoutRows, encoder, withText } = settings
+  const { margin, minCoverage, trainRows, holdoutRows, encoder } = settings
   const templates = judged
-    .map((one, i) => templateReport(one, money[i]!, withText))
+    .map((one, i) => templateReport(one, money[i]!, settings))
     .toSorted(byMoney)
   return {
     exchanges,

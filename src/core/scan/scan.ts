@@ -4,8 +4,8 @@
  * come from outside.
  */
 import { cacheReport, type CacheReport } from '../cache/cache-report.ts'
-import type { CacheFinding } from '../cache/finding.ts'
-import { cacheLifeMs, findPrice, leastCachedTokens } from '../cost/prices.ts'
+import { cacheRules, type CacheFinding } from '../cache/finding.ts'
+import type { OtherCache } from '../cache/other-caches.ts'
 import { listedIn } from '../answer/response-type.ts'
 import type { ExchangeRecord } from '../log/record.ts'
 import { anchorText, type Template } from '../template/template.ts'
@@ -14,13 +14,8 @@ import { fitFieldHead } from './field-head.ts'
 import { fitHeads, type Encoder } from './head.ts'
 import { MAX_TRAIN_ROWS, planHead, type HeadPlan, type HeadPlanSettings } from './head-plan.ts'
 import { LogScan, type FoundTemplate, type LogScanOptions } from './log-scan.ts'
-import {
-  otherCachesOf,
-  priceTemplates,
-  type MoneySettings,
-  type OtherCache,
-  type PricedTemplate,
-} from './money.ts'
+import { otherCachesIn, priceTemplates, type MoneySettings, type PricedTemplate } from './money.ts'
+import type { TrainingTerms } from '../terms/terms.ts'
 import { reportOf, type Judged, type ScanReport } from './report.ts'
 
 export interface LogSource {
@@ -35,6 +30,7 @@ export type ScanSettings = Pick<LogScanOptions, 'minSessions' | 'countTokens' | 
     known: readonly Template[]
     encoder: Encoder
     money: Omit<MoneySettings, 'window' | 'withText'>
+    terms: TrainingTerms
     /** texts of prompts and labels go into the report */
     withText: boolean
     /** @param done templates, and a share of the one that is tried */
@@ -134,12 +130,6 @@ const judge = async (
   return { found, ...(await tryHead(plan, timed, onProgress)) }
 }
 
-const findCaches = (scan: LogScan, { prices }: MoneySettings): CacheFinding[] =>
-  scan.cacheFindings({
-    lifeOf: (model) => cacheLifeMs(findPrice(prices, model)),
-    minimumOf: (model) => leastCachedTokens(findPrice(prices, model)),
-  })
-
 interface Priced {
   money: ReturnType<typeof priceTemplates>
   others: OtherCache[]
@@ -148,11 +138,10 @@ interface Priced {
 /** Tells the texts of the caches beside, for a terminal. */
 const price = (
   judged: readonly Judged[],
-  scan: LogScan,
+  findings: readonly CacheFinding[],
   money: MoneySettings,
   onCaches: ScanSettings['onCaches']
 ): Priced => {
-  const findings = findCaches(scan, money)
   const templates = judged.map(({ found: { template, tally }, coverage }): PricedTemplate => {
     const { expectedCoverage: expected, coverageLowerBound: lowerBound } = coverage ?? {}
     return {
@@ -174,9 +163,9 @@ const price = (
           : [[version, cacheReport(cache, { ...withText, requestsPerMonth })] as const]
       })
     ),
-    others: otherCachesOf(findings, withText),
+    others: otherCachesIn(findings, withText),
   })
-  return { money: priced, others: otherCachesOf(findings, money) }
+  return { money: priced, others: otherCachesIn(findings, money) }
 }
 
 /** @throws what the source throws */
@@ -192,6 +181,8 @@ export const scanLog = async (source: LogSource, settings: ScanSettings): Promis
   })
   const found = await readTwice(source, scan)
   settings.onFound(found.map(({ template }) => template))
+  // before heads are trained, which takes as much memory
+  const findings = scan.takeCacheFindings(cacheRules(settings.money.prices))
   const judged: Judged[] = []
   for (const template of found) {
     onTemplate(judged.length, found.length)
@@ -203,7 +194,7 @@ export const scanLog = async (source: LogSource, settings: ScanSettings): Promis
   const window = from === null || to === null ? null : { calls: scan.exchanges, from, to }
   const { money, others } = price(
     judged,
-    scan,
+    findings,
     { ...settings.money, window, withText: settings.withText },
     settings.onCaches
   )

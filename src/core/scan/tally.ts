@@ -3,8 +3,8 @@
  * their text that a template's removal would take away.
  */
 import type { ChatMessage, Usage } from '../../openai/chat.ts'
-import { tokenCounts } from '../../openai/usage/usage.ts'
-import type { UpstreamTokens } from '../cost/template-traffic.ts'
+import { serviceTierOf, tokenCounts } from '../../openai/usage/usage.ts'
+import { onlyTier, type UpstreamTokens } from '../cost/template-traffic.ts'
 import { estimateUsage, type CountTokens } from '../log/estimate-usage.ts'
 import type { ExchangeRecord } from '../log/record.ts'
 import { messageText } from '../request/request-scan.ts'
@@ -25,6 +25,7 @@ interface TokenSums {
   /** null until a call reports it, which differs from 0 */
   cachedInput: number | null
   cacheWrite: number | null
+  tiers: Set<string | null>
 }
 
 const noTokens = (): TokenSums => ({
@@ -33,12 +34,15 @@ const noTokens = (): TokenSums => ({
   output: 0,
   cachedInput: null,
   cacheWrite: null,
+  tiers: new Set(),
 })
 
 const addTokens = (sums: TokenSums, usage: Usage): void => {
   const { input, output, cachedInput, cacheWrite } = tokenCounts(usage)
   if (input === null || output === null) return
   sums.calls++
+  // an upstream that names each call's own is of several, too
+  if (sums.tiers.size < 2) sums.tiers.add(serviceTierOf(usage))
   sums.input += input
   sums.output += output
   if (cachedInput !== null)
@@ -50,7 +54,7 @@ const shareOf = (part: number | null, whole: number): number | null =>
   part === null || whole === 0 ? null : Math.min(1, part / whole)
 
 const meansOf = (
-  { calls, input, output, cachedInput, cacheWrite }: TokenSums,
+  { calls, input, output, cachedInput, cacheWrite, tiers }: TokenSums,
   isEstimated: boolean
 ): UpstreamTokens | null =>
   calls === 0
@@ -62,6 +66,7 @@ const meansOf = (
         outputTokens: output / calls,
         cacheHitShare: shareOf(cachedInput, input),
         cacheWriteShare: shareOf(cacheWrite, input),
+        serviceTier: onlyTier(tiers),
       }
 
 const bytesOf = (messages: readonly ChatMessage[]): number =>

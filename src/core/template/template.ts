@@ -122,6 +122,8 @@ export interface Template extends TemplateKey {
    * other caller's: how one caller is answered decides the answers of no other one.
    */
   caller?: string
+  /** version of the template of another model that a person has moved to this one (`follow.ts`) */
+  movedFrom?: string
 }
 
 /** A message behind the template's own. */

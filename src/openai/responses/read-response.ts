@@ -3,6 +3,7 @@ import type { ChatChoice, ChatCompletion, FinishReason, Usage } from '../chat.ts
 import type { AnswerAccumulator } from '../answer.ts'
 import { ObjectReader } from '../event-reader.ts'
 import { isFields, type Fields } from '../fields.ts'
+import { answerUsage } from '../usage/usage.ts'
 import { chatCallOf } from './call-item.ts'
 
 const itemsOf = (value: unknown): Fields[] => (Array.isArray(value) ? value.filter(isFields) : [])
@@ -62,7 +63,8 @@ const choiceOf = (response: Fields): ChatChoice | null => {
 export const completionOfResponse = (response: unknown): ChatCompletion | null => {
   if (!isFields(response) || response['object'] !== 'response') return null
   const choice = choiceOf(response)
-  const { id, created_at: created, model, usage } = response
+  const { id, created_at: created, model } = response
+  const usage = answerUsage(response)
   return (
     choice && {
       id: String(id),
@@ -70,7 +72,7 @@ export const completionOfResponse = (response: unknown): ChatCompletion | null =
       created: Number(created ?? 0),
       model: String(model ?? ''),
       choices: [choice],
-      ...(isFields(usage) ? { usage: usage as Usage } : {}),
+      ...(usage && { usage }),
     }
   )
 }

@@ -11,6 +11,33 @@ export const usageOf = (promptTokens: number, completionTokens: number): Usage =
   total_tokens: promptTokens + completionTokens,
 })
 
+const memberOf = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined
+
+/** Names of the tier that the standard prices are of; `auto` is a wish, and says nothing of the answer. */
+const STANDARD = new Set(['default', 'standard', 'auto'])
+const TIER = /^[a-z][\w-]{0,30}$/i
+
+const tierIn = (value: unknown): string | null =>
+  typeof value === 'string' && TIER.test(value) && !STANDARD.has(value) ? value : null
+
+/**
+ * The tier in which an answer was processed; null: the standard one, or not known. Anthropic's usage names it, and that
+ * of others once `answerUsage` has put it there.
+ */
+export const serviceTierOf = (usage: Usage): string | null => tierIn(usage['service_tier'])
+
+/** The usage of an answer, with the tier that OpenAI's answers name beside it. @param answer parsed JSON */
+export const answerUsage = (answer: unknown): Usage | null => {
+  const usage = memberOf(answer, 'usage')
+  if (typeof usage !== 'object' || usage === null) return null
+  const tier = tierIn(memberOf(answer, 'service_tier'))
+  return tier === null ? (usage as Usage) : { ...(usage as Usage), service_tier: tier }
+}
+
+/** As a client gets it: the tier stands beside the usage. */
+export const withoutTier = ({ service_tier: _tier, ...usage }: Usage): Usage => usage
+
 /** What an engine does not report did not happen: no cache, sound, reasoning or prediction. */
 const NO_PROMPT_DETAILS = { cached_tokens: 0, audio_tokens: 0 }
 const NO_COMPLETION_DETAILS = {
@@ -68,9 +95,6 @@ const REASONING: Path[] = [
   ['completion_tokens_details', 'reasoning_tokens'],
   ['output_tokens_details', 'reasoning_tokens'],
 ]
-
-const memberOf = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined
 
 /**
  * No request has a billion tokens. Counts of an upstream are summed for as long as the log is kept: 1e308 twice would

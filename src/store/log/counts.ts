@@ -1,4 +1,5 @@
 /** Additions to the running totals of template versions, before they are written. Pure. */
+import { BOUGHT } from '../../core/log/record-filter.ts'
 import type { RecordHead } from '../../core/log/record.ts'
 import type { TemplateStats } from '../store.ts'
 
@@ -7,6 +8,7 @@ export type Totals = Map<string, TemplateStats>
 
 export const NOTHING: TemplateStats = {
   requests: 0,
+  bought: 0,
   answered: 0,
   forwarded: 0,
   promptTokensSaved: 0,
@@ -22,6 +24,7 @@ const count = (totals: Totals, version: string, more: Partial<TemplateStats>): v
   const added = { ...NOTHING, ...more }
   totals.set(version, {
     requests: sum.requests + added.requests,
+    bought: sum.bought + added.bought,
     answered: sum.answered + added.answered,
     forwarded: sum.forwarded + added.forwarded,
     promptTokensSaved: sum.promptTokensSaved + added.promptTokensSaved,
@@ -51,15 +54,21 @@ export const totalsOf = (heads: readonly RecordHead[]): Totals => {
   return totals
 }
 
-/** What tagging records adds. @param was their version before; null: none */
-export const totalsOfTags = (
-  records: readonly { at: number; was: string | null }[],
-  templateVersion: string
-): Totals => {
+interface TaggedRow {
+  at: number
+  /** its version before; null: none */
+  was: string | null
+  /** place in `SEARCH_OUTCOMES` */
+  outcome: number
+}
+
+/** What tagging records adds. */
+export const totalsOfTags = (records: readonly TaggedRow[], templateVersion: string): Totals => {
   const totals: Totals = new Map()
-  for (const { at, was } of records) {
-    count(totals, templateVersion, { requests: 1, lastSeen: at })
-    if (was !== null) count(totals, was, { requests: -1 })
+  for (const { at, was, outcome } of records) {
+    const kind = outcome === BOUGHT ? 'bought' : 'requests'
+    count(totals, templateVersion, { [kind]: 1, lastSeen: at })
+    if (was !== null) count(totals, was, { [kind]: -1 })
   }
   return totals
 }

@@ -13,7 +13,7 @@ import {
   type EngineNeed,
   type PowerMemory,
 } from '../../core/learn/engine-power.ts'
-import { readJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
+import { readJsonSnapshot, saveJsonSnapshot } from '../../store/json-snapshot.ts'
 import type { Store } from '../../store/store.ts'
 import type { CommandResult, EngineCommands, WorkerDeps } from '../deps.ts'
 import type { EngineWatch } from './watch.ts'
@@ -146,7 +146,7 @@ class Power implements EnginePower {
   private async remember(memory: PowerMemory): Promise<void> {
     const text = JSON.stringify(memory)
     if (text !== this.saved) {
-      await this.deps.store.snapshots.put(SNAPSHOT, new TextEncoder().encode(text))
+      await saveJsonSnapshot(this.deps.store, SNAPSHOT, memory)
       this.saved = text
     }
     this.memory = memory

@@ -13,7 +13,7 @@ import {
   isRandom,
   withConversations,
 } from '../../core/rollout/population.ts'
-import type { StoredRecord } from '../../core/log/record.ts'
+import type { Bought, StoredRecord } from '../../core/log/record.ts'
 import { eligibility } from '../../core/route/route.ts'
 import { areSiblings } from '../../core/template/version.ts'
 import type { Match, Template } from '../../core/template/template.ts'
@@ -39,6 +39,8 @@ export interface MatchedExchange {
   upstreamModel: string | null
   /** whether the upstream answered for a reason that does not depend on the question (`isRandom`) */
   isSample: boolean
+  /** absent for a client's request */
+  bought?: Bought
 }
 
 /** @param logged an answer that is null, or no completion, gives `unreadable` */
@@ -80,6 +82,7 @@ const exchangeOf = (
     fingerprint: fingerprintOf(completion),
     upstreamModel: upstreamModelOf(completion),
     isSample: isRandom(record, kindShare),
+    ...(record.bought && { bought: record.bought }),
   }
 }
 
@@ -188,23 +191,24 @@ export const siblingVersions = (all: readonly Template[], { version }: Template)
 export const tagged = async (
   { templates }: Store,
   versions: readonly string[]
-): Promise<Pick<TemplateStats, 'requests' | 'answered' | 'lastSeen'>> => {
+): Promise<Pick<TemplateStats, 'requests' | 'bought' | 'answered' | 'lastSeen'>> => {
   const stats = await Promise.all(versions.map((version) => templates.stats(version)))
   const sum = (of: (each: TemplateStats) => number): number =>
     stats.reduce((total, each) => total + of(each), 0)
   const times = stats.flatMap(({ lastSeen }) => lastSeen ?? [])
   return {
     requests: sum(({ requests }) => requests),
+    bought: sum(({ bought }) => bought),
     answered: sum(({ answered }) => answered),
     lastSeen: times.length === 0 ? null : Math.max(...times),
   }
 }
 
-/** Requests of a template that no lora has answered. */
+/** Requests of a template that no lora has answered, and answers that a move has bought for it. */
 export const usableRequests = async (store: Store, template: Template): Promise<number> => {
   const tags = siblingVersions(await store.templates.list(), template)
-  const { requests, answered } = await tagged(store, tags)
-  return requests - answered
+  const { requests, bought, answered } = await tagged(store, tags)
+  return requests + bought - answered
 }
 
 /**

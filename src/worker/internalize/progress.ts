@@ -3,7 +3,7 @@ import type { JobObject } from '../../openai/fine-tuning.ts'
 import { progressSnapshot } from '../../core/internalization/internalization.ts'
 import type { StageProgress } from '../../core/internalization/stage-progress.ts'
 import type { Engine } from '../../engine/engine.ts'
-import { readJsonSnapshot, saveJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
+import { readJsonSnapshot, saveJsonSnapshot } from '../../store/json-snapshot.ts'
 import type { Store } from '../../store/store.ts'
 import type { StageContext } from './train.ts'
 

@@ -38,6 +38,16 @@ const newestOf = (rows: readonly Internalization[]): Internalization | undefined
 const isUntrained = ({ state }: Internalization): boolean =>
   state.name === 'rejected' && state.isUntrained === true
 
+/** It was refused for the upstream's terms alone, and the operator has consented since: as if it never began. */
+const isConsentedNow = (
+  { terms }: WorkerDeps,
+  { model }: Template,
+  { state }: Internalization
+): boolean =>
+  state.name === 'rejected' &&
+  state.unconsented !== undefined &&
+  terms.whyNot(model, state.unconsented) === null
+
 /** @param from when the first of them began, milliseconds since the epoch */
 const triesSince = (rows: readonly Internalization[], from: number): EarlierTries => {
   const tries = rows.filter(({ createdAt }) => createdAt >= from)
@@ -157,7 +167,9 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
   }
 
   const start = async (template: Template, all: Internalization[]): Promise<boolean> => {
-    const earlier = all.filter(({ templateVersion }) => templateVersion === template.version)
+    const earlier = all.filter(
+      (row) => row.templateVersion === template.version && !isConsentedNow(deps, template, row)
+    )
     const cause = await causeOf(deps, earlier)
     if (cause === null) return false
     const { successor, retry, earlier: tries, present } = cause

@@ -13,6 +13,7 @@ import {
 } from '../../core/route/request-kind.ts'
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { repeatsOf } from '../../core/learn/dataset.ts'
+import { modelOfArm } from '../../core/learn/schedule.ts'
 import type { Split } from '../../core/learn/split.ts'
 import { levelOfTry } from '../../core/gate/gate.ts'
 import { effectiveRows } from '../../core/gate/effective-rows.ts'
@@ -30,6 +31,7 @@ import { anchorText } from '../../core/template/template.ts'
 import { foldsOf, outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
 import type { Form } from '../../core/form/form.ts'
 import { minuteText } from '../../core/days.ts'
+import { NONE_MARKED, type AnswerType } from '../../core/terms/terms.ts'
 import {
   detectResponseType,
   isMostlyJson,
@@ -40,6 +42,7 @@ import {
 import type { Engine } from '../../engine/engine.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
+import { readMarked } from '../../savings/announced-retirements.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { usableRequests, type MatchedExchange } from '../exchanges/exchanges.ts'
 import { baseModelOf, encoderOf, trainsLoras } from '../engine/watch.ts'
@@ -58,11 +61,15 @@ export interface PlannedRows extends Split<MatchedExchange>, Comparison {
   /** whether the prompt lists an answer */
   isListed: IsListed
   population: Omit<Population, 'withoutPrompt'>
+  /** why no model may be trained on the answers; null: one may. Another model of the upstream may still answer */
+  untrained: PlanRefusal | null
 }
 
 /** Why nothing is trained, with advice. */
 export interface PlanRefusal {
   refused: string
+  /** the upstream's terms do not allow training on answers of this type; absent: another reason */
+  unconsented?: AnswerType
 }
 
 const messagesOf = ({ match, outcome }: MatchedExchange): ChatMessage[] => [
@@ -211,6 +218,20 @@ const hopeless = (
   return whyTooFew(rows, config) ?? whyTooVaried(rows, config)
 }
 
+/** The operator is asked for consent last: where nothing else is in the way. */
+const whyNotAllowed = async (
+  { store, terms }: WorkerDeps,
+  { template: { model } }: WantedRows,
+  { responseType, form, train, traffic }: Omit<PlannedRows, 'untrained'>
+): Promise<PlanRefusal | null> => {
+  const unconsented = form === null ? responseType : 'form'
+  // a request that names other models may have been answered by one of them
+  const namesOthers = [...train, ...traffic].some(({ request }) => 'models' in request)
+  const marked = namesOthers ? NONE_MARKED : await readMarked(store)
+  const refused = terms.whyNot(model, unconsented, marked)
+  return refused === null ? null : { refused, unconsented }
+}
+
 /** Of the training rows, those that a route can be about; all of them where no kind is proven, which is refused. */
 const withProvenParameters = (train: MatchedExchange[], kinds: ProvenKinds): MatchedExchange[] => {
   const proven = train.filter((row) => hasProvenParameters(kinds, kindOfRow(row)))
@@ -253,7 +274,9 @@ const rowsSince = async (
   engine: Engine,
   models: ModelObject[],
   wanted: WantedRows
-): Promise<{ rows: PlannedRows; refused: string | null } | (PlanRefusal & { rows?: never })> => {
+): Promise<
+  { rows: PlannedRows; refusal: PlanRefusal | null } | (PlanRefusal & { rows?: never })
+> => {
   const [base, encoder] = [baseModelOf(engine, models), encoderOf(models)]
   const { exchanges, split, earlierTries } = await chooseRows(deps, wanted)
   if (split.train.length === 0 || split.traffic.length === 0)
@@ -277,7 +300,7 @@ const rowsSince = async (
     }
   const shape = shapeOf(deps, wanted, train, encoder)
   const comparison = await comparisonOf(deps, wanted, shape.responseType, exchanges)
-  const rows: PlannedRows = {
+  const planned = {
     ...split,
     ...shape,
     ...comparison,
@@ -294,7 +317,13 @@ const rowsSince = async (
       otherParameters: split.train.length - proven.length,
     },
   }
-  return { rows, refused: hopeless(rows, deps.config, encoder) }
+  const isTrained = deps.config.arms.some((arm) => modelOfArm(arm) === null)
+  const untrained = isTrained ? await whyNotAllowed(deps, wanted, planned) : null
+  const rows: PlannedRows = { ...planned, untrained }
+  const reason = hopeless(rows, deps.config, encoder)
+  if (reason !== null) return { rows, refusal: { refused: reason } }
+  const hasModels = deps.config.arms.some((arm) => modelOfArm(arm) !== null)
+  return { rows, refusal: hasModels ? null : rows.untrained }
 }
 
 /** Rows of a form that older answers do not have; null: there is no such form, or they are too few, which is logged. */
@@ -305,10 +334,11 @@ const rowsOfNewerForm = async (
 ): Promise<{ rows: PlannedRows; since: number } | null> => {
   const since = responseType === 'label' ? null : newerFormSince(train)
   if (since === null) return null
-  const { rows, refused } = await plan(since)
-  if (refused === null && rows?.form) return { rows, since }
+  const planned = await plan(since)
+  const refusal = planned.rows === undefined ? planned : planned.refusal
+  if (refusal === null && planned.rows?.form) return { rows: planned.rows, since }
   const message = `the form of the answers changed at ${minuteText(since)} UTC, and newer ones cannot be learned alone`
-  log({ level: 'warn', message, data: { reason: refused } })
+  log({ level: 'warn', message, data: { reason: refusal?.refused ?? null } })
   return null
 }
 
@@ -332,7 +362,7 @@ export const planRows = async (
       )
     : null
   const { rows, since } = newer ?? { ...planned, since: null }
-  if (newer === null && planned.refused !== null) return { refused: planned.refused }
+  if (newer === null && planned.refusal !== null) return planned.refusal
   if (rows.form === null) return rows
   return { ...rows, form: await withChange(deps, wanted.template, { form: rows.form, since }) }
 }

@@ -5,6 +5,7 @@
  */
 import { readRolloutReport, rolloutReports } from '../../lifecycle/rollout-report.ts'
 import type { Internalization } from '../../core/internalization/internalization.ts'
+import { readJsonSnapshot, saveJsonSnapshot } from '../../store/json-snapshot.ts'
 import type { HistoryRow, Store } from '../../store/store.ts'
 import { driftEvent, eventTypeOf, historyEvent, type WebhookEvent } from './event.ts'
 
@@ -44,9 +45,8 @@ export class Outbox {
 
   /** The first time it begins at the present end, so that a receiver is not flooded with old events. */
   static async open(store: OutboxStore): Promise<Outbox> {
-    const bytes = await store.snapshots.get(SNAPSHOT)
-    if (bytes !== null)
-      return new Outbox(store, JSON.parse(new TextDecoder().decode(bytes)) as Memory)
+    const memory = await readJsonSnapshot<Memory>(store, SNAPSHOT)
+    if (memory !== null) return new Outbox(store, memory)
     const drifted = (await rolloutReports(store)).flatMap(
       ([id, { driftedAt }]): [string, number][] => (driftedAt === null ? [] : [[id, driftedAt]])
     )
@@ -139,7 +139,7 @@ export class Outbox {
   }
 
   private async save(memory: Memory): Promise<void> {
-    await this.store.snapshots.put(SNAPSHOT, new TextEncoder().encode(JSON.stringify(memory)))
+    await saveJsonSnapshot(this.store, SNAPSHOT, memory)
     this.memory = memory
   }
 }

@@ -35,7 +35,7 @@ export const scanCache = ({ records, countTokens }: Omit<CacheLog, 'saved'>): Fo
   for (const record of records) scan.count(record)
   const prices = CACHE_MODELS.map((model) => ({ model, ...CACHE_PRICE }))
   return scan
-    .cacheFindings(RULES)
+    .takeCacheFindings(RULES)
     .map((finding) => {
       const window = { calls: finding.judged, from: scan.from ?? 0, to: scan.to ?? 0 }
       const requestsPerMonth = callsPerMonth(window, 1)

@@ -28,6 +28,7 @@ export const labels = (changed: Partial<TemplateReport> = {}): TemplateReport =>
   retiresOn: '2027-01-14',
   advice: [{ action: 'internalize', usdPerMonth: 700 }],
   moneyUnknown: null,
+  terms: [],
   responseType: 'label',
   labels: 77,
   fields: null,

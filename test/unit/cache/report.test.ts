@@ -34,6 +34,7 @@ const finding = (causes: FoundCause[], changed: Partial<CacheFinding> = {}): Cac
   version: 'v',
   model: 'large',
   requests: 900,
+  from: 0,
   judged: 900,
   promptTokens: 2000,
   stablePrefixTokens: 12,

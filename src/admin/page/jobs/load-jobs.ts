@@ -7,7 +7,7 @@ import {
 } from '../../../core/internalization/internalization.ts'
 import type { StageProgress } from '../../../core/internalization/stage-progress.ts'
 import { readTasks, type ForgetTask } from '../../../lifecycle/forget-task.ts'
-import { readJsonSnapshots } from '../../../lifecycle/json-snapshot.ts'
+import { readJsonSnapshots } from '../../../store/json-snapshot.ts'
 import { readCurves, type CurveWork } from '../../../lifecycle/learning-curve.ts'
 import type { Store } from '../../../store/store.ts'
 import type { Names } from '../parts/links.tsx'

@@ -3,12 +3,20 @@ import {
   rolloutStageOf,
   type Internalization,
 } from '../../../core/internalization/internalization.ts'
-import { retirementText, type Retirement } from '../../../core/cost/retirements.ts'
+import {
+  retirementText,
+  type FollowedRetirement,
+  type Retirement,
+} from '../../../core/cost/retirements.ts'
+import type { Child } from 'hono/jsx'
+import type { CacheReport } from '../../../core/cache/cache-report.ts'
+import { causeText } from '../../../core/cache/cache-text.ts'
+import { otherTitle } from '../../../core/cache/other-caches.ts'
 import { stageName } from '../../../core/rollout/stages.ts'
 import { BASE } from '../env.ts'
 import { Notice, Time } from '../parts/figures.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
-import { TemplateLink, type Names } from '../parts/links.tsx'
+import { Followers, TemplateLink, type Names } from '../parts/links.tsx'
 import { reasonOf } from '../parts/state.tsx'
 import { Line } from '../parts/text.tsx'
 import { healthSentences } from './health.tsx'
@@ -87,6 +95,46 @@ const retirementSentence = (retirement: Retirement): Sentence => ({
   ),
 })
 
+/** No alarm: a person has decided what the requests will name. */
+const followedSentence = (retirement: FollowedRetirement, names: Names): Sentence => ({
+  tone: 'plain',
+  says: (
+    <>
+      The provider’s model <Line text={retirement.model} chars={80} /> {retirementText(retirement)}:{' '}
+      {counted(retirement.templates, 'template')} followed by{' '}
+      <Followers followers={retirement.followers} names={names} />.
+    </>
+  ),
+})
+
+/** A mend that saves less a month is not worth a person's time. */
+const LEAST_USD = 1
+
+const isWorthIt = ({ usdPerMonth }: CacheReport): boolean => (usdPerMonth ?? 0) >= LEAST_USD
+
+const cacheSentence = (cache: CacheReport, of: Child): Sentence => ({
+  tone: 'waits',
+  says: (
+    <>
+      The provider’s cache is not read as far as it could be, for {of}:{' '}
+      <Line text={causeText(cache.causes[0]!)} chars={400} />
+    </>
+  ),
+})
+
+/** Most money first. */
+const cacheSentences = ({ caches: { templates, others }, names }: LoadedOverview): Sentence[] => [
+  ...[...templates]
+    .filter(([version, cache]) => names.has(version) && isWorthIt(cache))
+    .toSorted(([, one], [, other]) => other.usdPerMonth! - one.usdPerMonth!)
+    .map(([version, cache]) =>
+      cacheSentence(cache, <TemplateLink version={version} names={names} />)
+    ),
+  ...others
+    .filter(({ cache }) => isWorthIt(cache))
+    .map((other) => cacheSentence(other.cache, <Line text={otherTitle(other)} chars={200} />)),
+]
+
 const pausedSentence = (row: Internalization, names: Names): Sentence => ({
   tone: 'waits',
   says: (
@@ -122,7 +170,11 @@ const sentencesOf = (overview: LoadedOverview, showsTexts: boolean): Sentence[] 
   const templates = `${BASE}/templates`
   return [
     ...healthSentences(overview, showsTexts),
-    ...firstOf(retirements.map(retirementSentence), templates),
+    ...firstOf(retirements.open.map(retirementSentence), templates),
+    ...firstOf(
+      retirements.followed.map((one) => followedSentence(one, names)),
+      templates
+    ),
     ...firstOf(
       routes.flatMap((route) => routeSentences(route, names)),
       `${templates}?state=live`
@@ -131,6 +183,7 @@ const sentencesOf = (overview: LoadedOverview, showsTexts: boolean): Sentence[] 
       paused.map(({ row }) => pausedSentence(row, names)),
       `${templates}?state=live`
     ),
+    ...firstOf(cacheSentences(overview), templates),
     ...firstOf(
       waiting.map((row) => waitingSentence(row, names)),
       `${templates}?state=approval`

@@ -21,9 +21,10 @@ import {
   rolloutReports,
   type RolloutReport,
 } from '../../../lifecycle/rollout-report.ts'
-import { retirementsOf, type Retirement } from '../../../core/cost/retirements.ts'
+import { retirementsOfTemplates, type Retirements } from '../../../core/cost/retirements.ts'
 import { PERIODS, periodStart, type PeriodName } from '../../../core/cost/periods.ts'
 import { isInWork } from '../../../lifecycle/transitions.ts'
+import type { KnownCaches } from '../../../savings/caches.ts'
 import type { SavingsReport } from '../../../savings/savings.ts'
 import type { Store } from '../../../store/store.ts'
 import type { AdminDeps, ProcessStatus } from '../../deps.ts'
@@ -92,7 +93,9 @@ export interface LoadedOverview {
   /** null: there is an engine */
   withoutEngine: WithoutEngine | null
   /** models of templates that are retired soon, or were lately */
-  retirements: Retirement[]
+  retirements: Retirements
+  /** why the provider's cache is not read */
+  caches: KnownCaches
   /** forgettings that are not finished */
   forgetting: number
   /** of the whole period, oldest first; times without a request are missing */
@@ -212,11 +215,8 @@ export const loadOverview = async (
     moreRejected: Math.max(0, rejected.length - MAX_REJECTED),
     failures: await loadFailures(store, hours, now()),
     withoutEngine: await loadWithoutEngine(deps, rows, templates),
-    retirements: retirementsOf(
-      templates.map(({ model }) => model),
-      await readRetiresOn(store, prices),
-      now()
-    ),
+    retirements: retirementsOfTemplates(templates, rows, await readRetiresOn(store, prices), now()),
+    caches: await economics.caches(true),
     forgetting: (await forgetTasks(store)).length,
     traffic: mergeHours(hours, PERIODS[period].bucketMs),
     from,

@@ -51,6 +51,11 @@ const remarksOf = (report: SavingsReport): string[] => {
     ...(all.auditsUsd > 0
       ? [`Audits cost ${usd(all.auditsUsd)} since the log began. “Spent” includes this.`]
       : []),
+    ...(all.movesUsd > 0
+      ? [
+          `Moves to other models bought answers for ${usd(all.movesUsd)} since the log began. “Spent” does not include this.`,
+        ]
+      : []),
   ]
 }
 

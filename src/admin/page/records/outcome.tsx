@@ -1,12 +1,13 @@
 /** What became of a request, in words. Pure. */
-import type { RouteOutcome } from '../../../core/log/record.ts'
+import type { RouteOutcome, StoredRecord } from '../../../core/log/record.ts'
 import { Badge, type Tone } from '../parts/figures.tsx'
 import { reasonText } from '../parts/reason-text.ts'
 
-export const OUTCOME_WORDS: Record<RouteOutcome['outcome'], string> = {
+export const OUTCOME_WORDS: Record<RouteOutcome['outcome'] | 'bought', string> = {
   answered: 'answered by the small model',
   fallback: 'answer of the small model not used',
   skipped: 'small model not asked',
+  bought: 'bought for a move to this model',
 }
 
 /** In a list, whose heading says that it is about the route. */
@@ -22,9 +23,15 @@ const TONES: Record<RouteOutcome['outcome'], Tone> = {
   skipped: 'plain',
 }
 
+interface OutcomeProps {
+  record: Pick<StoredRecord, 'route' | 'bought'>
+  isShort?: boolean
+}
+
 /** Without a live route for the request there is nothing to say. */
-export const Outcome = ({ route, isShort }: { route: RouteOutcome | null; isShort?: boolean }) =>
-  route === null ? (
+export const Outcome = ({ record: { route, bought }, isShort }: OutcomeProps) => {
+  if (bought !== undefined) return <Badge tone="plain">{OUTCOME_WORDS.bought}</Badge>
+  return route === null ? (
     <>no live route</>
   ) : (
     <>
@@ -34,3 +41,4 @@ export const Outcome = ({ route, isShort }: { route: RouteOutcome | null; isShor
       {route.reason !== null && <small>{reasonText(route.reason)}</small>}
     </>
   )
+}

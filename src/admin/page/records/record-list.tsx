@@ -75,7 +75,7 @@ const cellsOf = (record: StoredRecord, { names, texts, chargeOf }: RecordListPro
     <a href={recordPath(record.id)}>
       <Time at={record.at} />
     </a>,
-    <Outcome route={record.route} isShort />,
+    <Outcome record={record} isShort />,
     <>
       <Preview record={texts?.get(record.id)} />
       <Source record={record} names={names} />

@@ -66,6 +66,17 @@ const routeFigures = ({ route }: StoredRecord): FigureProps[] =>
           : []),
       ]
 
+const boughtFigures = ({ bought }: StoredRecord): FigureProps[] =>
+  bought === undefined
+    ? []
+    : [
+        { name: 'Bought (UTC)', value: <Time at={bought.at} /> },
+        {
+          name: 'Request of',
+          value: <a href={recordPath(bought.of)}>the record that was sent again</a>,
+        },
+      ]
+
 const chargeText = ({ record, chargeUsd }: LoadedRecord): string => {
   if (record.route?.outcome === 'answered') return usd(0)
   return chargeUsd === null ? 'not known' : usd(chargeUsd)
@@ -94,8 +105,9 @@ const figuresOf = (loaded: LoadedRecord): FigureProps[] => {
           <TemplateLink version={templateVersion} names={loaded.names} />
         ),
     },
-    { name: 'Route', value: <Outcome route={record.route} /> },
+    { name: 'Route', value: <Outcome record={record} /> },
     ...routeFigures(record),
+    ...boughtFigures(record),
     { name: 'Tenant', value: <Line text={tenant} chars={40} /> },
     { name: 'Path', value: <Line text={record.path} chars={60} /> },
   ]

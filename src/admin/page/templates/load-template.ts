@@ -1,13 +1,20 @@
 /** Reads one template with its internalizations, their histories, and versions of the same prompt. */
 import type { FieldRule } from '../../../core/answer/field-rules.ts'
 import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
+import { followersOf, type Follower } from '../../../core/internalization/followers.ts'
+import { namesOf } from '../../../core/template/name.ts'
 import type { HistoryEntry } from '../../../core/internalization/internalization.ts'
+import { termsOfTemplate } from '../../../core/internalization/answer-type.ts'
+import type { AppliedTerms } from '../../../core/terms/terms.ts'
+import type { TemplateCache } from '../../../savings/caches.ts'
 import type { AdminDeps } from '../../deps.ts'
+import { readMarked } from '../../../savings/announced-retirements.ts'
 import {
   readTemplate,
   readTemplateFacts,
   type TemplateFacts,
 } from '../../reading/template-facts.ts'
+import type { Names } from '../parts/links.tsx'
 import { similarVersions, type SimilarVersion } from './versions.ts'
 
 /** internalizations whose history is shown, the newest ones */
@@ -19,8 +26,16 @@ export interface TemplateHistoryRow extends HistoryEntry {
 }
 
 export interface LoadedTemplate extends TemplateFacts {
+  /** templates of other models that it was moved to */
+  followers: Follower[]
+  /** of all templates */
+  names: Names
   /** null: not worked out yet */
   economics: TemplateEconomics | null
+  /** of its upstreams, about training on its answers */
+  terms: AppliedTerms[]
+  /** null: the worker has not read it, or found too few requests */
+  cache: TemplateCache | null
   /** by path */
   fields: FieldRule[]
   /** newest first */
@@ -33,25 +48,35 @@ export interface LoadedTemplate extends TemplateFacts {
  * @throws AppError `not-found`
  */
 export const loadTemplate = async (
-  { store, economics }: Pick<AdminDeps, 'store' | 'economics'>,
+  { store, economics, terms }: Pick<AdminDeps, 'store' | 'economics' | 'terms'>,
   version: string,
   isAssessed: boolean
 ): Promise<LoadedTemplate> => {
   const template = await readTemplate(store, version)
-  const similar = similarVersions(template, await store.templates.list())
+  const templates = await store.templates.list()
+  const all = await store.internalizations.list({ recordIds: false })
+  const similar = similarVersions(template, templates)
   const [facts, ...others] = await readTemplateFacts(store, [
     template,
     ...similar.map((each) => each.template),
   ])
   const history: TemplateHistoryRow[] = []
-  for (const { id } of facts!.internalizations.slice(-MAX_HISTORIES))
+  // what happened before the move is of the same prompt
+  const line = [template.version, template.movedFrom]
+  const inLine = all.filter(({ templateVersion }) => line.includes(templateVersion))
+  for (const { id } of inLine.slice(-MAX_HISTORIES))
     for (const entry of await store.internalizations.history(id))
       history.push({ ...entry, internalizationId: id })
+  const [{ model }, marked] = [template, await readMarked(store)]
   const assess = isAssessed ? economics.assess : economics.known
   return {
     ...facts!,
     economics: (await assess([template])).get(template.version) ?? null,
+    terms: termsOfTemplate(terms, { model, marked }, facts!.internalizations),
+    cache: (await economics.caches(true)).templates.get(template.version) ?? null,
     fields: await store.templates.fields(template.version),
+    followers: followersOf(templates, all).get(template.version) ?? [],
+    names: namesOf(templates, await store.templates.labels()),
     history: history.sort((a, b) => b.at - a.at),
     similar: similar.map((each, at) => ({ ...others[at]!, ...each })),
   }

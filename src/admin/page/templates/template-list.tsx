@@ -2,7 +2,7 @@
 import { missingText } from '../../../core/internalization/missing-requests.ts'
 import { shortId } from '../../../core/template/name.ts'
 import type { Verdict } from '../../../core/cost/economics.ts'
-import { withQuery } from '../address.ts'
+import { templatePath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { Badge, Time, type Tone } from '../parts/figures.tsx'
@@ -123,6 +123,11 @@ const cellsOf = (row: TemplateRow, neededRequests: number) => {
     <>
       <TemplateName version={template.version} name={name} />
       <small>{shortId(template.version)}</small>
+      {template.movedFrom !== undefined && (
+        <small>
+          follows <a href={templatePath(template.movedFrom)}>{shortId(template.movedFrom)}</a>
+        </small>
+      )}
     </>,
     <>
       <Line text={template.model} chars={40} />

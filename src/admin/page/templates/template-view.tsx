@@ -10,19 +10,21 @@ import {
   type SlotTest,
   type Template,
 } from '../../../core/template/template.ts'
+import { termsText } from '../../../core/terms/terms.ts'
 import { templatePath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Figures, Time } from '../parts/figures.tsx'
 import { Action } from '../parts/form.tsx'
 import { Fold } from '../parts/fold.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
-import { InternalizationLink, TemplateName } from '../parts/links.tsx'
+import { Followers, InternalizationLink, TemplateLink, TemplateName } from '../parts/links.tsx'
 import { reasonOf, StateBadge, whyOf } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import type { LoadedTemplate, TemplateHistoryRow } from './load-template.ts'
 import { FieldRuleForms, FieldRules } from './field-rules.tsx'
 import { Prompt } from './prompt.tsx'
+import { Cache } from './template-cache.tsx'
 import { Economics } from './template-economics.tsx'
 import { cannotGoLive } from './template-list.tsx'
 
@@ -114,6 +116,15 @@ const Traffic = ({ stats, template }: LoadedTemplate) => {
           value: whole(stats.answered),
           note: `${shareOf(stats.answered, routed)}${whole(routed)} that matched a live route`,
         },
+        ...(stats.bought === 0
+          ? []
+          : [
+              {
+                name: 'Bought answers',
+                value: whole(stats.bought),
+                note: 'for the move to this model; no request of a client',
+              },
+            ]),
         { name: 'Prompt tokens saved', value: whole(stats.promptTokensSaved) },
         {
           name: 'Last seen (UTC)',
@@ -125,6 +136,39 @@ const Traffic = ({ stats, template }: LoadedTemplate) => {
     />
   )
 }
+
+const Terms = ({ terms }: Pick<LoadedTemplate, 'terms'>) =>
+  // of an own server both kinds of answers have the same line
+  [...new Map(terms.map((each) => [termsText(each), each.link]))].map(([text, link]) => (
+    <p>
+      Terms: <Line text={text} chars={800} />
+      {link !== null && (
+        <>
+          {' '}
+          <a href={link} rel="noreferrer">
+            open them
+          </a>
+        </>
+      )}
+    </p>
+  ))
+
+/** The links both ways between a template and the one that a person has moved it to. */
+const Followed = ({ template: { model, movedFrom }, followers, names }: LoadedTemplate) => (
+  <>
+    {movedFrom !== undefined && (
+      <p>
+        It follows <TemplateLink version={movedFrom} names={names} /> to{' '}
+        <Line text={model} chars={40} />.
+      </p>
+    )}
+    {followers.length > 0 && (
+      <p>
+        It is followed by <Followers followers={followers} names={names} />.
+      </p>
+    )}
+  </>
+)
 
 const internalizationCells = (row: Internalization) => {
   const winner = row.verdict?.arms[row.verdict.arm]
@@ -251,14 +295,16 @@ export interface TemplateViewProps {
 }
 
 export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
-  const { template, economics, internalizations, history, similar, fields } = loaded
+  const { template, economics, cache, internalizations, history, similar, fields } = loaded
   const path = templatePath(template.version)
   return (
     <>
       <Traffic {...loaded} />
+      <Followed {...loaded} />
       <p>
         <a href={withQuery(`${BASE}/records`, { template: template.version })}>Its records</a>
       </p>
+      <Terms terms={loaded.terms} />
       {formToken !== null && <Actions loaded={loaded} formToken={formToken} />}
       <h2>Internalizations</h2>
       <Internalizations rows={internalizations} />
@@ -268,6 +314,7 @@ export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
         address={`${path}?economics=1`}
         isRejected={cannotGoLive(loaded)}
       />
+      <Cache cache={cache} />
       <h2>Prompt</h2>
       <Prompt template={template} wholeAt={`${path}/prompt.txt`} />
       <Fold name="Slots" tells="and the text that is removed unread">

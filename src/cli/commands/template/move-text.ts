@@ -1,15 +1,32 @@
-/** The report on a move to another model: one page to send to a colleague. Pure. */
+/** The report on a move to another model, for a terminal. Pure. */
 import { dollars } from '../../../core/cost/economics.ts'
 import type { Difference, ModelFigures } from '../../../core/move/move-report.ts'
-import type { Moved } from '../../../worker/move.ts'
+import type { Moved } from '../../../worker/move/measure.ts'
 import { visibleName } from '../../../visible-text.ts'
 import { percent, table } from '../../output.ts'
 
-/** What `move --json` prints. */
+/** What `move --json` prints of a template. */
 export interface MoveView extends Moved {
   template: string
+  /** what people know it by */
+  title: string
   from: string
   to: string
+  /** template of the new model, which follows this one; null: it is not followed */
+  follower: string | null
+  /** null where enough answers are bought, or none are */
+  missing: number | null
+}
+
+/** What `move --from --json` prints. */
+export interface MovesView {
+  from: string
+  to: string
+  /** paid for all of them, US dollars */
+  usd: number
+  templates: MoveView[]
+  /** titles of templates without a logged request, or that the budget did not reach */
+  left: string[]
 }
 
 const KINDS: Record<Difference['kind'], string> = {
@@ -30,50 +47,89 @@ const cells = (name: string, { ms, usdPerMillion, chars }: ModelFigures): string
   chars === null ? '?' : String(chars),
 ]
 
-const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
-
-const remarksOf = ({ failed, unsent, isFreeText, requests }: MoveView): string[] => [
-  ...(isFreeText
-    ? ['These answers are written text: two good ones are seldom equal, so look at examples.']
-    : []),
-  ...(failed > 0 ? [`${counted(failed, 'request')} had no answer, and are left out.`] : []),
-  ...(unsent > 0
-    ? [
-        `The budget, or the upstream's answers, ended before ${counted(unsent, 'request')} of the sample: ${requests} are compared.`,
-      ]
-    : []),
+/** A header and a row for each model. */
+export const modelRows = ({ from, to, ...view }: MoveView): string[][] => [
+  ['model', 'median latency', 'a million requests', 'characters'],
+  cells(from, view.old),
+  cells(to, view.new),
 ]
 
-export const moveText = (title: string, view: MoveView): string => {
-  const { from, to, requests, agreement, agreementLower, agreementUpper, usd, differences } = view
-  const rows = differences.slice(0, MAX_ROWS)
-  const more = differences.length - rows.length
-  return [
-    `${title}: ${visibleName(from)} → ${visibleName(to)}`,
-    '',
-    `The new model agrees with the log in ${percent(agreement)} of ${counted(requests, 'request')} ` +
-      `(95 % interval ${percent(agreementLower)} to ${percent(agreementUpper)}). The answers cost ${dollars(usd)}.`,
-    '',
-    table([
-      ['model', 'median latency', 'a million requests', 'characters'],
-      cells(from, view.old),
-      cells(to, view.new),
-    ]),
-    ...(rows.length === 0
-      ? []
-      : [
-          '',
-          table([
-            ['requests', 'difference', 'log', 'new model'],
-            ...rows.map(({ requests: count, kind, old, new: fresh }) => [
-              count,
-              KINDS[kind],
-              visibleName(old),
-              visibleName(fresh),
-            ]),
+/** A header and the most frequent differences; null where there are none. */
+export const differenceRows = ({ differences }: MoveView): string[][] | null =>
+  differences.length === 0
+    ? null
+    : [
+        ['requests', 'difference', 'log', 'new model'],
+        ...differences
+          .slice(0, MAX_ROWS)
+          .map(({ requests, kind, old, new: fresh }) => [
+            String(requests),
+            KINDS[kind],
+            visibleName(old),
+            visibleName(fresh),
           ]),
-          ...(more > 0 ? [`and ${counted(more, 'further difference')} (--json)`] : []),
-        ]),
-    ...remarksOf(view).flatMap((remark) => ['', remark]),
-  ].join('\n')
+      ]
+
+export const counted = (count: number, what: string): string =>
+  `${count.toLocaleString('en-US')} ${what}${count === 1 ? '' : 's'}`
+
+export const titleOf = ({ title, from, to }: MoveView): string =>
+  `${title}: ${visibleName(from)} → ${visibleName(to)}`
+
+export const agreementLine = (view: MoveView): string =>
+  `The new model agrees with the log in ${percent(view.agreement)} of ${counted(view.requests, 'request')} ` +
+  `(95 % interval ${percent(view.agreementLower)} to ${percent(view.agreementUpper)}). The answers cost ${dollars(view.usd)}.`
+
+const followedLines = ({ to, bought, follower, missing }: MoveView): string[] => {
+  if (bought === null) return []
+  if (follower === null)
+    return [`It is not followed: ${visibleName(to)} gave no answer to learn from.`]
+  return [
+    `It is followed: the log has ${counted(bought, 'answer')} of ${visibleName(to)}, of the template ${follower}.`,
+    ...(missing === null ? [] : [`An internalization needs ${counted(missing, 'more request')}.`]),
+  ]
 }
+
+/** What the figures leave out, and what happens next. */
+export const remarksOf = (view: MoveView): string[] => {
+  const { failed, unsent, isFreeText, requests, differences } = view
+  const more = differences.length - MAX_ROWS
+  return [
+    ...(more > 0 ? [`and ${counted(more, 'further difference')} (--json)`] : []),
+    ...(isFreeText
+      ? ['These answers are written text: two good ones are seldom equal, so look at examples.']
+      : []),
+    ...(failed > 0 ? [`${counted(failed, 'request')} had no answer, and are left out.`] : []),
+    ...(unsent > 0
+      ? [
+          `The budget, or the upstream's answers, ended before ${counted(unsent, 'request')} of the sample: ${requests} are compared.`,
+        ]
+      : []),
+    ...followedLines(view),
+  ]
+}
+
+export const moveText = (view: MoveView): string => {
+  const differences = differenceRows(view)
+  return [
+    titleOf(view),
+    agreementLine(view),
+    table(modelRows(view)),
+    ...(differences === null ? [] : [table(differences)]),
+    ...remarksOf(view),
+  ].join('\n\n')
+}
+
+export const totalLine = ({ templates, usd }: MovesView): string =>
+  `${counted(templates.length, 'template')}; all answers cost ${dollars(usd)}.`
+
+/** '' where every template has figures. */
+export const leftLine = ({ left }: MovesView): string =>
+  left.length === 0
+    ? ''
+    : `Without a logged request, or behind the end of the budget: ${left.join(', ')}.`
+
+export const movesText = (view: MovesView): string =>
+  [...view.templates.map(moveText), totalLine(view), leftLine(view)]
+    .filter((part) => part !== '')
+    .join('\n\n')

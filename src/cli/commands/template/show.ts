@@ -1,20 +1,29 @@
 import { Command } from 'commander'
 import { holdoutText } from '../../../core/internalization/holdout-time.ts'
+import { followersOf, type Follower } from '../../../core/internalization/followers.ts'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts'
+import { termsOfTemplate } from '../../../core/internalization/answer-type.ts'
+import { termsText, type TrainingTerms } from '../../../core/terms/terms.ts'
+import { loadUpstreams, trainingTerms } from '../../../config/config-files.ts'
 import { shortId } from '../../../core/template/name.ts'
 import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
 import { slotsOf, type Segment, type Slot, type Template } from '../../../core/template/template.ts'
+import { minuteText } from '../../../core/days.ts'
+import type { TemplateCache } from '../../../savings/caches.ts'
 import type { Economics } from '../../../savings/economics.ts'
+import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
 import { readCurve, type CurveWork } from '../../../lifecycle/learning-curve.ts'
 import { unexplainedAnswers } from '../../../lifecycle/logged-texts.ts'
 import { openStoreEconomics, templateOf, withStore } from '../../context.ts'
+import { cacheText } from '../../scan/cache-words.ts'
 import { formText, type ShownForm } from '../../form-text.ts'
 import { percent, print, table, type OutputOptions } from '../../output.ts'
 import { historiesOf, historyText } from '../../rollout/history.ts'
 import { liveRollouts, type Rollout } from '../../rollout/rollout-of.ts'
-import { readTitles } from '../../titles.ts'
+import { followersText, readTitles, type Titles } from '../../titles.ts'
+import { visibleName } from '../../../visible-text.ts'
 import { learningCurveText, planRulesText } from '../../verdict-text.ts'
 import { fieldRulesText } from './fields.ts'
 import { agreementText, paysText, stateText } from '../../state-text.ts'
@@ -147,26 +156,40 @@ const newestCurve = async (
   return null
 }
 
+/** Where it was moved from, and to. */
+const followLines = (
+  { model, movedFrom }: Template,
+  followers: readonly Follower[],
+  titles: Titles
+): string[] => [
+  ...(movedFrom === undefined
+    ? []
+    : [`It follows ${titles.title(movedFrom)} to ${visibleName(model)}.`]),
+  ...(followers.length === 0 ? [] : [`It is followed by ${followersText(followers, titles)}.`]),
+]
+
 const collect = async (
   store: Store,
   economics: Economics,
-  settings: RolloutSettings,
+  { settings, terms }: { settings: RolloutSettings; terms: TrainingTerms },
   wanted: string
 ) => {
   const template = await templateOf(store, wanted)
-  const { version } = template
-  const internalizations = (await store.internalizations.list()).filter(
-    ({ templateVersion }) => templateVersion === version
-  )
+  const { version, model } = template
+  const all = await store.internalizations.list()
+  const internalizations = all.filter(({ templateVersion }) => templateVersion === version)
   const route = (await store.routes.list()).find((row) => row.template.version === version)
   return {
     template,
     fields: await store.templates.fields(version),
     label: (await store.templates.labels()).get(version) ?? null,
     titles: await readTitles(store),
+    followers: followersOf(await store.templates.list(), all).get(version) ?? [],
     stats: await store.templates.stats(version),
     economics: (await economics.assess([template])).get(version)!,
+    cache: (await economics.caches(true)).templates.get(version) ?? null,
     internalizations,
+    terms: termsOfTemplate(terms, { model, marked: await readMarked(store) }, internalizations),
     liveInternalizationId: route?.internalizationId ?? null,
     rollouts: await liveRollouts(store, internalizations, settings),
     curve: await newestCurve(store, internalizations),
@@ -175,13 +198,23 @@ const collect = async (
   }
 }
 
+/** With its date; nothing where nothing is to be mended. */
+const cachePart = (cache: TemplateCache | null): string[] => {
+  if (cache === null) return []
+  const text = cacheText(cache)
+  return text === '' ? [] : [`${text}\n  read from the log at ${minuteText(cache.at)} UTC`]
+}
+
 const render = ({
   template,
   fields,
   titles,
+  followers,
   stats,
   economics,
+  cache,
   internalizations,
+  terms,
   liveInternalizationId,
   rollouts,
   curve,
@@ -196,6 +229,7 @@ const render = ({
         'tenant',
         'model',
         'requests',
+        'bought',
         'answered',
         'prompt tokens saved',
         'live',
@@ -207,12 +241,16 @@ const render = ({
         template.tenant,
         template.model,
         stats.requests,
+        stats.bought,
         stats.answered,
         stats.promptTokensSaved,
         liveInternalizationId === null ? 'no' : shortId(liveInternalizationId),
         paysText(economics),
       ],
     ]),
+    [...new Set(terms.map(termsText))].join('\n'),
+    ...followLines(template, followers, titles),
+    ...cachePart(cache),
     messagesText(template),
     slotsText(template),
     removedText(template),
@@ -226,7 +264,9 @@ const render = ({
 const show = (version: string, options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
     const economics = await openStoreEconomics(store, config)
-    const collected = await collect(store, economics, config.rollout, version)
+    const terms = trainingTerms(config, await loadUpstreams(config, process.env))
+    const settings = config.rollout
+    const collected = await collect(store, economics, { settings, terms }, version)
     const { rollouts, curve, titles, ...rest } = collected
     if (!options.json) return print(render(collected))
     print({

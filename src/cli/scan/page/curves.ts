@@ -1,6 +1,6 @@
 /** Two plots of a template whose answers are labels: agreement over coverage, and over training rows. */
 import type { TemplateReport } from '../../../core/scan/report.ts'
-import { count, share } from '../words.ts'
+import { count, share } from '../../../core/cost/figure-text.ts'
 import { element, label, line, picture, scaleOf, type Point, type Scale } from './svg.ts'
 
 const WIDTH = 350

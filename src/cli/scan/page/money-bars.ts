@@ -1,7 +1,7 @@
 /** What each template costs today, what the provider's cache already saves, and what a head could save. */
 import type { ScanReport, TemplateReport } from '../../../core/scan/report.ts'
 import { shortId } from '../../../core/template/name.ts'
-import { count, usd } from '../words.ts'
+import { count, usd } from '../../../core/cost/figure-text.ts'
 import { escapeHtml } from './svg.ts'
 
 const MAX_TEMPLATES = 12

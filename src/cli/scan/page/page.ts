@@ -2,7 +2,6 @@
  * A scan as one HTML page, to be sent to a colleague: it loads nothing, runs no script, and holds no text of
  * the log unless the report does. Pure.
  */
-import { createHash } from 'node:crypto'
 import type { FieldDescription } from '../../../core/form/describe-form.ts'
 import type { NextStep } from '../next-step.ts'
 import type { ScanReport, TemplateReport } from '../../../core/scan/report.ts'
@@ -10,21 +9,21 @@ import { shortId } from '../../../core/template/name.ts'
 import type { Segment } from '../../../core/template/template.ts'
 import { visibleName } from '../../../visible-text.ts'
 import { answersText, coverageText, savesText } from '../text.ts'
-import { cacheLines, otherTitle } from '../cache-words.ts'
+import { cacheLines } from '../../../core/cache/cache-text.ts'
+import { otherTitle } from '../../../core/cache/other-caches.ts'
 import type { CacheReport } from '../../../core/cache/cache-report.ts'
-import { about, count, headline, notesOf, remarkOf, share, usd, type ScannedLog } from '../words.ts'
+import { count, share, usd } from '../../../core/cost/figure-text.ts'
+import { about, headline, notesOf, remarkOf, type ScannedLog } from '../words.ts'
 import { coveragePlot, rowsPlot } from './curves.ts'
 import { moneyBars } from './money-bars.ts'
-import { STYLE } from './style.ts'
+import { htmlDocument, htmlTable } from './document.ts'
 import { escapeHtml } from './svg.ts'
 
-/** Forbids every request, so that a mistake on the page could not send anything. */
 /** A command is copied with one click. */
 const SCRIPT = `document.querySelector('.next button').addEventListener('click', async (event) => {
   await navigator.clipboard.writeText(document.querySelector('.next pre').textContent)
   event.target.textContent = 'Copied'
 })`
-const POLICY = `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${createHash('sha256').update(SCRIPT).digest('base64')}'`
 /** Templates with plots of their own. */
 const MAX_PLOTTED = 8
 
@@ -59,12 +58,7 @@ const cellsOf = (row: TemplateReport): string[] => [
   savesText(row),
 ]
 
-const rowOf = (tag: 'th' | 'td', cells: readonly string[]): string =>
-  `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`
-
-const tableOf = ({ templates }: ScanReport): string =>
-  `<div class="table"><table><thead>${rowOf('th', HEADER)}</thead><tbody>` +
-  `${templates.map((row) => rowOf('td', cellsOf(row))).join('\n')}</tbody></table></div>`
+const tableOf = ({ templates }: ScanReport): string => htmlTable(HEADER, templates.map(cellsOf))
 
 const segmentText = (segment: Segment): string => {
   if (segment.kind === 'anchor') return segment.text
@@ -86,8 +80,11 @@ const fieldsOf = ({ fields }: TemplateReport): string => {
   const hasExamples = fields.some(({ examples }) => examples.length > 0)
   const shown = (cells: string[]): string[] => (hasExamples ? cells : cells.slice(0, -1))
   return (
-    `<details><summary>Fields</summary><div class="table"><table><thead>${rowOf('th', shown(FIELD_HEADER))}</thead>` +
-    `<tbody>${fields.map((field) => rowOf('td', shown(fieldCells(field)))).join('\n')}</tbody></table></div></details>`
+    `<details><summary>Fields</summary>` +
+    `${htmlTable(
+      shown(FIELD_HEADER),
+      fields.map((field) => shown(fieldCells(field)))
+    )}</details>`
   )
 }
 
@@ -110,7 +107,7 @@ const plotsOf = (row: TemplateReport, margin: number): string => {
 const cacheHtml = (cache: CacheReport | null): string => {
   const lines = cache && cacheLines(cache)
   if (lines === null) return ''
-  const items = lines.causes.map((line) => `<li>${escapeHtml(line)}</li>`).join('')
+  const items = lines.causes.map((line) => `<li>${escapeHtml(visibleName(line))}</li>`).join('')
   const list = items === '' ? '' : `<ul>${items}</ul>`
   return `<div class="cache"><p>${escapeHtml(lines.head)}</p>${list}</div>`
 }
@@ -118,7 +115,9 @@ const cacheHtml = (cache: CacheReport | null): string => {
 const otherSections = ({ otherCaches }: ScanReport): string => {
   const shown = otherCaches.flatMap((other) => {
     const html = cacheHtml(other.cache)
-    return html === '' ? [] : [`<p class="remark">${escapeHtml(otherTitle(other))}</p>${html}`]
+    return html === ''
+      ? []
+      : [`<p class="remark">${escapeHtml(visibleName(otherTitle(other)))}</p>${html}`]
   })
   return shown.length === 0 ? '' : `<h2>Requests without a template</h2>\n${shown.join('\n')}`
 }
@@ -185,26 +184,16 @@ ${templates.map((row, place) => templateSection(row, place, gate.margin)).join('
 <h2>All figures</h2>
 ${tableOf(report)}`
   const notes = notesOf(report, log, isEngineFree).map((note) => `<li>${escapeHtml(note)}</li>`)
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>A first look at a log</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<h1>A first look at a log · promptintern scan</h1>
+  return htmlDocument({
+    title: 'A first look at a log',
+    script: next.command === null ? null : SCRIPT,
+    body: `<h1>A first look at a log · promptintern scan</h1>
 <p class="lead">${escapeHtml(headline(report))}</p>
 ${nextHtml(next)}
 ${sections}
 ${otherSections(report)}
 <ul class="faint">
 ${notes.join('\n')}
-</ul>
-${next.command === null ? '' : `<script>${SCRIPT}</script>`}
-</body>
-</html>
-`
+</ul>`,
+  })
 }

@@ -6,10 +6,11 @@ import type { Totals } from '../../log/counts.ts'
 import type { Transaction } from './database.ts'
 
 const ADD_TOTALS = `insert into promptintern.template_totals as totals
-    (version, requests, answered, forwarded, prompt_tokens_saved, saved_usd, last_seen)
-  values ($1, $2, $3, $4, $5, $6, $7)
+    (version, requests, answered, forwarded, prompt_tokens_saved, saved_usd, last_seen, bought)
+  values ($1, $2, $3, $4, $5, $6, $7, $8)
   on conflict (version) do update set
     requests = totals.requests + excluded.requests,
+    bought = totals.bought + excluded.bought,
     answered = totals.answered + excluded.answered,
     forwarded = totals.forwarded + excluded.forwarded,
     prompt_tokens_saved = totals.prompt_tokens_saved + excluded.prompt_tokens_saved,
@@ -28,6 +29,7 @@ export const addTotals = async ({ $client }: Transaction, totals: Totals): Promi
       added.promptTokensSaved,
       added.savedUsd,
       added.lastSeen,
+      added.bought,
     ])
 }
 

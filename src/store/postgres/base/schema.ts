@@ -176,6 +176,7 @@ export const records = schema.table(
 export const templateTotals = schema.table('template_totals', {
   version: text('version').primaryKey(),
   requests: whole('requests').notNull().default(0),
+  bought: whole('bought').notNull().default(0),
   answered: whole('answered').notNull().default(0),
   forwarded: whole('forwarded').notNull().default(0),
   promptTokensSaved: doublePrecision('prompt_tokens_saved').notNull().default(0),

@@ -6,10 +6,10 @@ import { groupedByDays, inGroups, readDays, type Day } from './days.ts'
 
 export type RecordRow = Pick<
   typeof records.$inferSelect,
-  'day' | 'id' | 'sequence' | 'at' | 'answered' | 'templateVersion'
+  'day' | 'id' | 'sequence' | 'at' | 'answered' | 'outcome' | 'templateVersion'
 >
 
-const COLUMNS = 'day, id, sequence, at, answered, template_version as "templateVersion"'
+const COLUMNS = 'day, id, sequence, at, answered, outcome, template_version as "templateVersion"'
 
 interface LookUp {
   ids: string[]

@@ -61,6 +61,7 @@ const COLUMNS = {
   sequence: records.sequence,
   at: records.at,
   answered: records.answered,
+  outcome: records.outcome,
   templateVersion: records.templateVersion,
 }
 
@@ -155,7 +156,7 @@ const tagRecords = async (
 ): Promise<void> => {
   const rows = await findRows(tx, await readDays(tx), { ids, lock: 'for update' })
   const moved = rows
-    .map(({ id, day, at, templateVersion: was }) => ({ id, day, at, was }))
+    .map(({ id, day, at, outcome, templateVersion: was }) => ({ id, day, at, outcome, was }))
     .filter(({ was }) => was !== templateVersion)
   for (const { days, ids: some } of groupedByDays(moved, moved.length))
     await tx.$client.query(

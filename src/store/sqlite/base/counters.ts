@@ -12,6 +12,7 @@ const insertTotals = bulkInsert(
   templateTotals,
   `on conflict (version) do update set
     requests = requests + excluded.requests,
+    bought = bought + excluded.bought,
     answered = answered + excluded.answered,
     forwarded = forwarded + excluded.forwarded,
     prompt_tokens_saved = prompt_tokens_saved + excluded.prompt_tokens_saved,

@@ -104,6 +104,7 @@ export const records = sqliteTable(
 export const templateTotals = sqliteTable('template_totals', {
   version: text('version').primaryKey(),
   requests: integer('requests').notNull().default(0),
+  bought: integer('bought').notNull().default(0),
   answered: integer('answered').notNull().default(0),
   forwarded: integer('forwarded').notNull().default(0),
   promptTokensSaved: integer('prompt_tokens_saved').notNull().default(0),

@@ -108,13 +108,14 @@ const tagRecords = async (
 ): Promise<void> => {
   const rows = await executeIn(
     tx,
-    'select id, at, template_version as was from records where id in',
+    'select id, at, template_version as was, outcome from records where id in',
     ids
   )
-  const known = rows.map(({ id, at, was }) => ({
+  const known = rows.map(({ id, at, was, outcome }) => ({
     id: String(id),
     at: Number(at),
     was: was === null ? null : String(was),
+    outcome: Number(outcome),
   }))
   const moved = known.filter(({ was }) => was !== templateVersion)
   const movedIds = moved.map(({ id }) => id)

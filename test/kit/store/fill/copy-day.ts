@@ -5,6 +5,7 @@
  */
 import { DAY_MS } from '../../../../src/core/days.ts'
 import type { RecordHead } from '../../../../src/core/log/record.ts'
+import { SEARCH_OUTCOMES } from '../../../../src/core/log/record-filter.ts'
 import { encodeParts, sequenceOf } from '../../../../src/store/log/segment-codec.ts'
 import type {
   LogSegment,
@@ -139,13 +140,15 @@ const copySegments = async (
   return records
 }
 
+const NO_ROUTE = SEARCH_OUTCOMES.indexOf('none')
+
 /** What the worker counts when it has tagged them. */
 const tagTotals = async (tx: Transaction, { model, placed, day, ended }: Copy): Promise<void> => {
-  const byVersion = new Map<string, { at: number; was: null }[]>()
+  const byVersion = new Map<string, { at: number; was: null; outcome: number }[]>()
   for (const { head } of recordsOf(placed.map(([{ segment }]) => segment))) {
     const version = model.tags.get(head.id)
     if (version === undefined || ended.includes(version)) continue
-    const counted = { at: head.at + (day - model.day) * DAY_MS, was: null }
+    const counted = { at: head.at + (day - model.day) * DAY_MS, was: null, outcome: NO_ROUTE }
     const others = byVersion.get(version)
     if (others === undefined) byVersion.set(version, [counted])
     else others.push(counted)

@@ -1,5 +1,5 @@
 /** Snapshots of the store that hold JSON. */
-import type { Store } from '../store/store.ts'
+import type { Store } from './store.ts'
 
 /** @returns null where the store has none of the name */
 export const readJsonSnapshot = async <T>(

@@ -1,0 +1,181 @@
+/**
+ * Whether the terms of the upstreams allow training on their answers, and what the operator's consent adds. Pure.
+ * A host is all that is known of an upstream: a gateway of the operator's own hides the provider behind it.
+ */
+import type { ResponseType } from '../answer/response-type.ts'
+import { findUpstream, standInsOf, type NamedUpstream } from '../upstream-choice.ts'
+import { isOwnHost } from './own-host.ts'
+import {
+  PROVIDER_TERMS,
+  type AnswerKind,
+  type ProviderTerms,
+  type Stance,
+} from './provider-terms.ts'
+
+/** `form`: answers of any type that a form reproduces, which a field head can learn */
+export type AnswerType = ResponseType | 'form'
+
+export const answerKindOf = (type: AnswerType): AnswerKind =>
+  type === 'label' || type === 'form' ? 'organized' : 'written'
+
+const KIND_WORDS: Record<AnswerKind, string> = {
+  organized: 'labels and fields',
+  written: 'written answers',
+}
+
+/** What applies to answers of one kind from one host. */
+export interface HostTerms {
+  host: string
+  kind: AnswerKind
+  /** `own`: the operator's own server, which has no terms */
+  stance: Stance | 'own'
+  /** null: the host is not in the table */
+  provider: string | null
+  says: string | null
+  clause: string | null
+  /** day from which the document's version applies, YYYY-MM-DD */
+  version: string | null
+  link: string | null
+  source: ProviderTerms['source']
+  /** day on which it was read, YYYY-MM-DD */
+  readOn: string | null
+}
+
+const matchesHost = (pattern: string, host: string): boolean => {
+  const [before = '', after] = pattern.split('*')
+  if (after === undefined) return host === pattern
+  return (
+    host.length > before.length + after.length && host.startsWith(before) && host.endsWith(after)
+  )
+}
+
+const entryOf = (host: string): ProviderTerms | undefined =>
+  PROVIDER_TERMS.find(({ hosts }) => hosts.some((one) => matchesHost(one, host)))
+
+/** Whether its list of models says which ones may train others. @param host see `termsOf` */
+export const marksModels = (host: string): boolean => entryOf(host)?.marksModels === true
+
+/** @param host as `URL.hostname` gives it, without a dot at the end */
+export const termsOf = (host: string, type: AnswerType): HostTerms => {
+  const kind = answerKindOf(type)
+  const entry = entryOf(host)
+  if (entry === undefined)
+    return {
+      host,
+      kind,
+      stance: isOwnHost(host) ? 'own' : 'unknown',
+      provider: null,
+      says: null,
+      clause: null,
+      version: null,
+      link: null,
+      readOn: null,
+      source: 'none',
+    }
+  const { provider, clause, version, link, readOn, source, terms } = entry
+  return { host, kind, ...terms[kind], provider, clause, version, link, readOn, source }
+}
+
+/** With what the operator has said of it. */
+export interface AppliedTerms extends HostTerms {
+  /** `TRAINING_CONSENT` names the host */
+  isConsented: boolean
+}
+
+const isPermitted = ({ stance, isConsented }: AppliedTerms): boolean =>
+  stance === 'own' || stance === 'allowed' || isConsented
+
+/** Clause, dates and link. */
+const sourceText = ({ clause, version, link, readOn, source }: HostTerms): string =>
+  [
+    clause,
+    version === null ? 'date of the version not known' : `version of ${version}`,
+    source === 'none' ? 'not read' : `read ${source}${readOn === null ? '' : ` on ${readOn}`}`,
+    link,
+  ].join(', ')
+
+const STANCE_WORDS: Record<Stance, string> = {
+  allowed: 'allow training on',
+  asks: 'do not plainly allow training on',
+  forbidden: 'forbid training on',
+  unknown: 'are not known about training on',
+}
+
+const stanceText = (terms: HostTerms): string => {
+  const { host, provider, kind, stance, says } = terms
+  if (stance === 'own') return `${host} is your own server, so no terms restrict training`
+  const whose = provider === null ? host : `${provider} (${host})`
+  const stated = `the terms of ${whose} ${STANCE_WORDS[stance]} ${KIND_WORDS[kind]}`
+  if (provider === null) return stated
+  return `${stated}${stance === 'unknown' ? '' : `: ${says}`} (${sourceText(terms)})`
+}
+
+/** One line: what applies to an upstream and a kind of answers. */
+export const termsText = (terms: AppliedTerms): string => {
+  if (terms.isConsented) return `${stanceText(terms)}; TRAINING_CONSENT names it`
+  return `${stanceText(terms)}${isPermitted(terms) ? '' : '; training needs TRAINING_CONSENT'}`
+}
+
+export interface TrainingTerms {
+  /**
+   * Of all upstreams that may answer a model's requests, in the order in which they are asked.
+   * @param marked models that an upstream's list marks as distillable
+   */
+  of(model: string, type: AnswerType, marked?: ReadonlySet<string>): AppliedTerms[]
+  /** @returns why answers of a model may not train another one, with the setting that permits it, or null */
+  whyNot(model: string, type: AnswerType, marked?: ReadonlySet<string>): string | null
+  /** hosts of the consent that no upstream has, such as misspelled ones */
+  idleConsent: string[]
+}
+
+interface TermsSettings {
+  /** for models without an entry in `upstreams` */
+  standard: { baseUrl: string }
+  upstreams: readonly NamedUpstream[]
+  /** hosts whose terms allow training by an agreement of the operator's own */
+  consent: readonly string[]
+}
+
+const hostOf = ({ baseUrl }: { baseUrl: string }): string =>
+  new URL(baseUrl).hostname.replace(/\.$/, '')
+
+export const NONE_MARKED: ReadonlySet<string> = new Set()
+
+const MARKED: Pick<HostTerms, 'stance' | 'says'> = {
+  stance: 'allowed',
+  says: 'its list of models marks this one as distillable, on a best-effort basis',
+}
+
+const unique = <T>(values: readonly T[]): T[] => [...new Set(values)]
+
+export const createTrainingTerms = ({
+  standard,
+  upstreams,
+  consent,
+}: TermsSettings): TrainingTerms => {
+  const of: TrainingTerms['of'] = (model, type, marked = NONE_MARKED) => {
+    const entry = findUpstream(upstreams, model)
+    const asked = entry === null ? [standard] : [entry, ...standInsOf(upstreams, entry)]
+    return unique(asked.map(hostOf)).map((host) => ({
+      ...termsOf(host, type),
+      ...(marked.has(model) && marksModels(host) && MARKED),
+      isConsented: consent.includes(host),
+    }))
+  }
+  const known = [standard, ...upstreams].map(hostOf)
+  return {
+    of,
+    idleConsent: consent.filter((host) => !known.includes(host)),
+    whyNot(model, type, marked) {
+      const refused = of(model, type, marked).filter((terms) => !isPermitted(terms))
+      if (refused.length === 0) return null
+      const hosts = refused.map(({ host }) => host)
+      // the setting comes first, because tables cut the text
+      return (
+        `training on ${KIND_WORDS[answerKindOf(type)]} of ${hosts.join(', ')} needs your consent: set ` +
+        `TRAINING_CONSENT=${unique([...consent, ...hosts]).join(',')} and restart the proxy if your own ` +
+        `agreement allows it (docs/terms.md); ${refused.map(stanceText).join('; ')}`
+      )
+    },
+  }
+}

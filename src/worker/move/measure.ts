@@ -1,0 +1,227 @@
+/**
+ * Sends logged requests of a template to another model, within a budget, and compares its answers with the logged
+ * ones. Stores the answers where the template is followed, and nothing else.
+ */
+import { detectResponseType, knownLabels, listedIn } from '../../core/answer/response-type.ts'
+import { foldsOf, type Comparison } from '../../core/answer/agreement.ts'
+import { outcomeOf, textOf } from '../../core/answer/outcome.ts'
+import { requestCost, type Price } from '../../core/cost/prices.ts'
+import { completionOf } from '../../core/log/record-bodies.ts'
+import { createBudget } from '../../core/move/budget.ts'
+import { moveReport, type MovedRequest, type MoveReport } from '../../core/move/move-report.ts'
+import { boughtId } from '../../core/template/follow.ts'
+import { anchorText, type Template } from '../../core/template/template.ts'
+import { AppError } from '../../errors.ts'
+import { readByIds } from '../../lifecycle/logged-texts.ts'
+import type { Usage } from '../../openai/chat.ts'
+import { answerUsage } from '../../openai/usage/usage.ts'
+import type { Store } from '../../store/store.ts'
+import type { Follow } from './follow.ts'
+import type { MovePlan, Sampled } from './plan.ts'
+import { LANES, type NoAnswer } from '../answers/ask-model.ts'
+import { Sender, type SendDeps } from './send.ts'
+
+/** Requests without an answer, one after the other, that end it. */
+const MAX_FAILURES = 10
+
+export interface MoveDeps extends SendDeps {
+  store: Store
+}
+
+export interface MoveOptions {
+  /** the new model, and its price */
+  to: string
+  price: Price
+  budgetUsd: number
+  /** null: nothing is stored */
+  follow: Follow | null
+  onProgress: (done: number, of: number) => void
+}
+
+export interface Moved extends MoveReport {
+  /** requests without an answer; they do not count, but those that were lost on their way count as paid */
+  failed: number
+  /** of the sample, those that the budget did not reach, or that were not tried after many failures */
+  unsent: number
+  /** paid, US dollars; estimated where an answer has no usage */
+  usd: number
+  /** answers of the new model that are in the log now; null where it is not followed */
+  bought: number | null
+}
+
+const comparisonOf = async (
+  { store }: Pick<MoveDeps, 'store'>,
+  template: Template,
+  answers: readonly string[]
+): Promise<{ comparison: Comparison; labels: string[] | null }> => {
+  const isListed = listedIn(anchorText(template))
+  const responseType = detectResponseType([...answers], isListed)
+  const fields = await store.templates.fields(template.version)
+  return {
+    comparison: {
+      responseType,
+      folds: foldsOf(responseType, answers),
+      ...(fields.length > 0 && { fields }),
+    },
+    labels: responseType === 'label' ? knownLabels([...answers], isListed) : null,
+  }
+}
+
+/** The new model's answer to a request of the sample. @param response a body of the dialect of the path */
+const movedBy = (
+  { old }: Sampled,
+  { path, response, ms }: { path: string; response: string | null; ms: number },
+  price: Price
+): { row: MovedRequest; usage: Usage | null; isReadable: boolean } => {
+  const completion = completionOf({ path, response })
+  const usage = answerUsage(completion)
+  const usd = usage && requestCost(price, usage)
+  const isReadable = completion !== null
+  return { row: { old, new: { outcome: outcomeOf(completion), ms, usd } }, usage, isReadable }
+}
+
+/** Of a request that was sent. */
+interface Sent {
+  row: MovedRequest | null
+  usd: number
+  why: NoAnswer | null
+  isBought: boolean
+}
+
+/** All requests of one template. */
+class Measurement {
+  private readonly deps: MoveDeps
+  private readonly options: MoveOptions
+  private readonly sender: Sender
+  readonly rows: MovedRequest[] = []
+  failed = 0
+  /** of the failed ones */
+  kept = 0
+  bought = 0
+
+  constructor(deps: MoveDeps, options: MoveOptions) {
+    this.deps = deps
+    this.options = options
+    this.sender = new Sender(
+      deps,
+      { name: options.to, price: options.price },
+      () => this.bought > 0
+    )
+  }
+
+  /** Compares the answers that an earlier run has bought. */
+  async addBought(sample: readonly Sampled[]): Promise<void> {
+    const { to, price, follow } = this.options
+    const known = new Map(
+      sample
+        .filter(({ isBought }) => isBought)
+        .map((one): [string, Sampled] => [boughtId(one.exchange.id, to), one])
+    )
+    if (known.size === 0) return
+    await follow?.begin()
+    for await (const record of readByIds(this.deps.store.records, [...known.keys()])) {
+      const one = known.get(record.id)
+      if (one === undefined) continue
+      this.bought++
+      if (one.isCompared)
+        this.rows.push(movedBy(one, { ...record, ms: record.durationMs }, price).row)
+    }
+  }
+
+  /** @throws AppError `upstream-unavailable` where the model is not there */
+  async send(one: Sampled): Promise<Sent> {
+    const { price, follow } = this.options
+    const { expectedUsd, isCompared, exchange, old } = one
+    const nothing = { row: null, usd: 0, isBought: false }
+    const [record] = await this.deps.store.records.byIds([exchange.id])
+    // forgotten meanwhile
+    if (record === undefined) return { ...nothing, why: 'not-sent' }
+    const answer = await this.sender.send(record)
+    if (typeof answer === 'string')
+      return { ...nothing, usd: answer === 'lost' ? expectedUsd : 0, why: answer }
+    if ('refused' in answer)
+      return { ...nothing, row: isCompared ? { old, new: answer } : null, why: null }
+    const { body, ms } = answer
+    const { conversation } = exchange
+    const { path } = record
+    const { row, usage, isReadable } = movedBy(one, { path, response: body, ms }, price)
+    const isKept = follow !== null && isReadable
+    if (isKept) await follow.keep({ record, conversation, body, ms, usage })
+    const usd = (usage && requestCost(price, usage)) ?? expectedUsd
+    return { row: isCompared ? row : null, usd, why: null, isBought: isKept }
+  }
+
+  add({ row, why, isBought }: Sent): void {
+    if (row !== null) this.rows.push(row)
+    if (isBought) this.bought++
+    if (why === null) return
+    this.failed++
+    if (why === 'not-sent') this.kept++
+  }
+}
+
+/**
+ * Sends the requests, some at the same time. At most one request goes beyond the budget: one that has no bound goes
+ * alone. @returns what was paid, and how many were not sent
+ */
+const sendAll = async (
+  measurement: Measurement,
+  sample: readonly Sampled[],
+  { budgetUsd, onProgress }: MoveOptions
+): Promise<Pick<Moved, 'usd' | 'unsent'>> => {
+  const budget = createBudget(budgetUsd)
+  const open = sample.filter(({ isBought }) => !isBought)
+  let [done, inARow] = [sample.length - open.length, 0]
+  const lane = async (): Promise<void> => {
+    for (let next = open[0]; next !== undefined && inARow < MAX_FAILURES; next = open[0]) {
+      const { mostUsd } = next
+      if (!budget.mayStart(mostUsd)) return
+      open.shift()
+      budget.start(mostUsd)
+      const sent = await measurement.send(next).catch((error: unknown) => {
+        open.length = 0
+        throw error
+      })
+      budget.end(mostUsd, sent.usd)
+      measurement.add(sent)
+      if (sent.why === null) inARow = 0
+      else if (sent.why !== 'not-sent') inARow++
+      onProgress(++done, sample.length)
+    }
+  }
+  // the first one alone: it says whether the model is there, and what an answer costs
+  const others = open.splice(1)
+  await lane()
+  open.push(...others)
+  await Promise.all(Array.from({ length: LANES }, lane))
+  // a lane may have ended while others still had room
+  await lane()
+  return { usd: budget.spentUsd, unsent: open.length }
+}
+
+/**
+ * @returns null where the budget reached none of the requests
+ * @throws AppError `upstream-unavailable` where the model is not there, or nothing answers
+ */
+export const measureMove = async (
+  deps: MoveDeps,
+  { template, sample }: MovePlan,
+  options: MoveOptions
+): Promise<Moved | null> => {
+  const measurement = new Measurement(deps, options)
+  await measurement.addBought(sample)
+  const { usd, unsent } = await sendAll(measurement, sample, options)
+  const { rows, failed, kept, bought } = measurement
+  if (rows.length === 0 && failed === 0) return null
+  if (rows.length === 0)
+    throw new AppError(
+      'upstream-unavailable',
+      kept === failed
+        ? 'none of these requests may be sent with your key: they name another host or resource'
+        : `nothing answers requests for ${options.to}`
+    )
+  const answers = sample.flatMap(({ old }) => textOf(old.outcome) ?? [])
+  const { comparison, labels } = await comparisonOf(deps, template, answers)
+  const report = moveReport(rows, comparison, labels)
+  return { ...report, usd, failed, unsent, bought: options.follow === null ? null : bought }
+}

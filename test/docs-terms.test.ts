@@ -1,0 +1,46 @@
+/** The table of docs/terms.md is that of the code. */
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import {
+  PROVIDER_TERMS,
+  type KindTerms,
+  type ProviderTerms,
+} from '../src/core/terms/provider-terms.ts'
+
+const kindCell = ({ stance, says }: KindTerms): string =>
+  stance === 'unknown' ? '`unknown`' : `\`${stance}\`: ${says}`
+
+const sourceCell = ({ clause, link, version, source, readOn }: ProviderTerms): string => {
+  const of = version === null ? '' : `, version of ${version}`
+  const read = source === 'none' ? 'not read' : `${source}${readOn === null ? '' : `, ${readOn}`}`
+  return `[${clause}](${link})${of}; ${read}`
+}
+
+const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+
+const table = (): string =>
+  [
+    row(['provider', 'host', 'labels and fields', 'written answers', 'clause']),
+    row(['---', '---', '---', '---', '---']),
+    ...PROVIDER_TERMS.map((entry) => {
+      const organized = kindCell(entry.terms.organized)
+      const written = kindCell(entry.terms.written)
+      return row([
+        entry.provider,
+        entry.hosts.map((host) => `\`${host}\``).join(', '),
+        organized,
+        written === organized ? 'the same' : written,
+        sourceCell(entry),
+      ])
+    }),
+  ].join('\n')
+
+describe('docs/terms.md', () => {
+  it('has the table of the code', () => {
+    const page = readFileSync(new URL('../docs/terms.md', import.meta.url), 'utf8')
+    const lines = page.split('\n')
+    const first = lines.findIndex((line) => line.startsWith('| provider'))
+    const length = lines.slice(first).findIndex((line) => !line.startsWith('|'))
+    expect(lines.slice(first, first + length).join('\n')).toBe(table())
+  })
+})

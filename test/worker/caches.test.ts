@@ -1,0 +1,181 @@
+/** The worker reads why the provider's cache is not read; page and API show it. */
+import { beforeEach, describe, expect, it } from 'vitest'
+import { economicsSettings } from '../../src/config/config-files.ts'
+import { parseConfig } from '../../src/config/config.ts'
+import { cacheRules } from '../../src/core/cache/finding.ts'
+import { DAY_MS } from '../../src/core/days.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import { CACHES, type FoundCaches, type TemplateCache } from '../../src/savings/caches.ts'
+import { openEconomics } from '../../src/savings/economics.ts'
+import { readJsonSnapshot } from '../../src/store/json-snapshot.ts'
+import { forget } from '../../src/lifecycle/forget.ts'
+import type { Worker } from '../../src/worker/worker.ts'
+import { CACHE_MODELS, CACHE_PRICE, makeCacheLog, type Planted } from '../kit/cache/cache-logs.ts'
+import { scanCache } from '../kit/cache/judge-cache.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
+import { openPage, READ_TOKEN, TOKEN, type Page } from '../page/harness.ts'
+import { useWorkerHarness, type WorkerHarness } from './harness.ts'
+
+const PRICES = CACHE_MODELS.map((model) => ({ model, ...CACHE_PRICE }))
+const SETTINGS = economicsSettings(parseConfig({}), PRICES)
+const TITLE = 'The provider’s cache'
+
+const logOf = (...planted: Planted[]) =>
+  makeCacheLog({ seed: 3, planted, isCounted: true, requests: 150 })
+
+/** The same requests some days later. */
+const again = (part: ExchangeRecord[], days: number): ExchangeRecord[] =>
+  part.map((record) => ({
+    ...record,
+    id: `${days}-${record.id}`,
+    at: record.at + days * DAY_MS,
+  }))
+
+const apiCache = async (page: Page, token: string): Promise<TemplateCache> => {
+  const response = await page.request('/admin/api/templates', {
+    headers: { authorization: `Bearer ${token}` },
+  })
+  const { data } = (await response.json()) as { data: { cache: TemplateCache }[] }
+  return data[0]!.cache
+}
+
+const openHarness = useWorkerHarness()
+
+describe('the causes for which the provider’s cache is not read', () => {
+  let harness: WorkerHarness
+  let worker: Worker
+
+  const found = (): Promise<FoundCaches | null> => readJsonSnapshot(harness.store, CACHES)
+
+  const work = async (records: ExchangeRecord[]): Promise<void> => {
+    await harness.log(records)
+    for (let round = 0; round < 4; round++) await harness.round(worker, 60_000)
+  }
+
+  const view = async <T>(read: (page: Page) => Promise<T>): Promise<T> => {
+    const economics = openEconomics(harness.store, SETTINGS, () => harness.now)
+    const page = await openPage({ store: harness.store, economics, prices: PRICES })
+    page.clock.now = harness.now
+    await page.signIn()
+    try {
+      return await read(page)
+    } finally {
+      await page.close()
+    }
+  }
+
+  const templateView = async (page: Page): Promise<string> => {
+    const [template] = await harness.store.templates.list()
+    return page.view(`/admin/templates/${template!.version}?economics=1`)
+  }
+
+  beforeEach(async () => {
+    harness = await openHarness({ from: null })
+    const economics = openEconomics(harness.store, SETTINGS, () => harness.now)
+    worker = await harness.worker(
+      harness.deps({ economics, cacheRules: cacheRules(PRICES) }, { auto: false })
+    )
+  })
+
+  it('are on the page and in the API, in the words and figures of a scan, with their date', async () => {
+    const log = logOf('time')
+    await work(log.records)
+    const [scanned] = scanCache(log)
+    await view(async (page) => {
+      const { at, ...cache } = await apiCache(page, READ_TOKEN)
+      expect(cache).toEqual({
+        ...scanned!.report,
+        usdPerMonth: expect.closeTo(scanned!.report.usdPerMonth!, -1) as number,
+        causes: [
+          {
+            ...scanned!.report.causes[0]!,
+            usdPerMonth: expect.closeTo(scanned!.report.usdPerMonth!, -1) as number,
+          },
+        ],
+      })
+      expect(cache).toMatchObject({ cause: 'time', providerMinimumTokens: 1024 })
+      expect(harness.now - at).toBeLessThan(DAY_MS)
+      const markup = await templateView(page)
+      expect(markup).toContain(TITLE)
+      expect(markup).toMatch(
+        /time \(the time in line \d+ of message 1 \(system\): .*Move the line/s
+      )
+      expect(markup).toContain('Net a month after the mends')
+      expect(await page.view('/admin')).toContain('cache is not read as far as it could be, for')
+    })
+  })
+
+  it('have text of requests for those alone who may read them', async () => {
+    await work(logOf('name').records)
+    await view(async (page) => {
+      const whole = await apiCache(page, TOKEN)
+      const reduced = await apiCache(page, READ_TOKEN)
+      const value = /\[(.*)\]/.exec(whole.firstDifference!)![1]!
+      expect(value.length).toBeGreaterThan(2)
+      expect(JSON.stringify(reduced)).not.toContain(value)
+      expect(reduced.firstDifference).toMatch(/^the name in line \d+ of message 1 \(system\)$/)
+      await page.signIn(READ_TOKEN)
+      const shown = (await templateView(page)) + (await page.view('/admin'))
+      expect(shown).toContain(TITLE)
+      expect(shown).not.toContain(value)
+    })
+  })
+
+  it('are none in a log whose cache is read', async () => {
+    await work(logOf().records)
+    await view(async (page) => {
+      expect(await apiCache(page, TOKEN)).toMatchObject({
+        cause: 'none',
+        firstDifference: null,
+        mend: null,
+        usdPerMonth: 0,
+        causes: [],
+      })
+      const markup = await templateView(page)
+      expect(markup).not.toContain(TITLE)
+      expect(markup).not.toContain('after the mends')
+      expect(await page.view('/admin')).not.toContain('cache is not read')
+    })
+  })
+
+  it('are read again once a day, and when the traffic has doubled', async () => {
+    const { records } = logOf('time')
+    await work(records)
+    const first = (await found())!
+    expect(first.tagged).toBe(records.length)
+    await work(again(records.slice(0, 50), 10))
+    expect((await found())!.at).toBe(first.at)
+    await work(again(records.slice(50), 10))
+    const second = (await found())!
+    expect(second.tagged).toBe(2 * records.length)
+    harness.now += DAY_MS
+    await work([])
+    expect((await found())!.at).toBeGreaterThan(second.at)
+  })
+
+  it('are gone with the requests that are forgotten', async () => {
+    await work(logOf('name').records)
+    const text = JSON.stringify(await found())
+    expect(text).toContain('"value":')
+    await forget(
+      harness.store,
+      { selection: { tenant: 'tenant' }, retire: false, dryRun: false },
+      { by: 'admin', now: harness.now, rollout: AT_ONCE, newId: () => 'task' }
+    )
+    await work([])
+    expect((await found())?.findings ?? []).toEqual([])
+  })
+
+  it('are not kept longer than bodies may be', async () => {
+    const { records } = logOf('name')
+    harness.now = records.at(-1)!.at
+    const deps = harness.deps({ retention: { bodiesMs: 2 * DAY_MS, recordsMs: 1e15 } })
+    worker = await harness.worker(deps)
+    await work(records)
+    const first = (await found())!
+    expect(harness.now - first.oldest).toBeLessThanOrEqual(DAY_MS)
+    harness.now += 2 * DAY_MS
+    await work([])
+    expect((await found())!.findings).toEqual([])
+  })
+})

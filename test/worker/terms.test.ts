@@ -1,0 +1,80 @@
+/** A template whose upstream's terms do not plainly allow training on its answers. */
+import { describe, expect, it } from 'vitest'
+import { createTrainingTerms } from '../../src/core/terms/terms.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import { saveAnnounced } from '../../src/savings/announced-retirements.ts'
+import { ORDERS } from '../kit/records/paint-orders.ts'
+import { PLANNED_ROWS, SECOND_MS, useWorkerHarness, type WorkerHarness } from './harness.ts'
+
+const open = useWorkerHarness()
+
+const openWith = async (
+  change: (record: ExchangeRecord) => ExchangeRecord,
+  marked: string[] = []
+): Promise<WorkerHarness> => {
+  const harness = await open({ from: null })
+  await harness.log(ORDERS.slice(0, 2 * PLANNED_ROWS + 12).map(change))
+  await saveAnnounced(harness.store, { at: harness.now, on: {}, marked })
+  return harness
+}
+
+const asLogged = (record: ExchangeRecord): ExchangeRecord => record
+
+const namingOthers = (record: ExchangeRecord): ExchangeRecord => ({
+  ...record,
+  request: record.request!.replace('{', '{"models":["other"],'),
+})
+
+const termsAt = (host: string, ...consent: string[]) =>
+  createTrainingTerms({ standard: { baseUrl: `https://${host}/v1` }, upstreams: [], consent })
+
+describe('a template of an upstream whose terms forbid training', () => {
+  it('is detected, is not trained and says why; with consent it is trained without new traffic', async () => {
+    const harness = await openWith(asLogged)
+    const refusing = await harness.worker(harness.deps({ terms: termsAt('api.x.ai') }))
+    const refused = await harness.runTo(refusing, 'rejected')
+    expect(refused.state).toEqual({
+      name: 'rejected',
+      reason: expect.stringMatching(
+        / set TRAINING_CONSENT=api\.x\.ai .*the terms of xAI .*§3\.2\(i\).* on 2026-10-05, https:/
+      ),
+      isUntrained: true,
+      unconsented: 'label',
+    })
+    expect(refused.plan).toBeNull()
+    expect(await harness.store.templates.list()).toHaveLength(1)
+    await harness.runFor(refusing, 10 * SECOND_MS, SECOND_MS)
+    expect(await harness.store.internalizations.list()).toHaveLength(1)
+    await refusing.close()
+
+    // the same log after a restart with the setting
+    const permitted = await harness.worker(harness.deps({ terms: termsAt('api.x.ai', 'api.x.ai') }))
+    const trained = await harness.runTo(permitted, 'training')
+    expect(trained.id).not.toBe(refused.id)
+    const [begun] = await harness.store.internalizations.history(trained.id)
+    expect(begun!.to).toEqual({ name: 'candidate' })
+  })
+
+  it('is trained where the list of the upstream marks its model', async () => {
+    const harness = await openWith(asLogged, ['gpt-4o-mini'])
+    const worker = await harness.worker(harness.deps({ terms: termsAt('openrouter.ai') }))
+    expect((await harness.runTo(worker, 'rejected', 'training')).state.name).toBe('training')
+  })
+
+  it('is not trained where its requests name further models, which may have answered', async () => {
+    const harness = await openWith(namingOthers, ['gpt-4o-mini'])
+    const worker = await harness.worker(harness.deps({ terms: termsAt('openrouter.ai') }))
+    expect((await harness.runTo(worker, 'rejected', 'training')).state).toMatchObject({
+      unconsented: 'label',
+    })
+  })
+
+  it.each(['api.openai.com', '127.0.0.1'])(
+    'is trained on labels without a setting where %s answers',
+    async (host) => {
+      const harness = await openWith(asLogged)
+      const worker = await harness.worker(harness.deps({ terms: termsAt(host) }))
+      expect((await harness.runTo(worker, 'rejected', 'training')).state.name).toBe('training')
+    }
+  )
+})
