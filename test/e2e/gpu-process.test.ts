@@ -104,7 +104,7 @@ describe('the process of vLLM', () => {
 })
 
 const ended = async (engine: GpuProcess, id: string): Promise<JobObject> => {
-  const options = { timeout: 120_000, interval: 100 }
+  const options = { timeout: 300_000, interval: 100 }
   await expect
     .poll(async () => isUnfinished(await clientOf(engine).getJob(id)), options)
     .toBe(false)
@@ -117,13 +117,13 @@ describe('a training on the engine', () => {
   const submit = async (engine: GpuProcess): Promise<string> => {
     const client = clientOf(engine)
     const training_file = await client.uploadRows(rows, 'rows.jsonl')
-    const hyperparameters = { rank: 4, batch_size: 2, max_steps: 600 }
+    const hyperparameters = { rank: 4, batch_size: 2, max_steps: 400 }
     return (await client.createJob({ model: 'tiny', training_file, hyperparameters, seed: 1 })).id
   }
 
   it(
     'continues after trainer and engine were killed, and gives the lora that it would have given',
-    { timeout: 400_000 },
+    { timeout: 900_000 },
     async (context) => {
       const missing = missingForTrainer()
       if (missing !== null) return context.skip(missing)
@@ -137,7 +137,7 @@ describe('a training on the engine', () => {
       const trains = () => pidsOf(engine, TRAINER)[0]
       const checkpoint = join(dataDirs.at(-1)!, 'jobs', id, 'checkpoint/checkpoint.safetensors')
       const writtenAt = () => statSync(checkpoint, { throwIfNoEntry: false })?.mtimeMs ?? 0
-      const options = { timeout: 60_000, interval: 10 }
+      const options = { timeout: 120_000, interval: 10 }
       await expect.poll(writtenAt, options).toBeGreaterThan(0)
       process.kill(trains()!, 'SIGKILL')
       await expect.poll(writtenAt, options).toBeGreaterThan(writtenAt())
