@@ -167,13 +167,12 @@ const whyWithoutPrompt = (base: ModelObject): string | null =>
 /** Why no arm is left: of the trained ones only where some are wanted. */
 const whyNoArm = (
   { config }: WorkerDeps,
-  refusal: PlanRefusal,
+  { refused, unconsented }: PlanRefusal,
   leftOut: readonly string[]
 ): PlanRefusal => {
   const isAnyTrained = config.arms.some((arm) => modelOfArm(arm) === null)
-  return isAnyTrained
-    ? { ...refusal, refused: [refusal.refused, ...leftOut].join('; ') }
-    : { refused: leftOut.join('; ') }
+  if (!isAnyTrained) return { refused: leftOut.join('; ') }
+  return { refused: [refused, ...leftOut].join('; '), ...(unconsented && { unconsented }) }
 }
 
 interface Candidates {
