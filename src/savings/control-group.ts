@@ -24,18 +24,22 @@ const newestCalls = async (
 ): Promise<StoredRecord[]> => {
   const calls: StoredRecord[] = []
   let answers = 0
+  let after: number | undefined
   for (let page = 0; page < MAX_PAGES; page++) {
-    const after = calls.at(-1)?.sequence
     const query = { templateVersion, order: 'desc', limit: PAGE, bodies: false } as const
     const read = await records.list({ ...query, ...(after === undefined ? {} : { after }) })
-    for (const call of read) {
+    after = read.at(-1)?.sequence
+    // a move may have bought answers since, which are no calls
+    const own = read.filter(({ bought }) => bought === undefined)
+    for (const call of own) {
       calls.push(call)
       if (call.route?.lora !== lora || call.route.outcome !== 'answered') continue
       answers++
       if (answers === ANSWERS) return calls
     }
     // older records are from before the lora went live
-    if (read.length < PAGE || !read.some(({ route }) => route?.lora === lora)) break
+    const isBefore = own.length > 0 && !own.some(({ route }) => route?.lora === lora)
+    if (read.length < PAGE || isBefore) break
   }
   return calls
 }

@@ -2,6 +2,7 @@
 import { DAY_MS } from '../core/days.ts'
 import { compileMatcher } from '../core/match/match.ts'
 import type { StoredRecord } from '../core/log/record.ts'
+import { sourcesOf } from '../core/template/follow.ts'
 import type { Template } from '../core/template/template.ts'
 import {
   askedOf,
@@ -38,6 +39,13 @@ const callsOf = (store: Store, query: CallQuery): Promise<StoredRecord[]> =>
 const ofClients = (calls: readonly StoredRecord[]): StoredRecord[] =>
   calls.filter(({ bought }) => bought === undefined)
 
+/** The newest ones, however many answers a move has bought after them. */
+const clientCalls = async (store: Store, templateVersion: string): Promise<StoredRecord[]> => {
+  const { bought } = await store.templates.stats(templateVersion)
+  const calls = await callsOf(store, { order: 'desc', limit: CALLS + bought, templateVersion })
+  return ofClients(calls).slice(0, CALLS)
+}
+
 /**
  * The window from the oldest call read to the end of the log, so that traffic that has ended lowers
  * the rate. If the calls read span less than a day, it begins with the template's first record.
@@ -59,14 +67,17 @@ const windowOf = async (
   return { calls: Math.max(requests, calls.length), from: Math.min(from, first?.at ?? from), to }
 }
 
-/** The version, and those that it was moved from to another model, one after the other. */
-const lineOf = async (store: Store, { version, movedFrom }: Template): Promise<string[]> => {
-  const line = [version]
-  for (let next = movedFrom; next !== undefined && !line.includes(next);) {
-    line.push(next)
-    next = (await store.templates.get(next))?.movedFrom
+/** The version, and those that were moved to it, and to them. */
+const lineOf = async (store: Store, template: Template): Promise<string[]> => {
+  const line = new Set([template.version])
+  const left = sourcesOf(template)
+  for (let next = left.shift(); next !== undefined; next = left.shift()) {
+    if (line.has(next)) continue
+    line.add(next)
+    const source = await store.templates.get(next)
+    if (source !== null) left.push(...sourcesOf(source))
   }
-  return line
+  return [...line]
 }
 
 type Rate = Pick<TemplateTraffic, 'window' | 'callsPerMonth'>
@@ -91,8 +102,7 @@ const rateOf = async (
 ): Promise<Rate | null> => {
   const rates: Rate[] = []
   for (const version of await lineOf(store, template)) {
-    const newest = { order: 'desc', limit: CALLS, templateVersion: version } as const
-    const calls = ofClients(await callsOf(store, newest))
+    const calls = await clientCalls(store, version)
     if (calls.length === 0) continue
     const window = await windowOf(store, version, calls)
     rates.push({ window, callsPerMonth: callsPerMonth(window, captureShare) })
@@ -107,7 +117,9 @@ export const loadTraffic = async (
   { captureShare, heldOutIds }: TrafficOptions
 ): Promise<TemplateTraffic | null> => {
   const query = { templateVersion: template.version, order: 'desc' } as const
-  const calls = await callsOf(store, { ...query, limit: CALLS })
+  const ofOwn = await clientCalls(store, template.version)
+  // bought answers came in one burst, so they say less of the provider's cache
+  const calls = ofOwn.length > 0 ? ofOwn : await callsOf(store, { ...query, limit: CALLS })
   const rate = await rateOf(store, template, captureShare)
   if (calls.length === 0 || rate === null) return null
   const texts = await store.records.list({
@@ -125,6 +137,6 @@ export const loadTraffic = async (
     upstream: upstreamTokens([...calls, ...older]) ?? upstreamTokens(texts),
     removedShare: removedShare(matcher, texts),
     isFreeText: isFreeText(matcher, texts),
-    asked: askedOf(ofClients(calls)),
+    asked: askedOf(ofOwn),
   }
 }

@@ -41,10 +41,17 @@ const addRecord = (reading: Reading, record: StoredRecord, matcher: Matcher): vo
   reading.scan.add(record, request, matcher.match(templateKeyOf(request, record), request.messages))
 }
 
+/** So many that their requests, as long as the last ones, are within the bytes: reading begins with the oldest. */
+const recordsWithin = (last: readonly StoredRecord[]): number => {
+  const bytes = last.reduce((sum, { request }) => sum + request.length, 0)
+  const mean = bytes / Math.max(1, last.length)
+  return Math.min(MOST_RECORDS, Math.floor(MOST_BYTES / Math.max(1, mean)))
+}
+
 /** @returns the newest records, in the order of the log */
 async function* newestRecords({ records }: CacheDeps['store']): AsyncGenerator<StoredRecord> {
-  const [newest] = await records.list({ order: 'desc', limit: 1, bodies: false })
-  let after: number | null = Math.max(0, (newest?.sequence ?? 0) - MOST_RECORDS)
+  const { data: last } = await records.search({ order: 'desc', limit: PAGE_ROWS })
+  let after: number | null = Math.max(0, (last[0]?.sequence ?? 0) - recordsWithin(last))
   let bytes = 0
   while (after !== null && bytes < MOST_BYTES) {
     const page = await records.search({ order: 'asc', limit: PAGE_ROWS, after })
@@ -64,7 +71,8 @@ const readLog = async ({ store, retention, now }: CacheDeps): Promise<Reading> =
   // so that its texts are renewed before they are older than a body may be
   const since = now() - Math.max(retention.bodiesMs / 2, retention.bodiesMs - DAY_MS)
   for await (const record of newestRecords(store)) {
-    if (record.at > now() || record.at < since) continue
+    // answers that a move has bought filled the cache at another moment
+    if (record.bought !== undefined || record.at > now() || record.at < since) continue
     reading.records++
     reading.oldest = Math.min(reading.oldest, record.at)
     reading.newest = Math.max(reading.newest, record.at)

@@ -8,8 +8,11 @@ import { isSuccess } from '../core/http-status.ts'
 import { findUpstream, type NamedUpstream } from '../core/upstream-choice.ts'
 import { dialectOfRecord, type Dialect } from '../openai/dialect.ts'
 import type { AskUpstream, ReplayUpstream, UpstreamAnswer } from './deps.ts'
+import { textWithin } from './text-within.ts'
 
 const REPLAY_TIMEOUT_MS = 120_000
+/** Of an answer without compression; the longest of a model has a million tokens. */
+const MAX_ANSWER_BYTES = 32 * 2 ** 20
 
 export interface ReplayOptions {
   /** for models without an entry in `upstreams`; with a null key, they are not replayed */
@@ -27,12 +30,14 @@ const ask = async (
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` },
     body: JSON.stringify(request),
+    // an upstream would choose which address of this network is asked, with the question
+    redirect: 'manual',
     signal: AbortSignal.timeout(REPLAY_TIMEOUT_MS),
   })
   const seconds = Number(response.headers.get('retry-after') ?? NaN)
   return {
     status: response.status,
-    body: await response.text(),
+    body: await textWithin(response, MAX_ANSWER_BYTES),
     retryAfterMs: Number.isFinite(seconds) ? 1_000 * seconds : null,
   }
 }

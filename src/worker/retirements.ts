@@ -12,6 +12,7 @@ import {
 } from '../savings/announced-retirements.ts'
 import type { RetiresOn } from '../core/cost/retirements.ts'
 import type { ReadModelLists, WorkerDeps } from './deps.ts'
+import { textWithin } from './text-within.ts'
 
 const TIMEOUT_MS = 10_000
 const RETRY_MS = 3_600_000
@@ -29,17 +30,6 @@ interface ModelListOptions {
   fetch: typeof fetch
 }
 
-const textWithin = async (response: Response, maxBytes: number): Promise<string> => {
-  const parts: Uint8Array[] = []
-  let bytes = 0
-  for await (const part of response.body ?? []) {
-    bytes += part.byteLength
-    if (bytes > maxBytes) throw new Error(`the list of models has more than ${maxBytes} bytes`)
-    parts.push(part)
-  }
-  return Buffer.concat(parts).toString('utf8')
-}
-
 const readList = async (
   fetch: ModelListOptions['fetch'],
   { baseUrl, apiKey }: { baseUrl: string; apiKey: string },
@@ -47,6 +37,7 @@ const readList = async (
 ): Promise<string> => {
   const response = await fetch(`${baseUrl}/models${query}`, {
     headers: { authorization: `Bearer ${apiKey}` },
+    redirect: 'manual',
     signal: AbortSignal.timeout(TIMEOUT_MS),
   })
   if (response.ok) return textWithin(response, MAX_LIST_BYTES)
@@ -119,9 +110,15 @@ export const openRetirements = async (
   const { store, readModelLists, deprecatedOn, now, log } = deps
   let announced: AnnouncedRetirements | null = await readAnnounced(store)
   let retiresOn = withAnnounced(announced, deprecatedOn)
+  /** A day of retirement stays true; that a model may train others must be said anew. */
+  const forgetMarked = async (): Promise<void> => {
+    if (announced?.marked === undefined || announced.marked.length === 0) return
+    announced = { ...announced, marked: [] }
+    await saveAnnounced(store, announced)
+  }
   return {
     async step() {
-      if (readModelLists === null) return
+      if (readModelLists === null) return forgetMarked()
       if (announced !== null && Math.abs(now() - announced.at) < DAY_MS) return
       const on: Record<string, string> = {}
       const marked: string[] = []

@@ -100,4 +100,21 @@ describe('reading it from the log', () => {
     expect(groups!.control.meanUsd).toBeGreaterThan(0)
     expect(await loadControlGroup(store, { ...live, verdict: null }, PRICES)).toBeNull()
   })
+
+  it('looks behind answers that a move has bought since', async ({ store }) => {
+    const route = exampleOutcome({ lora: 'lora-of-arm-1', outcome: 'answered', reason: null })
+    const answers = Array.from({ length: 20 }, (_, index) => exampleRecord(index, { route }))
+    const bought = Array.from({ length: 1_200 }, (_, index) =>
+      exampleRecord(100 + index, {
+        route: null,
+        bought: { of: `other-${index}`, at: 1, conversation: 'a' },
+      })
+    )
+    const live = exampleApproved()
+    await store.records.append(batchOf([...answers, ...bought]))
+    const ids = bought.map(({ id }) => id)
+    await store.records.tagTemplate(ids, live.templateVersion)
+    const groups = await loadControlGroup(store, live, PRICES)
+    expect(groups).toMatchObject({ answered: { requests: 20 }, control: { requests: 0 } })
+  })
 })

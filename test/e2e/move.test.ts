@@ -76,6 +76,23 @@ describe('a move to another model', () => {
     }
   }
 
+  /** @returns what the terminal shows before it asks, which it cannot here */
+  const questionAt = async (upstream: string, ...words: string[]): Promise<string> => {
+    vi.stubEnv('DATA_DIR', dataDir)
+    vi.stubEnv('UPSTREAM_BASE_URL', upstream)
+    vi.stubEnv('UPSTREAM_API_KEY', 'sk-operator')
+    const err = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    try {
+      const all = ['move', 'paint-orders', '--to', 'gpt-6-luna', ...words]
+      const run = (await createProgram(all)).parseAsync(all, { from: 'user' })
+      await expect(run).rejects.toThrow('nobody can be asked here')
+      return err.mock.calls.map(([text]) => text).join('')
+    } finally {
+      err.mockRestore()
+      vi.unstubAllEnvs()
+    }
+  }
+
   const report = async (...words: string[]): Promise<MoveView> => {
     asked.length = 0
     const all = ['move', 'paint-orders', '--to', 'gpt-6-luna', '--yes', '--json', ...words]
@@ -122,6 +139,18 @@ describe('a move to another model', () => {
   afterAll(() => {
     server.close()
     rmSync(dataDir, { recursive: true, force: true })
+  })
+
+  it('says before it buys answers that the terms keep them from training', async () => {
+    const learned = 'small models learn from them'
+    expect(await questionAt('https://api.x.ai/v1')).not.toContain('TRAINING_CONSENT')
+    const forbidden = await questionAt('https://api.x.ai/v1', '--follow')
+    expect(forbidden).toMatch(/nothing learns from them yet: .*set TRAINING_CONSENT=api\.x\.ai /)
+    expect(forbidden).not.toContain(learned)
+    // OpenAI allows labels and fields, and what these answers are is not known yet
+    expect(await questionAt('https://api.openai.com/v1', '--follow')).toContain(learned)
+    vi.stubEnv('TRAINING_CONSENT', 'api.x.ai')
+    expect(await questionAt('https://api.x.ai/v1', '--follow')).toContain(learned)
   })
 
   it('sends each request once, with the new name and the own key', async () => {

@@ -168,4 +168,20 @@ describe('the memory for the causes', () => {
     expect(keptBytes / MIB).toBeLessThan(180)
     expect([...result.findings(RULES)].length).toBeGreaterThan(0)
   })
+
+  it('takes a kilobyte or two for a finding, however many models a client writes', () => {
+    const scan = new CacheScan([], true, null)
+    const content = promptOf(createDice(5)).slice(0, 2400)
+    for (let number = 0; number < 400; number++) {
+      const model = `model-${number % 200}-${'x'.repeat(180)}`
+      const messages = [
+        { role: 'system', content },
+        { role: 'user', content: `Question ${number}` },
+      ]
+      scan.add({ ...recordOf(number, model), at: START + 1000 * number }, { model, messages }, null)
+    }
+    const findings = [...scan.findings(RULES)].flat()
+    expect(findings.length).toBeGreaterThan(100)
+    expect(JSON.stringify(findings).length / findings.length).toBeLessThan(2000)
+  })
 })

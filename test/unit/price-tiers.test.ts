@@ -110,6 +110,11 @@ describe('a price file with tiers', () => {
       'serviceTiers.flex must be an object',
     ],
     [
+      'a tier that no answer names',
+      [{ ...BASE, serviceTiers: { default: AMOUNTS } }],
+      'serviceTiers.default is no tier of an answer',
+    ],
+    [
       'a list of tiers',
       [{ ...BASE, serviceTiers: [AMOUNTS] }],
       'serviceTiers must be an object with the prices',

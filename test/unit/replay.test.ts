@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createReplay } from '../../src/worker/replay.ts'
+import { createAsk, createReplay } from '../../src/worker/replay.ts'
 import type { NamedUpstream } from '../../src/core/upstream-choice.ts'
 
 const entry = (name: string, apiKey: string | null): NamedUpstream => ({
@@ -88,6 +88,25 @@ describe('a replay', () => {
     expect(faults).toHaveLength(1)
     const standard = { baseUrl: 'https://standard/v1', apiKey: null }
     expect(createReplay({ standard, upstreams: [], fetch: failing, fault })).toBeNull()
+  })
+
+  it('reads no answer without an end, and says so', async () => {
+    let parts = 0
+    const part = new Uint8Array(2 ** 20)
+    const endless = (async () => {
+      const text = new ReadableStream({ pull: (stream) => (parts++, stream.enqueue(part)) })
+      return new Response(text)
+    }) as unknown as typeof fetch
+    expect(await replayWith('k', endless)!(body('gpt-4o'))).toBeNull()
+    expect(parts).toBeLessThan(100)
+    expect(String(faults[0]![1])).toContain('more than')
+  }, 10_000)
+
+  it('follows no redirect, which would take the question to an address that the upstream chose', async () => {
+    const standard = { baseUrl: 'https://standard/v1', apiKey: 'k' }
+    const ask = createAsk({ standard, upstreams: [], fetch: answering(307) })!
+    expect(await ask(body('gpt-4o'))).toMatchObject({ status: 307 })
+    expect(asked.at(-1)![1].redirect).toBe('manual')
   })
 
   it.each([

@@ -26,6 +26,19 @@ describe('retirements', () => {
     expect(retirementsOf(MODELS, RETIRES_ON, NOW + 400 * DAY_MS)).toEqual([])
   })
 
+  it('are of each version of a model, whichever is named first', () => {
+    const days = new Map([
+      ['dated-2024-05-13', '2026-12-20'],
+      ['dated-2024-08-06', '2027-02-01'],
+    ])
+    const retiresOn = (model: string): string | null => days.get(model) ?? null
+    const models = ['dated', 'dated-2024-08-06', 'dated-2024-05-13']
+    expect(retirementsOf(models, retiresOn, NOW)).toMatchObject([
+      { model: 'dated', on: '2026-12-20', templates: 1 },
+      { model: 'dated', on: '2027-02-01', templates: 1 },
+    ])
+  })
+
   it('are said with the days that are left', () => {
     const said = retirementsOf(MODELS, RETIRES_ON, NOW).map(retirementText)
     expect(said).toEqual([

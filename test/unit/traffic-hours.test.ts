@@ -32,6 +32,10 @@ const route = (templateVersion: string, outcome: 'answered' | 'fallback' | 'skip
   route: exampleOutcome({ templateVersion, outcome }),
 })
 
+/** Of a tier that no provider has. */
+const invented = (number: number, changes: Partial<CountedRecord['head']> = {}) =>
+  record(number, changes, { ...usage, service_tier: `tier-${number}` })
+
 describe('figures by the hour', () => {
   it('count requests, matches, answers, tokens and savings of each hour', () => {
     const skipped = exampleOutcome({ outcome: 'skipped', promptTokensSaved: 0, savedUsd: null })
@@ -80,6 +84,22 @@ describe('figures by the hour', () => {
       cacheWrite: 0,
       output: 8,
     })
+  })
+
+  it('tell tiers of a model apart; an upstream that invents names hides no other model', () => {
+    const clients = [...Array(200).keys()].map((number) => invented(number))
+    const bought = { of: 'a', at: 1, conversation: 'a' }
+    const moved = [...Array(200).keys()].map((number) => invented(number, { bought }))
+    const others = ['other', 'third'].map((model) => record(300, { model }, usage))
+    const [hour] = trafficOf([...clients, ...moved, ...others])
+    for (const rows of [hour!.charged.filter(({ model }) => model === 'gpt'), hour!.bought!]) {
+      expect(rows.length).toBeLessThan(40)
+      expect(rows.reduce((sum, { answers }) => sum + answers, 0)).toBe(200)
+    }
+    expect(hour!.uncounted).toBe(0)
+    const summed = addHours(hour!, hour!)
+    expect(summed.bought!.length).toBeLessThan(40)
+    expect(summed.charged.reduce((sum, { input }) => sum + input, 0)).toBe(2 * 202 * 100)
   })
 
   it('count what a lora was asked for, by template', () => {

@@ -9,6 +9,8 @@ import { CACHES, type FoundCaches, type TemplateCache } from '../../src/savings/
 import { openEconomics } from '../../src/savings/economics.ts'
 import { readJsonSnapshot } from '../../src/store/json-snapshot.ts'
 import { forget } from '../../src/lifecycle/forget.ts'
+import type { Store } from '../../src/store/store.ts'
+import { openCaches } from '../../src/worker/caches.ts'
 import type { Worker } from '../../src/worker/worker.ts'
 import { CACHE_MODELS, CACHE_PRICE, makeCacheLog, type Planted } from '../kit/cache/cache-logs.ts'
 import { scanCache } from '../kit/cache/judge-cache.ts'
@@ -153,6 +155,23 @@ describe('the causes for which the provider’s cache is not read', () => {
     expect((await found())!.at).toBeGreaterThan(second.at)
   })
 
+  it('count no answers that a move has bought, whose cache is of another moment', async () => {
+    const { records } = logOf('time')
+    const bought = records.map((record) => ({
+      ...record,
+      id: `bought-${record.id}`,
+      bought: { of: record.id, at: harness.now, conversation: record.id },
+    }))
+    await work(records)
+    const before = (await found())!
+    await harness.log(bought)
+    harness.now += DAY_MS
+    await work([])
+    const { at, findings } = (await found())!
+    expect(at).toBeGreaterThan(before.at)
+    expect(findings).toEqual(before.findings)
+  })
+
   it('are gone with the requests that are forgotten', async () => {
     await work(logOf('name').records)
     const text = JSON.stringify(await found())
@@ -177,5 +196,41 @@ describe('the causes for which the provider’s cache is not read', () => {
     harness.now += 2 * DAY_MS
     await work([])
     expect((await found())!.findings).toEqual([])
+  })
+
+  it('are those of the newest requests, though long ones are more than are read', async () => {
+    const line = `${'Answer in one word. '.repeat(50_000)}\n`
+    const request = JSON.stringify({ model: 'm', messages: [{ role: 'system', content: line }] })
+    const [first] = logOf().records
+    const stored = (sequence: number) => ({
+      ...first!,
+      id: String(sequence),
+      at: harness.now,
+      request,
+      sequence,
+      templateVersion: null,
+    })
+    let newestRead = 0
+    const search: Store['records']['search'] = async ({ order, limit, after = 0 }) => {
+      const from = order === 'desc' ? 501 - limit : after + 1
+      const data = Array.from({ length: limit }, (_, at) => stored(from + at)).filter(
+        ({ sequence }) => sequence <= 500
+      )
+      if (order === 'asc') newestRead = Math.max(newestRead, data.at(-1)!.sequence)
+      const next = order === 'asc' && from + limit <= 500 ? from + limit - 1 : null
+      return {
+        data: order === 'desc' ? data.toReversed() : data,
+        next,
+        searched: limit,
+        isPartial: false,
+      }
+    }
+    const { store } = harness
+    const records: Store['records'] = { ...store.records, search }
+    const caches = await openCaches(
+      harness.deps({ store: { ...store, records }, cacheRules: cacheRules(PRICES) })
+    )
+    await caches.step()
+    expect(newestRead).toBe(500)
   })
 })

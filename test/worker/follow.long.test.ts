@@ -4,6 +4,7 @@ import { economicsSettings } from '../../src/config/config-files.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import { boughtId } from '../../src/core/template/follow.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import { forget } from '../../src/lifecycle/forget.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
@@ -65,15 +66,26 @@ describe('a template that is followed to a new model', () => {
       : { status: 200, body: JSON.stringify({ choices, usage: USAGE }), retryAfterMs: null }
   }
 
+  interface FollowOptions {
+    template?: Template
+    to?: string
+    /** when a request has arrived at the upstream */
+    onAsked?: (request: string) => Promise<unknown>
+  }
+
   /** @returns what was paid and bought; null where the budget reached nothing */
-  const follow = async (answers: Answers = next, budgetUsd = 1): Promise<Moved | null> => {
+  const follow = async (
+    answers: Answers = next,
+    budgetUsd = 1,
+    { template = old, to = TO, onAsked = async () => {} }: FollowOptions = {}
+  ): Promise<Moved | null> => {
     const { store } = harness
     const now = (): number => harness.now
     const plan = await planMove(
       { store, now },
       {
-        template: old,
-        to: TO,
+        template,
+        to,
         price: PRICE,
         oldPrice: OLD_PRICE,
         requests: 2 * PLANNED_ROWS,
@@ -83,12 +95,15 @@ describe('a template that is followed to a new model', () => {
       }
     )
     const exchanges = plan.sample.map(({ exchange }) => exchange)
-    const ask = async ({ request }: { request: string }) => answerOf(answers, request)
+    const ask = async ({ request }: { request: string }) => {
+      await onAsked(request)
+      return answerOf(answers, request)
+    }
     return measureMove({ store, now, ask, sleep: async () => {} }, plan, {
-      to: TO,
+      to,
       price: PRICE,
       budgetUsd,
-      follow: createFollow(store, { template: old, to: TO, exchanges, now }),
+      follow: createFollow(store, { template, to, exchanges, now }),
       onProgress: () => {},
     })
   }
@@ -211,6 +226,34 @@ describe('a template that is followed to a new model', () => {
     expect(later!.traffic!.callsPerMonth).toBeGreaterThan(0)
   })
 
+  it('is assessed by the traffic of clients, though more answers were bought after it', async () => {
+    const settings = economicsSettings(parseConfig({}), [OLD_PRICE])
+    const assessed = async () => {
+      const economics = openEconomics(harness.store, settings, () => harness.now)
+      const { traffic, call } = (await economics.assess([old])).get(old.version)!
+      const { promptTokens, cacheIsMeasured } = call!
+      return { traffic, promptTokens, cacheIsMeasured }
+    }
+    const clients = Array.from({ length: 80 }, (_, number) => orderRecord(number))
+    await harness.log(
+      clients.map((record) => ({ ...record, id: `client-${record.id}`, usage: USAGE }))
+    )
+    await harness.runFor(worker, 60_000)
+    const before = await assessed()
+    expect(before.traffic!.calls).toBeGreaterThan(100)
+    expect(before).toMatchObject({ cacheIsMeasured: false, promptTokens: 1_000 })
+    const boughtFor = (number: number): ExchangeRecord => ({
+      ...orderRecord(number % 80),
+      id: `bought-${number}`,
+      usage: { ...USAGE, prompt_tokens_details: { cached_tokens: 900 } },
+      bought: { of: `other-${number}`, at: harness.now, conversation: String(number) },
+    })
+    await harness.log(Array.from({ length: 600 }, (_, number) => boughtFor(number)))
+    await harness.runFor(worker, 60_000)
+    expect((await harness.store.templates.stats(old.version)).bought).toBe(600)
+    expect(await assessed()).toEqual(before)
+  })
+
   it('learns from the answers of a model that refuses a tenth of the requests', async () => {
     const moved = await follow((number) => (number % 10 === 0 ? null : next(number)))
     expect(moved!.differences.find(({ kind }) => kind === 'refused')).toMatchObject({
@@ -248,16 +291,47 @@ describe('a template that is followed to a new model', () => {
     expect(JSON.stringify(state)).toContain('free text')
   })
 
+  const forgetRecord = (id: string) =>
+    forget(
+      harness.store,
+      { selection: { recordIds: [id] }, retire: false, dryRun: false },
+      { by: 'admin', now: harness.now, rollout: AT_ONCE, newId: () => 'task' }
+    )
+
+  /** Ids of the records that have the text of an order. */
+  const withOrder = async (number: number): Promise<string[]> => {
+    const { data } = await harness.store.records.search({ order: 'asc', limit: 2_000 })
+    return data.filter(({ request }) => numberIn(request) === number).map(({ id }) => id)
+  }
+
   it('is forgotten with the requests that were sent again', async () => {
     await follow()
     const of = numberIn(asked[0]!)
-    const report = await forget(
-      harness.store,
-      { selection: { recordIds: [`record-${of}`] }, retire: false, dryRun: false },
-      { by: 'admin', now: harness.now, rollout: AT_ONCE, newId: () => 'task' }
-    )
+    const report = await forgetRecord(`record-${of}`)
     expect(report.records).toBe(2)
     const left = [`record-${of}`, boughtId(`record-${of}`, TO)]
     expect(await harness.store.records.knownIds(left)).toEqual([])
+  })
+
+  it('is forgotten with the requests of the first model, though it was moved twice', async () => {
+    await follow()
+    await harness.runFor(worker, 60_000)
+    await follow(next, 1, { template: await follower(), to: 'gpt-7-sol' })
+    const of = numberIn(asked.at(-1)!)
+    expect(await withOrder(of)).toHaveLength(3)
+    await forgetRecord(`record-${of}`)
+    expect(await withOrder(of)).toEqual([])
+  })
+
+  it('buys no copy of a request that is forgotten while its answer is awaited', async () => {
+    let of: number | null = null
+    await follow(next, 1, {
+      onAsked: async (request) => {
+        if (of !== null) return
+        of = numberIn(request)
+        await forgetRecord(`record-${of}`)
+      },
+    })
+    expect(await withOrder(of!)).toEqual([])
   })
 })

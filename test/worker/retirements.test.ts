@@ -1,7 +1,11 @@
 /** The worker reads when the upstreams retire their models. */
 import { describe, expect, it } from 'vitest'
 import { DAY_MS } from '../../src/core/days.ts'
-import { readAnnounced, readMarked } from '../../src/savings/announced-retirements.ts'
+import {
+  readAnnounced,
+  readMarked,
+  saveAnnounced,
+} from '../../src/savings/announced-retirements.ts'
 import { createModelLists, openRetirements, shutdownDates } from '../../src/worker/retirements.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { mkdtempSync } from 'node:fs'
@@ -144,6 +148,22 @@ describe('the days on which models are retired', () => {
     clock.now += DAY_MS
     await retirements.step()
     expect(await readMarked(store)).toEqual(new Set())
+    await store.close()
+  })
+
+  it('are without marked models once no list is read, as after the API key is gone', async () => {
+    const { store } = await open([])
+    await saveAnnounced(store, { at: 0, on: { 'gpt-4o': '2027-01-14' }, marked: ['gpt-4o'] })
+    const retirements = await openRetirements({
+      store,
+      readModelLists: null,
+      deprecatedOn: () => null,
+      now: () => 365 * DAY_MS,
+      log: () => {},
+    })
+    await retirements.step()
+    expect(await readMarked(store)).toEqual(new Set())
+    expect(retirements.on('gpt-4o')).toBe('2027-01-14')
     await store.close()
   })
 

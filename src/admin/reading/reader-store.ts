@@ -102,7 +102,7 @@ const shownSegment = (segment: Segment): Segment => {
 /** Without digests of examples, too: of short texts they can be guessed. */
 const shownTemplate = (template: Template): Template => {
   const { version, tenant, model, tools, responseFormat, maxTurnsAfter, messages } = template
-  const { knownPairs, caller, movedFrom } = template
+  const { knownPairs, caller, movedFrom, movedBefore } = template
   return {
     version,
     tenant,
@@ -117,6 +117,7 @@ const shownTemplate = (template: Template): Template => {
     ...(knownPairs === undefined ? {} : { knownPairs: numbered(knownPairs) }),
     ...(caller === undefined ? {} : { caller }),
     ...(movedFrom === undefined ? {} : { movedFrom }),
+    ...(movedBefore === undefined ? {} : { movedBefore }),
   }
 }
 

@@ -100,8 +100,8 @@ const lineName = ({ cause, difference }: FoundCause, withText: boolean): string 
 }
 
 const manyPlaces = ({ places: { models, credentials } }: CacheFinding): string =>
-  models.length > 1
-    ? `Send this prompt to one model: each of its ${models.length} models has a cache of its own.`
+  models > 1
+    ? `Send this prompt to one model: each of its ${models} models has a cache of its own.`
     : `Send this prompt with the credentials of one organization: each of its ${credentials} has a cache of its own.`
 
 /** @param usd that filling it up saves a request; null where the price is not known */

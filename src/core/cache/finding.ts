@@ -39,8 +39,8 @@ export interface CacheFinding {
   readableShare: number
   /** share of the requests that no other came shortly before, 0 to 1 */
   lonelyShare: number
-  /** models and credentials of the family */
-  places: { models: string[]; credentials: number }
+  /** how many models and credentials the family has: clients may write any number of names */
+  places: { models: number; credentials: number }
   /** that costs most first; empty: the cache is read as far as it can be */
   causes: FoundCause[]
 }
@@ -242,7 +242,7 @@ const isBelowMinimum = (prefix: number, minimum: number, promptTokens: number): 
   minimum > 0 && prefix < minimum && prefix >= LEAST_SHARE * promptTokens
 
 const placesOf = ({ rows }: Layout): CacheFinding['places'] => ({
-  models: [...new Set(rows.map(({ request }) => request.model))],
+  models: new Set(rows.map(({ request }) => request.model)).size,
   credentials: new Set(rows.map(({ request: { place, model } }) => place.slice(model.length))).size,
 })
 

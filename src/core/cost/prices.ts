@@ -4,7 +4,7 @@
  */
 import { AppError } from '../../errors.ts'
 import type { Usage } from '../../openai/chat.ts'
-import { serviceTierOf, tokenCounts } from '../../openai/usage/usage.ts'
+import { isTierName, serviceTierOf, tokenCounts } from '../../openai/usage/usage.ts'
 import { priceAt, type Amounts, type LongContext, type Tier, type Tiered } from './price-tiers.ts'
 
 /** US dollars per million tokens. */
@@ -126,6 +126,8 @@ const mistakesOf = (entry: unknown, place: number): string[] => {
     ...within(fields['serviceTiers'], (tiers) =>
       Object.entries(tiers).flatMap(([name, tier]) => {
         const own = `entry ${place}: serviceTiers.${name}`
+        if (!isTierName(name))
+          return [`${own} is no tier of an answer; prices of the standard one stand beside model`]
         return isFields(tier)
           ? wrongTier(tier as Fields, TIER, `${own}.`)
           : [`${own} must be an object`]

@@ -36,12 +36,14 @@ export const retirementsOf = (
   now: number
 ): Retirement[] =>
   [...groupBy(models, withoutDate)]
-    .flatMap(([model, named]) => {
-      const on = retiresOn(named[0]!)
-      if (on === null) return []
-      const daysLeft = Math.ceil((Date.parse(on) - now) / DAY_MS)
-      return [{ model, on, daysLeft, templates: named.length }]
-    })
+    // versions of one model may have different days
+    .flatMap(([model, named]) =>
+      [...groupBy(named, retiresOn)].flatMap(([on, { length: templates }]) => {
+        if (on === null) return []
+        const daysLeft = Math.ceil((Date.parse(on) - now) / DAY_MS)
+        return [{ model, on, daysLeft, templates }]
+      })
+    )
     .filter(({ daysLeft }) => daysLeft <= DAYS_BEFORE && daysLeft >= -DAYS_AFTER)
     .toSorted((one, other) => one.daysLeft - other.daysLeft)
 
@@ -77,7 +79,10 @@ export const retirementsOfTemplates = (
     followed: retired(followed).map((retirement) => ({
       ...retirement,
       followers: followed
-        .filter(({ model }) => withoutDate(model) === retirement.model)
+        .filter(
+          ({ model }) =>
+            withoutDate(model) === retirement.model && retiresOn(model) === retirement.on
+        )
         .flatMap(({ version }) => followers.get(version) ?? []),
     })),
   }

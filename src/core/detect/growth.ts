@@ -66,7 +66,12 @@ export const grownTemplate = (
 ): { template: Template; isWider: boolean } => {
   if (stored === undefined) return { template, isWider: true }
   // a person has moved it, which no traffic says
-  const grown = { ...template, ...(stored.movedFrom && { movedFrom: stored.movedFrom }) }
+  const { movedFrom, movedBefore } = stored
+  const grown = {
+    ...template,
+    ...(movedFrom && { movedFrom }),
+    ...(movedBefore && { movedBefore }),
+  }
   if (placesText(stored) !== placesText(template)) return { template: grown, isWider: true }
   const [before, now] = [examplesIn(stored), examplesIn(template)]
   const hasNewShapes = !isIn(shapesIn(template), shapesIn(stored))

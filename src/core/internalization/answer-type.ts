@@ -11,16 +11,34 @@ const typeOf = ({ state, plan }: Internalization): AnswerType | null => {
 /** One type of each kind: before a plan, the kind of the answers is not known. */
 const EITHER: readonly AnswerType[] = ['label', 'short-text']
 
+interface Answering {
+  model: string
+  /** see `TrainingTerms.of` */
+  marked: ReadonlySet<string>
+}
+
+/** @param rows internalizations of a template, oldest first */
+const typesOf = (rows: readonly Internalization[]): readonly AnswerType[] => {
+  const type = rows.map(typeOf).findLast((each) => each !== null) ?? null
+  return type === null ? EITHER : [type]
+}
+
+/** Why no model may be trained on such answers of another model, with the setting that permits it; null: one may be. */
+export const whyUntrained = (
+  terms: TrainingTerms,
+  { model, marked }: Answering,
+  rows: readonly Internalization[]
+): string | null => {
+  const reasons = typesOf(rows).map((type) => terms.whyNot(model, type, marked))
+  return reasons.includes(null) ? null : reasons[0]!
+}
+
 /**
  * What the terms say of training on a template's answers: of their kind, or of both where it is not known.
- * @param marked see `TrainingTerms.of`
  * @param rows its internalizations, oldest first
  */
 export const termsOfTemplate = (
   terms: TrainingTerms,
-  { model, marked }: { model: string; marked: ReadonlySet<string> },
+  { model, marked }: Answering,
   rows: readonly Internalization[]
-): AppliedTerms[] => {
-  const type = rows.map(typeOf).findLast((each) => each !== null) ?? null
-  return (type === null ? EITHER : [type]).flatMap((each) => terms.of(model, each, marked))
-}
+): AppliedTerms[] => typesOf(rows).flatMap((type) => terms.of(model, type, marked))

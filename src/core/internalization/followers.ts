@@ -1,5 +1,6 @@
 /** Which templates follow others to a new model, and how far they are. Pure. */
 import { groupBy } from '../group-by.ts'
+import { sourcesOf } from '../template/follow.ts'
 import type { Template } from '../template/template.ts'
 import type { Internalization } from './internalization.ts'
 
@@ -26,10 +27,11 @@ export const followersOf = (
 ): Map<string, Follower[]> => {
   const byVersion = groupBy(rows, ({ templateVersion }) => templateVersion)
   const followers = new Map<string, Follower[]>()
-  for (const { version, model, movedFrom } of templates) {
-    if (movedFrom === undefined) continue
+  for (const template of templates) {
+    const { version, model } = template
     const state = stateOf(byVersion.get(version) ?? [])
-    followers.set(movedFrom, [...(followers.get(movedFrom) ?? []), { version, model, state }])
+    for (const source of sourcesOf(template))
+      followers.set(source, [...(followers.get(source) ?? []), { version, model, state }])
   }
   return followers
 }

@@ -29,7 +29,7 @@ export interface RouteOutcome {
 
 /** An answer that a move to another model has bought; it is no client's traffic, and no counter takes it as such. */
 export interface Bought {
-  /** id of the record whose request was sent again */
+  /** id of the client's record whose request was sent again */
   of: string
   /** milliseconds since the epoch, when the answer was bought */
   at: number

@@ -123,8 +123,20 @@ const MAX_MODELS = 64
 /** Providers ask more of requests with more input tokens (src/core/cost/price-table.ts). */
 const LENGTHS = [272_000, 200_000, 128_000, 100_000]
 
+/** The upstream writes the names of tiers: a model has so many rows with one; the others count as the standard tier. */
+const MAX_TIER_ROWS = 30
+
+const withKnownTier = (rows: readonly Charged[], more: Charged): Charged => {
+  const { serviceTier, ...standard } = more
+  if (serviceTier === undefined) return more
+  const own = rows.filter((row) => row.model === more.model && row.serviceTier !== undefined)
+  const isTold = own.length < MAX_TIER_ROWS || own.some((row) => row.serviceTier === serviceTier)
+  return isTold ? more : standard
+}
+
 /** Adds tokens to those of the same price. @returns false, and adds nothing, where so many rows of others are there */
-const addTokens = (rows: Charged[], more: Charged, mostRows: number): boolean => {
+const addTokens = (rows: Charged[], added: Charged, mostRows: number): boolean => {
+  const more = withKnownTier(rows, added)
   const at = rows.findIndex(
     ({ model, serviceTier, longerThan }) =>
       model === more.model && serviceTier === more.serviceTier && longerThan === more.longerThan

@@ -124,6 +124,8 @@ export interface Template extends TemplateKey {
   caller?: string
   /** version of the template of another model that a person has moved to this one (`follow.ts`) */
   movedFrom?: string
+  /** those that were moved to it before, such as the same prompt of two models */
+  movedBefore?: string[]
 }
 
 /** A message behind the template's own. */

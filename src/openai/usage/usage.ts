@@ -18,8 +18,11 @@ const memberOf = (value: unknown, name: string): unknown =>
 const STANDARD = new Set(['default', 'standard', 'auto'])
 const TIER = /^[a-z][\w-]{0,30}$/i
 
+/** Whether answers may be told apart by it. */
+export const isTierName = (name: string): boolean => TIER.test(name) && !STANDARD.has(name)
+
 const tierIn = (value: unknown): string | null =>
-  typeof value === 'string' && TIER.test(value) && !STANDARD.has(value) ? value : null
+  typeof value === 'string' && isTierName(value) ? value : null
 
 /**
  * The tier in which an answer was processed; null: the standard one, or not known. Anthropic's usage names it, and that

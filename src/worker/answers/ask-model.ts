@@ -76,9 +76,9 @@ export const refusalText = ({ status, body }: UpstreamAnswer): string => {
   return message === null ? String(status) : `${status}: ${message}`
 }
 
-/** Of the request and not of the moment: with the other model it is not possible. */
+/** Of the request and not of the moment: with the other model it is not possible. No redirect is followed. */
 export const isRefusal = (status: number): boolean =>
-  status >= 400 && status < 500 && status !== 408 && status !== 429
+  status >= 300 && status < 500 && status !== 408 && status !== 429
 
 /** `lost`: it may have been charged; `not-sent`: the operator's key must not go there; `refused`: for the moment. */
 export type NoAnswer = 'lost' | 'not-sent' | 'refused'

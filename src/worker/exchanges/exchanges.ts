@@ -113,6 +113,8 @@ export interface WantedExchanges {
   /** see `isRandom` */
   kindShare: number
   random: () => number
+  /** records that are read whatever is drawn */
+  ids?: readonly string[]
 }
 
 /** Reads exchanges of one template's population, each once. */
@@ -218,7 +220,7 @@ export const usableRequests = async (store: Store, template: Template): Promise<
 export const loadExchanges = async (
   store: Store,
   template: Template,
-  { limit, samples, since, now, windowMs, kindShare, random }: WantedExchanges
+  { limit, samples, since, now, windowMs, kindShare, random, ids = [] }: WantedExchanges
 ): Promise<MatchedExchange[]> => {
   const reader = createReader(store, template, kindShare)
   const { found } = reader
@@ -234,6 +236,8 @@ export const loadExchanges = async (
       await reader.read((await store.records.spread(wanted)).ids)
       from = older.from
     }
+  // at the end: what was drawn keeps the order of the log
+  await reader.read([...ids])
   return withConversations(inOrder(found))
 }
 

@@ -5,7 +5,7 @@
 import { batchOf } from '../../core/log/exchange-batch.ts'
 import type { ExchangeRecord, StoredRecord } from '../../core/log/record.ts'
 import { compileMatcher } from '../../core/match/match.ts'
-import { boughtId, followedTemplate } from '../../core/template/follow.ts'
+import { boughtId, clientId, followedTemplate, movedTo } from '../../core/template/follow.ts'
 import { templateKeyOf } from '../../core/template/template-key.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Usage } from '../../openai/chat.ts'
@@ -16,14 +16,19 @@ import { withModel } from '../answers/ask-model.ts'
 /** Requests that tell whether the traffic of the new name has its template already. */
 const LOOKED_AT = 50
 
-/** The template that most of the requests would match, if they named the new model. @returns null: there is none */
+/**
+ * The template, for all keys or for the same one, that most of the requests would match, if they named the new model.
+ * @returns null: there is none
+ */
 const foundAlready = (
   templates: readonly Template[],
-  { tenant }: Template,
+  { tenant, caller: own }: Template,
   to: string,
   exchanges: readonly MatchedExchange[]
 ): Template | null => {
-  const rivals = templates.filter((each) => each.model === to && each.tenant === tenant)
+  const rivals = templates.filter(
+    (each) => each.model === to && each.tenant === tenant && each.caller === own
+  )
   const matcher = compileMatcher(rivals)
   const looked = exchanges.slice(0, LOOKED_AT)
   const matched = looked.flatMap(({ request, caller }) => {
@@ -60,8 +65,8 @@ export interface BoughtAnswer {
 export interface Follow {
   /** Stores the template of the new model; may be repeated. */
   begin(): Promise<Template>
-  /** Resolves when the answer is durable. */
-  keep(bought: BoughtAnswer): Promise<void>
+  /** Resolves when the answer is durable. @returns false, and keeps nothing, of a request that was forgotten meanwhile */
+  keep(bought: BoughtAnswer): Promise<boolean>
 }
 
 export interface FollowOptions {
@@ -76,9 +81,10 @@ const exchangeOf = (
   { record, conversation, body, ms, usage }: BoughtAnswer,
   { to, now }: Pick<FollowOptions, 'to' | 'now'>
 ): ExchangeRecord => {
-  const { id, at, tenant, caller, envelope, path, request } = record
+  const { at, tenant, caller, envelope, path, request } = record
+  const of = clientId(record)
   return {
-    id: boughtId(id, to),
+    id: boughtId(of, to),
     at,
     tenant,
     ...(caller !== undefined && { caller }),
@@ -93,7 +99,7 @@ const exchangeOf = (
     response: body,
     usage,
     route: null,
-    bought: { of: id, at: now(), conversation },
+    bought: { of, at: now(), conversation },
   }
 }
 
@@ -107,7 +113,7 @@ export const createFollow = (store: Store, options: FollowOptions): Follow => {
       all.find(({ version }) => version === fresh.version) ??
       foundAlready(all, template, to, exchanges) ??
       fresh
-    const followed = { ...known, movedFrom: template.version }
+    const followed = movedTo(known, template.version)
     await store.templates.upsert([followed])
     await takeAlong(store, template.version, followed.version)
     return followed
@@ -118,7 +124,9 @@ export const createFollow = (store: Store, options: FollowOptions): Follow => {
     async keep(bought) {
       // before the answers: the worker gives them the template when it reads them
       await once()
-      await store.records.append(batchOf([exchangeOf(bought, options)]))
+      const isThere = (await store.records.knownIds([bought.record.id])).length > 0
+      if (isThere) await store.records.append(batchOf([exchangeOf(bought, options)]))
+      return isThere
     },
   }
 }

@@ -9,7 +9,7 @@ import { requestCost, type Price } from '../../core/cost/prices.ts'
 import { completionOf } from '../../core/log/record-bodies.ts'
 import { createBudget } from '../../core/move/budget.ts'
 import { moveReport, type MovedRequest, type MoveReport } from '../../core/move/move-report.ts'
-import { boughtId } from '../../core/template/follow.ts'
+import { boughtId, clientId } from '../../core/template/follow.ts'
 import { anchorText, type Template } from '../../core/template/template.ts'
 import { AppError } from '../../errors.ts'
 import { readByIds } from '../../lifecycle/logged-texts.ts'
@@ -115,7 +115,7 @@ class Measurement {
     const known = new Map(
       sample
         .filter(({ isBought }) => isBought)
-        .map((one): [string, Sampled] => [boughtId(one.exchange.id, to), one])
+        .map((one): [string, Sampled] => [boughtId(clientId(one.exchange), to), one])
     )
     if (known.size === 0) return
     await follow?.begin()
@@ -145,8 +145,8 @@ class Measurement {
     const { conversation } = exchange
     const { path } = record
     const { row, usage, isReadable } = movedBy(one, { path, response: body, ms }, price)
-    const isKept = follow !== null && isReadable
-    if (isKept) await follow.keep({ record, conversation, body, ms, usage })
+    const answered = { record, conversation, body, ms, usage }
+    const isKept = follow !== null && isReadable && (await follow.keep(answered))
     const usd = (usage && requestCost(price, usage)) ?? expectedUsd
     return { row: isCompared ? row : null, usd, why: null, isBought: isKept }
   }

@@ -4,15 +4,17 @@ import { groupBy } from '../../core/group-by.ts'
 import { conversationsOf, drawSpread, randomPart } from '../../core/learn/bursts.ts'
 import { HELD_OUT_MS, randomOfReading } from '../../core/learn/split.ts'
 import type { ModelAnswer } from '../../core/move/move-report.ts'
-import { boughtId } from '../../core/template/follow.ts'
+import { boughtId, clientId, followedTemplate, sourcesOf } from '../../core/template/follow.ts'
 import type { Template } from '../../core/template/template.ts'
+import { areSiblings } from '../../core/template/version.ts'
 import { readByIds } from '../../lifecycle/logged-texts.ts'
-import type { Store } from '../../store/store.ts'
+import type { FoundRecords, Store } from '../../store/store.ts'
 import { expectedCost, mostUsd } from '../answers/ask-model.ts'
 import { loadExchanges, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 /** Further exchanges that are read, because of a conversation one turn counts. */
 const READ_AHEAD = 4
+const PAGE_ROWS = 500
 
 export interface MovePlanOptions {
   template: Template
@@ -110,8 +112,34 @@ const boughtAlready = async (
   exchanges: readonly MatchedExchange[],
   to: string
 ): Promise<Set<string>> => {
-  const known = new Set(await records.knownIds(exchanges.map(({ id }) => boughtId(id, to))))
-  return new Set(exchanges.flatMap(({ id }) => (known.has(boughtId(id, to)) ? id : [])))
+  const idOf = (exchange: MatchedExchange): string => boughtId(clientId(exchange), to)
+  const known = new Set(await records.knownIds(exchanges.map(idOf)))
+  return new Set(exchanges.flatMap((one) => (known.has(idOf(one)) ? one.id : [])))
+}
+
+/** Records of the newest answers that earlier runs have bought. The draw is another one when the log has grown. */
+const sentBefore = async (
+  { records, templates }: Store,
+  template: Template,
+  { to, requests }: Pick<MovePlanOptions, 'to' | 'requests'>
+): Promise<string[]> => {
+  const { version: own } = followedTemplate(template, to)
+  const followers = (await templates.list()).filter(
+    (each) =>
+      (each.model === to && sourcesOf(each).includes(template.version)) ||
+      areSiblings(each.version, own)
+  )
+  const ids = new Set<string>()
+  for (const { version: templateVersion } of followers) {
+    const query = { templateVersion, outcome: 'bought', order: 'desc', bodies: false } as const
+    let next: number | null = Number.MAX_SAFE_INTEGER
+    while (next !== null && ids.size < READ_AHEAD * requests) {
+      const page: FoundRecords = await records.search({ ...query, limit: PAGE_ROWS, after: next })
+      for (const { bought } of page.data) if (bought !== undefined) ids.add(bought.of)
+      next = page.next
+    }
+  }
+  return [...ids]
 }
 
 /** A random part of the requests of the last days. */
@@ -120,6 +148,7 @@ const drawSample = async (
   { template, to, requests, isFollowed, kindShare, seed }: MovePlanOptions
 ): Promise<Drawn[]> => {
   const random = randomOfReading(seed)
+  const ids = isFollowed ? await sentBefore(store, template, { to, requests }) : []
   const found = await loadExchanges(store, template, {
     limit: READ_AHEAD * requests,
     samples: READ_AHEAD * requests,
@@ -128,6 +157,7 @@ const drawSample = async (
     windowMs: HELD_OUT_MS,
     kindShare,
     random,
+    ids,
   })
   const usable = found.filter(({ isSample, outcome }) => isSample && outcome.kind !== 'unreadable')
   if (!isFollowed) return drawTurns(usable, requests, random)

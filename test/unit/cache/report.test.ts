@@ -42,7 +42,7 @@ const finding = (causes: FoundCause[], changed: Partial<CacheFinding> = {}): Cac
   cachedShare: 0,
   readableShare: 0,
   lonelyShare: 0.25,
-  places: { models: ['large'], credentials: 1 },
+  places: { models: 1, credentials: 1 },
   causes,
   ...changed,
 })
@@ -117,8 +117,8 @@ describe('the sentence of a mend', () => {
     ['tools-order', {}, 'in one order'],
     ['tools-change', {}, 'one list of tools'],
     ['gap', {}, '25 % of them'],
-    ['several-models', { places: { models: ['a', 'b', 'c'], credentials: 1 } }, 'its 3 models'],
-    ['several-models', { places: { models: ['a'], credentials: 4 } }, 'each of its 4'],
+    ['several-models', { places: { models: 3, credentials: 1 } }, 'its 3 models'],
+    ['several-models', { places: { models: 1, credentials: 4 } }, 'each of its 4'],
     ['retrieved-examples', {}, 'Move the retrieved examples behind the constant text.'],
     ['user-text-first', {}, 'Move the text that differs behind the constant text.'],
   ])('of %s says what to do', (name, changed, words) => {

@@ -2,12 +2,14 @@ import { writeFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createInterface } from 'node:readline/promises'
 import { Command } from 'commander'
-import { loadPrices, loadUpstreams } from '../../../config/config-files.ts'
+import { loadPrices, loadUpstreams, trainingTerms } from '../../../config/config-files.ts'
 import type { Config } from '../../../config/config.ts'
 import { dollars } from '../../../core/cost/economics.ts'
 import { findPrice } from '../../../core/cost/prices.ts'
+import { whyUntrained } from '../../../core/internalization/answer-type.ts'
 import type { Template } from '../../../core/template/template.ts'
 import { AppError } from '../../../errors.ts'
+import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
 import { createFollow } from '../../../worker/move/follow.ts'
 import { measureMove, type MoveDeps, type MoveOptions } from '../../../worker/move/measure.ts'
@@ -90,6 +92,25 @@ interface Move {
   titles: Titles
   price: MoveOptions['price']
   plans: MovePlan[]
+  /** why nothing learns from the answers of some templates; null: all may be learned */
+  untrained: string | null
+}
+
+/** Why the terms of the new model's upstream keep its answers from training: they are paid before the worker says it. */
+const whyNotLearned = async (
+  store: Store,
+  config: Config,
+  templates: readonly Template[],
+  to: string
+): Promise<string | null> => {
+  const terms = trainingTerms(config, await loadUpstreams(config, process.env))
+  const answering = { model: to, marked: await readMarked(store) }
+  const all = await store.internalizations.list()
+  const reasons = templates.map(({ version }) => {
+    const own = all.filter(({ templateVersion }) => templateVersion === version)
+    return whyUntrained(terms, answering, own)
+  })
+  return reasons.find((reason) => reason !== null) ?? null
 }
 
 const openMove = async (
@@ -125,14 +146,15 @@ const openMove = async (
     )
   if (plans.every(({ sample }) => sample.length === 0))
     throw new AppError('invalid-state', 'the log has no request of the template with its answer')
-  return { deps, config, options, price, plans, titles: await readTitles(store) }
+  const untrained = follow ? await whyNotLearned(store, config, templates, to) : null
+  return { deps, config, options, price, plans, untrained, titles: await readTitles(store) }
 }
 
 const expectedOf = (plans: readonly MovePlan[]): number =>
   plans.reduce((sum, { expectedUsd }) => sum + expectedUsd, 0)
 
 /** @returns null where nothing is sent: all answers are bought */
-const questionOf = ({ plans, options }: Move): string | null => {
+const questionOf = ({ plans, options, untrained }: Move): string | null => {
   const { to, budgetUsd, follow } = options
   const sample = plans.flatMap((plan) => plan.sample)
   const unsent = sample.filter(({ isBought }) => !isBought).length
@@ -143,7 +165,12 @@ const questionOf = ({ plans, options }: Move): string | null => {
     `${counted(unsent, 'logged request')}${templates === 1 ? '' : ` of ${templates} templates`} ` +
       `go to ${visibleName(to)} with your key. They cost about ${dollars(expectedOf(plans))}, ` +
       `and end at ${dollars(budgetUsd)} (--budget-usd).`,
-    ...(follow ? ['The log keeps the answers, and small models learn from them.'] : []),
+    ...(follow && untrained === null
+      ? ['The log keeps the answers, and small models learn from them.']
+      : []),
+    ...(follow && untrained !== null
+      ? [`The log keeps the answers, but nothing learns from them yet: ${untrained}.`]
+      : []),
     ...(bought > 0 ? [`${counted(bought, 'answer')} are bought already.`] : []),
   ].join(' ')
 }
