@@ -112,6 +112,7 @@ describe('a prompt whose requests will name a new model', () => {
     // four requests are on their way at a time, and the second run may draw others in their place
     expect(bought.length).toBeLessThanOrEqual(ROWS + 4)
     expect(bought.length - new Set(bought).size).toBeLessThanOrEqual(4)
+    expect(new Set(bought).size).toBeGreaterThanOrEqual(ROWS)
     expect(usd).toBeCloseTo((bought.length - killedAt) * USD, 9)
     const before = bought.length
     expect(await move(version, '--to', TO, '--follow')).toMatchObject({ usd: 0, bought: ROWS })
