@@ -1,13 +1,13 @@
 /**
  * Kills with SIGKILL at random moments of the loop and counts what got lost:
- * `npm run bench:crash -- [--rounds n] [--seed n] [--engine fake|onnx|peft] [--model path]  [--rollout] [--store sqlite|postgres] [--out file]`.
- * With an embedded engine the whole server is killed (crash/server.ts), with the Python engine that
- * engine's processes (crash/peft.ts). `--rollout` is about what follows the approval (crash/rollout.ts),
+ * `npm run bench:crash -- [--rounds n] [--seed n] [--engine fake|onnx|gpu] [--model path]  [--rollout] [--store sqlite|postgres] [--out file]`.
+ * With an embedded engine the whole server is killed (crash/server.ts), with the GPU engine that
+ * engine's processes (crash/gpu.ts). `--rollout` is about what follows the approval (crash/rollout.ts),
  * with the fake engine. `--store postgres` is about two proxies and two workers on a database that fails, too
  * (crash/postgres.ts).
  */
 import { createProgress } from '../src/cli/output.ts'
-import { crashPeft } from './crash/peft.ts'
+import { crashGpu } from './crash/gpu.ts'
 import { crashPostgres } from './crash/postgres.ts'
 import { crashRollout } from './crash/rollout.ts'
 import { crashServer } from './crash/server.ts'
@@ -23,7 +23,7 @@ const args = readOptions({
   store: 'sqlite',
 })
 
-const crashLoop = args.engine === 'peft' ? crashPeft : crashServer
+const crashLoop = args.engine === 'gpu' ? crashGpu : crashServer
 const crashHere = args.rollout ? crashRollout : crashLoop
 const crash = args.store === 'postgres' ? crashPostgres : crashHere
 const figures = await crash({

@@ -5,8 +5,8 @@
  */
 import { createGenerator } from '../adapters/onnx/generate/generator.ts'
 import type { Generator } from '../adapters/onnx/generate/generator.ts'
-import type { LlamaConfig } from '../adapters/onnx/llama-config.ts'
-import { loadModel } from '../adapters/onnx/model/load-model.ts'
+import type { LlamaConfig } from '../adapters/model/llama-config.ts'
+import { loadModel } from '../adapters/onnx/load-model.ts'
 import { answer, randomLora, randomPrompt } from './decoding/answer.ts'
 import { spread } from '../test/kit/report.ts'
 

@@ -8,8 +8,8 @@
  */
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { GraphBuilder } from '../adapters/onnx/graph.ts'
-import { LINEAR_LAYERS, linearShape, type LlamaConfig } from '../adapters/onnx/llama-config.ts'
-import type { TokenizedRow } from '../adapters/onnx/train/rows.ts'
+import { LINEAR_LAYERS, linearShape, type LlamaConfig } from '../adapters/model/llama-config.ts'
+import type { TokenizedRow } from '../adapters/text/rows.ts'
 import type { FrozenModel } from '../adapters/onnx/train/weights-file.ts'
 import { spread, withBar, type Figure, type Figures } from '../test/kit/report.ts'
 import {

@@ -172,6 +172,7 @@ const RULES: Record<string, Rule> = {
       'src/savings/economics.ts',
       'src/savings/announced-retirements.ts',
       'src/savings/caches.ts',
+      'src/savings/model-proof.ts',
       'src/engine',
       'src/openai',
       'src/errors.ts',
@@ -267,7 +268,7 @@ const RULES: Record<string, Rule> = {
     packages: ['hono'],
     node: false,
   },
-  'adapters/contract': {
+  'adapters/host': {
     ours: [
       'src/core/learn/acceptor.ts',
       'src/core/learn/head',
@@ -285,13 +286,72 @@ const RULES: Record<string, Rule> = {
     node: true,
   },
   'adapters/fake': {
-    ours: ['adapters/contract', 'src/openai', 'src/errors.ts', 'src/process/supervise.ts'],
+    ours: ['adapters/host', 'src/openai', 'src/errors.ts', 'src/process/supervise.ts'],
     packages: ['hono', '@hono/node-server'],
+    node: true,
+  },
+  // chats, tokens and constraints; knows no weights
+  'adapters/text': {
+    ours: ['adapters/host/backend.ts', 'src/openai', 'src/errors.ts'],
+    packages: ['@huggingface/jinja', '@huggingface/tokenizers', 'lru-cache'],
+    node: DIGEST,
+  },
+  // a base model's files; knows nothing of computing
+  'adapters/model': {
+    ours: ['adapters/text', 'src/errors.ts'],
+    packages: ['@huggingface/gguf'],
+    node: ['node:crypto', 'node:fs', 'node:path'],
+  },
+  // a base model and its loras behind the contract; knows no way to train or to serve
+  'adapters/lora': {
+    ours: [
+      'adapters/host',
+      'adapters/model',
+      'adapters/text',
+      'src/openai',
+      'src/errors.ts',
+      'src/random.ts',
+    ],
+    packages: [],
+    node: true,
+  },
+  // trains by `adapters/trainer`, serves by `adapters/publish`
+  'adapters/gpu': {
+    ours: [
+      'adapters/host',
+      'adapters/lora',
+      'adapters/model',
+      'adapters/onnx/label-heads.ts',
+      'adapters/publish',
+      'adapters/text',
+      'src/openai',
+      'src/errors.ts',
+      'src/package-folder.ts',
+      'src/random.ts',
+    ],
+    packages: ['zod'],
+    node: true,
+  },
+  // loras to servers of other programs, by token ids; knows no way to train
+  'adapters/publish': {
+    ours: [
+      'adapters/host/log.ts',
+      'adapters/lora',
+      'adapters/model',
+      'adapters/text',
+      'src/openai',
+      'src/errors.ts',
+      'src/process/supervise.ts',
+    ],
+    packages: ['undici'],
     node: true,
   },
   'adapters/onnx': {
     ours: [
-      'adapters/contract',
+      'adapters/host',
+      'adapters/lora',
+      'adapters/model',
+      'adapters/text',
       'src/core/form',
       'src/core/group-by.ts',
       'src/core/learn/field-acceptor.ts',
@@ -305,8 +365,6 @@ const RULES: Record<string, Rule> = {
     packages: [
       'onnxruntime-node',
       'onnx-proto',
-      '@huggingface/gguf',
-      '@huggingface/jinja',
       '@huggingface/tokenizers',
       'hono',
       '@hono/node-server',

@@ -13,11 +13,11 @@ import type {
   TrainHooks,
   TrainInput,
   TrainResult,
-} from '../contract/backend.ts'
-import { noModel } from '../contract/no-model.ts'
-import { Heads } from '../contract/label-head/heads.ts'
-import { trainLabelHead } from '../contract/label-head/train-head.ts'
-import { withLabelHeads } from '../contract/label-head/with-label-heads.ts'
+} from '../host/backend.ts'
+import { noModel } from '../host/no-model.ts'
+import { Heads } from '../host/label-head/heads.ts'
+import { trainLabelHead } from '../host/label-head/train-head.ts'
+import { withLabelHeads } from '../host/label-head/with-label-heads.ts'
 import { createFakeEncoder } from './encoder.ts'
 import { answer, completionTokens, countMessages, tokenLogprob, tokensOf } from './generate.ts'
 import { type Lora, type Loras, openLoras } from './loras.ts'

@@ -1,6 +1,6 @@
 /** The fake engine's sentence encoder: each word adds a vector that its hash gives. */
 import { createHash } from 'node:crypto'
-import type { SentenceEncoder } from '../contract/label-head/sentence-encoder.ts'
+import type { SentenceEncoder } from '../host/label-head/sentence-encoder.ts'
 import { tokensOf } from './generate.ts'
 
 const DIMS = 64

@@ -1,7 +1,7 @@
 /** The fake engine's tokens and answers. Knows nothing of loras, faults and time. */
 import type { ChatMessage, ChatRequest, TokenLogprob } from '../../src/openai/chat.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
-import { cutAtStop } from '../contract/cut-at-stop.ts'
+import { cutAtStop } from '../host/cut-at-stop.ts'
 import { type Memory, type Prediction, nearestChoice } from './memory.ts'
 
 const MESSAGE_TOKENS = 4

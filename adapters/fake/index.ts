@@ -1,5 +1,5 @@
 /** How the composition root gets a fake engine: as a process of its own. */
-import { type EngineProcess, startEngineProcess } from '../contract/start-process.ts'
+import { type EngineProcess, startEngineProcess } from '../host/start-process.ts'
 import type { OnChildFault } from '../../src/process/supervise.ts'
 import type { FakeFaults } from './train.ts'
 

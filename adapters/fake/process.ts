@@ -1,5 +1,5 @@
 /** The fake engine as a process of its own; FAKE_FAULTS holds `FakeFaults` as JSON. */
-import { runEngineProcess } from '../contract/run-process.ts'
+import { runEngineProcess } from '../host/run-process.ts'
 import { createFakeBackend } from './backend.ts'
 import type { FakeFaults } from './train.ts'
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
 import { loadEncoder } from './encoder/load-encoder.ts'
 import { openEncoder } from './encoder/sentence-encoder.ts'
-import { readOptionalJson } from './model/folder-files.ts'
+import { readOptionalJson } from '../model/folder-files.ts'
 
 export interface EncoderCheck {
   name: string

@@ -1,8 +1,8 @@
 /** Checks that the embedded engine can run a model: loads it and generates one token. */
 import { AppError } from '../../src/errors.ts'
 import { createGenerator } from './generate/generator.ts'
-import type { GeneratedToken } from './generate/row.ts'
-import { loadModel, type LoadedModel } from './model/load-model.ts'
+import type { SampledToken } from '../text/tokens.ts'
+import { loadModel, type LoadedModel } from './load-model.ts'
 
 export interface ModelCheck {
   name: string
@@ -40,7 +40,7 @@ const firstTokenOf = async (model: LoadedModel) => {
       usePrefixCache: false,
     }
     const { value } = await generator.generate(request, new AbortController().signal).next()
-    const token = value as GeneratedToken
+    const token = value as SampledToken
     if (!Number.isFinite(token.logprob))
       throw new AppError(
         'invalid-model',

@@ -1,8 +1,8 @@
 /** IPC messages between the serving process and its training and loss processes. */
 import type { ErrorCode } from '../../src/errors.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
-import type { TrainInput, TrainProgress, TrainResult } from '../contract/backend.ts'
-import type { Precision } from './model/load-model.ts'
+import type { TrainProgress, TrainResult } from '../host/backend.ts'
+import type { Precision } from './load-model.ts'
 
 /** Where a child finds the model. */
 export interface ChildSetup {
@@ -15,9 +15,6 @@ export interface ChildSetup {
   /** training's time between two checkpoints; a minute by default */
   checkpointSeconds?: number
 }
-
-/** Content of a training job's file; `lora` is null for the base model. */
-export type TrainTask = Omit<TrainInput, 'model' | 'jobId'> & { lora: string | null }
 
 /** Where a child finds the encoder and puts heads. */
 export interface HeadSetup {

@@ -1,6 +1,6 @@
 /** How the composition root gets the embedded engine: as a process of its own. */
 import type { OnChildFault } from '../../src/process/supervise.ts'
-import { type EngineProcess, startEngineProcess } from '../contract/start-process.ts'
+import { type EngineProcess, startEngineProcess } from '../host/start-process.ts'
 
 const entry = new URL(
   import.meta.url.endsWith('.ts') ? './process.ts' : './process.js',

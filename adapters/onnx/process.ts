@@ -4,8 +4,8 @@
  */
 import { availableParallelism } from 'node:os'
 import { AppError } from '../../src/errors.ts'
-import { noModel } from '../contract/no-model.ts'
-import { runEngineProcess } from '../contract/run-process.ts'
+import { noModel } from '../host/no-model.ts'
+import { runEngineProcess } from '../host/run-process.ts'
 import { createOnnxBackend } from './backend.ts'
 import { withEncoder } from './label-heads.ts'
 

@@ -6,23 +6,19 @@ import { readFile } from 'node:fs/promises'
 import { constants, setPriority } from 'node:os'
 import { join } from 'node:path'
 import { AppError, toAppError } from '../../src/errors.ts'
-import type { TrainHooks, TrainResult } from '../contract/backend.ts'
-import { trainLabelHead, type HeadTask } from '../contract/label-head/train-head.ts'
-import type {
-  ChildReport,
-  ChildRequest,
-  ChildSetup,
-  HeadSetup,
-  TrainTask,
-} from './child-messages.ts'
+import type { TrainHooks, TrainResult } from '../host/backend.ts'
+import { trainLabelHead, type HeadTask } from '../host/label-head/train-head.ts'
+import type { ChildReport, ChildRequest, ChildSetup, HeadSetup } from './child-messages.ts'
+import type { LoraTask } from '../lora/lora-backend.ts'
 import { openFieldEncoder } from './encoder/fields/field-encoder.ts'
 import { openEncoder } from './encoder/sentence-encoder.ts'
 import { trainFieldHead } from './field-heads/train-field-head.ts'
-import { loadModel, type LoadedModel } from './model/load-model.ts'
-import type { SoftTargets, TokenizedRow } from './train/rows.ts'
-import { readLora, readOptimizer, writeLora } from './train/lora-file.ts'
+import { loadModel, type LoadedModel } from './load-model.ts'
+import type { SoftTargets, TokenizedRow } from '../text/rows.ts'
+import { manifestOf, readLora, writeLora } from '../lora/lora-file.ts'
+import { readOptimizer, writeOptimizer } from './train/lora-optimizer.ts'
 import { LossModel } from './train/loss-model.ts'
-import { scoredRow, studentRow, teacherRow } from './train/render-rows.ts'
+import { scoredRow, studentRow, teacherRow } from '../text/render-rows.ts'
 import { trainLora, type TrainedLora } from './train/trainer.ts'
 import { type FrozenModel, openFrozenModel } from './train/weights-file.ts'
 
@@ -64,7 +60,7 @@ const TEACHER_ROWS = 128
 /** The base model's probabilities at each token of the answers, with the whole prompt. */
 const askTeacher = async (
   { model, frozen }: OpenModel,
-  { rows }: TrainTask,
+  { rows }: LoraTask,
   threads: number,
   hooks: TrainHooks
 ): Promise<SoftTargets[]> => {
@@ -87,7 +83,7 @@ const askTeacher = async (
 
 const rowsToLearn = async (
   opened: OpenModel,
-  task: TrainTask,
+  task: LoraTask,
   threads: number,
   hooks: TrainHooks
 ): Promise<TokenizedRow[]> => {
@@ -101,28 +97,16 @@ const rowsToLearn = async (
 const store = async (
   setup: ChildSetup,
   model: LoadedModel,
-  task: TrainTask,
+  task: LoraTask,
   trained: TrainedLora
 ): Promise<TrainResult> => {
   const { layout, theta, optimizer, hyperparameters, dataHash } = trained
-  const manifest = {
-    base_model: model.name,
-    base_fingerprint: model.fingerprint,
-    tokenizer_hash: model.tokenizerHash,
-    chat_template_hash: model.chat.templateHash,
-    data_hash: dataHash,
-    parent: task.lora,
-    seed: task.seed,
-    hyperparameters: { ...hyperparameters },
-    rendering: { default_system_message: false as const },
-    suffix: task.suffix,
-    metadata: task.metadata,
-  }
+  const manifest = manifestOf(model, { ...task, dataHash, hyperparameters })
   const continues = hyperparameters.schedule_span[1] < 1
   const id = await writeLora(
     setup.lorasDir,
     { layout, theta, manifest },
-    continues ? optimizer : null
+    continues ? writeOptimizer(optimizer) : null
   )
   return { model: id, trainedTokens: trained.trainedTokens, metrics: trained.metrics }
 }
@@ -130,7 +114,7 @@ const store = async (
 const train = async (setup: ChildSetup, taskFile: string, signal: AbortSignal): Promise<void> => {
   // when cores are short, serving has priority
   setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL)
-  const task = JSON.parse(await readFile(taskFile, 'utf8')) as TrainTask
+  const task = JSON.parse(await readFile(taskFile, 'utf8')) as LoraTask
   const opened = await open(setup)
   const { model, frozen } = opened
   const start = task.lora === null ? null : await readLora(join(setup.lorasDir, task.lora), model)

@@ -3,19 +3,18 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AppError } from '../../src/errors.ts'
-import type { TrainHooks, TrainResult } from '../contract/backend.ts'
-import { storageError } from '../contract/disk.ts'
-import type { HeadTask } from '../contract/label-head/train-head.ts'
-import type { ChildReport, ChildRequest, TrainTask } from './child-messages.ts'
+import type { TrainHooks, TrainResult } from '../host/backend.ts'
+import { storageError } from '../host/disk.ts'
+import { type ProcessEnd, withRestarts } from '../lora/restarts.ts'
+import type { HeadTask } from '../host/label-head/train-head.ts'
+import type { LoraTask } from '../lora/lora-backend.ts'
+import type { ChildReport, ChildRequest } from './child-messages.ts'
 import { reportedError, startChild } from './child-process.ts'
 
-/** Restarts without progress before a job fails. */
-const MAX_RESTARTS = 2
 /** Time for the current step, which may take seconds, and the checkpoint after it. */
 const CANCEL_GRACE_MS = 15_000
 
-type Outcome = { result: TrainResult } | { error: AppError } | { died: string; step: number }
+type Outcome = ProcessEnd<TrainResult>
 
 /** One child from its start to its end. */
 const runOnce = async (
@@ -50,7 +49,7 @@ const runOnce = async (
   return outcome ?? { died, step }
 }
 
-const writeTask = async (task: TrainTask | HeadTask, folder: string): Promise<string> => {
+const writeTask = async (task: LoraTask | HeadTask, folder: string): Promise<string> => {
   const path = join(folder, 'task.json')
   try {
     await mkdir(folder, { recursive: true })
@@ -62,7 +61,7 @@ const writeTask = async (task: TrainTask | HeadTask, folder: string): Promise<st
 }
 
 export interface TrainingJob {
-  task: TrainTask | HeadTask
+  task: LoraTask | HeadTask
   /** gets the task's file; kept when the job is restarted */
   checkpointDir: string
   /** the message that starts a child's work */
@@ -71,8 +70,7 @@ export interface TrainingJob {
 
 /**
  * @param onStart told the process id of every child
- * @throws AppError what training throws; `internal` when its process keeps dying; the signal's
- * reason when it is aborted, after a checkpoint
+ * @throws AppError as `withRestarts`
  */
 export const runTrainingJob = async (
   job: TrainingJob,
@@ -80,19 +78,8 @@ export const runTrainingJob = async (
   onStart: (pid: number | undefined) => void = () => undefined
 ): Promise<TrainResult> => {
   const request = job.request(await writeTask(job.task, job.checkpointDir))
-  let bestStep = 0
-  for (let restarts = 0; ; restarts++) {
-    const outcome = await runOnce(request, hooks, onStart)
-    if ('result' in outcome) return outcome.result
-    if (hooks.signal.aborted) throw hooks.signal.reason
-    if ('error' in outcome) throw outcome.error
-    if (outcome.step > bestStep) {
-      bestStep = outcome.step
-      restarts = 0
-    }
-    const what = `the training process died (${outcome.died}) after step ${outcome.step}`
-    if (restarts === MAX_RESTARTS)
-      throw new AppError('internal', `${what}, ${restarts + 1} times; is there enough memory?`)
-    hooks.onMessage('warn', `${what}; it is started again from its checkpoint`)
-  }
+  return withRestarts(() => runOnce(request, hooks, onStart), hooks, {
+    code: 'internal',
+    advice: 'is there enough memory?',
+  })
 }

@@ -1,4 +1,4 @@
-/** The Python engine's processes: told apart by their command lines, and which of them are left. */
+/** The GPU engine's processes: told apart by their command lines, and which of them are left. */
 import { statFieldsOf } from '../../test/kit/process/process-stat.ts'
 import { commandLine, processTree } from '../../test/kit/process/proxy-process.ts'
 
@@ -8,8 +8,8 @@ export type Victim = 'server' | 'trainer' | 'vllm' | 'leash'
 const victimOf = (command: string): Victim | null => {
   if (/train\.py\b/.test(command)) return 'trainer'
   // the supervisor of vLLM has the same command line
-  if (/leash\.py\b/.test(command)) return 'leash'
-  return /\bvllm\b/.test(command) ? 'vllm' : null
+  if (/leash\.[jt]s\b/.test(command)) return 'leash'
+  return /\bvllm\b|stand-in-process/.test(command) ? 'vllm' : null
 }
 
 export const victimsOf = (serverPid: number): Map<Victim, number> => {

@@ -1,8 +1,8 @@
 /** One request to a generator, timed, with loras and prompts of random numbers. */
 import type { Generator } from '../../adapters/onnx/generate/generator.ts'
 import type { LoraMatrices } from '../../adapters/onnx/generate/fused-lora.ts'
-import { LINEAR_LAYERS, linearShape, moduleName } from '../../adapters/onnx/llama-config.ts'
-import type { LlamaConfig } from '../../adapters/onnx/llama-config.ts'
+import { LINEAR_LAYERS, linearShape, moduleName } from '../../adapters/model/llama-config.ts'
+import type { LlamaConfig } from '../../adapters/model/llama-config.ts'
 
 const never = new AbortController().signal
 

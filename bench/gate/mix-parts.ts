@@ -7,7 +7,16 @@ import { decide } from '../../src/core/gate/gate.ts'
 import { withBar, type Figures } from '../../test/kit/report.ts'
 import { HEAD, key, line, percent, print, type Run } from './lines.ts'
 import { measure, type Measured } from './measure.ts'
-import { conversations, MIX_MARGIN, refusals, repeats, tiedAndRight, ties, tools } from './mixes.ts'
+import {
+  conversations,
+  MIX_MARGIN,
+  models,
+  refusals,
+  repeats,
+  tiedAndRight,
+  ties,
+  tools,
+} from './mixes.ts'
 import { drawPopulation, truthOfPopulation, type Population } from './populations.ts'
 import { ALPHA, MIN_COVERAGE, type Outcome } from './rules.ts'
 
@@ -96,10 +105,25 @@ const measureTiedAndRight = ({ draws, random }: Run): Figures => {
   return { ties_all_right_promoted: withBar({ value, unit }, '>=', 1) }
 }
 
+const MODEL_SIZES = [300, 600]
+
+/** A model that agrees on 99 % must be promoted where the rows suffice, one that agrees on 90 % never. */
+const measureModels = (run: Run): Figures => {
+  const figures = measureAll('models', models, MODEL_SIZES, run)
+  const most = `promoted_models_agrees_on_99_${MODEL_SIZES.at(-1)}`
+  figures[most] = withBar(figures[most]!, '>=', 0.95)
+  for (const size of MODEL_SIZES) {
+    const refused = `promoted_models_agrees_on_90_${size}`
+    figures[refused] = withBar(figures[refused]!, '<=', 0.001)
+  }
+  return figures
+}
+
 export const mixParts = (run: Run): Record<string, () => Figures> => ({
   repeats: () => measureAll('repeats', repeats, [600, 1000], run),
   tools: () => measureAll('tools', tools, [600], run),
   refusals: () => measureAll('refusals', refusals, [600, 1000], run),
   conversations: () => measureAll('conversations', conversations, [1200], run),
+  models: () => measureModels(run),
   ties: () => ({ ...measureAll('ties', ties, [600], run), ...measureTiedAndRight(run) }),
 })

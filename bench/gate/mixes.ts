@@ -153,6 +153,14 @@ export const ties: Record<string, Population> = Object.fromEntries(
   ])
 )
 
+/** Another model of the upstream without log-probabilities: all of its answers have one confidence. */
+export const models: Record<string, Population> = Object.fromEntries(
+  [0.99, 0.9].map((agreement) => [
+    `agrees on ${100 * agreement} %`,
+    one({ share: 1, shape: always(agreement), place: 0 }),
+  ])
+)
+
 /** All right: one half of the rows has one confidence, or all have one of few. */
 export const tiedAndRight: Record<string, Population> = {
   'all right, half of them equal': one(

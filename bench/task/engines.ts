@@ -1,5 +1,5 @@
 /** The engine that a task runs on: the embedded one with a model, or one that listens somewhere. */
-import { loadModel } from '../../adapters/onnx/model/load-model.ts'
+import { loadModel } from '../../adapters/onnx/load-model.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'

@@ -4,14 +4,14 @@
  */
 import { adamWStep, createAdamW } from '../../adapters/onnx/gradient/adamw.ts'
 import { packBatch, type PackedBatch } from '../../adapters/onnx/train/batch.ts'
-import type { TokenizedRow } from '../../adapters/onnx/train/rows.ts'
-import type { LlamaConfig } from '../../adapters/onnx/llama-config.ts'
-import { elements, modelTensors } from '../../adapters/onnx/model-tensors.ts'
-import { createLoraLayout, initLora } from '../../adapters/onnx/train/lora-layout.ts'
+import type { TokenizedRow } from '../../adapters/text/rows.ts'
+import type { LlamaConfig } from '../../adapters/model/llama-config.ts'
+import { elements, modelTensors } from '../../adapters/model/model-tensors.ts'
+import { createLoraLayout, initLora } from '../../adapters/lora/lora-layout.ts'
 import { tokenBlocks } from '../../adapters/onnx/train/token-blocks.ts'
 import { TrainingSession } from '../../adapters/onnx/train/training-session.ts'
 import { openFrozenModel, type FrozenModel } from '../../adapters/onnx/train/weights-file.ts'
-import { loadModel } from '../../adapters/onnx/model/load-model.ts'
+import { loadModel } from '../../adapters/onnx/load-model.ts'
 import { seededRandom } from '../../src/random.ts'
 
 export const RANK = 16

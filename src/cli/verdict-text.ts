@@ -74,6 +74,7 @@ export const populationText = ({
   otherParameters,
   cutByHead,
   withoutPrompt,
+  modelsLeftOut = [],
 }: Population): string =>
   [
     `${exchanges} exchanges in ${conversations} conversations; ` +
@@ -91,6 +92,7 @@ export const populationText = ({
           `a label head reads ${cutByHead.tokens} tokens, and ${cutByHead.rows} training rows are longer`,
         ]),
     ...(withoutPrompt === null ? [] : [`every stage trains without the prompt: ${withoutPrompt}`]),
+    ...modelsLeftOut.map(visibleName),
   ].join('\n')
 
 /** None where every field is compared as it is. */

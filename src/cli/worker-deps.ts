@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
 import { economicsSettings, trainingTerms } from '../config/config-files.ts'
 import { cacheRules } from '../core/cache/finding.ts'
-import { costUsd, type Price } from '../core/cost/prices.ts'
+import { costUsd, findPrice, type Price } from '../core/cost/prices.ts'
 import { retiresByPrice } from '../core/cost/retirements.ts'
 import type { NamedUpstream } from '../core/upstream-choice.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -13,7 +13,7 @@ import { openEconomics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
 import type { WorkerDeps } from '../worker/deps.ts'
 import { engineCommandsOf } from '../worker/engine/commands.ts'
-import { createReplay } from '../worker/replay.ts'
+import { createAsk, createReplay } from '../worker/replay.ts'
 import { createModelLists } from '../worker/retirements.ts'
 
 export interface WorkerParts {
@@ -43,9 +43,11 @@ export const workerDeps = (
   webhook: config.webhook && { ...config.webhook, fetch },
   terms: trainingTerms(config, upstreams),
   replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch, fault }),
+  askUpstream: createAsk({ standard: config.upstream, upstreams, fetch }),
   readModelLists: createModelLists({ standard: config.upstream, upstreams, fetch }),
   costUsd: (model, usage) => costUsd(prices, model, usage),
   cacheRules: cacheRules(prices),
+  priceOf: (model) => findPrice(prices, model),
   deprecatedOn: retiresByPrice(prices),
   now: Date.now,
   sleep,

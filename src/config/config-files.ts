@@ -29,6 +29,8 @@ export const economicsSettings = (config: Config, prices: Price[]): EconomicsSet
   captureShare: config.capture.share,
   trafficShare: trafficShares({ share: 1 }, config.rollout).trafficShare,
   trainSeconds: config.internalize.trainSeconds,
+  arms: config.internalize.arms,
+  modelProofUsd: config.internalize.modelProofUsd,
   // without a key the evaluation cannot buy fresh answers
   upstreamReplays:
     config.upstream.apiKey === null

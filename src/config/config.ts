@@ -107,6 +107,7 @@ const internalizeOf = (env: Environment): InternalizeOptions => ({
   margin: env.MARGIN,
   minCoverage: env.MIN_COVERAGE,
   upstreamReplays: env.UPSTREAM_REPLAYS,
+  modelProofUsd: env.MODEL_PROOF_USD,
   learningCurve: env.LEARNING_CURVE,
 })
 

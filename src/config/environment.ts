@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { PROMISE } from '../core/proof/verify-promise.ts'
 import { isTenant } from '../core/keys/issued-key.ts'
 import { DETECTOR_NAMES } from '../core/log/redact.ts'
-import { ARM_NAMES, SCHEDULE_NAMES, type ArmName } from '../core/learn/schedule.ts'
+import { ARM_NAMES, isModelArm, SCHEDULE_NAMES, type ArmName } from '../core/learn/schedule.ts'
 import { AppError } from '../errors.ts'
 import { parseDatabaseUrl } from './database-url.ts'
 
@@ -68,6 +68,11 @@ const optional = z
   .optional()
   .transform((value) => (value === undefined || value === '' ? null : value))
 
+/** US dollars; null: not set. */
+const usd = optional
+  .transform((value) => (value === null ? null : Number(value)))
+  .pipe(z.number().min(0).nullable())
+
 /** Separated by commas. */
 const names = z
   .string()
@@ -108,8 +113,15 @@ const detectors = names.pipe(z.array(z.enum(DETECTOR_NAMES)))
 const DEFAULT_ARMS: readonly ArmName[] = ['label-head', 'field-head', 'query-only']
 
 const arms = names
-  .transform((list) => (list.length === 0 ? [...DEFAULT_ARMS] : list))
-  .pipe(z.array(z.enum(ARM_NAMES)))
+  .transform((list) => (list.length === 0 ? [...DEFAULT_ARMS] : [...new Set(list)]))
+  .pipe(
+    z.array(
+      z.custom<ArmName>(
+        (name) => ARM_NAMES.some((known) => known === name) || isModelArm(String(name)),
+        `must be of ${ARM_NAMES.join(', ')}, and model: with the name of a model`
+      )
+    )
+  )
 
 const tenants = names.pipe(
   z.array(
@@ -226,9 +238,7 @@ const SCHEMA = z.object({
   ENGINE_START_MINUTES: z.coerce.number().positive().default(10),
   ENGINE_IDLE_MINUTES: z.coerce.number().min(0).default(15),
   ENGINE_THREADS: whole(0),
-  ENGINE_USD_PER_HOUR: optional
-    .transform((value) => (value === null ? null : Number(value)))
-    .pipe(z.number().min(0).nullable()),
+  ENGINE_USD_PER_HOUR: usd,
   HF_ENDPOINT: baseUrlSchema('HF_TOKEN').default('https://huggingface.co'),
   HF_TOKEN: optional,
   ADAPTED_TIMEOUT_MS: whole(10_000, 1),
@@ -236,9 +246,7 @@ const SCHEMA = z.object({
   ROLLOUT_STAGES: stages,
   ROLLOUT_MIN_HOURS: z.coerce.number().min(0).default(24),
   AUDIT_SHARE: share(0.03),
-  AUDIT_USD_PER_DAY: optional
-    .transform((value) => (value === null ? null : Number(value)))
-    .pipe(z.number().min(0).nullable()),
+  AUDIT_USD_PER_DAY: usd,
   ROLLBACK_EVIDENCE: z.coerce.number().min(2).default(PROMISE.rollbackCapital),
   STEP_EVIDENCE: z.coerce.number().min(2).default(PROMISE.stepCapital),
 
@@ -261,6 +269,7 @@ const SCHEMA = z.object({
   UPSTREAM_REPLAYS: optional
     .transform((value) => (value === null ? null : Number(value)))
     .pipe(z.number().int().min(0).nullable()),
+  MODEL_PROOF_USD: usd,
   LEARNING_CURVE: flag(true),
 })
 

@@ -11,7 +11,8 @@ import type {
 type StateName = InternalizationState['name']
 
 const NEXT: Record<StateName, StateName[]> = {
-  candidate: ['training', 'rejected', 'failed'],
+  // evaluating where nothing is trained: another model of the upstream answers
+  candidate: ['training', 'evaluating', 'rejected', 'failed'],
   // from stage to stage and from arm to arm
   // rejected when the route that it follows is rolled back
   training: ['training', 'evaluating', 'rejected', 'failed'],

@@ -69,8 +69,11 @@ export interface ProxyDeps {
   metrics: ProxyMetrics
   /** takes every exception that ends in another answer, or in none */
   fault: ReportFault<ServerFault>
-  /** money saved by one answer, null without a price */
-  savedUsd: (model: string, promptTokensSaved: number, usage: Usage | null) => number | null
+  /** money saved by one answer, null without a price. @param other model that gave it; null: a lora */
+  savedUsd: (
+    model: string,
+    answer: { promptTokensSaved: number; usage: Usage | null; other: string | null }
+  ) => number | null
   limits: ProxyLimits
   /** whether every stream is asked for its usage, which is removed for clients that did not ask */
   asksForUsage: boolean

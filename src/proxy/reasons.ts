@@ -36,6 +36,8 @@ export type SkipReason =
   | 'traffic-share'
   | typeof AUDIT
   | 'response-format'
+  | 'credential-elsewhere'
+  | 'model-not-allowed'
   | 'engine-missing'
   | 'engine-paused'
 
@@ -45,6 +47,7 @@ export type FaultReason =
   | 'low-confidence'
   | 'engine-timeout'
   | 'engine-refused'
+  | 'over-budget'
   | 'client-closed'
   | 'route-gone'
   | 'internal'

@@ -1,7 +1,11 @@
 /** Reads the newest requests of a live route from the log: their costs, latencies and reasons. */
 import { compareWithControl, type ControlComparison } from '../core/cost/control-group.ts'
 import { findPrice, type Price } from '../core/cost/prices.ts'
-import { winningLora, type Internalization } from '../core/internalization/internalization.ts'
+import {
+  winningArm,
+  winningLora,
+  type Internalization,
+} from '../core/internalization/internalization.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import { countReasons, type ReasonCount } from '../core/route/route-reasons.ts'
 import type { Store } from '../store/store.ts'
@@ -57,9 +61,13 @@ export const loadRecentTraffic = async (
   const lora = winningLora(internalization)
   if (lora === null) return null
   const calls = await newestCalls(store, internalization.templateVersion, lora)
-  const adaptedPrice = findPrice(prices, internalization.plan!.baseModel)
+  const model = winningArm(internalization)?.model
+  const adaptedPrice = findPrice(prices, model?.name ?? internalization.plan!.baseModel)
   return {
-    groups: compareWithControl(calls, lora, { prices, adaptedPrice }),
+    groups: compareWithControl(calls, lora, {
+      prices,
+      adaptedPrice: model === undefined ? adaptedPrice : (adaptedPrice ?? 'unknown'),
+    }),
     reasons: countReasons(calls, lora),
   }
 }

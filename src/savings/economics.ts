@@ -106,11 +106,16 @@ const economicsWithin =
   ({ version, model }: Template): [string, TemplateEconomics][] => {
     const own = drafts.get(version)
     if (own === undefined) return []
-    const others = live.filter((other) => other.version !== version)
-    const saved = [own, ...others.map((other) => drafts.get(other.version)!)].map(savedPerMonth)
-    const [engineUsd] = shareEngine(engineHoursUsd(HOURS_PER_MONTH, settings), saved)
+    const others = live
+      .filter((other) => other.version !== version)
+      .map((other) => drafts.get(other.version)!)
+      .filter(({ otherModel }) => otherModel === null)
+    const saved = [own, ...others].map(savedPerMonth)
+    const [shared = 0] = shareEngine(engineHoursUsd(HOURS_PER_MONTH, settings), saved)
+    // the engine does not run for another model
+    const engineUsd = own.otherModel === null ? shared : 0
     const mendedShare = caches.get(version)?.mendedShare ?? 0
-    return [[version, economicsOf(own, { model, engineUsd: engineUsd!, mendedShare, settings })]]
+    return [[version, economicsOf(own, { model, engineUsd, mendedShare, settings })]]
   }
 
 export const openEconomics = (

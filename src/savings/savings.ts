@@ -20,10 +20,11 @@ import {
   type EconomicsSettings,
 } from '../core/cost/template-economics.ts'
 import { groupBy } from '../core/group-by.ts'
-import type { Internalization } from '../core/internalization/internalization.ts'
+import { winningArm, type Internalization } from '../core/internalization/internalization.ts'
 import { liveHours } from '../core/internalization/live-hours.ts'
 import { PERIOD_NAMES, periodStart, type PeriodName } from '../core/cost/periods.ts'
 import { addHours, type Asked, type Charged, type TrafficHour } from '../core/log/traffic-hours.ts'
+import { readProofsUsd } from './model-proof.ts'
 import type { HistoryRow, Store } from '../store/store.ts'
 
 export interface TemplateSavings extends Asked {
@@ -88,6 +89,8 @@ interface Ledger {
   internalizations: readonly Internalization[]
   histories: ReadonlyMap<string, readonly HistoryRow[]>
   hours: readonly TrafficHour[]
+  /** of the proofs of other models, US dollars by internalization */
+  proofsUsd: ReadonlyMap<string, number>
   now: number
 }
 
@@ -110,8 +113,12 @@ const trainingUsdOf = (ledger: Ledger, from: number, version: string): number =>
   const judged = own.filter(
     (row) => row.verdict !== null && endOf(ledger, row, 'evaluating') >= from
   )
-  const evaluationUsd = judged.length * (drafts.get(version)?.onceUsd.evaluation ?? 0)
-  return engineHoursUsd(hoursTrained(ledger, from, own), settings) + evaluationUsd
+  const { now = 0 } = drafts.get(version)?.perCallUsd ?? {}
+  const evaluationUsd = judged.length * settings.upstreamReplays * now
+  const proofsUsd = own
+    .filter((row) => endOf(ledger, row, 'evaluating') >= from)
+    .reduce((sum, { id }) => sum + (ledger.proofsUsd.get(id) ?? 0), 0)
+  return engineHoursUsd(hoursTrained(ledger, from, own), settings) + evaluationUsd + proofsUsd
 }
 
 const costOf = ({ prices }: EconomicsSettings, charged: Charged): number | null => {
@@ -133,6 +140,14 @@ const spentIn = (
   const isKnown = priced.length > 0 || unpricedSpent === 0
   return { spentUsd: isKnown ? priced.reduce((sum, usd) => sum + usd, 0) : null, unpricedSpent }
 }
+
+/** Charged for the answers of other models, of which the log has the answered ones without their tokens at the upstream. */
+const otherModelsUsd = ({ drafts }: Ledger, asked: readonly Asked[]): number =>
+  asked.reduce((sum, { version, answered, discarded }) => {
+    const draft = drafts.get(version)
+    const isOther = draft !== undefined && draft.otherModel !== null
+    return isOther ? sum + (answered + discarded) * (draft.perCallUsd?.adapted ?? 0) : sum
+  }, 0)
 
 interface Costed {
   row: Asked
@@ -185,19 +200,29 @@ const NOTHING: Pick<TrafficHour, 'charged' | 'uncounted' | 'asked' | 'bought'> =
   asked: [],
 }
 
+/** Of routes that the engine answers. */
+const engineHistories = ({ histories, internalizations }: Ledger): (readonly HistoryRow[])[] => {
+  const others = new Set(
+    internalizations.filter((row) => winningArm(row)?.model).map(({ id }) => id)
+  )
+  return [...histories].flatMap(([id, history]) => (others.has(id) ? [] : [history]))
+}
+
 const periodOf = (ledger: Ledger, from: number): Omit<PeriodSavings, 'auditsUsd'> => {
-  const { settings, histories, hours, internalizations, now } = ledger
+  const { settings, hours, internalizations, now } = ledger
   const [first, ...others] = hours.filter(({ hour }) => hour >= from)
   const sum = first === undefined ? NOTHING : others.reduce(addHours, first)
-  const engineHours = liveHours([...histories.values()], { from, to: now })
+  const engineHours = liveHours(engineHistories(ledger), { from, to: now })
   const engineUsd = engineHoursUsd(engineHours, settings)
   const costed = costedOf(ledger, from, sum.asked)
   const templates = templatesOf(costed, engineUsd)
   const parts = templates.flatMap(({ usd }) => usd ?? [])
   const trainingUsd = costed.reduce((total, each) => total + each.trainingUsd, 0)
+  const { spentUsd, unpricedSpent } = spentIn(settings, sum)
   return {
     from,
-    ...spentIn(settings, sum),
+    spentUsd: spentUsd && spentUsd + otherModelsUsd(ledger, sum.asked),
+    unpricedSpent,
     usd: parts.length === 0 ? null : totalOf(parts, { engineUsd, trainingUsd }),
     unpricedAnswers: templates.reduce((total, row) => total + (row.usd ? 0 : row.answered), 0),
     engineHours,
@@ -238,6 +263,7 @@ export const savingsReport = async (
     internalizations: await store.internalizations.list({ recordIds: false }),
     histories: await readHistories(store),
     hours,
+    proofsUsd: await readProofsUsd(store),
     now,
   }
   const period = async (from: number): Promise<PeriodSavings> => ({

@@ -10,7 +10,7 @@ import { askOwn } from './ask-own.ts'
 import type { Config } from '../config/config.ts'
 import { compileCaptureRule } from '../core/log/selection.ts'
 import { economicsSettings, trainingTerms } from '../config/config-files.ts'
-import { costUsd, savedUsd, type Price } from '../core/cost/prices.ts'
+import { costUsd, savedByOther, savedUsd, type Price } from '../core/cost/prices.ts'
 import type { Secrets } from '../config/data-dir.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
@@ -155,7 +155,10 @@ const openProxy = (
     trace: parts.tracing && parts.tracing.trace,
     metrics: createMetrics(registry),
     fault,
-    savedUsd: (model, tokens, usage) => savedUsd(prices, model, tokens, usage),
+    savedUsd: (model, { promptTokensSaved, usage, other }) =>
+      other === null
+        ? savedUsd(prices, model, promptTokensSaved, usage)
+        : savedByOther(prices, { model, other }, usage),
     limits: {
       maxBodyBytes: config.proxy.maxBodyBytes,
       captureMaxBytes: config.proxy.captureMaxBytes,

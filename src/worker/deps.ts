@@ -1,5 +1,6 @@
 /** Everything that the worker needs from outside, passed in once. */
 import type { CacheRules } from '../core/cache/finding.ts'
+import type { Price } from '../core/cost/prices.ts'
 import type { RetiresOn } from '../core/cost/retirements.ts'
 import type { InternalizeOptions } from '../core/internalization/internalization.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
@@ -11,10 +12,21 @@ import type { ReportFault, WorkerFault } from '../fault-log.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import type { Store } from '../store/store.ts'
 
+type AskedAgain = Pick<StoredRecord, 'path' | 'envelope' | 'request'>
+
 /** Sends a request to the upstream with the operator's key. @returns null without a usable answer */
-export type ReplayUpstream = (
-  asked: Pick<StoredRecord, 'path' | 'envelope' | 'request'>
-) => Promise<string | null>
+export type ReplayUpstream = (asked: AskedAgain) => Promise<string | null>
+
+/** An answer of an upstream, whatever its status. */
+export interface UpstreamAnswer {
+  status: number
+  body: string
+  /** `retry-after`, milliseconds; null without one */
+  retryAfterMs: number | null
+}
+
+/** Sends a request with the operator's key. @returns null where it must not go @throws where nothing answers */
+export type AskUpstream = (asked: AskedAgain) => Promise<UpstreamAnswer | null>
 
 export interface WorkerEvent {
   level: 'debug' | 'info' | 'warn' | 'error'
@@ -85,6 +97,8 @@ export interface WorkerDeps {
   terms: TrainingTerms
   /** null when the operator gave no upstream key */
   replayUpstream: ReplayUpstream | null
+  /** sends a request with the operator's key, and gives any answer; null when there is no key */
+  askUpstream: AskUpstream | null
   /** null when the operator gave no upstream key */
   readModelLists: ReadModelLists | null
   /** null: no events are sent */
@@ -93,6 +107,8 @@ export interface WorkerDeps {
   costUsd: (model: string, usage: Usage | null) => number | null
   /** lives and minimums of the providers' caches, by the prices */
   cacheRules: CacheRules
+  /** null: none is known */
+  priceOf: (model: string) => Price | null
   /** by the prices, and in a lead also by what the upstreams announce */
   deprecatedOn: RetiresOn
   now: () => number

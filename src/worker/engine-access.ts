@@ -1,4 +1,5 @@
 /** Whether the worker needs the engine, and access to it while it answers. */
+import { winningArm } from '../core/internalization/internalization.ts'
 import type { EngineNeed } from '../core/learn/engine-power.ts'
 import type { Engine } from '../engine/engine.ts'
 import { isUnfinished } from '../openai/fine-tuning.ts'
@@ -46,7 +47,10 @@ const needOf = async (
     return 'work'
   if (await curves.isWanted(rows)) return 'work'
   const isServed = rows.some(
-    ({ state, plan }) => state.name === 'live' && plan?.engine === engine.name
+    (row) =>
+      row.state.name === 'live' &&
+      row.plan?.engine === engine.name &&
+      winningArm(row)?.model === undefined
   )
   return isServed ? 'routes' : null
 }

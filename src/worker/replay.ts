@@ -7,7 +7,7 @@ import { findUnlimitedMember } from '../core/request/limited-members.ts'
 import { isSuccess } from '../core/http-status.ts'
 import { findUpstream, type NamedUpstream } from '../core/upstream-choice.ts'
 import { dialectOfRecord, type Dialect } from '../openai/dialect.ts'
-import type { ReplayUpstream } from './deps.ts'
+import type { AskUpstream, ReplayUpstream, UpstreamAnswer } from './deps.ts'
 import { textWithin } from './text-within.ts'
 
 const REPLAY_TIMEOUT_MS = 120_000
@@ -20,14 +20,6 @@ export interface ReplayOptions {
   upstreams: readonly NamedUpstream[]
   fetch: typeof fetch
   fault: ReportFault<WorkerFault>
-}
-
-/** An answer of an upstream, whatever its status. */
-export interface UpstreamAnswer {
-  status: number
-  body: string
-  /** `retry-after`, milliseconds; null without one */
-  retryAfterMs: number | null
 }
 
 const ask = async (
@@ -77,9 +69,6 @@ const askedAgain = (
 
 const hasKey = ({ standard, upstreams }: UpstreamsWithKeys): boolean =>
   [standard, ...upstreams].some(({ apiKey }) => apiKey !== null)
-
-/** Sends a request with the operator's key. @returns null where it must not go @throws where nothing answers */
-export type AskUpstream = (asked: Asked) => Promise<UpstreamAnswer | null>
 
 /** @returns null when no upstream has a key */
 export const createAsk = (options: Omit<ReplayOptions, 'fault'>): AskUpstream | null =>

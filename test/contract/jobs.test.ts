@@ -1,8 +1,8 @@
 import { appendFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { createJobStore } from '../../adapters/contract/job-store.ts'
-import { EventWriter } from '../../adapters/contract/job-events.ts'
+import { createJobStore } from '../../adapters/host/job-store.ts'
+import { EventWriter } from '../../adapters/host/job-events.ts'
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
 import { ROWS, finished, row, startTestEngine, temporaryFolder, until } from './harness.ts'
 

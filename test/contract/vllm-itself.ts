@@ -1,4 +1,4 @@
-/** vLLM itself behind the Python engine, where VLLM_COMMAND says how it is started. */
+/** vLLM itself behind the GPU engine, where VLLM_COMMAND says how it is started. */
 import { existsSync } from 'node:fs'
 
 /** It reserves memory for each. With two in a batch it mistakes them for each other on a CPU. */
@@ -8,9 +8,8 @@ const FEW_LORAS = {
   ENGINE_VLLM_MAX_LORA_RANK: '8',
 }
 
-/** There is nothing to sleep on; memory and cores are everybody's, and vLLM would take every core. */
+/** Memory and cores are everybody's, and vLLM would take every core. */
 const WITHOUT_GPU = {
-  ENGINE_GPU_SHARING: 'split',
   ENGINE_VLLM_MEMORY: '0.1',
   VLLM_CPU_OMP_THREADS_BIND: 'nobind',
 }
@@ -22,7 +21,6 @@ const WITHOUT_GPU = {
 export const byVllmItself = (command: string): Record<string, string> => {
   const [, start, args] = /^(.*?\sserve)\s+(.*)$/.exec(command) ?? [null, command, '']
   return {
-    ENGINE_SERVING: 'vllm',
     ENGINE_VLLM_COMMAND: start!,
     ENGINE_VLLM_ARGS: args!,
     ...FEW_LORAS,

@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { OnnxBackendOptions } from '../../adapters/onnx/backend.ts'
 import { createGenerator } from '../../adapters/onnx/generate/generator.ts'
-import { Loras } from '../../adapters/onnx/loras.ts'
-import { loadModel } from '../../adapters/onnx/model/load-model.ts'
+import { matricesOf } from '../../adapters/onnx/lora-matrices.ts'
+import { Loras } from '../../adapters/lora/loras.ts'
+import { loadModel } from '../../adapters/onnx/load-model.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
-import type { EngineBackend, TrainHooks, TrainInput } from '../../adapters/contract/backend.ts'
+import type { EngineBackend, TrainHooks, TrainInput } from '../../adapters/host/backend.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import { loadBuilt } from '../kit/process/built.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
@@ -50,7 +51,6 @@ const rows: TrainingRow[] = TASK.map(([question, answer]) => ({
 }))
 
 const input = (overrides: Partial<TrainInput> = {}): TrainInput => ({
-  jobId: 'job',
   model: 'tiny',
   rows,
   validationRows: rows.slice(0, 2),
@@ -143,7 +143,7 @@ describe('a trained lora', () => {
       config: model.config,
       weights: model.weights,
       threads: 1,
-      loadLora: (id) => loras.matrices(id),
+      loadLora: async (id) => matricesOf(await loras.read(id)),
     })
     for (const name of ['tiny', lora]) {
       const { losses, tokens } = await backend.loss(name, rows)

@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import type { CompletionEnd, EngineBackend, TrainInput } from '../../adapters/contract/backend.ts'
-import { noModel } from '../../adapters/contract/no-model.ts'
+import type { CompletionEnd, EngineBackend, TrainInput } from '../../adapters/host/backend.ts'
+import { noModel } from '../../adapters/host/no-model.ts'
 import type { ChatRequest, TokenLogprob } from '../../src/openai/chat.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { seededRandom } from '../../src/random.ts'
@@ -49,7 +49,6 @@ const open = async (
 }
 
 const inputOf = (rows: TrainingRow[]): TrainInput => ({
-  jobId: 'job',
   model: 'tiny-bert',
   rows,
   validationRows: [],

@@ -1,15 +1,15 @@
 import { setMaxListeners } from 'node:events'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { CompletionEnd, TokenDelta } from '../../adapters/contract/backend.ts'
-import { createChoices } from '../../adapters/onnx/generate/constraint/constraint.ts'
+import type { CompletionEnd, TokenDelta } from '../../adapters/host/backend.ts'
+import { createChoices } from '../../adapters/text/constraint/constraint.ts'
 import { createGenerator } from '../../adapters/onnx/generate/generator.ts'
 import type { Generator } from '../../adapters/onnx/generate/generator.ts'
-import { JsonObjectValidator } from '../../adapters/onnx/generate/constraint/json-validator.ts'
+import { JsonObjectValidator } from '../../adapters/text/constraint/json-validator.ts'
 import { PrefixCache } from '../../adapters/onnx/generate/prefix-cache.ts'
 import { largest, Sampler } from '../../adapters/onnx/generate/sampler.ts'
-import { generateText, TextAssembler } from '../../adapters/onnx/generate/text.ts'
-import type { TextRequest } from '../../adapters/onnx/generate/text.ts'
+import { generateText, TextAssembler } from '../../adapters/text/generate-text.ts'
+import type { TextRequest } from '../../adapters/text/generate-text.ts'
 import {
   END_ID,
   seededRandom,

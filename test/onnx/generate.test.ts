@@ -2,12 +2,8 @@ import { setMaxListeners } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createGenerator } from '../../adapters/onnx/generate/generator.ts'
 import type { Generator, GeneratorOptions } from '../../adapters/onnx/generate/generator.ts'
-import type {
-  GeneratedToken,
-  GenerationEnd,
-  GenerationRequest,
-} from '../../adapters/onnx/generate/row.ts'
-import { quantizedWeights } from '../../adapters/onnx/model/quantized-weights.ts'
+import type { SampledToken, GenerationEnd, GenerationRequest } from '../../adapters/text/tokens.ts'
+import { quantizedWeights } from '../../adapters/onnx/quantized-weights.ts'
 import { AppError } from '../../src/errors.ts'
 import {
   mergedWeights,
@@ -62,9 +58,9 @@ const collect = async (
   generator: Generator,
   wanted: GenerationRequest,
   signal: AbortSignal = never
-): Promise<{ tokens: GeneratedToken[]; end: GenerationEnd }> => {
+): Promise<{ tokens: SampledToken[]; end: GenerationEnd }> => {
   const stream = generator.generate(wanted, signal)
-  const tokens: GeneratedToken[] = []
+  const tokens: SampledToken[] = []
   for (;;) {
     const { done, value } = await stream.next()
     if (done) return { tokens, end: value }
@@ -72,9 +68,9 @@ const collect = async (
   }
 }
 
-const ids = (tokens: GeneratedToken[]): number[] => tokens.map(({ tokenId }) => tokenId)
+const ids = (tokens: SampledToken[]): number[] => tokens.map(({ tokenId }) => tokenId)
 
-const expectSame = (actual: GeneratedToken[], expected: GeneratedToken[], digits = 4): void => {
+const expectSame = (actual: SampledToken[], expected: SampledToken[], digits = 4): void => {
   expect(ids(actual)).toEqual(ids(expected))
   for (const [index, token] of actual.entries())
     expect(token.logprob).toBeCloseTo(expected[index]!.logprob, digits)

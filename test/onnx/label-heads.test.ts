@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import type { EngineBackend, TrainHooks, TrainInput } from '../../adapters/contract/backend.ts'
-import type { EngineProcess } from '../../adapters/contract/start-process.ts'
+import type { EngineBackend, TrainHooks, TrainInput } from '../../adapters/host/backend.ts'
+import type { EngineProcess } from '../../adapters/host/start-process.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { loadBuilt } from '../kit/process/built.ts'
@@ -82,7 +82,6 @@ const open = async (
 }
 
 const input = (rows: TrainingRow[]): TrainInput => ({
-  jobId: 'job',
   model: 'tiny-bert',
   rows,
   validationRows: [],

@@ -2,13 +2,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ggufTokenizerJson } from '../../adapters/onnx/model/gguf-tokenizer.ts'
-import { loadModel, type LoadedModel } from '../../adapters/onnx/model/load-model.ts'
+import { ggufTokenizerJson } from '../../adapters/model/gguf-tokenizer.ts'
+import { loadModel, type LoadedModel } from '../../adapters/onnx/load-model.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
-import {
-  createTextTokenizer,
-  type TokenizerJson,
-} from '../../adapters/onnx/model/text-tokenizer.ts'
+import { createTextTokenizer, type TokenizerJson } from '../../adapters/text/text-tokenizer.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'onnx-gguf-'))
 const folder = join(root, 'tiny')

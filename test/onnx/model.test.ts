@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createChatRenderer } from '../../adapters/onnx/model/chat-renderer.ts'
-import { rememberLines } from '../../adapters/onnx/model/line-encoder.ts'
-import { loadModel, type LoadedModel } from '../../adapters/onnx/model/load-model.ts'
+import { createChatRenderer } from '../../adapters/text/chat-renderer.ts'
+import { rememberLines } from '../../adapters/text/line-encoder.ts'
+import { openModel } from '../../adapters/model/open-model.ts'
+import { loadModel, type LoadedModel } from '../../adapters/onnx/load-model.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'onnx-model-'))
@@ -220,6 +221,21 @@ describe('a Hugging Face folder', () => {
       (target) => writeFileSync(join(target, 'config.json'), '{'),
       /config\.json is not JSON/,
     ],
+    [
+      'weights that are quantized already',
+      (target) =>
+        editJson(join(target, 'config.json'), (json) => ({
+          ...json,
+          quantization_config: { quant_method: 'gptq' },
+        })),
+      /quantized already/,
+    ],
+    [
+      'another family',
+      (target) =>
+        editJson(join(target, 'config.json'), (json) => ({ ...json, model_type: 'mamba' })),
+      /model_type is "mamba".*qwen3/,
+    ],
   ])('refuses %s by name', async (name, damage, message) => {
     const target = copy(name.replaceAll(' ', '-'))
     damage(target)
@@ -227,6 +243,29 @@ describe('a Hugging Face folder', () => {
       code: 'invalid-model',
       message: expect.stringMatching(message) as string,
     })
+  })
+
+  it.each([
+    [{ model_type: 'qwen3' }, { model_type: 'qwen3' }],
+    [
+      { attention_bias: true, hidden_act: 'gelu' },
+      { attention_bias: true, hidden_act: 'gelu' },
+    ],
+    [
+      { rope_parameters: { rope_type: 'yarn', factor: 4 } },
+      { rope_scaling: { rope_type: 'yarn', factor: 4 } },
+    ],
+    [{ sliding_window: 8, use_sliding_window: false }, {}],
+  ])('opens %o for engines that can compute it', async (fields, extras) => {
+    const target = copy(`extras-${JSON.stringify(fields).length}`)
+    editJson(join(target, 'config.json'), (json) => ({ ...json, ...fields }))
+    const opened = await openModel(target)
+    const fingerprint = opened.fingerprintOf('float32')
+    opened.close()
+    expect(opened.extras).toEqual(extras)
+    // a lora belongs to weights that are computed in one way
+    const isPlain = Object.keys(extras).length === 0
+    expect(fingerprint === model.fingerprint).toBe(isPlain)
   })
 
   it('says so when there is nothing at the path', async () => {

@@ -1,5 +1,5 @@
 /** What a training reports, for tests. */
-import type { TrainHooks, TrainProgress } from '../../adapters/contract/backend.ts'
+import type { TrainHooks, TrainProgress } from '../../adapters/host/backend.ts'
 
 export interface Observed extends TrainHooks {
   progress: TrainProgress[]

@@ -1,4 +1,5 @@
 import {
+  cp,
   mkdtemp,
   readFile,
   readdir,
@@ -13,16 +14,15 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createAdamW } from '../../adapters/onnx/gradient/adamw.ts'
-import {
-  readLora,
-  readOptimizer,
-  writeLora,
-  type LoraManifest,
-} from '../../adapters/onnx/train/lora-file.ts'
-import { createLoraLayout, initLora } from '../../adapters/onnx/train/lora-layout.ts'
+import { readLora, writeLora, type LoraManifest } from '../../adapters/lora/lora-file.ts'
+import { Loras } from '../../adapters/lora/loras.ts'
+import { createLoraLayout, initLora } from '../../adapters/lora/lora-layout.ts'
 import { seededRandom } from '../../src/random.ts'
 import { readStateFile, writeStateFile } from '../../adapters/onnx/gradient/state-file.ts'
+import { readOptimizer, writeOptimizer } from '../../adapters/onnx/train/lora-optimizer.ts'
 import { openFrozenModel } from '../../adapters/onnx/train/weights-file.ts'
+import type { Log } from '../../adapters/host/log.ts'
+import type { ChatRenderer } from '../../adapters/text/chat-renderer.ts'
 import { AppError } from '../../src/errors.ts'
 import { randomTheta, randomWeights, tinyConfig } from '../kit/model/tiny-training.ts'
 
@@ -49,6 +49,12 @@ const manifest: LoraManifest = {
   metadata: { stage: '1' },
 }
 const lora = { layout, theta, manifest }
+
+/** Of the base model whose tokenizer and template the manifest names. */
+const openLoras = (log: Log): Promise<Loras> => {
+  const chat = { templateHash: 'c' } as ChatRenderer
+  return Loras.open(folder, { ...base, tokenizerHash: 't', chat }, log)
+}
 
 const expectInvalid = async (id: string, message: RegExp, model = base) => {
   const error = await readLora(join(folder, id), model).catch((thrown: unknown) => thrown)
@@ -84,7 +90,7 @@ describe('lora folder', () => {
   it('is read as it was written', async () => {
     const optimizer = { ...createAdamW(layout.length), step: 12 }
     optimizer.m.fill(0.5)
-    const id = await writeLora(folder, lora, optimizer)
+    const id = await writeLora(folder, lora, writeOptimizer(optimizer))
     expect(id).toMatch(/^lora-[0-9a-f]{64}$/)
     expect(await readLora(join(folder, id), base)).toEqual({ id, ...lora })
     expect(await readOptimizer(join(folder, id), layout)).toEqual(optimizer)
@@ -153,8 +159,42 @@ describe('lora folder', () => {
     await expectInvalid('lora-0', /does not match its name/)
   })
 
+  it('is written anew where it is damaged, or its writer did not end', async () => {
+    const id = await writeLora(folder, lora, null)
+    const path = join(folder, id, 'adapter_model.safetensors')
+    const bytes = await readFile(path)
+    await truncate(path, 500)
+    expect(await writeLora(folder, lora, null)).toBe(id)
+    expect(await readFile(path)).toEqual(bytes)
+    await writeFile(join(folder, id, '.incomplete'), '')
+    expect(await writeLora(folder, lora, null)).toBe(id)
+    expect((await readdir(join(folder, id))).sort()).toEqual([
+      'adapter_config.json',
+      'adapter_model.safetensors',
+      'manifest.json',
+    ])
+  })
+
+  it('that a process left which died is no lora, and goes at the next start', async () => {
+    const id = await writeLora(folder, lora, null)
+    const copyOf = async (name: string): Promise<string> => {
+      await cp(join(folder, id), join(folder, name), { recursive: true })
+      return join(folder, name)
+    }
+    await writeFile(join(await copyOf('lora-written'), '.incomplete'), '')
+    const removed = await copyOf('lora-removed')
+    await rename(join(removed, 'adapter_config.json'), join(removed, '.incomplete'))
+    await rm(join(removed, 'manifest.json'))
+    const logged: string[] = []
+    const loras = await openLoras((_, message) => void logged.push(message))
+    expect(loras.list().map((one) => one.id)).toEqual([id])
+    expect([await readdir(folder), logged]).toEqual([[id], []])
+    await loras.remove(id)
+    expect([loras.list(), await readdir(folder)]).toEqual([[], []])
+  })
+
   it('has no optimizer to go on with when that file is truncated', async () => {
-    const id = await writeLora(folder, lora, createAdamW(layout.length))
+    const id = await writeLora(folder, lora, writeOptimizer(createAdamW(layout.length)))
     await truncate(join(folder, id, 'optimizer.bin'), 1000)
     expect(await readOptimizer(join(folder, id), layout)).toBeNull()
   })

@@ -1,8 +1,8 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { describe, expect, it } from 'vitest'
 import { packBatch, type PackedBatch } from '../../adapters/onnx/train/batch.ts'
-import { sharedPrefixTokens, type TokenizedRow } from '../../adapters/onnx/train/rows.ts'
-import { createLoraLayout, type LoraLayout } from '../../adapters/onnx/train/lora-layout.ts'
+import { sharedPrefixTokens, type TokenizedRow } from '../../adapters/text/rows.ts'
+import { createLoraLayout, type LoraLayout } from '../../adapters/lora/lora-layout.ts'
 import { seededRandom } from '../../src/random.ts'
 import {
   buildTrainingGraph,

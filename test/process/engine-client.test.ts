@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { listen } from '../../adapters/contract/host.ts'
+import { listen } from '../../adapters/host/host.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'

@@ -200,7 +200,7 @@ describe('a live route with a JSON schema', () => {
 describe('a live route', () => {
   it('answers with the prompt removed, and says so', async () => {
     const kinds = kindsWith({ max_tokens: 20, stop: 'x' })
-    await restart({ savedUsd: (_model, tokens) => tokens / 1000 }, { kinds })
+    await restart({ savedUsd: (_model, { promptTokensSaved: tokens }) => tokens / 1000 }, { kinds })
     const answer = await harness.send(chatBody('where is my card', { max_tokens: 20, stop: 'x' }))
     expect(JSON.parse(answer.text)).toMatchObject({
       object: 'chat.completion',

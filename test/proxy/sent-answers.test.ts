@@ -39,7 +39,7 @@ it.each([
       "listen(app, { port: 0, host: '127.0.0.1' }, { fault: console.error })"
     ),
   ],
-  ['the host of an engine', script('adapters/contract/host.ts', 'listen(app)')],
+  ['the host of an engine', script('adapters/host/host.ts', 'listen(app)')],
 ])('%s sends an answer once that was sent already', async (_name, source) => {
   expect(await answerOf(source)).toBe('once 1')
 })

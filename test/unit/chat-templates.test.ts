@@ -1,11 +1,10 @@
 /**
  * What the chat templates of Qwen3, Llama 3.2, Gemma 3, SmolLM3 and Mistral write for training is
- * what serving reads. The GPU engine renders the same file:
- * adapters/peft/tests/test_engine_chat_templates.py.
+ * what serving reads.
  */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { createChatTemplate, type TemplateTokens } from '../../adapters/onnx/model/chat-template.ts'
+import { createChatTemplate, type TemplateTokens } from '../../adapters/text/chat-template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
 
 interface Family {

@@ -28,6 +28,16 @@ describe('the configuration', () => {
     })
   })
 
+  it('names other models as arms, each once', () => {
+    const { arms, modelProofUsd } = parseConfig({
+      ARMS: 'label-head, model:openai/gpt-6-luna:free,model:openai/gpt-6-luna:free',
+      MODEL_PROOF_USD: '2.5',
+    }).internalize
+    expect(arms).toEqual(['label-head', 'model:openai/gpt-6-luna:free'])
+    expect(modelProofUsd).toBe(2.5)
+    expect(parseConfig({}).internalize.modelProofUsd).toBeNull()
+  })
+
   it.each([
     [{ REDACT: 'emails' }, /REDACT/],
     [{ REDACT_PATTERNS: '{' }, /REDACT_PATTERNS: is not JSON/],
@@ -37,6 +47,10 @@ describe('the configuration', () => {
     [{ CAPTURE_SHARE: '2' }, /CAPTURE_SHARE/],
     [{ ENGINE: 'onnx' }, /ENCODER_PATH: needed .* or MODEL_PATH/],
     [{ ARMS: 'head' }, /ARMS/],
+    [{ ARMS: 'label-head,model:' }, /ARMS/],
+    [{ ARMS: 'model:gpt luna' }, /ARMS/],
+    [{ MODEL_PROOF_USD: '-1' }, /MODEL_PROOF_USD/],
+    [{ MODEL_PROOF_USD: 'much' }, /MODEL_PROOF_USD/],
     [{ ENCODER_PATH: 'minilm' }, /ENCODER_PATH: only valid with ENGINE=onnx/],
     [{ ENGINE: 'http' }, /ENGINE_URL: needed/],
     [{ ENGINE_START_COMMAND: 'up' }, /ENGINE_START_COMMAND: only valid with ENGINE=http/],

@@ -10,7 +10,16 @@ import {
   type Plan,
   type Verdict,
 } from '../../src/core/cost/economics.ts'
-import { findPrice, parsePrices, savedUsd, type Price } from '../../src/core/cost/prices.ts'
+import {
+  findPrice,
+  parsePrices,
+  savedByOther,
+  savedUsd,
+  type Price,
+} from '../../src/core/cost/prices.ts'
+import { draftOf, type DraftInput } from '../../src/core/cost/template-economics.ts'
+import { usageOf } from '../../src/openai/usage/usage.ts'
+import { exampleApproved } from '../kit/records/examples.ts'
 
 const large: Price = {
   model: 'large',
@@ -63,6 +72,74 @@ describe('callCosts', () => {
     expect(costs.now).toBeCloseTo((promptUsd + 10 * 8) / 1e6, 12)
     // hardware paid by the hour has no price per token
     expect(costs).toMatchObject({ keep: 0, adapted: 0 })
+  })
+})
+
+describe('another model of the upstreams', () => {
+  const input: DraftInput = {
+    template: { version: 'version-1', model: 'large' },
+    traffic: {
+      window: { calls: 100, from: 0, to: 86_400_000 },
+      callsPerMonth: 3000,
+      upstream: {
+        calls: 100,
+        isEstimated: false,
+        promptTokens: 2050,
+        outputTokens: 10,
+        cacheHitShare: 0.9,
+        cacheWriteShare: null,
+        serviceTier: null,
+      },
+      removedShare: 2000 / 2050,
+      isFreeText: false,
+      asked: { answered: 0, discarded: 0, unfitShare: 0 },
+    },
+    internalizations: [],
+    adaptedPrice: null,
+    settings: {
+      prices: [large, small],
+      engineUsdPerHour: null,
+      captureShare: 1,
+      trafficShare: 0.97,
+      trainSeconds: null,
+      upstreamReplays: 0,
+      arms: ['model:small'],
+      modelProofUsd: 3,
+    },
+  }
+  const model = { name: 'small', hasLogprobs: false, id: 'model:small:1' }
+  const arm = { name: 'model:small' as const, model, stages: [], results: [] }
+
+  it('reads the whole prompt, so nothing is saved by its removal', () => {
+    const draft = draftOf(input)
+    const expected = callCosts(call, { upstream: large, adapted: small })
+    expect(draft).toMatchObject({ otherModel: 'small', onceUsd: { evaluation: 3 } })
+    expect(draft.perCallUsd!.now).toBeCloseTo(expected.now, 12)
+    expect(draft.perCallUsd!.adapted).toBeCloseTo(expected.keep, 12)
+    expect(draft.perCallUsd!.adapted).toBe(draft.perCallUsd!.keep)
+  })
+
+  it('counts where it has won, and not where a lora competes or has', () => {
+    const settings = { ...input.settings, arms: ['label-head', 'model:small'] as const }
+    expect(draftOf({ ...input, settings }).otherModel).toBeNull()
+    const row = exampleApproved('a', { templateVersion: 'version-1' })
+    const arms = row.plan!.arms.with(row.verdict!.arm, arm)
+    const won = { ...row, plan: { ...row.plan!, arms } }
+    expect(draftOf({ ...input, settings, internalizations: [won] }).otherModel).toBe('small')
+    expect(draftOf({ ...input, internalizations: [row] }).otherModel).toBeNull()
+  })
+
+  it('has no known costs without a price', () => {
+    const settings = { ...input.settings, arms: ['model:unpriced'] as const }
+    expect(draftOf({ ...input, settings }).perCallUsd).toBeNull()
+  })
+
+  it('saves the difference of both prices', () => {
+    const both = { model: 'large', other: 'small' }
+    const saved = savedByOther([large, small], both, usageOf(1000, 10))
+    expect(saved).toBeCloseTo((1000 * 1.8 + 10 * 7.2) / 1e6, 12)
+    expect(savedByOther([large], both, usageOf(1000, 10))).toBeNull()
+    expect(savedByOther([large, small], both, null)).toBeNull()
   })
 })
 

@@ -11,7 +11,7 @@ import {
   encodeFieldModel,
   type FieldManifest,
 } from '../../adapters/onnx/encoder/fields/field-model-file.ts'
-import { decodeTensor, encodeHalves } from '../../adapters/onnx/model/tensor-types.ts'
+import { decodeTensor, encodeHalves } from '../../adapters/model/tensor-types.ts'
 import { directionsOf } from '../../src/core/learn/head/directions.ts'
 import { seededRandom } from '../../src/random.ts'
 

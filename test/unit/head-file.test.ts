@@ -1,11 +1,11 @@
 /** Label heads as bytes: what is written is read again. */
 import { describe, expect, it } from 'vitest'
-import { answerOf } from '../../adapters/contract/label-head/answer-head.ts'
+import { answerOf } from '../../adapters/host/label-head/answer-head.ts'
 import {
   decodeHead,
   encodeHead,
   type HeadManifest,
-} from '../../adapters/contract/label-head/head-file.ts'
+} from '../../adapters/host/label-head/head-file.ts'
 import { directionsOf } from '../../src/core/learn/head/directions.ts'
 import type { TextHead } from '../../src/core/learn/text-head.ts'
 

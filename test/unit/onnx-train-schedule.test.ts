@@ -1,11 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { adamWGroupsStep, adamWStep, createAdamW } from '../../adapters/onnx/gradient/adamw.ts'
-import { sharedPrefixTokens } from '../../adapters/onnx/train/rows.ts'
-import {
-  learningRateAt,
-  resolveHyperparameters,
-} from '../../adapters/onnx/train/hyperparameters.ts'
-import { epochBatches } from '../../adapters/onnx/gradient/epoch-batches.ts'
+import { sharedPrefixTokens } from '../../adapters/text/rows.ts'
+import { learningRateAt, resolveHyperparameters } from '../../adapters/lora/hyperparameters.ts'
+import { epochBatches } from '../../adapters/lora/epoch-batches.ts'
 import { groupByPrefix, splitByMemory } from '../../adapters/onnx/train/row-order.ts'
 import { prefixSpans, rowSpans, tokenBlocks } from '../../adapters/onnx/train/token-blocks.ts'
 import { randomRows, tinyConfig } from '../kit/model/tiny-training.ts'

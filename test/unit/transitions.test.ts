@@ -17,7 +17,7 @@ const STATES: InternalizationState[] = [
 ]
 
 const LEGAL = `
-candidate: training rejected failed
+candidate: training evaluating rejected failed
 training: training evaluating rejected failed
 evaluating: approval rejected failed
 approval: live rejected

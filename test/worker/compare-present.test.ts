@@ -8,6 +8,7 @@ import {
 import type { PartName } from '../../src/core/route/parts.ts'
 import type { Routed } from '../../src/core/gate/replacement.ts'
 import { adjustRoute, goLive } from '../../src/lifecycle/promote.ts'
+import { payAlways } from '../../src/worker/answers/proof-budget.ts'
 import { comparedPresent } from '../../src/worker/internalize/compare-present.ts'
 import { WAREHOUSE_ORDERS } from '../kit/records/paint-orders.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
@@ -46,6 +47,7 @@ const presentOf = async (
       plan: { ...row.plan!, successor: { of: row.id, why: 'new-traffic', since: 0, lora: null } },
       template,
       rows: [],
+      pay: payAlways,
     },
     verdict
   )

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { listen } from '../../adapters/contract/host.ts'
+import { listen } from '../../adapters/host/host.ts'
 import { freePort } from '../kit/process/free-port.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import type { Engine } from '../../src/engine/engine.ts'

@@ -12,7 +12,7 @@ import { exchangesByIds, usableRequests } from '../../src/worker/exchanges/excha
 import { createFollow } from '../../src/worker/move/follow.ts'
 import { measureMove, type Moved } from '../../src/worker/move/measure.ts'
 import { planMove } from '../../src/worker/move/plan.ts'
-import type { UpstreamAnswer } from '../../src/worker/replay.ts'
+import type { UpstreamAnswer } from '../../src/worker/deps.ts'
 import type { Worker } from '../../src/worker/worker.ts'
 import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach } from 'vitest'
-import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts'
+import { openEngineHost, type EngineHost } from '../../adapters/host/host.ts'
 import { createFakeBackend, type FakeBackendOptions } from '../../adapters/fake/backend.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
 import { parseConfig } from '../../src/config/config.ts'
@@ -113,10 +113,12 @@ export class WorkerHarness {
       economics: openEconomics(this.store, economicsSettings(CONFIG, []), now),
       terms: OWN_TERMS,
       replayUpstream: null,
+      askUpstream: null,
       readModelLists: null,
       webhook: null,
       costUsd: () => null,
       cacheRules: cacheRules([]),
+      priceOf: () => null,
       deprecatedOn: () => null,
       now,
       // the fake engine answers before any limit is reached

@@ -38,7 +38,7 @@ it('begins the template of the key that sent nearly all exchanges, and not the o
   expect(templateVersion).not.toBe(shared.version)
   expect((await harness.store.templates.get(templateVersion))!.caller).toBe('one')
   const own = (await harness.store.templates.get(templateVersion))!
-  const plan = await planInternalization(harness.deps(), harness.engine, own, {})
+  const plan = await planInternalization(harness.deps(), harness.engine, own, { id: 'new' })
   if ('refused' in plan) throw new Error(plan.refused)
   const numbers = plan.trainRecordIds.map((id) => Number(id.split('-')[1]))
   expect(Math.min(...numbers)).toBeGreaterThanOrEqual(5)
@@ -46,6 +46,6 @@ it('begins the template of the key that sent nearly all exchanges, and not the o
 
 it('says why a template for all keys is not trained on the exchanges of one', async () => {
   const { harness, shared } = await openOneKey()
-  const plan = await planInternalization(harness.deps(), harness.engine, shared, {})
+  const plan = await planInternalization(harness.deps(), harness.engine, shared, { id: 'new' })
   expect(plan).toMatchObject({ refused: expect.stringMatching(/one issued key/) as string })
 })

@@ -29,12 +29,10 @@ describe('a plan', () => {
   })
 
   const planned = (config: Partial<InternalizeOptions> = {}, successor?: Succession) =>
-    planInternalization(
-      harness.deps({}, config),
-      harness.engine,
-      template,
-      successor === undefined ? {} : { successor }
-    )
+    planInternalization(harness.deps({}, config), harness.engine, template, {
+      id: 'new',
+      ...(successor && { successor }),
+    })
 
   const planOf = async (...given: Parameters<typeof planned>): Promise<InternalizationPlan> => {
     const plan = await planned(...given)

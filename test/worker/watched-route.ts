@@ -1,6 +1,7 @@
 /** A live route with its worker, and a log to which audited requests are added. */
 import type { ArmFigures } from '../../src/core/gate/gate.ts'
 import {
+  winningLora,
   withheldBy,
   type Internalization,
   type InternalizationState,
@@ -35,7 +36,7 @@ export class Watched {
     this.harness = harness
     this.worker = worker
     this.id = live.id
-    this.lora = live.plan!.arms[live.verdict!.arm]!.results.at(-1)!.lora
+    this.lora = winningLora(live)!
     this.templateVersion = live.templateVersion
   }
 

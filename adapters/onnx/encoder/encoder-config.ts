@@ -5,8 +5,13 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../../src/errors.ts'
-import { positiveNumbersOf, readJson, readOptionalJson, type Json } from '../model/folder-files.ts'
-import type { ModelTensor } from '../model-tensors.ts'
+import {
+  positiveNumbersOf,
+  readJson,
+  readOptionalJson,
+  type Json,
+} from '../../model/folder-files.ts'
+import type { ModelTensor } from '../../model/model-tensors.ts'
 
 export interface EncoderConfig {
   vocabSize: number

@@ -4,7 +4,7 @@
  */
 import { GraphWeights } from '../generate/graph-weights.ts'
 import { GraphBuilder } from '../graph.ts'
-import type { WeightSource } from '../llama-config.ts'
+import type { WeightSource } from '../../model/llama-config.ts'
 import { layerName, type EncoderConfig } from './encoder-config.ts'
 
 interface Parts {

@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Tokenizer } from '@huggingface/tokenizers'
 import { AppError, toAppError } from '../../../src/errors.ts'
-import { readJson, readOptionalJson, type Json } from '../model/folder-files.ts'
+import { readJson, readOptionalJson, type Json } from '../../model/folder-files.ts'
 
 export interface EncoderTokenizer {
   /** Ids with the tokens that mark beginning and end; the text is not cut. */

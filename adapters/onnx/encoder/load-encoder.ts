@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { AppError } from '../../../src/errors.ts'
-import type { WeightSource } from '../llama-config.ts'
-import { openWeights } from '../model/folder-files.ts'
-import { createWeightSource, hashTensors, type StoredTensor } from '../model/weight-file.ts'
-import { elements } from '../model-tensors.ts'
-import { BLOCK, quantize } from '../quantize.ts'
+import type { WeightSource } from '../../model/llama-config.ts'
+import { openWeights } from '../../model/folder-files.ts'
+import { createWeightSource, hashTensors, type StoredTensor } from '../../model/weight-file.ts'
+import { elements } from '../../model/model-tensors.ts'
+import { BLOCK, quantize } from '../../model/quantize.ts'
 import { encoderTensors, readEncoderConfig, type EncoderConfig } from './encoder-config.ts'
 import { readEncoderTokenizer, type EncoderTokenizer } from './encoder-tokenizer.ts'
 
@@ -56,7 +56,11 @@ const fingerprintOf = (
   hash.update(`${precision}\n`)
   hash.update(JSON.stringify(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1))))
   hash.update(tokenizer.identity)
-  hashTensors(hash, encoderTensors(config), tensors)
+  hashTensors(
+    hash,
+    encoderTensors(config).map(({ name }) => name),
+    tensors
+  )
   return `fp_${hash.digest('hex').slice(0, 20)}`
 }
 

@@ -1,7 +1,7 @@
 /** A sentence encoder in onnxruntime: texts to vectors, in batches of bounded memory. */
 import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../../../src/errors.ts'
-import type { Encoded, SentenceEncoder } from '../../contract/label-head/sentence-encoder.ts'
+import type { Encoded, SentenceEncoder } from '../../host/label-head/sentence-encoder.ts'
 import { buildEncoderGraph } from './encoder-graph.ts'
 import { loadEncoder, type EncoderPrecision, type LoadedEncoder } from './load-encoder.ts'
 

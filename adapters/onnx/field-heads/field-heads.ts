@@ -5,9 +5,9 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
-import { openFolder } from '../../contract/disk.ts'
-import type { Log } from '../../contract/log.ts'
-import { addHeads, ModelRecords, type ModelRecord } from '../../contract/model-records.ts'
+import { openFolder } from '../../host/disk.ts'
+import type { Log } from '../../host/log.ts'
+import { addHeads, ModelRecords, type ModelRecord } from '../../host/model-records.ts'
 import type { FieldEncoder } from '../encoder/fields/field-encoder.ts'
 import { FieldModel } from '../encoder/fields/field-model.ts'
 import {

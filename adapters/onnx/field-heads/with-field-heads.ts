@@ -10,9 +10,9 @@ import type {
   TrainHooks,
   TrainInput,
   TrainResult,
-} from '../../contract/backend.ts'
-import { cutAtStop } from '../../contract/cut-at-stop.ts'
-import { headModels } from '../../contract/model-records.ts'
+} from '../../host/backend.ts'
+import { cutAtStop } from '../../host/cut-at-stop.ts'
+import { headModels } from '../../host/model-records.ts'
 import { fieldAnswer, type FieldAnswer } from './field-answer.ts'
 import type { FieldHead, FieldHeads } from './field-heads.ts'
 import { requestSources } from '../../../src/core/answer/request-sources.ts'

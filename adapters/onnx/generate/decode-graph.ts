@@ -3,8 +3,8 @@
  * past in a cache that the caller owns, log-probabilities only at the requested places.
  */
 import { GraphBuilder } from '../graph.ts'
-import { linearShape, moduleName } from '../llama-config.ts'
-import type { LinearLayer, LlamaConfig, WeightSource } from '../llama-config.ts'
+import { linearShape, moduleName } from '../../model/llama-config.ts'
+import type { LinearLayer, LlamaConfig, WeightSource } from '../../model/llama-config.ts'
 import { GraphAttention } from './graph-attention.ts'
 import { GraphWeights } from './graph-weights.ts'
 

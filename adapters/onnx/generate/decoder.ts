@@ -3,12 +3,12 @@
  */
 import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../../../src/errors.ts'
-import type { LlamaConfig, WeightSource } from '../llama-config.ts'
+import type { LlamaConfig, WeightSource } from '../../model/llama-config.ts'
 import { buildDecodeGraph } from './decode-graph.ts'
 import type { CacheTensors } from './kv-cache.ts'
 import { loraMasks } from './fused-lora.ts'
 import type { LoraFeeds } from './fused-lora.ts'
-import type { TokenChoice } from './sampler.ts'
+import type { TokenChoice } from '../../text/tokens.ts'
 
 export interface DecodeStep {
   /** the new tokens, the same number in every row */

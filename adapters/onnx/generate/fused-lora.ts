@@ -4,7 +4,7 @@
  */
 import { Tensor } from 'onnxruntime-node'
 import { AppError } from '../../../src/errors.ts'
-import { moduleName, type LlamaConfig } from '../llama-config.ts'
+import { moduleName, type LlamaConfig } from '../../model/llama-config.ts'
 import { groupShape, LINEAR_GROUPS, loraInput, maskInput } from './decode-graph.ts'
 import type { LinearGroup } from './decode-graph.ts'
 

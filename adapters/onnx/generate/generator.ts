@@ -3,7 +3,8 @@
  * `text.ts` makes text of them.
  */
 import { AppError } from '../../../src/errors.ts'
-import type { LlamaConfig, WeightSource } from '../llama-config.ts'
+import type { TokenGenerator } from '../../text/tokens.ts'
+import type { LlamaConfig, WeightSource } from '../../model/llama-config.ts'
 import { Batcher } from './batcher.ts'
 import { createDecoder } from './decoder.ts'
 import { cacheBytesPerToken, KvCache } from './kv-cache.ts'
@@ -11,7 +12,7 @@ import { LoraPool } from './lora-pool.ts'
 import type { LoraMatrices } from './fused-lora.ts'
 import { PrefixCache } from './prefix-cache.ts'
 import { GenerationRow, ScoreRow } from './row.ts'
-import type { GeneratedToken, GenerationEnd, GenerationRequest, Row } from './row.ts'
+import type { Row } from './row.ts'
 
 const MEBIBYTE = 2 ** 20
 
@@ -34,17 +35,7 @@ export interface GeneratorOptions {
   maxPrefixBytes?: number
 }
 
-export interface Generator {
-  /** tokens that prompt and completion may have together */
-  readonly maxPositions: number
-  /**
-   * Aborting the signal, or leaving the loop, frees the row before the next step.
-   * @throws AppError `context-length-exceeded`, `overloaded`, `client-closed`, errors of `loadLora`
-   */
-  generate(
-    request: GenerationRequest,
-    signal: AbortSignal
-  ): AsyncGenerator<GeneratedToken, GenerationEnd, undefined>
+export interface Generator extends TokenGenerator {
   /**
    * Log-probabilities of `ids[from]` and all later tokens, each given the tokens before it.
    * @param options.from at least 1

@@ -4,7 +4,7 @@
  * place, but onnxruntime-node copies every output, here the whole cache at every step.)
  */
 import type { GraphBuilder } from '../graph.ts'
-import type { LlamaConfig } from '../llama-config.ts'
+import type { LlamaConfig } from '../../model/llama-config.ts'
 
 /** Added to masked scores; finite, so that a difference of two of them is not NaN. */
 const MASKED = -1e9

@@ -7,7 +7,7 @@
  * so it stays close to the longest row.
  */
 import { Tensor } from 'onnxruntime-node'
-import type { LlamaConfig } from '../llama-config.ts'
+import type { LlamaConfig } from '../../model/llama-config.ts'
 
 /** Capacity grows by so many tokens. Each growth moves the cache; each unused token costs time. */
 const CAPACITY_STEP = 64

@@ -3,7 +3,7 @@
  * that a joining row costs a copy of one lora, not of all. Empty slots are masked.
  */
 import type { Tensor } from 'onnxruntime-node'
-import type { LlamaConfig } from '../llama-config.ts'
+import type { LlamaConfig } from '../../model/llama-config.ts'
 import { bytesOf, emptyPairs, pairFeeds } from './fused-lora.ts'
 import type { FusedLora, FusedPair, LoraFeeds } from './fused-lora.ts'
 

@@ -7,7 +7,7 @@
  */
 import type { Tensor } from 'onnxruntime-node'
 import { AppError } from '../../../src/errors.ts'
-import type { LlamaConfig } from '../llama-config.ts'
+import type { LlamaConfig } from '../../model/llama-config.ts'
 import { fuseLora, pairFeeds } from './fused-lora.ts'
 import type { FusedLora, LoraFeeds, LoraMatrices } from './fused-lora.ts'
 import { LoraMixture } from './lora-mixture.ts'

@@ -1,38 +1,9 @@
 /**
  * One request in the batch: its tokens, its state and its reader.
  */
-import type { Constraint } from './constraint/constraint.ts'
+import type { GenerationEnd, GenerationRequest, SampledToken } from '../../text/tokens.ts'
 import type { Prediction } from './decoder.ts'
 import { Sampler } from './sampler.ts'
-import type { SampledToken, SamplingOptions } from './sampler.ts'
-
-export interface GenerationRequest {
-  promptIds: readonly number[]
-  /** the lora's id, null for the base model */
-  lora: string | null
-  /** tokens to generate at most, the end token included */
-  maxTokens: number
-  sampling: SamplingOptions
-  /** alternatives reported with each token */
-  topLogprobs: number
-  constraint: Constraint | null
-  /** tokens that end the generation */
-  endIds: readonly number[]
-  /** false computes the whole prompt and keeps none of it */
-  usePrefixCache: boolean
-  /** Called with every token in the step that made it; true ends the generation. */
-  endsWith?(token: SampledToken): boolean
-}
-
-export type GeneratedToken = SampledToken
-
-export interface GenerationEnd {
-  finishReason: 'stop' | 'length'
-  promptTokens: number
-  /** tokens of the prompt that came out of the prefix cache */
-  cachedTokens: number
-  completionTokens: number
-}
 
 /** A row for the batch. */
 export interface Row {
@@ -93,7 +64,7 @@ export class GenerationRow implements Row {
   length = 0
   private readonly request: GenerationRequest
   private readonly sampler: Sampler
-  private readonly channel = new Channel<GeneratedToken, GenerationEnd>()
+  private readonly channel = new Channel<SampledToken, GenerationEnd>()
   private cachedTokens = 0
   private completionTokens = 0
 
@@ -111,7 +82,7 @@ export class GenerationRow implements Row {
     return this.ids.length - 1
   }
 
-  tokens(): AsyncGenerator<GeneratedToken, GenerationEnd, undefined> {
+  tokens(): AsyncGenerator<SampledToken, GenerationEnd, undefined> {
     return this.channel.read()
   }
 

@@ -2,27 +2,8 @@
  * Chooses the next token from a row of log-probabilities.
  */
 import { seededRandom } from '../../../src/random.ts'
-import type { Constraint } from './constraint/constraint.ts'
-
-export interface SamplingOptions {
-  /** 0 takes the most probable token */
-  temperature: number
-  /** nucleus: the smallest set of tokens with at least this probability; 1 takes all */
-  topP: number
-  /** the same seed gives the same tokens */
-  seed: number
-}
-
-export interface TokenChoice {
-  tokenId: number
-  /** nats, at temperature 1 and before top-p; under a list of candidates, among these */
-  logprob: number
-}
-
-export interface SampledToken extends TokenChoice {
-  /** the most probable tokens, best first */
-  top: TokenChoice[]
-}
+import type { Constraint } from '../../text/constraint/constraint.ts'
+import type { SampledToken, SamplingOptions } from '../../text/tokens.ts'
 
 interface Candidates {
   ids: ArrayLike<number>

@@ -10,7 +10,7 @@
  * Tiles pick from them by row number, which moves between the ragged list and the padded
  * batch, and between token-major and head-major order, in one gather.
  */
-import type { LlamaConfig } from '../llama-config.ts'
+import type { LlamaConfig } from '../../model/llama-config.ts'
 import type { GraphOps } from '../gradient/graph-ops.ts'
 
 export interface Tile {

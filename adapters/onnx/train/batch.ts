@@ -3,9 +3,9 @@
  * tokens without padding. Knows nothing of tokenizers or of onnxruntime.
  */
 import type { PackedInput } from '../gradient/packed-input.ts'
-import type { LlamaConfig } from '../llama-config.ts'
+import type { LlamaConfig } from '../../model/llama-config.ts'
 import { causalMask } from './attention.ts'
-import { targetWidth, totalLabelWeight, type TokenizedRow } from './rows.ts'
+import { targetWidth, totalLabelWeight, type TokenizedRow } from '../../text/rows.ts'
 import {
   headRows,
   prefixSpans,

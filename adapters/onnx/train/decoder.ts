@@ -3,7 +3,7 @@
  * scale · (x Aᵀ) Bᵀ: onnxruntime packs a constant W once, but would pack a merged W in every step.
  * Layers with the same input share one product with A, because reading x costs more than the product.
  */
-import { moduleName, type LinearLayer, type LlamaConfig } from '../llama-config.ts'
+import { moduleName, type LinearLayer, type LlamaConfig } from '../../model/llama-config.ts'
 import type { Attention, AttentionState } from './attention.ts'
 import type { GraphOps, Norm, RotaryTables } from '../gradient/graph-ops.ts'
 

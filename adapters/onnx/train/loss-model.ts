@@ -9,8 +9,8 @@ import {
   sharedPrefixTokens,
   type SoftTargets,
   type TokenizedRow,
-} from './rows.ts'
-import type { LoraLayout } from './lora-layout.ts'
+} from '../../text/rows.ts'
+import type { LoraLayout } from '../../lora/lora-layout.ts'
 import { groupByPrefix, splitByMemory } from './row-order.ts'
 import { trustedTargets } from './teacher-targets.ts'
 import { worthwhilePrefix } from './token-blocks.ts'

@@ -1,6 +1,6 @@
 /** Rows by the beginnings that they share, and the size of a batch that fits in memory. Pure. */
-import type { LlamaConfig } from '../llama-config.ts'
-import { rowLength, sharedPrefixTokens, targetWidth, type TokenizedRow } from './rows.ts'
+import type { LlamaConfig } from '../../model/llama-config.ts'
+import { rowLength, sharedPrefixTokens, targetWidth, type TokenizedRow } from '../../text/rows.ts'
 import type { TokenBlocks } from './token-blocks.ts'
 
 const FLOAT_BYTES = 4

@@ -1,5 +1,5 @@
 /** Chooses the teacher's probabilities that a lora is trained on. Pure. */
-import type { SoftTargets } from './rows.ts'
+import type { SoftTargets } from '../../text/rows.ts'
 
 /** Share of the most probable token's probability below which the teacher would not write a token. */
 const LEAST_SHARE = 0.9

@@ -8,16 +8,16 @@
  */
 import { AppError } from '../../../src/errors.ts'
 import type { TrainingMetrics } from '../../../src/openai/fine-tuning.ts'
-import type { TrainHooks } from '../../contract/backend.ts'
+import type { TrainHooks } from '../../host/backend.ts'
 import { adamWStep, type AdamWState } from '../gradient/adamw.ts'
 import { packBatch } from './batch.ts'
-import { totalLabelWeight, type TokenizedRow } from './rows.ts'
+import { totalLabelWeight, type TokenizedRow } from '../../text/rows.ts'
 import { saveCheckpoint, type Checkpoint } from '../gradient/checkpoint.ts'
 import { metricsOf, tokensPerSecond } from '../gradient/job-metrics.ts'
-import { learningRateAt, type ResolvedHyperparameters } from './hyperparameters.ts'
-import type { LoraLayout } from './lora-layout.ts'
+import { learningRateAt, type ResolvedHyperparameters } from '../../lora/hyperparameters.ts'
+import type { LoraLayout } from '../../lora/lora-layout.ts'
 import { LossModel } from './loss-model.ts'
-import { epochBatches } from '../gradient/epoch-batches.ts'
+import { epochBatches } from '../../lora/epoch-batches.ts'
 import { splitByMemory } from './row-order.ts'
 import {
   initialState,

@@ -4,12 +4,12 @@
  * `batch.ts` makes its inputs.
  */
 import { GraphBuilder, type ExternalData, type TensorData } from '../graph.ts'
-import type { LlamaConfig } from '../llama-config.ts'
+import type { LlamaConfig } from '../../model/llama-config.ts'
 import { Attention, causalMask, type AttentionPlan, type Tile } from './attention.ts'
 import { DecoderLayer, type DecoderContext, type LoraGradients } from './decoder.ts'
-import { modelTensors } from '../model-tensors.ts'
+import { modelTensors } from '../../model/model-tensors.ts'
 import { GraphOps, type FloatType } from '../gradient/graph-ops.ts'
-import type { LoraLayout } from './lora-layout.ts'
+import type { LoraLayout } from '../../lora/lora-layout.ts'
 import { headRows, prefixSpans, range, type Span } from './token-blocks.ts'
 
 export interface TrainingGraphOptions {

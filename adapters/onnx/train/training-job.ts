@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import { AppError } from '../../../src/errors.ts'
 import type { Hyperparameters } from '../../../src/openai/fine-tuning.ts'
-import type { TrainHooks } from '../../contract/backend.ts'
+import type { TrainHooks } from '../../host/backend.ts'
 import { createAdamW, type AdamWState } from '../gradient/adamw.ts'
 import {
   checkRows,
@@ -13,14 +13,15 @@ import {
   sharedPrefixTokens,
   totalLabelWeight,
   type TokenizedRow,
-} from './rows.ts'
+} from '../../text/rows.ts'
 import { loadCheckpoint, type Checkpoint } from '../gradient/checkpoint.ts'
 import { newCounters } from '../gradient/job-metrics.ts'
-import { resolveHyperparameters, type ResolvedHyperparameters } from './hyperparameters.ts'
-import { createLoraLayout, initLora, type LoraLayout } from './lora-layout.ts'
+import { resolveHyperparameters, type ResolvedHyperparameters } from '../../lora/hyperparameters.ts'
+import { createLoraLayout, initLora, type LoraLayout } from '../../lora/lora-layout.ts'
 import { tokenBlocks, worthwhilePrefix, type TokenBlocks } from './token-blocks.ts'
-import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
-import { parameterCount } from '../model-tensors.ts'
+import { startSeed, validationSample } from '../../lora/schedule.ts'
+import { seededRandom } from '../../../src/random.ts'
+import { parameterCount } from '../../model/model-tensors.ts'
 import type { FrozenModel } from './weights-file.ts'
 
 export interface TrainLoraInput {
@@ -46,7 +47,6 @@ export interface TrainLoraOptions {
 
 const DEFAULT_CHECKPOINT_SECONDS = 60
 const DEFAULT_MAX_BYTES = 3.5 * 2 ** 30
-const MAX_VALIDATION_ROWS = 256
 
 /** Values that do not change during a job. */
 export interface Job {
@@ -96,10 +96,7 @@ export const prepareJob = (
     identity: identify(input, hyperparameters, dataHash),
     blocks: tokenBlocks(prefixTokens, Math.max(...lengths)),
     lengths,
-    validationRows: shuffle([...input.validationRows], seededRandom(deriveSeed(seed, -2))).slice(
-      0,
-      MAX_VALIDATION_ROWS
-    ),
+    validationRows: validationSample(input.validationRows, seed),
   }
 }
 
@@ -130,7 +127,7 @@ export const initialState = async (job: Job): Promise<Checkpoint> => {
   const optimizer = start?.optimizer
   return {
     counters: { ...newCounters(), validations: 0 },
-    theta: start?.theta.slice() ?? initLora(layout, seededRandom(deriveSeed(seed, -1))),
+    theta: start?.theta.slice() ?? initLora(layout, seededRandom(startSeed(seed))),
     optimizer: optimizer
       ? { step: optimizer.step, m: optimizer.m.slice(), v: optimizer.v.slice() }
       : createAdamW(layout.length),

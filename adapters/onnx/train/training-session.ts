@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { tensorOf } from '../gradient/packed-input.ts'
 import type { PackedBatch } from './batch.ts'
-import type { LoraLayout } from './lora-layout.ts'
+import type { LoraLayout } from '../../lora/lora-layout.ts'
 import { buildTrainingGraph } from './training-graph.ts'
 import type { FrozenModel } from './weights-file.ts'
 

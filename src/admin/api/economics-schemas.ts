@@ -83,6 +83,12 @@ export const economicsSchema = z
       .describe('true if the removed prompt contributes less than a fifth of the savings'),
     price,
     adaptedPrice: price,
+    otherModel: z
+      .string()
+      .nullable()
+      .describe(
+        'model of the upstreams that answers with the whole prompt; null: one of the engine'
+      ),
     traffic: z
       .object({
         calls: z.number().describe('calls in the part of the log that was examined'),

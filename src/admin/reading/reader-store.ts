@@ -32,13 +32,21 @@ import type {
   TemplateStore,
 } from '../../store/store.ts'
 import { RETIREMENTS } from '../../savings/announced-retirements.ts'
+import { MODEL_PROOF } from '../../savings/model-proof.ts'
 
 const NO_RIGHT = 'ADMIN_READ_TOKEN may not read request texts or make decisions: use ADMIN_TOKEN'
 
 const refused = (): Promise<never> => Promise.reject(new AppError('forbidden', NO_RIGHT))
 
 /** Snapshots of figures; others have samples of texts. */
-const FIGURES = [progressSnapshot(''), 'rollout:', 'learning-curve:', 'forget:', RETIREMENTS]
+const FIGURES = [
+  progressSnapshot(''),
+  'rollout:',
+  'learning-curve:',
+  'forget:',
+  MODEL_PROOF,
+  RETIREMENTS,
+]
 
 const DECISION = 'decision:'
 

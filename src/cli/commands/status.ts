@@ -67,10 +67,11 @@ const collect = async (
       economics: assessed.get(template.version)!,
       internalizations: internalizations
         .filter((row) => row.templateVersion === template.version)
-        .map(({ id, state, verdict }) => ({
+        .map(({ id, state, verdict, plan }) => ({
           id,
           state,
           verdict,
+          modelsLeftOut: plan?.population.modelsLeftOut ?? [],
           rollout: rollouts.get(id) ?? null,
         })),
       route: routes.find((route) => route.template.version === template.version) ?? null,
@@ -121,7 +122,8 @@ const templatesText = ({ templates }: Collected, titles: Titles): string => {
 const remarksOf = ({ version, internalizations }: CollectedTemplate, titles: Titles): string[] => {
   const [id, title] = [titles.id(version), titles.title(version)]
   const newest = internalizations.at(-1)
-  return internalizations
+  const leftOut = (newest?.modelsLeftOut ?? []).map((why) => `${title}: ${visibleName(why)}`)
+  const remarks = internalizations
     .filter((row) => row === newest || row.state.name === 'live')
     .flatMap(({ state, rollout }) => {
       if (state.name === 'approval')
@@ -131,6 +133,7 @@ const remarksOf = ({ version, internalizations }: CollectedTemplate, titles: Tit
       const command = rollout?.progress?.mayStep ? `: promptintern promote ${id}` : ''
       return isInTable ? [] : [`${title} ${text}${command}`]
     })
+  return [...remarks, ...leftOut]
 }
 
 const retirementLine = (retirement: Retirement): string =>

@@ -45,12 +45,13 @@ export type AnswerFault =
 /**
  * Checks the end of a generation.
  * @param finishReason null where the stream was cut off
- * @param tokens number of tokens with a log-probability: with 0 every answer would look sure
+ * @param tokens number of tokens with a log-probability: with 0 every answer would look sure; null where all answers
+ * have one confidence
  * @returns the fault, or null
  */
 export const endingFault = (
   finishReason: FinishReason | null,
-  tokens: number
+  tokens: number | null
 ): AnswerFault | null => {
   if (finishReason === 'length') return 'length'
   if (finishReason !== 'stop') return 'engine-error'

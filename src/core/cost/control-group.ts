@@ -34,8 +34,11 @@ export interface ControlComparison {
 export interface CallPrices {
   /** of all models */
   prices: readonly Price[]
-  /** of the engine's base model; null: it has no price per token, and the engine is paid by the hour */
-  adaptedPrice: Price | null
+  /**
+   * Of the engine's base model, or of the other model that answers; null: it has no price per token, and the engine is
+   * paid by the hour
+   */
+  adaptedPrice: Price | null | 'unknown'
 }
 
 interface Measured {
@@ -70,6 +73,7 @@ const weightedUsd = (groups: readonly GroupFigures[]): number | null => {
 /** A lora's answer costs nothing where the engine is paid by the hour. */
 const answerCost = ({ usage }: RoutedCall, { adaptedPrice }: CallPrices): number | null => {
   if (adaptedPrice === null) return 0
+  if (adaptedPrice === 'unknown') return null
   return usage && requestCost(adaptedPrice, usage)
 }
 

@@ -28,7 +28,7 @@ export interface CallCosts {
   now: number
   /** the adapted model with the whole prompt and its own caching */
   keep: number
-  /** the adapted model without it */
+  /** the adapted model without it, or with it where the prompt is not removed */
   adapted: number
 }
 
@@ -56,13 +56,21 @@ export interface Prices {
   upstream: Price
   /** null: the adapted model runs on hardware paid by the hour, where a token has no price */
   adapted: Price | null
+  /** another model of the upstream answers, which reads the whole prompt */
+  readsPrompt?: boolean
 }
 
-export const callCosts = (call: CallShape, { upstream, adapted }: Prices): CallCosts => ({
-  now: costWithPrompt(call, upstream),
-  keep: adapted === null ? 0 : costWithPrompt(call, adapted),
-  adapted: adapted === null ? 0 : costWithoutPrompt(call, adapted),
-})
+export const callCosts = (
+  call: CallShape,
+  { upstream, adapted, readsPrompt = false }: Prices
+): CallCosts => {
+  const costOf = readsPrompt ? costWithPrompt : costWithoutPrompt
+  return {
+    now: costWithPrompt(call, upstream),
+    keep: adapted === null ? 0 : costWithPrompt(call, adapted),
+    adapted: adapted === null ? 0 : costOf(call, adapted),
+  }
+}
 
 /** Calls in some period, or shares of them. */
 export interface Volume {

@@ -226,6 +226,19 @@ export const costUsd = (
 }
 
 /**
+ * US dollars that an answer of another model of the upstream has saved, with as many tokens; null without a price of
+ * both, and without usage.
+ */
+export const savedByOther = (
+  prices: readonly Price[],
+  { model, other }: { model: string; other: string },
+  usage: Usage | null
+): number | null => {
+  const [before, now] = [costUsd(prices, model, usage), costUsd(prices, other, usage)]
+  return before === null || now === null ? null : before - now
+}
+
+/**
  * US dollars that the caller did not pay the upstream for one answer; null without a price of the model.
  * The removed prompt counts at the cached-input price, because a caller with a warm cache pays that for a
  * recurring prompt. Without usage of the engine, only the removed prompt is credited.

@@ -13,7 +13,8 @@ import {
   type Coverage,
   type Forecast,
 } from './economics.ts'
-import type { Internalization } from '../internalization/internalization.ts'
+import { winningArm, type Internalization } from '../internalization/internalization.ts'
+import { modelOfArm, type ArmName } from '../learn/schedule.ts'
 import { priceAt } from './price-tiers.ts'
 import { findPrice, type Price } from './prices.ts'
 import type { AskedCalls, TemplateTraffic, TrafficWindow } from './template-traffic.ts'
@@ -30,6 +31,10 @@ export interface EconomicsSettings {
   trainSeconds: number | null
   /** requests that an evaluation sends to the upstream again */
   upstreamReplays: number
+  /** that may compete, to tell what a template without a proof would be answered by; empty: a model of the engine */
+  arms: readonly ArmName[]
+  /** US dollars that the answers of other models may cost an internalization; null: none are bought */
+  modelProofUsd: number | null
 }
 
 /** Of one call. */
@@ -52,6 +57,8 @@ export interface Draft {
   price: Price | null
   /** null: the hardware of the adapted model is paid by the hour */
   adaptedPrice: Price | null
+  /** of the upstreams that answers with the whole prompt; null: a model of the engine does without it */
+  otherModel: string | null
   traffic: (TrafficWindow & Pick<TemplateTraffic, 'callsPerMonth' | 'asked'>) | null
   /** the newest answers are free text without a form, which no route may give */
   isFreeText: boolean
@@ -121,8 +128,20 @@ export interface DraftInput {
   traffic: TemplateTraffic | null
   /** of all templates, oldest first */
   internalizations: readonly Internalization[]
+  /** of the engine's base model */
   adaptedPrice: Price | null
   settings: EconomicsSettings
+}
+
+/** The other model that answers a template, or that would: none where an engine's model may. */
+const otherModelOf = ({ template, internalizations, settings }: DraftInput): string | null => {
+  const own = internalizations.filter((row) => row.templateVersion === template.version)
+  const proven = own.findLast(({ verdict }) => verdict?.verdict === 'promote')
+  if (proven !== undefined) return winningArm(proven)?.model?.name ?? null
+  const models = settings.arms.flatMap((arm) => modelOfArm(arm) ?? [])
+  if (models.length < settings.arms.length) return null
+  const inputUsd = (name: string): number => findPrice(settings.prices, name)?.input ?? Infinity
+  return models.toSorted((a, b) => inputUsd(a) - inputUsd(b))[0] ?? null
 }
 
 /** In the last stage, whatever the present one draws. @returns null where too few were asked for */
@@ -152,17 +171,26 @@ const coverageOf = ({ template, traffic, internalizations, settings }: DraftInpu
 }
 
 export const draftOf = (input: DraftInput): Draft => {
-  const { template, traffic, settings, adaptedPrice } = input
+  const { template, traffic, settings } = input
   const call = callFigures(traffic)
-  const standard = findPrice(settings.prices, template.model)
   const tier = traffic?.upstream?.serviceTier ?? null
-  const price = standard && priceAt(standard, call?.promptTokens ?? 0, tier)
-  const costs = price && call && callCosts(call, { upstream: price, adapted: adaptedPrice })
+  const priceOf = (model: string): Price | null => {
+    const standard = findPrice(settings.prices, model)
+    return standard && priceAt(standard, call?.promptTokens ?? 0, tier)
+  }
+  const price = priceOf(template.model)
+  const otherModel = otherModelOf(input)
+  const adapted = otherModel === null ? input.adaptedPrice : priceOf(otherModel)
+  const readsPrompt = otherModel !== null
+  const isPriced = !readsPrompt || adapted !== null
+  const costs =
+    isPriced && price && call && callCosts(call, { upstream: price, adapted, readsPrompt })
   const coverage = coverageOf(input)
   const seconds = trainingSeconds(input)
   return {
     price,
-    adaptedPrice,
+    adaptedPrice: adapted,
+    otherModel,
     traffic: traffic && {
       ...traffic.window,
       callsPerMonth: traffic.callsPerMonth,
@@ -170,11 +198,13 @@ export const draftOf = (input: DraftInput): Draft => {
     },
     isFreeText: traffic?.isFreeText ?? false,
     call,
-    perCallUsd: costs && { ...costs, internalized: internalizedCost(costs, coverage) },
+    perCallUsd: costs ? { ...costs, internalized: internalizedCost(costs, coverage) } : null,
     coverage,
     onceUsd: {
       training: seconds === null ? null : engineHoursUsd(seconds / 3600, settings),
-      evaluation: settings.upstreamReplays * (costs?.now ?? 0),
+      evaluation:
+        settings.upstreamReplays * (costs ? costs.now : 0) +
+        (readsPrompt ? (settings.modelProofUsd ?? 0) : 0),
     },
   }
 }
@@ -189,10 +219,11 @@ export const savedPerMonth = ({ perCallUsd, traffic, coverage }: Draft): number 
 
 /** @param share of the prompt tokens that the cache serves, 0 to 1 @param written null: like the call */
 export const withCacheHits = (draft: Draft, share: number, written: number | null): Draft => {
-  const { call, price, adaptedPrice, coverage } = draft
-  if (call === null || price === null) return draft
+  const { call, price, adaptedPrice, otherModel, perCallUsd, coverage } = draft
+  if (call === null || price === null || perCallUsd === null) return draft
   const changed = { ...call, cacheHitShare: Math.min(1, share), cacheWriteShare: written }
-  const costs = callCosts(changed, { upstream: price, adapted: adaptedPrice })
+  const readsPrompt = otherModel !== null
+  const costs = callCosts(changed, { upstream: price, adapted: adaptedPrice, readsPrompt })
   return {
     ...draft,
     call: changed,
@@ -214,23 +245,27 @@ const FREE_TEXT: Forecast = {
   verdict: 'does-not-pay',
 }
 
-const whyUnknown = (model: string, { price }: Draft): string =>
-  price === null
-    ? `no price of ${model} is known: add it to PRICES_FILE`
+const whyUnknown = (model: string, { price, otherModel, adaptedPrice }: Draft): string =>
+  price === null || (otherModel !== null && adaptedPrice === null)
+    ? `no price of ${price === null ? model : otherModel} is known: add it to PRICES_FILE`
     : 'the log has no call of this template with text and token counts'
 
 const remarksOf = (draft: Draft, { isModelAlone }: Forecast, isEngineFree: boolean): string[] => {
-  const { call, onceUsd, adaptedPrice, price } = draft
+  const { call, onceUsd, adaptedPrice, otherModel, price } = draft
   if (call === null || price === null) return []
+  const isOfEngine = otherModel === null
   return [
     isModelAlone &&
+      isOfEngine &&
       (adaptedPrice === null
         ? 'all savings come from the change of model: on hardware paid by the hour, removing tokens saves no money'
         : 'less than a fifth of the savings come from removing the prompt: the smaller model with the whole prompt would save nearly as much, if its answers are as good'),
     call.countedBy === 'estimate' && 'the upstream counted no tokens; they are estimated',
     !call.cacheIsMeasured && 'the upstream does not report cached tokens; a warm cache is assumed',
-    isEngineFree && 'ENGINE_USD_PER_HOUR is not set, so the engine counts as 0',
-    onceUsd.training === null && 'the duration of training is not known, so it counts as 0',
+    isOfEngine && isEngineFree && 'ENGINE_USD_PER_HOUR is not set, so the engine counts as 0',
+    isOfEngine &&
+      onceUsd.training === null &&
+      'the duration of training is not known, so it counts as 0',
   ].filter((remark) => remark !== false)
 }
 
@@ -240,7 +275,7 @@ interface EconomicsContext {
   engineUsd: number
   /** of the prompt tokens, what mends would add to those that are read from the provider's cache; 0 to 1 */
   mendedShare: number
-  settings: EconomicsSettings
+  settings: Pick<EconomicsSettings, 'engineUsdPerHour'>
 }
 
 const forecastOf = (

@@ -11,6 +11,7 @@ import type { Verdict } from '../gate/gate.ts'
 import type { Outcome } from '../answer/outcome.ts'
 import { isSamePart, type RoutePart } from '../route/parts.ts'
 import type { ProvenKinds } from '../route/request-kind.ts'
+import type { OtherModel } from '../route/route.ts'
 import type { Border } from '../rollout/border.ts'
 import type { WithheldPart } from '../rollout/withheld.ts'
 import type { Baseline } from '../rollout/indicators.ts'
@@ -103,6 +104,11 @@ export interface StageResult {
 
 export interface Arm {
   name: ArmName
+  /** that answers; absent: a lora or a head that is trained does */
+  model?: OtherModel & {
+    /** of its answers in this internalization, in place of a lora's */
+    id: string
+  }
   /** that its head is trained on; absent: its lora is trained on the base model */
   encoder?: string
   stages: StagePlan[]
@@ -115,9 +121,33 @@ export const lorasOf = ({ plan }: Internalization): string[] => [
   ...new Set(plan?.arms.flatMap(({ results }) => results.map(({ lora }) => lora))),
 ]
 
-/** The last lora of the arm that won; null before a verdict. */
-export const winningLora = ({ plan, verdict }: Internalization): string | null =>
-  (verdict && plan?.arms[verdict.arm]?.results.at(-1)?.lora) ?? null
+/** What answers for the arm: its last lora, or the id of its model. Null before its training has ended. */
+export const loraOfArm = ({ model, results }: Arm): string | null =>
+  model?.id ?? results.at(-1)?.lora ?? null
+
+export const winningArm = ({
+  plan,
+  verdict,
+}: Pick<Internalization, 'plan' | 'verdict'>): Arm | null =>
+  (verdict && plan?.arms[verdict.arm]) ?? null
+
+/** The last lora of the arm that won, or the id of its model; null before a verdict. */
+export const winningLora = (internalization: Internalization): string | null => {
+  const arm = winningArm(internalization)
+  return arm && loraOfArm(arm)
+}
+
+/** The stage that is trained next; `evaluating` where all stages of all arms are. */
+export const nextTraining = (
+  arms: readonly Arm[],
+  from: { arm: number; stage: number } = { arm: 0, stage: 0 }
+): Extract<InternalizationState, { name: 'training' | 'evaluating' }> => {
+  const { arm, stage } = from
+  if (arm >= arms.length) return { name: 'evaluating' }
+  return stage < arms[arm]!.stages.length
+    ? { name: 'training', arm, stage }
+    : nextTraining(arms, { arm: arm + 1, stage: 0 })
+}
 
 /** Arm and stage for display: `schedule 2/4`. */
 export const stageName = (arm: Arm, stage: number): string =>
@@ -141,6 +171,8 @@ export interface Population {
   cutByHead?: { rows: number; tokens: number }
   /** reason why the stages with a prompt were left out; null if they were not */
   withoutPrompt: string | null
+  /** reasons why arms of `ARMS` do not compete: other models, or all that would be trained; absent where all do */
+  modelsLeftOut?: string[]
 }
 
 /** The form of the answers to learn from. */
@@ -312,6 +344,8 @@ export interface InternalizeOptions {
   minCoverage: number
   /** held-out requests that are sent to the upstream twice more, to compare with today; null: all */
   upstreamReplays: number | null
+  /** US dollars that the answers of other models may cost an internalization; null: none are bought */
+  modelProofUsd: number | null
   /** after a verdict, train on parts of the rows, to tell how many more are needed */
   learningCurve: boolean
 }

@@ -3,6 +3,7 @@ import { AppError } from '../../errors.ts'
 import {
   borderOf,
   winningLora,
+  winningArm,
   withheldBy,
   type Internalization,
   type InternalizationPlan,
@@ -57,7 +58,7 @@ export const newlyWrong = (
 }
 
 /**
- * The winning arm's last lora behind the threshold that the gate found for it.
+ * The winning arm's last lora, or its model, behind the threshold that the gate found for it.
  * @throws AppError `invalid-state` when plan, lora or a passed verdict is missing
  */
 export const routeOf = (
@@ -67,6 +68,7 @@ export const routeOf = (
 ): Route => {
   const { id, plan, verdict, state } = internalization
   const lora = winningLora(internalization)
+  const model = winningArm(internalization)?.model
   const figures = verdict?.arms[verdict.arm]
   const hasPassed = verdict?.verdict === 'promote' && (figures?.threshold ?? null) !== null
   if (plan === null || lora === null || figures === undefined || !hasPassed) {
@@ -81,7 +83,9 @@ export const routeOf = (
     threshold: borderOf(state)?.threshold ?? figures.threshold!,
     ...rulesOf(plan, state),
     ...shares,
-    templateTokens: plan.templateTokens,
+    // another model of the upstream reads the whole prompt
+    ...(model && { model: { name: model.name, hasLogprobs: model.hasLogprobs } }),
+    templateTokens: model ? 0 : plan.templateTokens,
   }
 }
 

@@ -10,7 +10,22 @@ import { defaultLearningRate, type Hyperparameters } from '../../openai/fine-tun
  * `schedule`: a lora, in PromptIntern's progressive stages.
  */
 export const ARM_NAMES = ['label-head', 'field-head', 'query-only', 'schedule'] as const
-export type ArmName = (typeof ARM_NAMES)[number]
+export type TrainedArmName = (typeof ARM_NAMES)[number]
+
+const MODEL_ARM = 'model:'
+/** Another model of the upstreams, which gets the whole request and is not trained. */
+export type ModelArmName = `${typeof MODEL_ARM}${string}`
+export type ArmName = TrainedArmName | ModelArmName
+
+/** The name is a part of headers and of lists separated by commas. */
+const MODEL_ARM_NAME = /^model:[!-+\x2d-~]{1,100}$/
+
+export const isModelArm = (name: string): name is ModelArmName => MODEL_ARM_NAME.test(name)
+
+/** @returns the name of the other model; null: the arm is trained */
+export const modelOfArm = (name: ArmName): string | null =>
+  isModelArm(name) ? name.slice(MODEL_ARM.length) : null
+
 const HEAD_NAMES = ['label-head', 'field-head'] as const
 export type HeadName = (typeof HEAD_NAMES)[number]
 

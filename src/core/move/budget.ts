@@ -7,11 +7,13 @@ export interface Budget {
   /** @param usd that it cost */
   end(boundUsd: number, usd: number): void
   readonly spentUsd: number
+  /** whether nothing may start any more, whatever ends */
+  readonly isSpent: boolean
 }
 
-/** @param limitUsd US dollars */
-export const createBudget = (limitUsd: number): Budget => {
-  let [spent, reserved, underway] = [0, 0, 0]
+/** @param limitUsd US dollars @param spentUsd before */
+export const createBudget = (limitUsd: number, spentUsd = 0): Budget => {
+  let [spent, reserved, underway] = [spentUsd, 0, 0]
   return {
     mayStart: (boundUsd) =>
       // alone, it is the one that may exceed the budget
@@ -28,6 +30,9 @@ export const createBudget = (limitUsd: number): Budget => {
     },
     get spentUsd() {
       return spent
+    },
+    get isSpent() {
+      return spent >= limitUsd
     },
   }
 }

@@ -1,7 +1,7 @@
 /** The members of a proof file that are computed with, each with the range that it may have. */
 import { FIELD_KINDS, MAX_FIELD_RULES } from '../answer/field-rules.ts'
 import { RESPONSE_TYPES } from '../answer/response-type.ts'
-import { ARM_NAMES } from '../learn/schedule.ts'
+import { ARM_NAMES, isModelArm } from '../learn/schedule.ts'
 import { PAIR_OUTCOMES, RATINGS } from '../rollout/pair.ts'
 import { MAX_LISTED_DRAFTS } from './border-part.ts'
 import { MAX_LISTED_BLOCKS } from './outcome-part.ts'
@@ -18,6 +18,7 @@ import {
   TEXT,
   TIME,
   within,
+  type Shape,
 } from './shape.ts'
 
 /** More than a route could enter in ten years, one every ten hours. */
@@ -79,6 +80,9 @@ const FIELD_RULE = members({
   at: TIME,
 })
 
+const ARM: Shape = (value, path) =>
+  typeof value === 'string' && isModelArm(value) ? null : among(ARM_NAMES)(value, path)
+
 const DECISION = members({
   responseType: among(RESPONSE_TYPES),
   fields: optional(list(FIELD_RULE, { most: MAX_FIELD_RULES })),
@@ -92,7 +96,7 @@ const DECISION = members({
   recordsDigest: TEXT,
   arms: list(
     members({
-      arm: among(ARM_NAMES),
+      arm: ARM,
       statistic: among(['sum', 'min']),
       answers: list(nullable(ANSWER)),
       rowsDigest: TEXT,

@@ -125,10 +125,10 @@ const trainingOf = (plan: InternalizationPlan): ProofFile['training'] => ({
   seed: plan.seed,
   records: plan.trainRecordIds,
   recordsDigest: digestOfIds(plan.trainRecordIds),
-  arms: plan.arms.map(({ name, encoder = null, results }) => ({
+  arms: plan.arms.map(({ name, encoder = null, model, results }) => ({
     arm: name,
     encoder,
-    loras: results.map(({ lora }) => lora),
+    loras: model === undefined ? results.map(({ lora }) => lora) : [model.id],
   })),
 })
 

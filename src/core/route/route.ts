@@ -16,11 +16,21 @@ import type { Match, Template } from '../template/template.ts'
 /** How the log-probabilities of an answer's tokens make its confidence. */
 export type ConfidenceStatistic = 'sum' | 'min'
 
+/** Another model of the upstreams that answers with the unchanged prompt. */
+export interface OtherModel {
+  name: string
+  /** whether it is asked for log-probabilities: without them all its answers have one confidence */
+  hasLogprobs: boolean
+}
+
 export interface Route {
   template: Template
   internalizationId: string
   engine: string
+  /** the lora, or the id of the other model's answers */
   lora: string
+  /** that answers with the unchanged prompt in place of a lora; absent: the engine answers */
+  model?: OtherModel
   confidence: ConfidenceStatistic
   /** natural-log probability; an answer below it is discarded and the upstream is asked */
   threshold: number

@@ -65,7 +65,7 @@ export interface PricedTemplate {
   cache: CacheFinding | null
 }
 
-export interface MoneySettings extends EconomicsSettings {
+export interface MoneySettings extends Omit<EconomicsSettings, 'arms' | 'modelProofUsd'> {
   /** of the whole log */
   window: TrafficWindow | null
   /** days that the log covers, where its records have no time */
@@ -102,7 +102,7 @@ const draftAt = ({ template, tally }: PricedTemplate, settings: MoneySettings): 
     internalizations: [],
     // a head has no price per token: its engine is paid by the hour
     adaptedPrice: null,
-    settings: { ...settings, trainSeconds: TRAINING_SECONDS },
+    settings: { ...settings, trainSeconds: TRAINING_SECONDS, arms: [], modelProofUsd: null },
   })
 }
 

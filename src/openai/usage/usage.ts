@@ -38,6 +38,9 @@ export const answerUsage = (answer: unknown): Usage | null => {
   return tier === null ? (usage as Usage) : { ...(usage as Usage), service_tier: tier }
 }
 
+/** As a client gets it: the tier stands beside the usage. */
+export const withoutTier = ({ service_tier: _tier, ...usage }: Usage): Usage => usage
+
 /** What an engine does not report did not happen: no cache, sound, reasoning or prediction. */
 const NO_PROMPT_DETAILS = { cached_tokens: 0, audio_tokens: 0 }
 const NO_COMPLETION_DETAILS = {

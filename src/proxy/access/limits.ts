@@ -13,7 +13,7 @@ import { AppError } from '../../errors.ts'
 import type { Dialect } from '../../openai/dialect.ts'
 import type { Usage } from '../../openai/chat.ts'
 import { checkMembers, checkModel } from './limit-checks.ts'
-import type { Slices } from './slices.ts'
+import { purchasesOf, type LimitsOptions, type Purchases } from './purchase.ts'
 
 /** The most that a metered request can take. */
 interface Wanted {
@@ -43,7 +43,7 @@ export interface AskedCompletion {
 }
 
 /** One call of a key until it is over: what it reserved from the key's limits, and how it is counted. */
-export interface Charge {
+export interface Charge extends Purchases {
   /** tokens of the request and its answer; of the request alone where nothing is reserved */
   readonly estimate: Usage
   /** whether the key has a budget, which needs to know what an answer costs */
@@ -66,12 +66,6 @@ export interface Limits {
   admit(key: IssuedKey, asked: AskedCompletion): Soon<Charge>
   /** Admits a request that is not read. @throws AppError `rate-limited` */
   admitUnread(key: IssuedKey): Soon<void>
-}
-
-export interface LimitsOptions {
-  /** null for a model without a price */
-  priceOf: (model: string) => Price | null
-  slices: Pick<Slices, 'take' | 'settle'>
 }
 
 const ONE_REQUEST = { requests: 1, tokens: 0, usd: 0 }
@@ -149,15 +143,17 @@ class KeyLimiter implements Limits {
     const { estimate, usd } = wanted
     const amounts = { requests: 1, tokens: estimate.total_tokens, usd: hasBudget ? usd : 0 }
     return after(this.options.slices.take(key, amounts), (reservation) =>
-      this.charge(key, wanted, reservation)
+      this.charge(key, wanted, reservation, purchasesOf(key, reading, this.options))
     )
   }
 
   /** All work is done when the call is over, so that it delays no answer. */
-  private countOnly(key: IssuedKey, { model, body }: AskedCompletion): Charge {
+  private countOnly(key: IssuedKey, { model, body, outcome }: AskedCompletion): Charge {
     const { priceOf, slices } = this.options
+    const reading = typeof outcome === 'string' ? null : outcome
     let isSettled = false
     return {
+      ...purchasesOf(key, reading, this.options),
       get estimate() {
         return estimatePrompt(body)
       },
@@ -176,11 +172,17 @@ class KeyLimiter implements Limits {
     }
   }
 
-  private charge(key: IssuedKey, wanted: Wanted, reservation: Reservation): Charge {
+  private charge(
+    key: IssuedKey,
+    wanted: Wanted,
+    reservation: Reservation,
+    purchases: Purchases
+  ): Charge {
     const { slices } = this.options
     const { estimate, usd: reservedUsd, usdOf } = wanted
     let isSettled = false
     return {
+      ...purchases,
       estimate,
       isBilled: key.limits.budget !== null,
       settle: ({ tokens: known, billed }) => {

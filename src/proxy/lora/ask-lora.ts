@@ -1,5 +1,5 @@
 /**
- * Asks an engine for one answer and decides whether it may be given. The answer is held back until it
+ * Asks an engine, or another model, for one answer and decides whether it may be given. The answer is held back until it
  * is complete and confident enough. Confidence can only fall, so an answer below the threshold is
  * dropped early, and no byte of it reaches the client. Knows nothing of the client's connection.
  */
@@ -8,17 +8,12 @@ import { contentLogprobs } from '../../core/answer/answer-logprobs.ts'
 import { isCallText } from '../../core/answer/calls.ts'
 import { answerFault, endingFault } from '../../core/answer/answer-rules.ts'
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
-import {
-  adaptedRequest,
-  FULL_CONFIDENCE,
-  updateConfidence,
-  type Route,
-} from '../../core/route/route.ts'
-import type { Engine, GeneratedDelta } from '../../engine/engine.ts'
+import { FULL_CONFIDENCE, updateConfidence, type Route } from '../../core/route/route.ts'
+import type { GeneratedDelta } from '../../engine/engine.ts'
 import type { ChatRequest, FinishReason, TokenLogprob, Usage } from '../../openai/chat.ts'
 import type { FaultReason } from '../reasons.ts'
 import type { SetTimer } from '../../timers.ts'
-import type { MatchedRoute } from '../../core/route/route-table.ts'
+import type { Answerer } from './answerer.ts'
 
 export type LoraAnswer =
   | {
@@ -43,8 +38,6 @@ export type GivenAnswer = Extract<LoraAnswer, { given: true }>
 export interface AskOptions {
   /** for the whole answer */
   timeoutMs: number
-  /** the most that an answer may have, even where the request allows more */
-  maxTokens: number
   formats: AnswerFormats
   /** aborted when the client goes away */
   signal: AbortSignal
@@ -88,7 +81,8 @@ class Draft {
 
   judge(request: ChatRequest, formats: AnswerFormats): LoraAnswer {
     const { content, confidence, usage } = this
-    const ending = endingFault(this.finishReason, this.logprobs.length)
+    const hasOneConfidence = this.route.model?.hasLogprobs === false
+    const ending = endingFault(this.finishReason, hasOneConfidence ? null : this.logprobs.length)
     if (ending === 'engine-error')
       throw new AppError(
         'engine-unavailable',
@@ -130,6 +124,7 @@ const generate = async (
 const faultOfError = (error: unknown): FaultReason => {
   if (!(error instanceof AppError)) return 'engine-error'
   if (error.code === 'engine-timeout') return 'engine-timeout'
+  if (error.code === 'budget-exceeded') return 'over-budget'
   return error.status < 500 ? 'engine-refused' : 'engine-error'
 }
 
@@ -141,10 +136,10 @@ const whenAborted = (signal: AbortSignal): Promise<never> =>
 
 /** Never rejects: an error is a reason to ask the upstream. */
 export const askLora = async (
-  engine: Engine,
-  { route, match }: MatchedRoute,
+  answerer: Answerer,
+  route: Route,
   request: ChatRequest,
-  { timeoutMs, maxTokens, formats, signal, setTimer, onFault }: AskOptions
+  { timeoutMs, formats, signal, setTimer, onFault }: AskOptions
 ): Promise<LoraAnswer> => {
   const deadline = new AbortController()
   const cancelDeadline = setTimer(timeoutMs, () =>
@@ -153,19 +148,14 @@ export const askLora = async (
   const stop = AbortSignal.any([deadline.signal, signal])
   const draft = new Draft(route)
   try {
-    const asked: ChatRequest = {
-      ...adaptedRequest(route, match, request, maxTokens),
-      // reports the usage of an answer that is dropped before its end
-      stream_options: { include_usage: true, continuous_usage_stats: true },
-    }
-    const deltas = engine.stream(asked, { signal: stop })
-    const generating = generate(deltas, draft, request, { formats, signal: stop })
+    const generating = generate(answerer.stream(stop), draft, request, { formats, signal: stop })
     // does not wait for an engine that ignores its signal
     return await Promise.race([generating, whenAborted(stop)])
   } catch (error) {
     if (signal.aborted) return { ...fault('client-closed'), usage: draft.usage }
     const reason = deadline.signal.aborted ? 'engine-timeout' : faultOfError(error)
-    onFault(error, reason)
+    // the key's own limit is no fault
+    if (reason !== 'over-budget') onFault(error, reason)
     return fault(reason)
   } finally {
     cancelDeadline()

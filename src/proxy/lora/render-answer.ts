@@ -6,6 +6,7 @@ import { functionNamed } from '../../core/answer/tool-rules.ts'
 import type { RenderedAnswer } from '../../openai/answer.ts'
 import type { ChatRequest } from '../../openai/chat.ts'
 import { callId, outputItemId } from '../../openai/ids.ts'
+import { withoutTier } from '../../openai/usage/usage.ts'
 import type { StepDeps } from '../deps.ts'
 import type { ChatExchange } from '../exchange.ts'
 import type { GivenAnswer } from './ask-lora.ts'
@@ -44,7 +45,7 @@ const fingerprintOf = (lora: string): string => `fp_${hash('sha256', lora).slice
 
 export const renderAnswer = (
   { echoModel, now }: RenderDeps,
-  { admitted, request: asked, route: { lora } }: Matched,
+  { admitted, request: asked, route: { lora, model: other } }: Matched,
   { content, logprobs, usage }: GivenAnswer
 ): Rendered => {
   const { exchange } = admitted.read
@@ -56,11 +57,11 @@ export const renderAnswer = (
     itemId: outputItemId('msg', id, 0),
     created: Math.floor(at / 1000),
     completed: Math.floor(now() / 1000),
-    model: echoModel ? model : lora,
+    model: echoModel ? model : (other?.name ?? lora),
     fingerprint: fingerprintOf(lora),
     logprobs,
     ...answerParts(exchange, asked, content),
-    usage,
+    usage: usage && withoutTier(usage),
   }
   return { answer, request, body: JSON.stringify(dialect.render(answer, request)) }
 }

@@ -3,7 +3,6 @@ import type { RouteOutcome } from '../../core/log/record.ts'
 import type { Usage } from '../../openai/chat.ts'
 import { askLora, type GivenAnswer, type LoraAnswer } from './ask-lora.ts'
 import type { GivenAnswers } from '../after-ours/given-answers.ts'
-import type { Breaker } from '../breaker.ts'
 import type { StepDeps } from '../deps.ts'
 import { recordHeader, type ChatExchange } from '../exchange.ts'
 import { routeHeaders } from '../headers.ts'
@@ -30,32 +29,38 @@ type LoraDeps = AskDeps & RenderDeps & GiveDeps & Pick<StepDeps, 'routes' | 'kep
 
 /** Faults of the engine itself; for all others it has answered. */
 const ENGINE_FAULTS = new Set<FaultReason>(['engine-error', 'engine-timeout'])
+/** A model that refuses one request after the other cannot answer this route. */
+const MODEL_FAULTS = new Set<FaultReason>([...ENGINE_FAULTS, 'engine-refused'])
+/** It was not asked to the end. */
+const SAYS_NOTHING = new Set<FaultReason>(['client-closed', 'over-budget'])
 
-const tell = (breaker: Breaker, answer: LoraAnswer): void => {
-  if (!answer.given && ENGINE_FAULTS.has(answer.reason)) breaker.failed()
-  else if (answer.given || answer.reason !== 'client-closed') breaker.succeeded()
+const tell = ({ breaker, matched }: Routed, answer: LoraAnswer): void => {
+  const faults = matched.route.model === undefined ? ENGINE_FAULTS : MODEL_FAULTS
+  if (answer.given) breaker.succeeded()
+  else if (faults.has(answer.reason)) breaker.failed()
+  else if (!SAYS_NOTHING.has(answer.reason)) breaker.succeeded()
 }
 
 const ask = async (
   { limits, formats, metrics, fault, setTimer }: AskDeps,
-  { matched, engine, breaker }: Routed
+  routed: Routed
 ): Promise<LoraAnswer> => {
+  const { matched, answerer } = routed
   const { client, exchange } = matched.admitted.read
   const { lora } = matched.route
   const abort = new AbortController()
   client.onGone(() => abort.abort())
-  metrics.engineAsked(engine.name)
-  const answer = await askLora(engine, matched, matched.request, {
+  metrics.engineAsked(answerer.name)
+  const answer = await askLora(answerer, matched.route, matched.request, {
     timeoutMs: limits.adaptedTimeoutMs,
-    maxTokens: limits.adaptedMaxTokens,
     formats,
     signal: abort.signal,
     setTimer,
     onFault: (error, reason) =>
-      fault('engine', error, { request: exchange.id, engine: engine.name, lora, reason }),
+      fault('engine', error, { request: exchange.id, engine: answerer.name, lora, reason }),
   })
-  metrics.engineDone(engine.name)
-  tell(breaker, answer)
+  metrics.engineDone(answerer.name)
+  tell(routed, answer)
   return answer
 }
 
@@ -139,7 +144,7 @@ const give = (
 ): void => {
   const { read } = matched.admitted
   const { model, tenant } = read.exchange
-  const { lora, templateTokens: promptTokensSaved } = matched.route
+  const { lora, templateTokens: promptTokensSaved, model: other } = matched.route
   const templateVersion = matched.route.template.version
   const headers = routeHeaders({
     route: 'answered',
@@ -153,7 +158,7 @@ const give = (
   const firstByteAt = deps.now()
   deps.metrics.request('answered')
   deps.given.add(tenant, matched.request.messages, content, { templateVersion, lora, model })
-  const savedUsd = deps.savedUsd(model, promptTokensSaved, usage)
+  const savedUsd = deps.savedUsd(model, { promptTokensSaved, usage, other: other?.name ?? null })
   deps.metrics.saved(promptTokensSaved, savedUsd)
   const route: RouteOutcome = {
     templateVersion,

@@ -1,14 +1,17 @@
 /** The sixth step of a completion: whether the lora is asked for a matched request, and if not, why not. */
+import { LRUCache } from 'lru-cache'
 import { withEnvelope } from '../../core/request/envelope.ts'
 import { isAmbiguous } from '../../core/request/unambiguous.ts'
-import { eligibility, sideOf } from '../../core/route/route.ts'
+import { eligibility, sideOf, type OtherModel, type Route } from '../../core/route/route.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import type { ChatRequest } from '../../openai/chat.ts'
 import { AUDIT } from '../../core/rollout/pair.ts'
-import type { Engine } from '../../engine/engine.ts'
+import { findUnlimitedMember } from '../../core/request/limited-members.ts'
+import { CHAT } from '../../openai/dialect.ts'
 import { canKeep, mustKeep } from '../kept/keep.ts'
 import { createBreaker, type Breaker } from '../breaker.ts'
 import type { StepDeps } from '../deps.ts'
+import { engineAnswerer, modelAnswerer, type Answerer } from './answerer.ts'
 import { createPositions } from './positions.ts'
 import type { Matched } from './match.ts'
 import type { Declined, SkipReason } from '../reasons.ts'
@@ -17,7 +20,7 @@ import { acceptanceOf } from '../access/tenants.ts'
 /** A matched completion whose lora is asked. */
 export interface Routed {
   readonly matched: Matched
-  readonly engine: Engine
+  readonly answerer: Answerer
   readonly breaker: Breaker
   /** drawn for its conversation; null where no other request has it */
   readonly position: number | null
@@ -26,6 +29,9 @@ export interface Routed {
 type RouterDeps = Pick<
   StepDeps,
   | 'areRoutesGood'
+  | 'bodies'
+  | 'limits'
+  | 'upstreamApiKey'
   | 'engines'
   | 'tenants'
   | 'upstreams'
@@ -38,12 +44,25 @@ type RouterDeps = Pick<
   | 'random'
 >
 
-/** Why the lora may not answer, wherever the request stands in the traffic. */
-const unfitness = (
-  deps: RouterDeps,
-  { route, match, admitted }: Matched,
+/** Why another model may not answer. What the proof did not ask with the operator's key is not proven. */
+const unfitnessOfModel = (
+  { upstreams, upstreamApiKey }: RouterDeps,
+  { admitted: { read, charge } }: Matched,
+  { name, hasLogprobs }: OtherModel,
   request: ChatRequest
 ): SkipReason | null => {
+  if (read.exchange.dialect !== CHAT || findUnlimitedMember(request) !== null)
+    return 'unsupported-field'
+  if (request.logprobs === true && !hasLogprobs) return 'logprobs'
+  if (charge !== null && !charge.allows(name)) return 'model-not-allowed'
+  return upstreams.collectFor(request.model, name, upstreamApiKey) === null
+    ? 'credential-elsewhere'
+    : null
+}
+
+/** Why the lora may not answer, wherever the request stands in the traffic. */
+const unfitness = (deps: RouterDeps, matched: Matched, request: ChatRequest): SkipReason | null => {
+  const { route, match, admitted } = matched
   const { exchange } = admitted.read
   const upstream = deps.upstreams.nameFor(request.model)
   if (!deps.areRoutesGood()) return 'routes-too-old'
@@ -56,6 +75,8 @@ const unfitness = (
   const ineligible = eligibility(request, route.template)
   if (ineligible) return ineligible
   if (mustKeep(request) && !canKeep(deps, exchange)) return 'unsupported-field'
+  const unfit = route.model && unfitnessOfModel(deps, matched, route.model, request)
+  if (unfit) return unfit
   return isProven(route.kinds, kindOf(request, match)) ? null : 'kind-not-proven'
 }
 
@@ -86,21 +107,43 @@ const skipped = (
   position: number | null = null
 ): Declined => ({ route, reason, confidence: null, wasAsked: false, position })
 
-const createBreakers = ({ engines, breaker, metrics, now }: RouterDeps): Map<string, Breaker> => {
-  const breakers = new Map<string, Breaker>()
+/** Routes of other models that are remembered; each takes some hundred bytes. */
+const MAX_MODEL_BREAKERS = 10_000
+
+/** One for each engine, and one for each route of another model: its callers' keys may be refused for it. */
+const createBreakers = ({ engines, breaker, metrics, now }: RouterDeps) => {
+  const ofEngines = new Map<string, Breaker>()
+  const ofModels = new LRUCache<string, Breaker>({ max: MAX_MODEL_BREAKERS })
   for (const { name } of engines.values()) {
     const created = createBreaker({ ...breaker, now })
-    breakers.set(name, created)
+    ofEngines.set(name, created)
     metrics.watchBreaker(name, created.state)
   }
-  return breakers
+  return ({ model, engine, lora }: Route): Breaker => {
+    const known = model === undefined ? ofEngines.get(engine) : ofModels.get(lora)
+    if (known !== undefined) return known
+    const created = createBreaker({ ...breaker, now })
+    ofModels.set(lora, created)
+    return created
+  }
+}
+
+/** @returns null where there is none */
+const answererFor = (deps: RouterDeps, matched: Matched): Answerer | null => {
+  const { route, request } = matched
+  if (route.model === undefined) {
+    const engine = deps.engines.get(route.engine)
+    return engine ? engineAnswerer(engine, matched, deps.limits.adaptedMaxTokens) : null
+  }
+  const collect = deps.upstreams.collectFor(request.model, route.model.name, deps.upstreamApiKey)
+  return collect && modelAnswerer(deps, matched, route.model, collect)
 }
 
 export type Router = ReturnType<typeof createRouter>
 
 export const createRouter = (deps: RouterDeps) => {
   const positionOf = createPositions(deps.random)
-  const breakers = createBreakers(deps)
+  const breakerOf = createBreakers(deps)
   return (matched: Matched): Routed | Declined => {
     const { route, match, admitted } = matched
     const { exchange } = admitted.read
@@ -112,11 +155,11 @@ export const createRouter = (deps: RouterDeps) => {
     const position = match.template.maxTurnsAfter > 0 ? drawn : null
     const reason = skipReasonAt(drawn, deps, matched, request)
     if (reason !== null) return skipped(matched, reason, position)
-    const engine = deps.engines.get(route.engine)
-    const breaker = engine && breakers.get(engine.name)
-    if (!breaker) return skipped(matched, 'engine-missing', position)
+    const answerer = answererFor(deps, matched)
+    if (answerer === null) return skipped(matched, 'engine-missing', position)
+    const breaker = breakerOf(route)
     return breaker.allows()
-      ? { matched, engine, breaker, position }
+      ? { matched, answerer, breaker, position }
       : skipped(matched, 'engine-paused', position)
   }
 }

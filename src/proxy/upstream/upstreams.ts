@@ -4,6 +4,7 @@ import { createBreaker, type BreakerOptions } from '../breaker.ts'
 import type { Credentials } from '../access/credentials.ts'
 import type { ReportFault, ServerFault } from '../../fault-log.ts'
 import type { Target } from './attempt.ts'
+import { collectFrom, type Collect } from './collect.ts'
 import { confirmCredentials, type Confirmation } from './confirm.ts'
 import { createRetries } from './retries.ts'
 import { Failover, type FailoverDeps } from './failover.ts'
@@ -37,6 +38,12 @@ export interface Upstreams {
   seesCredentials(model: string): boolean
   /** Asks the upstream of a model about the credentials of a request; `unknown` where it gets no such. */
   confirm(incoming: IncomingMessage, model: string): Promise<Confirmation>
+  /**
+   * Asks the first choice of another model, once, for a caller of a model.
+   * @param apiKey sent where that upstream has no key of its own; null forwards the caller's credentials
+   * @returns null where these are for another upstream
+   */
+  collectFor(model: string, other: string, apiKey: string | null): Collect | null
   /** Sends any other request to the standard upstream. */
   pass(passage: Passage): void
   /** Cuts all connections. */
@@ -111,6 +118,12 @@ export const createUpstreams = (deps: UpstreamsDeps): Upstreams => {
     confirm: async (incoming, model) => {
       const [{ upstream, apiKey }] = lineFor(model, false)
       return apiKey === null ? confirmCredentials(upstream, incoming, deps.setTimer) : 'unknown'
+    },
+    collectFor: (model, other, apiKey) => {
+      const [target] = lineFor(other, false)
+      const key = target.apiKey ?? apiKey
+      const isSame = lineFor(model, false)[0] === target
+      return key === null && !isSame ? null : collectFrom(target.upstream, key)
     },
     pass: (passage) => new Failover(passing, passage, unnamed).begin(),
     close: async () => {

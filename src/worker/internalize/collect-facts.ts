@@ -81,8 +81,9 @@ const validationAnswers = (
 
 /** By data that is not held out. */
 const favouredArm = (plan: InternalizationPlan, validated: EvaluationRow[][]): number | null => {
+  // of loras and heads; of other models there is no loss
   const kinds = new Set(plan.arms.map(({ encoder }) => encoder === undefined))
-  if (kinds.size === 1)
+  if (kinds.size === 1 && plan.arms.every(({ model }) => model === undefined))
     return armByValidationLoss(
       plan.arms.map((arm) => arm.results.at(-1)?.metrics.valid_loss ?? null)
     )

@@ -9,7 +9,7 @@ import type { Verdict } from '../../core/gate/gate.ts'
 import {
   armOfPresent,
   borderOf,
-  winningLora,
+  winningArm,
   type Internalization,
   type InternalizationPlan,
 } from '../../core/internalization/internalization.ts'
@@ -19,11 +19,14 @@ import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { answeredRows } from './answered-rows.ts'
+import type { Pay } from '../answers/proof-budget.ts'
+import { answererOf, BUDGET_SPENT, respondentOf, type Respondent } from '../answers/row-answers.ts'
 import { exchangesByIds } from '../exchanges/exchanges.ts'
 
 interface Comparison {
   deps: WorkerDeps
   engine: Engine
+  pay: Pay
   formats: AnswerFormats
   internalization: Internalization
   plan: InternalizationPlan
@@ -47,6 +50,16 @@ const planOf = (
   return { ...plan!, kinds, answers: { ...answers, fields } }
 }
 
+const mayBuy = ({ config, askUpstream, priceOf }: WorkerDeps, model: string): boolean =>
+  config.modelProofUsd !== null && askUpstream !== null && priceOf(model) !== null
+
+/** Where the live route's model may not be asked, the successor is judged by itself. */
+const withoutPresent = ({ log }: WorkerDeps, { lora }: Respondent): null => {
+  const message = `the successor is not compared with ${lora}: MODEL_PROOF_USD does not allow it`
+  log({ level: 'warn', message })
+  return null
+}
+
 /**
  * What the live route makes of the successor's held-out traffic.
  * @param verdict of the successor by itself
@@ -57,21 +70,26 @@ export const comparedPresent = async (
   comparison: Comparison,
   verdict: Verdict
 ): Promise<PresentFacts | null> => {
-  const { deps, engine, formats, internalization, plan, template, rows } = comparison
+  const { deps, engine, pay, formats, internalization, plan, template, rows } = comparison
   if (verdict.verdict === 'reject') return null
   const present = await presentOf(deps, plan)
   if (present === null) return null
   const exchanges = await exchangesByIds(deps.store, template, plan.holdoutRecordIds)
+  const presentPlan = planOf(present, plan)
+  const respondent = respondentOf(winningArm(present)!)
+  if (respondent.model !== undefined && !mayBuy(deps, respondent.model.name))
+    return withoutPresent(deps, respondent)
   const asked = {
     store: deps.store,
-    engine,
     formats,
     internalizationId: internalization.id,
     arm: armOfPresent(plan),
-    plan: planOf(present, plan),
-    lora: winningLora(present)!,
+    plan: presentPlan,
+    answerer: answererOf({ ...deps, engine }, respondent, presentPlan.answers, { pay }),
   }
   const answered = await answeredRows(asked, exchanges, rows)
+  if ([...answered.values()].some(({ deferred }) => deferred === BUDGET_SPENT))
+    return withoutPresent(deps, respondent)
   const { arms, arm } = present.verdict!
   const threshold = borderOf(present.state)?.threshold ?? arms[arm]!.threshold
   return {

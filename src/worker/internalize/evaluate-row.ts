@@ -1,5 +1,5 @@
 /**
- * One row of an evaluation: the lora's answer to a logged request, sent and checked exactly as a live
+ * One row of an evaluation: the arm's answer to a logged request, sent and checked exactly as a live
  * route would, and compared with the upstream's logged answer.
  */
 import { answerFault, endingFault } from '../../core/answer/answer-rules.ts'
@@ -8,13 +8,10 @@ import type { InternalizationPlan } from '../../core/internalization/internaliza
 import { agree } from '../../core/answer/agreement.ts'
 import { textOf } from '../../core/answer/outcome.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
-import { adaptedRequest } from '../../core/route/route.ts'
 import { similarity } from '../../core/answer/similarity.ts'
-import type { Engine } from '../../engine/engine.ts'
-import { AppError } from '../../errors.ts'
-import type { ChatCompletion } from '../../openai/chat.ts'
-import type { EvaluationRow } from '../../store/store.ts'
+import type { EvaluationRow, Store } from '../../store/store.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
+import type { RowAnswer, RowAnswerer } from '../answers/row-answers.ts'
 
 /** Rows that are sent at the same time, so that the engine can batch them. */
 export const BATCH_ROWS = 16
@@ -33,29 +30,20 @@ const notAsked = (deferred: string): AnsweredRow => ({
   deferred,
 })
 
-/** Whether the engine will refuse this request at every attempt. */
-const isRefusal = (error: unknown): boolean =>
-  error instanceof AppError &&
-  (error.code === 'context-length-exceeded' || error.code === 'invalid-request')
-
 const answeredRow = (
-  completion: ChatCompletion,
+  { text: answer, finishReason, logprobs }: RowAnswer,
   { answers }: InternalizationPlan,
   { outcome, request, match: { template } }: MatchedExchange,
   formats: AnswerFormats
 ): AnsweredRow => {
-  const choice = completion.choices[0]
-  const content = choice?.message.content
-  const answer = typeof content === 'string' ? content : ''
-  const logprobs = choice?.logprobs?.content?.map((token) => token.logprob) ?? []
   const logged = textOf(outcome)
   const fault =
-    endingFault(choice?.finish_reason ?? null, logprobs.length) ??
+    endingFault(finishReason, logprobs && logprobs.length) ??
     answerFault(answer, request, { answers, template }, formats)
   return {
     answer,
-    logprobSum: logprobs.reduce((sum, logprob) => sum + logprob, 0),
-    logprobMin: Math.min(0, ...logprobs),
+    logprobSum: (logprobs ?? []).reduce((sum, logprob) => sum + logprob, 0),
+    logprobMin: Math.min(0, ...(logprobs ?? [])),
     agrees: fault === null && logged !== null && agree(answers, answer, logged),
     similarity: fault === null && logged !== null ? similarity(answers, answer, logged) : 0,
     deferred: fault,
@@ -63,28 +51,29 @@ const answeredRow = (
 }
 
 export interface EvaluateDeps {
-  engine: Engine
+  answerer: RowAnswerer
   formats: AnswerFormats
 }
 
 /**
- * @param lora of the arm
- * @throws AppError of the engine, except when it refuses the request itself
+ * @returns with what the answer cost, US dollars
+ * @throws AppError of what answers, except when it refuses the request itself
  */
 export const evaluateRow = async (
-  { engine, formats }: EvaluateDeps,
+  { answerer, formats }: EvaluateDeps,
   plan: InternalizationPlan,
-  lora: string,
   exchange: MatchedExchange
-): Promise<AnsweredRow> => {
+): Promise<{ row: AnsweredRow; usd: number }> => {
   const { match, request } = exchange
-  if (!isProven(plan.kinds, kindOf(request, match))) return notAsked('kind-not-proven')
-  try {
-    const asked = adaptedRequest({ lora, answers: plan.answers }, match, request)
-    return answeredRow(await engine.complete(asked), plan, exchange, formats)
-  } catch (error) {
-    if (!isRefusal(error)) throw error
-    return notAsked('engine-refused')
+  if (!isProven(plan.kinds, kindOf(request, match)))
+    return { row: notAsked('kind-not-proven'), usd: 0 }
+  const { usd, ...answered } = await answerer(exchange)
+  return {
+    row:
+      answered.deferred === undefined
+        ? answeredRow(answered, plan, exchange, formats)
+        : notAsked(answered.deferred),
+    usd,
   }
 }
 
@@ -96,23 +85,39 @@ export interface RowOwner {
   internalizationId: string
   /** its arm in the store */
   arm: number
-  /** how the lora's answers are requested and checked */
+  /** how the answers are requested and checked */
   plan: InternalizationPlan
-  lora: string
 }
 
 /** The row to store, before any answer of the upstream of today is bought. @throws as `evaluateRow` does */
 export const newRow = async (
   deps: EvaluateDeps,
-  { internalizationId, arm, plan, lora }: RowOwner,
+  { internalizationId, arm, plan }: RowOwner,
   exchange: MatchedExchange
 ): Promise<EvaluationRow> => ({
   internalizationId,
   arm,
   recordId: exchange.id,
-  ...(await evaluateRow(deps, plan, lora, exchange)),
+  ...(await evaluateRow(deps, plan, exchange)).row,
   ...NOT_ASKED_TODAY,
 })
+
+/**
+ * Makes the rows of a batch side by side, and stores those that are made: an answer may have been paid for.
+ * @throws the first error of one that is not
+ */
+export const storeAnswered = async (
+  { internalizations }: Pick<Store, 'internalizations'>,
+  batch: readonly MatchedExchange[],
+  make: (exchange: MatchedExchange, index: number) => Promise<EvaluationRow>
+): Promise<EvaluationRow[]> => {
+  const settled = await Promise.allSettled(batch.map(make))
+  const rows = settled.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
+  if (rows.length > 0) await internalizations.addEvaluations(rows)
+  const failed = settled.find(({ status }) => status === 'rejected')
+  if (failed?.status === 'rejected') throw failed.reason
+  return rows
+}
 
 /**
  * The row compared with the first of two fresh answers, which are those of the first arm's row.

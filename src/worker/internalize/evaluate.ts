@@ -1,10 +1,10 @@
 /**
- * Sends the held-out requests to the last lora of each arm and compares the answers with the logged
+ * Sends the held-out requests to the last lora of each arm, or to its model, and compares the answers with the logged
  * outcomes. With an upstream key it buys two fresh answers to each, which tell what the upstream says today
  * and how far it agrees with itself. Each batch of answers is stored before the next is requested, so a crash
  * repeats at most one batch of paid calls.
  */
-import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
+import { createAnswerFormats, type AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { decideOn, type DecisionFacts } from '../../core/proof/decision-facts.ts'
 import {
   heldOutIds,
@@ -18,16 +18,30 @@ import { textOf, type Outcome } from '../../core/answer/outcome.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
+import { LANES } from '../answers/ask-model.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { baselineOfVerdict } from './baseline.ts'
 import { comparedPresent } from './compare-present.ts'
 import { fieldsOfVerdict } from './fields-of-verdict.ts'
 import { factsOf, rowsOfArm, type EvaluationSets } from './collect-facts.ts'
-import { BATCH_ROWS, comparedToday, newRow, type EvaluateDeps } from './evaluate-row.ts'
+import {
+  BATCH_ROWS,
+  comparedToday,
+  newRow,
+  storeAnswered,
+  type EvaluateDeps,
+  type RowOwner,
+} from './evaluate-row.ts'
+import { openProofBudget, type Pay } from '../answers/proof-budget.ts'
+import { answererOf, respondentOf } from '../answers/row-answers.ts'
 import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
 
-interface EvaluationContext extends EvaluateDeps {
+interface EvaluationContext {
   deps: WorkerDeps
+  engine: Engine
+  formats: AnswerFormats
+  /** for the answers of other models */
+  pay: Pay
   internalization: Internalization
   plan: InternalizationPlan
   template: Template
@@ -58,25 +72,23 @@ const withUpstream = async (
   }
 }
 
+/** What answers for one arm, and who the rows belong to. */
+type ArmContext = EvaluationContext & EvaluateDeps & RowOwner
+
 /** @param firstRows of the first arm, which have the fresh answers; empty for that arm itself */
 const evaluateBatch = (
-  context: EvaluationContext,
-  arm: number,
+  context: ArmContext,
   batch: MatchedExchange[],
   firstRows: ReadonlyMap<string, EvaluationRow>,
   isReplayed: (exchange: MatchedExchange, index: number) => boolean
 ): Promise<EvaluationRow[]> => {
-  const { plan, internalization } = context
-  const lora = plan.arms[arm]!.results.at(-1)!.lora
-  const owner = { internalizationId: internalization.id, arm, plan, lora }
-  return Promise.all(
-    batch.map(async (exchange, index) => {
-      const row = await newRow(context, owner, exchange)
-      if (!isReplayed(exchange, index)) return comparedToday(plan, row, firstRows.get(exchange.id))
-      const asked = await withUpstream(context, row, exchange)
-      return comparedToday(plan, asked, asked)
-    })
-  )
+  const { plan, deps } = context
+  return storeAnswered(deps.store, batch, async (exchange, index) => {
+    const row = await newRow(context, context, exchange)
+    if (!isReplayed(exchange, index)) return comparedToday(plan, row, firstRows.get(exchange.id))
+    const asked = await withUpstream(context, row, exchange)
+    return comparedToday(plan, asked, asked)
+  })
 }
 
 const setsOf = async (
@@ -118,7 +130,51 @@ const decided = async (
   }
 }
 
-/** @returns the verdict over all arms; resumes an interrupted evaluation */
+/** How long an evaluation waits for a model that has no room: others wait for it. */
+const PATIENCE_MS = 3_600_000
+
+/** Answers and stores the rows that an arm has not answered yet. @param done of all arms, which get them */
+const evaluateArm = async (
+  context: EvaluationContext,
+  arm: number,
+  { heldOut, validation }: EvaluationSets,
+  done: EvaluationRow[]
+): Promise<void> => {
+  const { deps, plan, internalization } = context
+  const answered = rowsOfArm(done, arm)
+  const firstRows = rowsOfArm(done, 0)
+  const open = [...heldOut, ...validation].filter(({ id }) => !answered.has(id))
+  const isHeldOut = new Set(heldOut)
+  const own: ArmContext = {
+    ...context,
+    internalizationId: internalization.id,
+    arm,
+    answerer: answererOf(
+      { ...deps, engine: context.engine },
+      respondentOf(plan.arms[arm]!),
+      plan.answers,
+      { pay: context.pay, patientUntil: internalization.updatedAt + PATIENCE_MS }
+    ),
+  }
+  const batchRows = plan.arms[arm]!.model === undefined ? BATCH_ROWS : LANES
+  for (let start = 0; start < open.length; start += batchRows) {
+    const bought = done.filter(({ fresh }) => fresh !== null).length
+    const replays = arm === 0 ? (deps.config.upstreamReplays ?? Infinity) - bought : 0
+    const batch = open.slice(start, start + batchRows)
+    const rows = await evaluateBatch(
+      own,
+      batch,
+      firstRows,
+      (exchange, index) => index < replays && isHeldOut.has(exchange)
+    )
+    done.push(...rows)
+  }
+}
+
+/**
+ * @returns the verdict over all arms; resumes an interrupted evaluation
+ * @throws AppError of the engine, and `upstream-unavailable` where another model does not answer for the moment
+ */
 export const evaluate = async (
   deps: WorkerDeps,
   engine: Engine,
@@ -127,29 +183,11 @@ export const evaluate = async (
   template: Template
 ): Promise<Evaluated> => {
   const formats = createAnswerFormats()
-  const context = { deps, engine, formats, internalization, plan, template }
+  const { modelProofUsd } = deps.config
+  const pay = await openProofBudget(deps.store, internalization.id, modelProofUsd)
+  const context = { deps, engine, formats, pay, internalization, plan, template }
   const sets = await setsOf(deps, plan, template)
   const done = await deps.store.internalizations.evaluations(internalization.id)
-  const doneKeys = new Set(done.map((row) => `${row.arm}/${row.recordId}`))
-  const heldOut = new Set(sets.heldOut)
-  const all = [...sets.heldOut, ...sets.validation]
-  for (let arm = 0; arm < plan.arms.length; arm++) {
-    const open = all.filter(({ id }) => !doneKeys.has(`${arm}/${id}`))
-    const firstRows = rowsOfArm(done, 0)
-    for (let start = 0; start < open.length; start += BATCH_ROWS) {
-      const bought = done.filter(({ fresh }) => fresh !== null).length
-      const replays = arm === 0 ? (deps.config.upstreamReplays ?? Infinity) - bought : 0
-      const batch = open.slice(start, start + BATCH_ROWS)
-      const rows = await evaluateBatch(
-        context,
-        arm,
-        batch,
-        firstRows,
-        (exchange, index) => index < replays && heldOut.has(exchange)
-      )
-      await deps.store.internalizations.addEvaluations(rows)
-      done.push(...rows)
-    }
-  }
+  for (let arm = 0; arm < plan.arms.length; arm++) await evaluateArm(context, arm, sets, done)
   return decided(context, done, sets)
 }

@@ -3,6 +3,7 @@
  * candidate → training(arm, stage) → evaluating → approval → live; see lifecycle/transitions.ts.
  */
 import {
+  nextTraining,
   rolloutStageOf,
   type Internalization,
   type InternalizationState,
@@ -30,7 +31,7 @@ export type StepOutcome = 'advanced' | 'waiting' | 'engine-lost'
 const BY = 'worker'
 
 /** Errors that pass: the internalization keeps its state, and the step is repeated later. */
-const TRANSIENT = new Set<ErrorCode>(['store-unavailable', 'conflict'])
+const TRANSIENT = new Set<ErrorCode>(['store-unavailable', 'conflict', 'upstream-unavailable'])
 
 export const promotionContext = (deps: WorkerDeps): PromotionContext => ({
   by: BY,
@@ -55,12 +56,10 @@ const begin = async (
   template: Template
 ): Promise<StepOutcome> => {
   const { state: entered } = internalization
-  const planned = await planInternalization(
-    deps,
-    engine,
-    template,
-    entered.name === 'candidate' ? entered : {}
-  )
+  const planned = await planInternalization(deps, engine, template, {
+    id: internalization.id,
+    ...(entered.name === 'candidate' ? entered : {}),
+  })
   if ('refused' in planned) {
     const { refused: reason, ...why } = planned
     deps.log({
@@ -71,14 +70,7 @@ const begin = async (
     return moveTo(deps, internalization, { name: 'rejected', reason, isUntrained: true, ...why })
   }
   await warnUnlessItPays(deps, template)
-  const state = { name: 'training', arm: 0, stage: 0 } as const
-  return moveTo(deps, { ...internalization, plan: planned }, state)
-}
-
-const nextTrainingState = ({ plan, arm, stage }: StageContext): InternalizationState => {
-  if (stage + 1 < plan.arms[arm]!.stages.length) return { name: 'training', arm, stage: stage + 1 }
-  if (arm + 1 < plan.arms.length) return { name: 'training', arm: arm + 1, stage: 0 }
-  return { name: 'evaluating' }
+  return moveTo(deps, { ...internalization, plan: planned }, nextTraining(planned.arms))
 }
 
 const finishStage = async (
@@ -92,7 +84,8 @@ const finishStage = async (
       : arm
   )
   const advanced = { ...context.internalization, plan: { ...context.plan, arms } }
-  const outcome = await moveTo(deps, advanced, nextTrainingState(context))
+  const next = { arm: context.arm, stage: context.stage + 1 }
+  const outcome = await moveTo(deps, advanced, nextTraining(arms, next))
   deps.log({
     level: 'info',
     message: 'stage trained',

@@ -15,6 +15,8 @@ import { AppError } from '../../errors.ts'
 import type { Fit } from '../../lifecycle/learning-curve.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { answeredRows } from '../internalize/answered-rows.ts'
+import { payAlways } from '../answers/proof-budget.ts'
+import { answererOf } from '../answers/row-answers.ts'
 import { exchangesByIds, type MatchedExchange } from '../exchanges/exchanges.ts'
 import type { StageContext } from '../internalize/train.ts'
 import { deleteLoras } from '../internalize/training-files.ts'
@@ -101,12 +103,13 @@ export const answerSome = async (
   await answeredRows(
     {
       store,
-      engine,
+      answerer: answererOf({ ...deps, engine }, { lora: results.at(-1)!.lora }, plan.answers, {
+        pay: payAlways,
+      }),
       formats: createAnswerFormats(),
       plan,
       arm,
       internalizationId: internalization.id,
-      lora: results.at(-1)!.lora,
     },
     open.slice(0, ROWS_AT_ONCE),
     stored

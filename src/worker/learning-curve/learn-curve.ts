@@ -3,7 +3,7 @@
  * an eighth, a quarter and a half of its rows, each lora answers some of the held-out requests and is
  * deleted. In small steps; the store has all that is done.
  */
-import type { Internalization } from '../../core/internalization/internalization.ts'
+import { winningArm, type Internalization } from '../../core/internalization/internalization.ts'
 import { isInWork } from '../../lifecycle/transitions.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { AppError, toAppError, type ErrorCode } from '../../errors.ts'
@@ -27,9 +27,15 @@ const TRANSIENT = new Set<ErrorCode>(['store-unavailable', 'conflict'])
 const isWorking = ({ state }: Internalization): boolean =>
   isInWork(state) && state.name !== 'approval'
 
-/** One with a verdict whose plan has a curve. Free text has none, because the gate never promotes it. */
-const mayHaveCurve = ({ plan, verdict }: Internalization): boolean =>
-  verdict !== null && verdict.responseType !== 'free-text' && (plan?.fitShares.length ?? 0) > 0
+/**
+ * One with a verdict whose plan has a curve. Free text has none, because the gate never promotes it, and neither has a
+ * model that is not trained.
+ */
+const mayHaveCurve = (row: Internalization): boolean =>
+  row.verdict !== null &&
+  row.verdict.responseType !== 'free-text' &&
+  winningArm(row)?.model === undefined &&
+  (row.plan?.fitShares.length ?? 0) > 0
 
 const advancedTo = (next: CurveWork) => ({ next, advanced: true })
 

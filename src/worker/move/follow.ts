@@ -11,7 +11,7 @@ import type { Template } from '../../core/template/template.ts'
 import type { Usage } from '../../openai/chat.ts'
 import type { Store } from '../../store/store.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
-import { withModel } from './plan.ts'
+import { withModel } from '../answers/ask-model.ts'
 
 /** Requests that tell whether the traffic of the new name has its template already. */
 const LOOKED_AT = 50
@@ -95,7 +95,7 @@ const exchangeOf = (
     status: 200,
     firstByteMs: null,
     durationMs: ms,
-    request: withModel(request, to),
+    request: withModel(request, { name: to }),
     response: body,
     usage,
     route: null,

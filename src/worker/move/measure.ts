@@ -18,10 +18,9 @@ import { answerUsage } from '../../openai/usage/usage.ts'
 import type { Store } from '../../store/store.ts'
 import type { Follow } from './follow.ts'
 import type { MovePlan, Sampled } from './plan.ts'
-import { Sender, type NoAnswer, type SendDeps } from './send.ts'
+import { LANES, type NoAnswer } from '../answers/ask-model.ts'
+import { Sender, type SendDeps } from './send.ts'
 
-/** Requests at the same time. */
-const LANES = 4
 /** Requests without an answer, one after the other, that end it. */
 const MAX_FAILURES = 10
 
@@ -103,7 +102,11 @@ class Measurement {
   constructor(deps: MoveDeps, options: MoveOptions) {
     this.deps = deps
     this.options = options
-    this.sender = new Sender(deps, options.to, () => this.bought > 0)
+    this.sender = new Sender(
+      deps,
+      { name: options.to, price: options.price },
+      () => this.bought > 0
+    )
   }
 
   /** Compares the answers that an earlier run has bought. */

@@ -1,19 +1,15 @@
 /** Chooses the logged requests that a move to another model sends, and says what they will cost. */
-import { boundTokens, boundUsd } from '../../core/cost/cost-bound.ts'
-import { requestCost, tokensCost, type Price } from '../../core/cost/prices.ts'
+import { requestCost, type Price } from '../../core/cost/prices.ts'
 import { groupBy } from '../../core/group-by.ts'
 import { conversationsOf, drawSpread, randomPart } from '../../core/learn/bursts.ts'
 import { HELD_OUT_MS, randomOfReading } from '../../core/learn/split.ts'
-import type { StoredRecord } from '../../core/log/record.ts'
 import type { ModelAnswer } from '../../core/move/move-report.ts'
-import { readChatRequest } from '../../core/request/chat-reading.ts'
 import { boughtId, clientId, followedTemplate, sourcesOf } from '../../core/template/follow.ts'
 import type { Template } from '../../core/template/template.ts'
 import { areSiblings } from '../../core/template/version.ts'
-import { toAppError } from '../../errors.ts'
 import { readByIds } from '../../lifecycle/logged-texts.ts'
-import { dialectOfRecord } from '../../openai/dialect.ts'
 import type { FoundRecords, Store } from '../../store/store.ts'
+import { expectedCost, mostUsd } from '../answers/ask-model.ts'
 import { loadExchanges, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 /** Further exchanges that are read, because of a conversation one turn counts. */
@@ -58,37 +54,6 @@ export interface MovePlan {
   /** US dollars, of those that are not bought yet */
   expectedUsd: number
 }
-
-export const withModel = (body: string, model: string): string =>
-  JSON.stringify({ ...(JSON.parse(body) as Record<string, unknown>), model })
-
-type Priced = Pick<MovePlanOptions, 'to' | 'price'>
-
-const mostUsd = (record: StoredRecord, { to, price }: Priced): number => {
-  const dialect = dialectOfRecord(record)
-  const { outcome } = readChatRequest(Buffer.from(withModel(record.request, to)), dialect)
-  if (typeof outcome === 'string') return Infinity
-  try {
-    return boundUsd(price, boundTokens(outcome, price))
-  } catch (error) {
-    if (toAppError(error).code === 'invalid-request') return Infinity
-    throw error
-  }
-}
-
-/** Of most texts and tokenizers fewer than a token has. */
-const CHARS_OF_TOKEN = 3
-/** Of an answer that the log does not have. */
-const ANSWER_CHARS = 3_000
-
-const expectedCost = ({ usage, request, response }: StoredRecord, price: Price): number =>
-  (usage && requestCost(price, usage)) ??
-  tokensCost(price, {
-    input: request.length / CHARS_OF_TOKEN,
-    cachedInput: 0,
-    cacheWrite: 0,
-    output: (response?.length ?? ANSWER_CHARS) / CHARS_OF_TOKEN,
-  })
 
 /** An exchange of the sample, before its record is read. */
 type Drawn = Pick<Sampled, 'exchange' | 'isCompared' | 'isBought'>
@@ -220,7 +185,7 @@ export const planMove = async (deps: PlanDeps, options: MovePlanOptions): Promis
         usd: (oldPrice && usage && requestCost(oldPrice, usage)) ?? null,
       },
       expectedUsd: expectedCost(record, price),
-      mostUsd: mostUsd(record, options),
+      mostUsd: mostUsd(record, { name: options.to, price }),
     })
   }
   const unbought = sample.filter(({ isBought }) => !isBought)

@@ -12,11 +12,13 @@ import {
 import { constantExamples, sentencesOf } from '../../core/learn/compress.ts'
 import {
   winningLora,
+  type Arm,
   type InternalizationPlan,
   type Retry,
   type Succession,
 } from '../../core/internalization/internalization.ts'
 import { textOf } from '../../core/answer/outcome.ts'
+import { modelOfArm } from '../../core/learn/schedule.ts'
 import { holdoutTimeOf } from '../../core/internalization/holdout-time.ts'
 import { fitShares } from '../../core/learn/fits.ts'
 import { knownLabels } from '../../core/answer/response-type.ts'
@@ -30,6 +32,7 @@ import { baseModelOf, encoderOf, trainsLoras } from '../engine/watch.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import { planArms } from './arms.ts'
 import { cutByHead, planHead } from './head.ts'
+import { planModels } from './models.ts'
 import { planCompression } from './compression.ts'
 import { fitsContext, planRows, type PlannedRows, type PlanRefusal } from './rows.ts'
 import { stageRows } from '../exchanges/stage-rows.ts'
@@ -155,19 +158,58 @@ const rowsOfPlan = (
   ...(form !== null && { form }),
 })
 
+/** @returns null also where no lora is trained */
+const whyWithoutPrompt = (base: ModelObject): string | null =>
+  trainsLoras(base)
+    ? `the prompt does not fit the ${base.max_model_len} tokens of ${base.id}`
+    : null
+
+/** Why no arm is left: of the trained ones only where some are wanted. */
+const whyNoArm = (
+  { config }: WorkerDeps,
+  { refused, unconsented }: PlanRefusal,
+  leftOut: readonly string[]
+): PlanRefusal => {
+  const isAnyTrained = config.arms.some((arm) => modelOfArm(arm) === null)
+  if (!isAnyTrained) return { refused: leftOut.join('; ') }
+  return { refused: [refused, ...leftOut].join('; '), ...(unconsented && { unconsented }) }
+}
+
+interface Candidates {
+  id: string
+  head: ReturnType<typeof planHead>
+  trained: readonly Arm[]
+}
+
+/** The arms that may be trained, and other models of the upstream; with a sentence for those that do not compete. */
+const competingArms = async (
+  deps: WorkerDeps,
+  template: Template,
+  rows: PlannedRows,
+  { id, head, trained }: Candidates
+): Promise<{ arms: Arm[]; leftOut: string[] } | PlanRefusal> => {
+  const { untrained } = rows
+  const models = await planModels(deps, template, rows, id)
+  const arms = [...(untrained === null ? trained : []), ...models.arms]
+  const refusal = untrained ?? (head.encoder === null ? head : null)
+  if (arms.length === 0 && refusal !== null) return whyNoArm(deps, refusal, models.leftOut)
+  return { arms, leftOut: [...(untrained === null ? [] : [untrained.refused]), ...models.leftOut] }
+}
+
 /**
- * @param cause what it follows; empty for the first one of a template
- * @returns a refusal when no lora could go live
+ * @param options.id of the internalization
+ * @param options.successor what it follows; empty for the first one of a template
+ * @returns a refusal when nothing could go live
  */
 export const planInternalization = async (
   deps: WorkerDeps,
   engine: Engine,
   template: Template,
-  { successor, retry }: { successor?: Succession; retry?: Retry }
+  { id, successor, retry }: { id: string; successor?: Succession; retry?: Retry }
 ): Promise<InternalizationPlan | PlanRefusal> => {
-  const models = await engine.models()
-  const base = baseModelOf(engine, models)
-  const rows = await planRows(deps, engine, models, {
+  const known = await engine.models()
+  const base = baseModelOf(engine, known)
+  const rows = await planRows(deps, engine, known, {
     template,
     since: successor?.since ?? retry?.since,
     present: await livePlanOf(deps, successor),
@@ -184,8 +226,8 @@ export const planInternalization = async (
     hasPrompt,
   })
   const method = methodFor(base, train, fitsPrompt)
-  const head = planHead(deps, rows, { encoder: encoderOf(models), hasLoras })
-  const arms = planArms(deps, {
+  const head = planHead(deps, rows, { encoder: encoderOf(known), hasLoras })
+  const trained = planArms(deps, {
     method,
     hasLoras,
     hasPrompt,
@@ -195,7 +237,9 @@ export const planInternalization = async (
     templateTokens,
     rows: train.length,
   })
-  if (arms.length === 0 && head.encoder === null) return { refused: head.refused }
+  const competing = await competingArms(deps, template, rows, { id, head, trained })
+  if ('refused' in competing) return competing
+  const { arms, leftOut } = competing
   return {
     schedule,
     engine: engine.name,
@@ -204,16 +248,14 @@ export const planInternalization = async (
     population: {
       ...rows.population,
       ...(await cutByHead(deps, engine, head, train)),
-      withoutPrompt:
-        fitsPrompt || !hasLoras
-          ? null
-          : `the prompt does not fit the ${base.max_model_len} tokens of ${base.id}`,
+      withoutPrompt: fitsPrompt ? null : whyWithoutPrompt(base),
+      ...(leftOut.length > 0 && { modelsLeftOut: leftOut }),
     },
     ...(await answersOfPlan(engine, base.id, template, rows)),
     dropOrder,
     templateTokens,
     method,
-    ...(await successorPlan(deps, models, successor)),
+    ...(await successorPlan(deps, known, successor)),
     arms,
     fitShares: deps.config.learningCurve ? fitShares(train.length) : [],
   }

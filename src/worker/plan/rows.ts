@@ -13,6 +13,7 @@ import {
 } from '../../core/route/request-kind.ts'
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { repeatsOf } from '../../core/learn/dataset.ts'
+import { modelOfArm } from '../../core/learn/schedule.ts'
 import type { Split } from '../../core/learn/split.ts'
 import { levelOfTry } from '../../core/gate/gate.ts'
 import { effectiveRows } from '../../core/gate/effective-rows.ts'
@@ -60,6 +61,8 @@ export interface PlannedRows extends Split<MatchedExchange>, Comparison {
   /** whether the prompt lists an answer */
   isListed: IsListed
   population: Omit<Population, 'withoutPrompt'>
+  /** why no model may be trained on the answers; null: one may. Another model of the upstream may still answer */
+  untrained: PlanRefusal | null
 }
 
 /** Why nothing is trained, with advice. */
@@ -219,7 +222,7 @@ const hopeless = (
 const whyNotAllowed = async (
   { store, terms }: WorkerDeps,
   { template: { model } }: WantedRows,
-  { responseType, form, train, traffic }: PlannedRows
+  { responseType, form, train, traffic }: Omit<PlannedRows, 'untrained'>
 ): Promise<PlanRefusal | null> => {
   const unconsented = form === null ? responseType : 'form'
   // a request that names other models may have been answered by one of them
@@ -297,7 +300,7 @@ const rowsSince = async (
     }
   const shape = shapeOf(deps, wanted, train, encoder)
   const comparison = await comparisonOf(deps, wanted, shape.responseType, exchanges)
-  const rows: PlannedRows = {
+  const planned = {
     ...split,
     ...shape,
     ...comparison,
@@ -314,9 +317,13 @@ const rowsSince = async (
       otherParameters: split.train.length - proven.length,
     },
   }
+  const isTrained = deps.config.arms.some((arm) => modelOfArm(arm) === null)
+  const untrained = isTrained ? await whyNotAllowed(deps, wanted, planned) : null
+  const rows: PlannedRows = { ...planned, untrained }
   const reason = hopeless(rows, deps.config, encoder)
-  const refusal = reason === null ? await whyNotAllowed(deps, wanted, rows) : { refused: reason }
-  return { rows, refusal }
+  if (reason !== null) return { rows, refusal: { refused: reason } }
+  const hasModels = deps.config.arms.some((arm) => modelOfArm(arm) !== null)
+  return { rows, refusal: hasModels ? null : rows.untrained }
 }
 
 /** Rows of a form that older answers do not have; null: there is no such form, or they are too few, which is logged. */

@@ -26,7 +26,9 @@ import { answerUsage } from '../../openai/usage/usage.ts'
 import { readByIds } from '../../lifecycle/logged-texts.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { sightingOf } from '../internalize/baseline.ts'
-import { BATCH_ROWS, evaluateRow } from '../internalize/evaluate-row.ts'
+import { BATCH_ROWS, evaluateRow, type EvaluateDeps } from '../internalize/evaluate-row.ts'
+import { payAlways } from '../answers/proof-budget.ts'
+import { answererOf } from '../answers/row-answers.ts'
 import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
 import { isSuccess } from '../../core/http-status.ts'
 
@@ -39,10 +41,8 @@ export interface AuditedRoute {
   costsAnswer: boolean
 }
 
-interface JudgeContext extends AuditedRoute {
+interface JudgeContext extends AuditedRoute, EvaluateDeps {
   deps: WorkerDeps
-  engine: Engine
-  formats: AnswerFormats
   findParts: ReturnType<typeof createPartFinder>
 }
 
@@ -108,13 +108,13 @@ const judgeOne = async (
   exchange: MatchedExchange
 ): Promise<Pair> => {
   const { deps, plan, route, costsAnswer } = context
-  const { deferred, answer, agrees, similarity, ...logprobs } = await evaluateRow(
+  const { row, usd } = await evaluateRow(
     context,
     // without what a live route withholds
     { ...plan, answers: route.answers, kinds: route.kinds },
-    route.lora,
     exchange
   )
+  const { deferred, answer, agrees, similarity, ...logprobs } = row
   const confidence = confidenceOf(route.confidence, logprobs)
   const isSure = confidence >= route.threshold
   const kind = kindOf(exchange.request, exchange.match)
@@ -130,15 +130,15 @@ const judgeOne = async (
     upstreamAnswer: null,
     ...sightingOf(plan, exchange),
     upstreamModel: exchange.upstreamModel,
-    // the upstream would have answered it without an audit, too
-    costUsd: null,
+    // the upstream would have answered it without an audit, too; another model was asked for it alone
+    costUsd: usd === 0 ? null : usd,
   }
   // one that was drawn before the route withheld its kind
   const isWithheld = deferred === 'kind-not-proven' && isProven(plan.kinds, kind)
   if (isWithheld || deferred === 'withheld') return { ...pair, outcome: 'withheld' }
   if (deferred !== null) return pair
   if (!isSure) return { ...pair, outcome: agrees ? 'draft-agreed' : 'draft-disagreed' }
-  const costUsd = costsAnswer ? deps.costUsd(record.model, record.usage) : null
+  const costUsd = sum(pair.costUsd, costsAnswer ? deps.costUsd(record.model, record.usage) : null)
   const answered = { ...pair, costUsd }
   if (agrees) return { ...answered, outcome: 'agreed' }
   const again = await askAgain(context, record)
@@ -199,7 +199,7 @@ const judgeAll = async (ids: string[], judge: (id: string) => Promise<Pair>): Pr
  */
 export const judgeAudits = async (
   deps: WorkerDeps,
-  engine: Engine,
+  engine: Engine | null,
   formats: AnswerFormats,
   audited: AuditedRoute
 ): Promise<number> => {
@@ -213,7 +213,11 @@ export const judgeAudits = async (
     (await exchangesByIds(store, audited.template, ids)).map((exchange) => [exchange.id, exchange])
   )
   const findParts = createPartFinder(audited.plan.parts)
-  const context: JudgeContext = { ...audited, deps, engine, formats, findParts }
+  const { route } = audited
+  // what has no answer now waits: the limit of its costs is that of a day
+  const buying = { pay: payAlways, tries: 1 }
+  const answerer = answererOf({ ...deps, engine }, route, route.answers, buying)
+  const context: JudgeContext = { ...audited, deps, answerer, formats, findParts }
   const pairs = await judgeAll(ids, async (id) => {
     const [record, exchange] = [records.get(id), exchanges.get(id)]
     if (record?.route?.reason === REFUSED_AFTER_OURS) return refusal(id, audited.route)

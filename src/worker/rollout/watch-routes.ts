@@ -71,6 +71,8 @@ import { findNarrowerBorder } from './narrow-border.ts'
 const PAGE = 5_000
 /** Beyond it the clock was changed while a batch was judged, or since then. */
 const MAX_PAUSE_MS = 600_000
+/** After another model of the upstream had no answer. */
+const UPSTREAM_PAUSE_MS = 30_000
 
 export interface WatchOutcome {
   /** an audited request was judged, or a stage changed */
@@ -153,25 +155,31 @@ class LiveRoutes implements RouteWatch {
     const isPaused = pauseMs > 0 && pauseMs <= MAX_PAUSE_MS
     const outcome = { advanced: false, isEngineLost: false }
     for (const row of live) {
-      const isAway = isPaused || outcome.isEngineLost
-      const one = await this.watchOne(row, isAway ? null : engine)
+      const one = await this.watchOne(row, outcome.isEngineLost ? null : engine, isPaused)
       outcome.advanced ||= one.advanced
       outcome.isEngineLost ||= one.isEngineLost
     }
     return outcome
   }
 
-  private async watchOne(row: Internalization, engine: Engine | null): Promise<WatchOutcome> {
+  private async watchOne(
+    row: Internalization,
+    engine: Engine | null,
+    isPaused: boolean
+  ): Promise<WatchOutcome> {
     const audited = await this.auditedRoute(row)
     if (audited === null) return { advanced: false, isEngineLost: false }
     const outcome = { advanced: false, isEngineLost: false }
+    const { model, engine: wanted } = audited.route
+    const isThere = model !== undefined || engine?.name === wanted
     // over the limit of a day, requests wait: without second answers their losses would not be comparable
-    if (engine !== null && engine.name === audited.route.engine && !this.auditParts.isSpent) {
+    if (isThere && !isPaused && !this.auditParts.isSpent) {
       try {
         outcome.advanced = await this.judge(engine, audited)
       } catch (thrown) {
         this.deps.fault('audit', thrown, { internalization: row.id })
         outcome.isEngineLost = isEngineLost(toAppError(thrown))
+        if (model !== undefined) this.pauseUntil = this.deps.now() + UPSTREAM_PAUSE_MS
       }
     }
     const isChanged = await this.act(audited)
@@ -189,7 +197,7 @@ class LiveRoutes implements RouteWatch {
     return { internalization: row, plan: row.plan, template, route, costsAnswer }
   }
 
-  private async judge(engine: Engine, audited: AuditedRoute): Promise<boolean> {
+  private async judge(engine: Engine | null, audited: AuditedRoute): Promise<boolean> {
     const begun = this.deps.now()
     const judged = await judgeAudits(this.deps, engine, this.formats, audited)
     const ended = this.deps.now()

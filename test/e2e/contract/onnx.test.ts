@@ -17,9 +17,9 @@ const encoderPath = join(modelFolder, 'tiny-bert')
 writeTinyBert(encoderPath, { seed: 12 })
 afterAll(() => rmSync(modelFolder, { recursive: true }))
 
-type Host = typeof import('../../../adapters/contract/host.ts')
+type Host = typeof import('../../../adapters/host/host.ts')
 type Backend = typeof import('../../../adapters/onnx/backend.ts')
-const host = await loadBuilt<Host>('adapters/contract/host.ts')
+const host = await loadBuilt<Host>('adapters/host/host.ts')
 const { createOnnxBackend } = await loadBuilt<Backend>('adapters/onnx/backend.ts')
 
 type LabelHeads = typeof import('../../../adapters/onnx/label-heads.ts')

@@ -5,9 +5,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { seededRandom } from '../../../src/random.ts'
-import type { LlamaConfig } from '../../../adapters/onnx/llama-config.ts'
-import { modelTensors } from '../../../adapters/onnx/model-tensors.ts'
-import { byteCharacters, type TokenizerJson } from '../../../adapters/onnx/model/text-tokenizer.ts'
+import type { LlamaConfig } from '../../../adapters/model/llama-config.ts'
+import { modelTensors } from '../../../adapters/model/model-tensors.ts'
+import { byteCharacters, type TokenizerJson } from '../../../adapters/text/text-tokenizer.ts'
 
 /** Default shape: two layers, 64 wide, grouped heads; whole 4-bit blocks in every row. */
 export type RandomModelOptions = { seed: number } & Partial<

@@ -2,10 +2,10 @@
  * A small random Llama model from a seed, with bytes as tokens and some longer ones, for tests of
  * generation. Its answers mean nothing; they are only the same every time.
  */
-import type { LlamaConfig, WeightSource } from '../../../adapters/onnx/llama-config.ts'
-import { LINEAR_LAYERS, linearShape, moduleName } from '../../../adapters/onnx/llama-config.ts'
+import type { LlamaConfig, WeightSource } from '../../../adapters/model/llama-config.ts'
+import { LINEAR_LAYERS, linearShape, moduleName } from '../../../adapters/model/llama-config.ts'
 import type { LoraMatrices } from '../../../adapters/onnx/generate/fused-lora.ts'
-import type { Vocabulary } from '../../../adapters/onnx/generate/text.ts'
+import type { Vocabulary } from '../../../adapters/text/generate-text.ts'
 
 const LONGER_TOKENS = [
   '{"',

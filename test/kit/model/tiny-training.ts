@@ -1,8 +1,8 @@
 /** A tiny random Llama and random tokenized rows, all from seeds. */
-import type { LlamaConfig, WeightSource } from '../../../adapters/onnx/llama-config.ts'
-import type { TokenizedRow } from '../../../adapters/onnx/train/rows.ts'
-import { elements, modelTensors } from '../../../adapters/onnx/model-tensors.ts'
-import { initLora, type LoraLayout } from '../../../adapters/onnx/train/lora-layout.ts'
+import type { LlamaConfig, WeightSource } from '../../../adapters/model/llama-config.ts'
+import type { TokenizedRow } from '../../../adapters/text/rows.ts'
+import { elements, modelTensors } from '../../../adapters/model/model-tensors.ts'
+import { initLora, type LoraLayout } from '../../../adapters/lora/lora-layout.ts'
 import { deriveSeed, seededRandom } from '../../../src/random.ts'
 
 export const tinyConfig: LlamaConfig = {

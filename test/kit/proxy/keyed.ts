@@ -29,6 +29,7 @@ const CENTS = { asOf: '2026-11-01', input: 10_000, cachedInput: 5_000, output: 2
 export const PRICES: Price[] = [
   { model: 'gpt-4o-mini', ...CENTS },
   { model: 'known-sizes', ...CENTS, maxOutputTokens: 50, maxImageTokens: 100 },
+  { model: 'cheap', asOf: CENTS.asOf, input: 1_000, cachedInput: 500, output: 2_000 },
 ]
 
 /** A secret for a test's key, the same at every call. */
@@ -64,7 +65,7 @@ export const startKeyed = async (keys: IssuedKey[], overrides: Partial<ProxyDeps
       take: (...asked) => slices.take(...asked),
       settle: (key, reservation, taken) => {
         const { requests, tokens, usd } = taken
-        if (requests > 0) spends.push({ keyId: key.id, tokens, usd })
+        if (requests > 0 || usd > 0) spends.push({ keyId: key.id, tokens, usd })
         slices.settle(key, reservation, taken)
       },
     },

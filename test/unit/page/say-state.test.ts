@@ -78,6 +78,19 @@ describe('one that waits for approval', () => {
     )
   })
 
+  it('names another model of the upstreams, which is not trained', () => {
+    const { plan } = exampleApproved()
+    const model = { name: 'gpt-6-luna', hasLogprobs: false, id: 'model:gpt-6-luna:a' }
+    const arm = { name: 'model:gpt-6-luna' as const, model, stages: [], results: [] }
+    const [figures] = PROVEN.arms
+    const verdict = { ...PROVEN, arm: 0, arms: [{ ...figures!, arm: arm.name }] }
+    const row = exampleApproved('a', { verdict, plan: { ...plan!, arms: [arm] } })
+    expect(sayWinner(row)).toBe(
+      'It is gpt-6-luna, another model of the upstreams, which reads the whole prompt.'
+    )
+    expect(said(row).says[0]).toMatch(/^It would answer .* of the requests in its place; of these/)
+  })
+
   it('names the encoder of a label head, and how many competed', () => {
     const { plan } = exampleApproved()
     const [first, second] = plan!.arms

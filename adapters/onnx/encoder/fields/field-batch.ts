@@ -3,7 +3,7 @@
  * where the words are. Pure: knows nothing of tokenizers or of onnxruntime.
  */
 import type { FieldScores, FormSizes, Targets } from '../../../../src/core/form/targets.ts'
-import type { WeightSource } from '../../llama-config.ts'
+import type { WeightSource } from '../../../model/llama-config.ts'
 import type { PackedInput } from '../../gradient/packed-input.ts'
 import type { EncoderConfig } from '../encoder-config.ts'
 import { choiceClasses, tagClasses } from './field-layout.ts'

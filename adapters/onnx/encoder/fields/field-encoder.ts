@@ -1,5 +1,5 @@
 /** An encoder as field models use it: its frozen part, once for all of them, and its weights to start from. */
-import type { WeightSource } from '../../llama-config.ts'
+import type { WeightSource } from '../../../model/llama-config.ts'
 import type { EncoderConfig } from '../encoder-config.ts'
 import { readEmbeddings, type TokenEmbeddings } from './field-batch.ts'
 import { createFieldTokenizer, type FieldTokenizer } from './field-tokens.ts'

@@ -8,7 +8,7 @@
 import type { FormSizes } from '../../../../src/core/form/targets.ts'
 import { GraphBuilder } from '../../graph.ts'
 import { GraphWeights } from '../../generate/graph-weights.ts'
-import type { WeightSource } from '../../llama-config.ts'
+import type { WeightSource } from '../../../model/llama-config.ts'
 import { GraphOps, type FloatType } from '../../gradient/graph-ops.ts'
 import type { EncoderConfig } from '../encoder-config.ts'
 import { transformerLayers } from '../encoder-graph.ts'

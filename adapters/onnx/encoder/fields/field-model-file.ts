@@ -14,8 +14,8 @@ import {
   type StoredKinds,
 } from '../../../../src/core/learn/head/known-kinds.ts'
 import { AppError } from '../../../../src/errors.ts'
-import { storageError, writeInFolder } from '../../../contract/disk.ts'
-import { decodeTensor, encodeHalves } from '../../model/tensor-types.ts'
+import { storageError, writeInFolder } from '../../../host/disk.ts'
+import { decodeTensor, encodeHalves } from '../../../model/tensor-types.ts'
 import type { FieldEncoder } from './field-encoder.ts'
 import { createFieldLayout, encoderTheta, type FieldLayout } from './field-layout.ts'
 

@@ -4,14 +4,14 @@
  * result is the last theta. With them it is that of the last epoch that was not clearly worse than an earlier one, and
  * some epochs in a row that are clearly worse end the training.
  */
-import type { TrainHooks } from '../../../contract/backend.ts'
+import type { TrainHooks } from '../../../host/backend.ts'
 import { AppError } from '../../../../src/errors.ts'
 import { deriveSeed, seededRandom } from '../../../../src/random.ts'
 import type { TrainingMetrics } from '../../../../src/openai/fine-tuning.ts'
 import { adamWGroupsStep } from '../../gradient/adamw.ts'
 import { saveCheckpoint, type Checkpoint } from '../../gradient/checkpoint.ts'
 import { metricsOf, tokensPerSecond } from '../../gradient/job-metrics.ts'
-import { epochBatches } from '../../gradient/epoch-batches.ts'
+import { epochBatches } from '../../../lora/epoch-batches.ts'
 import {
   lossTotals,
   packExamples,

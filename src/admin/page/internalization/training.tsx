@@ -51,7 +51,7 @@ const Stages = ({ plan: { arms, templateTokens } }: { plan: InternalizationPlan 
       { name: 'Validation loss', isNumber: true },
     ]}
     rows={arms.flatMap((arm) => stageRows(arm, templateTokens))}
-    empty=""
+    empty="Nothing was trained."
   />
 )
 
@@ -171,7 +171,8 @@ const outcomesText = ({ outcomes, exchanges }: Population): string =>
 
 const PopulationFigures = ({ plan }: { plan: InternalizationPlan }) => {
   const { population, trainRecordIds, holdoutRecordIds, unseenRecordIds } = plan
-  const { exchanges, conversations, tooLong, otherParameters, withoutPrompt } = population
+  const { exchanges, conversations, tooLong, otherParameters, withoutPrompt, modelsLeftOut } =
+    population
   return (
     <>
       <Figures
@@ -201,6 +202,11 @@ const PopulationFigures = ({ plan }: { plan: InternalizationPlan }) => {
           Every stage was trained without the prompt: <Text text={withoutPrompt} />.
         </p>
       )}
+      {modelsLeftOut?.map((why) => (
+        <p>
+          <Text text={why} />.
+        </p>
+      ))}
     </>
   )
 }

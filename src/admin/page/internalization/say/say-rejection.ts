@@ -6,7 +6,7 @@ import type {
   Internalization,
   Population,
 } from '../../../../core/internalization/internalization.ts'
-import { isHead, type ArmName } from '../../../../core/learn/schedule.ts'
+import { isHead, modelOfArm, type ArmName } from '../../../../core/learn/schedule.ts'
 import { percent, points, whole } from '../../parts/format.ts'
 
 export interface SaidRejection {
@@ -51,6 +51,11 @@ const BEFORE_TRAINING: (SaidRejection & { words: RegExp })[] = [
   },
   { words: /too few to (show|train)|are new to training/, ...LITTLE_TRAFFIC },
   { words: /held-out requests with plain text/, ...FEW_TEXTS },
+  {
+    words: /MODEL_PROOF_USD|does not compete/,
+    says: 'No other model of ARMS may be compared; the history says why, and what the comparison would cost.',
+    helps: 'The setting that the history names; then internalize again.',
+  },
   {
     words: /^no answer can be checked against the response format/,
     says: 'Its requests ask for a response format that the proxy cannot check, so a wrong answer would not be noticed.',
@@ -142,12 +147,16 @@ const notBetterThanPresent = (
       }
 
 /** More time or a larger model does not help a head, and an encoder does not help a lora. */
-const RAISES_AGREEMENT: Record<'head' | 'lora', string> = {
+const RAISES_AGREEMENT: Record<'head' | 'lora' | 'model', string> = {
+  model: 'Another model (ARMS), or a prompt that leaves it less choice.',
   head: 'More questions to learn from, another encoder (ENCODER_PATH), or a lora beside the head (ARMS, MODEL_PATH).',
   lora: 'More questions to learn from, more time (TRAIN_MINUTES), or a larger base model (MODEL_PATH).',
 }
 
-const kindOf = (arm: ArmName): 'head' | 'lora' => (isHead(arm) ? 'head' : 'lora')
+const kindOf = (arm: ArmName): keyof typeof RAISES_AGREEMENT => {
+  if (modelOfArm(arm) !== null) return 'model'
+  return isHead(arm) ? 'head' : 'lora'
+}
 
 /** Of repeated questions: where more requests than the margin allows have several answers, no arm can pass. */
 const contradictingLog = (

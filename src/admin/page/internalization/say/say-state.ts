@@ -9,7 +9,7 @@ import type { StageProgress } from '../../../reading/read-internalization.ts'
 import { duration, whole } from '../../parts/format.ts'
 import { sayRejection } from './say-rejection.ts'
 import { sayLive, sayRetired, type LiveSituation } from './say-rollout.ts'
-import { ARM_TEXTS, sayAnswers } from './say-verdict.ts'
+import { armText, sayAnswers } from './say-verdict.ts'
 import { said, type Said } from './said.ts'
 
 export interface Situation extends LiveSituation {
@@ -53,7 +53,7 @@ const sayTraining = (
   if (arm === undefined) return []
   const isPresent = progress?.arm === state.arm && progress.stage === state.stage
   return [
-    `Candidate ${state.arm + 1} of ${plan!.arms.length}, stage ${state.stage + 1} of ${arm.stages.length}: ${ARM_TEXTS[arm.name]}.`,
+    `Candidate ${state.arm + 1} of ${plan!.arms.length}, stage ${state.stage + 1} of ${arm.stages.length}: ${armText(arm)}.`,
     ...(isPresent ? sayStep(progress.metrics ?? {}) : []),
   ]
 }

@@ -1,5 +1,5 @@
 /** A verdict in sentences for a person who decides: what is answered, what is promised, and what won. Pure. */
-import type { ArmName } from '../../../../core/learn/schedule.ts'
+import { modelOfArm, type TrainedArmName } from '../../../../core/learn/schedule.ts'
 import type { Verdict } from '../../../../core/gate/gate.ts'
 import type { Arm, Internalization } from '../../../../core/internalization/internalization.ts'
 import { trainedSeconds } from '../../../../core/cost/template-economics.ts'
@@ -13,13 +13,14 @@ import { promiseOf } from './say-promise.ts'
  */
 export const sayAnswers = (verdict: Verdict, model: string, verb: string): string => {
   const {
+    arm,
     coverage,
     rows,
     agreementAnswered: observed,
     agreementAnsweredBound: bound,
   } = verdict.arms[verdict.arm]!
   return (
-    `It ${verb} ${percent(coverage)} of the requests without the prompt; of these at least ` +
+    `It ${verb} ${percent(coverage)} of the requests ${modelOfArm(arm) === null ? 'without the prompt' : 'in its place'}; of these at least ` +
     `${percent(bound)} agree with ${model} (${percent(observed)} were observed, on ` +
     `${whole(Math.round(coverage * rows))} of ${whole(rows)} held-out requests). ${model} answers the rest.`
   )
@@ -37,7 +38,7 @@ export const sayPromise = (
 }
 
 /** What an arm is, for a person who never trained a model. */
-export const ARM_TEXTS: Record<ArmName, string> = {
+const ARM_TEXTS: Record<TrainedArmName, string> = {
   'label-head':
     'a label head: a classifier that chooses one of the known labels and never saw the prompt',
   'field-head':
@@ -46,8 +47,17 @@ export const ARM_TEXTS: Record<ArmName, string> = {
   schedule: 'a small model with a LoRA, trained while the prompt was removed stage by stage',
 }
 
-const baseOf = ({ encoder }: Arm, baseModel: string): string =>
-  encoder === undefined ? `on the base model ${baseModel}` : `on the sentence encoder ${encoder}`
+export const armText = ({ name, model }: Pick<Arm, 'name' | 'model'>): string =>
+  model === undefined
+    ? ARM_TEXTS[name as TrainedArmName]
+    : `${model.name}, another model of the upstreams, which reads the whole prompt`
+
+const baseOf = ({ encoder, model }: Arm, baseModel: string): string => {
+  if (model !== undefined) return ''
+  return encoder === undefined
+    ? `, on the base model ${baseModel}`
+    : `, on the sentence encoder ${encoder}`
+}
 
 /** @returns null before a verdict */
 export const sayWinner = (row: Internalization): string | null => {
@@ -55,7 +65,9 @@ export const sayWinner = (row: Internalization): string | null => {
   const arm = verdict && plan?.arms[verdict.arm]
   if (!arm) return null
   const { length: count } = plan.arms
-  const begin = count === 1 ? 'It is' : `Of ${count} candidates that were trained, the winner is`
-  const training = `All training took ${duration(1000 * trainedSeconds(row))}.`
-  return `${begin} ${ARM_TEXTS[arm.name]}, ${baseOf(arm, plan.baseModel)}. ${training}`
+  const trained = arm.model === undefined ? ' that were trained' : ''
+  const begin = count === 1 ? 'It is' : `Of ${count} candidates${trained}, the winner is`
+  const seconds = trainedSeconds(row)
+  const training = seconds === 0 ? '' : ` All training took ${duration(1000 * seconds)}.`
+  return `${begin} ${armText(arm)}${baseOf(arm, plan.baseModel)}.${training}`
 }

@@ -1,0 +1,279 @@
+/**
+ * One training on the GPU: renders rows to token ids, decides every default, gives both to
+ * `adapters/trainer/train.py`, and stores the PEFT folder that comes back. Knows nothing of serving.
+ */
+import { createHash } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { setImmediate as endOfTick } from 'node:timers/promises'
+import { AppError } from '../../src/errors.ts'
+import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+import { seededRandom } from '../../src/random.ts'
+import type { TrainHooks, TrainResult } from '../host/backend.ts'
+import { storageError, writeAtomically } from '../host/disk.ts'
+import { resolveHyperparameters, type ResolvedHyperparameters } from '../lora/hyperparameters.ts'
+import type { LoraTask } from '../lora/lora-backend.ts'
+import { manifestOf, storeLora, writeStart, WEIGHTS } from '../lora/lora-file.ts'
+import { createLoraLayout, initLora } from '../lora/lora-layout.ts'
+import type { Loras } from '../lora/loras.ts'
+import { batchesOf, replayedRows, startSeed, validationSample } from '../lora/schedule.ts'
+import type { BaseModel } from '../model/open-model.ts'
+import { PROBE, probeRows } from '../publish/probe.ts'
+import { studentRow, teacherRow } from '../text/render-rows.ts'
+import {
+  checkRows,
+  hashRows,
+  rowLength,
+  totalLabelWeight,
+  type TokenizedRow,
+} from '../text/rows.ts'
+import { runTrainer, type Trained, type TrainerCommand } from './training-run.ts'
+
+/** How training computes; the trainer's task has the same names. */
+export interface TrainingOptions {
+  device: string
+  dtype: 'float32' | 'bfloat16'
+  four_bit: boolean
+  /** null: as soon as memory is too small */
+  gradient_checkpointing: boolean | null
+  /** null: flex on a GPU where it works */
+  attention: 'sdpa' | 'flex' | null
+  /** tokens of one forward and backward pass */
+  max_tokens: number
+  checkpoint_seconds: number
+  early_stop_patience: number
+  /** of the CPU; null is torch's choice */
+  threads: number | null
+  /** of the GPU's memory */
+  memory_share: number
+}
+
+export interface TrainDeps {
+  base: BaseModel
+  modelPath: string
+  loras: Loras
+  trainer: TrainerCommand
+  options: TrainingOptions
+  /** share of a self-distillation's prompts that the teacher answers itself */
+  replayShare: number
+}
+
+interface TaughtRow extends TokenizedRow {
+  teacherPromptIds?: number[]
+}
+
+/** Everything about a job that is decided before its first step. */
+interface Plan {
+  rows: TaughtRow[]
+  validationRows: TokenizedRow[]
+  replayed: number[]
+  hyperparameters: ResolvedHyperparameters
+  dataHash: string
+}
+
+const OPTIMIZER = 'optimizer.safetensors'
+
+/** Rows rendered in one tick of the event loop, so that requests are served in between. */
+const ROWS_PER_TICK = 32
+
+const inTicks = async <Row>(
+  rows: TrainingRow[],
+  render: (row: TrainingRow) => Row
+): Promise<Row[]> => {
+  const rendered: Row[] = []
+  for (const [index, row] of rows.entries()) {
+    if (index % ROWS_PER_TICK === 0) await endOfTick()
+    rendered.push(render(row))
+  }
+  return rendered
+}
+
+/** @throws AppError `invalid-request` where the template ends an answer differently behind the two prompts */
+const taughtRow = (base: BaseModel, row: TrainingRow): TaughtRow => {
+  if (row.teacher_messages === undefined)
+    throw new AppError('invalid-request', 'self-distillation needs teacher_messages in every row')
+  const student = studentRow(base.chat, row)
+  const teacher = teacherRow(base.chat, row)
+  if (teacher.completionIds.join() !== student.completionIds.join())
+    throw new AppError(
+      'invalid-request',
+      'the chat template renders an answer differently behind the whole prompt'
+    )
+  return { ...student, teacherPromptIds: teacher.promptIds }
+}
+
+const hashTaught = (rows: TaughtRow[], replayShare: number): string => {
+  const read = rows.map((row) => ({ ...row, promptIds: row.teacherPromptIds ?? [] }))
+  return createHash('sha256')
+    .update(`${hashRows(rows)}\n${hashRows(read)}\n${replayShare}`)
+    .digest('hex')
+}
+
+/** @throws AppError `invalid-request`, `context-length-exceeded` */
+const plan = async (
+  { base, replayShare }: TrainDeps,
+  task: LoraTask,
+  start: { rank: number; alpha: number } | null
+): Promise<Plan> => {
+  const { chat, config, parameters } = base
+  const isTaught = task.method === 'self-distillation'
+  const rows: TaughtRow[] = await inTicks(task.rows, (row) =>
+    isTaught ? taughtRow(base, row) : studentRow(chat, row)
+  )
+  if (rows.length === 0) throw new AppError('invalid-request', 'there are no rows to train on')
+  const validationRows = await inTicks(task.validationRows, (row) => studentRow(chat, row))
+  checkRows(rows, config)
+  checkRows(validationRows, config)
+  if (totalLabelWeight(rows) === 0)
+    throw new AppError('invalid-request', 'all rows to train on have weight 0')
+  const replayed = isTaught ? replayedRows(rows.length, replayShare, task.seed) : []
+  const count = rows.length + replayed.length
+  return {
+    rows,
+    validationRows: validationSample(validationRows, task.seed),
+    replayed,
+    hyperparameters: resolveHyperparameters(task.hyperparameters, {
+      rows: count,
+      parameters,
+      start,
+    }),
+    dataHash: isTaught ? hashTaught(rows, replayShare) : hashRows(rows),
+  }
+}
+
+const writeRows = async (path: string, rows: TaughtRow[]): Promise<string> => {
+  const lines = rows.map(
+    ({ promptIds, completionIds, weight, teacherPromptIds }) =>
+      `${JSON.stringify({
+        prompt_ids: promptIds,
+        completion_ids: completionIds,
+        weight,
+        teacher_prompt_ids: teacherPromptIds,
+      })}\n`
+  )
+  await pipeline(Readable.from(lines), createWriteStream(path))
+  return path
+}
+
+const placementOf = ({ dtype, four_bit: isFourBit }: TrainingOptions): string =>
+  isFourBit ? `${dtype} 4-bit` : dtype
+
+/** Tasks with equal identities compute the same lora. */
+const identityOf = ({ base, options }: TrainDeps, task: LoraTask, planned: Plan): string => {
+  const { hyperparameters, dataHash } = planned
+  const placement = [placementOf(options), options.early_stop_patience]
+  const facts = [base.fingerprint, hyperparameters, task.seed, dataHash, task.lora, ...placement]
+  return createHash('sha256').update(JSON.stringify(facts)).digest('hex')
+}
+
+/** The trainer's fields that come from the schedule. */
+const scheduleOf = ({ rows, replayed, hyperparameters }: Plan, seed: number) => {
+  // a replayed answer is about as long as the logged one
+  const lengths = [...rows, ...replayed.map((row) => rows[row]!)].map(rowLength)
+  const { learning_rate, weight_decay, warmup_ratio, schedule_span } = hyperparameters
+  const { total_steps, max_seconds } = hyperparameters
+  return {
+    batches: batchesOf(lengths, hyperparameters, seed),
+    total_steps,
+    max_seconds,
+    learning_rate,
+    weight_decay,
+    warmup_ratio,
+    schedule_span,
+  }
+}
+
+/**
+ * Writes the task, its rows, and the lora that training begins with.
+ * @returns the task's file
+ * @throws AppError `store-unavailable`
+ */
+const writeTask = async (
+  deps: TrainDeps,
+  task: LoraTask,
+  planned: Plan,
+  output: string
+): Promise<string> => {
+  const { base, loras, modelPath, options } = deps
+  const { rows, validationRows, replayed, hyperparameters } = planned
+  const folder = task.checkpointDir
+  const file = join(folder, 'task.json')
+  const start = task.lora === null ? join(folder, 'start') : loras.path(task.lora)
+  try {
+    await mkdir(folder, { recursive: true })
+    if (task.lora === null) {
+      const layout = createLoraLayout(base.config, hyperparameters.rank, hyperparameters.alpha)
+      await writeStart(start, layout, initLora(layout, seededRandom(startSeed(task.seed))))
+    }
+    await rm(output, { recursive: true, force: true })
+    const content = {
+      model_path: modelPath,
+      start,
+      output,
+      checkpoint_dir: folder,
+      rows_file: await writeRows(join(folder, 'rows.jsonl'), rows),
+      validation_rows_file: await writeRows(join(folder, 'validation.jsonl'), validationRows),
+      identity: identityOf(deps, task, planned),
+      ...scheduleOf(planned, task.seed),
+      seed: task.seed,
+      eos_ids: base.tokenizer.eosIds,
+      replayed_rows: replayed,
+      probes: probeRows(base.chat).map(({ promptIds, completionIds }) => ({
+        prompt_ids: promptIds,
+        completion_ids: completionIds,
+      })),
+      ...options,
+    }
+    await writeFile(file, JSON.stringify(content))
+  } catch (cause) {
+    throw storageError(`${folder} cannot be written`, cause)
+  }
+  return file
+}
+
+const writeProbe = (deps: TrainDeps, folder: string, { probe }: Trained): Promise<void> => {
+  const rows = probeRows(deps.base.chat)
+  const content = {
+    prompt_ids: rows[0]!.promptIds,
+    completions: rows.map(({ completionIds }) => completionIds),
+    ...probe,
+    placement: placementOf(deps.options),
+  }
+  return writeAtomically(join(folder, PROBE), `${JSON.stringify(content)}\n`)
+}
+
+/**
+ * Trains, from the checkpoint where there is one, and stores the lora.
+ * @throws AppError `invalid-request`, `context-length-exceeded`, `store-unavailable`, and as `runTrainer`
+ */
+export const trainOnGpu = async (
+  deps: TrainDeps,
+  task: LoraTask,
+  hooks: TrainHooks
+): Promise<TrainResult> => {
+  const { base, loras, trainer } = deps
+  const start = task.lora === null ? null : (await loras.read(task.lora)).layout
+  const planned = await plan(deps, task, start)
+  const output = join(task.checkpointDir, 'output')
+  const taskFile = await writeTask(deps, task, planned, output)
+  const trained = await runTrainer(trainer, taskFile, hooks)
+  const { hyperparameters, dataHash } = planned
+  const model = await storeLora(
+    loras.path('.'),
+    {
+      rank: hyperparameters.rank,
+      alpha: hyperparameters.alpha,
+      manifest: manifestOf(base, { ...task, dataHash, hyperparameters }),
+      weights: await readFile(join(output, WEIGHTS)),
+    },
+    async (folder) => {
+      if (hyperparameters.schedule_span[1] < 1)
+        await copyFile(join(output, OPTIMIZER), join(folder, OPTIMIZER))
+      await writeProbe(deps, folder, trained)
+    }
+  )
+  return { model, trainedTokens: trained.trainedTokens, metrics: trained.metrics }
+}

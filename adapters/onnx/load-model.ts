@@ -1,0 +1,63 @@
+/** A base model for this engine's graphs: a plain Llama, with its weights in the engine's precision. */
+import { AppError } from '../../src/errors.ts'
+import type { WeightSource } from '../model/llama-config.ts'
+import { openModel, type BaseModel, type OpenedModel } from '../model/open-model.ts'
+import { quantizedWeights } from './quantized-weights.ts'
+
+/** `float32` keeps the weights of the file; `q4` is for large models, see `quantized-weights.ts`. */
+export type Precision = 'q4' | 'float32'
+
+/**
+ * Below this size, 4 bits make answers worse, most in narrow layers, and save little time or memory;
+ * docs/experiments/tiny-model.md has figures.
+ */
+const SMALLEST_Q4_PARAMETERS = 50e6
+
+export interface LoadedModel extends BaseModel {
+  weights: WeightSource
+  /** of the weights */
+  precision: Precision
+  /** Closes the files; `weights` must not be used afterwards. */
+  close(): void
+}
+
+/** @returns why the graph of this engine does not fit the model, or null */
+const unsupported = (extras: OpenedModel['extras']): string | null => {
+  const { model_type: type, rope_scaling: scaling, hidden_act: activation } = extras
+  if (type !== undefined) return `its model_type is "${type}"`
+  if (scaling !== undefined)
+    return `it scales rope ("${String(scaling.rope_type ?? scaling.type)}")`
+  if (extras.attention_bias || extras.mlp_bias) return 'it has biases'
+  return activation === undefined ? null : `its activation is "${activation}"`
+}
+
+/**
+ * @param path as for `openModel`
+ * @param wanted `auto` chooses by the size of the model
+ * @throws AppError `invalid-model` as `openModel`, and for a model that the graphs do not fit
+ */
+export const loadModel = async (
+  path: string,
+  wanted: Precision | 'auto' = 'float32'
+): Promise<LoadedModel> => {
+  const { extras, weights: stored, fingerprintOf, ...opened } = await openModel(path)
+  try {
+    const reason = unsupported(extras)
+    if (reason !== null)
+      throw new AppError(
+        'invalid-model',
+        `${path}: ${reason}; use a plain Llama-family decoder (model_type llama, no rope scaling, no biases)`
+      )
+    const isSmall = opened.parameters < SMALLEST_Q4_PARAMETERS
+    const precision = wanted === 'auto' ? (isSmall ? 'float32' : 'q4') : wanted
+    return {
+      ...opened,
+      weights: precision === 'q4' ? quantizedWeights(opened.config, stored) : stored,
+      fingerprint: fingerprintOf(precision),
+      precision,
+    }
+  } catch (error) {
+    opened.close()
+    throw error
+  }
+}

@@ -1,1 +1,0 @@
-"""The engine contract over HTTP (docs/contract.md). Knows nothing of torch and of models."""

@@ -1,0 +1,71 @@
+/** A command that ends with this process, and all that it started with it. */
+import { type ChildProcess, fork } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const fromSources = import.meta.url.endsWith('.ts')
+const entry = fileURLToPath(new URL(fromSources ? './leash.ts' : './leash.js', import.meta.url))
+
+/** Lines of its output, for the message when it ends. */
+const KEPT_LINES = 30
+
+export class LeashedChild {
+  /** Resolves with its signal or exit code. */
+  readonly ended: Promise<string>
+  private readonly child: ChildProcess
+  private readonly lines: string[] = []
+  private group: number | undefined
+  private isEnded = false
+
+  /** @param onLine gets its output; a command that does not exist ends with exit code 127 */
+  constructor(command: string[], env: NodeJS.ProcessEnv, onLine: (line: string) => void) {
+    this.child = fork(entry, command, {
+      env,
+      execArgv: fromSources ? ['--import', 'tsx'] : [],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    })
+    this.child.on('message', ({ group }: { group?: number }) => void (this.group = group))
+    for (const stream of [this.child.stdout, this.child.stderr])
+      createInterface({ input: stream! }).on('line', (line) => {
+        if (line.trim() === '') return
+        this.lines.push(line)
+        if (this.lines.length > KEPT_LINES) this.lines.shift()
+        onLine(line)
+      })
+    this.ended = new Promise((resolve) => {
+      this.child.once('error', (error) => resolve(error.message))
+      // its last lines may still come, and it may have been killed before it could kill the group
+      this.child.once('exit', (code, signal) => {
+        this.isEnded = true
+        this.killGroup()
+        setTimeout(() => resolve(signal ?? `exit code ${code}`), 100)
+      })
+    })
+  }
+
+  get hasEnded(): boolean {
+    return this.isEnded
+  }
+
+  /** What it wrote last, on stdout or stderr. */
+  lastWords(): string {
+    return this.lines.join('\n')
+  }
+
+  /** SIGTERM, then SIGKILL for all that it started. Resolves when it has ended. */
+  async end(graceMs: number): Promise<void> {
+    this.child.kill('SIGTERM')
+    const killer = setTimeout(() => this.killGroup(), graceMs)
+    await this.ended
+    clearTimeout(killer)
+  }
+
+  private killGroup(): void {
+    try {
+      if (this.group !== undefined) process.kill(-this.group, 'SIGKILL')
+      else this.child.kill('SIGKILL')
+    } catch {
+      // it has ended
+    }
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * Text to token ids and back, for byte-pair vocabularies from a `tokenizer.json`. Adds two things to
+ * the library: control tokens are found only where the caller allows them, and every token has bytes,
+ * so that a stream can be cut between the bytes of one character.
+ */
+import { Tokenizer } from '@huggingface/tokenizers'
+import { AppError } from '../../src/errors.ts'
+import { rememberLines } from './line-encoder.ts'
+
+export interface AddedTokenJson {
+  id: number
+  content: string
+  special?: boolean
+  lstrip?: boolean
+  rstrip?: boolean
+  [field: string]: unknown
+}
+
+interface StepJson {
+  type: string
+  [field: string]: unknown
+}
+
+/** The parts of `tokenizer.json` that are read here; the library reads the rest. */
+export interface TokenizerJson {
+  model: {
+    type?: string
+    vocab: Record<string, number>
+    merges: (string | [string, string])[]
+    [field: string]: unknown
+  }
+  added_tokens: AddedTokenJson[]
+  normalizer: StepJson | null
+  pre_tokenizer: StepJson | null
+  decoder: StepJson | null
+  post_processor: StepJson | null
+  [field: string]: unknown
+}
+
+export interface EncodeOptions {
+  /** whether control tokens in the text become control tokens; else they are plain text */
+  special: boolean
+  /** with `special`: a character that breaks up control tokens which users wrote; it is left out */
+  guard?: string
+  /** whether the text continues other text, so that SentencePiece's `▁` is not put before it */
+  continues?: boolean
+}
+
+export interface TextTokenizer {
+  /** No token is added at either end. */
+  encode(text: string, options: EncodeOptions): number[]
+  /** The token's bytes of UTF-8, possibly part of a character; empty for control tokens. */
+  decodeBytes(id: number): Uint8Array
+  decode(ids: readonly number[]): string
+  /** ids that end a generation */
+  eosIds: number[]
+  /** highest id + 1 */
+  vocabSize: number
+  /** control tokens by their text */
+  controlIds: ReadonlyMap<string, number>
+}
+
+const ENCODER = new TextEncoder()
+
+/** GPT-2's reversible table, character to byte: printable Latin-1 bytes stand for themselves, others from U+0100 on. */
+export const byteCharacters = (): Map<string, number> => {
+  const table = new Map<string, number>()
+  let next = 256
+  for (let byte = 0; byte < 256; byte++) {
+    const printable =
+      (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || (byte >= 174 && byte <= 255)
+    table.set(String.fromCodePoint(printable ? byte : next++), byte)
+  }
+  return table
+}
+
+const steps = (step: StepJson | null, list: string): StepJson[] =>
+  step === null ? [] : step.type === 'Sequence' ? ((step[list] as StepJson[]) ?? []) : [step]
+
+const isByteLevel = (json: TokenizerJson): boolean =>
+  [...steps(json.pre_tokenizer, 'pretokenizers'), ...steps(json.decoder, 'decoders')].some(
+    (step) => step.type === 'ByteLevel'
+  )
+
+/** Where SentencePiece's `▁` is put: before every stretch between control tokens, or the first. */
+const prefixScheme = (json: TokenizerJson): 'always' | 'first' | 'never' => {
+  if (steps(json.normalizer, 'normalizers').some((step) => step.type === 'Prepend')) return 'always'
+  const metaspace = steps(json.pre_tokenizer, 'pretokenizers').find(
+    (step) => step.type === 'Metaspace'
+  )
+  return metaspace
+    ? ((metaspace.prepend_scheme as 'always' | 'first' | 'never') ?? 'always')
+    : 'never'
+}
+
+/** The same tokenizer for text that continues other text. */
+const withoutPrefix = (json: TokenizerJson): TokenizerJson => ({
+  ...json,
+  normalizer: {
+    type: 'Sequence',
+    normalizers: steps(json.normalizer, 'normalizers').filter((step) => step.type !== 'Prepend'),
+  },
+  pre_tokenizer:
+    json.pre_tokenizer === null
+      ? null
+      : {
+          type: 'Sequence',
+          pretokenizers: steps(json.pre_tokenizer, 'pretokenizers').map((step) =>
+            step.type === 'Metaspace' ? { ...step, prepend_scheme: 'never' } : step
+          ),
+        },
+})
+
+const bytesByVocabulary = (json: TokenizerJson): ((token: string) => Uint8Array) => {
+  if (!isByteLevel(json)) {
+    return (token) => {
+      const byte = /^<0x([0-9A-F]{2})>$/.exec(token)
+      return byte
+        ? Uint8Array.of(Number.parseInt(byte[1]!, 16))
+        : ENCODER.encode(token.replaceAll('▁', ' '))
+    }
+  }
+  const table = byteCharacters()
+  return (token) => {
+    const bytes = Array.from(token, (character) => table.get(character))
+    // a token outside the table was added as plain text
+    return bytes.includes(undefined) ? ENCODER.encode(token) : Uint8Array.from(bytes as number[])
+  }
+}
+
+const checkJson = (json: TokenizerJson): void => {
+  const type = json.model?.type ?? 'BPE'
+  if (type !== 'BPE' || !json.model?.vocab || !json.model.merges)
+    throw new AppError(
+      'invalid-model',
+      `the tokenizer's model is ${type}; only byte-pair (BPE) tokenizers are supported`
+    )
+}
+
+/** The tokenizer without its control tokens, for plain text. */
+const plainEncoder = (
+  json: TokenizerJson,
+  control: ReadonlySet<number>
+): ((text: string) => number[]) => {
+  const vocab = Object.fromEntries(
+    Object.entries(json.model.vocab).filter(([, id]) => !control.has(id))
+  )
+  const plain: TokenizerJson = {
+    ...json,
+    model: { type: 'BPE', ...json.model, vocab },
+    added_tokens: json.added_tokens.filter((token) => !control.has(token.id)),
+    // its templates would add tokens around the text
+    post_processor: null,
+    normalizer: json.normalizer ?? null,
+    pre_tokenizer: json.pre_tokenizer ?? null,
+    decoder: json.decoder ?? null,
+  }
+  const tokenizer = new Tokenizer(plain, {})
+  return rememberLines((text) => tokenizer.encode(text, { add_special_tokens: false }).ids)
+}
+
+const escapePattern = (text: string): string => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')
+
+/** A pattern with one group that finds the longest of these texts, or null for none. */
+const anyOf = (texts: string[]): RegExp | null =>
+  texts.length === 0
+    ? null
+    : new RegExp(
+        `(${[...texts]
+          .sort((a, b) => b.length - a.length)
+          .map(escapePattern)
+          .join('|')})`,
+        'u'
+      )
+
+/**
+ * @param control texts of added tokens that are control tokens besides those marked special
+ * @param eosIds ids that end a generation
+ * @throws AppError `invalid-model` for a tokenizer that is not byte-pair
+ */
+export const createTextTokenizer = (
+  json: TokenizerJson,
+  control: readonly string[],
+  eosIds: number[]
+): TextTokenizer => {
+  checkJson(json)
+  const controlTokens = json.added_tokens.filter(
+    // a single character stays text, because a guard cannot be put inside it
+    (token) =>
+      [...token.content].length > 1 && (token.special === true || control.includes(token.content))
+  )
+  const controlByText = new Map(controlTokens.map((token) => [token.content, token]))
+  const controlSet = new Set(controlTokens.map((token) => token.id))
+  const scheme = prefixScheme(json)
+  const plain = plainEncoder(json, controlSet)
+  const continued = scheme === 'never' ? plain : plainEncoder(withoutPrefix(json), controlSet)
+  const pattern = anyOf([...controlByText.keys()])
+
+  const vocabulary = new Map<number, Uint8Array>()
+  const bytesOf = bytesByVocabulary(json)
+  for (const [token, id] of Object.entries(json.model.vocab)) vocabulary.set(id, bytesOf(token))
+  for (const token of json.added_tokens)
+    vocabulary.set(
+      token.id,
+      controlSet.has(token.id) ? new Uint8Array() : ENCODER.encode(token.content)
+    )
+  const empty = new Uint8Array()
+
+  const encodePlain = (text: string, continues: boolean): number[] =>
+    text === '' ? [] : (continues ? continued : plain)(text)
+
+  const encodeSpecial = (text: string, { guard, continues = false }: EncodeOptions): number[] => {
+    const pieces = pattern === null ? [text] : text.split(pattern)
+    return pieces.flatMap((piece, index) => {
+      if (index % 2 === 1) return [controlByText.get(piece)!.id]
+      let stretch = guard === undefined ? piece : piece.replaceAll(guard, '')
+      if (controlByText.get(pieces[index - 1] ?? '')?.rstrip) stretch = stretch.trimStart()
+      if (controlByText.get(pieces[index + 1] ?? '')?.lstrip) stretch = stretch.trimEnd()
+      return encodePlain(stretch, index === 0 ? continues : scheme === 'first')
+    })
+  }
+
+  return {
+    encode: (text, options) =>
+      options.special
+        ? encodeSpecial(text, options)
+        : encodePlain(text, options.continues ?? false),
+    decodeBytes: (id) => vocabulary.get(id) ?? empty,
+    decode: (ids) => {
+      const text = Buffer.concat(ids.map((id) => vocabulary.get(id) ?? empty)).toString('utf8')
+      return scheme !== 'never' && text.startsWith(' ') ? text.slice(1) : text
+    },
+    eosIds,
+    vocabSize: [...vocabulary.keys()].reduce((highest, id) => Math.max(highest, id), -1) + 1,
+    controlIds: new Map(controlTokens.map((token) => [token.content, token.id])),
+  }
+}

@@ -1,0 +1,193 @@
+"""
+What a training needs to go on after its process died, and the optimizer's state that a next stage
+begins with: safetensors files with a header as JSON, written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from errors import TrainingError
+
+CHECKPOINT = "checkpoint.safetensors"
+OPTIMIZER = "optimizer.safetensors"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: what file systems answer that cannot sync a folder: SMB and some FUSE mounts
+NO_FOLDER_SYNC = (errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+
+#: of the lora, by PEFT's names
+Weights = dict[str, torch.Tensor]
+
+
+@dataclass
+class Counters:
+    """Where a training stands; seconds are of all its runs together."""
+
+    #: optimizer steps done
+    step: int = 0
+    elapsed_seconds: float = 0.0
+    #: spent in steps, without validation
+    step_seconds: float = 0.0
+    tokens: int = 0
+    recent_losses: list[float] = field(default_factory=list)
+    valid_loss: float | None = None
+    validations: int = 0
+    #: ended before its last step, because the validation loss fell no more
+    ended_early: bool = False
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    step: int
+    #: first and second moments
+    m: Weights
+    v: Weights
+
+
+@dataclass(frozen=True)
+class BestWeights:
+    """
+    Those of the lowest validation loss. Only for a job whose learning rate ends with it: the
+    weights in the middle of a curve are no end, and a next stage goes on from the last ones.
+    """
+
+    #: validation loss, nats per completion token
+    loss: float
+    #: optimizer steps that made them
+    step: int
+    weights: Weights
+    #: validations since then
+    misses: int = 0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    counters: Counters
+    weights: Weights
+    optimizer: OptimizerState
+    #: None where the last weights are the result whatever their loss
+    best: BestWeights | None = None
+
+
+def after_validation(
+    best: BestWeights | None, loss: float, step: int, weights: Weights
+) -> BestWeights:
+    """The best weights when those of `step` have been validated as well."""
+    if best is None or loss < best.loss:
+        return BestWeights(loss, step, weights)
+    # the same weights again, because a restart validates where it stands
+    return best if step == best.step else replace(best, misses=best.misses + 1)
+
+
+def save_checkpoint(folder: Path, identity: str, checkpoint: Checkpoint) -> None:
+    """
+    `identity` is what makes two trainings the same.
+
+    Raises TrainingError `store-unavailable`; an older checkpoint stays.
+    """
+    optimizer, best = checkpoint.optimizer, checkpoint.best
+    header = {
+        "identity": identity,
+        "counters": asdict(checkpoint.counters),
+        "optimizer_step": optimizer.step,
+        "best": best and {"loss": best.loss, "step": best.step, "misses": best.misses},
+    }
+    parts = {"weights": checkpoint.weights, "m": optimizer.m, "v": optimizer.v}
+    if best is not None:
+        parts["best"] = best.weights
+    write_tensors(folder / CHECKPOINT, header, parts)
+
+
+def load_checkpoint(folder: Path, identity: str, names: set[str]) -> Checkpoint | None:
+    """None when there is none, or none of this training."""
+    read = read_tensors(folder / CHECKPOINT)
+    if read is None or read[0].get("identity") != identity:
+        return None
+    header, parts = read
+    if any(set(part) != names for part in parts.values()):
+        return None
+    best = header["best"] and BestWeights(weights=parts["best"], **header["best"])
+    optimizer = OptimizerState(header["optimizer_step"], parts["m"], parts["v"])
+    return Checkpoint(Counters(**header["counters"]), parts["weights"], optimizer, best)
+
+
+def save_optimizer(folder: Path, state: OptimizerState) -> None:
+    """Raises TrainingError `store-unavailable`."""
+    write_tensors(folder / OPTIMIZER, {"step": state.step}, {"m": state.m, "v": state.v})
+
+
+def load_optimizer(folder: Path, weights: Weights) -> OptimizerState | None:
+    """What training left beside a lora; None when there is nothing that fits."""
+    read = read_tensors(folder / OPTIMIZER)
+    if read is None or not isinstance(read[0].get("step"), int):
+        return None
+    header, parts = read
+    shapes = {name: weight.shape for name, weight in weights.items()}
+    for part in ("m", "v"):
+        if {name: one.shape for name, one in parts.get(part, {}).items()} != shapes:
+            return None
+    return OptimizerState(header["step"], parts["m"], parts["v"])
+
+
+def write_tensors(path: Path, header: dict[str, Any], parts: dict[str, Weights]) -> None:
+    """Replaces a file in one step. Raises TrainingError `store-unavailable`."""
+    tensors = {
+        f"{part}/{name}": tensor.contiguous()
+        for part, weights in parts.items()
+        for name, tensor in weights.items()
+    }
+    replace_durably(path, save(tensors, {"header": json.dumps(header)}))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Weights]] | None:
+    """Header and parts; None when the file is not there, truncated or not of this format."""
+    parts: dict[str, Weights] = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["header"])
+            for key in file.keys():  # noqa: SIM118
+                part, _, name = key.partition("/")
+                parts.setdefault(part, {})[name] = file.get_tensor(key)
+    except (OSError, SafetensorError, ValueError, KeyError):
+        return None
+    return header, parts
+
+
+def replace_durably(path: Path, content: bytes) -> None:
+    """Written beside its place, synced and renamed. Raises TrainingError `store-unavailable`."""
+    draft = path.with_name(f"{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(draft, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
+        advice = "; make room on that disk" if error.errno in FULL else ""
+        message = f"{path} cannot be written: {error.strerror or error}{advice}"
+        raise TrainingError("store-unavailable", message) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)

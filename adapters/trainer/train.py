@@ -1,0 +1,174 @@
+"""
+Trains one lora: `python train.py task.json`. Token ids in, a PEFT folder out; the file below is
+read from top to bottom. It knows no texts, no chat templates and no server. It says how it goes in
+JSON lines on stdout, and ends when its stdin does, because then its parent is gone. SIGTERM stops
+it after a checkpoint, from which the same task goes on.
+
+Lines: {"kind": "progress", …}, {"kind": "message", "level", "message"} and as the last one
+{"kind": "trained", "trained_tokens", "metrics", "probe"} or {"kind": "failed", "error": {…}}.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from attention import choose_attention
+from checkpoint import (
+    Checkpoint,
+    Counters,
+    OptimizerState,
+    load_checkpoint,
+    load_optimizer,
+    save_optimizer,
+)
+from errors import TrainingError
+from model import LoraModel, load_base
+from report import Report, end_with_parent
+from row_outputs import completion_nats
+from rows import Row
+from task import Task, read_task
+from teacher import rows_to_learn
+from token_budget import TokenBudget
+from trainer import Stopped, Trainer
+
+#: exit status after SIGTERM, as a shell reports it
+STOPPED_STATUS = 128 + signal.SIGTERM
+#: serving comes first where cores are short
+NICENESS = 10
+
+
+def set_up_torch(task: Task) -> None:
+    if task.threads is not None:
+        torch.set_num_threads(task.threads)
+    if ":" in task.device:
+        # for what is told no device: kernels that are compiled, bitsandbytes
+        torch.cuda.set_device(task.device)
+    if task.memory_share < 1 and task.device != "cpu":
+        torch.cuda.set_per_process_memory_fraction(task.memory_share)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def load_model(task: Task, report: Report) -> LoraModel:
+    """The base model with the lora that the training begins with."""
+    folder = Path(task.model_path)
+    attention = choose_attention(
+        task.attention, task.device, getattr(torch, task.dtype), head_width(folder), report
+    )
+    base = load_base(folder, task.device, task.dtype, four_bit=task.four_bit, attention=attention)
+    return LoraModel(base, Path(task.start))
+
+
+def head_width(folder: Path) -> int:
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise TrainingError("invalid-model", f"{folder} cannot be read: {error}") from error
+    width = getattr(config, "head_dim", None)
+    return width or config.hidden_size // config.num_attention_heads
+
+
+def begin(task: Task, model: LoraModel, report: Report) -> Checkpoint:
+    """Where the task's own checkpoint stands, or its start."""
+    saved = load_checkpoint(Path(task.checkpoint_dir), task.identity, set(model.weights))
+    if saved is not None:
+        model.set_weights(saved.weights)
+        report.message("info", f"resumed from the checkpoint at step {saved.counters.step}")
+        return saved
+    weights = model.copy_weights()
+    optimizer = load_optimizer(Path(task.start), weights)
+    if optimizer is None and task.schedule_span[0] > 0:
+        report.message(
+            "warn",
+            f"{task.start} has no readable optimizer: this stage begins with a new one, and its "
+            "first steps are less sure",
+        )
+    return Checkpoint(Counters(), weights, optimizer or OptimizerState(0, {}, {}))
+
+
+def measure_probes(task: Task, model: LoraModel) -> dict[str, Any]:
+    """Log-probabilities of every token of the probes' completions, without the lora and with it."""
+    rows = [Row(one["prompt_ids"], one["completion_ids"]) for one in task.probes]
+    return {
+        "base": [nats for row in rows for nats in completion_nats(model.base_label_logits, row)],
+        "lora": [nats for row in rows for nats in completion_nats(model.label_logits, row)],
+    }
+
+
+def train(task: Task, report: Report, stop: threading.Event) -> None:
+    set_up_torch(task)
+    model = load_model(task, report)
+    budget = TokenBudget(task.max_tokens, report)
+
+    rows = task.rows()
+    if any(row.teacher_prompt_ids is not None for row in rows):
+        rows = rows_to_learn(
+            model,
+            rows,
+            report,
+            budget=budget,
+            replayed_rows=task.replayed_rows,
+            eos_ids=task.eos_ids,
+            seed=task.seed,
+            folder=Path(task.checkpoint_dir),
+        )
+    if task.gradient_checkpointing:
+        model.recompute_activations()
+
+    trainer = Trainer(
+        task,
+        rows,
+        task.validation_rows(),
+        model,
+        begin(task, model, report),
+        report,
+        budget=budget,
+        asked_to_stop=stop.is_set,
+    )
+    trainer.run()
+
+    output = Path(task.output)
+    model.save(output)
+    if task.continues:
+        save_optimizer(output, trainer.state.optimizer)
+    report.trained(
+        trained_tokens=trainer.counters.tokens,
+        metrics=trainer.metrics(),
+        probe=measure_probes(task, model),
+    )
+
+
+def main() -> int:
+    # deprecations are for whoever raises the libraries' versions; stderr is for what goes wrong
+    warnings.simplefilter("ignore", FutureWarning)
+    report, stop = Report(), threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    os.nice(NICENESS)
+    end_with_parent()
+    try:
+        train(read_task(Path(sys.argv[1])), report, stop)
+    except Stopped:
+        return STOPPED_STATUS
+    except TrainingError as error:
+        report.failed(error.code, error.message)
+        return 1
+    except OSError as error:
+        report.failed("store-unavailable", f"the disk cannot be used: {error}")
+        return 1
+    except Exception as error:  # whatever it is, the parent should say it
+        report.failed("internal", repr(error))
+        raise
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

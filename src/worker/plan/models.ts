@@ -1,0 +1,163 @@
+/**
+ * Which other models of `ARMS` compete. Their answers cost money, so a model is left out, with the reason, where it is
+ * not cheaper, where nobody has allowed the cost, or where the upstream does not answer with it.
+ */
+import { answerOfModel } from '../../core/answer/model-answer.ts'
+import { dollars } from '../../core/cost/economics.ts'
+import type { Price } from '../../core/cost/prices.ts'
+import { isSuccess } from '../../core/http-status.ts'
+import { validationCount, type Arm } from '../../core/internalization/internalization.ts'
+import { modelOfArm } from '../../core/learn/schedule.ts'
+import { completionOf } from '../../core/log/record-bodies.ts'
+import type { StoredRecord } from '../../core/log/record.ts'
+import type { OtherModel } from '../../core/route/route.ts'
+import type { Template } from '../../core/template/template.ts'
+import { readByIds } from '../../lifecycle/logged-texts.ts'
+import { CHAT, dialectOfRecord } from '../../openai/dialect.ts'
+import {
+  askModel,
+  expectedCost,
+  mostUsd,
+  refusalText,
+  type AskedModel,
+} from '../answers/ask-model.ts'
+import type { AskUpstream, WorkerDeps } from '../deps.ts'
+import { openProofBudget, type Pay } from '../answers/proof-budget.ts'
+import { chargedUsd } from '../answers/row-answers.ts'
+import type { PlannedRows } from './rows.ts'
+
+/** Why a model does not compete. */
+interface LeftOut {
+  why: string
+}
+
+export interface PlannedModels {
+  arms: Arm[]
+  /** a sentence for each model that does not compete */
+  leftOut: string[]
+}
+
+/** The logged requests that each arm is asked for. */
+const readAsked = async (
+  { store }: WorkerDeps,
+  { train, traffic, unseen }: PlannedRows
+): Promise<StoredRecord[]> => {
+  const validation = train.slice(train.length - validationCount(train.length))
+  const ids = new Set([...traffic, ...unseen, ...validation].map(({ id }) => id))
+  const records: StoredRecord[] = []
+  for await (const record of readByIds(store.records, [...ids]))
+    if (record.request !== '' && dialectOfRecord(record) === CHAT) records.push(record)
+  return records
+}
+
+const medianUsd = (records: readonly StoredRecord[], price: Price): number => {
+  const costs = records.map((record) => expectedCost(record, price)).toSorted((a, b) => a - b)
+  return costs[Math.floor(costs.length / 2)]!
+}
+
+/** What is known before anything is paid. */
+const priceOfModel = (
+  { priceOf }: WorkerDeps,
+  name: string,
+  { model }: Template,
+  records: readonly StoredRecord[]
+): Price | LeftOut => {
+  if (name === model) return { why: 'it is the present model' }
+  if (records.length === 0)
+    return { why: 'the requests are of the Responses API, which no other model is asked in' }
+  const [price, present] = [priceOf(name), priceOf(model)]
+  if (price === null || present === null)
+    return { why: `no price of ${price === null ? name : model} is known: add it to PRICES_FILE` }
+  const [own, usual] = [medianUsd(records, price), medianUsd(records, present)]
+  return own < usual
+    ? price
+    : {
+        why: `a median request costs ${dollars(own)} with it and ${dollars(usual)} with ${model}`,
+      }
+}
+
+/** Other models may not know every member, and log-probabilities in particular. */
+const probe = async (
+  { ask, sleep, pay }: { ask: AskUpstream; sleep: WorkerDeps['sleep']; pay: Pay },
+  record: StoredRecord,
+  model: AskedModel
+): Promise<Pick<OtherModel, 'hasLogprobs'> | LeftOut> => {
+  const usd = { most: mostUsd(record, model), expected: expectedCost(record, model.price) }
+  const answer = await pay(usd, async () => {
+    const given = await askModel({ ask, sleep }, record, model)
+    return { answer: given, usd: chargedUsd(record, model, given) }
+  })
+  if (answer === null) return { why: 'MODEL_PROOF_USD is spent' }
+  if (typeof answer === 'string')
+    return answer === 'not-sent'
+      ? { why: 'its requests may not be sent with your key: they name another host or resource' }
+      : { why: 'the upstream does not answer with it' }
+  if (!isSuccess(answer.status)) {
+    if (model.addsLogprobs && [400, 422].includes(answer.status))
+      return probe({ ask, sleep, pay }, record, { ...model, addsLogprobs: false })
+    return { why: `the upstream refuses it with ${refusalText(answer)}` }
+  }
+  const given = answerOfModel(completionOf({ path: record.path, response: answer.body }))
+  if (given === null) return { why: 'its answer is no completion' }
+  return { hasLogprobs: model.addsLogprobs === true && given.logprobs.length > 0 }
+}
+
+interface Proof {
+  /** of the internalization */
+  id: string
+  pay: Pay
+  records: readonly StoredRecord[]
+  /** US dollars that the models before are expected to cost */
+  plannedUsd: number
+}
+
+const planModel = async (
+  deps: WorkerDeps,
+  name: string,
+  template: Template,
+  { id, pay, records, plannedUsd }: Proof
+): Promise<{ arm: Arm; usd: number } | LeftOut> => {
+  const { askUpstream, sleep, config } = deps
+  if (askUpstream === null) return { why: 'it is asked with your own key: set UPSTREAM_API_KEY' }
+  const price = priceOfModel(deps, name, template, records)
+  if ('why' in price) return price
+  const usd = records.reduce((sum, record) => sum + expectedCost(record, price), 0)
+  const proof = `its proof sends ${records.length} requests for about ${dollars(usd)}`
+  const { modelProofUsd } = config
+  if (modelProofUsd === null) return { why: `${proof}: MODEL_PROOF_USD allows it` }
+  if (plannedUsd + usd > modelProofUsd)
+    return { why: `${proof}, and MODEL_PROOF_USD leaves ${dollars(modelProofUsd - plannedUsd)}` }
+  const asked = { name, price, addsLogprobs: true }
+  const probed = await probe({ ask: askUpstream, sleep, pay }, records.at(-1)!, asked)
+  if ('why' in probed) return probed
+  const armName = `model:${name}` as const
+  const model = { name, ...probed, id: `${armName}:${id.slice(0, 8)}` }
+  return { arm: { name: armName, model, stages: [], results: [] }, usd }
+}
+
+/** @param id of the internalization */
+export const planModels = async (
+  deps: WorkerDeps,
+  template: Template,
+  rows: PlannedRows,
+  id: string
+): Promise<PlannedModels> => {
+  const planned: PlannedModels = { arms: [], leftOut: [] }
+  const names = deps.config.arms.flatMap((arm) => modelOfArm(arm) ?? [])
+  if (names.length === 0) return planned
+  const records = await readAsked(deps, rows)
+  const pay = await openProofBudget(deps.store, id, deps.config.modelProofUsd)
+  let plannedUsd = 0
+  for (const name of names) {
+    const one = await planModel(deps, name, template, { id, pay, records, plannedUsd })
+    if ('why' in one) {
+      const message = `${name} does not compete: ${one.why}`
+      planned.leftOut.push(message)
+      deps.log({ level: 'warn', message, data: { template: template.version } })
+    } else {
+      planned.arms.push(one.arm)
+      plannedUsd += one.usd
+    }
+  }
+  return planned
+}

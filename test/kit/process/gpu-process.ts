@@ -1,0 +1,110 @@
+/** The GPU engine as a process, with a stand-in for vLLM: its requirements, its start, its end. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import type { TrainingOptions } from '../../../adapters/gpu/train.ts'
+import { fromRoot } from './from-root.ts'
+
+const PACKAGES = ['torch', 'transformers', 'peft', 'safetensors']
+const TOKEN = 'gpu-process-token'
+
+const python = process.env['ENGINE_PYTHON'] ?? fromRoot('adapters/trainer/.venv/bin/python')
+
+export const TRAINER = { python, script: fromRoot('adapters/trainer/train.py') }
+
+/** A model this tiny gains nothing from threads, and on a busy machine they wait for each other. */
+export const trainingOnCpu: TrainingOptions = {
+  device: 'cpu',
+  dtype: 'float32',
+  four_bit: false,
+  gradient_checkpointing: null,
+  attention: null,
+  max_tokens: 4096,
+  checkpoint_seconds: 60,
+  early_stop_patience: 0,
+  threads: 1,
+  memory_share: 1,
+}
+
+/** Why the trainer cannot run here; null when it can. */
+export const missingForTrainer = (): string | null => {
+  const check = `import importlib.util as i; print(*[p for p in ${JSON.stringify(PACKAGES)} if i.find_spec(p) is None])`
+  const { error, stdout } = spawnSync(python, ['-c', check], { encoding: 'utf8' })
+  if (error) return `no Python at ${python}`
+  return stdout.trim() === '' ? null : `${python} lacks ${stdout.trim()}`
+}
+
+/** vLLM's API, spoken by a server that computes with the embedded engine. */
+export const BY_STAND_IN = {
+  ENGINE_VLLM_COMMAND: `${process.execPath} --import tsx ${fromRoot('test/kit/vllm/stand-in-process.ts')}`,
+}
+
+export interface GpuProcess {
+  /** ends in `/v1` */
+  baseUrl: string
+  token: string
+  port: number
+  pid: number
+  exited(): boolean
+  /** SIGTERM, and wait */
+  close(): Promise<void>
+  /** SIGKILL of the server alone, and wait */
+  kill(): Promise<void>
+}
+
+/** @returns the address of the engine; @throws Error with the report of an engine that does not listen */
+const portOf = async (child: ChildProcess): Promise<number> => {
+  const lines = createInterface({ input: child.stdout! })
+  for await (const line of lines) {
+    const report = JSON.parse(line) as { port: number } | { error: { message: string } }
+    if ('port' in report) return report.port
+    throw new Error(report.error.message)
+  }
+  throw new Error('the engine ended without a report')
+}
+
+/**
+ * Resolves when the engine listens.
+ * @param options.port 0 takes a free one; a restart names the one it had
+ * @param options.env more of adapters/gpu/README.md's environment
+ * @throws Error with what the engine reports instead
+ */
+export const startGpuProcess = async (options: {
+  modelPath: string
+  dataDir: string
+  port?: number
+  env?: Record<string, string>
+}): Promise<GpuProcess> => {
+  const entry = fromRoot('adapters/gpu/process.ts')
+  const child = spawn(process.execPath, ['--import', 'tsx', entry], {
+    cwd: fromRoot('.'),
+    env: {
+      ...process.env,
+      ...BY_STAND_IN,
+      ENGINE_TOKEN: TOKEN,
+      ENGINE_DATA_DIR: options.dataDir,
+      ENGINE_MODEL: options.modelPath,
+      ENGINE_PORT: String(options.port ?? 0),
+      ENGINE_PYTHON: python,
+      ENGINE_DEVICE: 'cpu',
+      ENGINE_THREADS: '1',
+      ...options.env,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = once(child, 'exit')
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    child.kill(signal)
+    await ended
+  }
+  const port = await portOf(child)
+  return {
+    baseUrl: `http://127.0.0.1:${port}/v1`,
+    token: TOKEN,
+    port,
+    pid: child.pid!,
+    exited: () => child.exitCode !== null || child.signalCode !== null,
+    close: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
+  }
+}

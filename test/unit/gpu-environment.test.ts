@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest'
+import { readGpuOptions } from '../../adapters/gpu/environment.ts'
+
+const GPU = { hasGpu: true, python: '/venv/bin/python' }
+const CPU = { hasGpu: false, python: 'python3' }
+const MODEL = { ENGINE_MODEL: '/models/tiny' }
+
+describe('environment of the GPU engine', () => {
+  it('has defaults of the device', () => {
+    const gpu = readGpuOptions(MODEL, GPU)
+    expect(gpu.training).toMatchObject({ device: 'cuda', dtype: 'bfloat16', max_tokens: 16_384 })
+    // vLLM and training share one GPU
+    expect(gpu.vllm).toMatchObject({ memoryShare: 0.45 })
+    expect(gpu.training.memory_share).toBeCloseTo(0.5)
+    const cpu = readGpuOptions(MODEL, CPU)
+    expect(cpu.training).toMatchObject({ device: 'cpu', dtype: 'float32', max_tokens: 4096 })
+    expect(cpu.training.memory_share).toBe(1)
+  })
+
+  it('starts the vLLM of its Python, the one of a command, or reaches one that runs', () => {
+    const commandOf = (env: object) => readGpuOptions({ ...MODEL, ...env }, GPU).vllm
+    expect(commandOf({})).toMatchObject({
+      command: "'/venv/bin/python' -m vllm.entrypoints.cli.main serve",
+    })
+    expect(commandOf({ ENGINE_VLLM_COMMAND: 'vllm serve' })).toMatchObject({
+      command: 'vllm serve',
+    })
+    const reached = { ENGINE_VLLM_URL: 'http://gpu:8000', ENGINE_VLLM_KEY: 'secret' }
+    expect(commandOf(reached)).toEqual({ url: 'http://gpu:8000', apiKey: 'secret' })
+    // then training has the whole GPU
+    expect(readGpuOptions({ ...MODEL, ...reached }, GPU).training.memory_share).toBe(1)
+  })
+
+  it('counts an empty variable as not set', () => {
+    expect(readGpuOptions({ ...MODEL, ENGINE_DTYPE: '', ENGINE_THREADS: '' }, CPU)).toEqual(
+      readGpuOptions(MODEL, CPU)
+    )
+  })
+
+  it('reports all mistakes at once, each with its variable', () => {
+    const env = { ENGINE_DEVICE: 'tpu', ENGINE_FOUR_BIT: 'maybe', ENGINE_VLLM_MAX_LORA_RANK: '7' }
+    expect(() => readGpuOptions(env, CPU)).toThrow(
+      /ENGINE_MODEL: must be set.*ENGINE_DEVICE: must be cpu.*ENGINE_FOUR_BIT: must be true.*ENGINE_VLLM_MAX_LORA_RANK: must be one of/
+    )
+  })
+
+  it.each([
+    [{ ENGINE_ATTENTION: 'flex' }, /on a GPU only: set ENGINE_ATTENTION=sdpa/],
+    [{ ENGINE_FOUR_BIT: 'true' }, /on a GPU only: unset it/],
+    [{ ENGINE_VLLM_MAX_LORAS: '2' }, /ENGINE_VLLM_MAX_BATCH_LORAS must be at most/],
+    [{ ENGINE_REPLAY_SHARE: '2' }, /ENGINE_REPLAY_SHARE/],
+    [{ ENGINE_VLLM_URL: 'gpu:8000' }, /ENGINE_VLLM_URL: must be an http URL/],
+  ])('refuses %o', (env, message) => {
+    expect(() => readGpuOptions({ ...MODEL, ...env }, CPU)).toThrow(message)
+  })
+
+  it('says what stands in the place of settings that are gone', () => {
+    const { ignored } = readGpuOptions({ ...MODEL, ENGINE_SERVING: 'transformers' }, CPU)
+    expect(ignored).toEqual([expect.stringMatching(/ENGINE_SERVING is ignored.*embedded engine/)])
+  })
+})
