@@ -23,6 +23,10 @@ const record = (
 
 const usage = { prompt_tokens: 100, completion_tokens: 4, total_tokens: 104 }
 
+/** Of a tier of its own. */
+const invented = (number: number, changes: Partial<CountedRecord['head']> = {}): CountedRecord =>
+  record(number, changes, { ...usage, service_tier: `tier-${number}` })
+
 const histogramOf = (latencies: number[]): LatencyHistogram =>
   trafficOf(latencies.map((durationMs) => record(0, { durationMs })))[0]!.latency.upstream
 

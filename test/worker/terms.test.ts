@@ -57,7 +57,8 @@ describe('a template of an upstream whose terms forbid training', () => {
 
   it('is trained where the list of the upstream marks its model', async () => {
     const harness = await openWith(asLogged, ['gpt-4o-mini'])
-    const worker = await harness.worker(harness.deps({ terms: termsAt('openrouter.ai') }))
+    const deps = harness.deps({ terms: termsAt('openrouter.ai'), readModelLists: () => [] })
+    const worker = await harness.worker(deps)
     expect((await harness.runTo(worker, 'rejected', 'training')).state.name).toBe('training')
   })
 
