@@ -15,8 +15,8 @@ export interface AnnouncedRetirements {
   at: number
   /** YYYY-MM-DD by the name of a model */
   on: Record<string, string>
-  /** names of models that are marked as distillable; absent in older ones */
-  marked?: string[]
+  /** names of models that are marked as distillable */
+  marked: string[]
 }
 
 /** @returns null before the lists were read */

@@ -112,7 +112,7 @@ export const openRetirements = async (
   let retiresOn = withAnnounced(announced, deprecatedOn)
   /** A day of retirement stays true; that a model may train others must be said anew. */
   const forgetMarked = async (): Promise<void> => {
-    if (announced?.marked === undefined || announced.marked.length === 0) return
+    if (announced === null || announced.marked.length === 0) return
     announced = { ...announced, marked: [] }
     await saveAnnounced(store, announced)
   }
@@ -139,11 +139,8 @@ export const openRetirements = async (
         // other upstreams may have other models of the same name
         for (const [model, day] of Object.entries(days)) if (isAsked(model)) on[model] = day
       }
-      // where all lists failed, the next hour tries again
-      announced =
-        failed < lists.length
-          ? { at: now(), on, marked }
-          : { ...announced, at: now() - DAY_MS + RETRY_MS, on }
+      // where all lists failed, the next hour tries again; a mark counts no longer than its list can be read
+      announced = { at: failed < lists.length ? now() : now() - DAY_MS + RETRY_MS, on, marked }
       retiresOn = withAnnounced(announced, deprecatedOn)
       await saveAnnounced(store, announced)
     },

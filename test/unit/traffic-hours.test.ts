@@ -36,10 +36,6 @@ const route = (templateVersion: string, outcome: 'answered' | 'fallback' | 'skip
   route: exampleOutcome({ templateVersion, outcome }),
 })
 
-/** Of a tier that no provider has. */
-const invented = (number: number, changes: Partial<CountedRecord['head']> = {}) =>
-  record(number, changes, { ...usage, service_tier: `tier-${number}` })
-
 describe('figures by the hour', () => {
   it('count requests, matches, answers, tokens and savings of each hour', () => {
     const skipped = exampleOutcome({ outcome: 'skipped', promptTokensSaved: 0, savedUsd: null })
