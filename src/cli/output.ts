@@ -1,6 +1,8 @@
 /** Output of the commands: tables for people, JSON for programs, progress bars for long work. */
+import { writeFile } from 'node:fs/promises'
 import { MultiBar, Presets, type SingleBar } from 'cli-progress'
 import type { Config } from '../config/config.ts'
+import { AppError } from '../errors.ts'
 import { createLogger, type Logger } from '../process/logger.ts'
 import { visibleName, visibleText } from '../visible-text.ts'
 import { table as layoutTable, wrap } from './layout.ts'
@@ -122,4 +124,14 @@ const lineScreen = (
     stop: () => {},
   }
   return { logger: createLogger(level, { form: 'text' }), progress }
+}
+
+/** @throws AppError `invalid-request` */
+export const writePage = async (path: string, html: string): Promise<void> => {
+  try {
+    await writeFile(path, html)
+  } catch (cause) {
+    const { code = 'unknown error' } = cause as NodeJS.ErrnoException
+    throw new AppError('invalid-request', `${path} cannot be written: ${code}`, { cause })
+  }
 }

@@ -167,7 +167,7 @@ describe('a prompt whose requests will name a new model', () => {
 
   it('moves all templates of a model at once, with a page to send to a colleague', async () => {
     const file = join(scene.env['DATA_DIR']!, 'report.html')
-    const words = ['--from', FROM, '--to', 'gpt-5-mini', '--requests', '20', '--page', file]
+    const words = ['--from', FROM, '--to', 'gpt-5-mini', '--requests', '20', '--html', file]
     const { templates, usd, left } = await json<MovesView>('move', ...words, '--yes')
     expect(templates).toMatchObject([{ requests: 20, agreement: 1, bought: null, follower: null }])
     expect(usd).toBeCloseTo(templates[0]!.usd, 12)

@@ -239,6 +239,12 @@ describe('a move to another model', () => {
     expect(asked).toHaveLength(1)
   })
 
+  it('pays nothing where its page cannot be written', async () => {
+    const page = join(dataDir, 'no-folder', 'report.html')
+    await expect(report('--html', page)).rejects.toThrow(`${page} cannot be written: ENOENT`)
+    expect(asked).toEqual([])
+  })
+
   it('needs a price, a template, and somebody who says yes', async () => {
     const to = (model: string) => cli('move', 'paint-orders', '--to', model, '--yes')
     await expect(to('house-model')).rejects.toThrow('no price of house-model is known')

@@ -2,7 +2,6 @@
  * A first look at a log, without an engine: which prompts recur, what they cost, and how much of them a head
  * could answer. `core/scan/scan.ts` does the work.
  */
-import { writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
 import { Command, Option } from 'commander'
@@ -27,6 +26,7 @@ import {
   print,
   writeError,
   writeOut,
+  writePage,
   type OutputOptions,
   type Progress,
 } from '../output.ts'
@@ -123,15 +123,6 @@ const requireExchanges = (
   const { count, first } = unread()
   if (count + withoutBody === 0) throw new AppError('invalid-request', `${place} is empty`)
   throw noExchange(place, first[0]?.reason)
-}
-
-const writePage = async (path: string, html: string): Promise<void> => {
-  try {
-    await writeFile(path, html)
-  } catch (cause) {
-    const { code = 'unknown error' } = cause as NodeJS.ErrnoException
-    throw new AppError('invalid-request', `${path} cannot be written: ${code}`, { cause })
-  }
 }
 
 const jsonOf = ({ place, kind, unread }: ScanSource, report: ScanReport) => ({

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createInterface } from 'node:readline/promises'
 import { Command } from 'commander'
@@ -18,7 +17,7 @@ import { createAsk } from '../../../worker/replay.ts'
 import { visibleName } from '../../../visible-text.ts'
 import { templateOf, withStore } from '../../context.ts'
 import { positiveAmount, wholeNumber } from '../../options.ts'
-import { createProgress, print, writeError, type OutputOptions } from '../../output.ts'
+import { createProgress, print, writeError, writePage, type OutputOptions } from '../../output.ts'
 import { readTitles, type Titles } from '../../titles.ts'
 import { movePage } from './move-page.ts'
 import { counted, movesText, moveText, type MovesView, type MoveView } from './move-text.ts'
@@ -34,7 +33,7 @@ interface Options extends OutputOptions {
   follow?: boolean
   requests?: number
   budgetUsd: number
-  page?: string
+  html?: string
   yes?: true
 }
 
@@ -232,10 +231,13 @@ const move = (wanted: string | undefined, options: Options): Promise<void> =>
     const opened = await openMove(store, config, wanted, options)
     const question = questionOf(opened)
     if (question !== null && !(await isWanted(question, options))) return
+    const { html } = options
+    // a file that cannot be written is told before answers are paid
+    if (html !== undefined) await writePage(html, '')
     const view = await moveAll(opened)
-    if (options.page !== undefined) {
-      await writeFile(options.page, movePage(view))
-      writeError(`the page is in ${options.page}\n`)
+    if (html !== undefined) {
+      await writePage(html, movePage(view))
+      writeError(`the page is in ${html}\n`)
     }
     const [only] = view.templates
     if (options.from !== undefined) return print(options.json ? view : movesText(view))
@@ -262,7 +264,7 @@ export const moveCommand = (): Command =>
       wholeNumber(1)
     )
     .option('--budget-usd <amount>', 'US dollars to spend, at most', positiveAmount, BUDGET_USD)
-    .option('--page <file>', 'also write a self-contained page')
+    .option('--html <file>', 'also write a self-contained page')
     .option('--yes', 'send them without being asked')
     .option('--json', 'print JSON')
     .action(move)
