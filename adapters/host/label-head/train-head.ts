@@ -3,6 +3,7 @@
  * trains on all rows and writes the head.
  */
 import { createHash } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import { trainAcceptor, type Acceptor } from '../../../src/core/learn/acceptor.ts'
 import { cosineBetween, directionsOf } from '../../../src/core/learn/head/directions.ts'
 import { nameText, withLabelNames } from '../../../src/core/learn/head/label-names.ts'
@@ -208,6 +209,8 @@ export const trainLabelHead = async (
   const nameVectors = vectorsOf(names, encoded, dims)
   const named = (own: TextRows): TextRows => withLabelNames(own, labels, nameVectors)
   const validated = validate(all, named, dims, seed)
+  // a cancel that came meanwhile is a message to this process
+  await pause(1)
   hooks.signal.throwIfAborted()
   const head = trainTextHead(named(all), validated)
   const kept = neighbours(all, encoded, dims, seed)
