@@ -208,8 +208,9 @@ export const trainLabelHead = async (
   const all = textRows(rows, labels, encoded, dims)
   const nameVectors = vectorsOf(names, encoded, dims)
   const named = (own: TextRows): TextRows => withLabelNames(own, labels, nameVectors)
+  // reports leave this process before it computes for seconds, and a cancel is read behind that
+  await pause(1)
   const validated = validate(all, named, dims, seed)
-  // a cancel that came meanwhile is a message to this process
   await pause(1)
   hooks.signal.throwIfAborted()
   const head = trainTextHead(named(all), validated)
