@@ -95,14 +95,17 @@ const together = (one: Rate, other: Rate): Rate => ({
       : (one.callsPerMonth ?? 0) + (other.callsPerMonth ?? 0),
 })
 
+/** @param ownCalls newest ones of the template's own version */
 const rateOf = async (
   store: Store,
   template: Template,
+  ownCalls: StoredRecord[],
   captureShare: number
 ): Promise<Rate | null> => {
   const rates: Rate[] = []
   for (const version of await lineOf(store, template)) {
-    const calls = await clientCalls(store, version)
+    const isOwn = version === template.version
+    const calls = isOwn ? ownCalls : await clientCalls(store, version)
     if (calls.length === 0) continue
     const window = await windowOf(store, version, calls)
     rates.push({ window, callsPerMonth: callsPerMonth(window, captureShare) })
@@ -120,7 +123,7 @@ export const loadTraffic = async (
   const ofOwn = await clientCalls(store, template.version)
   // bought answers came in one burst, so they say less of the provider's cache
   const calls = ofOwn.length > 0 ? ofOwn : await callsOf(store, { ...query, limit: CALLS })
-  const rate = await rateOf(store, template, captureShare)
+  const rate = await rateOf(store, template, ofOwn, captureShare)
   if (calls.length === 0 || rate === null) return null
   const texts = await store.records.list({
     ...query,

@@ -1,4 +1,5 @@
 /** What the answers of other models have cost each internalization so far. */
+import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from '../store/json-snapshot.ts'
 import type { Store } from '../store/store.ts'
 
 /** Prefix of the snapshots. */
@@ -8,28 +9,16 @@ type Snapshots = Pick<Store, 'snapshots'>
 
 const nameOf = (internalizationId: string): string => MODEL_PROOF + internalizationId
 
-const usdOf = (bytes: Uint8Array): number => Number(new TextDecoder().decode(bytes))
-
 /** @returns US dollars; 0 where nothing was paid */
-export const readProofUsd = async (
-  { snapshots }: Snapshots,
-  internalizationId: string
-): Promise<number> => {
-  const bytes = await snapshots.get(nameOf(internalizationId))
-  return bytes === null ? 0 : usdOf(bytes)
-}
+export const readProofUsd = async (store: Snapshots, internalizationId: string): Promise<number> =>
+  (await readJsonSnapshot<number>(store, nameOf(internalizationId))) ?? 0
 
 /** @returns US dollars by internalization, of those that something was paid for */
-export const readProofsUsd = async ({ snapshots }: Snapshots): Promise<Map<string, number>> =>
-  new Map(
-    [...(await snapshots.all(MODEL_PROOF))].map(([name, bytes]) => [
-      name.slice(MODEL_PROOF.length),
-      usdOf(bytes),
-    ])
-  )
+export const readProofsUsd = async (store: Snapshots): Promise<Map<string, number>> =>
+  new Map(await readJsonSnapshots<number>(store, MODEL_PROOF))
 
 export const saveProofUsd = (
-  { snapshots }: Snapshots,
+  store: Snapshots,
   internalizationId: string,
   usd: number
-): Promise<void> => snapshots.put(nameOf(internalizationId), new TextEncoder().encode(String(usd)))
+): Promise<void> => saveJsonSnapshot(store, nameOf(internalizationId), usd)

@@ -1,4 +1,5 @@
 /** Why a prompt's cache is not read, what to change, and what that would save, for a person and for programs. */
+import { count } from '../cost/figure-text.ts'
 import { priceAt } from '../cost/price-tiers.ts'
 import { findPrice, leastCachedTokens, PER_MILLION, type Price } from '../cost/prices.ts'
 import type { Difference } from './difference.ts'
@@ -85,8 +86,6 @@ const differenceText = (
 }
 
 const percent = (share: number): string => `${Math.round(100 * share)} %`
-
-const count = (value: number): string => Math.round(value).toLocaleString('en-US')
 
 /** Not one line of the prompt. */
 const LONG_TEXTS = new Set<CacheCause>(['retrieved-examples', 'user-text-first'])

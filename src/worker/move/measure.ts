@@ -3,14 +3,13 @@
  * ones. Stores the answers where the template is followed, and nothing else.
  */
 import { detectResponseType, knownLabels, listedIn } from '../../core/answer/response-type.ts'
-import { foldsOf, type Comparison } from '../../core/answer/agreement.ts'
 import { outcomeOf, textOf } from '../../core/answer/outcome.ts'
 import { requestCost, type Price } from '../../core/cost/prices.ts'
 import { completionOf } from '../../core/log/record-bodies.ts'
 import { createBudget } from '../../core/move/budget.ts'
 import { moveReport, type MovedRequest, type MoveReport } from '../../core/move/move-report.ts'
 import { boughtId, clientId } from '../../core/template/follow.ts'
-import { anchorText, type Template } from '../../core/template/template.ts'
+import { anchorText } from '../../core/template/template.ts'
 import { AppError } from '../../errors.ts'
 import { readByIds } from '../../lifecycle/logged-texts.ts'
 import type { Usage } from '../../openai/chat.ts'
@@ -19,6 +18,7 @@ import type { Store } from '../../store/store.ts'
 import type { Follow } from './follow.ts'
 import type { MovePlan, Sampled } from './plan.ts'
 import { LANES, type NoAnswer } from '../answers/ask-model.ts'
+import { comparisonOf } from '../exchanges/comparison.ts'
 import { Sender, type SendDeps } from './send.ts'
 
 /** Requests without an answer, one after the other, that end it. */
@@ -47,24 +47,6 @@ export interface Moved extends MoveReport {
   usd: number
   /** answers of the new model that are in the log now; null where it is not followed */
   bought: number | null
-}
-
-const comparisonOf = async (
-  { store }: Pick<MoveDeps, 'store'>,
-  template: Template,
-  answers: readonly string[]
-): Promise<{ comparison: Comparison; labels: string[] | null }> => {
-  const isListed = listedIn(anchorText(template))
-  const responseType = detectResponseType([...answers], isListed)
-  const fields = await store.templates.fields(template.version)
-  return {
-    comparison: {
-      responseType,
-      folds: foldsOf(responseType, answers),
-      ...(fields.length > 0 && { fields }),
-    },
-    labels: responseType === 'label' ? knownLabels([...answers], isListed) : null,
-  }
 }
 
 /** The new model's answer to a request of the sample. @param response a body of the dialect of the path */
@@ -221,7 +203,10 @@ export const measureMove = async (
         : `nothing answers requests for ${options.to}`
     )
   const answers = sample.flatMap(({ old }) => textOf(old.outcome) ?? [])
-  const { comparison, labels } = await comparisonOf(deps, template, answers)
+  const isListed = listedIn(anchorText(template))
+  const responseType = detectResponseType(answers, isListed)
+  const comparison = await comparisonOf(deps.store, template, responseType, answers)
+  const labels = responseType === 'label' ? knownLabels(answers, isListed) : null
   const report = moveReport(rows, comparison, labels)
   return { ...report, usd, failed, unsent, bought: options.follow === null ? null : bought }
 }

@@ -28,7 +28,7 @@ import { typeOfForm } from '../../core/answer/answer-form.ts'
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
 import { anchorText } from '../../core/template/template.ts'
-import { foldsOf, outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
+import { outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
 import type { Form } from '../../core/form/form.ts'
 import { minuteText } from '../../core/days.ts'
 import { NONE_MARKED, type AnswerType } from '../../core/terms/terms.ts'
@@ -37,19 +37,19 @@ import {
   isMostlyJson,
   listedIn,
   type IsListed,
-  type ResponseType,
 } from '../../core/answer/response-type.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
 import { readMarked } from '../../savings/announced-retirements.ts'
 import type { WorkerDeps } from '../deps.ts'
+import { comparisonOf } from '../exchanges/comparison.ts'
 import { usableRequests, type MatchedExchange } from '../exchanges/exchanges.ts'
 import { baseModelOf, encoderOf, trainsLoras } from '../engine/watch.ts'
 import { chooseRows, soleKeyOf, whyNotSplit, type WantedRows } from './choose-rows.ts'
 import { formOf, newerFormSince, withChange, withoutFieldHead } from './form.ts'
 
-export interface PlannedRows extends Split<MatchedExchange>, Comparison {
+interface ReadRows extends Split<MatchedExchange>, Comparison {
   /** see `InternalizationPlan` */
   earlierTries: number
   /** of the sample of traffic */
@@ -61,6 +61,9 @@ export interface PlannedRows extends Split<MatchedExchange>, Comparison {
   /** whether the prompt lists an answer */
   isListed: IsListed
   population: Omit<Population, 'withoutPrompt'>
+}
+
+export interface PlannedRows extends ReadRows {
   /** why no model may be trained on the answers; null: one may. Another model of the upstream may still answer */
   untrained: PlanRefusal | null
 }
@@ -139,7 +142,7 @@ const listed = (outcomes: Population['outcomes']): string =>
 
 /** @returns why the held-out rows cannot show that a lora is good enough, with advice, or null */
 const whyTooFew = (
-  { traffic, unseen, earlierTries }: PlannedRows,
+  { traffic, unseen, earlierTries }: ReadRows,
   config: InternalizeOptions
 ): string | null => {
   const { margin } = config
@@ -167,7 +170,7 @@ const whyTooFew = (
 
 /** @returns why a route would answer too few requests, with advice, or null */
 const whyTooVaried = (
-  { traffic, kinds }: PlannedRows,
+  { traffic, kinds }: ReadRows,
   { minCoverage }: InternalizeOptions
 ): string | null => {
   const proven = traffic.filter((row) => isProven(kinds, kindOfRow(row))).length / traffic.length
@@ -192,7 +195,7 @@ const whyFreeText = (missing: string | null): string => {
  * @returns the reason, with advice, or null
  */
 const hopeless = (
-  rows: PlannedRows,
+  rows: ReadRows,
   config: InternalizeOptions,
   encoder: ModelObject | null
 ): string | null => {
@@ -222,7 +225,7 @@ const hopeless = (
 const whyNotAllowed = async (
   { store, terms }: WorkerDeps,
   { template: { model } }: WantedRows,
-  { responseType, form, train, traffic }: Omit<PlannedRows, 'untrained'>
+  { responseType, form, train, traffic }: ReadRows
 ): Promise<PlanRefusal | null> => {
   const unconsented = form === null ? responseType : 'form'
   // a request that names other models may have been answered by one of them
@@ -253,20 +256,28 @@ const shapeOf = (
   return { isListed, ...found, responseType: typeOfForm(detected) }
 }
 
-/** The folds are read from the log; the rules for fields are those that are in force now. */
-const comparisonOf = async (
-  { store }: WorkerDeps,
-  { template }: WantedRows,
-  responseType: ResponseType,
-  exchanges: readonly MatchedExchange[]
-): Promise<Comparison> => {
-  const fields = await store.templates.fields(template.version)
-  return {
-    responseType,
-    folds: foldsOf(responseType, textsOf(exchanges)),
-    ...(fields.length > 0 && { fields }),
-  }
+interface Counted {
+  split: Split<MatchedExchange>
+  /** training rows of proven parameters, and those of them that fit the context */
+  proven: readonly MatchedExchange[]
+  train: readonly MatchedExchange[]
+  /** usable requests of the log */
+  logged: number
+  comparison: Comparison
 }
+
+const populationOf = (
+  exchanges: MatchedExchange[],
+  { split, proven, train, logged, comparison }: Counted
+): ReadRows['population'] => ({
+  exchanges: exchanges.length,
+  logged,
+  conversations: new Set(exchanges.map(({ conversation }) => conversation)).size,
+  outcomes: outcomesOf(exchanges),
+  repeats: repeatsOf(exchanges, isSameAnswer(comparison)),
+  tooLong: proven.length - train.length,
+  otherParameters: split.train.length - proven.length,
+})
 
 /** The rows since a time, and why no lora trained on them could go live. */
 const rowsSince = async (
@@ -299,31 +310,27 @@ const rowsSince = async (
         'choose a base model with a longer context',
     }
   const shape = shapeOf(deps, wanted, train, encoder)
-  const comparison = await comparisonOf(deps, wanted, shape.responseType, exchanges)
-  const planned = {
+  const comparison = await comparisonOf(
+    deps.store,
+    wanted.template,
+    shape.responseType,
+    textsOf(exchanges)
+  )
+  const rows: ReadRows = {
     ...split,
     ...shape,
     ...comparison,
     train,
     earlierTries,
     kinds,
-    population: {
-      exchanges: exchanges.length,
-      logged,
-      conversations: new Set(exchanges.map(({ conversation }) => conversation)).size,
-      outcomes: outcomesOf(exchanges),
-      repeats: repeatsOf(exchanges, isSameAnswer(comparison)),
-      tooLong: proven.length - train.length,
-      otherParameters: split.train.length - proven.length,
-    },
+    population: populationOf(exchanges, { split, proven, train, logged, comparison }),
   }
-  const isTrained = deps.config.arms.some((arm) => modelOfArm(arm) === null)
-  const untrained = isTrained ? await whyNotAllowed(deps, wanted, planned) : null
-  const rows: PlannedRows = { ...planned, untrained }
   const reason = hopeless(rows, deps.config, encoder)
-  if (reason !== null) return { rows, refusal: { refused: reason } }
+  if (reason !== null) return { rows: { ...rows, untrained: null }, refusal: { refused: reason } }
+  const isTrained = deps.config.arms.some((arm) => modelOfArm(arm) === null)
+  const untrained = isTrained ? await whyNotAllowed(deps, wanted, rows) : null
   const hasModels = deps.config.arms.some((arm) => modelOfArm(arm) !== null)
-  return { rows, refusal: hasModels ? null : rows.untrained }
+  return { rows: { ...rows, untrained }, refusal: hasModels ? null : untrained }
 }
 
 /** Rows of a form that older answers do not have; null: there is no such form, or they are too few, which is logged. */

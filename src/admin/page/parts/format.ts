@@ -1,5 +1,7 @@
 /** Figures as short texts. Pure. */
 
+export { counted } from '../../../core/cost/figure-text.ts'
+
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
 
 /** Without decimals that say nothing: `5 %`, `2.5 %`. */
@@ -11,10 +13,6 @@ export const points = (share: number): string => `${Number((share * 100).toPreci
 const NUMBER = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
 
 export const whole = (value: number): string => NUMBER.format(value)
-
-/** `1 template`, `2,000 templates`. */
-export const counted = (value: number, noun: string): string =>
-  `${whole(value)} ${noun}${value === 1 ? '' : 's'}`
 
 /** Below ten dollars with cents and their parts: savings begin small. */
 export const usd = (value: number): string => {

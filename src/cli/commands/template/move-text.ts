@@ -1,5 +1,6 @@
 /** The report on a move to another model, for a terminal. Pure. */
 import { dollars } from '../../../core/cost/economics.ts'
+import { counted } from '../../../core/cost/figure-text.ts'
 import type { Difference, ModelFigures } from '../../../core/move/move-report.ts'
 import type { Moved } from '../../../worker/move/measure.ts'
 import { visibleName } from '../../../visible-text.ts'
@@ -69,9 +70,6 @@ export const differenceRows = ({ differences }: MoveView): string[][] | null =>
             visibleName(fresh),
           ]),
       ]
-
-export const counted = (count: number, what: string): string =>
-  `${count.toLocaleString('en-US')} ${what}${count === 1 ? '' : 's'}`
 
 export const titleOf = ({ title, from, to }: MoveView): string =>
   `${title}: ${visibleName(from)} → ${visibleName(to)}`

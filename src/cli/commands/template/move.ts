@@ -4,9 +4,12 @@ import { Command } from 'commander'
 import { loadPrices, loadUpstreams, trainingTerms } from '../../../config/config-files.ts'
 import type { Config } from '../../../config/config.ts'
 import { dollars } from '../../../core/cost/economics.ts'
+import { counted } from '../../../core/cost/figure-text.ts'
 import { findPrice } from '../../../core/cost/prices.ts'
 import { whyUntrained } from '../../../core/internalization/answer-type.ts'
 import type { Template } from '../../../core/template/template.ts'
+import type { TrainingTerms } from '../../../core/terms/terms.ts'
+import type { NamedUpstream } from '../../../core/upstream-choice.ts'
 import { AppError } from '../../../errors.ts'
 import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
@@ -20,7 +23,7 @@ import { positiveAmount, wholeNumber } from '../../options.ts'
 import { createProgress, print, writeError, writePage, type OutputOptions } from '../../output.ts'
 import { readTitles, type Titles } from '../../titles.ts'
 import { movePage } from './move-page.ts'
-import { counted, movesText, moveText, type MovesView, type MoveView } from './move-text.ts'
+import { movesText, moveText, type MovesView, type MoveView } from './move-text.ts'
 
 /** The interval of an agreement near 95 % is then five points wide. */
 const REQUESTS = 300
@@ -38,8 +41,7 @@ interface Options extends OutputOptions {
 }
 
 /** @throws AppError `invalid-config` without a key */
-const depsOf = async (store: Store, config: Config): Promise<MoveDeps> => {
-  const upstreams = await loadUpstreams(config, process.env)
+const depsOf = (store: Store, config: Config, upstreams: NamedUpstream[]): MoveDeps => {
   const ask = createAsk({ standard: config.upstream, upstreams, fetch })
   if (ask === null)
     throw new AppError(
@@ -98,11 +100,10 @@ interface Move {
 /** Why the terms of the new model's upstream keep its answers from training: they are paid before the worker says it. */
 const whyNotLearned = async (
   store: Store,
-  config: Config,
+  terms: TrainingTerms,
   templates: readonly Template[],
   to: string
 ): Promise<string | null> => {
-  const terms = trainingTerms(config, await loadUpstreams(config, process.env))
   const answering = { model: to, marked: await readMarked(store) }
   const all = await store.internalizations.list()
   const reasons = templates.map(({ version }) => {
@@ -127,7 +128,8 @@ const openMove = async (
       'invalid-config',
       `no price of ${to} is known, so a budget cannot be kept: add it to PRICES_FILE`
     )
-  const deps = await depsOf(store, config)
+  const upstreams = await loadUpstreams(config, process.env)
+  const deps = depsOf(store, config, upstreams)
   const { trainRows, holdoutRows } = config.internalize
   const plans: MovePlan[] = []
   for (const template of templates)
@@ -145,7 +147,8 @@ const openMove = async (
     )
   if (plans.every(({ sample }) => sample.length === 0))
     throw new AppError('invalid-state', 'the log has no request of the template with its answer')
-  const untrained = follow ? await whyNotLearned(store, config, templates, to) : null
+  const terms = trainingTerms(config, upstreams)
+  const untrained = follow ? await whyNotLearned(store, terms, templates, to) : null
   return { deps, config, options, price, plans, untrained, titles: await readTitles(store) }
 }
 
