@@ -3,6 +3,7 @@
  * queue.
  */
 import type { ChatMessage, ChatRequest, TokenLogprob, Usage } from '../../src/openai/chat.ts'
+import type { EngineState } from '../../src/openai/engine-state.ts'
 import type {
   Hyperparameters,
   ModelObject,
@@ -66,6 +67,8 @@ export interface TrainResult {
 /** Every method throws AppError, `not-found` for an unknown model. */
 export interface EngineBackend {
   models(): ModelObject[]
+  /** Absent where all stays on this machine and nothing has a price by the token. Called often. */
+  state?(): EngineState
   /** The model's `fingerprint`, or null without one. Called for every completion. */
   fingerprint(model: string): string | null
   /**
