@@ -5,12 +5,7 @@
 
 /** `key-refused`: the provider takes no calls by this key. `throttled`: it takes fewer than are sent. */
 export type EngineConditionKind =
-  | 'key-refused'
-  | 'unpaid'
-  | 'throttled'
-  | 'base-retired'
-  | 'away'
-  | 'not-deleted'
+  'key-refused' | 'unpaid' | 'throttled' | 'base-retired' | 'away' | 'not-deleted'
 
 export interface EngineCondition {
   kind: EngineConditionKind
