@@ -5,7 +5,7 @@
  */
 import { simulatedRow } from './row.ts'
 import type { HeldOutRow } from '../../src/core/gate/gate.ts'
-import type { ConfidenceStatistic } from '../../src/core/route/route.ts'
+import type { ConfidenceStatistic } from '../../src/core/route/confidence.ts'
 
 /** Pieces of the confidence scale, most confident first: share of requests, chance to agree. */
 export type Shape = readonly (readonly [share: number, agreement: number])[]

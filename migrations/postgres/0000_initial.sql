@@ -24,12 +24,15 @@ CREATE TABLE "promptintern"."evaluations" (
 	"answer" text NOT NULL,
 	"logprob_sum" double precision NOT NULL,
 	"logprob_min" double precision NOT NULL,
+	"long_logprobs" json,
 	"agrees" boolean NOT NULL,
 	"agrees_today" boolean,
 	"similarity" double precision NOT NULL,
 	"deferred" text,
 	"upstream_answer" text,
+	"second_answer" text,
 	"fresh" json,
+	"judged" json,
 	CONSTRAINT "evaluations_internalization_id_arm_record_id_pk" PRIMARY KEY("internalization_id","arm","record_id")
 );
 --> statement-breakpoint

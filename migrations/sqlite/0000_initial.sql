@@ -14,12 +14,15 @@ CREATE TABLE `evaluations` (
 	`answer` text NOT NULL,
 	`logprob_sum` real NOT NULL,
 	`logprob_min` real NOT NULL,
+	`long_logprobs` text,
 	`agrees` integer NOT NULL,
 	`agrees_today` integer,
 	`similarity` real NOT NULL,
 	`deferred` text,
 	`upstream_answer` text,
+	`second_answer` text,
 	`fresh` text,
+	`judged` text,
 	PRIMARY KEY(`internalization_id`, `arm`, `record_id`),
 	FOREIGN KEY (`internalization_id`) REFERENCES `internalizations`(`id`) ON UPDATE no action ON DELETE no action
 );

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseConfig, type Config } from '../config/config.ts'
-import { economicsSettings, loadPrices, loadUpstreams } from '../config/config-files.ts'
+import { economicsSettings, loadPrices, loadRubric, loadUpstreams } from '../config/config-files.ts'
 import { loadWorkerId, lockDataDir, lockHolder } from '../config/data-dir.ts'
 import type { Internalization } from '../core/internalization/internalization.ts'
 import type { Template } from '../core/template/template.ts'
@@ -120,9 +120,10 @@ const useHere = async <T>(
     )
   const upstreams = await loadUpstreams(config, process.env)
   const prices = await loadPrices(config)
+  const rubric = await loadRubric(config)
   const engine = needsEngine ? await openEngine(config, childFault(fault, 'engine-process')) : null
   try {
-    const parts = { engine: engine?.engine ?? null, logger, fault, upstreams, prices }
+    const parts = { engine: engine?.engine ?? null, logger, fault, upstreams, prices, rubric }
     return await use(workerDeps(config, store, parts))
   } finally {
     await engine?.close()

@@ -5,6 +5,7 @@ import { economicsSettings, trainingTerms } from '../config/config-files.ts'
 import { cacheRules } from '../core/cache/finding.ts'
 import { costUsd, findPrice, type Price } from '../core/cost/prices.ts'
 import { retiresByPrice } from '../core/cost/retirements.ts'
+import type { Rubric } from '../core/judge/judge-prompt.ts'
 import type { NamedUpstream } from '../core/upstream-choice.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
@@ -22,6 +23,8 @@ export interface WorkerParts {
   fault: ReportFault<WorkerFault>
   upstreams: readonly NamedUpstream[]
   prices: Price[]
+  /** by which a judge compares */
+  rubric: Rubric
 }
 
 /** An aborted sleep resolves: the signal is there to end the pause. */
@@ -31,7 +34,7 @@ export const sleep: WorkerDeps['sleep'] = (ms, signal) =>
 export const workerDeps = (
   config: Config,
   store: Store,
-  { engine, logger, fault, upstreams, prices }: WorkerParts
+  { engine, logger, fault, upstreams, prices, rubric }: WorkerParts
 ): WorkerDeps => ({
   store,
   engine,
@@ -44,6 +47,7 @@ export const workerDeps = (
   terms: trainingTerms(config, upstreams),
   replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch, fault }),
   askUpstream: createAsk({ standard: config.upstream, upstreams, fetch }),
+  judge: config.judge && { ...config.judge, rubric },
   readModelLists: createModelLists({ standard: config.upstream, upstreams, fetch }),
   costUsd: (model, usage) => costUsd(prices, model, usage),
   cacheRules: cacheRules(prices),

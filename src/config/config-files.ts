@@ -1,10 +1,12 @@
 /** Reads the files that the configuration names. */
 import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import type { Config } from './config.ts'
 import { withPriceList } from '../core/cost/price-list.ts'
 import { parsePrices, type Price } from '../core/cost/prices.ts'
 import type { EconomicsSettings } from '../core/cost/template-economics.ts'
 import { createTrainingTerms, type TrainingTerms } from '../core/terms/terms.ts'
+import { RUBRIC, type Rubric } from '../core/judge/judge-prompt.ts'
 import { trafficShares } from '../core/rollout/stages.ts'
 import { AppError } from '../errors.ts'
 import type { NamedUpstream } from '../core/upstream-choice.ts'
@@ -14,6 +16,9 @@ const readText = (key: string, path: string): Promise<string> =>
   readFile(path, 'utf8').catch((cause: unknown) => {
     throw new AppError('invalid-config', `${key}: ${path} cannot be read`, { cause })
   })
+
+/** Every comparison sends it. */
+const MAX_RUBRIC_CHARS = 8_000
 
 /** The operator's prices, and those that ship with the project for other models. @throws AppError `invalid-config` */
 export const loadPrices = async ({ pricesFile }: Pick<Config, 'pricesFile'>): Promise<Price[]> =>
@@ -65,4 +70,17 @@ export const loadUpstreams = async (
       `UPSTREAMS_FILE: ${without.name} needs an apiKeyEnv with ACCESS=keys, or it would get UPSTREAM_API_KEY`
     )
   return upstreams
+}
+
+/** By which the judge compares: the operator's, or the project's. @throws AppError `invalid-config` */
+export const loadRubric = async ({ judge }: Pick<Config, 'judge'>): Promise<Rubric> => {
+  const file = judge?.rubricFile ?? null
+  if (file === null) return RUBRIC
+  const text = (await readText('JUDGE_RUBRIC_FILE', file)).trim()
+  if (text === '' || text.length > MAX_RUBRIC_CHARS)
+    throw new AppError(
+      'invalid-config',
+      `JUDGE_RUBRIC_FILE: ${file} has ${text.length} characters, and may have 1 to ${MAX_RUBRIC_CHARS}`
+    )
+  return { name: basename(file), text }
 }

@@ -111,6 +111,18 @@ const internalizeOf = (env: Environment): InternalizeOptions => ({
   learningCurve: env.LEARNING_CURVE,
 })
 
+/** null: written answers cannot go live */
+const judgeOf = (env: Environment) =>
+  env.JUDGE_MODEL === null
+    ? null
+    : {
+        model: env.JUDGE_MODEL,
+        /** of one internalization */
+        usd: env.JUDGE_USD ?? 0,
+        rubricFile: env.JUDGE_RUBRIC_FILE,
+        mayBeOfSameFamily: env.JUDGE_SAME_FAMILY,
+      }
+
 const rolloutOf = (env: Environment): RolloutSettings => ({
   stages: env.ROLLOUT_STAGES,
   auditShare: env.AUDIT_SHARE,
@@ -179,6 +191,7 @@ const configOf = (env: Environment) => ({
   },
   engine: engineOf(env),
   internalize: internalizeOf(env),
+  judge: judgeOf(env),
   /** hosts of upstreams, in lower case */
   trainingConsent: env.TRAINING_CONSENT,
   rollout: rolloutOf(env),

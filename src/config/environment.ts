@@ -270,6 +270,10 @@ const SCHEMA = z.object({
     .transform((value) => (value === null ? null : Number(value)))
     .pipe(z.number().int().min(0).nullable()),
   MODEL_PROOF_USD: usd,
+  JUDGE_MODEL: optional,
+  JUDGE_USD: usd,
+  JUDGE_RUBRIC_FILE: optional,
+  JUDGE_SAME_FAMILY: flag(false),
   LEARNING_CURVE: flag(true),
 })
 
@@ -309,6 +313,14 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
     [
       env.ENGINE_STOP_COMMAND !== null && env.ENGINE_START_COMMAND === null,
       'ENGINE_STOP_COMMAND: needs ENGINE_START_COMMAND; the proxy stops only an engine that it started',
+    ],
+    [
+      env.JUDGE_MODEL !== null && env.JUDGE_USD === null,
+      'JUDGE_USD: needed with JUDGE_MODEL; the US dollars that the judge of one internalization may cost, such as 5',
+    ],
+    [
+      env.JUDGE_MODEL === null && (env.JUDGE_USD !== null || env.JUDGE_RUBRIC_FILE !== null),
+      'JUDGE_MODEL: needed with JUDGE_USD and JUDGE_RUBRIC_FILE; the model that compares written answers',
     ],
     [
       env.WEBHOOK_URL !== null && env.WEBHOOK_FORMAT === 'signed' && env.WEBHOOK_SECRET === null,

@@ -3,7 +3,7 @@ import { heldOutIds, type Internalization } from '../core/internalization/intern
 import { isComparedByField } from '../core/answer/agreement.ts'
 import { fieldsApart } from '../core/answer/field-figures.ts'
 import { textOf } from '../core/answer/outcome.ts'
-import { confidenceOf } from '../core/route/route.ts'
+import { confidenceOf } from '../core/route/confidence.ts'
 import type { EvaluationRow, Store } from '../store/store.ts'
 import { NO_LOGGED_TEXT, readLoggedTexts } from './logged-texts.ts'
 

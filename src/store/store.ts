@@ -5,6 +5,8 @@
 import type { FieldRule } from '../core/answer/field-rules.ts'
 import type { HistoryEntry, Internalization } from '../core/internalization/internalization.ts'
 import type { FreshAnswers } from '../core/gate/figures.ts'
+import type { JudgedAnswers } from '../core/judge/judged-row.ts'
+import type { LongLogprobs } from '../core/route/confidence.ts'
 import type { ExchangeBatch } from '../core/log/exchange-batch.ts'
 import type { SliceAsk, SliceGrant } from '../core/keys/account.ts'
 import type { IssuedKey, Spend } from '../core/keys/issued-key.ts'
@@ -183,6 +185,8 @@ export interface EvaluationRow {
   answer: string
   logprobSum: number
   logprobMin: number
+  /** of a text that a judge compares; else null */
+  longLogprobs: LongLogprobs | null
   /** with the logged answer; false when that is not plain text */
   agrees: boolean
   /** with the upstream's first answer of today; null where none was bought */
@@ -193,8 +197,12 @@ export interface EvaluationRow {
   deferred: string | null
   /** the upstream's first answer of today, '' where it is no text; null when none was bought */
   upstreamAnswer: string | null
+  /** the second one, in the same way */
+  secondAnswer: string | null
   /** what its two answers of today say of it; only rows of the first arm have them */
   fresh: FreshAnswers | null
+  /** by the judge, where one vouches for agreement; null before it was asked, and without one */
+  judged: JudgedAnswers | null
 }
 
 /** A row of any history. */

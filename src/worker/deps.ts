@@ -3,6 +3,7 @@ import type { CacheRules } from '../core/cache/finding.ts'
 import type { Price } from '../core/cost/prices.ts'
 import type { RetiresOn } from '../core/cost/retirements.ts'
 import type { InternalizeOptions } from '../core/internalization/internalization.ts'
+import type { Rubric } from '../core/judge/judge-prompt.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { TrainingTerms } from '../core/terms/terms.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -27,6 +28,17 @@ export interface UpstreamAnswer {
 
 /** Sends a request with the operator's key. @returns null where it must not go @throws where nothing answers */
 export type AskUpstream = (asked: AskedAgain) => Promise<UpstreamAnswer | null>
+
+/** The operator's settings for a judge. */
+export interface JudgeSettings {
+  /** its name, as requests give it */
+  model: string
+  rubric: Rubric
+  /** US dollars that it may cost an internalization */
+  usd: number
+  /** whether it may be of the upstream's own family */
+  mayBeOfSameFamily: boolean
+}
 
 export interface WorkerEvent {
   level: 'debug' | 'info' | 'warn' | 'error'
@@ -99,6 +111,8 @@ export interface WorkerDeps {
   replayUpstream: ReplayUpstream | null
   /** sends a request with the operator's key, and gives any answer; null when there is no key */
   askUpstream: AskUpstream | null
+  /** null: written answers cannot go live */
+  judge: JudgeSettings | null
   /** null when the operator gave no upstream key */
   readModelLists: ReadModelLists | null
   /** null: no events are sent */

@@ -1,14 +1,8 @@
 /** A route's pure functions: who answers at a position, what the lora is asked, how sure an answer is. */
 import { describe, expect, it } from 'vitest'
-import {
-  adaptedRequest,
-  confidenceOf,
-  FULL_CONFIDENCE,
-  sideOf,
-  updateConfidence,
-} from '../../src/core/route/route.ts'
+import { adaptedRequest, sideOf } from '../../src/core/route/route.ts'
 import type { Match } from '../../src/core/template/template.ts'
-import type { ChatRequest, TokenLogprob } from '../../src/openai/chat.ts'
+import type { ChatRequest } from '../../src/openai/chat.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
 import { ANSWERS } from '../kit/records/route-rules.ts'
 
@@ -114,27 +108,5 @@ describe('the request to the lora', () => {
       },
     })
     expect(asked({}, { labels: null })).not.toHaveProperty('structured_outputs')
-  })
-})
-
-describe('the confidence of an answer', () => {
-  const tokens = [-0.5, -2, -0.25].map((logprob) => ({ token: 't', logprob }) as TokenLogprob)
-
-  it('is the sum or the least of its log-probabilities', () => {
-    expect(updateConfidence('sum', FULL_CONFIDENCE, tokens)).toBe(-2.75)
-    expect(updateConfidence('min', FULL_CONFIDENCE, tokens)).toBe(-2)
-    const whole = { logprobSum: -2.75, logprobMin: -2 }
-    expect(confidenceOf('sum', whole)).toBe(-2.75)
-    expect(confidenceOf('min', whole)).toBe(-2)
-  })
-
-  it('is full without tokens, and goes on from token to token', () => {
-    for (const statistic of ['sum', 'min'] as const) {
-      expect(updateConfidence(statistic, FULL_CONFIDENCE, [])).toBe(0)
-      const first = updateConfidence(statistic, FULL_CONFIDENCE, tokens.slice(0, 1))
-      expect(updateConfidence(statistic, first, tokens.slice(1))).toBe(
-        updateConfidence(statistic, FULL_CONFIDENCE, tokens)
-      )
-    }
   })
 })

@@ -48,6 +48,7 @@ const presentOf = async (
       template,
       rows: [],
       pay: payAlways,
+    judge: null,
     },
     verdict
   )

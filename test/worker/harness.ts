@@ -114,6 +114,7 @@ export class WorkerHarness {
       terms: OWN_TERMS,
       replayUpstream: null,
       askUpstream: null,
+      judge: null,
       readModelLists: null,
       webhook: null,
       costUsd: () => null,

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { heldOutIds } from '../../src/core/internalization/internalization.ts'
 import { ARM_NAMES } from '../../src/core/learn/schedule.ts'
-import { confidenceOf } from '../../src/core/route/route.ts'
+import { confidenceOf } from '../../src/core/route/confidence.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { AppError } from '../../src/errors.ts'
 import { readDecisionFacts } from '../../src/lifecycle/proof-file.ts'

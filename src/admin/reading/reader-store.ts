@@ -32,7 +32,7 @@ import type {
   TemplateStore,
 } from '../../store/store.ts'
 import { RETIREMENTS } from '../../savings/announced-retirements.ts'
-import { MODEL_PROOF } from '../../savings/model-proof.ts'
+import { JUDGE_PROOF, MODEL_PROOF } from '../../savings/model-proof.ts'
 
 const NO_RIGHT = 'ADMIN_READ_TOKEN may not read request texts or make decisions: use ADMIN_TOKEN'
 
@@ -45,6 +45,7 @@ const FIGURES = [
   'learning-curve:',
   'forget:',
   MODEL_PROOF,
+  JUDGE_PROOF,
   RETIREMENTS,
 ]
 
@@ -123,9 +124,9 @@ const shownTemplate = (template: Template): Template => {
 
 type RouteRules = Pick<Route, 'answers' | 'kinds'>
 
-/** Labels and forms are of answers, and values of kinds are words of requests. */
+/** Labels, forms and known facts are of answers, and values of kinds are words of requests. */
 const shownRules = <Rules extends RouteRules>(rules: Rules, hidden: HiddenValues): Rules => {
-  const { form: _form, ...answers } = rules.answers
+  const { form: _form, facts: _facts, ...answers } = rules.answers
   return {
     ...rules,
     answers: {

@@ -14,6 +14,7 @@ import { settleForgotten } from '../../worker/forget.ts'
 import { claimOf, type WorkerLeases } from '../../worker/leases.ts'
 import { withStore } from '../context.ts'
 import { whileLeading } from '../leading.ts'
+import { RUBRIC } from '../../core/judge/judge-prompt.ts'
 import { workerDeps } from '../worker-deps.ts'
 import { print, table, type OutputOptions } from '../output.ts'
 import { readTitles, type Titles } from '../titles.ts'
@@ -61,7 +62,14 @@ const settleHere = async (
   const needsEngine = isTrained && config.engine.kind !== 'none'
   const engine = needsEngine ? await openEngine(config, childFault(fault, 'engine-process')) : null
   try {
-    const parts = { engine: engine?.engine ?? null, logger, fault, upstreams: [], prices: [] }
+    const parts = {
+      engine: engine?.engine ?? null,
+      logger,
+      fault,
+      upstreams: [],
+      prices: [],
+      rubric: RUBRIC,
+    }
     await settleForgotten({ ...workerDeps(config, store, parts), claim: claimOf(leases) })
   } finally {
     await engine?.close()

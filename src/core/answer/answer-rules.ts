@@ -5,6 +5,7 @@
 import type { ChatRequest, FinishReason } from '../../openai/chat.ts'
 import type { AnswerFormats, FormatFault } from './schema/answer-schema.ts'
 import { isCallText, parseCalls } from './calls.ts'
+import type { KnownFacts } from '../facts/known.ts'
 import { DEFER_ANSWER } from './outcome.ts'
 import type { Comparison } from './agreement.ts'
 import { branchNames } from '../form/branch-names.ts'
@@ -20,6 +21,8 @@ export interface AnswerRules extends Comparison {
   form?: Form
   /** names of answers that a live route no longer gives (`core/rollout/withheld.ts`); absent: it gives all */
   withheld?: readonly string[]
+  /** that answers may state although no request has them, where a judge compares answers; absent: they may state anything */
+  facts?: KnownFacts
   /** whether training had outcomes other than plain text, so that the lora may say `DEFER_ANSWER` */
   defers: boolean
   /** a longer answer is refused: the generation did not end where it should */
@@ -41,6 +44,7 @@ export type AnswerFault =
   | 'not-a-label'
   | 'withheld'
   | 'not-a-call'
+  | 'invented-fact'
 
 /**
  * Checks the end of a generation.

@@ -2,7 +2,12 @@
  * The choices that are made before a held-out row is read, so that they cost no alpha: the arm that
  * the gate favours, and the confidence statistic of each arm. Knows nothing of engines.
  */
-import { confidenceOf, type ConfidenceStatistic } from '../route/route.ts'
+import {
+  confidenceOf,
+  STATISTICS,
+  type AnswerLogprobs,
+  type ConfidenceStatistic,
+} from '../route/confidence.ts'
 
 /**
  * The arm with the lowest loss. The earlier arm wins a tie; the plan puts the cheaper one first.
@@ -27,11 +32,9 @@ export const armByValidationAgreement = (agreeing: number[]): number | null => {
 }
 
 /** An answer to a row that is not held out. */
-export interface KnownAnswer {
+export interface KnownAnswer extends AnswerLogprobs {
   /** with the logged answer */
   agrees: boolean
-  logprobSum: number
-  logprobMin: number
 }
 
 /**
@@ -45,13 +48,14 @@ const concordance = (agreeing: number[], disagreeing: number[]): number =>
     .reduce((sum, sign) => sum + sign, 0)
 
 /**
- * The statistic that separates agreement from disagreement better, on rows that are not held out.
- * `sum` when both separate equally well, and when one kind of answer is missing.
+ * The statistic that separates agreement from disagreement best, on rows that are not held out. Of those that
+ * separate equally well, and when one kind of answer is missing, the first: `sum`.
  */
 export const chooseStatistic = (answers: KnownAnswer[]): ConfidenceStatistic => {
-  const finite = answers.filter(
-    ({ logprobSum, logprobMin }) => Number.isFinite(logprobSum) && Number.isFinite(logprobMin)
-  )
+  const isKnown = (statistic: ConfidenceStatistic) => (answer: KnownAnswer) =>
+    Number.isFinite(confidenceOf(statistic, answer))
+  const finite = answers.filter((answer) => isKnown('sum')(answer) && isKnown('min')(answer))
+  const possible = STATISTICS.filter((statistic) => finite.every(isKnown(statistic)))
   const concordanceOf = (statistic: ConfidenceStatistic): number => {
     const confidences = (agrees: boolean): number[] =>
       finite
@@ -59,5 +63,6 @@ export const chooseStatistic = (answers: KnownAnswer[]): ConfidenceStatistic => 
         .map((answer) => confidenceOf(statistic, answer))
     return concordance(confidences(true), confidences(false))
   }
-  return concordanceOf('min') > concordanceOf('sum') ? 'min' : 'sum'
+  const separations = possible.map(concordanceOf)
+  return possible[separations.indexOf(Math.max(...separations))] ?? 'sum'
 }

@@ -5,7 +5,7 @@
 import { judge, type HeldOutRow } from './figures.ts'
 import { cutsOf, type SampleCounts } from './samples.ts'
 import { proportionLowerBound } from './statistics.ts'
-import type { ConfidenceStatistic } from '../route/route.ts'
+import type { ConfidenceStatistic } from '../route/confidence.ts'
 import { thinned } from '../thinned.ts'
 
 export interface CurvePoint {

@@ -15,20 +15,17 @@ import {
 import { byPreference, startLevel, testThresholds, type ThresholdTest } from './selective.ts'
 import { failingSlices, sliceFigures, type SliceFigures } from './slices.ts'
 import type { ArmName } from '../learn/schedule.ts'
-import { confidenceOf, type ConfidenceStatistic } from '../route/route.ts'
+import { confidenceOf, type AnswerLogprobs, type ConfidenceStatistic } from '../route/confidence.ts'
 import { proportionLowerBound, tangoLowerBound } from './statistics.ts'
 
 /** An arm's answer to a held-out row. */
-export interface JudgedAnswer {
+export interface JudgedAnswer extends AnswerLogprobs {
   /** with the logged answer; false when the upstream's outcome was not text */
   agrees: boolean
   /** with the first fresh answer of the upstream; null where none was bought */
   agreesToday: boolean | null
   /** to the logged answer, 0 to 1; a figure to look at */
   similarity: number
-  /** natural-log probabilities of the answer's tokens */
-  logprobSum: number
-  logprobMin: number
   /** reason to send the request to the upstream at any confidence; null when it may be answered */
   deferred: string | null
 }
@@ -37,8 +34,8 @@ export interface JudgedAnswer {
 export interface FreshAnswers {
   /** the second one agrees with the first */
   repeats: boolean
-  /** the first and the second agree with the logged one */
-  asLogged: readonly [first: boolean, second: boolean]
+  /** the first and the second agree with the logged one; null: it was not compared, since a judge is paid for it */
+  asLogged: readonly [first: boolean, second: boolean] | null
 }
 
 /** What all arms share of a held-out row. */

@@ -13,6 +13,7 @@ import {
   type ArmFigures,
   type ArmRows,
 } from './figures.ts'
+import type { Admission } from '../judge/admission.ts'
 import type { ReplacementFigures } from './replacement.ts'
 import { upstreamChange, type UpstreamChange } from './upstream-change.ts'
 import { failingSlices } from './slices.ts'
@@ -33,6 +34,8 @@ export interface Verdict {
   minCoverage: number
   /** whether the upstream answers as it did when the log was written; null without fresh answers */
   change: UpstreamChange | null
+  /** of the judge that vouched for agreement; absent: answers were equal or not */
+  judge?: Admission
   /** against the live route; absent without one */
   replacement?: ReplacementFigures
 }

@@ -5,7 +5,7 @@
  * Knows nothing of engines, or of how the loras were trained.
  */
 import { seededRandom } from '../../random.ts'
-import type { ConfidenceStatistic } from '../route/route.ts'
+import type { ConfidenceStatistic } from '../route/confidence.ts'
 import { judge, type HeldOutRow, type JudgedRow } from './figures.ts'
 import { allowedLoss, cutsOf, type Cut } from './samples.ts'
 import { startLevel } from './selective.ts'

@@ -2,7 +2,7 @@
  * Whether a successor may replace the route that is live, by what both make of the same held-out traffic.
  * The gate has proven the successor's promise before. Knows nothing of engines or the log.
  */
-import { confidenceOf } from '../route/route.ts'
+import { confidenceOf } from '../route/confidence.ts'
 import { percent, type ArmFigures, type JudgedAnswer } from './figures.ts'
 import { tangoLowerBound, type PairedCounts } from './statistics.ts'
 import { effectiveRows, type ClusteredRow } from './effective-rows.ts'

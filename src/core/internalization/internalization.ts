@@ -183,6 +183,14 @@ export interface PlannedForm extends FormSummary {
   change?: string
 }
 
+/** Who compares written answers, and by what. Its version is known when it has answered. */
+export interface PlannedJudge {
+  model: string
+  /** name of the rubric, and the digest of all that every comparison has in common */
+  rubric: string
+  rubricDigest: string
+}
+
 /** Fixed when training starts, so that a crash resumes the same plan. */
 export interface InternalizationPlan {
   schedule: ScheduleName
@@ -203,6 +211,8 @@ export interface InternalizationPlan {
   /** the kinds of requests that the sample of traffic contains */
   kinds: ProvenKinds
   answers: AnswerRules
+  /** that vouches for agreement of written answers; absent: equality does */
+  judge?: PlannedJudge
   /** that its live route watches; pairs name them by their numbers here */
   parts: RoutePart[]
   /** of the answers, where a field head learns them */

@@ -13,8 +13,9 @@ import {
   routedBy,
   type ComparedRow,
 } from '../gate/replacement.ts'
+import { admissionOf, judgeObjection, type JudgeFacts } from '../judge/judge-facts.ts'
 import type { ArmName } from '../learn/schedule.ts'
-import type { ConfidenceStatistic } from '../route/route.ts'
+import type { ConfidenceStatistic } from '../route/confidence.ts'
 
 export interface HeldOutRecord extends SharedRow {
   /** of the record in the log */
@@ -47,6 +48,8 @@ export interface DecisionFacts {
   responseType: ResponseType
   /** under which answers were compared, in the words of the operator; absent: all fields count as they are */
   fields?: readonly FieldRule[]
+  /** that vouched for agreement; absent: answers were equal or not */
+  judge?: JudgeFacts
   margin: number
   alpha: number
   minCoverage: number
@@ -98,11 +101,23 @@ const againstPresent = (verdict: Verdict, facts: DecisionFacts, present: Present
   return { ...verdict, replacement, ...(reason !== null && { verdict: 'reject', reason }) }
 }
 
+/** A judge that is not admitted promotes nothing, whatever the arms have shown. */
+const underJudge = (verdict: Verdict, judge: JudgeFacts | undefined): Verdict => {
+  if (judge === undefined) return verdict
+  const reason = judgeObjection(judge)
+  const admission = admissionOf(judge)
+  return {
+    ...verdict,
+    ...(reason !== null && { verdict: 'reject', reason }),
+    ...(admission !== null && { judge: admission }),
+  }
+}
+
 /** The verdict that follows from the facts; the same facts always give the same one. */
 export const decideOn = (facts: DecisionFacts): Verdict => {
   const { records, arms, present } = facts
   const { responseType, margin, alpha, minCoverage, burstMs, favouredArm } = facts
-  const verdict = decide({
+  const decided = decide({
     // by name: a forged file must not set a rule that is fixed
     responseType,
     margin,
@@ -116,6 +131,7 @@ export const decideOn = (facts: DecisionFacts): Verdict => {
       rows: heldOutRows(records, answers),
     })),
   })
+  const verdict = underJudge(decided, facts.judge)
   return present === null || verdict.verdict === 'reject'
     ? verdict
     : againstPresent(verdict, facts, present)

@@ -3,6 +3,7 @@ import { FIELD_KINDS, MAX_FIELD_RULES } from '../answer/field-rules.ts'
 import { RESPONSE_TYPES } from '../answer/response-type.ts'
 import { ARM_NAMES, isModelArm } from '../learn/schedule.ts'
 import { PAIR_OUTCOMES, RATINGS } from '../rollout/pair.ts'
+import { STATISTICS } from '../route/confidence.ts'
 import { MAX_LISTED_DRAFTS } from './border-part.ts'
 import { MAX_LISTED_BLOCKS } from './outcome-part.ts'
 import {
@@ -39,7 +40,9 @@ const CAPITAL = within(1, Number.MAX_VALUE)
 const RECORD = members({
   id: TEXT,
   at: TIME,
-  fresh: nullable(members({ repeats: FLAG, asLogged: list(FLAG, { least: 2, most: 2 }) })),
+  fresh: nullable(
+    members({ repeats: FLAG, asLogged: nullable(list(FLAG, { least: 2, most: 2 })) })
+  ),
   conversation: TEXT,
   isTraffic: FLAG,
   isUnseen: FLAG,
@@ -52,6 +55,7 @@ const ANSWER = members({
   similarity: SHARE,
   logprobSum: nullable(NUMBER),
   logprobMin: nullable(NUMBER),
+  longLogprobs: optional(members({ mean: NUMBER, window: NUMBER, first: NUMBER })),
   deferred: nullable(TEXT),
 })
 
@@ -97,7 +101,7 @@ const DECISION = members({
   arms: list(
     members({
       arm: ARM,
-      statistic: among(['sum', 'min']),
+      statistic: among([...STATISTICS]),
       answers: list(nullable(ANSWER)),
       rowsDigest: TEXT,
     }),

@@ -1,20 +1,18 @@
 /**
  * The live rule: template version → engine, lora, confidence threshold, traffic share; and the pure
- * functions of it: the eligibility of a request, its position in the traffic, the request to the
- * engine, and the confidence of an answer. Knows nothing of connections, callers or credentials.
+ * functions of it: the eligibility of a request, its position in the traffic, and the request to the
+ * engine. Knows nothing of connections, callers or credentials.
  */
-import type { ChatRequest, TokenLogprob } from '../../openai/chat.ts'
+import type { ChatRequest } from '../../openai/chat.ts'
 import type { AnswerRules } from '../answer/answer-rules.ts'
 import { DEFER_ANSWER } from '../answer/outcome.ts'
 import { boundCalls } from '../answer/tool-rules.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
+import type { ConfidenceStatistic } from './confidence.ts'
 import { hasValidName } from './message-members.ts'
 import type { ProvenKinds } from './request-kind.ts'
 import { ineligibilityOf, type Ineligibility } from './request-members.ts'
 import type { Match, Template } from '../template/template.ts'
-
-/** How the log-probabilities of an answer's tokens make its confidence. */
-export type ConfidenceStatistic = 'sum' | 'min'
 
 /** Another model of the upstreams that answers with the unchanged prompt. */
 export interface OtherModel {
@@ -110,26 +108,3 @@ export const adaptedRequest = (
   ...structuredOutputs(answers, request),
   ...(request.stop ? { stop: request.stop } : {}),
 })
-
-/** The confidence of a whole answer. */
-export const confidenceOf = (
-  statistic: ConfidenceStatistic,
-  { logprobSum, logprobMin }: { logprobSum: number; logprobMin: number }
-): number => (statistic === 'sum' ? logprobSum : logprobMin)
-
-/** Confidence of an answer without tokens. */
-export const FULL_CONFIDENCE = 0
-
-/**
- * The statistic after more tokens. Both statistics can only fall (a log-probability is at most 0),
- * so an answer that is below its threshold in mid-generation stays below it.
- */
-export const updateConfidence = (
-  statistic: ConfidenceStatistic,
-  confidence: number,
-  logprobs: TokenLogprob[]
-): number =>
-  logprobs.reduce(
-    (value, { logprob }) => (statistic === 'sum' ? value + logprob : Math.min(value, logprob)),
-    confidence
-  )

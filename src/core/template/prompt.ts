@@ -58,3 +58,9 @@ export const studentMessages = (match: Match, prompt: StagePrompt): ChatMessage[
     ...match.turns.map(({ role, content }) => ({ role, content })),
   ]
 }
+
+/** All that the adapted model reads of a request, as one text. */
+export const studentText = (match: Match): string =>
+  studentMessages(match, EMPTY_PROMPT)
+    .map(({ content }) => String(content ?? ''))
+    .join('\n')

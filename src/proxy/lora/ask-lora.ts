@@ -1,6 +1,6 @@
 /**
  * Asks an engine, or another model, for one answer and decides whether it may be given. The answer is held back until it
- * is complete and confident enough. Confidence can only fall, so an answer below the threshold is
+ * is complete and confident enough. Where confidence can only fall, an answer below the threshold is
  * dropped early, and no byte of it reaches the client. Knows nothing of the client's connection.
  */
 import { AppError } from '../../errors.ts'
@@ -8,9 +8,13 @@ import { contentLogprobs } from '../../core/answer/answer-logprobs.ts'
 import { isCallText } from '../../core/answer/calls.ts'
 import { answerFault, endingFault } from '../../core/answer/answer-rules.ts'
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
-import { FULL_CONFIDENCE, updateConfidence, type Route } from '../../core/route/route.ts'
+import { LogprobReader } from '../../core/route/confidence.ts'
+import { type Route } from '../../core/route/route.ts'
 import type { GeneratedDelta } from '../../engine/engine.ts'
 import type { ChatRequest, FinishReason, TokenLogprob, Usage } from '../../openai/chat.ts'
+import { factFault } from '../../core/facts/fact-rule.ts'
+import { studentText } from '../../core/template/prompt.ts'
+import type { Match } from '../../core/template/template.ts'
 import type { FaultReason } from '../reasons.ts'
 import type { SetTimer } from '../../timers.ts'
 import type { Answerer } from './answerer.ts'
@@ -31,6 +35,12 @@ export type LoraAnswer =
       /** usage until then, where the engine reports it while it generates */
       usage: Usage | null
     }
+
+/** The client's request, and what of it the lora reads. */
+interface Asked {
+  request: ChatRequest
+  match: Match
+}
 
 /** An answer that may be given. */
 export type GivenAnswer = Extract<LoraAnswer, { given: true }>
@@ -56,10 +66,10 @@ const fault = (reason: FaultReason, confidence: number | null = null): LoraAnswe
 /** One answer while it is generated. */
 class Draft {
   content = ''
-  confidence = FULL_CONFIDENCE
   usage: Usage | null = null
   private finishReason: FinishReason | null = null
   private readonly logprobs: TokenLogprob[] = []
+  private readonly reader = new LogprobReader()
   private readonly route: Route
 
   constructor(route: Route) {
@@ -69,9 +79,18 @@ class Draft {
   add(delta: GeneratedDelta): void {
     this.content += delta.text
     this.logprobs.push(...delta.logprobs)
-    this.confidence = updateConfidence(this.route.confidence, this.confidence, delta.logprobs)
+    for (const { logprob } of delta.logprobs) this.reader.add(logprob)
     this.finishReason = delta.finishReason ?? this.finishReason
     this.usage = delta.usage ?? this.usage
+  }
+
+  get confidence(): number {
+    return this.reader.confidence(this.route.confidence)
+  }
+
+  /** Whether no further token can make it sure. */
+  get isLost(): boolean {
+    return this.isUnsure && this.reader.canOnlyFall(this.route.confidence)
   }
 
   /** Written so that NaN counts as below the threshold. */
@@ -79,7 +98,7 @@ class Draft {
     return !(this.confidence >= this.route.threshold)
   }
 
-  judge(request: ChatRequest, formats: AnswerFormats): LoraAnswer {
+  judge({ request, match }: Asked, formats: AnswerFormats): LoraAnswer {
     const { content, confidence, usage } = this
     const hasOneConfidence = this.route.model?.hasLogprobs === false
     const ending = endingFault(this.finishReason, hasOneConfidence ? null : this.logprobs.length)
@@ -90,7 +109,9 @@ class Draft {
       )
     if (ending) return fault(ending, ending === 'length' ? confidence : null)
     if (this.isUnsure) return fault('low-confidence', confidence)
-    const broken = answerFault(content, request, this.route, formats)
+    const broken =
+      answerFault(content, request, this.route, formats) ??
+      factFault(content, () => studentText(match), this.route.answers.facts)
     if (broken) return fault(broken, confidence)
     if (request.logprobs !== true)
       return { given: true, content, confidence, logprobs: null, usage }
@@ -107,7 +128,7 @@ class Draft {
 const generate = async (
   deltas: AsyncIterable<GeneratedDelta>,
   draft: Draft,
-  request: ChatRequest,
+  asked: Asked,
   { formats, signal }: Pick<AskOptions, 'formats' | 'signal'>
 ): Promise<LoraAnswer> => {
   let isOver = false
@@ -116,9 +137,9 @@ const generate = async (
     draft.add(delta)
     isOver ||= Boolean(delta.finishReason)
     // returning from the loop stops the generation
-    if (draft.isUnsure && !isOver) return fault('low-confidence')
+    if (draft.isLost && !isOver) return fault('low-confidence')
   }
-  return draft.judge(request, formats)
+  return draft.judge(asked, formats)
 }
 
 const faultOfError = (error: unknown): FaultReason => {
@@ -137,8 +158,7 @@ const whenAborted = (signal: AbortSignal): Promise<never> =>
 /** Never rejects: an error is a reason to ask the upstream. */
 export const askLora = async (
   answerer: Answerer,
-  route: Route,
-  request: ChatRequest,
+  asked: Asked & { route: Route },
   { timeoutMs, formats, signal, setTimer, onFault }: AskOptions
 ): Promise<LoraAnswer> => {
   const deadline = new AbortController()
@@ -146,9 +166,9 @@ export const askLora = async (
     deadline.abort(new AppError('engine-timeout', `no answer within ${timeoutMs} ms`))
   )
   const stop = AbortSignal.any([deadline.signal, signal])
-  const draft = new Draft(route)
+  const draft = new Draft(asked.route)
   try {
-    const generating = generate(answerer.stream(stop), draft, request, { formats, signal: stop })
+    const generating = generate(answerer.stream(stop), draft, asked, { formats, signal: stop })
     // does not wait for an engine that ignores its signal
     return await Promise.race([generating, whenAborted(stop)])
   } catch (error) {

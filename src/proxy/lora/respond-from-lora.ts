@@ -51,7 +51,7 @@ const ask = async (
   const abort = new AbortController()
   client.onGone(() => abort.abort())
   metrics.engineAsked(answerer.name)
-  const answer = await askLora(answerer, matched.route, matched.request, {
+  const answer = await askLora(answerer, matched, {
     timeoutMs: limits.adaptedTimeoutMs,
     formats,
     signal: abort.signal,

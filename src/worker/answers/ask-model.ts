@@ -40,8 +40,14 @@ export const withModel = (
   return JSON.stringify({ ...request, model: name, ...(addsLogprobs && { logprobs: true }) })
 }
 
+/** What of a record is sent. */
+export type AskedRecord = Pick<StoredRecord, 'path' | 'envelope' | 'request'>
+
+/** What of a record says what it costs. */
+export type CostedRecord = Pick<StoredRecord, 'path' | 'usage' | 'request' | 'response'>
+
 /** US dollars that a request can cost at most; Infinity: it has no bound. */
-export const mostUsd = (record: StoredRecord, model: AskedModel): number => {
+export const mostUsd = (record: AskedRecord, model: AskedModel): number => {
   const dialect = dialectOfRecord(record)
   const { outcome } = readChatRequest(Buffer.from(withModel(record.request, model)), dialect)
   if (typeof outcome === 'string') return Infinity
@@ -106,7 +112,7 @@ const isNotConnected = (error: unknown): boolean => {
  */
 export const askModel = async (
   { ask, sleep, tries = TRIES }: AskDeps,
-  record: StoredRecord,
+  record: AskedRecord,
   model: AskedModel
 ): Promise<UpstreamAnswer | NoAnswer> => {
   const asked = { ...record, request: withModel(record.request, model) }

@@ -1,6 +1,14 @@
-/** The money of one internalization for answers of other models. What was paid is stored, so a restart does not forget it. */
+/**
+ * The money of one internalization for answers of other models, and for its judge. What was paid is stored, so a
+ * restart does not forget it.
+ */
 import { createBudget } from '../../core/move/budget.ts'
-import { readProofUsd, saveProofUsd } from '../../savings/model-proof.ts'
+import {
+  readJudgeUsd,
+  readProofUsd,
+  saveJudgeUsd,
+  saveProofUsd,
+} from '../../savings/model-proof.ts'
 import type { Store } from '../../store/store.ts'
 
 /** US dollars of one request. */
@@ -24,19 +32,18 @@ export const payAlways: Pay = async (_usd, send) => (await send()).answer
 
 /**
  * At most one request goes beyond the limit. After a crash, requests that were under way count as paid.
- * @param limitUsd null: nothing may be paid
+ * @param spentUsd before @param saveSpent stores what is spent
  */
-export const openProofBudget = async (
-  store: Pick<Store, 'snapshots'>,
-  internalizationId: string,
-  limitUsd: number | null
-): Promise<Pay> => {
-  const budget = createBudget(limitUsd ?? 0, await readProofUsd(store, internalizationId))
+const openBudget = (
+  limitUsd: number,
+  spentUsd: number,
+  saveSpent: (usd: number) => Promise<void>
+): Pay => {
+  const budget = createBudget(limitUsd, spentUsd)
   const waiting: (() => void)[] = []
   let underway = 0
   let expectedUsd = 0
-  const save = (): Promise<void> =>
-    saveProofUsd(store, internalizationId, budget.spentUsd + expectedUsd)
+  const save = (): Promise<void> => saveSpent(budget.spentUsd + expectedUsd)
 
   const buy: Pay = async ({ most, expected }, send) => {
     expectedUsd += expected
@@ -65,3 +72,23 @@ export const openProofBudget = async (
     return buy(usd, send)
   }
 }
+
+/** For answers of other models. @param limitUsd null: nothing may be paid */
+export const openProofBudget = async (
+  store: Pick<Store, 'snapshots'>,
+  internalizationId: string,
+  limitUsd: number | null
+): Promise<Pay> =>
+  openBudget(limitUsd ?? 0, await readProofUsd(store, internalizationId), (usd) =>
+    saveProofUsd(store, internalizationId, usd)
+  )
+
+/** For the judge. */
+export const openJudgeBudget = async (
+  store: Pick<Store, 'snapshots'>,
+  internalizationId: string,
+  limitUsd: number
+): Promise<Pay> =>
+  openBudget(limitUsd, await readJudgeUsd(store, internalizationId), (usd) =>
+    saveJudgeUsd(store, internalizationId, usd)
+  )

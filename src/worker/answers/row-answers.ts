@@ -15,7 +15,14 @@ import { AppError } from '../../errors.ts'
 import type { FinishReason } from '../../openai/chat.ts'
 import { CHAT, dialectOfRecord } from '../../openai/dialect.ts'
 import { answerUsage } from '../../openai/usage/usage.ts'
-import { askModel, expectedCost, mostUsd, type AskedModel, type NoAnswer } from './ask-model.ts'
+import {
+  askModel,
+  expectedCost,
+  mostUsd,
+  type AskedModel,
+  type CostedRecord,
+  type NoAnswer,
+} from './ask-model.ts'
 import type { UpstreamAnswer, WorkerDeps } from '../deps.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import type { Pay } from './proof-budget.ts'
@@ -69,7 +76,7 @@ export interface Buying {
 
 /** US dollars. What was lost on its way may have been charged. */
 export const chargedUsd = (
-  record: StoredRecord,
+  record: CostedRecord,
   { price }: AskedModel,
   answer: UpstreamAnswer | NoAnswer
 ): number => {

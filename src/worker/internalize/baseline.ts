@@ -4,7 +4,7 @@ import type { Verdict } from '../../core/gate/gate.ts'
 import type { InternalizationPlan } from '../../core/internalization/internalization.ts'
 import { baselineOf, type Baseline, type Sighting } from '../../core/rollout/indicators.ts'
 import { kindOf } from '../../core/route/request-kind.ts'
-import { confidenceOf } from '../../core/route/route.ts'
+import { confidenceOf } from '../../core/route/confidence.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 

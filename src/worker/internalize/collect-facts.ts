@@ -11,6 +11,7 @@ import {
   type InternalizationPlan,
   type InternalizeOptions,
 } from '../../core/internalization/internalization.ts'
+import type { JudgeFacts } from '../../core/judge/judge-facts.ts'
 import { kindOf, lengthBands } from '../../core/route/request-kind.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
@@ -60,8 +61,9 @@ export const answersOf = (
   return records.map(({ id }) => {
     const row = answered.get(id)
     if (row === undefined) return null
-    const { agrees, agreesToday, similarity, logprobSum, logprobMin, deferred } = row
-    return { agrees, agreesToday, similarity, logprobSum, logprobMin, deferred }
+    const { agrees, agreesToday, similarity, logprobSum, logprobMin, longLogprobs, deferred } = row
+    const long = longLogprobs && { longLogprobs }
+    return { agrees, agreesToday, similarity, logprobSum, logprobMin, ...long, deferred }
   })
 }
 
@@ -97,13 +99,14 @@ export const factsOf = (
   plan: InternalizationPlan,
   { margin, minCoverage }: Pick<InternalizeOptions, 'margin' | 'minCoverage'>,
   rows: readonly EvaluationRow[],
-  { validation, heldOut }: EvaluationSets
+  { validation, heldOut, judge }: EvaluationSets & { judge: JudgeFacts | null }
 ): DecisionFacts => {
   const validated = validationAnswers(plan, rows, validation)
   const records = heldOutRecords(plan, heldOut, rows)
   return {
     responseType: plan.answers.responseType,
     ...(plan.answers.fields !== undefined && { fields: plan.answers.fields }),
+    ...(judge !== null && { judge }),
     margin,
     alpha: levelOfTry(plan.earlierTries),
     minCoverage,

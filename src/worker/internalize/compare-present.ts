@@ -18,15 +18,21 @@ import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
+import { asJudged } from '../../core/judge/judged-row.ts'
+import { judgeRows, type JudgeRowsDeps, type RowsToJudge } from '../judge/judge-rows.ts'
+import type { Judge } from '../judge/judge.ts'
 import { answeredRows } from './answered-rows.ts'
 import type { Pay } from '../answers/proof-budget.ts'
 import { answererOf, BUDGET_SPENT, respondentOf, type Respondent } from '../answers/row-answers.ts'
-import { exchangesByIds } from '../exchanges/exchanges.ts'
+import { rowsOfArm } from './collect-facts.ts'
+import { exchangesByIds, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 interface Comparison {
   deps: WorkerDeps
   engine: Engine
   pay: Pay
+  /** where one vouches for agreement; else null */
+  judge: Judge | null
   formats: AnswerFormats
   internalization: Internalization
   plan: InternalizationPlan
@@ -55,9 +61,29 @@ const mayBuy = ({ config, askUpstream, priceOf }: WorkerDeps, model: string): bo
 
 /** Where the live route's model may not be asked, the successor is judged by itself. */
 const withoutPresent = ({ log }: WorkerDeps, { lora }: Respondent): null => {
-  const message = `the successor is not compared with ${lora}: MODEL_PROOF_USD does not allow it`
+  const message = `the successor is not compared with ${lora}: MODEL_PROOF_USD or JUDGE_USD does not allow it`
   log({ level: 'warn', message })
   return null
+}
+
+/** The rows as the judge of the successor sees them. @returns null where its money is spent */
+const judgedPresent = async (
+  deps: JudgeRowsDeps | null,
+  answered: ReadonlyMap<string, EvaluationRow>,
+  {
+    exchanges,
+    firstRows,
+  }: Pick<RowsToJudge, 'firstRows'> & { exchanges: readonly MatchedExchange[] }
+): Promise<ReadonlyMap<string, EvaluationRow> | null> => {
+  if (deps === null) return answered
+  const byId = new Map(exchanges.map((exchange) => [exchange.id, exchange]))
+  const { rows, isPaid } = await judgeRows(deps, {
+    compared: 'adapted',
+    rows: [...answered.values()],
+    firstRows,
+    exchanges: byId,
+  })
+  return isPaid ? new Map(rows.map((row) => [row.recordId, asJudged(row)])) : null
 }
 
 /**
@@ -70,7 +96,7 @@ export const comparedPresent = async (
   comparison: Comparison,
   verdict: Verdict
 ): Promise<PresentFacts | null> => {
-  const { deps, engine, pay, formats, internalization, plan, template, rows } = comparison
+  const { deps, engine, pay, judge, formats, internalization, plan, template, rows } = comparison
   if (verdict.verdict === 'reject') return null
   const present = await presentOf(deps, plan)
   if (present === null) return null
@@ -87,8 +113,12 @@ export const comparedPresent = async (
     plan: presentPlan,
     answerer: answererOf({ ...deps, engine }, respondent, presentPlan.answers, { pay }),
   }
-  const answered = await answeredRows(asked, exchanges, rows)
-  if ([...answered.values()].some(({ deferred }) => deferred === BUDGET_SPENT))
+  const answered = await judgedPresent(
+    judge && { judge, store: deps.store, comparison: plan.answers },
+    await answeredRows(asked, exchanges, rows),
+    { exchanges, firstRows: rowsOfArm(rows, 0) }
+  )
+  if (answered === null || [...answered.values()].some(({ deferred }) => deferred === BUDGET_SPENT))
     return withoutPresent(deps, respondent)
   const { arms, arm } = present.verdict!
   const threshold = borderOf(present.state)?.threshold ?? arms[arm]!.threshold

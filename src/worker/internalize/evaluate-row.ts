@@ -7,8 +7,11 @@ import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import type { InternalizationPlan } from '../../core/internalization/internalization.ts'
 import { agree } from '../../core/answer/agreement.ts'
 import { textOf } from '../../core/answer/outcome.ts'
+import { factFault } from '../../core/facts/fact-rule.ts'
+import { readLogprobs } from '../../core/route/confidence.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import { similarity } from '../../core/answer/similarity.ts'
+import { studentText } from '../../core/template/prompt.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import type { RowAnswer, RowAnswerer } from '../answers/row-answers.ts'
@@ -18,13 +21,14 @@ export const BATCH_ROWS = 16
 
 export type AnsweredRow = Pick<
   EvaluationRow,
-  'answer' | 'logprobSum' | 'logprobMin' | 'agrees' | 'similarity' | 'deferred'
+  'answer' | 'logprobSum' | 'logprobMin' | 'longLogprobs' | 'agrees' | 'similarity' | 'deferred'
 >
 
 const notAsked = (deferred: string): AnsweredRow => ({
   answer: '',
   logprobSum: 0,
   logprobMin: 0,
+  longLogprobs: null,
   agrees: false,
   similarity: 0,
   deferred,
@@ -32,18 +36,20 @@ const notAsked = (deferred: string): AnsweredRow => ({
 
 const answeredRow = (
   { text: answer, finishReason, logprobs }: RowAnswer,
-  { answers }: InternalizationPlan,
-  { outcome, request, match: { template } }: MatchedExchange,
+  { answers, judge }: Pick<InternalizationPlan, 'answers' | 'judge'>,
+  { outcome, request, match }: MatchedExchange,
   formats: AnswerFormats
 ): AnsweredRow => {
   const logged = textOf(outcome)
+  const { longLogprobs, ...read } = readLogprobs(logprobs ?? [])
   const fault =
     endingFault(finishReason, logprobs && logprobs.length) ??
-    answerFault(answer, request, { answers, template }, formats)
+    answerFault(answer, request, { answers, template: match.template }, formats) ??
+    factFault(answer, () => studentText(match), answers.facts)
   return {
     answer,
-    logprobSum: (logprobs ?? []).reduce((sum, logprob) => sum + logprob, 0),
-    logprobMin: Math.min(0, ...(logprobs ?? [])),
+    ...read,
+    longLogprobs: judge === undefined ? null : longLogprobs,
     agrees: fault === null && logged !== null && agree(answers, answer, logged),
     similarity: fault === null && logged !== null ? similarity(answers, answer, logged) : 0,
     deferred: fault,
@@ -78,7 +84,13 @@ export const evaluateRow = async (
 }
 
 /** What a row has of the upstream's answers of today, before they are bought. */
-export const NOT_ASKED_TODAY = { agreesToday: null, upstreamAnswer: null, fresh: null } as const
+export const NOT_ASKED_TODAY = {
+  agreesToday: null,
+  upstreamAnswer: null,
+  secondAnswer: null,
+  fresh: null,
+  judged: null,
+} as const
 
 /** Whose row it is, and who answers it how. */
 export interface RowOwner {

@@ -34,6 +34,8 @@ import {
 } from './evaluate-row.ts'
 import { openProofBudget, type Pay } from '../answers/proof-budget.ts'
 import { answererOf, respondentOf } from '../answers/row-answers.ts'
+import { judgeEvaluation, judgeOf, type JudgedEvaluation } from '../judge/judge-evaluation.ts'
+import type { Judge } from '../judge/judge.ts'
 import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 interface EvaluationContext {
@@ -42,6 +44,8 @@ interface EvaluationContext {
   formats: AnswerFormats
   /** for the answers of other models */
   pay: Pay
+  /** where one vouches for agreement; else null */
+  judge: Judge | null
   internalization: Internalization
   plan: InternalizationPlan
   template: Template
@@ -65,6 +69,7 @@ const withUpstream = async (
   return {
     ...row,
     upstreamAnswer: textOf(first!) ?? '',
+    secondAnswer: textOf(second!) ?? '',
     fresh: {
       repeats: outcomesAgree(answers, first!, second!),
       asLogged: [asLogged(first!), asLogged(second!)],
@@ -114,11 +119,11 @@ export interface Evaluated {
 /** The verdict with what the live route makes of the held-out requests, where there is one to replace. */
 const decided = async (
   context: EvaluationContext,
-  rows: readonly EvaluationRow[],
+  { rows, judge }: JudgedEvaluation,
   sets: EvaluationSets
 ): Promise<Evaluated> => {
   const { deps, plan } = context
-  const facts = factsOf(plan, deps.config, rows, sets)
+  const facts = factsOf(plan, deps.config, rows, { ...sets, judge })
   const verdict = decideOn(facts)
   const baseline = baselineOfVerdict(plan, verdict, rows, sets.heldOut)
   const fields = fieldsOfVerdict(plan, verdict, rows, sets.heldOut)
@@ -173,7 +178,8 @@ const evaluateArm = async (
 
 /**
  * @returns the verdict over all arms; resumes an interrupted evaluation
- * @throws AppError of the engine, and `upstream-unavailable` where another model does not answer for the moment
+ * @throws AppError of the engine, and `upstream-unavailable` where another model or the judge does not answer for the
+ * moment
  */
 export const evaluate = async (
   deps: WorkerDeps,
@@ -185,9 +191,14 @@ export const evaluate = async (
   const formats = createAnswerFormats()
   const { modelProofUsd } = deps.config
   const pay = await openProofBudget(deps.store, internalization.id, modelProofUsd)
-  const context = { deps, engine, formats, pay, internalization, plan, template }
+  const judge = await judgeOf(deps, internalization, plan)
+  const context = { deps, engine, formats, pay, judge, internalization, plan, template }
   const sets = await setsOf(deps, plan, template)
   const done = await deps.store.internalizations.evaluations(internalization.id)
   for (let arm = 0; arm < plan.arms.length; arm++) await evaluateArm(context, arm, sets, done)
-  return decided(context, done, sets)
+  const exchanges = new Map(
+    [...sets.heldOut, ...sets.validation].map((exchange) => [exchange.id, exchange])
+  )
+  const evaluation = { internalization, plan, rows: done, exchanges }
+  return decided(context, await judgeEvaluation(deps, judge, evaluation), sets)
 }

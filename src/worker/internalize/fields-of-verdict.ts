@@ -8,7 +8,7 @@ import {
 import { textOf } from '../../core/answer/outcome.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
 import type { InternalizationPlan } from '../../core/internalization/internalization.ts'
-import { confidenceOf } from '../../core/route/route.ts'
+import { confidenceOf } from '../../core/route/confidence.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import { rowsOfArm } from './collect-facts.ts'

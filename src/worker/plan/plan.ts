@@ -24,12 +24,15 @@ import { fitShares } from '../../core/learn/fits.ts'
 import { knownLabels } from '../../core/answer/response-type.ts'
 import { planParts } from '../../core/route/parts.ts'
 import { kindOf } from '../../core/route/request-kind.ts'
+import { studentText } from '../../core/template/prompt.ts'
+import { knownFacts } from '../../core/facts/known.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ModelObject, TrainingMethod } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { baseModelOf, encoderOf, trainsLoras } from '../engine/watch.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
+import { planJudge } from '../judge/plan-judge.ts'
 import { planArms } from './arms.ts'
 import { cutByHead, planHead } from './head.ts'
 import { planModels } from './models.ts'
@@ -115,6 +118,24 @@ const answersOfPlan = async (
     isSingle: maxTurnsAfter === 0,
   })
   return { answers, parts }
+}
+
+/** A judge, and what answers may state of their own: what a judge compares can be wrong in more than its words. */
+const withJudge = (
+  deps: WorkerDeps,
+  { model }: Template,
+  { responseType, form, train }: PlannedRows,
+  planned: Pick<InternalizationPlan, 'answers' | 'parts'>
+): Pick<InternalizationPlan, 'answers' | 'parts' | 'judge'> => {
+  const judge = planJudge(deps, model, { responseType, hasForm: form !== null })
+  if (judge === null) return planned
+  const facts = knownFacts(
+    train.flatMap(({ match, outcome }) => {
+      const answer = textOf(outcome)
+      return answer === null ? [] : { answer, request: studentText(match) }
+    })
+  )
+  return { ...planned, answers: { ...planned.answers, facts }, judge }
 }
 
 const idsOf = (exchanges: MatchedExchange[]): string[] => exchanges.map(({ id }) => id)
@@ -251,7 +272,7 @@ export const planInternalization = async (
       withoutPrompt: fitsPrompt ? null : whyWithoutPrompt(base),
       ...(leftOut.length > 0 && { modelsLeftOut: leftOut }),
     },
-    ...(await answersOfPlan(engine, base.id, template, rows)),
+    ...withJudge(deps, template, rows, await answersOfPlan(engine, base.id, template, rows)),
     dropOrder,
     templateTokens,
     method,

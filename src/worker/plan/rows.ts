@@ -41,11 +41,13 @@ import {
 import type { Engine } from '../../engine/engine.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
+import type { Template } from '../../core/template/template.ts'
 import { readMarked } from '../../savings/announced-retirements.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { comparisonOf } from '../exchanges/comparison.ts'
 import { usableRequests, type MatchedExchange } from '../exchanges/exchanges.ts'
 import { baseModelOf, encoderOf, trainsLoras } from '../engine/watch.ts'
+import { whyNoJudge } from '../judge/plan-judge.ts'
 import { chooseRows, soleKeyOf, whyNotSplit, type WantedRows } from './choose-rows.ts'
 import { formOf, newerFormSince, withChange, withoutFieldHead } from './form.ts'
 
@@ -181,9 +183,12 @@ const whyTooVaried = (
         'name headers that change no answer in IRRELEVANT_HEADERS, or lower MIN_COVERAGE'
 }
 
-/** @param missing what a field head needs; null: it has found no form */
-const whyFreeText = (missing: string | null): string => {
-  const wish = 'ask for labels, JSON, code or sentences of up to 240 characters'
+/**
+ * @param missing what a field head needs; null: it has found no form
+ * @param noJudge what a judge needs
+ */
+const whyFreeText = (missing: string | null, noJudge: string): string => {
+  const wish = `${noJudge}, or ask for labels, JSON, code or sentences of up to 240 characters`
   return missing === null
     ? `the answers are free text without a form, which the gate cannot compare without a judge: ${wish}`
     : `the answers are free text, which the gate cannot compare without a judge: ${wish}, or, if they are ` +
@@ -196,10 +201,11 @@ const whyFreeText = (missing: string | null): string => {
  */
 const hopeless = (
   rows: ReadRows,
-  config: InternalizeOptions,
-  encoder: ModelObject | null
+  deps: WorkerDeps,
+  { template, encoder }: { template: Template; encoder: ModelObject | null }
 ): string | null => {
   const { traffic, responseType } = rows
+  const { config } = deps
   const { minCoverage } = config
   const { request, match } = traffic.at(-1)!
   const unsupported = createAnswerFormats().unsupported(request, match.template.responseFormat)
@@ -212,7 +218,8 @@ const hopeless = (
       `calls (the others: ${listed(outcomesOf(traffic))}); a lora gives no other answers, and ` +
       `${percent(minCoverage)} must be answered: lower MIN_COVERAGE, or use a separate prompt for the other requests`
     )
-  if (responseType === 'free-text') return whyFreeText(withoutFieldHead(config, encoder))
+  const noJudge = responseType === 'free-text' ? whyNoJudge(deps, template.model) : null
+  if (noJudge !== null) return whyFreeText(withoutFieldHead(config, encoder), noJudge)
   if (rows.fields !== undefined && !isMostlyJson(textsOf(traffic)))
     return (
       'the template has rules for fields, and its answers are not JSON: remove the rules with ' +
@@ -325,7 +332,7 @@ const rowsSince = async (
     kinds,
     population: populationOf(exchanges, { split, proven, train, logged, comparison }),
   }
-  const reason = hopeless(rows, deps.config, encoder)
+  const reason = hopeless(rows, deps, { template: wanted.template, encoder })
   if (reason !== null) return { rows: { ...rows, untrained: null }, refusal: { refused: reason } }
   const isTrained = deps.config.arms.some((arm) => modelOfArm(arm) === null)
   const untrained = isTrained ? await whyNotAllowed(deps, wanted, rows) : null

@@ -18,7 +18,8 @@ import { hashedShare } from '../../core/rollout/population.ts'
 import { REFUSED_AFTER_OURS, type Pair, type PairOutcome } from '../../core/rollout/pair.ts'
 import { createPartFinder } from '../../core/route/parts.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
-import { confidenceOf, type Route } from '../../core/route/route.ts'
+import { confidenceOf } from '../../core/route/confidence.ts'
+import { type Route } from '../../core/route/route.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { AppError } from '../../errors.ts'
@@ -30,6 +31,10 @@ import { BATCH_ROWS, evaluateRow, type EvaluateDeps } from '../internalize/evalu
 import { payAlways } from '../answers/proof-budget.ts'
 import { answererOf } from '../answers/row-answers.ts'
 import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
+import { otherJudge } from '../judge/judge-evaluation.ts'
+import { openJudge, type Judge } from '../judge/judge.ts'
+import { judgedOutcome } from '../../core/judge/verdict.ts'
+import { studentText } from '../../core/template/prompt.ts'
 import { isSuccess } from '../../core/http-status.ts'
 
 export interface AuditedRoute {
@@ -44,6 +49,8 @@ export interface AuditedRoute {
 interface JudgeContext extends AuditedRoute, EvaluateDeps {
   deps: WorkerDeps
   findParts: ReturnType<typeof createPartFinder>
+  /** where one vouches for agreement; else null */
+  judge: Judge | null
 }
 
 const conversationOf = ({ id, match, outcome }: MatchedExchange): string => {
@@ -102,6 +109,37 @@ const disagreement = (
   return outcomesAgree(answers, lora, second) ? 'second-agrees' : 'upstream-differs'
 }
 
+/** @throws AppError `upstream-unavailable` where the judge does not answer for the moment */
+const judgedPair = async (
+  context: JudgeContext,
+  judge: Judge,
+  pair: Pair,
+  { record, exchange }: { record: StoredRecord; exchange: MatchedExchange }
+): Promise<Pair> => {
+  const { plan, internalization } = context
+  const first = textOf(exchange.outcome)
+  if (first === null) return { ...pair, outcome: 'disagreed' }
+  const again = await askAgain(context, record)
+  const second = again && textOf(again.outcome)
+  // without a second answer nothing says how the judge takes two answers of the upstream
+  if (again === null || second === null)
+    return { ...pair, outcome: 'unusable', reason: 'no-second' }
+  const asked = { request: studentText(exchange.match), first }
+  const before = judge.spentUsd()
+  const [adapted, fresh] = await Promise.all([
+    judge.compare(plan.answers, { ...asked, other: pair.answer }),
+    judge.compare(plan.answers, { ...asked, other: second }),
+  ])
+  const costUsd = sum(sum(pair.costUsd, again.costUsd), judge.spentUsd() - before)
+  const judged = { ...pair, costUsd, upstreamAnswer: second }
+  const admitted = internalization.verdict?.judge?.judge.version
+  if (judge.hasChanged() || (judge.version() ?? admitted) !== admitted)
+    return { ...judged, outcome: 'unusable', reason: 'judge-changed' }
+  if (adapted === null || fresh === null)
+    return { ...judged, outcome: 'unusable', reason: 'no-second' }
+  return { ...judged, outcome: judgedOutcome({ adapted, second: fresh }) }
+}
+
 const judgeOne = async (
   context: JudgeContext,
   record: StoredRecord,
@@ -137,9 +175,13 @@ const judgeOne = async (
   const isWithheld = deferred === 'kind-not-proven' && isProven(plan.kinds, kind)
   if (isWithheld || deferred === 'withheld') return { ...pair, outcome: 'withheld' }
   if (deferred !== null) return pair
+  // a draft is no evidence that a judge is paid for
+  if (!isSure && context.judge !== null) return pair
   if (!isSure) return { ...pair, outcome: agrees ? 'draft-agreed' : 'draft-disagreed' }
   const costUsd = sum(pair.costUsd, costsAnswer ? deps.costUsd(record.model, record.usage) : null)
   const answered = { ...pair, costUsd }
+  if (context.judge !== null)
+    return judgedPair(context, context.judge, answered, { record, exchange })
   if (agrees) return { ...answered, outcome: 'agreed' }
   const again = await askAgain(context, record)
   if (again === null) return { ...answered, outcome: 'disagreed' }
@@ -192,6 +234,15 @@ const judgeAll = async (ids: string[], judge: (id: string) => Promise<Pair>): Pr
   )
 }
 
+/** @throws AppError `upstream-unavailable` where the judge of the proof is not set: the audits wait for it */
+const judgeOfRoute = (deps: WorkerDeps, { plan }: AuditedRoute): Judge | null => {
+  if (plan.judge === undefined) return null
+  const why = otherJudge(deps, plan)
+  if (why !== null || deps.judge === null)
+    throw new AppError('upstream-unavailable', why ?? 'there is no judge')
+  return openJudge(deps, deps.judge, payAlways)
+}
+
 /**
  * Judges the oldest audited requests that wait.
  * @returns how many were judged
@@ -217,7 +268,8 @@ export const judgeAudits = async (
   // what has no answer now waits: the limit of its costs is that of a day
   const buying = { pay: payAlways, tries: 1 }
   const answerer = answererOf({ ...deps, engine }, route, route.answers, buying)
-  const context: JudgeContext = { ...audited, deps, answerer, formats, findParts }
+  const judge = judgeOfRoute(deps, audited)
+  const context: JudgeContext = { ...audited, deps, answerer, formats, findParts, judge }
   const pairs = await judgeAll(ids, async (id) => {
     const [record, exchange] = [records.get(id), exchanges.get(id)]
     if (record?.route?.reason === REFUSED_AFTER_OURS) return refusal(id, audited.route)

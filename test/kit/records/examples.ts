@@ -157,12 +157,15 @@ export const exampleEvaluation = (
   answer: 'intent_1',
   logprobSum: -0.5,
   logprobMin: -0.25,
+  longLogprobs: null,
   agrees: true,
   agreesToday: null,
   similarity: 1,
   deferred: null,
   upstreamAnswer: null,
+  secondAnswer: null,
   fresh: null,
+  judged: null,
   ...changes,
 })
 

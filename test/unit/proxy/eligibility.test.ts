@@ -1,15 +1,7 @@
-import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { AnswerRules } from '../../../src/core/answer/answer-rules.ts'
 import { DEFER_ANSWER } from '../../../src/core/answer/outcome.ts'
-import {
-  adaptedRequest,
-  eligibility,
-  FULL_CONFIDENCE,
-  sideOf,
-  confidenceOf,
-  updateConfidence,
-} from '../../../src/core/route/route.ts'
+import { adaptedRequest, eligibility, sideOf } from '../../../src/core/route/route.ts'
 import type { ChatRequest } from '../../../src/openai/chat.ts'
 import { exampleTemplate } from '../../kit/records/examples.ts'
 import { ANSWERS } from '../../kit/records/route-rules.ts'
@@ -57,9 +49,6 @@ const INVALID = [
   { store: 'yes' },
   { messages: [{ role: 'user', content: 'hi', name: 7 }] },
 ] as unknown as Partial<ChatRequest>[]
-
-const tokens = (values: number[]) =>
-  values.map((logprob) => ({ token: 'x', logprob, bytes: null, top_logprobs: [] }))
 
 const match = (query: string) => ({
   template: exampleTemplate(),
@@ -157,28 +146,6 @@ describe('the request to a lora', () => {
     expect(outputsOf(withLook, {})).toEqual({ calls })
     expect(outputsOf({}, {})).toBeUndefined()
     expect(outputsOf(withLook, { labels: ['a'] })).toEqual({ choice: ['a'] })
-  })
-})
-
-describe('confidence', () => {
-  const logprobs = fc.array(fc.double({ min: -20, max: 0, noNaN: true }))
-
-  it('never rises, so an unsure answer can be dropped at once', () => {
-    fc.assert(
-      fc.property(fc.constantFrom('sum', 'min'), logprobs, logprobs, (statistic, first, more) => {
-        const before = updateConfidence(statistic, FULL_CONFIDENCE, tokens(first))
-        expect(updateConfidence(statistic, before, tokens(more))).toBeLessThanOrEqual(before)
-      })
-    )
-  })
-
-  it('is the sum or the lowest of the log-probabilities, however they are split', () => {
-    expect(updateConfidence('sum', FULL_CONFIDENCE, tokens([-1, -2, -3]))).toBe(-6)
-    expect(updateConfidence('min', FULL_CONFIDENCE, tokens([-0.1, -0.3, -0.2]))).toBe(-0.3)
-    const half = updateConfidence('min', FULL_CONFIDENCE, tokens([-3]))
-    expect(updateConfidence('min', half, tokens([-1]))).toBe(-3)
-    const whole = { logprobSum: -6, logprobMin: -3 }
-    expect([confidenceOf('sum', whole), confidenceOf('min', whole)]).toEqual([-6, -3])
   })
 })
 

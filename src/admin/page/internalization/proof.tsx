@@ -8,6 +8,7 @@ import type {
   ProvenVerdict,
 } from '../../../core/internalization/internalization.ts'
 import type { SliceFigures } from '../../../core/gate/slices.ts'
+import type { ConfidenceStatistic } from '../../../core/route/confidence.ts'
 import { internalizationPath, withQuery } from '../address.ts'
 import { FieldRules } from '../templates/field-rules.tsx'
 import { Badge } from '../parts/figures.tsx'
@@ -96,11 +97,19 @@ const Slices = ({ slices, verdict, model }: SlicesProps) =>
     />
   )
 
+/** What each statistic is the probability of. */
+const PROBABILITY_OF: Record<ConfidenceStatistic, string> = {
+  sum: 'whole answer',
+  min: 'each token',
+  mean: 'a token on average',
+  window: 'a token on average of any 8 in a row',
+  first: 'first 16 tokens',
+}
+
 /** A threshold is the logarithm of a probability. */
 const thresholdText = ({ threshold, confidence }: ArmFigures): string => {
   if (threshold === null) return 'none'
-  const probability = percent(Math.exp(threshold))
-  return confidence === 'sum' ? `whole answer ${probability}` : `each token ${probability}`
+  return `${PROBABILITY_OF[confidence]} ${percent(Math.exp(threshold))}`
 }
 
 const Candidates = ({ verdict: { arms, arm: winner, verdict } }: { verdict: Verdict }) => (

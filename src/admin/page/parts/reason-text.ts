@@ -33,6 +33,8 @@ const TEXTS: Record<string, string> = {
   empty: 'its answer was empty',
   'too-long': 'its answer was more than twice as long as the longest logged one',
   unbalanced: 'its code had open quotes or brackets',
+  'invented-fact':
+    'its answer stated a number, a name or another fact that neither the request nor the known answers have',
   'not-a-label': 'its answer was none of the labels',
   'not-a-call': 'its answer began like a function call but was not a valid one',
   'call-not-allowed': 'it called a function that the request does not allow',

@@ -22,6 +22,8 @@ import {
 } from 'drizzle-orm/pg-core'
 import type { FieldKind } from '../../../core/answer/field-rules.ts'
 import type { FreshAnswers } from '../../../core/gate/figures.ts'
+import type { JudgedAnswers } from '../../../core/judge/judged-row.ts'
+import type { LongLogprobs } from '../../../core/route/confidence.ts'
 import type { Verdict } from '../../../core/gate/gate.ts'
 import type { KeyLimits } from '../../../core/keys/issued-key.ts'
 import type {
@@ -273,12 +275,15 @@ export const evaluations = schema.table(
     answer: prose('answer').notNull(),
     logprobSum: doublePrecision('logprob_sum').notNull(),
     logprobMin: doublePrecision('logprob_min').notNull(),
+    longLogprobs: json('long_logprobs').$type<LongLogprobs>(),
     agrees: boolean('agrees').notNull(),
     agreesToday: boolean('agrees_today'),
     similarity: doublePrecision('similarity').notNull(),
     deferred: prose('deferred'),
     upstreamAnswer: prose('upstream_answer'),
+    secondAnswer: prose('second_answer'),
     fresh: json('fresh').$type<FreshAnswers>(),
+    judged: json('judged').$type<JudgedAnswers>(),
   },
   (table) => [
     primaryKey({ columns: [table.internalizationId, table.arm, table.recordId] }),

@@ -81,13 +81,27 @@ const dropOld = async (connection: Connection, kept: Kept): Promise<Counts> => {
   return sum
 }
 
-const blankSql = (table: string): string =>
-  `update promptintern.${table}
-    set answer = '', upstream_answer = case when upstream_answer is null then null else '' end`
+/** Answers of the upstream beside `answer`, by table; null where there is none. */
+const FURTHER_TEXTS = {
+  evaluations: ['upstream_answer', 'second_answer'],
+  pairs: ['upstream_answer'],
+} as const
+
+type TableWithText = keyof typeof FURTHER_TEXTS
+
+const blankSql = (table: TableWithText): string => {
+  const blank = FURTHER_TEXTS[table].map(
+    (column) => `${column} = case when ${column} is null then null else '' end`
+  )
+  return `update promptintern.${table} set answer = '', ${blank.join(', ')}`
+}
+
+const hasTextSql = (table: TableWithText): string =>
+  ['answer', ...FURTHER_TEXTS[table]].map((column) => `${column} <> ''`).join(' or ')
 
 /** Those that still have an answer, and whose record has lost its bodies. */
 const BLANK_EVALUATIONS = `${blankSql('evaluations')}
-  where (answer <> '' or upstream_answer <> '') and not exists
+  where (${hasTextSql('evaluations')}) and not exists
     (select 1 from promptintern.records where records.id = evaluations.record_id and records.day >= $1)`
 
 /** The rest is counted by the day, too, so that an answer goes with its record. */
@@ -113,13 +127,13 @@ export const prune = async (
   return counts
 }
 
-const TABLES_WITH_TEXT = ['evaluations', 'pairs'] as const
+const TABLES_WITH_TEXT = Object.keys(FURTHER_TEXTS) as TableWithText[]
 
 /** @returns ids of records that the table has an answer of, and the log does not have */
-const readLost = async (db: Database, table: string): Promise<string[]> => {
+const readLost = async (db: Database, table: TableWithText): Promise<string[]> => {
   const { rows } = await db.$client.query<{ id: string }>(
     `select distinct record_id as id from promptintern.${table}
-      where (answer <> '' or upstream_answer <> '') and record_id is not null`
+      where (${hasTextSql(table)}) and record_id is not null`
   )
   const ids = rows.map(({ id }) => id)
   const found = await findRows(db, await readDays(db), { ids })

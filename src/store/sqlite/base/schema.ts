@@ -16,6 +16,8 @@ import {
 } from 'drizzle-orm/sqlite-core'
 import type { FieldKind } from '../../../core/answer/field-rules.ts'
 import type { FreshAnswers } from '../../../core/gate/figures.ts'
+import type { JudgedAnswers } from '../../../core/judge/judged-row.ts'
+import type { LongLogprobs } from '../../../core/route/confidence.ts'
 import type { Verdict } from '../../../core/gate/gate.ts'
 import type {
   InternalizationPlan,
@@ -195,12 +197,15 @@ export const evaluations = sqliteTable(
     answer: text('answer').notNull(),
     logprobSum: real('logprob_sum').notNull(),
     logprobMin: real('logprob_min').notNull(),
+    longLogprobs: text('long_logprobs', { mode: 'json' }).$type<LongLogprobs>(),
     agrees: integer('agrees', { mode: 'boolean' }).notNull(),
     agreesToday: integer('agrees_today', { mode: 'boolean' }),
     similarity: real('similarity').notNull(),
     deferred: text('deferred'),
     upstreamAnswer: text('upstream_answer'),
+    secondAnswer: text('second_answer'),
     fresh: text('fresh', { mode: 'json' }).$type<FreshAnswers>(),
+    judged: text('judged', { mode: 'json' }).$type<JudgedAnswers>(),
   },
   (table) => [primaryKey({ columns: [table.internalizationId, table.arm, table.recordId] })]
 )

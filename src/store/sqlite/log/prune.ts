@@ -74,8 +74,9 @@ const deleteUnneededBodies = async (tx: SqlTransaction, before: number): Promise
 const blankAnswers = async (tx: SqlTransaction, before: number): Promise<void> => {
   await tx.execute({
     sql: `update evaluations
-      set answer = '', upstream_answer = iif(upstream_answer is null, null, '')
-      where (answer <> '' or upstream_answer <> '') and not exists
+      set answer = '', upstream_answer = iif(upstream_answer is null, null, ''),
+        second_answer = iif(second_answer is null, null, '')
+      where (answer <> '' or upstream_answer <> '' or second_answer <> '') and not exists
         (select 1 from records where records.id = evaluations.record_id and records.at >= ?)`,
     args: [before],
   })

@@ -1,0 +1,38 @@
+/** What a judge said of the answers in one row of an evaluation, and how the row then counts. Pure. */
+import type { FreshAnswers } from '../gate/figures.ts'
+import { rejectionsOf, type JudgedAnswer } from './verdict.ts'
+
+export interface JudgedAnswers {
+  /** the arm's answer; null where it gave none that a route may give */
+  adapted: JudgedAnswer | null
+  /** the upstream's second answer of today; null in rows of other arms than the first, and of no held-out request */
+  second: JudgedAnswer | null
+}
+
+interface JudgedRow {
+  agrees: boolean
+  agreesToday: boolean | null
+  fresh: FreshAnswers | null
+  judged: JudgedAnswers | null
+}
+
+/** An answer that nobody has compared is no answer that agrees. */
+const NOT_COMPARED: JudgedAnswer = { verdict: 'none', isFactWrong: false }
+
+/**
+ * The row as the judge sees it, in place of equality. Answers that were bought today are compared with each other
+ * alone: whether the upstream says what the log says would be another comparison to pay.
+ */
+export const asJudged = <Row extends JudgedRow>(row: Row): Row => {
+  const { adapted, second } = row.judged ?? { adapted: null, second: null }
+  const { rejected, upstreamRejected } = rejectionsOf({
+    adapted: adapted ?? NOT_COMPARED,
+    second: second ?? NOT_COMPARED,
+  })
+  return {
+    ...row,
+    agrees: !rejected,
+    agreesToday: row.agreesToday === null ? null : !rejected,
+    fresh: row.fresh && { repeats: !upstreamRejected, asLogged: null },
+  }
+}

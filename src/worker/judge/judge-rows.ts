@@ -1,0 +1,111 @@
+/**
+ * Has the judge compare the stored answers of an evaluation. Each batch is stored before the next, so a crash repeats
+ * at most one batch of paid calls.
+ */
+import type { Comparison } from '../../core/answer/agreement.ts'
+import { textOf } from '../../core/answer/outcome.ts'
+import type { JudgedAnswers } from '../../core/judge/judged-row.ts'
+import type { JudgedAnswer } from '../../core/judge/verdict.ts'
+import { studentText } from '../../core/template/prompt.ts'
+import type { EvaluationRow, Store } from '../../store/store.ts'
+import { LANES } from '../answers/ask-model.ts'
+import type { MatchedExchange } from '../exchanges/exchanges.ts'
+import type { ComparedAnswers, Judge } from './judge.ts'
+
+export interface JudgeRowsDeps {
+  judge: Judge
+  store: Pick<Store, 'internalizations'>
+  comparison: Comparison
+}
+
+/** Where the upstream gave no text there is nothing to compare: the answer is not the same, whoever is asked. */
+const NO_TEXT: JudgedAnswer = { verdict: 'different', isFactWrong: false }
+const BOTH_NO_TEXT: JudgedAnswer = { verdict: 'same', isFactWrong: false }
+
+/** @returns null where no money is left */
+const compareTexts = async (
+  { judge, comparison }: JudgeRowsDeps,
+  texts: ComparedAnswers
+): Promise<JudgedAnswer | null> =>
+  texts.first === '' || texts.other === '' ? NO_TEXT : judge.compare(comparison, texts)
+
+/** What is compared: the upstream's second answer, before the judge is admitted, or the arms' answers. */
+export type Compared = 'second' | 'adapted'
+
+const NOTHING: JudgedAnswers = { adapted: null, second: null }
+
+/** Of a row whose upstream's answer of today may have no text. @returns null where no money is left */
+const judgeSecond = async (
+  deps: JudgeRowsDeps,
+  { fresh, upstreamAnswer, secondAnswer }: EvaluationRow,
+  request: string
+): Promise<JudgedAnswer | null> => {
+  const [first, other] = [upstreamAnswer ?? '', secondAnswer ?? '']
+  if (first === '' && other === '') return fresh?.repeats ? BOTH_NO_TEXT : NO_TEXT
+  return compareTexts(deps, { request, first, other })
+}
+
+/** @returns null where no money is left */
+const judgeRow = async (
+  deps: JudgeRowsDeps,
+  compared: Compared,
+  row: EvaluationRow,
+  { exchange, first }: { exchange: MatchedExchange; first: EvaluationRow | undefined }
+): Promise<JudgedAnswers | null> => {
+  const known = row.judged ?? NOTHING
+  const request = studentText(exchange.match)
+  if (compared === 'second') {
+    const second = await judgeSecond(deps, row, request)
+    return second && { ...known, second }
+  }
+  const upstream = (first?.fresh ? first.upstreamAnswer : textOf(exchange.outcome)) ?? ''
+  const adapted = await compareTexts(deps, { request, first: upstream, other: row.answer })
+  return adapted && { ...known, adapted }
+}
+
+const isOpen = (compared: Compared, { arm, judged, fresh, deferred }: EvaluationRow): boolean =>
+  compared === 'second'
+    ? arm === 0 && fresh !== null && !judged?.second
+    : deferred === null && !judged?.adapted
+
+export interface RowsToJudge {
+  compared: Compared
+  /** of one arm; what was compared before is not compared again */
+  rows: readonly EvaluationRow[]
+  /** of the first arm, by record: they have the upstream's answers of today */
+  firstRows: ReadonlyMap<string, EvaluationRow>
+  /** by record; a row whose exchange is gone stays as it is, and counts as not compared */
+  exchanges: ReadonlyMap<string, MatchedExchange>
+}
+
+/**
+ * @returns the rows with what the judge said, and whether the money was enough for all of them
+ * @throws AppError `upstream-unavailable` where the judge does not answer for the moment; what it said is stored
+ */
+export const judgeRows = async (
+  deps: JudgeRowsDeps,
+  { compared, rows, firstRows, exchanges }: RowsToJudge
+): Promise<{ rows: EvaluationRow[]; isPaid: boolean }> => {
+  const judged = new Map(rows.map((row) => [row.recordId, row]))
+  const open = rows.filter((row) => isOpen(compared, row) && exchanges.has(row.recordId))
+  for (let start = 0; start < open.length; start += LANES) {
+    const batch = open.slice(start, start + LANES)
+    const settled = await Promise.allSettled(
+      batch.map(async (row) => {
+        const exchange = exchanges.get(row.recordId)!
+        const said = await judgeRow(deps, compared, row, {
+          exchange,
+          first: firstRows.get(row.recordId),
+        })
+        return said && { ...row, judged: said }
+      })
+    )
+    const said = settled.flatMap((one) => (one.status === 'fulfilled' && one.value) || [])
+    if (said.length > 0) await deps.store.internalizations.addEvaluations(said)
+    for (const row of said) judged.set(row.recordId, row)
+    const failed = settled.find(({ status }) => status === 'rejected')
+    if (failed?.status === 'rejected') throw failed.reason
+    if (said.length < batch.length) return { rows: [...judged.values()], isPaid: false }
+  }
+  return { rows: [...judged.values()], isPaid: true }
+}

@@ -1,0 +1,163 @@
+/**
+ * Asks the judge about two answers: a model of the upstreams, with the operator's key, in both orders. What it costs is
+ * paid from a budget, and what the texts decide alone is not asked. Knows nothing of rows and of what follows.
+ */
+import { randomBytes } from 'node:crypto'
+import { agree, type Comparison } from '../../core/answer/agreement.ts'
+import { outcomeOf, textOf } from '../../core/answer/outcome.ts'
+import { compareFacts } from '../../core/facts/compare.ts'
+import { isSuccess } from '../../core/http-status.ts'
+import { comparisonMessages, parseVerdict, type Said } from '../../core/judge/judge-prompt.ts'
+import { verdictOf, type JudgedAnswer, type JudgeVerdict } from '../../core/judge/verdict.ts'
+import { completionOf } from '../../core/log/record-bodies.ts'
+import { AppError } from '../../errors.ts'
+import type { ChatMessage } from '../../openai/chat.ts'
+import { CHAT } from '../../openai/dialect.ts'
+import {
+  askModel,
+  expectedCost,
+  mostUsd,
+  refusalText,
+  type AskedModel,
+} from '../answers/ask-model.ts'
+import type { Pay } from '../answers/proof-budget.ts'
+import { askedModel, chargedUsd } from '../answers/row-answers.ts'
+import type { AskUpstream, JudgeSettings, WorkerDeps } from '../deps.ts'
+
+/** Two answers to one request. */
+export interface ComparedAnswers {
+  /** what they answer */
+  request: string
+  /** the upstream's first one */
+  first: string
+  other: string
+}
+
+export interface Judge {
+  /**
+   * Equal answers are the same, and one with a wrong fact is not, without a question to the judge.
+   * @returns null where no money is left for it
+   * @throws AppError `upstream-unavailable` where it does not answer for the moment
+   */
+  compare(comparison: Comparison, answers: ComparedAnswers): Promise<JudgedAnswer | null>
+  /** What the judge alone says. @returns and @throws as `compare` does */
+  ask(answers: ComparedAnswers): Promise<JudgeVerdict | null>
+  /** `model` of its answers, the first one's; null before it has answered */
+  version(): string | null
+  /** whether an answer was of another version than the first */
+  hasChanged(): boolean
+  /** US dollars that it has cost since it was opened */
+  spentUsd(): number
+}
+
+type JudgeDeps = Pick<WorkerDeps, 'askUpstream' | 'priceOf' | 'sleep'>
+
+/** Of a key, of money or of a name: the operator can mend them, and no text is the reason. */
+const WRONG_SETTINGS = new Set([401, 402, 403, 404])
+
+/** A verdict has some ten tokens; what thinks before it needs more. */
+const MAX_VERDICT_TOKENS = 2_000
+
+const requestBody = (messages: readonly ChatMessage[]): string =>
+  JSON.stringify({ messages, temperature: 0, max_completion_tokens: MAX_VERDICT_TOKENS })
+
+/** As a logged request is, so that it is sent, paid and read in the same way. */
+const recordOf = (body: string) => ({
+  path: CHAT.path,
+  request: body,
+  response: '{"verdict":"different"}',
+  usage: null,
+})
+
+class UpstreamJudge implements Judge {
+  private readonly model: AskedModel
+  private readonly send: AskUpstream
+  private readonly settings: JudgeSettings
+  private readonly deps: JudgeDeps
+  private readonly pay: Pay
+  private known: string | null = null
+  private isChanged = false
+  private usd = 0
+
+  /** @throws AppError `invalid-config` without a key or a price */
+  constructor(deps: JudgeDeps, settings: JudgeSettings, pay: Pay) {
+    const { model, ask } = askedModel(deps, { name: settings.model, hasLogprobs: false })
+    this.model = model
+    this.send = ask
+    this.settings = settings
+    this.deps = deps
+    this.pay = pay
+  }
+
+  version(): string | null {
+    return this.known
+  }
+
+  hasChanged(): boolean {
+    return this.isChanged
+  }
+
+  spentUsd(): number {
+    return this.usd
+  }
+
+  async compare(comparison: Comparison, answers: ComparedAnswers): Promise<JudgedAnswer | null> {
+    const { request, first, other } = answers
+    if (agree(comparison, other, first)) return { verdict: 'same', isFactWrong: false }
+    if (compareFacts({ answer: other, logged: first, request }).isLoss)
+      return { verdict: 'different', isFactWrong: true }
+    const verdict = await this.ask(answers)
+    return verdict && { verdict, isFactWrong: false }
+  }
+
+  async ask({ request, first, other }: ComparedAnswers): Promise<JudgeVerdict | null> {
+    const one = await this.askInOrder({ request, first: other, second: first })
+    // whatever the other order says, the answer is rejected
+    if (one === null || one === 'different') return one
+    const two = await this.askInOrder({ request, first, second: other })
+    return two && verdictOf(one, two)
+  }
+
+  private async askInOrder(
+    compared: Record<'request' | 'first' | 'second', string>
+  ): Promise<Said | null> {
+    const messages = comparisonMessages(this.settings.rubric, compared, () =>
+      randomBytes(16).toString('hex')
+    )
+    return messages === null ? 'none' : this.reply(messages)
+  }
+
+  private reply(messages: readonly ChatMessage[]): Promise<Said | null> {
+    const { model, send } = this
+    const record = recordOf(requestBody(messages))
+    const usd = { most: mostUsd(record, model), expected: expectedCost(record, model.price) }
+    return this.pay(usd, async () => {
+      const answer = await askModel({ ask: send, sleep: this.deps.sleep }, record, model)
+      const paid = chargedUsd(record, model, answer)
+      this.usd += paid
+      return { answer: this.read(answer), usd: paid }
+    })
+  }
+
+  /** @throws AppError `upstream-unavailable` where it may answer later */
+  private read(answer: Awaited<ReturnType<typeof askModel>>): Said {
+    if (answer === 'refused')
+      throw new AppError('upstream-unavailable', `the judge ${this.model.name} does not answer`)
+    if (typeof answer === 'string') return 'none'
+    if (WRONG_SETTINGS.has(answer.status))
+      throw new AppError(
+        'upstream-unavailable',
+        `the judge ${this.model.name} is refused with ${refusalText(answer)}: mend the key or JUDGE_MODEL`
+      )
+    if (!isSuccess(answer.status)) return 'none'
+    const completion = completionOf({ path: CHAT.path, response: answer.body })
+    const version = completion?.model ?? null
+    this.known ??= version
+    if (version !== this.known) this.isChanged = true
+    return parseVerdict(textOf(outcomeOf(completion)))
+  }
+}
+
+/** @throws AppError `invalid-config` without a key of the operator or a price of the judge */
+export const openJudge = (deps: JudgeDeps, settings: JudgeSettings, pay: Pay): Judge =>
+  new UpstreamJudge(deps, settings, pay)
