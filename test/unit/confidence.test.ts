@@ -44,8 +44,11 @@ describe('the confidence of an answer', () => {
 
   it('has the lowest window that its definition has', () => {
     fc.assert(
-      fc.property(fc.array(fc.double({ min: -20, max: 0, noNaN: true }), { minLength: 1 }), (all) =>
-        expect(readLogprobs(all).longLogprobs.window).toBeCloseTo(lowestWindow(all), 6)
+      fc.property(
+        fc.array(fc.double({ min: -20, max: 0, noNaN: true }), { minLength: 1 }),
+        (all) => {
+          expect(readLogprobs(all).longLogprobs.window).toBeCloseTo(lowestWindow(all), 6)
+        }
       )
     )
   })

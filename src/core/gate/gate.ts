@@ -49,6 +49,8 @@ export interface GateInput {
    */
   favouredArm?: number | null
   responseType: ResponseType
+  /** whether a judge compared the answers; by default they are equal or not */
+  isJudged?: boolean
   /** agreement that may be lost, 0 to 1 */
   margin: number
   alpha?: number
@@ -87,8 +89,8 @@ const rejection = (
   input: Required<GateInput>
 ): string | null => {
   if (winner === undefined || winner.rows === 0) return 'no held-out row was answered'
-  if (input.responseType === 'free-text')
-    return 'free text is not promoted: comparing it needs a judge, and there is none yet'
+  if (input.responseType === 'free-text' && !input.isJudged)
+    return 'free text is not promoted: comparing it needs a judge'
   if (change?.isChanged) return changeRejection(change)
   if (winner.threshold !== null) return null
   const repeats = winner.upstreamAgreement ?? 1
@@ -161,6 +163,7 @@ export const decide = (given: GateInput): Verdict => {
   const input = {
     alpha: ALPHA,
     minCoverage: 0.2,
+    isJudged: false,
     favouredArm: null,
     usedMargin: USED_MARGIN,
     ...given,

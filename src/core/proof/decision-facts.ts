@@ -120,6 +120,7 @@ export const decideOn = (facts: DecisionFacts): Verdict => {
   const decided = decide({
     // by name: a forged file must not set a rule that is fixed
     responseType,
+    isJudged: facts.judge !== undefined,
     margin,
     alpha,
     minCoverage,

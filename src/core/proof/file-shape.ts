@@ -1,6 +1,7 @@
 /** The members of a proof file that are computed with, each with the range that it may have. */
 import { FIELD_KINDS, MAX_FIELD_RULES } from '../answer/field-rules.ts'
 import { RESPONSE_TYPES } from '../answer/response-type.ts'
+import { FAULTS } from '../judge/planted-faults.ts'
 import { ARM_NAMES, isModelArm } from '../learn/schedule.ts'
 import { PAIR_OUTCOMES, RATINGS } from '../rollout/pair.ts'
 import { STATISTICS } from '../route/confidence.ts'
@@ -73,6 +74,20 @@ const PRESENT = members({
   ),
 })
 
+const JUDGE = members({
+  said: nullable(
+    members({
+      judge: members({ model: TEXT, version: TEXT, rubric: TEXT, rubricDigest: TEXT }),
+      faults: list(members({ fault: among([...FAULTS]), planted: COUNT, caught: COUNT }), {
+        most: FAULTS.length,
+      }),
+      fair: members({ pairs: COUNT, alarms: COUNT }),
+      earlierTries: COUNT,
+    })
+  ),
+  hindrance: nullable(TEXT),
+})
+
 const FIELD_RULE = members({
   path: TEXT,
   rule: members({
@@ -89,6 +104,7 @@ const ARM: Shape = (value, path) =>
 
 const DECISION = members({
   responseType: among(RESPONSE_TYPES),
+  judge: optional(JUDGE),
   fields: optional(list(FIELD_RULE, { most: MAX_FIELD_RULES })),
   margin: SHARE,
   alpha: within(Number.MIN_VALUE, 1),

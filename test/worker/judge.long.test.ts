@@ -1,0 +1,235 @@
+/** Written answers go live where a judge vouches for them, and not without. */
+import { describe, expect, it } from 'vitest'
+import { RUBRIC } from '../../src/core/judge/judge-prompt.ts'
+import type { Price } from '../../src/core/cost/prices.ts'
+import type { InternalizeOptions } from '../../src/core/internalization/internalization.ts'
+import type { ProofFile } from '../../src/core/proof/proof-file.ts'
+import { verifyProof } from '../../src/core/proof/verify-proof.ts'
+import { proofFile } from '../../src/lifecycle/proof-file.ts'
+import { usageOf } from '../../src/openai/usage/usage.ts'
+import { seededRandom } from '../../src/random.ts'
+import { readJudgeUsd } from '../../src/savings/model-proof.ts'
+import type { AskUpstream, ReplayUpstream, WorkerDeps } from '../../src/worker/deps.ts'
+import { QUICK_PROMISE } from '../kit/records/facts.ts'
+import {
+  knowsTheRule,
+  numberOfRequest,
+  refundOf,
+  replyRecord,
+  replyTo,
+  type Refund,
+} from '../kit/records/written-replies.ts'
+import { useWorkerHarness, type WorkerHarness } from './harness.ts'
+
+const ROWS = 260
+const CHEAP = 'small-writer'
+const JUDGE = 'claude-judge'
+const USAGE = usageOf(600, 60)
+const RECORDS = Array.from({ length: 2 * ROWS + 12 }, (_, i) => ({
+  ...replyRecord(i),
+  usage: USAGE,
+}))
+const PRICES: Price[] = [
+  { model: 'gpt-4o-mini', asOf: '2026-12-01', input: 10, cachedInput: 10, output: 100 },
+  { model: CHEAP, asOf: '2026-12-01', input: 1, cachedInput: 1, output: 10 },
+  { model: JUDGE, asOf: '2026-12-01', input: 1, cachedInput: 1, output: 10 },
+]
+
+const open = useWorkerHarness()
+
+const completion = (content: string, model = 'gpt-4o-mini'): string =>
+  JSON.stringify({
+    model,
+    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+    usage: USAGE,
+  })
+
+interface Message {
+  content: string
+}
+
+/** What the small model writes, and what the judge replies to a comparison. */
+interface Behaviour {
+  writes?: (refund: Refund, number: number) => string
+  judges?: (messages: Message[]) => { status?: number; reply?: string; model?: string }
+}
+
+const random = seededRandom(46)
+const anyWording = (refund: Refund): string => replyTo(refund, random())
+const rule = (messages: Message[]) => ({ reply: `{"verdict":"${knowsTheRule(messages)}"}` })
+
+const upstream = ({ writes = anyWording, judges = rule }: Behaviour) => {
+  const comparisons: Message[][] = []
+  const askUpstream: AskUpstream = async ({ request }) => {
+    const { model, messages } = JSON.parse(request) as { model: string; messages: Message[] }
+    if (model !== JUDGE) {
+      const number = numberOfRequest(request)
+      return {
+        status: 200,
+        body: completion(writes(refundOf(number), number), model),
+        retryAfterMs: null,
+      }
+    }
+    comparisons.push(messages)
+    const { status = 200, reply = '', model: version = 'claude-judge-1' } = judges(messages)
+    const body = status === 200 ? completion(reply, version) : '{"error":{"message":"no"}}'
+    return { status, body, retryAfterMs: null }
+  }
+  const replayUpstream: ReplayUpstream = async ({ request }) =>
+    completion(anyWording(refundOf(numberOfRequest(request))))
+  return { comparisons, askUpstream, replayUpstream }
+}
+
+const CONFIG: Partial<InternalizeOptions> = {
+  arms: [`model:${CHEAP}`],
+  trainRows: ROWS,
+  holdoutRows: ROWS,
+  modelProofUsd: 10,
+}
+
+const SETTINGS: WorkerDeps['judge'] = {
+  model: JUDGE,
+  rubric: RUBRIC,
+  usd: 100,
+  mayBeOfSameFamily: false,
+}
+
+const depsOf = (
+  harness: WorkerHarness,
+  { askUpstream, replayUpstream }: Pick<WorkerDeps, 'askUpstream' | 'replayUpstream'>,
+  changes: Partial<WorkerDeps> = {}
+) =>
+  harness.deps(
+    {
+      priceOf: (model) => PRICES.find((price) => price.model === model) ?? null,
+      costUsd: () => 0.5,
+      sleep: (_ms, signal) => (signal === undefined ? Promise.resolve() : new Promise(() => {})),
+      judge: SETTINGS,
+      askUpstream,
+      replayUpstream,
+      ...changes,
+    },
+    CONFIG
+  )
+
+const judged = async (behaviour: Behaviour, changes: Partial<WorkerDeps> = {}) => {
+  const asks = upstream(behaviour)
+  const harness = await open({ from: null, engine: { encoder: 'alone' } })
+  await harness.log(RECORDS)
+  const worker = await harness.worker(depsOf(harness, asks, changes))
+  const row = await harness.runTo(worker, 'approval', 'rejected', 'failed')
+  return { harness, row }
+}
+
+const reasonOf = ({ state }: { state: unknown }): string => (state as { reason: string }).reason
+
+describe('a model that writes replies by the rule', () => {
+  it('is proved by a judge that catches planted faults, in other words than the upstream', async () => {
+    const { harness, row } = await judged({})
+    expect(row.state.name, JSON.stringify(row.state)).toBe('approval')
+    const { verdict, plan } = row
+    expect(plan!.judge).toMatchObject({ model: JUDGE, rubric: RUBRIC.name })
+    expect(verdict!.judge).toMatchObject({ isAdmitted: true, judge: { version: 'claude-judge-1' } })
+    expect(verdict!.judge!.faults.filter(({ isWatched }) => isWatched).length).toBeGreaterThan(5)
+    expect(verdict!.arms[0]!.agreementAnswered).toBeGreaterThan(0.95)
+    const file = JSON.parse(
+      JSON.stringify(await proofFile(harness.store, row, harness.now))
+    ) as ProofFile
+    expect(verifyProof(file, QUICK_PROMISE).checks.filter(({ holds }) => !holds)).toEqual([])
+    expect(await readJudgeUsd(harness.store, row.id)).toBeGreaterThan(0)
+  })
+
+  it.each<[string, Behaviour['writes']]>([
+    [
+      'decides otherwise',
+      (refund, number) =>
+        anyWording(number % 12 === 5 ? { ...refund, isGranted: !refund.isGranted } : refund),
+    ],
+    [
+      'names another day',
+      (refund, number) => anyWording(number % 12 === 5 ? { ...refund, day: 29 } : refund),
+    ],
+  ])('is rejected where it %s in 8 of 100', async (_name, writes) => {
+    const { row } = await judged({ writes })
+    expect(row.state.name).toBe('rejected')
+    expect(row.verdict!.judge!.isAdmitted).toBe(true)
+  })
+})
+
+/** Calls of the judge, from the first on. */
+const counted = (
+  judges: (call: number, messages: Message[]) => ReturnType<NonNullable<Behaviour['judges']>>
+) => {
+  let call = 0
+  return (messages: Message[]) => judges(call++, messages)
+}
+
+describe('a judge', () => {
+  it.each<[string, NonNullable<Behaviour['judges']>, RegExp]>([
+    ['that says the same of everything', () => ({ reply: 'same' }), /not admitted/],
+    [
+      'that says what the order is',
+      counted((call) => ({ reply: call % 2 === 0 ? 'same' : 'different' })),
+      /not admitted/,
+    ],
+    ['that refuses', () => ({ reply: 'I cannot compare these.' }), /not admitted/],
+    ['that prints garbage', () => ({ reply: '{"verdict":"same"} {"verdict":' }), /not admitted/],
+    ['whose requests are refused', () => ({ status: 400 }), /not admitted/],
+    [
+      'that changes in the middle',
+      counted((call, messages) => ({
+        ...rule(messages),
+        model: call < 900 ? 'claude-judge-1' : 'claude-judge-2',
+      })),
+      /as another version/,
+    ],
+  ])('%s promotes nothing', async (_name, judges, reason) => {
+    const { row, harness } = await judged({ judges })
+    expect(row.state.name).toBe('rejected')
+    expect(reasonOf(row)).toMatch(reason)
+    expect(await harness.store.routes.list()).toEqual([])
+  })
+
+  it('that costs too much ends within its budget', async () => {
+    const usd = 0.2
+    const { row, harness } = await judged({}, { judge: { ...SETTINGS!, usd } })
+    expect(row.state.name).toBe('rejected')
+    expect(reasonOf(row)).toMatch(/JUDGE_USD=0\.2.* was spent/)
+    const spent = await readJudgeUsd(harness.store, row.id)
+    expect(spent).toBeGreaterThan(0.15)
+    // one request beyond it at most
+    expect(spent).toBeLessThan(usd + 0.01)
+  })
+
+  it('that is away is waited for, and what it said before is not asked again', async () => {
+    let isAway = false
+    const { comparisons, ...asks } = upstream({
+      judges: counted((call, messages) => {
+        isAway ||= call === 100
+        return isAway ? { status: 503 } : rule(messages)
+      }),
+    })
+    const harness = await open({ from: null, engine: { encoder: 'alone' } })
+    await harness.log(RECORDS)
+    const worker = await harness.worker(depsOf(harness, asks))
+    await harness.runUntil(worker, () => comparisons.length > 200)
+    expect(await harness.state()).toBe('evaluating')
+    isAway = false
+    const before = comparisons.length
+    const row = await harness.runTo(worker, 'approval', 'rejected', 'failed')
+    expect(row.state.name).toBe('approval')
+    const { judge } = row.verdict!
+    const most =
+      2 * (judge!.falseAlarms.pairs + ROWS + 64) +
+      judge!.faults.reduce((sum, { planted }) => sum + 2 * planted, 0)
+    expect(comparisons.length - before).toBeLessThan(most)
+  })
+
+  it('of the upstream’s own family is not asked', async () => {
+    const { row } = await judged(
+      {},
+      { judge: { ...SETTINGS!, model: 'gpt-5-mini' }, priceOf: () => PRICES[1]! }
+    )
+    expect(reasonOf(row)).toMatch(/another maker than gpt-4o-mini.*JUDGE_SAME_FAMILY/)
+  })
+})
