@@ -68,7 +68,7 @@ const RULES: Record<string, Rule> = {
     node: ['node:util', 'node:zlib'],
   },
   'src/core': CORE,
-  'src/core/answer': { ...CORE, packages: ['ajv', 'ajv-formats', 're2js', 'lru-cache'] },
+  'src/core/answer': { ...CORE, packages: ['ajv', 'ajv-formats', 'libpg-query', 're2js', 'lru-cache'] },
   // knows no file, store or scan, and no route
   'src/core/cache': {
     ...CORE,

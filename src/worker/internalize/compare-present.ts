@@ -50,10 +50,10 @@ const presentOf = async ({ store }: WorkerDeps, { successor }: InternalizationPl
 /** As the route stands now; its answers count as the successor's do. */
 const planOf = (
   { plan, state }: Internalization,
-  { answers: { fields } }: InternalizationPlan
+  { answers: { fields, structure } }: InternalizationPlan
 ): InternalizationPlan => {
   const { answers, kinds } = rulesOf(plan!, state)
-  return { ...plan!, kinds, answers: { ...answers, fields } }
+  return { ...plan!, kinds, answers: { ...answers, fields, structure } }
 }
 
 const mayBuy = ({ config, askUpstream, priceOf }: WorkerDeps, model: string): boolean =>

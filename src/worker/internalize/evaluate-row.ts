@@ -13,6 +13,7 @@ import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import { similarity } from '../../core/answer/similarity.ts'
 import { studentText } from '../../core/template/prompt.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
+import { openComparison } from '../exchanges/comparison.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import type { RowAnswer, RowAnswerer } from '../answers/row-answers.ts'
 
@@ -70,6 +71,7 @@ export const evaluateRow = async (
   plan: InternalizationPlan,
   exchange: MatchedExchange
 ): Promise<{ row: AnsweredRow; usd: number }> => {
+  await openComparison(plan.answers)
   const { match, request } = exchange
   if (!isProven(plan.kinds, kindOf(request, match)))
     return { row: notAsked('kind-not-proven'), usd: 0 }

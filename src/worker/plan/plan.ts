@@ -83,7 +83,7 @@ const fitsWithPrompt = async (
 const answerRules = async (
   engine: Engine,
   baseModel: string,
-  { train, traffic, responseType, isListed, folds, fields, answerForm }: PlannedRows
+  { train, traffic, responseType, isListed, folds, fields, structure, answerForm }: PlannedRows
 ): Promise<AnswerRules> => {
   const learned = train.flatMap(({ outcome }) => textOf(outcome) ?? [])
   const longest = [...learned, ...traffic.flatMap(({ outcome }) => textOf(outcome) ?? [])].reduce(
@@ -93,6 +93,7 @@ const answerRules = async (
     responseType,
     folds,
     ...(fields !== undefined && { fields }),
+    ...(structure !== undefined && { structure }),
     labels: responseType === 'label' ? knownLabels(learned, isListed) : null,
     ...(answerForm !== null && { form: answerForm }),
     defers: train.some(({ outcome }) => outcome.kind !== 'text'),
