@@ -68,7 +68,10 @@ const RULES: Record<string, Rule> = {
     node: ['node:util', 'node:zlib'],
   },
   'src/core': CORE,
-  'src/core/answer': { ...CORE, packages: ['ajv', 'ajv-formats', 'libpg-query', 're2js', 'lru-cache'] },
+  'src/core/answer': {
+    ...CORE,
+    packages: ['ajv', 'ajv-formats', 'libpg-query', 're2js', 'lru-cache'],
+  },
   // knows no file, store or scan, and no route
   'src/core/cache': {
     ...CORE,
@@ -190,6 +193,18 @@ const RULES: Record<string, Rule> = {
     ],
     packages: [],
     node: false,
+  },
+  // processes and endpoints of the operator, and SQL that is run in a process of its own
+  'src/check': {
+    ours: [
+      'src/config/config.ts',
+      'src/core',
+      'src/errors.ts',
+      'src/process',
+      'src/worker/deps.ts',
+    ],
+    packages: ['libsql'],
+    node: true,
   },
   'src/models': { ours: ['src/errors.ts'], packages: ['zod'], node: true },
   'src/admin': {

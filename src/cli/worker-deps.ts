@@ -1,5 +1,6 @@
 /** Makes the worker's dependencies from the configuration, the store and the engine. */
 import { setTimeout as delay } from 'node:timers/promises'
+import { openChecker } from '../check/checker.ts'
 import type { Config } from '../config/config.ts'
 import { economicsSettings, trainingTerms } from '../config/config-files.ts'
 import { cacheRules } from '../core/cache/finding.ts'
@@ -48,6 +49,7 @@ export const workerDeps = (
   replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch, fault }),
   askUpstream: createAsk({ standard: config.upstream, upstreams, fetch }),
   judge: config.judge && { ...config.judge, rubric },
+  checker: config.checker && openChecker(config.checker, { env: process.env, fetch }),
   readModelLists: createModelLists({ standard: config.upstream, upstreams, fetch }),
   costUsd: (model, usage) => costUsd(prices, model, usage),
   cacheRules: cacheRules(prices),

@@ -1,5 +1,6 @@
 /** The configuration: the values of the environment, grouped by the part that takes them. Pure. */
 import { DAY_MS } from '../core/days.ts'
+import type { CheckerKind } from '../core/gate/checker.ts'
 import type { CaptureRule } from '../core/log/selection.ts'
 import type { InternalizeOptions } from '../core/internalization/internalization.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
@@ -123,6 +124,22 @@ const judgeOf = (env: Environment) =>
         mayBeOfSameFamily: env.JUDGE_SAME_FAMILY,
       }
 
+export interface CheckerConfig {
+  kind: CheckerKind
+  /** the command, the URL, `prompt` or the path of a SQLite file */
+  setting: string
+  /** of one comparison */
+  limitMs: number
+}
+
+/** null: code is compared by its text or its structure alone */
+const checkerOf = (env: Environment): CheckerConfig | null => {
+  const settings = { command: env.CHECK_COMMAND, url: env.CHECK_URL, sql: env.CHECK_SQL }
+  const kind = (['command', 'url', 'sql'] as const).find((one) => settings[one] !== null)
+  if (kind === undefined) return null
+  return { kind, setting: settings[kind] ?? '', limitMs: env.CHECK_SECONDS * 1000 }
+}
+
 const rolloutOf = (env: Environment): RolloutSettings => ({
   stages: env.ROLLOUT_STAGES,
   auditShare: env.AUDIT_SHARE,
@@ -192,6 +209,7 @@ const configOf = (env: Environment) => ({
   engine: engineOf(env),
   internalize: internalizeOf(env),
   judge: judgeOf(env),
+  checker: checkerOf(env),
   /** hosts of upstreams, in lower case */
   trainingConsent: env.TRAINING_CONSENT,
   rollout: rolloutOf(env),

@@ -28,6 +28,9 @@ export const baseUrlSchema = (keyPlace: string) =>
     )
     .transform((text) => text.replace(/\/+$/, ''))
 
+/** Of the operator's checker, which may have a secret in its query. */
+const checkUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+
 /**
  * A webhook's URL. Its path and query may be secret: the error message does not repeat it, and logs show
  * only the host. `fetch` refuses a URL with a user or password.
@@ -274,6 +277,10 @@ const SCHEMA = z.object({
   JUDGE_USD: usd,
   JUDGE_RUBRIC_FILE: optional,
   JUDGE_SAME_FAMILY: flag(false),
+  CHECK_COMMAND: optional,
+  CHECK_URL: optional.pipe(checkUrl.nullable()),
+  CHECK_SQL: optional,
+  CHECK_SECONDS: z.coerce.number().positive().max(300).default(10),
   LEARNING_CURVE: flag(true),
 })
 
@@ -321,6 +328,11 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
     [
       env.JUDGE_MODEL === null && (env.JUDGE_USD !== null || env.JUDGE_RUBRIC_FILE !== null),
       'JUDGE_MODEL: needed with JUDGE_USD and JUDGE_RUBRIC_FILE; the model that compares written answers',
+    ],
+    [
+      [env.CHECK_COMMAND, env.CHECK_URL, env.CHECK_SQL].filter((value) => value !== null).length >
+        1,
+      'CHECK_COMMAND, CHECK_URL, CHECK_SQL: set one of them; two checkers could contradict each other',
     ],
     [
       env.WEBHOOK_URL !== null && env.WEBHOOK_FORMAT === 'signed' && env.WEBHOOK_SECRET === null,

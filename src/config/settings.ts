@@ -10,7 +10,7 @@ export interface Setting {
 }
 
 /** A shell command may hold a credential, and so may the path of a webhook and the URL of a database. */
-const SECRET = /KEY|TOKEN|SECRET|PASSWORD|COMMAND|^(WEBHOOK|DATABASE)_URL$/
+const SECRET = /KEY|TOKEN|SECRET|PASSWORD|COMMAND|^(WEBHOOK|DATABASE|CHECK)_URL$/
 
 const textOf = (value: Environment[keyof Environment]): string => {
   if (value === null) return ''

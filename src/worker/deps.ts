@@ -3,9 +3,12 @@ import type { CacheRules } from '../core/cache/finding.ts'
 import type { Price } from '../core/cost/prices.ts'
 import type { RetiresOn } from '../core/cost/retirements.ts'
 import type { InternalizeOptions } from '../core/internalization/internalization.ts'
+import type { PlannedChecker } from '../core/gate/checker.ts'
 import type { Rubric } from '../core/judge/judge-prompt.ts'
+import type { JudgeVerdict } from '../core/judge/verdict.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { TrainingTerms } from '../core/terms/terms.ts'
+import type { ChatMessage } from '../openai/chat.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { Economics } from '../savings/economics.ts'
@@ -38,6 +41,26 @@ export interface JudgeSettings {
   usd: number
   /** whether it may be of the upstream's own family */
   mayBeOfSameFamily: boolean
+}
+
+/** What the operator's checker compares. */
+export interface CheckedAnswers {
+  /** what of the request varies */
+  query: string
+  messages: readonly ChatMessage[]
+  /** of the upstream */
+  logged: string
+  answer: string
+}
+
+/** The operator's checker of code. */
+export interface Checker {
+  planned: PlannedChecker
+  /**
+   * @returns `none` where it gives no verdict, or takes too long
+   * @throws AppError `upstream-unavailable` where it cannot be asked for the moment
+   */
+  ask: (answers: CheckedAnswers) => Promise<Exclude<JudgeVerdict, 'flipped'>>
 }
 
 export interface WorkerEvent {
@@ -113,6 +136,8 @@ export interface WorkerDeps {
   askUpstream: AskUpstream | null
   /** null: written answers cannot go live */
   judge: JudgeSettings | null
+  /** null: code is compared by its text or its structure alone */
+  checker: Checker | null
   /** null when the operator gave no upstream key */
   readModelLists: ReadModelLists | null
   /** null: no events are sent */

@@ -115,6 +115,7 @@ export class WorkerHarness {
       replayUpstream: null,
       askUpstream: null,
       judge: null,
+      checker: null,
       readModelLists: null,
       webhook: null,
       costUsd: () => null,

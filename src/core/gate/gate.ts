@@ -13,6 +13,7 @@ import {
   type ArmFigures,
   type ArmRows,
 } from './figures.ts'
+import type { CheckerFacts } from './checker.ts'
 import type { Admission } from '../judge/admission.ts'
 import type { ReplacementFigures } from './replacement.ts'
 import { upstreamChange, type UpstreamChange } from './upstream-change.ts'
@@ -36,6 +37,8 @@ export interface Verdict {
   change: UpstreamChange | null
   /** of the judge that vouched for agreement; absent: answers were equal or not */
   judge?: Admission
+  /** of the operator's checker that vouched for agreement; absent: none did */
+  checker?: CheckerFacts
   /** against the live route; absent without one */
   replacement?: ReplacementFigures
 }

@@ -7,6 +7,7 @@ import type { FormSummary } from '../form/describe-form.ts'
 import type { FieldFigures } from '../answer/field-figures.ts'
 import type { AnswerRules } from '../answer/answer-rules.ts'
 import type { Repeats } from '../learn/dataset.ts'
+import type { PlannedChecker } from '../gate/checker.ts'
 import type { Verdict } from '../gate/gate.ts'
 import type { Outcome } from '../answer/outcome.ts'
 import { isSamePart, type RoutePart } from '../route/parts.ts'
@@ -213,6 +214,8 @@ export interface InternalizationPlan {
   answers: AnswerRules
   /** that vouches for agreement of written answers; absent: equality does */
   judge?: PlannedJudge
+  /** of the operator, that vouches for agreement of code; absent: equality does */
+  checker?: PlannedChecker
   /** that its live route watches; pairs name them by their numbers here */
   parts: RoutePart[]
   /** of the answers, where a field head learns them */

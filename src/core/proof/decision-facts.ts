@@ -5,6 +5,7 @@
  */
 import type { FieldRule } from '../answer/field-rules.ts'
 import type { ResponseType } from '../answer/response-type.ts'
+import type { CheckerFacts } from '../gate/checker.ts'
 import type { HeldOutRow, JudgedAnswer, SharedRow } from '../gate/figures.ts'
 import { decide, type Verdict } from '../gate/gate.ts'
 import {
@@ -50,6 +51,8 @@ export interface DecisionFacts {
   fields?: readonly FieldRule[]
   /** that vouched for agreement; absent: answers were equal or not */
   judge?: JudgeFacts
+  /** of the operator, that vouched for agreement; absent: none did */
+  checker?: CheckerFacts
   margin: number
   alpha: number
   minCoverage: number
@@ -113,6 +116,13 @@ const underJudge = (verdict: Verdict, judge: JudgeFacts | undefined): Verdict =>
   }
 }
 
+/** One that is not that of the plan promotes nothing. */
+const underChecker = (verdict: Verdict, checker: CheckerFacts | undefined): Verdict => {
+  if (checker === undefined) return verdict
+  const reason = checker.hindrance
+  return { ...verdict, checker, ...(reason !== null && { verdict: 'reject', reason }) }
+}
+
 /** The verdict that follows from the facts; the same facts always give the same one. */
 export const decideOn = (facts: DecisionFacts): Verdict => {
   const { records, arms, present } = facts
@@ -132,7 +142,7 @@ export const decideOn = (facts: DecisionFacts): Verdict => {
       rows: heldOutRows(records, answers),
     })),
   })
-  const verdict = underJudge(decided, facts.judge)
+  const verdict = underChecker(underJudge(decided, facts.judge), facts.checker)
   return present === null || verdict.verdict === 'reject'
     ? verdict
     : againstPresent(verdict, facts, present)

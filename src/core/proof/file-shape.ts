@@ -88,6 +88,14 @@ const JUDGE = members({
   hindrance: nullable(TEXT),
 })
 
+const CHECKER = members({
+  kind: among(['command', 'url', 'sql']),
+  digest: TEXT,
+  compared: COUNT,
+  none: COUNT,
+  hindrance: nullable(TEXT),
+})
+
 const FIELD_RULE = members({
   path: TEXT,
   rule: members({
@@ -105,6 +113,7 @@ const ARM: Shape = (value, path) =>
 const DECISION = members({
   responseType: among(RESPONSE_TYPES),
   judge: optional(JUDGE),
+  checker: optional(CHECKER),
   fields: optional(list(FIELD_RULE, { most: MAX_FIELD_RULES })),
   margin: SHARE,
   alpha: within(Number.MIN_VALUE, 1),

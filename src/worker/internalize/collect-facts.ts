@@ -4,6 +4,7 @@ import {
   armByValidationLoss,
   chooseStatistic,
 } from '../../core/gate/arm.ts'
+import type { CheckerFacts } from '../../core/gate/checker.ts'
 import { levelOfTry } from '../../core/gate/gate.ts'
 import type { ArmAnswer, DecisionFacts, HeldOutRecord } from '../../core/proof/decision-facts.ts'
 import {
@@ -22,6 +23,12 @@ export interface EvaluationSets {
   validation: MatchedExchange[]
   /** of both samples, traffic first */
   heldOut: MatchedExchange[]
+}
+
+/** Who vouches for agreement; both null: equality does. */
+export interface Vouched {
+  judge: JudgeFacts | null
+  checker: CheckerFacts | null
 }
 
 /** By record id. */
@@ -99,7 +106,7 @@ export const factsOf = (
   plan: InternalizationPlan,
   { margin, minCoverage }: Pick<InternalizeOptions, 'margin' | 'minCoverage'>,
   rows: readonly EvaluationRow[],
-  { validation, heldOut, judge }: EvaluationSets & { judge: JudgeFacts | null }
+  { validation, heldOut, judge, checker }: EvaluationSets & Vouched
 ): DecisionFacts => {
   const validated = validationAnswers(plan, rows, validation)
   const records = heldOutRecords(plan, heldOut, rows)
@@ -107,6 +114,7 @@ export const factsOf = (
     responseType: plan.answers.responseType,
     ...(plan.answers.fields !== undefined && { fields: plan.answers.fields }),
     ...(judge !== null && { judge }),
+    ...(checker !== null && { checker }),
     margin,
     alpha: levelOfTry(plan.earlierTries),
     minCoverage,

@@ -20,7 +20,7 @@ import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { asJudged } from '../../core/judge/judged-row.ts'
 import { judgeRows, type JudgeRowsDeps, type RowsToJudge } from '../judge/judge-rows.ts'
-import type { Judge } from '../judge/judge.ts'
+import type { Witness } from '../judge/witness.ts'
 import { answeredRows } from './answered-rows.ts'
 import type { Pay } from '../answers/proof-budget.ts'
 import { answererOf, BUDGET_SPENT, respondentOf, type Respondent } from '../answers/row-answers.ts'
@@ -32,7 +32,7 @@ interface Comparison {
   engine: Engine
   pay: Pay
   /** where one vouches for agreement; else null */
-  judge: Judge | null
+  witness: Witness | null
   formats: AnswerFormats
   internalization: Internalization
   plan: InternalizationPlan
@@ -96,7 +96,7 @@ export const comparedPresent = async (
   comparison: Comparison,
   verdict: Verdict
 ): Promise<PresentFacts | null> => {
-  const { deps, engine, pay, judge, formats, internalization, plan, template, rows } = comparison
+  const { deps, engine, pay, witness, formats, internalization, plan, template, rows } = comparison
   if (verdict.verdict === 'reject') return null
   const present = await presentOf(deps, plan)
   if (present === null) return null
@@ -114,7 +114,7 @@ export const comparedPresent = async (
     answerer: answererOf({ ...deps, engine }, respondent, presentPlan.answers, { pay }),
   }
   const answered = await judgedPresent(
-    judge && { judge, store: deps.store, comparison: plan.answers },
+    witness && { judge: witness, store: deps.store, comparison: plan.answers },
     await answeredRows(asked, exchanges, rows),
     { exchanges, firstRows: rowsOfArm(rows, 0) }
   )

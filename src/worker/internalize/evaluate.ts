@@ -23,7 +23,7 @@ import type { WorkerDeps } from '../deps.ts'
 import { baselineOfVerdict } from './baseline.ts'
 import { comparedPresent } from './compare-present.ts'
 import { fieldsOfVerdict } from './fields-of-verdict.ts'
-import { factsOf, rowsOfArm, type EvaluationSets } from './collect-facts.ts'
+import { factsOf, rowsOfArm, type EvaluationSets, type Vouched } from './collect-facts.ts'
 import {
   BATCH_ROWS,
   comparedToday,
@@ -34,8 +34,10 @@ import {
 } from './evaluate-row.ts'
 import { openProofBudget, type Pay } from '../answers/proof-budget.ts'
 import { answererOf, respondentOf } from '../answers/row-answers.ts'
-import { judgeEvaluation, judgeOf, type JudgedEvaluation } from '../judge/judge-evaluation.ts'
+import { judgeEvaluation, judgeOf, type Evaluation } from '../judge/judge-evaluation.ts'
+import { checkerOf, checkEvaluation } from '../judge/check-evaluation.ts'
 import type { Judge } from '../judge/judge.ts'
+import type { Witness } from '../judge/witness.ts'
 import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 interface EvaluationContext {
@@ -45,7 +47,7 @@ interface EvaluationContext {
   /** for the answers of other models */
   pay: Pay
   /** where one vouches for agreement; else null */
-  judge: Judge | null
+  witness: Witness | null
   internalization: Internalization
   plan: InternalizationPlan
   template: Template
@@ -116,14 +118,18 @@ export interface Evaluated {
   facts: DecisionFacts
 }
 
+interface WitnessedEvaluation extends Vouched {
+  rows: readonly EvaluationRow[]
+}
+
 /** The verdict with what the live route makes of the held-out requests, where there is one to replace. */
 const decided = async (
   context: EvaluationContext,
-  { rows, judge }: JudgedEvaluation,
+  { rows, ...vouched }: WitnessedEvaluation,
   sets: EvaluationSets
 ): Promise<Evaluated> => {
   const { deps, plan } = context
-  const facts = factsOf(plan, deps.config, rows, { ...sets, judge })
+  const facts = factsOf(plan, deps.config, rows, { ...sets, ...vouched })
   const verdict = decideOn(facts)
   const baseline = baselineOfVerdict(plan, verdict, rows, sets.heldOut)
   const fields = fieldsOfVerdict(plan, verdict, rows, sets.heldOut)
@@ -176,6 +182,18 @@ const evaluateArm = async (
   }
 }
 
+/** The rows as a judge or a checker sees them; as they are where neither is planned. */
+const witnessed = async (
+  deps: WorkerDeps,
+  { judge, checker }: { judge: Judge | null; checker: ReturnType<typeof checkerOf> },
+  evaluation: Evaluation
+): Promise<WitnessedEvaluation> => {
+  const { checker: planned } = evaluation.plan
+  if (planned === undefined || checker === null)
+    return { ...(await judgeEvaluation(deps, judge, evaluation)), checker: null }
+  return { ...(await checkEvaluation(deps, checker, planned, evaluation)), judge: null }
+}
+
 /**
  * @returns the verdict over all arms; resumes an interrupted evaluation
  * @throws AppError of the engine, and `upstream-unavailable` where another model or the judge does not answer for the
@@ -192,7 +210,9 @@ export const evaluate = async (
   const { modelProofUsd } = deps.config
   const pay = await openProofBudget(deps.store, internalization.id, modelProofUsd)
   const judge = await judgeOf(deps, internalization, plan)
-  const context = { deps, engine, formats, pay, judge, internalization, plan, template }
+  const checker = checkerOf(deps, plan)
+  const witness = judge ?? (typeof checker === 'string' ? null : checker)
+  const context = { deps, engine, formats, pay, witness, internalization, plan, template }
   const sets = await setsOf(deps, plan, template)
   const done = await deps.store.internalizations.evaluations(internalization.id)
   for (let arm = 0; arm < plan.arms.length; arm++) await evaluateArm(context, arm, sets, done)
@@ -200,5 +220,5 @@ export const evaluate = async (
     [...sets.heldOut, ...sets.validation].map((exchange) => [exchange.id, exchange])
   )
   const evaluation = { internalization, plan, rows: done, exchanges }
-  return decided(context, await judgeEvaluation(deps, judge, evaluation), sets)
+  return decided(context, await witnessed(deps, { judge, checker }, evaluation), sets)
 }

@@ -47,7 +47,7 @@ export interface JudgedEvaluation {
   judge: JudgeFacts | null
 }
 
-interface Evaluation {
+export interface Evaluation {
   internalization: Internalization
   plan: InternalizationPlan
   rows: readonly EvaluationRow[]

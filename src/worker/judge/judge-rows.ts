@@ -10,10 +10,10 @@ import { studentText } from '../../core/template/prompt.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
 import { LANES } from '../answers/ask-model.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
-import type { ComparedAnswers, Judge } from './judge.ts'
+import type { Witness, WitnessedAnswers } from './witness.ts'
 
 export interface JudgeRowsDeps {
-  judge: Judge
+  judge: Witness
   store: Pick<Store, 'internalizations'>
   comparison: Comparison
 }
@@ -25,7 +25,7 @@ const BOTH_NO_TEXT: JudgedAnswer = { verdict: 'same', isFactWrong: false }
 /** @returns null where no money is left */
 const compareTexts = async (
   { judge, comparison }: JudgeRowsDeps,
-  texts: ComparedAnswers
+  texts: WitnessedAnswers
 ): Promise<JudgedAnswer | null> =>
   texts.first === '' || texts.other === '' ? NO_TEXT : judge.compare(comparison, texts)
 
@@ -38,11 +38,11 @@ const NOTHING: JudgedAnswers = { adapted: null, second: null }
 const judgeSecond = async (
   deps: JudgeRowsDeps,
   { fresh, upstreamAnswer, secondAnswer }: EvaluationRow,
-  request: string
+  asked: Pick<WitnessedAnswers, 'request' | 'messages'>
 ): Promise<JudgedAnswer | null> => {
   const [first, other] = [upstreamAnswer ?? '', secondAnswer ?? '']
   if (first === '' && other === '') return fresh?.repeats ? BOTH_NO_TEXT : NO_TEXT
-  return compareTexts(deps, { request, first, other })
+  return compareTexts(deps, { ...asked, first, other })
 }
 
 /** @returns null where no money is left */
@@ -53,13 +53,13 @@ const judgeRow = async (
   { exchange, first }: { exchange: MatchedExchange; first: EvaluationRow | undefined }
 ): Promise<JudgedAnswers | null> => {
   const known = row.judged ?? NOTHING
-  const request = studentText(exchange.match)
+  const asked = { request: studentText(exchange.match), messages: exchange.request.messages }
   if (compared === 'second') {
-    const second = await judgeSecond(deps, row, request)
+    const second = await judgeSecond(deps, row, asked)
     return second && { ...known, second }
   }
   const upstream = (first?.fresh ? first.upstreamAnswer : textOf(exchange.outcome)) ?? ''
-  const adapted = await compareTexts(deps, { request, first: upstream, other: row.answer })
+  const adapted = await compareTexts(deps, { ...asked, first: upstream, other: row.answer })
   return adapted && { ...known, adapted }
 }
 

@@ -23,31 +23,13 @@ import {
 import type { Pay } from '../answers/proof-budget.ts'
 import { askedModel, chargedUsd } from '../answers/row-answers.ts'
 import type { AskUpstream, JudgeSettings, WorkerDeps } from '../deps.ts'
+import type { ComparedAnswers, Witness } from './witness.ts'
 
-/** Two answers to one request. */
-export interface ComparedAnswers {
-  /** what they answer */
-  request: string
-  /** the upstream's first one */
-  first: string
-  other: string
-}
-
-export interface Judge {
-  /**
-   * Equal answers are the same, and one with a wrong fact is not, without a question to the judge.
-   * @returns null where no money is left for it
-   * @throws AppError `upstream-unavailable` where it does not answer for the moment
-   */
+export interface Judge extends Witness {
+  /** Equal answers are the same, and one with a wrong fact is not, without a question to the judge. */
   compare(comparison: Comparison, answers: ComparedAnswers): Promise<JudgedAnswer | null>
   /** What the judge alone says. @returns and @throws as `compare` does */
   ask(answers: ComparedAnswers): Promise<JudgeVerdict | null>
-  /** `model` of its answers, the first one's; null before it has answered */
-  version(): string | null
-  /** whether an answer was of another version than the first */
-  hasChanged(): boolean
-  /** US dollars that it has cost since it was opened */
-  spentUsd(): number
 }
 
 type JudgeDeps = Pick<WorkerDeps, 'askUpstream' | 'priceOf' | 'sleep'>

@@ -121,13 +121,18 @@ const answersOfPlan = async (
   return { answers, parts }
 }
 
-/** A judge, and what answers may state of their own: what a judge compares can be wrong in more than its words. */
-const withJudge = (
+/**
+ * A judge, and what answers may state of their own: what a judge compares can be wrong in more than its words. The
+ * operator's checker is for code.
+ */
+const withWitness = (
   deps: WorkerDeps,
   { model }: Template,
   { responseType, form, train }: PlannedRows,
   planned: Pick<InternalizationPlan, 'answers' | 'parts'>
-): Pick<InternalizationPlan, 'answers' | 'parts' | 'judge'> => {
+): Pick<InternalizationPlan, 'answers' | 'parts' | 'judge' | 'checker'> => {
+  if (deps.checker !== null && responseType === 'code')
+    return { ...planned, checker: deps.checker.planned }
   const judge = planJudge(deps, model, { responseType, hasForm: form !== null })
   if (judge === null) return planned
   const facts = knownFacts(
@@ -273,7 +278,7 @@ export const planInternalization = async (
       withoutPrompt: fitsPrompt ? null : whyWithoutPrompt(base),
       ...(leftOut.length > 0 && { modelsLeftOut: leftOut }),
     },
-    ...withJudge(deps, template, rows, await answersOfPlan(engine, base.id, template, rows)),
+    ...withWitness(deps, template, rows, await answersOfPlan(engine, base.id, template, rows)),
     dropOrder,
     templateTokens,
     method,

@@ -32,8 +32,10 @@ import { payAlways } from '../answers/proof-budget.ts'
 import { answererOf } from '../answers/row-answers.ts'
 import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
 import { otherJudge } from '../judge/judge-evaluation.ts'
-import { openJudge, type Judge } from '../judge/judge.ts'
-import { judgedOutcome } from '../../core/judge/verdict.ts'
+import { checkerOf } from '../judge/check-evaluation.ts'
+import { openJudge } from '../judge/judge.ts'
+import type { Witness } from '../judge/witness.ts'
+import { judgedOutcome, type JudgedAnswer } from '../../core/judge/verdict.ts'
 import { studentText } from '../../core/template/prompt.ts'
 import { isSuccess } from '../../core/http-status.ts'
 
@@ -50,7 +52,7 @@ interface JudgeContext extends AuditedRoute, EvaluateDeps {
   deps: WorkerDeps
   findParts: ReturnType<typeof createPartFinder>
   /** where one vouches for agreement; else null */
-  judge: Judge | null
+  witness: Witness | null
 }
 
 const conversationOf = ({ id, match, outcome }: MatchedExchange): string => {
@@ -109,10 +111,12 @@ const disagreement = (
   return outcomesAgree(answers, lora, second) ? 'second-agrees' : 'upstream-differs'
 }
 
-/** @throws AppError `upstream-unavailable` where the judge does not answer for the moment */
+const SAME: JudgedAnswer = { verdict: 'same', isFactWrong: false }
+
+/** @throws AppError `upstream-unavailable` where the witness does not answer for the moment */
 const judgedPair = async (
   context: JudgeContext,
-  judge: Judge,
+  witness: Witness,
   pair: Pair,
   { record, exchange }: { record: StoredRecord; exchange: MatchedExchange }
 ): Promise<Pair> => {
@@ -121,19 +125,22 @@ const judgedPair = async (
   if (first === null) return { ...pair, outcome: 'disagreed' }
   const again = await askAgain(context, record)
   const second = again && textOf(again.outcome)
-  // without a second answer nothing says how the judge takes two answers of the upstream
-  if (again === null || second === null)
+  // without a second answer nothing says how a judge takes two answers of the upstream; a checker needs no key of it,
+  // and then each rejection is a loss
+  if (second === null && plan.checker === undefined)
     return { ...pair, outcome: 'unusable', reason: 'no-second' }
-  const asked = { request: studentText(exchange.match), first }
-  const before = judge.spentUsd()
+  const { messages } = exchange.request
+  const asked = { request: studentText(exchange.match), messages, first }
+  const before = witness.spentUsd()
   const [adapted, fresh] = await Promise.all([
-    judge.compare(plan.answers, { ...asked, other: pair.answer }),
-    judge.compare(plan.answers, { ...asked, other: second }),
+    witness.compare(plan.answers, { ...asked, other: pair.answer }),
+    second === null ? SAME : witness.compare(plan.answers, { ...asked, other: second }),
   ])
-  const costUsd = sum(sum(pair.costUsd, again.costUsd), judge.spentUsd() - before)
+  const spentUsd = witness.spentUsd() - before
+  const costUsd = sum(sum(pair.costUsd, again?.costUsd ?? null), spentUsd === 0 ? null : spentUsd)
   const judged = { ...pair, costUsd, upstreamAnswer: second }
   const admitted = internalization.verdict?.judge?.judge.version
-  if (judge.hasChanged() || (judge.version() ?? admitted) !== admitted)
+  if (witness.hasChanged() || (witness.version() ?? admitted) !== admitted)
     return { ...judged, outcome: 'unusable', reason: 'judge-changed' }
   if (adapted === null || fresh === null)
     return { ...judged, outcome: 'unusable', reason: 'no-second' }
@@ -175,13 +182,13 @@ const judgeOne = async (
   const isWithheld = deferred === 'kind-not-proven' && isProven(plan.kinds, kind)
   if (isWithheld || deferred === 'withheld') return { ...pair, outcome: 'withheld' }
   if (deferred !== null) return pair
-  // a draft is no evidence that a judge is paid for
-  if (!isSure && context.judge !== null) return pair
+  // a draft is no evidence that a judge or a checker is asked for
+  if (!isSure && context.witness !== null) return pair
   if (!isSure) return { ...pair, outcome: agrees ? 'draft-agreed' : 'draft-disagreed' }
   const costUsd = sum(pair.costUsd, costsAnswer ? deps.costUsd(record.model, record.usage) : null)
   const answered = { ...pair, costUsd }
-  if (context.judge !== null)
-    return judgedPair(context, context.judge, answered, { record, exchange })
+  if (context.witness !== null)
+    return judgedPair(context, context.witness, answered, { record, exchange })
   if (agrees) return { ...answered, outcome: 'agreed' }
   const again = await askAgain(context, record)
   if (again === null) return { ...answered, outcome: 'disagreed' }
@@ -234,8 +241,11 @@ const judgeAll = async (ids: string[], judge: (id: string) => Promise<Pair>): Pr
   )
 }
 
-/** @throws AppError `upstream-unavailable` where the judge of the proof is not set: the audits wait for it */
-const judgeOfRoute = (deps: WorkerDeps, { plan }: AuditedRoute): Judge | null => {
+/** @throws AppError `upstream-unavailable` where the witness of the proof is not set: the audits wait for it */
+const witnessOfRoute = (deps: WorkerDeps, { plan }: AuditedRoute): Witness | null => {
+  const checker = checkerOf(deps, plan)
+  if (typeof checker === 'string') throw new AppError('upstream-unavailable', checker)
+  if (checker !== null) return checker
   if (plan.judge === undefined) return null
   const why = otherJudge(deps, plan)
   if (why !== null || deps.judge === null)
@@ -268,8 +278,8 @@ export const judgeAudits = async (
   // what has no answer now waits: the limit of its costs is that of a day
   const buying = { pay: payAlways, tries: 1 }
   const answerer = answererOf({ ...deps, engine }, route, route.answers, buying)
-  const judge = judgeOfRoute(deps, audited)
-  const context: JudgeContext = { ...audited, deps, answerer, formats, findParts, judge }
+  const witness = witnessOfRoute(deps, audited)
+  const context: JudgeContext = { ...audited, deps, answerer, formats, findParts, witness }
   const pairs = await judgeAll(ids, async (id) => {
     const [record, exchange] = [records.get(id), exchanges.get(id)]
     if (record?.route?.reason === REFUSED_AFTER_OURS) return refusal(id, audited.route)

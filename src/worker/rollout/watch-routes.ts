@@ -71,7 +71,7 @@ import { findNarrowerBorder } from './narrow-border.ts'
 const PAGE = 5_000
 /** Beyond it the clock was changed while a batch was judged, or since then. */
 const MAX_PAUSE_MS = 600_000
-/** After another model of the upstream, or a judge, had no answer. */
+/** After another model of the upstream, or a witness, had no answer. */
 const UPSTREAM_PAUSE_MS = 30_000
 
 export interface WatchOutcome {
@@ -179,7 +179,8 @@ class LiveRoutes implements RouteWatch {
       } catch (thrown) {
         this.deps.fault('audit', thrown, { internalization: row.id })
         outcome.isEngineLost = isEngineLost(toAppError(thrown))
-        const asksUpstream = model !== undefined || audited.plan.judge !== undefined
+        const { judge, checker } = audited.plan
+        const asksUpstream = model !== undefined || (judge ?? checker) !== undefined
         if (asksUpstream) this.pauseUntil = this.deps.now() + UPSTREAM_PAUSE_MS
       }
     }

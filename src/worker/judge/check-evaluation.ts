@@ -1,0 +1,99 @@
+/** The part of the operator's checker in an evaluation: it compares the upstream's answers, then the arms'. */
+import { agree } from '../../core/answer/agreement.ts'
+import {
+  checkerName,
+  isSameChecker,
+  type CheckerFacts,
+  type PlannedChecker,
+} from '../../core/gate/checker.ts'
+import type { InternalizationPlan } from '../../core/internalization/internalization.ts'
+import { asJudged } from '../../core/judge/judged-row.ts'
+import type { EvaluationRow } from '../../store/store.ts'
+import type { Checker, WorkerDeps } from '../deps.ts'
+import { openComparison } from '../exchanges/comparison.ts'
+import { rowsOfArm } from '../internalize/collect-facts.ts'
+import type { Evaluation } from './judge-evaluation.ts'
+import { judgeRows } from './judge-rows.ts'
+import type { Witness } from './witness.ts'
+
+type Planned = Pick<InternalizationPlan, 'checker'>
+
+/** It costs nothing, and its version is its setting. */
+const witnessOf = ({ ask }: Checker): Witness => ({
+  async compare(comparison, { request, messages, first, other }) {
+    await openComparison(comparison)
+    const verdict = agree(comparison, other, first)
+      ? 'same'
+      : await ask({ query: request, messages, logged: first, answer: other })
+    // the operator vouches for all of the answer, its facts included
+    return { verdict, isFactWrong: false }
+  },
+  version: () => null,
+  hasChanged: () => false,
+  spentUsd: () => 0,
+})
+
+/** Why the checker that is set is not the one of the plan; null: it is. */
+const otherChecker = (set: Checker | null, { checker: planned }: Planned): string | null => {
+  if (planned === undefined) return null
+  if (set === null)
+    return `the answers were to be compared by ${checkerName(planned)}, which is not set now`
+  return isSameChecker(set.planned, planned)
+    ? null
+    : `the answers were to be compared by ${checkerName(planned)}, and ${checkerName(set.planned)} is set now`
+}
+
+/** @returns null where the plan has no checker, or a sentence where it is not the one that is set */
+export const checkerOf = (
+  { checker }: Pick<WorkerDeps, 'checker'>,
+  plan: Planned
+): Witness | string | null => {
+  if (plan.checker === undefined) return null
+  const other = otherChecker(checker, plan)
+  return other ?? (checker && witnessOf(checker))
+}
+
+const factsOf = (
+  checker: PlannedChecker,
+  rows: readonly EvaluationRow[],
+  hindrance: string | null
+): CheckerFacts => {
+  const compared = rows.flatMap(({ judged }) => judged?.adapted ?? [])
+  return {
+    ...checker,
+    compared: compared.length,
+    none: compared.filter(({ verdict }) => verdict === 'none').length,
+    hindrance,
+  }
+}
+
+/**
+ * The rows as the checker sees them.
+ * @param checker of `checkerOf`
+ * @throws AppError `upstream-unavailable` where it does not answer for the moment
+ */
+export const checkEvaluation = async (
+  { store }: Pick<WorkerDeps, 'store'>,
+  checker: Witness | string,
+  planned: PlannedChecker,
+  { plan, rows, exchanges }: Evaluation
+): Promise<{ rows: readonly EvaluationRow[]; checker: CheckerFacts }> => {
+  if (typeof checker === 'string')
+    return { rows: rows.map(asJudged), checker: factsOf(planned, [], checker) }
+  const asked = { judge: checker, store, comparison: plan.answers }
+  const second = await judgeRows(asked, {
+    compared: 'second',
+    rows: [...rowsOfArm(rows, 0).values()],
+    firstRows: new Map(),
+    exchanges,
+  })
+  const firstRows = new Map(second.rows.map((row) => [row.recordId, row]))
+  const all: EvaluationRow[] = []
+  for (let arm = 0; arm < plan.arms.length; arm++) {
+    const own = arm === 0 ? second.rows : [...rowsOfArm(rows, arm).values()]
+    const judged = await judgeRows(asked, { compared: 'adapted', rows: own, firstRows, exchanges })
+    all.push(...judged.rows)
+  }
+  const others = rows.filter(({ arm }) => arm >= plan.arms.length)
+  return { rows: [...all.map(asJudged), ...others], checker: factsOf(planned, all, null) }
+}

@@ -1,0 +1,33 @@
+/** What says whether two answers that are not equal are the same: a judge, or the operator's checker. */
+import type { Comparison } from '../../core/answer/agreement.ts'
+import type { JudgedAnswer } from '../../core/judge/verdict.ts'
+import type { ChatMessage } from '../../openai/chat.ts'
+
+/** Two answers to one request. */
+export interface ComparedAnswers {
+  /** what they answer */
+  request: string
+  /** the upstream's first one */
+  first: string
+  other: string
+}
+
+/** With the messages of the whole request: a schema, say, is in its constant part. */
+export interface WitnessedAnswers extends ComparedAnswers {
+  messages: readonly ChatMessage[]
+}
+
+export interface Witness {
+  /**
+   * Equal answers are the same without a question.
+   * @returns null where no money is left for it
+   * @throws AppError `upstream-unavailable` where it does not answer for the moment
+   */
+  compare(comparison: Comparison, answers: WitnessedAnswers): Promise<JudgedAnswer | null>
+  /** the version of its first answer; null before it has answered, and where it has none */
+  version(): string | null
+  /** whether an answer was of another version than the first */
+  hasChanged(): boolean
+  /** US dollars that it has cost since it was opened */
+  spentUsd(): number
+}
