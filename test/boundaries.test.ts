@@ -201,6 +201,7 @@ const RULES: Record<string, Rule> = {
       'src/core',
       'src/errors.ts',
       'src/process',
+      'src/random.ts',
       'src/worker/deps.ts',
     ],
     packages: ['libsql'],

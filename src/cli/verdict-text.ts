@@ -1,4 +1,5 @@
 /** Renders a verdict, the log that it is of, and a learning curve. */
+import { checkerPromise } from '../core/gate/checker.ts'
 import type { Repeats } from '../core/learn/dataset.ts'
 import type { ArmFigures, Verdict } from '../core/gate/gate.ts'
 import { ruleNames } from '../core/answer/field-rules.ts'
@@ -132,6 +133,7 @@ export const verdictText = (verdict: ProvenVerdict): string => {
     ...(winner === undefined ? [] : [samplesTable(winner.samples)]),
     ...(winner === undefined || winner.slices.length === 0 ? [] : [slicesTable(winner.slices)]),
     ...(verdict.fields === undefined ? [] : [fieldsTable(verdict.fields)]),
+    ...(verdict.checker === undefined ? [] : checkerPromise(verdict.checker, verdict.margin)),
     ...changeText(verdict),
   ].join('\n\n')
 }

@@ -1,5 +1,5 @@
 /** Statements agree where a parser reads one tree from them, and nothing that can change a meaning is folded. */
-import fc from 'fast-check'
+import { array, assert, constantFrom, property } from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { agree, NO_FOLDS, type Comparison } from '../../src/core/answer/agreement.ts'
 import { loadSqlParser, sqlForm } from '../../src/core/answer/sql-form.ts'
@@ -160,11 +160,11 @@ it('agrees wherever the texts agree', () => {
     ';',
     '.',
   ]
-  const statement = fc.array(fc.constantFrom(...words), { maxLength: 12 })
-  fc.assert(
-    fc.property(
+  const statement = array(constantFrom(...words), { maxLength: 12 })
+  assert(
+    property(
       statement,
-      fc.array(fc.constantFrom(' ', '  ', '\n', ' \t'), { minLength: 14, maxLength: 14 }),
+      array(constantFrom(' ', '  ', '\n', ' \t'), { minLength: 14, maxLength: 14 }),
       (parts, blanks) => {
         const one = `select ${parts.join(' ')}`
         const other = `select ${parts.map((part, at) => part + blanks[at]).join('')}`

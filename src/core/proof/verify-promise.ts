@@ -3,6 +3,7 @@
  * rows prove a promise. The constants of one file are compared with those that the verifier expects.
  */
 import { ruleNames, type FieldRule } from '../answer/field-rules.ts'
+import { checkerName } from '../gate/checker.ts'
 import { ALPHA, levelOfTry, tryOfLevel } from '../gate/gate.ts'
 import { percent } from '../gate/figures.ts'
 import { check, type Check } from './check.ts'
@@ -19,6 +20,8 @@ export interface PromiseConstants {
   stepCapital: number
   /** whether the operator may have said of fields that they are not, or not exactly, compared */
   acceptsFieldRules: boolean
+  /** whether a checker of the operator may have compared the answers */
+  acceptsChecker: boolean
 }
 
 /** Those of the documents, and the defaults of the settings. */
@@ -28,13 +31,14 @@ export const PROMISE: PromiseConstants = {
   rollbackCapital: 300,
   stepCapital: 20,
   acceptsFieldRules: false,
+  acceptsChecker: false,
 }
 
 /** All of them: who accepts rules has to see each. */
 const rulesText = (rules: readonly FieldRule[]): string => ruleNames(rules).join(', ')
 
 const ofDecision = (
-  { alpha, margin, burstMs, fields = [] }: ProofFile['decision'],
+  { alpha, margin, burstMs, fields = [], checker }: ProofFile['decision'],
   expected: PromiseConstants
 ): string[] => [
   ...(tryOfLevel(alpha) === null
@@ -51,6 +55,9 @@ const ofDecision = (
   ...(fields.length > 0 && !expected.acceptsFieldRules
     ? [`it has rules for fields, which leave less to agree: ${rulesText(fields)}`]
     : []),
+  ...(checker !== undefined && !expected.acceptsChecker
+    ? [`its answers need not be equal: the operator vouches for ${checkerName(checker)}`]
+    : []),
 ]
 
 const ofRollout = (
@@ -66,11 +73,12 @@ const ofRollout = (
 ]
 
 const said = ({ decision, rollout }: ProofFile): string => {
-  const { alpha, margin, burstMs, fields = [] } = decision
+  const { alpha, margin, burstMs, fields = [], checker } = decision
   const rules = fields.length === 0 ? '' : `, rules for fields: ${rulesText(fields)}`
   const tests =
     `try ${tryOfLevel(alpha)} at ${percent(alpha)} of the ${percent(ALPHA)} of all tries, a margin of ` +
-    `${percent(margin)}, bursts of ${burstMs / 60_000} minutes${rules}`
+    `${percent(margin)}, bursts of ${burstMs / 60_000} minutes${rules}` +
+    (checker === undefined ? '' : `, compared by ${checkerName(checker)}`)
   if (rollout === null) return tests
   const { rollbackCapital, stepCapital } = rollout.report
   return `${tests}; a rollback at a capital of ${rollbackCapital}, stages at ${stepCapital}`

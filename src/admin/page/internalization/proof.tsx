@@ -7,6 +7,7 @@ import type {
   InternalizationPlan,
   ProvenVerdict,
 } from '../../../core/internalization/internalization.ts'
+import { checkerPromise } from '../../../core/gate/checker.ts'
 import type { SliceFigures } from '../../../core/gate/slices.ts'
 import type { ConfidenceStatistic } from '../../../core/route/confidence.ts'
 import { internalizationPath, withQuery } from '../address.ts'
@@ -215,6 +216,9 @@ const Promised = ({ row, verdict, model }: ProofProps) => {
       <p>{sayAnswers(verdict, model, 'was proven to answer')}</p>
       <p>{sayPromise(verdict, model)}</p>
       {winner !== null && <p>{winner}</p>}
+      {verdict.checker !== undefined && (
+        <p>{checkerPromise(verdict.checker, verdict.margin).join(' ')}</p>
+      )}
     </>
   )
 }

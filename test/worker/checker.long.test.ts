@@ -1,0 +1,207 @@
+/** Code goes live where the operator's checker vouches for it, although the texts differ. */
+import { describe, expect, it } from 'vitest'
+import type { Price } from '../../src/core/cost/prices.ts'
+import type { ProofFile } from '../../src/core/proof/proof-file.ts'
+import { verifyProof } from '../../src/core/proof/verify-proof.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import { AppError } from '../../src/errors.ts'
+import { proofFile } from '../../src/lifecycle/proof-file.ts'
+import { usageOf } from '../../src/openai/usage/usage.ts'
+import type { Checker, WorkerDeps } from '../../src/worker/deps.ts'
+import { QUICK_PROMISE } from '../kit/records/facts.ts'
+import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
+import { useWorkerHarness, type WorkerHarness } from './harness.ts'
+
+const ROWS = 150
+const CHEAP = 'small-coder'
+const PRICES: Price[] = [
+  { model: 'gpt-4o-mini', asOf: '2026-12-01', input: 10, cachedInput: 10, output: 100 },
+  { model: CHEAP, asOf: '2026-12-01', input: 1, cachedInput: 1, output: 10 },
+]
+const USAGE = usageOf(600, 60)
+
+/** Parsers read two statements, and a database gives the same rows. */
+const statement = (number: number, isTurned: boolean, order = number): string => {
+  const conditions = [`colour = '${COLOURS[number % 6]}'`, `number = ${order}`]
+  return `SELECT shelf FROM paint WHERE ${(isTurned ? conditions.reverse() : conditions).join(' AND ')}`
+}
+
+const completion = (content: string): string =>
+  JSON.stringify({
+    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+    usage: USAGE,
+  })
+
+const record = (number: number): ExchangeRecord => ({
+  ...orderRecord(number),
+  response: completion(statement(number, number % 2 === 0)),
+  usage: USAGE,
+})
+
+const numberIn = (request: string): number => Number(/Order (\d+)/.exec(request)![1])
+
+/** Compares conditions in any order. */
+const conditionsOf = (sql: string): string =>
+  sql
+    .split(/ WHERE | AND /)
+    .toSorted()
+    .join()
+
+const PLANNED: Checker['planned'] = { kind: 'command', digest: 'abc' }
+
+const checkerOf = (ask?: Checker['ask']): Checker => ({
+  planned: PLANNED,
+  ask:
+    ask ??
+    (async ({ logged, answer }) =>
+      conditionsOf(logged) === conditionsOf(answer) ? 'same' : 'different'),
+})
+
+const depsOf = (
+  harness: WorkerHarness,
+  writes: (number: number) => string,
+  changes: Partial<WorkerDeps>
+) =>
+  harness.deps(
+    {
+      priceOf: (model) => PRICES.find((price) => price.model === model) ?? null,
+      costUsd: () => 0.5,
+      sleep: (_ms, signal) => (signal === undefined ? Promise.resolve() : new Promise(() => {})),
+      askUpstream: async ({ request }) => ({
+        status: 200,
+        body: completion(writes(numberIn(request))),
+        retryAfterMs: null,
+      }),
+      ...changes,
+    },
+    { arms: [`model:${CHEAP}`], trainRows: ROWS, holdoutRows: ROWS, modelProofUsd: 10 }
+  )
+
+const turned = (number: number): string => statement(number, number % 2 === 1)
+
+const judged = async (
+  writes: (number: number) => string,
+  checker: Checker | null,
+  changes: Partial<WorkerDeps> = {}
+) => {
+  const harness = await open({ from: null, engine: { encoder: 'alone' } })
+  await harness.log(Array.from({ length: 2 * ROWS + 12 }, (_, number) => record(number)))
+  const worker = await harness.worker(depsOf(harness, writes, { checker, ...changes }))
+  const row = await harness.runTo(worker, 'approval', 'rejected', 'failed')
+  return { harness, worker, row }
+}
+
+const open = useWorkerHarness()
+
+it('is rejected without a checker, since the texts differ', async () => {
+  const { row } = await judged(turned, null)
+  expect(row.state.name).toBe('rejected')
+  expect(row.plan!.answers).toMatchObject({ responseType: 'code', structure: 'sql' })
+})
+
+it('is proved by structure alone where a parser reads one statement', async () => {
+  const { row } = await judged(
+    (number) =>
+      statement(number, number % 2 === 0)
+        .toLowerCase()
+        .replace(' where ', '\nWHERE '),
+    null
+  )
+  expect(row.state.name, JSON.stringify(row.state)).toBe('approval')
+})
+
+describe('with a checker', () => {
+  it('is proved, and the promise names who vouches', async () => {
+    const { row, harness } = await judged(turned, checkerOf())
+    expect(row.state.name, JSON.stringify(row.state)).toBe('approval')
+    expect(row.plan!.checker).toEqual(PLANNED)
+    expect(row.verdict!.checker).toMatchObject({ ...PLANNED, none: 0, hindrance: null })
+    expect(row.verdict!.checker!.compared).toBeGreaterThan(100)
+    const text = JSON.stringify(await proofFile(harness.store, row, harness.now))
+    const file = JSON.parse(text) as ProofFile
+    const failing = (promise: typeof QUICK_PROMISE) =>
+      verifyProof(file, promise).checks.filter(({ holds }) => !holds)
+    expect(failing({ ...QUICK_PROMISE, acceptsChecker: true })).toEqual([])
+    expect(failing(QUICK_PROMISE)).toMatchObject([
+      { name: 'promise', said: expect.stringContaining('CHECK_COMMAND (abc)') as string },
+    ])
+  })
+
+  it('is proved against two answers of today, which it compares as well', async () => {
+    let asked = 0
+    const { row } = await judged(turned, checkerOf(), {
+      replayUpstream: async ({ request }) =>
+        completion(statement(numberIn(request), asked++ % 3 === 0)),
+    })
+    expect(row.state.name, JSON.stringify(row.state)).toBe('approval')
+    expect(row.verdict!.upstreamAgreement).toBe(1)
+  })
+
+  it.each<[string, (number: number) => string, Checker['ask'] | undefined]>([
+    [
+      'one answer in eight is wrong',
+      (number) => (number % 8 === 1 ? statement(number, true, 0) : turned(number)),
+      undefined,
+    ],
+    ['it gives no verdict', turned, async () => 'none'],
+  ])('is rejected where %s', async (_name, writes, ask) => {
+    const { row } = await judged(writes, checkerOf(ask))
+    expect(row.state.name).toBe('rejected')
+  })
+
+  it('is rejected where another one is set than at the time of the plan', async () => {
+    let reads = 0
+    const checker = checkerOf()
+    const changing: Checker = {
+      ...checker,
+      get planned() {
+        return reads++ === 0 ? PLANNED : { ...PLANNED, digest: 'def' }
+      },
+    }
+    const { row } = await judged(turned, changing)
+    expect(row.state).toMatchObject({
+      name: 'rejected',
+      reason: expect.stringMatching(/\(abc\), and .*\(def\) is set now/) as string,
+    })
+  })
+
+  it('that is away is waited for', async () => {
+    let calls = 0
+    const away = checkerOf(async () => {
+      if (calls++ < 3) throw new AppError('upstream-unavailable', 'the checker is away')
+      return 'same'
+    })
+    const { row } = await judged(turned, away)
+    expect(row.state.name).toBe('approval')
+  })
+
+  it('compares the audits of the live route, each rejection a loss', async () => {
+    const { harness, worker, row } = await judged(turned, checkerOf())
+    const live = await harness.approve()
+    const lora = row.plan!.arms[0]!.model!.id
+    const audited = (number: number, response: string): ExchangeRecord => ({
+      ...record(number),
+      id: `audit-${number}`,
+      at: harness.now,
+      response,
+      route: {
+        templateVersion: live.templateVersion,
+        lora,
+        outcome: 'skipped',
+        reason: 'audit',
+        confidence: null,
+        promptTokensSaved: 0,
+        savedUsd: null,
+        auditPart: 1,
+      },
+    })
+    await harness.log([
+      audited(1_000, completion(statement(1_000, true))),
+      audited(1_001, completion(statement(1_001, true, 7))),
+    ])
+    const outcomeOf = async (id: string) => (await harness.store.pairs.ofRecord(id))?.outcome
+    await harness.runUntil(worker, async () => (await outcomeOf('audit-1001')) !== undefined)
+    expect(await outcomeOf('audit-1000')).toBe('agreed')
+    expect(await outcomeOf('audit-1001')).toBe('disagreed')
+  })
+})
