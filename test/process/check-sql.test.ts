@@ -32,7 +32,12 @@ Question: which courses have 3 credits?`
 const verdictOf = (logged: string, answer: string, request = REQUEST): string => {
   const literals = literalsOf(`${logged}\n${answer}`)
   const described = { tables: tablesOf(request), inserts: insertsOf(request), literals }
-  return compareResults(openDescribed(described), { logged, answer }).verdict
+  const databases = openDescribed(described)
+  try {
+    return compareResults(databases, { logged, answer }).verdict
+  } finally {
+    for (const database of databases) database.close()
+  }
 }
 
 const SAME: [string, string][] = [
@@ -91,7 +96,6 @@ const DIFFERENT: [string, string][] = [
     'SELECT name FROM course',
     'SELECT a.name FROM course a, course b, course c, course d, course e',
   ],
-  ['SELECT name FROM course', 'SELECT hex(zeroblob(100000000)) FROM course'],
 ]
 
 const NONE: [string, string][] = [
@@ -136,17 +140,18 @@ describe('a file', () => {
   })
 })
 
+const ask = (setting: string, logged: string, answer: string, limitMs = 60_000) =>
+  openChecker({ kind: 'sql', setting, limitMs }, { env: { PATH: process.env.PATH }, fetch }).ask({
+    query: 'which?',
+    messages: [
+      { role: 'system', content: REQUEST },
+      { role: 'user', content: 'which?' },
+    ],
+    logged,
+    answer,
+  })
+
 describe('the process', () => {
-  const ask = (setting: string, logged: string, answer: string, limitMs = 60_000) =>
-    openChecker({ kind: 'sql', setting, limitMs }, { env: { PATH: process.env.PATH }, fetch }).ask({
-      query: 'which?',
-      messages: [
-        { role: 'system', content: REQUEST },
-        { role: 'user', content: 'which?' },
-      ],
-      logged,
-      answer,
-    })
   const SELECT = 'SELECT name FROM course'
 
   it('compares on the schema of the request', async () => {
@@ -159,6 +164,12 @@ describe('the process', () => {
     expect(await ask(FILE, 'SELECT a FROM t', 'SELECT a FROM t WHERE a IN (1, 2)')).toBe('same')
     expect(await ask(FILE, 'SELECT a FROM t', 'DROP TABLE t')).toBe('different')
     expect(readFileSync(FILE)).toEqual(before)
+  })
+
+  it('has little memory', async () => {
+    expect(await ask('prompt', SELECT, 'SELECT hex(zeroblob(200000000)) FROM course')).toBe(
+      'different'
+    )
   })
 
   it('waits for a file that is not there, and makes none', async () => {

@@ -121,28 +121,29 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-describe('an endpoint', () => {
-  const ask = async (status: number, body: string, limitMs = 20_000) => {
-    const bodies: string[] = []
-    const server = createServer(async (request, response) => {
-      let text = ''
-      for await (const chunk of request) text += String(chunk)
-      bodies.push(`${request.method} ${text}`)
-      if (status === 0) return
-      response.writeHead(status, { location: 'http://127.0.0.1:1/' }).end(body)
-    }).listen(0, '127.0.0.1')
-    await new Promise((done) => server.once('listening', done))
-    const setting = `http://127.0.0.1:${(server.address() as AddressInfo).port}/check`
-    const checker = openChecker({ kind: 'url', setting, limitMs }, { env: {}, fetch })
-    try {
-      return await checker.ask(ANSWERS)
-    } finally {
-      expect(bodies).toEqual([`POST ${JSON.stringify(ANSWERS)}`])
-      server.closeAllConnections()
-      server.close()
-    }
+/** Asks an endpoint that answers each request so. @param status 0: it does not answer */
+const ask = async (status: number, body: string, limitMs = 20_000) => {
+  const bodies: string[] = []
+  const server = createServer(async (request, response) => {
+    let text = ''
+    for await (const chunk of request) text += String(chunk)
+    bodies.push(`${request.method} ${text}`)
+    if (status === 0) return
+    response.writeHead(status, { location: 'http://127.0.0.1:1/' }).end(body)
+  }).listen(0, '127.0.0.1')
+  await new Promise((done) => server.once('listening', done))
+  const setting = `http://127.0.0.1:${(server.address() as AddressInfo).port}/check`
+  const checker = openChecker({ kind: 'url', setting, limitMs }, { env: {}, fetch })
+  try {
+    return await checker.ask(ANSWERS)
+  } finally {
+    expect(bodies).toEqual([`POST ${JSON.stringify(ANSWERS)}`])
+    server.closeAllConnections()
+    server.close()
   }
+}
 
+describe('an endpoint', () => {
   it.each([
     [200, '{"verdict":"different"}', 'different'],
     [200, 'null', 'none'],

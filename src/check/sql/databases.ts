@@ -1,6 +1,6 @@
 /**
- * The databases that two statements are run on: a file of the operator, opened read-only, or tables that a request
- * describes, filled with its rows and with drawn ones. Drawn values are few and have those that the statements compare,
+ * The databases that two statements are run on: a file of the operator, opened read-only, or tables that a request or
+ * the file describes, filled with rows of the request and with drawn ones. Drawn values are few and have those that the statements compare,
  * so that joins and conditions meet rows on both of their sides.
  */
 import Database from 'libsql'
@@ -9,8 +9,16 @@ import type { Literal } from './statement.ts'
 
 /** Of SQLite; the process has a limit beside it. */
 const HEAP_BYTES = 128 * 2 ** 20
-/** Rows of each table, one number for each drawn database. */
-const DRAWN_ROWS = [1, 3, 8, 16, 24, 24]
+/** A drawn database: rows of each table, and the share of values that the statements compare. */
+interface Drawn {
+  rows: number
+  share: number
+}
+
+const DRAWN: readonly Drawn[] = [1, 3, 8, 16, 24, 32, 32].flatMap((rows) => [
+  { rows, share: 0.7 },
+  { rows, share: 0.95 },
+])
 
 interface Column {
   name: string
@@ -19,9 +27,15 @@ interface Column {
   pk: number
 }
 
+/** For all databases of this process. */
+export const limitHeap = (): void => {
+  const database = new Database(':memory:')
+  database.exec(`PRAGMA hard_heap_limit = ${HEAP_BYTES}`)
+  database.close()
+}
+
 /** A statement that writes fails from here on. */
 const protect = (database: Database.Database): Database.Database => {
-  database.exec(`PRAGMA hard_heap_limit = ${HEAP_BYTES}`)
   database.exec('PRAGMA query_only = 1')
   return database.defaultSafeIntegers(true)
 }
@@ -67,21 +81,31 @@ const near = (value: Literal, random: () => number): Literal => {
   return random() < 0.5 ? `${word}x` : random() < 0.5 ? `x${word}` : word.toLowerCase()
 }
 
+interface Draw extends Pick<Drawn, 'share'> {
+  random: () => number
+}
+
 const drawValue = (
   column: Column,
   literals: ReadonlyMap<string, readonly Literal[]>,
-  random: () => number
+  { random, share }: Draw
 ): Literal | null => {
   const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)]!
   if (random() < 0.08 && column.notnull === 0 && column.pk === 0) return null
-  const own = literals.get(column.name.toLowerCase()) ?? []
-  const known = own.length > 0 ? own : (literals.get('') ?? [])
-  const share = own.length > 0 ? 0.7 : 0.1
-  if (known.length === 0 || random() > share) return pick(baseOf(column))
+  // one name may be of a text here and of a key there
+  const fits = (value: Literal): boolean => !isNumber(column.type) || typeof value === 'number'
+  const own = (literals.get(column.name.toLowerCase()) ?? []).filter(fits)
+  const known = own.length > 0 ? own : (literals.get('') ?? []).filter(fits)
+  const isCompared = random() < (own.length > 0 ? share : 0.1)
+  if (known.length === 0 || !isCompared) return pick(baseOf(column))
   const value = pick(known)
   if (random() < 0.25) return near(value, random)
   return typeof value === 'string' ? value.replace(/%/g, '').replace(/_/g, 'z') : value
 }
+
+/** A number is stored as a real, `12.0` in a column of texts, unless it is a bigint. */
+const stored = (value: Literal | null): Literal | bigint | null =>
+  typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : value
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
@@ -91,18 +115,25 @@ const tableNames = (database: Database.Database): string[] =>
     .all()
     .map((row) => String((row as { name: unknown }).name))
 
+/** `CREATE TABLE` statements of a database. */
+export const tablesIn = (database: Database.Database): string[] =>
+  database
+    .prepare("SELECT sql FROM sqlite_master WHERE type IN ('table', 'view') AND sql IS NOT NULL")
+    .all()
+    .map((row) => String((row as { sql: unknown }).sql))
+
 const fill = (
   database: Database.Database,
   rows: number,
   literals: ReadonlyMap<string, readonly Literal[]>,
-  random: () => number
+  draw: Draw
 ): void => {
   for (const table of tableNames(database)) {
     const columns = database.prepare(`PRAGMA table_info(${quoted(table)})`).all() as Column[]
     const places = columns.map(() => '?').join()
     const insert = database.prepare(`INSERT OR IGNORE INTO ${quoted(table)} VALUES (${places})`)
     for (let row = 0; row < rows; row++) {
-      const values = columns.map((column) => drawValue(column, literals, random))
+      const values = columns.map((column) => stored(drawValue(column, literals, draw)))
       try {
         insert.run(...values)
       } catch {
@@ -129,9 +160,9 @@ export interface Described {
 export const openDescribed = ({ tables, inserts, literals }: Described): Database.Database[] => {
   const own = inserts.length === 0 ? [] : [openEmpty(tables)]
   for (const database of own) for (const insert of inserts) attempt(database, insert)
-  const drawn = DRAWN_ROWS.map((rows, seed) => {
+  const drawn = DRAWN.map(({ rows, share }, seed) => {
     const database = openEmpty(tables)
-    fill(database, rows, literals, seededRandom(seed + 1))
+    fill(database, rows, literals, { share, random: seededRandom(seed + 1) })
     return database
   })
   return [...own, ...drawn].map(protect)
