@@ -56,58 +56,58 @@ interface Taken extends Pair {
   execution: 'same' | 'different' | 'none'
 }
 
-const main = async (): Promise<void> => {
-  await loadSqlParser()
-  const pairs = readPairs(seededRandom(values.seed))
-  const schema = values.schema === undefined ? '' : readFileSync(values.schema, 'utf8')
+const take = (pairs: readonly Pair[], schema: string): Promise<Taken[]> => {
   const checker = openChecker(
     { kind: 'sql', setting: values.database, limitMs: 1000 * values.seconds },
     { env: process.env, fetch }
   )
-  const taken = await Promise.all(
-    pairs.map(async ({ logged, answer, ...pair }): Promise<Taken> => ({
-      ...pair,
-      logged,
-      answer,
-      equality: agree(TEXT, logged, answer),
-      structure: agree(STRUCTURE, logged, answer),
-      execution: await checker.ask({
-        query: '',
-        messages: [{ role: 'system', content: schema }],
-        logged,
-        answer,
-      }),
-    }))
+  const messages = [{ role: 'system', content: schema }]
+  return Promise.all(
+    pairs.map(async (pair) => {
+      const { logged, answer } = pair
+      return {
+        ...pair,
+        equality: agree(TEXT, logged, answer),
+        structure: agree(STRUCTURE, logged, answer),
+        execution: await checker.ask({ query: '', messages, logged, answer }),
+      }
+    })
   )
-  const share = (some: readonly Taken[], test: (one: Taken) => boolean): number =>
-    some.filter(test).length / Math.max(1, some.length)
-  const shares = (some: readonly Taken[]) => [
-    share(some, ({ equality }) => equality),
-    share(some, ({ structure }) => structure),
-    share(some, ({ execution }) => execution === 'same'),
-    share(some, ({ execution }) => execution === 'none'),
-  ]
-  const rows = [...groupBy(taken, ({ rewrite }) => rewrite)]
-  console.log(
-    table([
-      ['rewrite', 'keeps the meaning', 'pairs', 'equality', 'structure', 'execution', 'no verdict'],
-      ...rows.map(([rewrite, some]) => [
-        rewrite,
-        some[0]!.keeps ? 'yes' : 'no',
-        some.length,
-        ...shares(some).map(percent),
-      ]),
+}
+
+const share = (some: readonly Taken[], test: (one: Taken) => boolean): number =>
+  some.filter(test).length / Math.max(1, some.length)
+
+const sharesOf = (some: readonly Taken[]) => ({
+  equality: share(some, ({ equality }) => equality),
+  structure: share(some, ({ structure }) => structure),
+  execution: share(some, ({ execution }) => execution === 'same'),
+  no_verdict: share(some, ({ execution }) => execution === 'none'),
+})
+
+const tableOf = (taken: readonly Taken[]): string =>
+  table([
+    ['rewrite', 'keeps', 'pairs', 'equality', 'structure', 'execution', 'no verdict'],
+    ...[...groupBy(taken, ({ rewrite }) => rewrite)].map(([rewrite, some]) => [
+      rewrite,
+      some[0]!.keeps ? 'yes' : 'no',
+      some.length,
+      ...Object.values(sharesOf(some)).map(percent),
+    ]),
+  ])
+
+const main = async (): Promise<void> => {
+  await loadSqlParser()
+  const schema = values.schema === undefined ? '' : readFileSync(values.schema, 'utf8')
+  const taken = await take(readPairs(seededRandom(values.seed)), schema)
+  console.log(tableOf(taken))
+  const figures = [true, false].flatMap((keeps) =>
+    Object.entries(sharesOf(taken.filter((one) => one.keeps === keeps))).map(([name, value]) => [
+      `${keeps ? 'kept' : 'changed'}_${name}`,
+      { value, unit: 'share' },
     ])
   )
-  const figures: Figures = {}
-  for (const keeps of [true, false]) {
-    const some = taken.filter((one) => one.keeps === keeps)
-    const kind = keeps ? 'kept' : 'changed'
-    const names = ['equality', 'structure', 'execution', 'no_verdict']
-    for (const [at, value] of shares(some).entries())
-      figures[`${kind}_${names[at]}`] = { value, unit: 'share' }
-  }
-  tell(figures, values.out)
+  tell(Object.fromEntries(figures) as Figures, values.out)
 }
 
 await main()
