@@ -15,7 +15,7 @@ interface Drawn {
   share: number
 }
 
-const DRAWN: readonly Drawn[] = [1, 3, 8, 16, 24, 32, 32].flatMap((rows) => [
+const DRAWN: readonly Drawn[] = [1, 3, 4, 5, 6, 7, 8, 8, 10, 12, 16, 24, 32].flatMap((rows) => [
   { rows, share: 0.7 },
   { rows, share: 0.95 },
 ])
