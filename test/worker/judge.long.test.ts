@@ -22,6 +22,8 @@ import {
 import { useWorkerHarness, type WorkerHarness } from './harness.ts'
 
 const ROWS = 260
+/** Enough to be judged. */
+const FEW_ROWS = 80
 const CHEAP = 'small-writer'
 const JUDGE = 'claude-judge'
 const USAGE = usageOf(600, 60)
@@ -82,8 +84,6 @@ const upstream = ({ writes = anyWording, judges = rule }: Behaviour) => {
 
 const CONFIG: Partial<InternalizeOptions> = {
   arms: [`model:${CHEAP}`],
-  trainRows: ROWS,
-  holdoutRows: ROWS,
   modelProofUsd: 10,
 }
 
@@ -97,7 +97,8 @@ const SETTINGS: WorkerDeps['judge'] = {
 const depsOf = (
   harness: WorkerHarness,
   { askUpstream, replayUpstream }: Pick<WorkerDeps, 'askUpstream' | 'replayUpstream'>,
-  changes: Partial<WorkerDeps> = {}
+  changes: Partial<WorkerDeps> = {},
+  rows = ROWS
 ) =>
   harness.deps(
     {
@@ -109,14 +110,15 @@ const depsOf = (
       replayUpstream,
       ...changes,
     },
-    CONFIG
+    { ...CONFIG, trainRows: rows, holdoutRows: rows }
   )
 
-const judged = async (behaviour: Behaviour, changes: Partial<WorkerDeps> = {}) => {
+/** @param rows of each side; the faults of a class need 200 to be watched */
+const judged = async (behaviour: Behaviour, changes: Partial<WorkerDeps> = {}, rows = ROWS) => {
   const asks = upstream(behaviour)
   const harness = await open({ from: null, engine: { encoder: 'alone' } })
-  await harness.log(RECORDS)
-  const worker = await harness.worker(depsOf(harness, asks, changes))
+  await harness.log(RECORDS.slice(0, 2 * rows + 12))
+  const worker = await harness.worker(depsOf(harness, asks, changes, rows))
   const row = await harness.runTo(worker, 'approval', 'rejected', 'failed')
   return { harness, row }
 }
@@ -139,20 +141,22 @@ describe('a model that writes replies by the rule', () => {
     expect(await readJudgeUsd(harness.store, row.id)).toBeGreaterThan(0)
   })
 
-  it.each<[string, Behaviour['writes']]>([
-    [
-      'decides otherwise',
-      (refund, number) =>
+  it('is rejected where it decides otherwise in 8 of 100', async () => {
+    const { row } = await judged({
+      writes: (refund, number) =>
         anyWording(number % 12 === 5 ? { ...refund, isGranted: !refund.isGranted } : refund),
-    ],
-    [
-      'names another day',
-      (refund, number) => anyWording(number % 12 === 5 ? { ...refund, day: 29 } : refund),
-    ],
-  ])('is rejected where it %s in 8 of 100', async (_name, writes) => {
-    const { row } = await judged({ writes })
+    })
     expect(row.state.name).toBe('rejected')
     expect(row.verdict!.judge!.isAdmitted).toBe(true)
+  })
+
+  it('gives no answer with a day that the request does not have', async () => {
+    const { row } = await judged({
+      writes: (refund, number) => anyWording(number % 12 === 5 ? { ...refund, day: 29 } : refund),
+    })
+    const { deferred, agreementAnswered } = row.verdict!.arms[0]!
+    expect(deferred['invented-fact']).toBeGreaterThan(10)
+    expect(agreementAnswered).toBeGreaterThan(0.95)
   })
 })
 
@@ -179,12 +183,12 @@ describe('a judge', () => {
       'that changes in the middle',
       counted((call, messages) => ({
         ...rule(messages),
-        model: call < 900 ? 'claude-judge-1' : 'claude-judge-2',
+        model: call < 300 ? 'claude-judge-1' : 'claude-judge-2',
       })),
       /as another version/,
     ],
   ])('%s promotes nothing', async (_name, judges, reason) => {
-    const { row, harness } = await judged({ judges })
+    const { row, harness } = await judged({ judges }, {}, FEW_ROWS)
     expect(row.state.name).toBe('rejected')
     expect(reasonOf(row)).toMatch(reason)
     expect(await harness.store.routes.list()).toEqual([])
