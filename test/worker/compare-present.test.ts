@@ -48,7 +48,7 @@ const presentOf = async (
       template,
       rows: [],
       pay: payAlways,
-    judge: null,
+      judge: null,
     },
     verdict
   )

@@ -19,7 +19,10 @@ import {
   replyTo,
   type Refund,
 } from '../kit/records/written-replies.ts'
+import { goLive } from '../../src/lifecycle/promote.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
 import { useWorkerHarness, type WorkerHarness } from './harness.ts'
+import { Watched } from './watched-route.ts'
 
 const ROWS = 260
 /** Enough to be judged. */
@@ -235,5 +238,54 @@ describe('a judge', () => {
       { judge: { ...SETTINGS!, model: 'gpt-5-mini' }, priceOf: () => PRICES[1]! }
     )
     expect(reasonOf(row)).toMatch(/another maker than gpt-4o-mini.*JUDGE_SAME_FAMILY/)
+  })
+})
+
+describe('a live route of written answers', () => {
+  const live = async (behaviour: Behaviour) => {
+    const { harness, row } = await judged({})
+    const context = { by: 'admin', now: harness.now, rollout: AT_ONCE }
+    const alive = await goLive(harness.store, row, context)
+    const deps = depsOf(harness, upstream(behaviour), { engine: null })
+    const worker = await harness.worker({ ...deps, config: { ...deps.config, auto: false } })
+    return new Watched(harness, worker, alive, replyRecord)
+  }
+
+  const outcomes = async (watched: Watched, count: number) => {
+    await watched.audit(count)
+    await watched.judged(count)
+    const pairs = await watched.pairs()
+    return pairs.map(({ outcome, reason }) => reason ?? outcome)
+  }
+
+  it('is audited by its judge, with a second answer of the upstream each, and their cost counts', async () => {
+    const watched = await live({})
+    expect(new Set(await outcomes(watched, 12))).toEqual(new Set(['agreed']))
+    const { usd } = await watched.harness.store.pairs.spent(0, watched.harness.now + 1)
+    // the upstream's first answer and the second, which have a price, and more than that
+    expect(usd).toBeGreaterThan(12 * 2 * 0.5)
+  })
+
+  it('is rolled back when it decides otherwise', async () => {
+    const watched = await live({
+      writes: (refund) => anyWording({ ...refund, isGranted: !refund.isGranted }),
+    })
+    await watched.audit(40)
+    await watched.harness.runUntil(
+      watched.worker,
+      async () => (await watched.state()).name !== 'live'
+    )
+    expect(await watched.state()).toMatchObject({ name: 'retired' })
+    expect(await watched.routes()).toEqual([])
+  })
+
+  it('has no evidence by a judge of another version, which is said', async () => {
+    const watched = await live({
+      judges: (messages) => ({ ...rule(messages), model: 'claude-judge-2' }),
+    })
+    const said = new Set(await outcomes(watched, 12))
+    // equal answers need no judge
+    said.delete('agreed')
+    expect(said).toEqual(new Set(['judge-changed']))
   })
 })
