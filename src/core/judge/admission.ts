@@ -1,0 +1,180 @@
+/**
+ * Whether a judge may vouch for a route: by planted faults, of which it must find 95 % at 95 % confidence in each class,
+ * and by pairs of two upstream answers, of which it must not reject more than 10 %. Knows nothing of prompts or models.
+ */
+import { percent } from '../gate/figures.ts'
+import { levelOfTry } from '../gate/gate.ts'
+import { binomialLowerTail, proportionLowerBound } from '../gate/statistics.ts'
+import { FAULTS, type Fault } from './planted-faults.ts'
+import type { JudgeVerdict } from './verdict.ts'
+
+/** Which judge it is. With another value in one member it is another judge. */
+export interface JudgeIdentity {
+  /** name that is asked for */
+  model: string
+  /** what its answers call themselves: model and system fingerprint */
+  version: string
+  /** name of the rubric, and its digest (`rubricDigest`) */
+  rubric: string
+  rubricDigest: string
+}
+
+/** Share of the planted faults that a judge must find, and of sound answers that it may reject. */
+export const LEAST_CAUGHT = 0.95
+export const MOST_FALSE_ALARMS = 0.1
+
+/** A class of faults, as the judge has answered. */
+export interface FaultCounts {
+  fault: Fault
+  planted: number
+  caught: number
+}
+
+export interface FaultFigures extends FaultCounts {
+  /** one-sided lower bound of the share that is caught (Clopper and Pearson 1934) */
+  bound: number
+  isWatched: boolean
+}
+
+export interface Admission {
+  judge: JudgeIdentity
+  isAdmitted: boolean
+  /** why it is admitted or not, in words */
+  reason: string
+  /** of each statement by itself */
+  level: number
+  /** every class, in the order of `FAULTS` */
+  faults: FaultFigures[]
+  falseAlarms: { pairs: number; alarms: number; upperBound: number }
+  /**
+   * Upper bound of the chance that at least one class is named as watched although fewer than 95 % of its faults are
+   * caught: the sum over the classes that could have passed. The classes are independent statements, each at its level.
+   */
+  familyError: number
+}
+
+/** A flip is a rejection, as in the gate. Without a verdict a fault is not caught. */
+export const isCaught = (verdict: JudgeVerdict): boolean =>
+  verdict === 'different' || verdict === 'flipped'
+
+/** Without a verdict a sound answer counts as rejected: a judge that says nothing is of no use. */
+export const isFalseAlarm = (verdict: JudgeVerdict): boolean => verdict !== 'same'
+
+/** Most faults of so many that may be missed; −1 where even none missed shows too little. */
+export const allowedMisses = (planted: number, level: number): number => {
+  let misses = -1
+  while (misses + 1 < planted && binomialLowerTail(misses + 1, planted, 1 - LEAST_CAUGHT) <= level)
+    misses++
+  return misses
+}
+
+/** Chance that a class at just under 95 % is named as watched. */
+const classError = (planted: number, level: number): number => {
+  const misses = allowedMisses(planted, level)
+  return misses < 0 ? 0 : binomialLowerTail(misses, planted, 1 - LEAST_CAUGHT)
+}
+
+const figuresOf = ({ fault, planted, caught }: FaultCounts, level: number): FaultFigures => ({
+  fault,
+  planted,
+  caught,
+  bound: planted === 0 ? 0 : proportionLowerBound(caught, planted, level),
+  isWatched: planted > 0 && planted - caught <= allowedMisses(planted, level),
+})
+
+/** Why a class is not watched; null where it is. */
+export const whyNotWatched = (
+  { planted, caught, isWatched }: FaultFigures,
+  level: number
+): string | null => {
+  if (isWatched) return null
+  return allowedMisses(planted, level) < 0
+    ? `only ${planted} answers have anything that it could change`
+    : `${caught} of ${planted} caught`
+}
+
+const namesOf = (faults: readonly FaultFigures[]): string =>
+  faults.map(({ fault }) => fault).join(', ')
+
+const reasonOf = (
+  watched: readonly FaultFigures[],
+  { pairs, alarms, upperBound }: Admission['falseAlarms']
+): { isAdmitted: boolean; reason: string } => {
+  const alarmed = `it rejects ${alarms} of ${pairs} second answers of the upstream`
+  if (upperBound > MOST_FALSE_ALARMS)
+    return {
+      isAdmitted: false,
+      reason:
+        `${alarmed}, which may be ${percent(upperBound)} of all; ` +
+        `${percent(MOST_FALSE_ALARMS)} are allowed`,
+    }
+  if (watched.length === 0)
+    return {
+      isAdmitted: false,
+      reason: `it is not shown to catch ${percent(LEAST_CAUGHT)} of any class of planted faults`,
+    }
+  return {
+    isAdmitted: true,
+    reason: `${alarmed}, and catches ${percent(LEAST_CAUGHT)} of: ${namesOf(watched)}`,
+  }
+}
+
+export interface AdmissionInput {
+  judge: JudgeIdentity
+  faults: readonly FaultCounts[]
+  /** both answers are the upstream's, to requests of which at most one is of a conversation */
+  fair: { pairs: number; alarms: number }
+  /** of this judge on this template. They share the level, so that no judge is tried until it passes */
+  earlierTries: number
+}
+
+/**
+ * Each class is tested by itself, exactly, and so are false alarms, by their upper bound. With 200 faults four may be
+ * missed, and with 200 pairs twelve rejected. Over all tries a class of which fewer than 95 % are caught is watched with
+ * a chance of 5 % at most; `familyError` is about all classes together.
+ */
+export const admit = ({ judge, faults, fair, earlierTries }: AdmissionInput): Admission => {
+  const level = levelOfTry(earlierTries)
+  const figures = FAULTS.map((fault) =>
+    figuresOf(
+      faults.find((counts) => counts.fault === fault) ?? { fault, planted: 0, caught: 0 },
+      level
+    )
+  )
+  const { pairs, alarms } = fair
+  const upperBound = pairs === 0 ? 1 : 1 - proportionLowerBound(pairs - alarms, pairs, level)
+  const falseAlarms = { pairs, alarms, upperBound }
+  return {
+    judge,
+    ...reasonOf(
+      figures.filter(({ isWatched }) => isWatched),
+      falseAlarms
+    ),
+    level,
+    faults: figures,
+    falseAlarms,
+    familyError: Math.min(
+      1,
+      figures.reduce((sum, { planted }) => sum + classError(planted, level), 0)
+    ),
+  }
+}
+
+const MEMBERS = {
+  model: 'model',
+  version: 'version',
+  rubric: 'rubric',
+  rubricDigest: 'text of the rubric',
+} satisfies Record<keyof JudgeIdentity, string>
+
+/** Why an admission does not hold for the judge that answers now; null: it holds. */
+export const admissionObjection = (admission: Admission, now: JudgeIdentity): string | null => {
+  if (!admission.isAdmitted) return `the judge is not admitted: ${admission.reason}`
+  const names = Object.keys(MEMBERS) as (keyof JudgeIdentity)[]
+  const changed = names.filter((name) => admission.judge[name] !== now[name])
+  if (changed.length === 0) return null
+  const changes = changed.map(
+    (name) => `${MEMBERS[name]} was ${admission.judge[name]} and is ${now[name]}`
+  )
+  return `the judge has changed, and must be admitted anew: ${changes.join('; ')}`
+}

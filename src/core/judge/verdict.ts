@@ -1,0 +1,82 @@
+/**
+ * What a judge's replies say of a held-out request: whether the adapted answer is rejected against the upstream's first
+ * answer, and whether the upstream's second answer is. Both are what the gate compares. Knows nothing of prompts,
+ * models or thresholds.
+ */
+import type { FreshAnswers, HeldOutRow } from '../gate/figures.ts'
+import type { PairOutcome } from '../rollout/pair.ts'
+import type { Said } from './judge-prompt.ts'
+
+/**
+ * Of one comparison, asked in both orders. `flipped`: the replies contradict each other, so the judge follows the
+ * order. `none`: a reply is missing or cannot be read.
+ */
+export type JudgeVerdict = 'same' | 'different' | 'flipped' | 'none'
+
+/** The result does not depend on which of the two answers was shown first. */
+export const verdictOf = (one: Said, other: Said): JudgeVerdict => {
+  if (one === 'none' || other === 'none') return 'none'
+  return one === other ? one : 'flipped'
+}
+
+/** One answer against the upstream's first one. */
+export interface JudgedAnswer {
+  verdict: JudgeVerdict
+  /** it has a fact that neither the request nor the upstream's first answer has, whatever the judge says */
+  isFactWrong: boolean
+}
+
+const isRejected = ({ verdict, isFactWrong }: JudgedAnswer): boolean =>
+  isFactWrong || verdict === 'different' || verdict === 'flipped'
+
+/** A held-out or audited request. */
+export interface JudgedRequest {
+  /** the adapted answer */
+  adapted: JudgedAnswer
+  /** the upstream's second answer */
+  second: JudgedAnswer
+}
+
+export interface Rejections {
+  rejected: boolean
+  upstreamRejected: boolean
+}
+
+/**
+ * Where the judge gave no verdict, the adapted answer is rejected and the upstream's second one is not. The loss is the
+ * difference of both rates, so each missing verdict can only raise it: a judge that is away, refuses or prints
+ * garbage promotes nothing.
+ */
+export const rejectionsOf = ({ adapted, second }: JudgedRequest): Rejections => ({
+  rejected: isRejected(adapted) || adapted.verdict === 'none',
+  upstreamRejected: isRejected(second),
+})
+
+/**
+ * The same as a row of the gate, which must know that it is judged. Both upstream answers must be of the same day: were
+ * the logged one the first, a change of the upstream would count as its noise. What is said of the logged answer stays
+ * as it is, by equality.
+ */
+export const judgedRow = (
+  row: HeldOutRow & { fresh: FreshAnswers },
+  request: JudgedRequest
+): HeldOutRow => {
+  const { rejected, upstreamRejected } = rejectionsOf(request)
+  return {
+    ...row,
+    agreesToday: !rejected,
+    fresh: { ...row.fresh, repeats: !upstreamRejected },
+  }
+}
+
+/**
+ * The same as the outcome of an audit, with the client's answer as the upstream's first one. Here the second answer is
+ * needed for every audit: with equality an answer that agrees with both upstream answers makes them agree, so they need
+ * not be compared; a judge may accept it beside both and reject the two beside each other
+ * (docs/decisions/2026-12-01-a-judge-is-a-witness.md).
+ */
+export const judgedOutcome = (request: JudgedRequest): PairOutcome => {
+  const { rejected, upstreamRejected } = rejectionsOf(request)
+  if (rejected) return upstreamRejected ? 'upstream-differs' : 'disagreed'
+  return upstreamRejected ? 'second-agrees' : 'agreed'
+}
