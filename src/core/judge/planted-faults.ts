@@ -68,40 +68,35 @@ const NAMED_DAY = new RegExp(
 
 const datesOf = (text: string): Span[] => spansOf(text, DIGITAL_DATE)
 
+/** Characters between a day and its month: `3. de ` */
+const MOST_BETWEEN = 5
+
 /** Days and months by name; a month only beside a number: `May` and `Mai` are also other words. */
 const namedDaysOf = (text: string): Span[] =>
   spansOf(text, NAMED_DAY).filter(({ at, text: word }) => {
     const isWeekday = ALL_WORDS.some(({ weekdays }) => weekdays.includes(word))
-    const [before, after] = [text.slice(Math.max(0, at - 8), at), text.slice(at + word.length)]
+    const end = at + word.length
+    const [before, after] = [text.slice(Math.max(0, at - 8), at), text.slice(end, end + 3)]
     return isWeekday || /\d\S{0,2}(?: \p{Ll}{1,3})? $/u.test(before) || /^,? \d/.test(after)
   })
 
 /** Numbers that are no part of a date, of a word, or of the numbering of a list. */
 const numbersOf = (text: string): Span[] => {
   const dates = datesOf(text)
-  const numbers = spansOf(text, /(?<![\p{L}\d.,_/-])\d+(?:[.,]\d+)*(?![\p{L}\d_/-])/gu)
-  return numbers.filter(
-    (number) =>
-      !isWithin(number, dates) &&
-      !(
-        /(?:^|\n)\s*$/.test(text.slice(0, number.at)) &&
-        /^[.)]/.test(text.slice(number.at + number.text.length))
-      )
-  )
-}
-
-/** Capitalized words within a sentence that are no days or months. */
-const namesOf = (text: string): Span[] => {
   const days = namedDaysOf(text)
-  return spansOf(text, /(?<=[\p{Ll}\d,;:)] )\p{Lu}\p{Ll}{2,}(?!\p{L})/gu).filter(
-    (name) => !isWithin(name, days) && !/^(?:Sie|Ihr|Ihre|Ihnen|Ihren|Ihrem|Ihrer)$/.test(name.text)
-  )
+  const numbers = spansOf(text, /(?<![\p{L}\d.,_/-])\d+(?:[.,]\d+)*(?![\p{L}\d_/-])/gu)
+  return numbers.filter((number) => {
+    const end = number.at + number.text.length
+    const isOfDay = days.some(
+      (day) =>
+        (day.at > number.at && day.at - end <= MOST_BETWEEN) ||
+        (day.at < number.at && number.at - day.at - day.text.length <= MOST_BETWEEN)
+    )
+    const line = text.slice(text.lastIndexOf('\n', number.at - 1) + 1, number.at)
+    const isNumbering = line.trim() === '' && /[.)]/.test(text.charAt(end))
+    return !isOfDay && !isNumbering && !isWithin(number, dates)
+  })
 }
-
-const factsOf = (text: string): Span[] =>
-  [datesOf, numbersOf, namesOf, namedDaysOf]
-    .flatMap((find) => find(text))
-    .sort((a, b) => a.at - b.at)
 
 /** Language with the most frequent words in the text. @returns null where hardly any is there */
 const languageOf = (text: string): string | null => {
@@ -117,6 +112,33 @@ const languageOf = (text: string): string | null => {
 }
 
 const wordsOf = (text: string): FaultWords | null => FAULT_WORDS[languageOf(text) ?? ''] ?? null
+
+const CAPITALIZED = /(?<=[\p{Ll}\d,;:)] )\p{Lu}\p{Ll}{2,}(?!\p{L})/gu
+/** German writes every noun with a capital */
+const GERMAN_NAME = /(?<=(?:Herrn?|Frau|Familie|Firma|Dr\.|Prof\.) )\p{Lu}\p{Ll}{2,}(?!\p{L})/gu
+
+const TITLES = new Set([
+  'Monsieur',
+  'Madame',
+  'Mister',
+  'Señor',
+  'Señora',
+  'Signor',
+  'Signora',
+  'Mrs',
+])
+
+/** Capitalized words within a sentence that are no days or months. */
+const namesOf = (text: string): Span[] => {
+  const days = namedDaysOf(text)
+  const pattern = languageOf(text) === 'de' ? GERMAN_NAME : CAPITALIZED
+  return spansOf(text, pattern).filter((name) => !TITLES.has(name.text) && !isWithin(name, days))
+}
+
+const factsOf = (text: string): Span[] =>
+  [datesOf, numbersOf, namesOf, namedDaysOf]
+    .flatMap((find) => find(text))
+    .sort((a, b) => a.at - b.at)
 
 /** Another digit at one place; the first one stays above 0. */
 const otherNumber = (number: string, random: Random): string => {
@@ -147,9 +169,10 @@ const plantName = (text: string, random: Random, other: string): string | null =
 const plantDate = (text: string, random: Random): string | null => {
   const date = pick([...datesOf(text), ...namedDaysOf(text)], random)
   if (date === null) return null
-  const list = ALL_WORDS.flatMap(({ months, weekdays }) => [months, weekdays]).find((names) =>
-    names.includes(date.text)
-  )
+  const own = wordsOf(text)
+  const list = [...(own === null ? [] : [own]), ...ALL_WORDS]
+    .flatMap(({ months, weekdays }) => [months, weekdays])
+    .find((names) => names.includes(date.text))
   if (list !== undefined)
     return replaced(
       text,
@@ -186,7 +209,7 @@ const plantNegation = (text: string, random: Random): string | null => {
 }
 
 const sentencesOf = (text: string): Span[] =>
-  spansOf(text, /[^\s][^\n]*?(?:[.!?](?=\s|$)|(?=\n|$))/g)
+  spansOf(text, /[^\s][^\n]*?(?:(?<!\d)[.!?](?=\s|$)|(?=\n|$))/g)
 
 const isOnce = (text: string, { at, text: fact }: Span): boolean =>
   text.indexOf(fact) === at && text.lastIndexOf(fact) === at
