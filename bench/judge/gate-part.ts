@@ -4,8 +4,12 @@
  * computed, and only the computed bound is free of chance. And how often a good candidate passes, by rows and requests
  * to the judge.
  */
-import { decide } from '../../src/core/gate/gate.ts'
-import type { FreshAnswers, HeldOutRow } from '../../src/core/gate/figures.ts'
+import { decide, levelOfTry } from '../../src/core/gate/gate.ts'
+import {
+  LEAST_UPSTREAM_AGREEMENT,
+  type FreshAnswers,
+  type HeldOutRow,
+} from '../../src/core/gate/figures.ts'
 import { REQUESTS_PER_COMPARISON } from '../../src/core/judge/judge-prompt.ts'
 import { judgedRow } from '../../src/core/judge/verdict.ts'
 import { withBar, type Figures } from '../../test/kit/report.ts'
@@ -150,14 +154,23 @@ const discordanceOf = (judge: SimulatedJudge, different: number, isShared: boole
   return NOISE * ofOne(rates(true)) + (1 - NOISE) * ofOne(rates(false))
 }
 
-/** Upper bound of the chance that a candidate at the border is promoted; null where the judge changes. */
+/** Tries on the same rows that are counted; all later ones together have a level of 0.008 %. */
+const TRIES = 4
+
+/**
+ * Upper bound of the chance that a candidate at the border is promoted in any try, each at its level; null where the judge changes, or rejects so many
+ * second answers that the gate takes no threshold, of which the bound knows nothing.
+ */
 const computedBound = ({ judges, different, isShared, size }: World): number | null => {
   const [judge, later] = judges
-  if (judge !== later) return null
+  const upstream = rejectionRate(judge, { different: NOISE, longer: LONGER.second })
+  if (judge !== later || upstream > 1 - LEAST_UPSTREAM_AGREEMENT) return null
   const discordance = discordanceOf(judge, different[0], isShared)
   const minAnswered = Math.ceil(MIN_COVERAGE * size)
   const truth = { discordance, difference: -MARGIN }
-  return chanceToPromotePaired(size, truth, { margin: MARGIN, alpha: ALPHA, minAnswered })
+  return Array.from({ length: TRIES }, (_, earlier) =>
+    chanceToPromotePaired(size, truth, { margin: MARGIN, alpha: levelOfTry(earlier), minAnswered })
+  ).reduce((sum, chance) => sum + chance, 0)
 }
 
 const bordersOf = (judges: Judges): World[] => {
