@@ -13,6 +13,7 @@ import {
   routedBy,
   type ComparedRow,
 } from '../gate/replacement.ts'
+import { admissionObjection, type Admission } from '../judge/admission.ts'
 import type { ArmName } from '../learn/schedule.ts'
 import type { ConfidenceStatistic } from '../route/route.ts'
 
@@ -47,6 +48,8 @@ export interface DecisionFacts {
   responseType: ResponseType
   /** under which answers were compared, in the words of the operator; absent: all fields count as they are */
   fields?: readonly FieldRule[]
+  /** which compared the fresh answers, as it was admitted; absent: they were compared by equality */
+  judge?: Admission
   margin: number
   alpha: number
   minCoverage: number
@@ -101,10 +104,11 @@ const againstPresent = (verdict: Verdict, facts: DecisionFacts, present: Present
 /** The verdict that follows from the facts; the same facts always give the same one. */
 export const decideOn = (facts: DecisionFacts): Verdict => {
   const { records, arms, present } = facts
-  const { responseType, margin, alpha, minCoverage, burstMs, favouredArm } = facts
+  const { responseType, judge, margin, alpha, minCoverage, burstMs, favouredArm } = facts
   const verdict = decide({
     // by name: a forged file must not set a rule that is fixed
     responseType,
+    isJudged: judge !== undefined,
     margin,
     alpha,
     minCoverage,
@@ -116,6 +120,8 @@ export const decideOn = (facts: DecisionFacts): Verdict => {
       rows: heldOutRows(records, answers),
     })),
   })
+  const objection = judge === undefined ? null : admissionObjection(judge, judge.judge)
+  if (objection !== null) return { ...verdict, verdict: 'reject', reason: objection }
   return present === null || verdict.verdict === 'reject'
     ? verdict
     : againstPresent(verdict, facts, present)

@@ -1,6 +1,7 @@
 /** The members of a proof file that are computed with, each with the range that it may have. */
 import { FIELD_KINDS, MAX_FIELD_RULES } from '../answer/field-rules.ts'
 import { RESPONSE_TYPES } from '../answer/response-type.ts'
+import { FAULTS, FAULTS_OF_A_CLASS } from '../judge/planted-faults.ts'
 import { ARM_NAMES, isModelArm } from '../learn/schedule.ts'
 import { PAIR_OUTCOMES, RATINGS } from '../rollout/pair.ts'
 import { MAX_LISTED_DRAFTS } from './border-part.ts'
@@ -80,12 +81,32 @@ const FIELD_RULE = members({
   at: TIME,
 })
 
+const ADMISSION = members({
+  judge: members({ model: TEXT, version: TEXT, rubric: TEXT, rubricDigest: TEXT }),
+  isAdmitted: FLAG,
+  reason: TEXT,
+  level: within(Number.MIN_VALUE, 1),
+  faults: list(
+    members({
+      fault: among(FAULTS),
+      planted: within(0, FAULTS_OF_A_CLASS),
+      caught: within(0, FAULTS_OF_A_CLASS),
+      bound: SHARE,
+      isWatched: FLAG,
+    }),
+    { most: FAULTS.length }
+  ),
+  falseAlarms: members({ pairs: COUNT, alarms: COUNT, upperBound: SHARE }),
+  familyError: SHARE,
+})
+
 const ARM: Shape = (value, path) =>
   typeof value === 'string' && isModelArm(value) ? null : among(ARM_NAMES)(value, path)
 
 const DECISION = members({
   responseType: among(RESPONSE_TYPES),
   fields: optional(list(FIELD_RULE, { most: MAX_FIELD_RULES })),
+  judge: optional(ADMISSION),
   margin: SHARE,
   alpha: within(Number.MIN_VALUE, 1),
   minCoverage: SHARE,

@@ -19,6 +19,8 @@ export interface PromiseConstants {
   stepCapital: number
   /** whether the operator may have said of fields that they are not, or not exactly, compared */
   acceptsFieldRules: boolean
+  /** whether a judge may have compared the answers */
+  acceptsJudge: boolean
 }
 
 /** Those of the documents, and the defaults of the settings. */
@@ -28,13 +30,14 @@ export const PROMISE: PromiseConstants = {
   rollbackCapital: 300,
   stepCapital: 20,
   acceptsFieldRules: false,
+  acceptsJudge: false,
 }
 
 /** All of them: who accepts rules has to see each. */
 const rulesText = (rules: readonly FieldRule[]): string => ruleNames(rules).join(', ')
 
 const ofDecision = (
-  { alpha, margin, burstMs, fields = [] }: ProofFile['decision'],
+  { alpha, margin, burstMs, fields = [], judge }: ProofFile['decision'],
   expected: PromiseConstants
 ): string[] => [
   ...(tryOfLevel(alpha) === null
@@ -51,6 +54,9 @@ const ofDecision = (
   ...(fields.length > 0 && !expected.acceptsFieldRules
     ? [`it has rules for fields, which leave less to agree: ${rulesText(fields)}`]
     : []),
+  ...(judge !== undefined && !expected.acceptsJudge
+    ? [`it is about what judge ${judge.judge.model} accepts, not about equal answers`]
+    : []),
 ]
 
 const ofRollout = (
@@ -66,11 +72,12 @@ const ofRollout = (
 ]
 
 const said = ({ decision, rollout }: ProofFile): string => {
-  const { alpha, margin, burstMs, fields = [] } = decision
+  const { alpha, margin, burstMs, fields = [], judge } = decision
+  const witness = judge === undefined ? '' : `, judge ${judge.judge.model}`
   const rules = fields.length === 0 ? '' : `, rules for fields: ${rulesText(fields)}`
   const tests =
     `try ${tryOfLevel(alpha)} at ${percent(alpha)} of the ${percent(ALPHA)} of all tries, a margin of ` +
-    `${percent(margin)}, bursts of ${burstMs / 60_000} minutes${rules}`
+    `${percent(margin)}, bursts of ${burstMs / 60_000} minutes${rules}${witness}`
   if (rollout === null) return tests
   const { rollbackCapital, stepCapital } = rollout.report
   return `${tests}; a rollback at a capital of ${rollbackCapital}, stages at ${stepCapital}`
