@@ -55,7 +55,7 @@ const catching = (
 /** The judge with a specificity at which it rejects a share of sound answers, silence included. */
 const alarming = (judge: SimulatedJudge, share: number): SimulatedJudge => {
   const readable = (share - judge.silence) / (1 - judge.silence)
-  const ofAll = { ...judge, sensitivity: 1 }
+  const ofAll = { ...judge, sensitivity: 1, specificity: 1 }
   return { ...judge, specificity: 1 - (shareWithRate(ofAll, readable, 0) ?? 0) }
 }
 
