@@ -1,8 +1,7 @@
 /**
  * Does a judged route keep its promise? Candidates that lose exactly the margin by the judge's own rejections, at every
- * confidence, are judged by the product's gate. For a judge that stays as it is the chance that one passes is also
- * computed, and only the computed bound is free of chance. And how often a good candidate passes, by rows and requests
- * to the judge.
+ * confidence, are judged by the product's gate; a bound of the chance that one passes is computed beside the draws. And
+ * how often a good candidate passes, by rows and requests to the judge.
  */
 import { decide, levelOfTry } from '../../src/core/gate/gate.ts'
 import {
@@ -34,7 +33,7 @@ const SIZES = [300, 600, 1200]
 /** Second answer, adapted answer. */
 const COMPARISONS = 2
 
-/** The second half of the rows is judged by the other one: a version that changes unseen. */
+/** Each row is judged by either, at random: a version that changes unseen. */
 type Judges = [SimulatedJudge, SimulatedJudge]
 
 const steady = (judge: SimulatedJudge): Judges => [judge, judge]
@@ -56,13 +55,13 @@ interface World {
   judges: Judges
   /** an odd first answer of the upstream makes both others different; else their faults are independent */
   isShared: boolean
-  /** share of adapted answers that differ, by half of the rows */
+  /** share of adapted answers that differ in the rows of each */
   different: [number, number]
   size: number
   isBroken: boolean
 }
 
-/** Loss by rejections is the margin in each half. @returns null where no share of different answers has it */
+/** Loss by rejections is the margin with each judge. @returns null where no share of different answers has it */
 const borderOf = (judges: Judges): [number, number] | null => {
   const shares = judges.flatMap((judge) => {
     const upstream = rejectionRate(judge, { different: NOISE, longer: LONGER.second })
@@ -79,11 +78,11 @@ const borderOf = (judges: Judges): [number, number] | null => {
 const ownShare = (different: number): number => 1 - (1 - different) / (1 - NOISE)
 
 const drawRow = (
-  { judges, isShared, different, size }: World,
+  { judges, isShared, different }: World,
   i: number,
   random: () => number
 ): HeldOutRow => {
-  const half = i < size / 2 ? 0 : 1
+  const half = random() < 0.5 ? 0 : 1
   const isOdd = random() < NOISE
   const own = isShared ? ownShare(different[half]) : different[half]
   const truth = (isDifferent: boolean, longer: number) => ({
@@ -137,7 +136,7 @@ const simulate = (world: World, { draws, maxDraws, random }: Run): Measured =>
 
 const share = (value: number, { draws }: Measured) => ({ value, unit: `share of ${draws} draws` })
 
-/** Of one half: how often only one of both answers is rejected. */
+/** How often a judge rejects only one of both answers. */
 const discordanceOf = (judge: SimulatedJudge, different: number, isShared: boolean): number => {
   const own = isShared ? ownShare(different) : different
   const rates = (isOdd: boolean) => {
@@ -158,14 +157,17 @@ const discordanceOf = (judge: SimulatedJudge, different: number, isShared: boole
 const TRIES = 4
 
 /**
- * Upper bound of the chance that a candidate at the border is promoted in any try, each at its level; null where the judge changes, or rejects so many
- * second answers that the gate takes no threshold, of which the bound knows nothing.
+ * Upper bound of the chance that a candidate at the border is promoted in any try, each at its level; null where the
+ * judge rejects so many second answers that the gate takes no threshold, of which the bound knows nothing.
  */
 const computedBound = ({ judges, different, isShared, size }: World): number | null => {
-  const [judge, later] = judges
-  const upstream = rejectionRate(judge, { different: NOISE, longer: LONGER.second })
-  if (judge !== later || upstream > 1 - LEAST_UPSTREAM_AGREEMENT) return null
-  const discordance = discordanceOf(judge, different[0], isShared)
+  const mean = (valueOf: (judge: SimulatedJudge, place: 0 | 1) => number): number =>
+    (valueOf(judges[0], 0) + valueOf(judges[1], 1)) / 2
+  const upstream = mean((judge) =>
+    rejectionRate(judge, { different: NOISE, longer: LONGER.second })
+  )
+  if (upstream > 1 - LEAST_UPSTREAM_AGREEMENT) return null
+  const discordance = mean((judge, place) => discordanceOf(judge, different[place], isShared))
   const minAnswered = Math.ceil(MIN_COVERAGE * size)
   const truth = { discordance, difference: -MARGIN }
   return Array.from({ length: TRIES }, (_, earlier) =>
@@ -183,7 +185,7 @@ const bordersOf = (judges: Judges): World[] => {
     )
 }
 
-/** Candidates at the border, by judge and rows: the drawn share, and where the judge stays as it is the bound. */
+/** Candidates at the border, by judge and rows: the drawn share, and the computed bound where there is one. */
 const measureBorder = (run: Run): Figures => {
   const figures: Figures = {}
   print(`\ncandidates that lose exactly ${100 * MARGIN} points by the judge\n${HEAD}  computed (%)`)
