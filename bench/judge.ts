@@ -14,7 +14,7 @@ import { measurePeople } from './judge/people-part.ts'
 
 const args = readOptions({
   parts: optional,
-  // of each setting; of the gate ten times as many where nothing is computed and the limit is above the bar
+  // of each setting; of the gate ten times as many where the limit is above the bar and nothing is computed
   draws: 400,
   maxDraws: 4000,
   seed: 20261201,
@@ -23,7 +23,7 @@ const args = readOptions({
 const allParts = (run: Run): Record<string, () => Figures> => ({
   gate: () => measureGate(run),
   admission: () => measureAdmission(run),
-  people: () => measurePeople(run),
+  people: measurePeople,
 })
 
 const { draws, maxDraws } = args

@@ -1,17 +1,12 @@
 /**
- * Does the promise about people hold, whatever the judge misses, and how often does a good route get it? Samples with a
- * known share of bad answers, of which the judge flags a known part.
+ * Does the promise about people hold, whatever the judge misses, and how often does a good route get it? Computed for
+ * samples with a known share of bad answers, of which the judge flags a known part.
  */
 import { levelOfTry } from '../../src/core/gate/gate.ts'
-import {
-  chooseForRating,
-  peoplePValue,
-  RATINGS_NEEDED,
-  type RatedCounts,
-} from '../../src/core/judge/people.ts'
+import { binomialLowerTail } from '../../src/core/gate/statistics.ts'
+import { peoplePValue, RATINGS_NEEDED } from '../../src/core/judge/people.ts'
 import { withBar, type Figures } from '../../test/kit/report.ts'
-import { percent, print, type Run } from '../gate/lines.ts'
-import { upperLimit } from '../gate/measure.ts'
+import { percent, print } from '../gate/lines.ts'
 import { ALPHA } from '../gate/rules.ts'
 
 const MARGIN = 0.05
@@ -26,100 +21,82 @@ const PLANS = [
   { sampled: 940, rate: 0.25 },
 ]
 const SENSITIVITIES = [0, 0.6, 0.9, 0.99]
-/** Draws for each of the gate's: a sample costs little. */
-const TIMES = 10
-
 type Plan = (typeof PLANS)[number]
 
-interface Sampled extends RatedCounts {
-  ratings: number
+/** Shares of all answers that are bad, and flagged or not. */
+const splitOf = ({ bad, sensitivity }: { bad: number; sensitivity: number }) => ({
+  flagged: bad * sensitivity,
+  passed: bad * (1 - sensitivity),
+})
+
+/** By flagged bad answers: most other bad ones with which the margin is proved, and −1 where none is. */
+const bordersOf = ({ sampled, rate }: Plan, level: number): number[] => {
+  const isProved = (flaggedBad: number, passedBad: number): boolean =>
+    peoplePValue({ sampled, rate, flaggedBad, passedBad }, MARGIN) <= level
+  let most = 0
+  while (isProved(0, most)) most++
+  const borders: number[] = []
+  for (let flaggedBad = 0; most >= 0; flaggedBad++) {
+    // a further bad answer never makes the p-value smaller
+    while (most >= 0 && !isProved(flaggedBad, most)) most--
+    borders.push(most)
+  }
+  return borders
 }
 
-const drawSample = (
+/** Chance that the margin is proved: the sum over all counts, without a draw. */
+const chanceToProve = (
   { sampled, rate }: Plan,
-  { bad, sensitivity }: { bad: number; sensitivity: number },
-  random: () => number
-): Sampled => {
-  const answers = Array.from({ length: sampled }, () => {
-    const isBad = random() < bad
-    return { isBad, isFlagged: random() < (isBad ? sensitivity : FALSE_ALARMS) }
-  })
-  const chosen = chooseForRating(answers, rate, random).filter(({ isChosen }) => isChosen)
-  const flaggedBad = chosen.filter(({ isBad, isFlagged }) => isBad && isFlagged).length
-  const passedBad = chosen.filter(({ isBad, isFlagged }) => isBad && !isFlagged).length
-  return { sampled, rate, flaggedBad, passedBad, ratings: chosen.length }
+  { flagged, passed }: ReturnType<typeof splitOf>,
+  borders: number[]
+): number =>
+  borders.reduce((sum, most, count) => {
+    const exactly =
+      binomialLowerTail(count, sampled, flagged) - binomialLowerTail(count - 1, sampled, flagged)
+    return sum + exactly * binomialLowerTail(most, sampled - count, (rate * passed) / (1 - flagged))
+  }, 0)
+
+/** Mean number of ratings. */
+const ratingsOf = (
+  { sampled, rate }: Plan,
+  { flagged, passed }: ReturnType<typeof splitOf>
+): number => {
+  const allFlagged = flagged + FALSE_ALARMS * (1 - flagged - passed)
+  return sampled * (allFlagged + rate * (1 - allFlagged))
 }
 
-/** p-values by counts: many samples have the same. */
-const createKnown = () => {
-  const known = new Map<string, number>()
-  return (counts: RatedCounts): number => {
-    const name = Object.values(counts).join(' ')
-    const pValue = known.get(name) ?? peoplePValue(counts, MARGIN)
-    known.set(name, pValue)
-    return pValue
-  }
-}
-
-/** @returns share of draws that pass at the level, and the mean number of ratings */
-const simulate = (
-  plan: Plan,
-  truth: { bad: number; sensitivity: number },
-  level: number,
-  { draws, random }: Run
-): { passed: number; ratings: number } => {
-  const pValueOf = createKnown()
-  let [passed, ratings] = [0, 0]
-  for (let i = 0; i < TIMES * draws; i++) {
-    const { ratings: ofDraw, ...counts } = drawSample(plan, truth, random)
-    ratings += ofDraw
-    if (pValueOf(counts) <= level) passed++
-  }
-  return { passed: passed / (TIMES * draws), ratings: ratings / (TIMES * draws) }
-}
-
-export const measurePeople = (run: Run): Figures => {
+export const measurePeople = (): Figures => {
   const figures: Figures = {}
-  const draws = TIMES * run.draws
-  const unit = `share of ${draws} draws`
   const broken: number[] = []
+  const unit = 'share, computed'
   print('\nsample, rate, flagged of the bad ones: proved at 5 % bad, at 2 % bad (%), ratings')
-  for (const plan of PLANS)
+  for (const plan of PLANS) {
+    // the whole level, so that errors are the largest, and that of a first try
+    const [whole, first] = [ALPHA, levelOfTry(0)].map((level) => bordersOf(plan, level))
     for (const sensitivity of SENSITIVITIES) {
-      const atBorder = simulate(plan, { bad: MARGIN, sensitivity }, ALPHA, run)
-      const good = simulate(plan, { bad: GOOD, sensitivity }, levelOfTry(0), run)
-      broken.push(atBorder.passed)
+      const good = splitOf({ bad: GOOD, sensitivity })
+      const atBorder = chanceToProve(plan, splitOf({ bad: MARGIN, sensitivity }), whole ?? [])
+      const power = chanceToProve(plan, good, first ?? [])
+      const ratings = ratingsOf(plan, good)
+      broken.push(atBorder)
       print(
-        `${plan.sampled} ${plan.rate} ${sensitivity}: ${percent(atBorder.passed)} ${percent(good.passed)} ` +
-          good.ratings.toFixed(0)
+        `${plan.sampled} ${plan.rate} ${sensitivity}: ${percent(atBorder)} ${percent(power)} ${ratings.toFixed(0)}`
       )
       const place = `rate_${100 * plan.rate}_flags_${100 * sensitivity}`
-      figures[`promise_broken_people_${place}`] = { value: atBorder.passed, unit }
-      figures[`power_people_${place}`] = { value: good.passed, unit }
-      figures[`ratings_${place}`] = { value: good.ratings, unit: 'ratings' }
+      figures[`promise_broken_people_${place}`] = { value: atBorder, unit }
+      figures[`power_people_${place}`] = { value: power, unit }
+      figures[`ratings_${place}`] = { value: ratings, unit: 'ratings' }
     }
-  const plain = SENSITIVITIES.map((sensitivity) =>
-    Number(figures[`power_people_rate_100_flags_${100 * sensitivity}`]?.value)
-  )
-  const worst = Math.max(...broken)
+  }
+  const worst = {
+    value: Math.max(...broken),
+    unit: `${unit}, worst of ${broken.length} plans and judges`,
+  }
+  // of a plain sample it is the same for every judge
+  const power = { value: figures.power_people_rate_100_flags_0?.value ?? 0, unit }
   return {
     ...figures,
-    promise_broken_people_upper_95: {
-      value: upperLimit(Math.round(worst * draws), draws, ALPHA),
-      unit: `upper 95 % limit of the worst`,
-    },
-    promise_broken_people: withBar(
-      { value: worst, unit: `${unit}, worst of ${broken.length} plans and judges` },
-      '<=',
-      ALPHA
-    ),
-    power_people_300: withBar(
-      {
-        value: plain.reduce((sum, value) => sum + value, 0) / plain.length,
-        unit: `share of ${4 * draws} draws`,
-      },
-      '>=',
-      POWER
-    ),
+    promise_broken_people: withBar(worst, '<=', ALPHA),
+    power_people_300: withBar(power, '>=', POWER),
   }
 }

@@ -87,6 +87,20 @@ const ruled = (...rules: [path: string, rule: FieldKind, why?: string][]): Proof
   return exampleEvidenceFile({ facts: exampleFacts({ fields }) })
 }
 
+/** By a judge that has rejected so many of 200 second answers of the upstream. */
+const judged = (alarms: number): ProofFile =>
+  exampleEvidenceFile({
+    facts: exampleFacts({
+      responseType: 'free-text',
+      judge: admit({
+        judge: { model: 'judge', version: 'judge-1', rubric: 'r', rubricDigest: 'd' },
+        faults: FAULTS.map((fault) => ({ fault, planted: 200, caught: 199 })),
+        fair: { pairs: 200, alarms },
+        earlierTries: 0,
+      }),
+    }),
+  })
+
 describe('a proof file', () => {
   it.each(Object.entries(FILES))('of %s holds as it was written', (_name, file) => {
     const { holds, checks } = verifyProof(file)
@@ -129,18 +143,6 @@ describe('a proof file', () => {
 
   it('with a judge holds for a verifier who accepts one, and only as it was admitted', () => {
     const accepting = { ...PROMISE, acceptsJudge: true }
-    const judged = (alarms: number): ProofFile =>
-      exampleEvidenceFile({
-        facts: exampleFacts({
-          responseType: 'free-text',
-          judge: admit({
-            judge: { model: 'judge', version: 'judge-1', rubric: 'r', rubricDigest: 'd' },
-            faults: FAULTS.map((fault) => ({ fault, planted: 200, caught: 199 })),
-            fair: { pairs: 200, alarms },
-            earlierTries: 0,
-          }),
-        }),
-      })
     const file = judged(3)
     expect(file.verdict.verdict).toBe('promote')
     expect(failing(file)).toEqual(['promise'])
