@@ -12,6 +12,7 @@ const PATIENCE_MS = 600_000
 
 const RUNS = [
   'gate --parts target,exact --draws 4 --max-draws 4',
+  'judge --draws 2 --max-draws 2',
   'rollout --parts speed --draws 20',
   'detect --synthetic 1',
   'scan --runs 0 --draws 1 --rows 300 --fresh 100 --causes 1',

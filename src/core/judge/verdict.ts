@@ -20,21 +20,21 @@ export const verdictOf = (one: Said, other: Said): JudgeVerdict => {
 }
 
 /** One answer against the upstream's first one. */
-export interface JudgedAnswer {
+export interface ComparedAnswer {
   verdict: JudgeVerdict
   /** it has a fact that neither the request nor the upstream's first answer has, whatever the judge says */
   isFactWrong: boolean
 }
 
-const isRejected = ({ verdict, isFactWrong }: JudgedAnswer): boolean =>
+const isRejected = ({ verdict, isFactWrong }: ComparedAnswer): boolean =>
   isFactWrong || verdict === 'different' || verdict === 'flipped'
 
 /** A held-out or audited request. */
 export interface JudgedRequest {
   /** the adapted answer */
-  adapted: JudgedAnswer
+  adapted: ComparedAnswer
   /** the upstream's second answer */
-  second: JudgedAnswer
+  second: ComparedAnswer
 }
 
 export interface Rejections {

@@ -13,7 +13,7 @@ import {
   routedBy,
   type ComparedRow,
 } from '../gate/replacement.ts'
-import { admissionOf, judgeObjection, type JudgeFacts } from '../judge/judge-facts.ts'
+import { judgeObjection, type JudgeFacts } from '../judge/judge-facts.ts'
 import type { ArmName } from '../learn/schedule.ts'
 import type { ConfidenceStatistic } from '../route/confidence.ts'
 
@@ -48,7 +48,7 @@ export interface DecisionFacts {
   responseType: ResponseType
   /** under which answers were compared, in the words of the operator; absent: all fields count as they are */
   fields?: readonly FieldRule[]
-  /** that vouched for agreement; absent: answers were equal or not */
+  /** that compared the fresh answers; absent: they were compared by equality */
   judge?: JudgeFacts
   margin: number
   alpha: number
@@ -105,22 +105,21 @@ const againstPresent = (verdict: Verdict, facts: DecisionFacts, present: Present
 const underJudge = (verdict: Verdict, judge: JudgeFacts | undefined): Verdict => {
   if (judge === undefined) return verdict
   const reason = judgeObjection(judge)
-  const admission = admissionOf(judge)
   return {
     ...verdict,
+    ...(judge.admission !== null && { judge: judge.admission }),
     ...(reason !== null && { verdict: 'reject', reason }),
-    ...(admission !== null && { judge: admission }),
   }
 }
 
 /** The verdict that follows from the facts; the same facts always give the same one. */
 export const decideOn = (facts: DecisionFacts): Verdict => {
   const { records, arms, present } = facts
-  const { responseType, margin, alpha, minCoverage, burstMs, favouredArm } = facts
-  const decided = decide({
+  const { responseType, judge, margin, alpha, minCoverage, burstMs, favouredArm } = facts
+  const verdict = decide({
     // by name: a forged file must not set a rule that is fixed
     responseType,
-    isJudged: facts.judge !== undefined,
+    isJudged: judge !== undefined,
     margin,
     alpha,
     minCoverage,
@@ -132,8 +131,8 @@ export const decideOn = (facts: DecisionFacts): Verdict => {
       rows: heldOutRows(records, answers),
     })),
   })
-  const verdict = underJudge(decided, facts.judge)
-  return present === null || verdict.verdict === 'reject'
-    ? verdict
-    : againstPresent(verdict, facts, present)
+  const allowed = underJudge(verdict, judge)
+  return present === null || allowed.verdict === 'reject'
+    ? allowed
+    : againstPresent(allowed, facts, present)
 }

@@ -1,7 +1,7 @@
 /** The members of a proof file that are computed with, each with the range that it may have. */
 import { FIELD_KINDS, MAX_FIELD_RULES } from '../answer/field-rules.ts'
 import { RESPONSE_TYPES } from '../answer/response-type.ts'
-import { FAULTS } from '../judge/planted-faults.ts'
+import { FAULTS, FAULTS_OF_A_CLASS } from '../judge/planted-faults.ts'
 import { ARM_NAMES, isModelArm } from '../learn/schedule.ts'
 import { PAIR_OUTCOMES, RATINGS } from '../rollout/pair.ts'
 import { STATISTICS } from '../route/confidence.ts'
@@ -74,20 +74,6 @@ const PRESENT = members({
   ),
 })
 
-const JUDGE = members({
-  said: nullable(
-    members({
-      judge: members({ model: TEXT, version: TEXT, rubric: TEXT, rubricDigest: TEXT }),
-      faults: list(members({ fault: among([...FAULTS]), planted: COUNT, caught: COUNT }), {
-        most: FAULTS.length,
-      }),
-      fair: members({ pairs: COUNT, alarms: COUNT }),
-      earlierTries: COUNT,
-    })
-  ),
-  hindrance: nullable(TEXT),
-})
-
 const FIELD_RULE = members({
   path: TEXT,
   rule: members({
@@ -99,13 +85,32 @@ const FIELD_RULE = members({
   at: TIME,
 })
 
+const ADMISSION = members({
+  judge: members({ model: TEXT, version: TEXT, rubric: TEXT, rubricDigest: TEXT }),
+  isAdmitted: FLAG,
+  reason: TEXT,
+  level: within(Number.MIN_VALUE, 1),
+  faults: list(
+    members({
+      fault: among(FAULTS),
+      planted: within(0, FAULTS_OF_A_CLASS),
+      caught: within(0, FAULTS_OF_A_CLASS),
+      bound: SHARE,
+      isWatched: FLAG,
+    }),
+    { most: FAULTS.length }
+  ),
+  falseAlarms: members({ pairs: COUNT, alarms: COUNT, upperBound: SHARE }),
+  familyError: SHARE,
+})
+
 const ARM: Shape = (value, path) =>
   typeof value === 'string' && isModelArm(value) ? null : among(ARM_NAMES)(value, path)
 
 const DECISION = members({
   responseType: among(RESPONSE_TYPES),
-  judge: optional(JUDGE),
   fields: optional(list(FIELD_RULE, { most: MAX_FIELD_RULES })),
+  judge: optional(members({ admission: nullable(ADMISSION), hindrance: nullable(TEXT) })),
   margin: SHARE,
   alpha: within(Number.MIN_VALUE, 1),
   minCoverage: SHARE,

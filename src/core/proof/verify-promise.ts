@@ -2,6 +2,7 @@
  * The check of the constants that a file states: with a level of 0.9999, a margin of 100 points or no bursts, any
  * rows prove a promise. The constants of one file are compared with those that the verifier expects.
  */
+import type { JudgeFacts } from '../judge/judge-facts.ts'
 import { ruleNames, type FieldRule } from '../answer/field-rules.ts'
 import { ALPHA, levelOfTry, tryOfLevel } from '../gate/gate.ts'
 import { percent } from '../gate/figures.ts'
@@ -19,6 +20,8 @@ export interface PromiseConstants {
   stepCapital: number
   /** whether the operator may have said of fields that they are not, or not exactly, compared */
   acceptsFieldRules: boolean
+  /** whether a judge may have compared the answers */
+  acceptsJudge: boolean
 }
 
 /** Those of the documents, and the defaults of the settings. */
@@ -28,13 +31,17 @@ export const PROMISE: PromiseConstants = {
   rollbackCapital: 300,
   stepCapital: 20,
   acceptsFieldRules: false,
+  acceptsJudge: false,
 }
 
 /** All of them: who accepts rules has to see each. */
 const rulesText = (rules: readonly FieldRule[]): string => ruleNames(rules).join(', ')
 
+const judgeName = ({ admission }: JudgeFacts): string =>
+  admission === null ? 'a judge' : `judge ${admission.judge.model}`
+
 const ofDecision = (
-  { alpha, margin, burstMs, fields = [] }: ProofFile['decision'],
+  { alpha, margin, burstMs, fields = [], judge }: ProofFile['decision'],
   expected: PromiseConstants
 ): string[] => [
   ...(tryOfLevel(alpha) === null
@@ -51,6 +58,9 @@ const ofDecision = (
   ...(fields.length > 0 && !expected.acceptsFieldRules
     ? [`it has rules for fields, which leave less to agree: ${rulesText(fields)}`]
     : []),
+  ...(judge !== undefined && !expected.acceptsJudge
+    ? [`it is about what ${judgeName(judge)} accepts, not about equal answers`]
+    : []),
 ]
 
 const ofRollout = (
@@ -66,11 +76,12 @@ const ofRollout = (
 ]
 
 const said = ({ decision, rollout }: ProofFile): string => {
-  const { alpha, margin, burstMs, fields = [] } = decision
+  const { alpha, margin, burstMs, fields = [], judge } = decision
+  const witness = judge === undefined ? '' : `, ${judgeName(judge)}`
   const rules = fields.length === 0 ? '' : `, rules for fields: ${rulesText(fields)}`
   const tests =
     `try ${tryOfLevel(alpha)} at ${percent(alpha)} of the ${percent(ALPHA)} of all tries, a margin of ` +
-    `${percent(margin)}, bursts of ${burstMs / 60_000} minutes${rules}`
+    `${percent(margin)}, bursts of ${burstMs / 60_000} minutes${rules}${witness}`
   if (rollout === null) return tests
   const { rollbackCapital, stepCapital } = rollout.report
   return `${tests}; a rollback at a capital of ${rollbackCapital}, stages at ${stepCapital}`

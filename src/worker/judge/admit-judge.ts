@@ -2,7 +2,7 @@
  * Admits the judge of an internalization by faults that are planted into the upstream's second answers. What it said is
  * stored batch by batch, so a crash repeats at most one batch of paid calls.
  */
-import { isCaught, isFalseAlarm, type AdmissionInput } from '../../core/judge/admission.ts'
+import { admit, isCaught, isFalseAlarm, type Admission } from '../../core/judge/admission.ts'
 import {
   FAULTS,
   plantFaults,
@@ -128,14 +128,14 @@ export const admitJudge = async (
   plan: Pick<InternalizationPlan, 'seed'> & { judge: PlannedJudge },
   rows: readonly EvaluationRow[],
   exchanges: ReadonlyMap<string, MatchedExchange>
-): Promise<AdmissionInput | null> => {
+): Promise<Admission | null> => {
   const pairs = fairPairs(rows, exchanges)
   const sound = soundAnswers(pairs)
   const planted = plantFaults(sound, plan.seed)
   const said = await askPlanted(deps, internalization.id, planted, sound)
   if (said === null) return null
   const { model, rubric, rubricDigest } = plan.judge
-  return {
+  return admit({
     judge: { model, version: said.version, rubric, rubricDigest },
     faults: FAULTS.map((fault) => {
       const own = planted.flatMap((one, at) => (one.fault === fault ? said.verdicts[at]! : []))
@@ -146,5 +146,5 @@ export const admitJudge = async (
       alarms: pairs.filter(({ verdict }) => isFalseAlarm(verdict)).length,
     },
     earlierTries: await earlierTries(deps, internalization, plan.judge),
-  }
+  })
 }

@@ -65,9 +65,12 @@ export const judgeEvaluation = async (
 ): Promise<JudgedEvaluation> => {
   if (plan.judge === undefined) return { rows, judge: null }
   const with_ = { ...plan, judge: plan.judge }
-  const withHindrance = (said: JudgeFacts['said'], hindrance: string | null): JudgedEvaluation => ({
+  const withHindrance = (
+    admission: JudgeFacts['admission'],
+    hindrance: string | null
+  ): JudgedEvaluation => ({
     rows: rows.map(asJudged),
-    judge: { said, hindrance },
+    judge: { admission, hindrance },
   })
   const other = otherJudge(deps, plan)
   if (judge === null || other !== null) return withHindrance(null, other)
@@ -82,23 +85,23 @@ export const judgeEvaluation = async (
     exchanges,
   })
   if (!first.isPaid) return withHindrance(null, spent)
-  const said = await admitJudge(asked, internalization, with_, first.rows, exchanges)
-  if (said === null) return withHindrance(null, spent)
-  if (judgeObjection({ said, hindrance: null }) !== null) return withHindrance(said, null)
+  const admission = await admitJudge(asked, internalization, with_, first.rows, exchanges)
+  if (admission === null) return withHindrance(null, spent)
+  if (judgeObjection({ admission, hindrance: null }) !== null) return withHindrance(admission, null)
   const firstRows = new Map(first.rows.map((row) => [row.recordId, row]))
   const all: EvaluationRow[] = []
   for (let arm = 0; arm < plan.arms.length; arm++) {
     const own = { compared: 'adapted' as const, firstRows, exchanges }
     const judged = await judgeRows(asked, { ...own, rows: arm === 0 ? first.rows : armRows(arm) })
-    if (!judged.isPaid) return withHindrance(said, spent)
+    if (!judged.isPaid) return withHindrance(admission, spent)
     all.push(...judged.rows)
   }
   const isOther =
-    judge.hasChanged() || (judge.version() ?? said.judge.version) !== said.judge.version
-  const changed = `the judge ${plan.judge.model} answered as ${said.judge.version} and as another version: it must be admitted anew`
+    judge.hasChanged() || (judge.version() ?? admission.judge.version) !== admission.judge.version
+  const changed = `the judge ${plan.judge.model} answered as ${admission.judge.version} and as another version: it must be admitted anew`
   const others = rows.filter(({ arm }) => arm >= plan.arms.length)
   return {
     rows: [...all.map(asJudged), ...others],
-    judge: { said, hindrance: isOther ? changed : null },
+    judge: { admission, hindrance: isOther ? changed : null },
   }
 }

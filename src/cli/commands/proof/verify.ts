@@ -47,16 +47,18 @@ interface VerifyOptions extends OutputOptions {
   rollbackEvidence: number
   stepEvidence: number
   acceptFieldRules: boolean
+  acceptJudge: boolean
 }
 
 const verify = async (path: string, options: VerifyOptions): Promise<void> => {
-  const { json, margin, burstMinutes, rollbackEvidence, stepEvidence, acceptFieldRules } = options
+  const { json, margin, burstMinutes, rollbackEvidence, stepEvidence } = options
   const expected: PromiseConstants = {
     margin,
     burstMinutes,
     rollbackCapital: rollbackEvidence,
     stepCapital: stepEvidence,
-    acceptsFieldRules: acceptFieldRules,
+    acceptsFieldRules: options.acceptFieldRules,
+    acceptsJudge: options.acceptJudge,
   }
   const verification = verifyProof(parseProof(await readText(path)), expected)
   print(json ? verification : textOf(verification))
@@ -89,5 +91,6 @@ export const verifyCommand = (): Command =>
       PROMISE.stepCapital
     )
     .option('--accept-field-rules', 'accept rules for fields', false)
+    .option('--accept-judge', 'accept a judge in place of equality', false)
     .option('--json', 'print JSON')
     .action(verify)
