@@ -2,13 +2,13 @@
 import { NUMBER_RULES } from './numbers.ts'
 import { readTable, tableRule, type ReadingRule, type Rule } from './rule.ts'
 
-const CURRENCIES = readTable(`
+export const CURRENCIES = readTable(`
   USD: $ usd us$ dollar dollars us_dollars bucks; EUR: € eur euro euros; GBP: £ gbp pound pounds pounds_sterling;
   JPY: ¥ jpy yen; INR: ₹ inr rupee rupees rs; CHF: chf franc francs swiss_francs; KRW: ₩ krw won;
   CNY: cny rmb yuan; CAD: cad c$ canadian_dollars; AUD: aud a$ australian_dollars; SEK: sek; NOK: nok;
   DKK: dkk; PLN: pln zł zloty; CZK: czk kč; BRL: brl r$ reais; MXN: mxn pesos; TRY: try ₺ lira`)
 
-const UNITS = readTable(`
+export const UNITS = readTable(`
   kg: kg kgs kilo kilos kilogram kilograms; g: g gram grams; mg: mg milligram milligrams;
   lb: lb lbs pound pounds; oz: oz ounce ounces; t: t ton tons tonne tonnes;
   km: km kilometer kilometers kilometre kilometres; m: m meter meters metre metres;

@@ -1,13 +1,14 @@
 /** Rules that read whole dates and times of day. Relative ones ("tomorrow") and dates without a year are not read. */
 import { readTable, type Rule } from './rule.ts'
 
-/** English, German, French, Spanish; short forms lose their point before they are looked up. */
-const MONTHS = readTable(`
-  1: january jan januar janvier janv enero ene; 2: february feb februar février fevrier févr febrero;
-  3: march mar märz mär mrz mars marzo; 4: april apr avril avr abril abr; 5: may mai mayo;
-  6: june jun juni juin junio; 7: july jul juli juillet juil julio; 8: august aug août aout agosto ago;
-  9: september sep sept septembre septiembre setiembre; 10: october oct oktober okt octobre octubre;
-  11: november nov novembre noviembre; 12: december dec dezember dez décembre decembre déc diciembre dic`)
+/** English, German, French, Spanish, Italian; short forms lose their point before they are looked up. */
+export const MONTHS = readTable(`
+  1: january jan januar janvier janv enero ene gennaio gen;
+  2: february feb februar février fevrier févr febrero febbraio; 3: march mar märz mär mrz mars marzo;
+  4: april apr avril avr abril abr aprile; 5: may mai mayo maggio mag; 6: june jun juni juin junio giugno giu;
+  7: july jul juli juillet juil julio luglio lug; 8: august aug août aout agosto ago;
+  9: september sep sept septembre septiembre setiembre settembre; 10: october oct oktober okt octobre octubre ottobre ott;
+  11: november nov novembre noviembre; 12: december dec dezember dez décembre decembre déc diciembre dic dicembre`)
 
 const DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
@@ -17,7 +18,8 @@ const two = (digits: string): string => digits.padStart(2, '0')
 const yearOf = (digits: string): string =>
   digits.length === 4 ? digits : `${Number(digits) < 69 ? '20' : '19'}${digits}`
 
-const isoOf = (year: string, month: string, day: string): string | null => {
+/** @returns `YYYY-MM-DD`; null where there is no such day */
+export const isoOf = (year: string, month: string, day: string): string | null => {
   const [y, m, d] = [Number(yearOf(year)), Number(month), Number(day)]
   if (m < 1 || m > 12 || d < 1 || d > DAYS[m - 1]!) return null
   const isLeap = (y % 4 === 0 && y % 100 !== 0) || y % 400 === 0

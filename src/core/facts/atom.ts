@@ -1,0 +1,74 @@
+/** What an answer states that can be compared without a model: numbers, dates, names and the like, in a normal form. */
+
+export type AtomKind =
+  | 'number'
+  | 'date'
+  | 'time'
+  | 'name'
+  | 'identifier'
+  | 'email'
+  | 'url'
+  | 'phone'
+  | 'code'
+  | 'quote'
+  | 'negation'
+
+export interface Atom {
+  kind: AtomKind
+  /** the normal form: equal for all spellings of one value */
+  form: string
+  /** normal forms of other readings: 05/03/2026 is also 2026-05-03 */
+  others?: readonly string[]
+  /** of a number: its value and its unit as written, before the conversion to a base unit */
+  amount?: { value: string; unit: string }
+}
+
+export type Language = 'en' | 'de' | 'fr' | 'es' | 'it'
+
+/** A part of a sentence, as far as negation reaches. */
+export interface Clause {
+  isNegated: boolean
+  /** stems of its content words */
+  stems: readonly string[]
+  /** stem of the word that is negated; absent where the negation is the predicate itself ("declined") */
+  head?: string
+}
+
+export interface Facts {
+  /** null: unknown. Negation and words for numbers are not watched then */
+  language: Language | null
+  text: string
+  atoms: readonly Atom[]
+  /** all words without case and accents, in order, without those inside of other atoms */
+  words: readonly string[]
+  clauses: readonly Clause[]
+}
+
+/** Stands in the text in place of an atom that has been read; of the private use area. */
+export const GAP = '\ue000'
+
+/** Kind and normal form, as it is counted and stored. */
+export const keyOf = ({ kind, form }: Pick<Atom, 'kind' | 'form'>): string => `${kind}:${form}`
+
+/** Reads a match; null leaves it in the text for others. */
+export type Read = (groups: readonly (string | undefined)[]) => readonly Atom[] | null
+
+/** Removes from the text what is read. @param pattern global, and linear in the text */
+export const take = (text: string, pattern: RegExp, atoms: Atom[], read: Read): string =>
+  text.replace(pattern, (match: string, ...rest: unknown[]) => {
+    // behind the groups: offset and text
+    const groups = rest.slice(0, rest.findIndex((one) => typeof one === 'number'))
+    const found = read([match, ...(groups as (string | undefined)[])])
+    if (found === null) return match
+    atoms.push(...found)
+    return GAP
+  })
+
+const MARKS = /\p{M}+/gu
+const ASCII = /^[\x20-\x7e]*$/
+
+/** Without case and accents. */
+export const fold = (word: string): string => {
+  const lower = word.toLowerCase()
+  return ASCII.test(lower) ? lower : lower.normalize('NFD').replace(MARKS, '')
+}

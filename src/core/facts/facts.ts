@@ -1,0 +1,39 @@
+/** All atoms of a text. Pure, and linear in the text: every pattern has bounded repeats or cannot match in two ways. */
+import { GAP, keyOf, type Atom, type Facts, type Language } from './atom.ts'
+import { clausesOf, dayAtoms, nameAtoms, tokensOf, wordsOf } from './clauses.ts'
+import { takeDates, takeTimes } from './dates.ts'
+import { languageOf, LANGUAGES } from './languages.ts'
+import { takeNumbers, withDigits } from './numbers.ts'
+import { addQuotes, takeAddresses, takeCode, takeIdentifiers, takePhones } from './solid.ts'
+
+const CONTRACTED = /(?:(ca)|n)n?['’]t(?!\p{L})/giu
+/** Numbers of a list, not of what is listed; dates such as "3. March" are read before. */
+const LIST_NUMBERS = /^[ \t]*\d{1,2}[.)][ \t]+/gm
+
+/** Of two spellings of a number both stay: "90 min" and "1.5 h". */
+const different = (atoms: readonly Atom[]): Atom[] => [
+  ...new Map(
+    atoms.map((atom) => [`${keyOf(atom)} ${atom.amount?.unit ?? ''} ${atom.others?.join() ?? ''}`, atom])
+  ).values(),
+]
+
+/**
+ * @param fallback language of a text that is too short to show its own
+ * @returns atoms, each once
+ */
+export const factsOf = (text: string, fallback: Language | null = null): Facts => {
+  const language = languageOf(text) ?? fallback
+  const found: Atom[] = []
+  const clean = text.normalize('NFC').replaceAll(GAP, ' ')
+  addQuotes(clean, found)
+  let rest = takeAddresses(takeCode(clean, found), found)
+  rest = takeTimes(takeDates(rest, language, found), found)
+  rest = takeIdentifiers(takePhones(rest, found), found).replace(LIST_NUMBERS, '\n')
+  if (language !== null) {
+    rest = language === 'en' ? rest.replace(CONTRACTED, (_, can) => (can ? 'can not' : ' not')) : rest
+    rest = withDigits(rest.replace(LANGUAGES[language].idioms, ' '), LANGUAGES[language].numbers)
+  }
+  const tokens = tokensOf(takeNumbers(rest, language, found))
+  found.push(...dayAtoms(tokens, language), ...nameAtoms(tokens, language))
+  return { language, text: clean, atoms: different(found), words: wordsOf(tokens), clauses: clausesOf(tokens, language) }
+}

@@ -1,0 +1,131 @@
+/**
+ * What a template's answers state without having it from the request, such as the address of its help page. Learned
+ * from the log; at serving time an answer with any other atom goes to the upstream.
+ */
+import { keyOf, type Atom, type AtomKind, type Facts, type Language } from './atom.ts'
+import { negationAtoms } from './compare.ts'
+import { factsOf } from './facts.ts'
+import { languageOf } from './languages.ts'
+import { Support } from './support.ts'
+
+/** A value of JSON. */
+export interface KnownFacts {
+  /** of most answers */
+  language: Language | null
+  /** kinds and normal forms, sorted: `number:14 d`, `url:example.com/help` */
+  atoms: readonly string[]
+}
+
+export interface KnownOptions {
+  /** different requests whose answers state an atom */
+  minRequests?: number
+  /** UTF-16 units of all atoms; the most frequent stay */
+  maxChars?: number
+}
+
+interface Exchange {
+  answer: string
+  request: string
+}
+
+/** Different atoms that are counted; further ones are not learned. */
+const MAX_COUNTED = 100_000
+/** UTF-16 units of an atom that is learned. */
+const MAX_FORM_CHARS = 200
+
+/** With the unit as written, because a known number is read again. */
+const storedKey = ({ kind, form, amount }: Atom): string =>
+  keyOf({ kind, form: amount === undefined ? form : `${amount.value} ${amount.unit}`.trimEnd() })
+
+const isListed = (atom: Atom): boolean => atom.form.length <= MAX_FORM_CHARS
+
+/** Atoms that the request does not state. */
+const ownAtoms = (answer: Facts, request: Facts): Atom[] => {
+  const support = new Support(request)
+  return answer.atoms.filter((atom) => isListed(atom) && !support.has(atom))
+}
+
+const countAtoms = (exchanges: readonly Exchange[], language: Language | null): Map<string, number> => {
+  const counts = new Map<string, number>()
+  const seen = new Set<string>()
+  for (const { answer, request } of exchanges) {
+    if (seen.has(request)) continue
+    seen.add(request)
+    const facts = factsOf(answer, language)
+    const atoms = [...ownAtoms(facts, factsOf(request, language)), ...negationAtoms(facts)]
+    for (const key of new Set(atoms.map(storedKey)))
+      if (counts.has(key) || counts.size < MAX_COUNTED) counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  return counts
+}
+
+const mostFrequent = <Item>(items: readonly Item[]): Item | undefined => {
+  const counts = new Map<Item, number>()
+  for (const item of items) counts.set(item, (counts.get(item) ?? 0) + 1)
+  return [...counts].toSorted((a, b) => b[1] - a[1])[0]?.[0]
+}
+
+/** Atoms that answers to at least `minRequests` different requests state and their requests do not. */
+export const knownFacts = (
+  exchanges: readonly Exchange[],
+  { minRequests = 3, maxChars = 65_536 }: KnownOptions = {}
+): KnownFacts => {
+  const languages = exchanges.flatMap(({ answer }) => languageOf(answer) ?? [])
+  const language = mostFrequent(languages) ?? null
+  const counted = [...countAtoms(exchanges, language)]
+    .filter(([, count]) => count >= minRequests)
+    .toSorted(([a, one], [b, other]) => other - one || (a < b ? -1 : 1))
+  const atoms: string[] = []
+  let chars = 0
+  for (const [key] of counted) {
+    chars += key.length
+    if (chars > maxChars) break
+    atoms.push(key)
+  }
+  return { language, atoms: atoms.sort() }
+}
+
+/** Known facts as they are looked up. */
+export interface KnownIndex {
+  language: Language | null
+  support: Support
+  negations: ReadonlySet<string>
+}
+
+/** @param known as stored */
+export const indexKnown = ({ language, atoms }: KnownFacts): KnownIndex => {
+  const read = atoms.map((key): Atom => {
+    const at = key.indexOf(':')
+    const [kind, form] = [key.slice(0, at) as AtomKind, key.slice(at + 1)]
+    return kind === 'number' ? (factsOf(form).atoms[0] ?? { kind, form }) : { kind, form }
+  })
+  const [negated, others] = [
+    read.filter(({ kind }) => kind === 'negation'),
+    read.filter(({ kind }) => kind !== 'negation'),
+  ]
+  return {
+    language,
+    support: new Support({ atoms: others, words: [], text: '' }),
+    negations: new Set(negated.map(({ form }) => form)),
+  }
+}
+
+interface Served {
+  answer: string
+  /** text of all messages */
+  request: string
+  known: KnownIndex
+}
+
+/** Atoms of an answer that neither the request nor the known facts state. An answer with one is a fallback. */
+export const inventedFacts = ({ answer, request, known }: Served): Atom[] => {
+  const language = languageOf(answer) ?? known.language
+  const ours = factsOf(answer, language)
+  const asked = factsOf(request, language)
+  const support = new Support(asked)
+  const negated = new Set(negationAtoms(asked).map(({ form }) => form))
+  return [
+    ...ours.atoms.filter((atom) => !known.support.has(atom) && !support.has(atom)),
+    ...negationAtoms(ours).filter(({ form }) => !known.negations.has(form) && !negated.has(form)),
+  ]
+}

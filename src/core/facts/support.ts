@@ -1,0 +1,153 @@
+/**
+ * What an atom may rest on: the atoms and words of texts. Says whether they state an atom, if in another spelling or as a
+ * part of something more exact.
+ */
+import { fold, keyOf, type Atom, type Facts } from './atom.ts'
+import { spokenWords } from './solid.ts'
+
+/** Weekday of an ISO date, 1 for Monday. */
+const weekdayOf = (date: string): number => new Date(`${date}T00:00:00Z`).getUTCDay() || 7
+
+const WHOLE_DATE = /^\d{4}-\d\d-\d\d$/
+/** Digits of an identifier that may stand alone elsewhere. */
+const MIN_RUN = 3
+/** Country codes have one to three digits. */
+const COUNTRY_CODES = [1, 2, 3]
+/** Digits of a phone number without its country code. */
+const MIN_NATIONAL = 7
+
+const nationalForms = (form: string): string[] =>
+  COUNTRY_CODES.filter((digits) => form.length - digits >= MIN_NATIONAL).map((digits) => form.slice(digits))
+
+/** An atom's form and its other readings. */
+const readingsOf = ({ form, others = [] }: Atom): readonly string[] => [form, ...others]
+
+export class Support {
+  /** keys of atoms in all readings, and of what follows from them */
+  private readonly keys = new Set<string>()
+  /** a number's value → the units it has; `` for none */
+  private readonly units = new Map<string, Set<string>>()
+  private readonly words = new Set<string>()
+  private readonly texts: string[] = []
+  private pairs: Set<string> | null = null
+
+  constructor(...all: readonly Pick<Facts, 'atoms' | 'words' | 'text'>[]) {
+    for (const { atoms, words, text } of all) {
+      for (const atom of atoms) this.add(atom)
+      for (const word of words) this.words.add(word)
+      this.texts.push(text)
+    }
+  }
+
+  private addUnit(value: string, unit: string): void {
+    const units = this.units.get(value)
+    if (units === undefined) this.units.set(value, new Set([unit]))
+    else units.add(unit)
+  }
+
+  private add(atom: Atom): void {
+    for (const form of readingsOf(atom)) {
+      this.keys.add(keyOf({ kind: atom.kind, form }))
+      if (atom.kind === 'date') this.addDate(form)
+      else if (atom.kind === 'time') this.addHour(form)
+      else if (atom.kind === 'number') this.addUnit(form.split(' ')[0] ?? '', atom.amount?.unit ?? '')
+      else if (atom.kind === 'phone') for (const one of nationalForms(form)) this.keys.add(`phone:${one}`)
+      else if (atom.kind === 'identifier' || atom.kind === 'code') this.addParts(form)
+      else if (atom.kind === 'url') this.keys.add(`url:${form.split('/')[0] ?? ''}`)
+      else if (atom.kind === 'name') for (const word of form.split(' ')) this.words.add(word)
+    }
+    if (atom.amount !== undefined) this.addUnit(atom.amount.value, atom.amount.unit)
+  }
+
+  /** Of a whole date its weekday, its month and its day follow. */
+  private addDate(form: string): void {
+    const [year = '', month = '', day = ''] = form.split('-')
+    if (WHOLE_DATE.test(form)) {
+      for (const part of [`--${month}-${day}`, `${year}-${month}`, `W${weekdayOf(form)}`])
+        this.keys.add(`date:${part}`)
+      this.addUnit(String(Number(day)), '')
+    }
+    if (/^\d{4}$/.test(year)) this.addUnit(year, '')
+    if (form.startsWith('--')) this.addUnit(String(Number(form.slice(5))), '')
+  }
+
+  /** "between 9 and 11:00" */
+  private addHour(form: string): void {
+    if (form.endsWith(':00')) this.addUnit(String(Number(form.slice(0, 2))), '')
+  }
+
+  private addParts(form: string): void {
+    for (const [run] of form.matchAll(/\d+/gu)) if (run.length >= MIN_RUN) this.addUnit(run, '')
+    for (const [run] of form.matchAll(/\p{L}{2,}/gu)) this.words.add(fold(run))
+  }
+
+  private hasNumber(form: string, amount: Atom['amount']): boolean {
+    const unit = amount?.unit ?? ''
+    if (unit === '') return this.units.has(form)
+    if (this.keys.has(`number:${form}`)) return true
+    // "amount: 10" states 10 EUR unless it is 10 of something else
+    const units = this.units.get(amount?.value ?? '')
+    return units?.has('') === true && units.size === 1
+  }
+
+  private hasDate(form: string): boolean {
+    const [year = '', month = '', day = ''] = form.split('-')
+    return WHOLE_DATE.test(form) && this.keys.has(`date:--${month}-${day}`) && this.units.has(year)
+  }
+
+  private hasTime(form: string): boolean {
+    return form.endsWith(':00') && this.units.get(String(Number(form.slice(0, 2))))?.has('') === true
+  }
+
+  private hasWord(word: string): boolean {
+    return this.words.has(word) || (word.endsWith('s') && this.words.has(word.slice(0, -1)))
+  }
+
+  /** Whether the words stand one behind the other, by each pair of neighbours. */
+  private hasText(text: string): boolean {
+    const words = spokenWords(text)
+    if (words.length === 0) return true
+    this.pairs ??= new Set(
+      this.texts.flatMap((one) => spokenWords(one).flatMap((word, at, all) => [word, `${all[at - 1] ?? ''} ${word}`]))
+    )
+    const [first = '', ...others] = words
+    return this.pairs.has(first) && others.every((word, at) => this.pairs?.has(`${words[at] ?? ''} ${word}`))
+  }
+
+  /** ORD-12345 where "order 12345" or "ORD 12345" stands. */
+  private hasIdentifier(form: string): boolean {
+    const digits = form.match(/\d+/gu) ?? []
+    const letters = form.match(/\p{L}+/gu) ?? []
+    return (
+      digits.length === 1 &&
+      (digits[0]?.length ?? 0) > MIN_RUN &&
+      this.units.has(digits[0] ?? '') &&
+      letters.every((run) => this.words.has(fold(run)))
+    )
+  }
+
+  /** Whether an atom is stated. Negation has no support. */
+  has(atom: Atom): boolean {
+    return readingsOf(atom).some((form) => {
+      if (atom.kind === 'number') return this.hasNumber(form, atom.amount)
+      if (this.keys.has(keyOf({ kind: atom.kind, form }))) return true
+      switch (atom.kind) {
+        case 'date':
+          return this.hasDate(form)
+        case 'time':
+          return this.hasTime(form)
+        case 'name':
+          return form.split(' ').every((word) => this.hasWord(word))
+        case 'identifier':
+          return this.hasIdentifier(form) || this.units.has(form)
+        case 'phone':
+          return nationalForms(form).some((one) => this.keys.has(`phone:${one}`))
+        case 'code':
+        case 'quote':
+          return this.hasText(form)
+        default:
+          return false
+      }
+    })
+  }
+}
