@@ -39,7 +39,11 @@ const figuresOf = (name: string, domains: readonly Domain[], seed: number): Figu
   const changes = drawPairs(new Draw(seed), domains, args.pairs, true)
   const paraphrases = drawPairs(new Draw(seed + 1), domains, args.pairs, false)
   const figures: Figures = {
-    [`facts_found${name}`]: withBar({ value: lossShare(changes, true), unit: '' }, '>=', LEAST_FOUND),
+    [`facts_found${name}`]: withBar(
+      { value: lossShare(changes, true), unit: '' },
+      '>=',
+      LEAST_FOUND
+    ),
     [`facts_false_alarm${name}`]: withBar(
       { value: lossShare(paraphrases, false), unit: '' },
       '<=',
@@ -48,18 +52,26 @@ const figuresOf = (name: string, domains: readonly Domain[], seed: number): Figu
   }
   for (const [kind, pairs] of groupBy(changes, ({ changed = '' }) => changed)) {
     const found = pairs.filter((pair) => compareFacts(pair).isLoss).length
-    figures[`facts_found${name}_${kind}`] = { value: found / pairs.length, unit: `of ${pairs.length}` }
+    figures[`facts_found${name}_${kind}`] = {
+      value: found / pairs.length,
+      unit: `of ${pairs.length}`,
+    }
   }
   return figures
 }
 
 /** Milliseconds for texts of `CHARS` characters, one a round. */
 const timeFigure = (seed: number): Figures => {
-  const texts = drawPairs(new Draw(seed), DOMAINS, args.rounds * 20, false).map(({ logged }) => logged)
+  const texts = drawPairs(new Draw(seed), DOMAINS, args.rounds * 20, false).map(
+    ({ logged }) => logged
+  )
   const runs: number[] = []
   for (let at = 0; at < args.rounds * 2; at++) {
     const from = (at % args.rounds) * 20
-    const text = texts.slice(from, from + 20).join('\n').slice(0, CHARS)
+    const text = texts
+      .slice(from, from + 20)
+      .join('\n')
+      .slice(0, CHARS)
     const begun = performance.now()
     factsOf(text)
     const ms = performance.now() - begun

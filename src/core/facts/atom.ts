@@ -28,6 +28,8 @@ export type Language = 'en' | 'de' | 'fr' | 'es' | 'it'
 /** A part of a sentence, as far as negation reaches. */
 export interface Clause {
   isNegated: boolean
+  /** number of its sentence */
+  sentence: number
   /** stems of its content words */
   stems: readonly string[]
   /** stem of the word that is negated; absent where the negation is the predicate itself ("declined") */
@@ -57,7 +59,10 @@ export type Read = (groups: readonly (string | undefined)[]) => readonly Atom[] 
 export const take = (text: string, pattern: RegExp, atoms: Atom[], read: Read): string =>
   text.replace(pattern, (match: string, ...rest: unknown[]) => {
     // behind the groups: offset and text
-    const groups = rest.slice(0, rest.findIndex((one) => typeof one === 'number'))
+    const groups = rest.slice(
+      0,
+      rest.findIndex((one) => typeof one === 'number')
+    )
     const found = read([match, ...(groups as (string | undefined)[])])
     if (found === null) return match
     atoms.push(...found)

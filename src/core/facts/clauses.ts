@@ -2,7 +2,7 @@
  * The words of a text once its other atoms are out: names, weekdays, words for days, and clauses with their negation.
  * One pass over the tokens.
  */
-import { fold, GAP, type Atom, type Clause, type Language } from './atom.ts'
+import { fold, type Atom, type Clause, type Language } from './atom.ts'
 import { LANGUAGES, type LanguageWords } from './languages.ts'
 
 export interface Token {
@@ -39,7 +39,12 @@ const WEEKDAYS = new Map(
    friday freitag vendredi viernes venerdi; saturday samstag sonnabend samedi sabado sabato;
    sunday sonntag dimanche domingo domenica`
     .split(';')
-    .flatMap((words, at) => words.trim().split(/\s+/u).map((word): [string, number] => [word, at + 1]))
+    .flatMap((words, at) =>
+      words
+        .trim()
+        .split(/\s+/u)
+        .map((word): [string, number] => [word, at + 1])
+    )
 )
 
 const weekdayOf = (word: string): number | undefined =>
@@ -65,19 +70,25 @@ const NOUN =
 const ACRONYM = /^\p{Lu}{2,5}$/u
 const SHOUTED = /^\p{Lu}{6,}$/u
 const CAPITAL = /^\p{Lu}/u
-const ENDS = new Set(['.', '!', '?', ':', '\n', '…', '•', '#', '"', '“', '„', '«', '(', '*'])
+const ENDS = new Set(['.', '!', '?', '¿', '¡', ':', '\n', '…', '•', '#', '"', '“', '„', '«', '*'])
 const PARTICLES = new Set('de da di del della la van von der den du le el al bin ibn zu'.split(' '))
 const GERMAN_DETERMINERS = new Set(
   `der die das den dem des ein eine einen einem einer ihr ihre ihren ihrem ihrer unser unsere unseren unserem unserer
-   zum zur im am vom beim ins mein meine sein seine diese dieser dieses diesen diesem kein keine keinen`.split(/\s+/u)
+   zum zur im am vom beim ins mein meine sein seine diese dieser dieses diesen diesem kein keine keinen`.split(
+    /\s+/u
+  )
 )
 
 /** Whether a token begins a sentence, by the one before it. */
 const isStart = (before: Token | undefined, titles: ReadonlySet<string>, last?: Token): boolean =>
   before === undefined ||
-  (ENDS.has(before.text) && !(before.text === '.' && last?.isWord === true && titles.has(last.folded)))
+  (ENDS.has(before.text) &&
+    !(before.text === '.' && last?.isWord === true && titles.has(last.folded)))
 
-const isNameWord = ({ isWord, text, folded }: Token, { functions, common, titles }: LanguageWords): boolean =>
+const isNameWord = (
+  { isWord, text, folded }: Token,
+  { functions, common, titles }: LanguageWords
+): boolean =>
   isWord &&
   CAPITAL.test(text) &&
   text.length > 1 &&
@@ -108,19 +119,28 @@ interface Place {
   words: LanguageWords
 }
 
+/** Before a place, mostly without an article. */
+const PLACE_PREPOSITIONS = new Set(['in', 'nach', 'aus'])
+
 /** All nouns have capitals: a name is behind a title, or has two words of which neither looks like a noun. */
 const germanName = ({ tokens, at, end, words }: Place): Token[] => {
   const before = tokens[at - 1]
   const title = before?.text === '.' ? tokens[at - 2] : before
-  const found = tokens.slice(at, end).filter(({ isWord, folded }) => isWord && !PARTICLES.has(folded))
+  const found = tokens
+    .slice(at, end)
+    .filter(({ isWord, folded }) => isWord && !PARTICLES.has(folded))
   if (title?.isWord === true && words.titles.has(title.folded)) return found
   const isNoun = before !== undefined && GERMAN_DETERMINERS.has(before.folded)
-  const others = isNoun ? found.slice(1) : found
-  return found.length < 2 ? found.filter(({ text }) => ACRONYM.test(text)) : others.filter(({ folded }) => !NOUN.test(folded))
+  const others = (isNoun ? found.slice(1) : found).filter(({ folded }) => !NOUN.test(folded))
+  if (found.length > 1 || (before?.isWord === true && PLACE_PREPOSITIONS.has(before.folded)))
+    return others
+  return found.filter(({ text }) => ACRONYM.test(text))
 }
 
 const otherName = ({ tokens, at, end, words }: Place): Token[] => {
-  const found = tokens.slice(at, end).filter(({ isWord, folded }) => isWord && !PARTICLES.has(folded))
+  const found = tokens
+    .slice(at, end)
+    .filter(({ isWord, folded }) => isWord && !PARTICLES.has(folded))
   // one capital at the beginning of a sentence says nothing
   return found.length === 1 && isStart(tokens[at - 1], words.titles, tokens[at - 2]) ? [] : found
 }
@@ -146,7 +166,8 @@ export const nameAtoms = (tokens: readonly Token[], language: Language | null): 
   return atoms
 }
 
-const BREAKS = new Set(['.', ',', ';', ':', '!', '?', '\n', '(', ')', '–', '—', '…'])
+const SENTENCE_ENDS = new Set(['.', '!', '?', '\n', '…'])
+const BREAKS = new Set([...SENTENCE_ENDS, ',', ';', ':', '(', ')', '–', '—'])
 const STEM_CHARS = 5
 /** Content words have more letters. */
 const MIN_CHARS = 4
@@ -159,37 +180,49 @@ const stemOf = (word: string): string => {
 
 interface OpenClause {
   stems: string[]
-  /** of `stems`: its length where the negation stood; -1: none */
+  /** length of `stems` where the first negation stood; -1: none */
   negatedAt: number
-  hasNegator: boolean
   isNegative: boolean
 }
 
-const opened = (): OpenClause => ({ stems: [], negatedAt: -1, hasNegator: false, isNegative: false })
+const opened = (): OpenClause => ({ stems: [], negatedAt: -1, isNegative: false })
 
-/** "not declined" negates nothing. */
-const closed = ({ stems, negatedAt, hasNegator, isNegative }: OpenClause): Clause => {
-  const head = hasNegator ? (stems[negatedAt] ?? stems.at(-1)) : undefined
-  const isNegated = hasNegator !== isNegative
-  return isNegated && head !== undefined ? { isNegated, stems, head } : { isNegated, stems }
+/** "not declined" negates nothing. @param names are not what is negated */
+const closed = (
+  { stems, negatedAt, isNegative }: OpenClause,
+  sentence: number,
+  names: ReadonlySet<string>
+): Clause => {
+  const isNegated = negatedAt >= 0 !== isNegative
+  const isContent = (stem: string): boolean => !names.has(stem)
+  const head = stems.slice(negatedAt).find(isContent) ?? stems.findLast(isContent)
+  return isNegated && negatedAt >= 0 && head !== undefined
+    ? { isNegated, sentence, stems, head }
+    : { isNegated, sentence, stems }
 }
 
-/** Clauses that have content or a negation. */
-export const clausesOf = (tokens: readonly Token[], language: Language | null): Clause[] => {
+/** Clauses that have content or a negation. @param names atoms */
+export const clausesOf = (
+  tokens: readonly Token[],
+  language: Language | null,
+  names: readonly Atom[]
+): Clause[] => {
   if (language === null) return []
   const { functions, negators, negatives, joints } = LANGUAGES[language]
+  const nameStems = new Set(names.flatMap(({ form }) => form.split(' ').map(stemOf)))
   const clauses: Clause[] = []
-  let open = opened()
+  let [open, sentence] = [opened(), 0]
   const close = (): void => {
-    if (open.stems.length > 0 || open.hasNegator || open.isNegative) clauses.push(closed(open))
+    if (open.stems.length > 0 || open.negatedAt >= 0 || open.isNegative)
+      clauses.push(closed(open, sentence, nameStems))
     open = opened()
   }
   for (const { text, folded, isWord } of tokens) {
     if (!isWord) {
       if (BREAKS.has(folded)) close()
+      if (SENTENCE_ENDS.has(folded)) sentence++
     } else if (negators.has(folded)) {
-      if (!open.hasNegator) open.negatedAt = open.stems.length
-      open.hasNegator = true
+      if (open.negatedAt < 0) open.negatedAt = open.stems.length
     } else if (negatives.has(folded)) open.isNegative = true
     // "è" is no "e"
     else if (joints.has(folded) && (folded.length > 1 || text === folded)) close()
@@ -201,4 +234,4 @@ export const clausesOf = (tokens: readonly Token[], language: Language | null): 
 
 /** Words alone, in order. */
 export const wordsOf = (tokens: readonly Token[]): string[] =>
-  tokens.filter(({ isWord, text }) => isWord && text !== GAP).map(({ folded }) => folded)
+  tokens.filter(({ isWord }) => isWord).map(({ folded }) => folded)

@@ -60,8 +60,7 @@ const readYearLast = (
 }
 
 const readYearFirst = ([, year = '', , month = '', day = '', clock]: readonly (
-  | string
-  | undefined
+  string | undefined
 )[]): Atom[] | null => {
   const date = dateAtom(isoOf(year, month, day))
   const time = CLOCK_SUFFIX.exec(clock ?? '')
@@ -85,6 +84,8 @@ export const takeDates = (text: string, language: Language | null, atoms: Atom[]
     const month = monthOf(word, language)
     return month === null ? null : dateAtom(partialDate(month, undefined, year))
   })
+  // elsewhere 19.10. is a time at the end of a sentence
+  if (language !== 'de' && language !== null) return rest
   return take(rest, DAY_AND_MONTH, atoms, ([, day = '', month = '']) =>
     dateAtom(partialDate(month, day))
   )
@@ -110,12 +111,14 @@ const timeAtom = (hours: string, minutes: string, { half, isOf24 = false }: Cloc
 const isTime = (hours: string, minutes = '00'): boolean =>
   Number(hours) <= 24 && Number(minutes) <= 59
 
-const HALF = String.raw`(?:[ \u00a0]?([ap])\.?[ ]?m\b\.?)`
+/** The last point stays: it may end the sentence. */
+const HALF = String.raw`(?:[ \u00a0]?([ap])\.?[ ]?m\b)`
 const AT_MINUTE = new RegExp(
   String.raw`(?<![\p{L}\p{N}.,:/-]|[.,:]\d)(\d{1,2})(?::|[ \u00a0]?[hH][ \u00a0]?)(\d{2})(?::\d{2})?(?![\d\p{L}]|[.,:]\d)${HALF}?(?:[ \u00a0]?(?:Uhr|h|hrs)(?!\p{L}))?`,
   'gu'
 )
-const WITH_POINT = /(?<![\p{L}\p{N}.,:/-])(\d{1,2})\.(\d{2})[ \u00a0]?(?:Uhr(?!\p{L})|([ap])\.?m\b\.?)/giu
+const WITH_POINT =
+  /(?<![\p{L}\p{N}.,:/-])(\d{1,2})\.(\d{2})[ \u00a0]?(?:Uhr(?!\p{L})|([ap])\.?m\b)/giu
 const WITH_WORD = new RegExp(
   String.raw`(?<![\p{L}\p{N}.,:/-])(\d{1,2})(?:${HALF}|[ \u00a0]?(Uhr)(?!\p{L})|[ ]?(o['’]clock))`,
   'giu'
@@ -123,7 +126,8 @@ const WITH_WORD = new RegExp(
 /** Hours behind a preposition of time. */
 const BEHIND_WORD =
   /(?<![\p{L}\p{M}])((?:à|dès|vers|a las?|alle|dalle|ore|las)[ \u00a0])(\d{1,2})(?:\.(\d{2}))?(?:[ \u00a0]?(?:h|heures?|horas?|ore)(?!\p{L}))?(?![\d\p{L}%€$£]|[.,:/-]\d|[ \u00a0][%€$£])/giu
-const NAMED = /(?<![\p{L}\p{M}])(?:(noon|midday|midi|mediodía|mezzogiorno)|(midnight|minuit|medianoche|mezzanotte|mitternacht))(?![\p{L}\p{M}])/giu
+const NAMED =
+  /(?<![\p{L}\p{M}])(?:(noon|midday|midi|mediodía|mezzogiorno)|(midnight|minuit|medianoche|mezzanotte|mitternacht))(?![\p{L}\p{M}])/giu
 
 /** Removes times of day from the text. */
 export const takeTimes = (text: string, atoms: Atom[]): string => {

@@ -13,7 +13,10 @@ const LIST_NUMBERS = /^[ \t]*\d{1,2}[.)][ \t]+/gm
 /** Of two spellings of a number both stay: "90 min" and "1.5 h". */
 const different = (atoms: readonly Atom[]): Atom[] => [
   ...new Map(
-    atoms.map((atom) => [`${keyOf(atom)} ${atom.amount?.unit ?? ''} ${atom.others?.join() ?? ''}`, atom])
+    atoms.map((atom) => [
+      `${keyOf(atom)} ${atom.amount?.unit ?? ''} ${atom.others?.join() ?? ''}`,
+      atom,
+    ])
   ).values(),
 ]
 
@@ -30,10 +33,18 @@ export const factsOf = (text: string, fallback: Language | null = null): Facts =
   rest = takeTimes(takeDates(rest, language, found), found)
   rest = takeIdentifiers(takePhones(rest, found), found).replace(LIST_NUMBERS, '\n')
   if (language !== null) {
-    rest = language === 'en' ? rest.replace(CONTRACTED, (_, can) => (can ? 'can not' : ' not')) : rest
+    rest =
+      language === 'en' ? rest.replace(CONTRACTED, (_, can) => (can ? 'can not' : ' not')) : rest
     rest = withDigits(rest.replace(LANGUAGES[language].idioms, ' '), LANGUAGES[language].numbers)
   }
   const tokens = tokensOf(takeNumbers(rest, language, found))
-  found.push(...dayAtoms(tokens, language), ...nameAtoms(tokens, language))
-  return { language, text: clean, atoms: different(found), words: wordsOf(tokens), clauses: clausesOf(tokens, language) }
+  const names = nameAtoms(tokens, language)
+  found.push(...dayAtoms(tokens, language), ...names)
+  return {
+    language,
+    text: clean,
+    atoms: different(found),
+    words: wordsOf(tokens),
+    clauses: clausesOf(tokens, language, names),
+  }
 }

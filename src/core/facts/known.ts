@@ -45,7 +45,10 @@ const ownAtoms = (answer: Facts, request: Facts): Atom[] => {
   return answer.atoms.filter((atom) => isListed(atom) && !support.has(atom))
 }
 
-const countAtoms = (exchanges: readonly Exchange[], language: Language | null): Map<string, number> => {
+const countAtoms = (
+  exchanges: readonly Exchange[],
+  language: Language | null
+): Map<string, number> => {
   const counts = new Map<string, number>()
   const seen = new Set<string>()
   for (const { answer, request } of exchanges) {

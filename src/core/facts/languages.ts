@@ -71,10 +71,10 @@ const ENGLISH: Written = {
     too very just now also still yet already as than please let what how where why who whom whose within per via upon`,
   numbers: 'two three four five six seven eight nine ten eleven twelve',
   negators: `not no never none nothing nobody neither nor cannot without unable non hardly`,
-  negatives: `declined denied rejected refused impossible invalid unavailable ineligible unsuccessful failed fails
+  negatives: `declined denied rejected refused impossible invalid unavailable ineligible unsuccessful
     unpaid unconfirmed inactive incorrect`,
   joints: `and but or because if when while which who so however although though since unless whereas`,
-  idioms: `(?:do not|don't|don’t|never) hesitate|not only|no problem|whether or not|(?:no|not) later than|no (?:more|less|fewer) than|without (?:delay|hesitation)|no\\.(?= ?[#\\d])|no worries|not at all`,
+  idioms: `(?:do not|don't|don’t|never) hesitate|not only|no problem|whether or not|(?:no|not) later than|no (?:more|less|fewer) than|without (?:delay|hesitation)|no\\.(?= ?[#\\d])|no worries|or not`,
   titles: `mr mrs ms miss dr prof professor sir madam`,
   common: `dear hi hello hey thanks thank welcome sorry best kind warm regards sincerely yours greetings good great
     unfortunately currently however therefore additionally finally first second next once yes ok okay sure note important
@@ -95,10 +95,10 @@ const GERMAN: Written = {
     jetzt bereits bitte alle alles mehr etwas man sich wie wo was wer wann warum zwischen wegen wahrend innerhalb ab`,
   numbers: 'zwei drei vier funf sechs sieben acht neun zehn elf zwolf',
   negators: `nicht kein keine keinen keinem keiner keines nie niemals nichts niemand nirgends weder ohne keinerlei`,
-  negatives: `abgelehnt unmoglich ungultig verweigert abgewiesen zuruckgewiesen fehlgeschlagen ausgeschlossen unbezahlt
-    gescheitert unzulassig`,
+  negatives: `abgelehnt unmoglich ungultig verweigert abgewiesen zuruckgewiesen ausgeschlossen unbezahlt
+    unzulassig`,
   joints: `und aber oder weil wenn dass sondern jedoch da denn falls obwohl sodass`,
-  idioms: `(?:zögern sie|zögere) nicht|nicht nur|kein problem|nicht später als|nicht mehr als|ohne (?:verzögerung|zögern)|(?:scheuen sie )?sich nicht|nicht zuletzt|ob oder ob nicht`,
+  idioms: `(?:zögern sie|zögere) nicht|nicht nur|kein problem|nicht später als|nicht mehr als|ohne (?:verzögerung|zögern)|(?:scheuen sie )?sich nicht|nicht zuletzt|oder nicht`,
   titles: `herr herrn frau dr prof doktor professor familie`,
   common: `guten tag hallo liebe lieber sehr geehrte geehrter viele beste freundliche freundlichen grusse gruss danke vielen
     dank leider gerne hinweis wichtig ja ok uhr euro prozent montag dienstag mittwoch donnerstag freitag samstag sonntag
@@ -108,7 +108,9 @@ const GERMAN: Written = {
     team service support abteilung firma produkt anfrage ticket vorgang fall techniker technikerin arzt arztin fahrer
     patient patientin gast gaste person personen tage tagen tag stunden stunde minuten woche wochen monat monate jahr jahre
     stuck id pin pdf faq sms usb url mwst eur usd chf ziel stadt ort hotel filiale praxis storung wert preis rest
-    vormittag nachmittag abend morgen mittag heute`,
+    vormittag nachmittag abend morgen mittag heute kurze ordnung hohe rechnung bezug zukunft anspruch kontakt raten betrieb
+    kopie absprache rucksprache echtzeit erhalt ablauf eingang hause abschluss wunsch bedarf angaben grunden versehen kulanz
+    sicht fallen form folge teilen summe zusammenarbeit vergangenheit krankheit urlaub`,
   days: 'heute=0 gestern=-1 ubermorgen=2',
 }
 
@@ -121,9 +123,9 @@ const FRENCH: Written = {
   numbers: 'deux trois quatre cinq six sept huit - dix onze douze',
   negators: `ne n pas jamais rien aucun aucune ni sans nullement non`,
   negatives: `refuse refusee refuses refusees rejete rejetee rejetes rejetees impossible invalide indisponible impaye
-    impayee echoue echouee inactif inactive incorrect`,
+    impayee inactif inactive incorrect`,
   joints: `et mais ou car parce si puisque donc cependant toutefois lorsque quand`,
-  idioms: `n['’]hésitez (?:surtout )?pas|pas seulement|pas de problème|pas plus tard que|sans (?:délai|hésiter|tarder)|n['’]est-ce pas|au plus tard`,
+  idioms: `n['’]hésitez (?:surtout )?pas|pas seulement|pas de problème|pas plus tard que|sans (?:délai|hésiter|tarder)|n['’]est-ce pas|ou (?:non|pas)`,
   titles: `m mr mme mlle monsieur madame docteur dr pr professeur maitre`,
   common: `bonjour bonsoir salut cher chere cordialement salutations merci malheureusement actuellement oui ok note important
     commande facture billet reservation rendez rdv client cliente patient patiente livraison colis remboursement paiement
@@ -142,9 +144,9 @@ const SPANISH: Written = {
   numbers: 'dos tres cuatro cinco seis siete ocho nueve diez once doce',
   negators: `no nunca jamas nada nadie ningun ninguno ninguna tampoco ni sin`,
   negatives: `rechazado rechazada rechazados rechazadas denegado denegada denegados denegadas imposible invalido invalida
-    indisponible fallido fallida inactivo inactiva incorrecto incorrecta impagado impagada`,
+    indisponible inactivo inactiva incorrecto incorrecta impagado impagada`,
   joints: `y e pero o u porque si sino aunque cuando mientras pues`,
-  idioms: `no (?:dude|dudes|duden) en|no solo|no sólo|no hay problema|ningún problema|no más tarde de|sin (?:demora|dudarlo|dudar)|no obstante`,
+  idioms: `no (?:dude|dudes|duden) en|no solo|no sólo|no hay problema|ningún problema|no más tarde de|sin (?:demora|dudarlo|dudar)|no obstante|o no`,
   titles: `sr sra srta senor senora senorita don dona doctor doctora dr dra profesor profesora`,
   common: `hola estimado estimada querido querida buenos buenas dias tardes noches gracias saludos atentamente lamentablemente
     actualmente si ok nota importante pedido factura billete reserva cita cliente clienta paciente entrega paquete envio
@@ -164,9 +166,9 @@ const ITALIAN: Written = {
   numbers: 'due tre quattro cinque - sette otto nove dieci undici dodici',
   negators: `non nessun nessuno nessuna mai niente nulla ne senza neanche nemmeno neppure`,
   negatives: `rifiutato rifiutata rifiutati rifiutate respinto respinta respinti respinte negato negata impossibile invalido
-    invalida indisponibile fallito fallita inattivo inattiva errato errata`,
+    invalida indisponibile inattivo inattiva errato errata`,
   joints: `e ed ma o oppure perche se poiche pero quando mentre quindi`,
-  idioms: `non (?:esiti|esitate|esitare)(?: a)?|non solo|nessun problema|non più tardi (?:di|del|delle)|senza (?:indugio|esitazione|ritardo)`,
+  idioms: `non (?:esiti|esitate|esitare)(?: a)?|non solo|nessun problema|non più tardi (?:di|del|delle)|senza (?:indugio|esitazione|ritardo)|o no`,
   titles: `sig signor signora signorina dott dottor dottoressa prof professor professoressa`,
   common: `ciao salve buongiorno buonasera gentile egregio cara caro cordiali saluti grazie purtroppo attualmente si ok nota
     importante ordine fattura biglietto prenotazione appuntamento cliente paziente consegna pacco spedizione rimborso
@@ -206,7 +208,10 @@ export const languageOf = (text: string): Language | null => {
   for (const [word] of text.matchAll(WORD)) {
     if (read++ === MAX_WORDS) break
     // single capitals are marks of something
-    const languages = word.length === 1 && word !== 'I' && word !== 'A' && /\p{Lu}/u.test(word) ? [] : (LANGUAGES_OF.get(fold(word)) ?? [])
+    const languages =
+      word.length === 1 && word !== 'I' && word !== 'A' && /\p{Lu}/u.test(word)
+        ? []
+        : (LANGUAGES_OF.get(fold(word)) ?? [])
     for (const language of languages) scores[language] += 1 / languages.length
   }
   const [first, second] = NAMES.toSorted((a, b) => scores[b] - scores[a])

@@ -37,9 +37,18 @@ const CURRENCY_NAMES = new Map([...CURRENCIES, ...MORE_CURRENCIES])
 /** As powers of ten. */
 const MAGNITUDES = new Map(
   Object.entries({ hundred: 2, thousand: 3, tausend: 3, mille: 3, mil: 3, mila: 3, k: 3 }).concat(
-    ['million', 'millions', 'millionen', 'mio', 'millón', 'millones', 'milione', 'milioni', 'mn', 'm€'].map(
-      (word) => [word, 6]
-    ),
+    [
+      'million',
+      'millions',
+      'millionen',
+      'mio',
+      'millón',
+      'millones',
+      'milione',
+      'milioni',
+      'mn',
+      'm€',
+    ].map((word) => [word, 6]),
     ['billion', 'billions', 'milliarde', 'milliarden', 'mrd', 'milliard', 'milliards', 'bn'].map(
       (word) => [word, 9]
     )
@@ -78,7 +87,10 @@ const NUMBER = new RegExp(
   String.raw`(?<![\p{L}])(?:(US\$|A\$|C\$|R\$|[€$£¥₹₩₺]|[A-Z]{3}(?![A-Z]))${SPACE}?)?([-−](?<=(?:^|[\s(:=])[-−]))?(?:(\d{1,3}([.,'’ \u00a0\u202f\u2009])\d{3}(?:\4\d{3})*)(?!\d)(?:(?!\4)[.,](\d+))?|(\d+)(?:[.,](\d+))?)`,
   'gu'
 )
-const SUFFIX = new RegExp(`(${SPACE}|-)?([${SYMBOLS}]|°${SPACE}?[CF]|°|\\p{L}[\\p{L}\\p{M}²€]*)`, 'uy')
+const SUFFIX = new RegExp(
+  `(${SPACE}|-)?([${SYMBOLS}]|°${SPACE}?[CF]|°|\\p{L}[\\p{L}\\p{M}²€]*)`,
+  'uy'
+)
 const CENT = new RegExp(`(?:${SPACE})(?:cento|cent|ciento)(?!\\p{L})`, 'uy')
 /** Doubles are exact up to so many digits. */
 const MAX_DIGITS = 15
@@ -105,7 +117,8 @@ const valuesOf = (
   if (grouped === undefined) return [canonical(sign, whole, fraction)]
   const digits = grouped.replace(/\D/g, '')
   const asThousands = canonical(sign, digits, groupedFraction ?? '')
-  const isOpen = groupedFraction === undefined && /^[.,]$/.test(mark) && /^\d{1,3}.\d{3}$/.test(grouped)
+  const isOpen =
+    groupedFraction === undefined && /^[.,]$/.test(mark) && /^\d{1,3}.\d{3}$/.test(grouped)
   if (!isOpen) return [asThousands]
   const [before = '', after = ''] = grouped.split(mark)
   const asFraction = canonical(sign, before, after)
@@ -197,6 +210,4 @@ const WORD = /(?<![\p{L}\p{M}\p{N}_-])\p{L}[\p{L}\p{M}]*(?![\p{L}\p{M}\p{N}_'’
 
 /** Writes number words as digits. */
 export const withDigits = (text: string, numbers: ReadonlyMap<string, string>): string =>
-  text.replace(WORD, (word) =>
-    word.length > 7 ? word : (numbers.get(fold(word)) ?? word)
-  )
+  text.replace(WORD, (word) => (word.length > 7 ? word : (numbers.get(fold(word)) ?? word)))

@@ -87,7 +87,8 @@ export const takeCode = (text: string, atoms: Atom[]): string =>
 
 const TOKEN = /[#@]?[\p{L}\p{N}_]+(?:[-_./:]+[\p{L}\p{N}_]+)*(?:\(\))?/gu
 /** A number with a unit, an ordinal, or a number before a word: `5kg`, `3rd`, `30-day`, `1,5h`. */
-const NUMBER_AND_WORD = /^#?\d+(?:[.,]\d+)*(?:(\p{L}[\p{L}\p{M}²]*)|-(?:\p{Ll}|EUR|USD)[\p{L}\p{M}-]+|-\p{Lu}\p{Ll}[\p{L}\p{M}-]*)$/u
+const NUMBER_AND_WORD =
+  /^#?\d+(?:[.,]\d+)*(?:(\p{L}[\p{L}\p{M}²]*)|-(?:\p{Ll}|EUR|USD)[\p{L}\p{M}-]+|-\p{Lu}\p{Ll}[\p{L}\p{M}-]*)$/u
 const GROUPED = /^\d{1,3}(?:\.\d{3})+$/
 const WITH_LETTER = /\p{L}/u
 const WITH_DIGIT = /\d/

@@ -17,7 +17,9 @@ const COUNTRY_CODES = [1, 2, 3]
 const MIN_NATIONAL = 7
 
 const nationalForms = (form: string): string[] =>
-  COUNTRY_CODES.filter((digits) => form.length - digits >= MIN_NATIONAL).map((digits) => form.slice(digits))
+  COUNTRY_CODES.filter((digits) => form.length - digits >= MIN_NATIONAL).map((digits) =>
+    form.slice(digits)
+  )
 
 /** An atom's form and its other readings. */
 const readingsOf = ({ form, others = [] }: Atom): readonly string[] => [form, ...others]
@@ -50,8 +52,10 @@ export class Support {
       this.keys.add(keyOf({ kind: atom.kind, form }))
       if (atom.kind === 'date') this.addDate(form)
       else if (atom.kind === 'time') this.addHour(form)
-      else if (atom.kind === 'number') this.addUnit(form.split(' ')[0] ?? '', atom.amount?.unit ?? '')
-      else if (atom.kind === 'phone') for (const one of nationalForms(form)) this.keys.add(`phone:${one}`)
+      else if (atom.kind === 'number')
+        this.addUnit(form.split(' ')[0] ?? '', atom.amount?.unit ?? '')
+      else if (atom.kind === 'phone')
+        for (const one of nationalForms(form)) this.keys.add(`phone:${one}`)
       else if (atom.kind === 'identifier' || atom.kind === 'code') this.addParts(form)
       else if (atom.kind === 'url') this.keys.add(`url:${form.split('/')[0] ?? ''}`)
       else if (atom.kind === 'name') for (const word of form.split(' ')) this.words.add(word)
@@ -96,7 +100,9 @@ export class Support {
   }
 
   private hasTime(form: string): boolean {
-    return form.endsWith(':00') && this.units.get(String(Number(form.slice(0, 2))))?.has('') === true
+    return (
+      form.endsWith(':00') && this.units.get(String(Number(form.slice(0, 2))))?.has('') === true
+    )
   }
 
   private hasWord(word: string): boolean {
@@ -108,10 +114,15 @@ export class Support {
     const words = spokenWords(text)
     if (words.length === 0) return true
     this.pairs ??= new Set(
-      this.texts.flatMap((one) => spokenWords(one).flatMap((word, at, all) => [word, `${all[at - 1] ?? ''} ${word}`]))
+      this.texts.flatMap((one) =>
+        spokenWords(one).flatMap((word, at, all) => [word, `${all[at - 1] ?? ''} ${word}`])
+      )
     )
     const [first = '', ...others] = words
-    return this.pairs.has(first) && others.every((word, at) => this.pairs?.has(`${words[at] ?? ''} ${word}`))
+    return (
+      this.pairs.has(first) &&
+      others.every((word, at) => this.pairs?.has(`${words[at] ?? ''} ${word}`))
+    )
   }
 
   /** ORD-12345 where "order 12345" or "ORD 12345" stands. */

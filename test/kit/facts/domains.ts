@@ -4,9 +4,15 @@ import type { Domain, Vocabulary } from './pairs.ts'
 const listed = (words: string): string[] => words.split(' ')
 
 const VOCABULARY: Vocabulary = {
-  first: listed('Anna Berta Carlos Dmitri Elena Fatima Günther Hana Iñigo Jürgen Kenji Léa Marco Nadia Olivier Paula'),
-  last: listed('Keller Okafor Lindqvist García Nowak Schmidt Tanaka Dubois Rossi Petrov Yılmaz Moreau Bianchi Hoffmann'),
-  places: listed('Hamburg Lyon Sevilla Milano Berlin Dublin Leeds Valencia Torino Bordeaux Graz Basel'),
+  first: listed(
+    'Anna Berta Carlos Dmitri Elena Fatima Günther Hana Iñigo Jürgen Kenji Léa Marco Nadia Olivier Paula'
+  ),
+  last: listed(
+    'Keller Okafor Lindqvist García Nowak Schmidt Tanaka Dubois Rossi Petrov Yılmaz Moreau Bianchi Hoffmann'
+  ),
+  places: listed(
+    'Hamburg Lyon Sevilla Milano Berlin Dublin Leeds Valencia Torino Bordeaux Graz Basel'
+  ),
   quotes: [
     'Early Bird',
     'premium care',
@@ -17,9 +23,30 @@ const VOCABULARY: Vocabulary = {
     'window seat',
     'gift wrap',
   ],
-  codes: ['retry_count', 'maxItems', 'user_id', 'session_token', 'parseDate()', 'cacheSize', 'order_ref', 'timeoutMs'],
-  hosts: ['shop.example.com', 'acme-care.de', 'service.nordbank.eu', 'helpdesk.io', 'clinic.example.org'],
-  id: (draw) => draw.one([`ORD-${draw.digits(5)}`, `INC00${draw.digits(4)}`, `A${draw.digits(2)}-${draw.digits(4)}`, `#${1 + draw.below(9)}${draw.digits(5)}`]),
+  codes: [
+    'retry_count',
+    'maxItems',
+    'user_id',
+    'session_token',
+    'parseDate()',
+    'cacheSize',
+    'order_ref',
+    'timeoutMs',
+  ],
+  hosts: [
+    'shop.example.com',
+    'acme-care.de',
+    'service.nordbank.eu',
+    'helpdesk.io',
+    'clinic.example.org',
+  ],
+  id: (draw) =>
+    draw.one([
+      `ORD-${draw.digits(5)}`,
+      `INC00${draw.digits(4)}`,
+      `A${draw.digits(2)}-${draw.digits(4)}`,
+      `#${1 + draw.below(9)}${draw.digits(5)}`,
+    ]),
 }
 
 const REFUND: Domain = {
@@ -67,9 +94,9 @@ const APPOINTMENT: Domain = {
       'Wir haben für Sie einen Termin bei Frau Dr. {last} reserviert: {date}, {time}, {place}. In den nächsten {span} [[können Sie ihn verschieben||können Sie ihn nicht verschieben]]. Telefon: {phone}.',
     ],
     fr: [
-      "Votre rendez-vous avec le docteur {last} à {place} a lieu le {date} à {time}. Il [[peut être déplacé||ne peut pas être déplacé]] dans un délai de {span}. Appelez le {phone} en cas de retard.",
-      "Le docteur {last} vous recevra le {date} à {time} à {place}. Sous {span}, [[vous pouvez le déplacer||vous ne pouvez pas le déplacer]]. En retard ? Notre numéro est le {phone}.",
-      "Nous vous avons inscrit chez le docteur {last} ({place}), {date}, {time}. Un changement est [[possible||impossible]] pendant {span}. Téléphone : {phone}.",
+      'Votre rendez-vous avec le docteur {last} à {place} a lieu le {date} à {time}. Il [[peut être déplacé||ne peut pas être déplacé]] dans un délai de {span}. Appelez le {phone} en cas de retard.',
+      'Le docteur {last} vous recevra le {date} à {time} à {place}. Sous {span}, [[vous pouvez le déplacer||vous ne pouvez pas le déplacer]]. En retard ? Notre numéro est le {phone}.',
+      'Nous vous avons inscrit chez le docteur {last} ({place}), {date}, {time}. Un changement est [[possible||impossible]] pendant {span}. Téléphone : {phone}.',
     ],
     es: [
       'Su cita con el doctor {last} en {place} es el {date} a las {time}. [[Se puede cambiar||No se puede cambiar]] en un plazo de {span}. Llame al {phone} si llega tarde.',
@@ -77,9 +104,9 @@ const APPOINTMENT: Domain = {
       'Hemos reservado su consulta con la doctora {last} ({place}): {date}, a las {time}. Un cambio dentro de {span} [[es posible||no es posible]]. Teléfono: {phone}.',
     ],
     it: [
-      "Il Suo appuntamento con il dottor {last} a {place} è il {date} alle {time}. [[Può||Non può]] essere spostato entro {span}. Chiami il {phone} se è in ritardo.",
-      "Il dottor {last} La riceverà il {date} alle {time} a {place}. Entro {span} [[è possibile spostarlo||non è possibile spostarlo]]. In ritardo? Il nostro numero è {phone}.",
-      "Abbiamo prenotato la visita con la dottoressa {last} ({place}), {date}, ore {time}. Lo spostamento entro {span} [[è possibile||è impossibile]]. Telefono: {phone}.",
+      'Il Suo appuntamento con il dottor {last} a {place} è il {date} alle {time}. [[Può||Non può]] essere spostato entro {span}. Chiami il {phone} se è in ritardo.',
+      'Il dottor {last} La riceverà il {date} alle {time} a {place}. Entro {span} [[è possibile spostarlo||non è possibile spostarlo]]. In ritardo? Il nostro numero è {phone}.',
+      'Abbiamo prenotato la visita con la dottoressa {last} ({place}), {date}, ore {time}. Lo spostamento entro {span} [[è possibile||è impossibile]]. Telefono: {phone}.',
     ],
   },
 }
@@ -131,7 +158,7 @@ const OUTAGE: Domain = {
     fr: [
       "Incident {id} : {percent} des requêtes échouent à {place} depuis {time} le {date}. Réglez {code} à {count}. Des données [[ont été perdues||n'ont pas été perdues]]. État : {url}",
       "Depuis le {date}, {time}, {percent} des appels échouent à {place} ({id}). En attendant, {code} doit valoir {count}. [[Des données sont perdues.||Aucune donnée n'est perdue.]] Voir {url}.",
-      "Notre site de {place} rencontre des difficultés depuis {time} ({date}), ticket {id} ; {percent} des requêtes sont touchées. Veuillez passer {code} à {count}. Les données [[sont perdues||ne sont pas perdues]]. Suivez {url}.",
+      'Notre site de {place} rencontre des difficultés depuis {time} ({date}), ticket {id} ; {percent} des requêtes sont touchées. Veuillez passer {code} à {count}. Les données [[sont perdues||ne sont pas perdues]]. Suivez {url}.',
     ],
     es: [
       'Incidente {id}: el {percent} de las peticiones falla en {place} desde las {time} del {date}. Ponga {code} en {count}. [[Se perdieron datos.||No se perdieron datos.]] Estado: {url}',
@@ -162,7 +189,7 @@ const PRESCRIPTION: Domain = {
     fr: [
       "Monsieur {last} doit prendre {dose} par jour pendant {span}. L'ordonnance {id} du {date} [[peut être renouvelée||ne peut pas être renouvelée]] et coûte {amount}.",
       "Ordonnance {id} ({date}) : {dose} chaque jour durant {span} pour M. {last}. [[Elle est renouvelable.||Elle n'est pas renouvelable.]] Le prix est de {amount}.",
-      "Pour Monsieur {last}, le médecin a prescrit {dose} par jour. Le traitement dure {span}. Le renouvellement de {id}, délivrée le {date}, est [[possible||impossible]]. Merci de régler {amount}.",
+      'Pour Monsieur {last}, le médecin a prescrit {dose} par jour. Le traitement dure {span}. Le renouvellement de {id}, délivrée le {date}, est [[possible||impossible]]. Merci de régler {amount}.',
     ],
     es: [
       'El señor {last} debe tomar {dose} al día durante {span}. La receta {id} del {date} [[se puede renovar||no se puede renovar]] y cuesta {amount}.',

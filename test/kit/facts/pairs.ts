@@ -73,16 +73,22 @@ const FIELD_VALUES: { [F in Field]: (draw: Draw, words: Vocabulary) => CaseRecor
   last: (draw, { last }) => draw.one(last),
   place: (draw, { places }) => draw.one(places),
   id: (draw, { id }) => id(draw),
-  amount: (draw) => ({ cents: 500 + draw.below(400_000), currency: draw.one(['EUR', 'EUR', 'USD', 'GBP', 'CHF']) }),
+  amount: (draw) => ({
+    cents: 500 + draw.below(400_000),
+    currency: draw.one(['EUR', 'EUR', 'USD', 'GBP', 'CHF']),
+  }),
   date: (draw) => day(draw),
   time: (draw) => ({ hour: 7 + draw.below(13), minute: 5 * draw.below(12) }),
   span: (draw) => ({ count: 2 + draw.below(29), unit: draw.one(['hour', 'day', 'week', 'month']) }),
   percent: (draw) => 5 + draw.below(90),
   count: (draw) => 2 + draw.below(60),
   dose: (draw) => ({ amount: 5 * (1 + draw.below(160)), unit: draw.one(['mg', 'ml']) }),
-  url: (draw, { hosts }) => `${draw.one(hosts)}/${draw.one(['help', 'track', 'faq', 'account', 'status'])}/${draw.digits(3)}`,
-  email: (draw, { hosts }) => `${draw.one(['help', 'care', 'team', 'desk', 'info'])}${draw.digits(1)}@${draw.one(hosts)}`,
-  phone: (draw) => `+49 ${draw.one(['30', '89', '40', '221'])} ${1 + draw.below(9)}${draw.digits(6)}`,
+  url: (draw, { hosts }) =>
+    `${draw.one(hosts)}/${draw.one(['help', 'track', 'faq', 'account', 'status'])}/${draw.digits(3)}`,
+  email: (draw, { hosts }) =>
+    `${draw.one(['help', 'care', 'team', 'desk', 'info'])}${draw.digits(1)}@${draw.one(hosts)}`,
+  phone: (draw) =>
+    `+49 ${draw.one(['30', '89', '40', '221'])} ${1 + draw.below(9)}${draw.digits(6)}`,
   quote: (draw, { quotes }) => draw.one(quotes),
   code: (draw, { codes }) => draw.one(codes),
   isDone: (draw) => draw.chance(0.5),
@@ -91,7 +97,9 @@ const FIELD_VALUES: { [F in Field]: (draw: Draw, words: Vocabulary) => CaseRecor
 const FIELDS = Object.keys(FIELD_VALUES) as Field[]
 
 const recordOf = (draw: Draw, words: Vocabulary): CaseRecord =>
-  Object.fromEntries(FIELDS.map((field) => [field, FIELD_VALUES[field](draw, words)])) as unknown as CaseRecord
+  Object.fromEntries(
+    FIELDS.map((field) => [field, FIELD_VALUES[field](draw, words)])
+  ) as unknown as CaseRecord
 
 const PLACE = /\{(\w+)\}/g
 
@@ -104,11 +112,26 @@ const fieldsOf = (wording: string): Field[] => {
 }
 
 const QUOTED: Record<Language, readonly [string, string][]> = {
-  en: [['"', '"'], ['“', '”']],
-  de: [['„', '“'], ['"', '"']],
-  fr: [['« ', ' »'], ['"', '"']],
-  es: [['«', '»'], ['"', '"']],
-  it: [['«', '»'], ['"', '"']],
+  en: [
+    ['"', '"'],
+    ['“', '”'],
+  ],
+  de: [
+    ['„', '“'],
+    ['"', '"'],
+  ],
+  fr: [
+    ['« ', ' »'],
+    ['"', '"'],
+  ],
+  es: [
+    ['«', '»'],
+    ['"', '"'],
+  ],
+  it: [
+    ['«', '»'],
+    ['"', '"'],
+  ],
 }
 
 const spellField = (draw: Draw, language: Language, record: CaseRecord, name: string): string => {
@@ -141,7 +164,9 @@ const spellField = (draw: Draw, language: Language, record: CaseRecord, name: st
 
 const render = (draw: Draw, language: Language, record: CaseRecord, wording: string): string =>
   wording
-    .replaceAll(/\[\[(.*?)\|\|(.*?)\]\]/g, (_, done: string, not: string) => (record.isDone ? done : not))
+    .replaceAll(/\[\[(.*?)\|\|(.*?)\]\]/g, (_, done: string, not: string) =>
+      record.isDone ? done : not
+    )
     .replaceAll(PLACE, (_, name: string) => spellField(draw, language, record, name))
 
 /** What the application sends: half of the fields, as it stores them. */
@@ -161,11 +186,20 @@ const requestOf = (draw: Draw, record: CaseRecord, fields: readonly Field[]): st
 const withOtherUnit = (draw: Draw, record: CaseRecord, field: Field): CaseRecord | null => {
   switch (field) {
     case 'amount':
-      return { ...record, amount: { ...record.amount, currency: record.amount.currency === 'EUR' ? 'USD' : 'EUR' } }
+      return {
+        ...record,
+        amount: { ...record.amount, currency: record.amount.currency === 'EUR' ? 'USD' : 'EUR' },
+      }
     case 'span':
-      return { ...record, span: { ...record.span, unit: record.span.unit === 'day' ? 'week' : 'day' } }
+      return {
+        ...record,
+        span: { ...record.span, unit: record.span.unit === 'day' ? 'week' : 'day' },
+      }
     case 'dose':
-      return { ...record, dose: { ...record.dose, unit: draw.one(record.dose.unit === 'mg' ? ['g', 'ml'] : ['mg']) } }
+      return {
+        ...record,
+        dose: { ...record.dose, unit: draw.one(record.dose.unit === 'mg' ? ['g', 'ml'] : ['mg']) },
+      }
     default:
       return null
   }
@@ -184,7 +218,8 @@ const changedRecord = (
   const old = JSON.stringify(record[field])
   for (;;) {
     const value = FIELD_VALUES[field](draw, words)
-    if (JSON.stringify(value) !== old) return { record: { ...record, [field]: value }, changed: field }
+    if (JSON.stringify(value) !== old)
+      return { record: { ...record, [field]: value }, changed: field }
   }
 }
 
@@ -192,7 +227,12 @@ const changedRecord = (
  * @param domains each with all languages, in turn
  * @param isChange whether one field of the answer is another one
  */
-export const drawPairs = (draw: Draw, domains: readonly Domain[], count: number, isChange: boolean): Pair[] =>
+export const drawPairs = (
+  draw: Draw,
+  domains: readonly Domain[],
+  count: number,
+  isChange: boolean
+): Pair[] =>
   Array.from({ length: count }, (_, at) => {
     const { vocabulary, wordings } = domains[at % domains.length] ?? draw.one(domains)
     const language = LANGUAGES[Math.floor(at / domains.length) % LANGUAGES.length] ?? 'en'
@@ -203,10 +243,17 @@ export const drawPairs = (draw: Draw, domains: readonly Domain[], count: number,
     const fields = fieldsOf(wording)
     const request = requestOf(draw, record, fields)
     const logged = render(draw, language, record, wording)
-    if (!isChange) return { language, request, logged, answer: render(draw, language, record, draw.one(others)) }
+    if (!isChange)
+      return { language, request, logged, answer: render(draw, language, record, draw.one(others)) }
     const changed = changedRecord(draw, vocabulary, record, draw.one(fields))
     // half of the changes are in the same words
     const wordingNow = draw.chance(0.5) ? wording : draw.one(others)
     const answer = render(draw, language, changed.record, wordingNow)
-    return { language, request, logged, answer, ...(changed.changed && { changed: changed.changed }) }
+    return {
+      language,
+      request,
+      logged,
+      answer,
+      ...(changed.changed && { changed: changed.changed }),
+    }
   })

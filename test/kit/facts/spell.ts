@@ -9,9 +9,15 @@ const listed = (words: string): string[] => words.split(' ')
 const MONTHS: Record<Language, string[]> = {
   en: ENGLISH_MONTHS,
   de: listed('Januar Februar März April Mai Juni Juli August September Oktober November Dezember'),
-  fr: listed('janvier février mars avril mai juin juillet août septembre octobre novembre décembre'),
-  es: listed('enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre'),
-  it: listed('gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre'),
+  fr: listed(
+    'janvier février mars avril mai juin juillet août septembre octobre novembre décembre'
+  ),
+  es: listed(
+    'enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre'
+  ),
+  it: listed(
+    'gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre'
+  ),
 }
 
 const WEEKDAYS: Record<Language, string[]> = {
@@ -91,7 +97,9 @@ const continental = (language: Language, group: string): Spelling<Money>[] => [
 export const AMOUNTS: Record<Language, Spelling<Money>[]> = {
   en: [
     (money) =>
-      money.currency === 'CHF' ? `CHF ${decimal(money, ',', '.')}` : `${symbol(money)}${decimal(money, ',', '.')}`,
+      money.currency === 'CHF'
+        ? `CHF ${decimal(money, ',', '.')}`
+        : `${symbol(money)}${decimal(money, ',', '.')}`,
     (money) => `${decimal(money, ',', '.')} ${money.currency}`,
     (money) => `${money.currency} ${decimal(money, '', '.')}`,
     (money) => `${decimal(money, ',', '.')} ${name(money, 'en')}`,
@@ -115,7 +123,11 @@ const half = ({ hour, minute }: Clock): string =>
 export const TIMES: Record<Language, Spelling<Clock>[]> = {
   en: [colon, half],
   de: [(time) => `${colon(time)} Uhr`, (time) => `${point(time)} Uhr`],
-  fr: [({ hour, minute }) => `${hour} h ${two(minute)}`, ({ hour, minute }) => `${hour}h${two(minute)}`, colon],
+  fr: [
+    ({ hour, minute }) => `${hour} h ${two(minute)}`,
+    ({ hour, minute }) => `${hour}h${two(minute)}`,
+    colon,
+  ],
   es: [colon, (time) => `${colon(time)} h`],
   it: [colon, point],
 }
@@ -176,5 +188,8 @@ export const DOSES: Spelling<Dose>[] = [
 ]
 
 /** One of the spellings. */
-export const spelled = <Value>(draw: Draw, spellings: readonly Spelling<Value>[], value: Value): string =>
-  draw.one(spellings)(value)
+export const spelled = <Value>(
+  draw: Draw,
+  spellings: readonly Spelling<Value>[],
+  value: Value
+): string => draw.one(spellings)(value)
