@@ -6,6 +6,7 @@ import { keyOf, type Atom, type AtomKind, type Facts, type Language } from './at
 import { negationAtoms } from './compare.ts'
 import { factsOf } from './facts.ts'
 import { languageOf } from './languages.ts'
+import { numberAtom } from './numbers.ts'
 import { Support } from './support.ts'
 
 /** A value of JSON. */
@@ -33,7 +34,7 @@ const MAX_COUNTED = 100_000
 /** UTF-16 units of an atom that is learned. */
 const MAX_FORM_CHARS = 200
 
-/** With the unit as written, because a known number is read again. */
+/** A number with its unit before the conversion, from which the other forms follow. */
 const storedKey = ({ kind, form, amount }: Atom): string =>
   keyOf({ kind, form: amount === undefined ? form : `${amount.value} ${amount.unit}`.trimEnd() })
 
@@ -100,7 +101,8 @@ export const indexKnown = ({ language, atoms }: KnownFacts): KnownIndex => {
   const read = atoms.map((key): Atom => {
     const at = key.indexOf(':')
     const [kind, form] = [key.slice(0, at) as AtomKind, key.slice(at + 1)]
-    return kind === 'number' ? (factsOf(form).atoms[0] ?? { kind, form }) : { kind, form }
+    const [value = '', unit = ''] = form.split(' ')
+    return kind === 'number' ? numberAtom([value], unit) : { kind, form }
   })
   const [negated, others] = [
     read.filter(({ kind }) => kind === 'negation'),

@@ -188,33 +188,48 @@ export const LANGUAGES: Readonly<Record<Language, LanguageWords>> = {
 
 const NAMES = Object.keys(LANGUAGES) as Language[]
 
+/** Languages without rules here, so that their texts are not taken for one that has some: `no` is "in the" in Portuguese. */
+const OTHERS: Readonly<Record<string, string>> = {
+  pt: `o os um uma do da dos das no na nos nas ao e que para com em por nao seu sua foi sao esta voce pelo pela mais ou se
+    como ate`,
+  nl: `de het een en van is in op te dat die voor met zijn niet aan er om uw u wij je ik maar ook bij naar uit kan wordt
+    werd heeft was worden geen deze over tot`,
+  pl: `i w z na do nie sie jest to ze o jak ale od przez po dla za czy oraz zostalo zostal zostala`,
+  sv: `och att det som en ar av for med den till inte har ett var om vi du ni er din ditt kan ska fran pa`,
+  da: `og at det som en er af for med den til ikke har et var om vi du din dit kan skal fra pa der de`,
+  tr: `ve bir bu icin ile da de cok ne en gibi daha olarak`,
+}
+
 /** Each function word with its languages. */
-const LANGUAGES_OF = new Map<string, Language[]>()
-for (const name of NAMES)
-  for (const word of LANGUAGES[name].functions)
-    LANGUAGES_OF.set(word, [...(LANGUAGES_OF.get(word) ?? []), name])
+const LANGUAGES_OF = new Map<string, string[]>()
+const addWords = (name: string, words: Iterable<string>): void => {
+  for (const word of words) LANGUAGES_OF.set(word, [...(LANGUAGES_OF.get(word) ?? []), name])
+}
+for (const name of NAMES) addWords(name, LANGUAGES[name].functions)
+for (const [name, words] of Object.entries(OTHERS)) addWords(name, setOf(words))
 
 /** Words that are read to know a language. */
 const MAX_WORDS = 400
-const WORD = /[\p{L}\p{M}]+/gu
+/** A capital alone is a mark of something, unless it is cut short: "L'ordine". */
+const WORD = /(?<![\p{L}\p{M}])(?:\p{L}[\p{L}\p{M}]+|[\p{Ll}IAÈ]|\p{Lu}(?=['’]))(?![\p{L}\p{M}])/gu
+/** Half a word: "not approved" has one, which another language shares. */
+const LEAST_SCORE = 0.5
+/** How far the first language must be ahead of the second. */
+const AHEAD = 1.2
 
 /**
  * By function words, each counted as one over the number of languages that have it.
- * @returns null where no language is ahead
+ * @returns null where no language is ahead, or one without rules is
  */
 export const languageOf = (text: string): Language | null => {
-  const scores = { en: 0, de: 0, fr: 0, es: 0, it: 0 }
+  const scores = new Map<string, number>()
   let read = 0
   for (const [word] of text.matchAll(WORD)) {
     if (read++ === MAX_WORDS) break
-    // single capitals are marks of something
-    const languages =
-      word.length === 1 && word !== 'I' && word !== 'A' && /\p{Lu}/u.test(word)
-        ? []
-        : (LANGUAGES_OF.get(fold(word)) ?? [])
-    for (const language of languages) scores[language] += 1 / languages.length
+    const languages = LANGUAGES_OF.get(fold(word)) ?? []
+    for (const name of languages) scores.set(name, (scores.get(name) ?? 0) + 1 / languages.length)
   }
-  const [first, second] = NAMES.toSorted((a, b) => scores[b] - scores[a])
-  if (first === undefined || second === undefined) return null
-  return scores[first] >= 1 && scores[first] > scores[second] * 1.2 ? first : null
+  const [first = ['', 0], second = ['', 0]] = [...scores].toSorted((a, b) => b[1] - a[1])
+  const isAhead = first[1] >= LEAST_SCORE && first[1] > second[1] * AHEAD
+  return isAhead ? (NAMES.find((name) => name === first[0]) ?? null) : null
 }

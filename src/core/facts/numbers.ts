@@ -160,8 +160,8 @@ const suffixAt = (text: string, at: number, power = 0): Suffix => {
   return unit === undefined ? none : { unit, power, end }
 }
 
-/** @param values readings @param unit as written; `` for none */
-const numberAtom = ([value = '', ...others]: string[], unit: string): Atom => {
+/** @param values readings @param unit its short name; `` for none */
+export const numberAtom = ([value = '', ...others]: string[], unit: string): Atom => {
   const [base, factor] = BASES.get(unit) ?? [unit, 1]
   const formOf = (one: string): string => (unit === '' ? one : `${shifted(one, factor)} ${base}`)
   const more = others.length === 0 ? {} : { others: others.map(formOf) }
