@@ -8,6 +8,7 @@
  */
 import { compareFacts } from '../src/core/facts/compare.ts'
 import { factsOf } from '../src/core/facts/facts.ts'
+import { indexKnown, inventedFacts, knownFacts } from '../src/core/facts/known.ts'
 import { groupBy } from '../src/core/group-by.ts'
 import { DOMAINS } from '../test/kit/facts/domains.ts'
 import { drawPairs, type Domain, type Pair } from '../test/kit/facts/pairs.ts'
@@ -60,28 +61,39 @@ const figuresOf = (name: string, domains: readonly Domain[], seed: number): Figu
   return figures
 }
 
-/** Milliseconds for texts of `CHARS` characters, one a round. */
-const timeFigure = (seed: number): Figures => {
-  const texts = drawPairs(new Draw(seed), DOMAINS, args.rounds * 20, false).map(
-    ({ logged }) => logged
-  )
-  const runs: number[] = []
-  for (let at = 0; at < args.rounds * 2; at++) {
-    const from = (at % args.rounds) * 20
-    const text = texts
-      .slice(from, from + 20)
+/** Wall time of each text in milliseconds, after one round that compiles. */
+const timesOf = (texts: readonly string[], run: (text: string) => unknown): number[] => {
+  for (const text of texts) run(text)
+  return texts.map((text) => {
+    const begun = performance.now()
+    run(text)
+    return performance.now() - begun
+  })
+}
+
+/** Times for `CHARS` characters: of the atoms of a text, and of an answer and its request of half as many each. */
+const timeFigures = (seed: number): Figures => {
+  const drawn = drawPairs(new Draw(seed), DOMAINS, args.rounds * 20, false)
+  const texts = Array.from({ length: args.rounds }, (_, at) =>
+    drawn
+      .slice(at * 20, at * 20 + 20)
+      .map(({ logged }) => logged)
       .join('\n')
       .slice(0, CHARS)
-    const begun = performance.now()
-    factsOf(text)
-    const ms = performance.now() - begun
-    // the first round compiles
-    if (at >= args.rounds) runs.push(ms)
+  )
+  const known = indexKnown(
+    knownFacts(drawn.map(({ request, logged }) => ({ request, answer: logged })))
+  )
+  const serve = (text: string): unknown => {
+    const half = text.length >> 1
+    return inventedFacts({ answer: text.slice(0, half), request: text.slice(half), known })
   }
-  return { facts_ms_per_2000_chars: withBar(spread(runs, 'ms'), '<=', MAX_MS) }
+  const figure = (run: (text: string) => unknown) =>
+    withBar(spread(timesOf(texts, run), 'ms'), '<=', MAX_MS)
+  return { facts_ms: figure((text) => factsOf(text)), facts_serving_ms: figure(serve) }
 }
 
 await benchmark('facts', args.out, async () => ({
   ...figuresOf('', DOMAINS, args.seed),
-  ...timeFigure(args.seed + 2),
+  ...timeFigures(args.seed + 2),
 }))

@@ -57,14 +57,10 @@ export type Read = (groups: readonly (string | undefined)[]) => readonly Atom[] 
 
 /** Removes from the text what is read. @param pattern global, and linear in the text */
 export const take = (text: string, pattern: RegExp, atoms: Atom[], read: Read): string =>
-  text.replace(pattern, (match: string, ...rest: unknown[]) => {
-    // behind the groups: offset and text
-    const groups = rest.slice(
-      0,
-      rest.findIndex((one) => typeof one === 'number')
-    )
-    const found = read([match, ...(groups as (string | undefined)[])])
-    if (found === null) return match
+  // behind the groups stand offset and text, which no pattern's reader asks for
+  text.replace(pattern, (...groups: string[]) => {
+    const found = read(groups)
+    if (found === null) return groups[0] ?? ''
     atoms.push(...found)
     return GAP
   })

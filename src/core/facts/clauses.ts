@@ -14,15 +14,15 @@ export interface Token {
   isJoined: boolean
 }
 
-const TOKEN = /[\p{L}\p{M}]+|\n|[^\s]/gu
+const TOKEN = /([\p{L}\p{M}]+)|\n|\S/gu
 
 export const tokensOf = (text: string): Token[] => {
   const tokens: Token[] = []
-  let end = -2
-  let wasWord = false
-  for (const found of text.matchAll(TOKEN)) {
+  let [end, wasWord] = [-2, false]
+  TOKEN.lastIndex = 0
+  for (let found = TOKEN.exec(text); found !== null; found = TOKEN.exec(text)) {
     const [piece] = found
-    const isWord = /^\p{L}/u.test(piece)
+    const isWord = found[1] !== undefined
     const isJoint = piece === '-' || piece === "'" || piece === '’'
     const isJoined = isWord && wasWord && found.index - end <= 1
     tokens.push({ text: piece, folded: isWord ? fold(piece) : piece, isWord, isJoined })

@@ -24,18 +24,18 @@ const YEAR_LAST =
   /(?<![\p{L}\p{N}.,/-])(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|(?<=\d{2}[./]\d{2}[./])\d{2})(?![\d-]|[./]\d)/gu
 /** 03.05. */
 const DAY_AND_MONTH = /(?<![\p{L}\p{N}.,/-])(\d{1,2})\.\s?(\d{1,2})\.(?![\d])/gu
-const MONTH = String.raw`(\p{L}[\p{L}\p{M}]{2,9})`
+const MONTH = `(${[...MONTHS.keys()].toSorted((a, b) => b.length - a.length).join('|')})`
 const DAY_FIRST = new RegExp(
   String.raw`(?<![\p{L}\p{N}.,/-])(\d{1,2})(?:st|nd|rd|th|er|\.|º|°)?[ \u00a0-](?:of |de |di )?${MONTH}(?![\p{L}\p{M}])(?:\.?,?[ \u00a0-](?:of |de |del |di )?(\d{4})(?![\d\p{L}]|[.,:]\d))?`,
-  'gu'
+  'giu'
 )
 const MONTH_FIRST = new RegExp(
   String.raw`(?<![\p{L}\p{N}])${MONTH}\.?[ \u00a0-](?:the )?(\d{1,2})(?:st|nd|rd|th)?(?![\p{L}\d]|[.,:]\d)(?:,?[ \u00a0](\d{4})(?![\d\p{L}]|[.,:]\d))?`,
-  'gu'
+  'giu'
 )
 const MONTH_AND_YEAR = new RegExp(
   String.raw`(?<![\p{L}\p{N}])${MONTH}\.?,?[ \u00a0](?:of |de |del |di )?(\d{4})(?![\d\p{L}]|[.,:]\d)`,
-  'gu'
+  'giu'
 )
 
 /** "may 5" and "3 may" are mostly verbs. */

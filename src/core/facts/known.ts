@@ -26,6 +26,7 @@ export interface KnownOptions {
 
 interface Exchange {
   answer: string
+  /** the query and the slots: what differs between requests */
   request: string
 }
 
@@ -96,28 +97,32 @@ export interface KnownIndex {
   negations: ReadonlySet<string>
 }
 
-/** @param known as stored */
-export const indexKnown = ({ language, atoms }: KnownFacts): KnownIndex => {
+/**
+ * @param known as stored
+ * @param prompt constant text of the template, so that a request need not be read with it each time
+ */
+export const indexKnown = ({ language, atoms }: KnownFacts, prompt = ''): KnownIndex => {
   const read = atoms.map((key): Atom => {
     const at = key.indexOf(':')
     const [kind, form] = [key.slice(0, at) as AtomKind, key.slice(at + 1)]
     const [value = '', unit = ''] = form.split(' ')
     return kind === 'number' ? numberAtom([value], unit) : { kind, form }
   })
+  const stated = factsOf(prompt, language)
   const [negated, others] = [
     read.filter(({ kind }) => kind === 'negation'),
     read.filter(({ kind }) => kind !== 'negation'),
   ]
   return {
     language,
-    support: new Support({ atoms: others, words: [], text: '' }),
-    negations: new Set(negated.map(({ form }) => form)),
+    support: new Support({ atoms: others, words: [], text: '' }, stated),
+    negations: new Set([...negated, ...negationAtoms(stated)].map(({ form }) => form)),
   }
 }
 
 interface Served {
   answer: string
-  /** text of all messages */
+  /** what the prompt does not have: the query and the slots. Its length counts as the answer's */
   request: string
   known: KnownIndex
 }

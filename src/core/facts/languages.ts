@@ -11,6 +11,8 @@ export interface LanguageWords {
   functions: ReadonlySet<string>
   /** two to twelve; one is an article in most languages, and other words with a second meaning are left out */
   numbers: ReadonlyMap<string, string>
+  /** finds them; global */
+  numberPattern: RegExp
   /** negate what follows, or the clause */
   negators: ReadonlySet<string>
   /** negate by themselves: declined, impossible */
@@ -46,8 +48,12 @@ const made = (written: Written): LanguageWords => ({
   functions: setOf(`${written.functions} ${written.joints} ${written.negators}`),
   numbers: new Map(
     listed(written.numbers)
-      .map((word, at): [string, string] => [fold(word), String(at + 2)])
+      .map((word, at): [string, string] => [word, String(at + 2)])
       .filter(([word]) => word !== '-')
+  ),
+  numberPattern: new RegExp(
+    `(?<![\\p{L}\\p{M}\\p{N}_-])(?:${listed(written.numbers).join('|')})(?![\\p{L}\\p{M}\\p{N}_'’])`,
+    'giu'
   ),
   negators: setOf(written.negators),
   negatives: setOf(written.negatives),
@@ -74,7 +80,7 @@ const ENGLISH: Written = {
   negatives: `declined denied rejected refused impossible invalid unavailable ineligible unsuccessful
     unpaid unconfirmed inactive incorrect`,
   joints: `and but or because if when while which who so however although though since unless whereas`,
-  idioms: `(?:do not|don't|don’t|never) hesitate|not only|no problem|whether or not|(?:no|not) later than|no (?:more|less|fewer) than|without (?:delay|hesitation)|no\\.(?= ?[#\\d])|no worries|or not`,
+  idioms: `(?:not|never) hesitate|not only|no problem|whether or not|(?:no|not) later than|no (?:more|less|fewer) than|without (?:delay|hesitation)|no\\.(?= ?[#\\d])|no worries|or not`,
   titles: `mr mrs ms miss dr prof professor sir madam`,
   common: `dear hi hello hey thanks thank welcome sorry best kind warm regards sincerely yours greetings good great
     unfortunately currently however therefore additionally finally first second next once yes ok okay sure note important
@@ -93,7 +99,7 @@ const GERMAN: Written = {
     kann konnen konnte konnten muss mussen soll sollen darf durfen mochten mochte von zu im in am an auf aus bei bis durch
     fur gegen mit nach ohne uber um unter vom zum zur vor seit pro je als auch noch nur schon sehr so dann hier da dort
     jetzt bereits bitte alle alles mehr etwas man sich wie wo was wer wann warum zwischen wegen wahrend innerhalb ab`,
-  numbers: 'zwei drei vier funf sechs sieben acht neun zehn elf zwolf',
+  numbers: 'zwei drei vier fünf sechs sieben acht neun zehn elf zwölf',
   negators: `nicht kein keine keinen keinem keiner keines nie niemals nichts niemand nirgends weder ohne keinerlei`,
   negatives: `abgelehnt unmoglich ungultig verweigert abgewiesen zuruckgewiesen ausgeschlossen unbezahlt
     unzulassig`,
@@ -209,7 +215,7 @@ for (const name of NAMES) addWords(name, LANGUAGES[name].functions)
 for (const [name, words] of Object.entries(OTHERS)) addWords(name, setOf(words))
 
 /** Words that are read to know a language. */
-const MAX_WORDS = 400
+const MAX_WORDS = 200
 /** A capital alone is a mark of something, unless it is cut short: "L'ordine". */
 const WORD = /(?<![\p{L}\p{M}])(?:\p{L}[\p{L}\p{M}]+|[\p{Ll}IAÈ]|\p{Lu}(?=['’]))(?![\p{L}\p{M}])/gu
 /** Half a word: "not approved" has one, which another language shares. */

@@ -4,7 +4,7 @@
  */
 import { CURRENCIES, UNITS } from '../form/normalize/amounts.ts'
 import { readTable } from '../form/normalize/rule.ts'
-import { fold, GAP, type Atom, type Language } from './atom.ts'
+import { GAP, type Atom, type Language } from './atom.ts'
 
 const SYMBOLS = '€$£¥₹₩₺%‰'
 
@@ -205,9 +205,3 @@ export const takeNumbers = (text: string, language: Language | null, atoms: Atom
   parts.push(text.slice(at))
   return parts.join('')
 }
-
-const WORD = /(?<![\p{L}\p{M}\p{N}_-])\p{L}[\p{L}\p{M}]*(?![\p{L}\p{M}\p{N}_'’])/gu
-
-/** Writes number words as digits. */
-export const withDigits = (text: string, numbers: ReadonlyMap<string, string>): string =>
-  text.replace(WORD, (word) => (word.length > 7 ? word : (numbers.get(fold(word)) ?? word)))

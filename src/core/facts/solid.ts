@@ -1,12 +1,18 @@
 /** Atoms that are known by their shape in every language: addresses, phone numbers, identifiers, code, quoted text. */
 import { DETECTORS, type Detector } from '../log/detectors.ts'
 import { isSuffix } from './numbers.ts'
-import { fold, take, type Atom } from './atom.ts'
+import { fold, take, type Atom, type Read } from './atom.ts'
 
 const URL_TAIL = '[^\\s<>"\'`)\\]}»”\\ue000]'
 const TOP_DOMAINS = 'com|org|net|io|dev|app|info|eu|de|at|ch|fr|es|it|uk|co|us|ai|shop|example|test'
 const URL_PATTERN = new RegExp(
-  String.raw`(?<![\p{L}\p{N}@._-])(?:(?:https?:\/\/|www\.)${URL_TAIL}{1,2000}|(?:[a-z0-9-]{1,63}\.){1,5}(?:${TOP_DOMAINS})(?![\p{L}\p{N}_-]|\.\p{L})(?:\/${URL_TAIL}{0,500})?)`,
+  String.raw`(?<![\p{L}\p{N}@._-])(?:https?:\/\/|www\.)${URL_TAIL}{1,2000}`,
+  'giu'
+)
+const DOMAIN_END = String.raw`\.(?:${TOP_DOMAINS})(?![\p{L}\p{N}_-]|\.\p{L})`
+const HAS_DOMAIN = new RegExp(DOMAIN_END, 'iu')
+const DOMAIN_PATTERN = new RegExp(
+  String.raw`(?<![\p{L}\p{N}@._-])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,4}${DOMAIN_END}(?:\/${URL_TAIL}{0,500})?`,
   'giu'
 )
 
@@ -44,7 +50,9 @@ export const takeAddresses = (text: string, atoms: Atom[]): string => {
     form: match.toLowerCase(),
   }))
   if (!rest.includes('.')) return rest
-  return take(rest, URL_PATTERN, atoms, ([match = '']) => [{ kind: 'url', form: urlForm(match) }])
+  const read: Read = ([match = '']) => [{ kind: 'url', form: urlForm(match) }]
+  const bare = take(rest, URL_PATTERN, atoms, read)
+  return HAS_DOMAIN.test(bare) ? take(bare, DOMAIN_PATTERN, atoms, read) : bare
 }
 
 /** Removes phone numbers, and numbers of accounts and cards, which are identifiers. After dates: both have marks. */
