@@ -243,6 +243,13 @@ describe('known facts', () => {
     expect(invented('Order 80008 arrives within 14 days.')).toEqual(['number:80008'])
     expect(invented('We will not deliver it.')).toEqual(['negation:deliv'])
   })
+
+  it('have the facts of the prompt, however often they are asked', () => {
+    const known = indexKnown(knownFacts([]), 'Say "keep upright" for glass. The fee is 5 EUR.')
+    const answer = 'The fee is 5 EUR, "keep upright".'
+    for (let at = 0; at < 300; at++)
+      expect(inventedFacts({ answer, request: '', known })).toEqual([])
+  })
 })
 
 describe('time', () => {

@@ -43,8 +43,7 @@ const isListed = (atom: Atom): boolean => atom.form.length <= MAX_FORM_CHARS
 
 /** Atoms that the request does not state. */
 const ownAtoms = (answer: Facts, request: Facts): Atom[] => {
-  const support = new Support(request)
-  return answer.atoms.filter((atom) => isListed(atom) && !support.has(atom))
+  return new Support(request).missing(answer.atoms.filter(isListed))
 }
 
 const countAtoms = (
@@ -132,10 +131,9 @@ export const inventedFacts = ({ answer, request, known }: Served): Atom[] => {
   const language = languageOf(answer) ?? known.language
   const ours = factsOf(answer, language)
   const asked = factsOf(request, language)
-  const support = new Support(asked)
   const negated = new Set(negationAtoms(asked).map(({ form }) => form))
   return [
-    ...ours.atoms.filter((atom) => !known.support.has(atom) && !support.has(atom)),
+    ...new Support(asked).missing(known.support.missing(ours.atoms)),
     ...negationAtoms(ours).filter(({ form }) => !known.negations.has(form) && !negated.has(form)),
   ]
 }
