@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import fc from 'fast-check'
+import { array, assert, constantFrom, property, string } from 'fast-check'
 import { keyOf, type Language } from '../../src/core/facts/atom.ts'
 import { compareFacts } from '../../src/core/facts/compare.ts'
 import { factsOf } from '../../src/core/facts/facts.ts'
@@ -175,8 +175,8 @@ describe('compareFacts', () => {
   })
 
   it('never throws, and an answer equal to the logged one is no loss', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => {
+    assert(
+      property(string({ unit: 'binary', maxLength: 200 }), (text) => {
         expect(compareFacts({ answer: text, logged: text, request: '' })).toMatchObject({
           inventions: [],
           omissions: [],
@@ -184,7 +184,7 @@ describe('compareFacts', () => {
         })
       })
     )
-    const parts = fc.constantFrom(
+    const parts = constantFrom(
       'not ',
       '12',
       ',',
@@ -200,8 +200,8 @@ describe('compareFacts', () => {
       '-',
       '/'
     )
-    fc.assert(
-      fc.property(fc.array(parts, { maxLength: 30 }), (pieces) => {
+    assert(
+      property(array(parts, { maxLength: 30 }), (pieces) => {
         const text = `the ${pieces.join('')}`
         expect(lost(text, text)).toBe(false)
       })
@@ -245,20 +245,23 @@ describe('known facts', () => {
   })
 
   it('have the facts of the prompt, however often they are asked', () => {
-    const known = indexKnown(knownFacts([]), 'Say "keep upright" for glass. The fee is 5 EUR.')
+    const ofPrompt = indexKnown(knownFacts([]), 'Say "keep upright" for glass. The fee is 5 EUR.')
     const answer = 'The fee is 5 EUR, "keep upright".'
     for (let at = 0; at < 300; at++)
-      expect(inventedFacts({ answer, request: '', known })).toEqual([])
+      expect(inventedFacts({ answer, request: '', known: ofPrompt })).toEqual([])
   })
 })
 
+const repeated = (part: string) => (size: number) => part.repeat(Math.ceil(size / part.length))
+const compared = (text: string) =>
+  compareFacts({ answer: text, logged: `not ${text}`, request: '' })
+
 describe('time', () => {
-  const repeated = (part: string) => (size: number) => part.repeat(Math.ceil(size / part.length))
   /** linear is 10 */
   const MOST = 40
 
   it.each(
-    ('1 0 1, 1. 12: 12/ 1- “ ` Anna- a. a@ a- €  http:// www. (0 n’t A1 A_ „a « . 0.0 #' + " '")
+    '1 0 1, 1. 12: 12/ 1- “ ` Anna- a. a@ a- €  http:// www. (0 n’t A1 A_ „a « . 0.0 #'
       .split(' ')
       .map((part) => [part])
   )('is linear in the length of %j repeated', (part) => {
@@ -269,9 +272,9 @@ describe('time', () => {
   it.each([['not '], ['"'], ['Anna '], ['"a" '], ['1 '], ['12. '], ['+49 '], ['3 March ']])(
     'of a comparison is linear in the length of %j repeated',
     (part) => {
-      const run = (text: string) =>
-        compareFacts({ answer: text, logged: `not ${text}`, request: '' })
-      expect(factorOfTenfold({ size: 10_000, make: repeated(part), run }, 20)).toBeLessThan(MOST)
+      expect(
+        factorOfTenfold({ size: 10_000, make: repeated(part), run: compared }, 20)
+      ).toBeLessThan(MOST)
     }
   )
 })

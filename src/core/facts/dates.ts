@@ -1,6 +1,6 @@
 /** Dates and times of day in their common spellings. */
 import { isoOf, MONTHS } from '../form/normalize/dates.ts'
-import { take, type Atom, type Language } from './atom.ts'
+import { take, type Atom, type Language, type Read } from './atom.ts'
 
 /** `--03-05` without a year, `2026-03` without a day, as in ISO 8601. */
 const partialDate = (month: string, day?: string, year?: string): string | null => {
@@ -129,16 +129,15 @@ const BEHIND_WORD =
 const NAMED =
   /(?<![\p{L}\p{M}])(?:(noon|midday|midi|mediodía|mezzogiorno)|(midnight|minuit|medianoche|mezzanotte|mitternacht))(?![\p{L}\p{M}])/giu
 
+const readClock: Read = ([, hours = '', minutes = '', half]) =>
+  isTime(hours, minutes) ? timeAtom(hours, minutes, { half }) : null
+
 /** Removes times of day from the text. */
 export const takeTimes = (text: string, atoms: Atom[]): string => {
-  const read =
-    (isOf24 = false) =>
-    ([, hours = '', minutes = '00', half]: readonly (string | undefined)[]): Atom[] | null =>
-      isTime(hours, minutes) ? timeAtom(hours, minutes, { half, isOf24 }) : null
   let rest = text
   if (/\d/.test(text)) {
-    rest = take(rest, AT_MINUTE, atoms, read())
-    rest = take(rest, WITH_POINT, atoms, read())
+    rest = take(rest, AT_MINUTE, atoms, readClock)
+    rest = take(rest, WITH_POINT, atoms, readClock)
     rest = take(rest, WITH_WORD, atoms, ([, hours = '', half, uhr]) =>
       isTime(hours) ? timeAtom(hours, '00', { half, isOf24: uhr !== undefined }) : null
     )

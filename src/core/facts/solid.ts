@@ -43,6 +43,8 @@ const byDetector = (
         accepts === undefined || accepts(match) ? [atomOf(match)] : null
       )
 
+const readUrl: Read = ([match = '']) => [{ kind: 'url', form: urlForm(match) }]
+
 /** Removes addresses of pages and people. */
 export const takeAddresses = (text: string, atoms: Atom[]): string => {
   const rest = byDetector(text, DETECTORS.email, atoms, (match) => ({
@@ -50,14 +52,14 @@ export const takeAddresses = (text: string, atoms: Atom[]): string => {
     form: match.toLowerCase(),
   }))
   if (!rest.includes('.')) return rest
-  const read: Read = ([match = '']) => [{ kind: 'url', form: urlForm(match) }]
-  const bare = take(rest, URL_PATTERN, atoms, read)
-  return HAS_DOMAIN.test(bare) ? take(bare, DOMAIN_PATTERN, atoms, read) : bare
+  const bare = take(rest, URL_PATTERN, atoms, readUrl)
+  return HAS_DOMAIN.test(bare) ? take(bare, DOMAIN_PATTERN, atoms, readUrl) : bare
 }
+
+const identifier = (match: string): Atom => ({ kind: 'identifier', form: compact(match) })
 
 /** Removes phone numbers, and numbers of accounts and cards, which are identifiers. After dates: both have marks. */
 export const takePhones = (text: string, atoms: Atom[]): string => {
-  const identifier = (match: string): Atom => ({ kind: 'identifier', form: compact(match) })
   const rest = byDetector(
     byDetector(text, DETECTORS.iban, atoms, identifier),
     DETECTORS.card,
@@ -115,7 +117,7 @@ const tokenAtom = (token: string): Atom | null => {
     const marks = token.match(/[-_./:]/gu)?.length ?? 0
     if (!hasLetter && (marks < 2 || GROUPED.test(token))) return null
     if (isNumberAndWord(token) || /^(?:EUR|USD|GBP|CHF)\d/.test(token)) return null
-    return { kind: 'identifier', form: compact(token) }
+    return identifier(token)
   }
   if (!hasLetter) return null
   if (token.includes('_') && !token.startsWith('_')) return code

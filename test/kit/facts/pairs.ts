@@ -4,9 +4,10 @@
  * stated or negated.
  */
 import type { Language } from '../../../src/core/facts/atom.ts'
-import { day, type Day, type Draw } from '../form-grammars.ts'
+import { day, iso, type Day, type Draw } from '../form-grammars.ts'
 import {
   AMOUNTS,
+  colon,
   DATES,
   DOSES,
   LANGUAGES,
@@ -176,8 +177,8 @@ const requestOf = (draw: Draw, record: CaseRecord, fields: readonly Field[]): st
   const stored = {
     ...record,
     amount: { value: amount.cents / 100, currency: amount.currency },
-    date: new Date(Date.UTC(date.year, date.month - 1, date.day)).toISOString().slice(0, 10),
-    time: `${String(time.hour).padStart(2, '0')}:${String(time.minute).padStart(2, '0')}`,
+    date: iso(date),
+    time: colon(time),
   }
   return JSON.stringify(Object.fromEntries(sent.map((field) => [field, stored[field]])))
 }

@@ -1,6 +1,6 @@
 /** Seeded values, and how five languages write them. */
 import type { Language } from '../../../src/core/facts/atom.ts'
-import { MONTHS as ENGLISH_MONTHS, two, type Day, type Draw } from '../form-grammars.ts'
+import { iso, MONTHS as ENGLISH_MONTHS, two, type Day, type Draw } from '../form-grammars.ts'
 
 export const LANGUAGES: readonly Language[] = ['en', 'de', 'fr', 'es', 'it']
 
@@ -34,7 +34,6 @@ const weekday = (language: Language, { year, month, day }: Day): string =>
 /** A way to write a value; the first ones are the usual ones. */
 type Spelling<Value> = (value: Value) => string
 
-const iso = ({ year, month, day }: Day): string => `${year}-${two(month)}-${two(day)}`
 const monthName = (language: Language, { month }: Day): string => MONTHS[language][month - 1] ?? ''
 const slashes = ({ year, month, day }: Day): string => `${two(day)}/${two(month)}/${year}`
 
@@ -115,7 +114,7 @@ export interface Clock {
   minute: number
 }
 
-const colon = ({ hour, minute }: Clock): string => `${two(hour)}:${two(minute)}`
+export const colon = ({ hour, minute }: Clock): string => `${two(hour)}:${two(minute)}`
 const point = ({ hour, minute }: Clock): string => `${hour}.${two(minute)}`
 const half = ({ hour, minute }: Clock): string =>
   `${hour % 12 === 0 ? 12 : hour % 12}:${two(minute)} ${hour < 12 ? 'am' : 'pm'}`
