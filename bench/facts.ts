@@ -11,6 +11,7 @@ import { factsOf } from '../src/core/facts/facts.ts'
 import { indexKnown, inventedFacts, knownFacts } from '../src/core/facts/known.ts'
 import { groupBy } from '../src/core/group-by.ts'
 import { DOMAINS } from '../test/kit/facts/domains.ts'
+import { HELD_OUT_DOMAINS } from '../test/kit/facts/held-out-domains.ts'
 import { drawPairs, type Domain, type Pair } from '../test/kit/facts/pairs.ts'
 import { Draw } from '../test/kit/form-grammars.ts'
 import { spread, withBar, type Figures } from '../test/kit/report.ts'
@@ -94,6 +95,7 @@ const timeFigures = (seed: number): Figures => {
 }
 
 await benchmark('facts', args.out, async () => ({
-  ...figuresOf('', DOMAINS, args.seed),
+  ...figuresOf('', HELD_OUT_DOMAINS, args.seed + 10),
+  ...figuresOf('_tuned', DOMAINS, args.seed),
   ...timeFigures(args.seed + 2),
 }))
