@@ -46,6 +46,9 @@ describe('normal forms', () => {
     ['2:30 pm', 'en', 'time:14:30'],
     ['14.30 Uhr', 'de', 'time:14:30'],
     ['14 h 30', 'fr', 'time:14:30'],
+    ['le total est à 3\u202f186,47 €', 'fr', 'number:3186.47 EUR'],
+    ['venez à 9 h', 'fr', 'time:09:00'],
+    ['venga a las 9', 'es', 'time:09:00'],
     ['at noon', 'en', 'time:12:00'],
     ['5 %', 'en', 'number:5 %'],
     ['5 pour cent', 'fr', 'number:5 %'],
@@ -261,7 +264,7 @@ describe('time', () => {
   const MOST = 40
 
   it.each(
-    '1 0 1, 1. 12: 12/ 1- “ ` Anna- a. a@ a- €  http:// www. (0 n’t A1 A_ „a « . 0.0 #'
+    '1 0 1, 1. 12: 12/ 1- “ ` Anna- a. a@ a- €  http:// www. (0 n’t A1 A_ aB aB- „a « . 0.0 #'
       .split(' ')
       .map((part) => [part])
   )('is linear in the length of %j repeated', (part) => {

@@ -123,9 +123,9 @@ const WITH_WORD = new RegExp(
   String.raw`(?<![\p{L}\p{N}.,:/-])(\d{1,2})(?:${HALF}|[ \u00a0]?(Uhr)(?!\p{L})|[ ]?(o['’]clock))`,
   'giu'
 )
-/** Hours behind a preposition of time. */
+/** Hours behind a preposition of time; French ones need their "h", because "à 3" begins a number as well. */
 const BEHIND_WORD =
-  /(?<![\p{L}\p{M}])((?:à|dès|vers|a las?|alle|dalle|ore|las)[ \u00a0])(\d{1,2})(?:\.(\d{2}))?(?:[ \u00a0]?(?:h|heures?|horas?|ore)(?!\p{L}))?(?![\d\p{L}%€$£]|[.,:/-]\d|[ \u00a0][%€$£])/giu
+  /(?<![\p{L}\p{M}])(?:(?:à|dès|vers)[ \u00a0](\d{1,2})[ \u00a0]?(?:h|heures?)(?!\p{L})|(?:a las?|alle|dalle|ore|las)[ \u00a0](\d{1,2})(?:\.(\d{2}))?(?:[ \u00a0]?(?:h|horas?|ore)(?!\p{L}))?(?![\d\p{L}%€$£]|[.,:/-]\d|[ \u00a0\u202f][\d%€$£]))/giu
 const NAMED =
   /(?<![\p{L}\p{M}])(?:(noon|midday|midi|mediodía|mezzogiorno)|(midnight|minuit|medianoche|mezzanotte|mitternacht))(?![\p{L}\p{M}])/giu
 
@@ -141,9 +141,10 @@ export const takeTimes = (text: string, atoms: Atom[]): string => {
     rest = take(rest, WITH_WORD, atoms, ([, hours = '', half, uhr]) =>
       isTime(hours) ? timeAtom(hours, '00', { half, isOf24: uhr !== undefined }) : null
     )
-    rest = take(rest, BEHIND_WORD, atoms, ([, , hours = '', minutes]) =>
-      isTime(hours, minutes) ? timeAtom(hours, minutes ?? '00', {}) : null
-    )
+    rest = take(rest, BEHIND_WORD, atoms, ([, french, other = '', minutes = '00']) => {
+      const hours = french ?? other
+      return isTime(hours, minutes) ? timeAtom(hours, minutes, {}) : null
+    })
   }
   return take(rest, NAMED, atoms, ([, noon]) => [
     { kind: 'time', form: noon === undefined ? '00:00' : '12:00' },

@@ -128,9 +128,8 @@ interface Served {
 
 /** Atoms of an answer that neither the request nor the known facts state. An answer with one is a fallback. */
 export const inventedFacts = ({ answer, request, known }: Served): Atom[] => {
-  const language = languageOf(answer) ?? known.language
-  const ours = factsOf(answer, language)
-  const asked = factsOf(request, language)
+  const ours = factsOf(answer, known.language)
+  const asked = factsOf(request, ours.language)
   const negated = new Set(negationAtoms(asked).map(({ form }) => form))
   return [
     ...new Support(asked).missing(known.support.missing(ours.atoms)),

@@ -102,7 +102,9 @@ const NUMBER_AND_WORD =
 const GROUPED = /^\d{1,3}(?:\.\d{3})+$/
 const WITH_LETTER = /\p{L}/u
 const WITH_DIGIT = /\d/
-const CAMEL = /\p{Ll}\p{Lu}/u
+/** `snake_case` and `camelCase`. */
+const LIKE_CODE = /\p{L}_\p{L}|\p{Ll}\p{Lu}/u
+const NO_CODE = /[-./:]/u
 
 const isNumberAndWord = (token: string): boolean => {
   const found = NUMBER_AND_WORD.exec(token)
@@ -110,18 +112,15 @@ const isNumberAndWord = (token: string): boolean => {
 }
 
 const tokenAtom = (token: string): Atom | null => {
-  const code: Atom = { kind: 'code', form: token }
-  if (token.endsWith('()')) return code
-  const hasLetter = WITH_LETTER.test(token)
   if (WITH_DIGIT.test(token)) {
+    const hasLetter = WITH_LETTER.test(token)
     const marks = token.match(/[-_./:]/gu)?.length ?? 0
     if (!hasLetter && (marks < 2 || GROUPED.test(token))) return null
     if (isNumberAndWord(token) || /^(?:EUR|USD|GBP|CHF)\d/.test(token)) return null
-    return identifier(token)
+    return token.endsWith('()') ? { kind: 'code', form: token } : identifier(token)
   }
-  if (!hasLetter) return null
-  if (token.includes('_') && !token.startsWith('_')) return code
-  return CAMEL.test(token) && !/[-./:]/u.test(token) ? code : null
+  const isCode = token.endsWith('()') || (LIKE_CODE.test(token) && !NO_CODE.test(token))
+  return isCode ? { kind: 'code', form: token } : null
 }
 
 /** Removes order numbers, hashes, versions and names of code. After dates and times. */
