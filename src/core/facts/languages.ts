@@ -215,7 +215,7 @@ for (const name of NAMES) addWords(name, LANGUAGES[name].functions)
 for (const [name, words] of Object.entries(OTHERS)) addWords(name, setOf(words))
 
 /** Words that are read to know a language. */
-const MAX_WORDS = 200
+const MAX_WORDS = 100
 /** A capital alone is a mark of something, unless it is cut short: "L'ordine". */
 const WORD = /(?<![\p{L}\p{M}])(?:\p{L}[\p{L}\p{M}]+|[\p{Ll}IAÈ]|\p{Lu}(?=['’]))(?![\p{L}\p{M}])/gu
 /** Half a word: "not approved" has one, which another language shares. */
