@@ -213,8 +213,11 @@ export const clausesOf = (
   const clauses: Clause[] = []
   let [open, sentence] = [opened(), 0]
   const close = (): void => {
-    if (open.stems.length > 0 || open.negatedAt >= 0 || open.isNegative)
+    const { stems, negatedAt, isNegative } = open
+    if (stems.length > 0 || negatedAt >= 0 || isNegative)
       clauses.push(closed(open, sentence, nameStems))
+    // "No," is a sentence of its own
+    if (stems.length === 0 && negatedAt >= 0 && !isNegative) sentence++
     open = opened()
   }
   for (const { text, folded, isWord } of tokens) {

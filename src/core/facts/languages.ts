@@ -44,6 +44,10 @@ interface Written {
 
 const setOf = (words: string): Set<string> => new Set(listed(words).map(fold))
 
+/** Kinds of things in all languages. */
+const ACRONYMS = `ai api cd cpu csv dns dvd gps gpu hr html http https ip it json nfc os pc qr ram sim sla sql ssd ssl tv ui
+  vpn wlan xml`
+
 const made = (written: Written): LanguageWords => ({
   functions: setOf(`${written.functions} ${written.joints} ${written.negators}`),
   numbers: new Map(
@@ -60,7 +64,7 @@ const made = (written: Written): LanguageWords => ({
   joints: setOf(written.joints),
   idioms: new RegExp(`(?<![\\p{L}\\p{M}])(?:${written.idioms})(?![\\p{L}\\p{M}])`, 'giu'),
   titles: setOf(written.titles),
-  common: setOf(written.common),
+  common: setOf(`${written.common} ${ACRONYMS}`),
   days: new Map(
     listed(written.days).map((pair): [string, number] => {
       const [word = '', days] = pair.split('=')
@@ -78,9 +82,9 @@ const ENGLISH: Written = {
   numbers: 'two three four five six seven eight nine ten eleven twelve',
   negators: `not no never none nothing nobody neither nor cannot without unable non hardly`,
   negatives: `declined denied rejected refused impossible invalid unavailable ineligible unsuccessful
-    unpaid unconfirmed inactive incorrect`,
+    unpaid unconfirmed inactive incorrect free`,
   joints: `and but or because if when while which who so however although though since unless whereas`,
-  idioms: `(?:not|never) hesitate|not only|no problem|whether or not|(?:no|not) later than|no (?:more|less|fewer) than|without (?:delay|hesitation)|no\\.(?= ?[#\\d])|no worries|or not`,
+  idioms: `(?:not|never) hesitate|feel free|free to|not only|no problem|whether or not|(?:no|not) later than|no (?:more|less|fewer) than|without (?:delay|hesitation)|no\\.(?= ?[#\\d])|no worries|or not`,
   titles: `mr mrs ms miss dr prof professor sir madam`,
   common: `dear hi hello hey thanks thank welcome sorry best kind warm regards sincerely yours greetings good great
     unfortunately currently however therefore additionally finally first second next once yes ok okay sure note important
@@ -102,7 +106,7 @@ const GERMAN: Written = {
   numbers: 'zwei drei vier fünf sechs sieben acht neun zehn elf zwölf',
   negators: `nicht kein keine keinen keinem keiner keines nie niemals nichts niemand nirgends weder ohne keinerlei`,
   negatives: `abgelehnt unmoglich ungultig verweigert abgewiesen zuruckgewiesen ausgeschlossen unbezahlt
-    unzulassig`,
+    unzulassig kostenlos kostenlose kostenlosen kostenfrei gratis`,
   joints: `und aber oder weil wenn dass sondern jedoch da denn falls obwohl sodass`,
   idioms: `(?:zögern sie|zögere) nicht|nicht nur|kein problem|nicht später als|nicht mehr als|ohne (?:verzögerung|zögern)|(?:scheuen sie )?sich nicht|nicht zuletzt|oder nicht`,
   titles: `herr herrn frau dr prof doktor professor familie`,
@@ -129,7 +133,7 @@ const FRENCH: Written = {
   numbers: 'deux trois quatre cinq six sept huit - dix onze douze',
   negators: `ne n pas jamais rien aucun aucune ni sans nullement non`,
   negatives: `refuse refusee refuses refusees rejete rejetee rejetes rejetees impossible invalide indisponible impaye
-    impayee inactif inactive incorrect`,
+    impayee inactif inactive incorrect gratuit gratuite gratuits gratuites gratuitement`,
   joints: `et mais ou car parce si puisque donc cependant toutefois lorsque quand`,
   idioms: `n['’]hésitez (?:surtout )?pas|pas seulement|pas de problème|pas plus tard que|sans (?:délai|hésiter|tarder)|n['’]est-ce pas|ou (?:non|pas)`,
   titles: `m mr mme mlle monsieur madame docteur dr pr professeur maitre`,
@@ -150,7 +154,7 @@ const SPANISH: Written = {
   numbers: 'dos tres cuatro cinco seis siete ocho nueve diez once doce',
   negators: `no nunca jamas nada nadie ningun ninguno ninguna tampoco ni sin`,
   negatives: `rechazado rechazada rechazados rechazadas denegado denegada denegados denegadas imposible invalido invalida
-    indisponible inactivo inactiva incorrecto incorrecta impagado impagada`,
+    indisponible inactivo inactiva incorrecto incorrecta impagado impagada gratis gratuito gratuita gratuitos gratuitas`,
   joints: `y e pero o u porque si sino aunque cuando mientras pues`,
   idioms: `no (?:dude|dudes|duden) en|no solo|no sólo|no hay problema|ningún problema|no más tarde de|sin (?:demora|dudarlo|dudar)|no obstante|o no`,
   titles: `sr sra srta senor senora senorita don dona doctor doctora dr dra profesor profesora`,
@@ -172,7 +176,7 @@ const ITALIAN: Written = {
   numbers: 'due tre quattro cinque - sette otto nove dieci undici dodici',
   negators: `non nessun nessuno nessuna mai niente nulla ne senza neanche nemmeno neppure`,
   negatives: `rifiutato rifiutata rifiutati rifiutate respinto respinta respinti respinte negato negata impossibile invalido
-    invalida indisponibile inattivo inattiva errato errata`,
+    invalida indisponibile inattivo inattiva errato errata gratis gratuito gratuita gratuiti gratuite`,
   joints: `e ed ma o oppure perche se poiche pero quando mentre quindi`,
   idioms: `non (?:esiti|esitate|esitare)(?: a)?|non solo|nessun problema|non più tardi (?:di|del|delle)|senza (?:indugio|esitazione|ritardo)|o no`,
   titles: `sig signor signora signorina dott dottor dottoressa prof professor professoressa`,
