@@ -20,6 +20,7 @@ const RUNS = [
   'training --layers 1 --runs 1',
   'decoding --model models/tiny --runs 1',
   'forms --encoder tiny --rows 60 --test 20 --forms order,reply,quote',
+  'facts --pairs 50 --rounds 20',
   'hostile-bodies --rounds 1 --mib 1',
   'fuzz --minutes 0.1',
   'crash --rounds 2',

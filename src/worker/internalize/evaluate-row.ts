@@ -11,7 +11,6 @@ import { factFault } from '../../core/facts/fact-rule.ts'
 import { readLogprobs } from '../../core/route/confidence.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import { similarity } from '../../core/answer/similarity.ts'
-import { studentText } from '../../core/template/prompt.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import type { RowAnswer, RowAnswerer } from '../answers/row-answers.ts'
@@ -45,7 +44,7 @@ const answeredRow = (
   const fault =
     endingFault(finishReason, logprobs && logprobs.length) ??
     answerFault(answer, request, { answers, template: match.template }, formats) ??
-    factFault(answer, () => studentText(match), answers.facts)
+    factFault(answer, match, answers.facts)
   return {
     answer,
     ...read,
