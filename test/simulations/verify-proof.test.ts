@@ -150,9 +150,11 @@ describe('a proof file', () => {
     expect(file.verdict.verdict).toBe('promote')
     expect(failing(file)).toEqual(['promise'])
     expect(verifyProof(file, accepting).holds).toBe(true)
-    const forged = resealed(changed(file, ['decision', 'judge', 'faults', 0, 'caught'], 150))
+    const forged = resealed(
+      changed(file, ['decision', 'judge', 'admission', 'faults', 0, 'caught'], 150)
+    )
     const { checks } = verifyProof(forged, accepting)
-    expect(checks.flatMap(({ name, holds }) => (holds ? [] : [name]))).toEqual(['judge'])
+    expect(checks.flatMap(({ name, holds }) => (holds ? [] : [name]))).toEqual(['judge', 'verdict'])
     const refused = judged(30)
     expect(refused.verdict).toMatchObject({
       verdict: 'reject',

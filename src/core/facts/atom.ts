@@ -1,4 +1,5 @@
 /** What an answer states that can be compared without a model: numbers, dates, names and the like, in a normal form. */
+import type { Language } from '../answer/known-facts.ts'
 
 export type AtomKind =
   | 'number'
@@ -22,8 +23,6 @@ export interface Atom {
   /** of a number: its value and its unit as written, before the conversion to a base unit */
   amount?: { value: string; unit: string }
 }
-
-export type Language = 'en' | 'de' | 'fr' | 'es' | 'it'
 
 /** A part of a sentence, as far as negation reaches. */
 export interface Clause {

@@ -13,7 +13,6 @@ import {
   type ArmFigures,
   type ArmRows,
 } from './figures.ts'
-import type { Admission } from '../judge/admission.ts'
 import type { ReplacementFigures } from './replacement.ts'
 import { upstreamChange, type UpstreamChange } from './upstream-change.ts'
 import { failingSlices } from './slices.ts'
@@ -37,8 +36,6 @@ export interface Verdict {
    * compared them: they are compared with each other, so a change is no allowance
    */
   change: UpstreamChange | null
-  /** of the judge that compared the answers; absent: they were equal or not */
-  judge?: Admission
   /** against the live route; absent without one */
   replacement?: ReplacementFigures
 }

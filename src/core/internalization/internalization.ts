@@ -8,6 +8,7 @@ import type { FieldFigures } from '../answer/field-figures.ts'
 import type { AnswerRules } from '../answer/answer-rules.ts'
 import type { Repeats } from '../learn/dataset.ts'
 import type { Verdict } from '../gate/gate.ts'
+import type { Admission } from '../judge/admission.ts'
 import type { Outcome } from '../answer/outcome.ts'
 import { isSamePart, type RoutePart } from '../route/parts.ts'
 import type { ProvenKinds } from '../route/request-kind.ts'
@@ -272,6 +273,8 @@ export const burstMsOf = ({ burstMinutes }: Pick<InternalizationPlan, 'burstMinu
 
 /** A verdict, the traffic that it is about, and where its answers disagree. */
 export interface ProvenVerdict extends Verdict {
+  /** of the judge that compared the answers; absent: they were equal or not */
+  judge?: Admission
   /** absent where nothing was proven, and where no held-out record was left */
   baseline?: Baseline
   /** of the winning arm, over all held-out rows; absent where answers are not JSON */

@@ -6,7 +6,8 @@
 import type { FieldRule } from '../answer/field-rules.ts'
 import type { ResponseType } from '../answer/response-type.ts'
 import type { HeldOutRow, JudgedAnswer, SharedRow } from '../gate/figures.ts'
-import { decide, type Verdict } from '../gate/gate.ts'
+import { decide, type Verdict as GateVerdict } from '../gate/gate.ts'
+import type { Admission } from '../judge/admission.ts'
 import {
   compareRoutes,
   replacementObjection,
@@ -16,6 +17,9 @@ import {
 import { judgeObjection, type JudgeFacts } from '../judge/judge-facts.ts'
 import type { ArmName } from '../learn/schedule.ts'
 import type { ConfidenceStatistic } from '../route/confidence.ts'
+
+/** What was decided, with the judge that compared the answers; absent: they were equal or not. */
+export type Verdict = GateVerdict & { judge?: Admission }
 
 export interface HeldOutRecord extends SharedRow {
   /** of the record in the log */

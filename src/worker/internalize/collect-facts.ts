@@ -14,6 +14,7 @@ import {
 import type { JudgeFacts } from '../../core/judge/judge-facts.ts'
 import { kindOf, lengthBands } from '../../core/route/request-kind.ts'
 import type { EvaluationRow } from '../../store/store.ts'
+import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 
 /** The exchanges that an evaluation sends again. */
@@ -23,13 +24,6 @@ export interface EvaluationSets {
   /** of both samples, traffic first */
   heldOut: MatchedExchange[]
 }
-
-/** By record id. */
-export const rowsOfArm = (
-  rows: readonly EvaluationRow[],
-  arm: number
-): Map<string, EvaluationRow> =>
-  new Map(rows.filter((row) => row.arm === arm).map((row) => [row.recordId, row]))
 
 /** @param rows with the upstream's fresh answers, which only those of the first arm have */
 export const heldOutRecords = (

@@ -1,7 +1,8 @@
 /** The rule that an answer states nothing of its own, as evaluation and serving apply it. */
 import { studentText } from '../template/prompt.ts'
 import { anchorText, type Match } from '../template/template.ts'
-import { indexKnown, inventedFacts, type KnownFacts, type KnownIndex } from './known.ts'
+import type { KnownFacts } from '../answer/known-facts.ts'
+import { indexKnown, inventedFacts, type KnownIndex } from '../facts/known.ts'
 
 /** Of each route's known facts, for as long as these are in use. */
 const indices = new WeakMap<KnownFacts, KnownIndex>()
