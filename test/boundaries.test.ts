@@ -335,6 +335,7 @@ const RULES: Record<string, Rule> = {
   // loras to servers of other programs, by token ids; knows no way to train
   'adapters/publish': {
     ours: [
+      'adapters/host/disk.ts',
       'adapters/host/log.ts',
       'adapters/lora',
       'adapters/model',
@@ -342,6 +343,7 @@ const RULES: Record<string, Rule> = {
       'src/openai',
       'src/errors.ts',
       'src/process/supervise.ts',
+      'src/timers.ts',
     ],
     packages: ['undici'],
     node: true,

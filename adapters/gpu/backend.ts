@@ -1,14 +1,21 @@
 /** The GPU engine: `adapters/trainer` trains in processes of its own, vLLM serves. */
 import { join, resolve } from 'node:path'
-import { AppError } from '../../src/errors.ts'
-import type { EngineBackend } from '../host/backend.ts'
+import { AppError, toAppError } from '../../src/errors.ts'
+import type { EngineBackend, TrainHooks } from '../host/backend.ts'
 import type { Log } from '../host/log.ts'
 import { DEFAULT_RANK } from '../lora/hyperparameters.ts'
 import { createLoraBackend, type LoraTask } from '../lora/lora-backend.ts'
 import { Loras } from '../lora/loras.ts'
 import { openModel, type BaseModel } from '../model/open-model.ts'
+import { createLoraFolder } from '../publish/lora-folder.ts'
 import { reachVllm, startVllm } from '../publish/start-vllm.ts'
-import { createVllmPublisher, type VllmServer } from '../publish/vllm.ts'
+import {
+  createVllmPublisher,
+  isAway,
+  type VllmDeps,
+  type VllmPublisher,
+  type VllmServer,
+} from '../publish/vllm.ts'
 import type { GpuOptions } from './environment.ts'
 import { trainOnGpu, type TrainDeps } from './train.ts'
 
@@ -51,9 +58,33 @@ const openServer = (
   modelPath: string,
   base: BaseModel
 ): Promise<VllmServer> | VllmServer => {
-  if ('url' in vllm) return reachVllm(vllm.url, vllm.apiKey)
+  if ('urls' in vllm) return reachVllm(vllm.urls, vllm.apiKey)
   const { dtype, device } = training
   return startVllm(vllm, { modelPath, base, dtype, device }, env, log)
+}
+
+/** How vLLM gets loras, and what it calls them. */
+const findingOf = (vllm: GpuOptions['vllm']): Pick<VllmDeps, 'folder' | 'loraName'> => {
+  if (!('urls' in vllm)) return { folder: null, loraName: '{lora}' }
+  const { loraFolder, loraName } = vllm
+  return { folder: loraFolder === null ? null : createLoraFolder(resolve(loraFolder)), loraName }
+}
+
+/**
+ * Trained and stored, but not published yet: no training is repeated for that. Requests get
+ * `engine-unavailable` and try again, and the proxy goes to the upstream meanwhile.
+ */
+const publishOrWarn = async (
+  publisher: VllmPublisher,
+  model: string,
+  { onMessage }: TrainHooks
+): Promise<void> => {
+  try {
+    await publisher.publish(model)
+  } catch (error) {
+    if (!isAway(error)) throw error
+    onMessage('warn', `The lora is stored and cannot be served yet: ${toAppError(error).message}`)
+  }
 }
 
 /**
@@ -68,7 +99,10 @@ export const createGpuBackend = async (deps: GpuBackendDeps): Promise<EngineBack
   // vLLM is told the paths, and has another working directory
   const loras = await Loras.open(resolve(join(dataDir, 'loras')), base, log)
   const server = await openServer(deps, modelPath, base)
-  const publisher = createVllmPublisher({ server, base, dtype: training.dtype, loras, log })
+  const publisher = createVllmPublisher({
+    ...{ server, base, dtype: training.dtype, loras, log },
+    ...findingOf(options.vllm),
+  })
   const trainDeps: TrainDeps = {
     base,
     modelPath,
@@ -84,8 +118,8 @@ export const createGpuBackend = async (deps: GpuBackendDeps): Promise<EngineBack
     train: async (task, hooks) => {
       checkRank(task, maxLoraRank)
       const result = await trainOnGpu(trainDeps, task, hooks)
-      // it is not announced before it can answer
-      await publisher.publish(result.model)
+      // so that it can answer when it is announced
+      await publishOrWarn(publisher, result.model, hooks)
       return result
     },
   })

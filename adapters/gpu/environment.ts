@@ -15,9 +15,19 @@ export interface GpuOptions {
   /** tokens of prompt and answer together that are served */
   maxModelLen: number
   maxLoraRank: number
-  vllm: VllmOptions | { url: string; apiKey: string }
+  vllm: VllmOptions | RunningVllm
   /** settings that are ignored, each with what stands in its place */
   ignored: string[]
+}
+
+export interface RunningVllm {
+  /** the first gets requests; a lora is proved at all of them */
+  urls: readonly [string, ...string[]]
+  apiKey: string
+  /** in which they find loras; null: the only one loads each from the data directory */
+  loraFolder: string | null
+  /** a lora's name in `model`, with `{lora}` and `{base}` */
+  loraName: string
 }
 
 export interface Machine {
@@ -53,6 +63,16 @@ const flag = z
   .enum(['true', 'false', '1', '0'], { error: 'must be true or false' })
   .transform((text) => text === 'true' || text === '1')
 
+const address = z.url({ protocol: /^https?$/, error: 'must be an http URL' })
+/** Separated by commas. */
+const addresses = z
+  .string()
+  .transform((text) => text.split(',').map((url) => url.trim()))
+  .pipe(z.tuple([address], address))
+
+/** Of `model` for a lora. Ray Serve has `{base}:{lora}`. */
+const LORA_NAME = '{lora}'
+
 const schema = z.object({
   ENGINE_MODEL: z.string({ error: 'must be set: the Hugging Face folder of the base model' }),
   ENGINE_ENCODER: z.string().optional(),
@@ -70,8 +90,13 @@ const schema = z.object({
   ENGINE_EARLY_STOP_PATIENCE: number.int().min(0).default(0),
   ENGINE_REPLAY_SHARE: share.default(0),
   ENGINE_THREADS: count.optional(),
-  ENGINE_VLLM_URL: z.url({ protocol: /^https?$/, error: 'must be an http URL' }).optional(),
+  ENGINE_VLLM_URL: addresses.optional(),
   ENGINE_VLLM_KEY: z.string().default(''),
+  ENGINE_LORA_FOLDER: z.string().optional(),
+  ENGINE_LORA_NAME: z
+    .string()
+    .includes(LORA_NAME, { error: `must contain ${LORA_NAME}` })
+    .default(LORA_NAME),
   ENGINE_VLLM_COMMAND: z.string().optional(),
   ENGINE_VLLM_ARGS: z.string().default(''),
   ENGINE_VLLM_MEMORY: number.gt(0).max(1).default(SERVING_SHARE),
@@ -97,6 +122,15 @@ const faultsOf = (read: Read, device: string): string[] => [
     : []),
   ...(read.ENGINE_VLLM_MAX_BATCH_LORAS > read.ENGINE_VLLM_MAX_LORAS
     ? ['ENGINE_VLLM_MAX_BATCH_LORAS must be at most ENGINE_VLLM_MAX_LORAS']
+    : []),
+  ...(read.ENGINE_LORA_FOLDER !== undefined && read.ENGINE_VLLM_URL === undefined
+    ? ['ENGINE_LORA_FOLDER is read by servers that run already: set ENGINE_VLLM_URL']
+    : []),
+  ...(read.ENGINE_LORA_FOLDER === undefined && (read.ENGINE_VLLM_URL?.length ?? 0) > 1
+    ? ['several addresses in ENGINE_VLLM_URL find loras in a shared folder: set ENGINE_LORA_FOLDER']
+    : []),
+  ...(read.ENGINE_LORA_FOLDER === undefined && read.ENGINE_LORA_NAME !== LORA_NAME
+    ? ['ENGINE_LORA_NAME is the name of loras in ENGINE_LORA_FOLDER: set that, too']
     : []),
 ]
 
@@ -129,7 +163,12 @@ const vllmOf = (read: Read, python: string): GpuOptions['vllm'] =>
         maxLoraRank: read.ENGINE_VLLM_MAX_LORA_RANK,
         startMs: 1000 * read.ENGINE_VLLM_START_SECONDS,
       }
-    : { url: read.ENGINE_VLLM_URL, apiKey: read.ENGINE_VLLM_KEY }
+    : {
+        urls: read.ENGINE_VLLM_URL,
+        apiKey: read.ENGINE_VLLM_KEY,
+        loraFolder: read.ENGINE_LORA_FOLDER ?? null,
+        loraName: read.ENGINE_LORA_NAME,
+      }
 
 /**
  * The variables are in README.md; an empty one counts as not set.

@@ -11,6 +11,8 @@ const ID_PREFIX = 'token_id:'
 
 /** What one event of a stream adds. */
 export interface Step {
+  /** what answers, by its own word */
+  model: string
   tokens: SampledToken[]
   /** when nothing follows */
   finishReason: 'stop' | 'length' | null
@@ -70,28 +72,37 @@ const unknownAnswer = (what: string, cause?: unknown): AppError =>
   )
 
 interface ScoreAnswer {
+  model: string
   choices: {
     prompt_logprobs: (Record<string, { logprob: number }> | null)[]
     logprobs: { token_logprobs: number[] }
   }[]
 }
 
-/** @returns nats of every token but the first, `ids.length − 1`; @throws AppError `internal` */
-export const readScores = (answer: unknown, ids: readonly number[]): number[] => {
+/**
+ * @returns what answers, by its own word, and nats of every token but the first, `ids.length − 1`
+ * @throws AppError `internal`
+ */
+export const readScores = (
+  answer: unknown,
+  ids: readonly number[]
+): { model: string; nats: number[] } => {
   try {
-    const choice = (answer as ScoreAnswer).choices[0]!
+    const { model, choices } = answer as ScoreAnswer
+    const choice = choices[0]!
     const given = choice.prompt_logprobs
     if (given.length !== ids.length - 1) throw new Error(`${given.length} of the prompt’s tokens`)
     const prompt = ids.slice(1, -1).map((id, at) => given[at + 1]![id]!.logprob)
     const all = [...prompt, choice.logprobs.token_logprobs[0]!]
     if (!all.every((value) => typeof value === 'number')) throw new Error('not numbers')
-    return all
+    return { model, nats: all }
   } catch (cause) {
     throw unknownAnswer('no log-probabilities of the prompt', cause)
   }
 }
 
 interface StepEvent {
+  model: string
   error?: unknown
   choices: {
     finish_reason?: string | null
@@ -136,17 +147,32 @@ export const readStep = (data: string, topLogprobs: number): Step => {
   const reason = event.choices[0]!.finish_reason ?? null
   if (reason !== null && reason !== 'stop' && reason !== 'length')
     throw new AppError('engine-unavailable', `vLLM gave the answer up: ${reason}; try later`)
-  return { tokens, finishReason: reason }
+  return { model: event.model, tokens, finishReason: reason }
 }
+
+/**
+ * The path of a base model that vLLM lists, as `vllm serve` was given it, which is the name that its
+ * resolvers of loras are given.
+ * @returns null where the model is not listed, or without a path, as other servers do
+ */
+export const rootOf = (answer: unknown, base: string): string | null => {
+  const models = (answer as { data?: unknown } | null)?.data
+  if (!Array.isArray(models)) return null
+  return (models as { id: string; root?: string }[]).find(({ id }) => id === base)?.root ?? null
+}
+
+/** What a resolver says of a folder that it cannot load, half gone or of another base. */
+const NOT_LOADED = /could not be loaded/
 
 /** What vLLM's error means for a request. */
 export const failure = (status: number, body: unknown): AppError => {
   const error = (body as { error?: unknown } | null)?.error ?? body
   const message = String((error as { message?: unknown } | null)?.message ?? error)
-  if (status === 400) return new AppError('invalid-request', `vLLM refuses the request: ${message}`)
+  if (status === 400 && !NOT_LOADED.test(message))
+    return new AppError('invalid-request', `vLLM refuses the request: ${message}`)
   if (status === 404)
-    // it is loaded before it is asked for, so the server is another one than it was then
-    return new AppError('engine-unavailable', `vLLM was started again meanwhile: ${message}`)
+    // it was proved before it is asked for, so the server is another one than it was then
+    return new AppError('engine-unavailable', `vLLM does not have the model: ${message}`)
   return new AppError('engine-unavailable', `vLLM failed: ${message}`)
 }
 

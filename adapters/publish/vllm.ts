@@ -1,18 +1,21 @@
 /**
- * Publishes loras to vLLM and serves by it. A lora is loaded from its folder under its immutable name
- * and proved on its probe before a request may use it, also after vLLM was started anew. vLLM itself
- * decides which loras are in memory. Knows nothing of texts, and of how a process is kept running.
+ * Publishes loras to vLLM and serves by it. A lora is loaded from its folder under its immutable name,
+ * or laid where replicas find it by that name, and proved on its probe before a request may use it, also
+ * after vLLM was started anew. vLLM itself decides which loras are in memory. Knows nothing of texts, and
+ * of how a process is kept running.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { AppError, toAppError } from '../../src/errors.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { Log } from '../host/log.ts'
 import type { LoraServing, RowLosses } from '../lora/lora-backend.ts'
+import type { StoredLora } from '../lora/lora-file.ts'
 import type { Loras } from '../lora/loras.ts'
 import type { BaseModel } from '../model/open-model.ts'
 import { scoredRow } from '../text/render-rows.ts'
 import { checkRows } from '../text/rows.ts'
 import type { GenerationEnd, GenerationRequest, SampledToken } from '../text/tokens.ts'
+import type { LoraFolder } from './lora-folder.ts'
 import { disproof } from './probe.ts'
 import { VllmClient, type VllmAddress } from './vllm-client.ts'
 
@@ -20,9 +23,13 @@ import { VllmClient, type VllmAddress } from './vllm-client.ts'
 const SCORED_AT_A_TIME = 16
 /** Attempts to load a lora that was just trained, while vLLM comes and goes. */
 const LOAD_ATTEMPTS = 3
+/** Between two proofs of a lora that replicas do not have, each of which reads it back from their folder. */
+const PROOF_PAUSE_MS = 2000
 
-/** The server, as far as it comes and goes. */
+/** The server, as far as it comes and goes. Requests go to its address. */
 export interface VllmServer extends VllmAddress {
+  /** get no requests, but a lora is proved there, too, before it is served */
+  replicas: VllmAddress[]
   /** counts starts: what was told to an earlier one is forgotten */
   incarnation(): number
   /** @throws AppError `engine-unavailable` */
@@ -38,6 +45,10 @@ export interface VllmDeps {
   /** in which vLLM computes */
   dtype: 'float32' | 'bfloat16'
   loras: Loras
+  /** in which vLLM finds loras; null: each is loaded from where it is stored */
+  folder: LoraFolder | null
+  /** a lora's name in `model`, with `{lora}` and `{base}` */
+  loraName: string
   log: Log
 }
 
@@ -45,22 +56,31 @@ export interface VllmPublisher extends LoraServing {
   /**
    * The lora can answer when it resolves. Waits for a server that is being started.
    * @throws AppError `invalid-model` for a damaged folder, `internal` when vLLM refuses it or does not
-   * compute what training computed, `engine-unavailable`
+   * compute what training computed, `engine-unavailable` and `store-unavailable` where a later request
+   * tries again
    */
   publish(lora: string): Promise<void>
 }
+
+/** Whether it may be tried again: what was trained is right. */
+export const isAway = (error: unknown): boolean =>
+  ['engine-unavailable', 'store-unavailable'].includes(toAppError(error).code)
 
 class Vllm implements VllmPublisher {
   readonly maxPositions: number
   private readonly deps: VllmDeps
   private readonly client: VllmClient
-  /** loads that have ended or are under way, each good for one start of the server */
+  /** of every address, the one that gets requests first */
+  private readonly clients: VllmClient[]
+  /** by name in `model`: loads that have ended or are under way, each good for one start of the server */
   private readonly published = new Map<string, { incarnation: number; done: Promise<void> }>()
 
   constructor(deps: VllmDeps) {
     this.deps = deps
     this.maxPositions = deps.base.config.maxPositions
     this.client = new VllmClient(deps.server, (model) => void this.published.delete(model))
+    const replicas = deps.server.replicas.map((address) => new VllmClient(address, () => undefined))
+    this.clients = [this.client, ...replicas]
   }
 
   async *generate(
@@ -119,57 +139,115 @@ class Vllm implements VllmPublisher {
         await this.modelFor(lora)
         return
       } catch (error) {
-        const isAway = toAppError(error).code === 'engine-unavailable'
-        if (!isAway || attempt === LOAD_ATTEMPTS) throw error
+        if (!isAway(error) || attempt === LOAD_ATTEMPTS) throw error
       }
-      await delay(1000 * attempt)
+      await delay(PROOF_PAUSE_MS * attempt)
     }
   }
 
   async unload(lora: string): Promise<void> {
-    if (!this.published.delete(lora)) return
-    try {
-      await this.client.unloadLora(lora)
-    } catch (error) {
-      // a server that is gone has forgotten it too
-      this.deps.log('warn', 'a lora was not unloaded', { lora, error: toAppError(error).message })
-    }
+    const { folder, loras } = this.deps
+    const name = this.nameOf(lora)
+    const isKnown = this.published.delete(name)
+    if (folder === null && !isKnown) return
+    await folder?.remove(loras.path(lora))
+    await this.unloadEverywhere(name)
   }
 
   close(): Promise<void> {
     return this.deps.server.close()
   }
 
-  /** The name that vLLM has for the model, which it can answer by. */
-  private async modelFor(lora: string | null): Promise<string> {
-    const { server, base } = this.deps
-    server.requireRunning()
-    if (lora === null) return base.name
-    const incarnation = server.incarnation()
-    let published = this.published.get(lora)
-    if (published?.incarnation !== incarnation) {
-      const done = this.load(lora)
-      published = { incarnation, done }
-      this.published.set(lora, published)
-      done.catch(() => {
-        if (this.published.get(lora)?.done === done) this.published.delete(lora)
-      })
-    }
-    await published.done
-    return lora
+  private nameOf(lora: string): string {
+    const { loraName, base } = this.deps
+    return loraName.replaceAll('{lora}', lora).replaceAll('{base}', base.name)
   }
 
-  private async load(lora: string): Promise<void> {
-    const { loras, base, dtype } = this.deps
+  private async unloadEverywhere(lora: string): Promise<void> {
+    const { log } = this.deps
+    for (const client of this.clients)
+      await client.unloadLora(lora).catch((thrown: unknown) => {
+        // a server that is gone has forgotten it too
+        const error = toAppError(thrown).message
+        log('warn', 'a lora was not unloaded', { lora, server: client.name, error })
+      })
+  }
+
+  /** The name that vLLM has for the model, which it can answer by. */
+  private async modelFor(lora: string | null): Promise<string> {
+    const { server, base, folder } = this.deps
+    server.requireRunning()
+    if (lora === null) return base.name
+    const name = this.nameOf(lora)
+    const incarnation = server.incarnation()
+    let published = this.published.get(name)
+    if (published?.incarnation !== incarnation) {
+      const done = this.load(lora, name)
+      published = { incarnation, done }
+      this.published.set(name, published)
+      const forget = (): void => {
+        if (this.published.get(name)?.done === done) this.published.delete(name)
+      }
+      done.catch(() => (folder === null ? forget() : setTimeout(forget, PROOF_PAUSE_MS).unref()))
+    }
+    await published.done
+    return name
+  }
+
+  /** @throws AppError as `publish`, `store-unavailable` for the shared folder */
+  private async load(lora: string, name: string): Promise<void> {
+    const { loras, folder } = this.deps
     // a damaged folder is found before vLLM is asked
     const stored = await loras.read(lora)
-    await this.client.loadLora(lora, loras.path(lora))
-    const problem = await disproof(stored, loras.path(lora), base, dtype, (model, prompt, answer) =>
-      this.client.nats(model, prompt, answer)
-    )
+    if (folder === null) await this.client.loadLora(name, loras.path(lora))
+    else await folder.put(loras.path(lora), await this.rootOfBase())
+    for (const client of this.clients) await this.prove(client, stored, name)
+  }
+
+  /** @throws AppError `internal` when the server does not compute what training computed */
+  private async prove(client: VllmClient, stored: StoredLora, name: string): Promise<void> {
+    const { loras, base, dtype } = this.deps
+    const path = loras.path(stored.id)
+    const problem = await disproof(
+      { ...stored, name },
+      path,
+      base,
+      dtype,
+      (model, prompt, answer) => client.nats(model, prompt, answer)
+    ).catch((error: unknown) => {
+      throw this.notFound(client, stored.id, toAppError(error))
+    })
     if (problem === null) return
-    await this.client.unloadLora(lora)
-    throw new AppError('internal', `vLLM has loaded ${lora}, but ${problem}; not served`)
+    await this.unloadEverywhere(name)
+    throw new AppError(
+      'internal',
+      `vLLM has loaded ${name} at ${client.name}, but ${problem}; not served`
+    )
+  }
+
+  private notFound(client: VllmClient, lora: string, cause: AppError): AppError {
+    const { folder } = this.deps
+    const where =
+      folder === null
+        ? ''
+        : `; ${lora} is in ${folder.path}, which its VLLM_LORA_RESOLVER_CACHE_DIR must be`
+    return new AppError(cause.code, `${client.name}: ${cause.message}${where}`, { cause })
+  }
+
+  /**
+   * The name that resolvers are given for the base model (`model_config.model` in resolve_lora of vLLM
+   * 0.33, vllm/entrypoints/openai/models/serving.py). A lora that has another one is not found.
+   */
+  private async rootOfBase(): Promise<string> {
+    const { base } = this.deps
+    const roots = await Promise.all(this.clients.map((client) => client.rootOf(base.name)))
+    const [root = base.name, ...others] = new Set(roots.filter((known) => known !== null))
+    if (others.length > 0)
+      throw new AppError(
+        'engine-unavailable',
+        `vLLM has its base model in ${[root, ...others].join(' and in ')}, and a lora can name one of them: start all replicas with the same path`
+      )
+    return root
   }
 }
 

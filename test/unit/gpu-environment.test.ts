@@ -26,9 +26,27 @@ describe('environment of the GPU engine', () => {
       command: 'vllm serve',
     })
     const reached = { ENGINE_VLLM_URL: 'http://gpu:8000', ENGINE_VLLM_KEY: 'secret' }
-    expect(commandOf(reached)).toEqual({ url: 'http://gpu:8000', apiKey: 'secret' })
+    expect(commandOf(reached)).toEqual({
+      urls: ['http://gpu:8000'],
+      apiKey: 'secret',
+      loraFolder: null,
+      loraName: '{lora}',
+    })
     // then training has the whole GPU
     expect(readGpuOptions({ ...MODEL, ...reached }, GPU).training.memory_share).toBe(1)
+  })
+
+  it('reaches several vLLMs that find loras in one folder', () => {
+    const env = {
+      ENGINE_VLLM_URL: 'http://balancer, http://one:8000,http://two:8000',
+      ENGINE_LORA_FOLDER: '/mnt/loras',
+      ENGINE_LORA_NAME: '{base}:{lora}',
+    }
+    expect(readGpuOptions({ ...MODEL, ...env }, GPU).vllm).toMatchObject({
+      urls: ['http://balancer', 'http://one:8000', 'http://two:8000'],
+      loraFolder: '/mnt/loras',
+      loraName: '{base}:{lora}',
+    })
   })
 
   it('counts an empty variable as not set', () => {
@@ -49,7 +67,12 @@ describe('environment of the GPU engine', () => {
     [{ ENGINE_FOUR_BIT: 'true' }, /on a GPU only: unset it/],
     [{ ENGINE_VLLM_MAX_LORAS: '2' }, /ENGINE_VLLM_MAX_BATCH_LORAS must be at most/],
     [{ ENGINE_REPLAY_SHARE: '2' }, /ENGINE_REPLAY_SHARE/],
-    [{ ENGINE_VLLM_URL: 'gpu:8000' }, /ENGINE_VLLM_URL: must be an http URL/],
+    [{ ENGINE_VLLM_URL: 'gpu:8000' }, /ENGINE_VLLM_URL\S*: must be an http URL/],
+    [{ ENGINE_VLLM_URL: 'http://one,two' }, /ENGINE_VLLM_URL\S*: must be an http URL/],
+    [{ ENGINE_VLLM_URL: 'http://one,http://two' }, /several addresses.*set ENGINE_LORA_FOLDER/],
+    [{ ENGINE_LORA_FOLDER: '/mnt/loras' }, /set ENGINE_VLLM_URL/],
+    [{ ENGINE_LORA_NAME: '{base}:{lora}' }, /set that, too/],
+    [{ ENGINE_LORA_NAME: 'lora' }, /ENGINE_LORA_NAME: must contain {lora}/],
   ])('refuses %o', (env, message) => {
     expect(() => readGpuOptions({ ...MODEL, ...env }, CPU)).toThrow(message)
   })

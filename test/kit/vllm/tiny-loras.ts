@@ -10,6 +10,7 @@ import { createOnnxBackend } from '../../../adapters/onnx/backend.ts'
 import { loadModel, type LoadedModel } from '../../../adapters/onnx/load-model.ts'
 import {
   createVllmPublisher,
+  type VllmDeps,
   type VllmPublisher,
   type VllmServer,
 } from '../../../adapters/publish/vllm.ts'
@@ -73,9 +74,14 @@ export class TinyLoras {
   }
 
   /** Nothing trains on it. */
-  servedBy(server: VllmServer): { publisher: VllmPublisher; backend: EngineBackend } {
+  servedBy(
+    server: VllmServer,
+    { folder = null, loraName = '{lora}' }: Partial<Pick<VllmDeps, 'folder' | 'loraName'>> = {}
+  ): { publisher: VllmPublisher; backend: EngineBackend } {
     const { model, loras } = this
-    const publisher = createVllmPublisher({ server, base: model, dtype: 'float32', loras, log })
+    const found = { folder, loraName }
+    const deps: VllmDeps = { server, base: model, dtype: 'float32', loras, ...found, log }
+    const publisher = createVllmPublisher(deps)
     return {
       publisher,
       backend: createLoraBackend({ base: model, loras, serving: publisher, train }),
