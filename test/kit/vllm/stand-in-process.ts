@@ -33,6 +33,7 @@ const { values, positionals } = parseArgs({
   options: {
     'served-model-name': text,
     uds: text,
+    host: text,
     port: text,
     dtype: text,
     'max-model-len': text,
