@@ -39,14 +39,19 @@ export class Replica {
     return replica
   }
 
-  /** On the port that it had, with nothing in its memory. @throws Error with its last words */
-  async start(): Promise<void> {
+  /**
+   * On the port that it had, with nothing in its memory.
+   * @param more of its environment
+   * @throws Error with its last words
+   */
+  async start(more: NodeJS.ProcessEnv = {}): Promise<void> {
     const { command, modelPath, apiKey, loraFolder, env } = this.options
     const serve = ['sh', '-c', `exec ${command} "$@"`, 'vllm', modelPath]
     const child = new LeashedChild(
       [...serve, ...ARGUMENTS, '--port', String(this.port)],
       {
         ...env,
+        ...more,
         HF_HUB_OFFLINE: '1',
         VLLM_NO_USAGE_STATS: '1',
         VLLM_API_KEY: apiKey,

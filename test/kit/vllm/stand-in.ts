@@ -25,12 +25,13 @@ export interface StandInOptions {
   maxBatchLoras: number
   /** VLLM_LORA_RESOLVER_CACHE_DIR */
   resolverFolder: string | null
+  /** VLLM_SKIP_MODEL_NAME_VALIDATION: the base model answers for every name that is not loaded */
+  skipsNames: boolean
   /**
    * Read anew each time: `load` is `fail`, `ignore` (not applied) or `ending` (what computes is gone);
-   * `slots` is `stale` where a request keeps the place of a lora that has left it; `names` is `skip`
-   * where the base model answers for every name (VLLM_SKIP_MODEL_NAME_VALIDATION)
+   * `slots` is `stale` where a request keeps the place of a lora that has left it
    */
-  fault(name: 'load' | 'die_after' | 'slots' | 'names'): unknown
+  fault(name: 'load' | 'die_after' | 'slots'): unknown
   /** told every call that changes something */
   note(call: string): void
   /** pause before each token */
@@ -113,9 +114,9 @@ class StandIn {
    * @throws Error where it is found and cannot be loaded
    */
   async find(model: string): Promise<string | null> {
-    const { servedName, fault } = this.options
+    const { servedName, skipsNames } = this.options
     if (model === servedName || this.loras.has(model)) return model
-    if (fault('names') === 'skip') return servedName
+    if (skipsNames) return servedName
     return (await this.resolve(model)) ? model : null
   }
 
