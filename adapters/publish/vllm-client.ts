@@ -9,6 +9,7 @@ import {
   readStep,
   rootOf,
   scoreBody,
+  type Scores,
   type Step,
 } from './vllm-wire.ts'
 
@@ -95,17 +96,17 @@ export class VllmClient {
     }
   }
 
-  /** Log-probability of every completion token. */
-  async nats(
+  /** Log-probability of every completion token, in nats. */
+  async score(
     model: string,
     prompt: readonly number[],
     completion: readonly number[]
-  ): Promise<number[]> {
+  ): Promise<Scores> {
     const ids = [...prompt, ...completion]
     const response = await this.post('/v1/completions', scoreBody(model, ids))
     const scores = readScores(await bodyOf(response), ids)
     this.requireAnswerOf(model, scores.model)
-    return scores.nats.slice(prompt.length - 1)
+    return { ...scores, nats: scores.nats.slice(prompt.length - 1) }
   }
 
   /** The path of the base model there; null where the server does not say. */

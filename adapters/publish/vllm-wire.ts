@@ -9,10 +9,18 @@ import type { GenerationRequest, SampledToken, TokenChoice } from '../text/token
 /** How `return_tokens_as_token_ids` spells a token. */
 const ID_PREFIX = 'token_id:'
 
-/** What one event of a stream adds. */
-export interface Step {
-  /** what answers, by its own word */
+/** What answers, by its own word. */
+export interface Answerer {
   model: string
+  /**
+   * Of vLLM's version and configuration, the base model's name among it (`system_fingerprint` of vLLM
+   * 0.33); null where the server does not say, and in all but the last event of a stream
+   */
+  fingerprint: string | null
+}
+
+/** What one event of a stream adds. */
+export interface Step extends Answerer {
   tokens: SampledToken[]
   /** when nothing follows */
   finishReason: 'stop' | 'length' | null
@@ -71,38 +79,44 @@ const unknownAnswer = (what: string, cause?: unknown): AppError =>
     { cause }
   )
 
-interface ScoreAnswer {
+interface NamedAnswer {
   model: string
+  system_fingerprint?: string | null
+}
+
+const answererOf = ({ model, system_fingerprint: fingerprint }: NamedAnswer): Answerer => ({
+  model,
+  fingerprint: fingerprint ?? null,
+})
+
+interface ScoreAnswer extends NamedAnswer {
   choices: {
     prompt_logprobs: (Record<string, { logprob: number }> | null)[]
     logprobs: { token_logprobs: number[] }
   }[]
 }
 
-/**
- * @returns what answers, by its own word, and nats of every token but the first, `ids.length − 1`
- * @throws AppError `internal`
- */
-export const readScores = (
-  answer: unknown,
-  ids: readonly number[]
-): { model: string; nats: number[] } => {
+/** Log-probabilities of given tokens. */
+export interface Scores extends Answerer {
+  nats: number[]
+}
+
+/** @returns of every token but the first, `ids.length − 1`; @throws AppError `internal` */
+export const readScores = (answer: unknown, ids: readonly number[]): Scores => {
   try {
-    const { model, choices } = answer as ScoreAnswer
-    const choice = choices[0]!
+    const choice = (answer as ScoreAnswer).choices[0]!
     const given = choice.prompt_logprobs
     if (given.length !== ids.length - 1) throw new Error(`${given.length} of the prompt’s tokens`)
     const prompt = ids.slice(1, -1).map((id, at) => given[at + 1]![id]!.logprob)
     const all = [...prompt, choice.logprobs.token_logprobs[0]!]
     if (!all.every((value) => typeof value === 'number')) throw new Error('not numbers')
-    return { model, nats: all }
+    return { ...answererOf(answer as ScoreAnswer), nats: all }
   } catch (cause) {
     throw unknownAnswer('no log-probabilities of the prompt', cause)
   }
 }
 
-interface StepEvent {
-  model: string
+interface StepEvent extends NamedAnswer {
   error?: unknown
   choices: {
     finish_reason?: string | null
@@ -147,7 +161,7 @@ export const readStep = (data: string, topLogprobs: number): Step => {
   const reason = event.choices[0]!.finish_reason ?? null
   if (reason !== null && reason !== 'stop' && reason !== 'length')
     throw new AppError('engine-unavailable', `vLLM gave the answer up: ${reason}; try later`)
-  return { model: event.model, tokens, finishReason: reason }
+  return { ...answererOf(event), tokens, finishReason: reason }
 }
 
 /**

@@ -18,6 +18,7 @@ import type { GenerationEnd, GenerationRequest, SampledToken } from '../text/tok
 import type { LoraFolder } from './lora-folder.ts'
 import { disproof } from './probe.ts'
 import { VllmClient, type VllmAddress } from './vllm-client.ts'
+import type { Answerer } from './vllm-wire.ts'
 
 /** Rows of one loss that vLLM is asked for at a time. */
 const SCORED_AT_A_TIME = 16
@@ -66,6 +67,14 @@ export interface VllmPublisher extends LoraServing {
 export const isAway = (error: unknown): boolean =>
   ['engine-unavailable', 'store-unavailable'].includes(toAppError(error).code)
 
+/** What requests for a model are asked by, and what may answer them. */
+interface Proved {
+  /** in `model` */
+  name: string
+  /** of the servers that have proved it; null for the base model, which is not proved */
+  fingerprints: Set<string> | null
+}
+
 class Vllm implements VllmPublisher {
   readonly maxPositions: number
   private readonly deps: VllmDeps
@@ -73,7 +82,7 @@ class Vllm implements VllmPublisher {
   /** of every address, the one that gets requests first */
   private readonly clients: VllmClient[]
   /** by name in `model`: loads that have ended or are under way, each good for one start of the server */
-  private readonly published = new Map<string, { incarnation: number; done: Promise<void> }>()
+  private readonly published = new Map<string, { incarnation: number; done: Promise<Proved> }>()
 
   constructor(deps: VllmDeps) {
     this.deps = deps
@@ -95,10 +104,12 @@ class Vllm implements VllmPublisher {
         `the prompt has ${promptTokens} tokens, the model takes ${this.maxPositions} together with the answer`,
         { param: 'messages' }
       )
-    const model = await this.modelFor(request.lora)
+    const proved = await this.modelFor(request.lora)
     const fitting = { ...request, maxTokens: Math.min(request.maxTokens, free) }
     let completionTokens = 0
-    for await (const { tokens, finishReason } of this.client.generate(model, fitting, signal)) {
+    for await (const step of this.client.generate(proved.name, fitting, signal)) {
+      const { tokens, finishReason } = step
+      this.requireProved(proved, step)
       let reason = finishReason
       for (const token of tokens) {
         completionTokens++
@@ -120,14 +131,17 @@ class Vllm implements VllmPublisher {
       throw new AppError('invalid-request', 'there are no rows', { param: 'rows' })
     const read = rows.map((row) => scoredRow(base.chat, row, lora === null))
     checkRows(read, base.config)
-    const model = await this.modelFor(lora)
+    const proved = await this.modelFor(lora)
     const losses: number[] = []
     for (let at = 0; at < read.length; at += SCORED_AT_A_TIME) {
       const part = read.slice(at, at + SCORED_AT_A_TIME)
-      const nats = await Promise.all(
-        part.map((row) => this.client.nats(model, row.promptIds, row.completionIds))
+      const scores = await Promise.all(
+        part.map((row) => this.client.score(proved.name, row.promptIds, row.completionIds))
       )
-      losses.push(...nats.map((own) => -own.reduce((sum, value) => sum + value, 0) / own.length))
+      for (const score of scores) {
+        this.requireProved(proved, score)
+        losses.push(-score.nats.reduce((sum, value) => sum + value, 0) / score.nats.length)
+      }
     }
     return { losses, tokens: read.map(({ completionIds }) => completionIds.length) }
   }
@@ -173,11 +187,24 @@ class Vllm implements VllmPublisher {
       })
   }
 
-  /** The name that vLLM has for the model, which it can answer by. */
-  private async modelFor(lora: string | null): Promise<string> {
+  /**
+   * Behind a balancer may be servers that were started again, with another model or another vLLM.
+   * @throws AppError `engine-unavailable`; the next request proves the lora again
+   */
+  private requireProved({ name, fingerprints }: Proved, { fingerprint }: Answerer): void {
+    if (fingerprint === null || fingerprints === null || fingerprints.has(fingerprint)) return
+    this.published.delete(name)
+    throw new AppError(
+      'engine-unavailable',
+      `${name} was answered by ${fingerprint}, which has not proved it; try again`
+    )
+  }
+
+  /** What vLLM has for the model, which it can answer by. */
+  private async modelFor(lora: string | null): Promise<Proved> {
     const { server, base, folder } = this.deps
     server.requireRunning()
-    if (lora === null) return base.name
+    if (lora === null) return { name: base.name, fingerprints: null }
     const name = this.nameOf(lora)
     const incarnation = server.incarnation()
     let published = this.published.get(name)
@@ -190,22 +217,31 @@ class Vllm implements VllmPublisher {
       }
       done.catch(() => (folder === null ? forget() : setTimeout(forget, PROOF_PAUSE_MS).unref()))
     }
-    await published.done
-    return name
+    return published.done
   }
 
   /** @throws AppError as `publish`, `store-unavailable` for the shared folder */
-  private async load(lora: string, name: string): Promise<void> {
+  private async load(lora: string, name: string): Promise<Proved> {
     const { loras, folder } = this.deps
     // a damaged folder is found before vLLM is asked
     const stored = await loras.read(lora)
     if (folder === null) await this.client.loadLora(name, loras.path(lora))
     else await folder.put(loras.path(lora), await this.rootOfBase())
-    for (const client of this.clients) await this.prove(client, stored, name)
+    const fingerprints = new Set<string>()
+    for (const client of this.clients) await this.prove(client, stored, name, fingerprints)
+    return { name, fingerprints }
   }
 
-  /** @throws AppError `internal` when the server does not compute what training computed */
-  private async prove(client: VllmClient, stored: StoredLora, name: string): Promise<void> {
+  /**
+   * @param fingerprints gets the server's
+   * @throws AppError `internal` when the server does not compute what training computed
+   */
+  private async prove(
+    client: VllmClient,
+    stored: StoredLora,
+    name: string,
+    fingerprints: Set<string>
+  ): Promise<void> {
     const { loras, base, dtype } = this.deps
     const path = loras.path(stored.id)
     const problem = await disproof(
@@ -213,7 +249,11 @@ class Vllm implements VllmPublisher {
       path,
       base,
       dtype,
-      (model, prompt, answer) => client.nats(model, prompt, answer)
+      async (model, prompt, answer) => {
+        const { nats, fingerprint } = await client.score(model, prompt, answer)
+        if (fingerprint !== null) fingerprints.add(fingerprint)
+        return nats
+      }
     ).catch((error: unknown) => {
       throw this.notFound(client, stored.id, toAppError(error))
     })

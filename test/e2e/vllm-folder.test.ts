@@ -46,6 +46,7 @@ const start = async (host: string, options: Partial<StandInOptions> = {}): Promi
     maxLoraRank: 8,
     maxBatchLoras: 2,
     resolverFolder: shared,
+    fingerprint: 'vllm-0.33.0-0000',
     skipsNames: false,
     fault: (name) => (host === 'two' ? faults[name] : undefined),
     note: (call) => void calls.push(`${host} ${call}`),
@@ -203,6 +204,18 @@ describe('a folder of loras', () => {
     const { backend } = serve({ loraName: '{base}:{lora}', by })
     expect(await answer(backend, lora)).toBe(await embeddedAnswer(lora))
     expect(new Set(asked)).toEqual(new Set(['tiny', `tiny:${lora}`]))
+  })
+
+  it('proves a lora again where a server that did not prove it answers', async () => {
+    const lora = await tiny.add(12)
+    const { backend } = serve()
+    await expectAnswer(backend, lora)
+    // started again by another vLLM, which has the same lora under the same name
+    await start('one', { fingerprint: 'vllm-0.34.0-0000' })
+    await expect(answer(backend, lora)).rejects.toMatchObject(
+      refusal('engine-unavailable', /answered by vllm-0\.34\.0-0000, which has not proved it/)
+    )
+    expect(await answer(backend, lora)).toBe(await embeddedAnswer(lora))
   })
 
   it('mends a lora of which half is gone', async () => {

@@ -3,7 +3,7 @@
  * and started again with nothing in memory while requests run: nobody gets an answer of another lora, and
  * nobody gets an error. With a stand-in, and with vLLM itself where VLLM_COMMAND says how it is started.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -23,6 +23,7 @@ import {
 import { ROUTE } from '../kit/proxy/lora-route.ts'
 import { ANSWERS } from '../kit/records/route-rules.ts'
 import { startBalancer, type Balancer } from '../kit/vllm/balancer.ts'
+import { CPU_ENV, WIDE } from '../kit/vllm/itself.ts'
 import { Replica } from '../kit/vllm/replica.ts'
 import { answerOf, requestOf, TinyLoras } from '../kit/vllm/tiny-loras.ts'
 
@@ -40,9 +41,8 @@ const SERVINGS: Serving[] = [
   {
     name: vllm === '' ? 'vLLM itself (VLLM_COMMAND does not say how it is started)' : 'vLLM itself',
     command: vllm,
-    // its attention knows no narrower heads
-    shape: { hiddenSize: 256, heads: 4 },
-    env: existsSync('/dev/nvidiactl') ? {} : { VLLM_CPU_OMP_THREADS_BIND: 'nobind' },
+    shape: WIDE,
+    env: CPU_ENV,
   },
 ]
 

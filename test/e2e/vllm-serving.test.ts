@@ -34,6 +34,7 @@ beforeAll(async () => {
     maxLoraRank: 8,
     maxBatchLoras: 2,
     resolverFolder: null,
+    fingerprint: 'vllm-0.33.0-0000',
     skipsNames: false,
     fault: (name) => faults[name],
     note: (call) => void calls.push(call),

@@ -122,6 +122,7 @@ describe('answers of vLLM', () => {
     expect(scoreBody('m', [5, 6, 7])).toMatchObject({ prompt: [5, 6], allowed_token_ids: [7] })
     expect(readScores(answer([null, { 6: { logprob: -2 } }]), [5, 6, 7])).toEqual({
       model: 'm',
+      fingerprint: null,
       nats: [-2, -3],
     })
     for (const given of [[null, { 8: { logprob: -2 } }], [null], null as unknown as unknown[]])

@@ -7,7 +7,7 @@ import { missingForTrainer, startGpuProcess } from '../../kit/process/gpu-proces
 import { row } from '../../contract/harness.ts'
 import { describeContract, type Capabilities } from '../../contract/suite.ts'
 import { tinyModel } from '../../contract/tiny-model.ts'
-import { byVllmItself } from '../../contract/vllm-itself.ts'
+import { byVllmItself, WIDE } from '../../kit/vllm/itself.ts'
 
 interface Serving {
   name: string
@@ -32,8 +32,6 @@ const slow: Capabilities = {
   retries: { 'slow-answer': 2 },
 }
 
-/** vLLM's attention knows no narrower heads. */
-const WIDE = { hiddenSize: 256, heads: 4 }
 /** At the usual rate, whether such a model learns its rows is up to how a processor rounds. */
 const wide: Capabilities = {
   ...slow,

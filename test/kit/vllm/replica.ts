@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { LeashedChild } from '../../../adapters/publish/leashed-child.ts'
 import { freePort } from '../process/free-port.ts'
+import { splitCommand } from './itself.ts'
 
 const POLL_MS = 100
 
@@ -46,7 +47,8 @@ export class Replica {
    */
   async start(more: NodeJS.ProcessEnv = {}): Promise<void> {
     const { command, modelPath, apiKey, loraFolder, env } = this.options
-    const serve = ['sh', '-c', `exec ${command} "$@"`, 'vllm', modelPath]
+    const { start, args } = splitCommand(command)
+    const serve = ['sh', '-c', `exec ${start} "$@" ${args}`, 'vllm', modelPath]
     const child = new LeashedChild(
       [...serve, ...ARGUMENTS, '--port', String(this.port)],
       {

@@ -70,6 +70,7 @@ const { app } = await createStandIn({
   maxLoraRank: Number(values['max-lora-rank']),
   maxBatchLoras: Number(values['max-loras']),
   resolverFolder: resolves ? (process.env['VLLM_LORA_RESOLVER_CACHE_DIR'] ?? null) : null,
+  fingerprint: 'vllm-0.33.0-0000',
   skipsNames: process.env['VLLM_SKIP_MODEL_NAME_VALIDATION'] === '1',
   fault,
   note,

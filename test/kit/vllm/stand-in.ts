@@ -25,6 +25,8 @@ export interface StandInOptions {
   maxBatchLoras: number
   /** VLLM_LORA_RESOLVER_CACHE_DIR */
   resolverFolder: string | null
+  /** `system_fingerprint` */
+  fingerprint: string
   /** VLLM_SKIP_MODEL_NAME_VALIDATION: the base model answers for every name that is not loaded */
   skipsNames: boolean
   /**
@@ -261,15 +263,16 @@ const routesOf = (api: StandIn, options: StandInOptions): Hono => {
       return error(400, `LoRA adapter '${body.model}' was found but could not be loaded.`)
     }
     if (model === null) return error(404, `The model \`${body.model}\` does not exist.`)
+    const named = { model, system_fingerprint: options.fingerprint }
     if (body.prompt.length + body.max_tokens > options.maxModelLen)
       return error(400, `This model's maximum context length is ${options.maxModelLen} tokens.`)
     if (body.prompt_logprobs !== undefined)
-      return c.json({ model, choices: [await api.score(body)] })
+      return c.json({ ...named, choices: [await api.score(body)] })
     return streamSSE(c, async (stream) => {
       const left = new AbortController()
       stream.onAbort(() => left.abort())
       for await (const choice of api.generate(body, left.signal))
-        await stream.writeSSE({ data: JSON.stringify({ model, choices: [choice] }) })
+        await stream.writeSSE({ data: JSON.stringify({ ...named, choices: [choice] }) })
       await stream.writeSSE({ data: '[DONE]' })
     })
   })
