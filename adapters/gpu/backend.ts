@@ -8,14 +8,9 @@ import { createLoraBackend, type LoraTask } from '../lora/lora-backend.ts'
 import { Loras } from '../lora/loras.ts'
 import { openModel, type BaseModel } from '../model/open-model.ts'
 import { createLoraFolder } from '../publish/lora-folder.ts'
+import type { VllmDeps, VllmServer } from '../publish/proofs.ts'
 import { reachVllm, startVllm } from '../publish/start-vllm.ts'
-import {
-  createVllmPublisher,
-  isAway,
-  type VllmDeps,
-  type VllmPublisher,
-  type VllmServer,
-} from '../publish/vllm.ts'
+import { createVllmPublisher, isAway, type VllmPublisher } from '../publish/vllm.ts'
 import type { GpuOptions } from './environment.ts'
 import { trainOnGpu, type TrainDeps } from './train.ts'
 
@@ -100,7 +95,11 @@ export const createGpuBackend = async (deps: GpuBackendDeps): Promise<EngineBack
   const loras = await Loras.open(resolve(join(dataDir, 'loras')), base, log)
   const server = await openServer(deps, modelPath, base)
   const publisher = createVllmPublisher({
-    ...{ server, base, dtype: training.dtype, loras, log },
+    server,
+    base,
+    dtype: training.dtype,
+    loras,
+    log,
     ...findingOf(options.vllm),
   })
   const trainDeps: TrainDeps = {

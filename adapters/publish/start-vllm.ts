@@ -7,7 +7,7 @@ import { Agent, fetch as fetchBy } from 'undici'
 import type { Log } from '../host/log.ts'
 import { LINEAR_LAYERS } from '../model/llama-config.ts'
 import type { BaseModel } from '../model/open-model.ts'
-import type { VllmServer } from './vllm.ts'
+import type { VllmServer } from './proofs.ts'
 import { VllmClient } from './vllm-client.ts'
 import { VllmProcess } from './vllm-process.ts'
 

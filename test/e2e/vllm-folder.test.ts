@@ -284,7 +284,7 @@ describe('a folder of loras that cannot be written', () => {
   it('is waited for no longer than its limit, and not written twice at a time', async () => {
     const lora = await tiny.add(11)
     let copies = 0
-    let finish = (): void => undefined
+    let finish: (() => void) | undefined
     const slow = new Promise<void>((resolve) => (finish = resolve))
     const copy: typeof copyLora = async (...args) => {
       copies++
@@ -298,7 +298,7 @@ describe('a folder of loras that cannot be written', () => {
     expect(copies).toBe(1)
     // what removes it waits for what writes it
     const removing = place.remove(tiny.folderOf(lora)).catch(() => undefined)
-    finish()
+    finish?.()
     await removing
     await expect.poll(() => readdirSync(shared)).toEqual([])
     expect(copies).toBe(1)

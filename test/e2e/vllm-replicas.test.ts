@@ -76,9 +76,9 @@ interface Counts {
 }
 
 const describeReplicas = ({ command, env = {}, shape }: Serving): void => {
-  const folder = mkdtempSync(join(tmpdir(), 'vllm-replicas-'))
-  const loraFolder = join(folder, 'shared')
-  const notes = join(folder, 'notes')
+  let folder: string
+  /** what the stand-ins were told, and found */
+  let notes: string
   let tiny: TinyLoras
   let loras: string[]
   /** of a query and a lora, where every other lora and the base model choose another label */
@@ -89,8 +89,10 @@ const describeReplicas = ({ command, env = {}, shape }: Serving): void => {
   let proxy: Harness
 
   beforeAll(async () => {
-    mkdirSync(loraFolder)
-    mkdirSync(notes)
+    folder = mkdtempSync(join(tmpdir(), 'vllm-replicas-'))
+    const loraFolder = join(folder, 'shared')
+    notes = join(folder, 'notes')
+    for (const made of [loraFolder, notes]) mkdirSync(made)
     tiny = await TinyLoras.write(folder, shape)
     loras = [await tiny.add(1, 0.6), await tiny.add(2, 0.6)]
     const embedded = await tiny.embedded()
@@ -153,10 +155,10 @@ const describeReplicas = ({ command, env = {}, shape }: Serving): void => {
   /** Two clients at a time ask both loras until the work has ended. */
   const askDuring = async (work: Promise<unknown>, least = 0): Promise<Counts> => {
     const counts: Counts = { answered: 0, fallback: 0, wrong: 0, failed: 0 }
-    let isOver = false
-    void work.finally(() => (isOver = true)).catch(() => undefined)
+    const over = new AbortController()
+    void work.finally(() => over.abort()).catch(() => undefined)
     const ask = async (client: number): Promise<void> => {
-      for (let at = client; !isOver || counts.answered < least; at++) {
+      for (let at = client; !over.signal.aborted || counts.answered < least; at++) {
         const { query, answers } = expected[at % expected.length]!
         const lora = (at + client) % loras.length
         const messages = [

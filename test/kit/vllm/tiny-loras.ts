@@ -8,12 +8,8 @@ import { createLoraLayout, initLora } from '../../../adapters/lora/lora-layout.t
 import { Loras } from '../../../adapters/lora/loras.ts'
 import { createOnnxBackend } from '../../../adapters/onnx/backend.ts'
 import { loadModel, type LoadedModel } from '../../../adapters/onnx/load-model.ts'
-import {
-  createVllmPublisher,
-  type VllmDeps,
-  type VllmPublisher,
-  type VllmServer,
-} from '../../../adapters/publish/vllm.ts'
+import type { VllmDeps, VllmServer } from '../../../adapters/publish/proofs.ts'
+import { createVllmPublisher, type VllmPublisher } from '../../../adapters/publish/vllm.ts'
 import type { ChatRequest } from '../../../src/openai/chat.ts'
 import { seededRandom } from '../../../src/random.ts'
 import { writeRandomModel, type RandomModelOptions } from '../model/random-model.ts'
