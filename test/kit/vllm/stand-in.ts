@@ -268,13 +268,20 @@ const routesOf = (api: StandIn, options: StandInOptions): Hono => {
       return error(400, `This model's maximum context length is ${options.maxModelLen} tokens.`)
     if (body.prompt_logprobs !== undefined)
       return c.json({ ...named, choices: [await api.score(body)] })
-    return streamSSE(c, async (stream) => {
-      const left = new AbortController()
-      stream.onAbort(() => left.abort())
-      for await (const choice of api.generate(body, left.signal))
-        await stream.writeSSE({ data: JSON.stringify({ ...named, choices: [choice] }) })
-      await stream.writeSSE({ data: '[DONE]' })
-    })
+    const left = new AbortController()
+    return streamSSE(
+      c,
+      async (stream) => {
+        stream.onAbort(() => left.abort())
+        for await (const choice of api.generate(body, left.signal))
+          await stream.writeSSE({ data: JSON.stringify({ ...named, choices: [choice] }) })
+        await stream.writeSSE({ data: '[DONE]' })
+      },
+      async (failed) => {
+        // a client that has left ends it
+        if (!left.signal.aborted) throw failed
+      }
+    )
   })
   app.post('/v1/load_lora_adapter', async (c) => {
     const { lora_name: lora, lora_path: path } = await c.req.json<Record<string, string>>()
