@@ -22,9 +22,8 @@ import {
 } from '../kit/proxy/harness.ts'
 import { ROUTE } from '../kit/proxy/lora-route.ts'
 import { ANSWERS } from '../kit/records/route-rules.ts'
-import { startBalancer, type Balancer } from '../kit/vllm/balancer.ts'
 import { CPU_ENV, WIDE } from '../kit/vllm/itself.ts'
-import { Replica } from '../kit/vllm/replica.ts'
+import { startReplicas } from '../kit/vllm/replica.ts'
 import { answerOf, requestOf, TinyLoras } from '../kit/vllm/tiny-loras.ts'
 
 interface Serving {
@@ -83,16 +82,14 @@ const describeReplicas = ({ command, env = {}, shape }: Serving): void => {
   let loras: string[]
   /** of a query and a lora, where every other lora and the base model choose another label */
   let expected: { query: string; answers: string[] }[]
-  const replicas: Replica[] = []
-  let balancer: Balancer
+  let servers: Awaited<ReturnType<typeof startReplicas>>
   let engine: GpuProcess
   let proxy: Harness
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'vllm-replicas-'))
-    const loraFolder = join(folder, 'shared')
     notes = join(folder, 'notes')
-    for (const made of [loraFolder, notes]) mkdirSync(made)
+    mkdirSync(notes)
     tiny = await TinyLoras.write(folder, shape)
     loras = [await tiny.add(1, 0.6), await tiny.add(2, 0.6)]
     const embedded = await tiny.embedded()
@@ -108,29 +105,16 @@ const describeReplicas = ({ command, env = {}, shape }: Serving): void => {
       if (expected.length === 12) break
     }
     await embedded.close()
-    const replicaEnv = { ...process.env, ...env, STAND_IN_FOLDER: notes }
-    for (let count = 0; count < 2; count++)
-      replicas.push(
-        await Replica.start({
-          command,
-          modelPath: tiny.modelPath,
-          apiKey: 'key',
-          loraFolder,
-          env: replicaEnv,
-        })
-      )
-    balancer = await startBalancer(replicas.map(({ port }) => port))
-    const addresses = replicas.map(({ port }) => `http://127.0.0.1:${port}`)
+    servers = await startReplicas(2, {
+      command,
+      modelPath: tiny.modelPath,
+      loraFolder: join(folder, 'shared'),
+      env: { ...process.env, ...env, STAND_IN_FOLDER: notes },
+    })
     engine = await startGpuProcess({
       modelPath: tiny.modelPath,
       dataDir: tiny.dataDir,
-      env: {
-        LOG_LEVEL: 'silent',
-        ENGINE_VLLM_URL: [balancer.baseUrl, ...addresses].join(','),
-        ENGINE_VLLM_KEY: 'key',
-        ENGINE_VLLM_MAX_MODEL_LEN: '512',
-        ENGINE_LORA_FOLDER: loraFolder,
-      },
+      env: { LOG_LEVEL: 'silent', ...servers.env },
     })
     const table = compileRouteTable(loras.map((lora, at) => routeOf(lora, PROMPTS[at]!, at)))
     proxy = await startHarness({
@@ -146,8 +130,7 @@ const describeReplicas = ({ command, env = {}, shape }: Serving): void => {
   afterAll(async () => {
     await proxy?.close()
     await engine?.close()
-    balancer?.close()
-    for (const replica of replicas) await replica.kill()
+    await servers?.close()
     tiny.close()
     rmSync(folder, { recursive: true })
   })
@@ -191,9 +174,9 @@ const describeReplicas = ({ command, env = {}, shape }: Serving): void => {
     const during = await askDuring(
       (async () => {
         await delay(300)
-        await replicas[1]!.kill()
+        await servers.replicas[1]!.kill()
         await delay(1000)
-        await replicas[1]!.start()
+        await servers.replicas[1]!.start()
       })()
     )
     expect(during).toMatchObject({ wrong: 0, failed: 0 })
@@ -208,13 +191,13 @@ const describeReplicas = ({ command, env = {}, shape }: Serving): void => {
   })
 
   it('gives no answer of a replica that answers every name by its base model', async () => {
-    await replicas[1]!.kill()
-    await replicas[1]!.start({ VLLM_SKIP_MODEL_NAME_VALIDATION: '1' })
+    await servers.replicas[1]!.kill()
+    await servers.replicas[1]!.start({ VLLM_SKIP_MODEL_NAME_VALIDATION: '1' })
     const during = await askDuring(delay(500))
     expect(during).toMatchObject({ wrong: 0, failed: 0 })
     expect(during.fallback).toBeGreaterThan(0)
-    await replicas[1]!.kill()
-    await replicas[1]!.start()
+    await servers.replicas[1]!.kill()
+    await servers.replicas[1]!.start()
     expect(await askDuring(delay(0), 20)).toMatchObject({ wrong: 0, failed: 0 })
   })
 }

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, it, vi } from 'vitest'
 import { writeRandomModel, type RandomModelOptions } from '../../kit/model/random-model.ts'
-import { missingForTrainer, startGpuProcess } from '../../kit/process/gpu-process.ts'
+import { BY_STAND_IN, missingForTrainer, startGpuProcess } from '../../kit/process/gpu-process.ts'
 import { row } from '../../contract/harness.ts'
 import { describeContract, type Capabilities } from '../../contract/suite.ts'
 import { tinyModel } from '../../contract/tiny-model.ts'
-import { byVllmItself, WIDE } from '../../kit/vllm/itself.ts'
+import { byVllmItself, CPU_ENV, WIDE } from '../../kit/vllm/itself.ts'
+import { startReplicas } from '../../kit/vllm/replica.ts'
 
 interface Serving {
   name: string
@@ -15,6 +16,8 @@ interface Serving {
   env: Record<string, string>
   capabilities: Capabilities
   shape?: Omit<RandomModelOptions, 'seed'>
+  /** servers that find loras in a folder, and how they are started */
+  replicas?: { count: number; command: string; env?: NodeJS.ProcessEnv }
   /** why it cannot be tried here */
   missing?: string | null
 }
@@ -40,6 +43,8 @@ const wide: Capabilities = {
 
 const vllm = process.env['VLLM_COMMAND'] ?? ''
 
+const missing = vllm === '' ? 'VLLM_COMMAND does not say how it is started' : null
+
 const SERVINGS: Serving[] = [
   {
     name: "gpu, vLLM's API by a stand-in",
@@ -51,17 +56,48 @@ const SERVINGS: Serving[] = [
     env: byVllmItself(vllm),
     capabilities: wide,
     shape: WIDE,
-    missing: vllm === '' ? 'VLLM_COMMAND does not say how it is started' : null,
+    missing,
+  },
+  {
+    name: 'gpu, two stand-ins that find loras in a folder',
+    env: {},
+    capabilities: slow,
+    replicas: {
+      count: 2,
+      command: BY_STAND_IN.ENGINE_VLLM_COMMAND,
+      env: { STAND_IN_TOKEN_MS: '10' },
+    },
+  },
+  {
+    name: 'gpu, vLLM itself, which finds loras in a folder',
+    env: {},
+    capabilities: wide,
+    shape: WIDE,
+    replicas: { count: 1, command: vllm, env: CPU_ENV },
+    missing,
   },
 ]
 
 const modelFolder = mkdtempSync(join(tmpdir(), 'contract-gpu-'))
 afterAll(() => rmSync(modelFolder, { recursive: true }))
 
-const describeGpu = ({ name, env, capabilities, shape }: Serving): void => {
-  const modelPath = join(modelFolder, name, 'tiny')
+const describeGpu = ({ name, env, capabilities, shape, replicas }: Serving): void => {
+  const folder = join(modelFolder, name)
+  const modelPath = join(folder, 'tiny')
   writeRandomModel(modelPath, { seed: 11, ...shape })
-  describeContract(name, (dataDir) => startGpuProcess({ modelPath, dataDir, env }), capabilities)
+  let servers: Awaited<ReturnType<typeof startReplicas>> | undefined
+  afterAll(() => servers?.close())
+  const start = async (dataDir: string) => {
+    if (replicas !== undefined)
+      servers ??= await startReplicas(replicas.count, {
+        command: replicas.command,
+        modelPath,
+        loraFolder: join(folder, 'loras'),
+        env: { ...process.env, ...replicas.env },
+      })
+    return startGpuProcess({ modelPath, dataDir, env: { ...env, ...servers?.env } })
+  }
+  describeContract(name, start, capabilities)
 }
 
 // each job is a process that loads torch, and vLLM takes a minute or two to start

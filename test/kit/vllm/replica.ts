@@ -1,7 +1,9 @@
-/** A `vllm serve` on a port, which finds loras in a folder and is told of none. */
+/** `vllm serve` on a port, which finds loras in a folder and is told of none; several behind a balancer. */
+import { mkdirSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LeashedChild } from '../../../adapters/publish/leashed-child.ts'
 import { freePort } from '../process/free-port.ts'
+import { startBalancer } from './balancer.ts'
 import { splitCommand } from './itself.ts'
 
 const POLL_MS = 100
@@ -18,11 +20,12 @@ export interface ReplicaOptions {
   /** shell words, as `ENGINE_VLLM_COMMAND` */
   command: string
   modelPath: string
-  apiKey: string
   /** in which it finds loras */
   loraFolder: string
   env: NodeJS.ProcessEnv
 }
+
+const API_KEY = 'key'
 
 export class Replica {
   readonly port: number
@@ -46,7 +49,7 @@ export class Replica {
    * @throws Error with its last words
    */
   async start(more: NodeJS.ProcessEnv = {}): Promise<void> {
-    const { command, modelPath, apiKey, loraFolder, env } = this.options
+    const { command, modelPath, loraFolder, env } = this.options
     const { start, args } = splitCommand(command)
     const serve = ['sh', '-c', `exec ${start} "$@" ${args}`, 'vllm', modelPath]
     const child = new LeashedChild(
@@ -56,7 +59,7 @@ export class Replica {
         ...more,
         HF_HUB_OFFLINE: '1',
         VLLM_NO_USAGE_STATS: '1',
-        VLLM_API_KEY: apiKey,
+        VLLM_API_KEY: API_KEY,
         VLLM_ALLOW_RUNTIME_LORA_UPDATING: '1',
         VLLM_PLUGINS: 'lora_filesystem_resolver',
         VLLM_LORA_RESOLVER_CACHE_DIR: loraFolder,
@@ -81,5 +84,29 @@ export class Replica {
     } catch {
       return false
     }
+  }
+}
+
+/** Behind a balancer, which gets the engine's requests. Makes their folder. */
+export const startReplicas = async (count: number, options: ReplicaOptions) => {
+  mkdirSync(options.loraFolder, { recursive: true })
+  const replicas: Replica[] = []
+  for (let at = 0; at < count; at++) replicas.push(await Replica.start(options))
+  const balancer = await startBalancer(replicas.map(({ port }) => port))
+  const addresses = replicas.map(({ port }) => `http://127.0.0.1:${port}`)
+  return {
+    replicas,
+    /** of the engine */
+    env: {
+      ENGINE_VLLM_URL: [balancer.baseUrl, ...addresses].join(','),
+      ENGINE_VLLM_KEY: API_KEY,
+      ENGINE_VLLM_MAX_MODEL_LEN: '512',
+      ENGINE_VLLM_MAX_LORA_RANK: '8',
+      ENGINE_LORA_FOLDER: options.loraFolder,
+    },
+    close: async (): Promise<void> => {
+      balancer.close()
+      for (const replica of replicas) await replica.kill()
+    },
   }
 }
