@@ -3,7 +3,7 @@
  * PEFT's format, as vLLM's filesystem resolver reads it. Knows nothing of the servers.
  */
 import { stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { inTime, systemTimer } from '../../src/timers.ts'
 import { storageError } from '../host/disk.ts'
 import { copyLora, removeLora } from '../lora/lora-file.ts'
@@ -29,15 +29,16 @@ export const createLoraFolder = (
   path: string,
   { copy = copyLora, limitMs = LIMIT_MS, setTimer = systemTimer } = {}
 ): LoraFolder => {
-  /**
-   * By lora, and going on where nothing waits any more: two at a time would take away each other's files.
-   */
+  /** By lora, also what nothing waits for any more: two at a time would take away each other's files. */
   const changes = new Map<string, { what: string; done: Promise<void> }>()
 
-  const start = async (what: string, work: () => Promise<void>): Promise<void> => {
+  const start = async (lora: string, what: string, work: () => Promise<void>): Promise<void> => {
     try {
       // a mount that is not there must not become a folder of this disk
-      if (!(await stat(path)).isDirectory()) throw new Error('it is no folder')
+      const [shared, own] = await Promise.all([stat(path), stat(dirname(lora))])
+      if (!shared.isDirectory()) throw new Error('it is no folder')
+      if (shared.dev === own.dev && shared.ino === own.ino)
+        throw new Error('the engine keeps its own loras there, without which nothing can be copied')
       await work()
     } catch (error) {
       throw storageError(`${what} ENGINE_LORA_FOLDER`, error)
@@ -48,7 +49,7 @@ export const createLoraFolder = (
     let current = changes.get(lora)
     if (current?.what !== what) {
       const before = current?.done.catch(() => undefined) ?? Promise.resolve()
-      const done = before.then(() => start(what, work))
+      const done = before.then(() => start(lora, what, work))
       current = { what, done }
       changes.set(lora, current)
       const forget = (): void => {

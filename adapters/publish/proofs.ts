@@ -96,7 +96,8 @@ export class Proofs {
   }
 
   /**
-   * Refuses an answer. Behind a balancer may be servers that were started again, with another model or another vLLM.
+   * Refuses an answer of a server that has not proved the lora. Behind a balancer one may have been started
+   * again, with another model or another vLLM.
    * @throws AppError `engine-unavailable`; the next request proves the lora again
    */
   require({ name, fingerprints }: Proved, { fingerprint }: Answerer): void {
@@ -163,7 +164,7 @@ export class Proofs {
         return nats
       }
     ).catch((error: unknown) => {
-      throw this.notFound(client, stored.id, toAppError(error))
+      throw this.failedAt(client, stored.id, toAppError(error))
     })
     if (problem === null) return
     await this.unloadEverywhere(name)
@@ -173,12 +174,12 @@ export class Proofs {
     )
   }
 
-  private notFound(client: VllmClient, lora: string, cause: AppError): AppError {
+  private failedAt(client: VllmClient, lora: string, cause: AppError): AppError {
     const { folder } = this.deps
     const where =
       folder === null
         ? ''
-        : `; ${lora} is in ${folder.path}, which its VLLM_LORA_RESOLVER_CACHE_DIR must be`
+        : `; ${lora} is in ${folder.path}, which must be the folder of its VLLM_LORA_RESOLVER_CACHE_DIR`
     return new AppError(cause.code, `${client.name}: ${cause.message}${where}`, { cause })
   }
 

@@ -281,6 +281,19 @@ describe('a folder of loras that cannot be written', () => {
     expect(existsSync(place)).toBe(false)
   })
 
+  it('is not the one in which the engine keeps its own loras', async () => {
+    const lora = await tiny.add(13)
+    const own = tiny.folderOf(lora)
+    const link = join(folder, 'own')
+    symlinkSync(join(own, '..'), link)
+    const { backend } = serve({ folder: createLoraFolder(link) })
+    const before = readdirSync(own)
+    await expect(answer(backend, lora)).rejects.toMatchObject(
+      refusal('store-unavailable', /keeps its own loras there/)
+    )
+    expect(readdirSync(own)).toEqual(before)
+  })
+
   it('is waited for no longer than its limit, and not written twice at a time', async () => {
     const lora = await tiny.add(11)
     let copies = 0
