@@ -25,7 +25,7 @@ export interface ReplicaOptions {
   env: NodeJS.ProcessEnv
 }
 
-const API_KEY = 'key'
+export const API_KEY = 'key'
 
 export class Replica {
   readonly port: number
@@ -37,8 +37,9 @@ export class Replica {
     this.port = port
   }
 
-  static async start(options: ReplicaOptions): Promise<Replica> {
-    const replica = new Replica(options, await freePort())
+  /** @param port a free one where none is named */
+  static async start(options: ReplicaOptions, port?: number): Promise<Replica> {
+    const replica = new Replica(options, port ?? (await freePort()))
     await replica.start()
     return replica
   }
