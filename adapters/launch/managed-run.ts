@@ -1,0 +1,381 @@
+/**
+ * Trainings on machines of a platform, which share a folder with this one: submits a run, reads the
+ * report that the trainer writes into the folder, and asks the platform only whether the run still is.
+ * An engine that was killed goes on with the run that it finds. Knows no platform.
+ */
+import { existsSync } from 'node:fs'
+import { copyFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { AppError, toAppError } from '../../src/errors.ts'
+import type { TrainHooks } from '../host/backend.ts'
+import { storageError } from '../host/disk.ts'
+import type { Log } from '../host/log.ts'
+import { type ProcessEnd, withRestarts } from '../lora/restarts.ts'
+import type { Launcher, LaunchTask, Trained } from './launcher.ts'
+import { type RunRecord, RunRecords, runName } from './run-records.ts'
+import {
+  isEnd,
+  parseLine,
+  passOn,
+  resultOf,
+  type TrainerEnd,
+  type TrainerLine,
+} from './trainer-lines.ts'
+
+export interface RunStatus {
+  /**
+   * `failed`: the task itself ended so. `lost`: the platform could not run it to its end. `stopped`: a
+   * person ended it there. What a platform restarts by itself is `queued` meanwhile.
+   */
+  state: 'queued' | 'running' | 'done' | 'failed' | 'lost' | 'stopped'
+  /** in the platform's words */
+  detail: string
+}
+
+/** A platform's runs. A name is given to one run only. */
+export interface ManagedRuns {
+  /** of the platform */
+  platform: string
+  /** time until a run that was submitted is listed */
+  listedWithinMs: number
+  /**
+   * Resolves when the platform has the run or may get it yet.
+   * @throws AppError `engine-unavailable` when it has not, and may be asked again; another code when it refuses
+   */
+  submit(name: string, env: Record<string, string>): Promise<void>
+  /** Null when it knows none of that name. @throws AppError `engine-unavailable` */
+  status(name: string): Promise<RunStatus | null>
+  /** The run may end later. @throws AppError `engine-unavailable` */
+  cancel(name: string): Promise<void>
+  /** What the run wrote last. @throws AppError `engine-unavailable` */
+  lastLines(name: string): Promise<string>
+}
+
+export interface ManagedOptions {
+  runs: ManagedRuns
+  dataDir: string
+  /** folders of this machine, and where the machine that trains sees them */
+  seen: [here: string, there: string][]
+  /** folder of `train.py`; it goes with the task, so that both are of one version */
+  trainerFolder: string
+  log: Log
+  now: () => number
+  times?: Partial<typeof TIMES>
+}
+
+const TIMES = {
+  /** between two looks at the report */
+  reportMs: 5_000,
+  /** between two questions to the platform */
+  statusMs: 30_000,
+  /** until what another machine has written is seen here */
+  settleMs: 5 * 60_000,
+  /** without an answer of the platform and without news in the report */
+  awayMs: 60 * 60_000,
+}
+
+/** Failures that the platform restarts, without a further step, before the job fails. */
+const MAX_FAILURES = 3
+
+const TRAINER_FILES = /\.py$|^pyproject\.toml$|^uv\.lock$/
+
+const isActive = (state: RunStatus['state']): boolean => state === 'queued' || state === 'running'
+
+const seenAs = (pairs: ManagedOptions['seen'], path: string): string => {
+  const full = resolve(path)
+  for (const [here, there] of pairs) {
+    const rest = relative(here, full)
+    if (!rest.startsWith('..') && !isAbsolute(rest)) return join(there, rest)
+  }
+  return full
+}
+
+const readReport = async (file: string): Promise<Required<TrainerLine>[]> => {
+  const text = await readFile(file, 'utf8').catch(() => '')
+  return text
+    .split('\n')
+    .map(parseLine)
+    .filter((line): line is Required<TrainerLine> => typeof line?.number === 'number')
+}
+
+const hasArrived = async (folder: string, bytes: Record<string, number>): Promise<boolean> => {
+  const sizes = Object.keys(bytes).map((name) =>
+    stat(join(folder, name)).then(
+      ({ size }) => size === bytes[name],
+      () => false
+    )
+  )
+  return (await Promise.all(sizes)).every(Boolean)
+}
+
+/** One attempt of one task, from where it stands to its end. */
+class Watch {
+  /** the last that the report has */
+  private step = 0
+  /** what the job was told last of the platform */
+  private told = ''
+  private asked = -Infinity
+  private status: RunStatus | null = null
+  private endedAt: number | null = null
+  /** of the platform's last answer, or of the report's last news */
+  private heardAt: number
+  private failures = 0
+  private readonly options: ManagedOptions & { times: typeof TIMES }
+  private readonly records: RunRecords
+  private readonly record: RunRecord
+  private readonly hooks: TrainHooks
+
+  constructor(
+    options: ManagedOptions & { times: typeof TIMES },
+    records: RunRecords,
+    record: RunRecord,
+    hooks: TrainHooks
+  ) {
+    this.options = options
+    this.records = records
+    this.record = record
+    this.hooks = hooks
+    this.heardAt = options.now()
+  }
+
+  /** @throws AppError `store-unavailable` */
+  async toEnd(): Promise<ProcessEnd<Trained>> {
+    const { signal } = this.hooks
+    while (!signal.aborted) {
+      const end = (await this.read()) ?? (await this.ask())
+      if (end !== null) return end
+      await delay(this.options.times.reportMs, undefined, { signal }).catch(() => undefined)
+    }
+    // the run goes on: an engine that starts again finds it, and one that is cancelled is swept
+    return { died: 'it is no longer watched', step: this.step }
+  }
+
+  private get name(): string {
+    return runName(this.record)
+  }
+
+  private get folder(): string {
+    return join(this.options.dataDir, dirname(this.record.file))
+  }
+
+  private get report(): string {
+    return join(this.folder, `${this.record.key}.jsonl`)
+  }
+
+  private tell(level: 'info' | 'warn', text: string): void {
+    if (text === this.told) return
+    this.told = text
+    this.hooks.onMessage(level, `${this.options.runs.platform}: ${text}`)
+  }
+
+  private async read(): Promise<ProcessEnd<Trained> | null> {
+    const { record } = this
+    const lines = await readReport(this.report)
+    const last = lines.at(-1)
+    if (last === undefined) return null
+    // another file than the one that was read last
+    if (last.number < record.seen) record.seen = 0
+    const before = record.seen
+    for (const line of lines) {
+      if (line.number <= record.seen) continue
+      if (isEnd(line) && !(line.kind === 'failed' && line.transient)) continue
+      this.take(line)
+      record.seen = line.number
+    }
+    if (record.seen > before) {
+      this.heardAt = this.options.now()
+      await this.records.save(record)
+    }
+    if (this.failures >= MAX_FAILURES) {
+      const text = `the training failed ${this.failures} times without a further step: ${this.told}`
+      return { error: new AppError('engine-unavailable', text) }
+    }
+    return isEnd(last) ? this.endOf(last) : null
+  }
+
+  private take(line: TrainerLine): void {
+    if (isEnd(line)) {
+      const { error } = line as TrainerEnd & { kind: 'failed' }
+      this.failures++
+      this.tell('warn', `${error.message}; it is run again`)
+      return
+    }
+    const step = passOn(line, this.hooks) ?? this.step
+    if (step > this.step) this.failures = 0
+    this.step = Math.max(step, this.step)
+  }
+
+  private async endOf(end: TrainerEnd): Promise<ProcessEnd<Trained> | null> {
+    if (end.kind === 'failed') return end.transient ? null : resultOf(end)
+    const output = join(this.folder, 'output')
+    if (await hasArrived(output, end.output_bytes)) return resultOf(end)
+    this.endedAt ??= this.options.now()
+    this.tell('info', 'trained; waiting for the lora to arrive')
+    if (this.isSettling()) return null
+    const text = `the trained lora has not arrived in ${output}: is the folder shared, and not full?`
+    return { error: new AppError('store-unavailable', text) }
+  }
+
+  private isSettling(): boolean {
+    const { now, times } = this.options
+    return this.endedAt !== null && now() - this.endedAt < times.settleMs
+  }
+
+  private async ask(): Promise<ProcessEnd<Trained> | null> {
+    const { now, runs, times } = this.options
+    if (now() - this.asked >= times.statusMs) {
+      this.asked = now()
+      try {
+        this.status = await runs.status(this.name)
+        this.heardAt = now()
+        if (this.status === null) return await this.absent()
+      } catch (error) {
+        return this.away(toAppError(error))
+      }
+      const { state, detail } = this.status
+      this.tell('info', `run ${this.name} is ${state} (${detail})`)
+    }
+    return this.status === null ? null : this.endedAs(this.status)
+  }
+
+  private async endedAs({ state, detail }: RunStatus): Promise<ProcessEnd<Trained> | null> {
+    if (isActive(state)) return null
+    this.endedAt ??= this.options.now()
+    // the report may come later than the platform's word
+    if (state !== 'lost' && this.isSettling()) return null
+    const what = `${this.options.runs.platform}: run ${this.name} has ended (${detail})`
+    if (state === 'stopped') return { error: new AppError('conflict', what) }
+    if (state === 'lost') return this.died(what)
+    const lines = await this.options.runs.lastLines(this.name).catch(() => '')
+    const said = lines === '' ? what : `${what}; its last lines: ${lines}`
+    // what never began has a wrong image, path or set-up, and would fail again
+    if (this.record.seen === 0) return { error: new AppError('engine-unavailable', said) }
+    return this.died(said)
+  }
+
+  /** The next attempt has another name, and goes on from the checkpoint. */
+  private async died(what: string): Promise<ProcessEnd<Trained>> {
+    this.record.attempt += 1
+    this.record.submittedAt = null
+    await this.records.save(this.record)
+    return { died: what, step: this.step }
+  }
+
+  private async absent(): Promise<ProcessEnd<Trained> | null> {
+    const { now, runs } = this.options
+    const { submittedAt } = this.record
+    if (submittedAt === null) return this.submit()
+    if (now() - submittedAt < runs.listedWithinMs) {
+      this.tell('info', `run ${this.name} is submitted and not listed yet`)
+      return null
+    }
+    return this.died(`${runs.platform} knows no run ${this.name} any more`)
+  }
+
+  private async submit(): Promise<ProcessEnd<Trained> | null> {
+    const { now, runs, seen } = this.options
+    const trainer = join(this.folder, 'trainer')
+    await copyTrainer(this.options.trainerFolder, trainer)
+    // known before it is asked for
+    this.record.submittedAt = now()
+    await this.records.save(this.record)
+    try {
+      await runs.submit(this.name, {
+        PROMPTINTERN_TRAINER: seenAs(seen, trainer),
+        PROMPTINTERN_TASK: seenAs(seen, join(this.options.dataDir, this.record.file)),
+        PROMPTINTERN_REPORT: seenAs(seen, this.report),
+      })
+    } catch (thrown) {
+      this.record.submittedAt = null
+      await this.records.save(this.record)
+      const error = toAppError(thrown)
+      return error.code === 'engine-unavailable' ? this.away(error) : { error }
+    }
+    this.tell('info', `run ${this.name} is submitted`)
+    return null
+  }
+
+  /** The run may go on without the platform's answers. */
+  private away(error: AppError): ProcessEnd<Trained> | null {
+    if (error.code !== 'engine-unavailable') return { error }
+    this.tell('warn', error.message)
+    const { now, times } = this.options
+    return now() - this.heardAt < times.awayMs ? null : { error }
+  }
+}
+
+const copyTrainer = async (from: string, to: string): Promise<void> => {
+  try {
+    await mkdir(to, { recursive: true })
+    for (const name of await readdir(from))
+      if (TRAINER_FILES.test(name)) await copyFile(join(from, name), join(to, name))
+  } catch (cause) {
+    throw storageError(`${to} cannot be written`, cause)
+  }
+}
+
+class ManagedLauncher implements Launcher {
+  private readonly options: ManagedOptions & { times: typeof TIMES }
+  private readonly records: RunRecords
+  private readonly sweeper: NodeJS.Timeout
+  private sweeping: Promise<void> | null = null
+
+  constructor(options: ManagedOptions) {
+    this.options = { ...options, times: { ...TIMES, ...options.times } }
+    this.records = new RunRecords(options.dataDir)
+    this.sweeper = setInterval(() => {
+      this.sweeping ??= this.sweep().finally(() => (this.sweeping = null))
+    }, this.options.times.statusMs).unref()
+  }
+
+  seenAs(path: string): string {
+    return seenAs(this.options.seen, path)
+  }
+
+  async run(task: LaunchTask, hooks: TrainHooks): Promise<Trained> {
+    const record = await this.records.open(task)
+    const { platform } = this.options.runs
+    return withRestarts(() => new Watch(this.options, this.records, record, hooks).toEnd(), hooks, {
+      code: 'engine-unavailable',
+      advice: `see the run on ${platform}`,
+    })
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.sweeper)
+    await this.sweeping
+  }
+
+  /** Ends the runs of jobs that are over: cancelled, also while this engine or the platform was away. */
+  private async sweep(): Promise<void> {
+    const { dataDir, log } = this.options
+    try {
+      for (const record of await this.records.list())
+        if (!existsSync(join(dataDir, record.file))) await this.end(record)
+    } catch (error) {
+      log('warn', 'a run that is no longer wanted could not be ended yet', {
+        reason: toAppError(error).message,
+      })
+    }
+  }
+
+  private async end(record: RunRecord): Promise<void> {
+    const { dataDir, log, now, runs } = this.options
+    const name = runName(record)
+    const status = record.submittedAt === null ? null : await runs.status(name)
+    const mayAppear = now() - (record.submittedAt ?? 0) < runs.listedWithinMs
+    if (status !== null && isActive(status.state)) {
+      await runs.cancel(name)
+      log('info', 'a run that is no longer wanted is cancelled', { run: name })
+    } else if (status !== null || !mayAppear) {
+      await this.records.remove(record)
+      // what the trainer wrote before it ended
+      await rm(join(dataDir, dirname(record.file)), { recursive: true, force: true })
+    }
+  }
+}
+
+/** What was submitted and is no longer wanted is ended from now on, too. */
+export const createManagedLauncher = (options: ManagedOptions): Launcher =>
+  new ManagedLauncher(options)
