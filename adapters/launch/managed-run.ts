@@ -121,6 +121,8 @@ class Watch {
   /** of the platform's last answer, or of the report's last news */
   private heardAt: number
   private failures = 0
+  /** only its files are waited for; the platform has nothing more to say */
+  private isTrained = false
   private readonly options: ManagedOptions & { times: typeof TIMES }
   private readonly records: RunRecords
   private readonly record: RunRecord
@@ -210,6 +212,7 @@ class Watch {
     if (end.kind === 'failed') return end.transient ? null : resultOf(end)
     const output = join(this.folder, 'output')
     if (await hasArrived(output, end.output_bytes)) return resultOf(end)
+    this.isTrained = true
     this.endedAt ??= this.options.now()
     this.tell('info', 'trained; waiting for the lora to arrive')
     if (this.isSettling()) return null
@@ -224,6 +227,7 @@ class Watch {
 
   private async ask(): Promise<ProcessEnd<Trained> | null> {
     const { now, runs, times } = this.options
+    if (this.isTrained) return null
     if (now() - this.asked >= times.statusMs) {
       this.asked = now()
       try {

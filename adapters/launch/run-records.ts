@@ -3,9 +3,9 @@
  * asked for it, and until it is known to have ended, so that no run is forgotten and none paid twice.
  */
 import { createHash } from 'node:crypto'
-import { readFile, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { openFolder, writeAtomically } from '../host/disk.ts'
+import { storageError, writeAtomically } from '../host/disk.ts'
 import type { LaunchTask } from './launcher.ts'
 
 export interface RunRecord {
@@ -42,8 +42,7 @@ export class RunRecords {
 
   /** @throws AppError `store-unavailable` */
   async list(): Promise<RunRecord[]> {
-    const names = await openFolder(this.folder, (name) => name.endsWith('.tmp'))
-    const read = names.map(async (name): Promise<RunRecord[]> => {
+    const read = (await this.names()).map(async (name): Promise<RunRecord[]> => {
       try {
         return [JSON.parse(await readFile(join(this.folder, name), 'utf8')) as RunRecord]
       } catch {
@@ -61,6 +60,15 @@ export class RunRecords {
 
   remove(record: RunRecord): Promise<void> {
     return rm(this.path(record), { force: true })
+  }
+
+  private async names(): Promise<string[]> {
+    try {
+      await mkdir(this.folder, { recursive: true })
+      return (await readdir(this.folder)).filter((name) => name.endsWith('.json'))
+    } catch (cause) {
+      throw storageError(`${this.folder} cannot be used`, cause)
+    }
   }
 
   private get folder(): string {
