@@ -109,13 +109,14 @@ interface Answer {
 }
 
 const createPost = ({ url, token, project, fetch }: DstackOptions) => {
-  return async (path: string, content: object): Promise<Answer> => {
+  return async (path: string, content: object, signal?: AbortSignal): Promise<Answer> => {
+    const limit = AbortSignal.timeout(LIMIT_MS)
     try {
       const response = await fetch(`${url}/api/project/${encodeURIComponent(project)}/${path}`, {
         method: 'POST',
         headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
         body: JSON.stringify(content),
-        signal: AbortSignal.timeout(LIMIT_MS),
+        signal: signal === undefined ? limit : AbortSignal.any([limit, signal]),
       })
       const text = await response.text()
       if (!response.ok) return { status: response.status, body: null, refusal: refusalOf(text) }
@@ -171,14 +172,12 @@ export const createDstackRuns = (options: DstackOptions): ManagedRuns => {
   }
   return {
     platform: 'dstack',
-    // it has the run when it has answered; a name that a run has is not given to a second one
-    listedWithinMs: 0,
-    async submit(name, env) {
+    // it has the run when it has answered, but the answer may not arrive
+    listedWithinMs: LIMIT_MS,
+    async submit(name, env, signal) {
       const run_spec = { run_name: name, configuration: withEnv(configuration, env) }
-      const answer = await post('runs/apply', {
-        plan: { run_spec, current_resource: null },
-        force: false,
-      })
+      const body = { plan: { run_spec, current_resource: null }, force: false }
+      const answer = await post('runs/apply', body, signal)
       if (answer.refusal === null) return
       const passes = answer.status === 429 || answer.status >= 500
       throw new AppError(passes ? 'engine-unavailable' : 'invalid-config', failure(answer))

@@ -40,10 +40,10 @@ export interface ManagedRuns {
   /** time until a run that was submitted is listed */
   listedWithinMs: number
   /**
-   * Resolves when the platform has the run or may get it yet.
+   * Resolves when the platform has the run or may get it yet. After an abort it may, too.
    * @throws AppError `engine-unavailable` when it has not, and may be asked again; another code when it refuses
    */
-  submit(name: string, env: Record<string, string>): Promise<void>
+  submit(name: string, env: Record<string, string>, signal: AbortSignal): Promise<void>
   /** Null when it knows none of that name. @throws AppError `engine-unavailable` */
   status(name: string): Promise<RunStatus | null>
   /** The run may end later. @throws AppError `engine-unavailable` */
@@ -121,6 +121,8 @@ class Watch {
   /** of the platform's last answer, or of the report's last news */
   private heardAt: number
   private failures = 0
+  /** an answer that comes later changes nothing */
+  private isOver = false
   /** only its files are waited for; the platform has nothing more to say */
   private isTrained = false
   private readonly options: ManagedOptions & { times: typeof TIMES }
@@ -141,15 +143,32 @@ class Watch {
     this.heardAt = options.now()
   }
 
-  /** @throws AppError `store-unavailable` */
+  /** The platform may take minutes to answer; the report is read meanwhile. */
   async toEnd(): Promise<ProcessEnd<Trained>> {
     const { signal } = this.hooks
-    while (!signal.aborted) {
-      const end = (await this.read()) ?? (await this.ask())
-      if (end !== null) return end
-      await delay(this.options.times.reportMs, undefined, { signal }).catch(() => undefined)
+    let asking: Promise<void> | null = null
+    let answer: ProcessEnd<Trained> | null = null
+    const question = async (): Promise<void> => {
+      try {
+        answer = await this.ask()
+      } catch (error) {
+        answer = { error: toAppError(error) }
+      }
+      asking = null
     }
-    // the run goes on: an engine that starts again finds it, and one that is cancelled is swept
+    try {
+      while (!signal.aborted) {
+        const end: ProcessEnd<Trained> | null = (await this.read()) ?? answer
+        if (end !== null) return end
+        asking ??= question()
+        await delay(this.options.times.reportMs, undefined, { signal }).catch(() => undefined)
+      }
+    } catch (error) {
+      return { error: toAppError(error) }
+    } finally {
+      this.isOver = true
+    }
+    // the run goes on: an engine that starts again finds it, and that of a cancelled job is swept
     return { died: 'it is no longer watched', step: this.step }
   }
 
@@ -166,7 +185,7 @@ class Watch {
   }
 
   private tell(level: 'info' | 'warn', text: string): void {
-    if (text === this.told) return
+    if (text === this.told || this.isOver) return
     this.told = text
     this.hooks.onMessage(level, `${this.options.runs.platform}: ${text}`)
   }
@@ -259,7 +278,8 @@ class Watch {
   }
 
   /** The next attempt has another name, and goes on from the checkpoint. */
-  private async died(what: string): Promise<ProcessEnd<Trained>> {
+  private async died(what: string): Promise<ProcessEnd<Trained> | null> {
+    if (this.isOver) return null
     this.record.attempt += 1
     this.record.submittedAt = null
     await this.records.save(this.record)
@@ -269,6 +289,7 @@ class Watch {
   private async absent(): Promise<ProcessEnd<Trained> | null> {
     const { now, runs } = this.options
     const { submittedAt } = this.record
+    if (this.isOver) return null
     if (submittedAt === null) return this.submit()
     if (now() - submittedAt < runs.listedWithinMs) {
       this.tell('info', `run ${this.name} is submitted and not listed yet`)
@@ -279,18 +300,22 @@ class Watch {
 
   private async submit(): Promise<ProcessEnd<Trained> | null> {
     const { now, runs, seen } = this.options
+    const { signal } = this.hooks
     const trainer = join(this.folder, 'trainer')
     await copyTrainer(this.options.trainerFolder, trainer)
     // known before it is asked for
     this.record.submittedAt = now()
     await this.records.save(this.record)
     try {
-      await runs.submit(this.name, {
+      const env = {
         PROMPTINTERN_TRAINER: seenAs(seen, trainer),
         PROMPTINTERN_TASK: seenAs(seen, join(this.options.dataDir, this.record.file)),
         PROMPTINTERN_REPORT: seenAs(seen, this.report),
-      })
+      }
+      await runs.submit(this.name, env, signal)
     } catch (thrown) {
+      // it may have been submitted; whether it was is asked later
+      if (signal.aborted) return null
       this.record.submittedAt = null
       await this.records.save(this.record)
       const error = toAppError(thrown)

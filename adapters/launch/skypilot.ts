@@ -3,6 +3,7 @@
  * there. Written against SkyPilot 0.14.
  */
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { AppError } from '../../src/errors.ts'
 import type { ManagedRuns, RunStatus } from './managed-run.ts'
 
@@ -15,7 +16,9 @@ export interface SkyPilotOptions {
 }
 
 /** `sky jobs launch` may have to start the jobs controller, which takes minutes. */
-const LIMIT_MS = 15 * 60_000
+const LAUNCH_MS = 15 * 60_000
+/** The command asks an unhealthy server again and again. */
+const LIMIT_MS = 2 * 60_000
 /** A job is listed when the controller has it. */
 const LISTED_WITHIN_MS = 15 * 60_000
 /** Of what the command writes; a job of `sky jobs queue` takes some 2 kB. */
@@ -77,24 +80,40 @@ const environment = (given: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
   NO_COLOR: '1',
 })
 
-const runSky = ({ command, env }: SkyPilotOptions, args: string[]): Promise<Output> =>
+const runSky = (
+  { command, env }: SkyPilotOptions,
+  args: string[],
+  signal: AbortSignal
+): Promise<Output> =>
   new Promise((resolve) => {
     const child = spawn('sh', ['-c', `${command} "$@"`, 'sky', ...args], {
       env: environment(env),
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: LIMIT_MS,
-      killSignal: 'SIGKILL',
+      // with what the shell has started
+      detached: true,
     })
+    const kill = (): void => {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+      } catch {
+        // it has ended
+      }
+    }
+    signal.addEventListener('abort', kill, { once: true })
+    if (signal.aborted) kill()
     let [stdout, stderr] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
-      if (stdout.length > MAX_CHARS) child.kill('SIGKILL')
+      if (stdout.length > MAX_CHARS) kill()
     })
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr = (stderr + text).slice(-2 * TAIL_CHARS)
     })
     child.once('error', (error) => resolve({ stdout, tail: error.message, code: 127 }))
-    child.once('close', (code) => resolve({ stdout, tail: tailOf(`${stdout}\n${stderr}`), code }))
+    child.once('close', (code) => {
+      signal.removeEventListener('abort', kill)
+      resolve({ stdout, tail: tailOf(`${stdout}\n${stderr}`), code })
+    })
   })
 
 const failure = ({ code, tail }: Output, what: string): AppError => {
@@ -121,9 +140,13 @@ const parseJobs = (stdout: string): Job[] => {
   throw new AppError('engine-unavailable', `sky jobs queue gave no list: ${tailOf(stdout)}`)
 }
 
+/** @throws AppError `invalid-config` without a template: `sky` would take its path for a command to run */
 export const createSkyPilotRuns = (options: SkyPilotOptions): ManagedRuns => {
+  const { template } = options
+  if (!/\.ya?ml$/.test(template) || !existsSync(template))
+    throw new AppError('invalid-config', `${template} is not a file whose name ends in .yaml`)
   const asked = async (...args: string[]): Promise<string> => {
-    const output = await runSky(options, args)
+    const output = await runSky(options, args, AbortSignal.timeout(LIMIT_MS))
     if (output.code === 0) return output.stdout
     const error = failure(output, args.slice(0, 2).join(' '))
     // a login that ended is renewed on this machine, while the run goes on
@@ -140,10 +163,11 @@ export const createSkyPilotRuns = (options: SkyPilotOptions): ManagedRuns => {
   return {
     platform: 'SkyPilot',
     listedWithinMs: LISTED_WITHIN_MS,
-    async submit(name, env) {
+    async submit(name, env, signal) {
       const variables = Object.entries(env).flatMap(([key, value]) => ['--env', `${key}=${value}`])
       const launch = ['jobs', 'launch', '--name', name, ...variables, '--detach-run', '--yes']
-      const output = await runSky(options, [...launch, options.template])
+      const ends = AbortSignal.any([signal, AbortSignal.timeout(LAUNCH_MS)])
+      const output = await runSky(options, [...launch, template], ends)
       // at the time limit the server may have the job already
       if (output.code !== 0 && output.code !== null) throw failure(output, 'jobs launch')
     },

@@ -35,6 +35,7 @@ class Report:
         self._messages = [] if file is None else read_messages(file)
         self._progress: list[dict[str, Any]] = []
         self._number = max((line["number"] for line in self._messages), default=0)
+        #: when progress was
         self._written = -math.inf
 
     def progress(self, **fields: Any) -> None:
@@ -71,6 +72,7 @@ class Report:
             self._progress = [line]
             if time.monotonic() - self._written < FILE_SECONDS:
                 return
+            self._written = time.monotonic()
         elif line["kind"] == "message":
             self._messages = [*self._messages, line][-FILE_MESSAGES:]
         is_end = line["kind"] in ("trained", "failed")
@@ -81,7 +83,6 @@ class Report:
         except TrainingError:
             if is_end:
                 raise
-        self._written = time.monotonic()
 
 
 def read_messages(file: Path) -> list[dict[str, Any]]:

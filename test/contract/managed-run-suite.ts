@@ -98,6 +98,10 @@ export class LaunchWorld {
     await expect.poll(() => this.messages.join('\n'), { timeout: 60_000 }).toMatch(pattern)
   }
 
+  async stepped(steps: number[]): Promise<void> {
+    await expect.poll(() => this.steps, { timeout: 60_000 }).toEqual(steps)
+  }
+
   /** What the host does when a job is over. */
   removeJob(): void {
     rmSync(dirname(this.task.file), { recursive: true })
@@ -141,7 +145,7 @@ export const describeManagedRuns = (
         await world.said(/is running/)
         reportMessage(run, 'hello')
         reportStep(run, 3)
-        await expect.poll(() => world.steps).toEqual([3])
+        await world.stepped([3])
         reportTrained(run)
         expect(await result).toMatchObject({ trainedTokens: 100, probe: { lora: [-0.1] } })
         expect(world.messages).toContain('hello')
@@ -161,7 +165,7 @@ export const describeManagedRuns = (
         reportStep(run, 4)
         run.state = 'running'
         const second = world.train()
-        await expect.poll(() => world.steps, { timeout: 60_000 }).toEqual([4])
+        await world.stepped([4])
         reportTrained(run)
         await second.result
         expect(world.messages.filter((message) => message === 'hello')).toHaveLength(1)
@@ -176,7 +180,7 @@ export const describeManagedRuns = (
         const { result } = world.train()
         const lost = await world.run()
         reportStep(lost, 2)
-        await expect.poll(() => world.steps).toEqual([2])
+        await world.stepped([2])
         lost.state = 'lost'
         const next = await world.run(2)
         await world.said(/ended .* after step 2; it is started again from its checkpoint/)

@@ -25,23 +25,21 @@ const templateOf = (text: string): string => {
 
 const TASK = 'type: task\ncommands: [python train.py]\nenv:\n  - HF_HOME=/cache\n'
 
-const openDstack = async (
-  platform: Platform,
-  { text = TASK, token = DSTACK_TOKEN } = {}
-): Promise<OpenedRuns> => {
+const runsOn = (url: string, { text = TASK, token = DSTACK_TOKEN } = {}) =>
+  createDstackRuns({ url, token, project: 'main', template: templateOf(text), fetch })
+
+const openDstack = async (platform: Platform, options = {}): Promise<OpenedRuns> => {
   const { url, close } = await startDstackServer(platform)
-  const options = { url, token, project: 'main', template: templateOf(text), fetch }
-  return { runs: createDstackRuns(options), close }
+  return { runs: runsOn(url, options), close }
 }
 
 describeManagedRuns('dstack', (platform) => openDstack(platform))
 
 describe('a managed run', () => {
   let world: LaunchWorld
-  const platform = () => new Platform()
   beforeEach(async () => {
-    const one = platform()
-    world = new LaunchWorld(await openDstack(one), one)
+    const platform = new Platform()
+    world = new LaunchWorld(await openDstack(platform), platform)
   })
   afterEach(() => world.close())
 
@@ -104,10 +102,10 @@ describe('a managed run', () => {
     await world.said(/401.*ENGINE_DSTACK_TOKEN/)
     world.later = 59_000
     reportStep(run, 1)
-    await expect.poll(() => world.steps).toEqual([1])
+    await world.stepped([1])
     world.later = 100_000
     reportStep(run, 2)
-    await expect.poll(() => world.steps).toEqual([1, 2])
+    await world.stepped([1, 2])
     world.later = 200_000
     expect(await error).toMatchObject({ code: 'engine-unavailable' })
     // it is ended as soon as the platform answers
@@ -161,24 +159,14 @@ describe('a managed run', () => {
 })
 
 describe('dstack', () => {
-  const refusing = async (options: { text?: string; token?: string }) => {
-    const platform = new Platform()
-    const world = new LaunchWorld(await openDstack(platform, options), platform)
-    try {
-      return await world.train().error
-    } finally {
-      await world.close()
-    }
-  }
-
+  const { signal } = new AbortController()
   it('refuses a wrong token and a wrong configuration, with what it says', async () => {
-    await expect(refusing({ text: 'type: service\n' })).rejects.toThrow(/is not a dstack task/)
-    await expect(refusing({ text: '{' })).rejects.toThrow(/is not a dstack task/)
-    // submitted without an answer to the question before: the token is asked for again
+    for (const text of ['type: service\n', '{', ''])
+      expect(() => runsOn('http://127.0.0.1:9', { text })).toThrow(/is not a dstack task/)
     const platform = new Platform()
     const { runs, close } = await openDstack(platform, { token: 'wrong' })
     await expect(runs.status('promptintern-a-1')).rejects.toThrow(/403: Invalid token; see ENGINE_/)
-    await expect(runs.submit('promptintern-a-1', {})).rejects.toMatchObject({
+    await expect(runs.submit('promptintern-a-1', {}, signal)).rejects.toMatchObject({
       code: 'invalid-config',
     })
     await close()
@@ -191,7 +179,7 @@ describe('dstack', () => {
   it('adds to an environment that is a mapping', async () => {
     const platform = new Platform()
     const { runs, close } = await openDstack(platform, { text: 'type: task\nenv: {A: b}\n' })
-    await runs.submit('promptintern-a-1', { C: 'd' })
+    await runs.submit('promptintern-a-1', { C: 'd' }, signal)
     expect(platform.runs[0]?.env).toEqual({ A: 'b', C: 'd' })
     await close()
   })
