@@ -3,7 +3,7 @@
  * SKYPILOT_COMMAND names it, both on a stand-in for its API server.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -16,23 +16,8 @@ import { fromRoot } from '../../kit/process/from-root.ts'
 const folder = mkdtempSync(join(tmpdir(), 'skypilot-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const template = join(folder, 'train.yaml')
-writeFileSync(
-  template,
-  `name: promptintern
-resources:
-  cpus: 1+
-  use_spot: true
-  job_recovery:
-    recover_on_exit_codes: [75, 143]
-envs:
-  PROMPTINTERN_TRAINER: ''
-  PROMPTINTERN_TASK: ''
-  PROMPTINTERN_REPORT: ''
-  HF_HOME: /cache
-run: python "$PROMPTINTERN_TRAINER/train.py" "$PROMPTINTERN_TASK" "$PROMPTINTERN_REPORT"
-`
-)
+/** The one that operators copy. */
+const template = fromRoot('deploy/training/skypilot.yaml')
 
 const STAND_IN = `${process.execPath} --import tsx ${fromRoot('test/kit/launch/sky-command.ts')}`
 
