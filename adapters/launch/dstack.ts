@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 import { AppError } from '../../src/errors.ts'
-import type { ManagedRuns, RunStatus } from './managed-run.ts'
+import type { ManagedRuns, RunStatus } from './managed-runs.ts'
 
 export interface DstackOptions {
   /** without a path */

@@ -4,7 +4,8 @@ import type { Log } from '../host/log.ts'
 import { createDstackRuns } from './dstack.ts'
 import type { Launcher } from './launcher.ts'
 import { createLocalLauncher, type TrainerCommand } from './local-process.ts'
-import { createManagedLauncher, type ManagedRuns } from './managed-run.ts'
+import { createManagedLauncher } from './managed-run.ts'
+import type { ManagedRuns } from './managed-runs.ts'
 import { createSkyPilotRuns } from './skypilot.ts'
 
 /** What a run on another machine needs; paths as that machine sees them. */

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { AppError } from '../../src/errors.ts'
-import type { ManagedRuns, RunStatus } from './managed-run.ts'
+import type { ManagedRuns, RunStatus } from './managed-runs.ts'
 
 export interface SkyPilotOptions {
   /** as a shell reads it */

@@ -4,11 +4,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Launcher, LaunchTask, Trained } from '../../adapters/launch/launcher.ts'
-import {
-  createManagedLauncher,
-  type ManagedOptions,
-  type ManagedRuns,
-} from '../../adapters/launch/managed-run.ts'
+import { createManagedLauncher, type ManagedOptions } from '../../adapters/launch/managed-run.ts'
+import type { ManagedRuns } from '../../adapters/launch/managed-runs.ts'
 import type { AppError } from '../../src/errors.ts'
 import { fromRoot } from '../kit/process/from-root.ts'
 import { Platform, type PlatformRun } from '../kit/launch/platform.ts'

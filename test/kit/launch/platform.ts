@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
-import type { RunStatus } from '../../../adapters/launch/managed-run.ts'
+import type { RunStatus } from '../../../adapters/launch/managed-runs.ts'
 
 export interface PlatformRun {
   id: number
