@@ -45,6 +45,7 @@ const missing = (): string | null => {
 }
 describeManagedRuns('SkyPilot, by its own command', openBy(process.env['SKYPILOT_COMMAND'] ?? ''), {
   skip: missing(),
+  asksAgain: true,
 })
 
 const runsOf = (command: string, env: NodeJS.ProcessEnv = {}) =>
@@ -57,8 +58,8 @@ describe('the command of SkyPilot', () => {
 
   it('that is missing fails the job with what to do', async () => {
     const runs = runsOf('no-such-program')
-    for (const call of [runs.submit('a', {}, signal), runs.status('a')])
-      await expect(call).rejects.toMatchObject({
+    for (const call of [() => runs.submit('a', {}, signal), () => runs.status('a')])
+      await expect(call()).rejects.toMatchObject({
         code: 'invalid-config',
         message: expect.stringMatching(/pip install skypilot.*ENGINE_SKYPILOT_COMMAND/),
       })
