@@ -315,10 +315,17 @@ const RULES: Record<string, Rule> = {
     packages: [],
     node: true,
   },
-  // trains by `adapters/trainer`, serves by `adapters/publish`
+  // how a training is run; knows no model and no rows
+  'adapters/launch': {
+    ours: ['adapters/host', 'adapters/lora/restarts.ts', 'src/openai', 'src/errors.ts'],
+    packages: ['yaml'],
+    node: true,
+  },
+  // trains by `adapters/launch` and `adapters/trainer`, serves by `adapters/publish`
   'adapters/gpu': {
     ours: [
       'adapters/host',
+      'adapters/launch',
       'adapters/lora',
       'adapters/model',
       'adapters/onnx/label-heads.ts',

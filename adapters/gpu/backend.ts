@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { AppError, toAppError } from '../../src/errors.ts'
 import type { EngineBackend, TrainHooks } from '../host/backend.ts'
 import type { Log } from '../host/log.ts'
+import { openLauncher } from '../launch/open-launcher.ts'
 import { DEFAULT_RANK } from '../lora/hyperparameters.ts'
 import { createLoraBackend, type LoraTask } from '../lora/lora-backend.ts'
 import { Loras } from '../lora/loras.ts'
@@ -84,15 +85,20 @@ const publishOrWarn = async (
 
 /**
  * Ready to serve when it resolves.
- * @throws AppError `invalid-model`, `store-unavailable`, `engine-unavailable` when vLLM does not start
+ * @throws AppError `invalid-config`, `invalid-model`, `store-unavailable`, `engine-unavailable` when vLLM does
+ * not start
  */
 export const createGpuBackend = async (deps: GpuBackendDeps): Promise<EngineBackend> => {
-  const { options, dataDir, trainerScript, log } = deps
+  const { options, trainerScript, env, log } = deps
   const { training, replayShare, maxLoraRank, python } = options
   const modelPath = resolve(options.modelPath)
+  const dataDir = resolve(deps.dataDir)
+  // a wrong template is found before the model is loaded
+  const trainer = { python, script: trainerScript }
+  const launcher = openLauncher({ options: options.launch, dataDir, modelPath, trainer, env, log })
   const base = await openBase(modelPath, options.maxModelLen)
   // vLLM is told the paths, and has another working directory
-  const loras = await Loras.open(resolve(join(dataDir, 'loras')), base, log)
+  const loras = await Loras.open(join(dataDir, 'loras'), base, log)
   const server = await openServer(deps, modelPath, base)
   const publisher = createVllmPublisher({
     server,
@@ -106,7 +112,7 @@ export const createGpuBackend = async (deps: GpuBackendDeps): Promise<EngineBack
     base,
     modelPath,
     loras,
-    trainer: { python, script: trainerScript },
+    launcher,
     options: training,
     replayShare,
   }
@@ -121,5 +127,6 @@ export const createGpuBackend = async (deps: GpuBackendDeps): Promise<EngineBack
       await publishOrWarn(publisher, result.model, hooks)
       return result
     },
+    closeTraining: () => launcher.close(),
   })
 }

@@ -1,6 +1,7 @@
 /** Environment variables → how the engine trains and serves. All mistakes are reported at once. Pure. */
 import { z } from 'zod'
 import { AppError } from '../../src/errors.ts'
+import type { LaunchOptions } from '../launch/open-launcher.ts'
 import type { VllmOptions } from '../publish/start-vllm.ts'
 import type { TrainingOptions } from './train.ts'
 
@@ -11,6 +12,7 @@ export interface GpuOptions {
   /** a Python with the trainer's packages */
   python: string
   training: TrainingOptions
+  launch: LaunchOptions
   replayShare: number
   /** tokens of prompt and answer together that are served */
   maxModelLen: number
@@ -62,13 +64,14 @@ const share = number.min(0).max(1)
 const flag = z
   .enum(['true', 'false', '1', '0'], { error: 'must be true or false' })
   .transform((text) => text === 'true' || text === '1')
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http URL' })
+const absolute = z.string().startsWith('/', { error: 'must be an absolute path' })
 
-const address = z.url({ protocol: /^https?$/, error: 'must be an http URL' })
 /** Separated by commas. */
 const addresses = z
   .string()
   .transform((text) => text.split(',').map((url) => url.trim()))
-  .pipe(z.tuple([address], address))
+  .pipe(z.tuple([httpUrl], httpUrl))
 
 /** Of `model` for a lora. Ray Serve has `{base}:{lora}`. */
 const LORA_NAME = '{lora}'
@@ -90,6 +93,14 @@ const schema = z.object({
   ENGINE_EARLY_STOP_PATIENCE: number.int().min(0).default(0),
   ENGINE_REPLAY_SHARE: share.default(0),
   ENGINE_THREADS: count.optional(),
+  ENGINE_LAUNCH: z.enum(['local', 'skypilot', 'dstack']).default('local'),
+  ENGINE_LAUNCH_TEMPLATE: z.string().optional(),
+  ENGINE_LAUNCH_DATA_DIR: absolute.optional(),
+  ENGINE_LAUNCH_MODEL: absolute.optional(),
+  ENGINE_SKYPILOT_COMMAND: z.string().default('sky'),
+  ENGINE_DSTACK_URL: httpUrl.optional(),
+  ENGINE_DSTACK_TOKEN: z.string().optional(),
+  ENGINE_DSTACK_PROJECT: z.string().default('main'),
   ENGINE_VLLM_URL: addresses.optional(),
   ENGINE_VLLM_KEY: z.string().default(''),
   ENGINE_LORA_FOLDER: z.string().optional(),
@@ -113,12 +124,21 @@ const schema = z.object({
 
 type Read = z.infer<typeof schema>
 
+const needed = (read: Read, names: (keyof Read)[]): string[] =>
+  names
+    .filter((name) => read[name] === undefined)
+    .map((name) => `ENGINE_LAUNCH=${read.ENGINE_LAUNCH} needs ${name}`)
+
 const faultsOf = (read: Read, device: string): string[] => [
   ...(device === 'cpu' && read.ENGINE_ATTENTION === 'flex'
     ? ['ENGINE_ATTENTION=flex trains on a GPU only: set ENGINE_ATTENTION=sdpa']
     : []),
   ...(device === 'cpu' && read.ENGINE_FOUR_BIT
     ? ['ENGINE_FOUR_BIT trains on a GPU only: unset it']
+    : []),
+  ...(read.ENGINE_LAUNCH === 'local' ? [] : needed(read, ['ENGINE_LAUNCH_TEMPLATE'])),
+  ...(read.ENGINE_LAUNCH === 'dstack'
+    ? needed(read, ['ENGINE_DSTACK_URL', 'ENGINE_DSTACK_TOKEN'])
     : []),
   ...(read.ENGINE_VLLM_MAX_BATCH_LORAS > read.ENGINE_VLLM_MAX_LORAS
     ? ['ENGINE_VLLM_MAX_BATCH_LORAS must be at most ENGINE_VLLM_MAX_LORAS']
@@ -136,7 +156,7 @@ const faultsOf = (read: Read, device: string): string[] => [
 
 const trainingOf = (read: Read, device: string): TrainingOptions => {
   const onGpu = device !== 'cpu'
-  const isShared = onGpu && read.ENGINE_VLLM_URL === undefined
+  const isShared = onGpu && read.ENGINE_VLLM_URL === undefined && read.ENGINE_LAUNCH === 'local'
   return {
     device,
     dtype: read.ENGINE_DTYPE ?? (onGpu ? 'bfloat16' : 'float32'),
@@ -150,6 +170,19 @@ const trainingOf = (read: Read, device: string): TrainingOptions => {
     threads: read.ENGINE_THREADS ?? null,
     memory_share: isShared ? Math.max(REST, 1 - REST - read.ENGINE_VLLM_MEMORY) : 1,
   }
+}
+
+const launchOf = (read: Read): LaunchOptions => {
+  const { ENGINE_LAUNCH: by, ENGINE_LAUNCH_TEMPLATE: template = '' } = read
+  const there = {
+    template,
+    dataDir: read.ENGINE_LAUNCH_DATA_DIR ?? null,
+    model: read.ENGINE_LAUNCH_MODEL ?? null,
+  }
+  if (by === 'local') return { by }
+  if (by === 'skypilot') return { by, ...there, command: read.ENGINE_SKYPILOT_COMMAND }
+  const { ENGINE_DSTACK_URL: url = '', ENGINE_DSTACK_TOKEN: token = '' } = read
+  return { by, ...there, url: url.replace(/\/$/, ''), token, project: read.ENGINE_DSTACK_PROJECT }
 }
 
 const vllmOf = (read: Read, python: string): GpuOptions['vllm'] =>
@@ -182,7 +215,8 @@ export const readGpuOptions = (env: NodeJS.ProcessEnv, machine: Machine): GpuOpt
     throw new AppError('invalid-config', faults.join('; '))
   }
   const read = parsed.data
-  const device = read.ENGINE_DEVICE ?? (machine.hasGpu ? 'cuda' : 'cpu')
+  const trainsHere = read.ENGINE_LAUNCH === 'local'
+  const device = read.ENGINE_DEVICE ?? (machine.hasGpu || !trainsHere ? 'cuda' : 'cpu')
   const faults = faultsOf(read, device)
   if (faults.length > 0) throw new AppError('invalid-config', faults.join('; '))
   const python = read.ENGINE_PYTHON ?? machine.python
@@ -191,6 +225,7 @@ export const readGpuOptions = (env: NodeJS.ProcessEnv, machine: Machine): GpuOpt
     encoderPath: read.ENGINE_ENCODER ?? null,
     python,
     training: trainingOf(read, device),
+    launch: launchOf(read),
     replayShare: read.ENGINE_REPLAY_SHARE,
     maxModelLen: read.ENGINE_VLLM_MAX_MODEL_LEN,
     maxLoraRank: read.ENGINE_VLLM_MAX_LORA_RANK,

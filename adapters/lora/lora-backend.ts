@@ -47,6 +47,8 @@ export interface LoraBackendParts {
   serving: LoraServing
   /** The lora's folder is in `loras`, and it can be served, when it resolves. */
   train(task: LoraTask, hooks: TrainHooks): Promise<TrainResult>
+  /** Ends what training has opened. */
+  closeTraining?(): Promise<void>
 }
 
 const METHODS: TrainingMethod[] = ['supervised', 'self-distillation']
@@ -178,8 +180,9 @@ class LoraBackend implements EngineBackend {
     await this.parts.loras.remove(lora)
   }
 
-  close(): Promise<void> {
-    return this.parts.serving.close()
+  async close(): Promise<void> {
+    await this.parts.closeTraining?.()
+    await this.parts.serving.close()
   }
 
   /** The lora's id, or null for the base model. */

@@ -49,6 +49,23 @@ describe('environment of the GPU engine', () => {
     })
   })
 
+  it('trains here, or on a platform whose GPU it has alone', () => {
+    expect(readGpuOptions(MODEL, CPU).launch).toEqual({ by: 'local' })
+    const env = { ...MODEL, ENGINE_LAUNCH_TEMPLATE: 'a.yaml', ENGINE_LAUNCH_DATA_DIR: '/there' }
+    const skypilot = readGpuOptions({ ...env, ENGINE_LAUNCH: 'skypilot' }, CPU)
+    expect(skypilot.launch).toEqual({
+      by: 'skypilot',
+      template: 'a.yaml',
+      dataDir: '/there',
+      model: null,
+      command: 'sky',
+    })
+    expect(skypilot.training).toMatchObject({ device: 'cuda', dtype: 'bfloat16', memory_share: 1 })
+    const server = { ENGINE_DSTACK_URL: 'http://dstack:3000/', ENGINE_DSTACK_TOKEN: 'secret' }
+    const dstack = readGpuOptions({ ...env, ...server, ENGINE_LAUNCH: 'dstack' }, CPU)
+    expect(dstack.launch).toMatchObject({ url: 'http://dstack:3000', project: 'main' })
+  })
+
   it('counts an empty variable as not set', () => {
     expect(readGpuOptions({ ...MODEL, ENGINE_DTYPE: '', ENGINE_THREADS: '' }, CPU)).toEqual(
       readGpuOptions(MODEL, CPU)
@@ -66,6 +83,10 @@ describe('environment of the GPU engine', () => {
     [{ ENGINE_ATTENTION: 'flex' }, /on a GPU only: set ENGINE_ATTENTION=sdpa/],
     [{ ENGINE_FOUR_BIT: 'true' }, /on a GPU only: unset it/],
     [{ ENGINE_VLLM_MAX_LORAS: '2' }, /ENGINE_VLLM_MAX_BATCH_LORAS must be at most/],
+    [{ ENGINE_LAUNCH: 'slurm' }, /ENGINE_LAUNCH/],
+    [{ ENGINE_LAUNCH: 'skypilot' }, /ENGINE_LAUNCH=skypilot needs ENGINE_LAUNCH_TEMPLATE/],
+    [{ ENGINE_LAUNCH: 'dstack' }, /ENGINE_DSTACK_URL; .*ENGINE_DSTACK_TOKEN/],
+    [{ ENGINE_LAUNCH_DATA_DIR: 'there' }, /ENGINE_LAUNCH_DATA_DIR: must be an absolute path/],
     [{ ENGINE_REPLAY_SHARE: '2' }, /ENGINE_REPLAY_SHARE/],
     [{ ENGINE_VLLM_URL: 'gpu:8000' }, /ENGINE_VLLM_URL\S*: must be an http URL/],
     [{ ENGINE_VLLM_URL: 'http://one,two' }, /ENGINE_VLLM_URL\S*: must be an http URL/],
