@@ -10,8 +10,9 @@ import type { Store } from '../store/store.ts'
 type Snapshots = Pick<Store, 'snapshots'>
 
 const BASE_MODEL = 'base-model'
-const STATE = 'engine-state'
-const RECEIPTS = 'deletion-receipts'
+/** Names of snapshots. */
+export const ENGINE_STATE = 'engine-state'
+export const RECEIPTS = 'deletion-receipts'
 
 /** Stores the engine's base model: before the first training only the worker can ask the engine. */
 export const rememberBaseModel = (store: Snapshots, baseModel: string): Promise<void> =>
@@ -32,17 +33,16 @@ export interface EngineNote {
 
 /** @returns null before an engine was asked */
 export const readEngineNote = (store: Snapshots): Promise<EngineNote | null> =>
-  readJsonSnapshot(store, STATE)
+  readJsonSnapshot(store, ENGINE_STATE)
 
 export const saveEngineNote = (store: Snapshots, note: EngineNote): Promise<void> =>
-  saveJsonSnapshot(store, STATE, note)
+  saveJsonSnapshot(store, ENGINE_STATE, note)
 
 /** Newest first; of engines that are gone as well. */
 export const readReceipts = async (store: Snapshots): Promise<DeletionReceipt[]> =>
   (await readJsonSnapshot<DeletionReceipt[]>(store, RECEIPTS)) ?? []
 
-const nameOf = ({ provider, object, requested_at: at }: DeletionReceipt): string =>
-  JSON.stringify([provider, object, at])
+const nameOf = ({ provider, object }: DeletionReceipt): string => JSON.stringify([provider, object])
 
 /** Adds receipts to those that are kept, and confirms those. */
 export const keepReceipts = async (
