@@ -10,14 +10,11 @@ import type { Log } from '../host/log.ts'
 import type { LoraServing, RowLosses } from '../lora/lora-backend.ts'
 import type { Loras } from '../lora/loras.ts'
 import type { BaseModel } from '../model/open-model.ts'
-import { scoredRow } from '../text/render-rows.ts'
-import { checkRows } from '../text/rows.ts'
 import type { GenerationEnd, GenerationRequest, SampledToken } from '../text/tokens.ts'
 import { disproof } from './probe.ts'
+import { fittedTokens, lossesOf } from './score-rows.ts'
 import { VllmClient, type VllmAddress } from './vllm-client.ts'
 
-/** Rows of one loss that vLLM is asked for at a time. */
-const SCORED_AT_A_TIME = 16
 /** Attempts to load a lora that was just trained, while vLLM comes and goes. */
 const LOAD_ATTEMPTS = 3
 
@@ -50,6 +47,10 @@ export interface VllmPublisher extends LoraServing {
   publish(lora: string): Promise<void>
 }
 
+/** Whether it may be tried again: what was trained is right. */
+export const isAway = (error: unknown): boolean =>
+  ['engine-unavailable', 'store-unavailable'].includes(toAppError(error).code)
+
 class Vllm implements VllmPublisher {
   readonly maxPositions: number
   private readonly deps: VllmDeps
@@ -68,15 +69,8 @@ class Vllm implements VllmPublisher {
     signal: AbortSignal
   ): AsyncGenerator<SampledToken, GenerationEnd, undefined> {
     const promptTokens = request.promptIds.length
-    const free = this.maxPositions - promptTokens
-    if (free < 1)
-      throw new AppError(
-        'context-length-exceeded',
-        `the prompt has ${promptTokens} tokens, the model takes ${this.maxPositions} together with the answer`,
-        { param: 'messages' }
-      )
+    const fitting = { ...request, maxTokens: fittedTokens(request, this.maxPositions) }
     const model = await this.modelFor(request.lora)
-    const fitting = { ...request, maxTokens: Math.min(request.maxTokens, free) }
     let completionTokens = 0
     for await (const { tokens, finishReason } of this.client.generate(model, fitting, signal)) {
       let reason = finishReason
@@ -96,20 +90,9 @@ class Vllm implements VllmPublisher {
 
   async losses(lora: string | null, rows: TrainingRow[]): Promise<RowLosses> {
     const { base } = this.deps
-    if (rows.length === 0)
-      throw new AppError('invalid-request', 'there are no rows', { param: 'rows' })
-    const read = rows.map((row) => scoredRow(base.chat, row, lora === null))
-    checkRows(read, base.config)
-    const model = await this.modelFor(lora)
-    const losses: number[] = []
-    for (let at = 0; at < read.length; at += SCORED_AT_A_TIME) {
-      const part = read.slice(at, at + SCORED_AT_A_TIME)
-      const nats = await Promise.all(
-        part.map((row) => this.client.nats(model, row.promptIds, row.completionIds))
-      )
-      losses.push(...nats.map((own) => -own.reduce((sum, value) => sum + value, 0) / own.length))
-    }
-    return { losses, tokens: read.map(({ completionIds }) => completionIds.length) }
+    return lossesOf({ base, lora }, rows, async ({ promptIds, completionIds }) =>
+      this.client.nats(await this.modelFor(lora), promptIds, completionIds)
+    )
   }
 
   async publish(lora: string): Promise<void> {
@@ -119,8 +102,7 @@ class Vllm implements VllmPublisher {
         await this.modelFor(lora)
         return
       } catch (error) {
-        const isAway = toAppError(error).code === 'engine-unavailable'
-        if (!isAway || attempt === LOAD_ATTEMPTS) throw error
+        if (!isAway(error) || attempt === LOAD_ATTEMPTS) throw error
       }
       await delay(1000 * attempt)
     }

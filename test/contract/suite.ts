@@ -120,9 +120,25 @@ const createDriver = (engine: RunningEngine, dataDir: string) => {
       },
       body: JSON.stringify(body),
     })
+  const get = async (path: string): Promise<unknown> => {
+    const headers = { authorization: `Bearer ${engine.token}` }
+    return (await fetch(`${engine.baseUrl}${path}`, { headers })).json()
+  }
   const events = async (id: string) =>
     (await client.fineTuning.jobs.listEvents(id, { limit: 100 })).data
-  return { client, upload, uploadText, createJob, jobIs, finished, post, events, engine, dataDir }
+  return {
+    client,
+    upload,
+    uploadText,
+    createJob,
+    jobIs,
+    finished,
+    post,
+    get,
+    events,
+    engine,
+    dataDir,
+  }
 }
 
 type Driver = ReturnType<typeof createDriver>
@@ -219,20 +235,15 @@ export const describeContract = (
     })
 
     describe('the engine itself', () => {
-      const engineRoute = async (path: string): Promise<unknown> => {
-        const headers = { authorization: `Bearer ${driver.engine.token}` }
-        return (await fetch(`${driver.engine.baseUrl}${path}`, { headers })).json()
-      }
-
       it('says who computes, at what price, and what keeps it from working', async () => {
-        const state = readEngineState(await engineRoute('/engine'))
+        const state = readEngineState(await driver.get('/engine'))
         expect(state).not.toBeNull()
         expect(state!.provider ?? '').toBe(provider ?? '')
         expect(state!.conditions).toEqual([])
       })
 
       it('lists what its provider was told to delete', async () => {
-        expect(readDeletionReceipts(await engineRoute('/engine/receipts'))).not.toBeNull()
+        expect(readDeletionReceipts(await driver.get('/engine/receipts'))).not.toBeNull()
       })
     })
 

@@ -135,7 +135,13 @@ describe('what an engine says of itself', () => {
     ['a negative price', { ...state, prices: { input: -1, output: 1, training: 1 } }],
     ['an unknown condition', { ...state, conditions: [{ kind: 'sad', message: '', since: 1 }] }],
     ['a time that is none', { ...state, conditions: [{ kind: 'away', message: '', since: 1e20 }] }],
-    ['more conditions than there are', { ...state, conditions: Array(7).fill({ kind: 'away' }) }],
+    [
+      'more conditions than there are',
+      {
+        ...state,
+        conditions: Array.from({ length: 7 }, () => ({ kind: 'away', message: '', since: 1 })),
+      },
+    ],
   ])('is not read from %s', (_, body) => {
     expect(readEngineState(body)).toBeNull()
   })
@@ -143,7 +149,7 @@ describe('what an engine says of itself', () => {
   it('is cut to a length that a page can show', () => {
     const conditions = [{ kind: 'unpaid', message: 'x'.repeat(9999), since: 1 }]
     expect(readEngineState({ ...state, conditions })!.conditions[0]!.message).toHaveLength(500)
-    expect(readDeletionReceipts({ data: Array(1001).fill({}) })).toBeNull()
+    expect(readDeletionReceipts({ data: Array.from({ length: 1001 }, () => ({})) })).toBeNull()
   })
 
   it('is grave where no answer comes', () => {

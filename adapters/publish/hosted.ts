@@ -1,0 +1,218 @@
+/**
+ * Publishes loras to a host that serves them by the token, and serves by it: Nebius Token Factory. A lora is proved on
+ * its probe before a request may use it. Texts are rendered here, and token ids go out. Knows nothing of training.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { AppError } from '../../src/errors.ts'
+import type { DeletionReceipt, EnginePrices, EngineState } from '../../src/openai/engine-state.ts'
+import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+import type { LoraServing, RowLosses } from '../lora/lora-backend.ts'
+import type { BaseModel } from '../model/open-model.ts'
+import type { GenerationEnd, GenerationRequest, SampledToken } from '../text/tokens.ts'
+import { Conditions } from './conditions.ts'
+import { HostedClient } from './hosted-client.ts'
+import { HostedModels, type HostedModelsDeps } from './hosted-models.ts'
+import { completionBody, readAnswer, readScores, scoreBody, type Answer } from './hosted-wire.ts'
+import { disproof } from './probe.ts'
+import { fittedTokens, lossesOf } from './score-rows.ts'
+
+/** A request's wait for a lora that is being published or proved. */
+const PROOF_WAIT_MS = 10_000
+/** Choices that the host is asked for at a time. */
+const SCORED_AT_A_TIME = 16
+
+export interface HostedDeps extends HostedModelsDeps {
+  prices: EnginePrices | null
+  base: BaseModel
+}
+
+export interface HostedPublisher extends LoraServing {
+  /**
+   * The lora can answer when it resolves.
+   * @throws AppError `invalid-model` for a damaged folder or one that the host refuses, `internal` when the host does
+   * not compute what training computed, `engine-unavailable` and `store-unavailable` where a later request tries again
+   */
+  publish(lora: string): Promise<void>
+  state(): EngineState
+  receipts(): Promise<DeletionReceipt[]>
+}
+
+const sharedTokens = (a: readonly number[], b: readonly number[]): number => {
+  const at = a.findIndex((id, place) => id !== b[place])
+  return at < 0 ? a.length : at
+}
+
+class Hosted implements HostedPublisher {
+  readonly maxPositions: number
+  private readonly deps: HostedDeps
+  private readonly conditions: Conditions
+  private readonly client: HostedClient
+  private readonly models: HostedModels
+  /** name there, of loras that are proved or being published */
+  private readonly published = new Map<string, Promise<string>>()
+
+  constructor(deps: HostedDeps) {
+    this.deps = deps
+    this.maxPositions = deps.base.config.maxPositions
+    this.conditions = new Conditions(deps.now)
+    this.client = new HostedClient(deps, this.conditions)
+    this.models = new HostedModels(deps, this.client, this.conditions)
+  }
+
+  state(): EngineState {
+    const { provider, prices } = this.deps
+    return { object: 'engine', provider, prices, conditions: this.conditions.list() }
+  }
+
+  async receipts(): Promise<DeletionReceipt[]> {
+    return this.deps.receipts.list()
+  }
+
+  async *generate(
+    request: GenerationRequest,
+    signal: AbortSignal
+  ): AsyncGenerator<SampledToken, GenerationEnd, undefined> {
+    const fitting = { ...request, maxTokens: fittedTokens(request, this.maxPositions) }
+    const model = await this.modelFor(request.lora)
+    const { tokens, finishReason } = await this.answer(model, fitting, signal)
+    let completionTokens = 0
+    let isStopped = false
+    for (const token of tokens) {
+      completionTokens++
+      isStopped = request.endsWith?.(token) ?? false
+      yield token
+      if (isStopped) break
+    }
+    const promptTokens = request.promptIds.length
+    const reason = isStopped ? 'stop' : finishReason
+    return { finishReason: reason, promptTokens, cachedTokens: 0, completionTokens }
+  }
+
+  losses(lora: string | null, rows: TrainingRow[]): Promise<RowLosses> {
+    return lossesOf({ base: this.deps.base, lora }, rows, async ({ promptIds, completionIds }) =>
+      this.nats(await this.modelFor(lora), promptIds, completionIds)
+    )
+  }
+
+  async publish(lora: string): Promise<void> {
+    await this.load(lora)
+  }
+
+  async unload(lora: string): Promise<void> {
+    this.published.delete(lora)
+    await this.models.forget(lora)
+  }
+
+  close(): Promise<void> {
+    return this.models.close()
+  }
+
+  private async answer(
+    model: string,
+    request: GenerationRequest,
+    signal: AbortSignal
+  ): Promise<Answer> {
+    const { tokenizer } = this.deps.base
+    const body = completionBody(model, request)
+    const free = readAnswer(await this.complete(body, signal), request.topLogprobs, tokenizer)
+    const choices = request.bounds?.choices
+    return choices ? this.bound(model, request, { free, choices, signal }) : free
+  }
+
+  /** The host binds no answer: of the choices that begin like a free answer the most probable one counts. */
+  private async bound(
+    model: string,
+    { promptIds }: GenerationRequest,
+    { free, choices, signal }: { free: Answer; choices: readonly string[]; signal: AbortSignal }
+  ): Promise<Answer> {
+    const { tokenizer } = this.deps.base
+    const end = tokenizer.eosIds[0]!
+    const ids = free.tokens.map(({ tokenId }) => tokenId)
+    if (ids.at(-1) === end) ids.pop()
+    const lists = choices.map((text) => tokenizer.encode(text, { special: false, continues: true }))
+    if (lists.some((list) => list.join() === ids.join())) return free
+    const longest = Math.max(...lists.map((list) => sharedTokens(list, ids)))
+    const rest = lists.filter((list) => sharedTokens(list, ids) === longest)
+    let best: { tokens: SampledToken[]; sum: number } | null = null
+    for (let at = 0; at < rest.length; at += SCORED_AT_A_TIME) {
+      const part = rest.slice(at, at + SCORED_AT_A_TIME).map((list) => [...list, end])
+      const scored = await Promise.all(
+        part.map((list) => this.nats(model, promptIds, list, signal))
+      )
+      for (const [place, nats] of scored.entries()) {
+        const sum = nats.reduce((total, value) => total + value, 0)
+        const tokens = part[place]!.map((tokenId, i) => ({ tokenId, logprob: nats[i]!, top: [] }))
+        if (best === null || sum > best.sum) best = { tokens, sum }
+      }
+    }
+    return { tokens: best!.tokens, finishReason: 'stop' }
+  }
+
+  /** Log-probability of every completion token. */
+  private async nats(
+    model: string,
+    prompt: readonly number[],
+    completion: readonly number[],
+    signal?: AbortSignal
+  ): Promise<number[]> {
+    const ids = [...prompt, ...completion]
+    const answer = await this.complete(scoreBody(model, ids), signal)
+    return readScores(answer, ids, this.deps.base.tokenizer).slice(prompt.length - 1)
+  }
+
+  private async complete(body: object, signal?: AbortSignal): Promise<unknown> {
+    const answer = await this.client.call('/v1/completions', {
+      method: 'POST',
+      body,
+      ...(signal && { signal }),
+    })
+    if (answer !== null) return answer
+    // the host has lost the lora, or no longer serves the base model
+    this.published.clear()
+    await this.models.requireBase()
+    throw new AppError(
+      'engine-unavailable',
+      `${this.deps.provider} no longer has the model, which is published again; try later`
+    )
+  }
+
+  /** The name that the host has for the model, which it can answer by. */
+  private async modelFor(lora: string | null): Promise<string> {
+    if (lora === null) return this.deps.model
+    const late = new AbortController()
+    const waited = delay(PROOF_WAIT_MS, null, { signal: late.signal, ref: false }).catch(() => null)
+    try {
+      const model = await Promise.race([this.load(lora), waited])
+      if (model !== null) return model
+    } finally {
+      late.abort()
+    }
+    throw new AppError('engine-unavailable', `${lora} is being published; try later`)
+  }
+
+  private load(lora: string): Promise<string> {
+    const known = this.published.get(lora)
+    if (known !== undefined) return known
+    const loading = this.publishAndProve(lora)
+    this.published.set(lora, loading)
+    loading.catch(() => {
+      if (this.published.get(lora) === loading) this.published.delete(lora)
+    })
+    return loading
+  }
+
+  private async publishAndProve(lora: string): Promise<string> {
+    const { base, loras, model: baseThere, provider } = this.deps
+    // a damaged folder is found before anything leaves
+    const stored = await loras.read(lora)
+    const model = await this.models.activate(lora)
+    const problem = await disproof(stored, loras.path(lora), base, 'bfloat16', (name, ...tokens) =>
+      this.nats(name === base.name ? baseThere : model, ...tokens)
+    )
+    if (problem === null) return model
+    throw new AppError('internal', `${provider} has loaded ${lora}, but ${problem}; not served`)
+  }
+}
+
+/** It deletes at the host what was left to delete. */
+export const createHostedPublisher = (deps: HostedDeps): HostedPublisher => new Hosted(deps)
