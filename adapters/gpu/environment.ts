@@ -1,6 +1,7 @@
 /** Environment variables → how the engine trains and serves. All mistakes are reported at once. Pure. */
 import { z } from 'zod'
 import { AppError } from '../../src/errors.ts'
+import type { EnginePrices } from '../../src/openai/engine-state.ts'
 import type { VllmOptions } from '../publish/start-vllm.ts'
 import type { TrainingOptions } from './train.ts'
 
@@ -16,8 +17,19 @@ export interface GpuOptions {
   maxModelLen: number
   maxLoraRank: number
   vllm: VllmOptions | { url: string; apiKey: string }
+  /** a host that serves in place of vLLM; null: vLLM does */
+  hosted: HostedOptions | null
   /** settings that are ignored, each with what stands in its place */
   ignored: string[]
+}
+
+export interface HostedOptions {
+  url: string
+  key: string
+  /** of the base model there */
+  model: string
+  /** null: not known */
+  prices: EnginePrices | null
 }
 
 export interface Machine {
@@ -53,6 +65,17 @@ const flag = z
   .enum(['true', 'false', '1', '0'], { error: 'must be true or false' })
   .transform((text) => text === 'true' || text === '1')
 
+/** Input and output; training is on the engine's own machine. */
+const hostedPrices = z
+  .string()
+  .regex(/^\d+(\.\d+)?,\d+(\.\d+)?$/, {
+    error: 'must be USD a million tokens of input and of output, such as 0.13,0.40',
+  })
+  .transform((text): EnginePrices => {
+    const [input = 0, output = 0] = text.split(',').map(Number)
+    return { input, output, training: 0 }
+  })
+
 const schema = z.object({
   ENGINE_MODEL: z.string({ error: 'must be set: the Hugging Face folder of the base model' }),
   ENGINE_ENCODER: z.string().optional(),
@@ -70,6 +93,13 @@ const schema = z.object({
   ENGINE_EARLY_STOP_PATIENCE: number.int().min(0).default(0),
   ENGINE_REPLAY_SHARE: share.default(0),
   ENGINE_THREADS: count.optional(),
+  ENGINE_PUBLISH: z.enum(['vllm', 'nebius']).default('vllm'),
+  ENGINE_HOSTED_URL: z
+    .url({ protocol: /^https?$/, error: 'must be an http URL' })
+    .default('https://api.tokenfactory.nebius.com'),
+  ENGINE_HOSTED_KEY: z.string().optional(),
+  ENGINE_HOSTED_MODEL: z.string().optional(),
+  ENGINE_HOSTED_PRICES: hostedPrices.optional(),
   ENGINE_VLLM_URL: z.url({ protocol: /^https?$/, error: 'must be an http URL' }).optional(),
   ENGINE_VLLM_KEY: z.string().default(''),
   ENGINE_VLLM_COMMAND: z.string().optional(),
@@ -88,6 +118,13 @@ const schema = z.object({
 
 type Read = z.infer<typeof schema>
 
+const hostedOf = (read: Read): HostedOptions | null => {
+  const { ENGINE_PUBLISH: publish, ENGINE_HOSTED_KEY: key, ENGINE_HOSTED_MODEL: model } = read
+  if (publish === 'vllm' || key === undefined || model === undefined) return null
+  const url = read.ENGINE_HOSTED_URL.replace(/\/+$/, '')
+  return { url, key, model, prices: read.ENGINE_HOSTED_PRICES ?? null }
+}
+
 const faultsOf = (read: Read, device: string): string[] => [
   ...(device === 'cpu' && read.ENGINE_ATTENTION === 'flex'
     ? ['ENGINE_ATTENTION=flex trains on a GPU only: set ENGINE_ATTENTION=sdpa']
@@ -98,11 +135,16 @@ const faultsOf = (read: Read, device: string): string[] => [
   ...(read.ENGINE_VLLM_MAX_BATCH_LORAS > read.ENGINE_VLLM_MAX_LORAS
     ? ['ENGINE_VLLM_MAX_BATCH_LORAS must be at most ENGINE_VLLM_MAX_LORAS']
     : []),
+  ...(read.ENGINE_PUBLISH !== 'vllm' && hostedOf(read) === null
+    ? [
+        `ENGINE_PUBLISH=${read.ENGINE_PUBLISH} needs ENGINE_HOSTED_KEY and ENGINE_HOSTED_MODEL, the base model's name there`,
+      ]
+    : []),
 ]
 
 const trainingOf = (read: Read, device: string): TrainingOptions => {
   const onGpu = device !== 'cpu'
-  const isShared = onGpu && read.ENGINE_VLLM_URL === undefined
+  const isShared = onGpu && read.ENGINE_PUBLISH === 'vllm' && read.ENGINE_VLLM_URL === undefined
   return {
     device,
     dtype: read.ENGINE_DTYPE ?? (onGpu ? 'bfloat16' : 'float32'),
@@ -156,6 +198,7 @@ export const readGpuOptions = (env: NodeJS.ProcessEnv, machine: Machine): GpuOpt
     maxModelLen: read.ENGINE_VLLM_MAX_MODEL_LEN,
     maxLoraRank: read.ENGINE_VLLM_MAX_LORA_RANK,
     vllm: vllmOf(read, python),
+    hosted: hostedOf(read),
     ignored: Object.entries(GONE)
       .filter(([name]) => given[name] !== undefined)
       .map(([name, instead]) => `${name} is ignored: ${instead}`),

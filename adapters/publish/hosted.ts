@@ -42,6 +42,15 @@ const sharedTokens = (a: readonly number[], b: readonly number[]): number => {
   return at < 0 ? a.length : at
 }
 
+/** An answer that cannot be read begins like none. */
+const orNull = <Value>(read: () => Value): Value | null => {
+  try {
+    return read()
+  } catch {
+    return null
+  }
+}
+
 class Hosted implements HostedPublisher {
   readonly maxPositions: number
   private readonly deps: HostedDeps
@@ -113,39 +122,41 @@ class Hosted implements HostedPublisher {
     signal: AbortSignal
   ): Promise<Answer> {
     const { tokenizer } = this.deps.base
-    const body = completionBody(model, request)
-    const free = readAnswer(await this.complete(body, signal), request.topLogprobs, tokenizer)
+    const answered = await this.complete(completionBody(model, request), signal)
+    const read = (): Answer => readAnswer(answered, request.topLogprobs, tokenizer)
     const choices = request.bounds?.choices
-    return choices ? this.bound(model, request, { free, choices, signal }) : free
-  }
-
-  /** The host binds no answer: of the choices that begin like a free answer the most probable one counts. */
-  private async bound(
-    model: string,
-    { promptIds }: GenerationRequest,
-    { free, choices, signal }: { free: Answer; choices: readonly string[]; signal: AbortSignal }
-  ): Promise<Answer> {
-    const { tokenizer } = this.deps.base
-    const end = tokenizer.eosIds[0]!
-    const ids = free.tokens.map(({ tokenId }) => tokenId)
-    if (ids.at(-1) === end) ids.pop()
+    if (!choices) return read()
     const lists = choices.map((text) => tokenizer.encode(text, { special: false, continues: true }))
-    if (lists.some((list) => list.join() === ids.join())) return free
+    const free = orNull(read)
+    const ids = (free?.tokens ?? [])
+      .map(({ tokenId }) => tokenId)
+      .filter((id) => !tokenizer.eosIds.includes(id))
+    if (free !== null && lists.some((list) => list.join() === ids.join())) return free
+    // the host binds no answer: of the choices that begin like a free one the most probable counts
     const longest = Math.max(...lists.map((list) => sharedTokens(list, ids)))
     const rest = lists.filter((list) => sharedTokens(list, ids) === longest)
-    let best: { tokens: SampledToken[]; sum: number } | null = null
-    for (let at = 0; at < rest.length; at += SCORED_AT_A_TIME) {
-      const part = rest.slice(at, at + SCORED_AT_A_TIME).map((list) => [...list, end])
-      const scored = await Promise.all(
-        part.map((list) => this.nats(model, promptIds, list, signal))
-      )
-      for (const [place, nats] of scored.entries()) {
+    return this.mostProbable(model, request.promptIds, rest, signal)
+  }
+
+  private async mostProbable(
+    model: string,
+    promptIds: readonly number[],
+    lists: number[][],
+    signal: AbortSignal
+  ): Promise<Answer> {
+    const end = this.deps.base.tokenizer.eosIds[0]!
+    const answers: (Answer & { nats: number })[] = []
+    for (let at = 0; at < lists.length; at += SCORED_AT_A_TIME) {
+      const scored = lists.slice(at, at + SCORED_AT_A_TIME).map(async (list): Promise<void> => {
+        const ids = [...list, end]
+        const nats = await this.nats(model, promptIds, ids, signal)
+        const tokens = ids.map((tokenId, i) => ({ tokenId, logprob: nats[i]!, top: [] }))
         const sum = nats.reduce((total, value) => total + value, 0)
-        const tokens = part[place]!.map((tokenId, i) => ({ tokenId, logprob: nats[i]!, top: [] }))
-        if (best === null || sum > best.sum) best = { tokens, sum }
-      }
+        answers.push({ tokens, finishReason: 'stop', nats: sum })
+      })
+      await Promise.all(scored)
     }
-    return { tokens: best!.tokens, finishReason: 'stop' }
+    return answers.reduce((best, one) => (one.nats > best.nats ? one : best))
   }
 
   /** Log-probability of every completion token. */

@@ -31,6 +31,20 @@ describe('environment of the GPU engine', () => {
     expect(readGpuOptions({ ...MODEL, ...reached }, GPU).training.memory_share).toBe(1)
   })
 
+  it('publishes to a host only where it is told to', () => {
+    const host = { ENGINE_HOSTED_KEY: 'secret', ENGINE_HOSTED_MODEL: 'Qwen/Qwen3-8B' }
+    expect(readGpuOptions({ ...MODEL, ...host }, GPU).hosted).toBeNull()
+    const env = { ...MODEL, ...host, ENGINE_PUBLISH: 'nebius', ENGINE_HOSTED_PRICES: '0.13,0.4' }
+    const { hosted, training } = readGpuOptions(env, GPU)
+    expect(hosted).toEqual({
+      url: 'https://api.tokenfactory.nebius.com',
+      key: 'secret',
+      model: 'Qwen/Qwen3-8B',
+      prices: { input: 0.13, output: 0.4, training: 0 },
+    })
+    expect(training.memory_share).toBe(1)
+  })
+
   it('counts an empty variable as not set', () => {
     expect(readGpuOptions({ ...MODEL, ENGINE_DTYPE: '', ENGINE_THREADS: '' }, CPU)).toEqual(
       readGpuOptions(MODEL, CPU)
@@ -50,6 +64,9 @@ describe('environment of the GPU engine', () => {
     [{ ENGINE_VLLM_MAX_LORAS: '2' }, /ENGINE_VLLM_MAX_BATCH_LORAS must be at most/],
     [{ ENGINE_REPLAY_SHARE: '2' }, /ENGINE_REPLAY_SHARE/],
     [{ ENGINE_VLLM_URL: 'gpu:8000' }, /ENGINE_VLLM_URL: must be an http URL/],
+    [{ ENGINE_PUBLISH: 'nebius' }, /needs ENGINE_HOSTED_KEY and ENGINE_HOSTED_MODEL/],
+    [{ ENGINE_PUBLISH: 'other' }, /ENGINE_PUBLISH/],
+    [{ ENGINE_HOSTED_PRICES: '0.1' }, /ENGINE_HOSTED_PRICES: must be USD a million tokens/],
   ])('refuses %o', (env, message) => {
     expect(() => readGpuOptions({ ...MODEL, ...env }, CPU)).toThrow(message)
   })

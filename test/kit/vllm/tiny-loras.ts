@@ -9,6 +9,11 @@ import { Loras } from '../../../adapters/lora/loras.ts'
 import { createOnnxBackend } from '../../../adapters/onnx/backend.ts'
 import { loadModel, type LoadedModel } from '../../../adapters/onnx/load-model.ts'
 import {
+  createHostedPublisher,
+  type HostedDeps,
+  type HostedPublisher,
+} from '../../../adapters/publish/hosted.ts'
+import {
   createVllmPublisher,
   type VllmPublisher,
   type VllmServer,
@@ -76,6 +81,19 @@ export class TinyLoras {
   servedBy(server: VllmServer): { publisher: VllmPublisher; backend: EngineBackend } {
     const { model, loras } = this
     const publisher = createVllmPublisher({ server, base: model, dtype: 'float32', loras, log })
+    return {
+      publisher,
+      backend: createLoraBackend({ base: model, loras, serving: publisher, train }),
+    }
+  }
+
+  /** The same by a host. */
+  hostedBy(host: Omit<HostedDeps, 'base' | 'loras' | 'log'>): {
+    publisher: HostedPublisher
+    backend: EngineBackend
+  } {
+    const { model, loras } = this
+    const publisher = createHostedPublisher({ ...host, base: model, loras, log })
     return {
       publisher,
       backend: createLoraBackend({ base: model, loras, serving: publisher, train }),
