@@ -2,7 +2,7 @@
  * Loras as models of the host: an archive is uploaded, becomes a model, and is deleted with a receipt. What a crash
  * leaves is found again by a file beside the lora, so that nothing is uploaded twice. Knows nothing of answers.
  */
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { AppError, toAppError } from '../../src/errors.ts'
@@ -17,6 +17,7 @@ import { zipOf } from './zip.ts'
 
 /** Beside a lora that was published: what the host calls it. */
 const PLACEMENT = 'hosted.json'
+const FIRST_POLL_MS = 200
 const POLL_MS = 5_000
 /** Twenty minutes; a host validates a lora in one or two. */
 const VALIDATION_POLLS = 240
@@ -41,7 +42,7 @@ export interface HostedModelsDeps extends HostedAddress {
   loras: Loras
   receipts: Receipts
   log: Log
-  /** between two looks at what the host does; the default is 5 s */
+  /** longest pause between two looks at a model that is validated; the default is 5 s */
   pollMs?: number
   /** after which the host is told again what to delete; the default is ten minutes */
   deletionRetryMs?: number
@@ -97,7 +98,7 @@ export class HostedModels {
     return this.validated(lora, await this.create(lora, file))
   }
 
-  /** What the host does not delete at once it is told again later. @throws AppError `store-unavailable` */
+  /** Deletes it there. What the host keeps it is told again later. @throws AppError `store-unavailable` */
   async forget(lora: string): Promise<void> {
     const placement = await this.placementOf(lora)
     if (placement === null) return
@@ -107,6 +108,7 @@ export class HostedModels {
     const models = model === null ? [] : [pathOf('/v0/models', model)]
     for (const object of [...models, pathOf('/v1/files', file)])
       await receipts.add({ provider, object, requested_at, confirmed_at: null })
+    await rm(join(this.deps.loras.path(lora), PLACEMENT), { force: true })
     await this.settleDeletions()
   }
 
@@ -163,7 +165,8 @@ export class HostedModels {
           'invalid-model',
           `${provider} refuses ${lora}: ${model.status_reason ?? 'it says no reason'}`
         )
-      await delay(pollMs, undefined, { signal: this.closing.signal }).catch(() => {
+      const pause = Math.min(pollMs, FIRST_POLL_MS * 2 ** poll)
+      await delay(pause, undefined, { signal: this.closing.signal }).catch(() => {
         throw new AppError('engine-unavailable', 'the engine is shutting down')
       })
     }

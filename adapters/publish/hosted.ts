@@ -15,9 +15,12 @@ import { HostedModels, type HostedModelsDeps } from './hosted-models.ts'
 import { completionBody, readAnswer, readScores, scoreBody, type Answer } from './hosted-wire.ts'
 import { disproof } from './probe.ts'
 import { fittedTokens, lossesOf } from './score-rows.ts'
+import { isAway } from './vllm.ts'
 
 /** A request's wait for a lora that is being published or proved. */
 const PROOF_WAIT_MS = 10_000
+/** After which a lora that was refused is published anew. */
+const REFUSED_MS = 600_000
 /** Choices that the host is asked for at a time. */
 const SCORED_AT_A_TIME = 16
 
@@ -51,14 +54,20 @@ const orNull = <Value>(read: () => Value): Value | null => {
   }
 }
 
+interface Publication {
+  /** name there, of a lora that is proved or being published */
+  model: Promise<string>
+  /** when it is tried again, milliseconds since the epoch */
+  until: number
+}
+
 class Hosted implements HostedPublisher {
   readonly maxPositions: number
   private readonly deps: HostedDeps
   private readonly conditions: Conditions
   private readonly client: HostedClient
   private readonly models: HostedModels
-  /** name there, of loras that are proved or being published */
-  private readonly published = new Map<string, Promise<string>>()
+  private readonly published = new Map<string, Publication>()
 
   constructor(deps: HostedDeps) {
     this.deps = deps
@@ -203,13 +212,14 @@ class Hosted implements HostedPublisher {
 
   private load(lora: string): Promise<string> {
     const known = this.published.get(lora)
-    if (known !== undefined) return known
-    const loading = this.publishAndProve(lora)
-    this.published.set(lora, loading)
-    loading.catch(() => {
-      if (this.published.get(lora) === loading) this.published.delete(lora)
+    if (known !== undefined && this.deps.now() < known.until) return known.model
+    const publication: Publication = { model: this.publishAndProve(lora), until: Infinity }
+    this.published.set(lora, publication)
+    publication.model.catch((error: unknown) => {
+      if (isAway(error)) this.published.delete(lora)
+      else publication.until = this.deps.now() + REFUSED_MS
     })
-    return loading
+    return publication.model
   }
 
   private async publishAndProve(lora: string): Promise<string> {
@@ -221,6 +231,7 @@ class Hosted implements HostedPublisher {
       this.nats(name === base.name ? baseThere : model, ...tokens)
     )
     if (problem === null) return model
+    await this.models.forget(lora)
     throw new AppError('internal', `${provider} has loaded ${lora}, but ${problem}; not served`)
   }
 }

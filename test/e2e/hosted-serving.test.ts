@@ -239,7 +239,14 @@ describe('a host that', () => {
     const lora = await tiny.add(17)
     faults = { ignoresLoras: true }
     await expect(publisher.publish(lora)).rejects.toThrow(/changes nothing there; not served/)
+    // it does not stay there
+    expect([...standIn.models.keys()].filter((name) => name.includes(lora))).toEqual([])
     faults = {}
+    standIn.calls.length = 0
+    // no request pays for another try
+    await expect(publisher.publish(lora)).rejects.toThrow(/not served/)
+    expect(standIn.calls).toEqual([])
+    now += HOUR_MS
     await publisher.publish(lora)
   })
 

@@ -43,11 +43,17 @@ const recentTenants = async (store: Store): Promise<TenantRow[]> => {
   return [...tenants.values()]
 }
 
+interface StatusOptions {
+  rollout: RolloutSettings
+  retiresOn: RetiresOn
+  hasEngine: boolean
+}
+
 const collect = async (
   store: Store,
   titles: Titles,
   economics: Economics,
-  { rollout, retiresOn }: { rollout: RolloutSettings; retiresOn: RetiresOn }
+  { rollout, retiresOn, hasEngine }: StatusOptions
 ) => {
   const labels = await store.templates.labels()
   const internalizations = await store.internalizations.list()
@@ -90,7 +96,7 @@ const collect = async (
     retirements: retirements.open,
     followedRetirements: retirements.followed,
     progress: progress.filter((row) => row !== null),
-    engine: (await readEngineNote(store))?.state ?? null,
+    engine: hasEngine ? ((await readEngineNote(store))?.state ?? null) : null,
     tenants: await recentTenants(store),
   }
 }
@@ -179,6 +185,7 @@ const status = (options: OutputOptions): Promise<void> =>
     const collected = await collect(store, titles, economics, {
       rollout: config.rollout,
       retiresOn,
+      hasEngine: config.engine.kind !== 'none',
     })
     if (options.json) return print(collected)
     const tenants = table(
