@@ -99,8 +99,9 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
   return {
     async step({ need, present: engine }, isHurried) {
       await power?.settle(need)
-      // a machine that the worker starts is not asked while it may be off
-      const asked = deps.engineCommands === null ? deps.engine : engine
+      // one that is away is not asked, nor a machine that the worker starts while it may be off
+      const isIdle = need === null && deps.engineCommands === null
+      const asked = isIdle ? deps.engine : engine
       if (asked !== null) await noteEngine(deps, asked)
       const forgotten = await settleForgotten({ ...deps, engine, claim: claimOf(leases) })
       if (forgotten.isDetectorStale) await renew()
