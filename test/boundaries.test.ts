@@ -136,7 +136,12 @@ const RULES: Record<string, Rule> = {
     node: ['node:crypto', 'node:util'],
   },
   'src/savings': {
-    ours: ['src/core', 'src/store/json-snapshot.ts', 'src/store/store.ts'],
+    ours: [
+      'src/core',
+      'src/openai/engine-state.ts',
+      'src/store/json-snapshot.ts',
+      'src/store/store.ts',
+    ],
     packages: ['lru-cache'],
     node: false,
   },
@@ -172,6 +177,7 @@ const RULES: Record<string, Rule> = {
       'src/savings/economics.ts',
       'src/savings/announced-retirements.ts',
       'src/savings/caches.ts',
+      'src/savings/engine-note.ts',
       'src/savings/model-proof.ts',
       'src/engine',
       'src/openai',
@@ -352,7 +358,7 @@ const RULES: Record<string, Rule> = {
       'src/process/supervise.ts',
       'src/timers.ts',
     ],
-    packages: ['undici'],
+    packages: ['undici', 'zod'],
     node: true,
   },
   'adapters/onnx': {

@@ -1,4 +1,4 @@
-/** The GPU engine: `adapters/trainer` trains in processes of its own, vLLM serves. */
+/** The GPU engine: `adapters/trainer` trains in processes of its own, vLLM or a host serves. */
 import { join, resolve } from 'node:path'
 import { AppError, toAppError } from '../../src/errors.ts'
 import type { EngineBackend, TrainHooks } from '../host/backend.ts'
@@ -8,8 +8,10 @@ import { DEFAULT_RANK } from '../lora/hyperparameters.ts'
 import { createLoraBackend, type LoraTask } from '../lora/lora-backend.ts'
 import { Loras } from '../lora/loras.ts'
 import { openModel, type BaseModel } from '../model/open-model.ts'
+import { createHostedPublisher, type HostedPublisher } from '../publish/hosted.ts'
 import { createLoraFolder } from '../publish/lora-folder.ts'
 import type { VllmDeps, VllmServer } from '../publish/proofs.ts'
+import { openReceipts } from '../publish/receipts.ts'
 import { reachVllm, startVllm } from '../publish/start-vllm.ts'
 import { createVllmPublisher, isAway, type VllmPublisher } from '../publish/vllm.ts'
 import type { GpuOptions } from './environment.ts'
@@ -71,7 +73,7 @@ const findingOf = (vllm: GpuOptions['vllm']): Pick<VllmDeps, 'folder' | 'loraNam
  * `engine-unavailable` and try again, and the proxy goes to the upstream meanwhile.
  */
 const publishOrWarn = async (
-  publisher: VllmPublisher,
+  publisher: Pick<VllmPublisher, 'publish'>,
   model: string,
   { onMessage }: TrainHooks
 ): Promise<void> => {
@@ -81,6 +83,36 @@ const publishOrWarn = async (
     if (!isAway(error)) throw error
     onMessage('warn', `The lora is stored and cannot be served yet: ${toAppError(error).message}`)
   }
+}
+
+const openPublisher = async (
+  deps: GpuBackendDeps,
+  modelPath: string,
+  base: BaseModel,
+  loras: Loras
+): Promise<VllmPublisher | HostedPublisher> => {
+  const { options, dataDir, log } = deps
+  if (options.hosted === null) {
+    const server = await openServer(deps, modelPath, base)
+    return createVllmPublisher({
+      server,
+      base,
+      dtype: options.training.dtype,
+      loras,
+      log,
+      ...findingOf(options.vllm),
+    })
+  }
+  return createHostedPublisher({
+    ...options.hosted,
+    provider: 'Nebius Token Factory',
+    base,
+    loras,
+    log,
+    fetch,
+    now: Date.now,
+    receipts: await openReceipts(dataDir),
+  })
 }
 
 /**
@@ -99,15 +131,7 @@ export const createGpuBackend = async (deps: GpuBackendDeps): Promise<EngineBack
   const base = await openBase(modelPath, options.maxModelLen)
   // vLLM is told the paths, and has another working directory
   const loras = await Loras.open(join(dataDir, 'loras'), base, log)
-  const server = await openServer(deps, modelPath, base)
-  const publisher = createVllmPublisher({
-    server,
-    base,
-    dtype: training.dtype,
-    loras,
-    log,
-    ...findingOf(options.vllm),
-  })
+  const publisher = await openPublisher({ ...deps, dataDir }, modelPath, base, loras)
   const trainDeps: TrainDeps = {
     base,
     modelPath,
@@ -121,7 +145,7 @@ export const createGpuBackend = async (deps: GpuBackendDeps): Promise<EngineBack
     loras,
     serving: publisher,
     train: async (task, hooks) => {
-      checkRank(task, maxLoraRank)
+      if (options.hosted === null) checkRank(task, maxLoraRank)
       const result = await trainOnGpu(trainDeps, task, hooks)
       // so that it can answer when it is announced
       await publishOrWarn(publisher, result.model, hooks)

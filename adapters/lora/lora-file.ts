@@ -63,7 +63,7 @@ export interface StoredLora {
 }
 
 export const WEIGHTS = 'adapter_model.safetensors'
-const ADAPTER_CONFIG = 'adapter_config.json'
+export const ADAPTER_CONFIG = 'adapter_config.json'
 const MANIFEST = 'manifest.json'
 /** lies in a folder that is being written or removed, which is no lora */
 const INCOMPLETE = '.incomplete'

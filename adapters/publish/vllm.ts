@@ -6,14 +6,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { AppError, toAppError } from '../../src/errors.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { LoraServing, RowLosses } from '../lora/lora-backend.ts'
-import { scoredRow } from '../text/render-rows.ts'
-import { checkRows } from '../text/rows.ts'
 import type { GenerationEnd, GenerationRequest, SampledToken } from '../text/tokens.ts'
 import { PROOF_PAUSE_MS, Proofs, type VllmDeps } from './proofs.ts'
+import { fittedTokens, lossesOf } from './score-rows.ts'
 import { VllmClient } from './vllm-client.ts'
 
-/** Rows of one loss that vLLM is asked for at a time. */
-const SCORED_AT_A_TIME = 16
 /** Attempts to load a lora that was just trained, while vLLM comes and goes. */
 const LOAD_ATTEMPTS = 3
 
@@ -49,15 +46,8 @@ class Vllm implements VllmPublisher {
     signal: AbortSignal
   ): AsyncGenerator<SampledToken, GenerationEnd, undefined> {
     const promptTokens = request.promptIds.length
-    const free = this.maxPositions - promptTokens
-    if (free < 1)
-      throw new AppError(
-        'context-length-exceeded',
-        `the prompt has ${promptTokens} tokens, the model takes ${this.maxPositions} together with the answer`,
-        { param: 'messages' }
-      )
+    const fitting = { ...request, maxTokens: fittedTokens(request, this.maxPositions) }
     const proved = await this.proofs.of(request.lora)
-    const fitting = { ...request, maxTokens: Math.min(request.maxTokens, free) }
     let completionTokens = 0
     for await (const step of this.client.generate(proved.name, fitting, signal)) {
       const { tokens, finishReason } = step
@@ -79,23 +69,12 @@ class Vllm implements VllmPublisher {
 
   async losses(lora: string | null, rows: TrainingRow[]): Promise<RowLosses> {
     const { base } = this.deps
-    if (rows.length === 0)
-      throw new AppError('invalid-request', 'there are no rows', { param: 'rows' })
-    const read = rows.map((row) => scoredRow(base.chat, row, lora === null))
-    checkRows(read, base.config)
-    const proved = await this.proofs.of(lora)
-    const losses: number[] = []
-    for (let at = 0; at < read.length; at += SCORED_AT_A_TIME) {
-      const part = read.slice(at, at + SCORED_AT_A_TIME)
-      const scores = await Promise.all(
-        part.map((row) => this.client.score(proved.name, row.promptIds, row.completionIds))
-      )
-      for (const score of scores) {
-        this.proofs.require(proved, score)
-        losses.push(-score.nats.reduce((sum, value) => sum + value, 0) / score.nats.length)
-      }
-    }
-    return { losses, tokens: read.map(({ completionIds }) => completionIds.length) }
+    return lossesOf({ base, lora }, rows, async ({ promptIds, completionIds }) => {
+      const proved = await this.proofs.of(lora)
+      const score = await this.client.score(proved.name, promptIds, completionIds)
+      this.proofs.require(proved, score)
+      return score.nats
+    })
   }
 
   async publish(lora: string): Promise<void> {

@@ -66,6 +66,20 @@ describe('environment of the GPU engine', () => {
     expect(dstack.launch).toMatchObject({ url: 'http://dstack:3000', project: 'main' })
   })
 
+  it('publishes to a host only where it is told to', () => {
+    const host = { ENGINE_HOSTED_KEY: 'secret', ENGINE_HOSTED_MODEL: 'Qwen/Qwen3-8B' }
+    expect(readGpuOptions({ ...MODEL, ...host }, GPU).hosted).toBeNull()
+    const env = { ...MODEL, ...host, ENGINE_PUBLISH: 'nebius', ENGINE_HOSTED_PRICES: '0.13,0.4' }
+    const { hosted, training } = readGpuOptions(env, GPU)
+    expect(hosted).toEqual({
+      url: 'https://api.tokenfactory.nebius.com',
+      key: 'secret',
+      model: 'Qwen/Qwen3-8B',
+      prices: { input: 0.13, output: 0.4, training: 0 },
+    })
+    expect(training.memory_share).toBe(1)
+  })
+
   it('counts an empty variable as not set', () => {
     expect(readGpuOptions({ ...MODEL, ENGINE_DTYPE: '', ENGINE_THREADS: '' }, CPU)).toEqual(
       readGpuOptions(MODEL, CPU)
@@ -94,6 +108,9 @@ describe('environment of the GPU engine', () => {
     [{ ENGINE_LORA_FOLDER: '/mnt/loras' }, /set ENGINE_VLLM_URL/],
     [{ ENGINE_LORA_NAME: '{base}:{lora}' }, /set that, too/],
     [{ ENGINE_LORA_NAME: 'lora' }, /ENGINE_LORA_NAME: must contain {lora}/],
+    [{ ENGINE_PUBLISH: 'nebius' }, /needs ENGINE_HOSTED_KEY and ENGINE_HOSTED_MODEL/],
+    [{ ENGINE_PUBLISH: 'other' }, /ENGINE_PUBLISH/],
+    [{ ENGINE_HOSTED_PRICES: '0.1' }, /ENGINE_HOSTED_PRICES: must be USD a million tokens/],
   ])('refuses %o', (env, message) => {
     expect(() => readGpuOptions({ ...MODEL, ...env }, CPU)).toThrow(message)
   })

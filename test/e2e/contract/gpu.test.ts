@@ -1,7 +1,12 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { getRequestListener } from '@hono/node-server'
 import { afterAll, describe, it, vi } from 'vitest'
+import { HostedStandIn } from '../../kit/hosted/stand-in.ts'
 import { writeRandomModel, type RandomModelOptions } from '../../kit/model/random-model.ts'
 import { BY_STAND_IN, missingForTrainer, startGpuProcess } from '../../kit/process/gpu-process.ts'
 import { row } from '../../contract/harness.ts'
@@ -81,6 +86,28 @@ const SERVINGS: Serving[] = [
 const modelFolder = mkdtempSync(join(tmpdir(), 'contract-gpu-'))
 afterAll(() => rmSync(modelFolder, { recursive: true }))
 
+const HOSTED_MODEL = 'vendor/tiny'
+
+/** A host that outlives the engine, with the loras that this stores. */
+const startHost = async (modelPath: string, dataDir: () => string): Promise<string> => {
+  const standIn = await HostedStandIn.open({
+    modelPath,
+    model: HOSTED_MODEL,
+    key: 'key',
+    folder: modelFolder,
+    loraFolder: (lora) => join(dataDir(), 'loras', lora),
+    faults: () => ({}),
+  })
+  const server = createServer(getRequestListener(standIn.app.fetch)).listen(0, '127.0.0.1')
+  afterAll(async () => {
+    server.closeAllConnections()
+    server.close()
+    await standIn.close()
+  })
+  await once(server, 'listening')
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
 const describeGpu = ({ name, env, capabilities, shape, replicas }: Serving): void => {
   const folder = join(modelFolder, name)
   const modelPath = join(folder, 'tiny')
@@ -109,4 +136,32 @@ for (const serving of SERVINGS) {
   else
     describe.skip(`engine contract: ${serving.name} (${reason})`, () =>
       it('is skipped', () => undefined))
+}
+
+if (missingForAll === null) {
+  const modelPath = join(modelFolder, 'hosted', 'tiny')
+  writeRandomModel(modelPath, { seed: 11 })
+  let dataDirOfHost = ''
+  const host = await startHost(modelPath, () => dataDirOfHost)
+  const startHosted = (dataDir: string) => {
+    dataDirOfHost = dataDir
+    const env = {
+      ENGINE_PUBLISH: 'nebius',
+      ENGINE_HOSTED_URL: host,
+      ENGINE_HOSTED_KEY: 'key',
+      ENGINE_HOSTED_MODEL: HOSTED_MODEL,
+    }
+    return startGpuProcess({ modelPath, dataDir, env })
+  }
+  describeContract('gpu, a host by a stand-in', startHosted, {
+    ...tiny,
+    provider: 'Nebius Token Factory',
+    lacks: {
+      ...NOT_BOUND,
+      ...tiny.lacks,
+      'json-object': 'the host binds no answer',
+      seed: 'the host takes no seed',
+      'top-logprobs': 'an alternative that is half a character has no text',
+    },
+  })
 }
