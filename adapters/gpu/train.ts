@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -14,6 +14,7 @@ import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { seededRandom } from '../../src/random.ts'
 import type { TrainHooks, TrainResult } from '../host/backend.ts'
 import { storageError, writeAtomically } from '../host/disk.ts'
+import type { Launcher, LaunchTask, Trained } from '../launch/launcher.ts'
 import { resolveHyperparameters, type ResolvedHyperparameters } from '../lora/hyperparameters.ts'
 import type { LoraTask } from '../lora/lora-backend.ts'
 import { manifestOf, storeLora, writeStart, WEIGHTS } from '../lora/lora-file.ts'
@@ -30,7 +31,6 @@ import {
   totalLabelWeight,
   type TokenizedRow,
 } from '../text/rows.ts'
-import { runTrainer, type Trained, type TrainerCommand } from './training-run.ts'
 
 /** How training computes; the trainer's task has the same names. */
 export interface TrainingOptions {
@@ -55,7 +55,7 @@ export interface TrainDeps {
   base: BaseModel
   modelPath: string
   loras: Loras
-  trainer: TrainerCommand
+  launcher: Launcher
   options: TrainingOptions
   /** share of a self-distillation's prompts that the teacher answers itself */
   replayShare: number
@@ -75,6 +75,7 @@ interface Plan {
 }
 
 const OPTIMIZER = 'optimizer.safetensors'
+const [OUTPUT, ROWS, VALIDATION_ROWS] = ['output', 'rows.jsonl', 'validation.jsonl'] as const
 
 /** Rows rendered in one tick of the event loop, so that requests are served in between. */
 const ROWS_PER_TICK = 32
@@ -144,7 +145,7 @@ const plan = async (
   }
 }
 
-const writeRows = async (path: string, rows: TaughtRow[]): Promise<string> => {
+const writeRows = async (path: string, rows: TaughtRow[]): Promise<void> => {
   const lines = rows.map(
     ({ promptIds, completionIds, weight, teacherPromptIds }) =>
       `${JSON.stringify({
@@ -154,8 +155,7 @@ const writeRows = async (path: string, rows: TaughtRow[]): Promise<string> => {
         teacher_prompt_ids: teacherPromptIds,
       })}\n`
   )
-  await pipeline(Readable.from(lines), createWriteStream(path))
-  return path
+  await pipeline(Readable.from(lines), createWriteStream(path, { flush: true }))
 }
 
 const placementOf = ({ dtype, four_bit: isFourBit }: TrainingOptions): string =>
@@ -186,52 +186,60 @@ const scheduleOf = ({ rows, replayed, hyperparameters }: Plan, seed: number) => 
   }
 }
 
-/**
- * Writes the task, its rows, and the lora that training begins with.
- * @returns the task's file
- * @throws AppError `store-unavailable`
- */
-const writeTask = async (
-  deps: TrainDeps,
+/** Paths are those of the machine that trains. */
+const contentOf = (
+  { base, launcher, loras, modelPath, options }: TrainDeps,
   task: LoraTask,
   planned: Plan,
-  output: string
-): Promise<string> => {
-  const { base, loras, modelPath, options } = deps
-  const { rows, validationRows, replayed, hyperparameters } = planned
+  identity: string
+) => {
+  const path = (...names: string[]) => launcher.seenAs(join(task.checkpointDir, ...names))
+  return {
+    model_path: launcher.seenAs(modelPath),
+    start: task.lora === null ? path('start') : launcher.seenAs(loras.path(task.lora)),
+    output: path(OUTPUT),
+    checkpoint_dir: path(),
+    rows_file: path(ROWS),
+    validation_rows_file: path(VALIDATION_ROWS),
+    identity,
+    ...scheduleOf(planned, task.seed),
+    seed: task.seed,
+    eos_ids: base.tokenizer.eosIds,
+    replayed_rows: planned.replayed,
+    probes: probeRows(base.chat).map(({ promptIds, completionIds }) => ({
+      prompt_ids: promptIds,
+      completion_ids: completionIds,
+    })),
+    ...options,
+  }
+}
+
+/**
+ * Writes the lora that training begins with, the rows, and the task last. One that is there already
+ * stays as it is, because a trainer on another machine may be reading it.
+ * @throws AppError `store-unavailable`
+ */
+const writeTask = async (deps: TrainDeps, task: LoraTask, planned: Plan): Promise<LaunchTask> => {
+  const { rows, validationRows, hyperparameters } = planned
   const folder = task.checkpointDir
   const file = join(folder, 'task.json')
-  const start = task.lora === null ? join(folder, 'start') : loras.path(task.lora)
+  const identity = identityOf(deps, task, planned)
+  const content = JSON.stringify(contentOf(deps, task, planned, identity))
   try {
+    if ((await readFile(file, 'utf8').catch(() => null)) === content) return { file, identity }
     await mkdir(folder, { recursive: true })
     if (task.lora === null) {
-      const layout = createLoraLayout(base.config, hyperparameters.rank, hyperparameters.alpha)
-      await writeStart(start, layout, initLora(layout, seededRandom(startSeed(task.seed))))
+      const layout = createLoraLayout(deps.base.config, hyperparameters.rank, hyperparameters.alpha)
+      const theta = initLora(layout, seededRandom(startSeed(task.seed)))
+      await writeStart(join(folder, 'start'), layout, theta)
     }
-    await rm(output, { recursive: true, force: true })
-    const content = {
-      model_path: modelPath,
-      start,
-      output,
-      checkpoint_dir: folder,
-      rows_file: await writeRows(join(folder, 'rows.jsonl'), rows),
-      validation_rows_file: await writeRows(join(folder, 'validation.jsonl'), validationRows),
-      identity: identityOf(deps, task, planned),
-      ...scheduleOf(planned, task.seed),
-      seed: task.seed,
-      eos_ids: base.tokenizer.eosIds,
-      replayed_rows: replayed,
-      probes: probeRows(base.chat).map(({ promptIds, completionIds }) => ({
-        prompt_ids: promptIds,
-        completion_ids: completionIds,
-      })),
-      ...options,
-    }
-    await writeFile(file, JSON.stringify(content))
+    await writeRows(join(folder, ROWS), rows)
+    await writeRows(join(folder, VALIDATION_ROWS), validationRows)
+    await writeAtomically(file, content)
   } catch (cause) {
     throw storageError(`${folder} cannot be written`, cause)
   }
-  return file
+  return { file, identity }
 }
 
 const writeProbe = (deps: TrainDeps, folder: string, { probe }: Trained): Promise<void> => {
@@ -247,19 +255,18 @@ const writeProbe = (deps: TrainDeps, folder: string, { probe }: Trained): Promis
 
 /**
  * Trains, from the checkpoint where there is one, and stores the lora.
- * @throws AppError `invalid-request`, `context-length-exceeded`, `store-unavailable`, and as `runTrainer`
+ * @throws AppError `invalid-request`, `context-length-exceeded`, `store-unavailable`, and as `Launcher.run`
  */
 export const trainOnGpu = async (
   deps: TrainDeps,
   task: LoraTask,
   hooks: TrainHooks
 ): Promise<TrainResult> => {
-  const { base, loras, trainer } = deps
+  const { base, loras, launcher } = deps
   const start = task.lora === null ? null : (await loras.read(task.lora)).layout
   const planned = await plan(deps, task, start)
-  const output = join(task.checkpointDir, 'output')
-  const taskFile = await writeTask(deps, task, planned, output)
-  const trained = await runTrainer(trainer, taskFile, hooks)
+  const output = join(task.checkpointDir, OUTPUT)
+  const trained = await launcher.run(await writeTask(deps, task, planned), hooks)
   const { hyperparameters, dataHash } = planned
   const model = await storeLora(
     loras.path('.'),

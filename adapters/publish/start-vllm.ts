@@ -7,7 +7,7 @@ import { Agent, fetch as fetchBy } from 'undici'
 import type { Log } from '../host/log.ts'
 import { LINEAR_LAYERS } from '../model/llama-config.ts'
 import type { BaseModel } from '../model/open-model.ts'
-import type { VllmServer } from './vllm.ts'
+import type { VllmServer } from './proofs.ts'
 import { VllmClient } from './vllm-client.ts'
 import { VllmProcess } from './vllm-process.ts'
 
@@ -156,6 +156,7 @@ export const startVllm = async (
     baseUrl,
     apiKey,
     fetch,
+    replicas: [],
     incarnation: () => running.incarnation(),
     requireRunning: () => running.requireRunning(),
     waitRunning: () => running.waitRunning(),
@@ -163,13 +164,16 @@ export const startVllm = async (
   }
 }
 
-/** A vLLM that runs already; loras lie where it reads them at the same path. */
-export const reachVllm = (url: string, apiKey: string): VllmServer => {
+/** One or several that run already, the first of which gets the requests. */
+export const reachVllm = (
+  [url, ...replicas]: readonly [string, ...string[]],
+  apiKey: string
+): VllmServer => {
   const { fetch, agent } = fetchOver()
+  const addressOf = (base: string) => ({ baseUrl: base.replace(/\/+$/, ''), apiKey, fetch })
   return {
-    baseUrl: url.replace(/\/+$/, ''),
-    apiKey,
-    fetch,
+    ...addressOf(url),
+    replicas: replicas.map(addressOf),
     incarnation: () => 0,
     requireRunning: () => undefined,
     waitRunning: async () => undefined,

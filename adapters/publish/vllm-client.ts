@@ -7,7 +7,9 @@ import {
   failure,
   readScores,
   readStep,
+  rootOf,
   scoreBody,
+  type Scores,
   type Step,
 } from './vllm-wire.ts'
 
@@ -46,10 +48,15 @@ export class VllmClient {
   private readonly address: VllmAddress
   private readonly onUnknown: (model: string) => void
 
-  /** @param onUnknown told a model that vLLM does not know, because it was started anew */
+  /** @param onUnknown told a model that vLLM does not know or does not answer by, as one started anew */
   constructor(address: VllmAddress, onUnknown: (model: string) => void) {
     this.address = address
     this.onUnknown = onUnknown
+  }
+
+  /** For messages: an address may hold a password. */
+  get name(): string {
+    return new URL(this.address.baseUrl).host
   }
 
   /** Whether the server can serve. Never throws. */
@@ -77,7 +84,11 @@ export class VllmClient {
     try {
       const body = completionBody(model, request)
       const response = await this.post('/v1/completions', body, either)
-      for await (const data of eventsOf(response.body!)) yield readStep(data, request.topLogprobs)
+      for await (const data of eventsOf(response.body!)) {
+        const step = readStep(data, request.topLogprobs)
+        this.requireAnswerOf(model, step.model)
+        yield step
+      }
     } catch (error) {
       throw away(error, signal)
     } finally {
@@ -85,15 +96,26 @@ export class VllmClient {
     }
   }
 
-  /** Log-probability of every completion token. */
-  async nats(
+  /** Log-probability of every completion token, in nats. */
+  async score(
     model: string,
     prompt: readonly number[],
     completion: readonly number[]
-  ): Promise<number[]> {
+  ): Promise<Scores> {
     const ids = [...prompt, ...completion]
     const response = await this.post('/v1/completions', scoreBody(model, ids))
-    return readScores(await bodyOf(response), ids).slice(prompt.length - 1)
+    const scores = readScores(await bodyOf(response), ids)
+    this.requireAnswerOf(model, scores.model)
+    return { ...scores, nats: scores.nats.slice(prompt.length - 1) }
+  }
+
+  /** The path of the base model there; null where the server does not say. */
+  async rootOf(base: string): Promise<string | null> {
+    const response = await this.request('/v1/models', {})
+    const answer = await bodyOf(response)
+    if (response.status >= 500) throw failure(response.status, answer)
+    // a router may have no such route
+    return rootOf(answer, base)
   }
 
   /**
@@ -118,29 +140,49 @@ export class VllmClient {
     }
   }
 
+  /** A server that does not have it, or loads and unloads by itself, answers 404. */
   async unloadLora(name: string): Promise<void> {
-    await this.post('/v1/unload_lora_adapter', { lora_name: name })
+    await this.post('/v1/unload_lora_adapter', { lora_name: name }, undefined, 404)
   }
 
-  private async post(
-    path: string,
-    body: object,
-    signal = AbortSignal.timeout(CHANGE_MS)
-  ): Promise<Response> {
+  /**
+   * vLLM with `VLLM_SKIP_MODEL_NAME_VALIDATION` answers by the base model what it does not find, and a
+   * router may send it elsewhere: the answer says so, and nothing else does.
+   */
+  private requireAnswerOf(asked: string, answers: string): void {
+    if (answers === asked) return
+    this.onUnknown(asked)
+    throw new AppError(
+      'engine-unavailable',
+      `vLLM answers by ${answers} what was asked of ${asked}; its base model must have that --served-model-name, and VLLM_SKIP_MODEL_NAME_VALIDATION must not be set`
+    )
+  }
+
+  private async request(path: string, init: RequestInit): Promise<Response> {
     const { baseUrl, apiKey, fetch } = this.address
-    let response: Response
+    const signal = init.signal ?? AbortSignal.timeout(CHANGE_MS)
+    const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' }
     try {
-      response = await fetch(`${baseUrl}${path}`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-        signal,
-      })
+      return await fetch(`${baseUrl}${path}`, { ...init, headers, signal })
     } catch (error) {
       throw away(error, signal)
     }
-    if (response.ok) return response
-    if (response.status === 404 && 'model' in body) this.onUnknown(String(body.model))
-    throw failure(response.status, await bodyOf(response))
+  }
+
+  /** @param accepted a status beside success that is no error */
+  private async post(
+    path: string,
+    body: object,
+    signal?: AbortSignal,
+    accepted?: number
+  ): Promise<Response> {
+    const init = { method: 'POST', body: JSON.stringify(body), signal: signal ?? null }
+    const response = await this.request(path, init)
+    if (response.ok || response.status === accepted) return response
+    const error = failure(response.status, await bodyOf(response))
+    const isUnknown = response.status === 404 || response.status === 400
+    if (isUnknown && error.code === 'engine-unavailable' && 'model' in body)
+      this.onUnknown(String(body.model))
+    throw error
   }
 }

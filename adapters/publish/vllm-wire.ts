@@ -9,8 +9,18 @@ import type { GenerationRequest, SampledToken, TokenChoice } from '../text/token
 /** How `return_tokens_as_token_ids` spells a token. */
 const ID_PREFIX = 'token_id:'
 
+/** What answers, by its own word. */
+export interface Answerer {
+  model: string
+  /**
+   * Of vLLM's version and configuration, the base model's name among it (`system_fingerprint` of vLLM
+   * 0.33); null where the server does not say, and in all but the last event of a stream
+   */
+  fingerprint: string | null
+}
+
 /** What one event of a stream adds. */
-export interface Step {
+export interface Step extends Answerer {
   tokens: SampledToken[]
   /** when nothing follows */
   finishReason: 'stop' | 'length' | null
@@ -69,15 +79,30 @@ const unknownAnswer = (what: string, cause?: unknown): AppError =>
     { cause }
   )
 
-interface ScoreAnswer {
+interface NamedAnswer {
+  model: string
+  system_fingerprint?: string | null
+}
+
+const answererOf = ({ model, system_fingerprint: fingerprint }: NamedAnswer): Answerer => ({
+  model,
+  fingerprint: fingerprint ?? null,
+})
+
+interface ScoreAnswer extends NamedAnswer {
   choices: {
     prompt_logprobs: (Record<string, { logprob: number }> | null)[]
     logprobs: { token_logprobs: number[] }
   }[]
 }
 
-/** @returns nats of every token but the first, `ids.length − 1`; @throws AppError `internal` */
-export const readScores = (answer: unknown, ids: readonly number[]): number[] => {
+/** Log-probabilities of given tokens. */
+export interface Scores extends Answerer {
+  nats: number[]
+}
+
+/** @returns of every token but the first, `ids.length − 1`; @throws AppError `internal` */
+export const readScores = (answer: unknown, ids: readonly number[]): Scores => {
   try {
     const choice = (answer as ScoreAnswer).choices[0]!
     const given = choice.prompt_logprobs
@@ -85,13 +110,13 @@ export const readScores = (answer: unknown, ids: readonly number[]): number[] =>
     const prompt = ids.slice(1, -1).map((id, at) => given[at + 1]![id]!.logprob)
     const all = [...prompt, choice.logprobs.token_logprobs[0]!]
     if (!all.every((value) => typeof value === 'number')) throw new Error('not numbers')
-    return all
+    return { ...answererOf(answer as ScoreAnswer), nats: all }
   } catch (cause) {
     throw unknownAnswer('no log-probabilities of the prompt', cause)
   }
 }
 
-interface StepEvent {
+interface StepEvent extends NamedAnswer {
   error?: unknown
   choices: {
     finish_reason?: string | null
@@ -136,17 +161,32 @@ export const readStep = (data: string, topLogprobs: number): Step => {
   const reason = event.choices[0]!.finish_reason ?? null
   if (reason !== null && reason !== 'stop' && reason !== 'length')
     throw new AppError('engine-unavailable', `vLLM gave the answer up: ${reason}; try later`)
-  return { tokens, finishReason: reason }
+  return { ...answererOf(event), tokens, finishReason: reason }
 }
+
+/**
+ * The path of a base model that vLLM lists, as `vllm serve` was given it, which is the name that its
+ * resolvers of loras are given.
+ * @returns null where the model is not listed, or without a path, as other servers do
+ */
+export const rootOf = (answer: unknown, base: string): string | null => {
+  const models = (answer as { data?: unknown } | null)?.data
+  if (!Array.isArray(models)) return null
+  return (models as { id: string; root?: string }[]).find(({ id }) => id === base)?.root ?? null
+}
+
+/** What a resolver says of a folder that it cannot load, half gone or of another base. */
+const NOT_LOADED = /could not be loaded/
 
 /** What vLLM's error means for a request. */
 export const failure = (status: number, body: unknown): AppError => {
   const error = (body as { error?: unknown } | null)?.error ?? body
   const message = String((error as { message?: unknown } | null)?.message ?? error)
-  if (status === 400) return new AppError('invalid-request', `vLLM refuses the request: ${message}`)
+  if (status === 400 && !NOT_LOADED.test(message))
+    return new AppError('invalid-request', `vLLM refuses the request: ${message}`)
   if (status === 404)
-    // it is loaded before it is asked for, so the server is another one than it was then
-    return new AppError('engine-unavailable', `vLLM was started again meanwhile: ${message}`)
+    // it was proved before it is asked for, so the server is another one than it was then
+    return new AppError('engine-unavailable', `vLLM does not have the model: ${message}`)
   return new AppError('engine-unavailable', `vLLM failed: ${message}`)
 }
 

@@ -1,66 +1,44 @@
 /**
- * Publishes loras to vLLM and serves by it. A lora is loaded from its folder under its immutable name
- * and proved on its probe before a request may use it, also after vLLM was started anew. vLLM itself
- * decides which loras are in memory. Knows nothing of texts, and of how a process is kept running.
+ * Publishes loras to vLLM and serves by it, after `proofs.ts` has let a lora. vLLM itself decides which
+ * loras are in memory. Knows nothing of texts, and of how a process is kept running.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { AppError, toAppError } from '../../src/errors.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
-import type { Log } from '../host/log.ts'
 import type { LoraServing, RowLosses } from '../lora/lora-backend.ts'
-import type { Loras } from '../lora/loras.ts'
-import type { BaseModel } from '../model/open-model.ts'
-import { scoredRow } from '../text/render-rows.ts'
-import { checkRows } from '../text/rows.ts'
 import type { GenerationEnd, GenerationRequest, SampledToken } from '../text/tokens.ts'
-import { disproof } from './probe.ts'
-import { VllmClient, type VllmAddress } from './vllm-client.ts'
+import { PROOF_PAUSE_MS, Proofs, type VllmDeps } from './proofs.ts'
+import { fittedTokens, lossesOf } from './score-rows.ts'
+import { VllmClient } from './vllm-client.ts'
 
-/** Rows of one loss that vLLM is asked for at a time. */
-const SCORED_AT_A_TIME = 16
 /** Attempts to load a lora that was just trained, while vLLM comes and goes. */
 const LOAD_ATTEMPTS = 3
-
-/** The server, as far as it comes and goes. */
-export interface VllmServer extends VllmAddress {
-  /** counts starts: what was told to an earlier one is forgotten */
-  incarnation(): number
-  /** @throws AppError `engine-unavailable` */
-  requireRunning(): void
-  /** @throws AppError `engine-unavailable` when a start takes too long */
-  waitRunning(): Promise<void>
-  close(): Promise<void>
-}
-
-export interface VllmDeps {
-  server: VllmServer
-  base: BaseModel
-  /** in which vLLM computes */
-  dtype: 'float32' | 'bfloat16'
-  loras: Loras
-  log: Log
-}
 
 export interface VllmPublisher extends LoraServing {
   /**
    * The lora can answer when it resolves. Waits for a server that is being started.
    * @throws AppError `invalid-model` for a damaged folder, `internal` when vLLM refuses it or does not
-   * compute what training computed, `engine-unavailable`
+   * compute what training computed, `engine-unavailable` and `store-unavailable` where a later request
+   * tries again
    */
   publish(lora: string): Promise<void>
 }
+
+/** Whether it may be tried again: what was trained is right. */
+export const isAway = (error: unknown): boolean =>
+  ['engine-unavailable', 'store-unavailable'].includes(toAppError(error).code)
 
 class Vllm implements VllmPublisher {
   readonly maxPositions: number
   private readonly deps: VllmDeps
   private readonly client: VllmClient
-  /** loads that have ended or are under way, each good for one start of the server */
-  private readonly published = new Map<string, { incarnation: number; done: Promise<void> }>()
+  private readonly proofs: Proofs
 
   constructor(deps: VllmDeps) {
     this.deps = deps
     this.maxPositions = deps.base.config.maxPositions
-    this.client = new VllmClient(deps.server, (model) => void this.published.delete(model))
+    this.proofs = new Proofs(deps)
+    this.client = new VllmClient(deps.server, (model) => this.proofs.forget(model))
   }
 
   async *generate(
@@ -68,17 +46,12 @@ class Vllm implements VllmPublisher {
     signal: AbortSignal
   ): AsyncGenerator<SampledToken, GenerationEnd, undefined> {
     const promptTokens = request.promptIds.length
-    const free = this.maxPositions - promptTokens
-    if (free < 1)
-      throw new AppError(
-        'context-length-exceeded',
-        `the prompt has ${promptTokens} tokens, the model takes ${this.maxPositions} together with the answer`,
-        { param: 'messages' }
-      )
-    const model = await this.modelFor(request.lora)
-    const fitting = { ...request, maxTokens: Math.min(request.maxTokens, free) }
+    const fitting = { ...request, maxTokens: fittedTokens(request, this.maxPositions) }
+    const proved = await this.proofs.of(request.lora)
     let completionTokens = 0
-    for await (const { tokens, finishReason } of this.client.generate(model, fitting, signal)) {
+    for await (const step of this.client.generate(proved.name, fitting, signal)) {
+      const { tokens, finishReason } = step
+      this.proofs.require(proved, step)
       let reason = finishReason
       for (const token of tokens) {
         completionTokens++
@@ -96,80 +69,33 @@ class Vllm implements VllmPublisher {
 
   async losses(lora: string | null, rows: TrainingRow[]): Promise<RowLosses> {
     const { base } = this.deps
-    if (rows.length === 0)
-      throw new AppError('invalid-request', 'there are no rows', { param: 'rows' })
-    const read = rows.map((row) => scoredRow(base.chat, row, lora === null))
-    checkRows(read, base.config)
-    const model = await this.modelFor(lora)
-    const losses: number[] = []
-    for (let at = 0; at < read.length; at += SCORED_AT_A_TIME) {
-      const part = read.slice(at, at + SCORED_AT_A_TIME)
-      const nats = await Promise.all(
-        part.map((row) => this.client.nats(model, row.promptIds, row.completionIds))
-      )
-      losses.push(...nats.map((own) => -own.reduce((sum, value) => sum + value, 0) / own.length))
-    }
-    return { losses, tokens: read.map(({ completionIds }) => completionIds.length) }
+    return lossesOf({ base, lora }, rows, async ({ promptIds, completionIds }) => {
+      const proved = await this.proofs.of(lora)
+      const score = await this.client.score(proved.name, promptIds, completionIds)
+      this.proofs.require(proved, score)
+      return score.nats
+    })
   }
 
   async publish(lora: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
         await this.deps.server.waitRunning()
-        await this.modelFor(lora)
+        await this.proofs.of(lora)
         return
       } catch (error) {
-        const isAway = toAppError(error).code === 'engine-unavailable'
-        if (!isAway || attempt === LOAD_ATTEMPTS) throw error
+        if (!isAway(error) || attempt === LOAD_ATTEMPTS) throw error
       }
-      await delay(1000 * attempt)
+      await delay(PROOF_PAUSE_MS * attempt)
     }
   }
 
-  async unload(lora: string): Promise<void> {
-    if (!this.published.delete(lora)) return
-    try {
-      await this.client.unloadLora(lora)
-    } catch (error) {
-      // a server that is gone has forgotten it too
-      this.deps.log('warn', 'a lora was not unloaded', { lora, error: toAppError(error).message })
-    }
+  unload(lora: string): Promise<void> {
+    return this.proofs.unload(lora)
   }
 
   close(): Promise<void> {
     return this.deps.server.close()
-  }
-
-  /** The name that vLLM has for the model, which it can answer by. */
-  private async modelFor(lora: string | null): Promise<string> {
-    const { server, base } = this.deps
-    server.requireRunning()
-    if (lora === null) return base.name
-    const incarnation = server.incarnation()
-    let published = this.published.get(lora)
-    if (published?.incarnation !== incarnation) {
-      const done = this.load(lora)
-      published = { incarnation, done }
-      this.published.set(lora, published)
-      done.catch(() => {
-        if (this.published.get(lora)?.done === done) this.published.delete(lora)
-      })
-    }
-    await published.done
-    return lora
-  }
-
-  private async load(lora: string): Promise<void> {
-    const { loras, base, dtype } = this.deps
-    // a damaged folder is found before vLLM is asked
-    const stored = await loras.read(lora)
-    await this.client.loadLora(lora, loras.path(lora))
-    const problem = await disproof(stored, loras.path(lora), base, dtype, (model, prompt, answer) =>
-      this.client.nats(model, prompt, answer)
-    )
-    if (problem === null) return
-    await this.client.unloadLora(lora)
-    throw new AppError('internal', `vLLM has loaded ${lora}, but ${problem}; not served`)
   }
 }
 

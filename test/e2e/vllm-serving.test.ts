@@ -33,6 +33,9 @@ beforeAll(async () => {
     maxModelLen: model.config.maxPositions,
     maxLoraRank: 8,
     maxBatchLoras: 2,
+    resolverFolder: null,
+    fingerprint: 'vllm-0.33.0-0000',
+    skipsNames: false,
     fault: (name) => faults[name],
     note: (call) => void calls.push(call),
     tokenMs: 0,
@@ -42,6 +45,7 @@ beforeAll(async () => {
     baseUrl: 'http://vllm',
     apiKey: 'key',
     fetch: async (url, init) => standIn.app.request(String(url), init),
+    replicas: [],
     incarnation: () => starts,
     requireRunning() {
       if (!isRunning) throw new AppError('engine-unavailable', 'vLLM is started again')

@@ -101,6 +101,8 @@ export interface StageResult {
   /** tokens of this stage's template text over those of the full template, in the base tokenizer */
   measuredRate: number
   metrics: TrainingMetrics
+  /** that its steps computed; absent in results of earlier versions */
+  trainedTokens?: number
 }
 
 export interface Arm {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { trainOnGpu } from '../../../adapters/gpu/train.ts'
+import { createLocalLauncher } from '../../../adapters/launch/local-process.ts'
 import type { LoraTask } from '../../../adapters/lora/lora-backend.ts'
 import { manifestOf, readLora, writeLora } from '../../../adapters/lora/lora-file.ts'
 import { Loras } from '../../../adapters/lora/loras.ts'
@@ -93,7 +94,7 @@ const trainThere = async (task: LoraTask): Promise<Trained> => {
       base,
       modelPath,
       loras: await Loras.open(lorasDir, base, log),
-      trainer: TRAINER,
+      launcher: createLocalLauncher(TRAINER),
       options: trainingOnCpu,
       replayShare: 0,
     },
