@@ -335,6 +335,7 @@ const RULES: Record<string, Rule> = {
   // loras to servers of other programs, by token ids; knows no way to train
   'adapters/publish': {
     ours: [
+      'adapters/host/disk.ts',
       'adapters/host/log.ts',
       'adapters/lora',
       'adapters/model',
@@ -343,7 +344,7 @@ const RULES: Record<string, Rule> = {
       'src/errors.ts',
       'src/process/supervise.ts',
     ],
-    packages: ['undici'],
+    packages: ['undici', 'zod'],
     node: true,
   },
   'adapters/onnx': {
