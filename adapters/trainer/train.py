@@ -23,7 +23,6 @@ import torch
 from attention import choose_attention
 from checkpoint import (
     Checkpoint,
-    Counters,
     OptimizerState,
     load_checkpoint,
     load_optimizer,
@@ -34,6 +33,7 @@ from model import LoraModel, load_base
 from report import Report, end_with_parent
 from row_outputs import completion_nats
 from rows import Row
+from schedule import Counters
 from task import Task, read_task
 from teacher import rows_to_learn
 from token_budget import TokenBudget
@@ -155,7 +155,7 @@ def main() -> int:
     os.nice(NICENESS)
     end_with_parent()
     try:
-        train(read_task(Path(sys.argv[1])), report, stop)
+        train(read_task(Path(sys.argv[1]), Task), report, stop)
     except Stopped:
         return STOPPED_STATUS
     except TrainingError as error:
