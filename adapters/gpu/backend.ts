@@ -10,7 +10,8 @@ import { openModel, type BaseModel } from '../model/open-model.ts'
 import { reachVllm, startVllm } from '../publish/start-vllm.ts'
 import { createVllmPublisher, type VllmServer } from '../publish/vllm.ts'
 import type { GpuOptions } from './environment.ts'
-import { trainOnGpu, type TrainDeps } from './train.ts'
+import { trainByProcess } from './train.ts'
+import { trainingOnGpu } from './training-on-gpu.ts'
 
 export interface GpuBackendDeps {
   options: GpuOptions
@@ -69,21 +70,21 @@ export const createGpuBackend = async (deps: GpuBackendDeps): Promise<EngineBack
   const loras = await Loras.open(resolve(join(dataDir, 'loras')), base, log)
   const server = await openServer(deps, modelPath, base)
   const publisher = createVllmPublisher({ server, base, dtype: training.dtype, loras, log })
-  const trainDeps: TrainDeps = {
+  const trainDeps = trainingOnGpu({
     base,
     modelPath,
     loras,
     trainer: { python, script: trainerScript },
     options: training,
     replayShare,
-  }
+  })
   return createLoraBackend({
     base,
     loras,
     serving: publisher,
     train: async (task, hooks) => {
       checkRank(task, maxLoraRank)
-      const result = await trainOnGpu(trainDeps, task, hooks)
+      const result = await trainByProcess(trainDeps, task, hooks)
       // it is not announced before it can answer
       await publisher.publish(result.model)
       return result

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { AppError } from '../../src/errors.ts'
 import type { VllmOptions } from '../publish/start-vllm.ts'
-import type { TrainingOptions } from './train.ts'
+import type { TrainingOptions } from './training-on-gpu.ts'
 
 export interface GpuOptions {
   modelPath: string

@@ -1,6 +1,6 @@
 /**
- * One training on the GPU: renders rows to token ids, decides every default, gives both to
- * `adapters/trainer/train.py`, and stores the PEFT folder that comes back. Knows nothing of serving.
+ * One training by a process in Python: renders rows to token ids, decides every default, gives both to it
+ * as a task, and stores the PEFT folder that comes back. Knows nothing of serving.
  */
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
@@ -11,15 +11,13 @@ import { pipeline } from 'node:stream/promises'
 import { setImmediate as endOfTick } from 'node:timers/promises'
 import { AppError } from '../../src/errors.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
-import { seededRandom } from '../../src/random.ts'
 import type { TrainHooks, TrainResult } from '../host/backend.ts'
 import { storageError, writeAtomically } from '../host/disk.ts'
 import { resolveHyperparameters, type ResolvedHyperparameters } from '../lora/hyperparameters.ts'
 import type { LoraTask } from '../lora/lora-backend.ts'
-import { manifestOf, storeLora, writeStart, WEIGHTS } from '../lora/lora-file.ts'
-import { createLoraLayout, initLora } from '../lora/lora-layout.ts'
+import { manifestOf, storeLora, WEIGHTS } from '../lora/lora-file.ts'
 import type { Loras } from '../lora/loras.ts'
-import { batchesOf, replayedRows, startSeed, validationSample } from '../lora/schedule.ts'
+import { batchesOf, replayedRows, validationSample } from '../lora/schedule.ts'
 import type { BaseModel } from '../model/open-model.ts'
 import { PROBE, probeRows } from '../publish/probe.ts'
 import { studentRow, teacherRow } from '../text/render-rows.ts'
@@ -32,33 +30,23 @@ import {
 } from '../text/rows.ts'
 import { runTrainer, type Trained, type TrainerCommand } from './training-run.ts'
 
-/** How training computes; the trainer's task has the same names. */
-export interface TrainingOptions {
-  device: string
-  dtype: 'float32' | 'bfloat16'
-  four_bit: boolean
-  /** null: as soon as memory is too small */
-  gradient_checkpointing: boolean | null
-  /** null: flex on a GPU where it works */
-  attention: 'sdpa' | 'flex' | null
-  /** tokens of one forward and backward pass */
-  max_tokens: number
-  checkpoint_seconds: number
-  early_stop_patience: number
-  /** of the CPU; null is torch's choice */
-  threads: number | null
-  /** of the GPU's memory */
-  memory_share: number
-}
-
 export interface TrainDeps {
   base: BaseModel
-  modelPath: string
   loras: Loras
   trainer: TrainerCommand
-  options: TrainingOptions
+  /** fields of the task that say how training computes */
+  options: object
+  /** what of them makes the lora another one; `placement` is as in a probe */
+  computing: { placement: string; facts: unknown[] }
   /** share of a self-distillation's prompts that the teacher answers itself */
   replayShare: number
+  /**
+   * Prepares what the training begins with, and gives the task's fields that name it.
+   * @param folder of the job, which exists
+   */
+  startOf(task: LoraTask, hyperparameters: ResolvedHyperparameters, folder: string): Promise<object>
+  /** files of the output that stay beside the lora, where they are needed */
+  besides(hyperparameters: ResolvedHyperparameters): string[]
 }
 
 interface TaughtRow extends TokenizedRow {
@@ -73,8 +61,6 @@ interface Plan {
   hyperparameters: ResolvedHyperparameters
   dataHash: string
 }
-
-const OPTIMIZER = 'optimizer.safetensors'
 
 /** Rows rendered in one tick of the event loop, so that requests are served in between. */
 const ROWS_PER_TICK = 32
@@ -158,14 +144,11 @@ const writeRows = async (path: string, rows: TaughtRow[]): Promise<string> => {
   return path
 }
 
-const placementOf = ({ dtype, four_bit: isFourBit }: TrainingOptions): string =>
-  isFourBit ? `${dtype} 4-bit` : dtype
-
 /** Tasks with equal identities compute the same lora. */
-const identityOf = ({ base, options }: TrainDeps, task: LoraTask, planned: Plan): string => {
+const identityOf = ({ base, computing }: TrainDeps, task: LoraTask, planned: Plan): string => {
   const { hyperparameters, dataHash } = planned
-  const placement = [placementOf(options), options.early_stop_patience]
-  const facts = [base.fingerprint, hyperparameters, task.seed, dataHash, task.lora, ...placement]
+  const computed = [computing.placement, ...computing.facts]
+  const facts = [base.fingerprint, hyperparameters, task.seed, dataHash, task.lora, ...computed]
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex')
 }
 
@@ -197,21 +180,15 @@ const writeTask = async (
   planned: Plan,
   output: string
 ): Promise<string> => {
-  const { base, loras, modelPath, options } = deps
+  const { base, options } = deps
   const { rows, validationRows, replayed, hyperparameters } = planned
   const folder = task.checkpointDir
   const file = join(folder, 'task.json')
-  const start = task.lora === null ? join(folder, 'start') : loras.path(task.lora)
   try {
     await mkdir(folder, { recursive: true })
-    if (task.lora === null) {
-      const layout = createLoraLayout(base.config, hyperparameters.rank, hyperparameters.alpha)
-      await writeStart(start, layout, initLora(layout, seededRandom(startSeed(task.seed))))
-    }
     await rm(output, { recursive: true, force: true })
     const content = {
-      model_path: modelPath,
-      start,
+      ...(await deps.startOf(task, hyperparameters, folder)),
       output,
       checkpoint_dir: folder,
       rows_file: await writeRows(join(folder, 'rows.jsonl'), rows),
@@ -240,7 +217,7 @@ const writeProbe = (deps: TrainDeps, folder: string, { probe }: Trained): Promis
     prompt_ids: rows[0]!.promptIds,
     completions: rows.map(({ completionIds }) => completionIds),
     ...probe,
-    placement: placementOf(deps.options),
+    placement: deps.computing.placement,
   }
   return writeAtomically(join(folder, PROBE), `${JSON.stringify(content)}\n`)
 }
@@ -249,7 +226,7 @@ const writeProbe = (deps: TrainDeps, folder: string, { probe }: Trained): Promis
  * Trains, from the checkpoint where there is one, and stores the lora.
  * @throws AppError `invalid-request`, `context-length-exceeded`, `store-unavailable`, and as `runTrainer`
  */
-export const trainOnGpu = async (
+export const trainByProcess = async (
   deps: TrainDeps,
   task: LoraTask,
   hooks: TrainHooks
@@ -270,8 +247,8 @@ export const trainOnGpu = async (
       weights: await readFile(join(output, WEIGHTS)),
     },
     async (folder) => {
-      if (hyperparameters.schedule_span[1] < 1)
-        await copyFile(join(output, OPTIMIZER), join(folder, OPTIMIZER))
+      for (const name of deps.besides(hyperparameters))
+        await copyFile(join(output, name), join(folder, name))
       await writeProbe(deps, folder, trained)
     }
   )

@@ -1,4 +1,4 @@
-/** Runs `adapters/trainer/train.py` on a task's file and reads its lines. Knows nothing of models. */
+/** Runs a trainer in Python on a task's file and reads its lines. Knows nothing of models. */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { AppError, type ErrorCode } from '../../src/errors.ts'
@@ -9,11 +9,8 @@ import { type ProcessEnd, withRestarts } from '../lora/restarts.ts'
 /** Time for the current step, which may take seconds, and the checkpoint after it. */
 const STOP_GRACE_MS = 15_000
 /** Another try, perhaps on another machine, may have more memory. */
-const FAILURE = {
-  code: 'engine-unavailable' as const,
-  advice:
-    'SIGKILL is mostly the system’s, for want of memory: give it more, set ENGINE_MAX_TRAINING_TOKENS lower, or use a smaller model',
-}
+const OUT_OF_MEMORY =
+  'SIGKILL is mostly the system’s, for want of memory: give it more, set ENGINE_MAX_TRAINING_TOKENS lower, or use a smaller model'
 
 export interface Trained {
   trainedTokens: number
@@ -34,6 +31,7 @@ type Line =
       eta_seconds: number
     }
   | { kind: 'message'; level: 'info' | 'warn'; message: string }
+  | { kind: 'conditions'; conditions: string[] }
   | {
       kind: 'trained'
       trained_tokens: number
@@ -53,14 +51,18 @@ const parseLine = (text: string): Line | null => {
 }
 
 export interface TrainerCommand {
-  /** a Python with torch, transformers and peft */
+  /** a Python with the trainer's packages */
   python: string
   /** `train.py` */
   script: string
+  /** told what keeps the trainer waiting, as names; all that holds */
+  onConditions?(conditions: string[]): void
+  /** what to do about a process that keeps dying */
+  advice?: string
 }
 
 const runOnce = async (
-  { python, script }: TrainerCommand,
+  { python, script, onConditions }: TrainerCommand,
   taskFile: string,
   hooks: TrainHooks
 ): Promise<ProcessEnd<Trained>> => {
@@ -82,6 +84,7 @@ const runOnce = async (
         etaSeconds: line.eta_seconds,
       })
     } else if (line?.kind === 'message') hooks.onMessage(line.level, line.message)
+    else if (line?.kind === 'conditions') onConditions?.(line.conditions)
     else if (line?.kind === 'trained')
       end = {
         result: { trainedTokens: line.trained_tokens, metrics: line.metrics, probe: line.probe },
@@ -105,6 +108,7 @@ const runOnce = async (
     })
   })
   clearTimeout(killer)
+  onConditions?.([])
   hooks.signal.removeEventListener('abort', stop)
   return end ?? { died, step }
 }
@@ -114,4 +118,8 @@ export const runTrainer = (
   command: TrainerCommand,
   taskFile: string,
   hooks: TrainHooks
-): Promise<Trained> => withRestarts(() => runOnce(command, taskFile, hooks), hooks, FAILURE)
+): Promise<Trained> =>
+  withRestarts(() => runOnce(command, taskFile, hooks), hooks, {
+    code: 'engine-unavailable',
+    advice: command.advice ?? OUT_OF_MEMORY,
+  })

@@ -7,6 +7,7 @@ import { randomInt } from 'node:crypto'
 import { setImmediate as endOfTick } from 'node:timers/promises'
 import { AppError } from '../../src/errors.ts'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
+import type { EngineState } from '../../src/openai/engine-state.ts'
 import type { ModelObject, TrainingMethod, TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type {
   CompletionEnd,
@@ -47,6 +48,8 @@ export interface LoraBackendParts {
   serving: LoraServing
   /** The lora's folder is in `loras`, and it can be served, when it resolves. */
   train(task: LoraTask, hooks: TrainHooks): Promise<TrainResult>
+  /** absent where all stays on this machine and nothing has a price by the token */
+  state?(): EngineState
 }
 
 const METHODS: TrainingMethod[] = ['supervised', 'self-distillation']
@@ -61,6 +64,7 @@ const vocabularyOf = ({ tokenizer }: BaseModel): Vocabulary => ({
 })
 
 class LoraBackend implements EngineBackend {
+  readonly state?: () => EngineState
   private readonly parts: LoraBackendParts
   private readonly vocabulary: Vocabulary
   private readonly baseFingerprint: string
@@ -69,6 +73,7 @@ class LoraBackend implements EngineBackend {
 
   constructor(parts: LoraBackendParts) {
     this.parts = parts
+    if (parts.state) this.state = parts.state
     this.vocabulary = vocabularyOf(parts.base)
     this.baseFingerprint = systemFingerprint(parts.base)
   }
