@@ -47,6 +47,8 @@ export interface TrainDeps {
   startOf(task: LoraTask, hyperparameters: ResolvedHyperparameters, folder: string): Promise<object>
   /** files of the output that stay beside the lora, where they are needed */
   besides(hyperparameters: ResolvedHyperparameters): string[]
+  /** @throws AppError for an output that is not what was asked for */
+  checkOutput?(output: string, hyperparameters: ResolvedHyperparameters): Promise<void>
 }
 
 interface TaughtRow extends TokenizedRow {
@@ -238,6 +240,7 @@ export const trainByProcess = async (
   const taskFile = await writeTask(deps, task, planned, output)
   const trained = await runTrainer(trainer, taskFile, hooks)
   const { hyperparameters, dataHash } = planned
+  await deps.checkOutput?.(output, hyperparameters)
   const model = await storeLora(
     loras.path('.'),
     {

@@ -10,12 +10,14 @@ import json
 import os
 import re
 import tarfile
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
+
 import shared  # noqa: F401
 import tinker
 from disk import replace_durably
@@ -24,11 +26,13 @@ from errors import TrainingError
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 #: how long the provider keeps an export that this process did not delete
 EXPORT_SECONDS = 3600
-TIMEOUT = httpx.Timeout(300, connect=20)
+TIMEOUT = 300
 #: of an export without its tensors' names: servers of the API that only have archives
 NO_EXPORT = (404, 405)
 #: names end so in PEFT's files, with or without the adapter's name; what is before may differ
-MATRIX = re.compile(r"(model\.layers\.\d+\.(?:self_attn|mlp)\.\w+)\.lora_([AB])(?:\.default)?\.weight$")
+MATRIX = re.compile(
+    r"(model\.layers\.\d+\.(?:self_attn|mlp)\.\w+)\.lora_([AB])(?:\.default)?\.weight$"
+)
 
 Wait = Callable[[Any], Any]
 
@@ -37,8 +41,8 @@ def download(client: Any, sampler_path: str, folder: Path, wait: Wait) -> None:
     """
     Writes `adapter_config.json` and `adapter_model.safetensors`.
 
-    Raises what the SDK and httpx raise; TrainingError `internal` for files that are no such lora,
-    `store-unavailable`.
+    Raises what the SDK raises, TimeoutError; TrainingError `internal` for files that are no such
+    lora, `store-unavailable`.
     """
     files = _exported(client, wait)
     if files is None:
@@ -59,7 +63,7 @@ def _exported(client: Any, wait: Wait) -> dict[str, bytes] | None:
         raise
     urls = wait(rest.get_external_weights_urls(path)).urls
     files = {
-        Path(name).name: httpx.get(url, timeout=TIMEOUT).raise_for_status().content
+        Path(name).name: _get(url)
         for name, url in urls.items()
         if Path(name).name in (CONFIG, WEIGHTS)
     }
@@ -73,13 +77,24 @@ def _archived(sampler_path: str) -> dict[str, bytes]:
     base = os.environ.get("TINKER_BASE_URL", "").rstrip("/")
     url = f"{base}/api/v1/training_runs/{run}/checkpoints/{name}/archive"
     headers = {"X-API-Key": os.environ.get("TINKER_API_KEY", "")}
-    answer = httpx.get(url, headers=headers, timeout=TIMEOUT, follow_redirects=True)
-    with tarfile.open(fileobj=io.BytesIO(answer.raise_for_status().content)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(_get(url, headers))) as archive:
         return {
             Path(member.name).name: file.read()
             for member in archive.getmembers()
             if (file := archive.extractfile(member)) is not None
         }
+
+
+def _get(url: str, headers: dict[str, str] | None = None) -> bytes:
+    if not url.startswith(("https://", "http://")):
+        raise TrainingError("internal", "the provider names an export that is no web address")
+    try:
+        request = urllib.request.Request(url, headers=headers or {})
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            return answer.read()
+    except urllib.error.URLError as error:
+        # without the address, which is signed
+        raise TimeoutError(f"the export cannot be read: {error.reason}") from None
 
 
 def converted(content: bytes) -> bytes:

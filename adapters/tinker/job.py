@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 import shared  # noqa: F401
 import tinker
 from disk import replace_durably

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import warnings
 from collections import OrderedDict
@@ -234,6 +235,8 @@ async def main() -> None:
     while line := await reader.readline():
         server.take(line)
     looking.cancel()
+    # threads of the SDK would hold the process while the provider does not answer
+    os._exit(0)
 
 
 if __name__ == "__main__":

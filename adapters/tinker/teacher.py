@@ -1,6 +1,6 @@
 """
-What a lora learns from its teacher, the base model with the whole prompt: its likeliest tokens along
-the logged answers. Each row is paid once: what has been read is in the job's folder.
+What a lora learns from its teacher, the base model with the whole prompt: its likeliest tokens
+along the logged answers. Each row is paid once: what has been read is in the job's folder.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 import shared  # noqa: F401
 import tinker
 from job import unexpected

@@ -292,11 +292,15 @@ def train(task: TinkerTask, report: Report, stop: threading.Event) -> None:
             raise
         except Exception as error:
             trouble = trouble_of(error)
+            if trouble is None and isinstance(error, OSError):
+                raise
             what = str(causes_of(error)[-1])[:300]
         job = Job(task, report, stop)
         attempts = 1 if job.record.counters.step > step else attempts + 1
         if trouble in (None, "lost") and attempts > ATTEMPTS:
-            raise TrainingError("engine-unavailable", f"the provider failed {attempts} times: {what}")
+            raise TrainingError(
+                "engine-unavailable", f"the provider failed {attempts} times: {what}"
+            )
         if attempts == 1:
             pause = FIRST_PAUSE
         report.message(
