@@ -39,6 +39,7 @@ export interface TinkerBackendDeps {
   prices: EnginePrices | null
   log: Log
   checkpointSeconds?: number
+  deletionPauseMs?: number
   /** milliseconds since the epoch */
   now?: () => number
 }
@@ -114,6 +115,7 @@ export const createTinkerBackend = async (deps: TinkerBackendDeps): Promise<Engi
     onPending: (count) => conditions.set('deletions', count > 0 ? ['not-deleted'] : []),
     log,
     now,
+    ...(deps.deletionPauseMs !== undefined && { firstPauseMs: deps.deletionPauseMs }),
   })
   const publisher = createTinkerPublisher({ child, base, loras, deletions })
   const training = trainingThere(deps, base, loras, (names) => conditions.set('training', names))

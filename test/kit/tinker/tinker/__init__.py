@@ -66,6 +66,11 @@ def faults() -> dict[str, Any]:
         return {}
 
 
+def deaths() -> str:
+    path = FOLDER / "deaths"
+    return path.read_text() if path.exists() else ""
+
+
 def log_status(place: str, status: int) -> None:
     """As httpx logs every call of the SDK."""
     url = f"http://fake/api/v1/{place}"
@@ -170,12 +175,11 @@ def load(path: str) -> toy.State:
 
 
 class TrainingClient:
-    def __init__(self, state: toy.State, rank: int) -> None:
+    def __init__(self, state: toy.State) -> None:
         self.model_id = f"run-{uuid.uuid4().hex[:12]}"
         self._state = state
-        self._rank = rank
-        self._lock = threading.Lock()
         self._order = 0
+        self._steps = 0
         self._turn = threading.Condition()
         self._next = 0
 
@@ -222,6 +226,11 @@ class TrainingClient:
             call("optim_step", run=self.model_id, rate=parameters.learning_rate)
             self._state.step(parameters)
             time.sleep(faults().get("step_seconds", 0))
+            self._steps += 1
+            if self._steps == faults().get("die_at") and len(deaths()) < faults()["deaths"]:
+                with (FOLDER / "deaths").open("a") as file:
+                    file.write("x")
+                os._exit(9)
 
         return self._in_order(step)
 
@@ -246,7 +255,7 @@ class TrainingClient:
             call("save_weights_external", path=path)
             folder = FOLDER / "exports" / self.model_id / name
             folder.mkdir(parents=True, exist_ok=True)
-            self._state.export(folder, self._rank)
+            self._state.export(folder)
             self._state.save(file_of(path), False)
             return SimpleNamespace(path=path)
 
@@ -318,7 +327,7 @@ class ServiceClient:
             call("create_model", base=base_model)
             if faults().get("retired") or base_model not in BASES:
                 raise status_error(base_model, 400)
-            return TrainingClient(toy.State.new(), rank)
+            return TrainingClient(toy.State.new(rank))
 
         return APIFuture(create)
 
@@ -331,7 +340,7 @@ class ServiceClient:
     def _from_state(self, path: str, with_optimizer: bool) -> TrainingClient:
         call("load_weights", path=path, optimizer=with_optimizer)
         state = load(path)
-        return TrainingClient(state if with_optimizer else state.without_optimizer(), 8)
+        return TrainingClient(state if with_optimizer else state.without_optimizer())
 
     def create_sampling_client(
         self, base_model: str | None = None, model_path: str | None = None

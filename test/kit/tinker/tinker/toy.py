@@ -66,18 +66,19 @@ class State:
     m: np.ndarray
     v: np.ndarray
     steps: int
+    rank: int
 
     @classmethod
-    def new(cls) -> State:
+    def new(cls, rank: int = 1) -> State:
         zero = np.zeros((ROWS, VOCABULARY), dtype=np.float32)
-        return cls(zero.copy(), zero.copy(), zero.copy(), zero.copy(), 0)
+        return cls(zero.copy(), zero.copy(), zero.copy(), zero.copy(), 0, rank)
 
     @classmethod
     def load(cls, file: Path) -> State:
         kept = np.load(file)
         zero = np.zeros_like(kept["weights"])
-        steps = int(kept["steps"])
-        return cls(kept["weights"], zero.copy(), kept["m"], kept["v"], steps)
+        steps, rank = int(kept["steps"]), int(kept["rank"])
+        return cls(kept["weights"], zero.copy(), kept["m"], kept["v"], steps, rank)
 
     def without_optimizer(self) -> State:
         zero = np.zeros_like(self.m)
@@ -87,7 +88,8 @@ class State:
         file.parent.mkdir(parents=True, exist_ok=True)
         kept = self if with_optimizer else self.without_optimizer()
         draft = file.with_suffix(".draft.npz")
-        np.savez(draft, weights=kept.weights, m=kept.m, v=kept.v, steps=kept.steps)
+        parts = {"weights": kept.weights, "m": kept.m, "v": kept.v}
+        np.savez(draft, **parts, steps=kept.steps, rank=kept.rank)
         draft.rename(file)
 
     def _logits(self, context: tuple[int, list[int]]) -> np.ndarray:
@@ -146,7 +148,7 @@ class State:
                 return tokens, nats, named if count else None, "stop"
         return tokens, nats, named if count else None, "length"
 
-    def export(self, folder: Path, rank: int) -> None:
+    def export(self, folder: Path) -> None:
         """A lora of the right shapes for the model, in bfloat16; other weights make another one."""
         digest = hashlib.sha256(self.weights.tobytes()).digest()
         random = np.random.default_rng(int.from_bytes(digest[:8], "little"))
@@ -161,7 +163,10 @@ class State:
         body = b""
         for layer in range(CONFIG["num_hidden_layers"]):
             for linear, (outer, inner) in LINEARS.items():
-                for matrix, shape in (("A", (rank, sizes[inner])), ("B", (sizes[outer], rank))):
+                for matrix, shape in (
+                    ("A", (self.rank, sizes[inner])),
+                    ("B", (sizes[outer], self.rank)),
+                ):
                     values = random.standard_normal(shape).astype("<f4").view("<u4") >> 16
                     data = values.astype("<u2").tobytes()
                     header[
@@ -175,7 +180,7 @@ class State:
         text = json.dumps(header).encode()
         file = len(text).to_bytes(8, "little") + text + body
         (folder / "adapter_model.safetensors").write_bytes(file)
-        (folder / "adapter_config.json").write_text(json.dumps({"r": rank, "lora_alpha": 32}))
+        (folder / "adapter_config.json").write_text(json.dumps({"r": self.rank, "lora_alpha": 32}))
 
 
 def top(values: np.ndarray, count: int) -> list[tuple[int, float]]:
