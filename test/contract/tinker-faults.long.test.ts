@@ -141,11 +141,11 @@ describe.skipIf(missing !== null)(title, () => {
   })
 
   it('makes the lora that it would have made when its process is killed ten times', async () => {
-    const input = (name: string) => ({ seed: 3000, checkpointDir: join(folder, name) })
-    const whole = await train(100, input('whole')).result
+    const of = { seed: 3000 }
+    const whole = await train(100, { ...of, checkpointDir: join(folder, 'whole') }).result
     const before = provider.calls('optim_step').length
     provider.fail({ step_seconds: 0.05, die_at: 9, deaths: 10 })
-    const killed = train(100, input('killed'))
+    const killed = train(100, { ...of, checkpointDir: join(folder, 'killed') })
     expect((await killed.result).model).toBe(whole.model)
     expect(killed.messages.filter((message) => message.includes('died'))).toHaveLength(10)
     // beside the 100 only what was computed since the checkpoint before each death
