@@ -8,7 +8,7 @@ command -v "$python" >/dev/null || { echo "there is no $python" >&2; exit 1; }
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
   { echo "$("$python" --version) is too old: the SDK needs Python 3.11" >&2; exit 1; }
 if command -v uv >/dev/null; then
-  uv sync --quiet --frozen --no-dev --python "$python"
+  uv sync --quiet --frozen --python "$python"
 else
   "$python" -m venv .venv
   .venv/bin/python -m pip install --quiet 'numpy>=1.26' 'tinker==0.38.0'

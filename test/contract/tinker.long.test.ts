@@ -1,12 +1,14 @@
 /** The engine at Tinker, over a stand-in for the provider's SDK. Skipped without a Python with numpy. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { createTinkerBackend } from '../../adapters/tinker/backend.ts'
+import { openEngine } from '../../src/opening.ts'
+import { parseConfig } from '../../src/config/config.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
-import { FakeProvider, missingForTinker } from '../kit/tinker/fake-provider.ts'
-import { serveEngine } from './harness.ts'
+import { FAKE_BASE, FakeProvider, missingForTinker } from '../kit/tinker/fake-provider.ts'
+import { serveEngine, until } from './harness.ts'
 import { describeContract } from './suite.ts'
 import { tinyModel } from './tiny-model.ts'
 
@@ -33,5 +35,34 @@ if (missing === null) {
       },
     }
   )
+
+  it('is started by the composition root as ENGINE=tinker, and its key stays with the SDK', async () => {
+    const { python } = provider.backendDeps(folder)
+    const config = parseConfig({
+      ENGINE: 'tinker',
+      DATA_DIR: join(folder, 'started'),
+      MODEL_PATH: modelPath,
+      TINKER_BASE_MODEL: FAKE_BASE,
+      TINKER_API_KEY: 'a-key-of-the-provider',
+      TINKER_PYTHON: python,
+    })
+    mkdirSync(join(folder, 'started/engine'), { recursive: true })
+    const engine = await openEngine(config, (error) => {
+      throw error
+    })
+    try {
+      expect(await engine.engine.countTokens('tiny', 'one two')).toBeGreaterThan(0)
+      await until(
+        () => provider.calls('get_server_capabilities').length,
+        (count) => count > 0
+      )
+    } finally {
+      await engine.close()
+    }
+    const everything = readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'))
+    expect(everything.join('\n')).not.toContain('a-key-of-the-provider')
+  })
 } else
   describe.skip(`engine contract: tinker (${missing})`, () => it('is skipped', () => undefined))
