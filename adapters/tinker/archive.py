@@ -73,7 +73,7 @@ def _exported(client: Any, wait: Wait) -> dict[str, bytes] | None:
 
 def _archived(sampler_path: str) -> dict[str, bytes]:
     """Of a server that has no exports, such as SkyRL: a tar file behind the former way to it."""
-    run, _, name = sampler_path.removeprefix("tinker://").split("/")
+    run, *_, name = sampler_path.removeprefix("tinker://").split("/")
     base = os.environ.get("TINKER_BASE_URL", "").rstrip("/")
     url = f"{base}/api/v1/training_runs/{run}/checkpoints/{name}/archive"
     headers = {"X-API-Key": os.environ.get("TINKER_API_KEY", "")}

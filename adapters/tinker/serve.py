@@ -77,8 +77,10 @@ class Server:
                 capabilities = await asyncio.wait_for(self._capabilities(), LOOK_AGAIN)
                 self.watch.set("away", False)
                 self.watch.set("base-retired", not supports(capabilities, self._base))
-            except Exception as error:
-                self.watch.set("away", trouble_of(error) in ("away", None))
+            except Exception:
+                # what is refused is answered
+                refused = [found for found in self.watch.conditions if found != "away"]
+                self.watch.set("away", not refused)
             await asyncio.sleep(LOOK_AGAIN if self.watch.conditions else LOOK)
 
     async def _capabilities(self) -> Any:

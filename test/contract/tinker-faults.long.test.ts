@@ -194,6 +194,29 @@ describe.skipIf(missing !== null)(title, () => {
     expect(conditions()).toEqual([])
   })
 
+  it('gives an answer up when its client is gone', async () => {
+    provider.fail({ sample_seconds: 30 })
+    const abort = new AbortController()
+    const messages = rows[0]!.messages.slice(0, 1)
+    const asked = backend.complete({ model: lora, messages }, abort.signal).next()
+    asked.catch(() => undefined)
+    await expect(backend.deleteModel(lora)).rejects.toMatchObject({ code: 'conflict' })
+    abort.abort()
+    await expect(asked).rejects.toMatchObject({ code: 'client-closed' })
+  })
+
+  it('starts a client that died again, and fails what waited for it', async () => {
+    provider.fail({ dies: 'asample' })
+    await expect(answer(lora)).rejects.toMatchObject({ code: 'engine-unavailable' })
+    expect(conditions()).toContain('away')
+    provider.fail({})
+    await until(
+      () => answer(lora).catch(() => ''),
+      (text) => text === 'It is Rome'
+    )
+    expect(conditions()).toEqual([])
+  })
+
   it('begins again when the provider has lost a job, and ends when it has lost the parent', async () => {
     provider.fail({ step_seconds: 0.05 })
     const abort = new AbortController()
