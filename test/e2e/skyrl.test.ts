@@ -86,7 +86,7 @@ describe.skipIf(python === '')(
           {
             signal: new AbortController().signal,
             onProgress: ({ trainLoss }) => void losses.push(trainLoss),
-            onMessage: (_, message) => console.log(message),
+            onMessage: () => undefined,
           }
         )
         expect(losses.at(-1)).toBeLessThan(losses[0]! / 2)
@@ -98,7 +98,6 @@ describe.skipIf(python === '')(
         for await (const delta of backend.complete(request, new AbortController().signal))
           text += delta.text
         expect(text).toBe('It is Rome')
-        console.log(losses[0], losses.at(-1), base.losses, own.losses)
         await backend.close()
       },
       15 * MINUTES

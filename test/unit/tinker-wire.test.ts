@@ -73,23 +73,23 @@ describe('scores of the provider', () => {
   })
 })
 
-describe('a choice among given answers', () => {
-  const choose = async (
-    encodings: number[][],
-    scores: Record<string, number[]>,
-    changes: Partial<GenerationRequest> = {}
-  ): Promise<{ tokens: SampledToken[]; asked: string[] }> => {
-    const asked: string[] = []
-    const score = async (ids: readonly number[], candidates: readonly number[]) => {
-      asked.push(`${ids.join()}|${candidates.join()}`)
-      return scores[ids.join()]!
-    }
-    const tokens: SampledToken[] = []
-    const chosen = chooseAmong(createChoices(encodings, END), { ...request, ...changes }, score)
-    for await (const token of chosen) tokens.push(token)
-    return { tokens, asked }
+const choose = async (
+  encodings: number[][],
+  scores: Record<string, number[]>,
+  changes: Partial<GenerationRequest> = {}
+): Promise<{ tokens: SampledToken[]; asked: string[] }> => {
+  const asked: string[] = []
+  const score = async (ids: readonly number[], candidates: readonly number[]) => {
+    asked.push(`${ids.join()}|${candidates.join()}`)
+    return scores[ids.join()]!
   }
+  const tokens: SampledToken[] = []
+  const chosen = chooseAmong(createChoices(encodings, END), { ...request, ...changes }, score)
+  for await (const token of chosen) tokens.push(token)
+  return { tokens, asked }
+}
 
+describe('a choice among given answers', () => {
   it('takes the likeliest, with probabilities among the choices, and asks only where there are several', async () => {
     const { tokens, asked } = await choose([[7, 8], [7, 9], [4]], {
       '5,6': [-3, -4],

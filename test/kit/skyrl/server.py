@@ -134,9 +134,15 @@ class Translate:
 
 def translated(path: str, status: int, content: bytes) -> tuple[bytes, bytes]:
     if status == 200 and path.endswith("/retrieve_future"):
-        message = answer_message(json.loads(content))
+        answer = json.loads(content)
+        message = answer_message(answer)
         if message is not None:
             return message.SerializeToString(), PROTO
+        # weights of a sampler have a path without their kind, which the SDK does not read
+        run, *kind, name = str(answer.get("path", "tinker://a/b/c"))[9:].split("/")
+        if not kind:
+            answer["path"] = f"tinker://{run}/sampler_weights/{name}"
+        content = json.dumps(answer).encode()
     if status == 200 and path.endswith("/asample"):
         content = json.dumps({**json.loads(content), "sample_sequence_ids": ["0"]}).encode()
     return content, b"application/json"
