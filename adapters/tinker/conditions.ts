@@ -9,7 +9,7 @@ const MESSAGES: Record<EngineConditionKind, string> = {
   throttled:
     'The provider answers 429: requests fall back, and jobs wait and go on by themselves. Ask it for a higher limit if this lasts.',
   'base-retired':
-    'The provider no longer has the base model: requests fall back. The loras are PEFT folders in the data directory, which the GPU engine serves; for this engine name another base in TINKER_BASE_MODEL and train anew.',
+    'The provider no longer has the base model: requests fall back. The loras remain as PEFT folders in the data directory; name another base in TINKER_BASE_MODEL, and templates are trained anew.',
   away: 'The provider does not answer: requests fall back, and jobs wait.',
   'not-deleted':
     'The provider still has weights that it was told to delete. The deletion is repeated every hour; receipts.jsonl names them.',

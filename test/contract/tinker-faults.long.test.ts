@@ -81,6 +81,8 @@ describe.skipIf(missing !== null)(title, () => {
   let lora: string
   beforeAll(async () => {
     writeRandomModel(modelPath, { seed: 11 })
+    // the provider has them
+    rmSync(join(modelPath, 'model.safetensors'))
     await open()
     lora = (await train(40).result).model
   })
