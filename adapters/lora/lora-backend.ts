@@ -36,6 +36,8 @@ export interface LoraServing extends TokenGenerator {
   losses(lora: string | null, rows: TrainingRow[]): Promise<RowLosses>
   /** Forgets a lora. @throws AppError `conflict` while requests use it */
   unload(lora: string): Promise<void>
+  /** Of a provider that serves; absent where the machine is the operator's. */
+  state?(): EngineState
   close(): Promise<void>
 }
 
@@ -48,8 +50,6 @@ export interface LoraBackendParts {
   serving: LoraServing
   /** The lora's folder is in `loras`, and it can be served, when it resolves. */
   train(task: LoraTask, hooks: TrainHooks): Promise<TrainResult>
-  /** absent where all stays on this machine and nothing has a price by the token */
-  state?(): EngineState
 }
 
 const METHODS: TrainingMethod[] = ['supervised', 'self-distillation']
@@ -73,7 +73,8 @@ class LoraBackend implements EngineBackend {
 
   constructor(parts: LoraBackendParts) {
     this.parts = parts
-    if (parts.state) this.state = parts.state
+    const state = parts.serving.state?.bind(parts.serving)
+    if (state) this.state = state
     this.vocabulary = vocabularyOf(parts.base)
     this.baseFingerprint = systemFingerprint(parts.base)
   }

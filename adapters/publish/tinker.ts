@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { AppError, toAppError } from '../../src/errors.ts'
+import type { EngineState } from '../../src/openai/engine-state.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { LoraServing, RowLosses } from '../lora/lora-backend.ts'
 import type { Loras } from '../lora/loras.ts'
@@ -41,6 +42,7 @@ export interface TinkerDeps {
   base: BaseModel
   loras: Loras
   deletions: Deletions
+  state(): EngineState
   /** milliseconds */
   now?: () => number
 }
@@ -158,6 +160,10 @@ class Tinker implements TinkerPublisher {
     const { weights, state } = await this.recordOf(lora)
     this.published.delete(lora)
     await this.deps.deletions.delete([weights, state])
+  }
+
+  state(): EngineState {
+    return this.deps.state()
   }
 
   async close(): Promise<void> {

@@ -117,7 +117,18 @@ export const createTinkerBackend = async (deps: TinkerBackendDeps): Promise<Engi
     now,
     ...(deps.deletionPauseMs !== undefined && { firstPauseMs: deps.deletionPauseMs }),
   })
-  const publisher = createTinkerPublisher({ child, base, loras, deletions })
+  const publisher = createTinkerPublisher({
+    child,
+    base,
+    loras,
+    deletions,
+    state: () => ({
+      object: 'engine',
+      provider,
+      prices: pricesOf(baseModel, deps.prices),
+      conditions: conditions.list(),
+    }),
+  })
   const training = trainingThere(deps, base, loras, (names) => conditions.set('training', names))
   return createLoraBackend({
     base,
@@ -130,11 +141,5 @@ export const createTinkerBackend = async (deps: TinkerBackendDeps): Promise<Engi
       await publisher.publish(result.model, onWait, hooks.signal)
       return result
     },
-    state: () => ({
-      object: 'engine',
-      provider,
-      prices: pricesOf(baseModel, deps.prices),
-      conditions: conditions.list(),
-    }),
   })
 }
