@@ -345,6 +345,24 @@ const RULES: Record<string, Rule> = {
     packages: ['zod'],
     node: true,
   },
+  // trains and serves at a provider: by its SDK in Python, and as the GPU engine by processes and tasks
+  'adapters/tinker': {
+    ours: [
+      'adapters/gpu/train.ts',
+      'adapters/host',
+      'adapters/launch/local-process.ts',
+      'adapters/lora',
+      'adapters/model',
+      'adapters/onnx/label-heads.ts',
+      'adapters/publish',
+      'src/openai',
+      'src/errors.ts',
+      'src/package-folder.ts',
+      'src/process/supervise.ts',
+    ],
+    packages: [],
+    node: true,
+  },
   // loras to servers of other programs, by token ids; knows no way to train
   'adapters/publish': {
     ours: [
@@ -357,6 +375,7 @@ const RULES: Record<string, Rule> = {
       'src/errors.ts',
       'src/process/supervise.ts',
       'src/timers.ts',
+      'src/random.ts',
     ],
     packages: ['undici', 'zod'],
     node: true,

@@ -8,14 +8,15 @@ import { DEFAULT_RANK } from '../lora/hyperparameters.ts'
 import { createLoraBackend, type LoraTask } from '../lora/lora-backend.ts'
 import { Loras } from '../lora/loras.ts'
 import { openModel, type BaseModel } from '../model/open-model.ts'
-import { createHostedPublisher, type HostedPublisher } from '../publish/hosted.ts'
-import { createLoraFolder } from '../publish/lora-folder.ts'
-import type { VllmDeps, VllmServer } from '../publish/proofs.ts'
+import { createHostedPublisher, type HostedPublisher } from '../publish/hosted/hosted.ts'
+import { createLoraFolder } from '../publish/vllm/lora-folder.ts'
+import type { VllmDeps, VllmServer } from '../publish/vllm/proofs.ts'
 import { openReceipts } from '../publish/receipts.ts'
-import { reachVllm, startVllm } from '../publish/start-vllm.ts'
-import { createVllmPublisher, isAway, type VllmPublisher } from '../publish/vllm.ts'
+import { reachVllm, startVllm } from '../publish/vllm/start-vllm.ts'
+import { createVllmPublisher, isAway, type VllmPublisher } from '../publish/vllm/vllm.ts'
 import type { GpuOptions } from './environment.ts'
-import { trainOnGpu, type TrainDeps } from './train.ts'
+import { trainByProcess } from './train.ts'
+import { trainingOnGpu } from './training-on-gpu.ts'
 
 export interface GpuBackendDeps {
   options: GpuOptions
@@ -132,21 +133,21 @@ export const createGpuBackend = async (deps: GpuBackendDeps): Promise<EngineBack
   // vLLM is told the paths, and has another working directory
   const loras = await Loras.open(join(dataDir, 'loras'), base, log)
   const publisher = await openPublisher({ ...deps, dataDir }, modelPath, base, loras)
-  const trainDeps: TrainDeps = {
+  const trainDeps = trainingOnGpu({
     base,
     modelPath,
     loras,
     launcher,
     options: training,
     replayShare,
-  }
+  })
   return createLoraBackend({
     base,
     loras,
     serving: publisher,
     train: async (task, hooks) => {
       if (options.hosted === null) checkRank(task, maxLoraRank)
-      const result = await trainOnGpu(trainDeps, task, hooks)
+      const result = await trainByProcess(trainDeps, task, hooks)
       // so that it can answer when it is announced
       await publishOrWarn(publisher, result.model, hooks)
       return result

@@ -3,8 +3,8 @@ import { z } from 'zod'
 import { AppError } from '../../src/errors.ts'
 import type { EnginePrices } from '../../src/openai/engine-state.ts'
 import type { LaunchOptions } from '../launch/open-launcher.ts'
-import type { VllmOptions } from '../publish/start-vllm.ts'
-import type { TrainingOptions } from './train.ts'
+import type { VllmOptions } from '../publish/vllm/start-vllm.ts'
+import type { TrainingOptions } from './training-on-gpu.ts'
 
 export interface GpuOptions {
   modelPath: string

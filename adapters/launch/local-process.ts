@@ -1,4 +1,4 @@
-/** Runs `adapters/trainer/train.py` on a task's file, as a child of this process. Knows nothing of models. */
+/** Runs a trainer in Python on a task's file, as a child of this process. Knows nothing of models. */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { AppError } from '../../src/errors.ts'
@@ -10,21 +10,22 @@ import { isEnd, parseLine, passOn, resultOf } from './trainer-lines.ts'
 /** Time for the current step, which may take seconds, and the checkpoint after it. */
 const STOP_GRACE_MS = 15_000
 /** Another try, perhaps on another machine, may have more memory. */
-const FAILURE = {
-  code: 'engine-unavailable' as const,
-  advice:
-    'SIGKILL is mostly the system’s, for want of memory: give it more, set ENGINE_MAX_TRAINING_TOKENS lower, or use a smaller model',
-}
+const OUT_OF_MEMORY =
+  'SIGKILL is mostly the system’s, for want of memory: give it more, set ENGINE_MAX_TRAINING_TOKENS lower, or use a smaller model'
 
 export interface TrainerCommand {
-  /** a Python with torch, transformers and peft */
+  /** a Python with the trainer's packages */
   python: string
   /** `train.py` */
   script: string
+  /** told what keeps the trainer waiting, as names; all that holds */
+  onConditions?(conditions: string[]): void
+  /** what to do about a process that keeps dying */
+  advice?: string
 }
 
 const runOnce = async (
-  { python, script }: TrainerCommand,
+  { python, script, onConditions }: TrainerCommand,
   taskFile: string,
   hooks: TrainHooks
 ): Promise<ProcessEnd<Trained>> => {
@@ -37,6 +38,7 @@ const runOnce = async (
     const line = parseLine(text)
     if (line === null) return
     if (isEnd(line)) end = resultOf(line)
+    else if (line.kind === 'conditions') onConditions?.(line.conditions)
     else step = passOn(line, hooks) ?? step
   })
   let killer: NodeJS.Timeout | undefined
@@ -55,12 +57,17 @@ const runOnce = async (
     })
   })
   clearTimeout(killer)
+  onConditions?.([])
   hooks.signal.removeEventListener('abort', stop)
   return end ?? { died, step }
 }
 
 export const createLocalLauncher = (command: TrainerCommand): Launcher => ({
   seenAs: (path) => path,
-  run: (task, hooks) => withRestarts(() => runOnce(command, task.file, hooks), hooks, FAILURE),
+  run: (task, hooks) =>
+    withRestarts(() => runOnce(command, task.file, hooks), hooks, {
+      code: 'engine-unavailable',
+      advice: command.advice ?? OUT_OF_MEMORY,
+    }),
   close: () => Promise.resolve(),
 })

@@ -26,6 +26,8 @@ type News =
       eta_seconds: number
     }
   | { kind: 'message'; level: 'info' | 'warn'; message: string }
+  /** what keeps it waiting, as names; all that holds */
+  | { kind: 'conditions'; conditions: string[] }
 
 /** `number` only in a report's file. */
 export type TrainerLine = (TrainerEnd | News) & { number?: number }
@@ -51,6 +53,7 @@ export const passOn = (line: News, hooks: TrainHooks): number | null => {
     hooks.onMessage(line.level, line.message)
     return null
   }
+  if (line.kind === 'conditions') return null
   hooks.onProgress({
     step: line.step,
     totalSteps: line.total_steps,

@@ -27,7 +27,6 @@ import torch
 from attention import choose_attention
 from checkpoint import (
     Checkpoint,
-    Counters,
     OptimizerState,
     load_checkpoint,
     load_optimizer,
@@ -38,6 +37,7 @@ from model import LoraModel, load_base
 from report import Report, end_with_parent
 from row_outputs import completion_nats
 from rows import Row
+from schedule import Counters
 from task import Task, read_task
 from teacher import rows_to_learn
 from token_budget import TokenBudget
@@ -170,7 +170,7 @@ def main() -> int:
     if not report_file:
         end_with_parent()
     try:
-        train(read_task(task_file), report, stop)
+        train(read_task(task_file, Task), report, stop)
     except Stopped:
         return STOPPED_STATUS
     except TrainingError as error:

@@ -1,6 +1,10 @@
 /** Answers of a host name tokens by their texts; each has to be the text of an id. */
 import { describe, expect, it } from 'vitest'
-import { readAnswer, readScores, type Vocabulary } from '../../adapters/publish/hosted-wire.ts'
+import {
+  readAnswer,
+  readScores,
+  type Vocabulary,
+} from '../../adapters/publish/hosted/hosted-wire.ts'
 
 /** Half a letter each. */
 const [U1, U2] = [5, 6]

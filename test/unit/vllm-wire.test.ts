@@ -8,7 +8,7 @@ import {
   readStep,
   rootOf,
   scoreBody,
-} from '../../adapters/publish/vllm-wire.ts'
+} from '../../adapters/publish/vllm/vllm-wire.ts'
 import type { GenerationRequest } from '../../adapters/text/tokens.ts'
 
 const REQUEST: GenerationRequest = {

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { zipOf } from '../../adapters/publish/zip.ts'
+import { zipOf } from '../../adapters/publish/hosted/zip.ts'
 
 /** By the directory at the end, as readers of archives do. */
 const unzip = (archive: Buffer): [string, Buffer, boolean][] => {

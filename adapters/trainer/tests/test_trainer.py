@@ -17,6 +17,7 @@ from model import LoraModel, load_base
 from packing import pack_rows
 from row_outputs import targets_of_rows
 from rows import Row, total_label_weight
+from schedule import learning_rate_at, validations_due
 from task import Task
 from teacher import rows_to_learn
 from tiny import (
@@ -35,7 +36,7 @@ from tiny import (
     write_tiny_model,
 )
 from token_budget import TokenBudget
-from trainer import Stopped, learning_rate_at, validations_due
+from trainer import Stopped
 
 #: what no training on ROWS makes likelier for long
 STRANGE = [row("Which city is the capital of France?", "xq zv kw 77 jj")]

@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, expect, it } from 'vitest'
-import { trainOnGpu } from '../../../adapters/gpu/train.ts'
+import { trainByProcess } from '../../../adapters/gpu/train.ts'
+import { trainingOnGpu } from '../../../adapters/gpu/training-on-gpu.ts'
 import { createDstackRuns } from '../../../adapters/launch/dstack.ts'
 import type { Launcher } from '../../../adapters/launch/launcher.ts'
 import { createLocalLauncher } from '../../../adapters/launch/local-process.ts'
@@ -80,8 +81,8 @@ const trainBy = async (launcher: Launcher, name: string, signal: AbortSignal): P
   const loras = await Loras.open(join(dataDir, 'loras'), base, () => undefined)
   const options = { ...trainingOnCpu, checkpoint_seconds: 0 }
   try {
-    const { model } = await trainOnGpu(
-      { base, modelPath, loras, launcher, options, replayShare: 0 },
+    const { model } = await trainByProcess(
+      trainingOnGpu({ base, modelPath, loras, launcher, options, replayShare: 0 }),
       {
         rows,
         validationRows: [],

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import type { TrainingOptions } from '../../../adapters/gpu/train.ts'
+import type { TrainingOptions } from '../../../adapters/gpu/training-on-gpu.ts'
 import { fromRoot } from './from-root.ts'
 
 const PACKAGES = ['torch', 'transformers', 'peft', 'safetensors']

@@ -1,7 +1,7 @@
 /** `vllm serve` on a port, which finds loras in a folder and is told of none; several behind a balancer. */
 import { mkdirSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { LeashedChild } from '../../../adapters/publish/leashed-child.ts'
+import { LeashedChild } from '../../../adapters/publish/vllm/leashed-child.ts'
 import { freePort } from '../process/free-port.ts'
 import { startBalancer } from './balancer.ts'
 import { splitCommand } from './itself.ts'

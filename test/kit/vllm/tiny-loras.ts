@@ -12,9 +12,9 @@ import {
   createHostedPublisher,
   type HostedDeps,
   type HostedPublisher,
-} from '../../../adapters/publish/hosted.ts'
-import type { VllmDeps, VllmServer } from '../../../adapters/publish/proofs.ts'
-import { createVllmPublisher, type VllmPublisher } from '../../../adapters/publish/vllm.ts'
+} from '../../../adapters/publish/hosted/hosted.ts'
+import type { VllmDeps, VllmServer } from '../../../adapters/publish/vllm/proofs.ts'
+import { createVllmPublisher, type VllmPublisher } from '../../../adapters/publish/vllm/vllm.ts'
 import type { ChatRequest } from '../../../src/openai/chat.ts'
 import { seededRandom } from '../../../src/random.ts'
 import { writeRandomModel, type RandomModelOptions } from '../model/random-model.ts'

@@ -3,9 +3,9 @@
  * While the key is refused, an account unpaid or calls are too many, it is not called for a while. Knows nothing of
  * loras.
  */
-import { AppError } from '../../src/errors.ts'
-import type { EngineConditionKind } from '../../src/openai/engine-state.ts'
-import type { Conditions } from './conditions.ts'
+import { AppError } from '../../../src/errors.ts'
+import type { EngineConditionKind } from '../../../src/openai/engine-state.ts'
+import type { Conditions } from '../conditions.ts'
 
 /** Of every call; an answer of some tokens takes a second. */
 const CALL_MS = 120_000

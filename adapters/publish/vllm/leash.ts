@@ -8,7 +8,7 @@
  */
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
-import { onParentEnd } from '../../src/process/supervise.ts'
+import { onParentEnd } from '../../../src/process/supervise.ts'
 
 const [command = '', ...args] = process.argv.slice(2)
 const child = spawn(command, args, { detached: true, stdio: ['ignore', 'inherit', 'inherit'] })

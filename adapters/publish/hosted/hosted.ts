@@ -3,19 +3,23 @@
  * its probe before a request may use it. Texts are rendered here, and token ids go out. Knows nothing of training.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { AppError } from '../../src/errors.ts'
-import type { DeletionReceipt, EnginePrices, EngineState } from '../../src/openai/engine-state.ts'
-import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
-import type { LoraServing, RowLosses } from '../lora/lora-backend.ts'
-import type { BaseModel } from '../model/open-model.ts'
-import type { GenerationEnd, GenerationRequest, SampledToken } from '../text/tokens.ts'
-import { Conditions } from './conditions.ts'
+import { AppError } from '../../../src/errors.ts'
+import type {
+  DeletionReceipt,
+  EnginePrices,
+  EngineState,
+} from '../../../src/openai/engine-state.ts'
+import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
+import type { LoraServing, RowLosses } from '../../lora/lora-backend.ts'
+import type { BaseModel } from '../../model/open-model.ts'
+import type { GenerationEnd, GenerationRequest, SampledToken } from '../../text/tokens.ts'
+import { Conditions } from '../conditions.ts'
 import { HostedClient } from './hosted-client.ts'
 import { HostedModels, type HostedModelsDeps } from './hosted-models.ts'
 import { completionBody, readAnswer, readScores, scoreBody, type Answer } from './hosted-wire.ts'
-import { disproof } from './probe.ts'
-import { fittedTokens, lossesOf } from './score-rows.ts'
-import { isAway } from './vllm.ts'
+import { disproof } from '../probe.ts'
+import { fittedTokens, lossesOf } from '../score-rows.ts'
+import { isAway } from '../vllm/vllm.ts'
 
 /** A request's wait for a lora that is being published or proved. */
 const PROOF_WAIT_MS = 10_000

@@ -3,13 +3,13 @@
  * replicas find it by that name, and proved on its probe at every address before a request may use it,
  * also after vLLM was started anew.
  */
-import { AppError, toAppError } from '../../src/errors.ts'
-import type { Log } from '../host/log.ts'
-import type { StoredLora } from '../lora/lora-file.ts'
-import type { Loras } from '../lora/loras.ts'
-import type { BaseModel } from '../model/open-model.ts'
+import { AppError, toAppError } from '../../../src/errors.ts'
+import type { Log } from '../../host/log.ts'
+import type { StoredLora } from '../../lora/lora-file.ts'
+import type { Loras } from '../../lora/loras.ts'
+import type { BaseModel } from '../../model/open-model.ts'
 import type { LoraFolder } from './lora-folder.ts'
-import { disproof } from './probe.ts'
+import { disproof } from '../probe.ts'
 import { VllmClient, type VllmAddress } from './vllm-client.ts'
 import type { Answerer } from './vllm-wire.ts'
 

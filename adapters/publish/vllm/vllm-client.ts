@@ -1,6 +1,6 @@
 /** vLLM's API over HTTP: tokens, scores, loras by name. Knows nothing of processes and of what loras are. */
-import { AppError } from '../../src/errors.ts'
-import type { GenerationRequest } from '../text/tokens.ts'
+import { AppError } from '../../../src/errors.ts'
+import type { GenerationRequest } from '../../text/tokens.ts'
 import {
   completionBody,
   eventsOf,

@@ -3,9 +3,9 @@
  * those of its OpenAPI document, version 20260506; it takes token ids and answers with the tokens' texts, so each
  * text is compared with the text of its id.
  */
-import { AppError } from '../../src/errors.ts'
-import type { TextTokenizer } from '../text/text-tokenizer.ts'
-import type { GenerationRequest, SampledToken, TokenChoice } from '../text/tokens.ts'
+import { AppError } from '../../../src/errors.ts'
+import type { TextTokenizer } from '../../text/text-tokenizer.ts'
+import type { GenerationRequest, SampledToken, TokenChoice } from '../../text/tokens.ts'
 
 /** Half a character, as the provider writes it. */
 const HALF = '\uFFFD'

@@ -3,8 +3,8 @@
  * dies or stops answering. Knows nothing of requests and loras.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { AppError, toAppError } from '../../src/errors.ts'
-import type { Log } from '../host/log.ts'
+import { AppError, toAppError } from '../../../src/errors.ts'
+import type { Log } from '../../host/log.ts'
 import { LeashedChild } from './leashed-child.ts'
 
 const POLL_MS = 250

@@ -3,12 +3,12 @@
  * loras are in memory. Knows nothing of texts, and of how a process is kept running.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { AppError, toAppError } from '../../src/errors.ts'
-import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
-import type { LoraServing, RowLosses } from '../lora/lora-backend.ts'
-import type { GenerationEnd, GenerationRequest, SampledToken } from '../text/tokens.ts'
+import { AppError, toAppError } from '../../../src/errors.ts'
+import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
+import type { LoraServing, RowLosses } from '../../lora/lora-backend.ts'
+import type { GenerationEnd, GenerationRequest, SampledToken } from '../../text/tokens.ts'
 import { PROOF_PAUSE_MS, Proofs, type VllmDeps } from './proofs.ts'
-import { fittedTokens, lossesOf } from './score-rows.ts'
+import { fittedTokens, lossesOf } from '../score-rows.ts'
 import { VllmClient } from './vllm-client.ts'
 
 /** Attempts to load a lora that was just trained, while vLLM comes and goes. */

@@ -4,9 +4,9 @@
  */
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { inTime, systemTimer } from '../../src/timers.ts'
-import { storageError } from '../host/disk.ts'
-import { copyLora, removeLora } from '../lora/lora-file.ts'
+import { inTime, systemTimer } from '../../../src/timers.ts'
+import { storageError } from '../../host/disk.ts'
+import { copyLora, removeLora } from '../../lora/lora-file.ts'
 
 /** Of a copy or a removal; a mount that hangs never ends one. */
 const LIMIT_MS = 300_000

@@ -3,8 +3,8 @@
  * are those of vLLM 0.33, vllm/entrypoints/openai/completion/protocol.py.
  */
 import { randomBytes } from 'node:crypto'
-import { AppError } from '../../src/errors.ts'
-import type { GenerationRequest, SampledToken, TokenChoice } from '../text/tokens.ts'
+import { AppError } from '../../../src/errors.ts'
+import type { GenerationRequest, SampledToken, TokenChoice } from '../../text/tokens.ts'
 
 /** How `return_tokens_as_token_ids` spells a token. */
 const ID_PREFIX = 'token_id:'
