@@ -63,7 +63,7 @@ def _share_prefix(rows: Sequence[Row], prefix: int) -> PackedRows:
     owners = [0] * prefix
     places: list[int] = []
     for number, row in enumerate(rows, 1):
-        own = [*row.prompt_ids, *row.completion_ids][prefix:-1]
+        own = [*row.prompt_ids[prefix:], *row.completion_ids[:-1]]
         first = len(ids) + len(row.prompt_ids) - 1 - prefix
         places += range(first, first + len(row.completion_ids))
         ids += own
