@@ -34,6 +34,13 @@ export const missingForTrainer = (): string | null => {
   return stdout.trim() === '' ? null : `${python} lacks ${stdout.trim()}`
 }
 
+/** Milliseconds that the trainer takes here until its packages are loaded. */
+export const trainerLoadMs = (): number => {
+  const start = performance.now()
+  spawnSync(python, ['-c', `import ${PACKAGES.join()}`])
+  return performance.now() - start
+}
+
 /** vLLM's API, spoken by a server that computes with the embedded engine. */
 export const BY_STAND_IN = {
   ENGINE_VLLM_COMMAND: `${process.execPath} --import tsx ${fromRoot('test/kit/vllm/stand-in-process.ts')}`,
