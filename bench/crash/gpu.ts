@@ -14,6 +14,7 @@ import { fromRoot } from '../../test/kit/process/from-root.ts'
 import { orderOf, shelfOf } from '../../test/kit/traffic/shelf-orders.ts'
 import {
   missingForTrainer,
+  ofThisMachine,
   startGpuProcess,
   trainerLoadMs,
   type GpuProcess,
@@ -127,7 +128,7 @@ class GpuLoops {
       dataDir: engineDir,
       port,
       // so often that most restarts find one
-      env: { ENGINE_CHECKPOINT_SECONDS: '1', LOG_LEVEL: 'silent' },
+      env: { ENGINE_CHECKPOINT_SECONDS: '1', LOG_LEVEL: 'silent', ...ofThisMachine() },
     })
   }
 

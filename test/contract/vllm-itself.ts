@@ -8,6 +8,9 @@ const FEW_LORAS = {
   ENGINE_VLLM_MAX_LORA_RANK: '8',
 }
 
+/** The numbers of the tests are those of float32. */
+const ON_GPU = { ENGINE_DEVICE: 'cuda', ENGINE_DTYPE: 'float32' }
+
 /** Memory and cores are everybody's, and vLLM would take every core. */
 const WITHOUT_GPU = {
   ENGINE_VLLM_MEMORY: '0.1',
@@ -24,6 +27,6 @@ export const byVllmItself = (command: string): Record<string, string> => {
     ENGINE_VLLM_COMMAND: start!,
     ENGINE_VLLM_ARGS: args!,
     ...FEW_LORAS,
-    ...(existsSync('/dev/nvidiactl') ? {} : WITHOUT_GPU),
+    ...(existsSync('/dev/nvidiactl') ? ON_GPU : WITHOUT_GPU),
   }
 }
