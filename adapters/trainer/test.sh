@@ -7,7 +7,7 @@ PACKAGES=torch,transformers,peft,safetensors,pytest,xdist
 export ENGINE_PYTHON="${ENGINE_PYTHON:-adapters/trainer/.venv/bin/python}"
 
 run_none() {
-  echo "test:gpu runs nothing: $1 (adapters/gpu/README.md says how to install it)"
+  echo "test:gpu runs nothing: $1 (docs/gpu.md says how to install it)"
   exit 0
 }
 

@@ -60,6 +60,8 @@ def set_up_torch(task: Task) -> None:
     if task.memory_share < 1 and task.device != "cpu":
         torch.cuda.set_per_process_memory_fraction(task.memory_share)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # else torch writes NaN into all new memory first, to find what reads it too early
+    torch.utils.deterministic.fill_uninitialized_memory = False
 
 
 def load_model(task: Task, report: Report) -> LoraModel:

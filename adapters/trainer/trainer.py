@@ -183,15 +183,16 @@ class Trainer:
         for parameter in self._model.weights.values():
             parameter.grad = None
         weight_sum = total_label_weight(rows)
-        total, tokens = 0.0, 0
+        losses, tokens = [], 0
         for part in split_rows(rows, max_tokens):
             packed = pack_rows(part)
             nats = label_losses(self._model.label_logits(packed), part)
             loss = (nats * label_weights(part, weight_sum, self._model.device)).sum()
             loss.backward()
-            total += float(loss.detach())
+            # read at the end: until then the next part is packed while a GPU computes this one
+            losses.append(loss.detach())
             tokens += packed.tokens
-        return total, tokens
+        return sum(map(float, losses)), tokens
 
     def _free_memory(self) -> bool:
         may_recompute = self._task.gradient_checkpointing is None and not self._model.recomputes

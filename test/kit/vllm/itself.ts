@@ -9,6 +9,9 @@ export const WIDE = { hiddenSize: 256, heads: 4 }
 /** Memory and cores are everybody's, and vLLM would take every core. */
 export const CPU_ENV: Record<string, string> = onGpu ? {} : { VLLM_CPU_OMP_THREADS_BIND: 'nobind' }
 
+/** The numbers of the tests are those of float32. */
+const ON_GPU = { ENGINE_DEVICE: 'cuda', ENGINE_DTYPE: 'float32' }
+
 /** It reserves memory for each. With two in a batch it mistakes them for each other on a CPU. */
 const FEW_LORAS = {
   ENGINE_VLLM_MAX_LORAS: '4',
@@ -33,6 +36,6 @@ export const byVllmItself = (command: string): Record<string, string> => {
     ENGINE_VLLM_ARGS: args,
     ...FEW_LORAS,
     ...CPU_ENV,
-    ...(onGpu ? {} : { ENGINE_VLLM_MEMORY: '0.1' }),
+    ...(onGpu ? ON_GPU : { ENGINE_VLLM_MEMORY: '0.1' }),
   }
 }
