@@ -4,7 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { runTrainer } from '../../adapters/gpu/training-run.ts'
+import { createLocalLauncher } from '../../adapters/launch/local-process.ts'
 import { readGpuOptions } from '../../adapters/gpu/environment.ts'
 import { writeStart } from '../../adapters/lora/lora-file.ts'
 import { createLoraLayout, initLora } from '../../adapters/lora/lora-layout.ts'
@@ -109,11 +109,14 @@ const measure = async (
   let metrics: { peak_memory_bytes: number | null }
   try {
     const task = await writeTask(folder, model, config, workload)
-    const trained = await runTrainer(TRAINER, task, {
-      onProgress: () => void ends.push(performance.now()),
-      onMessage: (_level, message) => void said.push(message),
-      signal: new AbortController().signal,
-    })
+    const trained = await createLocalLauncher(TRAINER).run(
+      { file: task, identity: folder },
+      {
+        onProgress: () => void ends.push(performance.now()),
+        onMessage: (_level, message) => void said.push(message),
+        signal: new AbortController().signal,
+      }
+    )
     metrics = trained.metrics
   } finally {
     close()
