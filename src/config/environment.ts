@@ -305,9 +305,22 @@ export interface ParseOptions {
   serves: boolean
 }
 
+type Check = [isWrong: boolean, mistake: string]
+
+const judgeChecks = (env: Environment): Check[] => [
+  [
+    env.JUDGE_MODEL !== null && env.JUDGE_USD === null,
+    'JUDGE_USD: needed with JUDGE_MODEL; the US dollars that the judge of one internalization may cost, such as 5',
+  ],
+  [
+    env.JUDGE_MODEL === null && (env.JUDGE_USD !== null || env.JUDGE_RUBRIC_FILE !== null),
+    'JUDGE_MODEL: needed with JUDGE_USD and JUDGE_RUBRIC_FILE; the model that compares written answers',
+  ],
+]
+
 /** Mistakes that involve more than one key. */
 const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
-  const checks: [isWrong: boolean, mistake: string][] = [
+  const checks: Check[] = [
     [
       env.DATABASE_CA_FILE !== null && env.DATABASE_URL === null,
       'DATABASE_CA_FILE: only valid with DATABASE_URL; it secures the connection to that server',
@@ -336,14 +349,7 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
       env.ENGINE_STOP_COMMAND !== null && env.ENGINE_START_COMMAND === null,
       'ENGINE_STOP_COMMAND: needs ENGINE_START_COMMAND; the proxy stops only an engine that it started',
     ],
-    [
-      env.JUDGE_MODEL !== null && env.JUDGE_USD === null,
-      'JUDGE_USD: needed with JUDGE_MODEL; the US dollars that the judge of one internalization may cost, such as 5',
-    ],
-    [
-      env.JUDGE_MODEL === null && (env.JUDGE_USD !== null || env.JUDGE_RUBRIC_FILE !== null),
-      'JUDGE_MODEL: needed with JUDGE_USD and JUDGE_RUBRIC_FILE; the model that compares written answers',
-    ],
+    ...judgeChecks(env),
     [
       env.WEBHOOK_URL !== null && env.WEBHOOK_FORMAT === 'signed' && env.WEBHOOK_SECRET === null,
       'WEBHOOK_SECRET: needed with WEBHOOK_URL, because every event is signed (Slack: WEBHOOK_FORMAT=slack)',
