@@ -10,7 +10,7 @@ import {
   type HeldOutRow,
 } from '../../src/core/gate/figures.ts'
 import { REQUESTS_PER_COMPARISON } from '../../src/core/judge/judge-prompt.ts'
-import { judgedRow } from '../../src/core/judge/verdict.ts'
+import { asJudged } from '../../src/core/judge/judged-row.ts'
 import { withBar, type Figures } from '../../test/kit/report.ts'
 import { chanceToPromotePaired } from '../gate/exact.ts'
 import { HEAD, key, line, percent, print, type Run } from '../gate/lines.ts'
@@ -106,10 +106,11 @@ const drawRow = (
     isUnseen: true,
     slices: [],
   }
-  return judgedRow(row, {
+  const judged = {
     adapted: { verdict: askJudge(judges[half], adapted, random), isFactWrong: false },
     second: { verdict: askJudge(judges[half], second, random), isFactWrong: false },
-  })
+  }
+  return asJudged({ ...row, judged })
 }
 
 const simulate = (world: World, { draws, maxDraws, random }: Run): Measured =>

@@ -20,8 +20,8 @@ interface JudgedRow {
 const NOT_COMPARED: ComparedAnswer = { verdict: 'none', isFactWrong: false }
 
 /**
- * The row as the judge sees it, in place of equality. Answers that were bought today are compared with each other
- * alone: whether the upstream says what the log says would be another comparison to pay.
+ * The row as the judge sees it, in place of equality. Both upstream answers are of the same day: were the logged one
+ * the first, a change of the upstream would count as its noise.
  */
 export const asJudged = <Row extends JudgedRow>(row: Row): Row => {
   const { adapted, second } = row.judged ?? { adapted: null, second: null }
@@ -33,6 +33,6 @@ export const asJudged = <Row extends JudgedRow>(row: Row): Row => {
     ...row,
     agrees: !rejected,
     agreesToday: row.agreesToday === null ? null : !rejected,
-    fresh: row.fresh && { repeats: !upstreamRejected, asLogged: null },
+    fresh: row.fresh && { ...row.fresh, repeats: !upstreamRejected },
   }
 }

@@ -41,9 +41,7 @@ const CAPITAL = within(1, Number.MAX_VALUE)
 const RECORD = members({
   id: TEXT,
   at: TIME,
-  fresh: nullable(
-    members({ repeats: FLAG, asLogged: nullable(list(FLAG, { least: 2, most: 2 })) })
-  ),
+  fresh: nullable(members({ repeats: FLAG, asLogged: list(FLAG, { least: 2, most: 2 }) })),
   conversation: TEXT,
   isTraffic: FLAG,
   isUnseen: FLAG,

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import type { FreshAnswers, HeldOutRow } from '../../../src/core/gate/figures.ts'
 import { decide, type GateInput } from '../../../src/core/gate/gate.ts'
+import { asJudged } from '../../../src/core/judge/judged-row.ts'
 import { lossOf } from '../../../src/core/rollout/pair.ts'
 import {
   judgedOutcome,
-  judgedRow,
   rejectionsOf,
   verdictOf,
   type JudgedRequest,
@@ -45,7 +45,9 @@ const verdictOn = (
       {
         arm: 'query-only',
         statistic: 'sum',
-        rows: Array.from({ length: 600 }, (_, i) => judgedRow(textRow(i), judgedAs(i))),
+        rows: Array.from({ length: 600 }, (_, i) =>
+          asJudged({ ...textRow(i), judged: judgedAs(i) })
+        ),
       },
     ],
     responseType: 'free-text',
