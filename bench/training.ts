@@ -8,7 +8,6 @@
  */
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { GraphBuilder } from '../adapters/onnx/graph.ts'
-import { LINEAR_LAYERS, linearShape, type LlamaConfig } from '../adapters/model/llama-config.ts'
 import type { TokenizedRow } from '../adapters/text/rows.ts'
 import type { FrozenModel } from '../adapters/onnx/train/weights-file.ts'
 import { spread, withBar, type Figure, type Figures } from '../test/kit/report.ts'
@@ -22,6 +21,7 @@ import {
   SMOL_SHAPE,
   THREADS,
 } from './training/trainer.ts'
+import { causalPairs, usefulOperations, type StepWork } from './training/useful-operations.ts'
 import { benchmark } from './harness/measure.ts'
 import { optional, readOptions } from './harness/options.ts'
 
@@ -55,26 +55,16 @@ const openMatmul = async (): Promise<() => Promise<number>> => {
   }
 }
 
-/**
- * Floating-point operations that a step of separate rows needs, without the graph's overhead:
- * frozen layers forward and to their inputs, loras forward, backward and to their own gradients,
- * causal attention, the head at labels.
- */
-const usefulOperations = (config: LlamaConfig, rows: TokenizedRow[]): number => {
-  const { layers, heads, headDim, vocabSize, hiddenSize } = config
-  let frozen = 0
-  let lora = 0
-  for (const linear of LINEAR_LAYERS) {
-    const shape = linearShape(config, linear)
-    frozen += 2 * (2 * shape.in * shape.out)
-    lora += 3 * (2 * RANK * (shape.in + shape.out))
+/** Of separate rows. */
+const workOf = (rows: TokenizedRow[]): StepWork => {
+  const lengths = rows.map(
+    ({ promptIds, completionIds }) => promptIds.length + completionIds.length - 1
+  )
+  return {
+    tokens: lengths.reduce((sum, tokens) => sum + tokens, 0),
+    labels: rows.reduce((sum, { completionIds }) => sum + completionIds.length, 0),
+    pairs: lengths.reduce((sum, tokens) => sum + causalPairs(tokens), 0),
   }
-  return rows.reduce((sum, { promptIds, completionIds }) => {
-    const tokens = promptIds.length + completionIds.length - 1
-    const attention = 3 * (2 * 2 * heads * headDim * ((tokens * (tokens + 1)) / 2))
-    const head = 2 * (2 * vocabSize * hiddenSize * completionIds.length)
-    return sum + layers * (tokens * (frozen + lora) + attention) + head
-  }, 0)
 }
 
 const peakGigabytes = (): number => (process.resourceUsage().maxRSS * 1024) / 1e9
@@ -109,7 +99,7 @@ const measureShortRows = async (model: FrozenModel, runs: number): Promise<Speed
   const trainer = await openTrainer(model, 0, 64)
   const batches = SHORT.rows.map((count) => {
     const rows = randomRows({ ...SHORT, rows: count })
-    const operations = usefulOperations(model.config, rows)
+    const operations = usefulOperations(model.config, RANK, workOf(rows))
     const speed: Speed = { tokensPerSecond: [], useful: [], ceiling: [], share: [] }
     return { batch: trainer.pack(rows), operations, speed }
   })

@@ -39,6 +39,7 @@ export const WORKER_FAULTS = [
   'audit',
   'engine-jobs',
   'engine-process',
+  'engine-state',
   'forgetting',
   'internalization',
   'learning-curve',

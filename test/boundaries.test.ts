@@ -139,7 +139,12 @@ const RULES: Record<string, Rule> = {
     node: ['node:crypto', 'node:util'],
   },
   'src/savings': {
-    ours: ['src/core', 'src/store/json-snapshot.ts', 'src/store/store.ts'],
+    ours: [
+      'src/core',
+      'src/openai/engine-state.ts',
+      'src/store/json-snapshot.ts',
+      'src/store/store.ts',
+    ],
     packages: ['lru-cache'],
     node: false,
   },
@@ -175,6 +180,7 @@ const RULES: Record<string, Rule> = {
       'src/savings/economics.ts',
       'src/savings/announced-retirements.ts',
       'src/savings/caches.ts',
+      'src/savings/engine-note.ts',
       'src/savings/model-proof.ts',
       'src/engine',
       'src/openai',
@@ -331,10 +337,17 @@ const RULES: Record<string, Rule> = {
     packages: [],
     node: true,
   },
-  // trains by `adapters/trainer`, serves by `adapters/publish`
+  // how a training is run; knows no model and no rows
+  'adapters/launch': {
+    ours: ['adapters/host', 'adapters/lora/restarts.ts', 'src/openai', 'src/errors.ts'],
+    packages: ['yaml'],
+    node: true,
+  },
+  // trains by `adapters/launch` and `adapters/trainer`, serves by `adapters/publish`
   'adapters/gpu': {
     ours: [
       'adapters/host',
+      'adapters/launch',
       'adapters/lora',
       'adapters/model',
       'adapters/onnx/label-heads.ts',
@@ -348,9 +361,28 @@ const RULES: Record<string, Rule> = {
     packages: ['zod'],
     node: true,
   },
+  // trains and serves at a provider: by its SDK in Python, and as the GPU engine by processes and tasks
+  'adapters/tinker': {
+    ours: [
+      'adapters/gpu/train.ts',
+      'adapters/host',
+      'adapters/launch/local-process.ts',
+      'adapters/lora',
+      'adapters/model',
+      'adapters/onnx/label-heads.ts',
+      'adapters/publish',
+      'src/openai',
+      'src/errors.ts',
+      'src/package-folder.ts',
+      'src/process/supervise.ts',
+    ],
+    packages: [],
+    node: true,
+  },
   // loras to servers of other programs, by token ids; knows no way to train
   'adapters/publish': {
     ours: [
+      'adapters/host/disk.ts',
       'adapters/host/log.ts',
       'adapters/lora',
       'adapters/model',
@@ -358,8 +390,10 @@ const RULES: Record<string, Rule> = {
       'src/openai',
       'src/errors.ts',
       'src/process/supervise.ts',
+      'src/timers.ts',
+      'src/random.ts',
     ],
-    packages: ['undici'],
+    packages: ['undici', 'zod'],
     node: true,
   },
   'adapters/onnx': {

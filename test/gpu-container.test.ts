@@ -109,6 +109,25 @@ describe('the compose file of proxy and GPU engine', () => {
   })
 })
 
+describe('the unit of systemd', () => {
+  const unit = read('deploy/engine.service')
+  const valuesOf = (name: string): string[] =>
+    [...unit.matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(([, value]) => value!)
+
+  it('starts what the image starts', () => {
+    const [, program] = JSON.parse(restsOf('CMD').at(-1)!.replace(/^CMD /, '')) as string[]
+    expect(valuesOf('ExecStart')).toEqual([`/usr/bin/env node ${program}`])
+  })
+
+  it('keeps data where the service may write, and lets the engine end its processes', () => {
+    const folder = `/var/lib/${valuesOf('StateDirectory')[0]}`
+    expect(valuesOf('Environment').join(' ')).toContain(`ENGINE_DATA_DIR=${folder}`)
+    expect([valuesOf('KillMode'), valuesOf('Restart')]).toEqual([['mixed'], ['always']])
+    // the grace of a training's last step and checkpoint
+    expect(Number(valuesOf('TimeoutStopSec')[0])).toBeGreaterThan(15)
+  })
+})
+
 const named = (found: RegExpExecArray[]) =>
   found.map(([, name, range]) => `${name} ${range!.split(',').filter(Boolean).sort().join()}`)
 

@@ -1,16 +1,22 @@
-/** The GPU engine: `adapters/trainer` trains in processes of its own, vLLM serves. */
+/** The GPU engine: `adapters/trainer` trains in processes of its own, vLLM or a host serves. */
 import { join, resolve } from 'node:path'
-import { AppError } from '../../src/errors.ts'
-import type { EngineBackend } from '../host/backend.ts'
+import { AppError, toAppError } from '../../src/errors.ts'
+import type { EngineBackend, TrainHooks } from '../host/backend.ts'
 import type { Log } from '../host/log.ts'
+import { openLauncher } from '../launch/open-launcher.ts'
 import { DEFAULT_RANK } from '../lora/hyperparameters.ts'
 import { createLoraBackend, type LoraTask } from '../lora/lora-backend.ts'
 import { Loras } from '../lora/loras.ts'
 import { openModel, type BaseModel } from '../model/open-model.ts'
-import { reachVllm, startVllm } from '../publish/start-vllm.ts'
-import { createVllmPublisher, type VllmServer } from '../publish/vllm.ts'
+import { createHostedPublisher, type HostedPublisher } from '../publish/hosted/hosted.ts'
+import { createLoraFolder } from '../publish/vllm/lora-folder.ts'
+import type { VllmDeps, VllmServer } from '../publish/vllm/proofs.ts'
+import { openReceipts } from '../publish/receipts.ts'
+import { reachVllm, startVllm } from '../publish/vllm/start-vllm.ts'
+import { createVllmPublisher, isAway, type VllmPublisher } from '../publish/vllm/vllm.ts'
 import type { GpuOptions } from './environment.ts'
-import { trainOnGpu, type TrainDeps } from './train.ts'
+import { trainByProcess } from './train.ts'
+import { trainingOnGpu } from './training-on-gpu.ts'
 
 export interface GpuBackendDeps {
   options: GpuOptions
@@ -51,42 +57,101 @@ const openServer = (
   modelPath: string,
   base: BaseModel
 ): Promise<VllmServer> | VllmServer => {
-  if ('url' in vllm) return reachVllm(vllm.url, vllm.apiKey)
+  if ('urls' in vllm) return reachVllm(vllm.urls, vllm.apiKey)
   const { dtype, device } = training
   return startVllm(vllm, { modelPath, base, dtype, device }, env, log)
 }
 
+/** How vLLM gets loras, and what it calls them. */
+const findingOf = (vllm: GpuOptions['vllm']): Pick<VllmDeps, 'folder' | 'loraName'> => {
+  if (!('urls' in vllm)) return { folder: null, loraName: '{lora}' }
+  const { loraFolder, loraName } = vllm
+  return { folder: loraFolder === null ? null : createLoraFolder(resolve(loraFolder)), loraName }
+}
+
+/**
+ * Trained and stored, but not published yet: no training is repeated for that. Requests get
+ * `engine-unavailable` and try again, and the proxy goes to the upstream meanwhile.
+ */
+const publishOrWarn = async (
+  publisher: Pick<VllmPublisher, 'publish'>,
+  model: string,
+  { onMessage }: TrainHooks
+): Promise<void> => {
+  try {
+    await publisher.publish(model)
+  } catch (error) {
+    if (!isAway(error)) throw error
+    onMessage('warn', `The lora is stored and cannot be served yet: ${toAppError(error).message}`)
+  }
+}
+
+const openPublisher = async (
+  deps: GpuBackendDeps,
+  modelPath: string,
+  base: BaseModel,
+  loras: Loras
+): Promise<VllmPublisher | HostedPublisher> => {
+  const { options, dataDir, log } = deps
+  if (options.hosted === null) {
+    const server = await openServer(deps, modelPath, base)
+    return createVllmPublisher({
+      server,
+      base,
+      dtype: options.training.dtype,
+      loras,
+      log,
+      ...findingOf(options.vllm),
+    })
+  }
+  return createHostedPublisher({
+    ...options.hosted,
+    provider: 'Nebius Token Factory',
+    base,
+    loras,
+    log,
+    fetch,
+    now: Date.now,
+    receipts: await openReceipts(dataDir),
+  })
+}
+
 /**
  * Ready to serve when it resolves.
- * @throws AppError `invalid-model`, `store-unavailable`, `engine-unavailable` when vLLM does not start
+ * @throws AppError `invalid-config`, `invalid-model`, `store-unavailable`, `engine-unavailable` when vLLM does
+ * not start
  */
 export const createGpuBackend = async (deps: GpuBackendDeps): Promise<EngineBackend> => {
-  const { options, dataDir, trainerScript, log } = deps
+  const { options, trainerScript, env, log } = deps
   const { training, replayShare, maxLoraRank, python } = options
   const modelPath = resolve(options.modelPath)
+  const dataDir = resolve(deps.dataDir)
+  // a wrong template is found before the model is loaded
+  const trainer = { python, script: trainerScript }
+  const launcher = openLauncher({ options: options.launch, dataDir, modelPath, trainer, env, log })
   const base = await openBase(modelPath, options.maxModelLen)
   // vLLM is told the paths, and has another working directory
-  const loras = await Loras.open(resolve(join(dataDir, 'loras')), base, log)
-  const server = await openServer(deps, modelPath, base)
-  const publisher = createVllmPublisher({ server, base, dtype: training.dtype, loras, log })
-  const trainDeps: TrainDeps = {
+  const loras = await Loras.open(join(dataDir, 'loras'), base, log)
+  const publisher = await openPublisher({ ...deps, dataDir }, modelPath, base, loras)
+  const trainDeps = trainingOnGpu({
     base,
     modelPath,
     loras,
-    trainer: { python, script: trainerScript },
+    launcher,
     options: training,
     replayShare,
-  }
+  })
   return createLoraBackend({
     base,
     loras,
     serving: publisher,
     train: async (task, hooks) => {
-      checkRank(task, maxLoraRank)
-      const result = await trainOnGpu(trainDeps, task, hooks)
-      // it is not announced before it can answer
-      await publisher.publish(result.model)
+      if (options.hosted === null) checkRank(task, maxLoraRank)
+      const result = await trainByProcess(trainDeps, task, hooks)
+      // so that it can answer when it is announced
+      await publishOrWarn(publisher, result.model, hooks)
       return result
     },
+    closeTraining: () => launcher.close(),
   })
 }

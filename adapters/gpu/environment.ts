@@ -1,8 +1,10 @@
 /** Environment variables → how the engine trains and serves. All mistakes are reported at once. Pure. */
 import { z } from 'zod'
 import { AppError } from '../../src/errors.ts'
-import type { VllmOptions } from '../publish/start-vllm.ts'
-import type { TrainingOptions } from './train.ts'
+import type { EnginePrices } from '../../src/openai/engine-state.ts'
+import type { LaunchOptions } from '../launch/open-launcher.ts'
+import type { VllmOptions } from '../publish/vllm/start-vllm.ts'
+import type { TrainingOptions } from './training-on-gpu.ts'
 
 export interface GpuOptions {
   modelPath: string
@@ -11,13 +13,35 @@ export interface GpuOptions {
   /** a Python with the trainer's packages */
   python: string
   training: TrainingOptions
+  launch: LaunchOptions
   replayShare: number
   /** tokens of prompt and answer together that are served */
   maxModelLen: number
   maxLoraRank: number
-  vllm: VllmOptions | { url: string; apiKey: string }
+  vllm: VllmOptions | RunningVllm
+  /** a host that serves in place of vLLM; null: vLLM does */
+  hosted: HostedOptions | null
   /** settings that are ignored, each with what stands in its place */
   ignored: string[]
+}
+
+export interface RunningVllm {
+  /** the first gets requests; a lora is proved at all of them */
+  urls: readonly [string, ...string[]]
+  apiKey: string
+  /** in which they find loras; null: the only one loads each from the data directory */
+  loraFolder: string | null
+  /** a lora's name in `model`, with `{lora}` and `{base}` */
+  loraName: string
+}
+
+export interface HostedOptions {
+  url: string
+  key: string
+  /** of the base model there */
+  model: string
+  /** null: not known */
+  prices: EnginePrices | null
 }
 
 export interface Machine {
@@ -52,6 +76,28 @@ const share = number.min(0).max(1)
 const flag = z
   .enum(['true', 'false', '1', '0'], { error: 'must be true or false' })
   .transform((text) => text === 'true' || text === '1')
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http URL' })
+const absolute = z.string().startsWith('/', { error: 'must be an absolute path' })
+
+/** Separated by commas. */
+const addresses = z
+  .string()
+  .transform((text) => text.split(',').map((url) => url.trim()))
+  .pipe(z.tuple([httpUrl], httpUrl))
+
+/** Of `model` for a lora. Ray Serve has `{base}:{lora}`. */
+const LORA_NAME = '{lora}'
+
+/** Input and output; training is on the engine's own machine. */
+const hostedPrices = z
+  .string()
+  .regex(/^\d+(\.\d+)?,\d+(\.\d+)?$/, {
+    error: 'must be USD a million tokens of input and of output, such as 0.13,0.40',
+  })
+  .transform((text): EnginePrices => {
+    const [input = 0, output = 0] = text.split(',').map(Number)
+    return { input, output, training: 0 }
+  })
 
 const schema = z.object({
   ENGINE_MODEL: z.string({ error: 'must be set: the Hugging Face folder of the base model' }),
@@ -70,8 +116,26 @@ const schema = z.object({
   ENGINE_EARLY_STOP_PATIENCE: number.int().min(0).default(0),
   ENGINE_REPLAY_SHARE: share.default(0),
   ENGINE_THREADS: count.optional(),
-  ENGINE_VLLM_URL: z.url({ protocol: /^https?$/, error: 'must be an http URL' }).optional(),
+  ENGINE_LAUNCH: z.enum(['local', 'skypilot', 'dstack']).default('local'),
+  ENGINE_LAUNCH_TEMPLATE: z.string().optional(),
+  ENGINE_LAUNCH_DATA_DIR: absolute.optional(),
+  ENGINE_LAUNCH_MODEL: absolute.optional(),
+  ENGINE_SKYPILOT_COMMAND: z.string().default('sky'),
+  ENGINE_DSTACK_URL: httpUrl.optional(),
+  ENGINE_DSTACK_TOKEN: z.string().optional(),
+  ENGINE_DSTACK_PROJECT: z.string().default('main'),
+  ENGINE_PUBLISH: z.enum(['vllm', 'nebius']).default('vllm'),
+  ENGINE_HOSTED_URL: httpUrl.default('https://api.tokenfactory.nebius.com'),
+  ENGINE_HOSTED_KEY: z.string().optional(),
+  ENGINE_HOSTED_MODEL: z.string().optional(),
+  ENGINE_HOSTED_PRICES: hostedPrices.optional(),
+  ENGINE_VLLM_URL: addresses.optional(),
   ENGINE_VLLM_KEY: z.string().default(''),
+  ENGINE_LORA_FOLDER: z.string().optional(),
+  ENGINE_LORA_NAME: z
+    .string()
+    .includes(LORA_NAME, { error: `must contain ${LORA_NAME}` })
+    .default(LORA_NAME),
   ENGINE_VLLM_COMMAND: z.string().optional(),
   ENGINE_VLLM_ARGS: z.string().default(''),
   ENGINE_VLLM_MEMORY: number.gt(0).max(1).default(SERVING_SHARE),
@@ -88,6 +152,18 @@ const schema = z.object({
 
 type Read = z.infer<typeof schema>
 
+const needed = (read: Read, names: (keyof Read)[]): string[] =>
+  names
+    .filter((name) => read[name] === undefined)
+    .map((name) => `ENGINE_LAUNCH=${read.ENGINE_LAUNCH} needs ${name}`)
+
+const hostedOf = (read: Read): HostedOptions | null => {
+  const { ENGINE_PUBLISH: publish, ENGINE_HOSTED_KEY: key, ENGINE_HOSTED_MODEL: model } = read
+  if (publish === 'vllm' || key === undefined || model === undefined) return null
+  const url = read.ENGINE_HOSTED_URL.replace(/\/+$/, '')
+  return { url, key, model, prices: read.ENGINE_HOSTED_PRICES ?? null }
+}
+
 const faultsOf = (read: Read, device: string): string[] => [
   ...(device === 'cpu' && read.ENGINE_ATTENTION === 'flex'
     ? ['ENGINE_ATTENTION=flex trains on a GPU only: set ENGINE_ATTENTION=sdpa']
@@ -95,14 +171,36 @@ const faultsOf = (read: Read, device: string): string[] => [
   ...(device === 'cpu' && read.ENGINE_FOUR_BIT
     ? ['ENGINE_FOUR_BIT trains on a GPU only: unset it']
     : []),
+  ...(read.ENGINE_LAUNCH === 'local' ? [] : needed(read, ['ENGINE_LAUNCH_TEMPLATE'])),
+  ...(read.ENGINE_LAUNCH === 'dstack'
+    ? needed(read, ['ENGINE_DSTACK_URL', 'ENGINE_DSTACK_TOKEN'])
+    : []),
   ...(read.ENGINE_VLLM_MAX_BATCH_LORAS > read.ENGINE_VLLM_MAX_LORAS
     ? ['ENGINE_VLLM_MAX_BATCH_LORAS must be at most ENGINE_VLLM_MAX_LORAS']
+    : []),
+  ...(read.ENGINE_LORA_FOLDER !== undefined && read.ENGINE_VLLM_URL === undefined
+    ? ['ENGINE_LORA_FOLDER is read by servers that run already: set ENGINE_VLLM_URL']
+    : []),
+  ...(read.ENGINE_LORA_FOLDER === undefined && (read.ENGINE_VLLM_URL?.length ?? 0) > 1
+    ? ['several addresses in ENGINE_VLLM_URL find loras in a shared folder: set ENGINE_LORA_FOLDER']
+    : []),
+  ...(read.ENGINE_LORA_FOLDER === undefined && read.ENGINE_LORA_NAME !== LORA_NAME
+    ? ['ENGINE_LORA_NAME is the name of loras in ENGINE_LORA_FOLDER: set that, too']
+    : []),
+  ...(read.ENGINE_PUBLISH !== 'vllm' && hostedOf(read) === null
+    ? [
+        `ENGINE_PUBLISH=${read.ENGINE_PUBLISH} needs ENGINE_HOSTED_KEY and ENGINE_HOSTED_MODEL, the base model's name there`,
+      ]
     : []),
 ]
 
 const trainingOf = (read: Read, device: string): TrainingOptions => {
   const onGpu = device !== 'cpu'
-  const isShared = onGpu && read.ENGINE_VLLM_URL === undefined
+  const isShared =
+    onGpu &&
+    read.ENGINE_PUBLISH === 'vllm' &&
+    read.ENGINE_VLLM_URL === undefined &&
+    read.ENGINE_LAUNCH === 'local'
   return {
     device,
     dtype: read.ENGINE_DTYPE ?? (onGpu ? 'bfloat16' : 'float32'),
@@ -118,6 +216,19 @@ const trainingOf = (read: Read, device: string): TrainingOptions => {
   }
 }
 
+const launchOf = (read: Read): LaunchOptions => {
+  const { ENGINE_LAUNCH: by, ENGINE_LAUNCH_TEMPLATE: template = '' } = read
+  const there = {
+    template,
+    dataDir: read.ENGINE_LAUNCH_DATA_DIR ?? null,
+    model: read.ENGINE_LAUNCH_MODEL ?? null,
+  }
+  if (by === 'local') return { by }
+  if (by === 'skypilot') return { by, ...there, command: read.ENGINE_SKYPILOT_COMMAND }
+  const { ENGINE_DSTACK_URL: url = '', ENGINE_DSTACK_TOKEN: token = '' } = read
+  return { by, ...there, url: url.replace(/\/$/, ''), token, project: read.ENGINE_DSTACK_PROJECT }
+}
+
 const vllmOf = (read: Read, python: string): GpuOptions['vllm'] =>
   read.ENGINE_VLLM_URL === undefined
     ? {
@@ -129,7 +240,12 @@ const vllmOf = (read: Read, python: string): GpuOptions['vllm'] =>
         maxLoraRank: read.ENGINE_VLLM_MAX_LORA_RANK,
         startMs: 1000 * read.ENGINE_VLLM_START_SECONDS,
       }
-    : { url: read.ENGINE_VLLM_URL, apiKey: read.ENGINE_VLLM_KEY }
+    : {
+        urls: read.ENGINE_VLLM_URL,
+        apiKey: read.ENGINE_VLLM_KEY,
+        loraFolder: read.ENGINE_LORA_FOLDER ?? null,
+        loraName: read.ENGINE_LORA_NAME,
+      }
 
 /**
  * The variables are in README.md; an empty one counts as not set.
@@ -143,7 +259,8 @@ export const readGpuOptions = (env: NodeJS.ProcessEnv, machine: Machine): GpuOpt
     throw new AppError('invalid-config', faults.join('; '))
   }
   const read = parsed.data
-  const device = read.ENGINE_DEVICE ?? (machine.hasGpu ? 'cuda' : 'cpu')
+  const trainsHere = read.ENGINE_LAUNCH === 'local'
+  const device = read.ENGINE_DEVICE ?? (machine.hasGpu || !trainsHere ? 'cuda' : 'cpu')
   const faults = faultsOf(read, device)
   if (faults.length > 0) throw new AppError('invalid-config', faults.join('; '))
   const python = read.ENGINE_PYTHON ?? machine.python
@@ -152,10 +269,12 @@ export const readGpuOptions = (env: NodeJS.ProcessEnv, machine: Machine): GpuOpt
     encoderPath: read.ENGINE_ENCODER ?? null,
     python,
     training: trainingOf(read, device),
+    launch: launchOf(read),
     replayShare: read.ENGINE_REPLAY_SHARE,
     maxModelLen: read.ENGINE_VLLM_MAX_MODEL_LEN,
     maxLoraRank: read.ENGINE_VLLM_MAX_LORA_RANK,
     vllm: vllmOf(read, python),
+    hosted: hostedOf(read),
     ignored: Object.entries(GONE)
       .filter(([name]) => given[name] !== undefined)
       .map(([name, instead]) => `${name} is ignored: ${instead}`),

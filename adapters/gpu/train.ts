@@ -1,25 +1,24 @@
 /**
- * One training on the GPU: renders rows to token ids, decides every default, gives both to
- * `adapters/trainer/train.py`, and stores the PEFT folder that comes back. Knows nothing of serving.
+ * One training by a process in Python: renders rows to token ids, decides every default, gives both to it
+ * as a task, and stores the PEFT folder that comes back. Knows nothing of serving.
  */
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setImmediate as endOfTick } from 'node:timers/promises'
 import { AppError } from '../../src/errors.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
-import { seededRandom } from '../../src/random.ts'
 import type { TrainHooks, TrainResult } from '../host/backend.ts'
 import { storageError, writeAtomically } from '../host/disk.ts'
+import type { Launcher, LaunchTask, Trained } from '../launch/launcher.ts'
 import { resolveHyperparameters, type ResolvedHyperparameters } from '../lora/hyperparameters.ts'
 import type { LoraTask } from '../lora/lora-backend.ts'
-import { manifestOf, storeLora, writeStart, WEIGHTS } from '../lora/lora-file.ts'
-import { createLoraLayout, initLora } from '../lora/lora-layout.ts'
+import { manifestOf, storeLora, WEIGHTS } from '../lora/lora-file.ts'
 import type { Loras } from '../lora/loras.ts'
-import { batchesOf, replayedRows, startSeed, validationSample } from '../lora/schedule.ts'
+import { batchesOf, replayedRows, validationSample } from '../lora/schedule.ts'
 import type { BaseModel } from '../model/open-model.ts'
 import { PROBE, probeRows } from '../publish/probe.ts'
 import { studentRow, teacherRow } from '../text/render-rows.ts'
@@ -30,35 +29,25 @@ import {
   totalLabelWeight,
   type TokenizedRow,
 } from '../text/rows.ts'
-import { runTrainer, type Trained, type TrainerCommand } from './training-run.ts'
-
-/** How training computes; the trainer's task has the same names. */
-export interface TrainingOptions {
-  device: string
-  dtype: 'float32' | 'bfloat16'
-  four_bit: boolean
-  /** null: as soon as memory is too small */
-  gradient_checkpointing: boolean | null
-  /** null: flex on a GPU where it works */
-  attention: 'sdpa' | 'flex' | null
-  /** tokens of one forward and backward pass */
-  max_tokens: number
-  checkpoint_seconds: number
-  early_stop_patience: number
-  /** of the CPU; null is torch's choice */
-  threads: number | null
-  /** of the GPU's memory */
-  memory_share: number
-}
 
 export interface TrainDeps {
   base: BaseModel
-  modelPath: string
   loras: Loras
-  trainer: TrainerCommand
-  options: TrainingOptions
+  launcher: Launcher
+  /** fields of the task that say how training computes */
+  options: object
+  /** what of them makes the lora another one; `placement` is as in a probe */
+  computing: { placement: string; facts: unknown[] }
   /** share of a self-distillation's prompts that the teacher answers itself */
   replayShare: number
+  /** the task's fields that name what training begins with */
+  startOf(task: LoraTask, hyperparameters: ResolvedHyperparameters): object
+  /** Writes it into the job's folder, which exists; absent where it is there. */
+  writeStart?(task: LoraTask, hyperparameters: ResolvedHyperparameters): Promise<void>
+  /** files of the output that stay beside the lora, where they are needed */
+  besides(hyperparameters: ResolvedHyperparameters): string[]
+  /** @throws AppError for an output that is not what was asked for */
+  checkOutput?(output: string, hyperparameters: ResolvedHyperparameters): Promise<void>
 }
 
 interface TaughtRow extends TokenizedRow {
@@ -74,7 +63,7 @@ interface Plan {
   dataHash: string
 }
 
-const OPTIMIZER = 'optimizer.safetensors'
+const [OUTPUT, ROWS, VALIDATION_ROWS] = ['output', 'rows.jsonl', 'validation.jsonl'] as const
 
 /** Rows rendered in one tick of the event loop, so that requests are served in between. */
 const ROWS_PER_TICK = 32
@@ -144,7 +133,7 @@ const plan = async (
   }
 }
 
-const writeRows = async (path: string, rows: TaughtRow[]): Promise<string> => {
+const writeRows = async (path: string, rows: TaughtRow[]): Promise<void> => {
   const lines = rows.map(
     ({ promptIds, completionIds, weight, teacherPromptIds }) =>
       `${JSON.stringify({
@@ -154,18 +143,14 @@ const writeRows = async (path: string, rows: TaughtRow[]): Promise<string> => {
         teacher_prompt_ids: teacherPromptIds,
       })}\n`
   )
-  await pipeline(Readable.from(lines), createWriteStream(path))
-  return path
+  await pipeline(Readable.from(lines), createWriteStream(path, { flush: true }))
 }
 
-const placementOf = ({ dtype, four_bit: isFourBit }: TrainingOptions): string =>
-  isFourBit ? `${dtype} 4-bit` : dtype
-
 /** Tasks with equal identities compute the same lora. */
-const identityOf = ({ base, options }: TrainDeps, task: LoraTask, planned: Plan): string => {
+const identityOf = ({ base, computing }: TrainDeps, task: LoraTask, planned: Plan): string => {
   const { hyperparameters, dataHash } = planned
-  const placement = [placementOf(options), options.early_stop_patience]
-  const facts = [base.fingerprint, hyperparameters, task.seed, dataHash, task.lora, ...placement]
+  const computed = [computing.placement, ...computing.facts]
+  const facts = [base.fingerprint, hyperparameters, task.seed, dataHash, task.lora, ...computed]
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex')
 }
 
@@ -186,52 +171,51 @@ const scheduleOf = ({ rows, replayed, hyperparameters }: Plan, seed: number) => 
   }
 }
 
+/** Paths are those of the machine that trains. */
+const contentOf = (deps: TrainDeps, task: LoraTask, planned: Plan, identity: string) => {
+  const { base, launcher, options } = deps
+  const path = (...names: string[]) => launcher.seenAs(join(task.checkpointDir, ...names))
+  return {
+    ...deps.startOf(task, planned.hyperparameters),
+    output: path(OUTPUT),
+    checkpoint_dir: path(),
+    rows_file: path(ROWS),
+    validation_rows_file: path(VALIDATION_ROWS),
+    identity,
+    ...scheduleOf(planned, task.seed),
+    seed: task.seed,
+    eos_ids: base.tokenizer.eosIds,
+    replayed_rows: planned.replayed,
+    probes: probeRows(base.chat).map(({ promptIds, completionIds }) => ({
+      prompt_ids: promptIds,
+      completion_ids: completionIds,
+    })),
+    ...options,
+  }
+}
+
 /**
- * Writes the task, its rows, and the lora that training begins with.
- * @returns the task's file
+ * Writes what training begins with, the rows, and the task last. One that is there already
+ * stays as it is, because a trainer on another machine may be reading it.
  * @throws AppError `store-unavailable`
  */
-const writeTask = async (
-  deps: TrainDeps,
-  task: LoraTask,
-  planned: Plan,
-  output: string
-): Promise<string> => {
-  const { base, loras, modelPath, options } = deps
-  const { rows, validationRows, replayed, hyperparameters } = planned
+const writeTask = async (deps: TrainDeps, task: LoraTask, planned: Plan): Promise<LaunchTask> => {
+  const { rows, validationRows, hyperparameters } = planned
   const folder = task.checkpointDir
   const file = join(folder, 'task.json')
-  const start = task.lora === null ? join(folder, 'start') : loras.path(task.lora)
+  const identity = identityOf(deps, task, planned)
+  const content = JSON.stringify(contentOf(deps, task, planned, identity))
   try {
+    if ((await readFile(file, 'utf8').catch(() => null)) === content) return { file, identity }
     await mkdir(folder, { recursive: true })
-    if (task.lora === null) {
-      const layout = createLoraLayout(base.config, hyperparameters.rank, hyperparameters.alpha)
-      await writeStart(start, layout, initLora(layout, seededRandom(startSeed(task.seed))))
-    }
-    await rm(output, { recursive: true, force: true })
-    const content = {
-      model_path: modelPath,
-      start,
-      output,
-      checkpoint_dir: folder,
-      rows_file: await writeRows(join(folder, 'rows.jsonl'), rows),
-      validation_rows_file: await writeRows(join(folder, 'validation.jsonl'), validationRows),
-      identity: identityOf(deps, task, planned),
-      ...scheduleOf(planned, task.seed),
-      seed: task.seed,
-      eos_ids: base.tokenizer.eosIds,
-      replayed_rows: replayed,
-      probes: probeRows(base.chat).map(({ promptIds, completionIds }) => ({
-        prompt_ids: promptIds,
-        completion_ids: completionIds,
-      })),
-      ...options,
-    }
-    await writeFile(file, JSON.stringify(content))
+    await deps.writeStart?.(task, hyperparameters)
+    await writeRows(join(folder, ROWS), rows)
+    await writeRows(join(folder, VALIDATION_ROWS), validationRows)
+    await writeAtomically(file, content)
   } catch (cause) {
     throw storageError(`${folder} cannot be written`, cause)
   }
-  return file
+  return { file, identity }
 }
 
 const writeProbe = (deps: TrainDeps, folder: string, { probe }: Trained): Promise<void> => {
@@ -240,27 +224,27 @@ const writeProbe = (deps: TrainDeps, folder: string, { probe }: Trained): Promis
     prompt_ids: rows[0]!.promptIds,
     completions: rows.map(({ completionIds }) => completionIds),
     ...probe,
-    placement: placementOf(deps.options),
+    placement: deps.computing.placement,
   }
   return writeAtomically(join(folder, PROBE), `${JSON.stringify(content)}\n`)
 }
 
 /**
  * Trains, from the checkpoint where there is one, and stores the lora.
- * @throws AppError `invalid-request`, `context-length-exceeded`, `store-unavailable`, and as `runTrainer`
+ * @throws AppError `invalid-request`, `context-length-exceeded`, `store-unavailable`, and as `Launcher.run`
  */
-export const trainOnGpu = async (
+export const trainByProcess = async (
   deps: TrainDeps,
   task: LoraTask,
   hooks: TrainHooks
 ): Promise<TrainResult> => {
-  const { base, loras, trainer } = deps
+  const { base, loras, launcher } = deps
   const start = task.lora === null ? null : (await loras.read(task.lora)).layout
   const planned = await plan(deps, task, start)
-  const output = join(task.checkpointDir, 'output')
-  const taskFile = await writeTask(deps, task, planned, output)
-  const trained = await runTrainer(trainer, taskFile, hooks)
+  const output = join(task.checkpointDir, OUTPUT)
+  const trained = await launcher.run(await writeTask(deps, task, planned), hooks)
   const { hyperparameters, dataHash } = planned
+  await deps.checkOutput?.(output, hyperparameters)
   const model = await storeLora(
     loras.path('.'),
     {
@@ -270,8 +254,8 @@ export const trainOnGpu = async (
       weights: await readFile(join(output, WEIGHTS)),
     },
     async (folder) => {
-      if (hyperparameters.schedule_span[1] < 1)
-        await copyFile(join(output, OPTIMIZER), join(folder, OPTIMIZER))
+      for (const name of deps.besides(hyperparameters))
+        await copyFile(join(output, name), join(folder, name))
       await writeProbe(deps, folder, trained)
     }
   )

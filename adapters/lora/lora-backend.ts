@@ -7,6 +7,11 @@ import { randomInt } from 'node:crypto'
 import { setImmediate as endOfTick } from 'node:timers/promises'
 import { AppError } from '../../src/errors.ts'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
+import {
+  UNKNOWN_ENGINE_STATE,
+  type DeletionReceipt,
+  type EngineState,
+} from '../../src/openai/engine-state.ts'
 import type { ModelObject, TrainingMethod, TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type {
   CompletionEnd,
@@ -35,6 +40,9 @@ export interface LoraServing extends TokenGenerator {
   losses(lora: string | null, rows: TrainingRow[]): Promise<RowLosses>
   /** Forgets a lora. @throws AppError `conflict` while requests use it */
   unload(lora: string): Promise<void>
+  /** Of a provider that serves; absent where the machine is the operator's. */
+  state?(): EngineState
+  receipts?(): Promise<DeletionReceipt[]>
   close(): Promise<void>
 }
 
@@ -47,6 +55,8 @@ export interface LoraBackendParts {
   serving: LoraServing
   /** The lora's folder is in `loras`, and it can be served, when it resolves. */
   train(task: LoraTask, hooks: TrainHooks): Promise<TrainResult>
+  /** Ends what training has opened. */
+  closeTraining?(): Promise<void>
 }
 
 const METHODS: TrainingMethod[] = ['supervised', 'self-distillation']
@@ -86,6 +96,14 @@ class LoraBackend implements EngineBackend {
       { id: base.name, created: 0, fingerprint: this.baseFingerprint, ...common },
       ...loras.list().map(({ id, created }) => ({ id, created, parent: base.name, ...common })),
     ]
+  }
+
+  state(): EngineState {
+    return this.parts.serving.state?.() ?? UNKNOWN_ENGINE_STATE
+  }
+
+  async receipts(): Promise<DeletionReceipt[]> {
+    return (await this.parts.serving.receipts?.()) ?? []
   }
 
   fingerprint(model: string): string | null {
@@ -178,8 +196,9 @@ class LoraBackend implements EngineBackend {
     await this.parts.loras.remove(lora)
   }
 
-  close(): Promise<void> {
-    return this.parts.serving.close()
+  async close(): Promise<void> {
+    await this.parts.closeTraining?.()
+    await this.parts.serving.close()
   }
 
   /** The lora's id, or null for the base model. */

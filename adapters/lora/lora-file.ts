@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
 import { storageError, syncFolder, writeAtomically } from '../host/disk.ts'
 import { LINEAR_LAYERS, type LlamaConfig } from '../model/llama-config.ts'
@@ -63,7 +63,7 @@ export interface StoredLora {
 }
 
 export const WEIGHTS = 'adapter_model.safetensors'
-const ADAPTER_CONFIG = 'adapter_config.json'
+export const ADAPTER_CONFIG = 'adapter_config.json'
 const MANIFEST = 'manifest.json'
 /** lies in a folder that is being written or removed, which is no lora */
 const INCOMPLETE = '.incomplete'
@@ -136,30 +136,61 @@ export const storeLora = async (
     [ADAPTER_CONFIG, json(adapterConfig({ rank, alpha }, manifest.base_model))],
   ]
   const id = loraId(weights, manifestBytes, manifest.suffix)
-  const target = join(lorasDir, id)
-  if (await holds(target, parts)) return id
+  await writeParts(join(lorasDir, id), parts, writeBeside)
+  return id
+}
+
+/**
+ * Writes `<lorasDir>/<id>` with the files of a stored lora, and in its config the name by which servers
+ * know the base model.
+ * @param lora its folder
+ * @throws AppError `invalid-model`, `store-unavailable`
+ */
+export const copyLora = async (
+  lora: string,
+  lorasDir: string,
+  baseModel: string
+): Promise<void> => {
+  const [weights, manifest, config] = await Promise.all(
+    [WEIGHTS, MANIFEST, ADAPTER_CONFIG].map((name) => readPart(lora, name))
+  )
+  const own = parseJson<object>(config!, `${basename(lora)}/${ADAPTER_CONFIG}`)
+  const parts: [string, Uint8Array][] = [
+    [WEIGHTS, weights!],
+    [MANIFEST, manifest!],
+    [ADAPTER_CONFIG, json({ ...own, base_model_name_or_path: baseModel })],
+  ]
+  await writeParts(join(lorasDir, basename(lora)), parts, null)
+}
+
+const writeParts = async (
+  target: string,
+  parts: [string, Uint8Array][],
+  writeBeside: WriteBeside | null
+): Promise<void> => {
+  if (await holds(target, parts)) return
   try {
     // damaged, or of a writer that died
-    await rm(target, { recursive: true, force: true })
+    await removeLora(target)
     await mkdir(target, { recursive: true })
     await writeFile(join(target, INCOMPLETE), '')
     await writeBeside?.(target)
     for (const [name, content] of parts) await writeAtomically(join(target, name), content)
     await rm(join(target, INCOMPLETE))
-    for (const folder of [target, lorasDir]) await syncFolder(folder)
+    for (const folder of [target, dirname(target)]) await syncFolder(folder)
   } catch (error) {
     // another process may have written the same content first
-    if (await holds(target, parts)) return id
-    await rm(target, { recursive: true, force: true }).catch(() => undefined)
+    if (await holds(target, parts)) return
+    await removeLora(target).catch(() => undefined)
     throw storageError(`${target} cannot be written`, error)
   }
-  return id
 }
 
-/** In one step it is no lora any more; then its files go. */
+/** In one step it is no lora any more; then its files go. Nothing happens where there is none. */
 export const removeLora = async (folder: string): Promise<void> => {
-  await rename(join(folder, ADAPTER_CONFIG), join(folder, INCOMPLETE))
-  for (const name of await readdir(folder))
+  if (existsSync(join(folder, ADAPTER_CONFIG)))
+    await rename(join(folder, ADAPTER_CONFIG), join(folder, INCOMPLETE))
+  for (const name of await readdir(folder).catch(() => []))
     if (name !== INCOMPLETE) await rm(join(folder, name), { recursive: true, force: true })
   await rm(folder, { recursive: true, force: true })
 }

@@ -35,7 +35,7 @@ export const moduleName = (layer: number, linear: LinearLayer): string =>
 
 /** Rows (outputs) and columns (inputs) of a linear layer's weight `[out, in]`. */
 export const linearShape = (
-  config: LlamaConfig,
+  config: Pick<LlamaConfig, 'hiddenSize' | 'intermediateSize' | 'heads' | 'kvHeads' | 'headDim'>,
   layer: LinearLayer
 ): { out: number; in: number } => {
   const { hiddenSize, intermediateSize, heads, kvHeads, headDim } = config

@@ -137,7 +137,7 @@ type Nats = (model: string, prompt: number[], completion: number[]) => Promise<n
  * @param dtype in which the server computes
  */
 export const disproof = async (
-  { id, layout, theta }: StoredLora,
+  { name, layout, theta }: Pick<StoredLora, 'layout' | 'theta'> & { name: string },
   folder: string,
   base: BaseModel,
   dtype: string,
@@ -153,14 +153,14 @@ export const disproof = async (
   if (probe !== null) {
     const { prompt_ids: prompt, completions, placement } = probe
     const without = await all(base.name, prompt, completions)
-    const own = await all(id, prompt, completions)
+    const own = await all(name, prompt, completions)
     return contradiction(probe, without, own, toleranceOf(placement, dtype))
   }
   const rows = probeRows(base.chat)
   const asked = [rows[0]!.promptIds, rows.map(({ completionIds }) => completionIds)] as const
   const once = await all(base.name, ...asked)
   const again = await all(base.name, ...asked)
-  const own = await all(id, ...asked)
+  const own = await all(name, ...asked)
   // one whose B is zero answers as the base model does
   const changes = layout.entries.some(
     ({ matrix, offset, length }) =>

@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from errors import TrainingError
@@ -73,15 +73,8 @@ def _attend(
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **kwargs
         )
-    groups = query.shape[1] // key.shape[1]
     attend = flex_attention if query.device.type == "cpu" else _compiled()
-    attended = attend(
-        query,
-        repeat_kv(key, groups),
-        repeat_kv(value, groups),
-        block_mask=attention_mask,
-        scale=scaling,
-    )
+    attended = attend(query, key, value, block_mask=attention_mask, scale=scaling, enable_gqa=True)
     return attended.transpose(1, 2).contiguous(), None
 
 
@@ -152,11 +145,13 @@ def choose_attention(
 def why_not_flex(device: str, dtype: torch.dtype, head_dim: int) -> str | None:
     """Tries it forwards and backwards against dense attention; None when it gives the same."""
     owners = torch.arange(PROBE_TOKENS, device=device) // 70
-    values = torch.randn(1, 2, PROBE_TOKENS, head_dim, device=device, dtype=dtype)
+    # two heads of queries for each of keys
+    values = torch.randn(1, 4, PROBE_TOKENS, head_dim, device=device, dtype=dtype)
 
     def answers(attend: Callable[..., torch.Tensor], **mask: Any) -> list[torch.Tensor]:
         query = values.clone().requires_grad_()
-        attended = attend(query, query, query, **mask)
+        key = query[:, ::2]
+        attended = attend(query, key, key, enable_gqa=True, **mask)
         attended.square().sum().backward()
         return [attended.detach().float(), query.grad.float()]
 

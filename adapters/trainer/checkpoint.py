@@ -5,11 +5,8 @@ begins with: safetensors files with a header as JSON, written whole or not at al
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +14,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from errors import TrainingError
+from disk import replace_durably
+from schedule import Counters
 
 CHECKPOINT = "checkpoint.safetensors"
 OPTIMIZER = "optimizer.safetensors"
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-#: what file systems answer that cannot sync a folder: SMB and some FUSE mounts
-NO_FOLDER_SYNC = (errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 #: of the lora, by PEFT's names
 Weights = dict[str, torch.Tensor]
-
-
-@dataclass
-class Counters:
-    """Where a training stands; seconds are of all its runs together."""
-
-    #: optimizer steps done
-    step: int = 0
-    elapsed_seconds: float = 0.0
-    #: spent in steps, without validation
-    step_seconds: float = 0.0
-    tokens: int = 0
-    recent_losses: list[float] = field(default_factory=list)
-    valid_loss: float | None = None
-    validations: int = 0
-    #: ended before its last step, because the validation loss fell no more
-    ended_early: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,33 +139,3 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Weights]] | None
     except (OSError, SafetensorError, ValueError, KeyError):
         return None
     return header, parts
-
-
-def replace_durably(path: Path, content: bytes) -> None:
-    """Written beside its place, synced and renamed. Raises TrainingError `store-unavailable`."""
-    draft = path.with_name(f"{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(draft, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
-        advice = "; make room on that disk" if error.errno in FULL else ""
-        message = f"{path} cannot be written: {error.strerror or error}{advice}"
-        raise TrainingError("store-unavailable", message) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in NO_FOLDER_SYNC:
-            raise
-    finally:
-        os.close(descriptor)

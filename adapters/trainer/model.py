@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging
 
 from attention import Attention, fit, implementation_of
 from errors import TrainingError
+from fused import fuse
 from packing import PackedRows
 
 ADAPTER = "default"
@@ -63,18 +63,6 @@ def load_base(
     return model if four_bit else model.to(device)
 
 
-def keep_input_dtype(model: PreTrainedModel) -> None:
-    """
-    Of layers with a lora whose matrices are float32. PEFT converts what they read to float32, and
-    autocast converts it back to bfloat16: the same numbers, for which 12 bytes of each are moved,
-    and of which each layer keeps a copy for the backward pass where q, k and v, gate and up now
-    keep one together. Passes in bfloat16 must be within autocast.
-    """
-    for module in model.modules():
-        if isinstance(module, BaseTunerLayer):
-            module.cast_input_dtype_enabled = False
-
-
 class LoraModel:
     """The model that training computes with; the lora begins as its folder has it."""
 
@@ -86,7 +74,7 @@ class LoraModel:
             self._peft = PeftModel.from_pretrained(base, str(folder), ADAPTER, is_trainable=True)
         except (OSError, ValueError, RuntimeError) as error:
             raise TrainingError("invalid-model", f"{folder} cannot be loaded: {error}") from error
-        keep_input_dtype(base)
+        fuse(base, ADAPTER)
         #: by PEFT's names in a file; float32 and trainable
         self.weights: dict[str, torch.nn.Parameter] = {
             name.replace(f".{ADAPTER}.", "."): parameter

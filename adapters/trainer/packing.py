@@ -58,15 +58,15 @@ def pack_rows(rows: Sequence[Row]) -> PackedRows:
 
 
 def _share_prefix(rows: Sequence[Row], prefix: int) -> PackedRows:
-    ids = rows[0].prompt_ids[:prefix]
+    ids = list(rows[0].prompt_ids[:prefix])
     positions = list(range(prefix))
     owners = [0] * prefix
     places: list[int] = []
     for number, row in enumerate(rows, 1):
-        own = [*row.prompt_ids, *row.completion_ids][prefix:-1]
+        own = [*row.prompt_ids[prefix:], *row.completion_ids[:-1]]
         first = len(ids) + len(row.prompt_ids) - 1 - prefix
         places += range(first, first + len(row.completion_ids))
-        ids = [*ids, *own]
+        ids += own
         positions += range(prefix, prefix + len(own))
         owners += [number] * len(own)
     return PackedRows(
@@ -119,16 +119,17 @@ def split_rows(rows: Sequence[Row], max_tokens: int) -> list[list[Row]]:
     that is longer stands alone.
     """
     parts: list[list[Row]] = []
+    prefix = own = longest = 0
     for row in rows:
-        if parts and _computed_tokens([*parts[-1], row]) <= max_tokens:
-            parts[-1].append(row)
-        else:
-            parts.append([row])
+        if parts:
+            # of the part with this row: a prefix that all rows share is that of each with the first
+            prefix = min(prefix, shared_prefix_tokens([parts[-1][0], row]))
+            own, longest = own + row.length - 1, max(longest, row.length - 1)
+            count = len(parts[-1]) + 1
+            packed = own - (count - 1) * prefix
+            if (packed if prefix >= MIN_PREFIX_TOKENS else count * longest) <= max_tokens:
+                parts[-1].append(row)
+                continue
+        parts.append([row])
+        prefix, own, longest = len(row.prompt_ids) - 1, row.length - 1, row.length - 1
     return parts
-
-
-def _computed_tokens(rows: Sequence[Row]) -> int:
-    prefix = shared_prefix_tokens(rows)
-    if prefix >= MIN_PREFIX_TOKENS:
-        return prefix + sum(row.length - 1 - prefix for row in rows)
-    return len(rows) * (max(row.length for row in rows) - 1)

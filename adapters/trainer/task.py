@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from errors import TrainingError
 from rows import Row
@@ -79,10 +79,13 @@ class Task:
         return [] if path is None else read_rows(Path(path))
 
 
-def read_task(path: Path) -> Task:
-    """Raises TrainingError `invalid-request` for a file that is no task."""
+AnyTask = TypeVar("AnyTask", bound=Task)
+
+
+def read_task(path: Path, kind: type[AnyTask]) -> AnyTask:
+    """Raises TrainingError `invalid-request` for a file that is no task of this kind."""
     try:
-        return Task(**json.loads(path.read_text("utf-8")))
+        return kind(**json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise TrainingError("invalid-request", f"{path} is not a training task: {error}") from error
 

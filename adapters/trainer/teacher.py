@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from transformers import GenerationConfig
 
-from checkpoint import replace_durably
+from disk import replace_durably
 from errors import TrainingError
 from model import LoraModel
 from report import Report

@@ -7,7 +7,7 @@ PACKAGES=torch,transformers,peft,safetensors,pytest,xdist
 export ENGINE_PYTHON="${ENGINE_PYTHON:-adapters/trainer/.venv/bin/python}"
 
 run_none() {
-  echo "test:gpu runs nothing: $1 (adapters/gpu/README.md says how to install it)"
+  echo "test:gpu runs nothing: $1 (docs/gpu.md says how to install it)"
   exit 0
 }
 
@@ -18,4 +18,4 @@ imports=$("$ENGINE_PYTHON" -c "import $PACKAGES" 2>&1) ||
 # models this tiny gain nothing from threads; two tests at a time do
 OMP_NUM_THREADS=1 "$ENGINE_PYTHON" -m pytest --quiet --numprocesses 2 adapters/trainer/tests
 npx vitest run test/e2e/contract/gpu.test.ts test/e2e/contract/trainer-parity.test.ts test/e2e/gpu-loop.test.ts \
-  test/e2e/gpu-process.test.ts
+  test/e2e/gpu-process.test.ts test/e2e/launch/preempted.test.ts

@@ -13,10 +13,11 @@ from rows import Row
 
 Result = TypeVar("Result")
 
-#: Fewer tokens at a time cost a GPU some of its speed, so memory is freed otherwise before. Weights
-#: of 2 bytes are read for each pass: an H100 (990 TFLOP/s, 3.35 TB/s) computes as long as it reads
-#: at 296 tokens, and with 4,096 reads a fourteenth of the time.
-BUSY_TOKENS = 4096
+#: With fewer tokens at a time, activations are computed twice before. That takes a third more time
+#: (6 operations a weight and token instead of 4). An H100 (990 TFLOP/s, 3.35 TB/s) computes as long
+#: as it reads weights at 296 tokens; but a prefix of 800 tokens, which each pass computes again, is
+#: a fifth of a pass of 4,096 and two fifths of one of 2,048, which is a third more time, too.
+BUSY_TOKENS = 2048
 
 
 class TokenBudget:

@@ -1,11 +1,15 @@
 """
-Trains one lora: `python train.py task.json`. Token ids in, a PEFT folder out; the file below is
-read from top to bottom. It knows no texts, no chat templates and no server. It says how it goes in
-JSON lines on stdout, and ends when its stdin does, because then its parent is gone. SIGTERM stops
-it after a checkpoint, from which the same task goes on.
+Trains one lora: `python train.py task.json [report.jsonl]`. Token ids in, a PEFT folder out; the
+file below is read from top to bottom. It knows no texts, no chat templates and no server. It says
+how it goes in JSON lines on stdout, and ends when its stdin does, because then its parent is gone.
+With a report's file, which has the same lines, it has no parent: the engine reads the file from
+another machine. SIGTERM stops it after a checkpoint, from which the same task goes on.
 
 Lines: {"kind": "progress", …}, {"kind": "message", "level", "message"} and as the last one
-{"kind": "trained", "trained_tokens", "metrics", "probe"} or {"kind": "failed", "error": {…}}.
+{"kind": "trained", "trained_tokens", "metrics", "probe", "output_bytes"} or
+{"kind": "failed", "error": {…}, "transient"}.
+
+Exit codes: 0 trained, 1 failed for good, 75 failed for now (the disk, the GPU), 143 stopped.
 """
 
 from __future__ import annotations
@@ -23,7 +27,6 @@ import torch
 from attention import choose_attention
 from checkpoint import (
     Checkpoint,
-    Counters,
     OptimizerState,
     load_checkpoint,
     load_optimizer,
@@ -34,6 +37,7 @@ from model import LoraModel, load_base
 from report import Report, end_with_parent
 from row_outputs import completion_nats
 from rows import Row
+from schedule import Counters
 from task import Task, read_task
 from teacher import rows_to_learn
 from token_budget import TokenBudget
@@ -41,6 +45,8 @@ from trainer import Stopped, Trainer
 
 #: exit status after SIGTERM, as a shell reports it
 STOPPED_STATUS = 128 + signal.SIGTERM
+#: EX_TEMPFAIL of sysexits.h: the same task may succeed later, or on another machine
+TRANSIENT_STATUS = 75
 #: serving comes first where cores are short
 NICENESS = 10
 
@@ -54,6 +60,8 @@ def set_up_torch(task: Task) -> None:
     if task.memory_share < 1 and task.device != "cpu":
         torch.cuda.set_per_process_memory_fraction(task.memory_share)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # else torch writes NaN into all new memory first, to find what reads it too early
+    torch.utils.deterministic.fill_uninitialized_memory = False
 
 
 def load_model(task: Task, report: Report) -> LoraModel:
@@ -144,26 +152,38 @@ def train(task: Task, report: Report, stop: threading.Event) -> None:
         trained_tokens=trainer.counters.tokens,
         metrics=trainer.metrics(),
         probe=measure_probes(task, model),
+        # a reader on another machine may see the report before the files
+        output_bytes={file.name: file.stat().st_size for file in output.iterdir()},
     )
+
+
+def failed(report: Report, code: str, message: str, *, transient: bool) -> int:
+    report.failed(code, message, transient=transient)
+    return TRANSIENT_STATUS if transient else 1
 
 
 def main() -> int:
     # deprecations are for whoever raises the libraries' versions; stderr is for what goes wrong
     warnings.simplefilter("ignore", FutureWarning)
-    report, stop = Report(), threading.Event()
+    task_file, *report_file = map(Path, sys.argv[1:])
+    report, stop = Report(*report_file), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     os.nice(NICENESS)
-    end_with_parent()
+    if not report_file:
+        end_with_parent()
     try:
-        train(read_task(Path(sys.argv[1])), report, stop)
+        train(read_task(task_file, Task), report, stop)
     except Stopped:
         return STOPPED_STATUS
     except TrainingError as error:
-        report.failed(error.code, error.message)
-        return 1
+        transient = error.code == "store-unavailable"
+        return failed(report, error.code, error.message, transient=transient)
     except OSError as error:
-        report.failed("store-unavailable", f"the disk cannot be used: {error}")
-        return 1
+        message = f"the disk cannot be used: {error}"
+        return failed(report, "store-unavailable", message, transient=True)
+    except torch.AcceleratorError as error:
+        message = f"the GPU failed: {error}"
+        return failed(report, "engine-unavailable", message, transient=True)
     except Exception as error:  # whatever it is, the parent should say it
         report.failed("internal", repr(error))
         raise

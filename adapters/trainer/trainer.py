@@ -33,39 +33,13 @@ from packing import pack_rows, split_rows
 from report import Report
 from row_outputs import losses_of_rows
 from rows import Row, total_label_weight
+from schedule import BETAS, CLIP_NORM, EPSILON, learning_rate_at, validations_due
 from task import Task
 from token_budget import TokenBudget
-
-#: the reported training loss is the mean of so many last steps
-RECENT_STEPS = 20
-#: progress at which validation runs, besides the end
-VALIDATE_AT = (0.25, 0.5, 0.75)
-#: the same where it may end the job
-VALIDATE_WITH_PATIENCE_AT = tuple(tenth / 10 for tenth in range(1, 10))
-#: the gradient is scaled down to this L2 norm
-CLIP_NORM = 1.0
 
 
 class Stopped(Exception):
     """Training was asked to stop and has left a checkpoint."""
-
-
-def learning_rate_at(progress: float, task: Task) -> float:
-    """
-    Half a cosine from the peak to 0 over the whole internalization, of which a job covers
-    `schedule_span`; each job warms up linearly on its own.
-
-    `progress` is that of this job, 0 to 1.
-    """
-    from_share, to_share = task.schedule_span
-    warmup = task.warmup_ratio
-    cosine = (1 + math.cos(math.pi * (from_share + (to_share - from_share) * progress))) / 2
-    return task.learning_rate * cosine * (progress / warmup if progress < warmup else 1)
-
-
-def validations_due(progress: float, patience: int) -> int:
-    """How many there should have been by now, without the one at the end."""
-    return sum(progress >= at for at in (VALIDATE_WITH_PATIENCE_AT if patience else VALIDATE_AT))
 
 
 class Optimizer:
@@ -74,7 +48,7 @@ class Optimizer:
     def __init__(self, model: LoraModel, weight_decay: float, state: OptimizerState) -> None:
         self._weights = model.weights
         self._adamw = torch.optim.AdamW(
-            model.weights.values(), betas=(0.9, 0.999), eps=1e-8, weight_decay=weight_decay
+            model.weights.values(), betas=BETAS, eps=EPSILON, weight_decay=weight_decay
         )
         self._step = state.step
         if state.step == 0:
@@ -153,21 +127,21 @@ class Trainer:
         Raises Stopped after a checkpoint; TrainingError `internal` when the loss is not finite or
         memory is too small for a single row, `store-unavailable`.
         """
-        counters, batches = self.counters, self._task.batches
+        counters, task = self.counters, self._task
         before, started = counters.elapsed_seconds, self._now()
         saved = started
-        while self._progress(counters.step) < 1 and not counters.ended_early:
+        while counters.progress(task, counters.step) < 1 and not counters.ended_early:
             if self._asked_to_stop():
                 self._save()
                 raise Stopped
-            numbers = batches[counters.step % len(batches)]
+            numbers = task.batches[counters.step % len(task.batches)]
             # a replayed answer that had no end is not there
             rows = [self._rows[number] for number in numbers if number < len(self._rows)]
             loss = self._timed_step(rows)
             self._validate_if_due()
             counters.elapsed_seconds = before + self._now() - started
-            self._report(loss)
-            if self._now() - saved >= self._task.checkpoint_seconds:
+            self._report_to.progress(**counters.report(task, loss))
+            if self._now() - saved >= task.checkpoint_seconds:
                 self._save()
                 saved = self._now()
         if not counters.ended_early:
@@ -177,33 +151,15 @@ class Trainer:
 
     def metrics(self) -> dict[str, float | int | None]:
         """The contract's TrainingMetrics."""
-        counters = self.counters
-        recent = counters.recent_losses
-        return {
-            "steps": counters.step,
-            "seconds": counters.elapsed_seconds,
-            "tokens_per_second": self._tokens_per_second(),
-            "train_loss": sum(recent) / (len(recent) or 1),
-            "valid_loss": counters.valid_loss,
-            "peak_memory_bytes": peak_memory_bytes(self._model.device),
-        }
+        return self.counters.metrics(peak_memory_bytes(self._model.device))
 
     def _save(self) -> None:
         save_checkpoint(Path(self._task.checkpoint_dir), self._task.identity, self.state)
 
-    def _progress(self, step: float) -> float:
-        """Share of the job that is done, by steps or by time, whichever is further."""
-        seconds = self._task.max_seconds
-        by_time = self.counters.elapsed_seconds / seconds if seconds else 0
-        return min(1.0, max(step / self._task.total_steps, by_time))
-
     def _timed_step(self, rows: list[Row]) -> float:
-        counters = self.counters
         started = self._now()
         loss = self._step(rows)
-        counters.step += 1
-        counters.step_seconds += self._now() - started
-        counters.recent_losses = [*counters.recent_losses, loss][-RECENT_STEPS:]
+        self.counters.count_step(loss, self._now() - started)
         return loss
 
     def _step(self, rows: list[Row]) -> float:
@@ -211,7 +167,8 @@ class Trainer:
             rows, partial(self._gradient, rows), free_memory=self._free_memory
         )
         # the middle of the step, so that neither the first nor the last step has rate 0
-        rate = learning_rate_at(self._progress(self.counters.step + 0.5), self._task)
+        progress = self.counters.progress(self._task, self.counters.step + 0.5)
+        rate = learning_rate_at(progress, self._task)
         norm = self._optimizer.step(rate)
         if not math.isfinite(norm) or not math.isfinite(loss):
             raise TrainingError(
@@ -226,15 +183,16 @@ class Trainer:
         for parameter in self._model.weights.values():
             parameter.grad = None
         weight_sum = total_label_weight(rows)
-        total, tokens = 0.0, 0
+        losses, tokens = [], 0
         for part in split_rows(rows, max_tokens):
             packed = pack_rows(part)
             nats = label_losses(self._model.label_logits(packed), part)
             loss = (nats * label_weights(part, weight_sum, self._model.device)).sum()
             loss.backward()
-            total += float(loss.detach())
+            # read at the end: until then the next part is packed while a GPU computes this one
+            losses.append(loss.detach())
             tokens += packed.tokens
-        return total, tokens
+        return sum(map(float, losses)), tokens
 
     def _free_memory(self) -> bool:
         may_recompute = self._task.gradient_checkpointing is None and not self._model.recomputes
@@ -246,7 +204,7 @@ class Trainer:
         return may_recompute
 
     def _validate_if_due(self) -> None:
-        progress = self._progress(self.counters.step)
+        progress = self.counters.progress(self._task, self.counters.step)
         due = validations_due(progress, self._patience)
         if due > self.counters.validations and progress < 1:
             self._validate()
@@ -278,23 +236,6 @@ class Trainer:
             )
         self._model.set_weights(best.weights)
         counters.valid_loss = best.loss
-
-    def _tokens_per_second(self) -> float:
-        counters = self.counters
-        return counters.tokens / counters.step_seconds if counters.step_seconds > 0 else 0.0
-
-    def _report(self, loss: float) -> None:
-        counters = self.counters
-        progress = 1.0 if counters.ended_early else self._progress(counters.step)
-        self._report_to.progress(
-            step=counters.step,
-            # the last step is one that is reported in any case
-            total_steps=counters.step if counters.ended_early else self._task.total_steps,
-            tokens_per_second=self._tokens_per_second(),
-            train_loss=loss,
-            valid_loss=counters.valid_loss,
-            eta_seconds=counters.elapsed_seconds / progress * (1 - progress),
-        )
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -14,7 +14,9 @@ import { fromRoot } from '../../test/kit/process/from-root.ts'
 import { orderOf, shelfOf } from '../../test/kit/traffic/shelf-orders.ts'
 import {
   missingForTrainer,
+  ofThisMachine,
   startGpuProcess,
+  trainerLoadMs,
   type GpuProcess,
 } from '../../test/kit/process/gpu-process.ts'
 import { startProxy, type ProxyProcess } from '../../test/kit/process/proxy-process.ts'
@@ -40,8 +42,13 @@ import { loopSettings } from '../../test/kit/process/loop-settings.ts'
 
 const ROWS = 120
 const SPARE_ROWS = 20
-/** Loading torch takes some seconds, a stage of the tiny model ten to thirty. */
+/** A stage of the tiny model takes ten to thirty seconds. */
 const MAX_LIFE_MS = 20_000
+/**
+ * A trainer that is always killed while it loads torch gets nowhere, and its job fails after the tenth time:
+ * on a busy machine that takes as long as a life.
+ */
+const LOADS_A_LIFE = 4
 const FINISH_MS = 600_000
 /** asked while a lora is live and the server dies */
 const LIVE_REQUESTS = 40
@@ -82,6 +89,7 @@ class GpuLoops {
   private readonly upstream: ReplayUpstream
   private readonly folder: string
   private readonly random: () => number
+  private readonly maxLifeMs: number
   private readonly tally = emptyTally()
   private next = 0
 
@@ -90,6 +98,7 @@ class GpuLoops {
     this.upstream = upstream
     this.folder = folder
     this.random = seededRandom(options.seed)
+    this.maxLifeMs = Math.max(MAX_LIFE_MS, LOADS_A_LIFE * trainerLoadMs())
   }
 
   async play(): Promise<Figures> {
@@ -119,7 +128,7 @@ class GpuLoops {
       dataDir: engineDir,
       port,
       // so often that most restarts find one
-      env: { ENGINE_CHECKPOINT_SECONDS: '1', LOG_LEVEL: 'silent' },
+      env: { ENGINE_CHECKPOINT_SECONDS: '1', LOG_LEVEL: 'silent', ...ofThisMachine() },
     })
   }
 
@@ -172,7 +181,7 @@ class GpuLoops {
 
   private async killUntilEnd(loop: Loop): Promise<void> {
     while (this.isMissingKills()) {
-      await delay(this.random() * MAX_LIFE_MS)
+      await delay(this.random() * this.maxLifeMs)
       if ((await endOf(loop.proxy)) !== null) return
       await this.kill(loop)
     }

@@ -76,6 +76,17 @@ const usd = optional
   .transform((value) => (value === null ? null : Number(value)))
   .pipe(z.number().min(0).nullable())
 
+/** USD a million tokens of input, output and training; null: not set. */
+const tokenPrices = optional
+  .transform((value) => value?.split(',').map(Number) ?? null)
+  .pipe(
+    z
+      .tuple([z.number().min(0), z.number().min(0), z.number().min(0)], {
+        error: 'must be three prices in USD a million tokens: input,output,training',
+      })
+      .nullable()
+  )
+
 /** Separated by commas. */
 const names = z
   .string()
@@ -231,7 +242,7 @@ const SCHEMA = z.object({
   BODY_RETENTION_DAYS: whole(30, 1),
   RECORD_RETENTION_DAYS: whole(365, 1),
 
-  ENGINE: z.enum(['none', 'onnx', 'fake', 'http']).default('none'),
+  ENGINE: z.enum(['none', 'onnx', 'tinker', 'fake', 'http']).default('none'),
   MODEL_PATH: optional,
   ENCODER_PATH: optional,
   ENGINE_URL: optional.pipe(baseUrlSchema('ENGINE_TOKEN').nullable()),
@@ -242,6 +253,11 @@ const SCHEMA = z.object({
   ENGINE_IDLE_MINUTES: z.coerce.number().min(0).default(15),
   ENGINE_THREADS: whole(0),
   ENGINE_USD_PER_HOUR: usd,
+  TINKER_BASE_MODEL: optional,
+  TINKER_API_KEY: optional,
+  TINKER_BASE_URL: optional.pipe(baseUrlSchema('TINKER_API_KEY').nullable()),
+  TINKER_PRICES: tokenPrices,
+  TINKER_PYTHON: optional,
   HF_ENDPOINT: baseUrlSchema('HF_TOKEN').default('https://huggingface.co'),
   HF_TOKEN: optional,
   ADAPTED_TIMEOUT_MS: whole(10_000, 1),
@@ -296,9 +312,22 @@ export interface ParseOptions {
   serves: boolean
 }
 
+type Check = [isWrong: boolean, mistake: string]
+
+const judgeChecks = (env: Environment): Check[] => [
+  [
+    env.JUDGE_MODEL !== null && env.JUDGE_USD === null,
+    'JUDGE_USD: needed with JUDGE_MODEL; the US dollars that the judge of one internalization may cost, such as 5',
+  ],
+  [
+    env.JUDGE_MODEL === null && (env.JUDGE_USD !== null || env.JUDGE_RUBRIC_FILE !== null),
+    'JUDGE_MODEL: needed with JUDGE_USD and JUDGE_RUBRIC_FILE; the model that compares written answers',
+  ],
+]
+
 /** Mistakes that involve more than one key. */
 const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
-  const checks: [isWrong: boolean, mistake: string][] = [
+  const checks: Check[] = [
     [
       env.DATABASE_CA_FILE !== null && env.DATABASE_URL === null,
       'DATABASE_CA_FILE: only valid with DATABASE_URL; it secures the connection to that server',
@@ -309,8 +338,14 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
         'or MODEL_PATH for loras (a GGUF file or a Hugging Face folder)',
     ],
     [
-      env.ENGINE !== 'onnx' && env.ENCODER_PATH !== null,
-      'ENCODER_PATH: only valid with ENGINE=onnx; another engine has its own encoder',
+      env.ENGINE !== 'onnx' && env.ENGINE !== 'tinker' && env.ENCODER_PATH !== null,
+      'ENCODER_PATH: only valid with ENGINE=onnx or tinker; another engine has its own encoder',
+    ],
+    [
+      env.ENGINE === 'tinker' &&
+        [env.MODEL_PATH, env.TINKER_BASE_MODEL, env.TINKER_API_KEY].includes(null),
+      'TINKER_BASE_MODEL, TINKER_API_KEY, MODEL_PATH: needed with ENGINE=tinker; the folder has the ' +
+        'tokenizer and config.json of that base model (docs/tinker.md)',
     ],
     [env.ENGINE === 'http' && env.ENGINE_URL === null, 'ENGINE_URL: needed with ENGINE=http'],
     [
@@ -321,14 +356,7 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
       env.ENGINE_STOP_COMMAND !== null && env.ENGINE_START_COMMAND === null,
       'ENGINE_STOP_COMMAND: needs ENGINE_START_COMMAND; the proxy stops only an engine that it started',
     ],
-    [
-      env.JUDGE_MODEL !== null && env.JUDGE_USD === null,
-      'JUDGE_USD: needed with JUDGE_MODEL; the US dollars that the judge of one internalization may cost, such as 5',
-    ],
-    [
-      env.JUDGE_MODEL === null && (env.JUDGE_USD !== null || env.JUDGE_RUBRIC_FILE !== null),
-      'JUDGE_MODEL: needed with JUDGE_USD and JUDGE_RUBRIC_FILE; the model that compares written answers',
-    ],
+    ...judgeChecks(env),
     [
       [env.CHECK_COMMAND, env.CHECK_URL, env.CHECK_SQL].filter((value) => value !== null).length >
         1,

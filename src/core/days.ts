@@ -5,6 +5,9 @@ export const DAY_MS = 86_400_000
 /** @param at milliseconds since the epoch @returns days since the epoch */
 export const dayOf = (at: number): number => Math.floor(at / DAY_MS)
 
+/** UTC: `2026-11-28`. @param at milliseconds since the epoch */
+export const dayText = (at: number): string => new Date(at).toISOString().slice(0, 10)
+
 /** UTC: `2026-11-28 10:00`. @param at milliseconds since the epoch */
 export const minuteText = (at: number): string =>
   new Date(at).toISOString().slice(0, 16).replace('T', ' ')

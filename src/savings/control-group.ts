@@ -1,6 +1,7 @@
 /** Reads the newest requests of a live route from the log: their costs, latencies and reasons. */
 import { compareWithControl, type ControlComparison } from '../core/cost/control-group.ts'
 import { findPrice, type Price } from '../core/cost/prices.ts'
+import { priceOfProvider } from '../core/cost/provider-prices.ts'
 import {
   winningArm,
   winningLora,
@@ -9,6 +10,7 @@ import {
 import type { StoredRecord } from '../core/log/record.ts'
 import { countReasons, type ReasonCount } from '../core/route/route-reasons.ts'
 import type { Store } from '../store/store.ts'
+import { readProviderPrices } from './engine-note.ts'
 
 /** Answers of the lora that are looked at. */
 const ANSWERS = 1_000
@@ -54,15 +56,23 @@ export interface RecentTraffic {
 
 /** @returns null for an internalization without a lora */
 export const loadRecentTraffic = async (
-  store: Pick<Store, 'records'>,
+  store: Pick<Store, 'records' | 'snapshots'>,
   internalization: Internalization,
   prices: readonly Price[]
 ): Promise<RecentTraffic | null> => {
   const lora = winningLora(internalization)
   if (lora === null) return null
   const calls = await newestCalls(store, internalization.templateVersion, lora)
-  const model = winningArm(internalization)?.model
-  const adaptedPrice = findPrice(prices, model?.name ?? internalization.plan!.baseModel)
+  const winner = winningArm(internalization)
+  const model = winner?.model
+  const provider = await readProviderPrices(store)
+  const ofEngine =
+    provider === null
+      ? findPrice(prices, internalization.plan!.baseModel)
+      : priceOfProvider(provider)
+  // a head answers on the engine's own machine
+  const ofWinner = winner?.encoder === undefined ? ofEngine : null
+  const adaptedPrice = model === undefined ? ofWinner : findPrice(prices, model.name)
   return {
     groups: compareWithControl(calls, lora, {
       prices,
@@ -77,7 +87,7 @@ export const loadRecentTraffic = async (
  * @returns null for an internalization without a lora
  */
 export const loadControlGroup = async (
-  store: Pick<Store, 'records'>,
+  store: Pick<Store, 'records' | 'snapshots'>,
   internalization: Internalization,
   prices: readonly Price[]
 ): Promise<ControlComparison | null> =>

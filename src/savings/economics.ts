@@ -4,7 +4,6 @@
  */
 import { shareEngine } from '../core/cost/economics.ts'
 import type { Internalization } from '../core/internalization/internalization.ts'
-import { findPrice, type Price } from '../core/cost/prices.ts'
 import {
   draftOf,
   economicsOf,
@@ -16,6 +15,7 @@ import {
 } from '../core/cost/template-economics.ts'
 import type { Template } from '../core/template/template.ts'
 import { readCaches, type KnownCaches } from './caches.ts'
+import { adaptedPriceOf, readProviderPrices } from './engine-note.ts'
 import { createMeasure, type Measure } from './measure-traffic.ts'
 import { createHoursReader, savingsReport, type SavingsReport } from './savings.ts'
 import type { Store } from '../store/store.ts'
@@ -42,37 +42,18 @@ export interface ReadRows {
 }
 
 const HOURS_PER_MONTH = (365 / 12) * 24
-const BASE_MODEL = 'base-model'
-
-/** Stores the engine's base model: before the first training only the worker can ask the engine. */
-export const rememberBaseModel = (store: Store, baseModel: string): Promise<void> =>
-  store.snapshots.put(BASE_MODEL, new TextEncoder().encode(baseModel))
-
-/** @returns price of the base model; null: unknown, or it has no price per token */
-const adaptedPriceOf = async (
-  store: Store,
-  prices: readonly Price[],
-  internalizations: readonly Internalization[]
-): Promise<Price | null> => {
-  const bytes = await store.snapshots.get(BASE_MODEL)
-  const planned = internalizations.findLast(({ plan }) => plan !== null)?.plan?.baseModel
-  const model = bytes === null ? planned : new TextDecoder().decode(bytes)
-  return model === undefined ? null : findPrice(prices, model)
-}
 
 type DraftAll = (
   templates: readonly Template[],
-  internalizations: readonly Internalization[]
+  internalizations: readonly Internalization[],
+  settings: EconomicsSettings
 ) => Promise<Map<string, Draft>>
 
 const draftWith =
-  (
-    store: Store,
-    settings: EconomicsSettings,
-    trafficOf: Measure['read'] | Measure['known']
-  ): DraftAll =>
-  async (templates, internalizations) => {
-    const adaptedPrice = await adaptedPriceOf(store, settings.prices, internalizations)
+  (store: Store, trafficOf: Measure['read'] | Measure['known']): DraftAll =>
+  async (templates, internalizations, settings) => {
+    const planned = internalizations.findLast(({ plan }) => plan !== null)?.plan?.baseModel
+    const adaptedPrice = await adaptedPriceOf(store, settings, planned)
     const drafts = new Map<string, Draft>()
     // one after another, because the store's thread has other calls to answer
     for (const template of templates) {
@@ -118,23 +99,34 @@ const economicsWithin =
     return [[version, economicsOf(own, { model, engineUsd, mendedShare, settings })]]
   }
 
+/** With the prices of the engine's provider as they are now. */
+const presentSettings = async (
+  store: Store,
+  configured: EconomicsSettings
+): Promise<EconomicsSettings> => {
+  const provider = await readProviderPrices(store)
+  return provider === null ? configured : { ...configured, provider }
+}
+
 export const openEconomics = (
   store: Store,
-  settings: EconomicsSettings,
+  configured: EconomicsSettings,
   now: () => number
 ): Economics => {
-  const measure = createMeasure(store, settings, now)
+  const measure = createMeasure(store, configured, now)
+  const present = () => presentSettings(store, configured)
   const listInternalizations = () => store.internalizations.list({ recordIds: false })
 
-  const draftAll = draftWith(store, settings, measure.read)
-  const draftKnown = draftWith(store, settings, measure.known)
+  const draftAll = draftWith(store, measure.read)
+  const draftKnown = draftWith(store, measure.known)
 
   const assessWith = async (
     draft: DraftAll,
     templates: readonly Template[]
   ): Promise<Map<string, TemplateEconomics>> => {
+    const settings = await present()
     const live = (await store.routes.list()).map(({ template }) => template)
-    const drafts = await draft([...live, ...templates], await listInternalizations())
+    const drafts = await draft([...live, ...templates], await listInternalizations(), settings)
     if (live.some(({ version }) => !drafts.has(version))) return new Map()
     const caches = await readCaches(store, settings, false)
     const economics = templates.flatMap(
@@ -144,17 +136,21 @@ export const openEconomics = (
   }
 
   const readHours = createHoursReader(store, now)
-  const savingsFrom = async (drafts: Map<string, Draft>): Promise<SavingsReport> =>
+  const savingsFrom = async (
+    drafts: Map<string, Draft>,
+    settings: EconomicsSettings
+  ): Promise<SavingsReport> =>
     savingsReport(store, settings, { drafts, hours: await readHours(), now: now() })
 
   return {
     assess: (templates) => assessWith(draftAll, templates),
-    caches: (withText) => readCaches(store, settings, withText),
+    caches: (withText) => readCaches(store, configured, withText),
     async savings() {
       const internalizations = await listInternalizations()
       const templates = await store.templates.list()
       const worked = workedTemplates({ internalizations, templates })
-      return savingsFrom(await draftAll(worked, internalizations))
+      const settings = await present()
+      return savingsFrom(await draftAll(worked, internalizations, settings), settings)
     },
     known: async (templates) =>
       templates.some((template) => measure.known(template) !== undefined)
@@ -162,8 +158,10 @@ export const openEconomics = (
         : new Map(),
     async knownSavings(read) {
       const worked = workedTemplates(read)
-      const drafts = await draftKnown(worked, read.internalizations)
-      return worked.every(({ version }) => drafts.has(version)) ? savingsFrom(drafts) : null
+      const settings = await present()
+      const drafts = await draftKnown(worked, read.internalizations, settings)
+      const isKnown = worked.every(({ version }) => drafts.has(version))
+      return isKnown ? savingsFrom(drafts, settings) : null
     },
   }
 }

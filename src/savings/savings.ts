@@ -13,9 +13,11 @@ import {
 import { datedPrices, type DatedPrice } from '../core/cost/price-list.ts'
 import { priceAt } from '../core/cost/price-tiers.ts'
 import { findPrice, tokensCost } from '../core/cost/prices.ts'
+import { priceOfProvider, type ProviderPrices } from '../core/cost/provider-prices.ts'
 import {
   engineHoursUsd,
   trainedSeconds,
+  trainingCost,
   type Draft,
   type EconomicsSettings,
 } from '../core/cost/template-economics.ts'
@@ -60,10 +62,12 @@ export interface SavingsReport {
   at: number
   /** null: not set, and engine hours cost nothing */
   engineUsdPerHour: number | null
+  /** that computes for the engine, and asks for tokens in place of hours; null: none, or its prices are not known */
+  provider: ProviderPrices | null
   periods: Record<PeriodName | 'all', PeriodSavings>
   /** dollars that one answer of a template's lora saves, before costs */
   perAnswerUsd: Record<string, number>
-  /** of the models in the log */
+  /** of the models in the log, and of the engine's where a provider has prices */
   prices: DatedPrice[]
 }
 
@@ -101,10 +105,14 @@ const endOf = (
   state: 'training' | 'evaluating'
 ): number => histories.get(id)?.findLast(({ from }) => from?.name === state)?.at ?? now
 
+const trainedSince = (
+  ledger: Ledger,
+  from: number,
+  own: readonly Internalization[]
+): Internalization[] => own.filter((row) => endOf(ledger, row, 'training') >= from)
+
 const hoursTrained = (ledger: Ledger, from: number, own: readonly Internalization[]): number =>
-  own
-    .filter((row) => endOf(ledger, row, 'training') >= from)
-    .reduce((sum, row) => sum + trainedSeconds(row), 0) / 3600
+  trainedSince(ledger, from, own).reduce((sum, row) => sum + trainedSeconds(row), 0) / 3600
 
 /** Cost of all internalizations of a template, live or not. */
 const trainingUsdOf = (ledger: Ledger, from: number, version: string): number => {
@@ -118,7 +126,11 @@ const trainingUsdOf = (ledger: Ledger, from: number, version: string): number =>
   const proofsUsd = own
     .filter((row) => endOf(ledger, row, 'evaluating') >= from)
     .reduce((sum, { id }) => sum + (ledger.proofsUsd.get(id) ?? 0), 0)
-  return engineHoursUsd(hoursTrained(ledger, from, own), settings) + evaluationUsd + proofsUsd
+  const engineUsd = trainedSince(ledger, from, own).reduce(
+    (sum, row) => sum + trainingCost(row, settings),
+    0
+  )
+  return engineUsd + evaluationUsd + proofsUsd
 }
 
 const costOf = ({ prices }: EconomicsSettings, charged: Charged): number | null => {
@@ -275,15 +287,21 @@ export const savingsReport = async (
   return {
     at: now,
     engineUsdPerHour: settings.engineUsdPerHour,
+    provider: settings.provider ?? null,
     periods,
     perAnswerUsd: Object.fromEntries(
       [...drafts].flatMap(([version, { perCallUsd }]) =>
         perCallUsd === null ? [] : [[version, perCallUsd.now - perCallUsd.adapted]]
       )
     ),
-    prices: datedPrices(
-      settings.prices,
-      hours.flatMap(({ charged }) => charged.map(({ model }) => model))
-    ),
+    prices: [
+      ...datedPrices(
+        settings.prices,
+        hours.flatMap(({ charged }) => charged.map(({ model }) => model))
+      ),
+      ...(settings.provider === undefined
+        ? []
+        : datedPrices([priceOfProvider(settings.provider)], [settings.provider.model])),
+    ],
   }
 }

@@ -10,6 +10,7 @@ import OpenAI, { APIError, toFile } from 'openai'
 import type { FineTuningJob } from 'openai/resources/fine-tuning/jobs/jobs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ChatMessage } from '../../src/openai/chat.ts'
+import { readDeletionReceipts, readEngineState } from '../../src/openai/engine-state.ts'
 import type {
   Hyperparameters,
   JobRequest,
@@ -38,6 +39,8 @@ export interface Capabilities {
   slowPrompt: ChatMessage[] | null
   /** feature → why the engine lacks it */
   lacks?: Partial<Record<Feature, string>>
+  /** a third party that computes for it; absent where all stays on this machine */
+  provider?: string
   /** feature → how often it may be tried again, where the machine and not the engine is at fault */
   retries?: Partial<Record<Feature, number>>
 }
@@ -117,9 +120,25 @@ const createDriver = (engine: RunningEngine, dataDir: string) => {
       },
       body: JSON.stringify(body),
     })
+  const get = async (path: string): Promise<unknown> => {
+    const headers = { authorization: `Bearer ${engine.token}` }
+    return (await fetch(`${engine.baseUrl}${path}`, { headers })).json()
+  }
   const events = async (id: string) =>
     (await client.fineTuning.jobs.listEvents(id, { limit: 100 })).data
-  return { client, upload, uploadText, createJob, jobIs, finished, post, events, engine, dataDir }
+  return {
+    client,
+    upload,
+    uploadText,
+    createJob,
+    jobIs,
+    finished,
+    post,
+    get,
+    events,
+    engine,
+    dataDir,
+  }
 }
 
 type Driver = ReturnType<typeof createDriver>
@@ -132,7 +151,15 @@ export const describeContract = (
   startEngine: (dataDir: string) => Promise<RunningEngine>,
   capabilities: Capabilities
 ): void => {
-  const { baseModel, rows, shortTraining, longTraining, lacks = {}, retries = {} } = capabilities
+  const {
+    baseModel,
+    rows,
+    shortTraining,
+    longTraining,
+    lacks = {},
+    retries = {},
+    provider,
+  } = capabilities
   /** For jobs when no test asks their lora anything. */
   const briefTraining = { ...shortTraining, max_steps: 2 }
   const firstPrompt = rows[0]!.messages.slice(0, -1)
@@ -204,6 +231,19 @@ export const describeContract = (
         const response = await driver.post('/embeddings', {})
         expect(response.status).toBe(404)
         expect(await response.json()).toMatchObject({ error: { code: 'not_found' } })
+      })
+    })
+
+    describe('the engine itself', () => {
+      it('says who computes, at what price, and what keeps it from working', async () => {
+        const state = readEngineState(await driver.get('/engine'))
+        expect(state).not.toBeNull()
+        expect(state!.provider ?? '').toBe(provider ?? '')
+        expect(state!.conditions).toEqual([])
+      })
+
+      it('lists what its provider was told to delete', async () => {
+        expect(readDeletionReceipts(await driver.get('/engine/receipts'))).not.toBeNull()
       })
     })
 

@@ -1,5 +1,5 @@
 /** The GPU engine's processes: vLLM (a stand-in) and the trainer, their deaths, and what is left behind. */
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -8,8 +8,15 @@ import type { Engine } from '../../src/engine/engine.ts'
 import { isUnfinished, type JobObject } from '../../src/openai/fine-tuning.ts'
 import { row } from '../contract/harness.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
-import { missingForTrainer, startGpuProcess, type GpuProcess } from '../kit/process/gpu-process.ts'
+import { freePort } from '../kit/process/free-port.ts'
+import {
+  BY_STAND_IN,
+  missingForTrainer,
+  startGpuProcess,
+  type GpuProcess,
+} from '../kit/process/gpu-process.ts'
 import { commandLine, processTree } from '../kit/process/proxy-process.ts'
+import { API_KEY, Replica } from '../kit/vllm/replica.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'gpu-process-'))
 const modelPath = join(folder, 'tiny')
@@ -34,12 +41,12 @@ const start = async (env: Record<string, string> = {}): Promise<GpuProcess> => {
 const clientOf = ({ baseUrl, token }: GpuProcess): Engine =>
   createEngine({ name: 'gpu', baseUrl, token, fetch })
 
-const canAnswer = async ({ baseUrl, token }: GpuProcess): Promise<number> => {
+const canAnswer = async ({ baseUrl, token }: GpuProcess, model = 'tiny'): Promise<number> => {
   const response = await fetch(`${baseUrl}/chat/completions`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     body: JSON.stringify({
-      model: 'tiny',
+      model,
       messages: [{ role: 'user', content: 'a' }],
       max_tokens: 3,
     }),
@@ -114,10 +121,10 @@ const ended = async (engine: GpuProcess, id: string): Promise<JobObject> => {
 describe('a training on the engine', () => {
   const rows = [row('Is it cold?', 'Yes'), row('Is it far?', 'No'), row('Who?', 'Me')]
 
-  const submit = async (engine: GpuProcess): Promise<string> => {
+  const submit = async (engine: GpuProcess, steps = 400): Promise<string> => {
     const client = clientOf(engine)
     const training_file = await client.uploadRows(rows, 'rows.jsonl')
-    const hyperparameters = { rank: 4, batch_size: 2, max_steps: 400 }
+    const hyperparameters = { rank: 4, batch_size: 2, max_steps: steps }
     return (await client.createJob({ model: 'tiny', training_file, hyperparameters, seed: 1 })).id
   }
 
@@ -150,6 +157,37 @@ describe('a training on the engine', () => {
       expect(job).toMatchObject({ status: 'succeeded', fine_tuned_model: whole.fine_tuned_model })
       const said = (await clientOf(engine).jobEvents(id)).map(({ message }) => message)
       expect(said.join()).toMatch(/resumed from the checkpoint/)
+    }
+  )
+
+  it(
+    'is not repeated where its lora cannot be served yet',
+    { timeout: 900_000 },
+    async (context) => {
+      const missing = missingForTrainer()
+      if (missing !== null) return context.skip(missing)
+      const port = await freePort()
+      const loraFolder = join(folder, 'loras')
+      const engine = await start({
+        ENGINE_VLLM_URL: `http://127.0.0.1:${port}`,
+        ENGINE_VLLM_KEY: API_KEY,
+        ENGINE_VLLM_MAX_MODEL_LEN: '512',
+        ENGINE_LORA_FOLDER: loraFolder,
+      })
+      const job = await ended(engine, await submit(engine, 4))
+      expect(job).toMatchObject({ status: 'succeeded', error: null })
+      const said = (await clientOf(engine).jobEvents(job.id)).map(({ message }) => message)
+      expect(said.join()).toMatch(/stored and cannot be served yet: .*ECONNREFUSED/)
+      const lora = job.fine_tuned_model!
+      expect(await canAnswer(engine, lora)).toBe(503)
+      const command = BY_STAND_IN.ENGINE_VLLM_COMMAND
+      const env = { ...process.env }
+      const server = await Replica.start({ command, modelPath, loraFolder, env }, port)
+      // the mount is not there
+      expect(await canAnswer(engine, lora)).toBe(503)
+      mkdirSync(loraFolder)
+      await expect.poll(() => canAnswer(engine, lora), { timeout: 20_000, interval: 250 }).toBe(200)
+      await server.kill()
     }
   )
 })

@@ -2,23 +2,20 @@
  * vLLM itself, where VLLM_COMMAND says how it is started: `/opt/vllm/bin/vllm serve`, and behind it what
  * it needs there (`--enforce-eager` where compiling takes long).
  */
-import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { EngineBackend } from '../../adapters/host/backend.ts'
-import { startVllm } from '../../adapters/publish/start-vllm.ts'
+import { startVllm } from '../../adapters/publish/vllm/start-vllm.ts'
 import { commandLine, processTree } from '../kit/process/proxy-process.ts'
+import { CPU_ENV, onGpu, splitCommand, WIDE } from '../kit/vllm/itself.ts'
 import { answerOf, answerWhileLorasLoad, requestOf, TinyLoras } from '../kit/vllm/tiny-loras.ts'
 
 const command = process.env['VLLM_COMMAND'] ?? ''
-const onGpu = existsSync('/dev/nvidiactl')
 /** Other kernels. */
 const DIGITS = 2
 const START_MS = 600_000
-
-/** vLLM's attention knows no narrower heads. */
-const WIDE = { hiddenSize: 256, heads: 4 }
 
 const reason = command === '' ? ' (VLLM_COMMAND does not say how it is started)' : ''
 
@@ -32,9 +29,10 @@ describe.skipIf(command === '')(`vLLM itself${reason}`, () => {
     tiny = await TinyLoras.write(folder, WIDE)
     loras = [await tiny.add(1), await tiny.add(2), await tiny.add(3)]
     const { modelPath, model: base } = tiny
+    const { start, args } = splitCommand(command)
     const options = {
-      command,
-      arguments: '',
+      command: start,
+      arguments: args,
       memoryShare: 0.1,
       maxLoras: 2,
       // with two in a batch it mistakes them for each other on a CPU
@@ -43,7 +41,7 @@ describe.skipIf(command === '')(`vLLM itself${reason}`, () => {
       startMs: START_MS,
     }
     const model = { modelPath, base, dtype: 'float32', device: onGpu ? 'cuda' : 'cpu' }
-    const env = onGpu ? process.env : { ...process.env, VLLM_CPU_OMP_THREADS_BIND: 'nobind' }
+    const env = { ...process.env, ...CPU_ENV }
     const server = await startVllm(options, model, env, () => undefined)
     backend = tiny.servedBy(server).backend
   }, START_MS)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { PROBE, probeRows } from '../../adapters/publish/probe.ts'
 import type { EngineBackend } from '../../adapters/host/backend.ts'
-import type { VllmPublisher } from '../../adapters/publish/vllm.ts'
+import type { VllmPublisher } from '../../adapters/publish/vllm/vllm.ts'
 import { AppError } from '../../src/errors.ts'
 import { createStandIn } from '../kit/vllm/stand-in.ts'
 import { answerOf, answerWhileLorasLoad, requestOf, TinyLoras } from '../kit/vllm/tiny-loras.ts'
@@ -33,6 +33,9 @@ beforeAll(async () => {
     maxModelLen: model.config.maxPositions,
     maxLoraRank: 8,
     maxBatchLoras: 2,
+    resolverFolder: null,
+    fingerprint: 'vllm-0.33.0-0000',
+    skipsNames: false,
     fault: (name) => faults[name],
     note: (call) => void calls.push(call),
     tokenMs: 0,
@@ -42,6 +45,7 @@ beforeAll(async () => {
     baseUrl: 'http://vllm',
     apiKey: 'key',
     fetch: async (url, init) => standIn.app.request(String(url), init),
+    replicas: [],
     incarnation: () => starts,
     requireRunning() {
       if (!isRunning) throw new AppError('engine-unavailable', 'vLLM is started again')

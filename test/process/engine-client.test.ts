@@ -5,6 +5,7 @@ import { listen } from '../../adapters/host/host.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
+import { UNKNOWN_ENGINE_STATE } from '../../src/openai/engine-state.ts'
 import {
   ROWS,
   TOKEN,
@@ -105,6 +106,17 @@ describe('engine client', () => {
       code: 'not-found',
       param: 'model',
     })
+  })
+
+  it('takes an engine without the route as one that says nothing of itself', async () => {
+    const { engine } = await startTestEngine(await temporaryFolder())
+    expect(await engine.state()).toEqual(UNKNOWN_ENGINE_STATE)
+    const error = { error: { message: 'no route GET /v1/engine', code: 'not_found' } }
+    const older = engineAnswering(() => Response.json(error, { status: 404 })).engine
+    expect(await older.state()).toEqual(UNKNOWN_ENGINE_STATE)
+    expect(await older.receipts()).toEqual([])
+    const strange = engineAnswering(() => Response.json({ object: 'engine', provider: 7 })).engine
+    await expect(strange.state()).rejects.toMatchObject({ code: 'internal' })
   })
 
   it('reads all pages of a list', async () => {

@@ -2,6 +2,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { FieldKind } from '../../src/core/answer/field-rules.ts'
+import { admit } from '../../src/core/judge/admission.ts'
+import { FAULTS } from '../../src/core/judge/planted-faults.ts'
 import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import { parseProof, verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { PROMISE } from '../../src/core/proof/verify-promise.ts'
@@ -85,6 +87,23 @@ const ruled = (...rules: [path: string, rule: FieldKind, why?: string][]): Proof
   return exampleEvidenceFile({ facts: exampleFacts({ fields }) })
 }
 
+/** By a judge that has rejected so many of 200 second answers of the upstream. */
+const judged = (alarms: number): ProofFile =>
+  exampleEvidenceFile({
+    facts: exampleFacts({
+      responseType: 'free-text',
+      judge: {
+        admission: admit({
+          judge: { model: 'judge', version: 'judge-1', rubric: 'r', rubricDigest: 'd' },
+          faults: FAULTS.map((fault) => ({ fault, planted: 200, caught: 199 })),
+          fair: { pairs: 200, alarms },
+          earlierTries: 0,
+        }),
+        hindrance: null,
+      },
+    }),
+  })
+
 describe('a proof file', () => {
   it.each(Object.entries(FILES))('of %s holds as it was written', (_name, file) => {
     const { holds, checks } = verifyProof(file)
@@ -123,6 +142,25 @@ describe('a proof file', () => {
       ruled(['a', { kind: 'rounded' } as FieldKind]),
     ])
       expect(() => verifyProof(file, accepting)).toThrow('a rule that cannot be set')
+  })
+
+  it('with a judge holds for a verifier who accepts one, and only as it was admitted', () => {
+    const accepting = { ...PROMISE, acceptsJudge: true }
+    const file = judged(3)
+    expect(file.verdict.verdict).toBe('promote')
+    expect(failing(file)).toEqual(['promise'])
+    expect(verifyProof(file, accepting).holds).toBe(true)
+    const forged = resealed(
+      changed(file, ['decision', 'judge', 'admission', 'faults', 0, 'caught'], 150)
+    )
+    const { checks } = verifyProof(forged, accepting)
+    expect(checks.flatMap(({ name, holds }) => (holds ? [] : [name]))).toEqual(['judge', 'verdict'])
+    const refused = judged(30)
+    expect(refused.verdict).toMatchObject({
+      verdict: 'reject',
+      reason: expect.stringMatching(/^the judge is not admitted: it rejects 30 of 200/),
+    })
+    expect(verifyProof(refused, accepting).holds).toBe(true)
   })
 
   it('of these tests has all that there is to verify', () => {

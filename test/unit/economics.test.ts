@@ -99,6 +99,7 @@ describe('another model of the upstreams', () => {
     settings: {
       prices: [large, small],
       engineUsdPerHour: null,
+      trainRows: 6000,
       captureShare: 1,
       trafficShare: 0.97,
       trainSeconds: null,

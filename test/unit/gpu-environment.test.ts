@@ -26,9 +26,58 @@ describe('environment of the GPU engine', () => {
       command: 'vllm serve',
     })
     const reached = { ENGINE_VLLM_URL: 'http://gpu:8000', ENGINE_VLLM_KEY: 'secret' }
-    expect(commandOf(reached)).toEqual({ url: 'http://gpu:8000', apiKey: 'secret' })
+    expect(commandOf(reached)).toEqual({
+      urls: ['http://gpu:8000'],
+      apiKey: 'secret',
+      loraFolder: null,
+      loraName: '{lora}',
+    })
     // then training has the whole GPU
     expect(readGpuOptions({ ...MODEL, ...reached }, GPU).training.memory_share).toBe(1)
+  })
+
+  it('reaches several vLLMs that find loras in one folder', () => {
+    const env = {
+      ENGINE_VLLM_URL: 'http://balancer, http://one:8000,http://two:8000',
+      ENGINE_LORA_FOLDER: '/mnt/loras',
+      ENGINE_LORA_NAME: '{base}:{lora}',
+    }
+    expect(readGpuOptions({ ...MODEL, ...env }, GPU).vllm).toMatchObject({
+      urls: ['http://balancer', 'http://one:8000', 'http://two:8000'],
+      loraFolder: '/mnt/loras',
+      loraName: '{base}:{lora}',
+    })
+  })
+
+  it('trains here, or on a platform whose GPU it has alone', () => {
+    expect(readGpuOptions(MODEL, CPU).launch).toEqual({ by: 'local' })
+    const env = { ...MODEL, ENGINE_LAUNCH_TEMPLATE: 'a.yaml', ENGINE_LAUNCH_DATA_DIR: '/there' }
+    const skypilot = readGpuOptions({ ...env, ENGINE_LAUNCH: 'skypilot' }, CPU)
+    expect(skypilot.launch).toEqual({
+      by: 'skypilot',
+      template: 'a.yaml',
+      dataDir: '/there',
+      model: null,
+      command: 'sky',
+    })
+    expect(skypilot.training).toMatchObject({ device: 'cuda', dtype: 'bfloat16', memory_share: 1 })
+    const server = { ENGINE_DSTACK_URL: 'http://dstack:3000/', ENGINE_DSTACK_TOKEN: 'secret' }
+    const dstack = readGpuOptions({ ...env, ...server, ENGINE_LAUNCH: 'dstack' }, CPU)
+    expect(dstack.launch).toMatchObject({ url: 'http://dstack:3000', project: 'main' })
+  })
+
+  it('publishes to a host only where it is told to', () => {
+    const host = { ENGINE_HOSTED_KEY: 'secret', ENGINE_HOSTED_MODEL: 'Qwen/Qwen3-8B' }
+    expect(readGpuOptions({ ...MODEL, ...host }, GPU).hosted).toBeNull()
+    const env = { ...MODEL, ...host, ENGINE_PUBLISH: 'nebius', ENGINE_HOSTED_PRICES: '0.13,0.4' }
+    const { hosted, training } = readGpuOptions(env, GPU)
+    expect(hosted).toEqual({
+      url: 'https://api.tokenfactory.nebius.com',
+      key: 'secret',
+      model: 'Qwen/Qwen3-8B',
+      prices: { input: 0.13, output: 0.4, training: 0 },
+    })
+    expect(training.memory_share).toBe(1)
   })
 
   it('counts an empty variable as not set', () => {
@@ -48,8 +97,20 @@ describe('environment of the GPU engine', () => {
     [{ ENGINE_ATTENTION: 'flex' }, /on a GPU only: set ENGINE_ATTENTION=sdpa/],
     [{ ENGINE_FOUR_BIT: 'true' }, /on a GPU only: unset it/],
     [{ ENGINE_VLLM_MAX_LORAS: '2' }, /ENGINE_VLLM_MAX_BATCH_LORAS must be at most/],
+    [{ ENGINE_LAUNCH: 'slurm' }, /ENGINE_LAUNCH/],
+    [{ ENGINE_LAUNCH: 'skypilot' }, /ENGINE_LAUNCH=skypilot needs ENGINE_LAUNCH_TEMPLATE/],
+    [{ ENGINE_LAUNCH: 'dstack' }, /ENGINE_DSTACK_URL; .*ENGINE_DSTACK_TOKEN/],
+    [{ ENGINE_LAUNCH_DATA_DIR: 'there' }, /ENGINE_LAUNCH_DATA_DIR: must be an absolute path/],
     [{ ENGINE_REPLAY_SHARE: '2' }, /ENGINE_REPLAY_SHARE/],
-    [{ ENGINE_VLLM_URL: 'gpu:8000' }, /ENGINE_VLLM_URL: must be an http URL/],
+    [{ ENGINE_VLLM_URL: 'gpu:8000' }, /ENGINE_VLLM_URL\S*: must be an http URL/],
+    [{ ENGINE_VLLM_URL: 'http://one,two' }, /ENGINE_VLLM_URL\S*: must be an http URL/],
+    [{ ENGINE_VLLM_URL: 'http://one,http://two' }, /several addresses.*set ENGINE_LORA_FOLDER/],
+    [{ ENGINE_LORA_FOLDER: '/mnt/loras' }, /set ENGINE_VLLM_URL/],
+    [{ ENGINE_LORA_NAME: '{base}:{lora}' }, /set that, too/],
+    [{ ENGINE_LORA_NAME: 'lora' }, /ENGINE_LORA_NAME: must contain {lora}/],
+    [{ ENGINE_PUBLISH: 'nebius' }, /needs ENGINE_HOSTED_KEY and ENGINE_HOSTED_MODEL/],
+    [{ ENGINE_PUBLISH: 'other' }, /ENGINE_PUBLISH/],
+    [{ ENGINE_HOSTED_PRICES: '0.1' }, /ENGINE_HOSTED_PRICES: must be USD a million tokens/],
   ])('refuses %o', (env, message) => {
     expect(() => readGpuOptions({ ...MODEL, ...env }, CPU)).toThrow(message)
   })

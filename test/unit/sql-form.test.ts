@@ -2,7 +2,7 @@
 import { array, assert, constantFrom, property } from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { agree, NO_FOLDS, type Comparison } from '../../src/core/answer/agreement.ts'
-import { loadSqlParser, sqlForm } from '../../src/core/answer/sql-form.ts'
+import { loadSqlParser, sqlForm } from '../../src/core/answer/sql/sql-form.ts'
 
 const SQL: Comparison = { responseType: 'code', folds: NO_FOLDS, structure: 'sql' }
 
@@ -107,6 +107,7 @@ describe('disagrees on', () => {
     ],
     ['such names in quotes', `SELECT t."${'ä'.repeat(32)}b"`, `SELECT t."${'ä'.repeat(32)}c"`],
     ['comments, which are hints in MySQL', 'SELECT /*+ a */ 1', 'SELECT 1'],
+    ['a double quote within backticks', 'SELECT `a" , "b`', 'SELECT a, b'],
     ['strings of another kind', "SELECT b'101'", "SELECT '101'"],
   ])('%s', (_name, one, other) => {
     expect(agree(SQL, one, other)).toBe(false)

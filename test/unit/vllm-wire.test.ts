@@ -6,8 +6,9 @@ import {
   failure,
   readScores,
   readStep,
+  rootOf,
   scoreBody,
-} from '../../adapters/publish/vllm-wire.ts'
+} from '../../adapters/publish/vllm/vllm-wire.ts'
 import type { GenerationRequest } from '../../adapters/text/tokens.ts'
 
 const REQUEST: GenerationRequest = {
@@ -70,6 +71,7 @@ const all = async (events: AsyncIterable<string>): Promise<string[]> => {
 }
 
 const answer = (given: unknown[]) => ({
+  model: 'm',
   choices: [{ prompt_logprobs: given, logprobs: { token_logprobs: [-3] } }],
 })
 
@@ -118,9 +120,31 @@ describe('answers of vLLM', () => {
 
   it('have the scores of given tokens, and of no others', () => {
     expect(scoreBody('m', [5, 6, 7])).toMatchObject({ prompt: [5, 6], allowed_token_ids: [7] })
-    expect(readScores(answer([null, { 6: { logprob: -2 } }]), [5, 6, 7])).toEqual([-2, -3])
+    expect(readScores(answer([null, { 6: { logprob: -2 } }]), [5, 6, 7])).toEqual({
+      model: 'm',
+      fingerprint: null,
+      nats: [-2, -3],
+    })
     for (const given of [[null, { 8: { logprob: -2 } }], [null], null as unknown as unknown[]])
       expect(() => readScores(answer(given), [5, 6, 7])).toThrow(/no log-probabilities/)
+  })
+
+  it.each([
+    [
+      'vLLM',
+      {
+        data: [
+          { id: 'lora', root: '/l' },
+          { id: 'm', root: '/models/m' },
+        ],
+      },
+      '/models/m',
+    ],
+    ['a server without paths', { data: [{ id: 'm' }] }, null],
+    ['a router without the route', 'not found', null],
+    ['an error', { error: { message: 'no' } }, null],
+  ])('have the path of the base model: %s', (_, models, path) => {
+    expect(rootOf(models, 'm')).toBe(path)
   })
 
   it('that refuse mean one thing each', () => {
@@ -129,6 +153,9 @@ describe('answers of vLLM', () => {
       'invalid-request',
       'vLLM refuses the request: too long',
     ])
+    // found by a resolver, and half gone
+    const half = "LoRA adapter 'm' was found but could not be loaded."
+    expect(failure(400, { error: { message: half } }).code).toBe('engine-unavailable')
     expect(failure(404, { error: { message: 'no lora' } }).code).toBe('engine-unavailable')
     expect(failure(500, 'dead').message).toBe('vLLM failed: dead')
   })

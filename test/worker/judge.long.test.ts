@@ -19,9 +19,14 @@ import {
   replyTo,
   type Refund,
 } from '../kit/records/written-replies.ts'
+import { goLive } from '../../src/lifecycle/promote.ts'
+import { AT_ONCE } from '../kit/records/rollout.ts'
 import { useWorkerHarness, type WorkerHarness } from './harness.ts'
+import { Watched } from './watched-route.ts'
 
 const ROWS = 260
+/** Enough to be judged. */
+const FEW_ROWS = 80
 const CHEAP = 'small-writer'
 const JUDGE = 'claude-judge'
 const USAGE = usageOf(600, 60)
@@ -54,6 +59,8 @@ interface Behaviour {
   judges?: (messages: Message[]) => { status?: number; reply?: string; model?: string }
 }
 
+const ACCEPTING = { ...QUICK_PROMISE, acceptsJudge: true }
+
 const random = seededRandom(46)
 const anyWording = (refund: Refund): string => replyTo(refund, random())
 const rule = (messages: Message[]) => ({ reply: `{"verdict":"${knowsTheRule(messages)}"}` })
@@ -82,8 +89,6 @@ const upstream = ({ writes = anyWording, judges = rule }: Behaviour) => {
 
 const CONFIG: Partial<InternalizeOptions> = {
   arms: [`model:${CHEAP}`],
-  trainRows: ROWS,
-  holdoutRows: ROWS,
   modelProofUsd: 10,
 }
 
@@ -97,7 +102,8 @@ const SETTINGS: WorkerDeps['judge'] = {
 const depsOf = (
   harness: WorkerHarness,
   { askUpstream, replayUpstream }: Pick<WorkerDeps, 'askUpstream' | 'replayUpstream'>,
-  changes: Partial<WorkerDeps> = {}
+  changes: Partial<WorkerDeps> = {},
+  rows = ROWS
 ) =>
   harness.deps(
     {
@@ -109,14 +115,15 @@ const depsOf = (
       replayUpstream,
       ...changes,
     },
-    CONFIG
+    { ...CONFIG, trainRows: rows, holdoutRows: rows }
   )
 
-const judged = async (behaviour: Behaviour, changes: Partial<WorkerDeps> = {}) => {
+/** @param rows of each side; the faults of a class need 200 to be watched */
+const judged = async (behaviour: Behaviour, changes: Partial<WorkerDeps> = {}, rows = ROWS) => {
   const asks = upstream(behaviour)
   const harness = await open({ from: null, engine: { encoder: 'alone' } })
-  await harness.log(RECORDS)
-  const worker = await harness.worker(depsOf(harness, asks, changes))
+  await harness.log(RECORDS.slice(0, 2 * rows + 12))
+  const worker = await harness.worker(depsOf(harness, asks, changes, rows))
   const row = await harness.runTo(worker, 'approval', 'rejected', 'failed')
   return { harness, row }
 }
@@ -135,24 +142,26 @@ describe('a model that writes replies by the rule', () => {
     const file = JSON.parse(
       JSON.stringify(await proofFile(harness.store, row, harness.now))
     ) as ProofFile
-    expect(verifyProof(file, QUICK_PROMISE).checks.filter(({ holds }) => !holds)).toEqual([])
+    expect(verifyProof(file, ACCEPTING).checks.filter(({ holds }) => !holds)).toEqual([])
     expect(await readJudgeUsd(harness.store, row.id)).toBeGreaterThan(0)
   })
 
-  it.each<[string, Behaviour['writes']]>([
-    [
-      'decides otherwise',
-      (refund, number) =>
+  it('is rejected where it decides otherwise in 8 of 100', async () => {
+    const { row } = await judged({
+      writes: (refund, number) =>
         anyWording(number % 12 === 5 ? { ...refund, isGranted: !refund.isGranted } : refund),
-    ],
-    [
-      'names another day',
-      (refund, number) => anyWording(number % 12 === 5 ? { ...refund, day: 29 } : refund),
-    ],
-  ])('is rejected where it %s in 8 of 100', async (_name, writes) => {
-    const { row } = await judged({ writes })
+    })
     expect(row.state.name).toBe('rejected')
     expect(row.verdict!.judge!.isAdmitted).toBe(true)
+  })
+
+  it('gives no answer with a day that the request does not have', async () => {
+    const { row } = await judged({
+      writes: (refund, number) => anyWording(number % 12 === 5 ? { ...refund, day: 29 } : refund),
+    })
+    const { deferred, agreementAnswered } = row.verdict!.arms[0]!
+    expect(deferred['invented-fact']).toBeGreaterThan(10)
+    expect(agreementAnswered).toBeGreaterThan(0.95)
   })
 })
 
@@ -179,12 +188,12 @@ describe('a judge', () => {
       'that changes in the middle',
       counted((call, messages) => ({
         ...rule(messages),
-        model: call < 900 ? 'claude-judge-1' : 'claude-judge-2',
+        model: call < 300 ? 'claude-judge-1' : 'claude-judge-2',
       })),
       /as another version/,
     ],
   ])('%s promotes nothing', async (_name, judges, reason) => {
-    const { row, harness } = await judged({ judges })
+    const { row, harness } = await judged({ judges }, {}, FEW_ROWS)
     expect(row.state.name).toBe('rejected')
     expect(reasonOf(row)).toMatch(reason)
     expect(await harness.store.routes.list()).toEqual([])
@@ -231,5 +240,54 @@ describe('a judge', () => {
       { judge: { ...SETTINGS!, model: 'gpt-5-mini' }, priceOf: () => PRICES[1]! }
     )
     expect(reasonOf(row)).toMatch(/another maker than gpt-4o-mini.*JUDGE_SAME_FAMILY/)
+  })
+})
+
+const live = async (behaviour: Behaviour) => {
+  const { harness, row } = await judged({})
+  const context = { by: 'admin', now: harness.now, rollout: AT_ONCE }
+  const alive = await goLive(harness.store, row, context)
+  const deps = depsOf(harness, upstream(behaviour), { engine: null })
+  const worker = await harness.worker({ ...deps, config: { ...deps.config, auto: false } })
+  return new Watched(harness, worker, alive, replyRecord)
+}
+
+const outcomes = async (watched: Watched, count: number) => {
+  await watched.audit(count)
+  await watched.judged(count)
+  const pairs = await watched.pairs()
+  return pairs.map(({ outcome, reason }) => reason ?? outcome)
+}
+
+describe('a live route of written answers', () => {
+  it('is audited by its judge, with a second answer of the upstream each, and their cost counts', async () => {
+    const watched = await live({})
+    expect(new Set(await outcomes(watched, 12))).toEqual(new Set(['agreed']))
+    const { usd } = await watched.harness.store.pairs.spent(0, watched.harness.now + 1)
+    // the upstream's first answer and the second, which have a price, and more than that
+    expect(usd).toBeGreaterThan(12 * 2 * 0.5)
+  })
+
+  it('is rolled back when it decides otherwise', async () => {
+    const watched = await live({
+      writes: (refund) => anyWording({ ...refund, isGranted: !refund.isGranted }),
+    })
+    await watched.audit(40)
+    await watched.harness.runUntil(
+      watched.worker,
+      async () => (await watched.state()).name !== 'live'
+    )
+    expect(await watched.state()).toMatchObject({ name: 'retired' })
+    expect(await watched.routes()).toEqual([])
+  })
+
+  it('has no evidence by a judge of another version, which is said', async () => {
+    const watched = await live({
+      judges: (messages) => ({ ...rule(messages), model: 'claude-judge-2' }),
+    })
+    const said = new Set(await outcomes(watched, 12))
+    // equal answers need no judge
+    said.delete('agreed')
+    expect(said).toEqual(new Set(['judge-changed']))
   })
 })

@@ -31,8 +31,16 @@ export class Watched {
   readonly lora: string
   private readonly templateVersion: string
   private next = 0
+  private readonly recordOf: (number: number) => ExchangeRecord
 
-  constructor(harness: WorkerHarness, worker: Worker, live: Internalization) {
+  /** @param recordOf the traffic that is audited */
+  constructor(
+    harness: WorkerHarness,
+    worker: Worker,
+    live: Internalization,
+    recordOf = (number: number) => orderRecord(number % 60)
+  ) {
+    this.recordOf = recordOf
     this.harness = harness
     this.worker = worker
     this.id = live.id
@@ -49,7 +57,7 @@ export class Watched {
     const records = Array.from({ length: count }, (): ExchangeRecord => {
       const number = this.next++
       return {
-        ...orderRecord(number % 60),
+        ...this.recordOf(number),
         id: `audit-${number}`,
         at: this.harness.now,
         route: {

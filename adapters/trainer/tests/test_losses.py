@@ -6,8 +6,23 @@ import numpy as np
 import pytest
 import torch
 
-from losses import bucket_cross_entropy
+from losses import CrossEntropy, bucket_cross_entropy
 from rows import Row, SoftTargets, group_by_prefix, trusted_targets
+
+
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
+def test_the_loss_and_its_gradient_are_those_of_torch(dtype, most):
+    torch.manual_seed(0)
+    logits = (4 * torch.randn(5, 37)).to(dtype).requires_grad_()
+    ids, weights = torch.tensor([0, 36, 4, 4, 20]), torch.tensor([1.0, 0, 0.3, 2, 1])
+    right = logits.detach().float().requires_grad_()
+    expected = torch.nn.functional.cross_entropy(right, ids, reduction="none")
+    (expected * weights).sum().backward()
+    found = CrossEntropy.apply(logits, ids)
+    (found * weights).sum().backward()
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert logits.grad.dtype == dtype
+    assert float((logits.grad - right.grad).norm() / right.grad.norm()) <= most
 
 
 def test_the_rest_is_one_bucket_with_the_gradient_of_its_formula():

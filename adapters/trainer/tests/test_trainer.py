@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
 
 from checkpoint import after_validation
 from errors import TrainingError
 from losses import label_losses, label_weights
-from model import LoraModel, load_base
+from model import LoraModel
 from packing import pack_rows
 from row_outputs import targets_of_rows
 from rows import Row, total_label_weight
+from schedule import learning_rate_at, validations_due
 from task import Task
 from teacher import rows_to_learn
 from tiny import (
@@ -35,7 +35,7 @@ from tiny import (
     write_tiny_model,
 )
 from token_budget import TokenBudget
-from trainer import Stopped, learning_rate_at, validations_due
+from trainer import Stopped
 
 #: what no training on ROWS makes likelier for long
 STRANGE = [row("Which city is the capital of France?", "xq zv kw 77 jj")]
@@ -204,7 +204,7 @@ def test_activations_are_computed_twice_only_after_memory_was_too_small(model, t
     ("tokens", "longest", "fits", "tried"),
     [
         # halved while a GPU stays busy, then freed, then halved again
-        (16_384, 100, 1_000, [16_384, 8_192, 4_096, "freed", 4_096, 2_048, 1_024, 512]),
+        (16_384, 100, 1_000, [16_384, 8_192, 4_096, 2_048, "freed", 2_048, 1_024, 512]),
         # a row that is longer than all of it must be computed whole
         (16_384, 20_000, 20_000, [16_384, "freed", 16_384]),
     ],
@@ -260,35 +260,6 @@ def test_packing_gives_the_gradient_of_separate_rows(model, tmp_path, recomputes
     assert pack_rows(short).mask is None
     separate = gradient_of(lora, [[one] for one in short])
     assert float((gradient_of(lora, [short]) - separate).norm() / separate.norm()) <= 1e-5
-
-
-def test_a_lora_reads_bfloat16_and_gives_what_peft_gives_by_float32(model, tmp_path):
-    base = load_base(model, "cpu", "bfloat16")
-    lora = LoraModel(base, write_start(tmp_path / "start", model, spread=0.05))
-    packed = pack_rows(ROWS)
-    read: list[torch.dtype] = []
-    layers = [layer for layer in base.modules() if isinstance(layer, BaseTunerLayer)]
-    for layer in layers:
-        layer.lora_A["default"].register_forward_pre_hook(
-            lambda _, inputs: read.append(inputs[0].dtype)
-        )
-
-    def computed(*, converts: bool) -> list[torch.Tensor]:
-        for layer in layers:
-            layer.cast_input_dtype_enabled = converts
-        for parameter in lora.weights.values():
-            parameter.grad = None
-        logits = lora.label_logits(packed)
-        logits.float().square().mean().backward()
-        gradient = torch.cat([one.grad.flatten() for one in lora.weights.values()])
-        return [logits.detach().clone(), gradient]
-
-    assert {parameter.dtype for parameter in lora.weights.values()} == {torch.float32}
-    kept = computed(converts=layers[0].cast_input_dtype_enabled)
-    assert set(read) == {torch.bfloat16} and len(read) == 14
-    converted = computed(converts=True)
-    assert torch.equal(kept[0], converted[0]) and kept[1].abs().sum() > 0
-    assert float((kept[1] - converted[1]).norm() / converted[1].norm()) <= 1e-2
 
 
 def test_memory_that_runs_out_while_the_teacher_reads_halves_what_is_computed(model, tmp_path):

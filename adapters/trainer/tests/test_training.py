@@ -47,6 +47,16 @@ def reports(process: subprocess.Popen) -> list[dict]:
         return [json.loads(line) for line in process.stdout]
 
 
+def run_managed(path: Path) -> tuple[subprocess.Popen, list[dict]]:
+    """Runs without a parent, and reads its report."""
+    report = path.with_name("report.jsonl")
+    command = [sys.executable, str(SCRIPT), str(path), str(report)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    with process:
+        process.stdout.read()
+    return process, [json.loads(line) for line in report.read_text().splitlines()]
+
+
 def trained(path: Path) -> tuple[list[dict], bytes]:
     """What it reported, and the bytes of the lora."""
     lines = reports(start(path))
@@ -185,6 +195,37 @@ def test_a_disk_that_gets_full_fails_the_job_and_keeps_its_last_checkpoint(tmp_p
     assert [file.name for file in (tmp_path / "checkpoint").iterdir()] == [CHECKPOINT]
     lines, _ = trained(path)
     assert any("resumed" in line.get("message", "") for line in lines)
+
+
+def test_without_a_parent_it_writes_a_report_and_an_exit_code(tmp_path, model):
+    path = task_file(tmp_path, model)
+    process, lines = run_managed(path)
+    assert process.returncode == 0
+    numbers = [line["number"] for line in lines]
+    assert numbers == sorted(numbers)
+    # the last one only
+    assert [line["step"] for line in lines if line["kind"] == "progress"] == [12]
+    end = lines[-1]
+    assert end["kind"] == "trained"
+    weights = tmp_path / "output" / WEIGHTS
+    assert end["output_bytes"][WEIGHTS] == weights.stat().st_size
+    # again, as after its machine was lost: numbers go on, and the end before is no end any more
+    process, again = run_managed(path)
+    assert again[-1]["number"] > end["number"] and again[-1]["kind"] == "trained"
+    assert [line["kind"] for line in again].count("trained") == 1
+    assert any("started again" in line.get("message", "") for line in again)
+
+
+def test_its_exit_code_says_whether_another_try_may_succeed(tmp_path, model):
+    process, lines = run_managed(task_file(tmp_path / "a", model, start="/nowhere"))
+    assert process.returncode == 1 and not lines[-1]["transient"]
+    nowhere = task_file(tmp_path / "b", model, checkpoint_dir="/dev/full/checkpoint")
+    process, lines = run_managed(nowhere)
+    assert process.returncode == 75 and lines[-1]["transient"]
+    # a report that was cut off is begun anew
+    (tmp_path / "b" / "report.jsonl").write_text('{"kind": "mess')
+    process, lines = run_managed(nowhere)
+    assert lines[-1]["error"]["code"] == "store-unavailable"
 
 
 def test_no_process_is_left_behind(tmp_path, model):

@@ -13,11 +13,12 @@ import transformers
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from checkpoint import Checkpoint, Counters, OptimizerState
+from checkpoint import Checkpoint, OptimizerState
 from model import LoraModel, load_base
 from packing import PackedRows
 from report import Report
 from rows import Row
+from schedule import Counters
 from task import Task
 from token_budget import TokenBudget
 from train import begin

@@ -208,6 +208,17 @@ export const savingsSchema = z
   .object({
     at: z.number().describe('milliseconds since the epoch'),
     engineUsdPerHour: z.number().nullable().describe('null: not set, and counted as zero'),
+    provider: z
+      .object({
+        provider: z.string(),
+        model: z.string().describe('that is adapted'),
+        asOf: z.string().describe('day on which the engine said the prices'),
+        input: z.number().describe('dollars a million tokens'),
+        output: z.number(),
+        training: z.number().describe('of each token that a training step computes'),
+      })
+      .nullable()
+      .describe('computes for the engine, and asks for tokens in place of hours; null: none does'),
     periods: z.object({
       day: periodSavingsSchema,
       week: periodSavingsSchema,
@@ -219,6 +230,8 @@ export const savingsSchema = z
       .describe('dollars that one answer of a template`s lora saves, before costs'),
     prices: z
       .array(z.object({ model: z.string(), asOf: z.string(), source: z.string().optional() }))
-      .describe('of the models in the log: the day on which each was read, and the page'),
+      .describe(
+        'of the models in the log and of a provider: the day on which each was read, and the page'
+      ),
   })
   .openapi('SavingsReport')

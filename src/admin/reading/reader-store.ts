@@ -32,6 +32,7 @@ import type {
   TemplateStore,
 } from '../../store/store.ts'
 import { RETIREMENTS } from '../../savings/announced-retirements.ts'
+import { ENGINE_STATE, RECEIPTS } from '../../savings/engine-note.ts'
 import { JUDGE_PROOF, MODEL_PROOF } from '../../savings/model-proof.ts'
 
 const NO_RIGHT = 'ADMIN_READ_TOKEN may not read request texts or make decisions: use ADMIN_TOKEN'
@@ -47,6 +48,8 @@ const FIGURES = [
   MODEL_PROOF,
   JUDGE_PROOF,
   RETIREMENTS,
+  ENGINE_STATE,
+  RECEIPTS,
 ]
 
 const DECISION = 'decision:'

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { dollars, type Savings } from '../../core/cost/economics.ts'
 import { pricesText } from '../../core/cost/price-list.ts'
+import { providerText } from '../../core/cost/provider-prices.ts'
 import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
 import { PERIOD_NAMES, PERIODS } from '../../core/cost/periods.ts'
 import type { Economics } from '../../savings/economics.ts'
@@ -76,10 +77,12 @@ const partsText = ({ usd }: PeriodSavings): string[] =>
         `costs: ${dollars(usd.engineUsd)} engine, ${dollars(usd.trainingUsd)} training, ${dollars(usd.discardedUsd)} discarded answers`,
       ]
 
-const engineText = ({ engineUsdPerHour, periods: { all } }: SavingsReport): string =>
-  engineUsdPerHour === null
+const engineText = ({ engineUsdPerHour, provider, periods: { all } }: SavingsReport): string => {
+  if (provider !== null) return visibleName(providerText(provider.provider, provider))
+  return engineUsdPerHour === null
     ? 'ENGINE_USD_PER_HOUR is not set, so the engine counts as free'
     : `engine: ${all.engineHours.toFixed(1)} h live and ${all.trainingHours.toFixed(1)} h of training, at ${dollars(engineUsdPerHour)} an hour`
+}
 
 const unpricedLine = (count: number, whose: string): string[] =>
   count === 0 ? [] : [`${count} answers of ${whose} have no price and count as zero`]

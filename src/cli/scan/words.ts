@@ -1,6 +1,7 @@
 /** Numbers and conclusions of a scan in words, for the terminal and the page. Pure. */
 import { pricesText } from '../../core/cost/price-list.ts'
 import { retirementsOf, retirementText } from '../../core/cost/retirements.ts'
+import { dayText } from '../../core/days.ts'
 import { count, share, usd } from '../../core/cost/figure-text.ts'
 import type { Advice } from '../../core/scan/advice.ts'
 import type { MoreExchanges } from '../../core/scan/missing.ts'
@@ -9,11 +10,11 @@ import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
 /** Two digits: more would say more than is known. */
 export const about = (value: number): string => count(Number(value.toPrecision(2)))
 
-const day = (at: number): string => new Date(at).toISOString().slice(0, 10)
-
 const daysText = ({ from, to }: ScanReport): string => {
   if (from === null || to === null) return ''
-  return day(from) === day(to) ? ` of ${day(from)}` : ` from ${day(from)} to ${day(to)}`
+  return dayText(from) === dayText(to)
+    ? ` of ${dayText(from)}`
+    : ` from ${dayText(from)} to ${dayText(to)}`
 }
 
 const plural = (number: number, one: string): string =>

@@ -9,7 +9,8 @@ import { callLine, isCallText, parseCalls } from './calls.ts'
 import { applyRules, type FieldRule } from './field-rules.ts'
 import { textOf, type Outcome } from './outcome.ts'
 import { FORMULA, SQL, type ResponseType } from './response-type.ts'
-import { QUOTED, sqlForm } from './sql-form.ts'
+import { QUOTED } from './sql/marked-names.ts'
+import { sqlForm } from './sql/sql-form.ts'
 
 /** Differences that are looked over, because no two logged answers are told apart by them alone. */
 export interface Folds {

@@ -14,15 +14,25 @@ import {
   type Forecast,
 } from './economics.ts'
 import { winningArm, type Internalization } from '../internalization/internalization.ts'
-import { modelOfArm, type ArmName } from '../learn/schedule.ts'
+import { isHead, modelOfArm, type ArmName } from '../learn/schedule.ts'
 import { priceAt } from './price-tiers.ts'
 import { findPrice, type Price } from './prices.ts'
+import {
+  expectedTrainingTokens,
+  trainedTokens,
+  trainingTokensUsd,
+  type ProviderPrices,
+} from './provider-prices.ts'
 import type { AskedCalls, TemplateTraffic, TrafficWindow } from './template-traffic.ts'
 
 export interface EconomicsSettings {
   prices: readonly Price[]
   /** null: not set, so the engine's cost is left out */
   engineUsdPerHour: number | null
+  /** of a third party that computes for the engine, in place of hours; absent: there is none, or it says no prices */
+  provider?: ProviderPrices
+  /** exchanges that an internalization is trained on at most */
+  trainRows: number
   /** of the calls that are logged, 0 to 1 */
   captureShare: number
   /** of the matching calls that a new route may answer, 0 to 1 */
@@ -117,10 +127,19 @@ const trainingSeconds = ({ template, internalizations, settings }: DraftInput): 
   return ended.length === 0 ? null : ended.reduce((sum, each) => sum + each, 0) / ended.length
 }
 
+/** What hours of the engine cost. */
+export type EngineHourSettings = Pick<EconomicsSettings, 'engineUsdPerHour' | 'provider'>
+
 export const engineHoursUsd = (
   hours: number,
-  { engineUsdPerHour }: Pick<EconomicsSettings, 'engineUsdPerHour'>
-): number => hours * (engineUsdPerHour ?? 0)
+  { engineUsdPerHour, provider }: EngineHourSettings
+): number => (provider === undefined ? hours * (engineUsdPerHour ?? 0) : 0)
+
+/** Of the engine, by its tokens where a provider has prices, else by its hours. */
+export const trainingCost = (row: Internalization, settings: EngineHourSettings): number =>
+  settings.provider === undefined
+    ? engineHoursUsd(trainedSeconds(row) / 3600, settings)
+    : trainingTokensUsd(trainedTokens(row), settings.provider)
 
 export interface DraftInput {
   template: { version: string; model: string }
@@ -142,6 +161,27 @@ const otherModelOf = ({ template, internalizations, settings }: DraftInput): str
   if (models.length < settings.arms.length) return null
   const inputUsd = (name: string): number => findPrice(settings.prices, name)?.input ?? Infinity
   return models.toSorted((a, b) => inputUsd(a) - inputUsd(b))[0] ?? null
+}
+
+/** US dollars, once; null where the duration of an engine that is paid by the hour is not known. */
+const onceTrainingUsd = (input: DraftInput, call: CallFigures | null): number | null => {
+  const { template, internalizations, settings } = input
+  const { provider } = settings
+  if (provider === undefined) {
+    const seconds = trainingSeconds(input)
+    return seconds === null ? null : engineHoursUsd(seconds / 3600, settings)
+  }
+  const own = internalizations.findLast((row) => row.templateVersion === template.version)
+  if (own?.verdict) return trainingCost(own, settings)
+  return call && trainingTokensUsd(expectedTrainingTokens(call, settings), provider)
+}
+
+/** A head of the engine answers on the engine's own machine, whatever its base model costs. */
+const isAnsweredByHead = ({ template, internalizations, settings }: DraftInput): boolean => {
+  const own = internalizations.filter((row) => row.templateVersion === template.version)
+  const proven = own.findLast(({ verdict }) => verdict?.verdict === 'promote')
+  if (proven !== undefined) return isHead(winningArm(proven)?.name ?? 'query-only')
+  return settings.arms.length > 0 && settings.arms.every((arm) => isHead(arm))
 }
 
 /** In the last stage, whatever the present one draws. @returns null where too few were asked for */
@@ -180,13 +220,13 @@ export const draftOf = (input: DraftInput): Draft => {
   }
   const price = priceOf(template.model)
   const otherModel = otherModelOf(input)
-  const adapted = otherModel === null ? input.adaptedPrice : priceOf(otherModel)
+  const ofEngine = isAnsweredByHead(input) ? null : input.adaptedPrice
+  const adapted = otherModel === null ? ofEngine : priceOf(otherModel)
   const readsPrompt = otherModel !== null
   const isPriced = !readsPrompt || adapted !== null
   const costs =
     isPriced && price && call && callCosts(call, { upstream: price, adapted, readsPrompt })
   const coverage = coverageOf(input)
-  const seconds = trainingSeconds(input)
   return {
     price,
     adaptedPrice: adapted,
@@ -201,7 +241,7 @@ export const draftOf = (input: DraftInput): Draft => {
     perCallUsd: costs ? { ...costs, internalized: internalizedCost(costs, coverage) } : null,
     coverage,
     onceUsd: {
-      training: seconds === null ? null : engineHoursUsd(seconds / 3600, settings),
+      training: onceTrainingUsd(input, call),
       evaluation:
         settings.upstreamReplays * (costs ? costs.now : 0) +
         (readsPrompt ? (settings.modelProofUsd ?? 0) : 0),
@@ -275,7 +315,7 @@ interface EconomicsContext {
   engineUsd: number
   /** of the prompt tokens, what mends would add to those that are read from the provider's cache; 0 to 1 */
   mendedShare: number
-  settings: Pick<EconomicsSettings, 'engineUsdPerHour'>
+  settings: EngineHourSettings
 }
 
 const forecastOf = (
@@ -301,7 +341,11 @@ export const economicsOf = (draft: Draft, context: EconomicsContext): TemplateEc
   const mended = isAssumed ? draft : withMends(draft, mendedShare)
   return {
     ...verdict,
-    remarks: remarksOf(draft, verdict, settings.engineUsdPerHour === null),
+    remarks: remarksOf(
+      draft,
+      verdict,
+      settings.engineUsdPerHour === null && settings.provider === undefined
+    ),
     mendedNetUsdPerMonth:
       mendedShare > 0 ? (forecastOf(mended, context).monthly?.netUsd ?? null) : null,
     ...draft,

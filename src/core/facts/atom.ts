@@ -1,4 +1,5 @@
 /** What an answer states that can be compared without a model: numbers, dates, names and the like, in a normal form. */
+import type { Language } from '../answer/known-facts.ts'
 
 export type AtomKind =
   | 'number'
@@ -23,11 +24,11 @@ export interface Atom {
   amount?: { value: string; unit: string }
 }
 
-export type Language = 'en' | 'de' | 'fr' | 'es' | 'it'
-
 /** A part of a sentence, as far as negation reaches. */
 export interface Clause {
   isNegated: boolean
+  /** number of its sentence */
+  sentence: number
   /** stems of its content words */
   stems: readonly string[]
   /** stem of the word that is negated; absent where the negation is the predicate itself ("declined") */
@@ -55,14 +56,10 @@ export type Read = (groups: readonly (string | undefined)[]) => readonly Atom[] 
 
 /** Removes from the text what is read. @param pattern global, and linear in the text */
 export const take = (text: string, pattern: RegExp, atoms: Atom[], read: Read): string =>
-  text.replace(pattern, (match: string, ...rest: unknown[]) => {
-    // behind the groups: offset and text
-    const groups = rest.slice(
-      0,
-      rest.findIndex((one) => typeof one === 'number')
-    )
-    const found = read([match, ...(groups as (string | undefined)[])])
-    if (found === null) return match
+  // behind the groups stand offset and text, which no pattern's reader asks for
+  text.replace(pattern, (...groups: string[]) => {
+    const found = read(groups)
+    if (found === null) return groups[0] ?? ''
     atoms.push(...found)
     return GAP
   })

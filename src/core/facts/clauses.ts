@@ -2,7 +2,8 @@
  * The words of a text once its other atoms are out: names, weekdays, words for days, and clauses with their negation.
  * One pass over the tokens.
  */
-import { fold, GAP, type Atom, type Clause, type Language } from './atom.ts'
+import type { Language } from '../answer/known-facts.ts'
+import { fold, type Atom, type Clause } from './atom.ts'
 import { LANGUAGES, type LanguageWords } from './languages.ts'
 
 export interface Token {
@@ -14,15 +15,15 @@ export interface Token {
   isJoined: boolean
 }
 
-const TOKEN = /[\p{L}\p{M}]+|\n|[^\s]/gu
+const TOKEN = /([\p{L}\p{M}]+)|\n|\S/gu
 
 export const tokensOf = (text: string): Token[] => {
   const tokens: Token[] = []
-  let end = -2
-  let wasWord = false
-  for (const found of text.matchAll(TOKEN)) {
+  let [end, wasWord] = [-2, false]
+  TOKEN.lastIndex = 0
+  for (let found = TOKEN.exec(text); found !== null; found = TOKEN.exec(text)) {
     const [piece] = found
-    const isWord = /^\p{L}/u.test(piece)
+    const isWord = found[1] !== undefined
     const isJoint = piece === '-' || piece === "'" || piece === '’'
     const isJoined = isWord && wasWord && found.index - end <= 1
     tokens.push({ text: piece, folded: isWord ? fold(piece) : piece, isWord, isJoined })
@@ -70,7 +71,7 @@ const NOUN =
 const ACRONYM = /^\p{Lu}{2,5}$/u
 const SHOUTED = /^\p{Lu}{6,}$/u
 const CAPITAL = /^\p{Lu}/u
-const ENDS = new Set(['.', '!', '?', ':', '\n', '…', '•', '#', '"', '“', '„', '«', '(', '*'])
+const ENDS = new Set(['.', '!', '?', '¿', '¡', ':', '\n', '…', '•', '#', '"', '“', '„', '«', '*'])
 const PARTICLES = new Set('de da di del della la van von der den du le el al bin ibn zu'.split(' '))
 const GERMAN_DETERMINERS = new Set(
   `der die das den dem des ein eine einen einem einer ihr ihre ihren ihrem ihrer unser unsere unseren unserem unserer
@@ -119,6 +120,9 @@ interface Place {
   words: LanguageWords
 }
 
+/** Before a place, mostly without an article. */
+const PLACE_PREPOSITIONS = new Set(['in', 'nach', 'aus'])
+
 /** All nouns have capitals: a name is behind a title, or has two words of which neither looks like a noun. */
 const germanName = ({ tokens, at, end, words }: Place): Token[] => {
   const before = tokens[at - 1]
@@ -128,10 +132,10 @@ const germanName = ({ tokens, at, end, words }: Place): Token[] => {
     .filter(({ isWord, folded }) => isWord && !PARTICLES.has(folded))
   if (title?.isWord === true && words.titles.has(title.folded)) return found
   const isNoun = before !== undefined && GERMAN_DETERMINERS.has(before.folded)
-  const others = isNoun ? found.slice(1) : found
-  return found.length < 2
-    ? found.filter(({ text }) => ACRONYM.test(text))
-    : others.filter(({ folded }) => !NOUN.test(folded))
+  const others = (isNoun ? found.slice(1) : found).filter(({ folded }) => !NOUN.test(folded))
+  if (found.length > 1 || (before?.isWord === true && PLACE_PREPOSITIONS.has(before.folded)))
+    return others
+  return found.filter(({ text }) => ACRONYM.test(text))
 }
 
 const otherName = ({ tokens, at, end, words }: Place): Token[] => {
@@ -163,7 +167,8 @@ export const nameAtoms = (tokens: readonly Token[], language: Language | null): 
   return atoms
 }
 
-const BREAKS = new Set(['.', ',', ';', ':', '!', '?', '\n', '(', ')', '–', '—', '…'])
+const SENTENCE_ENDS = new Set(['.', '!', '?', '\n', '…'])
+const BREAKS = new Set([...SENTENCE_ENDS, ',', ';', ':', '(', ')', '–', '—'])
 const STEM_CHARS = 5
 /** Content words have more letters. */
 const MIN_CHARS = 4
@@ -176,42 +181,52 @@ const stemOf = (word: string): string => {
 
 interface OpenClause {
   stems: string[]
-  /** of `stems`: its length where the negation stood; -1: none */
+  /** length of `stems` where the first negation stood; -1: none */
   negatedAt: number
-  hasNegator: boolean
   isNegative: boolean
 }
 
-const opened = (): OpenClause => ({
-  stems: [],
-  negatedAt: -1,
-  hasNegator: false,
-  isNegative: false,
-})
+const opened = (): OpenClause => ({ stems: [], negatedAt: -1, isNegative: false })
 
-/** "not declined" negates nothing. */
-const closed = ({ stems, negatedAt, hasNegator, isNegative }: OpenClause): Clause => {
-  const head = hasNegator ? (stems[negatedAt] ?? stems.at(-1)) : undefined
-  const isNegated = hasNegator !== isNegative
-  return isNegated && head !== undefined ? { isNegated, stems, head } : { isNegated, stems }
+/** "not declined" negates nothing. @param names are not what is negated */
+const closed = (
+  { stems, negatedAt, isNegative }: OpenClause,
+  sentence: number,
+  names: ReadonlySet<string>
+): Clause => {
+  const isNegated = negatedAt >= 0 !== isNegative
+  const isContent = (stem: string): boolean => !names.has(stem)
+  const head = stems.slice(negatedAt).find(isContent) ?? stems.findLast(isContent)
+  return isNegated && negatedAt >= 0 && head !== undefined
+    ? { isNegated, sentence, stems, head }
+    : { isNegated, sentence, stems }
 }
 
-/** Clauses that have content or a negation. */
-export const clausesOf = (tokens: readonly Token[], language: Language | null): Clause[] => {
+/** Clauses that have content or a negation. @param names atoms */
+export const clausesOf = (
+  tokens: readonly Token[],
+  language: Language | null,
+  names: readonly Atom[]
+): Clause[] => {
   if (language === null) return []
   const { functions, negators, negatives, joints } = LANGUAGES[language]
+  const nameStems = new Set(names.flatMap(({ form }) => form.split(' ').map(stemOf)))
   const clauses: Clause[] = []
-  let open = opened()
+  let [open, sentence] = [opened(), 0]
   const close = (): void => {
-    if (open.stems.length > 0 || open.hasNegator || open.isNegative) clauses.push(closed(open))
+    const { stems, negatedAt, isNegative } = open
+    if (stems.length > 0 || negatedAt >= 0 || isNegative)
+      clauses.push(closed(open, sentence, nameStems))
+    // "No," is a sentence of its own
+    if (stems.length === 0 && negatedAt >= 0 && !isNegative) sentence++
     open = opened()
   }
   for (const { text, folded, isWord } of tokens) {
     if (!isWord) {
       if (BREAKS.has(folded)) close()
+      if (SENTENCE_ENDS.has(folded)) sentence++
     } else if (negators.has(folded)) {
-      if (!open.hasNegator) open.negatedAt = open.stems.length
-      open.hasNegator = true
+      if (open.negatedAt < 0) open.negatedAt = open.stems.length
     } else if (negatives.has(folded)) open.isNegative = true
     // "è" is no "e"
     else if (joints.has(folded) && (folded.length > 1 || text === folded)) close()
@@ -223,4 +238,4 @@ export const clausesOf = (tokens: readonly Token[], language: Language | null): 
 
 /** Words alone, in order. */
 export const wordsOf = (tokens: readonly Token[]): string[] =>
-  tokens.filter(({ isWord, text }) => isWord && text !== GAP).map(({ folded }) => folded)
+  tokens.filter(({ isWord }) => isWord).map(({ folded }) => folded)

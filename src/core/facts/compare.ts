@@ -1,5 +1,6 @@
 /** Facts of an answer against those of the logged answer and of the request. */
-import type { Atom, Facts, Language } from './atom.ts'
+import type { Language } from '../answer/known-facts.ts'
+import type { Atom, Facts } from './atom.ts'
 import { factsOf } from './facts.ts'
 import { languageOf } from './languages.ts'
 import { negationDifferences, type NegationDifference } from './negations.ts'
@@ -39,13 +40,12 @@ export const compareFacts = ({ answer, logged, request }: Texts): FactsCompariso
   const ours = factsOf(answer, language)
   const theirs = factsOf(logged, language)
   const support = new Support(theirs, factsOf(request, language))
-  const inventions = ours.atoms.filter((atom) => !support.has(atom))
-  const stated = new Support(ours)
+  const inventions = support.missing(ours.atoms)
   const isNegationWatched = ours.language !== null && ours.language === theirs.language
   const negations = isNegationWatched ? negationDifferences(ours.clauses, theirs.clauses) : []
   return {
     inventions,
-    omissions: theirs.atoms.filter((atom) => !stated.has(atom)),
+    omissions: new Support(ours).missing(theirs.atoms),
     negations,
     isNegationWatched,
     isLoss: inventions.length + negations.length > 0,

@@ -1,6 +1,7 @@
 /** Dates and times of day in their common spellings. */
 import { isoOf, MONTHS } from '../form/normalize/dates.ts'
-import { take, type Atom, type Language } from './atom.ts'
+import type { Language } from '../answer/known-facts.ts'
+import { take, type Atom, type Read } from './atom.ts'
 
 /** `--03-05` without a year, `2026-03` without a day, as in ISO 8601. */
 const partialDate = (month: string, day?: string, year?: string): string | null => {
@@ -24,18 +25,18 @@ const YEAR_LAST =
   /(?<![\p{L}\p{N}.,/-])(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|(?<=\d{2}[./]\d{2}[./])\d{2})(?![\d-]|[./]\d)/gu
 /** 03.05. */
 const DAY_AND_MONTH = /(?<![\p{L}\p{N}.,/-])(\d{1,2})\.\s?(\d{1,2})\.(?![\d])/gu
-const MONTH = String.raw`(\p{L}[\p{L}\p{M}]{2,9})`
+const MONTH = `(${[...MONTHS.keys()].toSorted((a, b) => b.length - a.length).join('|')})`
 const DAY_FIRST = new RegExp(
   String.raw`(?<![\p{L}\p{N}.,/-])(\d{1,2})(?:st|nd|rd|th|er|\.|º|°)?[ \u00a0-](?:of |de |di )?${MONTH}(?![\p{L}\p{M}])(?:\.?,?[ \u00a0-](?:of |de |del |di )?(\d{4})(?![\d\p{L}]|[.,:]\d))?`,
-  'gu'
+  'giu'
 )
 const MONTH_FIRST = new RegExp(
   String.raw`(?<![\p{L}\p{N}])${MONTH}\.?[ \u00a0-](?:the )?(\d{1,2})(?:st|nd|rd|th)?(?![\p{L}\d]|[.,:]\d)(?:,?[ \u00a0](\d{4})(?![\d\p{L}]|[.,:]\d))?`,
-  'gu'
+  'giu'
 )
 const MONTH_AND_YEAR = new RegExp(
   String.raw`(?<![\p{L}\p{N}])${MONTH}\.?,?[ \u00a0](?:of |de |del |di )?(\d{4})(?![\d\p{L}]|[.,:]\d)`,
-  'gu'
+  'giu'
 )
 
 /** "may 5" and "3 may" are mostly verbs. */
@@ -84,6 +85,8 @@ export const takeDates = (text: string, language: Language | null, atoms: Atom[]
     const month = monthOf(word, language)
     return month === null ? null : dateAtom(partialDate(month, undefined, year))
   })
+  // elsewhere 19.10. is a time at the end of a sentence
+  if (language !== 'de' && language !== null) return rest
   return take(rest, DAY_AND_MONTH, atoms, ([, day = '', month = '']) =>
     dateAtom(partialDate(month, day))
   )
@@ -109,39 +112,40 @@ const timeAtom = (hours: string, minutes: string, { half, isOf24 = false }: Cloc
 const isTime = (hours: string, minutes = '00'): boolean =>
   Number(hours) <= 24 && Number(minutes) <= 59
 
-const HALF = String.raw`(?:[ \u00a0]?([ap])\.?[ ]?m\b\.?)`
+/** The last point stays: it may end the sentence. */
+const HALF = String.raw`(?:[ \u00a0]?([ap])\.?[ ]?m\b)`
 const AT_MINUTE = new RegExp(
   String.raw`(?<![\p{L}\p{N}.,:/-]|[.,:]\d)(\d{1,2})(?::|[ \u00a0]?[hH][ \u00a0]?)(\d{2})(?::\d{2})?(?![\d\p{L}]|[.,:]\d)${HALF}?(?:[ \u00a0]?(?:Uhr|h|hrs)(?!\p{L}))?`,
   'gu'
 )
 const WITH_POINT =
-  /(?<![\p{L}\p{N}.,:/-])(\d{1,2})\.(\d{2})[ \u00a0]?(?:Uhr(?!\p{L})|([ap])\.?m\b\.?)/giu
+  /(?<![\p{L}\p{N}.,:/-])(\d{1,2})\.(\d{2})[ \u00a0]?(?:Uhr(?!\p{L})|([ap])\.?m\b)/giu
 const WITH_WORD = new RegExp(
   String.raw`(?<![\p{L}\p{N}.,:/-])(\d{1,2})(?:${HALF}|[ \u00a0]?(Uhr)(?!\p{L})|[ ]?(o['’]clock))`,
   'giu'
 )
-/** Hours behind a preposition of time. */
+/** Hours behind a preposition of time; French ones need their "h", because "à 3" begins a number as well. */
 const BEHIND_WORD =
-  /(?<![\p{L}\p{M}])((?:à|dès|vers|a las?|alle|dalle|ore|las)[ \u00a0])(\d{1,2})(?:\.(\d{2}))?(?:[ \u00a0]?(?:h|heures?|horas?|ore)(?!\p{L}))?(?![\d\p{L}%€$£]|[.,:/-]\d|[ \u00a0][%€$£])/giu
+  /(?<![\p{L}\p{M}])(?:(?:à|dès|vers)[ \u00a0](\d{1,2})[ \u00a0]?(?:h|heures?)(?!\p{L})|(?:a las?|alle|dalle|ore|las)[ \u00a0](\d{1,2})(?:\.(\d{2}))?(?:[ \u00a0]?(?:h|horas?|ore)(?!\p{L}))?(?![\d\p{L}%€$£]|[.,:/-]\d|[ \u00a0\u202f][\d%€$£]))/giu
 const NAMED =
   /(?<![\p{L}\p{M}])(?:(noon|midday|midi|mediodía|mezzogiorno)|(midnight|minuit|medianoche|mezzanotte|mitternacht))(?![\p{L}\p{M}])/giu
 
+const readClock: Read = ([, hours = '', minutes = '', half]) =>
+  isTime(hours, minutes) ? timeAtom(hours, minutes, { half }) : null
+
 /** Removes times of day from the text. */
 export const takeTimes = (text: string, atoms: Atom[]): string => {
-  const read =
-    (isOf24 = false) =>
-    ([, hours = '', minutes = '00', half]: readonly (string | undefined)[]): Atom[] | null =>
-      isTime(hours, minutes) ? timeAtom(hours, minutes, { half, isOf24 }) : null
   let rest = text
   if (/\d/.test(text)) {
-    rest = take(rest, AT_MINUTE, atoms, read())
-    rest = take(rest, WITH_POINT, atoms, read())
+    rest = take(rest, AT_MINUTE, atoms, readClock)
+    rest = take(rest, WITH_POINT, atoms, readClock)
     rest = take(rest, WITH_WORD, atoms, ([, hours = '', half, uhr]) =>
       isTime(hours) ? timeAtom(hours, '00', { half, isOf24: uhr !== undefined }) : null
     )
-    rest = take(rest, BEHIND_WORD, atoms, ([, , hours = '', minutes]) =>
-      isTime(hours, minutes) ? timeAtom(hours, minutes ?? '00', {}) : null
-    )
+    rest = take(rest, BEHIND_WORD, atoms, ([, french, other = '', minutes = '00']) => {
+      const hours = french ?? other
+      return isTime(hours, minutes) ? timeAtom(hours, minutes, {}) : null
+    })
   }
   return take(rest, NAMED, atoms, ([, noon]) => [
     { kind: 'time', form: noon === undefined ? '00:00' : '12:00' },

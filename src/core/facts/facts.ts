@@ -1,9 +1,10 @@
 /** All atoms of a text. Pure, and linear in the text: every pattern has bounded repeats or cannot match in two ways. */
-import { GAP, keyOf, type Atom, type Facts, type Language } from './atom.ts'
+import type { Language } from '../answer/known-facts.ts'
+import { GAP, keyOf, type Atom, type Facts } from './atom.ts'
 import { clausesOf, dayAtoms, nameAtoms, tokensOf, wordsOf } from './clauses.ts'
 import { takeDates, takeTimes } from './dates.ts'
 import { languageOf, LANGUAGES } from './languages.ts'
-import { takeNumbers, withDigits } from './numbers.ts'
+import { takeNumbers } from './numbers.ts'
 import { addQuotes, takeAddresses, takeCode, takeIdentifiers, takePhones } from './solid.ts'
 
 const CONTRACTED = /(?:(ca)|n)n?['’]t(?!\p{L})/giu
@@ -35,15 +36,19 @@ export const factsOf = (text: string, fallback: Language | null = null): Facts =
   if (language !== null) {
     rest =
       language === 'en' ? rest.replace(CONTRACTED, (_, can) => (can ? 'can not' : ' not')) : rest
-    rest = withDigits(rest.replace(LANGUAGES[language].idioms, ' '), LANGUAGES[language].numbers)
+    const { idioms, numbers, numberPattern } = LANGUAGES[language]
+    rest = rest
+      .replace(idioms, ' ')
+      .replace(numberPattern, (word) => numbers.get(word.toLowerCase()) ?? word)
   }
   const tokens = tokensOf(takeNumbers(rest, language, found))
-  found.push(...dayAtoms(tokens, language), ...nameAtoms(tokens, language))
+  const names = nameAtoms(tokens, language)
+  found.push(...dayAtoms(tokens, language), ...names)
   return {
     language,
     text: clean,
     atoms: different(found),
     words: wordsOf(tokens),
-    clauses: clausesOf(tokens, language),
+    clauses: clausesOf(tokens, language, names),
   }
 }

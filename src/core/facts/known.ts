@@ -2,19 +2,13 @@
  * What a template's answers state without having it from the request, such as the address of its help page. Learned
  * from the log; at serving time an answer with any other atom goes to the upstream.
  */
-import { keyOf, type Atom, type AtomKind, type Facts, type Language } from './atom.ts'
+import { keyOf, type Atom, type AtomKind, type Facts } from './atom.ts'
 import { negationAtoms } from './compare.ts'
 import { factsOf } from './facts.ts'
+import type { KnownFacts, Language } from '../answer/known-facts.ts'
 import { languageOf } from './languages.ts'
+import { numberAtom } from './numbers.ts'
 import { Support } from './support.ts'
-
-/** A value of JSON. */
-export interface KnownFacts {
-  /** of most answers */
-  language: Language | null
-  /** kinds and normal forms, sorted: `number:14 d`, `url:example.com/help` */
-  atoms: readonly string[]
-}
 
 export interface KnownOptions {
   /** different requests whose answers state an atom */
@@ -25,6 +19,7 @@ export interface KnownOptions {
 
 interface Exchange {
   answer: string
+  /** the query and the slots: what differs between requests */
   request: string
 }
 
@@ -33,7 +28,7 @@ const MAX_COUNTED = 100_000
 /** UTF-16 units of an atom that is learned. */
 const MAX_FORM_CHARS = 200
 
-/** With the unit as written, because a known number is read again. */
+/** A number with its unit before the conversion, from which the other forms follow. */
 const storedKey = ({ kind, form, amount }: Atom): string =>
   keyOf({ kind, form: amount === undefined ? form : `${amount.value} ${amount.unit}`.trimEnd() })
 
@@ -41,8 +36,7 @@ const isListed = (atom: Atom): boolean => atom.form.length <= MAX_FORM_CHARS
 
 /** Atoms that the request does not state. */
 const ownAtoms = (answer: Facts, request: Facts): Atom[] => {
-  const support = new Support(request)
-  return answer.atoms.filter((atom) => isListed(atom) && !support.has(atom))
+  return new Support(request).missing(answer.atoms.filter(isListed))
 }
 
 const countAtoms = (
@@ -95,40 +89,43 @@ export interface KnownIndex {
   negations: ReadonlySet<string>
 }
 
-/** @param known as stored */
-export const indexKnown = ({ language, atoms }: KnownFacts): KnownIndex => {
+/**
+ * @param known as stored
+ * @param prompt constant text of the template, so that a request need not be read with it each time
+ */
+export const indexKnown = ({ language, atoms }: KnownFacts, prompt = ''): KnownIndex => {
   const read = atoms.map((key): Atom => {
     const at = key.indexOf(':')
     const [kind, form] = [key.slice(0, at) as AtomKind, key.slice(at + 1)]
-    return kind === 'number' ? (factsOf(form).atoms[0] ?? { kind, form }) : { kind, form }
+    const [value = '', unit = ''] = form.split(' ')
+    return kind === 'number' ? numberAtom([value], unit) : { kind, form }
   })
+  const stated = factsOf(prompt, language)
   const [negated, others] = [
     read.filter(({ kind }) => kind === 'negation'),
     read.filter(({ kind }) => kind !== 'negation'),
   ]
   return {
     language,
-    support: new Support({ atoms: others, words: [], text: '' }),
-    negations: new Set(negated.map(({ form }) => form)),
+    support: new Support({ atoms: others, words: [], text: '' }, stated),
+    negations: new Set([...negated, ...negationAtoms(stated)].map(({ form }) => form)),
   }
 }
 
 interface Served {
   answer: string
-  /** text of all messages */
+  /** what the prompt does not have: the query and the slots. Its length counts as the answer's */
   request: string
   known: KnownIndex
 }
 
 /** Atoms of an answer that neither the request nor the known facts state. An answer with one is a fallback. */
 export const inventedFacts = ({ answer, request, known }: Served): Atom[] => {
-  const language = languageOf(answer) ?? known.language
-  const ours = factsOf(answer, language)
-  const asked = factsOf(request, language)
-  const support = new Support(asked)
+  const ours = factsOf(answer, known.language)
+  const asked = factsOf(request, ours.language)
   const negated = new Set(negationAtoms(asked).map(({ form }) => form))
   return [
-    ...ours.atoms.filter((atom) => !known.support.has(atom) && !support.has(atom)),
+    ...new Support(asked).missing(known.support.missing(ours.atoms)),
     ...negationAtoms(ours).filter(({ form }) => !known.negations.has(form) && !negated.has(form)),
   ]
 }

@@ -12,23 +12,40 @@ export interface NegationDifference {
 }
 
 interface Polarity {
+  /** stems of negated clauses, and of others */
   negated: ReadonlySet<string>
   stated: ReadonlySet<string>
+  /** stems of sentences with a negation, and of others */
+  nearNegation: ReadonlySet<string>
+  farFromNegation: ReadonlySet<string>
   hasNegation: boolean
 }
 
-const polarityOf = (clauses: readonly Clause[]): Polarity => ({
-  negated: new Set(clauses.filter(({ isNegated }) => isNegated).flatMap(({ stems }) => stems)),
-  stated: new Set(clauses.filter(({ isNegated }) => !isNegated).flatMap(({ stems }) => stems)),
-  hasNegation: clauses.some(({ isNegated }) => isNegated),
-})
+const stemsOf = (clauses: readonly Clause[], belongs: (clause: Clause) => boolean): Set<string> =>
+  new Set(clauses.filter(belongs).flatMap(({ stems }) => stems))
 
-/** Negated clauses that the other text states, or that have no counterpart because it negates nothing. */
+const polarityOf = (clauses: readonly Clause[]): Polarity => {
+  const negative = new Set(
+    clauses.filter(({ isNegated }) => isNegated).map(({ sentence }) => sentence)
+  )
+  return {
+    negated: stemsOf(clauses, ({ isNegated }) => isNegated),
+    stated: stemsOf(clauses, ({ isNegated }) => !isNegated),
+    nearNegation: stemsOf(clauses, ({ sentence }) => negative.has(sentence)),
+    farFromNegation: stemsOf(clauses, ({ sentence }) => !negative.has(sentence)),
+    hasNegation: negative.size > 0,
+  }
+}
+
+/**
+ * Negated clauses without a counterpart: the other text negates nothing, or has what is negated in sentences without a
+ * negation alone.
+ */
 const unmatched = (clauses: readonly Clause[], other: Polarity): Clause[] =>
   clauses.filter(({ isNegated, head }) => {
     if (!isNegated) return false
     if (!other.hasNegation) return true
-    return head !== undefined && other.stated.has(head) && !other.negated.has(head)
+    return head !== undefined && other.farFromNegation.has(head) && !other.nearNegation.has(head)
   })
 
 const only = (one: ReadonlySet<string>, other: ReadonlySet<string>): Set<string> =>

@@ -4,7 +4,8 @@
  */
 import { CURRENCIES, UNITS } from '../form/normalize/amounts.ts'
 import { readTable } from '../form/normalize/rule.ts'
-import { fold, GAP, type Atom, type Language } from './atom.ts'
+import type { Language } from '../answer/known-facts.ts'
+import { GAP, type Atom } from './atom.ts'
 
 const SYMBOLS = '€$£¥₹₩₺%‰'
 
@@ -160,8 +161,8 @@ const suffixAt = (text: string, at: number, power = 0): Suffix => {
   return unit === undefined ? none : { unit, power, end }
 }
 
-/** @param values readings @param unit as written; `` for none */
-const numberAtom = ([value = '', ...others]: string[], unit: string): Atom => {
+/** @param values readings @param unit its short name; `` for none */
+export const numberAtom = ([value = '', ...others]: string[], unit: string): Atom => {
   const [base, factor] = BASES.get(unit) ?? [unit, 1]
   const formOf = (one: string): string => (unit === '' ? one : `${shifted(one, factor)} ${base}`)
   const more = others.length === 0 ? {} : { others: others.map(formOf) }
@@ -205,9 +206,3 @@ export const takeNumbers = (text: string, language: Language | null, atoms: Atom
   parts.push(text.slice(at))
   return parts.join('')
 }
-
-const WORD = /(?<![\p{L}\p{M}\p{N}_-])\p{L}[\p{L}\p{M}]*(?![\p{L}\p{M}\p{N}_'’])/gu
-
-/** Writes number words as digits. */
-export const withDigits = (text: string, numbers: ReadonlyMap<string, string>): string =>
-  text.replace(WORD, (word) => (word.length > 7 ? word : (numbers.get(fold(word)) ?? word)))

@@ -1,12 +1,18 @@
 /** Atoms that are known by their shape in every language: addresses, phone numbers, identifiers, code, quoted text. */
 import { DETECTORS, type Detector } from '../log/detectors.ts'
 import { isSuffix } from './numbers.ts'
-import { fold, take, type Atom } from './atom.ts'
+import { fold, take, type Atom, type Read } from './atom.ts'
 
 const URL_TAIL = '[^\\s<>"\'`)\\]}»”\\ue000]'
 const TOP_DOMAINS = 'com|org|net|io|dev|app|info|eu|de|at|ch|fr|es|it|uk|co|us|ai|shop|example|test'
 const URL_PATTERN = new RegExp(
-  String.raw`(?<![\p{L}\p{N}@._-])(?:(?:https?:\/\/|www\.)${URL_TAIL}{1,2000}|(?:[a-z0-9-]{1,63}\.){1,5}(?:${TOP_DOMAINS})(?![\p{L}\p{N}_-]|\.\p{L})(?:\/${URL_TAIL}{0,500})?)`,
+  String.raw`(?<![\p{L}\p{N}@._-])(?:https?:\/\/|www\.)${URL_TAIL}{1,2000}`,
+  'giu'
+)
+const DOMAIN_END = String.raw`\.(?:${TOP_DOMAINS})(?![\p{L}\p{N}_-]|\.\p{L})`
+const HAS_DOMAIN = new RegExp(DOMAIN_END, 'iu')
+const DOMAIN_PATTERN = new RegExp(
+  String.raw`(?<![\p{L}\p{N}@._-])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,4}${DOMAIN_END}(?:\/${URL_TAIL}{0,500})?`,
   'giu'
 )
 
@@ -37,6 +43,8 @@ const byDetector = (
         accepts === undefined || accepts(match) ? [atomOf(match)] : null
       )
 
+const readUrl: Read = ([match = '']) => [{ kind: 'url', form: urlForm(match) }]
+
 /** Removes addresses of pages and people. */
 export const takeAddresses = (text: string, atoms: Atom[]): string => {
   const rest = byDetector(text, DETECTORS.email, atoms, (match) => ({
@@ -44,12 +52,14 @@ export const takeAddresses = (text: string, atoms: Atom[]): string => {
     form: match.toLowerCase(),
   }))
   if (!rest.includes('.')) return rest
-  return take(rest, URL_PATTERN, atoms, ([match = '']) => [{ kind: 'url', form: urlForm(match) }])
+  const bare = take(rest, URL_PATTERN, atoms, readUrl)
+  return HAS_DOMAIN.test(bare) ? take(bare, DOMAIN_PATTERN, atoms, readUrl) : bare
 }
+
+const identifier = (match: string): Atom => ({ kind: 'identifier', form: compact(match) })
 
 /** Removes phone numbers, and numbers of accounts and cards, which are identifiers. After dates: both have marks. */
 export const takePhones = (text: string, atoms: Atom[]): string => {
-  const identifier = (match: string): Atom => ({ kind: 'identifier', form: compact(match) })
   const rest = byDetector(
     byDetector(text, DETECTORS.iban, atoms, identifier),
     DETECTORS.card,
@@ -64,7 +74,7 @@ export const takePhones = (text: string, atoms: Atom[]): string => {
 
 const CODE = /(?<!`)`([^`\n]{1,200})`(?!`)/g
 const QUOTES =
-  /"([^"\n]{1,200})"|“([^”\n]{1,200})”|„([^“”"\n]{1,200})[“”"]|«([^»\n]{1,200})»|»([^«\n]{1,200})«|‹([^›\n]{1,200})›|(?<![\p{L}\p{N}])['‘]([^'’\n]{1,120})['’](?![\p{L}\p{N}])/gu
+  /"([^"\n]{1,200})"|“([^“”\n]{1,200})”|„([^„“”"\n]{1,200})[“”"]|«([^«»\n]{1,200})»|»([^«»\n]{1,200})«|‹([^‹›\n]{1,200})›|(?<![\p{L}\p{N}])['‘]([^'’\n]{1,120})['’](?![\p{L}\p{N}])/gu
 
 const WORDS = /[\p{L}\p{M}\p{N}]+/gu
 
@@ -92,7 +102,9 @@ const NUMBER_AND_WORD =
 const GROUPED = /^\d{1,3}(?:\.\d{3})+$/
 const WITH_LETTER = /\p{L}/u
 const WITH_DIGIT = /\d/
-const CAMEL = /\p{Ll}\p{Lu}/u
+/** `snake_case` and `camelCase`. */
+const LIKE_CODE = /\p{L}_\p{L}|\p{Ll}\p{Lu}/u
+const NO_CODE = /[-./:]/u
 
 const isNumberAndWord = (token: string): boolean => {
   const found = NUMBER_AND_WORD.exec(token)
@@ -100,18 +112,15 @@ const isNumberAndWord = (token: string): boolean => {
 }
 
 const tokenAtom = (token: string): Atom | null => {
-  const code: Atom = { kind: 'code', form: token }
-  if (token.endsWith('()')) return code
-  const hasLetter = WITH_LETTER.test(token)
   if (WITH_DIGIT.test(token)) {
+    const hasLetter = WITH_LETTER.test(token)
     const marks = token.match(/[-_./:]/gu)?.length ?? 0
     if (!hasLetter && (marks < 2 || GROUPED.test(token))) return null
     if (isNumberAndWord(token) || /^(?:EUR|USD|GBP|CHF)\d/.test(token)) return null
-    return { kind: 'identifier', form: compact(token) }
+    return token.endsWith('()') ? { kind: 'code', form: token } : identifier(token)
   }
-  if (!hasLetter) return null
-  if (token.includes('_') && !token.startsWith('_')) return code
-  return CAMEL.test(token) && !/[-./:]/u.test(token) ? code : null
+  const isCode = token.endsWith('()') || (LIKE_CODE.test(token) && !NO_CODE.test(token))
+  return isCode ? { kind: 'code', form: token } : null
 }
 
 /** Removes order numbers, hashes, versions and names of code. After dates and times. */

@@ -16,6 +16,9 @@ const COUNTRY_CODES = [1, 2, 3]
 /** Digits of a phone number without its country code. */
 const MIN_NATIONAL = 7
 
+/** Quotes and code that are looked for in the texts; further ones count as not stated. Each takes a walk through all. */
+const MAX_SEARCHES = 200
+
 const nationalForms = (form: string): string[] =>
   COUNTRY_CODES.filter((digits) => form.length - digits >= MIN_NATIONAL).map((digits) =>
     form.slice(digits)
@@ -31,7 +34,8 @@ export class Support {
   private readonly units = new Map<string, Set<string>>()
   private readonly words = new Set<string>()
   private readonly texts: string[] = []
-  private pairs: Set<string> | null = null
+  /** words of all texts, once they are needed */
+  private spoken: string | null = null
 
   constructor(...all: readonly Pick<Facts, 'atoms' | 'words' | 'text'>[]) {
     for (const { atoms, words, text } of all) {
@@ -109,20 +113,10 @@ export class Support {
     return this.words.has(word) || (word.endsWith('s') && this.words.has(word.slice(0, -1)))
   }
 
-  /** Whether the words stand one behind the other, by each pair of neighbours. */
-  private hasText(text: string): boolean {
-    const words = spokenWords(text)
-    if (words.length === 0) return true
-    this.pairs ??= new Set(
-      this.texts.flatMap((one) =>
-        spokenWords(one).flatMap((word, at, all) => [word, `${all[at - 1] ?? ''} ${word}`])
-      )
-    )
-    const [first = '', ...others] = words
-    return (
-      this.pairs.has(first) &&
-      others.every((word, at) => this.pairs?.has(`${words[at] ?? ''} ${word}`))
-    )
+  /** Whether the words stand in a text one behind the other. */
+  private hasText(form: string): boolean {
+    this.spoken ??= ` ${this.texts.map((text) => spokenWords(text).join(' ')).join(' \n ')} `
+    return this.spoken.includes(` ${spokenWords(form).join(' ')} `)
   }
 
   /** ORD-12345 where "order 12345" or "ORD 12345" stands. */
@@ -137,8 +131,17 @@ export class Support {
     )
   }
 
-  /** Whether an atom is stated. Negation has no support. */
-  has(atom: Atom): boolean {
+  /** The atoms that are not stated, in their order. Negation has no support. */
+  missing(atoms: readonly Atom[]): Atom[] {
+    let searches = 0
+    return atoms.filter((atom) => {
+      if (atom.kind === 'code' || atom.kind === 'quote') searches++
+      return !this.has(atom, searches <= MAX_SEARCHES)
+    })
+  }
+
+  /** @param maySearch false: texts are not searched */
+  private has(atom: Atom, maySearch: boolean): boolean {
     return readingsOf(atom).some((form) => {
       if (atom.kind === 'number') return this.hasNumber(form, atom.amount)
       if (this.keys.has(keyOf({ kind: atom.kind, form }))) return true
@@ -155,7 +158,7 @@ export class Support {
           return nationalForms(form).some((one) => this.keys.has(`phone:${one}`))
         case 'code':
         case 'quote':
-          return this.hasText(form)
+          return maySearch && this.hasText(form)
         default:
           return false
       }

@@ -34,8 +34,8 @@ export interface JudgedAnswer extends AnswerLogprobs {
 export interface FreshAnswers {
   /** the second one agrees with the first */
   repeats: boolean
-  /** the first and the second agree with the logged one; null: it was not compared, since a judge is paid for it */
-  asLogged: readonly [first: boolean, second: boolean] | null
+  /** the first and the second agree with the logged one */
+  asLogged: readonly [first: boolean, second: boolean]
 }
 
 /** What all arms share of a held-out row. */

@@ -14,7 +14,6 @@ import {
   type ArmRows,
 } from './figures.ts'
 import type { CheckerFacts } from './checker.ts'
-import type { Admission } from '../judge/admission.ts'
 import type { ReplacementFigures } from './replacement.ts'
 import { upstreamChange, type UpstreamChange } from './upstream-change.ts'
 import { failingSlices } from './slices.ts'
@@ -33,10 +32,11 @@ export interface Verdict {
   arms: ArmFigures[]
   alpha: number
   minCoverage: number
-  /** whether the upstream answers as it did when the log was written; null without fresh answers */
+  /**
+   * whether the upstream answers as it did when the log was written; null without fresh answers, and where a judge
+   * compared them: they are compared with each other, so a change is no allowance
+   */
   change: UpstreamChange | null
-  /** of the judge that vouched for agreement; absent: answers were equal or not */
-  judge?: Admission
   /** of the operator's checker that vouched for agreement; absent: none did */
   checker?: CheckerFacts
   /** against the live route; absent without one */
@@ -52,7 +52,7 @@ export interface GateInput {
    */
   favouredArm?: number | null
   responseType: ResponseType
-  /** whether a judge compared the answers; by default they are equal or not */
+  /** agreement of fresh answers is an admitted judge's (`core/judge`); false: it is equality */
   isJudged?: boolean
   /** agreement that may be lost, 0 to 1 */
   margin: number
@@ -93,16 +93,11 @@ const rejection = (
 ): string | null => {
   if (winner === undefined || winner.rows === 0) return 'no held-out row was answered'
   if (input.responseType === 'free-text' && !input.isJudged)
-    return 'free text is not promoted: comparing it needs a judge'
+    return 'free text is not promoted: comparing it needs a judge, and there is none'
   if (change?.isChanged) return changeRejection(change)
   if (winner.threshold !== null) return null
   const repeats = winner.upstreamAgreement ?? 1
-  if (repeats < LEAST_UPSTREAM_AGREEMENT)
-    return (
-      `the upstream repeats its own answer on ${percent(repeats)} of the requests, and ` +
-      `${percent(LEAST_UPSTREAM_AGREEMENT)} are needed to tell right from wrong: ask it for labels or JSON, or ` +
-      'lower its temperature'
-    )
+  if (repeats < LEAST_UPSTREAM_AGREEMENT) return noiseRejection(repeats, input.isJudged)
   return (
     winner.shortage ??
     sliceRejection(winner) ??
@@ -111,6 +106,13 @@ const rejection = (
       percent(winner.agreement)
   )
 }
+
+const noiseRejection = (repeats: number, isJudged: boolean): string =>
+  (isJudged
+    ? "the judge accepts the upstream's second answer"
+    : 'the upstream repeats its own answer') +
+  ` on ${percent(repeats)} of the requests, and ${percent(LEAST_UPSTREAM_AGREEMENT)} are needed to tell right from ` +
+  `wrong: ${isJudged ? '' : 'ask it for labels or JSON, or '}lower its temperature`
 
 const changeRejection = ({ changed, rows }: UpstreamChange): string =>
   `the upstream has changed: it answers ${changed} of ${rows} held-out requests twice alike and otherwise than in ` +
@@ -166,9 +168,9 @@ export const decide = (given: GateInput): Verdict => {
   const input = {
     alpha: ALPHA,
     minCoverage: 0.2,
-    isJudged: false,
     favouredArm: null,
     usedMargin: USED_MARGIN,
+    isJudged: false,
     ...given,
   }
   const { responseType, margin, alpha, minCoverage, usedMargin, burstMs } = input
@@ -186,7 +188,7 @@ export const decide = (given: GateInput): Verdict => {
   const arm = winnerOf(arms)
   const winner = arms[arm]
   const rows = input.arms[arm]?.rows ?? []
-  const change = upstreamChange(rows, burstMs)
+  const change = input.isJudged ? null : upstreamChange(rows, burstMs)
   const reason = rejection(winner, change, input)
   return {
     verdict: reason === null ? 'promote' : 'reject',

@@ -26,21 +26,17 @@ const LEVEL = 0.01
  * requests on which two of the three agree and the third does not, each of the three is the odd one equally
  * often: the number in which the logged answer is the odd one is binomial with a share of one third. The test is
  * exact and one-sided, and conditions on the number of such requests, so noise of any size is no change.
- * @returns null where no fresh answers were compared with the logged one
+ * @returns null without fresh answers
  */
 export const upstreamChange = (
   held: readonly SharedRow[],
   burstMs: number
 ): UpstreamChange | null => {
-  const rows = held.flatMap(({ fresh, ...row }) =>
-    fresh === null || fresh.asLogged === null
-      ? []
-      : { ...row, repeats: fresh.repeats, asLogged: fresh.asLogged }
-  )
+  const rows = held.flatMap((row) => (row.fresh === null ? [] : { ...row, fresh: row.fresh }))
   if (rows.length === 0) return null
   const worth = effectiveRows(rows, burstMs) / rows.length
-  const changed = rows.filter(({ repeats, asLogged }) => repeats && !asLogged[0]).length
-  const noisy = rows.filter(({ asLogged }) => asLogged[0] !== asLogged[1]).length
+  const changed = rows.filter(({ fresh }) => fresh.repeats && !fresh.asLogged[0]).length
+  const noisy = rows.filter(({ fresh: { asLogged } }) => asLogged[0] !== asLogged[1]).length
   const [odd, all] = [worth * changed, worth * (changed + noisy)]
   const pValue = odd === 0 ? 1 : incompleteBeta(1 / 3, odd, all - odd + 1)
   return { rows: rows.length, changed, noisy, pValue, isChanged: pValue <= LEVEL }

@@ -9,6 +9,7 @@ import type { AnswerRules } from '../answer/answer-rules.ts'
 import type { Repeats } from '../learn/dataset.ts'
 import type { PlannedChecker } from '../gate/checker.ts'
 import type { Verdict } from '../gate/gate.ts'
+import type { Admission } from '../judge/admission.ts'
 import type { Outcome } from '../answer/outcome.ts'
 import { isSamePart, type RoutePart } from '../route/parts.ts'
 import type { ProvenKinds } from '../route/request-kind.ts'
@@ -101,6 +102,8 @@ export interface StageResult {
   /** tokens of this stage's template text over those of the full template, in the base tokenizer */
   measuredRate: number
   metrics: TrainingMetrics
+  /** that its steps computed; absent in results of earlier versions */
+  trainedTokens?: number
 }
 
 export interface Arm {
@@ -275,6 +278,8 @@ export const burstMsOf = ({ burstMinutes }: Pick<InternalizationPlan, 'burstMinu
 
 /** A verdict, the traffic that it is about, and where its answers disagree. */
 export interface ProvenVerdict extends Verdict {
+  /** of the judge that compared the answers; absent: they were equal or not */
+  judge?: Admission
   /** absent where nothing was proven, and where no held-out record was left */
   baseline?: Baseline
   /** of the winning arm, over all held-out rows; absent where answers are not JSON */

@@ -2,9 +2,9 @@
  * What a judge reads to compare two answers, and how its reply is read. Every comparison is asked twice, once in each
  * order (`verdict.ts`). Knows nothing of models, money or of which answer is whose.
  */
+import { hash } from 'node:crypto'
 import type { ChatMessage } from '../../openai/chat.ts'
 import { bareJson, parseExactJson } from '../json.ts'
-import { digestOfText } from '../proof/digest.ts'
 
 /** What counts as the same. An operator may give another text; the judge is then admitted anew. */
 export interface Rubric {
@@ -51,7 +51,8 @@ const systemText = (rubric: string, nonce: string): string =>
   ].join('\n\n')
 
 /** Of everything that every comparison has in common. @returns SHA-256 in hex */
-export const rubricDigest = ({ text }: Rubric): string => digestOfText(systemText(text, ''))
+export const rubricDigest = ({ text }: Rubric): string =>
+  hash('sha256', systemText(text, ''), 'hex')
 
 export interface Comparison {
   /** what the answers answer, without the part that the template removes */

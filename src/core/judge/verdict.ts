@@ -3,7 +3,6 @@
  * answer, and whether the upstream's second answer is. Both are what the gate compares. Knows nothing of prompts,
  * models or thresholds.
  */
-import type { FreshAnswers, HeldOutRow } from '../gate/figures.ts'
 import type { PairOutcome } from '../rollout/pair.ts'
 import type { Said } from './judge-prompt.ts'
 
@@ -20,21 +19,21 @@ export const verdictOf = (one: Said, other: Said): JudgeVerdict => {
 }
 
 /** One answer against the upstream's first one. */
-export interface JudgedAnswer {
+export interface ComparedAnswer {
   verdict: JudgeVerdict
   /** it has a fact that neither the request nor the upstream's first answer has, whatever the judge says */
   isFactWrong: boolean
 }
 
-const isRejected = ({ verdict, isFactWrong }: JudgedAnswer): boolean =>
+const isRejected = ({ verdict, isFactWrong }: ComparedAnswer): boolean =>
   isFactWrong || verdict === 'different' || verdict === 'flipped'
 
 /** A held-out or audited request. */
 export interface JudgedRequest {
   /** the adapted answer */
-  adapted: JudgedAnswer
+  adapted: ComparedAnswer
   /** the upstream's second answer */
-  second: JudgedAnswer
+  second: ComparedAnswer
 }
 
 export interface Rejections {
@@ -51,23 +50,6 @@ export const rejectionsOf = ({ adapted, second }: JudgedRequest): Rejections => 
   rejected: isRejected(adapted) || adapted.verdict === 'none',
   upstreamRejected: isRejected(second),
 })
-
-/**
- * The same as a row of the gate, which must know that it is judged. Both upstream answers must be of the same day: were
- * the logged one the first, a change of the upstream would count as its noise. What is said of the logged answer stays
- * as it is, by equality.
- */
-export const judgedRow = (
-  row: HeldOutRow & { fresh: FreshAnswers },
-  request: JudgedRequest
-): HeldOutRow => {
-  const { rejected, upstreamRejected } = rejectionsOf(request)
-  return {
-    ...row,
-    agreesToday: !rejected,
-    fresh: { ...row.fresh, repeats: !upstreamRejected },
-  }
-}
 
 /**
  * The same as the outcome of an audit, with the client's answer as the upstream's first one. Here the second answer is

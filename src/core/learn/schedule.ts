@@ -93,10 +93,10 @@ const LARGE_MODEL = 1e9
 const LEAST_STEPS = 300
 
 /**
- * Rows of a step. A GPU spends a fixed time on a step, on reading the weights twice and starting
- * some 100 kernels a layer: for 1.7 billion parameters in bfloat16 and 28 layers on an H100
- * 2 · 3.4 GB / 3.35 TB/s + 2,800 · 5 µs = 16 ms. 16 rows of 30 tokens without their prompt take
- * 4 · 1.7e9 · 480 / 400 TFLOP/s = 8 ms beside it, so 32 rows take a third less time a row.
+ * Rows of a step. A GPU spends a fixed time on a step, on starting some 150 kernels a layer: for 28
+ * layers 4,350 · 5 µs = 22 ms (docs/experiments/gpu-step.md), and computes meanwhile. 16 rows of 30 tokens
+ * without their prompt take 1.7 billion parameters 4 · 1.7e9 · 480 / 400 TFLOP/s = 8 ms on an H100, so 32
+ * rows take no more time than 16.
  */
 const batchSizeFor = (parameters: number, passes: number): number => {
   if (parameters < SMALL_MODEL) return 8

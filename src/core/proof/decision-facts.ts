@@ -7,16 +7,20 @@ import type { FieldRule } from '../answer/field-rules.ts'
 import type { ResponseType } from '../answer/response-type.ts'
 import type { CheckerFacts } from '../gate/checker.ts'
 import type { HeldOutRow, JudgedAnswer, SharedRow } from '../gate/figures.ts'
-import { decide, type Verdict } from '../gate/gate.ts'
+import { decide, type Verdict as GateVerdict } from '../gate/gate.ts'
+import type { Admission } from '../judge/admission.ts'
 import {
   compareRoutes,
   replacementObjection,
   routedBy,
   type ComparedRow,
 } from '../gate/replacement.ts'
-import { admissionOf, judgeObjection, type JudgeFacts } from '../judge/judge-facts.ts'
+import { judgeObjection, type JudgeFacts } from '../judge/judge-facts.ts'
 import type { ArmName } from '../learn/schedule.ts'
 import type { ConfidenceStatistic } from '../route/confidence.ts'
+
+/** What was decided, with the judge that compared the answers; absent: they were equal or not. */
+export type Verdict = GateVerdict & { judge?: Admission }
 
 export interface HeldOutRecord extends SharedRow {
   /** of the record in the log */
@@ -49,7 +53,7 @@ export interface DecisionFacts {
   responseType: ResponseType
   /** under which answers were compared, in the words of the operator; absent: all fields count as they are */
   fields?: readonly FieldRule[]
-  /** that vouched for agreement; absent: answers were equal or not */
+  /** that compared the fresh answers; absent: they were compared by equality */
   judge?: JudgeFacts
   /** of the operator, that vouched for agreement; absent: none did */
   checker?: CheckerFacts
@@ -108,11 +112,10 @@ const againstPresent = (verdict: Verdict, facts: DecisionFacts, present: Present
 const underJudge = (verdict: Verdict, judge: JudgeFacts | undefined): Verdict => {
   if (judge === undefined) return verdict
   const reason = judgeObjection(judge)
-  const admission = admissionOf(judge)
   return {
     ...verdict,
+    ...(judge.admission !== null && { judge: judge.admission }),
     ...(reason !== null && { verdict: 'reject', reason }),
-    ...(admission !== null && { judge: admission }),
   }
 }
 
@@ -126,11 +129,11 @@ const underChecker = (verdict: Verdict, checker: CheckerFacts | undefined): Verd
 /** The verdict that follows from the facts; the same facts always give the same one. */
 export const decideOn = (facts: DecisionFacts): Verdict => {
   const { records, arms, present } = facts
-  const { responseType, margin, alpha, minCoverage, burstMs, favouredArm } = facts
-  const decided = decide({
+  const { responseType, judge, checker, margin, alpha, minCoverage, burstMs, favouredArm } = facts
+  const verdict = decide({
     // by name: a forged file must not set a rule that is fixed
     responseType,
-    isJudged: facts.judge !== undefined,
+    isJudged: (judge ?? checker) !== undefined,
     margin,
     alpha,
     minCoverage,
@@ -142,8 +145,8 @@ export const decideOn = (facts: DecisionFacts): Verdict => {
       rows: heldOutRows(records, answers),
     })),
   })
-  const verdict = underChecker(underJudge(decided, facts.judge), facts.checker)
-  return present === null || verdict.verdict === 'reject'
-    ? verdict
-    : againstPresent(verdict, facts, present)
+  const allowed = underChecker(underJudge(verdict, judge), checker)
+  return present === null || allowed.verdict === 'reject'
+    ? allowed
+    : againstPresent(allowed, facts, present)
 }

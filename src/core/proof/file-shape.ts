@@ -1,7 +1,7 @@
 /** The members of a proof file that are computed with, each with the range that it may have. */
 import { FIELD_KINDS, MAX_FIELD_RULES } from '../answer/field-rules.ts'
 import { RESPONSE_TYPES } from '../answer/response-type.ts'
-import { FAULTS } from '../judge/planted-faults.ts'
+import { FAULTS, FAULTS_OF_A_CLASS } from '../judge/planted-faults.ts'
 import { ARM_NAMES, isModelArm } from '../learn/schedule.ts'
 import { PAIR_OUTCOMES, RATINGS } from '../rollout/pair.ts'
 import { STATISTICS } from '../route/confidence.ts'
@@ -41,9 +41,7 @@ const CAPITAL = within(1, Number.MAX_VALUE)
 const RECORD = members({
   id: TEXT,
   at: TIME,
-  fresh: nullable(
-    members({ repeats: FLAG, asLogged: nullable(list(FLAG, { least: 2, most: 2 })) })
-  ),
+  fresh: nullable(members({ repeats: FLAG, asLogged: list(FLAG, { least: 2, most: 2 }) })),
   conversation: TEXT,
   isTraffic: FLAG,
   isUnseen: FLAG,
@@ -74,20 +72,6 @@ const PRESENT = members({
   ),
 })
 
-const JUDGE = members({
-  said: nullable(
-    members({
-      judge: members({ model: TEXT, version: TEXT, rubric: TEXT, rubricDigest: TEXT }),
-      faults: list(members({ fault: among([...FAULTS]), planted: COUNT, caught: COUNT }), {
-        most: FAULTS.length,
-      }),
-      fair: members({ pairs: COUNT, alarms: COUNT }),
-      earlierTries: COUNT,
-    })
-  ),
-  hindrance: nullable(TEXT),
-})
-
 const CHECKER = members({
   kind: among(['command', 'url', 'sql']),
   digest: TEXT,
@@ -107,14 +91,33 @@ const FIELD_RULE = members({
   at: TIME,
 })
 
+const ADMISSION = members({
+  judge: members({ model: TEXT, version: TEXT, rubric: TEXT, rubricDigest: TEXT }),
+  isAdmitted: FLAG,
+  reason: TEXT,
+  level: within(Number.MIN_VALUE, 1),
+  faults: list(
+    members({
+      fault: among(FAULTS),
+      planted: within(0, FAULTS_OF_A_CLASS),
+      caught: within(0, FAULTS_OF_A_CLASS),
+      bound: SHARE,
+      isWatched: FLAG,
+    }),
+    { most: FAULTS.length }
+  ),
+  falseAlarms: members({ pairs: COUNT, alarms: COUNT, upperBound: SHARE }),
+  familyError: SHARE,
+})
+
 const ARM: Shape = (value, path) =>
   typeof value === 'string' && isModelArm(value) ? null : among(ARM_NAMES)(value, path)
 
 const DECISION = members({
   responseType: among(RESPONSE_TYPES),
-  judge: optional(JUDGE),
   checker: optional(CHECKER),
   fields: optional(list(FIELD_RULE, { most: MAX_FIELD_RULES })),
+  judge: optional(members({ admission: nullable(ADMISSION), hindrance: nullable(TEXT) })),
   margin: SHARE,
   alpha: within(Number.MIN_VALUE, 1),
   minCoverage: SHARE,

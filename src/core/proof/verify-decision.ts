@@ -1,6 +1,7 @@
 /** The checks of a proof file that are about the decision: its data, and the verdict that follows from it. */
 import { percent } from '../gate/figures.ts'
-import type { Verdict } from '../gate/gate.ts'
+import { tryOfLevel, type Verdict } from '../gate/gate.ts'
+import { admit } from '../judge/admission.ts'
 import { check, namesText, type Check } from './check.ts'
 import { decideOn } from './decision-facts.ts'
 import { differences } from './differences.ts'
@@ -76,6 +77,27 @@ const verdictCheck = ({ decision, verdict }: ProofFile): Check => {
   )
 }
 
+/** Of a judge in place of equality: its admission follows from its counts, at the level of a try. */
+const admissionChecks = ({ decision }: ProofFile): Check[] => {
+  const judge = decision.judge?.admission ?? null
+  if (judge === null) return []
+  const remade = admit({
+    judge: judge.judge,
+    faults: judge.faults,
+    fair: judge.falseAlarms,
+    earlierTries: (tryOfLevel(judge.level) ?? 1) - 1,
+  })
+  const differing = differences(judge, remade)
+  return [
+    check(
+      'judge',
+      differing.length === 0,
+      `${judge.judge.model} (version ${judge.judge.version}): ${remade.reason}`,
+      `the counts of ${judge.judge.model} give another admission (${remade.reason}): ${namesText(differing)}`
+    ),
+  ]
+}
+
 export const decisionChecks = (file: ProofFile): Check[] => [
   idsCheck('training records', file.training.records, file.training.recordsDigest),
   idsCheck(
@@ -86,5 +108,6 @@ export const decisionChecks = (file: ProofFile): Check[] => [
   separation(file),
   counts(file),
   ...rowsChecks(file),
+  ...admissionChecks(file),
   verdictCheck(file),
 ]

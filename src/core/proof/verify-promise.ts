@@ -2,6 +2,7 @@
  * The check of the constants that a file states: with a level of 0.9999, a margin of 100 points or no bursts, any
  * rows prove a promise. The constants of one file are compared with those that the verifier expects.
  */
+import type { JudgeFacts } from '../judge/judge-facts.ts'
 import { ruleNames, type FieldRule } from '../answer/field-rules.ts'
 import { checkerName } from '../gate/checker.ts'
 import { ALPHA, levelOfTry, tryOfLevel } from '../gate/gate.ts'
@@ -22,6 +23,8 @@ export interface PromiseConstants {
   acceptsFieldRules: boolean
   /** whether a checker of the operator may have compared the answers */
   acceptsChecker: boolean
+  /** whether a judge may have compared the answers */
+  acceptsJudge: boolean
 }
 
 /** Those of the documents, and the defaults of the settings. */
@@ -32,13 +35,17 @@ export const PROMISE: PromiseConstants = {
   stepCapital: 20,
   acceptsFieldRules: false,
   acceptsChecker: false,
+  acceptsJudge: false,
 }
 
 /** All of them: who accepts rules has to see each. */
 const rulesText = (rules: readonly FieldRule[]): string => ruleNames(rules).join(', ')
 
+const judgeName = ({ admission }: JudgeFacts): string =>
+  admission === null ? 'a judge' : `judge ${admission.judge.model}`
+
 const ofDecision = (
-  { alpha, margin, burstMs, fields = [], checker }: ProofFile['decision'],
+  { alpha, margin, burstMs, fields = [], judge, checker }: ProofFile['decision'],
   expected: PromiseConstants
 ): string[] => [
   ...(tryOfLevel(alpha) === null
@@ -58,6 +65,9 @@ const ofDecision = (
   ...(checker !== undefined && !expected.acceptsChecker
     ? [`its answers need not be equal: the operator vouches for ${checkerName(checker)}`]
     : []),
+  ...(judge !== undefined && !expected.acceptsJudge
+    ? [`it is about what ${judgeName(judge)} accepts, not about equal answers`]
+    : []),
 ]
 
 const ofRollout = (
@@ -73,12 +83,14 @@ const ofRollout = (
 ]
 
 const said = ({ decision, rollout }: ProofFile): string => {
-  const { alpha, margin, burstMs, fields = [], checker } = decision
+  const { alpha, margin, burstMs, fields = [], judge, checker } = decision
+  const witness =
+    (judge === undefined ? '' : `, ${judgeName(judge)}`) +
+    (checker === undefined ? '' : `, ${checkerName(checker)}`)
   const rules = fields.length === 0 ? '' : `, rules for fields: ${rulesText(fields)}`
   const tests =
     `try ${tryOfLevel(alpha)} at ${percent(alpha)} of the ${percent(ALPHA)} of all tries, a margin of ` +
-    `${percent(margin)}, bursts of ${burstMs / 60_000} minutes${rules}` +
-    (checker === undefined ? '' : `, compared by ${checkerName(checker)}`)
+    `${percent(margin)}, bursts of ${burstMs / 60_000} minutes${rules}${witness}`
   if (rollout === null) return tests
   const { rollbackCapital, stepCapital } = rollout.report
   return `${tests}; a rollback at a capital of ${rollbackCapital}, stages at ${stepCapital}`

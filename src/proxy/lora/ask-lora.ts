@@ -12,8 +12,7 @@ import { LogprobReader } from '../../core/route/confidence.ts'
 import { type Route } from '../../core/route/route.ts'
 import type { GeneratedDelta } from '../../engine/engine.ts'
 import type { ChatRequest, FinishReason, TokenLogprob, Usage } from '../../openai/chat.ts'
-import { factFault } from '../../core/facts/fact-rule.ts'
-import { studentText } from '../../core/template/prompt.ts'
+import { factFault } from '../../core/route/fact-rule.ts'
 import type { Match } from '../../core/template/template.ts'
 import type { FaultReason } from '../reasons.ts'
 import type { SetTimer } from '../../timers.ts'
@@ -111,7 +110,7 @@ class Draft {
     if (this.isUnsure) return fault('low-confidence', confidence)
     const broken =
       answerFault(content, request, this.route, formats) ??
-      factFault(content, () => studentText(match), this.route.answers.facts)
+      factFault(content, match, this.route.answers.facts)
     if (broken) return fault(broken, confidence)
     if (request.logprobs !== true)
       return { given: true, content, confidence, logprobs: null, usage }

@@ -1,7 +1,7 @@
 /** How the answers of a template are compared. */
 import { foldsOf, type Comparison } from '../../core/answer/agreement.ts'
 import { isMostlySql, type ResponseType } from '../../core/answer/response-type.ts'
-import { loadSqlParser } from '../../core/answer/sql-form.ts'
+import { loadSqlParser } from '../../core/answer/sql/sql-form.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Store } from '../../store/store.ts'
 

@@ -1,6 +1,6 @@
 /** The answers of an arm to held-out requests, requested and stored batch by batch. */
 import type { EvaluationRow, Store } from '../../store/store.ts'
-import { rowsOfArm } from './collect-facts.ts'
+import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import {
   BATCH_ROWS,
   comparedToday,

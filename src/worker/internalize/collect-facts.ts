@@ -15,6 +15,7 @@ import {
 import type { JudgeFacts } from '../../core/judge/judge-facts.ts'
 import { kindOf, lengthBands } from '../../core/route/request-kind.ts'
 import type { EvaluationRow } from '../../store/store.ts'
+import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 
 /** The exchanges that an evaluation sends again. */
@@ -30,13 +31,6 @@ export interface Vouched {
   judge: JudgeFacts | null
   checker: CheckerFacts | null
 }
-
-/** By record id. */
-export const rowsOfArm = (
-  rows: readonly EvaluationRow[],
-  arm: number
-): Map<string, EvaluationRow> =>
-  new Map(rows.filter((row) => row.arm === arm).map((row) => [row.recordId, row]))
 
 /** @param rows with the upstream's fresh answers, which only those of the first arm have */
 export const heldOutRecords = (

@@ -24,7 +24,7 @@ import type { Witness } from '../judge/witness.ts'
 import { answeredRows } from './answered-rows.ts'
 import type { Pay } from '../answers/proof-budget.ts'
 import { answererOf, BUDGET_SPENT, respondentOf, type Respondent } from '../answers/row-answers.ts'
-import { rowsOfArm } from './collect-facts.ts'
+import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import { exchangesByIds, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 interface Comparison {

@@ -7,11 +7,10 @@ import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import type { InternalizationPlan } from '../../core/internalization/internalization.ts'
 import { agree } from '../../core/answer/agreement.ts'
 import { textOf } from '../../core/answer/outcome.ts'
-import { factFault } from '../../core/facts/fact-rule.ts'
+import { factFault } from '../../core/route/fact-rule.ts'
 import { readLogprobs } from '../../core/route/confidence.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import { similarity } from '../../core/answer/similarity.ts'
-import { studentText } from '../../core/template/prompt.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
 import { openComparison } from '../exchanges/comparison.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
@@ -46,7 +45,7 @@ const answeredRow = (
   const fault =
     endingFault(finishReason, logprobs && logprobs.length) ??
     answerFault(answer, request, { answers, template: match.template }, formats) ??
-    factFault(answer, () => studentText(match), answers.facts)
+    factFault(answer, match, answers.facts)
   return {
     answer,
     ...read,

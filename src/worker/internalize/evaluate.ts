@@ -23,7 +23,8 @@ import type { WorkerDeps } from '../deps.ts'
 import { baselineOfVerdict } from './baseline.ts'
 import { comparedPresent } from './compare-present.ts'
 import { fieldsOfVerdict } from './fields-of-verdict.ts'
-import { factsOf, rowsOfArm, type EvaluationSets, type Vouched } from './collect-facts.ts'
+import { factsOf, type EvaluationSets, type Vouched } from './collect-facts.ts'
+import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import {
   BATCH_ROWS,
   comparedToday,

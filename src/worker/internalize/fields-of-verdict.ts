@@ -11,7 +11,7 @@ import type { InternalizationPlan } from '../../core/internalization/internaliza
 import { confidenceOf } from '../../core/route/confidence.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
-import { rowsOfArm } from './collect-facts.ts'
+import { rowsOfArm } from '../answers/rows-of-arm.ts'
 
 /**
  * Of both samples. Answers that no route would give are not compared.

@@ -3,11 +3,15 @@ import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { toAppError } from '../../errors.ts'
-import { rememberBaseModel } from '../../savings/economics.ts'
+import { rememberBaseModel } from '../../savings/engine-note.ts'
 import type { WorkerDeps } from '../deps.ts'
+import { noteEngine } from '../engine/note-engine.ts'
 import { baseModelOf, isEngineLost, modelsWithin } from '../engine/watch.ts'
 
-type Deps = Pick<WorkerDeps, 'store' | 'engine' | 'engineCommands' | 'economics' | 'sleep' | 'log'>
+type Deps = Pick<
+  WorkerDeps,
+  'store' | 'engine' | 'engineCommands' | 'economics' | 'sleep' | 'now' | 'log' | 'fault'
+>
 
 /** Short, because the worker does nothing else while it waits. */
 const ANSWER_MS = 5_000
@@ -24,18 +28,20 @@ const askBaseModel = async (engine: Engine, { sleep }: Deps): Promise<string | n
 }
 
 /**
- * Stores the name of the base model, for which the price file may have a price. An engine that the
+ * Stores the name of the base model, for which the price file may have a price, and the provider's prices. An engine that the
  * worker starts and stops is paid by the hour and is not started only to be asked for its name.
  */
-const learnBaseModel = async (deps: Deps): Promise<void> => {
+const learnEngine = async (deps: Deps): Promise<void> => {
   const { store, engine, engineCommands } = deps
   if (engine === null || engineCommands !== null) return
   const baseModel = await askBaseModel(engine, deps)
-  if (baseModel !== null) await rememberBaseModel(store, baseModel)
+  if (baseModel === null) return
+  await rememberBaseModel(store, baseModel)
+  await noteEngine(deps, engine)
 }
 
 const assess = async (deps: Deps, template: Template): Promise<TemplateEconomics> => {
-  await learnBaseModel(deps)
+  await learnEngine(deps)
   return (await deps.economics.assess([template])).get(template.version)!
 }
 

@@ -2,7 +2,7 @@
  * Admits the judge of an internalization by faults that are planted into the upstream's second answers. What it said is
  * stored batch by batch, so a crash repeats at most one batch of paid calls.
  */
-import { isCaught, isFalseAlarm, type AdmissionInput } from '../../core/judge/admission.ts'
+import { admit, isCaught, isFalseAlarm, type Admission } from '../../core/judge/admission.ts'
 import {
   FAULTS,
   plantFaults,
@@ -10,10 +10,7 @@ import {
   type SoundAnswer,
 } from '../../core/judge/planted-faults.ts'
 import type { JudgeVerdict } from '../../core/judge/verdict.ts'
-import type {
-  InternalizationPlan,
-  PlannedJudge,
-} from '../../core/internalization/internalization.ts'
+import type { PlannedJudge } from '../../core/internalization/internalization.ts'
 import { studentText } from '../../core/template/prompt.ts'
 import { readJsonSnapshot, saveJsonSnapshot } from '../../store/json-snapshot.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
@@ -101,7 +98,7 @@ const askPlanted = async (
 const earlierTries = async (
   { store }: AdmissionDeps,
   { id, templateVersion }: AdmittedFor,
-  { model, rubricDigest }: PlannedJudge
+  { model, rubricDigest }: Pick<PlannedJudge, 'model' | 'rubricDigest'>
 ): Promise<number> =>
   (await store.internalizations.list({ recordIds: false })).filter(
     ({ id: other, templateVersion: version, verdict, plan }) =>
@@ -117,25 +114,29 @@ export interface AdmittedFor {
   templateVersion: string
 }
 
+interface AdmittedBy {
+  planned: PlannedJudge
+  seed: number
+  /** of the first arm, with the judge's verdicts on the upstream's second answers */
+  rows: readonly EvaluationRow[]
+  exchanges: ReadonlyMap<string, MatchedExchange>
+}
+
 /**
- * @param rows of the first arm, with the judge's verdicts on the upstream's second answers
  * @returns null where no money is left
  * @throws AppError `upstream-unavailable` where the judge does not answer for the moment
  */
 export const admitJudge = async (
   deps: AdmissionDeps,
   internalization: AdmittedFor,
-  plan: Pick<InternalizationPlan, 'seed'> & { judge: PlannedJudge },
-  rows: readonly EvaluationRow[],
-  exchanges: ReadonlyMap<string, MatchedExchange>
-): Promise<AdmissionInput | null> => {
+  { planned: { model, rubric, rubricDigest }, seed, rows, exchanges }: AdmittedBy
+): Promise<Admission | null> => {
   const pairs = fairPairs(rows, exchanges)
   const sound = soundAnswers(pairs)
-  const planted = plantFaults(sound, plan.seed)
+  const planted = plantFaults(sound, seed)
   const said = await askPlanted(deps, internalization.id, planted, sound)
   if (said === null) return null
-  const { model, rubric, rubricDigest } = plan.judge
-  return {
+  return admit({
     judge: { model, version: said.version, rubric, rubricDigest },
     faults: FAULTS.map((fault) => {
       const own = planted.flatMap((one, at) => (one.fault === fault ? said.verdicts[at]! : []))
@@ -145,6 +146,6 @@ export const admitJudge = async (
       pairs: pairs.length,
       alarms: pairs.filter(({ verdict }) => isFalseAlarm(verdict)).length,
     },
-    earlierTries: await earlierTries(deps, internalization, plan.judge),
-  }
+    earlierTries: await earlierTries(deps, internalization, { model, rubricDigest }),
+  })
 }

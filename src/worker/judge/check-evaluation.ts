@@ -11,8 +11,8 @@ import { asJudged } from '../../core/judge/judged-row.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { Checker, WorkerDeps } from '../deps.ts'
 import { openComparison } from '../exchanges/comparison.ts'
-import { rowsOfArm } from '../internalize/collect-facts.ts'
-import type { Evaluation } from './judge-evaluation.ts'
+import { rowsOfArm } from '../answers/rows-of-arm.ts'
+import { compareArms, type Evaluation } from './judge-evaluation.ts'
 import { judgeRows } from './judge-rows.ts'
 import type { Witness } from './witness.ts'
 
@@ -76,8 +76,9 @@ export const checkEvaluation = async (
   { store }: Pick<WorkerDeps, 'store'>,
   checker: Witness | string,
   planned: PlannedChecker,
-  { plan, rows, exchanges }: Evaluation
+  evaluation: Evaluation
 ): Promise<{ rows: readonly EvaluationRow[]; checker: CheckerFacts }> => {
+  const { plan, rows } = evaluation
   if (typeof checker === 'string')
     return { rows: rows.map(asJudged), checker: factsOf(planned, [], checker) }
   const asked = { judge: checker, store, comparison: plan.answers }
@@ -85,15 +86,10 @@ export const checkEvaluation = async (
     compared: 'second',
     rows: [...rowsOfArm(rows, 0).values()],
     firstRows: new Map(),
-    exchanges,
+    exchanges: evaluation.exchanges,
   })
-  const firstRows = new Map(second.rows.map((row) => [row.recordId, row]))
-  const all: EvaluationRow[] = []
-  for (let arm = 0; arm < plan.arms.length; arm++) {
-    const own = arm === 0 ? second.rows : [...rowsOfArm(rows, arm).values()]
-    const judged = await judgeRows(asked, { compared: 'adapted', rows: own, firstRows, exchanges })
-    all.push(...judged.rows)
-  }
+  // it costs nothing, so it is always paid
+  const all = (await compareArms(asked, second.rows, evaluation)) ?? []
   const others = rows.filter(({ arm }) => arm >= plan.arms.length)
   return { rows: [...all.map(asJudged), ...others], checker: factsOf(planned, all, null) }
 }

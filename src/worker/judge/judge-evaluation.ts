@@ -2,7 +2,9 @@
 import type {
   Internalization,
   InternalizationPlan,
+  PlannedJudge,
 } from '../../core/internalization/internalization.ts'
+import type { Admission } from '../../core/judge/admission.ts'
 import { rubricDigest } from '../../core/judge/judge-prompt.ts'
 import { judgeObjection, type JudgeFacts } from '../../core/judge/judge-facts.ts'
 import { asJudged } from '../../core/judge/judged-row.ts'
@@ -10,11 +12,11 @@ import { dollars } from '../../core/cost/economics.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
-import { rowsOfArm } from '../internalize/collect-facts.ts'
+import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import { openJudgeBudget } from '../answers/proof-budget.ts'
-import { admitJudge } from './admit-judge.ts'
+import { admitJudge, type AdmissionDeps } from './admit-judge.ts'
 import { openJudge, type Judge } from './judge.ts'
-import { judgeRows } from './judge-rows.ts'
+import { judgeRows, type JudgeRowsDeps } from './judge-rows.ts'
 
 /** @throws AppError `invalid-config` */
 export const judgeOf = async (
@@ -41,6 +43,13 @@ export const otherJudge = (
     : `the text of the rubric ${planned.rubric} has changed since the plan`
 }
 
+/** Why what the judge said does not hold together; null: it was one judge all the time. */
+const changeOf = (judge: Judge, { judge: { model, version } }: Admission): string | null => {
+  const now = judge.version() ?? version
+  if (!judge.hasChanged() && now === version) return null
+  return `the judge ${model} answered as ${version} and as another version: it must be admitted anew`
+}
+
 export interface JudgedEvaluation {
   rows: readonly EvaluationRow[]
   /** null: equality decides */
@@ -54,51 +63,90 @@ export interface Evaluation {
   exchanges: ReadonlyMap<string, MatchedExchange>
 }
 
+/** What the judge came to before it compared an arm's answer; `rows` are the first arm's. */
+type Begun =
+  | { hindrance: string; admission: Admission | null }
+  | { admission: Admission; rows: EvaluationRow[] }
+
+interface Asked extends Omit<JudgeRowsDeps, 'store' | 'judge'>, AdmissionDeps {
+  spentReason: string
+}
+
+/** The upstream's second answers first: faults are planted in those that the judge accepts. */
+const admission = async (
+  asked: Asked,
+  planned: PlannedJudge,
+  { internalization, plan, rows, exchanges }: Evaluation
+): Promise<Begun> => {
+  const first = await judgeRows(asked, {
+    compared: 'second',
+    rows: [...rowsOfArm(rows, 0).values()],
+    firstRows: new Map(),
+    exchanges,
+  })
+  const { spentReason: hindrance } = asked
+  if (!first.isPaid) return { hindrance, admission: null }
+  const found = await admitJudge(asked, internalization, {
+    planned,
+    seed: plan.seed,
+    rows: first.rows,
+    exchanges,
+  })
+  if (found === null) return { hindrance, admission: null }
+  return { admission: found, rows: first.rows }
+}
+
+/** @returns the rows of all arms; null where the money was not enough */
+export const compareArms = async (
+  asked: JudgeRowsDeps,
+  first: readonly EvaluationRow[],
+  { plan, rows, exchanges }: Evaluation
+): Promise<EvaluationRow[] | null> => {
+  const firstRows = new Map(first.map((row) => [row.recordId, row]))
+  const all: EvaluationRow[] = []
+  for (let arm = 0; arm < plan.arms.length; arm++) {
+    const own = arm === 0 ? first : [...rowsOfArm(rows, arm).values()]
+    const judged = await judgeRows(asked, { compared: 'adapted', rows: own, firstRows, exchanges })
+    if (!judged.isPaid) return null
+    all.push(...judged.rows)
+  }
+  return all
+}
+
 /**
  * The rows as the judge sees them. The arms' answers are compared only by a judge that is admitted.
+ * @param judge of the plan; null where there is none, or it is not set now
  * @throws AppError `upstream-unavailable` where it does not answer for the moment
  */
 export const judgeEvaluation = async (
   deps: WorkerDeps,
   judge: Judge | null,
-  { internalization, plan, rows, exchanges }: Evaluation
+  evaluation: Evaluation
 ): Promise<JudgedEvaluation> => {
+  const { plan, rows } = evaluation
   if (plan.judge === undefined) return { rows, judge: null }
-  const with_ = { ...plan, judge: plan.judge }
-  const withHindrance = (said: JudgeFacts['said'], hindrance: string | null): JudgedEvaluation => ({
+  const ended = (facts: JudgeFacts): JudgedEvaluation => ({
     rows: rows.map(asJudged),
-    judge: { said, hindrance },
+    judge: facts,
   })
   const other = otherJudge(deps, plan)
-  if (judge === null || other !== null) return withHindrance(null, other)
-  const spent = `JUDGE_USD=${dollars(deps.judge?.usd ?? 0)} was spent before all answers were compared`
-  const asked = { judge, store: deps.store, comparison: plan.answers }
-  const armRows = (arm: number) => [...rowsOfArm(rows, arm).values()]
-  const none = new Map<string, EvaluationRow>()
-  const first = await judgeRows(asked, {
-    compared: 'second',
-    rows: armRows(0),
-    firstRows: none,
-    exchanges,
-  })
-  if (!first.isPaid) return withHindrance(null, spent)
-  const said = await admitJudge(asked, internalization, with_, first.rows, exchanges)
-  if (said === null) return withHindrance(null, spent)
-  if (judgeObjection({ said, hindrance: null }) !== null) return withHindrance(said, null)
-  const firstRows = new Map(first.rows.map((row) => [row.recordId, row]))
-  const all: EvaluationRow[] = []
-  for (let arm = 0; arm < plan.arms.length; arm++) {
-    const own = { compared: 'adapted' as const, firstRows, exchanges }
-    const judged = await judgeRows(asked, { ...own, rows: arm === 0 ? first.rows : armRows(arm) })
-    if (!judged.isPaid) return withHindrance(said, spent)
-    all.push(...judged.rows)
+  if (judge === null || deps.judge === null || other !== null)
+    return ended({ admission: null, hindrance: other })
+  const asked: Asked = {
+    judge,
+    store: deps.store,
+    comparison: plan.answers,
+    spentReason: `JUDGE_USD=${dollars(deps.judge.usd)} was spent before all answers were compared`,
   }
-  const isOther =
-    judge.hasChanged() || (judge.version() ?? said.judge.version) !== said.judge.version
-  const changed = `the judge ${plan.judge.model} answered as ${said.judge.version} and as another version: it must be admitted anew`
+  const begun = await admission(asked, plan.judge, evaluation)
+  if ('hindrance' in begun) return ended(begun)
+  const admitted = { admission: begun.admission, hindrance: null }
+  if (judgeObjection(admitted) !== null) return ended(admitted)
+  const compared = await compareArms(asked, begun.rows, evaluation)
+  if (compared === null) return ended({ ...admitted, hindrance: asked.spentReason })
   const others = rows.filter(({ arm }) => arm >= plan.arms.length)
   return {
-    rows: [...all.map(asJudged), ...others],
-    judge: { said, hindrance: isOther ? changed : null },
+    rows: [...compared.map(asJudged), ...others],
+    judge: { ...admitted, hindrance: changeOf(judge, begun.admission) },
   }
 }

@@ -5,7 +5,7 @@
 import type { Comparison } from '../../core/answer/agreement.ts'
 import { textOf } from '../../core/answer/outcome.ts'
 import type { JudgedAnswers } from '../../core/judge/judged-row.ts'
-import type { JudgedAnswer } from '../../core/judge/verdict.ts'
+import type { ComparedAnswer } from '../../core/judge/verdict.ts'
 import { studentText } from '../../core/template/prompt.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
 import { LANES } from '../answers/ask-model.ts'
@@ -19,14 +19,14 @@ export interface JudgeRowsDeps {
 }
 
 /** Where the upstream gave no text there is nothing to compare: the answer is not the same, whoever is asked. */
-const NO_TEXT: JudgedAnswer = { verdict: 'different', isFactWrong: false }
-const BOTH_NO_TEXT: JudgedAnswer = { verdict: 'same', isFactWrong: false }
+const NO_TEXT: ComparedAnswer = { verdict: 'different', isFactWrong: false }
+const BOTH_NO_TEXT: ComparedAnswer = { verdict: 'same', isFactWrong: false }
 
 /** @returns null where no money is left */
 const compareTexts = async (
   { judge, comparison }: JudgeRowsDeps,
   texts: WitnessedAnswers
-): Promise<JudgedAnswer | null> =>
+): Promise<ComparedAnswer | null> =>
   texts.first === '' || texts.other === '' ? NO_TEXT : judge.compare(comparison, texts)
 
 /** What is compared: the upstream's second answer, before the judge is admitted, or the arms' answers. */
@@ -39,7 +39,7 @@ const judgeSecond = async (
   deps: JudgeRowsDeps,
   { fresh, upstreamAnswer, secondAnswer }: EvaluationRow,
   asked: Pick<WitnessedAnswers, 'request' | 'messages'>
-): Promise<JudgedAnswer | null> => {
+): Promise<ComparedAnswer | null> => {
   const [first, other] = [upstreamAnswer ?? '', secondAnswer ?? '']
   if (first === '' && other === '') return fresh?.repeats ? BOTH_NO_TEXT : NO_TEXT
   return compareTexts(deps, { ...asked, first, other })

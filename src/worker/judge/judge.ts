@@ -8,7 +8,7 @@ import { outcomeOf, textOf } from '../../core/answer/outcome.ts'
 import { compareFacts } from '../../core/facts/compare.ts'
 import { isSuccess } from '../../core/http-status.ts'
 import { comparisonMessages, parseVerdict, type Said } from '../../core/judge/judge-prompt.ts'
-import { verdictOf, type JudgedAnswer, type JudgeVerdict } from '../../core/judge/verdict.ts'
+import { verdictOf, type ComparedAnswer, type JudgeVerdict } from '../../core/judge/verdict.ts'
 import { completionOf } from '../../core/log/record-bodies.ts'
 import { AppError } from '../../errors.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
@@ -27,7 +27,7 @@ import type { ComparedAnswers, Witness } from './witness.ts'
 
 export interface Judge extends Witness {
   /** Equal answers are the same, and one with a wrong fact is not, without a question to the judge. */
-  compare(comparison: Comparison, answers: ComparedAnswers): Promise<JudgedAnswer | null>
+  compare(comparison: Comparison, answers: ComparedAnswers): Promise<ComparedAnswer | null>
   /** What the judge alone says. @returns and @throws as `compare` does */
   ask(answers: ComparedAnswers): Promise<JudgeVerdict | null>
 }
@@ -83,7 +83,7 @@ class UpstreamJudge implements Judge {
     return this.usd
   }
 
-  async compare(comparison: Comparison, answers: ComparedAnswers): Promise<JudgedAnswer | null> {
+  async compare(comparison: Comparison, answers: ComparedAnswers): Promise<ComparedAnswer | null> {
     const { request, first, other } = answers
     if (agree(comparison, other, first)) return { verdict: 'same', isFactWrong: false }
     if (compareFacts({ answer: other, logged: first, request }).isLoss)

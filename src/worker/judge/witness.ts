@@ -1,6 +1,6 @@
 /** What says whether two answers that are not equal are the same: a judge, or the operator's checker. */
 import type { Comparison } from '../../core/answer/agreement.ts'
-import type { JudgedAnswer } from '../../core/judge/verdict.ts'
+import type { ComparedAnswer } from '../../core/judge/verdict.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 
 /** Two answers to one request. */
@@ -23,7 +23,7 @@ export interface Witness {
    * @returns null where no money is left for it
    * @throws AppError `upstream-unavailable` where it does not answer for the moment
    */
-  compare(comparison: Comparison, answers: WitnessedAnswers): Promise<JudgedAnswer | null>
+  compare(comparison: Comparison, answers: WitnessedAnswers): Promise<ComparedAnswer | null>
   /** the version of its first answer; null before it has answered, and where it has none */
   version(): string | null
   /** whether an answer was of another version than the first */

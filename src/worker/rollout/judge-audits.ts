@@ -35,7 +35,7 @@ import { otherJudge } from '../judge/judge-evaluation.ts'
 import { checkerOf } from '../judge/check-evaluation.ts'
 import { openJudge } from '../judge/judge.ts'
 import type { Witness } from '../judge/witness.ts'
-import { judgedOutcome, type JudgedAnswer } from '../../core/judge/verdict.ts'
+import { judgedOutcome, type ComparedAnswer } from '../../core/judge/verdict.ts'
 import { studentText } from '../../core/template/prompt.ts'
 import { isSuccess } from '../../core/http-status.ts'
 
@@ -111,7 +111,7 @@ const disagreement = (
   return outcomesAgree(answers, lora, second) ? 'second-agrees' : 'upstream-differs'
 }
 
-const SAME: JudgedAnswer = { verdict: 'same', isFactWrong: false }
+const SAME: ComparedAnswer = { verdict: 'same', isFactWrong: false }
 
 /** @throws AppError `upstream-unavailable` where the witness does not answer for the moment */
 const judgedPair = async (

@@ -1,13 +1,19 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { getRequestListener } from '@hono/node-server'
 import { afterAll, describe, it, vi } from 'vitest'
+import { HostedStandIn } from '../../kit/hosted/stand-in.ts'
 import { writeRandomModel, type RandomModelOptions } from '../../kit/model/random-model.ts'
-import { missingForTrainer, startGpuProcess } from '../../kit/process/gpu-process.ts'
+import { BY_STAND_IN, missingForTrainer, startGpuProcess } from '../../kit/process/gpu-process.ts'
 import { row } from '../../contract/harness.ts'
 import { describeContract, type Capabilities } from '../../contract/suite.ts'
 import { tinyModel } from '../../contract/tiny-model.ts'
-import { byVllmItself } from '../../contract/vllm-itself.ts'
+import { byVllmItself, CPU_ENV, WIDE } from '../../kit/vllm/itself.ts'
+import { startReplicas } from '../../kit/vllm/replica.ts'
 
 interface Serving {
   name: string
@@ -15,6 +21,8 @@ interface Serving {
   env: Record<string, string>
   capabilities: Capabilities
   shape?: Omit<RandomModelOptions, 'seed'>
+  /** servers that find loras in a folder, and how they are started */
+  replicas?: { count: number; command: string; env?: NodeJS.ProcessEnv }
   /** why it cannot be tried here */
   missing?: string | null
 }
@@ -32,8 +40,6 @@ const slow: Capabilities = {
   retries: { 'slow-answer': 2 },
 }
 
-/** vLLM's attention knows no narrower heads. */
-const WIDE = { hiddenSize: 256, heads: 4 }
 /** At the usual rate, whether such a model learns its rows is up to how a processor rounds. */
 const wide: Capabilities = {
   ...slow,
@@ -41,6 +47,8 @@ const wide: Capabilities = {
 }
 
 const vllm = process.env['VLLM_COMMAND'] ?? ''
+
+const missing = vllm === '' ? 'VLLM_COMMAND does not say how it is started' : null
 
 const SERVINGS: Serving[] = [
   {
@@ -53,17 +61,70 @@ const SERVINGS: Serving[] = [
     env: byVllmItself(vllm),
     capabilities: wide,
     shape: WIDE,
-    missing: vllm === '' ? 'VLLM_COMMAND does not say how it is started' : null,
+    missing,
+  },
+  {
+    name: 'gpu, two stand-ins that find loras in a folder',
+    env: {},
+    capabilities: slow,
+    replicas: {
+      count: 2,
+      command: BY_STAND_IN.ENGINE_VLLM_COMMAND,
+      env: { STAND_IN_TOKEN_MS: '10' },
+    },
+  },
+  {
+    name: 'gpu, vLLM itself, which finds loras in a folder',
+    env: {},
+    capabilities: wide,
+    shape: WIDE,
+    replicas: { count: 1, command: vllm, env: CPU_ENV },
+    missing,
   },
 ]
 
 const modelFolder = mkdtempSync(join(tmpdir(), 'contract-gpu-'))
 afterAll(() => rmSync(modelFolder, { recursive: true }))
 
-const describeGpu = ({ name, env, capabilities, shape }: Serving): void => {
-  const modelPath = join(modelFolder, name, 'tiny')
+const HOSTED_MODEL = 'vendor/tiny'
+
+/** A host that outlives the engine, with the loras that this stores. */
+const startHost = async (modelPath: string, dataDir: () => string): Promise<string> => {
+  const standIn = await HostedStandIn.open({
+    modelPath,
+    model: HOSTED_MODEL,
+    key: 'key',
+    folder: modelFolder,
+    loraFolder: (lora) => join(dataDir(), 'loras', lora),
+    faults: () => ({}),
+  })
+  const server = createServer(getRequestListener(standIn.app.fetch)).listen(0, '127.0.0.1')
+  afterAll(async () => {
+    server.closeAllConnections()
+    server.close()
+    await standIn.close()
+  })
+  await once(server, 'listening')
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+const describeGpu = ({ name, env, capabilities, shape, replicas }: Serving): void => {
+  const folder = join(modelFolder, name)
+  const modelPath = join(folder, 'tiny')
   writeRandomModel(modelPath, { seed: 11, ...shape })
-  describeContract(name, (dataDir) => startGpuProcess({ modelPath, dataDir, env }), capabilities)
+  let servers: Awaited<ReturnType<typeof startReplicas>> | undefined
+  afterAll(() => servers?.close())
+  const start = async (dataDir: string) => {
+    if (replicas !== undefined)
+      servers ??= await startReplicas(replicas.count, {
+        command: replicas.command,
+        modelPath,
+        loraFolder: join(folder, 'loras'),
+        env: { ...process.env, ...replicas.env },
+      })
+    return startGpuProcess({ modelPath, dataDir, env: { ...env, ...servers?.env } })
+  }
+  describeContract(name, start, capabilities)
 }
 
 // each job is a process that loads torch, and vLLM takes a minute or two to start
@@ -75,4 +136,32 @@ for (const serving of SERVINGS) {
   else
     describe.skip(`engine contract: ${serving.name} (${reason})`, () =>
       it('is skipped', () => undefined))
+}
+
+if (missingForAll === null) {
+  const modelPath = join(modelFolder, 'hosted', 'tiny')
+  writeRandomModel(modelPath, { seed: 11 })
+  let dataDirOfHost = ''
+  const host = await startHost(modelPath, () => dataDirOfHost)
+  const startHosted = (dataDir: string) => {
+    dataDirOfHost = dataDir
+    const env = {
+      ENGINE_PUBLISH: 'nebius',
+      ENGINE_HOSTED_URL: host,
+      ENGINE_HOSTED_KEY: 'key',
+      ENGINE_HOSTED_MODEL: HOSTED_MODEL,
+    }
+    return startGpuProcess({ modelPath, dataDir, env })
+  }
+  describeContract('gpu, a host by a stand-in', startHosted, {
+    ...tiny,
+    provider: 'Nebius Token Factory',
+    lacks: {
+      ...NOT_BOUND,
+      ...tiny.lacks,
+      'json-object': 'the host binds no answer',
+      seed: 'the host takes no seed',
+      'top-logprobs': 'an alternative that is half a character has no text',
+    },
+  })
 }

@@ -6,7 +6,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { trainOnGpu } from '../../../adapters/gpu/train.ts'
+import { trainByProcess } from '../../../adapters/gpu/train.ts'
+import { trainingOnGpu } from '../../../adapters/gpu/training-on-gpu.ts'
+import { createLocalLauncher } from '../../../adapters/launch/local-process.ts'
 import type { LoraTask } from '../../../adapters/lora/lora-backend.ts'
 import { manifestOf, readLora, writeLora } from '../../../adapters/lora/lora-file.ts'
 import { Loras } from '../../../adapters/lora/loras.ts'
@@ -88,15 +90,15 @@ const trainThere = async (task: LoraTask): Promise<Trained> => {
   const opened = await openModel(modelPath)
   const base = { ...opened, fingerprint: opened.fingerprintOf('float32') }
   const losses: number[] = []
-  const { model } = await trainOnGpu(
-    {
+  const { model } = await trainByProcess(
+    trainingOnGpu({
       base,
       modelPath,
       loras: await Loras.open(lorasDir, base, log),
-      trainer: TRAINER,
+      launcher: createLocalLauncher(TRAINER),
       options: trainingOnCpu,
       replayShare: 0,
-    },
+    }),
     task,
     hooksInto(losses)
   )

@@ -1,8 +1,9 @@
 /** The GPU engine as a process, with a stand-in for vLLM: its requirements, its start, its end. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import type { TrainingOptions } from '../../../adapters/gpu/train.ts'
+import type { TrainingOptions } from '../../../adapters/gpu/training-on-gpu.ts'
 import { fromRoot } from './from-root.ts'
 
 const PACKAGES = ['torch', 'transformers', 'peft', 'safetensors']
@@ -34,9 +35,25 @@ export const missingForTrainer = (): string | null => {
   return stdout.trim() === '' ? null : `${python} lacks ${stdout.trim()}`
 }
 
+/** Milliseconds that the trainer takes here until its packages are loaded. */
+export const trainerLoadMs = (): number => {
+  const start = performance.now()
+  spawnSync(python, ['-c', `import ${PACKAGES.join()}`])
+  return performance.now() - start
+}
+
 /** vLLM's API, spoken by a server that computes with the embedded engine. */
 export const BY_STAND_IN = {
   ENGINE_VLLM_COMMAND: `${process.execPath} --import tsx ${fromRoot('test/kit/vllm/stand-in-process.ts')}`,
+}
+
+/** For `startGpuProcess`: what a machine has in place of the CPU and the stand-in, by VLLM_COMMAND. */
+export const ofThisMachine = (): Record<string, string> => {
+  const command = process.env['VLLM_COMMAND']
+  return {
+    ...(existsSync('/dev/nvidiactl') && { ENGINE_DEVICE: 'cuda', ENGINE_THREADS: '' }),
+    ...(command && { ENGINE_VLLM_COMMAND: command }),
+  }
 }
 
 export interface GpuProcess {

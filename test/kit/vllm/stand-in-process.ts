@@ -1,7 +1,7 @@
 /**
  * The stand-in as a process: only the arguments that the engine gives; any other is an error, as it is
  * for vLLM. `STAND_IN_FOLDER` has `faults.json` (`start`: `exit` or `hang`; others as in `stand-in.ts`)
- * and gets `calls`. `STAND_IN_TOKEN_MS` slows answers down.
+ * and gets `calls`. `STAND_IN_TOKEN_MS` slows answers down. Its resolver of loras has vLLM's environment.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -33,6 +33,8 @@ const { values, positionals } = parseArgs({
   options: {
     'served-model-name': text,
     uds: text,
+    host: text,
+    port: text,
     dtype: text,
     'max-model-len': text,
     'max-num-batched-tokens': text,
@@ -57,6 +59,9 @@ if (fault('start') === 'exit') {
 }
 if (fault('start') === 'hang') await delay(3_600_000)
 
+const resolves =
+  process.env['VLLM_ALLOW_RUNTIME_LORA_UPDATING'] === '1' &&
+  process.env['VLLM_PLUGINS'] === 'lora_filesystem_resolver'
 const { app } = await createStandIn({
   modelPath: modelPath!,
   servedName: values['served-model-name']!,
@@ -64,9 +69,14 @@ const { app } = await createStandIn({
   maxModelLen: Number(values['max-model-len']),
   maxLoraRank: Number(values['max-lora-rank']),
   maxBatchLoras: Number(values['max-loras']),
+  resolverFolder: resolves ? (process.env['VLLM_LORA_RESOLVER_CACHE_DIR'] ?? null) : null,
+  fingerprint: 'vllm-0.33.0-0000',
+  skipsNames: process.env['VLLM_SKIP_MODEL_NAME_VALIDATION'] === '1',
   fault,
   note,
   tokenMs: Number(process.env['STAND_IN_TOKEN_MS'] ?? 0),
   die: () => process.kill(process.pid, 'SIGKILL'),
 })
-createServer(getRequestListener(app.fetch)).listen(values.uds)
+const server = createServer(getRequestListener(app.fetch))
+if (values.uds === undefined) server.listen(Number(values.port), '127.0.0.1')
+else server.listen(values.uds)

@@ -2,6 +2,8 @@
  * Stands in for `vllm serve`: the part of its API that is used, with log-probabilities that the embedded
  * engine computes on a tiny model. Knows nothing of processes and sockets.
  */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
@@ -21,6 +23,12 @@ export interface StandInOptions {
   maxLoraRank: number
   /** in memory at a time */
   maxBatchLoras: number
+  /** VLLM_LORA_RESOLVER_CACHE_DIR */
+  resolverFolder: string | null
+  /** `system_fingerprint` */
+  fingerprint: string
+  /** VLLM_SKIP_MODEL_NAME_VALIDATION: the base model answers for every name that is not loaded */
+  skipsNames: boolean
   /**
    * Read anew each time: `load` is `fail`, `ignore` (not applied) or `ending` (what computes is gone);
    * `slots` is `stale` where a request keeps the place of a lora that has left it
@@ -102,8 +110,36 @@ class StandIn {
     this.slots = new Slots(options.maxBatchLoras)
   }
 
-  knows(model: string): boolean {
-    return model === this.options.servedName || this.loras.has(model)
+  /**
+   * As `_check_model` of vLLM 0.33, vllm/entrypoints/serve/engine/serving.py.
+   * @returns what answers, by its name; null where the name is not known
+   * @throws Error where it is found and cannot be loaded
+   */
+  async find(model: string): Promise<string | null> {
+    const { servedName, skipsNames } = this.options
+    if (model === servedName || this.loras.has(model)) return model
+    if (skipsNames) return servedName
+    return (await this.resolve(model)) ? model : null
+  }
+
+  list(): object[] {
+    const { servedName, modelPath } = this.options
+    const loras = [...this.loras].map(([id, root]) => ({ id, root, parent: servedName }))
+    return [{ id: servedName, root: modelPath }, ...loras]
+  }
+
+  /** As vllm/plugins/lora_resolvers/filesystem_resolver.py. */
+  private async resolve(lora: string): Promise<boolean> {
+    const { resolverFolder, modelPath, note } = this.options
+    if (resolverFolder === null) return false
+    const folder = join(resolverFolder, lora)
+    const config = join(folder, 'adapter_config.json')
+    if (!existsSync(config)) return false
+    const found = JSON.parse(readFileSync(config, 'utf8'))
+    if (found.peft_type !== 'LORA' || found.base_model_name_or_path !== modelPath) return false
+    await this.load(lora, folder)
+    note(`resolve ${lora}`)
+    return true
   }
 
   async load(lora: string, folder: string): Promise<string | null> {
@@ -217,19 +253,35 @@ const routesOf = (api: StandIn, options: StandInOptions): Hono => {
       ? next()
       : error(401, 'Unauthorized')
   )
+  app.get('/v1/models', (c) => c.json({ data: api.list() }))
   app.post('/v1/completions', async (c) => {
     const body = await c.req.json<Body>()
-    if (!api.knows(body.model)) return error(404, `The model \`${body.model}\` does not exist.`)
+    let model: string | null
+    try {
+      model = await api.find(body.model)
+    } catch {
+      return error(400, `LoRA adapter '${body.model}' was found but could not be loaded.`)
+    }
+    if (model === null) return error(404, `The model \`${body.model}\` does not exist.`)
+    const named = { model, system_fingerprint: options.fingerprint }
     if (body.prompt.length + body.max_tokens > options.maxModelLen)
       return error(400, `This model's maximum context length is ${options.maxModelLen} tokens.`)
-    if (body.prompt_logprobs !== undefined) return c.json({ choices: [await api.score(body)] })
-    return streamSSE(c, async (stream) => {
-      const left = new AbortController()
-      stream.onAbort(() => left.abort())
-      for await (const choice of api.generate(body, left.signal))
-        await stream.writeSSE({ data: JSON.stringify({ choices: [choice] }) })
-      await stream.writeSSE({ data: '[DONE]' })
-    })
+    if (body.prompt_logprobs !== undefined)
+      return c.json({ ...named, choices: [await api.score(body)] })
+    const left = new AbortController()
+    return streamSSE(
+      c,
+      async (stream) => {
+        stream.onAbort(() => left.abort())
+        for await (const choice of api.generate(body, left.signal))
+          await stream.writeSSE({ data: JSON.stringify({ ...named, choices: [choice] }) })
+        await stream.writeSSE({ data: '[DONE]' })
+      },
+      async (failed) => {
+        // a client that has left ends it
+        if (!left.signal.aborted) throw failed
+      }
+    )
   })
   app.post('/v1/load_lora_adapter', async (c) => {
     const { lora_name: lora, lora_path: path } = await c.req.json<Record<string, string>>()

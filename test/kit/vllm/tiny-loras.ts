@@ -9,10 +9,12 @@ import { Loras } from '../../../adapters/lora/loras.ts'
 import { createOnnxBackend } from '../../../adapters/onnx/backend.ts'
 import { loadModel, type LoadedModel } from '../../../adapters/onnx/load-model.ts'
 import {
-  createVllmPublisher,
-  type VllmPublisher,
-  type VllmServer,
-} from '../../../adapters/publish/vllm.ts'
+  createHostedPublisher,
+  type HostedDeps,
+  type HostedPublisher,
+} from '../../../adapters/publish/hosted/hosted.ts'
+import type { VllmDeps, VllmServer } from '../../../adapters/publish/vllm/proofs.ts'
+import { createVllmPublisher, type VllmPublisher } from '../../../adapters/publish/vllm/vllm.ts'
 import type { ChatRequest } from '../../../src/openai/chat.ts'
 import { seededRandom } from '../../../src/random.ts'
 import { writeRandomModel, type RandomModelOptions } from '../model/random-model.ts'
@@ -73,9 +75,27 @@ export class TinyLoras {
   }
 
   /** Nothing trains on it. */
-  servedBy(server: VllmServer): { publisher: VllmPublisher; backend: EngineBackend } {
+  servedBy(
+    server: VllmServer,
+    { folder = null, loraName = '{lora}' }: Partial<Pick<VllmDeps, 'folder' | 'loraName'>> = {}
+  ): { publisher: VllmPublisher; backend: EngineBackend } {
     const { model, loras } = this
-    const publisher = createVllmPublisher({ server, base: model, dtype: 'float32', loras, log })
+    const found = { folder, loraName }
+    const deps: VllmDeps = { server, base: model, dtype: 'float32', loras, ...found, log }
+    const publisher = createVllmPublisher(deps)
+    return {
+      publisher,
+      backend: createLoraBackend({ base: model, loras, serving: publisher, train }),
+    }
+  }
+
+  /** The same by a host. */
+  hostedBy(host: Omit<HostedDeps, 'base' | 'loras' | 'log'>): {
+    publisher: HostedPublisher
+    backend: EngineBackend
+  } {
+    const { model, loras } = this
+    const publisher = createHostedPublisher({ ...host, base: model, loras, log })
     return {
       publisher,
       backend: createLoraBackend({ base: model, loras, serving: publisher, train }),

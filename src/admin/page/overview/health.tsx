@@ -1,6 +1,8 @@
 /** What is wrong with this server, its upstream and its engine, and what to do about it. Pure. */
 import type { StoredRecord } from '../../../core/log/record.ts'
 import { minuteText } from '../../../core/days.ts'
+import { isGrave } from '../../../core/engine-conditions.ts'
+import type { EngineState } from '../../../openai/engine-state.ts'
 import { errorMessageIn } from '../../../openai/error-body.ts'
 import type { ProcessStatus } from '../../deps.ts'
 import { recordPath, withQuery } from '../address.ts'
@@ -147,12 +149,23 @@ const processSentences = (status: ProcessStatus): Sentence[] => {
   ]
 }
 
+const conditionSentences = (engine: EngineState | null): Sentence[] =>
+  (engine?.conditions ?? []).map(({ kind, message, since }) => ({
+    tone: isGrave(kind) ? 'bad' : 'waits',
+    says: (
+      <>
+        The engine, since <Time at={1000 * since} /> UTC: <Line text={message} chars={500} />
+      </>
+    ),
+  }))
+
 export const healthSentences = (
-  { failures, withoutEngine, status }: LoadedOverview,
+  { failures, withoutEngine, engine, status }: LoadedOverview,
   showsTexts: boolean
 ): Sentence[] => [
   ...(failures === null ? [] : [failureSentence(failures, showsTexts)]),
   ...processSentences(status),
+  ...conditionSentences(engine),
   ...(withoutEngine === null ? [] : engineSentences(withoutEngine)),
 ]
 

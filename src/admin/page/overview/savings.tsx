@@ -1,6 +1,7 @@
 /** What was spent and saved, by period, on one basis. Pure. */
 import { PERIOD_NAMES, PERIODS, type PeriodName } from '../../../core/cost/periods.ts'
 import { pricesText } from '../../../core/cost/price-list.ts'
+import { providerText } from '../../../core/cost/provider-prices.ts'
 import type { PeriodSavings, SavingsReport } from '../../../savings/savings.ts'
 import { withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
@@ -34,13 +35,14 @@ const cellsOf = (words: string, { spentUsd, usd: saved }: PeriodSavings): string
 
 /** What the figures leave out, and what would make it known. */
 const remarksOf = (report: SavingsReport): string[] => {
-  const { at, prices, engineUsdPerHour } = report
+  const { at, prices, engineUsdPerHour, provider } = report
   const { all } = report.periods
   const unpriced = all.unpricedSpent + all.unpricedAnswers
   const dated = pricesText(prices, at)
   return [
     ...(dated === null ? [] : [`US dollars at ${dated}.`]),
-    ...(engineUsdPerHour === null
+    ...(provider === null ? [] : [`${providerText(provider.provider, provider)}.`]),
+    ...(engineUsdPerHour === null && provider === null
       ? ['Engine hours count as free: ENGINE_USD_PER_HOUR is not set.']
       : []),
     ...(unpriced === 0

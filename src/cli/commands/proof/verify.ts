@@ -48,6 +48,7 @@ interface VerifyOptions extends OutputOptions {
   stepEvidence: number
   acceptFieldRules: boolean
   acceptChecker: boolean
+  acceptJudge: boolean
 }
 
 const verify = async (path: string, options: VerifyOptions): Promise<void> => {
@@ -59,6 +60,7 @@ const verify = async (path: string, options: VerifyOptions): Promise<void> => {
     stepCapital: stepEvidence,
     acceptsFieldRules: options.acceptFieldRules,
     acceptsChecker: options.acceptChecker,
+    acceptsJudge: options.acceptJudge,
   }
   const verification = verifyProof(parseProof(await readText(path)), expected)
   print(json ? verification : textOf(verification))
@@ -92,5 +94,6 @@ export const verifyCommand = (): Command =>
     )
     .option('--accept-field-rules', 'accept rules for fields', false)
     .option('--accept-checker', 'accept answers that a checker of the operator compared', false)
+    .option('--accept-judge', 'accept a judge in place of equality', false)
     .option('--json', 'print JSON')
     .action(verify)

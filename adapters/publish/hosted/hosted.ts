@@ -1,0 +1,245 @@
+/**
+ * Publishes loras to a host that serves them by the token, and serves by it: Nebius Token Factory. A lora is proved on
+ * its probe before a request may use it. Texts are rendered here, and token ids go out. Knows nothing of training.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { AppError } from '../../../src/errors.ts'
+import type {
+  DeletionReceipt,
+  EnginePrices,
+  EngineState,
+} from '../../../src/openai/engine-state.ts'
+import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
+import type { LoraServing, RowLosses } from '../../lora/lora-backend.ts'
+import type { BaseModel } from '../../model/open-model.ts'
+import type { GenerationEnd, GenerationRequest, SampledToken } from '../../text/tokens.ts'
+import { Conditions } from '../conditions.ts'
+import { HostedClient } from './hosted-client.ts'
+import { HostedModels, type HostedModelsDeps } from './hosted-models.ts'
+import { completionBody, readAnswer, readScores, scoreBody, type Answer } from './hosted-wire.ts'
+import { disproof } from '../probe.ts'
+import { fittedTokens, lossesOf } from '../score-rows.ts'
+import { isAway } from '../vllm/vllm.ts'
+
+/** A request's wait for a lora that is being published or proved. */
+const PROOF_WAIT_MS = 10_000
+/** After which a lora that was refused is published anew. */
+const REFUSED_MS = 600_000
+/** Choices that the host is asked for at a time. */
+const SCORED_AT_A_TIME = 16
+
+export interface HostedDeps extends HostedModelsDeps {
+  prices: EnginePrices | null
+  base: BaseModel
+}
+
+export interface HostedPublisher extends LoraServing {
+  /**
+   * The lora can answer when it resolves.
+   * @throws AppError `invalid-model` for a damaged folder or one that the host refuses, `internal` when the host does
+   * not compute what training computed, `engine-unavailable` and `store-unavailable` where a later request tries again
+   */
+  publish(lora: string): Promise<void>
+  state(): EngineState
+  receipts(): Promise<DeletionReceipt[]>
+}
+
+const sharedTokens = (a: readonly number[], b: readonly number[]): number => {
+  const at = a.findIndex((id, place) => id !== b[place])
+  return at < 0 ? a.length : at
+}
+
+/** An answer that cannot be read begins like none. */
+const orNull = <Value>(read: () => Value): Value | null => {
+  try {
+    return read()
+  } catch {
+    return null
+  }
+}
+
+interface Publication {
+  /** name there, of a lora that is proved or being published */
+  model: Promise<string>
+  /** when it is tried again, milliseconds since the epoch */
+  until: number
+}
+
+class Hosted implements HostedPublisher {
+  readonly maxPositions: number
+  private readonly deps: HostedDeps
+  private readonly conditions: Conditions
+  private readonly client: HostedClient
+  private readonly models: HostedModels
+  private readonly published = new Map<string, Publication>()
+
+  constructor(deps: HostedDeps) {
+    this.deps = deps
+    this.maxPositions = deps.base.config.maxPositions
+    this.conditions = new Conditions(deps.now)
+    this.client = new HostedClient(deps, this.conditions)
+    this.models = new HostedModels(deps, this.client, this.conditions)
+  }
+
+  state(): EngineState {
+    const { provider, prices } = this.deps
+    return { object: 'engine', provider, prices, conditions: this.conditions.list() }
+  }
+
+  async receipts(): Promise<DeletionReceipt[]> {
+    return this.deps.receipts.list()
+  }
+
+  async *generate(
+    request: GenerationRequest,
+    signal: AbortSignal
+  ): AsyncGenerator<SampledToken, GenerationEnd, undefined> {
+    const fitting = { ...request, maxTokens: fittedTokens(request, this.maxPositions) }
+    const model = await this.modelFor(request.lora)
+    const { tokens, finishReason } = await this.answer(model, fitting, signal)
+    let completionTokens = 0
+    let isStopped = false
+    for (const token of tokens) {
+      completionTokens++
+      isStopped = request.endsWith?.(token) ?? false
+      yield token
+      if (isStopped) break
+    }
+    const promptTokens = request.promptIds.length
+    const reason = isStopped ? 'stop' : finishReason
+    return { finishReason: reason, promptTokens, cachedTokens: 0, completionTokens }
+  }
+
+  losses(lora: string | null, rows: TrainingRow[]): Promise<RowLosses> {
+    return lossesOf({ base: this.deps.base, lora }, rows, async ({ promptIds, completionIds }) =>
+      this.nats(await this.modelFor(lora), promptIds, completionIds)
+    )
+  }
+
+  async publish(lora: string): Promise<void> {
+    await this.load(lora)
+  }
+
+  async unload(lora: string): Promise<void> {
+    this.published.delete(lora)
+    await this.models.forget(lora)
+  }
+
+  close(): Promise<void> {
+    return this.models.close()
+  }
+
+  private async answer(
+    model: string,
+    request: GenerationRequest,
+    signal: AbortSignal
+  ): Promise<Answer> {
+    const { tokenizer } = this.deps.base
+    const answered = await this.complete(completionBody(model, request), signal)
+    const read = (): Answer => readAnswer(answered, request.topLogprobs, tokenizer)
+    const choices = request.bounds?.choices
+    if (!choices) return read()
+    const lists = choices.map((text) => tokenizer.encode(text, { special: false, continues: true }))
+    const free = orNull(read)
+    const ids = (free?.tokens ?? [])
+      .map(({ tokenId }) => tokenId)
+      .filter((id) => !tokenizer.eosIds.includes(id))
+    if (free !== null && lists.some((list) => list.join() === ids.join())) return free
+    // the host binds no answer: of the choices that begin like a free one the most probable counts
+    const longest = Math.max(...lists.map((list) => sharedTokens(list, ids)))
+    const rest = lists.filter((list) => sharedTokens(list, ids) === longest)
+    return this.mostProbable(model, request.promptIds, rest, signal)
+  }
+
+  private async mostProbable(
+    model: string,
+    promptIds: readonly number[],
+    lists: number[][],
+    signal: AbortSignal
+  ): Promise<Answer> {
+    const end = this.deps.base.tokenizer.eosIds[0]!
+    const answers: (Answer & { nats: number })[] = []
+    for (let at = 0; at < lists.length; at += SCORED_AT_A_TIME) {
+      const scored = lists.slice(at, at + SCORED_AT_A_TIME).map(async (list): Promise<void> => {
+        const ids = [...list, end]
+        const nats = await this.nats(model, promptIds, ids, signal)
+        const tokens = ids.map((tokenId, i) => ({ tokenId, logprob: nats[i]!, top: [] }))
+        const sum = nats.reduce((total, value) => total + value, 0)
+        answers.push({ tokens, finishReason: 'stop', nats: sum })
+      })
+      await Promise.all(scored)
+    }
+    return answers.reduce((best, one) => (one.nats > best.nats ? one : best))
+  }
+
+  /** Log-probability of every completion token. */
+  private async nats(
+    model: string,
+    prompt: readonly number[],
+    completion: readonly number[],
+    signal?: AbortSignal
+  ): Promise<number[]> {
+    const ids = [...prompt, ...completion]
+    const answer = await this.complete(scoreBody(model, ids), signal)
+    return readScores(answer, ids, this.deps.base.tokenizer).slice(prompt.length - 1)
+  }
+
+  private async complete(body: object, signal?: AbortSignal): Promise<unknown> {
+    const answer = await this.client.call('/v1/completions', {
+      method: 'POST',
+      body,
+      ...(signal && { signal }),
+    })
+    if (answer !== null) return answer
+    // the host has lost the lora, or no longer serves the base model
+    this.published.clear()
+    await this.models.requireBase()
+    throw new AppError(
+      'engine-unavailable',
+      `${this.deps.provider} no longer has the model, which is published again; try later`
+    )
+  }
+
+  /** The name that the host has for the model, which it can answer by. */
+  private async modelFor(lora: string | null): Promise<string> {
+    if (lora === null) return this.deps.model
+    const late = new AbortController()
+    const waited = delay(PROOF_WAIT_MS, null, { signal: late.signal, ref: false }).catch(() => null)
+    try {
+      const model = await Promise.race([this.load(lora), waited])
+      if (model !== null) return model
+    } finally {
+      late.abort()
+    }
+    throw new AppError('engine-unavailable', `${lora} is being published; try later`)
+  }
+
+  private load(lora: string): Promise<string> {
+    const known = this.published.get(lora)
+    if (known !== undefined && this.deps.now() < known.until) return known.model
+    const publication: Publication = { model: this.publishAndProve(lora), until: Infinity }
+    this.published.set(lora, publication)
+    publication.model.catch((error: unknown) => {
+      if (isAway(error)) this.published.delete(lora)
+      else publication.until = this.deps.now() + REFUSED_MS
+    })
+    return publication.model
+  }
+
+  private async publishAndProve(lora: string): Promise<string> {
+    const { base, loras, model: baseThere, provider } = this.deps
+    // a damaged folder is found before anything leaves
+    const stored = await loras.read(lora)
+    const model = await this.models.activate(lora)
+    const proved = { ...stored, name: lora }
+    const problem = await disproof(proved, loras.path(lora), base, 'bfloat16', (name, ...tokens) =>
+      this.nats(name === base.name ? baseThere : model, ...tokens)
+    )
+    if (problem === null) return model
+    await this.models.forget(lora)
+    throw new AppError('internal', `${provider} has loaded ${lora}, but ${problem}; not served`)
+  }
+}
+
+/** It deletes at the host what was left to delete. */
+export const createHostedPublisher = (deps: HostedDeps): HostedPublisher => new Hosted(deps)

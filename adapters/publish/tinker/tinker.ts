@@ -1,0 +1,298 @@
+/**
+ * Serves loras by Tinker's sampling, by token ids. A lora lies at the provider since it was trained; the
+ * record beside it names where. It is proved on its probe before a request may use it, and deleted there
+ * with it. Knows nothing of texts and of how loras are trained.
+ */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { z } from 'zod'
+import { AppError, toAppError } from '../../../src/errors.ts'
+import type { DeletionReceipt, EngineState } from '../../../src/openai/engine-state.ts'
+import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
+import type { LoraServing, RowLosses } from '../../lora/lora-backend.ts'
+import type { Loras } from '../../lora/loras.ts'
+import type { BaseModel } from '../../model/open-model.ts'
+import { scoredRow } from '../../text/render-rows.ts'
+import { checkRows } from '../../text/rows.ts'
+import type { GenerationEnd, GenerationRequest, SampledToken } from '../../text/tokens.ts'
+import type { Deletions } from './deletions.ts'
+import type { Receipts } from '../receipts.ts'
+import { disproof, probeRows } from '../probe.ts'
+import { isRefusal, type TinkerChild } from './tinker-child.ts'
+import { chooseAmong, readSampled, readScores, type Sampled } from './tinker-wire.ts'
+
+/** What training leaves beside a lora. */
+export const RECORD = 'tinker.json'
+/** What the provider computes in. */
+export const PLACEMENT = 'bfloat16'
+const SCORED_AT_A_TIME = 16
+/** Tokens that are sampled and scored, so that both speak of the same log-probabilities. */
+const COMPARED_TOKENS = 8
+/** Nats by which the mean of these may differ: twice what bfloat16 may make of one token. */
+const MOST_APART = 0.1
+const FIRST_PAUSE_MS = 2000
+const LONGEST_PAUSE_MS = 60_000
+/** Longer than `serve.py` waits with a refused call. */
+const TRIAL_MS = 8000
+
+const record = z.object({ weights: z.string(), state: z.string() })
+
+export interface TinkerDeps {
+  child: Pick<TinkerChild, 'call' | 'close'>
+  base: BaseModel
+  loras: Loras
+  deletions: Deletions
+  receipts: Pick<Receipts, 'list'>
+  state(): EngineState
+  /** milliseconds */
+  now?: () => number
+}
+
+export interface TinkerPublisher extends LoraServing {
+  /**
+   * The lora can answer when it resolves. Waits, longer each time, while the provider refuses calls.
+   * @throws AppError `internal` when it does not compute what training computed, `invalid-model`; the
+   * signal's reason
+   */
+  publish(lora: string, onWait: (message: string) => void, signal: AbortSignal): Promise<void>
+}
+
+const inParts = async <Item, Result>(
+  items: readonly Item[],
+  ask: (item: Item) => Promise<Result>
+): Promise<Result[]> => {
+  const results: Result[] = []
+  for (let at = 0; at < items.length; at += SCORED_AT_A_TIME)
+    results.push(...(await Promise.all(items.slice(at, at + SCORED_AT_A_TIME).map(ask))))
+  return results
+}
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length
+
+class Tinker implements TinkerPublisher {
+  readonly maxPositions: number
+  private readonly deps: TinkerDeps
+  private readonly now: () => number
+  /** proofs that have passed or are under way, with the lora's place at the provider */
+  private readonly published = new Map<string, Promise<string>>()
+  /** while the provider refuses: how often in turn, and until when nothing is asked */
+  private refusals = 0
+  private quietUntil = 0
+
+  constructor(deps: TinkerDeps) {
+    this.deps = deps
+    this.now = deps.now ?? Date.now
+    this.maxPositions = deps.base.config.maxPositions
+  }
+
+  async *generate(
+    request: GenerationRequest,
+    signal: AbortSignal
+  ): AsyncGenerator<SampledToken, GenerationEnd, undefined> {
+    const promptTokens = request.promptIds.length
+    const free = this.maxPositions - promptTokens
+    if (free < 1)
+      throw new AppError(
+        'context-length-exceeded',
+        `the prompt has ${promptTokens} tokens, the model takes ${this.maxPositions} together with the answer`,
+        { param: 'messages' }
+      )
+    const fitting = { ...request, maxTokens: Math.min(request.maxTokens, free) }
+    const model = await this.placeOf(request.lora)
+    const end = { promptTokens, cachedTokens: 0, completionTokens: 0 }
+    // a JSON object and calls are bound by nothing: their readers check them
+    if (request.bounds?.choices && request.constraint) {
+      const score = (ids: readonly number[], next: readonly number[]): Promise<number[]> =>
+        inParts(next, async (id) => (await this.nats(model, ids, [id], signal))[0]!)
+      for await (const token of chooseAmong(request.constraint, fitting, score)) {
+        end.completionTokens++
+        const isEnd = request.endsWith?.(token) ?? false
+        yield token
+        if (isEnd) break
+      }
+      return { ...end, finishReason: request.constraint.finished ? 'stop' : 'length' }
+    }
+    const answer = await this.sample(model, fitting, signal)
+    end.cachedTokens = answer.cachedTokens
+    for (const token of answer.tokens) {
+      end.completionTokens++
+      const isEnd = request.endsWith?.(token) ?? false
+      yield token
+      if (isEnd) return { ...end, finishReason: 'stop' }
+    }
+    return { ...end, finishReason: answer.finishReason }
+  }
+
+  async losses(lora: string | null, rows: TrainingRow[]): Promise<RowLosses> {
+    const { base } = this.deps
+    if (rows.length === 0)
+      throw new AppError('invalid-request', 'there are no rows', { param: 'rows' })
+    const read = rows.map((row) => scoredRow(base.chat, row, lora === null))
+    checkRows(read, base.config)
+    const model = await this.placeOf(lora)
+    const losses = await inParts(
+      read,
+      async ({ promptIds, completionIds }) =>
+        -mean(await this.nats(model, promptIds, completionIds))
+    )
+    return { losses, tokens: read.map(({ completionIds }) => completionIds.length) }
+  }
+
+  async publish(
+    lora: string,
+    onWait: (message: string) => void,
+    signal: AbortSignal
+  ): Promise<void> {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      try {
+        await this.placeOf(lora)
+        return
+      } catch (error) {
+        if (!isRefusal(error)) throw error
+        onWait(`the lora is trained and waits for the provider: ${toAppError(error).message}`)
+      }
+      await delay(pauseMs, undefined, { signal }).catch(() => undefined)
+      signal.throwIfAborted()
+    }
+  }
+
+  async unload(lora: string): Promise<void> {
+    const { weights, state } = await this.recordOf(lora)
+    this.published.delete(lora)
+    await this.deps.deletions.delete([weights, state])
+  }
+
+  state(): EngineState {
+    return this.deps.state()
+  }
+
+  async receipts(): Promise<DeletionReceipt[]> {
+    return this.deps.receipts.list()
+  }
+
+  async close(): Promise<void> {
+    this.deps.deletions.close()
+    await this.deps.child.close()
+  }
+
+  /** Where the model lies at the provider, which has proved that it computes it; null for the base. */
+  private async placeOf(lora: string | null): Promise<string | null> {
+    if (lora === null) return null
+    let proved = this.published.get(lora)
+    if (proved === undefined) {
+      proved = this.prove(lora)
+      this.published.set(lora, proved)
+      proved.catch(() => this.published.delete(lora))
+    }
+    return proved
+  }
+
+  private async recordOf(lora: string): Promise<z.infer<typeof record>> {
+    const path = join(this.deps.loras.path(lora), RECORD)
+    try {
+      return record.parse(JSON.parse(await readFile(path, 'utf8')))
+    } catch (cause) {
+      throw new AppError('invalid-model', `${lora} has no ${RECORD}: it was not trained there`, {
+        cause,
+      })
+    }
+  }
+
+  private async prove(lora: string): Promise<string> {
+    const { base, loras } = this.deps
+    const stored = await loras.read(lora)
+    const { weights, state } = await this.recordOf(lora)
+    const proved = { ...stored, name: lora }
+    const problem =
+      (await disproof(proved, loras.path(lora), base, PLACEMENT, (model, prompt, completion) =>
+        this.nats(model === lora ? weights : null, prompt, completion)
+      )) ?? (await this.differsFromScores(weights))
+    if (problem !== null)
+      throw new AppError('internal', `the provider has ${lora}, but ${problem}; not served`)
+    await this.ask({ call: 'keep', paths: [weights, state] })
+    return weights
+  }
+
+  /** The answers' log-probabilities decide what a client gets, and the probe knows only scores. */
+  private async differsFromScores(model: string): Promise<string | null> {
+    const { tokenizer, chat } = this.deps.base
+    const promptIds = probeRows(chat)[0]!.promptIds
+    const { tokens } = await this.sample(model, {
+      promptIds,
+      lora: null,
+      maxTokens: COMPARED_TOKENS,
+      sampling: { temperature: 0, topP: 1, seed: 1 },
+      topLogprobs: 0,
+      constraint: null,
+      endIds: tokenizer.eosIds,
+      usePrefixCache: true,
+    })
+    if (tokens.length === 0) return 'it samples nothing'
+    const ids = tokens.map(({ tokenId }) => tokenId)
+    const scores = await this.nats(model, promptIds, ids)
+    const apart = mean(tokens.map(({ logprob }, at) => Math.abs(logprob - scores[at]!)))
+    return apart <= MOST_APART
+      ? null
+      : `its samples' log-probabilities differ from its scores by ${apart.toPrecision(3)} nats a token`
+  }
+
+  private async sample(
+    model: string | null,
+    request: GenerationRequest,
+    signal?: AbortSignal
+  ): Promise<Sampled> {
+    const { promptIds, maxTokens, sampling, endIds, topLogprobs } = request
+    const answer = await this.ask(
+      {
+        call: 'sample',
+        model,
+        prompt: promptIds,
+        max_tokens: maxTokens,
+        temperature: sampling.temperature,
+        top_p: sampling.topP,
+        seed: Math.abs(sampling.seed),
+        stop: endIds,
+        top: topLogprobs,
+      },
+      signal
+    )
+    return readSampled(answer, request, this.deps.base.config.vocabSize)
+  }
+
+  /** Log-probability of every completion token. */
+  private async nats(
+    model: string | null,
+    prompt: readonly number[],
+    completion: readonly number[],
+    signal?: AbortSignal
+  ): Promise<number[]> {
+    const ids = [...prompt, ...completion]
+    return readScores(await this.ask({ call: 'score', model, ids }, signal), ids, completion.length)
+  }
+
+  /** While the provider refuses, one call after a pause finds out whether it still does. */
+  private async ask(call: object, signal?: AbortSignal): Promise<unknown> {
+    const now = this.now()
+    if (now < this.quietUntil)
+      throw new AppError('overloaded', 'the provider refuses calls at the moment; try later')
+    const before = this.refusals
+    if (before > 0) this.quietUntil = now + TRIAL_MS
+    try {
+      const answer = await this.deps.child.call(call, signal)
+      this.refusals = 0
+      this.quietUntil = 0
+      return answer
+    } catch (error) {
+      // calls that were refused together count as one
+      if (isRefusal(error) && this.refusals === before) {
+        this.refusals++
+        this.quietUntil = this.now() + Math.min(1000 * 2 ** before, LONGEST_PAUSE_MS)
+      }
+      throw error
+    }
+  }
+}
+
+export const createTinkerPublisher = (deps: TinkerDeps): TinkerPublisher => new Tinker(deps)

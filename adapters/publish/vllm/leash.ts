@@ -1,0 +1,34 @@
+/**
+ * Runs a command for as long as its parent lives: `leash.ts command argument …`, forked with a channel
+ * to the parent. vLLM computes in processes below the one that was started, and none of them may keep
+ * the GPU's memory: they are one group, and when the first of it ends, or the parent does, the whole
+ * group is killed. The parent is sent the group's id, and kills it should this process be killed.
+ *
+ * SIGTERM goes on to the group. The exit code is the command's, as a shell has it.
+ */
+import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { onParentEnd } from '../../../src/process/supervise.ts'
+
+const [command = '', ...args] = process.argv.slice(2)
+const child = spawn(command, args, { detached: true, stdio: ['ignore', 'inherit', 'inherit'] })
+
+const signalGroup = (signal: NodeJS.Signals): void => {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, signal)
+  } catch {
+    // it has ended
+  }
+}
+
+child.once('error', (error) => {
+  process.stderr.write(`${command} cannot be run: ${error.message}\n`)
+  process.exit(127)
+})
+child.once('exit', (code, signal) => {
+  signalGroup('SIGKILL')
+  process.exit(signal === null ? code! : 128 + constants.signals[signal])
+})
+process.on('SIGTERM', () => signalGroup('SIGTERM'))
+process.send?.({ group: child.pid })
+onParentEnd(() => signalGroup('SIGKILL'))

@@ -1,0 +1,102 @@
+/**
+ * Publishes loras to vLLM and serves by it, after `proofs.ts` has let a lora. vLLM itself decides which
+ * loras are in memory. Knows nothing of texts, and of how a process is kept running.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { AppError, toAppError } from '../../../src/errors.ts'
+import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
+import type { LoraServing, RowLosses } from '../../lora/lora-backend.ts'
+import type { GenerationEnd, GenerationRequest, SampledToken } from '../../text/tokens.ts'
+import { PROOF_PAUSE_MS, Proofs, type VllmDeps } from './proofs.ts'
+import { fittedTokens, lossesOf } from '../score-rows.ts'
+import { VllmClient } from './vllm-client.ts'
+
+/** Attempts to load a lora that was just trained, while vLLM comes and goes. */
+const LOAD_ATTEMPTS = 3
+
+export interface VllmPublisher extends LoraServing {
+  /**
+   * The lora can answer when it resolves. Waits for a server that is being started.
+   * @throws AppError `invalid-model` for a damaged folder, `internal` when vLLM refuses it or does not
+   * compute what training computed, `engine-unavailable` and `store-unavailable` where a later request
+   * tries again
+   */
+  publish(lora: string): Promise<void>
+}
+
+/** Whether it may be tried again: what was trained is right. */
+export const isAway = (error: unknown): boolean =>
+  ['engine-unavailable', 'store-unavailable'].includes(toAppError(error).code)
+
+class Vllm implements VllmPublisher {
+  readonly maxPositions: number
+  private readonly deps: VllmDeps
+  private readonly client: VllmClient
+  private readonly proofs: Proofs
+
+  constructor(deps: VllmDeps) {
+    this.deps = deps
+    this.maxPositions = deps.base.config.maxPositions
+    this.proofs = new Proofs(deps)
+    this.client = new VllmClient(deps.server, (model) => this.proofs.forget(model))
+  }
+
+  async *generate(
+    request: GenerationRequest,
+    signal: AbortSignal
+  ): AsyncGenerator<SampledToken, GenerationEnd, undefined> {
+    const promptTokens = request.promptIds.length
+    const fitting = { ...request, maxTokens: fittedTokens(request, this.maxPositions) }
+    const proved = await this.proofs.of(request.lora)
+    let completionTokens = 0
+    for await (const step of this.client.generate(proved.name, fitting, signal)) {
+      const { tokens, finishReason } = step
+      this.proofs.require(proved, step)
+      let reason = finishReason
+      for (const token of tokens) {
+        completionTokens++
+        // a stop text, which vLLM does not know: leaving the stream ends it
+        const isStopped = request.endsWith?.(token) ?? false
+        yield token
+        if (isStopped) reason = 'stop'
+        if (isStopped) break
+      }
+      if (reason !== null)
+        return { finishReason: reason, promptTokens, cachedTokens: 0, completionTokens }
+    }
+    throw new AppError('engine-unavailable', 'vLLM ended an answer without a reason; try again')
+  }
+
+  async losses(lora: string | null, rows: TrainingRow[]): Promise<RowLosses> {
+    const { base } = this.deps
+    return lossesOf({ base, lora }, rows, async ({ promptIds, completionIds }) => {
+      const proved = await this.proofs.of(lora)
+      const score = await this.client.score(proved.name, promptIds, completionIds)
+      this.proofs.require(proved, score)
+      return score.nats
+    })
+  }
+
+  async publish(lora: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.deps.server.waitRunning()
+        await this.proofs.of(lora)
+        return
+      } catch (error) {
+        if (!isAway(error) || attempt === LOAD_ATTEMPTS) throw error
+      }
+      await delay(PROOF_PAUSE_MS * attempt)
+    }
+  }
+
+  unload(lora: string): Promise<void> {
+    return this.proofs.unload(lora)
+  }
+
+  close(): Promise<void> {
+    return this.deps.server.close()
+  }
+}
+
+export const createVllmPublisher = (deps: VllmDeps): VllmPublisher => new Vllm(deps)
