@@ -27,6 +27,7 @@ if (missing === null) {
     {
       ...tiny,
       shortTraining: { ...tiny.shortTraining, learning_rate: 3e-2 },
+      provider: 'a stand-in',
       lacks: {
         'slow-answer':
           'the provider gives an answer whole, so a stream shows nothing before its end',
