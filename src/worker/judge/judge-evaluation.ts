@@ -14,7 +14,7 @@ import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import { openJudgeBudget } from '../answers/proof-budget.ts'
 import { admitJudge } from './admit-judge.ts'
 import { openJudge, type Judge } from './judge.ts'
-import { judgeRows } from './judge-rows.ts'
+import { judgeRows, reportJudged } from './judge-rows.ts'
 
 /** @throws AppError `invalid-config` */
 export const judgeOf = async (
@@ -75,7 +75,12 @@ export const judgeEvaluation = async (
   const other = otherJudge(deps, plan)
   if (judge === null || other !== null) return withHindrance(null, other)
   const spent = `JUDGE_USD=${dollars(deps.judge?.usd ?? 0)} was spent before all answers were compared`
-  const asked = { judge, store: deps.store, comparison: plan.answers }
+  const asked = {
+    judge,
+    store: deps.store,
+    comparison: plan.answers,
+    report: reportJudged(deps, internalization.id),
+  }
   const armRows = (arm: number) => [...rowsOfArm(rows, arm).values()]
   const none = new Map<string, EvaluationRow>()
   const first = await judgeRows(asked, {

@@ -123,11 +123,12 @@ const answersOfPlan = async (
 /** A judge, and what answers may state of their own: what a judge compares can be wrong in more than its words. */
 const withJudge = (
   deps: WorkerDeps,
-  { model }: Template,
-  { responseType, form, train }: PlannedRows,
-  planned: Pick<InternalizationPlan, 'answers' | 'parts'>
+  template: Template,
+  { responseType, form, train, traffic, unseen }: PlannedRows,
+  { arms, ...planned }: Pick<InternalizationPlan, 'answers' | 'parts'> & { arms: number }
 ): Pick<InternalizationPlan, 'answers' | 'parts' | 'judge'> => {
-  const judge = planJudge(deps, model, { responseType, hasForm: form !== null })
+  const heldOut = [...traffic, ...unseen]
+  const judge = planJudge(deps, template, { responseType, hasForm: form !== null, heldOut, arms })
   if (judge === null) return planned
   const facts = knownFacts(
     train.flatMap(({ match, outcome }) => {
@@ -272,7 +273,10 @@ export const planInternalization = async (
       withoutPrompt: fitsPrompt ? null : whyWithoutPrompt(base),
       ...(leftOut.length > 0 && { modelsLeftOut: leftOut }),
     },
-    ...withJudge(deps, template, rows, await answersOfPlan(engine, base.id, template, rows)),
+    ...withJudge(deps, template, rows, {
+      ...(await answersOfPlan(engine, base.id, template, rows)),
+      arms: arms.length,
+    }),
     dropOrder,
     templateTokens,
     method,
