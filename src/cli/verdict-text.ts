@@ -9,6 +9,9 @@ import type {
   Population,
   ProvenVerdict,
 } from '../core/internalization/internalization.ts'
+import { dollars } from '../core/cost/economics.ts'
+import { admissionText, judgePromiseText, lostAuditsText } from '../core/judge/promise.ts'
+import { judgeCostText, type JudgeReading } from '../lifecycle/read-judge.ts'
 import { curveText, type CurveWork } from '../lifecycle/learning-curve.ts'
 import { visibleName } from '../visible-text.ts'
 import { percent, table } from './output.ts'
@@ -95,9 +98,21 @@ export const populationText = ({
     ...modelsLeftOut.map(visibleName),
   ].join('\n')
 
-/** None where every field is compared as it is. */
-export const planRulesText = ({ answers: { fields } }: InternalizationPlan): string[] =>
-  fields === undefined ? [] : [`judged under rules for fields: ${ruleNames(fields).join(', ')}`]
+/** None where every field is compared as it is, and by equality. */
+export const planRulesText = ({ answers: { fields }, judge }: InternalizationPlan): string[] => [
+  ...(fields === undefined
+    ? []
+    : [`judged under rules for fields: ${ruleNames(fields).join(', ')}`]),
+  ...(judge === undefined ? [] : [judgeCostText(judge)]),
+]
+
+/** Who vouches for written answers, why audits do not count, and what the judge has cost. */
+export const judgedText = ({ says, audits }: JudgeReading, spentUsd: number): string =>
+  [
+    ...says,
+    ...(audits === null ? [] : lostAuditsText(audits)),
+    `the judge has cost ${dollars(spentUsd)} for this proof`,
+  ].join('\n')
 
 const changeText = ({ change, upstreamAgreement }: Verdict): string[] =>
   change === null
@@ -123,6 +138,13 @@ const fieldsTable = ({ rows, answered, fields, others }: FieldFigures): string =
     ...(others === 0 ? [] : [`${others} further fields disagree`]),
   ].join('\n')
 
+const judgeText = ({ judge: admission, margin, verdict }: ProvenVerdict): string[] => {
+  if (admission === undefined) return []
+  const says =
+    verdict === 'promote' ? judgePromiseText({ admission, margin }) : admissionText(admission)
+  return [says.join('\n')]
+}
+
 /** The decision, every arm, and the samples, slices and fields of the winning arm. */
 export const verdictText = (verdict: ProvenVerdict): string => {
   const winner = verdict.arms[verdict.arm]
@@ -133,6 +155,7 @@ export const verdictText = (verdict: ProvenVerdict): string => {
     ...(winner === undefined || winner.slices.length === 0 ? [] : [slicesTable(winner.slices)]),
     ...(verdict.fields === undefined ? [] : [fieldsTable(verdict.fields)]),
     ...changeText(verdict),
+    ...judgeText(verdict),
   ].join('\n\n')
 }
 

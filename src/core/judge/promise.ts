@@ -20,7 +20,7 @@ const points = (share: number): string => String(Math.round(1000 * share) / 10)
 
 const CONFIDENCE = `${points(1 - ALPHA)} %`
 
-const ofJudge = ({ admission: { judge }, margin }: PromiseFacts): string =>
+const ofJudge = ({ admission: { judge }, margin }: JudgePromise): string =>
   `Judge ${judge.model} (version ${judge.version}, rubric ${judge.rubric}) rejects at most ${points(margin)} points ` +
   `more of this route's answers than of a second answer of the upstream, at ${CONFIDENCE}.`
 
@@ -64,10 +64,17 @@ const ofUsers = ({ users }: PromiseFacts): string => {
     : `Users: ${badText(users)}, a difference of ${differenceText(users)} at ${CONFIDENCE}.`
 }
 
+type JudgePromise = Pick<PromiseFacts, 'admission' | 'margin'>
+
+/** What the judge alone vouches for. */
+export const judgePromiseText = (promise: JudgePromise): string[] => [
+  ofJudge(promise),
+  ofFaults(promise),
+]
+
 /** @returns one sentence for each witness */
 export const promiseText = (facts: PromiseFacts): string[] => [
-  ofJudge(facts),
-  ofFaults(facts),
+  ...judgePromiseText(facts),
   ofPeople(facts),
   ofUsers(facts),
 ]
