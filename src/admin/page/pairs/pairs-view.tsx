@@ -116,7 +116,7 @@ const Introduction = ({ path, isRevealed, isJudged, model, before, waiting }: Pa
     )}
     {waiting === null && (
       <p>
-        Requests that {model} and the small model answered, the newest first. Ratings count in the
+        Requests that {model} and the small model answered, the newest first. Ratings count in the{' '}
         {isJudged ? 'promise about people' : 'evidence'}: a pair is {isJudged ? 'bad' : 'a loss'}{' '}
         only if {model} alone is right.
         {!isRevealed && ' Pairs of identical answers are left out.'}
