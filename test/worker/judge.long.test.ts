@@ -258,23 +258,23 @@ describe('a judge', () => {
   })
 })
 
+const live = async (behaviour: Behaviour) => {
+  const { harness, row } = await judged({})
+  const context = { by: 'admin', now: harness.now, rollout: AT_ONCE }
+  const alive = await goLive(harness.store, row, context)
+  const deps = depsOf(harness, upstream(behaviour), { engine: null })
+  const worker = await harness.worker({ ...deps, config: { ...deps.config, auto: false } })
+  return new Watched(harness, worker, alive, replyRecord)
+}
+
+const outcomes = async (watched: Watched, count: number) => {
+  await watched.audit(count)
+  await watched.judged(count)
+  const pairs = await watched.pairs()
+  return pairs.map(({ outcome, reason }) => reason ?? outcome)
+}
+
 describe('a live route of written answers', () => {
-  const live = async (behaviour: Behaviour) => {
-    const { harness, row } = await judged({})
-    const context = { by: 'admin', now: harness.now, rollout: AT_ONCE }
-    const alive = await goLive(harness.store, row, context)
-    const deps = depsOf(harness, upstream(behaviour), { engine: null })
-    const worker = await harness.worker({ ...deps, config: { ...deps.config, auto: false } })
-    return new Watched(harness, worker, alive, replyRecord)
-  }
-
-  const outcomes = async (watched: Watched, count: number) => {
-    await watched.audit(count)
-    await watched.judged(count)
-    const pairs = await watched.pairs()
-    return pairs.map(({ outcome, reason }) => reason ?? outcome)
-  }
-
   it('is audited by its judge, with a second answer of the upstream each, and their cost counts', async () => {
     const watched = await live({})
     expect(new Set(await outcomes(watched, 12))).toEqual(new Set(['agreed']))

@@ -258,13 +258,9 @@ export const internalizationSchema = internalizationSummarySchema
       .number()
       .nullable()
       .describe('earlier internalizations that some of the held-out rows judged'),
-    verdict: stored<Verdict>(
-      'the decision with every figure that it depends on, and in `fields` how often fields of JSON disagree'
-    ).nullable(),
+    verdict: stored<Verdict>('the decision, its figures, and fields that disagree').nullable(),
     history: z.array(historySchema),
-    progress: stored<Record<string, unknown>>(
-      'latest figures of the stage in training, or of the judge (`compares`, `done`, `of`)'
-    ).nullable(),
+    progress: stored<Record<string, unknown>>('of the stage in training, or the judge').nullable(),
     evaluatedRows: z.number().describe('held-out rows evaluated so far, over all arms'),
     learningCurve: learningCurveSchema
       .nullable()

@@ -90,8 +90,8 @@ export const readRatingsTable = (table: string): TableRating[] => {
     throw invalid(`the table has ${body.length} rows, and may have ${MAX_ROWS}`)
   const read = body.map((row) => ratingOfRow(row, places, names.length))
   const ratings = read.filter((one) => typeof one === 'object').filter((one) => one !== null)
-  const rowsOf = groupBy(ratings, ({ record }) => record)
-  const twice = [...rowsOf].filter(([, rows]) => rows.length > 1)
+  const byRecord = groupBy(ratings, ({ record }) => record)
+  const twice = [...byRecord].filter(([, all]) => all.length > 1)
   const faults = [
     ...read.filter((one) => typeof one === 'string'),
     ...twice.map(([record]) => `record ${record} is rated twice`),

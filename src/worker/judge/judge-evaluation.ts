@@ -64,7 +64,7 @@ export const judgeEvaluation = async (
   { internalization, plan, rows, exchanges }: Evaluation
 ): Promise<JudgedEvaluation> => {
   if (plan.judge === undefined) return { rows, judge: null }
-  const with_ = { ...plan, judge: plan.judge }
+  const judgedPlan = { ...plan, judge: plan.judge }
   const withHindrance = (
     admission: JudgeFacts['admission'],
     hindrance: string | null
@@ -90,7 +90,7 @@ export const judgeEvaluation = async (
     exchanges,
   })
   if (!first.isPaid) return withHindrance(null, spent)
-  const admission = await admitJudge(asked, internalization, with_, first.rows, exchanges)
+  const admission = await admitJudge(asked, internalization, judgedPlan, first.rows, exchanges)
   if (admission === null) return withHindrance(null, spent)
   if (judgeObjection({ admission, hindrance: null }) !== null) return withHindrance(admission, null)
   const firstRows = new Map(first.rows.map((row) => [row.recordId, row]))

@@ -120,13 +120,18 @@ const answersOfPlan = async (
   return { answers, parts }
 }
 
-/** A judge, and what answers may state of their own: what a judge compares can be wrong in more than its words. */
-const withJudge = (
+/**
+ * What is answered, its judge, and what answers may state of their own: what a judge compares can be wrong in more than
+ * its words.
+ */
+const withJudge = async (
   deps: WorkerDeps,
+  engine: Engine,
   template: Template,
-  { responseType, form, train, traffic, unseen }: PlannedRows,
-  { arms, ...planned }: Pick<InternalizationPlan, 'answers' | 'parts'> & { arms: number }
-): Pick<InternalizationPlan, 'answers' | 'parts' | 'judge'> => {
+  { rows, baseModel, arms }: { rows: PlannedRows; baseModel: string; arms: number }
+): Promise<Pick<InternalizationPlan, 'answers' | 'parts' | 'judge'>> => {
+  const planned = await answersOfPlan(engine, baseModel, template, rows)
+  const { responseType, form, train, traffic, unseen } = rows
   const heldOut = [...traffic, ...unseen]
   const judge = planJudge(deps, template, { responseType, hasForm: form !== null, heldOut, arms })
   if (judge === null) return planned
@@ -273,10 +278,7 @@ export const planInternalization = async (
       withoutPrompt: fitsPrompt ? null : whyWithoutPrompt(base),
       ...(leftOut.length > 0 && { modelsLeftOut: leftOut }),
     },
-    ...withJudge(deps, template, rows, {
-      ...(await answersOfPlan(engine, base.id, template, rows)),
-      arms: arms.length,
-    }),
+    ...(await withJudge(deps, engine, template, { rows, baseModel: base.id, arms: arms.length })),
     dropOrder,
     templateTokens,
     method,

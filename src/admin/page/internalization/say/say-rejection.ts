@@ -31,7 +31,7 @@ const JUDGE_HELPS =
 
 /** Of a verdict that its judge has decided, and not the arms; null: it has not. */
 const sayJudge = ({ judge, reason }: Verdict): SaidRejection | null => {
-  if (/^JUDGE_USD=/.test(reason))
+  if (reason.startsWith('JUDGE_USD='))
     return {
       says: 'The money for the judge was spent before all answers were compared.',
       helps: 'A larger JUDGE_USD, or fewer HOLDOUT_ROWS; then internalize again.',
