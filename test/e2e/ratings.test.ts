@@ -59,7 +59,7 @@ it('writes the sample, rejected answers first, and reads what people say of it',
   const ids = await addPairs(store, [{ outcome: 'agreed' }, { outcome: 'disagreed' }])
   const { stdout: table, code } = await run('ratings', 'export', 'judged')
   expect(code).toBe(0)
-  const [head, ...lines] = table.trim().split('\r\n')
+  const [head, ...lines] = table.trim().split('\n')
   expect(head).toBe('record,question,answer_a,answer_b,right')
   expect(lines.map((line) => line.split(',')[0])).toEqual([ids[1], ids[0]])
   const rated = lines.map((line, at) => line + (at === 0 ? 'neither' : 'both'))
@@ -86,7 +86,9 @@ it('rates nothing where a row is wrong', async () => {
 
 it('says in show who vouches for the answers, and what is not claimed', async () => {
   await addPairs(store, [{ outcome: 'unusable', reason: 'judge-changed', answer: '' }])
-  const { stdout } = await run('show', exampleTemplate().version)
+  const shown = await run('show', exampleTemplate().version)
+  // lines are broken at the width of a terminal
+  const stdout = shown.stdout.replaceAll(/\s+/g, ' ')
   expect(stdout).toContain('judge-large compares the answers, in about 6600 requests')
   expect(stdout).toContain("rejects at most 5 points more of this route's answers")
   expect(stdout).toContain('Nothing is claimed about people before 300 ratings.')

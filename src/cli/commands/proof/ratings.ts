@@ -23,7 +23,8 @@ const exported = (id: string): Promise<void> =>
         withoutTexts > 0 ? `the texts of ${withoutTexts} pairs were deleted` : 'none waits'
       throw new AppError('not-found', `there is no pair to rate: ${why}`)
     }
-    writeOut(table)
+    // what goes to a terminal has no carriage returns
+    writeOut(table.replaceAll('\r\n', '\n'))
     if (withoutTexts > 0)
       writeError(`${withoutTexts} pairs of the sample are left out: their texts were deleted\n`)
   })
