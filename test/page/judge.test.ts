@@ -14,7 +14,7 @@ import { addPairs } from '../kit/records/audited.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
 import { exampleAdmission, exampleJudgedRoute } from '../kit/records/judged.ts'
 import { exampleReport } from '../kit/records/rollout.ts'
-import { openPage, TOKEN, type Page } from './harness.ts'
+import { openPage, READ_TOKEN, TOKEN, type Page } from './harness.ts'
 
 const VIEW = '/admin/internalizations/a'
 const PAIRS = `${VIEW}/pairs`
@@ -138,6 +138,23 @@ describe('a live route of written answers', () => {
     expect(revealed).toContain('the judge answered as another version than the admitted one')
     expect(revealed).toContain('the judge rejects it')
     expect((await judged())!.audits).toEqual({ audits: 4, judgeChanged: 2, noSecond: 1 })
+  })
+
+  it('shows all of it but texts to those who may only look', async () => {
+    await goLive([{}, lost('judge-changed')])
+    await page.signIn(READ_TOKEN)
+    const text = await shown()
+    expect(text).toContain('In 1 of the newest 2 audits')
+    expect(text).toContain('not watched: date')
+    expect(text).toContain('0 of 1')
+  })
+
+  it('says of a rating that it is no evidence', async () => {
+    const [id] = await goLive([{}])
+    await page.submit(PAIRS, PAIRS, { [`right ${id}`]: 'both' })
+    const headers = { authorization: `Bearer ${TOKEN}` }
+    const response = await page.request('/admin/api/ratings', { headers })
+    expect(await response.json()).toMatchObject({ data: [{ rating: 'both', counts: false }] })
   })
 
   it('says of a second answer that the judge rejects it', async () => {

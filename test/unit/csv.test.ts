@@ -53,10 +53,7 @@ it('knows in which line a row begins', () => {
   expect('brokenLine' in rows ? [] : rows.map(({ line }) => line)).toEqual([1, 3, 5])
 })
 
-it.each(['=1+1', "'quoted", 'a,"b"\r\nc', ' x ', '-', ''])(
-  'reads %j as it was written',
-  (text) => {
-    const rows = parseCsv(csvLine([text, 'end']))
-    expect('brokenLine' in rows ? rows : rows[0]!.cells).toEqual([text, 'end'])
-  }
-)
+it.each(['=1+1', "'quoted", 'a,"b"\r\nc', ' x ', '-', ''])('reads %j as it was written', (text) => {
+  const rows = parseCsv(csvLine([text, 'end']))
+  expect('brokenLine' in rows ? rows : rows[0]!.cells).toEqual([text, 'end'])
+})

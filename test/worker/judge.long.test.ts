@@ -10,6 +10,7 @@ import type { JudgeProgress } from '../../src/core/internalization/stage-progres
 import { readJsonSnapshot } from '../../src/store/json-snapshot.ts'
 import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
+import { judgeCostText } from '../../src/lifecycle/read-judge.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
 import { usageOf } from '../../src/openai/usage/usage.ts'
 import { seededRandom } from '../../src/random.ts'
@@ -219,6 +220,10 @@ describe('a judge', () => {
     const { row, harness } = await judged({}, { judge: { ...SETTINGS!, usd } })
     expect(row.state.name).toBe('rejected')
     expect(reasonOf(row)).toMatch(/JUDGE_USD=0\.2.* was spent/)
+    // it was said before
+    const { expected } = row.plan!.judge!
+    expect(expected!.usd).toBeGreaterThan(usd)
+    expect(judgeCostText(row.plan!.judge!)).toContain('likely to end without a verdict')
     const spent = await readJudgeUsd(harness.store, row.id)
     expect(spent).toBeGreaterThan(0.15)
     // one request beyond it at most

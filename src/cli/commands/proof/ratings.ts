@@ -2,7 +2,11 @@ import { Command } from 'commander'
 import type { Config } from '../../../config/config.ts'
 import { loadSecrets } from '../../../config/data-dir.ts'
 import { AppError } from '../../../errors.ts'
-import { rateAll, ratingsTable, readRatingsTable } from '../../../lifecycle/ratings/ratings-table.ts'
+import {
+  rateAll,
+  ratingsTable,
+  readRatingsTable,
+} from '../../../lifecycle/ratings/ratings-table.ts'
 import { internalizationOf, withStore } from '../../context.ts'
 import { print, writeError, writeOut, type OutputOptions } from '../../output.ts'
 import { readBounded } from '../../read-lines.ts'
