@@ -97,3 +97,10 @@ it('says in show who vouches for the answers, and what is not claimed', async ()
   const { stdout: json } = await run('show', exampleTemplate().version, '--json')
   expect(JSON.parse(json)).toMatchObject({ judged: { internalization: 'judged', spentUsd: 0 } })
 })
+
+it('says in status what the judge of a running proof will cost', async () => {
+  const running = exampleJudgedRoute('later', { verdict: null, state: { name: 'evaluating' } })
+  await store.internalizations.create({ ...running, createdAt: running.createdAt + 1 })
+  const { stdout } = await run('status')
+  expect(stdout.replaceAll(/\s+/g, ' ')).toContain('for about 2.50 USD; JUDGE_USD allows 5.00 USD')
+})

@@ -116,6 +116,29 @@ it('a rejected one names one reason and the figures of its judge', async () => {
 })
 
 it.each([
+  ['JUDGE_USD=0.20 USD was spent before all answers were compared', 'A larger JUDGE_USD'],
+  [
+    'the answers were to be compared by j, and JUDGE_MODEL is k now',
+    'admits the judge that is set',
+  ],
+  ['the text of the rubric r has changed since the plan', 'admits the judge that is set'],
+  [
+    'the judge j answered as 1 and as another version: it must be admitted anew',
+    'admits the new version',
+  ],
+  ['no threshold keeps the promise', 'If more rejections are acceptable, a larger MARGIN.'],
+])('a rejection (%s) says what helps', async (reason, helps) => {
+  const { verdict } = exampleJudgedRoute('a')
+  await create({
+    verdict: { ...verdict!, verdict: 'reject', reason },
+    state: { name: 'rejected', reason },
+  })
+  const text = await shown()
+  expect(text).toContain(helps)
+  expect(text).not.toMatch(/free text|repeats its own answer/)
+})
+
+it.each([
   ['second', 'the upstream’s second answers: 120 of 260.'],
   ['planted', 'answers with planted faults: 120 of 260.'],
   ['adapted', 'the small model’s answers: 120 of 260.'],
