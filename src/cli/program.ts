@@ -14,6 +14,7 @@ const VERBS: Record<string, () => Promise<Command>> = {
   label: async () => (await import('./commands/template/label.ts')).labelCommand(),
   fields: async () => (await import('./commands/template/fields.ts')).fieldsCommand(),
   examples: async () => (await import('./commands/examples.ts')).examplesCommand(),
+  ratings: async () => (await import('./commands/proof/ratings.ts')).ratingsCommand(),
   records: async () => (await import('./commands/records.ts')).recordsCommand(),
   detect: async () => (await import('./commands/detect.ts')).detectCommand(),
   internalize: async () => (await import('./commands/internalize.ts')).internalizeCommand(),

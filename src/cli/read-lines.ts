@@ -108,3 +108,28 @@ export const openFile = async (path: string): Promise<OpenFile> => {
   }
   return { size: found.size, chunks: chunksOf(path, handle), close: () => handle.close() }
 }
+
+/**
+ * A whole text.
+ * @param path - reads stdin
+ * @throws AppError `not-found`, `invalid-request` for a path that cannot be read, or has more bytes
+ */
+export const readBounded = async (path: string, maxBytes: number): Promise<string> => {
+  const file = path === '-' ? null : await openFile(path)
+  try {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    for await (const chunk of file?.chunks ?? process.stdin) {
+      chunks.push(chunk as Buffer)
+      bytes += (chunk as Buffer).length
+      if (bytes > maxBytes)
+        throw new AppError(
+          'invalid-request',
+          `${path} is larger than ${maxBytes / 2 ** 20} MiB, which such a file may have`
+        )
+    }
+    return Buffer.concat(chunks).toString()
+  } finally {
+    await file?.close()
+  }
+}

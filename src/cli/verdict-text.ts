@@ -10,6 +10,9 @@ import type {
   Population,
   ProvenVerdict,
 } from '../core/internalization/internalization.ts'
+import { dollars } from '../core/cost/economics.ts'
+import { admissionText, judgePromiseText, lostAuditsText } from '../core/judge/promise.ts'
+import { judgeCostText, type JudgeReading } from '../lifecycle/read-judge.ts'
 import { curveText, type CurveWork } from '../lifecycle/learning-curve.ts'
 import { visibleName } from '../visible-text.ts'
 import { percent, table } from './output.ts'
@@ -96,9 +99,21 @@ export const populationText = ({
     ...modelsLeftOut.map(visibleName),
   ].join('\n')
 
-/** None where every field is compared as it is. */
-export const planRulesText = ({ answers: { fields } }: InternalizationPlan): string[] =>
-  fields === undefined ? [] : [`judged under rules for fields: ${ruleNames(fields).join(', ')}`]
+/** None where every field is compared as it is, and by equality. */
+export const planRulesText = ({ answers: { fields }, judge }: InternalizationPlan): string[] => [
+  ...(fields === undefined
+    ? []
+    : [`judged under rules for fields: ${ruleNames(fields).join(', ')}`]),
+  ...(judge === undefined ? [] : [judgeCostText(judge)]),
+]
+
+/** Who vouches for written answers, why audits do not count, and what the judge has cost. */
+export const judgedText = ({ says, audits }: JudgeReading, spentUsd: number): string =>
+  [
+    ...says,
+    ...(audits === null ? [] : lostAuditsText(audits)),
+    `the judge has cost ${dollars(spentUsd)} for this proof`,
+  ].join('\n')
 
 const changeText = ({ change, upstreamAgreement }: Verdict): string[] =>
   change === null
@@ -124,6 +139,13 @@ const fieldsTable = ({ rows, answered, fields, others }: FieldFigures): string =
     ...(others === 0 ? [] : [`${others} further fields disagree`]),
   ].join('\n')
 
+const judgeText = ({ judge: admission, margin, verdict }: ProvenVerdict): string[] => {
+  if (admission === undefined) return []
+  const says =
+    verdict === 'promote' ? judgePromiseText({ admission, margin }) : admissionText(admission)
+  return [says.join('\n')]
+}
+
 /** The decision, every arm, and the samples, slices and fields of the winning arm. */
 export const verdictText = (verdict: ProvenVerdict): string => {
   const winner = verdict.arms[verdict.arm]
@@ -135,6 +157,7 @@ export const verdictText = (verdict: ProvenVerdict): string => {
     ...(verdict.fields === undefined ? [] : [fieldsTable(verdict.fields)]),
     ...(verdict.checker === undefined ? [] : checkerPromise(verdict.checker, verdict.margin)),
     ...changeText(verdict),
+    ...judgeText(verdict),
   ].join('\n\n')
 }
 

@@ -37,6 +37,7 @@ export const economicsSettings = (config: Config, prices: Price[]): EconomicsSet
   trainSeconds: config.internalize.trainSeconds,
   arms: config.internalize.arms,
   modelProofUsd: config.internalize.modelProofUsd,
+  hasJudge: config.judge !== null,
   // without a key the evaluation cannot buy fresh answers
   upstreamReplays:
     config.upstream.apiKey === null

@@ -124,8 +124,9 @@ const rolloutOf = async (
   const list = new ConversationList(endsOf(history, evidence))
   // the report may be of before the last change of the border
   const countsFrom = leastCounted(lastBorderOf(history.filter((entry) => entry.at < at)))
+  const all = { count: Infinity, isJudged: internalization.plan?.judge !== undefined }
   let left = evidence.pairs
-  for await (const conversation of countedConversations(store, lora, Infinity)) {
+  for await (const conversation of countedConversations(store, lora, all)) {
     if (left === 0) break
     list.add(conversation)
     if (isCountedFrom(countsFrom, conversation)) left--

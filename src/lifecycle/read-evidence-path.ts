@@ -14,7 +14,7 @@ import {
 } from '../core/rollout/evidence-path.ts'
 import { meanLoss } from '../core/rollout/evidence.ts'
 import { CountedConversations, oneOf } from '../core/rollout/pair-reader.ts'
-import { lossOf, type WatchedPair } from '../core/rollout/pair.ts'
+import { asEvidence, lossOf, type WatchedPair } from '../core/rollout/pair.ts'
 import type { Store } from '../store/store.ts'
 import { readRolloutReport } from './rollout-report.ts'
 
@@ -23,13 +23,18 @@ const PAGE = 5_000
 /**
  * The first conversations of a lora, in the order in which they count. More of them may be over, and count in
  * the next report.
- * @param count of the report @param countsFrom see `leastCounted`
+ * @param options.count of the report
+ * @param options.countsFrom see `leastCounted`
+ * @param options.isJudged see `asEvidence`
  */
 export async function* countedConversations(
   { pairs }: Pick<Store, 'pairs'>,
   lora: string,
-  count: number,
-  countsFrom = -Infinity
+  {
+    count,
+    countsFrom = -Infinity,
+    isJudged,
+  }: { count: number; countsFrom?: number; isJudged: boolean }
 ): AsyncGenerator<Conversation<WatchedPair>> {
   // a request without further turns has a key of its own, so it may be read like a conversation
   const reader = new CountedConversations<WatchedPair>(false, countsFrom)
@@ -38,7 +43,7 @@ export async function* countedConversations(
     const page = await pairs.since(lora, place, PAGE)
     isFull = page.length === PAGE
     place = page.at(-1)?.place ?? place
-    const ended = page.flatMap((pair) => reader.read(pair))
+    const ended = page.flatMap((pair) => reader.read(asEvidence(pair, isJudged)))
     const found = isFull ? ended : [...ended, ...reader.overBy(Infinity)]
     yield* found.slice(0, left)
     left -= found.length
@@ -58,9 +63,12 @@ export const readEvidencePath = async (
   if (lora === null || report === null) return []
   const history = await store.internalizations.history(internalization.id)
   const counted: CountedLoss[] = []
-  const { pairs } = report.evidence
-  const countsFrom = leastCounted(lastBorderOf(history))
-  for await (const { at, turns } of countedConversations(store, lora, pairs, countsFrom))
+  const asked = {
+    count: report.evidence.pairs,
+    countsFrom: leastCounted(lastBorderOf(history)),
+    isJudged: internalization.plan?.judge !== undefined,
+  }
+  for await (const { at, turns } of countedConversations(store, lora, asked))
     counted.push({ at, loss: meanLoss(oneOf(turns.map(lossOf))) })
   const starts = history.flatMap(({ to }) => rolloutStageOf(to)?.before.pairs ?? [])
   return evidencePath(counted, report.evidence, starts)

@@ -22,7 +22,7 @@ import type { StoredRecord } from '../core/log/record.ts'
 import type { RecordFilter } from '../core/log/record-filter.ts'
 import type { TrafficHour } from '../core/log/traffic-hours.ts'
 import type { AuditCosts } from '../core/rollout/audit-part.ts'
-import type { Pair, PairOutcome, Rating, StoredPair, WatchedPair } from '../core/rollout/pair.ts'
+import type { Pair, PairOutcome, Rating, ReadPair, StoredPair } from '../core/rollout/pair.ts'
 import type { Route } from '../core/route/route.ts'
 import type { Selection } from '../core/log/selection.ts'
 import type { Template } from '../core/template/template.ts'
@@ -281,7 +281,7 @@ export interface PairStore {
   /** Writes what became of waiting requests. Others are left as they are, so none is judged twice. */
   judge(pairs: Pair[]): Promise<void>
   /** The next judged pairs behind a place, in the order of places. */
-  since(lora: string, place: number, limit: number): Promise<WatchedPair[]>
+  since(lora: string, place: number, limit: number): Promise<ReadPair[]>
   /** Judged pairs, newest first. */
   list(query: PairQuery): Promise<StoredPair[]>
   /** Null for a record that was not audited, or waits. */

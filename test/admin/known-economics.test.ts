@@ -70,7 +70,9 @@ describe('known economics', () => {
     expect([...(await economics.known([FIRST])).keys()]).toEqual([FIRST.version])
   })
 
-  it('say that free text cannot go live, whatever it would save', async ({ store }) => {
+  it('say that free text does not go live without a judge, whatever it would save', async ({
+    store,
+  }) => {
     await store.templates.upsert([FIRST])
     const letters = Array.from({ length: 20 }, (_unused, index) => {
       const content = `Dear customer ${index}, thank you for your letter. `.repeat(8)
@@ -82,14 +84,20 @@ describe('known economics', () => {
       letters.map(({ id }) => id),
       FIRST.version
     )
-    const settings = economicsSettings(parseConfig({}), [])
-    const economics = openEconomics(store, settings, () => 1_000)
-    const known = (await economics.assess([FIRST])).get(FIRST.version)
-    expect(known).toMatchObject({
+    const assessed = async (environment: Record<string, string>) => {
+      const settings = economicsSettings(parseConfig(environment), [])
+      const economics = openEconomics(store, settings, () => 1_000)
+      return (await economics.assess([FIRST])).get(FIRST.version)
+    }
+    expect(await assessed({})).toMatchObject({
       verdict: 'does-not-pay',
-      reason: 'its answers are free text without a form, which cannot go live',
+      reason:
+        'its answers are free text without a form, which goes live only where a judge compares it: name one with JUDGE_MODEL',
       monthly: null,
     })
+    const judged = await assessed({ JUDGE_MODEL: 'judge-large', JUDGE_USD: '5' })
+    expect(judged).toMatchObject({ isFreeText: false })
+    expect(judged!.reason).not.toContain('free text')
   })
 
   it('are measured once when two ask at the same time', async ({ store }) => {

@@ -121,7 +121,7 @@ describe('pairs to rate', () => {
     await audited([{}, { outcome: 'fallback', reason: 'low-confidence' }])
     expect(await page.view(VIEW)).not.toContain(questionOf(2))
     const revealed = await page.view(`${VIEW}?revealed=true`)
-    expect(revealed).toContain('low-confidence')
+    expect(revealed).toContain('its confidence was below the threshold')
     expect(revealed).toContain('probability 90.5 %')
     expect(revealed).not.toContain('Save the ratings')
     expect(await page.view(`${VIEW}?revealed=true&outcome=fallback`)).not.toContain(questionOf(1))

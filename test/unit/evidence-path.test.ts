@@ -119,8 +119,9 @@ describe('the conversations that count', () => {
     const reader = new PairReader(keys === 0, 0)
     reader.read(pairs)
     const { stream } = reader.sums(pairs.at(-1)!.at + 60_000)
+    const asked = { count: stream.pairs, isJudged: false }
     let streams = NO_STREAMS
-    for await (const { turns, at } of countedConversations(storeOf(pairs), 'lora', stream.pairs))
+    for await (const { turns, at } of countedConversations(storeOf(pairs), 'lora', asked))
       streams = withLosses(streams, oneOf(turns.map(lossOf)), at, 0)
     expect(streams.stream).toEqual(stream)
     expect(stream.pairs).toBeGreaterThan(500)

@@ -2,9 +2,15 @@
 import { describe, expect, it } from 'vitest'
 import { RUBRIC } from '../../src/core/judge/judge-prompt.ts'
 import type { Price } from '../../src/core/cost/prices.ts'
-import type { InternalizeOptions } from '../../src/core/internalization/internalization.ts'
+import {
+  progressSnapshot,
+  type InternalizeOptions,
+} from '../../src/core/internalization/internalization.ts'
+import type { JudgeProgress } from '../../src/core/internalization/stage-progress.ts'
+import { readJsonSnapshot } from '../../src/store/json-snapshot.ts'
 import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
+import { judgeCostText } from '../../src/lifecycle/read-judge.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
 import { usageOf } from '../../src/openai/usage/usage.ts'
 import { seededRandom } from '../../src/random.ts'
@@ -125,16 +131,24 @@ const judged = async (behaviour: Behaviour, changes: Partial<WorkerDeps> = {}, r
   await harness.log(RECORDS.slice(0, 2 * rows + 12))
   const worker = await harness.worker(depsOf(harness, asks, changes, rows))
   const row = await harness.runTo(worker, 'approval', 'rejected', 'failed')
-  return { harness, row }
+  return { harness, row, asked: asks.comparisons.length }
 }
 
 const reasonOf = ({ state }: { state: unknown }): string => (state as { reason: string }).reason
 
 describe('a model that writes replies by the rule', () => {
   it('is proved by a judge that catches planted faults, in other words than the upstream', async () => {
-    const { harness, row } = await judged({})
+    const { harness, row, asked } = await judged({})
     expect(row.state.name, JSON.stringify(row.state)).toBe('approval')
     const { verdict, plan } = row
+    const { requests, usd, limitUsd } = plan!.judge!.expected!
+    // what the texts decide alone is not asked
+    expect(asked / requests).toBeGreaterThan(0.5)
+    expect(asked / requests).toBeLessThan(1.1)
+    expect([usd > 0, limitUsd]).toEqual([true, 100])
+    const progress = await readJsonSnapshot<JudgeProgress>(harness.store, progressSnapshot(row.id))
+    expect(progress).toMatchObject({ compares: 'adapted' })
+    expect(progress!.done).toBe(progress!.of)
     expect(plan!.judge).toMatchObject({ model: JUDGE, rubric: RUBRIC.name })
     expect(verdict!.judge).toMatchObject({ isAdmitted: true, judge: { version: 'claude-judge-1' } })
     expect(verdict!.judge!.faults.filter(({ isWatched }) => isWatched).length).toBeGreaterThan(5)
@@ -142,7 +156,11 @@ describe('a model that writes replies by the rule', () => {
     const file = JSON.parse(
       JSON.stringify(await proofFile(harness.store, row, harness.now))
     ) as ProofFile
-    expect(verifyProof(file, ACCEPTING).checks.filter(({ holds }) => !holds)).toEqual([])
+    const { checks } = verifyProof(file, ACCEPTING)
+    expect(checks.filter(({ holds }) => !holds)).toEqual([])
+    expect(checks.find(({ name }) => name === 'promise')!.said).toMatch(
+      /judge claude-judge\. Judge claude-judge \(version claude-judge-1, .* Nothing is claimed about people or users\.$/
+    )
     expect(await readJudgeUsd(harness.store, row.id)).toBeGreaterThan(0)
   })
 
@@ -204,6 +222,10 @@ describe('a judge', () => {
     const { row, harness } = await judged({}, { judge: { ...SETTINGS!, usd } })
     expect(row.state.name).toBe('rejected')
     expect(reasonOf(row)).toMatch(/JUDGE_USD=0\.2.* was spent/)
+    // it was said before
+    const { expected } = row.plan!.judge!
+    expect(expected!.usd).toBeGreaterThan(usd)
+    expect(judgeCostText(row.plan!.judge!)).toContain('likely to end without a verdict')
     const spent = await readJudgeUsd(harness.store, row.id)
     expect(spent).toBeGreaterThan(0.15)
     // one request beyond it at most

@@ -108,7 +108,9 @@ export const economicsSchema = z
       .nullable(),
     isFreeText: z
       .boolean()
-      .describe('true if the newest answers are free text without a form, which cannot go live'),
+      .describe(
+        'true if the newest answers are free text without a form, and there is no judge that may compare them'
+      ),
     call: callSchema.nullable().describe('mean over the calls that the upstream answered'),
     perCallUsd: z
       .object({

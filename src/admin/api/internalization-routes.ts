@@ -13,6 +13,7 @@ import type { ApiDeps } from '../deps.ts'
 import {
   readEvaluatedRows,
   readInternalization,
+  readJudged,
   readLearningCurve,
   readProgress,
 } from '../reading/read-internalization.ts'
@@ -172,6 +173,7 @@ const addReading = (app: OpenAPIHono, deps: ApiDeps): void => {
       rollout: await readRolloutReport(deps.store, row.id),
       learningCurve: await readLearningCurve(deps.store, row),
       feedback: lora === null ? null : await deps.store.feedback.counts(lora),
+      judge: await readJudged(deps.store, row),
     }
     return context.json({ ...row, ...internalizationSummary(row), ...details }, 200)
   })

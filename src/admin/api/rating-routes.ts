@@ -39,7 +39,8 @@ const rateRoute = createRoute({
   summary: 'Rate a pair, or the answer that the client of a record got',
   description:
     'The rating of a pair counts in the evidence, whether its answers agree or not: it is a loss only if the ' +
-    'upstream alone was right. All other ratings are only shown and exported. A rating replaces the previous one.',
+    'upstream alone was right. Where a judge compares the answers it counts only in the promise about people. All ' +
+    'other ratings are only shown and exported. A rating replaces the previous one.',
   request: {
     params,
     body: { required: true, content: { 'application/json': { schema: ratingRequestSchema } } },

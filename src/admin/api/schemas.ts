@@ -21,6 +21,7 @@ import {
 } from './rollout-schemas.ts'
 import { cacheSchema, economicsSchema, statsSchema } from './economics-schemas.ts'
 import { fieldRuleSchema } from './field-schemas.ts'
+import { judgeSchema } from './judge-schemas.ts'
 
 /** An object of the domain as it is stored. OpenAPI describes it in words, not field by field. */
 const stored = <T>(description: string) =>
@@ -257,11 +258,9 @@ export const internalizationSchema = internalizationSummarySchema
       .number()
       .nullable()
       .describe('earlier internalizations that some of the held-out rows judged'),
-    verdict: stored<Verdict>(
-      'the decision with every figure that it depends on, and in `fields` how often fields of JSON disagree'
-    ).nullable(),
+    verdict: stored<Verdict>('the decision, its figures, and fields that disagree').nullable(),
     history: z.array(historySchema),
-    progress: stored<Record<string, unknown>>('latest figures of the stage in training').nullable(),
+    progress: stored<Record<string, unknown>>('of the stage in training, or the judge').nullable(),
     evaluatedRows: z.number().describe('held-out rows evaluated so far, over all arms'),
     learningCurve: learningCurveSchema
       .nullable()
@@ -269,6 +268,7 @@ export const internalizationSchema = internalizationSummarySchema
     rollout: rolloutSchema.nullable().describe('null until the worker has seen it live'),
     coverageSteps: z.array(coverageStepSchema).describe('oldest first; empty before it was live'),
     feedback: feedbackCountsSchema.nullable().describe('null before the verdict'),
+    judge: judgeSchema.nullable().describe('null where equality decides'),
   })
   .openapi('Internalization')
 

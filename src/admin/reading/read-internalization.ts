@@ -7,6 +7,9 @@ import type { LearningCurve } from '../../core/gate/learning-curve.ts'
 import { AppError } from '../../errors.ts'
 import { findInternalization } from '../../lifecycle/find.ts'
 import { readJsonSnapshot } from '../../store/json-snapshot.ts'
+import type { JudgeProgress } from '../../core/internalization/stage-progress.ts'
+import { readJudge, type JudgeReading } from '../../lifecycle/read-judge.ts'
+import { readJudgeUsd } from '../../savings/model-proof.ts'
 import { curveText, readCurve } from '../../lifecycle/learning-curve.ts'
 import type { Store } from '../../store/store.ts'
 
@@ -40,12 +43,32 @@ export type StageProgress = {
   at: number
 }
 
-/** @returns null unless it is in training */
+/** Of the stage in training, or of the judge. @returns null in other states, and before the first figures */
 export const readProgress = async (
   store: Pick<Store, 'snapshots'>,
   { id, state }: Internalization
-): Promise<StageProgress | null> =>
-  state.name === 'training' ? readJsonSnapshot(store, progressSnapshot(id)) : null
+): Promise<StageProgress | JudgeProgress | null> => {
+  if (state.name !== 'training' && state.name !== 'evaluating') return null
+  const progress = await readJsonSnapshot<StageProgress | JudgeProgress>(
+    store,
+    progressSnapshot(id)
+  )
+  // of a training that is over
+  return progress !== null && 'compares' in progress === (state.name === 'evaluating')
+    ? progress
+    : null
+}
+
+export interface Judged extends JudgeReading {
+  /** US dollars of the proof so far, without audits */
+  spentUsd: number
+}
+
+/** @returns null where equality decides */
+export const readJudged = async (store: Store, row: Internalization): Promise<Judged | null> => {
+  const reading = await readJudge(store, row)
+  return reading && { ...reading, spentUsd: await readJudgeUsd(store, row.id) }
+}
 
 export interface CurveReading extends LearningCurve {
   /** trainings that are judged, of those that are planned */

@@ -9,7 +9,7 @@ import {
 } from '../../core/internalization/internalization.ts'
 import type { Store } from '../../store/store.ts'
 import { advance } from '../../worker/internalize/internalize.ts'
-import { readProgress } from '../../worker/internalize/progress.ts'
+import { readJudgeProgress, readProgress } from '../../worker/internalize/progress.ts'
 import {
   internalizationOf,
   requireWorkersEngine,
@@ -48,6 +48,9 @@ const showProgress = async (
   { id, state, plan }: Internalization
 ): Promise<void> => {
   if (state.name === 'evaluating' && plan !== null) {
+    const judged = await readJudgeProgress(store, id)
+    if (judged !== null)
+      return progress.update(`${plan.judge?.model} (${judged.compares})`, judged.done, judged.of)
     const done = armRows(plan, await store.internalizations.evaluations(id)).length
     progress.update('held-out answers', done, evaluationRows(plan))
   }

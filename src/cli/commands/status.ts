@@ -10,6 +10,7 @@ import { providerText } from '../../core/cost/provider-prices.ts'
 import { minuteText } from '../../core/days.ts'
 import { followersOf } from '../../core/internalization/followers.ts'
 import type { RolloutSettings } from '../../core/rollout/stages.ts'
+import { judgeCostText } from '../../lifecycle/read-judge.ts'
 import type { Economics } from '../../savings/economics.ts'
 import { readEngineNote } from '../../savings/engine-note.ts'
 import { readRetiresOn } from '../../savings/announced-retirements.ts'
@@ -80,6 +81,7 @@ const collect = async (
           state,
           verdict,
           modelsLeftOut: plan?.population.modelsLeftOut ?? [],
+          judge: plan?.judge ?? null,
           rollout: rollouts.get(id) ?? null,
         })),
       route: routes.find((route) => route.template.version === template.version) ?? null,
@@ -142,7 +144,9 @@ const remarksOf = ({ version, internalizations }: CollectedTemplate, titles: Tit
       const command = rollout?.progress?.mayStep ? `: promptintern promote ${id}` : ''
       return isInTable ? [] : [`${title} ${text}${command}`]
     })
-  return [...remarks, ...leftOut]
+  const planned = newest?.verdict === null ? newest.judge : null
+  const judge = planned === null ? [] : [`${title}: ${visibleName(judgeCostText(planned))}`]
+  return [...remarks, ...leftOut, ...judge]
 }
 
 const retirementLine = (retirement: Retirement): string =>

@@ -45,6 +45,8 @@ export interface EconomicsSettings {
   arms: readonly ArmName[]
   /** US dollars that the answers of other models may cost an internalization; null: none are bought */
   modelProofUsd: number | null
+  /** whether a judge may vouch for free text (JUDGE_MODEL); absent: it may not */
+  hasJudge?: boolean
 }
 
 /** Of one call. */
@@ -70,7 +72,7 @@ export interface Draft {
   /** of the upstreams that answers with the whole prompt; null: a model of the engine does without it */
   otherModel: string | null
   traffic: (TrafficWindow & Pick<TemplateTraffic, 'callsPerMonth' | 'asked'>) | null
-  /** the newest answers are free text without a form, which no route may give */
+  /** the newest answers are free text without a form, and there is no judge: no route may give them */
   isFreeText: boolean
   call: CallFigures | null
   perCallUsd: CallUsd | null
@@ -236,7 +238,7 @@ export const draftOf = (input: DraftInput): Draft => {
       callsPerMonth: traffic.callsPerMonth,
       asked: traffic.asked,
     },
-    isFreeText: traffic?.isFreeText ?? false,
+    isFreeText: (traffic?.isFreeText ?? false) && settings.hasJudge !== true,
     call,
     perCallUsd: costs ? { ...costs, internalized: internalizedCost(costs, coverage) } : null,
     coverage,
@@ -281,7 +283,9 @@ export const withMends = (draft: Draft, share: number): Draft => {
 
 /** What no route may answer saves nothing, and costs its training. */
 const FREE_TEXT: Forecast = {
-  ...unknownForecast('its answers are free text without a form, which cannot go live'),
+  ...unknownForecast(
+    'its answers are free text without a form, which goes live only where a judge compares it: name one with JUDGE_MODEL'
+  ),
   verdict: 'does-not-pay',
 }
 

@@ -193,6 +193,16 @@ export interface PlannedJudge {
   /** name of the rubric, and the digest of all that every comparison has in common */
   rubric: string
   rubricDigest: string
+  /** of the proof: requests, US dollars, and what it may cost (JUDGE_USD); absent in older plans */
+  expected?: JudgeCost
+}
+
+/** Of a judge's requests for one proof, estimated when it is planned. */
+export interface JudgeCost {
+  requests: number
+  usd: number
+  /** JUDGE_USD at that time */
+  limitUsd: number
 }
 
 /** Fixed when training starts, so that a crash resumes the same plan. */

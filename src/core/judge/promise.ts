@@ -1,7 +1,9 @@
 /** The promise of a judged route in words: who vouches for what, and what is not claimed. Knows nothing of tests. */
 import { percent } from '../gate/figures.ts'
+import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
+import { badText, differenceText } from '../outcomes/outcome-text.ts'
 import { ALPHA } from '../gate/gate.ts'
-import { LEAST_CAUGHT, whyNotWatched, type Admission } from './admission.ts'
+import { LEAST_CAUGHT, MOST_FALSE_ALARMS, whyNotWatched, type Admission } from './admission.ts'
 import { RATINGS_NEEDED, type PeopleFigures } from './people.ts'
 
 export interface PromiseFacts {
@@ -10,25 +12,29 @@ export interface PromiseFacts {
   margin: number
   /** null without ratings */
   people: PeopleFigures | null
-  /** outcomes that the application reported, and how many its test needs; null: it reports none */
-  users: { outcomes: number; needed: number } | null
+  /** of the outcome test; null: the application reports no outcomes */
+  users: Pick<OutcomeFigures, 'bad' | 'conversations' | 'interval' | 'missing'> | null
 }
 
 const points = (share: number): string => String(Math.round(1000 * share) / 10)
 
 const CONFIDENCE = `${points(1 - ALPHA)} %`
 
-const ofJudge = ({ admission: { judge }, margin }: PromiseFacts): string =>
+const ofJudge = ({ admission: { judge }, margin }: JudgePromise): string =>
   `Judge ${judge.model} (version ${judge.version}, rubric ${judge.rubric}) rejects at most ${points(margin)} points ` +
   `more of this route's answers than of a second answer of the upstream, at ${CONFIDENCE}.`
 
-const ofFaults = ({ admission: { judge, faults, level } }: PromiseFacts): string => {
+const ofFaults = ({
+  admission: { judge, faults, level },
+}: Pick<PromiseFacts, 'admission'>): string => {
   const watched = faults.filter(({ isWatched }) => isWatched).map(({ fault }) => fault)
   const unwatched = faults.flatMap((figures) => {
     const why = whyNotWatched(figures, level)
     return why === null ? [] : `${figures.fault} (${why})`
   })
   const rest = unwatched.length === 0 ? '' : `; not watched: ${unwatched.join(', ')}`
+  if (watched.length === 0)
+    return `${judge.model} is not shown to catch ${points(LEAST_CAUGHT)} % of any class of planted faults${rest}.`
   return (
     `${judge.model} catches at least ${points(LEAST_CAUGHT)} % of these planted faults, of each class at ` +
     `${CONFIDENCE}: ${watched.join(', ')}${rest}.`
@@ -49,15 +55,61 @@ const ofPeople = ({ people, margin }: PromiseFacts): string => {
 
 const ofUsers = ({ users }: PromiseFacts): string => {
   if (users === null) return 'Nothing is claimed about users: the application reports no outcomes.'
-  return users.outcomes < users.needed
-    ? `Nothing is claimed about users before ${users.needed} outcomes (${users.outcomes} so far).`
-    : `Users: ${users.outcomes} outcomes are compared with those of the upstream's answers.`
+  const { conversations, missing } = users
+  const outcomes = conversations.lora + conversations.audit
+  if (missing === null)
+    return `Nothing is claimed about users: ${outcomes} outcomes do not tell how many are needed.`
+  return missing > 0
+    ? `Nothing is claimed about users before ${outcomes + Number(missing.toPrecision(2))} outcomes (${outcomes} so far).`
+    : `Users: ${badText(users)}, a difference of ${differenceText(users)} at ${CONFIDENCE}.`
 }
+
+type JudgePromise = Pick<PromiseFacts, 'admission' | 'margin'>
+
+/** What the judge alone vouches for. */
+export const judgePromiseText = (promise: JudgePromise): string[] => [
+  ofJudge(promise),
+  ofFaults(promise),
+]
 
 /** @returns one sentence for each witness */
 export const promiseText = (facts: PromiseFacts): string[] => [
-  ofJudge(facts),
-  ofFaults(facts),
+  ...judgePromiseText(facts),
   ofPeople(facts),
   ofUsers(facts),
+]
+
+/** What is known of a judge that vouches for nothing. @returns sentences */
+export const admissionText = (admission: Admission): string[] => {
+  const { judge, falseAlarms } = admission
+  const { pairs, alarms, upperBound } = falseAlarms
+  return [
+    `Judge ${judge.model} (version ${judge.version}, rubric ${judge.rubric}) rejects ${alarms} of ${pairs} second ` +
+      `answers of the upstream, and at most ${percent(upperBound)} of all; ${percent(MOST_FALSE_ALARMS)} are allowed.`,
+    ofFaults({ admission }),
+  ]
+}
+
+/** Newest audits of a judged route, and those without its word. */
+export interface JudgedAudits {
+  audits: number
+  judgeChanged: number
+  noSecond: number
+}
+
+/** Why audits are no evidence, and what to do. @returns sentences; none where nothing is in the way */
+export const lostAuditsText = ({ audits, judgeChanged, noSecond }: JudgedAudits): string[] => [
+  ...(judgeChanged === 0
+    ? []
+    : [
+        `In ${judgeChanged} of the newest ${audits} audits the judge answered as another version than the admitted ` +
+          'one. They are no evidence, so the route enters no further stage. Internalize the prompt again: this admits ' +
+          'the judge as it is now, and proves the route anew.',
+      ]),
+  ...(noSecond === 0
+    ? []
+    : [
+        `${noSecond} of the newest ${audits} audits have no second answer of the upstream, and are no evidence. ` +
+          'Check that UPSTREAM_API_KEY may still be used for the model of the prompt.',
+      ]),
 ]

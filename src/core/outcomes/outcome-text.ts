@@ -9,11 +9,17 @@ export const points = (share: number): string => (100 * share).toFixed(1)
 export const signed = (share: number): string => (share < 0 ? '' : '+') + points(share)
 
 /** `+9.5 points (+7.0 to +12.1)`: how much more of the lora's side is bad */
-export const differenceText = ({ bad, interval: [lower, upper] }: OutcomeFigures): string =>
+export const differenceText = ({
+  bad,
+  interval: [lower, upper],
+}: Pick<OutcomeFigures, 'bad' | 'interval'>): string =>
   `${bad === null ? '' : `${signed(bad.lora - bad.audit)} points `}(${signed(lower)} to ${signed(upper)})`
 
 /** `19.6 % of 2,935 rated conversations of the lora's side are bad, 10.1 % of 57,065 audited ones` */
-export const badText = ({ bad, conversations: { lora, audit } }: OutcomeFigures): string => {
+export const badText = ({
+  bad,
+  conversations: { lora, audit },
+}: Pick<OutcomeFigures, 'bad' | 'conversations'>): string => {
   const [ours, theirs] = [lora, audit].map((count) => count.toLocaleString('en'))
   if (bad === null) return `${ours} rated conversations of the lora's side, ${theirs} audited ones`
   return (

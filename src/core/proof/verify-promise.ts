@@ -3,6 +3,7 @@
  * rows prove a promise. The constants of one file are compared with those that the verifier expects.
  */
 import type { JudgeFacts } from '../judge/judge-facts.ts'
+import { admissionText, judgePromiseText } from '../judge/promise.ts'
 import { ruleNames, type FieldRule } from '../answer/field-rules.ts'
 import { checkerName } from '../gate/checker.ts'
 import { ALPHA, levelOfTry, tryOfLevel } from '../gate/gate.ts'
@@ -40,6 +41,17 @@ export const PROMISE: PromiseConstants = {
 
 /** All of them: who accepts rules has to see each. */
 const rulesText = (rules: readonly FieldRule[]): string => ruleNames(rules).join(', ')
+
+/** In words. Ratings of people and outcomes are no part of a file, so nothing is claimed about either. */
+const judgedPromise = ({ decision: { judge, margin }, verdict }: ProofFile): string => {
+  if (judge?.admission == null) return ''
+  const { admission } = judge
+  const sentences =
+    verdict.verdict === 'promote'
+      ? judgePromiseText({ admission, margin })
+      : admissionText(admission)
+  return `. ${sentences.join(' ')} Nothing is claimed about people or users.`
+}
 
 const judgeName = ({ admission }: JudgeFacts): string =>
   admission === null ? 'a judge' : `judge ${admission.judge.model}`
@@ -82,7 +94,8 @@ const ofRollout = (
     : []),
 ]
 
-const said = ({ decision, rollout }: ProofFile): string => {
+const said = (file: ProofFile): string => {
+  const { decision, rollout } = file
   const { alpha, margin, burstMs, fields = [], judge, checker } = decision
   const witness =
     (judge === undefined ? '' : `, ${judgeName(judge)}`) +
@@ -91,9 +104,10 @@ const said = ({ decision, rollout }: ProofFile): string => {
   const tests =
     `try ${tryOfLevel(alpha)} at ${percent(alpha)} of the ${percent(ALPHA)} of all tries, a margin of ` +
     `${percent(margin)}, bursts of ${burstMs / 60_000} minutes${rules}${witness}`
-  if (rollout === null) return tests
+  const words = judgedPromise(file)
+  if (rollout === null) return tests + words
   const { rollbackCapital, stepCapital } = rollout.report
-  return `${tests}; a rollback at a capital of ${rollbackCapital}, stages at ${stepCapital}`
+  return `${tests}; a rollback at a capital of ${rollbackCapital}, stages at ${stepCapital}${words}`
 }
 
 /** Whether the file's constants are at least as strict as the expected ones. */

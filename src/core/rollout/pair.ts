@@ -34,6 +34,9 @@ export const PAIR_OUTCOMES = [
 
 export type PairOutcome = (typeof PAIR_OUTCOMES)[number]
 
+/** Outcomes of pairs with two answers. */
+export const RATEABLE = ['agreed', 'disagreed', 'upstream-differs', 'second-agrees'] as const
+
 /** Which of the two answers is right, by a person who did not know whose they were. */
 export const RATINGS = ['lora', 'upstream', 'both', 'neither'] as const
 
@@ -91,6 +94,16 @@ export type JudgedPair = Pick<
 /** A judged pair with what it says of the traffic. */
 export type WatchedPair = JudgedPair &
   Pick<StoredPair, 'ratedAt' | 'chars' | 'isNewLabel' | 'upstreamModel' | 'parts'>
+
+/** A watched pair, with what decides whether a person has to rate it. */
+export type ReadPair = WatchedPair & Pick<StoredPair, 'recordId' | 'similarity'>
+
+/**
+ * A pair as evidence. On a judged route people's ratings are a promise of their own, and no evidence of the judge's:
+ * the pairs that it rejects are rated first, so that it would be corrected where it rejects and not where it accepts.
+ */
+export const asEvidence = (pair: WatchedPair, isJudged: boolean): WatchedPair =>
+  isJudged ? { ...pair, rating: null, ratedAt: null } : pair
 
 /** −1 is a credit. Outcomes without a loss are no evidence. */
 const LOSSES: Partial<Record<PairOutcome, -1 | 0 | 1>> = {

@@ -98,7 +98,8 @@ const TYPE_OBSTACLES: Record<Exclude<ResponseType, 'label'>, string> = {
     'the answers are calls of functions, for which there is no quick estimate: a lora may learn them',
   'short-text':
     'the answers are short texts, for which there is no quick estimate: a lora may learn them',
-  'free-text': 'the answers are free text, which the gate cannot compare without a judge',
+  'free-text':
+    'the answers are free text, which no head learns; a lora may give them where a judge compares them (JUDGE_MODEL)',
 }
 
 /** Exchanges of the log for each one to learn from: in a short log both parts of the split grow with it. */

@@ -1,5 +1,6 @@
 /** All ratings of pairs and all feedback, page by page. */
 import type { DrawnSide, FeedbackSource, Thumb } from '../../core/log/feedback.ts'
+import { winningLora } from '../../core/internalization/internalization.ts'
 import { isAnswered, type Rating } from '../../core/rollout/pair.ts'
 import { AppError } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
@@ -27,8 +28,15 @@ interface ExportedRating {
   at: number
 }
 
-const pairRatings = async (store: Store, after: number, limit: number) =>
-  (await store.pairs.rated(after, limit)).map((pair) => ({
+/** Their routes' evidence is what a judge says (`asEvidence`). */
+const judgedLoras = async ({ internalizations }: Store): Promise<Set<string | null>> => {
+  const rows = await internalizations.list({ recordIds: false })
+  return new Set(rows.filter(({ plan }) => plan?.judge !== undefined).map(winningLora))
+}
+
+const pairRatings = async (store: Store, after: number, limit: number) => {
+  const judged = await judgedLoras(store)
+  return (await store.pairs.rated(after, limit)).map((pair) => ({
     place: pair.place,
     row: {
       kind: 'pair',
@@ -39,12 +47,13 @@ const pairRatings = async (store: Store, after: number, limit: number) =>
       side: 'audit',
       conversation: pair.conversation,
       rating: pair.rating!,
-      counts: isAnswered(pair),
+      counts: isAnswered(pair) && !judged.has(pair.lora),
       comment: null,
       by: 'admin',
       at: pair.ratedAt!,
     } satisfies ExportedRating,
   }))
+}
 
 const feedbackRatings = async (store: Store, after: number, limit: number) =>
   (await store.feedback.list(after, limit)).map(({ place, ...feedback }) => ({

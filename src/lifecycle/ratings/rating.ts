@@ -5,13 +5,16 @@
 import { createHmac } from 'node:crypto'
 import { textOf, type Outcome } from '../../core/answer/outcome.ts'
 import { winningLora, type Internalization } from '../../core/internalization/internalization.ts'
-import type { PairOutcome, Rating, StoredPair } from '../../core/rollout/pair.ts'
+import {
+  RATEABLE,
+  type PairOutcome,
+  type Rating,
+  type StoredPair,
+} from '../../core/rollout/pair.ts'
 import { AppError } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
+import { placesToRate } from './people.ts'
 import { NO_LOGGED_TEXT, readLoggedTexts, type LoggedText } from '../logged-texts.ts'
-
-/** Outcomes of pairs with two answers. */
-export const RATEABLE = ['agreed', 'disagreed', 'upstream-differs', 'second-agrees'] as const
 
 type Place = 'a' | 'b'
 
@@ -93,6 +96,19 @@ export interface ShownPairsQuery {
   reveals: Reveals
 }
 
+const withTexts = async (
+  store: Store,
+  { templateVersion }: Internalization,
+  pairs: readonly StoredPair[],
+  { secret, reveals }: { secret: string; reveals: Reveals }
+): Promise<ShownPair[]> => {
+  const ids = pairs.flatMap(({ recordId }) => recordId ?? [])
+  const texts = await readLoggedTexts(store, templateVersion, ids)
+  return pairs.map((pair) =>
+    shown(pair, texts.get(pair.recordId ?? '') ?? NO_LOGGED_TEXT, { secret, reveals })
+  )
+}
+
 /** Pairs of an internalization, newest first; unless all are revealed only those with two answers. */
 export const shownPairs = async (
   store: Store,
@@ -109,11 +125,33 @@ export const shownPairs = async (
     ...(before === undefined ? {} : { before }),
     ...(outcomes === undefined ? {} : { outcomes }),
   })
-  const ids = pairs.flatMap(({ recordId }) => recordId ?? [])
-  const texts = await readLoggedTexts(store, internalization.templateVersion, ids)
-  return pairs.map((pair) =>
-    shown(pair, texts.get(pair.recordId ?? '') ?? NO_LOGGED_TEXT, { secret, reveals })
+  return withTexts(store, internalization, pairs, { secret, reveals })
+}
+
+/**
+ * Pairs of the sample that people rate, without those that are rated: the answers that the judge rejects come first
+ * (`core/judge/people-sample.ts`).
+ * @returns at most so many, and how many wait in all
+ */
+export const samplePairs = async (
+  store: Store,
+  internalization: Internalization,
+  limit: number,
+  secret: string
+): Promise<{ pairs: ShownPair[]; waiting: number }> => {
+  const lora = winningLora(internalization)
+  const places = await placesToRate(store, internalization)
+  if (lora === null || places.length === 0) return { pairs: [], waiting: 0 }
+  const found = await Promise.all(
+    places
+      .slice(0, limit)
+      .map((place) => store.pairs.list({ lora, limit: 1, before: place + 1, outcomes: RATEABLE }))
   )
+  const options = { secret, reveals: 'none' } as const
+  return {
+    pairs: await withTexts(store, internalization, found.flat(), options),
+    waiting: places.length,
+  }
 }
 
 /** Pairs read at once, and for one page. */

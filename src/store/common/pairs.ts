@@ -50,8 +50,17 @@ const judgedReads = ({ read, tables: { pairs } }: CommonConnection): Pick<PairSt
   since: (lora, after, limit) =>
     read(async (db) => {
       const { place, at, conversation, outcome, rating, confidence, ...rest } = pairs
-      const { drawn, ratedAt, chars, isNewLabel, upstreamModel, parts } = rest
-      const traits = { drawn, ratedAt, chars, isNewLabel, upstreamModel, parts }
+      const { drawn, ratedAt, chars, isNewLabel, upstreamModel, parts, recordId, similarity } = rest
+      const traits = {
+        drawn,
+        ratedAt,
+        chars,
+        isNewLabel,
+        upstreamModel,
+        parts,
+        recordId,
+        similarity,
+      }
       const rows = await db
         .select({ place, at, conversation, outcome, rating, confidence, ...traits })
         .from(pairs)

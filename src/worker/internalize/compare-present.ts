@@ -19,7 +19,12 @@ import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { asJudged } from '../../core/judge/judged-row.ts'
-import { judgeRows, type JudgeRowsDeps, type RowsToJudge } from '../judge/judge-rows.ts'
+import {
+  judgeRows,
+  reportJudged,
+  type JudgeRowsDeps,
+  type RowsToJudge,
+} from '../judge/judge-rows.ts'
 import type { Witness } from '../judge/witness.ts'
 import { answeredRows } from './answered-rows.ts'
 import type { Pay } from '../answers/proof-budget.ts'
@@ -114,7 +119,12 @@ export const comparedPresent = async (
     answerer: answererOf({ ...deps, engine }, respondent, presentPlan.answers, { pay }),
   }
   const answered = await judgedPresent(
-    witness && { judge: witness, store: deps.store, comparison: plan.answers },
+    witness && {
+      judge: witness,
+      store: deps.store,
+      comparison: plan.answers,
+      report: reportJudged(deps, internalization.id),
+    },
     await answeredRows(asked, exchanges, rows),
     { exchanges, firstRows: rowsOfArm(rows, 0) }
   )

@@ -1,7 +1,7 @@
 /** Live figures of the running stage, stored for the admin API and the CLI. */
 import type { JobObject } from '../../openai/fine-tuning.ts'
 import { progressSnapshot } from '../../core/internalization/internalization.ts'
-import type { StageProgress } from '../../core/internalization/stage-progress.ts'
+import type { JudgeProgress, StageProgress } from '../../core/internalization/stage-progress.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { readJsonSnapshot, saveJsonSnapshot } from '../../store/json-snapshot.ts'
 import type { Store } from '../../store/store.ts'
@@ -28,3 +28,15 @@ export const readProgress = (
   store: Store,
   internalizationId: string
 ): Promise<StageProgress | null> => readJsonSnapshot(store, progressSnapshot(internalizationId))
+
+/** @returns null before the judge is asked, or where there is none */
+export const readJudgeProgress = async (
+  store: Store,
+  internalizationId: string
+): Promise<JudgeProgress | null> => {
+  const progress = await readJsonSnapshot<StageProgress | JudgeProgress>(
+    store,
+    progressSnapshot(internalizationId)
+  )
+  return progress !== null && 'compares' in progress ? progress : null
+}

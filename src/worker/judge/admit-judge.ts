@@ -17,6 +17,7 @@ import type { EvaluationRow, Store } from '../../store/store.ts'
 import { LANES } from '../answers/ask-model.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import type { Judge } from './judge.ts'
+import type { ReportJudged } from './judge-rows.ts'
 
 /** Prefix of the snapshots with what a judge said of planted faults. */
 export const PLANTED = 'planted-faults:'
@@ -66,11 +67,12 @@ const soundAnswers = (pairs: readonly JudgedSecond[]): (SoundAnswer & JudgedSeco
 export interface AdmissionDeps {
   judge: Judge
   store: Pick<Store, 'snapshots' | 'internalizations'>
+  report: ReportJudged
 }
 
 /** @returns null where no money is left */
 const askPlanted = async (
-  { judge, store }: AdmissionDeps,
+  { judge, store, report }: AdmissionDeps,
   id: string,
   planted: readonly PlantedFault[],
   sound: readonly (SoundAnswer & JudgedSecond)[]
@@ -90,6 +92,7 @@ const askPlanted = async (
     verdicts.push(...said.flatMap((verdict) => verdict ?? []))
     const version = known?.version ?? judge.version() ?? ''
     await saveJsonSnapshot(store, PLANTED + id, { version, verdicts } satisfies Said)
+    await report({ compares: 'planted', done: verdicts.length, of: planted.length })
   }
   return { version: known?.version ?? judge.version() ?? '', verdicts }
 }

@@ -13,7 +13,7 @@ import type { Checker, WorkerDeps } from '../deps.ts'
 import { openComparison } from '../exchanges/comparison.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import { compareArms, type Evaluation } from './judge-evaluation.ts'
-import { judgeRows } from './judge-rows.ts'
+import { judgeRows, reportJudged } from './judge-rows.ts'
 import type { Witness } from './witness.ts'
 
 type Planned = Pick<InternalizationPlan, 'checker'>
@@ -73,7 +73,7 @@ const factsOf = (
  * @throws AppError `upstream-unavailable` where it does not answer for the moment
  */
 export const checkEvaluation = async (
-  { store }: Pick<WorkerDeps, 'store'>,
+  deps: Pick<WorkerDeps, 'store' | 'now'>,
   checker: Witness | string,
   planned: PlannedChecker,
   evaluation: Evaluation
@@ -81,7 +81,12 @@ export const checkEvaluation = async (
   const { plan, rows } = evaluation
   if (typeof checker === 'string')
     return { rows: rows.map(asJudged), checker: factsOf(planned, [], checker) }
-  const asked = { judge: checker, store, comparison: plan.answers }
+  const asked = {
+    judge: checker,
+    store: deps.store,
+    comparison: plan.answers,
+    report: reportJudged(deps, evaluation.internalization.id),
+  }
   const second = await judgeRows(asked, {
     compared: 'second',
     rows: [...rowsOfArm(rows, 0).values()],

@@ -16,7 +16,7 @@ import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import { openJudgeBudget } from '../answers/proof-budget.ts'
 import { admitJudge, type AdmissionDeps } from './admit-judge.ts'
 import { openJudge, type Judge } from './judge.ts'
-import { judgeRows, type JudgeRowsDeps } from './judge-rows.ts'
+import { judgeRows, reportJudged, type JudgeRowsDeps } from './judge-rows.ts'
 
 /** @throws AppError `invalid-config` */
 export const judgeOf = async (
@@ -136,6 +136,7 @@ export const judgeEvaluation = async (
     judge,
     store: deps.store,
     comparison: plan.answers,
+    report: reportJudged(deps, evaluation.internalization.id),
     spentReason: `JUDGE_USD=${dollars(deps.judge.usd)} was spent before all answers were compared`,
   }
   const begun = await admission(asked, plan.judge, evaluation)

@@ -4,18 +4,37 @@
  */
 import type { Comparison } from '../../core/answer/agreement.ts'
 import { textOf } from '../../core/answer/outcome.ts'
+import type { JudgeProgress } from '../../core/internalization/stage-progress.ts'
 import type { JudgedAnswers } from '../../core/judge/judged-row.ts'
 import type { ComparedAnswer } from '../../core/judge/verdict.ts'
+import { progressSnapshot } from '../../core/internalization/internalization.ts'
 import { studentText } from '../../core/template/prompt.ts'
+import { saveJsonSnapshot } from '../../store/json-snapshot.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
 import { LANES } from '../answers/ask-model.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import type { Witness, WitnessedAnswers } from './witness.ts'
 
+/** Tells people how far the judge is. */
+export type ReportJudged = (progress: Omit<JudgeProgress, 'at'>) => Promise<void>
+
+/** Stores it for the admin API, the page and the CLI. */
+export const reportJudged =
+  (
+    { store, now }: { store: Pick<Store, 'snapshots'>; now: () => number },
+    internalizationId: string
+  ): ReportJudged =>
+  (progress) =>
+    saveJsonSnapshot(store, progressSnapshot(internalizationId), {
+      ...progress,
+      at: now(),
+    } satisfies JudgeProgress)
+
 export interface JudgeRowsDeps {
   judge: Witness
   store: Pick<Store, 'internalizations'>
   comparison: Comparison
+  report: ReportJudged
 }
 
 /** Where the upstream gave no text there is nothing to compare: the answer is not the same, whoever is asked. */
@@ -103,6 +122,8 @@ export const judgeRows = async (
     const said = settled.flatMap((one) => (one.status === 'fulfilled' && one.value) || [])
     if (said.length > 0) await deps.store.internalizations.addEvaluations(said)
     for (const row of said) judged.set(row.recordId, row)
+    const done = rows.length - open.length + start + batch.length
+    await deps.report({ compares: compared, done, of: rows.length })
     const failed = settled.find(({ status }) => status === 'rejected')
     if (failed?.status === 'rejected') throw failed.reason
     if (said.length < batch.length) return { rows: [...judged.values()], isPaid: false }

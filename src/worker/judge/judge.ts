@@ -11,6 +11,7 @@ import { comparisonMessages, parseVerdict, type Said } from '../../core/judge/ju
 import { verdictOf, type ComparedAnswer, type JudgeVerdict } from '../../core/judge/verdict.ts'
 import { completionOf } from '../../core/log/record-bodies.ts'
 import { AppError } from '../../errors.ts'
+import type { Price } from '../../core/cost/prices.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import { CHAT } from '../../openai/dialect.ts'
 import {
@@ -50,6 +51,18 @@ const recordOf = (body: string) => ({
   response: '{"verdict":"different"}',
   usage: null,
 })
+
+/** US dollars of one comparison in one order; null where the texts are too long to be compared. */
+export const comparisonUsd = (
+  { rubric }: JudgeSettings,
+  price: Price,
+  { request, first, other }: ComparedAnswers
+): number | null => {
+  const messages = comparisonMessages(rubric, { request, first, second: other }, () =>
+    '0'.repeat(32)
+  )
+  return messages && expectedCost(recordOf(requestBody(messages)), price)
+}
 
 class UpstreamJudge implements Judge {
   private readonly model: AskedModel

@@ -1,15 +1,26 @@
 /** Whether a judge may vouch for a template's answers, and for which answers one is needed. */
 import { familyOf } from '../../core/judge/family.ts'
 import { rubricDigest } from '../../core/judge/judge-prompt.ts'
-import type { PlannedJudge } from '../../core/internalization/internalization.ts'
+import { judgeCostText } from '../../lifecycle/read-judge.ts'
+import type { Price } from '../../core/cost/prices.ts'
+import { textOf } from '../../core/answer/outcome.ts'
+import { FAULTS, FAULTS_OF_A_CLASS } from '../../core/judge/planted-faults.ts'
+import type { JudgeCost, PlannedJudge } from '../../core/internalization/internalization.ts'
+import { studentText } from '../../core/template/prompt.ts'
+import type { Template } from '../../core/template/template.ts'
 import type { ResponseType } from '../../core/answer/response-type.ts'
-import type { WorkerDeps } from '../deps.ts'
+import type { JudgeSettings, WorkerDeps } from '../deps.ts'
+import type { MatchedExchange } from '../exchanges/exchanges.ts'
+import { comparisonUsd } from './judge.ts'
 
-type Deps = Pick<WorkerDeps, 'judge' | 'askUpstream' | 'replayUpstream' | 'priceOf' | 'config'>
+type Deps = Pick<
+  WorkerDeps,
+  'judge' | 'askUpstream' | 'replayUpstream' | 'priceOf' | 'config' | 'log'
+>
 
 /** @param model of the upstream @returns what is missing, with advice; null: a judge may vouch for its answers */
 export const whyNoJudge = (
-  { judge, askUpstream, replayUpstream, priceOf, config }: Deps,
+  { judge, askUpstream, replayUpstream, priceOf, config }: Omit<Deps, 'log'>,
   model: string
 ): string | null => {
   if (judge === null) return 'name one with JUDGE_MODEL and JUDGE_USD'
@@ -29,18 +40,54 @@ export const whyNoJudge = (
 /** Types of answers that can be right in other words. */
 const WRITTEN: ReadonlySet<ResponseType> = new Set(['free-text', 'short-text'])
 
+interface JudgedPlan {
+  responseType: ResponseType
+  /** of a form that a field head fills, whose answers are compared as they are */
+  hasForm: boolean
+  heldOut: readonly MatchedExchange[]
+  arms: number
+}
+
+/** Planted faults of all classes at most, each of which is caught by one request. */
+const MOST_FAULTS = FAULTS.length * FAULTS_OF_A_CLASS
+
 /**
- * The judge of a plan; null: equality decides, as it does for sentences where there is no judge.
- * @param hasForm of a form that a field head fills, whose answers are compared as they are
+ * Expected: each held-out request costs two for the upstream's second answer and two for each arm, and a planted fault
+ * one.
  */
+const expectedJudgeCost = (
+  settings: JudgeSettings,
+  price: Price,
+  { heldOut, arms }: JudgedPlan
+): JudgeCost => {
+  const each = heldOut.flatMap(({ match, outcome }) => {
+    const answer = textOf(outcome) ?? ''
+    const compared = { request: studentText(match), first: answer, other: answer }
+    return comparisonUsd(settings, price, compared) ?? []
+  })
+  const faults = Math.min(MOST_FAULTS, FAULTS.length * each.length)
+  const requests = 2 * (1 + arms) * each.length + faults
+  const sum = each.reduce((total, usd) => total + usd, 0)
+  const usd = each.length === 0 ? 0 : (requests * sum) / each.length
+  return { requests, usd, limitUsd: settings.usd }
+}
+
+/** The judge of a plan; null: equality decides, as it does for sentences where there is no judge. */
 export const planJudge = (
   deps: Deps,
-  model: string,
-  { responseType, hasForm }: { responseType: ResponseType; hasForm: boolean }
+  { model, version }: Pick<Template, 'model' | 'version'>,
+  planned: JudgedPlan
 ): PlannedJudge | null => {
-  const { judge } = deps
-  if (judge === null || hasForm || !WRITTEN.has(responseType)) return null
+  const { judge, log } = deps
+  if (judge === null || planned.hasForm || !WRITTEN.has(planned.responseType)) return null
   if (whyNoJudge(deps, model) !== null) return null
+  const price = deps.priceOf(judge.model)
+  if (price === null) return null
   const { name } = judge.rubric
-  return { model: judge.model, rubric: name, rubricDigest: rubricDigest(judge.rubric) }
+  const expected = expectedJudgeCost(judge, price, planned)
+  const plan = { model: judge.model, rubric: name, rubricDigest: rubricDigest(judge.rubric) }
+  const data = { template: version, requests: expected.requests }
+  const level = expected.usd > expected.limitUsd ? 'warn' : 'info'
+  log({ level, message: judgeCostText({ ...plan, expected }), data })
+  return { ...plan, expected }
 }

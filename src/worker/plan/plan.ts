@@ -122,18 +122,21 @@ const answersOfPlan = async (
 }
 
 /**
- * A judge, and what answers may state of their own: what a judge compares can be wrong in more than its words. The
- * operator's checker is for code.
+ * What is answered, and its witness: the operator's checker of code, or a judge, with what answers may state of their
+ * own, since what a judge compares can be wrong in more than its words.
  */
-const withWitness = (
+const withWitness = async (
   deps: WorkerDeps,
-  { model }: Template,
-  { responseType, form, train }: PlannedRows,
-  planned: Pick<InternalizationPlan, 'answers' | 'parts'>
-): Pick<InternalizationPlan, 'answers' | 'parts' | 'judge' | 'checker'> => {
+  engine: Engine,
+  template: Template,
+  { rows, baseModel, arms }: { rows: PlannedRows; baseModel: string; arms: number }
+): Promise<Pick<InternalizationPlan, 'answers' | 'parts' | 'judge' | 'checker'>> => {
+  const planned = await answersOfPlan(engine, baseModel, template, rows)
+  const { responseType, form, train, traffic, unseen } = rows
   if (deps.checker !== null && responseType === 'code')
     return { ...planned, checker: deps.checker.planned }
-  const judge = planJudge(deps, model, { responseType, hasForm: form !== null })
+  const heldOut = [...traffic, ...unseen]
+  const judge = planJudge(deps, template, { responseType, hasForm: form !== null, heldOut, arms })
   if (judge === null) return planned
   const facts = knownFacts(
     train.flatMap(({ match, outcome }) => {
@@ -278,7 +281,7 @@ export const planInternalization = async (
       withoutPrompt: fitsPrompt ? null : whyWithoutPrompt(base),
       ...(leftOut.length > 0 && { modelsLeftOut: leftOut }),
     },
-    ...withWitness(deps, template, rows, await answersOfPlan(engine, base.id, template, rows)),
+    ...(await withWitness(deps, engine, template, { rows, baseModel: base.id, arms: arms.length })),
     dropOrder,
     templateTokens,
     method,

@@ -2,6 +2,7 @@
 import { bordersOf } from '../../core/internalization/live-route.ts'
 import { NarrowingReader } from '../../core/rollout/border.ts'
 import type { LossBounds } from '../../core/rollout/stages.ts'
+import { asEvidence } from '../../core/rollout/pair.ts'
 import { Thinning } from '../../core/rollout/thinning.ts'
 import type { WorkerDeps } from '../deps.ts'
 import type { AuditedRoute } from './judge-audits.ts'
@@ -23,11 +24,13 @@ export const findNarrowerBorder = async (
   if (narrower.length === 0) return null
   const reader = new NarrowingReader(route.threshold, narrower)
   const thinning = new Thinning()
+  const isJudged = internalization.plan?.judge !== undefined
   for (let place = 0, isFull = true; isFull && place < until;) {
     const page = await store.pairs.since(route.lora, place, PAGE)
     isFull = page.length === PAGE
     place = page.at(-1)?.place ?? until
-    for (const pair of page) if (pair.place <= until && thinning.keeps(pair)) reader.read(pair)
+    for (const pair of page)
+      if (pair.place <= until && thinning.keeps(pair)) reader.read(asEvidence(pair, isJudged))
   }
   const { stepCapital, rollbackCapital } = rollout
   return reader.narrowed({ margin, least, stepCapital, rollbackCapital })

@@ -37,6 +37,7 @@ import {
   type RolloutDecision,
   type RolloutStage,
 } from '../../core/rollout/stages.ts'
+import { asEvidence } from '../../core/rollout/pair.ts'
 import { stageWaits } from '../../core/rollout/stage-time.ts'
 import type { WithheldPart } from '../../core/rollout/withheld.ts'
 import type { Engine } from '../../engine/engine.ts'
@@ -245,7 +246,8 @@ class LiveRoutes implements RouteWatch {
     this.watched.set(id, watched)
     for (;;) {
       const pairs = await store.pairs.since(route.lora, watched.reader.lastPlace, PAGE)
-      watched.reader.read(pairs)
+      const isJudged = internalization.plan?.judge !== undefined
+      watched.reader.read(pairs.map((pair) => asEvidence(pair, isJudged)))
       if (pairs.length < PAGE) return watched
     }
   }

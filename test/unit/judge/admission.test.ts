@@ -125,12 +125,18 @@ const RATED: PeopleFigures = {
   result: 'proved',
   level: 0.04,
 }
+const USERS = {
+  bad: { lora: 0.1, audit: 0.08 },
+  conversations: { lora: 60, audit: 40 },
+  interval: [-0.1, 0.14] as [number, number],
+  missing: 1_900,
+}
 const promise = (facts: Partial<Parameters<typeof promiseText>[0]> = {}) =>
   promiseText({
     admission: admissionOf({ date: 12 }),
     margin: 0.05,
     people: null,
-    users: { outcomes: 100, needed: 2000 },
+    users: USERS,
     ...facts,
   })
 
@@ -158,6 +164,16 @@ describe('the promise in words', () => {
     ).toBe(
       'Nothing is claimed about people: 12 of 300 answers that people rated blind are bad, and up to 6.7 % of all ' +
         'may be.'
+    )
+  })
+
+  it('names the users where their outcomes tell a difference', () => {
+    expect(promise({ users: { ...USERS, missing: null } })[3]).toBe(
+      'Nothing is claimed about users: 100 outcomes do not tell how many are needed.'
+    )
+    expect(promise({ users: { ...USERS, missing: 0 } })[3]).toBe(
+      "Users: 10.0 % of 60 rated conversations of the lora's side are bad, 8.0 % of 40 audited ones, a difference of " +
+        '+2.0 points (-10.0 to +14.0) at 95 %.'
     )
   })
 

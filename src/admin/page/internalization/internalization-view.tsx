@@ -21,6 +21,7 @@ import { Actions } from './decisions/actions.tsx'
 import { addDecisions } from './decisions/decide.ts'
 import { Head, PromiseFigures } from './head.tsx'
 import { History } from './history.tsx'
+import { JudgeFigures, JudgePromise } from './judge.tsx'
 import {
   addLaterParts,
   LaterParts,
@@ -48,7 +49,7 @@ interface CardProps extends PartProps {
 
 /** What a person decides by, and the decisions: all of it on one screen. */
 const Card = ({ facts, rollout, formToken, open }: CardProps) => {
-  const { row, model, mistakes, money } = facts
+  const { row, model, mistakes, money, judged } = facts
   return (
     <div class="card">
       <Live id="head">
@@ -60,6 +61,7 @@ const Card = ({ facts, rollout, formToken, open }: CardProps) => {
         </Live>
         <MoneyPlace row={row} money={money} />
       </div>
+      <Live id="judge">{judged !== null && <JudgePromise judged={judged} />}</Live>
       <Live id="decisions">
         {formToken !== null && (
           <Actions {...facts} rollout={rollout} formToken={formToken} open={open} />
@@ -98,6 +100,7 @@ const LiveParts = ({ facts, rollout }: PartProps) => {
             progress={rolloutProgress(row, report, rollout)}
             withheld={withheldBy(row.state)}
             steps={routeSteps(row, history)}
+            isJudged={facts.judged !== null}
           />
         </Fold>
       </Live>
@@ -176,7 +179,7 @@ const LastChange = ({ history }: Pick<InternalizationFacts, 'history'>) => {
 }
 
 const CandidateParts = ({ facts }: Pick<PartProps, 'facts'>) => {
-  const { row, template, model, curve, history } = facts
+  const { row, template, model, curve, history, judged } = facts
   const { verdict, plan } = row
   return (
     <>
@@ -184,6 +187,13 @@ const CandidateParts = ({ facts }: Pick<PartProps, 'facts'>) => {
         {verdict !== null && (
           <Fold name="Proof" tells={provenText(verdict)}>
             <Proof row={row} verdict={verdict} model={model} />
+          </Fold>
+        )}
+      </Live>
+      <Live id="judge-figures">
+        {judged !== null && (
+          <Fold name="Judge" tells={judged.planned.model}>
+            <JudgeFigures judged={judged} />
           </Fold>
         )}
       </Live>

@@ -6,6 +6,7 @@ import {
   type HistoryEntry,
   type Internalization,
 } from '../../../core/internalization/internalization.ts'
+import type { JudgeProgress } from '../../../core/internalization/stage-progress.ts'
 import type { Template } from '../../../core/template/template.ts'
 import { shownPairs } from '../../../lifecycle/ratings/rating.ts'
 import { readRolloutReport, type RolloutReport } from '../../../lifecycle/rollout-report.ts'
@@ -14,9 +15,11 @@ import type { Store } from '../../../store/store.ts'
 import type { AdminDeps } from '../../deps.ts'
 import {
   readInternalization,
+  readJudged,
   readLearningCurve,
   readProgress,
   type CurveReading,
+  type Judged,
   type StageProgress,
 } from '../../reading/read-internalization.ts'
 import { loadAnswers } from '../answers/load-answers.ts'
@@ -33,7 +36,9 @@ export interface InternalizationFacts {
   name: string
   /** oldest first */
   history: HistoryEntry[]
-  progress: StageProgress | null
+  progress: StageProgress | JudgeProgress | null
+  /** null where equality decides */
+  judged: Judged | null
   /** null before it was live */
   report: RolloutReport | null
   curve: CurveReading | null
@@ -114,6 +119,7 @@ export const loadInternalization = async (
     name: await nameFor(store, row, template),
     history: await store.internalizations.history(row.id),
     progress: await readProgress(store, row),
+    judged: await readJudged(store, row),
     report,
     curve: await readLearningCurve(store, row),
     feedback: lora === null ? null : await store.feedback.counts(lora),

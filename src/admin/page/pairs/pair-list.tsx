@@ -61,6 +61,8 @@ interface PairListProps {
   path: string
   /** the upstream's */
   model: string
+  /** whether a judge compares the answers */
+  isJudged: boolean
 }
 
 type Revealed = NonNullable<ShownPair['revealed']>
@@ -82,6 +84,7 @@ export const PairList = ({
   pairs,
   path,
   model,
+  isJudged,
   isRatable,
 }: PairListProps & { isRatable: boolean }) => (
   <div class="stack">
@@ -92,7 +95,13 @@ export const PairList = ({
         ) : (
           <>
             {isRatable && <Rated pair={pair} revealed={pair.revealed} />}
-            <RevealedPair pair={pair} revealed={pair.revealed} model={model} path={path} />
+            <RevealedPair
+              pair={pair}
+              revealed={pair.revealed}
+              model={model}
+              path={path}
+              isJudged={isJudged}
+            />
           </>
         )}
       </article>

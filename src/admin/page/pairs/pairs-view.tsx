@@ -7,6 +7,7 @@ import type { Store } from '../../../store/store.ts'
 import {
   pairsToRate,
   ratePair,
+  samplePairs,
   shownPairs,
   type Right,
   type ShownPair,
@@ -14,6 +15,7 @@ import {
 import { readInternalization } from '../../reading/read-internalization.ts'
 import { isFull, type AddView, type PageContext } from '../env.ts'
 import { formText } from '../form-text.ts'
+import { counted } from '../parts/format.ts'
 import { Notice } from '../parts/figures.tsx'
 import { ChoiceFilter, Filter, Pager } from '../parts/filter.tsx'
 import { TOKEN_FIELD } from '../parts/form.tsx'
@@ -22,7 +24,7 @@ import { NO_TEXTS } from '../parts/text.tsx'
 import { plainText } from '../plain-text.ts'
 import { show } from '../show.tsx'
 import { CHOICES, FIELD, PairList, TAKE_BACK } from './pair-list.tsx'
-import { OUTCOMES } from './revealed-pair.tsx'
+import { outcomeName } from './revealed-pair.tsx'
 
 const PAIRS_ON_A_PAGE = 10
 
@@ -44,6 +46,10 @@ interface PairsPage extends PairsQuery {
   areEqual: boolean
   /** the upstream's */
   model: string
+  /** whether a judge compares the answers */
+  isJudged: boolean
+  /** pairs of the sample that wait for a rating; null: the pairs are no sample */
+  waiting: number | null
   formToken: string
 }
 
@@ -66,9 +72,9 @@ const Pages = ({ path, next, ...query }: PairsPage) => {
   )
 }
 
-const RatingForm = ({ path, pairs, model, before, formToken }: PairsPage) => (
+const RatingForm = ({ path, pairs, model, isJudged, before, formToken }: PairsPage) => (
   <form method="post" action={`${path}/pairs`}>
-    <PairList pairs={pairs} path={path} model={model} isRatable />
+    <PairList pairs={pairs} path={path} model={model} isJudged={isJudged} isRatable />
     <input type="hidden" name={TOKEN_FIELD} value={formToken} />
     <input type="hidden" name="before" value={before === null ? '' : String(before)} />
     <p>
@@ -77,7 +83,7 @@ const RatingForm = ({ path, pairs, model, before, formToken }: PairsPage) => (
   </form>
 )
 
-const OutcomeFilter = ({ path, outcome }: PairsPage) => (
+const OutcomeFilter = ({ path, outcome, isJudged }: PairsPage) => (
   <Filter
     path={addressOf(path, { before: null, isRevealed: true, outcome: null })}
     isFiltered={outcome !== null}
@@ -87,12 +93,12 @@ const OutcomeFilter = ({ path, outcome }: PairsPage) => (
       name="outcome"
       label="The small model’s answer"
       value={outcome ?? ''}
-      options={PAIR_OUTCOMES.map((known) => [known, OUTCOMES[known].name])}
+      options={PAIR_OUTCOMES.map((known) => [known, outcomeName(known, isJudged)])}
     />
   </Filter>
 )
 
-const Introduction = ({ path, isRevealed, model, before }: PairsPage) => (
+const Introduction = ({ path, isRevealed, isJudged, model, before, waiting }: PairsPage) => (
   <>
     <p>
       <a href={path}>Back to the internalization</a> ·{' '}
@@ -100,11 +106,22 @@ const Introduction = ({ path, isRevealed, model, before }: PairsPage) => (
         {isRevealed ? 'Rate them blind' : 'Show who gave which answer'}
       </a>
     </p>
-    <p>
-      Requests that {model} and the small model answered, the newest first. Ratings count in the
-      evidence: a pair is a loss only if {model} alone is right.
-      {!isRevealed && ' Pairs of identical answers are left out.'}
-    </p>
+    {waiting !== null && (
+      <p>
+        A random sample of the route’s answers: {counted(waiting, 'pair')} of it{' '}
+        {waiting === 1 ? 'waits' : 'wait'} for a rating. An answer is bad if the other one alone is
+        right. The judge’s evidence does not depend on these ratings.{' '}
+        <code>promptintern ratings</code> writes the sample as a table.
+      </p>
+    )}
+    {waiting === null && (
+      <p>
+        Requests that {model} and the small model answered, the newest first. Ratings count in the{' '}
+        {isJudged ? 'promise about people' : 'evidence'}: a pair is {isJudged ? 'bad' : 'a loss'}{' '}
+        only if {model} alone is right.
+        {!isRevealed && ' Pairs of identical answers are left out.'}
+      </p>
+    )}
   </>
 )
 
@@ -165,7 +182,7 @@ const NoTexts = ({ path }: { path: string }) => (
   </>
 )
 
-type LoadedPairs = Pick<PairsPage, 'pairs' | 'next' | 'areEqual'>
+type LoadedPairs = Pick<PairsPage, 'pairs' | 'next' | 'areEqual' | 'waiting'>
 
 interface LoadDeps {
   store: Store
@@ -190,18 +207,23 @@ const pageOf = async (
     secret
   )
   const next = pairs.length === PAIRS_ON_A_PAGE ? pairs.at(-1)!.place : null
-  return { pairs, next, areEqual: false }
+  return { pairs, next, areEqual: false, waiting: null }
 }
 
-/** Pairs that differ; the others where there is none of them. */
+/** Of a judged route those of the sample; of others pairs that differ, or all where there is none of them. */
 const blindPage = async (
   deps: LoadDeps,
   row: Internalization,
   query: PairsQuery
 ): Promise<LoadedPairs> => {
+  if (row.plan?.judge !== undefined) {
+    const sample = await samplePairs(deps.store, row, PAIRS_ON_A_PAGE, deps.secret)
+    return { ...sample, next: null, areEqual: false }
+  }
   const asked = { limit: PAIRS_ON_A_PAGE, before: query.before ?? undefined }
   const found = await pairsToRate(deps.store, row, asked, deps.secret)
-  if (found.pairs.length > 0 || found.next !== null) return { ...found, areEqual: false }
+  if (found.pairs.length > 0 || found.next !== null)
+    return { ...found, areEqual: false, waiting: null }
   const others = await pageOf(deps, row, query)
   return { ...others, areEqual: others.pairs.length > 0 }
 }
@@ -214,7 +236,8 @@ export const addPairs: AddView = (app, { store, now, blindSecret: secret }) => {
     const query = queryOf(context)
     const pairs = await (query.isRevealed ? pageOf : blindPage)({ store, secret }, row, query)
     const model = (await store.templates.get(row.templateVersion))?.model ?? 'the upstream'
-    const page = { ...query, ...pairs, path, model, formToken: context.get('formToken') }
+    const isJudged = row.plan?.judge !== undefined
+    const page = { ...query, ...pairs, path, model, isJudged, formToken: context.get('formToken') }
     return show(context, { ...VIEW, content: <PairsContent {...page} /> })
   })
 

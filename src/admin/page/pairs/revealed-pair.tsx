@@ -4,6 +4,7 @@ import type { ShownPair } from '../../../lifecycle/ratings/rating.ts'
 import { Badge, Time, type Tone } from '../parts/figures.tsx'
 import { percent } from '../parts/format.ts'
 import { MarkedAnswers } from '../parts/marked-answers.tsx'
+import { reasonText } from '../parts/reason-text.ts'
 import { recordPath } from '../address.ts'
 import { Line, Text } from '../parts/text.tsx'
 
@@ -13,7 +14,7 @@ export const DELETED = 'This text was deleted from the log.'
 export const wholeAnswer = (path: string, place: number, name: 'a' | 'b'): string =>
   `${path}/pairs/${place}/${name}.txt`
 
-export const OUTCOMES: Record<PairOutcome, { tone: Tone; name: string }> = {
+const OUTCOMES: Record<PairOutcome, { tone: Tone; name: string }> = {
   agreed: { tone: 'good', name: 'agrees' },
   disagreed: { tone: 'bad', name: 'disagrees' },
   'upstream-differs': {
@@ -28,6 +29,18 @@ export const OUTCOMES: Record<PairOutcome, { tone: Tone; name: string }> = {
   refused: { tone: 'bad', name: 'the upstream refused the next turn' },
   unusable: { tone: 'plain', name: 'no pair' },
 }
+
+/** Of a judged route: the judge says what agrees. */
+const JUDGED_NAMES: Partial<Record<PairOutcome, string>> = {
+  agreed: 'the judge accepts it',
+  disagreed: 'the judge rejects it',
+  'upstream-differs': 'the judge rejects it, and also a second answer of the upstream',
+  'second-agrees': 'the judge accepts it, and rejects a second answer of the upstream',
+  unusable: 'no pair, or no word of the judge',
+}
+
+export const outcomeName = (outcome: PairOutcome, isJudged: boolean): string =>
+  (isJudged ? JUDGED_NAMES[outcome] : undefined) ?? OUTCOMES[outcome].name
 
 const ratingText = (rating: Rating, model: string): string =>
   ({
@@ -68,11 +81,13 @@ interface RevealedPairProps {
   model: string
   /** address of the internalization */
   path: string
+  isJudged: boolean
 }
 
-const Facts = ({ revealed, model }: Pick<RevealedPairProps, 'revealed' | 'model'>) => {
+type FactsProps = Pick<RevealedPairProps, 'revealed' | 'model' | 'isJudged'>
+
+const Facts = ({ revealed, model, isJudged }: FactsProps) => {
   const { outcome, reason, similarity, confidence, rating } = revealed
-  const { tone, name } = OUTCOMES[outcome]
   const facts = [
     ...(outcome === 'unusable' ? [] : [`similarity ${percent(similarity)}`]),
     ...(confidence === null ? [] : [`probability ${percent(Math.exp(confidence))}`]),
@@ -80,19 +95,20 @@ const Facts = ({ revealed, model }: Pick<RevealedPairProps, 'revealed' | 'model'
   ]
   return (
     <p>
-      <Badge tone={tone}>{name}</Badge> {reason !== null && <Line text={`${reason}; `} />}
+      <Badge tone={OUTCOMES[outcome].tone}>{outcomeName(outcome, isJudged)}</Badge>{' '}
+      {reason !== null && <Line text={`${reasonText(reason)}; `} />}
       {facts.join(', ')}
     </p>
   )
 }
 
-export const RevealedPair = ({ pair, revealed, model, path }: RevealedPairProps) => {
+export const RevealedPair = ({ pair, revealed, model, path, isJudged }: RevealedPairProps) => {
   const { answers, place } = pair
   const { lora, secondUpstreamAnswer: second } = revealed
   const upstream = lora === 'a' ? 'b' : 'a'
   return (
     <>
-      <Facts revealed={revealed} model={model} />
+      <Facts revealed={revealed} model={model} isJudged={isJudged} />
       <Question pair={pair} />
       {answers === null ? (
         <p>{revealed.outcome === 'unusable' ? 'There are no two answers.' : DELETED}</p>

@@ -4,7 +4,7 @@ import type { StoredRecord } from '../../../core/log/record.ts'
 import { tokenCounts } from '../../../openai/usage/usage.ts'
 import type { RecordQuery, Store } from '../../../store/store.ts'
 import { counted } from '../parts/format.ts'
-import { csvLine } from './csv.ts'
+import { csvLine } from '../../../core/csv.ts'
 
 /** Records of one file. */
 export const MAX_EXPORTED = 10_000

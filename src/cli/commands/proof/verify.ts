@@ -2,34 +2,15 @@
 import { Command } from 'commander'
 import { parseProof, verifyProof, type Verification } from '../../../core/proof/verify-proof.ts'
 import { PROMISE, type PromiseConstants } from '../../../core/proof/verify-promise.ts'
-import { AppError } from '../../../errors.ts'
 import { PrintedResult } from '../../exit-code.ts'
 import { EXIT } from '../../../process/exit.ts'
 import { duration, positiveAmount, trafficShare } from '../../options.ts'
 import { print, type OutputOptions } from '../../output.ts'
-import { openFile } from '../../read-lines.ts'
+import { readBounded } from '../../read-lines.ts'
 import { visibleName } from '../../../visible-text.ts'
 
 /** A file with all the pairs that one may have is about 12 MB. */
 const MAX_BYTES = 64 * 2 ** 20
-
-/** @throws AppError `not-found`, `invalid-request` for a path that cannot be read or is too large */
-const readText = async (path: string): Promise<string> => {
-  const file = path === '-' ? null : await openFile(path)
-  try {
-    const chunks: Buffer[] = []
-    let bytes = 0
-    for await (const chunk of file?.chunks ?? process.stdin) {
-      chunks.push(chunk as Buffer)
-      bytes += (chunk as Buffer).length
-      if (bytes > MAX_BYTES)
-        throw new AppError('invalid-request', `${path} is larger than a proof file can be`)
-    }
-    return Buffer.concat(chunks).toString()
-  } finally {
-    await file?.close()
-  }
-}
 
 /** One line for each check; the sentences are too long for the columns of a table. */
 const textOf = ({ holds, checks }: Verification): string => {
@@ -62,7 +43,7 @@ const verify = async (path: string, options: VerifyOptions): Promise<void> => {
     acceptsChecker: options.acceptChecker,
     acceptsJudge: options.acceptJudge,
   }
-  const verification = verifyProof(parseProof(await readText(path)), expected)
+  const verification = verifyProof(parseProof(await readBounded(path, MAX_BYTES)), expected)
   print(json ? verification : textOf(verification))
   if (!verification.holds) throw new PrintedResult(EXIT.notAccepted)
 }

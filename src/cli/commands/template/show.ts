@@ -12,6 +12,8 @@ import { slotsOf, type Segment, type Slot, type Template } from '../../../core/t
 import { minuteText } from '../../../core/days.ts'
 import type { TemplateCache } from '../../../savings/caches.ts'
 import type { Economics } from '../../../savings/economics.ts'
+import { readJudgeUsd } from '../../../savings/model-proof.ts'
+import { readJudge } from '../../../lifecycle/read-judge.ts'
 import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
 import { readCurve, type CurveWork } from '../../../lifecycle/learning-curve.ts'
@@ -24,7 +26,7 @@ import { historiesOf, historyText } from '../../rollout/history.ts'
 import { liveRollouts, type Rollout } from '../../rollout/rollout-of.ts'
 import { followersText, readTitles, type Titles } from '../../titles.ts'
 import { visibleName } from '../../../visible-text.ts'
-import { learningCurveText, planRulesText } from '../../verdict-text.ts'
+import { judgedText, learningCurveText, planRulesText } from '../../verdict-text.ts'
 import { fieldRulesText } from './fields.ts'
 import { agreementText, paysText, stateText } from '../../state-text.ts'
 
@@ -92,6 +94,15 @@ const newestForm = async (store: Store, rows: Internalization[]): Promise<ShownF
   const form = newest?.plan?.form
   if (newest === undefined || form === undefined) return null
   return { ...form, unexplained: await unexplainedAnswers(store, newest) }
+}
+
+/** Of the newest internalization with a verdict, where a judge vouches for it; else null. */
+const newestJudged = async (store: Store, rows: Internalization[]) => {
+  const newest = rows.findLast(({ verdict }) => verdict !== null)
+  const judged = newest === undefined ? null : await readJudge(store, newest)
+  if (newest === undefined || judged === null) return null
+  const spentUsd = await readJudgeUsd(store, newest.id)
+  return { internalization: newest.id, ...judged, spentUsd }
 }
 
 const internalizationsText = (
@@ -194,6 +205,7 @@ const collect = async (
     rollouts: await liveRollouts(store, internalizations, settings),
     curve: await newestCurve(store, internalizations),
     form: await newestForm(store, internalizations),
+    judged: await newestJudged(store, internalizations),
     histories: await historiesOf(store, internalizations),
   }
 }
@@ -219,6 +231,7 @@ const render = ({
   rollouts,
   curve,
   form,
+  judged,
   histories,
 }: Awaited<ReturnType<typeof collect>>): string =>
   [
@@ -256,6 +269,7 @@ const render = ({
     removedText(template),
     ...(fields.length === 0 ? [] : [fieldRulesText(fields)]),
     internalizationsText(internalizations, rollouts, form),
+    ...(judged === null ? [] : [judgedText(judged, judged.spentUsd)]),
     ...(curve === null ? [] : [learningCurveText(curve.work, curve.internalization)]),
     ...histories.map(historyText),
     ...nextStep(titles.id(template.version), internalizations.at(-1), rollouts),

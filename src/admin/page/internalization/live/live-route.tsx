@@ -11,7 +11,7 @@ import {
   type RolloutReport,
 } from '../../../../lifecycle/rollout-report.ts'
 import type { WithheldPart } from '../../../../core/rollout/withheld.ts'
-import { OUTCOMES } from '../../pairs/revealed-pair.tsx'
+import { outcomeName } from '../../pairs/revealed-pair.tsx'
 import { Badge, Figures, Notice, Time, type FigureProps } from '../../parts/figures.tsx'
 import { percent, shortPercent, usd, whole } from '../../parts/format.ts'
 import { Interval } from '../../parts/interval.tsx'
@@ -124,11 +124,14 @@ const auditFigures = ({
     : []),
 ]
 
-const Outcomes = ({ outcomes }: RolloutReport) => (
+const Outcomes = ({ outcomes, isJudged }: RolloutReport & { isJudged: boolean }) => (
   <Table
     caption="Audited requests by outcome"
     columns={[{ name: 'The small model’s answer' }, { name: 'Requests', isNumber: true }]}
-    rows={PAIR_OUTCOMES.map((outcome) => [OUTCOMES[outcome].name, whole(outcomes[outcome])])}
+    rows={PAIR_OUTCOMES.map((outcome) => [
+      outcomeName(outcome, isJudged),
+      whole(outcomes[outcome]),
+    ])}
     empty=""
   />
 )
@@ -210,6 +213,8 @@ interface LiveRouteProps extends StagesProps {
   model: string
   withheld: readonly WithheldPart[]
   steps: CoverageStep[]
+  /** whether a judge compares the answers */
+  isJudged: boolean
 }
 
 const Withheld = ({ withheld }: Pick<LiveRouteProps, 'withheld'>) =>
@@ -231,7 +236,7 @@ const Withheld = ({ withheld }: Pick<LiveRouteProps, 'withheld'>) =>
   )
 
 export const LiveRoute = (props: LiveRouteProps) => {
-  const { report, feedback, model, withheld, steps, ...stages } = props
+  const { report, feedback, model, withheld, steps, isJudged, ...stages } = props
   const { progress } = stages
   const evidence = progress?.evidence ?? report.evidence
   const { pairs, interval, margin, proven } = evidence
@@ -257,7 +262,7 @@ export const LiveRoute = (props: LiveRouteProps) => {
         />
         <CoverageOverTime steps={steps} until={report.at} />
         <Withheld withheld={withheld} />
-        <Outcomes {...report} />
+        <Outcomes {...report} isJudged={isJudged} />
         <Indicators {...report} />
         <UpstreamVersions {...report} />
         <Feedback figures={report.feedback} counts={feedback} capital={report.rollbackCapital} />

@@ -1,6 +1,8 @@
 /** Why an internalization was rejected and what would help, in sentences for a person who decides. Pure. */
 import { LEAST_UPSTREAM_AGREEMENT } from '../../../../core/gate/figures.ts'
-import type { ArmFigures, Verdict } from '../../../../core/gate/gate.ts'
+import type { ArmFigures } from '../../../../core/gate/gate.ts'
+import type { Verdict } from '../../../../core/proof/decision-facts.ts'
+import type { Admission } from '../../../../core/judge/admission.ts'
 import { failingSlices } from '../../../../core/gate/slices.ts'
 import type {
   Internalization,
@@ -19,9 +21,38 @@ export interface SaidRejection {
 }
 
 const FREE_TEXT: SaidRejection = {
-  says: 'Its answers are free text. Two good texts may share few words, so no program can show that they agree.',
+  says: 'Its answers are free text. Two good texts may share few words, so only a judge can say whether they agree, and none may.',
   helps:
-    'Ask for labels, JSON, code or sentences of up to 240 characters: these can be compared, and can go live. A field head (ENCODER_PATH) also learns longer replies that are written from a few patterns.',
+    'A judge: JUDGE_MODEL names one, and the recorded reason says what it lacks. Or ask for labels, JSON, code or sentences of up to 240 characters, which are compared without one. A field head (ENCODER_PATH) also learns longer replies that are written from a few patterns.',
+}
+
+const JUDGE_HELPS =
+  'Another judge (JUDGE_MODEL, JUDGE_RUBRIC_FILE), which is then admitted by planted faults. Tries with the same judge share one level.'
+
+/** Of a verdict that its judge has decided, and not the arms; null: it has not. */
+const sayJudge = ({ judge, reason }: Verdict): SaidRejection | null => {
+  if (reason.startsWith('JUDGE_USD='))
+    return {
+      says: 'The money for the judge was spent before all answers were compared.',
+      helps: 'A larger JUDGE_USD, or fewer HOLDOUT_ROWS; then internalize again.',
+    }
+  if (/JUDGE_MODEL is|rubric .* has changed/.test(reason))
+    return {
+      says: 'The judge that is set now is not the one of its plan.',
+      helps: 'Internalize again: this admits the judge that is set.',
+    }
+  if (/^the judge .* must be admitted anew/.test(reason))
+    return {
+      says: 'The judge changed its version while it compared the answers.',
+      helps:
+        'Internalize again, which admits the new version. If the provider changes versions often, a model name with a date.',
+    }
+  if (judge === undefined || judge.isAdmitted) return null
+  const { pairs, alarms } = judge.falseAlarms
+  return {
+    says: `The judge ${judge.judge.model} is not admitted: it rejects ${alarms} of ${pairs} sound answers, or finds too few planted faults.`,
+    helps: JUDGE_HELPS,
+  }
 }
 
 const LITTLE_TRAFFIC: SaidRejection = {
@@ -178,6 +209,24 @@ const disagreeing = (winner: ArmFigures, verdict: Verdict, model: string): SaidR
   helps: `${RAISES_AGREEMENT[kindOf(winner.arm)]} If more disagreement is acceptable, a larger MARGIN.`,
 })
 
+const strictJudge = (
+  { upstreamAgreement }: ArmFigures,
+  { judge }: Admission,
+  model: string
+): SaidRejection => ({
+  says: `The judge ${judge.model} accepts only ${percent(upstreamAgreement!)} of the second answers of ${model}, so it cannot tell good answers from bad ones.`,
+  helps: JUDGE_HELPS,
+})
+
+const rejectedByJudge = (
+  winner: ArmFigures,
+  { judge }: Admission,
+  model: string
+): SaidRejection => ({
+  says: `The judge ${judge.model} accepts ${percent(winner.agreement)} of its answers, and that is too few beside those of ${model}: ${percent(winner.upstreamAgreement ?? 1)} of its second answers are accepted.`,
+  helps: `${RAISES_AGREEMENT[kindOf(winner.arm)]} If more rejections are acceptable, a larger MARGIN.`,
+})
+
 const sayJudged = (
   verdict: Verdict,
   repeats: Population['repeats'] | null,
@@ -189,16 +238,22 @@ const sayJudged = (
       says: 'No held-out request was answered, so there is nothing to judge.',
       helps: 'Internalize again when the log has traffic of this prompt.',
     }
-  if (verdict.responseType === 'free-text') return FREE_TEXT
+  const ofJudge = sayJudge(verdict)
+  if (ofJudge !== null) return ofJudge
+  if (verdict.responseType === 'free-text' && verdict.judge === undefined) return FREE_TEXT
   if (verdict.change?.isChanged === true) return changedUpstream(verdict.change, model)
   if ((winner.upstreamAgreement ?? 1) < LEAST_UPSTREAM_AGREEMENT)
-    return contradictingUpstream(winner, model)
+    return verdict.judge === undefined
+      ? contradictingUpstream(winner, model)
+      : strictJudge(winner, verdict.judge, model)
   if (verdict.replacement !== undefined) return notBetterThanPresent(verdict.replacement, verdict)
   if (winner.shortage !== null) return shortOfRows(winner, verdict)
   if (failingSlices(winner.slices).length > 0) return worseInSlices(winner, model)
   if (repeats !== null && repeats.changedShare > verdict.margin)
     return contradictingLog(repeats, verdict, model)
-  return disagreeing(winner, verdict, model)
+  return verdict.judge === undefined
+    ? disagreeing(winner, verdict, model)
+    : rejectedByJudge(winner, verdict.judge, model)
 }
 
 /**

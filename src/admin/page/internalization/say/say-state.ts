@@ -5,6 +5,8 @@ import type {
   Retry,
   Succession,
 } from '../../../../core/internalization/internalization.ts'
+import type { JudgeProgress } from '../../../../core/internalization/stage-progress.ts'
+import { judgeCostText } from '../../../../lifecycle/read-judge.ts'
 import type { StageProgress } from '../../../reading/read-internalization.ts'
 import { duration, whole } from '../../parts/format.ts'
 import { sayRejection } from './say-rejection.ts'
@@ -13,7 +15,7 @@ import { armText, sayAnswers } from './say-verdict.ts'
 import { said, type Said } from './said.ts'
 
 export interface Situation extends LiveSituation {
-  progress: StageProgress | null
+  progress: StageProgress | JudgeProgress | null
   /** who wrote the present state, as the history says */
   by: string
 }
@@ -47,15 +49,32 @@ const sayStep = (metrics: NonNullable<StageProgress['metrics']>): string[] => {
 const sayTraining = (
   { plan }: Internalization,
   state: Extract<InternalizationState, { name: 'training' }>,
-  progress: StageProgress | null
+  progress: Situation['progress']
 ): string[] => {
   const arm = plan?.arms[state.arm]
   if (arm === undefined) return []
-  const isPresent = progress?.arm === state.arm && progress.stage === state.stage
+  const ofStage = progress !== null && 'stage' in progress ? progress : null
+  const isPresent = ofStage?.arm === state.arm && ofStage.stage === state.stage
   return [
     `Candidate ${state.arm + 1} of ${plan!.arms.length}, stage ${state.stage + 1} of ${arm.stages.length}: ${armText(arm)}.`,
-    ...(isPresent ? sayStep(progress.metrics ?? {}) : []),
+    ...(isPresent ? sayStep(ofStage.metrics ?? {}) : []),
   ]
+}
+
+const COMPARES: Record<JudgeProgress['compares'], string> = {
+  second: 'the upstream’s second answers',
+  planted: 'answers with planted faults',
+  adapted: 'the small model’s answers',
+}
+
+const sayEvaluating = ({ plan }: Internalization, progress: Situation['progress']): string[] => {
+  const judge = plan?.judge
+  if (judge === undefined)
+    return ['It answers the held-out requests, and its answers are compared with the logged ones.']
+  if (progress === null || !('compares' in progress))
+    return [`It answers the held-out requests. Then ${judgeCostText(judge)}.`]
+  const { compares, done, of } = progress
+  return [`${judge.model} compares ${COMPARES[compares]}: ${whole(done)} of ${whole(of)}.`]
 }
 
 export const sayState = (situation: Situation): Said => {
@@ -70,9 +89,7 @@ export const sayState = (situation: Situation): Said => {
     case 'training':
       return said(sayTraining(row, state, progress))
     case 'evaluating':
-      return said([
-        'It answers the held-out requests, and its answers are compared with the logged ones.',
-      ])
+      return said(sayEvaluating(row, progress))
     case 'approval':
       return said(
         row.verdict === null ? [] : [sayAnswers(row.verdict, situation.model, 'would answer')]

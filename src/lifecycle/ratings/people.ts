@@ -1,0 +1,66 @@
+/** Reads what people's blind ratings of a route's answers prove. */
+import {
+  movedBorder,
+  newlyWithheld,
+  winningLora,
+  type Internalization,
+} from '../../core/internalization/internalization.ts'
+import { peopleFigures, ratingOrder, type PeopleFigures } from '../../core/judge/people.ts'
+import { PeopleSampler, type PeopleSample } from '../../core/judge/people-sample.ts'
+import type { Store } from '../../store/store.ts'
+
+const PAGE = 5_000
+
+type Stores = Pick<Store, 'pairs' | 'internalizations'>
+
+const readSample = async (
+  { pairs, internalizations }: Stores,
+  { id }: Internalization,
+  lora: string
+): Promise<PeopleSample> => {
+  const history = await internalizations.history(id)
+  const sampler = new PeopleSampler(
+    history
+      .filter((entry) => movedBorder(entry) !== null || newlyWithheld(entry).length > 0)
+      .map(({ at }) => at)
+  )
+  for (let place = 0, isFull = true; isFull;) {
+    const page = await pairs.since(lora, place, PAGE)
+    sampler.read(page)
+    isFull = page.length === PAGE
+    place = page.at(-1)?.place ?? place
+  }
+  return sampler.sample()
+}
+
+/** @returns null before an answer was audited */
+export const readPeople = async (
+  stores: Stores,
+  internalization: Internalization
+): Promise<PeopleFigures | null> => {
+  const { verdict, plan } = internalization
+  const lora = winningLora(internalization)
+  if (lora === null || verdict === null || plan === null) return null
+  const { answers, earlierTries } = await readSample(stores, internalization, lora)
+  if (answers.length === 0) return null
+  return peopleFigures({
+    sample: answers,
+    // fewer of the answers that the judge accepts gain nothing (docs/judge.md)
+    rate: 1,
+    margin: verdict.margin,
+    burstMs: 60_000 * plan.burstMinutes,
+    earlierTries,
+  })
+}
+
+/** Places of the sample's pairs that wait for a person, in the order in which they are rated. */
+export const placesToRate = async (
+  stores: Stores,
+  internalization: Internalization
+): Promise<number[]> => {
+  const lora = winningLora(internalization)
+  if (lora === null) return []
+  const { answers } = await readSample(stores, internalization, lora)
+  const open = answers.filter(({ isBad, recordId }) => isBad === null && recordId !== null)
+  return ratingOrder(open).map(({ place }) => place)
+}

@@ -1,0 +1,84 @@
+/** Reads what vouches for a judged internalization: its judge, people and users, in figures and in words. */
+import { dollars } from '../core/cost/economics.ts'
+import {
+  winningLora,
+  type Internalization,
+  type PlannedJudge,
+} from '../core/internalization/internalization.ts'
+import type { Admission } from '../core/judge/admission.ts'
+import type { PeopleFigures } from '../core/judge/people.ts'
+import { admissionText, promiseText, type JudgedAudits } from '../core/judge/promise.ts'
+import type { Store } from '../store/store.ts'
+import { readPeople } from './ratings/people.ts'
+import { readRolloutReport } from './rollout-report.ts'
+
+/** What a judge is expected to cost, beside what it may. */
+export const judgeCostText = ({ model, expected }: PlannedJudge): string => {
+  if (expected === undefined) return `${model} compares the answers`
+  const { requests, usd, limitUsd } = expected
+  const isOver = usd > limitUsd
+  return (
+    `${model} compares the answers, in about ${requests} requests for about ${dollars(usd)}; ` +
+    `JUDGE_USD allows ${dollars(limitUsd)}${isOver ? ', so the proof is likely to end without a verdict: raise it' : ''}`
+  )
+}
+
+export interface JudgeReading {
+  planned: PlannedJudge
+  /** null before the verdict, and where it was not asked to the end */
+  admission: Admission | null
+  /** the promise, one sentence for each witness; of a rejected one what is known of its judge */
+  says: string[]
+  /** null before an answer was audited */
+  people: PeopleFigures | null
+  /** null before it was live */
+  audits: JudgedAudits | null
+}
+
+const NEWEST_AUDITS = 50
+
+const readAudits = async ({ pairs }: Pick<Store, 'pairs'>, lora: string): Promise<JudgedAudits> => {
+  const newest = await pairs.list({ lora, limit: NEWEST_AUDITS })
+  const count = (wanted: string): number =>
+    newest.filter(({ outcome, reason }) => outcome === 'unusable' && reason === wanted).length
+  return {
+    audits: newest.length,
+    judgeChanged: count('judge-changed'),
+    noSecond: count('no-second'),
+  }
+}
+
+type Stores = Pick<Store, 'pairs' | 'internalizations' | 'snapshots'>
+
+const sayPromise = async (
+  stores: Stores,
+  { id, verdict }: Internalization,
+  people: PeopleFigures | null
+): Promise<string[]> => {
+  const admission = verdict?.judge
+  if (!verdict || admission === undefined) return []
+  if (verdict.verdict === 'reject') return admissionText(admission)
+  const feedback = (await readRolloutReport(stores, id))?.feedback
+  const isReported = feedback && feedback.conversations.lora + feedback.conversations.audit > 0
+  const users = isReported ? feedback : null
+  return promiseText({ admission, margin: verdict.margin, people, users })
+}
+
+/** @returns null where equality decides */
+export const readJudge = async (
+  stores: Stores,
+  internalization: Internalization
+): Promise<JudgeReading | null> => {
+  const { id, plan, verdict } = internalization
+  if (plan?.judge === undefined) return null
+  const lora = winningLora(internalization)
+  const people = await readPeople(stores, internalization)
+  const wasLive = (await readRolloutReport(stores, id)) !== null
+  return {
+    planned: plan.judge,
+    admission: verdict?.judge ?? null,
+    says: await sayPromise(stores, internalization, people),
+    people,
+    audits: lora !== null && wasLive ? await readAudits(stores, lora) : null,
+  }
+}

@@ -1,0 +1,266 @@
+/** Written answers on the page and in the API: who vouches for them, what the judge costs, and what people rate. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
+import type { Pair } from '../../src/core/rollout/pair.ts'
+import {
+  readRatingsTable,
+  rateAll,
+  ratingsTable,
+} from '../../src/lifecycle/ratings/ratings-table.ts'
+import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import { saveJudgeUsd } from '../../src/savings/model-proof.ts'
+import { saveJsonSnapshot } from '../../src/store/json-snapshot.ts'
+import { addPairs } from '../kit/records/audited.ts'
+import { exampleTemplate } from '../kit/records/examples.ts'
+import { exampleAdmission, exampleJudgedRoute } from '../kit/records/judged.ts'
+import { exampleReport } from '../kit/records/rollout.ts'
+import { openPage, READ_TOKEN, TOKEN, type Page } from './harness.ts'
+
+const VIEW = '/admin/internalizations/a'
+const PAIRS = `${VIEW}/pairs`
+const SECRET = { secret: 'blind', now: 60_000 }
+
+const stage = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
+const LIVE = { state: { name: 'live', stage } } as const
+
+let page: Page
+
+beforeEach(async () => {
+  page = await openPage()
+  await page.store.templates.upsert([exampleTemplate()])
+  await page.signIn()
+})
+afterEach(() => page.close())
+
+const create = (changes: Parameters<typeof exampleJudgedRoute>[1] = {}): Promise<void> =>
+  page.store.internalizations.create(exampleJudgedRoute('a', changes))
+
+const goLive = async (pairs: Partial<Pair>[] = []): Promise<string[]> => {
+  await create(LIVE)
+  await saveRolloutReport(page.store, 'a', exampleReport())
+  return addPairs(page.store, pairs)
+}
+
+const textOf = (markup: string): string =>
+  markup.replaceAll(/<[^>]*>/g, ' ').replaceAll(/\s+/g, ' ')
+
+const shown = async (view = VIEW): Promise<string> => textOf(await page.view(view))
+
+const judged = async () => {
+  const headers = { authorization: `Bearer ${TOKEN}` }
+  const response = await page.request('/admin/api/internalizations/a', { headers })
+  return ((await response.json()) as { judge: Record<string, unknown> | null }).judge
+}
+
+const lost = (reason: string): Partial<Pair> => ({ outcome: 'unusable', reason, answer: '' })
+
+const tableOf = async () => {
+  const row = await page.store.internalizations.get('a')
+  return ratingsTable(page.store, row!, 'blind')
+}
+
+const audits = (bad: number) =>
+  Array.from({ length: 301 }, (_, i): Partial<Pair> => ({
+    outcome: i < bad ? 'disagreed' : 'agreed',
+    conversation: String(i),
+    answer: `reply, "${i}"`,
+  }))
+
+describe('a proved internalization of written answers', () => {
+  it('shows the promise with its witness, what the judge does not watch, and its figures', async () => {
+    await create()
+    await saveJudgeUsd(page.store, 'a', 1.234)
+    const text = await shown()
+    expect(text).toContain(
+      'Judge judge-large (version judge-large-2026-11, rubric same-answer-1) rejects at most 5 points more of this'
+    )
+    expect(text).toContain('not watched: date (188 of 200 caught).')
+    expect(text).toContain('Nothing is claimed about people before 300 ratings.')
+    expect(text).toContain('Nothing is claimed about users: the application reports no outcomes.')
+    expect(text).toMatch(/date 200 188 [\d.]+ % not watched 188 of 200 caught/)
+    expect(text).toMatch(/number 200 200 [\d.]+ % watched/)
+    expect(text).toContain('1.5 % 3 of 200 of the upstream’s second answers')
+    expect(text).toContain('in about 6600 requests for about 2.50 USD; JUDGE_USD allows 5.00 USD')
+    expect(text).toMatch(/The judge has cost \$?1\.23/)
+  })
+
+  it('has the same in the API', async () => {
+    await create()
+    expect(await judged()).toMatchObject({
+      planned: { model: 'judge-large', expected: { requests: 6_600 } },
+      spentUsd: 0,
+      admission: { isAdmitted: true, judge: { version: 'judge-large-2026-11' } },
+      says: [/^Judge judge-large/, /not watched: date/, /300 ratings/, /users/].map((words) =>
+        expect.stringMatching(words)
+      ),
+      people: null,
+      audits: null,
+    })
+  })
+})
+
+it('a rejected one names one reason and the figures of its judge', async () => {
+  const admission = exampleAdmission({}, 40)
+  const { verdict } = exampleJudgedRoute('a', { admission })
+  const reason = `the judge is not admitted: ${admission.reason}`
+  await create({
+    verdict: { ...verdict!, verdict: 'reject', reason },
+    state: { name: 'rejected', reason },
+  })
+  const text = await shown()
+  expect(text).toContain(
+    'The judge judge-large is not admitted: it rejects 40 of 200 sound answers'
+  )
+  expect(text).toContain('rejects 40 of 200 second answers of the upstream, and at most')
+  expect(text).not.toMatch(/rejects at most 5 points more|free text/)
+})
+
+it.each([
+  ['JUDGE_USD=0.20 USD was spent before all answers were compared', 'A larger JUDGE_USD'],
+  [
+    'the answers were to be compared by j, and JUDGE_MODEL is k now',
+    'admits the judge that is set',
+  ],
+  ['the text of the rubric r has changed since the plan', 'admits the judge that is set'],
+  [
+    'the judge j answered as 1 and as another version: it must be admitted anew',
+    'admits the new version',
+  ],
+  ['no threshold keeps the promise', 'If more rejections are acceptable, a larger MARGIN.'],
+])('a rejection (%s) says what helps', async (reason, helps) => {
+  const { verdict } = exampleJudgedRoute('a')
+  await create({
+    verdict: { ...verdict!, verdict: 'reject', reason },
+    state: { name: 'rejected', reason },
+  })
+  const text = await shown()
+  expect(text).toContain(helps)
+  expect(text).not.toMatch(/free text|repeats its own answer/)
+})
+
+it.each([
+  ['second', 'the upstream’s second answers: 120 of 260.'],
+  ['planted', 'answers with planted faults: 120 of 260.'],
+  ['adapted', 'the small model’s answers: 120 of 260.'],
+])('says how far the judge is (%s)', async (compares, words) => {
+  await create({ verdict: null, state: { name: 'evaluating' } })
+  expect(await shown()).toContain('Then judge-large compares the answers, in about 6600 requests')
+  const progress = { compares, done: 120, of: 260, at: 1 }
+  await saveJsonSnapshot(page.store, progressSnapshot('a'), progress)
+  expect(await shown()).toContain(`judge-large compares ${words}`)
+})
+
+describe('a live route of written answers', () => {
+  it('says in amber why audits are no evidence, and what to do', async () => {
+    await goLive([{}, lost('judge-changed'), lost('judge-changed'), lost('no-second')])
+    const notices = [...(await page.view(VIEW)).matchAll(/<p class="notice waits".*?<\/p>/g)]
+    const [changed, second] = notices.map(([markup]) => textOf(markup))
+    expect(changed).toMatch(/In 2 of the newest 4 audits .* Internalize the prompt again/)
+    expect(second).toMatch(/1 of the newest 4 audits have no second answer .* UPSTREAM_API_KEY/)
+    const revealed = await shown(`${PAIRS}?revealed=true`)
+    expect(revealed).toContain('the judge answered as another version than the admitted one')
+    expect(revealed).toContain('the judge rejects it')
+    expect((await judged())!.audits).toEqual({ audits: 4, judgeChanged: 2, noSecond: 1 })
+  })
+
+  it('shows all of it but texts to those who may only look', async () => {
+    await goLive([{}, lost('judge-changed')])
+    await page.signIn(READ_TOKEN)
+    const text = await shown()
+    expect(text).toContain('In 1 of the newest 2 audits')
+    expect(text).toContain('not watched: date')
+    expect(text).toContain('0 of 1')
+  })
+
+  it('says of a rating that it is no evidence', async () => {
+    const [id] = await goLive([{}])
+    await page.submit(PAIRS, PAIRS, { [`right ${id}`]: 'both' })
+    const headers = { authorization: `Bearer ${TOKEN}` }
+    const response = await page.request('/admin/api/ratings', { headers })
+    expect(await response.json()).toMatchObject({ data: [{ rating: 'both', counts: false }] })
+  })
+
+  it('says of a second answer that the judge rejects it', async () => {
+    await goLive([{ outcome: 'second-agrees' }])
+    const words = 'the judge accepts it, and rejects a second answer of the upstream'
+    expect(await shown(`${PAIRS}?revealed=true`)).toContain(words)
+    expect(await shown()).toContain(words)
+  })
+
+  it('shows people the answers that the judge rejects first, without saying so', async () => {
+    const ids = await goLive([
+      { outcome: 'agreed' },
+      { outcome: 'disagreed' },
+      { outcome: 'agreed', similarity: 1 },
+      { outcome: 'upstream-differs' },
+      { outcome: 'draft-disagreed' },
+    ])
+    const markup = await page.view(PAIRS)
+    const offered = [...markup.matchAll(/name="right ([^"]+)" value="both"/g)].map(([, id]) => id)
+    // equal answers, and drafts, are not offered
+    expect(offered).toEqual([ids[1], ids[3], ids[0]])
+    expect(textOf(markup)).toContain('3 pairs of it wait for a rating')
+    expect(textOf(markup)).not.toMatch(/rejects|disagrees/)
+    await page.submit(PAIRS, PAIRS, { [`right ${ids[1]}`]: 'neither' })
+    expect(await page.view(PAIRS)).not.toContain(`right ${ids[1]}`)
+    expect((await judged())!.people).toMatchObject({ wanted: 4, rated: 2, bad: 0, result: 'open' })
+  })
+})
+
+describe('a table of ratings', () => {
+  it.each([
+    [
+      8,
+      'proved',
+      /^People: 8 of 300 answers that people rated blind are bad, so at most 5 % of all/,
+    ],
+    [9, 'not-proved', /^Nothing is claimed about people: 9 of 300/],
+  ])('goes out blind and comes in again; %i bad answers: %s', async (bad, result, says) => {
+    await goLive(audits(bad))
+    const { table } = await tableOf()
+    expect((await tableOf()).table).toBe(table)
+    const lines = table.split('\r\n')
+    // the sample is full before the last one
+    expect(lines).toHaveLength(302)
+    expect(lines[0]).toBe('record,question,answer_a,answer_b,right')
+    const rated = lines.map((line, at) => {
+      if (at === 0 || line === '') return line
+      const isLoraFirst = /,"reply, ""\d+""",intent_of_the_upstream,$/.test(line)
+      const upstream = isLoraFirst ? 'b' : 'a'
+      return line + (at <= bad ? upstream : 'both')
+    })
+    const ratings = readRatingsTable(rated.join('\r\n'))
+    expect(await rateAll(page.store, ratings, SECRET)).toEqual({ rated: 300, refused: [] })
+    const { people, says: said } = (await judged()) as { people: object; says: string[] }
+    expect(people).toMatchObject({ wanted: 300, rated: 300, bad, result })
+    expect(said[2]).toMatch(says)
+    expect(await shown()).toContain(`300 of 300 ${bad} bad`)
+    expect((await tableOf()).pairs).toBe(0)
+  })
+
+  it.each([
+    ['', /must name the columns "record" and "right"/],
+    ['record;right\n', /with commas between them/],
+    [
+      'record,right\na,maybe\n',
+      /^line 2: "right" must be a, b, both, neither or empty; nothing was rated/,
+    ],
+    ['record,right\n\na,a,b\n', /^line 3: has 3 cells, and the first line 2/],
+    ['record,right\n,a\n', /^line 2: has no record/],
+    ['record,right\nx,a\nx,b\n', /record x is rated twice/],
+    ['record,right\n"x,a\n', /^line 2: a quote is missing/],
+    [`record,right\n${'x,y\n'.repeat(20)}`, /; 10 more; nothing was rated/],
+    [`record,right\n${'x,\n'.repeat(10_001)}`, /has 10001 rows, and may have 10000/],
+  ])('is refused as a whole: %j', (table, message) => {
+    expect(() => readRatingsTable(table)).toThrow(message)
+  })
+
+  it('says which records cannot be rated, and rates the others', async () => {
+    const [id] = await goLive([{}])
+    const ratings = readRatingsTable(`right,record\nBOTH,${id}\nb,gone\n,other\n`)
+    expect(await rateAll(page.store, ratings, SECRET)).toEqual({
+      rated: 1,
+      refused: ['there is no record gone: it never existed, has expired, or was forgotten'],
+    })
+  })
+})
