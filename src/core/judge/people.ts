@@ -161,20 +161,3 @@ export const ratingOrder = <Answer extends Pick<SampledAnswer, 'isFlagged'>>(
   ...chosen.filter(({ isFlagged }) => isFlagged),
   ...chosen.filter(({ isFlagged }) => !isFlagged),
 ]
-
-/**
- * Which answers of a random sample are rated: all flagged ones, and of the others each with the chance `rate`. A rate of
- * 1 needs a sample of 300 and has its power whatever the judge misses; a lower rate looks at more flagged answers for
- * the same number of ratings, and has less power where the judge is blind.
- * @param random uniform in [0, 1)
- */
-export const chooseForRating = <Answer extends Pick<SampledAnswer, 'isFlagged'>>(
-  sample: readonly Answer[],
-  rate: number,
-  random: () => number
-): (Answer & { isChosen: boolean })[] =>
-  sample.map((answer) => {
-    // drawn for every answer, so that the draw of one does not depend on the judge's view of another
-    const isDrawn = random() < rate
-    return { ...answer, isChosen: answer.isFlagged || isDrawn }
-  })

@@ -1,6 +1,6 @@
 /** Whether a judge may vouch for a template's answers, and for which answers one is needed. */
 import { familyOf } from '../../core/judge/family.ts'
-import { rubricDigest } from '../../core/judge/judge-prompt.ts'
+import { REQUESTS_PER_COMPARISON, rubricDigest } from '../../core/judge/judge-prompt.ts'
 import { judgeCostText } from '../../lifecycle/read-judge.ts'
 import type { Price } from '../../core/cost/prices.ts'
 import { textOf } from '../../core/answer/outcome.ts'
@@ -66,7 +66,7 @@ const expectedJudgeCost = (
     return comparisonUsd(settings, price, compared) ?? []
   })
   const faults = Math.min(MOST_FAULTS, FAULTS.length * each.length)
-  const requests = 2 * (1 + arms) * each.length + faults
+  const requests = REQUESTS_PER_COMPARISON * (1 + arms) * each.length + faults
   const sum = each.reduce((total, usd) => total + usd, 0)
   const usd = each.length === 0 ? 0 : (requests * sum) / each.length
   return { requests, usd, limitUsd: settings.usd }
