@@ -2,7 +2,6 @@
  * Publishes loras to a host that serves them by the token, and serves by it: Nebius Token Factory. A lora is proved on
  * its probe before a request may use it. Texts are rendered here, and token ids go out. Knows nothing of training.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { AppError, toAppError } from '../../../src/errors.ts'
 import type {
   DeletionReceipt,
@@ -25,11 +24,10 @@ import {
   type Answer,
 } from './hosted-wire.ts'
 import { disproof } from '../probe.ts'
+import { provedInTime } from '../proved-in-time.ts'
 import { fittedTokens, lossesOf } from '../score-rows.ts'
 import { isAway } from '../vllm/vllm.ts'
 
-/** A request's wait for a lora that is being published or proved. */
-const PROOF_WAIT_MS = 10_000
 /** After which a lora that was refused is published anew. */
 const REFUSED_MS = 600_000
 /** Choices that the host is asked for at a time. */
@@ -105,7 +103,7 @@ class Hosted implements HostedPublisher {
     signal: AbortSignal
   ): AsyncGenerator<SampledToken, GenerationEnd, undefined> {
     const fitting = { ...request, maxTokens: fittedTokens(request, this.maxPositions) }
-    const model = await this.modelFor(request.lora)
+    const model = await this.modelFor(request.lora, signal)
     const { tokens, finishReason } = await this.answer(model, fitting, signal)
     let completionTokens = 0
     let isStopped = false
@@ -217,17 +215,8 @@ class Hosted implements HostedPublisher {
   }
 
   /** The name that the host has for the model, which it can answer by. */
-  private async modelFor(lora: string | null): Promise<string> {
-    if (lora === null) return this.deps.model
-    const late = new AbortController()
-    const waited = delay(PROOF_WAIT_MS, null, { signal: late.signal, ref: false }).catch(() => null)
-    try {
-      const model = await Promise.race([this.load(lora), waited])
-      if (model !== null) return model
-    } finally {
-      late.abort()
-    }
-    throw new AppError('engine-unavailable', `${lora} is being published; try later`)
+  private async modelFor(lora: string | null, signal?: AbortSignal): Promise<string> {
+    return lora === null ? this.deps.model : provedInTime(lora, this.load(lora), signal)
   }
 
   private load(lora: string): Promise<string> {
