@@ -63,6 +63,14 @@ const ask: typeof fetch = async (url, init) => {
   return servers.get(host)!.app.request(String(url), init)
 }
 
+/** Its answers end in the middle. */
+const brokenOff: typeof fetch = async (url, init) =>
+  String(url).endsWith('/completions')
+    ? new Response(
+        new ReadableStream({ pull: (controller) => controller.error(new Error('reset')) })
+      )
+    : ask(url, init)
+
 const addressOf = (host: string, by = ask) => ({
   baseUrl: `http://${host}`,
   apiKey: 'key',
@@ -214,13 +222,7 @@ describe('a folder of loras', () => {
 
   it('is away, and computes nothing wrong, where a proof breaks off in the middle', async () => {
     const lora = await tiny.add(41)
-    const by: typeof fetch = async (url, init) =>
-      String(url).endsWith('/completions')
-        ? new Response(
-            new ReadableStream({ pull: (controller) => controller.error(new Error('reset')) })
-          )
-        : ask(url, init)
-    await expect(serve({ by }).backend.loss(lora, [row])).rejects.toMatchObject({
+    await expect(serve({ by: brokenOff }).backend.loss(lora, [row])).rejects.toMatchObject({
       code: 'engine-unavailable',
     })
   })
