@@ -325,7 +325,13 @@ const RULES: Record<string, Rule> = {
   },
   // how a training is run; knows no model and no rows
   'adapters/launch': {
-    ours: ['adapters/host', 'adapters/lora/restarts.ts', 'src/openai', 'src/errors.ts'],
+    ours: [
+      'adapters/host',
+      'adapters/lora/restarts.ts',
+      'src/openai',
+      'src/errors.ts',
+      'src/process/child-environment.ts',
+    ],
     packages: ['yaml'],
     node: true,
   },
@@ -375,6 +381,7 @@ const RULES: Record<string, Rule> = {
       'adapters/text',
       'src/openai',
       'src/errors.ts',
+      'src/process/child-environment.ts',
       'src/process/supervise.ts',
       'src/text-within.ts',
       'src/timers.ts',

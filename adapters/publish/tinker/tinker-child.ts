@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { AppError, toAppError, type ErrorCode } from '../../../src/errors.ts'
+import { childEnvironment } from '../../../src/process/child-environment.ts'
 import type { Log } from '../../host/log.ts'
 
 /** Calls at a time, each of which may hold a prompt of megabytes. */
@@ -102,7 +103,10 @@ export class TinkerChild {
   private start(): void {
     const { python, script, baseModel, env } = this.deps.command
     const startedAt = Date.now()
-    const child = spawn(python, [script, baseModel], { env, stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = spawn(python, [script, baseModel], {
+      env: childEnvironment(env),
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
     this.child = child
     // an end shows as `close`
     child.stdin.on('error', () => undefined)
