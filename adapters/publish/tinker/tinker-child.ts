@@ -135,19 +135,25 @@ export class TinkerChild {
   }
 
   private read(text: string): void {
-    let line: Line
-    try {
-      line = JSON.parse(text) as Line
-    } catch {
-      // what a library prints
-      return
-    }
+    const line = parseLine(text)
+    if (line === null) return
     if ('conditions' in line) return this.deps.onConditions(line.conditions)
     const waiting = this.waiting.get(line.id)
     if ('error' in line) {
       const { code, message } = line.error
       waiting?.reject(new AppError(code, `the provider: ${message}`))
     } else waiting?.resolve(line.result)
+  }
+}
+
+/** Null for what a library prints. */
+const parseLine = (text: string): Line | null => {
+  try {
+    const value: unknown = JSON.parse(text)
+    const isLine = typeof value === 'object' && value !== null
+    return isLine && ('id' in value || 'conditions' in value) ? (value as Line) : null
+  } catch {
+    return null
   }
 }
 
