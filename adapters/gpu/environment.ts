@@ -76,7 +76,13 @@ const share = number.min(0).max(1)
 const flag = z
   .enum(['true', 'false', '1', '0'], { error: 'must be true or false' })
   .transform((text) => text === 'true' || text === '1')
-const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http URL' })
+/** `fetch` refuses one with a password, and names it in its error. */
+const httpUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http URL', abort: true })
+  .refine((text) => {
+    const { username, password } = new URL(text)
+    return `${username}${password}` === ''
+  }, 'must have no user and no password; a key has a setting of its own')
 const absolute = z.string().startsWith('/', { error: 'must be an absolute path' })
 
 /** Separated by commas. */

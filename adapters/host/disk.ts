@@ -104,7 +104,8 @@ export const checkFolder = async (folder: string): Promise<void> => {
   const place = join(folder, `.check-${randomUUID()}`)
   const [file, draft] = [join(place, 'file'), join(place, 'draft')]
   const steps: [string, () => Promise<unknown>][] = [
-    ['make a folder', () => mkdir(place, { recursive: true })],
+    // rows are of users, so a folder that is made is of this user alone
+    ['make a folder', () => mkdir(place, { recursive: true, mode: 0o700 })],
     ['write and sync a file', () => writeFile(file, 'old', { flush: true })],
     ['write a second file', () => writeFile(draft, 'new', { flush: true })],
     ['replace a file by a rename', () => rename(draft, file)],

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { AppError } from '../../src/errors.ts'
+import { childEnvironment } from '../../src/process/child-environment.ts'
 import type { TrainHooks } from '../host/backend.ts'
 import { type ProcessEnd, withRestarts } from '../lora/restarts.ts'
 import type { Launcher, Trained } from './launcher.ts'
@@ -30,7 +31,10 @@ const runOnce = async (
   hooks: TrainHooks
 ): Promise<ProcessEnd<Trained>> => {
   // its stdin ends with this process, and it with its stdin
-  const child = spawn(python, [script, taskFile], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(python, [script, taskFile], {
+    env: childEnvironment(process.env),
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   child.stdin.on('error', () => undefined)
   let end: ProcessEnd<Trained> | null = null
   let step = 0

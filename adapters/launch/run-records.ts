@@ -15,8 +15,10 @@ export interface RunRecord {
   file: string
   /** runs of this task so far, this one included */
   attempt: number
-  /** ms since the epoch; null while the platform has not been asked for this attempt */
+  /** ms since the epoch, when the platform was last asked for this attempt; null before */
   submittedAt: number | null
+  /** false: it said that it has not got the run, and is asked again; it may have it all the same */
+  isSubmitted: boolean
   /** number of the last line of the report that the job was told */
   seen: number
 }
@@ -37,7 +39,7 @@ export class RunRecords {
     const hash = createHash('sha256').update(`${path}\n${identity}`).digest('hex')
     const key = `promptintern-${hash.slice(0, 12)}`
     const known = (await this.list()).find((record) => record.key === key)
-    return known ?? { key, file: path, attempt: 1, submittedAt: null, seen: 0 }
+    return known ?? { key, file: path, attempt: 1, submittedAt: null, isSubmitted: false, seen: 0 }
   }
 
   /** @throws AppError `store-unavailable` */

@@ -48,6 +48,10 @@ const STATES: Record<string, RunStatus['state']> = {
 const PASSES =
   /connect|timed? ?out|unavailable|unhealthy|not healthy|too many requests|\b(429|50[0-4])\b/i
 
+/** What says that the server has not taken a request. */
+const NOT_TAKEN =
+  /could not connect|refused|failed to establish|unhealthy|not healthy|too many requests|\b(429|503)\b/i
+
 interface Job {
   job_id: number
   job_name: string
@@ -168,8 +172,11 @@ export const createSkyPilotRuns = (options: SkyPilotOptions): ManagedRuns => {
       const launch = ['jobs', 'launch', '--name', name, ...variables, '--detach-run', '--yes']
       const ends = AbortSignal.any([signal, AbortSignal.timeout(LAUNCH_MS)])
       const output = await runSky(options, [...launch, template], ends)
-      // at the time limit the server may have the job already
-      if (output.code !== 0 && output.code !== null) throw failure(output, 'jobs launch')
+      if (output.code === 0 || output.code === null) return
+      const error = failure(output, 'jobs launch')
+      // at the time limit, and where a connection broke off, the server may have the job already, and
+      // would run a second one of the same name
+      if (error.code !== 'engine-unavailable' || NOT_TAKEN.test(output.tail)) throw error
     },
     async status(name) {
       const job = await find(name)

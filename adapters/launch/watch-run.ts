@@ -245,15 +245,16 @@ export class Watch {
     if (this.isOver) return null
     this.record.attempt += 1
     this.record.submittedAt = null
+    this.record.isSubmitted = false
     await this.records.save(this.record)
     return { died: what, step: this.step }
   }
 
   private async absent(): Promise<ProcessEnd<Trained> | null> {
     const { now, runs } = this.options
-    const { submittedAt } = this.record
+    const { isSubmitted, submittedAt } = this.record
     if (this.isOver) return null
-    if (submittedAt === null) return this.submit()
+    if (!isSubmitted || submittedAt === null) return this.submit()
     if (now() - submittedAt < runs.listedWithinMs) {
       this.tell('info', `run ${this.name} is submitted and not listed yet`)
       return null
@@ -268,6 +269,7 @@ export class Watch {
     await copyTrainer(this.options.trainerFolder, trainer)
     // known before it is asked for
     this.record.submittedAt = now()
+    this.record.isSubmitted = true
     await this.records.save(this.record)
     try {
       const env = {
@@ -279,7 +281,7 @@ export class Watch {
     } catch (thrown) {
       // it may have been submitted; whether it was is asked later
       if (signal.aborted) return null
-      this.record.submittedAt = null
+      this.record.isSubmitted = false
       await this.records.save(this.record)
       const error = toAppError(thrown)
       return error.code === 'engine-unavailable' ? this.away(error) : { error }

@@ -76,6 +76,8 @@ class LoraBackend implements EngineBackend {
   private readonly baseFingerprint: string
   /** number of jobs and requests that use a lora */
   private readonly users = new Map<string, number>()
+  /** loras that are being deleted: a request would publish them again */
+  private readonly leaving = new Set<string>()
 
   constructor(parts: LoraBackendParts) {
     this.parts = parts
@@ -192,8 +194,14 @@ class LoraBackend implements EngineBackend {
         param: 'model',
       })
     if (this.users.has(lora)) throw new AppError('conflict', `a job or a request uses ${id}`)
-    await this.parts.serving.unload(lora)
-    await this.parts.loras.remove(lora)
+    if (this.leaving.has(lora)) throw new AppError('conflict', `${id} is being deleted`)
+    this.leaving.add(lora)
+    try {
+      await this.parts.serving.unload(lora)
+      await this.parts.loras.remove(lora)
+    } finally {
+      this.leaving.delete(lora)
+    }
   }
 
   async close(): Promise<void> {
@@ -209,6 +217,7 @@ class LoraBackend implements EngineBackend {
   /** @returns ends the use of the lora, which cannot be deleted meanwhile */
   private enter(lora: string | null): () => void {
     if (lora === null) return () => undefined
+    if (this.leaving.has(lora)) throw new AppError('not-found', `${lora} is being deleted`)
     this.users.set(lora, (this.users.get(lora) ?? 0) + 1)
     return () => {
       const left = (this.users.get(lora) ?? 1) - 1

@@ -12,6 +12,8 @@
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { AppError } from '../../src/errors.ts'
+import { storageError } from '../host/disk.ts'
 import type { StoredLora } from '../lora/lora-file.ts'
 import type { BaseModel } from '../model/open-model.ts'
 import type { ChatRenderer, RenderedRow } from '../text/chat-renderer.ts'
@@ -74,16 +76,29 @@ export const probeRows = (chat: ChatRenderer): RenderedRow[] =>
     )
   )
 
-/** Null beside loras that were trained without one, and for a file that is damaged. */
+/**
+ * Null beside loras that were trained without one, whose proof is weaker.
+ * @throws AppError `invalid-model` for a file that is damaged, `store-unavailable`
+ */
 export const readProbe = async (folder: string): Promise<Probe | null> => {
+  const path = join(folder, PROBE)
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return null
+    throw storageError(`${path} cannot be read`, cause)
+  })
+  if (text === null) return null
   try {
-    const probe = JSON.parse(await readFile(join(folder, PROBE), 'utf8')) as Partial<Probe>
+    const probe = JSON.parse(text) as Partial<Probe>
     const { prompt_ids: ids, completions, base, lora, placement } = probe
-    const isWhole = ids && completions && base?.length && base.length === lora?.length && placement
-    return isWhole ? (probe as Probe) : null
+    if (ids && completions && base?.length && base.length === lora?.length && placement)
+      return probe as Probe
   } catch {
-    return null
+    // said below
   }
+  throw new AppError(
+    'invalid-model',
+    `${path} is damaged; without it the lora would be proved less strictly, which is allowed by deleting it`
+  )
 }
 
 const changeOf = (base: readonly number[], lora: readonly number[]): number[] =>

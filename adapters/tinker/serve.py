@@ -137,6 +137,9 @@ class Server:
         answer = sampler.sample(num_samples=1, **fields)
         return await self._patiently(asyncio.ensure_future(answer.result_async()))
 
+    async def _told(self, answer: Any) -> Any:
+        return await self._patiently(asyncio.ensure_future(result_of(answer)))
+
     async def _patiently(self, answer: asyncio.Future[Any]) -> Any:
         """The SDK waits for ever where the provider answers 429."""
         refused = 0.0
@@ -183,7 +186,7 @@ class Server:
         rest = await asyncio.to_thread(tinker.RestClient)
         for path in call["paths"]:
             try:
-                await rest.set_checkpoint_ttl_from_tinker_path(path, None)
+                await self._told(rest.set_checkpoint_ttl_from_tinker_path(path, None))
             except tinker.APIStatusError as error:
                 # a server that ends nothing by itself; what is lost shows when it is asked
                 if error.status_code not in NOT_THERE:
@@ -195,19 +198,25 @@ class Server:
         path = call["path"]
         run = path.removeprefix("tinker://").split("/")[0]
         with suppress(tinker.NotFoundError):
-            await rest.delete_checkpoint_from_tinker_path(path)
+            await self._told(rest.delete_checkpoint_from_tinker_path(path))
         try:
-            listed = (await rest.list_checkpoints(run)).checkpoints
+            listed = (await self._told(rest.list_checkpoints(run))).checkpoints
         except tinker.NotFoundError:
             listed = []
         return {"gone": all(checkpoint.tinker_path != path for checkpoint in listed)}
 
 
+async def result_of(answer: Any) -> Any:
+    return await answer
+
+
 def code_of(error: Exception) -> str:
-    """The engine contract's."""
+    """The engine contract's; `invalid-state` for what the provider has no more."""
     trouble = str(error) if isinstance(error, Refused) else trouble_of(error)
     if trouble == "throttled":
         return "overloaded"
+    if trouble == "lost":
+        return "invalid-state"
     if trouble is not None:
         return "engine-unavailable"
     return "invalid-request" if isinstance(error, tinker.BadRequestError) else "internal"

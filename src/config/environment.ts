@@ -78,7 +78,8 @@ const usd = optional
 
 /** USD a million tokens of input, output and training; null: not set. */
 const tokenPrices = optional
-  .transform((value) => value?.split(',').map(Number) ?? null)
+  // `Number` takes nothing for 0
+  .transform((value) => value?.split(',').map((part) => (part.trim() ? Number(part) : NaN)) ?? null)
   .pipe(
     z
       .tuple([z.number().min(0), z.number().min(0), z.number().min(0)], {

@@ -15,7 +15,7 @@ import {
 } from '../core/cost/template-economics.ts'
 import type { Template } from '../core/template/template.ts'
 import { readCaches, type KnownCaches } from './caches.ts'
-import { adaptedPriceOf, readProviderPrices } from './engine-note.ts'
+import { adaptedPriceOf, readEngineNote, readProviderPrices } from './engine-note.ts'
 import { createMeasure, type Measure } from './measure-traffic.ts'
 import { createHoursReader, savingsReport, type SavingsReport } from './savings.ts'
 import type { Store } from '../store/store.ts'
@@ -105,7 +105,9 @@ const presentSettings = async (
   configured: EconomicsSettings
 ): Promise<EconomicsSettings> => {
   const provider = await readProviderPrices(store)
-  return provider === null ? configured : { ...configured, provider }
+  if (provider !== null) return { ...configured, provider }
+  const unpricedProvider = (await readEngineNote(store))?.state.provider ?? null
+  return unpricedProvider === null ? configured : { ...configured, unpricedProvider }
 }
 
 export const openEconomics = (

@@ -8,7 +8,7 @@ import { isSuccess } from '../core/http-status.ts'
 import { findUpstream, type NamedUpstream } from '../core/upstream-choice.ts'
 import { dialectOfRecord, type Dialect } from '../openai/dialect.ts'
 import type { AskUpstream, ReplayUpstream, UpstreamAnswer } from './deps.ts'
-import { textWithin } from './text-within.ts'
+import { textWithin } from '../text-within.ts'
 
 const REPLAY_TIMEOUT_MS = 120_000
 /** Of an answer without compression; the longest of a model has a million tokens. */

@@ -12,7 +12,7 @@ import {
 } from '../savings/announced-retirements.ts'
 import type { RetiresOn } from '../core/cost/retirements.ts'
 import type { ReadModelLists, WorkerDeps } from './deps.ts'
-import { textWithin } from './text-within.ts'
+import { textWithin } from '../text-within.ts'
 
 const TIMEOUT_MS = 10_000
 const RETRY_MS = 3_600_000

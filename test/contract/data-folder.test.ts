@@ -1,5 +1,5 @@
 /** An engine's data folder is tried at the start: a mounted bucket may lack some of what a disk can do. */
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { temporaryFolder } from './harness.ts'
@@ -31,6 +31,8 @@ describe('the data folder', () => {
     const folder = join(await temporaryFolder(), 'new')
     await checkFolder(folder)
     expect(await readdir(folder)).toEqual([])
+    // other users of the machine may not read what users wrote
+    expect((await stat(folder)).mode & 0o077).toBe(0)
   })
 
   it.each([

@@ -266,6 +266,42 @@ describe.skipIf(missing !== null)(title, () => {
     expect(backend.models()).toHaveLength(known)
   })
 
+  it('proves a lora that it refused no second time for each request, which would pay again', async () => {
+    await backend.close()
+    await open()
+    provider.fail({ logprobs: 'other' })
+    await expect(answer(lora)).rejects.toThrow(/not served/)
+    const asked = provider.calls('asample').length
+    await expect(answer(lora)).rejects.toThrow(/not served/)
+    expect(provider.calls('asample')).toHaveLength(asked)
+    await backend.close()
+    await open()
+  })
+
+  it('lets no lora wait for another that the provider has lost', async () => {
+    const { model } = await train(2).result
+    await backend.close()
+    await open()
+    const { weights } = JSON.parse(
+      readFileSync(join(dataDir, 'loras', model, 'tinker.json'), 'utf8')
+    ) as { weights: string }
+    rmSync(join(provider.folder, 'kept', `${weights.replace('tinker://', '')}.npz`))
+    await expect(answer(model)).rejects.toMatchObject({ code: 'engine-unavailable' })
+    expect(await answer(lora)).toBe('It is Rome')
+  })
+
+  it('waits for no proof and no deletion where the provider answers 429 for an hour', async () => {
+    const { model } = await train(2).result
+    await backend.close()
+    await open()
+    provider.fail({ status: { ttl: 429, delete: 429 } })
+    await expect(answer(model)).rejects.toMatchObject({ code: 'overloaded' })
+    await backend.deleteModel(model)
+    expect(conditions()).toContain('not-deleted')
+    provider.fail({})
+    await until(conditions, (kinds) => kinds.length === 0)
+  })
+
   it('deletes there, asks until it is gone, and keeps the receipt over a restart', async () => {
     const { model } = await train(2).result
     const { weights, state } = JSON.parse(

@@ -26,6 +26,7 @@ if (missing === null) {
       serveEngine(await createTinkerBackend(provider.backendDeps(dataDir)), dataDir),
     {
       ...tiny,
+      provider: 'a stand-in',
       shortTraining: { ...tiny.shortTraining, learning_rate: 3e-2 },
       provider: 'a stand-in',
       lacks: {

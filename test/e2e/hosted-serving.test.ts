@@ -1,4 +1,5 @@
 /** Loras are published to a host and serve by it: against a stand-in for Nebius Token Factory in this process. */
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -50,6 +51,15 @@ const callsTo = (call: string): number =>
   standIn.calls.filter((made) => made.startsWith(call)).length
 
 const kindsOf = (engine = backend): string[] => engine.state!().conditions.map(({ kind }) => kind)
+
+const modelsOf = (lora: string): string[] =>
+  [...standIn.models.keys()].filter((name) => name.includes(lora))
+
+const hold = (): { held: Promise<void>; release: () => void } => {
+  const released = new AbortController()
+  const held = once(released.signal, 'abort').then(() => undefined)
+  return { held, release: () => released.abort() }
+}
 
 /** Each a lora that the host has not seen. */
 const addReadable = (): Promise<string> => tiny.add(READABLE.shift()!)
@@ -214,7 +224,7 @@ describe('a host that', () => {
   it.each(['other', 'short', 'none'] as const)(
     'gives log-probabilities that are %s is not served',
     async (logprobs) => {
-      const lora = await tiny.add(4)
+      const lora = await tiny.add(23)
       await publisher.publish(lora)
       faults = { logprobs }
       await expect(answerOf(backend, askedOf(lora))).rejects.toMatchObject({
@@ -240,7 +250,7 @@ describe('a host that', () => {
     faults = { ignoresLoras: true }
     await expect(publisher.publish(lora)).rejects.toThrow(/changes nothing there; not served/)
     // it does not stay there
-    expect([...standIn.models.keys()].filter((name) => name.includes(lora))).toEqual([])
+    expect(modelsOf(lora)).toEqual([])
     faults = {}
     standIn.calls.length = 0
     // no request pays for another try
@@ -265,12 +275,41 @@ describe('a host that', () => {
     await expect(publisher.publish(lora)).rejects.toThrow(/not served/)
   })
 
-  it('refuses a lora says why', async () => {
+  it('refuses a lora says why, and does not keep it: a later try uploads it again', async () => {
+    const lora = await tiny.add(19)
+    const before = standIn.files.size
     faults = { validation: 'error' }
-    await expect(publisher.publish(await tiny.add(19))).rejects.toMatchObject({
+    await expect(publisher.publish(lora)).rejects.toMatchObject({
       code: 'invalid-model',
       message: expect.stringMatching(/the rank is too high/),
     })
+    expect(modelsOf(lora)).toEqual([])
+    expect(standIn.files.size).toBe(before)
+    faults = {}
+    now += HOUR_MS
+    await publisher.publish(lora)
+    expect(modelsOf(lora)).toHaveLength(1)
+  })
+
+  it('answers by the base model what was asked of a lora is not served', async () => {
+    const lora = await tiny.add(25)
+    await publisher.publish(lora)
+    faults = { namesBase: true }
+    await expect(answerOf(backend, askedOf(lora))).rejects.toThrow(/not served/)
+  })
+
+  it('names the key in an error does not get it into messages', async () => {
+    const lora = await tiny.add(26)
+    faults = { status: 401, saysKey: true }
+    await expect(answerOf(backend, askedOf(lora))).rejects.toThrow(/It said: .*no \[key\]$/)
+    expect(JSON.stringify(backend.state!())).not.toContain('no key')
+  })
+
+  it('sends an answer without an end is not listened to', async () => {
+    const lora = await tiny.add(27)
+    await publisher.publish(lora)
+    faults = { isEndless: true }
+    await expect(answerOf(backend, askedOf(lora))).rejects.toThrow(/more than \d+ bytes/)
   })
 
   it('keeps a file after its deletion is told again, also by the next engine, until it is gone', async () => {
@@ -293,6 +332,56 @@ describe('a host that', () => {
     expect((await mine()).map(({ confirmed_at }) => confirmed_at)).not.toContain(null)
     expect(standIn.files.size).toBeGreaterThan(0)
     expect([...standIn.models.keys()].filter((name) => name.includes(lora))).toEqual([])
+  })
+
+  it('takes long to upload a lora that is deleted meanwhile does not keep it', async () => {
+    const lora = await tiny.add(22)
+    const { held, release } = hold()
+    const before = standIn.files.size
+    faults = { held }
+    const published = publisher.publish(lora)
+    published.catch(() => undefined)
+    await vi.waitUntil(() => standIn.files.size > before)
+    const deleted = backend.deleteModel(lora)
+    faults = {}
+    release()
+    await deleted
+    await expect(published).rejects.toThrow()
+    expect(standIn.files.size).toBe(before)
+    expect(modelsOf(lora)).toEqual([])
+    expect((await backend.receipts!()).every((one) => one.confirmed_at !== null)).toBe(true)
+  })
+
+  it('is asked for a lora that is being deleted gets it no second time', async () => {
+    const lora = await tiny.add(28)
+    await publisher.publish(lora)
+    standIn.calls.length = 0
+    const { held, release } = hold()
+    faults = { held }
+    const deleted = backend.deleteModel(lora)
+    await vi.waitUntil(() => callsTo('DELETE /v0/models') > 0)
+    await expect(answerOf(backend, askedOf(lora))).rejects.toMatchObject({ code: 'not-found' })
+    await expect(backend.deleteModel(lora)).rejects.toMatchObject({ code: 'conflict' })
+    release()
+    await deleted
+    expect(callsTo('POST /v0/models/upload')).toBe(0)
+    expect(modelsOf(lora)).toEqual([])
+  })
+
+  it('has lost one lora does not get another twice that is being uploaded', async () => {
+    const [lost, other] = [await tiny.add(29), await tiny.add(31)]
+    await publisher.publish(lost)
+    standIn.calls.length = 0
+    const { held, release } = hold()
+    faults = { held }
+    const published = publisher.publish(other)
+    await vi.waitUntil(() => callsTo('POST /v0/models/upload') === 1)
+    for (const name of modelsOf(lost)) standIn.models.delete(name)
+    expect(await outcomeOf(lost)).toBe('engine-unavailable')
+    const again = publisher.publish(other)
+    release()
+    await Promise.all([published, again])
+    expect(callsTo('POST /v0/models/upload')).toBe(1)
   })
 
   it('never got a lora is told nothing when it is deleted', async () => {

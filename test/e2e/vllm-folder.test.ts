@@ -63,6 +63,14 @@ const ask: typeof fetch = async (url, init) => {
   return servers.get(host)!.app.request(String(url), init)
 }
 
+/** Its answers end in the middle. */
+const brokenOff: typeof fetch = async (url, init) =>
+  String(url).endsWith('/completions')
+    ? new Response(
+        new ReadableStream({ pull: (controller) => controller.error(new Error('reset')) })
+      )
+    : ask(url, init)
+
 const addressOf = (host: string, by = ask) => ({
   baseUrl: `http://${host}`,
   apiKey: 'key',
@@ -105,6 +113,10 @@ afterAll(async () => {
 
 const answer = async (backend: EngineBackend, lora: string): Promise<string> =>
   (await answerOf(backend, requestOf(lora))).text
+
+const row = {
+  messages: [...requestOf('').messages, { role: 'assistant' as const, content: 'Home.' }],
+}
 
 const embeddedAnswer = async (lora: string): Promise<string> => {
   const embedded = await tiny.embedded()
@@ -186,6 +198,33 @@ describe('a folder of loras', () => {
       refusal('internal', /at two, but it changes nothing there; not served/)
     )
     expect(calls.slice(-2)).toEqual([`one unload ${lora}`, `two unload ${lora}`])
+  })
+
+  it('lets a request go whose client leaves, and a lora be deleted, while an address hangs', async () => {
+    const lora = await tiny.add(40)
+    let hung = 0
+    const by: typeof fetch = (url, init) =>
+      new URL(String(url)).host === 'two' && String(url).endsWith('/completions')
+        ? new Promise((_, reject) => {
+            hung++
+            init!.signal!.addEventListener('abort', () => reject(init!.signal!.reason as Error))
+          })
+        : ask(url, init)
+    const { backend } = serve({ by })
+    const client = new AbortController()
+    const asked = answerOf(backend, requestOf(lora), client.signal)
+    await expect.poll(() => hung).toBe(1)
+    client.abort()
+    await expect(asked).rejects.toMatchObject({ code: 'client-closed' })
+    await backend.deleteModel(lora)
+    expect(existsSync(join(shared, lora))).toBe(false)
+  })
+
+  it('is away, and computes nothing wrong, where a proof breaks off in the middle', async () => {
+    const lora = await tiny.add(41)
+    await expect(serve({ by: brokenOff }).backend.loss(lora, [row])).rejects.toMatchObject({
+      code: 'engine-unavailable',
+    })
   })
 
   it('asks by the names of another server', async () => {

@@ -179,6 +179,13 @@ describe('serving by vLLM', () => {
     starts++
     await publisher.publish(lora)
     await expect(publisher.publish(other)).rejects.toThrow(/nats there and by .* in training/)
+    // the proof of a lora without a probe would let it pass
+    await writeFile(join(tiny.folderOf(other), PROBE), JSON.stringify(probe).slice(0, 100))
+    starts++
+    await expect(publisher.publish(other)).rejects.toMatchObject({
+      code: 'invalid-model',
+      message: expect.stringMatching(/probe\.json is damaged/),
+    })
   })
 
   it.each([

@@ -25,8 +25,8 @@ const templateOf = (text: string): string => {
 
 const TASK = 'type: task\ncommands: [python train.py]\nenv:\n  - HF_HOME=/cache\n'
 
-const runsOn = (url: string, { text = TASK, token = DSTACK_TOKEN } = {}) =>
-  createDstackRuns({ url, token, project: 'main', template: templateOf(text), fetch })
+const runsOn = (url: string, { text = TASK, token = DSTACK_TOKEN, fetchBy = fetch } = {}) =>
+  createDstackRuns({ url, token, project: 'main', template: templateOf(text), fetch: fetchBy })
 
 const openDstack = async (platform: Platform, options = {}): Promise<OpenedRuns> => {
   const { url, close } = await startDstackServer(platform)
@@ -143,6 +143,27 @@ describe('a managed run', () => {
     reportTrained(run)
     await result
     expect(world.platform.runs).toHaveLength(1)
+  })
+
+  it('whose submission got no answer is cancelled with its job all the same', async () => {
+    const { url, close } = await startDstackServer(world.platform)
+    const answered: typeof fetch = async (input, init) => {
+      const response = await fetch(input, init)
+      if (!String(input).endsWith('runs/apply')) return response
+      world.platform.fault = 503
+      throw new TypeError('fetch failed')
+    }
+    const { abort, error } = world.train(world.open({ runs: runsOn(url, { fetchBy: answered }) }))
+    const run = await world.run()
+    await world.said(/does not answer/)
+    abort.abort(new Error('cancelled'))
+    await error
+    world.removeJob()
+    await expect.poll(() => world.logged.length).toBeGreaterThan(0)
+    world.platform.fault = null
+    await expect.poll(() => run.state).toBe('stopped')
+    await expect.poll(() => world.records).toEqual([])
+    await close()
   })
 
   it('survives a report that is cut off or of another kind', async () => {

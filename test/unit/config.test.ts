@@ -69,6 +69,8 @@ describe('the configuration', () => {
     [{ MODEL_PROOF_USD: '-1' }, /MODEL_PROOF_USD/],
     [{ MODEL_PROOF_USD: 'much' }, /MODEL_PROOF_USD/],
     [{ ENGINE: 'tinker', MODEL_PATH: 'base' }, /TINKER_API_KEY, MODEL_PATH: needed with/],
+    [{ TINKER_PRICES: '0.1,,0.2' }, /TINKER_PRICES/],
+    [{ TINKER_PRICES: '0.1,-0.2,0.3' }, /TINKER_PRICES/],
     [{ TINKER_PRICES: '0.1,0.2' }, /TINKER_PRICES: must be three prices/],
     [{ TINKER_BASE_URL: 'https://key@there' }, /TINKER_BASE_URL: .* TINKER_API_KEY/],
     [{ ENCODER_PATH: 'minilm' }, /ENCODER_PATH: only valid with ENGINE=onnx/],

@@ -49,6 +49,14 @@ describe('environment of the GPU engine', () => {
     })
   })
 
+  it('refuses an address with a password, and does not repeat it', () => {
+    for (const name of ['ENGINE_VLLM_URL', 'ENGINE_HOSTED_URL', 'ENGINE_DSTACK_URL']) {
+      const env = { ...MODEL, [name]: 'http://me:hunter2@gpu:8000' }
+      expect(() => readGpuOptions(env, GPU)).toThrow(new RegExp(`^${name}.*: must have no user`))
+      expect(() => readGpuOptions(env, GPU)).not.toThrow(/hunter2/)
+    }
+  })
+
   it('trains here, or on a platform whose GPU it has alone', () => {
     expect(readGpuOptions(MODEL, CPU).launch).toEqual({ by: 'local' })
     const env = { ...MODEL, ENGINE_LAUNCH_TEMPLATE: 'a.yaml', ENGINE_LAUNCH_DATA_DIR: '/there' }

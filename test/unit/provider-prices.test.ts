@@ -106,6 +106,19 @@ describe('the provider’s prices', () => {
     expect(trainedTokens({ ...row, plan: { ...row.plan!, arms } })).toBe(3500)
   })
 
+  it('that are not known make no model of the provider free', () => {
+    const { provider: _, ...rest } = input.settings
+    const settings = { ...rest, engineUsdPerHour: null, unpricedProvider: 'Example' }
+    const given = { ...input, adaptedPrice: null, settings }
+    const context = { model: 'large', engineUsd: 0, mendedShare: 0, settings }
+    expect(economicsOf(draftOf(given), context)).toMatchObject({
+      verdict: 'unknown',
+      reason: expect.stringMatching(/^Example computes .* prices are not known/),
+    })
+    const heads = { ...given, settings: { ...settings, arms: ['label-head'] as const } }
+    expect(draftOf(heads).perCallUsd!.adapted).toBe(0)
+  })
+
   it('do not count for a head, which answers on the engine’s own machine', () => {
     const settings = { ...input.settings, arms: ['label-head'] as const }
     const draft = draftOf({ ...input, settings })

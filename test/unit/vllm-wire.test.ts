@@ -82,6 +82,13 @@ describe('answers of vLLM', () => {
       expect(await all(eventsOf(chunksOf(text, size)))).toEqual(['{"a":"é"}', '{"b":2}'])
   })
 
+  it('whose event has no end are not kept', async () => {
+    await expect(all(eventsOf(chunksOf('a'.repeat(2 ** 23), 2 ** 20)))).rejects.toMatchObject({
+      code: 'internal',
+      message: expect.stringMatching(/more than \d+ characters/),
+    })
+  })
+
   it('that end before their end are a fault of vLLM', async () => {
     await expect(all(eventsOf(chunksOf('data: {}\n\n', 100)))).rejects.toMatchObject({
       code: 'engine-unavailable',

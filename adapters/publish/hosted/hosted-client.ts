@@ -5,10 +5,13 @@
  */
 import { AppError } from '../../../src/errors.ts'
 import type { EngineConditionKind } from '../../../src/openai/engine-state.ts'
+import { textWithin } from '../../../src/text-within.ts'
 import type { Conditions } from '../conditions.ts'
 
 /** Of every call; an answer of some tokens takes a second. */
 const CALL_MS = 120_000
+/** Of an answer; 16,384 tokens with twenty alternatives to each take some 10 MiB. */
+const MAX_BYTES = 64 * 2 ** 20
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 60_000
 
@@ -89,7 +92,7 @@ export class HostedClient {
         ...(body !== undefined && { body: isForm ? body : JSON.stringify(body) }),
         signal: AbortSignal.any([AbortSignal.timeout(CALL_MS), ...(signal ? [signal] : [])]),
       })
-      text = await response.text()
+      text = await textWithin(response, MAX_BYTES)
     } catch (cause) {
       if (signal?.aborted)
         throw new AppError('client-closed', 'the request was aborted by its client')
@@ -103,19 +106,24 @@ export class HostedClient {
     const kind = KINDS[status]
     if (kind !== undefined) {
       this.pause(response)
-      throw this.failed(kind, `status ${status}: ${messageIn(text)}`)
+      throw this.failed(kind, `status ${status}: ${this.said(text)}`)
     }
-    if (status >= 500) throw this.failed('away', `status ${status}: ${messageIn(text)}`)
+    if (status >= 500) throw this.failed('away', `status ${status}: ${this.said(text)}`)
     this.pauseMs = FIRST_PAUSE_MS
     this.conditions.end('key-refused', 'unpaid', 'throttled', 'away')
     if (status === 404) return null
     if (!response.ok)
-      throw new AppError('invalid-request', `${this.address.provider} refuses: ${messageIn(text)}`)
+      throw new AppError('invalid-request', `${this.address.provider} refuses: ${this.said(text)}`)
     try {
       return JSON.parse(text) as unknown
     } catch (cause) {
       throw new AppError('internal', `${this.address.provider} answers without JSON`, { cause })
     }
+  }
+
+  /** Its message, which people and logs get: some name the key that they refuse. */
+  private said(text: string): string {
+    return messageIn(text.replaceAll(this.address.key, '[key]'))
   }
 
   private pause(response: Response): void {

@@ -84,18 +84,20 @@ export class HostedModels {
 
   /**
    * Uploads the lora where the host has no model of it.
+   * @param signal ends the wait for its validation
    * @returns the model's name there, which can answer
    * @throws AppError `invalid-model` where the host refuses it, `engine-unavailable`, `store-unavailable`
    */
-  async activate(lora: string): Promise<string> {
+  async activate(lora: string, signal: AbortSignal): Promise<string> {
     await this.requireBase()
     const kept = await this.placementOf(lora)
     const known = kept?.model ? await this.find(kept.model) : null
-    if (known !== null && known.status !== 'deleted') return this.validated(lora, known.name)
+    if (known !== null && known.status !== 'deleted')
+      return this.validated(lora, known.name, signal)
     const isKept =
       kept !== null && (await this.client.call(pathOf('/v1/files', kept.file))) !== null
     const file = isKept ? kept.file : await this.upload(lora)
-    return this.validated(lora, await this.create(lora, file))
+    return this.validated(lora, await this.create(lora, file), signal)
   }
 
   /** Deletes it there. What the host keeps it is told again later. @throws AppError `store-unavailable` */
@@ -154,8 +156,9 @@ export class HostedModels {
     return name
   }
 
-  private async validated(lora: string, name: string): Promise<string> {
+  private async validated(lora: string, name: string, signal: AbortSignal): Promise<string> {
     const { provider, pollMs = POLL_MS } = this.deps
+    const ends = AbortSignal.any([this.closing.signal, signal])
     for (let poll = 0; poll < VALIDATION_POLLS; poll++) {
       // null: a new model is not in the list at once
       const model = await this.find(name)
@@ -166,8 +169,8 @@ export class HostedModels {
           `${provider} refuses ${lora}: ${model.status_reason ?? 'it says no reason'}`
         )
       const pause = Math.min(pollMs, FIRST_POLL_MS * 2 ** poll)
-      await delay(pause, undefined, { signal: this.closing.signal }).catch(() => {
-        throw new AppError('engine-unavailable', 'the engine is shutting down')
+      await delay(pause, undefined, { signal: ends }).catch(() => {
+        throw new AppError('engine-unavailable', `${lora} is no longer published`)
       })
     }
     throw new AppError('engine-unavailable', `${provider} does not finish validating ${lora}`)

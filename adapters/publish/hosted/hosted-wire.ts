@@ -13,7 +13,7 @@ const HALF = '\uFFFD'
 /** A tokenizer's control tokens as texts, and the texts of all others. */
 export type Vocabulary = Pick<TextTokenizer, 'encode' | 'decodeBytes' | 'eosIds' | 'controlIds'>
 
-export const completionBody = (model: string, request: GenerationRequest): object => ({
+export const completionBody = (model: string, request: GenerationRequest) => ({
   model,
   prompt: request.promptIds,
   max_tokens: request.maxTokens,
@@ -23,7 +23,7 @@ export const completionBody = (model: string, request: GenerationRequest): objec
 })
 
 /** For the log-probabilities of given tokens; one more is generated, and not read. */
-export const scoreBody = (model: string, ids: readonly number[]): object => ({
+export const scoreBody = (model: string, ids: readonly number[]) => ({
   model,
   prompt: ids,
   max_tokens: 1,
@@ -38,6 +38,16 @@ const otherTokens = (what: string): AppError =>
     'internal',
     `the provider's log-probabilities are of other tokens: ${what}; not served`
   )
+
+/**
+ * A host that does not find a lora may answer by its base model, and name it.
+ * @throws AppError `internal`
+ */
+export const requireAnswerOf = (asked: string, base: string, answer: unknown): void => {
+  const { model } = (answer ?? {}) as { model?: unknown }
+  if (model === base && asked !== base)
+    throw new AppError('internal', `${base} answers what was asked of ${asked}; not served`)
+}
 
 interface Choice {
   text: string

@@ -2,8 +2,7 @@
  * Publishes loras to a host that serves them by the token, and serves by it: Nebius Token Factory. A lora is proved on
  * its probe before a request may use it. Texts are rendered here, and token ids go out. Knows nothing of training.
  */
-import { setTimeout as delay } from 'node:timers/promises'
-import { AppError } from '../../../src/errors.ts'
+import { AppError, toAppError } from '../../../src/errors.ts'
 import type {
   DeletionReceipt,
   EnginePrices,
@@ -16,13 +15,19 @@ import type { GenerationEnd, GenerationRequest, SampledToken } from '../../text/
 import { Conditions } from '../conditions.ts'
 import { HostedClient } from './hosted-client.ts'
 import { HostedModels, type HostedModelsDeps } from './hosted-models.ts'
-import { completionBody, readAnswer, readScores, scoreBody, type Answer } from './hosted-wire.ts'
+import {
+  completionBody,
+  readAnswer,
+  readScores,
+  requireAnswerOf,
+  scoreBody,
+  type Answer,
+} from './hosted-wire.ts'
 import { disproof } from '../probe.ts'
+import { provedInTime } from '../proved-in-time.ts'
 import { fittedTokens, lossesOf } from '../score-rows.ts'
 import { isAway } from '../vllm/vllm.ts'
 
-/** A request's wait for a lora that is being published or proved. */
-const PROOF_WAIT_MS = 10_000
 /** After which a lora that was refused is published anew. */
 const REFUSED_MS = 600_000
 /** Choices that the host is asked for at a time. */
@@ -61,6 +66,9 @@ const orNull = <Value>(read: () => Value): Value | null => {
 interface Publication {
   /** name there, of a lora that is proved or being published */
   model: Promise<string>
+  /** the same; null before it is proved */
+  name: string | null
+  stop: AbortController
   /** when it is tried again, milliseconds since the epoch */
   until: number
 }
@@ -95,7 +103,7 @@ class Hosted implements HostedPublisher {
     signal: AbortSignal
   ): AsyncGenerator<SampledToken, GenerationEnd, undefined> {
     const fitting = { ...request, maxTokens: fittedTokens(request, this.maxPositions) }
-    const model = await this.modelFor(request.lora)
+    const model = await this.modelFor(request.lora, signal)
     const { tokens, finishReason } = await this.answer(model, fitting, signal)
     let completionTokens = 0
     let isStopped = false
@@ -121,6 +129,10 @@ class Hosted implements HostedPublisher {
   }
 
   async unload(lora: string): Promise<void> {
+    const known = this.published.get(lora)
+    // what is on its way there is noted before it is forgotten
+    known?.stop.abort()
+    await known?.model.catch(() => undefined)
     this.published.delete(lora)
     await this.models.forget(lora)
   }
@@ -184,15 +196,17 @@ class Hosted implements HostedPublisher {
     return readScores(answer, ids, this.deps.base.tokenizer).slice(prompt.length - 1)
   }
 
-  private async complete(body: object, signal?: AbortSignal): Promise<unknown> {
+  private async complete(body: { model: string }, signal?: AbortSignal): Promise<unknown> {
     const answer = await this.client.call('/v1/completions', {
       method: 'POST',
       body,
       ...(signal && { signal }),
     })
+    requireAnswerOf(body.model, this.deps.model, answer)
     if (answer !== null) return answer
-    // the host has lost the lora, or no longer serves the base model
-    this.published.clear()
+    // the host has lost the lora, or no longer serves the base model; what is being published goes on
+    for (const [lora, { name }] of this.published)
+      if (name === body.model) this.published.delete(lora)
     await this.models.requireBase()
     throw new AppError(
       'engine-unavailable',
@@ -201,39 +215,39 @@ class Hosted implements HostedPublisher {
   }
 
   /** The name that the host has for the model, which it can answer by. */
-  private async modelFor(lora: string | null): Promise<string> {
-    if (lora === null) return this.deps.model
-    const late = new AbortController()
-    const waited = delay(PROOF_WAIT_MS, null, { signal: late.signal, ref: false }).catch(() => null)
-    try {
-      const model = await Promise.race([this.load(lora), waited])
-      if (model !== null) return model
-    } finally {
-      late.abort()
-    }
-    throw new AppError('engine-unavailable', `${lora} is being published; try later`)
+  private async modelFor(lora: string | null, signal?: AbortSignal): Promise<string> {
+    return lora === null ? this.deps.model : provedInTime(lora, this.load(lora), signal)
   }
 
   private load(lora: string): Promise<string> {
     const known = this.published.get(lora)
     if (known !== undefined && this.deps.now() < known.until) return known.model
-    const publication: Publication = { model: this.publishAndProve(lora), until: Infinity }
+    const stop = new AbortController()
+    const model = this.publishAndProve(lora, stop.signal)
+    const publication: Publication = { model, name: null, until: Infinity, stop }
     this.published.set(lora, publication)
-    publication.model.catch((error: unknown) => {
-      if (isAway(error)) this.published.delete(lora)
-      else publication.until = this.deps.now() + REFUSED_MS
-    })
-    return publication.model
+    model.then(
+      (name) => (publication.name = name),
+      (error: unknown) => {
+        if (!isAway(error)) publication.until = this.deps.now() + REFUSED_MS
+        else if (this.published.get(lora) === publication) this.published.delete(lora)
+      }
+    )
+    return model
   }
 
-  private async publishAndProve(lora: string): Promise<string> {
+  private async publishAndProve(lora: string, signal: AbortSignal): Promise<string> {
     const { base, loras, model: baseThere, provider } = this.deps
     // a damaged folder is found before anything leaves
     const stored = await loras.read(lora)
-    const model = await this.models.activate(lora)
+    const model = await this.models.activate(lora, signal).catch(async (error: unknown) => {
+      // what it refuses does not stay there
+      if (toAppError(error).code === 'invalid-model') await this.models.forget(lora)
+      throw error
+    })
     const proved = { ...stored, name: lora }
     const problem = await disproof(proved, loras.path(lora), base, 'bfloat16', (name, ...tokens) =>
-      this.nats(name === base.name ? baseThere : model, ...tokens)
+      this.nats(name === base.name ? baseThere : model, ...tokens, signal)
     )
     if (problem === null) return model
     await this.models.forget(lora)

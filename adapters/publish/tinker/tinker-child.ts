@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { AppError, toAppError, type ErrorCode } from '../../../src/errors.ts'
+import { childEnvironment } from '../../../src/process/child-environment.ts'
 import type { Log } from '../../host/log.ts'
 
 /** Calls at a time, each of which may hold a prompt of megabytes. */
@@ -102,7 +103,10 @@ export class TinkerChild {
   private start(): void {
     const { python, script, baseModel, env } = this.deps.command
     const startedAt = Date.now()
-    const child = spawn(python, [script, baseModel], { env, stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = spawn(python, [script, baseModel], {
+      env: childEnvironment(env),
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
     this.child = child
     // an end shows as `close`
     child.stdin.on('error', () => undefined)
@@ -131,19 +135,25 @@ export class TinkerChild {
   }
 
   private read(text: string): void {
-    let line: Line
-    try {
-      line = JSON.parse(text) as Line
-    } catch {
-      // what a library prints
-      return
-    }
+    const line = parseLine(text)
+    if (line === null) return
     if ('conditions' in line) return this.deps.onConditions(line.conditions)
     const waiting = this.waiting.get(line.id)
     if ('error' in line) {
       const { code, message } = line.error
       waiting?.reject(new AppError(code, `the provider: ${message}`))
     } else waiting?.resolve(line.result)
+  }
+}
+
+/** Null for what a library prints. */
+const parseLine = (text: string): Line | null => {
+  try {
+    const value: unknown = JSON.parse(text)
+    const isLine = typeof value === 'object' && value !== null
+    return isLine && ('id' in value || 'conditions' in value) ? (value as Line) : null
+  } catch {
+    return null
   }
 }
 

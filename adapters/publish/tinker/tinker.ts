@@ -13,12 +13,12 @@ import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import type { LoraServing, RowLosses } from '../../lora/lora-backend.ts'
 import type { Loras } from '../../lora/loras.ts'
 import type { BaseModel } from '../../model/open-model.ts'
-import { scoredRow } from '../../text/render-rows.ts'
-import { checkRows } from '../../text/rows.ts'
 import type { GenerationEnd, GenerationRequest, SampledToken } from '../../text/tokens.ts'
 import type { Deletions } from './deletions.ts'
 import type { Receipts } from '../receipts.ts'
 import { disproof, probeRows } from '../probe.ts'
+import { provedInTime } from '../proved-in-time.ts'
+import { fittedTokens, lossesOf } from '../score-rows.ts'
 import { isRefusal, type TinkerChild } from './tinker-child.ts'
 import { chooseAmong, readSampled, readScores, type Sampled } from './tinker-wire.ts'
 
@@ -35,6 +35,8 @@ const FIRST_PAUSE_MS = 2000
 const LONGEST_PAUSE_MS = 60_000
 /** Longer than `serve.py` waits with a refused call. */
 const TRIAL_MS = 8000
+/** After which a lora that was refused is proved anew: each proof is paid. */
+const REFUSED_MS = 600_000
 
 const record = z.object({ weights: z.string(), state: z.string() })
 
@@ -71,12 +73,19 @@ const inParts = async <Item, Result>(
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length
 
+/** A proof that has passed, is under way, or has failed. */
+interface Publication {
+  /** at the provider */
+  place: Promise<string>
+  /** when it is proved again, milliseconds since the epoch */
+  until: number
+}
+
 class Tinker implements TinkerPublisher {
   readonly maxPositions: number
   private readonly deps: TinkerDeps
   private readonly now: () => number
-  /** proofs that have passed or are under way, with the lora's place at the provider */
-  private readonly published = new Map<string, Promise<string>>()
+  private readonly published = new Map<string, Publication>()
   /** while the provider refuses: how often in turn, and until when nothing is asked */
   private refusals = 0
   private quietUntil = 0
@@ -92,15 +101,8 @@ class Tinker implements TinkerPublisher {
     signal: AbortSignal
   ): AsyncGenerator<SampledToken, GenerationEnd, undefined> {
     const promptTokens = request.promptIds.length
-    const free = this.maxPositions - promptTokens
-    if (free < 1)
-      throw new AppError(
-        'context-length-exceeded',
-        `the prompt has ${promptTokens} tokens, the model takes ${this.maxPositions} together with the answer`,
-        { param: 'messages' }
-      )
-    const fitting = { ...request, maxTokens: Math.min(request.maxTokens, free) }
-    const model = await this.placeOf(request.lora)
+    const fitting = { ...request, maxTokens: fittedTokens(request, this.maxPositions) }
+    const model = await this.placeFor(request.lora, signal)
     const end = { promptTokens, cachedTokens: 0, completionTokens: 0 }
     // a JSON object and calls are bound by nothing: their readers check them
     if (request.bounds?.choices && request.constraint) {
@@ -125,19 +127,11 @@ class Tinker implements TinkerPublisher {
     return { ...end, finishReason: answer.finishReason }
   }
 
-  async losses(lora: string | null, rows: TrainingRow[]): Promise<RowLosses> {
+  losses(lora: string | null, rows: TrainingRow[]): Promise<RowLosses> {
     const { base } = this.deps
-    if (rows.length === 0)
-      throw new AppError('invalid-request', 'there are no rows', { param: 'rows' })
-    const read = rows.map((row) => scoredRow(base.chat, row, lora === null))
-    checkRows(read, base.config)
-    const model = await this.placeOf(lora)
-    const losses = await inParts(
-      read,
-      async ({ promptIds, completionIds }) =>
-        -mean(await this.nats(model, promptIds, completionIds))
+    return lossesOf({ base, lora }, rows, async ({ promptIds, completionIds }) =>
+      this.nats(await this.placeFor(lora), promptIds, completionIds)
     )
-    return { losses, tokens: read.map(({ completionIds }) => completionIds.length) }
   }
 
   async publish(
@@ -147,7 +141,7 @@ class Tinker implements TinkerPublisher {
   ): Promise<void> {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       try {
-        await this.placeOf(lora)
+        await this.load(lora)
         return
       } catch (error) {
         if (!isRefusal(error)) throw error
@@ -178,15 +172,20 @@ class Tinker implements TinkerPublisher {
   }
 
   /** Where the model lies at the provider, which has proved that it computes it; null for the base. */
-  private async placeOf(lora: string | null): Promise<string | null> {
-    if (lora === null) return null
-    let proved = this.published.get(lora)
-    if (proved === undefined) {
-      proved = this.prove(lora)
-      this.published.set(lora, proved)
-      proved.catch(() => this.published.delete(lora))
-    }
-    return proved
+  private async placeFor(lora: string | null, signal?: AbortSignal): Promise<string | null> {
+    return lora === null ? null : provedInTime(lora, this.load(lora), signal)
+  }
+
+  private load(lora: string): Promise<string> {
+    const known = this.published.get(lora)
+    if (known !== undefined && this.now() < known.until) return known.place
+    const publication: Publication = { place: this.prove(lora), until: Infinity }
+    this.published.set(lora, publication)
+    publication.place.catch((error: unknown) => {
+      if (!isRefusal(error)) publication.until = this.now() + REFUSED_MS
+      else if (this.published.get(lora) === publication) this.published.delete(lora)
+    })
+    return publication.place
   }
 
   private async recordOf(lora: string): Promise<z.infer<typeof record>> {
@@ -281,8 +280,7 @@ class Tinker implements TinkerPublisher {
     if (before > 0) this.quietUntil = now + TRIAL_MS
     try {
       const answer = await this.deps.child.call(call, signal)
-      this.refusals = 0
-      this.quietUntil = 0
+      this.answers()
       return answer
     } catch (error) {
       // calls that were refused together count as one
@@ -290,8 +288,17 @@ class Tinker implements TinkerPublisher {
         this.refusals++
         this.quietUntil = this.now() + Math.min(1000 * 2 ** before, LONGEST_PAUSE_MS)
       }
-      throw error
+      const { code, message } = toAppError(error)
+      if (code !== 'invalid-state') throw error
+      // it does answer: one lora that it has lost keeps no other waiting
+      this.answers()
+      throw new AppError('engine-unavailable', message, { cause: error })
     }
+  }
+
+  private answers(): void {
+    this.refusals = 0
+    this.quietUntil = 0
   }
 }
 

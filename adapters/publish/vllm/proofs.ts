@@ -50,12 +50,18 @@ export interface Proved {
   fingerprints: Set<string> | null
 }
 
+interface Loading {
+  incarnation: number
+  done: Promise<Proved>
+  stop: AbortController
+}
+
 export class Proofs {
   private readonly deps: VllmDeps
   /** of every address, the one that gets requests first */
   private readonly clients: VllmClient[]
   /** by name in `model`: loads that have ended or are under way, each good for one start of the server */
-  private readonly proved = new Map<string, { incarnation: number; done: Promise<Proved> }>()
+  private readonly proved = new Map<string, Loading>()
 
   constructor(deps: VllmDeps) {
     this.deps = deps
@@ -74,15 +80,20 @@ export class Proofs {
   async unload(lora: string): Promise<void> {
     const { folder, loras } = this.deps
     const name = this.nameOf(lora)
-    const isKnown = this.proved.delete(name)
-    if (folder === null && !isKnown) return
+    const known = this.proved.get(name)
+    // what is on its way into the folder is there before it is removed
+    known?.stop.abort()
+    await known?.done.catch(() => undefined)
+    this.proved.delete(name)
+    if (folder === null && known === undefined) return
     await folder?.remove(loras.path(lora))
     await this.unloadEverywhere(name)
   }
 
   private nameOf(lora: string): string {
     const { loraName, base } = this.deps
-    return loraName.replaceAll('{lora}', lora).replaceAll('{base}', base.name)
+    // in one step, and by functions: a name with {base} or $& in it stays as it is
+    return loraName.replace(/\{(lora|base)\}/g, (_, part) => (part === 'lora' ? lora : base.name))
   }
 
   private async unloadEverywhere(lora: string): Promise<void> {
@@ -118,8 +129,9 @@ export class Proofs {
     const incarnation = server.incarnation()
     let known = this.proved.get(name)
     if (known?.incarnation !== incarnation) {
-      const done = this.load(lora, name)
-      known = { incarnation, done }
+      const stop = new AbortController()
+      const done = this.load(lora, name, stop.signal)
+      known = { incarnation, done, stop }
       this.proved.set(name, known)
       const forget = (): void => {
         if (this.proved.get(name)?.done === done) this.proved.delete(name)
@@ -130,14 +142,15 @@ export class Proofs {
   }
 
   /** @throws AppError as `publish`, `store-unavailable` for the shared folder */
-  private async load(lora: string, name: string): Promise<Proved> {
+  private async load(lora: string, name: string, signal: AbortSignal): Promise<Proved> {
     const { loras, folder } = this.deps
     // a damaged folder is found before vLLM is asked
     const stored = await loras.read(lora)
     if (folder === null) await this.clients[0]!.loadLora(name, loras.path(lora))
     else await folder.put(loras.path(lora), await this.rootOfBase())
     const fingerprints = new Set<string>()
-    for (const client of this.clients) await this.prove(client, stored, name, fingerprints)
+    for (const client of this.clients)
+      await this.prove(client, stored, { name, fingerprints }, signal)
     return { name, fingerprints }
   }
 
@@ -148,8 +161,8 @@ export class Proofs {
   private async prove(
     client: VllmClient,
     stored: StoredLora,
-    name: string,
-    fingerprints: Set<string>
+    { name, fingerprints }: { name: string; fingerprints: Set<string> },
+    signal: AbortSignal
   ): Promise<void> {
     const { loras, base, dtype } = this.deps
     const path = loras.path(stored.id)
@@ -159,7 +172,7 @@ export class Proofs {
       base,
       dtype,
       async (model, prompt, answer) => {
-        const { nats, fingerprint } = await client.score(model, prompt, answer)
+        const { nats, fingerprint } = await client.score(model, prompt, answer, signal)
         if (fingerprint !== null) fingerprints.add(fingerprint)
         return nats
       }

@@ -87,7 +87,9 @@ export const serveEnvironment = (
   apiKey: string,
   device: string
 ): NodeJS.ProcessEnv => {
-  const { ENGINE_TOKEN: _, ...env } = given
+  const env = Object.fromEntries(
+    Object.entries(given).filter(([name]) => !name.startsWith('ENGINE_'))
+  )
   const index = device.split(':')[1]
   const seen = env['CUDA_VISIBLE_DEVICES']
   const gpu = index === undefined ? undefined : seen ? seen.split(',')[Number(index)] : index

@@ -1,5 +1,6 @@
 /** vLLM's API over HTTP: tokens, scores, loras by name. Knows nothing of processes and of what loras are. */
 import { AppError } from '../../../src/errors.ts'
+import { textWithin } from '../../../src/text-within.ts'
 import type { GenerationRequest } from '../../text/tokens.ts'
 import {
   completionBody,
@@ -16,6 +17,8 @@ import {
 /** For everything but answers, which may take as long as their clients wait. */
 const CHANGE_MS = 300_000
 const HEALTH_MS = 10_000
+/** Of an answer that comes whole; the scores of 16,384 tokens take some 2 MiB. */
+const MAX_BYTES = 64 * 2 ** 20
 
 export interface VllmAddress {
   /** without a path */
@@ -34,8 +37,12 @@ const away = (cause: unknown, signal: AbortSignal): AppError => {
   return new AppError('engine-unavailable', `vLLM does not answer (${reason})`, { cause })
 }
 
+/** @throws AppError `engine-unavailable` where it breaks off, or has no end */
 const bodyOf = async (response: Response): Promise<unknown> => {
-  const text = await response.text()
+  const text = await textWithin(response, MAX_BYTES).catch((cause: unknown) => {
+    const { message } = cause as Error
+    throw new AppError('engine-unavailable', `vLLM broke an answer off (${message})`, { cause })
+  })
   try {
     return JSON.parse(text)
   } catch {
@@ -54,7 +61,7 @@ export class VllmClient {
     this.onUnknown = onUnknown
   }
 
-  /** For messages: an address may hold a password. */
+  /** For messages. */
   get name(): string {
     return new URL(this.address.baseUrl).host
   }
@@ -100,10 +107,12 @@ export class VllmClient {
   async score(
     model: string,
     prompt: readonly number[],
-    completion: readonly number[]
+    completion: readonly number[],
+    signal?: AbortSignal
   ): Promise<Scores> {
     const ids = [...prompt, ...completion]
-    const response = await this.post('/v1/completions', scoreBody(model, ids))
+    const ends = AbortSignal.any([AbortSignal.timeout(CHANGE_MS), ...(signal ? [signal] : [])])
+    const response = await this.post('/v1/completions', scoreBody(model, ids), ends)
     const scores = readScores(await bodyOf(response), ids)
     this.requireAnswerOf(model, scores.model)
     return { ...scores, nats: scores.nats.slice(prompt.length - 1) }

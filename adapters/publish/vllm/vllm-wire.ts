@@ -190,9 +190,12 @@ export const failure = (status: number, body: unknown): AppError => {
   return new AppError('engine-unavailable', `vLLM failed: ${message}`)
 }
 
+/** One event; a token with twenty alternatives takes 1 kB. */
+const MAX_EVENT_CHARS = 4 * 2 ** 20
+
 /**
  * The data of server-sent events, each on one line.
- * @throws AppError `engine-unavailable` when the stream ends before its end
+ * @throws AppError `engine-unavailable` when the stream ends before its end, `internal` for a line without one
  */
 export async function* eventsOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder()
@@ -200,6 +203,8 @@ export async function* eventsOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerat
   for await (const chunk of chunks) {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
     rest = lines.pop() ?? ''
+    if (rest.length > MAX_EVENT_CHARS)
+      throw unknownAnswer(`an event of more than ${MAX_EVENT_CHARS} characters`)
     for (const line of lines) {
       if (!line.startsWith('data:')) continue
       const data = line.slice('data:'.length).trim()

@@ -7,7 +7,8 @@ import { AppError, toAppError } from '../../../src/errors.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import type { LoraServing, RowLosses } from '../../lora/lora-backend.ts'
 import type { GenerationEnd, GenerationRequest, SampledToken } from '../../text/tokens.ts'
-import { PROOF_PAUSE_MS, Proofs, type VllmDeps } from './proofs.ts'
+import { provedInTime } from '../proved-in-time.ts'
+import { PROOF_PAUSE_MS, Proofs, type Proved, type VllmDeps } from './proofs.ts'
 import { fittedTokens, lossesOf } from '../score-rows.ts'
 import { VllmClient } from './vllm-client.ts'
 
@@ -47,7 +48,7 @@ class Vllm implements VllmPublisher {
   ): AsyncGenerator<SampledToken, GenerationEnd, undefined> {
     const promptTokens = request.promptIds.length
     const fitting = { ...request, maxTokens: fittedTokens(request, this.maxPositions) }
-    const proved = await this.proofs.of(request.lora)
+    const proved = await this.proved(request.lora, signal)
     let completionTokens = 0
     for await (const step of this.client.generate(proved.name, fitting, signal)) {
       const { tokens, finishReason } = step
@@ -70,7 +71,7 @@ class Vllm implements VllmPublisher {
   async losses(lora: string | null, rows: TrainingRow[]): Promise<RowLosses> {
     const { base } = this.deps
     return lossesOf({ base, lora }, rows, async ({ promptIds, completionIds }) => {
-      const proved = await this.proofs.of(lora)
+      const proved = await this.proved(lora)
       const score = await this.client.score(proved.name, promptIds, completionIds)
       this.proofs.require(proved, score)
       return score.nats
@@ -88,6 +89,10 @@ class Vllm implements VllmPublisher {
       }
       await delay(PROOF_PAUSE_MS * attempt)
     }
+  }
+
+  private proved(lora: string | null, signal?: AbortSignal): Promise<Proved> {
+    return provedInTime(lora ?? this.deps.base.name, this.proofs.of(lora), signal)
   }
 
   unload(lora: string): Promise<void> {

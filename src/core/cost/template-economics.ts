@@ -31,6 +31,8 @@ export interface EconomicsSettings {
   engineUsdPerHour: number | null
   /** of a third party that computes for the engine, in place of hours; absent: there is none, or it says no prices */
   provider?: ProviderPrices
+  /** name of one that says no prices */
+  unpricedProvider?: string
   /** exchanges that an internalization is trained on at most */
   trainRows: number
   /** of the calls that are logged, 0 to 1 */
@@ -130,7 +132,10 @@ const trainingSeconds = ({ template, internalizations, settings }: DraftInput): 
 }
 
 /** What hours of the engine cost. */
-export type EngineHourSettings = Pick<EconomicsSettings, 'engineUsdPerHour' | 'provider'>
+export type EngineHourSettings = Pick<
+  EconomicsSettings,
+  'engineUsdPerHour' | 'provider' | 'unpricedProvider'
+>
 
 export const engineHoursUsd = (
   hours: number,
@@ -225,7 +230,12 @@ export const draftOf = (input: DraftInput): Draft => {
   const ofEngine = isAnsweredByHead(input) ? null : input.adaptedPrice
   const adapted = otherModel === null ? ofEngine : priceOf(otherModel)
   const readsPrompt = otherModel !== null
-  const isPriced = !readsPrompt || adapted !== null
+  const { engineUsdPerHour, unpricedProvider } = settings
+  // a third party asks for something, so a model of its own is not free
+  const isPaid =
+    readsPrompt ||
+    (unpricedProvider !== undefined && engineUsdPerHour === null && !isAnsweredByHead(input))
+  const isPriced = !isPaid || adapted !== null
   const costs =
     isPriced && price && call && callCosts(call, { upstream: price, adapted, readsPrompt })
   const coverage = coverageOf(input)
@@ -289,10 +299,16 @@ const FREE_TEXT: Forecast = {
   verdict: 'does-not-pay',
 }
 
-const whyUnknown = (model: string, { price, otherModel, adaptedPrice }: Draft): string =>
-  price === null || (otherModel !== null && adaptedPrice === null)
-    ? `no price of ${price === null ? model : otherModel} is known: add it to PRICES_FILE`
-    : 'the log has no call of this template with text and token counts'
+const whyUnknown = (
+  { price, otherModel, adaptedPrice, call }: Draft,
+  { model, settings }: Pick<EconomicsContext, 'model' | 'settings'>
+): string => {
+  if (price === null || (otherModel !== null && adaptedPrice === null))
+    return `no price of ${price === null ? model : otherModel} is known: add it to PRICES_FILE`
+  return call === null
+    ? 'the log has no call of this template with text and token counts'
+    : `${settings.unpricedProvider} computes for the engine, and its prices are not known: set TINKER_PRICES or ENGINE_HOSTED_PRICES`
+}
 
 const remarksOf = (draft: Draft, { isModelAlone }: Forecast, isEngineFree: boolean): string[] => {
   const { call, onceUsd, adaptedPrice, otherModel, price } = draft
@@ -324,11 +340,11 @@ interface EconomicsContext {
 
 const forecastOf = (
   draft: Draft,
-  { model, engineUsd }: Pick<EconomicsContext, 'model' | 'engineUsd'>
+  { model, engineUsd, settings }: Omit<EconomicsContext, 'mendedShare'>
 ): Forecast => {
   const { perCallUsd, traffic, coverage, onceUsd, isFreeText } = draft
   if (coverage.source === 'assumed' && isFreeText) return FREE_TEXT
-  if (perCallUsd === null) return unknownForecast(whyUnknown(model, draft))
+  if (perCallUsd === null) return unknownForecast(whyUnknown(draft, { model, settings }))
   return forecast(perCallUsd, {
     callsPerMonth: traffic?.callsPerMonth ?? null,
     coverage,

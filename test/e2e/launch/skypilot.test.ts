@@ -82,6 +82,14 @@ describe('the command of SkyPilot', () => {
     await expect(runsOf('echo nothing').status('a')).rejects.toThrow(/gave no list: nothing/)
   })
 
+  it.each([
+    'Connection aborted. Remote end closed connection without response',
+    'Read timed out. (read timeout=60)',
+    'HTTPError: 502 for url /jobs/launch',
+  ])('that may have got through is not repeated: %s', async (text) => {
+    await runsOf(saying(text)).submit('a', {}, signal)
+  })
+
   it('is given none of the engine’s secrets', async () => {
     const file = join(folder, 'seen')
     const runs = runsOf(`sh -c 'env > ${file}; echo "$0 $*" >> ${file}'`, {

@@ -27,6 +27,14 @@ export interface HostedFaults {
   keeps?: boolean
   /** validation ends so */
   validation?: 'error'
+  /** an upload and a deletion are done, and answered when it resolves */
+  held?: Promise<void>
+  /** answers name the base model, whatever was asked for */
+  namesBase?: boolean
+  /** an error names the key */
+  saysKey?: boolean
+  /** an answer has no end */
+  isEndless?: boolean
 }
 
 export interface HostedStandInOptions {
@@ -60,6 +68,9 @@ interface CustomModel {
 
 const error = (status: number, message: string) =>
   Response.json({ error: { message } }, { status, headers: { 'retry-after': '1' } })
+
+const endless = (): ReadableStream<Uint8Array> =>
+  new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(2 ** 20)) })
 
 const STOPPED = new AbortController().signal
 
@@ -103,8 +114,8 @@ export class HostedStandIn {
     const app = new Hono()
     app.use('*', async (c, next) => {
       this.calls.push(`${c.req.method} ${new URL(c.req.url).pathname}`)
-      const { status } = faults()
-      if (status !== undefined) return error(status, `status ${status}`)
+      const { status, saysKey } = faults()
+      if (status !== undefined) return error(status, saysKey ? `no ${key}` : `status ${status}`)
       if (c.req.header('authorization') !== `Bearer ${key}`) return error(401, 'no such key')
       return next()
     })
@@ -113,7 +124,9 @@ export class HostedStandIn {
     )
     app.post('/v0/models/upload', async (c) => {
       const file = (await c.req.formData()).get('file') as File
-      return c.json({ id: await this.upload(file), object: 'file' })
+      const id = await this.upload(file)
+      await faults().held
+      return c.json({ id, object: 'file' })
     })
     app.get('/v1/files/:id', (c) => {
       const id = c.req.param('id')
@@ -125,8 +138,9 @@ export class HostedStandIn {
     })
     app.post('/v0/models', async (c) => this.create(await c.req.json()))
     app.get('/v0/models/:name{.+}', (c) => this.show(c.req.param('name')))
-    app.delete('/v0/models/:name{.+}', (c) => {
+    app.delete('/v0/models/:name{.+}', async (c) => {
       if (!faults().keeps) this.models.delete(c.req.param('name'))
+      await faults().held
       return c.json({ status: 'deleted' })
     })
     app.post('/v1/completions', async (c) => this.complete(await c.req.json<Body>()))
@@ -178,6 +192,7 @@ export class HostedStandIn {
     const custom = this.models.get(body.model)
     const isBase = body.model === model
     if (faults().isRetired || (!isBase && custom === undefined)) return error(404, 'no such model')
+    if (faults().isEndless) return new Response(endless())
     const lora = faults().ignoresLoras ? null : (custom?.lora ?? null)
     const choice = body.echo ? await this.echo(body, lora) : await this.generate(body, lora)
     const fault = faults().logprobs
@@ -186,7 +201,7 @@ export class HostedStandIn {
     if (fault === 'other') choice.logprobs.tokens = choice.logprobs.tokens.map((text) => `${text}x`)
     if (fault === 'prompt' && body.echo)
       choice.logprobs.token_logprobs = choice.logprobs.token_logprobs.map(() => null)
-    return Response.json({ model: body.model, choices: [choice] })
+    return Response.json({ model: faults().namesBase ? model : body.model, choices: [choice] })
   }
 
   private textOf(id: number): string {

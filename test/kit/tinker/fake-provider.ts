@@ -26,6 +26,8 @@ const python = CANDIDATES.find((path) => spawnSync(path, ['-c', CHECK]).status =
 export const missingForTinker = (): string | null =>
   python === undefined ? 'no Python 3.11 with numpy; TINKER_PYTHON names one' : null
 
+export const tinkerPython = python ?? 'python3'
+
 export interface FakeCall {
   place: string
   status: number
@@ -79,7 +81,7 @@ export class FakeProvider {
       modelPath: this.modelPath,
       baseModel: FAKE_BASE,
       dataDir,
-      python: python ?? 'python3',
+      python: tinkerPython,
       scripts: fromRoot('adapters/tinker'),
       env: process.env,
       provider: 'a stand-in',

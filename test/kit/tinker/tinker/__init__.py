@@ -91,6 +91,14 @@ def call(place: str, **what: Any) -> None:
         raise status_error(place, status)
 
 
+def patient(place: str, **what: Any) -> None:
+    """As the SDK, which asks again for ever where it is answered 429."""
+    while faults().get("status", {}).get(place) == 429:
+        log_status(place, 429)
+        time.sleep(PAUSE)
+    call(place, **what)
+
+
 class APIFuture:
     def __init__(self, work: Callable[[], Any]) -> None:
         self._future: Future[Any] = Future()
@@ -278,11 +286,7 @@ class SamplingClient:
         topk_sample_logprobs: int = 0,
     ) -> APIFuture:
         def answer() -> Any:
-            # the SDK asks again for ever
-            while faults().get("status", {}).get("asample") == 429:
-                log_status("asample", 429)
-                time.sleep(PAUSE)
-            call("asample", tokens=len(prompt.ids))
+            patient("asample", tokens=len(prompt.ids))
             time.sleep(faults().get("sample_seconds", 0))
             return self._answer(
                 prompt.ids,
@@ -383,11 +387,11 @@ class RestClient:
         return APIFuture(answer)
 
     def set_checkpoint_ttl_from_tinker_path(self, path: str, ttl_seconds: None) -> APIFuture:
-        return APIFuture(lambda: call("ttl", path=path, ttl=ttl_seconds))
+        return APIFuture(lambda: patient("ttl", path=path, ttl=ttl_seconds))
 
     def delete_checkpoint_from_tinker_path(self, path: str) -> APIFuture:
         def delete() -> None:
-            call("delete", path=path)
+            patient("delete", path=path)
             if not faults().get("keeps"):
                 file_of(path).unlink(missing_ok=True)
 

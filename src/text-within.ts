@@ -1,4 +1,4 @@
-/** Reads an upstream's answer, which may have no end. */
+/** Reads an answer of another program, which may have no end. */
 
 /** @throws Error where it has more bytes */
 export const textWithin = async (response: Response, maxBytes: number): Promise<string> => {

@@ -1,0 +1,80 @@
+/** What processes that run code of others are given: a trainer here, the client of a provider. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { createLocalLauncher } from '../../adapters/launch/local-process.ts'
+import { TinkerChild } from '../../adapters/publish/tinker/tinker-child.ts'
+import { serveEnvironment } from '../../adapters/publish/vllm/start-vllm.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'environment-'))
+const seen = join(folder, 'seen')
+const python = join(folder, 'python')
+writeFileSync(python, `#!/bin/sh\nenv > ${seen}.tmp; mv ${seen}.tmp ${seen}; exec cat\n`, {
+  mode: 0o755,
+})
+
+const SECRETS = [
+  'ENGINE_TOKEN',
+  'ENGINE_DSTACK_TOKEN',
+  'UPSTREAM_API_KEY',
+  'ADMIN_TOKEN',
+  'TENANT_SECRET',
+  'DATABASE_URL',
+]
+
+const given = async (): Promise<string> => {
+  await expect.poll(() => existsSync(seen)).toBe(true)
+  return readFileSync(seen, 'utf8')
+}
+
+const stubbed = (): void => {
+  for (const name of SECRETS) vi.stubEnv(name, 'hush')
+  vi.stubEnv('TINKER_API_KEY', 'its own')
+  vi.stubEnv('TOKENIZERS_PARALLELISM', 'false')
+}
+
+describe('a process that runs code of others', () => {
+  afterEach(() => {
+    vi.unstubAllEnvs()
+    rmSync(seen, { force: true })
+  })
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  it('gets no secret of this program as a trainer', async () => {
+    stubbed()
+    const stop = new AbortController()
+    const ended = createLocalLauncher({ python, script: 'train.py' })
+      .run(
+        { file: 'task.json', identity: 'one' },
+        { signal: stop.signal, onMessage: () => undefined, onProgress: () => undefined }
+      )
+      .catch(() => undefined)
+    const environment = await given()
+    stop.abort(new Error('enough'))
+    await ended
+    expect(environment).not.toContain('hush')
+    expect(environment).toMatch(/TINKER_API_KEY=its own/)
+    expect(environment).toMatch(/TOKENIZERS_PARALLELISM=false/)
+  })
+
+  it('gets none as a provider’s client', async () => {
+    stubbed()
+    const child = new TinkerChild({
+      command: { python, script: 'serve.py', baseModel: 'base', env: process.env },
+      onConditions: () => undefined,
+      log: () => undefined,
+    })
+    const environment = await given()
+    await child.close()
+    expect(environment).not.toContain('hush')
+    expect(environment).toMatch(/TINKER_API_KEY=its own/)
+  })
+
+  it('gets none of the engine’s as vLLM', () => {
+    const env = { ENGINE_TOKEN: 'hush', ENGINE_DSTACK_TOKEN: 'hush', HF_HOME: '/cache' }
+    const environment = serveEnvironment(env, 'key', 'cuda')
+    expect(JSON.stringify(environment)).not.toContain('hush')
+    expect(environment).toMatchObject({ HF_HOME: '/cache', VLLM_API_KEY: 'key' })
+  })
+})
