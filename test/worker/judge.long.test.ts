@@ -280,14 +280,4 @@ describe('a live route of written answers', () => {
     expect(await watched.state()).toMatchObject({ name: 'retired' })
     expect(await watched.routes()).toEqual([])
   })
-
-  it('has no evidence by a judge of another version, which is said', async () => {
-    const watched = await live({
-      judges: (messages) => ({ ...rule(messages), model: 'claude-judge-2' }),
-    })
-    const said = new Set(await outcomes(watched, 12))
-    // equal answers need no judge
-    said.delete('agreed')
-    expect(said).toEqual(new Set(['judge-changed']))
-  })
 })

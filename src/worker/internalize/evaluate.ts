@@ -13,6 +13,7 @@ import {
   type InternalizationPlan,
   type ProvenVerdict,
 } from '../../core/internalization/internalization.ts'
+import type { JudgeFacts } from '../../core/judge/judge-facts.ts'
 import { outcomesAgree } from '../../core/answer/agreement.ts'
 import { textOf, type Outcome } from '../../core/answer/outcome.ts'
 import type { Template } from '../../core/template/template.ts'
@@ -21,7 +22,7 @@ import type { EvaluationRow } from '../../store/store.ts'
 import { LANES } from '../answers/ask-model.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { baselineOfVerdict } from './baseline.ts'
-import { comparedPresent } from './compare-present.ts'
+import { comparedPresent, type Present } from './compare-present.ts'
 import { fieldsOfVerdict } from './fields-of-verdict.ts'
 import { factsOf, type EvaluationSets } from './collect-facts.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
@@ -35,7 +36,12 @@ import {
 } from './evaluate-row.ts'
 import { openProofBudget, type Pay } from '../answers/proof-budget.ts'
 import { answererOf, respondentOf } from '../answers/row-answers.ts'
-import { judgeEvaluation, judgeOf, type JudgedEvaluation } from '../judge/judge-evaluation.ts'
+import {
+  judgeEvaluation,
+  judgeOf,
+  withVersionsOf,
+  type JudgedEvaluation,
+} from '../judge/judge-evaluation.ts'
 import type { Judge } from '../judge/judge.ts'
 import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
 
@@ -117,6 +123,15 @@ export interface Evaluated {
   facts: DecisionFacts
 }
 
+const withPresent = (
+  facts: DecisionFacts,
+  judge: JudgeFacts | null,
+  { facts: present, answers }: Present
+): DecisionFacts => {
+  const seen = withVersionsOf(judge, answers)
+  return { ...facts, ...(seen !== null && { judge: seen }), present }
+}
+
 /** The verdict with what the live route makes of the held-out requests, where there is one to replace. */
 const decided = async (
   context: EvaluationContext,
@@ -129,10 +144,11 @@ const decided = async (
   const baseline = baselineOfVerdict(plan, verdict, rows, sets.heldOut)
   const fields = fieldsOfVerdict(plan, verdict, rows, sets.heldOut)
   const present = await comparedPresent({ ...context, rows }, verdict)
-  const compared = present === null ? verdict : decideOn({ ...facts, present })
+  const last = present === null ? facts : withPresent(facts, judge, present)
+  const compared = present === null ? verdict : decideOn(last)
   return {
     verdict: { ...compared, ...(baseline && { baseline }), ...(fields && { fields }) },
-    facts: { ...facts, present },
+    facts: last,
   }
 }
 

@@ -32,8 +32,9 @@ import { payAlways } from '../answers/proof-budget.ts'
 import { answererOf } from '../answers/row-answers.ts'
 import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
 import { otherJudge } from '../judge/judge-evaluation.ts'
-import { openJudge, type Judge } from '../judge/judge.ts'
-import { judgedOutcome } from '../../core/judge/verdict.ts'
+import { JudgeUnavailable, openJudge, type Judge } from '../judge/judge.ts'
+import { judgedOutcome, type ComparedAnswer } from '../../core/judge/verdict.ts'
+import type { AuditWait, SecondAnswer } from './audit-wait.ts'
 import { studentText } from '../../core/template/prompt.ts'
 import { isSuccess } from '../../core/http-status.ts'
 
@@ -49,8 +50,9 @@ export interface AuditedRoute {
 interface JudgeContext extends AuditedRoute, EvaluateDeps {
   deps: WorkerDeps
   findParts: ReturnType<typeof createPartFinder>
-  /** where one vouches for agreement; else null */
-  judge: Judge | null
+  wait: AuditWait
+  /** opens the judge for one pair, where one vouches for agreement; else null */
+  judge: (() => Judge) | null
 }
 
 const conversationOf = ({ id, match, outcome }: MatchedExchange): string => {
@@ -83,21 +85,23 @@ const unusable = (recordId: string, reason: string): Pair => ({
 const sum = (a: number | null, b: number | null): number | null =>
   a === null && b === null ? null : (a ?? 0) + (b ?? 0)
 
-interface SecondAnswer {
-  outcome: Outcome
-  costUsd: number | null
-}
-
 /** @returns null without a usable answer */
 const askAgain = async (
-  { deps }: JudgeContext,
+  { deps, wait }: JudgeContext,
   record: StoredRecord
 ): Promise<SecondAnswer | null> => {
+  const bought = wait.seconds.get(record.id)
+  if (bought !== undefined) return bought
   const response = (await deps.replayUpstream?.(record)) ?? null
   if (response === null) return null
   const outcome = outcomeOfLogged({ path: record.path, response })
   if (outcome.kind === 'unreadable') return null
-  return { outcome, costUsd: deps.costUsd(record.model, answerUsage(JSON.parse(response))) }
+  const second = {
+    outcome,
+    costUsd: deps.costUsd(record.model, answerUsage(JSON.parse(response))),
+  }
+  wait.seconds.set(record.id, second)
+  return second
 }
 
 /** Of a lora's answer that is not the first one of the upstream. */
@@ -109,7 +113,26 @@ const disagreement = (
   return outcomesAgree(answers, lora, second) ? 'second-agrees' : 'upstream-differs'
 }
 
-/** @throws AppError `upstream-unavailable` where the judge does not answer for the moment */
+/** Why the judge is not the one that was admitted; null: it is, or it was not asked. */
+const otherVersion = (
+  { verdict }: Internalization,
+  compared: readonly (ComparedAnswer | null)[]
+): string | null => {
+  const admitted = verdict?.judge?.judge
+  const other = compared
+    .flatMap((one) => one?.versions ?? [])
+    .find((version) => version !== admitted?.version)
+  return other === undefined
+    ? null
+    : `the judge answers as ${other || 'an unnamed version'}, and ${admitted?.version ?? 'none'} was admitted: ` +
+        'audits wait until it does again, or until the route is proved anew'
+}
+
+/**
+ * A pair that the judge cannot compare now waits. Were it left out, equal answers, which need no judge, would be all the
+ * evidence.
+ * @throws JudgeUnavailable where it does not answer for the moment, or has changed
+ */
 const judgedPair = async (
   context: JudgeContext,
   judge: Judge,
@@ -125,16 +148,14 @@ const judgedPair = async (
   if (again === null || second === null)
     return { ...pair, outcome: 'unusable', reason: 'no-second' }
   const asked = { request: studentText(exchange.match), first }
-  const before = judge.spentUsd()
   const [adapted, fresh] = await Promise.all([
     judge.compare(plan.answers, { ...asked, other: pair.answer }),
     judge.compare(plan.answers, { ...asked, other: second }),
   ])
-  const costUsd = sum(sum(pair.costUsd, again.costUsd), judge.spentUsd() - before)
+  const other = otherVersion(internalization, [adapted, fresh])
+  if (other !== null) throw new JudgeUnavailable(other)
+  const costUsd = sum(sum(pair.costUsd, again.costUsd), judge.spentUsd())
   const judged = { ...pair, costUsd, upstreamAnswer: second }
-  const admitted = internalization.verdict?.judge?.judge.version
-  if (judge.hasChanged() || (judge.version() ?? admitted) !== admitted)
-    return { ...judged, outcome: 'unusable', reason: 'judge-changed' }
   if (adapted === null || fresh === null)
     return { ...judged, outcome: 'unusable', reason: 'no-second' }
   return { ...judged, outcome: judgedOutcome({ adapted, second: fresh }) }
@@ -181,7 +202,7 @@ const judgeOne = async (
   const costUsd = sum(pair.costUsd, costsAnswer ? deps.costUsd(record.model, record.usage) : null)
   const answered = { ...pair, costUsd }
   if (context.judge !== null)
-    return judgedPair(context, context.judge, answered, { record, exchange })
+    return judgedPair(context, context.judge(), answered, { record, exchange })
   if (agrees) return { ...answered, outcome: 'agreed' }
   const again = await askAgain(context, record)
   if (again === null) return { ...answered, outcome: 'disagreed' }
@@ -216,7 +237,7 @@ const isFromEngine = ({ outcome, reason }: Pair): boolean =>
 /**
  * A request that the engine fails at twice, although it answers others at the same time, is no pair: one that
  * waited for ever would keep all later ones from being judged.
- * @throws AppError of the engine where it answers none
+ * @throws AppError of the engine where it answers none, and of the judge where it does not answer one
  */
 const judgeAll = async (ids: string[], judge: (id: string) => Promise<Pair>): Promise<Pair[]> => {
   const failures: unknown[] = []
@@ -224,38 +245,48 @@ const judgeAll = async (ids: string[], judge: (id: string) => Promise<Pair>): Pr
     ids.map((id) => judge(id).catch((error: unknown) => void failures.push(error)))
   )
   const isAway = !settled.some((pair) => pair && isFromEngine(pair))
-  const fault = failures.find((failure) => isAway || !(failure instanceof AppError))
+  const fault = failures.find(
+    (failure) => isAway || !(failure instanceof AppError) || failure instanceof JudgeUnavailable
+  )
   if (fault !== undefined) throw fault
   return Promise.all(
     settled.map((pair, i) => {
       const id = ids[i]!
-      return pair ?? judge(id).catch(() => unusable(id, 'engine-failed'))
+      return (
+        pair ??
+        judge(id).catch((error: unknown) => {
+          if (error instanceof JudgeUnavailable) throw error
+          return unusable(id, 'engine-failed')
+        })
+      )
     })
   )
 }
 
-/** @throws AppError `upstream-unavailable` where the judge of the proof is not set: the audits wait for it */
-const judgeOfRoute = (deps: WorkerDeps, { plan }: AuditedRoute): Judge | null => {
+/** @throws JudgeUnavailable where the judge of the proof is not set: the audits wait for it */
+const judgeOfRoute = (deps: WorkerDeps, { plan }: AuditedRoute): (() => Judge) | null => {
   if (plan.judge === undefined) return null
+  const { judge } = deps
   const why = otherJudge(deps, plan)
-  if (why !== null || deps.judge === null)
-    throw new AppError('upstream-unavailable', why ?? 'there is no judge')
-  return openJudge(deps, deps.judge, payAlways)
+  if (why !== null || judge === null) throw new JudgeUnavailable(why ?? 'there is no judge')
+  return () => openJudge(deps, judge, payAlways)
 }
 
 /**
  * Judges the oldest audited requests that wait.
  * @returns how many were judged
- * @throws AppError of the engine where it answers none of them; then nothing is stored
+ * @param wait of the route
+ * @throws AppError of the engine where it answers none of them, and of the judge; then nothing is stored
  */
 export const judgeAudits = async (
   deps: WorkerDeps,
   engine: Engine | null,
   formats: AnswerFormats,
-  audited: AuditedRoute
+  audited: AuditedRoute,
+  wait: AuditWait
 ): Promise<number> => {
   const { store } = deps
-  const waiting = await store.pairs.waiting(audited.route.lora, BATCH_ROWS)
+  const waiting = await store.pairs.waiting(audited.route.lora, wait.hasFailed ? 1 : BATCH_ROWS)
   if (waiting.length === 0) return 0
   const ids = waiting.map(({ recordId }) => recordId)
   const records = new Map<string, StoredRecord>()
@@ -269,7 +300,7 @@ export const judgeAudits = async (
   const buying = { pay: payAlways, tries: 1 }
   const answerer = answererOf({ ...deps, engine }, route, route.answers, buying)
   const judge = judgeOfRoute(deps, audited)
-  const context: JudgeContext = { ...audited, deps, answerer, formats, findParts, judge }
+  const context: JudgeContext = { ...audited, deps, answerer, formats, findParts, wait, judge }
   const pairs = await judgeAll(ids, async (id) => {
     const [record, exchange] = [records.get(id), exchanges.get(id)]
     if (record?.route?.reason === REFUSED_AFTER_OURS) return refusal(id, audited.route)
@@ -278,5 +309,6 @@ export const judgeAudits = async (
       : judgeOne(context, record, exchange)
   })
   await store.pairs.judge(pairs)
+  wait.stored()
   return pairs.length
 }
