@@ -190,7 +190,7 @@ describe('a judge', () => {
         ...rule(messages),
         model: call < 300 ? 'claude-judge-1' : 'claude-judge-2',
       })),
-      /as another version/,
+      /answered as claude-judge-\d and as claude-judge-\d/,
     ],
   ])('%s promotes nothing', async (_name, judges, reason) => {
     const { row, harness } = await judged({ judges }, {}, FEW_ROWS)
