@@ -88,7 +88,8 @@ interface Evaluation {
 type Begun =
   { hindrance: string; admission: Admission | null } | (Admitted & { rows: EvaluationRow[] })
 
-interface Asked extends Omit<JudgeRowsDeps, 'store'>, AdmissionDeps {
+interface Asked extends Omit<JudgeRowsDeps, 'store'> {
+  store: JudgeRowsDeps['store'] & AdmissionDeps['store']
   spentReason: string
 }
 

@@ -14,8 +14,22 @@ import type { ComparedAnswers, Judge } from './judge.ts'
 
 export interface JudgeRowsDeps {
   judge: Judge
-  store: Pick<Store, 'internalizations'>
+  store: Pick<Store, 'internalizations' | 'records'>
   comparison: Comparison
+}
+
+/**
+ * Stores what was said of rows whose records still have their bodies: rows are held while the judge is asked, and one
+ * that was forgotten or has lost its texts since then must not come back.
+ */
+const keep = async (
+  { internalizations, records }: JudgeRowsDeps['store'],
+  rows: readonly EvaluationRow[]
+): Promise<void> => {
+  const found = await records.byIds(rows.map(({ recordId }) => recordId))
+  const whole = new Set(found.flatMap(({ id, request }) => (request === '' ? [] : id)))
+  const kept = rows.filter(({ recordId }) => whole.has(recordId))
+  if (kept.length > 0) await internalizations.addEvaluations(kept)
 }
 
 /** Where the upstream gave no text there is nothing to compare: the answer is not the same, whoever is asked. */
@@ -101,7 +115,7 @@ export const judgeRows = async (
       })
     )
     const said = settled.flatMap((one) => (one.status === 'fulfilled' && one.value) || [])
-    if (said.length > 0) await deps.store.internalizations.addEvaluations(said)
+    await keep(deps.store, said)
     for (const row of said) judged.set(row.recordId, row)
     const failed = settled.find(({ status }) => status === 'rejected')
     if (failed?.status === 'rejected') throw failed.reason
