@@ -20,7 +20,8 @@ const CONFIDENCE = `${points(1 - ALPHA)} %`
 
 const ofJudge = ({ admission: { judge }, margin }: PromiseFacts): string =>
   `Judge ${judge.model} (version ${judge.version}, rubric ${judge.rubric}) rejects at most ${points(margin)} points ` +
-  `more of this route's answers than of a second answer of the upstream, at ${CONFIDENCE}.`
+  `more of this route's answers than of a second answer of the upstream, at ${CONFIDENCE}. Answers whose facts ` +
+  'differ count as rejected.'
 
 const ofFaults = ({ admission: { judge, faults, level } }: PromiseFacts): string => {
   const watched = faults.filter(({ isWatched }) => isWatched).map(({ fault }) => fault)
