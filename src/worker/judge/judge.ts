@@ -142,16 +142,18 @@ class UpstreamJudge implements Judge {
     return messages === null ? NO_REPLY : this.reply(messages)
   }
 
-  private reply(messages: readonly ChatMessage[]): Promise<Reply | null> {
+  private async reply(messages: readonly ChatMessage[]): Promise<Reply | null> {
     const { model, send } = this
     const record = recordOf(requestBody(messages))
     const usd = { most: mostUsd(record, model), expected: expectedCost(record, model.price) }
-    return this.pay(usd, async () => {
-      const answer = await askModel({ ask: send, sleep: this.deps.sleep }, record, model)
-      const paid = chargedUsd(record, model, answer)
+    const answer = await this.pay(usd, async () => {
+      const reply = await askModel({ ask: send, sleep: this.deps.sleep }, record, model)
+      const paid = chargedUsd(record, model, reply)
       this.usd += paid
-      return { answer: this.read(answer), usd: paid }
+      return { answer: reply, usd: paid }
     })
+    // not within: a request that ends with an error counts as paid
+    return answer && this.read(answer)
   }
 
   /** @throws JudgeUnavailable where it may answer later */
