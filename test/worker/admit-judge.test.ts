@@ -4,6 +4,7 @@ import { heldOutIds } from '../../src/core/internalization/internalization.ts'
 import { exchangesByIds, type MatchedExchange } from '../../src/worker/exchanges/exchanges.ts'
 import { NOT_ASKED_TODAY } from '../../src/worker/internalize/evaluate-row.ts'
 import { admitJudge } from '../../src/worker/judge/admit-judge.ts'
+import { withVersionsOf } from '../../src/worker/judge/judge-evaluation.ts'
 import { JudgeUnavailable, type Judge } from '../../src/worker/judge/judge.ts'
 import type { EvaluationRow } from '../../src/store/store.ts'
 import { refundOf, replyTo } from '../kit/records/written-replies.ts'
@@ -94,4 +95,20 @@ it('knows every version that has replied, also before a restart', async () => {
   await expect(admitted(rows)).rejects.toThrow('away')
   Object.assign(state, { until: Infinity, version: '2' })
   expect((await admitted(rows))!.versions).toEqual(['1', '2'])
+})
+
+it('promotes nothing where a live route was compared by another version', async () => {
+  const { rows, admitted } = await opened()
+  const { admission } = (await admitted(rows))!
+  const facts = { admission, hindrance: null }
+  const comparedBy = (version: string) =>
+    rows.map((row) => ({
+      ...row,
+      judged: {
+        second: null,
+        adapted: { verdict: 'same' as const, isFactWrong: false, versions: [version] },
+      },
+    }))
+  expect(withVersionsOf(facts, comparedBy('1'))).toEqual(facts)
+  expect(withVersionsOf(facts, comparedBy('2'))?.hindrance).toContain('as 1 and as 2')
 })

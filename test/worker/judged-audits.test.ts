@@ -14,6 +14,8 @@ import { completion, Watched } from './watched-route.ts'
 const JUDGE = 'claude-judge'
 const VERSION = 'claude-judge-1'
 const PRICE: Price = { model: JUDGE, asOf: '2026-12-01', input: 1, cachedInput: 1, output: 10 }
+/** Of a thousand tokens and ten. */
+const USD_OF_REPLY = (1_000 * PRICE.input + 10 * PRICE.output) / 1e6
 const DAY_MS = 86_400_000
 const DIGEST = rubricDigest(RUBRIC)
 
@@ -50,6 +52,7 @@ const judgedRoute = async () => {
     requests: 0,
     /** of the first audits, the answers that the model does not give */
     others: 0,
+    isMissing: (_request: number): boolean => false,
     answers: new Map<string, string | null>(),
   }
   const harness = await open({ from: 'approval' })
@@ -71,8 +74,9 @@ const judgedRoute = async () => {
       // of the engine's limits never, between two tries of the judge at once
       sleep: (_ms, signal) => (signal === undefined ? Promise.resolve() : new Promise(() => {})),
       askUpstream: async () => {
-        said.requests++
-        await setTimeout(said.requests % 10)
+        const number = ++said.requests
+        await setTimeout(number % 10)
+        if (said.isMissing(number)) return { status: 403, body: '', retryAfterMs: null }
         return replyOf(said.version)
       },
       // the same answer as the first time
@@ -124,12 +128,24 @@ it('buys each second answer once while the judge is away for a day, and asks the
   expect(said.requests).toBeLessThan(200)
 })
 
+it('pays for no comparison twice where the judge answers all but one', async () => {
+  const { said, watched } = await judgedRoute()
+  said.others = 10
+  await watched.audit(10)
+  said.isMissing = (request) => request === 5
+  await watched.judged(10)
+  // each has one reply, and the one without was asked once more in its turn
+  expect(said.requests).toBe(11)
+  const { usd } = await watched.harness.store.pairs.spent(0, watched.harness.now + 1)
+  expect(usd).toBeCloseTo(10 * USD_OF_REPLY, 9)
+})
+
 it('counts what each comparison has cost once', async () => {
   const { said, watched } = await judgedRoute()
   said.others = 10
   await watched.audit(10)
   await watched.judged(10)
   const { usd } = await watched.harness.store.pairs.spent(0, watched.harness.now + 1)
-  // one reply of a thousand tokens and ten each: the first one decides
-  expect(usd).toBeCloseTo((10 * (1_000 * 1 + 10 * 10)) / 1e6, 9)
+  // one reply each: the first one decides
+  expect(usd).toBeCloseTo(10 * USD_OF_REPLY, 9)
 })

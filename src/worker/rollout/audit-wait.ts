@@ -3,6 +3,7 @@
  * changed, is not paid for again and again. It is lost with the worker, which then asks once more.
  */
 import type { Outcome } from '../../core/answer/outcome.ts'
+import type { Pair } from '../../core/rollout/pair.ts'
 
 /** The upstream's, to an audited request. */
 export interface SecondAnswer {
@@ -15,6 +16,8 @@ const [FIRST_WAIT_MS, MAX_WAIT_MS] = [30_000, 3_600_000]
 export class AuditWait {
   /** by record: bought for pairs that are not stored yet, at most one batch of them */
   readonly seconds = new Map<string, SecondAnswer>()
+  /** by record: made while another of their batch had to wait */
+  readonly pairs = new Map<string, Pair>()
   private failures = 0
   private retryAt = -Infinity
 
@@ -33,9 +36,12 @@ export class AuditWait {
     this.failures++
   }
 
-  /** What was bought belongs to pairs that are stored now. */
-  stored(): void {
+  /** What was bought for these records belongs to pairs that are stored now. */
+  stored(recordIds: readonly string[]): void {
+    for (const kept of [this.seconds, this.pairs])
+      // behind a whole batch nothing waits; what is left is of records that were deleted
+      if (this.hasFailed) for (const id of recordIds) kept.delete(id)
+      else kept.clear()
     this.failures = 0
-    this.seconds.clear()
   }
 }

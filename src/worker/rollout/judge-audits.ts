@@ -301,14 +301,20 @@ export const judgeAudits = async (
   const answerer = answererOf({ ...deps, engine }, route, route.answers, buying)
   const judge = judgeOfRoute(deps, audited)
   const context: JudgeContext = { ...audited, deps, answerer, formats, findParts, wait, judge }
-  const pairs = await judgeAll(ids, async (id) => {
+  const open = ids.filter((id) => !wait.pairs.has(id))
+  const judged = await judgeAll(open, async (id) => {
     const [record, exchange] = [records.get(id), exchanges.get(id)]
     if (record?.route?.reason === REFUSED_AFTER_OURS) return refusal(id, audited.route)
-    return record === undefined || exchange === undefined
-      ? unusable(id, faultOf(record))
-      : judgeOne(context, record, exchange)
+    if (record === undefined || exchange === undefined) return unusable(id, faultOf(record))
+    const pair = await judgeOne(context, record, exchange)
+    // a batch is stored as a whole, and this one is paid for
+    if (judge !== null) wait.pairs.set(id, pair)
+    return pair
   })
+  const made = new Map([...wait.pairs, ...judged.map((pair) => [pair.recordId, pair] as const)])
+  // in the order of the requests, whatever became of them
+  const pairs = ids.flatMap((id) => made.get(id) ?? [])
   await store.pairs.judge(pairs)
-  wait.stored()
+  wait.stored(ids)
   return pairs.length
 }
