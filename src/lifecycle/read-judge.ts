@@ -9,6 +9,7 @@ import type { Admission } from '../core/judge/admission.ts'
 import type { PeopleFigures } from '../core/judge/people.ts'
 import { admissionText, promiseText, type JudgedAudits } from '../core/judge/promise.ts'
 import type { Store } from '../store/store.ts'
+import { readAuditWait } from './audit-wait-note.ts'
 import { readPeople } from './ratings/people.ts'
 import { readRolloutReport } from './rollout-report.ts'
 
@@ -37,18 +38,16 @@ export interface JudgeReading {
 
 const NEWEST_AUDITS = 50
 
-const readAudits = async ({ pairs }: Pick<Store, 'pairs'>, lora: string): Promise<JudgedAudits> => {
-  const newest = await pairs.list({ lora, limit: NEWEST_AUDITS })
-  const count = (wanted: string): number =>
-    newest.filter(({ outcome, reason }) => outcome === 'unusable' && reason === wanted).length
+type Stores = Pick<Store, 'pairs' | 'internalizations' | 'snapshots'>
+
+const readAudits = async (stores: Stores, id: string, lora: string): Promise<JudgedAudits> => {
+  const newest = await stores.pairs.list({ lora, limit: NEWEST_AUDITS })
   return {
+    waitFor: await readAuditWait(stores, id),
     audits: newest.length,
-    judgeChanged: count('judge-changed'),
-    noSecond: count('no-second'),
+    noSecond: newest.filter(({ reason }) => reason === 'no-second').length,
   }
 }
-
-type Stores = Pick<Store, 'pairs' | 'internalizations' | 'snapshots'>
 
 const sayPromise = async (
   stores: Stores,
@@ -79,6 +78,6 @@ export const readJudge = async (
     admission: verdict?.judge ?? null,
     says: await sayPromise(stores, internalization, people),
     people,
-    audits: lora !== null && wasLive ? await readAudits(stores, lora) : null,
+    audits: lora !== null && wasLive ? await readAudits(stores, id, lora) : null,
   }
 }

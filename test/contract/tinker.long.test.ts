@@ -28,7 +28,6 @@ if (missing === null) {
       ...tiny,
       provider: 'a stand-in',
       shortTraining: { ...tiny.shortTraining, learning_rate: 3e-2 },
-      provider: 'a stand-in',
       lacks: {
         'slow-answer':
           'the provider gives an answer whole, so a stream shows nothing before its end',

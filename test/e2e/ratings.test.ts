@@ -85,14 +85,14 @@ it('rates nothing where a row is wrong', async () => {
 })
 
 it('says in show who vouches for the answers, and what is not claimed', async () => {
-  await addPairs(store, [{ outcome: 'unusable', reason: 'judge-changed', answer: '' }])
+  await addPairs(store, [{ outcome: 'unusable', reason: 'no-second', answer: '' }])
   const shown = await run('show', exampleTemplate().version)
   // lines are broken at the width of a terminal
   const stdout = shown.stdout.replaceAll(/\s+/g, ' ')
   expect(stdout).toContain('judge-large compares the answers, in about 6600 requests')
   expect(stdout).toContain("rejects at most 5 points more of this route's answers")
   expect(stdout).toContain('Nothing is claimed about people before 300 ratings.')
-  expect(stdout).toContain('the judge answered as another version than the admitted one')
+  expect(stdout).toContain('have no second answer of the upstream')
   expect(stdout).toContain('the judge has cost 0.00 USD for this proof')
   const { stdout: json } = await run('show', exampleTemplate().version, '--json')
   expect(JSON.parse(json)).toMatchObject({ judged: { internalization: 'judged', spentUsd: 0 } })

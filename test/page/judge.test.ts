@@ -1,4 +1,5 @@
 /** Written answers on the page and in the API: who vouches for them, what the judge costs, and what people rate. */
+import { saveAuditWait } from '../../src/lifecycle/audit-wait-note.ts'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
 import type { Pair } from '../../src/core/rollout/pair.ts'
@@ -152,22 +153,27 @@ it.each([
 
 describe('a live route of written answers', () => {
   it('says in amber why audits are no evidence, and what to do', async () => {
-    await goLive([{}, lost('judge-changed'), lost('judge-changed'), lost('no-second')])
+    await goLive([{}, lost('no-second')])
+    await saveAuditWait(page.store, 'a', 'the judge answers as 2, and 1 was admitted')
     const notices = [...(await page.view(VIEW)).matchAll(/<p class="notice waits".*?<\/p>/g)]
     const [changed, second] = notices.map(([markup]) => textOf(markup))
-    expect(changed).toMatch(/In 2 of the newest 4 audits .* Internalize the prompt again/)
-    expect(second).toMatch(/1 of the newest 4 audits have no second answer .* UPSTREAM_API_KEY/)
+    expect(changed).toMatch(/Audits wait: the judge answers as 2, .* internalize the prompt again/)
+    expect(second).toMatch(/1 of the newest 2 audits have no second answer .* UPSTREAM_API_KEY/)
     const revealed = await shown(`${PAIRS}?revealed=true`)
-    expect(revealed).toContain('the judge answered as another version than the admitted one')
     expect(revealed).toContain('the judge rejects it')
-    expect((await judged())!.audits).toEqual({ audits: 4, judgeChanged: 2, noSecond: 1 })
+    expect((await judged())!.audits).toEqual({
+      waitFor: 'the judge answers as 2, and 1 was admitted',
+      audits: 2,
+      noSecond: 1,
+    })
   })
 
   it('shows all of it but texts to those who may only look', async () => {
-    await goLive([{}, lost('judge-changed')])
+    await goLive([{}, lost('no-second')])
+    await saveAuditWait(page.store, 'a', 'the judge j does not answer')
     await page.signIn(READ_TOKEN)
     const text = await shown()
-    expect(text).toContain('In 1 of the newest 2 audits')
+    expect(text).toContain('Audits wait: the judge j does not answer')
     expect(text).toContain('not watched: date')
     expect(text).toContain('0 of 1')
   })

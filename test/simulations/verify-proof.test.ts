@@ -87,16 +87,19 @@ const ruled = (...rules: [path: string, rule: FieldKind, why?: string][]): Proof
   return exampleEvidenceFile({ facts: exampleFacts({ fields }) })
 }
 
-/** By a judge that has rejected so many of 200 second answers of the upstream. */
-const judged = (alarms: number): ProofFile =>
+/** By a judge that has rejected so many of 200 second answers of the upstream, and missed one fault of each class. */
+const judged = (
+  alarms: number,
+  { pairs, planted, caught } = { pairs: 200, planted: 200 - alarms, caught: 199 - alarms }
+): ProofFile =>
   exampleEvidenceFile({
     facts: exampleFacts({
       responseType: 'free-text',
       judge: {
         admission: admit({
           judge: { model: 'judge', version: 'judge-1', rubric: 'r', rubricDigest: 'd' },
-          faults: FAULTS.map((fault) => ({ fault, planted: 200, caught: 199 })),
-          fair: { pairs: 200, alarms },
+          faults: FAULTS.map((fault) => ({ fault, planted, caught })),
+          fair: { pairs, alarms },
           earlierTries: 0,
         }),
         hindrance: null,
@@ -155,6 +158,14 @@ describe('a proof file', () => {
     )
     const { checks } = verifyProof(forged, accepting)
     expect(checks.flatMap(({ name, holds }) => (holds ? [] : [name]))).toEqual(['judge', 'verdict'])
+    for (const counts of [
+      { pairs: 200, planted: 100, caught: 101 },
+      { pairs: 150, planted: 148, caught: 148 },
+      { pairs: 100_000, planted: 200, caught: 200 },
+    ])
+      expect(failing(judged(3, counts))).toEqual(['promise', 'judge'])
+    const half = { pairs: 200, planted: 100, caught: 99.5 }
+    expect(failing(judged(3, half))).toEqual(['refused'])
     const refused = judged(30)
     expect(refused.verdict).toMatchObject({
       verdict: 'reject',

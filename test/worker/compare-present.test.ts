@@ -38,7 +38,7 @@ const presentOf = async (
   await adjustRoute(store, live, change(row.plan!), context)
   const template = (await store.templates.get(row.templateVersion))!
   await store.internalizations.create(newInternalization('successor', template, now))
-  const facts = await comparedPresent(
+  const compared = await comparedPresent(
     {
       deps: { ...harness.deps(), store },
       engine,
@@ -52,7 +52,7 @@ const presentOf = async (
     },
     verdict
   )
-  return facts!.rows.map(({ present }) => present)
+  return compared!.facts.rows.map(({ present }) => present)
 }
 
 it('has the border that pairs have proved', async () => {

@@ -208,7 +208,7 @@ describe('a judge', () => {
         ...rule(messages),
         model: call < 300 ? 'claude-judge-1' : 'claude-judge-2',
       })),
-      /as another version/,
+      /answered as claude-judge-\d and as claude-judge-\d/,
     ],
   ])('%s promotes nothing', async (_name, judges, reason) => {
     const { row, harness } = await judged({ judges }, {}, FEW_ROWS)
@@ -301,15 +301,5 @@ describe('a live route of written answers', () => {
     )
     expect(await watched.state()).toMatchObject({ name: 'retired' })
     expect(await watched.routes()).toEqual([])
-  })
-
-  it('has no evidence by a judge of another version, which is said', async () => {
-    const watched = await live({
-      judges: (messages) => ({ ...rule(messages), model: 'claude-judge-2' }),
-    })
-    const said = new Set(await outcomes(watched, 12))
-    // equal answers need no judge
-    said.delete('agreed')
-    expect(said).toEqual(new Set(['judge-changed']))
   })
 })

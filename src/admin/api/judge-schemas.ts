@@ -64,8 +64,8 @@ export const judgeSchema = z
     people: peopleSchema.nullable().describe('null before an answer was audited'),
     audits: z
       .object({
+        waitFor: z.string().nullable().describe('why they wait for the judge; null: they do not'),
         audits: z.number().describe('the newest, at most 50'),
-        judgeChanged: z.number().describe('of which the judge answered as another version'),
         noSecond: z.number().describe('of which the upstream gave no second answer'),
       })
       .nullable()

@@ -32,6 +32,7 @@ import type {
   TemplateStore,
 } from '../../store/store.ts'
 import { RETIREMENTS } from '../../savings/announced-retirements.ts'
+import { AUDIT_WAIT } from '../../lifecycle/audit-wait-note.ts'
 import { ENGINE_STATE, RECEIPTS } from '../../savings/engine-note.ts'
 import { JUDGE_PROOF, MODEL_PROOF } from '../../savings/model-proof.ts'
 
@@ -50,6 +51,7 @@ const FIGURES = [
   RETIREMENTS,
   ENGINE_STATE,
   RECEIPTS,
+  AUDIT_WAIT,
 ]
 
 const DECISION = 'decision:'
@@ -255,7 +257,12 @@ const readerInternalizations = (rows: InternalizationStore): InternalizationStor
   revision: rows.revision,
   addEvaluations: refused,
   evaluations: async (id, arm) =>
-    (await rows.evaluations(id, arm)).map((row) => ({ ...row, answer: '', upstreamAnswer: null })),
+    (await rows.evaluations(id, arm)).map((row) => ({
+      ...row,
+      answer: '',
+      upstreamAnswer: null,
+      secondAnswer: null,
+    })),
   evaluationCounts: rows.evaluationCounts,
 })
 

@@ -12,7 +12,7 @@ import type { JudgeVerdict } from './verdict.ts'
 export interface JudgeIdentity {
   /** name that is asked for */
   model: string
-  /** what its answers call themselves: model and system fingerprint */
+  /** `model` of its answers */
   version: string
   /** name of the rubric, and its digest (`rubricDigest`) */
   rubric: string

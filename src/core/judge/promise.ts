@@ -22,7 +22,8 @@ const CONFIDENCE = `${points(1 - ALPHA)} %`
 
 const ofJudge = ({ admission: { judge }, margin }: JudgePromise): string =>
   `Judge ${judge.model} (version ${judge.version}, rubric ${judge.rubric}) rejects at most ${points(margin)} points ` +
-  `more of this route's answers than of a second answer of the upstream, at ${CONFIDENCE}.`
+  `more of this route's answers than of a second answer of the upstream, at ${CONFIDENCE}. Answers whose facts ` +
+  'differ count as rejected.'
 
 const ofFaults = ({
   admission: { judge, faults, level },
@@ -90,21 +91,22 @@ export const admissionText = (admission: Admission): string[] => {
   ]
 }
 
-/** Newest audits of a judged route, and those without its word. */
+/** Audits of a judged route without its judge's word. */
 export interface JudgedAudits {
+  /** why they wait; null: they do not */
+  waitFor: string | null
+  /** the newest */
   audits: number
-  judgeChanged: number
   noSecond: number
 }
 
 /** Why audits are no evidence, and what to do. @returns sentences; none where nothing is in the way */
-export const lostAuditsText = ({ audits, judgeChanged, noSecond }: JudgedAudits): string[] => [
-  ...(judgeChanged === 0
+export const lostAuditsText = ({ waitFor, audits, noSecond }: JudgedAudits): string[] => [
+  ...(waitFor === null
     ? []
     : [
-        `In ${judgeChanged} of the newest ${audits} audits the judge answered as another version than the admitted ` +
-          'one. They are no evidence, so the route enters no further stage. Internalize the prompt again: this admits ' +
-          'the judge as it is now, and proves the route anew.',
+        `Audits wait: ${waitFor}. Until then the route keeps its share, enters no further stage and is not watched. ` +
+          'If the judge has changed for good, internalize the prompt again: this admits it as it is now.',
       ]),
   ...(noSecond === 0
     ? []

@@ -23,6 +23,8 @@ export interface ComparedAnswer {
   verdict: JudgeVerdict
   /** it has a fact that neither the request nor the upstream's first answer has, whatever the judge says */
   isFactWrong: boolean
+  /** what the judge's replies call themselves, each once; absent: it was not asked, or gave no reply */
+  versions?: readonly string[]
 }
 
 const isRejected = ({ verdict, isFactWrong }: ComparedAnswer): boolean =>

@@ -19,6 +19,7 @@ import {
   SHARE,
   TEXT,
   TIME,
+  upTo,
   within,
   type Shape,
 } from './shape.ts'
@@ -99,8 +100,8 @@ const ADMISSION = members({
   faults: list(
     members({
       fault: among(FAULTS),
-      planted: within(0, FAULTS_OF_A_CLASS),
-      caught: within(0, FAULTS_OF_A_CLASS),
+      planted: upTo(FAULTS_OF_A_CLASS),
+      caught: upTo(FAULTS_OF_A_CLASS),
       bound: SHARE,
       isWatched: FLAG,
     }),

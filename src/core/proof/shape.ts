@@ -28,6 +28,12 @@ export const TIME = within(0, 8.64e15)
 export const COUNT: Shape = (value, path) =>
   Number.isSafeInteger(value) && (value as number) >= 0 ? null : `${path} is not a count`
 
+/** A count that is at most this one. */
+export const upTo =
+  (most: number): Shape =>
+  (value, path) =>
+    COUNT(value, path) ?? within(0, most)(value, path)
+
 export const among =
   (values: readonly (string | number)[]): Shape =>
   (value, path) =>

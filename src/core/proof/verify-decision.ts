@@ -1,9 +1,9 @@
 /** The checks of a proof file that are about the decision: its data, and the verdict that follows from it. */
 import { percent } from '../gate/figures.ts'
 import { tryOfLevel, type Verdict } from '../gate/gate.ts'
-import { admit } from '../judge/admission.ts'
+import { admit, type Admission } from '../judge/admission.ts'
 import { check, namesText, type Check } from './check.ts'
-import { decideOn } from './decision-facts.ts'
+import { decideOn, type HeldOutRecord } from './decision-facts.ts'
 import { differences } from './differences.ts'
 import { digestOfIds, digestOfRows } from './digest.ts'
 import type { ProofFile } from './proof-file.ts'
@@ -77,10 +77,27 @@ const verdictCheck = ({ decision, verdict }: ProofFile): Check => {
   )
 }
 
+/** Why the counts cannot be of these rows: faults are planted into answers of them that the judge accepts. */
+const impossibleCount = (
+  { faults, falseAlarms: { pairs, alarms } }: Admission,
+  records: readonly HeldOutRecord[]
+): string | null => {
+  const asked = new Set(records.flatMap(({ fresh, conversation }) => (fresh ? conversation : [])))
+  if (pairs > asked.size)
+    return `${pairs} pairs of answers, and two answers were bought in ${asked.size} conversations`
+  const sound = pairs - alarms
+  const most = faults.find(({ planted, caught }) => planted > sound || caught > planted)
+  return most === undefined
+    ? null
+    : `${most.caught} of ${most.planted} faults of the class ${most.fault} caught in ${sound} accepted answers`
+}
+
 /** Of a judge in place of equality: its admission follows from its counts, at the level of a try. */
 const admissionChecks = ({ decision }: ProofFile): Check[] => {
   const judge = decision.judge?.admission ?? null
   if (judge === null) return []
+  const impossible = impossibleCount(judge, decision.records)
+  if (impossible !== null) return [check('judge', false, '', `it says ${impossible}`)]
   const remade = admit({
     judge: judge.judge,
     faults: judge.faults,

@@ -91,6 +91,12 @@ const judgedPresent = async (
   return isPaid ? new Map(rows.map((row) => [row.recordId, asJudged(row)])) : null
 }
 
+export interface Present {
+  facts: PresentFacts
+  /** of the live route, as they were compared */
+  answers: EvaluationRow[]
+}
+
 /**
  * What the live route makes of the successor's held-out traffic.
  * @param verdict of the successor by itself
@@ -100,7 +106,7 @@ const judgedPresent = async (
 export const comparedPresent = async (
   comparison: Comparison,
   verdict: Verdict
-): Promise<PresentFacts | null> => {
+): Promise<Present | null> => {
   const { deps, engine, pay, witness, formats, internalization, plan, template, rows } = comparison
   if (verdict.verdict === 'reject') return null
   const present = await presentOf(deps, plan)
@@ -132,7 +138,7 @@ export const comparedPresent = async (
     return withoutPresent(deps, respondent)
   const { arms, arm } = present.verdict!
   const threshold = borderOf(present.state)?.threshold ?? arms[arm]!.threshold
-  return {
+  const facts = {
     id: present.id,
     hasDrifted: plan.successor!.why === 'drifted',
     rows: exchanges.map(({ id, at, conversation }) => ({
@@ -142,4 +148,5 @@ export const comparedPresent = async (
       conversation,
     })),
   }
+  return { facts, answers: [...answered.values()] }
 }

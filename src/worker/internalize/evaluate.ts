@@ -13,6 +13,7 @@ import {
   type InternalizationPlan,
   type ProvenVerdict,
 } from '../../core/internalization/internalization.ts'
+import type { JudgeFacts } from '../../core/judge/judge-facts.ts'
 import { outcomesAgree } from '../../core/answer/agreement.ts'
 import { textOf, type Outcome } from '../../core/answer/outcome.ts'
 import type { Template } from '../../core/template/template.ts'
@@ -21,7 +22,7 @@ import type { EvaluationRow } from '../../store/store.ts'
 import { LANES } from '../answers/ask-model.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { baselineOfVerdict } from './baseline.ts'
-import { comparedPresent } from './compare-present.ts'
+import { comparedPresent, type Present } from './compare-present.ts'
 import { fieldsOfVerdict } from './fields-of-verdict.ts'
 import { factsOf, type EvaluationSets, type Vouched } from './collect-facts.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
@@ -35,7 +36,12 @@ import {
 } from './evaluate-row.ts'
 import { openProofBudget, type Pay } from '../answers/proof-budget.ts'
 import { answererOf, respondentOf } from '../answers/row-answers.ts'
-import { judgeEvaluation, judgeOf, type Evaluation } from '../judge/judge-evaluation.ts'
+import {
+  judgeEvaluation,
+  judgeOf,
+  withVersionsOf,
+  type Evaluation,
+} from '../judge/judge-evaluation.ts'
 import { checkerOf, checkEvaluation } from '../judge/check-evaluation.ts'
 import type { Judge } from '../judge/judge.ts'
 import type { Witness } from '../judge/witness.ts'
@@ -123,6 +129,15 @@ interface WitnessedEvaluation extends Vouched {
   rows: readonly EvaluationRow[]
 }
 
+const withPresent = (
+  facts: DecisionFacts,
+  judge: JudgeFacts | null,
+  { facts: present, answers }: Present
+): DecisionFacts => {
+  const seen = withVersionsOf(judge, answers)
+  return { ...facts, ...(seen !== null && { judge: seen }), present }
+}
+
 /** The verdict with what the live route makes of the held-out requests, where there is one to replace. */
 const decided = async (
   context: EvaluationContext,
@@ -135,10 +150,11 @@ const decided = async (
   const baseline = baselineOfVerdict(plan, verdict, rows, sets.heldOut)
   const fields = fieldsOfVerdict(plan, verdict, rows, sets.heldOut)
   const present = await comparedPresent({ ...context, rows }, verdict)
-  const compared = present === null ? verdict : decideOn({ ...facts, present })
+  const last = present === null ? facts : withPresent(facts, vouched.judge, present)
+  const compared = present === null ? verdict : decideOn(last)
   return {
     verdict: { ...compared, ...(baseline && { baseline }), ...(fields && { fields }) },
-    facts: { ...facts, present },
+    facts: last,
   }
 }
 

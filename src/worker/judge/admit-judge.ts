@@ -2,6 +2,7 @@
  * Admits the judge of an internalization by faults that are planted into the upstream's second answers. What it said is
  * stored batch by batch, so a crash repeats at most one batch of paid calls.
  */
+import { hash } from 'node:crypto'
 import { admit, isCaught, isFalseAlarm, type Admission } from '../../core/judge/admission.ts'
 import {
   FAULTS,
@@ -16,18 +17,15 @@ import { readJsonSnapshot, saveJsonSnapshot } from '../../store/json-snapshot.ts
 import type { EvaluationRow, Store } from '../../store/store.ts'
 import { LANES } from '../answers/ask-model.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
-import type { Judge } from './judge.ts'
+import type { Judge, JudgedPair } from './judge.ts'
 import type { ReportJudged } from './judge-rows.ts'
+import type { ComparedAnswers } from './witness.ts'
 
 /** Prefix of the snapshots with what a judge said of planted faults. */
 export const PLANTED = 'planted-faults:'
 
-interface Said {
-  /** of the judge that said it */
-  version: string
-  /** in the order of the faults */
-  verdicts: JudgeVerdict[]
-}
+/** What was said, by the digest of what was asked: texts that are forgotten in between change which faults there are. */
+type Said = Record<string, JudgedPair>
 
 interface JudgedSecond {
   row: EvaluationRow
@@ -35,13 +33,16 @@ interface JudgedSecond {
   verdict: JudgeVerdict
 }
 
-/** The upstream's pairs of texts, at most one of a conversation. */
+const byRecord = (one: EvaluationRow, other: EvaluationRow): number =>
+  one.recordId < other.recordId ? -1 : 1
+
+/** The upstream's pairs of texts, at most one of a conversation; in one order, also after a restart. */
 const fairPairs = (
   rows: readonly EvaluationRow[],
   exchanges: ReadonlyMap<string, MatchedExchange>
 ): JudgedSecond[] => {
   const seen = new Set<string>()
-  return rows.flatMap((row) => {
+  return rows.toSorted(byRecord).flatMap((row) => {
     const exchange = exchanges.get(row.recordId)
     const second = row.judged?.second
     if (exchange === undefined || !second || !row.upstreamAnswer || !row.secondAnswer) return []
@@ -70,31 +71,44 @@ export interface AdmissionDeps {
   report: ReportJudged
 }
 
-/** @returns null where no money is left */
+interface Asked {
+  key: string
+  answers: ComparedAnswers
+}
+
+const askedOf = (
+  { place, text: other }: PlantedFault,
+  sound: readonly (SoundAnswer & JudgedSecond)[]
+): Asked => {
+  const { row, exchange } = sound[place]!
+  const answers = { request: studentText(exchange.match), first: row.upstreamAnswer ?? '', other }
+  return { key: hash('sha256', JSON.stringify(answers), 'hex').slice(0, 32), answers }
+}
+
+/** @returns what was said of each, in their order; null where no money is left */
 const askPlanted = async (
   { judge, store, report }: AdmissionDeps,
   id: string,
-  planted: readonly PlantedFault[],
-  sound: readonly (SoundAnswer & JudgedSecond)[]
-): Promise<Said | null> => {
-  const known = await readJsonSnapshot<Said>(store, PLANTED + id)
-  const verdicts = known?.verdicts ?? []
-  while (verdicts.length < planted.length) {
-    const batch = planted.slice(verdicts.length, verdicts.length + LANES)
-    const said = await Promise.all(
-      batch.map(({ place, text }) => {
-        const { row, exchange } = sound[place]!
-        const first = row.upstreamAnswer ?? ''
-        return judge.ask({ request: studentText(exchange.match), first, other: text })
+  asked: readonly Asked[]
+): Promise<JudgedPair[] | null> => {
+  const said = (await readJsonSnapshot<Said>(store, PLANTED + id)) ?? {}
+  const open = asked.filter(({ key }) => said[key] === undefined)
+  for (let start = 0; start < open.length; start += LANES) {
+    const batch = open.slice(start, start + LANES)
+    const settled = await Promise.allSettled(
+      batch.map(async ({ key, answers }) => {
+        const one = await judge.ask(answers)
+        if (one !== null) said[key] = one
       })
     )
-    if (said.includes(null)) return null
-    verdicts.push(...said.flatMap((verdict) => verdict ?? []))
-    const version = known?.version ?? judge.version() ?? ''
-    await saveJsonSnapshot(store, PLANTED + id, { version, verdicts } satisfies Said)
-    await report({ compares: 'planted', done: verdicts.length, of: planted.length })
+    await saveJsonSnapshot(store, PLANTED + id, said)
+    const failed = settled.find(({ status }) => status === 'rejected')
+    if (failed?.status === 'rejected') throw failed.reason
+    if (batch.some(({ key }) => said[key] === undefined)) return null
+    const done = asked.length - open.length + start + batch.length
+    await report({ compares: 'planted', done, of: asked.length })
   }
-  return { version: known?.version ?? judge.version() ?? '', verdicts }
+  return asked.flatMap(({ key }) => said[key] ?? [])
 }
 
 /** Internalizations of the template whose verdict the same judge was part of. */
@@ -125,25 +139,35 @@ interface AdmittedBy {
   exchanges: ReadonlyMap<string, MatchedExchange>
 }
 
+/** The version that an admission names is the first that a reply had; with several it holds for none. */
+export interface Admitted {
+  admission: Admission
+  /** of all replies about planted faults */
+  versions: readonly string[]
+}
+
 /**
  * @returns null where no money is left
- * @throws AppError `upstream-unavailable` where the judge does not answer for the moment
+ * @throws WitnessUnavailable where the judge does not answer for the moment
  */
 export const admitJudge = async (
   deps: AdmissionDeps,
   internalization: AdmittedFor,
   { planned: { model, rubric, rubricDigest }, seed, rows, exchanges }: AdmittedBy
-): Promise<Admission | null> => {
+): Promise<Admitted | null> => {
   const pairs = fairPairs(rows, exchanges)
   const sound = soundAnswers(pairs)
   const planted = plantFaults(sound, seed)
-  const said = await askPlanted(deps, internalization.id, planted, sound)
+  const asked = planted.map((one) => askedOf(one, sound))
+  const said = await askPlanted(deps, internalization.id, asked)
   if (said === null) return null
-  return admit({
-    judge: { model, version: said.version, rubric, rubricDigest },
+  const versions = [...new Set(said.flatMap((one) => one.versions))]
+  const admission = admit({
+    judge: { model, version: versions[0] ?? '', rubric, rubricDigest },
     faults: FAULTS.map((fault) => {
-      const own = planted.flatMap((one, at) => (one.fault === fault ? said.verdicts[at]! : []))
-      return { fault, planted: own.length, caught: own.filter(isCaught).length }
+      const own = said.filter((_, at) => planted[at]?.fault === fault)
+      const caught = own.filter(({ verdict }) => isCaught(verdict)).length
+      return { fault, planted: own.length, caught }
     }),
     fair: {
       pairs: pairs.length,
@@ -151,4 +175,5 @@ export const admitJudge = async (
     },
     earlierTries: await earlierTries(deps, internalization, { model, rubricDigest }),
   })
+  return { admission, versions }
 }

@@ -18,7 +18,7 @@ import type { Witness } from './witness.ts'
 
 type Planned = Pick<InternalizationPlan, 'checker'>
 
-/** It costs nothing, and its version is its setting. */
+/** It costs nothing. */
 const witnessOf = ({ ask }: Checker): Witness => ({
   async compare(comparison, { request, messages, first, other }) {
     await openComparison(comparison)
@@ -28,8 +28,6 @@ const witnessOf = ({ ask }: Checker): Witness => ({
     // the operator vouches for all of the answer, its facts included
     return { verdict, isFactWrong: false }
   },
-  version: () => null,
-  hasChanged: () => false,
   spentUsd: () => 0,
 })
 

@@ -14,7 +14,7 @@ import type { WorkerDeps } from '../deps.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import { openJudgeBudget } from '../answers/proof-budget.ts'
-import { admitJudge, type AdmissionDeps } from './admit-judge.ts'
+import { admitJudge, type AdmissionDeps, type Admitted } from './admit-judge.ts'
 import { openJudge, type Judge } from './judge.ts'
 import { judgeRows, reportJudged, type JudgeRowsDeps } from './judge-rows.ts'
 
@@ -43,12 +43,33 @@ export const otherJudge = (
     : `the text of the rubric ${planned.rubric} has changed since the plan`
 }
 
-/** Why what the judge said does not hold together; null: it was one judge all the time. */
-const changeOf = (judge: Judge, { judge: { model, version } }: Admission): string | null => {
-  const now = judge.version() ?? version
-  if (!judge.hasChanged() && now === version) return null
-  return `the judge ${model} answered as ${version} and as another version: it must be admitted anew`
+const versionsOf = (rows: readonly EvaluationRow[]): string[] =>
+  rows.flatMap(({ judged }) =>
+    [judged?.adapted, judged?.second].flatMap((one) => one?.versions ?? [])
+  )
+
+/**
+ * Why what the judge said does not hold together; null: it was one judge all the time, also before a restart.
+ * @param versions of all replies
+ */
+const changeOf = (
+  { judge: { model, version } }: Admission,
+  versions: readonly string[]
+): string | null => {
+  const other = versions.find((one) => one !== version)
+  return other === undefined
+    ? null
+    : `the judge ${model} answered as ${version} and as ${other || 'an unnamed version'}: it must be admitted anew`
 }
+
+/** The facts after the rows of a live route were judged, too. */
+export const withVersionsOf = (
+  facts: JudgeFacts | null,
+  rows: readonly EvaluationRow[]
+): JudgeFacts | null =>
+  facts === null || facts.admission === null || facts.hindrance !== null
+    ? facts
+    : { ...facts, hindrance: changeOf(facts.admission, versionsOf(rows)) }
 
 export interface JudgedEvaluation {
   rows: readonly EvaluationRow[]
@@ -65,10 +86,11 @@ export interface Evaluation {
 
 /** What the judge came to before it compared an arm's answer; `rows` are the first arm's. */
 type Begun =
-  | { hindrance: string; admission: Admission | null }
-  | { admission: Admission; rows: EvaluationRow[] }
+  { hindrance: string; admission: Admission | null } | (Admitted & { rows: EvaluationRow[] })
 
-interface Asked extends Omit<JudgeRowsDeps, 'store' | 'judge'>, AdmissionDeps {
+interface Asked extends Omit<JudgeRowsDeps, 'store' | 'judge'> {
+  judge: Judge
+  store: JudgeRowsDeps['store'] & AdmissionDeps['store']
   spentReason: string
 }
 
@@ -93,7 +115,7 @@ const admission = async (
     exchanges,
   })
   if (found === null) return { hindrance, admission: null }
-  return { admission: found, rows: first.rows }
+  return { ...found, rows: first.rows }
 }
 
 /** @returns the rows of all arms; null where the money was not enough */
@@ -116,7 +138,7 @@ export const compareArms = async (
 /**
  * The rows as the judge sees them. The arms' answers are compared only by a judge that is admitted.
  * @param judge of the plan; null where there is none, or it is not set now
- * @throws AppError `upstream-unavailable` where it does not answer for the moment
+ * @throws WitnessUnavailable where it does not answer for the moment
  */
 export const judgeEvaluation = async (
   deps: WorkerDeps,
@@ -148,6 +170,9 @@ export const judgeEvaluation = async (
   const others = rows.filter(({ arm }) => arm >= plan.arms.length)
   return {
     rows: [...compared.map(asJudged), ...others],
-    judge: { ...admitted, hindrance: changeOf(judge, begun.admission) },
+    judge: {
+      ...admitted,
+      hindrance: changeOf(begun.admission, [...begun.versions, ...versionsOf(compared)]),
+    },
   }
 }

@@ -32,9 +32,23 @@ export const reportJudged =
 
 export interface JudgeRowsDeps {
   judge: Witness
-  store: Pick<Store, 'internalizations'>
+  store: Pick<Store, 'internalizations' | 'records'>
   comparison: Comparison
   report: ReportJudged
+}
+
+/**
+ * Stores what was said of rows whose records still have their bodies: rows are held while the judge is asked, and one
+ * that was forgotten or has lost its texts since then must not come back.
+ */
+const keep = async (
+  { internalizations, records }: JudgeRowsDeps['store'],
+  rows: readonly EvaluationRow[]
+): Promise<void> => {
+  const found = await records.byIds(rows.map(({ recordId }) => recordId))
+  const whole = new Set(found.flatMap(({ id, request }) => (request === '' ? [] : id)))
+  const kept = rows.filter(({ recordId }) => whole.has(recordId))
+  if (kept.length > 0) await internalizations.addEvaluations(kept)
 }
 
 /** Where the upstream gave no text there is nothing to compare: the answer is not the same, whoever is asked. */
@@ -120,7 +134,7 @@ export const judgeRows = async (
       })
     )
     const said = settled.flatMap((one) => (one.status === 'fulfilled' && one.value) || [])
-    if (said.length > 0) await deps.store.internalizations.addEvaluations(said)
+    await keep(deps.store, said)
     for (const row of said) judged.set(row.recordId, row)
     const done = rows.length - open.length + start + batch.length
     await deps.report({ compares: compared, done, of: rows.length })

@@ -10,7 +10,6 @@ import { isSuccess } from '../../core/http-status.ts'
 import { comparisonMessages, parseVerdict, type Said } from '../../core/judge/judge-prompt.ts'
 import { verdictOf, type ComparedAnswer, type JudgeVerdict } from '../../core/judge/verdict.ts'
 import { completionOf } from '../../core/log/record-bodies.ts'
-import { AppError } from '../../errors.ts'
 import type { Price } from '../../core/cost/prices.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import { CHAT } from '../../openai/dialect.ts'
@@ -24,19 +23,28 @@ import {
 import type { Pay } from '../answers/proof-budget.ts'
 import { askedModel, chargedUsd } from '../answers/row-answers.ts'
 import type { AskUpstream, JudgeSettings, WorkerDeps } from '../deps.ts'
-import type { ComparedAnswers, Witness } from './witness.ts'
+import { WitnessUnavailable, type ComparedAnswers, type Witness } from './witness.ts'
+
+/** A verdict, and `model` of the replies that it was made from, each once. */
+export interface JudgedPair {
+  verdict: JudgeVerdict
+  versions: readonly string[]
+}
 
 export interface Judge extends Witness {
   /** Equal answers are the same, and one with a wrong fact is not, without a question to the judge. */
   compare(comparison: Comparison, answers: ComparedAnswers): Promise<ComparedAnswer | null>
   /** What the judge alone says. @returns and @throws as `compare` does */
-  ask(answers: ComparedAnswers): Promise<JudgeVerdict | null>
+  ask(answers: ComparedAnswers): Promise<JudgedPair | null>
 }
 
 type JudgeDeps = Pick<WorkerDeps, 'askUpstream' | 'priceOf' | 'sleep'>
 
 /** Of a key, of money or of a name: the operator can mend them, and no text is the reason. */
 const WRONG_SETTINGS = new Set([401, 402, 403, 404])
+
+/** Of a judge whose replies do not say what they are. */
+const UNVERSIONED = ''
 
 /** A verdict has some ten tokens; what thinks before it needs more. */
 const MAX_VERDICT_TOKENS = 2_000
@@ -64,14 +72,24 @@ export const comparisonUsd = (
   return messages && expectedCost(recordOf(requestBody(messages)), price)
 }
 
+interface Reply {
+  said: Said
+  /** null: there was no completion */
+  version: string | null
+}
+
+const NO_REPLY: Reply = { said: 'none', version: null }
+
+const versionsOf = (replies: readonly Reply[]): string[] => [
+  ...new Set(replies.flatMap(({ version }) => version ?? [])),
+]
+
 class UpstreamJudge implements Judge {
   private readonly model: AskedModel
   private readonly send: AskUpstream
   private readonly settings: JudgeSettings
   private readonly deps: JudgeDeps
   private readonly pay: Pay
-  private known: string | null = null
-  private isChanged = false
   private usd = 0
 
   /** @throws AppError `invalid-config` without a key or a price */
@@ -84,14 +102,6 @@ class UpstreamJudge implements Judge {
     this.pay = pay
   }
 
-  version(): string | null {
-    return this.known
-  }
-
-  hasChanged(): boolean {
-    return this.isChanged
-  }
-
   spentUsd(): number {
     return this.usd
   }
@@ -101,55 +111,58 @@ class UpstreamJudge implements Judge {
     if (agree(comparison, other, first)) return { verdict: 'same', isFactWrong: false }
     if (compareFacts({ answer: other, logged: first, request }).isLoss)
       return { verdict: 'different', isFactWrong: true }
-    const verdict = await this.ask(answers)
-    return verdict && { verdict, isFactWrong: false }
+    const said = await this.ask(answers)
+    return said && { ...said, isFactWrong: false }
   }
 
-  async ask({ request, first, other }: ComparedAnswers): Promise<JudgeVerdict | null> {
+  async ask({ request, first, other }: ComparedAnswers): Promise<JudgedPair | null> {
     const one = await this.askInOrder({ request, first: other, second: first })
-    // whatever the other order says, the answer is rejected
-    if (one === null || one === 'different') return one
+    if (one === null) return null
+    // whatever the other order says, the answer is rejected, or has no verdict
+    if (one.said !== 'same') return { verdict: one.said, versions: versionsOf([one]) }
     const two = await this.askInOrder({ request, first, second: other })
-    return two && verdictOf(one, two)
+    return two && { verdict: verdictOf(one.said, two.said), versions: versionsOf([one, two]) }
   }
 
   private async askInOrder(
     compared: Record<'request' | 'first' | 'second', string>
-  ): Promise<Said | null> {
+  ): Promise<Reply | null> {
     const messages = comparisonMessages(this.settings.rubric, compared, () =>
       randomBytes(16).toString('hex')
     )
-    return messages === null ? 'none' : this.reply(messages)
+    return messages === null ? NO_REPLY : this.reply(messages)
   }
 
-  private reply(messages: readonly ChatMessage[]): Promise<Said | null> {
+  private async reply(messages: readonly ChatMessage[]): Promise<Reply | null> {
     const { model, send } = this
     const record = recordOf(requestBody(messages))
     const usd = { most: mostUsd(record, model), expected: expectedCost(record, model.price) }
-    return this.pay(usd, async () => {
-      const answer = await askModel({ ask: send, sleep: this.deps.sleep }, record, model)
-      const paid = chargedUsd(record, model, answer)
+    const answer = await this.pay(usd, async () => {
+      const reply = await askModel({ ask: send, sleep: this.deps.sleep }, record, model)
+      const paid = chargedUsd(record, model, reply)
       this.usd += paid
-      return { answer: this.read(answer), usd: paid }
+      return { answer: reply, usd: paid }
     })
+    // not within: a request that ends with an error counts as paid
+    return answer && this.read(answer)
   }
 
-  /** @throws AppError `upstream-unavailable` where it may answer later */
-  private read(answer: Awaited<ReturnType<typeof askModel>>): Said {
+  /** @throws WitnessUnavailable where it may answer later */
+  private read(answer: Awaited<ReturnType<typeof askModel>>): Reply {
     if (answer === 'refused')
-      throw new AppError('upstream-unavailable', `the judge ${this.model.name} does not answer`)
-    if (typeof answer === 'string') return 'none'
+      throw new WitnessUnavailable(`the judge ${this.model.name} does not answer`)
+    if (typeof answer === 'string') return NO_REPLY
     if (WRONG_SETTINGS.has(answer.status))
-      throw new AppError(
-        'upstream-unavailable',
+      throw new WitnessUnavailable(
         `the judge ${this.model.name} is refused with ${refusalText(answer)}: mend the key or JUDGE_MODEL`
       )
-    if (!isSuccess(answer.status)) return 'none'
+    if (!isSuccess(answer.status)) return NO_REPLY
     const completion = completionOf({ path: CHAT.path, response: answer.body })
-    const version = completion?.model ?? null
-    this.known ??= version
-    if (version !== this.known) this.isChanged = true
-    return parseVerdict(textOf(outcomeOf(completion)))
+    const said = parseVerdict(textOf(outcomeOf(completion)))
+    const model: unknown = completion?.model
+    if (typeof model === 'string') return { said, version: model }
+    // what is neither a verdict nor named may come from a gateway before the judge
+    return said === 'none' ? NO_REPLY : { said, version: UNVERSIONED }
   }
 }
 

@@ -1,7 +1,15 @@
 /** What says whether two answers that are not equal are the same: a judge, or the operator's checker. */
 import type { Comparison } from '../../core/answer/agreement.ts'
 import type { ComparedAnswer } from '../../core/judge/verdict.ts'
+import { AppError } from '../../errors.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
+
+/** It does not answer for the moment, or is another one: what needs it waits. */
+export class WitnessUnavailable extends AppError {
+  constructor(message: string) {
+    super('upstream-unavailable', message)
+  }
+}
 
 /** Two answers to one request. */
 export interface ComparedAnswers {
@@ -24,10 +32,6 @@ export interface Witness {
    * @throws AppError `upstream-unavailable` where it does not answer for the moment
    */
   compare(comparison: Comparison, answers: WitnessedAnswers): Promise<ComparedAnswer | null>
-  /** the version of its first answer; null before it has answered, and where it has none */
-  version(): string | null
-  /** whether an answer was of another version than the first */
-  hasChanged(): boolean
   /** US dollars that it has cost since it was opened */
   spentUsd(): number
 }

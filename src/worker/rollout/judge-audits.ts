@@ -34,8 +34,9 @@ import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchan
 import { otherJudge } from '../judge/judge-evaluation.ts'
 import { checkerOf } from '../judge/check-evaluation.ts'
 import { openJudge } from '../judge/judge.ts'
-import type { Witness } from '../judge/witness.ts'
+import { WitnessUnavailable, type Witness } from '../judge/witness.ts'
 import { judgedOutcome, type ComparedAnswer } from '../../core/judge/verdict.ts'
+import type { AuditWait, SecondAnswer } from './audit-wait.ts'
 import { studentText } from '../../core/template/prompt.ts'
 import { isSuccess } from '../../core/http-status.ts'
 
@@ -51,8 +52,9 @@ export interface AuditedRoute {
 interface JudgeContext extends AuditedRoute, EvaluateDeps {
   deps: WorkerDeps
   findParts: ReturnType<typeof createPartFinder>
-  /** where one vouches for agreement; else null */
-  witness: Witness | null
+  wait: AuditWait
+  /** opens the judge or the checker for one pair, where one vouches for agreement; else null */
+  witness: (() => Witness) | null
 }
 
 const conversationOf = ({ id, match, outcome }: MatchedExchange): string => {
@@ -85,21 +87,23 @@ const unusable = (recordId: string, reason: string): Pair => ({
 const sum = (a: number | null, b: number | null): number | null =>
   a === null && b === null ? null : (a ?? 0) + (b ?? 0)
 
-interface SecondAnswer {
-  outcome: Outcome
-  costUsd: number | null
-}
-
 /** @returns null without a usable answer */
 const askAgain = async (
-  { deps }: JudgeContext,
+  { deps, wait }: JudgeContext,
   record: StoredRecord
 ): Promise<SecondAnswer | null> => {
+  const bought = wait.seconds.get(record.id)
+  if (bought !== undefined) return bought
   const response = (await deps.replayUpstream?.(record)) ?? null
   if (response === null) return null
   const outcome = outcomeOfLogged({ path: record.path, response })
   if (outcome.kind === 'unreadable') return null
-  return { outcome, costUsd: deps.costUsd(record.model, answerUsage(JSON.parse(response))) }
+  const second = {
+    outcome,
+    costUsd: deps.costUsd(record.model, answerUsage(JSON.parse(response))),
+  }
+  wait.seconds.set(record.id, second)
+  return second
 }
 
 /** Of a lora's answer that is not the first one of the upstream. */
@@ -113,7 +117,26 @@ const disagreement = (
 
 const SAME: ComparedAnswer = { verdict: 'same', isFactWrong: false }
 
-/** @throws AppError `upstream-unavailable` where the witness does not answer for the moment */
+/** Why the judge is not the one that was admitted; null: it is, or it was not asked. */
+const otherVersion = (
+  { verdict }: Internalization,
+  compared: readonly (ComparedAnswer | null)[]
+): string | null => {
+  const admitted = verdict?.judge?.judge
+  const other = compared
+    .flatMap((one) => one?.versions ?? [])
+    .find((version) => version !== admitted?.version)
+  return other === undefined
+    ? null
+    : `the judge answers as ${other || 'an unnamed version'}, and ${admitted?.version ?? 'none'} was admitted: ` +
+        'audits wait until it does again, or until the route is proved anew'
+}
+
+/**
+ * A pair that its witness cannot compare now waits. Were it left out, equal answers, which need no judge, would be all the
+ * evidence.
+ * @throws WitnessUnavailable where it does not answer for the moment, or has changed
+ */
 const judgedPair = async (
   context: JudgeContext,
   witness: Witness,
@@ -131,17 +154,15 @@ const judgedPair = async (
     return { ...pair, outcome: 'unusable', reason: 'no-second' }
   const { messages } = exchange.request
   const asked = { request: studentText(exchange.match), messages, first }
-  const before = witness.spentUsd()
   const [adapted, fresh] = await Promise.all([
     witness.compare(plan.answers, { ...asked, other: pair.answer }),
     second === null ? SAME : witness.compare(plan.answers, { ...asked, other: second }),
   ])
-  const spentUsd = witness.spentUsd() - before
+  const other = otherVersion(internalization, [adapted, fresh])
+  if (other !== null) throw new WitnessUnavailable(other)
+  const spentUsd = witness.spentUsd()
   const costUsd = sum(sum(pair.costUsd, again?.costUsd ?? null), spentUsd === 0 ? null : spentUsd)
   const judged = { ...pair, costUsd, upstreamAnswer: second }
-  const admitted = internalization.verdict?.judge?.judge.version
-  if (witness.hasChanged() || (witness.version() ?? admitted) !== admitted)
-    return { ...judged, outcome: 'unusable', reason: 'judge-changed' }
   if (adapted === null || fresh === null)
     return { ...judged, outcome: 'unusable', reason: 'no-second' }
   return { ...judged, outcome: judgedOutcome({ adapted, second: fresh }) }
@@ -188,7 +209,7 @@ const judgeOne = async (
   const costUsd = sum(pair.costUsd, costsAnswer ? deps.costUsd(record.model, record.usage) : null)
   const answered = { ...pair, costUsd }
   if (context.witness !== null)
-    return judgedPair(context, context.witness, answered, { record, exchange })
+    return judgedPair(context, context.witness(), answered, { record, exchange })
   if (agrees) return { ...answered, outcome: 'agreed' }
   const again = await askAgain(context, record)
   if (again === null) return { ...answered, outcome: 'disagreed' }
@@ -223,7 +244,7 @@ const isFromEngine = ({ outcome, reason }: Pair): boolean =>
 /**
  * A request that the engine fails at twice, although it answers others at the same time, is no pair: one that
  * waited for ever would keep all later ones from being judged.
- * @throws AppError of the engine where it answers none
+ * @throws AppError of the engine where it answers none, and of the judge where it does not answer one
  */
 const judgeAll = async (ids: string[], judge: (id: string) => Promise<Pair>): Promise<Pair[]> => {
   const failures: unknown[] = []
@@ -231,41 +252,51 @@ const judgeAll = async (ids: string[], judge: (id: string) => Promise<Pair>): Pr
     ids.map((id) => judge(id).catch((error: unknown) => void failures.push(error)))
   )
   const isAway = !settled.some((pair) => pair && isFromEngine(pair))
-  const fault = failures.find((failure) => isAway || !(failure instanceof AppError))
+  const fault = failures.find(
+    (failure) => isAway || !(failure instanceof AppError) || failure instanceof WitnessUnavailable
+  )
   if (fault !== undefined) throw fault
   return Promise.all(
     settled.map((pair, i) => {
       const id = ids[i]!
-      return pair ?? judge(id).catch(() => unusable(id, 'engine-failed'))
+      return (
+        pair ??
+        judge(id).catch((error: unknown) => {
+          if (error instanceof WitnessUnavailable) throw error
+          return unusable(id, 'engine-failed')
+        })
+      )
     })
   )
 }
 
-/** @throws AppError `upstream-unavailable` where the witness of the proof is not set: the audits wait for it */
-const witnessOfRoute = (deps: WorkerDeps, { plan }: AuditedRoute): Witness | null => {
+/** @throws WitnessUnavailable where the witness of the proof is not set: the audits wait for it */
+const witnessOfRoute = (deps: WorkerDeps, { plan }: AuditedRoute): (() => Witness) | null => {
   const checker = checkerOf(deps, plan)
-  if (typeof checker === 'string') throw new AppError('upstream-unavailable', checker)
-  if (checker !== null) return checker
+  if (typeof checker === 'string') throw new WitnessUnavailable(checker)
+  if (checker !== null) return () => checker
   if (plan.judge === undefined) return null
+  const { judge } = deps
   const why = otherJudge(deps, plan)
-  if (why !== null || deps.judge === null)
-    throw new AppError('upstream-unavailable', why ?? 'there is no judge')
-  return openJudge(deps, deps.judge, payAlways)
+  if (why !== null || judge === null) throw new WitnessUnavailable(why ?? 'there is no judge')
+  return () => openJudge(deps, judge, payAlways)
 }
 
 /**
  * Judges the oldest audited requests that wait.
  * @returns how many were judged
- * @throws AppError of the engine where it answers none of them; then nothing is stored
+ * @param wait of the route
+ * @throws AppError of the engine where it answers none of them, and of the judge; then nothing is stored
  */
 export const judgeAudits = async (
   deps: WorkerDeps,
   engine: Engine | null,
   formats: AnswerFormats,
-  audited: AuditedRoute
+  audited: AuditedRoute,
+  wait: AuditWait
 ): Promise<number> => {
   const { store } = deps
-  const waiting = await store.pairs.waiting(audited.route.lora, BATCH_ROWS)
+  const waiting = await store.pairs.waiting(audited.route.lora, wait.hasFailed ? 1 : BATCH_ROWS)
   if (waiting.length === 0) return 0
   const ids = waiting.map(({ recordId }) => recordId)
   const records = new Map<string, StoredRecord>()
@@ -279,14 +310,21 @@ export const judgeAudits = async (
   const buying = { pay: payAlways, tries: 1 }
   const answerer = answererOf({ ...deps, engine }, route, route.answers, buying)
   const witness = witnessOfRoute(deps, audited)
-  const context: JudgeContext = { ...audited, deps, answerer, formats, findParts, witness }
-  const pairs = await judgeAll(ids, async (id) => {
+  const context: JudgeContext = { ...audited, deps, answerer, formats, findParts, wait, witness }
+  const open = ids.filter((id) => !wait.pairs.has(id))
+  const judged = await judgeAll(open, async (id) => {
     const [record, exchange] = [records.get(id), exchanges.get(id)]
     if (record?.route?.reason === REFUSED_AFTER_OURS) return refusal(id, audited.route)
-    return record === undefined || exchange === undefined
-      ? unusable(id, faultOf(record))
-      : judgeOne(context, record, exchange)
+    if (record === undefined || exchange === undefined) return unusable(id, faultOf(record))
+    const pair = await judgeOne(context, record, exchange)
+    // a batch is stored as a whole, and this one is paid for
+    if (witness !== null) wait.pairs.set(id, pair)
+    return pair
   })
+  const made = new Map([...wait.pairs, ...judged.map((pair) => [pair.recordId, pair] as const)])
+  // in the order of the requests, whatever became of them
+  const pairs = ids.flatMap((id) => made.get(id) ?? [])
   await store.pairs.judge(pairs)
+  wait.stored(ids)
   return pairs.length
 }

@@ -62,17 +62,20 @@ import {
 } from '../../lifecycle/rollout-report.ts'
 import type { WorkerDeps, WorkerEvent } from '../deps.ts'
 import { isEngineLost } from '../engine/watch.ts'
+import { saveAuditWait } from '../../lifecycle/audit-wait-note.ts'
+import { WitnessUnavailable } from '../judge/witness.ts'
 import { AuditParts } from './audit-parts.ts'
 import { isSameReport, makeReport, warningsOf, type Warning } from './make-report.ts'
 import { FeedbackReader } from './feedback-reader.ts'
 import { RouteReader } from './route-reader.ts'
+import { AuditWait } from './audit-wait.ts'
 import { judgeAudits, type AuditedRoute } from './judge-audits.ts'
 import { findNarrowerBorder } from './narrow-border.ts'
 
 const PAGE = 5_000
 /** Beyond it the clock was changed while a batch was judged, or since then. */
 const MAX_PAUSE_MS = 600_000
-/** After another model of the upstream, or a witness, had no answer. */
+/** After another model of the upstream had no answer. */
 const UPSTREAM_PAUSE_MS = 30_000
 
 export interface WatchOutcome {
@@ -131,6 +134,7 @@ class LiveRoutes implements RouteWatch {
   private readonly deps: WorkerDeps
   private readonly formats = createAnswerFormats()
   private readonly watched = new Map<string, Watched>()
+  private readonly waits = new Map<string, AuditWait>()
   private readonly feedback: FeedbackReader
   /** audits leave the engine at least half of its time */
   private pauseUntil = -Infinity
@@ -147,7 +151,8 @@ class LiveRoutes implements RouteWatch {
     const { store, now } = this.deps
     const live = (await store.internalizations.list()).filter(({ state }) => state.name === 'live')
     const ids = new Set(live.map(({ id }) => id))
-    for (const id of this.watched.keys()) if (!ids.has(id)) this.watched.delete(id)
+    for (const kept of [this.watched, this.waits])
+      for (const id of kept.keys()) if (!ids.has(id)) kept.delete(id)
     this.feedback.keepOnly(new Set(live.flatMap((row) => winningLora(row) ?? [])))
     if (live.length === 0) return { advanced: false, isEngineLost: false }
     await this.auditParts.begin(ids)
@@ -174,15 +179,21 @@ class LiveRoutes implements RouteWatch {
     const { model, engine: wanted } = audited.route
     const isThere = model !== undefined || engine?.name === wanted
     // over the limit of a day, requests wait: without second answers their losses would not be comparable
-    if (isThere && !isPaused && !this.auditParts.isSpent) {
+    const wait = this.waits.get(row.id) ?? new AuditWait()
+    this.waits.set(row.id, wait)
+    const { now } = this.deps
+    if (isThere && !isPaused && !this.auditParts.isSpent && wait.isOver(now())) {
       try {
-        outcome.advanced = await this.judge(engine, audited)
+        const { hasFailed } = wait
+        outcome.advanced = await this.judge(engine, audited, wait)
+        if (hasFailed && !wait.hasFailed) await saveAuditWait(this.deps.store, row.id, null)
       } catch (thrown) {
         this.deps.fault('audit', thrown, { internalization: row.id })
         outcome.isEngineLost = isEngineLost(toAppError(thrown))
-        const { judge, checker } = audited.plan
-        const asksUpstream = model !== undefined || (judge ?? checker) !== undefined
-        if (asksUpstream) this.pauseUntil = this.deps.now() + UPSTREAM_PAUSE_MS
+        if (thrown instanceof WitnessUnavailable) {
+          wait.failed(now())
+          await saveAuditWait(this.deps.store, row.id, thrown.message)
+        } else if (model !== undefined) this.pauseUntil = now() + UPSTREAM_PAUSE_MS
       }
     }
     const isChanged = await this.act(audited)
@@ -200,9 +211,13 @@ class LiveRoutes implements RouteWatch {
     return { internalization: row, plan: row.plan, template, route, costsAnswer }
   }
 
-  private async judge(engine: Engine | null, audited: AuditedRoute): Promise<boolean> {
+  private async judge(
+    engine: Engine | null,
+    audited: AuditedRoute,
+    wait: AuditWait
+  ): Promise<boolean> {
     const begun = this.deps.now()
-    const judged = await judgeAudits(this.deps, engine, this.formats, audited)
+    const judged = await judgeAudits(this.deps, engine, this.formats, audited, wait)
     const ended = this.deps.now()
     if (judged > 0) this.pauseUntil = ended + (ended - begun)
     return judged > 0

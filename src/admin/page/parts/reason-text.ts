@@ -46,7 +46,6 @@ const TEXTS: Record<string, string> = {
   'engine-refused': 'the engine refused the request',
   'over-budget': 'the caller’s key has not the money for the answers of both models',
   'budget-spent': 'MODEL_PROOF_USD was spent before it was asked',
-  'judge-changed': 'the judge answered as another version than the admitted one',
   'no-second': 'the upstream gave no second answer, without which a judge is not asked',
   'record-gone': 'the request was deleted from the log',
   'engine-error': 'the engine, or the other model, failed or was refused',

@@ -1,0 +1,115 @@
+/** What a judge said of planted faults, over restarts of the worker. */
+import { expect, it } from 'vitest'
+import { heldOutIds } from '../../src/core/internalization/internalization.ts'
+import { exchangesByIds, type MatchedExchange } from '../../src/worker/exchanges/exchanges.ts'
+import { NOT_ASKED_TODAY } from '../../src/worker/internalize/evaluate-row.ts'
+import { admitJudge } from '../../src/worker/judge/admit-judge.ts'
+import { withVersionsOf } from '../../src/worker/judge/judge-evaluation.ts'
+import type { Judge } from '../../src/worker/judge/judge.ts'
+import { WitnessUnavailable } from '../../src/worker/judge/witness.ts'
+import type { EvaluationRow } from '../../src/store/store.ts'
+import { refundOf, replyTo } from '../kit/records/written-replies.ts'
+import { useWorkerHarness } from './harness.ts'
+
+const open = useWorkerHarness()
+
+const rowOf = ({ id }: MatchedExchange, number: number): EvaluationRow => ({
+  internalizationId: 'judged',
+  arm: 0,
+  recordId: id,
+  answer: '',
+  logprobSum: 0,
+  logprobMin: 0,
+  longLogprobs: null,
+  agrees: true,
+  similarity: 1,
+  deferred: null,
+  ...NOT_ASKED_TODAY,
+  upstreamAnswer: replyTo(refundOf(number), 0),
+  secondAnswer: replyTo(refundOf(number), 0.5),
+  fresh: { repeats: true, asLogged: [false, false] },
+  judged: { adapted: null, second: { verdict: 'same', isFactWrong: false, versions: ['1'] } },
+})
+
+/** It takes prose and JSON for the same. */
+const blindJudge = (state: { asked: number; until: number; version: string }): Judge => ({
+  compare: () => Promise.reject(new Error('it is asked about planted faults alone')),
+  ask({ other }) {
+    if (state.asked >= state.until) return Promise.reject(new WitnessUnavailable('away'))
+    state.asked++
+    return Promise.resolve({
+      verdict: other.startsWith('{') ? ('same' as const) : ('different' as const),
+      versions: [state.version],
+    })
+  },
+  spentUsd: () => 0,
+})
+
+const opened = async () => {
+  const harness = await open({ from: 'approval' })
+  const { store } = harness
+  const { plan, templateVersion } = await harness.newest()
+  const template = (await store.templates.get(templateVersion))!
+  const all = await exchangesByIds(store, template, [...heldOutIds(plan!), ...plan!.trainRecordIds])
+  const exchanges = all.map((exchange) => ({ ...exchange, conversation: exchange.id }))
+  const state = { asked: 0, until: Infinity, version: '1' }
+  const rows = exchanges.map(rowOf)
+  const admitted = (kept: EvaluationRow[], known = exchanges) =>
+    admitJudge(
+      { judge: blindJudge(state), store, report: async () => undefined },
+      { id: 'judged', templateVersion },
+      {
+        planned: { model: 'judge', rubric: 'rubric', rubricDigest: 'digest' },
+        seed: 1,
+        rows: kept,
+        exchanges: new Map(known.map((exchange) => [exchange.id, exchange])),
+      }
+    )
+  return { state, rows, exchanges, admitted }
+}
+
+it('credits no class with what was caught of another, although half of the log is forgotten in between', async () => {
+  const { state, rows, exchanges, admitted } = await opened()
+  state.until = 5 * rows.length
+  await expect(admitted(rows)).rejects.toThrow('away')
+  state.until = Infinity
+  const { admission } = (await admitted(rows, exchanges.slice(0, rows.length / 2)))!
+  const faults = Object.fromEntries(admission.faults.map(({ fault, ...counts }) => [fault, counts]))
+  expect(faults['number']!.planted).toBeGreaterThan(10)
+  expect(faults['number']!.caught).toBe(faults['number']!.planted)
+  expect(faults['format']!.caught).toBe(0)
+})
+
+it('asks nothing twice after a restart, in whatever order the store has the rows', async () => {
+  const { state, rows, admitted } = await opened()
+  state.until = 4 * rows.length
+  await expect(admitted(rows)).rejects.toThrow('away')
+  state.until = Infinity
+  const { admission } = (await admitted(rows.toReversed()))!
+  const planted = admission.faults.reduce((sum, one) => sum + one.planted, 0)
+  expect(state.asked).toBeLessThanOrEqual(planted)
+})
+
+it('knows every version that has replied, also before a restart', async () => {
+  const { state, rows, admitted } = await opened()
+  state.until = rows.length
+  await expect(admitted(rows)).rejects.toThrow('away')
+  Object.assign(state, { until: Infinity, version: '2' })
+  expect((await admitted(rows))!.versions).toEqual(['1', '2'])
+})
+
+it('promotes nothing where a live route was compared by another version', async () => {
+  const { rows, admitted } = await opened()
+  const { admission } = (await admitted(rows))!
+  const facts = { admission, hindrance: null }
+  const comparedBy = (version: string) =>
+    rows.map((row) => ({
+      ...row,
+      judged: {
+        second: null,
+        adapted: { verdict: 'same' as const, isFactWrong: false, versions: [version] },
+      },
+    }))
+  expect(withVersionsOf(facts, comparedBy('1'))).toEqual(facts)
+  expect(withVersionsOf(facts, comparedBy('2'))?.hindrance).toContain('as 1 and as 2')
+})

@@ -1,0 +1,46 @@
+/** What a judge costs an internalization. */
+import { expect, it } from 'vitest'
+import { RUBRIC } from '../../src/core/judge/judge-prompt.ts'
+import { readJudgeUsd } from '../../src/savings/model-proof.ts'
+import { openJudgeBudget } from '../../src/worker/answers/proof-budget.ts'
+import type { AskUpstream } from '../../src/worker/deps.ts'
+import { openJudge } from '../../src/worker/judge/judge.ts'
+import { useWorkerHarness } from './harness.ts'
+
+const open = useWorkerHarness()
+
+const ASKED = { request: 'May I have it back?', first: 'Yes, it is yours.', other: 'You may.' }
+const USD = 0.01
+
+/** @param answer of the judge's upstream */
+const judgeOf = async (answer: Awaited<ReturnType<AskUpstream>>) => {
+  const { store } = await open({ from: null })
+  const judge = openJudge(
+    {
+      askUpstream: () => Promise.resolve(answer),
+      priceOf: (model) => ({ model, asOf: '2026-12-01', input: 1, cachedInput: 1, output: 10 }),
+      sleep: () => Promise.resolve(),
+    },
+    { model: 'claude-judge', rubric: RUBRIC, usd: USD, mayBeOfSameFamily: false },
+    await openJudgeBudget(store, 'judged', USD)
+  )
+  return { judge, spent: () => readJudgeUsd(store, 'judged') }
+}
+
+it.each([
+  ['has no room', { status: 503, body: '', retryAfterMs: null }],
+  [
+    'refuses the key',
+    { status: 401, body: '{"error":{"message":"no such key"}}', retryAfterMs: null },
+  ],
+])('a judge that %s costs nothing, however often it is asked', async (_name, answer) => {
+  const { judge, spent } = await judgeOf(answer)
+  for (let i = 0; i < 40; i++) await expect(judge.ask(ASKED)).rejects.toThrow('the judge')
+  expect(await spent()).toBe(0)
+})
+
+it('a body that is no completion is no reply of another version', async () => {
+  const { judge, spent } = await judgeOf({ status: 200, body: '<html>', retryAfterMs: null })
+  expect(await judge.ask(ASKED)).toEqual({ verdict: 'none', versions: [] })
+  expect(await spent()).toBeGreaterThan(0)
+})
