@@ -51,7 +51,7 @@ export interface DecodeGraph {
 
 /**
  * Which loras the rows of one step use: `none`; `one`, the same in every row; or `mixed`. Inputs of
- * loras cost a sixth of a step even when they are empty, and masks of mixed ones a fourteenth.
+ * loras cost a sixth of a step even when they are empty, and masks of mixed ones a sixteenth.
  */
 export type LoraUse = 'none' | 'one' | 'mixed'
 
