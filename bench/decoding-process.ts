@@ -40,6 +40,24 @@ const decodeSpeed = async (
   return (loras.length * 1000) / median(steps)
 }
 
+/** Speed with the loras over the speed without, in the median of five pairs one after the other. */
+const loraShare = async (
+  generator: Generator,
+  config: LlamaConfig,
+  loras: (string | null)[]
+): Promise<number> => {
+  const shares: number[] = []
+  for (let i = 0; i < 5; i++) {
+    const without = await decodeSpeed(
+      generator,
+      config,
+      loras.map(() => null)
+    )
+    shares.push((await decodeSpeed(generator, config, loras)) / without)
+  }
+  return median(shares)
+}
+
 /** Prompt tokens a second up to the first token of the answer, in the median of five. */
 const prefillSpeed = async (
   generator: Generator,
@@ -93,6 +111,8 @@ const figuresOf = (
   decode_mixed_batch8_tokens_per_second: () =>
     decodeSpeed(generator, config, eight(['a', 'b', 'c', null])),
   prefill_lora_tokens_per_second: () => prefillSpeed(generator, config, 'a'),
+  decode_lora_share: () => loraShare(generator, config, ['a']),
+  decode_lora_batch8_share: () => loraShare(generator, config, eight(['a'])),
 })
 
 const main = async (): Promise<void> => {

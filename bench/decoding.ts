@@ -17,6 +17,7 @@ const SCRIPT = join(import.meta.dirname, 'decoding-process.ts')
 
 const unitOf = (name: string): string => {
   if (name === 'start') return 's'
+  if (name.endsWith('share')) return 'of the speed without a lora'
   if (name === 'peak_mb') return 'MB'
   return name.endsWith('per_second') ? 'tokens/s' : 'ms'
 }

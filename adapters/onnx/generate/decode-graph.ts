@@ -49,9 +49,15 @@ export interface DecodeGraph {
   pastNames: string[]
 }
 
+/**
+ * Which loras the rows of one step use: `none`; `one`, the same in every row; or `mixed`. Inputs of
+ * loras cost a sixth of a step even when they are empty, and masks of mixed ones a sixteenth.
+ */
+export type LoraUse = 'none' | 'one' | 'mixed'
+
 interface GraphOptions {
-  /** false leaves out the inputs of loras, which cost a sixth of a step even when they are empty */
-  loras: boolean
+  /** what the graph has inputs for */
+  loras: LoraUse
   /** positions the rotation tables cover */
   maxPositions: number
 }
@@ -61,7 +67,7 @@ class DecodeGraphBuilder {
   private readonly config: LlamaConfig
   private readonly weights: GraphWeights
   private readonly attention: GraphAttention
-  private readonly loras: boolean
+  private readonly loras: LoraUse
   /** new keys and values by layer */
   private readonly present: string[] = []
 
@@ -107,7 +113,7 @@ class DecodeGraphBuilder {
   private declareInputs(): void {
     const { kvHeads, headDim } = this.config
     this.graph.input('rows', 'int64', ['R'])
-    if (this.loras)
+    if (this.loras === 'mixed')
       for (const parts of [1, 2, 3])
         this.graph.input(maskInput(parts), 'float32', ['N', `M${parts}`])
     for (const name of this.pastNames())
@@ -134,7 +140,7 @@ class DecodeGraphBuilder {
   private linear(layer: number, group: LinearGroup, x: string): string {
     const { graph } = this
     const base = this.baseProduct(layer, group, x)
-    if (!this.loras) return base
+    if (this.loras === 'none') return base
     const a = graph.input(loraInput(layer, group, 'a'), 'float32', [
       `M${group.layers.length}`,
       groupShape(this.config, group).in,
@@ -144,7 +150,8 @@ class DecodeGraphBuilder {
       groupShape(this.config, group).out,
     ])
     const inner = graph.op('Gemm', [x, a], { transB: 1 })
-    const own = graph.op('Mul', [inner, maskInput(group.layers.length)])
+    const own =
+      this.loras === 'mixed' ? graph.op('Mul', [inner, maskInput(group.layers.length)]) : inner
     return graph.op('Gemm', [own, b, base])
   }
 
@@ -206,7 +213,8 @@ class DecodeGraphBuilder {
 /**
  * Inputs: `ids` and `positions` int64 `[B, T]`; `past_lengths` int64 `[B]`; `rows` int64 `[R]`, indices
  * into the B·T tokens; under `pastNames` the cache, float32 `[B, kvHeads, 1, capacity, headDim]`,
- * the capacity possibly 0; with `loras` the matrices (`loraInput`) and masks (`maskInput`).
+ * the capacity possibly 0; for loras the matrices (`loraInput`), and for mixed ones
+ * the masks (`maskInput`).
  * Outputs: `logprobs` float32 `[R, vocab]`, and of them the first of the largest: `best` int64
  * `[R, 1]`, `best_logprob` float32 `[R, 1]`; `new_cache` float32 `[layers·2·B, kvHeads, T, headDim]`.
  */

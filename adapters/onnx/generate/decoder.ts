@@ -5,6 +5,7 @@ import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../../../src/errors.ts'
 import type { LlamaConfig, WeightSource } from '../../model/llama-config.ts'
 import { buildDecodeGraph } from './decode-graph.ts'
+import type { LoraUse } from './decode-graph.ts'
 import type { CacheTensors } from './kv-cache.ts'
 import { loraMasks } from './fused-lora.ts'
 import type { LoraFeeds } from './fused-lora.ts'
@@ -46,19 +47,25 @@ export interface DecoderOptions {
   weights: WeightSource
   maxPositions: number
   threads: number
-  /** whether the graph for loras is built at once; it takes seconds when the first lora is used */
+  /** whether the graph for one lora is built at once; it takes seconds when the first lora is used */
   expectsLoras: boolean
 }
 
 const int64 = (values: readonly number[], dims: number[]): Tensor =>
   new Tensor('int64', BigInt64Array.from(values, BigInt), dims)
 
+const loraUse = ({ rows, loras }: DecodeStep): LoraUse => {
+  if (loras.rank === 0) return 'none'
+  return rows.every(({ lora }) => lora === rows[0]!.lora) ? 'one' : 'mixed'
+}
+
 /** The inputs without the cache. */
-const stepFeeds = ({ rows, loras, wanted }: DecodeStep): Record<string, Tensor> => {
+const stepFeeds = ({ rows, loras, wanted }: DecodeStep, use: LoraUse): Record<string, Tensor> => {
   const tokens = rows[0]!.ids.length
   const owners = rows.flatMap(({ lora }) => Array<string | null>(tokens).fill(lora))
   return {
-    ...(loras.rank === 0 ? {} : { ...loras.feeds, ...loraMasks(loras, owners) }),
+    ...loras.feeds,
+    ...(use === 'mixed' ? loraMasks(loras, owners) : {}),
     ids: int64(
       rows.flatMap(({ ids }) => ids),
       [rows.length, tokens]
@@ -97,7 +104,7 @@ interface DecodeSession {
   pastNames: string[]
 }
 
-const createSession = async (options: DecoderOptions, loras: boolean): Promise<DecodeSession> => {
+const createSession = async (options: DecoderOptions, loras: LoraUse): Promise<DecodeSession> => {
   const { config, weights, maxPositions, threads } = options
   const graph = buildDecodeGraph(config, weights, { maxPositions, loras })
   try {
@@ -114,24 +121,27 @@ const createSession = async (options: DecoderOptions, loras: boolean): Promise<D
 }
 
 /**
- * There is one graph for the base model and one for loras. The second holds the weights again, so it is
- * built only when loras are expected or when the first one is used.
+ * There is a graph for each use of loras. Each holds the weights again, so those for loras are built
+ * when they are first needed; the one for one lora at once where loras are expected.
  * @throws AppError `invalid-model` when the weights do not fit the configuration
  */
 export const createDecoder = async (options: DecoderOptions): Promise<Decoder> => {
   // the library writes its warnings directly to stderr
   env.logLevel = 'error'
-  const plain = await createSession(options, false)
-  let adapted = options.expectsLoras ? createSession(options, true) : null
-  await adapted
+  const sessions = new Map<LoraUse, Promise<DecodeSession>>()
+  const sessionFor = (use: LoraUse): Promise<DecodeSession> => {
+    const session = sessions.get(use) ?? createSession(options, use)
+    sessions.set(use, session)
+    return session
+  }
+  await sessionFor('none')
+  if (options.expectsLoras) await sessionFor('one')
   const { vocabSize } = options.config
   return {
     async run(step) {
-      const alone = step.loras.rank === 0
-      const { session, pastNames } = alone
-        ? plain
-        : await (adapted ??= createSession(options, true))
-      const feeds = stepFeeds(step)
+      const use = loraUse(step)
+      const { session, pastNames } = await sessionFor(use)
+      const feeds = stepFeeds(step, use)
       for (const [index, tensor] of step.cache.entries()) feeds[pastNames[index]!] = tensor
       const results = await session.run(feeds, step.distributions ? WITH_DISTRIBUTIONS : BEST_ONLY)
       return {
@@ -140,8 +150,7 @@ export const createDecoder = async (options: DecoderOptions): Promise<Decoder> =
       }
     },
     async close() {
-      await plain.session.release()
-      await (await adapted)?.session.release()
+      for (const session of sessions.values()) await (await session).session.release()
     },
   }
 }

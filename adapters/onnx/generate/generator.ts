@@ -22,7 +22,7 @@ export interface GeneratorOptions {
   /** Reads a lora; called again only after it was evicted. @throws AppError `not-found` */
   loadLora: (id: string) => Promise<LoraMatrices>
   threads?: number
-  /** true builds the graph for loras at start, so the first request does not wait; default false */
+  /** true builds the graph for one lora at start, so its first request does not wait; default false */
   expectsLoras?: boolean
   /** the context window: the smallest of this, the model's own, and what the cache can hold */
   maxPositions?: number
