@@ -125,7 +125,12 @@ const freshFigures = async (proxy: ProxyProcess, first: number): Promise<Figures
   const right = ours.filter(({ isRight }) => isRight).length
   return {
     fresh_answered: { value: ours.length / read.length, unit: '' },
-    fresh_right: { value: ours.length === 0 ? 1 : right / ours.length, unit: '', bar: '>= 0.95' },
+    fresh_right: {
+      value: ours.length === 0 ? 0 : right / ours.length,
+      unit: '',
+      bar: '>= 0.95',
+      holds: right >= 0.95 * ours.length && ours.length > 0,
+    },
   }
 }
 

@@ -9,7 +9,7 @@ import type { Admission } from '../core/judge/admission.ts'
 import type { PeopleFigures } from '../core/judge/people.ts'
 import { admissionText, promiseText, type JudgedAudits } from '../core/judge/promise.ts'
 import type { Store } from '../store/store.ts'
-import { readAuditWait } from './audit-wait-note.ts'
+import { readAuditWait } from './rollout-report.ts'
 import { readPeople } from './ratings/people.ts'
 import { readRolloutReport } from './rollout-report.ts'
 

@@ -308,3 +308,19 @@ export const indicatorText = ({ indicator, seen, requests, ...known }: Indicator
 
 export const stepText = (stage: RolloutStage, evidence: EvidenceFigures): string =>
   `${stageName(stage)}: it disagrees with the upstream in ${lossText(evidence)}`
+
+/** Prefix of the snapshots with why audits wait for their judge or checker. */
+export const AUDIT_WAIT = 'audit-wait:'
+
+/** @returns null: they do not wait */
+export const readAuditWait = (
+  store: Pick<Store, 'snapshots'>,
+  internalizationId: string
+): Promise<string | null> => readJsonSnapshot<string>(store, AUDIT_WAIT + internalizationId)
+
+/** @param reason null: they do not wait any more */
+export const saveAuditWait = (
+  store: Pick<Store, 'snapshots'>,
+  internalizationId: string,
+  reason: string | null
+): Promise<void> => saveJsonSnapshot(store, AUDIT_WAIT + internalizationId, reason)

@@ -1,5 +1,5 @@
 /** Written answers on the page and in the API: who vouches for them, what the judge costs, and what people rate. */
-import { saveAuditWait } from '../../src/lifecycle/audit-wait-note.ts'
+import { saveAuditWait } from '../../src/lifecycle/rollout-report.ts'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
 import type { Pair } from '../../src/core/rollout/pair.ts'

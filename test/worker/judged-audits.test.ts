@@ -4,6 +4,7 @@ import { expect, it } from 'vitest'
 import { admit } from '../../src/core/judge/admission.ts'
 import { RUBRIC, rubricDigest } from '../../src/core/judge/judge-prompt.ts'
 import type { Price } from '../../src/core/cost/prices.ts'
+import { readAuditWait } from '../../src/lifecycle/rollout-report.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
 import type { UpstreamAnswer } from '../../src/worker/deps.ts'
 import { orderRecord } from '../kit/records/paint-orders.ts'
@@ -108,8 +109,11 @@ it.each([
     await watched.audit(10)
     await watched.harness.runFor(watched.worker, 300_000)
     expect(await watched.pairs()).toEqual([])
+    const waitFor = () => readAuditWait(watched.harness.store, watched.id)
+    expect(await waitFor()).toMatch(/judge/)
     said.version = VERSION
     await watched.harness.runFor(watched.worker, 7_200_000, 60_000)
+    expect(await waitFor()).toBeNull()
     expect((await watched.pairs()).map(({ outcome }) => outcome).toSorted()).toEqual([
       ...Array.from({ length: 5 }, () => 'agreed'),
       ...Array.from({ length: 5 }, () => 'disagreed'),

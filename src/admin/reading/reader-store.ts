@@ -32,7 +32,7 @@ import type {
   TemplateStore,
 } from '../../store/store.ts'
 import { RETIREMENTS } from '../../savings/announced-retirements.ts'
-import { AUDIT_WAIT } from '../../lifecycle/audit-wait-note.ts'
+import { AUDIT_WAIT } from '../../lifecycle/rollout-report.ts'
 import { ENGINE_STATE, RECEIPTS } from '../../savings/engine-note.ts'
 import { JUDGE_PROOF, MODEL_PROOF } from '../../savings/model-proof.ts'
 

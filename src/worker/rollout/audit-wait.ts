@@ -18,6 +18,8 @@ export class AuditWait {
   readonly seconds = new Map<string, SecondAnswer>()
   /** by record: made while another of their batch had to wait */
   readonly pairs = new Map<string, Pair>()
+  /** whether people may still read that they wait: perhaps from before this worker */
+  isNoted = true
   private failures = 0
   private retryAt = -Infinity
 

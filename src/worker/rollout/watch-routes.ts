@@ -62,7 +62,7 @@ import {
 } from '../../lifecycle/rollout-report.ts'
 import type { WorkerDeps, WorkerEvent } from '../deps.ts'
 import { isEngineLost } from '../engine/watch.ts'
-import { saveAuditWait } from '../../lifecycle/audit-wait-note.ts'
+import { readAuditWait, saveAuditWait } from '../../lifecycle/rollout-report.ts'
 import { WitnessUnavailable } from '../judge/witness.ts'
 import { AuditParts } from './audit-parts.ts'
 import { isSameReport, makeReport, warningsOf, type Warning } from './make-report.ts'
@@ -184,14 +184,18 @@ class LiveRoutes implements RouteWatch {
     const { now } = this.deps
     if (isThere && !isPaused && !this.auditParts.isSpent && wait.isOver(now())) {
       try {
-        const { hasFailed } = wait
         outcome.advanced = await this.judge(engine, audited, wait)
-        if (hasFailed && !wait.hasFailed) await saveAuditWait(this.deps.store, row.id, null)
+        if (outcome.advanced && wait.isNoted) {
+          if ((await readAuditWait(this.deps.store, row.id)) !== null)
+            await saveAuditWait(this.deps.store, row.id, null)
+          wait.isNoted = false
+        }
       } catch (thrown) {
         this.deps.fault('audit', thrown, { internalization: row.id })
         outcome.isEngineLost = isEngineLost(toAppError(thrown))
         if (thrown instanceof WitnessUnavailable) {
           wait.failed(now())
+          wait.isNoted = true
           await saveAuditWait(this.deps.store, row.id, thrown.message)
         } else if (model !== undefined) this.pauseUntil = now() + UPSTREAM_PAUSE_MS
       }
