@@ -78,7 +78,8 @@ def _archived(sampler_path: str) -> dict[str, bytes]:
     run, *_, name = sampler_path.removeprefix("tinker://").split("/")
     base = os.environ.get("TINKER_BASE_URL", "").rstrip("/")
     url = f"{base}/api/v1/training_runs/{run}/checkpoints/{name}/archive"
-    with tarfile.open(fileobj=io.BytesIO(_get(url, os.environ.get("TINKER_API_KEY", "")))) as archive:
+    content = _get(url, os.environ.get("TINKER_API_KEY", ""))
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         return {
             Path(member.name).name: file.read()
             for member in archive.getmembers()
@@ -87,7 +88,7 @@ def _archived(sampler_path: str) -> dict[str, bytes]:
 
 
 def _get(url: str, key: str | None = None) -> bytes:
-    """Raises TimeoutError where it breaks off, TrainingError `internal` for what is no such file."""
+    """Raises TimeoutError where it breaks off, TrainingError `internal` for no such file."""
     if not url.startswith(("https://", "http://")):
         raise TrainingError("internal", "the provider names an export that is no web address")
     request = urllib.request.Request(url)
