@@ -256,12 +256,12 @@ describe('a judge', () => {
     expect(comparisons.length - before).toBeLessThan(most)
   })
 
-  it('of the upstream’s own family is not asked', async () => {
-    const { row } = await judged(
-      {},
-      { judge: { ...SETTINGS!, model: 'gpt-5-mini' }, priceOf: () => PRICES[1]! }
-    )
-    expect(reasonOf(row)).toMatch(/another maker than gpt-4o-mini.*JUDGE_SAME_FAMILY/)
+  it.each([
+    ['the upstream’s', 'gpt-5-mini', 'gpt-4o-mini'],
+    ['a competing model’s', 'small-judge', CHEAP],
+  ])('of %s own family is not asked', async (_name, model, sibling) => {
+    const { row } = await judged({}, { judge: { ...SETTINGS!, model }, priceOf: () => PRICES[1]! })
+    expect(reasonOf(row)).toMatch(new RegExp(`another maker than ${sibling}.*JUDGE_SAME_FAMILY`))
   })
 })
 

@@ -5,6 +5,7 @@ import { judgeCostText } from '../../lifecycle/read-judge.ts'
 import type { Price } from '../../core/cost/prices.ts'
 import { textOf } from '../../core/answer/outcome.ts'
 import { FAULTS, FAULTS_OF_A_CLASS } from '../../core/judge/planted-faults.ts'
+import { modelOfArm } from '../../core/learn/schedule.ts'
 import type { JudgeCost, PlannedJudge } from '../../core/internalization/internalization.ts'
 import { studentText } from '../../core/template/prompt.ts'
 import type { Template } from '../../core/template/template.ts'
@@ -29,9 +30,11 @@ export const whyNoJudge = (
   if (config.upstreamReplays !== null)
     return 'unset UPSTREAM_REPLAYS, since a judge needs two answers of today to every held-out request'
   if (priceOf(judge.model) === null) return `add a price of ${judge.model} to PRICES_FILE`
-  if (!judge.mayBeOfSameFamily && familyOf(judge.model) === familyOf(model))
+  const writers = [model, ...config.arms.flatMap((arm) => modelOfArm(arm) ?? [])]
+  const sibling = writers.find((writer) => familyOf(judge.model) === familyOf(writer))
+  if (!judge.mayBeOfSameFamily && sibling !== undefined)
     return (
-      `name a judge of another maker than ${model}, since models prefer answers like their own, ` +
+      `name a judge of another maker than ${sibling}, since models prefer answers like their own, ` +
       'or set JUDGE_SAME_FAMILY=true'
     )
   return null
