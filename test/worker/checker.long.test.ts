@@ -5,7 +5,9 @@ import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { AppError } from '../../src/errors.ts'
+import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
+import { readAuditWait } from '../../src/lifecycle/rollout-report.ts'
 import { usageOf } from '../../src/openai/usage/usage.ts'
 import type { Checker, WorkerDeps } from '../../src/worker/deps.ts'
 import { QUICK_PROMISE } from '../kit/records/facts.ts'
@@ -110,6 +112,35 @@ it('is proved by structure alone where a parser reads one statement', async () =
   expect(row.state.name, JSON.stringify(row.state)).toBe('approval')
 })
 
+const audited = async (
+  { harness, row }: { harness: WorkerHarness; row: Internalization },
+  responses: string[]
+): Promise<string[]> => {
+  const { templateVersion } = await harness.approve()
+  const lora = row.plan!.arms[0]!.model!.id
+  const records = responses.map((response, at) => ({
+    ...record(1_000 + at),
+    id: `audit-${1_000 + at}`,
+    at: harness.now,
+    response,
+    route: {
+      templateVersion,
+      lora,
+      outcome: 'skipped' as const,
+      reason: 'audit',
+      confidence: null,
+      promptTokensSaved: 0,
+      savedUsd: null,
+      auditPart: 1,
+    },
+  }))
+  await harness.log(records)
+  return records.map(({ id }) => id)
+}
+
+const outcomesOf = ({ store }: WorkerHarness, ids: string[]) =>
+  Promise.all(ids.map(async (id) => (await store.pairs.ofRecord(id))?.outcome))
+
 describe('with a checker', () => {
   it('is proved, and the promise names who vouches', async () => {
     const { row, harness } = await judged(turned, checkerOf())
@@ -176,32 +207,43 @@ describe('with a checker', () => {
   })
 
   it('compares the audits of the live route, each rejection a loss', async () => {
-    const { harness, worker, row } = await judged(turned, checkerOf())
-    const live = await harness.approve()
-    const lora = row.plan!.arms[0]!.model!.id
-    const audited = (number: number, response: string): ExchangeRecord => ({
-      ...record(number),
-      id: `audit-${number}`,
-      at: harness.now,
-      response,
-      route: {
-        templateVersion: live.templateVersion,
-        lora,
-        outcome: 'skipped',
-        reason: 'audit',
-        confidence: null,
-        promptTokensSaved: 0,
-        savedUsd: null,
-        auditPart: 1,
-      },
-    })
-    await harness.log([
-      audited(1_000, completion(statement(1_000, true))),
-      audited(1_001, completion(statement(1_001, true, 7))),
+    const route = await judged(turned, checkerOf())
+    const ids = await audited(route, [
+      completion(statement(1_000, true)),
+      completion(statement(1_001, true, 7)),
     ])
-    const outcomeOf = async (id: string) => (await harness.store.pairs.ofRecord(id))?.outcome
-    await harness.runUntil(worker, async () => (await outcomeOf('audit-1001')) !== undefined)
-    expect(await outcomeOf('audit-1000')).toBe('agreed')
-    expect(await outcomeOf('audit-1001')).toBe('disagreed')
+    const { harness, worker } = route
+    await harness.runUntil(
+      worker,
+      async () => !(await outcomesOf(harness, ids)).includes(undefined)
+    )
+    expect(await outcomesOf(harness, ids)).toEqual(['agreed', 'disagreed'])
+  })
+
+  it('that is away keeps audits waiting, and equal answers alone are no evidence', async () => {
+    let isAway = false
+    const { ask } = checkerOf()
+    const route = await judged(
+      turned,
+      checkerOf(async (answers) => {
+        if (isAway) throw new AppError('upstream-unavailable', 'the checker is away')
+        return ask(answers)
+      })
+    )
+    isAway = true
+    const ids = await audited(route, [
+      completion(statement(1_000, true)),
+      completion(statement(1_001, true, 7)),
+      completion(turned(1_002)),
+    ])
+    const { harness, worker } = route
+    const waitFor = () => readAuditWait(harness.store, route.row.id)
+    await harness.runFor(worker, 300_000)
+    expect(await outcomesOf(harness, ids)).toEqual([undefined, undefined, undefined])
+    expect(await waitFor()).toMatch(/the checker is away/)
+    isAway = false
+    await harness.runFor(worker, 3_600_000, 60_000)
+    expect(await waitFor()).toBeNull()
+    expect(await outcomesOf(harness, ids)).toEqual(['agreed', 'disagreed', 'agreed'])
   })
 })

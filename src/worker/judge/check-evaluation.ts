@@ -8,15 +8,22 @@ import {
 } from '../../core/gate/checker.ts'
 import type { InternalizationPlan } from '../../core/internalization/internalization.ts'
 import { asJudged } from '../../core/judge/judged-row.ts'
+import { AppError } from '../../errors.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { Checker, WorkerDeps } from '../deps.ts'
 import { openComparison } from '../exchanges/comparison.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import { compareArms, type Evaluation } from './judge-evaluation.ts'
 import { judgeRows, reportJudged } from './judge-rows.ts'
-import type { Witness } from './witness.ts'
+import { WitnessUnavailable, type Witness } from './witness.ts'
 
 type Planned = Pick<InternalizationPlan, 'checker'>
+
+/** What the checker throws where it is away, as any witness does: audits tell it from a fault of the engine. */
+const asWitness = (error: unknown): unknown =>
+  error instanceof AppError && error.code === 'upstream-unavailable'
+    ? new WitnessUnavailable(error.message, { cause: error })
+    : error
 
 /** It costs nothing. */
 const witnessOf = ({ ask }: Checker): Witness => ({
@@ -24,7 +31,11 @@ const witnessOf = ({ ask }: Checker): Witness => ({
     await openComparison(comparison)
     const verdict = agree(comparison, other, first)
       ? 'same'
-      : await ask({ query: request, messages, logged: first, answer: other })
+      : await ask({ query: request, messages, logged: first, answer: other }).catch(
+          (error: unknown) => {
+            throw asWitness(error)
+          }
+        )
     // the operator vouches for all of the answer, its facts included
     return { verdict, isFactWrong: false }
   },
@@ -68,7 +79,7 @@ const factsOf = (
 /**
  * The rows as the checker sees them.
  * @param checker of `checkerOf`
- * @throws AppError `upstream-unavailable` where it does not answer for the moment
+ * @throws WitnessUnavailable where it does not answer for the moment
  */
 export const checkEvaluation = async (
   deps: Pick<WorkerDeps, 'store' | 'now'>,

@@ -6,8 +6,8 @@ import type { ChatMessage } from '../../openai/chat.ts'
 
 /** It does not answer for the moment, or is another one: what needs it waits. */
 export class WitnessUnavailable extends AppError {
-  constructor(message: string) {
-    super('upstream-unavailable', message)
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super('upstream-unavailable', message, options)
   }
 }
 
@@ -29,7 +29,7 @@ export interface Witness {
   /**
    * Equal answers are the same without a question.
    * @returns null where no money is left for it
-   * @throws AppError `upstream-unavailable` where it does not answer for the moment
+   * @throws WitnessUnavailable where it does not answer for the moment
    */
   compare(comparison: Comparison, answers: WitnessedAnswers): Promise<ComparedAnswer | null>
   /** US dollars that it has cost since it was opened */
