@@ -4,7 +4,8 @@ import { heldOutIds } from '../../src/core/internalization/internalization.ts'
 import { exchangesByIds, type MatchedExchange } from '../../src/worker/exchanges/exchanges.ts'
 import { NOT_ASKED_TODAY } from '../../src/worker/internalize/evaluate-row.ts'
 import { admitJudge } from '../../src/worker/judge/admit-judge.ts'
-import { withVersionsOf } from '../../src/worker/judge/judge-evaluation.ts'
+import { RUBRIC, rubricDigest } from '../../src/core/judge/judge-prompt.ts'
+import { otherJudge, withVersionsOf } from '../../src/worker/judge/judge-evaluation.ts'
 import type { Judge } from '../../src/worker/judge/judge.ts'
 import { WitnessUnavailable } from '../../src/worker/judge/witness.ts'
 import type { EvaluationRow } from '../../src/store/store.ts'
@@ -112,4 +113,17 @@ it('promotes nothing where a live route was compared by another version', async 
     }))
   expect(withVersionsOf(facts, comparedBy('1'))).toEqual(facts)
   expect(withVersionsOf(facts, comparedBy('2'))?.hindrance).toContain('as 1 and as 2')
+})
+
+it.each([
+  ['no judge', null, /compared by judge, and JUDGE_MODEL is not set now/],
+  ['another model', { model: 'other' }, /compared by judge, and JUDGE_MODEL is other now/],
+  ['another text of the rubric', { rubric: { ...RUBRIC, text: 'other' } }, /rubric .* has changed/],
+])('is another judge than the planned one with %s', async (_name, change, said) => {
+  const set = { model: 'judge', rubric: RUBRIC, usd: 1, mayBeOfSameFamily: false }
+  const harness = await open({ from: 'approval' })
+  const { plan } = await harness.newest()
+  const judge = { model: 'judge', rubric: RUBRIC.name, rubricDigest: rubricDigest(RUBRIC) }
+  expect(otherJudge({ judge: set }, { ...plan!, judge })).toBeNull()
+  expect(otherJudge({ judge: change && { ...set, ...change } }, { ...plan!, judge })).toMatch(said)
 })

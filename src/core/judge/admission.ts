@@ -159,22 +159,3 @@ export const admit = ({ judge, faults, fair, earlierTries }: AdmissionInput): Ad
     ),
   }
 }
-
-const MEMBERS = {
-  model: 'model',
-  version: 'version',
-  rubric: 'rubric',
-  rubricDigest: 'text of the rubric',
-} satisfies Record<keyof JudgeIdentity, string>
-
-/** Why an admission does not hold for the judge that answers now; null: it holds. */
-export const admissionObjection = (admission: Admission, now: JudgeIdentity): string | null => {
-  if (!admission.isAdmitted) return `the judge is not admitted: ${admission.reason}`
-  const names = Object.keys(MEMBERS) as (keyof JudgeIdentity)[]
-  const changed = names.filter((name) => admission.judge[name] !== now[name])
-  if (changed.length === 0) return null
-  const changes = changed.map(
-    (name) => `${MEMBERS[name]} was ${admission.judge[name]} and is ${now[name]}`
-  )
-  return `the judge has changed, and must be admitted anew: ${changes.join('; ')}`
-}

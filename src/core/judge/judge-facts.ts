@@ -1,5 +1,5 @@
 /** What a verdict has of the judge that compared the answers. Knows nothing of how it was asked. */
-import { admissionObjection, type Admission } from './admission.ts'
+import type { Admission } from './admission.ts'
 
 export interface JudgeFacts {
   /** null: it was not asked to the end */
@@ -12,5 +12,5 @@ export interface JudgeFacts {
 export const judgeObjection = ({ admission, hindrance }: JudgeFacts): string | null => {
   if (hindrance !== null) return hindrance
   if (admission === null) return 'the judge was not asked to the end'
-  return admissionObjection(admission, admission.judge)
+  return admission.isAdmitted ? null : `the judge is not admitted: ${admission.reason}`
 }

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import {
-  admissionObjection,
   admit,
   allowedMisses,
   isCaught,
@@ -8,6 +7,7 @@ import {
   type AdmissionInput,
   type JudgeIdentity,
 } from '../../../src/core/judge/admission.ts'
+import { judgeObjection } from '../../../src/core/judge/judge-facts.ts'
 import { FAULTS, type Fault } from '../../../src/core/judge/planted-faults.ts'
 import { promiseText } from '../../../src/core/judge/promise.ts'
 import type { PeopleFigures } from '../../../src/core/judge/people.ts'
@@ -98,21 +98,12 @@ describe('an admission', () => {
     expect(watchedBy(admissionOf({ number: 3 }, { earlierTries: 1 }))).not.toContain('number')
   })
 
-  it.each([
-    ['model', 'model was judge-large and is other'],
-    ['version', 'version was judge-large-2026-11/fp_1 and is other'],
-    ['rubric', 'rubric was same-answer-1 and is other'],
-    ['rubricDigest', /^the judge has changed.*text of the rubric was (ab)+ and is other/],
-  ])('is void with another %s', (member, reason) => {
-    const admission = admissionOf({})
-    expect(admissionObjection(admission, JUDGE)).toBeNull()
-    const now = { ...JUDGE, [member]: 'other' }
-    expect(admissionObjection(admission, now)).toMatch(reason)
-  })
-
   it('does not hold where the judge was refused', () => {
     const refused = admissionOf({}, { fair: { pairs: 200, alarms: 100 } })
-    expect(admissionObjection(refused, JUDGE)).toMatch(/^the judge is not admitted: it rejects/)
+    expect(judgeObjection({ admission: admissionOf({}), hindrance: null })).toBeNull()
+    expect(judgeObjection({ admission: refused, hindrance: null })).toMatch(
+      /^the judge is not admitted: it rejects/
+    )
   })
 })
 
