@@ -10,7 +10,7 @@ import { createLocalLauncher } from '../launch/local-process.ts'
 import { createLoraBackend, type LoraTask } from '../lora/lora-backend.ts'
 import { Loras } from '../lora/loras.ts'
 import { openWithoutWeights, type BaseModel } from '../model/open-model.ts'
-import { Deletions } from '../publish/tinker/deletions.ts'
+import { Deletions } from '../publish/deletions.ts'
 import { openReceipts } from '../publish/receipts.ts'
 import { TinkerChild } from '../publish/tinker/tinker-child.ts'
 import { createTinkerPublisher, PLACEMENT, RECORD } from '../publish/tinker/tinker.ts'
@@ -20,6 +20,8 @@ import { pricesOf } from './prices.ts'
 /** The provider's loras have this one alone. */
 const ALPHA = 32
 const CHECKPOINT_SECONDS = 60
+const DELETION_PAUSE_MS = 60_000
+const LONGEST_DELETION_PAUSE_MS = 3_600_000
 
 export interface TinkerBackendDeps {
   /** a Hugging Face folder of the base model, whose weights are not needed */
@@ -40,6 +42,7 @@ export interface TinkerBackendDeps {
   prices: EnginePrices | null
   log: Log
   checkpointSeconds?: number
+  /** the first one */
   deletionPauseMs?: number
   /** milliseconds since the epoch */
   now?: () => number
@@ -113,10 +116,11 @@ export const createTinkerBackend = async (deps: TinkerBackendDeps): Promise<Engi
       const answer = await child.call({ call: 'delete', path })
       return (answer as { gone?: unknown }).gone === true
     },
-    onPending: (count) => conditions.set('deletions', count > 0 ? ['not-deleted'] : []),
+    onPending: ({ length }) => conditions.set('deletions', length > 0 ? ['not-deleted'] : []),
     log,
     now,
-    ...(deps.deletionPauseMs !== undefined && { firstPauseMs: deps.deletionPauseMs }),
+    firstPauseMs: deps.deletionPauseMs ?? DELETION_PAUSE_MS,
+    longestPauseMs: LONGEST_DELETION_PAUSE_MS,
   })
   const publisher = createTinkerPublisher({
     child,

@@ -11,6 +11,7 @@ import type { Log } from '../../host/log.ts'
 import { ADAPTER_CONFIG, WEIGHTS } from '../../lora/lora-file.ts'
 import type { Loras } from '../../lora/loras.ts'
 import type { Conditions } from '../conditions.ts'
+import { Deletions } from '../deletions.ts'
 import type { HostedAddress, HostedClient } from './hosted-client.ts'
 import type { Receipts } from '../receipts.ts'
 import { zipOf } from './zip.ts'
@@ -48,9 +49,6 @@ export interface HostedModelsDeps extends HostedAddress {
   deletionRetryMs?: number
 }
 
-const yes = (): boolean => true
-const no = (): boolean => false
-
 type Kind = '/v0/models' | '/v1/files'
 
 /** What a receipt names: an address at the host. */
@@ -62,14 +60,24 @@ export class HostedModels {
   private readonly client: HostedClient
   private readonly conditions: Conditions
   private readonly closing = new AbortController()
-  private deleting: Promise<void> = Promise.resolve()
-  private later: NodeJS.Timeout | undefined
+  private readonly deletions: Deletions
 
   constructor(deps: HostedModelsDeps, client: HostedClient, conditions: Conditions) {
     this.deps = deps
     this.client = client
     this.conditions = conditions
-    void this.settleDeletions()
+    const { provider, receipts, log, now, deletionRetryMs = DELETION_RETRY_MS } = deps
+    this.deletions = new Deletions({
+      provider,
+      receipts,
+      log,
+      now,
+      remove: (path) => this.removed(path),
+      onPending: (left) => this.reportPending(left),
+      firstPauseMs: deletionRetryMs,
+      longestPauseMs: deletionRetryMs,
+    })
+    void this.deletions.tell()
   }
 
   /** @throws AppError `engine-unavailable` where the host no longer serves the base model */
@@ -105,19 +113,16 @@ export class HostedModels {
     const placement = await this.placementOf(lora)
     if (placement === null) return
     const { model, file } = placement
-    const { receipts, provider, now } = this.deps
-    const requested_at = Math.floor(now() / 1000)
     const models = model === null ? [] : [pathOf('/v0/models', model)]
-    for (const object of [...models, pathOf('/v1/files', file)])
-      await receipts.add({ provider, object, requested_at, confirmed_at: null })
+    const objects = [...models, pathOf('/v1/files', file)]
+    await this.deletions.request(objects)
     await rm(join(this.deps.loras.path(lora), PLACEMENT), { force: true })
-    await this.settleDeletions()
+    await this.deletions.tell(objects)
   }
 
   async close(): Promise<void> {
     this.closing.abort()
-    await this.deleting
-    clearTimeout(this.later)
+    await this.deletions.close()
   }
 
   private find(name: string): Promise<HostedModel | null> {
@@ -176,49 +181,17 @@ export class HostedModels {
     throw new AppError('engine-unavailable', `${provider} does not finish validating ${lora}`)
   }
 
-  /** One after another. Never rejects. */
-  private settleDeletions(): Promise<void> {
-    this.deleting = this.deleting.then(() => this.tellAgain())
-    return this.deleting
+  private async removed(path: string): Promise<boolean> {
+    await this.client.call(path, { method: 'DELETE' })
+    const found = (await this.client.call(path)) as { status?: string } | null
+    return found === null || found.status === 'deleted'
   }
 
-  /** Now, and again later while something is left. */
-  private async tellAgain(): Promise<void> {
-    const { provider, log, deletionRetryMs = DELETION_RETRY_MS } = this.deps
-    const left = await this.deletePending()
+  private reportPending(left: readonly string[]): void {
     if (left.length === 0) return this.conditions.end('not-deleted')
+    const { provider } = this.deps
     const message = `${provider} may still have what it was told to delete (${left.length}, one is ${left[0]}); it is told again every ten minutes. If this lasts, delete it there by hand`
     this.conditions.begin('not-deleted', message)
-    log('warn', message)
-    if (this.closing.signal.aborted) return
-    clearTimeout(this.later)
-    this.later = setTimeout(() => void this.settleDeletions(), deletionRetryMs)
-  }
-
-  /** @returns what the host still has, as far as is known */
-  private async deletePending(): Promise<string[]> {
-    const { receipts, provider, now } = this.deps
-    const left: string[] = []
-    for (const receipt of receipts.list()) {
-      if (receipt.provider !== provider || receipt.confirmed_at !== null) continue
-      const confirmed_at = Math.floor(now() / 1000)
-      const isGone = await this.deleteThere(receipt.object)
-      // a receipt that cannot be written is written with the next try
-      const isNoted = isGone && (await receipts.add({ ...receipt, confirmed_at }).then(yes, no))
-      if (!isNoted) left.push(receipt.object)
-    }
-    return left
-  }
-
-  private async deleteThere(path: string): Promise<boolean> {
-    try {
-      await this.client.call(path, { method: 'DELETE' })
-      const found = (await this.client.call(path)) as { status?: string } | null
-      return found === null || found.status === 'deleted'
-    } catch (error) {
-      this.deps.log('warn', 'a deletion failed', { path, error: toAppError(error).message })
-      return false
-    }
   }
 
   /** @returns null for a lora that was never published */

@@ -14,7 +14,7 @@ import type { LoraServing, RowLosses } from '../../lora/lora-backend.ts'
 import type { Loras } from '../../lora/loras.ts'
 import type { BaseModel } from '../../model/open-model.ts'
 import type { GenerationEnd, GenerationRequest, SampledToken } from '../../text/tokens.ts'
-import type { Deletions } from './deletions.ts'
+import type { Deletions } from '../deletions.ts'
 import type { Receipts } from '../receipts.ts'
 import { disproof, probeRows } from '../probe.ts'
 import { provedInTime } from '../proved-in-time.ts'
@@ -155,7 +155,8 @@ class Tinker implements TinkerPublisher {
   async unload(lora: string): Promise<void> {
     const { weights, state } = await this.recordOf(lora)
     this.published.delete(lora)
-    await this.deps.deletions.delete([weights, state])
+    await this.deps.deletions.request([weights, state])
+    await this.deps.deletions.tell([weights, state])
   }
 
   state(): EngineState {
@@ -167,8 +168,10 @@ class Tinker implements TinkerPublisher {
   }
 
   async close(): Promise<void> {
-    this.deps.deletions.close()
+    const deleted = this.deps.deletions.close()
+    // a call that is under way ends with the child
     await this.deps.child.close()
+    await deleted
   }
 
   /** Where the model lies at the provider, which has proved that it computes it; null for the base. */
