@@ -6,8 +6,19 @@ import type { BaseModel } from '../model/open-model.ts'
 import { scoredRow } from '../text/render-rows.ts'
 import { checkRows, type TokenizedRow } from '../text/rows.ts'
 
-/** Rows that the server is asked for at a time. */
+/** What a server is asked to score at a time. */
 const SCORED_AT_A_TIME = 16
+
+/** @returns the scores, in the order of the items */
+export const scoreInParts = async <Item, Score>(
+  items: readonly Item[],
+  score: (item: Item) => Promise<Score>
+): Promise<Score[]> => {
+  const scores: Score[] = []
+  for (let at = 0; at < items.length; at += SCORED_AT_A_TIME)
+    scores.push(...(await Promise.all(items.slice(at, at + SCORED_AT_A_TIME).map(score))))
+  return scores
+}
 
 /**
  * @param nats log-probability of every completion token
@@ -22,11 +33,8 @@ export const lossesOf = async (
     throw new AppError('invalid-request', 'there are no rows', { param: 'rows' })
   const read = rows.map((row) => scoredRow(base.chat, row, lora === null))
   checkRows(read, base.config)
-  const losses: number[] = []
-  for (let at = 0; at < read.length; at += SCORED_AT_A_TIME) {
-    const scored = await Promise.all(read.slice(at, at + SCORED_AT_A_TIME).map(nats))
-    losses.push(...scored.map((own) => -own.reduce((sum, value) => sum + value, 0) / own.length))
-  }
+  const scored = await scoreInParts(read, nats)
+  const losses = scored.map((own) => -own.reduce((sum, value) => sum + value, 0) / own.length)
   return { losses, tokens: read.map(({ completionIds }) => completionIds.length) }
 }
 

@@ -25,13 +25,11 @@ import {
 } from './hosted-wire.ts'
 import { disproof } from '../probe.ts'
 import { provedInTime } from '../proved-in-time.ts'
-import { fittedTokens, lossesOf } from '../score-rows.ts'
+import { fittedTokens, lossesOf, scoreInParts } from '../score-rows.ts'
 import { isAway } from '../vllm/vllm.ts'
 
 /** After which a lora that was refused is published anew. */
 const REFUSED_MS = 600_000
-/** Choices that the host is asked for at a time. */
-const SCORED_AT_A_TIME = 16
 
 export interface HostedDeps extends HostedModelsDeps {
   prices: EnginePrices | null
@@ -170,17 +168,13 @@ class Hosted implements HostedPublisher {
     signal: AbortSignal
   ): Promise<Answer> {
     const end = this.deps.base.tokenizer.eosIds[0]!
-    const answers: (Answer & { nats: number })[] = []
-    for (let at = 0; at < lists.length; at += SCORED_AT_A_TIME) {
-      const scored = lists.slice(at, at + SCORED_AT_A_TIME).map(async (list): Promise<void> => {
-        const ids = [...list, end]
-        const nats = await this.nats(model, promptIds, ids, signal)
-        const tokens = ids.map((tokenId, i) => ({ tokenId, logprob: nats[i]!, top: [] }))
-        const sum = nats.reduce((total, value) => total + value, 0)
-        answers.push({ tokens, finishReason: 'stop', nats: sum })
-      })
-      await Promise.all(scored)
-    }
+    const answers = await scoreInParts(lists, async (list): Promise<Answer & { nats: number }> => {
+      const ids = [...list, end]
+      const nats = await this.nats(model, promptIds, ids, signal)
+      const tokens = ids.map((tokenId, i) => ({ tokenId, logprob: nats[i]!, top: [] }))
+      const sum = nats.reduce((total, value) => total + value, 0)
+      return { tokens, finishReason: 'stop', nats: sum }
+    })
     return answers.reduce((best, one) => (one.nats > best.nats ? one : best))
   }
 

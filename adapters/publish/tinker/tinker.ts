@@ -18,7 +18,7 @@ import type { Deletions } from '../deletions.ts'
 import type { Receipts } from '../receipts.ts'
 import { disproof, probeRows } from '../probe.ts'
 import { provedInTime } from '../proved-in-time.ts'
-import { fittedTokens, lossesOf } from '../score-rows.ts'
+import { fittedTokens, lossesOf, scoreInParts } from '../score-rows.ts'
 import { isRefusal, type TinkerChild } from './tinker-child.ts'
 import { chooseAmong, readSampled, readScores, type Sampled } from './tinker-wire.ts'
 
@@ -26,7 +26,6 @@ import { chooseAmong, readSampled, readScores, type Sampled } from './tinker-wir
 export const RECORD = 'tinker.json'
 /** What the provider computes in. */
 export const PLACEMENT = 'bfloat16'
-const SCORED_AT_A_TIME = 16
 /** Tokens that are sampled and scored, so that both speak of the same log-probabilities. */
 const COMPARED_TOKENS = 8
 /** Nats by which the mean of these may differ: twice what bfloat16 may make of one token. */
@@ -58,16 +57,6 @@ export interface TinkerPublisher extends LoraServing {
    * signal's reason
    */
   publish(lora: string, onWait: (message: string) => void, signal: AbortSignal): Promise<void>
-}
-
-const inParts = async <Item, Result>(
-  items: readonly Item[],
-  ask: (item: Item) => Promise<Result>
-): Promise<Result[]> => {
-  const results: Result[] = []
-  for (let at = 0; at < items.length; at += SCORED_AT_A_TIME)
-    results.push(...(await Promise.all(items.slice(at, at + SCORED_AT_A_TIME).map(ask))))
-  return results
 }
 
 const mean = (values: readonly number[]): number =>
@@ -107,7 +96,7 @@ class Tinker implements TinkerPublisher {
     // a JSON object and calls are bound by nothing: their readers check them
     if (request.bounds?.choices && request.constraint) {
       const score = (ids: readonly number[], next: readonly number[]): Promise<number[]> =>
-        inParts(next, async (id) => (await this.nats(model, ids, [id], signal))[0]!)
+        scoreInParts(next, async (id) => (await this.nats(model, ids, [id], signal))[0]!)
       for await (const token of chooseAmong(request.constraint, fitting, score)) {
         end.completionTokens++
         const isEnd = request.endsWith?.(token) ?? false
