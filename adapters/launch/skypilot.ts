@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { AppError } from '../../src/errors.ts'
+import { signalGroup } from '../../src/process/signal-group.ts'
 import type { ManagedRuns, RunStatus } from './managed-runs.ts'
 
 export interface SkyPilotOptions {
@@ -96,13 +97,7 @@ const runSky = (
       // with what the shell has started
       detached: true,
     })
-    const kill = (): void => {
-      try {
-        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-      } catch {
-        // it has ended
-      }
-    }
+    const kill = (): void => signalGroup(child.pid, 'SIGKILL')
     signal.addEventListener('abort', kill, { once: true })
     if (signal.aborted) kill()
     let [stdout, stderr] = ['', '']

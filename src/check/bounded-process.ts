@@ -3,6 +3,7 @@
  * own that is killed when it ends, so that no child of it stays. Memory is limited only by what the process sets itself.
  */
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
+import { signalGroup } from '../process/signal-group.ts'
 
 /** Output beyond it ends the process. */
 const MAX_OUTPUT_BYTES = 64 * 1024
@@ -30,14 +31,6 @@ const start = ({ command, env }: BoundedProcess): ChildProcess => {
   return spawn(file, args, options)
 }
 
-const killGroup = ({ pid }: ChildProcess): void => {
-  try {
-    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
-  } catch {
-    // the group has no process left
-  }
-}
-
 /** Never rejects. */
 export const runBounded = (bounded: BoundedProcess): Promise<ProcessResult> =>
   new Promise((resolve) => {
@@ -47,7 +40,7 @@ export const runBounded = (bounded: BoundedProcess): Promise<ProcessResult> =>
     let endedBy: ProcessResult['endedBy'] = 'itself'
     const kill = (by: 'time' | 'output'): void => {
       endedBy = by
-      killGroup(child)
+      signalGroup(child.pid, 'SIGKILL')
     }
     const limit = setTimeout(() => kill('time'), bounded.limitMs)
     child.stdout!.on('data', (chunk: Buffer) => {
@@ -57,7 +50,7 @@ export const runBounded = (bounded: BoundedProcess): Promise<ProcessResult> =>
     })
     const end = (exitCode: number | null): void => {
       clearTimeout(limit)
-      killGroup(child)
+      signalGroup(child.pid, 'SIGKILL')
       for (const stream of [child.stdin, child.stdout]) stream?.destroy()
       resolve({ exitCode, endedBy, stdout: Buffer.concat(chunks).toString() })
     }
@@ -66,7 +59,7 @@ export const runBounded = (bounded: BoundedProcess): Promise<ProcessResult> =>
       end(null)
     })
     child.once('exit', (code) => {
-      killGroup(child)
+      signalGroup(child.pid, 'SIGKILL')
       // what it wrote is read first; a writer outside its group does not hold the pipe for long
       const rest = setTimeout(() => end(code), 1_000)
       child.once('close', () => {

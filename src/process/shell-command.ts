@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { signalGroup } from './signal-group.ts'
 
 export interface ShellOptions {
   env: NodeJS.ProcessEnv
@@ -40,14 +41,6 @@ const readTail = (child: ChildProcess): (() => string | null) => {
   }
 }
 
-const killGroup = ({ pid }: ChildProcess, signal: NodeJS.Signals): void => {
-  try {
-    if (pid !== undefined) process.kill(-pid, signal)
-  } catch {
-    // the group has no process left
-  }
-}
-
 const exitOf = (child: ChildProcess): Promise<number | null> =>
   new Promise((resolve, reject) => {
     child.once('exit', resolve)
@@ -78,8 +71,8 @@ export const runShell = async (
   const end = (by: 'limit' | 'caller'): void => {
     if (endedBy !== 'itself') return
     endedBy = by
-    killGroup(child, 'SIGTERM')
-    killer = setTimeout(() => killGroup(child, 'SIGKILL'), graceMs)
+    signalGroup(child.pid, 'SIGTERM')
+    killer = setTimeout(() => signalGroup(child.pid, 'SIGKILL'), graceMs)
   }
   const limit = setTimeout(() => end('limit'), limitMs)
   const onAbort = (): void => end('caller')
@@ -88,7 +81,7 @@ export const runShell = async (
   try {
     const exitCode = await exitOf(child)
     // processes of the group that ignored SIGTERM
-    if (endedBy !== 'itself') killGroup(child, 'SIGKILL')
+    if (endedBy !== 'itself') signalGroup(child.pid, 'SIGKILL')
     await Promise.race([closed, delay(OUTPUT_MS)])
     return { exitCode, endedBy, lastLine: lastLine() }
   } catch (error) {

@@ -8,27 +8,20 @@
  */
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
+import { signalGroup } from '../../../src/process/signal-group.ts'
 import { onParentEnd } from '../../../src/process/supervise.ts'
 
 const [command = '', ...args] = process.argv.slice(2)
 const child = spawn(command, args, { detached: true, stdio: ['ignore', 'inherit', 'inherit'] })
-
-const signalGroup = (signal: NodeJS.Signals): void => {
-  try {
-    if (child.pid !== undefined) process.kill(-child.pid, signal)
-  } catch {
-    // it has ended
-  }
-}
 
 child.once('error', (error) => {
   process.stderr.write(`${command} cannot be run: ${error.message}\n`)
   process.exit(127)
 })
 child.once('exit', (code, signal) => {
-  signalGroup('SIGKILL')
+  signalGroup(child.pid, 'SIGKILL')
   process.exit(signal === null ? code! : 128 + constants.signals[signal])
 })
-process.on('SIGTERM', () => signalGroup('SIGTERM'))
+process.on('SIGTERM', () => signalGroup(child.pid, 'SIGTERM'))
 process.send?.({ group: child.pid })
-onParentEnd(() => signalGroup('SIGKILL'))
+onParentEnd(() => signalGroup(child.pid, 'SIGKILL'))

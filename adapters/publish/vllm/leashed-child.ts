@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { signalGroup } from '../../../src/process/signal-group.ts'
 
 const fromSources = import.meta.url.endsWith('.ts')
 const entry = fileURLToPath(new URL(fromSources ? './leash.ts' : './leash.js', import.meta.url))
@@ -61,11 +62,7 @@ export class LeashedChild {
   }
 
   private killGroup(): void {
-    try {
-      if (this.group !== undefined) process.kill(-this.group, 'SIGKILL')
-      else this.child.kill('SIGKILL')
-    } catch {
-      // it has ended
-    }
+    if (this.group === undefined) this.child.kill('SIGKILL')
+    else signalGroup(this.group, 'SIGKILL')
   }
 }
