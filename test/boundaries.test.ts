@@ -210,6 +210,7 @@ const RULES: Record<string, Rule> = {
       'src/errors.ts',
       'src/process',
       'src/random.ts',
+      'src/text-within.ts',
       'src/worker/deps.ts',
     ],
     packages: ['libsql'],

@@ -7,6 +7,7 @@ import { hash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { CheckerConfig } from '../config/config.ts'
 import { AppError } from '../errors.ts'
+import { textWithin } from '../text-within.ts'
 import type { CheckedAnswers, Checker } from '../worker/deps.ts'
 import { runBounded, type ProcessResult } from './bounded-process.ts'
 
@@ -81,18 +82,6 @@ const askSql =
     return replyOf(await runBounded({ command, env, stdin, limitMs }), 'the process of CHECK_SQL')
   }
 
-/** @returns null for a longer one */
-const readBounded = async (response: Response): Promise<string | null> => {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length
-    if (bytes > MAX_REPLY_BYTES) return null
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString()
-}
-
 /** Of the network and of the server: the same request may be answered later. */
 const isPassing = (status: number): boolean =>
   status >= 500 || [401, 403, 404, 429].includes(status)
@@ -116,11 +105,10 @@ const askUrl =
           'upstream-unavailable',
           `CHECK_URL at ${host} answers ${response.status}`
         )
-      const text = response.ok ? await readBounded(response) : null
-      return text === null ? 'none' : parseReply(text)
+      return response.ok ? parseReply(await textWithin(response, MAX_REPLY_BYTES)) : 'none'
     } catch (error) {
-      // an endpoint that takes long for one comparison would hold up all others
-      if (signal.aborted) return 'none'
+      // an endpoint that takes long for one comparison, or says much, would hold up all others
+      if (signal.aborted || error instanceof RangeError) return 'none'
       if (error instanceof AppError) throw error
       throw new AppError('upstream-unavailable', `CHECK_URL at ${host} does not answer`, {
         cause: error,
