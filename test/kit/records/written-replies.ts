@@ -4,6 +4,7 @@
  */
 import type { ExchangeRecord } from '../../../src/core/log/record.ts'
 import { seededRandom } from '../../../src/random.ts'
+import { orderRecord } from './paint-orders.ts'
 
 export interface Refund {
   number: number
@@ -102,16 +103,7 @@ export const replyRecord = (number: number): ExchangeRecord => {
     `Customer ${name}, order ${refund.number}: refund of ${euros} EUR, ` +
     `${isGranted ? 'approved, paid by' : 'not approved, objection until'} ${dateOf(refund)}.`
   return {
-    id: `record-${number}`,
-    // each in a burst of its own
-    at: 1_700_000_000_000 + number * 360_000,
-    tenant: 'tenant-a',
-    model: 'gpt-4o-mini',
-    path: '/v1/chat/completions',
-    streamed: false,
-    status: 200,
-    firstByteMs: 1,
-    durationMs: 2,
+    ...orderRecord(number),
     request: JSON.stringify({
       model: 'gpt-4o-mini',
       messages: [
@@ -128,8 +120,6 @@ export const replyRecord = (number: number): ExchangeRecord => {
         },
       ],
     }),
-    usage: null,
-    route: null,
   }
 }
 
