@@ -10,7 +10,7 @@ import {
 import type { StoredRecord } from '../core/log/record.ts'
 import { countReasons, type ReasonCount } from '../core/route/route-reasons.ts'
 import type { Store } from '../store/store.ts'
-import { readProviderPrices } from './engine-note.ts'
+import { providerPricesOf, readEngineNote } from './engine-note.ts'
 
 /** Answers of the lora that are looked at. */
 const ANSWERS = 1_000
@@ -65,7 +65,7 @@ export const loadRecentTraffic = async (
   const calls = await newestCalls(store, internalization.templateVersion, lora)
   const winner = winningArm(internalization)
   const model = winner?.model
-  const provider = await readProviderPrices(store)
+  const provider = await providerPricesOf(store, await readEngineNote(store))
   const ofEngine =
     provider === null
       ? findPrice(prices, internalization.plan!.baseModel)

@@ -15,7 +15,7 @@ import {
 } from '../core/cost/template-economics.ts'
 import type { Template } from '../core/template/template.ts'
 import { readCaches, type KnownCaches } from './caches.ts'
-import { adaptedPriceOf, readEngineNote, readProviderPrices } from './engine-note.ts'
+import { adaptedPriceOf, providerPricesOf, readEngineNote } from './engine-note.ts'
 import { createMeasure, type Measure } from './measure-traffic.ts'
 import { createHoursReader, savingsReport, type SavingsReport } from './savings.ts'
 import type { Store } from '../store/store.ts'
@@ -104,9 +104,10 @@ const presentSettings = async (
   store: Store,
   configured: EconomicsSettings
 ): Promise<EconomicsSettings> => {
-  const provider = await readProviderPrices(store)
+  const note = await readEngineNote(store)
+  const provider = await providerPricesOf(store, note)
   if (provider !== null) return { ...configured, provider }
-  const unpricedProvider = (await readEngineNote(store))?.state.provider ?? null
+  const unpricedProvider = note?.state.provider ?? null
   return unpricedProvider === null ? configured : { ...configured, unpricedProvider }
 }
 

@@ -60,8 +60,10 @@ export const keepReceipts = async (
 }
 
 /** Prices of the engine's provider. @returns null: none computes for it, or it says no prices */
-export const readProviderPrices = async (store: Snapshots): Promise<ProviderPrices | null> => {
-  const note = await readEngineNote(store)
+export const providerPricesOf = async (
+  store: Snapshots,
+  note: EngineNote | null
+): Promise<ProviderPrices | null> => {
   if (note === null || note.state.prices === null) return null
   const { provider, prices } = note.state
   const model = (await readBaseModel(store)) ?? 'base model'
