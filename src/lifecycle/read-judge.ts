@@ -9,13 +9,11 @@ import type { Admission } from '../core/judge/admission.ts'
 import type { PeopleFigures } from '../core/judge/people.ts'
 import { admissionText, promiseText, type JudgedAudits } from '../core/judge/promise.ts'
 import type { Store } from '../store/store.ts'
-import { readAuditWait } from './rollout-report.ts'
 import { readPeople } from './ratings/people.ts'
-import { readRolloutReport } from './rollout-report.ts'
+import { readAuditWait, readRolloutReport, type RolloutReport } from './rollout-report.ts'
 
 /** What a judge is expected to cost, beside what it may. */
 export const judgeCostText = ({ model, expected }: PlannedJudge): string => {
-  if (expected === undefined) return `${model} compares the answers`
   const { requests, usd, limitUsd } = expected
   const isOver = usd > limitUsd
   return (
@@ -49,15 +47,15 @@ const readAudits = async (stores: Stores, id: string, lora: string): Promise<Jud
   }
 }
 
-const sayPromise = async (
-  stores: Stores,
-  { id, verdict }: Internalization,
-  people: PeopleFigures | null
-): Promise<string[]> => {
+const sayPromise = (
+  { verdict }: Internalization,
+  people: PeopleFigures | null,
+  rollout: RolloutReport | null
+): string[] => {
   const admission = verdict?.judge
   if (!verdict || admission === undefined) return []
   if (verdict.verdict === 'reject') return admissionText(admission)
-  const feedback = (await readRolloutReport(stores, id))?.feedback
+  const feedback = rollout?.feedback
   const isReported = feedback && feedback.conversations.lora + feedback.conversations.audit > 0
   const users = isReported ? feedback : null
   return promiseText({ admission, margin: verdict.margin, people, users })
@@ -72,12 +70,12 @@ export const readJudge = async (
   if (plan?.judge === undefined) return null
   const lora = winningLora(internalization)
   const people = await readPeople(stores, internalization)
-  const wasLive = (await readRolloutReport(stores, id)) !== null
+  const rollout = await readRolloutReport(stores, id)
   return {
     planned: plan.judge,
     admission: verdict?.judge ?? null,
-    says: await sayPromise(stores, internalization, people),
+    says: sayPromise(internalization, people, rollout),
     people,
-    audits: lora !== null && wasLive ? await readAudits(stores, id, lora) : null,
+    audits: lora !== null && rollout !== null ? await readAudits(stores, id, lora) : null,
   }
 }

@@ -9,6 +9,7 @@ import { otherJudge, withVersionsOf } from '../../src/worker/judge/judge-evaluat
 import type { Judge } from '../../src/worker/judge/judge.ts'
 import { WitnessUnavailable } from '../../src/worker/judge/witness.ts'
 import type { EvaluationRow } from '../../src/store/store.ts'
+import { JUDGE_COST } from '../kit/records/judged.ts'
 import { refundOf, replyTo } from '../kit/records/written-replies.ts'
 import { useWorkerHarness } from './harness.ts'
 
@@ -60,7 +61,7 @@ const opened = async () => {
       { judge: blindJudge(state), store, report: async () => undefined },
       { id: 'judged', templateVersion },
       {
-        planned: { model: 'judge', rubric: 'rubric', rubricDigest: 'digest' },
+        planned: { model: 'judge', rubric: 'rubric', rubricDigest: 'digest', expected: JUDGE_COST },
         seed: 1,
         rows: kept,
         exchanges: new Map(known.map((exchange) => [exchange.id, exchange])),
@@ -123,7 +124,12 @@ it.each([
   const set = { model: 'judge', rubric: RUBRIC, usd: 1, mayBeOfSameFamily: false }
   const harness = await open({ from: 'approval' })
   const { plan } = await harness.newest()
-  const judge = { model: 'judge', rubric: RUBRIC.name, rubricDigest: rubricDigest(RUBRIC) }
+  const judge = {
+    model: 'judge',
+    rubric: RUBRIC.name,
+    rubricDigest: rubricDigest(RUBRIC),
+    expected: JUDGE_COST,
+  }
   expect(otherJudge({ judge: set }, { ...plan!, judge })).toBeNull()
   expect(otherJudge({ judge: change && { ...set, ...change } }, { ...plan!, judge })).toMatch(said)
 })

@@ -7,6 +7,7 @@ import type { Price } from '../../src/core/cost/prices.ts'
 import { readAuditWait } from '../../src/lifecycle/rollout-report.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
 import type { UpstreamAnswer } from '../../src/worker/deps.ts'
+import { JUDGE_COST } from '../kit/records/judged.ts'
 import { orderRecord } from '../kit/records/paint-orders.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { useWorkerHarness } from './harness.ts'
@@ -62,7 +63,10 @@ const judgedRoute = async () => {
     harness.store,
     {
       ...row,
-      plan: { ...row.plan!, judge: { model: JUDGE, rubric: RUBRIC.name, rubricDigest: DIGEST } },
+      plan: {
+        ...row.plan!,
+        judge: { model: JUDGE, rubric: RUBRIC.name, rubricDigest: DIGEST, expected: JUDGE_COST },
+      },
       verdict: { ...row.verdict!, judge: ADMISSION },
     },
     { by: 'admin', now: harness.now, rollout: AT_ONCE }

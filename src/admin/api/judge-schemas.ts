@@ -51,7 +51,6 @@ export const judgeSchema = z
       rubricDigest: z.string(),
       expected: z
         .object({ requests: z.number(), usd, limitUsd: usd.describe('JUDGE_USD') })
-        .optional()
         .describe('of the proof, when it was planned'),
     }),
     spentUsd: usd.describe('US dollars of the proof so far, without audits'),

@@ -40,7 +40,7 @@ export const trainedTokens = ({ plan }: Internalization): number =>
     .filter(({ name }) => isOfProvider(name))
     .flatMap(({ results }) => results)
     .reduce(
-      // results of earlier versions have the rate alone
+      // of an engine that does not count them the rate is known
       (sum, { trainedTokens: tokens, metrics }) =>
         sum + (tokens ?? metrics.tokens_per_second * metrics.seconds),
       0

@@ -102,7 +102,7 @@ export interface StageResult {
   /** tokens of this stage's template text over those of the full template, in the base tokenizer */
   measuredRate: number
   metrics: TrainingMetrics
-  /** that its steps computed; absent in results of earlier versions */
+  /** that its steps computed; absent where the engine does not count them */
   trainedTokens?: number
 }
 
@@ -193,8 +193,8 @@ export interface PlannedJudge {
   /** name of the rubric, and the digest of all that every comparison has in common */
   rubric: string
   rubricDigest: string
-  /** of the proof: requests, US dollars, and what it may cost (JUDGE_USD); absent in older plans */
-  expected?: JudgeCost
+  /** of the proof */
+  expected: JudgeCost
 }
 
 /** Of a judge's requests for one proof, estimated when it is planned. */

@@ -11,6 +11,9 @@ export const JUDGE = {
   rubricDigest: 'ab'.repeat(32),
 }
 
+/** Of its requests for one proof. */
+export const JUDGE_COST = { requests: 6_600, usd: 2.5, limitUsd: 5 }
+
 /** @param missed of 200 planted faults of a class @param alarms of 200 sound answers */
 export const exampleAdmission = (
   missed: Partial<Record<Fault, number>> = {},
@@ -35,13 +38,12 @@ export const exampleJudgedRoute = (
 ): Internalization => {
   const { plan, verdict, ...row } = exampleApproved(id)
   const { version: _version, ...planned } = JUDGE
-  const expected = { requests: 6_600, usd: 2.5, limitUsd: 5 }
   return {
     ...row,
     plan: {
       ...plan!,
       answers: { ...plan!.answers, responseType: 'free-text', labels: null },
-      judge: { ...planned, expected },
+      judge: { ...planned, expected: JUDGE_COST },
     },
     verdict: { ...verdict!, responseType: 'free-text', judge: admission },
     ...changes,
