@@ -62,7 +62,7 @@ const openServer = (
   return startVllm(vllm, { modelPath, base, dtype, device }, env, log)
 }
 
-/** How vLLM gets loras, and what it calls them. */
+/** The folder that vLLM reads loras from, and the names that it gives them. */
 const findingOf = (vllm: GpuOptions['vllm']): Pick<VllmDeps, 'folder' | 'loraName'> => {
   if (!('urls' in vllm)) return { folder: null, loraName: '{lora}' }
   const { loraFolder, loraName } = vllm

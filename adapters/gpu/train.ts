@@ -46,7 +46,7 @@ export interface TrainDeps {
   writeStart?(task: LoraTask, hyperparameters: ResolvedHyperparameters): Promise<void>
   /** files of the output that stay beside the lora, where they are needed */
   besides(hyperparameters: ResolvedHyperparameters): string[]
-  /** @throws AppError for an output that is not what was asked for */
+  /** @throws AppError where the exported lora has other hyperparameters than the task */
   checkOutput?(output: string, hyperparameters: ResolvedHyperparameters): Promise<void>
 }
 

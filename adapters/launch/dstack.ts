@@ -61,7 +61,7 @@ interface Configuration {
   env?: string[] | Record<string, unknown>
 }
 
-/** @throws AppError `invalid-config` for what is no task */
+/** @throws AppError `invalid-config` for a file that is no dstack task */
 const readTemplate = (path: string): Configuration => {
   try {
     const value: unknown = parse(readFileSync(path, 'utf8'))

@@ -1,4 +1,4 @@
-/** How a training is run, whatever runs it. */
+/** Runs one training: a local process, SkyPilot or dstack does it. */
 import type { TrainingMetrics } from '../../src/openai/fine-tuning.ts'
 import type { TrainHooks } from '../host/backend.ts'
 

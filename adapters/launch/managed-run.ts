@@ -87,6 +87,6 @@ class ManagedLauncher implements Launcher {
   }
 }
 
-/** What was submitted and is no longer wanted is ended from now on, too. */
+/** Also ends earlier runs that nothing wants any more. */
 export const createManagedLauncher = (options: ManagedOptions): Launcher =>
   new ManagedLauncher(options)
