@@ -1,6 +1,6 @@
 /**
  * The bounded queue between the proxy and the store. An exchange that is over is copied into the
- * current batch, so that the memory of its request is freed; batches are written one after another.
+ * current batch, so that the memory of its request is freed; full batches are written together, in their order.
  * When the store cannot keep up, new exchanges are dropped and counted. Knows no database: `append` is
  * passed in.
  */
@@ -60,7 +60,7 @@ const GIVEN_UP = 'the queue was closed before the store had the records'
 
 class Queue implements LogQueue {
   private readonly options: Required<LogQueueOptions>
-  /** new exchanges go into the last one; the first one may be on its way to the store */
+  /** new exchanges go into the last one; the first ones may be on their way to the store */
   private readonly batches: ExchangeBatchWriter[] = []
   /**
    * Memory of written batches, for the next ones: new memory costs a page fault for each page and
@@ -76,8 +76,8 @@ class Queue implements LogQueue {
   private running: Promise<void> | null = null
   private closing = false
   private isStopped = false
-  /** ends the present wait for the store, or the present pause */
-  private giveUp = (): void => {}
+  /** each ends a wait for the store, or a pause */
+  private readonly waits = new Set<() => void>()
 
   constructor(options: LogQueueOptions) {
     const batchBytes = Math.min(DEFAULT_BATCH_BYTES, options.maxBytes)
@@ -102,7 +102,7 @@ class Queue implements LogQueue {
     this.closing = true
     const cancelTimer = this.options.setTimer(timeoutMs, () => {
       this.isStopped = true
-      this.giveUp()
+      for (const end of this.waits) end()
     })
     await this.running
     cancelTimer()
@@ -134,21 +134,42 @@ class Queue implements LogQueue {
 
   private async run(): Promise<void> {
     await this.gather()
-    for (let next = this.batches[0]; next && !this.isStopped; next = this.batches[0]) {
-      const batch = next.seal()
-      if (await this.store(batch)) {
-        this.written += batch.count
-        this.keep(batch.buffer)
-      } else this.drop(batch.count, GIVEN_UP)
-      this.forget(batch)
+    while (this.batches.length > 0 && !this.isStopped) {
+      const group = this.nextGroup()
+      await Promise.all(group.map((batch) => this.write(batch)))
+      this.batches.splice(0, group.length)
       if (this.batches.length < 2) await this.gather()
     }
-    for (let next = this.batches[0]; next; next = this.batches[0]) {
-      const batch = next.seal()
+    for (const writer of this.batches.splice(0)) {
+      const batch = writer.seal()
       this.drop(batch.count, GIVEN_UP)
       this.forget(batch)
     }
     this.running = null
+  }
+
+  /**
+   * The oldest batch, and further full ones, as many as one transaction of the store takes. With one at a time the store
+   * would wait after each until this thread has told it of the next: batches of large bodies hold few exchanges.
+   */
+  private nextGroup(): ExchangeBatch[] {
+    const [oldest, ...later] = this.batches
+    const group = oldest === undefined ? [] : [oldest.seal()]
+    let count = oldest?.length ?? 0
+    for (const batch of later.slice(0, -1)) {
+      count += batch.length
+      if (count > MAX_BATCH_EXCHANGES) break
+      group.push(batch.seal())
+    }
+    return group
+  }
+
+  private async write(batch: ExchangeBatch): Promise<void> {
+    if (await this.store(batch)) {
+      this.written += batch.count
+      this.keep(batch.buffer)
+    } else this.drop(batch.count, GIVEN_UP)
+    this.forget(batch)
   }
 
   private drop(count: number, why: string): void {
@@ -157,7 +178,6 @@ class Queue implements LogQueue {
   }
 
   private forget({ buffer, count }: ExchangeBatch): void {
-    this.batches.shift()
     this.bytes -= buffer.byteLength
     this.queued -= count
   }
@@ -181,8 +201,9 @@ class Queue implements LogQueue {
   /** Without this, a store that never answers would keep the process from ending. */
   private untilStopped(work: Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.giveUp = () => reject(new Error('the log queue was stopped'))
-      work.then(resolve, reject)
+      const stop = () => reject(new Error('the log queue was stopped'))
+      this.waits.add(stop)
+      work.then(resolve, reject).finally(() => this.waits.delete(stop))
     })
   }
 
@@ -192,11 +213,13 @@ class Queue implements LogQueue {
 
   private pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const cancelTimer = this.options.setTimer(ms, resolve)
-      this.giveUp = () => {
+      const end = () => {
         cancelTimer()
+        this.waits.delete(end)
         resolve()
       }
+      const cancelTimer = this.options.setTimer(ms, end)
+      this.waits.add(end)
     })
   }
 }

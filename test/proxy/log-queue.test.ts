@@ -200,6 +200,50 @@ describe('the log queue', () => {
     expect(queue.stats()).toMatchObject({ storeFailures: 0, written: 30 })
   })
 
+  it('lets the store have full batches together, 512 exchanges at most, in their order', async () => {
+    const gate = new EventEmitter()
+    const opened = once(gate, 'open')
+    const given: string[][] = []
+    const { queue } = collect({
+      append: async (batch) => {
+        given.push(idsOf(batch))
+        await opened
+      },
+      maxBytes: 2_000 * ROOM,
+      batchBytes: 40 * ROOM,
+    })
+    const ids = Array.from({ length: 1_000 }, (_unused, i) => `r${i}`)
+    for (const id of ids) queue.push(exchange(id))
+    await eventually(() => given.length > 1)
+    await delay(10)
+    const together = given.flat().length
+    expect(together).toBeGreaterThan(256)
+    expect(together).toBeLessThanOrEqual(512)
+    gate.emit('open')
+    await queue.close(1000)
+    expect(given.flat()).toEqual(ids)
+    expect(queue.stats()).toMatchObject({ written: 1_000, queued: 0, queuedBytes: 0 })
+  })
+
+  it('keeps what the store has taken of several batches when it is stopped', async () => {
+    const taken: string[] = []
+    const { queue } = collect({
+      append: async (batch) => {
+        if (taken.length > 0) return never()
+        taken.push(...idsOf(batch))
+      },
+    })
+    for (let i = 0; i < 12; i++) queue.push(exchange(`r${i}`))
+    await eventually(() => queue.stats().written > 0)
+    await queue.close(20)
+    expect(queue.stats()).toMatchObject({
+      written: taken.length,
+      dropped: 12 - taken.length,
+      queued: 0,
+      queuedBytes: 0,
+    })
+  })
+
   it.each([
     ['fails for good', 1],
     ['has failed, while it waits to try again', 60_000],

@@ -114,6 +114,11 @@ export class ExchangeBatchWriter {
     return true
   }
 
+  /** Exchanges in it. */
+  get length(): number {
+    return this.count
+  }
+
   /** The batch with the exchanges so far; it takes no more. */
   seal(): ExchangeBatch {
     this.sealed = true
