@@ -37,7 +37,7 @@ export interface Capabilities {
   longTraining: Hyperparameters
   /** a prompt of the rows; the trained lora takes at least a second to answer it */
   slowPrompt: ChatMessage[] | null
-  /** feature → why the engine lacks it */
+  /** feature → why the engine lacks it, or where it is tested */
   lacks?: Partial<Record<Feature, string>>
   /** a third party that computes for it; absent where all stays on this machine */
   provider?: string
@@ -55,6 +55,7 @@ export type Feature =
   | 'bound-calls'
   | 'top-logprobs'
   | 'loss'
+  | 'training'
   | 'resume'
 
 type Params = OpenAI.ChatCompletionCreateParamsNonStreaming & { structured_outputs?: unknown }
@@ -307,7 +308,7 @@ export const describeContract = (
         expect(paged).toEqual(events.map((event) => event.id))
       })
 
-      it('starts stage 2 from the lora of stage 1, on a single row', async () => {
+      needs('training', 'starts stage 2 from the lora of stage 1, on a single row', async () => {
         const training_file = await driver.upload(rows.slice(0, 1))
         const { id } = await driver.createJob({
           model: lora,
@@ -320,31 +321,35 @@ export const describeContract = (
         expect(job.fine_tuned_model).not.toBe(lora)
       })
 
-      it('makes the same lora of the same job', async () => {
+      needs('training', 'makes the same lora of the same job', async () => {
         const { id } = await driver.createJob(await firstRequest())
         expect(id).not.toBe(firstJob.id)
         expect((await driver.finished(id)).fine_tuned_model).toBe(lora)
       })
 
-      it('returns the existing job for a known idempotency key, also to simultaneous callers', async () => {
-        const training_file = await driver.upload(rows)
-        const request: JobRequest = {
-          model: baseModel,
-          training_file,
-          hyperparameters: briefTraining,
-          metadata: { idempotency_key: 'i-1/schedule/1', internalization_id: 'i-1' },
+      needs(
+        'training',
+        'returns the existing job for a known idempotency key, also to simultaneous callers',
+        async () => {
+          const training_file = await driver.upload(rows)
+          const request: JobRequest = {
+            model: baseModel,
+            training_file,
+            hyperparameters: briefTraining,
+            metadata: { idempotency_key: 'i-1/schedule/1', internalization_id: 'i-1' },
+          }
+          const created = await Promise.all([driver.createJob(request), driver.createJob(request)])
+          expect(created[1].id).toBe(created[0].id)
+          await driver.finished(created[0].id)
+          expect((await driver.createJob(request)).id).toBe(created[0].id)
+          const found = await driver.client.fineTuning.jobs.list({
+            metadata: { internalization_id: 'i-1' },
+          })
+          expect(found.data.map((job) => job.id)).toEqual([created[0].id])
+          const other = await failureOf(driver.createJob({ ...request, model: lora }))
+          expect(other.status).toBe(409)
         }
-        const created = await Promise.all([driver.createJob(request), driver.createJob(request)])
-        expect(created[1].id).toBe(created[0].id)
-        await driver.finished(created[0].id)
-        expect((await driver.createJob(request)).id).toBe(created[0].id)
-        const found = await driver.client.fineTuning.jobs.list({
-          metadata: { internalization_id: 'i-1' },
-        })
-        expect(found.data.map((job) => job.id)).toEqual([created[0].id])
-        const other = await failureOf(driver.createJob({ ...request, model: lora }))
-        expect(other.status).toBe(409)
-      })
+      )
 
       it('lists jobs by metadata, newest first', async () => {
         const training_file = await driver.upload(rows)
@@ -365,32 +370,36 @@ export const describeContract = (
         expect(await list({ internalization_id: 'nobody' })).toEqual([])
       })
 
-      it('cancels a running and a queued job, and trains the next one with the key of a cancelled one', async () => {
-        const training_file = await driver.upload(rows)
-        const long = { model: baseModel, training_file, hyperparameters: longTraining }
-        const running = await driver.createJob({
-          ...long,
-          metadata: { idempotency_key: 'cancelled' },
-        })
-        const queued = await driver.createJob(long)
-        await driver.jobIs(running.id, 'running')
-        expect((await driver.client.fineTuning.jobs.retrieve(queued.id)).status).toBe('queued')
-        const refused = await failureOf(driver.client.files.delete(training_file))
-        expect(refused.status).toBe(409)
-        expect((await driver.client.fineTuning.jobs.cancel(queued.id)).status).toBe('cancelled')
-        expect((await driver.client.fineTuning.jobs.cancel(running.id)).status).toBe('cancelled')
-        const cancelled = await driver.client.fineTuning.jobs.retrieve(running.id)
-        expect(cancelled).toMatchObject({ status: 'cancelled', fine_tuned_model: null })
-        const again = await driver.createJob({
-          ...long,
-          hyperparameters: briefTraining,
-          metadata: { idempotency_key: 'cancelled' },
-        })
-        expect(again.id).not.toBe(running.id)
-        expect((await driver.finished(again.id)).status).toBe('succeeded')
-        expect((await failureOf(driver.client.fineTuning.jobs.cancel(again.id))).status).toBe(409)
-        expect(await driver.client.files.delete(training_file)).toMatchObject({ deleted: true })
-      })
+      needs(
+        'training',
+        'cancels a running and a queued job, and trains the next one with the key of a cancelled one',
+        async () => {
+          const training_file = await driver.upload(rows)
+          const long = { model: baseModel, training_file, hyperparameters: longTraining }
+          const running = await driver.createJob({
+            ...long,
+            metadata: { idempotency_key: 'cancelled' },
+          })
+          const queued = await driver.createJob(long)
+          await driver.jobIs(running.id, 'running')
+          expect((await driver.client.fineTuning.jobs.retrieve(queued.id)).status).toBe('queued')
+          const refused = await failureOf(driver.client.files.delete(training_file))
+          expect(refused.status).toBe(409)
+          expect((await driver.client.fineTuning.jobs.cancel(queued.id)).status).toBe('cancelled')
+          expect((await driver.client.fineTuning.jobs.cancel(running.id)).status).toBe('cancelled')
+          const cancelled = await driver.client.fineTuning.jobs.retrieve(running.id)
+          expect(cancelled).toMatchObject({ status: 'cancelled', fine_tuned_model: null })
+          const again = await driver.createJob({
+            ...long,
+            hyperparameters: briefTraining,
+            metadata: { idempotency_key: 'cancelled' },
+          })
+          expect(again.id).not.toBe(running.id)
+          expect((await driver.finished(again.id)).status).toBe('succeeded')
+          expect((await failureOf(driver.client.fineTuning.jobs.cancel(again.id))).status).toBe(409)
+          expect(await driver.client.files.delete(training_file)).toMatchObject({ deleted: true })
+        }
+      )
 
       it('fails with a reason when the data cannot be read any more, and goes on', async () => {
         const training_file = await driver.upload(rows)
@@ -434,7 +443,7 @@ export const describeContract = (
         expect(error.message).toMatch(/row 2|line 2/)
       })
 
-      it('distils where it says so, from rows with a teacher alone', async () => {
+      needs('training', 'distils where it says so, from rows with a teacher alone', async () => {
         const model = await driver.client.models.retrieve(baseModel)
         const methods = (model as unknown as ModelObject).training_methods
         const request = async (changes: object) => ({

@@ -27,6 +27,8 @@ interface Serving {
   missing?: string | null
 }
 
+/** Each of these tests trains by Python processes, and no server takes part. */
+const SAME_TRAINER = { training: 'its trainer is tested before another server' }
 const NOT_BOUND = { 'bound-calls': 'it does not bind a generation to schemas' }
 const tiny = tinyModel(80)
 /** Soon learned, and long: one token at a time over a connection takes seconds. */
@@ -66,7 +68,10 @@ const SERVINGS: Serving[] = [
   {
     name: 'gpu, two stand-ins that find loras in a folder',
     env: {},
-    capabilities: slow,
+    capabilities: {
+      ...slow,
+      lacks: { ...NOT_BOUND, ...SAME_TRAINER, resume: SAME_TRAINER.training },
+    },
     replicas: {
       count: 2,
       command: BY_STAND_IN.ENGINE_VLLM_COMMAND,
@@ -158,6 +163,7 @@ if (missingForAll === null) {
     provider: 'Nebius Token Factory',
     lacks: {
       ...NOT_BOUND,
+      ...SAME_TRAINER,
       ...tiny.lacks,
       'json-object': 'the host binds no answer',
       seed: 'the host takes no seed',
