@@ -1,6 +1,11 @@
 /**
  * Do the promises of a judged route hold? Simulated judges with known faults, candidates at the border, faults planted
- * into replies of a grammar, and people's ratings. `npm run bench:judge -- --out file.json`
+ * into replies of a grammar, people's ratings, and facts without a judge.
+ *
+ *   npm run bench:judge -- [--out file.json] [--parts gate,admission,people,facts] [--draws 400] [--max-draws 4000]
+ *     [--seed 20261201] [--pairs 400] [--facts-seed 1] [--rounds 200] [--show]
+ *
+ * `--show` prints the pairs whose facts are judged wrong.
  */
 import type { Figures } from '../test/kit/report.ts'
 import { formatFigures } from '../test/kit/report.ts'
@@ -9,6 +14,7 @@ import { longRandom } from './gate/random.ts'
 import { runParts } from './harness/measure.ts'
 import { optional, partsOf, readOptions } from './harness/options.ts'
 import { measureAdmission } from './judge/admission-part.ts'
+import { measureFacts } from './judge/facts-part.ts'
 import { measureGate } from './judge/gate-part.ts'
 import { measurePeople } from './judge/people-part.ts'
 
@@ -18,12 +24,18 @@ const args = readOptions({
   draws: 400,
   maxDraws: 4000,
   seed: 20261201,
+  // of the facts
+  pairs: 400,
+  factsSeed: 1,
+  rounds: 200,
+  show: false,
 })
 
 const allParts = (run: Run): Record<string, () => Figures> => ({
   gate: () => measureGate(run),
   admission: () => measureAdmission(run),
   people: measurePeople,
+  facts: () => measureFacts({ ...args, seed: args.factsSeed }),
 })
 
 const { draws, maxDraws } = args

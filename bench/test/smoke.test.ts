@@ -12,7 +12,7 @@ const PATIENCE_MS = 600_000
 
 const RUNS = [
   'gate --parts target,exact --draws 4 --max-draws 4',
-  'judge --draws 2 --max-draws 2',
+  'judge --draws 2 --max-draws 2 --pairs 50 --rounds 20',
   'rollout --parts speed --draws 20',
   'detect --synthetic 1',
   'scan --runs 0 --draws 1 --rows 300 --fresh 100 --causes 1',
@@ -20,7 +20,6 @@ const RUNS = [
   'training --layers 1 --runs 1',
   'decoding --model models/tiny --runs 1',
   'forms --encoder tiny --rows 60 --test 20 --forms order,reply,quote',
-  'facts --pairs 50 --rounds 20',
   'hostile-bodies --rounds 1 --mib 1',
   'fuzz --minutes 0.1',
   'witnesses --lines bench/test/pairs.jsonl --schema bench/test/pairs.sql',

@@ -1,24 +1,26 @@
 /**
  * Whether facts find what was changed in an answer and let a fair paraphrase pass, and how long they take. Pairs are drawn
  * from seeded grammars of five languages; the rules were tuned on the first set of domains, and never on the second.
- *
- *   npm run bench:facts -- [--pairs 400] [--seed 1] [--rounds 200] [--show] [--out <file>]
- *
- * `--show` prints the pairs that are judged wrong.
  */
-import { compareFacts } from '../src/core/facts/compare.ts'
-import { factsOf } from '../src/core/facts/facts.ts'
-import { indexKnown, inventedFacts, knownFacts } from '../src/core/facts/known.ts'
-import { groupBy } from '../src/core/group-by.ts'
-import { DOMAINS } from '../test/kit/facts/domains.ts'
-import { HELD_OUT_DOMAINS } from '../test/kit/facts/held-out-domains.ts'
-import { drawPairs, type Domain, type Pair } from '../test/kit/facts/pairs.ts'
-import { Draw } from '../test/kit/form-grammars.ts'
-import { spread, withBar, type Figures } from '../test/kit/report.ts'
-import { benchmark } from './harness/measure.ts'
-import { readOptions } from './harness/options.ts'
+import { compareFacts } from '../../src/core/facts/compare.ts'
+import { factsOf } from '../../src/core/facts/facts.ts'
+import { indexKnown, inventedFacts, knownFacts } from '../../src/core/facts/known.ts'
+import { groupBy } from '../../src/core/group-by.ts'
+import { DOMAINS } from '../../test/kit/facts/domains.ts'
+import { HELD_OUT_DOMAINS } from '../../test/kit/facts/held-out-domains.ts'
+import { drawPairs, type Domain, type Pair } from '../../test/kit/facts/pairs.ts'
+import { Draw } from '../../test/kit/form-grammars.ts'
+import { spread, withBar, type Figures } from '../../test/kit/report.ts'
 
-const args = readOptions({ pairs: 400, seed: 1, rounds: 200, show: false })
+export interface FactsRun {
+  /** of changes and of paraphrases, from each set of domains */
+  pairs: number
+  seed: number
+  /** texts that are timed */
+  rounds: number
+  /** prints the pairs that are judged wrong */
+  show: boolean
+}
 
 const LEAST_FOUND = 0.95
 const MOST_FALSE_ALARMS = 0.05
@@ -26,28 +28,33 @@ const MAX_MS = 1
 const CHARS = 2000
 
 /** Share of the pairs that are a loss. */
-const lossShare = (pairs: readonly Pair[], isExpected: boolean): number => {
+const lossShare = (pairs: readonly Pair[], isExpected: boolean, { show }: FactsRun): number => {
   let losses = 0
   for (const pair of pairs) {
     const { inventions, negations, isLoss } = compareFacts(pair)
     if (isLoss) losses++
-    if (args.show && isLoss !== isExpected)
+    if (show && isLoss !== isExpected)
       console.log(JSON.stringify({ ...pair, inventions, negations }, null, 1))
   }
   return losses / pairs.length
 }
 
-const figuresOf = (name: string, domains: readonly Domain[], seed: number): Figures => {
-  const changes = drawPairs(new Draw(seed), domains, args.pairs, true)
-  const paraphrases = drawPairs(new Draw(seed + 1), domains, args.pairs, false)
+const figuresOf = (
+  run: FactsRun,
+  name: string,
+  domains: readonly Domain[],
+  seed: number
+): Figures => {
+  const changes = drawPairs(new Draw(seed), domains, run.pairs, true)
+  const paraphrases = drawPairs(new Draw(seed + 1), domains, run.pairs, false)
   const figures: Figures = {
     [`facts_found${name}`]: withBar(
-      { value: lossShare(changes, true), unit: '' },
+      { value: lossShare(changes, true, run), unit: '' },
       '>=',
       LEAST_FOUND
     ),
     [`facts_false_alarm${name}`]: withBar(
-      { value: lossShare(paraphrases, false), unit: '' },
+      { value: lossShare(paraphrases, false, run), unit: '' },
       '<=',
       MOST_FALSE_ALARMS
     ),
@@ -73,9 +80,9 @@ const timesOf = (texts: readonly string[], run: (text: string) => unknown): numb
 }
 
 /** Times for `CHARS` characters: of the atoms of a text, and of an answer and its request of half as many each. */
-const timeFigures = (seed: number): Figures => {
-  const drawn = drawPairs(new Draw(seed), DOMAINS, args.rounds * 20, false)
-  const texts = Array.from({ length: args.rounds }, (_, at) =>
+const timeFigures = (rounds: number, seed: number): Figures => {
+  const drawn = drawPairs(new Draw(seed), DOMAINS, rounds * 20, false)
+  const texts = Array.from({ length: rounds }, (_, at) =>
     drawn
       .slice(at * 20, at * 20 + 20)
       .map(({ logged }) => logged)
@@ -94,8 +101,8 @@ const timeFigures = (seed: number): Figures => {
   return { facts_ms: figure((text) => factsOf(text)), facts_serving_ms: figure(serve) }
 }
 
-await benchmark('facts', args.out, async () => ({
-  ...figuresOf('', HELD_OUT_DOMAINS, args.seed + 10),
-  ...figuresOf('_tuned', DOMAINS, args.seed),
-  ...timeFigures(args.seed + 2),
-}))
+export const measureFacts = (run: FactsRun): Figures => ({
+  ...figuresOf(run, '', HELD_OUT_DOMAINS, run.seed + 10),
+  ...figuresOf(run, '_tuned', DOMAINS, run.seed),
+  ...timeFigures(run.rounds, run.seed + 2),
+})
