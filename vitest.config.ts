@@ -4,9 +4,9 @@
  * - pure: functions. No process, no socket, no database.
  * - wired: servers and stores within the test's process, one PostgreSQL for all.
  *   Files of both share a worker, so that modules load once: a test leaves nothing of its own behind.
- * - whole: built programs, kills, browsers, native models, long simulations, and files that end in `.long.test.ts`,
- *   which need nothing more than wired ones but take longer than twelve seconds. `npm run test:small` is the part of it
- *   in every check.
+ * - whole: built programs, kills, browsers, native models and long simulations. `npm run test:small` is the part of it
+ *   in every check. Beside it run the files that end in `.long.test.ts`: they need nothing more than wired ones but take
+ *   longer than twelve seconds.
  */
 import { defineConfig } from 'vitest/config'
 
@@ -17,7 +17,16 @@ const WIRED = [
 
 const LONG = 'test/**/*.long.test.ts'
 
+/** Files share a worker. */
+const wired = {
+  globalSetup: ['test/postgres-server.ts'],
+  pool: 'forks' as const,
+  isolate: false,
+}
+
 const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 }
+/** training takes half a minute on a busy machine */
+const longTimeouts = { testTimeout: 180_000, hookTimeout: 180_000 }
 
 export default defineConfig({
   test: {
@@ -40,18 +49,17 @@ export default defineConfig({
           name: 'wired',
           include: WIRED,
           exclude: [LONG],
-          globalSetup: ['test/postgres-server.ts'],
-          pool: 'forks',
-          isolate: false,
+          ...wired,
         },
       },
       {
+        test: { ...longTimeouts, name: 'long', include: [LONG], ...wired },
+      },
+      {
         test: {
+          ...longTimeouts,
           name: 'whole',
-          // training takes half a minute on a busy machine
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
-          include: ['test/{browser,e2e,faults,onnx,simulations}/**/*.test.ts', LONG],
+          include: ['test/{browser,e2e,faults,onnx,simulations}/**/*.test.ts'],
           globalSetup: ['test/build.ts', 'test/postgres-server.ts'],
           // a process for each file: native sessions hold memory until their process ends
           pool: 'forks',
