@@ -451,6 +451,25 @@ describe('the upstream gets the original bytes when', () => {
     await expectForwarded(BODY, 'not-a-label')
   })
 
+  it('a written field states a fact that neither the request nor its other fields have', async () => {
+    const rule = { path: 'reply', rule: { kind: 'written' }, by: 'cli', why: 'x', at: 1 } as const
+    const facts = { language: 'en', atoms: [] } as const
+    await restart({}, { answers: { ...ANSWERS, responseType: 'json', fields: [rule], facts } })
+    const question = 'where is order 70007'
+    const says = (id: string, reply: string) => {
+      engine.generate = saying(JSON.stringify({ id, reply }))
+    }
+    says('A-4711', 'Your order 70007 has 3 parcels.')
+    await expectForwarded(chatBody(question), 'invented-fact')
+    // equality is for the other fields
+    says('A-4711', 'Your order 70007 is with us.')
+    expect(await routeOf(question)).toBe('answered')
+    says('A-4711', 'Your order 70007 is A-4711.')
+    expect(await routeOf(question)).toBe('answered')
+    says('A-4711', 'Your order 70007 is A-4712.')
+    expect(await routeOf(question)).toBe('fallback')
+  })
+
   it('the answer is not the JSON that was asked for', async () => {
     const body = chatBody('where is my card', { response_format: { type: 'json_object' } })
     await restartFor(body)

@@ -38,6 +38,7 @@ const apart = (one: unknown, other: unknown, rules: Record<string, FieldKind> = 
 const row = (a: number, b: number, isAnswered: boolean) => ({
   adapted: JSON.stringify({ a, b }),
   upstream: '{"a":0,"b":0}',
+  agrees: a === 0 && b === 0,
   isAnswered,
 })
 
@@ -270,7 +271,7 @@ describe('fields that disagree', () => {
       row(0, 1, true),
       row(1, 0, false),
       row(1, 1, false),
-      { adapted: '{}', upstream: null, isAnswered: false },
+      { adapted: '{}', upstream: null, agrees: false, isAnswered: false },
     ])
     expect(figures).toEqual({
       rows: 5,
@@ -285,6 +286,7 @@ describe('fields that disagree', () => {
     const hostile = Array.from({ length: MAX_FIELDS + 7 }, (_, i) => ({
       adapted: JSON.stringify({ [`n${i}`]: 1 }),
       upstream: '{}',
+      agrees: false,
       isAnswered: true,
     }))
     expect(fieldFigures(under({}), hostile)).toMatchObject({ others: 7, rows: MAX_FIELDS + 7 })

@@ -5,7 +5,7 @@
 import type { ChatRequest, FinishReason } from '../../openai/chat.ts'
 import type { AnswerFormats, FormatFault } from './schema/answer-schema.ts'
 import { isCallText, parseCalls } from './calls.ts'
-import type { KnownFacts } from './known-facts.ts'
+import type { KnownFacts } from '../facts/known.ts'
 import { DEFER_ANSWER } from './outcome.ts'
 import type { Comparison } from './agreement.ts'
 import { branchNames } from '../form/branch-names.ts'

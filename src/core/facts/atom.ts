@@ -1,5 +1,7 @@
 /** What an answer states that can be compared without a model: numbers, dates, names and the like, in a normal form. */
-import type { Language } from '../answer/known-facts.ts'
+
+/** Of texts that are read for facts; others are read without negations and words for numbers. */
+export type Language = 'en' | 'de' | 'fr' | 'es' | 'it'
 
 export type AtomKind =
   | 'number'

@@ -1,6 +1,5 @@
 /** Facts of an answer against those of the logged answer and of the request. */
-import type { Language } from '../answer/known-facts.ts'
-import type { Atom, Facts } from './atom.ts'
+import type { Atom, Facts, Language } from './atom.ts'
 import { factsOf } from './facts.ts'
 import { languageOf } from './languages.ts'
 import { negationDifferences, type NegationDifference } from './negations.ts'

@@ -144,6 +144,24 @@ describe('the promise in words', () => {
     ])
   })
 
+  it('names the fields that the judge compares, and the rules for the others', () => {
+    const rule = (path: string, kind: 'written' | 'free') => ({
+      path,
+      rule: { kind },
+      by: 'cli',
+      why: 'a test',
+      at: 0,
+    })
+    const fields = [rule('reply', 'written'), rule('id', 'free'), rule('notes[].text', 'written')]
+    expect(promise({ fields })[0]).toMatch(
+      / It compares these fields of the answers: reply, notes\[\]\.text\. All other fields must be equal, under the rules: id free\.$/
+    )
+    expect(promise({ fields: fields.slice(0, 1) })[0]).toMatch(
+      /reply\. All other fields must be equal\.$/
+    )
+    expect(promise({ fields: fields.slice(1, 2) })).toEqual(promise())
+  })
+
   it('names the people where they have rated enough', () => {
     expect(promise({ people: RATED })[2]).toBe(
       'People: 5 of 300 answers that people rated blind are bad, so at most 5 % of all are, at 95 %.'
