@@ -456,18 +456,17 @@ describe('the upstream gets the original bytes when', () => {
     const facts = { language: 'en', atoms: [] } as const
     await restart({}, { answers: { ...ANSWERS, responseType: 'json', fields: [rule], facts } })
     const question = 'where is order 70007'
-    const says = (id: string, reply: string) => {
-      engine.generate = saying(JSON.stringify({ id, reply }))
-    }
-    says('A-4711', 'Your order 70007 has 3 parcels.')
+    engine.generate = saying('{"id":"A-4711","reply":"Your order 70007 has 3 parcels."}')
     await expectForwarded(chatBody(question), 'invented-fact')
-    // equality is for the other fields
-    says('A-4711', 'Your order 70007 is with us.')
-    expect(await routeOf(question)).toBe('answered')
-    says('A-4711', 'Your order 70007 is A-4711.')
-    expect(await routeOf(question)).toBe('answered')
-    says('A-4711', 'Your order 70007 is A-4712.')
-    expect(await routeOf(question)).toBe('fallback')
+    for (const [reply, route] of [
+      // the id is compared by equality
+      ['Your order 70007 is with us.', 'answered'],
+      ['Your order 70007 is A-4711.', 'answered'],
+      ['Your order 70007 is A-4712.', 'fallback'],
+    ]) {
+      engine.generate = saying(JSON.stringify({ id: 'A-4711', reply }))
+      expect(await routeOf(question)).toBe(route)
+    }
   })
 
   it('the answer is not the JSON that was asked for', async () => {

@@ -39,6 +39,8 @@ const pairsOf = (one: unknown, other: unknown, comparison = SUMMARY) =>
 const textsOf = (answer: unknown, comparison = SUMMARY) =>
   split(answer, comparison).texts.map(({ path, text }) => `${path}=${text}`)
 
+const long = (last: number): string => `{"summary":12345678901234567890${last}}`
+
 describe('a written field', () => {
   it('is a place within the answer', () => {
     expect(() => checkedRule('.', WRITTEN)).toThrow('name its path')
@@ -71,7 +73,6 @@ describe('a written field', () => {
     expect(pairsOf(one, { id: 1 })).toBeNull()
     expect(pairsOf({ summary: '' }, { summary: ' ' })).toBeNull()
     // more digits than a double has: kept as a text, and no text
-    const long = (last: number) => `{"summary":12345678901234567890${last}}`
     expect(split(long(1)).texts).toEqual([])
     expect(pairsOf(long(1), long(2))).toBeNull()
   })
@@ -302,20 +303,20 @@ describe('fields that disagree', () => {
   })
 })
 
-describe('time', () => {
-  const comparison = under({ 'items[].note': WRITTEN, items: { kind: 'set' }, summary: WRITTEN })
-  const ofItems = (size: number): string =>
-    JSON.stringify({
-      items: Array.from({ length: size / 32 }, (_, sku) => ({ sku, note: `note ${sku}` })),
-    })
-  const ofText = (size: number): string => JSON.stringify({ summary: `${'\n'.repeat(size)}x` })
-  const read = (answer: string) => {
-    const [one, two] = [answer, answer.replace(/note |x"/, 'y$&')].map((each) =>
-      splitAnswer(comparison, each)
-    )
-    return judgedTexts(textPairs(one!, two!)!)
-  }
+const MANY = under({ 'items[].note': WRITTEN, items: { kind: 'set' }, summary: WRITTEN })
+const ofItems = (size: number): string =>
+  JSON.stringify({
+    items: Array.from({ length: size / 32 }, (_, sku) => ({ sku, note: `note ${sku}` })),
+  })
+const ofText = (size: number): string => JSON.stringify({ summary: `${'\n'.repeat(size)}x` })
+const read = (answer: string) => {
+  const [one, two] = [answer, answer.replace(/note |x"/, 'y$&')].map((each) =>
+    splitAnswer(MANY, each)
+  )
+  return judgedTexts(textPairs(one!, two!)!)
+}
 
+describe('time', () => {
   it.each([
     ['many items', ofItems],
     ['one long text', ofText],

@@ -86,9 +86,10 @@ it('credits no class with what was caught of another, although half of the log i
   expect(faults['format']!.caught).toBe(0)
 })
 
+const inJson = (text: string | null, id: number): string => JSON.stringify({ id, reply: text })
+
 it('asks about the written field alone, and takes no other field for an alarm of the judge', async () => {
   const { rows, admitted } = await opened()
-  const inJson = (text: string | null, id: number) => JSON.stringify({ id, reply: text })
   const noisy = rows.map((row, at) => ({
     ...row,
     upstreamAnswer: inJson(row.upstreamAnswer, 1),

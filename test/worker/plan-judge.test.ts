@@ -47,6 +47,9 @@ const planned = (comparison: Comparison, hasForm = false, answers = ['{"id":1,"r
     arms: 1,
   })
 
+const costOf = (...answers: string[]) =>
+  planned(comparisonOf('json', WRITTEN), false, answers)!.expected
+
 describe('a judge is planned', () => {
   it.each<[string, Comparison, boolean, boolean]>([
     ['texts', comparisonOf('short-text'), false, true],
@@ -61,14 +64,12 @@ describe('a judge is planned', () => {
   })
 
   it('at the cost of the written texts alone', () => {
-    const usdOf = (...answers: string[]) =>
-      planned(comparisonOf('json', WRITTEN), false, answers)!.expected
     const id = 'x'.repeat(10_000)
-    const one = usdOf('{"id":1,"reply":"A."}')
-    expect(usdOf(`{"id":"${id}","reply":"A."}`)).toEqual(one)
-    expect(usdOf(`{"id":1,"reply":"${id}"}`).usd).toBeGreaterThan(one.usd)
+    const one = costOf('{"id":1,"reply":"A."}')
+    expect(costOf(`{"id":"${id}","reply":"A."}`)).toEqual(one)
+    expect(costOf(`{"id":1,"reply":"${id}"}`).usd).toBeGreaterThan(one.usd)
     // nothing is asked about an answer without a text
-    expect(usdOf('{"id":1,"reply":"A."}', '{"id":1,"reply":null}').requests).toBe(one.requests)
+    expect(costOf('{"id":1,"reply":"A."}', '{"id":1,"reply":null}').requests).toBe(one.requests)
   })
 })
 

@@ -1,7 +1,5 @@
 /** What an answer states that can be compared without a model: numbers, dates, names and the like, in a normal form. */
-
-/** Of texts that are read for facts; others are read without negations and words for numbers. */
-export type Language = 'en' | 'de' | 'fr' | 'es' | 'it'
+import type { Language } from '../answer/answer-rules.ts'
 
 export type AtomKind =
   | 'number'

@@ -1,5 +1,6 @@
 /** Facts of an answer against those of the logged answer and of the request. */
-import type { Atom, Facts, Language } from './atom.ts'
+import type { Language } from '../answer/answer-rules.ts'
+import type { Atom, Facts } from './atom.ts'
 import { factsOf } from './facts.ts'
 import { languageOf } from './languages.ts'
 import { negationDifferences, type NegationDifference } from './negations.ts'

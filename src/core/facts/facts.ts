@@ -1,5 +1,6 @@
 /** All atoms of a text. Pure, and linear in the text: every pattern has bounded repeats or cannot match in two ways. */
-import { GAP, keyOf, type Atom, type Facts, type Language } from './atom.ts'
+import type { Language } from '../answer/answer-rules.ts'
+import { GAP, keyOf, type Atom, type Facts } from './atom.ts'
 import { clausesOf, dayAtoms, nameAtoms, tokensOf, wordsOf } from './clauses.ts'
 import { takeDates, takeTimes } from './dates.ts'
 import { languageOf, LANGUAGES } from './languages.ts'

@@ -2,20 +2,13 @@
  * What a template's answers state without having it from the request, such as the address of its help page. Learned
  * from the log; at serving time an answer with any other atom goes to the upstream.
  */
-import { keyOf, type Atom, type AtomKind, type Facts, type Language } from './atom.ts'
+import type { KnownFacts, Language } from '../answer/answer-rules.ts'
+import { keyOf, type Atom, type AtomKind, type Facts } from './atom.ts'
 import { negationAtoms } from './compare.ts'
 import { factsOf } from './facts.ts'
 import { languageOf } from './languages.ts'
 import { numberAtom } from './numbers.ts'
 import { Support } from './support.ts'
-
-/** A value of JSON. */
-export interface KnownFacts {
-  /** of most answers */
-  language: Language | null
-  /** kinds and normal forms, sorted: `number:14 d`, `url:example.com/help` */
-  atoms: readonly string[]
-}
 
 export interface KnownOptions {
   /** different requests whose answers state an atom */

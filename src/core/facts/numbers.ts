@@ -4,7 +4,8 @@
  */
 import { CURRENCIES, UNITS } from '../form/normalize/amounts.ts'
 import { readTable } from '../form/normalize/rule.ts'
-import { GAP, type Atom, type Language } from './atom.ts'
+import type { Language } from '../answer/answer-rules.ts'
+import { GAP, type Atom } from './atom.ts'
 
 const SYMBOLS = '€$£¥₹₩₺%‰'
 

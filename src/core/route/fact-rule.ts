@@ -1,9 +1,9 @@
 /** The rule that an answer states nothing of its own, as evaluation and serving apply it. */
 import { studentText } from '../template/prompt.ts'
 import { anchorText, type Match } from '../template/template.ts'
-import type { AnswerRules } from '../answer/answer-rules.ts'
+import type { AnswerRules, KnownFacts } from '../answer/answer-rules.ts'
 import { splitAnswer, supportOf, writtenText } from '../answer/written-fields.ts'
-import { indexKnown, inventedFacts, type KnownFacts, type KnownIndex } from '../facts/known.ts'
+import { indexKnown, inventedFacts, type KnownIndex } from '../facts/known.ts'
 
 /** Of each route's known facts, for as long as these are in use. */
 const indices = new WeakMap<KnownFacts, KnownIndex>()

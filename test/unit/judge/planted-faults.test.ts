@@ -60,26 +60,25 @@ describe.each(Object.keys(LANGUAGES))('replies in %s', (language) => {
   })
 })
 
-describe('an answer with several texts', () => {
-  const NOTES = ['No digits here.', 'The total is 5 EUR.', 'Nothing either.'] as const
-  const plantedIn = (others: readonly string[] | null) => plantFaults([{ texts: NOTES, others }], 1)
+const NOTES = ['No digits here.', 'The total is 5 EUR.', 'Nothing either.'] as const
 
+/** Texts of the notes with a fault. */
+const plantedIn = (wanted: Fault, others: readonly string[] | null) =>
+  plantFaults([{ texts: NOTES, others }], 1).flatMap(({ fault, texts }) =>
+    fault === wanted ? [texts] : []
+  )
+
+describe('an answer with several texts', () => {
   it('has a fault in one text that it can change', () => {
-    const [planted] = plantedIn(null).filter(({ fault }) => fault === 'number')
-    expect(planted!.texts).toEqual([
-      NOTES[0],
-      expect.stringMatching(/^The total is [^5] EUR\.$/),
-      NOTES[2],
-    ])
+    const changedTotal = expect.stringMatching(/^The total is [^5] EUR\.$/)
+    expect(plantedIn('number', null)).toEqual([[NOTES[0], changedTotal, NOTES[2]]])
   })
 
   it('has all texts of another answer, in their places, and none without one', () => {
     const others = [NOTES[0], 'The total is 7 EUR.', NOTES[2]]
-    const swapped = (given: readonly string[] | null) =>
-      plantedIn(given).filter(({ fault }) => fault === 'other-answer')
-    expect(swapped(others).map(({ texts }) => texts)).toEqual([others])
-    expect(swapped(null)).toEqual([])
-    expect(swapped(NOTES)).toEqual([])
+    expect(plantedIn('other-answer', others)).toEqual([others])
+    expect(plantedIn('other-answer', null)).toEqual([])
+    expect(plantedIn('other-answer', NOTES)).toEqual([])
   })
 })
 
