@@ -72,7 +72,9 @@ describe('JSON with a reply in other words each time', () => {
     )
     expect(row.state.name).toBe('rejected')
     expect(row.verdict!.judge!.isAdmitted).toBe(true)
-    expect(row.verdict!.fields!.fields.map(({ path }) => path)).toEqual(['decision'])
+    const { fields, rows } = row.verdict!.fields!
+    expect(fields.map(({ path }) => path)).toEqual(['decision'])
+    expect(fields[0]!.rows / rows).toBeGreaterThan(0.06)
   })
 
   it('is rejected where the reply is wrong in 8 of 100', async () => {
