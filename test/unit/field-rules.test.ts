@@ -10,6 +10,7 @@ import {
 } from '../../src/core/answer/field-rules.ts'
 import { isMostlyJson } from '../../src/core/answer/response-type.ts'
 import { similarity } from '../../src/core/answer/similarity.ts'
+import { cpuMs } from '../kit/linear.ts'
 
 const under = (rules: Record<string, FieldKind>): Comparison => ({
   responseType: 'json',
@@ -235,10 +236,10 @@ describe('rules', () => {
     })
     const rules = under({ '.': SET, [`${'[]'.repeat(100)}`]: SET, items: SET, 'items[].id': FREE })
     for (const answer of [deep, wide]) {
-      const began = performance.now()
+      const began = cpuMs()
       expect(agree(rules, answer, answer)).toBe(true)
       expect(fieldsApart(rules, answer, '{}')).toHaveLength(1)
-      expect(performance.now() - began).toBeLessThan(5_000)
+      expect(cpuMs() - began).toBeLessThan(5_000)
     }
   })
 })
