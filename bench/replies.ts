@@ -1,9 +1,11 @@
 /**
  * Written answers, as a black box: a shop's replies to refund requests, written by a rule in several wordings; a base
  * model that learns them; a judge that knows the rule. Traffic in, live (or rejected with its reason), then fresh
- * requests, of which each answer is read back.
+ * requests, of which each answer is read back. With `--json` the reply is a written field of JSON, beside the decision,
+ * the order and the sum.
  *
- *   npm run bench:replies -- --model <file.gguf> [--train 400] [--holdout 220] [--test 200] [--minutes 10] [--out <file>]
+ *   npm run bench:replies -- --model <file.gguf> [--json] [--train 400] [--holdout 220] [--test 200] [--minutes 10]
+ *     [--out <file>]
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,12 +19,12 @@ import { formatFigures, writeReport, type Figures } from '../test/kit/report.ts'
 import { minutesToVerdict, waitForVerdict } from '../test/kit/process/internalizations.ts'
 import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
 import {
+  AS_JSON,
+  AS_TEXT,
   knowsTheRule,
-  meaningOf,
   numberOfRequest,
   refundOf,
   replyRecord,
-  replyTo,
 } from '../test/kit/records/written-replies.ts'
 import { sendAll } from '../test/kit/traffic/send-all.ts'
 import { startChatUpstream } from '../test/kit/upstream/chat-upstream.ts'
@@ -35,15 +37,18 @@ const ROUTE_PICKUP_MS = 2000
 
 const args = readOptions({
   model: optional,
+  json: false,
   train: 400,
   holdout: 220,
   test: 200,
   minutes: 10,
 })
 
+const form = args.json ? AS_JSON : AS_TEXT
 const random = seededRandom(46)
 
-const written = (request: string): string => replyTo(refundOf(numberOfRequest(request)), random())
+const written = (request: string): string =>
+  form.write(refundOf(numberOfRequest(request)), random())
 
 /** Of the upstream, or of the judge. */
 const answerTo = (messages: ChatMessage[], { model }: ChatRequest): object => {
@@ -89,7 +94,10 @@ const environmentOf = (folder: string, model: string, baseUrl: string): Record<s
 }
 
 const requestsFrom = (first: number, count: number): ChatRequest[] =>
-  Array.from({ length: count }, (_, i) => JSON.parse(replyRecord(first + i).request) as ChatRequest)
+  Array.from(
+    { length: count },
+    (_, i) => JSON.parse(replyRecord(first + i, form).request) as ChatRequest
+  )
 
 const progress = createProgress()
 
@@ -119,7 +127,7 @@ const freshFigures = async (proxy: ProxyProcess, first: number): Promise<Figures
   })
   const read = outcomes.map(({ route, answer }, i) => ({
     route,
-    isRight: meaningOf(answer) === meaningOf(replyTo(refundOf(first + i), 0)),
+    isRight: form.meaningOf(answer) === form.meaningOf(form.write(refundOf(first + i), 0)),
   }))
   const ours = read.filter(({ route }) => route === 'answered')
   const right = ours.filter(({ isRight }) => isRight).length
@@ -134,6 +142,19 @@ const freshFigures = async (proxy: ProxyProcess, first: number): Promise<Figures
   }
 }
 
+/** What the operator says of the field that no two answers have alike. */
+const nameWritten =
+  (proxy: ProxyProcess) =>
+  async (version: string): Promise<void> => {
+    if (!args.json) return
+    const rule = { path: 'reply', rule: { kind: 'written' }, why: 'in other words each time' }
+    await proxy.admin(`/templates/${version}/fields`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(rule),
+    })
+  }
+
 const main = async (): Promise<void> => {
   if (args.model === undefined) throw new Error('--model <file.gguf or folder> is missing')
   const folder = mkdtempSync(join(tmpdir(), 'bench-replies-'))
@@ -141,8 +162,11 @@ const main = async (): Promise<void> => {
   const proxy = await startProxy(environmentOf(folder, args.model, upstream.baseUrl))
   try {
     const sent = Math.ceil(1.05 * (args.train + args.holdout))
-    await learnFromAll(proxy, requestsFrom(0, sent), (done) =>
-      progress.update('traffic', done, sent)
+    await learnFromAll(
+      proxy,
+      requestsFrom(0, sent),
+      (done) => progress.update('traffic', done, sent),
+      nameWritten(proxy)
     )
     const internalization = await waitForVerdict(proxy, ({ name }) =>
       progress.update(`state ${name}`, 1, 1)

@@ -29,14 +29,14 @@ type Planted = Record<Fault, boolean[]>
 const plantIn = (language: string, random: () => number): Planted => {
   const replies = Array.from({ length: REPLIES }, () => drawReplies(language, random))
   const answers = replies.map(({ second }, i) => ({
-    text: second,
-    other: replies[(i + 1) % REPLIES]?.second ?? '',
+    texts: [second],
+    others: [replies[(i + 1) % REPLIES]?.second ?? ''],
   }))
   const planted = plantFaults(answers, Math.floor(random() * 2 ** 32))
   const longer = (fault: Fault): boolean[] =>
     planted
       .filter((one) => one.fault === fault)
-      .map(({ place, text }) => text.length > (replies[place]?.first.length ?? 0))
+      .map(({ place, texts: [text = ''] }) => text.length > (replies[place]?.first.length ?? 0))
   return Object.fromEntries(FAULTS.map((fault) => [fault, longer(fault)])) as Planted
 }
 

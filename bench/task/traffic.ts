@@ -40,14 +40,19 @@ const templateOfLog = async (proxy: ProxyProcess): Promise<FoundTemplate> => {
   throw new Error('no template was found in the traffic')
 }
 
-/** Sends all requests. Then starts the internalization of their template. */
+/**
+ * Sends all requests. Then starts the internalization of their template.
+ * @param prepare what an operator says of the template before
+ */
 export const learnFromAll = async (
   proxy: ProxyProcess,
   requests: ChatRequest[],
-  onSent: (sent: number) => void
+  onSent: (sent: number) => void,
+  prepare: (version: string) => Promise<void> = () => Promise.resolve()
 ): Promise<void> => {
   await sendAll(proxy.baseUrl, requests, { concurrency: TRAFFIC_LANES, onDone: onSent })
   const { version } = await templateOfLog(proxy)
+  await prepare(version)
   await proxy.admin(`/templates/${version}/internalize`, { method: 'POST' })
 }
 

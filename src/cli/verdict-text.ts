@@ -2,7 +2,7 @@
 import { checkerPromise } from '../core/gate/checker.ts'
 import type { Repeats } from '../core/learn/dataset.ts'
 import type { ArmFigures, Verdict } from '../core/gate/gate.ts'
-import { ruleNames } from '../core/answer/field-rules.ts'
+import { ruleNames, type FieldRule } from '../core/answer/field-rules.ts'
 import type { FieldFigures } from '../core/answer/field-figures.ts'
 import type {
   Internalization,
@@ -139,15 +139,23 @@ const fieldsTable = ({ rows, answered, fields, others }: FieldFigures): string =
     ...(others === 0 ? [] : [`${others} further fields disagree`]),
   ].join('\n')
 
-const judgeText = ({ judge: admission, margin, verdict }: ProvenVerdict): string[] => {
+const judgeText = (
+  { judge: admission, margin, verdict }: ProvenVerdict,
+  fields: readonly FieldRule[] | undefined
+): string[] => {
   if (admission === undefined) return []
   const says =
-    verdict === 'promote' ? judgePromiseText({ admission, margin }) : admissionText(admission)
+    verdict === 'promote'
+      ? judgePromiseText({ admission, margin, fields })
+      : admissionText(admission)
   return [says.join('\n')]
 }
 
-/** The decision, every arm, and the samples, slices and fields of the winning arm. */
-export const verdictText = (verdict: ProvenVerdict): string => {
+/**
+ * The decision, every arm, and the samples, slices and fields of the winning arm.
+ * @param rules for fields, of the plan
+ */
+export const verdictText = (verdict: ProvenVerdict, rules?: readonly FieldRule[]): string => {
   const winner = verdict.arms[verdict.arm]
   return [
     `${verdict.verdict}: ${verdict.reason}`,
@@ -157,7 +165,7 @@ export const verdictText = (verdict: ProvenVerdict): string => {
     ...(verdict.fields === undefined ? [] : [fieldsTable(verdict.fields)]),
     ...(verdict.checker === undefined ? [] : checkerPromise(verdict.checker, verdict.margin)),
     ...changeText(verdict),
-    ...judgeText(verdict),
+    ...judgeText(verdict, rules),
   ].join('\n\n')
 }
 

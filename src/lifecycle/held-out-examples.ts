@@ -3,6 +3,7 @@ import { heldOutIds, type Internalization } from '../core/internalization/intern
 import { isComparedByField } from '../core/answer/agreement.ts'
 import { fieldsApart } from '../core/answer/field-figures.ts'
 import { textOf } from '../core/answer/outcome.ts'
+import { asJudged } from '../core/judge/judged-row.ts'
 import { confidenceOf } from '../core/route/confidence.ts'
 import type { EvaluationRow, Store } from '../store/store.ts'
 import { NO_LOGGED_TEXT, readLoggedTexts } from './logged-texts.ts'
@@ -19,7 +20,7 @@ export interface HeldOutExample {
   adaptedAnswer: string
   /** why a route defers at any confidence; null when it may give the answer */
   deferred: string | null
-  /** with the upstream's answer of today, or with the logged one where none was bought */
+  /** with the upstream's answer of today, or with the logged one where none was bought; as a judge says, where one does */
   agrees: boolean
   /** of the two answers, 0 to 1, to look at */
   similarity: number
@@ -40,11 +41,16 @@ export interface HeldOutAnswer {
   row: EvaluationRow
   /** natural logarithm of a probability, by the statistic of the arm */
   confidence: number
-  /** the lora's answer with the upstream's of today, or with the logged one where none was bought */
+  /**
+   * the lora's answer with the upstream's of today, or with the logged one where none was bought; as a judge says,
+   * where one does
+   */
   agrees: boolean
   /** null when no threshold passed the gate */
   isAboveThreshold: boolean | null
 }
+
+const agreesAs = ({ agrees, agreesToday }: EvaluationRow): boolean => agreesToday ?? agrees
 
 /**
  * All held-out answers of one arm, by record id.
@@ -66,7 +72,7 @@ export const heldOutAnswers = async (
     return {
       row,
       confidence,
-      agrees: row.agreesToday ?? row.agrees,
+      agrees: agreesAs(row.judged?.adapted ? asJudged(row) : row),
       isAboveThreshold:
         threshold === null ? null : row.deferred === null && confidence >= threshold,
     }

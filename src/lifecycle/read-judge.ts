@@ -26,7 +26,7 @@ export interface JudgeReading {
   planned: PlannedJudge
   /** null before the verdict, and where it was not asked to the end */
   admission: Admission | null
-  /** the promise, one sentence for each witness; of a rejected one what is known of its judge */
+  /** the promise, one text for each witness; of a rejected one what is known of its judge */
   says: string[]
   /** null before an answer was audited */
   people: PeopleFigures | null
@@ -48,7 +48,7 @@ const readAudits = async (stores: Stores, id: string, lora: string): Promise<Jud
 }
 
 const sayPromise = (
-  { verdict }: Internalization,
+  { verdict, plan }: Internalization,
   people: PeopleFigures | null,
   rollout: RolloutReport | null
 ): string[] => {
@@ -58,7 +58,8 @@ const sayPromise = (
   const feedback = rollout?.feedback
   const isReported = feedback && feedback.conversations.lora + feedback.conversations.audit > 0
   const users = isReported ? feedback : null
-  return promiseText({ admission, margin: verdict.margin, people, users })
+  const { margin } = verdict
+  return promiseText({ admission, margin, fields: plan?.answers.fields, people, users })
 }
 
 /** @returns null where equality decides */

@@ -316,12 +316,16 @@ describe('admin API', () => {
       for (const [param, wrong] of [
         ['path', { ...free, path: 'a..b' }],
         ['rule', { ...free, path: '.' }],
+        ['rule', { ...free, path: '.', rule: { kind: 'written' } }],
         ['rule.to', { ...cents, rule: { kind: 'rounded', to: 0 } }],
         ['rule.kind', { ...cents, rule: { kind: 'near' } }],
         ['why', { ...free, why: '  ' }],
         ['why', { ...free, why: 'x'.repeat(301) }],
       ] as const)
         expect(await putRule(wrong)).toMatchObject({ status: 400, body: { error: { param } } })
+      const written = { path: 'reply', rule: { kind: 'written' }, why: 'no two are equal' }
+      expect(await putRule(written)).toMatchObject({ body: { data: [stored, written, cents] } })
+      expect(await putRule({ path: 'reply', rule: null })).toMatchObject({ status: 200 })
       const removal = { path: 'total', rule: null }
       expect(await putRule(removal)).toMatchObject({ status: 200, body: { data: [stored] } })
       expect(await putRule(removal)).toMatchObject({ status: 404 })

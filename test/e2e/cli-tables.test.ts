@@ -255,6 +255,10 @@ describe('fields', () => {
     expect((await print(['show', TEMPLATE.version])).text).toMatch(
       /order\.id +free +cli .*thrown away/
     )
+    expect((await fields('reply', '--written', '--why', 'no two are equal')).text).toMatch(
+      /reply +written +cli /
+    )
+    await fields('reply', '--remove')
     await fields('items[].price', '--remove')
     expect(JSON.parse((await fields('--json')).text)).toEqual({
       version: TEMPLATE.version,
@@ -276,6 +280,7 @@ describe('fields', () => {
       [['id', '--free', '--set', '--why', 'x'], 'give one of --free'],
       [['--free', '--why', 'x'], 'name the field'],
       [['id', '--set'], 'say why'],
+      [['.', '--written', '--why', 'x'], 'name its path'],
       [['id..b', '--set', '--why', 'x'], 'a path has at most 200 characters'],
       [['other', '--remove'], 'has no rule for other'],
     ] as const)

@@ -275,6 +275,12 @@ describe('templates', () => {
       const markup = await page.view(path)
       for (const words of ['rounded to 0.01', 'admin (Ada)', '&lt;b&gt;cents'])
         expect(markup).toContain(words)
+      await set({ path: 'reply', rule: 'written', step: '', reason: 'no two are equal' })
+      expect(await page.store.templates.fields('version-1')).toMatchObject([
+        { path: 'order.total' },
+        { path: 'reply', rule: { kind: 'written' } },
+      ])
+      await page.submit(path, `${path}/remove-field`, { path: 'reply' })
       await page.submit(path, `${path}/remove-field`, { path: 'order.total' })
       expect(await page.store.templates.fields('version-1')).toEqual([])
       expect(await page.view(path)).not.toContain(`action="${path}/remove-field"`)

@@ -451,6 +451,24 @@ describe('the upstream gets the original bytes when', () => {
     await expectForwarded(BODY, 'not-a-label')
   })
 
+  it('a written field states a fact that neither the request nor its other fields have', async () => {
+    const rule = { path: 'reply', rule: { kind: 'written' }, by: 'cli', why: 'x', at: 1 } as const
+    const facts = { language: 'en', atoms: [] } as const
+    await restart({}, { answers: { ...ANSWERS, responseType: 'json', fields: [rule], facts } })
+    const question = 'where is order 70007'
+    engine.generate = saying('{"id":"A-4711","reply":"Your order 70007 has 3 parcels."}')
+    await expectForwarded(chatBody(question), 'invented-fact')
+    for (const [reply, route] of [
+      // the id is compared by equality
+      ['Your order 70007 is with us.', 'answered'],
+      ['Your order 70007 is A-4711.', 'answered'],
+      ['Your order 70007 is A-4712.', 'fallback'],
+    ]) {
+      engine.generate = saying(JSON.stringify({ id: 'A-4711', reply }))
+      expect(await routeOf(question)).toBe(route)
+    }
+  })
+
   it('the answer is not the JSON that was asked for', async () => {
     const body = chatBody('where is my card', { response_format: { type: 'json_object' } })
     await restartFor(body)

@@ -90,11 +90,12 @@ const ruled = (...rules: [path: string, rule: FieldKind, why?: string][]): Proof
 /** By a judge that has rejected so many of 200 second answers of the upstream, and missed one fault of each class. */
 const judged = (
   alarms: number,
-  { pairs, planted, caught } = { pairs: 200, planted: 200 - alarms, caught: 199 - alarms }
+  { pairs, planted, caught } = { pairs: 200, planted: 200 - alarms, caught: 199 - alarms },
+  answers: Pick<ProofFile['decision'], 'responseType' | 'fields'> = { responseType: 'free-text' }
 ): ProofFile =>
   exampleEvidenceFile({
     facts: exampleFacts({
-      responseType: 'free-text',
+      ...answers,
       judge: {
         admission: admit({
           judge: { model: 'judge', version: 'judge-1', rubric: 'r', rubricDigest: 'd' },
@@ -140,11 +141,26 @@ describe('a proof file', () => {
     expect(checks.find(({ name }) => name === 'promise')!.said).toContain('d free, total free')
     for (const file of [
       ruled(['.', free]),
+      ruled(['.', { kind: 'written' }]),
       ruled(['id', free, ' ']),
       ruled(['id free, total', free]),
       ruled(['a', { kind: 'rounded' } as FieldKind]),
     ])
       expect(() => verifyProof(file, accepting)).toThrow('a rule that cannot be set')
+  })
+
+  it('with written fields needs a verifier who accepts rules and judges, and names both', () => {
+    const rule = { path: 'reply', rule: { kind: 'written' }, by: 'cli', why: 'x', at: 1 } as const
+    const file = judged(3, undefined, { responseType: 'json', fields: [rule] })
+    const accepting = { ...PROMISE, acceptsFieldRules: true, acceptsJudge: true }
+    const { holds, checks } = verifyProof(file, accepting)
+    expect(holds).toBe(true)
+    expect(checks.find(({ name }) => name === 'promise')!.said).toMatch(
+      /rules for fields: reply written, judge judge\. .* It compares these fields of the answers: reply\. All other fields/
+    )
+    for (const lacks of ['acceptsFieldRules', 'acceptsJudge'] as const)
+      expect(verifyProof(file, { ...accepting, [lacks]: false }).holds).toBe(false)
+    expect(failing(changed(file, ['decision', 'fields', 0, 'path'], 'id'))).toContain('file')
   })
 
   it('with a judge holds for a verifier who accepts one, and only as it was admitted', () => {

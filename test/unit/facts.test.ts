@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { array, assert, constantFrom, property, string } from 'fast-check'
-import type { Language } from '../../src/core/answer/known-facts.ts'
+import type { Language } from '../../src/core/answer/answer-rules.ts'
 import { keyOf } from '../../src/core/facts/atom.ts'
 import { compareFacts } from '../../src/core/facts/compare.ts'
 import { factsOf } from '../../src/core/facts/facts.ts'

@@ -1,5 +1,6 @@
 /** What a judge said of planted faults, over restarts of the worker. */
 import { expect, it } from 'vitest'
+import { NO_FOLDS, type Comparison } from '../../src/core/answer/agreement.ts'
 import { heldOutIds } from '../../src/core/internalization/internalization.ts'
 import { exchangesByIds, type MatchedExchange } from '../../src/worker/exchanges/exchanges.ts'
 import { NOT_ASKED_TODAY } from '../../src/worker/internalize/evaluate-row.ts'
@@ -14,6 +15,8 @@ import { refundOf, replyTo } from '../kit/records/written-replies.ts'
 import { useWorkerHarness } from './harness.ts'
 
 const open = useWorkerHarness()
+
+const WHOLE: Comparison = { responseType: 'free-text', folds: NO_FOLDS }
 
 const rowOf = ({ id }: MatchedExchange, number: number): EvaluationRow => ({
   internalizationId: 'judged',
@@ -36,11 +39,11 @@ const rowOf = ({ id }: MatchedExchange, number: number): EvaluationRow => ({
 /** It takes prose and JSON for the same. */
 const blindJudge = (state: { asked: number; until: number; version: string }): Judge => ({
   compare: () => Promise.reject(new Error('it is asked about planted faults alone')),
-  ask({ other }) {
+  ask(_request, pairs) {
     if (state.asked >= state.until) return Promise.reject(new WitnessUnavailable('away'))
     state.asked++
     return Promise.resolve({
-      verdict: other.startsWith('{') ? ('same' as const) : ('different' as const),
+      verdict: pairs[0]!.other.startsWith('{') ? ('same' as const) : ('different' as const),
       versions: [state.version],
     })
   },
@@ -56,11 +59,12 @@ const opened = async () => {
   const exchanges = all.map((exchange) => ({ ...exchange, conversation: exchange.id }))
   const state = { asked: 0, until: Infinity, version: '1' }
   const rows = exchanges.map(rowOf)
-  const admitted = (kept: EvaluationRow[], known = exchanges) =>
+  const admitted = (kept: EvaluationRow[], known = exchanges, comparison = WHOLE) =>
     admitJudge(
       { judge: blindJudge(state), store, report: async () => undefined },
       { id: 'judged', templateVersion },
       {
+        comparison,
         planned: { model: 'judge', rubric: 'rubric', rubricDigest: 'digest', expected: JUDGE_COST },
         seed: 1,
         rows: kept,
@@ -80,6 +84,34 @@ it('credits no class with what was caught of another, although half of the log i
   expect(faults['number']!.planted).toBeGreaterThan(10)
   expect(faults['number']!.caught).toBe(faults['number']!.planted)
   expect(faults['format']!.caught).toBe(0)
+})
+
+const inJson = (text: string | null, id: number): string => JSON.stringify({ id, reply: text })
+
+it('asks about the written field alone, and takes no other field for an alarm of the judge', async () => {
+  const { rows, admitted } = await opened()
+  const noisy = rows.map((row, at) => ({
+    ...row,
+    upstreamAnswer: inJson(row.upstreamAnswer, 1),
+    secondAnswer: inJson(row.secondAnswer, at % 5 === 0 ? 2 : 1),
+    judged:
+      at % 5 === 0
+        ? { adapted: null, second: { verdict: 'different' as const, isFactWrong: false } }
+        : row.judged,
+  }))
+  const rule = { path: 'reply', rule: { kind: 'written' }, by: 'cli', why: 'x', at: 1 } as const
+  const { admission } = (await admitted(noisy, undefined, {
+    ...WHOLE,
+    responseType: 'json',
+    fields: [rule],
+  }))!
+  expect(admission.falseAlarms).toMatchObject({ alarms: 0 })
+  expect(admission.falseAlarms.pairs).toBe(rows.filter((_, at) => at % 5 !== 0).length)
+  // what begins with a bracket is a fault of the text: the answer itself is not shown
+  const faults = Object.fromEntries(admission.faults.map(({ fault, ...counts }) => [fault, counts]))
+  expect(faults['number']!.planted).toBeGreaterThan(10)
+  expect(faults['number']!.caught).toBe(faults['number']!.planted)
+  expect(faults['format']).toMatchObject({ caught: 0 })
 })
 
 it('asks nothing twice after a restart, in whatever order the store has the rows', async () => {

@@ -9,7 +9,8 @@ import { useWorkerHarness } from './harness.ts'
 
 const open = useWorkerHarness()
 
-const ASKED = { request: 'May I have it back?', first: 'Yes, it is yours.', other: 'You may.' }
+const REQUEST = 'May I have it back?'
+const PAIRS = [{ path: '.', first: 'Yes, it is yours.', other: 'You may.' }]
 const USD = 0.01
 
 /** @param answer of the judge's upstream */
@@ -35,12 +36,12 @@ it.each([
   ],
 ])('a judge that %s costs nothing, however often it is asked', async (_name, answer) => {
   const { judge, spent } = await judgeOf(answer)
-  for (let i = 0; i < 40; i++) await expect(judge.ask(ASKED)).rejects.toThrow('the judge')
+  for (let i = 0; i < 40; i++) await expect(judge.ask(REQUEST, PAIRS)).rejects.toThrow('the judge')
   expect(await spent()).toBe(0)
 })
 
 it('a body that is no completion is no reply of another version', async () => {
   const { judge, spent } = await judgeOf({ status: 200, body: '<html>', retryAfterMs: null })
-  expect(await judge.ask(ASKED)).toEqual({ verdict: 'none', versions: [] })
+  expect(await judge.ask(REQUEST, PAIRS)).toEqual({ verdict: 'none', versions: [] })
   expect(await spent()).toBeGreaterThan(0)
 })

@@ -1,138 +1,34 @@
 /** Written answers go live where a judge vouches for them, and not without. */
 import { describe, expect, it } from 'vitest'
 import { RUBRIC } from '../../src/core/judge/judge-prompt.ts'
-import type { Price } from '../../src/core/cost/prices.ts'
-import {
-  progressSnapshot,
-  type InternalizeOptions,
-} from '../../src/core/internalization/internalization.ts'
+import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
 import type { JudgeProgress } from '../../src/core/internalization/stage-progress.ts'
 import { readJsonSnapshot } from '../../src/store/json-snapshot.ts'
 import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { judgeCostText } from '../../src/lifecycle/read-judge.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
-import { usageOf } from '../../src/openai/usage/usage.ts'
-import { seededRandom } from '../../src/random.ts'
 import { readJudgeUsd } from '../../src/savings/model-proof.ts'
-import type { AskUpstream, ReplayUpstream, WorkerDeps } from '../../src/worker/deps.ts'
 import { QUICK_PROMISE } from '../kit/records/facts.ts'
+import { AS_TEXT } from '../kit/records/written-replies.ts'
 import {
-  knowsTheRule,
-  numberOfRequest,
-  refundOf,
-  replyRecord,
-  replyTo,
-  type Refund,
-} from '../kit/records/written-replies.ts'
-import { goLive } from '../../src/lifecycle/promote.ts'
-import { AT_ONCE } from '../kit/records/rollout.ts'
-import { useWorkerHarness, type WorkerHarness } from './harness.ts'
-import { Watched } from './watched-route.ts'
+  CHEAP,
+  JUDGE,
+  outcomesOf,
+  PRICES,
+  ROWS,
+  rule,
+  SETTINGS,
+  useJudgedReplies,
+  type Behaviour,
+  type Message,
+} from './judged-harness.ts'
 
-const ROWS = 260
 /** Enough to be judged. */
 const FEW_ROWS = 80
-const CHEAP = 'small-writer'
-const JUDGE = 'claude-judge'
-const USAGE = usageOf(600, 60)
-const RECORDS = Array.from({ length: 2 * ROWS + 12 }, (_, i) => ({
-  ...replyRecord(i),
-  usage: USAGE,
-}))
-const PRICES: Price[] = [
-  { model: 'gpt-4o-mini', asOf: '2026-12-01', input: 10, cachedInput: 10, output: 100 },
-  { model: CHEAP, asOf: '2026-12-01', input: 1, cachedInput: 1, output: 10 },
-  { model: JUDGE, asOf: '2026-12-01', input: 1, cachedInput: 1, output: 10 },
-]
-
-const open = useWorkerHarness()
-
-const completion = (content: string, model = 'gpt-4o-mini'): string =>
-  JSON.stringify({
-    model,
-    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
-    usage: USAGE,
-  })
-
-interface Message {
-  content: string
-}
-
-/** What the small model writes, and what the judge replies to a comparison. */
-interface Behaviour {
-  writes?: (refund: Refund, number: number) => string
-  judges?: (messages: Message[]) => { status?: number; reply?: string; model?: string }
-}
-
 const ACCEPTING = { ...QUICK_PROMISE, acceptsJudge: true }
 
-const random = seededRandom(46)
-const anyWording = (refund: Refund): string => replyTo(refund, random())
-const rule = (messages: Message[]) => ({ reply: `{"verdict":"${knowsTheRule(messages)}"}` })
-
-const upstream = ({ writes = anyWording, judges = rule }: Behaviour) => {
-  const comparisons: Message[][] = []
-  const askUpstream: AskUpstream = async ({ request }) => {
-    const { model, messages } = JSON.parse(request) as { model: string; messages: Message[] }
-    if (model !== JUDGE) {
-      const number = numberOfRequest(request)
-      return {
-        status: 200,
-        body: completion(writes(refundOf(number), number), model),
-        retryAfterMs: null,
-      }
-    }
-    comparisons.push(messages)
-    const { status = 200, reply = '', model: version = 'claude-judge-1' } = judges(messages)
-    const body = status === 200 ? completion(reply, version) : '{"error":{"message":"no"}}'
-    return { status, body, retryAfterMs: null }
-  }
-  const replayUpstream: ReplayUpstream = async ({ request }) =>
-    completion(anyWording(refundOf(numberOfRequest(request))))
-  return { comparisons, askUpstream, replayUpstream }
-}
-
-const CONFIG: Partial<InternalizeOptions> = {
-  arms: [`model:${CHEAP}`],
-  modelProofUsd: 10,
-}
-
-const SETTINGS: WorkerDeps['judge'] = {
-  model: JUDGE,
-  rubric: RUBRIC,
-  usd: 100,
-  mayBeOfSameFamily: false,
-}
-
-const depsOf = (
-  harness: WorkerHarness,
-  { askUpstream, replayUpstream }: Pick<WorkerDeps, 'askUpstream' | 'replayUpstream'>,
-  changes: Partial<WorkerDeps> = {},
-  rows = ROWS
-) =>
-  harness.deps(
-    {
-      priceOf: (model) => PRICES.find((price) => price.model === model) ?? null,
-      costUsd: () => 0.5,
-      sleep: (_ms, signal) => (signal === undefined ? Promise.resolve() : new Promise(() => {})),
-      judge: SETTINGS,
-      askUpstream,
-      replayUpstream,
-      ...changes,
-    },
-    { ...CONFIG, trainRows: rows, holdoutRows: rows }
-  )
-
-/** @param rows of each side; the faults of a class need 200 to be watched */
-const judged = async (behaviour: Behaviour, changes: Partial<WorkerDeps> = {}, rows = ROWS) => {
-  const asks = upstream(behaviour)
-  const harness = await open({ from: null, engine: { encoder: 'alone' } })
-  await harness.log(RECORDS.slice(0, 2 * rows + 12))
-  const worker = await harness.worker(depsOf(harness, asks, changes, rows))
-  const row = await harness.runTo(worker, 'approval', 'rejected', 'failed')
-  return { harness, row, asked: asks.comparisons.length }
-}
+const { anyWording, begin, judged, live } = useJudgedReplies(AS_TEXT)
 
 const reasonOf = ({ state }: { state: unknown }): string => (state as { reason: string }).reason
 
@@ -211,7 +107,7 @@ describe('a judge', () => {
       /answered as claude-judge-\d and as claude-judge-\d/,
     ],
   ])('%s promotes nothing', async (_name, judges, reason) => {
-    const { row, harness } = await judged({ judges }, {}, FEW_ROWS)
+    const { row, harness } = await judged({ judges }, { rows: FEW_ROWS })
     expect(row.state.name).toBe('rejected')
     expect(reasonOf(row)).toMatch(reason)
     expect(await harness.store.routes.list()).toEqual([])
@@ -219,7 +115,7 @@ describe('a judge', () => {
 
   it('that costs too much ends within its budget', async () => {
     const usd = 0.2
-    const { row, harness } = await judged({}, { judge: { ...SETTINGS!, usd } })
+    const { row, harness } = await judged({}, { changes: { judge: { ...SETTINGS, usd } } })
     expect(row.state.name).toBe('rejected')
     expect(reasonOf(row)).toMatch(/JUDGE_USD=0\.2.* was spent/)
     // it was said before
@@ -234,15 +130,12 @@ describe('a judge', () => {
 
   it('that is away is waited for, and what it said before is not asked again', async () => {
     let isAway = false
-    const { comparisons, ...asks } = upstream({
+    const { harness, worker, comparisons } = await begin({
       judges: counted((call, messages) => {
         isAway ||= call === 100
         return isAway ? { status: 503 } : rule(messages)
       }),
     })
-    const harness = await open({ from: null, engine: { encoder: 'alone' } })
-    await harness.log(RECORDS)
-    const worker = await harness.worker(depsOf(harness, asks))
     await harness.runUntil(worker, () => comparisons.length > 200)
     expect(await harness.state()).toBe('evaluating')
     isAway = false
@@ -260,38 +153,23 @@ describe('a judge', () => {
     ['the upstream’s', 'gpt-5-mini', 'gpt-4o-mini'],
     ['a competing model’s', 'small-judge', CHEAP],
   ])('of %s own family is not asked', async (_name, model, sibling) => {
-    const { row } = await judged({}, { judge: { ...SETTINGS!, model }, priceOf: () => PRICES[1]! })
+    const changes = { judge: { ...SETTINGS, model }, priceOf: () => PRICES[1]! }
+    const { row } = await judged({}, { changes })
     expect(reasonOf(row)).toMatch(new RegExp(`another maker than ${sibling}.*JUDGE_SAME_FAMILY`))
   })
 })
 
-const live = async (behaviour: Behaviour) => {
-  const { harness, row } = await judged({})
-  const context = { by: 'admin', now: harness.now, rollout: AT_ONCE }
-  const alive = await goLive(harness.store, row, context)
-  const deps = depsOf(harness, upstream(behaviour), { engine: null })
-  const worker = await harness.worker({ ...deps, config: { ...deps.config, auto: false } })
-  return new Watched(harness, worker, alive, replyRecord)
-}
-
-const outcomes = async (watched: Watched, count: number) => {
-  await watched.audit(count)
-  await watched.judged(count)
-  const pairs = await watched.pairs()
-  return pairs.map(({ outcome, reason }) => reason ?? outcome)
-}
-
 describe('a live route of written answers', () => {
   it('is audited by its judge, with a second answer of the upstream each, and their cost counts', async () => {
-    const watched = await live({})
-    expect(new Set(await outcomes(watched, 12))).toEqual(new Set(['agreed']))
+    const { watched } = await live({})
+    expect(new Set(await outcomesOf(watched, 12))).toEqual(new Set(['agreed']))
     const { usd } = await watched.harness.store.pairs.spent(0, watched.harness.now + 1)
     // the upstream's first answer and the second, which have a price, and more than that
     expect(usd).toBeGreaterThan(12 * 2 * 0.5)
   })
 
   it('is rolled back when it decides otherwise', async () => {
-    const watched = await live({
+    const { watched } = await live({
       writes: (refund) => anyWording({ ...refund, isGranted: !refund.isGranted }),
     })
     await watched.audit(40)

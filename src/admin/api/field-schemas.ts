@@ -12,10 +12,11 @@ export const fieldRuleSchema = z
         z.object({ kind: z.literal('free') }),
         z.object({ kind: z.literal('set') }),
         z.object({ kind: z.literal('rounded'), to: z.number().positive() }),
+        z.object({ kind: z.literal('written') }),
       ])
       .describe(
         '`free`: any value; whether the field is there is compared. `set`: a list in any order. `rounded`: numbers ' +
-          'agree whose nearest multiples of `to` are equal'
+          'agree whose nearest multiples of `to` are equal. `written`: a text that the judge compares'
       ),
     by: z.string(),
     why: z.string(),

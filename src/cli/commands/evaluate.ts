@@ -40,26 +40,27 @@ const evaluateThere = async ({ store, screen, until }: There, id: string): Promi
 }
 
 /** @throws AppError `not-found`, `conflict` */
-const titleOf = async (store: Store, wanted: string): Promise<{ id: string; title: string }> => {
+const named = async (store: Store, wanted: string) => {
   const row = await internalizationOf(store, wanted)
-  return { id: row.id, title: internalizationTitle(row, await readTitles(store)) }
+  const title = internalizationTitle(row, await readTitles(store))
+  return { id: row.id, title, fields: row.plan?.answers.fields }
 }
 
 const evaluate = async (wanted: string, options: OutputOptions): Promise<void> => {
-  const { title, verdict } = await withWorker({
+  const { title, fields, verdict } = await withWorker({
     needsEngine: true,
     check: (store) => internalizationOf(store, wanted),
     here: async ({ deps }) => {
-      const named = await titleOf(deps.store, wanted)
-      return { ...named, verdict: await evaluateAgain(deps, deps.engine!, named.id) }
+      const row = await named(deps.store, wanted)
+      return { ...row, verdict: await evaluateAgain(deps, deps.engine!, row.id) }
     },
     there: async (there) => {
       sayHandedOver(options)
-      const named = await titleOf(there.store, wanted)
-      return { ...named, verdict: await evaluateThere(there, named.id) }
+      const row = await named(there.store, wanted)
+      return { ...row, verdict: await evaluateThere(there, row.id) }
     },
   })
-  print(options.json ? verdict : `${title}\n\n${verdictText(verdict)}`)
+  print(options.json ? verdict : `${title}\n\n${verdictText(verdict, fields)}`)
   if (verdict.verdict === 'reject') throw new PrintedResult(EXIT.notAccepted)
 }
 

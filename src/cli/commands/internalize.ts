@@ -115,7 +115,7 @@ const resultText = (
     ...(plan === null
       ? []
       : [populationText(plan.population), holdoutText(plan), ...planRulesText(plan)]),
-    ...(verdict === null ? [] : [verdictText(verdict)]),
+    ...(verdict === null ? [] : [verdictText(verdict, plan?.answers.fields)]),
     ...(verdict === null && state.name === 'rejected' ? [state.reason] : []),
     ...(state.name === 'failed' ? [state.cause] : []),
     ...(state.name === 'approval'

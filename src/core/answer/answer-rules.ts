@@ -5,7 +5,6 @@
 import type { ChatRequest, FinishReason } from '../../openai/chat.ts'
 import type { AnswerFormats, FormatFault } from './schema/answer-schema.ts'
 import { isCallText, parseCalls } from './calls.ts'
-import type { KnownFacts } from './known-facts.ts'
 import { DEFER_ANSWER } from './outcome.ts'
 import type { Comparison } from './agreement.ts'
 import { branchNames } from '../form/branch-names.ts'
@@ -13,6 +12,17 @@ import type { Form } from '../form/form.ts'
 import { formFault, type FormFault } from './response-type.ts'
 import { toolFault, type ToolFault } from './tool-rules.ts'
 import type { TemplateKey } from '../template/template.ts'
+
+/** Of texts that are read for facts; others are read without negations and words for numbers. */
+export type Language = 'en' | 'de' | 'fr' | 'es' | 'it'
+
+/** What answers of a template may state although no request has it. A value of JSON. */
+export interface KnownFacts {
+  /** of most answers */
+  language: Language | null
+  /** kinds and normal forms, sorted: `number:14 d`, `url:example.com/help` */
+  atoms: readonly string[]
+}
 
 export interface AnswerRules extends Comparison {
   /** the only answers allowed, when the response type is a label */

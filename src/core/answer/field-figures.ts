@@ -5,7 +5,8 @@
 import { canonicalJson } from '../json.ts'
 import { comparedJson, type Comparison } from './agreement.ts'
 import { isCallText } from './calls.ts'
-import { MAX_PATH_CHARS, pathWithin } from './field-rules.ts'
+import { isMarked, MAX_PATH_CHARS, pathWithin, writtenRules } from './field-rules.ts'
+import { fixedJson } from './written-fields.ts'
 
 /** Fields of one answer, and of all figures: names of fields may be as many as the answers. */
 export const MAX_FIELDS = 50
@@ -30,6 +31,7 @@ const member = (object: Members, name: string): unknown =>
 
 /** Pairs of inner values, by name; null where two values are compared as wholes. */
 const innerPairs = (a: unknown, b: unknown): [name: string | null, unknown, unknown][] | null => {
+  if (isMarked(a) || isMarked(b)) return null
   if (Array.isArray(a) && Array.isArray(b) && a.length === b.length)
     return a.map((item, at) => [null, item, b[at]])
   if (!isObject(a) || !isObject(b)) return null
@@ -52,16 +54,25 @@ const addApart = (apart: Set<string>, path: string, a: unknown, b: unknown): voi
 const comparable = ({ fields = [] }: Comparison, answer: string): unknown =>
   isCallText(answer) ? undefined : comparedJson(fields, answer)
 
-/**
- * Paths of the fields in which two answers disagree, in the order of the first answer; a list of another length is
- * one field. At most `MAX_FIELDS`. Empty exactly where JSON answers agree.
- */
-export const fieldsApart = (comparison: Comparison, one: string, other: string): string[] => {
-  const [a, b] = [comparable(comparison, one), comparable(comparison, other)]
+const pathsApart = (a: unknown, b: unknown): string[] => {
   if (a === undefined || b === undefined) return [WHOLE]
   const apart = new Set<string>()
   addApart(apart, WHOLE, a, b)
   return [...apart]
+}
+
+/**
+ * Paths of the fields in which two answers disagree, in the order of the first answer; a list of another length is
+ * one field. At most `MAX_FIELDS`. Empty exactly where JSON answers agree. Written fields are named only where all
+ * others agree: else no judge has read them.
+ */
+export const fieldsApart = (comparison: Comparison, one: string, other: string): string[] => {
+  const { fields = [] } = comparison
+  if (writtenRules(fields).length > 0) {
+    const fixed = pathsApart(fixedJson(fields, one), fixedJson(fields, other))
+    if (fixed.length > 0) return fixed
+  }
+  return pathsApart(comparable(comparison, one), comparable(comparison, other))
 }
 
 export interface FieldDisagreement {
@@ -85,6 +96,8 @@ export interface ComparedRow {
   adapted: string
   /** null where it is no text */
   upstream: string | null
+  /** whether it counts as right; a judge may accept other words */
+  agrees: boolean
   /** whether a route would give the answer */
   isAnswered: boolean
 }
@@ -94,7 +107,8 @@ export const fieldFigures = (
   compared: readonly ComparedRow[]
 ): FieldFigures => {
   const byPath = new Map<string, FieldDisagreement>()
-  for (const { adapted, upstream, isAnswered } of compared) {
+  for (const { adapted, upstream, agrees, isAnswered } of compared) {
+    if (agrees) continue
     const apart = upstream === null ? [WHOLE] : fieldsApart(comparison, adapted, upstream)
     for (const path of apart) {
       const counts = byPath.get(path) ?? { path, rows: 0, answered: 0 }

@@ -1,18 +1,21 @@
 /**
  * What an operator says of single fields of JSON answers: that the value is free, that the order of a list does not
- * matter, or that a number is compared after rounding. Rules are never guessed. With them agreement stays an
- * equivalence, because each replaces a value by what is compared; a distance between two numbers would not be one.
+ * matter, that a number is compared after rounding, or that a text is written. Rules are never guessed. With them
+ * agreement stays an equivalence, because each replaces a value by what is compared; a distance between two numbers
+ * would not be one.
  */
 import { AppError } from '../../errors.ts'
 import { canonicalJson, doubleOf } from '../json.ts'
 
 /**
  * `free`: any value; whether the field is there is still compared. `set`: the items of a list in any order, each as
- * often as in the other. `rounded`: two numbers agree if their nearest multiples of `to` are equal.
+ * often as in the other. `rounded`: two numbers agree if their nearest multiples of `to` are equal. `written`: a judge
+ * compares the texts (`written-fields.ts`); agreement itself stays equality.
  */
-export type FieldKind = { kind: 'free' } | { kind: 'set' } | { kind: 'rounded'; to: number }
+export type FieldKind =
+  { kind: 'free' } | { kind: 'set' } | { kind: 'rounded'; to: number } | { kind: 'written' }
 
-export const FIELD_KINDS: readonly FieldKind['kind'][] = ['free', 'set', 'rounded']
+export const FIELD_KINDS: readonly FieldKind['kind'][] = ['free', 'set', 'rounded', 'written']
 
 export interface FieldRule {
   /** `order.items[].sku`; `.` is the whole answer (`pathWithin`) */
@@ -102,6 +105,8 @@ export const checkedPath = (text: string): string => {
 const ruleFault = (path: string, rule: FieldKind): string | null => {
   if (rule.kind === 'free' && path === '.')
     return 'the whole answer cannot be free: nothing would be promised'
+  if (rule.kind === 'written' && path === '.')
+    return 'a written field is a text within the answer: name its path'
   if (rule.kind === 'rounded' && !(rule.to > 0 && Number.isFinite(rule.to)))
     return 'a number is rounded to multiples of a number above 0'
   return null
@@ -125,6 +130,12 @@ export const isSettable = ({ path, rule, why }: FieldRule): boolean =>
  */
 const MARK = '\ud801'
 
+/** In the place of a list or of a text. A new one each time, so that its place can be found again. */
+export const marked = (items: readonly unknown[] = []): unknown[] => [MARK, ...items]
+
+/** Whether a rule has put it there: it is compared as a whole. */
+export const isMarked = (value: unknown): boolean => Array.isArray(value) && value[0] === MARK
+
 /** A number without a nearest multiple that a double can count stays as it is. */
 const roundedTo = (value: unknown, to: number): unknown => {
   const number = doubleOf(value)
@@ -132,31 +143,42 @@ const roundedTo = (value: unknown, to: number): unknown => {
   return Number.isSafeInteger(multiple) ? `${MARK}${multiple}` : value
 }
 
+/** Items by what they are in JSON; equal ones keep their order. */
+const sorted = (items: readonly unknown[]): unknown[] =>
+  items
+    .map((item) => ({ item, json: canonicalJson(item) }))
+    .sort((a, b) => (a.json < b.json ? -1 : Number(a.json > b.json)))
+    .map(({ item }) => item)
+
 /** In the place of a value; a value of another type than the rule's stays. */
 const compared = (value: unknown, rule: FieldKind): unknown => {
   switch (rule.kind) {
     case 'free':
       return MARK
     case 'set':
-      return Array.isArray(value) ? `${MARK}${value.map(canonicalJson).sort().join(',')}` : value
+      return Array.isArray(value) ? marked(sorted(value)) : value
     case 'rounded':
       return roundedTo(value, rule.to)
+    case 'written':
+      return value
   }
 }
 
 type Holder = Record<string | number, unknown>
 
+type Replace = (value: unknown) => unknown
+
 /** Replaces in place what stands at the path's places, from the step `at` on. */
-const replaceAt = (holder: Holder, key: string | number, path: Path, rule: FieldKind): void => {
+const replaceAt = (holder: Holder, key: string | number, path: Path, replace: Replace): void => {
   const [step, ...rest] = path
   const value = holder[key]
-  if (step === undefined) holder[key] = compared(value, rule)
+  if (step === undefined) holder[key] = replace(value)
   else if (typeof value !== 'object' || value === null) return
   else if (step === null) {
     if (Array.isArray(value))
-      for (const at of value.keys()) replaceAt(value as never, at, rest, rule)
+      for (const at of value.keys()) replaceAt(value as never, at, rest, replace)
   } else if (!Array.isArray(value) && Object.hasOwn(value, step))
-    replaceAt(value as Holder, step, rest, rule)
+    replaceAt(value as Holder, step, rest, replace)
 }
 
 /**
@@ -168,7 +190,26 @@ export const applyRules = (answer: unknown, rules: readonly FieldRule[]): unknow
   const holder: Holder = { answer }
   const walks = rules.map(({ path, rule }) => ({ path: parsedPath(path) ?? [], rule }))
   for (const { path, rule } of walks.toSorted((a, b) => b.path.length - a.path.length))
-    replaceAt(holder, 'answer', path, rule)
+    replaceAt(holder, 'answer', path, (value) => compared(value, rule))
+  return holder['answer']
+}
+
+/** The rules that name the fields that a judge compares; none: it compares no field by itself. */
+export const writtenRules = (rules: readonly FieldRule[] = []): FieldRule[] =>
+  rules.filter(({ rule }) => rule.kind === 'written')
+
+/**
+ * Visits what stands at the places of the written fields, in the order of the rules and of the answer, which it changes.
+ * @param replace gets a value and the path of its rule, and returns what is to stand there
+ */
+export const replaceWritten = (
+  answer: unknown,
+  rules: readonly FieldRule[],
+  replace: (value: unknown, path: string) => unknown
+): unknown => {
+  const holder: Holder = { answer }
+  for (const { path } of writtenRules(rules))
+    replaceAt(holder, 'answer', parsedPath(path) ?? [], (value) => replace(value, path))
   return holder['answer']
 }
 

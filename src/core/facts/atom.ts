@@ -1,5 +1,5 @@
 /** What an answer states that can be compared without a model: numbers, dates, names and the like, in a normal form. */
-import type { Language } from '../answer/known-facts.ts'
+import type { Language } from '../answer/answer-rules.ts'
 
 export type AtomKind =
   | 'number'

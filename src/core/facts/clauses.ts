@@ -2,7 +2,7 @@
  * The words of a text once its other atoms are out: names, weekdays, words for days, and clauses with their negation.
  * One pass over the tokens.
  */
-import type { Language } from '../answer/known-facts.ts'
+import type { Language } from '../answer/answer-rules.ts'
 import { fold, type Atom, type Clause } from './atom.ts'
 import { LANGUAGES, type LanguageWords } from './languages.ts'
 

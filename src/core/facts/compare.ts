@@ -1,5 +1,5 @@
 /** Facts of an answer against those of the logged answer and of the request. */
-import type { Language } from '../answer/known-facts.ts'
+import type { Language } from '../answer/answer-rules.ts'
 import type { Atom, Facts } from './atom.ts'
 import { factsOf } from './facts.ts'
 import { languageOf } from './languages.ts'

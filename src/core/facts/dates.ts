@@ -1,6 +1,6 @@
 /** Dates and times of day in their common spellings. */
 import { isoOf, MONTHS } from '../form/normalize/dates.ts'
-import type { Language } from '../answer/known-facts.ts'
+import type { Language } from '../answer/answer-rules.ts'
 import { take, type Atom, type Read } from './atom.ts'
 
 /** `--03-05` without a year, `2026-03` without a day, as in ISO 8601. */

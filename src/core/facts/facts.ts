@@ -1,5 +1,5 @@
 /** All atoms of a text. Pure, and linear in the text: every pattern has bounded repeats or cannot match in two ways. */
-import type { Language } from '../answer/known-facts.ts'
+import type { Language } from '../answer/answer-rules.ts'
 import { GAP, keyOf, type Atom, type Facts } from './atom.ts'
 import { clausesOf, dayAtoms, nameAtoms, tokensOf, wordsOf } from './clauses.ts'
 import { takeDates, takeTimes } from './dates.ts'

@@ -2,10 +2,10 @@
  * What a template's answers state without having it from the request, such as the address of its help page. Learned
  * from the log; at serving time an answer with any other atom goes to the upstream.
  */
+import type { KnownFacts, Language } from '../answer/answer-rules.ts'
 import { keyOf, type Atom, type AtomKind, type Facts } from './atom.ts'
 import { negationAtoms } from './compare.ts'
 import { factsOf } from './facts.ts'
-import type { KnownFacts, Language } from '../answer/known-facts.ts'
 import { languageOf } from './languages.ts'
 import { numberAtom } from './numbers.ts'
 import { Support } from './support.ts'
@@ -21,6 +21,8 @@ interface Exchange {
   answer: string
   /** the query and the slots: what differs between requests */
   request: string
+  /** what an atom may rest on; absent: the request */
+  support?: string
 }
 
 /** Different atoms that are counted; further ones are not learned. */
@@ -45,11 +47,11 @@ const countAtoms = (
 ): Map<string, number> => {
   const counts = new Map<string, number>()
   const seen = new Set<string>()
-  for (const { answer, request } of exchanges) {
+  for (const { answer, request, support = request } of exchanges) {
     if (seen.has(request)) continue
     seen.add(request)
     const facts = factsOf(answer, language)
-    const atoms = [...ownAtoms(facts, factsOf(request, language)), ...negationAtoms(facts)]
+    const atoms = [...ownAtoms(facts, factsOf(support, language)), ...negationAtoms(facts)]
     for (const key of new Set(atoms.map(storedKey)))
       if (counts.has(key) || counts.size < MAX_COUNTED) counts.set(key, (counts.get(key) ?? 0) + 1)
   }

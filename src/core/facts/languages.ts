@@ -2,7 +2,7 @@
  * Closed lists of five languages: function words, numbers, negation, words that are capitalized and no names. All without
  * case and accents (`fold`). A language is known by its function words alone.
  */
-import type { Language } from '../answer/known-facts.ts'
+import type { Language } from '../answer/answer-rules.ts'
 import { fold } from './atom.ts'
 
 const listed = (words: string): string[] => words.trim().split(/\s+/u)

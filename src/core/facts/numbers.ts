@@ -4,7 +4,7 @@
  */
 import { CURRENCIES, UNITS } from '../form/normalize/amounts.ts'
 import { readTable } from '../form/normalize/rule.ts'
-import type { Language } from '../answer/known-facts.ts'
+import type { Language } from '../answer/answer-rules.ts'
 import { GAP, type Atom } from './atom.ts'
 
 const SYMBOLS = '€$£¥₹₩₺%‰'

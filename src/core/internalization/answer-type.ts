@@ -1,11 +1,19 @@
 /** Of which type the answers of a template are, as its newest internalization found, and what terms that is under. */
+import { writtenRules } from '../answer/field-rules.ts'
+import type { Comparison } from '../answer/agreement.ts'
 import type { AnswerType, AppliedTerms, TrainingTerms } from '../terms/terms.ts'
 import type { Internalization } from './internalization.ts'
+
+/** A form with a written field is more than a form: a person has said that it is no choice and no copy. */
+export const answerTypeOf = (
+  { responseType, fields }: Pick<Comparison, 'responseType' | 'fields'>,
+  hasForm: boolean
+): AnswerType => (hasForm && writtenRules(fields).length === 0 ? 'form' : responseType)
 
 const typeOf = ({ state, plan }: Internalization): AnswerType | null => {
   if (state.name === 'rejected' && state.unconsented !== undefined) return state.unconsented
   if (plan === null) return null
-  return plan.form === undefined ? plan.answers.responseType : 'form'
+  return answerTypeOf(plan.answers, plan.form !== undefined)
 }
 
 /** One type of each kind: before a plan, the kind of the answers is not known. */

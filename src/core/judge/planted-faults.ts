@@ -30,9 +30,10 @@ export type Fault = (typeof FAULTS)[number]
  * rejected without a fault, the fault would seem to be caught.
  */
 export interface SoundAnswer {
-  text: string
-  /** the upstream's answer to another request */
-  other: string
+  /** what a judge reads of it: its written fields, or the whole answer as one text */
+  texts: readonly string[]
+  /** those of the upstream's answer to another request, in the same places; null: there is none */
+  others: readonly string[] | null
 }
 
 type Random = () => number
@@ -266,23 +267,39 @@ const PLANT: Record<Fault, (text: string, random: Random, other: string) => stri
 }
 
 /**
+ * @param other the text in the same place of the answer to another request; '' without one
  * @param random uniform in [0, 1)
- * @returns the answer with one fault; null where it has nothing that this fault could change
+ * @returns the text with one fault; null where it has nothing that this fault could change
  */
 export const plantFault = (
   fault: Fault,
-  { text, other }: SoundAnswer,
+  { text, other }: { text: string; other: string },
   random: Random
 ): string | null => {
   const faulty = PLANT[fault](text, random, other)
   return faulty === null || faulty.trim() === text.trim() ? null : faulty
 }
 
+/** One of the texts has the fault; of `other-answer` all are those of the other answer, as a model would mistake them. */
+const plantInTexts = (
+  fault: Fault,
+  { texts, others }: SoundAnswer,
+  random: Random
+): readonly string[] | null => {
+  for (const at of shuffle(Array.from(texts.keys()), random)) {
+    const pair = { text: texts[at] ?? '', other: others?.[at] ?? '' }
+    const faulty = plantFault(fault, pair, random)
+    if (faulty !== null) return fault === 'other-answer' ? others : texts.with(at, faulty)
+  }
+  return null
+}
+
 export interface PlantedFault {
   fault: Fault
   /** of the answer that it was made from */
   place: number
-  text: string
+  /** its texts, in the places of that answer's */
+  texts: readonly string[]
 }
 
 /** Of each fault; fewer where fewer answers have what it changes. */
@@ -300,8 +317,8 @@ export const plantFaults = (answers: readonly SoundAnswer[], seed: number): Plan
     for (const place of places) {
       if (planted.length === FAULTS_OF_A_CLASS) break
       const answer = answers[place]
-      const text = answer === undefined ? null : plantFault(fault, answer, random)
-      if (text !== null) planted.push({ fault, place, text })
+      const texts = answer === undefined ? null : plantInTexts(fault, answer, random)
+      if (texts !== null) planted.push({ fault, place, texts })
     }
     return planted
   })

@@ -1,4 +1,5 @@
 /** The promise of a judged route in words: who vouches for what, and what is not claimed. Knows nothing of tests. */
+import { ruleNames, writtenRules, type FieldRule } from '../answer/field-rules.ts'
 import { percent } from '../gate/figures.ts'
 import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import { badText, differenceText } from '../outcomes/outcome-text.ts'
@@ -10,6 +11,8 @@ export interface PromiseFacts {
   admission: Admission
   /** of the verdict to promote, 0 to 1 */
   margin: number
+  /** rules for fields of JSON; absent: none */
+  fields?: readonly FieldRule[] | undefined
   /** null without ratings */
   people: PeopleFigures | null
   /** of the outcome test; null: the application reports no outcomes */
@@ -24,6 +27,18 @@ const ofJudge = ({ admission: { judge }, margin }: JudgePromise): string =>
   `Judge ${judge.model} (version ${judge.version}, rubric ${judge.rubric}) rejects at most ${points(margin)} points ` +
   `more of this route's answers than of a second answer of the upstream, at ${CONFIDENCE}. Answers whose facts ` +
   'differ count as rejected.'
+
+/** Of JSON with written fields. @returns no sentence where whole answers are compared */
+const ofFields = ({ fields = [] }: Pick<PromiseFacts, 'fields'>): string[] => {
+  const written = writtenRules(fields)
+  if (written.length === 0) return []
+  const others = ruleNames(fields.filter((rule) => !written.includes(rule)))
+  const rules = others.length === 0 ? '' : `, under the rules: ${others.join(', ')}`
+  return [
+    `It compares these fields of the answers: ${written.map(({ path }) => path).join(', ')}. All other fields must be ` +
+      `equal${rules}.`,
+  ]
+}
 
 const ofFaults = ({
   admission: { judge, faults, level },
@@ -65,15 +80,15 @@ const ofUsers = ({ users }: PromiseFacts): string => {
     : `Users: ${badText(users)}, a difference of ${differenceText(users)} at ${CONFIDENCE}.`
 }
 
-type JudgePromise = Pick<PromiseFacts, 'admission' | 'margin'>
+type JudgePromise = Pick<PromiseFacts, 'admission' | 'margin' | 'fields'>
 
 /** What the judge alone vouches for. */
 export const judgePromiseText = (promise: JudgePromise): string[] => [
-  ofJudge(promise),
+  [ofJudge(promise), ...ofFields(promise)].join(' '),
   ofFaults(promise),
 ]
 
-/** @returns one sentence for each witness */
+/** @returns one text for each witness */
 export const promiseText = (facts: PromiseFacts): string[] => [
   ...judgePromiseText(facts),
   ofPeople(facts),

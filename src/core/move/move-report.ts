@@ -4,6 +4,7 @@
  */
 import { agree, comparedJson, outcomesAgree, type Comparison } from '../answer/agreement.ts'
 import { fieldsApart } from '../answer/field-figures.ts'
+import { writtenRules } from '../answer/field-rules.ts'
 import { textOf, type Outcome } from '../answer/outcome.ts'
 import { proportionLowerBound } from '../gate/statistics.ts'
 import { groupBy } from '../group-by.ts'
@@ -160,6 +161,7 @@ export const moveReport = (
     old: figuresOf(rows.map(({ old }) => old)),
     new: figuresOf(fresh),
     differences,
-    isFreeText: comparison.responseType === 'free-text',
+    isFreeText:
+      comparison.responseType === 'free-text' || writtenRules(comparison.fields).length > 0,
   }
 }

@@ -43,12 +43,12 @@ export const PROMISE: PromiseConstants = {
 const rulesText = (rules: readonly FieldRule[]): string => ruleNames(rules).join(', ')
 
 /** In words. Ratings of people and outcomes are no part of a file, so nothing is claimed about either. */
-const judgedPromise = ({ decision: { judge, margin }, verdict }: ProofFile): string => {
+const judgedPromise = ({ decision: { judge, margin, fields }, verdict }: ProofFile): string => {
   if (judge?.admission == null) return ''
   const { admission } = judge
   const sentences =
     verdict.verdict === 'promote'
-      ? judgePromiseText({ admission, margin })
+      ? judgePromiseText({ admission, margin, fields })
       : admissionText(admission)
   return `. ${sentences.join(' ')} Nothing is claimed about people or users.`
 }

@@ -1,7 +1,8 @@
 /** The rule that an answer states nothing of its own, as evaluation and serving apply it. */
 import { studentText } from '../template/prompt.ts'
 import { anchorText, type Match } from '../template/template.ts'
-import type { KnownFacts } from '../answer/known-facts.ts'
+import type { AnswerRules, KnownFacts } from '../answer/answer-rules.ts'
+import { splitAnswer, supportOf, writtenText } from '../answer/written-fields.ts'
 import { indexKnown, inventedFacts, type KnownIndex } from '../facts/known.ts'
 
 /** Of each route's known facts, for as long as these are in use. */
@@ -14,18 +15,21 @@ const indexOf = (known: KnownFacts, { template }: Match): KnownIndex => {
 }
 
 /**
- * @param known that answers of the template may state; absent: they may state anything
+ * Of JSON the written texts alone are read: its other fields are compared as they are, and what they state is known.
+ * @param rules whose known facts answers may state; without them they may state anything
  * @returns the fault, or null
  */
 export const factFault = (
   answer: string,
   match: Match,
-  known: KnownFacts | undefined
+  rules: AnswerRules
 ): 'invented-fact' | null => {
+  const { facts: known } = rules
   if (known === undefined) return null
+  const split = splitAnswer(rules, answer)
   const invented = inventedFacts({
-    answer,
-    request: studentText(match),
+    answer: writtenText(split),
+    request: supportOf(studentText(match), split),
     known: indexOf(known, match),
   })
   return invented.length === 0 ? null : 'invented-fact'

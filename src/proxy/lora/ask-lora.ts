@@ -110,7 +110,7 @@ class Draft {
     if (this.isUnsure) return fault('low-confidence', confidence)
     const broken =
       answerFault(content, request, this.route, formats) ??
-      factFault(content, match, this.route.answers.facts)
+      factFault(content, match, this.route.answers)
     if (broken) return fault(broken, confidence)
     if (request.logprobs !== true)
       return { given: true, content, confidence, logprobs: null, usage }

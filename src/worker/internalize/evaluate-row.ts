@@ -45,7 +45,7 @@ const answeredRow = (
   const fault =
     endingFault(finishReason, logprobs && logprobs.length) ??
     answerFault(answer, request, { answers, template: match.template }, formats) ??
-    factFault(answer, match, answers.facts)
+    factFault(answer, match, answers)
   return {
     answer,
     ...read,

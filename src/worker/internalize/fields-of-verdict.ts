@@ -15,6 +15,7 @@ import { rowsOfArm } from '../answers/rows-of-arm.ts'
 
 /**
  * Of both samples. Answers that no route would give are not compared.
+ * @param rows as the judge sees them, where one compares
  * @returns null where answers are not compared by field
  */
 export const fieldsOfVerdict = (
@@ -32,7 +33,8 @@ export const fieldsOfVerdict = (
     // an answer of today that is no text is stored as ''
     const upstream = bought?.fresh ? bought.upstreamAnswer || null : textOf(outcome)
     const isAnswered = threshold !== null && confidenceOf(statistic, row) >= threshold
-    return [{ adapted: row.answer, upstream, isAnswered }]
+    const agrees = row.agreesToday ?? row.agrees
+    return [{ adapted: row.answer, upstream, agrees, isAnswered }]
   })
   return fieldFigures(answers, compared)
 }

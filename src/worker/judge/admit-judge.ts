@@ -3,10 +3,20 @@
  * stored batch by batch, so a crash repeats at most one batch of paid calls.
  */
 import { hash } from 'node:crypto'
+import type { Comparison } from '../../core/answer/agreement.ts'
+import {
+  judgedTexts,
+  splitAnswer,
+  textPairs,
+  type SplitAnswer,
+  type TextPair,
+} from '../../core/answer/written-fields.ts'
+import { groupBy } from '../../core/group-by.ts'
 import { admit, isCaught, isFalseAlarm, type Admission } from '../../core/judge/admission.ts'
 import {
   FAULTS,
   plantFaults,
+  type Fault,
   type PlantedFault,
   type SoundAnswer,
 } from '../../core/judge/planted-faults.ts'
@@ -19,7 +29,6 @@ import { LANES } from '../answers/ask-model.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import type { Judge, JudgedPair } from './judge.ts'
 import type { ReportJudged } from './judge-rows.ts'
-import type { ComparedAnswers } from './witness.ts'
 
 /** Prefix of the snapshots with what a judge said of planted faults. */
 export const PLANTED = 'planted-faults:'
@@ -28,41 +37,55 @@ export const PLANTED = 'planted-faults:'
 type Said = Record<string, JudgedPair>
 
 interface JudgedSecond {
-  row: EvaluationRow
   exchange: MatchedExchange
+  /** the upstream's answers of today */
+  first: SplitAnswer
+  second: SplitAnswer
   verdict: JudgeVerdict
 }
 
 const byRecord = (one: EvaluationRow, other: EvaluationRow): number =>
   one.recordId < other.recordId ? -1 : 1
 
-/** The upstream's pairs of texts, at most one of a conversation; in one order, also after a restart. */
-const fairPairs = (
-  rows: readonly EvaluationRow[],
-  exchanges: ReadonlyMap<string, MatchedExchange>
-): JudgedSecond[] => {
+/**
+ * The upstream's pairs of texts, at most one of a conversation; in one order, also after a restart. Pairs that other
+ * fields tell apart say nothing of the judge, which has not read them.
+ */
+const fairPairs = ({ comparison, rows, exchanges }: AdmittedBy): JudgedSecond[] => {
   const seen = new Set<string>()
   return rows.toSorted(byRecord).flatMap((row) => {
     const exchange = exchanges.get(row.recordId)
-    const second = row.judged?.second
-    if (exchange === undefined || !second || !row.upstreamAnswer || !row.secondAnswer) return []
+    const judged = row.judged?.second
+    if (exchange === undefined || !judged || !row.upstreamAnswer || !row.secondAnswer) return []
     if (seen.has(exchange.conversation)) return []
+    const [first, second] = [row.upstreamAnswer, row.secondAnswer].map((answer) =>
+      splitAnswer(comparison, answer)
+    )
+    if (first === undefined || second === undefined || textPairs(first, second) === null) return []
     seen.add(exchange.conversation)
-    return { row, exchange, verdict: second.isFactWrong ? 'different' : second.verdict }
+    const verdict = judged.isFactWrong ? 'different' : judged.verdict
+    return { exchange, first, second, verdict }
   })
 }
 
-/** The answer to another request is that of the next but half of them: neighbours may be alike. */
+const textsOf = ({ texts }: SplitAnswer): string[] => texts.map(({ text }) => text)
+
+const placesOf = ({ texts }: SplitAnswer): string => texts.map(({ path }) => path).join('\n')
+
+/**
+ * The answer to another request is that of the next but half of those with texts in the same places: neighbours may be
+ * alike.
+ */
 const soundAnswers = (pairs: readonly JudgedSecond[]): (SoundAnswer & JudgedSecond)[] => {
   const sound = pairs.filter(({ verdict }) => verdict === 'same')
-  return sound.map((pair, at) => {
-    const other = sound[(at + Math.ceil(sound.length / 2)) % sound.length]!
-    return {
-      ...pair,
-      text: pair.row.secondAnswer ?? '',
-      other: other === pair ? '' : (other.row.secondAnswer ?? ''),
-    }
-  })
+  const alike = groupBy(sound, ({ second }) => placesOf(second))
+  return [...alike.values()].flatMap((group) =>
+    group.map((pair, at) => {
+      const other = group[(at + Math.ceil(group.length / 2)) % group.length]
+      const others = other === undefined || other === pair ? null : textsOf(other.second)
+      return { ...pair, texts: textsOf(pair.second), others }
+    })
+  )
 }
 
 export interface AdmissionDeps {
@@ -72,17 +95,27 @@ export interface AdmissionDeps {
 }
 
 interface Asked {
+  fault: Fault
   key: string
-  answers: ComparedAnswers
+  request: string
+  pairs: readonly TextPair[]
 }
 
+/**
+ * The faulty answer beside the upstream's first one, as an arm's answer is asked about.
+ * @returns null where both are equal: an answer to another request may be right for this one
+ */
 const askedOf = (
-  { place, text: other }: PlantedFault,
+  { fault, place, texts }: PlantedFault,
   sound: readonly (SoundAnswer & JudgedSecond)[]
-): Asked => {
-  const { row, exchange } = sound[place]!
-  const answers = { request: studentText(exchange.match), first: row.upstreamAnswer ?? '', other }
-  return { key: hash('sha256', JSON.stringify(answers), 'hex').slice(0, 32), answers }
+): Asked | null => {
+  const { first, second, exchange } = sound[place]!
+  const faulty = second.texts.map(({ path }, at) => ({ path, text: texts[at] ?? '' }))
+  const pairs = textPairs(first, { ...second, texts: faulty }) ?? []
+  if (pairs.length === 0) return null
+  const request = studentText(exchange.match)
+  const asked = JSON.stringify({ request, ...judgedTexts(pairs) })
+  return { fault, key: hash('sha256', asked, 'hex').slice(0, 32), request, pairs }
 }
 
 /** @returns what was said of each, in their order; null where no money is left */
@@ -96,8 +129,8 @@ const askPlanted = async (
   for (let start = 0; start < open.length; start += LANES) {
     const batch = open.slice(start, start + LANES)
     const settled = await Promise.allSettled(
-      batch.map(async ({ key, answers }) => {
-        const one = await judge.ask(answers)
+      batch.map(async ({ key, request, pairs }) => {
+        const one = await judge.ask(request, pairs)
         if (one !== null) said[key] = one
       })
     )
@@ -133,6 +166,7 @@ export interface AdmittedFor {
 
 interface AdmittedBy {
   planned: PlannedJudge
+  comparison: Comparison
   seed: number
   /** of the first arm, with the judge's verdicts on the upstream's second answers */
   rows: readonly EvaluationRow[]
@@ -153,19 +187,19 @@ export interface Admitted {
 export const admitJudge = async (
   deps: AdmissionDeps,
   internalization: AdmittedFor,
-  { planned: { model, rubric, rubricDigest }, seed, rows, exchanges }: AdmittedBy
+  admitted: AdmittedBy
 ): Promise<Admitted | null> => {
-  const pairs = fairPairs(rows, exchanges)
+  const { model, rubric, rubricDigest } = admitted.planned
+  const pairs = fairPairs(admitted)
   const sound = soundAnswers(pairs)
-  const planted = plantFaults(sound, seed)
-  const asked = planted.map((one) => askedOf(one, sound))
+  const asked = plantFaults(sound, admitted.seed).flatMap((one) => askedOf(one, sound) ?? [])
   const said = await askPlanted(deps, internalization.id, asked)
   if (said === null) return null
   const versions = [...new Set(said.flatMap((one) => one.versions))]
   const admission = admit({
     judge: { model, version: versions[0] ?? '', rubric, rubricDigest },
     faults: FAULTS.map((fault) => {
-      const own = said.filter((_, at) => planted[at]?.fault === fault)
+      const own = said.filter((_, at) => asked[at]?.fault === fault)
       const caught = own.filter(({ verdict }) => isCaught(verdict)).length
       return { fault, planted: own.length, caught }
     }),

@@ -110,6 +110,7 @@ const admission = async (
   if (!first.isPaid) return { hindrance, admission: null }
   const found = await admitJudge(asked, internalization, {
     planned,
+    comparison: plan.answers,
     seed: plan.seed,
     rows: first.rows,
     exchanges,

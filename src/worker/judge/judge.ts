@@ -5,6 +5,13 @@
 import { randomBytes } from 'node:crypto'
 import { agree, type Comparison } from '../../core/answer/agreement.ts'
 import { outcomeOf, textOf } from '../../core/answer/outcome.ts'
+import {
+  judgedTexts,
+  splitAnswer,
+  supportOf,
+  textPairs,
+  type TextPair,
+} from '../../core/answer/written-fields.ts'
 import { compareFacts } from '../../core/facts/compare.ts'
 import { isSuccess } from '../../core/http-status.ts'
 import { comparisonMessages, parseVerdict, type Said } from '../../core/judge/judge-prompt.ts'
@@ -32,10 +39,13 @@ export interface JudgedPair {
 }
 
 export interface Judge extends Witness {
-  /** Equal answers are the same, and one with a wrong fact is not, without a question to the judge. */
+  /**
+   * Equal answers are the same, and one with another value in a field that is not written, or with a wrong fact, is
+   * not, without a question to the judge.
+   */
   compare(comparison: Comparison, answers: ComparedAnswers): Promise<ComparedAnswer | null>
-  /** What the judge alone says. @returns and @throws as `compare` does */
-  ask(answers: ComparedAnswers): Promise<JudgedPair | null>
+  /** What the judge alone says of texts that differ. @returns and @throws as `compare` does */
+  ask(request: string, pairs: readonly TextPair[]): Promise<JudgedPair | null>
 }
 
 type JudgeDeps = Pick<WorkerDeps, 'askUpstream' | 'priceOf' | 'sleep'>
@@ -109,13 +119,20 @@ class UpstreamJudge implements Judge {
   async compare(comparison: Comparison, answers: ComparedAnswers): Promise<ComparedAnswer | null> {
     const { request, first, other } = answers
     if (agree(comparison, other, first)) return { verdict: 'same', isFactWrong: false }
-    if (compareFacts({ answer: other, logged: first, request }).isLoss)
-      return { verdict: 'different', isFactWrong: true }
-    const said = await this.ask(answers)
-    return said && { ...said, isFactWrong: false }
+    const split = splitAnswer(comparison, other)
+    const pairs = textPairs(splitAnswer(comparison, first), split)
+    if (pairs === null) return { verdict: 'different', isFactWrong: false }
+    const support = supportOf(request, split)
+    const isFactWrong = pairs.some(
+      (pair) => compareFacts({ answer: pair.other, logged: pair.first, request: support }).isLoss
+    )
+    if (isFactWrong) return { verdict: 'different', isFactWrong }
+    const said = await this.ask(request, pairs)
+    return said && { ...said, isFactWrong }
   }
 
-  async ask({ request, first, other }: ComparedAnswers): Promise<JudgedPair | null> {
+  async ask(request: string, pairs: readonly TextPair[]): Promise<JudgedPair | null> {
+    const { first, other } = judgedTexts(pairs)
     const one = await this.askInOrder({ request, first: other, second: first })
     if (one === null) return null
     // whatever the other order says, the answer is rejected, or has no verdict

@@ -3,7 +3,10 @@ import { familyOf } from '../../core/judge/family.ts'
 import { REQUESTS_PER_COMPARISON, rubricDigest } from '../../core/judge/judge-prompt.ts'
 import { judgeCostText } from '../../lifecycle/read-judge.ts'
 import type { Price } from '../../core/cost/prices.ts'
+import type { Comparison } from '../../core/answer/agreement.ts'
+import { writtenRules } from '../../core/answer/field-rules.ts'
 import { textOf } from '../../core/answer/outcome.ts'
+import { judgedText, splitAnswer } from '../../core/answer/written-fields.ts'
 import { FAULTS, FAULTS_OF_A_CLASS } from '../../core/judge/planted-faults.ts'
 import { modelOfArm } from '../../core/learn/schedule.ts'
 import type { JudgeCost, PlannedJudge } from '../../core/internalization/internalization.ts'
@@ -44,12 +47,16 @@ export const whyNoJudge = (
 const WRITTEN: ReadonlySet<ResponseType> = new Set(['free-text', 'short-text'])
 
 interface JudgedPlan {
-  responseType: ResponseType
-  /** of a form that a field head fills, whose answers are compared as they are */
+  comparison: Comparison
+  /** of a form that a field head fills, whose answers are compared as they are, but for written fields */
   hasForm: boolean
   heldOut: readonly MatchedExchange[]
   arms: number
 }
+
+/** A person has said which fields are written, so a form that a field head may fill changes nothing. */
+const mayBeJudged = ({ comparison: { responseType, fields }, hasForm }: JudgedPlan): boolean =>
+  writtenRules(fields).length > 0 || (WRITTEN.has(responseType) && !hasForm)
 
 /** Planted faults of all classes at most, each of which is caught by one request. */
 const MOST_FAULTS = FAULTS.length * FAULTS_OF_A_CLASS
@@ -61,11 +68,13 @@ const MOST_FAULTS = FAULTS.length * FAULTS_OF_A_CLASS
 const expectedJudgeCost = (
   settings: JudgeSettings,
   price: Price,
-  { heldOut, arms }: JudgedPlan
+  { comparison, heldOut, arms }: JudgedPlan
 ): JudgeCost => {
   const each = heldOut.flatMap(({ match, outcome }) => {
-    const answer = textOf(outcome) ?? ''
-    const compared = { request: studentText(match), first: answer, other: answer }
+    const { texts } = splitAnswer(comparison, textOf(outcome) ?? '')
+    if (texts.length === 0) return []
+    const text = judgedText(texts)
+    const compared = { request: studentText(match), first: text, other: text }
     return comparisonUsd(settings, price, compared) ?? []
   })
   const faults = Math.min(MOST_FAULTS, FAULTS.length * each.length)
@@ -82,7 +91,7 @@ export const planJudge = (
   planned: JudgedPlan
 ): PlannedJudge | null => {
   const { judge, log } = deps
-  if (judge === null || planned.hasForm || !WRITTEN.has(planned.responseType)) return null
+  if (judge === null || !mayBeJudged(planned)) return null
   if (whyNoJudge(deps, model) !== null) return null
   const price = deps.priceOf(judge.model)
   if (price === null) return null

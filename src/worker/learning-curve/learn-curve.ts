@@ -28,12 +28,13 @@ const isWorking = ({ state }: Internalization): boolean =>
   isInWork(state) && state.name !== 'approval'
 
 /**
- * One with a verdict whose plan has a curve. Free text has none, because the gate never promotes it, and neither has a
- * model that is not trained.
+ * One with a verdict whose plan has a curve. What a judge compares has none, because the curve counts equal answers, and
+ * neither has a model that is not trained.
  */
 const mayHaveCurve = (row: Internalization): boolean =>
   row.verdict !== null &&
   row.verdict.responseType !== 'free-text' &&
+  row.plan?.judge === undefined &&
   winningArm(row)?.model === undefined &&
   (row.plan?.fitShares.length ?? 0) > 0
 

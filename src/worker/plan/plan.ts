@@ -18,6 +18,7 @@ import {
   type Succession,
 } from '../../core/internalization/internalization.ts'
 import { textOf } from '../../core/answer/outcome.ts'
+import { splitAnswer, supportOf, writtenText } from '../../core/answer/written-fields.ts'
 import { modelOfArm } from '../../core/learn/schedule.ts'
 import { holdoutTimeOf } from '../../core/internalization/holdout-time.ts'
 import { fitShares } from '../../core/learn/fits.ts'
@@ -133,18 +134,22 @@ const withWitness = async (
 ): Promise<Pick<InternalizationPlan, 'answers' | 'parts' | 'judge' | 'checker'>> => {
   const planned = await answersOfPlan(engine, baseModel, template, rows)
   const { responseType, form, train, traffic, unseen } = rows
+  const { answers } = planned
   if (deps.checker !== null && responseType === 'code')
     return { ...planned, checker: deps.checker.planned }
   const heldOut = [...traffic, ...unseen]
-  const judge = planJudge(deps, template, { responseType, hasForm: form !== null, heldOut, arms })
+  const judged = { comparison: answers, hasForm: form !== null, heldOut, arms }
+  const judge = planJudge(deps, template, judged)
   if (judge === null) return planned
   const facts = knownFacts(
     train.flatMap(({ match, outcome }) => {
       const answer = textOf(outcome)
-      return answer === null ? [] : { answer, request: studentText(match) }
+      if (answer === null) return []
+      const [request, split] = [studentText(match), splitAnswer(answers, answer)]
+      return { answer: writtenText(split), request, support: supportOf(request, split) }
     })
   )
-  return { ...planned, answers: { ...planned.answers, facts }, judge }
+  return { ...planned, answers: { ...answers, facts }, judge }
 }
 
 const idsOf = (exchanges: MatchedExchange[]): string[] => exchanges.map(({ id }) => id)

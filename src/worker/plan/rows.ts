@@ -25,6 +25,8 @@ import {
   type Population,
 } from '../../core/internalization/internalization.ts'
 import { typeOfForm } from '../../core/answer/answer-form.ts'
+import { writtenRules, type FieldRule } from '../../core/answer/field-rules.ts'
+import { answerTypeOf } from '../../core/internalization/answer-type.ts'
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
 import { anchorText } from '../../core/template/template.ts'
@@ -195,6 +197,10 @@ const whyFreeText = (missing: string | null, noJudge: string): string => {
         `written from a few patterns, ${missing} for a field head`
 }
 
+const whyWrittenFields = (written: readonly FieldRule[], noJudge: string): string =>
+  `the gate cannot compare the written fields of the answers (${written.map(({ path }) => path).join(', ')}) without a ` +
+  `judge: ${noJudge}, or remove their rules with "promptintern fields", so that they must be equal`
+
 /**
  * Finds the causes of a rejection that are known before training.
  * @returns the reason, with advice, or null
@@ -218,13 +224,17 @@ const hopeless = (
       `calls (the others: ${listed(outcomesOf(traffic))}); a lora gives no other answers, and ` +
       `${percent(minCoverage)} must be answered: lower MIN_COVERAGE, or use a separate prompt for the other requests`
     )
-  const noJudge = responseType === 'free-text' ? whyNoJudge(deps, template.model) : null
-  if (noJudge !== null) return whyFreeText(withoutFieldHead(config, encoder), noJudge)
+  const written = writtenRules(rows.fields)
+  const isJudged = responseType === 'free-text' || written.length > 0
+  const noJudge = isJudged ? whyNoJudge(deps, template.model) : null
+  if (noJudge !== null && responseType === 'free-text')
+    return whyFreeText(withoutFieldHead(config, encoder), noJudge)
   if (rows.fields !== undefined && !isMostlyJson(textsOf(traffic)))
     return (
       'the template has rules for fields, and its answers are not JSON: remove the rules with ' +
       '"promptintern fields", or ask for JSON'
     )
+  if (noJudge !== null) return whyWrittenFields(written, noJudge)
   return whyTooFew(rows, config) ?? whyTooVaried(rows, config)
 }
 
@@ -232,9 +242,9 @@ const hopeless = (
 const whyNotAllowed = async (
   { store, terms }: WorkerDeps,
   { template: { model } }: WantedRows,
-  { responseType, form, train, traffic }: ReadRows
+  { responseType, fields, form, train, traffic }: ReadRows
 ): Promise<PlanRefusal | null> => {
-  const unconsented = form === null ? responseType : 'form'
+  const unconsented = answerTypeOf({ responseType, fields }, form !== null)
   // a request that names other models may have been answered by one of them
   const namesOthers = [...train, ...traffic].some(({ request }) => 'models' in request)
   const marked = namesOthers ? NONE_MARKED : await readMarked(store)

@@ -3,7 +3,7 @@
  * changes, which differ in one field. A wording has the places `{name}` of fields and `[[done||not done]]` of what is
  * stated or negated.
  */
-import type { Language } from '../../../src/core/answer/known-facts.ts'
+import type { Language } from '../../../src/core/answer/answer-rules.ts'
 import { day, iso, type Day, type Draw } from '../form-grammars.ts'
 import {
   AMOUNTS,

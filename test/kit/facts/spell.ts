@@ -1,5 +1,5 @@
 /** Seeded values, and how five languages write them. */
-import type { Language } from '../../../src/core/answer/known-facts.ts'
+import type { Language } from '../../../src/core/answer/answer-rules.ts'
 import { iso, MONTHS as ENGLISH_MONTHS, two, type Day, type Draw } from '../form-grammars.ts'
 
 export const LANGUAGES: readonly Language[] = ['en', 'de', 'fr', 'es', 'it']

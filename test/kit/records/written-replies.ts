@@ -2,6 +2,7 @@
  * Replies to refund requests that are written by a rule from a record, in several wordings, and a judge that knows the
  * rule: two replies are the same if they are of one record, whatever the wording.
  */
+import { canonicalJson, parseExactJson } from '../../../src/core/json.ts'
 import type { ExchangeRecord } from '../../../src/core/log/record.ts'
 import { seededRandom } from '../../../src/random.ts'
 import { orderRecord } from './paint-orders.ts'
@@ -52,6 +53,14 @@ const WORDINGS: ((refund: Refund) => string)[] = [
 export const replyTo = (refund: Refund, wording: number): string =>
   WORDINGS[Math.floor(wording * WORDINGS.length)]!(refund)
 
+/** The same in a field of JSON, beside what was decided. @param said what the reply says, where it is something else */
+export const jsonReplyTo = (refund: Refund, wording: number, said = refund): string =>
+  JSON.stringify({
+    decision: refund.isGranted ? 'approved' : 'refused',
+    order: { number: refund.number, amount: refund.euros, currency: 'EUR' },
+    reply: replyTo(said, wording),
+  })
+
 const ESCAPED = /[.*+?^${}()|[\]\\]/g
 
 /** Text around the facts, in which a number, a name and a date are read. */
@@ -69,12 +78,21 @@ const PATTERNS = WORDINGS.flatMap((write) =>
 )
 
 /** What a reply says; null: it is none of these. */
-export const meaningOf = (reply: string): string | null => {
+const meaningOf = (reply: string): string | null => {
   for (const { isGranted, pattern } of PATTERNS) {
     const groups = pattern.exec(reply.trim())?.groups
     if (groups !== undefined) return JSON.stringify([isGranted, { ...groups }])
   }
   return null
+}
+
+/** What a reply in JSON says in all of its fields; null: it is none. */
+const meaningOfJson = (answer: string): string | null => {
+  const value = parseExactJson(answer)
+  if (typeof value !== 'object' || value === null || !('reply' in value)) return null
+  const { reply, ...fields } = value
+  const said = meaningOf(String(reply))
+  return said && canonicalJson({ ...fields, said })
 }
 
 /** Between the lines that carry the code. */
@@ -96,7 +114,23 @@ const PROMPT = [
   'Write three sentences, with the name, the order, the sum and the date as they are given.',
 ].join('\n')
 
-export const replyRecord = (number: number): ExchangeRecord => {
+/** How replies are asked for and written. */
+export interface ReplyForm {
+  prompt: string
+  /** @param wording uniform in [0, 1) */
+  write: (refund: Refund, wording: number) => string
+  /** equal for answers that say the same; null: it is no such answer */
+  meaningOf: (answer: string) => string | null
+}
+
+export const AS_TEXT: ReplyForm = { prompt: PROMPT, write: replyTo, meaningOf }
+export const AS_JSON: ReplyForm = {
+  prompt: `${PROMPT}\nReturn JSON with the decision, the order and the reply.`,
+  write: jsonReplyTo,
+  meaningOf: meaningOfJson,
+}
+
+export const replyRecord = (number: number, form: ReplyForm = AS_TEXT): ExchangeRecord => {
   const refund = refundOf(number)
   const { name, euros, isGranted } = refund
   const asked =
@@ -107,7 +141,7 @@ export const replyRecord = (number: number): ExchangeRecord => {
     request: JSON.stringify({
       model: 'gpt-4o-mini',
       messages: [
-        { role: 'system', content: PROMPT },
+        { role: 'system', content: form.prompt },
         { role: 'user', content: asked },
       ],
     }),
@@ -115,7 +149,7 @@ export const replyRecord = (number: number): ExchangeRecord => {
       choices: [
         {
           index: 0,
-          message: { role: 'assistant', content: replyTo(refund, seededRandom(number)()) },
+          message: { role: 'assistant', content: form.write(refund, seededRandom(number)()) },
           finish_reason: 'stop',
         },
       ],

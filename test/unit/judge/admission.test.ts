@@ -7,6 +7,7 @@ import {
   type AdmissionInput,
   type JudgeIdentity,
 } from '../../../src/core/judge/admission.ts'
+import type { FieldRule } from '../../../src/core/answer/field-rules.ts'
 import { judgeObjection } from '../../../src/core/judge/judge-facts.ts'
 import { FAULTS, type Fault } from '../../../src/core/judge/planted-faults.ts'
 import { promiseText } from '../../../src/core/judge/promise.ts'
@@ -131,6 +132,14 @@ const promise = (facts: Partial<Parameters<typeof promiseText>[0]> = {}) =>
     ...facts,
   })
 
+const ruleOf = (path: string, kind: 'written' | 'free'): FieldRule => ({
+  path,
+  rule: { kind },
+  by: 'cli',
+  why: 'a test',
+  at: 0,
+})
+
 describe('the promise in words', () => {
   it('names the judge, what it catches, what not, and what is not claimed', () => {
     expect(promise()).toEqual([
@@ -142,6 +151,21 @@ describe('the promise in words', () => {
       'Nothing is claimed about people before 300 ratings.',
       'Nothing is claimed about users before 2000 outcomes (100 so far).',
     ])
+  })
+
+  it('names the fields that the judge compares, and the rules for the others', () => {
+    const fields = [
+      ruleOf('reply', 'written'),
+      ruleOf('id', 'free'),
+      ruleOf('notes[].text', 'written'),
+    ]
+    expect(promise({ fields })[0]).toMatch(
+      / It compares these fields of the answers: reply, notes\[\]\.text\. All other fields must be equal, under the rules: id free\.$/
+    )
+    expect(promise({ fields: fields.slice(0, 1) })[0]).toMatch(
+      /reply\. All other fields must be equal\.$/
+    )
+    expect(promise({ fields: fields.slice(1, 2) })).toEqual(promise())
   })
 
   it('names the people where they have rated enough', () => {

@@ -13,8 +13,8 @@ const answersIn = (language: string, count: number) => {
   const random = seededRandom(7)
   const replies = Array.from({ length: count }, () => drawReplies(language, random))
   return replies.map(({ second }, i) => ({
-    text: second,
-    other: replies[(i + 1) % count]!.second,
+    texts: [second],
+    others: [replies[(i + 1) % count]!.second],
   }))
 }
 
@@ -29,6 +29,7 @@ const changed = (text: string, faulty: string): string[] => {
 
 describe.each(Object.keys(LANGUAGES))('replies in %s', (language) => {
   const answers = answersIn(language, 260)
+  const pairs = answers.map(({ texts: [text = ''], others: [other = ''] }) => ({ text, other }))
 
   it('have every fault, 200 times, each in another answer and never equal to it', () => {
     const planted = plantFaults(answers, 5)
@@ -36,13 +37,13 @@ describe.each(Object.keys(LANGUAGES))('replies in %s', (language) => {
       const ofFault = planted.filter((one) => one.fault === fault)
       expect([fault, ofFault.length]).toEqual([fault, FAULTS_OF_A_CLASS])
       expect(new Set(ofFault.map(({ place }) => place)).size).toBe(FAULTS_OF_A_CLASS)
-      for (const { place, text } of ofFault) expect(text).not.toBe(answers[place]!.text)
+      for (const { place, texts } of ofFault) expect(texts).not.toEqual(answers[place]!.texts)
     }
   })
 
   it('have one word changed by a number, a name or a date', () => {
     for (const fault of ['number', 'name', 'date'] as const)
-      for (const [i, answer] of answers.entries()) {
+      for (const [i, answer] of pairs.entries()) {
         const faulty = plantFault(fault, answer, seededRandom(i))!
         expect(wordsOf(faulty)).toHaveLength(wordsOf(answer.text).length)
         expect(changed(answer.text, faulty)).toHaveLength(1)
@@ -50,12 +51,34 @@ describe.each(Object.keys(LANGUAGES))('replies in %s', (language) => {
   })
 
   it('lose a fact with a sentence, and gain some with an invention', () => {
-    for (const [i, answer] of answers.entries()) {
+    for (const [i, answer] of pairs.entries()) {
       const omitted = plantFault('omission', answer, seededRandom(i))!
       expect(wordsOf(omitted).every((word) => answer.text.includes(word))).toBe(true)
       expect(omitted.match(/\d+/g)?.length ?? 0).toBeLessThan(answer.text.match(/\d+/g)!.length)
       expect(plantFault('invention', answer, seededRandom(i))).toMatch(/R-\d{4}/)
     }
+  })
+})
+
+const NOTES = ['No digits here.', 'The total is 5 EUR.', 'Nothing either.'] as const
+
+/** Texts of the notes with a fault. */
+const plantedIn = (wanted: Fault, others: readonly string[] | null) =>
+  plantFaults([{ texts: NOTES, others }], 1).flatMap(({ fault, texts }) =>
+    fault === wanted ? [texts] : []
+  )
+
+describe('an answer with several texts', () => {
+  it('has a fault in one text that it can change', () => {
+    const changedTotal = expect.stringMatching(/^The total is [^5] EUR\.$/)
+    expect(plantedIn('number', null)).toEqual([[NOTES[0], changedTotal, NOTES[2]]])
+  })
+
+  it('has all texts of another answer, in their places, and none without one', () => {
+    const others = [NOTES[0], 'The total is 7 EUR.', NOTES[2]]
+    expect(plantedIn('other-answer', others)).toEqual([others])
+    expect(plantedIn('other-answer', null)).toEqual([])
+    expect(plantedIn('other-answer', NOTES)).toEqual([])
   })
 })
 

@@ -198,7 +198,7 @@ const Rules = ({ plan }: { plan: InternalizationPlan | null }) =>
   plan?.answers.fields === undefined ? null : (
     <FieldRules
       rules={plan.answers.fields}
-      caption="Fields whose values are not, or not exactly, part of the promise, fixed when it was planned"
+      caption="Fields that are not compared, or not as they are, fixed when it was planned"
     />
   )
 

@@ -42,6 +42,7 @@ const KINDS: [FieldKind['kind'], words: string][] = [
   ['free', 'any value agrees, if the field is there'],
   ['set', 'a list whose order does not matter'],
   ['rounded', 'a number, compared after rounding'],
+  ['written', 'a text that the judge compares (JUDGE_MODEL)'],
 ]
 
 interface FormsProps {
@@ -75,7 +76,8 @@ export const FieldRuleForms = (props: FormsProps) => (
       verb="Rule for a field"
       says={
         'Takes a field of JSON answers out of the promise, in whole or in part, such as an id that the ' +
-        `upstream makes up: ${RULES_COUNT_FROM}. The proof file names the rule and the reason.`
+        'upstream makes up, or lets the judge compare a field that is written in other words each time: ' +
+        `${RULES_COUNT_FROM}. The proof file names the rule and the reason.`
       }
       path={`${props.path}/field`}
       formToken={props.formToken}

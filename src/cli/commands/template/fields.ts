@@ -15,11 +15,12 @@ interface FieldsOptions extends OutputOptions {
   free?: true
   set?: true
   round?: number
+  written?: true
   remove?: true
   why?: string
 }
 
-const RULE_OPTIONS = ['--free', '--set', '--round', '--remove']
+const RULE_OPTIONS = ['--free', '--set', '--round', '--written', '--remove']
 
 /** @returns null: the rule is removed @throws AppError `invalid-request` unless one rule is given */
 const wantedRule = (given: (FieldKind | null)[]): FieldKind | null => {
@@ -28,10 +29,11 @@ const wantedRule = (given: (FieldKind | null)[]): FieldKind | null => {
   return given[0]!
 }
 
-const rulesIn = ({ free, set, round, remove }: FieldsOptions): (FieldKind | null)[] => [
+const rulesIn = ({ free, set, round, written, remove }: FieldsOptions): (FieldKind | null)[] => [
   ...(free ? [{ kind: 'free' } as const] : []),
   ...(set ? [{ kind: 'set' } as const] : []),
   ...(round === undefined ? [] : [{ kind: 'rounded', to: round } as const]),
+  ...(written ? [{ kind: 'written' } as const] : []),
   ...(remove ? [null] : []),
 ]
 
@@ -77,6 +79,7 @@ export const fieldsCommand = (): Command =>
     .option('--free', 'any value agrees')
     .option('--set', 'a list in any order')
     .option('--round <step>', 'compare the nearest multiples, such as 0.01', positiveAmount)
+    .option('--written', 'a text that the judge (JUDGE_MODEL) compares')
     .option('--remove', 'compare the field as it is')
     .option('--why <text>', 'of a rule; stored in the proof file', noteText)
     .option('--json', 'print JSON')

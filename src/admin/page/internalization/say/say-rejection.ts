@@ -1,4 +1,5 @@
 /** Why an internalization was rejected and what would help, in sentences for a person who decides. Pure. */
+import { writtenRules } from '../../../../core/answer/field-rules.ts'
 import { LEAST_UPSTREAM_AGREEMENT } from '../../../../core/gate/figures.ts'
 import type { ArmFigures } from '../../../../core/gate/gate.ts'
 import type { Verdict } from '../../../../core/proof/decision-facts.ts'
@@ -69,6 +70,12 @@ const FEW_TEXTS: SaidRejection = {
 /** What the worker says before it trains, by words of its reasons. */
 const BEFORE_TRAINING: (SaidRejection & { words: RegExp })[] = [
   { words: /^the answers are free text/, ...FREE_TEXT },
+  {
+    words: /^the gate cannot compare the written fields/,
+    says: 'Rules say that fields of its answers are written. Only a judge can say whether two texts agree, and none may.',
+    helps:
+      'A judge: JUDGE_MODEL names one, and the recorded reason says what it lacks. Without the rules, all fields must be equal.',
+  },
   {
     words: /came in conversations and bursts|all in one burst/,
     says: 'Its traffic came in bursts. The answers within a burst may all be right or all be wrong, so they prove little.',
@@ -209,29 +216,36 @@ const disagreeing = (winner: ArmFigures, verdict: Verdict, model: string): SaidR
   helps: `${RAISES_AGREEMENT[kindOf(winner.arm)]} If more disagreement is acceptable, a larger MARGIN.`,
 })
 
+type Plan = Internalization['plan']
+
+/** A judge that reads some fields alone is not the only one that rejects. */
+const otherFields = (plan: Plan): string =>
+  writtenRules(plan?.answers.fields).length === 0
+    ? ''
+    : ' Answers with another value in a field that is not written count as rejected, too: the fields that disagree are listed with the figures.'
+
 const strictJudge = (
   { upstreamAgreement }: ArmFigures,
   { judge }: Admission,
-  model: string
+  { model, plan }: { model: string; plan: Plan }
 ): SaidRejection => ({
-  says: `The judge ${judge.model} accepts only ${percent(upstreamAgreement!)} of the second answers of ${model}, so it cannot tell good answers from bad ones.`,
+  says: `The judge ${judge.model} accepts only ${percent(upstreamAgreement!)} of the second answers of ${model}, so it cannot tell good answers from bad ones.${otherFields(plan)}`,
   helps: JUDGE_HELPS,
 })
 
 const rejectedByJudge = (
   winner: ArmFigures,
   { judge }: Admission,
-  model: string
+  { model, plan }: { model: string; plan: Plan }
 ): SaidRejection => ({
-  says: `The judge ${judge.model} accepts ${percent(winner.agreement)} of its answers, and that is too few beside those of ${model}: ${percent(winner.upstreamAgreement ?? 1)} of its second answers are accepted.`,
+  says: `The judge ${judge.model} accepts ${percent(winner.agreement)} of its answers, and that is too few beside those of ${model}: ${percent(winner.upstreamAgreement ?? 1)} of its second answers are accepted.${otherFields(plan)}`,
   helps: `${RAISES_AGREEMENT[kindOf(winner.arm)]} If more rejections are acceptable, a larger MARGIN.`,
 })
 
-const sayJudged = (
-  verdict: Verdict,
-  repeats: Population['repeats'] | null,
-  model: string
-): SaidRejection => {
+const sayJudged = (verdict: Verdict, plan: Plan, model: string): SaidRejection => {
+  // a plan of a test may lack the population
+  const population: Population | undefined = plan?.population
+  const repeats = population?.repeats ?? null
   const winner = verdict.arms[verdict.arm]
   if (winner === undefined || winner.rows === 0)
     return {
@@ -245,15 +259,15 @@ const sayJudged = (
   if ((winner.upstreamAgreement ?? 1) < LEAST_UPSTREAM_AGREEMENT)
     return verdict.judge === undefined
       ? contradictingUpstream(winner, model)
-      : strictJudge(winner, verdict.judge, model)
+      : strictJudge(winner, verdict.judge, { model, plan })
   if (verdict.replacement !== undefined) return notBetterThanPresent(verdict.replacement, verdict)
   if (winner.shortage !== null) return shortOfRows(winner, verdict)
   if (failingSlices(winner.slices).length > 0) return worseInSlices(winner, model)
-  if (repeats !== null && repeats.changedShare > verdict.margin)
-    return contradictingLog(repeats, verdict, model)
-  return verdict.judge === undefined
-    ? disagreeing(winner, verdict, model)
-    : rejectedByJudge(winner, verdict.judge, model)
+  // a judge may take different answers to a repeated question for the same
+  if (verdict.judge !== undefined) return rejectedByJudge(winner, verdict.judge, { model, plan })
+  return repeats !== null && repeats.changedShare > verdict.margin
+    ? contradictingLog(repeats, verdict, model)
+    : disagreeing(winner, verdict, model)
 }
 
 /**
@@ -265,9 +279,7 @@ export const sayRejection = (
   reason: string,
   { model, by }: { model: string; by: string }
 ): SaidRejection => {
-  // a plan of a test may lack the population
-  const population: Population | undefined = plan?.population
-  if (verdict?.verdict === 'reject') return sayJudged(verdict, population?.repeats ?? null, model)
+  if (verdict?.verdict === 'reject') return sayJudged(verdict, plan, model)
   const known = [FORGOTTEN, ...(by === 'worker' ? BEFORE_TRAINING : [])].find(({ words }) =>
     words.test(reason)
   )

@@ -1,0 +1,119 @@
+/**
+ * JSON answers with written fields: all that is compared as it is, and the texts that a judge compares. An answer of
+ * another kind is one text as a whole. Knows nothing of judges.
+ */
+import { bareJson, canonicalJson, doubleOf, orderedJson, parseExactJson } from '../json.ts'
+import { normalForm, type Comparison } from './agreement.ts'
+import { isCallText } from './calls.ts'
+import { applyRules, marked, replaceWritten, writtenRules, type FieldRule } from './field-rules.ts'
+
+/** Of one answer; further ones are compared as they are. Each is compared with the facts of the whole request. */
+export const MAX_WRITTEN_TEXTS = 50
+
+export interface WrittenText {
+  /** of its rule; `.` is the whole answer */
+  path: string
+  text: string
+}
+
+export interface SplitAnswer {
+  /** equal for two answers whose fields agree but for the written texts */
+  fixed: string
+  /** what else the answer states, as it is; '' where the whole answer is a text */
+  beside: string
+  texts: WrittenText[]
+}
+
+/** A blank text is no text to compare, and neither is a number that is kept as one. */
+const isWritten = (value: unknown): value is string =>
+  typeof value === 'string' && value.trim() !== '' && doubleOf(value) === null
+
+interface MarkedAnswer {
+  /** what is compared, with a mark in the place of each written text */
+  value: unknown
+  beside: string
+  texts: WrittenText[]
+}
+
+const readMarked = (rules: readonly FieldRule[], parsed: unknown): MarkedAnswer => {
+  const places = new Map<unknown, WrittenText>()
+  const open = replaceWritten(parsed, rules, (value, path) => {
+    if (!isWritten(value) || places.size === MAX_WRITTEN_TEXTS) return value
+    const place = marked()
+    places.set(place, { path, text: value })
+    return place
+  })
+  const beside = orderedJson(open)
+  const value = applyRules(open, rules)
+  // only now: a set has another order than the answer, and a free field has no texts
+  const texts: WrittenText[] = []
+  replaceWritten(value, rules, (found) => {
+    const text = places.get(found)
+    if (text !== undefined) texts.push(text)
+    return found
+  })
+  return { value, beside, texts }
+}
+
+const parsedJson = (answer: string): unknown =>
+  isCallText(answer) ? undefined : parseExactJson(bareJson(answer))
+
+/** What is compared of an answer in JSON without its written texts; undefined for any other answer. */
+export const fixedJson = (rules: readonly FieldRule[], answer: string): unknown => {
+  const parsed = parsedJson(answer)
+  return parsed === undefined ? undefined : readMarked(rules, parsed).value
+}
+
+/**
+ * Two answers agree exactly where they have equal fixed parts and equal texts; with equal fixed parts they have the same
+ * written places.
+ */
+export const splitAnswer = (comparison: Comparison, answer: string): SplitAnswer => {
+  const { fields = [] } = comparison
+  if (writtenRules(fields).length === 0)
+    return { fixed: '', beside: '', texts: [{ path: '.', text: answer }] }
+  const parsed = parsedJson(answer)
+  if (parsed === undefined) return { fixed: normalForm(comparison, answer), beside: '', texts: [] }
+  const { value, ...rest } = readMarked(fields, parsed)
+  return { fixed: canonicalJson(value), ...rest }
+}
+
+/** A text of two answers, in the same place. */
+export interface TextPair {
+  path: string
+  first: string
+  other: string
+}
+
+/** What a judge is asked about two answers that do not agree: the texts that differ. @returns null where no text decides */
+export const textPairs = (one: SplitAnswer, two: SplitAnswer): TextPair[] | null => {
+  if (one.fixed !== two.fixed || one.texts.length !== two.texts.length) return null
+  return one.texts.flatMap(({ path, text: first }, at) => {
+    const other = two.texts[at]?.text ?? ''
+    return first === other ? [] : { path, first, other }
+  })
+}
+
+const indented = (text: string): string => `  ${text.replaceAll('\n', '\n  ')}`
+
+/** Texts as a judge reads them: one as it is, several below their paths and indented, so that none can end another. */
+export const judgedText = (texts: readonly WrittenText[]): string => {
+  const [first] = texts
+  return first !== undefined && texts.length === 1
+    ? first.text
+    : texts.map(({ path, text }) => `${path}:\n${indented(text)}`).join('\n\n')
+}
+
+/** Both sides of pairs as a judge reads them. */
+export const judgedTexts = (pairs: readonly TextPair[]): Pick<TextPair, 'first' | 'other'> => ({
+  first: judgedText(pairs.map(({ path, first }) => ({ path, text: first }))),
+  other: judgedText(pairs.map(({ path, other }) => ({ path, text: other }))),
+})
+
+/** All that an answer writes, as one text that is read for facts. */
+export const writtenText = ({ texts }: SplitAnswer): string =>
+  texts.map(({ text }) => text).join('\n\n')
+
+/** What a fact may rest on: the request, and the other fields of the answer, which are compared by themselves. */
+export const supportOf = (request: string, { beside }: SplitAnswer): string =>
+  beside === '' ? request : `${request}\n${beside}`
