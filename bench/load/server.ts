@@ -184,6 +184,7 @@ const startProduct = async (
     limits: LIMITS,
     trace: null,
     asksForUsage: false,
+    streamsEarly: false,
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 10_000 },
     now,

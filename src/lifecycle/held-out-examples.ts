@@ -4,6 +4,7 @@ import { isComparedByField } from '../core/answer/agreement.ts'
 import { fieldsApart } from '../core/answer/field-figures.ts'
 import { textOf } from '../core/answer/outcome.ts'
 import { confidenceOf } from '../core/route/confidence.ts'
+import { asStreamed, type Streamed } from '../core/route/early.ts'
 import type { EvaluationRow, Store } from '../store/store.ts'
 import { NO_LOGGED_TEXT, readLoggedTexts } from './logged-texts.ts'
 
@@ -19,6 +20,8 @@ export interface HeldOutExample {
   adaptedAnswer: string
   /** why a route defers at any confidence; null when it may give the answer */
   deferred: string | null
+  /** what is wrong with an answer that its route streams before that is known; null where nothing is found so late */
+  foundLate: string | null
   /** with the upstream's answer of today, or with the logged one where none was bought */
   agrees: boolean
   /** of the two answers, 0 to 1, to look at */
@@ -38,6 +41,8 @@ export interface HeldOutExample {
 /** A held-out answer as the gate judges it, without the texts of the log. */
 export interface HeldOutAnswer {
   row: EvaluationRow
+  /** as of `HeldOutExample` */
+  foundLate: string | null
   /** natural logarithm of a probability, by the statistic of the arm */
   confidence: number
   /** the lora's answer with the upstream's of today, or with the logged one where none was bought */
@@ -56,15 +61,20 @@ export const heldOutAnswers = async (
   arm = verdict?.arm ?? 0
 ): Promise<HeldOutAnswer[]> => {
   if (plan === null) return []
-  const { confidence: statistic = 'sum', threshold = null } = verdict?.arms[arm] ?? {}
+  const figures = verdict?.arms[arm]
+  const { confidence: statistic = 'sum', threshold = null } = figures ?? {}
   const heldOut = new Set(heldOutIds(plan))
   const rows = (await internalizations.evaluations(id, arm)).filter(({ recordId }) =>
     heldOut.has(recordId)
   )
-  return rows.map((row) => {
+  return rows.map((found) => {
+    const row: Streamed<EvaluationRow> = figures?.streamsEarly
+      ? asStreamed(found)
+      : found
     const confidence = confidenceOf(statistic, row)
     return {
       row,
+      foundLate: row.foundLate ?? null,
       confidence,
       agrees: row.agreesToday ?? row.agrees,
       isAboveThreshold:
@@ -93,7 +103,7 @@ export const examplesFor = async (
   const recordIds = answers.map(({ row }) => row.recordId)
   const texts = await readLoggedTexts(store, templateVersion, recordIds)
   return answers.map((answer) => {
-    const { row, confidence, agrees, isAboveThreshold } = answer
+    const { row, foundLate, confidence, agrees, isAboveThreshold } = answer
     const { query, outcome } = texts.get(row.recordId) ?? NO_LOGGED_TEXT
     const promptedAnswer = outcome && textOf(outcome)
     return {
@@ -103,6 +113,7 @@ export const examplesFor = async (
       promptedAnswer,
       adaptedAnswer: row.answer,
       deferred: row.deferred,
+      foundLate,
       agrees,
       similarity: row.similarity,
       confidence,

@@ -58,7 +58,8 @@ const sayPromise = (
   const feedback = rollout?.feedback
   const isReported = feedback && feedback.conversations.lora + feedback.conversations.audit > 0
   const users = isReported ? feedback : null
-  return promiseText({ admission, margin: verdict.margin, people, users })
+  const { streamsEarly } = verdict.arms[verdict.arm]!
+  return promiseText({ admission, margin: verdict.margin, streamsEarly, people, users })
 }
 
 /** @returns null where equality decides */

@@ -269,6 +269,15 @@ export const internalizationSchema = internalizationSummarySchema
     coverageSteps: z.array(coverageStepSchema).describe('oldest first; empty before it was live'),
     feedback: feedbackCountsSchema.nullable().describe('null before the verdict'),
     judge: judgeSchema.nullable().describe('null where equality decides'),
+    early: z
+      .object({
+        answers: z.number(),
+        faults: z
+          .number()
+          .describe('in which a fault was found afterwards, or that broke off'),
+      })
+      .nullable()
+      .describe('answers that were streamed before their end was known; null where none may be'),
   })
   .openapi('Internalization')
 
@@ -286,6 +295,10 @@ export const exampleSchema = z
       .string()
       .nullable()
       .describe('reason for which a route sends the request to the upstream at any confidence'),
+    foundLate: z
+      .string()
+      .nullable()
+      .describe('fault of an answer that its route streams before the fault is known'),
     agrees: z
       .boolean()
       .describe('with the answer of today, or with the logged one where none was bought'),

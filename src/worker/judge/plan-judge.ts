@@ -43,10 +43,17 @@ export const whyNoJudge = (
 /** Types of answers that can be right in other words. */
 const WRITTEN: ReadonlySet<ResponseType> = new Set(['free-text', 'short-text'])
 
-interface JudgedPlan {
+interface PlannedAnswers {
   responseType: ResponseType
   /** of a form that a field head fills, whose answers are compared as they are */
   hasForm: boolean
+}
+
+/** Whether the answers are texts that somebody reads as they are. */
+export const isWritten = ({ responseType, hasForm }: PlannedAnswers): boolean =>
+  !hasForm && WRITTEN.has(responseType)
+
+interface JudgedPlan extends PlannedAnswers {
   heldOut: readonly MatchedExchange[]
   arms: number
 }
@@ -82,7 +89,7 @@ export const planJudge = (
   planned: JudgedPlan
 ): PlannedJudge | null => {
   const { judge, log } = deps
-  if (judge === null || planned.hasForm || !WRITTEN.has(planned.responseType)) return null
+  if (judge === null || !isWritten(planned)) return null
   if (whyNoJudge(deps, model) !== null) return null
   const price = deps.priceOf(judge.model)
   if (price === null) return null
