@@ -68,9 +68,7 @@ export const heldOutAnswers = async (
     heldOut.has(recordId)
   )
   return rows.map((found) => {
-    const row: Streamed<EvaluationRow> = figures?.streamsEarly
-      ? asStreamed(found)
-      : found
+    const row: Streamed<EvaluationRow> = figures?.streamsEarly ? asStreamed(found) : found
     const confidence = confidenceOf(statistic, row)
     return {
       row,

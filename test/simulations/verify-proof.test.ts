@@ -107,6 +107,28 @@ const judged = (
     }),
   })
 
+/** One arm that streams early; one in a hundred answers breaks behind its first tokens. */
+const early = (statistic: 'first' | 'sum'): ProofFile => {
+  const facts = exampleFacts({}, { rows: 800 })
+  return exampleEvidenceFile({
+    facts: {
+      ...facts,
+      favouredArm: null,
+      arms: facts.arms.slice(0, 1).map((arm) => ({
+        ...arm,
+        arm: 'query-only',
+        statistic,
+        streamsEarly: true,
+        answers: arm.answers.map((answer, i) => {
+          const first = answer!.logprobMin!
+          const deferred = i % 100 === 0 ? 'invented-fact' : null
+          return { ...answer!, longLogprobs: { mean: first, window: first, first }, deferred }
+        }),
+      })),
+    },
+  })
+}
+
 describe('a proof file', () => {
   it.each(Object.entries(FILES))('of %s holds as it was written', (_name, file) => {
     const { holds, checks } = verifyProof(file)
@@ -148,26 +170,6 @@ describe('a proof file', () => {
   })
 
   it('of answers that are streamed early says so, and fails where another file would say the same', () => {
-    const early = (statistic: 'first' | 'sum'): ProofFile => {
-      const facts = exampleFacts({}, { rows: 800 })
-      return exampleEvidenceFile({
-        facts: {
-          ...facts,
-          favouredArm: null,
-          arms: facts.arms.slice(0, 1).map((arm) => ({
-            ...arm,
-            arm: 'query-only',
-            statistic,
-            streamsEarly: true,
-            answers: arm.answers.map((answer, i) => {
-              const first = answer!.logprobMin!
-              const deferred = i % 100 === 0 ? 'invented-fact' : null
-              return { ...answer!, longLogprobs: { mean: first, window: first, first }, deferred }
-            }),
-          })),
-        },
-      })
-    }
     const file = early('first')
     const { holds, checks } = verifyProof(file)
     expect(checks.filter((check) => !check.holds)).toEqual([])

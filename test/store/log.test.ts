@@ -43,6 +43,11 @@ const selectAll = async (store: Store, selection: Selection) => {
 /** Three a day. */
 const ofHours = (index: number) => ({ at: index * (DAY_MS / 3) })
 
+const early = (index: number, reason: string | null, lora = 'lora-abc') =>
+  exampleRecord(index, {
+    route: exampleOutcome({ lora, reason, streamedEarly: true }),
+  })
+
 onEachStore((it) => {
   describe('appending', () => {
     it('keeps every field and every byte', async ({ store }) => {
@@ -101,10 +106,6 @@ onEachStore((it) => {
     it('counts a lora`s answers that were streamed early, once each, and their faults', async ({
       store,
     }) => {
-      const early = (index: number, reason: string | null, lora = 'lora-abc') =>
-        exampleRecord(index, {
-          route: exampleOutcome({ lora, reason, streamedEarly: true }),
-        })
       const heldBack = exampleRecord(9, { route: exampleOutcome() })
       const records = [
         early(1, null),

@@ -7,9 +7,9 @@ import { decideOn, type DecisionFacts } from '../../src/core/proof/decision-fact
 import { LogprobReader } from '../../src/core/route/confidence.ts'
 import { asStreamed, earlyText, mayBegin } from '../../src/core/route/early.ts'
 import type { Match } from '../../src/core/template/template.ts'
+import { exampleTemplate } from '../kit/records/examples.ts'
 import { exampleFacts } from '../kit/records/facts.ts'
 import { heldOutRow } from '../kit/records/held-out-row.ts'
-import { TEMPLATE } from '../kit/proxy/lora-route.ts'
 import { ANSWERS } from '../kit/records/route-rules.ts'
 
 describe('an answer of a route that streams early', () => {
@@ -40,11 +40,17 @@ describe('an answer of a route that streams early', () => {
   })
 })
 
-const MATCH: Match = { template: TEMPLATE, slots: {}, examples: {}, turns: [], query: 'When?' }
+const MATCH: Match = {
+  template: exampleTemplate(),
+  slots: {},
+  examples: {},
+  turns: [],
+  query: 'When?',
+}
+
+const begins = (text: string): boolean => mayBegin(text, MATCH, { answers: ANSWERS })
 
 describe('the beginning of an answer', () => {
-  const begins = (text: string): boolean => mayBegin(text, MATCH, { answers: ANSWERS })
-
   it.each(['', ' \n', '[[up', DEFER_ANSWER, ` ${DEFER_ANSWER}\n`, '[[call', '[[call]] refund {}'])(
     '%j waits: it may be no text',
     (text) => expect(begins(text)).toBe(false)
@@ -106,13 +112,13 @@ describe('a proof of answers that break behind their first tokens', () => {
   it('counts them as losses where they are streamed, and rejects too many', () => {
     const heldBack = decideOn(facts(8, false))
     expect(heldBack.verdict).toBe('promote')
-    expect(heldBack.arms[0]).toMatchObject({ deferred: { 'invented-fact': 75 } })
+    expect(heldBack.arms[0]).toMatchObject({ deferred: { 'invented-fact': 100 } })
     const streamed = decideOn(facts(8, true))
     expect(streamed.verdict).toBe('reject')
     expect(streamed.arms[0]).toMatchObject({
       deferred: {},
       streamsEarly: true,
-      foundLate: { 'invented-fact': 75 },
+      foundLate: { 'invented-fact': 100 },
       threshold: null,
     })
   })

@@ -24,9 +24,7 @@ const written = (record: ExchangeRecord, number: number): ExchangeRecord => ({
 
 const RECORDS = ORDERS.slice(0, 2 * PLANNED_ROWS + 12).map(written)
 
-const open = useWorkerHarness(RECORDS)
-
-const EARLY: Partial<InternalizeOptions> = { streamsEarly: true, arms: ['query-only'] }
+const open = useWorkerHarness()
 
 /** The engine, whose answers to such a question the token limit cuts off in the middle. */
 const cutting = (engine: Engine, isCut: (question: string) => boolean): Engine => ({
@@ -48,73 +46,60 @@ const judged = async (
   config: Partial<InternalizeOptions>,
   isCut: (question: string) => boolean = () => false
 ) => {
-  const harness = await open()
+  const harness = await open({ from: null })
+  await harness.log(RECORDS)
   const engine = cutting(harness.engine, isCut)
-  const worker = await harness.worker(harness.deps({ engine }, config))
+  const worker = await harness.worker(
+    harness.deps({ engine }, { arms: ['query-only'], margin: 0.1, ...config })
+  )
   const row = await harness.runTo(worker, 'approval', 'rejected', 'failed')
   return { harness, row, winner: row.verdict?.arms[row.verdict.arm] }
 }
 
-const routeOf = async (harness: WorkerHarness) => {
+/** Makes it live, with an engine that cuts every answer off. @returns the pair of one audit, and the route */
+const audited = async (harness: WorkerHarness) => {
   const row = await harness.newest()
-  await goLive(harness.store, row, { by: 'admin', now: harness.now, rollout: AT_ONCE })
-  return (await harness.store.routes.list())[0]!
-}
-
-describe('with STREAM_EARLY', () => {
-  it('an internalization decides by its first tokens, and its route and its proof say so', async () => {
-    const { harness, row, winner } = await judged(EARLY)
-    expect(row.state.name).toBe('approval')
-    expect(row.plan!.answers.responseType).toBe('short-text')
-    expect(row.plan!.streamsEarly).toBe(true)
-    expect(winner).toMatchObject({ confidence: 'first', streamsEarly: true, foundLate: {} })
-    expect(await routeOf(harness)).toMatchObject({ confidence: 'first', streamsEarly: true })
-    const file = await proofFile(harness.store, row.id, harness.now)
-    const { holds, checks } = verifyProof(JSON.parse(JSON.stringify(file)), QUICK_PROMISE)
-    expect(checks.filter((check) => !check.holds)).toEqual([])
-    expect(holds).toBe(true)
-    expect(checks.map(({ name }) => name)).toContain('streaming')
-  })
-
-  it('answers that have no end are losses, and too many of them reject it', async () => {
-    const { row, winner } = await judged(EARLY, everyThird)
-    expect(row.state.name).toBe('rejected')
-    expect(winner!.foundLate!['length']).toBeGreaterThan(PLANNED_ROWS / 5)
-    expect(winner!.deferred).toEqual({})
-  })
-
-  it('labels are held back as before', async () => {
-    const harness = await open({ from: null })
-    await harness.log(ORDERS.slice(0, RECORDS.length))
-    const worker = await harness.worker(harness.deps({}, EARLY))
-    const row = await harness.runTo(worker, 'approval', 'rejected', 'failed')
-    expect(row.plan!.answers.responseType).toBe('label')
-    expect(row.plan!.streamsEarly).toBeUndefined()
-  })
-})
-
-it('without it the same answers go to the upstream, and the rest goes live as a route that holds back', async () => {
-  const { harness, row, winner } = await judged({ arms: ['query-only'] }, everyThird)
-  expect(row.state.name).toBe('approval')
-  expect(winner!.deferred['length']).toBeGreaterThan(PLANNED_ROWS / 5)
-  expect(row.plan!.streamsEarly).toBeUndefined()
-  expect((await routeOf(harness)).streamsEarly).toBeUndefined()
-})
-
-it.each<[string, Partial<InternalizeOptions>, object]>([
-  ['a loss on a route that streams early', EARLY, { outcome: 'disagreed', reason: 'length' }],
-  [
-    'no evidence on one that holds back',
-    { arms: ['query-only'] },
-    { outcome: 'fallback', reason: 'length' },
-  ],
-])('an audited answer without an end is %s', async (_, config, pair) => {
-  const { harness, row } = await judged(config)
   const live = await goLive(harness.store, row, { by: 'admin', now: harness.now, rollout: AT_ONCE })
+  const [route] = await harness.store.routes.list()
   const engine = cutting(harness.engine, () => true)
   const worker = await harness.worker(harness.deps({ engine }, { auto: false }))
   const watched = new Watched(harness, worker, live, (number) => RECORDS[number]!)
   await watched.audit(1)
   await watched.judged(1)
-  expect(await watched.pairs()).toMatchObject([pair])
+  return { route: route!, pairs: await watched.pairs() }
+}
+
+describe('with STREAM_EARLY', () => {
+  it('an internalization decides by its first tokens, and its route, proof and audits say so', async () => {
+    const { harness, row, winner } = await judged({ streamsEarly: true })
+    expect(row.state.name).toBe('approval')
+    expect(row.plan!.answers.responseType).toBe('short-text')
+    expect(row.plan!.streamsEarly).toBe(true)
+    expect(winner).toMatchObject({ confidence: 'first', streamsEarly: true, foundLate: {} })
+    const file = await proofFile(harness.store, row, harness.now)
+    const { holds, checks } = verifyProof(JSON.parse(JSON.stringify(file)), QUICK_PROMISE)
+    expect(checks.filter((check) => !check.holds)).toEqual([])
+    expect(holds).toBe(true)
+    expect(checks.map(({ name }) => name)).toContain('streaming')
+    const { route, pairs } = await audited(harness)
+    expect(route).toMatchObject({ confidence: 'first', streamsEarly: true })
+    expect(pairs).toMatchObject([{ outcome: 'disagreed', reason: 'length' }])
+  })
+
+  it('answers that have no end are losses, and too many of them reject it', async () => {
+    const { row, winner } = await judged({ streamsEarly: true }, everyThird)
+    expect(row.state.name).toBe('rejected')
+    expect(winner!.foundLate!['length']).toBeGreaterThan(PLANNED_ROWS / 5)
+    expect(winner!.deferred).toEqual({})
+  })
+})
+
+it('without it such answers go to the upstream, the rest goes live, and an audit of one is no evidence', async () => {
+  const { harness, row, winner } = await judged({}, everyThird)
+  expect(row.state.name).toBe('approval')
+  expect(winner!.deferred['length']).toBeGreaterThan(PLANNED_ROWS / 5)
+  expect(row.plan!.streamsEarly).toBeUndefined()
+  const { route, pairs } = await audited(harness)
+  expect(route.streamsEarly).toBeUndefined()
+  expect(pairs).toMatchObject([{ outcome: 'fallback', reason: 'length' }])
 })

@@ -18,10 +18,10 @@ import {
   readProgress,
 } from '../reading/read-internalization.ts'
 import { controlGroupSchema } from './rollout-schemas.ts'
+import { exampleSchema } from './example-schema.ts'
 import {
   approvalSchema,
   proofFileSchema,
-  exampleSchema,
   internalizationSchema,
   internalizationSummarySchema,
   listOf,

@@ -65,8 +65,7 @@ export const mayBegin = (
   text: string,
   match: Match,
   { answers }: Pick<Route, 'answers'>
-): boolean =>
-  !mayBeNoText(text) && factFault(text, match, answers.facts) === null
+): boolean => !mayBeNoText(text) && factFault(text, match, answers.facts) === null
 
 /** Answers of one route that were streamed early. */
 export interface EarlyAnswers {

@@ -157,4 +157,3 @@ export class Draft {
     return logprobs ? this.given(logprobs) : fault('no-logprobs', confidence)
   }
 }
-

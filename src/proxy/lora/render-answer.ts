@@ -57,8 +57,7 @@ export const answerHead = (
   }
 }
 
-type Content = Pick<GivenAnswer, 'content' | 'logprobs' | 'usage'> &
-  Pick<RenderedAnswer, 'endedBy'>
+type Content = Pick<GivenAnswer, 'content' | 'logprobs' | 'usage'> & Pick<RenderedAnswer, 'endedBy'>
 
 /** @param content.endedBy of an answer that the client had before its end */
 export const renderAnswer = (

@@ -106,12 +106,7 @@ const headersOf = (deps: SendDeps, matched: Matched, confidence: number): string
   ]
 }
 
-const send = (
-  deps: SendDeps,
-  matched: Matched,
-  rendered: Rendered,
-  confidence: number
-): void => {
+const send = (deps: SendDeps, matched: Matched, rendered: Rendered, confidence: number): void => {
   const { client, exchange } = matched.admitted.read
   const headers = headersOf(deps, matched, confidence)
   if (!exchange.streamed) {

@@ -12,6 +12,7 @@ export class PacedEngine implements Pick<Engine, 'name' | 'stream'> {
   /** whether all that was said has been taken, and more is wanted */
   isWaiting = false
   private readonly steps: (GeneratedDelta | Error)[] = []
+  private taken = 0
   private wake = (): void => {}
 
   /** One token of each text. */
@@ -40,12 +41,13 @@ export class PacedEngine implements Pick<Engine, 'name' | 'stream'> {
     try {
       for (;;) {
         signal?.throwIfAborted()
-        const step = this.steps.shift()
-        if (step instanceof Error) throw step
+        const step = this.steps[this.taken]
         if (step === undefined) {
           await this.more()
           continue
         }
+        this.taken++
+        if (step instanceof Error) throw step
         yield step
         if (step.finishReason) return
       }
