@@ -533,6 +533,33 @@ describe('admin API', () => {
       expect((await get<{ data: object[] }>(`${path}?field=id`)).body.data).toEqual([])
       expect((await get(`${path}?field=a..b`)).status).toBe(400)
     })
+
+    it('says what is found in an answer that a client would have in part by then', async () => {
+      const { plan, verdict } = exampleApproved()
+      const early = { ...verdict!.arms[1]!, streamsEarly: true as const }
+      await store.internalizations.create(
+        exampleApproved('internalization-1', {
+          plan: { ...plan!, holdoutRecordIds: ['record-1', 'record-2'] },
+          verdict: { ...verdict!, arms: verdict!.arms.with(1, early) },
+        })
+      )
+      await store.internalizations.addEvaluations([
+        exampleEvaluation('record-1', { arm: 1, logprobMin: -0.1, deferred: 'length' }),
+        exampleEvaluation('record-2', { arm: 1, logprobMin: -0.1, deferred: 'deferred' }),
+      ])
+      const path = '/internalizations/internalization-1/examples'
+      const { data } = (await get<{ data: object[] }>(`${path}?limit=2`)).body
+      expect(data).toMatchObject([
+        {
+          recordId: 'record-1',
+          deferred: null,
+          foundLate: 'length',
+          agrees: false,
+          isAboveThreshold: true,
+        },
+        { recordId: 'record-2', deferred: 'deferred', foundLate: null, isAboveThreshold: false },
+      ])
+    })
   })
 
   describe('log', () => {
