@@ -127,14 +127,14 @@ describe('a route that streams answers before their end is known', () => {
     const text = await shown()
     expect(text).toContain('are sent from token 16 on, before the rest is known')
     expect(text).toMatch(/fault is found after their beginning was sent.* length 3/)
-    expect(text).not.toContain('answers were streamed')
+    expect(text).not.toContain('Answers that were streamed')
     expect((await read()).early).toEqual({ answers: 0, faults: 0 })
   })
 
   it('counts its answers, and those in which a fault was found', async () => {
     await page.store.records.append(batchOf([early(1, null), early(2, 'invented-fact')]))
     expect(await shown()).toContain(
-      '2 answers were streamed before their end was known; in 1 of them a fault was found afterwards.'
+      'streamed before their end was known: 2. With a fault that was found afterwards: 1.'
     )
     expect((await read()).early).toEqual({ answers: 2, faults: 1 })
   })

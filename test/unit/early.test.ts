@@ -141,6 +141,6 @@ it('a route that streams early answers such a request wrong, beside a successor'
 it('early answers are told from the first one on', () => {
   expect(earlyText({ answers: 0, faults: 0 })).toBeNull()
   expect(earlyText({ answers: 1200, faults: 3 })).toBe(
-    '1200 answers were streamed before their end was known; in 3 of them a fault was found afterwards'
+    'Answers that were streamed before their end was known: 1200. With a fault that was found afterwards: 3.'
   )
 })

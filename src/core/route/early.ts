@@ -74,11 +74,11 @@ export interface EarlyAnswers {
   faults: number
 }
 
-/** `1200 answers were streamed before …; in 3 of them a fault …`; null before the first one */
+/** In two sentences; null before the first one. */
 export const earlyText = ({ answers, faults }: EarlyAnswers): string | null =>
   answers === 0
     ? null
-    : `${answers} answers were streamed before their end was known; in ${faults} of them a fault was found afterwards`
+    : `Answers that were streamed before their end was known: ${answers}. With a fault that was found afterwards: ${faults}.`
 
 /** The promise of such a route, in a sentence. */
 export const EARLY_PROMISE =

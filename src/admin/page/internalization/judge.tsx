@@ -14,7 +14,7 @@ import { Line, Text } from '../parts/text.tsx'
 export const EarlyCount = ({ early }: { early: EarlyAnswers }) => {
   const text = earlyText(early)
   if (text === null) return null
-  return early.faults > 0 ? <Notice tone="waits">{text}.</Notice> : <p>{text}.</p>
+  return early.faults > 0 ? <Notice tone="waits">{text}</Notice> : <p>{text}</p>
 }
 
 /** Why audits do not count, in amber, and the promise. */
