@@ -131,6 +131,16 @@ describe('an answer whose first tokens are sure', () => {
     expect(early.headers['content-type']).toBe(heldBack.headers['content-type'])
   })
 
+  it('begins later where its first tokens end in the middle of a number that the request has', async () => {
+    await restart({}, { ...EARLY, answers: { ...ANSWERS, facts: knownFacts([]) } })
+    engine.say([...WINDOW.slice(1), 'order 10'])
+    engine.say(['007', ' comes'])
+    const body = chatBody('where is order 10007', { stream: true })
+    const answer = await asked(() => engine.end(), {}, body)
+    expect(piecesOf(answer.text)[0]).toMatch(/order 10007$/)
+    expect((await lastRecord()).route).toMatchObject({ streamedEarly: true, reason: null })
+  })
+
   it('is not cut within a character', async () => {
     const [high, low] = ['🙂'[0]!, '🙂'[1]!]
     engine.say([...WINDOW.slice(1), `a${high}`])

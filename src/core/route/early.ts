@@ -58,7 +58,7 @@ const mayBeNoText = (beginning: string): boolean =>
 
 /**
  * Whether an answer may be sent before its end is known: no call, none that defers, and none that states a fact of its
- * own so early. Such an answer is held back until its end.
+ * own so early.
  * @param text of its first tokens at least
  */
 export const mayBegin = (

@@ -57,12 +57,18 @@ export const fault = (reason: FaultReason, confidence: number | null = null): Lo
   usage: null,
 })
 
+/**
+ * How often it is asked whether an answer may begin, once a delta: its first tokens may end within a number, which states
+ * something else than the whole one.
+ */
+const MOST_LOOKS = 16
+
 export class Draft {
   content = ''
   usage: Usage | null = null
   /** the client has its beginning */
   hasBegun = false
-  private isWindowOver = false
+  private looksLeft = MOST_LOOKS
   private finishReason: FinishReason | null = null
   private readonly logprobs: TokenLogprob[] = []
   private readonly reader = new LogprobReader()
@@ -85,17 +91,18 @@ export class Draft {
     this.finishReason = delta.finishReason ?? this.finishReason
     this.usage = delta.usage ?? this.usage
     if (this.hasBegun) this.early?.add(delta.text)
-    else if (!this.isWindowOver && this.reader.isFirstKnown) this.begin()
+    else if (this.looksLeft > 0 && this.reader.isFirstKnown) this.begin()
   }
 
-  /** Once: an answer that may not begin where its first tokens are known is held back until its end. */
+  /** An answer that does not begin while there are looks left is held back until its end. */
   private begin(): void {
-    const { early, content, confidence } = this
-    this.isWindowOver = true
+    const { early, content, confidence, looksLeft } = this
+    this.looksLeft = 0
     // one that is over by then is judged whole
     if (early === null || this.isUnsure || this.finishReason !== null) return
-    if (!mayBegin(content, this.asked.match, this.route)) return
-    this.hasBegun = early.begin(content, confidence)
+    if (mayBegin(content, this.asked.match, this.route))
+      this.hasBegun = early.begin(content, confidence)
+    else this.looksLeft = looksLeft - 1
   }
 
   get confidence(): number {
