@@ -5,7 +5,9 @@
  * the order and the sum.
  *
  *   npm run bench:replies -- --model <file.gguf> [--json] [--train 400] [--holdout 220] [--test 200] [--minutes 10]
- *     [--out <file>]
+ *     [--early] [--out <file>]
+ *
+ * With `--early` answers are streamed before their end is known (STREAM_EARLY).
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,7 +17,7 @@ import { createProgress } from '../src/cli/output.ts'
 import type { Internalization } from '../src/core/internalization/internalization.ts'
 import type { ChatMessage, ChatRequest } from '../src/openai/chat.ts'
 import { seededRandom } from '../src/random.ts'
-import { formatFigures, writeReport, type Figures } from '../test/kit/report.ts'
+import { formatFigures, spread, writeReport, type Figures } from '../test/kit/report.ts'
 import { minutesToVerdict, waitForVerdict } from '../test/kit/process/internalizations.ts'
 import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
 import {
@@ -42,6 +44,7 @@ const args = readOptions({
   holdout: 220,
   test: 200,
   minutes: 10,
+  early: false,
 })
 
 const form = args.json ? AS_JSON : AS_TEXT
@@ -90,6 +93,7 @@ const environmentOf = (folder: string, model: string, baseUrl: string): Record<s
     ADAPTED_TIMEOUT_MS: '60000',
     JUDGE_MODEL: JUDGE,
     JUDGE_USD: '100',
+    STREAM_EARLY: String(args.early),
   }
 }
 
@@ -125,8 +129,9 @@ const freshFigures = async (proxy: ProxyProcess, first: number): Promise<Figures
     concurrency: TRAFFIC_LANES,
     onDone: (done) => progress.update('fresh requests', done, requests.length),
   })
-  const read = outcomes.map(({ route, answer }, i) => ({
+  const read = outcomes.map(({ route, answer, firstTokenMs, lastTokenMs }, i) => ({
     route,
+    firstShare: firstTokenMs / lastTokenMs,
     isRight: form.meaningOf(answer) === form.meaningOf(form.write(refundOf(first + i), 0)),
   }))
   const ours = read.filter(({ route }) => route === 'answered')
@@ -139,6 +144,13 @@ const freshFigures = async (proxy: ProxyProcess, first: number): Promise<Figures
       bar: '>= 0.95',
       holds: right >= 0.95 * ours.length && ours.length > 0,
     },
+    // of the time to the whole answer, which a client of one that is held back waits for
+    ...(ours.length > 0 && {
+      time_to_first_words: spread(
+        ours.map(({ firstShare }) => firstShare),
+        'of the whole answer'
+      ),
+    }),
   }
 }
 

@@ -149,6 +149,7 @@ const startProduct = async (
   const tenants = createTenants({ secret: 'bench', ttlMs: 3_600_000, maxEntries: 1000, now })
   const { tenant } = tenants.identify({ rawHeaders: ['authorization', AUTHORIZATION] })
   const table = compileRouteTable(liveRoutes(tenant, TEMPLATES))
+  const credentials = createCredentials()
   const metrics = createMetrics(new Registry())
   const outcomes: Record<string, number> = {}
   const proxy = createProxy({
@@ -159,12 +160,8 @@ const startProduct = async (
     areRoutesGood: () => true,
     engines: new Map(),
     tenants,
-    credentials: createCredentials(),
-    envelopeOf: createEnvelopes({
-      credentials: createCredentials(),
-      hasOwnKey: false,
-      irrelevant: [],
-    }),
+    credentials,
+    envelopeOf: createEnvelopes({ credentials, hasOwnKey: false, irrelevant: [] }),
     allowedHosts: [],
     ownSecrets: ['token-of-the-bench'],
     access: null,
@@ -184,6 +181,7 @@ const startProduct = async (
     limits: LIMITS,
     trace: null,
     asksForUsage: false,
+    streamsEarly: false,
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 10_000 },
     now,

@@ -4,6 +4,7 @@ import type { Repeats } from '../core/learn/dataset.ts'
 import type { ArmFigures, Verdict } from '../core/gate/gate.ts'
 import { ruleNames, type FieldRule } from '../core/answer/field-rules.ts'
 import type { FieldFigures } from '../core/answer/field-figures.ts'
+import { EARLY_PROMISE } from '../core/route/early.ts'
 import type {
   Internalization,
   InternalizationPlan,
@@ -99,12 +100,17 @@ export const populationText = ({
     ...modelsLeftOut.map(visibleName),
   ].join('\n')
 
-/** None where every field is compared as it is, and by equality. */
-export const planRulesText = ({ answers: { fields }, judge }: InternalizationPlan): string[] => [
+/** None where every field is compared as it is, by equality, and in an answer that is held back. */
+export const planRulesText = ({
+  answers: { fields },
+  judge,
+  streamsEarly,
+}: InternalizationPlan): string[] => [
   ...(fields === undefined
     ? []
     : [`judged under rules for fields: ${ruleNames(fields).join(', ')}`]),
   ...(judge === undefined ? [] : [judgeCostText(judge)]),
+  ...(streamsEarly ? [`planned with STREAM_EARLY=true: ${EARLY_PROMISE}`] : []),
 ]
 
 /** Who vouches for written answers, why audits do not count, and what the judge has cost. */
@@ -151,6 +157,13 @@ const judgeText = (
   return [says.join('\n')]
 }
 
+const streamingText = (winner: ArmFigures | undefined): string[] => {
+  if (winner?.streamsEarly !== true) return []
+  const found = Object.entries(winner.foundLate ?? {}).map(([reason, rows]) => `${rows} ${reason}`)
+  const faults = found.length === 0 ? 'none has such a fault' : found.join(', ')
+  return [`${EARLY_PROMISE} Of ${winner.rows} held-out answers: ${faults}.`]
+}
+
 /**
  * The decision, every arm, and the samples, slices and fields of the winning arm.
  * @param rules for fields, of the plan
@@ -166,6 +179,7 @@ export const verdictText = (verdict: ProvenVerdict, rules?: readonly FieldRule[]
     ...(verdict.checker === undefined ? [] : checkerPromise(verdict.checker, verdict.margin)),
     ...changeText(verdict),
     ...judgeText(verdict, rules),
+    ...streamingText(winner),
   ].join('\n\n')
 }
 

@@ -141,6 +141,7 @@ const internalizeOf = (env: Environment): InternalizeOptions => ({
   upstreamReplays: env.UPSTREAM_REPLAYS,
   modelProofUsd: env.MODEL_PROOF_USD,
   learningCurve: env.LEARNING_CURVE,
+  streamsEarly: env.STREAM_EARLY,
 })
 
 /** null: written answers cannot go live */
@@ -188,6 +189,8 @@ const proxyOf = (env: Environment) => ({
   captureMaxBytes: env.CAPTURE_MAX_BYTES,
   adaptedTimeoutMs: env.ADAPTED_TIMEOUT_MS,
   echoModel: env.ECHO_MODEL,
+  /** of routes whose proof allows it */
+  streamsEarly: env.STREAM_EARLY,
   /** headers and query parameters that carry credentials, beside the known ones; in lower case */
   credentialNames: env.CREDENTIAL_NAMES,
   /** headers that change no answer, beside the known ones; in lower case */

@@ -298,6 +298,7 @@ const SCHEMA = z.object({
   CHECK_URL: optional.pipe(checkUrl.nullable()),
   CHECK_SQL: optional,
   CHECK_SECONDS: z.coerce.number().positive().max(300).default(10),
+  STREAM_EARLY: flag(false),
   LEARNING_CURVE: flag(true),
 })
 

@@ -5,6 +5,7 @@ import { fieldsApart } from '../core/answer/field-figures.ts'
 import { textOf } from '../core/answer/outcome.ts'
 import { asJudged } from '../core/judge/judged-row.ts'
 import { confidenceOf } from '../core/route/confidence.ts'
+import { asStreamed, type Streamed } from '../core/route/early.ts'
 import type { EvaluationRow, Store } from '../store/store.ts'
 import { NO_LOGGED_TEXT, readLoggedTexts } from './logged-texts.ts'
 
@@ -20,6 +21,8 @@ export interface HeldOutExample {
   adaptedAnswer: string
   /** why a route defers at any confidence; null when it may give the answer */
   deferred: string | null
+  /** what is wrong with an answer that its route streams before that is known; null where nothing is found so late */
+  foundLate: string | null
   /** with the upstream's answer of today, or with the logged one where none was bought; as a judge says, where one does */
   agrees: boolean
   /** of the two answers, 0 to 1, to look at */
@@ -39,6 +42,8 @@ export interface HeldOutExample {
 /** A held-out answer as the gate judges it, without the texts of the log. */
 export interface HeldOutAnswer {
   row: EvaluationRow
+  /** as of `HeldOutExample` */
+  foundLate: string | null
   /** natural logarithm of a probability, by the statistic of the arm */
   confidence: number
   /**
@@ -50,8 +55,6 @@ export interface HeldOutAnswer {
   isAboveThreshold: boolean | null
 }
 
-const agreesAs = ({ agrees, agreesToday }: EvaluationRow): boolean => agreesToday ?? agrees
-
 /**
  * All held-out answers of one arm, by record id.
  * @param arm index into the plan; by default the winner of the verdict, or the first arm
@@ -62,17 +65,21 @@ export const heldOutAnswers = async (
   arm = verdict?.arm ?? 0
 ): Promise<HeldOutAnswer[]> => {
   if (plan === null) return []
-  const { confidence: statistic = 'sum', threshold = null } = verdict?.arms[arm] ?? {}
+  const figures = verdict?.arms[arm]
+  const { confidence: statistic = 'sum', threshold = null } = figures ?? {}
   const heldOut = new Set(heldOutIds(plan))
   const rows = (await internalizations.evaluations(id, arm)).filter(({ recordId }) =>
     heldOut.has(recordId)
   )
-  return rows.map((row) => {
+  return rows.map((found) => {
+    const said = found.judged?.adapted ? asJudged(found) : found
+    const row: Streamed<EvaluationRow> = figures?.streamsEarly ? asStreamed(said) : said
     const confidence = confidenceOf(statistic, row)
     return {
       row,
+      foundLate: row.foundLate ?? null,
       confidence,
-      agrees: agreesAs(row.judged?.adapted ? asJudged(row) : row),
+      agrees: row.agreesToday ?? row.agrees,
       isAboveThreshold:
         threshold === null ? null : row.deferred === null && confidence >= threshold,
     }
@@ -99,7 +106,7 @@ export const examplesFor = async (
   const recordIds = answers.map(({ row }) => row.recordId)
   const texts = await readLoggedTexts(store, templateVersion, recordIds)
   return answers.map((answer) => {
-    const { row, confidence, agrees, isAboveThreshold } = answer
+    const { row, foundLate, confidence, agrees, isAboveThreshold } = answer
     const { query, outcome } = texts.get(row.recordId) ?? NO_LOGGED_TEXT
     const promptedAnswer = outcome && textOf(outcome)
     return {
@@ -109,6 +116,7 @@ export const examplesFor = async (
       promptedAnswer,
       adaptedAnswer: row.answer,
       deferred: row.deferred,
+      foundLate,
       agrees,
       similarity: row.similarity,
       confidence,

@@ -59,7 +59,9 @@ const sayPromise = (
   const isReported = feedback && feedback.conversations.lora + feedback.conversations.audit > 0
   const users = isReported ? feedback : null
   const { margin } = verdict
-  return promiseText({ admission, margin, fields: plan?.answers.fields, people, users })
+  const { streamsEarly } = verdict.arms[verdict.arm]!
+  const fields = plan?.answers.fields
+  return promiseText({ admission, margin, fields, streamsEarly, people, users })
 }
 
 /** @returns null where equality decides */

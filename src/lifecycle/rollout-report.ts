@@ -9,6 +9,7 @@ import {
   movedBorder,
   newlyWithheld,
   rolloutStageOf,
+  winningLora,
   type HistoryEntry,
   type Internalization,
   type InternalizationState,
@@ -29,6 +30,7 @@ import type { WithheldPart } from '../core/rollout/withheld.ts'
 import type { Indicator, IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
 import { percent } from '../core/gate/figures.ts'
+import type { EarlyAnswers } from '../core/route/early.ts'
 import type { ReportedEvidence } from '../core/proof/rollout-part.ts'
 import type { Store } from '../store/store.ts'
 import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from '../store/json-snapshot.ts'
@@ -99,6 +101,17 @@ export const saveRolloutReport = (
   internalizationId: string,
   report: RolloutReport
 ): Promise<void> => saveJsonSnapshot(store, nameOf(internalizationId), report)
+
+/** @returns null where its route holds answers back until their end */
+export const readEarlyAnswers = async (
+  { records }: Pick<Store, 'records'>,
+  row: Internalization
+): Promise<EarlyAnswers | null> => {
+  const { verdict } = row
+  const lora = winningLora(row)
+  if (lora === null || verdict?.arms[verdict.arm]?.streamsEarly !== true) return null
+  return records.earlyAnswers(lora)
+}
 
 /** US dollars that audits have cost since midnight UTC. @param now milliseconds since the epoch */
 export const spentToday = async ({ pairs }: Pick<Store, 'pairs'>, now: number): Promise<number> => {

@@ -4,10 +4,10 @@
  * and answers stays as it was sent.
  */
 import { CompletionAccumulator } from './accumulate.ts'
-import type { AnswerAccumulator, RenderedAnswer } from './answer.ts'
+import type { AnswerAccumulator, AnswerHead, AnswerStream, RenderedAnswer } from './answer.ts'
 import type { ChatCompletion, ChatRequest } from './chat.ts'
 import { completionId, responseId } from './ids.ts'
-import { renderCompletion, renderEvents } from './render.ts'
+import { openEvents, renderCompletion, renderEvents } from './render.ts'
 import { readResponsesRequest } from './responses/read-request.ts'
 import { completionOfResponse, ResponseAccumulator } from './responses/read-response.ts'
 import { renderResponse, renderResponseEvents } from './responses/render.ts'
@@ -36,6 +36,8 @@ export interface Dialect {
   render(answer: RenderedAnswer, request: Record<string, unknown>): object
   /** All events of a stream. */
   renderEvents(answer: RenderedAnswer, request: Record<string, unknown>): string
+  /** The same events while the answer is made; null where an answer is stored before it is sent, and so is whole. */
+  openEvents: ((answer: AnswerHead, request: Record<string, unknown>) => AnswerStream) | null
 }
 
 const isMessage = (value: unknown): boolean =>
@@ -43,6 +45,9 @@ const isMessage = (value: unknown): boolean =>
 
 const isChatRequest = (body: Partial<ChatRequest> | null): body is ChatRequest =>
   typeof body?.model === 'string' && Array.isArray(body.messages) && body.messages.every(isMessage)
+
+const wantsUsage = (request: Record<string, unknown>): boolean =>
+  (request['stream_options'] as ChatRequest['stream_options'])?.include_usage === true
 
 export const CHAT: Dialect = {
   name: 'chat',
@@ -57,10 +62,8 @@ export const CHAT: Dialect = {
   completionOf: (answer) => answer as ChatCompletion | null,
   accumulator: () => new CompletionAccumulator(),
   render: renderCompletion,
-  renderEvents: (answer, request) => {
-    const options = request['stream_options'] as ChatRequest['stream_options']
-    return renderEvents(answer, options?.include_usage === true)
-  },
+  renderEvents: (answer, request) => renderEvents(answer, wantsUsage(request)),
+  openEvents: (answer, request) => openEvents(answer, wantsUsage(request)),
 }
 
 export const RESPONSES: Dialect = {
@@ -76,6 +79,7 @@ export const RESPONSES: Dialect = {
   accumulator: () => new ResponseAccumulator(),
   render: renderResponse,
   renderEvents: renderResponseEvents,
+  openEvents: null,
 }
 
 const BY_PATH = new Map([CHAT, RESPONSES].map((dialect) => [dialect.path, dialect]))

@@ -1,6 +1,13 @@
 /** Renders a lora's answer in OpenAI's two forms: one JSON body, or the events of a stream. Pure. */
-import { contentPieces, piecesOf, type RenderedAnswer, type RenderedCall } from './answer.ts'
-import type { ChatChunk, ChatCompletion, Usage } from './chat.ts'
+import {
+  contentPieces,
+  piecesOf,
+  type AnswerHead,
+  type AnswerStream,
+  type RenderedAnswer,
+  type RenderedCall,
+} from './answer.ts'
+import type { ChatChunk, ChatCompletion, FinishReason, Usage } from './chat.ts'
 import { detailedUsage } from './usage/usage.ts'
 
 const callOf = ({ id, name, arguments: given }: RenderedCall) => ({
@@ -9,8 +16,11 @@ const callOf = ({ id, name, arguments: given }: RenderedCall) => ({
   function: { name, arguments: given },
 })
 
-const finishOf = ({ calls }: RenderedAnswer): 'stop' | 'tool_calls' =>
-  calls.length === 0 ? 'stop' : 'tool_calls'
+/** @returns null for an answer that has no end */
+const finishOf = ({ calls, endedBy }: RenderedAnswer): FinishReason | null => {
+  if (endedBy !== undefined) return endedBy === 'length' ? 'length' : null
+  return calls.length === 0 ? 'stop' : 'tool_calls'
+}
 
 const messageOf = ({ content, calls }: RenderedAnswer) => ({
   role: 'assistant' as const,
@@ -23,7 +33,7 @@ const logprobsOf = (logprobs: RenderedAnswer['logprobs']) =>
   logprobs && { content: [...logprobs], refusal: null }
 
 /** Members that a completion and its chunks have alike; no tier but the usual one exists here. */
-const headOf = ({ id, created, model, fingerprint }: RenderedAnswer) => ({
+const headOf = ({ id, created, model, fingerprint }: AnswerHead) => ({
   id,
   created,
   model,
@@ -55,12 +65,14 @@ const choiceOf = (delta: Choice['delta'], logprobs: Choice['logprobs'] = null): 
   finish_reason: null,
 })
 
+const BEGINNING = choiceOf({ role: 'assistant', content: '', refusal: null })
+
 /** A call begins with its name, and its arguments follow. */
 const choicesOf = (answer: RenderedAnswer): Choice[] => {
   const { calls } = answer
   if (calls.length === 0)
     return [
-      choiceOf({ role: 'assistant', content: '', refusal: null }),
+      BEGINNING,
       ...contentPieces(answer).map(({ text, logprobs }) =>
         choiceOf({ content: text }, logprobsOf(logprobs))
       ),
@@ -76,23 +88,47 @@ const choicesOf = (answer: RenderedAnswer): Choice[] => {
   ]
 }
 
+const dataOf = (data: string): string => `data: ${data}\n\n`
+
 /**
- * The events of a stream: a role chunk, the content in pieces, a finish chunk. With `includeUsage` another chunk
- * has the usage and no choices, and all others have `usage: null`, as OpenAI documents it.
+ * The events of one stream. With `includeUsage` another chunk has the usage and no choices, and all others have
+ * `usage: null`, as OpenAI documents it.
  */
+const eventsOf = (head: AnswerHead, includeUsage: boolean) => {
+  const event = (choices: Choice[], counted: Usage | null = null): string => {
+    const chunk: ChatChunk = {
+      ...headOf(head),
+      object: 'chat.completion.chunk',
+      choices,
+      ...(includeUsage ? { usage: counted } : {}),
+    }
+    return dataOf(JSON.stringify(chunk))
+  }
+  return {
+    event,
+    /** a finish chunk, the usage where it is wanted, and the mark of the end */
+    end: (answer: RenderedAnswer): string =>
+      event([{ ...choiceOf({}), finish_reason: finishOf(answer) }]) +
+      (includeUsage && answer.usage ? event([], detailedUsage(answer.usage)) : '') +
+      dataOf('[DONE]'),
+  }
+}
+
+/** The events of a stream: a role chunk, the content in pieces, a finish chunk. */
 export const renderEvents = (answer: RenderedAnswer, includeUsage: boolean): string => {
-  const { usage } = answer
-  const chunk = (choices: Choice[], counted: Usage | null = null): ChatChunk => ({
-    ...headOf(answer),
-    object: 'chat.completion.chunk',
-    choices,
-    ...(includeUsage ? { usage: counted } : {}),
-  })
-  const chunks = [
-    ...choicesOf(answer).map((choice) => chunk([choice])),
-    chunk([{ ...choiceOf({}), finish_reason: finishOf(answer) }]),
-    ...(includeUsage && usage ? [chunk([], detailedUsage(usage))] : []),
-  ]
-  const events = [...chunks.map((each) => JSON.stringify(each)), '[DONE]']
-  return events.map((data) => `data: ${data}\n\n`).join('')
+  const { event, end } = eventsOf(answer, includeUsage)
+  return choicesOf(answer)
+    .map((choice) => event([choice]))
+    .concat(end(answer))
+    .join('')
+}
+
+/** The same events of a content whose end is not known yet, a piece at a time. */
+export const openEvents = (head: AnswerHead, includeUsage: boolean): AnswerStream => {
+  const { event, end } = eventsOf(head, includeUsage)
+  return {
+    begin: () => event([BEGINNING]),
+    content: (text) => event([choiceOf({ content: text })]),
+    end,
+  }
 }

@@ -189,6 +189,14 @@ export interface RouteHeaders {
   reason?: string
 }
 
+/** Of the proxy's own streams. */
+export const EVENT_STREAM: readonly string[] = [
+  'content-type',
+  'text/event-stream; charset=utf-8',
+  'cache-control',
+  'no-cache',
+]
+
 /** The headers that explain a decision; only requests that matched a live template get them. */
 export const routeHeaders = (decision: RouteHeaders): string[] => {
   const { confidence, promptTokensSaved, reason } = decision

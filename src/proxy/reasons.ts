@@ -73,5 +73,5 @@ export const CANCEL_PHASES = ['before-answer', 'during-answer'] as const
 /** When the client of a chat completion left. */
 export type CancelPhase = (typeof CANCEL_PHASES)[number]
 
-/** How an exchange with the upstream ended. */
+/** How an exchange with the upstream ended, or one with a lora. */
 export type ExchangeEnd = 'complete' | 'client-gone' | 'upstream-failed'

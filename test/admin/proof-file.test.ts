@@ -149,7 +149,7 @@ describe('what a verdict was made from', () => {
     await saveDecisionFacts(store, 'a', facts)
     const kept = (await readDecisionFacts(store, 'a'))!
     expect(decideOn(kept.facts)).toEqual(decideOn(facts))
-    const rows = heldOutRows(kept.facts.records, kept.facts.arms[0]!.answers)
+    const rows = heldOutRows(kept.facts.records, kept.facts.arms[0]!)
     expect(rows[3]!.logprobSum).toBeNaN()
     expect(kept.madeBy).toMatch(/^\d+\.\d+\.\d+/)
   })

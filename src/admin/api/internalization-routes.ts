@@ -7,7 +7,7 @@ import { approve } from '../../lifecycle/approve.ts'
 import { examplesOf } from '../../lifecycle/held-out-examples.ts'
 import { pause, resume } from '../../lifecycle/pause.ts'
 import { reject, retire } from '../../lifecycle/promote.ts'
-import { readRolloutReport, routeSteps } from '../../lifecycle/rollout-report.ts'
+import { readEarlyAnswers, readRolloutReport, routeSteps } from '../../lifecycle/rollout-report.ts'
 import { loadControlGroup } from '../../savings/control-group.ts'
 import type { ApiDeps } from '../deps.ts'
 import {
@@ -18,10 +18,10 @@ import {
   readProgress,
 } from '../reading/read-internalization.ts'
 import { controlGroupSchema } from './rollout-schemas.ts'
+import { exampleSchema } from './example-schema.ts'
 import {
   approvalSchema,
   proofFileSchema,
-  exampleSchema,
   internalizationSchema,
   internalizationSummarySchema,
   listOf,
@@ -174,6 +174,7 @@ const addReading = (app: OpenAPIHono, deps: ApiDeps): void => {
       learningCurve: await readLearningCurve(deps.store, row),
       feedback: lora === null ? null : await deps.store.feedback.counts(lora),
       judge: await readJudged(deps.store, row),
+      early: await readEarlyAnswers(deps.store, row),
     }
     return context.json({ ...row, ...internalizationSummary(row), ...details }, 200)
   })

@@ -71,3 +71,8 @@ export const judgeSchema = z
       .describe('null before it was live'),
   })
   .openapi('Judge', { description: 'Who vouches for written answers' })
+
+export const earlySchema = z.object({
+  answers: z.number().describe('that were streamed before their end was known'),
+  faults: z.number().describe('of these, in which a fault was found afterwards, or that broke off'),
+})

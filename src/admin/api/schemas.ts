@@ -21,7 +21,7 @@ import {
 } from './rollout-schemas.ts'
 import { cacheSchema, economicsSchema, statsSchema } from './economics-schemas.ts'
 import { fieldRuleSchema } from './field-schemas.ts'
-import { judgeSchema } from './judge-schemas.ts'
+import { earlySchema, judgeSchema } from './judge-schemas.ts'
 
 /** An object of the domain as it is stored. OpenAPI describes it in words, not field by field. */
 const stored = <T>(description: string) =>
@@ -269,37 +269,9 @@ export const internalizationSchema = internalizationSummarySchema
     coverageSteps: z.array(coverageStepSchema).describe('oldest first; empty before it was live'),
     feedback: feedbackCountsSchema.nullable().describe('null before the verdict'),
     judge: judgeSchema.nullable().describe('null where equality decides'),
+    early: earlySchema.nullable().describe('null where answers are held back'),
   })
   .openapi('Internalization')
-
-export const exampleSchema = z
-  .object({
-    recordId: z.string(),
-    query: z.string().nullable().describe('null after the record was deleted'),
-    outcome: z
-      .string()
-      .nullable()
-      .describe('how the upstream answered: text, tool-calls, refusal, filtered, cut-off, …'),
-    promptedAnswer: z.string().nullable().describe('its text, from the log'),
-    adaptedAnswer: z.string().describe("'' if the lora was not asked"),
-    deferred: z
-      .string()
-      .nullable()
-      .describe('reason for which a route sends the request to the upstream at any confidence'),
-    agrees: z
-      .boolean()
-      .describe('with the answer of today, or with the logged one where none was bought'),
-    similarity: z.number().describe('of the two answers, 0 to 1; a figure to look at'),
-    confidence: z
-      .number()
-      .describe('natural logarithm of a probability, by the statistic of the arm'),
-    isAboveThreshold: z.boolean().nullable().describe('null when no threshold passed the gate'),
-    freshUpstreamAnswer: z.string().nullable(),
-    fieldsApart: z
-      .array(z.string())
-      .describe('fields of JSON in which a given answer disagrees; at most 50'),
-  })
-  .openapi('Example')
 
 export const recordSchema = z
   .object({

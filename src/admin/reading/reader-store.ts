@@ -212,6 +212,7 @@ const readerRecords = (records: RecordStore): RecordStore => ({
     return { ...found, data: found.data.map(withoutBodies) }
   },
   traffic: records.traffic,
+  earlyAnswers: records.earlyAnswers,
   spread: records.spread,
   byIds: async (ids) => (await records.byIds(ids)).map(withoutBodies),
   knownIds: records.knownIds,

@@ -15,10 +15,11 @@ interface ExamplesOptions extends OutputOptions {
 
 const DELETED = '(the record was deleted)'
 
-const givenText = ({ deferred, isAboveThreshold }: HeldOutExample): string => {
+const givenText = ({ deferred, foundLate, isAboveThreshold }: HeldOutExample): string => {
   if (deferred !== null) return `no: ${deferred}`
   if (isAboveThreshold === null) return 'no threshold passed the gate'
-  return isAboveThreshold ? 'yes' : 'no: below the threshold'
+  if (!isAboveThreshold) return 'no: below the threshold'
+  return foundLate === null ? 'yes' : `yes, where it is streamed; then found: ${foundLate}`
 }
 
 const blockOf = (example: HeldOutExample): string =>

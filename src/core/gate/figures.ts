@@ -28,6 +28,8 @@ export interface JudgedAnswer extends AnswerLogprobs {
   similarity: number
   /** reason to send the request to the upstream at any confidence; null when it may be answered */
   deferred: string | null
+  /** what is wrong with it when the client may have its beginning (`asStreamed`); absent: nothing is found so late */
+  foundLate?: string
 }
 
 /** What two fresh answers of the upstream to a held-out request say of it. */
@@ -60,6 +62,8 @@ export interface ArmRows {
   arm: ArmName
   /** chosen on rows that are not held out */
   statistic: ConfidenceStatistic
+  /** whether its route may stream an answer early; then the rows are as `asStreamed` makes them */
+  streamsEarly?: true
   rows: HeldOutRow[]
 }
 
@@ -83,6 +87,10 @@ export interface ArmFigures {
   rows: number
   /** rows that go to the upstream at any confidence, by reason */
   deferred: Record<string, number>
+  /** whether its route may stream an answer before its end is known; absent: it holds them back */
+  streamsEarly?: true
+  /** then: rows that disagree because of a fault that is found later, by reason */
+  foundLate?: Record<string, number>
   /** share of agreement over the rows that are not deferred, as if all of them were answered */
   agreement: number
   /** of the same rows, to look at */
@@ -137,7 +145,8 @@ const mean = (values: number[]): number =>
 
 export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
-export type JudgedRow = RankedRow & Pick<HeldOutRow, 'deferred' | 'similarity' | 'slices'>
+export type JudgedRow = RankedRow &
+  Pick<HeldOutRow, 'deferred' | 'foundLate' | 'similarity' | 'slices'>
 
 /**
  * With fresh answers the adapted answer and the second fresh one are compared with the first, else the adapted
@@ -156,15 +165,21 @@ export const judge = (row: HeldOutRow, statistic: ConfidenceStatistic): JudgedRo
     isTraffic: row.isTraffic,
     isUnseen: row.isUnseen,
     deferred: deferred ?? (Number.isFinite(confidence) ? null : 'no confidence'),
+    ...(row.foundLate !== undefined && { foundLate: row.foundLate }),
     similarity: row.similarity,
     slices: row.slices,
   }
 }
 
-const countReasons = (rows: JudgedRow[]): Record<string, number> => {
+const countReasons = (
+  rows: JudgedRow[],
+  reasonOf: (row: JudgedRow) => string | null | undefined
+): Record<string, number> => {
   const counts: Record<string, number> = {}
-  for (const { deferred } of rows)
-    if (deferred !== null) counts[deferred] = (counts[deferred] ?? 0) + 1
+  for (const row of rows) {
+    const reason = reasonOf(row)
+    if (reason != null) counts[reason] = (counts[reason] ?? 0) + 1
+  }
   return counts
 }
 
@@ -296,7 +311,7 @@ const narrowerThan = (chosen: ThresholdTest | null, tests: readonly ThresholdTes
 
 /** Tests one arm at its share of alpha, and takes the best threshold that may be promised. */
 export const armFigures = (
-  { arm, statistic, rows }: ArmRows,
+  { arm, statistic, streamsEarly, rows }: ArmRows,
   options: FiguresOptions
 ): ArmFigures => {
   const judged = rows.map((row) => judge(row, statistic))
@@ -318,7 +333,11 @@ export const armFigures = (
   return {
     arm,
     rows: traffic.length,
-    deferred: countReasons(traffic),
+    deferred: countReasons(traffic, ({ deferred }) => deferred),
+    ...(streamsEarly && {
+      streamsEarly,
+      foundLate: countReasons(traffic, ({ foundLate }) => foundLate),
+    }),
     agreement: mean(possible.map((row) => Number(row.agrees))),
     meanSimilarity: mean(possible.map((row) => row.similarity)),
     differenceBound: differenceBound(cuts.at(-1)?.traffic, options.alpha),

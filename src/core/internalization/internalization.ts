@@ -229,6 +229,8 @@ export interface InternalizationPlan {
   judge?: PlannedJudge
   /** of the operator, that vouches for agreement of code; absent: equality does */
   checker?: PlannedChecker
+  /** whether a lora's answers may be streamed before their end is known; absent: they are held back */
+  streamsEarly?: true
   /** that its live route watches; pairs name them by their numbers here */
   parts: RoutePart[]
   /** of the answers, where a field head learns them */
@@ -376,6 +378,8 @@ export interface InternalizeOptions {
   modelProofUsd: number | null
   /** after a verdict, train on parts of the rows, to tell how many more are needed */
   learningCurve: boolean
+  /** written answers may be streamed before their end is known */
+  streamsEarly: boolean
 }
 
 /** Name of the snapshot with the live figures of a stage in training. */

@@ -4,6 +4,7 @@ import { percent } from '../gate/figures.ts'
 import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import { badText, differenceText } from '../outcomes/outcome-text.ts'
 import { ALPHA } from '../gate/gate.ts'
+import { EARLY_PROMISE } from '../route/early.ts'
 import { LEAST_CAUGHT, MOST_FALSE_ALARMS, whyNotWatched, type Admission } from './admission.ts'
 import { RATINGS_NEEDED, type PeopleFigures } from './people.ts'
 
@@ -13,6 +14,8 @@ export interface PromiseFacts {
   margin: number
   /** rules for fields of JSON; absent: none */
   fields?: readonly FieldRule[] | undefined
+  /** whether answers may be streamed before their end is known; absent: they are held back */
+  streamsEarly?: true | undefined
   /** null without ratings */
   people: PeopleFigures | null
   /** of the outcome test; null: the application reports no outcomes */
@@ -88,9 +91,10 @@ export const judgePromiseText = (promise: JudgePromise): string[] => [
   ofFaults(promise),
 ]
 
-/** @returns one text for each witness */
+/** @returns one text for each witness, and one sentence for answers that are sent before their end is known */
 export const promiseText = (facts: PromiseFacts): string[] => [
   ...judgePromiseText(facts),
+  ...(facts.streamsEarly ? [EARLY_PROMISE] : []),
   ofPeople(facts),
   ofUsers(facts),
 ]

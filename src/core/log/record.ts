@@ -10,7 +10,7 @@ export interface RouteOutcome {
    * not given; `skipped`: the upstream answered, and the lora was not asked
    */
   outcome: 'answered' | 'fallback' | 'skipped'
-  /** null where the lora answered */
+  /** null where the lora answered; of an answer that was streamed early, what was found in it afterwards */
   reason: string | null
   /** log-probability statistic that the route decides by; null without a finished answer */
   confidence: number | null
@@ -18,6 +18,8 @@ export interface RouteOutcome {
   promptTokensSaved: number
   /** money saved against the cached-input price of the price file; null without a price */
   savedUsd: number | null
+  /** of an answer that the client had in part before its end was known; absent: it was held back */
+  streamedEarly?: true
   /** of an audited request: the route's `auditPart`; absent: 1 */
   auditPart?: number
   /**

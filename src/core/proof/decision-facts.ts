@@ -18,6 +18,7 @@ import {
 import { judgeObjection, type JudgeFacts } from '../judge/judge-facts.ts'
 import type { ArmName } from '../learn/schedule.ts'
 import type { ConfidenceStatistic } from '../route/confidence.ts'
+import { asStreamed } from '../route/early.ts'
 
 /** What was decided, with the judge that compared the answers; absent: they were equal or not. */
 export type Verdict = GateVerdict & { judge?: Admission }
@@ -36,6 +37,8 @@ export type ArmAnswer = Omit<JudgedAnswer, 'logprobSum' | 'logprobMin'> & {
 export interface ArmFacts {
   arm: ArmName
   statistic: ConfidenceStatistic
+  /** whether its route may stream an answer before its end is known; absent: it holds them back */
+  streamsEarly?: true
   /** in the order of the records; null where the arm has no answer */
   answers: (ArmAnswer | null)[]
 }
@@ -80,12 +83,14 @@ const judged = ({ logprobSum, logprobMin, ...answer }: ArmAnswer): JudgedAnswer 
 /** The held-out rows of one arm as the gate judges them. */
 export const heldOutRows = (
   records: readonly HeldOutRecord[],
-  answers: readonly (ArmAnswer | null)[]
+  { answers, streamsEarly }: Pick<ArmFacts, 'answers'> & { streamsEarly?: true | undefined }
 ): HeldOutRow[] =>
   records.flatMap(({ id: _id, ...shared }, i) => {
     const answer = answers[i] ?? null
+    if (answer === null) return []
+    const given = streamsEarly ? asStreamed(judged(answer)) : judged(answer)
     // an answer of a forged file must not replace what arms share
-    return answer === null ? [] : { ...judged(answer), ...shared }
+    return { ...given, ...shared }
   })
 
 /** Whether the arm may also replace the present route; its verdict must be to promote. */
@@ -139,10 +144,11 @@ export const decideOn = (facts: DecisionFacts): Verdict => {
     minCoverage,
     burstMs,
     favouredArm,
-    arms: arms.map(({ arm, statistic, answers }) => ({
+    arms: arms.map(({ arm, statistic, streamsEarly, answers }) => ({
       arm,
       statistic,
-      rows: heldOutRows(records, answers),
+      ...(streamsEarly && { streamsEarly }),
+      rows: heldOutRows(records, { streamsEarly, answers }),
     })),
   })
   const allowed = underChecker(underJudge(verdict, judge), checker)

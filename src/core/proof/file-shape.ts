@@ -131,6 +131,7 @@ const DECISION = members({
     members({
       arm: ARM,
       statistic: among([...STATISTICS]),
+      streamsEarly: optional(FLAG),
       answers: list(nullable(ANSWER)),
       rowsDigest: TEXT,
     }),

@@ -2,6 +2,8 @@
 import { percent } from '../gate/figures.ts'
 import { tryOfLevel, type Verdict } from '../gate/gate.ts'
 import { admit, type Admission } from '../judge/admission.ts'
+import { isModelArm } from '../learn/schedule.ts'
+import { EARLY_STATISTIC } from '../route/early.ts'
 import { check, namesText, type Check } from './check.ts'
 import { decideOn, type HeldOutRecord } from './decision-facts.ts'
 import { differences } from './differences.ts'
@@ -115,6 +117,23 @@ const admissionChecks = ({ decision }: ProofFile): Check[] => {
   ]
 }
 
+/** Of answers that are sent before their end is known: no later figure can decide on them. */
+const streamingChecks = ({ decision }: ProofFile): Check[] => {
+  const early = decision.arms.filter(({ streamsEarly }) => streamsEarly === true)
+  if (early.length === 0) return []
+  const wrong = early.filter(
+    ({ arm, statistic }) => statistic !== EARLY_STATISTIC || isModelArm(arm)
+  )
+  return [
+    check(
+      'streaming',
+      wrong.length === 0,
+      'each arm that streams before an answer ends decides by its first tokens',
+      `arms that stream before an answer ends decide by what comes later: ${namesText(wrong.map(({ arm }) => arm))}`
+    ),
+  ]
+}
+
 export const decisionChecks = (file: ProofFile): Check[] => [
   idsCheck('training records', file.training.records, file.training.recordsDigest),
   idsCheck(
@@ -125,6 +144,7 @@ export const decisionChecks = (file: ProofFile): Check[] => [
   separation(file),
   counts(file),
   ...rowsChecks(file),
+  ...streamingChecks(file),
   ...admissionChecks(file),
   verdictCheck(file),
 ]

@@ -8,6 +8,7 @@ import { ruleNames, type FieldRule } from '../answer/field-rules.ts'
 import { checkerName } from '../gate/checker.ts'
 import { ALPHA, levelOfTry, tryOfLevel } from '../gate/gate.ts'
 import { percent } from '../gate/figures.ts'
+import { EARLY_PROMISE } from '../route/early.ts'
 import { check, type Check } from './check.ts'
 import type { ProofFile } from './proof-file.ts'
 
@@ -42,15 +43,19 @@ export const PROMISE: PromiseConstants = {
 /** All of them: who accepts rules has to see each. */
 const rulesText = (rules: readonly FieldRule[]): string => ruleNames(rules).join(', ')
 
-/** In words. Ratings of people and outcomes are no part of a file, so nothing is claimed about either. */
-const judgedPromise = ({ decision: { judge, margin, fields }, verdict }: ProofFile): string => {
-  if (judge?.admission == null) return ''
+/** In sentences; none where the winner's answers are held back. */
+const streamingPromise = ({ verdict }: ProofFile): string[] =>
+  verdict.arms[verdict.arm]?.streamsEarly === true ? [EARLY_PROMISE] : []
+
+/** In sentences. Ratings of people and outcomes are no part of a file, so nothing is claimed about either. */
+const judgedPromise = ({ decision: { judge, margin, fields }, verdict }: ProofFile): string[] => {
+  if (judge?.admission == null) return []
   const { admission } = judge
   const sentences =
     verdict.verdict === 'promote'
       ? judgePromiseText({ admission, margin, fields })
       : admissionText(admission)
-  return `. ${sentences.join(' ')} Nothing is claimed about people or users.`
+  return [...sentences, 'Nothing is claimed about people or users.']
 }
 
 const judgeName = ({ admission }: JudgeFacts): string =>
@@ -104,7 +109,9 @@ const said = (file: ProofFile): string => {
   const tests =
     `try ${tryOfLevel(alpha)} at ${percent(alpha)} of the ${percent(ALPHA)} of all tries, a margin of ` +
     `${percent(margin)}, bursts of ${burstMs / 60_000} minutes${rules}${witness}`
-  const words = judgedPromise(file)
+  const words = [...streamingPromise(file), ...judgedPromise(file)]
+    .map((sentence, place) => (place === 0 ? `. ${sentence}` : ` ${sentence}`))
+    .join('')
   if (rollout === null) return tests + words
   const { rollbackCapital, stepCapital } = rollout.report
   return `${tests}; a rollback at a capital of ${rollbackCapital}, stages at ${stepCapital}${words}`

@@ -46,7 +46,10 @@ export type Rating = (typeof RATINGS)[number]
 export interface Pair {
   recordId: string
   outcome: PairOutcome
-  /** why the lora would not have answered, or why there is no pair; else null */
+  /**
+   * why the lora would not have answered, or why there is no pair; of an answer that would have been streamed early, what
+   * is wrong with it (`core/route/early.ts`); else null
+   */
   reason: string | null
   /** the same key for all turns of a conversation */
   conversation: string

@@ -25,7 +25,10 @@ export interface Answerer {
   stream(signal: AbortSignal): AsyncIterable<GeneratedDelta>
 }
 
-/** @param maxTokens the most that an answer may have, even where the request allows more */
+/**
+ * @param maxTokens the most that an answer may have, even where the request allows more. A route that streams early has
+ * only the limits of its proof: what another one cuts off could not be taken back
+ */
 export const engineAnswerer = (
   engine: Engine,
   { route, match, request }: Matched,
@@ -34,7 +37,7 @@ export const engineAnswerer = (
   name: engine.name,
   stream: (signal) => {
     const asked: ChatRequest = {
-      ...adaptedRequest(route, match, request, maxTokens),
+      ...adaptedRequest(route, match, request, route.streamsEarly ? Infinity : maxTokens),
       // reports the usage of an answer that is dropped before its end
       stream_options: { include_usage: true, continuous_usage_stats: true },
     }

@@ -3,13 +3,13 @@ import { hash } from 'node:crypto'
 import { argumentsText } from '../../core/answer/argument-order.ts'
 import { parseCalls } from '../../core/answer/calls.ts'
 import { functionNamed } from '../../core/answer/tool-rules.ts'
-import type { RenderedAnswer } from '../../openai/answer.ts'
+import type { AnswerHead, RenderedAnswer } from '../../openai/answer.ts'
 import type { ChatRequest } from '../../openai/chat.ts'
 import { callId, outputItemId } from '../../openai/ids.ts'
 import { withoutTier } from '../../openai/usage/usage.ts'
 import type { StepDeps } from '../deps.ts'
 import type { ChatExchange } from '../exchange.ts'
-import type { GivenAnswer } from './ask-lora.ts'
+import type { GivenAnswer } from './draft.ts'
 import type { Matched } from './match.ts'
 
 /** The answer as the caller's dialect has it. */
@@ -43,25 +43,40 @@ const answerParts = (
 /** A lora is immutable, so its name says which weights answered. */
 const fingerprintOf = (lora: string): string => `fp_${hash('sha256', lora).slice(0, 10)}`
 
+/** What is known before the answer is. */
+export const answerHead = (
+  { echoModel }: Pick<RenderDeps, 'echoModel'>,
+  { admitted, route: { lora, model: other } }: Matched
+): AnswerHead => {
+  const { dialect, id, at, model } = admitted.read.exchange
+  return {
+    id: dialect.answerId(id),
+    created: Math.floor(at / 1000),
+    model: echoModel ? model : (other?.name ?? lora),
+    fingerprint: fingerprintOf(lora),
+  }
+}
+
+type Content = Pick<GivenAnswer, 'content' | 'logprobs' | 'usage'> & Pick<RenderedAnswer, 'endedBy'>
+
+/** @param content.endedBy of an answer that the client had before its end */
 export const renderAnswer = (
-  { echoModel, now }: RenderDeps,
-  { admitted, request: asked, route: { lora, model: other } }: Matched,
-  { content, logprobs, usage }: GivenAnswer
+  deps: RenderDeps,
+  matched: Matched,
+  { content, logprobs, usage, endedBy }: Content
 ): Rendered => {
-  const { exchange } = admitted.read
-  const { dialect, id, at, model, body, previousId } = exchange
+  const { exchange } = matched.admitted.read
+  const { dialect, id, body, previousId } = exchange
   const continues = previousId === null ? {} : { previous_response_id: previousId }
   const request = { ...JSON.parse(body.toString()), ...continues } as Rendered['request']
   const answer = {
-    id: dialect.answerId(id),
+    ...answerHead(deps, matched),
     itemId: outputItemId('msg', id, 0),
-    created: Math.floor(at / 1000),
-    completed: Math.floor(now() / 1000),
-    model: echoModel ? model : (other?.name ?? lora),
-    fingerprint: fingerprintOf(lora),
+    completed: Math.floor(deps.now() / 1000),
     logprobs,
-    ...answerParts(exchange, asked, content),
+    ...answerParts(exchange, matched.request, content),
     usage: usage && withoutTier(usage),
+    ...(endedBy && { endedBy }),
   }
   return { answer, request, body: JSON.stringify(dialect.render(answer, request)) }
 }

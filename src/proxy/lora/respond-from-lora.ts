@@ -1,31 +1,27 @@
-/** The last step of a routed completion: the lora's answer in the form that the client asked for, and its record. */
-import type { RouteOutcome } from '../../core/log/record.ts'
-import type { Usage } from '../../openai/chat.ts'
-import { askLora, type GivenAnswer, type LoraAnswer } from './ask-lora.ts'
-import type { GivenAnswers } from '../after-ours/given-answers.ts'
+/** The last step of a routed completion: the lora's answer in the form that the client asked for. */
+import { askLora } from './ask-lora.ts'
 import type { StepDeps } from '../deps.ts'
 import { recordHeader, type ChatExchange } from '../exchange.ts'
-import { routeHeaders } from '../headers.ts'
+import { EVENT_STREAM, routeHeaders } from '../headers.ts'
 import { keptOf, mustKeep } from '../kept/keep.ts'
 import type { Declined, FaultReason } from '../reasons.ts'
 import {
-  afterAnswer,
-  declinedOutcome,
-  drawn,
-  recordOfLora,
-  report,
-  type RecordDeps,
-} from '../record/record.ts'
-import { settleLora } from '../record/settle.ts'
+  concludeGiven,
+  concludeLeft,
+  concludePart,
+  type ConcludeDeps,
+  type FinishDeps,
+} from './conclude.ts'
+import type { LoraAnswer } from './draft.ts'
+import { EarlyAnswer } from './early-answer.ts'
 import type { Matched } from './match.ts'
-import { renderAnswer, type RenderDeps, type Rendered } from './render-answer.ts'
+import { answerHead, renderAnswer, type RenderDeps, type Rendered } from './render-answer.ts'
 import type { Routed } from './router.ts'
 
 type AskDeps = Pick<StepDeps, 'limits' | 'formats' | 'metrics' | 'fault' | 'setTimer'>
 type SendDeps = Pick<StepDeps, 'upstreams' | 'pages' | 'now'>
-type FinishDeps = RecordDeps & Pick<StepDeps, 'metrics' | 'fault' | 'now'>
-type GiveDeps = SendDeps & FinishDeps & Pick<StepDeps, 'savedUsd'> & { given: GivenAnswers }
-type LoraDeps = AskDeps & RenderDeps & GiveDeps & Pick<StepDeps, 'routes' | 'keptResponses'>
+type EarlyDeps = SendDeps & RenderDeps & Pick<StepDeps, 'routes' | 'streamsEarly' | 'fault'>
+type LoraDeps = AskDeps & EarlyDeps & ConcludeDeps & Pick<StepDeps, 'keptResponses'>
 
 /** Faults of the engine itself; for all others it has answered. */
 const ENGINE_FAULTS = new Set<FaultReason>(['engine-error', 'engine-timeout'])
@@ -43,7 +39,8 @@ const tell = ({ breaker, matched }: Routed, answer: LoraAnswer): void => {
 
 const ask = async (
   { limits, formats, metrics, fault, setTimer }: AskDeps,
-  routed: Routed
+  routed: Routed,
+  early: EarlyAnswer | null
 ): Promise<LoraAnswer> => {
   const { matched, answerer } = routed
   const { client, exchange } = matched.admitted.read
@@ -53,6 +50,7 @@ const ask = async (
   metrics.engineAsked(answerer.name)
   const answer = await askLora(answerer, matched, {
     timeoutMs: limits.adaptedTimeoutMs,
+    early,
     formats,
     signal: abort.signal,
     setTimer,
@@ -91,86 +89,73 @@ const apiHeaders = (
   ...(pages.ofAnswer(incoming, upstreams.nameFor(model)) ?? []),
 ]
 
-const send = (
-  deps: SendDeps,
-  { client, exchange }: Matched['admitted']['read'],
-  rendered: Rendered,
-  headers: string[]
-): void => {
-  const ownHeaders = [...apiHeaders(deps, exchange), ...recordHeader(exchange), ...headers]
+const headersOf = (deps: SendDeps, matched: Matched, confidence: number): string[] => {
+  const { exchange } = matched.admitted.read
+  const { lora, templateTokens, template } = matched.route
+  return [
+    ...apiHeaders(deps, exchange),
+    ...recordHeader(exchange),
+    ...routeHeaders({
+      route: 'answered',
+      template: template.version,
+      lora,
+      confidence,
+      overheadMs: matched.overheadMs,
+      promptTokensSaved: templateTokens,
+    }),
+  ]
+}
+
+const send = (deps: SendDeps, matched: Matched, rendered: Rendered, confidence: number): void => {
+  const { client, exchange } = matched.admitted.read
+  const headers = headersOf(deps, matched, confidence)
   if (!exchange.streamed) {
-    client.sendJson(200, rendered.body, ownHeaders)
+    client.sendJson(200, rendered.body, headers)
     return
   }
-  client.outgoing.writeHead(200, [
-    'content-type',
-    'text/event-stream; charset=utf-8',
-    'cache-control',
-    'no-cache',
-    ...ownHeaders,
-  ])
+  client.outgoing.writeHead(200, [...EVENT_STREAM, ...headers])
   client.outgoing.end(exchange.dialect.renderEvents(rendered.answer, rendered.request))
 }
 
-interface Ending {
-  /** null when the client left before there was an answer */
-  rendered: Rendered | null
-  usage: Usage | null
-  route: RouteOutcome
-  firstByteAt: number | null
-}
-
-/** Settles the limits of the caller's key and makes the record. */
-const finish = (
-  deps: FinishDeps,
-  { admitted: { charge, read } }: Matched,
-  { rendered, usage, route, firstByteAt }: Ending
-): void => {
-  const { exchange } = read
-  afterAnswer(deps, exchange, () => {
-    if (charge !== null) settleLora(charge, usage, rendered !== null)
-    report(deps, exchange, () => {
-      const times = { firstByteAt, endedAt: deps.now() }
-      return recordOfLora(exchange, { response: rendered && rendered.body, usage }, route, times)
-    })
+/** Where the answer goes while it is generated. @returns null: it is held back */
+const earlyAnswer = (deps: EarlyDeps, matched: Matched): EarlyAnswer | null => {
+  const { request, route, admitted } = matched
+  const { client, exchange } = admitted.read
+  const { openEvents } = exchange.dialect
+  if (!deps.streamsEarly || route.streamsEarly !== true || !exchange.streamed) return null
+  // those of a token may have half a character
+  if (openEvents === null || request.logprobs === true) return null
+  return new EarlyAnswer(client, {
+    events: openEvents(answerHead(deps, matched), request),
+    mayBegin: () => isLive(deps, matched),
+    headers: (confidence) => headersOf(deps, matched, confidence),
+    now: deps.now,
+    onFault: (error) => deps.fault('route', error, { request: exchange.id, lora: route.lora }),
   })
 }
 
-const give = (
-  deps: GiveDeps,
-  { matched, position }: Routed,
-  rendered: Rendered,
-  { confidence, usage, content }: GivenAnswer
+/** Of an answer that the client has in part: its end, or the end of its connection. */
+const endEarly = (
+  deps: RenderDeps & ConcludeDeps,
+  routed: Routed,
+  { early, begunAt }: { early: EarlyAnswer; begunAt: number },
+  answer: LoraAnswer
 ): void => {
-  const { read } = matched.admitted
-  const { model, tenant } = read.exchange
-  const { lora, templateTokens: promptTokensSaved, model: other } = matched.route
-  const templateVersion = matched.route.template.version
-  const headers = routeHeaders({
-    route: 'answered',
-    template: templateVersion,
-    lora,
-    confidence,
-    overheadMs: matched.overheadMs,
-    promptTokensSaved,
-  })
-  send(deps, read, rendered, headers)
-  const firstByteAt = deps.now()
-  deps.metrics.request('answered')
-  deps.given.add(tenant, matched.request.messages, content, { templateVersion, lora, model })
-  const savedUsd = deps.savedUsd(model, { promptTokensSaved, usage, other: other?.name ?? null })
-  deps.metrics.saved(promptTokensSaved, savedUsd)
-  const route: RouteOutcome = {
-    templateVersion,
-    lora,
-    outcome: 'answered',
-    reason: null,
-    confidence,
-    promptTokensSaved,
-    savedUsd,
-    ...drawn(position),
+  const { matched } = routed
+  const { client } = matched.admitted.read
+  const sent = { firstByteAt: begunAt, isEarly: true }
+  if (answer.given && !client.gone) {
+    const isCut = answer.foundLate === 'length'
+    const rendered = renderAnswer(deps, matched, { ...answer, ...(isCut && { endedBy: 'length' }) })
+    early.end(rendered.answer)
+    return concludeGiven(deps, routed, { ...sent, rendered }, answer)
   }
-  finish(deps, matched, { rendered, usage, route, firstByteAt })
+  const { usage, confidence } = answer
+  const reason = answer.given || client.gone ? 'client-closed' : answer.reason
+  if (!client.gone) client.break()
+  const part = { content: early.content, logprobs: null, usage, endedBy: 'fault' as const }
+  const rendered = renderAnswer(deps, matched, part)
+  concludePart(deps, routed, { ...sent, rendered }, { given: false, reason, confidence, usage })
 }
 
 const declined = (
@@ -180,17 +165,15 @@ const declined = (
 ): Declined => ({ route, reason, confidence, wasAsked: true, position })
 
 /** Of a client that has left before its answer. @returns null: the exchange is over */
-const endLeft = (deps: FinishDeps, routed: Routed, { usage }: LoraAnswer): null => {
-  deps.metrics.cancelled('before-answer')
-  const route = declinedOutcome(declined(routed, 'client-closed', null))
-  finish(deps, routed.matched, { rendered: null, usage, route, firstByteAt: null })
+const endLeft = (deps: FinishDeps, routed: Routed, answer: LoraAnswer): null => {
+  concludeLeft(deps, routed, answer)
   return null
 }
 
 export type RespondFromLora = ReturnType<typeof createRespondFromLora>
 
 /**
- * Asks the lora, and gives its answer where it is good enough. Null when the exchange is over (answered, or
+ * Asks the lora, and gives its answer where it is good enough. Null when the exchange is over (answered, broken off, or
  * the client has left), else why the upstream must answer; then no byte has been sent.
  */
 export const createRespondFromLora =
@@ -198,7 +181,13 @@ export const createRespondFromLora =
   async (routed: Routed): Promise<Declined | null> => {
     const { matched } = routed
     const { client, exchange } = matched.admitted.read
-    const answer = await ask(deps, routed)
+    const early = earlyAnswer(deps, matched)
+    const answer = await ask(deps, routed, early)
+    const begunAt = early?.begunAt ?? null
+    if (early !== null && begunAt !== null) {
+      endEarly(deps, routed, { early, begunAt }, answer)
+      return null
+    }
     if (client.gone) return endLeft(deps, routed, answer)
     const { confidence } = answer
     if (!answer.given) return declined(routed, answer.reason, confidence)
@@ -211,6 +200,7 @@ export const createRespondFromLora =
       if (kept !== null) await deps.keptResponses?.remove(kept.id, kept.tenant)
       return hasLeft ? endLeft(deps, routed, answer) : declined(routed, 'route-gone', confidence)
     }
-    give(deps, routed, rendered, answer)
+    send(deps, matched, rendered, answer.confidence)
+    concludeGiven(deps, routed, { rendered, firstByteAt: deps.now(), isEarly: false }, answer)
     return null
   }

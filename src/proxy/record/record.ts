@@ -10,7 +10,7 @@ import type { ChatExchange } from '../exchange.ts'
 import type { Declined, ExchangeEnd } from '../reasons.ts'
 
 const CLIENT_CLOSED = 499
-/** A stream that broke began with 200, but the client got no answer: a record must not say 2xx. */
+/** A stream that broke began with 200, but the client got no whole answer: a record must not say 2xx. */
 const UPSTREAM_FAILED = 502
 
 interface Ending {
@@ -45,9 +45,9 @@ const captured = (exchange: ChatExchange, ending: Ending): CapturedExchange => (
   answer: ending.answer,
 })
 
-const statusOf = (end: ExchangeEnd, capture: Capture): number => {
+const statusOf = (end: ExchangeEnd, status: number): number => {
   if (end === 'client-gone') return CLIENT_CLOSED
-  return end === 'upstream-failed' ? UPSTREAM_FAILED : capture.status
+  return end === 'upstream-failed' ? UPSTREAM_FAILED : status
 }
 
 export const recordOfUpstream = (
@@ -57,7 +57,7 @@ export const recordOfUpstream = (
   { end, route }: { end: ExchangeEnd; route: RouteOutcome | null }
 ): CapturedExchange =>
   captured(exchange, {
-    status: statusOf(end, capture),
+    status: statusOf(end, capture.status),
     firstByteAt: capture.firstByteAt,
     endedAt,
     route,
@@ -70,15 +70,23 @@ export const recordOfUpstream = (
     },
   })
 
-/** The record of a lora's answer; `response` null when the client left before there was one. */
+interface LoraEnding {
+  /** body of the answer, or of the part that there was; null when the client left before */
+  response: string | null
+  usage: Usage | null
+  /** `upstream-failed`: the engine did */
+  end: ExchangeEnd
+}
+
+/** The record of a lora's answer. */
 export const recordOfLora = (
   exchange: ChatExchange,
-  { response, usage }: { response: string | null; usage: Usage | null },
+  { response, usage, end }: LoraEnding,
   route: RouteOutcome,
   times: { firstByteAt: number | null; endedAt: number }
 ): CapturedExchange =>
   captured(exchange, {
-    status: response === null ? CLIENT_CLOSED : 200,
+    status: statusOf(end, 200),
     ...times,
     route,
     answer: response === null ? null : [Buffer.from(response)],

@@ -1,6 +1,8 @@
 /** Reads what is counted: changes, which other processes poll, and the traffic. */
 import { and, asc, eq, gt, lt } from 'drizzle-orm'
 import { HOUR_MS, type TrafficHour } from '../../core/log/traffic-hours.ts'
+import type { EarlyAnswers } from '../../core/route/early.ts'
+import { earlyNames } from '../log/counts.ts'
 import type { CommonConnection, Database, Tables } from './connection.ts'
 
 /** @returns 0 before the first change */
@@ -16,6 +18,17 @@ export const revisionIn = async (
 /** @returns 0 before the first change */
 export const readRevision = ({ read, tables }: CommonConnection, name: string): Promise<number> =>
   read((db) => revisionIn(db, tables, name))
+
+export const readEarlyAnswers = (
+  { read, tables }: CommonConnection,
+  lora: string
+): Promise<EarlyAnswers> => {
+  const { answers, faults } = earlyNames(lora)
+  return read(async (db) => ({
+    answers: await revisionIn(db, tables, answers),
+    faults: await revisionIn(db, tables, faults),
+  }))
+}
 
 /** @returns the hours that have a part in the time, oldest first */
 export const readTraffic = (

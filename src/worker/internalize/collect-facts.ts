@@ -13,6 +13,7 @@ import {
   type InternalizeOptions,
 } from '../../core/internalization/internalization.ts'
 import type { JudgeFacts } from '../../core/judge/judge-facts.ts'
+import { EARLY_STATISTIC } from '../../core/route/early.ts'
 import { kindOf, lengthBands } from '../../core/route/request-kind.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
@@ -115,11 +116,16 @@ export const factsOf = (
     burstMs: burstMsOf(plan),
     favouredArm: favouredArm(plan, validated),
     records,
-    arms: plan.arms.map(({ name }, arm) => ({
-      arm: name,
-      statistic: chooseStatistic(validated[arm]!),
-      answers: answersOf(records, rows, arm),
-    })),
+    arms: plan.arms.map(({ name, model }, arm) => {
+      // another model's answers come whole
+      const streamsEarly = plan.streamsEarly === true && model === undefined
+      return {
+        arm: name,
+        statistic: streamsEarly ? EARLY_STATISTIC : chooseStatistic(validated[arm]!),
+        ...(streamsEarly && { streamsEarly }),
+        answers: answersOf(records, rows, arm),
+      }
+    }),
     present: null,
   }
 }

@@ -36,7 +36,7 @@ const notAsked = (deferred: string): AnsweredRow => ({
 
 const answeredRow = (
   { text: answer, finishReason, logprobs }: RowAnswer,
-  { answers, judge }: Pick<InternalizationPlan, 'answers' | 'judge'>,
+  { answers, judge, streamsEarly }: Pick<InternalizationPlan, 'answers' | 'judge' | 'streamsEarly'>,
   { outcome, request, match }: MatchedExchange,
   formats: AnswerFormats
 ): AnsweredRow => {
@@ -49,7 +49,7 @@ const answeredRow = (
   return {
     answer,
     ...read,
-    longLogprobs: judge === undefined ? null : longLogprobs,
+    longLogprobs: judge === undefined && !streamsEarly ? null : longLogprobs,
     agrees: fault === null && logged !== null && agree(answers, answer, logged),
     similarity: fault === null && logged !== null ? similarity(answers, answer, logged) : 0,
     deferred: fault,

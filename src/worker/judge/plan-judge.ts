@@ -46,9 +46,18 @@ export const whyNoJudge = (
 /** Types of answers that can be right in other words. */
 const WRITTEN: ReadonlySet<ResponseType> = new Set(['free-text', 'short-text'])
 
+interface PlannedAnswers {
+  responseType: ResponseType
+  /** of a form that a field head fills, whose answers are compared as they are, but for written fields */
+  hasForm: boolean
+}
+
+/** Whether the answers are texts that somebody reads as they are. */
+export const isWritten = ({ responseType, hasForm }: PlannedAnswers): boolean =>
+  !hasForm && WRITTEN.has(responseType)
+
 interface JudgedPlan {
   comparison: Comparison
-  /** of a form that a field head fills, whose answers are compared as they are, but for written fields */
   hasForm: boolean
   heldOut: readonly MatchedExchange[]
   arms: number
@@ -56,7 +65,7 @@ interface JudgedPlan {
 
 /** A person has said which fields are written, so a form that a field head may fill changes nothing. */
 const mayBeJudged = ({ comparison: { responseType, fields }, hasForm }: JudgedPlan): boolean =>
-  writtenRules(fields).length > 0 || (WRITTEN.has(responseType) && !hasForm)
+  writtenRules(fields).length > 0 || isWritten({ responseType, hasForm })
 
 /** Planted faults of all classes at most, each of which is caught by one request. */
 const MOST_FAULTS = FAULTS.length * FAULTS_OF_A_CLASS

@@ -12,8 +12,9 @@ export const curveOf = async (context: CurveContext, fits: Fit[]): Promise<Learn
   const { alpha, minCoverage, margin, arm } = verdict
   const heldOut = await heldOutOf(context)
   const stored = await deps.store.internalizations.evaluations(internalization.id)
+  const { streamsEarly } = verdict.arms[arm]!
   const rowsOf = (number: number, records: HeldOutRecord[]): HeldOutRow[] =>
-    heldOutRows(records, answersOf(records, stored, number))
+    heldOutRows(records, { streamsEarly, answers: answersOf(records, stored, number) })
   const records = heldOutRecords(plan, heldOut, [])
   const fitted = fits.map(({ rows }, place) => ({
     rows,

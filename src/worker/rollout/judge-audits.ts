@@ -15,10 +15,16 @@ import type {
 } from '../../core/internalization/internalization.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
 import { hashedShare } from '../../core/rollout/population.ts'
-import { REFUSED_AFTER_OURS, type Pair, type PairOutcome } from '../../core/rollout/pair.ts'
+import {
+  RATEABLE,
+  REFUSED_AFTER_OURS,
+  type Pair,
+  type PairOutcome,
+} from '../../core/rollout/pair.ts'
 import { createPartFinder } from '../../core/route/parts.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import { confidenceOf } from '../../core/route/confidence.ts'
+import { asStreamed, type Streamed } from '../../core/route/early.ts'
 import { type Route } from '../../core/route/route.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
@@ -106,16 +112,19 @@ const askAgain = async (
   return second
 }
 
-/** Of a lora's answer that is not the first one of the upstream. */
+/** Of a lora's answer that is not the first one of the upstream. @param lora null: it breaks a rule */
 const disagreement = (
   { plan: { answers } }: JudgeContext,
-  { first, second, lora }: Record<'first' | 'second' | 'lora', Outcome>
+  { first, second, lora }: Record<'first' | 'second', Outcome> & { lora: Outcome | null }
 ): PairOutcome => {
   if (outcomesAgree(answers, first, second)) return 'disagreed'
-  return outcomesAgree(answers, lora, second) ? 'second-agrees' : 'upstream-differs'
+  const isSecond = lora !== null && outcomesAgree(answers, lora, second)
+  return isSecond ? 'second-agrees' : 'upstream-differs'
 }
 
 const SAME: ComparedAnswer = { verdict: 'same', isFactWrong: false }
+/** An answer that breaks a rule after its beginning was given: nobody has to compare it. */
+const BROKEN: ComparedAnswer = { verdict: 'different', isFactWrong: false }
 
 /** Why the judge is not the one that was admitted; null: it is, or it was not asked. */
 const otherVersion = (
@@ -141,7 +150,11 @@ const judgedPair = async (
   context: JudgeContext,
   witness: Witness,
   pair: Pair,
-  { record, exchange }: { record: StoredRecord; exchange: MatchedExchange }
+  {
+    record,
+    exchange,
+    isBroken,
+  }: { record: StoredRecord; exchange: MatchedExchange; isBroken: boolean }
 ): Promise<Pair> => {
   const { plan, internalization } = context
   const first = textOf(exchange.outcome)
@@ -155,7 +168,7 @@ const judgedPair = async (
   const { messages } = exchange.request
   const asked = { request: studentText(exchange.match), messages, first }
   const [adapted, fresh] = await Promise.all([
-    witness.compare(plan.answers, { ...asked, other: pair.answer }),
+    isBroken ? BROKEN : witness.compare(plan.answers, { ...asked, other: pair.answer }),
     second === null ? SAME : witness.compare(plan.answers, { ...asked, other: second }),
   ])
   const other = otherVersion(internalization, [adapted, fresh])
@@ -180,14 +193,16 @@ const judgeOne = async (
     { ...plan, answers: route.answers, kinds: route.kinds },
     exchange
   )
-  const { deferred, answer, agrees, similarity, ...logprobs } = row
+  const seen: Streamed<typeof row> = route.streamsEarly ? asStreamed(row) : row
+  const { deferred, foundLate, answer, agrees, similarity, ...logprobs } = seen
+  const isBroken = foundLate !== undefined
   const confidence = confidenceOf(route.confidence, logprobs)
   const isSure = confidence >= route.threshold
   const kind = kindOf(exchange.request, exchange.match)
   const pair: Pair = {
     recordId: record.id,
     outcome: 'fallback',
-    reason: deferred ?? (isSure ? null : 'low-confidence'),
+    reason: deferred ?? (isSure ? (foundLate ?? null) : 'low-confidence'),
     conversation: conversationOf(exchange),
     answer,
     parts: context.findParts(kind, partNamesOf(plan.answers, answer)),
@@ -209,14 +224,14 @@ const judgeOne = async (
   const costUsd = sum(pair.costUsd, costsAnswer ? deps.costUsd(record.model, record.usage) : null)
   const answered = { ...pair, costUsd }
   if (context.witness !== null)
-    return judgedPair(context, context.witness(), answered, { record, exchange })
+    return judgedPair(context, context.witness(), answered, { record, exchange, isBroken })
   if (agrees) return { ...answered, outcome: 'agreed' }
   const again = await askAgain(context, record)
   if (again === null) return { ...answered, outcome: 'disagreed' }
-  const [first, lora] = [exchange.outcome, { kind: 'text', text: answer } as const]
+  const lora = isBroken ? null : ({ kind: 'text', text: answer } as const)
   return {
     ...answered,
-    outcome: disagreement(context, { first, second: again.outcome, lora }),
+    outcome: disagreement(context, { first: exchange.outcome, second: again.outcome, lora }),
     upstreamAnswer: textOf(again.outcome) ?? '',
     costUsd: sum(costUsd, again.costUsd),
   }
@@ -237,9 +252,11 @@ const refusal = (
 }
 
 /** Whether the engine gave this answer, so that it is not away. */
-const isFromEngine = ({ outcome, reason }: Pair): boolean =>
-  outcome !== 'unusable' &&
-  (reason === null || reason === 'low-confidence' || reason === 'withheld')
+const isFromEngine = ({ outcome, reason }: Pair): boolean => {
+  if (outcome === 'unusable') return false
+  const isAnswer = RATEABLE.some((one) => one === outcome)
+  return isAnswer || reason === null || reason === 'low-confidence' || reason === 'withheld'
+}
 
 /**
  * A request that the engine fails at twice, although it answers others at the same time, is no pair: one that

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { CompletionAccumulator } from '../../../src/openai/accumulate.ts'
-import { renderCompletion, renderEvents } from '../../../src/openai/render.ts'
+import { piecesOf } from '../../../src/openai/answer.ts'
+import { openEvents, renderCompletion, renderEvents } from '../../../src/openai/render.ts'
 
 const event = (value: unknown): string => `data: ${JSON.stringify(value)}\n\n`
 
@@ -139,6 +140,15 @@ describe('the accumulated completion of a stream', () => {
     ])
   })
 
+  const HEAD = {
+    id: 'c1',
+    itemId: '',
+    created: 5,
+    completed: 6,
+    model: 'lora',
+    fingerprint: 'fp_1',
+  }
+
   const CALLS = ['a', 'b'].map((name) => ({
     id: `call_${name}`,
     itemId: '',
@@ -150,15 +160,7 @@ describe('the accumulated completion of a stream', () => {
     ['text', { content: 'a "b"\n🎉', calls: [] }],
     ['calls', { content: '', calls: CALLS }],
   ])('equals the answer that was rendered: %s', (_name, parts) => {
-    const head = {
-      id: 'c1',
-      itemId: '',
-      created: 5,
-      completed: 6,
-      model: 'lora',
-      fingerprint: 'fp_1',
-    }
-    const answer = { ...head, ...parts, logprobs: null, usage: USAGE }
+    const answer = { ...HEAD, ...parts, logprobs: null, usage: USAGE }
     const { choices, ...rest } = renderCompletion(answer)
     // a stream has no annotations
     const { annotations: _, ...message } = choices[0]!.message
@@ -167,6 +169,16 @@ describe('the accumulated completion of a stream', () => {
       choices: [{ ...choices[0], message }],
     })
     expect(accumulate(renderEvents(answer, false)).answer()).not.toHaveProperty('usage')
+  })
+
+  it.each([true, false])('is the same in events that are rendered one by one', (hasUsage) => {
+    const content = 'It comes on Tuesday 🎉, or on another day of that week.'
+    const answer = { ...HEAD, content, calls: [], logprobs: null, usage: USAGE }
+    const events = openEvents(HEAD, hasUsage)
+    const parts = [events.begin(), ...piecesOf(content).map(events.content), events.end(answer)]
+    expect(parts.join('')).toBe(renderEvents(answer, hasUsage))
+    const cut = accumulate(events.begin(), events.end({ ...answer, endedBy: 'length' }))
+    expect(cut.answer()?.choices[0]!.finish_reason).toBe('length')
   })
 
   it('is null for more tool calls than an answer can have', () => {

@@ -2,12 +2,20 @@
 import { whyNotWatched, type Admission } from '../../../core/judge/admission.ts'
 import type { PeopleFigures } from '../../../core/judge/people.ts'
 import { lostAuditsText } from '../../../core/judge/promise.ts'
+import { earlyText, type EarlyAnswers } from '../../../core/route/early.ts'
 import { judgeCostText } from '../../../lifecycle/read-judge.ts'
 import type { Judged } from '../../reading/read-internalization.ts'
 import { Badge, Figures, Notice, type FigureProps, type Tone } from '../parts/figures.tsx'
 import { percent, usd, whole } from '../parts/format.ts'
 import { Table } from '../parts/table.tsx'
 import { Line, Text } from '../parts/text.tsx'
+
+/** How many answers were sent before their end was known; in amber where a fault was found in one. */
+export const EarlyCount = ({ early }: { early: EarlyAnswers }) => {
+  const text = earlyText(early)
+  if (text === null) return null
+  return early.faults > 0 ? <Notice tone="waits">{text}</Notice> : <p>{text}</p>
+}
 
 /** Why audits do not count, in amber, and the promise. */
 export const JudgePromise = ({ judged: { says, audits } }: { judged: Judged }) => (

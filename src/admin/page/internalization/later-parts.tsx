@@ -63,7 +63,7 @@ const CURVE: Part = {
     const kept = await readDecisionFacts(store, row.id)
     if (kept === null) return null
     const { records, arms, burstMs } = kept.facts
-    const rows = heldOutRows(records, arms[verdict.arm]!.answers)
+    const rows = heldOutRows(records, arms[verdict.arm]!)
     const traffic = rows.filter(({ isTraffic }) => isTraffic).length
     const { confidence } = verdict.arms[verdict.arm]!
     const points = coverageCurve(rows, confidence, burstMs).filter(

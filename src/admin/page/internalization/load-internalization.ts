@@ -9,7 +9,12 @@ import {
 import type { JudgeProgress } from '../../../core/internalization/stage-progress.ts'
 import type { Template } from '../../../core/template/template.ts'
 import { shownPairs } from '../../../lifecycle/ratings/rating.ts'
-import { readRolloutReport, type RolloutReport } from '../../../lifecycle/rollout-report.ts'
+import type { EarlyAnswers } from '../../../core/route/early.ts'
+import {
+  readEarlyAnswers,
+  readRolloutReport,
+  type RolloutReport,
+} from '../../../lifecycle/rollout-report.ts'
 import { unexplainedAnswers, type UnexplainedAnswer } from '../../../lifecycle/logged-texts.ts'
 import type { Store } from '../../../store/store.ts'
 import type { AdminDeps } from '../../deps.ts'
@@ -39,6 +44,8 @@ export interface InternalizationFacts {
   progress: StageProgress | JudgeProgress | null
   /** null where equality decides */
   judged: Judged | null
+  /** null where answers are held back until their end */
+  early: EarlyAnswers | null
   /** null before it was live */
   report: RolloutReport | null
   curve: CurveReading | null
@@ -120,6 +127,7 @@ export const loadInternalization = async (
     history: await store.internalizations.history(row.id),
     progress: await readProgress(store, row),
     judged: await readJudged(store, row),
+    early: await readEarlyAnswers(store, row),
     report,
     curve: await readLearningCurve(store, row),
     feedback: lora === null ? null : await store.feedback.counts(lora),

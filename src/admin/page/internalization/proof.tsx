@@ -10,6 +10,7 @@ import type {
 import { checkerPromise } from '../../../core/gate/checker.ts'
 import type { SliceFigures } from '../../../core/gate/slices.ts'
 import type { ConfidenceStatistic } from '../../../core/route/confidence.ts'
+import { EARLY_PROMISE } from '../../../core/route/early.ts'
 import { internalizationPath, withQuery } from '../address.ts'
 import { FieldRules } from '../templates/field-rules.tsx'
 import { Badge } from '../parts/figures.tsx'
@@ -144,12 +145,19 @@ const Candidates = ({ verdict: { arms, arm: winner, verdict } }: { verdict: Verd
   />
 )
 
-const Deferred = ({ deferred, rows }: ArmFigures) => {
-  const counts = Object.entries(deferred).toSorted(([, a], [, b]) => b - a)
+interface ReasonsProps {
+  caption: string
+  counts: Record<string, number>
+  /** of all held-out requests */
+  rows: number
+}
+
+const Reasons = ({ caption, counts: found, rows }: ReasonsProps) => {
+  const counts = Object.entries(found).toSorted(([, a], [, b]) => b - a)
   if (counts.length === 0) return null
   return (
     <Table
-      caption="Held-out requests that always go to the upstream, by reason"
+      caption={caption}
       columns={[
         { name: 'Reason' },
         { name: 'Requests', isNumber: true },
@@ -216,6 +224,7 @@ const Promised = ({ row, verdict, model }: ProofProps) => {
       <p>{sayAnswers(verdict, model, 'was proven to answer')}</p>
       <p>{sayPromise(verdict, model)}</p>
       {winner !== null && <p>{winner}</p>}
+      {verdict.arms[verdict.arm]?.streamsEarly === true && <p>{EARLY_PROMISE}</p>}
       {verdict.checker !== undefined && (
         <p>{checkerPromise(verdict.checker, verdict.margin).join(' ')}</p>
       )}
@@ -238,7 +247,16 @@ export const Proof = (props: ProofProps) => {
         <Rules plan={row.plan} />
         {verdict.fields !== undefined && <Fields row={row} fields={verdict.fields} />}
         <Candidates verdict={verdict} />
-        <Deferred {...judged} />
+        <Reasons
+          caption="Held-out requests that always go to the upstream, by reason"
+          counts={judged.deferred}
+          rows={judged.rows}
+        />
+        <Reasons
+          caption="Held-out answers whose fault is found after their beginning was sent: they disagree"
+          counts={judged.foundLate ?? {}}
+          rows={judged.rows}
+        />
       </div>
     </section>
   )

@@ -17,6 +17,8 @@ import { readJudge } from '../../../lifecycle/read-judge.ts'
 import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
 import { readCurve, type CurveWork } from '../../../lifecycle/learning-curve.ts'
+import { readEarlyAnswers } from '../../../lifecycle/rollout-report.ts'
+import { earlyText, type EarlyAnswers } from '../../../core/route/early.ts'
 import { unexplainedAnswers } from '../../../lifecycle/logged-texts.ts'
 import { openStoreEconomics, templateOf, withStore } from '../../context.ts'
 import { cacheText } from '../../scan/cache-words.ts'
@@ -103,6 +105,17 @@ const newestJudged = async (store: Store, rows: Internalization[]) => {
   if (newest === undefined || judged === null) return null
   const spentUsd = await readJudgeUsd(store, newest.id)
   return { internalization: newest.id, ...judged, spentUsd }
+}
+
+/** Of the newest internalization with a verdict; null: it holds answers back, or there is none. */
+const newestEarly = async (store: Store, rows: Internalization[]): Promise<EarlyAnswers | null> => {
+  const newest = rows.findLast(({ verdict }) => verdict !== null)
+  return newest === undefined ? null : readEarlyAnswers(store, newest)
+}
+
+const earlyTexts = (early: EarlyAnswers | null): string[] => {
+  const text = early && earlyText(early)
+  return text === null ? [] : [text]
 }
 
 const internalizationsText = (
@@ -206,6 +219,7 @@ const collect = async (
     curve: await newestCurve(store, internalizations),
     form: await newestForm(store, internalizations),
     judged: await newestJudged(store, internalizations),
+    early: await newestEarly(store, internalizations),
     histories: await historiesOf(store, internalizations),
   }
 }
@@ -232,6 +246,7 @@ const render = ({
   curve,
   form,
   judged,
+  early,
   histories,
 }: Awaited<ReturnType<typeof collect>>): string =>
   [
@@ -270,6 +285,7 @@ const render = ({
     ...(fields.length === 0 ? [] : [fieldRulesText(fields)]),
     internalizationsText(internalizations, rollouts, form),
     ...(judged === null ? [] : [judgedText(judged, judged.spentUsd)]),
+    ...earlyTexts(early),
     ...(curve === null ? [] : [learningCurveText(curve.work, curve.internalization)]),
     ...histories.map(historyText),
     ...nextStep(titles.id(template.version), internalizations.at(-1), rollouts),

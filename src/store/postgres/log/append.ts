@@ -7,7 +7,7 @@ import { lookUpNumbers } from '../../../core/log/record-filter.ts'
 import type { BaseCache } from '../../log/base-cache.ts'
 import { scopedBodies, segmentRecords } from '../../log/body-forms.ts'
 import { inChunks } from '../../log/chunks.ts'
-import { totalsOf } from '../../log/counts.ts'
+import { earlyCounts, totalsOf } from '../../log/counts.ts'
 import { isAnswered, type RecordBytes } from '../../log/record-bytes.ts'
 import {
   MAX_SEGMENT_RECORDS,
@@ -15,7 +15,7 @@ import {
   sequenceOf,
   type LogSegment,
 } from '../../log/segment-codec.ts'
-import { addTotals } from '../base/counters.ts'
+import { addToRevision, addTotals } from '../base/counters.ts'
 import type { Connection, Row, Transaction } from '../base/database.ts'
 import { lockSql } from '../base/locks.ts'
 import { addAudits } from './audits.ts'
@@ -129,6 +129,7 @@ const appendAll = async (
     written.push(...(await append(tx, group, stored[index]!)))
   const heads = written.map(({ head }) => head)
   await addTotals(tx, totalsOf(heads))
+  for (const [name, count] of earlyCounts(heads)) await addToRevision(tx, name, count)
   await addTraffic(tx, written)
   await addAudits(tx, heads)
   return written

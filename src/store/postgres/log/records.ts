@@ -17,7 +17,7 @@ import {
 } from '../../log/reading/read-page.ts'
 import { segmentOf } from '../../log/segment-codec.ts'
 import type { RecordQuery, RecordStore } from '../../store.ts'
-import { readTraffic } from '../../common/counters.ts'
+import { readEarlyAnswers, readTraffic } from '../../common/counters.ts'
 import { commonOf } from '../base/common.ts'
 import { addTotals } from '../base/counters.ts'
 import type { Connection, Database, Transaction } from '../base/database.ts'
@@ -195,6 +195,7 @@ export const createRecordStore = (
         await write((tx) => tagRecords(tx, chunk, version))
     },
     traffic: (from, until) => readTraffic(commonOf(connection), from, until),
+    earlyAnswers: (lora) => readEarlyAnswers(commonOf(connection), lora),
     prune: (before) => prune(connection, cache, before),
     select: (selection, after) => select(connection, selection, after),
     forget: (selection) => forget(connection, cache, selection),

@@ -6,10 +6,10 @@ import { lookUpNumbers } from '../../../core/log/record-filter.ts'
 import type { BaseCache } from '../../log/base-cache.ts'
 import { scopedBodies, segmentRecords } from '../../log/body-forms.ts'
 import { inChunks } from '../../log/chunks.ts'
-import { totalsOf } from '../../log/counts.ts'
+import { earlyCounts, totalsOf } from '../../log/counts.ts'
 import { isAnswered, type RecordBytes } from '../../log/record-bytes.ts'
 import { MAX_SEGMENT_RECORDS, placeOf, sequenceOf } from '../../log/segment-codec.ts'
-import { addTotals } from '../base/counters.ts'
+import { addToRevision, addTotals } from '../base/counters.ts'
 import type { Connection } from '../base/database.ts'
 import type { SqlTransaction } from '../base/statements.ts'
 import { addAudits } from './audits.ts'
@@ -102,6 +102,7 @@ const append = async (
   const newRecords = added.filter((_record, place) => inserted.has(place))
   const heads = newRecords.map(({ head }) => head)
   await addTotals(tx, totalsOf(heads))
+  for (const [name, count] of earlyCounts(heads)) await addToRevision(tx, name, count)
   await addTraffic(tx, newRecords)
   await addAudits(tx, heads)
   return newRecords

@@ -10,7 +10,7 @@ import { finished, inOrderOf, neededBodies, search, type SearchReads } from '../
 import { createSegmentReader, readPage, type PageReads } from '../../log/reading/read-page.ts'
 import { segmentOf } from '../../log/segment-codec.ts'
 import type { RecordQuery, RecordStore } from '../../store.ts'
-import { readTraffic } from '../../common/counters.ts'
+import { readEarlyAnswers, readTraffic } from '../../common/counters.ts'
 import { commonOf } from '../base/common.ts'
 import { addTotals } from '../base/counters.ts'
 import type { Connection, Database } from '../base/database.ts'
@@ -150,6 +150,7 @@ export const createRecordStore = (
       for (const chunk of inChunks(ids)) await writeSql((tx) => tagRecords(tx, chunk, version))
     },
     traffic: (from, until) => readTraffic(commonOf(connection), from, until),
+    earlyAnswers: (lora) => readEarlyAnswers(commonOf(connection), lora),
     prune: (before) => prune(connection, cache, before),
     select: (selection, after) => select(connection, selection, after),
     forget: (selection) => forget(connection, cache, selection),

@@ -1,0 +1,86 @@
+/**
+ * Written answers that are streamed as soon as their first tokens are sure. What is found in the rest cannot be taken
+ * back, so a proof counts an answer with such a fault as one that was given and is wrong. Knows nothing of connections.
+ */
+import { CALL_MARK, isCallText } from '../answer/calls.ts'
+import { DEFER_ANSWER } from '../answer/outcome.ts'
+import type { Match } from '../template/template.ts'
+import { FIRST_TOKENS, type ConfidenceStatistic } from './confidence.ts'
+import { factFault } from './fact-rule.ts'
+import type { Route } from './route.ts'
+
+/** The only one that is known when the first token is sent. */
+export const EARLY_STATISTIC: ConfidenceStatistic = 'first'
+
+/**
+ * Reasons for which no token is ever sent: the lora is not asked, its answer has no tokens, or its first ones tell.
+ * Every other reason counts as found late, also one that is not known here.
+ */
+const FOUND_BEFORE: ReadonlySet<string> = new Set([
+  'kind-not-proven',
+  'engine-refused',
+  'no-logprobs',
+  'deferred',
+  'empty',
+  'withheld',
+])
+
+/** An answer as a gate judges it, or an audit. */
+interface Judged {
+  agrees: boolean
+  agreesToday?: boolean | null
+  deferred: string | null
+}
+
+/** @param reason why a route that holds answers back would not give this one */
+const isFoundLate = (reason: string | null): reason is string =>
+  reason !== null && !FOUND_BEFORE.has(reason)
+
+/** An answer, with what is found in it when the client may have its beginning; absent: nothing. */
+export type Streamed<Row> = Row & { foundLate?: string }
+
+/** An answer as a route gives it that streams early: with a fault that is found late it disagrees. */
+export const asStreamed = <Row extends Judged>(row: Row): Streamed<Row> =>
+  isFoundLate(row.deferred)
+    ? {
+        ...row,
+        agrees: false,
+        ...(row.agreesToday != null && { agreesToday: false }),
+        deferred: null,
+        foundLate: row.deferred,
+      }
+    : row
+
+/** Whether a text that begins so may be a call, hand the request to the upstream, or have no character. */
+const mayBeNoText = (beginning: string): boolean =>
+  [DEFER_ANSWER, CALL_MARK].some((mark) => mark.startsWith(beginning.trim())) ||
+  isCallText(beginning)
+
+/**
+ * Whether an answer may be sent before its end is known: no call, none that defers, and none that states a fact of its
+ * own so early.
+ * @param text of its first tokens at least
+ */
+export const mayBegin = (
+  text: string,
+  match: Match,
+  { answers }: Pick<Route, 'answers'>
+): boolean => !mayBeNoText(text) && factFault(text, match, answers) === null
+
+/** Answers of one route that were streamed early. */
+export interface EarlyAnswers {
+  answers: number
+  /** those in which a fault was found afterwards, and those that broke off; without clients that left */
+  faults: number
+}
+
+/** In two sentences; null before the first one. */
+export const earlyText = ({ answers, faults }: EarlyAnswers): string | null =>
+  answers === 0
+    ? null
+    : `Answers that were streamed before their end was known: ${answers}. With a fault that was found afterwards: ${faults}.`
+
+/** The promise of such a route, in a sentence. */
+export const EARLY_PROMISE =
+  `Answers to requests that stream are sent from token ${FIRST_TOKENS} on, before the rest is known. An answer that ` +
+  'breaks a rule or has no end after that counts as one that disagrees.'
