@@ -150,6 +150,19 @@ export const doubleOf = (value: unknown): number | null => {
     : null
 }
 
+/** Zeros that stand behind the digits of a number; of more they are counted. */
+const MAX_ZEROS = 30
+
+/** A value of `parseExactJson` that has no inner ones, as a text that is read: a string as it is, all digits of a number. */
+export const scalarText = (value: unknown): string => {
+  if (typeof value !== 'string') return scalarJson(value)
+  if (!value.startsWith(LONG_NUMBER)) return value
+  const decimal = value.slice(LONG_NUMBER.length)
+  const [digits = '', power = ''] = decimal.split('e')
+  const zeros = Number(power)
+  return zeros >= 0 && zeros <= MAX_ZEROS ? digits + '0'.repeat(zeros) : decimal
+}
+
 /**
  * The value of a JSON text for comparisons: a number that a double cannot hold is a string, which begins with
  * `LONG_NUMBER`.

@@ -463,8 +463,12 @@ describe('the upstream gets the original bytes when', () => {
       ['Your order 70007 is with us.', 'answered'],
       ['Your order 70007 is A-4711.', 'answered'],
       ['Your order 70007 is A-4712.', 'fallback'],
+      ['Your order 70007 costs 10 EUR and 50 EUR.', 'answered'],
+      // no number of the list, and none of the mark in the reply's place
+      ['Your order 70007 costs 10.50 EUR.', 'fallback'],
+      ['Your order 70007 is in room 801.', 'fallback'],
     ]) {
-      engine.generate = saying(JSON.stringify({ id: 'A-4711', reply }))
+      engine.generate = saying(JSON.stringify({ id: 'A-4711', prices: [10, 50], reply }))
       expect(await routeOf(question)).toBe(route)
     }
   })

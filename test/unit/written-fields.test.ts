@@ -272,10 +272,39 @@ describe('what is read for facts', () => {
     expect(writtenText(answer)).toBe('See A-17.')
     const support = supportOf('The request.', answer)
     expect(support).toContain('The request.')
-    expect(support).toContain('"A-17"')
+    expect(support).toContain('A-17')
     expect(support).toContain('42.5')
     expect(support).not.toContain('See')
     expect(supportOf('The request.', splitAnswer(under({}), 'An answer.'))).toBe('The request.')
+  })
+
+  it('has each value of the other fields alone, as a text', () => {
+    const comparison = under({ summary: WRITTEN, 'notes[]': WRITTEN })
+    const answer = '{"a":[10,[50]],"summary":"x","b":{"c":"One\\nTwo","d":true},"notes":["x",null]}'
+    expect(split(answer, comparison).beside.split('\n\n')).toEqual([
+      'a: ',
+      '10',
+      '50',
+      'b: ',
+      'c: One\nTwo',
+      'd: true',
+      'notes: ',
+      'null',
+    ])
+    expect(split({ summary: 'x' }).beside).toBe('')
+  })
+
+  it('has all digits of a number that a double cannot hold', () => {
+    const numbers = ['12345678901234567891', '12345678901234567890000', '-0.12345678901234567891']
+    expect(split(`{"ids":[${numbers.join()}]}`).beside.split('\n\n').slice(1)).toEqual([
+      ...numbers.slice(0, 2),
+      '-12345678901234567891e-20',
+    ])
+  })
+
+  it('may be nested deeper than the stack', () => {
+    const depth = 20_000
+    expect(split(`{"a":${'['.repeat(depth)}1${']'.repeat(depth)}}`).beside).toContain('1')
   })
 })
 

@@ -2,10 +2,17 @@
  * JSON answers with written fields: all that is compared as it is, and the texts that a judge compares. An answer of
  * another kind is one text as a whole. Knows nothing of judges.
  */
-import { bareJson, canonicalJson, doubleOf, orderedJson, parseExactJson } from '../json.ts'
+import { bareJson, canonicalJson, doubleOf, parseExactJson, scalarText } from '../json.ts'
 import { normalForm, type Comparison } from './agreement.ts'
 import { isCallText } from './calls.ts'
-import { applyRules, marked, replaceWritten, writtenRules, type FieldRule } from './field-rules.ts'
+import {
+  applyRules,
+  isMarked,
+  marked,
+  replaceWritten,
+  writtenRules,
+  type FieldRule,
+} from './field-rules.ts'
 
 /** Of one answer; further ones are compared as they are. Each is compared with the facts of the whole request. */
 export const MAX_WRITTEN_TEXTS = 50
@@ -19,9 +26,34 @@ export interface WrittenText {
 export interface SplitAnswer {
   /** equal for two answers whose fields agree but for the written texts */
   fixed: string
-  /** what else the answer states, as it is; '' where the whole answer is a text */
+  /** what else the answer states, a line for each value; '' where it states nothing else */
   beside: string
   texts: WrittenText[]
+}
+
+/**
+ * The values without the marks, and the names of members. In JSON two numbers of a list would be read as one of both,
+ * `[10,50]` as 10.50, and the escapes of marks and line breaks as letters and digits.
+ */
+const statedBy = (root: unknown): string => {
+  const lines: string[] = []
+  // not recursive: an answer may be nested deeper than the stack
+  const open: { name: string | null; value: unknown }[] = [{ name: null, value: root }]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { name, value } = next
+    if (isMarked(value)) continue
+    const named = name === null ? '' : `${name}: `
+    if (typeof value !== 'object' || value === null) lines.push(named + scalarText(value))
+    else {
+      if (name !== null) lines.push(named)
+      const inner = Array.isArray(value)
+        ? value.map((item: unknown) => ({ name: null, value: item }))
+        : Object.entries(value).map(([key, item]) => ({ name: key, value: item as unknown }))
+      // one by one: a call takes only so many parameters
+      for (const each of inner.reverse()) open.push(each)
+    }
+  }
+  return lines.join('\n\n')
 }
 
 /** A blank text is no text to compare, and neither is a number that is kept as one. */
@@ -43,7 +75,7 @@ const readMarked = (rules: readonly FieldRule[], parsed: unknown): MarkedAnswer 
     places.set(place, { path, text: value })
     return place
   })
-  const beside = orderedJson(open)
+  const beside = statedBy(open)
   const value = applyRules(open, rules)
   // only now: a set has another order than the answer, and a free field has no texts
   const texts: WrittenText[] = []
@@ -114,6 +146,6 @@ export const judgedTexts = (pairs: readonly TextPair[]): Pick<TextPair, 'first' 
 export const writtenText = ({ texts }: SplitAnswer): string =>
   texts.map(({ text }) => text).join('\n\n')
 
-/** What a fact may rest on: the request, and the other fields of the answer, which are compared by themselves. */
+/** What a fact may rest on: the request, and the other fields of the answer, which are compared by themselves or free. */
 export const supportOf = (request: string, { beside }: SplitAnswer): string =>
-  beside === '' ? request : `${request}\n${beside}`
+  beside === '' ? request : `${request}\n\n${beside}`
