@@ -145,20 +145,23 @@ describe('a written field', () => {
   })
 
   it('may be JSON, a call, or what a rule puts in its place', () => {
-    for (const text of [
-      '{"summary":"x"}',
-      '[[call]] f {}',
-      '\ud801',
-      '\ud83d',
-      '"',
-      'a\u2028b',
-      '0',
-    ])
+    for (const text of ['{"summary":"x"}', '[[call]] f {}', '🙂', '"', 'a\u2028b', '0'])
       expect(pairsOf({ summary: text }, { summary: 'y' })).toEqual([['summary', text, 'y']])
     // in the answer itself
-    expect(pairsOf('{"summary":"\\ud801"}', { summary: 'y' })).toEqual([['summary', '\ud801', 'y']])
-    for (const forged of ['["\\ud801"]', '{"\\ud801":""}', '["\\ud801","x"]'])
+    expect(pairsOf('{"summary":"\\ud83d\\ude42"}', { summary: 'y' })).toEqual([
+      ['summary', '🙂', 'y'],
+    ])
+    for (const forged of ['"\\ud801"', '["\\ud801"]', '{"\\ud801":""}', '["\ud801","x"]'])
       expect(pairsOf(`{"summary":${forged}}`, { summary: 'y' })).toBeNull()
+  })
+
+  it('is not moved to another place by what a rule puts there', () => {
+    const comparison = under({ a: WRITTEN, b: WRITTEN })
+    const [one, other] = [
+      { a: 'text', b: ['\ud801'] },
+      { a: ['\ud801'], b: 'text' },
+    ]
+    expect(pairsOf(one, other, comparison)).toBeNull()
   })
 
   it('may have a name of the prototype', () => {

@@ -124,10 +124,7 @@ export const checkedRule = (path: string, rule: FieldKind): Pick<FieldRule, 'pat
 export const isSettable = ({ path, rule, why }: FieldRule): boolean =>
   storedPath(path) === path && ruleFault(path, rule) === null && why.trim() !== ''
 
-/**
- * Begins what a rule puts in the place of a value: a lone surrogate, so that it equals no value of an answer that
- * is written as text.
- */
+/** Begins what a rule puts in the place of a value: half a character, which no value of `parseExactJson` has. */
 const MARK = '\ud801'
 
 /** In the place of a list or of a text. A new one each time, so that its place can be found again. */
