@@ -172,8 +172,10 @@ const replaceAt = (holder: Holder, key: string | number, path: Path, replace: Re
   if (step === undefined) holder[key] = replace(value)
   else if (typeof value !== 'object' || value === null) return
   else if (step === null) {
+    // the mark is no item
     if (Array.isArray(value))
-      for (const at of value.keys()) replaceAt(value as never, at, rest, replace)
+      for (const at of value.keys())
+        if (value[at] !== MARK) replaceAt(value as never, at, rest, replace)
   } else if (!Array.isArray(value) && Object.hasOwn(value, step))
     replaceAt(value as Holder, step, rest, replace)
 }
