@@ -125,6 +125,15 @@ describe('a written field', () => {
     ])
   })
 
+  it('is no list where its items are written, too', () => {
+    const comparison = under({ a: WRITTEN, 'a[]': WRITTEN, b: WRITTEN, 'b[]': WRITTEN })
+    expect(textsOf({ a: 'x', b: ['y'] }, comparison)).toEqual(['a=x', 'b[]=y'])
+    expect(pairsOf({ a: 'x', b: ['y'] }, { a: ['x'], b: 'y' }, comparison)).toBeNull()
+    expect(pairsOf({ a: 'x', b: ['y'] }, { a: 'z', b: ['y'] }, comparison)).toEqual([
+      ['a', 'x', 'z'],
+    ])
+  })
+
   it('within a free one is no text', () => {
     const comparison = under({ meta: { kind: 'free' }, 'meta.note': WRITTEN, summary: WRITTEN })
     const one = { meta: { note: 'x' }, summary: 'A refund.' }
@@ -253,6 +262,10 @@ describe('what a judge reads', () => {
     ] as const
     expect(judgedText([a])).toBe(a.text)
     expect(judgedText([a, b])).toBe('a:\n  One.\n  b:\n    Two.\n\nb:\n  Two.')
+    for (const end of ['\n', '\r', '\r\n', '\v', '\f', '\u0085', '\u2028', '\u2029'])
+      expect(judgedText([{ path: 'a', text: `One.${end}b:` }, b])).toBe(
+        `a:\n  One.${end}  b:\n\nb:\n  Two.`
+      )
   })
 
   it('is of both answers in the same places, without the texts that are equal', () => {

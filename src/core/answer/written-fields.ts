@@ -126,7 +126,10 @@ export const textPairs = (one: SplitAnswer, two: SplitAnswer): TextPair[] | null
   })
 }
 
-const indented = (text: string): string => `  ${text.replaceAll('\n', '\n  ')}`
+/** All that a model may read as a new line. */
+const LINE_END = /\r\n|[\n\r\v\f\u0085\u2028\u2029]/g
+
+const indented = (text: string): string => `  ${text.replaceAll(LINE_END, '$&  ')}`
 
 /** Texts as a judge reads them: one as it is, several below their paths and indented, so that none can end another. */
 export const judgedText = (texts: readonly WrittenText[]): string => {
