@@ -66,12 +66,12 @@ const generate = async (
   let isOver = false
   for await (const delta of deltas) {
     signal.throwIfAborted()
-    draft.add(delta)
+    const goesOn = draft.add(delta)
     isOver ||= Boolean(delta.finishReason)
     // returning from the loop stops the generation
     if (draft.isLost && !isOver) return fault('low-confidence')
     // a long answer may take long, and the upstream cannot give the rest of it
-    if (draft.hasBegun) deadline.restart()
+    if (draft.hasBegun && goesOn) deadline.restart()
   }
   return draft.judge(formats)
 }

@@ -63,12 +63,17 @@ export const fault = (reason: FaultReason, confidence: number | null = null): Lo
  */
 const MOST_LOOKS = 16
 
+/** Of the tokens that an engine was asked for: it may give some that do not count there. */
+const MOST_OF_ASKED = 2
+
 export class Draft {
   content = ''
   usage: Usage | null = null
   /** the client has its beginning */
   hasBegun = false
   private looksLeft = MOST_LOOKS
+  /** tokens, as far as the engine tells them apart */
+  private tokens = 0
   private finishReason: FinishReason | null = null
   private readonly logprobs: TokenLogprob[] = []
   private readonly reader = new LogprobReader()
@@ -84,7 +89,16 @@ export class Draft {
     return this.asked.route
   }
 
-  add(delta: GeneratedDelta): void {
+  /**
+   * @returns whether it has a token
+   * @throws AppError `engine-unavailable` where an answer that the client has in part goes on behind the limit that the
+   * engine was given: no time limit ends it
+   */
+  add(delta: GeneratedDelta): boolean {
+    const tokens = Math.max(delta.logprobs.length, Number(delta.text !== ''))
+    this.tokens += tokens
+    if (this.hasBegun && this.tokens > MOST_OF_ASKED * this.route.answers.maxTokens)
+      throw new AppError('engine-unavailable', 'the engine does not stop at the limit of tokens')
     this.content += delta.text
     this.logprobs.push(...delta.logprobs)
     for (const { logprob } of delta.logprobs) this.reader.add(logprob)
@@ -92,6 +106,7 @@ export class Draft {
     this.usage = delta.usage ?? this.usage
     if (this.hasBegun) this.early?.add(delta.text)
     else if (this.looksLeft > 0 && this.reader.isFirstKnown) this.begin()
+    return tokens > 0
   }
 
   /** An answer that does not begin while there are looks left is held back until its end. */

@@ -28,6 +28,11 @@ export class PacedEngine implements Pick<Engine, 'name' | 'stream'> {
     this.add({ text: '', logprobs: [], finishReason, usage: PACED_USAGE })
   }
 
+  /** As an engine does that counts without a new token. */
+  tellUsage(): void {
+    this.add({ text: '', logprobs: [], finishReason: null, usage: PACED_USAGE })
+  }
+
   die(): void {
     this.add(new Error('the engine died'))
   }
