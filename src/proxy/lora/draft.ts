@@ -5,7 +5,7 @@ import { answerFault, endingFault, type AnswerFault } from '../../core/answer/an
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { LogprobReader } from '../../core/route/confidence.ts'
 import { mayBegin } from '../../core/route/early.ts'
-import { factFault } from '../../core/route/fact-rule.ts'
+import { factRule, type FactRule } from '../../core/route/fact-rule.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 import type { Route } from '../../core/route/route.ts'
 import type { GeneratedDelta } from '../../engine/engine.ts'
@@ -79,10 +79,12 @@ export class Draft {
   private readonly reader = new LogprobReader()
   private readonly asked: Routable
   private readonly early: EarlyClient | null
+  private readonly factFault: FactRule
 
   constructor(asked: Routable, early: EarlyClient | null) {
     this.asked = asked
     this.early = early
+    this.factFault = factRule(asked.match, asked.route.answers)
   }
 
   private get route(): Route {
@@ -115,8 +117,7 @@ export class Draft {
     this.looksLeft = 0
     // one that is over by then is judged whole
     if (early === null || this.isUnsure || this.finishReason !== null) return
-    if (mayBegin(content, this.asked.match, this.route))
-      this.hasBegun = early.begin(content, confidence)
+    if (mayBegin(content, this.factFault)) this.hasBegun = early.begin(content, confidence)
     else this.looksLeft = looksLeft - 1
   }
 
@@ -147,8 +148,7 @@ export class Draft {
 
   private faultOfText(formats: AnswerFormats): AnswerFault | null {
     const { content, route } = this
-    const { request, match } = this.asked
-    return answerFault(content, request, route, formats) ?? factFault(content, match, route.answers)
+    return answerFault(content, this.asked.request, route, formats) ?? this.factFault(content)
   }
 
   private given(
