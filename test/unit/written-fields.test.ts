@@ -310,6 +310,15 @@ describe('what is read for facts', () => {
     expect(split({ summary: 'x' }).beside).toBe('')
   })
 
+  it('has no sentence that is free, at any depth', () => {
+    const comparison = under({ why: { kind: 'free' }, meta: { kind: 'free' }, summary: WRITTEN })
+    const meta = { at: '3 March 2031', notes: ['Due on 4 April 2032.'], 'On 5 May 2033 then': 7 }
+    const answer = { why: 'It costs 99 EUR.', meta, total: 'It costs 88 EUR.', summary: 'x' }
+    const { beside } = split(answer, comparison)
+    for (const known of ['3 March 2031', '88 EUR', '7']) expect(beside).toContain(known)
+    for (const hidden of ['99', '2032', '2033']) expect(beside).not.toContain(hidden)
+  })
+
   it('has all digits of a number that a double cannot hold', () => {
     const numbers = ['12345678901234567891', '12345678901234567890000', '-0.12345678901234567891']
     expect(split(`{"ids":[${numbers.join()}]}`).beside.split('\n\n').slice(1)).toEqual([

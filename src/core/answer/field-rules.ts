@@ -198,17 +198,20 @@ export const writtenRules = (rules: readonly FieldRule[] = []): FieldRule[] =>
   rules.filter(({ rule }) => rule.kind === 'written')
 
 /**
- * Visits what stands at the places of the written fields, in the order of the rules and of the answer, which it changes.
+ * Visits what stands at the places of the fields of one kind, in the order of the rules and of the answer, which it
+ * changes.
  * @param replace gets a value and the path of its rule, and returns what is to stand there
  */
-export const replaceWritten = (
+export const replaceFields = (
+  kind: FieldKind['kind'],
   answer: unknown,
   rules: readonly FieldRule[],
   replace: (value: unknown, path: string) => unknown
 ): unknown => {
   const holder: Holder = { answer }
-  for (const { path } of writtenRules(rules))
-    replaceAt(holder, 'answer', parsedPath(path) ?? [], (value) => replace(value, path))
+  for (const { path, rule } of rules)
+    if (rule.kind === kind)
+      replaceAt(holder, 'answer', parsedPath(path) ?? [], (value) => replace(value, path))
   return holder['answer']
 }
 

@@ -9,7 +9,7 @@ import {
   applyRules,
   isMarked,
   marked,
-  replaceWritten,
+  replaceFields,
   writtenRules,
   type FieldRule,
 } from './field-rules.ts'
@@ -31,6 +31,32 @@ export interface SplitAnswer {
   texts: WrittenText[]
 }
 
+/** In the place of the value of a free field. */
+class Free {
+  readonly value: unknown
+
+  constructor(value: unknown) {
+    this.value = value
+  }
+}
+
+/** An id, an amount, a date or a name. */
+const MAX_FREE_WORDS = 3
+
+/** Of what nobody compares, a fact may rest on a value, which the upstream makes up, and not on sentences. */
+const isSentence = (text: string): boolean => text.trim().split(/\s+/u).length > MAX_FREE_WORDS
+
+interface StatedValue {
+  name: string | null
+  value: unknown
+  isFree: boolean
+}
+
+const innerOf = (value: object, isFree: boolean): StatedValue[] =>
+  Array.isArray(value)
+    ? value.map((item: unknown) => ({ name: null, value: item, isFree }))
+    : Object.entries(value).map(([name, item]) => ({ name, value: item as unknown, isFree }))
+
 /**
  * The values without the marks, and the names of members. In JSON two numbers of a list would be read as one of both,
  * `[10,50]` as 10.50, and the escapes of marks and line breaks as letters and digits.
@@ -38,19 +64,20 @@ export interface SplitAnswer {
 const statedBy = (root: unknown): string => {
   const lines: string[] = []
   // not recursive: an answer may be nested deeper than the stack
-  const open: { name: string | null; value: unknown }[] = [{ name: null, value: root }]
+  const open: StatedValue[] = [{ name: null, value: root, isFree: false }]
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const { name, value } = next
+    const { name, value, isFree } = next
     if (isMarked(value)) continue
-    const named = name === null ? '' : `${name}: `
-    if (typeof value !== 'object' || value === null) lines.push(named + scalarText(value))
-    else {
-      if (name !== null) lines.push(named)
-      const inner = Array.isArray(value)
-        ? value.map((item: unknown) => ({ name: null, value: item }))
-        : Object.entries(value).map(([key, item]) => ({ name: key, value: item as unknown }))
+    const isNamed = name !== null && !(isFree && isSentence(name))
+    const named = isNamed ? `${name}: ` : ''
+    if (value instanceof Free) open.push({ name, value: value.value, isFree: true })
+    else if (typeof value === 'object' && value !== null) {
+      if (isNamed) lines.push(named)
       // one by one: a call takes only so many parameters
-      for (const each of inner.reverse()) open.push(each)
+      for (const each of innerOf(value, isFree).toReversed()) open.push(each)
+    } else {
+      const text = scalarText(value)
+      if (!isFree || !isSentence(text)) lines.push(named + text)
     }
   }
   return lines.join('\n\n')
@@ -69,17 +96,17 @@ interface MarkedAnswer {
 
 const readMarked = (rules: readonly FieldRule[], parsed: unknown): MarkedAnswer => {
   const places = new Map<unknown, WrittenText>()
-  const open = replaceWritten(parsed, rules, (value, path) => {
+  const open = replaceFields('written', parsed, rules, (value, path) => {
     if (!isWritten(value) || places.size === MAX_WRITTEN_TEXTS) return value
     const place = marked()
     places.set(place, { path, text: value })
     return place
   })
-  const beside = statedBy(open)
+  const beside = statedBy(replaceFields('free', open, rules, (value) => new Free(value)))
   const value = applyRules(open, rules)
   // only now: a set has another order than the answer, and a free field has no texts
   const texts: WrittenText[] = []
-  replaceWritten(value, rules, (found) => {
+  replaceFields('written', value, rules, (found) => {
     const text = places.get(found)
     if (text !== undefined) texts.push(text)
     return found
@@ -149,6 +176,6 @@ export const judgedTexts = (pairs: readonly TextPair[]): Pick<TextPair, 'first' 
 export const writtenText = ({ texts }: SplitAnswer): string =>
   texts.map(({ text }) => text).join('\n\n')
 
-/** What a fact may rest on: the request, and the other fields of the answer, which are compared by themselves or free. */
+/** What a fact may rest on: the request, and the other fields of the answer, but for sentences in free ones. */
 export const supportOf = (request: string, { beside }: SplitAnswer): string =>
   beside === '' ? request : `${request}\n\n${beside}`
