@@ -263,6 +263,22 @@ describe('a fault after the beginning of an answer', () => {
     expect(next.headers['x-promptintern-reason']).toBe('engine-paused')
   })
 
+  it('of the engine that comes behind the end of the answer takes nothing from it', async () => {
+    engine.staysOpen = true
+    engine.say(WINDOW)
+    const answer = await asked(() => {
+      engine.say(REST)
+      engine.end()
+      engine.die()
+    })
+    expect(answer.complete).toBe(true)
+    expect(piecesOf(answer.text).join('')).toBe(ANSWER)
+    expect(answer.text).toMatch(/data: \[DONE\]\n\n$/)
+    const { route, status, usage } = await lastRecord()
+    expect([status, route!.reason, usage]).toEqual([200, null, PACED_USAGE])
+    expect(harness.faults.map(({ kind }) => kind)).toEqual(['engine'])
+  })
+
   it('is one where the engine does not stop at the limit of its tokens', async () => {
     await restart({}, { ...EARLY, answers: { ...ANSWERS, maxTokens: 20 } })
     engine.say(WINDOW)

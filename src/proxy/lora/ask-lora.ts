@@ -109,6 +109,8 @@ export const askLora = async (
     const reason = deadline.signal.aborted ? 'engine-timeout' : faultOfError(error)
     // the key's own limit is no fault
     if (reason !== 'over-budget') onFault(error, reason)
+    // only the end of the engine's stream is missing
+    if (draft.isGiven) return draft.judge(formats)
     return { ...fault(reason, confidence), usage }
   } finally {
     deadline.end()

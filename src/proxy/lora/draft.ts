@@ -121,6 +121,11 @@ export class Draft {
     else this.looksLeft = looksLeft - 1
   }
 
+  /** Whether the client has begun to get it and there is no more of it. */
+  get isGiven(): boolean {
+    return this.hasBegun && (this.finishReason === 'stop' || this.finishReason === 'length')
+  }
+
   get confidence(): number {
     return this.reader.confidence(this.route.confidence)
   }

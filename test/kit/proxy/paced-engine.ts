@@ -9,6 +9,8 @@ export class PacedEngine implements Pick<Engine, 'name' | 'stream'> {
   readonly requests: ChatRequest[] = []
   /** generations that are over, to their end or broken off */
   over = 0
+  /** whether a stream stays open behind the end of its answer */
+  staysOpen = false
   /** whether all that was said has been taken, and more is wanted */
   isWaiting = false
   private readonly steps: (GeneratedDelta | Error)[] = []
@@ -54,7 +56,7 @@ export class PacedEngine implements Pick<Engine, 'name' | 'stream'> {
         this.taken++
         if (step instanceof Error) throw step
         yield step
-        if (step.finishReason) return
+        if (step.finishReason && !this.staysOpen) return
       }
     } finally {
       this.over++
