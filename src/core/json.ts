@@ -139,7 +139,7 @@ const withoutLongNumbers = (text: string, replacement: (decimal: string) => stri
 /** Whether a JSON text has a number whose digits a double loses. */
 export const hasLongNumber = (text: string): boolean => withoutLongNumbers(text, () => '') !== text
 
-/** Begins a number that a double cannot hold: a lone surrogate, so that it equals no string that is written as one. */
+/** Begins a number that a double cannot hold: half a character, which no other string of `parseExactJson` has. */
 const LONG_NUMBER = '\ud800'
 
 /** The nearest double of a number of `parseExactJson`; null for any other value. */
@@ -150,14 +150,48 @@ export const doubleOf = (value: unknown): number | null => {
     : null
 }
 
+/** Zeros that stand behind the digits of a number; of more they are counted. */
+const MAX_ZEROS = 30
+
+/** A value of `parseExactJson` that has no inner ones, as a text that is read: a string as it is, all digits of a number. */
+export const scalarText = (value: unknown): string => {
+  if (typeof value !== 'string') return scalarJson(value)
+  if (!value.startsWith(LONG_NUMBER)) return value
+  const decimal = value.slice(LONG_NUMBER.length)
+  const [digits = '', power = ''] = decimal.split('e')
+  const zeros = Number(power)
+  return zeros >= 0 && zeros <= MAX_ZEROS ? digits + '0'.repeat(zeros) : decimal
+}
+
+/** Half a character, as it is and as an escape; two escapes may be a whole one. */
+const HALF = /\p{Surrogate}/u
+const ESCAPED = /\\u[dD][89a-fA-F]/
+
+/** Whether a name or a string of a value has half a character. */
+const hasHalf = (root: unknown): boolean => {
+  // not recursive: a value may be nested deeper than the stack
+  const open = [root]
+  while (open.length > 0) {
+    const value = open.pop()
+    if (typeof value === 'string' && HALF.test(value)) return true
+    if (typeof value !== 'object' || value === null) continue
+    if (!Array.isArray(value)) for (const name of Object.keys(value)) open.push(name)
+    for (const item of Object.values(value)) open.push(item)
+  }
+  return false
+}
+
 /**
  * The value of a JSON text for comparisons: a number that a double cannot hold is a string, which begins with
  * `LONG_NUMBER`.
- * @returns undefined where the text is no JSON, or has a name twice in an object
+ * @returns undefined where the text is no JSON, has a name twice in an object, or has half a character (RFC 7493, section
+ * 2.1), which could be taken for what stands for a number or for a rule
  */
-export const parseExactJson = (text: string): unknown =>
-  isJson(text)
-    ? parseUnambiguousJson(
-        withoutLongNumbers(text, (decimal) => JSON.stringify(`${LONG_NUMBER}${decimal}`))
-      )
-    : undefined
+export const parseExactJson = (text: string): unknown => {
+  if (!isJson(text)) return undefined
+  const mayHaveHalf = HALF.test(text) || ESCAPED.test(text)
+  if (mayHaveHalf && hasHalf(JSON.parse(text))) return undefined
+  return parseUnambiguousJson(
+    withoutLongNumbers(text, (decimal) => JSON.stringify(`${LONG_NUMBER}${decimal}`))
+  )
+}

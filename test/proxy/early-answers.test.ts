@@ -1,4 +1,5 @@
 /** Answers that are streamed from their first window on: what the client gets, and what is recorded and counted. */
+import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { knownFacts } from '../../src/core/facts/known.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
@@ -198,7 +199,7 @@ describe('an answer whose first tokens are sure', () => {
 
   it('waits as text while the client does not read, so that it takes few events', async () => {
     const words = 40_000
-    await restart({}, { ...EARLY, answers: { ...ANSWERS, maxChars: 10 * words } })
+    await restart({}, { ...EARLY, answers: { ...ANSWERS, maxChars: 10 * words, maxTokens: words } })
     engine.say(WINDOW)
     const lines = [`POST /v1/chat/completions HTTP/1.1`, 'host: localhost', 'connection: close']
     const headers = [
@@ -262,6 +263,32 @@ describe('a fault after the beginning of an answer', () => {
     expect(next.headers['x-promptintern-reason']).toBe('engine-paused')
   })
 
+  it('of the engine that comes behind the end of the answer takes nothing from it', async () => {
+    engine.staysOpen = true
+    engine.say(WINDOW)
+    const answer = await asked(() => {
+      engine.say(REST)
+      engine.end()
+      engine.die()
+    })
+    expect(answer.complete).toBe(true)
+    expect(piecesOf(answer.text).join('')).toBe(ANSWER)
+    expect(answer.text).toMatch(/data: \[DONE\]\n\n$/)
+    const { route, status, usage } = await lastRecord()
+    expect([status, route!.reason, usage]).toEqual([200, null, PACED_USAGE])
+    expect(harness.faults.map(({ kind }) => kind)).toEqual(['engine'])
+  })
+
+  it('is one where the engine does not stop at the limit of its tokens', async () => {
+    await restart({}, { ...EARLY, answers: { ...ANSWERS, maxTokens: 20 } })
+    engine.say(WINDOW)
+    const answer = await asked(() => engine.say(Array.from({ length: 100 }, () => 'more ')))
+    expect(answer.complete).toBe(false)
+    expect((await lastRecord()).route!.reason).toBe('engine-error')
+    expect(engine.over).toBe(1)
+    expect(harness.faults.map(({ kind }) => kind)).toEqual(['engine'])
+  })
+
   it('is none while the engine goes on, and one where it is silent for the time limit', async () => {
     const timers = new Set<() => void>()
     await restart({
@@ -277,6 +304,11 @@ describe('a fault after the beginning of an answer', () => {
     const ofWindow = [...timers].filter((timer) => !before.has(timer))
     engine.say(['still more '])
     await eventually(() => ofWindow.every((timer) => !timers.has(timer)))
+    const ofPause = [...timers].filter((timer) => !before.has(timer))
+    // what has no token does not go on
+    engine.tellUsage()
+    await setImmediate()
+    expect(ofPause.every((timer) => timers.has(timer))).toBe(true)
     for (const timer of timers) timer()
     expect((await sending).complete).toBe(false)
     expect((await lastRecord()).route!.reason).toBe('engine-timeout')

@@ -454,7 +454,11 @@ describe('the upstream gets the original bytes when', () => {
   it('a written field states a fact that neither the request nor its other fields have', async () => {
     const rule = { path: 'reply', rule: { kind: 'written' }, by: 'cli', why: 'x', at: 1 } as const
     const facts = { language: 'en', atoms: [] } as const
-    await restart({}, { answers: { ...ANSWERS, responseType: 'json', fields: [rule], facts } })
+    const free = { ...rule, path: 'why', rule: { kind: 'free' } } as const
+    await restart(
+      {},
+      { answers: { ...ANSWERS, responseType: 'json', fields: [rule, free], facts } }
+    )
     const question = 'where is order 70007'
     engine.generate = saying('{"id":"A-4711","reply":"Your order 70007 has 3 parcels."}')
     await expectForwarded(chatBody(question), 'invented-fact')
@@ -463,8 +467,15 @@ describe('the upstream gets the original bytes when', () => {
       ['Your order 70007 is with us.', 'answered'],
       ['Your order 70007 is A-4711.', 'answered'],
       ['Your order 70007 is A-4712.', 'fallback'],
+      ['Your order 70007 costs 10 EUR and 50 EUR.', 'answered'],
+      // no number of the list, and none of the mark in the reply's place
+      ['Your order 70007 costs 10.50 EUR.', 'fallback'],
+      ['Your order 70007 is in room 801.', 'fallback'],
+      // nobody compares what is free, and its sentences may have any fact
+      ['Your order 70007 has 6 parcels.', 'fallback'],
     ]) {
-      engine.generate = saying(JSON.stringify({ id: 'A-4711', reply }))
+      const why = 'The order has 6 parcels.'
+      engine.generate = saying(JSON.stringify({ id: 'A-4711', prices: [10, 50], why, reply }))
       expect(await routeOf(question)).toBe(route)
     }
   })

@@ -229,6 +229,15 @@ describe('JSON', () => {
     )
   })
 
+  it('agrees with no half character that stands for a number', () => {
+    const forged = '{"id":"\\ud8001234567890123456789e1"}'
+    for (const half of [forged, forged.replace('\\ud800', '\ud800')]) {
+      expect(agreeAs('json', '{"id":12345678901234567890}', half)).toBe(false)
+      expect(agreeAs('json', half, half)).toBe(true)
+    }
+    expect(agreeAs('json', '{"a":"\\ud83d\\ude42","b":1}', '{"b":1,"a":"🙂"}')).toBe(true)
+  })
+
   it('agrees with no text that is none', () => {
     expect(agreeAs('json', '{"a":1}.', '{"a":1}')).toBe(false)
     expect(agreeAs('json', '`{"a":1}`', '{"a":1}')).toBe(false)

@@ -6,9 +6,11 @@ import { routedBy } from '../../src/core/gate/replacement.ts'
 import { decideOn, type DecisionFacts } from '../../src/core/proof/decision-facts.ts'
 import { LogprobReader } from '../../src/core/route/confidence.ts'
 import { asStreamed, earlyText, mayBegin } from '../../src/core/route/early.ts'
+import { factRule } from '../../src/core/route/fact-rule.ts'
 import type { Match } from '../../src/core/template/template.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
 import { exampleFacts } from '../kit/records/facts.ts'
+import { cpuMs } from '../kit/linear.ts'
 import { heldOutRow } from '../kit/records/held-out-row.ts'
 import { ANSWERS } from '../kit/records/route-rules.ts'
 
@@ -48,7 +50,8 @@ const MATCH: Match = {
   query: 'When?',
 }
 
-const begins = (text: string): boolean => mayBegin(text, MATCH, { answers: ANSWERS })
+const begins = (text: string, answers = ANSWERS): boolean =>
+  mayBegin(text, factRule(MATCH, answers))
 
 describe('the beginning of an answer', () => {
   it.each(['', ' \n', '[[up', DEFER_ANSWER, ` ${DEFER_ANSWER}\n`, '[[call', '[[call]] refund {}'])(
@@ -62,9 +65,27 @@ describe('the beginning of an answer', () => {
 
   it('waits where it states a fact of its own', () => {
     const answers = { ...ANSWERS, facts: knownFacts([]) }
-    expect(mayBegin('On 3 March 2031', MATCH, { answers })).toBe(false)
-    expect(mayBegin('On time', MATCH, { answers })).toBe(true)
+    expect(begins('On 3 March 2031', answers)).toBe(false)
+    expect(begins('On time', answers)).toBe(true)
   })
+})
+
+it('beginnings of one answer take the time of a long request once', () => {
+  const query = Array.from({ length: 1_000 }, (_, at) => `Order ${at} of Anna, on 3 March.`).join(
+    '\n'
+  )
+  const answers = { ...ANSWERS, facts: knownFacts([]) }
+  const beginnings = Array.from({ length: 16 }, (_, at) => `Dear Anna, your order 999${at}`)
+  const measure = (texts: readonly string[]): number => {
+    const faultOf = factRule({ ...MATCH, query }, answers)
+    const begun = cpuMs()
+    for (const text of texts) expect(mayBegin(text, faultOf)).toBe(false)
+    return cpuMs() - begun
+  }
+  measure(beginnings)
+  const fastest = (texts: readonly string[]): number =>
+    Math.min(...[1, 2, 3, 4, 5].map(() => measure(texts)))
+  expect(fastest(beginnings)).toBeLessThan(8 * fastest(beginnings.slice(0, 1)))
 })
 
 it('the sum of the first tokens is known from the sixteenth on', () => {

@@ -153,6 +153,12 @@ describe('a rounded number', () => {
     )
   })
 
+  it('agrees with no text that is written as what stands for it', () => {
+    const one: FieldKind = { kind: 'rounded', to: 1 }
+    for (const forged of ['\ud8015', '\ud8005e0'])
+      expect(agrees({ total: one }, { total: 5 }, { total: forged })).toBe(false)
+  })
+
   it('is compared with all its digits where a double cannot count the multiples', () => {
     const tiny: FieldKind = { kind: 'rounded', to: 1e-300 }
     expect(agrees({ n: tiny }, { n: 1 }, { n: 2 })).toBe(false)

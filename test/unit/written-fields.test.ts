@@ -125,6 +125,15 @@ describe('a written field', () => {
     ])
   })
 
+  it('is no list where its items are written, too', () => {
+    const comparison = under({ a: WRITTEN, 'a[]': WRITTEN, b: WRITTEN, 'b[]': WRITTEN })
+    expect(textsOf({ a: 'x', b: ['y'] }, comparison)).toEqual(['a=x', 'b[]=y'])
+    expect(pairsOf({ a: 'x', b: ['y'] }, { a: ['x'], b: 'y' }, comparison)).toBeNull()
+    expect(pairsOf({ a: 'x', b: ['y'] }, { a: 'z', b: ['y'] }, comparison)).toEqual([
+      ['a', 'x', 'z'],
+    ])
+  })
+
   it('within a free one is no text', () => {
     const comparison = under({ meta: { kind: 'free' }, 'meta.note': WRITTEN, summary: WRITTEN })
     const one = { meta: { note: 'x' }, summary: 'A refund.' }
@@ -145,20 +154,23 @@ describe('a written field', () => {
   })
 
   it('may be JSON, a call, or what a rule puts in its place', () => {
-    for (const text of [
-      '{"summary":"x"}',
-      '[[call]] f {}',
-      '\ud801',
-      '\ud83d',
-      '"',
-      'a\u2028b',
-      '0',
-    ])
+    for (const text of ['{"summary":"x"}', '[[call]] f {}', '🙂', '"', 'a\u2028b', '0'])
       expect(pairsOf({ summary: text }, { summary: 'y' })).toEqual([['summary', text, 'y']])
     // in the answer itself
-    expect(pairsOf('{"summary":"\\ud801"}', { summary: 'y' })).toEqual([['summary', '\ud801', 'y']])
-    for (const forged of ['["\\ud801"]', '{"\\ud801":""}', '["\\ud801","x"]'])
+    expect(pairsOf('{"summary":"\\ud83d\\ude42"}', { summary: 'y' })).toEqual([
+      ['summary', '🙂', 'y'],
+    ])
+    for (const forged of ['"\\ud801"', '["\\ud801"]', '{"\\ud801":""}', '["\ud801","x"]'])
       expect(pairsOf(`{"summary":${forged}}`, { summary: 'y' })).toBeNull()
+  })
+
+  it('is not moved to another place by what a rule puts there', () => {
+    const comparison = under({ a: WRITTEN, b: WRITTEN })
+    const [one, other] = [
+      { a: 'text', b: ['\ud801'] },
+      { a: ['\ud801'], b: 'text' },
+    ]
+    expect(pairsOf(one, other, comparison)).toBeNull()
   })
 
   it('may have a name of the prototype', () => {
@@ -250,6 +262,10 @@ describe('what a judge reads', () => {
     ] as const
     expect(judgedText([a])).toBe(a.text)
     expect(judgedText([a, b])).toBe('a:\n  One.\n  b:\n    Two.\n\nb:\n  Two.')
+    for (const end of ['\n', '\r', '\r\n', '\v', '\f', '\u0085', '\u2028', '\u2029'])
+      expect(judgedText([{ path: 'a', text: `One.${end}b:` }, b])).toBe(
+        `a:\n  One.${end}  b:\n\nb:\n  Two.`
+      )
   })
 
   it('is of both answers in the same places, without the texts that are equal', () => {
@@ -272,10 +288,48 @@ describe('what is read for facts', () => {
     expect(writtenText(answer)).toBe('See A-17.')
     const support = supportOf('The request.', answer)
     expect(support).toContain('The request.')
-    expect(support).toContain('"A-17"')
+    expect(support).toContain('A-17')
     expect(support).toContain('42.5')
     expect(support).not.toContain('See')
     expect(supportOf('The request.', splitAnswer(under({}), 'An answer.'))).toBe('The request.')
+  })
+
+  it('has each value of the other fields alone, as a text', () => {
+    const comparison = under({ summary: WRITTEN, 'notes[]': WRITTEN })
+    const answer = '{"a":[10,[50]],"summary":"x","b":{"c":"One\\nTwo","d":true},"notes":["x",null]}'
+    expect(split(answer, comparison).beside.split('\n\n')).toEqual([
+      'a: ',
+      '10',
+      '50',
+      'b: ',
+      'c: One\nTwo',
+      'd: true',
+      'notes: ',
+      'null',
+    ])
+    expect(split({ summary: 'x' }).beside).toBe('')
+  })
+
+  it('has no sentence that is free, at any depth', () => {
+    const comparison = under({ why: { kind: 'free' }, meta: { kind: 'free' }, summary: WRITTEN })
+    const meta = { at: '3 March 2031', notes: ['Due on 4 April 2032.'], 'On 5 May 2033 then': 7 }
+    const answer = { why: 'It costs 99 EUR.', meta, total: 'It costs 88 EUR.', summary: 'x' }
+    const { beside } = split(answer, comparison)
+    for (const known of ['3 March 2031', '88 EUR', '7']) expect(beside).toContain(known)
+    for (const hidden of ['99', '2032', '2033']) expect(beside).not.toContain(hidden)
+  })
+
+  it('has all digits of a number that a double cannot hold', () => {
+    const numbers = ['12345678901234567891', '12345678901234567890000', '-0.12345678901234567891']
+    expect(split(`{"ids":[${numbers.join()}]}`).beside.split('\n\n').slice(1)).toEqual([
+      ...numbers.slice(0, 2),
+      '-12345678901234567891e-20',
+    ])
+  })
+
+  it('may be nested deeper than the stack', () => {
+    const depth = 20_000
+    expect(split(`{"a":${'['.repeat(depth)}1${']'.repeat(depth)}}`).beside).toContain('1')
   })
 })
 

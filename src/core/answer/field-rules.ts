@@ -124,10 +124,7 @@ export const checkedRule = (path: string, rule: FieldKind): Pick<FieldRule, 'pat
 export const isSettable = ({ path, rule, why }: FieldRule): boolean =>
   storedPath(path) === path && ruleFault(path, rule) === null && why.trim() !== ''
 
-/**
- * Begins what a rule puts in the place of a value: a lone surrogate, so that it equals no value of an answer that
- * is written as text.
- */
+/** Begins what a rule puts in the place of a value: half a character, which no value of `parseExactJson` has. */
 const MARK = '\ud801'
 
 /** In the place of a list or of a text. A new one each time, so that its place can be found again. */
@@ -175,8 +172,10 @@ const replaceAt = (holder: Holder, key: string | number, path: Path, replace: Re
   if (step === undefined) holder[key] = replace(value)
   else if (typeof value !== 'object' || value === null) return
   else if (step === null) {
+    // the mark is no item
     if (Array.isArray(value))
-      for (const at of value.keys()) replaceAt(value as never, at, rest, replace)
+      for (const at of value.keys())
+        if (value[at] !== MARK) replaceAt(value as never, at, rest, replace)
   } else if (!Array.isArray(value) && Object.hasOwn(value, step))
     replaceAt(value as Holder, step, rest, replace)
 }
@@ -199,17 +198,20 @@ export const writtenRules = (rules: readonly FieldRule[] = []): FieldRule[] =>
   rules.filter(({ rule }) => rule.kind === 'written')
 
 /**
- * Visits what stands at the places of the written fields, in the order of the rules and of the answer, which it changes.
+ * Visits what stands at the places of the fields of one kind, in the order of the rules and of the answer, which it
+ * changes.
  * @param replace gets a value and the path of its rule, and returns what is to stand there
  */
-export const replaceWritten = (
+export const replaceFields = (
+  kind: FieldKind['kind'],
   answer: unknown,
   rules: readonly FieldRule[],
   replace: (value: unknown, path: string) => unknown
 ): unknown => {
   const holder: Holder = { answer }
-  for (const { path } of writtenRules(rules))
-    replaceAt(holder, 'answer', parsedPath(path) ?? [], (value) => replace(value, path))
+  for (const { path, rule } of rules)
+    if (rule.kind === kind)
+      replaceAt(holder, 'answer', parsedPath(path) ?? [], (value) => replace(value, path))
   return holder['answer']
 }
 

@@ -1,7 +1,7 @@
 /** Facts of an answer against those of the logged answer and of the request. */
 import type { Language } from '../answer/answer-rules.ts'
 import type { Atom, Facts } from './atom.ts'
-import { factsOf } from './facts.ts'
+import { factsOf, readOf, type ReadText } from './facts.ts'
 import { languageOf } from './languages.ts'
 import { negationDifferences, type NegationDifference } from './negations.ts'
 import { Support } from './support.ts'
@@ -22,7 +22,7 @@ interface Texts {
   answer: string
   logged: string
   /** text of all messages */
-  request: string
+  request: string | ReadText
 }
 
 /** Of the first text that shows one: a short answer has too few words. */
@@ -36,10 +36,11 @@ const sharedLanguage = (texts: readonly string[]): Language | null => {
 
 /** The rule of the gate: what is in neither is a loss, whatever a judge says. */
 export const compareFacts = ({ answer, logged, request }: Texts): FactsComparison => {
-  const language = sharedLanguage([answer, logged, request])
+  const asked = readOf(request)
+  const language = sharedLanguage([answer, logged, asked.text])
   const ours = factsOf(answer, language)
   const theirs = factsOf(logged, language)
-  const support = new Support(theirs, factsOf(request, language))
+  const support = new Support(theirs, asked.facts(language))
   const inventions = support.missing(ours.atoms)
   const isNegationWatched = ours.language !== null && ours.language === theirs.language
   const negations = isNegationWatched ? negationDifferences(ours.clauses, theirs.clauses) : []

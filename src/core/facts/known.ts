@@ -5,7 +5,7 @@
 import type { KnownFacts, Language } from '../answer/answer-rules.ts'
 import { keyOf, type Atom, type AtomKind, type Facts } from './atom.ts'
 import { negationAtoms } from './compare.ts'
-import { factsOf } from './facts.ts'
+import { factsOf, readOf, type ReadText } from './facts.ts'
 import { languageOf } from './languages.ts'
 import { numberAtom } from './numbers.ts'
 import { Support } from './support.ts'
@@ -117,14 +117,14 @@ export const indexKnown = ({ language, atoms }: KnownFacts, prompt = ''): KnownI
 interface Served {
   answer: string
   /** what the prompt does not have: the query and the slots. Its length counts as the answer's */
-  request: string
+  request: string | ReadText
   known: KnownIndex
 }
 
 /** Atoms of an answer that neither the request nor the known facts state. An answer with one is a fallback. */
 export const inventedFacts = ({ answer, request, known }: Served): Atom[] => {
   const ours = factsOf(answer, known.language)
-  const asked = factsOf(request, ours.language)
+  const asked = readOf(request).facts(ours.language)
   const negated = new Set(negationAtoms(asked).map(({ form }) => form))
   return [
     ...new Support(asked).missing(known.support.missing(ours.atoms)),

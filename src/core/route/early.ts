@@ -4,10 +4,8 @@
  */
 import { CALL_MARK, isCallText } from '../answer/calls.ts'
 import { DEFER_ANSWER } from '../answer/outcome.ts'
-import type { Match } from '../template/template.ts'
 import { FIRST_TOKENS, type ConfidenceStatistic } from './confidence.ts'
-import { factFault } from './fact-rule.ts'
-import type { Route } from './route.ts'
+import type { FactRule } from './fact-rule.ts'
 
 /** The only one that is known when the first token is sent. */
 export const EARLY_STATISTIC: ConfidenceStatistic = 'first'
@@ -59,13 +57,10 @@ const mayBeNoText = (beginning: string): boolean =>
 /**
  * Whether an answer may be sent before its end is known: no call, none that defers, and none that states a fact of its
  * own so early.
- * @param text of its first tokens at least
+ * @param text of its first tokens at least @param faultOf of its request and route
  */
-export const mayBegin = (
-  text: string,
-  match: Match,
-  { answers }: Pick<Route, 'answers'>
-): boolean => !mayBeNoText(text) && factFault(text, match, answers) === null
+export const mayBegin = (text: string, faultOf: FactRule): boolean =>
+  !mayBeNoText(text) && faultOf(text) === null
 
 /** Answers of one route that were streamed early. */
 export interface EarlyAnswers {

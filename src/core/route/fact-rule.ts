@@ -3,6 +3,7 @@ import { studentText } from '../template/prompt.ts'
 import { anchorText, type Match } from '../template/template.ts'
 import type { AnswerRules, KnownFacts } from '../answer/answer-rules.ts'
 import { splitAnswer, supportOf, writtenText } from '../answer/written-fields.ts'
+import { ReadText } from '../facts/facts.ts'
 import { indexKnown, inventedFacts, type KnownIndex } from '../facts/known.ts'
 
 /** Of each route's known facts, for as long as these are in use. */
@@ -14,23 +15,26 @@ const indexOf = (known: KnownFacts, { template }: Match): KnownIndex => {
   return found
 }
 
+/** @returns the fault of an answer to one request, or of its beginning, or null */
+export type FactRule = (answer: string) => 'invented-fact' | null
+
 /**
  * Of JSON the written texts alone are read: its other fields are compared as they are, and what they state is known.
  * @param rules whose known facts answers may state; without them they may state anything
- * @returns the fault, or null
  */
-export const factFault = (
-  answer: string,
-  match: Match,
-  rules: AnswerRules
-): 'invented-fact' | null => {
+export const factRule = (match: Match, rules: AnswerRules): FactRule => {
   const { facts: known } = rules
-  if (known === undefined) return null
-  const split = splitAnswer(rules, answer)
-  const invented = inventedFacts({
-    answer: writtenText(split),
-    request: supportOf(studentText(match), split),
-    known: indexOf(known, match),
-  })
-  return invented.length === 0 ? null : 'invented-fact'
+  if (known === undefined) return () => null
+  // for all beginnings of an answer
+  const request = new ReadText(studentText(match))
+  return (answer) => {
+    const split = splitAnswer(rules, answer)
+    const support = supportOf(request.text, split)
+    const invented = inventedFacts({
+      answer: writtenText(split),
+      request: support === request.text ? request : support,
+      known: indexOf(known, match),
+    })
+    return invented.length === 0 ? null : 'invented-fact'
+  }
 }

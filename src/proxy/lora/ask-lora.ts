@@ -66,12 +66,12 @@ const generate = async (
   let isOver = false
   for await (const delta of deltas) {
     signal.throwIfAborted()
-    draft.add(delta)
+    const goesOn = draft.add(delta)
     isOver ||= Boolean(delta.finishReason)
     // returning from the loop stops the generation
     if (draft.isLost && !isOver) return fault('low-confidence')
     // a long answer may take long, and the upstream cannot give the rest of it
-    if (draft.hasBegun) deadline.restart()
+    if (draft.hasBegun && goesOn) deadline.restart()
   }
   return draft.judge(formats)
 }
@@ -109,6 +109,8 @@ export const askLora = async (
     const reason = deadline.signal.aborted ? 'engine-timeout' : faultOfError(error)
     // the key's own limit is no fault
     if (reason !== 'over-budget') onFault(error, reason)
+    // only the end of the engine's stream is missing
+    if (draft.isGiven) return draft.judge(formats)
     return { ...fault(reason, confidence), usage }
   } finally {
     deadline.end()

@@ -5,7 +5,7 @@ import { answerFault, endingFault, type AnswerFault } from '../../core/answer/an
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { LogprobReader } from '../../core/route/confidence.ts'
 import { mayBegin } from '../../core/route/early.ts'
-import { factFault } from '../../core/route/fact-rule.ts'
+import { factRule, type FactRule } from '../../core/route/fact-rule.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 import type { Route } from '../../core/route/route.ts'
 import type { GeneratedDelta } from '../../engine/engine.ts'
@@ -63,28 +63,44 @@ export const fault = (reason: FaultReason, confidence: number | null = null): Lo
  */
 const MOST_LOOKS = 16
 
+/** Of the tokens that an engine was asked for: it may give some that do not count there. */
+const MOST_OF_ASKED = 2
+
 export class Draft {
   content = ''
   usage: Usage | null = null
   /** the client has its beginning */
   hasBegun = false
   private looksLeft = MOST_LOOKS
+  /** tokens, as far as the engine tells them apart */
+  private tokens = 0
   private finishReason: FinishReason | null = null
   private readonly logprobs: TokenLogprob[] = []
   private readonly reader = new LogprobReader()
   private readonly asked: Routable
   private readonly early: EarlyClient | null
+  private readonly factFault: FactRule
 
   constructor(asked: Routable, early: EarlyClient | null) {
     this.asked = asked
     this.early = early
+    this.factFault = factRule(asked.match, asked.route.answers)
   }
 
   private get route(): Route {
     return this.asked.route
   }
 
-  add(delta: GeneratedDelta): void {
+  /**
+   * @returns whether it has a token
+   * @throws AppError `engine-unavailable` where an answer that the client has in part goes on behind the limit that the
+   * engine was given: no time limit ends it
+   */
+  add(delta: GeneratedDelta): boolean {
+    const tokens = Math.max(delta.logprobs.length, Number(delta.text !== ''))
+    this.tokens += tokens
+    if (this.hasBegun && this.tokens > MOST_OF_ASKED * this.route.answers.maxTokens)
+      throw new AppError('engine-unavailable', 'the engine does not stop at the limit of tokens')
     this.content += delta.text
     this.logprobs.push(...delta.logprobs)
     for (const { logprob } of delta.logprobs) this.reader.add(logprob)
@@ -92,6 +108,7 @@ export class Draft {
     this.usage = delta.usage ?? this.usage
     if (this.hasBegun) this.early?.add(delta.text)
     else if (this.looksLeft > 0 && this.reader.isFirstKnown) this.begin()
+    return tokens > 0
   }
 
   /** An answer that does not begin while there are looks left is held back until its end. */
@@ -100,9 +117,13 @@ export class Draft {
     this.looksLeft = 0
     // one that is over by then is judged whole
     if (early === null || this.isUnsure || this.finishReason !== null) return
-    if (mayBegin(content, this.asked.match, this.route))
-      this.hasBegun = early.begin(content, confidence)
+    if (mayBegin(content, this.factFault)) this.hasBegun = early.begin(content, confidence)
     else this.looksLeft = looksLeft - 1
+  }
+
+  /** Whether the client has begun to get it and there is no more of it. */
+  get isGiven(): boolean {
+    return this.hasBegun && (this.finishReason === 'stop' || this.finishReason === 'length')
   }
 
   get confidence(): number {
@@ -132,8 +153,7 @@ export class Draft {
 
   private faultOfText(formats: AnswerFormats): AnswerFault | null {
     const { content, route } = this
-    const { request, match } = this.asked
-    return answerFault(content, request, route, formats) ?? factFault(content, match, route.answers)
+    return answerFault(content, this.asked.request, route, formats) ?? this.factFault(content)
   }
 
   private given(

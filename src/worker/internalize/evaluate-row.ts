@@ -7,7 +7,7 @@ import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import type { InternalizationPlan } from '../../core/internalization/internalization.ts'
 import { agree } from '../../core/answer/agreement.ts'
 import { textOf } from '../../core/answer/outcome.ts'
-import { factFault } from '../../core/route/fact-rule.ts'
+import { factRule } from '../../core/route/fact-rule.ts'
 import { readLogprobs } from '../../core/route/confidence.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import { similarity } from '../../core/answer/similarity.ts'
@@ -45,7 +45,7 @@ const answeredRow = (
   const fault =
     endingFault(finishReason, logprobs && logprobs.length) ??
     answerFault(answer, request, { answers, template: match.template }, formats) ??
-    factFault(answer, match, answers)
+    factRule(match, answers)(answer)
   return {
     answer,
     ...read,

@@ -13,6 +13,7 @@ import {
   type TextPair,
 } from '../../core/answer/written-fields.ts'
 import { compareFacts } from '../../core/facts/compare.ts'
+import { ReadText } from '../../core/facts/facts.ts'
 import { isSuccess } from '../../core/http-status.ts'
 import { comparisonMessages, parseVerdict, type Said } from '../../core/judge/judge-prompt.ts'
 import { verdictOf, type ComparedAnswer, type JudgeVerdict } from '../../core/judge/verdict.ts'
@@ -122,7 +123,7 @@ class UpstreamJudge implements Judge {
     const split = splitAnswer(comparison, other)
     const pairs = textPairs(splitAnswer(comparison, first), split)
     if (pairs === null) return { verdict: 'different', isFactWrong: false }
-    const support = supportOf(request, split)
+    const support = new ReadText(supportOf(request, split))
     const isFactWrong = pairs.some(
       (pair) => compareFacts({ answer: pair.other, logged: pair.first, request: support }).isLoss
     )
