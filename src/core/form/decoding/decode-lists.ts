@@ -50,7 +50,7 @@ class Trellis {
     const { row } = this.tags
     let scores: Float64Array = new Float64Array(this.states).fill(-Infinity)
     scores[0] = 0
-    const firsts = new Set(row.firsts)
+    const firsts = new Set(row.sources.map(({ first }) => first))
     for (let word = 0; word < row.count; word++) scores = this.step(word, scores, firsts.has(word))
     const path = new Int32Array(row.count)
     let state = this.bestOf(scores)
