@@ -122,6 +122,9 @@ const composedNode = (
     const part = ordered[place]
     if (part) pieces.push(copyOf(part, whole.values, search))
   }
+  // of two holes side by side, the text does not tell where one ends
+  if (pieces.some((piece, at) => typeof piece === 'object' && typeof pieces[at + 1] === 'object'))
+    return null
   const text: TextNode = { kind: 'text', parts: pieces }
   const { otherwise } = whole.node
   return otherwise === null ? text : choiceOf([otherwise, text])

@@ -48,7 +48,7 @@ const matchTexts = (texts: readonly Text[], skeletons: readonly Skeleton[]): Mat
     for (const one of matched) {
       const holes = matchParts(one.skeleton, text)
       if (holes === null) continue
-      one.texts.push({ row, holes })
+      one.texts.push({ row, holes: holes.map((hole) => hole.text) })
       break
     }
   }

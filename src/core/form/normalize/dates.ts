@@ -21,7 +21,8 @@ const yearOf = (digits: string): string =>
 /** @returns `YYYY-MM-DD`; null where there is no such day */
 export const isoOf = (year: string, month: string, day: string): string | null => {
   const [y, m, d] = [Number(yearOf(year)), Number(month), Number(day)]
-  if (m < 1 || m > 12 || d < 1 || d > DAYS[m - 1]!) return null
+  const days = DAYS[m - 1]
+  if (days === undefined || d < 1 || d > days) return null
   const isLeap = (y % 4 === 0 && y % 100 !== 0) || y % 400 === 0
   if (m === 2 && d === 29 && !isLeap) return null
   return `${yearOf(year)}-${two(month)}-${two(day)}`
