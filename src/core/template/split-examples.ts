@@ -128,7 +128,7 @@ const withoutShared = (
 /** What stands before the answers, without their label if it is on the line of the question. */
 const withoutAnswerLabel = (cuts: Cut[]): string[] => {
   const heads = cuts.map(({ head }) => head)
-  if (!/^[:=]$/u.test(cuts[0]!.mark)) return heads
+  if (!cuts.every(({ mark }) => /^[:=]$/u.test(mark))) return heads
   return withoutShared(
     heads,
     (head) => LAST_WORD.exec(head.slice(-64))?.[0],

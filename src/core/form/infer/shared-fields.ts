@@ -44,18 +44,17 @@ const sharedRows = (rare: LoggedNode, other: LoggedNode, search: Search): Shared
 }
 
 /** Whether one span gives the values of both, and two spans do not. */
-const haveOneSpan = (first: LoggedNode, second: LoggedNode, search: Search): boolean => {
-  const isFirstRare = first.values.size < second.values.size
-  const [one, other] = isFirstRare ? [first, second] : [second, first]
-  const rows = sharedRows(one, other, search)
+const haveOneSpan = (one: LoggedNode, other: LoggedNode, search: Search): boolean => {
+  const [rare, usual] = one.values.size < other.values.size ? [one, other] : [other, one]
+  const rows = sharedRows(rare, usual, search)
   if (rows === null) return false
   let same = 0
   let forced = 0
   for (const [at, { row, text, otherText }] of rows.entries()) {
     if (at === MIN_ROWS && same < at - 1) return false
     const spans = search.spansOf(row)
-    const found = spans.find(one.node.chain, text)
-    const foundOther = spans.find(other.node.chain, otherText)
+    const found = spans.find(rare.node.chain, text)
+    const foundOther = spans.find(usual.node.chain, otherText)
     if (found.some((span) => foundOther.some((second) => isSame(span, second)))) same++
     if (!found.some((span) => foundOther.some((second) => isApart(span, second)))) forced++
   }
