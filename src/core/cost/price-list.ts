@@ -47,6 +47,7 @@ const priceOf = (line: string, source: string): Price => {
   const [prefix, answer, retired, ...tiers] = words.slice(5)
   const minCachedPrefixTokens = numberOf(prefix)
   const maxOutputTokens = numberOf(answer)
+  const deprecatedOn = retired === '-' ? undefined : retired
   return {
     model: model!,
     asOf: AS_OF,
@@ -54,7 +55,7 @@ const priceOf = (line: string, source: string): Price => {
     ...amountsOf(amounts),
     ...(minCachedPrefixTokens !== undefined && { minCachedPrefixTokens }),
     ...(maxOutputTokens !== undefined && { maxOutputTokens }),
-    ...(retired !== '-' && { deprecatedOn: retired! }),
+    ...(deprecatedOn !== undefined && { deprecatedOn }),
     ...tiersOf(tiers),
   }
 }

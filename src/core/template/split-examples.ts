@@ -187,7 +187,7 @@ export const splitExamples = (
   const queries = heads.map(withoutQuotes)
   // `Label: card_arrival` in each item: the label is no question
   if (queries.every((query) => query === queries[0])) return []
-  return counted.flatMap(({ answer }, at) =>
-    isQuestion(queries[at]!) ? [{ query: queries[at]!, answer }] : []
+  return queries.flatMap((query, at) =>
+    isQuestion(query) ? [{ query, answer: counted[at]!.answer }] : []
   )
 }

@@ -61,11 +61,12 @@ const withHoles = (tokens: readonly WordToken[], frequent: ReadonlySet<string>):
 const commonPlaces = (one: readonly Token[], other: readonly Token[]): [number, number][] => {
   const width = other.length + 1
   const lengths = new Uint16Array((one.length + 1) * width)
+  const isCommon = (i: number, j: number): boolean =>
+    one[i]!.text !== null && one[i]!.text === other[j]!.text
   for (let i = one.length - 1; i >= 0; i--) {
     for (let j = other.length - 1; j >= 0; j--) {
       const at = i * width + j
-      const isSame = one[i]!.text !== null && one[i]!.text === other[j]!.text
-      lengths[at] = isSame
+      lengths[at] = isCommon(i, j)
         ? lengths[at + width + 1]! + 1
         : Math.max(lengths[at + 1]!, lengths[at + width]!)
     }
@@ -74,7 +75,7 @@ const commonPlaces = (one: readonly Token[], other: readonly Token[]): [number, 
   let [i, j] = [0, 0]
   while (i < one.length && j < other.length) {
     const at = i * width + j
-    if (one[i]!.text !== null && one[i]!.text === other[j]!.text) pairs.push([i++, j++])
+    if (isCommon(i, j)) pairs.push([i++, j++])
     else if (lengths[at + width]! >= lengths[at + 1]!) i++
     else j++
   }
