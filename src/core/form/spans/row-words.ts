@@ -29,7 +29,10 @@ export const foldCase = (text: string): string => {
 }
 
 /** A source with its words: those from `first` up to, without, `end`. */
-export interface RowSource extends Source {
+export interface RowSource {
+  name: string
+  text: string
+  escape: Source['escape'] | undefined
   /** the text without case, with the same offsets */
   folded: string
   first: number
@@ -43,10 +46,10 @@ export class RowWords {
   readonly ends: number[] = []
 
   constructor(sources: readonly Source[]) {
-    this.sources = sources.map((source) => {
+    this.sources = sources.map(({ name, text, escape }) => {
       const first = this.count
-      addPlaces(source.text, this)
-      return { ...source, folded: foldCase(source.text), first, end: this.count }
+      addPlaces(text, this)
+      return { name, text, escape, folded: foldCase(text), first, end: this.count }
     })
   }
 
