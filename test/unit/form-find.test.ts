@@ -236,4 +236,14 @@ describe('the form of logged answers', () => {
     expect(sizesOf(found!.form)).toEqual({ fields: 4, choices: [] })
     expect(fieldsOf(found)).toContain('full{1}: copied identity')
   })
+
+  // the code was written from two values side by side, and reading such a text threw
+  it('is none where one value is the beginning of a code, with no mark behind it', () => {
+    const rows = rowsOf(60, (at) => {
+      const series = `${'ABCDE'[at % 5]}${'KLMNOPQ'[at % 7]}`
+      const code = `${series}${1000 + at * 37}`
+      return rowOf(`please look up ticket ${code} for me`, { code, series })
+    })
+    expect(findForm(rows)).toBeNull()
+  })
 })

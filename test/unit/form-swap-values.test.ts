@@ -1,7 +1,7 @@
 /** Further rows of tagged ones, by values of other rows. */
 import { describe, expect, it } from 'vitest'
 import { ValueSwaps, type TaggedRow } from '../../src/core/form/swap-values.ts'
-import { placesOf, wordsOf } from '../../src/core/form/words.ts'
+import { wordsOf } from '../../src/core/form/words.ts'
 import { beginOf, insideOf } from '../../src/core/form/targets.ts'
 import { seededRandom } from '../../src/random.ts'
 
@@ -46,8 +46,8 @@ describe('values of other rows', () => {
 
   it('leave as many words, so that the tags stay right', () => {
     for (const each of ROWS) {
-      const words = placesOf(each.sources[0]!.text).starts.length
-      for (const text of variantsOf(swaps, each)) expect(placesOf(text!).starts).toHaveLength(words)
+      const words = wordsOf(each.sources[0]!.text).length
+      for (const text of variantsOf(swaps, each)) expect(wordsOf(text!)).toHaveLength(words)
     }
   })
 

@@ -41,10 +41,11 @@ const PAIRS_OF_QUOTES: Record<string, string> = { '"': '"', "'": "'", '`': '`', 
 
 /** Only a pair around the whole answer: `5'` and `5"` are two lengths. */
 const withoutQuotes = (text: string): string => {
-  const close = PAIRS_OF_QUOTES[text[0] ?? '']
+  const open = text.charAt(0)
+  const close = PAIRS_OF_QUOTES[open]
   const inner = text.slice(1, -1)
   const isQuoted = close !== undefined && text.length > 2 && text.endsWith(close)
-  return isQuoted && !inner.includes(text[0]!) && !inner.includes(close) ? inner.trim() : text
+  return isQuoted && !inner.includes(open) && !inner.includes(close) ? inner.trim() : text
 }
 
 const withoutFullStop = (text: string): string =>
@@ -55,9 +56,9 @@ const withoutFullStop = (text: string): string =>
  * tabs: they separate columns, of which one may be empty.
  */
 const withoutSpareBlanks = (line: string): string => {
-  const indentation = /^[ \t]*/.exec(line)![0]
-  const rest = line.slice(indentation.length).replace(/ +/g, ' ')
-  return indentation + (rest.endsWith(' ') ? rest.slice(0, -1) : rest)
+  const start = line.search(/[^ \t]|$/)
+  const rest = line.slice(start).replace(/ +/g, ' ')
+  return line.slice(0, start) + (rest.endsWith(' ') ? rest.slice(0, -1) : rest)
 }
 
 /** Blank lines and blanks around a text. The indentation of the first of several lines is that of a list, say. */

@@ -61,7 +61,7 @@ export const findAnswerForm = <Exchange extends AnsweredMatch>(
     found && {
       ...formSummary(found),
       form: found.form,
-      unexplained: found.unexplained.map((place) => newest[place]!).toReversed(),
+      unexplained: newest.filter((_, place) => found.unexplained.includes(place)).toReversed(),
     }
   )
 }

@@ -21,16 +21,17 @@ export type Outcome = { kind: 'text'; text: string } | { kind: OtherOutcome }
  */
 export const DEFER_ANSWER = '[[upstream]]'
 
-const hasItems = (value: unknown): boolean => Array.isArray(value) && value.length > 0
+const hasItems = (value: unknown): value is unknown[] => Array.isArray(value) && value.length > 0
 
 /** Models end with `stop` where the request forced the call. */
 const ENDS_OF_CALLS = new Set<FinishReason | null>(['tool_calls', 'stop'])
 
 const calledIn = (
-  { content, tool_calls: calls }: ChatMessage,
+  calls: readonly unknown[],
+  content: ChatMessage['content'],
   finishReason: FinishReason | null
 ): Outcome => {
-  const text = isFilled(content) ? null : callsText(calls!)
+  const text = isFilled(content) ? null : callsText(calls)
   if (text === null) return { kind: 'tool-calls' }
   return ENDS_OF_CALLS.has(finishReason) ? { kind: 'text', text } : { kind: 'cut-off' }
 }
@@ -45,7 +46,8 @@ export const outcomeOf = (completion: ChatCompletion | null): Outcome => {
   // an upstream's word, not checked
   const { message, finish_reason: finishReason = null } = (choices[0] ?? {}) as Partial<ChatChoice>
   if (isFilled(message?.['function_call'])) return { kind: 'tool-calls' }
-  if (hasItems(message?.tool_calls)) return calledIn(message!, finishReason)
+  if (hasItems(message?.tool_calls))
+    return calledIn(message.tool_calls, message.content, finishReason)
   if (isFilled(message?.['refusal'])) return { kind: 'refusal' }
   if (finishReason === 'content_filter') return { kind: 'filtered' }
   if (finishReason !== 'stop') return { kind: 'cut-off' }

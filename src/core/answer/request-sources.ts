@@ -26,11 +26,12 @@ export const slotNames = (requests: readonly (readonly ChatMessage[])[]): string
   const names: string[] = []
   let texts = requests.map(([first]) => (first === undefined ? '' : contentOf(first)))
   for (;;) {
-    const lines = texts.map(firstLine)
+    const lines = texts.flatMap((text) => firstLine(text) ?? [])
     const name = lines[0]?.name
-    if (name === undefined || !lines.every((line) => line?.name === name)) return names
+    const isShared = lines.length === texts.length && lines.every((line) => line.name === name)
+    if (name === undefined || !isShared) return names
     names.push(name)
-    texts = lines.map((line) => line!.rest)
+    texts = lines.map(({ rest }) => rest)
   }
 }
 
@@ -62,6 +63,6 @@ export const requestSources = (
     slots.push({ name, text: valueOf(line.value) })
     rest = line.rest
   }
-  const read = slots.length === 0 ? messages : [{ ...first!, content: rest }, ...others]
+  const read = first && slots.length > 0 ? [{ ...first, content: rest }, ...others] : messages
   return [{ name: 'query', text: messagesText(read), escape: ESCAPE }, ...slots]
 }

@@ -183,13 +183,15 @@ const isBalanced = (code: string): boolean => {
     '"': lastClosing(code, '"'),
     "'": lastClosing(code, "'"),
   }
-  const counts: Record<string, number> = { '(': 0, ')': 0, '"': 0 }
+  let [open, quotes] = [0, 0]
   for (let at = 0; at < code.length; at++) {
-    const character = code[at]!
+    const character = code.charAt(at)
     if (at < (last[character] ?? -1)) at = closingAfter(code, character, at)
-    else if (character in counts) counts[character]!++
+    else if (character === '(') open++
+    else if (character === ')') open--
+    else if (character === '"') quotes++
   }
-  return counts['('] === counts[')'] && counts['"']! % 2 === 0
+  return open === 0 && quotes % 2 === 0
 }
 
 /** Fault in the form of an answer, as against the logged answers of its type. */

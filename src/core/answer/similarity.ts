@@ -10,6 +10,8 @@ const MAX_ORDER = 6
 /** Recall counts twice as much as precision. */
 const BETA = 2
 
+const charactersOf = (text: string): string[] => [...text.replace(/\s+/g, '')]
+
 const countNgrams = (text: string[], order: number): Map<string, number> => {
   const counts = new Map<string, number>()
   for (let i = 0; i + order <= text.length; i++) {
@@ -34,10 +36,10 @@ const overlap = (a: Map<string, number>, b: Map<string, number>): number => {
  * @returns 0 to 1; 0 when either text is empty
  */
 export const chrF = (hypothesis: string, reference: string): number => {
-  const [a, b] = [hypothesis, reference].map((text) => [...text.replace(/\s+/g, '')])
+  const [a, b] = [charactersOf(hypothesis), charactersOf(reference)]
   let [precision, recall, orders] = [0, 0, 0]
   for (let order = 1; order <= MAX_ORDER; order++) {
-    const [first, second] = [countNgrams(a!, order), countNgrams(b!, order)]
+    const [first, second] = [countNgrams(a, order), countNgrams(b, order)]
     const [sizeA, sizeB] = [sumOf(first), sumOf(second)]
     if (sizeA === 0 || sizeB === 0) break
     const shared = overlap(first, second)
@@ -58,8 +60,8 @@ const leaves = (root: unknown): string[] => {
   const found: string[] = []
   // not recursive: an answer may be nested deeper than the stack
   const open: [path: string, value: unknown][] = [['', root]]
-  while (open.length > 0) {
-    const [path, value] = open.pop()!
+  for (let place = open.pop(); place !== undefined; place = open.pop()) {
+    const [path, value] = place
     const isOpened = typeof value === 'object' && value !== null && path.length <= MAX_PATH_CHARS
     const inner = isOpened ? Object.entries(value) : []
     if (inner.length === 0) found.push(`${path}=${canonicalJson(value)}`)

@@ -64,10 +64,14 @@ const figuresOf = (measured: readonly Measured[]): GroupFigures => ({
 
 /** Mean over both groups by their numbers of requests; null where the cost of one is not known. */
 const weightedUsd = (groups: readonly GroupFigures[]): number | null => {
-  const some = groups.filter(({ requests }) => requests > 0)
-  const requests = some.reduce((sum, group) => sum + group.requests, 0)
-  if (requests === 0 || some.some(({ meanUsd }) => meanUsd === null)) return null
-  return some.reduce((sum, group) => sum + group.meanUsd! * group.requests, 0) / requests
+  let [usd, requests] = [0, 0]
+  for (const group of groups) {
+    if (group.requests === 0) continue
+    if (group.meanUsd === null) return null
+    usd += group.meanUsd * group.requests
+    requests += group.requests
+  }
+  return requests === 0 ? null : usd / requests
 }
 
 /** A lora's answer costs nothing where the engine is paid by the hour. */
@@ -93,17 +97,18 @@ export const compareWithControl = (
   lora: string,
   prices: CallPrices
 ): ControlComparison => {
-  const own = calls.filter((call) => isPaid(call) && call.route?.lora === lora)
-  const measured = (isWanted: (call: RoutedCall) => boolean): Measured[] =>
-    own.filter(isWanted).map((call) => ({ usd: costOf(call, prices), ms: call.durationMs }))
-  const ofAnswered = measured(({ route }) => route!.outcome === 'answered')
-  const ofFallback = measured(({ route }) => route!.outcome === 'fallback')
+  const own = calls.flatMap((call) => {
+    if (!isPaid(call) || call.route?.lora !== lora) return []
+    return [{ route: call.route, usd: costOf(call, prices), ms: call.durationMs }]
+  })
+  const ofAnswered = own.filter(({ route }) => route.outcome === 'answered')
+  const ofFallback = own.filter(({ route }) => route.outcome === 'fallback')
   const [answered, fallback] = [figuresOf(ofAnswered), figuresOf(ofFallback)]
   const treated = figuresOf([...ofAnswered, ...ofFallback])
   return {
     answered,
     fallback,
     treated: { ...treated, meanUsd: weightedUsd([answered, fallback]) },
-    control: figuresOf(measured(({ route }) => route!.reason === AUDIT)),
+    control: figuresOf(own.filter(({ route }) => route.reason === AUDIT)),
   }
 }

@@ -47,6 +47,7 @@ const priceOf = (line: string, source: string): Price => {
   const [prefix, answer, retired, ...tiers] = words.slice(5)
   const minCachedPrefixTokens = numberOf(prefix)
   const maxOutputTokens = numberOf(answer)
+  const deprecatedOn = retired === '-' ? undefined : retired
   return {
     model: model!,
     asOf: AS_OF,
@@ -54,7 +55,7 @@ const priceOf = (line: string, source: string): Price => {
     ...amountsOf(amounts),
     ...(minCachedPrefixTokens !== undefined && { minCachedPrefixTokens }),
     ...(maxOutputTokens !== undefined && { maxOutputTokens }),
-    ...(retired !== '-' && { deprecatedOn: retired! }),
+    ...(deprecatedOn !== undefined && { deprecatedOn }),
     ...tiersOf(tiers),
   }
 }
@@ -92,19 +93,18 @@ const OLD_DAYS = 90
  * @param now milliseconds since the epoch @returns null without a price
  */
 export const pricesText = (prices: readonly DatedPrice[], now: number): string | null => {
-  const days = groupBy(prices, ({ asOf }) => asOf)
-  const [newest, ...older] = [...days.keys()].toSorted().toReversed()
+  const days = [...groupBy(prices, ({ asOf }) => asOf)]
+  const [newest, ...older] = days.toSorted(([one], [other]) => (one < other ? 1 : -1))
   if (newest === undefined) return null
-  const oldest = older.at(-1) ?? newest
+  const [oldest] = older.at(-1) ?? newest
   const age = Math.floor((now - Date.parse(oldest)) / DAY_MS)
   const named = older.map(
-    (day) =>
-      `${days
-        .get(day)!
-        .map(({ model }) => model)
-        .join(', ')} of ${day}`
+    ([day, those]) => `${those.map(({ model }) => model).join(', ')} of ${day}`
   )
+  const [present] = newest
   const text =
-    named.length === 0 ? `prices of ${newest}` : `prices: ${named.join(', ')}, others of ${newest}`
+    named.length === 0
+      ? `prices of ${present}`
+      : `prices: ${named.join(', ')}, others of ${present}`
   return age > OLD_DAYS ? `${text}, ${age} days old: PRICES_FILE takes the present ones` : text
 }

@@ -15,8 +15,10 @@ type Value = JsonValue | undefined
 /** Null: the node does not give the value. */
 type Names = string[] | null
 
-const all = (names: readonly Names[]): Names =>
-  names.some((one) => one === null) ? null : names.flatMap((one) => one!)
+const all = (names: readonly Names[]): Names => {
+  const known = names.filter((one) => one !== null)
+  return known.length === names.length ? known.flat() : null
+}
 
 /** Of a branch, for the order in which branches are tried. */
 const constantChars = (node: FormNode): number => {
@@ -55,13 +57,12 @@ const read = (node: FormNode, value: Value, path: string): Names => {
     return null
   }
   if (node.kind === 'text') {
-    const texts = value?.kind === 'string' ? matchParts(node.parts, value.text) : null
-    const holes = node.parts.filter((part) => typeof part !== 'string')
+    const holes = value?.kind === 'string' ? matchParts(node.parts, value.text) : null
     return (
-      texts &&
+      holes &&
       all(
-        holes.map((hole, at) =>
-          read(hole, { kind: 'string', text: texts[at]! }, `${path}{${at + 1}}`)
+        holes.map(({ hole, text }, at) =>
+          read(hole, { kind: 'string', text }, `${path}{${at + 1}}`)
         )
       )
     )

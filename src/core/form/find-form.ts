@@ -43,13 +43,10 @@ const formOf = (style: Form['style'], root: FormNode, search: Search): Form | nu
 const findJsonForm = (rows: readonly FormRow[], search: Search): Form | null => {
   const found = rows.flatMap(({ answer }, row) => {
     const json = findJson(answer)
-    return json ? [{ row, answer, json }] : []
+    return json ? [{ row, json }] : []
   })
   if (found.length < MIN_JSON_SHARE * rows.length) return null
-  const style = styleOf(
-    found.map(({ answer }) => answer),
-    found.map(({ json }) => json)
-  )
+  const style = styleOf(found.map(({ json }) => json))
   const entries = found
     .filter(({ json }) => json.prefix === style.prefix && json.suffix === style.suffix)
     .map(({ row, json }): Entry => ({ row, value: json.value }))

@@ -4,7 +4,7 @@ import type { FieldDescription } from './describe-form.ts'
 type Fields = readonly FieldDescription[]
 
 /** The member that a place belongs to: a skeleton's holes are places of their own. Empty: the whole answer. */
-const memberOf = ({ path }: FieldDescription): string => path.split(/[#{]/)[0]!
+const memberOf = ({ path }: FieldDescription): string => path.replace(/[#{].*/s, '')
 
 /** In the order of the answer. */
 const membersOf = (fields: Fields): string[] => [...new Set(fields.map(memberOf))]

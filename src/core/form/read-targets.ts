@@ -144,12 +144,8 @@ class Reader {
     if (node.kind === 'set') return this.set(node, value)
     if (node.kind === 'object') return this.object(node, value)
     if (node.kind === 'list') return this.list(node, value)
-    const texts = value?.kind === 'string' ? matchParts(node.parts, value.text) : null
-    const holes = node.parts.filter((part) => typeof part !== 'string')
-    return (
-      texts !== null &&
-      holes.every((hole, at) => this.read(hole, { kind: 'string', text: texts[at]! }))
-    )
+    const holes = value?.kind === 'string' ? matchParts(node.parts, value.text) : null
+    return holes?.every(({ hole, text }) => this.read(hole, { kind: 'string', text })) ?? false
   }
 
   targets(root: FormNode, value: JsonValue): Targets | null {

@@ -26,20 +26,17 @@ class NoAnswer extends Error {}
 /** The tagged spans in the order of the text. A span ends with its source. */
 export const taggedSpans = (row: RowWords, tags: Int32Array): TaggedSpan[] => {
   const spans: TaggedSpan[] = []
-  let open: TaggedSpan | null = null
-  let source = 0
-  for (let word = 0; word < tags.length; word++) {
-    while (row.firsts[source + 1]! <= word) {
-      source++
-      open = null
+  for (const { first, end } of row.sources) {
+    let open: TaggedSpan | null = null
+    for (let word = first; word < end; word++) {
+      const tag = tags[word]!
+      const field = (tag - 1) >> 1
+      if (tag === 0) open = null
+      else if (tag % 2 === 1 || open === null || open.field !== field) {
+        open = { field, from: word, to: word + 1 }
+        spans.push(open)
+      } else open.to = word + 1
     }
-    const tag = tags[word]!
-    const field = (tag - 1) >> 1
-    if (tag === 0) open = null
-    else if (tag % 2 === 1 || open === null || open.field !== field) {
-      open = { field, from: word, to: word + 1 }
-      spans.push(open)
-    } else open.to = word + 1
   }
   return spans
 }

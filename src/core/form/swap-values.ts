@@ -3,7 +3,7 @@
  * that the tags stay as they are. Knows nothing of models.
  */
 import type { Targets } from './targets.ts'
-import { placesOf, type Source } from './words.ts'
+import { wordsOf, type Source } from './words.ts'
 
 export interface TaggedRow {
   sources: readonly Source[]
@@ -14,6 +14,7 @@ interface TaggedValue {
   field: number
   /** number of the source */
   source: number
+  sourceText: string
   /** UTF-16 offsets */
   start: number
   end: number
@@ -29,22 +30,20 @@ const shapeOf = (text: string): string =>
 const valuesOf = ({ sources, targets: { tags } }: TaggedRow): TaggedValue[] => {
   const values: TaggedValue[] = []
   let first = 0
-  for (const [source, { text }] of sources.entries()) {
-    const { starts, ends } = placesOf(text)
-    for (const [at, start] of starts.entries()) {
+  for (const [source, { text: sourceText }] of sources.entries()) {
+    const words = wordsOf(sourceText)
+    for (const [at, { start, end }] of words.entries()) {
       const tag = tags[first + at]!
-      const end = ends[at]!
       // odd tags begin a value (`beginOf`), even ones continue it
-      if (tag % 2 === 1) values.push({ field: (tag - 1) / 2, source, start, end })
+      if (tag % 2 === 1) values.push({ field: (tag - 1) / 2, source, sourceText, start, end })
       else if (tag > 0) values.at(-1)!.end = end
     }
-    first += starts.length
+    first += words.length
   }
   return values
 }
 
-const textOf = ({ sources }: TaggedRow, { source, start, end }: TaggedValue): string =>
-  sources[source]!.text.slice(start, end)
+const textOf = ({ sourceText, start, end }: TaggedValue): string => sourceText.slice(start, end)
 
 const kindOf = ({ field }: TaggedValue, text: string): string => `${field} ${shapeOf(text)}`
 
@@ -56,7 +55,7 @@ export class ValueSwaps {
     const seen = new Map<string, Set<string>>()
     for (const row of rows)
       for (const value of valuesOf(row)) {
-        const text = textOf(row, value)
+        const text = textOf(value)
         const kind = kindOf(value, text)
         const known = seen.get(kind)
         if (known) known.add(text)
@@ -71,19 +70,19 @@ export class ValueSwaps {
    * in the text twice stays: the other place would have to follow.
    */
   swapped(row: TaggedRow, random: () => number): Source[] | null {
-    const texts = row.sources.map(({ text }) => text)
+    const sources = row.sources.map((source) => ({ ...source }))
     let isChanged = false
     // from the last, so that the places of the others stay
     for (const value of valuesOf(row).toReversed()) {
-      const text = textOf(row, value)
+      const text = textOf(value)
       const others = this.values.get(kindOf(value, text)) ?? []
       const isTwice = row.sources.some((source) => source.text.split(text).length > 2)
       if (others.length < 2 || isTwice) continue
       const other = others[Math.floor(random() * others.length)]!
-      const whole = texts[value.source]!
-      texts[value.source] = whole.slice(0, value.start) + other + whole.slice(value.end)
+      const source = sources[value.source]!
+      source.text = source.text.slice(0, value.start) + other + source.text.slice(value.end)
       isChanged = true
     }
-    return isChanged ? row.sources.map((source, at) => ({ ...source, text: texts[at]! })) : null
+    return isChanged ? sources : null
   }
 }

@@ -72,15 +72,10 @@ export const addPlaces = (text: string, { starts, ends }: WordPlaces): void => {
   }
 }
 
-export const placesOf = (text: string): WordPlaces => {
-  const places: WordPlaces = { starts: [], ends: [] }
-  addPlaces(text, places)
-  return places
-}
-
 /** The words in the order of the text. */
 export const wordsOf = (text: string): Word[] => {
-  const { starts, ends } = placesOf(text)
+  const { starts, ends }: WordPlaces = { starts: [], ends: [] }
+  addPlaces(text, { starts, ends })
   return starts.map((start, at) => ({ text: text.slice(start, ends[at]), start, end: ends[at]! }))
 }
 

@@ -37,8 +37,7 @@ export interface CoverageStep {
   why: string
 }
 
-const provedThreshold = ({ verdict }: Pick<Internalization, 'verdict'>): number | null =>
-  verdict?.arms[verdict.arm]?.threshold ?? null
+const provedFigures = ({ verdict }: Pick<Internalization, 'verdict'>) => verdict?.arms[verdict.arm]
 
 /** Of each part that a route withholds, the pairs in which it was answered. */
 type Withheld = readonly { pairs: number }[]
@@ -55,7 +54,7 @@ export const coverageChange = (
   { borders, counts, audited }: BorderSums,
   answered?: number
 ): CoverageChange | undefined => {
-  const present = borderOf(row.state)?.threshold ?? provedThreshold(row)
+  const present = borderOf(row.state)?.threshold ?? provedFigures(row)?.threshold ?? null
   const answeredFrom = (threshold: number | null): number | undefined =>
     counts[borders.findIndex((border) => border === threshold)]?.pairs
   const before = answeredFrom(present)
@@ -108,21 +107,22 @@ export const coverageSteps = (
   history: readonly HistoryEntry[],
   whyOf: (entry: HistoryEntry) => string
 ): CoverageStep[] => {
-  const proved = provedThreshold(row)
-  if (proved === null) return []
+  const proved = provedFigures(row)
+  if (proved === undefined || proved.threshold === null) return []
+  const { threshold } = proved
   let coverage: number | null = null
   return history.flatMap((entry) => {
     const { at, from, to } = entry
     const cause = causeOf(entry)
     if (cause === null) return []
     const change = cause === 'border' || cause === 'withheld' ? changeOf(to) : null
-    if (cause === 'proof') coverage = row.verdict!.arms[row.verdict!.arm]!.coverage
+    if (cause === 'proof') coverage = proved.coverage
     if (cause === 'border' || cause === 'withheld')
       coverage = change && change.after / Math.max(1, change.audited)
     return {
       at,
       cause,
-      threshold: borderOf(cause === 'retired' ? from! : to)?.threshold ?? proved,
+      threshold: borderOf(cause === 'retired' ? from! : to)?.threshold ?? threshold,
       share: rolloutStageOf(to)?.share ?? 0,
       coverage: cause === 'retired' ? 0 : coverage,
       before: change && change.before / Math.max(1, change.audited),

@@ -147,8 +147,9 @@ export const nextTraining = (
   from: { arm: number; stage: number } = { arm: 0, stage: 0 }
 ): Extract<InternalizationState, { name: 'training' | 'evaluating' }> => {
   const { arm, stage } = from
-  if (arm >= arms.length) return { name: 'evaluating' }
-  return stage < arms[arm]!.stages.length
+  const next = arms[arm]
+  if (next === undefined) return { name: 'evaluating' }
+  return stage < next.stages.length
     ? { name: 'training', arm, stage }
     : nextTraining(arms, { arm: arm + 1, stage: 0 })
 }

@@ -69,9 +69,8 @@ export const routeOf = (
   const { id, plan, verdict, state } = internalization
   const lora = winningLora(internalization)
   const model = winningArm(internalization)?.model
-  const figures = verdict?.arms[verdict.arm]
-  const hasPassed = verdict?.verdict === 'promote' && (figures?.threshold ?? null) !== null
-  if (plan === null || lora === null || figures === undefined || !hasPassed) {
+  const figures = verdict?.verdict === 'promote' ? verdict.arms[verdict.arm] : undefined
+  if (plan === null || lora === null || figures === undefined || figures.threshold === null) {
     throw new AppError('invalid-state', `internalization ${id} has no verdict to go live with`)
   }
   return {
@@ -80,7 +79,7 @@ export const routeOf = (
     engine: plan.engine,
     lora,
     confidence: figures.confidence,
-    threshold: borderOf(state)?.threshold ?? figures.threshold!,
+    threshold: borderOf(state)?.threshold ?? figures.threshold,
     ...(figures.streamsEarly && { streamsEarly: true }),
     ...rulesOf(plan, state),
     ...shares,

@@ -149,7 +149,7 @@ export const moveReport = (
     .filter((row) => !isEqual(row, comparison))
     .flatMap((row) => differencesOf(row, comparison, known))
   const differences = [...groupBy(found, (one) => JSON.stringify(one)).values()]
-    .map((same): Difference => ({ ...same[0]!, requests: same.length }))
+    .map((same): Difference => ({ ...same[0], requests: same.length }))
     .toSorted((one, other) => other.requests - one.requests)
     .slice(0, MAX_DIFFERENCES)
   const fresh = rows.flatMap(({ new: answer }) => ('refused' in answer ? [] : [answer]))

@@ -61,7 +61,7 @@ const roleIn = (line: string): string | null => {
     const found = lead.exec(line)
     if (found === null) continue
     const sentence = sentenceOf(line.slice(found.index + found[0].length))
-    const phrase = sentence.slice(0, BREAK.exec(sentence)!.index).trim()
+    const phrase = sentence.slice(0, sentence.search(BREAK)).trim()
     if (!/\p{L}{2}/u.test(phrase) || phrase.includes('\0')) continue
     const name = PROPER_NAME.exec(sentence)?.[0].replace(/'s$/, '')
     const [head = phrase] = phrase.split(JOINT)

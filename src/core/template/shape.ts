@@ -64,10 +64,7 @@ type Figures = (run: string) => string
 const zeros = (run: string): string => run.replace(/\p{Nd}/gu, zeroOf)
 
 /** One or two figures are one class, because a day of a month and an hour are both. */
-const figures = (run: string): string => {
-  const [first, second, ...more] = zeros(run)
-  return more.length === 0 && (second === undefined || second === first) ? first! : zeros(run)
-}
+const figures = (run: string): string => zeros(run).replace(/^(.)\1$/u, '$1')
 
 /** A lone number keeps its first figure: the prompt may have a rule for numbers over 500. */
 const loneFigures = (run: string): string =>
@@ -97,8 +94,8 @@ const tokenShape = (token: string, hasFigures: boolean, figuresOf: Figures): str
   if (DAY_ALONE.test(word)) return '‹weekday›'
   if (word === 'a.m' || word === 'p.m') return '‹half of a day›'
   if (!FIGURE.test(token)) return token
-  const ordinal = ORDINAL.exec(token)
-  if (ordinal) return figuresOf(ordinal[1]!)
+  const ordinal = ORDINAL.exec(token)?.[1]
+  if (ordinal !== undefined) return figuresOf(ordinal)
   const hasLetters = /[a-f]/iu.test(token.replace(/^0x/iu, ''))
   if (hasLetters && HEX.test(token)) return `‹hex ${token.length}›`
   return idShape(token, figuresOf)

@@ -128,7 +128,7 @@ const withoutShared = (
 /** What stands before the answers, without their label if it is on the line of the question. */
 const withoutAnswerLabel = (cuts: Cut[]): string[] => {
   const heads = cuts.map(({ head }) => head)
-  if (!/^[:=]$/u.test(cuts[0]!.mark)) return heads
+  if (!cuts.every(({ mark }) => /^[:=]$/u.test(mark))) return heads
   return withoutShared(
     heads,
     (head) => LAST_WORD.exec(head.slice(-64))?.[0],
@@ -187,7 +187,7 @@ export const splitExamples = (
   const queries = heads.map(withoutQuotes)
   // `Label: card_arrival` in each item: the label is no question
   if (queries.every((query) => query === queries[0])) return []
-  return counted.flatMap(({ answer }, at) =>
-    isQuestion(queries[at]!) ? [{ query: queries[at]!, answer }] : []
+  return queries.flatMap((query, at) =>
+    isQuestion(query) ? [{ query, answer: counted[at]!.answer }] : []
   )
 }

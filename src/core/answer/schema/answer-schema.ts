@@ -52,8 +52,9 @@ const compile = (schema: unknown): Compiled => {
   }
 }
 
-const typeOf = (format: ResponseFormat | null | undefined): unknown =>
-  format === null || format === undefined ? 'text' : format.type
+/** Null: the answer may be any text. */
+const formatOf = ({ response_format: format }: ChatRequest): ResponseFormat | null =>
+  format === null || format === undefined || format.type === 'text' ? null : format
 
 const isObject = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -86,18 +87,20 @@ export const createAnswerFormats = (): AnswerFormats => {
     return 'accepts' in schema && schema.accepts(value)
   }
   return {
-    unsupported: ({ response_format: format }, digest) => {
-      const type = typeOf(format)
-      if (type === 'text' || type === 'json_object') return null
-      if (type !== 'json_schema') return `the response format ${String(type)} is not known`
-      const schema = schemaOf(format!, digest)
+    unsupported: (request, digest) => {
+      const format = formatOf(request)
+      if (format === null || format.type === 'json_object') return null
+      if (format.type !== 'json_schema')
+        return `the response format ${String(format.type)} is not known`
+      const schema = schemaOf(format, digest)
       return 'unsupported' in schema ? schema.unsupported : null
     },
-    faultOf: (answer, { response_format: format }, digest) => {
-      if (typeOf(format) === 'text') return null
+    faultOf: (answer, request, digest) => {
+      const format = formatOf(request)
+      if (format === null) return null
       const value = parseUnambiguousJson(answer)
       if (value === undefined) return 'not-json'
-      return fits(value, format!, digest) ? null : 'not-valid'
+      return fits(value, format, digest) ? null : 'not-valid'
     },
     faultOfCalls: (calls, request, digest) =>
       calls.every((call) => areArguments(call, request, digest)) ? null : 'not-valid',

@@ -55,13 +55,15 @@ const ATOM =
  * and 1,000 instructions.
  */
 const estimateSize = (source: string): number => {
-  /** sizes of the open groups, the whole pattern first */
-  const sizes = [0]
+  /** of the innermost open group, and of what stands around it: the whole pattern first */
+  let size = 0
+  const around: number[] = []
   /** size of the part that a repetition would repeat */
   let last = 0
   for (const { 0: atom, groups } of source.matchAll(ATOM)) {
     if (atom === '(') {
-      sizes.push(0)
+      around.push(size)
+      size = 0
       continue
     }
     let added = 1
@@ -70,12 +72,13 @@ const estimateSize = (source: string): number => {
       added = last * (times - 1)
       last *= times
     } else {
-      if (atom === ')' && sizes.length > 1) added = sizes.pop()! + 1
+      const outer = atom === ')' ? around.pop() : undefined
+      if (outer !== undefined) [added, size] = [size + 1, outer]
       last = added
     }
-    sizes.push(sizes.pop()! + added)
+    size += added
   }
-  return sizes.reduce((sum, size) => sum + size, 0)
+  return around.reduce((sum, outer) => sum + outer, size)
 }
 
 /**

@@ -94,13 +94,13 @@ const divided = ({ fixed, candidates }: Case, [{ field }, later]: [Candidate, Ca
     )
   )
 
-/** A required field without a span; null: each has one. */
+/** The spans of a required field that has none yet; null: each has one. */
 const missingIn = (
   { fixed, chosen }: Case,
   required: ReadonlyMap<number, Candidate[]>
-): number | null => {
+): Candidate[] | null => {
   const present = new Set([...fixed, ...chosen].map(({ field }) => field))
-  for (const field of required.keys()) if (!present.has(field)) return field
+  for (const [field, candidates] of required) if (!present.has(field)) return candidates
   return null
 }
 
@@ -110,8 +110,7 @@ const casesOf = (one: Case, required: ReadonlyMap<number, Candidate[]>): Case[] 
   if (conflict !== null) return divided(one, conflict)
   const missing = missingIn(one, required)
   if (missing === null) return null
-  return required
-    .get(missing)!
+  return missing
     .filter(({ span }) => !one.fixed.some((other) => doOverlap(span, other.span)))
     .map((candidate) => withFixed(one, candidate))
 }

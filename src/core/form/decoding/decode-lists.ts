@@ -50,7 +50,7 @@ class Trellis {
     const { row } = this.tags
     let scores: Float64Array = new Float64Array(this.states).fill(-Infinity)
     scores[0] = 0
-    const firsts = new Set(row.firsts)
+    const firsts = new Set(row.sources.map(({ first }) => first))
     for (let word = 0; word < row.count; word++) scores = this.step(word, scores, firsts.has(word))
     const path = new Int32Array(row.count)
     let state = this.bestOf(scores)
@@ -61,13 +61,13 @@ class Trellis {
     return path
   }
 
-  spans(): ChosenSpan[] {
-    const spans: ChosenSpan[] = []
+  spans(): { asked: AskedField; span: Span }[] {
+    const spans: { asked: AskedField; span: Span }[] = []
     const path = this.path()
     for (const [word, state] of path.entries()) {
-      const { field } = this.asked[(state - 1) >> 1] ?? {}
-      if (state === 0 || field === undefined) continue
-      if (state % 2 === 1) spans.push({ field, span: { from: word, to: word + 1 } })
+      const asked = this.asked[(state - 1) >> 1]
+      if (state === 0 || asked === undefined) continue
+      if (state % 2 === 1) spans.push({ asked, span: { from: word, to: word + 1 } })
       else spans.at(-1)!.span.to = word + 1
     }
     return spans
@@ -101,8 +101,7 @@ export const decodeLists = (
   taken: readonly ChosenSpan[]
 ): ChosenSpan[] => {
   if (asked.length === 0) return []
-  return new Trellis(tags, asked, taken).spans().flatMap(({ field, span }) => {
-    const own = asked.find((one) => one.field === field)!
-    return possiblePart(tags, own, span) ?? []
-  })
+  return new Trellis(tags, asked, taken)
+    .spans()
+    .flatMap(({ asked: own, span }) => possiblePart(tags, own, span) ?? [])
 }

@@ -89,9 +89,9 @@ export class FieldTags {
   private startGains(field: number): Float64Array {
     const { row, outside } = this
     const gains = new Float64Array(row.count)
-    for (let source = 0; source + 1 < row.firsts.length; source++) {
+    for (const { first, end } of row.sources) {
       let further = 0
-      for (let word = row.firsts[source + 1]! - 1; word >= row.firsts[source]!; word--) {
+      for (let word = end - 1; word >= first; word--) {
         gains[word] = this.begin(word, field) - outside[word]! + further
         further = Math.max(0, this.inside(word, field) - outside[word]! + further)
       }
@@ -104,7 +104,7 @@ export class FieldTags {
     const { row, ends, tags, width, outside } = this
     const reads = asked.nodes.flatMap(({ chain }) => readsOf(chain) ?? [])
     const inside = insideOf(asked.field)
-    const last = Math.min(row.firsts[row.sourceOf(from) + 1]!, from + MAX_WORDS)
+    const last = Math.min(row.sourceOf(from).end, from + MAX_WORDS)
     let count = 0
     let best = -Infinity
     let gain = this.begin(from, asked.field) - outside[from]!
@@ -180,7 +180,7 @@ export class FieldTags {
       skipTo(from)
       sum += this.begin(from, field)
       for (word = from + 1; word < to; word++) sum += this.inside(word, field)
-      const isEnd = this.row.firsts.includes(to)
+      const isEnd = this.row.sources.some(({ end }) => end === to)
       if (!isEnd && !inOrder.some((span) => span.from === to))
         sum += complement(this.inside(to, field))
     }

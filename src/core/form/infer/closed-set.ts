@@ -1,6 +1,6 @@
 /** Values of a closed set, such as labels. */
 import { keyOf } from '../json/value.ts'
-import type { AbsentNode, ChoiceNode, ConstantNode } from '../form.ts'
+import type { AbsentNode, ChoiceNode, ConstantNode, FormNode } from '../form.ts'
 import type { Chain } from '../normalize/chains.ts'
 import type { Entry } from './search.ts'
 
@@ -65,6 +65,19 @@ export const areLabels = (
 export const constantNode = (key: string): ConstantNode | AbsentNode =>
   key === ABSENT ? { kind: 'absent' } : { kind: 'constant', json: key }
 
+/** The node of the only value; null where there are several. */
+export const onlyNode = (counts: readonly [string, number][]): ConstantNode | AbsentNode | null => {
+  const [only, second] = counts
+  return only !== undefined && second === undefined ? constantNode(only[0]) : null
+}
+
+/** A choice of the branches; the only one needs no choice. */
+export const choiceOf = <Node extends FormNode>(branches: Node[]): Node | ChoiceNode => {
+  const [only, second] = branches
+  if (only !== undefined && second === undefined) return only
+  return { kind: 'choice', choice: -1, branches, isConditional: false }
+}
+
 /** The most frequent values that recur, as far as a choice may have classes; the only one is a constant. */
 export const closedNode = (
   counts: readonly [string, number][],
@@ -72,6 +85,5 @@ export const closedNode = (
 ): ChoiceNode | ConstantNode | AbsentNode => {
   const kept = counts.filter(([, count]) => count >= least).slice(0, MAX_VALUES)
   const branches = (kept.length > 0 ? kept : counts.slice(0, 1)).map(([key]) => constantNode(key))
-  if (branches.length === 1) return branches[0]!
-  return { kind: 'choice', choice: -1, branches, isConditional: false }
+  return choiceOf(branches)
 }

@@ -5,8 +5,9 @@
 import type { CopiedNode, FormNode, TextNode } from '../form.ts'
 import { nodesOf } from '../form.ts'
 import { wordsOf } from '../words.ts'
+import { choiceOf } from './closed-set.ts'
 import { findCopied } from './copied.ts'
-import type { Entry, Search } from './search.ts'
+import type { Entry, LoggedNode, RowText, Search } from './search.ts'
 
 const MIN_ROWS = 8
 const MIN_SHARE = 0.98
@@ -15,60 +16,54 @@ const MIN_SHARE = 0.98
 const placeIn = (whole: string, part: string): number => {
   if (part === '' || part === whole) return -1
   const words = wordsOf(whole)
-  const first = words.findIndex(({ start }) => whole.startsWith(part, start))
-  if (first < 0) return -1
-  const { start } = words[first]!
-  return words.some(({ end }) => end === start + part.length) ? start : -1
+  const first = words.find(({ start }) => whole.startsWith(part, start))
+  if (first === undefined) return -1
+  return words.some(({ end }) => end === first.start + part.length) ? first.start : -1
 }
 
 const isPlain = (node: CopiedNode): boolean =>
   node.as === 'string' && node.chain.length === 1 && node.chain[0] === 'identity'
 
 /** Whether the part stands in the whole value, and nowhere else in the message, in nearly all rows. */
-const isPart = (part: CopiedNode, whole: CopiedNode, search: Search): boolean => {
-  const values = search.values.get(whole)!
-  const parts = search.values.get(part)!
-  const rows = search.comparedRows(whole)
-  const isInside = (row: number): boolean => {
-    const text = parts.get(row)
-    return text !== undefined && placeIn(values.get(row)!, text) >= 0
-  }
+const isPart = (part: LoggedNode, whole: LoggedNode, search: Search): boolean => {
+  const wholes = search.comparedTexts(whole)
+  const insideOf = (some: readonly RowText[]): RowText[] =>
+    some.flatMap(({ row, text: all }) => {
+      const text = part.values.get(row)
+      return text !== undefined && placeIn(all, text) >= 0 ? [{ row, text }] : []
+    })
   // most pairs of values have nothing in common
-  if (rows.length < MIN_ROWS || rows.slice(0, MIN_ROWS).filter(isInside).length < MIN_ROWS - 1)
+  if (wholes.length < MIN_ROWS || insideOf(wholes.slice(0, MIN_ROWS)).length < MIN_ROWS - 1)
     return false
-  const inside = rows.filter(isInside)
-  if (inside.length < MIN_SHARE * rows.length) return false
+  const inside = insideOf(wholes)
+  if (inside.length < MIN_SHARE * wholes.length) return false
   const single = inside.filter(
-    (row) => search.spansOf(row).find(part.chain, parts.get(row)!).length === 1
+    ({ row, text }) => search.spansOf(row).find(part.node.chain, text).length === 1
   )
   return single.length * 2 > inside.length
 }
 
 /** The parts in the order of the whole value that most rows have. */
-const inOrder = (whole: CopiedNode, parts: readonly CopiedNode[], search: Search): CopiedNode[] => {
-  const values = search.values.get(whole)!
-  const meanPlace = (part: CopiedNode): number =>
-    search
-      .comparedRows(whole)
-      .reduce(
-        (sum, row) => sum + placeIn(values.get(row)!, search.values.get(part)!.get(row) ?? ''),
-        0
-      )
-  const places = new Map(parts.map((part) => [part, meanPlace(part)]))
-  return [...parts].sort((one, other) => places.get(one)! - places.get(other)!)
+const inOrder = (whole: LoggedNode, parts: readonly LoggedNode[], search: Search): LoggedNode[] => {
+  const texts = search.comparedTexts(whole)
+  const sumOfPlaces = ({ values }: LoggedNode): number =>
+    texts.reduce((sum, { row, text }) => sum + placeIn(text, values.get(row) ?? ''), 0)
+  return parts
+    .map((part) => ({ part, place: sumOfPlaces(part) }))
+    .sort((one, other) => one.place - other.place)
+    .map(({ part }) => part)
 }
 
 /** Of each row, the texts before, between and behind the parts; null in rows that do not have these in order. */
 const textsBetween = (
-  whole: CopiedNode,
-  parts: readonly CopiedNode[],
-  search: Search
+  whole: LoggedNode,
+  parts: readonly LoggedNode[]
 ): { row: number; texts: string[] }[] =>
-  [...search.values.get(whole)!].flatMap(([row, value]) => {
+  [...whole.values].flatMap(([row, value]) => {
     const texts: string[] = []
     let at = 0
     for (const part of parts) {
-      const text = search.values.get(part)!.get(row)
+      const text = part.values.get(row)
       const place = text === undefined ? -1 : placeIn(value.slice(at), text)
       if (place < 0 || text === undefined) return []
       texts.push(value.slice(at, at + place))
@@ -78,15 +73,13 @@ const textsBetween = (
   })
 
 /** Constant text, or blanks around a copied text. */
-const partsBetween = (
-  texts: readonly { row: number; text: string }[],
-  search: Search
-): TextNode['parts'] | null => {
+const partsBetween = (texts: readonly RowText[], search: Search): TextNode['parts'] | null => {
   const [first] = texts
   if (first === undefined) return null
   const same = texts.filter(({ text }) => text === first.text)
   if (same.length >= MIN_SHARE * texts.length) return first.text === '' ? [] : [first.text]
-  const [before, behind] = [/^\W*/.exec(first.text)![0], /\W*$/.exec(first.text)![0]]
+  const before = first.text.replace(/\w.*/s, '')
+  const behind = first.text.replace(/.*\w/s, '')
   const entries = texts.flatMap(({ row, text }): Entry[] => {
     const inner = text.slice(before.length, text.length - behind.length)
     const isFramed = text === before + inner + behind && inner !== ''
@@ -103,25 +96,23 @@ const partsBetween = (
 
 /** A node like another one, for another place of the answer. */
 const copyOf = (
-  node: CopiedNode,
+  { node, values }: LoggedNode,
   rows: ReadonlyMap<number, string>,
   search: Search
 ): CopiedNode => {
   const copy: CopiedNode = { ...node, otherwise: null }
-  const values = search.values.get(node)!
   search.values.set(copy, new Map([...rows.keys()].map((row) => [row, values.get(row) ?? ''])))
   return copy
 }
 
 const composedNode = (
-  whole: CopiedNode,
-  parts: readonly CopiedNode[],
+  whole: LoggedNode,
+  parts: readonly LoggedNode[],
   search: Search
 ): FormNode | null => {
   const ordered = inOrder(whole, parts, search)
-  const rows = search.values.get(whole)!
-  const between = textsBetween(whole, ordered, search)
-  if (between.length < MIN_SHARE * rows.size) return null
+  const between = textsBetween(whole, ordered)
+  if (between.length < MIN_SHARE * whole.values.size) return null
   const pieces: TextNode['parts'] = []
   for (let place = 0; place <= ordered.length; place++) {
     const texts = between.map(({ row, texts: all }) => ({ row, text: all[place]! }))
@@ -129,11 +120,14 @@ const composedNode = (
     if (own === null) return null
     pieces.push(...own)
     const part = ordered[place]
-    if (part) pieces.push(copyOf(part, rows, search))
+    if (part) pieces.push(copyOf(part, whole.values, search))
   }
+  // of two holes side by side, the text does not tell where one ends
+  if (pieces.some((piece, at) => typeof piece === 'object' && typeof pieces[at + 1] === 'object'))
+    return null
   const text: TextNode = { kind: 'text', parts: pieces }
-  if (whole.otherwise === null) return text
-  return { kind: 'choice', choice: -1, branches: [whole.otherwise, text], isConditional: false }
+  const { otherwise } = whole.node
+  return otherwise === null ? text : choiceOf([otherwise, text])
 }
 
 const replaced = (node: FormNode, by: ReadonlyMap<FormNode, FormNode>): FormNode => {
@@ -153,17 +147,17 @@ const replaced = (node: FormNode, by: ReadonlyMap<FormNode, FormNode>): FormNode
 
 /** The tree with values that contain other ones written from these. */
 export const composed = (root: FormNode, search: Search): FormNode => {
-  const plain = nodesOf(root).filter(
-    (node): node is CopiedNode => node.kind === 'copied' && isPlain(node) && search.values.has(node)
+  const plain = nodesOf(root).flatMap(
+    (node) => (node.kind === 'copied' && isPlain(node) && search.logged(node)) || []
   )
   const by = new Map<FormNode, FormNode>()
   for (const whole of plain) {
     // a part that is itself composed would have to be replaced first
     const parts = plain.filter(
-      (part) => part !== whole && !by.has(part) && isPart(part, whole, search)
+      (part) => part !== whole && !by.has(part.node) && isPart(part, whole, search)
     )
     const node = parts.length > 0 ? composedNode(whole, parts, search) : null
-    if (node !== null) by.set(whole, node)
+    if (node !== null) by.set(whole.node, node)
   }
   return by.size > 0 ? replaced(root, by) : root
 }

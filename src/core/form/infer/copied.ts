@@ -29,10 +29,14 @@ interface Text {
   text: string
 }
 
+interface TriedText extends Text {
+  /** empty: not explained */
+  spans: Span[]
+}
+
 interface Tried {
   chain: Chain
-  /** of each text; empty: not explained */
-  spans: Span[][]
+  texts: TriedText[]
   explained: number
 }
 
@@ -48,24 +52,24 @@ export interface FoundCopied {
 const tryChain = (chain: Chain, texts: readonly Text[], search: Search): Tried | null => {
   const makes = texts.filter(({ text }) => canMake(chain, text)).length
   if (makes < MIN_COPIED_SHARE * texts.length) return null
-  const spans: Span[][] = []
+  const tried: TriedText[] = []
   let explained = 0
   for (const [at, { row, text }] of texts.entries()) {
     if (at === FIRST_LOOK && explained < MIN_COPIED_SHARE * at) return null
-    const found = canMake(chain, text) ? search.spansOf(row).find(chain, text) : []
-    spans.push(found)
-    if (found.length > 0) explained++
+    const spans = canMake(chain, text) ? search.spansOf(row).find(chain, text) : []
+    tried.push({ row, text, spans })
+    if (spans.length > 0) explained++
   }
-  return { chain, spans, explained }
+  return { chain, texts: tried, explained }
 }
 
 /** Texts that recur and are mostly not copied. */
-const fixedTexts = (texts: readonly Text[], { spans }: Tried): Set<string> => {
+const fixedTexts = ({ texts }: Tried): Set<string> => {
   const counts = new Map<string, { missing: number; all: number }>()
-  for (const [at, { text }] of texts.entries()) {
+  for (const { text, spans } of texts) {
     const count = counts.get(text) ?? { missing: 0, all: 0 }
     count.all++
-    if (spans[at]!.length === 0) count.missing++
+    if (spans.length === 0) count.missing++
     counts.set(text, count)
   }
   const least = Math.max(2, MIN_FIXED_SHARE * texts.length)
@@ -76,24 +80,22 @@ const fixedTexts = (texts: readonly Text[], { spans }: Tried): Set<string> => {
   return new Set(fixed.slice(0, MAX_FIXED).map(([text]) => text))
 }
 
-const isAccepted = (texts: readonly Text[], tried: Tried, fixed: ReadonlySet<string>): boolean => {
-  const open = texts.filter(({ text }, at) => tried.spans[at]!.length > 0 || !fixed.has(text))
-  const values = new Set(
-    texts.filter((_, at) => tried.spans[at]!.length > 0).map(({ text }) => text)
-  )
+/** The texts that a rule explains. */
+const copiedTexts = ({ texts }: Tried): string[] =>
+  texts.flatMap(({ text, spans }) => (spans.length > 0 ? [text] : []))
+
+const isAccepted = (tried: Tried, fixed: ReadonlySet<string>): boolean => {
+  const { texts, explained } = tried
+  const open = texts.filter(({ text, spans }) => spans.length > 0 || !fixed.has(text))
   return (
-    tried.explained >= MIN_SHARE * open.length &&
-    tried.explained >= Math.max(2, MIN_COPIED_SHARE * texts.length) &&
-    values.size >= 2
+    explained >= MIN_SHARE * open.length &&
+    explained >= Math.max(2, MIN_COPIED_SHARE * texts.length) &&
+    new Set(copiedTexts(tried)).size >= 2
   )
 }
 
-const examplesOf = (texts: readonly Text[], { spans }: Tried): string[] => {
-  const copied = texts.filter(
-    ({ text }, at) => spans[at]!.length > 0 && text.length <= MAX_EXAMPLE_CHARS
-  )
-  return [...new Set(copied.map(({ text }) => text))].slice(0, MAX_EXAMPLES)
-}
+const examplesOf = (copied: readonly string[]): string[] =>
+  [...new Set(copied.filter((text) => text.length <= MAX_EXAMPLE_CHARS))].slice(0, MAX_EXAMPLES)
 
 /** Strings or numbers, whichever are more. */
 const typeOf = (entries: readonly Entry[]): CopiedNode['as'] => {
@@ -115,10 +117,10 @@ export const findCopied = (entries: readonly Entry[], search: Search): FoundCopi
   const tried = CHAINS.flatMap((chain) => tryChain(chain, texts, search) ?? [])
   const best = Math.max(0, ...tried.map(({ explained }) => explained))
   for (const one of tried) {
-    const fixed = fixedTexts(texts, one)
-    if (one.explained < best - GAIN * texts.length || !isAccepted(texts, one, fixed)) continue
-    const places = texts.flatMap(({ row, text }, at) => {
-      const [span, second] = one.spans[at]!
+    const fixed = fixedTexts(one)
+    if (one.explained < best - GAIN * texts.length || !isAccepted(one, fixed)) continue
+    const copied = copiedTexts(one)
+    const places = one.texts.flatMap(({ row, text, spans: [span, second] }) => {
       // a fixed value may stand elsewhere by chance
       return span && !second && !fixed.has(text) ? [{ row: search.spansOf(row).row, span }] : []
     })
@@ -129,10 +131,9 @@ export const findCopied = (entries: readonly Entry[], search: Search): FoundCopi
       chain: one.chain,
       otherwise: null,
       context: contextOf(places),
-      examples: examplesOf(texts, one),
+      examples: examplesOf(copied),
     }
-    const values = texts.filter((_, at) => one.spans[at]!.length > 0)
-    return { node, fixed, marks: syntaxMarks(values.map(({ text }) => text)) }
+    return { node, fixed, marks: syntaxMarks(copied) }
   }
   return null
 }

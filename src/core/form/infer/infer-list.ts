@@ -8,7 +8,7 @@ import type {
   SetNode,
 } from '../form.ts'
 import { keyOf, type JsonValue } from '../json/value.ts'
-import { ABSENT, closedNode, constantNode, countKeys, isClosed } from './closed-set.ts'
+import { ABSENT, closedNode, constantNode, countKeys, isClosed, onlyNode } from './closed-set.ts'
 import { findCopied } from './copied.ts'
 import { inferObject } from './infer-object.ts'
 import type { Entry, Search } from './search.ts'
@@ -58,7 +58,8 @@ const inferItemMember = (
   search: Search
 ): CopiedNode | ConstantNode | AbsentNode | null => {
   const counts = countKeys(entries)
-  if (counts.length === 1) return constantNode(counts[0]![0])
+  const only = onlyNode(counts)
+  if (only !== null) return only
   const texts = entries.filter(({ value }) => value !== undefined && value.kind !== 'object')
   const found = texts.length >= 2 ? findCopied(texts, search) : null
   if (found === null) return null
@@ -99,7 +100,8 @@ const inferItem = (
 
 export const inferList = (lists: readonly ListEntry[], search: Search): FormNode => {
   const counts = countKeys(lists)
-  if (counts.length === 1) return constantNode(counts[0]![0])
+  const only = onlyNode(counts)
+  if (only !== null) return only
   const items = lists.flatMap(({ row, value }) => value.items.map((item) => ({ row, value: item })))
   const labels = labelsOf(lists)
   const item = inferItem(items, search)

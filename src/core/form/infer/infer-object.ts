@@ -95,9 +95,8 @@ export const inferObject = (
   for (const { value } of entries)
     for (const [name] of value.members) counts.set(name, (counts.get(name) ?? 0) + 1)
   const least = MIN_MEMBER_SHARE * entries.length
-  const kept = entries.filter(({ value }) =>
-    value.members.every(([name]) => counts.get(name)! >= least)
-  )
+  const rare = new Set([...counts].flatMap(([name, count]) => (count < least ? [name] : [])))
+  const kept = entries.filter(({ value }) => !value.members.some(([name]) => rare.has(name)))
   const orders = countOrders(kept.map(({ value }) => value.members.map(([name]) => name)))
   const names = mergedOrder(orders)
   const maps = kept.map(({ row, value }) => ({ row, members: new Map(value.members) }))

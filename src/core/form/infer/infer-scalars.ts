@@ -9,6 +9,7 @@ import {
   countKeys,
   isClosed,
   keyOfEntry,
+  onlyNode,
 } from './closed-set.ts'
 import { findCopied, type FoundCopied } from './copied.ts'
 import { inferText } from './infer-text.ts'
@@ -59,7 +60,8 @@ const copiedNode = (
 /** The node that explains most of the entries. Several scalars of one row are not allowed. */
 export const inferScalars = (entries: readonly Entry[], search: Search, depth = 0): FormNode => {
   const counts = countKeys(entries)
-  if (counts.length === 1) return constantNode(counts[0]![0])
+  const only = onlyNode(counts)
+  if (only !== null) return only
   const present = counts.filter(([key]) => key !== ABSENT)
   const closed = isClosed(present)
   // null and booleans are never copied

@@ -2,6 +2,7 @@
 import type { FormNode, TextNode } from '../form.ts'
 import { matchParts } from '../match-parts.ts'
 import { readTargets } from '../read-targets.ts'
+import { choiceOf } from './closed-set.ts'
 import { numbered } from './number-fields.ts'
 import { sampleOf, type Entry, type InferNode, type Search } from './search.ts'
 import { sharedFields } from './shared-fields.ts'
@@ -47,7 +48,7 @@ const matchTexts = (texts: readonly Text[], skeletons: readonly Skeleton[]): Mat
     for (const one of matched) {
       const holes = matchParts(one.skeleton, text)
       if (holes === null) continue
-      one.texts.push({ row, holes })
+      one.texts.push({ row, holes: holes.map((hole) => hole.text) })
       break
     }
   }
@@ -96,9 +97,7 @@ const nodeOf = (
   if (covered < MIN_COVERED * texts.length) return null
   const short = matched.filter(({ skeleton }) => constantWords(skeleton) < MIN_WORDS)
   if (matched.length === 0 || short.length > MAX_SHORT) return null
-  const branches = matched.map((one) => textNode(one, inferHole))
-  if (branches.length === 1) return branches[0]!
-  return { kind: 'choice', choice: -1, branches, isConditional: false }
+  return choiceOf(matched.map((one) => textNode(one, inferHole)))
 }
 
 /** Share of texts that the node explains. */

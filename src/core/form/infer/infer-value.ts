@@ -1,6 +1,7 @@
 /** Finds the node of any JSON values. */
 import type { FormNode } from '../form.ts'
 import type { JsonValue } from '../json/value.ts'
+import { choiceOf } from './closed-set.ts'
 import { inferList, type ListEntry } from './infer-list.ts'
 import { inferObject } from './infer-object.ts'
 import { inferScalars, withOthers } from './infer-scalars.ts'
@@ -16,11 +17,8 @@ const isObject = (entry: Entry): entry is { row: number; value: JsonObject } =>
 const isList = (entry: Entry): entry is ListEntry => entry.value?.kind === 'list'
 
 /** One node of several: scalars are tried first, then objects, then lists. */
-const either = (nodes: readonly FormNode[]): FormNode => {
-  if (nodes.length === 1) return nodes[0]!
-  const branches = nodes.flatMap((node) => (node.kind === 'choice' ? node.branches : [node]))
-  return { kind: 'choice', choice: -1, branches, isConditional: false }
-}
+const either = (nodes: readonly FormNode[]): FormNode =>
+  choiceOf(nodes.flatMap((node) => (node.kind === 'choice' ? node.branches : [node])))
 
 /** The node that explains most of the entries. */
 export const inferValue = (entries: readonly Entry[], search: Search): FormNode => {

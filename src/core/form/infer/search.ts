@@ -11,6 +11,18 @@ export interface Entry {
   value: JsonValue | undefined
 }
 
+/** A value in one row, as it was logged. */
+export interface RowText {
+  row: number
+  text: string
+}
+
+/** A copied node with the logged value of each row that has one. */
+export interface LoggedNode {
+  node: CopiedNode
+  values: ReadonlyMap<number, string>
+}
+
 /** Finds the node of entries: passed to where nodes of parts are needed. */
 export type InferNode = (entries: readonly Entry[]) => FormNode
 
@@ -47,7 +59,7 @@ export class Search {
   private readonly kept = new Map<number, ValueSpans>()
   /** by copied node, the logged value of each row that has one; nodes of lists have none */
   readonly values = new Map<CopiedNode, Map<number, string>>()
-  private readonly compared = new Map<CopiedNode, number[]>()
+  private readonly compared = new Map<CopiedNode, RowText[]>()
 
   constructor(rows: readonly { sources: readonly Source[] }[]) {
     this.sourcesOf = (row) => rows[row]!.sources
@@ -64,15 +76,21 @@ export class Search {
     return known.length >= least ? sampleOf(known, count) : sampleOf(items, least)
   }
 
-  /** Rows of a node that it is compared with others on. */
-  comparedRows(node: CopiedNode): number[] {
-    let rows = this.compared.get(node)
-    if (rows === undefined) {
-      const all = [...(this.values.get(node)?.keys() ?? [])].map((row) => ({ row }))
-      rows = this.sample(all, COMPARED).map(({ row }) => row)
-      this.compared.set(node, rows)
+  /** The node with its values; null for one of a list. */
+  logged(node: CopiedNode): LoggedNode | null {
+    const values = this.values.get(node)
+    return values ? { node, values } : null
+  }
+
+  /** Values of a node that it is compared with others on. */
+  comparedTexts({ node, values }: LoggedNode): RowText[] {
+    let texts = this.compared.get(node)
+    if (texts === undefined) {
+      const all = [...values].map(([row, text]): RowText => ({ row, text }))
+      texts = this.sample(all, COMPARED)
+      this.compared.set(node, texts)
     }
-    return rows
+    return texts
   }
 
   sources(row: number): readonly Source[] {

@@ -3,7 +3,7 @@
  * (`core/detect/building/align.ts`) looks for lines that all samples share; these texts are short, and of several
  * kinds, so words are aligned, and kinds that align badly stay apart.
  */
-import { hasLetters, placesOf } from '../words.ts'
+import { hasLetters, wordsOf } from '../words.ts'
 
 /** Constant pieces and holes. */
 export type Skeleton = (string | null)[]
@@ -15,6 +15,10 @@ interface Token {
   /** white space before it, which does not belong to a hole */
   gap: string
   word: string
+}
+
+interface WordToken extends Token {
+  text: string
 }
 
 export interface SkeletonOptions {
@@ -30,16 +34,10 @@ const MAX_OPEN = 64
 const MIN_TEXTS = 3
 const MIN_SHARE = 0.01
 
-const tokensOf = (text: string): Token[] => {
-  const { starts, ends } = placesOf(text)
+const tokensOf = (text: string): WordToken[] => {
   let at = 0
-  const tokens = starts.map((start, place): Token => {
-    const end = ends[place]!
-    const token = {
-      text: text.slice(at, end),
-      gap: text.slice(at, start),
-      word: text.slice(start, end),
-    }
+  const tokens = wordsOf(text).map(({ text: word, start, end }): WordToken => {
+    const token = { text: text.slice(at, end), gap: text.slice(at, start), word }
     at = end
     return token
   })
@@ -50,10 +48,10 @@ const tokensOf = (text: string): Token[] => {
 const hole = (gap: string): Token => ({ text: null, gap, word: '' })
 
 /** Runs of rare words as holes. */
-const withHoles = (tokens: readonly Token[], isFrequent: (text: string) => boolean): Token[] => {
+const withHoles = (tokens: readonly WordToken[], frequent: ReadonlySet<string>): Token[] => {
   const found: Token[] = []
   for (const token of tokens) {
-    if (isFrequent(token.text!)) found.push(token)
+    if (frequent.has(token.text)) found.push(token)
     else if (found.at(-1)?.text !== null) found.push(hole(token.gap))
   }
   return found
@@ -63,11 +61,12 @@ const withHoles = (tokens: readonly Token[], isFrequent: (text: string) => boole
 const commonPlaces = (one: readonly Token[], other: readonly Token[]): [number, number][] => {
   const width = other.length + 1
   const lengths = new Uint16Array((one.length + 1) * width)
+  const isCommon = (i: number, j: number): boolean =>
+    one[i]!.text !== null && one[i]!.text === other[j]!.text
   for (let i = one.length - 1; i >= 0; i--) {
     for (let j = other.length - 1; j >= 0; j--) {
       const at = i * width + j
-      const isSame = one[i]!.text !== null && one[i]!.text === other[j]!.text
-      lengths[at] = isSame
+      lengths[at] = isCommon(i, j)
         ? lengths[at + width + 1]! + 1
         : Math.max(lengths[at + 1]!, lengths[at + width]!)
     }
@@ -76,7 +75,7 @@ const commonPlaces = (one: readonly Token[], other: readonly Token[]): [number, 
   let [i, j] = [0, 0]
   while (i < one.length && j < other.length) {
     const at = i * width + j
-    if (one[i]!.text !== null && one[i]!.text === other[j]!.text) pairs.push([i++, j++])
+    if (isCommon(i, j)) pairs.push([i++, j++])
     else if (lengths[at + width]! >= lengths[at + 1]!) i++
     else j++
   }
@@ -95,7 +94,8 @@ const merged = (
     const [left, right] = [one.slice(i, nextI), other.slice(j, nextJ)]
     if (left.length > 0 || right.length > 0)
       tokens.push(hole(left[0]?.gap === right[0]?.gap ? (left[0]?.gap ?? '') : ''))
-    if (nextI < one.length) tokens.push(one[nextI]!)
+    const common = one[nextI]
+    if (common) tokens.push(common)
     i = nextI + 1
     j = nextJ + 1
   }
@@ -178,8 +178,9 @@ const widened = (run: readonly Token[]): Token[] => {
 const withWideHoles = (tokens: readonly Token[]): Token[] => {
   const runs: Token[][] = []
   for (const token of tokens) {
-    if (token.gap !== '' || runs.length === 0) runs.push([token])
-    else runs.at(-1)!.push(token)
+    const run = runs.at(-1)
+    if (run === undefined || token.gap !== '') runs.push([token])
+    else run.push(token)
   }
   return runs.flatMap(widened)
 }
@@ -215,12 +216,13 @@ export const findSkeletons = (
   const read = texts.map((text) => tokensOf(text).slice(0, MAX_TOKENS))
   const counts = new Map<string, number>()
   for (const tokens of read)
-    for (const text of new Set(tokens.map((token) => token.text!)))
+    for (const text of new Set(tokens.map((token) => token.text)))
       counts.set(text, (counts.get(text) ?? 0) + 1)
   const least = Math.max(Math.min(MIN_TEXTS, texts.length), MIN_SHARE * texts.length)
+  const frequent = new Set([...counts].flatMap(([text, count]) => (count >= least ? [text] : [])))
   const groups = new Map<string, Group>()
   for (const tokens of read) {
-    const own = withHoles(tokens, (text) => counts.get(text)! >= least)
+    const own = withHoles(tokens, frequent)
     const key = own.map(({ text, gap }) => text ?? `\u0000${gap}`).join('\u0001')
     const group = groups.get(key)
     if (group) group.count++

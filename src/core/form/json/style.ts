@@ -58,31 +58,34 @@ const quoted = (text: string, { isAscii, escapesSlash }: JsonStyle): string => {
 
 const isScalar = (value: JsonValue): boolean => value.kind === 'literal' || value.kind === 'string'
 
-const enclosed = (parts: string[], marks: string, at: number, style: JsonStyle): string => {
-  const [open, close] = [marks[0]!, marks[1]!]
-  if (parts.length === 0) return marks
-  if (at < 0) {
-    const padding = marks === '{}' ? style.padding : ''
-    return `${open}${padding}${parts.join(style.comma)}${padding}${close}`
+const enclosed = (
+  parts: string[],
+  [open, close]: readonly ['[', ']'] | readonly ['{', '}'],
+  level: number,
+  { indent, comma, padding: ofObjects }: JsonStyle
+): string => {
+  if (parts.length === 0) return open + close
+  if (indent === null) {
+    const padding = open === '{' ? ofObjects : ''
+    return `${open}${padding}${parts.join(comma)}${padding}${close}`
   }
-  const line = `\n${style.indent!.repeat(at)}`
-  return `${open}${line}${style.indent}${parts.join(`,${line}${style.indent}`)}${line}${close}`
+  const line = `\n${indent.repeat(level)}`
+  return `${open}${line}${indent}${parts.join(`,${line}${indent}`)}${line}${close}`
 }
 
-/** @param level of indentation; below 0: all on one line */
+/** @param level of indentation */
 const writeAt = (value: JsonValue, level: number, style: JsonStyle): string => {
   if (value.kind === 'literal') return value.text
   if (value.kind === 'string') return quoted(value.text, style)
   if (value.kind === 'list') {
     const isInline = style.inlineLists && value.items.every(isScalar)
-    const at = style.indent === null || isInline ? -1 : level
     const inner = value.items.map((item) => writeAt(item, level + 1, style))
-    return enclosed(inner, '[]', at, style)
+    return enclosed(inner, ['[', ']'], level, isInline ? { ...style, indent: null } : style)
   }
   const inner = value.members.map(
     ([name, member]) => `${quoted(name, style)}${style.colon}${writeAt(member, level + 1, style)}`
   )
-  return enclosed(inner, '{}', style.indent === null ? -1 : level, style)
+  return enclosed(inner, ['{', '}'], level, style)
 }
 
 /** The answer that holds the value. */
@@ -90,6 +93,8 @@ export const writeJson = (value: JsonValue, style: JsonStyle): string =>
   `${style.prefix}${writeAt(value, 0, style)}${style.suffix}`
 
 export interface FoundJson {
+  /** the whole text */
+  answer: string
   prefix: string
   suffix: string
   value: JsonValue
@@ -106,7 +111,8 @@ export const findJson = (answer: string): FoundJson | null => {
     if (at === undefined) return null
     const found = readJsonAt(answer, at)
     if (found === null) continue
-    return { prefix: answer.slice(0, at), suffix: answer.slice(found.end), value: found.value }
+    const [prefix, suffix] = [answer.slice(0, at), answer.slice(found.end)]
+    return { answer, prefix, suffix, value: found.value }
   }
   return null
 }
@@ -128,18 +134,14 @@ const mostUsedFrame = (found: readonly FoundJson[]): { prefix: string; suffix: s
 const TRIED = 60
 
 /** The style in which most of the answers are written. @param found one for each answer, at least one */
-export const styleOf = (answers: readonly string[], found: readonly FoundJson[]): JsonStyle => {
+export const styleOf = (found: readonly FoundJson[]): JsonStyle => {
   const { prefix, suffix } = mostUsedFrame(found)
-  const step = Math.max(1, Math.floor(answers.length / TRIED))
-  const tried = answers.flatMap((answer, at) =>
-    at % step === 0 ? [{ answer, value: found[at]!.value }] : []
-  )
-  let best: JsonStyle | null = null
-  let most = -1
-  for (const layout of LAYOUTS) {
+  const step = Math.max(1, Math.floor(found.length / TRIED))
+  const tried = found.filter((_, at) => at % step === 0)
+  const styles = LAYOUTS.map((layout) => {
     const style = { ...layout, prefix, suffix }
-    const same = tried.filter(({ answer, value }) => writeJson(value, style) === answer).length
-    if (same > most) [best, most] = [style, same]
-  }
-  return best!
+    const same = tried.filter(({ answer, value }) => writeJson(value, style) === answer)
+    return { style, count: same.length }
+  })
+  return styles.reduce((best, one) => (one.count > best.count ? one : best)).style
 }

@@ -111,7 +111,7 @@ export const readJsonAt = (text: string, at: number): { value: JsonValue; end: n
 }
 
 /** The value of a text that `keyOf` wrote. */
-export const valueOf = (json: string): JsonValue => readJsonAt(json, 0)!.value
+export const valueOf = (json: string): JsonValue => new Reader(json, 0).value(0)
 
 /** Compact JSON: equal for equal values in the same order. */
 export const keyOf = (value: JsonValue): string => {

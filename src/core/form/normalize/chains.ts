@@ -10,7 +10,7 @@ const RULES = { ...LETTER_RULES, ...NUMBER_RULES, ...DATE_RULES, ...AMOUNT_RULES
 export type RuleName = keyof typeof RULES
 
 /** Rules that are applied one behind the other; one or two. */
-export type Chain = RuleName[]
+export type Chain = [RuleName] | [RuleName, RuleName]
 
 /** The first that explains a field is its chain: a simpler one must stand before. */
 export const CHAINS: readonly Chain[] = [
@@ -78,7 +78,7 @@ export const CHAINS: readonly Chain[] = [
 ]
 
 /** What the chain reads; null: it keeps all letters and digits. */
-export const readsOf = (chain: Chain): Rule['reads'] => RULES[chain[0]!].reads
+export const readsOf = (chain: Chain): Rule['reads'] => RULES[chain[0]].reads
 
 /** Longest text that is read as a number, a date or an amount. */
 const MAX_READ_CHARS = 120
@@ -96,5 +96,5 @@ export const normalize = (chain: Chain, text: string): string | null => {
 }
 
 /** Whether the chain can make a value. */
-export const canMake = (chain: Chain, value: string): boolean =>
-  RULES[chain.at(-1)!].makes.test(value)
+export const canMake = ([first, last = first]: Chain, value: string): boolean =>
+  RULES[last].makes.test(value)

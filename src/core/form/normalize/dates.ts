@@ -18,10 +18,16 @@ const two = (digits: string): string => digits.padStart(2, '0')
 const yearOf = (digits: string): string =>
   digits.length === 4 ? digits : `${Number(digits) < 69 ? '20' : '19'}${digits}`
 
-/** @returns `YYYY-MM-DD`; null where there is no such day */
-export const isoOf = (year: string, month: string, day: string): string | null => {
+/** @returns `YYYY-MM-DD`; null where one of them is not known, or there is no such day */
+export const isoOf = (
+  year: string | undefined,
+  month: string | undefined,
+  day: string | undefined
+): string | null => {
+  if (year === undefined || month === undefined || day === undefined) return null
   const [y, m, d] = [Number(yearOf(year)), Number(month), Number(day)]
-  if (m < 1 || m > 12 || d < 1 || d > DAYS[m - 1]!) return null
+  const days = DAYS[m - 1]
+  if (days === undefined || d < 1 || d > days) return null
   const isLeap = (y % 4 === 0 && y % 100 !== 0) || y % 400 === 0
   if (m === 2 && d === 29 && !isLeap) return null
   return `${yearOf(year)}-${two(month)}-${two(day)}`
@@ -37,18 +43,16 @@ const MONTH_AND_DAY = /^([\p{L}\p{M}]+)\.? (?:the )?(\d{1,2})(?:st|nd|rd|th)?,? 
 const isoDate = (text: string, isDayFirst: boolean): string | null => {
   const lower = text.trim().toLowerCase().replace(/\s+/gu, ' ')
   let found = YEAR_FIRST.exec(lower)
-  if (found) return isoOf(found[1]!, found[3]!, found[4]!)
+  if (found) return isoOf(found[1], found[3], found[4])
   found = YEAR_LAST.exec(lower)
   if (found) {
-    const [day, month] = isDayFirst ? [found[1]!, found[3]!] : [found[3]!, found[1]!]
-    return isoOf(found[4]!, month, day)
+    const [, first, , second, year] = found
+    return isDayFirst ? isoOf(year, second, first) : isoOf(year, first, second)
   }
   found = DAY_AND_MONTH.exec(lower)
-  let month = MONTHS.get(found?.[2] ?? '')
-  if (found && month !== undefined) return isoOf(found[3]!, month, found[1]!)
+  if (found) return isoOf(found[3], MONTHS.get(found[2] ?? ''), found[1])
   found = MONTH_AND_DAY.exec(lower)
-  month = MONTHS.get(found?.[1] ?? '')
-  return found && month !== undefined ? isoOf(found[3]!, month, found[2]!) : null
+  return found && isoOf(found[3], MONTHS.get(found[1] ?? ''), found[2])
 }
 
 const DATE_WORDS = new Set([...MONTHS.keys(), ...'the of de st nd rd th er - / . ,'.split(' ')])

@@ -14,9 +14,8 @@ const withCapital = (text: string): string =>
   text.replace(/^\P{L}*\p{Ll}/u, (first) => first.toUpperCase())
 
 const capitalized = (word: string): string => {
-  if (word === '') return word
-  const first = String.fromCodePoint(word.codePointAt(0)!)
-  return first.toUpperCase() + word.slice(first.length).toLowerCase()
+  const [first] = word
+  return first === undefined ? word : first.toUpperCase() + word.slice(first.length).toLowerCase()
 }
 
 const titled = (text: string): string =>

@@ -155,9 +155,9 @@ const ordinal = (text: string): string | null => {
   const lower = text.trim().toLowerCase()
   const digits = /^(\d+)\s?(?:st|nd|rd|th|\.|º|ª)?$/u.exec(lower)?.[1]
   if (digits !== undefined) return canonical('', digits, '')
-  const words = lower.split(/[\s-]+/u)
-  const last = ORDINALS.get(words.at(-1)!)
-  return last === undefined ? null : numberWords([...words.slice(0, -1), last].join(' '))
+  const start = lower.search(/[^\s-]*$/u)
+  const last = ORDINALS.get(lower.slice(start))
+  return last === undefined ? null : numberWords(lower.slice(0, start) + last)
 }
 
 /** Decimals as upstreams write them; the number itself is read by a rule before. */

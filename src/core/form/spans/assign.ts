@@ -60,21 +60,23 @@ const assignValues = (
   items: readonly FieldDemand[],
   taken: readonly AssignedSpan[]
 ): AssignedSpan[] | null => {
-  const free = items.map((item) => item.spans.filter((span) => isFree(span, taken)))
+  const free = items.map(({ field, spans }) => ({
+    field,
+    spans: spans.filter((span) => isFree(span, taken)),
+  }))
   let at = 0
-  for (const spans of free) {
+  for (const { spans } of free) {
     const next = spans.filter((span) => span.from >= at)
     if (next.length === 0) return null
     at = Math.min(...next.map((span) => span.to))
   }
   return free
-    .map((_, place) => place)
-    .reverse()
-    .map((place) => {
-      const before = free[place]!.filter((span) => span.to <= at)
+    .toReversed()
+    .map(({ field, spans }) => {
+      const before = spans.filter((span) => span.to <= at)
       const span = before.reduce((best, one) => (one.from > best.from ? one : best))
       at = span.from
-      return { field: items[place]!.field, span }
+      return { field, span }
     })
     .reverse()
 }
@@ -129,11 +131,8 @@ const assignList = (
   items: readonly (readonly FieldDemand[])[],
   taken: readonly AssignedSpan[]
 ): AssignedSpan[] | null => {
-  if (items.every((item) => item.length === 1))
-    return assignValues(
-      items.map((item) => item[0]!),
-      taken
-    )
+  const singles = items.flatMap((item) => (item.length === 1 ? item : []))
+  if (singles.length === items.length) return assignValues(singles, taken)
   const chosen: AssignedSpan[] = []
   let from = 0
   for (const demands of items) {

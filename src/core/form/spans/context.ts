@@ -15,7 +15,7 @@ const MIN_SHARE = 0.01
 const wordsAround = (row: RowWords, { from, to }: Span): [place: string, word: string][] => {
   const source = row.sourceOf(from)
   const wordAt = (word: number): string => {
-    if (word < row.firsts[source]! || word >= row.firsts[source + 1]!) return ''
+    if (word < source.first || word >= source.end) return ''
     return row.foldedWord(word, source).replace(/^\p{Nd}+$/u, '0')
   }
   return [
@@ -23,7 +23,7 @@ const wordsAround = (row: RowWords, { from, to }: Span): [place: string, word: s
     ['-1', wordAt(from - 1)],
     ['1', wordAt(to)],
     ['2', wordAt(to + 1)],
-    ['source', row.sources[source]!.name],
+    ['source', source.name],
   ]
 }
 

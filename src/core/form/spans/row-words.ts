@@ -28,56 +28,59 @@ export const foldCase = (text: string): string => {
     .replace(/\P{ASCII}/gu, foldedCharacter)
 }
 
+/** A source with its words: those from `first` up to, without, `end`. */
+export interface RowSource {
+  name: string
+  text: string
+  escape: Source['escape'] | undefined
+  /** the text without case, with the same offsets */
+  folded: string
+  first: number
+  end: number
+}
+
 export class RowWords {
-  readonly sources: readonly Source[]
-  /** each source without case, with the same offsets */
-  readonly folded: string[]
-  /** number of each source's first word, and behind them the number of all words */
-  readonly firsts: number[] = [0]
+  readonly sources: readonly RowSource[]
   /** offsets in the word's own source */
   readonly starts: number[] = []
   readonly ends: number[] = []
 
   constructor(sources: readonly Source[]) {
-    this.sources = sources
-    this.folded = sources.map((source) => foldCase(source.text))
-    for (const source of sources) {
-      addPlaces(source.text, this)
-      this.firsts.push(this.starts.length)
-    }
+    this.sources = sources.map(({ name, text, escape }) => {
+      const first = this.count
+      addPlaces(text, this)
+      return { name, text, escape, folded: foldCase(text), first, end: this.count }
+    })
   }
 
   get count(): number {
     return this.starts.length
   }
 
-  sourceOf(word: number): number {
-    let source = 0
-    while (this.firsts[source + 1]! <= word) source++
-    return source
+  sourceOf(word: number): RowSource {
+    return this.sources.find(({ end }) => word < end)!
   }
 
   /** The text between a span's first and last character, as the message has it. */
   textOf({ from, to }: Span): string {
-    const { text, escape } = this.sources[this.sourceOf(from)]!
+    const { text, escape } = this.sourceOf(from)
     const part = text.slice(this.starts[from], this.ends[to - 1])
     return escape ? part.replaceAll(escape.written, escape.meant) : part
   }
 
   /** A word of a source in lower case. */
-  foldedWord(word: number, source: number): string {
-    return this.folded[source]!.slice(this.starts[word], this.ends[word])
+  foldedWord(word: number, { folded }: RowSource): string {
+    return folded.slice(this.starts[word], this.ends[word])
   }
 
   /** The word of a source that begins at an offset; -1 if none does. */
-  wordAt(offset: number, source: number): number {
-    let low = this.firsts[source]!
-    let high = this.firsts[source + 1]!
+  wordAt(offset: number, { first, end }: RowSource): number {
+    let [low, high] = [first, end]
     while (low < high) {
       const middle = (low + high) >> 1
       if (this.starts[middle]! < offset) low = middle + 1
       else high = middle
     }
-    return low < this.firsts[source + 1]! && this.starts[low] === offset ? low : -1
+    return low < end && this.starts[low] === offset ? low : -1
   }
 }

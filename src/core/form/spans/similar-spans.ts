@@ -3,7 +3,7 @@
  * keep letters and digits can make a value of.
  */
 import { hasLetters, wordsOf } from '../words.ts'
-import { foldCase, type RowWords, type Span } from './row-words.ts'
+import { foldCase, type RowSource, type RowWords, type Span } from './row-words.ts'
 
 /** Places of a value in the sources; a digit may stand anywhere. */
 const MAX_PLACES = 48
@@ -22,19 +22,20 @@ interface ValueParts {
 
 const partsOf = (value: string): ValueParts | null => {
   const words = wordsOf(foldCase(value)).map((word) => word.text)
-  const first = words.findIndex(hasLetters)
-  if (first < 0) return null
+  const lettered = words.filter(hasLetters)
+  const [first] = lettered
+  if (first === undefined) return null
   return {
-    letters: words.filter(hasLetters).join(''),
-    first: words[first]!,
-    marksBefore: Math.min(first, MAX_MARKS),
+    letters: lettered.join(''),
+    first,
+    marksBefore: Math.min(words.indexOf(first), MAX_MARKS),
     marksBehind: Math.min(words.length - 1 - words.findLastIndex(hasLetters), MAX_MARKS),
   }
 }
 
 /** The end of the shortest span from a word on that has the letters; -1 if there is none. */
-const endOfLetters = (row: RowWords, source: number, from: number, letters: string): number => {
-  const last = Math.min(row.firsts[source + 1]!, from + MAX_WORDS)
+const endOfLetters = (row: RowWords, source: RowSource, from: number, letters: string): number => {
+  const last = Math.min(source.end, from + MAX_WORDS)
   let read = 0
   for (let word = from; word < last; word++) {
     const text = row.foldedWord(word, source)
@@ -48,12 +49,10 @@ const endOfLetters = (row: RowWords, source: number, from: number, letters: stri
 }
 
 /** The span with up to so many marks before and behind it. */
-const withMarks = (row: RowWords, source: number, span: Span, parts: ValueParts): Span[] => {
+const withMarks = (row: RowWords, source: RowSource, span: Span, parts: ValueParts): Span[] => {
   const spans: Span[] = []
   const isMark = (word: number): boolean =>
-    word >= row.firsts[source]! &&
-    word < row.firsts[source + 1]! &&
-    !hasLetters(row.foldedWord(word, source))
+    word >= source.first && word < source.end && !hasLetters(row.foldedWord(word, source))
   for (let from = span.from; span.from - from <= parts.marksBefore; from--) {
     if (from < span.from && !isMark(from)) break
     for (let to = span.to; to - span.to <= parts.marksBehind; to++) {
@@ -64,15 +63,15 @@ const withMarks = (row: RowWords, source: number, span: Span, parts: ValueParts)
   return spans
 }
 
-const spansFrom = (row: RowWords, source: number, word: number, parts: ValueParts): Span[] => {
+const spansFrom = (row: RowWords, source: RowSource, word: number, parts: ValueParts): Span[] => {
   const to = endOfLetters(row, source, word, parts.letters)
   return to < 0 ? [] : withMarks(row, source, { from: word, to }, parts)
 }
 
 /** Words of a source that are the first word of the value. */
-const startsOf = (row: RowWords, source: number, first: string): number[] => {
+const startsOf = (row: RowWords, source: RowSource, first: string): number[] => {
   const starts: number[] = []
-  const text = row.folded[source]!
+  const text = source.folded
   for (let at = text.indexOf(first); at >= 0; at = text.indexOf(first, at + 1)) {
     const word = row.wordAt(at, source)
     if (word >= 0 && row.ends[word] === at + first.length) starts.push(word)
@@ -81,10 +80,10 @@ const startsOf = (row: RowWords, source: number, first: string): number[] => {
 }
 
 /** Words of a source that are a part of the value's first word: "030 1234" has the digits of "0301234". */
-const partialStarts = (row: RowWords, source: number, first: string): number[] => {
+const partialStarts = (row: RowWords, source: RowSource, first: string): number[] => {
   const starts: number[] = []
-  for (let word = row.firsts[source]!; word < row.firsts[source + 1]!; word++) {
-    if (row.folded[source]!.charCodeAt(row.starts[word]!) !== first.charCodeAt(0)) continue
+  for (let word = source.first; word < source.end; word++) {
+    if (source.folded.charCodeAt(row.starts[word]!) !== first.charCodeAt(0)) continue
     if (first.startsWith(row.foldedWord(word, source))) starts.push(word)
   }
   return starts
@@ -94,7 +93,8 @@ const partialStarts = (row: RowWords, source: number, first: string): number[] =
 const exactSpans = (row: RowWords, value: string): Span[] => {
   const spans: Span[] = []
   if (value.trim() !== value || value === '') return spans
-  for (const [source, { text }] of row.sources.entries()) {
+  for (const source of row.sources) {
+    const { text } = source
     for (let at = text.indexOf(value); at >= 0; at = text.indexOf(value, at + 1)) {
       const from = row.wordAt(at, source)
       if (from < 0) continue
@@ -113,7 +113,7 @@ export const similarSpans = (row: RowWords, value: string): Span[] => {
   if (parts === null) return exactSpans(row, value)
   const places = (starts: typeof startsOf): Span[] => {
     const spans: Span[] = []
-    for (const source of row.sources.keys()) {
+    for (const source of row.sources) {
       for (const word of starts(row, source, parts.first)) {
         spans.push(...spansFrom(row, source, word, parts))
         if (spans.length >= MAX_PLACES) return spans

@@ -1,7 +1,7 @@
 /** The spans of a row that a chain of rules turns into a value. Keeps what it read of a row. */
 import { normalize, readsOf, type Chain } from '../normalize/chains.ts'
 import type { Reads } from '../normalize/rule.ts'
-import type { RowWords, Span } from './row-words.ts'
+import type { RowSource, RowWords, Span } from './row-words.ts'
 import { similarSpans } from './similar-spans.ts'
 
 /** Number words and dates are shorter. */
@@ -10,11 +10,11 @@ const MAX_WORDS = 12
 /** All spans from a word on that a chain can read, by their value. */
 const readFrom = (
   row: RowWords,
-  source: number,
+  source: RowSource,
   from: number,
   { chain, reads, spans }: { chain: Chain; reads: Reads; spans: Map<string, Span[]> }
 ): void => {
-  const last = Math.min(row.firsts[source + 1]!, from + MAX_WORDS)
+  const last = Math.min(source.end, from + MAX_WORDS)
   let isBehindDigits = false
   for (let to = from + 1; to <= last; to++) {
     const word = row.foldedWord(to - 1, source)
@@ -33,8 +33,8 @@ const readFrom = (
 /** All spans that a chain can read, by their value. */
 const readSpans = (row: RowWords, chain: Chain, reads: Reads): Map<string, Span[]> => {
   const spans = new Map<string, Span[]>()
-  for (const [source, text] of row.folded.entries()) {
-    for (const { index } of text.matchAll(reads.starts)) {
+  for (const source of row.sources) {
+    for (const { index } of source.folded.matchAll(reads.starts)) {
       const from = row.wordAt(index, source)
       if (from >= 0) readFrom(row, source, from, { chain, reads, spans })
     }
@@ -62,7 +62,7 @@ const BEHIND = /^(?:[\p{L}\p{M}\p{N}]|[.,:/-]\p{N})/u
 
 /** Whether a span is a part of a longer number or code. */
 const isGlued = (row: RowWords, { from, to }: Span): boolean => {
-  const { text } = row.sources[row.sourceOf(from)]!
+  const { text } = row.sourceOf(from)
   const [start, end] = [row.starts[from]!, row.ends[to - 1]!]
   return (
     BEFORE.test(text.slice(Math.max(0, start - 2), start)) || BEHIND.test(text.slice(end, end + 2))
