@@ -19,15 +19,15 @@ export const selectedIn = async <Row extends SegmentRow>(
 ): Promise<Selected<Row>[]> => {
   const found: Selected<Row>[] = []
   for (const row of rows) {
-    const candidates = row.segment.map((record) =>
-      record !== null && fitsHead(record.head) ? record : null
+    const candidates = row.segment.flatMap((record, place) =>
+      record !== null && fitsHead(record.head) ? { place, request: record.request } : []
     )
     const places: number[] = []
-    const all = [...candidates.keys()].filter((place) => candidates[place] !== null)
-    for (const some of inChunks(all, RECORDS_AT_ONCE)) {
-      const requests = some.map((place) => candidates[place]!.request)
+    for (const some of inChunks(candidates, RECORDS_AT_ONCE)) {
+      const requests = some.map(({ request }) => request)
       const wholes = readsBody ? await readWholes(row, wholeIdsOf(requests)) : new Map()
-      places.push(...some.filter((_, at) => fitsBody(textOf(requests[at]!, wholes))))
+      const fitting = some.filter(({ request }) => fitsBody(textOf(request, wholes)))
+      places.push(...fitting.map(({ place }) => place))
     }
     if (places.length > 0) found.push({ ...row, places })
   }

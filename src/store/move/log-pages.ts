@@ -111,13 +111,13 @@ const readLogPage = (source: MoveSource, after: number): Promise<LogPage | null>
 /** @returns runs of pieces with few enough days for one transaction */
 const runsOf = (pieces: Piece[]): Piece[][] => {
   const runs: Piece[][] = []
-  let days = new Set<number>()
+  let [run, days]: [Piece[], Set<number>] = [[], new Set()]
   for (const piece of pieces) {
     if (runs.length === 0 || (days.size === DAYS_AT_ONCE && !days.has(piece.day))) {
-      runs.push([])
-      days = new Set()
+      ;[run, days] = [[], new Set()]
+      runs.push(run)
     }
-    runs.at(-1)!.push(piece)
+    run.push(piece)
     days.add(piece.day)
   }
   return runs
