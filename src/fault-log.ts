@@ -133,7 +133,7 @@ const codeOf = (error: Error): string | null => {
 const causeOfText = (text: string): FaultCause => ({
   name: 'Error',
   code: null,
-  message: safeMessage('Error', text.split('\n', 1)[0]!),
+  message: safeMessage('Error', text.replace(/\n.*/s, '')),
   stack: framesOf(text),
 })
 

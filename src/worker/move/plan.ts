@@ -8,6 +8,7 @@ import { boughtId, clientId, followedTemplate, sourcesOf } from '../../core/temp
 import type { Template } from '../../core/template/template.ts'
 import { areSiblings } from '../../core/template/version.ts'
 import { readByIds } from '../../lifecycle/logged-texts.ts'
+import { drawOne } from '../../random.ts'
 import type { FoundRecords, Store } from '../../store/store.ts'
 import { expectedCost, mostUsd } from '../answers/ask-model.ts'
 import { loadExchanges, type MatchedExchange } from '../exchanges/exchanges.ts'
@@ -65,7 +66,7 @@ const drawTurns = (
   random: () => number
 ): Drawn[] => {
   const conversations = [...groupBy(exchanges, ({ conversation }) => conversation).values()]
-  const turns = conversations.map((own) => own[Math.floor(random() * own.length)]!)
+  const turns = conversations.map((own) => drawOne(own, random))
   return randomPart(turns, count, random).map((exchange) => ({
     exchange,
     isCompared: true,
@@ -96,7 +97,7 @@ const drawConversations = (
   return drawn.flatMap((own) => {
     const known = own.filter(isBought)
     const turns = known.length > 0 ? known : own
-    const compared = turns[Math.floor(random() * turns.length)]!
+    const compared = drawOne(turns, random)
     // the compared turn is sent first, so that a short budget leaves something to compare
     return [compared, ...own.filter((each) => each !== compared)].map((exchange) => ({
       exchange,
