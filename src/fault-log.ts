@@ -103,7 +103,7 @@ const redactKeys = createRedactor({ detectors: ['key'], patterns: {} })
 
 /** Masks credentials in text of other programs, such as error messages and the output of commands. */
 export const maskSecrets = (text: string): string =>
-  redactKeys([text.replaceAll(NAMED_SECRETS, '[SECRET]')])[0]!
+  redactKeys()(text.replaceAll(NAMED_SECRETS, '[SECRET]'))
 
 const framesOf = (text: string): string[] =>
   text

@@ -189,8 +189,7 @@ export const createCredentials = (further: readonly string[] = []): Credentials 
       const marked = query.replaceAll(/[^?#&;]+/g, (parameter) =>
         isParameter(parameter) ? `${nameOf(parameter)}=${MARK}` : parameter
       )
-      const [redacted = ''] = redactKeys([path + marked])
-      return redacted
+      return redactKeys()(path + marked)
     },
   }
 }

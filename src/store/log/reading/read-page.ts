@@ -126,7 +126,7 @@ const restorer = <OfRow extends Row>(
               read.map(({ row }) => row)
             )
     )
-    const ofRecord = new Map(read.map(({ record }, at) => [record, bodies[at]!]))
+    const ofRecord = new Map<SegmentRecord, Bodies>(bodies.map((each) => [each.record, each]))
     return found.map(({ row, record }) => ({
       row,
       record,
