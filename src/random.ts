@@ -18,10 +18,6 @@ export const seededRandom = (seed: number): (() => number) => {
 export const deriveSeed = (seed: number, stream: number): number =>
   Math.floor(seededRandom(Math.imul(seed, 0x9e3779b1) ^ stream)() * 2 ** 32)
 
-/** @param items at least one */
-export const drawOne = <Item>(items: readonly Item[], random: () => number): Item =>
-  items[Math.floor(random() * items.length)]!
-
 /** Fisher–Yates in place. */
 export const shuffle = <Items extends { [index: number]: unknown; length: number }>(
   items: Items,

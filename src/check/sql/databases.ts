@@ -4,7 +4,7 @@
  * so that joins and conditions meet rows on both of their sides.
  */
 import Database from 'libsql'
-import { drawOne, seededRandom } from '../../random.ts'
+import { seededRandom } from '../../random.ts'
 import type { Literal } from './statement.ts'
 
 /** Of SQLite; the process has a limit beside it. */
@@ -90,7 +90,7 @@ const drawValue = (
   literals: ReadonlyMap<string, readonly Literal[]>,
   { random, share }: Draw
 ): Literal | null => {
-  const pick = <T>(values: readonly T[]): T => drawOne(values, random)
+  const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)]!
   if (random() < 0.08 && column.notnull === 0 && column.pk === 0) return null
   // one name may be of a text here and of a key there
   const fits = (value: Literal): boolean => !isNumber(column.type) || typeof value === 'number'

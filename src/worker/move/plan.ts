@@ -8,7 +8,6 @@ import { boughtId, clientId, followedTemplate, sourcesOf } from '../../core/temp
 import type { Template } from '../../core/template/template.ts'
 import { areSiblings } from '../../core/template/version.ts'
 import { readByIds } from '../../lifecycle/logged-texts.ts'
-import { drawOne } from '../../random.ts'
 import type { FoundRecords, Store } from '../../store/store.ts'
 import { expectedCost, mostUsd } from '../answers/ask-model.ts'
 import { loadExchanges, type MatchedExchange } from '../exchanges/exchanges.ts'
@@ -66,7 +65,7 @@ const drawTurns = (
   random: () => number
 ): Drawn[] => {
   const conversations = [...groupBy(exchanges, ({ conversation }) => conversation).values()]
-  const turns = conversations.map((own) => drawOne(own, random))
+  const turns = conversations.map((own) => own[Math.floor(random() * own.length)]!)
   return randomPart(turns, count, random).map((exchange) => ({
     exchange,
     isCompared: true,
@@ -97,7 +96,7 @@ const drawConversations = (
   return drawn.flatMap((own) => {
     const known = own.filter(isBought)
     const turns = known.length > 0 ? known : own
-    const compared = drawOne(turns, random)
+    const compared = turns[Math.floor(random() * turns.length)]!
     // the compared turn is sent first, so that a short budget leaves something to compare
     return [compared, ...own.filter((each) => each !== compared)].map((exchange) => ({
       exchange,
