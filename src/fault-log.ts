@@ -103,7 +103,7 @@ const redactKeys = createRedactor({ detectors: ['key'], patterns: {} })
 
 /** Masks credentials in text of other programs, such as error messages and the output of commands. */
 export const maskSecrets = (text: string): string =>
-  redactKeys([text.replaceAll(NAMED_SECRETS, '[SECRET]')])[0]!
+  redactKeys()(text.replaceAll(NAMED_SECRETS, '[SECRET]'))
 
 const framesOf = (text: string): string[] =>
   text
@@ -133,7 +133,7 @@ const codeOf = (error: Error): string | null => {
 const causeOfText = (text: string): FaultCause => ({
   name: 'Error',
   code: null,
-  message: safeMessage('Error', text.split('\n', 1)[0]!),
+  message: safeMessage('Error', text.replace(/\n.*/s, '')),
   stack: framesOf(text),
 })
 

@@ -43,7 +43,8 @@ export const runBounded = (bounded: BoundedProcess): Promise<ProcessResult> =>
       signalGroup(child.pid, 'SIGKILL')
     }
     const limit = setTimeout(() => kill('time'), bounded.limitMs)
-    child.stdout!.on('data', (chunk: Buffer) => {
+    // without a file descriptor there are no pipes, and `error` comes
+    child.stdout?.on('data', (chunk: Buffer) => {
       bytes += chunk.length
       if (bytes > MAX_OUTPUT_BYTES) kill('output')
       else chunks.push(chunk)
@@ -68,6 +69,6 @@ export const runBounded = (bounded: BoundedProcess): Promise<ProcessResult> =>
       })
     })
     // one that does not read ends the pipe
-    child.stdin!.on('error', () => {})
-    child.stdin!.end(bounded.stdin)
+    child.stdin?.on('error', () => {})
+    child.stdin?.end(bounded.stdin)
   })

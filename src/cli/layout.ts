@@ -7,7 +7,7 @@ import { visibleName } from '../visible-text.ts'
  */
 export const wrap = (text: string, width: number, indent = 0): string => {
   if (text.length <= width) return text
-  const [lead = ''] = /^ */.exec(text)!
+  const lead = text.replace(/[^ ].*/s, '')
   const margin = lead + ' '.repeat(indent)
   const lines: string[] = []
   for (const word of text.trim().split(/\s+/)) {
@@ -22,7 +22,10 @@ export const wrap = (text: string, width: number, indent = 0): string => {
 const GAP = '  '
 
 const widthsOf = (rows: string[][]): number[] =>
-  rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  rows.reduce<number[]>(
+    (widths, row) => row.map(({ length }, column) => Math.max(length, widths[column] ?? 0)),
+    []
+  )
 
 const columnsOf = (rows: string[][]): string => {
   const widths = widthsOf(rows)

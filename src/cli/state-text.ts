@@ -5,7 +5,7 @@ import { rolloutStageOf, type Internalization } from '../core/internalization/in
 import { differenceText } from '../core/outcomes/outcome-text.ts'
 import { stageName } from '../core/rollout/stages.ts'
 import { minuteText } from '../core/days.ts'
-import { gainText } from '../lifecycle/rollout-report.ts'
+import { gainText, readyFor } from '../lifecycle/rollout-report.ts'
 import { percent } from './output.ts'
 import type { Rollout } from './rollout/rollout-of.ts'
 
@@ -20,6 +20,7 @@ export const stateName = (state: State): string => {
 /** What a person should know of a live route beside its stage. */
 const rolloutNotes = ({ progress, report, coverageSteps }: Rollout): string[] => {
   const gained = gainText(coverageSteps)
+  const ready = progress && readyFor(progress)
   const driftedAt = report?.driftedAt ?? null
   return [
     ...(progress?.waitsFor ?? []),
@@ -29,7 +30,7 @@ const rolloutNotes = ({ progress, report, coverageSteps }: Rollout): string[] =>
       ? []
       : [`bad ratings ${differenceText(report.feedback)}`]),
     // last: the command for it follows
-    ...(progress?.mayStep === true ? [`ready for ${stageName(progress.next!)}`] : []),
+    ...(ready === null ? [] : [`ready for ${stageName(ready)}`]),
   ]
 }
 

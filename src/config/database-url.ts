@@ -26,13 +26,13 @@ const DEFAULT_PORT = 5432
 const LOCAL = new Set(['localhost', '127.0.0.1', '::1'])
 
 /** Those that fall back to plain text, or do not look at the certificate, are not among them. */
-const TLS_MODES: Record<string, DatabaseServer['tls']> = {
-  disable: 'disable',
+const TLS_MODES = new Map<string | null, DatabaseServer['tls']>([
+  ['disable', 'disable'],
   // without a look at the certificate anyone in between could read all
-  require: 'verify-full',
-  'verify-ca': 'verify-ca',
-  'verify-full': 'verify-full',
-}
+  ['require', 'verify-full'],
+  ['verify-ca', 'verify-ca'],
+  ['verify-full', 'verify-full'],
+])
 
 const PARAMETERS = new Set([
   'host',
@@ -63,9 +63,9 @@ const parameterMistake = (parameters: URLSearchParams): string | null => {
   if (unknown !== undefined)
     return `has an unknown parameter ${unknown}; known are ${[...PARAMETERS].join(', ')}`
   const mode = parameters.get('sslmode')
-  if (mode !== null && !(mode in TLS_MODES))
+  if (mode !== null && !TLS_MODES.has(mode))
     return (
-      `has an sslmode that is not ${Object.keys(TLS_MODES).join(', ')}; ` +
+      `has an sslmode that is not ${[...TLS_MODES.keys()].join(', ')}; ` +
       'prefer and allow would fall back to plain text'
     )
   const attrs = parameters.get('target_session_attrs')
@@ -85,10 +85,8 @@ const hostOf = ({ hostname, searchParams }: URL): { mistake: string } | { host: 
   return host.includes(',') ? { mistake: ONE_HOST } : { host }
 }
 
-const tlsOf = (mode: string | null, host: string): DatabaseServer['tls'] => {
-  if (mode !== null) return TLS_MODES[mode]!
-  return isPath(host) || LOCAL.has(host) ? 'disable' : 'verify-full'
-}
+const tlsOf = (mode: string | null, host: string): DatabaseServer['tls'] =>
+  TLS_MODES.get(mode) ?? (isPath(host) || LOCAL.has(host) ? 'disable' : 'verify-full')
 
 /** Several hosts with ports are no URL to the standard. */
 const namesSeveral = (text: string): boolean => /^[^/]*\/\/[^/?#]*,/.test(text)

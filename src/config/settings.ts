@@ -23,8 +23,8 @@ export const settingsOf = (env: Environment): Setting[] => {
   const defaults = parseEnvironment({})
   return CONFIG_KEYS.map((name) => {
     const key = name as keyof Environment
-    const [text, fallback] = [env, defaults].map((values) => textOf(values[key]))
-    const value = text !== '' && SECRET.test(name) ? 'set' : text!
+    const [text, fallback] = [textOf(env[key]), textOf(defaults[key])]
+    const value = text !== '' && SECRET.test(name) ? 'set' : text
     return { name, value, isDefault: text === fallback }
   })
 }

@@ -57,14 +57,19 @@ const saveState = (
 ): Promise<Internalization> =>
   store.internalizations.save(transition(internalization, state), by, now, note)
 
+type InState<Name> = Internalization & { state: Extract<InternalizationState, { name: Name }> }
+
 /** @returns the template's internalizations in a state, the one that changed last first */
-const inState = async (
+const inState = async <Name extends InternalizationState['name']>(
   store: Store,
   templateVersion: string,
-  name: InternalizationState['name']
-): Promise<Internalization[]> =>
+  name: Name
+): Promise<InState<Name>[]> =>
   (await store.internalizations.list())
-    .filter((row) => row.templateVersion === templateVersion && row.state.name === name)
+    .filter(
+      (row): row is InState<Name> =>
+        row.templateVersion === templateVersion && row.state.name === name
+    )
     .sort((a, b) => b.updatedAt - a.updatedAt || b.createdAt - a.createdAt)
 
 const templateOf = async (
@@ -79,14 +84,14 @@ const templateOf = async (
 
 const putRoute = async (
   store: Store,
-  live: Internalization,
+  live: InState<'live'>,
   { rollout, audits, ...given }: PromotionContext
 ): Promise<void> => {
   const routes = await store.routes.list()
   const known = routes.find(({ internalizationId }) => internalizationId === live.id)
   const auditPart = given.auditPart ?? known?.auditPart
   const limits = { ...(audits && { audits }), ...(auditPart !== undefined && { auditPart }) }
-  const shares = trafficShares(rolloutStageOf(live.state)!, rollout, limits)
+  const shares = trafficShares(live.state.stage, rollout, limits)
   const route = routeOf(live, await templateOf(store, live), shares)
   // writing an unchanged route would make every process compile its table again
   if (!routes.some((existing) => isDeepStrictEqual(existing, route))) await store.routes.put(route)
@@ -258,8 +263,9 @@ const lastLiveState = async (
   { internalizations }: Store,
   { id }: Internalization
 ): Promise<InternalizationState> => {
-  const last = (await internalizations.history(id)).findLast(({ to }) => to.name === 'live')!
-  return { name: 'live', stage: rolloutStageOf(last.to)!, ...learnedFrom(last.to) }
+  const states = (await internalizations.history(id)).map(({ to }) => to)
+  const last = states.findLast((state) => state.name === 'live')!
+  return { name: 'live', stage: last.stage, ...learnedFrom(last) }
 }
 
 /**
@@ -279,8 +285,8 @@ export const rollBack = async (
     throw new AppError('not-found', `template ${templateVersion} has no live route`)
   }
   const retired = await retire(store, live, reason, context)
-  const [previous] = (await inState(store, templateVersion, 'retired')).filter(
-    ({ state }) => state.name === 'retired' && state.reason === replacedBy(live.id)
+  const previous = (await inState(store, templateVersion, 'retired')).find(
+    ({ state }) => state.reason === replacedBy(live.id)
   )
   const restored =
     previous === undefined

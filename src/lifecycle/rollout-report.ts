@@ -8,7 +8,6 @@ import { coverageSteps, type CoverageStep } from '../core/internalization/covera
 import {
   movedBorder,
   newlyWithheld,
-  rolloutStageOf,
   winningLora,
   type HistoryEntry,
   type Internalization,
@@ -236,17 +235,12 @@ export interface RolloutProgress {
   mayStep: boolean
 }
 
-/**
- * @param report the newest one; it may be of the stage before
- * @returns null when the internalization is not live
- */
-export const rolloutProgress = (
-  { state }: Pick<Internalization, 'state'>,
+/** @param report the newest one; it may be of the stage before */
+export const stageProgress = (
+  stage: RolloutStage,
   report: RolloutReport | null,
   settings: Pick<RolloutSettings, 'stages'>
-): RolloutProgress | null => {
-  const stage = rolloutStageOf(state)
-  if (stage === null) return null
+): RolloutProgress => {
   const share = nextShare(stage, settings)
   const next = share === null ? null : { share }
   const waits = { stage, next, waitsFor: [], mayStep: false }
@@ -256,6 +250,18 @@ export const rolloutProgress = (
     ? { stage, next, evidence, waitsFor, mayStep: next !== null && mayStep }
     : { ...waits, evidence: { ...evidence, step: 0, stagePairs: 0 } }
 }
+
+/** The next stage where it may begin; null: it may not yet, or there is none. */
+export const readyFor = ({ mayStep, next }: RolloutProgress): RolloutProgress['next'] =>
+  mayStep ? next : null
+
+/** As `stageProgress`. @returns null when the internalization is not live */
+export const rolloutProgress = (
+  { state }: Pick<Internalization, 'state'>,
+  report: RolloutReport | null,
+  settings: Pick<RolloutSettings, 'stages'>
+): RolloutProgress | null =>
+  state.name === 'live' ? stageProgress(state.stage, report, settings) : null
 
 const MILLION = 6
 const HUNDREDTH = -2

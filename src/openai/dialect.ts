@@ -89,4 +89,4 @@ export const dialectAt = (path: string): Dialect | null => BY_PATH.get(path) ?? 
 
 /** @param path of a record, which may have a query */
 export const dialectOfRecord = ({ path }: { path: string }): Dialect =>
-  dialectAt(path.split('?', 1)[0]!) ?? CHAT
+  dialectAt(path.replace(/\?.*/s, '')) ?? CHAT

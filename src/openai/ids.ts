@@ -62,7 +62,7 @@ const LETTERS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const lettersOf = (hex: string, length: number): string => {
   const letters: string[] = []
   for (let rest = BigInt(`0x${hex}`); letters.length < length; rest /= 62n)
-    letters.unshift(LETTERS[Number(rest % 62n)]!)
+    letters.unshift(LETTERS.charAt(Number(rest % 62n)))
   return letters.join('')
 }
 

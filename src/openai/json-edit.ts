@@ -83,13 +83,13 @@ export class Scanner {
     }
   }
 
-  /** The bytes of a member that was found, with the comma that goes with it. */
-  member({ name, value }: Found): Span {
-    const behind = this.space(value!.to)
+  /** The bytes of a member that was found, with the comma that goes with it. @param name its offset */
+  member(name: number, { to }: Span): Span {
+    const behind = this.space(to)
     if (this.bytes[behind] === COMMA) return { from: name, to: this.space(behind + 1) }
     let from = name
     while (isSpace(this.bytes[from - 1])) from--
-    return { from: this.bytes[from - 1] === COMMA ? from - 1 : name, to: value!.to }
+    return { from: this.bytes[from - 1] === COMMA ? from - 1 : name, to }
   }
 
   space(from: number): number {

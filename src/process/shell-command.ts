@@ -29,9 +29,10 @@ const OUTPUT_MS = 500
 /** Reads the output until every writer has closed it. @returns a function that gives the last line */
 const readTail = (child: ChildProcess): (() => string | null) => {
   let tail = ''
-  for (const stream of [child.stdout!, child.stderr!]) {
-    stream.setEncoding('utf8')
-    stream.on('data', (text: string) => (tail = (tail + text).slice(-MAX_TAIL_CHARS)))
+  // without a file descriptor there are no pipes, and `error` comes
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8')
+    stream?.on('data', (text: string) => (tail = (tail + text).slice(-MAX_TAIL_CHARS)))
   }
   return () => {
     const line = tail.trimEnd().split(/\r?\n/).at(-1)!.trim()

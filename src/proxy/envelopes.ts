@@ -2,7 +2,7 @@
 import { envelopeText, PLAIN } from '../core/request/envelope.ts'
 import type { Carrier, Credentials } from './access/credentials.ts'
 import { remembered } from './access/remembered.ts'
-import { HARMLESS, isForwarded, isForwardedWithKey } from './headers.ts'
+import { eachHeader, HARMLESS, isForwarded, isForwardedWithKey } from './headers.ts'
 
 /** They describe the connection, the client and the way of a request. */
 const IRRELEVANT = new Set([
@@ -62,12 +62,11 @@ export const createEnvelopes = ({
   return ({ rawHeaders, url = '' }) => {
     const headers: [string, string][] = []
     let hasType = false
-    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-      const name = rawHeaders[i]!.toLowerCase()
+    eachHeader(rawHeaders, (header, value) => {
+      const name = header.toLowerCase()
       hasType ||= name === 'content-type'
-      if (counts(name) && !isUsual(name, rawHeaders[i + 1]!))
-        headers.push([name, rawHeaders[i + 1]!])
-    }
+      if (counts(name) && !isUsual(name, value)) headers.push([name, value])
+    })
     // the API reads only what says that it is JSON
     if (!hasType) headers.push(['content-type', ''])
     const at = url.indexOf('?')

@@ -6,6 +6,14 @@ import type { IncomingMessage } from 'node:http'
 import type { RouteOutcome } from '../core/log/record.ts'
 import { PROTOCOL_HEADER, withoutCredentials } from './subprotocols.ts'
 
+/** The headers of a flat list, one after the other. A list of pairs would cost an array for each of them. */
+export const eachHeader = (
+  raw: readonly string[],
+  visit: (name: string, value: string) => void
+): void => {
+  for (let i = 0; i + 1 < raw.length; i += 2) visit(raw[i]!, raw[i + 1]!)
+}
+
 /** Headers that are meant for one connection and never cross the proxy (RFC 9110 §7.6.1). */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
@@ -94,13 +102,12 @@ export const headersForUpstream = (
 ): string[] => {
   const declared = declaredHopByHop(connection)
   const kept: string[] = []
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i]!.toLowerCase()
-    if (NOT_FORWARDED.has(name) || declared.has(name)) continue
-    if (!keepLength && name === 'content-length') continue
-    if (apiKey !== null && !isForwardedWithKey(name)) continue
-    kept.push(raw[i]!, raw[i + 1]!)
-  }
+  eachHeader(raw, (name, value) => {
+    const key = name.toLowerCase()
+    if (NOT_FORWARDED.has(key) || declared.has(key)) return
+    if (!keepLength && key === 'content-length') return
+    if (apiKey === null || isForwardedWithKey(key)) kept.push(name, value)
+  })
   if (apiKey !== null) kept.push('authorization', `Bearer ${apiKey}`)
   return kept
 }
@@ -123,12 +130,12 @@ export const headersForHandshake = (
 ): string[] => {
   const kept = headersForUpstream(raw, connection, { keepLength: false, apiKey })
   if (apiKey === null) return kept
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i]!.toLowerCase()
-    const value = name === PROTOCOL_HEADER ? withoutCredentials(raw[i + 1]!) : raw[i + 1]!
-    if (value !== '' && (name === PROTOCOL_HEADER || HANDSHAKE_HEADERS.has(name)))
-      kept.push(raw[i]!, value)
-  }
+  eachHeader(raw, (name, text) => {
+    const key = name.toLowerCase()
+    const value = key === PROTOCOL_HEADER ? withoutCredentials(text) : text
+    if (value !== '' && (key === PROTOCOL_HEADER || HANDSHAKE_HEADERS.has(key)))
+      kept.push(name, value)
+  })
   return kept
 }
 
@@ -153,16 +160,14 @@ export const headersForClient = (
   added: readonly string[]
 ): ClientHeaders => {
   const result: ClientHeaders = { raw: [], contentEncoding: '', contentType: '', hasLength: false }
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i]!
-    const value = raw[i + 1]!
+  eachHeader(raw, (name, value) => {
     const key = name.toLowerCase()
-    if (HOP_BY_HOP.has(key) || key.startsWith(OWN_PREFIX)) continue
+    if (HOP_BY_HOP.has(key) || key.startsWith(OWN_PREFIX)) return
     result.raw.push(name, value)
     if (key === 'content-length') result.hasLength = true
     else if (key === 'content-type') result.contentType = value
     else if (key === 'content-encoding') result.contentEncoding = value.toLowerCase()
-  }
+  })
   result.raw.push(...added)
   return result
 }

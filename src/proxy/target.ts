@@ -26,6 +26,6 @@ export const segmentsOf = (path: string): string[] => {
   const [named = ''] = path.split(/[?#]/, 1)
   return decodedPath(named)
     .split(/[/\\]/)
-    .map((part) => part.split(/[;?#]/, 1)[0]!.trim())
+    .map((part) => part.replace(/[;?#].*/s, '').trim())
     .filter((segment) => segment !== '' && segment !== '.')
 }

@@ -75,8 +75,8 @@ const workedTemplates = ({ internalizations, templates }: ReadRows): Template[] 
 
 interface Assessed {
   drafts: ReadonlyMap<string, Draft>
-  /** templates with a live route, which share the engine's cost */
-  live: readonly Template[]
+  /** of templates with a live route, which share the engine's cost */
+  live: readonly (readonly [string, Draft])[]
   caches: KnownCaches['templates']
   settings: EconomicsSettings
 }
@@ -88,9 +88,8 @@ const economicsWithin =
     const own = drafts.get(version)
     if (own === undefined) return []
     const others = live
-      .filter((other) => other.version !== version)
-      .map((other) => drafts.get(other.version)!)
-      .filter(({ otherModel }) => otherModel === null)
+      .filter(([other, { otherModel }]) => other !== version && otherModel === null)
+      .map(([, draft]) => draft)
     const saved = [own, ...others].map(savedPerMonth)
     const [shared = 0] = shareEngine(engineHoursUsd(HOURS_PER_MONTH, settings), saved)
     // the engine does not run for another model
@@ -128,9 +127,11 @@ export const openEconomics = (
     templates: readonly Template[]
   ): Promise<Map<string, TemplateEconomics>> => {
     const settings = await present()
-    const live = (await store.routes.list()).map(({ template }) => template)
-    const drafts = await draft([...live, ...templates], await listInternalizations(), settings)
-    if (live.some(({ version }) => !drafts.has(version))) return new Map()
+    const routed = (await store.routes.list()).map(({ template }) => template)
+    const drafts = await draft([...routed, ...templates], await listInternalizations(), settings)
+    const versions = new Set(routed.map(({ version }) => version))
+    const live = [...drafts].filter(([version]) => versions.has(version))
+    if (live.length < versions.size) return new Map()
     const caches = await readCaches(store, settings, false)
     const economics = templates.flatMap(
       economicsWithin({ drafts, live, caches: caches.templates, settings })

@@ -13,6 +13,7 @@ const oldestFirst = (rows: Internalization[]): Internalization[] =>
 /** @returns null: another worker advances it, or it has ended meanwhile */
 const advanceHeld = async (
   deps: WorkerDeps,
+  engine: Engine,
   leases: WorkerLeases,
   id: string
 ): Promise<StepOutcome | null> => {
@@ -21,7 +22,7 @@ const advanceHeld = async (
   // as the last holder left it
   const row = await held.store.internalizations.get(id)
   if (row === null || !isInWork(row.state)) return null
-  return advance({ ...deps, store: held.store }, deps.engine!, row)
+  return advance({ ...deps, store: held.store }, engine, row)
 }
 
 /**
@@ -33,13 +34,14 @@ export const advanceOldest = async (
   { access, leases }: WorkParts,
   present: Engine | null
 ): Promise<boolean> => {
-  if (deps.engine === null) return false
+  const { engine } = deps
+  if (engine === null) return false
   const active = oldestFirst(await deps.store.internalizations.list())
   await leases.releaseOthers(new Set([LEAD, ...active.map(({ id }) => leaseOf(id))]))
   for (const { id, state } of active) {
     const needsEngine = state.name !== 'approval'
     if (needsEngine && present === null) return false
-    const outcome = await advanceHeld(deps, leases, id)
+    const outcome = await advanceHeld(deps, engine, leases, id)
     if (outcome === 'advanced') return true
     if (outcome === 'engine-lost') access.lost()
     // one that waits for a person, or for another worker, must not delay the others

@@ -231,12 +231,13 @@ export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> =>
   const read = async (): Promise<{ count: number; isEnd: boolean }> => {
     const { data, next } = await readLog(deps, cursor)
     const isEnd = next === null
-    if (data.length === 0) return { count: 0, isEnd }
+    const last = data.at(-1)
+    if (last === undefined) return { count: 0, isEnd }
     // what fails is read again, and must not be observed twice
     const asked = askedIn(data)
     const unmoved = await tagRecords(deps, await deps.store.templates.list(), asked)
     for (const each of unmoved) observe(detector, each)
-    cursor = data.at(-1)!.sequence
+    cursor = last.sequence
     unjudged += data.length
     unsaved += data.length
     return { count: data.length, isEnd }

@@ -19,6 +19,6 @@ it.each([
 ])('a body of %s is redacted in a moment', (_name, body) => {
   const redact = createRedactor({ detectors: [...DETECTOR_NAMES], patterns: {} })
   const begun = cpuMs()
-  expect(redact([body])).toEqual([body])
+  expect(redact()(body)).toBe(body)
   expect(cpuMs() - begun).toBeLessThan(MOST_MS)
 })

@@ -94,8 +94,8 @@ const OF_TEXT: Record<string, { size: number; run: (text: string) => unknown }> 
         countTokens
       ),
   },
-  'the redaction of a text': { size: 20 * KB, run: (text) => redact([`x${text}`]) },
-  'the redaction of JSON': { size: 20 * KB, run: (text) => redact([chat(text)]) },
+  'the redaction of a text': { size: 20 * KB, run: (text) => redact()(`x${text}`) },
+  'the redaction of JSON': { size: 20 * KB, run: (text) => redact()(chat(text)) },
   'the number of an opening': {
     size: 20 * KB,
     run: (text) => openingOf('/v1/chat/completions', Buffer.from(`${chat(text)}${text}`)),

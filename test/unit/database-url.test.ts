@@ -74,6 +74,7 @@ describe('the URL of a database', () => {
     [`postgres://me:${PASSWORD}%zz@db/log`, '%25'],
     [`postgres://me:${PASSWORD}@db/log?sslmod=disable`, 'unknown parameter sslmod'],
     [`postgres://me:${PASSWORD}@db/log?sslmode=prefer`, 'plain text'],
+    [`postgres://me:${PASSWORD}@db/log?sslmode=constructor`, 'plain text'],
     [`postgres://me@db/log#${PASSWORD}`, '%23'],
   ])('with a typo is refused with what is expected, and not repeated: %s', (text, expected) => {
     const mistake = mistakeOf(text)

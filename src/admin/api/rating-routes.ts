@@ -77,7 +77,7 @@ export const addRatingRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
     const reveals = revealed === 'true' ? 'all' : 'none'
     const query = { limit, before, outcome, reveals } as const
     const data = await shownPairs(store, row, query, secret)
-    const next = data.length < limit ? null : data.at(-1)!.place
+    const next = data[limit - 1]?.place ?? null
     return context.json({ data, next }, 200)
   })
 

@@ -15,7 +15,8 @@ export const withQuery = (
   path: string,
   fields: Record<string, string | number | undefined>
 ): string => {
-  const given = Object.entries(fields).filter(([, value]) => value !== undefined && value !== '')
-  const query = given.map(([name, value]) => `${name}=${encodeURIComponent(value!)}`)
-  return given.length === 0 ? path : `${path}?${query.join('&')}`
+  const query = Object.entries(fields).flatMap(([name, value]) =>
+    value === undefined || value === '' ? [] : [`${name}=${encodeURIComponent(value)}`]
+  )
+  return query.length === 0 ? path : `${path}?${query.join('&')}`
 }

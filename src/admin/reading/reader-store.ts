@@ -64,7 +64,7 @@ const numbered = (list: readonly string[]): string[] => list.map((_text, at) => 
 const withoutBodies = (record: StoredRecord): StoredRecord => ({
   ...record,
   // a query may name a person
-  path: record.path.split('?', 1)[0]!,
+  path: record.path.replace(/\?.*/s, ''),
   request: '',
   response: null,
 })

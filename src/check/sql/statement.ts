@@ -67,9 +67,8 @@ export const insertsOf = (text: string): string[] => {
 export type Literal = string | number
 
 const literalOf = (text: string): Literal => {
-  const quote = text[0]!
-  if (quote === "'") return text.slice(1, -1).replaceAll("''", "'")
-  return quote === '"' ? text.slice(1, -1) : Number(text)
+  if (text.startsWith("'")) return text.slice(1, -1).replaceAll("''", "'")
+  return text.startsWith('"') ? text.slice(1, -1) : Number(text)
 }
 
 const VALUE = String.raw`'(?:[^']|'')*'|"[^"]*"|-?\b\d+(?:\.\d+)?\b`

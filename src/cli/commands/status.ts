@@ -133,18 +133,19 @@ const templatesText = ({ templates }: Collected, titles: Titles): string => {
 const remarksOf = ({ version, internalizations }: CollectedTemplate, titles: Titles): string[] => {
   const [id, title] = [titles.id(version), titles.title(version)]
   const newest = internalizations.at(-1)
-  const leftOut = (newest?.modelsLeftOut ?? []).map((why) => `${title}: ${visibleName(why)}`)
+  if (newest === undefined) return []
+  const leftOut = newest.modelsLeftOut.map((why) => `${title}: ${visibleName(why)}`)
   const remarks = internalizations
     .filter((row) => row === newest || row.state.name === 'live')
     .flatMap(({ state, rollout }) => {
       if (state.name === 'approval')
         return [`${title} waits for approval: promptintern promote ${id}`]
       const text = stateText(state, rollout)
-      const isInTable = text === stateName(newest!.state)
+      const isInTable = text === stateName(newest.state)
       const command = rollout?.progress?.mayStep ? `: promptintern promote ${id}` : ''
       return isInTable ? [] : [`${title} ${text}${command}`]
     })
-  const planned = newest?.verdict === null ? newest.judge : null
+  const planned = newest.verdict === null ? newest.judge : null
   const judge = planned === null ? [] : [`${title}: ${visibleName(judgeCostText(planned))}`]
   return [...remarks, ...leftOut, ...judge]
 }

@@ -5,7 +5,7 @@ import { withheldBy } from '../../core/internalization/internalization.ts'
 import { outcomeLines } from '../../core/outcomes/outcome-text.ts'
 import { meanLoss } from '../../core/rollout/evidence.ts'
 import { PAIR_OUTCOMES } from '../../core/rollout/pair.ts'
-import { stageName, type EvidenceFigures } from '../../core/rollout/stages.ts'
+import { resumedStage, stageName, type EvidenceFigures } from '../../core/rollout/stages.ts'
 import {
   capitalText,
   coverageText,
@@ -37,7 +37,7 @@ const stageText = ({ stages, progress }: RolloutView): string => {
 const nextText = ({ state, progress, report, steps, shown }: RolloutView): string => {
   if (progress === null) return state.name === 'retired' ? `retired: ${state.reason}` : state.name
   const { stage, next, evidence, waitsFor, mayStep } = progress
-  if (stage.isPaused) return `${stageName(next!)}: promptintern resume ${shown.id}`
+  if (stage.isPaused) return `${stageName(resumedStage(stage))}: promptintern resume ${shown.id}`
   if (report === null || evidence === null)
     return 'no figures yet; the worker computes them while the proxy runs'
   if (next === null) return `none; rolled back at evidence ${limitText(report.rollbackCapital)}`

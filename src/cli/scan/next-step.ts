@@ -87,11 +87,18 @@ const isForLora = ({ responseType, labels }: TemplateReport): boolean =>
 const keyText = ({ kind }: ScannedLog): string =>
   kind === 'file' ? ' (OPENAI_API_KEY must be the key that its clients use)' : ''
 
-/** The template whose mend saves most; null where none does. */
-const mostMended = ({ templates }: ScanReport): TemplateReport | null =>
-  templates.reduce<TemplateReport | null>((most, row) => {
-    const [one, other] = [row.cache?.usdPerMonth ?? 0, most?.cache?.usdPerMonth ?? 0]
-    return one > other ? row : most
+interface Mended {
+  version: string
+  mend: string | null
+  /** US dollars a month */
+  saved: number
+}
+
+/** The mend that saves most; null where none does. */
+const mostMended = ({ templates }: ScanReport): Mended | null =>
+  templates.reduce<Mended | null>((most, { version, cache }) => {
+    const saved = cache?.usdPerMonth ?? 0
+    return cache && saved > (most?.saved ?? 0) ? { version, mend: cache.mend, saved } : most
   }, null)
 
 /** By money: the mend of a cache before or behind what a head needs. */
@@ -99,8 +106,8 @@ export const nextStep = (report: ScanReport, log: ScannedLog, shop: Workshop): N
   const step = nextOfHeads(report, log, shop)
   const mended = mostMended(report)
   if (mended === null) return step
-  const saved = mended.cache!.usdPerMonth!
-  const says = `mend the provider's cache for ${shortId(mended.version)}, which saves ${usd(saved)} a month: ${mended.cache!.mend}`
+  const { version, mend, saved } = mended
+  const says = `mend the provider's cache for ${shortId(version)}, which saves ${usd(saved)} a month: ${mend}`
   if (step.command === null) return { says, command: null }
   const most = Math.max(...report.templates.map((row) => row.mendedNetUsdPerMonth ?? 0))
   return most > saved

@@ -79,10 +79,10 @@ const readyText = (report: ScanReport): string => {
 }
 
 /** '' where the provider's cache needs no mend, or its dollars are not known. */
-const mendText = ({ totals: { cacheUsdPerMonth } }: ScanReport): string =>
-  (cacheUsdPerMonth ?? 0) > 0
-    ? ` Mends of the provider's cache would save about ${usd(cacheUsdPerMonth!)} a month.`
-    : ''
+const mendText = ({ totals }: ScanReport): string => {
+  const saved = totals.cacheUsdPerMonth ?? 0
+  return saved > 0 ? ` Mends of the provider's cache would save about ${usd(saved)} a month.` : ''
+}
 
 /** What recurs, and what could be saved. */
 export const headline = (report: ScanReport): string => {

@@ -15,8 +15,8 @@ export interface RedactOptions {
   patterns: Record<string, string>
 }
 
-/** @returns the texts of one record, with placeholders for all values that the detectors find */
-export type Redactor = (texts: string[]) => string[]
+/** Begins a record. @returns a text of it, with placeholders for all values that the detectors find */
+export type Redactor = () => (text: string) => string
 
 const detectorsOf = ({ detectors, patterns }: RedactOptions): Detector[] => [
   ...Object.entries(patterns).map(([label, source]) => ({
@@ -131,12 +131,11 @@ export const createRedactor = (options: RedactOptions): Redactor => {
     const redacted = redact(value, placeholders)
     return redacted === value ? literal : JSON.stringify(redacted)
   }
-  return (texts) => {
+  return () => {
     const placeholders = new Placeholders()
-    return texts.map((text) =>
+    return (text) =>
       isJson(text)
         ? withLiterals(text, (literal) => redactLiteral(literal, placeholders))
         : redact(text, placeholders)
-    )
   }
 }

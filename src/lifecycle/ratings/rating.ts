@@ -49,8 +49,8 @@ export interface ShownPair {
 export type Reveals = 'none' | 'rated' | 'all'
 
 const loraPlace = (secret: string, recordId: string): Place => {
-  const [first] = createHmac('sha256', secret).update(`pair ${recordId}`).digest()
-  return first! % 2 === 0 ? 'a' : 'b'
+  const digest = createHmac('sha256', secret).update(`pair ${recordId}`).digest()
+  return digest.readUInt8() % 2 === 0 ? 'a' : 'b'
 }
 
 /** An answer that is not plain text is named: `[tool-calls]`. */
@@ -64,14 +64,14 @@ const shown = (
   const { place, recordId, at, rating, answer } = pair
   const lora = loraPlace(secret, recordId ?? '')
   const upstreamAnswer = outcome === null || outcome.kind === 'unreadable' ? null : textIn(outcome)
-  const isWhole = upstreamAnswer !== null && answer !== ''
-  const [a, b] = lora === 'a' ? [answer, upstreamAnswer] : [upstreamAnswer, answer]
+  const placed = (other: string): Record<Place, string> =>
+    lora === 'a' ? { a: answer, b: other } : { a: other, b: answer }
   return {
     place,
     recordId,
     at,
     query,
-    answers: isWhole ? { a: a!, b: b! } : null,
+    answers: upstreamAnswer === null || answer === '' ? null : placed(upstreamAnswer),
     isRated: rating !== null,
     revealed:
       reveals === 'all' || (reveals === 'rated' && rating !== null)
@@ -177,7 +177,7 @@ export const pairsToRate = async (
     const query = { limit: READ_AT_ONCE, before: place, reveals: 'rated' } as const
     const read = await shownPairs(store, internalization, query, secret)
     pairs.push(...read.filter((pair) => !isEqual(pair)))
-    place = read.length < READ_AT_ONCE ? undefined : read.at(-1)!.place
+    place = read[READ_AT_ONCE - 1]?.place
     if (place === undefined) break
   }
   const onPage = pairs.slice(0, limit)

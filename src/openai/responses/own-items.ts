@@ -45,12 +45,12 @@ export const ownItemsIn = (body: Buffer, list: ItemList): OwnItems | null =>
     const scanner = new Scanner(body)
     for (const span of scanner.elements(value.from)) {
       if (body[span.from] !== 0x7b) continue
-      const found = scanner.find('id', span.from)
-      const id =
-        found.value && readOwnId(body.toString('latin1', found.value.from + 1, found.value.to - 1))
+      const { name, value: quoted } = scanner.find('id', span.from)
+      if (quoted === null) continue
+      const id = readOwnId(body.toString('latin1', quoted.from + 1, quoted.to - 1))
       if (id === null) continue
       if (isReference(scanner, body, span.from)) items.references.push({ ...span, id })
-      else items.edits.push({ ...scanner.member(found), text: '' })
+      else items.edits.push({ ...scanner.member(name, quoted), text: '' })
       if (items.references.length > MAX_REFERENCES) break
     }
     return items

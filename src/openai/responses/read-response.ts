@@ -42,7 +42,8 @@ const choiceOf = (response: Fields): ChatChoice | null => {
   // several messages, or items of hosted tools
   if (messages.length > 1 || messages.length + calls.length + reasoning.length < output.length)
     return null
-  const message = messages.length === 0 ? { content: null } : messageOf(messages[0]!)
+  const [first] = messages
+  const message = first === undefined ? { content: null } : messageOf(first)
   if (message === null) return null
   return {
     index: 0,

@@ -9,6 +9,7 @@ import { hashOfSecret, isReadFirst, isSecret, type IssuedKey } from '../../core/
 import { AppError } from '../../errors.ts'
 import type { Carrier } from './credentials.ts'
 import type { AskedCompletion, Charge, Limits, Soon } from './limits.ts'
+import { eachHeader } from '../headers.ts'
 import { keysIn, PROTOCOL_HEADER } from '../subprotocols.ts'
 import type { Tenants } from './tenants.ts'
 
@@ -32,13 +33,12 @@ const PLACES = new Set(['authorization', 'api-key', PROTOCOL_HEADER])
 /** All values presented as keys, each once. */
 const presentedIn = ({ rawHeaders }: Carrier): Set<string> => {
   const presented = new Set<string>()
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!.toLowerCase()
-    const value = rawHeaders[i + 1]!
-    if (!PLACES.has(name)) continue
-    if (name === PROTOCOL_HEADER) for (const key of keysIn(value)) presented.add(key)
+  eachHeader(rawHeaders, (name, value) => {
+    const place = name.toLowerCase()
+    if (!PLACES.has(place)) return
+    if (place === PROTOCOL_HEADER) for (const key of keysIn(value)) presented.add(key)
     else presented.add(value.replace(BEARER, ''))
-  }
+  })
   return presented
 }
 

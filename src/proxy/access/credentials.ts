@@ -15,7 +15,7 @@
  */
 import { isSecretName } from '../../core/credential-names.ts'
 import { createRedactor } from '../../core/log/redact.ts'
-import { declaredHopByHop, HOP_BY_HOP } from '../headers.ts'
+import { declaredHopByHop, eachHeader, HOP_BY_HOP } from '../headers.ts'
 import { PROTOCOL_HEADER } from '../subprotocols.ts'
 import { remembered } from './remembered.ts'
 
@@ -110,9 +110,9 @@ const byName = (left: Credential, right: Credential): number =>
 
 const connectionOf = (rawHeaders: readonly string[]): string | undefined => {
   const values: string[] = []
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2)
-    if (rawHeaders[i]!.length === 10 && rawHeaders[i]!.toLowerCase() === 'connection')
-      values.push(rawHeaders[i + 1]!)
+  eachHeader(rawHeaders, (name, value) => {
+    if (name.length === 10 && name.toLowerCase() === 'connection') values.push(value)
+  })
   return values.length === 0 ? undefined : values.join(',')
 }
 
@@ -148,14 +148,14 @@ export const createCredentials = (further: readonly string[] = []): Credentials 
   const headersOf = (rawHeaders: readonly string[]): Credential[] => {
     const declared = declaredHopByHop(connectionOf(rawHeaders))
     const found: Credential[] = []
-    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-      const name = rawHeaders[i]!.toLowerCase()
-      if (!isOne(name) || HOP_BY_HOP.has(name) || declared.has(name)) continue
+    eachHeader(rawHeaders, (header, text) => {
+      const name = header.toLowerCase()
+      if (!isOne(name) || HOP_BY_HOP.has(name) || declared.has(name)) return
       // of WebSockets, which no tenant's lora answers; elsewhere it proves nothing
-      if (name === PROTOCOL_HEADER) continue
-      const value = name === 'cookie' ? significantCookies(rawHeaders[i + 1]!) : rawHeaders[i + 1]!
+      if (name === PROTOCOL_HEADER) return
+      const value = name === 'cookie' ? significantCookies(text) : text
       if (name !== 'cookie' || value !== '') found.push({ name, value })
-    }
+    })
     return found
   }
 
@@ -189,8 +189,7 @@ export const createCredentials = (further: readonly string[] = []): Credentials 
       const marked = query.replaceAll(/[^?#&;]+/g, (parameter) =>
         isParameter(parameter) ? `${nameOf(parameter)}=${MARK}` : parameter
       )
-      const [redacted = ''] = redactKeys([path + marked])
-      return redacted
+      return redactKeys()(path + marked)
     },
   }
 }

@@ -4,6 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { parametersOf, percentDecoded, type Carrier, type Credentials } from './credentials.ts'
+import { eachHeader } from '../headers.ts'
 import { PROTOCOL_HEADER, secretsIn } from '../subprotocols.ts'
 import { segmentsOf } from '../target.ts'
 import { remembered } from './remembered.ts'
@@ -54,13 +55,14 @@ export const createOwnSecretCheck = (
   }
   const isOwn = remembered(check, { max: MAX_REMEMBERED, maxChars: MAX_REMEMBERED_CHARS })
   return ({ rawHeaders, url = '' }) => {
-    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-      const name = rawHeaders[i]!.toLowerCase()
-      if (credentials.isOne(name) && valuesOf(name, rawHeaders[i + 1]!).some(isOwn)) return true
-    }
-    return parametersOf(url)
+    let isCarried = parametersOf(url)
       .slice(0, MAX_PARTS)
       .some(({ value }) => isOwn(value) || isOwn(percentDecoded(value)))
+    eachHeader(rawHeaders, (header, value) => {
+      const name = header.toLowerCase()
+      isCarried ||= credentials.isOne(name) && valuesOf(name, value).some(isOwn)
+    })
+    return isCarried
   }
 }
 

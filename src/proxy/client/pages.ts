@@ -6,6 +6,7 @@
 import type { IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import { isSuccess } from '../../core/http-status.ts'
+import { eachHeader } from '../headers.ts'
 
 /** `vary` because an answer that names one origin must not be cached for another. */
 const LEARNED = new Set([
@@ -40,8 +41,9 @@ const keyOf = ({ url = '', headers: { origin } }: Request, upstream: string | nu
 /** @param raw flat list @returns those of them that concern pages; null where they are too long to be kept */
 const pageHeadersIn = (raw: readonly string[]): string[] | null => {
   const found: string[] = []
-  for (let i = 0; i + 1 < raw.length; i += 2)
-    if (LEARNED.has(raw[i]!.toLowerCase())) found.push(raw[i]!, raw[i + 1]!)
+  eachHeader(raw, (name, value) => {
+    if (LEARNED.has(name.toLowerCase())) found.push(name, value)
+  })
   return found.join('').length <= MAX_HEADER_CHARS ? found : null
 }
 

@@ -66,7 +66,7 @@ export class Tunnel {
     // else it ends behind the close frame with which the client answers
     if (code === 1008) this.options.upstream.end()
     this.linger()
-    if (this.frames.isBetween) this.sayClose()
+    if (this.frames.isBetween) this.sayClose(code)
   }
 
   private pass(from: Socket, to: Socket, forward: (chunk: Buffer) => boolean): void {
@@ -92,19 +92,20 @@ export class Tunnel {
 
   private toClient(chunk: Buffer): boolean {
     const { client } = this.options
-    if (this.leaving === null) {
+    const { leaving } = this
+    if (leaving === null) {
       this.frames.read(chunk)
       return client.write(chunk)
     }
     const end = this.frames.toFrameEnd(chunk)
     const takesMore = client.write(chunk.subarray(0, end))
-    if (this.frames.isBetween) this.sayClose()
+    if (this.frames.isBetween) this.sayClose(leaving)
     return takesMore
   }
 
-  private sayClose(): void {
+  private sayClose(code: CloseCode): void {
     const { client, upstream } = this.options
-    if (client.writable) client.end(closeFrame(this.leaving!))
+    if (client.writable) client.end(closeFrame(code))
     // what the upstream still sends is thrown away
     upstream.resume()
   }

@@ -44,7 +44,7 @@ export const feedbackRow = (
   redact: Redactor | null
 ): Row => ({
   ...given,
-  comment: comment === null || redact === null ? comment : redact([comment])[0]!,
+  comment: comment === null || redact === null ? comment : redact()(comment),
   ...feedbackOrigin(given.recordId, route),
 })
 

@@ -51,7 +51,8 @@ const probeAt = (offset: number, scope: string, body: Buffer): string =>
 const longestOf = (texts: string[]): string[] => {
   const longest: string[] = []
   for (const text of texts) {
-    if (longest.length === PIECES && text.length <= longest.at(-1)!.length) continue
+    const shortest = longest[PIECES - 1]
+    if (shortest !== undefined && text.length <= shortest.length) continue
     const place = longest.findIndex(({ length }) => length < text.length)
     longest.splice(place < 0 ? longest.length : place, 0, text)
     if (longest.length > PIECES) longest.pop()
@@ -127,10 +128,8 @@ export class BaseCache {
       const base = this.byKey.get(piece)
       if (base !== undefined) votes.set(base, (votes.get(base) ?? 0) + 1)
     }
-    let best: Base | null = null
-    for (const [base, count] of votes) {
-      if (best === null || count > votes.get(best)!) best = base
-    }
+    let [best, most]: [Base | null, number] = [null, 0]
+    for (const [base, count] of votes) if (count > most) [best, most] = [base, count]
     if (best === null || !this.touch(best)) return null
     return { base: best, ...overlapOf(body, best.body) }
   }

@@ -86,15 +86,14 @@ const formOf = (cache: BaseCache, { scope, bytes }: ScopedBody): Form => {
     : wholeForm(cache, scope, bytes)
 }
 
-const wholesOf = (forms: Form[], stored: ScopedBody[]): Map<string, Whole> => {
+const wholesOf = (forms: (Form & { at: number })[]): Map<string, Whole> => {
   const wholes = new Map<string, Whole>()
-  forms.forEach(({ whole }, index) => {
-    const { at } = stored[index]!
+  for (const { whole, at } of forms) {
     const known = wholes.get(whole.key)
     // the first form may be new and have data; later forms refer to it
     if (known === undefined) wholes.set(whole.key, { ...whole, newestAt: at })
     else known.newestAt = Math.max(known.newestAt, at)
-  })
+  }
   return wholes
 }
 
@@ -114,8 +113,8 @@ export const storeForms = async (
   cache: BaseCache,
   added: ScopedBody[]
 ): Promise<StoredBody[]> => {
-  const forms = added.map((body) => formOf(cache, body))
-  const wholes = [...wholesOf(forms, added).values()]
+  const forms = added.map((body) => ({ ...formOf(cache, body), at: body.at }))
+  const wholes = [...wholesOf(forms).values()]
   const ids = await table.readKnown(wholes.map(({ digest }) => digest))
   if (wholes.some(({ key, data }) => data === null && !ids.has(key))) {
     // rolled back, pruned or forgotten since: a deleted body must not come back from memory

@@ -43,29 +43,27 @@ const withBlanks = (path: string): string =>
 
 /** A query may be of a form or not: a plus sign is looked at as itself, then as a blank. */
 const readablePath = (path: string, redact: Redactor): string =>
-  withBlanks(path) === path ? path : withBlanks(redact([path])[0]!)
+  withBlanks(path) === path ? path : withBlanks(redact()(path))
 
 /** The record with the secrets of its bodies, its path, its envelope and its model replaced. */
 const redacted = (record: RecordBytes, redact: Redactor): RecordBytes => {
   const { head, request, response } = record
-  const bodies = (response === null ? [request] : [request, response]).map(String)
   const { envelope = PLAIN } = head
-  const [path, model, around, newRequest, newResponse] = redact([
-    readablePath(head.path, redact),
-    head.model,
-    readablePath(envelope, redact),
-    ...bodies,
-  ])
+  const redactText = redact()
+  // placeholders are numbered in this order
+  const path = redactText(readablePath(head.path, redact))
+  const model = redactText(head.model)
+  const around = redactText(readablePath(envelope, redact))
   return {
     ...record,
     head: {
       ...head,
-      path: path === withBlanks(head.path) ? head.path : path!,
-      model: model!,
-      ...(around !== withBlanks(envelope) && { envelope: around! }),
+      path: path === withBlanks(head.path) ? head.path : path,
+      model,
+      ...(around !== withBlanks(envelope) && { envelope: around }),
     },
-    request: Buffer.from(newRequest!),
-    response: newResponse === undefined ? null : Buffer.from(newResponse),
+    request: Buffer.from(redactText(String(request))),
+    response: response === null ? null : Buffer.from(redactText(String(response))),
   }
 }
 

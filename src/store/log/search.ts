@@ -89,8 +89,8 @@ export const search = async (query: RecordQuery, reads: SearchReads): Promise<Fo
     const { last, found, isCut, isFull, bytes, read } = await reads.page(page, options)
     data.push(...(await finished(found, query, reads.estimate)))
     searched += read
-    if (data.length === limit)
-      return { data, next: data.at(-1)!.sequence, isPartial: false, searched }
+    const furthest = data[limit - 1]
+    if (furthest !== undefined) return { data, next: furthest.sequence, isPartial: false, searched }
     if (!isFull && !isCut) return { data, next: null, isPartial: false, searched }
     after = last!.sequence
     if (isCut) break

@@ -3,12 +3,11 @@ import type { CompiledSelection } from '../../core/log/selection.ts'
 import { textOf, wholeIdsOf, type Wholes } from './body-forms.ts'
 import { inChunks } from './chunks.ts'
 import { RECORDS_AT_ONCE } from './reading/body-reader.ts'
-import { bodyCount, sequenceOf, type SegmentRow } from './segment-codec.ts'
+import { bodyCount, sequenceOf, type SegmentRecord, type SegmentRow } from './segment-codec.ts'
 
 /** A log segment with selected records. */
 export type Selected<Row extends SegmentRow> = Row & {
-  /** of the selected records */
-  places: number[]
+  selected: { place: number; record: SegmentRecord }[]
 }
 
 /** @param readWholes reads whole bodies by id */
@@ -19,37 +18,34 @@ export const selectedIn = async <Row extends SegmentRow>(
 ): Promise<Selected<Row>[]> => {
   const found: Selected<Row>[] = []
   for (const row of rows) {
-    const candidates = row.segment.map((record) =>
-      record !== null && fitsHead(record.head) ? record : null
+    const candidates = row.segment.flatMap((record, place) =>
+      record !== null && fitsHead(record.head) ? { place, record } : []
     )
-    const places: number[] = []
-    const all = [...candidates.keys()].filter((place) => candidates[place] !== null)
-    for (const some of inChunks(all, RECORDS_AT_ONCE)) {
-      const requests = some.map((place) => candidates[place]!.request)
+    const selected: typeof candidates = []
+    for (const some of inChunks(candidates, RECORDS_AT_ONCE)) {
+      const requests = some.map(({ record }) => record.request)
       const wholes = readsBody ? await readWholes(row, wholeIdsOf(requests)) : new Map()
-      places.push(...some.filter((_, at) => fitsBody(textOf(requests[at]!, wholes))))
+      selected.push(...some.filter(({ record }) => fitsBody(textOf(record.request, wholes))))
     }
-    if (places.length > 0) found.push({ ...row, places })
+    if (selected.length > 0) found.push({ ...row, selected })
   }
   return found
 }
 
-export const sequencesOf = ({ id, places }: Selected<SegmentRow>): number[] =>
-  places.map((place) => sequenceOf(id, place))
+export const sequencesOf = ({ id, selected }: Selected<SegmentRow>): number[] =>
+  selected.map(({ place }) => sequenceOf(id, place))
 
-export const idsOf = ({ segment, places }: Selected<SegmentRow>): string[] =>
-  places.map((place) => segment[place]!.head.id)
+export const idsOf = ({ selected }: Selected<SegmentRow>): string[] =>
+  selected.map(({ record }) => record.head.id)
 
 /** The log segment without its selected records. */
 export const withoutSelected = <Row extends SegmentRow>({
-  places,
-  ...row
+  id,
+  segment,
+  selected,
 }: Selected<Row>): SegmentRow => {
-  const gone = new Set(places)
-  return {
-    id: row.id,
-    segment: row.segment.map((record, place) => (gone.has(place) ? null : record)),
-  }
+  const gone = new Set(selected.map(({ place }) => place))
+  return { id, segment: segment.map((record, place) => (gone.has(place) ? null : record)) }
 }
 
 /** How many records are selected, and their bodies. */
@@ -57,9 +53,9 @@ export const countSelected = (
   found: Selected<SegmentRow>[]
 ): { records: number; bodies: number } => {
   const sum = { records: 0, bodies: 0 }
-  for (const { segment, places } of found) {
-    sum.records += places.length
-    for (const place of places) sum.bodies += bodyCount(segment[place]!)
+  for (const { selected } of found) {
+    sum.records += selected.length
+    for (const { record } of selected) sum.bodies += bodyCount(record)
   }
   return sum
 }

@@ -57,9 +57,10 @@ const walk = async (
 ): Promise<number> => {
   for (let last = 0; ;) {
     const page = await readAfter(last)
-    if (page.length === 0) return last
+    const newest = page.at(-1)
+    if (newest === undefined) return last
     await visit(page)
-    last = page.at(-1)!.id
+    last = newest.id
   }
 }
 
@@ -79,8 +80,9 @@ const readOrphans = async (part: LogPart): Promise<Set<number>> => {
     const next = await part.bodyIdsAfter(after, BODIES_PER_TRANSACTION)
     const known = next.filter((id) => id <= highest)
     for (const id of known) if (owned[id - lowest] === 0) orphans.add(id)
-    if (known.length === 0) return orphans
-    after = known.at(-1)!
+    const newest = known.at(-1)
+    if (newest === undefined) return orphans
+    after = newest
   }
 }
 
@@ -126,8 +128,9 @@ const rebase = async (writer: PartWriter, sweep: Sweep, page: SegmentRow[]): Pro
       clock.now = Math.max(...dependants.map(({ at }) => at))
       const stored = await writer.storeBodies(cache, dependants)
       dependants.forEach(({ record, side }, index) => {
-        record[side] = stored[index]!
-        orphans.delete(stored[index]!.whole)
+        const own = stored[index]!
+        record[side] = own
+        orphans.delete(own.whole)
       })
     }
     if (isChanged) await writer.replaceSegment(row)
@@ -146,7 +149,8 @@ const rebaseAll = (part: LogPart, sweep: Sweep): Promise<number> =>
 const deleteSome = async (writer: PartWriter, sweep: Sweep, after: number): Promise<number> => {
   const added = await writer.readAfter(after)
   await rebase(writer, sweep, added)
-  if (added.length > 0) return added.at(-1)!.id
+  const newest = added.at(-1)
+  if (newest !== undefined) return newest.id
   const some = [...sweep.orphans].slice(0, BODIES_PER_TRANSACTION)
   await writer.deleteBodies(some)
   for (const id of some) sweep.orphans.delete(id)

@@ -16,7 +16,7 @@ import type { Connection, Transaction } from '../postgres/base/database.ts'
 import { storeBodies } from '../postgres/log/bodies.ts'
 import { createDays } from '../postgres/log/days.ts'
 import { insertSegment } from '../postgres/log/segments.ts'
-import { BodyReader, RECORDS_AT_ONCE, type Bodies } from '../log/reading/body-reader.ts'
+import { BodyReader, RECORDS_AT_ONCE, type WithBodies } from '../log/reading/body-reader.ts'
 import {
   daysIn,
   readBodies,
@@ -45,12 +45,10 @@ const INSERT_RECORDS = `insert into promptintern.records
 const EXTEND_DAY = `update promptintern.days
   set first_segment = coalesce(first_segment, $2), last_segment = $2 where day = $1`
 
-interface WithBodies extends Bodies {
-  record: PlacedRecord
-}
+type Read = WithBodies<PlacedRecord>
 
 /** Request and response of the records, without those that they do not have. */
-const scopedOf = ({ record: { head }, request, response }: WithBodies): ScopedBody[] => {
+const scopedOf = ({ record: { head }, request, response }: Read): ScopedBody[] => {
   const { tenant, at } = head
   return [
     ...(request === null ? [] : [{ scope: scopeOf(tenant, 'request'), bytes: request, at }]),
@@ -58,14 +56,22 @@ const scopedOf = ({ record: { head }, request, response }: WithBodies): ScopedBo
   ]
 }
 
+interface Placed {
+  place: number
+  record: SegmentRecord
+}
+
 /** @param stored bodies of the records in the order of `scopedOf` */
-const storedRecords = (records: WithBodies[], stored: StoredBody[]): SegmentRecord[] => {
+const storedRecords = (records: Read[], stored: StoredBody[]): Placed[] => {
   const bodies = stored.values()
-  return records.map(({ record: { head, usage }, request, response }) => ({
-    head,
-    usage,
-    request: request === null ? null : bodies.next().value!,
-    response: response === null ? null : bodies.next().value!,
+  return records.map(({ record: { head, usage, lookUp }, request, response }) => ({
+    place: placeOf(lookUp.sequence),
+    record: {
+      head,
+      usage,
+      request: request === null ? null : bodies.next().value!,
+      response: response === null ? null : bodies.next().value!,
+    },
   }))
 }
 
@@ -81,11 +87,11 @@ class LogCopy {
 
   async copy(tx: Transaction, { id, day, records }: Piece): Promise<void> {
     const lookUps = records.map(({ lookUp }) => lookUp)
-    const segment: LogSegment = Array(1 + placeOf(lookUps.at(-1)!.sequence)).fill(null)
-    const stored = await this.store(tx, day, records)
-    lookUps.forEach(({ sequence }, index) => {
-      segment[placeOf(sequence)] = stored[index]!
-    })
+    const segment: LogSegment = []
+    for (const { place, record } of await this.store(tx, day, records)) {
+      while (segment.length < place) segment.push(null)
+      segment.push(record)
+    }
     await insertSegment(tx, { day, id, segment })
     await tx.$client.query(INSERT_RECORDS, [
       day,
@@ -103,13 +109,9 @@ class LogCopy {
   }
 
   /** @returns the records with their bodies as the target has them */
-  private async store(
-    tx: Transaction,
-    day: number,
-    records: PlacedRecord[]
-  ): Promise<SegmentRecord[]> {
-    const stored: SegmentRecord[] = []
-    let waiting: WithBodies[] = []
+  private async store(tx: Transaction, day: number, records: PlacedRecord[]): Promise<Placed[]> {
+    const stored: Placed[] = []
+    let waiting: Read[] = []
     let bytes = 0
     const flush = async (): Promise<void> => {
       const scoped = waiting.flatMap(scopedOf)
@@ -119,7 +121,7 @@ class LogCopy {
     }
     for (const chunk of inChunks(records, RECORDS_AT_ONCE)) {
       const bodies = await readBodies(this.source, this.reader, chunk)
-      waiting.push(...chunk.map((record, index) => ({ record, ...bodies[index]! })))
+      waiting.push(...bodies)
       for (const { request, response } of bodies)
         bytes += (request?.length ?? 0) + (response?.length ?? 0)
       if (bytes >= STORED_BYTES) await flush()

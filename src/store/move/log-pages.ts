@@ -6,7 +6,7 @@ import { readSegments } from '../sqlite/log/segments.ts'
 import type { LookUpNumbers } from '../../core/log/record-filter.ts'
 import { groupBy } from '../../core/group-by.ts'
 import { lastSequenceOf, segmentOf, sequenceOf, type SegmentRecord } from '../log/segment-codec.ts'
-import type { Bodies, BodyReader } from '../log/reading/body-reader.ts'
+import type { BodyReader, WithBodies } from '../log/reading/body-reader.ts'
 import { pageEnd, type MoveSource } from './source.ts'
 
 /** Columns by which a record is looked up. */
@@ -96,7 +96,7 @@ const readLogPage = (source: MoveSource, after: number): Promise<LogPage | null>
     const end = await pageEnd(db, SEGMENTS, after, limits)
     if (end === null) return null
     const ids = await readIds(db, after, end)
-    const lookUps = await readLookUps(db, sequenceOf(ids[0]!, 0), lastSequenceOf(end))
+    const lookUps = await readLookUps(db, sequenceOf(after + 1, 0), lastSequenceOf(end))
     const pieces = (await readSegments(db.$client, ids)).flatMap(({ id, segment }) => {
       const records = segment.flatMap((record, place) => {
         const lookUp = lookUps.get(sequenceOf(id, place))
@@ -111,13 +111,13 @@ const readLogPage = (source: MoveSource, after: number): Promise<LogPage | null>
 /** @returns runs of pieces with few enough days for one transaction */
 const runsOf = (pieces: Piece[]): Piece[][] => {
   const runs: Piece[][] = []
-  let days = new Set<number>()
+  let [run, days]: [Piece[], Set<number>] = [[], new Set()]
   for (const piece of pieces) {
     if (runs.length === 0 || (days.size === DAYS_AT_ONCE && !days.has(piece.day))) {
-      runs.push([])
-      days = new Set()
+      ;[run, days] = [[], new Set()]
+      runs.push(run)
     }
-    runs.at(-1)!.push(piece)
+    run.push(piece)
     days.add(piece.day)
   }
   return runs
@@ -143,5 +143,5 @@ export const readBodies = (
   source: MoveSource,
   reader: BodyReader,
   records: PlacedRecord[]
-): Promise<Bodies[]> =>
+): Promise<WithBodies<PlacedRecord>[]> =>
   source.read((db) => reader.read(records, (ids) => readWholeIds(db.$client, ids)))

@@ -92,12 +92,12 @@ const keyOf = (table: CopiedTable): [string, PgColumn][] => {
 }
 
 const hasKeyOf = (key: [string, PgColumn][], rows: Row[]): SQL => {
-  const [[name, column] = ['', null]] = key
-  if (key.length === 1)
-    return inArray(
-      column!,
-      rows.map((row) => row[name])
-    )
+  const [first, ...others] = key
+  if (first !== undefined && others.length === 0) {
+    const [name, column] = first
+    const values = rows.map((row) => row[name])
+    return inArray(column, values)
+  }
   const columns = key.map(([, each]) => sql`${each}`)
   const values = rows.map(
     (row) =>

@@ -151,12 +151,15 @@ const renewAll = async (
   const now = Math.max(...locked.map((row) => row.now))
   await addSpend(tx, holder, asks, now)
   const accounts = await readAccounts(tx, { holder, asks, locked }, now)
-  const decided = asks.map((ask) => grantSlice(accounts.get(ask.keyId)!, ask, now))
+  const decided = asks.map((ask) => ({
+    ...grantSlice(accounts.get(ask.keyId)!, ask, now),
+    keptUsd: ask.keptUsd,
+  }))
   const levels = decided.map(({ grant, levels: left }) => ({ keyId: grant.keyId, ...left }))
   await setLevels(tx, levels, now)
-  const slices = asks.map(({ keyId, keptUsd }, index) => ({
-    keyId,
-    usd: keptUsd + decided[index]!.grant.granted.usd,
+  const slices = decided.map(({ grant, keptUsd }) => ({
+    keyId: grant.keyId,
+    usd: keptUsd + grant.granted.usd,
   }))
   await setSlices(tx, holder, slices, now)
   return decided.map(({ grant }): SliceGrant => grant)
@@ -180,7 +183,8 @@ const isCommitted = async (read: Connection['read'], xid: string): Promise<boole
       $client.query<{ status: string | null }>(STATUS, [xid])
     )
     // the server may not know yet that the connection is lost
-    if (rows[0]!.status !== 'in progress') return rows[0]!.status === 'committed'
+    const { status } = rows[0]!
+    if (status !== 'in progress') return status === 'committed'
     await delay(STATUS_PAUSE_MS)
   }
   return false

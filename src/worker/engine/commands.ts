@@ -20,10 +20,10 @@ const MAX_LINE_CHARS = 300
 
 /** @param env its values are masked where their name is that of a secret */
 export const maskLine = (line: string, env: NodeJS.ProcessEnv): string => {
-  const known = Object.entries(env).filter(
-    ([name, value]) => SECRET_NAME.test(name) && (value ?? '').length >= MIN_SECRET_CHARS
-  )
-  const masked = known.reduce((rest, [name, value]) => rest.replaceAll(value!, `[${name}]`), line)
+  let masked = line
+  for (const [name, value = ''] of Object.entries(env))
+    if (SECRET_NAME.test(name) && value.length >= MIN_SECRET_CHARS)
+      masked = masked.replaceAll(value, `[${name}]`)
   return maskSecrets(masked).slice(0, MAX_LINE_CHARS)
 }
 

@@ -41,16 +41,19 @@ export const heldOutRecords = (
 ): HeldOutRecord[] => {
   const [traffic, unseen] = [new Set(plan.holdoutRecordIds), new Set(plan.unseenRecordIds)]
   const first = rowsOfArm(rows, 0)
-  const kinds = heldOut.map(({ request, match }) => kindOf(request, match))
-  const bands = lengthBands(kinds.map(({ chars }) => chars))
-  return heldOut.map(({ id, at, conversation }, i) => ({
+  const ofKinds = heldOut.map((exchange) => ({
+    ...exchange,
+    kind: kindOf(exchange.request, exchange.match),
+  }))
+  const bands = lengthBands(ofKinds.map(({ kind }) => kind.chars))
+  return ofKinds.map(({ id, at, conversation, kind }, i) => ({
     id,
     at,
     fresh: first.get(id)?.fresh ?? null,
     conversation,
     isTraffic: traffic.has(id),
     isUnseen: unseen.has(id),
-    slices: [...kinds[i]!.traits, ...kinds[i]!.values, bands[i]!],
+    slices: [...kind.traits, ...kind.values, bands[i]!],
   }))
 }
 

@@ -8,12 +8,11 @@ import { routedBy } from '../../core/gate/replacement.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
 import {
   armOfPresent,
-  borderOf,
-  winningArm,
   type Internalization,
   type InternalizationPlan,
 } from '../../core/internalization/internalization.ts'
-import { rulesOf } from '../../core/internalization/live-route.ts'
+import { routeOf } from '../../core/internalization/live-route.ts'
+import { trafficShares } from '../../core/rollout/stages.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
@@ -28,7 +27,7 @@ import {
 import type { Witness } from '../judge/witness.ts'
 import { answeredRows } from './answered-rows.ts'
 import type { Pay } from '../answers/proof-budget.ts'
-import { answererOf, BUDGET_SPENT, respondentOf, type Respondent } from '../answers/row-answers.ts'
+import { answererOf, BUDGET_SPENT, type Respondent } from '../answers/row-answers.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import { exchangesByIds, type MatchedExchange } from '../exchanges/exchanges.ts'
 
@@ -46,19 +45,24 @@ interface Comparison {
   rows: readonly EvaluationRow[]
 }
 
-/** The live internalization that the successor would replace; null when it is not live any more. */
-const presentOf = async ({ store }: WorkerDeps, { successor }: InternalizationPlan) => {
-  const present = successor === undefined ? null : await store.internalizations.get(successor.of)
-  return present?.state.name === 'live' ? present : null
-}
-
-/** As the route stands now; its answers count as the successor's do. */
-const planOf = (
-  { plan, state }: Internalization,
-  { answers: { fields, structure } }: InternalizationPlan
-): InternalizationPlan => {
-  const { answers, kinds } = rulesOf(plan!, state)
-  return { ...plan!, kinds, answers: { ...answers, fields, structure } }
+/** The live route that the successor would replace; null when it is not live any more. */
+const presentOf = async (
+  { store, rollout }: WorkerDeps,
+  template: Template,
+  { successor, answers: { fields, structure } }: InternalizationPlan
+) => {
+  if (successor === undefined) return null
+  const row = await store.internalizations.get(successor.of)
+  if (row?.state.name !== 'live' || row.plan === null) return null
+  const route = routeOf(row, template, trafficShares(row.state.stage, rollout))
+  // as the route stands now; its answers count as the successor's do
+  const answers = { ...route.answers, fields, structure }
+  return {
+    id: row.id,
+    hasDrifted: successor.why === 'drifted',
+    route,
+    plan: { ...row.plan, kinds: route.kinds, answers },
+  }
 }
 
 const mayBuy = ({ config, askUpstream, priceOf }: WorkerDeps, model: string): boolean =>
@@ -109,20 +113,19 @@ export const comparedPresent = async (
 ): Promise<Present | null> => {
   const { deps, engine, pay, witness, formats, internalization, plan, template, rows } = comparison
   if (verdict.verdict === 'reject') return null
-  const present = await presentOf(deps, plan)
+  const present = await presentOf(deps, template, plan)
   if (present === null) return null
+  const { id: presentId, hasDrifted, route } = present
   const exchanges = await exchangesByIds(deps.store, template, plan.holdoutRecordIds)
-  const presentPlan = planOf(present, plan)
-  const respondent = respondentOf(winningArm(present)!)
-  if (respondent.model !== undefined && !mayBuy(deps, respondent.model.name))
-    return withoutPresent(deps, respondent)
+  if (route.model !== undefined && !mayBuy(deps, route.model.name))
+    return withoutPresent(deps, route)
   const asked = {
     store: deps.store,
     formats,
     internalizationId: internalization.id,
     arm: armOfPresent(plan),
-    plan: presentPlan,
-    answerer: answererOf({ ...deps, engine }, respondent, presentPlan.answers, { pay }),
+    plan: present.plan,
+    answerer: answererOf({ ...deps, engine }, route, present.plan.answers, { pay }),
   }
   const answered = await judgedPresent(
     witness && {
@@ -135,15 +138,13 @@ export const comparedPresent = async (
     { exchanges, firstRows: rowsOfArm(rows, 0) }
   )
   if (answered === null || [...answered.values()].some(({ deferred }) => deferred === BUDGET_SPENT))
-    return withoutPresent(deps, respondent)
-  const { arms, arm } = present.verdict!
-  const threshold = borderOf(present.state)?.threshold ?? arms[arm]!.threshold
+    return withoutPresent(deps, route)
   const facts = {
-    id: present.id,
-    hasDrifted: plan.successor!.why === 'drifted',
+    id: presentId,
+    hasDrifted,
     rows: exchanges.map(({ id, at, conversation }) => ({
       record: id,
-      present: routedBy({ ...arms[arm]!, threshold }, answered.get(id)),
+      present: routedBy(route, answered.get(id)),
       at,
       conversation,
     })),

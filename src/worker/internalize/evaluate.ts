@@ -9,6 +9,7 @@ import { decideOn, type DecisionFacts } from '../../core/proof/decision-facts.ts
 import {
   heldOutIds,
   validationCount,
+  type Arm,
   type Internalization,
   type InternalizationPlan,
   type ProvenVerdict,
@@ -69,19 +70,18 @@ const withUpstream = async (
   const [record] = await deps.store.records.byIds([exchange.id])
   if (record === undefined || deps.replayUpstream === null) return row
   const { replayUpstream } = deps
-  const responses = await Promise.all([replayUpstream(record), replayUpstream(record)])
-  const [first, second] = responses.map((response) =>
-    outcomeOfLogged({ path: record.path, response })
-  )
-  if (first!.kind === 'unreadable' || second!.kind === 'unreadable') return row
+  const replay = async (): Promise<Outcome> =>
+    outcomeOfLogged({ path: record.path, response: await replayUpstream(record) })
+  const [first, second] = await Promise.all([replay(), replay()])
+  if (first.kind === 'unreadable' || second.kind === 'unreadable') return row
   const asLogged = (outcome: Outcome): boolean => outcomesAgree(answers, outcome, exchange.outcome)
   return {
     ...row,
-    upstreamAnswer: textOf(first!) ?? '',
-    secondAnswer: textOf(second!) ?? '',
+    upstreamAnswer: textOf(first) ?? '',
+    secondAnswer: textOf(second) ?? '',
     fresh: {
-      repeats: outcomesAgree(answers, first!, second!),
-      asLogged: [asLogged(first!), asLogged(second!)],
+      repeats: outcomesAgree(answers, first, second),
+      asLogged: [asLogged(first), asLogged(second)],
     },
   }
 }
@@ -164,7 +164,7 @@ const PATIENCE_MS = 3_600_000
 /** Answers and stores the rows that an arm has not answered yet. @param done of all arms, which get them */
 const evaluateArm = async (
   context: EvaluationContext,
-  arm: number,
+  [arm, evaluated]: [number, Arm],
   { heldOut, validation }: EvaluationSets,
   done: EvaluationRow[]
 ): Promise<void> => {
@@ -179,12 +179,12 @@ const evaluateArm = async (
     arm,
     answerer: answererOf(
       { ...deps, engine: context.engine },
-      respondentOf(plan.arms[arm]!),
+      respondentOf(evaluated),
       plan.answers,
       { pay: context.pay, patientUntil: internalization.updatedAt + PATIENCE_MS }
     ),
   }
-  const batchRows = plan.arms[arm]!.model === undefined ? BATCH_ROWS : LANES
+  const batchRows = evaluated.model === undefined ? BATCH_ROWS : LANES
   for (let start = 0; start < open.length; start += batchRows) {
     const bought = done.filter(({ fresh }) => fresh !== null).length
     const replays = arm === 0 ? (deps.config.upstreamReplays ?? Infinity) - bought : 0
@@ -232,7 +232,7 @@ export const evaluate = async (
   const context = { deps, engine, formats, pay, witness, internalization, plan, template }
   const sets = await setsOf(deps, plan, template)
   const done = await deps.store.internalizations.evaluations(internalization.id)
-  for (let arm = 0; arm < plan.arms.length; arm++) await evaluateArm(context, arm, sets, done)
+  for (const arm of plan.arms.entries()) await evaluateArm(context, arm, sets, done)
   const exchanges = new Map(
     [...sets.heldOut, ...sets.validation].map((exchange) => [exchange.id, exchange])
   )

@@ -92,7 +92,7 @@ const besideLive = async (
 ): Promise<Cause | null> => {
   const { id, plan, createdAt, state } = live
   // a person has stopped it
-  if (rolloutStageOf(state)!.isPaused) return null
+  if (rolloutStageOf(state)?.isPaused) return null
   const report = await readRolloutReport(store, id)
   if (report !== null && report.driftedAt !== null)
     return {
@@ -120,14 +120,13 @@ const afterRejection = (rows: Internalization[], rejected: Internalization): Cau
 
 /** What an internalization would follow, if there were traffic enough. @returns null: it may not begin */
 const causeOf = async (deps: WorkerDeps, rows: Internalization[]): Promise<Cause | null> => {
-  if (rows.length === 0) return { earlier: { plan: null, refused: 0 } }
+  const newest = newestOf(rows)
+  if (newest === undefined) return { earlier: { plan: null, refused: 0 } }
   if (rows.some(({ state }) => isInWork(state))) return null
   const live = rows.find(({ state }) => state.name === 'live')
   if (live !== undefined) return besideLive(deps, rows, live)
   const accepted = newestOf(rows.filter(({ state }) => state.name !== 'rejected'))
-  return accepted === undefined
-    ? afterRejection(rows, newestOf(rows)!)
-    : afterRollback(rows, accepted)
+  return accepted === undefined ? afterRejection(rows, newest) : afterRollback(rows, accepted)
 }
 
 /** What a log line says of the cause. */

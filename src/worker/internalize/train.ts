@@ -60,7 +60,7 @@ const stageText = async (
   }
 }
 
-const metadataOf = ({ internalization, arm, stage }: StageContext): Record<string, string> => ({
+const metadataOf = ({ internalization, arm, stage }: StageContext) => ({
   internalization_id: internalization.id,
   arm: String(arm),
   stage: String(stage),
@@ -98,10 +98,11 @@ const createStageJob = async (
   context: StageContext
 ): Promise<JobObject> => {
   const { plan, template, trained, stage } = context
+  const { examples: retrieved, hyperparameters } = trained.stages[stage]!
   const exchanges = await exchangesByIds(deps.store, template, plan.trainRecordIds)
   const method = methodOf(context)
   const rows = stageRows(exchanges, await stageText(engine, context), {
-    retrieved: trained.stages[stage]!.examples,
+    retrieved,
     method,
   })
   const examples = await rowsOfExamples(deps, context, exchanges)
@@ -119,7 +120,7 @@ const createStageJob = async (
     model: startModel(context),
     training_file: trainingFile,
     validation_file: validationFile,
-    hyperparameters: trained.stages[stage]!.hyperparameters,
+    hyperparameters,
     method: { type: method },
     seed: plan.seed,
     metadata: metadataOf(context),
@@ -129,11 +130,7 @@ const createStageJob = async (
 /** Newest first. */
 const stageJobs = (engine: Engine, context: StageContext): Promise<JobObject[]> => {
   const { internalization_id, arm, stage } = metadataOf(context)
-  return engine.findJobs({
-    internalization_id: internalization_id!,
-    arm: arm!,
-    stage: stage!,
-  })
+  return engine.findJobs({ internalization_id, arm, stage })
 }
 
 const stageResult = async (

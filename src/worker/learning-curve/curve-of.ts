@@ -12,7 +12,7 @@ export const curveOf = async (context: CurveContext, fits: Fit[]): Promise<Learn
   const { alpha, minCoverage, margin, arm } = verdict
   const heldOut = await heldOutOf(context)
   const stored = await deps.store.internalizations.evaluations(internalization.id)
-  const { streamsEarly } = verdict.arms[arm]!
+  const { streamsEarly, confidence: statistic } = verdict.arms[arm]!
   const rowsOf = (number: number, records: HeldOutRecord[]): HeldOutRow[] =>
     heldOutRows(records, { streamsEarly, answers: answersOf(records, stored, number) })
   const records = heldOutRecords(plan, heldOut, [])
@@ -25,7 +25,7 @@ export const curveOf = async (context: CurveContext, fits: Fit[]): Promise<Learn
     heldOut: rowsOf(arm, heldOutRecords(plan, heldOut, stored)),
   }
   return learningCurve([...fitted, all], {
-    statistic: verdict.arms[arm]!.confidence,
+    statistic,
     burstMs: burstMsOf(plan),
     margin,
     minCoverage,

@@ -46,13 +46,13 @@ const nextOf = async (
   work: CurveWork
 ): Promise<{ next: CurveWork | null; advanced: boolean }> => {
   const place = work.fits.findIndex(({ isJudged }) => !isJudged)
-  if (place < 0)
+  const fit = work.fits[place]
+  if (fit === undefined)
     return advancedTo(
       work.fits.length < work.planned
         ? { ...work, fits: [...work.fits, beginFit(context, work.fits.length)] }
         : { ...work, curve: await curveOf(context, work.fits) }
     )
-  const fit = work.fits[place]!
   const replaced = (changed: Partial<typeof fit>): CurveWork => ({
     ...work,
     fits: work.fits.with(place, { ...fit, ...changed }),

@@ -147,13 +147,13 @@ export const whyNotSplit = (
   { burstMinutes }: Pick<InternalizeOptions, 'burstMinutes'>
 ): string => {
   const seen = `the log has ${exchanges.length} exchanges of the template`
-  const [first] = exchanges
-  if (exchanges.length < 2 || burstsOf(exchanges, burstMinutes * BURST_UNIT_MS).length > 1)
+  const [first, second] = exchanges
+  if (!first || !second || burstsOf(exchanges, burstMinutes * BURST_UNIT_MS).length > 1)
     return `${seen}, too few to train on some and hold others out: send or import more traffic`
   if (burstsOf(exchanges, 0).length === 1)
     return `${seen}, all in one conversation, which cannot be used for both training and judging: send or import more conversations`
   return (
-    `${seen}, all in one burst (BURST_MINUTES=${burstMinutes}) from ${minuteText(first!.at)} UTC on, and one burst cannot be used ` +
+    `${seen}, all in one burst (BURST_MINUTES=${burstMinutes}) from ${minuteText(first.at)} UTC on, and one burst cannot be used ` +
     'for both training and judging: send traffic for longer, import with times (at or created), or set BURST_MINUTES=0 if the ' +
     'requests do not depend on each other'
   )

@@ -86,10 +86,11 @@ export const withChange = async (
   { version }: Template,
   { form, since }: { form: PlannedForm; since: number | null }
 ): Promise<PlannedForm> => {
-  const before = (await store.internalizations.list()).findLast(
-    ({ templateVersion, plan }) => templateVersion === version && plan?.form !== undefined
+  const forms = (await store.internalizations.list()).flatMap(({ templateVersion, plan }) =>
+    templateVersion === version ? (plan?.form ?? []) : []
   )
-  const changes = before ? formChanges(before.plan!.form!.fields, form.fields) : []
+  const before = forms.at(-1)
+  const changes = before ? formChanges(before.fields, form.fields) : []
   if (changes.length === 0 && since === null) return form
   const when =
     since === null ? [] : [`since ${minuteText(since)} UTC, and older answers are left out`]

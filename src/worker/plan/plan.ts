@@ -29,7 +29,7 @@ import { studentText } from '../../core/template/prompt.ts'
 import { knownFacts } from '../../core/facts/known.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
-import type { ModelObject, TrainingMethod } from '../../openai/fine-tuning.ts'
+import type { ModelObject, TrainingMethod, TrainingRow } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { baseModelOf, encoderOf, trainsLoras } from '../engine/watch.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
@@ -59,6 +59,9 @@ const methodFor = (
   return canDistil && isTeacher && fitsPrompt ? 'self-distillation' : 'supervised'
 }
 
+const charsOf = ({ messages }: TrainingRow): number =>
+  messages.reduce((sum, { content }) => sum + String(content ?? '').length, 0)
+
 /** Whether the longest row with the whole prompt fits the base model's context. */
 const fitsWithPrompt = async (
   deps: WorkerDeps,
@@ -74,10 +77,7 @@ const fitsWithPrompt = async (
     { template: text, examples: constantExamples(template) },
     { retrieved: deps.config.examples, method: 'supervised' }
   )
-  const lengths = rows.map(({ messages }) =>
-    messages.reduce((sum, { content }) => sum + String(content ?? '').length, 0)
-  )
-  const longest = rows[lengths.indexOf(Math.max(...lengths))]!
+  const longest = rows.reduce((most, row) => (charsOf(row) > charsOf(most) ? row : most))
   return fitsContext(engine, base, longest.messages)
 }
 

@@ -41,6 +41,7 @@ import { otherJudge } from '../judge/judge-evaluation.ts'
 import { checkerOf } from '../judge/check-evaluation.ts'
 import { openJudge } from '../judge/judge.ts'
 import { WitnessUnavailable, type Witness } from '../judge/witness.ts'
+import type { RolloutStage } from '../../core/rollout/stages.ts'
 import { judgedOutcome, type ComparedAnswer } from '../../core/judge/verdict.ts'
 import type { AuditWait, SecondAnswer } from './audit-wait.ts'
 import { studentText } from '../../core/template/prompt.ts'
@@ -51,6 +52,7 @@ export interface AuditedRoute {
   plan: InternalizationPlan
   template: Template
   route: Route
+  stage: RolloutStage
   /** whether the audit took the request from the lora; else the upstream would have answered it anyway */
   costsAnswer: boolean
 }
@@ -266,24 +268,25 @@ const isFromEngine = ({ outcome, reason }: Pair): boolean => {
 const judgeAll = async (ids: string[], judge: (id: string) => Promise<Pair>): Promise<Pair[]> => {
   const failures: unknown[] = []
   const settled = await Promise.all(
-    ids.map((id) => judge(id).catch((error: unknown) => void failures.push(error)))
+    ids.map(async (id) => {
+      const pair = await judge(id).catch((error: unknown) => void failures.push(error))
+      return { id, pair }
+    })
   )
-  const isAway = !settled.some((pair) => pair && isFromEngine(pair))
+  const isAway = !settled.some(({ pair }) => pair && isFromEngine(pair))
   const fault = failures.find(
     (failure) => isAway || !(failure instanceof AppError) || failure instanceof WitnessUnavailable
   )
   if (fault !== undefined) throw fault
   return Promise.all(
-    settled.map((pair, i) => {
-      const id = ids[i]!
-      return (
+    settled.map(
+      ({ id, pair }) =>
         pair ??
         judge(id).catch((error: unknown) => {
           if (error instanceof WitnessUnavailable) throw error
           return unusable(id, 'engine-failed')
         })
-      )
-    })
+    )
   )
 }
 

@@ -70,7 +70,7 @@ export const makeReport = (facts: ReportFacts): RolloutReport => {
 export const isSameReport = (one: RolloutReport | null, other: RolloutReport): boolean =>
   one !== null && JSON.stringify({ ...one, at: 0 }) === JSON.stringify({ ...other, at: 0 })
 
-const modelOf = ({ name }: UpstreamVersion): string => name.split(' ')[0]!
+const modelOf = ({ name }: UpstreamVersion): string => name.replace(/ .*/s, '')
 
 const lossOf = (version: UpstreamVersion): string =>
   `a loss of ${percent(meanLoss(version))} in ${version.pairs} pairs`
@@ -78,14 +78,15 @@ const lossOf = (version: UpstreamVersion): string =>
 /** A model that no earlier report has. The first one is not new. */
 const newModel = (last: RolloutReport | null, { upstreamVersions }: RolloutReport): string[] => {
   const known = last?.upstreamVersions ?? []
-  if (known.length === 0) return []
+  const newest = known.at(-1)
+  if (newest === undefined) return []
   const models = new Set(known.map(modelOf))
   return upstreamVersions
     .filter((version) => !models.has(modelOf(version)))
     .map(
       (version) =>
-        `the upstream now answers with ${modelOf(version)}; with ${modelOf(known.at(-1)!)}, there was ` +
-        `${lossOf(known.at(-1)!)}; promptintern watch compares both`
+        `the upstream now answers with ${modelOf(version)}; with ${modelOf(newest)}, there was ` +
+        `${lossOf(newest)}; promptintern watch compares both`
     )
 }
 
@@ -108,9 +109,9 @@ const warning =
 
 /** Warnings that the report gives cause for and the last one did not. */
 export const warningsOf = (last: RolloutReport | null, report: RolloutReport): Warning[] => {
-  const isNewDrift = (last?.drift ?? null) === null && report.drift !== null
+  const newDrift = (last?.drift ?? null) === null ? report.drift : null
   return [
-    ...(isNewDrift ? [report.drift!] : []).map(warning('rollout.drift')),
+    ...(newDrift === null ? [] : [newDrift]).map(warning('rollout.drift')),
     ...newModel(last, report).map(warning('rollout.upstream_model')),
     ...deprecation(last, report).map(warning('rollout.deprecation')),
   ]

@@ -212,7 +212,7 @@ class LiveRoutes implements RouteWatch {
     if (template === null || stage === null || row.plan === null) return null
     const route = routeOf(row, template, trafficShares(stage, rollout))
     const costsAnswer = stage.share === 1
-    return { internalization: row, plan: row.plan, template, route, costsAnswer }
+    return { internalization: row, plan: row.plan, template, route, stage, costsAnswer }
   }
 
   private async judge(
@@ -228,10 +228,13 @@ class LiveRoutes implements RouteWatch {
   }
 
   /** Reads the pairs that are new, or all of them after a rating or a change of what the route answers. */
-  private async read(
-    { internalization, template, route }: AuditedRoute,
-    stage: RolloutStage
-  ): Promise<Watched> {
+  private async read({
+    internalization,
+    plan,
+    template,
+    route,
+    stage,
+  }: AuditedRoute): Promise<Watched> {
     const { store } = this.deps
     const { id } = internalization
     const revision = await store.pairs.revision()
@@ -252,7 +255,7 @@ class LiveRoutes implements RouteWatch {
             baseline: internalization.verdict?.baseline ?? null,
             borders: bordersOf(internalization, template).wider,
             countsFrom,
-            parts: internalization.plan!.parts,
+            parts: plan.parts,
             withheldShare: withheldShare(internalization),
           }),
           stage,
@@ -265,7 +268,7 @@ class LiveRoutes implements RouteWatch {
     this.watched.set(id, watched)
     for (;;) {
       const pairs = await store.pairs.since(route.lora, watched.reader.lastPlace, PAGE)
-      const isJudged = internalization.plan?.judge !== undefined
+      const isJudged = plan.judge !== undefined
       watched.reader.read(pairs.map((pair) => asEvidence(pair, isJudged)))
       if (pairs.length < PAGE) return watched
     }
@@ -275,7 +278,7 @@ class LiveRoutes implements RouteWatch {
   private async act(audited: AuditedRoute): Promise<boolean> {
     const { store, rollout } = this.deps
     const { internalization } = audited
-    const watched = await this.read(audited, rolloutStageOf(internalization.state)!)
+    const watched = await this.read(audited)
     const { report, decision, border, sums } = await this.judgeRoute(audited, watched)
     if (!isSameReport(watched.report, report)) {
       for (const { event, message } of warningsOf(watched.report, report)) {

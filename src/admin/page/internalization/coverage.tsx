@@ -1,6 +1,6 @@
 /** The trade of a candidate: the more requests it answers, the fewer of its answers agree. */
 import type { CurvePoint } from '../../../core/gate/coverage-curve.ts'
-import type { Verdict } from '../../../core/gate/gate.ts'
+import type { ArmFigures, Verdict } from '../../../core/gate/gate.ts'
 import { percent } from '../parts/format.ts'
 import { Plot } from '../parts/plot.tsx'
 
@@ -8,24 +8,22 @@ export interface CoverageProps {
   /** of the winning arm, with rising coverage */
   points: CurvePoint[]
   verdict: Verdict
+  winner: ArmFigures
   /** the upstream's */
   model: string
 }
 
-const marksOf = ({ arms, arm, upstreamAgreement, margin }: Verdict) => {
-  const { threshold, coverage } = arms[arm]!
-  return [
-    { name: `promise ${percent(upstreamAgreement - margin)}`, y: upstreamAgreement - margin },
-    ...(threshold === null ? [] : [{ name: `chosen ${percent(coverage)}`, x: coverage }]),
-  ]
-}
+const marksOf = ({ upstreamAgreement, margin }: Verdict, { threshold, coverage }: ArmFigures) => [
+  { name: `promise ${percent(upstreamAgreement - margin)}`, y: upstreamAgreement - margin },
+  ...(threshold === null ? [] : [{ name: `chosen ${percent(coverage)}`, x: coverage }]),
+]
 
-export const Coverage = ({ points, verdict, model }: CoverageProps) => (
+export const Coverage = ({ points, verdict, winner, model }: CoverageProps) => (
   <>
     <p>
       Each point is a confidence threshold: the share of the requests that it answers, and the share
       of these answers that agrees with {model}. The 95 % band holds for one threshold at a time.{' '}
-      {verdict.arms[verdict.arm]!.threshold === null
+      {winner.threshold === null
         ? 'No threshold keeps the promise.'
         : 'The promise is proven for the chosen threshold.'}
     </p>
@@ -38,7 +36,7 @@ export const Coverage = ({ points, verdict, model }: CoverageProps) => (
         { name: 'at least', values: points.map(({ lower }) => lower), isBand: true },
         { name: 'agree', values: points.map(({ agreement }) => agreement) },
       ]}
-      marks={marksOf(verdict)}
+      marks={marksOf(verdict, winner)}
       format={percent}
       formatX={percent}
     />

@@ -1,7 +1,7 @@
 /** The head of the page: where the internalization stands, in a sentence or two and the figures of its promise. */
 import type { Internalization } from '../../../core/internalization/internalization.ts'
-import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts'
-import { rolloutProgress } from '../../../lifecycle/rollout-report.ts'
+import { stageName, type RolloutSettings, type RolloutStage } from '../../../core/rollout/stages.ts'
+import { stageProgress } from '../../../lifecycle/rollout-report.ts'
 import { recordPath } from '../address.ts'
 import { Badge, Figures, Time, type FigureProps } from '../parts/figures.tsx'
 import { counted, percent } from '../parts/format.ts'
@@ -54,8 +54,11 @@ const waitingFigures = ({ row: { verdict } }: InternalizationFacts): FigureProps
   ]
 }
 
-const liveFigures = ({ facts: { row, report }, rollout }: HeadProps): FigureProps[] => {
-  const { evidence, stage } = rolloutProgress(row, report, rollout)!
+const liveFigures = (
+  stage: RolloutStage,
+  { facts: { row, report }, rollout }: HeadProps
+): FigureProps[] => {
+  const { evidence } = stageProgress(stage, report, rollout)
   const agreement = liveAgreement(evidence)
   const proven = row.verdict?.arms[row.verdict.arm]
   return [
@@ -78,9 +81,9 @@ const liveFigures = ({ facts: { row, report }, rollout }: HeadProps): FigureProp
 
 /** Of a promise that is kept, or would be; none where there is none to keep. */
 export const PromiseFigures = (props: HeadProps) => {
-  const { name } = props.facts.row.state
-  if (name === 'approval') return <Figures figures={waitingFigures(props.facts)} />
-  return name === 'live' ? <Figures figures={liveFigures(props)} /> : null
+  const { state } = props.facts.row
+  if (state.name === 'approval') return <Figures figures={waitingFigures(props.facts)} />
+  return state.name === 'live' ? <Figures figures={liveFigures(state.stage, props)} /> : null
 }
 
 export const Head = ({ facts, rollout }: HeadProps) => {

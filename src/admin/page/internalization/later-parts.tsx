@@ -59,19 +59,19 @@ const CURVE: Part = {
   tells: 'agreement by the share of the requests answered',
   isFor: ({ plan, verdict }) => plan !== null && verdict !== null && verdict.arms.length > 0,
   load: async ({ store }, row) => {
-    const verdict = row.verdict!
+    const { verdict } = row
+    const winner = verdict?.arms[verdict.arm]
     const kept = await readDecisionFacts(store, row.id)
-    if (kept === null) return null
+    if (!verdict || !winner || kept === null) return null
     const { records, arms, burstMs } = kept.facts
     const rows = heldOutRows(records, arms[verdict.arm]!)
     const traffic = rows.filter(({ isTraffic }) => isTraffic).length
-    const { confidence } = verdict.arms[verdict.arm]!
-    const points = coverageCurve(rows, confidence, burstMs).filter(
+    const points = coverageCurve(rows, winner.confidence, burstMs).filter(
       ({ coverage }) => coverage * traffic >= LEAST_ANSWERED
     )
     if (points.length === 0) return null
-    const template = await store.templates.get(row.templateVersion)
-    return <Coverage points={points} verdict={verdict} model={template?.model ?? 'the upstream'} />
+    const model = (await store.templates.get(row.templateVersion))?.model ?? 'the upstream'
+    return <Coverage points={points} verdict={verdict} winner={winner} model={model} />
   },
 }
 

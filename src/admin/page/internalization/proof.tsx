@@ -212,7 +212,7 @@ const Rules = ({ plan }: { plan: InternalizationPlan | null }) =>
 
 const heldOutSentence = (plan: InternalizationPlan): string => {
   const text = holdoutText(plan)
-  return `${text[0]!.toUpperCase()}${text.slice(1)}.`
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`
 }
 
 /** What was proven, of the one that may go live, or does. */

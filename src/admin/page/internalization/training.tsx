@@ -72,13 +72,15 @@ const LossPlot = ({ arm: { name, results } }: { arm: Arm }) =>
   )
 
 /** Of the surest answers: at the least coverage and about a half. */
-const shownTargets = ({ targets }: CurveReading): number[] => {
+const shownTargets = ({ targets }: CurveReading): { place: number; coverage: number }[] => {
   const half = targets.findIndex(({ coverage }) => Math.abs(coverage - 0.5) < 0.01)
-  return [...new Set([0, half])].filter((place) => targets[place] !== undefined)
+  return targets
+    .map(({ coverage }, place) => ({ place, coverage }))
+    .filter(({ place }) => place === 0 || place === half)
 }
 
 const CurvePlot = ({ curve, verdict }: { curve: CurveReading; verdict: Verdict | null }) => {
-  const { points, targets } = curve
+  const { points } = curve
   if (points.length < 2) return null
   const promise = verdict && verdict.upstreamAgreement - verdict.margin
   return (
@@ -88,8 +90,8 @@ const CurvePlot = ({ curve, verdict }: { curve: CurveReading; verdict: Verdict |
       y="share"
       series={[
         { name: 'all answers', values: points.map(({ agreement }) => agreement) },
-        ...shownTargets(curve).map((place) => ({
-          name: `the most confident ${shortPercent(targets[place]!.coverage)}`,
+        ...shownTargets(curve).map(({ place, coverage }) => ({
+          name: `the most confident ${shortPercent(coverage)}`,
           values: points.map(({ losses }) => (losses[place] == null ? null : 1 - losses[place])),
         })),
       ]}

@@ -110,7 +110,9 @@ const followedSentence = (retirement: FollowedRetirement, names: Names): Sentenc
 /** A mend that saves less a month is not worth a person's time. */
 const LEAST_USD = 1
 
-const isWorthIt = ({ usdPerMonth }: CacheReport): boolean => (usdPerMonth ?? 0) >= LEAST_USD
+const savedBy = ({ usdPerMonth }: CacheReport): number => usdPerMonth ?? 0
+
+const isWorthIt = (cache: CacheReport): boolean => savedBy(cache) >= LEAST_USD
 
 const cacheSentence = (cache: CacheReport, of: Child): Sentence => ({
   tone: 'waits',
@@ -126,7 +128,7 @@ const cacheSentence = (cache: CacheReport, of: Child): Sentence => ({
 const cacheSentences = ({ caches: { templates, others }, names }: LoadedOverview): Sentence[] => [
   ...[...templates]
     .filter(([version, cache]) => names.has(version) && isWorthIt(cache))
-    .toSorted(([, one], [, other]) => other.usdPerMonth! - one.usdPerMonth!)
+    .toSorted(([, one], [, other]) => savedBy(other) - savedBy(one))
     .map(([version, cache]) =>
       cacheSentence(cache, <TemplateLink version={version} names={names} />)
     ),

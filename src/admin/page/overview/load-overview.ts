@@ -17,6 +17,7 @@ import type { Template } from '../../../core/template/template.ts'
 import { readRetiresOn } from '../../../savings/announced-retirements.ts'
 import { forgetTasks } from '../../../lifecycle/forget-task.ts'
 import {
+  readyFor,
   rolloutProgress,
   rolloutReports,
   type RolloutReport,
@@ -121,7 +122,7 @@ const watched = (
     const report = reports.get(row.id) ?? null
     const progress = rolloutProgress(row, report, settings)
     if (progress === null) return []
-    return [{ row, report, next: progress.mayStep ? progress.next : null }]
+    return [{ row, report, next: readyFor(progress) }]
   })
 
 const loadWithoutEngine = async (

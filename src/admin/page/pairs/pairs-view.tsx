@@ -206,7 +206,7 @@ const pageOf = async (
     },
     secret
   )
-  const next = pairs.length === PAIRS_ON_A_PAGE ? pairs.at(-1)!.place : null
+  const next = pairs[PAIRS_ON_A_PAGE - 1]?.place ?? null
   return { pairs, next, areEqual: false, waiting: null }
 }
 

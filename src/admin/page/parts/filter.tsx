@@ -68,14 +68,14 @@ export interface PagerProps {
 
 /** To the other pages of a list; nothing where there is only one and nothing is said. */
 export const Pager = ({ said, links }: PagerProps) => {
-  const known = links.filter(([, address]) => address !== null)
+  const known = links.flatMap(([words, address]) =>
+    address === null ? [] : [<a href={address}>{words}</a>]
+  )
   if (said === undefined && known.length === 0) return null
   return (
     <nav aria-label="Pages" class="pager">
       {said !== undefined && <span>{said}</span>}
-      {known.map(([words, address]) => (
-        <a href={address!}>{words}</a>
-      ))}
+      {known}
     </nav>
   )
 }

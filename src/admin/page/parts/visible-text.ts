@@ -42,7 +42,6 @@ export interface CutText {
 /** The beginning of a text; a pair of surrogates is not divided. */
 export const cutText = (text: string, chars: number): CutText => {
   if (text.length <= chars) return { text, rest: 0 }
-  const isPair = /[\uD800-\uDBFF]/.test(text[chars - 1]!)
-  const end = isPair ? chars - 1 : chars
-  return { text: text.slice(0, end), rest: text.length - end }
+  const cut = text.slice(0, chars).replace(/[\uD800-\uDBFF]$/, '')
+  return { text: cut, rest: text.length - cut.length }
 }

@@ -86,19 +86,13 @@ const changedRow = (left: string, right: string): DifferenceRow => {
 }
 
 /** A removal and the addition behind it are one row. */
-const rowsOf = (changes: Change[]): DifferenceRow[] => {
-  const rows: DifferenceRow[] = []
-  for (let at = 0; at < changes.length; at++) {
-    const { removed, added, value } = changes[at]!
-    const next = changes[at + 1]
-    if (!removed && !added) rows.push(equalRow(value))
-    else if (removed && next?.added === true) {
-      rows.push(changedRow(value, next.value))
-      at++
-    } else rows.push(changedRow(removed ? value : '', added ? value : ''))
-  }
-  return rows
-}
+const rowsOf = (changes: Change[]): DifferenceRow[] =>
+  changes.flatMap(({ removed, added, value }, at) => {
+    if (!removed && !added) return [equalRow(value)]
+    const [before, next] = [changes[at - 1], changes[at + 1]]
+    if (removed) return [changedRow(value, next?.added ? next.value : '')]
+    return before?.removed ? [] : [changedRow('', value)]
+  })
 
 const charsOf = ({ left, right }: DifferenceRow): number =>
   [...left, ...right].reduce((sum, { text }) => sum + text.length, 0)

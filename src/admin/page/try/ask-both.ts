@@ -28,7 +28,7 @@ const readAnswer = ({ status, text }: ProxyAnswer): Read => {
     status < 300 ? completionOf({ path: '/v1/chat/completions', response: text }) : null
   const message = completion?.choices?.[0]?.message
   // an upstream's word, not checked
-  if (typeof message !== 'object' || message === null)
+  if (completion === null || typeof message !== 'object' || message === null)
     return {
       text: errorMessageIn(text) ?? text,
       model: null,
@@ -36,7 +36,7 @@ const readAnswer = ({ status, text }: ProxyAnswer): Read => {
       answerTokens: null,
     }
   const { content, tool_calls: calls } = message
-  const { model, usage } = completion!
+  const { model, usage } = completion
   const counts = usage && tokenCounts(usage)
   return {
     text: typeof content === 'string' ? content : JSON.stringify(calls ?? content ?? null),

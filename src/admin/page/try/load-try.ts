@@ -36,8 +36,9 @@ const loggedIn = (template: Template, found: StoredRecord[]): Logged | null => {
   const matcher = compileMatcher([template])
   for (const record of found) {
     const request = dialectOfRecord(record) === CHAT ? requestOf(record) : null
-    const match = request && matcher.match(templateKeyOf(request, record), request.messages)
-    if (match) return { fields: fieldsOf(request!), filling: match, recordId: record.id }
+    if (request === null) continue
+    const match = matcher.match(templateKeyOf(request, record), request.messages)
+    if (match) return { fields: fieldsOf(request), filling: match, recordId: record.id }
   }
   return null
 }

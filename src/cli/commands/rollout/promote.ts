@@ -32,22 +32,24 @@ const tooEarly = ({ progress, report }: Rollout, { rollout }: Config): AppError 
   return new AppError('invalid-state', `${missing.join('; ')}: wait, or use --now`)
 }
 
-/** @throws AppError `invalid-state` without the evidence for the stage, and where it is there already */
+/**
+ * Of a live one. @throws AppError `invalid-state` without the evidence for the stage, and where it is there already
+ */
 const checkStep = async (
   store: Store,
-  live: Internalization,
+  row: Internalization,
   config: Config,
   { isForced, share }: Approval
 ): Promise<void> => {
-  const rollout = await rolloutOf(store, live, config.rollout)
-  const { stage, next, mayStep } = rollout.progress!
-  // the approval has its own words for it
-  if (stage.isPaused) return
+  const rollout = await rolloutOf(store, row, config.rollout)
+  // the approval has its own words for a pause
+  if (rollout.progress === null || rollout.progress.stage.isPaused) return
+  const { stage, next, mayStep } = rollout.progress
   const isLast = share === undefined && next === null
   if (isLast || share === stage.share)
     throw new AppError(
       'invalid-state',
-      `internalization ${shortId(live.id)} is already in ${isLast ? 'the last stage of its rollout' : 'this stage'}, ` +
+      `internalization ${shortId(row.id)} is already in ${isLast ? 'the last stage of its rollout' : 'this stage'}, ` +
         stageName(stage)
     )
   const isLess = share !== undefined && !isMore(share, stage)
@@ -66,7 +68,7 @@ const promote = (wanted: string, options: PromoteOptions): Promise<void> =>
   withStore(async (store, config) => {
     const row = await chosen(store, wanted, ['approval', 'live'])
     const approval = { isForced: options.now === true, share: options.share }
-    if (row.state.name === 'live') await checkStep(store, row, config, approval)
+    await checkStep(store, row, config, approval)
     const { rollout } = config
     const context = { by: 'cli', now: Date.now(), rollout, note: options.reason }
     const live = await approve(store, row, approval, context)

@@ -24,9 +24,10 @@ const RULE_OPTIONS = ['--free', '--set', '--round', '--written', '--remove']
 
 /** @returns null: the rule is removed @throws AppError `invalid-request` unless one rule is given */
 const wantedRule = (given: (FieldKind | null)[]): FieldKind | null => {
-  if (given.length !== 1)
+  const [rule, ...others] = given
+  if (rule === undefined || others.length > 0)
     throw new AppError('invalid-request', `give one of ${RULE_OPTIONS.join(', ')} for a path`)
-  return given[0]!
+  return rule
 }
 
 const rulesIn = ({ free, set, round, written, remove }: FieldsOptions): (FieldKind | null)[] => [

@@ -17,7 +17,7 @@ import { readJudge } from '../../../lifecycle/read-judge.ts'
 import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
 import { readCurve, type CurveWork } from '../../../lifecycle/learning-curve.ts'
-import { readEarlyAnswers } from '../../../lifecycle/rollout-report.ts'
+import { readEarlyAnswers, readyFor } from '../../../lifecycle/rollout-report.ts'
 import { earlyText, type EarlyAnswers } from '../../../core/route/early.ts'
 import { unexplainedAnswers } from '../../../lifecycle/logged-texts.ts'
 import { openStoreEconomics, templateOf, withStore } from '../../context.ts'
@@ -157,14 +157,16 @@ const nextStep = (
       `to compare its answers, run: promptintern examples ${shortId(newest.id)}`,
       `to make it live, run: promptintern promote ${template}`,
     ]
-  const ready = [...rollouts.values()].find(({ progress }) => progress?.mayStep === true)
+  const [ready] = [...rollouts.values()].flatMap(
+    ({ progress }) => (progress && readyFor(progress)) ?? []
+  )
   const isPaused = [...rollouts.values()].some(({ progress }) => progress?.stage.isPaused)
   return [
     ...(rollouts.size === 0 ? [] : [`to watch its rollout, run: promptintern watch ${template}`]),
     ...(isPaused ? [`to end the pause, run: promptintern resume ${template}`] : []),
     ...(ready === undefined
       ? []
-      : [`for ${stageName(ready.progress!.next!)}, run: promptintern promote ${template}`]),
+      : [`for ${stageName(ready)}, run: promptintern promote ${template}`]),
   ]
 }
 

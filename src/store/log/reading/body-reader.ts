@@ -18,6 +18,10 @@ export interface Bodies {
   response: Buffer | null
 }
 
+export interface WithBodies<Of extends SegmentRecord> extends Bodies {
+  record: Of
+}
+
 export class BodyReader {
   private readonly cache = new LRUCache<number, Buffer>({
     maxSize: CACHE_BYTES,
@@ -25,10 +29,10 @@ export class BodyReader {
   })
 
   /** @param readWholes reads whole bodies by id @returns the bodies of the records, in their order */
-  async read(
-    records: SegmentRecord[],
+  async read<Of extends SegmentRecord>(
+    records: Of[],
     readWholes: (ids: number[]) => Promise<Wholes>
-  ): Promise<Bodies[]> {
+  ): Promise<WithBodies<Of>[]> {
     const ids = wholeIdsOf(records.flatMap(({ request, response }) => [request, response]))
     const wholes: Wholes = new Map()
     const missing: number[] = []
@@ -41,9 +45,10 @@ export class BodyReader {
       wholes.set(id, bytes)
       this.cache.set(id, ownBytes(bytes))
     }
-    return records.map(({ request, response }) => ({
-      request: request && bytesOf(request, wholes),
-      response: response && bytesOf(response, wholes),
+    return records.map((record) => ({
+      record,
+      request: record.request && bytesOf(record.request, wholes),
+      response: record.response && bytesOf(record.response, wholes),
     }))
   }
 }

@@ -107,12 +107,12 @@ const restorer = <OfRow extends Row>(
   const reader = new BodyReader()
   return async (rows) => {
     const bySequence = await segments(rows)
-    const records = rows.map(({ sequence }) => {
-      const record = bySequence.get(sequence) ?? null
-      return record !== null && (filter?.fitsHead(record.head) ?? true) ? record : null
+    const found = rows.map((row) => {
+      const record = bySequence.get(row.sequence) ?? null
+      const fits = record !== null && (filter?.fitsHead(record.head) ?? true)
+      return { row, record: fits ? record : null }
     })
-    const read = rows.flatMap((row, at) => {
-      const record = records[at]!
+    const read = found.flatMap(({ row, record }) => {
       const isNeeded = record && (filter?.readsBody || needsBodies?.(record))
       return isNeeded ? { row, record } : []
     })
@@ -126,11 +126,12 @@ const restorer = <OfRow extends Row>(
               read.map(({ row }) => row)
             )
     )
-    const ofRecord = new Map(read.map(({ record }, at) => [record, bodies[at]!]))
-    return rows.map((row, at) => {
-      const record = records[at]!
-      return { row, record, bodies: (record && ofRecord.get(record)) ?? NO_BODIES }
-    })
+    const ofRecord = new Map<SegmentRecord, Bodies>(bodies.map((each) => [each.record, each]))
+    return found.map(({ row, record }) => ({
+      row,
+      record,
+      bodies: (record && ofRecord.get(record)) ?? NO_BODIES,
+    }))
   }
 }
 

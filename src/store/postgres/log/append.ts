@@ -119,14 +119,13 @@ const appendAll = async (
   cache: BaseCache,
   groups: Group[]
 ): Promise<RecordBytes[]> => {
-  const stored: LogSegment[] = []
-  for (const { day, added } of groups) {
-    const bodies = await storeBodies(tx, cache, day, added.flatMap(scopedBodies))
-    stored.push(segmentRecords(added, bodies))
+  const stored: { group: Group; records: LogSegment }[] = []
+  for (const group of groups) {
+    const bodies = await storeBodies(tx, cache, group.day, group.added.flatMap(scopedBodies))
+    stored.push({ group, records: segmentRecords(group.added, bodies) })
   }
   const written: RecordBytes[] = []
-  for (const [index, group] of groups.entries())
-    written.push(...(await append(tx, group, stored[index]!)))
+  for (const { group, records } of stored) written.push(...(await append(tx, group, records)))
   const heads = written.map(({ head }) => head)
   await addTotals(tx, totalsOf(heads))
   for (const [name, count] of earlyCounts(heads)) await addToRevision(tx, name, count)

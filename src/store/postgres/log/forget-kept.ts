@@ -21,8 +21,9 @@ export const forgetKeptResponses = async (
     await $client.query('delete from promptintern.kept_responses where id = any($1::text[])', [
       selected.map(({ id }) => id),
     ])
-    if (rows.length < ROWS_AT_A_TIME) return
-    after = rows.at(-1)!.id
+    const last = rows[ROWS_AT_A_TIME - 1]
+    if (last === undefined) return
+    after = last.id
   }
 }
 

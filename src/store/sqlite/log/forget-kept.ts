@@ -23,8 +23,9 @@ export const forgetKeptResponses = async (
       'delete from kept_responses where id in',
       selected.map(({ id }) => id as string)
     )
-    if (rows.length < ROWS_AT_A_TIME) return
-    after = rows.at(-1)!['id'] as string
+    const last = rows[ROWS_AT_A_TIME - 1]
+    if (last === undefined) return
+    after = last['id'] as string
   }
 }
 

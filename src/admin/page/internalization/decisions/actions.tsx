@@ -3,7 +3,12 @@ import {
   rolloutStageOf,
   type Internalization,
 } from '../../../../core/internalization/internalization.ts'
-import { firstShare, resumedStage, type RolloutSettings } from '../../../../core/rollout/stages.ts'
+import {
+  firstShare,
+  resumedStage,
+  type RolloutSettings,
+  type RolloutStage,
+} from '../../../../core/rollout/stages.ts'
 import {
   capitalText,
   rolloutProgress,
@@ -70,9 +75,8 @@ const missingEvidence = ({ row, rollout, report }: ActionsProps): string | null 
   return `Enter a larger stage early. Evidence: ${[found, ...waitsFor].join('; ')}.`
 }
 
-const sharing = (props: ActionsProps): Decision => {
+const sharing = (props: ActionsProps, stage: RolloutStage): Decision => {
   const { row, model, rollout, report } = props
-  const stage = rolloutStageOf(row.state)!
   const next = rollout.stages.find((share) => share > stage.share)
   const others = rollout.stages.filter((share) => share !== stage.share && share > 0)
   return {
@@ -104,10 +108,10 @@ const pausing = ({ model }: ActionsProps): Decision => ({
   reason: 'optional',
 })
 
-const resuming = ({ row, model, rollout }: ActionsProps): Decision => ({
+const resuming = ({ model, rollout }: ActionsProps, stage: RolloutStage): Decision => ({
   name: 'resume',
   verb: 'Resume',
-  says: `As before the pause, ${sayStage(resumedStage(rolloutStageOf(row.state)!).share, rollout, model)}`,
+  says: `As before the pause, ${sayStage(resumedStage(stage).share, rollout, model)}`,
   reason: 'optional',
   tone: 'main',
 })
@@ -157,12 +161,11 @@ export const decisionsOf = (props: ActionsProps): Decision[] => {
   const { row } = props
   const { name } = row.state
   const stage = rolloutStageOf(row.state)
-  const isPaused = stage?.isPaused === true
+  const ofShare = (live: RolloutStage): Decision[] =>
+    live.isPaused ? [resuming(props, live)] : [sharing(props, live), pausing(props)]
   return [
     ...(canGoLive(row) ? [approval(props)] : []),
-    ...(stage !== null && !isPaused ? [sharing(props), pausing(props)] : []),
-    ...(isPaused ? [resuming(props)] : []),
-    ...(stage === null ? [] : [rollingBack(props), retiring(props)]),
+    ...(stage === null ? [] : [...ofShare(stage), rollingBack(props), retiring(props)]),
     ...(name === 'candidate' || name === 'evaluating' || name === 'approval' ? [rejecting()] : []),
     ...(stage !== null || name === 'retired' || name === 'rejected' || name === 'failed'
       ? [again(props)]

@@ -85,7 +85,7 @@ export const Feedback = ({ counts, ...comparison }: FeedbackProps) => {
     <>
       <h3>What users say</h3>
       <Comparison {...comparison} />
-      {unsure !== null && <p>{unsure[0]!.toUpperCase() + unsure.slice(1)}.</p>}
+      {unsure !== null && <p>{unsure.slice(0, 1).toUpperCase() + unsure.slice(1)}.</p>}
       <Counts {...counts} />
     </>
   )

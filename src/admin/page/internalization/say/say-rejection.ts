@@ -148,11 +148,8 @@ const changedUpstream = (
   helps: 'Newer traffic. With AUTO_INTERNALIZE the worker learns from it when there is enough.',
 })
 
-const contradictingUpstream = (
-  { upstreamAgreement }: ArmFigures,
-  model: string
-): SaidRejection => ({
-  says: `${model} repeats its own answer on only ${percent(upstreamAgreement!)} of the requests, so no program can tell right answers from wrong ones.`,
+const contradictingUpstream = (upstreamAgreement: number, model: string): SaidRejection => ({
+  says: `${model} repeats its own answer on only ${percent(upstreamAgreement)} of the requests, so no program can tell right answers from wrong ones.`,
   helps: 'Ask for labels or JSON, or lower the temperature of the requests.',
 })
 
@@ -225,11 +222,11 @@ const otherFields = (plan: Plan): string =>
     : ' Answers with another value in a field that is not written count as rejected, too: the fields that disagree are listed with the figures.'
 
 const strictJudge = (
-  { upstreamAgreement }: ArmFigures,
+  upstreamAgreement: number,
   { judge }: Admission,
   { model, plan }: { model: string; plan: Plan }
 ): SaidRejection => ({
-  says: `The judge ${judge.model} accepts only ${percent(upstreamAgreement!)} of the second answers of ${model}, so it cannot tell good answers from bad ones.${otherFields(plan)}`,
+  says: `The judge ${judge.model} accepts only ${percent(upstreamAgreement)} of the second answers of ${model}, so it cannot tell good answers from bad ones.${otherFields(plan)}`,
   helps: JUDGE_HELPS,
 })
 
@@ -256,10 +253,11 @@ const sayJudged = (verdict: Verdict, plan: Plan, model: string): SaidRejection =
   if (ofJudge !== null) return ofJudge
   if (verdict.responseType === 'free-text' && verdict.judge === undefined) return FREE_TEXT
   if (verdict.change?.isChanged === true) return changedUpstream(verdict.change, model)
-  if ((winner.upstreamAgreement ?? 1) < LEAST_UPSTREAM_AGREEMENT)
+  const ofUpstream = winner.upstreamAgreement ?? 1
+  if (ofUpstream < LEAST_UPSTREAM_AGREEMENT)
     return verdict.judge === undefined
-      ? contradictingUpstream(winner, model)
-      : strictJudge(winner, verdict.judge, { model, plan })
+      ? contradictingUpstream(ofUpstream, model)
+      : strictJudge(ofUpstream, verdict.judge, { model, plan })
   if (verdict.replacement !== undefined) return notBetterThanPresent(verdict.replacement, verdict)
   if (winner.shortage !== null) return shortOfRows(winner, verdict)
   if (failingSlices(winner.slices).length > 0) return worseInSlices(winner, model)

@@ -8,12 +8,13 @@ import {
   resumedStage,
   trafficShares,
   type RolloutSettings,
+  type RolloutStage,
 } from '../../../../core/rollout/stages.ts'
 import { isReplaced } from '../../../../lifecycle/promote.ts'
 import {
   capitalText,
   lossText,
-  rolloutProgress,
+  stageProgress,
   type RolloutProgress,
   type RolloutReport,
 } from '../../../../lifecycle/rollout-report.ts'
@@ -101,10 +102,9 @@ const sayCourse = (progress: RolloutProgress, { model, rollout, report }: LiveSi
   }
 }
 
-export const sayLive = (situation: LiveSituation): string[] => {
-  const { row, rollout, report } = situation
-  const progress = rolloutProgress(row, report, rollout)!
-  const { now, next } = sayCourse(progress, situation)
+export const sayLive = (stage: RolloutStage, situation: LiveSituation): string[] => {
+  const { rollout, report } = situation
+  const { now, next } = sayCourse(stageProgress(stage, report, rollout), situation)
   const drift = report?.drift ?? null
   return [now, ...(drift === null ? [] : [`A warning: ${drift}.`]), next]
 }

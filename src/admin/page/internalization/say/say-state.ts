@@ -51,12 +51,13 @@ const sayTraining = (
   state: Extract<InternalizationState, { name: 'training' }>,
   progress: Situation['progress']
 ): string[] => {
-  const arm = plan?.arms[state.arm]
+  const arms = plan?.arms ?? []
+  const arm = arms[state.arm]
   if (arm === undefined) return []
   const ofStage = progress !== null && 'stage' in progress ? progress : null
   const isPresent = ofStage?.arm === state.arm && ofStage.stage === state.stage
   return [
-    `Candidate ${state.arm + 1} of ${plan!.arms.length}, stage ${state.stage + 1} of ${arm.stages.length}: ${armText(arm)}.`,
+    `Candidate ${state.arm + 1} of ${arms.length}, stage ${state.stage + 1} of ${arm.stages.length}: ${armText(arm)}.`,
     ...(isPresent ? sayStep(ofStage.metrics ?? {}) : []),
   ]
 }
@@ -95,7 +96,7 @@ export const sayState = (situation: Situation): Said => {
         row.verdict === null ? [] : [sayAnswers(row.verdict, situation.model, 'would answer')]
       )
     case 'live':
-      return said(sayLive(situation))
+      return said(sayLive(state.stage, situation))
     case 'retired':
       return sayRetired(state, situation)
     case 'rejected': {

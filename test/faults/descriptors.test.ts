@@ -1,0 +1,54 @@
+/** A process that has no file descriptor left cannot start another one, and goes on. */
+import { spawnSync } from 'node:child_process'
+import { expect, it } from 'vitest'
+import { fromRoot } from '../kit/process/from-root.ts'
+
+/** Prints the result of a command for which no descriptor was left. */
+const withoutDescriptors = (imports: string, run: string): string => `
+import { closeSync, openSync } from 'node:fs'
+${imports}
+const opened = []
+try {
+  for (;;) opened.push(openSync('/dev/null', 'r'))
+} catch {}
+const running = ${run}
+const result = await running
+for (const each of opened) closeSync(each)
+console.log(JSON.stringify(result))
+`
+
+const resultOf = (imports: string, run: string): unknown => {
+  const script = withoutDescriptors(imports, run)
+  const { stdout, stderr } = spawnSync(
+    'sh',
+    [
+      '-c',
+      'ulimit -n 128 && exec "$0" "$@"',
+      process.execPath,
+      '--import',
+      'tsx',
+      '--input-type=module',
+      '-e',
+      script,
+    ],
+    { cwd: fromRoot('.'), encoding: 'utf8' }
+  )
+  expect(stderr).toBe('')
+  return JSON.parse(stdout)
+}
+
+it('without a file descriptor a checker is not started, and says so', () => {
+  const result = resultOf(
+    `import { runBounded } from './src/check/bounded-process.ts'`,
+    `runBounded({ command: ['true'], env: process.env, limitMs: 10_000, stdin: '' })`
+  )
+  expect(result).toEqual({ exitCode: null, endedBy: 'start', stdout: '' })
+})
+
+it('without a file descriptor a command of the engine is not started, and says so', () => {
+  const result = resultOf(
+    `import { runShell } from './src/process/shell-command.ts'`,
+    `runShell('true', { env: process.env, limitMs: 10_000, signal: new AbortController().signal })`
+  )
+  expect(result).toMatchObject({ exitCode: null, lastLine: expect.stringContaining('EMFILE') })
+})
