@@ -86,7 +86,7 @@ const wideningFault = (
   const sums = sumsOf(rollout, evidence, borders)
   if (sums.answered < evidence.answered || sums.drafts < evidence.drafts) return NOT_HERE
   const remade = borderAt(sums, number, margin).evidence
-  const isProved = provedBorder(sums.counts, present, { margin, capital: stepCapital }) >= number
+  const isProved = provedBorder(sums.borders, present, { margin, capital: stepCapital }) >= number
   return (
     differing(evidence, remade) ??
     (isProved
