@@ -1,9 +1,9 @@
-/** The items by their key; keys and items keep the order of the input. */
+/** The items by their key, at least one for each; keys and items keep the order of the input. */
 export const groupBy = <Item, Key>(
   items: readonly Item[],
   keyOf: (item: Item) => Key
-): Map<Key, Item[]> => {
-  const groups = new Map<Key, Item[]>()
+): Map<Key, [Item, ...Item[]]> => {
+  const groups = new Map<Key, [Item, ...Item[]]>()
   for (const item of items) {
     const key = keyOf(item)
     const group = groups.get(key)
