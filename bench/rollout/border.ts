@@ -112,8 +112,7 @@ const live = (curve: Curve, requests: number, random: () => number): Life => {
       })
     }
     if (exceeds(borders[number]!)) broken += LOOK * coverageOf(borders[number]!)
-    const { counts } = reader.sums()
-    number = provedBorder(counts, number, { margin: MARGIN, capital: STEP_CAPITAL })
+    number = provedBorder(reader.sums().borders, number, { margin: MARGIN, capital: STEP_CAPITAL })
     if (done < GAIN_REQUESTS) coverage = coverageOf(borders[number]!)
   }
   return { proved: coverageOf(threshold), coverage, broken }

@@ -1,4 +1,4 @@
-/** The items by their key; keys and items keep the order of the input. */
+/** The items by their key, at least one for each; keys and items keep the order of the input. */
 export const groupBy = <Item, Key>(
   items: readonly Item[],
   keyOf: (item: Item) => Key

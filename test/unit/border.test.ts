@@ -47,7 +47,7 @@ describe('the sums of borders', () => {
       pair('fallback', null),
       pair('unusable', null),
     ])
-    expect(sums.counts.map(({ pairs, losses }) => [pairs, losses])).toEqual([
+    expect(sums.borders.map(({ pairs, losses }) => [pairs, losses])).toEqual([
       [2, 1],
       [4, 2],
       [4, 2],
@@ -57,25 +57,25 @@ describe('the sums of borders', () => {
   })
 
   it('count credits, ratings and refusals as the evidence of the route does', () => {
-    const { counts } = sumsOf([
+    const { borders } = sumsOf([
       pair('second-agrees'),
       { ...pair('disagreed'), rating: 'lora' },
       pair('refused', null),
     ])
-    for (const each of counts) expect(each).toEqual({ pairs: 3, losses: 1, credits: 1 })
+    for (const each of borders) expect(each).toMatchObject({ pairs: 3, losses: 1, credits: 1 })
   })
 })
 
 describe('a wider border', () => {
   it('is proved by answers and drafts together', () => {
-    const { counts } = sumsOf(times(100, pair('agreed')))
-    expect(evidenceBelow(counts[1]!, MARGIN)).toBeGreaterThan(Math.log(20))
-    expect(provedBorder(counts, 0, SETTINGS)).toBe(3)
+    const { borders } = sumsOf(times(100, pair('agreed')))
+    expect(evidenceBelow(borders[1]!, MARGIN)).toBeGreaterThan(Math.log(20))
+    expect(provedBorder(borders, 0, SETTINGS)).toBe(3)
     const few = sumsOf(times(30, pair('agreed'), pair('draft-agreed', -1.5)))
-    expect(evidenceBelow(few.counts[0]!, MARGIN)).toBeLessThan(Math.log(20))
-    expect(provedBorder(few.counts, 0, SETTINGS)).toBe(0)
+    expect(evidenceBelow(few.borders[0]!, MARGIN)).toBeLessThan(Math.log(20))
+    expect(provedBorder(few.borders, 0, SETTINGS)).toBe(0)
     const more = sumsOf(times(60, pair('agreed'), pair('draft-agreed', -1.5)))
-    expect(provedBorder(more.counts, 0, SETTINGS)).toBe(3)
+    expect(provedBorder(more.borders, 0, SETTINGS)).toBe(3)
   })
 
   it('waits for those before it', () => {
@@ -85,14 +85,14 @@ describe('a wider border', () => {
       ...times(12, pair('draft-disagreed', -1.5)),
       ...times(1_000, pair('draft-agreed', -3.5)),
     ])
-    expect(evidenceBelow(sums.counts[3]!, MARGIN)).toBeGreaterThan(Math.log(20))
-    expect(provedBorder(sums.counts, 0, SETTINGS)).toBe(0)
+    expect(evidenceBelow(sums.borders[3]!, MARGIN)).toBeGreaterThan(Math.log(20))
+    expect(provedBorder(sums.borders, 0, SETTINGS)).toBe(0)
   })
 
   it('stays in force where the evidence of one before it falls again', () => {
     const sums = sumsOf([...times(100, pair('agreed')), ...times(8, pair('disagreed'))])
-    expect(evidenceBelow(sums.counts[1]!, MARGIN)).toBeLessThan(Math.log(20))
-    expect(provedBorder(sums.counts, 2, SETTINGS)).toBe(2)
+    expect(evidenceBelow(sums.borders[1]!, MARGIN)).toBeLessThan(Math.log(20))
+    expect(provedBorder(sums.borders, 2, SETTINGS)).toBe(2)
   })
 
   it('is never narrower than the present one, whatever the pairs', () => {
@@ -108,8 +108,8 @@ describe('a wider border', () => {
     )
     fc.assert(
       fc.property(pairs, fc.integer({ min: 0, max: 3 }), (drawn, present) => {
-        const { counts } = sumsOf(drawn.map((each) => ({ ...each, rating: null })))
-        const proved = provedBorder(counts, present, SETTINGS)
+        const { borders } = sumsOf(drawn.map((each) => ({ ...each, rating: null })))
+        const proved = provedBorder(borders, present, SETTINGS)
         expect(proved).toBeGreaterThanOrEqual(present)
         expect(proved).toBeLessThan(BORDERS.length)
       })
@@ -124,7 +124,7 @@ describe('a wider border', () => {
       const reader = new BorderReader([-1, -2])
       for (let i = 0; i < 3_000; i++) {
         reader.read(pair(random() < MARGIN ? 'disagreed' : 'agreed'))
-        if (i % 50 !== 0 || provedBorder(reader.sums().counts, 0, SETTINGS) === 0) continue
+        if (i % 50 !== 0 || provedBorder(reader.sums().borders, 0, SETTINGS) === 0) continue
         wrong++
         break
       }

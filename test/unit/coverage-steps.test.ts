@@ -147,8 +147,10 @@ describe('the reason of a step', () => {
 
 const counts = (pairs: number) => ({ pairs, losses: 0, credits: 0 })
 const SUMS: BorderSums = {
-  borders: [PROVED, -0.5],
-  counts: [counts(58), counts(64)],
+  borders: [
+    { threshold: PROVED, ...counts(58) },
+    { threshold: -0.5, ...counts(64) },
+  ],
   answered: 58,
   drafts: 20,
   audited: 100,

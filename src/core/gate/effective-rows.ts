@@ -60,13 +60,14 @@ const arrivalsOf = (rows: readonly ClusteredRow[]): Map<string, number> => {
 const createExcess = (rows: readonly ClusteredRow[], burstMs: number) => {
   const arrivals = [...arrivalsOf(rows)].toSorted((a, b) => a[1] - b[1])
   const times = Float64Array.from(arrivals, ([, at]) => at)
-  const places = new Map(arrivals.map(([conversation], place) => [conversation, place]))
+  const places = new Map(arrivals.map(([conversation, at], place) => [conversation, { place, at }]))
   const [first = 0, last = 0] = [times[0], times.at(-1)]
   const circleMs = last - first + (last - first) / Math.max(1, times.length - 1)
-  const [near, wide] = [burstMs, BACKGROUND * burstMs].map((reach) => Math.min(reach, circleMs / 2))
-  const backgroundMs = wide! - near!
+  const near = Math.min(burstMs, circleMs / 2)
+  const wide = Math.min(BACKGROUND * burstMs, circleMs / 2)
+  const backgroundMs = wide - near
   /** conversations that are expected near one for each in its background */
-  const expected = backgroundMs > 0 ? near! / backgroundMs : 0
+  const expected = backgroundMs > 0 ? near / backgroundMs : 0
   const sums = createSums(times.length)
   const inside = (from: number, until: number): number =>
     from >= until ? 0 : sums.between(placeOf(times, from), placeOf(times, until))
@@ -82,10 +83,9 @@ const createExcess = (rows: readonly ClusteredRow[], burstMs: number) => {
   let excess = 0
   return {
     add(conversation: string): void {
-      const place = places.get(conversation)!
-      const at = times[place]!
-      const isNear = within(at, near!)
-      const isAround = within(at, wide!) - isNear
+      const { place, at } = places.get(conversation)!
+      const isNear = within(at, near)
+      const isAround = within(at, wide) - isNear
       // each of two is beside the other
       excess += 2 * (isNear - expected * isAround)
       sums.raise(place, 1)

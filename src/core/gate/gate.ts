@@ -65,7 +65,7 @@ export interface GateInput {
   burstMs: number
 }
 
-/** The arm that answers most. Ties: more agreement among its answers, then over all rows. */
+/** Place of the arm that answers most. Ties: more agreement among its answers, then over all rows. */
 const winnerOf = (arms: ArmFigures[]): number => {
   const [best] = arms.toSorted(
     (a, b) =>
@@ -73,7 +73,7 @@ const winnerOf = (arms: ArmFigures[]): number => {
       b.agreementAnswered - a.agreementAnswered ||
       b.agreement - a.agreement
   )
-  return Math.max(0, arms.indexOf(best!))
+  return best === undefined ? 0 : arms.indexOf(best)
 }
 
 const sliceRejection = ({ slices }: ArmFigures): string | null => {
@@ -87,11 +87,10 @@ const sliceRejection = ({ slices }: ArmFigures): string | null => {
 }
 
 const rejection = (
-  winner: ArmFigures | undefined,
+  winner: ArmFigures,
   change: UpstreamChange | null,
   input: Required<GateInput>
 ): string | null => {
-  if (winner === undefined || winner.rows === 0) return 'no held-out row was answered'
   if (input.responseType === 'free-text' && !input.isJudged)
     return 'free text is not promoted: comparing it needs a judge, and there is none'
   if (change?.isChanged) return changeRejection(change)
@@ -105,6 +104,22 @@ const rejection = (
       `${percent(input.margin)}; answering everything that it may, arm ${winner.arm} agrees on ` +
       percent(winner.agreement)
   )
+}
+
+const outcomeOf = (
+  winner: ArmFigures | undefined,
+  change: UpstreamChange | null,
+  input: Required<GateInput>
+): Pick<Verdict, 'verdict' | 'reason'> => {
+  if (winner === undefined || winner.rows === 0)
+    return { verdict: 'reject', reason: 'no held-out row was answered' }
+  const reason = rejection(winner, change, input)
+  if (reason !== null) return { verdict: 'reject', reason }
+  const { arm, coverage, agreementAnswered } = winner
+  return {
+    verdict: 'promote',
+    reason: `arm ${arm} answers ${percent(coverage)} at ${percent(agreementAnswered)} agreement`,
+  }
 }
 
 const noiseRejection = (repeats: number, isJudged: boolean): string =>
@@ -151,12 +166,11 @@ export const FAVOURED_SHARE = 0.8
  */
 const USED_MARGIN = 0.6
 
-/** Shares of alpha by arm. They sum to 1 and are fixed before a held-out row is read. */
-const alphaShares = (arms: number, favoured: number | null): number[] =>
-  Array.from({ length: arms }, (_, arm) => {
-    if (favoured === null || arms === 1) return 1 / arms
-    return arm === favoured ? FAVOURED_SHARE : (1 - FAVOURED_SHARE) / (arms - 1)
-  })
+/** An arm's share of alpha. Those of all arms sum to 1 and are fixed before a held-out row is read. */
+const alphaShare = (arm: number, arms: number, favoured: number | null): number => {
+  if (favoured === null || arms === 1) return 1 / arms
+  return arm === favoured ? FAVOURED_SHARE : (1 - FAVOURED_SHARE) / (arms - 1)
+}
 
 /**
  * Chooses arm and threshold, and whether to promote. Every arm is tested on all held-out rows at
@@ -174,7 +188,6 @@ export const decide = (given: GateInput): Verdict => {
     ...given,
   }
   const { responseType, margin, alpha, minCoverage, usedMargin, burstMs } = input
-  const shares = alphaShares(input.arms.length, input.favouredArm)
   const arms = input.arms.map((arm, index) =>
     armFigures(arm, {
       margin,
@@ -182,19 +195,15 @@ export const decide = (given: GateInput): Verdict => {
       usedMargin,
       burstMs,
       alpha,
-      armAlpha: alpha * shares[index]!,
+      armAlpha: alpha * alphaShare(index, input.arms.length, input.favouredArm),
     })
   )
   const arm = winnerOf(arms)
   const winner = arms[arm]
   const rows = input.arms[arm]?.rows ?? []
   const change = input.isJudged ? null : upstreamChange(rows, burstMs)
-  const reason = rejection(winner, change, input)
   return {
-    verdict: reason === null ? 'promote' : 'reject',
-    reason:
-      reason ??
-      `arm ${winner!.arm} answers ${percent(winner!.coverage)} at ${percent(winner!.agreementAnswered)} agreement`,
+    ...outcomeOf(winner, change, input),
     responseType,
     margin,
     arm,

@@ -180,16 +180,19 @@ const drawLaws = (
   random: () => number
 ): PowerLaw[] => {
   const conversations = [...new Set(fits.flatMap(({ tallies }) => [...tallies.keys()]))]
-  const columns = fits.map(({ tallies }) => conversations.map((key) => tallies.get(key) ?? null))
+  const columns = fits.map(({ growth, tallies }) => ({
+    growth,
+    column: conversations.map((key) => tallies.get(key) ?? null),
+  }))
   return Array.from({ length: DRAWS }, () => {
     const picks = conversations.map(() => Math.floor(random() * conversations.length))
     return fitLaw(
-      fits.map(({ growth }, fit) => {
+      columns.map(({ growth, column }) => {
         const luck = Math.exp(RUN_DEVIATION * normal(random))
         const sums = { wrong: 0, answered: 0 }
         for (const pick of picks) {
-          sums.wrong += columns[fit]![pick]?.wrong ?? 0
-          sums.answered += columns[fit]![pick]?.answered ?? 0
+          sums.wrong += column[pick]?.wrong ?? 0
+          sums.answered += column[pick]?.answered ?? 0
         }
         return { growth, answered: sums.answered, wrong: luck * sums.wrong }
       })
@@ -200,12 +203,13 @@ const drawLaws = (
 /** The law at a coverage, and laws of data that might as well have been seen. @returns null without two points */
 const lawsAt = (
   fits: JudgedFit[],
+  full: JudgedFit,
   coverage: number,
   seed: number
 ): { law: PowerLaw; laws: PowerLaw[] } | null => {
   const counted = fits.flatMap((fit) => {
     const cut = cutAt(fit, coverage)
-    const growth = fit.rows / fits.at(-1)!.rows
+    const growth = fit.rows / full.rows
     return cut === null ? [] : { growth, tallies: talliesOf(fit, cut), cut }
   })
   if (counted.length < 2) return null
@@ -259,11 +263,12 @@ const targetAt = (
   coverage: number,
   options: CurveOptions
 ): CurveTarget | null => {
-  const full = fits.at(-1)!
+  const full = fits.at(-1)
+  if (full === undefined) return null
   const widest = cutAt(full, coverage)
   const acceptance = widest && acceptanceOf(full, widest, options)
   if (acceptance === null) return null
-  const fitted = lawsAt(fits, coverage, options.seed)
+  const fitted = lawsAt(fits, full, coverage, options.seed)
   if (fitted === null) return null
   const { law, laws } = fitted
   const needed = bisectFalling((loss) => passes(acceptance, loss), 0.5, 0, 1)

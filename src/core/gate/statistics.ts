@@ -157,11 +157,11 @@ export const tangoNonInferiority = (counts: PairedCounts, margin: number): numbe
  * family-wise error kept at alpha. Same order as the input.
  */
 export const holm = (pValues: number[]): number[] => {
-  const order = pValues.map((_, i) => i).sort((i, j) => pValues[i]! - pValues[j]!)
+  const order = [...pValues.entries()].sort(([, one], [, other]) => one - other)
   const adjusted = Array.from<number>({ length: pValues.length })
   let running = 0
-  order.forEach((index, place) => {
-    running = Math.max(running, Math.min(1, pValues[index]! * (pValues.length - place)))
+  order.forEach(([index, pValue], place) => {
+    running = Math.max(running, Math.min(1, pValue * (pValues.length - place)))
     adjusted[index] = running
   })
   return adjusted

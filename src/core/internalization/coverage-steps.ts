@@ -51,12 +51,12 @@ type Withheld = readonly { pairs: number }[]
 export const coverageChange = (
   row: Pick<Internalization, 'state' | 'verdict'>,
   changed: { border?: Pick<Border, 'threshold'>; withheld?: Withheld },
-  { borders, counts, audited }: BorderSums,
+  { borders, audited }: BorderSums,
   answered?: number
 ): CoverageChange | undefined => {
   const present = borderOf(row.state)?.threshold ?? provedFigures(row)?.threshold ?? null
   const answeredFrom = (threshold: number | null): number | undefined =>
-    counts[borders.findIndex((border) => border === threshold)]?.pairs
+    borders.find((border) => border.threshold === threshold)?.pairs
   const before = answeredFrom(present)
   const after = answered ?? answeredFrom(changed.border?.threshold ?? present)
   if (before === undefined || after === undefined) return undefined

@@ -19,11 +19,11 @@ const FAMILIES: readonly (readonly string[])[] = [
 
 /** `openai/gpt-5-mini`, `accounts/x/models/qwen3-8b` and `ft:gpt-5-mini:acme` name a base model behind what is around it. */
 const bareName = (model: string): string =>
-  model.toLowerCase().replace(/^ft:/, '').split('/').at(-1)!
+  model.toLowerCase().replace(/^ft:/, '').replace(/^.*\//s, '')
 
 /** A name for the maker: models of unknown makers are of one family if their names begin with the same letters. */
 export const familyOf = (model: string): string => {
   const name = bareName(model)
   const known = FAMILIES.find((starts) => starts.some((start) => name.startsWith(start)))
-  return known?.[0] ?? /^[a-z]*/.exec(name)![0]
+  return known?.[0] ?? name.replace(/[^a-z].*/s, '')
 }

@@ -18,7 +18,7 @@ export const inTime = <T extends Pick<Placed, 'id' | 'at'>>(exchanges: readonly 
   exchanges.toSorted((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
 
 /** Conversations by the time of their first exchange, each in time. */
-export const conversationsOf = <T extends Placed>(exchanges: readonly T[]): T[][] => [
+export const conversationsOf = <T extends Placed>(exchanges: readonly T[]): [T, ...T[]][] => [
   ...groupBy(inTime(exchanges), ({ conversation }) => conversation).values(),
 ]
 
@@ -31,7 +31,7 @@ export const conversationsOf = <T extends Placed>(exchanges: readonly T[]): T[][
 export const burstsOf = <T extends Placed>(exchanges: readonly T[], burstMs: number): T[][] => {
   const conversations = conversationsOf(exchanges)
   if (burstMs === 0) return conversations
-  const slots = groupBy(conversations, ([first]) => Math.floor(first!.at / burstMs))
+  const slots = groupBy(conversations, ([first]) => Math.floor(first.at / burstMs))
   return [...slots.values()].map((burst) => burst.flat())
 }
 
@@ -71,6 +71,6 @@ export const randomPart = <Item>(
   random: () => number
 ): Item[] => {
   if (items.length <= count) return [...items]
-  const places = shuffle([...items.keys()], random).slice(0, Math.max(0, count))
-  return places.toSorted((a, b) => a - b).map((place) => items[place]!)
+  const drawn = shuffle([...items.entries()], random).slice(0, Math.max(0, count))
+  return drawn.toSorted(([a], [b]) => a - b).map(([, item]) => item)
 }

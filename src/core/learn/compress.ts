@@ -21,14 +21,14 @@ const textOf = (message: TemplateMessage): string =>
   message.segments.map((segment) => (segment.kind === 'anchor' ? segment.text : '')).join('')
 
 /** A constant user message with a constant assistant message behind it is a few-shot example. */
-const isExampleAt = (messages: TemplateMessage[], at: number): boolean => {
+const exampleAt = (messages: TemplateMessage[], at: number): FewShot | null => {
   const [user, assistant] = [messages[at], messages[at + 1]]
-  return (
-    user?.role === 'user' &&
+  return user?.role === 'user' &&
     assistant?.role === 'assistant' &&
     isConstant(user) &&
     isConstant(assistant)
-  )
+    ? { query: textOf(user), answer: textOf(assistant) }
+    : null
 }
 
 interface TemplateParts {
@@ -37,14 +37,11 @@ interface TemplateParts {
 }
 
 const partsOf = ({ messages }: Template): TemplateParts => {
-  const parts: TemplateParts = { examples: [], rest: [] }
-  for (let at = 0; at < messages.length; at++) {
-    if (isExampleAt(messages, at)) {
-      parts.examples.push({ query: textOf(messages[at]!), answer: textOf(messages[at + 1]!) })
-      at++
-    } else parts.rest.push(messages[at]!)
+  const found = messages.map((_, at) => exampleAt(messages, at))
+  return {
+    examples: found.filter((example) => example !== null),
+    rest: messages.filter((_, at) => !found[at] && !found[at - 1]),
   }
-  return parts
 }
 
 /** The template's own few-shot pairs, in its order. */
@@ -119,12 +116,12 @@ export const sentencesOf = (template: Template): Sentence[] =>
  * once.
  */
 export const leastEffectFirst = (effects: number[], protectedFlags: boolean[]): number[] =>
-  effects
-    .map((_, index) => index)
+  [...effects.entries()]
     .sort(
-      (a, b) =>
-        Number(protectedFlags[a]) - Number(protectedFlags[b]) || effects[a]! - effects[b]! || b - a
+      ([a, one], [b, other]) =>
+        Number(protectedFlags[a]) - Number(protectedFlags[b]) || one - other || b - a
     )
+    .map(([index]) => index)
 
 export interface CompressedTemplate {
   text: string

@@ -68,7 +68,7 @@ export const repeatsOf = <T extends SplittableExchange>(
     (group) => group.length > 1
   )
   const changed = repeated
-    .filter(([first, ...others]) => others.some((other) => !isSame(first!, other)))
+    .filter(([first, ...others]) => others.some((other) => !isSame(first, other)))
     .toSorted((a, b) => b.length - a.length)
   const affected = changed.reduce((sum, group) => sum + group.length, 0)
   return {

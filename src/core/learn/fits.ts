@@ -2,7 +2,8 @@
  * The smaller trainings of a learning curve: the same stages on a part of the rows. Knows nothing of engines
  * or of how the loras are judged.
  */
-import { seededRandom, shuffle } from '../../random.ts'
+import { seededRandom } from '../../random.ts'
+import { randomPart } from './bursts.ts'
 import { epochsFor, type StagePlan } from './schedule.ts'
 
 /** Of the training rows, smallest first. Each part contains the one before it. */
@@ -18,11 +19,8 @@ export const fitShares = (rows: number): number[] =>
  * The part of the training rows, in their order. A larger share of the same rows contains it.
  * @param ids of the rows that an optimizer step may use
  */
-export const fitRows = (ids: readonly string[], share: number, seed: number): string[] => {
-  const places = shuffle([...ids.keys()], seededRandom(seed))
-  const chosen = places.slice(0, Math.floor(share * ids.length))
-  return chosen.toSorted((a, b) => a - b).map((place) => ids[place]!)
-}
+export const fitRows = (ids: readonly string[], share: number, seed: number): string[] =>
+  randomPart(ids, Math.floor(share * ids.length), seededRandom(seed))
 
 /**
  * The stages of an arm for a part of its rows: as many epochs as so few rows get, and under a time budget the

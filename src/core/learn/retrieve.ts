@@ -53,10 +53,12 @@ const diversify = (candidates: Candidate[], k: number): Candidate[] => {
   const chosen: Candidate[] = []
   let open = candidates.map((candidate) => ({ candidate, likeness: 0 }))
   while (chosen.length < k && open.length > 0) {
-    const marginal = open.map(
-      ({ candidate, likeness }) => LAMBDA * candidate.relevance - (1 - LAMBDA) * likeness
-    )
-    const next = open[marginal.indexOf(Math.max(...marginal))]!.candidate
+    const { candidate: next } = open
+      .map(({ candidate, likeness }) => ({
+        candidate,
+        marginal: LAMBDA * candidate.relevance - (1 - LAMBDA) * likeness,
+      }))
+      .reduce((best, one) => (one.marginal > best.marginal ? one : best))
     chosen.push(next)
     open = open
       .map(({ candidate, likeness }) => ({
@@ -75,7 +77,7 @@ export const createExampleIndex = (pool: readonly PoolExample[]): ExampleIndex =
     fields: ['query'],
   })
   index.addAll(pool.map(({ query }, place) => ({ place, query })))
-  const words = pool.map(({ query }) => wordSet(query))
+  const entries = pool.map((example) => ({ example, words: wordSet(example.query) }))
   const search = (query: string, limit: number, allowed: (place: number) => boolean) =>
     index
       .search(query, {
@@ -89,15 +91,13 @@ export const createExampleIndex = (pool: readonly PoolExample[]): ExampleIndex =
     retrieve: (query, { k, excludeId }) => {
       if (k <= 0) return []
       const own = wordSet(query)
-      const found = search(
-        query,
-        Math.max(MIN_CANDIDATES, k * CANDIDATES_PER_EXAMPLE),
-        (place) => pool[place]!.id !== excludeId && jaccard(words[place]!, own) <= MAX_OVERLAP
-      )
+      const found = search(query, Math.max(MIN_CANDIDATES, k * CANDIDATES_PER_EXAMPLE), (place) => {
+        const { example, words } = entries[place]!
+        return example.id !== excludeId && jaccard(words, own) <= MAX_OVERLAP
+      })
       const top = found[0]?.score ?? 1
       const candidates = found.map(({ place, score }) => ({
-        example: pool[place]!,
-        words: words[place]!,
+        ...entries[place]!,
         relevance: score / top,
       }))
       return diversify(candidates, k)

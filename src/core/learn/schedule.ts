@@ -153,13 +153,11 @@ export interface StagePlanInput extends TrainingFacts {
   secondsBudget?: number | null
 }
 
-/** Share of the time for each stage; sums to 1. */
-const effortShares = (stages: number): number[] => {
-  if (stages === 1) return [1]
+/** Share of the time for a stage, by its place; those of all stages sum to 1. */
+const effortShare = (place: number, stages: number): number => {
+  if (stages === 1) return 1
   const last = Math.max(LAST_STAGE_SHARE, 1 / stages)
-  return Array.from({ length: stages }, (_, k) =>
-    k === stages - 1 ? last : (1 - last) / (stages - 1)
-  )
+  return place === stages - 1 ? last : (1 - last) / (stages - 1)
 }
 
 /** With fewer steps a stage learns almost nothing from the prompt (docs/experiments/banking77.md). */
@@ -175,16 +173,16 @@ export const affordableFirstSteps = (
   seconds: number,
   secondsPerStep: number
 ): number => {
-  const [first] = effortShares(stageShares(schedule.schedule, schedule.stages).length)
-  return Math.floor((seconds * first!) / secondsPerStep)
+  const first = effortShare(0, stageShares(schedule.schedule, schedule.stages).length)
+  return Math.floor((seconds * first) / secondsPerStep)
 }
 
 /**
  * Whole steps of each stage for its share of the time. Steps with more of the prompt cost more, so
  * there are fewer of them. The last stage gets the steps that rounding leaves.
  */
-const divideSteps = (total: number, effort: number[], prompts: number[]): number[] => {
-  const weights = effort.map((share, k) => share / secondsAtShare(prompts[k]!))
+const divideSteps = (total: number, stages: { prompt: number; effort: number }[]): number[] => {
+  const weights = stages.map(({ prompt, effort }) => effort / secondsAtShare(prompt))
   const sum = weights.reduce((all, weight) => all + weight, 0)
   const early = weights
     .slice(0, -1)
@@ -202,17 +200,20 @@ const divideSteps = (total: number, effort: number[], prompts: number[]): number
  */
 export const planStages = (input: StagePlanInput): StagePlan[] => {
   const prompts = stageShares(input.schedule, input.stages, input.distils)
-  const effort = effortShares(prompts.length)
+  const stages = prompts.map((prompt, place) => ({
+    prompt,
+    effort: effortShare(place, prompts.length),
+  }))
   const base = { ...defaultHyperparameters(input), ...input.hyperparameters }
-  const steps = divideSteps(base.max_steps, effort, prompts)
+  const steps = divideSteps(base.max_steps, stages)
   const seconds = input.secondsBudget ?? null
-  return prompts.map((templateShare, k) => ({
-    templateShare,
-    examples: Math.floor(input.examples * templateShare + 1e-9),
+  return stages.map(({ prompt, effort }, place) => ({
+    templateShare: prompt,
+    examples: Math.floor(input.examples * prompt + 1e-9),
     hyperparameters: {
       ...base,
-      max_steps: steps[k]!,
-      ...(seconds === null ? {} : { max_seconds: seconds * effort[k]! }),
+      max_steps: steps[place]!,
+      ...(seconds === null ? {} : { max_seconds: seconds * effort }),
       warmup_ratio: prompts.length === 1 ? WARMUP_SHARE : STAGE_WARMUP_SHARE,
     },
   }))

@@ -16,6 +16,7 @@ import {
   type HeadRows,
 } from './head/softmax-loss.ts'
 import { rowCount, selectSparse, sparseForward } from './head/sparse-rows.ts'
+import { selectLabels, selectVectors } from './head/text-rows.ts'
 
 export type { Features, HeadRows } from './head/softmax-loss.ts'
 
@@ -43,8 +44,10 @@ const MAX_ITERATIONS = 300
 /** Rows of one pass, which bounds the memory for their logits. */
 const CHUNK_ROWS = 256
 /** Strengths of the penalty that are tried, the strongest first, over the features' mean square norm. */
-const RELATIVE_L2 = [1, 0.3, 0.1, 0.03, 0.01, 0.003]
+const RELATIVE_L2: Strengths = [1, 0.3, 0.1, 0.03, 0.01, 0.003]
 const FOLDS = 5
+
+type Strengths = readonly [number, ...number[]]
 
 const invalid = (reason: string) => new AppError('invalid-request', `label head: ${reason}`)
 
@@ -183,7 +186,7 @@ export interface CrossValidationOptions extends HeadRows<Features> {
   /** orders the groups; default 0 */
   seed?: number
   /** of the penalty, over the features' mean square norm, the strongest first; default six of them */
-  strengths?: readonly number[]
+  strengths?: Strengths
 }
 
 export interface CrossValidation {
@@ -198,19 +201,15 @@ export interface CrossValidation {
   loss: number
 }
 
-const selectFeatures = (features: Features, dims: number, places: readonly number[]): Features => {
-  if (!(features instanceof Float32Array)) return selectSparse(features, places)
-  const selected = new Float32Array(places.length * dims)
-  for (const [at, place] of places.entries())
-    selected.set(features.subarray(place * dims, (place + 1) * dims), at * dims)
-  return selected
-}
+const selectFeatures = (features: Features, dims: number, places: readonly number[]): Features =>
+  features instanceof Float32Array
+    ? selectVectors(features, dims, places)
+    : selectSparse(features, places)
 
 const selectRows = (rows: HeadRows<Features>, places: readonly number[]): HeadRows<Features> => ({
   ...rows,
   features: selectFeatures(rows.features, rows.dims, places),
-  labels: Int32Array.from(places, (place) => rows.labels[place]!),
-  ...(rows.weights && { weights: Float32Array.from(places, (place) => rows.weights![place]!) }),
+  ...selectLabels(rows, places),
 })
 
 interface Fold {
@@ -282,17 +281,21 @@ export const crossValidated = ({
   if (folds < 2) throw invalid('cross-validation needs at least two groups')
   const parts = makeFolds(rows, fold, folds)
   const norm = meanSquareNorm(rows)
-  let best: (Omit<CrossValidation, 'probabilities' | 'fold'> & { logits: Float32Array }) | null =
-    null
-  for (const relative of strengths) {
+  const tried = (relative: number) => {
     const l2 = relative * norm
     const logits = outOfFold(parts, rows, { l2, judged })
     const temperature = calibrateTemperature(logits, labels, classes)
     const loss = scaledLoss(logits, labels, classes, temperature).loss / judged
-    if (best && loss >= best.loss) break
-    best = { logits, l2, temperature, loss }
+    return { logits, l2, temperature, loss }
   }
-  const { logits, ...chosen } = best!
+  const [strongest, ...weaker] = strengths
+  let best = tried(strongest)
+  for (const relative of weaker) {
+    const next = tried(relative)
+    if (next.loss >= best.loss) break
+    best = next
+  }
+  const { logits, ...chosen } = best
   return {
     ...chosen,
     fold,

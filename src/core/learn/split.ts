@@ -137,21 +137,21 @@ class HeldOut<T extends SplittableExchange> {
     isRow: (exchange: T) => boolean,
     mayHold: (burst: T[]) => boolean = () => true
   ): T[] {
-    const rows = new Map(this.bursts.map((burst) => [burst, burst.filter(isRow)]))
-    const drawn = [...this.held].flatMap((burst) => rows.get(burst)!)
-    const units = this.bursts.filter(
-      (burst) => !this.held.has(burst) && rows.get(burst)!.length > 0
-    )
+    const drawn = this.exchanges().filter(isRow)
+    const units = this.bursts
+      .filter((burst) => !this.held.has(burst))
+      .map((burst) => ({ burst, rows: burst.filter(isRow) }))
+      .filter(({ rows }) => rows.length > 0)
     const draws = drawSpread(units, {
-      rowsOf: (burst) => rows.get(burst)!.length,
+      rowsOf: ({ rows }) => rows.length,
       left: () => wanted - drawn.length,
       random: this.random,
     })
-    for (const burst of draws) {
+    for (const { burst, rows } of draws) {
       if (this.held.size + 1 === this.bursts.length) break
       if (!mayHold(burst)) continue
       this.held.add(burst)
-      drawn.push(...rows.get(burst)!)
+      drawn.push(...rows)
     }
     return randomPart(drawn, wanted, this.random)
   }

@@ -41,7 +41,7 @@ export type TextValidation = Pick<CrossValidation, 'probabilities' | 'fold' | 'l
  * One strength and a loose tolerance: with several to choose from the head is no better, and takes five times
  * as long.
  */
-const HASHED_STRENGTHS = [0.01]
+const HASHED_STRENGTHS = [0.01] as const
 const HASHED_TOLERANCE = 1e-2
 
 const embeddedRows = ({ vectors, ...rows }: TextRows & { vectors: Float32Array }) => ({

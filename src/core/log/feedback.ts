@@ -62,12 +62,13 @@ export const feedbackOrigin = (
   recordId: string,
   route: RouteOutcome | null
 ): Drawn & Pick<StoredFeedback, 'lora' | 'answeredBy'> => {
+  if (route === null) return { lora: null, answeredBy: 'upstream', side: null, conversation: null }
   const side = drawnSideOf(route)
   return {
-    lora: route?.lora ?? null,
-    answeredBy: route?.outcome === 'answered' ? 'lora' : 'upstream',
+    lora: route.lora ?? null,
+    answeredBy: route.outcome === 'answered' ? 'lora' : 'upstream',
     side,
-    conversation: side === null ? null : drawnTogether(recordId, route!),
+    conversation: side === null ? null : drawnTogether(recordId, route),
   }
 }
 

@@ -65,7 +65,7 @@ const replaceFound = (
   pattern.lastIndex = 0
   for (let found; (found = pattern.exec(readable)) !== null;) {
     const { 0: match, index } = found
-    if (match === '') pattern.lastIndex += readable.codePointAt(index)! > 0xffff ? 2 : 1
+    if (match === '') pattern.lastIndex += (readable.codePointAt(index) ?? 0) > 0xffff ? 2 : 1
     if (match === '' || !(accepts?.(match) ?? true)) continue
     result += text.slice(copied, startOf(unescapedText, index)) + placeholders.of(detector, match)
     copied = startOf(unescapedText, index + match.length)

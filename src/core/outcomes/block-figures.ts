@@ -52,11 +52,12 @@ export class BlockSums {
     const differences = blocks.map(differenceOf)
     this.overMargin = this.overMargin.after(differences)
     this.overZero = this.overZero.after(differences)
-    for (const [i, difference] of differences.entries()) {
+    for (const difference of differences) {
       this.counts.set(difference, (this.counts.get(difference) ?? 0) + 1)
       this.sums.square += difference ** 2
-      for (const side of DRAWN_SIDES) this.sums[side] += badShare(blocks[i]!, side)
     }
+    for (const side of DRAWN_SIDES)
+      for (const block of blocks) this.sums[side] += badShare(block, side)
     this.blocks += blocks.length
   }
 

@@ -24,7 +24,7 @@ const MAX_ENDED = 50_000
  * and only the turns on that side count.
  */
 const outcomeOf = ({ turns, at }: Conversation<RatedTurn>): ConversationOutcome => {
-  const { side } = turns[0]!
+  const { side } = turns[0]
   const own = turns.filter((turn) => turn.side === side)
   return { side, bad: own.filter(({ rating }) => rating === 'bad').length / own.length, at }
 }
@@ -59,7 +59,7 @@ export class OutcomeReader {
       const turn = { side, conversation, rating }
       for (const over of this.conversations.read({ conversation, at: firstAt }, turn)) {
         outcomes.push(outcomeOf(over))
-        if (!this.isSingle) this.remember(over.turns[0]!.conversation)
+        if (!this.isSingle) this.remember(over.turns[0].conversation)
       }
     }
     return outcomes
@@ -75,8 +75,9 @@ export class OutcomeReader {
 
   private remember(conversation: string): void {
     this.ended.add(conversation)
-    if (this.ended.size <= MAX_ENDED) return
-    const [oldest] = this.ended
-    this.ended.delete(oldest!)
+    for (const oldest of this.ended) {
+      if (this.ended.size <= MAX_ENDED) return
+      this.ended.delete(oldest)
+    }
   }
 }

@@ -7,6 +7,7 @@ import {
   type Border,
   type BorderEvidence,
   type BorderSums,
+  type Narrowing,
 } from '../rollout/border.ts'
 import { check, namesText, type Check } from './check.ts'
 import { differences } from './differences.ts'
@@ -23,10 +24,8 @@ const sumsOf = (
   borders: readonly number[]
 ): BorderSums => {
   const reader = new BorderReader(borders)
-  for (const [pair] of conversations.slice(0, answered)) {
-    const { outcome, confidence, rating = null } = pair!
+  for (const [{ outcome, confidence, rating = null }] of conversations.slice(0, answered))
     reader.read({ outcome, confidence, rating })
-  }
   for (const { confidence, agrees } of drafts.slice(0, count))
     reader.read({
       outcome: agrees ? 'draft-agreed' : 'draft-disagreed',
@@ -63,7 +62,7 @@ interface BorderFacts {
   margin: number
   stepCapital: number
   /** that may be in force, the one of the proof first, then wider ones; and narrower ones, the narrowest first */
-  borders: readonly number[]
+  borders: readonly [number, ...number[]]
   narrower: readonly number[]
 }
 
@@ -86,7 +85,7 @@ const wideningFault = (
   const sums = sumsOf(rollout, evidence, borders)
   if (sums.answered < evidence.answered || sums.drafts < evidence.drafts) return NOT_HERE
   const remade = borderAt(sums, number, margin).evidence
-  const isProved = provedBorder(sums.counts, present, { margin, capital: stepCapital }) >= number
+  const isProved = provedBorder(sums.borders, present, { margin, capital: stepCapital }) >= number
   return (
     differing(evidence, remade) ??
     (isProved
@@ -98,22 +97,21 @@ const wideningFault = (
 /** @returns why a narrower border does not follow from the pairs; null: it does */
 const narrowingFault = (
   { border, before }: MovedStep,
+  { least }: Narrowing,
   { rollout, margin, stepCapital, borders, narrower }: BorderFacts
 ): string | null => {
   const all = [...narrower, ...borders]
-  const present = before?.threshold ?? borders[0]!
+  const present = before?.threshold ?? borders[0]
   const candidates = all.slice(0, Math.max(0, all.indexOf(present)))
   if (!candidates.includes(border.threshold))
     return 'it is none of the borders of the verdict that are narrower than the one before'
   const reader = new NarrowingReader(present, candidates)
-  for (const [pair] of rollout.conversations) {
+  for (const [{ outcome, confidence, rating = null }] of rollout.conversations) {
     if (reader.answered === border.evidence.answered) break
-    const { outcome, confidence, rating = null } = pair!
     reader.read({ outcome, confidence, rating })
   }
   if (reader.answered < border.evidence.answered) return NOT_HERE
   const { rollbackCapital } = rollout.report
-  const least = border.narrowing!.least
   const found = reader.narrowed({ margin, least, stepCapital, rollbackCapital })
   return found === null ? 'the pairs prove no narrower border' : differing(border, found.border)
 }
@@ -129,9 +127,11 @@ const faultOf = (
   if (rollout === null) return 'the file has no pairs'
   const { margin, arms, arm } = verdict
   const { threshold, wider = [], narrower = [] } = arms[arm] ?? { threshold: null }
-  const borders = [threshold ?? Infinity, ...wider]
+  const borders: BorderFacts['borders'] = [threshold ?? Infinity, ...wider]
   const facts = { rollout, margin, stepCapital, borders, narrower }
-  return border.narrowing ? narrowingFault(moved, facts) : wideningFault(moved, facts)
+  return border.narrowing
+    ? narrowingFault(moved, border.narrowing, facts)
+    : wideningFault(moved, facts)
 }
 
 /** Whether the file has not all that a border was proved by: some of its pairs are sums, deleted, or rated since. */
@@ -144,7 +144,7 @@ const hasLess = ({ rollout }: ProofFile, { step, border }: MovedStep): boolean =
     !rollout.isWhole ||
     rollout.summed.length > 0 ||
     drafts > MAX_LISTED_DRAFTS ||
-    own.some(([pair]) => (pair!.ratedAt ?? -Infinity) > step.at - RATING_LAG_MS)
+    own.some(([{ ratedAt = -Infinity }]) => ratedAt > step.at - RATING_LAG_MS)
   )
 }
 

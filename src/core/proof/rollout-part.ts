@@ -36,6 +36,8 @@ export interface CountedPair {
   ratedAt?: number
 }
 
+type ListedConversation = [CountedPair, ...CountedPair[]]
+
 /** A draft below the border that was in force. */
 export interface DraftPair {
   confidence: number
@@ -74,7 +76,7 @@ export interface RolloutPart {
   /** the oldest ones of a long rollout */
   summed: SummedConversations[]
   /** all others, each with its turns */
-  conversations: CountedPair[][]
+  conversations: ListedConversation[]
   /** below the border in force, as far as a border that moved needs them; absent in older files */
   drafts?: DraftPair[]
   feedback: OutcomePart
@@ -126,7 +128,7 @@ export class ConversationList {
   /** numbers of conversations at which a sum ends */
   private readonly ends: ReadonlySet<number>
   private readonly sums: SummedConversations[] = []
-  private listed: CountedPair[][] = []
+  private listed: ListedConversation[] = []
   private listedPairs = 0
   private summedCount = 0
 
@@ -136,27 +138,28 @@ export class ConversationList {
     this.limit = limit
   }
 
-  add({ turns }: Conversation<WatchedPair>): void {
-    this.listed.push(turns.map(countedPair))
-    this.listedPairs += turns.length
+  add({ turns: [first, ...others] }: Conversation<WatchedPair>): void {
+    this.listed.push([countedPair(first), ...others.map(countedPair)])
+    this.listedPairs += 1 + others.length
     // not at every one: the rest of the list moves
     if (this.listedPairs > 2 * this.limit) this.shorten()
   }
 
   private shorten(): void {
-    let first = 0
-    for (; this.listedPairs > this.limit; first++) {
-      const turns = this.listed[first]!
+    let count = 0
+    for (const turns of this.listed) {
+      if (this.listedPairs <= this.limit) break
       this.listedPairs -= turns.length
       this.sum(summed(turns))
+      count++
     }
-    this.listed = this.listed.slice(first)
+    this.listed = this.listed.slice(count)
   }
 
   private sum(conversation: SummedConversations): void {
     const isEnd = this.summedCount % START_EVERY === 0 || this.ends.has(this.summedCount)
-    if (isEnd) this.sums.push(conversation)
-    else this.sums.push(joined(this.sums.pop()!, conversation))
+    const open = isEnd ? undefined : this.sums.pop()
+    this.sums.push(open === undefined ? conversation : joined(open, conversation))
     this.summedCount++
   }
 

@@ -27,12 +27,16 @@ import { draftLossOf, isAnswered, isAnsweredFrom, lossOf, type JudgedPair } from
 /** The part of a pair that is evidence about borders. */
 export type BorderPair = Pick<JudgedPair, 'outcome' | 'rating' | 'confidence'>
 
-/** What pairs say of each border, the one of the proof first. */
+/** The pairs that a border would have answered. */
+export interface BorderCounts extends LossCounts {
+  /** confidence from which on it answers */
+  threshold: number
+}
+
+/** What pairs say of each border. */
 export interface BorderSums {
-  /** confidences, falling */
-  borders: readonly number[]
-  /** of each border, the pairs that it would have answered */
-  counts: readonly LossCounts[]
+  /** with falling thresholds, the one of the proof first */
+  borders: readonly BorderCounts[]
   /** pairs that were answered, and drafts below the border that was in force */
   answered: number
   drafts: number
@@ -42,16 +46,14 @@ export interface BorderSums {
 
 /** Sums the pairs of a route without conversations of several turns. They depend on the pairs alone. */
 export class BorderReader {
-  private readonly borders: readonly number[]
-  private counts: LossCounts[]
+  private borders: BorderCounts[]
   private answered = 0
   private drafts = 0
   private audited = 0
 
   /** @param borders confidences, falling; the one of the proof first */
   constructor(borders: readonly number[]) {
-    this.borders = borders
-    this.counts = borders.map(() => NO_PAIRS)
+    this.borders = borders.map((threshold) => ({ threshold, ...NO_PAIRS }))
   }
 
   read(pair: BorderPair): void {
@@ -64,14 +66,14 @@ export class BorderReader {
     const counts = onePair(draftLoss ?? lossOf(pair))
     // an answer that the upstream refused afterwards has no confidence, and was given
     const confidence = pair.confidence ?? Infinity
-    this.counts = this.counts.map((before, i) =>
-      confidence >= this.borders[i]! ? addCounts(before, counts) : before
+    this.borders = this.borders.map((border) =>
+      confidence >= border.threshold ? { ...border, ...addCounts(border, counts) } : border
     )
   }
 
   sums(): BorderSums {
-    const { borders, counts, answered, drafts, audited } = this
-    return { borders, counts, answered, drafts, audited }
+    const { borders, answered, drafts, audited } = this
+    return { borders, answered, drafts, audited }
   }
 }
 
@@ -109,28 +111,25 @@ export interface Border {
  * @param present number of the border in force @param margin in (0, 1) @param capital that proves one
  */
 export const provedBorder = (
-  counts: readonly LossCounts[],
+  borders: readonly LossCounts[],
   present: number,
   { margin, capital }: { margin: number; capital: number }
 ): number => {
-  const open = counts.findIndex(
+  const open = borders.findIndex(
     (each, i) => i > present && evidenceBelow(each, margin) < Math.log(capital)
   )
-  return Math.max(present, (open < 0 ? counts.length : open) - 1)
+  return Math.max(present, (open < 0 ? borders.length : open) - 1)
 }
 
 /** The border with its evidence. @param number of it, from 1 on: 0 is that of the proof */
 export const borderAt = (
-  { borders, counts, answered, drafts }: BorderSums,
+  { borders, answered, drafts }: BorderSums,
   number: number,
   margin: number
 ): Border => {
-  const { pairs, losses, credits } = counts[number]!
-  const capital = evidenceBelow(counts[number]!, margin)
-  return {
-    threshold: borders[number]!,
-    evidence: { pairs, losses, credits, answered, drafts, margin, capital },
-  }
+  const { threshold, ...counts } = borders[number]!
+  const capital = evidenceBelow(counts, margin)
+  return { threshold, evidence: { ...counts, answered, drafts, margin, capital } }
 }
 
 /** What decides on a narrower border. */
@@ -148,25 +147,28 @@ const countsOf = ({ pairs, losses, credits }: LossCounts): LossCounts => ({
   credits,
 })
 
+/** A narrower border, with its pairs. */
+interface Candidate {
+  readonly threshold: number
+  stream: LossStream
+  /** its pairs at the starts of the stream of the border in force, by the number of answers until then */
+  readonly starts: Map<number, LossCounts>
+}
+
 /** Reads the pairs of a route whose loss has risen, and finds the border behind which it has not. */
 export class NarrowingReader {
   private readonly present: number
-  private readonly borders: readonly number[]
+  private readonly candidates: readonly Candidate[]
   private stream: LossStream = NO_STREAM
-  /** of each border */
-  private streams: LossStream[]
-  /** counts of each border at the starts of the stream, by the number of answers until then */
-  private readonly starts = new Map<number, readonly LossCounts[]>()
 
   /** @param present confidence of the border in force @param borders narrower ones, the narrowest first */
   constructor(present: number, borders: readonly number[]) {
     this.present = present
-    this.borders = borders
-    this.streams = borders.map(() => NO_STREAM)
-    this.starts.set(
-      0,
-      borders.map(() => NO_PAIRS)
-    )
+    this.candidates = borders.map((threshold) => ({
+      threshold,
+      stream: NO_STREAM,
+      starts: new Map([[0, NO_PAIRS]]),
+    }))
   }
 
   /** answers of the border in force that were read */
@@ -179,11 +181,11 @@ export class NarrowingReader {
     const loss = lossOf(pair)
     const { started } = this.stream
     this.stream = addLoss(this.stream, loss)
-    this.streams = this.streams.map((before, i) =>
-      isAnsweredFrom(this.borders[i]!, pair) ? addLoss(before, loss) : before
-    )
-    if (this.stream.started > started)
-      this.starts.set(this.stream.pairs, this.streams.map(countsOf))
+    for (const candidate of this.candidates) {
+      const { threshold, stream, starts } = candidate
+      if (isAnsweredFrom(threshold, pair)) candidate.stream = addLoss(stream, loss)
+      if (this.stream.started > started) starts.set(this.stream.pairs, countsOf(candidate.stream))
+    }
   }
 
   /**
@@ -194,11 +196,10 @@ export class NarrowingReader {
   narrowed(limits: NarrowingLimits): { border: Border; answers: LossCounts } | null {
     const { margin, least, stepCapital, rollbackCapital } = limits
     const before = beforeRise(this.stream, margin, least).pairs
-    const earlier = this.starts.get(before)!
-    const all = this.streams.map((stream, i) => {
-      const since = pairsSince(stream, earlier[i]!)
+    const all = this.candidates.map(({ threshold, stream, starts }) => {
+      const since = pairsSince(stream, starts.get(before)!)
       const capital = evidenceBelow(since, margin)
-      return { threshold: this.borders[i]!, stream, since, capital }
+      return { threshold, stream, since, capital }
     })
     const proves = Math.log(stepCapital)
     const possible = all.filter(
@@ -239,8 +240,8 @@ export interface BorderReport {
 }
 
 export const reportBorder = (sums: BorderSums, present: number, margin: number): BorderReport => {
-  const { borders, counts, audited } = sums
-  const share = (number: number): number => counts[number]!.pairs / Math.max(1, audited)
+  const { borders, audited } = sums
+  const share = (number: number): number => borders[number]!.pairs / Math.max(1, audited)
   const next = present + 1
   return {
     present,

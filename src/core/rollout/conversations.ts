@@ -14,7 +14,7 @@ const LIMIT_MS = 24 * 3_600_000
 
 export interface Conversation<Said> {
   /** what its turns say, oldest first */
-  turns: Said[]
+  turns: [Said, ...Said[]]
   /** of the first and of the newest turn, milliseconds since the epoch */
   began: number
   at: number
@@ -39,13 +39,14 @@ export class ConversationReader<Said> {
   read(turn: { conversation: string; at: number }, said: Said): Conversation<Said>[] {
     const { conversation: key, at } = turn
     if (this.isSingle) return [{ turns: [said], began: at, at }]
-    const ended = this.over(at).map(([first]) => this.take(first))
+    const ended = this.over(at).map(([first, conversation]) => this.take(first, conversation))
     const known = this.open.get(key)
-    if (known && (isOver(known, at) || at - known.began > LIMIT_MS)) ended.push(this.take(key))
-    const { turns, began } = this.open.get(key) ?? { turns: [] as Said[], began: at }
-    turns.push(said)
+    if (known && (isOver(known, at) || at - known.began > LIMIT_MS))
+      ended.push(this.take(key, known))
+    const open = this.open.get(key)
+    open?.turns.push(said)
     this.open.delete(key)
-    this.open.set(key, { turns, began, at })
+    this.open.set(key, { turns: open?.turns ?? [said], began: open?.began ?? at, at })
     return ended
   }
 
@@ -67,8 +68,7 @@ export class ConversationReader<Said> {
     return found
   }
 
-  private take(key: string): Conversation<Said> {
-    const conversation = this.open.get(key)!
+  private take(key: string, conversation: Conversation<Said>): Conversation<Said> {
     this.open.delete(key)
     return conversation
   }

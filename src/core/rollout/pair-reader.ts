@@ -38,13 +38,10 @@ const withStartTime = (
   times: Streams['startTimes'],
   { pairs, starts }: LossStream,
   at: number
-): Streams['startTimes'] =>
-  new Map(
-    starts.map(({ before }) => [
-      before.pairs,
-      before.pairs === pairs ? at : times.get(before.pairs)!,
-    ])
-  )
+): Streams['startTimes'] => {
+  const kept = new Set(starts.map(({ before }) => before.pairs))
+  return new Map([...times].filter(([before]) => kept.has(before))).set(pairs, at)
+}
 
 /**
  * The streams after further conversations, which must not reach beyond the next start of the stream.
@@ -104,7 +101,7 @@ export class CountedConversations<Said extends JudgedPair> {
 
   /** All turns of a conversation are audited for the draw of its first one. */
   private counts({ turns }: Conversation<Said>): boolean {
-    return this.kept.has(turns[0]!.place)
+    return this.kept.has(turns[0].place)
   }
 }
 
@@ -154,7 +151,7 @@ export class PairReader {
         stageParts:
           streams.stream.pairs < this.pairsBefore
             ? stageParts
-            : stageParts.with(partOfDay(at), stageParts[partOfDay(at)]! + 1),
+            : stageParts.map((pairs, part) => (part === partOfDay(at) ? pairs + 1 : pairs)),
       }),
       this.summed
     )

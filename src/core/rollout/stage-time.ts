@@ -5,7 +5,7 @@
 import { minuteText } from '../days.ts'
 import { HOUR_MS } from '../log/traffic-hours.ts'
 import type { Baseline } from './indicators.ts'
-import { PARTS_OF_DAY, partText } from './day-parts.ts'
+import { partText } from './day-parts.ts'
 import type { RolloutSettings, RolloutStage } from './stages.ts'
 
 /** Share of the held-out traffic from which on a part of the day is asked for, and the pairs that it needs. */
@@ -18,13 +18,12 @@ const missingParts = (
   stageParts: readonly number[],
   { parts }: Pick<Baseline, 'parts'>
 ): string[] =>
-  Array.from({ length: PARTS_OF_DAY }, (_, part) => part)
-    .filter((part) => parts[part]! >= LEAST_SHARE && stageParts[part]! < LEAST_PAIRS)
-    .map((part) => {
-      const pairs = stageParts[part]!
-      const found = pairs === 0 ? 'no pair' : `${pairs} of ${LEAST_PAIRS} pairs`
-      return `${found} yet between ${partText(part)}`
-    })
+  stageParts.flatMap((pairs, part) => {
+    const isMissing = parts[part]! >= LEAST_SHARE && pairs < LEAST_PAIRS
+    if (!isMissing) return []
+    const found = pairs === 0 ? 'no pair' : `${pairs} of ${LEAST_PAIRS} pairs`
+    return [`${found} yet between ${partText(part)}`]
+  })
 
 export interface StageTime {
   stage: RolloutStage

@@ -27,7 +27,10 @@ export class UpstreamVersionReader {
     const counts = isAnswered(pair) ? onePair(lossOf(pair)) : NO_PAIRS
     this.versions.delete(name)
     this.versions.set(name, { ...known, ...addCounts(known, counts), to: at })
-    if (this.versions.size > MAX_VERSIONS) this.versions.delete([...this.versions.keys()][0]!)
+    for (const oldest of this.versions.keys()) {
+      if (this.versions.size <= MAX_VERSIONS) break
+      this.versions.delete(oldest)
+    }
   }
 
   /** the one that was seen last comes last */

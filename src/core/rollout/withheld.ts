@@ -18,13 +18,19 @@ import {
 import { oneOf } from './pair-reader.ts'
 import { lossOf, type WatchedPair } from './pair.ts'
 
+interface Bet {
+  /** share of wrong answers, 0 to 1 */
+  most: number
+  isLoss(pair: PartPair): boolean
+}
+
 /**
  * What each part has a bet on: with more wrong answers it is not worth giving, whatever the loss of the whole route;
  * and where the upstream gives a label that the lora does not know, it is wrong until a successor has learned it.
  */
-const BETS = [
+const BETS: readonly Bet[] = [
   { most: 0.25, isLoss: () => true },
-  { most: 0.1, isLoss: ({ isNewLabel }: PartPair) => isNewLabel === true },
+  { most: 0.1, isLoss: ({ isNewLabel }) => isNewLabel === true },
 ]
 
 /** A part that is withheld, and why. */
@@ -38,24 +44,24 @@ export type PartPair = Pick<WatchedPair, 'parts' | 'outcome' | 'rating' | 'isNew
 
 /** Sums the pairs of each part. They depend on the pairs alone. */
 export class PartReader {
-  private readonly parts: readonly RoutePart[]
-  /** of each bet, and of each part */
-  private readonly streams: LossStream[][]
+  private readonly parts: readonly (PartName & { bets: (Bet & { stream: LossStream })[] })[]
 
   /** @param parts of the plan, which pairs name by their numbers */
   constructor(parts: readonly RoutePart[]) {
-    this.parts = parts
-    this.streams = BETS.map(() => parts.map(() => NO_STREAM))
+    this.parts = parts.map(({ kind, name }) => ({
+      kind,
+      name,
+      bets: BETS.map((bet) => ({ ...bet, stream: NO_STREAM })),
+    }))
   }
 
   /** @param turns of one conversation that the lora would have answered: they are one pair of each of their parts */
   read(turns: readonly PartPair[]): void {
     for (const part of new Set(turns.flatMap(({ parts }) => parts))) {
       const own = turns.filter(({ parts }) => parts.includes(part))
-      for (const [i, { isLoss }] of BETS.entries()) {
-        const stream = this.streams[i]![part]
-        const losses = own.map((pair) => (isLoss(pair) ? lossOf(pair) : 0))
-        if (stream !== undefined) this.streams[i]![part] = addLosses(stream, oneOf(losses))
+      for (const bet of this.parts[part]?.bets ?? []) {
+        const losses = own.map((pair) => (bet.isLoss(pair) ? lossOf(pair) : 0))
+        bet.stream = addLosses(bet.stream, oneOf(losses))
       }
     }
   }
@@ -63,14 +69,13 @@ export class PartReader {
   /** Parts with a bet whose capital is enough. @param capital at which a route is rolled back */
   wrong(capital: number, least: LeastLoss): WithheldPart[] {
     const needed = Math.log(capital * this.parts.length * BETS.length)
-    return this.parts.flatMap(({ kind, name }, part) => {
-      const bets = BETS.map(({ most }, i) => {
-        const stream = this.streams[i]![part]!
+    return this.parts.flatMap(({ kind, name, bets }) => {
+      const figures = bets.map(({ most, stream }) => {
         const { pairs, losses, credits } = stream
         const evidence = losses > 0 ? evidenceOfRise(stream, most, least) : -Infinity
         return { kind, name, pairs, losses, credits, capital: evidence }
       })
-      return bets.filter((one) => one.capital >= needed).slice(0, 1)
+      return figures.filter((one) => one.capital >= needed).slice(0, 1)
     })
   }
 }

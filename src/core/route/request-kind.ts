@@ -17,7 +17,7 @@ const EXACT_TURNS = 4
 /** Who wrote the turns behind the first one; of many only whether both did, and who wrote the last one. */
 const writersOf = (writers: readonly string[]): string => {
   if (writers.length < EXACT_TURNS) return writers.join(', ')
-  const last = writers.at(-1)!
+  const last = writers.at(-1)
   return writers.every((writer) => writer === last) ? `${last} alone` : `both, ${last} last`
 }
 

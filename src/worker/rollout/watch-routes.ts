@@ -334,8 +334,9 @@ class LiveRoutes implements RouteWatch {
     const waitsFor = stageWaits({ stage, stageParts, baseline, now: now() }, rollout)
     const decision = decideRollout(evidence, { stage, waitsFor }, rollout)
     const { margin } = evidence
-    const present = figures.border.borders.indexOf(route.threshold)
-    const proved = provedBorder(figures.border.counts, present, {
+    const { borders } = figures.border
+    const present = borders.findIndex(({ threshold }) => threshold === route.threshold)
+    const proved = provedBorder(borders, present, {
       margin,
       capital: rollout.stepCapital,
     })

@@ -1,15 +1,6 @@
 /** Folds for cross-validation: groups stay whole, labels are spread evenly where groups allow it. */
+import { groupBy } from '../../group-by.ts'
 import { seededRandom, shuffle } from '../../../random.ts'
-
-const placesByGroup = (groups: readonly string[]): number[][] => {
-  const places = new Map<string, number[]>()
-  for (const [place, group] of groups.entries()) {
-    const known = places.get(group)
-    if (known) known.push(place)
-    else places.set(group, [place])
-  }
-  return [...places.values()]
-}
 
 /**
  * Assigns each row a fold, 0 to `folds` − 1. The largest groups are placed first; a group goes to the
@@ -24,7 +15,8 @@ export const assignFolds = (
   classes: number,
   { folds, seed }: { folds: number; seed: number }
 ): { fold: Int32Array; folds: number } => {
-  const members = shuffle(placesByGroup(groups), seededRandom(seed))
+  const rows = groups.map((group, place) => ({ group, place, label: labels[place]! }))
+  const members = shuffle([...groupBy(rows, ({ group }) => group).values()], seededRandom(seed))
   members.sort((one, other) => other.length - one.length)
   const count = Math.min(folds, members.length)
   const rowsOf = new Float64Array(count)
@@ -33,21 +25,21 @@ export const assignFolds = (
   /** share of a label's rows that a fold has: a rare label counts as much as a frequent one */
   const shareOf = new Float64Array(count * classes)
   const fold = new Int32Array(labels.length)
-  for (const places of members) {
+  for (const group of members) {
     let best = 0
     let bestShared = Infinity
     for (let candidate = 0; candidate < count; candidate++) {
       let shared = 0
-      for (const place of places) shared += shareOf[candidate * classes + labels[place]!]!
+      for (const { label } of group) shared += shareOf[candidate * classes + label]!
       if (shared > bestShared) continue
       if (shared === bestShared && rowsOf[candidate]! >= rowsOf[best]!) continue
       best = candidate
       bestShared = shared
     }
-    for (const place of places) {
+    for (const { place, label } of group) {
       fold[place] = best
       rowsOf[best]! += 1
-      shareOf[best * classes + labels[place]!]! += 1 / total[labels[place]!]!
+      shareOf[best * classes + label]! += 1 / total[label]!
     }
   }
   return { fold, folds: count }

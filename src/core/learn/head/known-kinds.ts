@@ -35,8 +35,9 @@ export const knownKinds = (rows: readonly LearnedRow[]): KnownKinds => {
   const places = new Map<string, number>()
   const classes = Int32Array.from(kept, ({ targets }) => {
     const name = kindOf(targets)
-    if (!places.has(name)) places.set(name, places.size)
-    return places.get(name)!
+    const place = places.get(name) ?? places.size
+    places.set(name, place)
+    return place
   })
   const dims = kept[0]!.embedding.length
   const vectors = new Float32Array(kept.length * dims)

@@ -17,6 +17,13 @@ export const nameText = (label: string): string => {
   return words === '' ? label : words
 }
 
+const joined = (first: Float32Array, second: Float32Array): Float32Array => {
+  const all = new Float32Array(first.length + second.length)
+  all.set(first)
+  all.set(second, first.length)
+  return all
+}
+
 /**
  * The rows with those of the labels' names behind them.
  * @param vectors of the names, `[classes, dims]`; null without an encoder
@@ -29,12 +36,9 @@ export const withLabelNames = (
   const count = rows.labels.length
   const weights = new Float32Array(count + labels.length).fill(NAME_WEIGHT)
   weights.set(rows.weights ?? new Float32Array(count).fill(1))
-  const all = rows.vectors && new Float32Array(rows.vectors.length + vectors!.length)
-  all?.set(rows.vectors!)
-  all?.set(vectors!, rows.vectors!.length)
   return {
     texts: [...rows.texts, ...labels.map(nameText)],
-    vectors: all,
+    vectors: rows.vectors && vectors && joined(rows.vectors, vectors),
     labels: Int32Array.from([...rows.labels, ...labels.keys()]),
     classes: rows.classes,
     weights,

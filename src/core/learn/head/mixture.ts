@@ -11,7 +11,8 @@ export interface Mixture {
   logits: Float32Array
 }
 
-const SHARES = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+/** Beside none. */
+const SHARES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 /** Keeps logarithms finite: the smallest normal number of 32 bits. */
 const LEAST = 1.2e-38
 
@@ -28,14 +29,18 @@ export const mixtureOf = (
   classes: number
 ): Mixture => {
   const [first, second] = [one.map(nats), other.map(nats)]
-  let best: Mixture | null = null
-  for (const share of SHARES) {
+  const mixed = (share: number): Mixture => {
     const logits = first.map((value, at) => (1 - share) * value + share * second[at]!)
     const temperature = calibrateTemperature(logits, labels, classes)
     const loss = scaledLoss(logits, labels, classes, temperature).loss / labels.length
-    // the loss has one minimum in the share
-    if (best && loss >= best.loss) break
-    best = { share, temperature, loss, logits: logits.map((value) => value / temperature) }
+    return { share, temperature, loss, logits: logits.map((value) => value / temperature) }
   }
-  return best!
+  let best = mixed(0)
+  for (const share of SHARES) {
+    const next = mixed(share)
+    // the loss has one minimum in the share
+    if (next.loss >= best.loss) break
+    best = next
+  }
+  return best
 }

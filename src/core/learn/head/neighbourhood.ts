@@ -42,7 +42,8 @@ export const neighbourhoodOf = (
     const cosine = similarity(place)
     if (label === answer) same = Math.max(same, cosine)
     else other = Math.max(other, cosine)
-    if (nearest.length === NEAREST && cosine <= nearest.at(-1)!.cosine) continue
+    const farthest = nearest[NEAREST - 1]
+    if (farthest !== undefined && cosine <= farthest.cosine) continue
     const before = nearest.findIndex((row) => cosine > row.cosine)
     nearest.splice(before < 0 ? nearest.length : before, 0, { cosine, label })
     nearest.length = Math.min(nearest.length, NEAREST)

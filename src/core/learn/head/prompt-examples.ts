@@ -34,7 +34,7 @@ export interface AnswerTest {
 /** Looks at both ends first: a text that cannot be parsed takes microseconds, and a prompt has many lines. */
 const isJsonValue = (text: string): boolean => {
   const bare = text.trim()
-  return /^[[{]/u.test(bare) && /[\]}]/u.test(bare.at(-1)!) && isJson(bare)
+  return /^[[{]/u.test(bare) && /[\]}]/u.test(bare.slice(-1)) && isJson(bare)
 }
 
 const isPlainText = (text: string): boolean =>
@@ -72,7 +72,7 @@ const withoutFrame = ({ messages }: Template): ((text: string) => string) => {
   }
   const [before, after] = [anchorAt(at - 1), anchorAt(at + 1)]
   const starts = [before, before.slice(before.lastIndexOf('\n') + 1)]
-  const ends = [after, after.split('\n', 1)[0]!]
+  const ends = [after, after.replace(/\n.*/su, '')]
   return (text) => {
     const start = starts.find((each) => text.startsWith(each)) ?? ''
     const rest = text.slice(start.length)
@@ -81,14 +81,16 @@ const withoutFrame = ({ messages }: Template): ((text: string) => string) => {
   }
 }
 
+type NumberedLine = [place: number, line: string]
+
 /** The lines in pieces that begin at some of them; what stands before the first one is left out. */
-const piecesAt = (lines: string[], starts: number[]): string[] =>
-  starts.map((from, index) => lines.slice(from, starts[index + 1]).join('\n'))
+const piecesAt = (lines: string[], starts: NumberedLine[]): string[] =>
+  starts.map(([from], index) => lines.slice(from, starts[index + 1]?.[0]).join('\n'))
 
 /** Instructions may follow the last of several examples behind a blank line. */
 const withoutRest = (pieces: string[]): string[] =>
   pieces.map((piece, at) =>
-    at === pieces.length - 1 ? piece.split(/\n[ \t]*(?:\r?\n|$)/u, 1)[0]! : piece
+    at === pieces.length - 1 ? piece.replace(/\n[ \t]*(?:\r?\n|$).*/su, '') : piece
   )
 
 /** Lines up to one that is JSON as a whole, since the last such line or a blank one. Other answers may be a list. */
@@ -113,17 +115,19 @@ const piecesUpToJson = (lines: string[], isAnswer: (text: string) => boolean): s
 /** The ways in which a constant text may be divided into examples. */
 const divisionsOf = (text: string, isAnswer: (text: string) => boolean): string[][] => {
   const lines = text.split('\n')
-  const filled = [...lines.keys()].filter((at) => lines[at]!.trim() !== '')
-  const byLabel = groupBy(filled, (at) => lineLabel(lines[at]!))
+  // pushed one by one: a text may have a million blank lines, which need no entries
+  const filled: NumberedLine[] = []
+  for (const [at, line] of lines.entries()) if (line.trim() !== '') filled.push([at, line])
+  const byLabel = groupBy(filled, ([, line]) => lineLabel(line))
   byLabel.delete(null)
   const labelled = [...byLabel.values()]
     .filter((starts) => starts.length >= MIN_EXAMPLES)
     .sort((left, right) => right.length - left.length)
     .slice(0, MAX_STARTS)
-  const afterBlank = filled.filter((at) => at === 0 || lines[at - 1]!.trim() === '')
+  const afterBlank = filled.filter(([at]) => !lines[at - 1]?.trim())
   return [
     ...labelled.map((starts) => withoutRest(piecesAt(lines, starts))),
-    filled.map((at) => lines[at]!),
+    filled.map(([, line]) => line),
     piecesUpToJson(lines, isAnswer),
     piecesAt(lines, afterBlank),
   ]
@@ -133,7 +137,7 @@ const divisionsOf = (text: string, isAnswer: (text: string) => boolean): string[
 const unambiguous = (examples: FewShot[]): FewShot[] =>
   [
     ...groupBy(examples, (example) => exampleKey(example).replace(/\p{N}+/gu, '0')).values(),
-  ].flatMap((alike) => (alike.every(({ answer }) => answer === alike[0]!.answer) ? alike : []))
+  ].flatMap((alike) => (alike.every(({ answer }) => answer === alike[0].answer) ? alike : []))
 
 /** Whether a question has a line that is another answer: then the text is a list of answers. */
 const isListOfAnswers = (examples: FewShot[], isAnswer: (text: string) => boolean): boolean =>

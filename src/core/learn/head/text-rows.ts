@@ -11,18 +11,34 @@ export interface TextRows {
   weights?: Float32Array
 }
 
+/** The vectors `[dims]` at `places`, in that order. */
+export const selectVectors = (
+  vectors: Float32Array,
+  dims: number,
+  places: readonly number[]
+): Float32Array => {
+  const selected = new Float32Array(places.length * dims)
+  for (const [at, place] of places.entries())
+    selected.set(vectors.subarray(place * dims, (place + 1) * dims), at * dims)
+  return selected
+}
+
+/** Labels and weights of the rows at `places`, in that order. */
+export const selectLabels = (
+  { labels, weights }: Pick<TextRows, 'labels' | 'weights'>,
+  places: readonly number[]
+): Pick<TextRows, 'labels' | 'weights'> => ({
+  labels: Int32Array.from(places, (place) => labels[place]!),
+  ...(weights && { weights: Float32Array.from(places, (place) => weights[place]!) }),
+})
+
 /** The rows at `places`, in that order. */
 export const selectTexts = (rows: TextRows, places: readonly number[]): TextRows => {
-  const { texts, vectors, labels, weights } = rows
-  const dims = vectors === null ? 0 : vectors.length / texts.length
-  const selected = vectors && new Float32Array(places.length * dims)
-  for (const [at, place] of places.entries())
-    selected?.set(vectors!.subarray(place * dims, (place + 1) * dims), at * dims)
+  const { texts, vectors } = rows
   return {
     ...rows,
     texts: places.map((place) => texts[place]!),
-    vectors: selected,
-    labels: Int32Array.from(places, (place) => labels[place]!),
-    ...(weights && { weights: Float32Array.from(places, (place) => weights[place]!) }),
+    vectors: vectors && selectVectors(vectors, vectors.length / texts.length, places),
+    ...selectLabels(rows, places),
   }
 }
