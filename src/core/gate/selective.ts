@@ -84,25 +84,20 @@ const worstOf = ({ traffic, unseen }: Cut, valueOf: (counts: SampleCounts) => nu
  * answers. A rank within rows of equal confidence is the rank of their last one. A cut at which no
  * test could pass would end the sequence without a disagreement, so it is left out.
  */
-const testedCuts = (
-  cuts: Cut[],
-  widest: Cut,
-  { margin, alpha, minAnswered }: SelectiveOptions
-): Cut[] => {
-  const level = startLevel(widest, alpha)
+const testedCuts = (cuts: Cut[], { margin, alpha, minAnswered }: SelectiveOptions): Cut[] => {
   const canPass = (cut: Cut): boolean =>
-    worstOf(cut, (counts) => leastPValue(counts, margin)) <= level
-  const first = cuts.find((cut) => cut.traffic.rows >= minAnswered && canPass(cut))
-  if (first === undefined) return []
-  const [least, most] = [first.traffic.rows, widest.traffic.rows]
-  const ranks = Array.from({ length: STEPS }, (_, step) =>
-    Math.round(least + ((most - least) * step) / (STEPS - 1))
-  )
-  const wanted = cuts.filter(({ traffic: { rows } }, place) => {
-    const before = cuts[place - 1]?.traffic.rows ?? 0
-    return ranks.some((rank) => rank > before && rank <= rows)
+    worstOf(cut, (counts) => leastPValue(counts, margin)) <= startLevel(cuts.at(-1)!, alpha)
+  const wide = cuts.filter((cut) => cut.traffic.rows >= minAnswered)
+  const first = wide.findIndex(canPass)
+  if (first < 0) return []
+  const [least, most] = [wide[first]!.traffic.rows, wide.at(-1)!.traffic.rows]
+  let place = first
+  const wanted = Array.from({ length: STEPS }, (_, step) => {
+    const rank = Math.round(least + ((most - least) * step) / (STEPS - 1))
+    while (wide[place]!.traffic.rows < rank) place++
+    return wide[place]!
   })
-  return wanted.filter(canPass)
+  return [...new Set(wanted)].filter(canPass)
 }
 
 /**
@@ -114,13 +109,11 @@ const testedCuts = (
  */
 export const testThresholds = (cuts: Cut[], options: SelectiveOptions): ThresholdTest[] => {
   const { margin, alpha } = options
-  const widest = cuts.at(-1)
-  if (widest === undefined) return []
-  const tested = testedCuts(cuts, widest, options)
+  const tested = testedCuts(cuts, options)
   let carried = 0
   return tested.map((cut, place) => {
     // in a short sequence two starts may fall on one place
-    const starts = startsFor(widest).filter(
+    const starts = startsFor(cuts.at(-1)!).filter(
       (start) => Math.floor(start.place * tested.length) === place
     )
     const level = carried + alpha * starts.reduce((sum, { share }) => sum + share, 0)
