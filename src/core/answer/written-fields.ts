@@ -124,8 +124,8 @@ export const fixedJson = (rules: readonly FieldRule[], answer: string): unknown 
 }
 
 /**
- * Two answers agree exactly where they have equal fixed parts and equal texts; with equal fixed parts they have the same
- * written places.
+ * Two answers with equal fixed parts have the same written places, and agree where their texts are equal, too. Items of a
+ * set that differ in their texts alone may agree in another order.
  */
 export const splitAnswer = (comparison: Comparison, answer: string): SplitAnswer => {
   const { fields = [] } = comparison
