@@ -137,9 +137,8 @@ const densityOf = (rows: readonly LaidRequest[]): number => {
 }
 
 const membersOf = ({ rows }: Layout): Member[] => {
-  const keyOf = ({ request: { version, model } }: LaidRequest): string =>
-    `${version ?? ''}\n${model}`
-  return [...groupBy(rows, keyOf).values()].flatMap((all) => {
+  const byMember = groupBy(rows, ({ request: { version, model } }) => `${version ?? ''}\n${model}`)
+  return [...byMember.values()].flatMap((all) => {
     const { version, model } = all[0].request
     const tokensPerByte = densityOf(all)
     const own = all.filter(({ request }) => !request.isContext)

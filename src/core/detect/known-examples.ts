@@ -5,7 +5,7 @@
 import type { ChatMessage } from '../../openai/chat.ts'
 import { groupBy } from '../group-by.ts'
 import type { Matcher } from '../match/match.ts'
-import { blockDigests, itemDigests } from '../template/example-items.ts'
+import { blockDigests } from '../template/example-items.ts'
 import { pairDigest, retrievedPairs } from '../template/example-pairs.ts'
 import { examplesOf } from '../template/known.ts'
 import type { Examples, Match, Slot, Template } from '../template/template.ts'
@@ -13,7 +13,7 @@ import { boundVersion } from '../template/version.ts'
 import type { BlockPools } from './block-pools.ts'
 import type { LineText } from './building/align.ts'
 import { standsOut } from './building/slot-test.ts'
-import { itemsOf } from './building/examples.ts'
+import { digestedItems } from './building/examples.ts'
 import { soleCaller, type SoleCaller } from './sampling/callers.ts'
 import type { Cluster, Sample } from './sampling/clusters.ts'
 import { ExamplePool } from './sampling/example-pool.ts'
@@ -64,7 +64,7 @@ const instructionsAmong = (held: Held[], taken: Taken[]): ReadonlySet<string> =>
   const responses = taken.map(({ sample }) => sample.response)
   return new Set(
     standsOut(samples, responses).flatMap(({ group, answer, reach }) => {
-      const { digest, text } = groups[group]![0]!
+      const [{ digest, text }] = groups[group]!
       return reach < ALONE && text.toLowerCase().includes(answer) ? [] : [digest]
     })
   )
@@ -106,8 +106,8 @@ const knownBlock = (
 ): Examples | Slot => {
   const { division, maxChars } = segment.pool!
   const held = taken.flatMap(({ match }, sample) => {
-    const items = itemsOf(match.examples[segment.name]!, division)
-    return itemDigests(items).map((digest, at): Held => ({ digest, text: items[at]!, sample }))
+    const items = digestedItems(match.examples[segment.name]!, division)
+    return items.map((item): Held => ({ ...item, sample }))
   })
   const instructions = instructionsAmong(held, taken)
   const known = pool.known(sole).filter((digest) => !instructions.has(digest))
