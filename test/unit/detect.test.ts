@@ -221,6 +221,20 @@ describe('detection', () => {
     expect(slotsOf(templates[0])).toMatchObject([{ name: 'today', kept: false }])
   })
 
+  // a mark of the user's own beside a NUL once passed for a masked date, and detection threw
+  it.each([0, 1, 2, 3, 4, 5])('reads private-use characters as text (draw %i)', (draw) => {
+    const exchanges = repeat(120, (index) => {
+      const beside = (index * 31 + draw) % 10 < 3 ? '\ue000' : '\u0000'
+      return {
+        messages: [
+          system(`${RULES}\n${beside} 2026-10-15 ${beside}\nName one drawer.`),
+          user(sentence()),
+        ],
+      }
+    })
+    expect(found(exchanges).map(slotsOf)).toMatchObject([[{ kept: true }]])
+  })
+
   it('makes a weekday in a prompt of one long line a slot, not five prompts', () => {
     const days = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday']
     const prompt = (index: number): string =>

@@ -1,5 +1,6 @@
 /** Where requests differ first, for a person: the place, and the text around it. */
-import type { LaidRequest, Layout } from './layout.ts'
+import { firstMoved, toolIds, type LaidRequest, type Layout } from './layout.ts'
+import type { Piece } from './piece.ts'
 import type { Mend } from './simulate.ts'
 
 export interface Difference {
@@ -23,15 +24,15 @@ const shortened = (text: string, most: number): string => {
   return line.length <= most ? line : `${line.slice(0, most - 1)}…`
 }
 
-const textDifference = ({ pieces }: LaidRequest, at: number): Difference => {
-  const before = pieces.slice(0, at)
+const textDifference = ({ texts }: LaidRequest, at: number, piece: Piece): Difference => {
+  const before = texts.slice(0, at).map((laid) => laid.piece)
   const start = before.findLastIndex(({ part }) => part === 'role' || part === 'after')
   const roles = before.filter(({ part }) => part === 'role')
   const lines = before.slice(start + 1).filter(({ endsLine }) => endsLine)
-  const [left, right] = [pieces[at - 1], pieces[at + 1]]
+  const [left, right] = [before.at(-1), texts[at + 1]?.piece]
   const lead = left === undefined || left.endsLine ? '' : oneLine(left.head).slice(-MOST_BEFORE)
-  const value = shortened(pieces[at]!.head, MOST_VALUE)
-  const isLast = pieces[at]!.endsLine || right === undefined || right.part === 'role'
+  const value = shortened(piece.head, MOST_VALUE)
+  const isLast = piece.endsLine || right === undefined || right.part === 'role'
   return {
     message: { number: roles.length, role: roles.at(-1)?.name ?? '', line: lines.length + 1 },
     lead,
@@ -48,25 +49,26 @@ const toolsText = ({ request }: LaidRequest): string => {
 
 const toolsDifference = (rows: readonly LaidRequest[]): Difference | null => {
   const first = rows[0]
-  const other = rows.find(({ tools }) => tools.ids.join() !== first?.tools.ids.join())
-  return first === undefined || other === undefined
+  if (first === undefined) return null
+  const other = rows.find((row) => toolIds(row).join() !== toolIds(first).join())
+  return other === undefined
     ? null
     : { message: null, lead: '', value: `${toolsText(first)} / ${toolsText(other)}`, tail: '' }
 }
 
-/** @param members indices of the rows of a template @returns null for what is not in the text */
+/** @param members rows of a template @returns null for what is not in the text */
 export const differenceOf = (
   mend: Mend,
   { rows, causes }: Layout,
-  members: readonly number[]
+  members: readonly LaidRequest[]
 ): Difference | null => {
   if (mend === 'tools-order' || mend === 'tools-change') return toolsDifference(rows)
   if (mend === 'gap' || mend === 'several-models') return null
   const cause = causes.indexOf(mend)
-  for (const member of members) {
-    const row = rows[member]!
-    const at = row.marks.indexOf(cause)
-    if (at >= 0 && at < row.lastConstant) return textDifference(row, at)
+  for (const row of members) {
+    const at = firstMoved(row, cause)
+    const moved = row.texts[at]
+    if (moved !== undefined) return textDifference(row, at, moved.piece)
   }
   return null
 }

@@ -114,19 +114,19 @@ const draftsOf = (samples: readonly Sampled[]): Draft[] => {
   return index.drafts
 }
 
-const recurrencesOf = (requests: readonly KeptRequest[]): Map<number, number> => {
+/** Hashes of the pieces that enough requests have. */
+const recurringIn = (requests: readonly KeptRequest[]): ReadonlySet<number> => {
   const counts = new Map<number, number>()
   for (const { pieces } of requests)
     for (const hash of new Set(pieces.map((piece) => piece.hash)))
       counts.set(hash, (counts.get(hash) ?? 0) + 1)
-  return counts
+  return new Set([...counts].flatMap(([hash, count]) => (count >= LEAST_RECURRENCES ? [hash] : [])))
 }
 
 /** Adds requests without a template to the family of a template that they resemble, or of each other. */
 const fileOthers = (drafts: Draft[], others: readonly KeptRequest[]): void => {
-  const counts = recurrencesOf(others)
-  const recurs = ({ part, hash }: Piece): boolean =>
-    part === 'line' && counts.get(hash)! >= LEAST_RECURRENCES
+  const hashes = recurringIn(others)
+  const recurs = ({ part, hash }: Piece): boolean => part === 'line' && hashes.has(hash)
   for (const request of others) {
     const all = linesOf(request.pieces, ({ part }) => part === 'line')
     const recurring = linesOf(request.pieces, recurs)

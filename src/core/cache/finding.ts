@@ -3,10 +3,10 @@ import { groupBy } from '../group-by.ts'
 import { cacheLifeMs, findPrice, leastCachedTokens, type Price } from '../cost/prices.ts'
 import { BYTES_PER_TOKEN } from '../cost/token-estimate.ts'
 import { differenceOf, type Difference } from './difference.ts'
-import { layOut, type Layout } from './layout.ts'
+import { firstMoved, layOut, toolIds, type LaidRequest, type Layout } from './layout.ts'
 import type { Family } from './request.ts'
 import { gainsInOrder, meanGains, MOST_MENDS, subsetsOf } from './shares.ts'
-import { Simulations, type LifeOf, type Mend } from './simulate.ts'
+import { Simulations, type LifeOf, type Mend, type PrefixOf } from './simulate.ts'
 
 export type CacheCause = 'none' | 'below-minimum' | Mend
 
@@ -78,8 +78,14 @@ const readable = (tokens: number, minimum: number): number =>
   tokens < minimum ? 0 : Math.floor(tokens / STEP_TOKENS) * STEP_TOKENS
 
 const toolMends = ({ rows }: Layout): Mend[] => {
-  const orders = new Set(rows.map(({ tools }) => tools.ids.join()))
-  const sets = new Set(rows.map(({ tools }) => tools.ids.toSorted((a, b) => a - b).join()))
+  const orders = new Set(rows.map((row) => toolIds(row).join()))
+  const sets = new Set(
+    rows.map((row) =>
+      toolIds(row)
+        .toSorted((a, b) => a - b)
+        .join()
+    )
+  )
   return [
     ...(sets.size < orders.size ? (['tools-order'] as const) : []),
     ...(sets.size > 1 ? (['tools-change'] as const) : []),
@@ -89,28 +95,20 @@ const toolMends = ({ rows }: Layout): Mend[] => {
 /** Mends that would change anything, those of what stands first in most requests before others. */
 const candidatesOf = (layout: Layout, isLonely: readonly boolean[]): Mend[] => {
   const { rows, causes } = layout
-  const placeOf = (cause: number): number =>
-    mean(
-      rows.flatMap(({ marks, lastConstant }) => {
-        const at = marks.indexOf(cause)
-        return at < 0 || at >= lastConstant ? [] : at
-      })
-    )
   const texts = causes
-    .filter((_, cause) =>
-      rows.some(({ marks, lastConstant }) => {
-        const at = marks.indexOf(cause)
-        return at >= 0 && at < lastConstant
-      })
-    )
-    .toSorted((a, b) => placeOf(causes.indexOf(a)) - placeOf(causes.indexOf(b)))
+    .map((cause, mark) => {
+      const places = rows.map((row) => firstMoved(row, mark)).filter((at) => at >= 0)
+      return { cause, places, place: mean(places) }
+    })
+    .filter(({ places }) => places.length > 0)
+    .toSorted((a, b) => a.place - b.place)
   return [
     ...toolMends(layout),
     ...(new Set(rows.map(({ request }) => request.place)).size > 1
       ? (['several-models'] as const)
       : []),
     ...(isLonely.includes(true) ? (['gap'] as const) : []),
-    ...texts,
+    ...texts.map(({ cause }) => cause),
   ].slice(0, MOST_MENDS)
 }
 
@@ -118,50 +116,47 @@ const candidatesOf = (layout: Layout, isLonely: readonly boolean[]): Mend[] => {
 interface Member {
   version: string | null
   model: string
-  rows: readonly number[]
+  rows: readonly LaidRequest[]
   /** with those that are not judged */
   kept: number
   tokensPerByte: number
 }
 
-const bytesOf = ({ tools, bytes }: Layout['rows'][number]): number =>
-  total(tools.bytes) + total(bytes)
+const bytesOf = ({ request }: LaidRequest): number =>
+  total(request.pieces.map(({ bytes }) => bytes))
 
 /** Tokens a byte, of the requests whose tokens are known. */
-const densityOf = (layout: Layout, rows: readonly number[]): number => {
-  const counted = rows
-    .map((row) => layout.rows[row]!)
-    .filter(({ request }) => request.input !== null)
-  const bytes = total(counted.map(bytesOf))
-  const tokens = total(counted.map(({ request }) => request.input!))
+const densityOf = (rows: readonly LaidRequest[]): number => {
+  const counted = rows.flatMap((row) => {
+    const { input } = row.request
+    return input === null ? [] : [{ bytes: bytesOf(row), input }]
+  })
+  const bytes = total(counted.map((row) => row.bytes))
+  const tokens = total(counted.map(({ input }) => input))
   return bytes > 0 && tokens > 0 ? tokens / bytes : 1 / BYTES_PER_TOKEN
 }
 
-const membersOf = (layout: Layout): Member[] => {
-  const keyOf = (row: number): string => {
-    const { version, model } = layout.rows[row]!.request
-    return `${version ?? ''}\n${model}`
-  }
-  return [...groupBy([...layout.rows.keys()], keyOf).values()].flatMap((all) => {
-    const { version, model } = layout.rows[all[0]!]!.request
-    const tokensPerByte = densityOf(layout, all)
-    const rows = all.filter((row) => !layout.rows[row]!.request.isContext)
-    return rows.length < LEAST_JUDGED
+const membersOf = ({ rows }: Layout): Member[] => {
+  const byMember = groupBy(rows, ({ request: { version, model } }) => `${version ?? ''}\n${model}`)
+  return [...byMember.values()].flatMap((all) => {
+    const { version, model } = all[0].request
+    const tokensPerByte = densityOf(all)
+    const own = all.filter(({ request }) => !request.isContext)
+    return own.length < LEAST_JUDGED
       ? []
-      : [{ version, model, rows, kept: all.length, tokensPerByte }]
+      : [{ version, model, rows: own, kept: all.length, tokensPerByte }]
   })
 }
 
 /** Tokens of each request that are read after mends and are not today, by the provider's own counts and the simulation. */
 const gainsOf = (
-  layout: Layout,
   { rows, tokensPerByte }: Member,
-  { now, after, minimum }: { now: readonly number[]; after: readonly number[]; minimum: number }
+  { now, after, minimum }: { now: PrefixOf; after: PrefixOf; minimum: number }
 ): number[] =>
   rows.map((row) => {
-    const today = readable(now[row]! * tokensPerByte, minimum)
-    const read = Math.max(today, layout.rows[row]!.request.cached ?? 0)
-    return Math.max(0, readable(after[row]! * tokensPerByte, minimum) - read)
+    const today = readable(now(row) * tokensPerByte, minimum)
+    const read = Math.max(today, row.request.cached ?? 0)
+    return Math.max(0, readable(after(row) * tokensPerByte, minimum) - read)
   })
 
 /** Tokens a request by the simulation alone. */
@@ -170,8 +165,8 @@ const readToday = (
   simulations: Simulations,
   minimum: number
 ): number => {
-  const bytes = simulations.after([])
-  return mean(rows.map((row) => readable(bytes[row]! * tokensPerByte, minimum)))
+  const bytesIn = simulations.after([])
+  return mean(rows.map((row) => readable(bytesIn(row) * tokensPerByte, minimum)))
 }
 
 const quantile = (values: readonly number[], share: number): number => {
@@ -179,12 +174,12 @@ const quantile = (values: readonly number[], share: number): number => {
   return sorted[Math.floor(share * (sorted.length - 1))] ?? 0
 }
 
-const cachedShareOf = (layout: Layout, { rows }: Member): number | null => {
-  const counted = rows
-    .map((row) => layout.rows[row]!.request)
-    .filter(({ input, cached }) => input !== null && cached !== null)
-  const input = total(counted.map((request) => request.input!))
-  return input === 0 ? null : Math.min(1, total(counted.map((request) => request.cached!)) / input)
+const cachedShareOf = ({ rows }: Member): number | null => {
+  const counted = rows.flatMap(({ request: { input, cached } }) =>
+    input === null || cached === null ? [] : [{ input, cached }]
+  )
+  const input = total(counted.map((tokens) => tokens.input))
+  return input === 0 ? null : Math.min(1, total(counted.map(({ cached }) => cached)) / input)
 }
 
 /** Mends that save something alone, or that all others together lack. */
@@ -215,7 +210,7 @@ const costly = (
 ): FoundCause[] => {
   const now = simulations.after([])
   const gainsAfter = (mends: readonly Mend[]): number[] =>
-    gainsOf(layout, member, { now, after: simulations.after(mends), minimum })
+    gainsOf(member, { now, after: simulations.after(mends), minimum })
   const gainOf = (mends: readonly Mend[]): number => mean(gainsAfter(mends))
   const all = gainOf(candidates)
   if (all < least || gainsAfter(candidates).filter((gain) => gain > 0).length < LEAST_HELPED)
@@ -225,15 +220,19 @@ const costly = (
     gainOf(mends.filter((_, at) => (subset & (1 << at)) !== 0))
   )
   const means = meanGains(gains, mends.length)
-  const order = [...mends.keys()]
-    .filter((at) => means[at]! >= LEAST_PART * all)
+  const order = mends
+    .map((cause, at) => ({ cause, at, gain: means[at]! }))
+    .filter(({ gain }) => gain >= LEAST_PART * all)
     // equal parts: the one that stands first, because the other is hidden behind it
-    .toSorted((a, b) => (Math.abs(means[b]! - means[a]!) < 1 ? a - b : means[b]! - means[a]!))
-  const added = gainsInOrder(gains, order)
-  return order.map((at, place) => ({
-    cause: mends[at]!,
+    .toSorted((a, b) => (Math.abs(b.gain - a.gain) < 1 ? a.at - b.at : b.gain - a.gain))
+  const added = gainsInOrder(
+    gains,
+    order.map(({ at }) => at)
+  )
+  return order.map(({ cause }, place) => ({
+    cause,
     tokens: Math.max(0, added[place]!),
-    difference: differenceOf(mends[at]!, layout, member.rows),
+    difference: differenceOf(cause, layout, member.rows),
   }))
 }
 
@@ -247,32 +246,32 @@ const placesOf = ({ rows }: Layout): CacheFinding['places'] => ({
 })
 
 const findingOf = (member: Member, judging: Judging, rules: CacheRules): CacheFinding => {
-  const { layout, simulations, candidates, places } = judging
+  const { simulations, candidates, places } = judging
   const { version, model, rows, tokensPerByte } = member
   const minimum = rules.minimumOf(model)
-  const promptTokens = mean(rows.map((row) => bytesOf(layout.rows[row]!))) * tokensPerByte
+  const promptTokens = mean(rows.map(bytesOf)) * tokensPerByte
   const prefixes = (mends: readonly Mend[]): number[] => {
-    const bytes = simulations.ever(mends)
+    const bytesIn = simulations.ever(mends)
     // the first request of all has no predecessor
-    return rows.filter((row) => row > 0).map((row) => bytes[row]! * tokensPerByte)
+    return rows.filter(({ index }) => index > 0).map((row) => bytesIn(row) * tokensPerByte)
   }
   const mendedPrefix = mean(prefixes(candidates))
   const isShort =
     isBelowMinimum(mendedPrefix, minimum, promptTokens) &&
-    (cachedShareOf(layout, member) ?? 0) < LEAST_SHARE
+    (cachedShareOf(member) ?? 0) < LEAST_SHARE
   return {
     version,
     model,
     requests: member.kept,
-    from: layout.rows[rows[0]!]!.request.at,
+    from: rows[0]!.request.at,
     judged: rows.length,
     promptTokens,
     stablePrefixTokens: Math.round(quantile(prefixes([]), STABLE_QUANTILE)),
     mendedPrefixTokens: Math.round(mendedPrefix),
-    cachedShare: cachedShareOf(layout, member),
+    cachedShare: cachedShareOf(member),
     readableShare:
       promptTokens === 0 ? 0 : Math.min(1, readToday(member, simulations, minimum) / promptTokens),
-    lonelyShare: mean(rows.map((row) => Number(simulations.isLonely[row]))),
+    lonelyShare: mean(rows.map(({ index }) => Number(simulations.isLonely[index]))),
     places,
     causes: isShort
       ? [{ cause: 'below-minimum', tokens: mendedPrefix, difference: null }]

@@ -12,17 +12,29 @@ export const CONSTANT = -1
 /** Differs, and stays where it is: messages behind the template's own. */
 const STAYS = -2
 
-/** A request in numbers: equal pieces of a family have equal ids. */
+/** A piece in numbers: equal pieces of a family have equal ids. */
+export interface LaidPiece {
+  piece: Piece
+  id: number
+  bytes: number
+  mark: number
+}
+
 export interface LaidRequest {
+  /** place among the rows */
+  index: number
   request: FamilyRequest
-  tools: { ids: number[]; bytes: number[] }
-  pieces: readonly Piece[]
-  ids: number[]
-  bytes: number[]
-  marks: number[]
+  tools: LaidPiece[]
+  texts: LaidPiece[]
   /** of the last constant text; what a mend moves comes behind it */
   lastConstant: number
 }
+
+export const toolIds = ({ tools }: LaidRequest): number[] => tools.map(({ id }) => id)
+
+/** Index of the first text that a mend of the cause moves; −1 without one. */
+export const firstMoved = ({ texts, lastConstant }: LaidRequest, cause: number): number =>
+  texts.findIndex(({ mark }, at) => mark === cause && at < lastConstant)
 
 export interface Layout {
   rows: LaidRequest[]
@@ -65,65 +77,61 @@ const recurringLines = (requests: readonly FamilyRequest[]): Recurring => {
   }
 }
 
+interface LaidPieces {
+  request: FamilyRequest
+  pieces: LaidPiece[]
+}
+
 /** Pieces of one place of one request that differ. */
 interface Difference {
-  row: number
-  /** indices of its pieces */
-  from: number
-  end: number
+  pieces: LaidPiece[]
   text: string
 }
 
 /** A run of lines that differ, by the constant line before it. */
 const runsOf = (
-  pieces: readonly Piece[],
-  row: number,
+  pieces: readonly LaidPiece[],
   { constant }: Recurring
 ): [place: string, Difference][] => {
   const runs: [string, Difference][] = []
   let before = 0
-  for (let at = 0; at < pieces.length; at++) {
-    const { part, hash } = pieces[at]!
+  let run: Difference | null = null
+  for (const laid of pieces) {
+    const { part, hash, head } = laid.piece
     if (part !== 'line' || constant.has(hash)) {
       before = hash
+      run = null
       continue
     }
-    const from = at
-    while (pieces[at + 1]?.part === 'line' && !constant.has(pieces[at + 1]!.hash)) at++
-    const text = pieces
-      .slice(from, at + 1)
-      .map(({ head }) => head)
-      .join('')
-      .slice(0, MOST_RUN_CHARS)
-    runs.push([`line\n${before}`, { row, from, end: at + 1, text }])
+    if (run === null) {
+      run = { pieces: [], text: '' }
+      runs.push([`line\n${before}`, run])
+    }
+    run.pieces.push(laid)
+    if (run.text.length < MOST_RUN_CHARS) run.text = (run.text + head).slice(0, MOST_RUN_CHARS)
   }
   return runs
 }
 
 const placesOf = (
-  { pieces, version }: FamilyRequest,
-  row: number,
+  { request: { version }, pieces }: LaidPieces,
   recurring: Recurring
 ): [place: string, Difference][] => {
-  if (version === null) return runsOf(pieces, row, recurring)
-  return pieces.flatMap(({ part, name, head }, at): [string, Difference][] =>
-    part === 'slot' || part === 'examples' || part === 'query'
-      ? [[`${part}\n${version}\n${name}`, { row, from: at, end: at + 1, text: head }]]
+  if (version === null) return runsOf(pieces, recurring)
+  return pieces.flatMap((laid): [string, Difference][] => {
+    const { part, name, head } = laid.piece
+    return part === 'slot' || part === 'examples' || part === 'query'
+      ? [[`${part}\n${version}\n${name}`, { pieces: [laid], text: head }]]
       : []
-  )
+  })
 }
 
-const isRepeated = (
-  differences: readonly Difference[],
-  requests: readonly FamilyRequest[],
-  { repeated }: Recurring
-): boolean => {
+const isRepeated = (differences: readonly Difference[], { repeated }: Recurring): boolean => {
   let [again, all] = [0, 0]
-  for (const { row, from, end } of differences)
-    for (const { hash, bytes } of requests[row]!.pieces.slice(from, end)) {
-      all += bytes
-      if (repeated.has(hash)) again += bytes
-    }
+  for (const { piece } of differences.flatMap(({ pieces }) => pieces)) {
+    all += piece.bytes
+    if (repeated.has(piece.hash)) again += piece.bytes
+  }
   return again >= all / 2
 }
 
@@ -131,83 +139,65 @@ const isRepeated = (
 const causeAt = (
   place: string,
   differences: readonly Difference[],
-  requests: readonly FamilyRequest[],
   recurring: Recurring
 ): TextCause | null => {
   if (place.startsWith('query\n')) return 'user-text-first'
   if (place.startsWith('examples\n')) return 'retrieved-examples'
   const shown = differences.slice(0, MOST_VALUES)
   if (new Set(shown.map(({ text }) => text)).size < 2 && differences.length > 1)
-    return isSame(differences, requests) ? null : 'user-text-first'
+    return isSame(differences) ? null : 'user-text-first'
   return causeOfTexts(
     shown.map(({ text }) => text),
-    isRepeated(shown, requests, recurring)
+    isRepeated(shown, recurring)
   )
 }
 
-const isSame = (
-  differences: readonly Difference[],
-  requests: readonly FamilyRequest[]
-): boolean => {
-  const hashes = differences.map(({ row, from, end }) =>
-    requests[row]!.pieces.slice(from, end)
-      .map(({ hash }) => hash)
-      .join(' ')
-  )
-  return new Set(hashes).size < 2
+const isSame = (differences: readonly Difference[]): boolean => {
+  const texts = differences.map(({ pieces }) => pieces.map(({ id }) => id).join(' '))
+  return new Set(texts).size < 2
 }
 
-const marksOf = (
-  requests: readonly FamilyRequest[],
-  recurring: Recurring
-): { marks: number[][]; causes: TextCause[] } => {
+/** Marks the pieces that differ. @returns the causes that the marks name */
+const markCauses = (requests: readonly LaidPieces[], recurring: Recurring): TextCause[] => {
   const causes: TextCause[] = []
-  const marks = requests.map(({ pieces }): number[] =>
-    pieces.map(({ part }) => (part === 'after' ? STAYS : CONSTANT))
-  )
-  const all = requests.flatMap((request, row) => placesOf(request, row, recurring))
+  const all = requests.flatMap((request) => placesOf(request, recurring))
   for (const [place, found] of groupBy(all, ([key]) => key)) {
     const differences = found.map(([, difference]) => difference)
-    const cause = causeAt(place, differences, requests, recurring)
+    const cause = causeAt(place, differences, recurring)
     if (cause === null) continue
     if (!causes.includes(cause)) causes.push(cause)
-    for (const { row, from, end } of differences) marks[row]!.fill(causes.indexOf(cause), from, end)
+    const mark = causes.indexOf(cause)
+    for (const laid of differences.flatMap(({ pieces }) => pieces)) laid.mark = mark
   }
-  return { marks, causes }
+  return causes
 }
 
-const lastConstantOf = (pieces: readonly Piece[], marks: readonly number[]): number => {
-  for (let at = pieces.length - 1; at >= 0; at--)
-    if (marks[at] === CONSTANT && pieces[at]!.part !== 'role') return at
-  return -1
-}
-
-const isTool = ({ part }: Piece): boolean => part === 'tool'
+const isTool = ({ piece }: LaidPiece): boolean => piece.part === 'tool'
 
 /** The requests of a family in numbers, the first of them where they are too many; linear in their pieces. */
 export const layOut = (family: Family): Layout => {
   const requests = bounded(family.requests)
   const recurring = recurringLines(requests.filter(({ version }) => version === null))
-  const { marks, causes } = marksOf(requests, recurring)
   const ids = new Map<number, number>()
   const idOf = ({ hash }: Piece): number => {
     const id = ids.get(hash) ?? ids.size + 1
     ids.set(hash, id)
     return id
   }
-  const rows = requests.map((request, row): LaidRequest => {
-    const { pieces } = request
-    const [tools, texts] = [pieces.filter(isTool), pieces.filter((piece) => !isTool(piece))]
-    const own = marks[row]!.slice(tools.length)
-    return {
-      request,
-      tools: { ids: tools.map(idOf), bytes: tools.map(({ bytes }) => bytes) },
-      pieces: texts,
-      ids: texts.map(idOf),
-      bytes: texts.map(({ bytes }) => bytes),
-      marks: own,
-      lastConstant: lastConstantOf(texts, own),
-    }
+  const laid = requests.map((request): LaidPieces => {
+    const pieces = request.pieces.map((piece): LaidPiece => {
+      const mark = piece.part === 'after' ? STAYS : CONSTANT
+      return { piece, id: idOf(piece), bytes: piece.bytes, mark }
+    })
+    return { request, pieces }
+  })
+  const causes = markCauses(laid, recurring)
+  const rows = laid.map(({ request, pieces }, index): LaidRequest => {
+    const texts = pieces.filter((piece) => !isTool(piece))
+    const lastConstant = texts.findLastIndex(
+      ({ mark, piece }) => mark === CONSTANT && piece.part !== 'role'
+    )
+    return { index, request, tools: pieces.filter(isTool), texts, lastConstant }
   })
   return { rows, causes }
 }

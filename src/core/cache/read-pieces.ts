@@ -62,28 +62,27 @@ const MOST_BETWEEN_BYTES = 12
 const joined = (
   one: Piece | undefined,
   between: Piece | undefined,
-  other: Piece | undefined
-): string | null => {
-  if (one?.part !== 'slot' || other?.part !== 'slot') return null
+  other: Piece
+): { text: string; name: string } | null => {
+  if (one?.part !== 'slot' || other.part !== 'slot') return null
   if (one.bytes > MOST_DATE_BYTES || other.bytes > MOST_DATE_BYTES) return null
   if (between !== undefined && (between.part !== 'constant' || between.endsLine)) return null
   if ((between?.bytes ?? 0) > MOST_BETWEEN_BYTES) return null
   const text = `${one.head}${between?.head ?? ''}${other.head}`
-  return maskOf(text) === null ? null : text
+  return maskOf(text) === null ? null : { text, name: one.name }
 }
 
 /** Slots that are one date together, such as a weekday, a day and a month, become one. */
 const withDates = (pieces: readonly Piece[], pool: PiecePool): Piece[] => {
   const made: Piece[] = []
-  for (let at = 0; at < pieces.length; at++) {
+  for (const piece of pieces) {
     const [last, beforeLast] = [made.at(-1), made.at(-2)]
-    const beside = joined(last, undefined, pieces[at])
-    const apart = beside === null ? joined(beforeLast, last, pieces[at]) : null
-    const text = beside ?? apart
-    if (text === null) made.push(pieces[at]!)
+    const beside = joined(last, undefined, piece)
+    const date = beside ?? joined(beforeLast, last, piece)
+    if (date === null) made.push(piece)
     else {
-      const taken = made.splice(beside === null ? -2 : -1)
-      made.push(pool.of(text, 'slot', taken[0]!.name))
+      made.splice(beside === null ? -2 : -1)
+      made.push(pool.of(date.text, 'slot', date.name))
     }
   }
   return made

@@ -2,7 +2,7 @@
  * The provider's cache in a simulation: how much of each request an earlier one has left in it, as the requests are
  * and as they would be after mends. Prefixes are kept by model and credential, for the life of the cache.
  */
-import type { LaidRequest, Layout } from './layout.ts'
+import type { LaidPiece, LaidRequest, Layout } from './layout.ts'
 import type { TextCause } from './text-cause.ts'
 
 /** What can be mended by a change of the requests or of their times. */
@@ -25,32 +25,21 @@ const NEVER = -Infinity
 /** In place of a list of tools that is the same for all. */
 const ONE_LIST = 0
 
-interface Sequence {
-  ids: number[]
-  bytes: number[]
-}
-
-const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0)
+type Sequence = readonly Pick<LaidPiece, 'id' | 'bytes'>[]
 
 const toolsOf = ({ tools }: LaidRequest, mends: ReadonlySet<Mend>): Sequence => {
-  if (mends.has('tools-change')) return { ids: [ONE_LIST], bytes: [sum(tools.bytes)] }
-  if (!mends.has('tools-order')) return tools
-  const order = [...tools.ids.keys()].toSorted((a, b) => tools.ids[a]! - tools.ids[b]!)
-  return { ids: order.map((at) => tools.ids[at]!), bytes: order.map((at) => tools.bytes[at]!) }
+  if (mends.has('tools-change'))
+    return [{ id: ONE_LIST, bytes: tools.reduce((sum, { bytes }) => sum + bytes, 0) }]
+  return mends.has('tools-order') ? tools.toSorted((a, b) => a.id - b.id) : tools
 }
 
-/** The pieces with those of the mended causes behind the last constant text. */
-const mended = (row: LaidRequest, isMoved: readonly boolean[]): Sequence => {
-  const { ids, bytes, marks, lastConstant } = row
-  if (!marks.some((mark, at) => at < lastConstant && mark >= 0 && isMoved[mark])) return row
-  const order: number[] = []
-  const moved: number[] = []
-  for (let at = 0; at < ids.length; at++) {
-    const isBefore = at < lastConstant && marks[at]! >= 0 && isMoved[marks[at]!]!
-    ;(isBefore ? moved : order).push(at)
-    if (at === lastConstant) order.push(...moved)
-  }
-  return { ids: order.map((at) => ids[at]!), bytes: order.map((at) => bytes[at]!) }
+/** The pieces with those of the mended causes behind the last constant text. @param marks of these causes */
+const mended = ({ texts, lastConstant }: LaidRequest, marks: ReadonlySet<number>): Sequence => {
+  const start = texts.slice(0, lastConstant + 1)
+  const moved = start.filter(({ mark }) => marks.has(mark))
+  if (moved.length === 0) return texts
+  const kept = start.filter(({ mark }) => !marks.has(mark))
+  return [...kept, ...moved, ...texts.slice(lastConstant + 1)]
 }
 
 /** All prefixes that were seen, as a tree. */
@@ -59,17 +48,17 @@ class Prefixes {
   private readonly seen: number[] = [0]
 
   /** @returns bytes of the longest prefix that was seen since `oldest`; then the whole is seen at `at` */
-  read({ ids, bytes }: Sequence, read: { isOpen: boolean; bytes: number }, place: Visit): number {
+  read(sequence: Sequence, read: { isOpen: boolean; bytes: number }, place: Visit): number {
     let { node } = place
-    for (let index = 0; index < ids.length; index++) {
-      const key = node * MOST_IDS + ids[index]!
+    for (const { id, bytes } of sequence) {
+      const key = node * MOST_IDS + id
       let next = this.children.get(key)
       if (next === undefined) {
         next = this.seen.length
         this.children.set(key, next)
         this.seen.push(NEVER)
       }
-      if (read.isOpen && this.seen[next]! >= place.oldest) read.bytes += bytes[index]!
+      if (read.isOpen && this.seen[next]! >= place.oldest) read.bytes += bytes
       else read.isOpen = false
       this.seen[next] = place.at
       node = next
@@ -87,7 +76,7 @@ interface Visit {
 /** @returns bytes of each row's prefix that the cache holds, before the provider's minimum and steps */
 export const prefixBytes = ({ rows, causes }: Layout, simulation: Simulation): number[] => {
   const { mends, lifeOf, isLonely } = simulation
-  const isMoved = causes.map((cause) => mends.has(cause))
+  const marks = new Set(causes.flatMap((cause, mark) => (mends.has(cause) ? [mark] : [])))
   const places = new Map<string, Prefixes>()
   return rows.map((row, index) => {
     const { at, model, place } = row.request
@@ -98,7 +87,7 @@ export const prefixBytes = ({ rows, causes }: Layout, simulation: Simulation): n
     const visit = { node: 0, oldest: Math.max(at - life, -Number.MAX_VALUE), at }
     const read = { isOpen: true, bytes: 0 }
     const node = prefixes.read(toolsOf(row, mends), read, visit)
-    prefixes.read(mended(row, isMoved), read, { ...visit, node })
+    prefixes.read(mended(row, marks), read, { ...visit, node })
     return read.bytes
   })
 }
@@ -112,10 +101,13 @@ export const lonelyRows = ({ rows }: Layout, lifeOf: LifeOf): boolean[] =>
 
 const forEver: LifeOf = () => Infinity
 
+/** Bytes of a row's prefix. */
+export type PrefixOf = (row: LaidRequest) => number
+
 /** The simulations of a family, each made once. */
 export class Simulations {
   readonly isLonely: boolean[]
-  private readonly made = new Map<string, number[]>()
+  private readonly made = new Map<string, PrefixOf>()
   private readonly layout: Layout
   private readonly lifeOf: LifeOf
 
@@ -125,23 +117,23 @@ export class Simulations {
     this.isLonely = lonelyRows(layout, lifeOf)
   }
 
-  /** Bytes of each row's prefix. */
-  after(mends: readonly Mend[]): number[] {
+  after(mends: readonly Mend[]): PrefixOf {
     return this.once(mends, this.lifeOf)
   }
 
   /** However long ago the earlier request was. */
-  ever(mends: readonly Mend[]): number[] {
+  ever(mends: readonly Mend[]): PrefixOf {
     return this.once(mends, forEver)
   }
 
-  private once(mends: readonly Mend[], lifeOf: LifeOf): number[] {
+  private once(mends: readonly Mend[], lifeOf: LifeOf): PrefixOf {
     const key = [lifeOf === forEver, ...mends.toSorted()].join()
     const known = this.made.get(key)
     if (known !== undefined) return known
     const { isLonely } = this
     const bytes = prefixBytes(this.layout, { mends: new Set(mends), lifeOf, isLonely })
-    this.made.set(key, bytes)
-    return bytes
+    const prefixOf: PrefixOf = ({ index }) => bytes[index]!
+    this.made.set(key, prefixOf)
+    return prefixOf
   }
 }

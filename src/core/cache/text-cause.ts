@@ -24,7 +24,10 @@ const shareOf = <T>(items: readonly T[], test: (item: T) => boolean): number =>
   items.length === 0 ? 0 : items.filter(test).length / items.length
 
 const neighboursOf = (values: readonly string[]): [string, string][] =>
-  values.slice(1).map((value, at): [string, string] => [values[at]!, value])
+  values.flatMap((value, at): [string, string][] => {
+    const before = values[at - 1]
+    return before === undefined ? [] : [[before, value]]
+  })
 
 const numberIn = (value: string): number => Number((/\d{1,15}(?!.*\d)/su.exec(value) ?? ['NaN'])[0])
 
@@ -75,12 +78,12 @@ const typed = (values: readonly string[]): TextCause | null => {
 const differing = (values: readonly string[]): string[] => {
   const words = values.map((value) => value.trim().split(/(?<=\s)/u))
   const least = Math.min(...words.map(({ length }) => length))
-  const isShared = (placeOf: (own: string[]) => number): boolean =>
-    words.every((own) => own[placeOf(own)]!.trim() === words[0]![placeOf(words[0]!)]!.trim())
+  const isShared = (wordOf: (own: string[]) => string | undefined): boolean =>
+    new Set(words.map((own) => wordOf(own)?.trim())).size === 1
   let from = 0
-  while (from < least && isShared(() => from)) from++
+  while (from < least && isShared((own) => own[from])) from++
   let end = 0
-  while (end < least - from && isShared((own) => own.length - 1 - end)) end++
+  while (end < least - from && isShared((own) => own.at(-1 - end))) end++
   return words.map((own) =>
     own
       .slice(from, own.length - end)
@@ -108,9 +111,9 @@ const textCause = (values: readonly string[]): TextCause | null => {
   const whole = typed(values)
   if (whole !== null) return whole
   const parts = typedParts([...values])?.flatMap((part) => ('values' in part ? [part.values] : []))
-  if (parts !== undefined && parts.length > 0)
-    return (typed(parts[0]!) ?? (parts.length > 1 ? typed(parts[1]!) : null)) || 'id'
-  return shortCause(differing(values))
+  const [first, second] = parts ?? []
+  if (first === undefined) return shortCause(differing(values))
+  return typed(first) ?? (second && typed(second)) ?? 'id'
 }
 
 /**

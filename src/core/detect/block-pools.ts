@@ -92,7 +92,8 @@ export class BlockPools {
     writer.int(this.watched.size)
     for (const { template, pools } of this.watched.values()) {
       writer.string(JSON.stringify(template))
-      for (const { name } of blocksOf(template)) pools.get(name)!.write(writer)
+      // in the order of the template's blocks
+      for (const pool of pools.values()) pool.write(writer)
     }
   }
 

@@ -5,15 +5,15 @@
 import type { ChatMessage } from '../../openai/chat.ts'
 import { groupBy } from '../group-by.ts'
 import type { Matcher } from '../match/match.ts'
-import { blockDigests, itemDigests } from '../template/example-items.ts'
+import { blockDigests } from '../template/example-items.ts'
 import { pairDigest, retrievedPairs } from '../template/example-pairs.ts'
 import { examplesOf } from '../template/known.ts'
-import type { Examples, Match, Slot, Template } from '../template/template.ts'
+import type { Examples, Match, Segment, Slot, Template } from '../template/template.ts'
 import { boundVersion } from '../template/version.ts'
 import type { BlockPools } from './block-pools.ts'
 import type { LineText } from './building/align.ts'
 import { standsOut } from './building/slot-test.ts'
-import { itemsOf } from './building/examples.ts'
+import { digestedItems } from './building/examples.ts'
 import { soleCaller, type SoleCaller } from './sampling/callers.ts'
 import type { Cluster, Sample } from './sampling/clusters.ts'
 import { ExamplePool } from './sampling/example-pool.ts'
@@ -64,7 +64,7 @@ const instructionsAmong = (held: Held[], taken: Taken[]): ReadonlySet<string> =>
   const responses = taken.map(({ sample }) => sample.response)
   return new Set(
     standsOut(samples, responses).flatMap(({ group, answer, reach }) => {
-      const { digest, text } = groups[group]![0]!
+      const [{ digest, text }] = groups[group]!
       return reach < ALONE && text.toLowerCase().includes(answer) ? [] : [digest]
     })
   )
@@ -83,10 +83,15 @@ const seenOf = (held: Held[], known: string[]): string[] => {
 /** Where more of the sampled blocks have something unknown, the block is read instead of removed. */
 const KNOWN_SHARE = 0.9
 
+/** Examples inside a message. */
+type Block = Examples & Required<Pick<Examples, 'pool'>>
+
+const isBlock = (segment: Segment): segment is Block =>
+  segment.kind === 'examples' && segment.pool !== undefined
+
 /** The block as a kept slot. */
-const readBlock = (name: string, maxChars: number, taken: Taken[]): Slot => {
-  const values = new Set(taken.map(({ match }) => match.examples[name]!))
-  const [distinct, samples] = [values.size, taken.length]
+const readBlock = (name: string, maxChars: number, blocks: string[]): Slot => {
+  const [distinct, samples] = [new Set(blocks).size, blocks.length]
   return {
     kind: 'slot',
     name,
@@ -99,25 +104,25 @@ const readBlock = (name: string, maxChars: number, taken: Taken[]): Slot => {
 }
 
 const knownBlock = (
-  segment: Examples,
+  segment: Block,
   pool: ExamplePool,
   taken: Taken[],
   sole: SoleCaller
 ): Examples | Slot => {
-  const { division, maxChars } = segment.pool!
-  const held = taken.flatMap(({ match }, sample) => {
-    const items = itemsOf(match.examples[segment.name]!, division)
-    return itemDigests(items).map((digest, at): Held => ({ digest, text: items[at]!, sample }))
-  })
+  const { division, maxChars } = segment.pool
+  const blocks = taken.map(({ match }) => match.examples[segment.name]!)
+  const held = blocks.flatMap((block, sample) =>
+    digestedItems(block, division).map((item): Held => ({ ...item, sample }))
+  )
   const instructions = instructionsAmong(held, taken)
   const known = pool.known(sole).filter((digest) => !instructions.has(digest))
   const isKnown = new Set(known)
   const seen = seenOf(held, known)
-  const whole = taken.filter(({ match }) =>
-    blockDigests(match.examples[segment.name]!, division)?.every((digest) => isKnown.has(digest))
+  const whole = blocks.filter((block) =>
+    blockDigests(block, division)?.every((digest) => isKnown.has(digest))
   )
-  return whole.length < taken.length * KNOWN_SHARE
-    ? readBlock(segment.name, maxChars, taken)
+  return whole.length < blocks.length * KNOWN_SHARE
+    ? readBlock(segment.name, maxChars, blocks)
     : { ...segment, pool: { division, known, seen, maxChars } }
 }
 
@@ -138,9 +143,7 @@ const withKnownBlocks = <T extends Template>(
   const messages = template.messages.map((message) => ({
     ...message,
     segments: message.segments.map((segment) =>
-      segment.kind === 'examples' && segment.pool !== undefined
-        ? knownBlock(segment, pools.get(segment.name)!, taken, sole)
-        : segment
+      isBlock(segment) ? knownBlock(segment, pools.get(segment.name)!, taken, sole) : segment
     ),
   }))
   return { ...template, messages }

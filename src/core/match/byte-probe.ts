@@ -52,8 +52,8 @@ interface Place {
 const placesOf = (probes: ByteProbe[]): Place[] =>
   [...groupBy(probes, ({ message, offsets }) => `${message} ${offsets[0]}`).values()].map(
     (alike) => ({
-      message: alike[0]!.message,
-      offset: alike[0]!.offsets[0],
+      message: alike[0].message,
+      offset: alike[0].offsets[0],
       byCode: groupBy(alike, ({ codes }) => codes[0]),
     })
   )

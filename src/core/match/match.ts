@@ -65,7 +65,7 @@ interface Bucket {
   candidates: (texts: string[], visit: (compiled: Compiled) => void) => void
 }
 
-const createBucket = (templates: Template[], isLearning: boolean): Bucket => {
+const createBucket = (templates: [Template, ...Template[]], isLearning: boolean): Bucket => {
   const usable = templates.flatMap((template) => {
     const patterns = template.messages.map(compileMessage)
     return patterns.every((pattern) => pattern !== null) ? [{ template, patterns }] : []
@@ -79,7 +79,7 @@ const createBucket = (templates: Template[], isLearning: boolean): Bucket => {
     anchorChars: patterns.reduce((sum, pattern) => sum + pattern.anchorChars, 0),
     probe: probes[index]!,
   }))
-  const { messages } = templates[0]!
+  const [{ messages }] = templates
   return {
     messages: messages.length,
     roles: rolesText(messages, messages.length, false),
@@ -133,12 +133,13 @@ const search = (
   bucket.candidates(texts, (compiled) => {
     if (turns > compiled.template.maxTurnsAfter) return
     if (compiled.caller !== undefined && compiled.caller !== caller) return
-    const least = found?.compiled.anchorChars ?? 0
-    const isEqual = found !== null && compiled.anchorChars === least
+    const rival = found
+    const least = rival?.compiled.anchorChars ?? 0
+    const isEqual = rival !== null && compiled.anchorChars === least
     // the caller's own template before the one that it shares with others
-    if (isEqual && isOwn(found!.compiled, compiled)) return
+    if (isEqual && isOwn(rival.compiled, compiled)) return
     const taken = compiled.anchorChars < least ? null : take(compiled, texts)
-    if (taken) found = { compiled, taken, isTied: isEqual && !isOwn(compiled, found!.compiled) }
+    if (taken) found = { compiled, taken, isTied: isEqual && !isOwn(compiled, rival.compiled) }
   })
   return found
 }

@@ -98,7 +98,7 @@ export const createProbeIndex = <Entry extends { probe: Probe }>(
 ): ((texts: string[], visit: (entry: Entry) => void) => void) => {
   const byPlace = groupBy(entries, ({ probe }) => `${probe.message} ${probe.offsets.join()}`)
   const places = [...byPlace.values()].map((alike) => ({
-    ...alike[0]!.probe,
+    ...alike[0].probe,
     byHash: groupBy(alike, ({ probe }) => probe.hash),
   }))
   return (texts, visit) => {

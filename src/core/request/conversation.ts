@@ -32,20 +32,24 @@ export const conversationKeys = (turns: readonly Turn[]): string[] => {
   const byHistory = new Map<string, string>()
   const byPair = new Map<string, string>()
   return turns.map(({ id, opening, turns: later, answer }) => {
-    const texts = [opening, ...later.map(({ content }) => content)]
-    const histories: string[] = []
-    let reached = ''
-    for (const text of texts) histories.push((reached = chain(reached, text)))
     // the messages of the assistant, each with all before it, and with only the question before it
-    const answers = later.flatMap(({ role }, index) => (role === 'assistant' ? [index + 1] : []))
-    const known = answers.map((at) => histories[at]!)
-    const pairs = answers.map((at) => chain(texts[at - 1]!, texts[at]!))
+    const known: string[] = []
+    const pairs: string[] = []
+    let [reached, last] = [chain('', opening), opening]
+    for (const { role, content } of later) {
+      reached = chain(reached, content)
+      if (role === 'assistant') {
+        known.push(reached)
+        pairs.push(chain(last, content))
+      }
+      last = content
+    }
     const conversation = lastKnown(byHistory, known) ?? lastKnown(byPair, pairs) ?? id
     // also for turns whose predecessors are not in the log, for those that follow
     for (const history of known) byHistory.set(history, conversation)
     if (answer !== null) {
       byHistory.set(chain(reached, answer), conversation)
-      byPair.set(chain(texts.at(-1)!, answer), conversation)
+      byPair.set(chain(last, answer), conversation)
     }
     return conversation
   })

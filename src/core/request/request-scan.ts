@@ -77,7 +77,9 @@ const joinParts = (parts: readonly string[]): string => {
   return texts
     .map((part, at) => {
       const before = texts[at - 1]?.at(-1)
-      return before === undefined || SPACE.test(before) || SPACE.test(part[0]!) ? part : `\n${part}`
+      return before === undefined || SPACE.test(before) || SPACE.test(part.charAt(0))
+        ? part
+        : `\n${part}`
     })
     .join('')
 }

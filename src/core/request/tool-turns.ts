@@ -9,8 +9,10 @@ import { callsText } from '../answer/calls.ts'
 import { hasMark, RESULT_MARK, withOrigin } from './message-origin.ts'
 import { CACHE_MARK, messageText } from './request-scan.ts'
 
-const hasCalls = ({ tool_calls: calls }: ChatMessage): boolean =>
-  Array.isArray(calls) && calls.length > 0
+type Calling = ChatMessage & { tool_calls: readonly unknown[] }
+
+const hasCalls = (message: ChatMessage): message is Calling =>
+  Array.isArray(message.tool_calls) && message.tool_calls.length > 0
 
 /** Clients send a call back with the members that it came with. */
 const hasOnly = (value: unknown, known: readonly string[]): boolean =>
@@ -27,8 +29,8 @@ const isReadWhole = (call: unknown): boolean =>
   hasOnly(call, CALL_MEMBERS) && isFields(call) && hasOnly(call['function'], FUNCTION_MEMBERS)
 
 /** @returns null where the calls are not read whole, or the text beside them looks like one of them */
-const callsTurn = ({ tool_calls: calls, ...rest }: ChatMessage): ChatMessage | null => {
-  const text = calls!.every(isReadWhole) ? callsText(calls!) : null
+const callsTurn = ({ tool_calls: calls, ...rest }: Calling): ChatMessage | null => {
+  const text = calls.every(isReadWhole) ? callsText(calls) : null
   const said = rest.content === null || rest.content === undefined ? '' : messageText(rest)
   if (text === null || said === null || hasMark(said)) return null
   return withOrigin({ ...rest, content: said === '' ? text : `${said}\n${text}` }, 'calls')
@@ -81,7 +83,7 @@ export const toolTurns = (messages: ChatMessage[]): ChatMessage[] => {
       const first = place + 1
       place += countResults(messages, first)
       const results = messages.slice(first, place + 1)
-      const read = resultsTurn(results, message.tool_calls!)
+      const read = resultsTurn(results, message.tool_calls)
       turns.push(callsTurn(message) ?? message, ...(read === null ? results : [read]))
     } else turns.push(message)
   }

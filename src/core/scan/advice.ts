@@ -14,7 +14,7 @@ export const adviceOf = ({ cache, mendedNetUsdPerMonth: net }: Figures): Advice[
   const mend = cache?.usdPerMonth ?? 0
   const steps: Advice[] = [
     ...(mend > 0 ? [{ action: 'mend' as const, usdPerMonth: mend }] : []),
-    ...((net ?? 0) > 0 ? [{ action: 'internalize' as const, usdPerMonth: net! }] : []),
+    ...(net !== null && net > 0 ? [{ action: 'internalize' as const, usdPerMonth: net }] : []),
   ]
   if (steps.length === 0 && net !== null) return [{ action: 'nothing', usdPerMonth: 0 }]
   return steps.toSorted((a, b) => b.usdPerMonth - a.usdPerMonth)

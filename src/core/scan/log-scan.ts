@@ -11,7 +11,7 @@ import { outcomeOf, textOf } from '../answer/outcome.ts'
 import { Detector } from '../detect/detect.ts'
 import type { CountTokens } from '../log/estimate-usage.ts'
 import type { ExchangeRecord } from '../log/record.ts'
-import { compileMatcher, type Matcher } from '../match/match.ts'
+import { compileMatcher } from '../match/match.ts'
 import { templateKeyOf } from '../template/template-key.ts'
 import type { Template } from '../template/template.ts'
 import {
@@ -90,7 +90,7 @@ export class LogScan {
   private observed = 0
   private nextLook = FIRST_LOOK
   private readonly formats = createAnswerFormats()
-  private matcher: Matcher | null = null
+  private matcher = compileMatcher([])
   private cacheScan: CacheScan | null = null
   private counted = new Map<string, Counted>()
   /** of the record before, in this pass */
@@ -160,7 +160,7 @@ export class LogScan {
     this.exchanges++
     const { record, read, isTimed } = placed
     const key = templateKeyOf(read.request, record)
-    const match = this.matcher!.match(key, read.request.messages)
+    const match = this.matcher.match(key, read.request.messages)
     if (record.at <= this.options.now) this.cacheScan?.add(record, read.request, match)
     if (match === null) {
       this.others++

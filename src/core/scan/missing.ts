@@ -50,10 +50,8 @@ export const neededForMore = (
   spare: number
 ): MoreExchanges | null => {
   const trained = trainedOf(curve)
-  const target = curve.targets.find(
-    ({ coverage, rows }) => coverage > expectedCoverage && rows !== null && rows > trained
+  const [target] = curve.targets.flatMap(({ coverage, rows }) =>
+    coverage > expectedCoverage && rows !== null && rows > trained ? [{ coverage, rows }] : []
   )
-  return refusal !== null || target === undefined
-    ? null
-    : beyond({ coverage: target.coverage, rows: target.rows! }, trained, spare)
+  return refusal !== null || target === undefined ? null : beyond(target, trained, spare)
 }

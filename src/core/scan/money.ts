@@ -121,9 +121,12 @@ const withCoverage = (draft: Draft, answered: number, { trafficShare }: MoneySet
  * counts as read so far as an earlier request left its start in it.
  */
 const withComparison = (draft: Draft, finding: CacheFinding | null): Draft =>
-  draft.call === null || draft.call.cacheIsMeasured || (finding?.causes.length ?? 0) === 0
+  draft.call === null ||
+  draft.call.cacheIsMeasured ||
+  finding === null ||
+  finding.causes.length === 0
     ? draft
-    : withCacheHits(draft, finding!.readableShare, draft.call.cacheWriteShare)
+    : withCacheHits(draft, finding.readableShare, draft.call.cacheWriteShare)
 
 const netOf = (
   draft: Draft,
@@ -183,18 +186,22 @@ const moneyOf = (
 }
 
 /** The engine is shared by the templates that a route is expected for, in proportion to what they save. */
-export const priceTemplates = (
-  templates: readonly PricedTemplate[],
+export const priceTemplates = <Unpriced extends PricedTemplate>(
+  templates: readonly Unpriced[],
   settings: MoneySettings
-): TemplateMoney[] => {
-  const drafts = templates.map((template) =>
-    withComparison(draftAt(template, settings), template.cache)
-  )
-  const saved = drafts.map((draft, i) =>
-    savedPerMonth(withCoverage(draft, templates[i]!.coverage?.expected ?? 0, settings))
+): (Unpriced & { money: TemplateMoney })[] => {
+  const drafts = templates.map((template) => ({
+    template,
+    draft: withComparison(draftAt(template, settings), template.cache),
+  }))
+  const saved = drafts.map(({ template: { coverage }, draft }) =>
+    savedPerMonth(withCoverage(draft, coverage?.expected ?? 0, settings))
   )
   const shares = shareEngine(engineHoursUsd(HOURS_PER_MONTH, settings), saved)
-  return templates.map((template, i) => moneyOf(template, drafts[i]!, shares[i]!, settings))
+  return drafts.map(({ template, draft }, i) => ({
+    ...template,
+    money: moneyOf(template, draft, shares[i]!, settings),
+  }))
 }
 
 /** Of requests without a template. @returns most money first, then most requests */

@@ -21,6 +21,10 @@ export interface Judged {
   coverage: CoverageFigures | null
 }
 
+export interface PricedJudged extends Judged {
+  money: TemplateMoney
+}
+
 /** Figures of one template. Tokens are means per request, dollars are per month. */
 export interface TemplateReport {
   version: string
@@ -185,14 +189,14 @@ const formFigures = ({ form }: HeadPlan, withText: boolean) => ({
 })
 
 const templateReport = (
-  judged: Judged,
-  money: TemplateMoney,
+  judged: PricedJudged,
   { withText, terms }: Context['settings']
 ): TemplateReport => {
   const {
     found: { template, tally, population },
     plan,
     coverage,
+    money,
   } = judged
   const { split, labels, form, responseType } = plan
   const { version, tenant, model, messages } = template
@@ -242,18 +246,15 @@ const sumOf = (values: (number | null)[]): number | null => {
   return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0)
 }
 
-/** @param money in the order of the templates @param otherCaches most money first */
+/** @param otherCaches most money first */
 export const reportOf = (
-  judged: readonly Judged[],
-  money: readonly TemplateMoney[],
+  judged: readonly PricedJudged[],
   otherCaches: readonly OtherCache[],
   { scan, settings }: Context
 ): ScanReport => {
   const { exchanges, others, withoutBody, from, to } = scan
   const { margin, minCoverage, trainRows, holdoutRows, encoder } = settings
-  const templates = judged
-    .map((one, i) => templateReport(one, money[i]!, settings))
-    .toSorted(byMoney)
+  const templates = judged.map((one) => templateReport(one, settings)).toSorted(byMoney)
   return {
     exchanges,
     others,

@@ -16,7 +16,7 @@ import { MAX_TRAIN_ROWS, planHead, type HeadPlan, type HeadPlanSettings } from '
 import { LogScan, type FoundTemplate, type LogScanOptions } from './log-scan.ts'
 import { otherCachesIn, priceTemplates, type MoneySettings, type PricedTemplate } from './money.ts'
 import type { TrainingTerms } from '../terms/terms.ts'
-import { reportOf, type Judged, type ScanReport } from './report.ts'
+import { reportOf, type Judged, type PricedJudged, type ScanReport } from './report.ts'
 
 export interface LogSource {
   /** from the beginning at each call */
@@ -131,7 +131,7 @@ const judge = async (
 }
 
 interface Priced {
-  money: ReturnType<typeof priceTemplates>
+  templates: PricedJudged[]
   others: OtherCache[]
 }
 
@@ -142,9 +142,11 @@ const price = (
   money: MoneySettings,
   onCaches: ScanSettings['onCaches']
 ): Priced => {
-  const templates = judged.map(({ found: { template, tally }, coverage }): PricedTemplate => {
-    const { expectedCoverage: expected, coverageLowerBound: lowerBound } = coverage ?? {}
+  const templates = judged.map((own): PricedTemplate & { own: Judged } => {
+    const { template, tally } = own.found
+    const { expectedCoverage: expected, coverageLowerBound: lowerBound } = own.coverage ?? {}
     return {
+      own,
       template,
       tally,
       cache: findings.find(({ version }) => version === template.version) ?? null,
@@ -156,16 +158,18 @@ const price = (
   const withText = { ...money, withText: true }
   onCaches({
     templates: new Map(
-      templates.flatMap(({ template: { version }, cache }, at) => {
-        const { requestsPerMonth } = priced[at]!
-        return cache === null
+      priced.flatMap(({ template: { version }, cache, money: { requestsPerMonth } }) =>
+        cache === null
           ? []
           : [[version, cacheReport(cache, { ...withText, requestsPerMonth })] as const]
-      })
+      )
     ),
     others: otherCachesIn(findings, withText),
   })
-  return { money: priced, others: otherCachesIn(findings, money) }
+  return {
+    templates: priced.map(({ own, money: ofOne }) => ({ ...own, money: ofOne })),
+    others: otherCachesIn(findings, money),
+  }
 }
 
 /** @throws what the source throws */
@@ -192,11 +196,11 @@ export const scanLog = async (source: LogSource, settings: ScanSettings): Promis
   onTemplate(found.length, found.length)
   const { from, to } = scan
   const window = from === null || to === null ? null : { calls: scan.exchanges, from, to }
-  const { money, others } = price(
+  const { templates, others } = price(
     judged,
     findings,
     { ...settings.money, window, withText: settings.withText },
     settings.onCaches
   )
-  return reportOf(judged, money, others, { scan, settings })
+  return reportOf(templates, others, { scan, settings })
 }

@@ -25,40 +25,46 @@ const uniqueLines = (lines: Uint32Array): Map<number, number> => {
   return new Map(unique.map(([position, line]) => [line, position]))
 }
 
-/** Indices of a longest increasing subsequence (patience sorting). */
-const longestIncreasing = (values: number[]): number[] => {
-  const tails: number[] = []
-  const previous: number[] = []
-  values.forEach((value, index) => {
+/** A line (by id) that every sample has exactly once, with its position in each. */
+interface Anchor {
+  line: number
+  positions: number[]
+}
+
+interface Tail {
+  anchor: Anchor
+  position: number
+  before: Tail | undefined
+}
+
+/** A longest subsequence of the anchors whose order a sample has (patience sorting). */
+const longestInOrder = (anchors: Anchor[], sample: number): Anchor[] => {
+  const tails: Tail[] = []
+  for (const anchor of anchors) {
+    const position = anchor.positions[sample]!
     let low = 0
     let high = tails.length
     while (low < high) {
       const middle = (low + high) >> 1
-      if (values[tails[middle]!]! < value) low = middle + 1
+      if (tails[middle]!.position < position) low = middle + 1
       else high = middle
     }
-    previous[index] = low > 0 ? tails[low - 1]! : -1
-    tails[low] = index
-  })
-  const chain: number[] = []
-  for (let at = tails.at(-1) ?? -1; at >= 0; at = previous[at]!) chain.push(at)
+    tails[low] = { anchor, position, before: tails[low - 1] }
+  }
+  const chain: Anchor[] = []
+  for (let tail = tails.at(-1); tail !== undefined; tail = tail.before) chain.push(tail.anchor)
   return chain.reverse()
 }
 
-/** Lines (by id) that every sample has exactly once and in the same order. */
-const commonLines = (positions: Map<number, number>[], text: LineText): number[] => {
-  const [first, ...others] = positions
-  let common = [...(first ?? new Map<number, number>()).keys()].filter(
-    (line) =>
-      text(line).trim().length >= MIN_ANCHOR_LINE_CHARS && others.every((other) => other.has(line))
-  )
-  for (const other of others) {
-    const order = common.map((line) => other.get(line)!)
-    if (order.some((position, index) => index > 0 && position < order[index - 1]!)) {
-      common = longestIncreasing(order).map((index) => common[index]!)
-    }
-  }
-  return common
+/** Lines that every sample has exactly once and in the same order. */
+const anchorsOf = (samples: Map<number, number>[], text: LineText): Anchor[] => {
+  const [first = new Map<number, number>()] = samples
+  const common = [...first.keys()].flatMap((line): Anchor[] => {
+    const positions = samples.flatMap((sample) => sample.get(line) ?? [])
+    const isLong = text(line).trim().length >= MIN_ANCHOR_LINE_CHARS
+    return isLong && positions.length === samples.length ? [{ line, positions }] : []
+  })
+  return [...samples.keys()].reduce(longestInOrder, common)
 }
 
 /** The text between two anchor lines, with its line breaks (−1 and length: the message's ends). */
@@ -93,8 +99,6 @@ const pieceOf = (values: string[]): Piece => {
 
 /** Texts as alternating constant and variable pieces. @param lineBreak what stands between two lines */
 const alignLines = (messages: Uint32Array[], text: LineText, lineBreak: string): Piece[] => {
-  const positions = messages.map(uniqueLines)
-  const anchors = commonLines(positions, text)
   const pieces: Piece[] = []
   let previous = messages.map(() => -1)
   const addBetween = (next: number[]): void => {
@@ -104,9 +108,9 @@ const alignLines = (messages: Uint32Array[], text: LineText, lineBreak: string):
     pieces.push(pieceOf(values))
     previous = next
   }
-  for (const anchor of anchors) {
-    addBetween(positions.map((position) => position.get(anchor)!))
-    pieces.push({ text: text(anchor) })
+  for (const { line, positions } of anchorsOf(messages.map(uniqueLines), text)) {
+    addBetween(positions)
+    pieces.push({ text: text(line) })
   }
   addBetween(messages.map((lines) => lines.length))
   return joinPieces(pieces)
@@ -143,11 +147,13 @@ const MAX_LEFT_OUT = 0.1
 
 /** The samples that have every line which at least 95 % of them have. */
 export const withoutOutliers = (samples: Sample[]): Sample[] => {
-  const sets = samples.map((sample) => lineKeys(sample))
-  const near = [...countOf(sets.flatMap((set) => [...set]))].filter(
+  const keyed = samples.map((sample) => ({ sample, keys: lineKeys(sample) }))
+  const near = [...countOf(keyed.flatMap(({ keys }) => [...keys]))].filter(
     ([, count]) => count < samples.length && count >= samples.length * (1 - TOLERANCE)
   )
-  const kept = samples.filter((_, index) => near.every(([line]) => sets[index]!.has(line)))
+  const kept = keyed.flatMap(({ sample, keys }) =>
+    near.every(([line]) => keys.has(line)) ? [sample] : []
+  )
   return kept.length >= samples.length * (1 - MAX_LEFT_OUT) ? kept : samples
 }
 

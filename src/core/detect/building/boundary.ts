@@ -90,11 +90,14 @@ export const trimSoft = (values: string[]): Trimmed => {
   return cutAt(values, prefix, suffix)
 }
 
-const cutAt = (values: string[], prefix: number, suffix: number): Trimmed => ({
-  prefix: values[0]!.slice(0, prefix),
-  suffix: values[0]!.slice(values[0]!.length - suffix),
-  cores: values.map((value) => value.slice(prefix, value.length - suffix)),
-})
+const cutAt = (values: string[], prefix: number, suffix: number): Trimmed => {
+  const [first = ''] = values
+  return {
+    prefix: first.slice(0, prefix),
+    suffix: first.slice(first.length - suffix),
+    cores: values.map((value) => value.slice(prefix, value.length - suffix)),
+  }
+}
 
 /** so long a phrase is not shared by all values by chance */
 export const LONG_PHRASE_CHARS = 24

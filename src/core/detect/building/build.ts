@@ -46,12 +46,16 @@ const findQuery = (pieces: Piece[]): Variable | undefined => {
   return variables.findLast((piece) => distinct(piece) >= most * NEARLY_MOST_DISTINCT)
 }
 
+interface DraftMessage {
+  index: number
+  role: string
+  pieces: Piece[]
+}
+
 interface Draft {
-  roles: string[]
-  /** pieces of each message */
-  messages: Piece[][]
+  messages: DraftMessage[]
   /** the message that asks: the last one, but for those that the application alone writes */
-  asked: number
+  asked: DraftMessage
   query: Variable
   /** messages of few-shot pairs that differ from sample to sample */
   paired: ReadonlySet<number>
@@ -62,18 +66,17 @@ interface Draft {
 
 const draftOf = (samples: Sample[], roles: string[], text: LineText): Draft | null => {
   // some applications repeat their instructions behind the question
-  const asked = roles.findLastIndex((role) => !isInstruction(role))
-  if (roles[asked] !== 'user') return null
-  const messages = roles.map((role, index) => {
+  if (roles.findLast((role) => !isInstruction(role)) !== 'user') return null
+  const messages = roles.map((role, index): DraftMessage => {
     const fromUser = !isInstruction(role)
-    return joinPieces(
-      alignMessage(samples, index, text).flatMap((piece) => splitPiece(piece, fromUser))
-    )
+    const aligned = alignMessage(samples, index, text)
+    const pieces = joinPieces(aligned.flatMap((piece) => splitPiece(piece, fromUser)))
+    return { index, role, pieces }
   })
-  const query = findQuery(messages[asked]!)
+  const asked = messages.findLast(({ role }) => role === 'user')
+  const query = asked && findQuery(asked.pieces)
   if (!query) return null
   return {
-    roles,
     messages,
     asked,
     query,
@@ -85,8 +88,8 @@ const draftOf = (samples: Sample[], roles: string[], text: LineText): Draft | nu
 }
 
 /** A message whose first line an end user may have written, in front of the one that asks. */
-const isInDialogue = ({ roles, asked }: Draft, message: number): boolean =>
-  message < asked && !isInstruction(roles[message]!)
+const isInDialogue = ({ asked }: Draft, { index, role }: DraftMessage): boolean =>
+  index < asked.index && !isInstruction(role)
 
 /** The end of the text's last line, and the beginning of its first one; '' where that is the whole text. */
 const lastLine = (text: string): string => text.slice(text.lastIndexOf('\n') + 1 || text.length)
@@ -97,38 +100,35 @@ const firstLine = (text: string): string => text.slice(0, Math.max(0, text.index
  * common there ("Question: ") is part of the first and the last example.
  */
 const divisionOf = (
-  draft: Draft,
+  { responses }: Draft,
   pieces: Piece[],
-  at: number,
+  block: Variable,
   asked: string[]
 ): Division | null => {
-  const [before, block, after] = [pieces[at - 1], pieces[at] as Variable, pieces[at + 1]]
+  const at = pieces.indexOf(block)
+  const [before, after] = [pieces[at - 1], pieces[at + 1]]
   const lead = before && !isVariable(before) ? lastLine(before.text) : ''
   const tail = after && !isVariable(after) ? firstLine(after.text) : ''
-  return exampleDivision(block.values, { lead, tail }, draft.responses, asked)
+  return exampleDivision(block.values, { lead, tail }, responses, asked)
 }
 
 /** The variable pairs of a question and an answer behind it, both of the pair. */
-const pairedMessages = (roles: string[], messages: Piece[][]): ReadonlySet<number> =>
+const pairedMessages = (roles: string[], messages: DraftMessage[]): ReadonlySet<number> =>
   new Set(
     pairStarts(roles)
-      .map((at) => [at, at + 1])
-      .filter((pair) => pair.some((at) => messages[at]!.some(isVariable)))
-      .flat()
+      .map((at) => messages.slice(at, at + 2))
+      .filter((pair) => pair.some(({ pieces }) => pieces.some(isVariable)))
+      .flatMap((pair) => pair.map(({ index }) => index))
   )
 
 /**
  * Whether the variable pairs come from a pool: some of those of a sample are also in another one, at any
  * place. And constant text comes before them, by which a conversation without them would be noticed.
  */
-const areFromPool = (
-  { roles, messages, paired }: Draft,
-  samples: Sample[],
-  text: LineText
-): boolean => {
+const areFromPool = ({ messages, paired }: Draft, samples: Sample[], text: LineText): boolean => {
   if (paired.size === 0) return true
-  const starts = pairStarts(roles).filter((at) => paired.has(at))
-  if (!messages.slice(0, starts[0]).some((pieces) => textOf(pieces).trim() !== '')) return false
+  const starts = pairStarts(messages.map(({ role }) => role)).filter((at) => paired.has(at))
+  if (!messages.slice(0, starts[0]).some(({ pieces }) => textOf(pieces).trim() !== '')) return false
   const textAt = ({ messages: lines }: Sample, at: number): string =>
     Array.from(lines[at]!, text).join('\n')
   const drawn = samples.map(
@@ -138,8 +138,7 @@ const areFromPool = (
 }
 
 /** The query with the text around it in its message, for each sample. */
-const queryTexts = ({ messages, asked, query }: Draft): string[] => {
-  const pieces = messages[asked]!
+const queryTexts = ({ asked: { pieces }, query }: Draft): string[] => {
   const at = pieces.indexOf(query)
   const around = textOf(pieces.slice(Math.max(0, at - 5), at + 2))
   return query.values.map((value) => `${around}\n${value}`)
@@ -152,16 +151,24 @@ const constantUpToQuery = (pieces: Piece[], from: number, query: Piece): number 
 }
 
 /** The slot at a piece of a message. */
-const slotOf = (draft: Draft, message: number, at: number, taken: Set<string>): Slot => {
-  const pieces = draft.messages[message]!
-  const { values } = pieces[at] as Variable
-  const { roles, responses, callers, sole } = draft
+const slotOf = (draft: Draft, message: DraftMessage, piece: Variable, taken: Set<string>): Slot => {
+  const { pieces, role } = message
+  const { responses, callers, sole } = draft
+  const at = pieces.indexOf(piece)
   const before = textOf(pieces.slice(Math.max(0, at - 1), at))
   // a message of its own may be the user's
   const apart =
     !isInDialogue(draft, message) && constantUpToQuery(pieces, at, draft.query) >= APART_CHARS
-  const role = roles[message]!
-  return describeSlot({ values, responses, callers, sole, before, role, apart, taken })
+  return describeSlot({
+    values: piece.values,
+    responses,
+    callers,
+    sole,
+    before,
+    role,
+    apart,
+    taken,
+  })
 }
 
 /** Without examples yet: what becomes known is decided over all requests. */
@@ -172,34 +179,34 @@ const poolOf = ({ values }: Variable, division: Division): ExamplePool => ({
   maxChars: mostChars(values),
 })
 
+/** A segment with the pieces that it is of. */
+interface Described {
+  segment: Segment
+  pieces: Piece[]
+}
+
 /** Segments of one message; null when a variable part is neither a slot nor examples. */
 const describeMessage = (
   draft: Draft,
-  message: number,
+  message: DraftMessage,
   taken: Set<string>,
   asked: string[]
-): Segment[] | null => {
-  const pieces = draft.messages[message]!
-  const role = draft.roles[message]!
-  if (draft.paired.has(message)) {
-    return [{ kind: 'examples', name: uniqueName('examples', taken) }]
+): Described[] | null => {
+  const { index, role, pieces } = message
+  if (draft.paired.has(index)) {
+    return [{ segment: { kind: 'examples', name: uniqueName('examples', taken) }, pieces }]
   }
   const inDialogue = isInDialogue(draft, message)
   if (inDialogue && role !== 'user' && pieces.some(isVariable)) return null
-  const segments: Segment[] = []
-  for (const [at, piece] of pieces.entries()) {
-    if (!isVariable(piece)) segments.push({ kind: 'anchor', text: piece.text })
-    else if (piece === draft.query) segments.push({ kind: 'query' })
-    else {
-      const division = inDialogue ? null : divisionOf(draft, pieces, at, asked)
-      segments.push(
-        division === null
-          ? slotOf(draft, message, at, taken)
-          : { kind: 'examples', name: uniqueName('examples', taken), pool: poolOf(piece, division) }
-      )
-    }
+  const segmentOf = (piece: Piece): Segment => {
+    if (!isVariable(piece)) return { kind: 'anchor', text: piece.text }
+    if (piece === draft.query) return { kind: 'query' }
+    const division = inDialogue ? null : divisionOf(draft, pieces, piece, asked)
+    return division === null
+      ? slotOf(draft, message, piece, taken)
+      : { kind: 'examples', name: uniqueName('examples', taken), pool: poolOf(piece, division) }
   }
-  return segments
+  return pieces.map((piece) => ({ segment: segmentOf(piece), pieces: [piece] }))
 }
 
 const meanChars = (values: string[]): number =>
@@ -209,11 +216,9 @@ const isKept = (segment: Segment): boolean =>
   segment.kind === 'query' || (segment.kind === 'slot' && segment.kept)
 
 /** Mean characters that a request loses. */
-const removedChars = (draft: Draft, messages: TemplateMessage[]): number =>
-  messages
-    .flatMap(({ segments }, index) =>
-      draft.messages[index]!.filter((_, at) => draft.paired.has(index) || !isKept(segments[at]!))
-    )
+const removedChars = (described: Described[]): number =>
+  described
+    .flatMap(({ segment, pieces }) => (isKept(segment) ? [] : pieces))
     .reduce(
       (sum, piece) => sum + (isVariable(piece) ? meanChars(piece.values) : piece.text.length),
       0
@@ -235,13 +240,15 @@ export const buildTemplate = (
   if (new Set(draft.query.values).size < samples.length * limits.minDistinctShare) return null
   const taken = new Set<string>()
   const asked = queryTexts(draft)
+  const all: Described[] = []
   const messages: TemplateMessage[] = []
-  for (const [index, role] of roles.entries()) {
-    const segments = describeMessage(draft, index, taken, asked)
-    if (!segments) return null
-    messages.push({ role, segments })
+  for (const message of draft.messages) {
+    const described = describeMessage(draft, message, taken, asked)
+    if (!described) return null
+    all.push(...described)
+    messages.push({ role: message.role, segments: described.map(({ segment }) => segment) })
   }
-  if (removedChars(draft, messages) < limits.minRemovableChars) return null
+  if (removedChars(all) < limits.minRemovableChars) return null
   const maxTurnsAfter = Math.max(...samples.map((sample) => sample.turns))
   return { ...key, version: versionOf(key, messages), messages, maxTurnsAfter }
 }

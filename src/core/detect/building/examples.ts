@@ -48,17 +48,16 @@ const answeredShare = (values: string[], responses: (string | null)[]): number =
 
 /** Share of values that another sample has, too: values from a pool recur, conversations do not. */
 export const recurrence = (values: string[]): number => {
-  const counts = countOf(values)
-  return values.filter((value) => counts.get(value)! > 1).length / values.length
+  const again = [...countOf(values).values()].filter((count) => count > 1)
+  return again.reduce((sum, count) => sum + count, 0) / values.length
 }
 
 /** The label that nearly all blocks begin with, if items may begin at it. */
 const firstLabel = (values: string[], labels: readonly string[]): string | null => {
-  const firsts = values.map((value) => lineLabel(value.trimStart().split('\n', 1)[0]!))
-  const [label, count] = [...countOf(firsts)].sort((left, right) => right[1] - left[1])[0]!
-  return label !== null && labels.includes(label) && count >= values.length * NEARLY_ALL
-    ? label
-    : null
+  const firsts = values.flatMap((value) => lineLabel(value.trimStart()) ?? [])
+  const [label] =
+    [...countOf(firsts)].find(([, count]) => count >= values.length * NEARLY_ALL) ?? []
+  return label !== undefined && labels.includes(label) ? label : null
 }
 
 /** Constant text in the first and the last line of a block. */
@@ -113,13 +112,21 @@ export const exampleDivision = (
 export const itemsOf = (block: string, division: Division): string[] =>
   divideBlock(division.lead + block + division.tail, division)?.items ?? []
 
+/** The items of a block with their digests. */
+export const digestedItems = (
+  block: string,
+  division: Division
+): { digest: string; text: string }[] => {
+  const items = itemsOf(block, division)
+  return itemDigests(items).map((digest, at) => ({ digest, text: items[at]! }))
+}
+
 /** Digests of a block's items that have a form of examples, and of its gaps: what may become known. */
 export const learnable = (block: string, division: Division): string[] => {
-  const items = itemsOf(block, division)
   const others = new Set(
-    itemDigests(items).filter(
-      (_, at) => !division.forms.includes(formOf(items[at]!, division.labels))
-    )
+    digestedItems(block, division)
+      .filter(({ text }) => !division.forms.includes(formOf(text, division.labels)))
+      .map(({ digest }) => digest)
   )
   return (blockDigests(block, division) ?? []).filter((digest) => !others.has(digest))
 }

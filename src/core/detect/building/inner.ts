@@ -31,11 +31,11 @@ const longestShared = (values: string[], fromUser: boolean): string => {
   const shortest = values.reduce((best, value) => (value.length < best.length ? value : best))
   const tokens = (shortest.match(TOKEN) ?? []).slice(0, MAX_TOKENS)
   let best = ''
-  for (let from = 0; from < tokens.length; from++) {
+  for (const from of tokens.keys()) {
     let text = ''
     let held = ''
-    for (let to = from; to < tokens.length; to++) {
-      text += tokens[to]!
+    for (const token of tokens.slice(from)) {
+      text += token
       if (!values.every((value) => value.includes(text))) break
       held = text
     }

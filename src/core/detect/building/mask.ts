@@ -95,17 +95,25 @@ export const withoutTyped = (masked: string): string => masked.replace(MARKS, '\
 /** Constant text and typed values by turns. */
 type Part = { text: string } | { values: string[] }
 
+/** Whether the values differ in typed values alone, and have some. */
+const areTyped = ({ values, unmask }: Masked): boolean => {
+  const [first = ''] = values
+  return new Set(values.map(withoutTyped)).size === 1 && unmask(first) !== first
+}
+
 /** The values as text and typed values by turns where they differ in nothing else; null where they do. */
 export const typedParts = (values: string[]): Part[] | null => {
-  const { values: masked, unmask } = maskValues(values.slice(0, 2))
-  if (new Set(masked.map(withoutTyped)).size > 1 || unmask(masked[0]!) === masked[0]) return null
+  if (!areTyped(maskValues(values.slice(0, 2)))) return null
   const all = maskValues(values)
-  if (new Set(all.values.map(withoutTyped)).size > 1) return null
-  const marks = all.values.map((value) => value.match(MARKS)!)
-  return all.values[0]!.split(MARKS).flatMap((text, at): Part[] => {
-    const typed = marks.map((own) => own[at])
-    if (typed[0] === undefined) return [{ text }]
-    const found = typed.map((mark) => all.unmask(mark!))
-    return [{ text }, new Set(found).size === 1 ? { text: found[0]! } : { values: found }]
+  if (!areTyped(all)) return null
+  const [first = ''] = all.values
+  const typed = all.values.map((value) =>
+    Array.from(value.matchAll(MARKS), ([mark]) => all.unmask(mark))
+  )
+  return first.split(MARKS).flatMap((text, at): Part[] => {
+    const found = typed.flatMap((own) => own[at] ?? [])
+    const [same] = found
+    if (same === undefined) return [{ text }]
+    return [{ text }, found.every((each) => each === same) ? { text: same } : { values: found }]
   })
 }

@@ -1,5 +1,6 @@
 /** The slot that a variable piece of a template is: its type, its name and whether it is kept. */
 import { createHash } from 'node:crypto'
+import { groupBy } from '../../group-by.ts'
 import { shapeOf } from '../../template/shape.ts'
 import type { Slot, SlotTest } from '../../template/template.ts'
 import type { SoleCaller } from '../sampling/callers.ts'
@@ -77,16 +78,13 @@ const MAX_SHAPES = 256
 /** A shape of one of several callers is unknown; a slot in which many values have one is kept. */
 const MAX_LOST_SHARE = 0.05
 
-/** Shapes that count as known: of a sole caller its own, of several callers those that two of them sent. */
-const sharedShapes = (shapes: string[], callers: string[], sole: SoleCaller): string[] => {
-  const callersOf = new Map<string, Set<string>>()
-  for (const [at, shape] of shapes.entries()) {
-    const own = callersOf.get(shape) ?? new Set()
-    callersOf.set(shape, own.add(callers[at]!))
-  }
-  return [...callersOf].flatMap(([shape, own]) =>
-    own.size > 1 || (sole !== null && own.has(sole)) ? [shape] : []
-  )
+/** Values of one shape: the sample of each, and who sent it. */
+type Alike = readonly { sample: number; caller: string }[]
+
+/** Whether a shape counts as known: of a sole caller its own, of several callers those that two of them sent. */
+const isShared = (alike: Alike, sole: SoleCaller): boolean => {
+  const callers = new Set(alike.map(({ caller }) => caller))
+  return callers.size > 1 || (sole !== null && callers.has(sole))
 }
 
 /** What the values of a slot may look like. */
@@ -97,21 +95,19 @@ type Shapes = { known: string[] } | 'open' | 'telling'
  * one shape are answered otherwise than the others
  */
 const shapesOf = ({ values, responses, callers, sole }: SlotContext, typed: boolean[]): Shapes => {
-  const at = [...values.keys()].filter((index) => typed[index])
-  const shapes = at.map((index) => shapeOf(values[index]!) ?? '')
-  const counts = countOf(shapes)
-  const once = [...counts.values()].filter((count) => count === 1).length
-  const isTooLong = at.some((index, place) => shapes[place] === '' && values[index] !== '')
-  if (isTooLong || counts.size > MAX_SHAPES || once > at.length * MAX_UNSEEN_SHARE) return 'open'
-  const groups = [...counts.keys()].map((shape) => at.filter((_, place) => shapes[place] === shape))
-  if (standsOut(groups, responses).length > 0) return 'telling'
-  const known = sharedShapes(
-    shapes,
-    at.map((index) => callers[index]!),
-    sole
+  const counted = values.flatMap((value, sample) =>
+    typed[sample] ? [{ value, sample, shape: shapeOf(value) ?? '', caller: callers[sample]! }] : []
   )
-  const lost = shapes.filter((shape) => !known.includes(shape)).length
-  return lost > at.length * MAX_LOST_SHARE ? 'open' : { known: known.sort() }
+  const isTooLong = counted.some(({ shape, value }) => shape === '' && value !== '')
+  const groups = groupBy(counted, ({ shape }) => shape)
+  const once = [...groups.values()].filter(({ length }) => length === 1).length
+  if (isTooLong || groups.size > MAX_SHAPES || once > counted.length * MAX_UNSEEN_SHARE)
+    return 'open'
+  const samples = [...groups.values()].map((alike) => alike.map(({ sample }) => sample))
+  if (standsOut(samples, responses).length > 0) return 'telling'
+  const known = [...groups].flatMap(([shape, alike]) => (isShared(alike, sole) ? [shape] : []))
+  const lost = counted.filter(({ shape }) => !known.includes(shape)).length
+  return lost > counted.length * MAX_LOST_SHARE ? 'open' : { known: known.sort() }
 }
 
 type Decision = Pick<Slot, 'kept' | 'shapes'> & { test: SlotTest }
@@ -123,7 +119,7 @@ const decide = (context: SlotContext, name: string): Decision => {
   const { values, responses, role, apart } = context
   const masks = values.map(maskOf)
   const typed = masks.filter((mask) => mask !== null).length >= values.length * TYPED_SHARE
-  const mask = typed ? masks.find((found) => found !== null)! : null
+  const mask = (typed && masks.find((found) => found !== null)) || null
   const probability = influence(values, responses, seedOf(name + context.before))
   const distinct = [...new Set(values)]
   const seen = distinct.slice(0, MAX_SEEN).map((value) => value.slice(0, MAX_SEEN_CHARS))

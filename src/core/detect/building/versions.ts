@@ -41,6 +41,8 @@ const WANDERING_SHARE = 0.5
 
 interface LineGroup {
   lines: number[]
+  /** one of them, which stands for all */
+  first: number
   chars: number
   support: number
 }
@@ -55,8 +57,9 @@ const groupLines = (sets: Set<number>[], text: LineText): LineGroup[] => {
   }))
   return [...groupBy(samplesOf, ({ samples }) => samples).values()].map((group) => ({
     lines: group.map(({ line }) => line),
+    first: group[0].line,
     chars: group.reduce((sum, { line }) => sum + text(lineOfKey(line)).length, 0),
-    support: group[0]!.support,
+    support: group[0].support,
   }))
 }
 
@@ -73,7 +76,7 @@ const medianChars = (samples: Sample[], text: LineText): number => {
  */
 const isPooled = (group: LineGroup, groups: LineGroup[], sets: Set<number>[]): boolean => {
   const least = sets.length * OVERLAP_SHARE
-  const holds = (set: Set<number>, { lines }: LineGroup): boolean => set.has(lines[0]!)
+  const holds = (set: Set<number>, { first }: LineGroup): boolean => set.has(first)
   const overlapping = groups.filter((other) => {
     if (other === group || other.chars < LONG_VALUE_CHARS || other.support < 2 * least) return false
     const both = sets.filter((set) => holds(set, group) && holds(set, other)).length
@@ -102,6 +105,13 @@ const ownChars = (group: LineGroup, groups: LineGroup[], least: number, text: Li
     )
 }
 
+/** The values by time. */
+const inTime = (values: string[], times: number[]): string[] =>
+  values
+    .map((value, at) => ({ value, time: times[at]! }))
+    .sort((a, b) => a.time - b.time)
+    .map(({ value }) => value)
+
 /**
  * Whether more texts come back at one place than a prompt has versions, and by turns: versions follow each
  * other in time.
@@ -110,15 +120,15 @@ const areSections = (values: string[], times: number[]): boolean => {
   const counts = countOf(values)
   const recurring = [...counts.values()].filter((count) => count > 1).length
   if (recurring <= MAX_VERSIONS) return false
-  const order = values.map((_, index) => index).sort((a, b) => times[a]! - times[b]!)
-  const changes = order.filter((at, index) => index > 0 && values[at] !== values[order[index - 1]!])
+  const order = inTime(values, times)
+  const changes = order.filter((value, index) => index > 0 && value !== order[index - 1])
   return changes.length >= 2 * recurring
 }
 
 /** The values at each place that has sections. */
-const sectionsOf = (samples: Sample[], text: LineText): string[][] => {
+const sectionsOf = (samples: Sample[], roles: readonly string[], text: LineText): string[][] => {
   const times = samples.map(({ at }) => at)
-  return samples[0]!.messages.flatMap((_, message) =>
+  return roles.flatMap((_, message) =>
     alignMessage(samples, message, text).flatMap((piece) =>
       'values' in piece && areSections(piece.values, times) ? [piece.values] : []
     )
@@ -126,18 +136,24 @@ const sectionsOf = (samples: Sample[], text: LineText): string[][] => {
 }
 
 /** Splits off a large block of lines that only some samples have. */
-const splitByBlock = (samples: Sample[], least: number, text: LineText): Sample[][] | null => {
+const splitByBlock = (
+  samples: Sample[],
+  roles: readonly string[],
+  least: number,
+  text: LineText
+): Sample[][] | null => {
   const sets = samples.map(lineKeys)
   const groups = groupLines(sets, text)
   const needed = medianChars(samples, text) * BLOCK_SHARE
   const blocks = groups
     .filter(({ chars, support }) => chars >= needed && support >= least && support < samples.length)
     .sort((left, right) => right.chars * right.support - left.chars * left.support)
-  const sections = blocks.length === 0 ? [] : sectionsOf(samples, text)
-  const isInSection = ({ lines }: LineGroup): boolean => {
-    const holders = [...samples.keys()].filter((index) => sets[index]!.has(lines[0]!))
-    const line = text(lineOfKey(lines[0]!))
-    return sections.some((values) => holders.every((index) => values[index]!.includes(line)))
+  const sections = blocks.length === 0 ? [] : sectionsOf(samples, roles, text)
+  const isInSection = ({ first }: LineGroup): boolean => {
+    const line = text(lineOfKey(first))
+    return sections.some((values) =>
+      sets.every((set, index) => !set.has(first) || values[index]!.includes(line))
+    )
   }
   const block = blocks.find(
     (group) =>
@@ -146,7 +162,7 @@ const splitByBlock = (samples: Sample[], least: number, text: LineText): Sample[
       !isInSection(group)
   )
   if (!block) return null
-  const holds = samples.map((_, index) => sets[index]!.has(block.lines[0]!))
+  const holds = sets.map((set) => set.has(block.first))
   return [samples.filter((_, index) => holds[index]), samples.filter((_, index) => !holds[index])]
 }
 
@@ -164,8 +180,7 @@ const lateProbability = (total: number, before: number, count: number): number =
 
 /** True when a value first or last occurs at a time that chance does not explain. */
 const changesInTime = (values: string[], times: number[]): boolean => {
-  const order = values.map((_, index) => index).sort((a, b) => times[a]! - times[b]!)
-  const sequence = order.map((index) => values[index]!)
+  const sequence = inTime(values, times)
   return [sequence, sequence.toReversed()].some((ordered) =>
     [...new Set(ordered)].some(
       (value) =>
@@ -223,18 +238,17 @@ const partsByValue = (samples: Sample[], values: string[]): Sample[][] =>
  * another one. Versions of constant pairs keep their places.
  */
 const wanderingMessages = (samples: Sample[], roles: readonly string[]): ReadonlySet<number> => {
-  const starts = pairStarts(roles)
-  const placesOf = groupBy(
-    samples.flatMap(({ messages }) => starts.map((at) => ({ at, question: messages[at]!.join() }))),
-    ({ question }) => question
+  const starts = new Set(pairStarts(roles))
+  const questions = samples.flatMap(({ messages }) =>
+    messages.flatMap((lines, at) => (starts.has(at) ? [{ at, question: lines.join() }] : []))
   )
-  const isAtOtherPlaces = ({ messages }: Sample, at: number): boolean =>
-    placesOf.get(messages[at]!.join())!.some((place) => place.at !== at)
-  const wander = starts.filter((at) => {
-    const count = samples.filter((sample) => isAtOtherPlaces(sample, at)).length
-    return count >= samples.length * WANDERING_SHARE
-  })
-  return new Set(wander.flatMap((at) => [at, at + 1]))
+  const moved = [...groupBy(questions, ({ question }) => question).values()].filter((places) =>
+    places.some(({ at }) => at !== places[0].at)
+  )
+  const wander = [...countOf(moved.flat().map(({ at }) => at))].filter(
+    ([, count]) => count >= samples.length * WANDERING_SHARE
+  )
+  return new Set(wander.flatMap(([at]) => [at, at + 1]))
 }
 
 const splitByValue = (
@@ -266,7 +280,7 @@ export const splitVersions = (
   text: LineText
 ): Sample[][] => {
   if (samples.length < least) return []
-  const blocks = splitByBlock(samples, least, text)
+  const blocks = splitByBlock(samples, roles, least, text)
   if (blocks) return blocks.flatMap((part) => splitVersions(part, roles, least, text))
   const kept = withoutOutliers(samples)
   const parts = splitByValue(kept, roles, text)

@@ -165,22 +165,23 @@ export class ClusterStore {
   }
 
   private admits({ samples }: Cluster, session: number, priority: number): boolean {
-    if (samples.length >= this.limits.sampleSize && priority >= samples[0]!.priority) return false
+    const [worst] = samples
+    const isFull = samples.length >= this.limits.sampleSize
+    if (isFull && worst !== undefined && priority >= worst.priority) return false
     return !samples.some((sample) => sample.session === session)
   }
 
   /** Keeps the worst sample first, because admission looks only at that one. */
   private put({ samples }: Cluster, sample: Sample): void {
-    if (samples.length >= this.limits.sampleSize) {
-      this.forget(samples[0]!)
+    const [first] = samples
+    if (first !== undefined && samples.length >= this.limits.sampleSize) {
+      this.forget(first)
       samples[0] = sample
     } else samples.push(sample)
     this.sampleBytes += bytesOf(sample)
-    let worst = 0
-    for (let index = 1; index < samples.length; index++) {
-      if (samples[index]!.priority > samples[worst]!.priority) worst = index
-    }
-    ;[samples[0], samples[worst]] = [samples[worst]!, samples[0]!]
+    const worst = samples.reduce((most, each) => (each.priority > most.priority ? each : most))
+    const at = samples.indexOf(worst)
+    ;[samples[0], samples[at]] = [worst, samples[0]!]
   }
 
   private forget(sample: Sample): void {

@@ -96,9 +96,8 @@ export class ExamplePool {
     const known = this.shared.get(digest) ?? this.once.get(digest)
     if (known === undefined) {
       this.once.set(digest, seen)
-      if (this.once.size <= MAX_EXAMPLES) return
       const [oldest] = this.once.keys()
-      this.once.delete(oldest!)
+      if (oldest !== undefined && this.once.size > MAX_EXAMPLES) this.once.delete(oldest)
       return
     }
     known.isOfSeveral ||= seen.isOfSeveral || areTwoCallers(known.caller, seen.caller)
