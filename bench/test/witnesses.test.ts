@@ -63,7 +63,7 @@ describe.skipIf(!isThere('python3', '--version'))('Python by its assertions', ()
   })
 })
 
-describe.skipIf(!isThere('shfmt', '--version'))('shell commands by their tree', () => {
+describe.skipIf(!isThere('shfmt', '--version'))('shell commands by their tree, with shfmt', () => {
   expectVerdicts('bash_tree.py', '', [
     [
       String.raw`find . -name "*.c" -exec rm {} \;`,
@@ -85,7 +85,7 @@ describe.skipIf(!isThere('shfmt', '--version'))('shell commands by their tree', 
 const TABLE =
   'Columns: A=Year (number) | B=Team (text) | C=Points (number)\nRows: 2-40\nQuestion: …'
 
-describe.skipIf(!isThere('python3', '-c', 'import ironcalc'))('formulas by their results', () => {
+describe.skipIf(!isThere('python3', '-c', 'import ironcalc'))('formulas by their results, with ironcalc', () => {
   expectVerdicts('formula_results.py', TABLE, [
     [
       '=FILTER(C2:C40,(A2:A40>1990)*(B2:B40="Ajax"))',
@@ -124,6 +124,8 @@ const requestOf = (number: number) => ({
   ],
 })
 
+const valueOf = (figures: Report['figures'], name: string) => figures[name]?.value
+
 describe('stored answers', () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'bench-witnesses-'))
   const out = join(dataDir, 'report.json')
@@ -152,8 +154,6 @@ describe('stored answers', () => {
     }
   }, 120_000)
   afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
-
-  const valueOf = (figures: Report['figures'], name: string) => figures[name]?.value
 
   it('have one verdict by each witness', () => {
     const figures = judge('--command', `echo '{"verdict":"same"}'`)
