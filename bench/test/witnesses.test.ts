@@ -85,21 +85,24 @@ describe.skipIf(!isThere('shfmt', '--version'))('shell commands by their tree, w
 const TABLE =
   'Columns: A=Year (number) | B=Team (text) | C=Points (number)\nRows: 2-40\nQuestion: …'
 
-describe.skipIf(!isThere('python3', '-c', 'import ironcalc'))('formulas by their results, with ironcalc', () => {
-  expectVerdicts('formula_results.py', TABLE, [
-    [
-      '=FILTER(C2:C40,(A2:A40>1990)*(B2:B40="Ajax"))',
-      '=FILTER(C2:C40,(B2:B40="ajax")*(A2:A40>1990))',
-      'same',
-    ],
-    ['=SUMIFS(C2:C40,B2:B40,"Ajax")', '=SUM((B2:B40="Ajax")*C2:C40)', 'same'],
-    ['=COUNTIFS(A2:A40,">1990")', '=COUNTIFS(A2:A40,">1991")', 'different'],
-    ['=MAX(A2:A40)', '=MAX(C2:C40)', 'different'],
-    ['=MAX(A2:A40)', '=MAXIMUM(A2:A40)', 'different'],
-    ['=MAXIMUM(A2:A40)', '=MAX(A2:A40)', 'none'],
-    ['=1+1', '=2', 'none'],
-  ])
-})
+describe.skipIf(!isThere('python3', '-c', 'import ironcalc'))(
+  'formulas by their results, with ironcalc',
+  () => {
+    expectVerdicts('formula_results.py', TABLE, [
+      [
+        '=FILTER(C2:C40,(A2:A40>1990)*(B2:B40="Ajax"))',
+        '=FILTER(C2:C40,(B2:B40="ajax")*(A2:A40>1990))',
+        'same',
+      ],
+      ['=SUMIFS(C2:C40,B2:B40,"Ajax")', '=SUM((B2:B40="Ajax")*C2:C40)', 'same'],
+      ['=COUNTIFS(A2:A40,">1990")', '=COUNTIFS(A2:A40,">1991")', 'different'],
+      ['=MAX(A2:A40)', '=MAX(C2:C40)', 'different'],
+      ['=MAX(A2:A40)', '=MAXIMUM(A2:A40)', 'different'],
+      ['=MAXIMUM(A2:A40)', '=MAX(A2:A40)', 'none'],
+      ['=1+1', '=2', 'none'],
+    ])
+  }
+)
 
 const ORDERS = 260
 const PROMPT =
