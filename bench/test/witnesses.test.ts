@@ -47,19 +47,28 @@ describe.skipIf(!isThere('python3', '--version'))('Python by its tree', () => {
   ])
 })
 
-describe.skipIf(!isThere('python3', '--version'))('Python by its assertions', () => {
-  expectVerdicts('python_asserts.py', 'Add.\nassert add(1, 2) == 3\nassert add(-1, 1) == 0', [
+describe.skipIf(!isThere('python3', '--version'))('Python by its results', () => {
+  expectVerdicts('python_results.py', 'Add.\nassert add(1, 2) == 3\nassert add(-1, 1) == 0', [
     [ADD, 'add = lambda a, b: b + a', 'same'],
     [ADD, 'def add(a, b):\n    return abs(a) + b', 'different'],
+    [ADD, 'def add(a, b):\n    return max(a + b, 0)', 'different'],
     [ADD, 'raise SystemExit(0)', 'different'],
     [ADD, 'while True: pass', 'different'],
     [ADD, 'add = [0] * 10**9', 'different'],
     ['def add(a, b):\n    return 0', ADD, 'none'],
+    ['def add(a, b', ADD, 'none'],
   ])
+
+  it('does not compare an input for which the logged answer fails', async () => {
+    const query = 'First of a list.\nassert first([3]) == 3'
+    const logged = 'def first(a):\n    return a[0] if a[0] > 0 else a[99]'
+    const answer = 'def first(a):\n    return a[0]'
+    expect(await verdictOf('python_results.py', { query, logged, answer })).toBe('same')
+  })
 
   it('gives no verdict where the request has no assertion', async () => {
     const asked = { query: 'Add.', logged: ADD, answer: 'add = 1' }
-    expect(await verdictOf('python_asserts.py', asked)).toBe('none')
+    expect(await verdictOf('python_results.py', asked)).toBe('none')
   })
 })
 
