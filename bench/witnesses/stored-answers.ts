@@ -3,6 +3,7 @@
  * verdict is by itself, at the level of the first one. What is said is not stored.
  */
 import { existsSync } from 'node:fs'
+import { parseConfig } from '../../src/config/config.ts'
 import { agree, type Comparison } from '../../src/core/answer/agreement.ts'
 import { textOf } from '../../src/core/answer/outcome.ts'
 import type { CheckerFacts } from '../../src/core/gate/checker.ts'
@@ -10,7 +11,6 @@ import { decideOn, type Verdict } from '../../src/core/proof/decision-facts.ts'
 import type {
   Internalization,
   InternalizationPlan,
-  ProvenVerdict,
 } from '../../src/core/internalization/internalization.ts'
 import { databasePath } from '../../src/store/sqlite/base/database-path.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
@@ -27,36 +27,31 @@ export interface WitnessedVerdict {
   verdict: Verdict
 }
 
-interface Evaluated {
-  internalization: Internalization
-  plan: InternalizationPlan
-  verdict: ProvenVerdict
-}
-
-interface Stored extends Evaluation, Evaluated {
+interface Stored extends Evaluation {
   sets: EvaluationSets
 }
 
-const isEvaluated = (one: Internalization): one is Internalization & Evaluated =>
-  one.plan !== null && one.verdict !== null
+const isPlanned = (one: Internalization): one is Internalization & { plan: InternalizationPlan } =>
+  one.plan !== null
 
-/** @throws Error where the newest verdict is missing, or rests on fresh answers of the upstream */
+/** @throws Error where no answer is stored, or the upstream was asked again */
 const readStored = async (store: OpenStore, dataDir: string): Promise<Stored> => {
-  const internalization = (await store.internalizations.list()).findLast(isEvaluated)
-  if (internalization === undefined) throw new Error(`${dataDir} has no verdict`)
-  const { id, plan, verdict, templateVersion } = internalization
+  const internalization = (await store.internalizations.list()).findLast(isPlanned)
+  if (internalization === undefined) throw new Error(`${dataDir} has no internalization`)
+  const { id, plan, templateVersion } = internalization
   const template = await store.templates.get(templateVersion)
   if (template === null) throw new Error(`${dataDir} has no template ${templateVersion}`)
   const sets = await setsOf(store, plan, template)
   const rows = await store.internalizations.evaluations(id)
+  if (rows.length === 0) throw new Error(`${dataDir} has no held-out answer`)
   if (rows.some(({ fresh }) => fresh !== null))
-    throw new Error(`the verdict in ${dataDir} rests on fresh answers, which are not compared here`)
+    throw new Error(`${dataDir} has fresh answers of the upstream, which are not compared here`)
   const exchanges = new Map(
     [...sets.heldOut, ...sets.validation].map((exchange) => [exchange.id, exchange])
   )
   // what an earlier checker said would not be asked again
   const unjudged = rows.map((row) => ({ ...row, judged: null }))
-  return { internalization, plan, verdict, sets, exchanges, rows: unjudged }
+  return { internalization, plan, sets, exchanges, rows: unjudged }
 }
 
 const agreesWith = (
@@ -90,17 +85,21 @@ const checkedBy = async (
   return checkEvaluation({ store: kept, now: Date.now }, witness, planned, { ...stored, plan })
 }
 
+/** The margin and the least coverage are those of the verdict; of an interrupted evaluation, the defaults. */
 const decided = (
-  { plan, verdict: { margin, minCoverage }, sets }: Stored,
+  { internalization: { verdict }, plan, sets }: Stored,
   rows: readonly EvaluationRow[],
   checker: CheckerFacts | null
 ): Verdict =>
-  decideOn(factsOf(plan, { margin, minCoverage }, rows, { ...sets, judge: null, checker }))
+  decideOn(
+    factsOf(plan, verdict ?? parseConfig({}).internalize, rows, { ...sets, judge: null, checker })
+  )
 
 /**
- * By equality, by structure where the answers have one, and by the checker.
+ * By equality, by structure where the answers have one, and by the checker; of an interrupted evaluation, over the
+ * answers that are stored.
  * @param dataDir of a proxy that has ended; it stays as it is
- * @throws Error where there is no verdict, or one that rests on fresh answers
+ * @throws Error where no answer is stored, or the upstream was asked again
  */
 export const judgeStored = async (
   dataDir: string,
