@@ -1,10 +1,12 @@
 /**
- * Structure and execution beside equality: how many of pairs of SQL statements each of them takes for the same. Pairs
+ * Structure and a checker beside equality. Of pairs of SQL statements: how many each of them takes for the same. Pairs
  * are seeded rewrites of a task's statements, or lines of a file with `logged`, `answer` and, where known, `keeps`.
+ * Of the held-out answers in a data directory that `bench:task --keep` left: the agreement and the verdict by each.
  *
  *   npm run bench:witnesses -- --task <folder> --database <file> [--pairs 60]
  *   npm run bench:witnesses -- --task <folder> --schema <file of CREATE TABLE> [--pairs 60]
  *   npm run bench:witnesses -- --lines <file> --database <file>
+ *   npm run bench:witnesses -- --data <folder> [--database <file> | --command <shell command>]
  *
  * Rewrites that keep the meaning must be the same; those that change it may give equal rows.
  */
@@ -16,16 +18,21 @@ import { agree, NO_FOLDS, type Comparison } from '../src/core/answer/agreement.t
 import { loadSqlParser } from '../src/core/answer/sql/sql-form.ts'
 import { groupBy } from '../src/core/group-by.ts'
 import { seededRandom, shuffle } from '../src/random.ts'
+import type { Checker } from '../src/worker/deps.ts'
 import { tell, type Figures } from '../test/kit/report.ts'
 import { readRows } from './harness/data.ts'
 import { optional, readOptions } from './harness/options.ts'
 import { pairsOf, type Pair } from './witnesses/rewrites.ts'
+import { judgeStored, type WitnessedVerdict } from './witnesses/stored-answers.ts'
 
 const values = readOptions({
   task: optional,
   lines: optional,
   schema: optional,
-  database: 'prompt',
+  data: optional,
+  // the checker: `CHECK_SQL` or `CHECK_COMMAND` of the product
+  database: optional,
+  command: optional,
   pairs: 60,
   seed: 46,
   seconds: 20,
@@ -56,11 +63,11 @@ interface Taken extends Pair {
   execution: 'same' | 'different' | 'none'
 }
 
+const checkerOf = (kind: 'sql' | 'command', setting: string): Checker =>
+  openChecker({ kind, setting, limitMs: 1000 * values.seconds }, { env: process.env, fetch })
+
 const take = (pairs: readonly Pair[], schema: string): Promise<Taken[]> => {
-  const checker = openChecker(
-    { kind: 'sql', setting: values.database, limitMs: 1000 * values.seconds },
-    { env: process.env, fetch }
-  )
+  const checker = checkerOf('sql', values.database ?? 'prompt')
   const messages = [{ role: 'system', content: schema }]
   return Promise.all(
     pairs.map(async (pair) => {
@@ -96,7 +103,7 @@ const tableOf = (taken: readonly Taken[]): string =>
     ]),
   ])
 
-const main = async (): Promise<void> => {
+const comparePairs = async (): Promise<Figures> => {
   await loadSqlParser()
   const schema = values.schema === undefined ? '' : readFileSync(values.schema, 'utf8')
   const taken = await take(readPairs(seededRandom(values.seed)), schema)
@@ -107,7 +114,38 @@ const main = async (): Promise<void> => {
       { value, unit: 'share' },
     ])
   )
-  tell(Object.fromEntries(figures) as Figures, values.out)
+  return Object.fromEntries(figures) as Figures
 }
 
-await main()
+/** Of the arm that won, or came nearest; all shares are of the held-out traffic. */
+const figuresOf = ({ witness, verdict }: WitnessedVerdict): Figures => {
+  const { rows, deferred, agreement, coverage, agreementAnswered } = verdict.arms[verdict.arm]!
+  const left = Object.values(deferred).reduce((sum, count) => sum + count, 0)
+  const of = (name: string) => `${witness}_${name}`
+  return {
+    [of('rows')]: { value: rows, unit: 'rows' },
+    [of('deferred')]: { value: left, unit: 'rows' },
+    [of('agreement')]: { value: agreement, unit: 'share of rows that are not deferred' },
+    [of('verdict')]: { value: verdict.verdict, unit: '' },
+    [of('coverage')]: { value: coverage, unit: 'share' },
+    [of('agreement_answered')]: { value: agreementAnswered, unit: 'share' },
+    [of('reason')]: { value: verdict.reason, unit: '' },
+    ...(verdict.checker && {
+      [of('compared')]: { value: verdict.checker.compared, unit: 'rows, validation included' },
+      [of('without_verdict')]: { value: verdict.checker.none, unit: 'rows' },
+    }),
+  }
+}
+
+const storedChecker = (): Checker | null => {
+  const { command, database } = values
+  if (command !== undefined) return checkerOf('command', command)
+  return database === undefined ? null : checkerOf('sql', database)
+}
+
+const judgeAnswers = async (dataDir: string): Promise<Figures> => {
+  const verdicts = await judgeStored(dataDir, storedChecker())
+  return Object.assign({}, ...verdicts.map(figuresOf)) as Figures
+}
+
+tell(await (values.data === undefined ? comparePairs() : judgeAnswers(values.data)), values.out)

@@ -9,15 +9,18 @@ import { levelOfTry } from '../../core/gate/gate.ts'
 import type { ArmAnswer, DecisionFacts, HeldOutRecord } from '../../core/proof/decision-facts.ts'
 import {
   burstMsOf,
+  heldOutIds,
+  validationCount,
   type InternalizationPlan,
   type InternalizeOptions,
 } from '../../core/internalization/internalization.ts'
 import type { JudgeFacts } from '../../core/judge/judge-facts.ts'
 import { EARLY_STATISTIC } from '../../core/route/early.ts'
 import { kindOf, lengthBands } from '../../core/route/request-kind.ts'
-import type { EvaluationRow } from '../../store/store.ts'
+import type { Template } from '../../core/template/template.ts'
+import type { EvaluationRow, Store } from '../../store/store.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
-import type { MatchedExchange } from '../exchanges/exchanges.ts'
+import { exchangesByIds, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 /** The exchanges that an evaluation sends again. */
 export interface EvaluationSets {
@@ -25,6 +28,21 @@ export interface EvaluationSets {
   validation: MatchedExchange[]
   /** of both samples, traffic first */
   heldOut: MatchedExchange[]
+}
+
+/** Without exchanges whose records are gone. */
+export const setsOf = async (
+  store: Store,
+  plan: InternalizationPlan,
+  template: Template
+): Promise<EvaluationSets> => {
+  const validation = plan.trainRecordIds.slice(
+    plan.trainRecordIds.length - validationCount(plan.trainRecordIds.length)
+  )
+  return {
+    validation: await exchangesByIds(store, template, validation),
+    heldOut: await exchangesByIds(store, template, heldOutIds(plan)),
+  }
 }
 
 /** Who vouches for agreement; both null: equality does. */

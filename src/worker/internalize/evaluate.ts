@@ -6,13 +6,11 @@
  */
 import { createAnswerFormats, type AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { decideOn, type DecisionFacts } from '../../core/proof/decision-facts.ts'
-import {
-  heldOutIds,
-  validationCount,
-  type Arm,
-  type Internalization,
-  type InternalizationPlan,
-  type ProvenVerdict,
+import type {
+  Arm,
+  Internalization,
+  InternalizationPlan,
+  ProvenVerdict,
 } from '../../core/internalization/internalization.ts'
 import type { JudgeFacts } from '../../core/judge/judge-facts.ts'
 import { outcomesAgree } from '../../core/answer/agreement.ts'
@@ -25,7 +23,7 @@ import type { WorkerDeps } from '../deps.ts'
 import { baselineOfVerdict } from './baseline.ts'
 import { comparedPresent, type Present } from './compare-present.ts'
 import { fieldsOfVerdict } from './fields-of-verdict.ts'
-import { factsOf, type EvaluationSets, type Vouched } from './collect-facts.ts'
+import { factsOf, setsOf, type EvaluationSets, type Vouched } from './collect-facts.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import {
   BATCH_ROWS,
@@ -46,7 +44,7 @@ import {
 import { checkerOf, checkEvaluation } from '../judge/check-evaluation.ts'
 import type { Judge } from '../judge/judge.ts'
 import type { Witness } from '../judge/witness.ts'
-import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
+import { outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 interface EvaluationContext {
   deps: WorkerDeps
@@ -103,20 +101,6 @@ const evaluateBatch = (
     const asked = await withUpstream(context, row, exchange)
     return comparedToday(plan, asked, asked)
   })
-}
-
-const setsOf = async (
-  { store }: WorkerDeps,
-  plan: InternalizationPlan,
-  template: Template
-): Promise<EvaluationSets> => {
-  const validation = plan.trainRecordIds.slice(
-    plan.trainRecordIds.length - validationCount(plan.trainRecordIds.length)
-  )
-  return {
-    validation: await exchangesByIds(store, template, validation),
-    heldOut: await exchangesByIds(store, template, heldOutIds(plan)),
-  }
 }
 
 /** A verdict, and what it was made from. */
@@ -230,7 +214,7 @@ export const evaluate = async (
   const checker = checkerOf(deps, plan)
   const witness = judge ?? (typeof checker === 'string' ? null : checker)
   const context = { deps, engine, formats, pay, witness, internalization, plan, template }
-  const sets = await setsOf(deps, plan, template)
+  const sets = await setsOf(deps.store, plan, template)
   const done = await deps.store.internalizations.evaluations(internalization.id)
   for (const arm of plan.arms.entries()) await evaluateArm(context, arm, sets, done)
   const exchanges = new Map(
