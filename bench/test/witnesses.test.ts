@@ -18,6 +18,7 @@ import { startReplayUpstream } from '../../test/kit/upstream/replay-upstream.ts'
 const isThere = (...command: [string, ...string[]]): boolean =>
   spawnSync(command[0], command.slice(1)).status === 0
 
+/** The request is its query alone. */
 const verdictOf = (file: string, asked: Omit<CheckedAnswers, 'messages'>): Promise<string> =>
   openChecker(
     {
@@ -26,7 +27,7 @@ const verdictOf = (file: string, asked: Omit<CheckedAnswers, 'messages'>): Promi
       limitMs: 20_000,
     },
     { env: process.env, fetch }
-  ).ask({ ...asked, messages: [] })
+  ).ask({ ...asked, messages: [{ role: 'user', content: asked.query }] })
 
 type Case = [logged: string, answer: string, verdict: string]
 

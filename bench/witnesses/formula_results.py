@@ -1,5 +1,5 @@
 """
-A checker of formulas for a table that the request describes in its last lines, `Columns: A=Year (number) | B=Team (text)`
+A checker of formulas for a table that the last message describes, after others: `Columns: A=Year (number) | B=Team (text)`
 and `Rows: 2-40`: both formulas are computed by IronCalc on 26 tables of drawn cells, which include the constants of
 both. They are the same where all results are. This proves equal results on these cells, and no more.
 
@@ -105,7 +105,7 @@ def fails(cells: list[str]) -> bool:
 
 
 def compare(asked: Asked) -> Verdict:
-    described = TABLE.findall(asked["query"])
+    described = TABLE.findall(str(asked["messages"][-1]["content"]))
     if not described or not asked["logged"].lstrip().startswith("="):
         return "none"
     names, first, last = described[-1]

@@ -9,8 +9,10 @@ Verdict = Literal["same", "different", "none"]
 
 
 class Asked(TypedDict):
-    #: what of the request varies
+    #: what of the request varies, as the small model reads it: values of slots have lines of their own
     query: str
+    #: the whole request
+    messages: list[dict]
     #: the upstream's answer
     logged: str
     answer: str
