@@ -46,7 +46,7 @@ export class Deletions {
   }
 
   /**
-   * Tells the provider, one after another, and again later of what is left then. Never rejects.
+   * Tells the provider of one object after the other, and later again of those that it still has. Never rejects.
    * @param objects of those that were requested; all of them where it is left out
    */
   tell(objects?: readonly string[]): Promise<void> {
@@ -88,7 +88,7 @@ export class Deletions {
     }
   }
 
-  /** Reports what is left, and comes back for it. */
+  /** Reports what the provider still has, and tells it again later. */
   private settle(): void {
     const { onPending, firstPauseMs, longestPauseMs } = this.deps
     const left = this.pending()

@@ -17,7 +17,7 @@ from verdict import of_trees, tell
 NOT_FOUND = 127
 SECONDS = 10
 POSITION = {"Offset", "Line", "Col"}
-#: how something is written, not what it means
+#: members that tell how a command is written
 SPELLING = {"Backquotes", "Short", "Comments", "Last", "Pos", "End"}
 SPECIAL = re.compile(r"[*?\[\]{}~]")
 

@@ -75,7 +75,7 @@ def calls_like(known: list[tuple[str, list]]) -> list[str]:
 
 
 def shown(value) -> str:
-    """Equal for equal values: of a float what is precise, of a set no order."""
+    """A text that equal values have in common: floats with nine digits, sets in order."""
     if isinstance(value, float):
         return f"{value:.9g}"
     if isinstance(value, dict):

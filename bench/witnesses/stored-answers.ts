@@ -1,6 +1,6 @@
 /**
  * The stored answers of an evaluation, judged once more: the worker's rows, comparisons and gate, another witness. Each
- * verdict is by itself, at the level of the first one. What is said is not stored.
+ * verdict counts as the first one, at its level. Nothing is stored.
  */
 import { existsSync } from 'node:fs'
 import { parseConfig } from '../../src/config/config.ts'
@@ -18,7 +18,12 @@ import type { EvaluationRow, OpenStore } from '../../src/store/store.ts'
 import type { Checker } from '../../src/worker/deps.ts'
 import { openComparison } from '../../src/worker/exchanges/comparison.ts'
 import type { MatchedExchange } from '../../src/worker/exchanges/exchanges.ts'
-import { factsOf, setsOf, type EvaluationSets } from '../../src/worker/internalize/collect-facts.ts'
+import {
+  exchangesIn,
+  factsOf,
+  setsOf,
+  type EvaluationSets,
+} from '../../src/worker/internalize/collect-facts.ts'
 import { checkerOf, checkEvaluation } from '../../src/worker/judge/check-evaluation.ts'
 import type { Evaluation } from '../../src/worker/judge/judge-evaluation.ts'
 
@@ -46,12 +51,9 @@ const readStored = async (store: OpenStore, dataDir: string): Promise<Stored> =>
   if (rows.length === 0) throw new Error(`${dataDir} has no held-out answer`)
   if (rows.some(({ fresh }) => fresh !== null))
     throw new Error(`${dataDir} has fresh answers of the upstream, which are not compared here`)
-  const exchanges = new Map(
-    [...sets.heldOut, ...sets.validation].map((exchange) => [exchange.id, exchange])
-  )
   // what an earlier checker said would not be asked again
   const unjudged = rows.map((row) => ({ ...row, judged: null }))
-  return { internalization, plan, sets, exchanges, rows: unjudged }
+  return { internalization, plan, sets, exchanges: exchangesIn(sets), rows: unjudged }
 }
 
 const agreesWith = (

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { agree, NO_FOLDS, normalForm, type Comparison } from '../../src/core/answer/agreement.ts'
+import { agree, normalForm, type Comparison } from '../../src/core/answer/agreement.ts'
 import { fieldFigures, fieldsApart, MAX_FIELDS } from '../../src/core/answer/field-figures.ts'
 import {
   checkedPath,
@@ -11,18 +11,8 @@ import {
 import { isMostlyJson } from '../../src/core/answer/response-type.ts'
 import { similarity } from '../../src/core/answer/similarity.ts'
 import { cpuMs } from '../kit/linear.ts'
+import { under } from '../kit/records/under-rules.ts'
 
-const under = (rules: Record<string, FieldKind>): Comparison => ({
-  responseType: 'json',
-  folds: NO_FOLDS,
-  fields: Object.entries(rules).map(([path, rule]) => ({
-    path,
-    rule,
-    by: 'cli',
-    why: 'a test',
-    at: 0,
-  })),
-})
 const agrees = (rules: Record<string, FieldKind>, one: unknown, other: unknown): boolean =>
   agree(under(rules), JSON.stringify(one), JSON.stringify(other))
 

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { agree, NO_FOLDS, type Comparison } from '../../src/core/answer/agreement.ts'
+import { agree } from '../../src/core/answer/agreement.ts'
 import { fieldFigures, fieldsApart } from '../../src/core/answer/field-figures.ts'
 import { checkedRule, type FieldKind } from '../../src/core/answer/field-rules.ts'
 import {
@@ -13,20 +13,10 @@ import {
   writtenText,
 } from '../../src/core/answer/written-fields.ts'
 import { factorOfTenfold } from '../kit/linear.ts'
+import { under } from '../kit/records/under-rules.ts'
 
 const WRITTEN: FieldKind = { kind: 'written' }
 
-const under = (rules: Record<string, FieldKind>): Comparison => ({
-  responseType: 'json',
-  folds: NO_FOLDS,
-  fields: Object.entries(rules).map(([path, rule]) => ({
-    path,
-    rule,
-    by: 'cli',
-    why: 'a test',
-    at: 0,
-  })),
-})
 const SUMMARY = under({ summary: WRITTEN })
 
 const split = (answer: unknown, comparison = SUMMARY) =>

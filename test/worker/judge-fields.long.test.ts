@@ -26,6 +26,13 @@ const other = (refund: Refund): Refund => ({ ...refund, isGranted: !refund.isGra
 /** In 8 of 100 requests. */
 const isWrong = (number: number): boolean => number % 12 === 5
 
+/** A model that writes a wrong answer to each of these. */
+const wrongWith = (wrong: (refund: Refund) => string) =>
+  judged(
+    { writes: (refund, number) => (isWrong(number) ? wrong(refund) : anyWording(refund)) },
+    { prepare }
+  )
+
 const readByJudge = (comparisons: readonly Message[][]): string =>
   comparisons.map((messages) => messages.at(-1)!.content).join('\n')
 
@@ -63,13 +70,7 @@ describe('JSON with a reply in other words each time', () => {
   })
 
   it('is rejected where another field is wrong in 8 of 100, which no judge is asked about', async () => {
-    const { row } = await judged(
-      {
-        writes: (refund, number) =>
-          isWrong(number) ? jsonReplyTo(other(refund), 0, refund) : anyWording(refund),
-      },
-      { prepare }
-    )
+    const { row } = await wrongWith((refund) => jsonReplyTo(other(refund), 0, refund))
     expect(row.state.name).toBe('rejected')
     expect(row.verdict!.judge!.isAdmitted).toBe(true)
     const { fields, rows } = row.verdict!.fields!
@@ -78,13 +79,7 @@ describe('JSON with a reply in other words each time', () => {
   })
 
   it('is rejected where the reply is wrong in 8 of 100', async () => {
-    const { row } = await judged(
-      {
-        writes: (refund, number) =>
-          isWrong(number) ? jsonReplyTo(refund, 0, other(refund)) : anyWording(refund),
-      },
-      { prepare }
-    )
+    const { row } = await wrongWith((refund) => jsonReplyTo(refund, 0, other(refund)))
     expect(row.state.name).toBe('rejected')
     expect(row.verdict!.judge!.isAdmitted).toBe(true)
     const { fields, rows } = row.verdict!.fields!
@@ -93,13 +88,7 @@ describe('JSON with a reply in other words each time', () => {
   })
 
   it('gives no reply with a day that neither the request nor its other fields have', async () => {
-    const { row } = await judged(
-      {
-        writes: (refund, number) =>
-          isWrong(number) ? jsonReplyTo(refund, 0, { ...refund, day: 29 }) : anyWording(refund),
-      },
-      { prepare }
-    )
+    const { row } = await wrongWith((refund) => jsonReplyTo(refund, 0, { ...refund, day: 29 }))
     const { deferred, agreementAnswered } = row.verdict!.arms[0]!
     expect(deferred['invented-fact']).toBeGreaterThan(10)
     expect(agreementAnswered).toBeGreaterThan(0.95)

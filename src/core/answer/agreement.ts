@@ -114,9 +114,13 @@ const plainCode = (bare: string, { case: ofCase }: Folds): string => {
   }).trim()
 }
 
-/** What is compared of an answer in JSON; undefined for any other text. */
+/** The value of an answer in JSON; undefined for any other answer, and for calls. */
+export const answerJson = (answer: string): unknown =>
+  isCallText(answer) ? undefined : parseExactJson(bareJson(answer))
+
+/** What is compared of an answer in JSON; undefined for any other answer. */
 export const comparedJson = (fields: readonly FieldRule[], answer: string): unknown => {
-  const value = parseExactJson(bareJson(answer))
+  const value = answerJson(answer)
   return value === undefined ? undefined : applyRules(value, fields)
 }
 

@@ -4,7 +4,6 @@
  */
 import { canonicalJson } from '../json.ts'
 import { comparedJson, type Comparison } from './agreement.ts'
-import { isCallText } from './calls.ts'
 import { isMarked, MAX_PATH_CHARS, pathWithin, writtenRules } from './field-rules.ts'
 import { fixedJson } from './written-fields.ts'
 
@@ -51,9 +50,6 @@ const addApart = (apart: Set<string>, path: string, a: unknown, b: unknown): voi
   }
 }
 
-const comparable = ({ fields = [] }: Comparison, answer: string): unknown =>
-  isCallText(answer) ? undefined : comparedJson(fields, answer)
-
 const pathsApart = (a: unknown, b: unknown): string[] => {
   if (a === undefined || b === undefined) return [WHOLE]
   const apart = new Set<string>()
@@ -66,13 +62,12 @@ const pathsApart = (a: unknown, b: unknown): string[] => {
  * one field. At most `MAX_FIELDS`. Empty exactly where JSON answers agree. Written fields are named only where all
  * others agree: else no judge has read them.
  */
-export const fieldsApart = (comparison: Comparison, one: string, other: string): string[] => {
-  const { fields = [] } = comparison
+export const fieldsApart = ({ fields = [] }: Comparison, one: string, other: string): string[] => {
   if (writtenRules(fields).length > 0) {
     const fixed = pathsApart(fixedJson(fields, one), fixedJson(fields, other))
     if (fixed.length > 0) return fixed
   }
-  return pathsApart(comparable(comparison, one), comparable(comparison, other))
+  return pathsApart(comparedJson(fields, one), comparedJson(fields, other))
 }
 
 export interface FieldDisagreement {

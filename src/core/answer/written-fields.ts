@@ -2,9 +2,8 @@
  * JSON answers with written fields: all that is compared as it is, and the texts that a judge compares. An answer of
  * another kind is one text as a whole. Knows nothing of judges.
  */
-import { bareJson, canonicalJson, doubleOf, parseExactJson, scalarText } from '../json.ts'
-import { normalForm, type Comparison } from './agreement.ts'
-import { isCallText } from './calls.ts'
+import { canonicalJson, doubleOf, scalarText } from '../json.ts'
+import { answerJson, normalForm, type Comparison } from './agreement.ts'
 import {
   applyRules,
   isMarked,
@@ -114,12 +113,9 @@ const readMarked = (rules: readonly FieldRule[], parsed: unknown): MarkedAnswer 
   return { value, beside, texts }
 }
 
-const parsedJson = (answer: string): unknown =>
-  isCallText(answer) ? undefined : parseExactJson(bareJson(answer))
-
 /** What is compared of an answer in JSON without its written texts; undefined for any other answer. */
 export const fixedJson = (rules: readonly FieldRule[], answer: string): unknown => {
-  const parsed = parsedJson(answer)
+  const parsed = answerJson(answer)
   return parsed === undefined ? undefined : readMarked(rules, parsed).value
 }
 
@@ -131,7 +127,7 @@ export const splitAnswer = (comparison: Comparison, answer: string): SplitAnswer
   const { fields = [] } = comparison
   if (writtenRules(fields).length === 0)
     return { fixed: '', beside: '', texts: [{ path: '.', text: answer }] }
-  const parsed = parsedJson(answer)
+  const parsed = answerJson(answer)
   if (parsed === undefined) return { fixed: normalForm(comparison, answer), beside: '', texts: [] }
   const { value, ...rest } = readMarked(fields, parsed)
   return { fixed: canonicalJson(value), ...rest }

@@ -18,7 +18,7 @@ import type { Matched } from './match.ts'
 import type { Rendered } from './render-answer.ts'
 import type { Routed } from './router.ts'
 
-export type FinishDeps = RecordDeps & Pick<StepDeps, 'metrics' | 'fault' | 'now'>
+type FinishDeps = RecordDeps & Pick<StepDeps, 'metrics' | 'fault' | 'now'>
 export type ConcludeDeps = FinishDeps & Pick<StepDeps, 'savedUsd'> & { given: GivenAnswers }
 
 interface Ending {

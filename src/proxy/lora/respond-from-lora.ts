@@ -5,13 +5,7 @@ import { recordHeader, type ChatExchange } from '../exchange.ts'
 import { EVENT_STREAM, routeHeaders } from '../headers.ts'
 import { keptOf, mustKeep } from '../kept/keep.ts'
 import type { Declined, FaultReason } from '../reasons.ts'
-import {
-  concludeGiven,
-  concludeLeft,
-  concludePart,
-  type ConcludeDeps,
-  type FinishDeps,
-} from './conclude.ts'
+import { concludeGiven, concludeLeft, concludePart, type ConcludeDeps } from './conclude.ts'
 import type { LoraAnswer } from './draft.ts'
 import { EarlyAnswer } from './early-answer.ts'
 import type { Matched } from './match.ts'
@@ -164,12 +158,6 @@ const declined = (
   confidence: number | null
 ): Declined => ({ route, reason, confidence, wasAsked: true, position })
 
-/** Of a client that has left before its answer. @returns null: the exchange is over */
-const endLeft = (deps: FinishDeps, routed: Routed, answer: LoraAnswer): null => {
-  concludeLeft(deps, routed, answer)
-  return null
-}
-
 export type RespondFromLora = ReturnType<typeof createRespondFromLora>
 
 /**
@@ -188,7 +176,10 @@ export const createRespondFromLora =
       endEarly(deps, routed, { early, begunAt }, answer)
       return null
     }
-    if (client.gone) return endLeft(deps, routed, answer)
+    if (client.gone) {
+      concludeLeft(deps, routed, answer)
+      return null
+    }
     const { confidence } = answer
     if (!answer.given) return declined(routed, answer.reason, confidence)
     const rendered = renderAnswer(deps, matched, answer)
@@ -198,7 +189,9 @@ export const createRespondFromLora =
     const hasLeft = client.gone
     if (hasLeft || !isLive(deps, matched)) {
       if (kept !== null) await deps.keptResponses?.remove(kept.id, kept.tenant)
-      return hasLeft ? endLeft(deps, routed, answer) : declined(routed, 'route-gone', confidence)
+      if (!hasLeft) return declined(routed, 'route-gone', confidence)
+      concludeLeft(deps, routed, answer)
+      return null
     }
     send(deps, matched, rendered, answer.confidence)
     concludeGiven(deps, routed, { rendered, firstByteAt: deps.now(), isEarly: false }, answer)

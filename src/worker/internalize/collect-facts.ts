@@ -45,6 +45,13 @@ export const setsOf = async (
   }
 }
 
+/** Of both sets, by record. */
+export const exchangesIn = ({
+  heldOut,
+  validation,
+}: EvaluationSets): Map<string, MatchedExchange> =>
+  new Map([...heldOut, ...validation].map((exchange) => [exchange.id, exchange]))
+
 /** Who vouches for agreement; both null: equality does. */
 export interface Vouched {
   judge: JudgeFacts | null

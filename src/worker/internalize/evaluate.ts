@@ -23,7 +23,7 @@ import type { WorkerDeps } from '../deps.ts'
 import { baselineOfVerdict } from './baseline.ts'
 import { comparedPresent, type Present } from './compare-present.ts'
 import { fieldsOfVerdict } from './fields-of-verdict.ts'
-import { factsOf, setsOf, type EvaluationSets, type Vouched } from './collect-facts.ts'
+import { exchangesIn, factsOf, setsOf, type EvaluationSets, type Vouched } from './collect-facts.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import {
   BATCH_ROWS,
@@ -217,9 +217,7 @@ export const evaluate = async (
   const sets = await setsOf(deps.store, plan, template)
   const done = await deps.store.internalizations.evaluations(internalization.id)
   for (const arm of plan.arms.entries()) await evaluateArm(context, arm, sets, done)
-  const exchanges = new Map(
-    [...sets.heldOut, ...sets.validation].map((exchange) => [exchange.id, exchange])
-  )
+  const exchanges = exchangesIn(sets)
   const evaluation = { internalization, plan, rows: done, exchanges }
   return decided(context, await witnessed(deps, { judge, checker }, evaluation), sets)
 }

@@ -58,10 +58,9 @@ const fairPairs = ({ comparison, rows, exchanges }: AdmittedBy): JudgedSecond[] 
     const judged = row.judged?.second
     if (exchange === undefined || !judged || !row.upstreamAnswer || !row.secondAnswer) return []
     if (seen.has(exchange.conversation)) return []
-    const [first, second] = [row.upstreamAnswer, row.secondAnswer].map((answer) =>
-      splitAnswer(comparison, answer)
-    )
-    if (first === undefined || second === undefined || textPairs(first, second) === null) return []
+    const first = splitAnswer(comparison, row.upstreamAnswer)
+    const second = splitAnswer(comparison, row.secondAnswer)
+    if (textPairs(first, second) === null) return []
     seen.add(exchange.conversation)
     const verdict = judged.isFactWrong ? 'different' : judged.verdict
     return { exchange, first, second, verdict }

@@ -33,7 +33,8 @@ const tooEarly = ({ progress, report }: Rollout, { rollout }: Config): AppError 
 }
 
 /**
- * Of a live one. @throws AppError `invalid-state` without the evidence for the stage, and where it is there already
+ * One that is not live needs no evidence.
+ * @throws AppError `invalid-state` without the evidence for the stage, and where it is there already
  */
 const checkStep = async (
   store: Store,
