@@ -1,5 +1,13 @@
 /** What a platform of managed runs must give, whatever it is: run over each of them. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -95,6 +103,16 @@ export class LaunchWorld {
     await expect.poll(() => this.messages.join('\n'), { timeout: 60_000 }).toMatch(pattern)
   }
 
+  /** Waits until a restarted engine would know that the job was told so many lines of the report. */
+  async stored(lines: number): Promise<void> {
+    const seen = (): number => {
+      const [name] = this.records
+      const record = readFileSync(join(this.dataDir, 'runs', name!), 'utf8')
+      return (JSON.parse(record) as { seen: number }).seen
+    }
+    await expect.poll(seen, { timeout: 60_000 }).toBe(lines)
+  }
+
   async stepped(steps: number[]): Promise<void> {
     await expect.poll(() => this.steps, { timeout: 60_000 }).toEqual(steps)
   }
@@ -160,6 +178,8 @@ export const describeManagedRuns = (
         const run = await world.run()
         reportMessage(run, 'hello')
         await world.said(/hello/)
+        // one that is killed between the two tells it again
+        await world.stored(1)
         first.abort.abort(new Error('killed'))
         expect((await first.error).message).toBe('killed')
         reportStep(run, 4)

@@ -106,8 +106,10 @@ describe('a request that names kept responses', () => {
           { path: RESPONSES }
         )
       )
+    const soonest = async (count: number): Promise<number> =>
+      Math.min(await askFor(count), await askFor(count), await askFor(count))
     await askFor(1)
-    const [one, thousand] = [await askFor(1), await askFor(1000)]
+    const [one, thousand] = [await soonest(1), await soonest(1000)]
     expect(harness.upstream.requests.at(-1)!.body.length).toBeGreaterThan(25_000)
     expect(thousand).toBeLessThan(15 * one)
   })

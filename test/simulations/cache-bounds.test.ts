@@ -7,6 +7,7 @@ import type { Match, Template } from '../../src/core/template/template.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import { keptBy } from '../kit/store/kept-memory.ts'
 import { createDice, type Dice } from '../kit/traffic/applications.ts'
+import { cpuMsOf } from '../kit/linear.ts'
 
 const MIB = 2 ** 20
 const LARGE = 16 * MIB
@@ -55,14 +56,6 @@ const matchOf = (template: Template, query: string): Match => ({
   turns: [],
 })
 
-/** Milliseconds of the processor. */
-const costOf = (work: () => unknown): number => {
-  const before = process.cpuUsage()
-  work()
-  const { user, system } = process.cpuUsage(before)
-  return (user + system) / 1000
-}
-
 /** Of so many templates, each with some requests. */
 const manyTemplates = (prompts: (number: number) => string, queryOf: (n: number) => string) => {
   const templates = Array.from({ length: MODELS }, (_, number) =>
@@ -99,7 +92,7 @@ describe('the time for the causes', () => {
   ])('is below 1.5 seconds for 1,200 models with %s', (_name, promptsOf) => {
     const scan = manyTemplates(promptsOf(createDice(2)), (number) => `message ${number}`)
     // before there was an index of lines, and one judging for all models of a prompt, three to six seconds
-    expect(costOf(() => findingsOf(scan))).toBeLessThan(1500)
+    expect(cpuMsOf(() => findingsOf(scan))).toBeLessThan(1500)
   })
 })
 

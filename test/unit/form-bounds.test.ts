@@ -6,18 +6,12 @@ import { readTargets, type FormRow } from '../../src/core/form/read-targets.ts'
 import { renderAnswer } from '../../src/core/form/render-answer.ts'
 import { seededRandom } from '../../src/random.ts'
 import { grammarRows, ODD_VALUES } from '../kit/form-grammars.ts'
+import { cpuMsOf } from '../kit/linear.ts'
 
 const rowOf = (text: string, answer: unknown): FormRow => ({
   sources: [{ name: 'query', text }],
   answer: JSON.stringify(answer),
 })
-
-const cpuMs = (run: () => void): number => {
-  const from = process.cpuUsage()
-  run()
-  const { user, system } = process.cpuUsage(from)
-  return (user + system) / 1000
-}
 
 /** Answers of many members, each with a value of its own. */
 const wideRows = (fields: number): FormRow[] =>
@@ -123,7 +117,7 @@ describe('large logs', () => {
 
   it('have a choice of up to 512 labels, and none of more', () => {
     let found: ReturnType<typeof findForm> = null
-    const ms = cpuMs(() => {
+    const ms = cpuMsOf(() => {
       found = findForm(labelled(512, 4 * 512))
     })
     expect(found).toMatchObject({ explained: 1 })
@@ -150,7 +144,7 @@ describe('large logs', () => {
     }))
     expect(rows[0]!.sources[0]!.text.length).toBeGreaterThan(11_000)
     let explained = 0
-    const ms = cpuMs(() => {
+    const ms = cpuMsOf(() => {
       explained = findForm(rows)?.explained ?? 0
     })
     expect(explained).toBeGreaterThan(0.99)
@@ -168,7 +162,7 @@ describe('large logs', () => {
       answer: text(150),
     }))
     let found: unknown = null
-    const ms = cpuMs(() => {
+    const ms = cpuMsOf(() => {
       found = findForm(rows)
     })
     expect(found).toBeNull()
@@ -183,7 +177,7 @@ describe('large logs', () => {
       return rowOf(names.map((name) => `${name} has ${counts[name]}`).join(', '), counts)
     })
     // about a second on a slow core; with each pair of members compared for each place, twenty
-    expect(cpuMs(() => findForm(rows))).toBeLessThan(10_000)
+    expect(cpuMsOf(() => findForm(rows))).toBeLessThan(10_000)
   })
 
   it('keep their time with one word a thousand times', () => {
@@ -195,7 +189,7 @@ describe('large logs', () => {
         list: [one, other],
       })
     })
-    const ms = cpuMs(() => findForm(rows))
+    const ms = cpuMsOf(() => findForm(rows))
     expect(ms).toBeLessThan(10_000)
   })
 })

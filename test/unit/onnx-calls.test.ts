@@ -8,6 +8,7 @@ import { createAnswerFormats } from '../../src/core/answer/schema/answer-schema.
 import { boundCalls, toolFault } from '../../src/core/answer/tool-rules.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import { seededRandom } from '../../src/random.ts'
+import { cpuMsOf } from '../kit/linear.ts'
 
 /** Every byte is a token, then a control token, then the end. */
 const CONTROL = 256
@@ -313,9 +314,7 @@ describe('calls within schemas', () => {
   ])('follows a schema with %s in bounded time', (_what, given) => {
     const request = requestWith({ f: given })
     const text = `[[call]] f {"a":${'['.repeat(20)}1,"b",{"c":null}`
-    const started = performance.now()
-    taken(request, text)
-    expect(performance.now() - started).toBeLessThan(2000)
+    expect(cpuMsOf(() => taken(request, text))).toBeLessThan(2000)
   })
 
   it('allows nothing where no value fits', () => {
