@@ -14,6 +14,9 @@ const STOP_GRACE_MS = 15_000
 const OUT_OF_MEMORY =
   'SIGKILL is mostly the system’s, for want of memory: give it more, set ENGINE_MAX_TRAINING_TOKENS lower, or use a smaller model'
 
+/** There is no such file, or it may not be run. */
+const NO_PROGRAM = ['ENOENT', 'EACCES']
+
 export interface TrainerCommand {
   /** a Python with the trainer's packages */
   python: string
@@ -35,16 +38,18 @@ const runOnce = async (
     env: childEnvironment(process.env),
     stdio: ['pipe', 'pipe', 'inherit'],
   })
-  child.stdin.on('error', () => undefined)
+  // without a file descriptor there are no pipes, and `error` comes
+  child.stdin?.on('error', () => undefined)
   let end: ProcessEnd<Trained> | null = null
   let step = 0
-  createInterface({ input: child.stdout }).on('line', (text) => {
-    const line = parseLine(text)
-    if (line === null) return
-    if (isEnd(line)) end = resultOf(line)
-    else if (line.kind === 'conditions') onConditions?.(line.conditions)
-    else step = passOn(line, hooks) ?? step
-  })
+  if (child.stdout)
+    createInterface({ input: child.stdout }).on('line', (text) => {
+      const line = parseLine(text)
+      if (line === null) return
+      if (isEnd(line)) end = resultOf(line)
+      else if (line.kind === 'conditions') onConditions?.(line.conditions)
+      else step = passOn(line, hooks) ?? step
+    })
   let killer: NodeJS.Timeout | undefined
   const stop = (): void => {
     child.kill('SIGTERM')
@@ -55,9 +60,12 @@ const runOnce = async (
   const died = await new Promise<string>((resolve) => {
     // `close` comes when its lines have been read as well
     child.once('close', (code, signal) => resolve(signal ?? `exit code ${code}`))
-    child.once('error', (error) => {
-      end = { error: new AppError('invalid-config', `${python} cannot be run: ${error.message}`) }
-      resolve(error.message)
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      const text = `${python} cannot be run: ${error.message}`
+      // a want of memory or descriptors may pass
+      if (error.code && NO_PROGRAM.includes(error.code))
+        end = { error: new AppError('invalid-config', text) }
+      resolve(text)
     })
   })
   clearTimeout(killer)

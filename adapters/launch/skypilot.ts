@@ -27,6 +27,8 @@ const MAX_CHARS = 32 * 1024 * 1024
 const TAIL_CHARS = 1000
 /** Shell: the command was not found, or may not be run. */
 const NO_COMMAND = [126, 127]
+/** Of no program: the shell could not be started, for want of memory, descriptors or processes. */
+const NO_SHELL = -1
 
 const STATES: Record<string, RunStatus['state']> = {
   PENDING: 'queued',
@@ -101,19 +103,28 @@ const runSky = (
     signal.addEventListener('abort', kill, { once: true })
     if (signal.aborted) kill()
     let [stdout, stderr] = ['', '']
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    // without a file descriptor there are no pipes, and `error` comes
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
       if (stdout.length > MAX_CHARS) kill()
     })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       stderr = (stderr + text).slice(-2 * TAIL_CHARS)
     })
-    child.once('error', (error) => resolve({ stdout, tail: error.message, code: 127 }))
+    child.once('error', (error) => {
+      signal.removeEventListener('abort', kill)
+      resolve({ stdout, tail: error.message, code: NO_SHELL })
+    })
     child.once('close', (code) => {
       signal.removeEventListener('abort', kill)
       resolve({ stdout, tail: tailOf(`${stdout}\n${stderr}`), code })
     })
   })
+
+const endOf = (code: Output['code']): string => {
+  if (code === null) return 'no end within its time'
+  return code === NO_SHELL ? 'not started' : `exit code ${code}`
+}
 
 const failure = ({ code, tail }: Output, what: string): AppError => {
   if (code !== null && NO_COMMAND.includes(code))
@@ -121,10 +132,10 @@ const failure = ({ code, tail }: Output, what: string): AppError => {
       'invalid-config',
       `SkyPilot's command cannot be run: install it (pip install skypilot) or set ENGINE_SKYPILOT_COMMAND. ${tail}`
     )
-  const passes = code === null || PASSES.test(tail)
+  const passes = code === null || code === NO_SHELL || PASSES.test(tail)
   return new AppError(
     passes ? 'engine-unavailable' : 'invalid-config',
-    `sky ${what} failed (${code === null ? 'no end within its time' : `exit code ${code}`}): ${tail}`
+    `sky ${what} failed (${endOf(code)}): ${tail}`
   )
 }
 
@@ -171,7 +182,8 @@ export const createSkyPilotRuns = (options: SkyPilotOptions): ManagedRuns => {
       const error = failure(output, 'jobs launch')
       // at the time limit, and where a connection broke off, the server may have the job already, and
       // would run a second one of the same name
-      if (error.code !== 'engine-unavailable' || NOT_TAKEN.test(output.tail)) throw error
+      const isTaken = output.code !== NO_SHELL && !NOT_TAKEN.test(output.tail)
+      if (error.code !== 'engine-unavailable' || !isTaken) throw error
     },
     async status(name) {
       const job = await find(name)

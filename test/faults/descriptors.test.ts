@@ -52,3 +52,74 @@ it('without a file descriptor a command of the engine is not started, and says s
   )
   expect(result).toMatchObject({ exitCode: null, lastLine: expect.stringContaining('EMFILE') })
 })
+
+const TRAINED = `{ signal: new AbortController().signal, onMessage: () => {}, onProgress: () => {} }`
+
+it('without a file descriptor a trainer is not started, and may be later', () => {
+  const result = resultOf(
+    `import { createLocalLauncher } from './adapters/launch/local-process.ts'`,
+    `createLocalLauncher({ python: 'true', script: 'train.py' })
+      .run({ file: 'task.json', identity: 'one' }, ${TRAINED})
+      .catch(({ code, message }) => ({ code, message }))`
+  )
+  expect(result).toMatchObject({
+    code: 'engine-unavailable',
+    message: expect.stringMatching(/spawn true EMFILE\) after step 0, 3 times/),
+  })
+})
+
+it('without a file descriptor SkyPilot is not asked, and its run counts as not submitted', () => {
+  const result = resultOf(
+    `import { createSkyPilotRuns } from './adapters/launch/skypilot.ts'
+    const runs = createSkyPilotRuns({
+      command: 'true',
+      template: 'deploy/training/skypilot.yaml',
+      env: process.env,
+    })
+    const thrown = ({ code, message }) => ({ code, message })`,
+    `Promise.all([
+      runs.submit('one', {}, new AbortController().signal).catch(thrown),
+      runs.status('one').catch(thrown),
+    ])`
+  )
+  const refused = {
+    code: 'engine-unavailable',
+    message: expect.stringMatching(/failed \(not started\): spawn sh EMFILE/),
+  }
+  expect(result).toMatchObject([refused, refused])
+})
+
+it('without a file descriptor the client of a provider is started again later', () => {
+  const result = resultOf(
+    `import { TinkerChild } from './adapters/publish/tinker/tinker-child.ts'
+    const command = { python: 'true', script: 'serve.py', baseModel: 'base', env: process.env }`,
+    `new Promise((resolve) => {
+      const told = []
+      const child = new TinkerChild({
+        command,
+        onConditions: (conditions) => told.push(conditions),
+        log: async (_level, message, fields) => {
+          told.push(message, fields, await called)
+          await child.close()
+          resolve(told)
+        },
+      })
+      const called = child.call({ call: 'score' }).catch(({ code }) => code)
+    })`
+  )
+  expect(result).toEqual([
+    ['away'],
+    expect.stringContaining('client ended (spawn true EMFILE)'),
+    { restart_ms: 1000 },
+    'engine-unavailable',
+  ])
+})
+
+it('without a file descriptor a server of the GPU is not started, and says so', () => {
+  const result = resultOf(
+    `import { LeashedChild } from './adapters/publish/vllm/leashed-child.ts'
+    const end = async (child) => ({ end: await child.ended, hasEnded: child.hasEnded })`,
+    `end(new LeashedChild(['true'], process.env, () => {}))`
+  )
+  expect(result).toEqual({ end: expect.stringContaining('EMFILE'), hasEnded: true })
+})

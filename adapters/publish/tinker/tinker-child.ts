@@ -91,7 +91,8 @@ export class TinkerChild {
     this.isClosed = true
     clearTimeout(this.restart)
     const { child } = this
-    if (child === null) return
+    // one that could not be started is no child
+    if (child?.pid === undefined) return
     const ended = new Promise((resolve) => child.once('close', resolve))
     const killer = setTimeout(() => child.kill('SIGKILL'), STOP_GRACE_MS)
     child.stdin?.end()
@@ -108,14 +109,16 @@ export class TinkerChild {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.child = child
-    // an end shows as `close`
-    child.stdin.on('error', () => undefined)
-    createInterface({ input: child.stdout }).on('line', (text) => this.read(text))
-    let reason = ''
-    child.once('error', (error) => (reason = error.message))
+    // an end shows as `close`, or as `error` where there is no program, or no descriptor for its pipes
+    child.stdin?.on('error', () => undefined)
+    if (child.stdout) createInterface({ input: child.stdout }).on('line', (text) => this.read(text))
+    child.once('error', (error) => {
+      if (child.pid === undefined) this.ended(error.message)
+    })
     child.once('close', (code, signal) => {
+      if (child.pid === undefined) return
       if (Date.now() - startedAt > STABLE_MS) this.pauseMs = FIRST_PAUSE_MS
-      this.ended(reason || (signal ?? `exit code ${code}`))
+      this.ended(signal ?? `exit code ${code}`)
     })
   }
 

@@ -26,15 +26,21 @@ export class LeashedChild {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     this.child.on('message', ({ group }: { group?: number }) => void (this.group = group))
-    for (const stream of [this.child.stdout, this.child.stderr])
-      createInterface({ input: stream! }).on('line', (line) => {
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      // without a file descriptor there are no pipes, and `error` comes
+      if (!stream) continue
+      createInterface({ input: stream }).on('line', (line) => {
         if (line.trim() === '') return
         this.lines.push(line)
         if (this.lines.length > KEPT_LINES) this.lines.shift()
         onLine(line)
       })
+    }
     this.ended = new Promise((resolve) => {
-      this.child.once('error', (error) => resolve(error.message))
+      this.child.once('error', (error) => {
+        this.isEnded = this.child.pid === undefined
+        resolve(error.message)
+      })
       // its last lines may still come, and it may have been killed before it could kill the group
       this.child.once('exit', (code, signal) => {
         this.isEnded = true
