@@ -1,0 +1,41 @@
+/** Lists whose items are there by their type, or are asserted to be. */
+
+export type NonEmpty<Item> = readonly [Item, ...Item[]]
+
+export const isNonEmpty = <Item>(items: readonly Item[]): items is NonEmpty<Item> =>
+  items.length > 0
+
+export const lastOf = <Item>(items: NonEmpty<Item>): Item => items.at(-1) as Item
+
+/**
+ * The item of an index that is one of the list by what the caller knows.
+ * @throws RangeError where it is none: a defect, and not a state to go on from
+ */
+export const itemAt = <Item extends {}>(items: ArrayLike<Item>, index: number): Item => {
+  const item = items[index]
+  if (item === undefined) throw new RangeError(`no item ${index} in a list of ${items.length}`)
+  return item
+}
+
+/**
+ * The value of a key that has one by what the caller knows.
+ * @throws RangeError where it has none: a defect
+ */
+export const valueIn = <Key, Value extends {}>(
+  map: { get(key: Key): Value | undefined },
+  key: Key
+): Value => {
+  const value = map.get(key)
+  if (value === undefined) throw new RangeError(`no value of ${String(key)}`)
+  return value
+}
+
+/**
+ * Items of the same places, as pairs.
+ * @throws RangeError for lists of different lengths: a defect
+ */
+export const zip = <One, Other>(ones: readonly One[], others: readonly Other[]): [One, Other][] => {
+  if (ones.length !== others.length)
+    throw new RangeError(`${ones.length} items beside ${others.length}`)
+  return ones.map((one, place) => [one, others[place] as Other])
+}
