@@ -64,6 +64,8 @@ export interface SavingsReport {
   engineUsdPerHour: number | null
   /** that computes for the engine, and asks for tokens in place of hours; null: none, or its prices are not known */
   provider: ProviderPrices | null
+  /** name of one whose prices are not known; its costs are left out of all figures */
+  unpricedProvider: string | null
   periods: Record<PeriodName | 'all', PeriodSavings>
   /** dollars that one answer of a template's lora saves, before costs */
   perAnswerUsd: Record<string, number>
@@ -288,6 +290,7 @@ export const savingsReport = async (
     at: now,
     engineUsdPerHour: settings.engineUsdPerHour,
     provider: settings.provider ?? null,
+    unpricedProvider: settings.unpricedProvider ?? null,
     periods,
     perAnswerUsd: Object.fromEntries(
       [...drafts].flatMap(([version, { perCallUsd }]) =>

@@ -81,6 +81,11 @@ describe('settings', () => {
     const markup = await page.view('/admin/settings')
     expect(markup).toContain('Example computes for the engine, at 0.1 USD a million input')
     expect(await page.view('/admin?savings=on')).not.toContain('ENGINE_USD_PER_HOUR is not set')
+    const unpriced = { at: 1, askedAt: 1, state: { ...state, prices: null } }
+    await saveEngineNote(page.store, unpriced)
+    expect(await page.view('/admin?savings=on')).toMatch(
+      /Example computes for the engine, and its prices are not known: [^.]*\. Its costs are left out\./
+    )
   })
 
   it('are shown to a person who only looks', async () => {

@@ -221,6 +221,10 @@ export const savingsSchema = z
       })
       .nullable()
       .describe('computes for the engine, and asks for tokens in place of hours; null: none does'),
+    unpricedProvider: z
+      .string()
+      .nullable()
+      .describe('one whose prices are not known: its costs are left out; null: there is none'),
     periods: z.object({
       day: periodSavingsSchema,
       week: periodSavingsSchema,

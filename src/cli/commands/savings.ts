@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { dollars, type Savings } from '../../core/cost/economics.ts'
 import { pricesText } from '../../core/cost/price-list.ts'
-import { providerText } from '../../core/cost/provider-prices.ts'
+import { providerText, unpricedText } from '../../core/cost/provider-prices.ts'
 import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
 import { PERIOD_NAMES, PERIODS } from '../../core/cost/periods.ts'
 import type { Economics } from '../../savings/economics.ts'
@@ -77,17 +77,20 @@ const partsText = ({ usd }: PeriodSavings): string[] =>
         `costs: ${dollars(usd.engineUsd)} engine, ${dollars(usd.trainingUsd)} training, ${dollars(usd.discardedUsd)} discarded answers`,
       ]
 
-const engineText = ({ engineUsdPerHour, provider, periods: { all } }: SavingsReport): string => {
+const engineText = (report: SavingsReport): string => {
+  const { engineUsdPerHour, provider, unpricedProvider, periods } = report
   if (provider !== null) return visibleName(providerText(provider.provider, provider))
-  return engineUsdPerHour === null
+  if (engineUsdPerHour !== null)
+    return `engine: ${periods.all.engineHours.toFixed(1)} h live and ${periods.all.trainingHours.toFixed(1)} h of training, at ${dollars(engineUsdPerHour)} an hour`
+  return unpricedProvider === null
     ? 'ENGINE_USD_PER_HOUR is not set, so the engine counts as free'
-    : `engine: ${all.engineHours.toFixed(1)} h live and ${all.trainingHours.toFixed(1)} h of training, at ${dollars(engineUsdPerHour)} an hour`
+    : visibleName(`${unpricedText(unpricedProvider)}; its costs are left out`)
 }
 
 const unpricedLine = (count: number, whose: string): string[] =>
   count === 0 ? [] : [`${count} answers of ${whose} have no price and count as zero`]
 
-const unpricedText = ({ unpricedSpent, unpricedAnswers }: PeriodSavings): string[] => [
+const zeroText = ({ unpricedSpent, unpricedAnswers }: PeriodSavings): string[] => [
   ...unpricedLine(unpricedSpent, 'the upstream'),
   ...unpricedLine(unpricedAnswers, 'loras'),
 ]
@@ -106,7 +109,7 @@ const reportText = (report: SavingsReport, titles: Titles): string => {
     ...(audits === null ? [] : [audits]),
     ...movesText(all),
     ...(dated === null ? [] : [dated]),
-    ...unpricedText(all),
+    ...zeroText(all),
   ].join('\n')
 }
 

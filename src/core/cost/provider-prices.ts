@@ -62,6 +62,10 @@ export const expectedTrainingTokens = (
 export const trainingTokensUsd = (tokens: number, { training }: EnginePrices): number =>
   PER_MILLION * tokens * training
 
+/** Of one that says no prices. */
+export const unpricedText = (provider: string): string =>
+  `${provider} computes for the engine, and its prices are not known: set TINKER_PRICES or ENGINE_HOSTED_PRICES`
+
 /** `Nebius computes for the engine, at 0.13 USD a million input, 0.4 USD output and 0.4 USD training tokens` */
 export const providerText = (provider: string, prices: EnginePrices | null): string =>
   prices === null

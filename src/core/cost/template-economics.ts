@@ -21,6 +21,7 @@ import {
   expectedTrainingTokens,
   trainedTokens,
   trainingTokensUsd,
+  unpricedText,
   type ProviderPrices,
 } from './provider-prices.ts'
 import type { AskedCalls, TemplateTraffic, TrafficWindow } from './template-traffic.ts'
@@ -305,10 +306,19 @@ const whyUnknown = (
 ): string => {
   if (price === null || (otherModel !== null && adaptedPrice === null))
     return `no price of ${price === null ? model : otherModel} is known: add it to PRICES_FILE`
-  return call === null
+  const { unpricedProvider } = settings
+  return call === null || unpricedProvider === undefined
     ? 'the log has no call of this template with text and token counts'
-    : `${settings.unpricedProvider} computes for the engine, and its prices are not known: set TINKER_PRICES or ENGINE_HOSTED_PRICES`
+    : unpricedText(unpricedProvider)
 }
+
+/** Nobody is known to be paid for the engine. */
+const countsAsFree = ({
+  engineUsdPerHour,
+  provider,
+  unpricedProvider,
+}: EngineHourSettings): boolean =>
+  engineUsdPerHour === null && provider === undefined && unpricedProvider === undefined
 
 const remarksOf = (draft: Draft, { isModelAlone }: Forecast, isEngineFree: boolean): string[] => {
   const { call, onceUsd, adaptedPrice, otherModel, price } = draft
@@ -361,11 +371,7 @@ export const economicsOf = (draft: Draft, context: EconomicsContext): TemplateEc
   const mended = isAssumed ? draft : withMends(draft, mendedShare)
   return {
     ...verdict,
-    remarks: remarksOf(
-      draft,
-      verdict,
-      settings.engineUsdPerHour === null && settings.provider === undefined
-    ),
+    remarks: remarksOf(draft, verdict, countsAsFree(settings)),
     mendedNetUsdPerMonth:
       mendedShare > 0 ? (forecastOf(mended, context).monthly?.netUsd ?? null) : null,
     ...draft,

@@ -1,7 +1,7 @@
 /** What was spent and saved, by period, on one basis. Pure. */
 import { PERIOD_NAMES, PERIODS, type PeriodName } from '../../../core/cost/periods.ts'
 import { pricesText } from '../../../core/cost/price-list.ts'
-import { providerText } from '../../../core/cost/provider-prices.ts'
+import { providerText, unpricedText } from '../../../core/cost/provider-prices.ts'
 import type { PeriodSavings, SavingsReport } from '../../../savings/savings.ts'
 import { withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
@@ -35,7 +35,7 @@ const cellsOf = (words: string, { spentUsd, usd: saved }: PeriodSavings): string
 
 /** What the figures leave out, and what would make it known. */
 const remarksOf = (report: SavingsReport): string[] => {
-  const { at, prices, engineUsdPerHour, provider } = report
+  const { at, prices, engineUsdPerHour, provider, unpricedProvider } = report
   const { all } = report.periods
   const unpriced = all.unpricedSpent + all.unpricedAnswers
   const dated = pricesText(prices, at)
@@ -43,7 +43,11 @@ const remarksOf = (report: SavingsReport): string[] => {
     ...(dated === null ? [] : [`US dollars at ${dated}.`]),
     ...(provider === null ? [] : [`${providerText(provider.provider, provider)}.`]),
     ...(engineUsdPerHour === null && provider === null
-      ? ['Engine hours count as free: ENGINE_USD_PER_HOUR is not set.']
+      ? [
+          unpricedProvider === null
+            ? 'Engine hours count as free: ENGINE_USD_PER_HOUR is not set.'
+            : `${unpricedText(unpricedProvider)}. Its costs are left out.`,
+        ]
       : []),
     ...(unpriced === 0
       ? []
