@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { writeReport, formatFigures, type Figures } from '../test/kit/report.ts'
 import { fromRoot } from '../test/kit/process/from-root.ts'
+import { buildGpuPrograms } from '../test/kit/process/gpu-process.ts'
 import { checkAll } from './gpu/check.ts'
 import { runContract, runCrash, runLoop, runTests } from './gpu/other-benches.ts'
 import { measureServing } from './gpu/serving.ts'
@@ -31,6 +32,7 @@ const args = readOptions({
 const part = PARTS[args.part ?? '']
 if (part === undefined) throw new Error(`--part takes one of ${Object.keys(PARTS).join(', ')}`)
 const models = args.dryRun ? [fromRoot('models/tiny')] : (args.models ?? '').split(',')
+buildGpuPrograms()
 const figures = await inFolder('gpu', (folder) =>
   part({
     folder,

@@ -1,6 +1,7 @@
 /** Builds once what tests start as processes of their own. */
 import { build } from './kit/process/build.ts'
 import { TEST_BUILD } from './kit/process/built.ts'
+import { GPU_PROGRAMS } from './kit/process/gpu-process.ts'
 
 export default (): void => {
   build(TEST_BUILD, [
@@ -10,5 +11,7 @@ export default (): void => {
     'adapters/onnx/process.ts',
     'adapters/onnx/train-process.ts',
     'demo/main.ts',
+    'test/kit/launch/sky-command.ts',
+    ...GPU_PROGRAMS,
   ])
 }

@@ -13,6 +13,7 @@ import { seededRandom } from '../../src/random.ts'
 import { fromRoot } from '../../test/kit/process/from-root.ts'
 import { orderOf, shelfOf } from '../../test/kit/traffic/shelf-orders.ts'
 import {
+  buildGpuPrograms,
   missingForTrainer,
   ofThisMachine,
   startGpuProcess,
@@ -212,6 +213,7 @@ class GpuLoops {
 export const crashGpu = async (options: CrashOptions): Promise<Figures> => {
   const missing = missingForTrainer()
   if (missing !== null) throw new Error(missing)
+  buildGpuPrograms()
   const upstream = await startReplayUpstream()
   try {
     return await inFolder('crash', (folder) => new GpuLoops(options, upstream, folder).play())

@@ -121,7 +121,7 @@ const ended = async (engine: GpuProcess, id: string): Promise<JobObject> => {
 describe('a training on the engine', () => {
   const rows = [row('Is it cold?', 'Yes'), row('Is it far?', 'No'), row('Who?', 'Me')]
 
-  const submit = async (engine: GpuProcess, steps = 400): Promise<string> => {
+  const submit = async (engine: GpuProcess, steps = 200): Promise<string> => {
     const client = clientOf(engine)
     const training_file = await client.uploadRows(rows, 'rows.jsonl')
     const hyperparameters = { rank: 4, batch_size: 2, max_steps: steps }

@@ -11,6 +11,8 @@ import { createSkyPilotRuns } from '../../../adapters/launch/skypilot.ts'
 import { describeManagedRuns, type OpenedRuns } from '../../contract/managed-run-suite.ts'
 import { Platform } from '../../kit/launch/platform.ts'
 import { startSkyPilotServer } from '../../kit/launch/skypilot-server.ts'
+import { builtPath } from '../../kit/process/build.ts'
+import { TEST_BUILD } from '../../kit/process/built.ts'
 import { fromRoot } from '../../kit/process/from-root.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'skypilot-'))
@@ -19,7 +21,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 /** The one that operators copy. */
 const template = fromRoot('deploy/training/skypilot.yaml')
 
-const STAND_IN = `${process.execPath} --import tsx ${fromRoot('test/kit/launch/sky-command.ts')}`
+const STAND_IN = `${process.execPath} ${builtPath(TEST_BUILD, 'test/kit/launch/sky-command.ts')}`
 
 const envOf = (url: string): NodeJS.ProcessEnv => ({
   ...process.env,

@@ -4,7 +4,18 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { TrainingOptions } from '../../../adapters/gpu/training-on-gpu.ts'
+import { build, builtPath } from './build.ts'
+import { TEST_BUILD } from './built.ts'
 import { fromRoot } from './from-root.ts'
+
+const ENGINE = 'adapters/gpu/process.ts'
+const STAND_IN = 'test/kit/vllm/stand-in-process.ts'
+
+/** All that an engine on a stand-in starts, for `build`. */
+export const GPU_PROGRAMS = [ENGINE, STAND_IN, 'adapters/publish/vllm/leash.ts']
+
+/** Before `startGpuProcess` in a benchmark; tests have all programs built. */
+export const buildGpuPrograms = (): void => void build(TEST_BUILD, GPU_PROGRAMS)
 
 const PACKAGES = ['torch', 'transformers', 'peft', 'safetensors']
 const TOKEN = 'gpu-process-token'
@@ -44,7 +55,7 @@ export const trainerLoadMs = (): number => {
 
 /** vLLM's API, spoken by a server that computes with the embedded engine. */
 export const BY_STAND_IN = {
-  ENGINE_VLLM_COMMAND: `${process.execPath} --import tsx ${fromRoot('test/kit/vllm/stand-in-process.ts')}`,
+  ENGINE_VLLM_COMMAND: `${process.execPath} ${builtPath(TEST_BUILD, STAND_IN)}`,
 }
 
 /** For `startGpuProcess`: what a machine has in place of the CPU and the stand-in, by VLLM_COMMAND. */
@@ -81,7 +92,7 @@ const portOf = async (child: ChildProcess): Promise<number> => {
 }
 
 /**
- * Resolves when the engine listens.
+ * Starts the built engine (`GPU_PROGRAMS`), and resolves when it listens.
  * @param options.port 0 takes a free one; a restart names the one it had
  * @param options.env more of adapters/gpu/README.md's environment
  * @throws Error with what the engine reports instead
@@ -92,8 +103,7 @@ export const startGpuProcess = async (options: {
   port?: number
   env?: Record<string, string>
 }): Promise<GpuProcess> => {
-  const entry = fromRoot('adapters/gpu/process.ts')
-  const child = spawn(process.execPath, ['--import', 'tsx', entry], {
+  const child = spawn(process.execPath, [builtPath(TEST_BUILD, ENGINE)], {
     cwd: fromRoot('.'),
     env: {
       ...process.env,
