@@ -9,6 +9,9 @@
  *   longer than twelve seconds.
  */
 import { defineConfig } from 'vitest/config'
+import { keepFilesInMemory } from './test/memory-folder.ts'
+
+keepFilesInMemory()
 
 const WIRED = [
   'test/*.test.ts',
