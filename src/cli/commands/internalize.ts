@@ -74,7 +74,7 @@ const internalizeHere = async (
 ): Promise<Internalization> => {
   const id = await beginOrResume(deps.store, version, note)
   for (;;) {
-    const row = (await deps.store.internalizations.get(id))!
+    const row = await internalizationOf(deps.store, id)
     await showProgress(deps.store, screen, row)
     if (!WORKING.has(row.state.name)) return row
     const outcome = await advance(deps, deps.engine!, row)
