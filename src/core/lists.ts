@@ -40,13 +40,9 @@ export const valueIn = <Key, Value extends {}>(
  * Hands out the items, one at each call.
  * @returns throws a RangeError where none is left: a defect
  */
-export const inTurn = <Item>(items: Iterable<Item>): (() => Item) => {
-  const left = items[Symbol.iterator]()
-  return () => {
-    const { done, value } = left.next()
-    if (done === true) throw new RangeError('no item is left')
-    return value
-  }
+export const inTurn = <Item extends {}>(items: readonly Item[]): (() => Item) => {
+  let next = 0
+  return () => itemAt(items, next++)
 }
 
 /**

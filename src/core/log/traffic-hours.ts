@@ -277,9 +277,11 @@ export const mergeHours = (hours: readonly TrafficHour[], bucketMs: number): Tra
 export const quantile = (histogram: LatencyHistogram, share: number): number | null => {
   const total = histogram.reduce((sum, count) => sum + count, 0)
   let left = Math.min(1, Math.max(0, share)) * total
-  for (const [bucket, count] of histogram.entries()) {
+  let bucket = 0
+  for (const count of histogram) {
     if (count > 0 && left <= count) return LEAST_MS * Math.exp((bucket + left / count) * STEP)
     left -= count
+    bucket++
   }
   return null
 }
