@@ -98,20 +98,14 @@ export const answerSome = async (
   const { deps, engine, internalization, plan } = context
   const { store } = deps
   const arm = armOfFit(plan, place)
+  const { lora } = lastOf(nonEmpty(results))
   const stored = await store.internalizations.evaluations(internalization.id)
   const known = new Set(stored.filter((row) => row.arm === arm).map(({ recordId }) => recordId))
   const open = someOf(await heldOutOf(context)).filter(({ id }) => !known.has(id))
   await answeredRows(
     {
       store,
-      answerer: answererOf(
-        { ...deps, engine },
-        { lora: lastOf(nonEmpty(results)).lora },
-        plan.answers,
-        {
-          pay: payAlways,
-        }
-      ),
+      answerer: answererOf({ ...deps, engine }, { lora }, plan.answers, { pay: payAlways }),
       formats: createAnswerFormats(),
       plan,
       arm,

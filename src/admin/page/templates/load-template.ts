@@ -57,8 +57,8 @@ export const loadTemplate = async (
   const templates = await store.templates.list()
   const all = await store.internalizations.list({ recordIds: false })
   const similar = similarVersions(template, templates)
-  const of = [template, ...similar.map((each) => each.template)]
-  const [facts, ...others] = nonEmpty(await readTemplateFacts(store, of))
+  const shown = [template, ...similar.map((each) => each.template)]
+  const [facts, ...others] = nonEmpty(await readTemplateFacts(store, shown))
   const history: TemplateHistoryRow[] = []
   // what happened before the move is of the same prompt
   const line = [template.version, template.movedFrom]
