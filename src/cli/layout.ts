@@ -1,5 +1,6 @@
 /** Text in a limited number of columns. Pure. */
 import { visibleName } from '../visible-text.ts'
+import { itemAt } from '../core/lists.ts'
 
 /**
  * Breaks a line at spaces. Words longer than the width stay whole, so that ids and paths can be copied.
@@ -55,15 +56,15 @@ const LEAST_ROOM = 8
 const withShortened = (rows: string[][], column: number, width: number): string[][] => {
   const widths = widthsOf(rows)
   const all = widths.reduce((sum, each) => sum + each, GAP.length * (widths.length - 1))
-  const room = Math.max(LEAST_ROOM, widths[column]! - Math.max(0, all - width))
-  return rows.map((row) => row.with(column, shortened(row[column]!, room)))
+  const room = Math.max(LEAST_ROOM, itemAt(widths, column) - Math.max(0, all - width))
+  return rows.map((row) => row.with(column, shortened(itemAt(row, column), room)))
 }
 
 const block = (header: string[], row: string[], width: number): string => {
   const labelWidth = Math.max(...header.map((label) => label.length))
   return header
     .flatMap((label, column) => {
-      const value = row[column]!
+      const value = itemAt(row, column)
       if (value === '') return []
       const indent = labelWidth + GAP.length
       return (

@@ -7,6 +7,12 @@ export const isNonEmpty = <Item>(items: readonly Item[]): items is NonEmpty<Item
 
 export const lastOf = <Item>(items: NonEmpty<Item>): Item => items.at(-1) as Item
 
+/** @throws RangeError for an empty list: a defect, where the caller knows that it has items */
+export const nonEmpty = <Item>(items: readonly Item[]): NonEmpty<Item> => {
+  if (!isNonEmpty(items)) throw new RangeError('the list has no items')
+  return items
+}
+
 /**
  * The item of an index that is one of the list by what the caller knows.
  * @throws RangeError where it is none: a defect, and not a state to go on from
@@ -28,6 +34,15 @@ export const valueIn = <Key, Value extends {}>(
   const value = map.get(key)
   if (value === undefined) throw new RangeError(`no value of ${String(key)}`)
   return value
+}
+
+/**
+ * Hands out the items, one at each call.
+ * @returns throws a RangeError where none is left: a defect
+ */
+export const inTurn = <Item extends {}>(items: readonly Item[]): (() => Item) => {
+  let next = 0
+  return () => itemAt(items, next++)
 }
 
 /**

@@ -7,6 +7,7 @@ import type { CurveTarget, LearningCurve } from '../core/gate/learning-curve.ts'
 import type { Internalization, StageResult } from '../core/internalization/internalization.ts'
 import type { Store } from '../store/store.ts'
 import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from '../store/json-snapshot.ts'
+import { lastOf, nonEmpty } from '../core/lists.ts'
 
 /** One training on a part of the rows. */
 export interface Fit {
@@ -94,7 +95,7 @@ export const curveText = (
     const judged = fits.filter(({ isJudged }) => isJudged).length
     return [`the learning curve is being made: ${judged} of ${planned} trainings are judged`]
   }
-  const trained = curve.points.at(-1)!.rows
+  const trained = lastOf(nonEmpty(curve.points)).rows
   const shown = shownTargets(curve, internalization)
   return shown.length === 0
     ? ['the learning curve shows no gain in coverage from more exchanges']

@@ -45,12 +45,12 @@ export const inputItemId = (prefix: ItemPrefix, record: string, place: number): 
 /** @returns null for an id that is the provider's */
 export const readOwnId = (id: string): OwnId | null => {
   const [, prefix, digits, hexPlace] = OWN_ID.exec(id) ?? []
-  if (prefix === undefined) return null
-  const place = Number.parseInt(hexPlace!, 16)
+  if (prefix === undefined || digits === undefined || hexPlace === undefined) return null
+  const place = Number.parseInt(hexPlace, 16)
   const isInput = place >= INPUT
   return {
     prefix: prefix as ItemPrefix,
-    record: digits!.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'),
+    record: digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'),
     output: isInput || prefix === 'resp' ? null : place,
     input: isInput ? place - INPUT : null,
   }

@@ -13,13 +13,15 @@ export const ESCAPE = { written: `${MARK}|`, meant: MARK } as const
 
 const escaped = (content: string): string => content.replaceAll(ESCAPE.meant, ESCAPE.written)
 
+const textIn = (message: ChatMessage): string => escaped(contentOf(message))
+
 /**
  * The contents of the messages. Each of several begins with a mark of its role, so that no line of a user reads as a
  * turn of the conversation; one alone has none.
  */
 export const messagesText = (messages: readonly ChatMessage[]): string => {
-  const texts = messages.map((message) => escaped(contentOf(message)))
-  return messages.length === 1
-    ? texts[0]!
-    : messages.map(({ role }, at) => `${MARK}${escaped(role)}|>\n${texts[at]!}`).join('\n')
+  const [first, ...others] = messages
+  return first !== undefined && others.length === 0
+    ? textIn(first)
+    : messages.map((message) => `${MARK}${escaped(message.role)}|>\n${textIn(message)}`).join('\n')
 }

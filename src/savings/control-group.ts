@@ -5,6 +5,7 @@ import { priceOfProvider } from '../core/cost/provider-prices.ts'
 import {
   winningArm,
   winningLora,
+  planOf,
   type Internalization,
 } from '../core/internalization/internalization.ts'
 import type { StoredRecord } from '../core/log/record.ts'
@@ -68,7 +69,7 @@ export const loadRecentTraffic = async (
   const provider = await providerPricesOf(store, await readEngineNote(store))
   const ofEngine =
     provider === null
-      ? findPrice(prices, internalization.plan!.baseModel)
+      ? findPrice(prices, planOf(internalization).baseModel)
       : priceOfProvider(provider)
   // a head answers on the engine's own machine
   const ofWinner = winner?.encoder === undefined ? ofEngine : null

@@ -28,6 +28,7 @@ import { PERIOD_NAMES, periodStart, type PeriodName } from '../core/cost/periods
 import { addHours, type Asked, type Charged, type TrafficHour } from '../core/log/traffic-hours.ts'
 import { readProofsUsd } from './model-proof.ts'
 import type { HistoryRow, Store } from '../store/store.ts'
+import { inTurn } from '../core/lists.ts'
 
 export interface TemplateSavings extends Asked {
   /** null: its calls have no price */
@@ -186,10 +187,10 @@ const savedBy = ({ row, costs, trainingUsd }: Costed, engineUsd: number): Saving
 /** Shares the engine's cost between the templates with a price, in proportion to their savings. */
 const templatesOf = (costed: readonly Costed[], engineUsd: number): TemplateSavings[] => {
   const gross = costed.flatMap((each) => savedBy(each, 0)?.grossUsd ?? [])
-  const shares = shareEngine(engineUsd, gross).values()
+  const nextShare = inTurn(shareEngine(engineUsd, gross))
   return costed.map((each) => ({
     ...each.row,
-    usd: each.costs === null ? null : savedBy(each, shares.next().value!),
+    usd: each.costs === null ? null : savedBy(each, nextShare()),
   }))
 }
 

@@ -2,6 +2,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
 import { UnreadAnswers } from './unread-answers.ts'
+import { valueIn } from '../core/lists.ts'
 
 /** How long a drain waits for the first byte of a connection that has sent nothing yet. */
 const FIRST_REQUEST_MS = 1_000
@@ -75,7 +76,7 @@ export class Connections {
     if (waiting >= MAX_PIPELINED) return void socket.destroy()
     this.pipelined.set(socket, waiting + 1)
     answer.once('socket', () => {
-      this.pipelined.set(socket, this.pipelined.get(socket)! - 1)
+      this.pipelined.set(socket, valueIn(this.pipelined, socket) - 1)
       // Node has not given the answer its connection completely at this moment
       process.nextTick(() => {
         if (!socket.destroyed) work()

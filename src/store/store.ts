@@ -306,6 +306,9 @@ export interface RatedPair extends StoredPair {
   lora: string
   /** null after the record was deleted */
   templateVersion: string | null
+  rating: Rating
+  /** when it was rated last, milliseconds since the epoch */
+  ratedAt: number
 }
 
 /** At most one feedback of a record and a source. Feedback is deleted with its record. */

@@ -272,7 +272,7 @@ describePostgres('a move', () => {
 
   it('refuses a source that an older version wrote', async ({ from }) => {
     const known = knownMigrations()
-    const next = { ...known[0]!, folderMillis: known.at(-1)!.folderMillis + 1 }
+    const next = { ...known[0], folderMillis: known.at(-1)!.folderMillis + 1 }
     await expect(openSource(from, [...known, next])).rejects.toMatchObject({
       code: 'invalid-state',
       message: expect.stringContaining('once without DATABASE_URL') as string,

@@ -204,7 +204,7 @@ describePostgres('a database that cannot be used', () => {
       code: 'store-unavailable',
     })
     await store.close()
-    const known = [...knownMigrations(), nextMigration()]
+    const known = [...knownMigrations(), nextMigration()] as const
     const connection = openPool(reader, 1)
     expect(await refusal(migrate(connection, 'read', { known, readOnly: true }))).toMatchObject(
       refused('invalid-state', 'an older version')

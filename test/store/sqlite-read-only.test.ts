@@ -26,8 +26,9 @@ describe('a read-only store', () => {
   ] as const)('does not open what %s wrote', async ([, ahead, code], { dataDir, store }) => {
     await store.close()
     const known = knownMigrations()
-    const next = { ...known[0]!, folderMillis: known.at(-1)!.folderMillis + 1, sql: [] }
-    const [writes, reads] = ahead > 0 ? [[...known, next], known] : [known, [...known, next]]
+    const next = { ...known[0], folderMillis: known.at(-1)!.folderMillis + 1, sql: [] }
+    const newer = [...known, next] as const
+    const [writes, reads] = ahead > 0 ? [newer, known] : [known, newer]
     await (await openDatabase({ dataDir }, writes)).close()
     await expect(openDatabase({ dataDir, readOnly: true }, reads)).rejects.toMatchObject({ code })
   })

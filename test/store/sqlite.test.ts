@@ -59,8 +59,8 @@ describe('SQLite file', () => {
     const store = await openStore({ dataDir })
     await store.records.append(batchOf(examples(1)))
     await store.close()
-    const next = { ...knownMigrations()[0]!, sql: ['alter table records add column added text'] }
-    const known = [...knownMigrations(), { ...next, folderMillis: next.folderMillis + 1 }]
+    const next = { ...knownMigrations()[0], sql: ['alter table records add column added text'] }
+    const known = [...knownMigrations(), { ...next, folderMillis: next.folderMillis + 1 }] as const
     await (await openDatabase({ dataDir }, known)).close()
     await (await openDatabase({ dataDir }, known)).close()
     expect(await execute(dataDir, 'select id, added from records')).toMatchObject([

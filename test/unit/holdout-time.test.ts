@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { holdoutText, holdoutTimeOf } from '../../src/core/internalization/holdout-time.ts'
+import { nonEmpty } from '../../src/core/lists.ts'
 
 const MINUTE_MS = 60_000
 const START = Date.UTC(2026, 10, 22, 10, 4)
@@ -7,7 +8,7 @@ const START = Date.UTC(2026, 10, 22, 10, 4)
 it('counts hours by the clock that have a held-out request', () => {
   const times = [0, 1, 55, 56, 57, 600].map((minutes) => START + minutes * MINUTE_MS)
   // 10, 11 and 20 o'clock
-  expect(holdoutTimeOf(times)).toEqual({ from: START, until: times.at(-1), hours: 3 })
+  expect(holdoutTimeOf(nonEmpty(times))).toEqual({ from: START, until: times.at(-1), hours: 3 })
 })
 
 it('says when the held-out traffic came, in one sentence', () => {

@@ -58,12 +58,17 @@ export interface SessionDeps {
 export const createSessions = ({ tokens, now, newId }: SessionDeps): Sessions => {
   const signedOut = new LRUCache<string, true>({ max: MAX_SIGNED_OUT })
   const isOpen = ({ id, until }: Session): boolean => until > now() && !signedOut.has(id)
-  const formToken = ({ id, role }: Session): string => sign(tokens[role]!, 'form', id)
+  const tokenOf = (role: AdminRole): string => {
+    const token = tokens[role]
+    if (token === null) throw new RangeError(`there is no token for the role ${role}`)
+    return token
+  }
+  const formToken = ({ id, role }: Session): string => sign(tokenOf(role), 'form', id)
   return {
     begin(role, name) {
       const session = { id: newId(), role, name, until: now() + SESSION_MS }
       const payload = Buffer.from(JSON.stringify(session)).toString('base64url')
-      return { session, cookie: `${payload}.${sign(tokens[role]!, 'cookie', payload)}` }
+      return { session, cookie: `${payload}.${sign(tokenOf(role), 'cookie', payload)}` }
     },
     read(cookie) {
       const [payload = '', signature = ''] = cookie.split('.')

@@ -18,6 +18,7 @@ import {
 } from './schemas.ts'
 import { fieldRuleRequestSchema, fieldRuleSchema } from './field-schemas.ts'
 import { internalizationSummary, templateSummary } from './views.ts'
+import { itemAt, valueIn } from '../../core/lists.ts'
 
 const params = z.object({ version: z.string() })
 
@@ -99,7 +100,11 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
     const facts = await readTemplateFacts(store, templates)
     return facts.map((fact) => {
       const { version } = fact.template
-      return templateSummary(fact, economics.get(version)!, caches.templates.get(version) ?? null)
+      return templateSummary(
+        fact,
+        valueIn(economics, version),
+        caches.templates.get(version) ?? null
+      )
     })
   }
 
@@ -109,9 +114,9 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
 
   app.openapi(getRoute, async (context) => {
     const template = await readTemplate(store, context.req.valid('param').version)
-    const [summary] = await summaries([template])
+    const summary = itemAt(await summaries([template]), 0)
     const fields = await store.templates.fields(template.version)
-    return context.json({ ...template, ...summary!, fields }, 200)
+    return context.json({ ...template, ...summary, fields }, 200)
   })
 }
 

@@ -35,6 +35,7 @@ import { RETIREMENTS } from '../../savings/announced-retirements.ts'
 import { AUDIT_WAIT } from '../../lifecycle/rollout-report.ts'
 import { ENGINE_STATE, RECEIPTS } from '../../savings/engine-note.ts'
 import { JUDGE_PROOF, MODEL_PROOF } from '../../savings/model-proof.ts'
+import { itemAt } from '../../core/lists.ts'
 
 const NO_RIGHT = 'ADMIN_READ_TOKEN may not read request texts or make decisions: use ADMIN_TOKEN'
 
@@ -166,7 +167,7 @@ const shownState = (state: InternalizationState, hidden: HiddenValues): Internal
   if (state.name !== 'live' || state.withheld === undefined) return state
   const withheld = state.withheld.map((part, i) => ({
     ...part,
-    name: part.kind === 'answer' ? `#${i + 1}` : hidden.slices([part.name])[0]!,
+    name: part.kind === 'answer' ? `#${i + 1}` : itemAt(hidden.slices([part.name]), 0),
   }))
   return { ...state, withheld }
 }

@@ -1,6 +1,7 @@
 /** Runs two queries on the same databases, and says whether their results are equal. */
 import type Database from 'libsql'
 import { isOrdered, queryOf } from './statement.ts'
+import { itemAt } from '../../core/lists.ts'
 
 const MAX_ROWS = 10_000
 const MAX_CHARS = 16_000_000
@@ -70,7 +71,7 @@ const different = (why: string): Verdict => ({ verdict: 'different', why })
 /** Whether the results say something of the queries: not where nothing is found, and not where all rows give the same. */
 const isTelling = (results: readonly (readonly string[])[]): boolean =>
   results.length === 1
-    ? results[0]!.length > 0
+    ? itemAt(results, 0).length > 0
     : new Set(results.map((rows) => rows.toSorted().join('\n'))).size > 1
 
 /**

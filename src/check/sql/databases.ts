@@ -6,6 +6,7 @@
 import Database from 'libsql'
 import { seededRandom } from '../../random.ts'
 import type { Literal } from './statement.ts'
+import { itemAt } from '../../core/lists.ts'
 
 /** Of SQLite; the process has a limit beside it. */
 const HEAP_BYTES = 128 * 2 ** 20
@@ -90,7 +91,8 @@ const drawValue = (
   literals: ReadonlyMap<string, readonly Literal[]>,
   { random, share }: Draw
 ): Literal | null => {
-  const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)]!
+  const pick = <T extends {}>(values: readonly T[]): T =>
+    itemAt(values, Math.floor(random() * values.length))
   if (random() < 0.08 && column.notnull === 0 && column.pk === 0) return null
   // one name may be of a text here and of a key there
   const fits = (value: Literal): boolean => !isNumber(column.type) || typeof value === 'number'

@@ -26,6 +26,7 @@ import { print, writeError, type OutputOptions, type Screen } from '../output.ts
 import { internalizationTitle, readTitles, type Titles } from '../titles.ts'
 import { holdoutText } from '../../core/internalization/holdout-time.ts'
 import { planRulesText, populationText, verdictText } from '../verdict-text.ts'
+import { itemAt } from '../../core/lists.ts'
 
 const WORKING = new Set<Internalization['state']['name']>(['candidate', 'training', 'evaluating'])
 const POLL_MS = 500
@@ -59,7 +60,7 @@ const showProgress = async (
   if (live?.metrics == null) return
   const { step, total_steps: total, train_loss: loss, eta_seconds: eta } = live.metrics
   progress.update(
-    stageName(plan.arms[live.arm]!, live.stage),
+    stageName(itemAt(plan.arms, live.arm), live.stage),
     step ?? 0,
     total ?? 1,
     `loss ${(loss ?? 0).toFixed(3)}  ${Math.round(eta ?? 0)} s left`
@@ -73,7 +74,7 @@ const internalizeHere = async (
 ): Promise<Internalization> => {
   const id = await beginOrResume(deps.store, version, note)
   for (;;) {
-    const row = (await deps.store.internalizations.get(id))!
+    const row = await internalizationOf(deps.store, id)
     await showProgress(deps.store, screen, row)
     if (!WORKING.has(row.state.name)) return row
     const outcome = await advance(deps, deps.engine!, row)

@@ -39,6 +39,7 @@ import { tenantName } from '../scan/import-tenant.ts'
 import type { ShownForm } from '../form-text.ts'
 import { titlesOf } from '../titles.ts'
 import { conclusionText, scanText, type ScanTexts } from '../scan/text.ts'
+import { itemAt } from '../../core/lists.ts'
 
 interface ScanOptions extends OutputOptions {
   html?: string
@@ -57,7 +58,7 @@ const TRYING = 'trying heads'
 const onReadOf =
   (progress: Progress): OnRead =>
   (pass, share) =>
-    progress.update(PASSES[pass - 1]!, Math.min(1, share), 1)
+    progress.update(itemAt(PASSES, pass - 1), Math.min(1, share), 1)
 
 type Asked = Pick<ScanSettings, 'withText' | 'onFound' | 'onForm' | 'onCaches'> & {
   days: number | null

@@ -22,6 +22,7 @@ import { liveRollouts } from '../rollout/rollout-of.ts'
 import { followersText, readTitles, type Titles } from '../titles.ts'
 import { visibleName } from '../../visible-text.ts'
 import { PAYS, stateName, stateText } from '../state-text.ts'
+import { valueIn } from '../../core/lists.ts'
 
 /** number of the newest records from which the tenants are listed */
 const TENANT_RECORDS = 1000
@@ -73,7 +74,7 @@ const collect = async (
       movedFrom: template.movedFrom ?? null,
       followers: followers.get(template.version) ?? [],
       ...(await store.templates.stats(template.version)),
-      economics: assessed.get(template.version)!,
+      economics: valueIn(assessed, template.version),
       internalizations: internalizations
         .filter((row) => row.templateVersion === template.version)
         .map(({ id, state, verdict, plan }) => ({

@@ -7,6 +7,7 @@ import { loadControlGroup } from '../../savings/control-group.ts'
 import type { Store } from '../../store/store.ts'
 import type { Titles } from '../titles.ts'
 import { rolloutOf, type Rollout } from './rollout-of.ts'
+import { internalizationOf } from '../context.ts'
 
 export interface RolloutView extends Rollout {
   internalization: string
@@ -52,7 +53,7 @@ interface Viewed {
 export const viewRollout = ({ store, id, titles, settings, prices, now }: Viewed): ReadView => {
   let groups: { value: ControlComparison; until: number } | null = null
   return async () => {
-    const row = (await store.internalizations.get(id))!
+    const row = await internalizationOf(store, id)
     const rollout = await rolloutOf(store, row, settings)
     if (groups === null || groups.until <= now()) {
       const value = (await loadControlGroup(store, row, prices))!

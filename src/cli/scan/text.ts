@@ -20,10 +20,10 @@ export const coverageText = (
   { expectedCoverage, coverageLowerBound }: TemplateReport,
   written: (value: number) => string = share
 ): string => {
-  if (expectedCoverage === null) return 'unknown'
+  if (expectedCoverage === null || coverageLowerBound === null) return 'unknown'
   return expectedCoverage === 0
     ? 'none yet'
-    : `${written(expectedCoverage)} (≥ ${written(coverageLowerBound!)})`
+    : `${written(expectedCoverage)} (≥ ${written(coverageLowerBound)})`
 }
 
 /** Expected savings; where none are predicted, the most that is possible. */

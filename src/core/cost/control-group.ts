@@ -7,6 +7,7 @@ import type { StoredRecord } from '../log/record.ts'
 import { AUDIT } from '../rollout/pair.ts'
 import { costUsd, requestCost, type Price } from './prices.ts'
 import { isSuccess } from '../http-status.ts'
+import { itemAt } from '../lists.ts'
 
 /** A record without its bodies. */
 export type RoutedCall = Pick<StoredRecord, 'model' | 'status' | 'durationMs' | 'usage' | 'route'>
@@ -50,7 +51,7 @@ const median = (values: readonly number[]): number | null => {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length / 2
   if (sorted.length === 0) return null
-  return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2
+  return (itemAt(sorted, Math.ceil(middle) - 1) + itemAt(sorted, Math.floor(middle))) / 2
 }
 
 const mean = (values: readonly number[]): number | null =>

@@ -7,6 +7,7 @@ import { groupBy } from '../group-by.ts'
 import { AS_OF, PRICE_TABLE } from './price-table.ts'
 import type { Amounts, Tier } from './price-tiers.ts'
 import { findPrice, type Price } from './prices.ts'
+import { itemAt } from '../lists.ts'
 
 const numberOf = (text: string | undefined): number | undefined =>
   text === undefined || text === '-' ? undefined : Number(text)
@@ -25,7 +26,7 @@ const amountsOf = ([input, cached, write, output]: readonly string[]): Amounts =
 const tiersOf = (words: readonly string[]): Pick<Price, 'longContext' | 'serviceTiers'> => {
   const tiers: Record<string, Partial<Tier>> = {}
   for (let at = 0; at < words.length; at += 5) {
-    const [name = '', above] = words[at]!.split('>')
+    const [name = '', above] = itemAt(words, at).split('>')
     const amounts = amountsOf(words.slice(at + 1, at + 5))
     tiers[name] = {
       ...tiers[name],
@@ -43,13 +44,13 @@ const tiersOf = (words: readonly string[]): Pick<Price, 'longContext' | 'service
 
 const priceOf = (line: string, source: string): Price => {
   const words = line.split(' ')
-  const [model, ...amounts] = words.slice(0, 5)
+  const [model, ...amounts] = [itemAt(words, 0), ...words.slice(1, 5)]
   const [prefix, answer, retired, ...tiers] = words.slice(5)
   const minCachedPrefixTokens = numberOf(prefix)
   const maxOutputTokens = numberOf(answer)
   const deprecatedOn = retired === '-' ? undefined : retired
   return {
-    model: model!,
+    model,
     asOf: AS_OF,
     source,
     ...amountsOf(amounts),
@@ -64,8 +65,9 @@ export const PRICE_LIST: readonly Price[] = PRICE_TABLE.trim()
   .split(/^# /m)
   .filter((part) => part !== '')
   .flatMap((part) => {
-    const [source, ...lines] = part.trim().split('\n')
-    return lines.map((line) => priceOf(line, source!))
+    const lines = part.trim().split('\n')
+    const source = itemAt(lines, 0)
+    return lines.slice(1).map((line) => priceOf(line, source))
   })
 
 /** @param own rows of the operator: each replaces the row of its model */

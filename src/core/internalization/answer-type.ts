@@ -3,6 +3,7 @@ import { writtenRules } from '../answer/field-rules.ts'
 import type { Comparison } from '../answer/agreement.ts'
 import type { AnswerType, AppliedTerms, TrainingTerms } from '../terms/terms.ts'
 import type { Internalization } from './internalization.ts'
+import { type NonEmpty } from '../lists.ts'
 
 /** A form with a written field is more than a form: a person has said that it is no choice and no copy. */
 export const answerTypeOf = (
@@ -17,7 +18,7 @@ const typeOf = ({ state, plan }: Internalization): AnswerType | null => {
 }
 
 /** One type of each kind: before a plan, the kind of the answers is not known. */
-const EITHER: readonly AnswerType[] = ['label', 'short-text']
+const EITHER: NonEmpty<AnswerType> = ['label', 'short-text']
 
 interface Answering {
   model: string
@@ -26,7 +27,7 @@ interface Answering {
 }
 
 /** @param rows internalizations of a template, oldest first */
-const typesOf = (rows: readonly Internalization[]): readonly AnswerType[] => {
+const typesOf = (rows: readonly Internalization[]): NonEmpty<AnswerType> => {
   const type = rows.map(typeOf).findLast((each) => each !== null) ?? null
   return type === null ? EITHER : [type]
 }
@@ -37,8 +38,9 @@ export const whyUntrained = (
   { model, marked }: Answering,
   rows: readonly Internalization[]
 ): string | null => {
-  const reasons = typesOf(rows).map((type) => terms.whyNot(model, type, marked))
-  return reasons.includes(null) ? null : reasons[0]!
+  const whyNot = (type: AnswerType): string | null => terms.whyNot(model, type, marked)
+  const [first, ...others] = typesOf(rows)
+  return others.some((type) => whyNot(type) === null) ? null : whyNot(first)
 }
 
 /**

@@ -119,10 +119,11 @@ export const coverageSteps = (
     if (cause === 'proof') coverage = proved.coverage
     if (cause === 'border' || cause === 'withheld')
       coverage = change && change.after / Math.max(1, change.audited)
+    const live = to.name === 'live' ? to : from
     return {
       at,
       cause,
-      threshold: borderOf(cause === 'retired' ? from! : to)?.threshold ?? threshold,
+      threshold: (live && borderOf(live))?.threshold ?? threshold,
       share: rolloutStageOf(to)?.share ?? 0,
       coverage: cause === 'retired' ? 0 : coverage,
       before: change && change.before / Math.max(1, change.audited),

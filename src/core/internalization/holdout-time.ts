@@ -1,6 +1,7 @@
 /** When the sample of traffic came that an internalization is judged by. */
 import { minuteText } from '../days.ts'
 import { HOUR_MS } from '../log/traffic-hours.ts'
+import { lastOf, type NonEmpty } from '../lists.ts'
 
 export interface HoldoutTime {
   /** of the first and of the last exchange, milliseconds since the epoch */
@@ -10,10 +11,10 @@ export interface HoldoutTime {
   hours: number
 }
 
-/** @param times of the exchanges in their order, at least one, milliseconds since the epoch */
-export const holdoutTimeOf = (times: readonly number[]): HoldoutTime => ({
-  from: times[0]!,
-  until: times.at(-1)!,
+/** @param times of the exchanges in their order, milliseconds since the epoch */
+export const holdoutTimeOf = (times: NonEmpty<number>): HoldoutTime => ({
+  from: times[0],
+  until: lastOf(times),
   hours: new Set(times.map((at) => Math.floor(at / HOUR_MS))).size,
 })
 

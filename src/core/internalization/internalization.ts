@@ -8,7 +8,7 @@ import type { FieldFigures } from '../answer/field-figures.ts'
 import type { AnswerRules } from '../answer/answer-rules.ts'
 import type { Repeats } from '../learn/dataset.ts'
 import type { PlannedChecker } from '../gate/checker.ts'
-import type { Verdict } from '../gate/gate.ts'
+import type { ArmFigures, Verdict } from '../gate/gate.ts'
 import type { Admission } from '../judge/admission.ts'
 import type { Outcome } from '../answer/outcome.ts'
 import { isSamePart, type RoutePart } from '../route/parts.ts'
@@ -22,6 +22,7 @@ import type { EvidenceFigures, RolloutStage } from '../rollout/stages.ts'
 import type { ArmName, ScheduleName, StagePlan } from '../learn/schedule.ts'
 import type { AnswerType } from '../terms/terms.ts'
 import type { HoldoutTime } from './holdout-time.ts'
+import { itemAt } from '../lists.ts'
 
 export type InternalizationState =
   | { name: 'candidate'; successor?: Succession; retry?: Retry }
@@ -96,6 +97,12 @@ export interface Retry {
 export const rolloutStageOf = (state: InternalizationState): RolloutStage | null =>
   state.name === 'live' ? state.stage : null
 
+/** @throws RangeError for one that is not live: a defect */
+export const liveStageOf = ({ state }: Pick<Internalization, 'state'>): RolloutStage => {
+  if (state.name !== 'live') throw new RangeError(`the internalization is ${state.name}, not live`)
+  return state.stage
+}
+
 export interface StageResult {
   jobId: string
   lora: string
@@ -134,6 +141,22 @@ export const winningArm = ({
   verdict,
 }: Pick<Internalization, 'plan' | 'verdict'>): Arm | null =>
   (verdict && plan?.arms[verdict.arm]) ?? null
+
+/** @throws RangeError for one that is not planned: a defect */
+export const planOf = ({ plan }: Pick<Internalization, 'plan'>): InternalizationPlan => {
+  if (plan === null) throw new RangeError('the internalization has no plan')
+  return plan
+}
+
+/** @throws RangeError for one without a verdict: a defect */
+export const verdictOf = ({ verdict }: Pick<Internalization, 'verdict'>): ProvenVerdict => {
+  if (verdict === null) throw new RangeError('the internalization has no verdict')
+  return verdict
+}
+
+/** The figures of the arm that won. */
+export const winningFigures = ({ arms, arm }: Pick<Verdict, 'arms' | 'arm'>): ArmFigures =>
+  itemAt(arms, arm)
 
 /** The last lora of the arm that won, or the id of its model; null before a verdict. */
 export const winningLora = (internalization: Internalization): string | null => {
@@ -310,6 +333,12 @@ export interface Internalization {
   verdict: ProvenVerdict | null
   /** optimistic lock: a save with a stale revision is refused */
   revision: number
+}
+
+/** One that has its verdict, and the plan that it is about. */
+export interface JudgedInternalization extends Internalization {
+  plan: InternalizationPlan
+  verdict: ProvenVerdict
 }
 
 export interface HistoryEntry {

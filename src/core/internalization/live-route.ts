@@ -5,6 +5,7 @@ import {
   winningLora,
   winningArm,
   withheldBy,
+  planOf,
   type Internalization,
   type InternalizationPlan,
   type InternalizationState,
@@ -33,7 +34,9 @@ export const rulesOf = (
 /** Of the planned requests, those of kinds that are withheld, 0 to 1: they are not audited. */
 export const withheldShare = ({ plan, state }: Pick<Internalization, 'plan' | 'state'>): number => {
   const kinds = withheldBy(state).filter(({ kind }) => kind === 'request')
-  const parts = plan!.parts.filter((part) => kinds.some((known) => isSamePart(known, part)))
+  const parts = planOf({ plan }).parts.filter((part) =>
+    kinds.some((known) => isSamePart(known, part))
+  )
   return Math.min(
     1,
     parts.reduce((sum, { share }) => sum + share, 0)
@@ -48,7 +51,7 @@ export const newlyWrong = (
   { plan, state }: Pick<Internalization, 'plan' | 'state'>,
   wrong: readonly WithheldPart[]
 ): WithheldPart[] => {
-  let { kinds } = rulesOf(plan!, state)
+  let { kinds } = rulesOf(planOf({ plan }), state)
   return wrong.filter((part) => {
     if (withheldBy(state).some((known) => isSamePart(known, part))) return false
     const rest = part.kind === 'answer' ? kinds : withoutKind(kinds, part.name)

@@ -276,9 +276,12 @@ export const mergeHours = (hours: readonly TrafficHour[], bucketMs: number): Tra
  */
 export const quantile = (histogram: LatencyHistogram, share: number): number | null => {
   const total = histogram.reduce((sum, count) => sum + count, 0)
-  if (total === 0) return null
   let left = Math.min(1, Math.max(0, share)) * total
-  let bucket = histogram.findIndex((count) => count > 0)
-  while (left > histogram[bucket]!) left -= histogram[bucket++]!
-  return LEAST_MS * Math.exp((bucket + left / histogram[bucket]!) * STEP)
+  let bucket = 0
+  for (const count of histogram) {
+    if (count > 0 && left <= count) return LEAST_MS * Math.exp((bucket + left / count) * STEP)
+    left -= count
+    bucket++
+  }
+  return null
 }

@@ -37,7 +37,7 @@ export const createByteProbe = (model: string, prefix: string, probe: Probe): By
     model,
     message: probe.message,
     offsets,
-    codes: offsets.map((offset) => written[offset]!),
+    codes: offsets.map((offset) => written.readUInt8(offset)),
   }
 }
 

@@ -14,6 +14,7 @@ import { createProbeIndex, createProbes, type Probe } from './probe.ts'
 import { createKnownTest } from '../template/known.ts'
 import { keyText } from '../template/template-key.ts'
 import type { LaterMessage, Match, RequestKey, Template } from '../template/template.ts'
+import { itemAt, zip } from '../lists.ts'
 
 export { outlineOf, type Outline } from './outline.ts'
 export { templateKeyOf } from '../template/template-key.ts'
@@ -71,13 +72,13 @@ const createBucket = (templates: [Template, ...Template[]], isLearning: boolean)
     return patterns.every((pattern) => pattern !== null) ? [{ template, patterns }] : []
   })
   const probes = createProbes(usable.map(({ patterns }) => patterns))
-  const entries = usable.map(({ template, patterns }, index) => ({
+  const entries = zip(usable, probes).map(([{ template, patterns }, probe]) => ({
     template,
     patterns,
     isKnown: createKnownTest(template, isLearning),
     caller: isLearning ? undefined : template.caller,
     anchorChars: patterns.reduce((sum, pattern) => sum + pattern.anchorChars, 0),
-    probe: probes[index]!,
+    probe,
   }))
   const [{ messages }] = templates
   return {
@@ -196,7 +197,7 @@ export const compileMatcher = (templates: Template[], isLearning = false): Match
   const byteProbes = [...index.values()]
     .flatMap((buckets) => buckets.flatMap(({ entries }) => entries))
     .map(({ template, patterns, probe }) =>
-      createByteProbe(template.model, patterns[probe.message]!.prefix, probe)
+      createByteProbe(template.model, itemAt(patterns, probe.message).prefix, probe)
     )
   return { match, mayMatch: createByteTest(byteProbes), size: byVersion.size }
 }

@@ -5,6 +5,7 @@
  */
 import { groupBy } from '../group-by.ts'
 import type { MessagePattern } from './message-pattern.ts'
+import { itemAt } from '../lists.ts'
 
 export interface Probe {
   /** index of the message that is tested */
@@ -74,7 +75,7 @@ const probedMessage = (patterns: MessagePattern[]): number =>
 export const createProbes = (bucket: MessagePattern[][]): Probe[] => {
   const probed = bucket.map((patterns) => {
     const message = probedMessage(patterns)
-    return { message, pattern: patterns[message]! }
+    return { message, pattern: itemAt(patterns, message) }
   })
   return probed.map(({ message, pattern }) => {
     const offsets: number[] = []

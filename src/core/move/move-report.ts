@@ -8,6 +8,7 @@ import { writtenRules } from '../answer/field-rules.ts'
 import { textOf, type Outcome } from '../answer/outcome.ts'
 import { proportionLowerBound } from '../gate/statistics.ts'
 import { groupBy } from '../group-by.ts'
+import { itemAt } from '../lists.ts'
 
 /** What one model makes of a request. */
 export interface ModelAnswer {
@@ -85,7 +86,12 @@ export const shareInterval = (
 ]
 
 const median = (values: readonly number[]): number | null =>
-  values.length === 0 ? null : values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
+  values.length === 0
+    ? null
+    : itemAt(
+        values.toSorted((a, b) => a - b),
+        Math.floor(values.length / 2)
+      )
 
 const figuresOf = (answers: readonly ModelAnswer[]): ModelFigures => {
   const usd = answers.flatMap((answer) => answer.usd ?? [])

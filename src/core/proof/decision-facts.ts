@@ -19,6 +19,8 @@ import { judgeObjection, type JudgeFacts } from '../judge/judge-facts.ts'
 import type { ArmName } from '../learn/schedule.ts'
 import type { ConfidenceStatistic } from '../route/confidence.ts'
 import { asStreamed } from '../route/early.ts'
+import { itemAt } from '../lists.ts'
+import { winningFigures } from '../internalization/internalization.ts'
 
 /** What was decided, with the judge that compared the answers; absent: they were equal or not. */
 export type Verdict = GateVerdict & { judge?: Admission }
@@ -95,8 +97,8 @@ export const heldOutRows = (
 
 /** Whether the arm may also replace the present route; its verdict must be to promote. */
 const againstPresent = (verdict: Verdict, facts: DecisionFacts, present: PresentFacts): Verdict => {
-  const figures = verdict.arms[verdict.arm]!
-  const { answers } = facts.arms[verdict.arm]!
+  const figures = winningFigures(verdict)
+  const { answers } = itemAt(facts.arms, verdict.arm)
   const byId = new Map(facts.records.map(({ id }, i) => [id, answers[i] ?? null]))
   const replacement = compareRoutes(
     present.rows.map(({ record, ...row }) => {

@@ -5,6 +5,7 @@
 import type { ArmFigures } from '../gate/figures.ts'
 import type { Verdict } from '../gate/gate.ts'
 import type { HeldOutRecord } from './decision-facts.ts'
+import { valueIn } from '../lists.ts'
 
 export interface HiddenValues {
   slices(slices: readonly string[]): string[]
@@ -42,7 +43,7 @@ const replacer = (names: ReadonlyMap<string, string>): ((reason: string) => stri
   const longestFirst = [...names.keys()].toSorted((a, b) => b.length - a.length)
   const either = longestFirst.map(escaped).join('|')
   const pattern = new RegExp(`(?:${either})${BEHIND_A_SLICE}`, 'g')
-  return (reason) => reason.replace(pattern, (found) => names.get(found)!)
+  return (reason) => reason.replace(pattern, (found) => valueIn(names, found))
 }
 
 /** @param known the held-out rows, which have all slices */

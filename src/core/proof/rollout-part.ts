@@ -21,6 +21,7 @@ import {
   type LossBounds,
   type RolloutStage,
 } from '../rollout/stages.ts'
+import { lastOf } from '../lists.ts'
 
 /** A pair that is evidence of the loss. */
 export interface CountedPair {
@@ -100,13 +101,13 @@ const newest = (times: readonly (number | null | undefined)[]): number | null =>
     null
   )
 
-/** @param turns at least one @param lossAt of a pair; by default as it is rated now */
+/** @param lossAt of a pair; by default as it is rated now */
 const summed = (
-  turns: readonly CountedPair[],
+  turns: ListedConversation,
   lossAt = ({ loss }: CountedPair): number => loss
 ): SummedConversations => ({
   ...oneOf(turns.map(lossAt)),
-  at: turns.at(-1)!.at,
+  at: lastOf(turns).at,
   ratedAt: newest(turns.map(({ ratedAt }) => ratedAt)),
 })
 

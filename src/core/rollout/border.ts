@@ -23,6 +23,7 @@ import {
   type LossStream,
 } from './evidence.ts'
 import { draftLossOf, isAnswered, isAnsweredFrom, lossOf, type JudgedPair } from './pair.ts'
+import { itemAt, valueIn } from '../lists.ts'
 
 /** The part of a pair that is evidence about borders. */
 export type BorderPair = Pick<JudgedPair, 'outcome' | 'rating' | 'confidence'>
@@ -127,7 +128,7 @@ export const borderAt = (
   number: number,
   margin: number
 ): Border => {
-  const { threshold, ...counts } = borders[number]!
+  const { threshold, ...counts } = itemAt(borders, number)
   const capital = evidenceBelow(counts, margin)
   return { threshold, evidence: { ...counts, answered, drafts, margin, capital } }
 }
@@ -197,7 +198,7 @@ export class NarrowingReader {
     const { margin, least, stepCapital, rollbackCapital } = limits
     const before = beforeRise(this.stream, margin, least).pairs
     const all = this.candidates.map(({ threshold, stream, starts }) => {
-      const since = pairsSince(stream, starts.get(before)!)
+      const since = pairsSince(stream, valueIn(starts, before))
       const capital = evidenceBelow(since, margin)
       return { threshold, stream, since, capital }
     })
@@ -241,7 +242,7 @@ export interface BorderReport {
 
 export const reportBorder = (sums: BorderSums, present: number, margin: number): BorderReport => {
   const { borders, audited } = sums
-  const share = (number: number): number => borders[number]!.pairs / Math.max(1, audited)
+  const share = (number: number): number => itemAt(borders, number).pairs / Math.max(1, audited)
   const next = present + 1
   return {
     present,

@@ -6,6 +6,7 @@
 import { proportionLowerBound } from '../gate/statistics.ts'
 import { partOfDay, PARTS_OF_DAY } from './day-parts.ts'
 import { addLoss, evidenceOfRise, NO_STREAM, type LossStream } from './evidence.ts'
+import { itemAt } from '../lists.ts'
 
 export const INDICATORS = ['fallbacks', 'low-confidence', 'long-questions', 'new-labels'] as const
 
@@ -63,9 +64,10 @@ const isSeen = (
 const ALPHA = 0.01 / INDICATORS.length
 const [LEAST_BOUND, LARGEST_BOUND] = [0.001, 0.999]
 
-const quantile = (values: number[], share: number): number | null => {
+/** @param values at least one */
+const quantile = (values: number[], share: number): number => {
   const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? null
+  return itemAt(sorted, Math.min(sorted.length - 1, Math.floor(share * sorted.length)))
 }
 
 const partsOf = (times: readonly number[]): number[] =>
@@ -76,15 +78,11 @@ const partsOf = (times: readonly number[]): number[] =>
 
 /** @param sightings of the held-out traffic, at least one, with the time: milliseconds since the epoch */
 export const baselineOf = (sightings: readonly (Sighting & { at: number })[]): Baseline => {
+  const confidences = sightings.flatMap(({ confidence }) => confidence ?? [])
+  const chars = sightings.map((sighting) => sighting.chars)
   const limits: Limits = {
-    confidence: quantile(
-      sightings.flatMap(({ confidence }) => confidence ?? []),
-      0.5
-    ),
-    chars: quantile(
-      sightings.map(({ chars }) => chars),
-      0.9
-    )!,
+    confidence: confidences.length === 0 ? null : quantile(confidences, 0.5),
+    chars: quantile(chars, 0.9),
   }
   const shares: Baseline['shares'] = {}
   for (const indicator of INDICATORS) {

@@ -9,6 +9,7 @@ import { conversationKeys } from '../request/conversation.ts'
 import { AUDIT } from './pair.ts'
 import type { Match } from '../template/template.ts'
 import { isSuccess } from '../http-status.ts'
+import { zip } from '../lists.ts'
 
 type Heading = Pick<ExchangeRecord, 'id' | 'status' | 'route'>
 
@@ -68,8 +69,8 @@ export const withConversations = <T extends Ordered>(
       answer: textOf(outcome),
     }))
   )
-  return exchanges.map((exchange, i) => ({
+  return zip(exchanges, keys).map(([exchange, key]) => ({
     ...exchange,
-    conversation: exchange.bought?.conversation ?? keys[i]!,
+    conversation: exchange.bought?.conversation ?? key,
   }))
 }

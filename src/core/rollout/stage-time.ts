@@ -7,6 +7,7 @@ import { HOUR_MS } from '../log/traffic-hours.ts'
 import type { Baseline } from './indicators.ts'
 import { partText } from './day-parts.ts'
 import type { RolloutSettings, RolloutStage } from './stages.ts'
+import { itemAt } from '../lists.ts'
 
 /** Share of the held-out traffic from which on a part of the day is asked for, and the pairs that it needs. */
 const LEAST_SHARE = 0.05
@@ -19,7 +20,7 @@ const missingParts = (
   { parts }: Pick<Baseline, 'parts'>
 ): string[] =>
   stageParts.flatMap((pairs, part) => {
-    const isMissing = parts[part]! >= LEAST_SHARE && pairs < LEAST_PAIRS
+    const isMissing = itemAt(parts, part) >= LEAST_SHARE && pairs < LEAST_PAIRS
     if (!isMissing) return []
     const found = pairs === 0 ? 'no pair' : `${pairs} of ${LEAST_PAIRS} pairs`
     return [`${found} yet between ${partText(part)}`]

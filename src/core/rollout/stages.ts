@@ -12,6 +12,7 @@ import {
   type LossCounts,
 } from './evidence.ts'
 import type { Streams } from './pair-reader.ts'
+import { itemAt } from '../lists.ts'
 
 /** Where a live route stands. */
 export interface RolloutStage {
@@ -67,7 +68,7 @@ export const stageOf = (
   began: number
 ): RolloutStage => ({ share, before: { pairs, losses, credits }, began })
 
-export const firstShare = ({ stages }: Pick<RolloutSettings, 'stages'>): number => stages[0]!
+export const firstShare = ({ stages }: Pick<RolloutSettings, 'stages'>): number => itemAt(stages, 0)
 
 /**
  * The same stage, in which the lora answers nothing and all is audited. Its pairs go on being counted, so

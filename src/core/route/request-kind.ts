@@ -10,6 +10,7 @@ import { canonicalJson } from '../json.ts'
 import { keptSlots, type Match } from '../template/template.ts'
 import { toldMembers } from './message-members.ts'
 import { readMembers } from './request-members.ts'
+import { thinned } from '../thinned.ts'
 
 /** Turns up to this one are distinguished; later ones are grouped by powers of two. */
 const EXACT_TURNS = 4
@@ -152,10 +153,9 @@ const BANDS = 4
 
 /** Length band of each exchange: quarters of the sample by length. Equal lengths share a band. */
 export const lengthBands = (chars: readonly number[]): string[] => {
-  const sorted = chars.toSorted((a, b) => a - b)
-  const limits = Array.from(
-    { length: BANDS },
-    (_, k) => sorted[Math.ceil(((k + 1) * sorted.length) / BANDS) - 1]!
+  const limits = thinned(
+    chars.toSorted((a, b) => a - b),
+    BANDS
   )
   return chars.map((length) => `length ≤ ${limits.find((limit) => length <= limit)}`)
 }

@@ -5,6 +5,7 @@
  */
 import { hash } from 'node:crypto'
 import type { Template } from './template.ts'
+import { itemAt } from '../lists.ts'
 
 const DIGEST_CHARS = 16
 
@@ -26,5 +27,5 @@ export const pairStarts = (roles: readonly string[]): number[] =>
 /** Indices of the user messages of a template's retrieved pairs. */
 export const retrievedPairs = ({ messages }: Pick<Template, 'messages'>): number[] =>
   pairStarts(messages.map(({ role }) => role)).filter((at) =>
-    messages[at]!.segments.some(({ kind }) => kind === 'examples')
+    itemAt(messages, at).segments.some(({ kind }) => kind === 'examples')
   )

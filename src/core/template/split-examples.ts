@@ -4,6 +4,7 @@
  */
 import { groupBy } from '../group-by.ts'
 import type { FewShot } from './prompt.ts'
+import { zip } from '../lists.ts'
 
 /** Fewer are a coincidence: rules and lists have separators, too. */
 export const MIN_EXAMPLES = 3
@@ -187,7 +188,7 @@ export const splitExamples = (
   const queries = heads.map(withoutQuotes)
   // `Label: card_arrival` in each item: the label is no question
   if (queries.every((query) => query === queries[0])) return []
-  return queries.flatMap((query, at) =>
-    isQuestion(query) ? [{ query, answer: counted[at]!.answer }] : []
+  return zip(queries, counted).flatMap(([query, { answer }]) =>
+    isQuestion(query) ? [{ query, answer }] : []
   )
 }

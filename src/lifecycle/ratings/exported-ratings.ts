@@ -46,11 +46,11 @@ const pairRatings = async (store: Store, after: number, limit: number) => {
       answeredBy: 'upstream',
       side: 'audit',
       conversation: pair.conversation,
-      rating: pair.rating!,
+      rating: pair.rating,
       counts: isAnswered(pair) && !judged.has(pair.lora),
       comment: null,
       by: 'admin',
-      at: pair.ratedAt!,
+      at: pair.ratedAt,
     } satisfies ExportedRating,
   }))
 }

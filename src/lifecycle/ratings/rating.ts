@@ -15,6 +15,7 @@ import { AppError } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
 import { placesToRate } from './people.ts'
 import { NO_LOGGED_TEXT, readLoggedTexts, type LoggedText } from '../logged-texts.ts'
+import { itemAt } from '../../core/lists.ts'
 
 type Place = 'a' | 'b'
 
@@ -181,7 +182,10 @@ export const pairsToRate = async (
     if (place === undefined) break
   }
   const onPage = pairs.slice(0, limit)
-  return { pairs: onPage, next: pairs.length > limit ? onPage.at(-1)!.place : (place ?? null) }
+  return {
+    pairs: onPage,
+    next: pairs.length > limit ? itemAt(pairs, limit - 1).place : (place ?? null),
+  }
 }
 
 const ratingOf = (right: Right, recordId: string, secret: string): Rating => {

@@ -65,8 +65,8 @@ const contentOf = (content: unknown, role: unknown): ChatMessage['content'] => {
   if (!Array.isArray(content)) return content as ChatMessage['content']
   const parts = content.map((part) => partOf(part, role)) as ContentPart[]
   const [first] = parts
-  const isText = first?.type === 'text' && typeof first.text === 'string'
-  return parts.length === 1 && isText && Object.keys(first).length === 2 ? first.text! : parts
+  if (parts.length !== 1 || first?.type !== 'text' || typeof first.text !== 'string') return parts
+  return Object.keys(first).length === 2 ? first.text : parts
 }
 
 /** Members of all items, which no model reads. A text that broke off has another status. */

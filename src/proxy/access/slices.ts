@@ -8,6 +8,7 @@ import type { IssuedKey, Spend } from '../../core/keys/issued-key.ts'
 import { KeySlice, type Reservation } from '../../core/keys/slice.ts'
 import type { SetTimer } from '../../timers.ts'
 import { shortageError, unknownBudgetError } from './limit-checks.ts'
+import { valueIn } from '../../core/lists.ts'
 
 export interface Slices {
   /**
@@ -171,7 +172,7 @@ class KeySlices implements Slices {
     })
     try {
       const grants = new Map((await renew(asks)).map((grant) => [grant.keyId, grant]))
-      for (const { key, slice } of entries) slice.end(grants.get(key.id)!, askedAt, now())
+      for (const { key, slice } of entries) slice.end(valueIn(grants, key.id), askedAt, now())
       this.isAway = false
     } catch (error) {
       for (const { slice } of entries) slice.fail()

@@ -14,6 +14,7 @@ import { feedbackRevision } from '../log/audits.ts'
 import type { FeedbackStore } from '../store.ts'
 import type { CommonConnection, Database, Tables } from './connection.ts'
 import { readRevision } from './counters.ts'
+import { withColumns } from './rows.ts'
 
 export const noRecord = (id: string, tenant: string | null): AppError =>
   new AppError(
@@ -115,12 +116,7 @@ export const feedbackReads = (connection: CommonConnection): Pick<FeedbackStore,
           )
           .orderBy(asc(place))
           .limit(limit)
-        return rows.map((row) => ({
-          ...row,
-          firstAt: row.firstAt!,
-          side: row.side!,
-          conversation: row.conversation!,
-        }))
+        return rows.map((row) => withColumns(row, 'firstAt', 'side', 'conversation'))
       }),
     revision: (lora) => readRevision(connection, feedbackRevision(lora)),
   }

@@ -6,16 +6,11 @@ import { droppedName, PAIRS_REVISION } from '../log/audits.ts'
 import type { PairStore } from '../store.ts'
 import type { CommonConnection, Tables } from './connection.ts'
 import { readRevision, revisionIn } from './counters.ts'
+import { withColumns } from './rows.ts'
 
 /** @param row of a pair that was judged */
-export const pairOf = ({
-  lora: _lora,
-  outcome,
-  ...row
-}: Tables['pairs']['$inferSelect']): StoredPair => ({
-  ...row,
-  outcome: outcome!,
-})
+export const pairOf = ({ lora: _lora, ...row }: Tables['pairs']['$inferSelect']): StoredPair =>
+  withColumns(row, 'outcome')
 
 const isJudged = ({ outcome }: Tables['pairs']): SQL => isNotNull(outcome)
 
@@ -34,7 +29,7 @@ const waitingReads = ({ read, tables }: CommonConnection): Pick<PairStore, Waiti
           .orderBy(asc(pairs.place))
           .limit(limit)
         // a forgotten record does not wait
-        return rows.map((row) => ({ ...row, recordId: row.recordId! }))
+        return rows.map((row) => withColumns(row, 'recordId'))
       }),
     backlog: (lora) =>
       read(async (db) => ({
@@ -67,7 +62,7 @@ const judgedReads = ({ read, tables: { pairs } }: CommonConnection): Pick<PairSt
         .where(and(eq(pairs.lora, lora), gt(place, after), isJudged(pairs)))
         .orderBy(asc(place))
         .limit(limit)
-      return rows.map((row) => ({ ...row, outcome: row.outcome! }))
+      return rows.map((row) => withColumns(row, 'outcome'))
     }),
   list: ({ lora, before, outcomes, limit }) =>
     read(async (db) => {

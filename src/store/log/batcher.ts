@@ -79,7 +79,8 @@ export class Batcher<T> {
 
   /** Writes the entries together, and one by one if that fails: a bad item fails only its caller. */
   private async settle(entries: Entry<T>[]): Promise<void> {
-    if (entries.length === 1) return this.settleAlone(entries[0]!)
+    const [first, ...others] = entries
+    if (first !== undefined && others.length === 0) return this.settleAlone(first)
     try {
       await this.write(entries.flatMap(({ items }) => items))
       for (const { resolve } of entries) resolve()

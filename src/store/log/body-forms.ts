@@ -12,6 +12,7 @@ import {
 } from './body-codec.ts'
 import type { RecordBytes } from './record-bytes.ts'
 import type { SegmentRecord, StoredBody } from './segment-codec.ts'
+import { inTurn, valueIn } from '../../core/lists.ts'
 
 /** A body of a record, with the data that decides how it is stored. */
 export interface ScopedBody {
@@ -38,12 +39,12 @@ export const scopedBodies = ({
 
 /** @param bodies of the records as they are stored, in the order of `scopedBodies` */
 export const segmentRecords = (added: RecordBytes[], bodies: StoredBody[]): SegmentRecord[] => {
-  const stored = bodies.values()
+  const next = inTurn(bodies)
   return added.map(({ head, usage, response }) => ({
     head,
     usage,
-    request: stored.next().value!,
-    response: response === null ? null : stored.next().value!,
+    request: next(),
+    response: response === null ? null : next(),
   }))
 }
 
@@ -116,21 +117,22 @@ export const storeForms = async (
   const forms = added.map((body) => ({ ...formOf(cache, body), at: body.at }))
   const wholes = [...wholesOf(forms).values()]
   const ids = await table.readKnown(wholes.map(({ digest }) => digest))
-  if (wholes.some(({ key, data }) => data === null && !ids.has(key))) {
-    // rolled back, pruned or forgotten since: a deleted body must not come back from memory
-    cache.clear()
-    return storeForms(table, cache, added)
-  }
   const kept: [number, number][] = []
   const rows: (Whole & { data: Buffer })[] = []
   for (const whole of wholes) {
-    const known = ids.get(whole.key)
-    if (known === undefined) rows.push({ ...whole, data: whole.data! })
-    else kept.push([known, whole.newestAt])
+    const { key, data, newestAt } = whole
+    const known = ids.get(key)
+    if (known !== undefined) kept.push([known, newestAt])
+    else if (data !== null) rows.push({ ...whole, data })
+    else {
+      // rolled back, pruned or forgotten since: a deleted body must not come back from memory
+      cache.clear()
+      return storeForms(table, cache, added)
+    }
   }
   if (kept.length > 0) await table.keep(kept)
   if (rows.length > 0) for (const [key, id] of await table.insert(rows)) ids.set(key, id)
-  return forms.map(({ whole, difference }) => ({ whole: ids.get(whole.key)!, difference }))
+  return forms.map(({ whole, difference }) => ({ whole: valueIn(ids, whole.key), difference }))
 }
 
 /** Whole bodies by id. */

@@ -82,7 +82,7 @@ export const search = async (query: RecordQuery, reads: SearchReads): Promise<Fo
   let pageRows = limit
   let maxBytes = MAX_PAGE_BYTES
   let searched = 0
-  for (let rowsRead = 0; rowsRead < MAX_SCANNED && maxBytes > 0;) {
+  for (let rowsRead = 0; ;) {
     const page = { ...query, order, limit: pageRows, ...(after !== undefined && { after }) }
     const room = limit - data.length
     const options = { needsBodies: neededBodies(query), filter, room, maxBytes }
@@ -91,15 +91,16 @@ export const search = async (query: RecordQuery, reads: SearchReads): Promise<Fo
     searched += read
     const furthest = data[limit - 1]
     if (furthest !== undefined) return { data, next: furthest.sequence, isPartial: false, searched }
-    if (!isFull && !isCut) return { data, next: null, isPartial: false, searched }
-    after = last!.sequence
-    if (isCut) break
+    if (last === null || (!isFull && !isCut))
+      return { data, next: null, isPartial: false, searched }
+    after = last.sequence
     rowsRead += pageRows
     maxBytes -= bytes
+    if (isCut || rowsRead >= MAX_SCANNED || maxBytes <= 0)
+      return { data, next: after, isPartial: true, searched }
     // the narrowed rows mostly fit; where they do not, a text decides
     pageRows = Math.min(2 * pageRows, SCANNED_AT_ONCE, MAX_SCANNED - rowsRead)
   }
-  return { data, next: after!, isPartial: true, searched }
 }
 
 /** Number in the store of records that a lora answered. */

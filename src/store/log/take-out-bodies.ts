@@ -9,6 +9,7 @@ import { bytesOf, scopeOf, wholeIdsOf, type ScopedBody, type Wholes } from './bo
 import { inChunks } from './chunks.ts'
 import { RECORDS_AT_ONCE } from './reading/body-reader.ts'
 import type { LogSegment, SegmentRecord, SegmentRow, StoredBody } from './segment-codec.ts'
+import { zip } from '../../core/lists.ts'
 
 const BODIES_PER_TRANSACTION = 500
 
@@ -127,11 +128,10 @@ const rebase = async (writer: PartWriter, sweep: Sweep, page: SegmentRow[]): Pro
       isChanged = true
       clock.now = Math.max(...dependants.map(({ at }) => at))
       const stored = await writer.storeBodies(cache, dependants)
-      dependants.forEach(({ record, side }, index) => {
-        const own = stored[index]!
+      for (const [{ record, side }, own] of zip(dependants, stored)) {
         record[side] = own
         orphans.delete(own.whole)
-      })
+      }
     }
     if (isChanged) await writer.replaceSegment(row)
   }

@@ -18,6 +18,8 @@ import {
 } from './log-pages.ts'
 import type { Compared } from './rows.ts'
 import type { MoveSource } from './source.ts'
+import { oneRow } from '../common/rows.ts'
+import { valueIn, zip } from '../../core/lists.ts'
 
 interface TargetPage {
   /** by sequence */
@@ -40,7 +42,10 @@ const readLookUps = async (
   return new Map(rows.map((row) => [row.sequence, row]))
 }
 
-const readTarget = ({ readTogether }: Connection, pieces: Piece[]): Promise<TargetPage> => {
+const readTarget = (
+  { readTogether }: Connection,
+  pieces: readonly Piece[]
+): Promise<TargetPage> => {
   const placed = recordsIn(pieces)
   const days = daysIn(pieces)
   const ids = [...new Set(pieces.map(({ id }) => id))]
@@ -91,7 +96,7 @@ class LogComparison {
   }
 
   /** @returns how many records are the same, and how many the target has at all */
-  async compare(pieces: Piece[]): Promise<{ equal: number; found: number }> {
+  async compare(pieces: readonly Piece[]): Promise<{ equal: number; found: number }> {
     const page = await readTarget(this.target, pieces)
     const candidates = recordsIn(pieces).filter((record) => sameColumns(record, page))
     let equal = 0
@@ -102,11 +107,11 @@ class LogComparison {
 
   private async equalBodies(chunk: PlacedRecord[], { records, days }: TargetPage): Promise<number> {
     const bodies = await readBodies(this.source, this.ofSource, chunk)
-    const others = chunk.map(({ lookUp }) => records.get(lookUp.sequence)!)
+    const others = chunk.map(({ lookUp }) => valueIn(records, lookUp.sequence))
     const otherBodies = await this.target.read((db) =>
       this.ofTarget.read(others, (ids) => readWholes(db, days, ids))
     )
-    return bodies.filter((each, index) => sameBodies(each, otherBodies[index]!)).length
+    return zip(bodies, otherBodies).filter(([one, other]) => sameBodies(one, other)).length
   }
 }
 
@@ -119,7 +124,7 @@ const countAll = ({ readTogether }: Connection): Promise<number> =>
         'select count(*) from promptintern.records where day = any($1::int[])',
         [days]
       )
-      sum += rows[0]!.count
+      sum += oneRow(rows).count
     }
     return sum
   })

@@ -27,6 +27,7 @@ import {
 } from './log-pages.ts'
 import type { MoveSource } from './source.ts'
 import { advance } from './target.ts'
+import { inTurn, lastOf } from '../../core/lists.ts'
 
 /** Bodies of about so many bytes are stored with one statement. */
 const STORED_BYTES = 4 * 2 ** 20
@@ -63,14 +64,14 @@ interface Placed {
 
 /** @param stored bodies of the records in the order of `scopedOf` */
 const storedRecords = (records: Read[], stored: StoredBody[]): Placed[] => {
-  const bodies = stored.values()
+  const next = inTurn(stored)
   return records.map(({ record: { head, usage, lookUp }, request, response }) => ({
     place: placeOf(lookUp.sequence),
     record: {
       head,
       usage,
-      request: request === null ? null : bodies.next().value!,
-      response: response === null ? null : bodies.next().value!,
+      request: request === null ? null : next(),
+      response: response === null ? null : next(),
     },
   }))
 }
@@ -147,7 +148,7 @@ export const copyLog = async (
   const log = new LogCopy(source, now)
   let reached = after
   for await (const pieces of readLog(source, after)) {
-    const [from, end] = [reached, pieces.at(-1)!.key]
+    const [from, end] = [reached, lastOf(pieces).key]
     await createDays(target, daysIn(pieces))
     await target.write(
       async (tx) => {

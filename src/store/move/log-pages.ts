@@ -8,6 +8,7 @@ import { groupBy } from '../../core/group-by.ts'
 import { lastSequenceOf, segmentOf, sequenceOf, type SegmentRecord } from '../log/segment-codec.ts'
 import type { BodyReader, WithBodies } from '../log/reading/body-reader.ts'
 import { pageEnd, type MoveSource } from './source.ts'
+import { type NonEmpty } from '../../core/lists.ts'
 
 /** Columns by which a record is looked up. */
 export interface LookUp extends LookUpNumbers {
@@ -109,22 +110,22 @@ const readLogPage = (source: MoveSource, after: number): Promise<LogPage | null>
   })
 
 /** @returns runs of pieces with few enough days for one transaction */
-const runsOf = (pieces: Piece[]): Piece[][] => {
-  const runs: Piece[][] = []
-  let [run, days]: [Piece[], Set<number>] = [[], new Set()]
+const runsOf = (pieces: Piece[]): NonEmpty<Piece>[] => {
+  const runs: [Piece, ...Piece[]][] = []
+  let days = new Set<number>()
   for (const piece of pieces) {
-    if (runs.length === 0 || (days.size === DAYS_AT_ONCE && !days.has(piece.day))) {
-      ;[run, days] = [[], new Set()]
-      runs.push(run)
-    }
-    run.push(piece)
+    const run = runs.at(-1)
+    if (run === undefined || (days.size === DAYS_AT_ONCE && !days.has(piece.day))) {
+      runs.push([piece])
+      days = new Set()
+    } else run.push(piece)
     days.add(piece.day)
   }
   return runs
 }
 
 /** Reads the log in its order, in runs for one transaction. @param after key of the piece that is reached */
-export async function* readLog(source: MoveSource, after: number): AsyncGenerator<Piece[]> {
+export async function* readLog(source: MoveSource, after: number): AsyncGenerator<NonEmpty<Piece>> {
   for (let segment = segmentOf(after) - 1; ;) {
     const page = await readLogPage(source, segment)
     if (page === null) return
@@ -133,9 +134,11 @@ export async function* readLog(source: MoveSource, after: number): AsyncGenerato
   }
 }
 
-export const daysIn = (pieces: Piece[]): number[] => [...new Set(pieces.map(({ day }) => day))]
+export const daysIn = (pieces: readonly Piece[]): number[] => [
+  ...new Set(pieces.map(({ day }) => day)),
+]
 
-export const recordsIn = (pieces: Piece[]): PlacedRecord[] =>
+export const recordsIn = (pieces: readonly Piece[]): PlacedRecord[] =>
   pieces.flatMap(({ records }) => records)
 
 /** @returns the bodies of the records, in their order */

@@ -7,6 +7,7 @@ import { AppError } from '../../errors.ts'
 import { knownMigrations, openDatabase, type Database } from '../sqlite/base/database.ts'
 import { databasePath } from '../sqlite/base/database-path.ts'
 import { COPIED } from './tables.ts'
+import { oneRow } from '../common/rows.ts'
 
 export interface MoveSource {
   path: string
@@ -52,7 +53,7 @@ const readExtents = async (db: Database): Promise<Map<string, Extent>> => {
     const { rows } = await db.$client.execute(
       `select count(*) as count, coalesce(max(rowid), 0) as last from ${quoted(table)}`
     )
-    const { count, last } = rows[0]!
+    const { count, last } = oneRow(rows)
     extents.set(table, { count: Number(count), last: Number(last) })
   }
   return extents
@@ -174,5 +175,5 @@ export const rowsUntil = ({ read }: MoveSource, name: string, last: number): Pro
       sql: `select count(*) as count from ${quoted(name)} where rowid <= ?`,
       args: [last],
     })
-    return Number(rows[0]!['count'])
+    return Number(oneRow(rows)['count'])
   })

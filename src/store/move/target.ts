@@ -10,6 +10,7 @@ import { MOVE_TABLE } from '../postgres/base/migrate.ts'
 import { SCHEMA_NAME } from '../postgres/base/schema.ts'
 import type { MoveSource } from './source.ts'
 import { COPIED, LOG_TABLES } from './tables.ts'
+import { oneRow } from '../common/rows.ts'
 
 const TABLE = `${SCHEMA_NAME}.${MOVE_TABLE}`
 const SOURCE = 'source'
@@ -22,7 +23,7 @@ const isUnfinished = async ({ $client }: Pick<Transaction, '$client'>): Promise<
     'select to_regclass($1) is not null as exists',
     [TABLE]
   )
-  return rows[0]!.exists
+  return oneRow(rows).exists
 }
 
 const filledTables = async ({ $client }: Transaction): Promise<string[]> => {
@@ -32,7 +33,7 @@ const filledTables = async ({ $client }: Transaction): Promise<string[]> => {
     const { rows } = await $client.query<{ isFilled: boolean }>(
       `select exists(select 1 from ${SCHEMA_NAME}."${name}") as "isFilled"`
     )
-    if (rows[0]!.isFilled) filled.push(name)
+    if (oneRow(rows).isFilled) filled.push(name)
   }
   return filled
 }

@@ -14,6 +14,8 @@ import { firstDayOf } from '../../core/keys/budget.ts'
 import type { KeyStore } from '../store.ts'
 import type { Connection, Row, Transaction } from './base/database.ts'
 import { keyAccounts, keySlices } from './base/schema.ts'
+import { oneRow } from '../common/rows.ts'
+import { valueIn } from '../../core/lists.ts'
 
 /** Milliseconds since the epoch when it is read, not when the transaction began to wait. */
 const NOW = '(extract(epoch from clock_timestamp()) * 1000)::bigint'
@@ -94,7 +96,7 @@ const readAccounts = async (
   const money = new Map(rows.map((row) => [row.key_id, row]))
   return new Map(
     locked.map(({ key_id: keyId, requests, tokens, filled_at: filledAt }) => {
-      const { spent, held } = money.get(keyId)!
+      const { spent, held } = valueIn(money, keyId)
       return [keyId, { levels: { requests, tokens }, filledAt, spentUsd: spent, heldUsd: held }]
     })
   )
@@ -152,7 +154,7 @@ const renewAll = async (
   await addSpend(tx, holder, asks, now)
   const accounts = await readAccounts(tx, { holder, asks, locked }, now)
   const decided = asks.map((ask) => ({
-    ...grantSlice(accounts.get(ask.keyId)!, ask, now),
+    ...grantSlice(valueIn(accounts, ask.keyId), ask, now),
     keptUsd: ask.keptUsd,
   }))
   const levels = decided.map(({ grant, levels: left }) => ({ keyId: grant.keyId, ...left }))
@@ -183,7 +185,7 @@ const isCommitted = async (read: Connection['read'], xid: string): Promise<boole
       $client.query<{ status: string | null }>(STATUS, [xid])
     )
     // the server may not know yet that the connection is lost
-    const { status } = rows[0]!
+    const { status } = oneRow(rows)
     if (status !== 'in progress') return status === 'committed'
     await delay(STATUS_PAUSE_MS)
   }
@@ -196,10 +198,10 @@ export const sliceRenewer =
   async (holder, asks) => {
     if (asks.length === 0) return []
     let done = null as Renewal | null
-    const renew = async (tx: Transaction, [begun]: Row[]): Promise<SliceGrant[]> => {
+    const renew = async (tx: Transaction, begun: Row[]): Promise<SliceGrant[]> => {
       done = null
       const grants = await renewAll(tx, holder, asks)
-      done = { xid: String(begun!['xid']), grants }
+      done = { xid: String(oneRow(begun)['xid']), grants }
       return grants
     }
     try {

@@ -7,6 +7,7 @@ import { commonOf } from './base/common.ts'
 import type { Connection } from './base/database.ts'
 import { pairs } from './base/schema.ts'
 import { versionsOf } from './log/look-up.ts'
+import { oneRow, withColumns } from '../common/rows.ts'
 
 /** A unit is far less than a token's price, and a pair of a million dollars still fits 64 bits. */
 const UNITS_PER_USD = 1e12
@@ -15,7 +16,7 @@ const spent =
   ({ read }: Connection): PairStore['spent'] =>
   (from, until) =>
     read(async (db) => {
-      const [row] = await db
+      const rows = await db
         // floating point would show 0.060000000000000005 for six times 0.01, and `numeric` takes ten times as long
         .select({
           units: sum(sql`(${pairs.costUsd} * ${UNITS_PER_USD})::bigint`),
@@ -24,7 +25,7 @@ const spent =
         })
         .from(pairs)
         .where(and(gte(pairs.at, from), lt(pairs.at, until), isNotNull(pairs.costUsd)))
-      const { units, wholeUsd, firstAt } = row!
+      const { units, wholeUsd, firstAt } = oneRow(rows)
       return { usd: Number(units ?? 0) / UNITS_PER_USD, wholeUsd, firstAt }
     })
 
@@ -44,7 +45,7 @@ export const createPairStore = (connection: Connection): PairStore => ({
         rows.map(({ recordId, at }) => ({ id: recordId, day: dayOf(at) }))
       )
       return rows.map((row) => ({
-        ...pairOf(row),
+        ...withColumns(pairOf(row), 'rating', 'ratedAt'),
         lora: row.lora,
         templateVersion: versions.get(row.recordId ?? '') ?? null,
       }))

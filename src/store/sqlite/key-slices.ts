@@ -12,6 +12,7 @@ import type { KeyStore } from '../store.ts'
 import type { Connection } from './base/database.ts'
 import { keyAccounts, keySlices } from './base/schema.ts'
 import { bulkInsert, type SqlTransaction } from './base/statements.ts'
+import { oneRow } from '../common/rows.ts'
 
 const NOW = `select cast(unixepoch('subsec') * 1000 as integer) as now`
 
@@ -63,7 +64,7 @@ const readAccount = async (
 ): Promise<Account> => {
   const firstDay = firstDayOf(budget?.period ?? 'day', now)
   const { rows } = await tx.execute({ sql: READ, args: [keyId, firstDay, holder] })
-  const row = rows[0]!
+  const row = oneRow(rows)
   return {
     levels: { requests: levelIn(row['requests']), tokens: levelIn(row['tokens']) },
     filledAt: Number(row['filled_at'] ?? now),
@@ -93,7 +94,8 @@ export const sliceRenewer =
   ({ writeSql }: Connection): KeyStore['renew'] =>
   (holder, asks) =>
     writeSql(async (tx) => {
-      const now = Number((await tx.execute(NOW)).rows[0]!['now'])
+      const { rows } = await tx.execute(NOW)
+      const now = Number(oneRow(rows)['now'])
       const grants: SliceGrant[] = []
       for (const ask of asks) grants.push(await renewOne(tx, holder, ask, now))
       return grants

@@ -5,12 +5,13 @@ import type { PairStore } from '../store.ts'
 import { commonOf } from './base/common.ts'
 import type { Connection } from './base/database.ts'
 import { pairs, records } from './base/schema.ts'
+import { oneRow, withColumns } from '../common/rows.ts'
 
 const spent =
   ({ read }: Connection): PairStore['spent'] =>
   (from, until) =>
     read(async (db) => {
-      const [row] = await db
+      const rows = await db
         .select({
           usd: sql<number>`coalesce(sum(${pairs.costUsd}), 0)`,
           wholeUsd: sql<number>`coalesce(sum(${pairs.costUsd} / ${pairs.drawn}), 0)`,
@@ -18,7 +19,7 @@ const spent =
         })
         .from(pairs)
         .where(and(gte(pairs.at, from), lt(pairs.at, until), isNotNull(pairs.costUsd)))
-      return row!
+      return oneRow(rows)
     })
 
 export const createPairStore = (connection: Connection): PairStore => ({
@@ -34,7 +35,7 @@ export const createPairStore = (connection: Connection): PairStore => ({
         .orderBy(asc(pairs.place))
         .limit(limit)
       return rows.map(({ pair, templateVersion }) => ({
-        ...pairOf(pair),
+        ...withColumns(pairOf(pair), 'rating', 'ratedAt'),
         lora: pair.lora,
         templateVersion,
       }))

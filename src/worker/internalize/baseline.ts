@@ -8,6 +8,7 @@ import { confidenceOf } from '../../core/route/confidence.ts'
 import { asStreamed } from '../../core/route/early.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
+import { winningFigures } from '../../core/internalization/internalization.ts'
 
 /** What a request and the upstream's answer show, without the lora's answer. */
 export const sightingOf = (
@@ -28,7 +29,7 @@ export const baselineOfVerdict = (
   rows: readonly EvaluationRow[],
   heldOut: readonly MatchedExchange[]
 ): Baseline | null => {
-  const { threshold, confidence: statistic, streamsEarly } = verdict.arms[verdict.arm]!
+  const { threshold, confidence: statistic, streamsEarly } = winningFigures(verdict)
   if (threshold === null) return null
   const traffic = new Set(plan.holdoutRecordIds)
   const byId = new Map(

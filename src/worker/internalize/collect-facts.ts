@@ -21,6 +21,7 @@ import type { Template } from '../../core/template/template.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import { exchangesByIds, type MatchedExchange } from '../exchanges/exchanges.ts'
+import { itemAt, zip } from '../../core/lists.ts'
 
 /** The exchanges that an evaluation sends again. */
 export interface EvaluationSets {
@@ -71,14 +72,14 @@ export const heldOutRecords = (
     kind: kindOf(exchange.request, exchange.match),
   }))
   const bands = lengthBands(ofKinds.map(({ kind }) => kind.chars))
-  return ofKinds.map(({ id, at, conversation, kind }, i) => ({
+  return zip(ofKinds, bands).map(([{ id, at, conversation, kind }, band]) => ({
     id,
     at,
     fresh: first.get(id)?.fresh ?? null,
     conversation,
     isTraffic: traffic.has(id),
     isUnseen: unseen.has(id),
-    slices: [...kind.traits, ...kind.values, bands[i]!],
+    slices: [...kind.traits, ...kind.values, band],
   }))
 }
 
@@ -149,7 +150,7 @@ export const factsOf = (
       const streamsEarly = plan.streamsEarly === true && model === undefined
       return {
         arm: name,
-        statistic: streamsEarly ? EARLY_STATISTIC : chooseStatistic(validated[arm]!),
+        statistic: streamsEarly ? EARLY_STATISTIC : chooseStatistic(itemAt(validated, arm)),
         ...(streamsEarly && { streamsEarly }),
         answers: answersOf(records, rows, arm),
       }

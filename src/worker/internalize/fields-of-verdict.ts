@@ -12,6 +12,7 @@ import { confidenceOf } from '../../core/route/confidence.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
+import { winningFigures } from '../../core/internalization/internalization.ts'
 
 /**
  * Of both samples. Answers that no route would give are not compared.
@@ -25,7 +26,7 @@ export const fieldsOfVerdict = (
   heldOut: readonly MatchedExchange[]
 ): FieldFigures | null => {
   if (!isComparedByField(answers)) return null
-  const { threshold, confidence: statistic } = verdict.arms[verdict.arm]!
+  const { threshold, confidence: statistic } = winningFigures(verdict)
   const [byId, first] = [rowsOfArm(rows, verdict.arm), rowsOfArm(rows, 0)]
   const compared = heldOut.flatMap(({ id, outcome }): ComparedRow[] => {
     const [row, bought] = [byId.get(id), first.get(id)]

@@ -5,6 +5,7 @@
 import {
   nextTraining,
   rolloutStageOf,
+  planOf,
   type Internalization,
   type InternalizationState,
   type StageResult,
@@ -24,6 +25,7 @@ import { planInternalization } from '../plan/plan.ts'
 import { reportProgress } from './progress.ts'
 import { warnUnlessItPays } from './would-pay.ts'
 import { trainStage, type StageContext } from './train.ts'
+import { itemAt } from '../../core/lists.ts'
 
 /** `waiting`: for the engine or for an operator; `engine-lost`: a call failed, the engine is away. */
 export type StepOutcome = 'advanced' | 'waiting' | 'engine-lost'
@@ -111,8 +113,8 @@ const judge = async (
   internalization: Internalization,
   template: Template
 ): Promise<StepOutcome> => {
-  const { plan } = internalization
-  const { verdict, facts } = await evaluate(deps, engine, internalization, plan!, template)
+  const plan = planOf(internalization)
+  const { verdict, facts } = await evaluate(deps, engine, internalization, plan, template)
   // before the state: a crash in between repeats both
   await saveDecisionFacts(deps.store, internalization.id, facts)
   const judged = { ...internalization, verdict }
@@ -174,15 +176,12 @@ const step = async (
   switch (state.name) {
     case 'candidate':
       return begin(deps, engine, internalization, template)
-    case 'training':
-      return train(deps, engine, {
-        internalization,
-        plan: internalization.plan!,
-        template,
-        trained: internalization.plan!.arms[state.arm]!,
-        arm: state.arm,
-        stage: state.stage,
-      })
+    case 'training': {
+      const plan = planOf(internalization)
+      const { arm, stage } = state
+      const trained = itemAt(plan.arms, arm)
+      return train(deps, engine, { internalization, plan, template, trained, arm, stage })
+    }
     case 'evaluating':
       return judge(deps, engine, internalization, template)
     case 'approval':

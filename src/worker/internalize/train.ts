@@ -27,6 +27,7 @@ import { exchangesByIds, type MatchedExchange } from '../exchanges/exchanges.ts'
 import { stageRows, type StageText } from '../exchanges/stage-rows.ts'
 import { exampleRows } from './example-rows.ts'
 import { trainingFileName } from './training-files.ts'
+import { itemAt } from '../../core/lists.ts'
 
 export interface StageContext {
   internalization: Internalization
@@ -43,7 +44,7 @@ const stageText = async (
   context: StageContext
 ): Promise<StageText & { measuredRate: number }> => {
   const { plan, template, trained } = context
-  const stage = trained.stages[context.stage]!
+  const stage = itemAt(trained.stages, context.stage)
   const sentences = sentencesOf(template)
   const tokens = await sentenceTokens(engine, plan.baseModel, sentences)
   const { text, measuredRate } = compressTemplate(
@@ -71,7 +72,7 @@ const metadataOf = ({ internalization, arm, stage }: StageContext) => ({
 const startModel = ({ plan, trained, stage }: StageContext): string =>
   stage === 0
     ? (trained.encoder ?? plan.successor?.lora ?? plan.baseModel)
-    : trained.results[stage - 1]!.lora
+    : itemAt(trained.results, stage - 1).lora
 
 const methodOf = ({ plan, trained }: StageContext): TrainingMethod =>
   isHead(trained.name) ? trained.name : plan.method
@@ -98,7 +99,7 @@ const createStageJob = async (
   context: StageContext
 ): Promise<JobObject> => {
   const { plan, template, trained, stage } = context
-  const { examples: retrieved, hyperparameters } = trained.stages[stage]!
+  const { examples: retrieved, hyperparameters } = itemAt(trained.stages, stage)
   const exchanges = await exchangesByIds(deps.store, template, plan.trainRecordIds)
   const method = methodOf(context)
   const rows = stageRows(exchanges, await stageText(engine, context), {

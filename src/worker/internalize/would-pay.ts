@@ -7,6 +7,7 @@ import { rememberBaseModel } from '../../savings/engine-note.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { noteEngine } from '../engine/note-engine.ts'
 import { baseModelOf, isEngineLost, modelsWithin } from '../engine/watch.ts'
+import { valueIn } from '../../core/lists.ts'
 
 type Deps = Pick<
   WorkerDeps,
@@ -42,7 +43,7 @@ const learnEngine = async (deps: Deps): Promise<void> => {
 
 const assess = async (deps: Deps, template: Template): Promise<TemplateEconomics> => {
   await learnEngine(deps)
-  return (await deps.economics.assess([template])).get(template.version)!
+  return valueIn(await deps.economics.assess([template]), template.version)
 }
 
 export type MayStart = (template: Template) => Promise<boolean>

@@ -29,6 +29,7 @@ import { LANES } from '../answers/ask-model.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import type { Judge, JudgedPair } from './judge.ts'
 import type { ReportJudged } from './judge-rows.ts'
+import { itemAt } from '../../core/lists.ts'
 
 /** Prefix of the snapshots with what a judge said of planted faults. */
 export const PLANTED = 'planted-faults:'
@@ -108,7 +109,7 @@ const askedOf = (
   { fault, place, texts }: PlantedFault,
   sound: readonly (SoundAnswer & JudgedSecond)[]
 ): Asked | null => {
-  const { first, second, exchange } = sound[place]!
+  const { first, second, exchange } = itemAt(sound, place)
   const faulty = second.texts.map(({ path }, at) => ({ path, text: texts[at] ?? '' }))
   const pairs = textPairs(first, { ...second, texts: faulty }) ?? []
   if (pairs.length === 0) return null

@@ -14,6 +14,7 @@ import type { EvaluationRow, Store } from '../../store/store.ts'
 import { LANES } from '../answers/ask-model.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import type { Witness, WitnessedAnswers } from './witness.ts'
+import { valueIn } from '../../core/lists.ts'
 
 /** Tells people how far the judge is. */
 export type ReportJudged = (progress: Omit<JudgeProgress, 'at'>) => Promise<void>
@@ -125,7 +126,7 @@ export const judgeRows = async (
     const batch = open.slice(start, start + LANES)
     const settled = await Promise.allSettled(
       batch.map(async (row) => {
-        const exchange = exchanges.get(row.recordId)!
+        const exchange = valueIn(exchanges, row.recordId)
         const said = await judgeRow(deps, compared, row, {
           exchange,
           first: firstRows.get(row.recordId),

@@ -2,7 +2,7 @@
 import { heldOutRows, type HeldOutRecord } from '../../core/proof/decision-facts.ts'
 import { FAVOURED_SHARE, type HeldOutRow } from '../../core/gate/gate.ts'
 import { learningCurve, type LearningCurve } from '../../core/gate/learning-curve.ts'
-import { armOfFit, burstMsOf } from '../../core/internalization/internalization.ts'
+import { armOfFit, burstMsOf, winningFigures } from '../../core/internalization/internalization.ts'
 import type { Fit } from '../../lifecycle/learning-curve.ts'
 import { answersOf, heldOutRecords } from '../internalize/collect-facts.ts'
 import { heldOutOf, type CurveContext } from './fit.ts'
@@ -12,7 +12,7 @@ export const curveOf = async (context: CurveContext, fits: Fit[]): Promise<Learn
   const { alpha, minCoverage, margin, arm } = verdict
   const heldOut = await heldOutOf(context)
   const stored = await deps.store.internalizations.evaluations(internalization.id)
-  const { streamsEarly, confidence: statistic } = verdict.arms[arm]!
+  const { streamsEarly, confidence: statistic } = winningFigures(verdict)
   const rowsOf = (number: number, records: HeldOutRecord[]): HeldOutRow[] =>
     heldOutRows(records, { streamsEarly, answers: answersOf(records, stored, number) })
   const records = heldOutRecords(plan, heldOut, [])

@@ -20,6 +20,7 @@ import { answererOf } from '../answers/row-answers.ts'
 import { exchangesByIds, type MatchedExchange } from '../exchanges/exchanges.ts'
 import type { StageContext } from '../internalize/train.ts'
 import { deleteLoras } from '../internalize/training-files.ts'
+import { itemAt, lastOf, nonEmpty } from '../../core/lists.ts'
 
 export interface CurveContext {
   deps: WorkerDeps
@@ -36,7 +37,7 @@ const HELD_OUT_ROWS = 400
 const ROWS_AT_ONCE = 128
 
 export const beginFit = ({ plan }: CurveContext, place: number): Fit => ({
-  rows: Math.floor(plan.fitShares[place]! * plan.trainRecordIds.length),
+  rows: Math.floor(itemAt(plan.fitShares, place) * plan.trainRecordIds.length),
   results: [],
   isJudged: false,
 })
@@ -47,13 +48,13 @@ export const fitContext = (
   place: number,
   { results }: Fit
 ): StageContext => {
-  const share = plan.fitShares[place]!
+  const share = itemAt(plan.fitShares, place)
   const { trainRecordIds } = plan
   const trainable = trainRecordIds.slice(
     0,
     trainRecordIds.length - validationCount(trainRecordIds.length)
   )
-  const arm = plan.arms[verdict.arm]!
+  const arm = itemAt(plan.arms, verdict.arm)
   return {
     internalization,
     template,
@@ -97,15 +98,14 @@ export const answerSome = async (
   const { deps, engine, internalization, plan } = context
   const { store } = deps
   const arm = armOfFit(plan, place)
+  const { lora } = lastOf(nonEmpty(results))
   const stored = await store.internalizations.evaluations(internalization.id)
   const known = new Set(stored.filter((row) => row.arm === arm).map(({ recordId }) => recordId))
   const open = someOf(await heldOutOf(context)).filter(({ id }) => !known.has(id))
   await answeredRows(
     {
       store,
-      answerer: answererOf({ ...deps, engine }, { lora: results.at(-1)!.lora }, plan.answers, {
-        pay: payAlways,
-      }),
+      answerer: answererOf({ ...deps, engine }, { lora }, plan.answers, { pay: payAlways }),
       formats: createAnswerFormats(),
       plan,
       arm,

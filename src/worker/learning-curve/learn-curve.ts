@@ -3,7 +3,11 @@
  * an eighth, a quarter and a half of its rows, each lora answers some of the held-out requests and is
  * deleted. In small steps; the store has all that is done.
  */
-import { winningArm, type Internalization } from '../../core/internalization/internalization.ts'
+import {
+  winningArm,
+  type Internalization,
+  type JudgedInternalization,
+} from '../../core/internalization/internalization.ts'
 import { isInWork } from '../../lifecycle/transitions.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { AppError, toAppError, type ErrorCode } from '../../errors.ts'
@@ -31,12 +35,13 @@ const isWorking = ({ state }: Internalization): boolean =>
  * One with a verdict whose plan has a curve. What a judge compares has none, because the curve counts equal answers, and
  * neither has a model that is not trained.
  */
-const mayHaveCurve = (row: Internalization): boolean =>
+const mayHaveCurve = (row: Internalization): row is JudgedInternalization =>
+  row.plan !== null &&
   row.verdict !== null &&
   row.verdict.responseType !== 'free-text' &&
-  row.plan?.judge === undefined &&
+  row.plan.judge === undefined &&
   winningArm(row)?.model === undefined &&
-  (row.plan?.fitShares.length ?? 0) > 0
+  row.plan.fitShares.length > 0
 
 const advancedTo = (next: CurveWork) => ({ next, advanced: true })
 
@@ -72,18 +77,18 @@ const nextOf = async (
 const contextOf = async (
   deps: WorkerDeps,
   engine: Engine,
-  internalization: Internalization
+  internalization: JudgedInternalization
 ): Promise<CurveContext> => {
   const template = await deps.store.templates.get(internalization.templateVersion)
   if (template === null)
     throw new AppError('not-found', `template ${internalization.templateVersion} was deleted`)
   const { plan, verdict } = internalization
-  return { deps, engine, internalization, template, plan: plan!, verdict: verdict! }
+  return { deps, engine, internalization, template, plan, verdict }
 }
 
-const begun = ({ plan }: Internalization): CurveWork => ({
+const begun = ({ plan }: JudgedInternalization): CurveWork => ({
   fits: [],
-  planned: plan!.fitShares.length,
+  planned: plan.fitShares.length,
   curve: null,
   failure: null,
 })
@@ -95,7 +100,7 @@ export const createCurves = (deps: WorkerDeps): Curves => {
 
   const oldestOpen = async (
     rows: readonly Internalization[]
-  ): Promise<{ row: Internalization; work: CurveWork } | null> => {
+  ): Promise<{ row: JudgedInternalization; work: CurveWork } | null> => {
     if (!config.learningCurve) return null
     if (rows.some(isWorking)) return null
     for (const row of rows.filter(mayHaveCurve)) {

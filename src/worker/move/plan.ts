@@ -11,6 +11,7 @@ import { readByIds } from '../../lifecycle/logged-texts.ts'
 import type { FoundRecords, Store } from '../../store/store.ts'
 import { expectedCost, mostUsd } from '../answers/ask-model.ts'
 import { loadExchanges, type MatchedExchange } from '../exchanges/exchanges.ts'
+import { itemAt, valueIn } from '../../core/lists.ts'
 
 /** Further exchanges that are read, because of a conversation one turn counts. */
 const READ_AHEAD = 4
@@ -65,7 +66,7 @@ const drawTurns = (
   random: () => number
 ): Drawn[] => {
   const conversations = [...groupBy(exchanges, ({ conversation }) => conversation).values()]
-  const turns = conversations.map((own) => own[Math.floor(random() * own.length)]!)
+  const turns = conversations.map((own) => itemAt(own, Math.floor(random() * own.length)))
   return randomPart(turns, count, random).map((exchange) => ({
     exchange,
     isCompared: true,
@@ -96,7 +97,7 @@ const drawConversations = (
   return drawn.flatMap((own) => {
     const known = own.filter(isBought)
     const turns = known.length > 0 ? known : own
-    const compared = turns[Math.floor(random() * turns.length)]!
+    const compared = itemAt(turns, Math.floor(random() * turns.length))
     // the compared turn is sent first, so that a short budget leaves something to compare
     return [compared, ...own.filter((each) => each !== compared)].map((exchange) => ({
       exchange,
@@ -176,7 +177,7 @@ export const planMove = async (deps: PlanDeps, options: MovePlanOptions): Promis
   const sample: Sampled[] = []
   for await (const record of readByIds(deps.store.records, [...drawn.keys()])) {
     const { usage, durationMs } = record
-    const one = drawn.get(record.id)!
+    const one = valueIn(drawn, record.id)
     sample.push({
       ...one,
       old: {

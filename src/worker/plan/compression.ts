@@ -9,6 +9,7 @@ import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { WorkerDeps } from '../deps.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
+import { valueIn } from '../../core/lists.ts'
 
 /** Completions on which the effect of a sentence is measured. */
 export const EFFECT_ROWS = 32
@@ -62,14 +63,14 @@ const sentenceEffects = async (
       .filter((_, index) => groups[index] !== group)
       .map((sentence) => sentence.text)
       .join('')
-  const losses: number[] = []
+  const losses = new Map<number, number>()
   for (const group of new Set(groups))
-    losses[group] = await meanLoss(engine, model, without(group), exchanges)
+    losses.set(group, await meanLoss(engine, model, without(group), exchanges))
   // last, when the engine is warm
   const begun = deps.now()
   const full = await meanLoss(engine, model, without(-1), exchanges)
   const passSeconds = (deps.now() - begun) / 1000
-  return { effects: groups.map((group) => losses[group]! - full), passSeconds }
+  return { effects: groups.map((group) => valueIn(losses, group) - full), passSeconds }
 }
 
 /** For schedules that drop the whole template at once: no effects need to be measured. */

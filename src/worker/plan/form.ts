@@ -11,6 +11,7 @@ import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { trainsFields } from '../engine/watch.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
+import { itemAt } from '../../core/lists.ts'
 
 /** Examples for a person: some of their texts may be deleted when they are looked at. */
 const MAX_UNEXPLAINED = 10
@@ -75,7 +76,7 @@ export const newerFormSince = (train: readonly MatchedExchange[]): number | null
     const found = count < MIN_ANSWERS ? null : findForm(rows.slice(-count))
     if (found === null) continue
     const cut = cutOf(rows.map((row) => readTargets(found.form, row) !== null))
-    return cut === null ? null : newest[cut]!.at
+    return cut === null ? null : itemAt(newest, cut).at
   }
   return null
 }

@@ -33,7 +33,7 @@ const unlikeLabels = ({ train, isListed }: PlannedRows): Obstacle => {
   }
 }
 
-const labelObstacle = (rows: PlannedRows, encoder: ModelObject | null): Obstacle | null => {
+const labelHead = (rows: PlannedRows, encoder: ModelObject | null): PlannedHead | Obstacle => {
   const { train, responseType } = rows
   if (responseType !== 'label') return unlikeLabels(rows)
   if (encoder === null)
@@ -43,7 +43,8 @@ const labelObstacle = (rows: PlannedRows, encoder: ModelObject | null): Obstacle
       isTold: false,
     }
   const learned = train.slice(0, train.length - validationCount(train.length))
-  if (new Set(learned.map(({ outcome }) => targetOf(outcome))).size > 1) return null
+  if (new Set(learned.map(({ outcome }) => targetOf(outcome))).size > 1)
+    return { name: 'label-head', encoder }
   return {
     reason: 'all answers to learn from are the same, and a head needs two labels',
     isTold: true,
@@ -79,9 +80,9 @@ export const planHead = (
 ): PlannedHead | (PlanRefusal & { encoder: null }) => {
   if (rows.form !== null) return { name: 'field-head', encoder: encoder! }
   const isWanted = config.arms.includes('label-head')
-  const obstacle = labelObstacle(rows, encoder) ?? (isWanted ? null : NO_LABEL_HEAD)
-  if (obstacle === null) return { name: 'label-head', encoder: encoder! }
-  const { reason, remedy, isTold } = obstacle
+  const head = labelHead(rows, encoder)
+  if ('encoder' in head && isWanted) return head
+  const { reason, remedy, isTold } = 'encoder' in head ? NO_LABEL_HEAD : head
   const isBesideLoras = hasLoras && isWanted && config.arms.length > 1
   if (isTold && encoder !== null && isBesideLoras)
     log({ level: 'warn', message: `no label head is trained: ${reason}` })

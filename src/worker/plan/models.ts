@@ -25,6 +25,7 @@ import type { AskUpstream, WorkerDeps } from '../deps.ts'
 import { openProofBudget, type Pay } from '../answers/proof-budget.ts'
 import { chargedUsd } from '../answers/row-answers.ts'
 import type { PlannedRows } from './rows.ts'
+import { itemAt, lastOf, nonEmpty } from '../../core/lists.ts'
 
 /** Why a model does not compete. */
 interface LeftOut {
@@ -52,7 +53,7 @@ const readAsked = async (
 
 const medianUsd = (records: readonly StoredRecord[], price: Price): number => {
   const costs = records.map((record) => expectedCost(record, price)).toSorted((a, b) => a - b)
-  return costs[Math.floor(costs.length / 2)]!
+  return itemAt(costs, Math.floor(costs.length / 2))
 }
 
 /** What is known before anything is paid. */
@@ -128,7 +129,7 @@ const planModel = async (
   if (plannedUsd + usd > modelProofUsd)
     return { why: `${proof}, and MODEL_PROOF_USD leaves ${dollars(modelProofUsd - plannedUsd)}` }
   const asked = { name, price, addsLogprobs: true }
-  const probed = await probe({ ask: askUpstream, sleep, pay }, records.at(-1)!, asked)
+  const probed = await probe({ ask: askUpstream, sleep, pay }, lastOf(nonEmpty(records)), asked)
   if ('why' in probed) return probed
   const armName = `model:${name}` as const
   const model = { name, ...probed, id: `${armName}:${id.slice(0, 8)}` }

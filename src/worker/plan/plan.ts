@@ -40,6 +40,7 @@ import { planModels } from './models.ts'
 import { planCompression } from './compression.ts'
 import { fitsContext, planRows, type PlannedRows, type PlanRefusal } from './rows.ts'
 import { stageRows } from '../exchanges/stage-rows.ts'
+import { nonEmpty } from '../../core/lists.ts'
 
 /**
  * Self-distillation when the logged answers came from the engine's own base model with the prompt: its
@@ -202,7 +203,7 @@ const rowsOfPlan = (
   trainRecordIds: idsOf(train),
   holdoutRecordIds: idsOf(traffic),
   unseenRecordIds: idsOf(unseen),
-  holdout: holdoutTimeOf(traffic.map(({ at }) => at)),
+  holdout: holdoutTimeOf(nonEmpty(traffic.map(({ at }) => at))),
   burstMinutes,
   earlierTries,
   kinds,

@@ -52,6 +52,7 @@ import { baseModelOf, encoderOf, trainsLoras } from '../engine/watch.ts'
 import { whyNoJudge } from '../judge/plan-judge.ts'
 import { chooseRows, soleKeyOf, whyNotSplit, type WantedRows } from './choose-rows.ts'
 import { formOf, newerFormSince, withChange, withoutFieldHead } from './form.ts'
+import { lastOf, nonEmpty } from '../../core/lists.ts'
 
 interface ReadRows extends Split<MatchedExchange>, Comparison {
   /** see `InternalizationPlan` */
@@ -213,7 +214,7 @@ const hopeless = (
   const { traffic, responseType } = rows
   const { config } = deps
   const { minCoverage } = config
-  const { request, match } = traffic.at(-1)!
+  const { request, match } = lastOf(nonEmpty(traffic))
   const unsupported = createAnswerFormats().unsupported(request, match.template.responseFormat)
   if (unsupported !== null)
     return `no answer can be checked against the response format: ${unsupported}`

@@ -9,6 +9,8 @@ import {
   rolloutStageOf,
   winningLora,
   withheldBy,
+  liveStageOf,
+  verdictOf,
   type Internalization,
 } from '../../core/internalization/internalization.ts'
 import {
@@ -336,17 +338,14 @@ class LiveRoutes implements RouteWatch {
     const { margin } = evidence
     const { borders } = figures.border
     const present = borders.findIndex(({ threshold }) => threshold === route.threshold)
-    const proved = provedBorder(borders, present, {
-      margin,
-      capital: rollout.stepCapital,
-    })
+    const proved = provedBorder(borders, present, { margin, capital: rollout.stepCapital })
     const backlog = await store.pairs.backlog(route.lora)
     const report = makeReport({
       ...figures,
       feedback: await this.feedback.figures({
         lora: route.lora,
         isSingle: route.template.maxTurnsAfter === 0,
-        margin: internalization.verdict!.margin,
+        margin: verdictOf(internalization).margin,
       }),
       now: now(),
       stage,
@@ -434,7 +433,7 @@ class LiveRoutes implements RouteWatch {
 
   private async enterNext(row: Internalization, { evidence }: RolloutReport): Promise<true> {
     const entered = await enterNextStage(this.deps.store, row, evidence, this.context())
-    const stage = rolloutStageOf(entered.state)!
+    const stage = liveStageOf(entered)
     this.deps.log({
       level: 'info',
       message: stepText(stage, evidence),

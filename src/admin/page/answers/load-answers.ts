@@ -7,6 +7,7 @@ import {
   type HeldOutExample,
 } from '../../../lifecycle/held-out-examples.ts'
 import type { Store } from '../../../store/store.ts'
+import { zip } from '../../../core/lists.ts'
 
 export const ANSWERS_ON_A_PAGE = 25
 /** Answers whose texts are read for one search. */
@@ -83,7 +84,7 @@ const withTexts = async (
   answers: readonly HeldOutAnswer[]
 ): Promise<ShownAnswer[]> => {
   const examples = await examplesFor(store, row, answers)
-  return answers.map((answer, place) => ({ ...answer, ...examples[place]! }))
+  return zip(answers, examples).map(([answer, example]) => ({ ...answer, ...example }))
 }
 
 /** A part at a time, because the store's thread has other calls to answer. */

@@ -62,13 +62,13 @@ const liveFigures = (
   const agreement = liveAgreement(evidence)
   const proven = row.verdict?.arms[row.verdict.arm]
   return [
-    agreement === null
+    agreement === null || evidence === null
       ? {
           name: 'Agreement',
           value: 'not known',
           note: 'no answers were compared yet',
         }
-      : agreementFigure(agreement, counted(evidence!.pairs, 'compared conversation')),
+      : agreementFigure(agreement, counted(evidence.pairs, 'compared conversation')),
     {
       name: 'Stage',
       value: stageName(stage),

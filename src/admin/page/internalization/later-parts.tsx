@@ -21,6 +21,7 @@ import { Evidence } from './live/evidence.tsx'
 import { Traffic } from './live/traffic.tsx'
 import { hasMoney, loadMoney } from './load-internalization.ts'
 import { Money, type MoneyProps } from './money.tsx'
+import { itemAt } from '../../../core/lists.ts'
 
 interface Part {
   /** last part of its address, and the id of its element */
@@ -64,7 +65,7 @@ const CURVE: Part = {
     const kept = await readDecisionFacts(store, row.id)
     if (!verdict || !winner || kept === null) return null
     const { records, arms, burstMs } = kept.facts
-    const rows = heldOutRows(records, arms[verdict.arm]!)
+    const rows = heldOutRows(records, itemAt(arms, verdict.arm))
     const traffic = rows.filter(({ isTraffic }) => isTraffic).length
     const points = coverageCurve(rows, winner.confidence, burstMs).filter(
       ({ coverage }) => coverage * traffic >= LEAST_ANSWERED

@@ -22,6 +22,7 @@ import { Line } from '../parts/text.tsx'
 import { healthSentences } from './health.tsx'
 import type { LoadedOverview, WatchedRoute } from './load-overview.ts'
 import { Look, type Sentence } from './sentence.tsx'
+import { itemAt } from '../../../core/lists.ts'
 
 /** of one kind, so that the figures below stay in sight */
 const MAX_SHOWN = 3
@@ -119,7 +120,7 @@ const cacheSentence = (cache: CacheReport, of: Child): Sentence => ({
   says: (
     <>
       The provider’s cache is not read as far as it could be, for {of}:{' '}
-      <Line text={causeText(cache.causes[0]!)} chars={400} />
+      <Line text={causeText(itemAt(cache.causes, 0))} chars={400} />
     </>
   ),
 })

@@ -32,6 +32,7 @@ import type { SavingsReport } from '../../../savings/savings.ts'
 import type { Store } from '../../../store/store.ts'
 import type { AdminDeps, ProcessStatus } from '../../deps.ts'
 import type { Names } from '../parts/links.tsx'
+import { itemAt } from '../../../core/lists.ts'
 
 const WEEK_MS = 7 * 24 * HOUR_MS
 
@@ -158,7 +159,7 @@ const loadFailures = async (
   return {
     failed,
     requests: hours.reduce((sum, { requests }) => sum + requests, 0),
-    since: hours[0]!.hour,
+    since: itemAt(hours, 0).hour,
     newest,
     ageMs: newest === null ? Infinity : now - newest.at,
   }

@@ -31,7 +31,7 @@ export interface PlotProps {
 
 /** Each value again at the next place, before that one's own. */
 const held = <Value,>(values: Value[]): Value[] =>
-  values.flatMap((value, at) => (at === 0 ? [value] : [values[at - 1]!, value]))
+  values.flatMap((value, at) => [...values.slice(at - 1, at), value])
 
 const drawnOf = ({ x, y, series, marks = [], isStepped = false }: PlotProps): object =>
   isStepped

@@ -16,6 +16,7 @@ import {
 } from '../../reading/template-facts.ts'
 import type { Names } from '../parts/links.tsx'
 import { similarVersions, type SimilarVersion } from './versions.ts'
+import { nonEmpty, zip } from '../../../core/lists.ts'
 
 /** internalizations whose history is shown, the newest ones */
 const MAX_HISTORIES = 20
@@ -56,10 +57,8 @@ export const loadTemplate = async (
   const templates = await store.templates.list()
   const all = await store.internalizations.list({ recordIds: false })
   const similar = similarVersions(template, templates)
-  const [facts, ...others] = await readTemplateFacts(store, [
-    template,
-    ...similar.map((each) => each.template),
-  ])
+  const shown = [template, ...similar.map((each) => each.template)]
+  const [facts, ...others] = nonEmpty(await readTemplateFacts(store, shown))
   const history: TemplateHistoryRow[] = []
   // what happened before the move is of the same prompt
   const line = [template.version, template.movedFrom]
@@ -70,14 +69,14 @@ export const loadTemplate = async (
   const [{ model }, marked] = [template, await readMarked(store)]
   const assess = isAssessed ? economics.assess : economics.known
   return {
-    ...facts!,
+    ...facts,
     economics: (await assess([template])).get(template.version) ?? null,
-    terms: termsOfTemplate(terms, { model, marked }, facts!.internalizations),
+    terms: termsOfTemplate(terms, { model, marked }, facts.internalizations),
     cache: (await economics.caches(true)).templates.get(template.version) ?? null,
     fields: await store.templates.fields(template.version),
     followers: followersOf(templates, all).get(template.version) ?? [],
     names: namesOf(templates, await store.templates.labels()),
     history: history.sort((a, b) => b.at - a.at),
-    similar: similar.map((each, at) => ({ ...others[at]!, ...each })),
+    similar: zip(similar, others).map(([each, other]) => ({ ...other, ...each })),
   }
 }

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { rolloutStageOf } from '../../../core/internalization/internalization.ts'
+import { liveStageOf } from '../../../core/internalization/internalization.ts'
 import { stageName } from '../../../core/rollout/stages.ts'
 import { pause, resume } from '../../../lifecycle/pause.ts'
 import { withStore } from '../../context.ts'
@@ -23,7 +23,7 @@ const command = (name: string, decide: typeof pause, description: string): Comma
         const row = await chosen(store, wanted, ['live'])
         const context = { by: 'cli', now: Date.now(), rollout, note: reason }
         const live = await decide(store, row, context)
-        const stage = stageName(rolloutStageOf(live.state)!)
+        const stage = stageName(liveStageOf(live))
         if (json) return print(live)
         const titles = await readTitles(store)
         print(`template ${titles.title(live.templateVersion)} is live, ${stage}`)

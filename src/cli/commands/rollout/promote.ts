@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 import type { Config } from '../../../config/config.ts'
 import {
-  rolloutStageOf,
+  liveStageOf,
+  verdictOf,
   type Internalization,
 } from '../../../core/internalization/internalization.ts'
 import { isMore, stageName } from '../../../core/rollout/stages.ts'
@@ -57,11 +58,12 @@ const checkStep = async (
   if (!isLess && !mayStep && !isForced) throw tooEarly(rollout, config)
 }
 
-const resultText = ({ state, verdict }: Internalization, title: string): string => {
-  const stage = rolloutStageOf(state)!
+const resultText = (row: Internalization, title: string): string => {
+  const { state } = row
+  const stage = liveStageOf(row)
   const evidence = state.name === 'live' ? state.evidence : undefined
   return evidence === undefined
-    ? `template ${title} is live, ${stageName(stage)}: ${verdict!.reason}`
+    ? `template ${title} is live, ${stageName(stage)}: ${verdictOf(row).reason}`
     : `template ${title} enters ${stepText(stage, evidence)}`
 }
 

@@ -31,6 +31,7 @@ import { visibleName } from '../../../visible-text.ts'
 import { judgedText, learningCurveText, planRulesText } from '../../verdict-text.ts'
 import { fieldRulesText } from './fields.ts'
 import { agreementText, paysText, stateText } from '../../state-text.ts'
+import { valueIn } from '../../../core/lists.ts'
 
 /** of an anchor, from its beginning and from its end */
 const EDGE_CHARS = 160
@@ -212,7 +213,7 @@ const collect = async (
     titles: await readTitles(store),
     followers: followersOf(await store.templates.list(), all).get(version) ?? [],
     stats: await store.templates.stats(version),
-    economics: (await economics.assess([template])).get(version)!,
+    economics: valueIn(await economics.assess([template]), version),
     cache: (await economics.caches(true)).templates.get(version) ?? null,
     internalizations,
     terms: termsOfTemplate(terms, { model, marked: await readMarked(store) }, internalizations),

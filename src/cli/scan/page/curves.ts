@@ -2,6 +2,7 @@
 import type { TemplateReport } from '../../../core/scan/report.ts'
 import { count, share } from '../../../core/cost/figure-text.ts'
 import { element, label, line, picture, scaleOf, type Point, type Scale } from './svg.ts'
+import { lastOf, nonEmpty } from '../../../core/lists.ts'
 
 const WIDTH = 350
 const HEIGHT = 230
@@ -61,7 +62,7 @@ export const coveragePlot = (
   const x = scaleOf([0, 1], [left, right], [0, 0.25, 0.5, 0.75, 1])
   const y = agreementScale([1 - margin, ...selective.map(({ agreement }) => agreement)])
   const chosen = expectedCoverage ?? 0
-  const isPassed = chosen > 0
+  const isPassed = chosen > 0 && coverageLowerBound !== null
   return picture(
     { width: WIDTH, height: HEIGHT, title: 'agreement of the most confident answers by coverage' },
     [
@@ -70,9 +71,9 @@ export const coveragePlot = (
         ? [
             element('rect', {
               class: 'band',
-              x: x.at(coverageLowerBound!),
+              x: x.at(coverageLowerBound),
               y: top + 8,
-              width: Math.max(1, x.at(chosen) - x.at(coverageLowerBound!)),
+              width: Math.max(1, x.at(chosen) - x.at(coverageLowerBound)),
               height: bottom - top - 8,
             }),
             line(
@@ -110,17 +111,16 @@ const TICK_PX = 44
 
 /** Those that leave room for their numbers, the largest among them. */
 const apart = (values: readonly number[], at: (value: number) => number): number[] =>
-  values.reduceRight<number[]>(
-    (kept, value) =>
-      kept.length === 0 || at(kept[0]!) - at(value) >= TICK_PX ? [value, ...kept] : kept,
-    []
-  )
+  values.reduceRight<number[]>((kept, value) => {
+    const [next] = kept
+    return next === undefined || at(next) - at(value) >= TICK_PX ? [value, ...kept] : kept
+  }, [])
 
 /** Agreement over all answers by the number of rows that a head was trained on. */
 export const rowsPlot = ({ curve }: TemplateReport): string => {
   const points = curve?.points ?? []
-  const rows = points.map((point) => point.rows)
-  const wide = scaleOf([rows[0]!, rows.at(-1)!], [BOX.left + 14, BOX.right - 14], rows, 'log')
+  const rows = nonEmpty(points.map((point) => point.rows))
+  const wide = scaleOf([rows[0], lastOf(rows)], [BOX.left + 14, BOX.right - 14], rows, 'log')
   const x = { ...wide, ticks: apart(rows, wide.at) }
   const y = agreementScale(points.map(({ agreement }) => agreement))
   return picture({ width: WIDTH, height: HEIGHT, title: 'agreement by exchanges to learn from' }, [

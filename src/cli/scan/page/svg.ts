@@ -52,7 +52,7 @@ export const picture = (
 export interface Scale {
   /** value → pixels */
   at: (value: number) => number
-  ticks: number[]
+  ticks: readonly number[]
 }
 
 const RANGE = { linear: (value: number) => value, log: Math.log }
@@ -61,7 +61,7 @@ const RANGE = { linear: (value: number) => value, log: Math.log }
 export const scaleOf = (
   [from, to]: readonly [number, number],
   [start, end]: readonly [number, number],
-  ticks: number[],
+  ticks: readonly number[],
   kind: keyof typeof RANGE = 'linear'
 ): Scale => {
   const by = RANGE[kind]

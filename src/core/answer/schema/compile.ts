@@ -8,6 +8,7 @@ import { AppError } from '../../../errors.ts'
 import { FORMATS } from './formats.ts'
 import type { Pattern } from './pattern.ts'
 import { COST, prepareSchema } from './prepare.ts'
+import { valueIn } from '../../lists.ts'
 
 export interface CompiledSchema {
   /** estimated memory */
@@ -67,7 +68,7 @@ const costKeyword = (work: Work): FuncKeywordDefinition => ({
 const patternEngine = (patterns: ReadonlyMap<string, Pattern>, work: Work) =>
   Object.assign(
     (source: string) => {
-      const pattern = patterns.get(source)!
+      const pattern = valueIn(patterns, source)
       return {
         test: (text: string) => {
           work.spend((pattern.size * (text.length + 1)) / STEPS_PER_UNIT)

@@ -2,6 +2,7 @@
  * Prepares a statement for PostgreSQL's parser: names in quotes of other databases, and no text whose words another
  * database may read differently. Knows no tree.
  */
+import { itemAt } from '../../lists.ts'
 
 /** The time of the parser is linear; 10,000 characters take up to half a second. */
 const MAX_CHARS = 10_000
@@ -31,14 +32,15 @@ const nameOf = (quoted: string): string =>
  * a string of another kind. `'it''s'` is one string in all of them.
  */
 const standsAlone = (parts: readonly string[], at: number): boolean => {
-  const [previous, before, quoted, after] = [at - 2, at - 1, at, at + 1].map(
-    (place) => parts[place]
-  )
-  if (previous !== undefined && before!.trim() === '')
-    return before === '' && previous.startsWith("'") && quoted!.startsWith("'")
+  const quoted = itemAt(parts, at)
+  const before = itemAt(parts, at - 1)
+  const after = itemAt(parts, at + 1)
+  const previous = parts[at - 2]
+  if (previous !== undefined && before.trim() === '')
+    return before === '' && previous.startsWith("'") && quoted.startsWith("'")
   // a name in backticks with a double quote in it would end where that is
-  if (quoted!.startsWith('`') && quoted!.includes('"')) return false
-  return !/\w$/.test(before!) && !/^\w/.test(after!)
+  if (quoted.startsWith('`') && quoted.includes('"')) return false
+  return !/\w$/.test(before) && !/^\w/.test(after)
 }
 
 /** The statement for the parser; null where another database may read its words differently. */

@@ -4,6 +4,7 @@
  */
 import type { Totals } from '../../log/counts.ts'
 import type { Transaction } from './database.ts'
+import { oneRow } from '../../common/rows.ts'
 
 const ADD_TOTALS = `insert into promptintern.template_totals as totals
     (version, requests, answered, forwarded, prompt_tokens_saved, saved_usd, last_seen, bought)
@@ -43,7 +44,7 @@ export const addToRevision = async (
   amount: number
 ): Promise<number> => {
   const { rows } = await $client.query<{ value: number }>(ADD, [name, amount])
-  return rows[0]!.value
+  return oneRow(rows).value
 }
 
 /** @param name kind of change: `routes`, `keys` */

@@ -7,6 +7,8 @@ import { codeOf } from './errors.ts'
 import { lockSql } from './locks.ts'
 import { afterMigration, knownMigrations, type Applied, type Migration } from './migrations.ts'
 import { SCHEMA_NAME } from './schema.ts'
+import { oneRow } from '../../common/rows.ts'
+import { lastOf, type NonEmpty } from '../../../core/lists.ts'
 
 /** It is there from the first row of a move from SQLite until all rows are compared. */
 export const MOVE_TABLE = 'unfinished_move'
@@ -53,12 +55,12 @@ const readCondition = async ({ $client }: Database): Promise<Condition> => {
         where nspname = $1 having count(nspname) > 0) as tables`,
     [SCHEMA_NAME]
   )
-  return rows[0]!
+  return oneRow(rows)
 }
 
 interface MigrateOptions {
   /** migrations of the program, in their order */
-  known?: Migration[]
+  known?: NonEmpty<Migration>
   /** nothing is migrated, and the server may be a standby */
   readOnly?: boolean
   /** opens a database with an unfinished move, too */
@@ -127,7 +129,7 @@ const prepare = async ({ $client }: Transaction): Promise<void> => {
       to_regclass($1 || '.migrations') is not null as "hasTable"`,
     [SCHEMA_NAME]
   )
-  const { hasSchema, hasTable } = rows[0]!
+  const { hasSchema, hasTable } = oneRow(rows)
   // without the right to make a schema even `if not exists` fails
   if (!hasSchema) await $client.query(`create schema ${SCHEMA_NAME}`)
   if (!hasTable)
@@ -137,7 +139,7 @@ const prepare = async ({ $client }: Transaction): Promise<void> => {
     )
 }
 
-const applyMissing = async (tx: Transaction, known: Migration[]): Promise<void> => {
+const applyMissing = async (tx: Transaction, known: readonly Migration[]): Promise<void> => {
   const { $client } = tx
   await $client.query(END_WITH_CLIENT)
   // another proxy may be at it
@@ -155,7 +157,10 @@ const applyMissing = async (tx: Transaction, known: Migration[]): Promise<void> 
   }
 }
 
-const applyPatiently = async ({ write }: Connection, known: Migration[]): Promise<void> => {
+const applyPatiently = async (
+  { write }: Connection,
+  known: readonly Migration[]
+): Promise<void> => {
   for (let attempt = 1; ; attempt++) {
     try {
       return await write((tx) => applyMissing(tx, known), MIGRATION_LIMITS)
@@ -167,14 +172,18 @@ const applyPatiently = async ({ write }: Connection, known: Migration[]): Promis
 }
 
 /** @throws AppError `invalid-config` for a database that programs with these migrations cannot work with */
-const requireKnown = ({ initial, worksFrom }: Applied, known: Migration[], place: string): void => {
-  if (initial !== known[0]!.at)
+const requireKnown = (
+  { initial, worksFrom }: Applied,
+  known: NonEmpty<Migration>,
+  place: string
+): void => {
+  if (initial !== known[0].at)
     throw new AppError(
       'invalid-config',
       `database ${place}: its schema ${SCHEMA_NAME} has a format that this version does not know: ` +
         'use another database, or drop the schema and start again'
     )
-  if (worksFrom > known.at(-1)!.at)
+  if (worksFrom > lastOf(known).at)
     throw new AppError(
       'invalid-config',
       `database ${place}: a newer version has changed it, and this version cannot work with it: ` +
@@ -201,7 +210,7 @@ export const migrate = async (
   const isEmpty = !condition.tables?.includes('migrations')
   const applied = isEmpty ? null : await read(readApplied)
   if (applied !== null) requireKnown(applied, known, place)
-  if (applied !== null && applied.newest >= known.at(-1)!.at) return
+  if (applied !== null && applied.newest >= lastOf(known).at) return
   if (options.readOnly === true)
     throw new AppError(
       'invalid-state',

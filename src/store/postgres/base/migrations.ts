@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { packageFolder } from '../../../package-folder.ts'
+import { nonEmpty, type NonEmpty } from '../../../core/lists.ts'
 
 export interface Migration {
   /** milliseconds since the epoch; orders migrations, and names them in the database */
@@ -22,14 +23,16 @@ export const kindOf = (text: string): 'additive' | 'breaking' | null =>
   (KIND.exec(text)?.[1] as 'additive' | 'breaking' | undefined) ?? null
 
 /** In their order. One that does not say that it is additive counts as breaking. */
-export const knownMigrations = (): Migration[] =>
-  readMigrationFiles({ migrationsFolder: join(packageFolder(), 'migrations', 'postgres') }).map(
-    ({ folderMillis, hash, sql }) => ({
-      at: folderMillis,
-      hash,
-      statements: sql,
-      isBreaking: kindOf(sql[0] ?? '') !== 'additive',
-    })
+export const knownMigrations = (): NonEmpty<Migration> =>
+  nonEmpty(
+    readMigrationFiles({ migrationsFolder: join(packageFolder(), 'migrations', 'postgres') }).map(
+      ({ folderMillis, hash, sql }) => ({
+        at: folderMillis,
+        hash,
+        statements: sql,
+        isBreaking: kindOf(sql[0] ?? '') !== 'additive',
+      })
+    )
   )
 
 /** Of a database. All are times of migrations. */

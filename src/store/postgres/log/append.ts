@@ -23,6 +23,7 @@ import { storeBodies } from './bodies.ts'
 import { createDays } from './days.ts'
 import { insertSegment } from './segments.ts'
 import { addTraffic } from './traffic.ts'
+import { oneRow } from '../../common/rows.ts'
 
 /** Records of a day, at most as many as fit a log segment. */
 interface Group {
@@ -57,7 +58,7 @@ const NEXT_SEGMENT = `with log_end as (
 /** Takes the log's end until the transaction is over. @returns id of the new log segment */
 const nextSegment = async ({ $client }: Transaction, day: number): Promise<number> => {
   const { rows } = await $client.query<{ id: number }>(NEXT_SEGMENT, [day])
-  return rows[0]!.id
+  return oneRow(rows).id
 }
 
 const INSERT_RECORDS = `insert into promptintern.records

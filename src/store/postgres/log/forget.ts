@@ -31,6 +31,7 @@ import { forgetFeedback } from './forget-feedback.ts'
 import { forgetKeptResponses } from './forget-kept.ts'
 import { findRows } from './look-up.ts'
 import { readSegments, readSegmentsAfter, replaceSegment, type DaySegment } from './segments.ts'
+import { oneRow } from '../../common/rows.ts'
 
 const SEGMENTS_AT_ONCE = 20
 
@@ -154,7 +155,7 @@ const partOf = ({ read }: Connection, write: Write, day: Day): LogPart => {
           'select min(id) as lowest, max(id) as highest from promptintern.bodies where day = $1',
           [day.day]
         )
-        const { lowest, highest } = rows[0]!
+        const { lowest, highest } = oneRow(rows)
         return lowest === null ? null : { lowest, highest }
       }),
     bodyIdsAfter: (after, limit) =>

@@ -16,6 +16,7 @@ import { pruneFeedback } from './forget-feedback.ts'
 import { pruneKeptResponses } from './forget-kept.ts'
 import { findRows } from './look-up.ts'
 import { pruneTraffic } from './traffic.ts'
+import { oneRow } from '../../common/rows.ts'
 
 type Before = Parameters<RecordStore['prune']>[0]
 type Counts = Awaited<ReturnType<RecordStore['prune']>>
@@ -37,7 +38,7 @@ const countIn = async ({ $client }: Transaction, { day, hasBodies }: Day): Promi
       from promptintern.segments where day = $1`,
     [day]
   )
-  const { records, bodies } = rows[0]!
+  const { records, bodies } = oneRow(rows)
   return { records, bodies: hasBodies ? bodies : 0 }
 }
 

@@ -4,6 +4,7 @@ import { BY_LORA, drawPlaces } from '../../log/search.ts'
 import type { SpreadQuery, SpreadRecords } from '../../store.ts'
 import type { Connection, Database } from '../base/database.ts'
 import { inGroups, readDays } from './days.ts'
+import { oneRow } from '../../common/rows.ts'
 
 const FITTING = `from promptintern.records
   where day = any($1::int[]) and template_version = any($2::text[]) and at between $3 and $4
@@ -30,7 +31,7 @@ const countGroups = async (db: Database, query: SpreadQuery): Promise<Group[]> =
   for (const days of inGroups(known).toReversed()) {
     const values = [days, templateVersions, Math.ceil(from), Math.floor(until)]
     const { rows } = await db.$client.query<{ fitting: number }>(COUNT, values)
-    groups.push({ values, fitting: rows[0]!.fitting })
+    groups.push({ values, fitting: oneRow(rows).fitting })
   }
   return groups
 }

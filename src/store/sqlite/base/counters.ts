@@ -7,6 +7,7 @@ import type { Totals } from '../../log/counts.ts'
 import type { Transaction } from './database.ts'
 import { revisions, templateTotals } from './schema.ts'
 import { bulkInsert, type SqlTransaction } from './statements.ts'
+import { oneRow } from '../../common/rows.ts'
 
 const insertTotals = bulkInsert(
   templateTotals,
@@ -44,5 +45,5 @@ export const addToRevision = async (
   amount: number
 ): Promise<number> => {
   const { rows } = await tx.execute({ sql: ADD, args: [name, amount] })
-  return Number(rows[0]!['value'])
+  return Number(oneRow(rows)['value'])
 }

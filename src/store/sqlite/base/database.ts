@@ -14,6 +14,8 @@ import { AppError } from '../../../errors.ts'
 import { packageFolder } from '../../../package-folder.ts'
 import { databasePath } from './database-path.ts'
 import type { SqlTransaction } from './statements.ts'
+import { oneRow } from '../../common/rows.ts'
+import { lastOf, nonEmpty, type NonEmpty } from '../../../core/lists.ts'
 
 export interface DatabaseOptions {
   dataDir: string
@@ -106,8 +108,8 @@ const configure = async (client: Client, options: DatabaseOptions): Promise<void
 type Migration = ReturnType<typeof readMigrationFiles>[number]
 
 /** In their order. */
-export const knownMigrations = (): Migration[] =>
-  readMigrationFiles({ migrationsFolder: join(packageFolder(), 'migrations', 'sqlite') })
+export const knownMigrations = (): NonEmpty<Migration> =>
+  nonEmpty(readMigrationFiles({ migrationsFolder: join(packageFolder(), 'migrations', 'sqlite') }))
 
 /** Times of migrations, which name them; null where none was applied. */
 interface Applied {
@@ -118,13 +120,13 @@ interface Applied {
 const READ_APPLIED = 'select min(created_at) as initial, max(created_at) as newest from migrations'
 
 /** @returns time of the newest one; 0 without one @throws AppError `invalid-config` */
-const requireKnown = ({ initial, newest }: Applied, known: Migration[]): number => {
-  if (initial !== null && initial !== known[0]!.folderMillis)
+const requireKnown = ({ initial, newest }: Applied, known: NonEmpty<Migration>): number => {
+  if (initial !== null && initial !== known[0].folderMillis)
     throw new AppError(
       'invalid-config',
       'the store in the data directory has a format that this version does not know: set another DATA_DIR, or start with an empty one'
     )
-  if (newest !== null && newest > known.at(-1)!.folderMillis)
+  if (newest !== null && newest > lastOf(known).folderMillis)
     throw new AppError(
       'invalid-config',
       'a newer version wrote the data directory: upgrade, or set another DATA_DIR'
@@ -133,7 +135,7 @@ const requireKnown = ({ initial, newest }: Applied, known: Migration[]): number 
 }
 
 const readApplied = async (client: Client): Promise<Applied> =>
-  (await client.execute(READ_APPLIED)).rows[0] as unknown as Applied
+  oneRow((await client.execute(READ_APPLIED)).rows) as unknown as Applied
 
 /** In force with the first read, and until the file is closed. @throws AppError `conflict` */
 const keepOthersOut = async (client: Client, path: string): Promise<void> => {
@@ -151,10 +153,10 @@ const keepOthersOut = async (client: Client, path: string): Promise<void> => {
 }
 
 /** @throws AppError `invalid-config` like `requireKnown`, `invalid-state` for a file of an older version */
-const openReadOnly = async (client: Client, known: Migration[]): Promise<void> => {
+const openReadOnly = async (client: Client, known: NonEmpty<Migration>): Promise<void> => {
   await client.execute('PRAGMA query_only = ON')
   const newest = requireKnown(await readApplied(client), known)
-  if (newest < known.at(-1)!.folderMillis)
+  if (newest < lastOf(known).folderMillis)
     throw new AppError(
       'invalid-state',
       'an older version wrote the data directory: any command that writes, such as promptintern detect, upgrades it'
@@ -165,13 +167,13 @@ const openReadOnly = async (client: Client, known: Migration[]): Promise<void> =
  * Applies the missing migrations in one exclusive transaction, so two processes that start together
  * apply them once. @throws AppError `invalid-config` like `requireKnown`
  */
-const migrate = (db: Database, known: Migration[]): Promise<void> =>
+const migrate = (db: Database, known: NonEmpty<Migration>): Promise<void> =>
   inTransaction(db, async (tx) => {
     await tx.run(
       sql`create table if not exists migrations (created_at integer not null, hash text not null)`
     )
-    const [applied] = await tx.all<Applied>(sql.raw(READ_APPLIED))
-    const newest = requireKnown(applied!, known)
+    const applied = await tx.all<Applied>(sql.raw(READ_APPLIED))
+    const newest = requireKnown(oneRow(applied), known)
     for (const migration of known.filter(({ folderMillis }) => folderMillis > newest)) {
       for (const statement of migration.sql) await tx.run(sql.raw(statement))
       await tx.run(

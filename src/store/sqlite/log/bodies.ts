@@ -11,6 +11,7 @@ import {
 import type { StoredBody } from '../../log/segment-codec.ts'
 import { bodies } from '../base/schema.ts'
 import { bulkInsert, executeIn, type SqlRunner, type SqlTransaction } from '../base/statements.ts'
+import { oneRow } from '../../common/rows.ts'
 
 const insertBodies = bulkInsert(bodies)
 
@@ -23,7 +24,7 @@ const readKnown = async (tx: SqlTransaction, digests: Buffer[]): Promise<Map<str
 
 const nextId = async (tx: SqlTransaction): Promise<number> => {
   const { rows } = await tx.execute('select coalesce(max(id), 0) + 1 as next from bodies')
-  return rows[0]!['next'] as number
+  return oneRow(rows)['next'] as number
 }
 
 const wholeTable = (tx: SqlTransaction): WholeTable => ({

@@ -28,6 +28,7 @@ import {
 } from '../../log/selected.ts'
 import { readSegments, readSegmentsAfter, replaceSegment, SEGMENTS_PER_PAGE } from './segments.ts'
 import { takeOutBodies } from './take-out-bodies.ts'
+import { oneRow } from '../../common/rows.ts'
 
 /** @returns the next log segments that may have a selected record */
 const nextSegments = async (
@@ -87,7 +88,7 @@ const claimForgetting = async ({ writeSql }: Connection): Promise<Connection['wr
   return (work) =>
     writeSql(async (tx) => {
       const { rows } = await tx.execute(`select value from revisions where name = 'forget'`)
-      if (rows[0]!['value'] !== claim)
+      if (oneRow(rows)['value'] !== claim)
         throw new AppError('conflict', 'a newer forget request has started and continues this work')
       return work(tx)
     })

@@ -15,6 +15,7 @@ import type { BaseCache } from '../../log/base-cache.ts'
 import { bodyCount, sequenceOf, type SegmentRow } from '../../log/segment-codec.ts'
 import { readSegments, replaceSegment, SEGMENTS_PER_PAGE } from './segments.ts'
 import { pruneTraffic } from './traffic.ts'
+import { oneRow } from '../../common/rows.ts'
 
 const BODIES_PER_TRANSACTION = 500
 /** pages of one vacuum call */
@@ -88,8 +89,8 @@ const giveBackPages = async ({ read }: Connection): Promise<void> => {
     const left = await read(async (db) => {
       // as a script: the driver runs a single statement only to its first row, which is one page
       await db.$client.executeMultiple(`PRAGMA incremental_vacuum(${VACUUMED_PAGES})`)
-      const [row] = await db.all<{ freelist_count: number }>(sql`PRAGMA freelist_count`)
-      return row!.freelist_count
+      const rows = await db.all<{ freelist_count: number }>(sql`PRAGMA freelist_count`)
+      return oneRow(rows).freelist_count
     })
     if (left < VACUUMED_PAGES) return
   }
@@ -132,8 +133,8 @@ export const scrub = async ({ read, writeSql }: Connection): ReturnType<RecordSt
   await writeSql((tx) => blankAnswers(tx, 0))
   await read(async (db) => {
     await db.$client.executeMultiple('VACUUM')
-    const [row] = await db.all<{ busy: number }>(sql`PRAGMA wal_checkpoint(TRUNCATE)`)
-    if (row!.busy !== 0)
+    const rows = await db.all<{ busy: number }>(sql`PRAGMA wal_checkpoint(TRUNCATE)`)
+    if (oneRow(rows).busy !== 0)
       throw new AppError('conflict', 'another process is reading the database: try again')
   })
 }

@@ -3,6 +3,7 @@ import { BY_LORA, drawPlaces } from '../../log/search.ts'
 import type { SpreadQuery, SpreadRecords } from '../../store.ts'
 import type { Connection } from '../base/database.ts'
 import type { SqlRunner } from '../base/statements.ts'
+import { oneRow } from '../../common/rows.ts'
 
 /** records of one read, so that appends run in between */
 const PICKED_AT_ONCE = 100
@@ -32,24 +33,24 @@ const countGroups = ({ read }: Connection, query: SpreadQuery): Promise<Group[]>
     query.templateVersions.map(async (version) => {
       const args = [version, Math.ceil(query.from), Math.floor(query.until)]
       const { rows } = await read(({ $client }) => $client.execute({ sql: COUNT, args }))
-      return { args, fitting: Number(rows[0]!['fitting']) }
+      return { args, fitting: Number(oneRow(rows)['fitting']) }
     })
   )
 
 /** @param places in the group, ascending */
 const pick = async ({ read }: Connection, { args }: Group, places: number[]): Promise<Picked[]> => {
   const picked: Picked[] = []
-  const pickNext = async ($client: SqlRunner, last: Picked | undefined): Promise<Picked | null> => {
-    const place = places[picked.length]! - (places[picked.length - 1] ?? -1) - 1
-    const after = [last?.sequence ?? -1, place]
+  /** how many rows are between each and the one before it */
+  const skipped = places.map((place, at) => place - (places[at - 1] ?? -1) - 1)
+  const pickNext = async ($client: SqlRunner, behind: number): Promise<Picked | null> => {
+    const after = [picked.at(-1)?.sequence ?? -1, behind]
     const { rows } = await $client.execute({ sql: PICK, args: [...args, ...after] })
     const [row] = rows
     return row === undefined ? null : { sequence: Number(row['sequence']), id: String(row['id']) }
   }
   const pickSome = async ($client: SqlRunner): Promise<boolean> => {
-    const most = Math.min(places.length, picked.length + PICKED_AT_ONCE)
-    while (picked.length < most) {
-      const next = await pickNext($client, picked.at(-1))
+    for (const behind of skipped.slice(picked.length, picked.length + PICKED_AT_ONCE)) {
+      const next = await pickNext($client, behind)
       if (next === null) return false
       picked.push(next)
     }

@@ -4,6 +4,7 @@ import type { Connection } from '../base/database.ts'
 import { executeIn, type SqlTransaction } from '../base/statements.ts'
 import { readWholeIds, storeBodies } from './bodies.ts'
 import { readSegments, readSegmentsAfter, replaceSegment } from './segments.ts'
+import { oneRow } from '../../common/rows.ts'
 
 const writer = (tx: SqlTransaction): PartWriter => ({
   readAfter: (after) => readSegmentsAfter(tx, after),
@@ -24,7 +25,7 @@ export const takeOutBodies = ({ read, writeSql }: Connection): Promise<void> =>
         const { rows } = await $client.execute(
           'select min(id) as lowest, max(id) as highest from bodies'
         )
-        const { lowest, highest } = rows[0]!
+        const { lowest, highest } = oneRow(rows)
         return lowest === null ? null : { lowest: lowest as number, highest: highest as number }
       }),
     bodyIdsAfter: (after, limit) =>

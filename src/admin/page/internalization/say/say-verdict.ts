@@ -5,6 +5,7 @@ import type { Arm, Internalization } from '../../../../core/internalization/inte
 import { trainedSeconds } from '../../../../core/cost/template-economics.ts'
 import { duration, percent, points, whole } from '../../parts/format.ts'
 import { promiseOf } from './say-promise.ts'
+import { winningFigures } from '../../../../core/internalization/internalization.ts'
 
 /**
  * What the winning arm answers, and how often its answers agree.
@@ -18,7 +19,7 @@ export const sayAnswers = (verdict: Verdict, model: string, verb: string): strin
     rows,
     agreementAnswered: observed,
     agreementAnsweredBound: bound,
-  } = verdict.arms[verdict.arm]!
+  } = winningFigures(verdict)
   return (
     `It ${verb} ${percent(coverage)} of the requests ${modelOfArm(arm) === null ? 'without the prompt' : 'in its place'}; of these at least ` +
     `${percent(bound)} agree with ${model} (${percent(observed)} were observed, on ` +
