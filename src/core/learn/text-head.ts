@@ -3,6 +3,7 @@
  * and characters. It is two heads whose logits are added, each over a temperature of its own, which also holds
  * its share (docs/experiments/more-from-the-same-rows.md).
  */
+import { itemAt } from '../lists.ts'
 import { hashedDims, hashedFeatures } from './hashed-features.ts'
 import { mixtureOf } from './head/mixture.ts'
 import type { TextRows } from './head/text-rows.ts'
@@ -15,6 +16,7 @@ import {
   type Head,
 } from './softmax-head.ts'
 
+/** One of them is there. */
 export interface TextHead {
   /** on embeddings; null without an encoder */
   embedded: Head | null
@@ -120,12 +122,13 @@ export const textProbabilities = (
   texts: readonly string[],
   vectors: Float32Array | null
 ): Float32Array => {
-  const one = embedded && vectors && scaledLogits(embedded, vectors)
-  const other = hashed && scaledLogits(hashed, hashedFeatures(texts, hashed.dims))
-  const { classes } = (embedded ?? hashed)!
-  if (one === null || other === null) return toProbabilities((one ?? other)!, classes)
-  return toProbabilities(
-    one.map((value, at) => value + other[at]!),
-    classes
-  )
+  const parts = [
+    embedded && vectors && { ...embedded, logits: scaledLogits(embedded, vectors) },
+    hashed && { ...hashed, logits: scaledLogits(hashed, hashedFeatures(texts, hashed.dims)) },
+  ].filter((part) => part !== null)
+  const { logits, classes } = parts.reduce((one, other) => ({
+    ...one,
+    logits: one.logits.map((value, at) => value + itemAt(other.logits, at)),
+  }))
+  return toProbabilities(logits, classes)
 }
