@@ -2,6 +2,7 @@
  * The provider's cache in a simulation: how much of each request an earlier one has left in it, as the requests are
  * and as they would be after mends. Prefixes are kept by model and credential, for the life of the cache.
  */
+import { itemAt } from '../lists.ts'
 import type { LaidPiece, LaidRequest, Layout } from './layout.ts'
 import type { TextCause } from './text-cause.ts'
 
@@ -42,10 +43,16 @@ const mended = ({ texts, lastConstant }: LaidRequest, marks: ReadonlySet<number>
   return [...kept, ...moved, ...texts.slice(lastConstant + 1)]
 }
 
+interface Prefix {
+  /** of its node in the tree; the root is 0 */
+  node: number
+  /** when it was seen last */
+  at: number
+}
+
 /** All prefixes that were seen, as a tree. */
 class Prefixes {
-  private readonly children = new Map<number, number>()
-  private readonly seen: number[] = [0]
+  private readonly children = new Map<number, Prefix>()
 
   /** @returns bytes of the longest prefix that was seen since `oldest`; then the whole is seen at `at` */
   read(sequence: Sequence, read: { isOpen: boolean; bytes: number }, place: Visit): number {
@@ -54,14 +61,13 @@ class Prefixes {
       const key = node * MOST_IDS + id
       let next = this.children.get(key)
       if (next === undefined) {
-        next = this.seen.length
+        next = { node: this.children.size + 1, at: NEVER }
         this.children.set(key, next)
-        this.seen.push(NEVER)
       }
-      if (read.isOpen && this.seen[next]! >= place.oldest) read.bytes += bytes
+      if (read.isOpen && next.at >= place.oldest) read.bytes += bytes
       else read.isOpen = false
-      this.seen[next] = place.at
-      node = next
+      next.at = place.at
+      node = next.node
     }
     return node
   }
@@ -132,7 +138,7 @@ export class Simulations {
     if (known !== undefined) return known
     const { isLonely } = this
     const bytes = prefixBytes(this.layout, { mends: new Set(mends), lifeOf, isLonely })
-    const prefixOf: PrefixOf = ({ index }) => bytes[index]!
+    const prefixOf: PrefixOf = ({ index }) => itemAt(bytes, index)
     this.made.set(key, prefixOf)
     return prefixOf
   }
