@@ -43,16 +43,10 @@ const mended = ({ texts, lastConstant }: LaidRequest, marks: ReadonlySet<number>
   return [...kept, ...moved, ...texts.slice(lastConstant + 1)]
 }
 
-interface Prefix {
-  /** of its node in the tree; the root is 0 */
-  node: number
-  /** when it was seen last */
-  at: number
-}
-
 /** All prefixes that were seen, as a tree. */
 class Prefixes {
-  private readonly children = new Map<number, Prefix>()
+  private readonly children = new Map<number, number>()
+  private readonly seen: number[] = [0]
 
   /** @returns bytes of the longest prefix that was seen since `oldest`; then the whole is seen at `at` */
   read(sequence: Sequence, read: { isOpen: boolean; bytes: number }, place: Visit): number {
@@ -61,13 +55,14 @@ class Prefixes {
       const key = node * MOST_IDS + id
       let next = this.children.get(key)
       if (next === undefined) {
-        next = { node: this.children.size + 1, at: NEVER }
+        next = this.seen.length
         this.children.set(key, next)
+        this.seen.push(NEVER)
       }
-      if (read.isOpen && next.at >= place.oldest) read.bytes += bytes
+      if (read.isOpen && this.seen[next]! >= place.oldest) read.bytes += bytes
       else read.isOpen = false
-      next.at = place.at
-      node = next.node
+      this.seen[next] = place.at
+      node = next
     }
     return node
   }

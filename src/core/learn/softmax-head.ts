@@ -154,7 +154,7 @@ const productsOf = (features: Features, weights: Float32Array): Products => {
 const logitsOf = ({ dims, classes, weights, bias }: Head, features: Features): Float32Array => {
   const rows = rowsOf(features, dims)
   const multiplied = productsOf(features, weights)
-  const products = new Float64Array(CHUNK_ROWS * classes)
+  const products = new Float64Array(Math.min(CHUNK_ROWS, rows) * classes)
   const logits = new Float32Array(rows * classes)
   for (let from = 0; from < rows; from += CHUNK_ROWS) {
     const count = Math.min(CHUNK_ROWS, rows - from)

@@ -123,12 +123,12 @@ export const textProbabilities = (
   vectors: Float32Array | null
 ): Float32Array => {
   const parts = [
-    embedded && vectors && { ...embedded, logits: scaledLogits(embedded, vectors) },
-    hashed && { ...hashed, logits: scaledLogits(hashed, hashedFeatures(texts, hashed.dims)) },
+    embedded && vectors && { head: embedded, logits: scaledLogits(embedded, vectors) },
+    hashed && { head: hashed, logits: scaledLogits(hashed, hashedFeatures(texts, hashed.dims)) },
   ].filter((part) => part !== null)
-  const { logits, classes } = parts.reduce((one, other) => ({
-    ...one,
+  const { logits, head } = parts.reduce((one, other) => ({
+    head: one.head,
     logits: one.logits.map((value, at) => value + itemAt(other.logits, at)),
   }))
-  return toProbabilities(logits, classes)
+  return toProbabilities(logits, head.classes)
 }

@@ -68,8 +68,8 @@ export const sparseForward = (
   { dims, outputs }: DenseShape
 ): void => {
   for (let output = 0; output < outputs; output++)
-    for (const [row, entries] of features.entries())
-      products[row * outputs + output] = product(entries, weights, output * dims)
+    for (let row = 0; row < features.length; row++)
+      products[row * outputs + output] = product(features[row]!, weights, output * dims)
 }
 
 /**
