@@ -3,7 +3,6 @@
  * and characters. It is two heads whose logits are added, each over a temperature of its own, which also holds
  * its share (docs/experiments/more-from-the-same-rows.md).
  */
-import { itemAt } from '../lists.ts'
 import { hashedDims, hashedFeatures } from './hashed-features.ts'
 import { mixtureOf } from './head/mixture.ts'
 import type { TextRows } from './head/text-rows.ts'
@@ -128,7 +127,7 @@ export const textProbabilities = (
   ].filter((part) => part !== null)
   const { logits, head } = parts.reduce((one, other) => ({
     head: one.head,
-    logits: one.logits.map((value, at) => value + itemAt(other.logits, at)),
+    logits: one.logits.map((value, at) => value + other.logits[at]!),
   }))
   return toProbabilities(logits, head.classes)
 }
