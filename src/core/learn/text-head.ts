@@ -15,7 +15,7 @@ import {
   type Head,
 } from './softmax-head.ts'
 
-/** One of them is there. */
+/** At least one of the two heads is there. */
 export interface TextHead {
   /** on embeddings; null without an encoder */
   embedded: Head | null

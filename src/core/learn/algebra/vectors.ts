@@ -1,6 +1,6 @@
 /**
- * Operations on vectors (level 1 of BLAS), the one place where a head's arithmetic reads numbers by their place.
- * Sums are float64 and in the order of the places, so the same numbers give the same bits.
+ * Operations on vectors (level 1 of BLAS). Sums are float64 and in the order of the places, so the same numbers give
+ * the same bits. What the minimizer calls takes one kind of array: a function that has seen two is slower for both.
  */
 
 export type Vector = Float64Array | Float32Array
