@@ -81,6 +81,7 @@ const RULES: Record<string, Rule> = {
       'src/core/detect/building/mask.ts',
       'src/core/group-by.ts',
       'src/core/json.ts',
+      'src/core/lists.ts',
       'src/core/log',
       'src/core/request',
       'src/core/rollout/population.ts',

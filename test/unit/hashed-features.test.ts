@@ -4,14 +4,12 @@ import { hashedDims, hashedFeatures } from '../../src/core/learn/hashed-features
 
 const DIMS = 4096
 
-const rowsOf = (...texts: string[]): Float32Array[] => {
-  const { starts, places, values } = hashedFeatures(texts, DIMS)
-  return texts.map((_, row) => {
+const rowsOf = (...texts: string[]): Float32Array[] =>
+  hashedFeatures(texts, DIMS).map(({ places, values }) => {
     const dense = new Float32Array(DIMS)
-    for (let at = starts[row]!; at < starts[row + 1]!; at++) dense[places[at]!] = values[at]!
+    for (const [at, place] of places.entries()) dense[place] = values[at]!
     return dense
   })
-}
 
 const cosine = (one: string, other: string): number => {
   const [a, b] = rowsOf(one, other)

@@ -51,5 +51,6 @@ describe('known words', () => {
 
   it('cannot be told without judged rows', () => {
     expect(learnWords([])).toBeNull()
+    expect(learnWords([{ learned: rowsOf(60), judged: [] }])).toBeNull()
   })
 })

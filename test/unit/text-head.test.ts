@@ -1,7 +1,7 @@
 /** Heads on embeddings and on hashed words, and both as one. */
 import { describe, expect, it } from 'vitest'
 import { mixtureOf } from '../../src/core/learn/head/mixture.ts'
-import { sparseRows } from '../../src/core/learn/head/sparse-rows.ts'
+import { sparseRows } from '../../src/core/learn/algebra/sparse-rows.ts'
 import { crossValidated, probabilities, trainHead } from '../../src/core/learn/softmax-head.ts'
 import { selectTexts, type TextRows } from '../../src/core/learn/head/text-rows.ts'
 import {

@@ -5,6 +5,7 @@
 import type { ChatRequest } from '../../openai/chat.ts'
 import { tokenCounts } from '../../openai/usage/usage.ts'
 import type { ExchangeRecord } from '../log/record.ts'
+import { valueIn } from '../lists.ts'
 import { estimateUsage, type CountTokens } from '../log/estimate-usage.ts'
 import { isAnsweredByUpstream } from '../rollout/population.ts'
 import type { Match, Template } from '../template/template.ts'
@@ -39,7 +40,10 @@ interface Counted extends Sampled {
 
 export class CacheScan {
   private readonly pool = new PiecePool()
-  private readonly samples = new Map<string | null, Counted>()
+  /** by the template's version */
+  private readonly samples: ReadonlyMap<string, Counted>
+  /** of requests without a template */
+  private readonly others: Counted
   private readonly countTokens: CountTokens | null
 
   /**
@@ -52,27 +56,26 @@ export class CacheScan {
     const items = Math.min(MOST_REQUESTS_OF_A_TEMPLATE, Math.ceil(MOST_REQUESTS / parts))
     const length = isTimed ? HOUR_MS : STRETCH_ROWS
     const limits = { items, bytes: MOST_BYTES / parts, length }
-    for (const template of templates)
-      this.samples.set(template.version, {
-        version: template.version,
-        anchors: anchorPieces(template, this.pool),
-        stretches: new Stretches<KeptRequest>(limits),
-        seen: 0,
-        estimates: 0,
-      })
-    this.samples.set(null, {
-      version: null,
-      anchors: [],
+    const sampleOf = (version: string | null, anchors: Counted['anchors']): Counted => ({
+      version,
+      anchors,
       stretches: new Stretches<KeptRequest>(limits),
       seen: 0,
       estimates: 0,
     })
+    this.samples = new Map(
+      templates.map((template) => [
+        template.version,
+        sampleOf(template.version, anchorPieces(template, this.pool)),
+      ])
+    )
+    this.others = sampleOf(null, [])
   }
 
   /** @param match null: no template has the request */
   add(record: ExchangeRecord, request: ChatRequest, match: Match | null): void {
     const version = match?.template.version ?? null
-    const sample = this.samples.get(version)!
+    const sample = this.sampleOf(version)
     const { stretches } = sample
     if (!isAnsweredByUpstream(record)) return
     sample.seen++
@@ -95,9 +98,13 @@ export class CacheScan {
     stretches.add(kept, BYTES_OF_REQUEST + BYTES_OF_PIECE * pieces.length + heads + names)
   }
 
+  private sampleOf(version: string | null): Counted {
+    return version === null ? this.others : valueIn(this.samples, version)
+  }
+
   /** All of a template; of requests without one, the part that they are of the sample. */
   private requestsOf({ version, requests }: CacheFinding): number {
-    const { seen, stretches } = this.samples.get(version)!
+    const { seen, stretches } = this.sampleOf(version)
     if (version !== null) return seen
     const kept = stretches.all().reduce((sum, { items }) => sum + items.length, 0)
     return Math.round((requests * seen) / Math.max(1, kept))
@@ -111,7 +118,7 @@ export class CacheScan {
 
   /** Of one prompt after the other; each takes a second at most. */
   *findings(rules: CacheRules): Generator<CacheFinding[]> {
-    for (const family of familiesOf([...this.samples.values()], rules.lifeOf))
+    for (const family of familiesOf([...this.samples.values(), this.others], rules.lifeOf))
       yield findingsOf(family, rules).map((finding) => ({
         ...finding,
         requests: this.requestsOf(finding),

@@ -142,6 +142,12 @@ const fileOthers = (drafts: Draft[], others: readonly KeptRequest[]): void => {
   }
 }
 
+const firstOf = ({ items }: Stretch<KeptRequest>): number =>
+  items.reduce((earliest, { at }) => Math.min(earliest, at), Infinity)
+
+const lastOf = ({ items }: Stretch<KeptRequest>): number =>
+  items.reduce((latest, { at }) => Math.max(latest, at), -Infinity)
+
 /** Marks the start of each stretch whose hour before is not in the sample. */
 const withContext = (
   stretches: readonly Stretch<KeptRequest>[],
@@ -154,7 +160,7 @@ const withContext = (
     before = stretch
     const items = stretch.items.toSorted((a, b) => a.at - b.at)
     const most = isJoined ? 0 : CONTEXT_SHARE * items.length
-    const from = items[0]!.at
+    const from = firstOf(stretch)
     return items.map((item, at) => ({
       ...item,
       isContext: at < most && item.at - from < lifeOf(item.model),
@@ -192,9 +198,6 @@ const joinedStretches = (
   })
   return { stretches: stretches.filter(({ items }) => items.length > 0), isWhole }
 }
-
-const lastOf = ({ items }: Stretch<KeptRequest>): number =>
-  items.reduce((latest, { at }) => Math.max(latest, at), -Infinity)
 
 /** @param lifeOf milliseconds that the cache of a model keeps a prefix */
 export const familiesOf = (

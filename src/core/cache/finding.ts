@@ -1,5 +1,6 @@
 /** Why the provider's cache is not read for the requests of one template, in tokens. Knows nothing of prices' dollars. */
 import { groupBy } from '../group-by.ts'
+import { isNonEmpty, zip, type NonEmpty } from '../lists.ts'
 import { cacheLifeMs, findPrice, leastCachedTokens, type Price } from '../cost/prices.ts'
 import { BYTES_PER_TOKEN } from '../cost/token-estimate.ts'
 import { differenceOf, type Difference } from './difference.ts'
@@ -116,7 +117,7 @@ const candidatesOf = (layout: Layout, isLonely: readonly boolean[]): Mend[] => {
 interface Member {
   version: string | null
   model: string
-  rows: readonly LaidRequest[]
+  rows: NonEmpty<LaidRequest>
   /** with those that are not judged */
   kept: number
   tokensPerByte: number
@@ -142,9 +143,9 @@ const membersOf = ({ rows }: Layout): Member[] => {
     const { version, model } = all[0].request
     const tokensPerByte = densityOf(all)
     const own = all.filter(({ request }) => !request.isContext)
-    return own.length < LEAST_JUDGED
-      ? []
-      : [{ version, model, rows: own, kept: all.length, tokensPerByte }]
+    return isNonEmpty(own) && own.length >= LEAST_JUDGED
+      ? [{ version, model, rows: own, kept: all.length, tokensPerByte }]
+      : []
   })
 }
 
@@ -219,9 +220,8 @@ const costly = (
   const gains = subsetsOf(mends.length).map((subset) =>
     gainOf(mends.filter((_, at) => (subset & (1 << at)) !== 0))
   )
-  const means = meanGains(gains, mends.length)
-  const order = mends
-    .map((cause, at) => ({ cause, at, gain: means[at]! }))
+  const order = zip(mends, meanGains(gains, mends.length))
+    .map(([cause, gain], at) => ({ cause, at, gain }))
     .filter(({ gain }) => gain >= LEAST_PART * all)
     // equal parts: the one that stands first, because the other is hidden behind it
     .toSorted((a, b) => (Math.abs(b.gain - a.gain) < 1 ? a.at - b.at : b.gain - a.gain))
@@ -229,9 +229,9 @@ const costly = (
     gains,
     order.map(({ at }) => at)
   )
-  return order.map(({ cause }, place) => ({
+  return zip(order, added).map(([{ cause }, gain]) => ({
     cause,
-    tokens: Math.max(0, added[place]!),
+    tokens: Math.max(0, gain),
     difference: differenceOf(cause, layout, member.rows),
   }))
 }
@@ -263,7 +263,7 @@ const findingOf = (member: Member, judging: Judging, rules: CacheRules): CacheFi
     version,
     model,
     requests: member.kept,
-    from: rows[0]!.request.at,
+    from: rows[0].request.at,
     judged: rows.length,
     promptTokens,
     stablePrefixTokens: Math.round(quantile(prefixes([]), STABLE_QUANTILE)),

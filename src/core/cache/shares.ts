@@ -2,6 +2,7 @@
  * What each of several mends has a part in. Mends depend on each other: what stands first hides what stands behind
  * it, so the gain of two is not the sum of both.
  */
+import { itemAt } from '../lists.ts'
 
 /** More mends would take too many simulations. */
 export const MOST_MENDS = 5
@@ -25,7 +26,8 @@ export const meanGains = (gains: readonly number[], mends: number): number[] =>
       .reduce((sum, subset) => {
         const before = sizeOf(subset)
         const orders = factorial(before) * factorial(mends - before - 1)
-        return sum + (orders / factorial(mends)) * (gains[subset | (1 << mend)]! - gains[subset]!)
+        const gain = itemAt(gains, subset | (1 << mend)) - itemAt(gains, subset)
+        return sum + (orders / factorial(mends)) * gain
       }, 0)
   )
 
@@ -33,8 +35,8 @@ export const meanGains = (gains: readonly number[], mends: number): number[] =>
 export const gainsInOrder = (gains: readonly number[], order: readonly number[]): number[] => {
   let subset = 0
   return order.map((mend) => {
-    const before = gains[subset]!
+    const before = itemAt(gains, subset)
     subset |= 1 << mend
-    return gains[subset]! - before
+    return itemAt(gains, subset) - before
   })
 }

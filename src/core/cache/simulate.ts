@@ -2,6 +2,7 @@
  * The provider's cache in a simulation: how much of each request an earlier one has left in it, as the requests are
  * and as they would be after mends. Prefixes are kept by model and credential, for the life of the cache.
  */
+import { itemAt } from '../lists.ts'
 import type { LaidPiece, LaidRequest, Layout } from './layout.ts'
 import type { TextCause } from './text-cause.ts'
 
@@ -132,7 +133,7 @@ export class Simulations {
     if (known !== undefined) return known
     const { isLonely } = this
     const bytes = prefixBytes(this.layout, { mends: new Set(mends), lifeOf, isLonely })
-    const prefixOf: PrefixOf = ({ index }) => bytes[index]!
+    const prefixOf: PrefixOf = ({ index }) => itemAt(bytes, index)
     this.made.set(key, prefixOf)
     return prefixOf
   }

@@ -3,6 +3,8 @@
  * of one burst: a mailing, a nightly job. The number depends on conversations and times alone and never on an
  * answer, so a test on it keeps its level. Knows nothing of confidence or agreement.
  */
+import { placeIn } from '../ascending.ts'
+import { valueIn } from '../lists.ts'
 
 export interface ClusteredRow {
   /** one key for all turns of one conversation */
@@ -29,17 +31,6 @@ const createSums = (places: number) => {
     /** of the places from `from` on and before `until` */
     between: (from: number, until: number): number => before(until) - before(from),
   }
-}
-
-/** First place whose time is at least `time`. */
-const placeOf = (times: Float64Array, time: number): number => {
-  let [low, high] = [0, times.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (times[middle]! < time) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 /** First request of each conversation. */
@@ -70,7 +61,7 @@ const createExcess = (rows: readonly ClusteredRow[], burstMs: number) => {
   const expected = backgroundMs > 0 ? near / backgroundMs : 0
   const sums = createSums(times.length)
   const inside = (from: number, until: number): number =>
-    from >= until ? 0 : sums.between(placeOf(times, from), placeOf(times, until))
+    from >= until ? 0 : sums.between(placeIn(times, from), placeIn(times, until))
   const within = (at: number, reach: number): number => {
     if (reach >= circleMs / 2) return inside(first, last + 1)
     const [from, until] = [at - reach, at + reach]
@@ -83,7 +74,7 @@ const createExcess = (rows: readonly ClusteredRow[], burstMs: number) => {
   let excess = 0
   return {
     add(conversation: string): void {
-      const { place, at } = places.get(conversation)!
+      const { place, at } = valueIn(places, conversation)
       const isNear = within(at, near)
       const isAround = within(at, wide) - isNear
       // each of two is beside the other

@@ -5,6 +5,7 @@
  * Knows nothing of engines, or of how the loras were trained.
  */
 import { seededRandom } from '../../random.ts'
+import { itemAt } from '../lists.ts'
 import type { ConfidenceStatistic } from '../route/confidence.ts'
 import { judge, type HeldOutRow, type JudgedRow } from './figures.ts'
 import { allowedLoss, cutsOf, type Cut } from './samples.ts'
@@ -231,13 +232,13 @@ interface Acceptance {
 
 /** @returns null when no number of losses passes */
 const acceptanceOf = (
-  full: JudgedFit,
   cut: Cut,
+  widest: Cut,
   { margin, alpha }: CurveOptions
 ): Acceptance | null => {
   const rows = cut.unseen.effectiveRows
   const allowed = allowedLoss(cut.unseen, margin)
-  const level = startLevel(full.cuts.at(-1)!, alpha)
+  const level = startLevel(widest, alpha)
   let most = -1
   while (most < rows && binomialLowerTail(most + 1, rows, allowed) <= level) most++
   return most < 0 ? null : { rows, most }
@@ -265,15 +266,17 @@ const targetAt = (
 ): CurveTarget | null => {
   const full = fits.at(-1)
   if (full === undefined) return null
-  const widest = cutAt(full, coverage)
-  const acceptance = widest && acceptanceOf(full, widest, options)
+  const cut = cutAt(full, coverage)
+  const widest = full.cuts.at(-1)
+  if (cut === null || widest === undefined) return null
+  const acceptance = acceptanceOf(cut, widest, options)
   if (acceptance === null) return null
   const fitted = lawsAt(fits, full, coverage, options.seed)
   if (fitted === null) return null
   const { law, laws } = fitted
   const needed = bisectFalling((loss) => passes(acceptance, loss), 0.5, 0, 1)
   const growths = laws.map((drawn) => growthTo(drawn, needed)).toSorted((a, b) => a - b)
-  const quantile = (share: number) => growths[Math.round(share * (DRAWS - 1))]!
+  const quantile = (share: number) => itemAt(growths, Math.round(share * (DRAWS - 1)))
   return {
     coverage,
     rows: atMost(full.rows, growthTo(law, needed)),

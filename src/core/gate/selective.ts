@@ -10,6 +10,7 @@
  * rejected at level alpha where each of them is (Berger 1982, Technometrics 24:295), so the p-value
  * is the larger of the two and alpha is not divided.
  */
+import { isNonEmpty, lastOf, type NonEmpty } from '../lists.ts'
 import { leastPValue, lossOf, pValueOf, type Cut, type SampleCounts } from './samples.ts'
 
 export interface ThresholdTest {
@@ -84,18 +85,22 @@ const worstOf = ({ traffic, unseen }: Cut, valueOf: (counts: SampleCounts) => nu
  * answers. A rank within rows of equal confidence is the rank of their last one. A cut at which no
  * test could pass would end the sequence without a disagreement, so it is left out.
  */
-const testedCuts = (cuts: Cut[], { margin, alpha, minAnswered }: SelectiveOptions): Cut[] => {
+const testedCuts = (
+  cuts: NonEmpty<Cut>,
+  { margin, alpha, minAnswered }: SelectiveOptions
+): Cut[] => {
+  const level = startLevel(lastOf(cuts), alpha)
   const canPass = (cut: Cut): boolean =>
-    worstOf(cut, (counts) => leastPValue(counts, margin)) <= startLevel(cuts.at(-1)!, alpha)
+    worstOf(cut, (counts) => leastPValue(counts, margin)) <= level
   const wide = cuts.filter((cut) => cut.traffic.rows >= minAnswered)
   const first = wide.findIndex(canPass)
-  if (first < 0) return []
-  const [least, most] = [wide[first]!.traffic.rows, wide.at(-1)!.traffic.rows]
-  let place = first
+  const testable = first < 0 ? [] : wide.slice(first)
+  if (!isNonEmpty(testable)) return []
+  const [narrowest, widest] = [testable[0], lastOf(testable)]
+  const [least, most] = [narrowest.traffic.rows, widest.traffic.rows]
   const wanted = Array.from({ length: STEPS }, (_, step) => {
     const rank = Math.round(least + ((most - least) * step) / (STEPS - 1))
-    while (wide[place]!.traffic.rows < rank) place++
-    return wide[place]!
+    return testable.find(({ traffic }) => traffic.rows >= rank) ?? widest
   })
   return [...new Set(wanted)].filter(canPass)
 }
@@ -107,13 +112,17 @@ const testedCuts = (cuts: Cut[], { margin, alpha, minAnswered }: SelectiveOption
  * brings its share of alpha, and the level of a rejected hypothesis passes on to the next. It keeps
  * the family-wise error at alpha, and is never worse than Bonferroni over the starts.
  */
-export const testThresholds = (cuts: Cut[], options: SelectiveOptions): ThresholdTest[] => {
+export const testThresholds = (
+  cuts: readonly Cut[],
+  options: SelectiveOptions
+): ThresholdTest[] => {
+  if (!isNonEmpty(cuts)) return []
   const { margin, alpha } = options
   const tested = testedCuts(cuts, options)
   let carried = 0
   return tested.map((cut, place) => {
     // in a short sequence two starts may fall on one place
-    const starts = startsFor(cuts.at(-1)!).filter(
+    const starts = startsFor(lastOf(cuts)).filter(
       (start) => Math.floor(start.place * tested.length) === place
     )
     const level = carried + alpha * starts.reduce((sum, { share }) => sum + share, 0)

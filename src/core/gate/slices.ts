@@ -3,6 +3,7 @@
  * enough answered rows may lose ten points at most. Knows nothing of thresholds or arms.
  */
 import { groupBy } from '../group-by.ts'
+import { zip } from '../lists.ts'
 import { binomialLowerTail, holm, proportionLowerBound } from './statistics.ts'
 import { effectiveRows, type ClusteredRow } from './effective-rows.ts'
 
@@ -64,9 +65,9 @@ export const sliceFigures = (answered: SliceRow[], burstMs: number): SliceFigure
     }
   })
   const adjusted = holm(figures.map((figure) => figure.pValue))
-  return figures.map((figure, i) => ({
+  return zip(figures, adjusted).map(([figure, pValue]) => ({
     ...figure,
-    pValue: adjusted[i]!,
+    pValue,
     holds: figure.agreement >= figure.upstreamAgreement - SLICE_MARGIN - ROUNDING,
   }))
 }

@@ -4,6 +4,8 @@
  * them apart. A logistic regression, trained on rows that the probabilities are out-of-fold for
  * (docs/experiments/label-head.md).
  */
+import { itemAt, valueIn } from '../lists.ts'
+import { addAt, divideEach } from './algebra/vectors.ts'
 import { neighbourhoodOf, type Neighbourhood } from './head/neighbourhood.ts'
 import {
   LEAST,
@@ -16,8 +18,11 @@ import { probabilities } from './softmax-head.ts'
 
 /** Place of the largest of `classes` numbers from `from` on; the first one at a tie. */
 export const mostLikely = (values: Float32Array, from: number, classes: number): number => {
-  let best = 0
-  for (let c = 1; c < classes; c++) if (values[from + c]! > values[from + best]!) best = c
+  let [best, most] = [0, -Infinity]
+  for (let c = 0; c < classes; c++) {
+    const value = values[from + c]!
+    if (value > most) [best, most] = [c, value]
+  }
   return best
 }
 
@@ -31,7 +36,7 @@ const signalsOf = (
   near: Neighbourhood,
   precision: number
 ): number[] => {
-  const best = row[answer]!
+  const best = itemAt(row, answer)
   const second = row.reduce((most, value, c) => (c === answer ? most : Math.max(most, value)), 0)
   const lead = Math.log(Math.max(LEAST, best) / Math.max(LEAST, second))
   const { nearest, agreeing, same, other } = near
@@ -59,6 +64,7 @@ export interface JudgedRows {
 interface JudgedAnswer {
   answer: number
   isRight: boolean
+  fold: number
 }
 
 /**
@@ -71,23 +77,22 @@ const precisionsOf = (answers: readonly JudgedAnswer[], classes: number): Float3
   const right = new Float32Array(classes).fill(all)
   const counts = new Float32Array(classes).fill(1)
   for (const { answer, isRight } of answers) {
-    counts[answer]! += 1
-    if (isRight) right[answer]! += 1
+    addAt(counts, answer, 1)
+    if (isRight) addAt(right, answer, 1)
   }
-  return right.map((sum, label) => sum / counts[label]!)
+  return divideEach(right, counts)
 }
 
 /** The same for each fold from the answers of all other folds, so that no row tells of itself. */
 const precisionsWithout = (
   answers: readonly JudgedAnswer[],
-  fold: Int32Array,
   classes: number
 ): Map<number, Float32Array> =>
   new Map(
-    [...new Set(fold.subarray(0, answers.length))].map((left) => [
+    [...new Set(answers.map(({ fold }) => fold))].map((left) => [
       left,
       precisionsOf(
-        answers.filter((_, place) => fold[place] !== left),
+        answers.filter(({ fold }) => fold !== left),
         classes
       ),
     ])
@@ -98,16 +103,16 @@ const judgedSignals = (
   { probabilities: all, classes, labels, fold, similarity }: JudgedRows,
   answers: readonly JudgedAnswer[]
 ): number[][] => {
-  const precisions = precisionsWithout(answers, fold, classes)
-  return answers.map(({ answer }, place) => {
+  const precisions = precisionsWithout(answers, classes)
+  return answers.map(({ answer, fold: own }, place) => {
     const row = all.subarray(place * classes, (place + 1) * classes)
     const near = neighbourhoodOf(
       labels,
       (other) => similarity(place, other),
       answer,
-      (other) => fold[other] === fold[place]
+      (other) => fold[other] === own
     )
-    return signalsOf(row, answer, near, precisions.get(fold[place]!)![answer]!)
+    return signalsOf(row, answer, near, itemAt(valueIn(precisions, own), answer))
   })
 }
 
@@ -115,7 +120,7 @@ export const trainAcceptor = (rows: JudgedRows): Acceptor => {
   const { probabilities: all, classes } = rows
   const answers = Array.from(rows.labels, (label, place) => {
     const answer = mostLikely(all, place * classes, classes)
-    return { answer, isRight: answer === label }
+    return { answer, isRight: answer === label, fold: itemAt(rows.fold, place) }
   })
   const isRight = Int32Array.from(answers, (answer) => Number(answer.isRight))
   const regression = trainRegression(judgedSignals(rows, answers), isRight)
@@ -132,6 +137,6 @@ export const acceptance = (
   answer: number,
   near: Neighbourhood
 ): number => {
-  const signals = signalsOf(row, answer, near, acceptor.precisions[answer]!)
-  return probabilities(acceptor.head, standardized(signals, acceptor))[1]!
+  const signals = signalsOf(row, answer, near, itemAt(acceptor.precisions, answer))
+  return itemAt(probabilities(acceptor.head, standardized(signals, acceptor)), 1)
 }

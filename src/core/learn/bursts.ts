@@ -55,12 +55,13 @@ export function* drawSpread<Unit>(
   while (rest.length > 0 && left() > 0) {
     const rows = rest.reduce((sum, unit) => sum + rowsOf(unit), 0)
     const size = Math.min(rest.length, Math.max(1, Math.ceil(rows / left())))
-    const drawn = new Set<Unit>(drawOfEach(rest.length, size, random).map((place) => rest[place]!))
-    for (const unit of shuffle([...drawn], random)) {
+    const places = new Set(drawOfEach(rest.length, size, random))
+    const drawn = rest.filter((_, place) => places.has(place))
+    for (const unit of shuffle(drawn, random)) {
       if (left() <= 0) return
       yield unit
     }
-    rest = rest.filter((unit) => !drawn.has(unit))
+    rest = rest.filter((_, place) => !places.has(place))
   }
 }
 

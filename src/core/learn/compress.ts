@@ -3,6 +3,7 @@
  * with the least effect on the answers first, until a stage's share is met. Runs once for each
  * version and stage, never for a request. Token counts and effects are inputs.
  */
+import { itemAt } from '../lists.ts'
 import type { FewShot } from '../template/prompt.ts'
 import type { Template, TemplateMessage } from '../template/template.ts'
 
@@ -147,7 +148,7 @@ export const compressTemplate = (
   for (const index of dropOrder) {
     if (kept <= share * total) break
     dropped.add(index)
-    kept -= tokens[index]!
+    kept -= itemAt(tokens, index)
   }
   if (share <= 0 || kept === 0) return { text: '', measuredRate: 0 }
   const text = sentences

@@ -1,6 +1,7 @@
 /** The questions of a template's exchanges, their repeats, and the rows that train. */
 import type { TrainingRow } from '../../openai/fine-tuning.ts'
 import { groupBy } from '../group-by.ts'
+import { lastOf } from '../lists.ts'
 import { inTime, type Placed } from './bursts.ts'
 import { studentMessages, type StagePrompt } from '../template/prompt.ts'
 import { keptSlots, type Match } from '../template/template.ts'
@@ -75,7 +76,7 @@ export const repeatsOf = <T extends SplittableExchange>(
     questions: repeated.length,
     changed: changed.length,
     changedShare: affected / Math.max(1, exchanges.length),
-    examples: changed.slice(0, MAX_EXAMPLES).map((group) => group.at(-1)!.id),
+    examples: changed.slice(0, MAX_EXAMPLES).map((group) => lastOf(group).id),
   }
 }
 

@@ -4,8 +4,9 @@
  * (docs/experiments/field-heads.md). Plain numbers, which are stored with the head.
  */
 import type { Decoded } from '../form/decode-targets.ts'
+import { itemAt } from '../lists.ts'
 import type { Neighbourhood } from './head/neighbourhood.ts'
-import { logOdds, slopeOf, trainRegression } from './rising-regression.ts'
+import { logOdds, oddsOf, trainRegression } from './rising-regression.ts'
 
 /** Standardizes each signal, and weighs it; both classes share one weight, with opposite signs. */
 export interface FieldAcceptor {
@@ -45,8 +46,8 @@ export const trainFieldAcceptor = (rows: readonly JudgedFields[]): FieldAcceptor
   return {
     means: [...means],
     deviations: [...deviations],
-    weights: Array.from(means, (_, i) => slopeOf(head, i)),
-    bias: head.bias[1]! - head.bias[0]!,
+    weights: oddsOf(head.weights),
+    bias: itemAt(oddsOf(head.bias), 0),
   }
 }
 
@@ -55,7 +56,8 @@ export const fieldConfidence = (acceptor: FieldAcceptor | null, filled: FilledFo
   if (acceptor === null) return filled.decoded.fieldLogProbs.reduce((sum, each) => sum + each, 0)
   const { means, deviations, weights, bias } = acceptor
   const odds = signalsOf(filled).reduce(
-    (sum, value, at) => sum + (weights[at]! * (value - means[at]!)) / deviations[at]!,
+    (sum, value, at) =>
+      sum + (itemAt(weights, at) * (value - itemAt(means, at))) / itemAt(deviations, at),
     bias
   )
   return -Math.log1p(Math.exp(-odds))

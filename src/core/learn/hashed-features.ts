@@ -4,7 +4,7 @@
  * words that mean the same. Pure.
  */
 import { hashText } from '../request/request-scan.ts'
-import { sparseRows, type SparseRows } from './head/sparse-rows.ts'
+import { sparseRows, type SparseRows } from './algebra/sparse-rows.ts'
 
 /** More tell few names apart that these do not: docs/experiments/more-from-the-same-rows.md */
 const HASHED_DIMS = 4096

@@ -4,6 +4,7 @@
  */
 import MiniSearch from 'minisearch'
 import { wordsOf } from '../detect/building/slots.ts'
+import { itemAt } from '../lists.ts'
 
 export interface PoolExample {
   id: string
@@ -78,6 +79,7 @@ export const createExampleIndex = (pool: readonly PoolExample[]): ExampleIndex =
   })
   index.addAll(pool.map(({ query }, place) => ({ place, query })))
   const entries = pool.map((example) => ({ example, words: wordSet(example.query) }))
+  const entryAt = (place: number) => itemAt(entries, place)
   const search = (query: string, limit: number, allowed: (place: number) => boolean) =>
     index
       .search(query, {
@@ -92,12 +94,12 @@ export const createExampleIndex = (pool: readonly PoolExample[]): ExampleIndex =
       if (k <= 0) return []
       const own = wordSet(query)
       const found = search(query, Math.max(MIN_CANDIDATES, k * CANDIDATES_PER_EXAMPLE), (place) => {
-        const { example, words } = entries[place]!
+        const { example, words } = entryAt(place)
         return example.id !== excludeId && jaccard(words, own) <= MAX_OVERLAP
       })
       const top = found[0]?.score ?? 1
       const candidates = found.map(({ place, score }) => ({
-        ...entries[place]!,
+        ...entryAt(place),
         relevance: score / top,
       }))
       return diversify(candidates, k)

@@ -2,6 +2,7 @@
  * How likely something is right, from signals that are all signs of it: a logistic regression on standardized
  * signals that rises with each of them.
  */
+import { itemAt, zip } from '../lists.ts'
 import { trainHead, type Head } from './softmax-head.ts'
 
 export interface RisingRegression {
@@ -24,7 +25,7 @@ export const logOdds = (probability: number): number => {
 export const standardized = (
   signals: readonly number[],
   { means, deviations }: Pick<RisingRegression, 'means' | 'deviations'>
-): Float32Array => means.map((centre, i) => (signals[i]! - centre) / deviations[i]!)
+): Float32Array => means.map((centre, i) => (itemAt(signals, i) - centre) / itemAt(deviations, i))
 
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length
@@ -32,27 +33,44 @@ const mean = (values: readonly number[]): number =>
 /** Weak, since there are few weights for all rows. */
 const L2 = 1
 
-/** Of the log-odds of "right" in a signal. */
-export const slopeOf = ({ weights, dims }: Head, i: number): number =>
-  weights[dims + i]! - weights[i]!
+/**
+ * The weights of the log-odds of "right", or their bias: what those of both classes differ by.
+ * @param numbers the weights of wrong and right, `[2, signals]`, or their biases, `[2]`
+ */
+export const oddsOf = (numbers: Float32Array): number[] => {
+  const half = numbers.length / 2
+  const wrong = numbers.subarray(0, half)
+  return Array.from(numbers.subarray(half), (right, i) => right - itemAt(wrong, i))
+}
 
 /**
  * What few rows say against a signal is chance: signals with a negative weight are left out, the most negative first.
- * @param signals standardized, one list a row
+ * @param signals standardized, `dims` numbers a row
  */
-const trainRising = (signals: readonly Float32Array[], isRight: Int32Array): Head => {
-  const dims = signals[0]!.length
+const trainRising = (signals: readonly Float32Array[], dims: number, isRight: Int32Array): Head => {
   const used = new Set(Array(dims).keys())
   for (;;) {
     const features = new Float32Array(signals.length * dims)
     for (const [place, row] of signals.entries())
-      for (const i of used) features[place * dims + i] = row[i]!
+      features.set(
+        row.map((value, i) => (used.has(i) ? value : 0)),
+        place * dims
+      )
     const head = trainHead({ features, dims, labels: isRight, classes: 2, l2: L2 })
-    const slopes = [...used].map((i) => ({ i, slope: slopeOf(head, i) }))
-    const [worst] = slopes.toSorted((one, other) => one.slope - other.slope)
-    if (worst === undefined || worst.slope >= 0) return head
-    used.delete(worst.i)
+    const slopes = [...oddsOf(head.weights).entries()].filter(([i]) => used.has(i))
+    const [worst] = slopes.toSorted(([, one], [, other]) => one - other)
+    if (worst === undefined) return head
+    const [signal, slope] = worst
+    if (slope >= 0) return head
+    used.delete(signal)
   }
+}
+
+/** The numbers of each signal. */
+const columnsOf = (rows: readonly (readonly number[])[]): number[][] => {
+  const columns: number[][] = []
+  for (const row of rows) for (const [i, value] of row.entries()) (columns[i] ??= []).push(value)
+  return columns
 }
 
 /**
@@ -63,13 +81,12 @@ export const trainRegression = (
   signals: readonly (readonly number[])[],
   isRight: Int32Array
 ): RisingRegression => {
-  const column = (i: number): number[] => signals.map((row) => row[i]!)
-  const places = [...signals[0]!.keys()]
-  const means = Float32Array.from(places, (i) => mean(column(i)))
+  const columns = columnsOf(signals)
+  const means = Float32Array.from(columns, mean)
   const deviations = Float32Array.from(
-    places,
-    (i) => Math.sqrt(mean(column(i).map((value) => (value - means[i]!) ** 2))) || 1
+    zip(columns, [...means]),
+    ([values, centre]) => Math.sqrt(mean(values.map((value) => (value - centre) ** 2))) || 1
   )
   const scaled = signals.map((row) => standardized(row, { means, deviations }))
-  return { means, deviations, head: trainRising(scaled, isRight) }
+  return { means, deviations, head: trainRising(scaled, means.length, isRight) }
 }

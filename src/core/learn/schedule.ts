@@ -3,6 +3,7 @@
  * of the training effort. Knows nothing of templates, rows or engines; `compress.ts` and
  * `retrieve.ts` make a stage's prompt.
  */
+import { zip } from '../lists.ts'
 import { defaultLearningRate, type Hyperparameters } from '../../openai/fine-tuning.ts'
 
 /**
@@ -207,12 +208,12 @@ export const planStages = (input: StagePlanInput): StagePlan[] => {
   const base = { ...defaultHyperparameters(input), ...input.hyperparameters }
   const steps = divideSteps(base.max_steps, stages)
   const seconds = input.secondsBudget ?? null
-  return stages.map(({ prompt, effort }, place) => ({
+  return zip(stages, steps).map(([{ prompt, effort }, maxSteps]) => ({
     templateShare: prompt,
     examples: Math.floor(input.examples * prompt + 1e-9),
     hyperparameters: {
       ...base,
-      max_steps: steps[place]!,
+      max_steps: maxSteps,
       ...(seconds === null ? {} : { max_seconds: seconds * effort }),
       warmup_ratio: prompts.length === 1 ? WARMUP_SHARE : STAGE_WARMUP_SHARE,
     },

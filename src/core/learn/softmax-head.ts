@@ -4,10 +4,13 @@
  * where features come from.
  */
 import { AppError } from '../../errors.ts'
+import { itemAt, type NonEmpty } from '../lists.ts'
+import { denseForward, type DenseShape } from './algebra/dense-products.ts'
+import { minimize } from './algebra/minimize.ts'
+import { sparseForward } from './algebra/sparse-rows.ts'
+import { dot } from './algebra/vectors.ts'
 import { calibrateTemperature, scaledLoss } from './head/calibrate.ts'
-import { denseForward } from './head/dense-products.ts'
 import { assignFolds } from './head/folds.ts'
-import { minimize } from './head/minimize.ts'
 import {
   createPreconditioner,
   createSoftmaxLoss,
@@ -15,7 +18,6 @@ import {
   type Features,
   type HeadRows,
 } from './head/softmax-loss.ts'
-import { rowCount, selectSparse, sparseForward } from './head/sparse-rows.ts'
 import { selectLabels, selectVectors } from './head/text-rows.ts'
 
 export type { Features, HeadRows } from './head/softmax-loss.ts'
@@ -44,30 +46,30 @@ const MAX_ITERATIONS = 300
 /** Rows of one pass, which bounds the memory for their logits. */
 const CHUNK_ROWS = 256
 /** Strengths of the penalty that are tried, the strongest first, over the features' mean square norm. */
-const RELATIVE_L2: Strengths = [1, 0.3, 0.1, 0.03, 0.01, 0.003]
+const RELATIVE_L2: NonEmpty<number> = [1, 0.3, 0.1, 0.03, 0.01, 0.003]
 const FOLDS = 5
-
-type Strengths = readonly [number, ...number[]]
 
 const invalid = (reason: string) => new AppError('invalid-request', `label head: ${reason}`)
 
 /** The numbers of the features, without zeros that are left out. */
-const valuesOf = (features: Features): Float32Array =>
-  features instanceof Float32Array ? features : features.values
+const valuesOf = (features: Features): Float32Array[] =>
+  features instanceof Float32Array ? [features] : features.map(({ values }) => values)
 
 const rowsOf = (features: Features, dims: number): number =>
-  features instanceof Float32Array ? features.length / dims : rowCount(features)
+  features instanceof Float32Array ? features.length / dims : features.length
 
 const checkRows = ({ features, dims, labels, classes, weights }: HeadRows<Features>): void => {
   if (classes < 2) throw invalid(`needs at least two labels, not ${classes}`)
   if (labels.length === 0) throw invalid('there are no rows')
+  const values = valuesOf(features)
   if (dims < 1 || rowsOf(features, dims) !== labels.length) {
-    throw invalid(`${valuesOf(features).length} features are not ${labels.length} rows of ${dims}`)
+    const count = values.reduce((sum, { length }) => sum + length, 0)
+    throw invalid(`${count} features are not ${labels.length} rows of ${dims}`)
   }
   if (weights && weights.length !== labels.length) throw invalid('each row needs a weight')
   if (labels.some((label) => label < 0 || label >= classes))
     throw invalid('a label is out of range')
-  if (valuesOf(features).some((value) => !Number.isFinite(value)))
+  if (values.some((part) => part.some((value) => !Number.isFinite(value))))
     throw invalid('a feature is not a number')
 }
 
@@ -88,7 +90,7 @@ const trainFrom = (
   loss.evaluate(new Float64Array(loss.size), gradient)
   const solved = gradient.slice()
   precondition(solved)
-  const norm = Math.sqrt(gradient.reduce((sum, value, at) => sum + value * solved[at]!, 0))
+  const norm = Math.sqrt(dot(gradient, solved))
   minimize(start, {
     evaluate: loss.evaluate,
     precondition,
@@ -106,8 +108,9 @@ const headOf = (
   const weights = new Float32Array(classes * dims)
   const bias = new Float32Array(classes)
   for (let c = 0; c < classes; c++) {
-    weights.set(point.subarray(c * width, c * width + dims), c * dims)
-    bias[c] = point[c * width + dims]!
+    const end = c * width + dims
+    weights.set(point.subarray(c * width, end), c * dims)
+    bias.set(point.subarray(end, end + 1), c)
   }
   return { dims, classes, weights, bias, temperature }
 }
@@ -132,23 +135,32 @@ export const trainHead = ({
   return headOf(point, rows, 1)
 }
 
+/** Writes the products of some rows, from `from` on, with the weights. */
+type Products = (from: number, products: Float64Array, shape: DenseShape) => void
+
+const productsOf = (features: Features, weights: Float32Array): Products => {
+  if (!(features instanceof Float32Array))
+    return (from, products, shape) =>
+      sparseForward(features.slice(from, from + shape.rows), weights, products, shape)
+  // the dense product reads weights of 64 bits
+  const wide = Float64Array.from(weights)
+  return (from, products, shape) => {
+    const chunk = features.subarray(from * shape.dims, (from + shape.rows) * shape.dims)
+    denseForward(chunk, wide, products, shape)
+  }
+}
+
 /** Logits before the temperature, `[rows, classes]`. */
 const logitsOf = ({ dims, classes, weights, bias }: Head, features: Features): Float32Array => {
   const rows = rowsOf(features, dims)
-  // the dense product reads weights of 64 bits
-  const wide = features instanceof Float32Array ? Float64Array.from(weights) : null
-  const products = new Float64Array(CHUNK_ROWS * classes)
+  const multiplied = productsOf(features, weights)
+  const products = new Float64Array(Math.min(CHUNK_ROWS, rows) * classes)
   const logits = new Float32Array(rows * classes)
   for (let from = 0; from < rows; from += CHUNK_ROWS) {
     const count = Math.min(CHUNK_ROWS, rows - from)
-    const shape = { rows: count, dims, outputs: classes }
-    if (features instanceof Float32Array) {
-      const chunk = features.subarray(from * dims, (from + count) * dims)
-      denseForward(chunk, wide!, products, shape)
-    } else sparseForward(features, from, weights, products, shape)
-    for (let at = 0; at < count * classes; at++) {
+    multiplied(from, products, { rows: count, dims, outputs: classes })
+    for (let at = 0; at < count * classes; at++)
       logits[from * classes + at] = products[at]! + bias[at % classes]!
-    }
   }
   return logits
 }
@@ -186,7 +198,7 @@ export interface CrossValidationOptions extends HeadRows<Features> {
   /** orders the groups; default 0 */
   seed?: number
   /** of the penalty, over the features' mean square norm, the strongest first; default six of them */
-  strengths?: Strengths
+  strengths?: NonEmpty<number>
 }
 
 export interface CrossValidation {
@@ -204,7 +216,7 @@ export interface CrossValidation {
 const selectFeatures = (features: Features, dims: number, places: readonly number[]): Features =>
   features instanceof Float32Array
     ? selectVectors(features, dims, places)
-    : selectSparse(features, places)
+    : places.map((place) => itemAt(features, place))
 
 const selectRows = (rows: HeadRows<Features>, places: readonly number[]): HeadRows<Features> => ({
   ...rows,
@@ -255,7 +267,10 @@ const outOfFold = (
 }
 
 const meanSquareNorm = ({ features, labels }: HeadRows<Features>): number =>
-  valuesOf(features).reduce((sum, value) => sum + value * value, 0) / labels.length || 1
+  valuesOf(features).reduce(
+    (sum, values) => values.reduce((part, value) => part + value * value, sum),
+    0
+  ) / labels.length || 1
 
 /**
  * Probabilities of each row from heads that were trained without its group, at the strength of the

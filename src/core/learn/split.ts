@@ -4,6 +4,7 @@
  */
 import { groupBy } from '../group-by.ts'
 import { DAY_MS } from '../days.ts'
+import { valueIn } from '../lists.ts'
 import { deriveSeed, seededRandom } from '../../random.ts'
 import { burstsOf, conversationsOf, drawSpread, inTime, randomPart } from './bursts.ts'
 import {
@@ -181,7 +182,7 @@ const createSpareCheck = <T extends SplittableExchange>(
   return (burst) => {
     const asked = [...groupBy(burst, questionKey)].map(([key, group]) => ({
       key,
-      others: times.get(key)! - group.length,
+      others: valueIn(times, key) - group.length,
     }))
     const lost = asked.filter(({ others }) => others === 0).length
     if (lost > left) return false

@@ -15,6 +15,7 @@ import {
   type Head,
 } from './softmax-head.ts'
 
+/** At least one of the two heads is there. */
 export interface TextHead {
   /** on embeddings; null without an encoder */
   embedded: Head | null
@@ -120,12 +121,13 @@ export const textProbabilities = (
   texts: readonly string[],
   vectors: Float32Array | null
 ): Float32Array => {
-  const one = embedded && vectors && scaledLogits(embedded, vectors)
-  const other = hashed && scaledLogits(hashed, hashedFeatures(texts, hashed.dims))
-  const { classes } = (embedded ?? hashed)!
-  if (one === null || other === null) return toProbabilities((one ?? other)!, classes)
-  return toProbabilities(
-    one.map((value, at) => value + other[at]!),
-    classes
-  )
+  const parts = [
+    embedded && vectors && { head: embedded, logits: scaledLogits(embedded, vectors) },
+    hashed && { head: hashed, logits: scaledLogits(hashed, hashedFeatures(texts, hashed.dims)) },
+  ].filter((part) => part !== null)
+  const { logits, head } = parts.reduce((one, other) => ({
+    head: one.head,
+    logits: one.logits.map((value, at) => value + other.logits[at]!),
+  }))
+  return toProbabilities(logits, head.classes)
 }

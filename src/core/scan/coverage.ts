@@ -9,6 +9,7 @@ import { failingSlices } from '../gate/slices.ts'
 import { learningCurve, type CurveFit, type LearningCurve } from '../gate/learning-curve.ts'
 import { proportionLowerBound } from '../gate/statistics.ts'
 import { effectiveRows, type ClusteredRow } from '../gate/effective-rows.ts'
+import { itemAt } from '../lists.ts'
 
 export interface GateSettings {
   /** agreement that may be lost, 0 to 1 */
@@ -104,13 +105,13 @@ const refusalOf = (
 }
 
 /**
- * @param fits answers of heads that were trained on parts of the rows and on all of them, fewest rows first;
+ * @param fits answers of heads that were trained on parts of the rows and on all of them, fewest rows first, at least one;
  * the confidence is the same in `logprobSum` and `logprobMin`
  */
 export const coverageOf = (fits: readonly CurveFit[], settings: GateSettings): CoverageFigures => {
   const { margin, minCoverage, seed } = settings
   const burstMs = burstMsOf(settings)
-  const { heldOut } = fits.at(-1)!
+  const { heldOut } = itemAt(fits, fits.length - 1)
   const verdict = decide({
     arms: [{ arm: 'label-head', statistic: 'sum', rows: heldOut }],
     responseType: LABEL,
@@ -118,7 +119,7 @@ export const coverageOf = (fits: readonly CurveFit[], settings: GateSettings): C
     minCoverage,
     burstMs,
   })
-  const figures = verdict.arms[0]!
+  const figures = itemAt(verdict.arms, 0)
   const isPassed = figures.threshold !== null
   const traffic = heldOut.filter(({ isTraffic }) => isTraffic)
   return {

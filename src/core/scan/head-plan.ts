@@ -27,19 +27,31 @@ export interface HeadPlanSettings extends Omit<SplitSettings, 'judged'> {
   isListed?: IsListed
 }
 
-export interface HeadPlan {
-  /** null without an exchange */
-  responseType: ResponseType | null
+interface PlannedSplit {
   split: Split<ScannedExchange>
+  /** questions of the sample that a head could learn and does not, because it would take too long */
+  spare: number
+}
+
+/** Without an answer that has a type. */
+interface NoHead extends PlannedSplit {
+  responseType: null
+  labels: null
+  form: null
+  obstacle: Obstacle
+}
+
+export interface PossibleHead extends PlannedSplit {
+  responseType: ResponseType
   /** what the head can answer; null where the answers are no labels */
   labels: string[] | null
   /** what a field head can fill; null where the answers are labels or have no form */
   form: AnswerForm<ScannedExchange> | null
   /** why no head is tried; null where one is */
   obstacle: Obstacle | null
-  /** questions of the sample that a head could learn and does not, because it would take too long */
-  spare: number
 }
+
+export type HeadPlan = NoHead | PossibleHead
 
 export interface Obstacle {
   reason: string
@@ -178,7 +190,7 @@ const answersObstacle = (
   return rowsObstacle(split, settings)
 }
 
-const NO_ENCODER: Obstacle = {
+export const NO_ENCODER: Obstacle = {
   reason:
     'a field head may fill the form of the answers; its coverage is estimated with a sentence encoder (--encoder)',
   missingExchanges: null,

@@ -7,6 +7,7 @@ import { DEFER_ANSWER, targetOf, textOf } from '../answer/outcome.ts'
 import { foldsOf, type Comparison } from '../answer/agreement.ts'
 import type { CurveFit } from '../gate/learning-curve.ts'
 import type { Split } from '../learn/split.ts'
+import { valueIn, zip } from '../lists.ts'
 import { fitRows, fitShares } from '../learn/fits.ts'
 import { nameText, withLabelNames } from '../learn/head/label-names.ts'
 import { selectTexts, type TextRows } from '../learn/head/text-rows.ts'
@@ -68,7 +69,7 @@ const problemOf = async (
     train: {
       texts,
       vectors: all && all.subarray(0, end),
-      labels: Int32Array.from(train, ({ outcome }) => numbers.get(targetOf(outcome))!),
+      labels: Int32Array.from(train, ({ outcome }) => valueIn(numbers, targetOf(outcome))),
       classes: names.length,
     },
     heldOut,
@@ -84,8 +85,10 @@ const answersOf = (
   const shares = textProbabilities(head, heldOutTexts, heldOutVectors)
   return Array.from({ length: shares.length / names.length }, (_, row) => {
     const own = shares.subarray(row * names.length, (row + 1) * names.length)
-    const best = own.reduce((most, share, number) => (share > own[most]! ? number : most), 0)
-    return { text: names[best]!, logprob: Math.log(own[best]!) }
+    const [text, share] = zip(names, [...own]).reduce((best, one) =>
+      one[1] > best[1] ? one : best
+    )
+    return { text, logprob: Math.log(share) }
   })
 }
 

@@ -2,6 +2,7 @@
 import { agree, type Comparison } from '../answer/agreement.ts'
 import { DEFER_ANSWER, textOf } from '../answer/outcome.ts'
 import type { HeldOutRow } from '../gate/gate.ts'
+import { zip } from '../lists.ts'
 import type { Split } from '../learn/split.ts'
 import { isProven, lengthBands, provenKinds } from '../route/request-kind.ts'
 import type { ScannedExchange } from './exchange.ts'
@@ -22,8 +23,7 @@ export const heldOutRows = (
   const [isTraffic, isUnseen] = [new Set(traffic), new Set(unseen)]
   const proven = provenKinds(traffic.map(({ kind }) => kind))
   const bands = lengthBands(heldOut.map(({ kind }) => kind.chars))
-  return heldOut.map((exchange, i) => {
-    const { text, logprob } = answers[i]!
+  return zip(zip(heldOut, answers), bands).map(([[exchange, { text, logprob }], band]) => {
     const logged = textOf(exchange.outcome)
     const agrees = logged !== null && agree(comparison, text, logged)
     const deferred = text === DEFER_ANSWER ? 'deferred' : null
@@ -39,7 +39,7 @@ export const heldOutRows = (
       conversation: exchange.conversation,
       isTraffic: isTraffic.has(exchange),
       isUnseen: isUnseen.has(exchange),
-      slices: [...exchange.kind.traits, ...exchange.kind.values, bands[i]!],
+      slices: [...exchange.kind.traits, ...exchange.kind.values, band],
     }
   })
 }

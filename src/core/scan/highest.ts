@@ -1,4 +1,5 @@
 /** The items of a stream with the highest keys, within a limit of rows and of bytes. */
+import { isNonEmpty, lastOf } from '../lists.ts'
 
 export interface Limits {
   rows: number
@@ -46,15 +47,16 @@ export class Highest<Item> {
   private trim(): void {
     // stable, so that items of one key keep their order
     const sorted = this.kept.toSorted((a, b) => a.key - b.key)
-    let [first, bytes] = [sorted.length, 0]
-    while (first > 0 && sorted.length - first < this.limits.rows) {
-      const next = bytes + sorted[first - 1]!.bytes
-      if (next > this.limits.bytes) break
-      bytes = next
-      first--
+    let [rows, bytes] = [0, 0]
+    for (const item of sorted.toReversed()) {
+      if (rows >= this.limits.rows || bytes + item.bytes > this.limits.bytes) break
+      rows++
+      bytes += item.bytes
     }
-    if (first > 0) this.lowestKey = sorted[first]?.key ?? sorted.at(-1)!.key
-    this.kept = sorted.slice(first)
+    const first = sorted.length - rows
+    const [dropped, kept] = [sorted.slice(0, first), sorted.slice(first)]
+    if (isNonEmpty(dropped)) this.lowestKey = (kept[0] ?? lastOf(dropped)).key
+    this.kept = kept
     this.bytes = bytes
   }
 }

@@ -9,6 +9,7 @@ import type { CacheFinding, CacheRules } from '../cache/finding.ts'
 import { createAnswerFormats } from '../answer/schema/answer-schema.ts'
 import { outcomeOf, textOf } from '../answer/outcome.ts'
 import { Detector } from '../detect/detect.ts'
+import { valueIn } from '../lists.ts'
 import type { CountTokens } from '../log/estimate-usage.ts'
 import type { ExchangeRecord } from '../log/record.ts'
 import { compileMatcher } from '../match/match.ts'
@@ -166,7 +167,7 @@ export class LogScan {
       this.others++
       return
     }
-    const counted = this.counted.get(match.template.version)!
+    const counted = valueIn(this.counted, match.template.version)
     counted.tally.add({ record, read, match, at: isTimed ? record.at : null })
     const exchange = exchangeOf(record, read, match)
     if (exchange === null) return

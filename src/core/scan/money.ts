@@ -19,6 +19,7 @@ import {
   type Draft,
   type EconomicsSettings,
 } from '../cost/template-economics.ts'
+import { zip } from '../lists.ts'
 import { callsPerMonth, type AskedCalls, type TrafficWindow } from '../cost/template-traffic.ts'
 import type { Template } from '../template/template.ts'
 import type { Tally } from './tally.ts'
@@ -198,9 +199,9 @@ export const priceTemplates = <Unpriced extends PricedTemplate>(
     savedPerMonth(withCoverage(draft, coverage?.expected ?? 0, settings))
   )
   const shares = shareEngine(engineHoursUsd(HOURS_PER_MONTH, settings), saved)
-  return drafts.map(({ template, draft }, i) => ({
+  return zip(drafts, shares).map(([{ template, draft }, share]) => ({
     ...template,
-    money: moneyOf(template, draft, shares[i]!, settings),
+    money: moneyOf(template, draft, share, settings),
   }))
 }
 

@@ -12,7 +12,14 @@ import { anchorText, type Template } from '../template/template.ts'
 import { coverageOf, type GateSettings } from './coverage.ts'
 import { fitFieldHead } from './field-head.ts'
 import { fitHeads, type Encoder } from './head.ts'
-import { MAX_TRAIN_ROWS, planHead, type HeadPlan, type HeadPlanSettings } from './head-plan.ts'
+import {
+  MAX_TRAIN_ROWS,
+  NO_ENCODER,
+  planHead,
+  type HeadPlan,
+  type HeadPlanSettings,
+  type PossibleHead,
+} from './head-plan.ts'
 import { LogScan, type FoundTemplate, type LogScanOptions } from './log-scan.ts'
 import { otherCachesIn, priceTemplates, type MoneySettings, type PricedTemplate } from './money.ts'
 import type { TrainingTerms } from '../terms/terms.ts'
@@ -79,7 +86,7 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
  * at least as much, about; where it refuses, it says nothing of the other.
  */
 const tryFieldHead = async (
-  plan: HeadPlan,
+  plan: PossibleHead,
   form: NonNullable<HeadPlan['form']>,
   settings: ScanSettings,
   onProgress: (done: number) => void
@@ -90,7 +97,8 @@ const tryFieldHead = async (
     plan: { ...plan, obstacle: { reason, missingExchanges: null } },
     coverage: null,
   })
-  const fitted = await fitFieldHead({ split, form, type: responseType! }, encoder.fillForm!, {
+  if (encoder.fillForm === null) return unknown(NO_ENCODER.reason)
+  const fitted = await fitFieldHead({ split, form, type: responseType }, encoder.fillForm, {
     seed,
     onProgress,
   })
@@ -109,10 +117,10 @@ const tryHead = async (
   settings: ScanSettings,
   onProgress: (done: number) => void
 ): Promise<Tried> => {
-  const { labels, form, obstacle } = plan
-  if (obstacle === null && form !== null) return tryFieldHead(plan, form, settings, onProgress)
-  if (obstacle === null && labels !== null) return tryLabelHead(plan, labels, settings)
-  return { plan, coverage: null }
+  if (plan.obstacle !== null) return { plan, coverage: null }
+  const { labels, form } = plan
+  if (form !== null) return tryFieldHead(plan, form, settings, onProgress)
+  return labels === null ? { plan, coverage: null } : tryLabelHead(plan, labels, settings)
 }
 
 /** @param isTimed without any time, bursts cannot be told, and each conversation counts by itself */

@@ -1,4 +1,5 @@
 /** Temperature scaling: one number that makes probabilities as sure as they are right. */
+import { largest } from '../algebra/vectors.ts'
 
 /** Limits of the temperature; beyond them the logits say nothing, or nothing but the best class. */
 const LOWEST = 0.05
@@ -30,16 +31,16 @@ export const scaledLoss = (
   for (let row = 0; row < labels.length; row++) {
     const from = row * classes
     const right = logits[from + labels[row]!]!
-    let highest = -Infinity
-    for (let c = from; c < from + classes; c++) highest = Math.max(highest, logits[c]!)
+    const highest = largest(logits, from, classes)
     let sum = 0
     let weighted = 0
     let total = 0
     for (let c = from; c < from + classes; c++) {
-      const share = Math.exp((logits[c]! - highest) / temperature)
+      const logit = logits[c]!
+      const share = Math.exp((logit - highest) / temperature)
       sum += share
-      weighted += share * logits[c]!
-      total += logits[c]!
+      weighted += share * logit
+      total += logit
     }
     loss += Math.log(sum) + (highest - right) / temperature
     const others = (total - right) / (classes - 1)

@@ -3,6 +3,7 @@
  * the class of each choice. Requests near to one another mostly have answers of one kind.
  */
 import { kindOf, type Targets } from '../../form/targets.ts'
+import { itemAt } from '../../lists.ts'
 import { directionsOf, storedDirections } from './directions.ts'
 import { TAKEN_FOR_OTHERS } from './known-words.ts'
 import { neighbourhoodIn, type Neighbourhood, type Neighbours } from './neighbourhood.ts'
@@ -39,7 +40,7 @@ export const knownKinds = (rows: readonly LearnedRow[]): KnownKinds => {
     places.set(name, place)
     return place
   })
-  const dims = kept[0]!.embedding.length
+  const dims = itemAt(kept, 0).embedding.length
   const vectors = new Float32Array(kept.length * dims)
   for (const [at, { embedding }] of kept.entries()) vectors.set(embedding, at * dims)
   return { names: [...places.keys()], classes, directions: directionsOf(vectors, dims) }

@@ -3,6 +3,7 @@
  * requests of its kind have. How sure the tagger is of such a request says nothing. Words are kept as hashes, and
  * only those of two rows or more.
  */
+import { placeIn } from '../../ascending.ts'
 import { hasLetters, wordsOf, type Source } from '../../form/words.ts'
 import { hashText } from '../../request/request-scan.ts'
 
@@ -50,15 +51,8 @@ const frequentWords = (rows: readonly TaggedText[]): number[] => {
     .toSorted((one, other) => one - other)
 }
 
-const has = (ascending: readonly number[], value: number): boolean => {
-  let [from, to] = [0, ascending.length]
-  while (from < to) {
-    const middle = (from + to) >>> 1
-    if (ascending[middle]! < value) from = middle + 1
-    else to = middle
-  }
-  return ascending[from] === value
-}
+const has = (ascending: readonly number[], value: number): boolean =>
+  ascending[placeIn(ascending, value)] === value
 
 const newWords = (hashes: readonly number[], text: TaggedText): number =>
   [...outerWords(text)].filter((word) => !has(hashes, word)).length
@@ -71,7 +65,7 @@ export interface TaggedFold {
   judged: readonly TaggedText[]
 }
 
-/** @returns null without a fold */
+/** @returns null without a judged row */
 export const learnWords = (folds: readonly TaggedFold[]): KnownWords | null => {
   const [first] = folds
   if (first === undefined) return null
@@ -81,10 +75,10 @@ export const learnWords = (folds: readonly TaggedFold[]): KnownWords | null => {
       return judged.map((text) => newWords(known, text))
     })
     .toSorted((one, other) => other - one)
-  return {
-    hashes: frequentWords([...first.learned, ...first.judged]),
-    most: counts[Math.floor(counts.length * TAKEN_FOR_OTHERS)]!,
-  }
+  const most = counts[Math.floor(counts.length * TAKEN_FOR_OTHERS)]
+  return most === undefined
+    ? null
+    : { hashes: frequentWords([...first.learned, ...first.judged]), most }
 }
 
 /** Whether a request is of another kind than those that were learned. */

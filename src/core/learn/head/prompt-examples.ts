@@ -8,6 +8,7 @@ import type { ResponseType } from '../../answer/response-type.ts'
 import { itemsOf } from '../../detect/building/examples.ts'
 import { groupBy } from '../../group-by.ts'
 import { isJson } from '../../json.ts'
+import { itemAt } from '../../lists.ts'
 import { lineLabel } from '../../template/example-items.ts'
 import { retrievedPairs } from '../../template/example-pairs.ts'
 import type { FewShot } from '../../template/prompt.ts'
@@ -198,8 +199,8 @@ const inMessages = ({ template, exchanges, isAnswer }: PromptExamplesInput): Few
   const starts = retrievedPairs(template)
   const retrieved = exchanges.flatMap(({ match }) =>
     starts.map((at) => ({
-      query: retrievedText(template.messages[at]!, match),
-      answer: retrievedText(template.messages[at + 1]!, match),
+      query: retrievedText(itemAt(template.messages, at), match),
+      answer: retrievedText(itemAt(template.messages, at + 1), match),
     }))
   )
   const bare = withoutFrame(template)

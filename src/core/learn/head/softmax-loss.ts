@@ -2,14 +2,15 @@
  * The function that training minimizes: the rows' negative log probabilities, weighted and summed,
  * plus an L2 penalty; with its gradient and an approximate inverse of its second derivatives.
  */
-import { invert } from './cholesky.ts'
-import { denseBackward, denseForward, type DenseShape } from './dense-products.ts'
+import { invert } from '../algebra/cholesky.ts'
+import { denseBackward, denseForward, type DenseShape } from '../algebra/dense-products.ts'
 import {
   sparseBackward,
   sparseForward,
   sparseWithConstant,
   type SparseRows,
-} from './sparse-rows.ts'
+} from '../algebra/sparse-rows.ts'
+import { addAt, divideEach, largest, multiply, type Vector } from '../algebra/vectors.ts'
 
 /** `[rows, dims]`, row-major, or those that are not zero. */
 export type Features = Float32Array | SparseRows
@@ -51,7 +52,7 @@ const denseWithConstant = (features: Float32Array, dims: number): Float32Array =
   return extended
 }
 
-/** The products of a layer with some of the rows, from `from` on; both as in `dense-products.ts`. */
+/** The products of a layer with some of the rows, from `from` on; both as in `algebra/dense-products.ts`. */
 interface Layer {
   forward(weights: Float64Array, products: Float64Array, from: number, shape: DenseShape): void
   backward(residuals: Float64Array, gradient: Float64Array, from: number, shape: DenseShape): void
@@ -68,12 +69,15 @@ const denseLayer = (features: Float32Array): Layer => {
   }
 }
 
-const sparseLayer = (features: SparseRows): Layer => ({
-  forward: (weights, products, from, shape) =>
-    sparseForward(features, from, weights, products, shape),
-  backward: (residuals, gradient, from, shape) =>
-    sparseBackward(features, from, residuals, gradient, shape),
-})
+const sparseLayer = (features: SparseRows): Layer => {
+  const part = (from: number, { rows }: DenseShape) => features.slice(from, from + rows)
+  return {
+    forward: (weights, products, from, shape) =>
+      sparseForward(part(from, shape), weights, products, shape),
+    backward: (residuals, gradient, from, shape) =>
+      sparseBackward(part(from, shape), residuals, gradient, shape),
+  }
+}
 
 const layerOf = ({ features, dims }: HeadRows<Features>): Layer =>
   features instanceof Float32Array
@@ -84,13 +88,8 @@ const layerOf = ({ features, dims }: HeadRows<Features>): Layer =>
  * Turns the logits of one row into probabilities, in place.
  * @returns ln Σ exp(logit)
  */
-export const softmaxInPlace = (
-  logits: Float64Array | Float32Array,
-  from: number,
-  classes: number
-): number => {
-  let highest = -Infinity
-  for (let c = 0; c < classes; c++) highest = Math.max(highest, logits[from + c]!)
+export const softmaxInPlace = (logits: Vector, from: number, classes: number): number => {
+  const highest = largest(logits, from, classes)
   let sum = 0
   for (let c = 0; c < classes; c++) sum += Math.exp(logits[from + c]! - highest)
   const total = highest + Math.log(sum)
@@ -124,24 +123,22 @@ const secondDerivatives = (
     )
     denseBackward(part, scaled, matrix, { rows: count, dims: width, outputs: width })
   }
-  for (let k = 0; k < width; k++) matrix[k * width + k]! += k < dims ? l2 : biasL2
+  for (let k = 0; k < width; k++) addAt(matrix, k * width + k, k < dims ? l2 : biasL2)
   return matrix
 }
 
 /** Their diagonal. Of features that are rarely in one row with others it is most of them. */
 const diagonalDerivatives = (
   features: SparseRows,
-  { dims, classes, labels, weights }: HeadRows<Features>,
+  { dims, classes, weights }: HeadRows<Features>,
   { l2, biasL2 }: Penalty
 ): Float64Array => {
-  const { starts, places, values } = sparseWithConstant(features, dims)
   const curvature = curvatureOf(classes)
   const diagonal = new Float64Array(dims + 1).fill(l2)
   diagonal[dims] = biasL2
-  for (let row = 0; row < labels.length; row++) {
+  for (const [row, { places, values }] of sparseWithConstant(features, dims).entries()) {
     const weight = curvature * (weights?.[row] ?? 1)
-    for (let at = starts[row]!; at < starts[row + 1]!; at++)
-      diagonal[places[at]!]! += weight * values[at]! ** 2
+    for (const [at, place] of places.entries()) addAt(diagonal, place, weight * values[at]! ** 2)
   }
   return diagonal
 }
@@ -160,8 +157,8 @@ const residualsInPlace = (
     const weight = rows.weights?.[from + row] ?? 1
     const logit = logits[right]!
     loss += weight * (softmaxInPlace(logits, at, rows.classes) - logit)
-    logits[right]! -= 1
-    if (weight !== 1) for (let c = at; c < at + rows.classes; c++) logits[c]! *= weight
+    addAt(logits, right, -1)
+    if (weight !== 1) multiply(logits.subarray(at, at + rows.classes), weight)
   }
   return loss
 }
@@ -195,7 +192,7 @@ export const createPreconditioner = (
   const diagonal = diagonalDerivatives(features, rows, penalty)
   return (vector) => {
     for (let from = 0; from < vector.length; from += diagonal.length)
-      for (let k = 0; k < diagonal.length; k++) vector[from + k]! /= diagonal[k]!
+      divideEach(vector.subarray(from, from + diagonal.length), diagonal)
   }
 }
 

@@ -1,4 +1,5 @@
 /** Labelled texts, which a head learns. */
+import { itemAt } from '../../lists.ts'
 
 export interface TextRows {
   texts: readonly string[]
@@ -28,8 +29,8 @@ export const selectLabels = (
   { labels, weights }: Pick<TextRows, 'labels' | 'weights'>,
   places: readonly number[]
 ): Pick<TextRows, 'labels' | 'weights'> => ({
-  labels: Int32Array.from(places, (place) => labels[place]!),
-  ...(weights && { weights: Float32Array.from(places, (place) => weights[place]!) }),
+  labels: Int32Array.from(places, (place) => itemAt(labels, place)),
+  ...(weights && { weights: Float32Array.from(places, (place) => itemAt(weights, place)) }),
 })
 
 /** The rows at `places`, in that order. */
@@ -37,7 +38,7 @@ export const selectTexts = (rows: TextRows, places: readonly number[]): TextRows
   const { texts, vectors } = rows
   return {
     ...rows,
-    texts: places.map((place) => texts[place]!),
+    texts: places.map((place) => itemAt(texts, place)),
     vectors: vectors && selectVectors(vectors, vectors.length / texts.length, places),
     ...selectLabels(rows, places),
   }

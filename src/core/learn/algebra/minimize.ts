@@ -2,6 +2,7 @@
  * L-BFGS with a preconditioner, for smooth convex functions (Nocedal and Wright 2006, algorithms 7.4
  * and 7.5). Deterministic: it draws nothing.
  */
+import { addScaled, dot, multiply } from './vectors.ts'
 
 export interface MinimizeOptions {
   /** Writes the gradient at `point` into `gradient` and returns the value. */
@@ -26,17 +27,6 @@ const MEMORY = 10
 const SUFFICIENT = 1e-4
 const MAX_HALVINGS = 30
 
-const dot = (a: Float64Array, b: Float64Array): number => {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
-  return sum
-}
-
-/** `target += factor · vector` */
-const add = (target: Float64Array, factor: number, vector: Float64Array): void => {
-  for (let i = 0; i < target.length; i++) target[i]! += factor * vector[i]!
-}
-
 /** Two-loop recursion: the direction of descent. */
 const direction = (
   gradient: Float64Array,
@@ -45,17 +35,16 @@ const direction = (
   precondition: MinimizeOptions['precondition']
 ): Float64Array => {
   const vector = gradient.map((value) => -value)
-  const shares = pairs.map(() => 0)
-  for (let i = pairs.length - 1; i >= 0; i--) {
-    const { step, change, rho } = pairs[i]!
-    shares[i] = rho * dot(step, vector)
-    add(vector, -shares[i]!, change)
-  }
+  // the newest pair first
+  const shared = pairs.toReversed().map((pair) => {
+    const share = pair.rho * dot(pair.step, vector)
+    addScaled(vector, -share, pair.change)
+    return { ...pair, share }
+  })
   precondition(vector)
-  for (let i = 0; i < vector.length; i++) vector[i]! *= scale
-  for (const [i, { step, change, rho }] of pairs.entries()) {
-    add(vector, shares[i]! - rho * dot(change, vector), step)
-  }
+  multiply(vector, scale)
+  for (const { step, change, rho, share } of shared.toReversed())
+    addScaled(vector, share - rho * dot(change, vector), step)
   return vector
 }
 
@@ -87,9 +76,9 @@ export const minimize = (
     const nextGradient = new Float64Array(point.length)
     let nextValue = Infinity
     for (let halving = 0, size = 1; halving < MAX_HALVINGS; halving++, size /= 2) {
-      if (halving > 0) for (let i = 0; i < step.length; i++) step[i]! /= 2
+      if (halving > 0) multiply(step, 1 / 2)
       next.set(point)
-      add(next, 1, step)
+      addScaled(next, 1, step)
       nextGradient.fill(0)
       nextValue = evaluate(next, nextGradient)
       evaluations++
@@ -98,7 +87,7 @@ export const minimize = (
     // float64 cannot resolve a further decrease
     if (!(nextValue < value)) return { evaluations, converged: false }
     const change = nextGradient.slice()
-    add(change, -1, gradient)
+    addScaled(change, -1, gradient)
     const nextSolved = solved(nextGradient, precondition)
     const curvature = dot(step, change)
     if (curvature > 0) {
