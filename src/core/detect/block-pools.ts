@@ -3,6 +3,7 @@
  * pool begins with the sampled requests, and each later session adds its examples. Bounded. A snapshot restores it.
  */
 import type { ChatMessage } from '../../openai/chat.ts'
+import { valueIn } from '../lists.ts'
 import { compileMatcher, type Matcher } from '../match/match.ts'
 import { hashText, toInteger } from '../request/request-scan.ts'
 import { examplesOf } from '../template/known.ts'
@@ -20,6 +21,16 @@ export interface SentBlocks {
   examples: Readonly<Record<string, string>>
   session: number
   caller: string
+}
+
+/**
+ * The text of an example's place in a matched request.
+ * @throws RangeError where the match has none of this name: a defect
+ */
+export const exampleIn = (examples: SentBlocks['examples'], name: string): string => {
+  const text = examples[name]
+  if (text === undefined) throw new RangeError(`no example of the name ${name}`)
+  return text
 }
 
 interface Watched {
@@ -84,7 +95,7 @@ export class BlockPools {
     const match = this.matcher.match(key, messages)
     if (match === null) return
     const { examples } = match
-    const watched = this.watched.get(match.template.version)!
+    const watched = valueIn(this.watched, match.template.version)
     this.add(watched, { examples, session, caller: key.caller ?? '' })
   }
 
@@ -103,7 +114,7 @@ export class BlockPools {
       const template = JSON.parse(reader.string()) as Template
       const pools = blocksOf(template).map(({ name }) => [name, ExamplePool.read(reader)] as const)
       const own = this.of(template, () => [])
-      for (const [name, pool] of pools) own.get(name)!.merge(pool)
+      for (const [name, pool] of pools) valueIn(own, name).merge(pool)
     }
   }
 
@@ -114,12 +125,12 @@ export class BlockPools {
 
   private add({ template, pools }: Watched, { examples, session, caller }: SentBlocks): void {
     for (const { name, pool } of blocksOf(template)) {
-      const block = examples[name]!
+      const block = exampleIn(examples, name)
       const digests = learnable(block, pool.division)
       // a block of one item has no neighbours that could differ
       const isAlone = digests.length < 2
       const source = isAlone ? session : toInteger(hashText(digests.join(), this.seed))
-      pools.get(name)!.add({ digests, source, caller })
+      valueIn(pools, name).add({ digests, source, caller })
     }
   }
 }

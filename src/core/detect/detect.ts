@@ -10,7 +10,7 @@ import { ByteReader, ByteWriter } from './sampling/bytes.ts'
 import { findCandidates, type Candidate } from './candidates.ts'
 import { ClusterStore } from './sampling/clusters.ts'
 import { ConversationTable, type SessionStart } from './sampling/conversation.ts'
-import { Filing } from './filing.ts'
+import { Filing, hashAt } from './filing.ts'
 import { LinePool } from './sampling/line-pool.ts'
 import type { ExampleSighting } from './sampling/example-pool.ts'
 import { BlockPools } from './block-pools.ts'
@@ -24,6 +24,7 @@ import {
   type HashPair,
 } from '../request/request-scan.ts'
 import { readClusters, writeClusters } from './snapshot.ts'
+import { itemAt } from '../lists.ts'
 import { pairDigest, pairStarts } from '../template/example-pairs.ts'
 import { keyText } from '../template/template-key.ts'
 import type { RequestKey } from '../template/template.ts'
@@ -127,9 +128,8 @@ export class Detector {
       session: this.newSession(observation),
       rootMessages: messages.length,
     }
-    const { chainHi, chainLo } = this.scan
     const answer = typeof response === 'string' ? this.answerHash(response) : 0
-    this.conversations.remember(chainHi[messages.length]!, chainLo[messages.length]!, answer, start)
+    this.conversations.remember(this.chainBefore(messages.length), answer, start)
     this.file(observation, texts, start, keyHash, earlier === null)
   }
 
@@ -177,14 +177,18 @@ export class Detector {
 
   /** The session of the latest earlier request whose messages and answer this request repeats. */
   private earlierStart(messages: ChatMessage[], texts: string[]): SessionStart | null {
-    const { chainHi, chainLo } = this.scan
     for (let index = messages.length - 2; index > 0; index--) {
-      if (messages[index]!.role !== 'assistant') continue
-      const answer = this.answerHash(texts[index]!)
-      const start = this.conversations.find(chainHi[index]!, chainLo[index]!, answer)
+      if (itemAt(messages, index).role !== 'assistant') continue
+      const answer = this.answerHash(itemAt(texts, index))
+      const start = this.conversations.find(this.chainBefore(index), answer)
       if (start) return start
     }
     return null
+  }
+
+  /** Hash of the scanned messages before an index. */
+  private chainBefore(index: number): HashPair {
+    return hashAt(this.scan.chainHi, this.scan.chainLo, index)
   }
 
   /** Hash of an answer without the blanks around it, which clients change; never 0, which stands for none. */
@@ -195,8 +199,7 @@ export class Detector {
   private newSession({ session, at }: Observation): number {
     const { seed } = this.options
     if (session) return toInteger(hashText(session, seed ^ 0x5e55))
-    const { chainHi, chainLo, messages } = this.scan
-    const content = { hi: chainHi[messages]!, lo: chainLo[messages]! }
+    const content = this.chainBefore(this.scan.messages)
     return toInteger(combine(content, hashText(`${at}:${this.requests}`, seed)))
   }
 
@@ -238,7 +241,9 @@ export class Detector {
     session: number,
     caller: string
   ): ExampleSighting {
-    const digests = pairStarts(roles).map((at) => pairDigest(texts[at]!, texts[at + 1]!))
+    const digests = pairStarts(roles).map((at) =>
+      pairDigest(itemAt(texts, at), itemAt(texts, at + 1))
+    )
     const all =
       digests.length > 1 ? toInteger(hashText(digests.join(), this.options.seed)) : session
     return { digests, source: all, caller }

@@ -5,6 +5,7 @@
  * the same name for all requests of an application, another for the text that only an edited version
  * has. Knows nothing of samples.
  */
+import { itemAt } from '../lists.ts'
 import { combine, hashText, toInteger, type HashPair, type Scan } from '../request/request-scan.ts'
 import { CountSketch } from './sampling/sketch.ts'
 
@@ -26,23 +27,28 @@ const maskWords = (line: string): string =>
 /** prefix blocks name a request only where they cover clearly more text than its lines */
 const PREFIX_ADVANTAGE = 1.1
 
-interface Levels {
-  chars: Float64Array
-  hi: Int32Array
-  lo: Int32Array
-  total: number
+/** Lines of equal count, with the smallest of their hashes. */
+interface Level extends HashPair {
+  number: number
+  chars: number
 }
 
-const enter = (levels: Levels, count: number, chars: number, hi: number, lo: number): void => {
-  const level = 32 - Math.clz32(count)
-  const smaller = levels.chars[level] === 0 || hi >>> 0 < levels.hi[level]! >>> 0
-  if (smaller) {
-    levels.hi[level] = hi
-    levels.lo[level] = lo
+/** Number of a count's level. */
+const levelOf = (count: number): number => 32 - Math.clz32(count)
+
+const enter = (level: Level, chars: number, hi: number, lo: number): void => {
+  if (level.chars === 0 || hi >>> 0 < level.hi >>> 0) {
+    level.hi = hi
+    level.lo = lo
   }
-  levels.chars[level]! += chars
-  levels.total += chars
+  level.chars += chars
 }
+
+/** The hash at a place of a scan. */
+export const hashAt = (hi: Int32Array, lo: Int32Array, place: number): HashPair => ({
+  hi: hi[place]!,
+  lo: lo[place]!,
+})
 
 /** The messages of a request that are filed. */
 interface Filed {
@@ -60,12 +66,12 @@ export class Filing {
   readonly lines: CountSketch
   readonly trie: CountSketch
   private readonly seed: number
-  private readonly levels: Levels = {
-    chars: new Float64Array(LEVELS),
-    hi: new Int32Array(LEVELS),
-    lo: new Int32Array(LEVELS),
-    total: 0,
-  }
+  private readonly levels = Array.from({ length: LEVELS }, (_, number): Level => ({
+    number,
+    chars: 0,
+    hi: 0,
+    lo: 0,
+  }))
 
   constructor(maxLines: number, maxNodes: number, seed: number) {
     this.lines = new CountSketch(maxLines)
@@ -78,15 +84,15 @@ export class Filing {
     this.fillLevels(filed)
     const files = this.levelFiles(filed.context)
     const prefix = this.walk(filed)
-    if (prefix && prefix.chars > this.levels.total * PREFIX_ADVANTAGE)
+    const total = this.levels.reduce((sum, { chars }) => sum + chars, 0)
+    if (prefix && prefix.chars > total * PREFIX_ADVANTAGE)
       files.unshift(toInteger(combine(filed.context, prefix)))
     return files.slice(0, MAX_FILES)
   }
 
   private fillLevels(filed: Filed): void {
     const { scan, texts, messages } = filed
-    this.levels.chars.fill(0)
-    this.levels.total = 0
+    for (const level of this.levels) level.chars = 0
     let masked = 0
     for (let index = 0; index < scan.lines; index++) {
       const message = scan.lineMessage[index]!
@@ -94,10 +100,9 @@ export class Filing {
       const start = scan.lineStart[index]!
       const chars = scan.lineEnd[index]! - start
       if (chars < MIN_LINE_CHARS) continue
-      if (this.enterLine(filed, { hi: scan.lineHi[index]!, lo: scan.lineLo[index]! }, chars))
-        continue
+      if (this.enterLine(filed, hashAt(scan.lineHi, scan.lineLo, index), chars)) continue
       if (chars > MAX_MASKED_CHARS || masked === MAX_MASKED) continue
-      const line = texts[message]!.slice(start, start + chars)
+      const line = itemAt(texts, message).slice(start, start + chars)
       if (!MAY_BE_TYPED.test(line)) continue
       masked++
       // a line that holds a date or an identifier recurs once those are masked
@@ -111,20 +116,19 @@ export class Filing {
     const hi = hash.hi ^ context.hi
     const lo = hash.lo ^ context.lo
     const seen = counts ? this.lines.add(hi, lo) : this.lines.certain(hi, lo)
-    if (seen >= RECURRING) enter(this.levels, seen, chars, hi, lo)
+    if (seen >= RECURRING) enter(this.levels[levelOf(seen)]!, chars, hi, lo)
     return seen >= RECURRING
   }
 
   /** The main level (most text) and up to two others that recur often. */
   private levelFiles(context: HashPair): number[] {
-    const { chars, hi, lo } = this.levels
-    const least = 32 - Math.clz32(RECURRING_BESIDE)
-    return [...chars.keys()]
-      .filter((level) => chars[level]! >= MIN_LEVEL_CHARS)
-      .sort((left, right) => chars[right]! - chars[left]!)
-      .filter((level, rank) => rank === 0 || level >= least)
+    const least = levelOf(RECURRING_BESIDE)
+    return this.levels
+      .filter(({ chars }) => chars >= MIN_LEVEL_CHARS)
+      .sort((left, right) => right.chars - left.chars)
+      .filter(({ number }, rank) => rank === 0 || number >= least)
       .slice(0, MAX_FILES)
-      .map((level) => toInteger(combine(context, { hi: hi[level]!, lo: lo[level]! })))
+      .map((level) => toInteger(combine(context, level)))
   }
 
   /**
@@ -134,9 +138,10 @@ export class Filing {
    */
   private walk({ scan, messages, counts }: Filed): (HashPair & { chars: number }) | null {
     let parent = Infinity
-    let found: (HashPair & { chars: number }) | null = null
+    let deepest = -1
     for (let index = 0; index < scan.blocks; index++) {
-      if (scan.blockMessage[index]! >= messages) break
+      const message = scan.blockMessage[index]!
+      if (message >= messages) break
       const hi = scan.blockHi[index]!
       const lo = scan.blockLo[index]!
       const known = this.trie.certain(hi, lo)
@@ -147,9 +152,10 @@ export class Filing {
       const seen = counts ? this.trie.add(hi, lo) : known
       const isMajority = parent === Infinity || seen * 2 > parent
       if (seen < RECURRING || !isMajority) break
-      found = { hi, lo, chars: scan.blockChars[index]! }
+      deepest = index
       parent = seen
     }
-    return found
+    if (deepest < 0) return null
+    return { ...hashAt(scan.blockHi, scan.blockLo, deepest), chars: scan.blockChars[deepest]! }
   }
 }

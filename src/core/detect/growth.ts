@@ -2,6 +2,7 @@
  * When a template that is found again is stored with what has become known since, and whether it matches requests
  * that the stored one did not: for these the log is read again.
  */
+import { zip } from '../lists.ts'
 import type { Template } from '../template/template.ts'
 
 /**
@@ -47,10 +48,10 @@ const isIn = (some: readonly string[], all: readonly string[]): boolean => {
 const withExamplesOf = (template: Template, stored: Template): Template => ({
   ...template,
   ...(stored.knownPairs && { knownPairs: stored.knownPairs }),
-  messages: template.messages.map((message, index) => ({
+  messages: zip(template.messages, stored.messages).map(([message, before]) => ({
     ...message,
-    segments: message.segments.map((segment, at) =>
-      segment.kind === 'examples' ? stored.messages[index]!.segments[at]! : segment
+    segments: zip(message.segments, before.segments).map(([segment, known]) =>
+      segment.kind === 'examples' ? known : segment
     ),
   })),
 })

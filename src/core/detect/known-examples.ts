@@ -4,13 +4,14 @@
  */
 import type { ChatMessage } from '../../openai/chat.ts'
 import { groupBy } from '../group-by.ts'
+import { itemAt, valueIn } from '../lists.ts'
 import type { Matcher } from '../match/match.ts'
 import { blockDigests } from '../template/example-items.ts'
 import { pairDigest, retrievedPairs } from '../template/example-pairs.ts'
 import { examplesOf } from '../template/known.ts'
 import type { Examples, Match, Segment, Slot, Template } from '../template/template.ts'
 import { boundVersion } from '../template/version.ts'
-import type { BlockPools } from './block-pools.ts'
+import { exampleIn, type BlockPools } from './block-pools.ts'
 import type { LineText } from './building/align.ts'
 import { standsOut } from './building/slot-test.ts'
 import { digestedItems } from './building/examples.ts'
@@ -24,7 +25,7 @@ export const messagesOf = (
   text: LineText
 ): ChatMessage[] =>
   sample.messages.map((lines, index) => ({
-    role: roles[index]!,
+    role: itemAt(roles, index),
     content: Array.from(lines, text).join('\n'),
   }))
 
@@ -60,11 +61,10 @@ const ALONE = 0.9
  */
 const instructionsAmong = (held: Held[], taken: Taken[]): ReadonlySet<string> => {
   const groups = [...groupBy(held, ({ digest }) => digest).values()]
-  const samples = groups.map((group) => [...new Set(group.map(({ sample }) => sample))])
   const responses = taken.map(({ sample }) => sample.response)
   return new Set(
-    standsOut(samples, responses).flatMap(({ group, answer, reach }) => {
-      const [{ digest, text }] = groups[group]!
+    standsOut(groups, responses).flatMap(({ group, answer, reach }) => {
+      const [{ digest, text }] = group
       return reach < ALONE && text.toLowerCase().includes(answer) ? [] : [digest]
     })
   )
@@ -110,7 +110,7 @@ const knownBlock = (
   sole: SoleCaller
 ): Examples | Slot => {
   const { division, maxChars } = segment.pool
-  const blocks = taken.map(({ match }) => match.examples[segment.name]!)
+  const blocks = taken.map(({ match }) => exampleIn(match.examples, segment.name))
   const held = blocks.flatMap((block, sample) =>
     digestedItems(block, division).map((item): Held => ({ ...item, sample }))
   )
@@ -143,7 +143,7 @@ const withKnownBlocks = <T extends Template>(
   const messages = template.messages.map((message) => ({
     ...message,
     segments: message.segments.map((segment) =>
-      isBlock(segment) ? knownBlock(segment, pools.get(segment.name)!, taken, sole) : segment
+      isBlock(segment) ? knownBlock(segment, valueIn(pools, segment.name), taken, sole) : segment
     ),
   }))
   return { ...template, messages }
@@ -162,7 +162,7 @@ const pairPoolOf = (matcher: Matcher, clusters: Cluster[], text: LineText): Exam
 const heldPairs = (starts: number[], taken: Taken[]): Held[] =>
   taken.flatMap(({ texts }, sample) =>
     starts.map((at) => {
-      const [question, answer] = [texts[at]!, texts[at + 1]!]
+      const [question, answer] = [itemAt(texts, at), itemAt(texts, at + 1)]
       return { digest: pairDigest(question, answer), text: `${question}\n${answer}`, sample }
     })
   )

@@ -1,5 +1,6 @@
 /** Writes clusters as bytes and reads them. Lines are written once and referenced by number. */
 import { AppError } from '../../errors.ts'
+import { valueIn } from '../lists.ts'
 import type { LineText } from './building/align.ts'
 import type { ByteReader, ByteWriter } from './sampling/bytes.ts'
 import type { Cluster, Sample } from './sampling/clusters.ts'
@@ -21,7 +22,7 @@ export const writeClusters = (writer: ByteWriter, clusters: Cluster[], text: Lin
     writer.string(sample.caller)
     for (const message of sample.messages) {
       writer.int(message.length)
-      for (const line of message) writer.int(numbers.get(line)!)
+      for (const line of message) writer.int(valueIn(numbers, line))
     }
   }
   writer.int(lines.size)

@@ -11,9 +11,11 @@ import {
   type FormNode,
   type ListNode,
 } from './form.ts'
+import { itemAt } from '../lists.ts'
 import { decodeLists } from './decoding/decode-lists.ts'
 import { chooseSpans } from './decoding/choose-spans.ts'
 import { FieldTags, type AskedField } from './decoding/field-tags.ts'
+import { largestOf } from './decoding/largest.ts'
 import { RowWords } from './spans/row-words.ts'
 import { beginOf, insideOf, type FieldScores, type Targets } from './targets.ts'
 import type { Source } from './words.ts'
@@ -43,12 +45,10 @@ class Plan {
 
   /** The most probable of the first classes; the one behind them says that the choice is not asked. */
   private decide(choice: number, classes: number): number {
-    const own = this.scores.choices[choice]!
-    let best = 0
-    for (let place = 1; place < classes; place++) if (own[place]! > own[best]!) best = place
-    this.choices[choice] = best
-    this.choiceLogProbs[choice] = own[best]!
-    return best
+    const best = largestOf(itemAt(this.scores.choices, choice), classes)
+    this.choices[choice] = best.place
+    this.choiceLogProbs[choice] = best.score
+    return best.place
   }
 
   private ask(node: CopiedNode, isMany: boolean): void {
@@ -70,7 +70,7 @@ class Plan {
   private visit(node: FormNode): void {
     if (node.kind === 'copied') this.ask(node, false)
     else if (node.kind === 'choice')
-      this.visit(node.branches[this.decide(node.choice, unaskedClass(node))]!)
+      this.visit(itemAt(node.branches, this.decide(node.choice, unaskedClass(node))))
     else if (node.kind === 'set')
       for (const choice of node.choices) this.decide(choice, unaskedClass(node))
     else if (node.kind === 'object') for (const member of node.members) this.visit(member.node)

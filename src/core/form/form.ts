@@ -2,6 +2,7 @@
  * The form of a template's answers: a tree of what is constant, chosen and copied. Plain JSON data, which is stored
  * in a file. Knows neither how a form is found nor how one is filled.
  */
+import { zip } from '../lists.ts'
 import type { JsonStyle } from './json/style.ts'
 import type { Chain } from './normalize/chains.ts'
 import type { FormSizes } from './targets.ts'
@@ -119,6 +120,10 @@ export const sizesOf = (form: Form): FormSizes => {
   }
   return { fields, choices }
 }
+
+/** Each label of a set with its choice. */
+export const labelChoices = ({ labels, choices }: SetNode): [label: string, choice: number][] =>
+  zip(labels, choices)
 
 /** The last class of a conditional choice: it is not asked. */
 export const unaskedClass = (node: ChoiceNode | SetNode): number =>

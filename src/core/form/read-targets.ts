@@ -3,6 +3,7 @@
  * What it reads is what `renderAnswer` turns into the same answer (`same-answer.ts`).
  */
 import {
+  labelChoices,
   unaskedChoices,
   type ChoiceNode,
   type CopiedNode,
@@ -93,8 +94,8 @@ class Reader {
     if (value?.kind !== 'list') return false
     const keys = value.items.map(keyOf)
     if (!keys.every((key) => node.labels.includes(key))) return false
-    for (const [at, label] of node.labels.entries())
-      this.reading.choices[node.choices[at]!] = keys.includes(label) ? 1 : 0
+    for (const [label, choice] of labelChoices(node))
+      this.reading.choices[choice] = keys.includes(label) ? 1 : 0
     return true
   }
 

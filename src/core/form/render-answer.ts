@@ -1,13 +1,15 @@
 /** Writes the answer that targets stand for, byte for byte as the upstream writes. */
+import { valueIn } from '../lists.ts'
 import { copiedText, isUsualText } from './copied-text.ts'
-import type {
-  ChoiceNode,
-  CopiedNode,
-  Form,
-  FormNode,
-  ListNode,
-  ObjectNode,
-  TextNode,
+import {
+  labelChoices,
+  type ChoiceNode,
+  type CopiedNode,
+  type Form,
+  type FormNode,
+  type ListNode,
+  type ObjectNode,
+  type TextNode,
 } from './form.ts'
 import { writeJson } from './json/style.ts'
 import { valueOf, type JsonValue } from './json/value.ts'
@@ -89,6 +91,10 @@ class Renderer {
       if (node.otherwise === null) throw new NoAnswer()
       return this.value(node.otherwise)
     }
+    return this.copiedFrom(node, span)
+  }
+
+  private copiedFrom(node: CopiedNode, span: TaggedSpan): JsonValue {
     const text = copiedText(node, this.row.textOf(span))
     if (text === null || !isUsualText(node, text)) throw new NoAnswer()
     return node.as === 'number' ? { kind: 'literal', text } : { kind: 'string', text }
@@ -113,16 +119,19 @@ class Renderer {
       (names) => names.length === values.size && names.every((name) => values.has(name))
     )
     const names = order ?? [...values.keys()]
-    return { kind: 'object', members: names.map((name) => [name, values.get(name)!]) }
+    return { kind: 'object', members: names.map((name) => [name, valueIn(values, name)]) }
   }
 
   private list(node: ListNode): JsonValue {
-    const items = groupItems(this.spans.filter(isOfList(node)), node.order).map((item) => {
-      const valueOfMember = (member: FormNode): JsonValue | undefined =>
-        member.kind === 'copied' ? this.copied(member, item.get(member.field)) : this.value(member)
-      if (node.item.kind === 'object') return this.object(node.item, valueOfMember)
-      return valueOfMember(node.item)!
-    })
+    const { item } = node
+    const spans = this.spans.filter(isOfList(node))
+    if (item.kind === 'copied')
+      return { kind: 'list', items: spans.map((span) => this.copiedFrom(item, span)) }
+    const items = groupItems(spans, node.order).map((own) =>
+      this.object(item, (member) =>
+        member.kind === 'copied' ? this.copied(member, own.get(member.field)) : this.value(member)
+      )
+    )
     return { kind: 'list', items }
   }
 
@@ -150,8 +159,8 @@ class Renderer {
     if (node.kind === 'object') return this.object(node, (member) => this.value(member))
     if (node.kind === 'list') return this.list(node)
     if (node.kind === 'text') return this.text(node)
-    const items = node.labels.filter((_, at) => this.choices[node.choices[at]!] === 1).map(valueOf)
-    return { kind: 'list', items }
+    const chosen = labelChoices(node).filter(([, choice]) => this.choices[choice] === 1)
+    return { kind: 'list', items: chosen.map(([label]) => valueOf(label)) }
   }
 }
 

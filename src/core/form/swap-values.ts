@@ -2,8 +2,11 @@
  * Makes further rows of tagged ones: a copied value gives way to another row's value of the same field and shape, so
  * that the tags stay as they are. Knows nothing of models.
  */
+import { itemAt, zip } from '../lists.ts'
+import { taggedSpans } from './render-answer.ts'
+import { RowWords } from './spans/row-words.ts'
 import type { Targets } from './targets.ts'
-import { wordsOf, type Source } from './words.ts'
+import type { Source } from './words.ts'
 
 export interface TaggedRow {
   sources: readonly Source[]
@@ -12,12 +15,9 @@ export interface TaggedRow {
 
 interface TaggedValue {
   field: number
-  /** number of the source */
-  source: number
-  sourceText: string
-  /** UTF-16 offsets */
+  text: string
+  /** UTF-16 offset in its source */
   start: number
-  end: number
 }
 
 /** Runs of digits, of letters by the case of the first, and all else: texts of one shape have equally many words. */
@@ -26,26 +26,25 @@ const shapeOf = (text: string): string =>
     .replace(/\p{Nd}+/gu, '9')
     .replace(/\p{L}[\p{L}\p{M}]*/gu, (word) => (/^\p{Lu}/u.test(word) ? 'A' : 'a'))
 
-/** The tagged values of a row, in the order of its texts. */
-const valuesOf = ({ sources, targets: { tags } }: TaggedRow): TaggedValue[] => {
-  const values: TaggedValue[] = []
-  let first = 0
-  for (const [source, { text: sourceText }] of sources.entries()) {
-    const words = wordsOf(sourceText)
-    for (const [at, { start, end }] of words.entries()) {
-      const tag = tags[first + at]!
-      // odd tags begin a value (`beginOf`), even ones continue it
-      if (tag % 2 === 1) values.push({ field: (tag - 1) / 2, source, sourceText, start, end })
-      else if (tag > 0) values.at(-1)!.end = end
-    }
-    first += words.length
-  }
-  return values
+/** The sources of a row with their tagged values, in the order of the texts. */
+const taggedSources = ({
+  sources,
+  targets: { tags },
+}: TaggedRow): { source: Source; values: TaggedValue[] }[] => {
+  const row = new RowWords(sources)
+  const spans = taggedSpans(row, tags)
+  return zip(sources, row.sources).map(([source, { text, first, end }]) => ({
+    source,
+    values: spans
+      .filter(({ from }) => from >= first && from < end)
+      .map(({ field, from, to }) => {
+        const start = row.startOf(from)
+        return { field, text: text.slice(start, row.endOf(to - 1)), start }
+      }),
+  }))
 }
 
-const textOf = ({ sourceText, start, end }: TaggedValue): string => sourceText.slice(start, end)
-
-const kindOf = ({ field }: TaggedValue, text: string): string => `${field} ${shapeOf(text)}`
+const kindOf = ({ field, text }: TaggedValue): string => `${field} ${shapeOf(text)}`
 
 export class ValueSwaps {
   /** different values by field and shape */
@@ -54,12 +53,11 @@ export class ValueSwaps {
   constructor(rows: readonly TaggedRow[]) {
     const seen = new Map<string, Set<string>>()
     for (const row of rows)
-      for (const value of valuesOf(row)) {
-        const text = textOf(value)
-        const kind = kindOf(value, text)
+      for (const value of taggedSources(row).flatMap(({ values }) => values)) {
+        const kind = kindOf(value)
         const known = seen.get(kind)
-        if (known) known.add(text)
-        else seen.set(kind, new Set([text]))
+        if (known) known.add(value.text)
+        else seen.set(kind, new Set([value.text]))
       }
     for (const [kind, texts] of seen) this.values.set(kind, [...texts])
   }
@@ -70,19 +68,20 @@ export class ValueSwaps {
    * in the text twice stays: the other place would have to follow.
    */
   swapped(row: TaggedRow, random: () => number): Source[] | null {
-    const sources = row.sources.map((source) => ({ ...source }))
     let isChanged = false
-    // from the last, so that the places of the others stay
-    for (const value of valuesOf(row).toReversed()) {
-      const text = textOf(value)
-      const others = this.values.get(kindOf(value, text)) ?? []
+    const swap = (before: string, value: TaggedValue): string => {
+      const { text, start } = value
+      const others = this.values.get(kindOf(value)) ?? []
       const isTwice = row.sources.some((source) => source.text.split(text).length > 2)
-      if (others.length < 2 || isTwice) continue
-      const other = others[Math.floor(random() * others.length)]!
-      const source = sources[value.source]!
-      source.text = source.text.slice(0, value.start) + other + source.text.slice(value.end)
+      if (others.length < 2 || isTwice) return before
       isChanged = true
+      const other = itemAt(others, Math.floor(random() * others.length))
+      return before.slice(0, start) + other + before.slice(start + text.length)
     }
-    return isChanged ? sources : null
+    // from the last, so that the places of the others stay
+    const sources = taggedSources(row)
+      .toReversed()
+      .map(({ source, values }) => ({ ...source, text: values.reduceRight(swap, source.text) }))
+    return isChanged ? sources.toReversed() : null
   }
 }

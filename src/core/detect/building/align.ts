@@ -2,6 +2,8 @@
  * Aligns a message over all samples of a group: the lines that all samples have in one order, and the text
  * between them. Knows nothing of slots or queries.
  */
+import { firstPlace } from '../../bisect.ts'
+import { itemAt, zip } from '../../lists.ts'
 import type { Sample } from '../sampling/clusters.ts'
 
 /** Text that all samples share, or one value per sample. */
@@ -41,15 +43,9 @@ interface Tail {
 const longestInOrder = (anchors: Anchor[], sample: number): Anchor[] => {
   const tails: Tail[] = []
   for (const anchor of anchors) {
-    const position = anchor.positions[sample]!
-    let low = 0
-    let high = tails.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (tails[middle]!.position < position) low = middle + 1
-      else high = middle
-    }
-    tails[low] = { anchor, position, before: tails[low - 1] }
+    const position = itemAt(anchor.positions, sample)
+    const place = firstPlace(tails, (tail) => tail.position < position)
+    tails[place] = { anchor, position, before: tails[place - 1] }
   }
   const chain: Anchor[] = []
   for (let tail = tails.at(-1); tail !== undefined; tail = tail.before) chain.push(tail.anchor)
@@ -100,13 +96,14 @@ const pieceOf = (values: string[]): Piece => {
 /** Texts as alternating constant and variable pieces. @param lineBreak what stands between two lines */
 const alignLines = (messages: Uint32Array[], text: LineText, lineBreak: string): Piece[] => {
   const pieces: Piece[] = []
-  let previous = messages.map(() => -1)
+  const cursors = messages.map((lines) => ({ lines, at: -1 }))
   const addBetween = (next: number[]): void => {
-    const values = messages.map((lines, at) =>
-      between(lines, previous[at]!, next[at]!, text, lineBreak)
-    )
+    const values = zip(cursors, next).map(([cursor, to]) => {
+      const value = between(cursor.lines, cursor.at, to, text, lineBreak)
+      cursor.at = to
+      return value
+    })
     pieces.push(pieceOf(values))
-    previous = next
   }
   for (const { line, positions } of anchorsOf(messages.map(uniqueLines), text)) {
     addBetween(positions)
@@ -119,7 +116,7 @@ const alignLines = (messages: Uint32Array[], text: LineText, lineBreak: string):
 /** The message at `index` of all samples as alternating constant and variable pieces. */
 export const alignMessage = (samples: Sample[], index: number, text: LineText): Piece[] =>
   alignLines(
-    samples.map((sample) => sample.messages[index]!),
+    samples.map((sample) => itemAt(sample.messages, index)),
     text,
     '\n'
   )
@@ -138,7 +135,7 @@ export const alignSentences = (values: string[]): Piece[] => {
     return sentences.push(sentence) - 1
   }
   const lines = values.map((value) => Uint32Array.from(value.split(SENTENCE_BORDER), idOf))
-  return alignLines(lines, (id) => sentences[id]!, '')
+  return alignLines(lines, (id) => itemAt(sentences, id), '')
 }
 
 /** Share of samples that may lack a line of the others; those samples are left out. */

@@ -2,6 +2,7 @@
  * Makes a template of samples that all hold one version of one prompt: anchors, slots, examples and
  * the query, in order. Knows nothing of counting or sampling.
  */
+import { itemAt } from '../../lists.ts'
 import { pairDigest, pairStarts } from '../../template/example-pairs.ts'
 import type {
   Division,
@@ -130,7 +131,7 @@ const areFromPool = ({ messages, paired }: Draft, samples: Sample[], text: LineT
   const starts = pairStarts(messages.map(({ role }) => role)).filter((at) => paired.has(at))
   if (!messages.slice(0, starts[0]).some(({ pieces }) => textOf(pieces).trim() !== '')) return false
   const textAt = ({ messages: lines }: Sample, at: number): string =>
-    Array.from(lines[at]!, text).join('\n')
+    Array.from(itemAt(lines, at), text).join('\n')
   const drawn = samples.map(
     (sample) => new Set(starts.map((at) => pairDigest(textAt(sample, at), textAt(sample, at + 1))))
   )

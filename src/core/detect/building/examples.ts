@@ -2,6 +2,7 @@
  * Whether a variable piece of a template is a block of retrieved few-shot examples, and how it is divided into
  * items. Decided by the values of all samples.
  */
+import { zip } from '../../lists.ts'
 import {
   blockDigests,
   divideBlock,
@@ -118,7 +119,7 @@ export const digestedItems = (
   division: Division
 ): { digest: string; text: string }[] => {
   const items = itemsOf(block, division)
-  return itemDigests(items).map((digest, at) => ({ digest, text: items[at]! }))
+  return zip(itemDigests(items), items).map(([digest, text]) => ({ digest, text }))
 }
 
 /** Digests of a block's items that have a form of examples, and of its gaps: what may become known. */

@@ -3,6 +3,7 @@
  * Recognizes a value, and replaces values inside texts. All patterns are bounded, so that hostile text
  * takes linear time. Knows nothing of templates.
  */
+import { itemAt } from '../../lists.ts'
 import { DATE, DAY_OR_MONTH, EAST_ASIAN_DATE, TIME, TIME_AFTER_DATE } from './date-pattern.ts'
 
 export type MaskName =
@@ -85,7 +86,8 @@ export const maskValues = (
         .map((part, at) => (at % 2 === 0 ? part.replace(ANYWHERE, mark) : part))
         .join('')
     ),
-    unmask: (text) => text.replace(MARKS, (found) => typed[found.charCodeAt(0) - FIRST_MARK]!),
+    unmask: (text) =>
+      text.replace(MARKS, (found) => itemAt(typed, found.charCodeAt(0) - FIRST_MARK)),
   }
 }
 

@@ -4,6 +4,7 @@
  * recur in the answer. Deterministic for a seed.
  */
 import { seededRandom, shuffle } from '../../../random.ts'
+import { valueIn } from '../../lists.ts'
 import { countOf } from './align.ts'
 
 const PERMUTATIONS = 499
@@ -43,11 +44,11 @@ const answerFeatures = (answers: string[]): Int32Array[] =>
     })
 
 /** Σ n_ab·ln(n_ab): the part of the G statistic that a permutation changes. */
-const dependence = (values: Int32Array, features: Int32Array, order: Int32Array): number => {
+const dependence = (values: Int32Array, features: Int32Array): number => {
   const width = features.length
   const cells = new Map<number, number>()
-  for (let index = 0; index < values.length; index++) {
-    const cell = values[index]! * width + features[order[index]!]!
+  for (let index = 0; index < width; index++) {
+    const cell = values[index]! * width + features[index]!
     cells.set(cell, (cells.get(cell) ?? 0) + 1)
   }
   let sum = 0
@@ -55,25 +56,27 @@ const dependence = (values: Int32Array, features: Int32Array, order: Int32Array)
   return sum
 }
 
-/** One-sided permutation p-value of a statistic, with the +1 of Phipson & Smyth 2010. */
+/**
+ * One-sided permutation p-value of a statistic, with the +1 of Phipson & Smyth 2010.
+ * @param answers by sample; they are shuffled in place
+ */
 const permutationTest = (
-  size: number,
-  statistic: (order: Int32Array) => number,
+  answers: Int32Array,
+  statistic: (answers: Int32Array) => number,
   random: () => number
 ): number => {
-  const order = Int32Array.from({ length: size }, (_, index) => index)
-  const observed = statistic(order)
+  const observed = statistic(answers)
   let atLeast = 0
   for (let round = 0; round < PERMUTATIONS; round++) {
-    shuffle(order, random)
-    if (statistic(order) >= observed - 1e-9) atLeast++
+    shuffle(answers, random)
+    if (statistic(answers) >= observed - 1e-9) atLeast++
   }
   return (atLeast + 1) / (PERMUTATIONS + 1)
 }
 
 const words = (text: string): string[] => text.toLowerCase().match(/[a-z]{3,}|\d{2,}/gu) ?? []
 
-/** Samples whose answer has a word of the value. */
+/** Samples whose answer has a word of the value. @param order place of each sample's answer */
 const copies = (values: Set<string>[], answers: Set<string>[], order: Int32Array): number => {
   let count = 0
   for (let index = 0; index < values.length; index++) {
@@ -105,13 +108,13 @@ export const influence = (
   const random = seededRandom(seed)
   const valueCodes = codes(rows.map(({ value }) => value.trim().toLowerCase()))
   const probabilities = answerFeatures(answers).map((feature) =>
-    permutationTest(rows.length, (order) => dependence(valueCodes, feature, order), random)
+    permutationTest(feature, (permuted) => dependence(valueCodes, permuted), random)
   )
   const valueWords = rows.map(({ value }) => new Set(words(value)))
   if (valueWords.some((set) => set.size > 0)) {
     const answerWords = answers.map((answer) => new Set(words(answer)))
     const statistic = (order: Int32Array): number => copies(valueWords, answerWords, order)
-    probabilities.push(permutationTest(rows.length, statistic, random))
+    probabilities.push(permutationTest(Int32Array.from(rows.keys()), statistic, random))
   }
   if (probabilities.length === 0) return null
   return Math.min(1, Math.min(...probabilities) * probabilities.length)
@@ -140,8 +143,8 @@ const atLeast = (hits: number, drawn: number, marked: number, total: number): nu
 }
 
 /** A group of samples and the answer that they have more often than chance explains. */
-export interface StandingOut {
-  group: number
+export interface StandingOut<Group> {
+  group: Group
   answer: string
   /** share of all samples with this answer that are in the group */
   reach: number
@@ -150,24 +153,28 @@ export interface StandingOut {
 /**
  * The groups of samples whose answers differ from those of the others: one answer comes more often than it
  * would if the group were drawn at random (Fisher's exact test, one-sided, Bonferroni over the groups).
- * @param groups indices of samples; those with few answers are not tested
+ * @param groups items with the index of their sample; groups with few answers are not tested
  */
-export const standsOut = (
-  groups: readonly (readonly number[])[],
+export const standsOut = <Group extends readonly { sample: number }[]>(
+  groups: readonly Group[],
   responses: readonly (string | null)[]
-): StandingOut[] => {
+): StandingOut<Group>[] => {
   const answers = responses.map((response) => response?.trim().toLowerCase() ?? null)
   const answered = answers.filter((answer) => answer !== null)
   const counts = countOf(answered)
-  const tested = groups.map((group) => group.flatMap((at) => answers[at] ?? []))
-  const tests = tested.filter((own) => own.length >= LEAST_HOLDERS).length
-  return tested.flatMap((own, group) => {
+  const tested = groups.map((group) => {
+    const samples = new Set(group.map(({ sample }) => sample))
+    return { group, own: [...samples].flatMap((sample) => answers[sample] ?? []) }
+  })
+  const tests = tested.filter(({ own }) => own.length >= LEAST_HOLDERS).length
+  return tested.flatMap(({ group, own }) => {
     if (own.length < LEAST_HOLDERS || own.length === answered.length) return []
     const [answer, hits] = [...countOf(own)].reduce((best, each) =>
       each[1] > best[1] ? each : best
     )
-    const probability = atLeast(hits, own.length, counts.get(answer)!, answered.length)
-    const reach = hits / counts.get(answer)!
+    const all = valueIn(counts, answer)
+    const probability = atLeast(hits, own.length, all, answered.length)
+    const reach = hits / all
     return probability * tests <= SIGNIFICANCE ? [{ group, answer, reach }] : []
   })
 }

@@ -1,6 +1,7 @@
 /** The slot that a variable piece of a template is: its type, its name and whether it is kept. */
 import { createHash } from 'node:crypto'
 import { groupBy } from '../../group-by.ts'
+import { zip } from '../../lists.ts'
 import { shapeOf } from '../../template/shape.ts'
 import type { Slot, SlotTest } from '../../template/template.ts'
 import type { SoleCaller } from '../sampling/callers.ts'
@@ -95,16 +96,15 @@ type Shapes = { known: string[] } | 'open' | 'telling'
  * one shape are answered otherwise than the others
  */
 const shapesOf = ({ values, responses, callers, sole }: SlotContext, typed: boolean[]): Shapes => {
-  const counted = values.flatMap((value, sample) =>
-    typed[sample] ? [{ value, sample, shape: shapeOf(value) ?? '', caller: callers[sample]! }] : []
+  const counted = zip(values, callers).flatMap(([value, caller], sample) =>
+    typed[sample] ? [{ value, sample, shape: shapeOf(value) ?? '', caller }] : []
   )
   const isTooLong = counted.some(({ shape, value }) => shape === '' && value !== '')
   const groups = groupBy(counted, ({ shape }) => shape)
   const once = [...groups.values()].filter(({ length }) => length === 1).length
   if (isTooLong || groups.size > MAX_SHAPES || once > counted.length * MAX_UNSEEN_SHARE)
     return 'open'
-  const samples = [...groups.values()].map((alike) => alike.map(({ sample }) => sample))
-  if (standsOut(samples, responses).length > 0) return 'telling'
+  if (standsOut([...groups.values()], responses).length > 0) return 'telling'
   const known = [...groups].flatMap(([shape, alike]) => (isShared(alike, sole) ? [shape] : []))
   const lost = counted.filter(({ shape }) => !known.includes(shape)).length
   return lost > counted.length * MAX_LOST_SHARE ? 'open' : { known: known.sort() }

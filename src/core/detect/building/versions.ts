@@ -4,6 +4,7 @@
  * variants become separate parts; parts with too few samples are left out.
  */
 import { groupBy } from '../../group-by.ts'
+import { zip } from '../../lists.ts'
 import { pairStarts } from '../../template/example-pairs.ts'
 import {
   alignMessage,
@@ -107,10 +108,9 @@ const ownChars = (group: LineGroup, groups: LineGroup[], least: number, text: Li
 
 /** The values by time. */
 const inTime = (values: string[], times: number[]): string[] =>
-  values
-    .map((value, at) => ({ value, time: times[at]! }))
-    .sort((a, b) => a.time - b.time)
-    .map(({ value }) => value)
+  zip(values, times)
+    .sort(([, one], [, other]) => one - other)
+    .map(([value]) => value)
 
 /**
  * Whether more texts come back at one place than a prompt has versions, and by turns: versions follow each
@@ -149,10 +149,11 @@ const splitByBlock = (
     .filter(({ chars, support }) => chars >= needed && support >= least && support < samples.length)
     .sort((left, right) => right.chars * right.support - left.chars * left.support)
   const sections = blocks.length === 0 ? [] : sectionsOf(samples, roles, text)
+  const setsBySection = sections.map((values) => zip(sets, values))
   const isInSection = ({ first }: LineGroup): boolean => {
     const line = text(lineOfKey(first))
-    return sections.some((values) =>
-      sets.every((set, index) => !set.has(first) || values[index]!.includes(line))
+    return setsBySection.some((pairs) =>
+      pairs.every(([set, value]) => !set.has(first) || value.includes(line))
     )
   }
   const block = blocks.find(
@@ -197,10 +198,10 @@ const stripSpace = (value: string): string => value.replace(/\s+/gu, '')
 
 /** Whether a few long texts make up most of the samples: applications with a common frame. */
 const areHeavyTexts = (counts: Map<string, number>, cores: string[], total: number): boolean => {
-  const heavy = [...counts.values()].filter(
-    (count, index) => count >= total * HEAVY_SHARE && cores[index]!.length >= LONG_VALUE_CHARS
+  const heavy = zip([...counts.values()], cores).filter(
+    ([count, core]) => count >= total * HEAVY_SHARE && core.length >= LONG_VALUE_CHARS
   )
-  return heavy.reduce((sum, count) => sum + count, 0) >= total * HEAVY_COVERAGE
+  return heavy.reduce((sum, [count]) => sum + count, 0) >= total * HEAVY_COVERAGE
 }
 
 /** Whether the values at one place are versions of the text rather than values of a slot. */

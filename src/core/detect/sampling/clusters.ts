@@ -4,6 +4,8 @@
  * forward decay, so it is uniform over recent sessions, deterministic, and two samples merge.
  * Bounded in bytes. Knows nothing of how requests are grouped or how the samples are used.
  */
+import { firstPlace } from '../../bisect.ts'
+import { itemAt } from '../../lists.ts'
 import type { TemplateKey } from '../../template/template.ts'
 import type { LinePool } from './line-pool.ts'
 import { ExamplePool, type ExampleSighting } from './example-pool.ts'
@@ -59,15 +61,17 @@ export interface Sighting extends Pick<Sample, 'session' | 'at' | 'response' | '
  */
 export const sessionsOf = ({ smallest, samples }: Cluster, sampleSize: number): number => {
   if (samples.length < sampleSize) return samples.length
-  if (smallest.length < SKETCH_SIZE) return Math.max(samples.length, smallest.length)
-  const estimate = Math.round(((SKETCH_SIZE - 1) * HASH_RANGE) / smallest[SKETCH_SIZE - 1]!)
+  const last = smallest.at(-1)
+  if (last === undefined || smallest.length < SKETCH_SIZE)
+    return Math.max(samples.length, smallest.length)
+  const estimate = Math.round(((SKETCH_SIZE - 1) * HASH_RANGE) / last)
   return Math.max(samples.length, estimate)
 }
 
 const addSession = (smallest: number[], session: number): void => {
-  if (smallest.length === SKETCH_SIZE && session >= smallest[SKETCH_SIZE - 1]!) return
-  let at = smallest.length
-  while (at > 0 && smallest[at - 1]! >= session) at--
+  const last = smallest.at(-1)
+  if (last !== undefined && smallest.length === SKETCH_SIZE && session >= last) return
+  const at = firstPlace(smallest, (held) => held < session)
   if (smallest[at] === session) return
   smallest.splice(at, 0, session)
   if (smallest.length > SKETCH_SIZE) smallest.pop()
@@ -181,7 +185,7 @@ export class ClusterStore {
     this.sampleBytes += bytesOf(sample)
     const worst = samples.reduce((most, each) => (each.priority > most.priority ? each : most))
     const at = samples.indexOf(worst)
-    ;[samples[0], samples[at]] = [worst, samples[0]!]
+    ;[samples[0], samples[at]] = [worst, itemAt(samples, 0)]
   }
 
   private forget(sample: Sample): void {

@@ -3,6 +3,8 @@
  * hash of our answer to it, in a table of fixed size; the oldest entry of a set gives way. So the
  * history of a chat is never taken for few-shot examples, and a loop of 400 calls is one session.
  */
+import { itemAt } from '../../lists.ts'
+import type { HashPair } from '../../request/request-scan.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
 
 const WAYS = 8
@@ -46,26 +48,31 @@ export class ConversationTable {
    * The session of the request whose messages hash to the given chain, when it was answered with
    * `answer` (a hash) or when its answer was never seen.
    */
-  find(hi: number, lo: number, answer: number): SessionStart | null {
+  find({ hi, lo }: HashPair, answer: number): SessionStart | null {
     const first = (lo & this.mask) * WAYS
     for (let way = first; way < first + WAYS; way++) {
       if (this.hi[way] !== hi || this.lo[way] !== lo || this.stamp[way] === 0) continue
-      const known = this.answer[way]!
+      const known = this.answer[way]
       if (known !== 0 && known !== answer) continue
-      return { session: this.session[way]!, rootMessages: this.root[way]! }
+      return { session: itemAt(this.session, way), rootMessages: itemAt(this.root, way) }
     }
     return null
   }
 
-  remember(hi: number, lo: number, answer: number, start: SessionStart): void {
+  remember({ hi, lo }: HashPair, answer: number, start: SessionStart): void {
     const first = (lo & this.mask) * WAYS
     let way = first
+    let oldest = Infinity
     for (let other = first; other < first + WAYS; other++) {
       if (this.hi[other] === hi && this.lo[other] === lo && this.answer[other] === answer) {
         way = other
         break
       }
-      if (this.stamp[other]! < this.stamp[way]!) way = other
+      const stamp = this.stampOf(other)
+      if (stamp < oldest) {
+        oldest = stamp
+        way = other
+      }
     }
     this.hi[way] = hi
     this.lo[way] = lo
@@ -77,15 +84,15 @@ export class ConversationTable {
 
   /** Oldest first, so that reading keeps the order of age. */
   write(writer: ByteWriter): void {
-    const ways = [...this.stamp.keys()].filter((way) => this.stamp[way]! > 0)
-    ways.sort((left, right) => this.stamp[left]! - this.stamp[right]!)
+    const ways = [...this.stamp.keys()].filter((way) => this.stampOf(way) > 0)
+    ways.sort((left, right) => this.stampOf(left) - this.stampOf(right))
     writer.number(ways.length)
     for (const way of ways) {
-      writer.int(this.hi[way]!)
-      writer.int(this.lo[way]!)
-      writer.int(this.answer[way]!)
-      writer.int(this.root[way]!)
-      writer.number(this.session[way]!)
+      writer.int(itemAt(this.hi, way))
+      writer.int(itemAt(this.lo, way))
+      writer.int(itemAt(this.answer, way))
+      writer.int(itemAt(this.root, way))
+      writer.number(itemAt(this.session, way))
     }
   }
 
@@ -98,7 +105,12 @@ export class ConversationTable {
         reader.int(),
         reader.int(),
       ]
-      this.remember(hi, lo, answer, { session: reader.number(), rootMessages })
+      this.remember({ hi, lo }, answer, { session: reader.number(), rootMessages })
     }
+  }
+
+  /** 0 where the way is free. */
+  private stampOf(way: number): number {
+    return this.stamp[way]!
   }
 }

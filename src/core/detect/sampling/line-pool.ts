@@ -2,6 +2,7 @@
  * The lines of sampled requests, each stored once and counted, so that two hundred samples of one
  * template take little more memory than one.
  */
+import { itemAt } from '../../lists.ts'
 
 const ENTRY_BYTES = 96
 
@@ -22,7 +23,7 @@ export class LinePool {
   intern(line: string): number {
     const known = this.ids.get(line)
     if (known !== undefined) {
-      this.references[known]! += 1
+      this.count(known, 1)
       return known
     }
     const text = detach(line)
@@ -35,16 +36,22 @@ export class LinePool {
   }
 
   text(id: number): string {
-    return this.texts[id]!
+    return itemAt(this.texts, id)
   }
 
   release(id: number): void {
-    this.references[id]! -= 1
-    if (this.references[id]! > 0) return
-    const text = this.texts[id]!
+    if (this.count(id, -1) > 0) return
+    const text = this.text(id)
     this.bytes -= bytesOf(text)
     this.ids.delete(text)
     this.texts[id] = ''
     this.free.push(id)
+  }
+
+  /** @returns the references that a line then has */
+  private count(id: number, change: number): number {
+    const references = itemAt(this.references, id) + change
+    this.references[id] = references
+    return references
   }
 }

@@ -15,6 +15,9 @@ const COUNT = 2
 const ERROR = 3
 const FIELDS = 4
 
+const countAt = (table: Uint32Array, at: number): number => table[at + COUNT]!
+const errorAt = (table: Uint32Array, at: number): number => table[at + ERROR]!
+
 export class CountSketch {
   private readonly table: Uint32Array
   private readonly mask: number
@@ -34,7 +37,7 @@ export class CountSketch {
   /** The certain count, 0 when the hash is not held. */
   certain(hi: number, lo: number): number {
     const at = this.find(hi, lo)
-    return at < 0 ? 0 : this.table[at + COUNT]! - this.table[at + ERROR]!
+    return at < 0 ? 0 : countAt(this.table, at) - errorAt(this.table, at)
   }
 
   /** Adds to the hash's count. @returns the certain count (count − error) afterwards */
@@ -46,17 +49,19 @@ export class CountSketch {
       at = -1 - at
       table[at + HI] = hi
       table[at + LO] = lo
-      table[at + ERROR] = table[at + COUNT]!
+      table[at + ERROR] = countAt(table, at)
     }
-    table[at + COUNT] = Math.min(table[at + COUNT]! + count, MAX_COUNT)
-    table[at + ERROR] = Math.min(table[at + ERROR]! + error, table[at + COUNT]!)
-    return table[at + COUNT]! - table[at + ERROR]!
+    const total = Math.min(countAt(table, at) + count, MAX_COUNT)
+    table[at + COUNT] = total
+    const wrong = Math.min(errorAt(table, at) + error, total)
+    table[at + ERROR] = wrong
+    return total - wrong
   }
 
   write(writer: ByteWriter): void {
     const { table } = this
     const used: number[] = []
-    for (let at = 0; at < table.length; at += FIELDS) if (table[at + COUNT]! > 0) used.push(at)
+    for (let at = 0; at < table.length; at += FIELDS) if (countAt(table, at) > 0) used.push(at)
     writer.number(used.length)
     writer.number(this.additions)
     for (const at of used) {
@@ -81,9 +86,9 @@ export class CountSketch {
     const low = lo >>> 0
     let lightest = first
     for (let at = first; at < first + WAYS * FIELDS; at += FIELDS) {
-      const count = table[at + COUNT]!
+      const count = countAt(table, at)
       if (table[at + HI] === high && table[at + LO] === low && count > 0) return at
-      if (count < table[lightest + COUNT]!) lightest = at
+      if (count < countAt(table, lightest)) lightest = at
     }
     return -1 - lightest
   }
@@ -93,8 +98,8 @@ export class CountSketch {
     const { table } = this
     this.additions = 0
     for (let at = 0; at < table.length; at += FIELDS) {
-      table[at + COUNT] = table[at + COUNT]! >>> 1
-      table[at + ERROR] = table[at + ERROR]! >>> 1
+      table[at + COUNT] = countAt(table, at) >>> 1
+      table[at + ERROR] = errorAt(table, at) >>> 1
     }
   }
 }

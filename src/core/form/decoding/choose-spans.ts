@@ -3,6 +3,8 @@
  * is weighted interval scheduling, solved in one pass; where a field then has several spans, or a required one has none,
  * two or more cases are solved in which it has not (branch and bound, the most promising case first).
  */
+import { firstPlace } from '../../bisect.ts'
+import { itemAt } from '../../lists.ts'
 import type { AskedField, FieldTags, ScoredSpan } from './field-tags.ts'
 import type { Span } from '../spans/row-words.ts'
 
@@ -29,32 +31,30 @@ interface Case {
   gain: number
 }
 
-/** Of ascending ends, how many are at most a place. */
-const endsUntil = (candidates: readonly Candidate[], place: number): number => {
-  let [low, high] = [0, candidates.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (candidates[middle]!.span.to <= place) low = middle + 1
-    else high = middle
-  }
-  return low
+/** The best of some candidates without overlap: the last one, and what is chosen before it. */
+interface Schedule {
+  gain: number
+  last: { chosen: Candidate; before: Schedule } | null
 }
 
 /** Weighted interval scheduling. @param candidates ascending by the end of their spans */
 const schedule = (candidates: readonly Candidate[]): { chosen: Candidate[]; gain: number } => {
-  const best = new Float64Array(candidates.length + 1)
-  const before = candidates.map(({ span }) => endsUntil(candidates, span.from))
-  for (const [at, { span }] of candidates.entries())
-    best[at + 1] = Math.max(best[at]!, best[before[at]!]! + span.gain)
-  const chosen: Candidate[] = []
-  for (let count = candidates.length; count > 0;) {
-    if (best[count] === best[count - 1]) count--
-    else {
-      chosen.push(candidates[count - 1]!)
-      count = before[count - 1]!
-    }
+  let best: Schedule = { gain: 0, last: null }
+  /** of the first candidates, by their number */
+  const schedules = [best]
+  for (const chosen of candidates) {
+    const { from, gain } = chosen.span
+    const before = itemAt(
+      schedules,
+      firstPlace(candidates, ({ span }) => span.to <= from)
+    )
+    if (before.gain + gain > best.gain)
+      best = { gain: before.gain + gain, last: { chosen, before } }
+    schedules.push(best)
   }
-  return { chosen, gain: best.at(-1)! }
+  const chosen: Candidate[] = []
+  for (let { last } = best; last !== null; { last } = last.before) chosen.push(last.chosen)
+  return { chosen, gain: best.gain }
 }
 
 const solved = (fixed: Candidate[], candidates: Candidate[]): Case => {

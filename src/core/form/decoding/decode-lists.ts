@@ -2,6 +2,7 @@
 import type { ChosenSpan } from './choose-spans.ts'
 import type { Span } from '../spans/row-words.ts'
 import type { AskedField, FieldTags } from './field-tags.ts'
+import { largestOf } from './largest.ts'
 
 /** State 0 is outside, 1 + 2·i begins field i of the list fields, 2 + 2·i continues it. */
 class Trellis {
@@ -20,28 +21,21 @@ class Trellis {
     this.previous = new Uint16Array(tags.row.count * this.states)
   }
 
-  private bestOf(scores: Float64Array): number {
-    let best = 0
-    for (let state = 1; state < this.states; state++)
-      if (scores[state]! > scores[best]!) best = state
-    return best
-  }
-
   private step(word: number, scores: Float64Array, isFirst: boolean): Float64Array {
-    const best = this.bestOf(scores)
+    const best = largestOf(scores)
     const next = new Float64Array(this.states).fill(-Infinity)
     const from = word * this.states
-    this.previous.fill(best, from, from + this.states)
-    next[0] = scores[best]! + (this.isTaken[word] ? 0 : this.tags.none(word))
+    this.previous.fill(best.place, from, from + this.states)
+    next[0] = best.score + (this.isTaken[word] ? 0 : this.tags.none(word))
     if (this.isTaken[word]) return next
     for (const [at, { field }] of this.asked.entries()) {
       const [begin, inside] = [1 + 2 * at, 2 + 2 * at]
-      next[begin] = scores[best]! + this.tags.begin(word, field)
+      next[begin] = best.score + this.tags.begin(word, field)
       // a span ends with its source
       if (isFirst) continue
-      const before = scores[inside]! > scores[begin]! ? inside : begin
-      next[inside] = scores[before]! + this.tags.inside(word, field)
-      this.previous[from + inside] = before
+      const [begun, continued] = [scores[begin]!, scores[inside]!]
+      next[inside] = Math.max(begun, continued) + this.tags.inside(word, field)
+      this.previous[from + inside] = continued > begun ? inside : begin
     }
     return next
   }
@@ -53,7 +47,7 @@ class Trellis {
     const firsts = new Set(row.sources.map(({ first }) => first))
     for (let word = 0; word < row.count; word++) scores = this.step(word, scores, firsts.has(word))
     const path = new Int32Array(row.count)
-    let state = this.bestOf(scores)
+    let state = largestOf(scores).place
     for (let word = row.count - 1; word >= 0; word--) {
       path[word] = state
       state = this.previous[word * this.states + state]!
@@ -62,13 +56,14 @@ class Trellis {
   }
 
   spans(): { asked: AskedField; span: Span }[] {
-    const spans: { asked: AskedField; span: Span }[] = []
     const path = this.path()
+    const spans: { asked: AskedField; span: Span }[] = []
     for (const [word, state] of path.entries()) {
       const asked = this.asked[(state - 1) >> 1]
-      if (state === 0 || asked === undefined) continue
-      if (state % 2 === 1) spans.push({ asked, span: { from: word, to: word + 1 } })
-      else spans.at(-1)!.span.to = word + 1
+      if (state % 2 === 0 || asked === undefined) continue
+      let to = word + 1
+      while (path[to] === state + 1) to++
+      spans.push({ asked, span: { from: word, to } })
     }
     return spans
   }

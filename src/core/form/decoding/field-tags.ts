@@ -1,5 +1,6 @@
 /** The scores of a row's tags, seen from its fields. */
 import type { CopiedNode } from '../form.ts'
+import { firstPlace } from '../../bisect.ts'
 import { copiedText } from '../copied-text.ts'
 import { readsOf } from '../normalize/chains.ts'
 import type { Reads } from '../normalize/rule.ts'
@@ -21,6 +22,8 @@ export interface ScoredSpan extends Span {
   gain: number
 }
 
+/** The tag of a word of no field. */
+const OUTSIDE = 0
 /** Starts of a field that are looked at, and ends of each. */
 const MAX_STARTS = 8
 const MAX_ENDS = 4
@@ -53,7 +56,7 @@ export class FieldTags {
     this.width = width
     const lists = asked.filter(({ isMany }) => isMany)
     this.outside = Float64Array.from({ length: row.count }, (_, word) => {
-      let best = tags[word * width]!
+      let best = this.none(word)
       for (const { field } of lists)
         best = Math.max(best, this.begin(word, field), this.inside(word, field))
       return best
@@ -61,15 +64,24 @@ export class FieldTags {
   }
 
   none(word: number): number {
-    return this.tags[word * this.width]!
+    return this.score(word, OUTSIDE)
   }
 
   begin(word: number, field: number): number {
-    return this.tags[word * this.width + beginOf(field)]!
+    return this.score(word, beginOf(field))
   }
 
   inside(word: number, field: number): number {
-    return this.tags[word * this.width + insideOf(field)]!
+    return this.score(word, insideOf(field))
+  }
+
+  private score(word: number, tag: number): number {
+    return this.tags[word * this.width + tag]!
+  }
+
+  /** What a tag of a word scores above what the word would score without the field. */
+  private gain(word: number, tag: number): number {
+    return this.score(word, tag) - this.outside[word]!
   }
 
   /** Whether the field can have the text of the span. */
@@ -87,13 +99,14 @@ export class FieldTags {
 
   /** What the best span from each word on gains: its begin, and further words as long as they add. */
   private startGains(field: number): Float64Array {
-    const { row, outside } = this
+    const { row } = this
+    const [begin, inside] = [beginOf(field), insideOf(field)]
     const gains = new Float64Array(row.count)
     for (const { first, end } of row.sources) {
       let further = 0
       for (let word = end - 1; word >= first; word--) {
-        gains[word] = this.begin(word, field) - outside[word]! + further
-        further = Math.max(0, this.inside(word, field) - outside[word]! + further)
+        gains[word] = this.gain(word, begin) + further
+        further = Math.max(0, this.gain(word, inside) + further)
       }
     }
     return gains
@@ -101,30 +114,34 @@ export class FieldTags {
 
   /** Computes the gains of spans from a word on that are not much worse than the best of them. @returns their number */
   private computeEnds(asked: AskedField, from: number, maxLoss: number): number {
-    const { row, ends, tags, width, outside } = this
+    const { row, ends } = this
     const reads = asked.nodes.flatMap(({ chain }) => readsOf(chain) ?? [])
     const inside = insideOf(asked.field)
     const last = Math.min(row.sourceOf(from).end, from + MAX_WORDS)
     let count = 0
     let best = -Infinity
-    let gain = this.begin(from, asked.field) - outside[from]!
+    let gain = this.gain(from, beginOf(asked.field))
     for (let to = from + 1; this.isPart(reads, to - 1); to++) {
       ends[count++] = gain
       best = Math.max(best, gain)
       if (to >= last || gain < best - maxLoss) break
-      gain += tags[to * width + inside]! - outside[to]!
+      gain += this.gain(to, inside)
     }
     return count
   }
 
-  /** The place of the best computed end behind another one: a few of up to 64 are needed, so they are not sorted. */
-  private nextEnd(count: number, before: number): number {
-    const { ends } = this
-    const most = before < 0 ? Infinity : ends[before]!
-    let best = -1
+  /**
+   * The span of the best computed end behind another one; null if there is none. A few of up to 64 are needed, so they
+   * are not sorted.
+   */
+  private nextSpan(from: number, count: number, before: ScoredSpan | null): ScoredSpan | null {
+    let best: ScoredSpan | null = null
     for (let at = 0; at < count; at++) {
-      const isSeen = ends[at]! > most || (ends[at] === most && at <= before)
-      if (!isSeen && (best < 0 || ends[at]! > ends[best]!)) best = at
+      const gain = this.ends[at]!
+      const to = from + at + 1
+      const isSeen =
+        before !== null && (gain > before.gain || (gain === before.gain && to <= before.to))
+      if (!isSeen && (best === null || gain > best.gain)) best = { from, to, gain }
     }
     return best
   }
@@ -134,11 +151,10 @@ export class FieldTags {
     for (const maxLoss of [MAX_LOSS, Infinity]) {
       const possible: ScoredSpan[] = []
       const count = this.computeEnds(asked, from, maxLoss)
-      let end = this.nextEnd(count, -1)
-      while (end >= 0 && possible.length < MAX_ENDS) {
-        const span = { from, to: from + end + 1, gain: this.ends[end]! }
+      let span = this.nextSpan(from, count, null)
+      while (span !== null && possible.length < MAX_ENDS) {
         if (this.isPossible(asked, span)) possible.push(span)
-        end = this.nextEnd(count, end)
+        span = this.nextSpan(from, count, span)
       }
       if (possible.length > 0) return possible
     }
@@ -191,15 +207,14 @@ export class FieldTags {
 
 /** Places of the greatest values above a least one, greatest first. */
 const bestPlaces = (values: Float64Array, count: number, above: number): number[] => {
-  const best: number[] = []
-  for (let place = 0; place < values.length; place++) {
-    const value = values[place]!
+  const best: { place: number; value: number }[] = []
+  for (const [place, value] of values.entries()) {
     if (value <= above) continue
-    if (best.length === count && value <= values[best.at(-1)!]!) continue
-    let at = best.length
-    while (at > 0 && values[best[at - 1]!]! < value) at--
-    best.splice(at, 0, place)
+    const last = best.at(-1)
+    if (last !== undefined && best.length === count && value <= last.value) continue
+    const at = firstPlace(best, (one) => one.value >= value)
+    best.splice(at, 0, { place, value })
     if (best.length > count) best.pop()
   }
-  return best
+  return best.map(({ place }) => place)
 }

@@ -4,6 +4,7 @@
  */
 import type { CopiedNode, FormNode, TextNode } from '../form.ts'
 import { nodesOf } from '../form.ts'
+import { itemAt } from '../../lists.ts'
 import { wordsOf } from '../words.ts'
 import { choiceOf } from './closed-set.ts'
 import { findCopied } from './copied.ts'
@@ -115,7 +116,7 @@ const composedNode = (
   if (between.length < MIN_SHARE * whole.values.size) return null
   const pieces: TextNode['parts'] = []
   for (let place = 0; place <= ordered.length; place++) {
-    const texts = between.map(({ row, texts: all }) => ({ row, text: all[place]! }))
+    const texts = between.map(({ row, texts: all }) => ({ row, text: itemAt(all, place) }))
     const own = partsBetween(texts, search)
     if (own === null) return null
     pieces.push(...own)

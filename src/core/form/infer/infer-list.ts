@@ -11,6 +11,7 @@ import { keyOf, type JsonValue } from '../json/value.ts'
 import { ABSENT, closedNode, constantNode, countKeys, isClosed, onlyNode } from './closed-set.ts'
 import { findCopied } from './copied.ts'
 import { inferObject } from './infer-object.ts'
+import { areAscending } from './item-order.ts'
 import type { Entry, Search } from './search.ts'
 
 type JsonList = Extract<JsonValue, { kind: 'list' }>
@@ -45,10 +46,7 @@ const labelsOf = (lists: readonly ListEntry[]): string[] | null => {
     const place = labels.findIndex((other) => isBefore(label, other) < 0)
     labels.splice(place < 0 ? labels.length : place, 0, label)
   }
-  const ordered = keys.filter((list) => {
-    const places = list.map((key) => labels.indexOf(key))
-    return places.every((place, at) => at === 0 || place > places[at - 1]!)
-  })
+  const ordered = keys.filter((list) => areAscending(list.map((key) => labels.indexOf(key))))
   return ordered.length >= MIN_ORDERED_SHARE * lists.length ? labels : null
 }
 

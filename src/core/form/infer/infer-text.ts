@@ -36,19 +36,33 @@ interface Text {
   text: string
 }
 
+/** A hole of a skeleton, with what the texts have there. */
+interface Hole {
+  entries: Entry[]
+}
+
 interface Matched {
   skeleton: Skeleton
-  texts: { row: number; holes: string[] }[]
+  /** the skeleton with its holes */
+  parts: (string | Hole)[]
+  /** of texts that have it */
+  count: number
 }
 
 /** Each text with the first skeleton that it has. */
 const matchTexts = (texts: readonly Text[], skeletons: readonly Skeleton[]): Matched[] => {
-  const matched = skeletons.map((skeleton): Matched => ({ skeleton, texts: [] }))
+  const matched = skeletons.map((skeleton): Matched => ({
+    skeleton,
+    parts: skeleton.map((part) => part ?? { entries: [] }),
+    count: 0,
+  }))
   for (const { row, text } of texts) {
     for (const one of matched) {
-      const holes = matchParts(one.skeleton, text)
+      const holes = matchParts(one.parts, text)
       if (holes === null) continue
-      one.texts.push({ row, holes: holes.map((hole) => hole.text) })
+      one.count++
+      for (const { hole, text: value } of holes)
+        hole.entries.push({ row, value: { kind: 'string', text: value } })
       break
     }
   }
@@ -56,27 +70,19 @@ const matchTexts = (texts: readonly Text[], skeletons: readonly Skeleton[]): Mat
 }
 
 const frequent = (matched: readonly Matched[], least: number): Skeleton[] => {
-  const kept = matched.filter(({ texts }) => texts.length >= least)
-  const largest = [...kept].sort((one, other) => other.texts.length - one.texts.length)
+  const kept = matched.filter(({ count }) => count >= least)
+  const largest = [...kept].sort((one, other) => other.count - one.count)
   const first = new Set(largest.slice(0, MAX_SKELETONS))
   return kept.filter((one) => first.has(one)).map(({ skeleton }) => skeleton)
 }
 
-const textNode = ({ skeleton, texts }: Matched, inferHole: InferNode): FormNode => {
-  let hole = -1
-  const parts = skeleton.map((part): TextNode['parts'][number] => {
-    if (part !== null) return part
-    hole++
-    const place = hole
-    return inferHole(
-      texts.map(({ row, holes }): Entry => ({
-        row,
-        value: { kind: 'string', text: holes[place]! },
-      }))
-    )
-  })
-  if (hole < 0) return { kind: 'constant', json: JSON.stringify(parts.join('')) }
-  return { kind: 'text', parts }
+const textNode = ({ parts }: Matched, inferHole: InferNode): FormNode => {
+  if (parts.every((part) => typeof part === 'string'))
+    return { kind: 'constant', json: JSON.stringify(parts.join('')) }
+  const inferred = parts.map((part): TextNode['parts'][number] =>
+    typeof part === 'string' ? part : inferHole(part.entries)
+  )
+  return { kind: 'text', parts: inferred }
 }
 
 const constantWords = (skeleton: Skeleton): number =>
@@ -92,8 +98,8 @@ const nodeOf = (
   const least = Math.max(Math.min(MIN_TEXTS, texts.length), MIN_SHARE * texts.length)
   const kept = frequent(matchTexts(texts, skeletons), least)
   // a text of a skeleton that is left out may have another one
-  const matched = matchTexts(texts, kept).filter((one) => one.texts.length >= least)
-  const covered = matched.reduce((sum, one) => sum + one.texts.length, 0)
+  const matched = matchTexts(texts, kept).filter((one) => one.count >= least)
+  const covered = matched.reduce((sum, one) => sum + one.count, 0)
   if (covered < MIN_COVERED * texts.length) return null
   const short = matched.filter(({ skeleton }) => constantWords(skeleton) < MIN_WORDS)
   if (matched.length === 0 || short.length > MAX_SHORT) return null

@@ -19,13 +19,16 @@ const hasOptional = (node: FormNode): node is ListNode =>
     ({ node: member }) => member.kind === 'copied' && member.otherwise !== null
   )
 
+/** Whether each place is behind the one before it; -1 is none. */
+export const areAscending = (places: readonly number[]): boolean =>
+  places.every((place, at) => place > (places[at - 1] ?? -1))
+
 /** The order of the items with the most values, where nearly all others have it; null: there is none. */
 const orderOf = (items: readonly number[][]): number[] | null => {
   const longest = items.reduce((best, one) => (one.length > best.length ? one : best), [])
-  const ordered = items.filter((fields) => {
-    const places = fields.map((field) => longest.indexOf(field))
-    return places.every((place, at) => place > (places[at - 1] ?? -1))
-  })
+  const ordered = items.filter((fields) =>
+    areAscending(fields.map((field) => longest.indexOf(field)))
+  )
   return longest.length > 1 && ordered.length >= MIN_SHARE * items.length ? longest : null
 }
 

@@ -1,5 +1,6 @@
 /** What a search for a form knows of the rows: their sources, read when a value is looked for. */
 import type { CopiedNode, FormNode } from '../form.ts'
+import { itemAt } from '../../lists.ts'
 import type { JsonValue } from '../json/value.ts'
 import { RowWords } from '../spans/row-words.ts'
 import { ValueSpans } from '../spans/value-spans.ts'
@@ -44,11 +45,10 @@ const GOLDEN = 0.6180339887498949
  * At most `count` of the items, in their order: one of each of `count` neighbourhoods, at a place that changes, so
  * that rows that alternate are all seen.
  */
-export const sampleOf = <Item>(items: readonly Item[], count = SAMPLE): Item[] => {
+export const sampleOf = <Item extends {}>(items: readonly Item[], count = SAMPLE): Item[] => {
   if (items.length <= count) return [...items]
-  return Array.from(
-    { length: count },
-    (_, at) => items[Math.floor(((at + ((at * GOLDEN) % 1)) * items.length) / count)]!
+  return Array.from({ length: count }, (_, at) =>
+    itemAt(items, Math.floor(((at + ((at * GOLDEN) % 1)) * items.length) / count))
   )
 }
 
@@ -62,7 +62,7 @@ export class Search {
   private readonly compared = new Map<CopiedNode, RowText[]>()
 
   constructor(rows: readonly { sources: readonly Source[] }[]) {
-    this.sourcesOf = (row) => rows[row]!.sources
+    this.sourcesOf = (row) => itemAt(rows, row).sources
     this.sampled = new Set(sampleOf([...rows.keys()], SAMPLED_ROWS))
   }
 
@@ -100,7 +100,8 @@ export class Search {
   spansOf(row: number): ValueSpans {
     let spans = this.kept.get(row)
     if (spans !== undefined) return spans
-    if (this.kept.size === MAX_KEPT_ROWS) this.kept.delete(this.kept.keys().next().value!)
+    const [oldest] = this.kept.keys()
+    if (oldest !== undefined && this.kept.size === MAX_KEPT_ROWS) this.kept.delete(oldest)
     spans = new ValueSpans(new RowWords(this.sources(row)))
     this.kept.set(row, spans)
     return spans

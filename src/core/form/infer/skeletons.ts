@@ -61,8 +61,9 @@ const withHoles = (tokens: readonly WordToken[], frequent: ReadonlySet<string>):
 const commonPlaces = (one: readonly Token[], other: readonly Token[]): [number, number][] => {
   const width = other.length + 1
   const lengths = new Uint16Array((one.length + 1) * width)
+  const [texts, otherTexts] = [one.map(({ text }) => text), other.map(({ text }) => text)]
   const isCommon = (i: number, j: number): boolean =>
-    one[i]!.text !== null && one[i]!.text === other[j]!.text
+    texts[i] !== null && texts[i] === otherTexts[j]
   for (let i = one.length - 1; i >= 0; i--) {
     for (let j = other.length - 1; j >= 0; j--) {
       const at = i * width + j
@@ -171,8 +172,10 @@ const widened = (run: readonly Token[]): Token[] => {
   const first = run.findIndex(isCore)
   const last = run.findLastIndex(isCore)
   const inner = run.slice(first, last + 1)
-  if (!inner.every((token) => isCore(token) || JOINING.has(token.word))) return [...run]
-  return [...run.slice(0, first), hole(inner[0]!.gap), ...run.slice(last + 1)]
+  const [start] = inner
+  if (start === undefined || !inner.every((token) => isCore(token) || JOINING.has(token.word)))
+    return [...run]
+  return [...run.slice(0, first), hole(start.gap), ...run.slice(last + 1)]
 }
 
 const withWideHoles = (tokens: readonly Token[]): Token[] => {

@@ -61,7 +61,7 @@ export const tableRule = (values: ReadonlyMap<string, string>, makes: RegExp): R
 export const readTable = (table: string): Map<string, string> =>
   new Map(
     table.split(';').flatMap((line) => {
-      const [name, ...words] = line.trim().split(/:?\s+/u)
-      return words.map((word): [string, string] => [word.replaceAll('_', ' '), name!])
+      const [name = '', ...words] = line.trim().split(/:?\s+/u)
+      return words.map((word): [string, string] => [word.replaceAll('_', ' '), name])
     })
   )

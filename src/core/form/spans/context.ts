@@ -45,9 +45,11 @@ export const contextOf = (places: readonly { row: RowWords; span: Span }[]): Fie
   return { rows: places.length, words: Object.fromEntries(words) }
 }
 
-const countIn = (counts: Record<string, number> | undefined, word: string): number =>
+const countIn = (counts: Record<string, number> | undefined, word: string): number => {
   // a word such as "constructor" is a member of every object
-  counts !== undefined && Object.hasOwn(counts, word) ? counts[word]! : 0
+  const count = counts !== undefined && Object.hasOwn(counts, word) ? counts[word] : undefined
+  return count ?? 0
+}
 
 /** Log-likelihood of the words around a span, up to a constant. */
 const scoreOf = (context: FieldContext, row: RowWords, span: Span): number =>

@@ -57,6 +57,16 @@ export class RowWords {
     return this.starts.length
   }
 
+  /** Offset of a word's first character in its source. */
+  startOf(word: number): number {
+    return this.starts[word]!
+  }
+
+  /** Offset behind a word's last character in its source. */
+  endOf(word: number): number {
+    return this.ends[word]!
+  }
+
   sourceOf(word: number): RowSource {
     return this.sources.find(({ end }) => word < end)!
   }
@@ -78,9 +88,9 @@ export class RowWords {
     let [low, high] = [first, end]
     while (low < high) {
       const middle = (low + high) >> 1
-      if (this.starts[middle]! < offset) low = middle + 1
+      if (this.startOf(middle) < offset) low = middle + 1
       else high = middle
     }
-    return low < end && this.starts[low] === offset ? low : -1
+    return low < end && this.startOf(low) === offset ? low : -1
   }
 }

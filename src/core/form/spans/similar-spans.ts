@@ -74,7 +74,7 @@ const startsOf = (row: RowWords, source: RowSource, first: string): number[] => 
   const text = source.folded
   for (let at = text.indexOf(first); at >= 0; at = text.indexOf(first, at + 1)) {
     const word = row.wordAt(at, source)
-    if (word >= 0 && row.ends[word] === at + first.length) starts.push(word)
+    if (word >= 0 && row.endOf(word) === at + first.length) starts.push(word)
   }
   return starts
 }
@@ -83,7 +83,7 @@ const startsOf = (row: RowWords, source: RowSource, first: string): number[] => 
 const partialStarts = (row: RowWords, source: RowSource, first: string): number[] => {
   const starts: number[] = []
   for (let word = source.first; word < source.end; word++) {
-    if (source.folded.charCodeAt(row.starts[word]!) !== first.charCodeAt(0)) continue
+    if (source.folded.charCodeAt(row.startOf(word)) !== first.charCodeAt(0)) continue
     if (first.startsWith(row.foldedWord(word, source))) starts.push(word)
   }
   return starts
@@ -99,8 +99,8 @@ const exactSpans = (row: RowWords, value: string): Span[] => {
       const from = row.wordAt(at, source)
       if (from < 0) continue
       let to = from + 1
-      while (row.ends[to - 1]! < at + value.length) to++
-      if (row.ends[to - 1] === at + value.length) spans.push({ from, to })
+      while (row.endOf(to - 1) < at + value.length) to++
+      if (row.endOf(to - 1) === at + value.length) spans.push({ from, to })
       if (spans.length === MAX_PLACES) return spans
     }
   }

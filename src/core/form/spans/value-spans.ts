@@ -63,7 +63,7 @@ const BEHIND = /^(?:[\p{L}\p{M}\p{N}]|[.,:/-]\p{N})/u
 /** Whether a span is a part of a longer number or code. */
 const isGlued = (row: RowWords, { from, to }: Span): boolean => {
   const { text } = row.sourceOf(from)
-  const [start, end] = [row.starts[from]!, row.ends[to - 1]!]
+  const [start, end] = [row.startOf(from), row.endOf(to - 1)]
   return (
     BEFORE.test(text.slice(Math.max(0, start - 2), start)) || BEHIND.test(text.slice(end, end + 2))
   )
