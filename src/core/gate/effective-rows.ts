@@ -3,7 +3,7 @@
  * of one burst: a mailing, a nightly job. The number depends on conversations and times alone and never on an
  * answer, so a test on it keeps its level. Knows nothing of confidence or agreement.
  */
-import { placeIn } from '../ascending.ts'
+import { placeIn } from '../bisect.ts'
 import { valueIn } from '../lists.ts'
 
 export interface ClusteredRow {

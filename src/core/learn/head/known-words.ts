@@ -3,7 +3,7 @@
  * requests of its kind have. How sure the tagger is of such a request says nothing. Words are kept as hashes, and
  * only those of two rows or more.
  */
-import { placeIn } from '../../ascending.ts'
+import { placeIn } from '../../bisect.ts'
 import { hasLetters, wordsOf, type Source } from '../../form/words.ts'
 import { hashText } from '../../request/request-scan.ts'
 
