@@ -164,6 +164,7 @@ if (missingForAll === null) {
     lacks: {
       ...NOT_BOUND,
       ...SAME_TRAINER,
+      resume: SAME_TRAINER.training,
       ...tiny.lacks,
       'json-object': 'the host binds no answer',
       seed: 'the host takes no seed',
