@@ -3,16 +3,19 @@
  * times, and each commit waits for the disk. That no commit is lost is tested by killed processes, not by a power cut.
  */
 import { chmodSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
+import { totalmem } from 'node:os'
 import { join } from 'node:path'
 
 const IN_MEMORY = '/dev/shm'
-/** The whole ring takes some 2 GiB. */
-const LEAST_BYTES = 6 * 2 ** 30
+/** Of the file system, and of the memory that it shares with all processes. The whole ring takes some 2 GiB. */
+const LEAST_FREE = 6 * 2 ** 30
+const LEAST_MEMORY = 12 * 2 ** 30
 
 const hasRoom = (): boolean => {
+  if (Math.min(process.constrainedMemory() || Infinity, totalmem()) < LEAST_MEMORY) return false
   try {
     const { bavail, bsize } = statfsSync(IN_MEMORY)
-    return bavail * bsize >= LEAST_BYTES
+    return bavail * bsize >= LEAST_FREE
   } catch {
     return false
   }
