@@ -24,7 +24,6 @@ import { addCounts, meanLoss, NO_PAIRS, type LossCounts } from '../core/rollout/
 import type { OutcomeFigures } from '../core/outcomes/outcome-figures.ts'
 import { badText, differenceText, points, signed } from '../core/outcomes/outcome-text.ts'
 import type { Border, BorderReport } from '../core/rollout/border.ts'
-import { PAIR_OUTCOMES } from '../core/rollout/pair.ts'
 import type { WithheldPart } from '../core/rollout/withheld.ts'
 import type { Indicator, IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
@@ -35,8 +34,8 @@ import type { Store } from '../store/store.ts'
 import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from '../store/json-snapshot.ts'
 
 export interface RolloutReport extends ReportedEvidence {
-  /** the confidence from which on it answers, and the next one; absent in older reports */
-  border?: BorderReport
+  /** the confidence from which on it answers, and the next one */
+  border: BorderReport
   /** signs that the questions have changed; empty for verdicts without a baseline */
   indicators: IndicatorFigures[]
   /** the models that answered for the upstream, the newest last */
@@ -65,35 +64,18 @@ export interface RolloutReport extends ReportedEvidence {
 
 const PREFIX = 'rollout:'
 
-const NO_OUTCOMES = Object.fromEntries(
-  PAIR_OUTCOMES.map((outcome) => [outcome, 0])
-) as RolloutReport['outcomes']
-
 const nameOf = (internalizationId: string): string => PREFIX + internalizationId
 
-/** An older report has fewer outcomes. */
-const withOutcomes = (report: RolloutReport): RolloutReport => ({
-  ...report,
-  outcomes: { ...NO_OUTCOMES, ...report.outcomes },
-})
-
 /** @returns null before the worker has seen the live route */
-export const readRolloutReport = async (
+export const readRolloutReport = (
   store: Pick<Store, 'snapshots'>,
   internalizationId: string
-): Promise<RolloutReport | null> => {
-  const report = await readJsonSnapshot<RolloutReport>(store, nameOf(internalizationId))
-  return report && withOutcomes(report)
-}
+): Promise<RolloutReport | null> => readJsonSnapshot(store, nameOf(internalizationId))
 
 /** Reports of all internalizations that were ever live, with their ids. */
-export const rolloutReports = async (
+export const rolloutReports = (
   store: Pick<Store, 'snapshots'>
-): Promise<[internalizationId: string, RolloutReport][]> =>
-  (await readJsonSnapshots<RolloutReport>(store, PREFIX)).map(([id, report]) => [
-    id,
-    withOutcomes(report),
-  ])
+): Promise<[internalizationId: string, RolloutReport][]> => readJsonSnapshots(store, PREFIX)
 
 export const saveRolloutReport = (
   store: Pick<Store, 'snapshots'>,

@@ -35,7 +35,7 @@ import {
 } from '../kit/records/examples.ts'
 import { it as base } from '../kit/store/local-store.ts'
 import { exampleStatus } from '../kit/records/process-status.ts'
-import { AT_ONCE, exampleBorder, exampleFeedback } from '../kit/records/rollout.ts'
+import { AT_ONCE, exampleBorder, exampleReport, NO_PAIRS_YET } from '../kit/records/rollout.ts'
 
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 const NOW = 50_000
@@ -125,43 +125,18 @@ const reportOn = (
   stage: RolloutStage,
   stream: LossStream,
   changes: Partial<RolloutReport> = {}
-): RolloutReport => ({
-  at: 40_000,
-  stage,
-  feedback: exampleFeedback(),
-  indicators: [],
-  upstreamVersions: [],
-  deprecatedOn: null,
-  isDeprecated: false,
-  drift: null,
-  evidence: evidenceFigures(
-    { stream, inStage: stream, startTimes: new Map() },
-    { margin: 0.05, proven: 0.04, least: 0 }
-  ),
-  rollbackCapital: 300,
-  stepCapital: 20,
-  outcomes: {
-    agreed: 40,
-    disagreed: 0,
-    'upstream-differs': 0,
-    'second-agrees': 0,
-    'draft-agreed': 0,
-    'draft-disagreed': 0,
-    withheld: 0,
-    fallback: 0,
-    refused: 0,
-    unusable: 0,
-  },
-  waiting: 0,
-  dropped: 0,
-  waitsFor: [],
-  mayStep: false,
-  auditPart: 1,
-  driftedAt: null,
-  spentUsdToday: 0,
-  auditUsdPerDay: null,
-  ...changes,
-})
+): RolloutReport =>
+  exampleReport({
+    at: 40_000,
+    stage,
+    evidence: evidenceFigures(
+      { stream, inStage: stream, startTimes: new Map() },
+      { margin: 0.05, proven: 0.04, least: 0 }
+    ),
+    outcomes: { ...NO_PAIRS_YET, agreed: 40 },
+    waiting: 0,
+    ...changes,
+  })
 
 const FIRST: RolloutStage = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: NOW }
 const FORTY: LossStream = { ...NO_STREAM, pairs: 40, losses: 0 }

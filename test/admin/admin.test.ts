@@ -394,7 +394,7 @@ describe('admin API', () => {
       })
     })
 
-    it('shows the slices of a verdict, and an empty list for an older verdict without slices', async () => {
+    it('shows the slices of a verdict, and an empty list where none was large enough', async () => {
       const { verdict } = exampleApproved()
       const slice = {
         slice: 'turn 2',

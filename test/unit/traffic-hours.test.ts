@@ -132,14 +132,6 @@ describe('figures by the hour', () => {
     expect(hour).toMatchObject({ requests: 7, failed: 3 })
   })
 
-  it('that were kept before failures were counted are added as none', () => {
-    const [kept] = trafficOf([record(0, { status: 502 })])
-    const { failed: _failed, ...before } = kept!
-    const more = trafficOf([record(0, { status: 502 })])[0]!
-    expect(addHours(before, more).failed).toBe(1)
-    expect(mergeHours([before], 24 * HOUR_MS)[0]!.failed).toBe(0)
-  })
-
   it('merge into days as if the records had come in one', () => {
     const at = fc.integer({ min: 0, max: 5 * 24 * HOUR_MS })
     const durationMs = fc.integer({ min: 0, max: 10_000_000 })

@@ -9,7 +9,7 @@ import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
 import { openWebhook, type WebhookSender } from '../../src/worker/webhook/sender.ts'
 import { exampleApproved, exampleTemplate } from '../kit/records/examples.ts'
 import { it as base } from '../kit/store/local-store.ts'
-import { AT_ONCE, exampleFeedback } from '../kit/records/rollout.ts'
+import { AT_ONCE, exampleReport, NO_PAIRS_YET } from '../kit/records/rollout.ts'
 import { WEBHOOK_SECRET, WebhookReceiver } from '../kit/upstream/webhook-receiver.ts'
 
 export const SECOND_MS = 1_000
@@ -104,39 +104,16 @@ export class WebhookHarness {
     return goLive(this.store, await this.approved(), this.context('cli'))
   }
 
-  drifted = (driftedAt: number | null): RolloutReport => ({
-    at: this.now,
-    stage: { share: 1, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 },
-    evidence: EVIDENCE,
-    feedback: exampleFeedback(),
-    rollbackCapital: 300,
-    stepCapital: 20,
-    indicators: [],
-    upstreamVersions: [],
-    deprecatedOn: null,
-    isDeprecated: false,
-    drift: driftedAt === null ? null : driftText(EVIDENCE),
-    outcomes: {
-      agreed: 139,
-      disagreed: 21,
-      'upstream-differs': 0,
-      'second-agrees': 0,
-      'draft-agreed': 0,
-      'draft-disagreed': 0,
-      withheld: 0,
-      fallback: 0,
-      refused: 0,
-      unusable: 0,
-    },
-    waiting: 0,
-    dropped: 0,
-    waitsFor: [],
-    mayStep: false,
-    auditPart: 1,
-    driftedAt,
-    spentUsdToday: 0,
-    auditUsdPerDay: null,
-  })
+  drifted = (driftedAt: number | null): RolloutReport =>
+    exampleReport({
+      at: this.now,
+      stage: { share: 1, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 },
+      evidence: EVIDENCE,
+      drift: driftedAt === null ? null : driftText(EVIDENCE),
+      outcomes: { ...NO_PAIRS_YET, agreed: 139, disagreed: 21 },
+      waiting: 0,
+      driftedAt,
+    })
 }
 
 /** Attempts until nothing is due. */

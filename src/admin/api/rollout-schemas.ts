@@ -210,7 +210,7 @@ export const rolloutSchema = z
       .describe('capital at which it is rolled back, and at which drift is reported'),
     stepCapital: z.number().describe('capital at which the next stage may begin'),
     outcomes: z.record(outcomeSchema, z.number()).describe('audited requests by outcome'),
-    border: borderReportSchema.optional().describe('the confidence from which on the lora answers'),
+    border: borderReportSchema.describe('the confidence from which on the lora answers'),
     waiting: z.number().describe('audited requests without the answer of the lora yet'),
     dropped: z.number().describe('audited requests that were dropped, because too many waited'),
     waitsFor: z

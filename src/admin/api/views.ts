@@ -22,7 +22,7 @@ type InternalizationSummary = z.infer<typeof internalizationSummarySchema>
 const resultOf = ({ verdict }: Internalization): InternalizationSummary['result'] => {
   const figures = verdict?.arms[verdict.arm]
   if (!verdict || !figures) return null
-  const { agreement, coverage, agreementAnswered, agreementAnsweredBound, slices = [] } = figures
+  const { agreement, coverage, agreementAnswered, agreementAnsweredBound, slices } = figures
   return {
     verdict: verdict.verdict,
     reason: verdict.reason,

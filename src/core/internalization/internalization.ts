@@ -38,7 +38,7 @@ export type InternalizationState =
       border?: Border
       /** that are wrong too often; absent: none */
       withheld?: WithheldPart[]
-      /** of the change that led here; absent where it changed neither border nor withheld parts, and in older ones */
+      /** of the change that led here; absent where it changed neither border nor withheld parts */
       coverage?: CoverageChange
     }
   | {
@@ -185,8 +185,8 @@ export const stageName = (arm: Arm, stage: number): string =>
 export interface Population {
   /** that were read */
   exchanges: number
-  /** requests that the log had of the template; absent in older plans */
-  logged?: number
+  /** requests that the log had of the template */
+  logged: number
   conversations: number
   /** exchanges by how the upstream answered */
   outcomes: Partial<Record<Outcome['kind'], number>>

@@ -55,8 +55,8 @@ export interface TrafficHour {
   matched: number
   /** by a lora */
   answered: number
-  /** with a status of 500 or more; absent in hours that were kept before it was counted */
-  failed?: number
+  /** with a status of 500 or more: the client got no answer, but an error of the server's side, ours or the upstream's */
+  failed: number
   /** of the upstream's answers, where the provider counted them */
   promptTokens: number
   promptTokensSaved: number
@@ -92,12 +92,9 @@ const nothingIn = (hour: number): TrafficHour => ({
   latency: { lora: noLatencies(), upstream: noLatencies() },
 })
 
-/** Requests that the client got no answer to, but an error of the server's side: ours or the upstream's. */
-export const failedIn = ({ failed = 0 }: Pick<TrafficHour, 'failed'>): number => failed
-
-/** The same of several hours. */
+/** Requests of several hours that failed. */
 export const failuresIn = (hours: readonly TrafficHour[]): number =>
-  hours.reduce((sum, hour) => sum + failedIn(hour), 0)
+  hours.reduce((sum, { failed }) => sum + failed, 0)
 
 /** What of a record counts. */
 export interface CountedRecord {
@@ -195,7 +192,7 @@ const addRecord = (sum: TrafficHour, { head, usage }: CountedRecord): void => {
   const isLora = route?.outcome === 'answered'
   sum.requests++
   if (route !== null) sum.matched++
-  if (status >= 500) sum.failed = failedIn(sum) + 1
+  if (status >= 500) sum.failed++
   if (isLora) sum.answered++
   else if (usage !== null) sum.promptTokens += tokenCounts(usage).input ?? 0
   if (!isLora && isSuccess(status)) addCharge(sum, model, usage)
@@ -245,7 +242,7 @@ export const addHours = (a: TrafficHour, b: TrafficHour): TrafficHour => {
     requests: a.requests + b.requests,
     matched: a.matched + b.matched,
     answered: a.answered + b.answered,
-    failed: failedIn(a) + failedIn(b),
+    failed: a.failed + b.failed,
     promptTokens: a.promptTokens + b.promptTokens,
     promptTokensSaved: a.promptTokensSaved + b.promptTokensSaved,
     ...named,

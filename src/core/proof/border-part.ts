@@ -19,7 +19,7 @@ export const MAX_LISTED_DRAFTS = 100_000
 
 /** What the pairs of a decision say of each border; fewer of them where the file has fewer. */
 const sumsOf = (
-  { conversations, drafts = [] }: Pick<RolloutPart, 'conversations' | 'drafts'>,
+  { conversations, drafts }: Pick<RolloutPart, 'conversations' | 'drafts'>,
   { answered, drafts: count }: Pick<BorderEvidence, 'answered' | 'drafts'>,
   borders: readonly number[]
 ): BorderSums => {

@@ -231,15 +231,12 @@ const ROLLOUT = members({
     feedback: OUTCOMES,
     rollbackCapital: CAPITAL,
     stepCapital: CAPITAL,
-    // an older file has fewer
-    outcomes: members(Object.fromEntries(PAIR_OUTCOMES.map((name) => [name, optional(COUNT)]))),
+    outcomes: members(Object.fromEntries(PAIR_OUTCOMES.map((name) => [name, COUNT]))),
   }),
   isWhole: FLAG,
   summed: list(members({ ...COUNTS, at: TIME, ratedAt: nullable(TIME) })),
   conversations: list(list(PAIR, { least: 1 })),
-  drafts: optional(
-    list(members({ confidence: NUMBER, agrees: FLAG }), { most: MAX_LISTED_DRAFTS })
-  ),
+  drafts: list(members({ confidence: NUMBER, agrees: FLAG }), { most: MAX_LISTED_DRAFTS }),
   feedback: members({
     revision: COUNT,
     blocks: list(members({ at: TIME, lora: SIDE, audit: SIDE }), { most: MAX_LISTED_BLOCKS }),

@@ -78,8 +78,8 @@ export interface RolloutPart {
   summed: SummedConversations[]
   /** all others, each with its turns */
   conversations: ListedConversation[]
-  /** below the border in force, as far as a border that moved needs them; absent in older files */
-  drafts?: DraftPair[]
+  /** below the border in force, as far as a border that moved needs them */
+  drafts: DraftPair[]
   feedback: OutcomePart
 }
 

@@ -240,7 +240,7 @@ export const workFault = (
   const decisions =
     history.filter((step) => step.evidence ?? step.feedback ?? step.border).length + 1
   const feedbacks = history.filter(({ feedback }) => feedback !== null).length + 1
-  const { summed, conversations, drafts = [], feedback } = rollout ?? NO_ROLLOUT
+  const { summed, conversations, drafts, feedback } = rollout ?? NO_ROLLOUT
   const pairs = conversations.reduce(
     (sum, turns) => sum + turns.length,
     summed.length + drafts.length

@@ -113,12 +113,15 @@ export class Draft {
 
   /** An answer that does not begin while there are looks left is held back until its end. */
   private begin(): void {
-    const { early, content, confidence, looksLeft } = this
-    this.looksLeft = 0
+    const { early, content, confidence } = this
     // one that is over by then is judged whole
-    if (early === null || this.isUnsure || this.finishReason !== null) return
-    if (mayBegin(content, this.factFault)) this.hasBegun = early.begin(content, confidence)
-    else this.looksLeft = looksLeft - 1
+    const isOpen = early !== null && !this.isUnsure && this.finishReason === null
+    if (isOpen && !mayBegin(content, this.factFault)) {
+      this.looksLeft--
+      return
+    }
+    this.looksLeft = 0
+    if (isOpen) this.hasBegun = early.begin(content, confidence)
   }
 
   /** Whether the client has begun to get it and there is no more of it. */

@@ -215,6 +215,7 @@ export const exampleApproved = (
       unseenRecordIds: ['record-4'],
       population: {
         exchanges: 4,
+        logged: 4,
         conversations: 4,
         outcomes: { text: 4 },
         repeats: { questions: 0, changed: 0, changedShare: 0, examples: [] },

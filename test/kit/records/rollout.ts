@@ -2,6 +2,7 @@
 import type { OutcomeFigures } from '../../../src/core/outcomes/outcome-figures.ts'
 import type { EvidenceFigures, RolloutSettings } from '../../../src/core/rollout/stages.ts'
 import type { Border } from '../../../src/core/rollout/border.ts'
+import { PAIR_OUTCOMES } from '../../../src/core/rollout/pair.ts'
 import type { WithheldPart } from '../../../src/core/rollout/withheld.ts'
 import type { RolloutReport } from '../../../src/lifecycle/rollout-report.ts'
 
@@ -76,6 +77,10 @@ export const exampleWithheld = (name: string, pairs: number): WithheldPart => ({
   capital: Math.log(31_000),
 })
 
+export const NO_PAIRS_YET = Object.fromEntries(
+  PAIR_OUTCOMES.map((outcome) => [outcome, 0])
+) as RolloutReport['outcomes']
+
 /** A canary that waits for more evidence. */
 export const exampleReport = (changes: Partial<RolloutReport> = {}): RolloutReport => ({
   at: 1_000,
@@ -103,15 +108,11 @@ export const exampleReport = (changes: Partial<RolloutReport> = {}): RolloutRepo
   rollbackCapital: 300,
   stepCapital: 20,
   outcomes: {
+    ...NO_PAIRS_YET,
     agreed: 152,
     disagreed: 4,
     'upstream-differs': 4,
-    'second-agrees': 0,
-    'draft-agreed': 0,
-    'draft-disagreed': 0,
-    withheld: 0,
     fallback: 71,
-    refused: 0,
     unusable: 2,
   },
   indicators: [],

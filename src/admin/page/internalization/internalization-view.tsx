@@ -3,7 +3,6 @@ import type { Verdict } from '../../../core/gate/gate.ts'
 import {
   withheldBy,
   type InternalizationPlan,
-  type Population,
 } from '../../../core/internalization/internalization.ts'
 import { capitalText, rolloutProgress, routeSteps } from '../../../lifecycle/rollout-report.ts'
 import type { AdminDeps } from '../../deps.ts'
@@ -155,11 +154,9 @@ const provenText = ({ arms, arm }: Verdict): string => {
 }
 
 const trainedText = ({ population, trainRecordIds, arms }: InternalizationPlan): string => {
-  const { repeats } = population as Partial<Population>
+  const { changed } = population.repeats
   const contradicted =
-    repeats === undefined || repeats.changed === 0
-      ? ''
-      : `; ${counted(repeats.changed, 'repeated question')} got different answers`
+    changed === 0 ? '' : `; ${counted(changed, 'repeated question')} got different answers`
   return `${counted(arms.length, 'candidate')} on ${counted(trainRecordIds.length, 'question')}${contradicted}`
 }
 

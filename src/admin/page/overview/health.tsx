@@ -10,7 +10,6 @@ import { BASE } from '../env.ts'
 import { Time } from '../parts/figures.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
 import { Line } from '../parts/text.tsx'
-import { failedIn } from '../../../core/log/traffic-hours.ts'
 import { encoderIn, PULL_ENCODER } from './first-encoder.ts'
 import { sumOf, type Failures, type LoadedOverview, type WithoutEngine } from './load-overview.ts'
 import type { Sentence } from './sentence.tsx'
@@ -173,7 +172,7 @@ export const healthSentences = (
 export const FailedShare = ({ overview }: { overview: LoadedOverview }) => {
   const sum = sumOf(overview)
   if (sum === null) return null
-  const failed = failedIn(sum)
+  const { failed } = sum
   return failed === 0 ? (
     <p>None of {counted(sum.requests, 'request')} failed.</p>
   ) : (

@@ -62,8 +62,8 @@ const lossNote = (evidence: EvidenceFigures): string => {
 }
 
 const borderFigures = (border: RolloutReport['border'], stepCapital: number): FigureProps[] => {
-  if (border?.coverage == null) return []
   const { coverage, next } = border
+  if (coverage === null) return []
   return [
     {
       name: 'Sure enough to answer',

@@ -240,9 +240,7 @@ const rejectedByJudge = (
 })
 
 const sayJudged = (verdict: Verdict, plan: Plan, model: string): SaidRejection => {
-  // a plan of a test may lack the population
-  const population: Population | undefined = plan?.population
-  const repeats = population?.repeats ?? null
+  const repeats = plan?.population.repeats ?? null
   const winner = verdict.arms[verdict.arm]
   if (winner === undefined || winner.rows === 0)
     return {
