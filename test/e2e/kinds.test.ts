@@ -25,8 +25,9 @@ const PROMPT = [
 const ATTEMPTS = 12
 
 const colourOf = (number: number): string => COLOURS[number % COLOURS.length]!
+/** Every colour is among the questions that are learned, so the lora is as sure of a new one of each. */
 const questionOf = (number: number): string =>
-  `Order ${100 + number}: ${(number % 7) + 1} tins of ${colourOf(number)} paint, please.`
+  `Order ${100 + number}: tins of ${colourOf(number)} paint, please.`
 /** What a function says. */
 const found = (number: number): string =>
   JSON.stringify({ customer: 'ann', colour: colourOf(number) })

@@ -20,11 +20,12 @@ const PROMPT = [
 ].join('\n')
 
 const colourOf = (number: number): string => COLOURS[number % COLOURS.length]!
+/** Every colour is among the questions that are learned, so the lora is as sure of a new one of each. */
 const messagesOf = (number: number, prompt = PROMPT) => [
   { role: 'system' as const, content: prompt },
   {
     role: 'user' as const,
-    content: `Order ${number}: ${(number % 7) + 1} tins of ${colourOf(number)} paint, please.`,
+    content: `Order ${number}: tins of ${colourOf(number)} paint, please.`,
   },
 ]
 
