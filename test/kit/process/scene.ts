@@ -22,8 +22,9 @@ export const PROMPT = [
 export const ATTEMPTS = 12
 
 export const colourOf = (number: number): string => COLOURS[number % COLOURS.length]!
+/** Every colour is among the questions that are learned, so the lora is as sure of a new one of each. */
 export const questionOf = (number: number): string =>
-  `Order ${100 + number}: ${(number % 7) + 1} tins of ${colourOf(number)} paint, please.`
+  `Order ${100 + number}: tins of ${colourOf(number)} paint, please.`
 
 /** What the upstream got, as bytes. */
 export interface Got {
