@@ -54,3 +54,25 @@ export const zip = <One, Other>(ones: readonly One[], others: readonly Other[]):
     throw new RangeError(`${ones.length} items beside ${others.length}`)
   return ones.map((one, place) => [one, others[place] as Other])
 }
+
+export interface Largest {
+  place: number
+  score: number
+}
+
+/**
+ * The largest of some scores, the first among equals.
+ * @param count of the scores that are looked at, from the first
+ */
+export const largestOf = (scores: Float32Array | Float64Array, count = scores.length): Largest => {
+  let place = 0
+  let score = -Infinity
+  for (let at = 0; at < count; at++) {
+    const own = scores[at]!
+    if (own > score) {
+      place = at
+      score = own
+    }
+  }
+  return { place, score }
+}

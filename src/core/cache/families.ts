@@ -142,10 +142,10 @@ const fileOthers = (drafts: Draft[], others: readonly KeptRequest[]): void => {
   }
 }
 
-const firstOf = ({ items }: Stretch<KeptRequest>): number =>
+const earliestIn = ({ items }: Stretch<KeptRequest>): number =>
   items.reduce((earliest, { at }) => Math.min(earliest, at), Infinity)
 
-const lastOf = ({ items }: Stretch<KeptRequest>): number =>
+const latestIn = ({ items }: Stretch<KeptRequest>): number =>
   items.reduce((latest, { at }) => Math.max(latest, at), -Infinity)
 
 /** Marks the start of each stretch whose hour before is not in the sample. */
@@ -160,7 +160,7 @@ const withContext = (
     before = stretch
     const items = stretch.items.toSorted((a, b) => a.at - b.at)
     const most = isJoined ? 0 : CONTEXT_SHARE * items.length
-    const from = firstOf(stretch)
+    const from = earliestIn(stretch)
     return items.map((item, at) => ({
       ...item,
       isContext: at < most && item.at - from < lifeOf(item.model),
@@ -188,7 +188,7 @@ const joinedStretches = (
   const stretches = hours.map((hour) => {
     const ofHour = parts.filter(({ stretch }) => stretch.hour === hour)
     const end = Math.min(
-      ...ofHour.map(({ stretch }) => (stretch.isCut ? lastOf(stretch) : Infinity))
+      ...ofHour.map(({ stretch }) => (stretch.isCut ? latestIn(stretch) : Infinity))
     )
     if (end !== Infinity) isWhole = false
     const items = ofHour.flatMap(({ stretch, isOther }) =>

@@ -312,7 +312,7 @@ const whyUnknown = (
     : unpricedText(unpricedProvider)
 }
 
-/** Nobody is known to be paid for the engine. */
+/** Its hours have no price, and no provider computes for it. */
 const countsAsFree = ({
   engineUsdPerHour,
   provider,

@@ -11,11 +11,10 @@ import {
   type FormNode,
   type ListNode,
 } from './form.ts'
-import { itemAt } from '../lists.ts'
+import { itemAt, largestOf } from '../lists.ts'
 import { decodeLists } from './decoding/decode-lists.ts'
 import { chooseSpans } from './decoding/choose-spans.ts'
 import { FieldTags, type AskedField } from './decoding/field-tags.ts'
-import { largestOf } from './decoding/largest.ts'
 import { RowWords } from './spans/row-words.ts'
 import { beginOf, insideOf, type FieldScores, type Targets } from './targets.ts'
 import type { Source } from './words.ts'

@@ -4,7 +4,7 @@
  * them apart. A logistic regression, trained on rows that the probabilities are out-of-fold for
  * (docs/experiments/label-head.md).
  */
-import { itemAt, valueIn } from '../lists.ts'
+import { itemAt, largestOf, valueIn } from '../lists.ts'
 import { addAt, divideEach } from './algebra/vectors.ts'
 import { neighbourhoodOf, type Neighbourhood } from './head/neighbourhood.ts'
 import {
@@ -17,14 +17,8 @@ import {
 import { probabilities } from './softmax-head.ts'
 
 /** Place of the largest of `classes` numbers from `from` on; the first one at a tie. */
-export const mostLikely = (values: Float32Array, from: number, classes: number): number => {
-  let [best, most] = [0, -Infinity]
-  for (let c = 0; c < classes; c++) {
-    const value = values[from + c]!
-    if (value > most) [best, most] = [c, value]
-  }
-  return best
-}
+export const mostLikely = (values: Float32Array, from: number, classes: number): number =>
+  largestOf(values.subarray(from, from + classes)).place
 
 /**
  * @param row `[classes]`

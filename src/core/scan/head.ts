@@ -7,7 +7,7 @@ import { DEFER_ANSWER, targetOf, textOf } from '../answer/outcome.ts'
 import { foldsOf, type Comparison } from '../answer/agreement.ts'
 import type { CurveFit } from '../gate/learning-curve.ts'
 import type { Split } from '../learn/split.ts'
-import { valueIn, zip } from '../lists.ts'
+import { itemAt, largestOf, valueIn } from '../lists.ts'
 import { fitRows, fitShares } from '../learn/fits.ts'
 import { nameText, withLabelNames } from '../learn/head/label-names.ts'
 import { selectTexts, type TextRows } from '../learn/head/text-rows.ts'
@@ -85,10 +85,8 @@ const answersOf = (
   const shares = textProbabilities(head, heldOutTexts, heldOutVectors)
   return Array.from({ length: shares.length / names.length }, (_, row) => {
     const own = shares.subarray(row * names.length, (row + 1) * names.length)
-    const [text, share] = zip(names, [...own]).reduce((best, one) =>
-      one[1] > best[1] ? one : best
-    )
-    return { text, logprob: Math.log(share) }
+    const { place, score } = largestOf(own)
+    return { text: itemAt(names, place), logprob: Math.log(score) }
   })
 }
 

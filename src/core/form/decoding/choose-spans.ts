@@ -31,7 +31,7 @@ interface Case {
   gain: number
 }
 
-/** The best of some candidates without overlap: the last one, and what is chosen before it. */
+/** A choice of candidates that do not overlap: its last one, and the choice before that. */
 interface Schedule {
   gain: number
   last: { chosen: Candidate; before: Schedule } | null

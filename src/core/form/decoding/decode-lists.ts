@@ -2,7 +2,7 @@
 import type { ChosenSpan } from './choose-spans.ts'
 import type { Span } from '../spans/row-words.ts'
 import type { AskedField, FieldTags } from './field-tags.ts'
-import { largestOf } from './largest.ts'
+import { largestOf } from '../../lists.ts'
 
 /** State 0 is outside, 1 + 2·i begins field i of the list fields, 2 + 2·i continues it. */
 class Trellis {
