@@ -40,6 +40,8 @@ const MAX_BASE_BYTES = 2 ** 20
 const ENTRY_BYTES = 400
 const KEY_BYTES = 150
 const MAX_BASE_AGE_MS = 24 * 60 * 60 * 1000
+/** Beginnings of bodies without a base of their own kind: some 250 KB. */
+const MAX_SEEN = 1000
 
 const probeOffsets = (body: Buffer): number[] =>
   PROBE_OFFSETS.filter((offset) => body.length >= offset + PROBE_BYTES)
@@ -73,6 +75,8 @@ export class BaseCache {
   /** probe or piece → the newest base that has it */
   private readonly byKey = new Map<string, Base>()
   private readonly bases: LRUCache<string, { base: Base; keys: string[] }>
+  /** farthest probes of bodies that no probe found a base for */
+  private readonly seen = new LRUCache<string, true>({ max: MAX_SEEN })
   private readonly now: () => number
 
   constructor(now: () => number, maxBytes = DEFAULT_CACHE_BYTES) {
@@ -88,9 +92,15 @@ export class BaseCache {
     })
   }
 
-  /** @param scope bodies of different scopes never find each other @returns a similar base */
+  /**
+   * @param scope bodies of different scopes never find each other
+   * @returns a similar base; null where the body should become one
+   */
   find(scope: string, body: Buffer): Relative | null {
-    return this.findByProbe(scope, body) ?? this.findByPieces(scope, body)
+    const found = this.findByProbe(scope, body)
+    return found !== null || this.startsOwnKind(scope, body)
+      ? found
+      : this.findByPieces(scope, body)
   }
 
   add(scope: string, { digest, key, body, ratio }: Omit<Base, 'createdAt' | 'overlap'>): void {
@@ -119,6 +129,20 @@ export class BaseCache {
         return { base, prefixBytes, suffixBytes }
     }
     return null
+  }
+
+  /**
+   * Whether it begins like one before it, and no base does. A kind of body that resembles another one in its pieces
+   * alone would never get a base, and each of its bodies would be split.
+   */
+  private startsOwnKind(scope: string, body: Buffer): boolean {
+    const [farthest] = probeOffsets(body)
+    if (farthest === undefined) return false
+    const probe = probeAt(farthest, scope, body)
+    if (this.byKey.has(probe)) return false
+    if (this.seen.delete(probe)) return true
+    this.seen.set(probe, true)
+    return false
   }
 
   /** @returns the base that shares the most pieces */

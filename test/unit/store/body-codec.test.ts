@@ -66,12 +66,14 @@ describe('body codec', () => {
 
 const cacheOf = (bodies: string[], now = () => 0, maxBytes?: number) => {
   const cache = new BaseCache(now, maxBytes)
-  for (const text of bodies) {
+  const add = (text: string): void => {
     const body = Buffer.from(text)
     const digest = digestOf(body)
     cache.add('tenant-a', { digest, key: digest.toString('latin1'), body, ratio: 0.5 })
   }
+  bodies.forEach(add)
   return {
+    add,
     find: (text: string, scope = 'tenant-a') => {
       const found = cache.find(scope, Buffer.from(text))
       return found && { ...found, base: found.base.body.toString() }
@@ -97,6 +99,18 @@ describe('base cache', () => {
       suffixBytes: 0,
     })
     expect(find(`new\\n${shared}`)?.suffixBytes).toBe(shared.length + 2)
+  })
+
+  it('lets the second body of a kind become a base that shares only pieces with another one', () => {
+    const { find, add } = cacheOf([CARD])
+    const document = 'Section 4 of our terms. '.repeat(1000)
+    const [first, second, third] = ['one', 'two', 'three'].map((query) =>
+      JSON.stringify({ ...JSON.parse(request(query)), document })
+    )
+    expect(find(first!)?.base).toBe(CARD)
+    expect(find(second!)).toBeNull()
+    add(second!)
+    expect(find(third!)?.base).toBe(second)
   })
 
   it('removes a base after a day, so that retention holds', () => {
