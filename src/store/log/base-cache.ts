@@ -32,7 +32,7 @@ const MAX_PIECE_CHARS = 128
 /** offsets that are compared first, the farthest first: most prompts recur from their start on */
 const PROBE_OFFSETS = [16_384, 4096, 1024, 256]
 const PROBE_BYTES = 64
-/** a base that a probe finds is taken without a further search if it shares this much of the body */
+/** a base that a probe finds is taken without a further search if its ends share this much of the body */
 const MIN_SHARED = 0.5
 const DEFAULT_CACHE_BYTES = 32 * 2 ** 20
 const MAX_BASE_BYTES = 2 ** 20
@@ -40,6 +40,8 @@ const MAX_BASE_BYTES = 2 ** 20
 const ENTRY_BYTES = 400
 const KEY_BYTES = 150
 const MAX_BASE_AGE_MS = 24 * 60 * 60 * 1000
+/** A body without a probe here is short, and split in little time. */
+const MIN_KIND_OFFSET = 4096
 /** Beginnings of bodies without a base of their own kind: some 250 KB. */
 const MAX_SEEN = 1000
 
@@ -48,6 +50,9 @@ const probeOffsets = (body: Buffer): number[] =>
 
 const probeAt = (offset: number, scope: string, body: Buffer): string =>
   `${scope}\n@${offset}\n${body.toString('latin1', offset, offset + PROBE_BYTES)}`
+
+const sharesEnough = ({ prefixBytes, suffixBytes }: Overlap, body: Buffer): boolean =>
+  prefixBytes + suffixBytes >= MIN_SHARED * body.length
 
 /** The longest of the texts, longest first. To sort a million of them would take a second. */
 const longestOf = (texts: string[]): string[] => {
@@ -75,7 +80,7 @@ export class BaseCache {
   /** probe or piece → the newest base that has it */
   private readonly byKey = new Map<string, Base>()
   private readonly bases: LRUCache<string, { base: Base; keys: string[] }>
-  /** farthest probes of bodies that no probe found a base for */
+  /** farthest probes of bodies whose ends share little with any base */
   private readonly seen = new LRUCache<string, true>({ max: MAX_SEEN })
   private readonly now: () => number
 
@@ -98,9 +103,10 @@ export class BaseCache {
    */
   find(scope: string, body: Buffer): Relative | null {
     const found = this.findByProbe(scope, body)
-    return found !== null || this.startsOwnKind(scope, body)
-      ? found
-      : this.findByPieces(scope, body)
+    if (found !== null) return found
+    const relative = this.findByPieces(scope, body)
+    const isOther = relative !== null && !sharesEnough(relative, body)
+    return isOther && this.startsOwnKind(scope, body) ? null : relative
   }
 
   add(scope: string, { digest, key, body, ratio }: Omit<Base, 'createdAt' | 'overlap'>): void {
@@ -124,9 +130,7 @@ export class BaseCache {
       if (base === undefined || !this.touch(base)) continue
       const overlap = overlapOf(body, base.body, base.overlap)
       base.overlap = overlap
-      const { prefixBytes, suffixBytes } = overlap
-      if (prefixBytes + suffixBytes >= MIN_SHARED * body.length)
-        return { base, prefixBytes, suffixBytes }
+      if (sharesEnough(overlap, body)) return { base, ...overlap }
     }
     return null
   }
@@ -137,7 +141,7 @@ export class BaseCache {
    */
   private startsOwnKind(scope: string, body: Buffer): boolean {
     const [farthest] = probeOffsets(body)
-    if (farthest === undefined) return false
+    if (farthest === undefined || farthest < MIN_KIND_OFFSET) return false
     const probe = probeAt(farthest, scope, body)
     if (this.byKey.has(probe)) return false
     if (this.seen.delete(probe)) return true

@@ -113,6 +113,14 @@ describe('base cache', () => {
     expect(find(third!)?.base).toBe(second)
   })
 
+  it('finds the base of a body whose first value is longer or shorter', () => {
+    const terms = 'here are our terms\n'.repeat(500)
+    const greeting = (name: string) => JSON.stringify({ content: `Dear ${name},\n${terms}` })
+    const { find } = cacheOf([greeting('Ann')])
+    for (const name of ['Bo', 'Bo', 'Christina', 'Chandrika', 'Maximilian', 'Maximilian'])
+      expect(find(greeting(name))?.base).toBe(greeting('Ann'))
+  })
+
   it('removes a base after a day, so that retention holds', () => {
     let now = 0
     const { find } = cacheOf([CARD], () => now)
