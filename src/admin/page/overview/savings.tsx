@@ -8,6 +8,7 @@ import { BASE } from '../env.ts'
 import { counted, usd } from '../parts/format.ts'
 import { Slow } from '../parts/slow.tsx'
 import { Table } from '../parts/table.tsx'
+import { compact } from '../../../core/lists.ts'
 
 const ID = 'savings'
 
@@ -39,30 +40,21 @@ const remarksOf = (report: SavingsReport): string[] => {
   const { all } = report.periods
   const unpriced = all.unpricedSpent + all.unpricedAnswers
   const dated = pricesText(prices, at)
-  return [
-    ...(dated === null ? [] : [`US dollars at ${dated}.`]),
-    ...(provider === null ? [] : [`${providerText(provider.provider, provider)}.`]),
-    ...(engineUsdPerHour === null && provider === null
-      ? [
-          unpricedProvider === null
-            ? 'Engine hours count as free: ENGINE_USD_PER_HOUR is not set.'
-            : `${unpricedText(unpricedProvider)}. Its costs are left out.`,
-        ]
-      : []),
-    ...(unpriced === 0
-      ? []
-      : [
-          `${counted(unpriced, 'answer')} without a price or token counts are counted as zero. Add missing prices to PRICES_FILE.`,
-        ]),
-    ...(all.auditsUsd > 0
-      ? [`Audits cost ${usd(all.auditsUsd)} since the log began. “Spent” includes this.`]
-      : []),
-    ...(all.movesUsd > 0
-      ? [
-          `Moves to other models bought answers for ${usd(all.movesUsd)} since the log began. “Spent” does not include this.`,
-        ]
-      : []),
-  ]
+  return compact([
+    dated !== null && `US dollars at ${dated}.`,
+    provider !== null && `${providerText(provider.provider, provider)}.`,
+    engineUsdPerHour === null &&
+      provider === null &&
+      (unpricedProvider === null
+        ? 'Engine hours count as free: ENGINE_USD_PER_HOUR is not set.'
+        : `${unpricedText(unpricedProvider)}. Its costs are left out.`),
+    unpriced !== 0 &&
+      `${counted(unpriced, 'answer')} without a price or token counts are counted as zero. Add missing prices to PRICES_FILE.`,
+    all.auditsUsd > 0 &&
+      `Audits cost ${usd(all.auditsUsd)} since the log began. “Spent” includes this.`,
+    all.movesUsd > 0 &&
+      `Moves to other models bought answers for ${usd(all.movesUsd)} since the log began. “Spent” does not include this.`,
+  ])
 }
 
 const Worked = ({ report }: { report: SavingsReport }) => {

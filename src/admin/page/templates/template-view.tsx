@@ -27,6 +27,7 @@ import { Prompt } from './prompt.tsx'
 import { Cache } from './template-cache.tsx'
 import { Economics } from './template-economics.tsx'
 import { cannotGoLive } from './template-list.tsx'
+import { compact } from '../../../core/lists.ts'
 
 const WHY_KEPT: Record<SlotTest['reason'], string> = {
   'predicts-answer': 'the answer depends on it',
@@ -109,22 +110,18 @@ const Traffic = ({ stats, template }: LoadedTemplate) => {
   const routed = stats.answered + stats.forwarded
   return (
     <Figures
-      figures={[
+      figures={compact([
         { name: 'Requests', value: whole(stats.requests), note: 'since the log began' },
         {
           name: 'Answered without the prompt',
           value: whole(stats.answered),
           note: `${shareOf(stats.answered, routed)}${whole(routed)} that matched a live route`,
         },
-        ...(stats.bought === 0
-          ? []
-          : [
-              {
-                name: 'Bought answers',
-                value: whole(stats.bought),
-                note: 'for the move to this model; no request of a client',
-              },
-            ]),
+        stats.bought !== 0 && {
+          name: 'Bought answers',
+          value: whole(stats.bought),
+          note: 'for the move to this model; no request of a client',
+        },
         { name: 'Prompt tokens saved', value: whole(stats.promptTokensSaved) },
         {
           name: 'Last seen (UTC)',
@@ -132,7 +129,7 @@ const Traffic = ({ stats, template }: LoadedTemplate) => {
         },
         { name: 'Model', value: <Line text={template.model} chars={40} /> },
         { name: 'Tenant', value: <Line text={template.tenant} chars={16} /> },
-      ]}
+      ])}
     />
   )
 }
