@@ -7,18 +7,12 @@ import { withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { counted, usd } from '../parts/format.ts'
 import { Slow } from '../parts/slow.tsx'
-import { Table } from '../parts/table.tsx'
+import { numbers, Table } from '../parts/table.tsx'
 import { compact } from '../../../core/lists.ts'
 
 const ID = 'savings'
 
-const COLUMNS = [
-  { name: 'Period' },
-  { name: 'Spent', isNumber: true },
-  { name: 'Saved', isNumber: true },
-  { name: 'Costs', isNumber: true },
-  { name: 'Net saved', isNumber: true },
-]
+const COLUMNS = ['Period', ...numbers('Spent', 'Saved', 'Costs', 'Net saved')]
 
 const NOT_KNOWN = 'not known'
 
@@ -68,7 +62,6 @@ const Worked = ({ report }: { report: SavingsReport }) => {
           ...PERIOD_NAMES.map((name) => cellsOf(PERIODS[name].words, periods[name])),
           cellsOf('whole log', periods.all),
         ]}
-        empty=""
       />
       {remarksOf(report).map((remark) => (
         <p>{remark}</p>

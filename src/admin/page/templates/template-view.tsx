@@ -19,7 +19,7 @@ import { Fold } from '../parts/fold.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
 import { Followers, InternalizationLink, TemplateLink, TemplateName } from '../parts/links.tsx'
 import { reasonOf, StateBadge, whyOf } from '../parts/state.tsx'
-import { Table } from '../parts/table.tsx'
+import { numbers, Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import type { LoadedTemplate, TemplateHistoryRow } from './load-template.ts'
 import { FieldRuleForms, FieldRules } from './field-rules.tsx'
@@ -71,13 +71,7 @@ const slotCells = (slot: Slot) => [
 const Slots = ({ slots }: { slots: Slot[] }) => (
   <Table
     caption="Slots, and whether the small model gets their values"
-    columns={[
-      { name: 'Slot' },
-      { name: 'Type' },
-      { name: 'Values' },
-      { name: 'For the small model' },
-      { name: 'Why' },
-    ]}
+    columns={['Slot', 'Type', 'Values', 'For the small model', 'Why']}
     rows={slots.map(slotCells)}
     empty="The prompt has no slot: nothing in it changes but the query."
   />
@@ -98,9 +92,8 @@ const removedCells = ({ name, holds, count, seen }: RemovedPlace) => [
 const Removed = ({ template }: { template: Template }) => (
   <Table
     caption="Text that is removed unread; a request with any other text in its place goes to the upstream"
-    columns={[{ name: 'Place' }, { name: 'May hold' }, { name: 'For example' }]}
+    columns={['Place', 'May hold', 'For example']}
     rows={removedPlaces(template).map(removedCells)}
-    empty=""
   />
 )
 
@@ -187,11 +180,10 @@ const Internalizations = ({ rows }: { rows: Internalization[] }) => (
   <Table
     caption="Internalizations, newest first"
     columns={[
-      { name: 'Internalization' },
-      { name: 'Begun (UTC)' },
-      { name: 'State' },
-      { name: 'Coverage', isNumber: true },
-      { name: 'Agreement of its answers', isNumber: true },
+      'Internalization',
+      'Begun (UTC)',
+      'State',
+      ...numbers('Coverage', 'Agreement of its answers'),
     ]}
     rows={rows.toReversed().map(internalizationCells)}
     empty="Nothing was trained for it yet."
@@ -209,13 +201,7 @@ const historyCells = (row: TemplateHistoryRow) => [
 const History = ({ rows }: { rows: TemplateHistoryRow[] }) => (
   <Table
     caption="What happened, newest first"
-    columns={[
-      { name: 'Time (UTC)' },
-      { name: 'Internalization' },
-      { name: 'Became' },
-      { name: 'By' },
-      { name: 'Why' },
-    ]}
+    columns={['Time (UTC)', 'Internalization', 'Became', 'By', 'Why']}
     rows={rows.map(historyCells)}
     empty="Nothing happened yet."
   />
@@ -224,13 +210,7 @@ const History = ({ rows }: { rows: TemplateHistoryRow[] }) => (
 const Similar = ({ version, similar }: { version: string; similar: LoadedTemplate['similar'] }) => (
   <Table
     caption="Templates of the same tenant and model that share at least half of their lines and sentences"
-    columns={[
-      { name: 'Template' },
-      { name: 'Shared', isNumber: true },
-      { name: 'Requests', isNumber: true },
-      { name: 'Last seen (UTC)' },
-      { name: 'Differences' },
-    ]}
+    columns={['Template', ...numbers('Shared', 'Requests'), 'Last seen (UTC)', 'Differences']}
     rows={similar.map(({ template, name, shared, stats }) => [
       <TemplateName version={template.version} name={name} />,
       percent(shared),
