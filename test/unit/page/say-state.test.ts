@@ -222,7 +222,8 @@ describe('one in work', () => {
   it('says how far its training is, by figures of the present stage only', () => {
     const row = inState({ name: 'training', arm: 1, stage: 0 })
     const metrics = { step: 40, total_steps: 1_200, eta_seconds: 330 }
-    const progress = { arm: 1, stage: 0, message: null, metrics, at: 1 }
+    const job = { jobId: 'job-1', status: 'running', message: null } as const
+    const progress = { arm: 1, stage: 0, ...job, metrics, at: 1 }
     expect(said(row, { progress }).says).toEqual([
       'Candidate 2 of 2, stage 1 of 1: a small model with a LoRA that was trained without the prompt from the beginning.',
       'Step 40 of 1,200; about 6 min to go in this stage.',
