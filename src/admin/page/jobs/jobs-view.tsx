@@ -9,7 +9,7 @@ import { Live } from '../layout.tsx'
 import { Notice, Time } from '../parts/figures.tsx'
 import { ago, counted, duration, percent, whole } from '../parts/format.ts'
 import { InternalizationLink, TemplateLink, type Names } from '../parts/links.tsx'
-import { reasonOf, StateBadge } from '../parts/state.tsx'
+import { ExplainedState, StateBadge } from '../parts/state.tsx'
 import { numbers, Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import { show } from '../show.tsx'
@@ -145,12 +145,7 @@ const Ended = ({ rows, names }: { rows: Internalization[]; names: Names }) => (
     rows={rows.map((row) => [
       <InternalizationLink id={row.id} />,
       <TemplateLink version={row.templateVersion} names={names} />,
-      <>
-        <StateBadge state={row.state} />
-        <small>
-          <Line text={reasonOf(row.state)} chars={200} />
-        </small>
-      </>,
+      <ExplainedState state={row.state} />,
       row.plan === null ? '' : duration(trainedSeconds(row) * 1000),
       <Time at={row.updatedAt} />,
     ])}

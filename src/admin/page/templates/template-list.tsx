@@ -6,7 +6,7 @@ import { templatePath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { Badge, Time, type Tone } from '../parts/figures.tsx'
-import { ChoiceFilter, Filter, Pager, TextFilter } from '../parts/filter.tsx'
+import { ChoiceFilter, Filter, Pages, TextFilter } from '../parts/filter.tsx'
 import { counted, percent, usd, whole } from '../parts/format.ts'
 import { TemplateName } from '../parts/links.tsx'
 import { Slow } from '../parts/slow.tsx'
@@ -213,12 +213,11 @@ export const TemplateList = ({ filter, shown, isAssessed, neededRequests }: Temp
             log.
           </Slow>
         )}
-        <Pager
+        <Pages
           said={`${counted(found, 'template')}, page ${page} of ${pages}`}
-          links={[
-            ['Previous page', page === 1 ? null : addressOf(filter, page - 1)],
-            ['Next page', page === pages ? null : addressOf(filter, page + 1)],
-          ]}
+          page={page}
+          pages={pages}
+          addressOf={(other) => addressOf(filter, other)}
         />
       </Live>
     </>

@@ -18,7 +18,7 @@ import { Action } from '../parts/form.tsx'
 import { Fold } from '../parts/fold.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
 import { Followers, InternalizationLink, TemplateLink, TemplateName } from '../parts/links.tsx'
-import { reasonOf, StateBadge, whyOf } from '../parts/state.tsx'
+import { ExplainedState, StateBadge, whyOf } from '../parts/state.tsx'
 import { numbers, Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import type { LoadedTemplate, TemplateHistoryRow } from './load-template.ts'
@@ -165,12 +165,7 @@ const internalizationCells = (row: Internalization) => {
   return [
     <InternalizationLink id={row.id} />,
     <Time at={row.createdAt} />,
-    <>
-      <StateBadge state={row.state} />
-      <small>
-        <Line text={reasonOf(row.state)} chars={200} />
-      </small>
-    </>,
+    <ExplainedState state={row.state} />,
     winner === undefined ? '' : percent(winner.coverage),
     winner === undefined ? '' : percent(winner.agreementAnswered),
   ]

@@ -74,10 +74,8 @@ const Groups = ({ groups }: RecentTraffic) => {
 }
 
 export const Traffic = (traffic: RecentTraffic) => (
-  <>
-    <div class="stack">
-      <Reasons {...traffic} />
-      <Groups {...traffic} />
-    </div>
-  </>
+  <div class="stack">
+    <Reasons {...traffic} />
+    <Groups {...traffic} />
+  </div>
 )
