@@ -1,5 +1,5 @@
 /** Held-out answers: what a person reads first, finds, and may not read. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { FieldFigures } from '../../src/core/answer/field-figures.ts'
 import type { ResponseType } from '../../src/core/answer/response-type.ts'
 import { changesOf } from '../../src/admin/page/parts/marked-answers.tsx'
@@ -7,7 +7,7 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { EvaluationRow } from '../../src/store/store.ts'
 import { questionOf, routedRecord } from '../kit/records/audited.ts'
 import { exampleApproved, exampleEvaluation, exampleTemplate } from '../kit/records/examples.ts'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { linkIn, READ_TOKEN, type Page, usePage } from './harness.ts'
 
 const VIEW = '/admin/internalizations/a/answers'
 const HOSTILE = '<script>alert(1)</script>\u202egnp.exe'
@@ -74,14 +74,7 @@ const questionsIn = (markup: string): number[] =>
 const at = (logprobMin: number): Partial<EvaluationRow> => ({ logprobMin, logprobSum: logprobMin })
 
 describe('held-out answers', () => {
-  let page: Page
-
-  beforeEach(async () => {
-    page = await openPage()
-    await page.signIn()
-  })
-
-  afterEach(() => page.close())
+  const page = usePage()
 
   it('show the surest mistake first, then what it was least sure of, and last what is never given', async () => {
     await hold(page, [
@@ -130,7 +123,7 @@ describe('held-out answers', () => {
     const first = await page.view(VIEW)
     expect(questionsIn(first)).toHaveLength(25)
     expect(first).toContain('Page 1 of 2')
-    const next = /href="([^"]+)">Next page/.exec(first)![1]!.replaceAll('&amp;', '&')
+    const next = linkIn(first, 'Next page')
     expect(questionsIn(await page.view(next))).toHaveLength(1)
     expect(questionsIn(await page.view(`${VIEW}?page=999`))).toHaveLength(1)
     expect(questionsIn(await page.view(`${VIEW}?page=-1e9`))).toHaveLength(25)

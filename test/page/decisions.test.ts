@@ -120,11 +120,7 @@ describe('decisions', () => {
     await create({ name: 'approval' })
     await page.signIn(READ_TOKEN)
     expect(verbsIn(await page.view(VIEW))).toEqual([])
-    const response = await page.request(`${VIEW}/reject`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded', origin: 'http://localhost' },
-      body: 'reason=x',
-    })
+    const response = await page.post(`${VIEW}/reject`, { reason: 'x' })
     expect(response.status).toBe(403)
     expect((await stateOf()).name).toBe('approval')
   })
@@ -264,11 +260,7 @@ describe('decisions', () => {
     await decide('retire', { reason: 'x' })
     const successor = exampleApproved('b', { state: CANARY })
     await page.store.internalizations.create(successor)
-    const response = await page.request(`${VIEW}/roll-back`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded', origin: 'http://localhost' },
-      body: new URLSearchParams({ 'form-token': token, reason: 'x' }).toString(),
-    })
+    const response = await page.post(`${VIEW}/roll-back`, { 'form-token': token, reason: 'x' })
     expect(response.status).toBe(409)
     expect((await stateOf('b')).name).toBe('live')
   })

@@ -100,8 +100,8 @@ const rowOf = (markup: string, first: string): string[] => {
 
 let page: Page
 
-const open = async (...[changes, priced]: Parameters<typeof openPage>): Promise<void> => {
-  page = await openPage({ rollout: STAGED, ...changes }, priced)
+const open = async (...[changes, environment]: Parameters<typeof openPage>): Promise<void> => {
+  page = await openPage({ rollout: STAGED, ...changes }, environment)
   await page.store.templates.upsert([exampleTemplate()])
   await page.signIn()
 }
@@ -180,7 +180,7 @@ describe('a candidate', () => {
 
   it('that was rejected is praised by no badge, and begins with the cause', async () => {
     await page.close()
-    await open({ prices: [PRICE] }, { prices: [PRICE] })
+    await open({ prices: [PRICE] })
     const { plan } = exampleApproved()
     const repeats = { questions: 900, changed: 609, changedShare: 0.31, examples: ['record-7'] }
     const arms = [{ ...plan!.arms[1]!, name: 'label-head' as const, encoder: 'minilm' }]
@@ -558,10 +558,7 @@ describe('a live route', () => {
 
   it('says what it saved and leaves a month, at once or loaded behind the page', async () => {
     await page.close()
-    await open(
-      { prices: [PRICE] },
-      { prices: [PRICE], environment: { ENGINE_USD_PER_HOUR: '0.1' } }
-    )
+    await open({ prices: [PRICE] }, { ENGINE_USD_PER_HOUR: '0.1' })
     await goLive()
     await addPriced('answered')
     const markup = await page.view(VIEW)

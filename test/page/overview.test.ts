@@ -19,7 +19,7 @@ import { KNOWN_MODELS } from '../../src/models/known.ts'
 import { modelFolder } from '../../src/models/pull.ts'
 import { exampleStatus } from '../kit/records/process-status.ts'
 import { AT_ONCE, exampleReport } from '../kit/records/rollout.ts'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { linkIn, openPage, READ_TOKEN, type Page } from './harness.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -36,9 +36,9 @@ describe('the overview', () => {
   let page: Page
   let status = exampleStatus()
 
-  const open = async (...[changes, priced]: Parameters<typeof openPage>) => {
+  const open = async (...[changes, environment]: Parameters<typeof openPage>) => {
     const rollout = { ...AT_ONCE, stages: [0.05, 0.25, 1] }
-    page = await openPage({ status: () => status, rollout, ...changes }, priced)
+    page = await openPage({ status: () => status, rollout, ...changes }, environment)
     page.clock.now = NOW
     await page.signIn()
   }
@@ -107,7 +107,7 @@ describe('the overview', () => {
     await page.close()
     const deprecatedOn = new Date(NOW + days * DAY_MS).toISOString().slice(0, 10)
     const priced = { prices: [{ ...PRICE, deprecatedOn }] }
-    await open(priced, priced)
+    await open(priced)
     await page.store.templates.upsert([exampleTemplate()])
     const markup = await page.view('/admin')
     expect(markup).toMatch(said)
@@ -118,7 +118,7 @@ describe('the overview', () => {
     await page.close()
     const deprecatedOn = new Date(NOW + 10 * DAY_MS).toISOString().slice(0, 10)
     const priced = { prices: [{ ...PRICE, deprecatedOn }] }
-    await open(priced, priced)
+    await open(priced)
     const moved = { model: 'gpt-6-luna', movedFrom: 'version-1' }
     await page.store.templates.upsert([
       exampleTemplate(),
@@ -247,7 +247,7 @@ describe('the overview', () => {
 
     it('says how many templates would pay, once that is worked out', async () => {
       await page.close()
-      await open({ prices: [PRICE] }, { prices: [PRICE] })
+      await open({ prices: [PRICE] })
       await page.store.templates.upsert([exampleTemplate()])
       const usage = { prompt_tokens: 1_000, completion_tokens: 10, total_tokens: 1_010 }
       const records = Array.from({ length: 48 }, (_, i) =>
@@ -393,14 +393,14 @@ describe('the overview', () => {
   describe('net savings', () => {
     it('are told for each period beside what was spent, and worked out only when they are asked for', async () => {
       await page.close()
-      await open({}, { environment: { ENGINE_USD_PER_HOUR: '2' }, prices: [PRICE] })
+      await open({ prices: [PRICE] }, { ENGINE_USD_PER_HOUR: '2' })
       await page.store.templates.upsert([exampleTemplate()])
       await log(exampleRecord(1), exampleRecord(2, { route: exampleOutcome() }))
       await page.store.records.tagTemplate(['record-1', 'record-2'], 'version-1')
       await page.store.internalizations.create(exampleApproved())
       const before = await page.view('/admin')
       expect(before).toContain('This is calculated from the log.')
-      const link = /<a href="([^"]*)">Calculate it now/.exec(before)![1]!.replaceAll('&amp;', '&')
+      const link = linkIn(before, 'Calculate it now')
       const after = await page.view(link)
       expect(after).not.toContain('Calculate it now')
       for (const name of ['Spent', 'Saved', 'Costs', 'Net saved', '24 hours', '7 days', '30 days'])

@@ -1,5 +1,5 @@
 /** Templates: what a person reads of them, how they find one, and what they decide. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { createTrainingTerms } from '../../src/core/terms/terms.ts'
 import type { Slot, Template, TemplateMessage } from '../../src/core/template/template.ts'
@@ -11,7 +11,7 @@ import {
   exampleTemplate,
   LIVE_STATE,
 } from '../kit/records/examples.ts'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { linkIn, openPage, READ_TOKEN, usePage } from './harness.ts'
 
 const HOSTILE = '</pre><script>alert(1)</script><svg onload=alert(2)>\u202E"\'&'
 
@@ -44,14 +44,7 @@ const slot = (changes: Partial<Slot> = {}): Slot => ({
 })
 
 describe('templates', () => {
-  let page: Page
-
-  beforeEach(async () => {
-    page = await openPage()
-    await page.signIn()
-  })
-
-  afterEach(() => page.close())
+  const page = usePage()
 
   const log = async (version: string, ...indices: number[]) => {
     await page.store.records.append(batchOf(indices.map((index) => exampleRecord(index))))
@@ -110,7 +103,7 @@ describe('templates', () => {
       const first = await page.view('/admin/templates?text=mail+%26')
       expect(first.match(/href="\/admin\/templates\/v/g)).toHaveLength(50)
       expect(first).toContain('120 templates, page 1 of 3')
-      const next = /href="([^"]*)">Next page/.exec(first)![1]!.replaceAll('&amp;', '&')
+      const next = linkIn(first, 'Next page')
       expect(next).toBe('/admin/templates?text=mail%20%26&page=2')
       expect(await page.view(next)).toContain('page 2 of 3')
       const last = await page.view('/admin/templates?page=99')
@@ -123,7 +116,7 @@ describe('templates', () => {
       await log('a', 1)
       const before = await page.view('/admin/templates')
       expect(before).toContain('not calculated')
-      const link = /<a href="([^"]*)">Calculate it now/.exec(before)![1]!
+      const link = linkIn(before, 'Calculate it now')
       const after = await page.view(link)
       expect(after).not.toContain('Calculate it now')
       expect(after).toContain('not known')

@@ -1,10 +1,10 @@
 /** Trying a live route: the same question with it and without it, by the public path, and never logged. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { ProxyAnswer } from '../../src/admin/deps.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { routedRecord, questionOf } from '../kit/records/audited.ts'
 import { exampleRoute, exampleTemplate } from '../kit/records/examples.ts'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { openPage, READ_TOKEN, usePage } from './harness.ts'
 
 const KEY = 'sk-of-the-operator'
 const HOSTILE = '</pre><script>alert(1)</script>'
@@ -20,9 +20,15 @@ const answer = (content: string, headers: ProxyAnswer['headers'] = {}): ProxyAns
 })
 
 describe('trying a route', () => {
-  let page: Page
   let asked: { body: Record<string, unknown>; headers: Record<string, string> }[]
   let answers: { route: ProxyAnswer; upstream: ProxyAnswer }
+
+  const page = usePage({
+    askProxy: async (body, headers) => {
+      asked.push({ body: JSON.parse(body) as Record<string, unknown>, headers })
+      return headers['x-promptintern-bypass'] === 'true' ? answers.upstream : answers.route
+    },
+  })
 
   const ask = (fields: Record<string, string> = {}) =>
     page.submit('/admin/try?template=version-1', '/admin/try', {
@@ -41,22 +47,13 @@ describe('trying a route', () => {
       }),
       upstream: answer('stolen_card'),
     }
-    page = await openPage({
-      askProxy: async (body, headers) => {
-        asked.push({ body: JSON.parse(body) as Record<string, unknown>, headers })
-        return headers['x-promptintern-bypass'] === 'true' ? answers.upstream : answers.route
-      },
-    })
     await page.store.templates.upsert([exampleTemplate()])
     await page.store.records.append(
       batchOf([routedRecord(1, 'answered'), routedRecord(2, 'answered')])
     )
     await page.store.records.tagTemplate(['record-1', 'record-2'], 'version-1')
     await page.store.routes.put(exampleRoute())
-    await page.signIn()
   })
-
-  afterEach(() => page.close())
 
   it('is offered for each live one, filled from the newest request of the log', async () => {
     expect(await page.view('/admin/try')).toContain('href="/admin/try?template=version-1"')
