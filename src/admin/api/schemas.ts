@@ -368,6 +368,17 @@ const errorSchema = z
 
 export const listOf = <T extends z.ZodType>(item: T) => z.object({ data: z.array(item) })
 
+const json = <T extends z.ZodType>(schema: T) => ({ content: { 'application/json': { schema } } })
+
+/** The body that a request must have. */
+export const jsonBody = <T extends z.ZodType>(schema: T) => ({ required: true, ...json(schema) })
+
+/** The body that a request may have. */
+export const optionalBody = <T extends z.ZodType>(schema: T) => ({
+  ...jsonBody(schema),
+  required: false,
+})
+
 /** The responses of an operation: success, and errors in OpenAI's format. */
 export const responses = <S extends 200 | 201, T extends z.ZodType>(
   status: S,
@@ -375,9 +386,9 @@ export const responses = <S extends 200 | 201, T extends z.ZodType>(
   description: string
 ) =>
   ({
-    [status]: { description, content: { 'application/json': { schema } } },
+    [status]: { description, ...json(schema) },
     '4XX': {
       description: 'The request was refused; `error.message` gives the reason',
-      content: { 'application/json': { schema: errorSchema } },
+      ...json(errorSchema),
     },
   }) as Record<S, { description: string; content: { 'application/json': { schema: T } } }>
