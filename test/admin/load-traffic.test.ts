@@ -3,6 +3,7 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { loadTraffic } from '../../src/savings/load-traffic.ts'
 import type { Store } from '../../src/store/store.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { exampleOutcome, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { it } from '../kit/store/local-store.ts'
 
@@ -21,9 +22,7 @@ const load = (store: Store, changes: Partial<typeof OPTIONS> = {}) =>
 const answeredWith = (texts: readonly string[]): ExchangeRecord[] =>
   texts.map((content, index) =>
     exampleRecord(index, {
-      response: JSON.stringify({
-        choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
-      }),
+      response: answerBody(content),
     })
   )
 

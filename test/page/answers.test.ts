@@ -5,17 +5,13 @@ import type { ResponseType } from '../../src/core/answer/response-type.ts'
 import { changesOf } from '../../src/admin/page/parts/marked-answers.tsx'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { EvaluationRow } from '../../src/store/store.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { questionOf, routedRecord } from '../kit/records/audited.ts'
 import { exampleApproved, exampleEvaluation, exampleTemplate } from '../kit/records/examples.ts'
 import { linkIn, READ_TOKEN, type Page, usePage } from './harness.ts'
 
 const VIEW = '/admin/internalizations/a/answers'
 const HOSTILE = '<script>alert(1)</script>\u202egnp.exe'
-
-const answerBody = (content: string): string =>
-  JSON.stringify({
-    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
-  })
 
 /** As they are stored with a verdict. */
 const FIELDS: FieldFigures = {

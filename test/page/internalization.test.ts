@@ -14,6 +14,7 @@ import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { saveJsonSnapshot } from '../../src/store/json-snapshot.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { addPairs, LORA, questionOf, routedRecord } from '../kit/records/audited.ts'
 import {
   exampleApproved,
@@ -317,9 +318,7 @@ describe('a candidate', () => {
     const ids = answers.map((_, place) => `record-${place}`)
     const records = answers.map((content, place) =>
       exampleRecord(place, {
-        response: JSON.stringify({
-          choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
-        }),
+        response: answerBody(content),
       })
     )
     await page.store.records.append(batchOf(records))

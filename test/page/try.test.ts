@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { ProxyAnswer } from '../../src/admin/deps.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { routedRecord, questionOf } from '../kit/records/audited.ts'
 import { exampleRoute, exampleTemplate } from '../kit/records/examples.ts'
 import { openPage, READ_TOKEN, usePage } from './harness.ts'
@@ -12,9 +13,8 @@ const HOSTILE = '</pre><script>alert(1)</script>'
 const answer = (content: string, headers: ProxyAnswer['headers'] = {}): ProxyAnswer => ({
   status: 200,
   headers,
-  text: JSON.stringify({
+  text: answerBody(content, {
     model: 'gpt-4o-mini',
-    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
     usage: { prompt_tokens: 1200, completion_tokens: 3, total_tokens: 1203 },
   }),
 })
