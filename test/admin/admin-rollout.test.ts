@@ -3,11 +3,7 @@ import { describe, expect } from 'vitest'
 import { coverageStepSchema } from '../../src/admin/api/rollout-schemas.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { NO_STREAM, type LossStream } from '../../src/core/rollout/evidence.ts'
-import {
-  evidenceFigures,
-  type RolloutSettings,
-  type RolloutStage,
-} from '../../src/core/rollout/stages.ts'
+import { evidenceFigures, type RolloutStage } from '../../src/core/rollout/stages.ts'
 import { adjustRoute, goLive } from '../../src/lifecycle/promote.ts'
 import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { ErrorBody } from '../../src/openai/error-body.ts'
@@ -27,9 +23,14 @@ import {
   exampleTemplate,
 } from '../kit/records/examples.ts'
 import { it as base } from '../kit/store/local-store.ts'
-import { AT_ONCE, exampleBorder, exampleReport, NO_PAIRS_YET } from '../kit/records/rollout.ts'
+import {
+  exampleBorder,
+  exampleReport,
+  NO_PAIRS_YET,
+  STAGED,
+  stageOf,
+} from '../kit/records/rollout.ts'
 
-const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 const NOW = 50_000
 const LORA_ANSWER = 'intent_of_the_lora'
 
@@ -105,7 +106,7 @@ const reportOn = (
     ...changes,
   })
 
-const FIRST: RolloutStage = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: NOW }
+const FIRST = stageOf(0.05, NOW)
 const FORTY: LossStream = { ...NO_STREAM, pairs: 40, losses: 0 }
 
 const approve = (admin: Admin, body?: object) =>

@@ -20,7 +20,7 @@ import {
   exampleTemplate,
 } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
-import { exampleBorder, exampleReport } from '../kit/records/rollout.ts'
+import { exampleBorder, exampleReport, liveAt } from '../kit/records/rollout.ts'
 import {
   CHROMIUM,
   findingsOf,
@@ -59,8 +59,7 @@ const addWaiting = async (store: Store): Promise<void> => {
 }
 
 const addLive = async (store: Store): Promise<void> => {
-  const stage = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
-  const state = { name: 'live', stage } as const
+  const state = liveAt(0.05)
   const now = Date.now()
   const { verdict } = exampleApproved()
   const arms = verdict!.arms.map((arm) => ({ ...arm, wider: [-0.5] }))
@@ -78,7 +77,7 @@ const addLive = async (store: Store): Promise<void> => {
       examplePair(`record-${i + 1}`, { outcome: i % 20 === 0 ? 'disagreed' : 'agreed' })
     )
   )
-  await saveRolloutReport(store, 'live', exampleReport({ stage, at: now + 60_000 }))
+  await saveRolloutReport(store, 'live', exampleReport({ stage: state.stage, at: now + 60_000 }))
 }
 
 const fill = async (dataDir: string): Promise<void> => {

@@ -19,7 +19,7 @@ import {
   exampleTemplate,
 } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
-import { exampleReport } from '../kit/records/rollout.ts'
+import { exampleReport, liveAt } from '../kit/records/rollout.ts'
 import { CHROMIUM, heightAt, openBrowser, openTab, WHY_SKIPPED } from './chromium.ts'
 
 const PRICE = {
@@ -63,8 +63,8 @@ const fill = async (dataDir: string): Promise<void> => {
   )
   const ids = Array.from({ length: RECORDS }, (_, i) => `record-${i + 1}`)
   await store.records.tagTemplate(ids, 'version-1')
-  const stage = { share: 1, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
-  await store.internalizations.create(exampleApproved('live', { state: { name: 'live', stage } }))
+  const state = liveAt(1)
+  await store.internalizations.create(exampleApproved('live', { state }))
   await store.pairs.judge(
     ids
       .filter((_, i) => i % 2 === 0)
@@ -72,7 +72,7 @@ const fill = async (dataDir: string): Promise<void> => {
         examplePair(id, i < 3 ? { answer: `wrong ${i + 1}` } : { outcome: 'agreed', similarity: 1 })
       )
   )
-  await saveRolloutReport(store, 'live', exampleReport({ stage }))
+  await saveRolloutReport(store, 'live', exampleReport({ stage: state.stage }))
   const waiting = exampleApproved('waiting', { templateVersion: 'version-2' })
   await store.internalizations.create(waiting)
   await store.internalizations.addEvaluations([

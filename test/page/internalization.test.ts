@@ -9,7 +9,6 @@ import type {
 import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { OutcomeFigures } from '../../src/core/outcomes/outcome-figures.ts'
-import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { saveJsonSnapshot } from '../../src/store/json-snapshot.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
@@ -25,19 +24,18 @@ import {
 } from '../kit/records/examples.ts'
 import { exampleFacts, exampleJudged } from '../kit/records/facts.ts'
 import {
-  AT_ONCE,
   exampleBorder,
   exampleEvidence,
   exampleFeedback,
   exampleReport,
   exampleWithheld,
   noFeedback,
+  STAGED,
 } from '../kit/records/rollout.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 import { heldOutRow } from '../kit/records/held-out-row.ts'
 
 const VIEW = '/admin/internalizations/a'
-const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 const HOSTILE = '<svg onload=alert(1)>\u202egnp.exe'
 
 const PRICE = {

@@ -15,15 +15,14 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { addPairs, LORA } from '../kit/records/audited.ts'
 import { exampleOutcome, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { exampleAdmission, exampleJudgedRoute } from '../kit/records/judged.ts'
-import { exampleReport } from '../kit/records/rollout.ts'
+import { exampleReport, liveAt } from '../kit/records/rollout.ts'
 import { READ_TOKEN, TOKEN, usePage } from './harness.ts'
 
 const VIEW = '/admin/internalizations/a'
 const PAIRS = `${VIEW}/pairs`
 const SECRET = { secret: 'blind', now: 60_000 }
 
-const stage = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
-const LIVE = { state: { name: 'live', stage } } as const
+const LIVE = { state: liveAt(0.05) }
 
 const page = usePage()
 

@@ -2,7 +2,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
-import { NO_PAIRS } from '../../src/core/rollout/evidence.ts'
 import { pausedStage } from '../../src/core/rollout/stages.ts'
 import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
 import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
@@ -18,13 +17,15 @@ import {
 import { KNOWN_MODELS } from '../../src/models/known.ts'
 import { modelFolder } from '../../src/models/pull.ts'
 import { exampleStatus } from '../kit/records/process-status.ts'
-import { AT_ONCE, exampleReport } from '../kit/records/rollout.ts'
+import { exampleReport, liveAt, STAGED, stageOf } from '../kit/records/rollout.ts'
 import { linkIn, openPage, READ_TOKEN, type Page } from './harness.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 const NOW = 400 * DAY_MS + 5 * HOUR_MS
 const PRICE = { model: 'gpt-4o-mini', asOf: '2026-11-01', input: 1, cachedInput: 0.5, output: 10 }
+
+const CANARY = liveAt(0.05)
 
 const mainOf = (markup: string): string => /<main.*<\/main>/s.exec(markup)![0]
 
@@ -37,8 +38,7 @@ describe('the overview', () => {
   let status = exampleStatus()
 
   const open = async (...[changes, environment]: Parameters<typeof openPage>) => {
-    const rollout = { ...AT_ONCE, stages: [0.05, 0.25, 1] }
-    page = await openPage({ status: () => status, rollout, ...changes }, environment)
+    page = await openPage({ status: () => status, rollout: STAGED, ...changes }, environment)
     page.clock.now = NOW
     await page.signIn()
   }
@@ -52,12 +52,12 @@ describe('the overview', () => {
 
   const log = (...records: ExchangeRecord[]) => page.store.records.append(batchOf(records))
 
+  const report = (changes: Partial<RolloutReport>) =>
+    saveRolloutReport(page.store, 'live-one', exampleReport({ stage: CANARY.stage, ...changes }))
+
   const goLive = async (changes: Partial<RolloutReport> = {}) => {
-    const stage = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
-    await page.store.internalizations.create(
-      exampleApproved('live-one', { state: { name: 'live', stage } })
-    )
-    await saveRolloutReport(page.store, 'live-one', exampleReport({ stage, ...changes }))
+    await page.store.internalizations.create(exampleApproved('live-one', { state: CANARY }))
+    await report(changes)
   }
 
   it('says that nothing waits, and how requests come here, while there are none', async () => {
@@ -88,14 +88,7 @@ describe('the overview', () => {
   ])('tells that %s', async (_name, changes, said) => {
     await goLive()
     expect(await page.view('/admin')).toContain('nothing is wrong')
-    await saveRolloutReport(
-      page.store,
-      'live-one',
-      exampleReport({
-        stage: { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 },
-        ...changes,
-      })
-    )
+    await report(changes)
     expect(await page.view('/admin')).toContain(said)
   })
 
@@ -135,7 +128,7 @@ describe('the overview', () => {
   it('tells that a person has paused a route', async () => {
     await page.store.internalizations.create(
       exampleApproved('live-one', {
-        state: { name: 'live', stage: pausedStage({ share: 1, before: NO_PAIRS, began: 0 }) },
+        state: { name: 'live', stage: pausedStage(stageOf(1)) },
       })
     )
     const markup = await page.view('/admin')

@@ -8,13 +8,10 @@ import type {
   Internalization,
   InternalizationState,
 } from '../../../src/core/internalization/internalization.ts'
-import type { RolloutSettings } from '../../../src/core/rollout/stages.ts'
 import { rollbackReason } from '../../../src/lifecycle/rollout-report.ts'
 import { exampleApproved, exampleInternalization } from '../../kit/records/examples.ts'
-import { AT_ONCE, exampleEvidence, exampleReport } from '../../kit/records/rollout.ts'
+import { exampleEvidence, exampleReport, STAGED } from '../../kit/records/rollout.ts'
 import { heldOutRow } from '../../kit/records/held-out-row.ts'
-
-const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 
 const said = (row: Internalization, changes: Partial<Situation> = {}) =>
   sayState({
@@ -101,7 +98,7 @@ describe('one that waits for approval', () => {
     )
   })
 
-  it.each<[string, Partial<RolloutSettings>, string]>([
+  it.each<[string, Partial<typeof STAGED>, string]>([
     [
       'all of the traffic at once',
       { stages: [1] },
