@@ -13,6 +13,7 @@ import type { TemplateEconomics } from '../../src/core/cost/template-economics.t
 import type { SavingsReport } from '../../src/savings/savings.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { OpenStore } from '../../src/store/store.ts'
+import { addTraffic } from '../kit/store/add-traffic.ts'
 import { adminApp, READ_TOKEN, TOKEN } from '../kit/records/admin-app.ts'
 import {
   exampleApproved,
@@ -252,9 +253,7 @@ describe('admin API', () => {
         ...matchingRecord(index),
         at: 1_000 + index * DAY_MS,
       }))
-      await store.records.append(batchOf(records))
-      const ids = records.map(({ id }) => id)
-      await store.records.tagTemplate(ids, 'version-1')
+      await addTraffic(store, records)
       const { body } = await get<{ data: { economics: TemplateEconomics }[] }>('/templates')
       const [{ economics }] = body.data as [{ economics: TemplateEconomics }]
       expect(economics).toMatchObject({

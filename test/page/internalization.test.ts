@@ -13,6 +13,7 @@ import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { saveJsonSnapshot } from '../../src/store/json-snapshot.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import { addTraffic } from '../kit/store/add-traffic.ts'
 import { answerBody } from '../kit/records/completion.ts'
 import { addPairs, LORA, questionOf, routedRecord } from '../kit/records/audited.ts'
 import {
@@ -63,11 +64,7 @@ const addPriced = async (outcome: 'answered' | 'skipped'): Promise<void> => {
   const records = Array.from({ length: 48 }, (_, i) =>
     routedRecord(i + 1, i % 2 === 0 ? outcome : 'skipped', { at: i * 3_600_000, usage })
   )
-  await page.store.records.append(batchOf(records))
-  await page.store.records.tagTemplate(
-    records.map(({ id }) => id),
-    'version-1'
-  )
+  await addTraffic(page.store, records)
   page.clock.now = 48 * 3_600_000
   // the session of before is over
   await page.signIn()

@@ -5,6 +5,7 @@ import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { pausedStage } from '../../src/core/rollout/stages.ts'
 import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
 import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import { addTraffic } from '../kit/store/add-traffic.ts'
 import { routedRecord } from '../kit/records/audited.ts'
 import {
   exampleApproved,
@@ -246,11 +247,7 @@ describe('the overview', () => {
       const records = Array.from({ length: 48 }, (_, i) =>
         routedRecord(i, 'skipped', { at: NOW - i * HOUR_MS, route: null, usage })
       )
-      await log(...records)
-      await page.store.records.tagTemplate(
-        records.map(({ id }) => id),
-        'version-1'
-      )
+      await addTraffic(page.store, records)
       expect(await page.view('/admin')).toContain('1 recurring prompt found. ENGINE is none')
       await page.view('/admin/templates?economics=1')
       expect(await page.view('/admin')).toContain(
@@ -388,8 +385,8 @@ describe('the overview', () => {
       await page.close()
       await open({ prices: [PRICE] }, { ENGINE_USD_PER_HOUR: '2' })
       await page.store.templates.upsert([exampleTemplate()])
-      await log(exampleRecord(1), exampleRecord(2, { route: exampleOutcome() }))
-      await page.store.records.tagTemplate(['record-1', 'record-2'], 'version-1')
+      const records = [exampleRecord(1), exampleRecord(2, { route: exampleOutcome() })]
+      await addTraffic(page.store, records)
       await page.store.internalizations.create(exampleApproved())
       const before = await page.view('/admin')
       expect(before).toContain('This is calculated from the log.')

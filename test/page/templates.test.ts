@@ -1,8 +1,8 @@
 /** Templates: what a person reads of them, how they find one, and what they decide. */
 import { describe, expect, it } from 'vitest'
-import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { createTrainingTerms } from '../../src/core/terms/terms.ts'
 import type { Slot, Template, TemplateMessage } from '../../src/core/template/template.ts'
+import { addTraffic } from '../kit/store/add-traffic.ts'
 import {
   exampleApproved,
   exampleInternalization,
@@ -46,11 +46,12 @@ const slot = (changes: Partial<Slot> = {}): Slot => ({
 describe('templates', () => {
   const page = usePage()
 
-  const log = async (version: string, ...indices: number[]) => {
-    await page.store.records.append(batchOf(indices.map((index) => exampleRecord(index))))
-    const ids = indices.map((index) => `record-${index}`)
-    await page.store.records.tagTemplate(ids, version)
-  }
+  const log = (version: string, ...indices: number[]) =>
+    addTraffic(
+      page.store,
+      indices.map((index) => exampleRecord(index)),
+      version
+    )
 
   describe('list', () => {
     it('says what will appear there while there is none', async () => {
@@ -352,8 +353,8 @@ describe('templates', () => {
       exampleInternalization('i', { templateVersion: 'old' })
     )
     const bought = { of: 'record-1', at: 9_000, conversation: 'record-1' }
-    await page.store.records.append(batchOf([{ ...exampleRecord(2), model: 'gpt-6-luna', bought }]))
-    await page.store.records.tagTemplate(['record-2'], 'fresh')
+    const records = [exampleRecord(2, { model: 'gpt-6-luna', bought })]
+    await addTraffic(page.store, records, 'fresh')
     const markup = await page.view('/admin/templates/fresh')
     expect(markup).toMatch(/It follows <a href="\/admin\/templates\/old">.* to .*gpt-6-luna/)
     expect(markup).toContain('Bought answers')

@@ -1,7 +1,7 @@
 /** Trying a live route: the same question with it and without it, by the public path, and never logged. */
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { ProxyAnswer } from '../../src/admin/deps.ts'
-import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { addTraffic } from '../kit/store/add-traffic.ts'
 import { answerBody } from '../kit/records/completion.ts'
 import { routedRecord, questionOf } from '../kit/records/audited.ts'
 import { exampleRoute, exampleTemplate } from '../kit/records/examples.ts'
@@ -48,10 +48,7 @@ describe('trying a route', () => {
       upstream: answer('stolen_card'),
     }
     await page.store.templates.upsert([exampleTemplate()])
-    await page.store.records.append(
-      batchOf([routedRecord(1, 'answered'), routedRecord(2, 'answered')])
-    )
-    await page.store.records.tagTemplate(['record-1', 'record-2'], 'version-1')
+    await addTraffic(page.store, [routedRecord(1, 'answered'), routedRecord(2, 'answered')])
     await page.store.routes.put(exampleRoute())
   })
 
@@ -67,10 +64,8 @@ describe('trying a route', () => {
   it('keeps a line break that the question begins with', async () => {
     const request = JSON.parse(routedRecord(3, 'answered').request) as { messages: object[] }
     const messages = [request.messages[0], { role: 'user', content: '\nquestion' }]
-    await page.store.records.append(
-      batchOf([routedRecord(3, 'answered', { request: JSON.stringify({ ...request, messages }) })])
-    )
-    await page.store.records.tagTemplate(['record-3'], 'version-1')
+    const changes = { request: JSON.stringify({ ...request, messages }) }
+    await addTraffic(page.store, [routedRecord(3, 'answered', changes)])
     // a browser takes the first one away
     expect(await page.view('/admin/try?template=version-1')).toMatch(
       /<textarea id="query"[^>]*>\n\nquestion<\/textarea>/
