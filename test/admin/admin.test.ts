@@ -15,6 +15,7 @@ import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { OpenStore } from '../../src/store/store.ts'
 import { addTraffic } from '../kit/store/add-traffic.ts'
 import { adminApp, READ_TOKEN, TOKEN } from '../kit/records/admin-app.ts'
+import { requestOf } from '../kit/records/audited.ts'
 import {
   exampleApproved,
   exampleEvaluation,
@@ -32,16 +33,7 @@ const EXAMPLE_PRICE = { model: 'gpt-4o-mini', asOf: '2026-11-01', ...PRICES }
 const DAY_MS = 86_400_000
 
 /** A record whose request matches the example template. */
-const matchingRecord = (index: number) => {
-  const system = exampleTemplate().messages[0]!.segments.map((segment) =>
-    segment.kind === 'anchor' ? segment.text : 'Monday'
-  )
-  const messages = [
-    { role: 'system', content: system.join('') },
-    { role: 'user', content: `question ${index}` },
-  ]
-  return exampleRecord(index, { request: JSON.stringify({ model: 'gpt-4o-mini', messages }) })
-}
+const matchingRecord = (index: number) => exampleRecord(index, { request: requestOf(index) })
 
 interface Answer<T> {
   status: number

@@ -15,7 +15,8 @@ export const UPSTREAM_ANSWER = 'intent_of_the_upstream'
 /** The text of the end user in a record. */
 export const questionOf = (index: number): string => `question ${index}`
 
-const requestOf = (index: number): string => {
+/** A request that matches the example template. */
+export const requestOf = (index: number): string => {
   const system = exampleTemplate().messages[0]!.segments.map((segment) =>
     segment.kind === 'anchor' ? segment.text : 'Monday'
   )
