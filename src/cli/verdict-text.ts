@@ -17,6 +17,7 @@ import { judgeCostText, type JudgeReading } from '../lifecycle/read-judge.ts'
 import { curveText, type CurveWork } from '../lifecycle/learning-curve.ts'
 import { visibleName } from '../visible-text.ts'
 import { percent, table } from './output.ts'
+import { compact } from '../core/lists.ts'
 
 const armsTable = ({ arm: winner, arms }: Verdict): string =>
   table([
@@ -81,37 +82,32 @@ export const populationText = ({
   withoutPrompt,
   modelsLeftOut = [],
 }: Population): string =>
-  [
+  compact([
     `${exchanges} exchanges in ${conversations} conversations; ` +
       Object.entries(outcomes)
         .map(([kind, count]) => `${count} ${kind}`)
         .join(', '),
-    ...(repeats.questions === 0 ? [] : [repeatsText(repeats)]),
-    ...(tooLong === 0 ? [] : [`${tooLong} training rows do not fit the base model's context`]),
-    ...(otherParameters === 0
-      ? []
-      : [`${otherParameters} training rows have parameters that too few requests have`]),
-    ...(cutByHead === undefined
-      ? []
-      : [
-          `a label head reads ${cutByHead.tokens} tokens, and ${cutByHead.rows} training rows are longer`,
-        ]),
-    ...(withoutPrompt === null ? [] : [`every stage trains without the prompt: ${withoutPrompt}`]),
+    repeats.questions !== 0 && repeatsText(repeats),
+    tooLong !== 0 && `${tooLong} training rows do not fit the base model's context`,
+    otherParameters !== 0 &&
+      `${otherParameters} training rows have parameters that too few requests have`,
+    cutByHead !== undefined &&
+      `a label head reads ${cutByHead.tokens} tokens, and ${cutByHead.rows} training rows are longer`,
+    withoutPrompt !== null && `every stage trains without the prompt: ${withoutPrompt}`,
     ...modelsLeftOut.map(visibleName),
-  ].join('\n')
+  ]).join('\n')
 
 /** None where every field is compared as it is, by equality, and in an answer that is held back. */
 export const planRulesText = ({
   answers: { fields },
   judge,
   streamsEarly,
-}: InternalizationPlan): string[] => [
-  ...(fields === undefined
-    ? []
-    : [`judged under rules for fields: ${ruleNames(fields).join(', ')}`]),
-  ...(judge === undefined ? [] : [judgeCostText(judge)]),
-  ...(streamsEarly ? [`planned with STREAM_EARLY=true: ${EARLY_PROMISE}`] : []),
-]
+}: InternalizationPlan): string[] =>
+  compact([
+    fields !== undefined && `judged under rules for fields: ${ruleNames(fields).join(', ')}`,
+    judge !== undefined && judgeCostText(judge),
+    streamsEarly && `planned with STREAM_EARLY=true: ${EARLY_PROMISE}`,
+  ])
 
 /** Who vouches for written answers, why audits do not count, and what the judge has cost. */
 export const judgedText = ({ says, audits }: JudgeReading, spentUsd: number): string =>
@@ -132,18 +128,15 @@ const changeText = ({ change, upstreamAgreement }: Verdict): string[] =>
       ]
 
 const fieldsTable = ({ rows, answered, fields, others }: FieldFigures): string =>
-  [
+  compact([
     `${rows} answers compared by field, ${answered} of them above the threshold`,
-    ...(fields.length === 0
-      ? []
-      : [
-          table([
-            ['field that disagrees', 'answers', 'above the threshold'],
-            ...fields.map((field) => [visibleName(field.path), field.rows, field.answered]),
-          ]),
-        ]),
-    ...(others === 0 ? [] : [`${others} further fields disagree`]),
-  ].join('\n')
+    fields.length > 0 &&
+      table([
+        ['field that disagrees', 'answers', 'above the threshold'],
+        ...fields.map((field) => [visibleName(field.path), field.rows, field.answered]),
+      ]),
+    others !== 0 && `${others} further fields disagree`,
+  ]).join('\n')
 
 const judgeText = (
   { judge: admission, margin, verdict }: ProvenVerdict,
@@ -170,17 +163,17 @@ const streamingText = (winner: ArmFigures | undefined): string[] => {
  */
 export const verdictText = (verdict: ProvenVerdict, rules?: readonly FieldRule[]): string => {
   const winner = verdict.arms[verdict.arm]
-  return [
+  return compact([
     `${verdict.verdict}: ${verdict.reason}`,
     armsTable(verdict),
-    ...(winner === undefined ? [] : [samplesTable(winner.samples)]),
-    ...(winner === undefined || winner.slices.length === 0 ? [] : [slicesTable(winner.slices)]),
-    ...(verdict.fields === undefined ? [] : [fieldsTable(verdict.fields)]),
+    winner !== undefined && samplesTable(winner.samples),
+    winner !== undefined && winner.slices.length > 0 && slicesTable(winner.slices),
+    verdict.fields !== undefined && fieldsTable(verdict.fields),
     ...(verdict.checker === undefined ? [] : checkerPromise(verdict.checker, verdict.margin)),
     ...changeText(verdict),
     ...judgeText(verdict, rules),
     ...streamingText(winner),
-  ].join('\n\n')
+  ]).join('\n\n')
 }
 
 const pointsTable = ({ points, targets }: NonNullable<CurveWork['curve']>): string =>
@@ -198,7 +191,7 @@ export const learningCurveText = (
   work: CurveWork,
   internalization: Pick<Internalization, 'verdict'>
 ): string =>
-  [
-    ...(work.curve === null ? [] : [pointsTable(work.curve)]),
+  compact([
+    work.curve !== null && pointsTable(work.curve),
     curveText(work, internalization).join('\n'),
-  ].join('\n\n')
+  ]).join('\n\n')

@@ -18,15 +18,21 @@ const MIN_SECRET_CHARS = 16
 const isSecret = (value: unknown): value is string =>
   typeof value === 'string' && value.trim().length >= MIN_SECRET_CHARS
 
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
+
+const unlessThere = (error: unknown): void => {
+  if (codeOf(error) !== 'EEXIST') throw error
+}
+
+/** Writes a file that only its owner can read, and leaves one that is there. */
+const writeOnce = (path: string, text: string): Promise<void> =>
+  writeFile(path, text, { flag: 'wx', mode: 0o600 }).catch(unlessThere)
+
 /** Node's own `mkdir` with `recursive` never returns below `/proc`, where no folder can be made. */
 const makeFolder = async (path: string): Promise<void> => {
   const parent = dirname(path)
   if (parent !== path && !existsSync(parent)) await makeFolder(parent)
-  try {
-    await mkdir(path, { mode: 0o700 })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
+  await mkdir(path, { mode: 0o700 }).catch(unlessThere)
 }
 
 /** @throws AppError `store-unavailable` when the directory cannot be written */
@@ -39,7 +45,7 @@ export const prepareDataDir = async (dataDir: string): Promise<void> => {
   } catch (cause) {
     throw new AppError(
       'store-unavailable',
-      `DATA_DIR ${dataDir} cannot be written (${(cause as NodeJS.ErrnoException).code ?? 'unknown'}): ` +
+      `DATA_DIR ${dataDir} cannot be written (${codeOf(cause) ?? 'unknown'}): ` +
         'make it writable, free space or choose another',
       { cause }
     )
@@ -59,11 +65,7 @@ export const hasSecrets = (dataDir: string): boolean => existsSync(secretsPath(d
 /** Secrets of this installation, generated on first use into a file that only its owner can read. */
 export const loadSecrets = async (dataDir: string): Promise<Secrets> => {
   const path = secretsPath(dataDir)
-  try {
-    await writeFile(path, `${JSON.stringify(generate(), null, 2)}\n`, { flag: 'wx', mode: 0o600 })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
+  await writeOnce(path, `${JSON.stringify(generate(), null, 2)}\n`)
   const advice = 'restore it, or delete it to generate new secrets'
   let read: unknown
   try {
@@ -85,11 +87,7 @@ export const loadSecrets = async (dataDir: string): Promise<Secrets> => {
  */
 export const loadWorkerId = async (dataDir: string): Promise<string> => {
   const path = join(dataDir, 'worker-id')
-  try {
-    await writeFile(path, randomUUID(), { flag: 'wx', mode: 0o600 })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
+  await writeOnce(path, randomUUID())
   const id = (await readFile(path, 'utf8')).trim()
   // the disk was full when it was written
   if (id === '') throw new AppError('invalid-config', `${path} is empty: delete it`)
@@ -101,7 +99,7 @@ const isAlive = (pid: number): boolean => {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    return codeOf(error) === 'EPERM'
   }
 }
 
@@ -165,7 +163,7 @@ export const tryLockDataDir = async (
       await file.close()
       return () => rm(path, { force: true })
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      unlessThere(error)
       if ((await lockHolder(dataDir, name)) !== null) return null
       await rm(path, { force: true })
     }

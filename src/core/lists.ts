@@ -55,6 +55,10 @@ export const zip = <One, Other>(ones: readonly One[], others: readonly Other[]):
   return ones.map((one, place) => [one, others[place] as Other])
 }
 
+/** The items without those that a condition left out: `condition && item`. */
+export const compact = <Item>(items: readonly (Item | false | null | undefined)[]): Item[] =>
+  items.filter((item): item is Item => item !== false && item !== null && item !== undefined)
+
 export interface Largest {
   place: number
   score: number

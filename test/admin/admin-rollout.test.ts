@@ -1,25 +1,14 @@
 /** The admin API of rollouts: evidence, the next stage, pairs to rate, ratings and their export. */
-import { Hono } from 'hono'
 import { describe, expect } from 'vitest'
-import { createTokenGate } from '../../src/admin/access/token-gate.ts'
 import { coverageStepSchema } from '../../src/admin/api/rollout-schemas.ts'
-import { createAdminApp } from '../../src/admin/app.ts'
-import { parseConfig } from '../../src/config/config.ts'
-import { economicsSettings } from '../../src/config/config-files.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { NO_STREAM, type LossStream } from '../../src/core/rollout/evidence.ts'
-import {
-  evidenceFigures,
-  type RolloutSettings,
-  type RolloutStage,
-} from '../../src/core/rollout/stages.ts'
-import { toAppError } from '../../src/errors.ts'
+import { evidenceFigures, type RolloutStage } from '../../src/core/rollout/stages.ts'
 import { adjustRoute, goLive } from '../../src/lifecycle/promote.ts'
 import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
-import { errorBody, type ErrorBody } from '../../src/openai/error-body.ts'
-import { openEconomics } from '../../src/savings/economics.ts'
+import type { ErrorBody } from '../../src/openai/error-body.ts'
 import type { Store } from '../../src/store/store.ts'
-import { ADMIN_EFFECTS } from '../kit/records/admin-effects.ts'
+import { adminApp, TOKEN } from '../kit/records/admin-app.ts'
 import {
   addPairs,
   LORA,
@@ -34,47 +23,26 @@ import {
   exampleTemplate,
 } from '../kit/records/examples.ts'
 import { it as base } from '../kit/store/local-store.ts'
-import { exampleStatus } from '../kit/records/process-status.ts'
-import { AT_ONCE, exampleBorder, exampleReport, NO_PAIRS_YET } from '../kit/records/rollout.ts'
+import {
+  exampleBorder,
+  exampleReport,
+  NO_PAIRS_YET,
+  STAGED,
+  stageOf,
+} from '../kit/records/rollout.ts'
 
-const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 const NOW = 50_000
 const LORA_ANSWER = 'intent_of_the_lora'
 
 const openAdmin = (store: Store, blindSecret = 'blind') => {
   let refreshes = 0
-  const app = new Hono()
-    .route(
-      '/admin',
-      createAdminApp({
-        store,
-        tokens: { full: 'token', read: null },
-        gate: createTokenGate({ full: 'token', read: null }, Date.now),
-        onFault: (error) => {
-          throw error
-        },
-        now: () => NOW,
-        refreshRoutes: async () => void refreshes++,
-        status: () => exampleStatus(),
-        rollout: STAGED,
-        settings: () => [],
-        economics: openEconomics(store, economicsSettings(parseConfig({}), []), () => NOW),
-        costUsd: () => null,
-        prices: [],
-        newId: () => 'new-id',
-        ...ADMIN_EFFECTS,
-        blindSecret,
-      })
-    )
-    .onError((thrown) => {
-      const error = toAppError(thrown)
-      return Response.json(errorBody(error), { status: error.status })
-    })
+  const refreshRoutes = async () => void refreshes++
+  const app = adminApp(store, () => NOW, { refreshRoutes, rollout: STAGED, blindSecret })
   const send = async <T>(method: string, path: string, body?: unknown) => {
     const response = await app.request(`/admin/api${path}`, {
       method,
       headers: {
-        authorization: 'Bearer token',
+        authorization: `Bearer ${TOKEN}`,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -138,7 +106,7 @@ const reportOn = (
     ...changes,
   })
 
-const FIRST: RolloutStage = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: NOW }
+const FIRST = stageOf(0.05, NOW)
 const FORTY: LossStream = { ...NO_STREAM, pairs: 40, losses: 0 }
 
 const approve = (admin: Admin, body?: object) =>

@@ -1,25 +1,21 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import { createTokenGate } from '../../src/admin/access/token-gate.ts'
-import { createAdminApp } from '../../src/admin/app.ts'
 import { parseConfig } from '../../src/config/config.ts'
-import { economicsSettings } from '../../src/config/config-files.ts'
 import type { CurveTarget } from '../../src/core/gate/learning-curve.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
-import { toAppError } from '../../src/errors.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import type { TemplateEconomics } from '../../src/core/cost/template-economics.ts'
-import { errorBody } from '../../src/openai/error-body.ts'
-import { openEconomics } from '../../src/savings/economics.ts'
 import type { SavingsReport } from '../../src/savings/savings.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { OpenStore } from '../../src/store/store.ts'
-import { ADMIN_EFFECTS } from '../kit/records/admin-effects.ts'
+import { addTraffic } from '../kit/store/add-traffic.ts'
+import { adminApp, READ_TOKEN, TOKEN } from '../kit/records/admin-app.ts'
+import { requestOf } from '../kit/records/audited.ts'
 import {
   exampleApproved,
   exampleEvaluation,
@@ -30,26 +26,14 @@ import {
 } from '../kit/records/examples.ts'
 import { exampleFacts, exampleJudged } from '../kit/records/facts.ts'
 import { exampleStatus } from '../kit/records/process-status.ts'
-import { AT_ONCE, exampleEvidence } from '../kit/records/rollout.ts'
-
-const TOKEN = 'admin-secret'
-const READ_TOKEN = 'read-secret'
+import { exampleEvidence } from '../kit/records/rollout.ts'
 
 const PRICES = { input: 1, cachedInput: 0.5, output: 10 }
 const EXAMPLE_PRICE = { model: 'gpt-4o-mini', asOf: '2026-11-01', ...PRICES }
 const DAY_MS = 86_400_000
 
 /** A record whose request matches the example template. */
-const matchingRecord = (index: number) => {
-  const system = exampleTemplate().messages[0]!.segments.map((segment) =>
-    segment.kind === 'anchor' ? segment.text : 'Monday'
-  )
-  const messages = [
-    { role: 'system', content: system.join('') },
-    { role: 'user', content: `question ${index}` },
-  ]
-  return exampleRecord(index, { request: JSON.stringify({ model: 'gpt-4o-mini', messages }) })
-}
+const matchingRecord = (index: number) => exampleRecord(index, { request: requestOf(index) })
 
 interface Answer<T> {
   status: number
@@ -92,40 +76,23 @@ describe('admin API', () => {
     dataDir = mkdtempSync(join(tmpdir(), 'admin-'))
     store = await openLocalStore({ dataDir }, Date.now)
     await store.templates.upsert([exampleTemplate()])
-    app = new Hono()
-      .route(
-        '/admin',
-        createAdminApp({
-          store,
-          tokens: { full: TOKEN, read: READ_TOKEN },
-          gate: createTokenGate({ full: TOKEN, read: READ_TOKEN }, () => now),
-          onFault: (error) => void faults.push(error),
-          now: () => now++,
-          refreshRoutes: async () => void refreshes++,
-          status: () => exampleStatus({ routes: 3 }),
-          rollout: AT_ONCE,
-          settings: () => parseConfig({ UPSTREAM_API_KEY: 'sk-secret', MARGIN: '0.1' }).settings,
-          economics: openEconomics(
-            store,
-            economicsSettings(parseConfig({ ENGINE_USD_PER_HOUR: '2', AUDIT_SHARE: '0' }), [
-              EXAMPLE_PRICE,
-            ]),
-            () => now
-          ),
-          costUsd: (_model, usage) => usage && usage.prompt_tokens / 1000,
-          prices: [EXAMPLE_PRICE],
-          newId: () => 'new-id',
-          ...ADMIN_EFFECTS,
-          blindSecret: 'blind',
-        })
-      )
-      .all('*', () => {
-        throw new Error('this would have reached the upstream')
-      })
-      .onError((thrown) => {
-        const error = toAppError(thrown)
-        return Response.json(errorBody(error), { status: error.status })
-      })
+    app = adminApp(
+      store,
+      () => now,
+      {
+        onFault: (error) => void faults.push(error),
+        now: () => now++,
+        refreshRoutes: async () => void refreshes++,
+        status: () => exampleStatus({ routes: 3 }),
+        settings: () => parseConfig({ UPSTREAM_API_KEY: 'sk-secret', MARGIN: '0.1' }).settings,
+        costUsd: (_model, usage) => usage && usage.prompt_tokens / 1000,
+        prices: [EXAMPLE_PRICE],
+        newId: () => 'new-id',
+      },
+      { ENGINE_USD_PER_HOUR: '2', AUDIT_SHARE: '0' }
+    ).all('*', () => {
+      throw new Error('this would have reached the upstream')
+    })
   })
 
   afterEach(async () => {
@@ -278,9 +245,7 @@ describe('admin API', () => {
         ...matchingRecord(index),
         at: 1_000 + index * DAY_MS,
       }))
-      await store.records.append(batchOf(records))
-      const ids = records.map(({ id }) => id)
-      await store.records.tagTemplate(ids, 'version-1')
+      await addTraffic(store, records)
       const { body } = await get<{ data: { economics: TemplateEconomics }[] }>('/templates')
       const [{ economics }] = body.data as [{ economics: TemplateEconomics }]
       expect(economics).toMatchObject({

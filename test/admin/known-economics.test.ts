@@ -4,7 +4,8 @@ import { parseConfig } from '../../src/config/config.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
 import type { Store } from '../../src/store/store.ts'
-import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { addTraffic } from '../kit/store/add-traffic.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import {
   exampleApproved,
   exampleRecord,
@@ -33,8 +34,7 @@ const readRows = async ({ internalizations, templates }: Store) => ({
 
 const open = async (store: Store) => {
   await store.templates.upsert([FIRST, LIVE])
-  await store.records.append(batchOf([exampleRecord(1)]))
-  await store.records.tagTemplate(['record-1'], FIRST.version)
+  await addTraffic(store, [exampleRecord(1)], FIRST.version)
   const clock = { now: 1_000 }
   const { calls, counted } = countingLists(store)
   const settings = economicsSettings(parseConfig({}), [])
@@ -75,15 +75,10 @@ describe('known economics', () => {
   }) => {
     await store.templates.upsert([FIRST])
     const letters = Array.from({ length: 20 }, (_unused, index) => {
-      const content = `Dear customer ${index}, thank you for your letter. `.repeat(8)
-      const choices = [{ message: { role: 'assistant', content } }]
-      return exampleRecord(index, { response: JSON.stringify({ choices }) })
+      const letter = `Dear customer ${index}, thank you for your letter. `.repeat(8)
+      return exampleRecord(index, { response: answerBody(letter) })
     })
-    await store.records.append(batchOf(letters))
-    await store.records.tagTemplate(
-      letters.map(({ id }) => id),
-      FIRST.version
-    )
+    await addTraffic(store, letters, FIRST.version)
     const assessed = async (environment: Record<string, string>) => {
       const settings = economicsSettings(parseConfig(environment), [])
       const economics = openEconomics(store, settings, () => 1_000)

@@ -3,29 +3,22 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { loadTraffic } from '../../src/savings/load-traffic.ts'
 import type { Store } from '../../src/store/store.ts'
+import { addTraffic } from '../kit/store/add-traffic.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { exampleOutcome, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { it } from '../kit/store/local-store.ts'
 
 const DAY_MS = 86_400_000
 const OPTIONS = { captureShare: 1, heldOutIds: [] as string[] }
 
-const log = async (store: Store, ...records: ExchangeRecord[]): Promise<void> => {
-  await store.records.append(batchOf(records))
-  const ids = records.map(({ id }) => id)
-  await store.records.tagTemplate(ids, 'version-1')
-}
+const log = (store: Store, ...records: ExchangeRecord[]): Promise<void> =>
+  addTraffic(store, records)
 
 const load = (store: Store, changes: Partial<typeof OPTIONS> = {}) =>
   loadTraffic(store, exampleTemplate(), { ...OPTIONS, ...changes })
 
 const answeredWith = (texts: readonly string[]): ExchangeRecord[] =>
-  texts.map((content, index) =>
-    exampleRecord(index, {
-      response: JSON.stringify({
-        choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
-      }),
-    })
-  )
+  texts.map((content, index) => exampleRecord(index, { response: answerBody(content) }))
 
 const letters = (count: number): string[] =>
   Array.from({ length: count }, (_unused, index) =>

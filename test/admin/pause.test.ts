@@ -1,7 +1,7 @@
 /** What a person decides of a rollout: stages of any share, and pauses. */
 import { describe, expect } from 'vitest'
 import { rolloutStageOf } from '../../src/core/internalization/internalization.ts'
-import type { RolloutSettings, RolloutStage } from '../../src/core/rollout/stages.ts'
+import type { RolloutStage } from '../../src/core/rollout/stages.ts'
 import { approve, type Approval } from '../../src/lifecycle/approve.ts'
 import { pause, resume } from '../../src/lifecycle/pause.ts'
 import { enterNextStage, settleRoutes, type PromotionContext } from '../../src/lifecycle/promote.ts'
@@ -9,11 +9,9 @@ import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollo
 import type { Store } from '../../src/store/store.ts'
 import { exampleApproved, exampleTemplate } from '../kit/records/examples.ts'
 import { it as base } from '../kit/store/local-store.ts'
-import { AT_ONCE, exampleEvidence, exampleReport } from '../kit/records/rollout.ts'
+import { exampleEvidence, exampleReport, STAGED, stageOf } from '../kit/records/rollout.ts'
 
-const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 const ID = 'internalization-1'
-const NONE = { pairs: 0, losses: 0, credits: 0 }
 /** as many as the example report has */
 const COUNTED = { pairs: 160, losses: 4, credits: 0 }
 
@@ -55,7 +53,7 @@ describe('an approval with a share', () => {
     at,
   }) => {
     await at.approve({ share: 0.1 })
-    expect(await at.stage()).toEqual({ share: 0.1, before: NONE, began: 9_000 })
+    expect(await at.stage()).toEqual(stageOf(0.1, 9_000))
     expect(await at.route()).toMatchObject({ trafficShare: 0.1, auditShare: 0.9 })
     await at.report({ mayStep: true })
     await at.approve()
@@ -66,7 +64,7 @@ describe('an approval with a share', () => {
     await at.approve()
     await at.report()
     await expect(at.approve({ share: 0.5 })).rejects.toMatchObject({ code: 'invalid-state' })
-    expect(await at.stage()).toEqual({ share: 0.05, before: NONE, began: 9_000 })
+    expect(await at.stage()).toEqual(stageOf(0.05, 9_000))
     await at.approve({ share: 0.5, isForced: true })
     expect(await at.stage()).toEqual({ share: 0.5, before: COUNTED, began: 9_000 })
     await at.report({ mayStep: true })
@@ -107,17 +105,11 @@ describe('a pause', () => {
     await at.approve({ share: 0.25 })
     await at.report()
     await at.pause('a customer complained')
-    expect(await at.stage()).toEqual({
-      share: 0,
-      before: NONE,
-      began: 9_000,
-      isPaused: true,
-      shareBefore: 0.25,
-    })
+    expect(await at.stage()).toEqual({ ...stageOf(0, 9_000), isPaused: true, shareBefore: 0.25 })
     expect(await at.route()).toMatchObject({ trafficShare: 0, auditShare: 1 })
     await at.resume('it was the customer')
     // its pairs go on being counted
-    expect(await at.stage()).toEqual({ share: 0.25, before: NONE, began: 9_000 })
+    expect(await at.stage()).toEqual(stageOf(0.25, 9_000))
     expect(await at.route()).toMatchObject({ trafficShare: 0.25, auditShare: 0.75 })
     const history = await store.internalizations.history(ID)
     expect(history.slice(-2)).toMatchObject([
@@ -134,7 +126,7 @@ describe('a pause', () => {
       await decide()
       expect(await store.internalizations.history(ID)).toEqual(before)
     }
-    expect(await at.stage()).toEqual({ share: 0.05, before: NONE, began: 9_000 })
+    expect(await at.stage()).toEqual(stageOf(0.05, 9_000))
   })
 
   it('of the shadow and of the last stage ends where it began', async ({ at, store }) => {
@@ -142,7 +134,7 @@ describe('a pause', () => {
     await approve(store, await at.row(), { isForced: false }, { ...context(), rollout })
     await at.pause()
     await at.resume()
-    expect(await at.stage()).toEqual({ share: 0, before: NONE, began: 9_000 })
+    expect(await at.stage()).toEqual(stageOf(0, 9_000))
     await at.approve({ share: 1, isForced: true })
     await at.pause()
     await at.resume()

@@ -111,7 +111,7 @@ const chargeOf: AdminDeps['costUsd'] = (model, counted) => costUsd([PRICE], mode
 describe('an answer in a tier', () => {
   it('costs what its tier and length cost, in its record and in what was spent', async () => {
     const prices = [PRICE]
-    const page = await openPage({ prices, costUsd: chargeOf }, { prices })
+    const page = await openPage({ prices, costUsd: chargeOf })
     try {
       await page.store.records.append(batchCaptured(ANSWERS.map((_, index) => exchange(index))))
       const { data } = await ask<{ data: { id: string; costUsd: number }[] }>(

@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
-import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
+import { addTraffic } from '../kit/store/add-traffic.ts'
 import { examplePair, routedRecord } from '../kit/records/audited.ts'
 import { startServer } from '../kit/process/built.ts'
 import { exampleFacts, exampleJudged } from '../kit/records/facts.ts'
@@ -20,7 +20,7 @@ import {
   exampleTemplate,
 } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
-import { exampleBorder, exampleReport } from '../kit/records/rollout.ts'
+import { exampleBorder, exampleReport, liveAt } from '../kit/records/rollout.ts'
 import {
   CHROMIUM,
   findingsOf,
@@ -59,8 +59,7 @@ const addWaiting = async (store: Store): Promise<void> => {
 }
 
 const addLive = async (store: Store): Promise<void> => {
-  const stage = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
-  const state = { name: 'live', stage } as const
+  const state = liveAt(0.05)
   const now = Date.now()
   const { verdict } = exampleApproved()
   const arms = verdict!.arms.map((arm) => ({ ...arm, wider: [-0.5] }))
@@ -78,7 +77,7 @@ const addLive = async (store: Store): Promise<void> => {
       examplePair(`record-${i + 1}`, { outcome: i % 20 === 0 ? 'disagreed' : 'agreed' })
     )
   )
-  await saveRolloutReport(store, 'live', exampleReport({ stage, at: now + 60_000 }))
+  await saveRolloutReport(store, 'live', exampleReport({ stage: state.stage, at: now + 60_000 }))
 }
 
 const fill = async (dataDir: string): Promise<void> => {
@@ -90,16 +89,11 @@ const fill = async (dataDir: string): Promise<void> => {
     reason: 'audit',
   })
   const now = Date.now()
-  await store.records.append(
-    batchOf(
-      Array.from({ length: PAIRS }, (_, i) =>
-        // within a minute, so that hours and minutes would repeat on an axis
-        routedRecord(i + 1, 'skipped', { route, at: now - (PAIRS - i) * 1_000 })
-      )
-    )
+  const records = Array.from({ length: PAIRS }, (_, i) =>
+    // within a minute, so that hours and minutes would repeat on an axis
+    routedRecord(i + 1, 'skipped', { route, at: now - (PAIRS - i) * 1_000 })
   )
-  const ids = Array.from({ length: PAIRS }, (_, i) => `record-${i + 1}`)
-  await store.records.tagTemplate(ids, 'version-1')
+  await addTraffic(store, records)
   await addWaiting(store)
   await addLive(store)
   await store.close()

@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import type { Browser, Locator, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
-import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import { addTraffic } from '../kit/store/add-traffic.ts'
 import { examplePair, LORA, routedRecord } from '../kit/records/audited.ts'
 import { startServer } from '../kit/process/built.ts'
 import {
@@ -19,7 +19,7 @@ import {
   exampleTemplate,
 } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
-import { exampleReport } from '../kit/records/rollout.ts'
+import { exampleReport, liveAt } from '../kit/records/rollout.ts'
 import { CHROMIUM, heightAt, openBrowser, openTab, WHY_SKIPPED } from './chromium.ts'
 
 const PRICE = {
@@ -46,33 +46,28 @@ const fill = async (dataDir: string): Promise<void> => {
     await store.templates.label(versions[place]!, label)
   const now = Date.now()
   const usage = { prompt_tokens: 20, completion_tokens: 2, total_tokens: 22 }
-  await store.records.append(
-    batchOf(
-      Array.from({ length: RECORDS }, (_, i) => {
-        const isAudit = i % 2 === 0
-        const route = exampleOutcome({
-          lora: LORA,
-          outcome: isAudit ? 'skipped' : 'answered',
-          reason: isAudit ? 'audit' : null,
-          savedUsd: isAudit ? null : 0.002,
-        })
-        const at = now - (RECORDS - i) * 60_000
-        return routedRecord(i + 1, isAudit ? 'skipped' : 'answered', { at, route, usage })
-      })
-    )
-  )
-  const ids = Array.from({ length: RECORDS }, (_, i) => `record-${i + 1}`)
-  await store.records.tagTemplate(ids, 'version-1')
-  const stage = { share: 1, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
-  await store.internalizations.create(exampleApproved('live', { state: { name: 'live', stage } }))
+  const records = Array.from({ length: RECORDS }, (_, i) => {
+    const isAudit = i % 2 === 0
+    const route = exampleOutcome({
+      lora: LORA,
+      outcome: isAudit ? 'skipped' : 'answered',
+      reason: isAudit ? 'audit' : null,
+      savedUsd: isAudit ? null : 0.002,
+    })
+    const at = now - (RECORDS - i) * 60_000
+    return routedRecord(i + 1, isAudit ? 'skipped' : 'answered', { at, route, usage })
+  })
+  await addTraffic(store, records)
+  const state = liveAt(1)
+  await store.internalizations.create(exampleApproved('live', { state }))
   await store.pairs.judge(
-    ids
+    records
       .filter((_, i) => i % 2 === 0)
-      .map((id, i) =>
+      .map(({ id }, i) =>
         examplePair(id, i < 3 ? { answer: `wrong ${i + 1}` } : { outcome: 'agreed', similarity: 1 })
       )
   )
-  await saveRolloutReport(store, 'live', exampleReport({ stage }))
+  await saveRolloutReport(store, 'live', exampleReport({ stage: state.stage }))
   const waiting = exampleApproved('waiting', { templateVersion: 'version-2' })
   await store.internalizations.create(waiting)
   await store.internalizations.addEvaluations([

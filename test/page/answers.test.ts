@@ -1,21 +1,17 @@
 /** Held-out answers: what a person reads first, finds, and may not read. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { FieldFigures } from '../../src/core/answer/field-figures.ts'
 import type { ResponseType } from '../../src/core/answer/response-type.ts'
 import { changesOf } from '../../src/admin/page/parts/marked-answers.tsx'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { EvaluationRow } from '../../src/store/store.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { questionOf, routedRecord } from '../kit/records/audited.ts'
 import { exampleApproved, exampleEvaluation, exampleTemplate } from '../kit/records/examples.ts'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { linkIn, READ_TOKEN, type Page, usePage } from './harness.ts'
 
 const VIEW = '/admin/internalizations/a/answers'
 const HOSTILE = '<script>alert(1)</script>\u202egnp.exe'
-
-const answerBody = (content: string): string =>
-  JSON.stringify({
-    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
-  })
 
 /** As they are stored with a verdict. */
 const FIELDS: FieldFigures = {
@@ -74,14 +70,7 @@ const questionsIn = (markup: string): number[] =>
 const at = (logprobMin: number): Partial<EvaluationRow> => ({ logprobMin, logprobSum: logprobMin })
 
 describe('held-out answers', () => {
-  let page: Page
-
-  beforeEach(async () => {
-    page = await openPage()
-    await page.signIn()
-  })
-
-  afterEach(() => page.close())
+  const page = usePage()
 
   it('show the surest mistake first, then what it was least sure of, and last what is never given', async () => {
     await hold(page, [
@@ -130,7 +119,7 @@ describe('held-out answers', () => {
     const first = await page.view(VIEW)
     expect(questionsIn(first)).toHaveLength(25)
     expect(first).toContain('Page 1 of 2')
-    const next = /href="([^"]+)">Next page/.exec(first)![1]!.replaceAll('&amp;', '&')
+    const next = linkIn(first, 'Next page')
     expect(questionsIn(await page.view(next))).toHaveLength(1)
     expect(questionsIn(await page.view(`${VIEW}?page=999`))).toHaveLength(1)
     expect(questionsIn(await page.view(`${VIEW}?page=-1e9`))).toHaveLength(25)

@@ -1,16 +1,11 @@
 /** The admin API described in the browser. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { describe, expect, it } from 'vitest'
+import { READ_TOKEN, usePage } from './harness.ts'
 
-let page: Page
-beforeEach(async () => {
-  page = await openPage({})
-})
-afterEach(() => page.close())
+const page = usePage()
 
 describe('the reference of the API', () => {
   it('lists each operation with what it does and takes', async () => {
-    await page.signIn()
     const markup = await page.view('/admin/api-reference')
     const row = (path: string) =>
       new RegExp(`<tr><th scope="row">((?!<tr>).)*<code>${path}</code>.*?</tr>`).exec(markup)![0]

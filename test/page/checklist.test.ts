@@ -1,5 +1,5 @@
 /** The way of a new server from an empty log to a route, on its overview. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import {
   exampleApproved,
@@ -9,11 +9,11 @@ import {
   LIVE_STATE,
 } from '../kit/records/examples.ts'
 import { exampleStatus } from '../kit/records/process-status.ts'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { READ_TOKEN, usePage } from './harness.ts'
 
 describe('the checklist of the overview', () => {
-  let page: Page
   let engine: string
+  const page = usePage({ status: () => ({ ...exampleStatus(), engine, routes: 0 }) })
 
   /** the mark and the name of each step, and the command of the next one */
   const steps = async () => {
@@ -27,13 +27,9 @@ describe('the checklist of the overview', () => {
     }
   }
 
-  beforeEach(async () => {
+  beforeEach(() => {
     engine = 'onnx'
-    page = await openPage({ status: () => ({ ...exampleStatus(), engine, routes: 0 }) })
-    await page.signIn()
   })
-
-  afterEach(() => page.close())
 
   it('begins with a client, with the address of this server', async () => {
     const { marks, command } = await steps()

@@ -4,29 +4,20 @@ import type {
   Internalization,
   InternalizationState,
 } from '../../src/core/internalization/internalization.ts'
-import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import { pausedStage } from '../../src/core/rollout/stages.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import {
   exampleApproved,
   exampleInternalization,
   exampleTemplate,
 } from '../kit/records/examples.ts'
-import { AT_ONCE, exampleEvidence, exampleReport } from '../kit/records/rollout.ts'
+import { exampleEvidence, exampleReport, liveAt, STAGED, stageOf } from '../kit/records/rollout.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 
 const VIEW = '/admin/internalizations/a'
-const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
-
-const NO_PAIRS = { pairs: 0, losses: 0, credits: 0 }
-const CANARY: InternalizationState = {
-  name: 'live',
-  stage: { share: 0.05, before: NO_PAIRS, began: 0 },
-}
-const FULL: InternalizationState = { name: 'live', stage: { share: 1, before: NO_PAIRS, began: 0 } }
-const PAUSED: InternalizationState = {
-  name: 'live',
-  stage: { share: 0, before: NO_PAIRS, began: 0, isPaused: true, shareBefore: 0.25 },
-}
+const CANARY = liveAt(0.05)
+const FULL = liveAt(1)
+const PAUSED: InternalizationState = { name: 'live', stage: pausedStage(stageOf(0.25)) }
 
 const verbsIn = (markup: string): string[] =>
   [...markup.matchAll(/<summary[^>]*>([^<]*)<\/summary>\s*<form/g)].map(([, verb]) => verb!)
@@ -103,8 +94,7 @@ describe('decisions', () => {
 
   it('stand out in the next stage once the evidence for it is there', async () => {
     await create(CANARY)
-    const stage = (CANARY as Extract<InternalizationState, { name: 'live' }>).stage
-    await saveRolloutReport(page.store, 'a', exampleReport({ stage, mayStep: true }))
+    await saveRolloutReport(page.store, 'a', exampleReport({ stage: CANARY.stage, mayStep: true }))
     expect(await page.view(VIEW)).toContain('<summary class="main">Approve the next stage<')
   })
 
@@ -120,11 +110,7 @@ describe('decisions', () => {
     await create({ name: 'approval' })
     await page.signIn(READ_TOKEN)
     expect(verbsIn(await page.view(VIEW))).toEqual([])
-    const response = await page.request(`${VIEW}/reject`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded', origin: 'http://localhost' },
-      body: 'reason=x',
-    })
+    const response = await page.post(`${VIEW}/reject`, { reason: 'x' })
     expect(response.status).toBe(403)
     expect((await stateOf()).name).toBe('approval')
   })
@@ -183,8 +169,7 @@ describe('decisions', () => {
   describe('to enter the next stage', () => {
     it('need the evidence, or a person who confirms what it is and what is needed', async () => {
       await create(CANARY)
-      const stage = { share: 0.05, before: NO_PAIRS, began: 0 }
-      await saveRolloutReport(page.store, 'a', exampleReport({ stage }))
+      await saveRolloutReport(page.store, 'a', exampleReport({ stage: CANARY.stage }))
       expect(await page.view(VIEW)).toContain(
         'it is 2.2 after 128 conversations of this stage, and 20 is needed'
       )
@@ -197,8 +182,11 @@ describe('decisions', () => {
 
     it('need no confirmation with the evidence', async () => {
       await create(CANARY)
-      const stage = { share: 0.05, before: NO_PAIRS, began: 0 }
-      await saveRolloutReport(page.store, 'a', exampleReport({ stage, mayStep: true }))
+      await saveRolloutReport(
+        page.store,
+        'a',
+        exampleReport({ stage: CANARY.stage, mayStep: true })
+      )
       expect(await page.view(VIEW)).not.toContain('name="forced"')
       await decide('approve', { share: '0.25' })
       expect(await stateOf()).toMatchObject({ stage: { share: 0.25 } })
@@ -264,11 +252,7 @@ describe('decisions', () => {
     await decide('retire', { reason: 'x' })
     const successor = exampleApproved('b', { state: CANARY })
     await page.store.internalizations.create(successor)
-    const response = await page.request(`${VIEW}/roll-back`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded', origin: 'http://localhost' },
-      body: new URLSearchParams({ 'form-token': token, reason: 'x' }).toString(),
-    })
+    const response = await page.post(`${VIEW}/roll-back`, { 'form-token': token, reason: 'x' })
     expect(response.status).toBe(409)
     expect((await stateOf('b')).name).toBe('live')
   })

@@ -1,5 +1,5 @@
 /** Forgetting: first a look, then a decision, and never by a person who only looks. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { keepReceipts } from '../../src/savings/engine-note.ts'
 import { forgetTasks } from '../../src/lifecycle/forget-task.ts'
@@ -10,23 +10,19 @@ import {
   exampleTemplate,
   LIVE_STATE,
 } from '../kit/records/examples.ts'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { READ_TOKEN, usePage } from './harness.ts'
 
 describe('forgetting', () => {
-  let page: Page
   let refreshes: number
+  const page = usePage({ refreshRoutes: async () => void refreshes++ })
 
   beforeEach(async () => {
     refreshes = 0
-    page = await openPage({ refreshRoutes: async () => void refreshes++ })
-    await page.signIn()
     await page.store.templates.upsert([exampleTemplate()])
     await page.store.records.append(
       batchOf([1, 2, 3].map((at) => exampleRecord(at, at === 3 ? { tenant: 'tenant-b' } : {})))
     )
   })
-
-  afterEach(() => page.close())
 
   const look = async (fields: Record<string, string>): Promise<string> =>
     (await page.submit('/admin/forget', '/admin/forget/look', fields)).text()

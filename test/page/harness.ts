@@ -2,24 +2,14 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Hono } from 'hono'
-import { createTokenGate } from '../../src/admin/access/token-gate.ts'
-import { createAdminApp } from '../../src/admin/app.ts'
+import type { Hono } from 'hono'
+import { afterEach, beforeEach } from 'vitest'
 import type { AdminDeps } from '../../src/admin/deps.ts'
-import { parseConfig } from '../../src/config/config.ts'
-import type { Price } from '../../src/core/cost/prices.ts'
-import { toAppError } from '../../src/errors.ts'
-import { errorBody } from '../../src/openai/error-body.ts'
-import { economicsSettings } from '../../src/config/config-files.ts'
-import { openEconomics } from '../../src/savings/economics.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { Store } from '../../src/store/store.ts'
-import { ADMIN_EFFECTS } from '../kit/records/admin-effects.ts'
-import { exampleStatus } from '../kit/records/process-status.ts'
-import { AT_ONCE } from '../kit/records/rollout.ts'
+import { adminApp, READ_TOKEN, TOKEN } from '../kit/records/admin-app.ts'
 
-export const TOKEN = 'full-secret'
-export const READ_TOKEN = 'read-secret'
+export { READ_TOKEN, TOKEN }
 
 export interface Page {
   store: Store
@@ -32,6 +22,8 @@ export interface Page {
   fetch: Hono['fetch']
   /** as it is, with the cookies of this browser */
   request(path: string, init?: RequestInit): Promise<Response>
+  /** Sends a form that no view has. */
+  post(path: string, fields?: Record<string, string>, headers?: object): Promise<Response>
   signIn(token?: string, name?: string): Promise<Response>
   /** @returns the markup of a view; throws when the status is not 200 */
   view(path: string): Promise<string>
@@ -40,13 +32,21 @@ export interface Page {
   close(): Promise<void>
 }
 
-const form = (fields: Record<string, string>): RequestInit => ({
+const form = (fields: Record<string, string> = {}, headers: object = {}): RequestInit => ({
   method: 'POST',
-  headers: { 'content-type': 'application/x-www-form-urlencoded', origin: 'http://localhost' },
+  headers: {
+    'content-type': 'application/x-www-form-urlencoded',
+    origin: 'http://localhost',
+    ...headers,
+  },
   body: new URLSearchParams(fields).toString(),
 })
 
 const unescaped = (text: string): string => text.replaceAll('&amp;', '&').replaceAll('&quot;', '"')
+
+/** Address of the link with these words, which must be there. */
+export const linkIn = (markup: string, words: string): string =>
+  unescaped(new RegExp(`href="([^"]+)">${words}`).exec(markup)![1]!)
 
 /** Hidden fields of the form with this action. @throws Error when the view has no such form */
 const hiddenFields = (markup: string, action: string): Record<string, string> => {
@@ -58,50 +58,17 @@ const hiddenFields = (markup: string, action: string): Record<string, string> =>
   return Object.fromEntries([...hidden].map(([, name, value]) => [name!, unescaped(value!)]))
 }
 
-interface Priced {
-  /** keys of the configuration that decide what a lora costs */
-  environment?: Record<string, string>
-  prices?: Price[]
-}
-
 export const openPage = async (
   changes: Partial<AdminDeps> = {},
-  { environment = {}, prices = [] }: Priced = {}
+  environment: Record<string, string> = {}
 ): Promise<Page> => {
   const dataDir = mkdtempSync(join(tmpdir(), 'page-'))
   const clock = { now: 50_000 }
-  const store = await openLocalStore({ dataDir }, () => clock.now)
+  const now = (): number => clock.now
+  const store = await openLocalStore({ dataDir }, now)
   const faults: unknown[] = []
-  const app = new Hono().route(
-    '/admin',
-    createAdminApp({
-      store,
-      tokens: { full: TOKEN, read: READ_TOKEN },
-      gate: createTokenGate({ full: TOKEN, read: READ_TOKEN }, () => clock.now),
-      now: () => clock.now,
-      refreshRoutes: async () => undefined,
-      status: () => exampleStatus(),
-      rollout: AT_ONCE,
-      settings: () => parseConfig({}).settings,
-      economics: openEconomics(
-        changes.store ?? store,
-        economicsSettings(parseConfig(environment), prices),
-        () => clock.now
-      ),
-      costUsd: () => null,
-      prices,
-      newId: () => crypto.randomUUID(),
-      ...ADMIN_EFFECTS,
-      blindSecret: 'blind',
-      onFault: (error) => void faults.push(error),
-      ...changes,
-    })
-  )
-  // as the server's app renders errors of the API
-  app.onError((thrown) => {
-    const error = toAppError(thrown)
-    return Response.json(errorBody(error), { status: error.status })
-  })
+  const onFault = (error: unknown): void => void faults.push(error)
+  const app = adminApp(store, now, { onFault, ...changes }, environment)
   const cookies = new Map<string, string>()
   const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
     const cookie = [...cookies].map((pair) => pair.join('=')).join('; ')
@@ -128,6 +95,7 @@ export const openPage = async (
     clock,
     fetch: app.fetch,
     request,
+    post: (path, fields, headers) => request(path, form(fields, headers)),
     view,
     signIn: (token = TOKEN, name = '') => request('/admin/sign-in', form({ token, name })),
     submit: async (path, action, fields = {}) =>
@@ -140,4 +108,15 @@ export const openPage = async (
       rmSync(dataDir, { recursive: true })
     },
   }
+}
+
+/** A page of its own for each test of the file or the group, signed in with the full token. */
+export const usePage = (changes?: Partial<AdminDeps>): Page => {
+  const page = {} as Page
+  beforeEach(async () => {
+    Object.assign(page, await openPage(changes))
+    await page.signIn()
+  })
+  afterEach(() => page.close())
+  return page
 }

@@ -9,11 +9,12 @@ import type {
 import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { OutcomeFigures } from '../../src/core/outcomes/outcome-figures.ts'
-import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { saveJsonSnapshot } from '../../src/store/json-snapshot.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import { addTraffic } from '../kit/store/add-traffic.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { addPairs, LORA, questionOf, routedRecord } from '../kit/records/audited.ts'
 import {
   exampleApproved,
@@ -24,19 +25,18 @@ import {
 } from '../kit/records/examples.ts'
 import { exampleFacts, exampleJudged } from '../kit/records/facts.ts'
 import {
-  AT_ONCE,
   exampleBorder,
   exampleEvidence,
   exampleFeedback,
   exampleReport,
   exampleWithheld,
   noFeedback,
+  STAGED,
 } from '../kit/records/rollout.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 import { heldOutRow } from '../kit/records/held-out-row.ts'
 
 const VIEW = '/admin/internalizations/a'
-const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 const HOSTILE = '<svg onload=alert(1)>\u202egnp.exe'
 
 const PRICE = {
@@ -64,11 +64,7 @@ const addPriced = async (outcome: 'answered' | 'skipped'): Promise<void> => {
   const records = Array.from({ length: 48 }, (_, i) =>
     routedRecord(i + 1, i % 2 === 0 ? outcome : 'skipped', { at: i * 3_600_000, usage })
   )
-  await page.store.records.append(batchOf(records))
-  await page.store.records.tagTemplate(
-    records.map(({ id }) => id),
-    'version-1'
-  )
+  await addTraffic(page.store, records)
   page.clock.now = 48 * 3_600_000
   // the session of before is over
   await page.signIn()
@@ -100,8 +96,8 @@ const rowOf = (markup: string, first: string): string[] => {
 
 let page: Page
 
-const open = async (...[changes, priced]: Parameters<typeof openPage>): Promise<void> => {
-  page = await openPage({ rollout: STAGED, ...changes }, priced)
+const open = async (...[changes, environment]: Parameters<typeof openPage>): Promise<void> => {
+  page = await openPage({ rollout: STAGED, ...changes }, environment)
   await page.store.templates.upsert([exampleTemplate()])
   await page.signIn()
 }
@@ -180,7 +176,7 @@ describe('a candidate', () => {
 
   it('that was rejected is praised by no badge, and begins with the cause', async () => {
     await page.close()
-    await open({ prices: [PRICE] }, { prices: [PRICE] })
+    await open({ prices: [PRICE] })
     const { plan } = exampleApproved()
     const repeats = { questions: 900, changed: 609, changedShare: 0.31, examples: ['record-7'] }
     const arms = [{ ...plan!.arms[1]!, name: 'label-head' as const, encoder: 'minilm' }]
@@ -317,9 +313,7 @@ describe('a candidate', () => {
     const ids = answers.map((_, place) => `record-${place}`)
     const records = answers.map((content, place) =>
       exampleRecord(place, {
-        response: JSON.stringify({
-          choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
-        }),
+        response: answerBody(content),
       })
     )
     await page.store.records.append(batchOf(records))
@@ -558,10 +552,7 @@ describe('a live route', () => {
 
   it('says what it saved and leaves a month, at once or loaded behind the page', async () => {
     await page.close()
-    await open(
-      { prices: [PRICE] },
-      { prices: [PRICE], environment: { ENGINE_USD_PER_HOUR: '0.1' } }
-    )
+    await open({ prices: [PRICE] }, { ENGINE_USD_PER_HOUR: '0.1' })
     await goLive()
     await addPriced('answered')
     const markup = await page.view(VIEW)

@@ -1,5 +1,5 @@
 /** Jobs: how far each is, what waits, and what has ended. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
 import type { StageProgress } from '../../src/core/internalization/stage-progress.ts'
 import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
@@ -11,7 +11,7 @@ import {
   exampleInternalization,
 } from '../kit/records/examples.ts'
 import { exampleStatus } from '../kit/records/process-status.ts'
-import { openPage, type Page } from './harness.ts'
+import { usePage } from './harness.ts'
 
 const DAY_MS = 86_400_000
 
@@ -27,16 +27,12 @@ const progress = (changes: Partial<StageProgress> = {}): StageProgress => ({
 })
 
 describe('jobs', () => {
-  let page: Page
   let status = exampleStatus()
+  const page = usePage({ status: () => status })
 
-  beforeEach(async () => {
+  beforeEach(() => {
     status = exampleStatus()
-    page = await openPage({ status: () => status })
-    await page.signIn()
   })
-
-  afterEach(() => page.close())
 
   const train = (id = 'internalization-1') =>
     page.store.internalizations.create({

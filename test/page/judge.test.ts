@@ -1,6 +1,6 @@
 /** Written answers on the page and in the API: who vouches for them, what the judge costs, and what people rate. */
 import { saveAuditWait } from '../../src/lifecycle/rollout-report.ts'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
 import type { Pair } from '../../src/core/rollout/pair.ts'
 import {
@@ -15,24 +15,18 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { addPairs, LORA } from '../kit/records/audited.ts'
 import { exampleOutcome, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { exampleAdmission, exampleJudgedRoute } from '../kit/records/judged.ts'
-import { exampleReport } from '../kit/records/rollout.ts'
-import { openPage, READ_TOKEN, TOKEN, type Page } from './harness.ts'
+import { exampleReport, liveAt } from '../kit/records/rollout.ts'
+import { READ_TOKEN, TOKEN, usePage } from './harness.ts'
 
 const VIEW = '/admin/internalizations/a'
 const PAIRS = `${VIEW}/pairs`
 const SECRET = { secret: 'blind', now: 60_000 }
 
-const stage = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
-const LIVE = { state: { name: 'live', stage } } as const
+const LIVE = { state: liveAt(0.05) }
 
-let page: Page
+const page = usePage()
 
-beforeEach(async () => {
-  page = await openPage()
-  await page.store.templates.upsert([exampleTemplate()])
-  await page.signIn()
-})
-afterEach(() => page.close())
+beforeEach(() => page.store.templates.upsert([exampleTemplate()]))
 
 const create = (changes: Parameters<typeof exampleJudgedRoute>[1] = {}): Promise<void> =>
   page.store.internalizations.create(exampleJudgedRoute('a', changes))

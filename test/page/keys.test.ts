@@ -1,25 +1,18 @@
 /** Keys: made in the browser with the rules of the command line, shown once, and revoked. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { parseConfig } from '../../src/config/config.ts'
 import { hashOfSecret, isSecret } from '../../src/core/keys/issued-key.ts'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { openPage, READ_TOKEN, usePage } from './harness.ts'
 
 const VIEW = '/admin/keys'
 const SECRET = /pi-[\w-]{43}/
 
 describe('keys', () => {
-  let page: Page
-
-  const create = (fields: Record<string, string>) => page.submit(VIEW, VIEW, fields)
-
-  beforeEach(async () => {
-    page = await openPage({
-      settings: () => parseConfig({ ACCESS: 'keys', UPSTREAM_API_KEY: 'k' }).settings,
-    })
-    await page.signIn()
+  const page = usePage({
+    settings: () => parseConfig({ ACCESS: 'keys', UPSTREAM_API_KEY: 'k' }).settings,
   })
 
-  afterEach(() => page.close())
+  const create = (fields: Record<string, string>) => page.submit(VIEW, VIEW, fields)
 
   it('are shown once, and kept as a hash with their limits', async () => {
     const response = await create({

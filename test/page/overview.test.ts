@@ -2,10 +2,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
-import { NO_PAIRS } from '../../src/core/rollout/evidence.ts'
 import { pausedStage } from '../../src/core/rollout/stages.ts'
 import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
 import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import { addTraffic } from '../kit/store/add-traffic.ts'
 import { routedRecord } from '../kit/records/audited.ts'
 import {
   exampleApproved,
@@ -18,13 +18,15 @@ import {
 import { KNOWN_MODELS } from '../../src/models/known.ts'
 import { modelFolder } from '../../src/models/pull.ts'
 import { exampleStatus } from '../kit/records/process-status.ts'
-import { AT_ONCE, exampleReport } from '../kit/records/rollout.ts'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { exampleReport, liveAt, STAGED, stageOf } from '../kit/records/rollout.ts'
+import { linkIn, openPage, READ_TOKEN, type Page } from './harness.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 const NOW = 400 * DAY_MS + 5 * HOUR_MS
 const PRICE = { model: 'gpt-4o-mini', asOf: '2026-11-01', input: 1, cachedInput: 0.5, output: 10 }
+
+const CANARY = liveAt(0.05)
 
 const mainOf = (markup: string): string => /<main.*<\/main>/s.exec(markup)![0]
 
@@ -36,9 +38,8 @@ describe('the overview', () => {
   let page: Page
   let status = exampleStatus()
 
-  const open = async (...[changes, priced]: Parameters<typeof openPage>) => {
-    const rollout = { ...AT_ONCE, stages: [0.05, 0.25, 1] }
-    page = await openPage({ status: () => status, rollout, ...changes }, priced)
+  const open = async (...[changes, environment]: Parameters<typeof openPage>) => {
+    page = await openPage({ status: () => status, rollout: STAGED, ...changes }, environment)
     page.clock.now = NOW
     await page.signIn()
   }
@@ -52,12 +53,12 @@ describe('the overview', () => {
 
   const log = (...records: ExchangeRecord[]) => page.store.records.append(batchOf(records))
 
+  const report = (changes: Partial<RolloutReport>) =>
+    saveRolloutReport(page.store, 'live-one', exampleReport({ stage: CANARY.stage, ...changes }))
+
   const goLive = async (changes: Partial<RolloutReport> = {}) => {
-    const stage = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
-    await page.store.internalizations.create(
-      exampleApproved('live-one', { state: { name: 'live', stage } })
-    )
-    await saveRolloutReport(page.store, 'live-one', exampleReport({ stage, ...changes }))
+    await page.store.internalizations.create(exampleApproved('live-one', { state: CANARY }))
+    await report(changes)
   }
 
   it('says that nothing waits, and how requests come here, while there are none', async () => {
@@ -88,14 +89,7 @@ describe('the overview', () => {
   ])('tells that %s', async (_name, changes, said) => {
     await goLive()
     expect(await page.view('/admin')).toContain('nothing is wrong')
-    await saveRolloutReport(
-      page.store,
-      'live-one',
-      exampleReport({
-        stage: { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 },
-        ...changes,
-      })
-    )
+    await report(changes)
     expect(await page.view('/admin')).toContain(said)
   })
 
@@ -107,7 +101,7 @@ describe('the overview', () => {
     await page.close()
     const deprecatedOn = new Date(NOW + days * DAY_MS).toISOString().slice(0, 10)
     const priced = { prices: [{ ...PRICE, deprecatedOn }] }
-    await open(priced, priced)
+    await open(priced)
     await page.store.templates.upsert([exampleTemplate()])
     const markup = await page.view('/admin')
     expect(markup).toMatch(said)
@@ -118,7 +112,7 @@ describe('the overview', () => {
     await page.close()
     const deprecatedOn = new Date(NOW + 10 * DAY_MS).toISOString().slice(0, 10)
     const priced = { prices: [{ ...PRICE, deprecatedOn }] }
-    await open(priced, priced)
+    await open(priced)
     const moved = { model: 'gpt-6-luna', movedFrom: 'version-1' }
     await page.store.templates.upsert([
       exampleTemplate(),
@@ -135,7 +129,7 @@ describe('the overview', () => {
   it('tells that a person has paused a route', async () => {
     await page.store.internalizations.create(
       exampleApproved('live-one', {
-        state: { name: 'live', stage: pausedStage({ share: 1, before: NO_PAIRS, began: 0 }) },
+        state: { name: 'live', stage: pausedStage(stageOf(1)) },
       })
     )
     const markup = await page.view('/admin')
@@ -247,17 +241,13 @@ describe('the overview', () => {
 
     it('says how many templates would pay, once that is worked out', async () => {
       await page.close()
-      await open({ prices: [PRICE] }, { prices: [PRICE] })
+      await open({ prices: [PRICE] })
       await page.store.templates.upsert([exampleTemplate()])
       const usage = { prompt_tokens: 1_000, completion_tokens: 10, total_tokens: 1_010 }
       const records = Array.from({ length: 48 }, (_, i) =>
         routedRecord(i, 'skipped', { at: NOW - i * HOUR_MS, route: null, usage })
       )
-      await log(...records)
-      await page.store.records.tagTemplate(
-        records.map(({ id }) => id),
-        'version-1'
-      )
+      await addTraffic(page.store, records)
       expect(await page.view('/admin')).toContain('1 recurring prompt found. ENGINE is none')
       await page.view('/admin/templates?economics=1')
       expect(await page.view('/admin')).toContain(
@@ -393,14 +383,14 @@ describe('the overview', () => {
   describe('net savings', () => {
     it('are told for each period beside what was spent, and worked out only when they are asked for', async () => {
       await page.close()
-      await open({}, { environment: { ENGINE_USD_PER_HOUR: '2' }, prices: [PRICE] })
+      await open({ prices: [PRICE] }, { ENGINE_USD_PER_HOUR: '2' })
       await page.store.templates.upsert([exampleTemplate()])
-      await log(exampleRecord(1), exampleRecord(2, { route: exampleOutcome() }))
-      await page.store.records.tagTemplate(['record-1', 'record-2'], 'version-1')
+      const records = [exampleRecord(1), exampleRecord(2, { route: exampleOutcome() })]
+      await addTraffic(page.store, records)
       await page.store.internalizations.create(exampleApproved())
       const before = await page.view('/admin')
       expect(before).toContain('This is calculated from the log.')
-      const link = /<a href="([^"]*)">Calculate it now/.exec(before)![1]!.replaceAll('&amp;', '&')
+      const link = linkIn(before, 'Calculate it now')
       const after = await page.view(link)
       expect(after).not.toContain('Calculate it now')
       for (const name of ['Spent', 'Saved', 'Costs', 'Net saved', '24 hours', '7 days', '30 days'])

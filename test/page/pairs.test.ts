@@ -1,15 +1,15 @@
 /** Rating pairs: blind until they are rated, with and without a script, and for whom. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { Pair } from '../../src/core/rollout/pair.ts'
 import { addPairs, questionOf, UPSTREAM_ANSWER } from '../kit/records/audited.ts'
 import { exampleApproved, exampleTemplate } from '../kit/records/examples.ts'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { linkIn, READ_TOKEN, usePage } from './harness.ts'
 
 const VIEW = '/admin/internalizations/a/pairs'
 const LORA_ANSWER = 'intent_of_the_lora'
 
 describe('pairs to rate', () => {
-  let page: Page
+  const page = usePage()
   let ids: string[]
 
   const audited = async (pairs: Partial<Pair>[]): Promise<void> => {
@@ -27,13 +27,9 @@ describe('pairs to rate', () => {
     (await page.store.pairs.rated(0, 100)).map(({ recordId, rating }) => [recordId, rating])
 
   beforeEach(async () => {
-    page = await openPage()
     await page.store.templates.upsert([exampleTemplate()])
     await page.store.internalizations.create(exampleApproved('a'))
-    await page.signIn()
   })
-
-  afterEach(() => page.close())
 
   it('show both answers, and nothing from which a person could tell whose they are', async () => {
     await audited([{}])
@@ -86,7 +82,7 @@ describe('pairs to rate', () => {
     const last = await page.view(`${VIEW}?before=13`)
     expect(last).toContain('They count as agreement')
     expect(last.match(/<article/g)).toHaveLength(10)
-    expect(await page.view(/href="([^"]+)">Next page/.exec(last)![1]!)).toContain(questionOf(1))
+    expect(await page.view(linkIn(last, 'Next page'))).toContain(questionOf(1))
   })
 
   it('are in an order of their own, so that the place says nothing', async () => {
@@ -130,7 +126,7 @@ describe('pairs to rate', () => {
   it('come ten a page, and saving stays on the page', async () => {
     await audited(Array.from({ length: 12 }, () => ({})))
     const first = await page.view(VIEW)
-    const next = /href="([^"]+)">Next page/.exec(first)![1]!
+    const next = linkIn(first, 'Next page')
     const second = await page.view(next)
     expect(second).toContain(questionOf(1))
     expect(second).not.toContain(questionOf(3))

@@ -1,11 +1,11 @@
 /** Records: what a person reads of them, and what one who only looks does not. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { readImportLine } from '../../src/core/log/import-line.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { addPairs } from '../kit/records/audited.ts'
 import { exampleOutcome, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { linkIn, openPage, READ_TOKEN, usePage } from './harness.ts'
 
 const HOSTILE = '</pre><script>alert(1)</script><svg onload=alert(2)>\u202E'
 
@@ -28,14 +28,7 @@ const withChoices = (json: string): string => `{"model":"m","choices":${json}}`
 const at = (text: string): number => Date.parse(`${text}Z`)
 
 describe('records', () => {
-  let page: Page
-
-  beforeEach(async () => {
-    page = await openPage({ costUsd: (_model, usage) => usage && usage.prompt_tokens / 1000 })
-    await page.signIn()
-  })
-
-  afterEach(() => page.close())
+  const page = usePage({ costUsd: (_model, usage) => usage && usage.prompt_tokens / 1000 })
 
   const log = (...records: ExchangeRecord[]) => page.store.records.append(batchOf(records))
 
@@ -172,7 +165,7 @@ describe('records', () => {
     it('has twenty-five a page, and keeps the filter on the next one', async () => {
       await log(...Array.from({ length: 45 }, (_, index) => exampleRecord(index + 1)))
       const first = await page.view('/admin/records?tenant=tenant-a&status=2xx')
-      const next = /href="([^"]*)">Next page/.exec(first)![1]!.replaceAll('&amp;', '&')
+      const next = linkIn(first, 'Next page')
       expect(next).toMatch(/^\/admin\/records\?tenant=tenant-a&status=2xx&after=\d+$/)
       expect(await shown(next)).toHaveLength(20)
       expect(await page.view(next)).toContain(

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openPage, READ_TOKEN, TOKEN, type Page } from './harness.ts'
+import { openPage, READ_TOKEN, TOKEN, type Page, usePage } from './harness.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -18,11 +18,7 @@ describe('the session of the page', () => {
     const location = asked.headers.get('location')!
     expect(location).toBe('/admin/sign-in?next=%2Fadmin%2Fkeys%3Fx%3D1')
     expect(await (await page.request(location)).text()).toContain('value="/admin/keys?x=1"')
-    const signedIn = await page.request('/admin/sign-in', {
-      method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded', origin: 'http://localhost' },
-      body: new URLSearchParams({ token: TOKEN, next: '/admin/keys?x=1' }).toString(),
-    })
+    const signedIn = await page.post('/admin/sign-in', { token: TOKEN, next: '/admin/keys?x=1' })
     expect(signedIn.headers.get('location')).toBe('/admin/keys?x=1')
     expect(await page.view('/admin/keys')).toContain('No key was issued')
   })
@@ -42,15 +38,11 @@ describe('the session of the page', () => {
     expect(set).toContain('Path=/admin')
     expect(set).not.toContain('Secure')
     expect(set).not.toContain(TOKEN)
-    const behindTls = await page.request('/admin/sign-in', {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/x-www-form-urlencoded',
-        origin: 'http://localhost',
-        'x-forwarded-proto': 'https',
-      },
-      body: new URLSearchParams({ token: TOKEN }).toString(),
-    })
+    const behindTls = await page.post(
+      '/admin/sign-in',
+      { token: TOKEN },
+      { 'x-forwarded-proto': 'https' }
+    )
     expect(behindTls.headers.get('set-cookie')).toContain('Secure')
   })
 
@@ -108,25 +100,16 @@ describe('the session of the page', () => {
 
   it('refuses a form of another site, and one without the token of the session', async () => {
     await page.signIn()
-    const send = (headers: Record<string, string>, body = '') =>
-      page.request('/admin/sign-out', {
-        method: 'POST',
-        headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
-        body,
-      })
-    expect((await send({ origin: 'https://evil.example' })).status).toBe(403)
-    expect((await send({ origin: 'http://localhost' })).status).toBe(403)
-    expect((await send({ origin: 'http://localhost' }, 'form-token=x')).status).toBe(403)
+    const evil = { origin: 'https://evil.example' }
+    expect((await page.post('/admin/sign-out', {}, evil)).status).toBe(403)
+    expect((await page.post('/admin/sign-out')).status).toBe(403)
+    expect((await page.post('/admin/sign-out', { 'form-token': 'x' })).status).toBe(403)
     expect((await page.request('/admin/keys')).status).toBe(200)
   })
 
   it('refuses a form that is too large', async () => {
     await page.signIn()
-    const response = await page.request('/admin/sign-out', {
-      method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded', origin: 'http://localhost' },
-      body: `form-token=${'x'.repeat(100_000)}`,
-    })
+    const response = await page.post('/admin/sign-out', { 'form-token': 'x'.repeat(100_000) })
     expect(response.status).toBe(413)
   })
 
@@ -140,14 +123,7 @@ describe('the session of the page', () => {
 })
 
 describe('every view', () => {
-  let page: Page
-
-  beforeEach(async () => {
-    page = await openPage()
-    await page.signIn()
-  })
-
-  afterEach(() => page.close())
+  const page = usePage()
 
   it('is kept by no cache, framed by no site, and loads nothing from elsewhere', async () => {
     const { headers } = await page.request('/admin/keys')

@@ -1,8 +1,8 @@
 /** Settings: what is in force, and no secret. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { parseConfig } from '../../src/config/config.ts'
 import { saveEngineNote } from '../../src/savings/engine-note.ts'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { READ_TOKEN, usePage } from './harness.ts'
 
 const SECRET = 'sk-very-secret'
 const { settings } = parseConfig({
@@ -13,19 +13,12 @@ const { settings } = parseConfig({
 })
 
 describe('settings', () => {
-  let page: Page
-
-  beforeEach(async () => {
-    page = await openPage({
-      settings: () => [
-        ...settings,
-        { name: 'HOSTILE', value: '<script>alert(1)</script>\u202E', isDefault: false },
-      ],
-    })
-    await page.signIn()
+  const page = usePage({
+    settings: () => [
+      ...settings,
+      { name: 'HOSTILE', value: '<script>alert(1)</script>\u202E', isDefault: false },
+    ],
   })
-
-  afterEach(() => page.close())
 
   it('are all shown, with those that are not the default marked in words', async () => {
     const markup = await page.view('/admin/settings')

@@ -1,8 +1,8 @@
 /** Templates: what a person reads of them, how they find one, and what they decide. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { describe, expect, it } from 'vitest'
 import { createTrainingTerms } from '../../src/core/terms/terms.ts'
 import type { Slot, Template, TemplateMessage } from '../../src/core/template/template.ts'
+import { addTraffic } from '../kit/store/add-traffic.ts'
 import {
   exampleApproved,
   exampleInternalization,
@@ -11,7 +11,7 @@ import {
   exampleTemplate,
   LIVE_STATE,
 } from '../kit/records/examples.ts'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { linkIn, openPage, READ_TOKEN, usePage } from './harness.ts'
 
 const HOSTILE = '</pre><script>alert(1)</script><svg onload=alert(2)>\u202E"\'&'
 
@@ -44,20 +44,14 @@ const slot = (changes: Partial<Slot> = {}): Slot => ({
 })
 
 describe('templates', () => {
-  let page: Page
+  const page = usePage()
 
-  beforeEach(async () => {
-    page = await openPage()
-    await page.signIn()
-  })
-
-  afterEach(() => page.close())
-
-  const log = async (version: string, ...indices: number[]) => {
-    await page.store.records.append(batchOf(indices.map((index) => exampleRecord(index))))
-    const ids = indices.map((index) => `record-${index}`)
-    await page.store.records.tagTemplate(ids, version)
-  }
+  const log = (version: string, ...indices: number[]) =>
+    addTraffic(
+      page.store,
+      indices.map((index) => exampleRecord(index)),
+      version
+    )
 
   describe('list', () => {
     it('says what will appear there while there is none', async () => {
@@ -110,7 +104,7 @@ describe('templates', () => {
       const first = await page.view('/admin/templates?text=mail+%26')
       expect(first.match(/href="\/admin\/templates\/v/g)).toHaveLength(50)
       expect(first).toContain('120 templates, page 1 of 3')
-      const next = /href="([^"]*)">Next page/.exec(first)![1]!.replaceAll('&amp;', '&')
+      const next = linkIn(first, 'Next page')
       expect(next).toBe('/admin/templates?text=mail%20%26&page=2')
       expect(await page.view(next)).toContain('page 2 of 3')
       const last = await page.view('/admin/templates?page=99')
@@ -123,7 +117,7 @@ describe('templates', () => {
       await log('a', 1)
       const before = await page.view('/admin/templates')
       expect(before).toContain('not calculated')
-      const link = /<a href="([^"]*)">Calculate it now/.exec(before)![1]!
+      const link = linkIn(before, 'Calculate it now')
       const after = await page.view(link)
       expect(after).not.toContain('Calculate it now')
       expect(after).toContain('not known')
@@ -359,8 +353,8 @@ describe('templates', () => {
       exampleInternalization('i', { templateVersion: 'old' })
     )
     const bought = { of: 'record-1', at: 9_000, conversation: 'record-1' }
-    await page.store.records.append(batchOf([{ ...exampleRecord(2), model: 'gpt-6-luna', bought }]))
-    await page.store.records.tagTemplate(['record-2'], 'fresh')
+    const records = [exampleRecord(2, { model: 'gpt-6-luna', bought })]
+    await addTraffic(page.store, records, 'fresh')
     const markup = await page.view('/admin/templates/fresh')
     expect(markup).toMatch(/It follows <a href="\/admin\/templates\/old">.* to .*gpt-6-luna/)
     expect(markup).toContain('Bought answers')

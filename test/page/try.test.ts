@@ -1,10 +1,11 @@
 /** Trying a live route: the same question with it and without it, by the public path, and never logged. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { ProxyAnswer } from '../../src/admin/deps.ts'
-import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { addTraffic } from '../kit/store/add-traffic.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { routedRecord, questionOf } from '../kit/records/audited.ts'
 import { exampleRoute, exampleTemplate } from '../kit/records/examples.ts'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { openPage, READ_TOKEN, usePage } from './harness.ts'
 
 const KEY = 'sk-of-the-operator'
 const HOSTILE = '</pre><script>alert(1)</script>'
@@ -12,17 +13,22 @@ const HOSTILE = '</pre><script>alert(1)</script>'
 const answer = (content: string, headers: ProxyAnswer['headers'] = {}): ProxyAnswer => ({
   status: 200,
   headers,
-  text: JSON.stringify({
+  text: answerBody(content, {
     model: 'gpt-4o-mini',
-    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
     usage: { prompt_tokens: 1200, completion_tokens: 3, total_tokens: 1203 },
   }),
 })
 
 describe('trying a route', () => {
-  let page: Page
   let asked: { body: Record<string, unknown>; headers: Record<string, string> }[]
   let answers: { route: ProxyAnswer; upstream: ProxyAnswer }
+
+  const page = usePage({
+    askProxy: async (body, headers) => {
+      asked.push({ body: JSON.parse(body) as Record<string, unknown>, headers })
+      return headers['x-promptintern-bypass'] === 'true' ? answers.upstream : answers.route
+    },
+  })
 
   const ask = (fields: Record<string, string> = {}) =>
     page.submit('/admin/try?template=version-1', '/admin/try', {
@@ -41,22 +47,10 @@ describe('trying a route', () => {
       }),
       upstream: answer('stolen_card'),
     }
-    page = await openPage({
-      askProxy: async (body, headers) => {
-        asked.push({ body: JSON.parse(body) as Record<string, unknown>, headers })
-        return headers['x-promptintern-bypass'] === 'true' ? answers.upstream : answers.route
-      },
-    })
     await page.store.templates.upsert([exampleTemplate()])
-    await page.store.records.append(
-      batchOf([routedRecord(1, 'answered'), routedRecord(2, 'answered')])
-    )
-    await page.store.records.tagTemplate(['record-1', 'record-2'], 'version-1')
+    await addTraffic(page.store, [routedRecord(1, 'answered'), routedRecord(2, 'answered')])
     await page.store.routes.put(exampleRoute())
-    await page.signIn()
   })
-
-  afterEach(() => page.close())
 
   it('is offered for each live one, filled from the newest request of the log', async () => {
     expect(await page.view('/admin/try')).toContain('href="/admin/try?template=version-1"')
@@ -70,10 +64,8 @@ describe('trying a route', () => {
   it('keeps a line break that the question begins with', async () => {
     const request = JSON.parse(routedRecord(3, 'answered').request) as { messages: object[] }
     const messages = [request.messages[0], { role: 'user', content: '\nquestion' }]
-    await page.store.records.append(
-      batchOf([routedRecord(3, 'answered', { request: JSON.stringify({ ...request, messages }) })])
-    )
-    await page.store.records.tagTemplate(['record-3'], 'version-1')
+    const changes = { request: JSON.stringify({ ...request, messages }) }
+    await addTraffic(page.store, [routedRecord(3, 'answered', changes)])
     // a browser takes the first one away
     expect(await page.view('/admin/try?template=version-1')).toMatch(
       /<textarea id="query"[^>]*>\n\nquestion<\/textarea>/

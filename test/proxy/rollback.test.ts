@@ -4,27 +4,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Hono } from 'hono'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { parseConfig } from '../../src/config/config.ts'
-import { economicsSettings } from '../../src/config/config-files.ts'
-import { openEconomics } from '../../src/savings/economics.ts'
-import { createTokenGate } from '../../src/admin/access/token-gate.ts'
-import { createAdminApp } from '../../src/admin/app.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import { AppError, toAppError } from '../../src/errors.ts'
+import { AppError } from '../../src/errors.ts'
 import { compileRouteTable, type RouteTable } from '../../src/core/route/route-table.ts'
 import { watchSnapshot, type SnapshotWatch } from '../../src/server/snapshot-watch.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { OpenStore } from '../../src/store/store.ts'
 import { FakeLora, LORA_ANSWER } from '../kit/proxy/lora.ts'
-import { ADMIN_EFFECTS } from '../kit/records/admin-effects.ts'
+import { adminApp, TOKEN } from '../kit/records/admin-app.ts'
 import { exampleApproved } from '../kit/records/examples.ts'
 import { TEMPLATE } from '../kit/proxy/lora-route.ts'
 import { completion } from '../kit/records/completion.ts'
 import { chatBody, eventually, startHarness, type Harness } from '../kit/proxy/harness.ts'
-import { exampleStatus } from '../kit/records/process-status.ts'
-import { AT_ONCE } from '../kit/records/rollout.ts'
-
-const TOKEN = 'admin-secret'
 
 /** Answers when it is told to. */
 class HeldLora extends FakeLora {
@@ -70,7 +61,7 @@ describe('a decision of the admin API', () => {
 
   const decide = async (path: string): Promise<number> => {
     const headers = { authorization: `Bearer ${TOKEN}` }
-    return (await admin.request(`/api${path}`, { method: 'POST', headers })).status
+    return (await admin.request(`/admin/api${path}`, { method: 'POST', headers })).status
   }
   const ask = async (question = 'where is my card') => {
     const { headers, text, status } = await harness.send(chatBody(question))
@@ -98,26 +89,7 @@ describe('a decision of the admin API', () => {
       routes: watch.snapshot,
       engines: new Map([['fake', engine as Partial<Engine> as Engine]]),
     })
-    admin = createAdminApp({
-      store,
-      tokens: { full: TOKEN, read: null },
-      gate: createTokenGate({ full: TOKEN, read: null }, Date.now),
-      onFault: (error) => {
-        throw error
-      },
-      now: Date.now,
-      refreshRoutes: watch.refresh,
-      status: () => exampleStatus(),
-      rollout: AT_ONCE,
-      settings: () => [],
-      costUsd: () => null,
-      prices: [],
-      ...ADMIN_EFFECTS,
-      blindSecret: 'blind',
-      newId: () => 'id',
-      economics: openEconomics(store, economicsSettings(parseConfig({}), []), Date.now),
-    })
-    admin.onError((thrown) => new Response(null, { status: toAppError(thrown).status }))
+    admin = adminApp(store, Date.now, { refreshRoutes: watch.refresh })
     // the upstream accepts the key
     await ask()
   })

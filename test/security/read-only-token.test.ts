@@ -6,6 +6,7 @@ import type { RoutePart } from '../../src/core/route/parts.ts'
 import type { Examples, Slot, Template } from '../../src/core/template/template.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { exampleFacts } from '../kit/records/facts.ts'
 import {
   exampleApproved,
@@ -157,16 +158,7 @@ const fill = async ({ store }: Page): Promise<void> => {
     exampleRecord(index, {
       path: `/v1/chat/completions?user=${MARKS.query}`,
       request: body(MARKS.question),
-      response: JSON.stringify({
-        id: 'c',
-        choices: [
-          {
-            index: 0,
-            message: { role: 'assistant', content: MARKS.answer },
-            finish_reason: 'stop',
-          },
-        ],
-      }),
+      response: answerBody(MARKS.answer, { id: 'c' }),
       // an audited request waits for its pair
       route: exampleOutcome({ lora: 'lora-of-arm-1', outcome: 'skipped', reason: 'audit' }),
     })

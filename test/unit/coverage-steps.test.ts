@@ -12,7 +12,7 @@ import type {
 import type { BorderSums } from '../../src/core/rollout/border.ts'
 import { adjustmentText, gainText, routeSteps } from '../../src/lifecycle/rollout-report.ts'
 import { exampleApproved } from '../kit/records/examples.ts'
-import { exampleBorder, exampleEvidence, exampleWithheld } from '../kit/records/rollout.ts'
+import { exampleBorder, exampleEvidence, exampleWithheld, stageOf } from '../kit/records/rollout.ts'
 
 /** Its proof has a threshold of -0.125, and a coverage of 60 %. */
 const ROW = exampleApproved()
@@ -23,7 +23,7 @@ const live = (
   changes: Partial<Extract<InternalizationState, { name: 'live' }>> = {}
 ): InternalizationState => ({
   name: 'live',
-  stage: { share, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 },
+  stage: stageOf(share),
   ...changes,
 })
 

@@ -13,7 +13,7 @@ import {
   rolloutProgress,
   type RolloutReport,
 } from '../../src/lifecycle/rollout-report.ts'
-import { exampleEvidence, exampleReport, noFeedback } from '../kit/records/rollout.ts'
+import { exampleEvidence, exampleReport, noFeedback, stageOf } from '../kit/records/rollout.ts'
 
 const AT = Date.UTC(2026, 10, 28, 10, 0, 5)
 const TEMPLATE = '0123456789abcdef'.repeat(2)
@@ -29,7 +29,7 @@ const GROUPS: RolloutView['groups'] = {
 const viewOf = (report: RolloutReport | null, changes: Partial<RolloutView> = {}): RolloutView => {
   const state = changes.state ?? {
     name: 'live',
-    stage: report?.stage ?? { share: 0, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 },
+    stage: report?.stage ?? stageOf(0),
   }
   return {
     internalization: 'internalization-1',
@@ -47,7 +47,7 @@ const viewOf = (report: RolloutReport | null, changes: Partial<RolloutView> = {}
   }
 }
 
-const FULL = { share: 1, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
+const FULL = stageOf(1)
 
 const textOfUsers = (conversations: OutcomeFigures['conversations']) =>
   rolloutText(viewOf(exampleReport({ feedback: noFeedback(conversations) })), 80)
@@ -334,7 +334,7 @@ describe('80 columns', () => {
       counts: fc.nat(999_999),
     })
     .map(({ pairs, lossShare, stage, margin, provenShare, driftedAt, usd, counts }) => {
-      const inStage = { share: stage, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
+      const inStage = stageOf(stage)
       const stream = { ...NO_STREAM, pairs, losses: Math.round(pairs * lossShare) }
       return exampleReport({
         stage: inStage,

@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { scanPage } from '../../src/cli/scan/page/page.ts'
-import { scanText } from '../../src/cli/scan/text.ts'
+import { scanText, type ScanTexts } from '../../src/cli/scan/text.ts'
 import { titlesOf } from '../../src/cli/titles.ts'
 import { nextStep, type Workshop } from '../../src/cli/scan/next-step.ts'
 import { headline, remarkOf } from '../../src/cli/scan/words.ts'
-import type { TemplateReport } from '../../src/core/scan/report.ts'
+import type { ScanReport, TemplateReport } from '../../src/core/scan/report.ts'
 import { labels, reportOf, waiting } from '../kit/records/scan-report.ts'
 
 const LOG = {
@@ -23,8 +23,16 @@ const SHOP: Workshop = {
   now: Date.parse('2026-10-22'),
 }
 const NEXT = { says: 'wait & see', command: null }
-const NO_CACHES = { templates: new Map(), others: [] }
 const FREE = { isEngineFree: true, next: NEXT }
+
+const textOf = (report: ScanReport, texts: Partial<ScanTexts> = {}): string =>
+  scanText(report, LOG, {
+    isEngineFree: true,
+    titles: titlesOf(new Map()),
+    forms: new Map(),
+    caches: { templates: new Map(), others: [] },
+    ...texts,
+  })
 
 describe('the first sentences', () => {
   it('says of which day the prices are, and when the model is retired', () => {
@@ -187,13 +195,7 @@ describe('a form', () => {
   it('is in the text with answers that it does not reproduce, each in a line', () => {
     const unexplained = [{ query: 'is it\nlost?', answer: 'x'.repeat(500) }]
     const forms = new Map([[form().version, { explained: 0.974, fields, unexplained }]])
-    const titles = titlesOf(new Map())
-    const text = scanText(reportOf([form()]), LOG, {
-      isEngineFree: true,
-      titles,
-      forms,
-      caches: NO_CACHES,
-    })
+    const text = textOf(reportOf([form()]), { forms })
     expect(text).toMatch(/^01234567 +4,000 +1,100 +2 fields +61 %/m)
     const at = text.indexOf('the form of its answers')
     expect(text.slice(at).split('\n').slice(0, 6)).toEqual([
@@ -216,12 +218,7 @@ describe('the table', () => {
       coverageLowerBound: null,
       netUsdPerMonth: null,
     })
-    const text = scanText(reportOf([labels(), waiting(), json]), LOG, {
-      ...FREE,
-      forms: new Map(),
-      caches: NO_CACHES,
-      titles: titlesOf(new Map()),
-    })
+    const text = textOf(reportOf([labels(), waiting(), json]))
     const rows = text.split('\n').filter((line) => /^(template|0123|fedc)/.test(line))
     expect(rows[0]).toMatch(/^template +requests +prompt +answers +coverage +costs +saves$/)
     expect(rows[1]).toMatch(
@@ -353,12 +350,7 @@ describe('a cache that is not read', () => {
     expect(page).toContain('price of 2026-11-01')
     expect(page).toContain('about 310 requests to gpt&lt;b&gt; without a template')
     const caches = { templates: new Map([[mended().version, CACHE]]), others: [other] }
-    const text = scanText(report, LOG, {
-      isEngineFree: true,
-      titles: titlesOf(new Map()),
-      forms: new Map(),
-      caches,
-    })
+    const text = textOf(report, { caches })
     expect(text).toContain('their first 12 tokens')
     expect(text).toContain('  time (the time in line 1 of message 1 (system)): Move the time')
     expect(text).toContain('about 310 requests to gpt<b> without a template: why')

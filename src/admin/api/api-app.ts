@@ -2,7 +2,8 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { Hono, type MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
-import { addByRole } from '../reading/by-role.ts'
+import { addByRole, isRead } from '../reading/by-role.ts'
+import { NO_RIGHT } from '../reading/reader-store.ts'
 import { bearerToken, type AdminRole } from '../access/roles.ts'
 import { addressOf, type Connected, type TokenGate } from '../access/token-gate.ts'
 import type { ApiDeps, ApiDocument, RoleDeps } from '../deps.ts'
@@ -14,8 +15,6 @@ import { addTemplateRoutes } from './template-routes.ts'
 
 /** Routes that answer with text of requests, or that may, and so need the full token. */
 const SHOWS_TEXT = /\/(examples|pairs|ratings)$/
-
-const isReading = (method: string): boolean => method === 'GET' || method === 'HEAD'
 
 interface ApiEnv {
   Bindings: { incoming: Connected }
@@ -39,11 +38,8 @@ const requireToken =
       req.query('bodies') === 'true' ||
       // a search tells whether a text was written
       req.query('text') !== undefined
-    if (role === 'read' && (!isReading(req.method) || isText))
-      throw new AppError(
-        'forbidden',
-        'ADMIN_READ_TOKEN may not read request texts or make decisions: use ADMIN_TOKEN'
-      )
+    if (role === 'read' && (!isRead(req.method) || isText))
+      throw new AppError('forbidden', NO_RIGHT)
     context.set('role', role)
     await next()
   }

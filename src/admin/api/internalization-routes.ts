@@ -26,13 +26,14 @@ import {
   internalizationSummarySchema,
   listOf,
   noteSchema,
+  optionalBody,
   reasonSchema,
   responses,
 } from './schemas.ts'
 import { internalizationSummary } from './views.ts'
 
 const params = z.object({ id: z.string() })
-const body = { required: false, content: { 'application/json': { schema: reasonSchema } } }
+const body = optionalBody(reasonSchema)
 
 const listRoute = createRoute({
   method: 'get',
@@ -107,14 +108,11 @@ const approveRoute = createRoute({
     'there is enough evidence that its loss is below the margin and the minimum time has passed (`rollout.mayStep`). ' +
     'Otherwise the response is 409 and states the present and the required evidence. In the last stage nothing ' +
     'changes. With `share`, it enters the stage with that share, also from `approval`.',
-  request: {
-    params,
-    body: { required: false, content: { 'application/json': { schema: approvalSchema } } },
-  },
+  request: { params, body: optionalBody(approvalSchema) },
   responses: responses(200, internalizationSummarySchema, 'The live internalization'),
 })
 
-const noteBody = { required: false, content: { 'application/json': { schema: noteSchema } } }
+const noteBody = optionalBody(noteSchema)
 
 const pauseRoute = createRoute({
   method: 'post',

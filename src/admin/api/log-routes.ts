@@ -11,6 +11,7 @@ import { engineStateSchema, receiptSchema } from './engine-schemas.ts'
 import {
   forgetReportSchema,
   forgetRequestSchema,
+  jsonBody,
   listOf,
   recordSchema,
   responses,
@@ -121,9 +122,7 @@ const forgetRoute = createRoute({
     'Records are deleted before the response. The worker then cleans templates, database files and the ' +
     'training files of the engine; `forgetting` in `/status` counts the requests that it has not ' +
     'finished. Repeating a request is harmless and completes an interrupted one.',
-  request: {
-    body: { required: true, content: { 'application/json': { schema: forgetRequestSchema } } },
-  },
+  request: { body: jsonBody(forgetRequestSchema) },
   responses: responses(200, forgetReportSchema, 'What was deleted, or would be'),
 })
 

@@ -11,7 +11,7 @@ import {
   ratedSchema,
   ratingRequestSchema,
 } from './rollout-schemas.ts'
-import { responses } from './schemas.ts'
+import { jsonBody, responses } from './schemas.ts'
 
 const params = z.object({ id: z.string() })
 
@@ -41,10 +41,7 @@ const rateRoute = createRoute({
     'The rating of a pair counts in the evidence, whether its answers agree or not: it is a loss only if the ' +
     'upstream alone was right. Where a judge compares the answers it counts only in the promise about people. All ' +
     'other ratings are only shown and exported. A rating replaces the previous one.',
-  request: {
-    params,
-    body: { required: true, content: { 'application/json': { schema: ratingRequestSchema } } },
-  },
+  request: { params, body: jsonBody(ratingRequestSchema) },
   responses: responses(200, ratedSchema, 'The rating as it was given'),
 })
 

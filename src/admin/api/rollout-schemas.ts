@@ -4,24 +4,21 @@ import { DRAWN_SIDES, MAX_COMMENT_CHARS, THUMBS } from '../../core/log/feedback.
 import { STEP_CAUSES } from '../../core/internalization/coverage-steps.ts'
 import { INDICATORS } from '../../core/rollout/indicators.ts'
 import { PAIR_OUTCOMES, RATINGS, type PairOutcome } from '../../core/rollout/pair.ts'
-
-const time = z.number().describe('milliseconds since the epoch')
+import { flag, number, numberOrNull, text, textOrNull, time } from './described.ts'
 
 const countsSchema = z.object({
-  pairs: z.number().describe('conversations'),
-  losses: z.number().describe('sum over the conversations of their mean losses above 0'),
-  credits: z
-    .number()
-    .describe(
-      'the same for mean losses below 0, without the sign: the second answer of the upstream equals that of the lora'
-    ),
+  pairs: number('conversations'),
+  losses: number('sum over the conversations of their mean losses above 0'),
+  credits: number(
+    'the same for mean losses below 0, without the sign: the second answer of the upstream equals that of the lora'
+  ),
 })
 
 export const stageSchema = z
   .object({
-    share: z
-      .number()
-      .describe('of the matching traffic that the lora may answer: 0 is shadow, 1 the last stage'),
+    share: number(
+      'of the matching traffic that the lora may answer: 0 is shadow, 1 the last stage'
+    ),
     before: countsSchema.describe('the pairs before the stage began'),
     began: time.describe('when the stage began, milliseconds since the epoch'),
     isPaused: z.literal(true).optional().describe('a person has paused it'),
@@ -34,25 +31,19 @@ export const evidenceSchema = countsSchema
     interval: z
       .tuple([z.number(), z.number()])
       .describe('95 % confidence sequence of the loss, valid at all times simultaneously'),
-    margin: z.number().describe('the loss that is allowed'),
-    proven: z.number().describe('upper bound of the loss in the proof'),
+    margin: number('the loss that is allowed'),
+    proven: number('upper bound of the loss in the proof'),
     least: z
       .union([z.literal(0), z.literal(-1)])
       .describe('the least loss of a pair; −1 where the upstream can be asked again'),
-    rollback: z
-      .number()
-      .describe(
-        'natural logarithm of the capital against the statement that the loss is within the margin'
-      ),
-    drift: z
-      .number()
-      .describe('the same, against the statement that the loss is at most what was proven'),
-    step: z
-      .number()
-      .describe(
-        'the same, of the pairs since the stage began, against the statement that the loss is at least the margin'
-      ),
-    stagePairs: z.number().describe('conversations since the stage began'),
+    rollback: number(
+      'natural logarithm of the capital against the statement that the loss is within the margin'
+    ),
+    drift: number('the same, against the statement that the loss is at most what was proven'),
+    step: number(
+      'the same, of the pairs since the stage began, against the statement that the loss is at least the margin'
+    ),
+    stagePairs: number('conversations since the stage began'),
     roseAt: time
       .nullable()
       .describe(
@@ -65,17 +56,15 @@ export const evidenceSchema = countsSchema
 const bySide = (description: string) =>
   z
     .object({
-      lora: z
-        .number()
-        .describe('of the side of the lora, whether the lora or the upstream answered'),
-      audit: z.number().describe('of the audited side'),
+      lora: number('of the side of the lora, whether the lora or the upstream answered'),
+      audit: number('of the audited side'),
     })
     .describe(description)
 
 const outcomeFiguresSchema = z
   .object({
     conversations: bySide('rated conversations that are over'),
-    blocks: z.number().describe('of neighbouring conversations, in which the sides are compared'),
+    blocks: number('of neighbouring conversations, in which the sides are compared'),
     bad: bySide('share of bad ratings, mean over the blocks')
       .nullable()
       .describe('null before the first block'),
@@ -84,20 +73,15 @@ const outcomeFiguresSchema = z
       .describe(
         '95 % confidence sequence of the difference: bad share of the lora side minus that of the audited side'
       ),
-    margin: z.number().describe('the difference that is allowed'),
-    rollback: z
-      .number()
-      .describe(
-        'natural logarithm of the capital against the statement that the difference is within the margin'
-      ),
-    harm: z.number().describe('the same, against the statement that there is no difference'),
-    missing: z
-      .number()
-      .nullable()
-      .describe(
-        'estimated number of further rated conversations that are needed to detect a difference of one point'
-      ),
-    revision: z.number().describe('rises with feedback that is replaced or deleted'),
+    margin: number('the difference that is allowed'),
+    rollback: number(
+      'natural logarithm of the capital against the statement that the difference is within the margin'
+    ),
+    harm: number('the same, against the statement that there is no difference'),
+    missing: numberOrNull(
+      'estimated number of further rated conversations that are needed to detect a difference of one point'
+    ),
+    revision: number('rises with feedback that is replaced or deleted'),
   })
   .openapi('OutcomeTest', { description: 'What users say of the two sides of a live route' })
 
@@ -114,24 +98,22 @@ const WITHOUT_RATING = new Set<PairOutcome>([
 
 const borderEvidence = {
   ...countsSchema.shape,
-  answered: z.number().describe('answered pairs that were read until then'),
-  drafts: z.number().describe('answers below the border in force that were read until then'),
+  answered: number('answered pairs that were read until then'),
+  drafts: number('answers below the border in force that were read until then'),
   margin: z.number(),
-  capital: z
-    .number()
-    .describe('natural logarithm of the capital against "the loss there is at least the margin"'),
+  capital: number(
+    'natural logarithm of the capital against "the loss there is at least the margin"'
+  ),
 }
 
 export const borderSchema = z
   .object({
-    threshold: z.number().describe('the lora answers from this confidence on'),
+    threshold: number('the lora answers from this confidence on'),
     evidence: z.object(borderEvidence).describe('where it is narrower: since the loss rose'),
     narrowing: z
       .object({
-        before: z.number().describe('answers until the loss rose'),
-        rise: z
-          .number()
-          .describe('natural logarithm of the capital against "the loss is within the margin"'),
+        before: number('answers until the loss rose'),
+        rise: number('natural logarithm of the capital against "the loss is within the margin"'),
         least: z.union([z.literal(0), z.literal(-1)]).describe('least loss of a pair'),
       })
       .optional()
@@ -142,43 +124,32 @@ export const borderSchema = z
 export const withheldSchema = z
   .object({
     kind: z.enum(['answer', 'request']).describe('what the name is of'),
-    name: z.string().describe('an answer, or a trait or a slot value of requests'),
+    name: text('an answer, or a trait or a slot value of requests'),
     ...countsSchema.shape,
-    capital: z
-      .number()
-      .describe(
-        'natural logarithm of the capital against "at most a quarter of them are wrong", or a tenth by new labels'
-      ),
+    capital: number(
+      'natural logarithm of the capital against "at most a quarter of them are wrong", or a tenth by new labels'
+    ),
   })
   .openapi('WithheldPart')
 
 export const coverageChangeSchema = z.object({
-  audited: z.number().describe('audited requests until the change'),
-  before: z.number().describe('of these, the ones that it answers without the change'),
-  after: z.number().describe('and with it'),
+  audited: number('audited requests until the change'),
+  before: number('of these, the ones that it answers without the change'),
+  after: number('and with it'),
 })
 
 export const coverageStepSchema = z
   .object({
     at: time,
     cause: z.enum(STEP_CAUSES),
-    threshold: z.number().describe('confidence from which on it answers since then'),
-    share: z.number().describe('of the matching traffic that it may answer since then'),
-    coverage: z
-      .number()
-      .nullable()
-      .describe(
-        'share of these requests that it answers: by the proof of the held-out traffic, later of the audited requests until then; null: not known'
-      ),
-    before: z
-      .number()
-      .nullable()
-      .describe('the same without the step; null where it changed no coverage'),
-    capital: z
-      .number()
-      .nullable()
-      .describe('natural logarithm of the capital that decided it; null: a person did'),
-    why: z.string().describe('in words, with the evidence'),
+    threshold: number('confidence from which on it answers since then'),
+    share: number('of the matching traffic that it may answer since then'),
+    coverage: numberOrNull(
+      'share of these requests that it answers: by the proof of the held-out traffic, later of the audited requests until then; null: not known'
+    ),
+    before: numberOrNull('the same without the step; null where it changed no coverage'),
+    capital: numberOrNull('natural logarithm of the capital that decided it; null: a person did'),
+    why: text('in words, with the evidence'),
   })
   .openapi('CoverageStep', {
     description: 'A change of what a live route answers: gained or lost, and why',
@@ -186,12 +157,11 @@ export const coverageStepSchema = z
 
 const borderReportSchema = z
   .object({
-    present: z.number().describe('number of the border in force; 0: that of the proof'),
-    widest: z.number().describe('number of the widest border that pairs may prove'),
-    coverage: z
-      .number()
-      .nullable()
-      .describe('share of the audited requests that it answers; null before the first one'),
+    present: number('number of the border in force; 0: that of the proof'),
+    widest: number('number of the widest border that pairs may prove'),
+    coverage: numberOrNull(
+      'share of the audited requests that it answers; null before the first one'
+    ),
     next: borderSchema
       .extend({ coverage: z.number() })
       .nullable()
@@ -205,60 +175,51 @@ export const rolloutSchema = z
     stage: stageSchema,
     evidence: evidenceSchema,
     feedback: outcomeFiguresSchema,
-    rollbackCapital: z
-      .number()
-      .describe('capital at which it is rolled back, and at which drift is reported'),
-    stepCapital: z.number().describe('capital at which the next stage may begin'),
+    rollbackCapital: number('capital at which it is rolled back, and at which drift is reported'),
+    stepCapital: number('capital at which the next stage may begin'),
     outcomes: z.record(outcomeSchema, z.number()).describe('audited requests by outcome'),
     border: borderReportSchema.describe('the confidence from which on the lora answers'),
-    waiting: z.number().describe('audited requests without the answer of the lora yet'),
-    dropped: z.number().describe('audited requests that were dropped, because too many waited'),
+    waiting: number('audited requests without the answer of the lora yet'),
+    dropped: number('audited requests that were dropped, because too many waited'),
     waitsFor: z
       .array(z.string())
       .describe('what the next stage needs in addition to evidence: a time, parts of the day'),
-    mayStep: z.boolean().describe('the next stage may begin'),
-    auditPart: z
-      .number()
-      .describe(
-        'share of the audits of the stage that are carried out; below 1 because of the audit budget or a busy engine'
-      ),
+    mayStep: flag('the next stage may begin'),
+    auditPart: number(
+      'share of the audits of the stage that are carried out; below 1 because of the audit budget or a busy engine'
+    ),
     driftedAt: time
       .nullable()
       .describe('when a loss above the proven bound, or a raised indicator, was first detected'),
-    drift: z.string().nullable().describe('what was detected'),
+    drift: textOrNull('what was detected'),
     indicators: z
       .array(
         z.object({
           indicator: z.enum(INDICATORS),
-          requests: z.number().describe('audited requests that it applies to'),
-          seen: z.number().describe('those with it'),
-          share: z.number().describe('in the held-out traffic of the proof'),
-          bound: z.number().describe('upper bound of that share'),
-          evidence: z
-            .number()
-            .describe(
-              'natural logarithm of the capital against the statement that the share is at most the bound'
-            ),
+          requests: number('audited requests that it applies to'),
+          seen: number('those with it'),
+          share: number('in the held-out traffic of the proof'),
+          bound: number('upper bound of that share'),
+          evidence: number(
+            'natural logarithm of the capital against the statement that the share is at most the bound'
+          ),
         })
       )
       .describe('signs that the questions have changed'),
     upstreamVersions: z
       .array(
         z.object({
-          name: z.string().describe('`model` and `system_fingerprint` of the answers'),
+          name: text('`model` and `system_fingerprint` of the answers'),
           ...countsSchema.shape,
           from: time,
           to: time,
         })
       )
       .describe('the models that answered for the upstream, the newest last'),
-    deprecatedOn: z
-      .string()
-      .nullable()
-      .describe('day on which the provider retires the model, by the price file'),
-    isDeprecated: z.boolean().describe('that day has come'),
-    spentUsdToday: z.number().describe('cost of the audits of all routes since midnight UTC'),
-    auditUsdPerDay: z.number().nullable().describe('limit of that cost; null: none'),
+    deprecatedOn: textOrNull('day on which the provider retires the model, by the price file'),
+    isDeprecated: flag('that day has come'),
+    spentUsdToday: number('cost of the audits of all routes since midnight UTC'),
+    auditUsdPerDay: numberOrNull('limit of that cost; null: none'),
   })
   .openapi('Rollout', { description: 'What the worker knows of a live route' })
 
@@ -279,9 +240,9 @@ const place = z.enum(['a', 'b'])
 export const pairSchema = z
   .object({
     place: z.number(),
-    recordId: z.string().nullable().describe('null after the record was forgotten'),
+    recordId: textOrNull('null after the record was forgotten'),
     at: time.describe('when the request arrived, milliseconds since the epoch'),
-    query: z.string().nullable().describe('null after the record was deleted'),
+    query: textOrNull('null after the record was deleted'),
     answers: z
       .object({ a: z.string(), b: z.string() })
       .nullable()
@@ -293,16 +254,14 @@ export const pairSchema = z
       .object({
         lora: place.describe('the answer of the lora; the client got the other one'),
         outcome: outcomeSchema,
-        reason: z.string().nullable().describe('why it is `fallback` or `unusable`'),
-        similarity: z.number().describe('of both answers, 0 to 1'),
-        confidence: z
-          .number()
-          .nullable()
-          .describe('natural logarithm of a probability, by the statistic of the route'),
-        secondUpstreamAnswer: z
-          .string()
-          .nullable()
-          .describe('the answer of the upstream when it was asked again; null when it was not'),
+        reason: textOrNull('why it is `fallback` or `unusable`'),
+        similarity: number('of both answers, 0 to 1'),
+        confidence: numberOrNull(
+          'natural logarithm of a probability, by the statistic of the route'
+        ),
+        secondUpstreamAnswer: textOrNull(
+          'the answer of the upstream when it was asked again; null when it was not'
+        ),
         rating: z.enum(RATINGS).nullable(),
       })
       .nullable()
@@ -368,15 +327,11 @@ export const ratedSchema = z
 export const exportedRatingSchema = z
   .object({
     kind: z.enum(['pair', 'feedback']),
-    recordId: z.string().nullable().describe('null after the record was forgotten'),
-    templateVersion: z
-      .string()
-      .nullable()
-      .describe('null after the record was deleted, and while its template is not known'),
-    lora: z
-      .string()
-      .nullable()
-      .describe('of the live route that the request matched; null without one'),
+    recordId: textOrNull('null after the record was forgotten'),
+    templateVersion: textOrNull(
+      'null after the record was deleted, and while its template is not known'
+    ),
+    lora: textOrNull('of the live route that the request matched; null without one'),
     answeredBy: z.enum(['lora', 'upstream']).describe('who answered the client'),
     side: z
       .enum(DRAWN_SIDES)
@@ -384,15 +339,13 @@ export const exportedRatingSchema = z
       .describe(
         'side that the record was drawn for, whether or not that side answered; null: none'
       ),
-    conversation: z.string().nullable().describe('the same for all turns of a conversation'),
+    conversation: textOrNull('the same for all turns of a conversation'),
     rating: z
       .enum([...RATINGS, ...THUMBS])
       .describe('of a pair: which answer is right; of feedback: `good` or `bad`'),
-    counts: z
-      .boolean()
-      .describe(
-        'whether it is evidence: a rating of a pair, or feedback of an application on a record with a side'
-      ),
+    counts: flag(
+      'whether it is evidence: a rating of a pair, or feedback of an application on a record with a side'
+    ),
     comment: z.string().nullable(),
     by: z.enum(['admin', 'application']),
     at: time.describe('when it was given'),
@@ -400,9 +353,9 @@ export const exportedRatingSchema = z
   .openapi('ExportedRating')
 
 const groupSchema = z.object({
-  requests: z.number().describe('that got an answer'),
-  meanUsd: z.number().nullable().describe('null where no cost is known'),
-  medianMs: z.number().nullable().describe('from the request to the end of its answer'),
+  requests: number('that got an answer'),
+  meanUsd: numberOrNull('null where no cost is known'),
+  medianMs: numberOrNull('from the request to the end of its answer'),
 })
 
 export const controlGroupSchema = z

@@ -22,13 +22,13 @@ import {
 import { cacheSchema, economicsSchema, statsSchema } from './economics-schemas.ts'
 import { fieldRuleSchema } from './field-schemas.ts'
 import { earlySchema, judgeSchema } from './judge-schemas.ts'
+import { flag, number, numberOrNull, text, textOrNull, time } from './described.ts'
 
 /** An object of the domain as it is stored. OpenAPI describes it in words, not field by field. */
 const stored = <T>(description: string) =>
   z.custom<T>().openapi({ type: 'object', description, additionalProperties: true })
 
 const maybe = z.string().optional()
-const time = z.number().describe('milliseconds since the epoch')
 
 const stateSchema = z
   .discriminatedUnion('name', [
@@ -104,27 +104,23 @@ export const internalizationSummarySchema = z
       .object({
         verdict: z.enum(['promote', 'reject']),
         reason: z.string(),
-        agreement: z
-          .number()
-          .describe('share of all answerable held-out rows that agrees, answered or not, 0 to 1'),
-        coverage: z
-          .number()
-          .describe('share of the held-out traffic that the lora would answer, 0 to 1'),
-        agreementAnswered: z.number().describe('share of the answered rows that agrees, 0 to 1'),
-        agreementAnsweredBound: z
-          .number()
-          .describe('one-sided lower bound of `agreementAnswered`, 0 to 1'),
+        agreement: number(
+          'share of all answerable held-out rows that agrees, answered or not, 0 to 1'
+        ),
+        coverage: number('share of the held-out traffic that the lora would answer, 0 to 1'),
+        agreementAnswered: number('share of the answered rows that agrees, 0 to 1'),
+        agreementAnsweredBound: number('one-sided lower bound of `agreementAnswered`, 0 to 1'),
         slices: z
           .array(
             z.object({
-              slice: z.string().describe("'turn 1', 'plan=pro'"),
-              rows: z.number().describe('answered rows'),
+              slice: text("'turn 1', 'plan=pro'"),
+              rows: number('answered rows'),
               agreement: z.number(),
-              lowerBound: z.number().describe('one-sided, 95 %'),
-              upstreamAgreement: z.number().describe('agreement of the upstream with itself'),
-              pValue: z
-                .number()
-                .describe('of the hypothesis that the loss is at most ten points, Holm-adjusted'),
+              lowerBound: number('one-sided, 95 %'),
+              upstreamAgreement: number('agreement of the upstream with itself'),
+              pValue: number(
+                'of the hypothesis that the loss is at most ten points, Holm-adjusted'
+              ),
               holds: z.boolean(),
             })
           )
@@ -138,31 +134,31 @@ export const internalizationSummarySchema = z
 export const templateSummarySchema = z
   .object({
     version: z.string(),
-    label: z.string().nullable().describe('name that a person gave'),
-    name: z.string().describe('the label, or what the prompt tells the model to be'),
+    label: textOrNull('name that a person gave'),
+    name: text('the label, or what the prompt tells the model to be'),
     tenant: z.string(),
     model: z.string(),
     anchors: z.object({
       count: z.number(),
       chars: z.number(),
-      preview: z.string().describe('the longest anchor, shortened'),
+      preview: text('the longest anchor, shortened'),
     }),
     slots: z.array(
       z.object({
         name: z.string(),
         type: z.enum(['enum', 'short']),
         values: z.array(z.string()).optional(),
-        kept: z.boolean().describe('false: the answer does not depend on it, so it is dropped'),
+        kept: flag('false: the answer does not depend on it, so it is dropped'),
       })
     ),
     removed: z
       .array(
         z.object({
-          name: z.string().describe("of the slot or the examples; '' of constant text"),
+          name: text("of the slot or the examples; '' of constant text"),
           holds: z
             .enum(['constant', 'examples', 'shapes'])
             .describe('equal text, known examples, or values of a known shape'),
-          count: z.number().describe('characters, known examples, or shapes'),
+          count: number('characters, known examples, or shapes'),
           seen: z.array(z.string()).describe('some of what was seen there, shortened'),
         })
       )
@@ -199,21 +195,21 @@ const historySchema = z
     at: time,
     from: stateSchema.nullable(),
     to: stateSchema,
-    by: z.string().describe('worker, admin or cli'),
-    note: z.string().nullable().describe('why, by the person who decided'),
+    by: text('worker, admin or cli'),
+    note: textOrNull('why, by the person who decided'),
   })
   .openapi('HistoryEntry')
 
 export const learningCurveSchema = z
   .object({
-    judged: z.number().describe('trainings on a part of the rows whose answers are stored'),
-    planned: z.number().describe('of how many'),
-    failure: z.string().nullable().describe('why there will be no curve'),
+    judged: number('trainings on a part of the rows whose answers are stored'),
+    planned: number('of how many'),
+    failure: textOrNull('why there will be no curve'),
     points: z
       .array(
         z.object({
-          rows: z.number().describe('questions that it was trained on'),
-          agreement: z.number().describe('if all that may be answered were answered'),
+          rows: number('questions that it was trained on'),
+          agreement: number('if all that may be answered were answered'),
           losses: z
             .array(z.number().nullable())
             .describe('among the most confident answers, in the order of `targets`'),
@@ -223,16 +219,13 @@ export const learningCurveSchema = z
     targets: z.array(
       z.object({
         coverage: z.number(),
-        rows: z
-          .number()
-          .nullable()
-          .describe(
-            'number of training questions with which the gate passes in half of the cases; null: more than eight times as many, or never'
-          ),
+        rows: numberOrNull(
+          'number of training questions with which the gate passes in half of the cases; null: more than eight times as many, or never'
+        ),
         interval: z
           .tuple([z.number().nullable(), z.number().nullable()])
           .describe('90 % interval of `rows`'),
-        likelyRows: z.number().nullable().describe('the same for four of five cases'),
+        likelyRows: numberOrNull('the same for four of five cases'),
       })
     ),
     text: z.array(z.string()).describe('what the curve says'),
@@ -250,18 +243,15 @@ export const internalizationSchema = internalizationSummarySchema
       .object({
         from: time.describe('of its first exchange'),
         until: time.describe('of its last exchange'),
-        hours: z.number().describe('hours by the clock that have an exchange of it'),
+        hours: number('hours by the clock that have an exchange of it'),
       })
       .nullable()
       .describe('when the held-out traffic came; null before the plan'),
-    earlierTries: z
-      .number()
-      .nullable()
-      .describe('earlier internalizations that some of the held-out rows judged'),
+    earlierTries: numberOrNull('earlier internalizations that some of the held-out rows judged'),
     verdict: stored<Verdict>('the decision, its figures, and fields that disagree').nullable(),
     history: z.array(historySchema),
     progress: stored<Record<string, unknown>>('of the stage in training, or the judge').nullable(),
-    evaluatedRows: z.number().describe('held-out rows evaluated so far, over all arms'),
+    evaluatedRows: number('held-out rows evaluated so far, over all arms'),
     learningCurve: learningCurveSchema
       .nullable()
       .describe('null until the worker has begun with it, after the verdict'),
@@ -291,10 +281,9 @@ export const recordSchema = z
     estimatedUsage: stored<Usage>(
       'counted by a tokenizer when the upstream reported no usage; not the billed usage'
     ).nullable(),
-    costUsd: z
-      .number()
-      .nullable()
-      .describe('charge of the upstream; null without usage or price, and for answers by loras'),
+    costUsd: numberOrNull(
+      'charge of the upstream; null without usage or price, and for answers by loras'
+    ),
     route: stored<RouteOutcome>('decision of the router if a live template matched').nullable(),
     request: z.string().optional(),
     response: z.string().nullable().optional(),
@@ -349,23 +338,20 @@ export const forgetReportSchema = z
   .object({
     dryRun: z.boolean(),
     records: z.number(),
-    bodies: z.number().nullable().describe('null in a dry run'),
+    bodies: numberOrNull('null in a dry run'),
     learned: z
       .array(
         z.object({
-          id: z.string().describe('id of the internalization'),
+          id: text('id of the internalization'),
           templateVersion: z.string(),
-          state: z.string().describe('state after the request'),
-          trained: z.number().describe('number of the records that are training rows of it'),
-          heldOut: z.number().describe('number of the records that are held-out rows of it'),
+          state: text('state after the request'),
+          trained: number('number of the records that are training rows of it'),
+          heldOut: number('number of the records that are held-out rows of it'),
           loras: z.array(z.string()),
         })
       )
       .describe('internalizations that used the records'),
-    task: z
-      .string()
-      .nullable()
-      .describe('id of the work left for the worker; null if there is none'),
+    task: textOrNull('id of the work left for the worker; null if there is none'),
   })
   .openapi('ForgetReport')
 
@@ -382,6 +368,17 @@ const errorSchema = z
 
 export const listOf = <T extends z.ZodType>(item: T) => z.object({ data: z.array(item) })
 
+const json = <T extends z.ZodType>(schema: T) => ({ content: { 'application/json': { schema } } })
+
+/** The body that a request must have. */
+export const jsonBody = <T extends z.ZodType>(schema: T) => ({ required: true, ...json(schema) })
+
+/** The body that a request may have. */
+export const optionalBody = <T extends z.ZodType>(schema: T) => ({
+  ...jsonBody(schema),
+  required: false,
+})
+
 /** The responses of an operation: success, and errors in OpenAI's format. */
 export const responses = <S extends 200 | 201, T extends z.ZodType>(
   status: S,
@@ -389,9 +386,9 @@ export const responses = <S extends 200 | 201, T extends z.ZodType>(
   description: string
 ) =>
   ({
-    [status]: { description, content: { 'application/json': { schema } } },
+    [status]: { description, ...json(schema) },
     '4XX': {
       description: 'The request was refused; `error.message` gives the reason',
-      content: { 'application/json': { schema: errorSchema } },
+      ...json(errorSchema),
     },
   }) as Record<S, { description: string; content: { 'application/json': { schema: T } } }>

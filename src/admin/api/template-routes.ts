@@ -8,9 +8,11 @@ import type { AdminDeps } from '../deps.ts'
 import { readTemplate, readTemplateFacts } from '../reading/template-facts.ts'
 import {
   internalizationSummarySchema,
+  jsonBody,
   labelSchema,
   listOf,
   noteSchema,
+  optionalBody,
   reasonSchema,
   responses,
   templateSchema,
@@ -41,10 +43,7 @@ const internalizeRoute = createRoute({
   method: 'post',
   path: '/templates/{version}/internalize',
   summary: 'Start the internalization of a template, unless one is in progress',
-  request: {
-    params,
-    body: { required: false, content: { 'application/json': { schema: noteSchema } } },
-  },
+  request: { params, body: optionalBody(noteSchema) },
   responses: responses(201, internalizationSummarySchema, 'The new candidate'),
 })
 
@@ -52,10 +51,7 @@ const labelRoute = createRoute({
   method: 'put',
   path: '/templates/{version}/label',
   summary: 'Give a template a readable name, or remove it',
-  request: {
-    params,
-    body: { required: true, content: { 'application/json': { schema: labelSchema } } },
-  },
+  request: { params, body: jsonBody(labelSchema) },
   responses: responses(200, labelSchema.extend({ version: z.string() }), 'The label'),
 })
 
@@ -66,10 +62,7 @@ const fieldsRoute = createRoute({
   description:
     'Nothing is guessed: without a rule, every field must agree. A rule takes effect with the next internalization. ' +
     'A judged or live internalization keeps the rules of its plan.',
-  request: {
-    params,
-    body: { required: true, content: { 'application/json': { schema: fieldRuleRequestSchema } } },
-  },
+  request: { params, body: jsonBody(fieldRuleRequestSchema) },
   responses: responses(200, listOf(fieldRuleSchema), 'All rules of the template'),
 })
 
@@ -77,10 +70,7 @@ const rollbackRoute = createRoute({
   method: 'post',
   path: '/routes/{version}/rollback',
   summary: 'Retire the live internalization of a template and restore the previous one',
-  request: {
-    params,
-    body: { required: false, content: { 'application/json': { schema: reasonSchema } } },
-  },
+  request: { params, body: optionalBody(reasonSchema) },
   responses: responses(
     200,
     z.object({

@@ -1,6 +1,7 @@
 /** The page under `/admin`: who may see it, its frame, and its views. */
 import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
+import { except } from 'hono/combine'
 import { compress } from 'hono/compress'
 import { getCookie } from 'hono/cookie'
 import { csrf } from 'hono/csrf'
@@ -8,7 +9,7 @@ import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
 import type { MiddlewareHandler } from 'hono'
 import { AppError, isFault, requestError } from '../../errors.ts'
-import { addByRole } from '../reading/by-role.ts'
+import { addByRole, isRead } from '../reading/by-role.ts'
 import { createSessions, type Sessions } from '../access/sessions.ts'
 import type { AdminDeps, RoleDeps } from '../deps.ts'
 import { loadAssets, type Assets } from './assets.ts'
@@ -62,7 +63,7 @@ const OF_ANY_ROLE = [`${BASE}/sign-out`, BROWSER_PATH]
 const requireForm =
   (sessions: Sessions): MiddlewareHandler<PageEnv> =>
   async (context, next) => {
-    if (context.req.method === 'GET' || context.req.method === 'HEAD') return next()
+    if (isRead(context.req.method)) return next()
     const session = context.get('session')
     const form = await context.req.parseBody()
     if (!sessions.isFormToken(session, formText(form, TOKEN_FIELD)))
@@ -143,10 +144,7 @@ export const createPageApp = (deps: RoleDeps): PageApp => {
     await next()
     context.header('cache-control', 'no-store')
   })
-  const guard = requireSession(sessions)
-  app.use('*', (context, next) => (context.req.path === SIGN_IN ? next() : guard(context, next)))
-  const form = requireForm(sessions)
-  app.use('*', (context, next) => (context.req.path === SIGN_IN ? next() : form(context, next)))
+  app.use('*', except(SIGN_IN, requireSession(sessions), requireForm(sessions)))
   addSignIn(app, deps, { sessions, assets })
   const readRevision = sharedRevision(deps)
   addLive(app, deps, { sessions, readRevision })

@@ -33,7 +33,7 @@ type Asked = { incoming?: { socket: { destroyed: boolean } } } | undefined
 const hasLeft = ({ env }: Context): boolean => (env as Asked)?.incoming?.socket.destroyed === true
 
 /** Decisions do not wait. */
-const isRead = (method: string): boolean => method === 'GET' || method === 'HEAD'
+export const isRead = (method: string): boolean => method === 'GET' || method === 'HEAD'
 
 /**
  * Adds routes once for each role, over what the role may read, and lets reads of a role wait for their turn.

@@ -7,7 +7,7 @@ import type { LearningCurve } from '../../core/gate/learning-curve.ts'
 import { AppError } from '../../errors.ts'
 import { findInternalization } from '../../lifecycle/find.ts'
 import { readJsonSnapshot } from '../../store/json-snapshot.ts'
-import type { JudgeProgress } from '../../core/internalization/stage-progress.ts'
+import type { JudgeProgress, StageProgress } from '../../core/internalization/stage-progress.ts'
 import { readJudge, type JudgeReading } from '../../lifecycle/read-judge.ts'
 import { readJudgeUsd } from '../../savings/model-proof.ts'
 import { curveText, readCurve } from '../../lifecycle/learning-curve.ts'
@@ -30,17 +30,6 @@ export const readEvaluatedRows = async (
 ): Promise<number> => {
   const counts = await internalizations.evaluationCounts(id)
   return (plan?.arms ?? []).reduce((sum, _arm, at) => sum + (counts.get(at) ?? 0), 0)
-}
-
-/** Figures of the stage in training, as the worker stored them last. */
-export type StageProgress = {
-  arm: number
-  stage: number
-  message: string | null
-  /** step, total_steps, train_loss, eta_seconds, …; null before the first ones */
-  metrics: Record<string, number | null> | null
-  /** milliseconds since the epoch */
-  at: number
 }
 
 /** Of the stage in training, or of the judge. @returns null in other states, and before the first figures */

@@ -37,7 +37,8 @@ import { ENGINE_STATE, RECEIPTS } from '../../savings/engine-note.ts'
 import { JUDGE_PROOF, MODEL_PROOF } from '../../savings/model-proof.ts'
 import { itemAt } from '../../core/lists.ts'
 
-const NO_RIGHT = 'ADMIN_READ_TOKEN may not read request texts or make decisions: use ADMIN_TOKEN'
+export const NO_RIGHT =
+  'ADMIN_READ_TOKEN may not read request texts or make decisions: use ADMIN_TOKEN'
 
 const refused = (): Promise<never> => Promise.reject(new AppError('forbidden', NO_RIGHT))
 

@@ -32,7 +32,7 @@ export const savesText = ({ netUsdPerMonth, mostNetUsdPerMonth }: TemplateReport
   return mostNetUsdPerMonth === null ? '?' : `≤ ${usd(mostNetUsdPerMonth)}`
 }
 
-const orUnknown = (value: number | null, text: (value: number) => string): string =>
+export const orUnknown = (value: number | null, text: (value: number) => string): string =>
   value === null ? '?' : text(value)
 
 const whole = (value: number): string => `${Math.floor(100 * value)} %`

@@ -3,6 +3,7 @@ import { batchOf } from '../../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../../src/core/log/record.ts'
 import type { Pair } from '../../../src/core/rollout/pair.ts'
 import type { Store } from '../../../src/store/store.ts'
+import { answerBody } from './completion.ts'
 import { exampleOutcome, exampleRecord, exampleTemplate } from './examples.ts'
 
 /** Of `exampleApproved`. */
@@ -14,7 +15,8 @@ export const UPSTREAM_ANSWER = 'intent_of_the_upstream'
 /** The text of the end user in a record. */
 export const questionOf = (index: number): string => `question ${index}`
 
-const requestOf = (index: number): string => {
+/** A request that matches the example template. */
+export const requestOf = (index: number): string => {
   const system = exampleTemplate().messages[0]!.segments.map((segment) =>
     segment.kind === 'anchor' ? segment.text : 'Monday'
   )
@@ -33,15 +35,7 @@ export const routedRecord = (
 ): ExchangeRecord => ({
   ...exampleRecord(index),
   request: requestOf(index),
-  response: JSON.stringify({
-    choices: [
-      {
-        index: 0,
-        message: { role: 'assistant', content: UPSTREAM_ANSWER },
-        finish_reason: 'stop',
-      },
-    ],
-  }),
+  response: answerBody(UPSTREAM_ANSWER),
   route: exampleOutcome({
     lora: LORA,
     outcome,

@@ -16,3 +16,10 @@ export const completion = (content: string) => ({
   service_tier: 'default',
   x_vendor: { a: 1 },
 })
+
+/** The body of a chat completion with a text. */
+export const answerBody = (content: string, members: object = {}): string =>
+  JSON.stringify({
+    ...members,
+    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+  })

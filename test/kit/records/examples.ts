@@ -1,4 +1,5 @@
 /** Domain values for tests, each as a default that a test changes in what it is about. */
+import { answerBody } from './completion.ts'
 import { ANSWERS, KINDS } from './route-rules.ts'
 import type {
   Internalization,
@@ -34,16 +35,7 @@ export const exampleRecord = (
       { role: 'user', content: `Où est ma carte n° ${index * 7919}? 卡 🙂` },
     ],
   }),
-  response: JSON.stringify({
-    id: `chatcmpl-${index}`,
-    choices: [
-      {
-        index: 0,
-        message: { role: 'assistant', content: `intent_${index % 7}` },
-        finish_reason: 'stop',
-      },
-    ],
-  }),
+  response: answerBody(`intent_${index % 7}`, { id: `chatcmpl-${index}` }),
   usage: { prompt_tokens: 800 + index, completion_tokens: 4, total_tokens: 804 + index },
   route: null,
   ...changes,

@@ -30,6 +30,7 @@ import { evidenceFigures, type EvidenceFigures } from '../../../src/core/rollout
 import { seededRandom } from '../../../src/random.ts'
 import { exampleApproved, exampleTemplate } from './examples.ts'
 import { askedToday } from './held-out-row.ts'
+import { liveAt } from './rollout.ts'
 
 const NOON = 1_800_000_000_000
 
@@ -193,12 +194,8 @@ const rolloutOf = (
   for (const conversation of conversationsOf(pairs).slice(0, decisions.at(-1)))
     list.add(conversation)
   const conversations = list.read()
-  const live: InternalizationState = {
-    name: 'live',
-    stage: { share: 0, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 },
-  }
   return {
-    history: [live, ...states].map((to) => ({ at, from: null, to, by: 'admin', note: null })),
+    history: [liveAt(0), ...states].map((to) => ({ at, from: null, to, by: 'admin', note: null })),
     rollout: {
       lora: 'lora-of-arm-1',
       report,

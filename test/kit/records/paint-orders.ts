@@ -1,5 +1,6 @@
 /** Traffic that a template is found in, and that the fake engine learns. */
 import type { ExchangeRecord } from '../../../src/core/log/record.ts'
+import { answerBody } from './completion.ts'
 
 export const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 export const PROMPT = [
@@ -31,16 +32,7 @@ export const orderRecord = (number: number): ExchangeRecord => ({
       },
     ],
   }),
-  response: JSON.stringify({
-    system_fingerprint: 'fp_upstream',
-    choices: [
-      {
-        index: 0,
-        message: { role: 'assistant', content: COLOURS[number % 6] },
-        finish_reason: 'stop',
-      },
-    ],
-  }),
+  response: answerBody(COLOURS[number % 6]!, { system_fingerprint: 'fp_upstream' }),
   usage: null,
   route: null,
 })

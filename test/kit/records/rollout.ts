@@ -1,6 +1,11 @@
 /** Rollouts where a test is about something else, and reports with figures that no formula changes. */
 import type { OutcomeFigures } from '../../../src/core/outcomes/outcome-figures.ts'
-import type { EvidenceFigures, RolloutSettings } from '../../../src/core/rollout/stages.ts'
+import { NO_PAIRS } from '../../../src/core/rollout/evidence.ts'
+import type {
+  EvidenceFigures,
+  RolloutSettings,
+  RolloutStage,
+} from '../../../src/core/rollout/stages.ts'
 import type { Border } from '../../../src/core/rollout/border.ts'
 import { PAIR_OUTCOMES } from '../../../src/core/rollout/pair.ts'
 import type { WithheldPart } from '../../../src/core/rollout/withheld.ts'
@@ -16,6 +21,18 @@ export const AT_ONCE: RolloutSettings = {
   steps: false,
   auditUsdPerDay: null,
 }
+
+/** A canary, a larger share, and all of the traffic. */
+export const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
+
+/** A stage that has no pairs before it. */
+export const stageOf = (share: number, began = 0): RolloutStage => ({
+  share,
+  before: NO_PAIRS,
+  began,
+})
+
+export const liveAt = (share: number) => ({ name: 'live', stage: stageOf(share) }) as const
 
 /** Capitals of 0.0536, 2.2 and 9.2. */
 export const exampleEvidence = (changes: Partial<EvidenceFigures> = {}): EvidenceFigures => ({

@@ -5,6 +5,7 @@
 import { canonicalJson, parseExactJson } from '../../../src/core/json.ts'
 import type { ExchangeRecord } from '../../../src/core/log/record.ts'
 import { seededRandom } from '../../../src/random.ts'
+import { answerBody } from './completion.ts'
 import { orderRecord } from './paint-orders.ts'
 
 export interface Refund {
@@ -145,15 +146,7 @@ export const replyRecord = (number: number, form: ReplyForm = AS_TEXT): Exchange
         { role: 'user', content: asked },
       ],
     }),
-    response: JSON.stringify({
-      choices: [
-        {
-          index: 0,
-          message: { role: 'assistant', content: form.write(refund, seededRandom(number)()) },
-          finish_reason: 'stop',
-        },
-      ],
-    }),
+    response: answerBody(form.write(refund, seededRandom(number)())),
   }
 }
 

@@ -8,13 +8,10 @@ import type {
   Internalization,
   InternalizationState,
 } from '../../../src/core/internalization/internalization.ts'
-import type { RolloutSettings } from '../../../src/core/rollout/stages.ts'
 import { rollbackReason } from '../../../src/lifecycle/rollout-report.ts'
 import { exampleApproved, exampleInternalization } from '../../kit/records/examples.ts'
-import { AT_ONCE, exampleEvidence, exampleReport } from '../../kit/records/rollout.ts'
+import { exampleEvidence, exampleReport, STAGED } from '../../kit/records/rollout.ts'
 import { heldOutRow } from '../../kit/records/held-out-row.ts'
-
-const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
 
 const said = (row: Internalization, changes: Partial<Situation> = {}) =>
   sayState({
@@ -101,7 +98,7 @@ describe('one that waits for approval', () => {
     )
   })
 
-  it.each<[string, Partial<RolloutSettings>, string]>([
+  it.each<[string, Partial<typeof STAGED>, string]>([
     [
       'all of the traffic at once',
       { stages: [1] },
@@ -222,7 +219,8 @@ describe('one in work', () => {
   it('says how far its training is, by figures of the present stage only', () => {
     const row = inState({ name: 'training', arm: 1, stage: 0 })
     const metrics = { step: 40, total_steps: 1_200, eta_seconds: 330 }
-    const progress = { arm: 1, stage: 0, message: null, metrics, at: 1 }
+    const job = { jobId: 'job-1', status: 'running', message: null } as const
+    const progress = { arm: 1, stage: 0, ...job, metrics, at: 1 }
     expect(said(row, { progress }).says).toEqual([
       'Candidate 2 of 2, stage 1 of 1: a small model with a LoRA that was trained without the prompt from the beginning.',
       'Step 40 of 1,200; about 6 min to go in this stage.',

@@ -5,10 +5,10 @@ import { AppError } from '../../../errors.ts'
 import { heldOutAnswers } from '../../../lifecycle/held-out-examples.ts'
 import { readInternalization } from '../../reading/read-internalization.ts'
 import { isFull, type AddView, type PageContext } from '../env.ts'
-import { Notice } from '../parts/figures.tsx'
-import { ChoiceFilter, Filter, Pager, TextFilter } from '../parts/filter.tsx'
+import { ChoiceFilter, Filter, Pages, TextFilter } from '../parts/filter.tsx'
 import { whole } from '../parts/format.ts'
 import { internalizationPath, withQuery } from '../address.ts'
+import { BackLink, NoTexts } from '../parts/links.tsx'
 import { NO_TEXTS } from '../parts/text.tsx'
 import { plainText } from '../plain-text.ts'
 import { show } from '../show.tsx'
@@ -96,9 +96,6 @@ const AnswersFilter = ({ row, query, counts }: FilterProps) => (
   </Filter>
 )
 
-const addressOf = ({ id }: Internalization, query: AnswersQuery, page: number): string =>
-  withQuery(`${internalizationPath(id)}/answers`, { ...query, page })
-
 const foundText = ({ found, searched, counts }: AnswersPage, { kind }: AnswersQuery): string => {
   if (searched === null) return `${whole(found)} answers.`
   const of = counts[kind]
@@ -107,54 +104,19 @@ const foundText = ({ found, searched, counts }: AnswersPage, { kind }: AnswersQu
   return `${whole(found)} answers fit the search${part}.`
 }
 
-const Pages = ({
-  row,
-  query,
-  found,
-}: {
-  row: Internalization
-  query: AnswersQuery
-  found: AnswersPage
-}) => {
-  const { page, pages } = found
-  if (pages === 1) return null
-  return (
-    <Pager
-      said={`Page ${whole(page)} of ${whole(pages)}`}
-      links={[
-        ['Previous page', page > 1 ? addressOf(row, query, page - 1) : null],
-        ['Next page', page < pages ? addressOf(row, query, page + 1) : null],
-      ]}
-    />
-  )
-}
+const VIEW = { title: 'Held-out answers', section: '/templates' } as const
 
 export const addAnswers: AddView = (app, { store }) => {
   app.get('/internalizations/:id/answers', async (context) => {
     const row = await readInternalization(store, context.req.param('id'))
-    const back = (
-      <p>
-        <a href={internalizationPath(row.id)}>Back to the internalization</a>
-      </p>
-    )
-    const title = 'Held-out answers'
-    if (!isFull(context))
-      return show(context, {
-        title,
-        section: '/templates',
-        content: (
-          <>
-            <Notice tone="plain">{NO_TEXTS}</Notice>
-            {back}
-          </>
-        ),
-      })
+    const path = internalizationPath(row.id)
+    if (!isFull(context)) return show(context, { ...VIEW, content: <NoTexts path={path} /> })
     const query = queryOf(context, row)
     const found = await loadAnswers(store, row, query)
     const template = await store.templates.get(row.templateVersion)
     const content = (
       <>
-        {back}
+        <BackLink path={path} />
         <p>
           Mistakes come first, the most confident ones at the top. Then come the answers with the
           lowest confidence. Words that differ are marked.
@@ -164,13 +126,19 @@ export const addAnswers: AddView = (app, { store }) => {
         <AnswerList
           answers={found.shown}
           model={template?.model ?? 'the upstream'}
-          path={internalizationPath(row.id)}
+          path={path}
           arm={query.arm}
         />
-        <Pages row={row} query={query} found={found} />
+        {found.pages > 1 && (
+          <Pages
+            said={`Page ${whole(found.page)} of ${whole(found.pages)}`}
+            {...found}
+            addressOf={(page) => withQuery(`${path}/answers`, { ...query, page })}
+          />
+        )}
       </>
     )
-    return show(context, { title, section: '/templates', content })
+    return show(context, { ...VIEW, content })
   })
 
   app.get('/internalizations/:id/answers/:record/text', async (context) => {

@@ -8,6 +8,7 @@ import {
 } from '../../../lifecycle/held-out-examples.ts'
 import type { Store } from '../../../store/store.ts'
 import { zip } from '../../../core/lists.ts'
+import { pageOf } from '../parts/filter.tsx'
 
 export const ANSWERS_ON_A_PAGE = 25
 /** Answers whose texts are read for one search. */
@@ -107,12 +108,6 @@ const countsOf = (answers: readonly HeldOutAnswer[]): AnswersPage['counts'] =>
     ANSWER_KINDS.map((kind) => [kind, answers.filter((answer) => isOf(kind, answer)).length])
   ) as AnswersPage['counts']
 
-const slice = <T>(rows: readonly T[], wanted: number) => {
-  const pages = Math.max(1, Math.ceil(rows.length / ANSWERS_ON_A_PAGE))
-  const page = Math.min(wanted, pages)
-  return { page, pages, rows: rows.slice((page - 1) * ANSWERS_ON_A_PAGE, page * ANSWERS_ON_A_PAGE) }
-}
-
 export const loadAnswers = async (
   store: Store,
   row: Internalization,
@@ -123,12 +118,12 @@ export const loadAnswers = async (
   const ordered = inReadingOrder(answers.filter((answer) => isOf(kind, answer)))
   const counts = countsOf(answers)
   if (text === '' && field === '') {
-    const { rows, page, pages } = slice(ordered, wanted)
+    const { rows, page, pages } = pageOf(ordered, wanted, ANSWERS_ON_A_PAGE)
     const shown = await withTexts(store, row, rows)
     return { shown, counts, found: ordered.length, searched: null, page, pages }
   }
   const searched = ordered.slice(0, MOST_SEARCHED)
   const found = await search(store, row, searched, query)
-  const { rows: shown, page, pages } = slice(found, wanted)
+  const { rows: shown, page, pages } = pageOf(found, wanted, ANSWERS_ON_A_PAGE)
   return { shown, counts, found: found.length, searched: searched.length, page, pages }
 }

@@ -64,9 +64,8 @@ export const addApiReference: AddView = (app, { apiDocument }) => {
         </pre>
         <Table
           caption="Operations and their parameters"
-          columns={[{ name: 'Operation' }, { name: 'What it does' }, { name: 'Parameters' }]}
+          columns={['Operation', 'What it does', 'Parameters']}
           rows={operationsOf(document).map((listed) => cellsOf(listed, document))}
-          empty=""
         />
         <p>
           <a href={`${PATH}/openapi.json`} hx-boost="false">

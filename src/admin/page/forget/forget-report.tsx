@@ -5,7 +5,7 @@ import { Badge, Notice, Time } from '../parts/figures.tsx'
 import { counted, whole } from '../parts/format.ts'
 import { InternalizationLink, TemplateLink, type Names } from '../parts/links.tsx'
 import { STATE_WORDS } from '../parts/state.tsx'
-import { Table } from '../parts/table.tsx'
+import { numbers, Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 
 const learnedCells = (
@@ -25,12 +25,10 @@ const LearnedTable = ({ learned, names }: { learned: Learned[]; names: Names }) 
   <Table
     caption="Internalizations that used these records"
     columns={[
-      { name: 'Internalization' },
-      { name: 'Template' },
-      { name: 'State' },
-      { name: 'Trained on', isNumber: true },
-      { name: 'Judged with', isNumber: true },
-      { name: 'Loras', isNumber: true },
+      'Internalization',
+      'Template',
+      'State',
+      ...numbers('Trained on', 'Judged with', 'Loras'),
     ]}
     rows={learned.map((row) => learnedCells(row, names))}
     empty="No internalization used them."
@@ -44,19 +42,13 @@ export const Receipts = ({ receipts }: { receipts: readonly DeletionReceipt[] })
   receipts.length === 0 ? null : (
     <Table
       caption="What the engine’s provider was told to delete"
-      columns={[
-        { name: 'Provider' },
-        { name: 'Object', class: 'line' },
-        { name: 'Told' },
-        { name: 'Gone' },
-      ]}
+      columns={['Provider', { name: 'Object', class: 'line' }, 'Told', 'Gone']}
       rows={receipts.map(({ provider, object, requested_at: told, confirmed_at: gone }) => [
         <Line text={provider} chars={100} />,
         <Line text={object} chars={200} />,
         <Time at={1000 * told} />,
         gone === null ? <Badge tone="waits">not confirmed</Badge> : <Time at={1000 * gone} />,
       ])}
-      empty=""
     />
   )
 

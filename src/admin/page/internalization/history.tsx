@@ -26,7 +26,7 @@ export const History = ({ history, plan }: HistoryProps) => (
   <section>
     <Table
       caption="Changes of its state, the newest first"
-      columns={[{ name: 'Time (UTC)' }, { name: 'State' }, { name: 'By' }, { name: 'Why' }]}
+      columns={['Time (UTC)', 'State', 'By', 'Why']}
       rows={history
         .toReversed()
         .map((entry) => [

@@ -7,7 +7,7 @@ import { judgeCostText } from '../../../lifecycle/read-judge.ts'
 import type { Judged } from '../../reading/read-internalization.ts'
 import { Badge, Figures, Notice, type FigureProps, type Tone } from '../parts/figures.tsx'
 import { percent, usd, whole } from '../parts/format.ts'
-import { Table } from '../parts/table.tsx'
+import { numbers, Table } from '../parts/table.tsx'
 import { Line, Text } from '../parts/text.tsx'
 
 /** How many answers were sent before their end was known; in amber where a fault was found in one. */
@@ -61,13 +61,7 @@ const alarmFigure = ({ falseAlarms: { pairs, alarms, upperBound } }: Admission):
 const Faults = ({ faults, level, judge }: Admission) => (
   <Table
     caption={`Faults that were planted into answers of the upstream, and ${judge.model} was to find`}
-    columns={[
-      { name: 'Class' },
-      { name: 'Planted', isNumber: true },
-      { name: 'Found', isNumber: true },
-      { name: 'At least', isNumber: true },
-      { name: 'Verdict' },
-    ]}
+    columns={['Class', ...numbers('Planted', 'Found', 'At least'), 'Verdict']}
     rows={faults.map((figures) => [
       figures.fault,
       whole(figures.planted),
@@ -81,7 +75,6 @@ const Faults = ({ faults, level, judge }: Admission) => (
         </>
       ),
     ])}
-    empty=""
   />
 )
 

@@ -13,6 +13,7 @@ import { readInternalization } from '../../reading/read-internalization.ts'
 import { createRemembered } from '../../reading/remembered.ts'
 import type { AddView } from '../env.ts'
 import { Fold } from '../parts/fold.tsx'
+import { BackLink } from '../parts/links.tsx'
 import { Refreshed, Slow } from '../parts/slow.tsx'
 import { internalizationPath } from '../address.ts'
 import { show } from '../show.tsx'
@@ -156,9 +157,7 @@ export const addLaterParts: AddView = (app, deps) => {
           <Refreshed id={id} address={`${path}/${id}`}>
             {await remembered(key, () => load(deps, row))}
           </Refreshed>
-          <p>
-            <a href={path}>Back to the internalization</a>
-          </p>
+          <BackLink path={path} />
         </>
       )
       return show(context, { title: name, section: '/templates', content })

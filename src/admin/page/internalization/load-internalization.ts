@@ -6,7 +6,7 @@ import {
   type HistoryEntry,
   type Internalization,
 } from '../../../core/internalization/internalization.ts'
-import type { JudgeProgress } from '../../../core/internalization/stage-progress.ts'
+import type { JudgeProgress, StageProgress } from '../../../core/internalization/stage-progress.ts'
 import type { Template } from '../../../core/template/template.ts'
 import { shownPairs } from '../../../lifecycle/ratings/rating.ts'
 import type { EarlyAnswers } from '../../../core/route/early.ts'
@@ -25,7 +25,6 @@ import {
   readProgress,
   type CurveReading,
   type Judged,
-  type StageProgress,
 } from '../../reading/read-internalization.ts'
 import { loadAnswers } from '../answers/load-answers.ts'
 import { mistakeOfAnswer, mistakeOfPair, type Mistake } from './mistakes.tsx'

@@ -15,7 +15,7 @@ import { internalizationPath, withQuery } from '../address.ts'
 import { FieldRules } from '../templates/field-rules.tsx'
 import { Badge } from '../parts/figures.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
-import { Table } from '../parts/table.tsx'
+import { numbers, Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import { sayComparison } from './say/say-comparison.ts'
 import { promiseOf, sliceStanding } from './say/say-promise.ts'
@@ -41,12 +41,14 @@ const Samples = ({ samples, verdict: { verdict }, model }: SamplesProps) => (
         : 'The promise must hold on traffic and on unseen questions'
     }
     columns={[
-      { name: 'Held-out sample' },
-      { name: 'Requests', isNumber: true },
-      { name: 'Answered', isNumber: true },
-      { name: 'Worth (effective sample size)', isNumber: true },
-      { name: `Agree with ${model}`, isNumber: true },
-      { name: 'At least', isNumber: true },
+      'Held-out sample',
+      ...numbers(
+        'Requests',
+        'Answered',
+        'Worth (effective sample size)',
+        `Agree with ${model}`,
+        'At least'
+      ),
     ]}
     rows={(
       [
@@ -61,7 +63,6 @@ const Samples = ({ samples, verdict: { verdict }, model }: SamplesProps) => (
       answered === 0 ? '' : percent(agreement),
       answered === 0 ? '' : percent(bound),
     ])}
-    empty=""
   />
 )
 
@@ -76,12 +77,9 @@ const Slices = ({ slices, verdict, model }: SlicesProps) =>
     <Table
       caption="Parts of the traffic with at least 50 answers"
       columns={[
-        { name: 'Part' },
-        { name: 'Answers', isNumber: true },
-        { name: 'Agree', isNumber: true },
-        { name: 'At least', isNumber: true },
-        { name: `${model} agrees with itself`, isNumber: true },
-        { name: 'Verdict' },
+        'Part',
+        ...numbers('Answers', 'Agree', 'At least', `${model} agrees with itself`),
+        'Verdict',
       ]}
       rows={slices.map((figures) => {
         const { slice, rows, agreement, lowerBound, upstreamAgreement } = figures
@@ -95,7 +93,6 @@ const Slices = ({ slices, verdict, model }: SlicesProps) =>
           <Badge tone={tone}>{words}</Badge>,
         ]
       })}
-      empty=""
     />
   )
 
@@ -118,13 +115,15 @@ const Candidates = ({ verdict: { arms, arm: winner, verdict } }: { verdict: Verd
   <Table
     caption="Candidates that were trained"
     columns={[
-      { name: 'Candidate' },
-      { name: 'Held-out requests', isNumber: true },
-      { name: 'Agree, if all were answered', isNumber: true },
-      { name: 'Coverage', isNumber: true },
-      { name: 'Agree, of the answered', isNumber: true },
-      { name: 'At least', isNumber: true },
-      { name: 'Threshold (probability)' },
+      'Candidate',
+      ...numbers(
+        'Held-out requests',
+        'Agree, if all were answered',
+        'Coverage',
+        'Agree, of the answered',
+        'At least'
+      ),
+      'Threshold (probability)',
     ]}
     rows={arms.map((figures, place) => {
       const { arm, rows, agreement, coverage, threshold } = figures
@@ -141,7 +140,6 @@ const Candidates = ({ verdict: { arms, arm: winner, verdict } }: { verdict: Verd
         thresholdText(figures),
       ]
     })}
-    empty=""
   />
 )
 
@@ -158,17 +156,12 @@ const Reasons = ({ caption, counts: found, rows }: ReasonsProps) => {
   return (
     <Table
       caption={caption}
-      columns={[
-        { name: 'Reason' },
-        { name: 'Requests', isNumber: true },
-        { name: 'Share', isNumber: true },
-      ]}
+      columns={['Reason', ...numbers('Requests', 'Share')]}
       rows={counts.map(([reason, count]) => [
         <Line text={reason} />,
         whole(count),
         percent(count / rows),
       ])}
-      empty=""
     />
   )
 }
@@ -181,12 +174,7 @@ const Fields = ({ row, fields }: { row: Internalization; fields: FieldFigures })
   <>
     <Table
       caption={`Fields that disagree, in ${counted(fields.rows, 'held-out answer')}; the promise is about whole answers`}
-      columns={[
-        { name: 'Field' },
-        { name: 'Disagree', isNumber: true },
-        { name: 'Share', isNumber: true },
-        { name: 'Above the threshold', isNumber: true },
-      ]}
+      columns={['Field', ...numbers('Disagree', 'Share', 'Above the threshold')]}
       rows={fields.fields.map(({ path, rows, answered }) => [
         <a href={fieldPath(row.id, path)}>
           <Line text={path} chars={80} />

@@ -13,7 +13,7 @@ import { Figures } from '../parts/figures.tsx'
 import { duration, percent, shortPercent, whole } from '../parts/format.ts'
 import { recordPath } from '../address.ts'
 import { Plot } from '../parts/plot.tsx'
-import { Table } from '../parts/table.tsx'
+import { numbers, Table } from '../parts/table.tsx'
 import { Line, Text } from '../parts/text.tsx'
 
 /** Of one field. */
@@ -41,14 +41,16 @@ const Stages = ({ plan: { arms, templateTokens } }: { plan: InternalizationPlan 
   <Table
     caption={`Stages of training; the whole prompt has ${whole(templateTokens)} tokens`}
     columns={[
-      { name: 'Candidate and stage' },
-      { name: 'Share of the prompt', isNumber: true },
-      { name: 'Examples in the prompt', isNumber: true },
-      { name: 'Prompt tokens', isNumber: true },
-      { name: 'Steps', isNumber: true },
-      { name: 'Time', isNumber: true },
-      { name: 'Training loss', isNumber: true },
-      { name: 'Validation loss', isNumber: true },
+      'Candidate and stage',
+      ...numbers(
+        'Share of the prompt',
+        'Examples in the prompt',
+        'Prompt tokens',
+        'Steps',
+        'Time',
+        'Training loss',
+        'Validation loss'
+      ),
     ]}
     rows={arms.flatMap((arm) => stageRows(arm, templateTokens))}
     empty="Nothing was trained."
@@ -110,11 +112,13 @@ const Targets = ({ targets }: CurveReading) =>
     <Table
       caption="Questions to learn from by coverage, estimated from the learning curve"
       columns={[
-        { name: 'Share of the requests answered' },
-        { name: 'Questions', isNumber: true },
-        { name: 'At least (90 %)', isNumber: true },
-        { name: 'At most (90 %)', isNumber: true },
-        { name: 'Passes in 80 % of cases with', isNumber: true },
+        'Share of the requests answered',
+        ...numbers(
+          'Questions',
+          'At least (90 %)',
+          'At most (90 %)',
+          'Passes in 80 % of cases with'
+        ),
       ]}
       rows={targets.map(({ coverage, rows, interval: [least, most], likelyRows }) => [
         shortPercent(coverage),
@@ -123,7 +127,6 @@ const Targets = ({ targets }: CurveReading) =>
         rowsText(most),
         rowsText(likelyRows),
       ])}
-      empty=""
     />
   )
 
@@ -241,25 +244,23 @@ const Form = ({
     )}
     <Table
       caption="What the answers are made of"
-      columns={[{ name: 'Field' }, { name: 'Value' }, { name: 'Optional' }, { name: 'Examples' }]}
+      columns={['Field', 'Value', 'Optional', 'Examples']}
       rows={form.fields.map(({ path, kind, rules, examples, isOptional, isList }) => [
         <Text text={path === '' ? 'the whole answer' : path} />,
         `${FIELD_KINDS[kind]}${isList && kind === 'copied' ? ', several' : ''}${rules.length > 0 ? ` (${rules.join(', ')})` : ''}`,
         isOptional ? 'yes' : '',
         <Text text={examples.slice(0, MAX_EXAMPLES).join(', ')} />,
       ])}
-      empty=""
     />
     {unexplained !== null && unexplained.length > 0 && (
       <Table
         caption="Answers that the form does not reproduce"
-        columns={[{ name: 'Question' }, { name: 'Answer' }, { name: 'Record' }]}
+        columns={['Question', 'Answer', 'Record']}
         rows={unexplained.map(({ recordId, query, answer }) => [
           query === null ? '' : <Line text={query} chars={UNEXPLAINED_CHARS} />,
           <Line text={answer} chars={UNEXPLAINED_CHARS} />,
           <a href={recordPath(recordId)}>its record</a>,
         ])}
-        empty=""
       />
     )}
   </>

@@ -9,8 +9,8 @@ import { Live } from '../layout.tsx'
 import { Notice, Time } from '../parts/figures.tsx'
 import { ago, counted, duration, percent, whole } from '../parts/format.ts'
 import { InternalizationLink, TemplateLink, type Names } from '../parts/links.tsx'
-import { reasonOf, StateBadge } from '../parts/state.tsx'
-import { Table } from '../parts/table.tsx'
+import { ExplainedState, StateBadge } from '../parts/state.tsx'
+import { numbers, Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import { show } from '../show.tsx'
 import { loadJobs, type Evaluated, type Job, type LoadedJobs } from './load-jobs.ts'
@@ -69,13 +69,13 @@ const Working = ({ jobs, names, now }: { jobs: Job[]; names: Names; now: number 
   <Table
     caption="Internalizations in work, oldest first"
     columns={[
-      { name: 'Internalization' },
-      { name: 'Template' },
-      { name: 'State' },
-      { name: 'Arm and stage' },
-      { name: 'Progress' },
-      { name: 'Stage ends in', isNumber: true },
-      { name: 'Since (UTC)' },
+      'Internalization',
+      'Template',
+      'State',
+      'Arm and stage',
+      'Progress',
+      ...numbers('Stage ends in'),
+      'Since (UTC)',
     ]}
     rows={jobs.map((job) => [
       <InternalizationLink id={job.row.id} />,
@@ -100,7 +100,7 @@ const Curves = ({ curves, names }: Pick<LoadedJobs, 'curves' | 'names'>) =>
       </p>
       <Table
         caption="Learning curves in work"
-        columns={[{ name: 'Internalization' }, { name: 'Template' }, { name: 'Trainings judged' }]}
+        columns={['Internalization', 'Template', 'Trainings judged']}
         rows={curves.map(({ row, work }) => [
           <InternalizationLink id={row.id} />,
           <TemplateLink version={row.templateVersion} names={names} />,
@@ -110,7 +110,6 @@ const Curves = ({ curves, names }: Pick<LoadedJobs, 'curves' | 'names'>) =>
             unit="training"
           />,
         ])}
-        empty=""
       />
     </>
   )
@@ -142,22 +141,11 @@ const Forgetting = ({ tasks }: { tasks: ForgetTask[] }) =>
 const Ended = ({ rows, names }: { rows: Internalization[]; names: Names }) => (
   <Table
     caption="Internalizations that the worker finished, or that changed afterwards, in the last seven days, newest first"
-    columns={[
-      { name: 'Internalization' },
-      { name: 'Template' },
-      { name: 'State' },
-      { name: 'Training', isNumber: true },
-      { name: 'Time (UTC)' },
-    ]}
+    columns={['Internalization', 'Template', 'State', ...numbers('Training'), 'Time (UTC)']}
     rows={rows.map((row) => [
       <InternalizationLink id={row.id} />,
       <TemplateLink version={row.templateVersion} names={names} />,
-      <>
-        <StateBadge state={row.state} />
-        <small>
-          <Line text={reasonOf(row.state)} chars={200} />
-        </small>
-      </>,
+      <ExplainedState state={row.state} />,
       row.plan === null ? '' : duration(trainedSeconds(row) * 1000),
       <Time at={row.updatedAt} />,
     ])}

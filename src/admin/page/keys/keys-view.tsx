@@ -79,7 +79,7 @@ const cellsOf = (row: KeySpend, formToken: string | null) => {
 }
 
 const COLUMNS = [
-  { name: 'Key' },
+  'Key',
   { name: 'State', class: 'end' },
   { name: 'Tenant', class: 'line' },
   { name: 'Models', class: 'line' },

@@ -22,7 +22,7 @@ import { Line } from '../parts/text.tsx'
 import { healthSentences } from './health.tsx'
 import type { LoadedOverview, WatchedRoute } from './load-overview.ts'
 import { Look, type Sentence } from './sentence.tsx'
-import { itemAt } from '../../../core/lists.ts'
+import { compact, itemAt } from '../../../core/lists.ts'
 
 /** of one kind, so that the figures below stay in sight */
 const MAX_SHOWN = 3
@@ -53,34 +53,26 @@ const routeSentences = ({ row, report, next }: WatchedRoute, names: Names): Sent
   if (report === null) return []
   const template = <TemplateLink version={row.templateVersion} names={names} />
   const look = <Look id={row.id} words="Review and decide" />
-  return [
-    ...(report.driftedAt === null
-      ? []
-      : [
-          {
-            tone: 'bad' as const,
-            says: (
-              <>
-                The traffic of {template} has changed since <Time at={report.driftedAt} /> UTC:{' '}
-                <Line text={report.drift ?? 'the report has no details'} chars={400} />. {look}
-              </>
-            ),
-          },
-        ]),
-    ...(next === null
-      ? []
-      : [
-          {
-            tone: 'waits' as const,
-            says: (
-              <>
-                {template} can enter the stage {stageName(next)}: there is enough evidence.{' '}
-                <Look id={row.id} words="Review and decide" open="approve" />
-              </>
-            ),
-          },
-        ]),
-  ]
+  return compact([
+    report.driftedAt !== null && {
+      tone: 'bad',
+      says: (
+        <>
+          The traffic of {template} has changed since <Time at={report.driftedAt} /> UTC:{' '}
+          <Line text={report.drift ?? 'the report has no details'} chars={400} />. {look}
+        </>
+      ),
+    },
+    next !== null && {
+      tone: 'waits',
+      says: (
+        <>
+          {template} can enter the stage {stageName(next)}: there is enough evidence.{' '}
+          <Look id={row.id} words="Review and decide" open="approve" />
+        </>
+      ),
+    },
+  ])
 }
 
 /** From so many days before it on, a model that is retired is in the way of everything else. */
@@ -163,7 +155,10 @@ const failedSentence = (row: Internalization, names: Names): Sentence => ({
 const firstOf = (sentences: Sentence[], address: string): Sentence[] => {
   const more = sentences.length - MAX_SHOWN
   if (more <= 0) return sentences
-  const last = { tone: 'plain' as const, says: <a href={address}>{whole(more)} more like these</a> }
+  const last: Sentence = {
+    tone: 'plain',
+    says: <a href={address}>{whole(more)} more like these</a>,
+  }
   return [...sentences.slice(0, MAX_SHOWN), last]
 }
 
@@ -171,7 +166,7 @@ const sentencesOf = (overview: LoadedOverview, showsTexts: boolean): Sentence[] 
   const { waiting, routes, failed, retirements, forgetting, names } = overview
   const paused = routes.filter(({ row }) => rolloutStageOf(row.state)?.isPaused === true)
   const templates = `${BASE}/templates`
-  return [
+  return compact([
     ...healthSentences(overview, showsTexts),
     ...firstOf(retirements.open.map(retirementSentence), templates),
     ...firstOf(
@@ -195,20 +190,16 @@ const sentencesOf = (overview: LoadedOverview, showsTexts: boolean): Sentence[] 
       failed.map((row) => failedSentence(row, names)),
       `${templates}?state=failed`
     ),
-    ...(forgetting === 0
-      ? []
-      : [
-          {
-            tone: 'waits' as const,
-            says: (
-              <>
-                The worker has not finished {counted(forgetting, 'forget request')} yet.{' '}
-                <a href={`${BASE}/jobs`}>Jobs</a>
-              </>
-            ),
-          },
-        ]),
-  ]
+    forgetting !== 0 && {
+      tone: 'waits',
+      says: (
+        <>
+          The worker has not finished {counted(forgetting, 'forget request')} yet.{' '}
+          <a href={`${BASE}/jobs`}>Jobs</a>
+        </>
+      ),
+    },
+  ])
 }
 
 interface AttentionProps {

@@ -13,6 +13,7 @@ import { Line } from '../parts/text.tsx'
 import { encoderIn, PULL_ENCODER } from './first-encoder.ts'
 import { sumOf, type Failures, type LoadedOverview, type WithoutEngine } from './load-overview.ts'
 import type { Sentence } from './sentence.tsx'
+import { compact } from '../../../core/lists.ts'
 
 const FAILED_RECORDS = withQuery(`${BASE}/records`, { status: '5xx' })
 
@@ -68,52 +69,35 @@ const WithoutEngineHelp = ({ dataDir }: Pick<WithoutEngine, 'dataDir'>) => (
 const engineSentences = (without: WithoutEngine): Sentence[] => {
   const { waiting, paying, unknown, routes } = without
   const help = <WithoutEngineHelp {...without} />
-  return [
-    ...(routes === 0
-      ? []
-      : [
-          {
-            tone: 'bad' as const,
-            says: `ENGINE is none, so ${counted(routes, 'live route')} ${routes === 1 ? 'is' : 'are'} inactive: the upstream answers these requests. Start the server with the previous ENGINE.`,
-          },
-        ]),
-    ...(waiting + paying === 0
-      ? []
-      : [
-          {
-            tone: 'waits' as const,
-            says: (
-              <>
-                {[
-                  ...(waiting === 0
-                    ? []
-                    : [`${counted(waiting, 'internalization')} wait${waiting === 1 ? 's' : ''}`]),
-                  ...(paying === 0
-                    ? []
-                    : [
-                        `${counted(paying, 'template')} would save money and wait${paying === 1 ? 's' : ''}`,
-                      ]),
-                ].join(', and ')}{' '}
-                for an engine: ENGINE is none, so nothing is trained.{help}
-              </>
-            ),
-          },
-        ]),
-    ...(waiting + paying > 0 || unknown === 0
-      ? []
-      : [
-          {
-            tone: 'plain' as const,
-            says: (
-              <>
-                {counted(unknown, 'recurring prompt')} found. ENGINE is none, so nothing is trained
-                for {unknown === 1 ? 'it' : 'them'}.{' '}
-                <a href={`${BASE}/templates`}>See whether it pays</a>
-              </>
-            ),
-          },
-        ]),
-  ]
+  return compact([
+    routes > 0 && {
+      tone: 'bad',
+      says: `ENGINE is none, so ${counted(routes, 'live route')} ${routes === 1 ? 'is' : 'are'} inactive: the upstream answers these requests. Start the server with the previous ENGINE.`,
+    },
+    waiting + paying > 0 && {
+      tone: 'waits',
+      says: (
+        <>
+          {compact([
+            waiting > 0 && `${counted(waiting, 'internalization')} wait${waiting === 1 ? 's' : ''}`,
+            paying > 0 &&
+              `${counted(paying, 'template')} would save money and wait${paying === 1 ? 's' : ''}`,
+          ]).join(', and ')}{' '}
+          for an engine: ENGINE is none, so nothing is trained.{help}
+        </>
+      ),
+    },
+    waiting + paying === 0 &&
+      unknown > 0 && {
+        tone: 'plain',
+        says: (
+          <>
+            {counted(unknown, 'recurring prompt')} found. ENGINE is none, so nothing is trained for{' '}
+            {unknown === 1 ? 'it' : 'them'}. <a href={`${BASE}/templates`}>See whether it pays</a>
+          </>
+        ),
+      },
+  ])
 }
 
 const logSentences = ({ log, logIsTaken }: ProcessStatus): Sentence[] => {
@@ -127,25 +111,18 @@ const logSentences = ({ log, logIsTaken }: ProcessStatus): Sentence[] => {
 
 const processSentences = (status: ProcessStatus): Sentence[] => {
   const { engine, engineReachable, worker } = status
-  return [
-    ...(engine !== 'none' && !engineReachable
-      ? [
-          {
-            tone: 'bad' as const,
-            says: 'The engine does not answer: the upstream answers all requests, and training waits.',
-          },
-        ]
-      : []),
-    ...(worker === 'restarting'
-      ? [
-          {
-            tone: 'bad' as const,
-            says: 'The worker is restarting: nothing is trained, judged or audited until it runs again.',
-          },
-        ]
-      : []),
+  return compact([
+    engine !== 'none' &&
+      !engineReachable && {
+        tone: 'bad',
+        says: 'The engine does not answer: the upstream answers all requests, and training waits.',
+      },
+    worker === 'restarting' && {
+      tone: 'bad',
+      says: 'The worker is restarting: nothing is trained, judged or audited until it runs again.',
+    },
     ...logSentences(status),
-  ]
+  ])
 }
 
 const conditionSentences = (engine: EngineState | null): Sentence[] =>
@@ -161,12 +138,13 @@ const conditionSentences = (engine: EngineState | null): Sentence[] =>
 export const healthSentences = (
   { failures, withoutEngine, engine, status }: LoadedOverview,
   showsTexts: boolean
-): Sentence[] => [
-  ...(failures === null ? [] : [failureSentence(failures, showsTexts)]),
-  ...processSentences(status),
-  ...conditionSentences(engine),
-  ...(withoutEngine === null ? [] : engineSentences(withoutEngine)),
-]
+): Sentence[] =>
+  compact([
+    failures !== null && failureSentence(failures, showsTexts),
+    ...processSentences(status),
+    ...conditionSentences(engine),
+    ...(withoutEngine === null ? [] : engineSentences(withoutEngine)),
+  ])
 
 /** Requests of the period that failed, in a sentence. */
 export const FailedShare = ({ overview }: { overview: LoadedOverview }) => {

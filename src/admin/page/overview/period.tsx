@@ -100,7 +100,6 @@ const grossOf =
     asked.reduce((sum, { version, answered }) => sum + answered * (perAnswerUsd[version] ?? 0), 0)
 
 export const Plots = ({ overview, period }: { overview: LoadedOverview; period: PeriodName }) => {
-  if (overview.traffic.length === 0) return null
   const points = pointsOf(overview, period)
   const shared: Pick<PlotProps, 'x' | 'formatX'> = {
     x: { name: 'Time (UTC)', kind: 'time', values: points.map(({ at }) => at / 1000) },
@@ -111,47 +110,43 @@ export const Plots = ({ overview, period }: { overview: LoadedOverview; period: 
   const times = (of: 'lora' | 'upstream'): (number | null)[] =>
     points.map(({ hour }) => hour && quantile(hour.latency[of], 0.5))
   return (
-    <>
-      <div class="plots">
+    <div class="plots">
+      <Plot
+        title="Requests"
+        {...shared}
+        y="number"
+        series={[
+          { name: 'All', values: counts(({ requests }) => requests) },
+          { name: 'Answered without the prompt', values: counts(({ answered }) => answered) },
+        ]}
+        format={whole}
+      />
+      <Plot
+        title="Prompt tokens saved"
+        {...shared}
+        y="number"
+        series={[{ name: 'Tokens', values: counts(({ promptTokensSaved }) => promptTokensSaved) }]}
+        format={whole}
+      />
+      {overview.savings !== null && (
         <Plot
-          title="Requests"
+          title="US dollars saved, before costs"
           {...shared}
-          y="number"
-          series={[
-            { name: 'All', values: counts(({ requests }) => requests) },
-            { name: 'Answered without the prompt', values: counts(({ answered }) => answered) },
-          ]}
-          format={whole}
+          y="usd"
+          series={[{ name: 'Saved', values: counts(grossOf(overview.savings)) }]}
+          format={usd}
         />
-        <Plot
-          title="Prompt tokens saved"
-          {...shared}
-          y="number"
-          series={[
-            { name: 'Tokens', values: counts(({ promptTokensSaved }) => promptTokensSaved) },
-          ]}
-          format={whole}
-        />
-        {overview.savings !== null && (
-          <Plot
-            title="US dollars saved, before costs"
-            {...shared}
-            y="usd"
-            series={[{ name: 'Saved', values: counts(grossOf(overview.savings)) }]}
-            format={usd}
-          />
-        )}
-        <Plot
-          title="Median latency"
-          {...shared}
-          y="ms"
-          series={[
-            { name: 'Small model', values: times('lora') },
-            { name: 'Upstream', values: times('upstream') },
-          ]}
-          format={milliseconds}
-        />
-      </div>
-    </>
+      )}
+      <Plot
+        title="Median latency"
+        {...shared}
+        y="ms"
+        series={[
+          { name: 'Small model', values: times('lora') },
+          { name: 'Upstream', values: times('upstream') },
+        ]}
+        format={milliseconds}
+      />
+    </div>
   )
 }

@@ -7,17 +7,12 @@ import { withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { counted, usd } from '../parts/format.ts'
 import { Slow } from '../parts/slow.tsx'
-import { Table } from '../parts/table.tsx'
+import { numbers, Table } from '../parts/table.tsx'
+import { compact } from '../../../core/lists.ts'
 
 const ID = 'savings'
 
-const COLUMNS = [
-  { name: 'Period' },
-  { name: 'Spent', isNumber: true },
-  { name: 'Saved', isNumber: true },
-  { name: 'Costs', isNumber: true },
-  { name: 'Net saved', isNumber: true },
-]
+const COLUMNS = ['Period', ...numbers('Spent', 'Saved', 'Costs', 'Net saved')]
 
 const NOT_KNOWN = 'not known'
 
@@ -39,30 +34,21 @@ const remarksOf = (report: SavingsReport): string[] => {
   const { all } = report.periods
   const unpriced = all.unpricedSpent + all.unpricedAnswers
   const dated = pricesText(prices, at)
-  return [
-    ...(dated === null ? [] : [`US dollars at ${dated}.`]),
-    ...(provider === null ? [] : [`${providerText(provider.provider, provider)}.`]),
-    ...(engineUsdPerHour === null && provider === null
-      ? [
-          unpricedProvider === null
-            ? 'Engine hours count as free: ENGINE_USD_PER_HOUR is not set.'
-            : `${unpricedText(unpricedProvider)}. Its costs are left out.`,
-        ]
-      : []),
-    ...(unpriced === 0
-      ? []
-      : [
-          `${counted(unpriced, 'answer')} without a price or token counts are counted as zero. Add missing prices to PRICES_FILE.`,
-        ]),
-    ...(all.auditsUsd > 0
-      ? [`Audits cost ${usd(all.auditsUsd)} since the log began. “Spent” includes this.`]
-      : []),
-    ...(all.movesUsd > 0
-      ? [
-          `Moves to other models bought answers for ${usd(all.movesUsd)} since the log began. “Spent” does not include this.`,
-        ]
-      : []),
-  ]
+  return compact([
+    dated !== null && `US dollars at ${dated}.`,
+    provider !== null && `${providerText(provider.provider, provider)}.`,
+    engineUsdPerHour === null &&
+      provider === null &&
+      (unpricedProvider === null
+        ? 'Engine hours count as free: ENGINE_USD_PER_HOUR is not set.'
+        : `${unpricedText(unpricedProvider)}. Its costs are left out.`),
+    unpriced !== 0 &&
+      `${counted(unpriced, 'answer')} without a price or token counts are counted as zero. Add missing prices to PRICES_FILE.`,
+    all.auditsUsd > 0 &&
+      `Audits cost ${usd(all.auditsUsd)} since the log began. “Spent” includes this.`,
+    all.movesUsd > 0 &&
+      `Moves to other models bought answers for ${usd(all.movesUsd)} since the log began. “Spent” does not include this.`,
+  ])
 }
 
 const Worked = ({ report }: { report: SavingsReport }) => {
@@ -76,7 +62,6 @@ const Worked = ({ report }: { report: SavingsReport }) => {
           ...PERIOD_NAMES.map((name) => cellsOf(PERIODS[name].words, periods[name])),
           cellsOf('whole log', periods.all),
         ]}
-        empty=""
       />
       {remarksOf(report).map((remark) => (
         <p>{remark}</p>

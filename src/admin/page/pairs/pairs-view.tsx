@@ -20,6 +20,7 @@ import { Notice } from '../parts/figures.tsx'
 import { ChoiceFilter, Filter, Pager } from '../parts/filter.tsx'
 import { TOKEN_FIELD } from '../parts/form.tsx'
 import { internalizationPath, withQuery } from '../address.ts'
+import { NoTexts } from '../parts/links.tsx'
 import { NO_TEXTS } from '../parts/text.tsx'
 import { plainText } from '../plain-text.ts'
 import { show } from '../show.tsx'
@@ -172,15 +173,6 @@ const ratingsIn = (form: BodyData): { recordId: string; right: Right | null }[] 
     .map((name) => ({ recordId: name.slice(FIELD.length), right: rightIn(formText(form, name)) }))
 
 const VIEW = { title: 'Pairs', section: '/templates' } as const
-
-const NoTexts = ({ path }: { path: string }) => (
-  <>
-    <Notice tone="plain">{NO_TEXTS}</Notice>
-    <p>
-      <a href={path}>Back to the internalization</a>
-    </p>
-  </>
-)
 
 type LoadedPairs = Pick<PairsPage, 'pairs' | 'next' | 'areEqual' | 'waiting'>
 

@@ -79,3 +79,27 @@ export const Pager = ({ said, links }: PagerProps) => {
     </nav>
   )
 }
+
+/** Of a list whose rows are all known. @param wanted from 1 on; beyond the last page it is the last one */
+export const pageOf = <Row,>(rows: readonly Row[], wanted: number, size: number) => {
+  const pages = Math.max(1, Math.ceil(rows.length / size))
+  const page = Math.min(Math.max(1, wanted), pages)
+  return { page, pages, rows: rows.slice((page - 1) * size, page * size) }
+}
+
+interface PagesProps extends Pick<PagerProps, 'said'> {
+  page: number
+  pages: number
+  addressOf: (page: number) => string
+}
+
+/** To the page before and the next one. */
+export const Pages = ({ said, page, pages, addressOf }: PagesProps) => (
+  <Pager
+    said={said}
+    links={[
+      ['Previous page', page > 1 ? addressOf(page - 1) : null],
+      ['Next page', page < pages ? addressOf(page + 1) : null],
+    ]}
+  />
+)

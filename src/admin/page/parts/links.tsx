@@ -2,9 +2,9 @@
 import type { Follower } from '../../../core/internalization/followers.ts'
 import { shortId } from '../../../core/template/name.ts'
 import { internalizationPath, templatePath } from '../address.ts'
-import { Line } from './text.tsx'
+import { Notice } from './figures.tsx'
+import { Line, NO_TEXTS } from './text.tsx'
 
-/** Characters of a version or an id that tell it apart from the others of a list. */
 /** Names by template version. */
 export type Names = ReadonlyMap<string, string>
 
@@ -40,6 +40,21 @@ export const Followers = ({
       </>
     ))}
     {followers.length > MAX_FOLLOWERS && ` and ${followers.length - MAX_FOLLOWERS} more`}
+  </>
+)
+
+/** From a part of its page, by the address of the whole. */
+export const BackLink = ({ path }: { path: string }) => (
+  <p>
+    <a href={path}>Back to the internalization</a>
+  </p>
+)
+
+/** In place of a part with texts, for a person who may not read them. */
+export const NoTexts = ({ path }: { path: string }) => (
+  <>
+    <Notice tone="plain">{NO_TEXTS}</Notice>
+    <BackLink path={path} />
   </>
 )
 

@@ -1,6 +1,6 @@
 /** Two answers side by side, with the words marked in which they differ. */
 import { diffWordsWithSpace, type ChangeObject } from 'diff'
-import { whole } from './format.ts'
+import { Rest } from './text.tsx'
 import { cutText, visibleText } from './visible-text.ts'
 
 /** Of each answer. */
@@ -46,22 +46,7 @@ const ShownSide = ({ side, rest, changes, mark }: ShownSideProps) => {
             return mark === 'added' ? <ins>{change.value}</ins> : <del>{change.value}</del>
           })}
       </bdi>
-      {rest > 0 && (
-        <span class="cut">
-          {' '}
-          … {whole(rest)} more characters
-          {side.whole !== null && (
-            <>
-              {' '}
-              (
-              <a href={side.whole} hx-boost="false">
-                see all
-              </a>
-              )
-            </>
-          )}
-        </span>
-      )}
+      <Rest rest={rest} whole={side.whole} />
     </div>
   )
 }

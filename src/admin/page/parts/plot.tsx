@@ -1,5 +1,5 @@
 /** A plot, drawn by the script of the page, over the same figures as a table for those without it. */
-import { Table, type Column } from './table.tsx'
+import { numbers, Table, type TableProps } from './table.tsx'
 import { Text } from './text.tsx'
 
 export interface Series {
@@ -43,10 +43,10 @@ const drawnOf = ({ x, y, series, marks = [], isStepped = false }: PlotProps): ob
       }
     : { x, y, series, marks }
 
-const columnsOf = ({ x, series, notes }: PlotProps): Column[] => [
-  { name: x.name },
-  ...series.map(({ name }) => ({ name, isNumber: true })),
-  ...(notes === undefined ? [] : [{ name: notes.name }]),
+const columnsOf = ({ x, series, notes }: PlotProps): TableProps['columns'] => [
+  x.name,
+  ...numbers(...series.map(({ name }) => name)),
+  ...(notes === undefined ? [] : [notes.name]),
 ]
 
 export const Plot = (props: PlotProps) => {

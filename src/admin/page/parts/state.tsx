@@ -7,6 +7,7 @@ import {
 import { stageName } from '../../../core/rollout/stages.ts'
 import { capitalText, lossText } from '../../../lifecycle/rollout-report.ts'
 import { Badge, type Tone } from './figures.tsx'
+import { Line } from './text.tsx'
 
 type StateName = InternalizationState['name']
 
@@ -44,6 +45,16 @@ const toneOf = (state: InternalizationState): Tone =>
 
 export const StateBadge = ({ state }: { state: InternalizationState }) => (
   <Badge tone={toneOf(state)}>{stateWords(state)}</Badge>
+)
+
+/** With the reason for which it was entered. */
+export const ExplainedState = ({ state }: { state: InternalizationState }) => (
+  <>
+    <StateBadge state={state} />
+    <small>
+      <Line text={reasonOf(state)} chars={200} />
+    </small>
+  </>
 )
 
 const SUCCESSIONS = {

@@ -9,14 +9,19 @@ export interface Column {
   class?: string
 }
 
+/** Columns of numbers. */
+export const numbers = (...names: string[]): Column[] =>
+  names.map((name) => ({ name, isNumber: true }))
+
 export interface TableProps {
   /** what the table shows; read by screen readers, and the name of the scrolled region */
   caption: string
-  columns: Column[]
+  /** a text: the name of a column of texts */
+  columns: (string | Column)[]
   /** of each row its cells; the first one is its heading */
   rows: Child[][]
   /** shown in place of a table without rows */
-  empty: string
+  empty?: string
   /** columns of one width */
   isEven?: boolean
   /** of the table, for the style sheet */
@@ -26,8 +31,9 @@ export interface TableProps {
 const classOf = ({ isNumber, class: own }: Partial<Column> = {}): string | undefined =>
   [isNumber === true && 'number', own].filter(Boolean).join(' ') || undefined
 
-export const Table = ({ caption, columns, rows, empty, isEven, class: own }: TableProps) => {
+export const Table = ({ caption, rows, empty, isEven, class: own, ...props }: TableProps) => {
   if (rows.length === 0) return <p class="empty">{empty}</p>
+  const columns = props.columns.map((each) => (typeof each === 'string' ? { name: each } : each))
   return (
     <div class="scroll" role="region" aria-label={caption} tabindex={0}>
       <table class={isEven === true ? 'even' : own}>

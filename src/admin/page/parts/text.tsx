@@ -9,6 +9,32 @@ const MAX_CHARS = 1200
 export const NO_TEXTS =
   'This sign-in is read-only: sign in with ADMIN_TOKEN to see the texts of requests and answers.'
 
+interface RestProps {
+  /** characters that are not shown */
+  rest: number
+  /** address of the whole text; null: there is none */
+  whole: string | null
+}
+
+/** What is behind a text that is cut; nothing where it is not. */
+export const Rest = ({ rest, whole: address }: RestProps) =>
+  rest === 0 ? null : (
+    <span class="cut">
+      {' '}
+      … {whole(rest)} more characters
+      {address !== null && (
+        <>
+          {' '}
+          (
+          <a href={address} hx-boost="false">
+            see all
+          </a>
+          )
+        </>
+      )}
+    </span>
+  )
+
 export interface TextProps {
   text: string
   chars?: number
@@ -21,22 +47,7 @@ export const Text = ({ text, chars = MAX_CHARS, whole: address }: TextProps) => 
   return (
     <>
       <bdi class="text">{visibleText(shown)}</bdi>
-      {rest > 0 && (
-        <span class="cut">
-          {' '}
-          … {whole(rest)} more characters
-          {address !== undefined && (
-            <>
-              {' '}
-              (
-              <a href={address} hx-boost="false">
-                see all
-              </a>
-              )
-            </>
-          )}
-        </span>
-      )}
+      <Rest rest={rest} whole={address ?? null} />
     </>
   )
 }

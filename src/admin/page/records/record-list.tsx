@@ -36,7 +36,7 @@ const tokensOf = ({ usage }: StoredRecord): string => {
 
 /** On a narrow screen a row is two lines: time and outcome, then the question; the record has the rest. */
 const COLUMNS = [
-  { name: 'Time (UTC)' },
+  'Time (UTC)',
   { name: 'Route', class: 'end' },
   { name: 'Question, template, model', class: 'line' },
   { name: 'Status', isNumber: true, class: 'aside' },

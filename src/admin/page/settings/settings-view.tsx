@@ -88,7 +88,7 @@ export const addSettings: AddView = (app, { settings, store, status }) => {
           caption="Settings of this server; secrets are masked"
           class="rows"
           columns={[
-            { name: 'Setting' },
+            'Setting',
             { name: 'Value', class: 'line' },
             { name: 'Default or set', class: 'end' },
           ]}

@@ -20,13 +20,7 @@ interface FieldRulesProps {
 export const FieldRules = ({ rules, caption }: FieldRulesProps) => (
   <Table
     caption={caption}
-    columns={[
-      { name: 'Field' },
-      { name: 'Rule' },
-      { name: 'By' },
-      { name: 'Since (UTC)' },
-      { name: 'Why' },
-    ]}
+    columns={['Field', 'Rule', 'By', 'Since (UTC)', 'Why']}
     rows={rules.map(({ path, rule, by, at, why }) => [
       <Line text={path} chars={80} />,
       ruleText(rule),

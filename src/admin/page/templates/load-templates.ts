@@ -3,6 +3,7 @@ import type { InternalizationState } from '../../../core/internalization/interna
 import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { readTemplateFacts, type TemplateFacts } from '../../reading/template-facts.ts'
+import { pageOf } from '../parts/filter.tsx'
 
 export const ROWS = 50
 
@@ -72,9 +73,7 @@ export const loadTemplates = async (
   const templates = await store.templates.list()
   const facts = await readTemplateFacts(store, templates)
   const found = facts.filter((each) => fits(each, filter)).sort(byRequests)
-  const pages = Math.max(1, Math.ceil(found.length / ROWS))
-  const page = Math.min(Math.max(1, filter.page), pages)
-  const shown = found.slice((page - 1) * ROWS, page * ROWS)
+  const { page, pages, rows: shown } = pageOf(found, filter.page, ROWS)
   const assess = isAssessed ? economics.assess : economics.known
   const known = await assess(shown.map(({ template }) => template))
   return {

@@ -6,12 +6,12 @@ import { templatePath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { Badge, Time, type Tone } from '../parts/figures.tsx'
-import { ChoiceFilter, Filter, Pager, TextFilter } from '../parts/filter.tsx'
+import { ChoiceFilter, Filter, Pages, TextFilter } from '../parts/filter.tsx'
 import { counted, percent, usd, whole } from '../parts/format.ts'
 import { TemplateName } from '../parts/links.tsx'
 import { Slow } from '../parts/slow.tsx'
 import { STATE_WORDS, StateBadge } from '../parts/state.tsx'
-import { Table } from '../parts/table.tsx'
+import { numbers, Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import {
   WATCHED,
@@ -146,15 +146,15 @@ const cellsOf = (row: TemplateRow, neededRequests: number) => {
 }
 
 const COLUMNS = [
-  { name: 'Template' },
-  { name: 'Model and tenant' },
-  { name: 'Requests', isNumber: true },
-  { name: 'Last seen (UTC)' },
-  { name: 'Prompt tokens', isNumber: true },
-  { name: 'State' },
-  { name: 'Coverage proven', isNumber: true },
-  { name: 'Pays' },
-  { name: 'Net a month', isNumber: true },
+  'Template',
+  'Model and tenant',
+  ...numbers('Requests'),
+  'Last seen (UTC)',
+  ...numbers('Prompt tokens'),
+  'State',
+  ...numbers('Coverage proven'),
+  'Pays',
+  ...numbers('Net a month'),
 ]
 
 const STATES: [string, string][] = [[WATCHED, 'watched'], ...Object.entries(STATE_WORDS)]
@@ -213,12 +213,11 @@ export const TemplateList = ({ filter, shown, isAssessed, neededRequests }: Temp
             log.
           </Slow>
         )}
-        <Pager
+        <Pages
           said={`${counted(found, 'template')}, page ${page} of ${pages}`}
-          links={[
-            ['Previous page', page === 1 ? null : addressOf(filter, page - 1)],
-            ['Next page', page === pages ? null : addressOf(filter, page + 1)],
-          ]}
+          page={page}
+          pages={pages}
+          addressOf={(other) => addressOf(filter, other)}
         />
       </Live>
     </>

@@ -18,8 +18,8 @@ import { Action } from '../parts/form.tsx'
 import { Fold } from '../parts/fold.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
 import { Followers, InternalizationLink, TemplateLink, TemplateName } from '../parts/links.tsx'
-import { reasonOf, StateBadge, whyOf } from '../parts/state.tsx'
-import { Table } from '../parts/table.tsx'
+import { ExplainedState, StateBadge, whyOf } from '../parts/state.tsx'
+import { numbers, Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import type { LoadedTemplate, TemplateHistoryRow } from './load-template.ts'
 import { FieldRuleForms, FieldRules } from './field-rules.tsx'
@@ -27,6 +27,7 @@ import { Prompt } from './prompt.tsx'
 import { Cache } from './template-cache.tsx'
 import { Economics } from './template-economics.tsx'
 import { cannotGoLive } from './template-list.tsx'
+import { compact } from '../../../core/lists.ts'
 
 const WHY_KEPT: Record<SlotTest['reason'], string> = {
   'predicts-answer': 'the answer depends on it',
@@ -70,13 +71,7 @@ const slotCells = (slot: Slot) => [
 const Slots = ({ slots }: { slots: Slot[] }) => (
   <Table
     caption="Slots, and whether the small model gets their values"
-    columns={[
-      { name: 'Slot' },
-      { name: 'Type' },
-      { name: 'Values' },
-      { name: 'For the small model' },
-      { name: 'Why' },
-    ]}
+    columns={['Slot', 'Type', 'Values', 'For the small model', 'Why']}
     rows={slots.map(slotCells)}
     empty="The prompt has no slot: nothing in it changes but the query."
   />
@@ -97,9 +92,8 @@ const removedCells = ({ name, holds, count, seen }: RemovedPlace) => [
 const Removed = ({ template }: { template: Template }) => (
   <Table
     caption="Text that is removed unread; a request with any other text in its place goes to the upstream"
-    columns={[{ name: 'Place' }, { name: 'May hold' }, { name: 'For example' }]}
+    columns={['Place', 'May hold', 'For example']}
     rows={removedPlaces(template).map(removedCells)}
-    empty=""
   />
 )
 
@@ -109,22 +103,18 @@ const Traffic = ({ stats, template }: LoadedTemplate) => {
   const routed = stats.answered + stats.forwarded
   return (
     <Figures
-      figures={[
+      figures={compact([
         { name: 'Requests', value: whole(stats.requests), note: 'since the log began' },
         {
           name: 'Answered without the prompt',
           value: whole(stats.answered),
           note: `${shareOf(stats.answered, routed)}${whole(routed)} that matched a live route`,
         },
-        ...(stats.bought === 0
-          ? []
-          : [
-              {
-                name: 'Bought answers',
-                value: whole(stats.bought),
-                note: 'for the move to this model; no request of a client',
-              },
-            ]),
+        stats.bought !== 0 && {
+          name: 'Bought answers',
+          value: whole(stats.bought),
+          note: 'for the move to this model; no request of a client',
+        },
         { name: 'Prompt tokens saved', value: whole(stats.promptTokensSaved) },
         {
           name: 'Last seen (UTC)',
@@ -132,7 +122,7 @@ const Traffic = ({ stats, template }: LoadedTemplate) => {
         },
         { name: 'Model', value: <Line text={template.model} chars={40} /> },
         { name: 'Tenant', value: <Line text={template.tenant} chars={16} /> },
-      ]}
+      ])}
     />
   )
 }
@@ -175,12 +165,7 @@ const internalizationCells = (row: Internalization) => {
   return [
     <InternalizationLink id={row.id} />,
     <Time at={row.createdAt} />,
-    <>
-      <StateBadge state={row.state} />
-      <small>
-        <Line text={reasonOf(row.state)} chars={200} />
-      </small>
-    </>,
+    <ExplainedState state={row.state} />,
     winner === undefined ? '' : percent(winner.coverage),
     winner === undefined ? '' : percent(winner.agreementAnswered),
   ]
@@ -190,11 +175,10 @@ const Internalizations = ({ rows }: { rows: Internalization[] }) => (
   <Table
     caption="Internalizations, newest first"
     columns={[
-      { name: 'Internalization' },
-      { name: 'Begun (UTC)' },
-      { name: 'State' },
-      { name: 'Coverage', isNumber: true },
-      { name: 'Agreement of its answers', isNumber: true },
+      'Internalization',
+      'Begun (UTC)',
+      'State',
+      ...numbers('Coverage', 'Agreement of its answers'),
     ]}
     rows={rows.toReversed().map(internalizationCells)}
     empty="Nothing was trained for it yet."
@@ -212,13 +196,7 @@ const historyCells = (row: TemplateHistoryRow) => [
 const History = ({ rows }: { rows: TemplateHistoryRow[] }) => (
   <Table
     caption="What happened, newest first"
-    columns={[
-      { name: 'Time (UTC)' },
-      { name: 'Internalization' },
-      { name: 'Became' },
-      { name: 'By' },
-      { name: 'Why' },
-    ]}
+    columns={['Time (UTC)', 'Internalization', 'Became', 'By', 'Why']}
     rows={rows.map(historyCells)}
     empty="Nothing happened yet."
   />
@@ -227,13 +205,7 @@ const History = ({ rows }: { rows: TemplateHistoryRow[] }) => (
 const Similar = ({ version, similar }: { version: string; similar: LoadedTemplate['similar'] }) => (
   <Table
     caption="Templates of the same tenant and model that share at least half of their lines and sentences"
-    columns={[
-      { name: 'Template' },
-      { name: 'Shared', isNumber: true },
-      { name: 'Requests', isNumber: true },
-      { name: 'Last seen (UTC)' },
-      { name: 'Differences' },
-    ]}
+    columns={['Template', ...numbers('Shared', 'Requests'), 'Last seen (UTC)', 'Differences']}
     rows={similar.map(({ template, name, shared, stats }) => [
       <TemplateName version={template.version} name={name} />,
       percent(shared),

@@ -50,9 +50,8 @@ export const BothAnswers = ({ route, upstream }: { route: Tried; upstream: Tried
       </div>
       <Table
         caption="The two answers compared"
-        columns={[{ name: 'Figure' }, { name: 'Live route' }, { name: 'Upstream alone' }]}
+        columns={['Figure', 'Live route', 'Upstream alone']}
         rows={rowsOf(route, upstream)}
-        empty=""
       />
     </div>
   </>

@@ -13,6 +13,7 @@ import { createRepaint } from '../../rollout/repaint.ts'
 import { chosen, OF_LIVE } from '../../rollout/rollout-of.ts'
 import { rolloutJson, rolloutLine, rolloutText, timedLine } from '../../rollout/rollout-text.ts'
 import { viewRollout, type ReadView, type RolloutView } from '../../rollout/rollout-view.ts'
+import { stopSignal } from '../../stop-signal.ts'
 import { readTitles, type Titles } from '../../titles.ts'
 
 interface WatchOptions extends OutputOptions {
@@ -80,18 +81,6 @@ const follow = async (read: ReadView, show: Show, signal: AbortSignal): Promise<
   }
 }
 
-const untilSignal = async <T>(use: (signal: AbortSignal) => Promise<T>): Promise<T> => {
-  const controller = new AbortController()
-  const abort = (): void => controller.abort()
-  const signals = ['SIGINT', 'SIGTERM'] as const
-  for (const name of signals) process.once(name, abort)
-  try {
-    return await use(controller.signal)
-  } finally {
-    for (const name of signals) process.off(name, abort)
-  }
-}
-
 const watch = (wanted: string, options: WatchOptions): Promise<void> =>
   withStore(async (store, config) => {
     const titles = await readTitles(store)
@@ -100,7 +89,7 @@ const watch = (wanted: string, options: WatchOptions): Promise<void> =>
     const read = viewRollout({ store, id, titles, settings: config.rollout, prices, now: Date.now })
     let view: RolloutView
     if (options.once) showOnce((view = await read()), options)
-    else view = await untilSignal((signal) => follow(read, showAlways(options), signal))
+    else view = await follow(read, showAlways(options), stopSignal())
     if (view.state.name === 'retired' && view.state.evidence !== undefined)
       throw new PrintedResult(EXIT.notAccepted)
   })

@@ -5,6 +5,7 @@ import type { Difference, ModelFigures } from '../../../core/move/move-report.ts
 import type { Moved } from '../../../worker/move/measure.ts'
 import { visibleName } from '../../../visible-text.ts'
 import { percent, table } from '../../output.ts'
+import { compact } from '../../../core/lists.ts'
 
 /** What `move --json` prints of a template. */
 export interface MoveView extends Moved {
@@ -82,40 +83,36 @@ const followedLines = ({ to, bought, follower, missing }: MoveView): string[] =>
   if (bought === null) return []
   if (follower === null)
     return [`It is not followed: ${visibleName(to)} gave no answer to learn from.`]
-  return [
+  return compact([
     `It is followed: the log has ${counted(bought, 'answer')} of ${visibleName(to)}, of the template ${follower}.`,
-    ...(missing === null ? [] : [`An internalization needs ${counted(missing, 'more request')}.`]),
-  ]
+    missing !== null && `An internalization needs ${counted(missing, 'more request')}.`,
+  ])
 }
 
 /** What the figures leave out, and what happens next. */
 export const remarksOf = (view: MoveView): string[] => {
   const { failed, unsent, isFreeText, requests, differences } = view
   const more = differences.length - MAX_ROWS
-  return [
-    ...(more > 0 ? [`and ${counted(more, 'further difference')} (--json)`] : []),
-    ...(isFreeText
-      ? ['These answers are written text: two good ones are seldom equal, so look at examples.']
-      : []),
-    ...(failed > 0 ? [`${counted(failed, 'request')} had no answer, and are left out.`] : []),
-    ...(unsent > 0
-      ? [
-          `The budget, or the upstream's answers, ended before ${counted(unsent, 'request')} of the sample: ${requests} are compared.`,
-        ]
-      : []),
+  return compact([
+    more > 0 && `and ${counted(more, 'further difference')} (--json)`,
+    isFreeText &&
+      'These answers are written text: two good ones are seldom equal, so look at examples.',
+    failed > 0 && `${counted(failed, 'request')} had no answer, and are left out.`,
+    unsent > 0 &&
+      `The budget, or the upstream's answers, ended before ${counted(unsent, 'request')} of the sample: ${requests} are compared.`,
     ...followedLines(view),
-  ]
+  ])
 }
 
 export const moveText = (view: MoveView): string => {
   const differences = differenceRows(view)
-  return [
+  return compact([
     titleOf(view),
     agreementLine(view),
     table(modelRows(view)),
-    ...(differences === null ? [] : [table(differences)]),
+    differences !== null && table(differences),
     ...remarksOf(view),
-  ].join('\n\n')
+  ]).join('\n\n')
 }
 
 export const totalLine = ({ templates, usd }: MovesView): string =>

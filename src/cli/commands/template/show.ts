@@ -31,7 +31,7 @@ import { visibleName } from '../../../visible-text.ts'
 import { judgedText, learningCurveText, planRulesText } from '../../verdict-text.ts'
 import { fieldRulesText } from './fields.ts'
 import { agreementText, paysText, stateText } from '../../state-text.ts'
-import { valueIn } from '../../../core/lists.ts'
+import { compact, valueIn } from '../../../core/lists.ts'
 
 /** of an anchor, from its beginning and from its end */
 const EDGE_CHARS = 160
@@ -139,12 +139,12 @@ const internalizationsText = (
     }),
   ])
   if (newest === null) return figures
-  return [
+  return compact([
     figures,
     holdoutText(newest),
     ...planRulesText(newest),
-    ...(form === null ? [] : [formText(form)]),
-  ].join('\n')
+    form !== null && formText(form),
+  ]).join('\n')
 }
 
 const nextStep = (
@@ -162,13 +162,11 @@ const nextStep = (
     ({ progress }) => (progress && readyFor(progress)) ?? []
   )
   const isPaused = [...rollouts.values()].some(({ progress }) => progress?.stage.isPaused)
-  return [
-    ...(rollouts.size === 0 ? [] : [`to watch its rollout, run: promptintern watch ${template}`]),
-    ...(isPaused ? [`to end the pause, run: promptintern resume ${template}`] : []),
-    ...(ready === undefined
-      ? []
-      : [`for ${stageName(ready)}, run: promptintern promote ${template}`]),
-  ]
+  return compact([
+    rollouts.size !== 0 && `to watch its rollout, run: promptintern watch ${template}`,
+    isPaused && `to end the pause, run: promptintern resume ${template}`,
+    ready !== undefined && `for ${stageName(ready)}, run: promptintern promote ${template}`,
+  ])
 }
 
 /** Of the newest internalization that has one; null: none has. */
@@ -188,12 +186,11 @@ const followLines = (
   { model, movedFrom }: Template,
   followers: readonly Follower[],
   titles: Titles
-): string[] => [
-  ...(movedFrom === undefined
-    ? []
-    : [`It follows ${titles.title(movedFrom)} to ${visibleName(model)}.`]),
-  ...(followers.length === 0 ? [] : [`It is followed by ${followersText(followers, titles)}.`]),
-]
+): string[] =>
+  compact([
+    movedFrom !== undefined && `It follows ${titles.title(movedFrom)} to ${visibleName(model)}.`,
+    followers.length > 0 && `It is followed by ${followersText(followers, titles)}.`,
+  ])
 
 const collect = async (
   store: Store,
@@ -252,7 +249,7 @@ const render = ({
   early,
   histories,
 }: Awaited<ReturnType<typeof collect>>): string =>
-  [
+  compact([
     table([
       [
         'template',
@@ -285,14 +282,14 @@ const render = ({
     messagesText(template),
     slotsText(template),
     removedText(template),
-    ...(fields.length === 0 ? [] : [fieldRulesText(fields)]),
+    fields.length > 0 && fieldRulesText(fields),
     internalizationsText(internalizations, rollouts, form),
-    ...(judged === null ? [] : [judgedText(judged, judged.spentUsd)]),
+    judged !== null && judgedText(judged, judged.spentUsd),
     ...earlyTexts(early),
-    ...(curve === null ? [] : [learningCurveText(curve.work, curve.internalization)]),
+    curve !== null && learningCurveText(curve.work, curve.internalization),
     ...histories.map(historyText),
     ...nextStep(titles.id(template.version), internalizations.at(-1), rollouts),
-  ].join('\n\n')
+  ]).join('\n\n')
 
 const show = (version: string, options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {

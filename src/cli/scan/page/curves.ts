@@ -10,17 +10,17 @@ const BOX = { left: 46, right: WIDTH - 24, top: 12, bottom: HEIGHT - 42 }
 
 const percent = (value: number): string => `${Math.round(100 * value)} %`
 
+const stroke = (from: Point, to: Point, className: string): string => line([from, to], className)
+
+/** A line over the whole width of the plot. */
+const across = (y: number, className: string): string =>
+  stroke([BOX.left, y], [BOX.right, y], className)
+
 const axes = (x: Scale, y: Scale, names: { x: string; y: string }, xText = percent): string => {
   const { left, right, top, bottom } = BOX
   return [
     ...y.ticks.flatMap((value) => [
-      line(
-        [
-          [left, y.at(value)],
-          [right, y.at(value)],
-        ],
-        'grid'
-      ),
+      across(y.at(value), 'grid'),
       label(percent(value), {
         x: left - 6,
         y: y.at(value) + 4,
@@ -76,22 +76,10 @@ export const coveragePlot = (
               width: Math.max(1, x.at(chosen) - x.at(coverageLowerBound)),
               height: bottom - top - 8,
             }),
-            line(
-              [
-                [x.at(chosen), top + 8],
-                [x.at(chosen), bottom],
-              ],
-              'chosen'
-            ),
+            stroke([x.at(chosen), top + 8], [x.at(chosen), bottom], 'chosen'),
           ]
         : []),
-      line(
-        [
-          [left, y.at(1 - margin)],
-          [right, y.at(1 - margin)],
-        ],
-        'promise'
-      ),
+      across(y.at(1 - margin), 'promise'),
       label('promised', {
         x: right,
         y: y.at(1 - margin) - 4,

@@ -8,7 +8,7 @@ import type { ScanReport, TemplateReport } from '../../../core/scan/report.ts'
 import { shortId } from '../../../core/template/name.ts'
 import type { Segment } from '../../../core/template/template.ts'
 import { visibleName } from '../../../visible-text.ts'
-import { answersText, coverageText, savesText } from '../text.ts'
+import { answersText, coverageText, orUnknown, savesText } from '../text.ts'
 import { cacheLines } from '../../../core/cache/cache-text.ts'
 import { otherTitle } from '../../../core/cache/other-caches.ts'
 import type { CacheReport } from '../../../core/cache/cache-report.ts'
@@ -26,9 +26,6 @@ const SCRIPT = `document.querySelector('.next button').addEventListener('click',
 })`
 /** Templates with plots of their own. */
 const MAX_PLOTTED = 8
-
-const known = (value: number | null, text: (value: number) => string): string =>
-  value === null ? '?' : text(value)
 
 const HEADER = [
   'template',
@@ -48,13 +45,13 @@ const cellsOf = (row: TemplateReport): string[] => [
   shortId(row.version),
   row.model,
   count(row.requests),
-  known(row.promptTokens, count),
-  known(row.cacheHitShare, share),
+  orUnknown(row.promptTokens, count),
+  orUnknown(row.cacheHitShare, share),
   answersText(row),
   coverageText(row),
-  known(row.missingExchanges, about),
-  known(row.usdPerMonth, usd),
-  known(row.cacheSavesUsdPerMonth, usd),
+  orUnknown(row.missingExchanges, about),
+  orUnknown(row.usdPerMonth, usd),
+  orUnknown(row.cacheSavesUsdPerMonth, usd),
   savesText(row),
 ]
 

@@ -41,45 +41,43 @@ export const Evidence = ({ points, report, history }: EvidenceProps) => {
   const { rollbackCapital, stepCapital, evidence } = report
   const stages = stageMarks(history)
   return (
-    <>
-      <div class="plots">
-        <Plot
-          title="Evidence: a decision is taken when its curve crosses the line"
-          x={x}
-          y="power"
-          series={[
-            {
-              name: 'for a rollback',
-              values: points.map(({ rollback }) => power(rollback)),
-            },
-            { name: 'for the next stage', values: points.map(({ step }) => power(step)) },
-          ]}
-          marks={[
-            { name: `rollback at ${whole(rollbackCapital)}`, y: Math.log10(rollbackCapital) },
-            { name: `next stage at ${whole(stepCapital)}`, y: Math.log10(stepCapital) },
-            ...stages,
-          ]}
-          format={(value) => capitalText(value * Math.LN10)}
-          formatX={formatX}
-        />
-        <Plot
-          title="Share of the conversations that disagree"
-          x={x}
-          y="share"
-          series={[
-            {
-              name: 'disagree',
-              values: points.map(({ loss, pairs }) => (pairs < LEAST_PAIRS ? null : loss)),
-            },
-          ]}
-          marks={[
-            { name: `margin ${percent(evidence.margin)}`, y: evidence.margin },
-            { name: `proven ${percent(evidence.proven)}`, y: evidence.proven },
-          ]}
-          format={percent}
-          formatX={formatX}
-        />
-      </div>
-    </>
+    <div class="plots">
+      <Plot
+        title="Evidence: a decision is taken when its curve crosses the line"
+        x={x}
+        y="power"
+        series={[
+          {
+            name: 'for a rollback',
+            values: points.map(({ rollback }) => power(rollback)),
+          },
+          { name: 'for the next stage', values: points.map(({ step }) => power(step)) },
+        ]}
+        marks={[
+          { name: `rollback at ${whole(rollbackCapital)}`, y: Math.log10(rollbackCapital) },
+          { name: `next stage at ${whole(stepCapital)}`, y: Math.log10(stepCapital) },
+          ...stages,
+        ]}
+        format={(value) => capitalText(value * Math.LN10)}
+        formatX={formatX}
+      />
+      <Plot
+        title="Share of the conversations that disagree"
+        x={x}
+        y="share"
+        series={[
+          {
+            name: 'disagree',
+            values: points.map(({ loss, pairs }) => (pairs < LEAST_PAIRS ? null : loss)),
+          },
+        ]}
+        marks={[
+          { name: `margin ${percent(evidence.margin)}`, y: evidence.margin },
+          { name: `proven ${percent(evidence.proven)}`, y: evidence.proven },
+        ]}
+        format={percent}
+        formatX={formatX}
+      />
+    </div>
   )
 }

@@ -6,21 +6,16 @@ import { capitalText } from '../../../../lifecycle/rollout-report.ts'
 import { Figures } from '../../parts/figures.tsx'
 import { percent, whole } from '../../parts/format.ts'
 import { Interval } from '../../parts/interval.tsx'
-import { Table } from '../../parts/table.tsx'
+import { numbers, Table } from '../../parts/table.tsx'
 
 const Counts = ({ lora, upstream }: FeedbackCounts) => (
   <Table
     caption="Feedback of applications"
-    columns={[
-      { name: 'Answers of' },
-      { name: 'Good', isNumber: true },
-      { name: 'Bad', isNumber: true },
-    ]}
+    columns={['Answers of', ...numbers('Good', 'Bad')]}
     rows={[
       ['the small model', whole(lora.good), whole(lora.bad)],
       ['the upstream', whole(upstream.good), whole(upstream.bad)],
     ]}
-    empty=""
   />
 )
 

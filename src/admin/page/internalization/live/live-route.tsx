@@ -15,7 +15,7 @@ import { outcomeName } from '../../pairs/revealed-pair.tsx'
 import { Badge, Figures, Notice, Time, type FigureProps } from '../../parts/figures.tsx'
 import { percent, shortPercent, usd, whole } from '../../parts/format.ts'
 import { Interval } from '../../parts/interval.tsx'
-import { Table } from '../../parts/table.tsx'
+import { numbers, Table } from '../../parts/table.tsx'
 import { Line } from '../../parts/text.tsx'
 import { sayLoss } from '../say/say-rollout.ts'
 import { CoverageOverTime } from './coverage-over-time.tsx'
@@ -127,12 +127,11 @@ const auditFigures = ({
 const Outcomes = ({ outcomes, isJudged }: RolloutReport & { isJudged: boolean }) => (
   <Table
     caption="Audited requests by outcome"
-    columns={[{ name: 'The small model’s answer' }, { name: 'Requests', isNumber: true }]}
+    columns={['The small model’s answer', ...numbers('Requests')]}
     rows={PAIR_OUTCOMES.map((outcome) => [
       outcomeName(outcome, isJudged),
       whole(outcomes[outcome]),
     ])}
-    empty=""
   />
 )
 
@@ -159,12 +158,14 @@ const Indicators = ({ indicators, rollbackCapital }: RolloutReport) => {
     <Table
       caption="Signs that the questions have changed since the proof"
       columns={[
-        { name: 'Share of the audited requests' },
-        { name: 'Now', isNumber: true },
-        { name: 'In the proof', isNumber: true },
-        { name: 'Expected at most', isNumber: true },
-        { name: `Evidence (decides at ${capital(deciding)})`, isNumber: true },
-        { name: 'Verdict' },
+        'Share of the audited requests',
+        ...numbers(
+          'Now',
+          'In the proof',
+          'Expected at most',
+          `Evidence (decides at ${capital(deciding)})`
+        ),
+        'Verdict',
       ]}
       rows={indicators.map(({ indicator, seen, requests, share, bound, evidence }) => [
         SIGNS[indicator],
@@ -177,7 +178,6 @@ const Indicators = ({ indicators, rollbackCapital }: RolloutReport) => {
           isWithin={requests > 0 && seen / requests <= bound}
         />,
       ])}
-      empty=""
     />
   )
 }
@@ -186,13 +186,7 @@ const UpstreamVersions = ({ upstreamVersions }: RolloutReport) =>
   upstreamVersions.length === 0 ? null : (
     <Table
       caption="Models that answered for the upstream, the newest first"
-      columns={[
-        { name: 'Model' },
-        { name: 'First seen' },
-        { name: 'Last seen' },
-        { name: 'Compared', isNumber: true },
-        { name: 'Disagree', isNumber: true },
-      ]}
+      columns={['Model', 'First seen', 'Last seen', ...numbers('Compared', 'Disagree')]}
       rows={upstreamVersions
         .toReversed()
         .map(({ name, from, to, ...counts }) => [
@@ -202,7 +196,6 @@ const UpstreamVersions = ({ upstreamVersions }: RolloutReport) =>
           whole(counts.pairs),
           counts.pairs === 0 ? '' : percent(meanLoss(counts)),
         ])}
-      empty=""
     />
   )
 
@@ -221,17 +214,12 @@ const Withheld = ({ withheld }: Pick<LiveRouteProps, 'withheld'>) =>
   withheld.length === 0 ? null : (
     <Table
       caption="What it no longer answers, because it was wrong too often"
-      columns={[
-        { name: 'Part' },
-        { name: 'Compared', isNumber: true },
-        { name: 'Disagree', isNumber: true },
-      ]}
+      columns={['Part', ...numbers('Compared', 'Disagree')]}
       rows={withheld.map(({ kind, name, ...counts }) => [
         <Line text={kind === 'answer' ? name : `requests: ${name}`} />,
         whole(counts.pairs),
         percent(meanLoss(counts)),
       ])}
-      empty=""
     />
   )
 

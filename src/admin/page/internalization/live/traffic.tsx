@@ -4,7 +4,7 @@ import type { ReasonCount } from '../../../../core/route/route-reasons.ts'
 import type { RecentTraffic } from '../../../../savings/control-group.ts'
 import { milliseconds, percent, usd, whole } from '../../parts/format.ts'
 import { reasonText } from '../../parts/reason-text.ts'
-import { Table } from '../../parts/table.tsx'
+import { numbers, Table } from '../../parts/table.tsx'
 import { Line } from '../../parts/text.tsx'
 
 const OUTCOMES: Record<ReasonCount['outcome'], string> = {
@@ -18,12 +18,7 @@ const Reasons = ({ reasons }: RecentTraffic) => {
   return (
     <Table
       caption={`The newest ${whole(all)} requests by outcome`}
-      columns={[
-        { name: 'Outcome' },
-        { name: 'Because' },
-        { name: 'Requests', isNumber: true },
-        { name: 'Share', isNumber: true },
-      ]}
+      columns={['Outcome', 'Because', ...numbers('Requests', 'Share')]}
       rows={reasons.map(({ outcome, reason, requests }) => [
         OUTCOMES[outcome],
         reason === null ? (
@@ -66,29 +61,21 @@ const Groups = ({ groups }: RecentTraffic) => {
       {saved !== null && <p>{saved}</p>}
       <Table
         caption="Cost and latency against the control group; conversations are assigned at random"
-        columns={[
-          { name: 'Requests' },
-          { name: 'Number', isNumber: true },
-          { name: 'Mean cost', isNumber: true },
-          { name: 'Median latency', isNumber: true },
-        ]}
+        columns={['Requests', ...numbers('Number', 'Mean cost', 'Median latency')]}
         rows={[
           ['the small model was asked', ...groupCells(treated)],
           ['of these, it answered', ...groupCells(answered)],
           ['of these, the upstream answered', ...groupCells(fallback)],
           ['control group: audited', ...groupCells(control)],
         ]}
-        empty=""
       />
     </>
   )
 }
 
 export const Traffic = (traffic: RecentTraffic) => (
-  <>
-    <div class="stack">
-      <Reasons {...traffic} />
-      <Groups {...traffic} />
-    </div>
-  </>
+  <div class="stack">
+    <Reasons {...traffic} />
+    <Groups {...traffic} />
+  </div>
 )

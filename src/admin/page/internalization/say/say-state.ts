@@ -5,9 +5,11 @@ import type {
   Retry,
   Succession,
 } from '../../../../core/internalization/internalization.ts'
-import type { JudgeProgress } from '../../../../core/internalization/stage-progress.ts'
+import type {
+  JudgeProgress,
+  StageProgress,
+} from '../../../../core/internalization/stage-progress.ts'
 import { judgeCostText } from '../../../../lifecycle/read-judge.ts'
-import type { StageProgress } from '../../../reading/read-internalization.ts'
 import { duration, whole } from '../../parts/format.ts'
 import { sayRejection } from './say-rejection.ts'
 import { sayLive, sayRetired, type LiveSituation } from './say-rollout.ts'
