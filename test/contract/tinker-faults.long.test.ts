@@ -2,8 +2,7 @@
  * What goes wrong at a provider, over a stand-in for its SDK: refusals, losses, a base that is retired,
  * answers of another form, files that stay. Skipped without a Python with numpy.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -14,12 +13,13 @@ import type { EngineConditionKind } from '../../src/openai/engine-state.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
 import { FakeProvider, missingForTinker } from '../kit/tinker/fake-provider.ts'
 import { row, until } from './harness.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const missing = missingForTinker()
 const title = `an engine at a provider${missing === null ? '' : ` (${missing})`}`
 
 describe.skipIf(missing !== null)(title, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'tinker-faults-'))
+  const folder = sharedFolder()
   const modelPath = join(folder, 'tiny')
   const dataDir = join(folder, 'data')
   const provider = new FakeProvider(join(folder, 'provider'), modelPath)
@@ -87,10 +87,7 @@ describe.skipIf(missing !== null)(title, () => {
     lora = (await train(40).result).model
   })
   afterEach(() => provider.fail({}))
-  afterAll(async () => {
-    await backend.close()
-    rmSync(folder, { recursive: true })
-  })
+  afterAll(() => backend.close())
 
   it('keeps a PEFT folder in float32, and says who computes at what price', async () => {
     const path = join(dataDir, 'loras', lora)

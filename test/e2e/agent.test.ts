@@ -2,9 +2,6 @@
  * An agent of ten functions and five turns: the real server with its worker and the fake engine. Each turn
  * calls a function by what its first question says, and the last turn answers with text.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ProxyProcess } from '../kit/process/proxy-process.ts'
@@ -12,6 +9,7 @@ import type { ChatMessage } from '../../src/openai/chat.ts'
 import { startServer } from '../kit/process/built.ts'
 import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstream.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const STEPS = ['find_customer', 'check_stock', 'reserve_tins', 'book_van']
@@ -70,7 +68,7 @@ describe('an agent', () => {
   let upstream: ChatUpstream
   let proxy: ProxyProcess
   let client: OpenAI
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-agent-'))
+  const dataDir = sharedFolder()
 
   /** One order from its question to its shelf, as an agent's loop does it. */
   const work = async (number: number): Promise<Step[]> => {
@@ -117,7 +115,6 @@ describe('an agent', () => {
   afterAll(async () => {
     await proxy.stop()
     upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
   })
 
   it('is answered at every turn, with the functions and the text of the upstream', async () => {

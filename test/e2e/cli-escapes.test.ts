@@ -1,14 +1,14 @@
 /** Text of others reaches a terminal with its control characters shown, by every verb: none of it runs there. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { CLI } from '../kit/process/built.ts'
 import { exampleEvidenceFile } from '../kit/records/facts.ts'
 import { exampleInternalization, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 /** Sets the title, paints by a C1 control, turns the writing direction, and forges a line. */
 const EVIL = 'gpt\u001b]0;title\u0007\u009b31m\u202e\u2066\u200f\rforged\u007f\u0085end'
@@ -26,7 +26,7 @@ const TEMPLATE = {
 }
 const RECORD = exampleRecord(1, { model: NAME, path: `/v1/${NAME}` })
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-escapes-'))
+const folder = sharedFolder()
 const DATA_DIR = join(folder, 'data')
 const LOG = join(folder, 'log.jsonl')
 const PROOF_FILE = join(folder, 'proof.json')
@@ -52,8 +52,6 @@ beforeAll(async () => {
   const decision = { ...file.decision, [EVIL]: 1, responseType: EVIL }
   writeFileSync(PROOF_FILE, JSON.stringify({ ...file, decision }))
 })
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** What the command writes to both streams. */
 const printed = (words: readonly string[]): Promise<string> =>

@@ -1,9 +1,9 @@
 /** Exit codes of wrong inputs (docs/reasons.md), for every command, with and without `--json`. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { loadBuilt, runCli } from '../kit/process/built.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 interface Verb {
   words: string[]
@@ -18,7 +18,7 @@ interface Verb {
   staysOpen?: boolean
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-cli-'))
+const folder = sharedFolder()
 const withData = join(folder, 'data')
 const broken = join(folder, 'broken')
 const rows = join(folder, 'rows.jsonl')
@@ -157,7 +157,6 @@ afterEach(() => {
   vi.unstubAllEnvs()
   vi.restoreAllMocks()
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const outcomeOf = async ({ words, env = {} }: Case) => {
   const all = { DATA_DIR: withData, ENGINE: 'fake', OPENAI_API_KEY: 'key', ...env }

@@ -1,8 +1,7 @@
 /** What the commands print for people fits 80 columns, also with long names and long reasons. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import type { EvaluationRow } from '../../src/store/store.ts'
@@ -16,6 +15,7 @@ import {
   exampleTemplate,
 } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const COLUMNS = 80
 const LONG =
@@ -60,7 +60,7 @@ const OTHER: Internalization = {
   },
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-tables-'))
+const folder = sharedFolder()
 const DATA_DIR = join(folder, 'data')
 let run: (words: string[]) => Promise<number>
 
@@ -111,7 +111,6 @@ afterEach(() => {
   vi.unstubAllEnvs()
   vi.restoreAllMocks()
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const print = async (words: string[]): Promise<{ code: number; text: string; error: string }> => {
   vi.stubEnv('DATA_DIR', DATA_DIR)

@@ -1,15 +1,14 @@
 /** A server whose ENCODER_PATH is a folder that no encoder can be loaded from: what its operator reads. */
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { freePort } from '../kit/process/free-port.ts'
 import { TINY_VOCABULARY, writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { CLI } from '../kit/process/built.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'promptintern-encoder-folder-'))
-afterAll(() => rmSync(root, { recursive: true, force: true }))
+const root = sharedFolder()
 
 interface LogLine {
   level: number

@@ -1,6 +1,4 @@
 /** A field head from a user's view: the real server with the embedded engine and an encoder alone, and answers in JSON. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -10,6 +8,7 @@ import type { Internalization } from '../../src/core/internalization/internaliza
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { startServer } from '../kit/process/built.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const PROMPT = [
   'You read messages that customers of a bank write, and return what they say as JSON. Read the whole message',
@@ -33,7 +32,7 @@ const messagesOf = (number: number) => [
 ]
 
 describe('answers that are made of fields', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'promptintern-fields-'))
+  const folder = sharedFolder()
   let upstream: ReplayUpstream
   let proxy: ProxyProcess
   let client: OpenAI
@@ -70,7 +69,6 @@ describe('answers that are made of fields', () => {
   afterAll(async () => {
     await proxy.stop()
     await upstream.close()
-    rmSync(folder, { recursive: true, force: true })
   })
 
   it('are learned, proved and given without a base model, with values that no log had', async () => {

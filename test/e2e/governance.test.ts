@@ -2,8 +2,6 @@
  * Redaction and forgetting on the disk of the real server with its worker and engine: no file contains
  * a redacted value, or text of a record that the command line has forgotten.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -14,6 +12,7 @@ import { filesWith } from '../kit/store/files-with.ts'
 import { runCli, startServer } from '../kit/process/built.ts'
 import type { ForgetReport } from '../../src/lifecycle/forget.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const SHELVES = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const PROMPT =
@@ -35,7 +34,7 @@ describe('governance', () => {
   let upstream: ReplayUpstream
   let proxy: ProxyProcess
   let client: OpenAI
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-governance-'))
+  const dataDir = sharedFolder()
   const env = {
     ...loopSettings(),
     DATA_DIR: dataDir,
@@ -71,7 +70,6 @@ describe('governance', () => {
   afterAll(async () => {
     await proxy.stop()
     await upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
   })
 
   it('writes no redacted value into any file, while client and upstream see it', async () => {

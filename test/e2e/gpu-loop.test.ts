@@ -3,8 +3,6 @@
  * traffic, training on the CPU, the gate, and an answer without the prompt. Skipped where there is
  * no Python with torch (ENGINE_PYTHON names it).
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { missingForTrainer, startGpuProcess, type GpuProcess } from '../kit/process/gpu-process.ts'
@@ -15,6 +13,7 @@ import { sendAll } from '../kit/traffic/send-all.ts'
 import { startServer } from '../kit/process/built.ts'
 import { orderOf, shelfOf } from '../kit/traffic/shelf-orders.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const MODEL = resolve(import.meta.dirname, '../../models/tiny')
 const TIMEOUT_MS = 300_000
@@ -31,11 +30,10 @@ const endOf = async (proxy: ProxyProcess): Promise<{ name: string; reason?: stri
 }
 
 describe('the loop with the GPU engine', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'gpu-loop-'))
+  const dataDir = sharedFolder()
   const closers: (() => Promise<unknown>)[] = []
   afterAll(async () => {
     for (const close of closers.reverse()) await close()
-    rmSync(dataDir, { recursive: true, force: true })
   })
 
   const startAll = async (engine: GpuProcess) => {

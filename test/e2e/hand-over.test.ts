@@ -1,7 +1,6 @@
 /** Commands of the worker's work while the server runs: its worker does the work. */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ProxyProcess } from '../kit/process/proxy-process.ts'
@@ -9,6 +8,7 @@ import type { Verdict } from '../../src/core/gate/gate.ts'
 import { CLI, runCli, startServer } from '../kit/process/built.ts'
 import { COLOURS, PROMPT } from '../kit/records/paint-orders.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const rowOf = (number: number): string =>
   JSON.stringify({
@@ -20,7 +20,7 @@ const rowOf = (number: number): string =>
   })
 
 describe('while the server runs', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-hand-over-'))
+  const dataDir = sharedFolder()
   const env = {
     ...loopSettings(),
     DATA_DIR: dataDir,
@@ -48,10 +48,7 @@ describe('while the server runs', () => {
     await cli('import', file)
   })
 
-  afterAll(async () => {
-    await proxy.stop()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
+  afterAll(() => proxy.stop())
 
   it('detect has its worker read the log to the end', async () => {
     const { templates } = await cli<{ templates: { version: string; requests: number }[] }>(

@@ -1,7 +1,4 @@
 /** An upstream that states impossible counts of tokens makes no figure of the real server unreadable. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
 import { startServer } from '../kit/process/built.ts'
@@ -14,8 +11,9 @@ import {
   startUpstream,
   type FakeUpstream,
 } from '../kit/proxy/harness.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-usage-'))
+const dataDir = sharedFolder()
 let upstream: FakeUpstream
 let proxy: ProxyProcess
 
@@ -27,7 +25,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await proxy.stop()
   upstream.close()
-  rmSync(dataDir, { recursive: true, force: true })
 })
 
 it('shows metrics after answers with 1e308 tokens', async () => {

@@ -1,17 +1,16 @@
 /** Exports of other programs from a user's view: `scan` and `import` read them as they read logs of their own form. */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { ScanReport } from '../../src/core/scan/report.ts'
 import { IN_FORMS } from '../kit/logs/forms.ts'
 import { CLI } from '../kit/process/built.ts'
 import { answered, timeOf } from '../kit/traffic/scan-log.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-import-forms-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = sharedFolder()
 
 const TENANT = '0123456789abcdef'.repeat(2)
 let files = 0

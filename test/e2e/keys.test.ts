@@ -1,7 +1,6 @@
 /** Issued keys from an operator's view: the command line while the server runs. */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -17,6 +16,7 @@ import {
 } from '../kit/proxy/harness.ts'
 import { CLI, runCli, startServer } from '../kit/process/built.ts'
 import { PRICES, UPSTREAM_KEY } from '../kit/proxy/keyed.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 interface ShownKey {
   id: string
@@ -26,7 +26,7 @@ interface ShownKey {
 }
 
 describe('issued keys', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-keys-'))
+  const dataDir = sharedFolder()
   let written = ''
   const onLog = (text: string): void => void (written += text)
   let upstream: FakeUpstream
@@ -64,7 +64,6 @@ describe('issued keys', () => {
   afterAll(async () => {
     await proxy.stop()
     upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
   })
 
   it('are accepted by the running server soon after they were created', async () => {

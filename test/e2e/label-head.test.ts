@@ -1,6 +1,4 @@
 /** A head from a user's view: the real server with the embedded engine, an encoder and labels in Chinese. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -10,6 +8,7 @@ import type { Internalization } from '../../src/core/internalization/internaliza
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { startServer } from '../kit/process/built.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const PROMPT = [
   '你把银行客户的留言转给负责答复的柜台。请先读完客户的全部留言，忽略问候语和签名，然后再决定由哪个柜台答复。',
@@ -30,7 +29,7 @@ const messagesOf = (number: number) => [
 ]
 
 describe('with ENCODER_PATH', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'promptintern-head-'))
+  const folder = sharedFolder()
   let upstream: ReplayUpstream
   let proxy: ProxyProcess
   let client: OpenAI
@@ -78,7 +77,6 @@ describe('with ENCODER_PATH', () => {
   afterAll(async () => {
     await proxy.stop()
     await upstream.close()
-    rmSync(folder, { recursive: true, force: true })
   })
 
   it('a head is trained, proved, and answers the official client with the labels as they were logged', async () => {

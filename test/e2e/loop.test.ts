@@ -2,15 +2,13 @@
  * The whole loop from a user's view: the real server with its worker and the fake engine as processes,
  * the official client, and an upstream that knows the right answers.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import { startServer } from '../kit/process/built.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const PROMPT = [
@@ -37,7 +35,7 @@ describe('the loop', () => {
   let upstream: ReplayUpstream
   let proxy: ProxyProcess
   let client: OpenAI
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-e2e-'))
+  const dataDir = sharedFolder()
 
   const ask = async (number: number, prompt = PROMPT, from = client) => {
     upstream.add(messagesOf(number, prompt), colourOf(number), 90)
@@ -77,7 +75,6 @@ describe('the loop', () => {
   afterAll(async () => {
     await proxy.stop()
     await upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
   })
 
   it('logs traffic, detects the template, trains and waits for approval', async () => {

@@ -1,8 +1,6 @@
 /** `promptintern move` asks another model of the upstream, within a budget, and says how its answers differ. */
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
@@ -12,6 +10,7 @@ import { exampleTemplate } from '../kit/records/examples.ts'
 import type { MoveView } from '../../src/cli/commands/template/move-text.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import { openStore } from '../kit/store/local-store.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const ORDERS = 120
 const RECORDS = Array.from({ length: ORDERS }, (_, i) => ({
@@ -51,7 +50,7 @@ const colourOf = (body: Body): string => {
 }
 
 describe('a move to another model', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-move-'))
+  const dataDir = sharedFolder()
   const asked: { model: string; authorization: string | undefined }[] = []
   let answers: Answers = colourOf
   let usage: object | undefined
@@ -136,10 +135,7 @@ describe('a move to another model', () => {
     usage = { prompt_tokens: 1_000, completion_tokens: 2, total_tokens: 1_002 }
   })
 
-  afterAll(() => {
-    server.close()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
+  afterAll(() => server.close())
 
   it('says before it buys answers that the terms keep them from training', async () => {
     const learned = 'small models learn from them'

@@ -1,7 +1,5 @@
 /** Metrics, health and logs of the real server. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
@@ -14,6 +12,7 @@ import {
   startUpstream,
   type FakeUpstream,
 } from '../kit/proxy/harness.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const KEY = 'sk-secret-key-0123456789'
 const WORDS = 'pelican-quartz'
@@ -32,7 +31,7 @@ describe('a server', () => {
   let upstream: FakeUpstream
   let proxy: ProxyProcess
   let log = ''
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-observed-'))
+  const dataDir = sharedFolder()
 
   const ask = (body: string, headers: Record<string, string> = {}): Promise<Response> =>
     fetch(proxy.baseUrl + CHAT_PATH, {
@@ -61,7 +60,6 @@ describe('a server', () => {
   afterAll(async () => {
     await proxy.stop()
     upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
   })
 
   it('shows exactly the metrics that docs/metrics.md lists', async () => {

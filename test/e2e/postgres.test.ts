@@ -2,9 +2,7 @@
  * The real server with its worker and engine on PostgreSQL: traffic is logged, learned, promoted, answered
  * and forgotten, nothing of it is in the data directory's database, and no output has the password.
  */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdirSync } from 'node:fs'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { newestInternalization } from '../kit/process/internalizations.ts'
@@ -23,6 +21,7 @@ import {
 } from '../kit/postgres/postgres.ts'
 import { PASSWORD } from '../kit/postgres/postgres-process.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const WAIT_MS = 50_000
 
@@ -32,7 +31,7 @@ const orderOf = (number: number): string =>
 const shelfOf = (text: string): string => COLOURS.find((colour) => text.includes(colour))!
 
 describePostgres('the server on PostgreSQL', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-postgres-'))
+  const dataDir = sharedFolder()
   let database: ServerOptions
   let env: Record<string, string>
   let upstream: ChatUpstream
@@ -74,7 +73,6 @@ describePostgres('the server on PostgreSQL', () => {
   afterAll(async () => {
     await proxy.stop()
     upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
   })
 
   it('learns from its log, and answers without the prompt', async () => {

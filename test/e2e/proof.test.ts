@@ -1,9 +1,8 @@
 /** Evidence from a user's view: the operator exports a file, somebody else verifies it. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import type { DecisionFacts } from '../../src/core/proof/decision-facts.ts'
 import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import type { Verification } from '../../src/core/proof/verify-proof.ts'
@@ -12,8 +11,9 @@ import { CLI, runCli } from '../kit/process/built.ts'
 import { exampleEvidenceFile, exampleFacts, exampleJudged, resealed } from '../kit/records/facts.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-proof-'))
+const folder = sharedFolder()
 const DATA_DIR = join(folder, 'data')
 
 beforeAll(async () => {
@@ -23,8 +23,6 @@ beforeAll(async () => {
   await saveDecisionFacts(store, 'internalization-1', exampleFacts())
   await store.close()
 })
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Without data and settings. */
 const verify = (

@@ -1,14 +1,12 @@
 /** A server without an engine: its worker comes when there is something to read, and its memory is free else. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { runCli, startServer } from '../kit/process/built.ts'
 import { processTree, type ProxyProcess } from '../kit/process/proxy-process.ts'
 import { chatBody, send, startUpstream, type FakeUpstream } from '../kit/proxy/harness.ts'
 import { COLOURS, PROMPT } from '../kit/records/paint-orders.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-resting-'))
+const dataDir = sharedFolder()
 const env = () => ({
   DATA_DIR: dataDir,
   ENGINE: 'none',
@@ -54,7 +52,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await proxy.stop()
   await upstream.close()
-  rmSync(dataDir, { recursive: true, force: true })
 })
 
 it('has no worker before there is something to read', async () => {

@@ -1,8 +1,7 @@
 /** The figures of `savings` and `status`, from a data directory with two days of log. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { RouteOutcome } from '../../src/core/log/record.ts'
@@ -17,6 +16,7 @@ import { openStore } from '../kit/store/local-store.ts'
 import { PROMPT } from '../kit/records/paint-orders.ts'
 import { ORDER_PRICE, ORDER_USD, PRICED_ORDERS } from '../kit/records/priced-orders.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 vi.mock('../../src/store/thread/open.ts', async () => ({
   openSqliteStore: (await import('../kit/store/local-store.ts')).openStore,
@@ -41,7 +41,7 @@ const outcomeOf = (index: number): RouteOutcome | null => {
 const oneLine = (text: string): string => text.replace(/\s+/g, ' ')
 
 describe('savings on the command line', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-savings-'))
+  const dataDir = sharedFolder()
   const pricesFile = join(dataDir, 'prices.json')
 
   const cli = async (env: Record<string, string>, ...words: string[]): Promise<string> => {
@@ -78,8 +78,6 @@ describe('savings on the command line', () => {
     )
     await store.close()
   })
-
-  afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 
   it('are gross and net figures with --json', async () => {
     const report = JSON.parse(await cli(priced, 'savings', '--json')) as SavingsReport & {

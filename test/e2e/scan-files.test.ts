@@ -1,16 +1,15 @@
 /** `promptintern scan` of files that are damaged, mixed or of another kind: every line is read or named. */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { ScanReport } from '../../src/core/scan/report.ts'
 import { CLI } from '../kit/process/built.ts'
 import { answered, timedLine, tuningLine } from '../kit/traffic/scan-log.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-scan-files-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = sharedFolder()
 
 interface Ended {
   code: number

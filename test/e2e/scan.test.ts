@@ -1,9 +1,8 @@
 /** `promptintern scan` from a user's view: logs that other programs wrote, and the data of a running proxy. */
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { freePort } from '../kit/process/free-port.ts'
 import { recordOf } from '../kit/traffic/scan-draws.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
@@ -12,8 +11,9 @@ import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { CLI, runCli, startServer } from '../kit/process/built.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { answered, labelled, timedLine, tuningLine } from '../kit/traffic/scan-log.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-scan-'))
+const folder = sharedFolder()
 const PRICES = join(folder, 'prices.json')
 let files = 0
 
@@ -56,8 +56,6 @@ const fileOf = (lines: string[]): string => {
   writeFileSync(path, lines.join('\n'))
   return path
 }
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('scan of a file', () => {
   const prompts = ['You write queries.\n', 'You fill forms.\n'].map((line) => line.repeat(20))

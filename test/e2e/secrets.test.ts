@@ -1,7 +1,6 @@
 /** Secrets of the real server: they reach neither an upstream nor an operator's log. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
@@ -16,6 +15,7 @@ import {
   startUpstream,
   type FakeUpstream,
 } from '../kit/proxy/harness.ts'
+import { ownFolder, sharedFolder } from '../kit/temporary-folder.ts'
 
 const TENANT_SECRET = 'secret-of-the-tenants'
 const ENGINE_TOKEN = 'token-of-the-engine'
@@ -26,7 +26,7 @@ interface Shown {
 }
 
 describe('secrets', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-secrets-'))
+  const dataDir = sharedFolder()
   let upstream: FakeUpstream
   let proxy: ProxyProcess
   let port: number
@@ -53,7 +53,6 @@ describe('secrets', () => {
   afterAll(async () => {
     await proxy.stop()
     upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
   })
 
   it.each([
@@ -116,8 +115,7 @@ describe('secrets', () => {
     ['an empty tenant secret', { tenantSecret: '', adminToken: 'b'.repeat(64) }],
     ['no secrets', null],
   ])('%s in secrets.json prevents the start', async (_what, secrets) => {
-    const folder = mkdtempSync(join(tmpdir(), 'promptintern-empty-'))
-    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const folder = ownFolder()
     writeFileSync(join(folder, 'secrets.json'), JSON.stringify(secrets))
     const env = { PATH: process.env['PATH'], DATA_DIR: folder, PORT: '0' }
     const child = spawn(process.execPath, [CLI, 'serve'], { env })

@@ -3,9 +3,6 @@
  * its worker and the fake engine. Regression: a route answered 28 of 28 such requests with text, because
  * its proof contained only the answers in text.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ChatMessage } from '../../src/openai/chat.ts'
@@ -13,6 +10,7 @@ import { startServer } from '../kit/process/built.ts'
 import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstream.ts'
 import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const RULES = 'Answer with the shelf alone, or call the tool where the order must be cancelled.'
@@ -63,7 +61,7 @@ describe('a template whose requests offer tools', () => {
   let upstream: ChatUpstream
   let proxy: ProxyProcess
   let client: OpenAI
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-tools-'))
+  const dataDir = sharedFolder()
 
   const ask = async (prompt: string, number: number) => {
     const { data, response } = await client.chat.completions
@@ -121,7 +119,6 @@ describe('a template whose requests offer tools', () => {
   afterAll(async () => {
     await proxy.stop()
     upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
   })
 
   it('is not promoted if the lora cannot tell calls from text', async () => {

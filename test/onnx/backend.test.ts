@@ -1,5 +1,4 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { OnnxBackendOptions } from '../../adapters/onnx/backend.ts'
@@ -12,11 +11,12 @@ import type { EngineBackend, TrainHooks, TrainInput } from '../../adapters/host/
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import { loadBuilt } from '../kit/process/built.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 type Backend = typeof import('../../adapters/onnx/backend.ts')
 const { createOnnxBackend } = await loadBuilt<Backend>('adapters/onnx/backend.ts')
 
-const root = mkdtempSync(join(tmpdir(), 'onnx-backend-'))
+const root = sharedFolder()
 const modelPath = join(root, 'tiny')
 const dataDir = join(root, 'data')
 const log = () => undefined
@@ -93,10 +93,7 @@ beforeAll(async () => {
   backend = await open()
   lora = (await backend.train(input(), hooks())).model
 }, 60_000)
-afterAll(async () => {
-  await backend.close()
-  rmSync(root, { recursive: true })
-})
+afterAll(() => backend.close())
 
 describe('a lora that learns from the base model with the prompt', () => {
   const instructions = { role: 'system', content: 'Say what comes next, in the order given.' }

@@ -1,8 +1,7 @@
 /** Field heads of the embedded engine, on a tiny encoder: how well they answer is measured, not tested. */
-import { mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, readdirSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { CompletionEnd, EngineBackend, TrainInput } from '../../adapters/host/backend.ts'
 import { noModel } from '../../adapters/host/no-model.ts'
 import type { ChatRequest, TokenLogprob } from '../../src/openai/chat.ts'
@@ -10,16 +9,16 @@ import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { seededRandom } from '../../src/random.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { loadBuilt } from '../kit/process/built.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 type Heads = typeof import('../../adapters/onnx/label-heads.ts')
 const { withEncoder } = await loadBuilt<Heads>('adapters/onnx/label-heads.ts')
 
-const root = mkdtempSync(join(tmpdir(), 'onnx-fields-'))
+const root = sharedFolder()
 const encoderPath = join(root, 'tiny-bert')
 const log = () => undefined
 
 beforeAll(() => writeTinyBert(encoderPath, { seed: 6 }))
-afterAll(() => rmSync(root, { recursive: true }))
 
 /** The amount is copied from the text, the kind is chosen. */
 const rowsOf = (count: number, seed = 1): TrainingRow[] => {

@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { EngineBackend, TrainHooks, TrainInput } from '../../adapters/host/backend.ts'
 import type { EngineProcess } from '../../adapters/host/start-process.ts'
 import { createEngine } from '../../src/engine/client.ts'
@@ -10,6 +9,7 @@ import { loadBuilt } from '../kit/process/built.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { finished } from '../contract/harness.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 type Heads = typeof import('../../adapters/onnx/label-heads.ts')
 type Backend = typeof import('../../adapters/onnx/backend.ts')
@@ -18,7 +18,7 @@ const { withEncoder } = await loadBuilt<Heads>('adapters/onnx/label-heads.ts')
 const { createOnnxBackend } = await loadBuilt<Backend>('adapters/onnx/backend.ts')
 const { startOnnxEngine } = await loadBuilt<Onnx>('adapters/onnx/index.ts')
 
-const root = mkdtempSync(join(tmpdir(), 'onnx-heads-'))
+const root = sharedFolder()
 const modelPath = join(root, 'tiny')
 const encoderPath = join(root, 'tiny-bert')
 const log = () => undefined
@@ -27,7 +27,6 @@ beforeAll(() => {
   writeRandomModel(modelPath, { seed: 5 })
   writeTinyBert(encoderPath, { seed: 6 })
 })
-afterAll(() => rmSync(root, { recursive: true }))
 
 const WORDS = [
   'my',

@@ -1,13 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ggufTokenizerJson } from '../../adapters/model/gguf-tokenizer.ts'
 import { loadModel, type LoadedModel } from '../../adapters/onnx/load-model.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
 import { createTextTokenizer, type TokenizerJson } from '../../adapters/text/text-tokenizer.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'onnx-gguf-'))
+const root = sharedFolder()
 const folder = join(root, 'tiny')
 let original: LoadedModel
 
@@ -15,10 +15,7 @@ beforeAll(async () => {
   writeRandomModel(folder, { seed: 3, tiedEmbeddings: false })
   original = await loadModel(folder)
 })
-afterAll(() => {
-  original.close()
-  rmSync(root, { recursive: true })
-})
+afterAll(() => original.close())
 
 type Value = string | number | boolean | string[] | number[]
 

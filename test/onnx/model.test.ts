@@ -1,5 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -8,8 +7,9 @@ import { rememberLines } from '../../adapters/text/line-encoder.ts'
 import { openModel } from '../../adapters/model/open-model.ts'
 import { loadModel, type LoadedModel } from '../../adapters/onnx/load-model.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'onnx-model-'))
+const root = sharedFolder()
 const folder = join(root, 'tiny')
 let model: LoadedModel
 
@@ -17,10 +17,7 @@ beforeAll(async () => {
   writeRandomModel(folder, { seed: 7 })
   model = await loadModel(folder)
 })
-afterAll(() => {
-  model.close()
-  rmSync(root, { recursive: true })
-})
+afterAll(() => model.close())
 
 type Json = Record<string, unknown>
 const editJson = (path: string, edit: (json: Json) => Json): void =>

@@ -1,16 +1,15 @@
 /** The operator's checker, hostile ones included: each ends within its limits, and gives a verdict or none. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { openChecker, parseReply } from '../../src/check/checker.ts'
 import type { CheckedAnswers } from '../../src/worker/deps.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-checker-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = sharedFolder()
 
 const ANSWERS: CheckedAnswers = {
   query: 'q',

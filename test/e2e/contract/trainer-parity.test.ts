@@ -2,10 +2,8 @@
  * The embedded engine and the trainer in Python train the same lora: one random model, the same rows,
  * seed and rank. Skipped where there is no Python with torch (ENGINE_PYTHON names it).
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { trainByProcess } from '../../../adapters/gpu/train.ts'
 import { trainingOnGpu } from '../../../adapters/gpu/training-on-gpu.ts'
 import { createLocalLauncher } from '../../../adapters/launch/local-process.ts'
@@ -21,6 +19,7 @@ import { studentRow } from '../../../adapters/text/render-rows.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import { missingForTrainer, TRAINER, trainingOnCpu } from '../../kit/process/gpu-process.ts'
 import { writeRandomModel } from '../../kit/model/random-model.ts'
+import { sharedFolder } from '../../kit/temporary-folder.ts'
 
 const STEPS = 20
 
@@ -34,8 +33,7 @@ const rows: TrainingRow[] = Array.from({ length: 40 }, (_, i) => ({
 }))
 const hyperparameters = { rank: 8, batch_size: 8, max_steps: STEPS, weight_decay: 0.01 }
 
-const folder = mkdtempSync(join(tmpdir(), 'trainer-parity-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = sharedFolder()
 const modelPath = join(folder, 'tiny')
 const dataDir = join(folder, 'data')
 const lorasDir = join(dataDir, 'loras')

@@ -1,7 +1,4 @@
 /** Credentials that clients send within bodies, against the real server: the upstream gets them, and nothing else. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ADMIN_TOKEN, type ProxyProcess } from '../../kit/process/proxy-process.ts'
 import { filesWith } from '../../kit/store/files-with.ts'
@@ -15,8 +12,9 @@ import {
   startUpstream,
   type FakeUpstream,
 } from '../../kit/proxy/harness.ts'
+import { sharedFolder } from '../../kit/temporary-folder.ts'
 
-const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-bodies-'))
+const dataDir = sharedFolder()
 const env: Record<string, string> = { DATA_DIR: dataDir }
 let upstream: FakeUpstream
 let proxy: ProxyProcess
@@ -32,7 +30,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await proxy.stop()
   upstream.close()
-  rmSync(dataDir, { recursive: true, force: true })
 })
 
 interface Shown {
