@@ -8,10 +8,12 @@ import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
 import { startServer } from '../kit/process/built.ts'
 import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstream.ts'
+import { untilState } from '../kit/process/internalizations.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { COLOURS, colourOf } from '../kit/records/paint-orders.ts'
+import { inTens } from '../kit/traffic/lanes.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const STEPS = ['find_customer', 'check_stock', 'reserve_tins', 'book_van']
 const NAMES = [...STEPS, 'cancel', 'refund', 'call_back', 'print_label', 'open_gate', 'log_damage']
 const PROMPT = [
@@ -36,7 +38,6 @@ const TOOLS = NAMES.map((name): OpenAI.ChatCompletionFunctionTool => ({
 
 type Message = OpenAI.ChatCompletionMessageParam
 
-const colourOf = (number: number): string => COLOURS[number % COLOURS.length]!
 const questionOf = (number: number): string =>
   `Order ${100 + number}: ${(number % 7) + 1} tins of ${colourOf(number)} paint, please.`
 
@@ -95,12 +96,7 @@ describe('an agent', () => {
     }
   }
 
-  const workMany = async (from: number, count: number): Promise<Step[][]> => {
-    const all: Step[][] = []
-    for (let start = from; start < from + count; start += 10)
-      all.push(...(await Promise.all(Array.from({ length: 10 }, (_, i) => work(start + i)))))
-    return all
-  }
+  const workMany = (from: number, count: number) => inTens(count, work, from)
 
   beforeAll(async () => {
     upstream = await startChatUpstream(answerTo)
@@ -119,17 +115,7 @@ describe('an agent', () => {
 
   it('is answered at every turn, with the functions and the text of the upstream', async () => {
     await workMany(0, 300)
-    const deadline = Date.now() + 50_000
-    for (let state = ''; state !== 'live';) {
-      const { data } = await proxy.admin<{ data: { state: { name: string; reason?: string } }[] }>(
-        '/internalizations'
-      )
-      const newest = data.at(-1)?.state
-      state = newest?.name ?? ''
-      if (['rejected', 'failed'].includes(state)) throw new Error(JSON.stringify(newest))
-      if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(newest)}`)
-      await new Promise((resolve) => setTimeout(resolve, 200))
-    }
+    await untilState(proxy, 'live')
     // the lora may be unsure of a single question
     for (let number = 301; (await work(number))[0]!.route !== 'answered'; number++)
       await new Promise((resolve) => setTimeout(resolve, 100))

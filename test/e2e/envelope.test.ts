@@ -1,15 +1,7 @@
 /** Requests that their bodies do not tell apart, or that parsers read differently, against a live route. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  colourIn,
-  colourOf,
-  COLOURS,
-  inTenant,
-  PROMPT,
-  questionOf,
-  Scene,
-  type Sent,
-} from '../kit/process/scene.ts'
+import { colourIn, inTenant, Scene, type Sent } from '../kit/process/scene.ts'
+import { colourOf, COLOURS, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 
 const ATTEMPTS = 3
 const ADAPTER = '1234567890123456'

@@ -7,7 +7,9 @@ import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { startServer } from '../kit/process/built.ts'
+import { untilState } from '../kit/process/internalizations.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { inTens } from '../kit/traffic/lanes.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const PROMPT = [
@@ -48,9 +50,6 @@ describe('answers that are made of fields', () => {
     }
   }
 
-  const newest = async (): Promise<Internalization | undefined> =>
-    (await proxy.admin<{ data: Internalization[] }>('/internalizations')).data.at(-1)
-
   beforeAll(async () => {
     writeTinyBert(join(folder, 'tiny-bert'), { seed: 6 })
     upstream = await startReplayUpstream()
@@ -72,12 +71,8 @@ describe('answers that are made of fields', () => {
   })
 
   it('are learned, proved and given without a base model, with values that no log had', async () => {
-    for (let start = 0; start < 480; start += 10)
-      await Promise.all(Array.from({ length: 10 }, (_, index) => ask(start + index)))
-    await expect
-      .poll(async () => (await newest())?.state.name, { timeout: 120_000, interval: 200 })
-      .toBe('live')
-    const { id } = (await newest())!
+    await inTens(480, (number) => ask(number))
+    const { id } = await untilState(proxy, 'live', 120_000)
     const { plan } = await proxy.admin<Internalization>(`/internalizations/${id}`)
     expect(plan!.arms).toMatchObject([{ name: 'field-head', encoder: 'tiny-bert' }])
     expect(plan!.form).toMatchObject({

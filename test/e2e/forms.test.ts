@@ -4,15 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { seededRandom } from '../../src/random.ts'
-import {
-  COLOURS,
-  colourIn,
-  PROMPT,
-  questionOf,
-  reading,
-  Scene,
-  type Sent,
-} from '../kit/process/scene.ts'
+import { colourIn, reading, Scene, type Sent } from '../kit/process/scene.ts'
+import { COLOURS, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 
 const itemOf = (number: number, paint: string): string =>
   `${number}. shelf\nOrder: ${paint}, usual size`

@@ -5,13 +5,14 @@
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { newestInternalization } from '../kit/process/internalizations.ts'
+import { untilState } from '../kit/process/internalizations.ts'
 import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
 import { filesWith } from '../kit/store/files-with.ts'
 import { runCli, startServer } from '../kit/process/built.ts'
 import type { ForgetReport } from '../../src/lifecycle/forget.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { inTens } from '../kit/traffic/lanes.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const SHELVES = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
@@ -51,16 +52,6 @@ describe('governance', () => {
   const cli = async <T>(...words: string[]): Promise<T> =>
     JSON.parse(await runCli(env, ...words, '--json')) as T
 
-  const waitForApproval = async (): Promise<void> => {
-    const deadline = Date.now() + 50_000
-    for (;;) {
-      const newest = await newestInternalization(proxy)
-      if (newest?.state.name === 'approval') return
-      if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(newest?.state)}`)
-      await new Promise((resolve) => setTimeout(resolve, 200))
-    }
-  }
-
   beforeAll(async () => {
     upstream = await startReplayUpstream()
     proxy = await startServer({ ...env, UPSTREAM_BASE_URL: upstream.baseUrl })
@@ -73,17 +64,16 @@ describe('governance', () => {
   })
 
   it('writes no redacted value into any file, while client and upstream see it', async () => {
-    for (let start = 0; start < 300; start += 10) {
-      const numbers = Array.from({ length: 10 }, (_, index) => start + index)
+    const answers = await inTens(300, (number) => {
       // the upstream answers only the exact messages that it knows
-      for (const number of numbers) upstream.add(messagesOf(number), SHELVES[number % 6]!, 60)
-      const answers = await Promise.all(numbers.map((number) => ask(messagesOf(number))))
-      expect(answers).toEqual(numbers.map((number) => SHELVES[number % 6]))
-    }
+      upstream.add(messagesOf(number), SHELVES[number % 6]!, 60)
+      return ask(messagesOf(number))
+    })
+    expect(answers).toEqual(answers.map((_answer, number) => SHELVES[number % 6]))
     const question = [{ role: 'user' as const, content: 'Who ordered?' }]
     upstream.add(question, `It was c1@${DOMAIN}.`, 5)
     expect(await ask(question)).toBe(`It was c1@${DOMAIN}.`)
-    await waitForApproval()
+    await untilState(proxy, 'approval')
     expect(upstream.counts).toEqual({ answered: 301, unknown: 0 })
     // text that is not redacted is in the log and in the uploaded rows
     const seen = found('[EMAIL_1]')

@@ -7,7 +7,9 @@ import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { startServer } from '../kit/process/built.ts'
+import { untilState } from '../kit/process/internalizations.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { inTens } from '../kit/traffic/lanes.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const PROMPT = [
@@ -58,9 +60,6 @@ describe('with ENCODER_PATH', () => {
     return text
   }
 
-  const newest = async (): Promise<Internalization | undefined> =>
-    (await proxy.admin<{ data: Internalization[] }>('/internalizations')).data.at(-1)
-
   beforeAll(async () => {
     writeTinyBert(join(folder, 'tiny-bert'), { seed: 7 })
     upstream = await startReplayUpstream()
@@ -80,12 +79,8 @@ describe('with ENCODER_PATH', () => {
   })
 
   it('a head is trained, proved, and answers the official client with the labels as they were logged', async () => {
-    for (let start = 0; start < 200; start += 10)
-      await Promise.all(Array.from({ length: 10 }, (_, index) => ask(start + index)))
-    await expect
-      .poll(async () => (await newest())?.state.name, { timeout: 60_000, interval: 200 })
-      .toBe('live')
-    const { id } = (await newest())!
+    await inTens(200, (number) => ask(number))
+    const { id } = await untilState(proxy, 'live')
     const { plan } = await proxy.admin<Internalization>(`/internalizations/${id}`)
     expect(plan!.arms).toMatchObject([{ name: 'label-head', encoder: 'tiny-bert' }])
     await expect

@@ -7,29 +7,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import { startServer } from '../kit/process/built.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
+import { untilState } from '../kit/process/internalizations.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { colourOf, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
+import { inTens } from '../kit/traffic/lanes.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
-const PROMPT = [
-  'You sort paint orders for a warehouse. Read the order and name the shelf it goes to.',
-  'Shelves are named after the colour that the customer asks for.',
-  'Answer with the shelf alone: no punctuation, no explanation, lower case.',
-].join('\n')
-
-const colourOf = (number: number): string => COLOURS[number % COLOURS.length]!
-/** Every colour is among the questions that are learned, so the lora is as sure of a new one of each. */
 const messagesOf = (number: number, prompt = PROMPT) => [
   { role: 'system' as const, content: prompt },
   {
     role: 'user' as const,
-    content: `Order ${number}: tins of ${colourOf(number)} paint, please.`,
+    content: questionOf(number),
   },
 ]
-
-interface Listed {
-  data: { id: string; templateVersion: string; state: { name: string; reason?: string } }[]
-}
 
 describe('the loop', () => {
   let upstream: ReplayUpstream
@@ -43,18 +33,6 @@ describe('the loop', () => {
       .create({ model: 'gpt-4o-mini', temperature: 0, messages: messagesOf(number, prompt) })
       .withResponse()
     return { answer: data.choices[0]!.message.content, data, headers: response.headers }
-  }
-
-  const waitForState = async (wanted: string): Promise<Listed['data'][number]> => {
-    const deadline = Date.now() + 60_000
-    for (;;) {
-      const newest = (await proxy.admin<Listed>('/internalizations')).data.at(-1)
-      if (newest?.state.name === wanted) return newest
-      if (newest !== undefined && ['failed', 'rejected'].includes(newest.state.name))
-        throw new Error(`${newest.state.name}: ${JSON.stringify(newest.state)}`)
-      if (Date.now() > deadline) throw new Error(`still ${newest?.state.name ?? 'nothing'}`)
-      await new Promise((resolve) => setTimeout(resolve, 200))
-    }
   }
 
   const waitForRoutes = async (count: number): Promise<void> => {
@@ -78,15 +56,14 @@ describe('the loop', () => {
   })
 
   it('logs traffic, detects the template, trains and waits for approval', async () => {
-    for (let start = 0; start < 300; start += 10)
-      await Promise.all(Array.from({ length: 10 }, (_, index) => ask(start + index)))
+    await inTens(300, (number) => ask(number))
     const { data } = await proxy.admin<{ data: unknown[] }>('/records?limit=5')
     expect(data).toHaveLength(5)
-    await waitForState('approval')
+    await untilState(proxy, 'approval')
   })
 
   it('answers without the prompt once a person has approved', async () => {
-    const { id } = await waitForState('approval')
+    const { id } = await untilState(proxy, 'approval')
     await proxy.admin(`/internalizations/${id}/approve`, { method: 'POST' })
     await waitForRoutes(1)
     const before = upstream.counts.answered
@@ -140,7 +117,7 @@ describe('the loop', () => {
     for (const number of [1006, 1008, 1009])
       routes.push((await ask(number)).headers.get('x-promptintern-route'))
     expect(routes).toContain('answered')
-    const { templateVersion } = await waitForState('live')
+    const { templateVersion } = await untilState(proxy, 'live')
     await proxy.admin(`/routes/${templateVersion}/rollback`, { method: 'POST' })
     await waitForRoutes(0)
     expect((await ask(1007)).headers.get('x-promptintern-route')).toBeNull()

@@ -4,7 +4,8 @@
  */
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { runCli } from '../kit/process/built.ts'
-import { colourIn, colourOf, PROMPT, questionOf, Scene, type Sent } from '../kit/process/scene.ts'
+import { colourIn, Scene, type Sent } from '../kit/process/scene.ts'
+import { colourOf, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 
 const CHEAP = 'gpt-4.1-nano'
 
@@ -13,11 +14,8 @@ const got: { model: string; key: string | undefined }[] = []
 
 const scene = new Scene(({ headers, body }) => {
   const text = body.toString()
-  // the worker also asks for the list of models
-  if (text !== '') {
-    const { model } = JSON.parse(text) as { model: string }
-    got.push({ model, key: headers.authorization })
-  }
+  const { model } = JSON.parse(text) as { model: string }
+  got.push({ model, key: headers.authorization })
   return colourIn(text)
 })
 

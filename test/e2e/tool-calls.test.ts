@@ -10,9 +10,10 @@ import { startServer } from '../kit/process/built.ts'
 import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstream.ts'
 import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { COLOURS } from '../kit/records/paint-orders.ts'
+import { inTens } from '../kit/traffic/lanes.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const RULES = 'Answer with the shelf alone, or call the tool where the order must be cancelled.'
 /** The text of a request does not show whether the upstream answers with a call. */
 const HIDDEN = `You sort paint orders for a warehouse in Katre. ${RULES}`
@@ -80,18 +81,8 @@ describe('a template whose requests offer tools', () => {
     }
   }
 
-  const askMany = async (prompt: string, from: number, count: number) => {
-    const answers: Awaited<ReturnType<typeof ask>>[] = []
-    for (let start = from; start < from + count; start += 10)
-      answers.push(
-        ...(await Promise.all(
-          Array.from({ length: Math.min(10, from + count - start) }, (_, i) =>
-            ask(prompt, start + i)
-          )
-        ))
-      )
-    return answers
-  }
+  const askMany = (prompt: string, from: number, count: number) =>
+    inTens(count, (number) => ask(prompt, number), from)
 
   /** The result of the newest internalization, once there are `count` of them. */
   const ending = async (count: number): Promise<Listed['data'][number]['state']> => {
