@@ -1,10 +1,9 @@
 /** Text of others reaches a terminal with its control characters shown, by every verb: none of it runs there. */
-import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import { CLI } from '../kit/process/built.ts'
+import { endOfCli } from '../kit/process/built.ts'
 import { exampleEvidenceFile } from '../kit/records/facts.ts'
 import { exampleInternalization, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
@@ -54,15 +53,11 @@ beforeAll(async () => {
 })
 
 /** What the command writes to both streams. */
-const printed = (words: readonly string[]): Promise<string> =>
-  new Promise((resolve) => {
-    const env = { PATH: process.env['PATH'], DATA_DIR, OPENAI_API_KEY: 'sk-own', NODE_ENV: 'test' }
-    const child = spawn(process.execPath, [CLI, ...words], { env, timeout: 50_000 })
-    let text = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (part: Buffer) => (text += part.toString()))
-    child.on('close', () => resolve(text))
-  })
+const printed = async (words: readonly string[]): Promise<string> => {
+  const env = { DATA_DIR, OPENAI_API_KEY: 'sk-own', NODE_ENV: 'test' }
+  const { stdout, stderr } = await endOfCli(env, words)
+  return stdout + stderr
+}
 
 const VERBS: string[][] = [
   ['status'],

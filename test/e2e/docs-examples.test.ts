@@ -108,10 +108,10 @@ beforeAll(async () => {
     chmodSync(join(shims, name), 0o755)
   }
   // greets whoever asks
-  upstream = await startChatUpstream(
-    () => ({ message: { role: 'assistant', content: 'Hello!' }, finish_reason: 'stop' }),
-    false
-  )
+  upstream = await startChatUpstream(() => ({
+    message: { role: 'assistant', content: 'Hello!' },
+    finish_reason: 'stop',
+  }))
   await prepare()
 })
 

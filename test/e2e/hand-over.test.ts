@@ -1,11 +1,10 @@
 /** Commands of the worker's work while the server runs: its worker does the work. */
-import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import type { Verdict } from '../../src/core/gate/gate.ts'
-import { CLI, runCli, startServer } from '../kit/process/built.ts'
+import { endOfCli, runCli, startServer } from '../kit/process/built.ts'
 import { COLOURS, PROMPT } from '../kit/records/paint-orders.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
@@ -34,12 +33,8 @@ describe('while the server runs', () => {
   const cli = async <T>(...words: string[]): Promise<T> =>
     JSON.parse(await runCli({ ...env, ENGINE: 'none' }, ...words, '--json')) as T
 
-  const codeOf = (...words: string[]): Promise<number> =>
-    new Promise((resolve) => {
-      execFile(process.execPath, [CLI, ...words], { env: { ...process.env, ...env } }, (error) =>
-        resolve(error === null ? 0 : Number(error.code))
-      )
-    })
+  const codeOf = async (...words: string[]): Promise<number | null> =>
+    (await endOfCli(env, words)).code
 
   beforeAll(async () => {
     const file = join(dataDir, 'rows.jsonl')

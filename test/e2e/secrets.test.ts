@@ -1,11 +1,10 @@
 /** Secrets of the real server: they reach neither an upstream nor an operator's log. */
-import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
 import { filesWith } from '../kit/store/files-with.ts'
-import { CLI, startServer } from '../kit/process/built.ts'
+import { endOfCli, startServer } from '../kit/process/built.ts'
 import {
   AUTHORIZATION,
   CHAT_PATH,
@@ -117,41 +116,21 @@ describe('secrets', () => {
   ])('%s in secrets.json prevents the start', async (_what, secrets) => {
     const folder = ownFolder()
     writeFileSync(join(folder, 'secrets.json'), JSON.stringify(secrets))
-    const env = { PATH: process.env['PATH'], DATA_DIR: folder, PORT: '0' }
-    const child = spawn(process.execPath, [CLI, 'serve'], { env })
-    onTestFinished(() => void child.kill())
-    let said = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk: Buffer) => (said += chunk.toString()))
-    const code = await Promise.race([
-      new Promise((resolve) => child.once('close', resolve)),
-      new Promise((resolve) => setTimeout(() => resolve('it runs'), 20_000)),
-    ])
+    const { code, ...said } = await endOfCli({ DATA_DIR: folder, PORT: '0' }, ['serve'])
     expect(code).toBe(2)
-    expect(said).toContain('secrets.json')
-    expect(said).not.toContain('a'.repeat(64))
+    expect(said.stdout + said.stderr).toContain('secrets.json')
+    expect(JSON.stringify(said)).not.toContain('a'.repeat(64))
   })
 
   it.each([
     ['UPSTREAM_BASE_URL', {}],
     ['ENGINE_URL', { ENGINE: 'http' }],
   ])('a password in %s prevents the start, and is not shown', async (key, env) => {
-    const child = spawn(process.execPath, [CLI, 'serve'], {
-      env: {
-        ...process.env,
-        DATA_DIR: dataDir,
-        PORT: '0',
-        ...env,
-        [key]: `http://user:${SECRET}@127.0.0.1:1`,
-      },
-    })
-    onTestFinished(() => void child.kill())
-    let said = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk: Buffer) => (said += chunk.toString()))
-    const code = await new Promise((resolve) => child.once('close', resolve))
+    const url = `http://user:${SECRET}@127.0.0.1:1`
+    const all = { DATA_DIR: dataDir, PORT: '0', ...env, [key]: url }
+    const { code, ...said } = await endOfCli(all, ['serve'])
     expect(code).toBe(2)
-    expect(said).toContain(`${key}: must have no user, password`)
-    expect(said).not.toContain(SECRET)
+    expect(said.stdout + said.stderr).toContain(`${key}: must have no user, password`)
+    expect(JSON.stringify(said)).not.toContain(SECRET)
   })
 })
