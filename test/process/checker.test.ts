@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
@@ -28,9 +29,9 @@ const command = (setting: string, limitMs = 20_000) =>
   )
 
 /** A shell command that runs a script with this Node. */
-const script = (name: string, text: string): string => {
+const script = (name: string, content: string): string => {
   const path = join(folder, `${name}.cjs`)
-  writeFileSync(path, text)
+  writeFileSync(path, content)
   return `"${process.execPath}" "${path}"`
 }
 
@@ -124,9 +125,7 @@ const isAlive = (pid: number): boolean => {
 const ask = async (status: number, body: string, limitMs = 20_000) => {
   const bodies: string[] = []
   const server = createServer(async (request, response) => {
-    let text = ''
-    for await (const chunk of request) text += String(chunk)
-    bodies.push(`${request.method} ${text}`)
+    bodies.push(`${request.method} ${await text(request)}`)
     if (status === 0) return
     response.writeHead(status, { location: 'http://127.0.0.1:1/' }).end(body)
   }).listen(0, '127.0.0.1')

@@ -10,6 +10,7 @@ import type { ProxyProcess } from './proxy-process.ts'
 import { runCli, startServer } from './built.ts'
 import { untilState } from './internalizations.ts'
 import { loopSettings } from './loop-settings.ts'
+import { chatBody } from '../upstream/chat-upstream.ts'
 import { inTens } from '../traffic/lanes.ts'
 import { sharedFolder } from '../temporary-folder.ts'
 
@@ -37,22 +38,11 @@ interface Asked {
 }
 
 const chatAnswer = (answer: string | object): string =>
-  JSON.stringify({
-    id: 'chatcmpl-1',
-    object: 'chat.completion',
-    created: 1,
-    model: 'gpt-4o-mini',
-    choices: [
-      {
-        index: 0,
-        logprobs: null,
-        ...(typeof answer === 'string'
-          ? { message: { role: 'assistant', content: answer }, finish_reason: 'stop' }
-          : answer),
-      },
-    ],
-    usage: { prompt_tokens: 90, completion_tokens: 2, total_tokens: 92 },
-  })
+  chatBody(
+    typeof answer === 'string'
+      ? { message: { role: 'assistant', content: answer }, finish_reason: 'stop' }
+      : answer
+  )
 
 const responsesAnswer = (answer: string): string =>
   JSON.stringify({

@@ -13,7 +13,8 @@ export interface ChatUpstream {
   close(): void
 }
 
-const bodyOf = (answer: object): string =>
+/** @param answer the message and the reason of the one choice */
+export const chatBody = (answer: object): string =>
   JSON.stringify({
     id: 'chatcmpl-1',
     object: 'chat.completion',
@@ -36,7 +37,7 @@ export const startChatUpstream = async (answerTo: AnswerTo): Promise<ChatUpstrea
       response.statusCode = refused?.status ?? 200
       response.end(
         refused === null
-          ? bodyOf(answerTo(request.messages, request))
+          ? chatBody(answerTo(request.messages, request))
           : JSON.stringify({ error: refused.error })
       )
     })
