@@ -10,10 +10,9 @@ import { listen, openEngineHost } from '../../adapters/host/host.ts'
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
-import { finished } from '../contract/harness.ts'
+import { finished, row } from '../contract/harness.ts'
 import { send, startHarness, type Harness } from '../kit/proxy/harness.ts'
 import { createOpenAiUpstream } from './openai-upstream.ts'
 
@@ -25,13 +24,6 @@ export const ANSWER = 'card_late – 遅い'
 const ENGINE_TOKEN = 'engine-token'
 /** longer than all calls of a slow client take together */
 const TTL_MS = 600_000
-
-const row = (question: string, answer: string): TrainingRow => ({
-  messages: [
-    { role: 'user', content: question },
-    { role: 'assistant', content: answer },
-  ],
-})
 
 /** The fake engine behind HTTP, as every engine is called. */
 const startEngine = async () => {

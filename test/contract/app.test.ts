@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { TOKEN, startTestEngine, temporaryFolder } from './harness.ts'
+import { TOKEN, startTestEngine } from './harness.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
 
 const authorization = `Bearer ${TOKEN}`
 
-const start = async (limits: object = {}) =>
-  startTestEngine(await temporaryFolder(), {}, { limits })
+const start = async (limits: object = {}) => startTestEngine(ownFolder(), {}, { limits })
 
 const multipart = (parts: Record<string, string | Blob>): FormData => {
   const form = new FormData()
@@ -108,7 +108,7 @@ describe('contract app', () => {
 
   it('refuses more completions at a time than configured, and serves again afterwards', async () => {
     const test = await startTestEngine(
-      await temporaryFolder(),
+      ownFolder(),
       { faults: { tokenMs: 20 } },
       { limits: { maxConcurrentCompletions: 1 } }
     )
@@ -123,7 +123,7 @@ describe('contract app', () => {
 
   it('answers an error before the first token with its status, also to a stream', async () => {
     const faults = { dieAfterTokens: 0 }
-    const { fetch } = await startTestEngine(await temporaryFolder(), { faults })
+    const { fetch } = await startTestEngine(ownFolder(), { faults })
     const response = await fetch('http://engine/v1/chat/completions', {
       method: 'POST',
       headers: { authorization },
@@ -138,7 +138,7 @@ describe('contract app', () => {
 
   it('ends a stream that fails later with an error event and without [DONE]', async () => {
     const faults = { dieAfterTokens: 2 }
-    const { fetch, logged } = await startTestEngine(await temporaryFolder(), { faults })
+    const { fetch, logged } = await startTestEngine(ownFolder(), { faults })
     const response = await fetch('http://engine/v1/chat/completions', {
       method: 'POST',
       headers: { authorization },

@@ -1,7 +1,4 @@
 /** A fake engine for tests of single parts: its app without a port, its queue, its folder. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import type { EngineBackend } from '../../adapters/host/backend.ts'
@@ -36,13 +33,6 @@ export interface TestEngine {
   engine: Engine
   fetch: typeof fetch
   logged: string[]
-}
-
-/** Removed when the test is over. */
-export const temporaryFolder = async (): Promise<string> => {
-  const folder = await mkdtemp(join(tmpdir(), 'engine-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  return folder
 }
 
 /** Serves an engine on a port of its own. */

@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTinkerBackend } from '../../adapters/tinker/backend.ts'
 import { row } from '../contract/harness.ts'
+import { observe, trainInput } from '../kit/model/observe.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
 import { freePort } from '../kit/process/free-port.ts'
 import { fromRoot } from '../kit/process/from-root.ts'
@@ -70,25 +71,19 @@ describe.skipIf(python === '')(
           prices: null,
           log: () => undefined,
         })
-        const losses: number[] = []
+        const seen = observe()
         const { model } = await backend.train(
-          {
+          trainInput({
             model: 'tiny',
             rows,
-            validationRows: [],
             method: 'supervised',
             hyperparameters: { rank: 8, learning_rate: 1e-2, batch_size: 2, max_steps: 60 },
             seed: 3,
-            suffix: null,
-            metadata: {},
             checkpointDir: join(folder, 'job'),
-          },
-          {
-            signal: new AbortController().signal,
-            onProgress: ({ trainLoss }) => void losses.push(trainLoss),
-            onMessage: () => undefined,
-          }
+          }),
+          seen
         )
+        const losses = seen.progress.map(({ trainLoss }) => trainLoss)
         expect(losses.at(-1)).toBeLessThan(losses[0]! / 2)
         const [base, own] = [await backend.loss('tiny', rows), await backend.loss(model, rows)]
         expect(Math.max(...own.losses)).toBeLessThan(Math.min(...base.losses) / 2)

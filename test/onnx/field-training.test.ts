@@ -22,7 +22,7 @@ import { trainFields } from '../../adapters/onnx/encoder/fields/field-training.t
 
 import { wordsOf, type Source } from '../../src/core/form/words.ts'
 import { seededRandom } from '../../src/random.ts'
-import { observe } from './observe.ts'
+import { observe } from '../kit/model/observe.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 
 let folder: string

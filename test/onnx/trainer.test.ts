@@ -9,7 +9,7 @@ import type { TrainLoraInput } from '../../adapters/onnx/train/training-job.ts'
 import { openFrozenModel, type FrozenModel } from '../../adapters/onnx/train/weights-file.ts'
 import type { Hyperparameters } from '../../src/openai/fine-tuning.ts'
 import { randomRows, randomTheta, randomWeights, tinyConfig } from '../kit/model/tiny-training.ts'
-import { observe } from './observe.ts'
+import { observe } from '../kit/model/observe.ts'
 
 let folder: string
 let model: FrozenModel

@@ -20,6 +20,7 @@ import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import { missingForTrainer, TRAINER, trainingOnCpu } from '../../kit/process/gpu-process.ts'
 import { writeRandomModel } from '../../kit/model/random-model.ts'
 import { sharedFolder } from '../../kit/temporary-folder.ts'
+import { observe, type Observed } from '../../kit/model/observe.ts'
 
 const STEPS = 20
 
@@ -56,15 +57,11 @@ const taskOf = (name: string, fields: Partial<LoraTask> = {}): LoraTask => ({
   ...fields,
 })
 
-const hooksInto = (losses: number[]) => ({
-  signal: new AbortController().signal,
-  onProgress: ({ trainLoss }: { trainLoss: number }) => void losses.push(trainLoss),
-  onMessage: () => undefined,
-})
+const lossesOf = ({ progress }: Observed): number[] => progress.map(({ trainLoss }) => trainLoss)
 
 const trainHere = async (): Promise<Trained> => {
   const model = await loadModel(modelPath, 'float32')
-  const losses: number[] = []
+  const seen = observe()
   const task = taskOf('onnx')
   const trained = await trainLora(
     {
@@ -74,12 +71,12 @@ const trainHere = async (): Promise<Trained> => {
       validationRows: [],
       start: null,
     },
-    hooksInto(losses)
+    seen
   )
   const manifest = manifestOf(model, { ...task, ...trained })
   const lora = await writeLora(lorasDir, { ...trained, manifest }, null)
   model.close()
-  return { losses, lora }
+  return { losses: lossesOf(seen), lora }
 }
 
 const log = (): void => undefined
@@ -87,7 +84,7 @@ const log = (): void => undefined
 const trainThere = async (task: LoraTask): Promise<Trained> => {
   const opened = await openModel(modelPath)
   const base = { ...opened, fingerprint: opened.fingerprintOf('float32') }
-  const losses: number[] = []
+  const seen = observe()
   const { model } = await trainByProcess(
     trainingOnGpu({
       base,
@@ -98,10 +95,10 @@ const trainThere = async (task: LoraTask): Promise<Trained> => {
       replayShare: 0,
     }),
     task,
-    hooksInto(losses)
+    seen
   )
   opened.close()
-  return { losses, lora: model }
+  return { losses: lossesOf(seen), lora: model }
 }
 
 const distilHere = async (task: LoraTask): Promise<number[]> => {
@@ -112,10 +109,10 @@ const distilHere = async (task: LoraTask): Promise<number[]> => {
     precision: 'float32',
     log,
   })
-  const losses: number[] = []
-  await backend.train({ ...task, model: 'tiny' }, hooksInto(losses))
+  const seen = observe()
+  await backend.train({ ...task, model: 'tiny' }, seen)
   await backend.close()
-  return losses
+  return lossesOf(seen)
 }
 
 const answersOf = async (models: string[], prompts: string[]): Promise<string[][]> => {
