@@ -9,7 +9,7 @@ import type { FaultLine } from '../../src/fault-log.ts'
 import { type FakeBackendOptions, createFakeBackend } from '../../adapters/fake/backend.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import type { RunningEngine } from './suite.ts'
+import type { RunningEngine } from './driver.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 
 export const TOKEN = 'test-token'
