@@ -9,6 +9,7 @@
 import { Template } from '@huggingface/jinja'
 import { AppError } from '../../src/errors.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
+import { invalidRequest } from '../host/invalid-request.ts'
 
 export interface RenderOptions {
   addGenerationPrompt: boolean
@@ -55,22 +56,14 @@ const contentText = (message: ChatMessage): string => {
   return content
     .map((part) => {
       if (part.type === 'text' && typeof part.text === 'string') return part.text
-      throw new AppError(
-        'invalid-request',
-        `this model reads text only, not ${part.type} content`,
-        {
-          param: 'messages',
-        }
-      )
+      throw invalidRequest(`this model reads text only, not ${part.type} content`, 'messages')
     })
     .join('')
 }
 
 const plainMessage = (message: ChatMessage): PlainMessage => {
   if (message.tool_calls?.length || message.role === 'tool')
-    throw new AppError('invalid-request', 'this model does not support tool calls', {
-      param: 'messages',
-    })
+    throw invalidRequest('this model does not support tool calls', 'messages')
   const plain = { role: message.role, content: contentText(message) }
   return message.name === undefined ? plain : { ...plain, name: message.name }
 }
@@ -81,12 +74,9 @@ const freeCharacter = (texts: string[]): string => {
     const character = String.fromCharCode(code)
     if (!texts.some((text) => text.includes(character))) return character
   }
-  throw new AppError(
-    'invalid-request',
+  throw invalidRequest(
     'the messages contain every private-use character, of which one must be free',
-    {
-      param: 'messages',
-    }
+    'messages'
   )
 }
 
@@ -237,10 +227,9 @@ export const createChatTemplate = (
     renderAnswered: (messages, { defaultSystem }) => {
       const plain = messages.map(plainMessage)
       if (plain.length < 2 || plain.at(-1)!.role !== 'assistant')
-        throw new AppError(
-          'invalid-request',
+        throw invalidRequest(
           'a training row needs a prompt and an assistant message at its end',
-          { param: 'messages' }
+          'messages'
         )
       const guard = guardFor(plain)
       const open = { defaultSystem, addGenerationPrompt: true }
@@ -252,10 +241,9 @@ export const createChatTemplate = (
         guard
       )
       if (!answered.startsWith(asked))
-        throw new AppError(
-          'invalid-request',
+        throw invalidRequest(
           'the chat template renders an answered question differently from an open one, so training would not match serving',
-          { param: 'messages' }
+          'messages'
         )
       const prompt = render(plain.slice(0, -1), open, guard)
       return { prompt, completion: answered.slice(asked.length), guard }

@@ -7,6 +7,7 @@ import { AppError } from '../../../src/errors.ts'
 import { seededRandom } from '../../../src/random.ts'
 import type { Constraint } from '../../text/constraint/constraint.ts'
 import type { GenerationRequest, SampledToken, TokenChoice } from '../../text/tokens.ts'
+import { invalidRequest } from '../../host/invalid-request.ts'
 
 /** Above 0 by rounding. */
 const MOST_LOGPROB = 1e-3
@@ -117,10 +118,9 @@ export async function* chooseAmong(
   while (!constraint.finished && ids.length - promptIds.length < maxTokens) {
     const candidates = constraint.candidates() ?? []
     if (candidates.length > MAX_CANDIDATES)
-      throw new AppError(
-        'invalid-request',
+      throw invalidRequest(
         `${candidates.length} choices begin differently; the provider is asked for each of at most ${MAX_CANDIDATES}`,
-        { param: 'structured_outputs' }
+        'structured_outputs'
       )
     const values = candidates.length === 1 ? [0] : amongThese(await score(ids, candidates))
     const at = drawn(values, sampling.temperature, random)
