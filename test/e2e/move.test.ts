@@ -11,6 +11,7 @@ import type { MoveView } from '../../src/cli/commands/template/move-text.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
+import { endHere } from '../kit/process/command-here.ts'
 
 const ORDERS = 120
 const RECORDS = Array.from({ length: ORDERS }, (_, i) => ({
@@ -49,6 +50,11 @@ const colourOf = (body: Body): string => {
   )!
 }
 
+const command = async (words: string[]): Promise<number> => {
+  await (await createProgram(words)).parseAsync(words, { from: 'user' })
+  return 0
+}
+
 describe('a move to another model', () => {
   const dataDir = sharedFolder()
   const asked: { model: string; authorization: string | undefined }[] = []
@@ -62,17 +68,7 @@ describe('a move to another model', () => {
       UPSTREAM_BASE_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
       UPSTREAM_API_KEY: 'sk-operator',
     }
-    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value)
-    const out = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
-    const err = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
-    try {
-      await (await createProgram(words)).parseAsync(words, { from: 'user' })
-      return out.mock.calls.map(([text]) => text).join('')
-    } finally {
-      out.mockRestore()
-      err.mockRestore()
-      vi.unstubAllEnvs()
-    }
+    return (await endHere(command, env, words)).stdout
   }
 
   /** @returns what the terminal shows before it asks, which it cannot here */
