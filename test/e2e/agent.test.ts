@@ -2,17 +2,15 @@
  * An agent of ten functions and five turns: the real server with its worker and the fake engine. Each turn
  * calls a function by what its first question says, and the last turn answers with text.
  */
-import OpenAI from 'openai'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProxyProcess } from '../kit/process/proxy-process.ts'
+import type OpenAI from 'openai'
+import { describe, expect, it } from 'vitest'
 import type { ChatMessage } from '../../src/openai/chat.ts'
-import { startServer } from '../kit/process/built.ts'
-import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstream.ts'
+import { startChatUpstream } from '../kit/upstream/chat-upstream.ts'
 import { untilState } from '../kit/process/internalizations.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
 import { COLOURS, colourOf } from '../kit/records/paint-orders.ts'
 import { inTens } from '../kit/traffic/lanes.ts'
-import { sharedFolder } from '../kit/temporary-folder.ts'
+import { useServer } from '../kit/process/use-server.ts'
 
 const STEPS = ['find_customer', 'check_stock', 'reserve_tins', 'book_van']
 const NAMES = [...STEPS, 'cancel', 'refund', 'call_back', 'print_label', 'open_gate', 'log_damage']
@@ -66,10 +64,13 @@ interface Step {
 }
 
 describe('an agent', () => {
-  let upstream: ChatUpstream
-  let proxy: ProxyProcess
-  let client: OpenAI
-  const dataDir = sharedFolder()
+  const server = useServer(
+    () => startChatUpstream(answerTo),
+    ({ baseUrl }) => ({
+      ...loopSettings({ promotes: true, trainRows: 400 }),
+      UPSTREAM_BASE_URL: baseUrl,
+    })
+  )
 
   /** One order from its question to its shelf, as an agent's loop does it. */
   const work = async (number: number): Promise<Step[]> => {
@@ -79,7 +80,7 @@ describe('an agent', () => {
     ]
     const steps: Step[] = []
     for (;;) {
-      const { data, response } = await client.chat.completions
+      const { data, response } = await server.client.chat.completions
         .create({ model: 'gpt-4o-mini', tools: TOOLS, messages })
         .withResponse()
       const { message } = data.choices[0]!
@@ -98,24 +99,9 @@ describe('an agent', () => {
 
   const workMany = (from: number, count: number) => inTens(count, work, from)
 
-  beforeAll(async () => {
-    upstream = await startChatUpstream(answerTo)
-    proxy = await startServer({
-      ...loopSettings({ promotes: true, trainRows: 400 }),
-      DATA_DIR: dataDir,
-      UPSTREAM_BASE_URL: upstream.baseUrl,
-    })
-    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
-  })
-
-  afterAll(async () => {
-    await proxy.stop()
-    upstream.close()
-  })
-
   it('is answered at every turn, with the functions and the text of the upstream', async () => {
     await workMany(0, 300)
-    await untilState(proxy, 'live')
+    await untilState(server.proxy, 'live')
     // the lora may be unsure of a single question
     for (let number = 301; (await work(number))[0]!.route !== 'answered'; number++)
       await new Promise((resolve) => setTimeout(resolve, 100))

@@ -3,15 +3,14 @@
  * the official client, and an upstream that knows the right answers.
  */
 import OpenAI from 'openai'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProxyProcess } from '../kit/process/proxy-process.ts'
+import { describe, expect, it } from 'vitest'
 import { startServer } from '../kit/process/built.ts'
-import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
+import { startReplayUpstream } from '../kit/upstream/replay-upstream.ts'
 import { untilState } from '../kit/process/internalizations.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
 import { colourOf, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 import { inTens } from '../kit/traffic/lanes.ts'
-import { sharedFolder } from '../kit/temporary-folder.ts'
+import { useServer } from '../kit/process/use-server.ts'
 
 const messagesOf = (number: number, prompt = PROMPT) => [
   { role: 'system' as const, content: prompt },
@@ -22,13 +21,13 @@ const messagesOf = (number: number, prompt = PROMPT) => [
 ]
 
 describe('the loop', () => {
-  let upstream: ReplayUpstream
-  let proxy: ProxyProcess
-  let client: OpenAI
-  const dataDir = sharedFolder()
+  const server = useServer(startReplayUpstream, ({ baseUrl }) => ({
+    ...loopSettings(),
+    UPSTREAM_BASE_URL: baseUrl,
+  }))
 
-  const ask = async (number: number, prompt = PROMPT, from = client) => {
-    upstream.add(messagesOf(number, prompt), colourOf(number), 90)
+  const ask = async (number: number, prompt = PROMPT, from = server.client) => {
+    server.upstream.add(messagesOf(number, prompt), colourOf(number), 90)
     const { data, response } = await from.chat.completions
       .create({ model: 'gpt-4o-mini', temperature: 0, messages: messagesOf(number, prompt) })
       .withResponse()
@@ -36,47 +35,32 @@ describe('the loop', () => {
   }
 
   const waitForRoutes = async (count: number): Promise<void> => {
-    while ((await proxy.admin<{ routes: number }>('/status')).routes !== count)
+    while ((await server.proxy.admin<{ routes: number }>('/status')).routes !== count)
       await new Promise((resolve) => setTimeout(resolve, 100))
   }
 
-  beforeAll(async () => {
-    upstream = await startReplayUpstream()
-    proxy = await startServer({
-      ...loopSettings(),
-      DATA_DIR: dataDir,
-      UPSTREAM_BASE_URL: upstream.baseUrl,
-    })
-    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
-  })
-
-  afterAll(async () => {
-    await proxy.stop()
-    await upstream.close()
-  })
-
   it('logs traffic, detects the template, trains and waits for approval', async () => {
     await inTens(300, (number) => ask(number))
-    const { data } = await proxy.admin<{ data: unknown[] }>('/records?limit=5')
+    const { data } = await server.proxy.admin<{ data: unknown[] }>('/records?limit=5')
     expect(data).toHaveLength(5)
-    await untilState(proxy, 'approval')
+    await untilState(server.proxy, 'approval')
   })
 
   it('answers without the prompt once a person has approved', async () => {
-    const { id } = await untilState(proxy, 'approval')
-    await proxy.admin(`/internalizations/${id}/approve`, { method: 'POST' })
+    const { id } = await untilState(server.proxy, 'approval')
+    await server.proxy.admin(`/internalizations/${id}/approve`, { method: 'POST' })
     await waitForRoutes(1)
-    const before = upstream.counts.answered
+    const before = server.upstream.counts.answered
     const { answer, data, headers } = await ask(1001)
     expect(headers.get('x-promptintern-route')).toBe('answered')
     expect(answer).toBe(colourOf(1001))
     expect(data.usage!.prompt_tokens).toBeLessThan(60)
     expect(Number(headers.get('x-promptintern-prompt-tokens-saved'))).toBeGreaterThan(0)
-    expect(upstream.counts.answered).toBe(before)
+    expect(server.upstream.counts.answered).toBe(before)
   })
 
   it('streams an adapted answer to the official client', async () => {
-    const stream = await client.chat.completions.create({
+    const stream = await server.client.chat.completions.create({
       model: 'gpt-4o-mini',
       temperature: 0,
       messages: messagesOf(1002),
@@ -88,28 +72,31 @@ describe('the loop', () => {
   })
 
   it('sends a prompt with one different character to the upstream', async () => {
-    const before = upstream.counts.answered
+    const before = server.upstream.counts.answered
     const { headers } = await ask(1003, PROMPT.replace('warehouse', 'Warehouse'))
     expect(headers.get('x-promptintern-route')).toBeNull()
-    expect(upstream.counts.answered).toBe(before + 1)
+    expect(server.upstream.counts.answered).toBe(before + 1)
   })
 
   it('never answers a caller whose key the upstream has not accepted', async () => {
-    const stranger = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'other', maxRetries: 0 })
-    const before = upstream.counts.answered
+    const stranger = new OpenAI({
+      baseURL: `${server.proxy.baseUrl}/v1`,
+      apiKey: 'other',
+      maxRetries: 0,
+    })
+    const before = server.upstream.counts.answered
     const { headers } = await ask(1004, PROMPT, stranger)
     expect(headers.get('x-promptintern-route')).toBeNull()
-    expect(upstream.counts.answered).toBe(before + 1)
+    expect(server.upstream.counts.answered).toBe(before + 1)
   })
 
   it('still answers after a restart, and stops after a rollback', async () => {
-    await proxy.kill()
-    proxy = await startServer({
-      DATA_DIR: dataDir,
-      UPSTREAM_BASE_URL: upstream.baseUrl,
+    await server.proxy.kill()
+    server.proxy = await startServer({
+      DATA_DIR: server.dataDir,
+      UPSTREAM_BASE_URL: server.upstream.baseUrl,
       ENGINE: 'fake',
     })
-    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
     // the first request proves the key, later ones may be answered
     expect((await ask(1005)).headers.get('x-promptintern-reason')).toBe('credential-not-accepted')
     // the lora may be unsure of one of them
@@ -117,8 +104,8 @@ describe('the loop', () => {
     for (const number of [1006, 1008, 1009])
       routes.push((await ask(number)).headers.get('x-promptintern-route'))
     expect(routes).toContain('answered')
-    const { templateVersion } = await untilState(proxy, 'live')
-    await proxy.admin(`/routes/${templateVersion}/rollback`, { method: 'POST' })
+    const { templateVersion } = await untilState(server.proxy, 'live')
+    await server.proxy.admin(`/routes/${templateVersion}/rollback`, { method: 'POST' })
     await waitForRoutes(0)
     expect((await ask(1007)).headers.get('x-promptintern-route')).toBeNull()
   })

@@ -3,16 +3,14 @@
  * its worker and the fake engine. Regression: a route answered 28 of 28 such requests with text, because
  * its proof contained only the answers in text.
  */
-import OpenAI from 'openai'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type OpenAI from 'openai'
+import { describe, expect, it } from 'vitest'
 import type { ChatMessage } from '../../src/openai/chat.ts'
-import { startServer } from '../kit/process/built.ts'
-import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstream.ts'
-import type { ProxyProcess } from '../kit/process/proxy-process.ts'
+import { startChatUpstream } from '../kit/upstream/chat-upstream.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
 import { COLOURS } from '../kit/records/paint-orders.ts'
 import { inTens } from '../kit/traffic/lanes.ts'
-import { sharedFolder } from '../kit/temporary-folder.ts'
+import { useServer } from '../kit/process/use-server.ts'
 
 const RULES = 'Answer with the shelf alone, or call the tool where the order must be cancelled.'
 /** The text of a request does not show whether the upstream answers with a call. */
@@ -59,13 +57,16 @@ interface Listed {
 }
 
 describe('a template whose requests offer tools', () => {
-  let upstream: ChatUpstream
-  let proxy: ProxyProcess
-  let client: OpenAI
-  const dataDir = sharedFolder()
+  const server = useServer(
+    () => startChatUpstream(answerToAll),
+    ({ baseUrl }) => ({
+      ...loopSettings({ promotes: true, holdoutRows: 160 }),
+      UPSTREAM_BASE_URL: baseUrl,
+    })
+  )
 
   const ask = async (prompt: string, number: number) => {
-    const { data, response } = await client.chat.completions
+    const { data, response } = await server.client.chat.completions
       .create({
         model: 'gpt-4o-mini',
         tools: TOOLS,
@@ -88,7 +89,7 @@ describe('a template whose requests offer tools', () => {
   const ending = async (count: number): Promise<Listed['data'][number]['state']> => {
     const deadline = Date.now() + 90_000
     for (;;) {
-      const { data } = await proxy.admin<Listed>('/internalizations')
+      const { data } = await server.proxy.admin<Listed>('/internalizations')
       const newest = data.at(-1)?.state
       if (data.length === count && newest && ['live', 'rejected', 'failed'].includes(newest.name))
         return newest
@@ -96,21 +97,6 @@ describe('a template whose requests offer tools', () => {
       await new Promise((resolve) => setTimeout(resolve, 200))
     }
   }
-
-  beforeAll(async () => {
-    upstream = await startChatUpstream(answerToAll)
-    proxy = await startServer({
-      ...loopSettings({ promotes: true, holdoutRows: 160 }),
-      DATA_DIR: dataDir,
-      UPSTREAM_BASE_URL: upstream.baseUrl,
-    })
-    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
-  })
-
-  afterAll(async () => {
-    await proxy.stop()
-    upstream.close()
-  })
 
   it('is not promoted if the lora cannot tell calls from text', async () => {
     await askMany(HIDDEN, 0, 600)
