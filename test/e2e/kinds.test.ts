@@ -2,7 +2,7 @@
  * A route answers only the kinds of requests that its proof contained: the real server with its worker and the
  * fake engine, and an upstream whose answer depends on every member of a request.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
 import { ATTEMPTS, Scene, type Sent } from '../kit/process/scene.ts'
@@ -54,12 +54,7 @@ describe('a route that was proved with some parameters', () => {
     kindIn(request) === proved ? colourIn(request.messages) : 'another shelf'
   )
 
-  beforeAll(async () => {
-    await scene.start()
-    await scene.many(300, (number) => sent(requestOf(number)))
-    await scene.untilLive((number) => sent(requestOf(number)))
-  })
-  afterAll(() => scene.close())
+  scene.useLive((number) => sent(requestOf(number)))
 
   it('answers requests with the same', async () => {
     for (let number = 0; number < ATTEMPTS; number++) {
@@ -136,7 +131,6 @@ describe('a route that was proved with the results of functions', () => {
     })
     await scene.untilLive((number) => sent(withResult(number)))
   })
-  afterAll(() => scene.close())
 
   it('answers behind a result', async () => {
     for (let number = 0; number < ATTEMPTS; number++) {

@@ -6,6 +6,7 @@ import {
   type Server,
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll } from 'vitest'
 import type { ProxyProcess } from './proxy-process.ts'
 import { runCli, startServer } from './built.ts'
 import { untilState } from './internalizations.ts'
@@ -70,8 +71,10 @@ export class Scene {
   private readonly dataDir = sharedFolder()
   private readonly answerTo: (got: Got) => string | object
 
+  /** Of the file or block that makes it: it is closed after its tests. */
   constructor(answerTo: (got: Got) => string | object) {
     this.answerTo = answerTo
+    afterAll(() => this.close())
   }
 
   async start(env: Record<string, string> = {}): Promise<void> {
@@ -105,7 +108,7 @@ export class Scene {
     this.proxy = await startServer(this.env)
   }
 
-  async close(): Promise<void> {
+  private async close(): Promise<void> {
     await this.proxy.stop()
     this.server.close()
   }
@@ -174,6 +177,20 @@ export class Scene {
       if (Date.now() > deadline) throw new Error(`not answered: ${JSON.stringify(asked)}`)
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
+  }
+
+  /** Traffic until a route answers it. */
+  async learn(one: (number: number) => Sent): Promise<void> {
+    await this.many(300, one)
+    await this.untilLive(one)
+  }
+
+  /** Before the tests: a server with these settings, and a route that answers the traffic. */
+  useLive(one: (number: number) => Sent, env: Record<string, string> = {}): void {
+    beforeAll(async () => {
+      await this.start(env)
+      await this.learn(one)
+    })
   }
 
   /** Answers of the lora among the attempts. */
