@@ -4,8 +4,7 @@
  * `tinker`; skipped without it. SkyRL compiles each shape anew, which takes minutes on a CPU.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -15,6 +14,7 @@ import { observe, trainInput } from '../kit/model/observe.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
 import { freePort } from '../kit/process/free-port.ts'
 import { fromRoot } from '../kit/process/from-root.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const python = process.env['SKYRL_PYTHON'] ?? ''
 const MINUTES = 60_000
@@ -22,7 +22,7 @@ const MINUTES = 60_000
 describe.skipIf(python === '')(
   `SkyRL${python === '' ? ' (SKYRL_PYTHON names no Python with it)' : ''}`,
   () => {
-    const folder = mkdtempSync(join(tmpdir(), 'skyrl-'))
+    const folder = sharedFolder()
     const modelPath = join(folder, 'tiny')
     let server: ChildProcess
 
@@ -49,10 +49,7 @@ describe.skipIf(python === '')(
         TINKER_TELEMETRY: '0',
       })
     }, 5 * MINUTES)
-    afterAll(() => {
-      server.kill('SIGTERM')
-      rmSync(folder, { recursive: true })
-    })
+    afterAll(() => void server.kill('SIGTERM'))
 
     it(
       'trains a lora that is downloaded, proved and asked',
