@@ -19,26 +19,17 @@ afterAll(() => original.close())
 
 type Value = string | number | boolean | string[] | number[]
 
+const written = (length: number, write: (bytes: Buffer) => void): Buffer => {
+  const bytes = Buffer.alloc(length)
+  write(bytes)
+  return bytes
+}
+const u32 = (value: number): Buffer => written(4, (bytes) => bytes.writeUInt32LE(value))
+const u64 = (value: number): Buffer => written(8, (bytes) => bytes.writeBigUInt64LE(BigInt(value)))
+const f32 = (value: number): Buffer => written(4, (bytes) => bytes.writeFloatLE(value))
 const string = (value: string): Buffer => {
   const bytes = Buffer.from(value)
-  const length = Buffer.alloc(8)
-  length.writeBigUInt64LE(BigInt(bytes.length))
-  return Buffer.concat([length, bytes])
-}
-const u32 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32LE(value)
-  return bytes
-}
-const u64 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(8)
-  bytes.writeBigUInt64LE(BigInt(value))
-  return bytes
-}
-const f32 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4)
-  bytes.writeFloatLE(value)
-  return bytes
+  return Buffer.concat([u64(bytes.length), bytes])
 }
 /** Value type numbers of the GGUF specification: 4 uint32, 6 float32, 7 bool, 8 string, 9 array. */
 const scalar = (value: string | number | boolean): [number, Buffer] => {
@@ -65,11 +56,7 @@ const toHalf = (value: number): number => {
   const fraction = Math.round((Math.abs(value) / 2 ** exponent - 1) * 1024)
   return sign + ((exponent + 15) << 10) + fraction
 }
-const half = (value: number): Buffer => {
-  const bytes = Buffer.alloc(2)
-  bytes.writeUInt16LE(toHalf(value))
-  return bytes
-}
+const half = (value: number): Buffer => written(2, (bytes) => bytes.writeUInt16LE(toHalf(value)))
 
 type Type = 'F32' | 'F16' | 'Q8_0' | 'Q4_0' | 'Q4_1'
 const TYPE_NUMBER: Record<Type, number> = { F32: 0, F16: 1, Q4_0: 2, Q4_1: 3, Q8_0: 8 }
