@@ -1,6 +1,7 @@
-/** A live route for one system prompt and a single question, as benchmarks put it into a store. */
+/** A live route for one system prompt and a single question, as benchmarks and tests put it into a store. */
 import { canonicalJson } from '../../../../src/core/json.ts'
 import type { Route } from '../../../../src/core/route/route.ts'
+import { ANSWERS, KINDS } from '../../records/route-rules.ts'
 
 export interface LiveRoute {
   tenant: string
@@ -19,10 +20,8 @@ export const liveRoute = ({
   model,
   prompt,
   version,
-  engine,
-  lora,
-  templateTokens,
   parameters,
+  ...engine
 }: LiveRoute): Route => ({
   template: {
     tenant,
@@ -37,25 +36,14 @@ export const liveRoute = ({
     maxTurnsAfter: 0,
   },
   internalizationId: `internalization-of-${version}`,
-  engine,
-  lora,
+  ...engine,
   confidence: 'sum',
   threshold: -1,
-  answers: {
-    responseType: 'short-text',
-    folds: { case: false, forms: false },
-    labels: null,
-    defers: false,
-    maxChars: 2000,
-    maxTokens: 1024,
-  },
-  kinds: {
-    traits: ['turn 1', parameters ? `parameters=${canonicalJson(parameters)}` : 'no parameters'],
-    values: [],
-    maxChars: 100_000,
-  },
+  answers: ANSWERS,
+  kinds: parameters
+    ? { ...KINDS, traits: ['turn 1', `parameters=${canonicalJson(parameters)}`] }
+    : KINDS,
   trafficShare: 1,
   auditShare: 0,
   auditPart: 1,
-  templateTokens,
 })
