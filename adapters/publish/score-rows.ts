@@ -5,7 +5,6 @@ import type { RowLosses } from '../lora/lora-backend.ts'
 import type { BaseModel } from '../model/open-model.ts'
 import { scoredRow } from '../text/render-rows.ts'
 import { checkRows, type TokenizedRow } from '../text/rows.ts'
-import { invalidRequest } from '../host/invalid-request.ts'
 
 /** What a server is asked to score at a time. */
 const SCORED_AT_A_TIME = 16
@@ -30,7 +29,8 @@ export const lossesOf = async (
   rows: TrainingRow[],
   nats: (row: TokenizedRow) => Promise<number[]>
 ): Promise<RowLosses> => {
-  if (rows.length === 0) throw invalidRequest('there are no rows', 'rows')
+  if (rows.length === 0)
+    throw new AppError('invalid-request', 'there are no rows', { param: 'rows' })
   const read = rows.map((row) => scoredRow(base.chat, row, lora === null))
   checkRows(read, base.config)
   const scored = await scoreInParts(read, nats)

@@ -9,7 +9,6 @@
 import { Template } from '@huggingface/jinja'
 import { AppError } from '../../src/errors.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
-import { invalidRequest } from '../host/invalid-request.ts'
 
 export interface RenderOptions {
   addGenerationPrompt: boolean
@@ -56,14 +55,22 @@ const contentText = (message: ChatMessage): string => {
   return content
     .map((part) => {
       if (part.type === 'text' && typeof part.text === 'string') return part.text
-      throw invalidRequest(`this model reads text only, not ${part.type} content`, 'messages')
+      throw new AppError(
+        'invalid-request',
+        `this model reads text only, not ${part.type} content`,
+        {
+          param: 'messages',
+        }
+      )
     })
     .join('')
 }
 
 const plainMessage = (message: ChatMessage): PlainMessage => {
   if (message.tool_calls?.length || message.role === 'tool')
-    throw invalidRequest('this model does not support tool calls', 'messages')
+    throw new AppError('invalid-request', 'this model does not support tool calls', {
+      param: 'messages',
+    })
   const plain = { role: message.role, content: contentText(message) }
   return message.name === undefined ? plain : { ...plain, name: message.name }
 }
@@ -74,9 +81,12 @@ const freeCharacter = (texts: string[]): string => {
     const character = String.fromCharCode(code)
     if (!texts.some((text) => text.includes(character))) return character
   }
-  throw invalidRequest(
+  throw new AppError(
+    'invalid-request',
     'the messages contain every private-use character, of which one must be free',
-    'messages'
+    {
+      param: 'messages',
+    }
   )
 }
 
@@ -227,9 +237,10 @@ export const createChatTemplate = (
     renderAnswered: (messages, { defaultSystem }) => {
       const plain = messages.map(plainMessage)
       if (plain.length < 2 || plain.at(-1)!.role !== 'assistant')
-        throw invalidRequest(
+        throw new AppError(
+          'invalid-request',
           'a training row needs a prompt and an assistant message at its end',
-          'messages'
+          { param: 'messages' }
         )
       const guard = guardFor(plain)
       const open = { defaultSystem, addGenerationPrompt: true }
@@ -241,9 +252,10 @@ export const createChatTemplate = (
         guard
       )
       if (!answered.startsWith(asked))
-        throw invalidRequest(
+        throw new AppError(
+          'invalid-request',
           'the chat template renders an answered question differently from an open one, so training would not match serving',
-          'messages'
+          { param: 'messages' }
         )
       const prompt = render(plain.slice(0, -1), open, guard)
       return { prompt, completion: answered.slice(asked.length), guard }

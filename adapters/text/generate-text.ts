@@ -3,12 +3,12 @@
  * calls and JSON.
  */
 import type { CompletionEnd, TokenDelta } from '../host/backend.ts'
+import { AppError } from '../../src/errors.ts'
 import type { TokenLogprob } from '../../src/openai/chat.ts'
 import { createCalls } from './constraint/calls.ts'
 import { createChoices, createJsonObject } from './constraint/constraint.ts'
 import type { Constraint } from './constraint/constraint.ts'
 import type { AnswerBounds, SampledToken, TokenChoice, TokenGenerator } from './tokens.ts'
-import { invalidRequest } from '../host/invalid-request.ts'
 
 /** The part of a tokenizer that text needs. */
 export interface Vocabulary {
@@ -144,7 +144,9 @@ const constraintOf = (
   maxTokens: number
 ): Constraint | null => {
   if (choices?.length === 0)
-    throw invalidRequest('the list of choices is empty', 'structured_outputs')
+    throw new AppError('invalid-request', 'the list of choices is empty', {
+      param: 'structured_outputs',
+    })
   if (choices)
     return createChoices(
       choices.map((choice) => vocabulary.encode(choice)),

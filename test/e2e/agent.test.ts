@@ -10,7 +10,7 @@ import { untilState } from '../kit/process/internalizations.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
 import { COLOURS, colourOf } from '../kit/records/paint-orders.ts'
 import { inTens } from '../kit/traffic/lanes.ts'
-import { useServer } from '../kit/process/use-server.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 const STEPS = ['find_customer', 'check_stock', 'reserve_tins', 'book_van']
 const NAMES = [...STEPS, 'cancel', 'refund', 'call_back', 'print_label', 'open_gate', 'log_damage']

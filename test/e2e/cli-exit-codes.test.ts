@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { runCli } from '../kit/process/built.ts'
-import { builtCommand, endHere } from '../kit/process/command-here.ts'
+import { builtCommand, endHere } from '../kit/whole/command-here.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
 
 interface Verb {

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import type { EvaluationRow } from '../../src/store/store.ts'
-import { builtCommand, endHere } from '../kit/process/command-here.ts'
+import { builtCommand, endHere } from '../kit/whole/command-here.ts'
 import {
   exampleApproved,
   exampleEvaluation,

@@ -1,6 +1,6 @@
 /** Requests that their bodies do not tell apart, or that parsers read differently, against a live route. */
 import { beforeAll, describe, expect, it } from 'vitest'
-import { colourIn, inTenant, Scene, type Sent } from '../kit/process/scene.ts'
+import { colourIn, inTenant, Scene, type Sent } from '../kit/whole/scene.ts'
 import { colourOf, COLOURS, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 
 const ATTEMPTS = 3

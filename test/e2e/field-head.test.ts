@@ -8,7 +8,7 @@ import { untilState } from '../kit/process/internalizations.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
 import { inTens } from '../kit/traffic/lanes.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
-import { useServer } from '../kit/process/use-server.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 const PROMPT = [
   'You read messages that customers of a bank write, and return what they say as JSON. Read the whole message',

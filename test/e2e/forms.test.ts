@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { seededRandom } from '../../src/random.ts'
-import { colourIn, reading, Scene, type Sent } from '../kit/process/scene.ts'
+import { colourIn, reading, Scene, type Sent } from '../kit/whole/scene.ts'
 import { COLOURS, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 
 const itemOf = (number: number, paint: string): string =>

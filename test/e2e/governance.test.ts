@@ -12,7 +12,7 @@ import { runCli } from '../kit/process/built.ts'
 import type { ForgetReport } from '../../src/lifecycle/forget.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
 import { inTens } from '../kit/traffic/lanes.ts'
-import { useServer } from '../kit/process/use-server.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 const SHELVES = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const PROMPT =

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { ADMIN_TOKEN } from '../kit/process/proxy-process.ts'
 import { completion } from '../kit/records/completion.ts'
 import { chatBody, eventually, respondJson, send, startUpstream } from '../kit/proxy/harness.ts'
-import { useServer } from '../kit/process/use-server.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 const server = useServer(startUpstream, ({ url }) => ({ UPSTREAM_BASE_URL: url }))
 

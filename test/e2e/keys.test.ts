@@ -7,7 +7,7 @@ import { chatBody, eventually, send, startUpstream, type RawAnswer } from '../ki
 import { endOfCli, runCli, startServer } from '../kit/process/built.ts'
 import { PRICES, UPSTREAM_KEY } from '../kit/proxy/keyed.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
-import { useServer } from '../kit/process/use-server.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 interface ShownKey {
   id: string

@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
-import { ATTEMPTS, Scene, type Sent } from '../kit/process/scene.ts'
+import { ATTEMPTS, Scene, type Sent } from '../kit/whole/scene.ts'
 import { colourOf, COLOURS, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 import { inTens } from '../kit/traffic/lanes.ts'
 

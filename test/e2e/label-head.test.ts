@@ -8,7 +8,7 @@ import { untilState } from '../kit/process/internalizations.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
 import { inTens } from '../kit/traffic/lanes.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
-import { useServer } from '../kit/process/use-server.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 const PROMPT = [
   '你把银行客户的留言转给负责答复的柜台。请先读完客户的全部留言，忽略问候语和签名，然后再决定由哪个柜台答复。',

@@ -10,7 +10,7 @@ import { untilState } from '../kit/process/internalizations.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
 import { colourOf, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 import { inTens } from '../kit/traffic/lanes.ts'
-import { useServer } from '../kit/process/use-server.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 const messagesOf = (number: number, prompt = PROMPT) => [
   { role: 'system' as const, content: prompt },

@@ -11,7 +11,7 @@ import type { Follower } from '../../src/core/internalization/followers.ts'
 import type { MoveView, MovesView } from '../../src/cli/commands/template/move-text.ts'
 import type { SavingsReport } from '../../src/savings/savings.ts'
 import { CLI, runCli } from '../kit/process/built.ts'
-import { colourIn, inTenant, type Sent } from '../kit/process/scene.ts'
+import { colourIn, inTenant, type Sent } from '../kit/whole/scene.ts'
 import { COLOURS, colourOf, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 
 const [FROM, TO] = ['gpt-4o-mini', 'gpt-6-luna']

@@ -11,7 +11,7 @@ import type { MoveView } from '../../src/cli/commands/template/move-text.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
-import { endHere } from '../kit/process/command-here.ts'
+import { endHere } from '../kit/whole/command-here.ts'
 
 const ORDERS = 120
 const RECORDS = Array.from({ length: ORDERS }, (_, i) => ({

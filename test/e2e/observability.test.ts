@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN } from '../kit/process/proxy-process.ts'
 import { completion } from '../kit/records/completion.ts'
 import { CHAT_PATH, eventually, respondJson, startUpstream } from '../kit/proxy/harness.ts'
-import { useServer } from '../kit/process/use-server.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 const KEY = 'sk-secret-key-0123456789'
 const WORDS = 'pelican-quartz'

@@ -3,7 +3,7 @@
  * a route of its own: the real server with its worker and the fake engine, and an upstream that obeys the questions.
  */
 import { beforeAll, describe, expect, it } from 'vitest'
-import { colourIn, inTenant, type Sent } from '../kit/process/scene.ts'
+import { colourIn, inTenant, type Sent } from '../kit/whole/scene.ts'
 import { COLOURS, colourOf, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 
 const next = (colour: string): string => COLOURS[(COLOURS.indexOf(colour) + 1) % COLOURS.length]!

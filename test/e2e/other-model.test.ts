@@ -4,7 +4,7 @@
  */
 import { expect, it } from 'vitest'
 import { runCli } from '../kit/process/built.ts'
-import { colourIn, Scene, type Sent } from '../kit/process/scene.ts'
+import { colourIn, Scene, type Sent } from '../kit/whole/scene.ts'
 import { colourOf, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 
 const CHEAP = 'gpt-4.1-nano'

@@ -4,7 +4,7 @@ import { runCli } from '../kit/process/built.ts'
 import { processTree } from '../kit/process/proxy-process.ts'
 import { chatBody, send, startUpstream } from '../kit/proxy/harness.ts'
 import { COLOURS, PROMPT } from '../kit/records/paint-orders.ts'
-import { useServer } from '../kit/process/use-server.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 let log = ''
 const server = useServer(

@@ -14,7 +14,7 @@ import {
   startUpstream,
 } from '../kit/proxy/harness.ts'
 import { ownFolder } from '../kit/temporary-folder.ts'
-import { useServer } from '../kit/process/use-server.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 const TENANT_SECRET = 'secret-of-the-tenants'
 const ENGINE_TOKEN = 'token-of-the-engine'

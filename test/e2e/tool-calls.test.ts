@@ -10,7 +10,7 @@ import { startChatUpstream } from '../kit/upstream/chat-upstream.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
 import { COLOURS } from '../kit/records/paint-orders.ts'
 import { inTens } from '../kit/traffic/lanes.ts'
-import { useServer } from '../kit/process/use-server.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 const RULES = 'Answer with the shelf alone, or call the tool where the order must be cancelled.'
 /** The text of a request does not show whether the upstream answers with a call. */

@@ -8,7 +8,7 @@ import { goLive, retire } from '../../src/lifecycle/promote.ts'
 import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { OpenStore } from '../../src/store/store.ts'
 import { CLI } from '../kit/process/built.ts'
-import { builtCommand, endHere } from '../kit/process/command-here.ts'
+import { builtCommand, endHere } from '../kit/whole/command-here.ts'
 import { ownFolder } from '../kit/temporary-folder.ts'
 import {
   exampleApproved,

@@ -7,7 +7,6 @@ import { AppError } from '../../../src/errors.ts'
 import { seededRandom } from '../../../src/random.ts'
 import type { Constraint } from '../../text/constraint/constraint.ts'
 import type { GenerationRequest, SampledToken, TokenChoice } from '../../text/tokens.ts'
-import { invalidRequest } from '../../host/invalid-request.ts'
 
 /** Above 0 by rounding. */
 const MOST_LOGPROB = 1e-3
@@ -118,9 +117,10 @@ export async function* chooseAmong(
   while (!constraint.finished && ids.length - promptIds.length < maxTokens) {
     const candidates = constraint.candidates() ?? []
     if (candidates.length > MAX_CANDIDATES)
-      throw invalidRequest(
+      throw new AppError(
+        'invalid-request',
         `${candidates.length} choices begin differently; the provider is asked for each of at most ${MAX_CANDIDATES}`,
-        'structured_outputs'
+        { param: 'structured_outputs' }
       )
     const values = candidates.length === 1 ? [0] : amongThese(await score(ids, candidates))
     const at = drawn(values, sampling.temperature, random)

@@ -5,7 +5,7 @@ import { filesWith } from '../../kit/store/files-with.ts'
 import { runCli } from '../../kit/process/built.ts'
 import { completion } from '../../kit/records/completion.ts'
 import { CHAT_PATH, eventually, respondJson, send, startUpstream } from '../../kit/proxy/harness.ts'
-import { useServer } from '../../kit/process/use-server.ts'
+import { useServer } from '../../kit/whole/use-server.ts'
 
 const server = useServer(startUpstream, ({ url }) => ({ UPSTREAM_BASE_URL: url }))
 

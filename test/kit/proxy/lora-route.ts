@@ -1,7 +1,7 @@
 /** A live route for what `chatBody` sends, of the caller that `send` is. */
 import type { Route } from '../../../src/core/route/route.ts'
 import { createTenants } from '../../../src/proxy/access/tenants.ts'
-import { liveRoute } from '../store/fill/live-route.ts'
+import { liveRoute } from '../records/route-rules.ts'
 import { AUTHORIZATION } from './harness.ts'
 
 export const PROMPT = 'Sort the question.'

@@ -9,7 +9,7 @@ import type { Route } from '../../../../src/core/route/route.ts'
 import type { Template } from '../../../../src/core/template/template.ts'
 import { seededRandom } from '../../../../src/random.ts'
 import { exampleApproved, LIVE_STATE } from '../../records/examples.ts'
-import { liveRoute } from './live-route.ts'
+import { liveRoute } from '../../records/route-rules.ts'
 
 export const TENANTS = 50
 export const TEMPLATES = 200

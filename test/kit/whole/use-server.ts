@@ -2,8 +2,8 @@
 import OpenAI from 'openai'
 import { afterAll, beforeAll } from 'vitest'
 import { sharedFolder } from '../temporary-folder.ts'
-import { startServer } from './built.ts'
-import type { ProxyProcess } from './proxy-process.ts'
+import { startServer } from '../process/built.ts'
+import type { ProxyProcess } from '../process/proxy-process.ts'
 
 export interface UsedServer<Upstream> {
   dataDir: string

@@ -1,6 +1,6 @@
 /** Commands of the command line in the test's own process: a process of their own takes a second to start. */
 import { vi } from 'vitest'
-import { loadBuilt } from './built.ts'
+import { loadBuilt } from '../process/built.ts'
 
 /** @returns the exit code */
 type Command = (words: string[]) => Promise<number>
