@@ -23,7 +23,7 @@ import {
 import { MAX_PARSED_BYTES } from '../src/core/request/json-scan.ts'
 import { createTenants } from '../src/proxy/access/tenants.ts'
 import { openSqliteStore } from '../src/store/thread/open.ts'
-import { liveRoute } from '../test/kit/store/fill/live-route.ts'
+import { liveRoute } from '../test/kit/records/route-rules.ts'
 import { fromRoot } from '../test/kit/process/from-root.ts'
 import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
 import { pathOf, PROMPT, SHAPES, SMALL_SHAPES } from './hostile-bodies/shapes.ts'

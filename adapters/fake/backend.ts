@@ -23,6 +23,7 @@ import { answer, completionTokens, countMessages, tokenLogprob, tokensOf } from 
 import { type Lora, type Loras, openLoras } from './loras.ts'
 import { Memory } from './memory.ts'
 import { type FakeFaults, pause, trainFake } from './train.ts'
+import { invalidRequest } from '../host/invalid-request.ts'
 
 export interface FakeBackendOptions {
   /** loras are in its folder `loras` */
@@ -135,9 +136,7 @@ class FakeBackend implements EngineBackend {
     const lora = this.loras.get(model)
     if (!lora) throw new AppError('not-found', `no model ${model}`, { param: 'model' })
     if (lora.base !== baseModel)
-      throw new AppError('invalid-request', `${model} sits on ${lora.base}, not on ${baseModel}`, {
-        param: 'model',
-      })
+      throw invalidRequest(`${model} sits on ${lora.base}, not on ${baseModel}`, 'model')
     return lora.memory
   }
 

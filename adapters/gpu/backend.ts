@@ -1,6 +1,6 @@
 /** The GPU engine: `adapters/trainer` trains in processes of its own, vLLM or a host serves. */
 import { join, resolve } from 'node:path'
-import { AppError, toAppError } from '../../src/errors.ts'
+import { toAppError } from '../../src/errors.ts'
 import type { EngineBackend, TrainHooks } from '../host/backend.ts'
 import type { Log } from '../host/log.ts'
 import { openLauncher } from '../launch/open-launcher.ts'
@@ -17,6 +17,7 @@ import { createVllmPublisher, isAway, type VllmPublisher } from '../publish/vllm
 import type { GpuOptions } from './environment.ts'
 import { trainByProcess } from './train.ts'
 import { trainingOnGpu } from './training-on-gpu.ts'
+import { invalidRequest } from '../host/invalid-request.ts'
 
 export interface GpuBackendDeps {
   options: GpuOptions
@@ -45,10 +46,9 @@ const checkRank = ({ lora, hyperparameters }: LoraTask, maxLoraRank: number): vo
   const rank = hyperparameters.rank ?? DEFAULT_RANK
   // one that starts from a lora has its rank, which is served already
   if (lora === null && rank > maxLoraRank)
-    throw new AppError(
-      'invalid-request',
+    throw invalidRequest(
       `rank ${rank} is more than vLLM was started for, ${maxLoraRank}; raise ENGINE_VLLM_MAX_LORA_RANK`,
-      { param: 'hyperparameters.rank' }
+      'hyperparameters.rank'
     )
 }
 

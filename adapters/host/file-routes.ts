@@ -4,6 +4,7 @@ import { AppError } from '../../src/errors.ts'
 import type { AppDeps } from './deps.ts'
 import { listBody, pageQuery } from './list-body.ts'
 import { page } from './page.ts'
+import { invalidRequest } from './invalid-request.ts'
 
 const PURPOSE = 'fine-tune'
 
@@ -12,11 +13,9 @@ const readUpload = async (request: Request): Promise<{ file: File; purpose: stri
     throw new AppError('invalid-request', 'the body is not multipart/form-data', { cause: error })
   })
   const file = form.get('file')
-  if (!(file instanceof File))
-    throw new AppError('invalid-request', 'the upload has no file', { param: 'file' })
+  if (!(file instanceof File)) throw invalidRequest('the upload has no file', 'file')
   const purpose = form.get('purpose')
-  if (purpose !== PURPOSE)
-    throw new AppError('invalid-request', `purpose must be ${PURPOSE}`, { param: 'purpose' })
+  if (purpose !== PURPOSE) throw invalidRequest(`purpose must be ${PURPOSE}`, 'purpose')
   return { file, purpose }
 }
 

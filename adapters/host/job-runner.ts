@@ -2,7 +2,6 @@
  * Runs one job on a backend: reads and checks its rows, reports its progress. Knows nothing of the
  * queue.
  */
-import { AppError } from '../../src/errors.ts'
 import { causesOf } from '../../src/fault-log.ts'
 import type { Hyperparameters, TrainingMethod, TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { EngineBackend, TrainHooks, TrainProgress, TrainResult } from './backend.ts'
@@ -10,6 +9,7 @@ import type { FileStore } from './files.ts'
 import { EventWriter, type EventWriterOptions } from './job-events.ts'
 import type { JobRecord } from './job-store.ts'
 import { parseRows } from './validation.ts'
+import { invalidRequest } from './invalid-request.ts'
 
 export interface RunDeps extends EventWriterOptions {
   backend: EngineBackend
@@ -34,20 +34,18 @@ const checkMethod = ({ backend }: RunDeps, job: JobData, rows: TrainingRow[]): v
   const method = job.method.type
   const known = backend.models().find(({ id }) => id === job.model)?.training_methods ?? []
   if (!known.includes(method))
-    throw new AppError('invalid-request', `${job.model} is trained by ${known.join(', ')} only`, {
-      param: 'method',
-    })
+    throw invalidRequest(`${job.model} is trained by ${known.join(', ')} only`, 'method')
   const [given] = Object.keys(job.hyperparameters)
   if (HEAD_METHODS.includes(method) && given !== undefined)
-    throw new AppError('invalid-request', `${method} takes no hyperparameters, not ${given}`, {
-      param: `hyperparameters.${given}`,
-    })
+    throw invalidRequest(
+      `${method} takes no hyperparameters, not ${given}`,
+      `hyperparameters.${given}`
+    )
   const without = rows.findIndex((row) => row.teacher_messages === undefined)
   if (method === 'self-distillation' && without >= 0)
-    throw new AppError(
-      'invalid-request',
+    throw invalidRequest(
       `file ${job.training_file}, row ${without + 1}: ${method} needs teacher_messages`,
-      { param: 'training_file' }
+      'training_file'
     )
 }
 
@@ -62,8 +60,7 @@ export const readRows = async (
   const { files, backend } = deps
   const read = async (fileId: string, param: string) => {
     const rows = parseRows(await files.read(fileId), { fileId, param })
-    if (rows.length === 0)
-      throw new AppError('invalid-request', `file ${fileId} has no rows`, { param })
+    if (rows.length === 0) throw invalidRequest(`file ${fileId} has no rows`, param)
     await backend.validateTraining(
       job.model,
       rows,

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { AppError, toAppError } from '../../src/errors.ts'
 import type { ModelObject } from '../../src/openai/fine-tuning.ts'
 import type { Log } from './log.ts'
+import { invalidRequest } from './invalid-request.ts'
 
 export interface ModelRecord {
   id: string
@@ -28,8 +29,7 @@ export class ModelRecords {
   require(id: string): ModelRecord {
     const record = this.records.get(id)
     if (!record) throw new AppError('not-found', `no model ${id}`, { param: 'model' })
-    if (record.problem !== null)
-      throw new AppError('invalid-request', record.problem, { param: 'model' })
+    if (record.problem !== null) throw invalidRequest(record.problem, 'model')
     return record
   }
 

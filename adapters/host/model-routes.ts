@@ -7,6 +7,7 @@ import type { LossRequest, ModelObject, TokenizeRequest } from '../../src/openai
 import type { AppDeps } from './deps.ts'
 import type { EngineBackend } from './backend.ts'
 import { messagesSchema, parseJson, parseWith, rowSchema } from './validation.ts'
+import { invalidRequest } from './invalid-request.ts'
 
 const tokenizeSchema: z.ZodType<TokenizeRequest> = z
   .strictObject({
@@ -42,9 +43,7 @@ export const modelRoutes = ({ backend, jobs }: AppDeps): Hono =>
     .delete('/models/:id{.+}', async (c) => {
       const { id, parent } = findModel(backend, c.req.param('id'))
       if (parent === undefined)
-        throw new AppError('invalid-request', `${id} is a base model and cannot be deleted`, {
-          param: 'model',
-        })
+        throw invalidRequest(`${id} is a base model and cannot be deleted`, 'model')
       if (jobs.needsModel(id))
         throw new AppError('conflict', `an unfinished job starts from ${id}: cancel it first`)
       await backend.deleteModel(id)

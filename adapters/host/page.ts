@@ -1,5 +1,5 @@
 /** OpenAI's cursor pagination over a list in memory. */
-import { AppError } from '../../src/errors.ts'
+import { invalidRequest } from './invalid-request.ts'
 
 export interface Page<Item> {
   data: Item[]
@@ -17,10 +17,7 @@ export const page = <Item extends { id: string }>(items: Item[], query: PageQuer
   let start = 0
   if (query.after !== undefined) {
     start = items.findIndex((item) => item.id === query.after) + 1
-    if (start === 0)
-      throw new AppError('invalid-request', `after: this list has no item ${query.after}`, {
-        param: 'after',
-      })
+    if (start === 0) throw invalidRequest(`after: this list has no item ${query.after}`, 'after')
   }
   const data = items.slice(start, start + query.limit)
   return { data, hasMore: start + data.length < items.length }

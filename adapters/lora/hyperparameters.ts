@@ -1,6 +1,6 @@
 /** Defaults of a training job and its learning rate over time. Pure. */
-import { AppError } from '../../src/errors.ts'
 import { defaultLearningRate, type Hyperparameters } from '../../src/openai/fine-tuning.ts'
+import { invalidRequest } from '../host/invalid-request.ts'
 
 export type ResolvedHyperparameters = Required<
   Omit<Hyperparameters, 'max_steps' | 'max_seconds'>
@@ -23,9 +23,7 @@ const DEFAULT_ALPHA = 32
 
 const check = (holds: boolean, param: string, rule: string): void => {
   if (!holds)
-    throw new AppError('invalid-request', `hyperparameters.${param} must be ${rule}`, {
-      param: `hyperparameters.${param}`,
-    })
+    throw invalidRequest(`hyperparameters.${param} must be ${rule}`, `hyperparameters.${param}`)
 }
 
 const isCount = (value: number): boolean => Number.isInteger(value) && value >= 1

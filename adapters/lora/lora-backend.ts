@@ -27,6 +27,7 @@ import { studentRow, teacherRow } from '../text/render-rows.ts'
 import { checkRows, type TokenizedRow } from '../text/rows.ts'
 import type { TokenGenerator } from '../text/tokens.ts'
 import type { Loras } from './loras.ts'
+import { invalidRequest } from '../host/invalid-request.ts'
 
 export interface RowLosses {
   /** mean nats per completion token of each row */
@@ -190,9 +191,7 @@ class LoraBackend implements EngineBackend {
   async deleteModel(id: string): Promise<void> {
     const lora = this.loraOf(id)
     if (lora === null)
-      throw new AppError('invalid-request', `${id} is the base model and cannot be deleted`, {
-        param: 'model',
-      })
+      throw invalidRequest(`${id} is the base model and cannot be deleted`, 'model')
     if (this.users.has(lora)) throw new AppError('conflict', `a job or a request uses ${id}`)
     if (this.leaving.has(lora)) throw new AppError('conflict', `${id} is being deleted`)
     this.leaving.add(lora)

@@ -70,10 +70,6 @@ export class GraphBuilder {
     this.graph = { name, node: [], initializer: [], input: [], output: [] }
   }
 
-  get nodeCount(): number {
-    return this.graph.node!.length
-  }
-
   /** @param dims a string names a dimension that is known only at run time */
   input(name: string, type: ElementType, dims: (number | string)[]): string {
     this.graph.input!.push(valueInfo(name, type, dims))

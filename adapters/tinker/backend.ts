@@ -16,6 +16,7 @@ import { TinkerChild } from '../publish/tinker/tinker-child.ts'
 import { createTinkerPublisher, PLACEMENT, RECORD } from '../publish/tinker/tinker.ts'
 import { SourcedConditions } from './conditions.ts'
 import { pricesOf } from './prices.ts'
+import { invalidRequest } from '../host/invalid-request.ts'
 
 /** The provider's loras have this one alone. */
 const ALPHA = 32
@@ -50,9 +51,10 @@ export interface TinkerBackendDeps {
 
 const checkAlpha = ({ hyperparameters }: LoraTask): void => {
   if ((hyperparameters.alpha ?? ALPHA) !== ALPHA)
-    throw new AppError('invalid-request', `alpha is ${ALPHA} for every lora of this provider`, {
-      param: 'hyperparameters.alpha',
-    })
+    throw invalidRequest(
+      `alpha is ${ALPHA} for every lora of this provider`,
+      'hyperparameters.alpha'
+    )
 }
 
 /** @throws AppError `internal`: the weights mean another lora under another scale */

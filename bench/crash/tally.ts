@@ -2,24 +2,12 @@
 import { zero, type Figure, type Figures } from '../../test/kit/report.ts'
 import type { Victim } from './engine-tree.ts'
 
-export interface Tally {
-  kills: Victim[]
+export const emptyTally = () => ({
+  kills: [] as Victim[],
   /** how each internalization ended */
-  ends: string[]
+  ends: [] as string[],
   /** status of every job at the end */
-  jobs: string[]
-  recordsAcknowledged: number
-  recordsLost: number
-  stagesTrainedTwice: number
-  damagedLoras: number
-  unansweredBatches: number
-  processesLeftBehind: number
-}
-
-export const emptyTally = (): Tally => ({
-  kills: [],
-  ends: [],
-  jobs: [],
+  jobs: [] as string[],
   recordsAcknowledged: 0,
   recordsLost: 0,
   stagesTrainedTwice: 0,
@@ -27,6 +15,8 @@ export const emptyTally = (): Tally => ({
   unansweredBatches: 0,
   processesLeftBehind: 0,
 })
+
+export type Tally = ReturnType<typeof emptyTally>
 
 /** How often each name occurs. */
 export const counted = (names: string[]): Figure => {

@@ -1,7 +1,6 @@
 /** Makes the route of the fuzzer by the whole loop: traffic, detection, training with the fake engine, the proof, an approval. */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Internalization } from '../../src/core/internalization/internalization.ts'
-import { newestInternalization } from '../../test/kit/process/internalizations.ts'
+import { untilState } from '../../test/kit/process/internalizations.ts'
 import type { ProxyProcess } from '../../test/kit/process/proxy-process.ts'
 import { AUTHORIZATION, CHAT_PATH } from './cases.ts'
 import type { Dice } from './dice.ts'
@@ -22,29 +21,15 @@ const ask = async (proxy: ProxyProcess, dice: Dice): Promise<string> => {
   return `${response.status} ${response.headers.get('x-promptintern-route')}`
 }
 
-const until = async <T>(read: () => Promise<T | null>, what: string): Promise<T> => {
-  const deadline = Date.now() + WAIT_MS
-  while (Date.now() < deadline) {
-    const found = await read()
-    if (found !== null) return found
-    await delay(200)
-  }
-  throw new Error(`${what} did not come within ${WAIT_MS} ms`)
-}
-
-const approvalOf = async (proxy: ProxyProcess): Promise<Internalization | null> => {
-  const newest = await newestInternalization(proxy)
-  if (newest === null || newest.state.name === 'approval') return newest
-  if (newest.state.name === 'rejected' || newest.state.name === 'failed')
-    throw new Error(`no route: ${JSON.stringify(newest.state)}`)
-  return null
-}
-
 /** @throws Error where no route goes live */
 export const goLive = async (proxy: ProxyProcess, dice: Dice): Promise<void> => {
   for (let sent = 0; sent < REQUESTS; sent += AT_ONCE)
     await Promise.all(Array.from({ length: AT_ONCE }, () => ask(proxy, dice)))
-  const { id } = await until(() => approvalOf(proxy), 'an approval')
+  const { id } = await untilState(proxy, 'approval', WAIT_MS)
   await proxy.admin(`/internalizations/${id}/approve`, { method: 'POST' })
-  await until(async () => ((await ask(proxy, dice)) === '200 answered' ? true : null), 'a lora')
+  const deadline = Date.now() + WAIT_MS
+  while ((await ask(proxy, dice)) !== '200 answered') {
+    if (Date.now() > deadline) throw new Error(`no lora answered within ${WAIT_MS} ms`)
+    await delay(200)
+  }
 }

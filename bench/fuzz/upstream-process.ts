@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ANSWER_HEADER } from './cases.ts'
 import { hostileAnswer } from './hostile-answers.ts'
@@ -70,9 +71,7 @@ const serveHostile = async (seed: number, body: string, outgoing: ServerResponse
 }
 
 const answer = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
-  const pieces: Buffer[] = []
-  for await (const piece of incoming) pieces.push(piece as Buffer)
-  const body = Buffer.concat(pieces).toString('latin1')
+  const body = (await buffer(incoming)).toString('latin1')
   const seed = incoming.headers[ANSWER_HEADER]
   if (seed !== undefined) await serveHostile(Number(seed), body, outgoing)
   else serveOrder(body, incoming.url ?? '', outgoing)

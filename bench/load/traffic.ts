@@ -3,7 +3,7 @@
  * same opening, another end), so that all of matching is paid and the upstream answers. Every request
  * is another one: a log that stores equal bodies once gets no discount.
  */
-import { liveRoute } from '../../test/kit/store/fill/live-route.ts'
+import { liveRoute } from '../../test/kit/records/route-rules.ts'
 import type { Route } from '../../src/core/route/route.ts'
 
 export const AUTHORIZATION = 'Bearer sk-bench-0123456789abcdef0123456789abcdef'

@@ -5,19 +5,13 @@
 import { Agent, Runner, tool } from '@openai/agents-core'
 import { OpenAIProvider } from '@openai/agents-openai'
 import OpenAI from 'openai'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import type { Harness } from '../kit/proxy/harness.ts'
 import { bothWays } from './both-ways.ts'
-import { ANSWER, MODEL, PROMPT, QUESTION, startLiveLora } from './live-lora.ts'
+import { ANSWER, MODEL, PROMPT, QUESTION, useLiveLora } from './live-lora.ts'
 import { API_KEY } from './openai-upstream.ts'
 
-let harness: Harness & { lora: string }
-
-beforeAll(async () => {
-  harness = await startLiveLora()
-})
-afterAll(() => harness.close())
+const harness = useLiveLora()
 
 const runnerAt = (baseURL: string, useResponses: boolean): Runner =>
   new Runner({

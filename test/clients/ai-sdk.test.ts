@@ -2,19 +2,13 @@
 import { createOpenAI } from '@ai-sdk/openai'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { generateText, Output, stepCountIs, streamText, tool, type LanguageModel } from 'ai'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import type { Harness } from '../kit/proxy/harness.ts'
 import { bothWays, collect } from './both-ways.ts'
-import { ANSWER, MODEL, PROMPT, QUESTION, startLiveLora } from './live-lora.ts'
+import { ANSWER, MODEL, PROMPT, QUESTION, useLiveLora } from './live-lora.ts'
 import { API_KEY } from './openai-upstream.ts'
 
-let harness: Harness & { lora: string }
-
-beforeAll(async () => {
-  harness = await startLiveLora()
-})
-afterAll(() => harness.close())
+const harness = useLiveLora()
 
 const PROVIDERS: Record<string, (baseURL: string) => LanguageModel> = {
   '@ai-sdk/openai, chat': (baseURL) => createOpenAI({ apiKey: API_KEY, baseURL }).chat(MODEL),

@@ -1,22 +1,15 @@
 /** Items of answers that a lora has given: what a client sends back of them, on every path that takes items. */
-import OpenAI, { APIError } from 'openai'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { send, type Harness } from '../kit/proxy/harness.ts'
+import { APIError } from 'openai'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { send } from '../kit/proxy/harness.ts'
 import { outputItemId } from '../../src/openai/ids.ts'
-import { ANSWER, MODEL, PROMPT, QUESTION, startLiveLora } from './live-lora.ts'
+import { ANSWER, MODEL, PROMPT, QUESTION, useLiveLora } from './live-lora.ts'
 import { API_KEY } from './openai-upstream.ts'
 
-let harness: Harness & { lora: string }
-let client: OpenAI
-
-beforeAll(async () => {
-  harness = await startLiveLora()
-  client = new OpenAI({ apiKey: API_KEY, baseURL: harness.baseUrl, maxRetries: 0 })
-})
-afterAll(() => harness.close())
+const harness = useLiveLora()
 beforeEach(async () => {
   // a refusal of the test before may have been taken for one of the key
-  await client.chat.completions.create({
+  await harness.client.chat.completions.create({
     model: MODEL,
     messages: [{ role: 'user', content: 'hi' }],
   })
@@ -46,7 +39,7 @@ describe('an item of a lora’s answer', () => {
     ['/v1/conversations', 'items'],
     ['/v1/conversations/conv_1/items', 'items'],
   ] as const)('that is named by its id reaches the upstream as it was: %s', async (path, list) => {
-    const { output } = await client.responses.create(REQUEST)
+    const { output } = await harness.client.responses.create(REQUEST)
     const reference = { type: 'item_reference', id: output[0]!.id }
     await post(path, { model: MODEL, [list]: [reference, THANKS] })
     expect(sentItems(list)).toEqual([SAID, THANKS])
@@ -55,7 +48,7 @@ describe('an item of a lora’s answer', () => {
   it.each(['/v1/responses', '/v1/responses/compact', '/v1/responses/input_tokens'])(
     'is in the conversation that goes on by the id of its response: %s',
     async (path) => {
-      const { id } = await client.responses.create(REQUEST)
+      const { id } = await harness.client.responses.create(REQUEST)
       await post(path, { model: MODEL, previous_response_id: id, input: [THANKS] })
       expect(sentItems('input')).toEqual([{ role: 'user', content: QUESTION }, SAID, THANKS])
     }
@@ -64,7 +57,7 @@ describe('an item of a lora’s answer', () => {
   it.each([true, false])(
     'that is sent back whole has no id at the upstream: store %s',
     async (store) => {
-      const { output } = await client.responses.create({ ...REQUEST, store })
+      const { output } = await harness.client.responses.create({ ...REQUEST, store })
       const body = { model: MODEL, store, input: [...output, THANKS] }
       await post('/v1/responses', body)
       const { id } = output[0]!
@@ -74,8 +67,8 @@ describe('an item of a lora’s answer', () => {
   )
 
   it('and of the input that it answered are known by the ids of their list', async () => {
-    const { id } = await client.responses.create(REQUEST)
-    const { data } = await client.responses.inputItems.list(id)
+    const { id } = await harness.client.responses.create(REQUEST)
+    const { data } = await harness.client.responses.inputItems.list(id)
     expect(data[0]!.id).toMatch(/^msg_[0-9a-f]{48}$/)
     await post('/v1/responses', {
       model: MODEL,
@@ -85,7 +78,7 @@ describe('an item of a lora’s answer', () => {
   })
 
   it('is no other tenant’s: the request reaches the upstream as it is', async () => {
-    const { output } = await client.responses.create(REQUEST)
+    const { output } = await harness.client.responses.create(REQUEST)
     const body = { model: MODEL, input: [{ type: 'item_reference', id: output[0]!.id }, THANKS] }
     const { status, text } = await post('/v1/responses', body, 'sk-other')
     expect([status, text.includes(ANSWER)]).toEqual([401, false])
@@ -103,8 +96,8 @@ describe('an item of a lora’s answer', () => {
 })
 
 it('a lora’s response is not in the background, so that it cannot be cancelled', async () => {
-  const { id } = await client.responses.create(REQUEST)
-  const error = await client.responses.cancel(id).catch((thrown: unknown) => thrown)
+  const { id } = await harness.client.responses.create(REQUEST)
+  const error = await harness.client.responses.cancel(id).catch((thrown: unknown) => thrown)
   expect(error).toBeInstanceOf(APIError)
   expect(error).toMatchObject({ status: 400, type: 'invalid_request_error' })
   expect(harness.upstream.requests).toEqual([])

@@ -1,35 +1,20 @@
 /** Responses that the proxy has answered: asked for again, continued and deleted with the official client. */
 import OpenAI, { APIError } from 'openai'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Harness } from '../kit/proxy/harness.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { send } from '../kit/proxy/harness.ts'
 import { bothWays } from './both-ways.ts'
-import { ANSWER, MODEL, PROMPT, QUESTION, startLiveLora } from './live-lora.ts'
+import { ANSWER, MODEL, PROMPT, QUESTION, useLiveLora } from './live-lora.ts'
 import { responseId } from '../../src/openai/ids.ts'
 import { API_KEY } from './openai-upstream.ts'
+import { failureOf } from '../contract/driver.ts'
 
-let harness: Harness & { lora: string }
-let client: OpenAI
-
-beforeAll(async () => {
-  harness = await startLiveLora()
-  client = new OpenAI({ apiKey: API_KEY, baseURL: harness.baseUrl, maxRetries: 0 })
-})
-afterAll(() => harness.close())
+const harness = useLiveLora()
 beforeEach(() => {
   harness.upstream.requests.length = 0
 })
 
 /** `store` is not set, as usual. */
 const REQUEST = { model: MODEL, instructions: PROMPT, input: QUESTION }
-
-const failure = async (call: Promise<unknown>): Promise<APIError> =>
-  call.then(
-    () => {
-      throw new Error('it did not fail')
-    },
-    (error: APIError) => error
-  )
 
 /** Bodies that the upstream got for new responses. */
 const forwarded = (): Record<string, unknown>[] =>
@@ -39,10 +24,10 @@ const forwarded = (): Record<string, unknown>[] =>
 
 describe('a response that a lora has answered', () => {
   it('is given again by its id, with the items of its input', async () => {
-    const created = await client.responses.create(REQUEST)
+    const created = await harness.client.responses.create(REQUEST)
     expect(created.id).toMatch(/^resp_[0-9a-f]{48}$/)
-    expect(await client.responses.retrieve(created.id)).toEqual(created)
-    const { data } = await client.responses.inputItems.list(created.id)
+    expect(await harness.client.responses.retrieve(created.id)).toEqual(created)
+    const { data } = await harness.client.responses.inputItems.list(created.id)
     expect(data).toEqual([
       {
         id: expect.any(String) as string,
@@ -60,29 +45,38 @@ describe('a response that a lora has answered', () => {
       { role: 'system' as const, content: PROMPT },
       { role: 'user' as const, content: QUESTION },
     ]
-    const { id } = await client.responses.create({ model: MODEL, input })
+    const { id } = await harness.client.responses.create({ model: MODEL, input })
     const roles: string[] = []
-    for await (const item of client.responses.inputItems.list(id, { limit: 1, order: 'asc' }))
+    for await (const item of harness.client.responses.inputItems.list(id, {
+      limit: 1,
+      order: 'asc',
+    }))
       roles.push('role' in item ? item.role : item.type)
     expect(roles).toEqual(['system', 'user'])
-    expect(await failure(client.responses.inputItems.list(id, { limit: 101 }))).toMatchObject({
+    expect(
+      await failureOf(harness.client.responses.inputItems.list(id, { limit: 101 }))
+    ).toMatchObject({
       status: 400,
       param: 'limit',
     })
   })
 
   it('is also kept when it was streamed', async () => {
-    const stream = client.responses.stream(REQUEST)
+    const stream = harness.client.responses.stream(REQUEST)
     const { id, output_text: text } = await stream.finalResponse()
     expect(text).toBe(ANSWER)
-    expect((await client.responses.retrieve(id)).output[0]).toMatchObject({
+    expect((await harness.client.responses.retrieve(id)).output[0]).toMatchObject({
       content: [{ text: ANSWER }],
     })
   })
 
   it('goes on at the upstream with the conversation, which it does not know by the id', async () => {
-    const { id } = await client.responses.create(REQUEST)
-    await client.responses.create({ model: MODEL, previous_response_id: id, input: 'Thanks!' })
+    const { id } = await harness.client.responses.create(REQUEST)
+    await harness.client.responses.create({
+      model: MODEL,
+      previous_response_id: id,
+      input: 'Thanks!',
+    })
     expect(forwarded()).toEqual([
       {
         model: MODEL,
@@ -97,13 +91,13 @@ describe('a response that a lora has answered', () => {
   })
 
   it('is gone once it is deleted: then the upstream is asked, and knows no such response', async () => {
-    const { id } = await client.responses.create(REQUEST)
-    await client.responses.delete(id)
+    const { id } = await harness.client.responses.create(REQUEST)
+    await harness.client.responses.delete(id)
     expect(harness.upstream.requests).toEqual([])
-    expect((await failure(client.responses.retrieve(id))).status).toBe(404)
-    expect((await failure(client.responses.delete(id))).status).toBe(404)
+    expect((await failureOf(harness.client.responses.retrieve(id))).status).toBe(404)
+    expect((await failureOf(harness.client.responses.delete(id))).status).toBe(404)
     const next = { model: MODEL, previous_response_id: id, input: 'Thanks!' }
-    expect(await failure(client.responses.create(next))).toMatchObject({
+    expect(await failureOf(harness.client.responses.create(next))).toMatchObject({
       status: 400,
       code: 'previous_response_not_found',
     })
@@ -112,7 +106,7 @@ describe('a response that a lora has answered', () => {
   })
 
   it('is no other caller`s', async () => {
-    const { id } = await client.responses.create(REQUEST)
+    const { id } = await harness.client.responses.create(REQUEST)
     const other = new OpenAI({ apiKey: 'sk-other', baseURL: harness.baseUrl, maxRetries: 0 })
     for (const call of [
       () => other.responses.retrieve(id),
@@ -120,20 +114,23 @@ describe('a response that a lora has answered', () => {
       () => other.responses.delete(id),
       () => other.responses.create({ model: MODEL, previous_response_id: id, input: 'Thanks!' }),
     ])
-      expect((await failure(call())).status).toBe(401)
+      expect((await failureOf(call())).status).toBe(401)
     expect(forwarded()).toEqual([{ model: MODEL, previous_response_id: id, input: 'Thanks!' }])
-    expect((await client.responses.retrieve(id)).id).toBe(id)
+    expect((await harness.client.responses.retrieve(id)).id).toBe(id)
   })
 
   it('is not kept where it need not be', async () => {
-    const { id, output_text: text } = await client.responses.create({ ...REQUEST, store: false })
+    const { id, output_text: text } = await harness.client.responses.create({
+      ...REQUEST,
+      store: false,
+    })
     expect(text).toBe(ANSWER)
-    expect((await failure(client.responses.retrieve(id))).status).toBe(404)
+    expect((await failureOf(harness.client.responses.retrieve(id))).status).toBe(404)
   })
 
   it('is not streamed again, which is said', async () => {
-    const { id } = await client.responses.create(REQUEST)
-    expect(await failure(client.responses.retrieve(id, { stream: true }))).toMatchObject({
+    const { id } = await harness.client.responses.create(REQUEST)
+    expect(await failureOf(harness.client.responses.retrieve(id, { stream: true }))).toMatchObject({
       status: 400,
       param: 'stream',
     })
@@ -146,16 +143,16 @@ const never = () => new Promise<never>(() => {})
 
 describe('a store that does not answer', () => {
   it('holds up no request for long: the upstream answers, and a conversation gets 503', async () => {
-    const { id } = await client.responses.create(REQUEST)
+    const { id } = await harness.client.responses.create(REQUEST)
     const responses = harness.deps.keptResponses!
     const working = { ...responses }
     Object.assign(responses, { put: never, get: never })
     try {
-      const { response } = await client.responses.create(REQUEST).withResponse()
+      const { response } = await harness.client.responses.create(REQUEST).withResponse()
       expect(response.headers.get('x-promptintern-route')).toBe('fallback')
       expect(forwarded()).toEqual([REQUEST])
       const next = { model: MODEL, previous_response_id: id, input: 'Thanks!' }
-      expect((await failure(client.responses.create(next))).status).toBe(503)
+      expect((await failureOf(harness.client.responses.create(next))).status).toBe(503)
     } finally {
       Object.assign(responses, working)
     }
@@ -168,11 +165,11 @@ describe('a response of the upstream', () => {
       'is continued',
       (own) => own.responses.create({ model: MODEL, previous_response_id: 'resp_1', input: 'hi' }),
     ],
-    ['is asked for', (own) => failure(own.responses.retrieve('resp_1'))],
-    ['is asked for by a name like ours', (own) => failure(own.responses.retrieve(UNKNOWN))],
-    ['is cancelled', (own) => failure(own.responses.cancel('resp_1'))],
-    ['is cancelled by a name like ours', (own) => failure(own.responses.cancel(UNKNOWN))],
-    ['is deleted', (own) => failure(own.responses.delete('resp_1'))],
+    ['is asked for', (own) => failureOf(own.responses.retrieve('resp_1'))],
+    ['is asked for by a name like ours', (own) => failureOf(own.responses.retrieve(UNKNOWN))],
+    ['is cancelled', (own) => failureOf(own.responses.cancel('resp_1'))],
+    ['is cancelled by a name like ours', (own) => failureOf(own.responses.cancel(UNKNOWN))],
+    ['is deleted', (own) => failureOf(own.responses.delete('resp_1'))],
   ])('%s there, with the bytes of the caller', async (_, call) => {
     await bothWays(harness, async (baseURL) => {
       const result = await call(new OpenAI({ apiKey: API_KEY, baseURL, maxRetries: 0 }))

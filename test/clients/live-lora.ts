@@ -2,20 +2,19 @@
  * A proxy with a live route and the mock as its upstream. The fake engine, which is called over HTTP, has
  * learned two answers. The upstream has accepted the key, so that the lora may answer.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import OpenAI from 'openai'
+import { afterAll, beforeAll } from 'vitest'
 import { PROMPT, ROUTE, TEMPLATE, TENANTS } from '../kit/proxy/lora-route.ts'
 import { listen, openEngineHost } from '../../adapters/host/host.ts'
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
-import { finished } from '../contract/harness.ts'
+import { finished, row } from '../contract/harness.ts'
 import { send, startHarness, type Harness } from '../kit/proxy/harness.ts'
-import { createOpenAiUpstream } from './openai-upstream.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
+import { API_KEY, createOpenAiUpstream } from './openai-upstream.ts'
 
 export { PROMPT }
 export const MODEL = TEMPLATE.model
@@ -26,16 +25,8 @@ const ENGINE_TOKEN = 'engine-token'
 /** longer than all calls of a slow client take together */
 const TTL_MS = 600_000
 
-const row = (question: string, answer: string): TrainingRow => ({
-  messages: [
-    { role: 'user', content: question },
-    { role: 'assistant', content: answer },
-  ],
-})
-
 /** The fake engine behind HTTP, as every engine is called. */
-const startEngine = async () => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'clients-'))
+const startEngine = async (dataDir: string) => {
   const backend = await createFakeBackend({ dataDir })
   const options = { backend, dataDir, token: ENGINE_TOKEN, log: () => undefined }
   const host = await openEngineHost(options)
@@ -46,7 +37,6 @@ const startEngine = async () => {
     close: async () => {
       await server.close()
       await host.close()
-      await rm(dataDir, { recursive: true, force: true })
     },
   }
 }
@@ -64,9 +54,14 @@ const train = async (engine: Engine): Promise<string> => {
   return lora
 }
 
-/** @returns the harness, with the name of the lora in `lora` */
-export const startLiveLora = async (): Promise<Harness & { lora: string }> => {
-  const { engine, close } = await startEngine()
+interface LiveLora extends Harness {
+  lora: string
+  /** the official client, with the accepted key */
+  client: OpenAI
+}
+
+const startLiveLora = async (dataDir: string): Promise<LiveLora> => {
+  const { engine, close } = await startEngine(dataDir)
   const lora = await train(engine)
   const table = compileRouteTable([{ ...ROUTE, engine: 'fake', lora, threshold: -0.5 }])
   const harness = await startHarness({
@@ -81,9 +76,19 @@ export const startLiveLora = async (): Promise<Harness & { lora: string }> => {
   return {
     ...harness,
     lora,
+    client: new OpenAI({ apiKey: API_KEY, baseURL: harness.baseUrl, maxRetries: 0 }),
     close: async () => {
       await harness.close()
       await close()
     },
   }
+}
+
+/** For all tests of the file or block that calls this: its members are there when the first one begins. */
+export const useLiveLora = (): LiveLora => {
+  const dataDir = sharedFolder()
+  const live = {} as LiveLora
+  beforeAll(async () => void Object.assign(live, await startLiveLora(dataDir)))
+  afterAll(() => live.close())
+  return live
 }

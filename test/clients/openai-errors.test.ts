@@ -1,5 +1,5 @@
 /** Errors of the upstream and of the connection to it, as the official client reports them. */
-import OpenAI, { APIError } from 'openai'
+import OpenAI from 'openai'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   eventually,
@@ -10,6 +10,7 @@ import {
 } from '../kit/proxy/harness.ts'
 import { bothWays, collect } from './both-ways.ts'
 import { API_KEY, createOpenAiUpstream } from './openai-upstream.ts'
+import { failureOf } from '../contract/driver.ts'
 
 const REQUEST = {
   model: 'gpt-4o-mini',
@@ -26,20 +27,9 @@ afterEach(() => harness.close())
 
 const optionsOf = (baseURL: string) => ({ apiKey: API_KEY, baseURL, maxRetries: 0 })
 
-/** @throws errors that are not an API's error response */
-const thrown = async (call: Promise<unknown>): Promise<APIError> => {
-  try {
-    await call
-  } catch (error) {
-    if (error instanceof APIError) return error as APIError
-    throw error
-  }
-  throw new Error('the call succeeded')
-}
-
 /** The fields of the client's error, as plain values. */
 const failure = async (call: Promise<unknown>) => {
-  const error = await thrown(call)
+  const error = await failureOf(call)
   const { status, message, code, type, param, requestID } = error
   return { name: error.constructor.name, status, message, code, type, param, requestID }
 }
@@ -130,7 +120,7 @@ describe('errors of the upstream', () => {
     harness.upstream.respond = BUSY
     const said = await bothWays(harness, async (baseURL) => {
       const call = new OpenAI(optionsOf(baseURL)).chat.completions.create(REQUEST)
-      const { headers } = await thrown(call)
+      const { headers } = await failureOf(call)
       return ['retry-after', 'x-ratelimit-remaining-requests'].map((name) => headers?.get(name))
     })
     expect(said).toEqual(['1', '0'])

@@ -1,22 +1,13 @@
 /** The official client with a live lora: requests that the lora answers, and requests that it must not answer. */
 import OpenAI from 'openai'
 import { zodResponseFormat } from 'openai/helpers/zod'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import type { Harness } from '../kit/proxy/harness.ts'
 import { bothWays, collect } from './both-ways.ts'
-import { ANSWER, MODEL, PROMPT, QUESTION, startLiveLora } from './live-lora.ts'
-import { API_KEY } from './openai-upstream.ts'
+import { ANSWER, MODEL, PROMPT, QUESTION, useLiveLora } from './live-lora.ts'
 import { IMAGE_URL, TOOLS } from './questions.ts'
 
-let harness: Harness & { lora: string }
-let client: OpenAI
-
-beforeAll(async () => {
-  harness = await startLiveLora()
-  client = new OpenAI({ apiKey: API_KEY, baseURL: harness.baseUrl, maxRetries: 0 })
-})
-afterAll(() => harness.close())
+const harness = useLiveLora()
 beforeEach(() => {
   harness.upstream.requests.length = 0
 })
@@ -44,7 +35,7 @@ const USAGE = {
 
 describe('a lora', () => {
   it('answers at once, with usage and headers that explain the route', async () => {
-    const { data, response } = await client.chat.completions.create(REQUEST).withResponse()
+    const { data, response } = await harness.client.chat.completions.create(REQUEST).withResponse()
     expect(data).toEqual({
       id: expect.stringMatching(/^chatcmpl-/),
       object: 'chat.completion',
@@ -70,7 +61,7 @@ describe('a lora', () => {
 
   it('answers in a stream, with usage if the client asks for it', async () => {
     const chunks = await collect(
-      await client.chat.completions.create({
+      await harness.client.chat.completions.create({
         ...REQUEST,
         stream: true,
         stream_options: { include_usage: true },
@@ -82,16 +73,16 @@ describe('a lora', () => {
   })
 
   it('is read by the client’s helpers', async () => {
-    const stream = client.chat.completions.stream(REQUEST)
+    const stream = harness.client.chat.completions.stream(REQUEST)
     expect(await stream.finalContent()).toBe(ANSWER)
-    const parsed = await client.chat.completions.parse(REQUEST)
+    const parsed = await harness.client.chat.completions.parse(REQUEST)
     expect(parsed.choices[0]!.message.content).toBe(ANSWER)
     expect(harness.upstream.requests).toEqual([])
   })
 })
 
 const both = <Result>(call: (to: OpenAI) => Promise<Result>): Promise<Result> =>
-  bothWays(harness, (baseURL) => call(client.withOptions({ baseURL })))
+  bothWays(harness, (baseURL) => call(harness.client.withOptions({ baseURL })))
 
 describe('the upstream answers in place of the lora', () => {
   it.each<[string, Partial<OpenAI.ChatCompletionCreateParamsNonStreaming>]>([

@@ -1,23 +1,16 @@
 /** The official client by the Responses API, with a live lora: what it answers, and what it must not answer. */
 import OpenAI from 'openai'
 import { zodTextFormat } from 'openai/helpers/zod'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
-import { eventually, type Harness } from '../kit/proxy/harness.ts'
+import { eventually } from '../kit/proxy/harness.ts'
 import { bothWays, collect } from './both-ways.ts'
-import { ANSWER, MODEL, PROMPT, QUESTION, startLiveLora } from './live-lora.ts'
+import { ANSWER, MODEL, PROMPT, QUESTION, useLiveLora } from './live-lora.ts'
 import { API_KEY } from './openai-upstream.ts'
 import { IMAGE_URL } from './questions.ts'
 
-let harness: Harness & { lora: string }
-let client: OpenAI
-
-beforeAll(async () => {
-  harness = await startLiveLora()
-  client = new OpenAI({ apiKey: API_KEY, baseURL: harness.baseUrl, maxRetries: 0 })
-})
-afterAll(() => harness.close())
+const harness = useLiveLora()
 beforeEach(() => {
   harness.upstream.requests.length = 0
 })
@@ -38,7 +31,7 @@ const USAGE = { input_tokens: 12, output_tokens: 3, total_tokens: 15 }
 
 describe('a lora', () => {
   it('answers at once, with usage and headers that explain the route', async () => {
-    const { data, response } = await client.responses.create(REQUEST).withResponse()
+    const { data, response } = await harness.client.responses.create(REQUEST).withResponse()
     expect(data.output_text).toBe(ANSWER)
     expect(data).toMatchObject({
       id: expect.stringMatching(/^resp_[0-9a-f]{48}$/),
@@ -61,7 +54,7 @@ describe('a lora', () => {
     ],
   ])('answers where the prompt is %s', async (_, prompt) => {
     const input = [...prompt, { role: 'user' as const, content: QUESTION }]
-    const { output_text: text } = await client.responses.create({
+    const { output_text: text } = await harness.client.responses.create({
       model: MODEL,
       input,
       store: false,
@@ -71,24 +64,27 @@ describe('a lora', () => {
   })
 
   it('answers in a stream, of which the client’s helper makes the response', async () => {
-    const events = await collect(await client.responses.create({ ...REQUEST, stream: true }))
+    const events = await collect(
+      await harness.client.responses.create({ ...REQUEST, stream: true })
+    )
     const deltas = events.flatMap((event) =>
       event.type === 'response.output_text.delta' ? event.delta : []
     )
     expect(deltas.join('')).toBe(ANSWER)
     expect(events.at(-1)).toMatchObject({ type: 'response.completed', response: { usage: USAGE } })
-    const stream = client.responses.stream(REQUEST)
+    const stream = harness.client.responses.stream(REQUEST)
     expect((await stream.finalResponse()).output_text).toBe(ANSWER)
     expect(harness.upstream.requests).toEqual([])
   })
 
   it('is read by the client’s parser', async () => {
-    const { output_text: text, output_parsed: parsed } = await client.responses.parse(REQUEST)
+    const { output_text: text, output_parsed: parsed } =
+      await harness.client.responses.parse(REQUEST)
     expect([text, parsed]).toEqual([ANSWER, null])
   })
 
   it('is logged as a chat completion is, with its own path', async () => {
-    const { id } = await client.responses.create(REQUEST)
+    const { id } = await harness.client.responses.create(REQUEST)
     const record = await recordWith(id)
     expect(record).toMatchObject({
       path: '/v1/responses',

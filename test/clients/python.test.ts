@@ -2,10 +2,9 @@
 import { execFile, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Harness } from '../kit/proxy/harness.ts'
+import { describe, expect, it } from 'vitest'
 import { bothWays } from './both-ways.ts'
-import { ANSWER, PROMPT, QUESTION, startLiveLora } from './live-lora.ts'
+import { ANSWER, PROMPT, QUESTION, useLiveLora } from './live-lora.ts'
 import { API_KEY } from './openai-upstream.ts'
 
 const PYTHON = process.env.PYTHON ?? 'python3'
@@ -47,12 +46,7 @@ const textOf = (chunks: Chunk[]): string =>
   chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')
 
 describe.skipIf(status !== 0)(`the Python client${why}`, () => {
-  let harness: Harness & { lora: string }
-
-  beforeAll(async () => {
-    harness = await startLiveLora()
-  })
-  afterAll(() => harness.close())
+  const harness = useLiveLora()
 
   it('gets the same answers, and sends the same bytes, as without the proxy', async () => {
     const results = await bothWays(harness, (baseUrl) => run(baseUrl, 'all', 'Be short.'))

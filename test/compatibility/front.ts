@@ -9,6 +9,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 
 /** Which turns of a conversation may be answered by a lora; turns count from 1. */
 export type Turns = 'all' | 'odd' | 'even'
@@ -41,12 +42,6 @@ const numberIn = (body: string): number | null => {
   return found === undefined ? null : Number(found)
 }
 
-const read = async (stream: IncomingMessage): Promise<Buffer> => {
-  const chunks: Buffer[] = []
-  for await (const chunk of stream) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks)
-}
-
 const header = (answer: IncomingMessage, name: string): string | null =>
   (answer.headers[name] as string | undefined) ?? null
 
@@ -56,7 +51,7 @@ export const openFront = async (target: string, turns: Turns): Promise<Front> =>
   const counts = new Map<number, number>()
 
   const pass = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const body = await read(incoming)
+    const body = await buffer(incoming)
     const number = incoming.method === 'POST' ? numberIn(body.toString()) : null
     const turn = number === null ? 1 : (counts.get(number) ?? 0) + 1
     if (number !== null) counts.set(number, turn)

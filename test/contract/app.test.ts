@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { TOKEN, startTestEngine, temporaryFolder } from './harness.ts'
+import { TOKEN, startTestEngine } from './harness.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
 
 const authorization = `Bearer ${TOKEN}`
 
-const start = async (limits: object = {}) =>
-  startTestEngine(await temporaryFolder(), {}, { limits })
+const start = async (limits: object = {}) => startTestEngine(ownFolder(), {}, { limits })
 
 const multipart = (parts: Record<string, string | Blob>): FormData => {
   const form = new FormData()
@@ -25,6 +25,21 @@ const endlessBody = (prefix: string) => {
   return { stream, counter }
 }
 
+const post = (
+  send: typeof fetch,
+  path: string,
+  body: RequestInit['body'],
+  headers: Record<string, string> = { authorization }
+): Promise<Response> =>
+  send(`http://engine/v1${path}`, { method: 'POST', headers, body, duplex: 'half' } as RequestInit)
+
+/** One word to the fake engine, as a stream. */
+const HELLO = JSON.stringify({
+  model: 'fake-base',
+  stream: true,
+  messages: [{ role: 'user', content: 'hello' }],
+})
+
 const codeOf = async (response: Response): Promise<string> =>
   ((await response.json()) as { error: { code: string } }).error.code
 
@@ -32,12 +47,7 @@ describe('contract app', () => {
   it('refuses a JSON body over the limit while it is being read', async () => {
     const { fetch } = await start({ maxBodyBytes: 10_000 })
     const { stream, counter } = endlessBody('{"model": "')
-    const response = await fetch('http://engine/v1/chat/completions', {
-      method: 'POST',
-      headers: { authorization },
-      body: stream,
-      duplex: 'half',
-    } as RequestInit)
+    const response = await post(fetch, '/chat/completions', stream)
     expect(response.status).toBe(413)
     expect(await codeOf(response)).toBe('body_too_large')
     expect(counter.bytes).toBeLessThan(20_000)
@@ -46,34 +56,23 @@ describe('contract app', () => {
   it('refuses an upload over the limit while it is being read', async () => {
     const { fetch } = await start({ maxFileBytes: 1000 })
     const { stream, counter } = endlessBody('--x\r\n')
-    const response = await fetch('http://engine/v1/files', {
-      method: 'POST',
-      headers: { authorization, 'content-type': 'multipart/form-data; boundary=x' },
-      body: stream,
-      duplex: 'half',
-    } as RequestInit)
+    const headers = { authorization, 'content-type': 'multipart/form-data; boundary=x' }
+    const response = await post(fetch, '/files', stream, headers)
     expect(response.status).toBe(413)
     expect(counter.bytes).toBeLessThan(100_000)
   })
 
   it('refuses a file over the limit that fits its envelope', async () => {
     const { fetch } = await start({ maxFileBytes: 1000 })
-    const response = await fetch('http://engine/v1/files', {
-      method: 'POST',
-      headers: { authorization },
-      body: multipart({ purpose: 'fine-tune', file: new Blob(['x'.repeat(1001)]) }),
-    })
+    const body = multipart({ purpose: 'fine-tune', file: new Blob(['x'.repeat(1001)]) })
+    const response = await post(fetch, '/files', body)
     expect([response.status, await codeOf(response)]).toEqual([413, 'body_too_large'])
   })
 
   it('names what an upload lacks', async () => {
     const { fetch } = await start()
     const upload = async (body: FormData | string) => {
-      const response = await fetch('http://engine/v1/files', {
-        method: 'POST',
-        headers: { authorization },
-        body,
-      })
+      const response = await post(fetch, '/files', body)
       const { error } = (await response.json()) as { error: { param: string; message: string } }
       return [response.status, error.param]
     }
@@ -97,18 +96,14 @@ describe('contract app', () => {
   it('asks for a token before it reads a body', async () => {
     const { fetch } = await start()
     const { stream, counter } = endlessBody('{')
-    const response = await fetch('http://engine/v1/files', {
-      method: 'POST',
-      body: stream,
-      duplex: 'half',
-    } as RequestInit)
+    const response = await post(fetch, '/files', stream, {})
     expect(response.status).toBe(401)
     expect(counter.bytes).toBeLessThan(5000)
   })
 
   it('refuses more completions at a time than configured, and serves again afterwards', async () => {
     const test = await startTestEngine(
-      await temporaryFolder(),
+      ownFolder(),
       { faults: { tokenMs: 20 } },
       { limits: { maxConcurrentCompletions: 1 } }
     )
@@ -123,31 +118,15 @@ describe('contract app', () => {
 
   it('answers an error before the first token with its status, also to a stream', async () => {
     const faults = { dieAfterTokens: 0 }
-    const { fetch } = await startTestEngine(await temporaryFolder(), { faults })
-    const response = await fetch('http://engine/v1/chat/completions', {
-      method: 'POST',
-      headers: { authorization },
-      body: JSON.stringify({
-        model: 'fake-base',
-        stream: true,
-        messages: [{ role: 'user', content: 'hello' }],
-      }),
-    })
+    const { fetch } = await startTestEngine(ownFolder(), { faults })
+    const response = await post(fetch, '/chat/completions', HELLO)
     expect([response.status, await codeOf(response)]).toEqual([500, 'internal'])
   })
 
   it('ends a stream that fails later with an error event and without [DONE]', async () => {
     const faults = { dieAfterTokens: 2 }
-    const { fetch, logged } = await startTestEngine(await temporaryFolder(), { faults })
-    const response = await fetch('http://engine/v1/chat/completions', {
-      method: 'POST',
-      headers: { authorization },
-      body: JSON.stringify({
-        model: 'fake-base',
-        stream: true,
-        messages: [{ role: 'user', content: 'hello' }],
-      }),
-    })
+    const { fetch, logged } = await startTestEngine(ownFolder(), { faults })
+    const response = await post(fetch, '/chat/completions', HELLO)
     const text = await response.text()
     expect(response.status).toBe(200)
     expect(text).toContain('"error":{"message":"the fake engine dies')

@@ -2,7 +2,7 @@
 import { readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
-import { temporaryFolder } from './harness.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
 
 type Promises = typeof import('node:fs/promises')
 
@@ -28,7 +28,7 @@ const diskWhere = async (failing: Partial<Record<keyof Promises, string>>) => {
 describe('the data folder', () => {
   it('is made, and left as it was', async () => {
     const { checkFolder } = await diskWhere({})
-    const folder = join(await temporaryFolder(), 'new')
+    const folder = join(ownFolder(), 'new')
     await checkFolder(folder)
     expect(await readdir(folder)).toEqual([])
     // other users of the machine may not read what users wrote
@@ -42,7 +42,7 @@ describe('the data folder', () => {
     [{ readFile: 'EIO' }, 'cannot read a file back'],
   ] as const)('that lacks something is refused: %o', async (failing, message) => {
     const { checkFolder } = await diskWhere(failing)
-    const folder = await temporaryFolder()
+    const folder = ownFolder()
     const error: unknown = await checkFolder(folder).catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({
       code: 'store-unavailable',
@@ -53,12 +53,12 @@ describe('the data folder', () => {
 
   it('on a full disk is used, because answers go on', async () => {
     const { checkFolder } = await diskWhere({ writeFile: 'ENOSPC' })
-    await checkFolder(await temporaryFolder())
+    await checkFolder(ownFolder())
   })
 
   it('that cannot be made is refused', async () => {
     const { checkFolder } = await diskWhere({})
-    const folder = await temporaryFolder()
+    const folder = ownFolder()
     await writeFile(join(folder, 'file'), '')
     await expect(checkFolder(join(folder, 'file', 'data'))).rejects.toThrow(/cannot make a folder/)
   })

@@ -1,7 +1,8 @@
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
 import { row, serveEngine } from './harness.ts'
 import { describeLabelHeads } from './label-head-suite.ts'
-import { type RunningEngine, describeContract } from './suite.ts'
+import type { RunningEngine } from './driver.ts'
+import { describeContract } from './suite.ts'
 
 const SLOW_ANSWER = Array.from({ length: 400 }, (_, index) => `word${index}`).join(' ')
 

@@ -1,7 +1,4 @@
 /** A fake engine for tests of single parts: its app without a port, its queue, its folder. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import type { EngineBackend } from '../../adapters/host/backend.ts'
@@ -12,7 +9,7 @@ import type { FaultLine } from '../../src/fault-log.ts'
 import { type FakeBackendOptions, createFakeBackend } from '../../adapters/fake/backend.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import type { RunningEngine } from './suite.ts'
+import type { RunningEngine } from './driver.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 
 export const TOKEN = 'test-token'
@@ -36,13 +33,6 @@ export interface TestEngine {
   engine: Engine
   fetch: typeof fetch
   logged: string[]
-}
-
-/** Removed when the test is over. */
-export const temporaryFolder = async (): Promise<string> => {
-  const folder = await mkdtemp(join(tmpdir(), 'engine-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  return folder
 }
 
 /** Serves an engine on a port of its own. */

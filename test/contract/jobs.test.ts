@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { createJobStore } from '../../adapters/host/job-store.ts'
 import { EventWriter } from '../../adapters/host/job-events.ts'
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
-import { ROWS, finished, row, startTestEngine, temporaryFolder, until } from './harness.ts'
+import { ROWS, finished, row, startTestEngine, until } from './harness.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
 
 const submit = async (
   { engine }: Awaited<ReturnType<typeof startTestEngine>>,
@@ -33,7 +34,7 @@ const recordPath = (dataDir: string, id: string) => join(dataDir, 'jobs', id, 'j
 describe('job queue', () => {
   it('reports a training that fails, with its reason, and trains the next job', async () => {
     const faults = { failAtStep: 2 as number | undefined }
-    const test = await startTestEngine(await temporaryFolder(), { faults })
+    const test = await startTestEngine(ownFolder(), { faults })
     const failed = await finished(test.engine, (await submit(test)).id)
     expect(failed).toMatchObject({ status: 'failed', fine_tuned_model: null })
     expect(failed.error!.message).toContain('fails at step 2')
@@ -43,7 +44,7 @@ describe('job queue', () => {
 
   it('makes a new job for the key of one that failed', async () => {
     const faults = { failAtStep: 1 as number | undefined }
-    const test = await startTestEngine(await temporaryFolder(), { faults })
+    const test = await startTestEngine(ownFolder(), { faults })
     const key = { idempotency_key: 'a' }
     const failed = await submit(test, { max_steps: 3 }, key)
     await finished(test.engine, failed.id)
@@ -56,7 +57,7 @@ describe('job queue', () => {
   })
 
   it('goes on from the checkpoint after a restart and removes it at the end', async () => {
-    const dataDir = await temporaryFolder()
+    const dataDir = ownFolder()
     const job = await interruptedJob(dataDir, 300)
     expect(JSON.parse(await readFile(recordPath(dataDir, job.id), 'utf8'))).toMatchObject({
       job: { status: 'running' },
@@ -73,7 +74,7 @@ describe('job queue', () => {
   })
 
   it('keeps no checkpoint of a job that a kill left behind after its end', async () => {
-    const dataDir = await temporaryFolder()
+    const dataDir = ownFolder()
     const first = await startTestEngine(dataDir)
     const job = await finished(first.engine, (await submit(first)).id)
     await first.host.close()
@@ -85,7 +86,7 @@ describe('job queue', () => {
   })
 
   it('gives up on a job that was interrupted too often at the same place', async () => {
-    const dataDir = await temporaryFolder()
+    const dataDir = ownFolder()
     const job = await interruptedJob(dataDir, 100_000)
     const path = recordPath(dataDir, job.id)
     const record = JSON.parse(await readFile(path, 'utf8')) as object
@@ -97,7 +98,7 @@ describe('job queue', () => {
   })
 
   it('fails a job after a restart when its file was deleted', async () => {
-    const dataDir = await temporaryFolder()
+    const dataDir = ownFolder()
     const job = await interruptedJob(dataDir, 100_000)
     await rm(join(dataDir, 'files'), { recursive: true })
     const second = await startTestEngine(dataDir)
@@ -106,7 +107,7 @@ describe('job queue', () => {
   })
 
   it('shows a job with a broken file as failed, and runs the others', async () => {
-    const dataDir = await temporaryFolder()
+    const dataDir = ownFolder()
     const first = await startTestEngine(dataDir, { faults: { stepMs: 20 } })
     const broken = await submit(first, { max_steps: 1000 })
     const queued = await submit(first)
@@ -121,7 +122,7 @@ describe('job queue', () => {
   })
 
   it('forgets a job that was never acknowledged', async () => {
-    const dataDir = await temporaryFolder()
+    const dataDir = ownFolder()
     await mkdir(join(dataDir, 'jobs', 'ftjob-half'), { recursive: true })
     const { engine } = await startTestEngine(dataDir)
     await expect(engine.getJob('ftjob-half')).rejects.toMatchObject({ code: 'not-found' })
@@ -129,7 +130,7 @@ describe('job queue', () => {
   })
 
   it('answers 503 with the reason when a job cannot be written, and goes on afterwards', async () => {
-    const dataDir = await temporaryFolder()
+    const dataDir = ownFolder()
     const test = await startTestEngine(dataDir)
     const training_file = await test.engine.uploadRows(ROWS, 'rows.jsonl')
     await rm(join(dataDir, 'jobs'), { recursive: true })
@@ -146,7 +147,7 @@ describe('job queue', () => {
   })
 
   it('fails a job when its end cannot be written, and runs it again after a restart', async () => {
-    const dataDir = await temporaryFolder()
+    const dataDir = ownFolder()
     const first = await startTestEngine(dataDir, { faults: { stepMs: 10 } })
     const job = await submit(first, { max_steps: 20 })
     await until(
@@ -166,7 +167,7 @@ describe('job queue', () => {
   it('refuses more jobs than may wait', async () => {
     const faults = { stepMs: 1000 }
     const options = { queue: { maxUnfinished: 2 } }
-    const test = await startTestEngine(await temporaryFolder(), { faults }, options)
+    const test = await startTestEngine(ownFolder(), { faults }, options)
     await submit(test)
     await submit(test)
     await expect(submit(test)).rejects.toMatchObject({
@@ -178,7 +179,7 @@ describe('job queue', () => {
   it('trains several jobs at the same time when configured so', async () => {
     const faults = { stepMs: 20 }
     const options = { queue: { maxRunning: 2 } }
-    const test = await startTestEngine(await temporaryFolder(), { faults }, options)
+    const test = await startTestEngine(ownFolder(), { faults }, options)
     const jobs = [await submit(test), await submit(test)]
     const statuses = await Promise.all(
       jobs.map(async ({ id }) => (await test.engine.getJob(id)).status)
@@ -188,7 +189,7 @@ describe('job queue', () => {
   })
 
   it('deletes the lora of a job that was cancelled too late, unless another job has the same', async () => {
-    const dataDir = await temporaryFolder()
+    const dataDir = ownFolder()
     const backend = await createFakeBackend({ dataDir, faults: { stepMs: 5 } })
     const train = backend.train.bind(backend)
     backend.train = (input, hooks) =>
@@ -225,7 +226,7 @@ const progress = (step: number) => ({
 const silent = () => undefined
 
 const openWriter = async (maxEvents: number) => {
-  const dir = await temporaryFolder()
+  const dir = ownFolder()
   await mkdir(join(dir, 'ftjob-1'))
   const store = createJobStore(dir, silent)
   let time = 0
@@ -293,7 +294,7 @@ describe('files of jobs', () => {
   it('make room for new ones when their jobs are over, and only then', async () => {
     const limits = { maxFileBytes: 2000, maxTotalFileBytes: 3000 }
     const faults = { stepMs: 2 }
-    const test = await startTestEngine(await temporaryFolder(), { faults }, { limits })
+    const test = await startTestEngine(ownFolder(), { faults }, { limits })
     const big = Array.from({ length: 12 }, (_, index) =>
       row(`question ${index}`, 'answer'.repeat(8))
     )

@@ -2,15 +2,14 @@
  * The label heads of the engine contract (docs/contract.md) as a suite, for every engine with
  * an encoder.
  */
-import { mkdtemp, readdir, rm, truncate } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
-import OpenAI, { APIError, toFile } from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ChatCompletion, ChatRequest } from '../../src/openai/chat.ts'
 import type { JobObject, ModelObject, TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { row } from './harness.ts'
-import type { RunningEngine } from './suite.ts'
+import { createDriver, failureOf, type RunningEngine } from './driver.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const LABELS = ['card_lost', 'exchange_rate', 'transfer']
 const TEXTS: Record<string, string[]> = {
@@ -24,45 +23,23 @@ const ROWS: TrainingRow[] = LABELS.flatMap((label) =>
   TEXTS[label]!.flatMap((text) => [row(text, label), row(`${text} !`, label)])
 )
 
-const POLL_MS = 20
 const DEADLINE_MS = 280_000
 
-const failureOf = async (promise: PromiseLike<unknown>): Promise<APIError> => {
-  try {
-    await promise
-  } catch (error) {
-    if (error instanceof APIError) return error
-    throw error
-  }
-  throw new Error('expected an error')
-}
-
-const createDriver = ({ baseUrl, token }: RunningEngine) => {
-  const client = new OpenAI({ baseURL: baseUrl, apiKey: token, maxRetries: 0 })
-  const upload = async (rows: TrainingRow[]): Promise<string> => {
-    const text = rows.map((entry) => JSON.stringify(entry)).join('\n')
-    const file = await toFile(Buffer.from(text), 'rows.jsonl')
-    return (await client.files.create({ file, purpose: 'fine-tune' })).id
-  }
+const createHeadDriver = (running: RunningEngine) => {
+  const driver = createDriver(running)
+  const { client } = driver
   const createJob = (body: object): Promise<JobObject> =>
-    client.post('/fine_tuning/jobs', { body: { method: { type: 'label-head' }, ...body } })
-  const ended = async (id: string): Promise<JobObject> => {
-    for (const deadline = Date.now() + DEADLINE_MS; Date.now() < deadline;) {
-      const job = await client.get<JobObject>(`/fine_tuning/jobs/${id}`)
-      if (job.status !== 'queued' && job.status !== 'running') return job
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
-    }
-    throw new Error(`job ${id} does not end`)
-  }
+    driver.createJob({ method: { type: 'label-head' }, ...body })
+  const ended = (id: string) => driver.finished(id, DEADLINE_MS)
   const ask = (body: Partial<ChatRequest>): Promise<ChatCompletion> =>
     client.post('/chat/completions', { body: { logprobs: true, top_logprobs: 3, ...body } })
   const losses = (model: string, rows: TrainingRow[]) =>
     client.post<{ losses: number[]; tokens: number[] }>('/loss', { body: { model, rows } })
   const models = async () => (await client.get<{ data: ModelObject[] }>('/models')).data
-  return { client, upload, createJob, ended, ask, losses, models }
+  return { ...driver, createJob, ended, ask, losses, models }
 }
 
-type Driver = ReturnType<typeof createDriver>
+type Driver = ReturnType<typeof createHeadDriver>
 
 const user = (content: string) => [{ role: 'user', content }]
 
@@ -73,7 +50,7 @@ export const describeLabelHeads = (
   { encoder, baseModel, maxTokens }: { encoder: string; baseModel: string; maxTokens: number }
 ): void => {
   describe(`label heads: ${name}`, () => {
-    let dataDir: string
+    const dataDir = sharedFolder()
     let engine: RunningEngine
     let driver: Driver
     let job: JobObject
@@ -82,23 +59,24 @@ export const describeLabelHeads = (
     const restart = async () => {
       await engine.close()
       engine = await startEngine(dataDir)
-      driver = createDriver(engine)
+      driver = createHeadDriver(engine)
+    }
+
+    /** A head of the rows. */
+    const train = async (rows: TrainingRow[], more: object = {}): Promise<JobObject> => {
+      const training_file = await driver.upload(rows)
+      const created = await driver.createJob({ model: encoder, training_file, ...more })
+      return driver.ended(created.id)
     }
 
     beforeAll(async () => {
-      dataDir = await mkdtemp(join(tmpdir(), 'heads-'))
       engine = await startEngine(dataDir)
-      driver = createDriver(engine)
-      const training_file = await driver.upload(ROWS)
+      driver = createHeadDriver(engine)
       const validation_file = await driver.upload([row('my card is lost', 'card_lost')])
-      const created = await driver.createJob({ model: encoder, training_file, validation_file })
-      job = await driver.ended(created.id)
+      job = await train(ROWS, { validation_file })
       head = job.fine_tuned_model!
     })
-    afterAll(async () => {
-      await engine.close()
-      await rm(dataDir, { recursive: true })
-    })
+    afterAll(() => engine.close())
 
     it('lists the encoder beside the base model, and the head under the encoder', async () => {
       const models = await driver.models()
@@ -267,17 +245,10 @@ export const describeLabelHeads = (
     })
 
     it('makes the same head of the same rows, and another one of other rows', async () => {
-      const again = await driver.createJob({
-        model: encoder,
-        training_file: await driver.upload(ROWS),
-      })
-      expect((await driver.ended(again.id)).fine_tuned_model).toBe(head)
-      const other = await driver.createJob({
-        model: encoder,
-        training_file: await driver.upload(ROWS.slice(1)),
-        suffix: 'other',
-      })
-      const made = (await driver.ended(other.id)).fine_tuned_model!
+      const again = await train(ROWS)
+      expect(again.fine_tuned_model).toBe(head)
+      const other = await train(ROWS.slice(1), { suffix: 'other' })
+      const made = other.fine_tuned_model!
       expect(made).toMatch(/^head-other-/)
       expect(made).not.toBe(head)
     })
@@ -290,11 +261,7 @@ export const describeLabelHeads = (
     })
 
     it('deletes a head', async () => {
-      const created = await driver.createJob({
-        model: encoder,
-        training_file: await driver.upload(ROWS.slice(2)),
-      })
-      const id = (await driver.ended(created.id)).fine_tuned_model!
+      const id = (await train(ROWS.slice(2))).fine_tuned_model!
       await driver.client.delete(`/models/${id}`)
       expect((await driver.models()).some((model) => model.id === id)).toBe(false)
       expect((await failureOf(driver.ask({ model: id, messages: user('a') }))).status).toBe(404)
@@ -305,11 +272,7 @@ export const describeLabelHeads = (
     })
 
     it('does not serve a damaged head, and serves the others', async () => {
-      const created = await driver.createJob({
-        model: encoder,
-        training_file: await driver.upload(ROWS.slice(3)),
-      })
-      const id = (await driver.ended(created.id)).fine_tuned_model!
+      const id = (await train(ROWS.slice(3))).fine_tuned_model!
       await truncate(join(dataDir, 'heads', `${id}.head`), 500)
       await restart()
       expect((await driver.models()).map((model) => model.id)).not.toContain(id)
@@ -376,11 +339,7 @@ export const describeLabelHeads = (
 
     it('trains rows of one text with two labels, of which it cannot be sure', async () => {
       const rows = [row('card', 'a'), row('card', 'b'), row('card', 'b')]
-      const created = await driver.createJob({
-        model: encoder,
-        training_file: await driver.upload(rows),
-      })
-      const made = (await driver.ended(created.id)).fine_tuned_model!
+      const made = (await train(rows)).fine_tuned_model!
       const { choices } = await driver.ask({ model: made, messages: user('card') })
       expect(choices[0]!.message.content).toBe('b')
       expect(Math.exp(choices[0]!.logprobs!.content![0]!.logprob)).toBeLessThan(0.9)
@@ -392,14 +351,10 @@ export const describeLabelHeads = (
       async () => {
         const labels = Array.from({ length: 200 }, (_, at) => `标签（${at}）`)
         const rows = Array.from({ length: 600 }, (_, at) => row(`卡 ${at}`, labels[at % 200]!))
-        const created = await driver.createJob({
-          model: encoder,
-          training_file: await driver.upload(rows),
-        })
-        const ended = await driver.ended(created.id)
-        expect(ended.status).toBe('succeeded')
+        const created = await train(rows)
+        expect(created.status).toBe('succeeded')
         const { choices } = await driver.ask({
-          model: ended.fine_tuned_model!,
+          model: created.fine_tuned_model!,
           messages: user('卡 607'),
         })
         expect(labels).toContain(choices[0]!.message.content)

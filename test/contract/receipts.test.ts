@@ -1,23 +1,15 @@
-import {
-  appendFileSync,
-  chmodSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { appendFileSync, chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { openReceipts, RECEIPTS } from '../../adapters/publish/receipts.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
 
 const told = { provider: 'tinker', object: 'run/weights/a', requested_at: 10, confirmed_at: null }
 
 let folder: string
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'receipts-'))
+  folder = ownFolder()
 })
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('receipts of deletions', () => {
   it('are there after a restart, the last one of each object', async () => {

@@ -2,28 +2,22 @@
  * The engine contract as a suite (docs/contract.md), driven by the official client over a real
  * port. A feature that an engine lacks is named in its capabilities and shows as a skipped test.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import OpenAI, { APIError, toFile } from 'openai'
-import type { FineTuningJob } from 'openai/resources/fine-tuning/jobs/jobs'
+import OpenAI, { toFile } from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ChatMessage } from '../../src/openai/chat.ts'
 import { readDeletionReceipts, readEngineState } from '../../src/openai/engine-state.ts'
 import type {
   Hyperparameters,
+  JobObject,
   JobRequest,
   ModelObject,
   TrainingRow,
 } from '../../src/openai/fine-tuning.ts'
-
-export interface RunningEngine {
-  /** ends in `/v1` */
-  baseUrl: string
-  token: string
-  close(): Promise<void>
-}
+import { sharedFolder } from '../kit/temporary-folder.ts'
+import { createDriver, failureOf, until, type Driver, type RunningEngine } from './driver.ts'
 
 export interface Capabilities {
   baseModel: string
@@ -60,89 +54,7 @@ export type Feature =
 
 type Params = OpenAI.ChatCompletionCreateParamsNonStreaming & { structured_outputs?: unknown }
 
-const POLL_MS = 20
-/** Long, because an engine that trains in a process of its own loads its libraries for every job. */
-const DEADLINE_MS = 120_000
-
-const until = async <Value>(
-  read: () => Promise<Value>,
-  good: (value: Value) => boolean
-): Promise<Value> => {
-  const deadline = Date.now() + DEADLINE_MS
-  for (;;) {
-    const value = await read()
-    if (good(value)) return value
-    if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(value)}`)
-    await sleep(POLL_MS)
-  }
-}
-
 const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0)
-
-const failureOf = async (promise: PromiseLike<unknown>): Promise<APIError> => {
-  try {
-    await promise
-  } catch (error) {
-    if (error instanceof APIError) return error
-    throw error
-  }
-  throw new Error('expected an error')
-}
-
-/** Calls to an engine: by the official client, or raw when the client has no method. */
-const createDriver = (engine: RunningEngine, dataDir: string) => {
-  const client = new OpenAI({ baseURL: engine.baseUrl, apiKey: engine.token, maxRetries: 0 })
-  const upload = async (rows: TrainingRow[]): Promise<string> => {
-    const text = rows.map((row) => `${JSON.stringify(row)}\n`).join('')
-    return uploadText(text)
-  }
-  const uploadText = async (text: string): Promise<string> =>
-    (
-      await client.files.create({
-        file: await toFile(Buffer.from(text), 'rows.jsonl'),
-        purpose: 'fine-tune',
-      })
-    ).id
-  const createJob = (request: JobRequest): Promise<FineTuningJob> =>
-    client.post('/fine_tuning/jobs', { body: request })
-  const jobIs = (id: string, ...statuses: string[]) =>
-    until(
-      () => client.fineTuning.jobs.retrieve(id),
-      (job) => statuses.includes(job.status)
-    )
-  const finished = (id: string) => jobIs(id, 'succeeded', 'failed', 'cancelled')
-  const post = (path: string, body: unknown, headers: Record<string, string> = {}) =>
-    fetch(`${engine.baseUrl}${path}`, {
-      method: 'POST',
-      headers: {
-        authorization: `Bearer ${engine.token}`,
-        'content-type': 'application/json',
-        ...headers,
-      },
-      body: JSON.stringify(body),
-    })
-  const get = async (path: string): Promise<unknown> => {
-    const headers = { authorization: `Bearer ${engine.token}` }
-    return (await fetch(`${engine.baseUrl}${path}`, { headers })).json()
-  }
-  const events = async (id: string) =>
-    (await client.fineTuning.jobs.listEvents(id, { limit: 100 })).data
-  return {
-    client,
-    upload,
-    uploadText,
-    createJob,
-    jobIs,
-    finished,
-    post,
-    get,
-    events,
-    engine,
-    dataDir,
-  }
-}
-
-type Driver = ReturnType<typeof createDriver>
 
 /**
  * @param startEngine starts an engine that keeps everything in `dataDir`, and finds it again there
@@ -175,9 +87,9 @@ export const describeContract = (
   }
 
   describe(`engine contract: ${name}`, () => {
-    let dataDir: string
+    const dataDir = sharedFolder()
     let driver: Driver
-    let firstJob: FineTuningJob
+    let firstJob: JobObject
     let lora: string
 
     const firstRequest = async (): Promise<JobRequest> => ({
@@ -190,18 +102,25 @@ export const describeContract = (
       metadata: { purpose: 'test' },
     })
 
+    /** A job of the rows, from the base model. */
+    const createJob = async (request: Partial<JobRequest>): Promise<JobObject> =>
+      driver.createJob({
+        model: baseModel,
+        training_file: await driver.upload(rows),
+        ...request,
+      })
+
+    const jobsWith = async (metadata: Record<string, string>): Promise<string[]> =>
+      (await driver.client.fineTuning.jobs.list({ metadata })).data.map(({ id }) => id)
+
     beforeAll(async () => {
-      dataDir = await mkdtemp(join(tmpdir(), 'contract-'))
-      driver = createDriver(await startEngine(dataDir), dataDir)
+      driver = createDriver(await startEngine(dataDir))
       const { id } = await driver.createJob(await firstRequest())
       firstJob = await driver.finished(id)
       lora = firstJob.fine_tuned_model!
     })
 
-    afterAll(async () => {
-      await driver.engine.close()
-      await rm(dataDir, { recursive: true, force: true })
-    })
+    afterAll(() => driver.engine.close())
 
     const chat = (extra: Partial<Params> = {}) =>
       driver.client.chat.completions.create({
@@ -309,10 +228,9 @@ export const describeContract = (
       })
 
       needs('training', 'starts stage 2 from the lora of stage 1, on a single row', async () => {
-        const training_file = await driver.upload(rows.slice(0, 1))
-        const { id } = await driver.createJob({
+        const { id } = await createJob({
           model: lora,
-          training_file,
+          training_file: await driver.upload(rows.slice(0, 1)),
           hyperparameters: briefTraining,
           metadata: { stage: '2' },
         })
@@ -342,32 +260,21 @@ export const describeContract = (
           expect(created[1].id).toBe(created[0].id)
           await driver.finished(created[0].id)
           expect((await driver.createJob(request)).id).toBe(created[0].id)
-          const found = await driver.client.fineTuning.jobs.list({
-            metadata: { internalization_id: 'i-1' },
-          })
-          expect(found.data.map((job) => job.id)).toEqual([created[0].id])
+          expect(await jobsWith({ internalization_id: 'i-1' })).toEqual([created[0].id])
           const other = await failureOf(driver.createJob({ ...request, model: lora }))
           expect(other.status).toBe(409)
         }
       )
 
       it('lists jobs by metadata, newest first', async () => {
-        const training_file = await driver.upload(rows)
-        const create = (arm: string) =>
-          driver.createJob({
-            model: baseModel,
-            training_file,
-            hyperparameters: longTraining,
-            metadata: { internalization_id: 'i-2', arm },
-          })
-        const first = await create('schedule')
-        const second = await create('query-only')
+        const request = { hyperparameters: longTraining }
+        const metadata = { internalization_id: 'i-2' }
+        const first = await createJob({ ...request, metadata: { ...metadata, arm: 'schedule' } })
+        const second = await createJob({ ...request, metadata: { ...metadata, arm: 'query-only' } })
         for (const { id } of [first, second]) await driver.client.fineTuning.jobs.cancel(id)
-        const list = async (metadata: Record<string, string>) =>
-          (await driver.client.fineTuning.jobs.list({ metadata })).data.map((job) => job.id)
-        expect(await list({ internalization_id: 'i-2' })).toEqual([second.id, first.id])
-        expect(await list({ internalization_id: 'i-2', arm: 'schedule' })).toEqual([first.id])
-        expect(await list({ internalization_id: 'nobody' })).toEqual([])
+        expect(await jobsWith({ internalization_id: 'i-2' })).toEqual([second.id, first.id])
+        expect(await jobsWith({ internalization_id: 'i-2', arm: 'schedule' })).toEqual([first.id])
+        expect(await jobsWith({ internalization_id: 'nobody' })).toEqual([])
       })
 
       needs(
@@ -381,7 +288,7 @@ export const describeContract = (
             metadata: { idempotency_key: 'cancelled' },
           })
           const queued = await driver.createJob(long)
-          await driver.jobIs(running.id, 'running')
+          await driver.jobIs(running.id, ['running'])
           expect((await driver.client.fineTuning.jobs.retrieve(queued.id)).status).toBe('queued')
           const refused = await failureOf(driver.client.files.delete(training_file))
           expect(refused.status).toBe(409)
@@ -402,14 +309,9 @@ export const describeContract = (
       )
 
       it('fails with a reason when the data cannot be read any more, and goes on', async () => {
-        const training_file = await driver.upload(rows)
-        const long = await driver.createJob({
-          model: baseModel,
-          training_file,
-          hyperparameters: longTraining,
-        })
+        const long = await createJob({ hyperparameters: longTraining })
         const doomed = await driver.upload(rows)
-        const failing = await driver.createJob({ model: baseModel, training_file: doomed })
+        const failing = await createJob({ training_file: doomed })
         await writeFile(join(dataDir, 'files', `${doomed}.jsonl`), '{"messages": [')
         await driver.client.fineTuning.jobs.cancel(long.id)
         const job = await driver.finished(failing.id)
@@ -458,7 +360,7 @@ export const describeContract = (
         const response = await driver.post('/fine_tuning/jobs', await request({ teacher_messages }))
         expect(response.status).toBe(methods?.includes('self-distillation') ? 200 : 400)
         if (!response.ok) return
-        const { id } = (await response.json()) as FineTuningJob
+        const { id } = (await response.json()) as JobObject
         expect(await driver.finished(id)).toMatchObject({
           status: 'succeeded',
           method: { type: 'self-distillation' },
@@ -498,10 +400,7 @@ export const describeContract = (
       })
 
       it('deletes a lora, keeps the base model, and never uses a deleted one', async () => {
-        const training_file = await driver.upload(rows)
-        const { id } = await driver.createJob({
-          model: baseModel,
-          training_file,
+        const { id } = await createJob({
           hyperparameters: briefTraining,
           seed: 99,
           suffix: 'short-lived',
@@ -517,13 +416,7 @@ export const describeContract = (
         'slow-answer',
         'stops generating when the client is gone, and refuses to delete a lora before',
         async () => {
-          const training_file = await driver.upload(rows)
-          const { id } = await driver.createJob({
-            model: baseModel,
-            training_file,
-            hyperparameters: shortTraining,
-            seed: 100,
-          })
+          const { id } = await createJob({ hyperparameters: shortTraining, seed: 100 })
           const model = (await driver.finished(id)).fine_tuned_model!
           const ask = { model, messages: capabilities.slowPrompt }
           for (const stream of [true, false]) {
@@ -869,7 +762,7 @@ export const describeContract = (
           (events) => events.some((event) => event.type === 'metrics')
         )
         await driver.engine.close()
-        driver = createDriver(await startEngine(dataDir), dataDir)
+        driver = createDriver(await startEngine(dataDir))
         expect(await driver.finished(running.id)).toMatchObject({
           status: 'succeeded',
           error: null,

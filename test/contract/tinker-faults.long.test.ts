@@ -2,8 +2,7 @@
  * What goes wrong at a provider, over a stand-in for its SDK: refusals, losses, a base that is retired,
  * answers of another form, files that stay. Skipped without a Python with numpy.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -12,14 +11,16 @@ import { createTinkerBackend } from '../../adapters/tinker/backend.ts'
 import { openReceipts } from '../../adapters/publish/receipts.ts'
 import type { EngineConditionKind } from '../../src/openai/engine-state.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
+import { observe, trainInput } from '../kit/model/observe.ts'
 import { FakeProvider, missingForTinker } from '../kit/tinker/fake-provider.ts'
 import { row, until } from './harness.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const missing = missingForTinker()
 const title = `an engine at a provider${missing === null ? '' : ` (${missing})`}`
 
 describe.skipIf(missing !== null)(title, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'tinker-faults-'))
+  const folder = sharedFolder()
   const modelPath = join(folder, 'tiny')
   const dataDir = join(folder, 'data')
   const provider = new FakeProvider(join(folder, 'provider'), modelPath)
@@ -33,30 +34,22 @@ describe.skipIf(missing !== null)(title, () => {
     extra: Partial<TrainInput> = {},
     signal = new AbortController().signal
   ) => {
-    const seen: number[] = []
-    const messages: string[] = []
+    const seen = observe(signal)
     const result = backend.train(
-      {
+      trainInput({
         model: 'tiny',
         rows,
-        validationRows: [],
         method: 'supervised',
         hyperparameters: { rank: 4, learning_rate: 3e-2, batch_size: 2, max_steps: steps },
         seed: ++jobs,
-        suffix: null,
-        metadata: {},
         checkpointDir: join(folder, `job-${jobs}`),
         ...extra,
-      },
-      {
-        signal,
-        onProgress: ({ step }) => void seen.push(step),
-        onMessage: (_, message) => void messages.push(message),
-      }
+      }),
+      seen
     )
     // a failure is expected where the test awaits it
     result.catch(() => undefined)
-    return { result, steps: seen, messages }
+    return { result, steps: () => seen.progress.map(({ step }) => step), messages: seen.messages }
   }
 
   const answer = async (model: string, extra: object = {}): Promise<string> => {
@@ -78,6 +71,31 @@ describe.skipIf(missing !== null)(title, () => {
     backend = await createTinkerBackend({ ...deps, checkpointSeconds: 0.2, deletionPauseMs: 100 })
   }
 
+  const reopen = async (): Promise<void> => {
+    await backend.close()
+    await open()
+  }
+
+  const stopAfter = async (
+    steps: number,
+    job: ReturnType<typeof train>,
+    abort: AbortController
+  ): Promise<void> => {
+    await until(
+      () => job.steps().length,
+      (count) => count >= steps
+    )
+    abort.abort(new Error('stopped'))
+    await expect(job.result).rejects.toThrow('stopped')
+  }
+
+  /** Where a lora lies at the provider. */
+  const recordOf = (model: string) =>
+    JSON.parse(readFileSync(join(dataDir, 'loras', model, 'tinker.json'), 'utf8')) as {
+      weights: string
+      state: string
+    }
+
   let lora: string
   beforeAll(async () => {
     writeRandomModel(modelPath, { seed: 11 })
@@ -87,10 +105,7 @@ describe.skipIf(missing !== null)(title, () => {
     lora = (await train(40).result).model
   })
   afterEach(() => provider.fail({}))
-  afterAll(async () => {
-    await backend.close()
-    rmSync(folder, { recursive: true })
-  })
+  afterAll(() => backend.close())
 
   it('keeps a PEFT folder in float32, and says who computes at what price', async () => {
     const path = join(dataDir, 'loras', lora)
@@ -129,16 +144,11 @@ describe.skipIf(missing !== null)(title, () => {
     const abort = new AbortController()
     const input = { seed: 1000, checkpointDir: join(folder, 'stopped') }
     const stopped = train(30, input, abort.signal)
-    await until(
-      () => stopped.steps.length,
-      (count) => count >= 8
-    )
-    abort.abort(new Error('stopped'))
-    await expect(stopped.result).rejects.toThrow('stopped')
+    await stopAfter(8, stopped, abort)
     const resumed = train(30, input)
     await resumed.result
     expect(resumed.messages.join()).toContain('resumed from the checkpoint at step')
-    expect(resumed.steps[0]).toBeGreaterThan(8)
+    expect(resumed.steps()[0]).toBeGreaterThan(8)
     expect(provider.calls('optim_step').length - before).toBe(30)
   })
 
@@ -224,12 +234,7 @@ describe.skipIf(missing !== null)(title, () => {
     const abort = new AbortController()
     const input = { seed: 2000, checkpointDir: join(folder, 'lost') }
     const stopped = train(20, input, abort.signal)
-    await until(
-      () => stopped.steps.length,
-      (count) => count >= 5
-    )
-    abort.abort(new Error('stopped'))
-    await expect(stopped.result).rejects.toThrow('stopped')
+    await stopAfter(5, stopped, abort)
     rmSync(join(provider.folder, 'kept'), { recursive: true })
     const again = train(20, input)
     await again.result
@@ -267,24 +272,19 @@ describe.skipIf(missing !== null)(title, () => {
   })
 
   it('proves a lora that it refused no second time for each request, which would pay again', async () => {
-    await backend.close()
-    await open()
+    await reopen()
     provider.fail({ logprobs: 'other' })
     await expect(answer(lora)).rejects.toThrow(/not served/)
     const asked = provider.calls('asample').length
     await expect(answer(lora)).rejects.toThrow(/not served/)
     expect(provider.calls('asample')).toHaveLength(asked)
-    await backend.close()
-    await open()
+    await reopen()
   })
 
   it('lets no lora wait for another that the provider has lost', async () => {
     const { model } = await train(2).result
-    await backend.close()
-    await open()
-    const { weights } = JSON.parse(
-      readFileSync(join(dataDir, 'loras', model, 'tinker.json'), 'utf8')
-    ) as { weights: string }
+    await reopen()
+    const { weights } = recordOf(model)
     rmSync(join(provider.folder, 'kept', `${weights.replace('tinker://', '')}.npz`))
     await expect(answer(model)).rejects.toMatchObject({ code: 'engine-unavailable' })
     expect(await answer(lora)).toBe('It is Rome')
@@ -292,8 +292,7 @@ describe.skipIf(missing !== null)(title, () => {
 
   it('waits for no proof and no deletion where the provider answers 429 for an hour', async () => {
     const { model } = await train(2).result
-    await backend.close()
-    await open()
+    await reopen()
     provider.fail({ status: { ttl: 429, delete: 429 } })
     await expect(answer(model)).rejects.toMatchObject({ code: 'overloaded' })
     await backend.deleteModel(model)
@@ -304,14 +303,11 @@ describe.skipIf(missing !== null)(title, () => {
 
   it('deletes there, asks until it is gone, and keeps the receipt over a restart', async () => {
     const { model } = await train(2).result
-    const { weights, state } = JSON.parse(
-      readFileSync(join(dataDir, 'loras', model, 'tinker.json'), 'utf8')
-    ) as { weights: string; state: string }
+    const { weights, state } = recordOf(model)
     provider.fail({ keeps: true })
     await backend.deleteModel(model)
     expect(conditions()).toContain('not-deleted')
-    await backend.close()
-    await open()
+    await reopen()
     expect(conditions()).toContain('not-deleted')
     provider.fail({})
     await until(conditions, (kinds) => kinds.length === 0)

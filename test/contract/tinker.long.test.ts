@@ -1,8 +1,7 @@
 /** The engine at Tinker, over a stand-in for the provider's SDK. Skipped without a Python with numpy. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createTinkerBackend } from '../../adapters/tinker/backend.ts'
 import { openEngine } from '../../src/opening.ts'
 import { parseConfig } from '../../src/config/config.ts'
@@ -11,11 +10,11 @@ import { FAKE_BASE, FakeProvider, missingForTinker } from '../kit/tinker/fake-pr
 import { serveEngine, until } from './harness.ts'
 import { describeContract } from './suite.ts'
 import { tinyModel } from './tiny-model.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const missing = missingForTinker()
 if (missing === null) {
-  const folder = mkdtempSync(join(tmpdir(), 'contract-tinker-'))
-  afterAll(() => rmSync(folder, { recursive: true }))
+  const folder = sharedFolder()
   const modelPath = join(folder, 'tiny')
   writeRandomModel(modelPath, { seed: 11 })
   const provider = new FakeProvider(join(folder, 'provider'), modelPath)

@@ -2,18 +2,16 @@
  * An agent of ten functions and five turns: the real server with its worker and the fake engine. Each turn
  * calls a function by what its first question says, and the last turn answers with text.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import OpenAI from 'openai'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProxyProcess } from '../kit/process/proxy-process.ts'
+import type OpenAI from 'openai'
+import { describe, expect, it } from 'vitest'
 import type { ChatMessage } from '../../src/openai/chat.ts'
-import { startServer } from '../kit/process/built.ts'
-import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstream.ts'
+import { startChatUpstream } from '../kit/upstream/chat-upstream.ts'
+import { untilState } from '../kit/process/internalizations.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { COLOURS, colourOf } from '../kit/records/paint-orders.ts'
+import { inTens } from '../kit/traffic/lanes.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
-const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const STEPS = ['find_customer', 'check_stock', 'reserve_tins', 'book_van']
 const NAMES = [...STEPS, 'cancel', 'refund', 'call_back', 'print_label', 'open_gate', 'log_damage']
 const PROMPT = [
@@ -38,7 +36,6 @@ const TOOLS = NAMES.map((name): OpenAI.ChatCompletionFunctionTool => ({
 
 type Message = OpenAI.ChatCompletionMessageParam
 
-const colourOf = (number: number): string => COLOURS[number % COLOURS.length]!
 const questionOf = (number: number): string =>
   `Order ${100 + number}: ${(number % 7) + 1} tins of ${colourOf(number)} paint, please.`
 
@@ -67,10 +64,13 @@ interface Step {
 }
 
 describe('an agent', () => {
-  let upstream: ChatUpstream
-  let proxy: ProxyProcess
-  let client: OpenAI
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-agent-'))
+  const server = useServer(
+    () => startChatUpstream(answerTo),
+    ({ baseUrl }) => ({
+      ...loopSettings({ promotes: true, trainRows: 400 }),
+      UPSTREAM_BASE_URL: baseUrl,
+    })
+  )
 
   /** One order from its question to its shelf, as an agent's loop does it. */
   const work = async (number: number): Promise<Step[]> => {
@@ -80,7 +80,7 @@ describe('an agent', () => {
     ]
     const steps: Step[] = []
     for (;;) {
-      const { data, response } = await client.chat.completions
+      const { data, response } = await server.client.chat.completions
         .create({ model: 'gpt-4o-mini', tools: TOOLS, messages })
         .withResponse()
       const { message } = data.choices[0]!
@@ -97,42 +97,11 @@ describe('an agent', () => {
     }
   }
 
-  const workMany = async (from: number, count: number): Promise<Step[][]> => {
-    const all: Step[][] = []
-    for (let start = from; start < from + count; start += 10)
-      all.push(...(await Promise.all(Array.from({ length: 10 }, (_, i) => work(start + i)))))
-    return all
-  }
-
-  beforeAll(async () => {
-    upstream = await startChatUpstream(answerTo)
-    proxy = await startServer({
-      ...loopSettings({ promotes: true, trainRows: 400 }),
-      DATA_DIR: dataDir,
-      UPSTREAM_BASE_URL: upstream.baseUrl,
-    })
-    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
-  })
-
-  afterAll(async () => {
-    await proxy.stop()
-    upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
+  const workMany = (from: number, count: number) => inTens(count, work, from)
 
   it('is answered at every turn, with the functions and the text of the upstream', async () => {
     await workMany(0, 300)
-    const deadline = Date.now() + 50_000
-    for (let state = ''; state !== 'live';) {
-      const { data } = await proxy.admin<{ data: { state: { name: string; reason?: string } }[] }>(
-        '/internalizations'
-      )
-      const newest = data.at(-1)?.state
-      state = newest?.name ?? ''
-      if (['rejected', 'failed'].includes(state)) throw new Error(JSON.stringify(newest))
-      if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(newest)}`)
-      await new Promise((resolve) => setTimeout(resolve, 200))
-    }
+    await untilState(server.proxy, 'live')
     // the lora may be unsure of a single question
     for (let number = 301; (await work(number))[0]!.route !== 'answered'; number++)
       await new Promise((resolve) => setTimeout(resolve, 100))

@@ -1,7 +1,5 @@
 /** Two real proxies on one store: what one of them admits, spends or decides holds for the other. */
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -21,6 +19,7 @@ import { openLocalStore as openSqlite } from '../../src/store/sqlite/local.ts'
 import type { OpenStore } from '../../src/store/store.ts'
 import { startServer } from '../kit/process/built.ts'
 import { createDatabase, describePostgres, testServer, urlOf } from '../kit/postgres/postgres.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const REQUESTS = 160
 /** two servers start, on a busy machine */
@@ -34,7 +33,7 @@ interface Place {
 }
 
 const behaves = (open: (folder: string) => Promise<Place>): void => {
-  const folder = mkdtempSync(join(tmpdir(), 'promptintern-budgets-'))
+  const folder = sharedFolder()
   let upstream: BillingUpstream
   let env: Record<string, string>
   let store: OpenStore
@@ -65,7 +64,6 @@ const behaves = (open: (folder: string) => Promise<Place>): void => {
     await Promise.all(proxies.map((proxy) => proxy.stop()))
     await store.close()
     upstream.close()
-    rmSync(folder, { recursive: true, force: true })
   })
 
   it('a budget admits as many requests as it pays for, whichever proxy they come to', async () => {

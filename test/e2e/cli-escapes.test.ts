@@ -1,14 +1,13 @@
 /** Text of others reaches a terminal with its control characters shown, by every verb: none of it runs there. */
-import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import { CLI } from '../kit/process/built.ts'
+import { endOfCli } from '../kit/process/built.ts'
 import { exampleEvidenceFile } from '../kit/records/facts.ts'
 import { exampleInternalization, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 /** Sets the title, paints by a C1 control, turns the writing direction, and forges a line. */
 const EVIL = 'gpt\u001b]0;title\u0007\u009b31m\u202e\u2066\u200f\rforged\u007f\u0085end'
@@ -26,7 +25,7 @@ const TEMPLATE = {
 }
 const RECORD = exampleRecord(1, { model: NAME, path: `/v1/${NAME}` })
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-escapes-'))
+const folder = sharedFolder()
 const DATA_DIR = join(folder, 'data')
 const LOG = join(folder, 'log.jsonl')
 const PROOF_FILE = join(folder, 'proof.json')
@@ -53,18 +52,12 @@ beforeAll(async () => {
   writeFileSync(PROOF_FILE, JSON.stringify({ ...file, decision }))
 })
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
 /** What the command writes to both streams. */
-const printed = (words: readonly string[]): Promise<string> =>
-  new Promise((resolve) => {
-    const env = { PATH: process.env['PATH'], DATA_DIR, OPENAI_API_KEY: 'sk-own', NODE_ENV: 'test' }
-    const child = spawn(process.execPath, [CLI, ...words], { env, timeout: 50_000 })
-    let text = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (part: Buffer) => (text += part.toString()))
-    child.on('close', () => resolve(text))
-  })
+const printed = async (words: readonly string[]): Promise<string> => {
+  const env = { DATA_DIR, OPENAI_API_KEY: 'sk-own', NODE_ENV: 'test' }
+  const { stdout, stderr } = await endOfCli(env, words)
+  return stdout + stderr
+}
 
 const VERBS: string[][] = [
   ['status'],

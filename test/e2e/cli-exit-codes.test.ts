@@ -1,9 +1,10 @@
 /** Exit codes of wrong inputs (docs/reasons.md), for every command, with and without `--json`. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { loadBuilt, runCli } from '../kit/process/built.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { runCli } from '../kit/process/built.ts'
+import { builtCommand, endHere } from '../kit/whole/command-here.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 interface Verb {
   words: string[]
@@ -18,7 +19,7 @@ interface Verb {
   staysOpen?: boolean
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-cli-'))
+const folder = sharedFolder()
 const withData = join(folder, 'data')
 const broken = join(folder, 'broken')
 const rows = join(folder, 'rows.jsonl')
@@ -142,10 +143,9 @@ const CASES: Record<Input, (verb: Verb) => Case | null> = {
       : { words: [...words, ...valid], env: { PORT: 'eighty' } },
 }
 
-let run: (words: string[]) => Promise<number>
+const run = await builtCommand()
 
 beforeAll(async () => {
-  ;({ run } = await loadBuilt<{ run: typeof run }>('src/cli/run.ts'))
   const env = { DATA_DIR: withData, ENGINE: 'fake' }
   await runCli(env, 'keys', 'create', '--name', 'first')
   await runCli({ DATA_DIR: broken }, 'keys', 'create', '--name', 'first')
@@ -153,23 +153,8 @@ beforeAll(async () => {
   writeFileSync(rows, '')
 })
 
-afterEach(() => {
-  vi.unstubAllEnvs()
-  vi.restoreAllMocks()
-})
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-const outcomeOf = async ({ words, env = {} }: Case) => {
-  const all = { DATA_DIR: withData, ENGINE: 'fake', OPENAI_API_KEY: 'key', ...env }
-  for (const [name, value] of Object.entries(all)) vi.stubEnv(name, value)
-  const texts = { stdout: '', stderr: '' }
-  for (const stream of ['stdout', 'stderr'] as const)
-    vi.spyOn(process[stream], 'write').mockImplementation((text) => {
-      texts[stream] += String(text)
-      return true
-    })
-  return { code: await run(words), ...texts }
-}
+const outcomeOf = ({ words, env = {} }: Case) =>
+  endHere(run, { DATA_DIR: withData, ENGINE: 'fake', OPENAI_API_KEY: 'key', ...env }, words)
 
 describe.each(Object.entries(EXIT_CODES) as [Input, number][])('%s', (input, code) => {
   const cases = VERBS.flatMap((verb) => {

@@ -1,12 +1,11 @@
 /** What the commands print for people fits 80 columns, also with long names and long reasons. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import type { EvaluationRow } from '../../src/store/store.ts'
-import { loadBuilt } from '../kit/process/built.ts'
+import { builtCommand, endHere } from '../kit/whole/command-here.ts'
 import {
   exampleApproved,
   exampleEvaluation,
@@ -16,6 +15,7 @@ import {
   exampleTemplate,
 } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const COLUMNS = 80
 const LONG =
@@ -60,12 +60,12 @@ const OTHER: Internalization = {
   },
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-tables-'))
+const folder = sharedFolder()
 const DATA_DIR = join(folder, 'data')
-let run: (words: string[]) => Promise<number>
+
+const command = await builtCommand()
 
 beforeAll(async () => {
-  ;({ run } = await loadBuilt<{ run: typeof run }>('src/cli/run.ts'))
   const store = await openStore({ dataDir: DATA_DIR })
   await store.templates.upsert([TEMPLATE, OTHER_TEMPLATE])
   await store.templates.label(TEMPLATE.version, 'a long label '.repeat(4))
@@ -107,26 +107,9 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'rows.jsonl'), '')
 })
 
-afterEach(() => {
-  vi.unstubAllEnvs()
-  vi.restoreAllMocks()
-})
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
 const print = async (words: string[]): Promise<{ code: number; text: string; error: string }> => {
-  vi.stubEnv('DATA_DIR', DATA_DIR)
-  vi.stubEnv('OPENAI_API_KEY', 'key')
-  let text = ''
-  vi.spyOn(process.stdout, 'write').mockImplementation((part) => {
-    text += String(part)
-    return true
-  })
-  let error = ''
-  vi.spyOn(process.stderr, 'write').mockImplementation((part) => {
-    error += String(part)
-    return true
-  })
-  return { code: await run(words), text, error }
+  const ended = await endHere(command, { DATA_DIR, OPENAI_API_KEY: 'key' }, words)
+  return { code: ended.code, text: ended.stdout, error: ended.stderr }
 }
 
 /** A word that is too long by itself stays whole, so that it can be copied. */

@@ -21,6 +21,7 @@ import { COLOURS, PROMPT } from '../kit/records/paint-orders.ts'
 import { createDatabase, describePostgres, execute, testServer } from '../kit/postgres/postgres.ts'
 import { PASSWORD, USER } from '../kit/postgres/postgres-process.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 interface Service {
   build?: string | { context: string }
@@ -180,7 +181,7 @@ const isHealthy = async (name: string, port: number): Promise<boolean> => {
 }
 
 describePostgres('the services of compose.yaml', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'promptintern-deployment-'))
+  const folder = sharedFolder()
   const children: ChildProcess[] = []
   let database: ServerOptions
   let databaseUrl: string
@@ -255,7 +256,6 @@ describePostgres('the services of compose.yaml', () => {
     for (const child of children) child.kill('SIGTERM')
     await Promise.all(children.map(exitOf))
     upstream.close()
-    rmSync(folder, { recursive: true, force: true })
   })
 
   it(

@@ -11,11 +11,9 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -29,6 +27,7 @@ import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { exampleEvaluation, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstream.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const TINY_MODEL = join(ROOT, 'models', 'tiny')
@@ -59,7 +58,7 @@ const PAGES = [
   ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`),
 ].filter((page) => page.endsWith('.md') && blocksOf(page).length > 0)
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-docs-'))
+const folder = sharedFolder()
 const prepared = join(folder, 'prepared')
 const tinyEncoder = join(folder, 'encoder')
 const shims = join(folder, 'shims')
@@ -109,17 +108,14 @@ beforeAll(async () => {
     chmodSync(join(shims, name), 0o755)
   }
   // greets whoever asks
-  upstream = await startChatUpstream(
-    () => ({ message: { role: 'assistant', content: 'Hello!' }, finish_reason: 'stop' }),
-    false
-  )
+  upstream = await startChatUpstream(() => ({
+    message: { role: 'assistant', content: 'Hello!' },
+    finish_reason: 'stop',
+  }))
   await prepare()
 })
 
-afterAll(() => {
-  upstream.close()
-  rmSync(folder, { recursive: true, force: true })
-})
+afterAll(() => upstream.close())
 
 const withValues = (text: string, port: number): string => {
   const values: [string, string][] = [

@@ -1,15 +1,13 @@
 /** A server whose ENCODER_PATH is a folder that no encoder can be loaded from: what its operator reads. */
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { freePort } from '../kit/process/free-port.ts'
 import { TINY_VOCABULARY, writeTinyBert } from '../kit/model/tiny-bert.ts'
-import { CLI } from '../kit/process/built.ts'
+import { endOfCli, type Ended } from '../kit/process/built.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'promptintern-encoder-folder-'))
-afterAll(() => rmSync(root, { recursive: true, force: true }))
+const root = sharedFolder()
 
 interface LogLine {
   level: number
@@ -18,9 +16,8 @@ interface LogLine {
 }
 const FATAL = 60
 
-const serve = async (encoderPath: string): Promise<{ code: number; stderr: string }> => {
+const serve = async (encoderPath: string): Promise<Ended> => {
   const env = {
-    PATH: process.env.PATH,
     DATA_DIR: mkdtempSync(join(root, 'data-')),
     PORT: String(await freePort()),
     UPSTREAM_BASE_URL: 'http://127.0.0.1:9/v1',
@@ -28,11 +25,7 @@ const serve = async (encoderPath: string): Promise<{ code: number; stderr: strin
     MODEL_PATH: join(import.meta.dirname, '../../models/tiny'),
     ENCODER_PATH: encoderPath,
   }
-  return new Promise((resolve) => {
-    execFile(process.execPath, [CLI, 'serve'], { env, timeout: 60_000 }, (error, _, stderr) =>
-      resolve({ code: error === null ? 0 : Number(error.code), stderr })
-    )
-  })
+  return endOfCli(env, ['serve'])
 }
 
 const write = (name: string, text: string) => (folder: string) =>

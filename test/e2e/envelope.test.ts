@@ -1,15 +1,7 @@
 /** Requests that their bodies do not tell apart, or that parsers read differently, against a live route. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  colourIn,
-  colourOf,
-  COLOURS,
-  inTenant,
-  PROMPT,
-  questionOf,
-  Scene,
-  type Sent,
-} from '../kit/process/scene.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { colourIn, inTenant, Scene, type Sent } from '../kit/whole/scene.ts'
+import { colourOf, COLOURS, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 
 const ATTEMPTS = 3
 const ADAPTER = '1234567890123456'
@@ -42,12 +34,7 @@ const withPath =
 
 describe('a route that was proved with one envelope', () => {
   const scene = new Scene(({ body }) => colourIn(body.toString('latin1')))
-  beforeAll(async () => {
-    await scene.start()
-    await scene.many(300, (number) => proved(number))
-    await scene.untilLive((number) => proved(number))
-  }, 120_000)
-  afterAll(() => scene.close())
+  scene.useLive((number) => proved(number))
 
   it.each<[string, Record<string, string>]>([
     ['as it was', {}],
@@ -143,7 +130,6 @@ describe('a route that was learned while one key of a tenant planted answers', (
     })
     await scene.untilLive(asHonest)
   }, 120_000)
-  afterAll(() => scene.close())
 
   it.each(PLACES)('gives no other key what was planted for the %s', async (place) => {
     const at = 1 + PLACES.indexOf(place)

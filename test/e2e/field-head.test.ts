@@ -1,15 +1,14 @@
 /** A field head from a user's view: the real server with the embedded engine and an encoder alone, and answers in JSON. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import OpenAI from 'openai'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProxyProcess } from '../kit/process/proxy-process.ts'
-import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { startReplayUpstream } from '../kit/upstream/replay-upstream.ts'
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
-import { startServer } from '../kit/process/built.ts'
+import { untilState } from '../kit/process/internalizations.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { inTens } from '../kit/traffic/lanes.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 const PROMPT = [
   'You read messages that customers of a bank write, and return what they say as JSON. Read the whole message',
@@ -33,14 +32,20 @@ const messagesOf = (number: number) => [
 ]
 
 describe('answers that are made of fields', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'promptintern-fields-'))
-  let upstream: ReplayUpstream
-  let proxy: ProxyProcess
-  let client: OpenAI
+  const encoder = join(sharedFolder(), 'tiny-bert')
+  beforeAll(() => writeTinyBert(encoder, { seed: 6 }))
+  const server = useServer(startReplayUpstream, ({ baseUrl }) => ({
+    ...loopSettings({ promotes: true, trainRows: 300, holdoutRows: 150 }),
+    // must also work on a busy machine
+    SHED_DELAY_MS: '0',
+    UPSTREAM_BASE_URL: baseUrl,
+    ENGINE: 'onnx',
+    ENCODER_PATH: encoder,
+  }))
 
   const ask = async (number: number) => {
-    upstream.add(messagesOf(number), answerOf(number), 90)
-    const { data, response } = await client.chat.completions
+    server.upstream.add(messagesOf(number), answerOf(number), 90)
+    const { data, response } = await server.client.chat.completions
       .create({ model: 'gpt-4o-mini', temperature: 0, messages: messagesOf(number) })
       .withResponse()
     return {
@@ -49,38 +54,10 @@ describe('answers that are made of fields', () => {
     }
   }
 
-  const newest = async (): Promise<Internalization | undefined> =>
-    (await proxy.admin<{ data: Internalization[] }>('/internalizations')).data.at(-1)
-
-  beforeAll(async () => {
-    writeTinyBert(join(folder, 'tiny-bert'), { seed: 6 })
-    upstream = await startReplayUpstream()
-    proxy = await startServer({
-      ...loopSettings({ promotes: true, trainRows: 300, holdoutRows: 150 }),
-      DATA_DIR: join(folder, 'data'),
-      // must also work on a busy machine
-      SHED_DELAY_MS: '0',
-      UPSTREAM_BASE_URL: upstream.baseUrl,
-      ENGINE: 'onnx',
-      ENCODER_PATH: join(folder, 'tiny-bert'),
-    })
-    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
-  })
-
-  afterAll(async () => {
-    await proxy.stop()
-    await upstream.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
-
   it('are learned, proved and given without a base model, with values that no log had', async () => {
-    for (let start = 0; start < 480; start += 10)
-      await Promise.all(Array.from({ length: 10 }, (_, index) => ask(start + index)))
-    await expect
-      .poll(async () => (await newest())?.state.name, { timeout: 120_000, interval: 200 })
-      .toBe('live')
-    const { id } = (await newest())!
-    const { plan } = await proxy.admin<Internalization>(`/internalizations/${id}`)
+    await inTens(480, (number) => ask(number))
+    const { id } = await untilState(server.proxy, 'live', 120_000)
+    const { plan } = await server.proxy.admin<Internalization>(`/internalizations/${id}`)
     expect(plan!.arms).toMatchObject([{ name: 'field-head', encoder: 'tiny-bert' }])
     expect(plan!.form).toMatchObject({
       explained: 1,
@@ -94,9 +71,9 @@ describe('answers that are made of fields', () => {
       .poll(async () => (await ask(901)).route, { timeout: 20_000, interval: 100 })
       .toBe('answered')
     for (const number of [7_002, 7_003, 7_004]) {
-      const { answered } = upstream.counts
+      const { answered } = server.upstream.counts
       expect(await ask(number)).toEqual({ answer: answerOf(number), route: 'answered' })
-      expect(upstream.counts.answered).toBe(answered)
+      expect(server.upstream.counts.answered).toBe(answered)
     }
   })
 })

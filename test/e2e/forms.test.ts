@@ -2,17 +2,10 @@
  * Values, schemas and parts in another form than a route was proved with: the real server with its worker and the fake
  * engine, and an upstream that reads every byte.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { seededRandom } from '../../src/random.ts'
-import {
-  COLOURS,
-  colourIn,
-  PROMPT,
-  questionOf,
-  reading,
-  Scene,
-  type Sent,
-} from '../kit/process/scene.ts'
+import { colourIn, reading, Scene, type Sent } from '../kit/whole/scene.ts'
+import { COLOURS, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 
 const itemOf = (number: number, paint: string): string =>
   `${number}. shelf\nOrder: ${paint}, usual size`
@@ -67,12 +60,7 @@ describe('a route that was proved on numbered examples', () => {
     const [, told] = new RegExp(`(\\d+)\\. shelf\nOrder: ${paint},`, 'u').exec(user!) ?? []
     return told ?? String(numberOf(paint))
   })
-  beforeAll(async () => {
-    await scene.start({ ARMS: 'query-only' })
-    await scene.many(300, (number) => sentOf(number))
-    await scene.untilLive((number) => sentOf(number))
-  }, 120_000)
-  afterAll(() => scene.close())
+  scene.useLive((number) => sentOf(number), { ARMS: 'query-only' })
 
   it('answers with known ones', async () => {
     const { lora, answers } = await scene.answered((number) => sentOf(number))
@@ -147,12 +135,7 @@ describe('a route that was proved with strict functions by chat completions', ()
         }
       : { error: { code: 'insufficient_quota', type: 'insufficient_quota', message: 'no money' } }
   )
-  beforeAll(async () => {
-    await scene.start()
-    await scene.many(300, (number) => sentOf(number))
-    await scene.untilLive((number) => sentOf(number))
-  }, 120_000)
-  afterAll(() => scene.close())
+  scene.useLive((number) => sentOf(number))
 
   it('answers the same', async () => {
     expect((await scene.answered((number) => sentOf(number))).lora).toBeGreaterThan(6)

@@ -2,18 +2,17 @@
  * Redaction and forgetting on the disk of the real server with its worker and engine: no file contains
  * a redacted value, or text of a record that the command line has forgotten.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import OpenAI from 'openai'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { newestInternalization } from '../kit/process/internalizations.ts'
-import type { ProxyProcess } from '../kit/process/proxy-process.ts'
-import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
+import type OpenAI from 'openai'
+import { describe, expect, it } from 'vitest'
+import { untilState } from '../kit/process/internalizations.ts'
+import { startReplayUpstream } from '../kit/upstream/replay-upstream.ts'
 import { filesWith } from '../kit/store/files-with.ts'
-import { runCli, startServer } from '../kit/process/built.ts'
+import { runCli } from '../kit/process/built.ts'
 import type { ForgetReport } from '../../src/lifecycle/forget.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { inTens } from '../kit/traffic/lanes.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 const SHELVES = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const PROMPT =
@@ -32,67 +31,43 @@ const messagesOf = (number: number) => [
 type Done = ForgetReport & { isDone: boolean }
 
 describe('governance', () => {
-  let upstream: ReplayUpstream
-  let proxy: ProxyProcess
-  let client: OpenAI
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-governance-'))
-  const env = {
+  const server = useServer(startReplayUpstream, ({ baseUrl }) => ({
     ...loopSettings(),
-    DATA_DIR: dataDir,
+    UPSTREAM_BASE_URL: baseUrl,
     REDACT: 'email',
-  }
+  }))
 
-  const found = (text: string): string[] => filesWith(dataDir, text)
+  const found = (text: string): string[] => filesWith(server.dataDir, text)
 
   const ask = async (messages: OpenAI.ChatCompletionMessageParam[]): Promise<string | null> => {
-    const { choices } = await client.chat.completions.create({ model: 'gpt-4o-mini', messages })
+    const { choices } = await server.client.chat.completions.create({
+      model: 'gpt-4o-mini',
+      messages,
+    })
     return choices[0]!.message.content
   }
 
   const cli = async <T>(...words: string[]): Promise<T> =>
-    JSON.parse(await runCli(env, ...words, '--json')) as T
-
-  const waitForApproval = async (): Promise<void> => {
-    const deadline = Date.now() + 50_000
-    for (;;) {
-      const newest = await newestInternalization(proxy)
-      if (newest?.state.name === 'approval') return
-      if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(newest?.state)}`)
-      await new Promise((resolve) => setTimeout(resolve, 200))
-    }
-  }
-
-  beforeAll(async () => {
-    upstream = await startReplayUpstream()
-    proxy = await startServer({ ...env, UPSTREAM_BASE_URL: upstream.baseUrl })
-    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
-  })
-
-  afterAll(async () => {
-    await proxy.stop()
-    await upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
+    JSON.parse(await runCli(server.env, ...words, '--json')) as T
 
   it('writes no redacted value into any file, while client and upstream see it', async () => {
-    for (let start = 0; start < 300; start += 10) {
-      const numbers = Array.from({ length: 10 }, (_, index) => start + index)
+    const answers = await inTens(300, (number) => {
       // the upstream answers only the exact messages that it knows
-      for (const number of numbers) upstream.add(messagesOf(number), SHELVES[number % 6]!, 60)
-      const answers = await Promise.all(numbers.map((number) => ask(messagesOf(number))))
-      expect(answers).toEqual(numbers.map((number) => SHELVES[number % 6]))
-    }
+      server.upstream.add(messagesOf(number), SHELVES[number % 6]!, 60)
+      return ask(messagesOf(number))
+    })
+    expect(answers).toEqual(answers.map((_answer, number) => SHELVES[number % 6]))
     const question = [{ role: 'user' as const, content: 'Who ordered?' }]
-    upstream.add(question, `It was c1@${DOMAIN}.`, 5)
+    server.upstream.add(question, `It was c1@${DOMAIN}.`, 5)
     expect(await ask(question)).toBe(`It was c1@${DOMAIN}.`)
-    await waitForApproval()
-    expect(upstream.counts).toEqual({ answered: 301, unknown: 0 })
+    await untilState(server.proxy, 'approval')
+    expect(server.upstream.counts).toEqual({ answered: 301, unknown: 0 })
     // text that is not redacted is in the log and in the uploaded rows
     const seen = found('[EMAIL_1]')
     expect(seen.some((path) => path.includes('promptintern.sqlite'))).toBe(true)
     expect(seen.some((path) => path.includes(join('engine', 'files')))).toBe(true)
     expect(found(DOMAIN)).toEqual([])
-    const { data } = await proxy.admin<{ data: object[] }>('/records?bodies=true&limit=500')
+    const { data } = await server.proxy.admin<{ data: object[] }>('/records?bodies=true&limit=500')
     expect(data).toHaveLength(301)
     expect(JSON.stringify(data)).not.toContain(DOMAIN)
   })
@@ -109,13 +84,13 @@ describe('governance', () => {
     expect(report.learned).toMatchObject([{ state: 'rejected', trained: 120, heldOut: 120 }])
     expect(found('tins of')).toEqual([])
     expect(found('warehouse')).toEqual([])
-    expect((await proxy.admin<{ forgetting: number }>('/status')).forgetting).toBe(0)
+    expect((await server.proxy.admin<{ forgetting: number }>('/status')).forgetting).toBe(0)
     // the server still logs
     expect(await ask(messagesOf(7))).toBe(SHELVES[7 % 6])
   })
 
   it('reports that no record matches, also without a server', async () => {
-    await proxy.stop()
+    await server.proxy.stop()
     const nothing = await cli<ForgetReport>('forget', '--user', 'unknown')
     expect(nothing).toMatchObject({ records: 0, learned: [], task: null })
     const [row] = (await cli<{ tenants: { tenant: string }[] }>('status')).tenants

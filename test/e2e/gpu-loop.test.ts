@@ -3,39 +3,26 @@
  * traffic, training on the CPU, the gate, and an answer without the prompt. Skipped where there is
  * no Python with torch (ENGINE_PYTHON names it).
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { missingForTrainer, startGpuProcess, type GpuProcess } from '../kit/process/gpu-process.ts'
-import { newestInternalization } from '../kit/process/internalizations.ts'
-import type { ProxyProcess } from '../kit/process/proxy-process.ts'
+import { waitForEnd } from '../kit/process/internalizations.ts'
 import { startReplayUpstream } from '../kit/upstream/replay-upstream.ts'
 import { sendAll } from '../kit/traffic/send-all.ts'
 import { startServer } from '../kit/process/built.ts'
 import { orderOf, shelfOf } from '../kit/traffic/shelf-orders.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const MODEL = resolve(import.meta.dirname, '../../models/tiny')
 const TIMEOUT_MS = 300_000
 const ROWS = 120
 
-const endOf = async (proxy: ProxyProcess): Promise<{ name: string; reason?: string }> => {
-  const deadline = Date.now() + TIMEOUT_MS
-  for (;;) {
-    const state = (await newestInternalization(proxy))?.state
-    if (state !== undefined && ['live', 'rejected', 'failed'].includes(state.name)) return state
-    if (Date.now() > deadline) throw new Error(`still ${state?.name ?? 'nothing'}`)
-    await new Promise((done) => setTimeout(done, 200))
-  }
-}
-
 describe('the loop with the GPU engine', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'gpu-loop-'))
+  const dataDir = sharedFolder()
   const closers: (() => Promise<unknown>)[] = []
   afterAll(async () => {
     for (const close of closers.reverse()) await close()
-    rmSync(dataDir, { recursive: true, force: true })
   })
 
   const startAll = async (engine: GpuProcess) => {
@@ -68,7 +55,7 @@ describe('the loop with the GPU engine', () => {
       return sendAll(proxy.baseUrl, numbers.map(orderOf), { concurrency: 4 })
     }
     await ask(0, 2 * ROWS + 20)
-    expect(await endOf(proxy)).toMatchObject({ name: 'live' })
+    expect(await waitForEnd(proxy, TIMEOUT_MS)).toBe('live')
     await expect
       .poll(async () => (await ask(1001, 1))[0], { timeout: 10_000, interval: 200 })
       .toMatchObject({ route: 'answered', answer: shelfOf(1001) })

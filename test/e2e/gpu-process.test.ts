@@ -1,8 +1,7 @@
 /** The GPU engine's processes: vLLM (a stand-in) and the trainer, their deaths, and what is left behind. */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { isUnfinished, type JobObject } from '../../src/openai/fine-tuning.ts'
@@ -17,8 +16,9 @@ import {
 } from '../kit/process/gpu-process.ts'
 import { commandLine, processTree } from '../kit/process/proxy-process.ts'
 import { API_KEY, Replica } from '../kit/vllm/replica.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'gpu-process-'))
+const folder = sharedFolder()
 const modelPath = join(folder, 'tiny')
 const dataDirs: string[] = []
 const running: GpuProcess[] = []
@@ -72,7 +72,6 @@ afterEach(async () => {
   for (const engine of running.splice(0)) if (!engine.exited()) await engine.kill()
   rmSync(join(folder, 'faults.json'), { force: true })
 })
-afterAll(() => rmSync(folder, { recursive: true }))
 
 describe('the process of vLLM', () => {
   it('that does not start ends the engine with its last words and what to do', async () => {

@@ -1,14 +1,13 @@
 /** Commands of the worker's work while the server runs: its worker does the work. */
-import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import type { Verdict } from '../../src/core/gate/gate.ts'
-import { CLI, runCli, startServer } from '../kit/process/built.ts'
+import { endOfCli, runCli, startServer } from '../kit/process/built.ts'
 import { COLOURS, PROMPT } from '../kit/records/paint-orders.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const rowOf = (number: number): string =>
   JSON.stringify({
@@ -20,7 +19,7 @@ const rowOf = (number: number): string =>
   })
 
 describe('while the server runs', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-hand-over-'))
+  const dataDir = sharedFolder()
   const env = {
     ...loopSettings(),
     DATA_DIR: dataDir,
@@ -34,12 +33,8 @@ describe('while the server runs', () => {
   const cli = async <T>(...words: string[]): Promise<T> =>
     JSON.parse(await runCli({ ...env, ENGINE: 'none' }, ...words, '--json')) as T
 
-  const codeOf = (...words: string[]): Promise<number> =>
-    new Promise((resolve) => {
-      execFile(process.execPath, [CLI, ...words], { env: { ...process.env, ...env } }, (error) =>
-        resolve(error === null ? 0 : Number(error.code))
-      )
-    })
+  const codeOf = async (...words: string[]): Promise<number | null> =>
+    (await endOfCli(env, words)).code
 
   beforeAll(async () => {
     const file = join(dataDir, 'rows.jsonl')
@@ -48,10 +43,7 @@ describe('while the server runs', () => {
     await cli('import', file)
   })
 
-  afterAll(async () => {
-    await proxy.stop()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
+  afterAll(() => proxy.stop())
 
   it('detect has its worker read the log to the end', async () => {
     const { templates } = await cli<{ templates: { version: string; requests: number }[] }>(

@@ -1,8 +1,7 @@
 /** Loras are published to a host and serve by it: against a stand-in for Nebius Token Factory in this process. */
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { EngineBackend } from '../../adapters/host/backend.ts'
@@ -11,6 +10,7 @@ import { PROBE, probeRows } from '../../adapters/publish/probe.ts'
 import { openReceipts, type Receipts } from '../../adapters/publish/receipts.ts'
 import { HostedStandIn, type HostedFaults } from '../kit/hosted/stand-in.ts'
 import { answerOf, requestOf, TinyLoras } from '../kit/vllm/tiny-loras.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const MODEL = 'vendor/tiny-base'
 const PRICES = { input: 0.1, output: 0.4, training: 0 }
@@ -18,7 +18,7 @@ const HOUR_MS = 3_600_000
 /** Loras on the random model that answer in whole characters: a host gives texts, and half a character has none. */
 const READABLE = [4, 24, 30, 52, 84, 88, 100, 106, 126, 128, 130, 167, 178]
 const MAX_TOKENS = 4
-const folder = mkdtempSync(join(tmpdir(), 'hosted-'))
+const folder = sharedFolder()
 
 let tiny: TinyLoras
 let standIn: HostedStandIn
@@ -98,7 +98,6 @@ afterAll(async () => {
   await Promise.all(closing.map((one) => one.close()))
   await standIn.close()
   tiny.close()
-  rmSync(folder, { recursive: true })
 })
 
 describe('serving by a host', () => {

@@ -1,45 +1,25 @@
 /** An upstream that states impossible counts of tokens makes no figure of the real server unreadable. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
-import { startServer } from '../kit/process/built.ts'
+import { expect, it } from 'vitest'
+import { ADMIN_TOKEN } from '../kit/process/proxy-process.ts'
 import { completion } from '../kit/records/completion.ts'
-import {
-  chatBody,
-  eventually,
-  respondJson,
-  send,
-  startUpstream,
-  type FakeUpstream,
-} from '../kit/proxy/harness.ts'
+import { chatBody, eventually, respondJson, send, startUpstream } from '../kit/proxy/harness.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
-const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-usage-'))
-let upstream: FakeUpstream
-let proxy: ProxyProcess
-
-beforeAll(async () => {
-  upstream = await startUpstream()
-  proxy = await startServer({ DATA_DIR: dataDir, UPSTREAM_BASE_URL: upstream.url })
-})
-
-afterAll(async () => {
-  await proxy.stop()
-  upstream.close()
-  rmSync(dataDir, { recursive: true, force: true })
-})
+const server = useServer(startUpstream, ({ url }) => ({ UPSTREAM_BASE_URL: url }))
 
 it('shows metrics after answers with 1e308 tokens', async () => {
-  const port = Number(new URL(proxy.baseUrl).port)
   const usage = { prompt_tokens: 1e308, completion_tokens: 1e308, total_tokens: 1e308 }
-  upstream.respond = respondJson({ ...completion('hello'), usage })
-  for (let i = 0; i < 3; i++) await send(port, chatBody(`hi ${i}`))
+  server.upstream.respond = respondJson({ ...completion('hello'), usage })
+  for (let i = 0; i < 3; i++) await send(server.port, chatBody(`hi ${i}`))
   await eventually(async () => {
-    const { data } = await proxy.admin<{ data: unknown[] }>('/records')
+    const { data } = await server.proxy.admin<{ data: unknown[] }>('/records')
     return data.length === 3
   })
   const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
-  const { status, text } = await send(port, null, { method: 'GET', path: '/metrics', headers })
+  const { status, text } = await send(server.port, null, {
+    method: 'GET',
+    path: '/metrics',
+    headers,
+  })
   expect([status, text.includes('Infinity')]).toEqual([200, false])
 })

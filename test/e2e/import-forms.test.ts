@@ -1,34 +1,21 @@
 /** Exports of other programs from a user's view: `scan` and `import` read them as they read logs of their own form. */
-import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { ScanReport } from '../../src/core/scan/report.ts'
 import { IN_FORMS } from '../kit/logs/forms.ts'
-import { CLI } from '../kit/process/built.ts'
+import { endOfCli, type Ended } from '../kit/process/built.ts'
 import { answered, timeOf } from '../kit/traffic/scan-log.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-import-forms-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = sharedFolder()
 
 const TENANT = '0123456789abcdef'.repeat(2)
 let files = 0
 
-interface Ended {
-  code: number
-  stdout: string
-  stderr: string
-}
-
 const cli = (env: Record<string, string>, ...words: string[]): Promise<Ended> =>
-  new Promise((resolve) => {
-    const all = { PATH: process.env.PATH, LOG_LEVEL: 'error', ...env }
-    execFile(process.execPath, [CLI, ...words], { env: all }, (error, stdout, stderr) =>
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
-    )
-  })
+  endOfCli({ LOG_LEVEL: 'error', ...env }, words)
 
 const fileOf = (content: string): string => {
   const path = join(folder, `${files++}.log`)

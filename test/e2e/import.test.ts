@@ -1,28 +1,16 @@
 /** Old logs from a user's view: the command line reads JSONL that other programs wrote. */
-import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
-import { CLI } from '../kit/process/built.ts'
+import { describe, expect, it } from 'vitest'
+import { endOfCli, type Ended } from '../kit/process/built.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-import-'))
+const folder = sharedFolder()
 const TENANT = '0123456789abcdef'.repeat(2)
 let files = 0
 
-interface Ended {
-  code: number
-  stdout: string
-  stderr: string
-}
-
 const cli = (env: Record<string, string>, ...words: string[]): Promise<Ended> =>
-  new Promise((resolve) => {
-    const all = { PATH: process.env.PATH, LOG_LEVEL: 'error', ...env }
-    execFile(process.execPath, [CLI, ...words], { env: all }, (error, stdout, stderr) =>
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
-    )
-  })
+  endOfCli({ LOG_LEVEL: 'error', ...env }, words)
 
 const asked = (text: string) => [{ role: 'user', content: text }]
 const GOOD = JSON.stringify({ messages: asked('hi'), response: 'yes' })
@@ -42,8 +30,6 @@ const records = async (dataDir: string): Promise<{ tenant: string; at: number }[
   const { stdout } = await cli({ DATA_DIR: dataDir }, 'records', '--json')
   return JSON.parse(stdout) as { tenant: string; at: number }[]
 }
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const completion = (created: unknown) => ({
   object: 'chat.completion',

@@ -1,22 +1,13 @@
 /** Issued keys from an operator's view: the command line while the server runs. */
-import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProxyProcess } from '../kit/process/proxy-process.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { hashOfSecret } from '../../src/core/keys/issued-key.ts'
-import {
-  chatBody,
-  eventually,
-  send,
-  startUpstream,
-  type FakeUpstream,
-  type RawAnswer,
-} from '../kit/proxy/harness.ts'
-import { CLI, runCli, startServer } from '../kit/process/built.ts'
+import { chatBody, eventually, send, startUpstream, type RawAnswer } from '../kit/proxy/harness.ts'
+import { endOfCli, runCli, startServer } from '../kit/process/built.ts'
 import { PRICES, UPSTREAM_KEY } from '../kit/proxy/keyed.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 interface ShownKey {
   id: string
@@ -26,46 +17,34 @@ interface ShownKey {
 }
 
 describe('issued keys', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-keys-'))
+  const prices = join(sharedFolder(), 'prices.json')
+  beforeAll(() => writeFileSync(prices, JSON.stringify(PRICES)))
   let written = ''
   const onLog = (text: string): void => void (written += text)
-  let upstream: FakeUpstream
-  let proxy: ProxyProcess
-  let env: Record<string, string>
+  const server = useServer(
+    startUpstream,
+    ({ url }) => ({
+      ACCESS: 'keys',
+      UPSTREAM_API_KEY: UPSTREAM_KEY,
+      UPSTREAM_BASE_URL: url,
+      PRICES_FILE: prices,
+      LOG_LEVEL: 'debug',
+    }),
+    onLog
+  )
   let secret: string
   let id: string
 
   const cli = async <T>(...words: string[]): Promise<T> =>
-    JSON.parse(await runCli(env, ...words, '--json')) as T
+    JSON.parse(await runCli(server.env, ...words, '--json')) as T
 
   const ask = (): Promise<RawAnswer> =>
-    send(Number(new URL(proxy.baseUrl).port), chatBody('hi', { max_tokens: 6 }), {
+    send(server.port, chatBody('hi', { max_tokens: 6 }), {
       headers: { authorization: `Bearer ${secret}` },
     })
 
   const statusBecomes = (status: number): Promise<void> =>
     eventually(async () => (await ask()).status === status)
-
-  beforeAll(async () => {
-    upstream = await startUpstream()
-    const prices = join(dataDir, 'prices.json')
-    writeFileSync(prices, JSON.stringify(PRICES))
-    env = {
-      DATA_DIR: dataDir,
-      ACCESS: 'keys',
-      UPSTREAM_API_KEY: UPSTREAM_KEY,
-      UPSTREAM_BASE_URL: upstream.url,
-      PRICES_FILE: prices,
-      LOG_LEVEL: 'debug',
-    }
-    proxy = await startServer(env, onLog)
-  })
-
-  afterAll(async () => {
-    await proxy.stop()
-    upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
 
   it('are accepted by the running server soon after they were created', async () => {
     const budget = ['--budget-usd', '1.5', '--budget-period', 'month']
@@ -73,16 +52,16 @@ describe('issued keys', () => {
     id = created.id
     secret = created.secret!
     await statusBecomes(200)
-    expect(upstream.requests[0]!.headers.authorization).toBe(`Bearer ${UPSTREAM_KEY}`)
+    expect(server.upstream.requests[0]!.headers.authorization).toBe(`Bearer ${UPSTREAM_KEY}`)
   })
 
   it('give an imported log the same tenant as the requests of the key', async () => {
-    const file = join(dataDir, 'logs.jsonl')
+    const file = join(server.dataDir, 'logs.jsonl')
     writeFileSync(
       file,
       `${JSON.stringify({ messages: [{ role: 'user', content: 'hi' }], response: 'yes' })}\n`
     )
-    env.CALLER_KEY = secret
+    server.env.CALLER_KEY = secret
     const imported = await cli<{ tenant: string }>('import', file, '--key-env', 'CALLER_KEY')
     expect(imported.tenant).toBe(`issued:${id}`)
   })
@@ -90,10 +69,10 @@ describe('issued keys', () => {
   it('keep their budget after a restart', async () => {
     // 15 cents are spent, and the request may cost up to $1.43: a cent a byte
     await statusBecomes(429)
-    await proxy.stop()
-    proxy = await startServer(env, onLog)
+    await server.proxy.stop()
+    server.proxy = await startServer(server.env, onLog)
     expect((await ask()).status).toBe(429)
-    expect(upstream.requests).toHaveLength(1)
+    expect(server.upstream.requests).toHaveLength(1)
     const [listed] = await cli<ShownKey[]>('keys', 'list')
     expect(listed).toMatchObject({ id, spent: { tokens: 12, usd: 0.15 } })
   })
@@ -107,11 +86,11 @@ describe('issued keys', () => {
       '--requests-per-minute',
       '99'
     )
-    const port = Number(new URL(proxy.baseUrl).port)
+    const port = server.port
     const askFree = (): Promise<RawAnswer> =>
       send(port, chatBody('hi'), { headers: { authorization: `Bearer ${free.secret}` } })
     await eventually(async () => (await askFree()).status === 200)
-    const { UPSTREAM_API_KEY: _key, ...withoutKey } = env
+    const { UPSTREAM_API_KEY: _key, ...withoutKey } = server.env
     const shown = async (): Promise<ShownKey> => {
       const keys = JSON.parse(await runCli(withoutKey, 'keys', 'list', '--json')) as ShownKey[]
       return keys.find((key) => key.id === free.id)!
@@ -137,9 +116,8 @@ describe('issued keys', () => {
   ])('with a budget and %j %j say which models it refuses', async (more, words, note) => {
     const budget = ['--budget-usd', '1', '--budget-period', 'day']
     const all = ['keys', 'create', '--name', 'b', ...budget, ...words]
-    const { stderr } = await promisify(execFile)(process.execPath, [CLI, ...all], {
-      env: { ...process.env, ...env, ...more },
-    })
+    const { code, stderr } = await endOfCli({ ...server.env, ...more }, all)
+    expect(code).toBe(0)
     expect(stderr.trim()).toMatch(note)
     if (stderr !== '') expect(stderr).toMatch(/^note: .*\(403\)/)
   })
@@ -147,7 +125,7 @@ describe('issued keys', () => {
   it('are not on the disk, in the log or in the admin API', async () => {
     const admin = await Promise.all(
       ['/records?limit=10', '/status', '/templates', '/internalizations'].map((path) =>
-        proxy.admin<unknown>(path)
+        server.proxy.admin<unknown>(path)
       )
     )
     expect(JSON.stringify(admin)).toContain(`issued:${id}`)
@@ -156,9 +134,11 @@ describe('issued keys', () => {
     const outside = [JSON.stringify(admin), JSON.stringify(listed), written].join()
     for (const hidden of [secret, secret.slice(3), hashOfSecret(secret), UPSTREAM_KEY])
       expect(outside).not.toContain(hidden)
-    const files = readdirSync(dataDir).filter((name) => name.startsWith('promptintern.sqlite'))
+    const files = readdirSync(server.dataDir).filter((name) =>
+      name.startsWith('promptintern.sqlite')
+    )
     expect(files.length).toBeGreaterThan(0)
     for (const name of files)
-      expect(readFileSync(join(dataDir, name)).includes(secret.slice(3))).toBe(false)
+      expect(readFileSync(join(server.dataDir, name)).includes(secret.slice(3))).toBe(false)
   })
 })

@@ -2,32 +2,13 @@
  * A route answers only the kinds of requests that its proof contained: the real server with its worker and the
  * fake engine, and an upstream whose answer depends on every member of a request.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProxyProcess } from '../kit/process/proxy-process.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
-import { startServer } from '../kit/process/built.ts'
-import {
-  startChatUpstream,
-  type AnswerTo,
-  type ChatUpstream,
-} from '../kit/upstream/chat-upstream.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { ATTEMPTS, Scene, type Sent } from '../kit/whole/scene.ts'
+import { colourOf, COLOURS, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
+import { inTens } from '../kit/traffic/lanes.ts'
 
-const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
-const PROMPT = [
-  'You sort paint orders for a warehouse. Read the order and name the shelf it goes to.',
-  'Shelves are named after the colour that the customer asks for.',
-  'Answer with the shelf alone: no punctuation, no explanation, lower case.',
-].join('\n')
-const ATTEMPTS = 12
-
-const colourOf = (number: number): string => COLOURS[number % COLOURS.length]!
-/** Every colour is among the questions that are learned, so the lora is as sure of a new one of each. */
-const questionOf = (number: number): string =>
-  `Order ${100 + number}: tins of ${colourOf(number)} paint, please.`
 /** What a function says. */
 const found = (number: number): string =>
   JSON.stringify({ customer: 'ann', colour: colourOf(number) })
@@ -35,82 +16,22 @@ const found = (number: number): string =>
 const colourIn = (messages: ChatMessage[]): string =>
   COLOURS.findLast((colour) => JSON.stringify(messages.slice(1)).includes(colour))!
 
-interface Asked {
-  route: string | null
-  message: ChatMessage
-}
-
-/** A server with a live route, and the requests of one client. */
-class Scene {
-  private upstream!: ChatUpstream
-  private proxy!: ProxyProcess
-  private readonly dataDir = mkdtempSync(join(tmpdir(), 'promptintern-kinds-'))
-  private readonly answerTo: AnswerTo
-
-  constructor(answerTo: AnswerTo) {
-    this.answerTo = answerTo
-  }
-
-  async start(rows: number): Promise<void> {
-    this.upstream = await startChatUpstream(this.answerTo, false)
-    this.proxy = await startServer({
-      ...loopSettings({ promotes: true, trainRows: rows }),
-      DATA_DIR: this.dataDir,
-      UPSTREAM_BASE_URL: this.upstream.baseUrl,
-    })
-  }
-
-  async close(): Promise<void> {
-    await this.proxy.stop()
-    this.upstream.close()
-    rmSync(this.dataDir, { recursive: true, force: true })
-  }
-
-  async ask(request: object): Promise<Asked> {
-    const response = await fetch(`${this.proxy.baseUrl}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: 'Bearer client-key' },
-      body: JSON.stringify(request),
-    })
-    const { choices } = (await response.json()) as { choices: { message: ChatMessage }[] }
-    return { route: response.headers.get('x-promptintern-route'), message: choices[0]!.message }
-  }
-
-  /** Ten at once. */
-  async many<T>(count: number, one: (number: number) => Promise<T>): Promise<T[]> {
-    const all: T[] = []
-    for (let start = 0; start < count; start += 10)
-      all.push(...(await Promise.all(Array.from({ length: 10 }, (_, i) => one(start + i)))))
-    return all
-  }
-
-  async untilLive(isAnswered: () => Promise<boolean>): Promise<void> {
-    const deadline = Date.now() + 60_000
-    for (let state = ''; state !== 'live';) {
-      const { data } = await this.proxy.admin<{ data: { state: { name: string } }[] }>(
-        '/internalizations'
-      )
-      const newest = data.at(-1)?.state
-      state = newest?.name ?? ''
-      const isOver = ['rejected', 'failed'].includes(state) || Date.now() > deadline
-      if (isOver) throw new Error(JSON.stringify(newest))
-      await new Promise((resolve) => setTimeout(resolve, 200))
-    }
-    while (!(await isAnswered())) await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-
-  /** How many of the requests got another answer than the upstream gives. */
-  async wrong(requestOf: (number: number) => object): Promise<number> {
-    let wrong = 0
+/** A scene whose upstream answers by a function, and how many requests get another answer than the function's. */
+const sceneOf = (answerTo: (request: ChatRequest) => string | object) => {
+  const scene = new Scene(({ body }) => answerTo(JSON.parse(body.toString()) as ChatRequest))
+  const wrong = async (requestOf: (number: number) => object): Promise<number> => {
+    let count = 0
     for (let number = 0; number < ATTEMPTS; number++) {
-      const request = requestOf(number) as ChatRequest
-      const { message } = await this.ask(request)
-      const { message: right } = this.answerTo(request.messages, request) as Asked
-      if (message.content !== right.content) wrong++
+      const request = requestOf(number)
+      const { answer } = await scene.ask(sent(request))
+      if (answer !== answerTo(request as ChatRequest)) count++
     }
-    return wrong
+    return count
   }
+  return { scene, wrong }
 }
+
+const sent = (request: object): Sent => ({ body: JSON.stringify(request) })
 
 /** All of a request but its texts. */
 const kindIn = (request: object): string =>
@@ -129,23 +50,16 @@ describe('a route that was proved with some parameters', () => {
   })
   const proved = kindIn(requestOf(0))
 
-  const scene = new Scene((messages, request) => {
-    const isProved = kindIn(request) === proved
-    const content = isProved ? colourIn(messages) : 'another shelf'
-    return { message: { role: 'assistant', content }, finish_reason: 'stop' }
-  })
+  const { scene, wrong } = sceneOf((request) =>
+    kindIn(request) === proved ? colourIn(request.messages) : 'another shelf'
+  )
 
-  beforeAll(async () => {
-    await scene.start(120)
-    await scene.many(300, (number) => scene.ask(requestOf(number)))
-    await scene.untilLive(async () => (await scene.ask(requestOf(7))).route === 'answered')
-  })
-  afterAll(() => scene.close())
+  scene.useLive((number) => sent(requestOf(number)))
 
   it('answers requests with the same', async () => {
     for (let number = 0; number < ATTEMPTS; number++) {
-      const { route, message } = await scene.ask(requestOf(number))
-      expect([route, message.content]).toEqual(['answered', colourOf(number)])
+      const { route, answer } = await scene.ask(sent(requestOf(number)))
+      expect([route, answer]).toEqual(['answered', colourOf(number)])
     }
   })
 
@@ -177,7 +91,7 @@ describe('a route that was proved with some parameters', () => {
     ['with one more that is false', { x_note: false }],
     ['with one more that is null', { x_note: null }],
   ])('leaves a request %s to the upstream', async (_, members, user) => {
-    expect(await scene.wrong((number) => requestOf(number, members, user))).toBe(0)
+    expect(await wrong((number) => requestOf(number, members, user))).toBe(0)
   })
 })
 
@@ -202,30 +116,26 @@ describe('a route that was proved with the results of functions', () => {
       ...result,
     })
 
-  const scene = new Scene((messages) => {
+  const { scene, wrong } = sceneOf(({ messages }) => {
     if (messages.length === 2) return { message: called, finish_reason: 'tool_calls' }
     const { role, content, ...rest } = messages.at(-1)!
     const isResult = role === 'tool' && JSON.stringify(rest) === '{"tool_call_id":"call_1"}'
-    const answer = isResult
-      ? colourIn([messages[0]!, { role, content: content! }])
-      : 'another shelf'
-    return { message: { role: 'assistant', content: answer }, finish_reason: 'stop' }
+    return isResult ? colourIn([messages[0]!, { role, content: content! }]) : 'another shelf'
   })
 
   beforeAll(async () => {
-    await scene.start(200)
-    await scene.many(260, async (number) => {
-      await scene.ask(requestOf(number))
-      await scene.ask(withResult(number))
+    await scene.start(loopSettings({ promotes: true, trainRows: 200 }))
+    await inTens(260, async (number) => {
+      await scene.ask(sent(requestOf(number)))
+      await scene.ask(sent(withResult(number)))
     })
-    await scene.untilLive(async () => (await scene.ask(withResult(7))).route === 'answered')
+    await scene.untilLive((number) => sent(withResult(number)))
   })
-  afterAll(() => scene.close())
 
   it('answers behind a result', async () => {
     for (let number = 0; number < ATTEMPTS; number++) {
-      const { route, message } = await scene.ask(withResult(number))
-      expect([route, message.content]).toEqual(['answered', colourOf(number)])
+      const { route, answer } = await scene.ask(sent(withResult(number)))
+      expect([route, answer]).toEqual(['answered', colourOf(number)])
     }
   })
 
@@ -263,6 +173,6 @@ describe('a route that was proved with the results of functions', () => {
       (number) => withResult(number, { is_error: true }),
     ],
   ])('leaves a request %s to the upstream', async (_, one) => {
-    expect(await scene.wrong(one)).toBe(0)
+    expect(await wrong(one)).toBe(0)
   })
 })

@@ -1,15 +1,14 @@
 /** A head from a user's view: the real server with the embedded engine, an encoder and labels in Chinese. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import OpenAI from 'openai'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProxyProcess } from '../kit/process/proxy-process.ts'
-import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { startReplayUpstream } from '../kit/upstream/replay-upstream.ts'
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
-import { startServer } from '../kit/process/built.ts'
+import { untilState } from '../kit/process/internalizations.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { inTens } from '../kit/traffic/lanes.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 const PROMPT = [
   '你把银行客户的留言转给负责答复的柜台。请先读完客户的全部留言，忽略问候语和签名，然后再决定由哪个柜台答复。',
@@ -30,14 +29,18 @@ const messagesOf = (number: number) => [
 ]
 
 describe('with ENCODER_PATH', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'promptintern-head-'))
-  let upstream: ReplayUpstream
-  let proxy: ProxyProcess
-  let client: OpenAI
+  const encoder = join(sharedFolder(), 'tiny-bert')
+  beforeAll(() => writeTinyBert(encoder, { seed: 7 }))
+  const server = useServer(startReplayUpstream, ({ baseUrl }) => ({
+    ...loopSettings({ promotes: true, trainRows: 90 }),
+    UPSTREAM_BASE_URL: baseUrl,
+    ENGINE: 'onnx',
+    ENCODER_PATH: encoder,
+  }))
 
   const ask = async (number: number, members: { max_tokens?: number } = {}) => {
-    upstream.add(messagesOf(number), DESKS[number % 3]!.desk, 90)
-    const { data, response } = await client.chat.completions
+    server.upstream.add(messagesOf(number), DESKS[number % 3]!.desk, 90)
+    const { data, response } = await server.client.chat.completions
       .create({ model: 'gpt-4o-mini', temperature: 0, messages: messagesOf(number), ...members })
       .withResponse()
     return {
@@ -48,7 +51,7 @@ describe('with ENCODER_PATH', () => {
 
   /** @returns what the official client reads of a stream, joined */
   const streamed = async (number: number): Promise<string> => {
-    const stream = await client.chat.completions.create({
+    const stream = await server.client.chat.completions.create({
       model: 'gpt-4o-mini',
       temperature: 0,
       messages: messagesOf(number),
@@ -59,36 +62,10 @@ describe('with ENCODER_PATH', () => {
     return text
   }
 
-  const newest = async (): Promise<Internalization | undefined> =>
-    (await proxy.admin<{ data: Internalization[] }>('/internalizations')).data.at(-1)
-
-  beforeAll(async () => {
-    writeTinyBert(join(folder, 'tiny-bert'), { seed: 7 })
-    upstream = await startReplayUpstream()
-    proxy = await startServer({
-      ...loopSettings({ promotes: true, trainRows: 90 }),
-      DATA_DIR: join(folder, 'data'),
-      UPSTREAM_BASE_URL: upstream.baseUrl,
-      ENGINE: 'onnx',
-      ENCODER_PATH: join(folder, 'tiny-bert'),
-    })
-    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
-  })
-
-  afterAll(async () => {
-    await proxy.stop()
-    await upstream.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
-
   it('a head is trained, proved, and answers the official client with the labels as they were logged', async () => {
-    for (let start = 0; start < 200; start += 10)
-      await Promise.all(Array.from({ length: 10 }, (_, index) => ask(start + index)))
-    await expect
-      .poll(async () => (await newest())?.state.name, { timeout: 60_000, interval: 200 })
-      .toBe('live')
-    const { id } = (await newest())!
-    const { plan } = await proxy.admin<Internalization>(`/internalizations/${id}`)
+    await inTens(200, (number) => ask(number))
+    const { id } = await untilState(server.proxy, 'live')
+    const { plan } = await server.proxy.admin<Internalization>(`/internalizations/${id}`)
     expect(plan!.arms).toMatchObject([{ name: 'label-head', encoder: 'tiny-bert' }])
     await expect
       .poll(async () => (await ask(900)).route, { timeout: 20_000, interval: 100 })
@@ -98,15 +75,15 @@ describe('with ENCODER_PATH', () => {
       const { answer, route } = await ask(number)
       expect(route).toBe('answered')
       expect(Buffer.from(answer!)).toEqual(Buffer.from(desk))
-      const { answered } = upstream.counts
+      const { answered } = server.upstream.counts
       expect(Buffer.from(await streamed(number))).toEqual(Buffer.from(desk))
-      expect(upstream.counts.answered).toBe(answered)
+      expect(server.upstream.counts.answered).toBe(answered)
     }
     // the upstream would cut its answer off, and the proof had no such request
     for (let number = 901; number < 913; number++) {
-      const { answered } = upstream.counts
+      const { answered } = server.upstream.counts
       await ask(number, { max_tokens: 1 })
-      expect(upstream.counts.answered).toBe(answered + 1)
+      expect(server.upstream.counts.answered).toBe(answered + 1)
     }
   })
 })

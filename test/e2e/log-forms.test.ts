@@ -1,14 +1,13 @@
 /** The log of `serve`, which server, worker and engine write to one stderr: of one form, for programs or for people. */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { CLI, startServer } from '../kit/process/built.ts'
 import { freePort } from '../kit/process/free-port.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-log-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = sharedFolder()
 
 const settings = async (name: string) => ({
   DATA_DIR: join(folder, name),

@@ -2,107 +2,65 @@
  * The whole loop from a user's view: the real server with its worker and the fake engine as processes,
  * the official client, and an upstream that knows the right answers.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import OpenAI from 'openai'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProxyProcess } from '../kit/process/proxy-process.ts'
+import { describe, expect, it } from 'vitest'
 import { startServer } from '../kit/process/built.ts'
-import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
+import { startReplayUpstream } from '../kit/upstream/replay-upstream.ts'
+import { untilState } from '../kit/process/internalizations.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { colourOf, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
+import { inTens } from '../kit/traffic/lanes.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
-const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
-const PROMPT = [
-  'You sort paint orders for a warehouse. Read the order and name the shelf it goes to.',
-  'Shelves are named after the colour that the customer asks for.',
-  'Answer with the shelf alone: no punctuation, no explanation, lower case.',
-].join('\n')
-
-const colourOf = (number: number): string => COLOURS[number % COLOURS.length]!
-/** Every colour is among the questions that are learned, so the lora is as sure of a new one of each. */
 const messagesOf = (number: number, prompt = PROMPT) => [
   { role: 'system' as const, content: prompt },
   {
     role: 'user' as const,
-    content: `Order ${number}: tins of ${colourOf(number)} paint, please.`,
+    content: questionOf(number),
   },
 ]
 
-interface Listed {
-  data: { id: string; templateVersion: string; state: { name: string; reason?: string } }[]
-}
-
 describe('the loop', () => {
-  let upstream: ReplayUpstream
-  let proxy: ProxyProcess
-  let client: OpenAI
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-e2e-'))
+  const server = useServer(startReplayUpstream, ({ baseUrl }) => ({
+    ...loopSettings(),
+    UPSTREAM_BASE_URL: baseUrl,
+  }))
 
-  const ask = async (number: number, prompt = PROMPT, from = client) => {
-    upstream.add(messagesOf(number, prompt), colourOf(number), 90)
+  const ask = async (number: number, prompt = PROMPT, from = server.client) => {
+    server.upstream.add(messagesOf(number, prompt), colourOf(number), 90)
     const { data, response } = await from.chat.completions
       .create({ model: 'gpt-4o-mini', temperature: 0, messages: messagesOf(number, prompt) })
       .withResponse()
     return { answer: data.choices[0]!.message.content, data, headers: response.headers }
   }
 
-  const waitForState = async (wanted: string): Promise<Listed['data'][number]> => {
-    const deadline = Date.now() + 60_000
-    for (;;) {
-      const newest = (await proxy.admin<Listed>('/internalizations')).data.at(-1)
-      if (newest?.state.name === wanted) return newest
-      if (newest !== undefined && ['failed', 'rejected'].includes(newest.state.name))
-        throw new Error(`${newest.state.name}: ${JSON.stringify(newest.state)}`)
-      if (Date.now() > deadline) throw new Error(`still ${newest?.state.name ?? 'nothing'}`)
-      await new Promise((resolve) => setTimeout(resolve, 200))
-    }
-  }
-
   const waitForRoutes = async (count: number): Promise<void> => {
-    while ((await proxy.admin<{ routes: number }>('/status')).routes !== count)
+    while ((await server.proxy.admin<{ routes: number }>('/status')).routes !== count)
       await new Promise((resolve) => setTimeout(resolve, 100))
   }
 
-  beforeAll(async () => {
-    upstream = await startReplayUpstream()
-    proxy = await startServer({
-      ...loopSettings(),
-      DATA_DIR: dataDir,
-      UPSTREAM_BASE_URL: upstream.baseUrl,
-    })
-    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
-  })
-
-  afterAll(async () => {
-    await proxy.stop()
-    await upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
-
   it('logs traffic, detects the template, trains and waits for approval', async () => {
-    for (let start = 0; start < 300; start += 10)
-      await Promise.all(Array.from({ length: 10 }, (_, index) => ask(start + index)))
-    const { data } = await proxy.admin<{ data: unknown[] }>('/records?limit=5')
+    await inTens(300, (number) => ask(number))
+    const { data } = await server.proxy.admin<{ data: unknown[] }>('/records?limit=5')
     expect(data).toHaveLength(5)
-    await waitForState('approval')
+    await untilState(server.proxy, 'approval')
   })
 
   it('answers without the prompt once a person has approved', async () => {
-    const { id } = await waitForState('approval')
-    await proxy.admin(`/internalizations/${id}/approve`, { method: 'POST' })
+    const { id } = await untilState(server.proxy, 'approval')
+    await server.proxy.admin(`/internalizations/${id}/approve`, { method: 'POST' })
     await waitForRoutes(1)
-    const before = upstream.counts.answered
+    const before = server.upstream.counts.answered
     const { answer, data, headers } = await ask(1001)
     expect(headers.get('x-promptintern-route')).toBe('answered')
     expect(answer).toBe(colourOf(1001))
     expect(data.usage!.prompt_tokens).toBeLessThan(60)
     expect(Number(headers.get('x-promptintern-prompt-tokens-saved'))).toBeGreaterThan(0)
-    expect(upstream.counts.answered).toBe(before)
+    expect(server.upstream.counts.answered).toBe(before)
   })
 
   it('streams an adapted answer to the official client', async () => {
-    const stream = await client.chat.completions.create({
+    const stream = await server.client.chat.completions.create({
       model: 'gpt-4o-mini',
       temperature: 0,
       messages: messagesOf(1002),
@@ -114,28 +72,31 @@ describe('the loop', () => {
   })
 
   it('sends a prompt with one different character to the upstream', async () => {
-    const before = upstream.counts.answered
+    const before = server.upstream.counts.answered
     const { headers } = await ask(1003, PROMPT.replace('warehouse', 'Warehouse'))
     expect(headers.get('x-promptintern-route')).toBeNull()
-    expect(upstream.counts.answered).toBe(before + 1)
+    expect(server.upstream.counts.answered).toBe(before + 1)
   })
 
   it('never answers a caller whose key the upstream has not accepted', async () => {
-    const stranger = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'other', maxRetries: 0 })
-    const before = upstream.counts.answered
+    const stranger = new OpenAI({
+      baseURL: `${server.proxy.baseUrl}/v1`,
+      apiKey: 'other',
+      maxRetries: 0,
+    })
+    const before = server.upstream.counts.answered
     const { headers } = await ask(1004, PROMPT, stranger)
     expect(headers.get('x-promptintern-route')).toBeNull()
-    expect(upstream.counts.answered).toBe(before + 1)
+    expect(server.upstream.counts.answered).toBe(before + 1)
   })
 
   it('still answers after a restart, and stops after a rollback', async () => {
-    await proxy.kill()
-    proxy = await startServer({
-      DATA_DIR: dataDir,
-      UPSTREAM_BASE_URL: upstream.baseUrl,
+    await server.proxy.kill()
+    server.proxy = await startServer({
+      DATA_DIR: server.dataDir,
+      UPSTREAM_BASE_URL: server.upstream.baseUrl,
       ENGINE: 'fake',
     })
-    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
     // the first request proves the key, later ones may be answered
     expect((await ask(1005)).headers.get('x-promptintern-reason')).toBe('credential-not-accepted')
     // the lora may be unsure of one of them
@@ -143,8 +104,8 @@ describe('the loop', () => {
     for (const number of [1006, 1008, 1009])
       routes.push((await ask(number)).headers.get('x-promptintern-route'))
     expect(routes).toContain('answered')
-    const { templateVersion } = await waitForState('live')
-    await proxy.admin(`/routes/${templateVersion}/rollback`, { method: 'POST' })
+    const { templateVersion } = await untilState(server.proxy, 'live')
+    await server.proxy.admin(`/routes/${templateVersion}/rollback`, { method: 'POST' })
     await waitForRoutes(0)
     expect((await ask(1007)).headers.get('x-promptintern-route')).toBeNull()
   })

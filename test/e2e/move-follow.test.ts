@@ -6,20 +6,13 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import type { Follower } from '../../src/core/internalization/followers.ts'
 import type { MoveView, MovesView } from '../../src/cli/commands/template/move-text.ts'
 import type { SavingsReport } from '../../src/savings/savings.ts'
 import { CLI, runCli } from '../kit/process/built.ts'
-import {
-  COLOURS,
-  colourIn,
-  colourOf,
-  inTenant,
-  PROMPT,
-  questionOf,
-  type Sent,
-} from '../kit/process/scene.ts'
+import { colourIn, inTenant, type Sent } from '../kit/whole/scene.ts'
+import { COLOURS, colourOf, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 
 const [FROM, TO] = ['gpt-4o-mini', 'gpt-6-luna']
 /** 90 tokens of the prompt and two of the answer. */
@@ -92,8 +85,6 @@ describe('a prompt whose requests will name a new model', () => {
     await scene.many(300, sent(FROM))
     await reached(FROM, 'approval')
   }, 180_000)
-
-  afterAll(() => scene.close())
 
   it('buys nothing twice when it is killed and run again', async () => {
     const { version } = await templateOf(FROM)

@@ -1,8 +1,6 @@
 /** `promptintern move` asks another model of the upstream, within a budget, and says how its answers differ. */
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
@@ -12,6 +10,8 @@ import { exampleTemplate } from '../kit/records/examples.ts'
 import type { MoveView } from '../../src/cli/commands/template/move-text.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import { openStore } from '../kit/store/local-store.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
+import { endHere } from '../kit/whole/command-here.ts'
 
 const ORDERS = 120
 const RECORDS = Array.from({ length: ORDERS }, (_, i) => ({
@@ -50,8 +50,13 @@ const colourOf = (body: Body): string => {
   )!
 }
 
+const command = async (words: string[]): Promise<number> => {
+  await (await createProgram(words)).parseAsync(words, { from: 'user' })
+  return 0
+}
+
 describe('a move to another model', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-move-'))
+  const dataDir = sharedFolder()
   const asked: { model: string; authorization: string | undefined }[] = []
   let answers: Answers = colourOf
   let usage: object | undefined
@@ -63,17 +68,7 @@ describe('a move to another model', () => {
       UPSTREAM_BASE_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
       UPSTREAM_API_KEY: 'sk-operator',
     }
-    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value)
-    const out = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
-    const err = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
-    try {
-      await (await createProgram(words)).parseAsync(words, { from: 'user' })
-      return out.mock.calls.map(([text]) => text).join('')
-    } finally {
-      out.mockRestore()
-      err.mockRestore()
-      vi.unstubAllEnvs()
-    }
+    return (await endHere(command, env, words)).stdout
   }
 
   /** @returns what the terminal shows before it asks, which it cannot here */
@@ -136,10 +131,7 @@ describe('a move to another model', () => {
     usage = { prompt_tokens: 1_000, completion_tokens: 2, total_tokens: 1_002 }
   })
 
-  afterAll(() => {
-    server.close()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
+  afterAll(() => server.close())
 
   it('says before it buys answers that the terms keep them from training', async () => {
     const learned = 'small models learn from them'

@@ -1,19 +1,11 @@
 /** Metrics, health and logs of the real server. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
-import { startServer } from '../kit/process/built.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { ADMIN_TOKEN } from '../kit/process/proxy-process.ts'
 import { completion } from '../kit/records/completion.ts'
-import {
-  CHAT_PATH,
-  eventually,
-  respondJson,
-  startUpstream,
-  type FakeUpstream,
-} from '../kit/proxy/harness.ts'
+import { CHAT_PATH, eventually, respondJson, startUpstream } from '../kit/proxy/harness.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 const KEY = 'sk-secret-key-0123456789'
 const WORDS = 'pelican-quartz'
@@ -29,40 +21,26 @@ const chat = (extra: Record<string, unknown> = {}): string =>
   JSON.stringify({ model: 'm', messages: [{ role: 'user', content: WORDS }], ...extra })
 
 describe('a server', () => {
-  let upstream: FakeUpstream
-  let proxy: ProxyProcess
   let log = ''
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-observed-'))
+  const server = useServer(
+    startUpstream,
+    ({ url }) => ({ UPSTREAM_BASE_URL: `${url}/v1`, ENGINE: 'fake', LOG_LEVEL: 'debug' }),
+    (text) => (log += text)
+  )
+  beforeAll(() => {
+    server.upstream.respond = respondJson(completion(`an answer about ${WORDS}`))
+  })
 
   const ask = (body: string, headers: Record<string, string> = {}): Promise<Response> =>
-    fetch(proxy.baseUrl + CHAT_PATH, {
+    fetch(server.proxy.baseUrl + CHAT_PATH, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${KEY}`, ...headers },
       body,
     })
   const metrics = async (): Promise<string> => {
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
-    return (await fetch(`${proxy.baseUrl}/metrics`, { headers })).text()
+    return (await fetch(`${server.proxy.baseUrl}/metrics`, { headers })).text()
   }
-
-  beforeAll(async () => {
-    upstream = await startUpstream()
-    upstream.respond = respondJson(completion(`an answer about ${WORDS}`))
-    proxy = await startServer(
-      {
-        DATA_DIR: dataDir,
-        UPSTREAM_BASE_URL: `${upstream.url}/v1`,
-        ENGINE: 'fake',
-        LOG_LEVEL: 'debug',
-      },
-      (text) => (log += text)
-    )
-  })
-  afterAll(async () => {
-    await proxy.stop()
-    upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
 
   it('shows exactly the metrics that docs/metrics.md lists', async () => {
     const shown = [...(await metrics()).matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(
@@ -83,13 +61,13 @@ describe('a server', () => {
 
   it('shows missing usage as null, with an estimate', async () => {
     const { usage: _, ...uncounted } = completion('four or five words')
-    upstream.respond = respondJson(uncounted)
+    server.upstream.respond = respondJson(uncounted)
     await (await ask(chat({ user: 'uncounted' }))).text()
     let record: { usage: unknown; request?: string; estimatedUsage?: { prompt_tokens: number } } = {
       usage: undefined,
     }
     await eventually(async () => {
-      const { data } = await proxy.admin<{ data: (typeof record)[] }>(
+      const { data } = await server.proxy.admin<{ data: (typeof record)[] }>(
         '/records?limit=1&bodies=true'
       )
       record = data[0] ?? record
@@ -102,26 +80,26 @@ describe('a server', () => {
   })
 
   it('is alive and ready, and reports that its engine answers', async () => {
-    expect(await (await fetch(`${proxy.baseUrl}/healthz`)).json()).toEqual({ status: 'ok' })
-    const ready = await fetch(`${proxy.baseUrl}/readyz`)
+    expect(await (await fetch(`${server.proxy.baseUrl}/healthz`)).json()).toEqual({ status: 'ok' })
+    const ready = await fetch(`${server.proxy.baseUrl}/readyz`)
     expect(await ready.json()).toEqual({ status: 'ready', checks: { store: true, log: true } })
     expect(await metrics()).toContain('promptintern_engine_reachable{engine="default"} 1')
-    expect(await proxy.admin('/status')).toMatchObject({ engineReachable: true })
+    expect(await server.proxy.admin('/status')).toMatchObject({ engineReachable: true })
   })
 
   it('logs neither keys nor bodies when requests fail', async () => {
     await (await ask(chat())).text()
     await (await ask(chat({ stream: true }))).text()
     await (await ask(`{"broken ${WORDS}`)).text()
-    upstream.respond = (_request, response) => response.destroy()
+    server.upstream.respond = (_request, response) => response.destroy()
     await (await ask(chat())).text()
-    await fetch(`${proxy.baseUrl}/admin/api/records`, {
+    await fetch(`${server.proxy.baseUrl}/admin/api/records`, {
       headers: { authorization: `Bearer ${KEY}` },
     })
-    await fetch(`${proxy.baseUrl}/admin/api/internalizations/${WORDS}`, {
+    await fetch(`${server.proxy.baseUrl}/admin/api/internalizations/${WORDS}`, {
       headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
     })
-    await proxy.stop()
+    await server.proxy.stop()
     expect(log).toContain('"msg":"listening"')
     expect(log).toContain('"msg":"draining"')
     for (const secret of [KEY, ADMIN_TOKEN, WORDS]) expect(log).not.toContain(secret)

@@ -2,16 +2,9 @@
  * A route that was learned from one issued key of a tenant answers that key alone, and the key that replaces it gets
  * a route of its own: the real server with its worker and the fake engine, and an upstream that obeys the questions.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  COLOURS,
-  colourIn,
-  colourOf,
-  inTenant,
-  PROMPT,
-  questionOf,
-  type Sent,
-} from '../kit/process/scene.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { colourIn, inTenant, type Sent } from '../kit/whole/scene.ts'
+import { COLOURS, colourOf, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 
 const next = (colour: string): string => COLOURS[(COLOURS.indexOf(colour) + 1) % COLOURS.length]!
 
@@ -47,10 +40,8 @@ describe('a route of a constant prompt that was learned from one key of a tenant
     second = await keyOf('second')
     // the next proof shall not have its requests
     third = { ...(await keyOf('third')), 'x-promptintern-capture': 'false' }
-    await scene.many(300, swapped(first))
-    await scene.untilLive(swapped(first))
+    await scene.learn(swapped(first))
   }, 120_000)
-  afterAll(() => scene.close())
 
   it('answers no other key as that key was answered', async () => {
     const { lora, answers } = await scene.answered(plain(third))
@@ -61,8 +52,7 @@ describe('a route of a constant prompt that was learned from one key of a tenant
   it('is not the last one: the key that replaces it is learned and answered, too', async () => {
     const replacing = swapped(second)
     expect((await scene.answered(replacing)).lora).toBe(0)
-    await scene.many(300, replacing)
-    await scene.untilLive(replacing)
+    await scene.learn(replacing)
     const { lora, answers } = await scene.answered(replacing)
     expect(lora).toBeGreaterThan(6)
     expect(answers).toEqual(answers.map((_answer, number) => next(colourOf(number))))

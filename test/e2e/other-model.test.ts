@@ -2,9 +2,10 @@
  * From the log to an answer of another model: the real server with its worker, and an upstream that has both models.
  * Nothing is trained, and callers present their own keys.
  */
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { runCli } from '../kit/process/built.ts'
-import { colourIn, colourOf, PROMPT, questionOf, Scene, type Sent } from '../kit/process/scene.ts'
+import { colourIn, Scene, type Sent } from '../kit/whole/scene.ts'
+import { colourOf, PROMPT, questionOf } from '../kit/records/paint-orders.ts'
 
 const CHEAP = 'gpt-4.1-nano'
 
@@ -13,11 +14,8 @@ const got: { model: string; key: string | undefined }[] = []
 
 const scene = new Scene(({ headers, body }) => {
   const text = body.toString()
-  // the worker also asks for the list of models
-  if (text !== '') {
-    const { model } = JSON.parse(text) as { model: string }
-    got.push({ model, key: headers.authorization })
-  }
+  const { model } = JSON.parse(text) as { model: string }
+  got.push({ model, key: headers.authorization })
   return colourIn(text)
 })
 
@@ -31,17 +29,12 @@ const order = (number: number): Sent => ({
   }),
 })
 
-beforeAll(async () => {
-  await scene.start({
-    ENGINE_USD_PER_HOUR: '1',
-    ARMS: `model:${CHEAP},model:gpt-4.1`,
-    MODEL_PROOF_USD: '1',
-    UPSTREAM_API_KEY: 'operator-key',
-  })
-  await scene.many(300, order)
-  await scene.untilLive(order)
-}, 120_000)
-afterAll(() => scene.close())
+scene.useLive(order, {
+  ENGINE_USD_PER_HOUR: '1',
+  ARMS: `model:${CHEAP},model:gpt-4.1`,
+  MODEL_PROOF_USD: '1',
+  UPSTREAM_API_KEY: 'operator-key',
+})
 
 it('is proved with the key of the operator, and answers with the key of the caller', async () => {
   const proof = got.filter(({ key }) => key === 'Bearer operator-key')

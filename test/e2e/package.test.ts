@@ -4,20 +4,18 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { startProxy } from '../kit/process/proxy-process.ts'
 import { CLI } from '../kit/process/built.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
@@ -30,7 +28,7 @@ interface Manifest {
 }
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-package-'))
+const folder = sharedFolder()
 const clone = join(folder, 'clone')
 let unbuilt: { version: string; status: object }
 const installed = join(folder, 'installed')
@@ -102,8 +100,6 @@ beforeAll(async () => {
   execFileSync('tar', ['-xzf', pack(), '-C', place, '--strip-components=1'])
   linkDependencies()
 }, 60_000)
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('before the build', () => {
   it('the command has a version, and else says what to run', () => {

@@ -2,12 +2,10 @@
  * The real server with its worker and engine on PostgreSQL: traffic is logged, learned, promoted, answered
  * and forgotten, nothing of it is in the data directory's database, and no output has the password.
  */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdirSync } from 'node:fs'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { newestInternalization } from '../kit/process/internalizations.ts'
+import { untilState } from '../kit/process/internalizations.ts'
 import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import type { ForgetReport } from '../../src/lifecycle/forget.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
@@ -23,6 +21,8 @@ import {
 } from '../kit/postgres/postgres.ts'
 import { PASSWORD } from '../kit/postgres/postgres-process.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { inTens } from '../kit/traffic/lanes.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const WAIT_MS = 50_000
 
@@ -32,7 +32,7 @@ const orderOf = (number: number): string =>
 const shelfOf = (text: string): string => COLOURS.find((colour) => text.includes(colour))!
 
 describePostgres('the server on PostgreSQL', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-postgres-'))
+  const dataDir = sharedFolder()
   let database: ServerOptions
   let env: Record<string, string>
   let upstream: ChatUpstream
@@ -74,19 +74,11 @@ describePostgres('the server on PostgreSQL', () => {
   afterAll(async () => {
     await proxy.stop()
     upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
   })
 
   it('learns from its log, and answers without the prompt', async () => {
-    for (let start = 0; start < 300; start += 20)
-      await Promise.all(Array.from({ length: 20 }, (_, index) => ask(start + index)))
-    for (const deadline = Date.now() + WAIT_MS; ;) {
-      const newest = await newestInternalization(proxy)
-      if (newest?.state.name === 'approval') break
-      if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(newest?.state)}`)
-      await new Promise((resolve) => setTimeout(resolve, 200))
-    }
-    const { templateVersion } = (await newestInternalization(proxy))!
+    await inTens(300, ask)
+    const { templateVersion } = await untilState(proxy, 'approval')
     await cli('promote', templateVersion)
     for (const deadline = Date.now() + WAIT_MS; ;) {
       const { data, response } = await ask(1000)

@@ -1,19 +1,18 @@
 /** Evidence from a user's view: the operator exports a file, somebody else verifies it. */
-import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import type { DecisionFacts } from '../../src/core/proof/decision-facts.ts'
 import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import type { Verification } from '../../src/core/proof/verify-proof.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
-import { CLI, runCli } from '../kit/process/built.ts'
+import { endOfCli, runCli, type Ended } from '../kit/process/built.ts'
 import { exampleEvidenceFile, exampleFacts, exampleJudged, resealed } from '../kit/records/facts.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-proof-'))
+const folder = sharedFolder()
 const DATA_DIR = join(folder, 'data')
 
 beforeAll(async () => {
@@ -24,23 +23,9 @@ beforeAll(async () => {
   await store.close()
 })
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
 /** Without data and settings. */
-const verify = (
-  words: string[],
-  input = ''
-): Promise<{ code: number | null; stdout: string; stderr: string }> =>
-  new Promise((resolve) => {
-    const env = { PATH: process.env['PATH'], DATA_DIR: join(folder, 'nothing'), PORT: 'eighty' }
-    // a verification that hangs is killed, and has no exit code
-    const child = spawn(process.execPath, [CLI, 'verify', ...words], { env, timeout: 10_000 })
-    const texts = { stdout: '', stderr: '' }
-    child.stdout.on('data', (text: Buffer) => (texts.stdout += String(text)))
-    child.stderr.on('data', (text: Buffer) => (texts.stderr += String(text)))
-    child.stdin.end(input)
-    child.on('close', (code) => resolve({ code, ...texts }))
-  })
+const verify = (words: string[], input = ''): Promise<Ended> =>
+  endOfCli({ DATA_DIR: join(folder, 'nothing'), PORT: 'eighty' }, ['verify', ...words], input)
 
 const exported = () => runCli({ DATA_DIR }, 'proof', 'internalization-1')
 

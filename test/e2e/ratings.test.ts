@@ -1,11 +1,11 @@
 /** People's ratings by the command line: the sample as a table, out and in, and what `show` says of it. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { OpenStore } from '../../src/store/store.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
-import { loadBuilt } from '../kit/process/built.ts'
+import { builtCommand, endHere } from '../kit/whole/command-here.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
 import { addPairs } from '../kit/records/audited.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
 import { exampleJudgedRoute } from '../kit/records/judged.ts'
@@ -14,14 +14,10 @@ import { openStore } from '../kit/store/local-store.ts'
 
 let folder: string
 let store: OpenStore
-let command: (words: string[]) => Promise<number>
-
-beforeAll(async () => {
-  command = (await loadBuilt<{ run: typeof command }>('src/cli/run.ts')).run
-})
+const command = await builtCommand()
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'promptintern-ratings-'))
+  folder = ownFolder()
   store = await openStore({ dataDir: folder })
   await store.templates.upsert([exampleTemplate()])
   const stage = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 }
@@ -30,24 +26,9 @@ beforeEach(async () => {
   await saveRolloutReport(store, live.id, exampleReport())
 })
 
-afterEach(async () => {
-  vi.unstubAllEnvs()
-  await store.close()
-  rmSync(folder, { recursive: true, force: true })
-})
+afterEach(() => store.close())
 
-const run = async (...words: string[]) => {
-  vi.stubEnv('DATA_DIR', folder)
-  const texts = { stdout: '', stderr: '' }
-  for (const stream of ['stdout', 'stderr'] as const)
-    vi.spyOn(process[stream], 'write').mockImplementation((part) => {
-      texts[stream] += String(part)
-      return true
-    })
-  const code = await command(words)
-  vi.restoreAllMocks()
-  return { code, ...texts }
-}
+const run = (...words: string[]) => endHere(command, { DATA_DIR: folder }, words)
 
 const imported = (table: string) => {
   const file = join(folder, 'ratings.csv')

@@ -2,25 +2,18 @@
  * Text in the places of a prompt that a route removes without reading, from an attacker's view: the real server
  * with its worker and the fake engine, and an upstream that does what the text says.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
-import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import { seededRandom } from '../../src/random.ts'
 import { runCli, startServer } from '../kit/process/built.ts'
 import { eventually } from '../kit/proxy/harness.ts'
+import { untilState } from '../kit/process/internalizations.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
-
-const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
-const PROMPT = [
-  'You sort paint orders for a warehouse. Read the order and name the shelf it goes to.',
-  'Shelves are named after the colour that the customer asks for.',
-  'Answer with the shelf alone: no punctuation, no explanation, lower case.',
-].join('\n')
+import { COLOURS, colourOf, PROMPT } from '../kit/records/paint-orders.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
+import { inTens } from '../kit/traffic/lanes.ts'
 
 const exampleOf = (order: string, shelf: string): string => `Order: ${order}\nShelf: ${shelf}`
 const EXAMPLES = Array.from({ length: 30 }, (_, at) =>
@@ -34,7 +27,6 @@ const drawn = (random: () => number): string[] => {
   return [0, 1, 2].map((at) => EXAMPLES[(first + at * step) % 30]!)
 }
 
-const colourOf = (number: number): string => COLOURS[number % COLOURS.length]!
 const dayOf = (number: number): string =>
   new Date(Date.UTC(2026, 10, 1 + ((number * 17) % 29))).toISOString().slice(0, 10)
 
@@ -78,11 +70,10 @@ const LEARNING = {
 }
 
 const startWorld = async (
-  env: Record<string, string> = {}
+  env: Record<string, string>
 ): Promise<World & { env: Record<string, string> }> => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-removed-'))
   const upstream = await startReplayUpstream()
-  const all = { DATA_DIR: dataDir, UPSTREAM_BASE_URL: upstream.baseUrl, ...LEARNING, ...env }
+  const all = { UPSTREAM_BASE_URL: upstream.baseUrl, ...LEARNING, ...env }
   const proxy = await startServer(all)
   return {
     upstream,
@@ -91,7 +82,6 @@ const startWorld = async (
     async stop() {
       await proxy.stop()
       await upstream.close()
-      rmSync(dataDir, { recursive: true, force: true })
     },
   }
 }
@@ -112,30 +102,19 @@ const createAsk = ({ upstream, proxy }: World, apiKey: string) => {
 }
 
 const becomesLive = async ({ proxy }: World): Promise<void> => {
-  for (const deadline = Date.now() + 50_000; ;) {
-    const { data } = await proxy.admin<{ data: Internalization[] }>('/internalizations')
-    const state = data.at(-1)?.state
-    const { routes } = await proxy.admin<{ routes: number }>('/status')
-    if (state?.name === 'live' && routes === 1) return
-    if (state?.name === 'rejected' || state?.name === 'failed' || Date.now() > deadline)
-      throw new Error(`no route is live: ${JSON.stringify(state)}`)
-    await new Promise((resolve) => setTimeout(resolve, 200))
-  }
-}
-
-const inTens = async (count: number, each: (number: number) => Promise<unknown>): Promise<void> => {
-  for (let start = 0; start < count; start += 10)
-    await Promise.all(Array.from({ length: 10 }, (_, index) => each(start + index)))
+  await untilState(proxy, 'live')
+  await eventually(async () => (await proxy.admin<{ routes: number }>('/status')).routes === 1)
 }
 
 describe('a route that was proved on real examples and dates', () => {
+  const dataDir = sharedFolder()
   let world: World
   let ask: ReturnType<typeof createAsk>
   const random = seededRandom(3)
   const clean = (number: number): Sent => ({ number, examples: drawn(random).join('\n\n') })
 
   beforeAll(async () => {
-    world = await startWorld()
+    world = await startWorld({ DATA_DIR: dataDir })
     ask = createAsk(world, 'client-key')
     await inTens(300, (number) => ask(clean(number)))
     await becomesLive(world)
@@ -186,10 +165,15 @@ describe('a route that was proved on real examples and dates', () => {
 })
 
 describe('two keys of one tenant', () => {
+  const dataDir = sharedFolder()
   let world: World & { env: Record<string, string> }
 
   beforeAll(async () => {
-    world = await startWorld({ ACCESS: 'keys', UPSTREAM_API_KEY: 'upstream-key' })
+    world = await startWorld({
+      DATA_DIR: dataDir,
+      ACCESS: 'keys',
+      UPSTREAM_API_KEY: 'upstream-key',
+    })
   })
 
   afterAll(() => world.stop())

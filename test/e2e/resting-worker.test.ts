@@ -1,33 +1,26 @@
 /** A server without an engine: its worker comes when there is something to read, and its memory is free else. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { runCli, startServer } from '../kit/process/built.ts'
-import { processTree, type ProxyProcess } from '../kit/process/proxy-process.ts'
-import { chatBody, send, startUpstream, type FakeUpstream } from '../kit/proxy/harness.ts'
+import { expect, it, vi } from 'vitest'
+import { runCli } from '../kit/process/built.ts'
+import { processTree } from '../kit/process/proxy-process.ts'
+import { chatBody, send, startUpstream } from '../kit/proxy/harness.ts'
 import { COLOURS, PROMPT } from '../kit/records/paint-orders.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
-const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-resting-'))
-const env = () => ({
-  DATA_DIR: dataDir,
-  ENGINE: 'none',
-  DETECT_MIN_SESSIONS: '20',
-  UPSTREAM_BASE_URL: upstream.url,
-})
-
-let upstream: FakeUpstream
-let proxy: ProxyProcess
 let log = ''
+const server = useServer(
+  startUpstream,
+  ({ url }) => ({ ENGINE: 'none', DETECT_MIN_SESSIONS: '20', UPSTREAM_BASE_URL: url }),
+  (text) => (log += text)
+)
 
 const templates = async (): Promise<unknown[]> =>
-  (await proxy.admin<{ data: unknown[] }>('/templates')).data
+  (await server.proxy.admin<{ data: unknown[] }>('/templates')).data
 
 const workerState = async (): Promise<string> =>
-  (await proxy.admin<{ worker: string }>('/status')).worker
+  (await server.proxy.admin<{ worker: string }>('/status')).worker
 
 const tenantOf = async (): Promise<string> => {
-  const { data } = await proxy.admin<{ data: { tenant: string }[] }>('/records?limit=1')
+  const { data } = await server.proxy.admin<{ data: { tenant: string }[] }>('/records?limit=1')
   return data[0]!.tenant
 }
 
@@ -37,7 +30,7 @@ const eventually = (check: () => Promise<void>): Promise<void> =>
 
 const ask = (number: number) =>
   send(
-    Number(new URL(proxy.baseUrl).port),
+    server.port,
     chatBody(`Order ${number}: ${number % 7} tins of ${COLOURS[number % 6]}`, {
       messages: [
         { role: 'system', content: PROMPT },
@@ -46,38 +39,27 @@ const ask = (number: number) =>
     })
   )
 
-beforeAll(async () => {
-  upstream = await startUpstream()
-  proxy = await startServer(env(), (text) => (log += text))
-})
-
-afterAll(async () => {
-  await proxy.stop()
-  await upstream.close()
-  rmSync(dataDir, { recursive: true, force: true })
-})
-
 it('has no worker before there is something to read', async () => {
   expect(await workerState()).toBe('resting')
-  expect(processTree(proxy.pid)).toHaveLength(1)
+  expect(processTree(server.proxy.pid)).toHaveLength(1)
 })
 
 it('finds the templates of its traffic when requests pause, and rests again', async () => {
   for (let number = 0; number < 60; number++) expect((await ask(number)).status).toBe(200)
   await eventually(async () => expect(await templates()).toHaveLength(1))
   await eventually(async () => expect(await workerState()).toBe('resting'))
-  expect(processTree(proxy.pid)).toHaveLength(1)
+  expect(processTree(server.proxy.pid)).toHaveLength(1)
 })
 
 it('leaves the work of a command to the command', async () => {
-  const { templates: found } = JSON.parse(await runCli(env(), 'detect', '--json')) as {
+  const { templates: found } = JSON.parse(await runCli(server.env, 'detect', '--json')) as {
     templates: { requests: number }[]
   }
   expect(found).toMatchObject([{ requests: 60 }])
 })
 
 it('does what is asked through the admin API', async () => {
-  await proxy.admin('/forget', {
+  await server.proxy.admin('/forget', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ tenant: await tenantOf() }),

@@ -1,8 +1,7 @@
 /** The figures of `savings` and `status`, from a data directory with two days of log. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { RouteOutcome } from '../../src/core/log/record.ts'
@@ -13,10 +12,12 @@ import { saveEngineNote } from '../../src/savings/engine-note.ts'
 import type { SavingsReport } from '../../src/savings/savings.ts'
 import { examplePair, routedRecord } from '../kit/records/audited.ts'
 import { exampleApproved, exampleOutcome, exampleTemplate } from '../kit/records/examples.ts'
+import { endHere } from '../kit/whole/command-here.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { PROMPT } from '../kit/records/paint-orders.ts'
 import { ORDER_PRICE, ORDER_USD, PRICED_ORDERS } from '../kit/records/priced-orders.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 vi.mock('../../src/store/thread/open.ts', async () => ({
   openSqliteStore: (await import('../kit/store/local-store.ts')).openStore,
@@ -38,24 +39,19 @@ const outcomeOf = (index: number): RouteOutcome | null => {
   return index < ANSWERED + 20 ? exampleOutcome({ outcome: 'skipped', savedUsd: null }) : null
 }
 
+const command = async (words: string[]): Promise<number> => {
+  await (await createProgram(words)).parseAsync(words, { from: 'user' })
+  return 0
+}
+
 const oneLine = (text: string): string => text.replace(/\s+/g, ' ')
 
 describe('savings on the command line', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-savings-'))
+  const dataDir = sharedFolder()
   const pricesFile = join(dataDir, 'prices.json')
 
-  const cli = async (env: Record<string, string>, ...words: string[]): Promise<string> => {
-    for (const [name, value] of Object.entries({ DATA_DIR: dataDir, ...env }))
-      vi.stubEnv(name, value)
-    const written = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
-    try {
-      await (await createProgram(words)).parseAsync(words, { from: 'user' })
-      return written.mock.calls.map(([text]) => text).join('')
-    } finally {
-      written.mockRestore()
-      vi.unstubAllEnvs()
-    }
-  }
+  const cli = async (env: Record<string, string>, ...words: string[]): Promise<string> =>
+    (await endHere(command, { DATA_DIR: dataDir, ...env }, words)).stdout
   const priced = { PRICES_FILE: pricesFile, ENGINE_USD_PER_HOUR: '0.01' }
 
   beforeAll(async () => {
@@ -78,8 +74,6 @@ describe('savings on the command line', () => {
     )
     await store.close()
   })
-
-  afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 
   it('are gross and net figures with --json', async () => {
     const report = JSON.parse(await cli(priced, 'savings', '--json')) as SavingsReport & {

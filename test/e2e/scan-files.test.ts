@@ -1,22 +1,14 @@
 /** `promptintern scan` of files that are damaged, mixed or of another kind: every line is read or named. */
-import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { ScanReport } from '../../src/core/scan/report.ts'
-import { CLI } from '../kit/process/built.ts'
+import { endOfCli, type Ended } from '../kit/process/built.ts'
 import { answered, timedLine, tuningLine } from '../kit/traffic/scan-log.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-scan-files-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-interface Ended {
-  code: number
-  stdout: string
-  stderr: string
-}
+const folder = sharedFolder()
 
 type Printed = ScanReport & {
   log: { unread: { count: number; first: { line: number; reason: string }[] } }
@@ -26,12 +18,8 @@ type Printed = ScanReport & {
 const scan = (content: string | Buffer, ...words: string[]): Promise<Ended> => {
   const path = join(folder, 'log.jsonl')
   writeFileSync(path, content)
-  const env = { PATH: process.env.PATH, LOG_LEVEL: 'error', DATA_DIR: join(folder, 'no-data') }
-  return new Promise((resolve) => {
-    execFile(process.execPath, [CLI, 'scan', path, ...words], { env }, (error, stdout, stderr) =>
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
-    )
-  })
+  const env = { LOG_LEVEL: 'error', DATA_DIR: join(folder, 'no-data') }
+  return endOfCli(env, ['scan', path, ...words])
 }
 
 /** Answers for which no head is trained. */

@@ -1,19 +1,18 @@
 /** `promptintern scan` from a user's view: logs that other programs wrote, and the data of a running proxy. */
-import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { freePort } from '../kit/process/free-port.ts'
 import { recordOf } from '../kit/traffic/scan-draws.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ScanReport } from '../../src/core/scan/report.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
-import { CLI, runCli, startServer } from '../kit/process/built.ts'
+import { endOfCli, runCli, startServer, type Ended } from '../kit/process/built.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { answered, labelled, timedLine, tuningLine } from '../kit/traffic/scan-log.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-scan-'))
+const folder = sharedFolder()
 const PRICES = join(folder, 'prices.json')
 let files = 0
 
@@ -24,29 +23,17 @@ writeFileSync(
   ])
 )
 
-interface Ended {
-  code: number
-  stdout: string
-  stderr: string
-}
-
 type Printed = ScanReport & {
   log: { kind: string; unread: { count: number; first: { line: number; reason: string }[] } }
   error?: { code: string; message: string }
 }
 
 const scan = (path: string, ...words: string[]): Promise<Ended> =>
-  new Promise((resolve) => {
-    const env = {
-      PATH: process.env.PATH,
-      LOG_LEVEL: 'error',
-      PRICES_FILE: PRICES,
-      DATA_DIR: join(folder, 'no-data'),
-    }
-    execFile(process.execPath, [CLI, 'scan', path, ...words], { env }, (error, stdout, stderr) =>
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
-    )
-  })
+  endOfCli({ LOG_LEVEL: 'error', PRICES_FILE: PRICES, DATA_DIR: join(folder, 'no-data') }, [
+    'scan',
+    path,
+    ...words,
+  ])
 
 const reportOf = async (path: string, ...words: string[]): Promise<Printed> =>
   JSON.parse((await scan(path, '--json', ...words)).stdout) as Printed
@@ -56,8 +43,6 @@ const fileOf = (lines: string[]): string => {
   writeFileSync(path, lines.join('\n'))
   return path
 }
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('scan of a file', () => {
   const prompts = ['You write queries.\n', 'You fill forms.\n'].map((line) => line.repeat(20))

@@ -1,12 +1,10 @@
 /** Secrets of the real server: they reach neither an upstream nor an operator's log. */
-import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
+import { describe, expect, it } from 'vitest'
+import { ADMIN_TOKEN } from '../kit/process/proxy-process.ts'
 import { filesWith } from '../kit/store/files-with.ts'
-import { CLI, startServer } from '../kit/process/built.ts'
+import { endOfCli } from '../kit/process/built.ts'
 import {
   AUTHORIZATION,
   CHAT_PATH,
@@ -14,8 +12,9 @@ import {
   eventually,
   send,
   startUpstream,
-  type FakeUpstream,
 } from '../kit/proxy/harness.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
 const TENANT_SECRET = 'secret-of-the-tenants'
 const ENGINE_TOKEN = 'token-of-the-engine'
@@ -26,35 +25,20 @@ interface Shown {
 }
 
 describe('secrets', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-secrets-'))
-  let upstream: FakeUpstream
-  let proxy: ProxyProcess
-  let port: number
   let log = ''
-
-  beforeAll(async () => {
-    upstream = await startUpstream()
-    proxy = await startServer(
-      {
-        DATA_DIR: dataDir,
-        UPSTREAM_BASE_URL: upstream.url,
-        LOG_LEVEL: 'debug',
-        TENANT_SECRET,
-        // an engine that is away
-        ENGINE: 'http',
-        ENGINE_URL: 'http://127.0.0.1:1/v1',
-        ENGINE_TOKEN,
-      },
-      (text) => (log += text)
-    )
-    port = Number(new URL(proxy.baseUrl).port)
-  })
-
-  afterAll(async () => {
-    await proxy.stop()
-    upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
+  const server = useServer(
+    startUpstream,
+    ({ url }) => ({
+      UPSTREAM_BASE_URL: url,
+      LOG_LEVEL: 'debug',
+      TENANT_SECRET,
+      // an engine that is away
+      ENGINE: 'http',
+      ENGINE_URL: 'http://127.0.0.1:1/v1',
+      ENGINE_TOKEN,
+    }),
+    (text) => (log += text)
+  )
 
   it.each([
     '/metrics/',
@@ -66,46 +50,46 @@ describe('secrets', () => {
     CHAT_PATH,
   ])('the admin token does not reach the upstream by %s', async (path) => {
     const isChat = path === CHAT_PATH
-    const { status } = await send(port, isChat ? chatBody('hi') : null, {
+    const { status } = await send(server.port, isChat ? chatBody('hi') : null, {
       method: isChat ? 'POST' : 'GET',
       path,
       headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
     })
     expect([401, 404]).toContain(status)
-    expect(upstream.requests).toEqual([])
+    expect(server.upstream.requests).toEqual([])
   })
 
   it.each([TENANT_SECRET, ENGINE_TOKEN])(
     '%s does not reach the upstream either',
     async (secret) => {
       const headers = { 'x-api-key': secret }
-      expect((await send(port, chatBody('hi'), { headers })).status).toBe(401)
-      expect(upstream.requests).toEqual([])
+      expect((await send(server.port, chatBody('hi'), { headers })).status).toBe(401)
+      expect(server.upstream.requests).toEqual([])
     }
   )
 
   it('the admin token opens the admin API and the metrics', async () => {
     for (const path of ['/metrics', '/admin/api/templates']) {
       const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
-      expect((await send(port, null, { method: 'GET', path, headers })).status).toBe(200)
+      expect((await send(server.port, null, { method: 'GET', path, headers })).status).toBe(200)
     }
   })
 
   it('a query’s key reaches the upstream, and neither disk, admin API, metrics nor log', async () => {
     const path = `${CHAT_PATH}?api-version=1&api-key=${SECRET}`
-    expect((await send(port, chatBody('hi'), { path })).status).toBe(200)
-    expect(upstream.requests.at(-1)!.url).toBe(path)
+    expect((await send(server.port, chatBody('hi'), { path })).status).toBe(200)
+    expect(server.upstream.requests.at(-1)!.url).toBe(path)
     let shown: Shown = { data: [] }
     await eventually(async () => {
-      shown = await proxy.admin<Shown>('/records')
+      shown = await server.proxy.admin<Shown>('/records')
       return shown.data.length > 0
     })
     expect(shown.data[0]!.path).toBe(`${CHAT_PATH}?api-version=1&api-key=[CREDENTIAL]`)
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
-    const metrics = await send(port, null, { method: 'GET', path: '/metrics', headers })
+    const metrics = await send(server.port, null, { method: 'GET', path: '/metrics', headers })
     expect(metrics.body.toString() + log + JSON.stringify(shown)).not.toContain(SECRET)
-    expect(filesWith(dataDir, SECRET)).toEqual([])
-    expect(filesWith(dataDir, AUTHORIZATION)).toEqual([])
+    expect(filesWith(server.dataDir, SECRET)).toEqual([])
+    expect(filesWith(server.dataDir, AUTHORIZATION)).toEqual([])
   })
 
   it.each([
@@ -116,44 +100,23 @@ describe('secrets', () => {
     ['an empty tenant secret', { tenantSecret: '', adminToken: 'b'.repeat(64) }],
     ['no secrets', null],
   ])('%s in secrets.json prevents the start', async (_what, secrets) => {
-    const folder = mkdtempSync(join(tmpdir(), 'promptintern-empty-'))
-    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const folder = ownFolder()
     writeFileSync(join(folder, 'secrets.json'), JSON.stringify(secrets))
-    const env = { PATH: process.env['PATH'], DATA_DIR: folder, PORT: '0' }
-    const child = spawn(process.execPath, [CLI, 'serve'], { env })
-    onTestFinished(() => void child.kill())
-    let said = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk: Buffer) => (said += chunk.toString()))
-    const code = await Promise.race([
-      new Promise((resolve) => child.once('close', resolve)),
-      new Promise((resolve) => setTimeout(() => resolve('it runs'), 20_000)),
-    ])
+    const { code, ...said } = await endOfCli({ DATA_DIR: folder, PORT: '0' }, ['serve'])
     expect(code).toBe(2)
-    expect(said).toContain('secrets.json')
-    expect(said).not.toContain('a'.repeat(64))
+    expect(said.stdout + said.stderr).toContain('secrets.json')
+    expect(JSON.stringify(said)).not.toContain('a'.repeat(64))
   })
 
   it.each([
     ['UPSTREAM_BASE_URL', {}],
     ['ENGINE_URL', { ENGINE: 'http' }],
   ])('a password in %s prevents the start, and is not shown', async (key, env) => {
-    const child = spawn(process.execPath, [CLI, 'serve'], {
-      env: {
-        ...process.env,
-        DATA_DIR: dataDir,
-        PORT: '0',
-        ...env,
-        [key]: `http://user:${SECRET}@127.0.0.1:1`,
-      },
-    })
-    onTestFinished(() => void child.kill())
-    let said = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk: Buffer) => (said += chunk.toString()))
-    const code = await new Promise((resolve) => child.once('close', resolve))
+    const url = `http://user:${SECRET}@127.0.0.1:1`
+    const all = { DATA_DIR: server.dataDir, PORT: '0', ...env, [key]: url }
+    const { code, ...said } = await endOfCli(all, ['serve'])
     expect(code).toBe(2)
-    expect(said).toContain(`${key}: must have no user, password`)
-    expect(said).not.toContain(SECRET)
+    expect(said.stdout + said.stderr).toContain(`${key}: must have no user, password`)
+    expect(JSON.stringify(said)).not.toContain(SECRET)
   })
 })

@@ -3,8 +3,7 @@
  * other one takes over and ends the work, and the first one changes nothing when it wakes up.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -29,6 +28,7 @@ import {
   testServer,
   urlOf,
 } from '../kit/postgres/postgres.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const WAIT_MS = 60_000
 /** the first lease must end before the second worker begins */
@@ -41,7 +41,7 @@ interface Held {
 }
 
 describePostgres('two workers', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'promptintern-workers-'))
+  const folder = sharedFolder()
   const workers: ChildProcess[] = []
   let database: ServerOptions
   let env: Record<string, string>
@@ -107,7 +107,6 @@ describePostgres('two workers', () => {
     await proxy?.stop()
     await engine?.close()
     await upstream?.close()
-    rmSync(folder, { recursive: true, force: true })
   })
 
   it(

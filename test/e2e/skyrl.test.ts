@@ -4,16 +4,17 @@
  * `tinker`; skipped without it. SkyRL compiles each shape anew, which takes minutes on a CPU.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTinkerBackend } from '../../adapters/tinker/backend.ts'
 import { row } from '../contract/harness.ts'
+import { observe, trainInput } from '../kit/model/observe.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
 import { freePort } from '../kit/process/free-port.ts'
 import { fromRoot } from '../kit/process/from-root.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const python = process.env['SKYRL_PYTHON'] ?? ''
 const MINUTES = 60_000
@@ -21,7 +22,7 @@ const MINUTES = 60_000
 describe.skipIf(python === '')(
   `SkyRL${python === '' ? ' (SKYRL_PYTHON names no Python with it)' : ''}`,
   () => {
-    const folder = mkdtempSync(join(tmpdir(), 'skyrl-'))
+    const folder = sharedFolder()
     const modelPath = join(folder, 'tiny')
     let server: ChildProcess
 
@@ -48,10 +49,7 @@ describe.skipIf(python === '')(
         TINKER_TELEMETRY: '0',
       })
     }, 5 * MINUTES)
-    afterAll(() => {
-      server.kill('SIGTERM')
-      rmSync(folder, { recursive: true })
-    })
+    afterAll(() => void server.kill('SIGTERM'))
 
     it(
       'trains a lora that is downloaded, proved and asked',
@@ -70,25 +68,19 @@ describe.skipIf(python === '')(
           prices: null,
           log: () => undefined,
         })
-        const losses: number[] = []
+        const seen = observe()
         const { model } = await backend.train(
-          {
+          trainInput({
             model: 'tiny',
             rows,
-            validationRows: [],
             method: 'supervised',
             hyperparameters: { rank: 8, learning_rate: 1e-2, batch_size: 2, max_steps: 60 },
             seed: 3,
-            suffix: null,
-            metadata: {},
             checkpointDir: join(folder, 'job'),
-          },
-          {
-            signal: new AbortController().signal,
-            onProgress: ({ trainLoss }) => void losses.push(trainLoss),
-            onMessage: () => undefined,
-          }
+          }),
+          seen
         )
+        const losses = seen.progress.map(({ trainLoss }) => trainLoss)
         expect(losses.at(-1)).toBeLessThan(losses[0]! / 2)
         const [base, own] = [await backend.loss('tiny', rows), await backend.loss(model, rows)]
         expect(Math.max(...own.losses)).toBeLessThan(Math.min(...base.losses) / 2)

@@ -1,23 +1,21 @@
 /** An export of the provider, read by the engine's own Python. Skipped without a Python with numpy. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { writeRandomModel } from '../kit/model/random-model.ts'
 import { fromRoot } from '../kit/process/from-root.ts'
 import { FakeProvider, missingForTinker, tinkerPython } from '../kit/tinker/fake-provider.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const missing = missingForTinker()
 
-const folder = mkdtempSync(join(tmpdir(), 'tinker-export-'))
+const folder = sharedFolder()
 const sdk = new FakeProvider(folder, join(folder, 'tiny'))
 beforeAll(() => writeRandomModel(sdk.modelPath, { seed: 11 }))
-afterAll(() => rmSync(folder, { recursive: true }))
 
 const SCRIPT = `
 import sys

@@ -3,18 +3,15 @@
  * its worker and the fake engine. Regression: a route answered 28 of 28 such requests with text, because
  * its proof contained only the answers in text.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import OpenAI from 'openai'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type OpenAI from 'openai'
+import { describe, expect, it } from 'vitest'
 import type { ChatMessage } from '../../src/openai/chat.ts'
-import { startServer } from '../kit/process/built.ts'
-import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstream.ts'
-import type { ProxyProcess } from '../kit/process/proxy-process.ts'
+import { startChatUpstream } from '../kit/upstream/chat-upstream.ts'
 import { loopSettings } from '../kit/process/loop-settings.ts'
+import { COLOURS } from '../kit/records/paint-orders.ts'
+import { inTens } from '../kit/traffic/lanes.ts'
+import { useServer } from '../kit/whole/use-server.ts'
 
-const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const RULES = 'Answer with the shelf alone, or call the tool where the order must be cancelled.'
 /** The text of a request does not show whether the upstream answers with a call. */
 const HIDDEN = `You sort paint orders for a warehouse in Katre. ${RULES}`
@@ -60,13 +57,16 @@ interface Listed {
 }
 
 describe('a template whose requests offer tools', () => {
-  let upstream: ChatUpstream
-  let proxy: ProxyProcess
-  let client: OpenAI
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-tools-'))
+  const server = useServer(
+    () => startChatUpstream(answerToAll),
+    ({ baseUrl }) => ({
+      ...loopSettings({ promotes: true, holdoutRows: 160 }),
+      UPSTREAM_BASE_URL: baseUrl,
+    })
+  )
 
   const ask = async (prompt: string, number: number) => {
-    const { data, response } = await client.chat.completions
+    const { data, response } = await server.client.chat.completions
       .create({
         model: 'gpt-4o-mini',
         tools: TOOLS,
@@ -82,24 +82,14 @@ describe('a template whose requests offer tools', () => {
     }
   }
 
-  const askMany = async (prompt: string, from: number, count: number) => {
-    const answers: Awaited<ReturnType<typeof ask>>[] = []
-    for (let start = from; start < from + count; start += 10)
-      answers.push(
-        ...(await Promise.all(
-          Array.from({ length: Math.min(10, from + count - start) }, (_, i) =>
-            ask(prompt, start + i)
-          )
-        ))
-      )
-    return answers
-  }
+  const askMany = (prompt: string, from: number, count: number) =>
+    inTens(count, (number) => ask(prompt, number), from)
 
   /** The result of the newest internalization, once there are `count` of them. */
   const ending = async (count: number): Promise<Listed['data'][number]['state']> => {
     const deadline = Date.now() + 90_000
     for (;;) {
-      const { data } = await proxy.admin<Listed>('/internalizations')
+      const { data } = await server.proxy.admin<Listed>('/internalizations')
       const newest = data.at(-1)?.state
       if (data.length === count && newest && ['live', 'rejected', 'failed'].includes(newest.name))
         return newest
@@ -107,22 +97,6 @@ describe('a template whose requests offer tools', () => {
       await new Promise((resolve) => setTimeout(resolve, 200))
     }
   }
-
-  beforeAll(async () => {
-    upstream = await startChatUpstream(answerToAll)
-    proxy = await startServer({
-      ...loopSettings({ promotes: true, holdoutRows: 160 }),
-      DATA_DIR: dataDir,
-      UPSTREAM_BASE_URL: upstream.baseUrl,
-    })
-    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
-  })
-
-  afterAll(async () => {
-    await proxy.stop()
-    upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
 
   it('is not promoted if the lora cannot tell calls from text', async () => {
     await askMany(HIDDEN, 0, 600)

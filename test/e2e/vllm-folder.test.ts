@@ -2,14 +2,12 @@
 import {
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { copyLora } from '../../adapters/lora/lora-file.ts'
@@ -18,8 +16,9 @@ import type { VllmPublisher } from '../../adapters/publish/vllm/vllm.ts'
 import type { EngineBackend } from '../../adapters/host/backend.ts'
 import { createStandIn, type StandInOptions } from '../kit/vllm/stand-in.ts'
 import { answerOf, requestOf, TinyLoras } from '../kit/vllm/tiny-loras.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'vllm-folder-'))
+const folder = sharedFolder()
 const shared = join(folder, 'shared')
 
 interface StandInProcess {
@@ -108,7 +107,6 @@ afterEach(() => {
 afterAll(async () => {
   for (const { close } of servers.values()) await close()
   tiny.close()
-  rmSync(folder, { recursive: true })
 })
 
 const answer = async (backend: EngineBackend, lora: string): Promise<string> =>

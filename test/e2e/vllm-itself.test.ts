@@ -2,8 +2,7 @@
  * vLLM itself, where VLLM_COMMAND says how it is started: `/opt/vllm/bin/vllm serve`, and behind it what
  * it needs there (`--enforce-eager` where compiling takes long).
  */
-import { mkdtempSync, renameSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { EngineBackend } from '../../adapters/host/backend.ts'
@@ -11,6 +10,7 @@ import { startVllm } from '../../adapters/publish/vllm/start-vllm.ts'
 import { commandLine, processTree } from '../kit/process/proxy-process.ts'
 import { CPU_ENV, onGpu, splitCommand, WIDE } from '../kit/vllm/itself.ts'
 import { answerOf, answerWhileLorasLoad, requestOf, TinyLoras } from '../kit/vllm/tiny-loras.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const command = process.env['VLLM_COMMAND'] ?? ''
 /** Other kernels. */
@@ -20,7 +20,7 @@ const START_MS = 600_000
 const reason = command === '' ? ' (VLLM_COMMAND does not say how it is started)' : ''
 
 describe.skipIf(command === '')(`vLLM itself${reason}`, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'vllm-itself-'))
+  const folder = sharedFolder()
   let tiny: TinyLoras
   let backend: EngineBackend
   let loras: [string, string, string]
@@ -55,7 +55,6 @@ describe.skipIf(command === '')(`vLLM itself${reason}`, () => {
       { timeout: 10_000 }
     )
     tiny.close()
-    rmSync(folder, { recursive: true })
   })
 
   it('gives the answers and losses of the embedded engine', async () => {

@@ -3,8 +3,7 @@
  * and started again with nothing in memory while requests run: nobody gets an answer of another lora, and
  * nobody gets an error. With a stand-in, and with vLLM itself where VLLM_COMMAND says how it is started.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -25,6 +24,7 @@ import { ANSWERS } from '../kit/records/route-rules.ts'
 import { CPU_ENV, WIDE } from '../kit/vllm/itself.ts'
 import { startReplicas } from '../kit/vllm/replica.ts'
 import { answerOf, requestOf, TinyLoras } from '../kit/vllm/tiny-loras.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 interface Serving {
   name: string
@@ -75,7 +75,7 @@ interface Counts {
 }
 
 const describeReplicas = ({ command, env = {}, shape }: Serving): void => {
-  let folder: string
+  const folder = sharedFolder()
   /** what the stand-ins were told, and found */
   let notes: string
   let tiny: TinyLoras
@@ -87,7 +87,6 @@ const describeReplicas = ({ command, env = {}, shape }: Serving): void => {
   let proxy: Harness
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'vllm-replicas-'))
     notes = join(folder, 'notes')
     mkdirSync(notes)
     tiny = await TinyLoras.write(folder, shape)
@@ -132,7 +131,6 @@ const describeReplicas = ({ command, env = {}, shape }: Serving): void => {
     await engine?.close()
     await servers?.close()
     tiny.close()
-    rmSync(folder, { recursive: true })
   })
 
   /** Two clients at a time ask both loras until the work has ended. */

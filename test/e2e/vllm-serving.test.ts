@@ -1,7 +1,5 @@
 /** Loras are published to vLLM and serve by it: against a stand-in in this process. */
-import { mkdtempSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { PROBE, probeRows } from '../../adapters/publish/probe.ts'
@@ -10,8 +8,9 @@ import type { VllmPublisher } from '../../adapters/publish/vllm/vllm.ts'
 import { AppError } from '../../src/errors.ts'
 import { createStandIn } from '../kit/vllm/stand-in.ts'
 import { answerOf, answerWhileLorasLoad, requestOf, TinyLoras } from '../kit/vllm/tiny-loras.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'vllm-serving-'))
+const folder = sharedFolder()
 
 let tiny: TinyLoras
 let standIn: Awaited<ReturnType<typeof createStandIn>>
@@ -64,7 +63,6 @@ afterEach(() => {
 afterAll(async () => {
   await standIn.close()
   tiny.close()
-  rmSync(folder, { recursive: true })
 })
 
 describe('serving by vLLM', () => {

@@ -1,16 +1,15 @@
 /** `watch` follows a rollout that other processes change, on a pipe; `promote` and `show` by its evidence. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { nameOf } from '../../src/core/template/name.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
 import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { OpenStore } from '../../src/store/store.ts'
-import { CLI, loadBuilt } from '../kit/process/built.ts'
+import { CLI } from '../kit/process/built.ts'
+import { builtCommand, endHere } from '../kit/whole/command-here.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
 import {
   exampleApproved,
   exampleOutcome,
@@ -34,15 +33,10 @@ const FIRST = { share: 0.05, before: { pairs: 0, losses: 0, credits: 0 }, began:
 let folder: string
 let store: OpenStore
 const children: ChildProcess[] = []
-let command: (words: string[]) => Promise<number>
-
-beforeAll(async () => {
-  const { run: built } = await loadBuilt<{ run: typeof command }>('src/cli/run.ts')
-  command = built
-})
+const command = await builtCommand()
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'promptintern-watch-'))
+  folder = ownFolder()
   store = await openStore({ dataDir: folder })
   await store.templates.upsert([TEMPLATE])
   await store.internalizations.create(LIVE)
@@ -50,9 +44,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   for (const child of children.splice(0)) child.kill('SIGKILL')
-  vi.unstubAllEnvs()
   await store.close()
-  rmSync(folder, { recursive: true, force: true })
 })
 
 const live = async () => (await store.internalizations.get(LIVE.id))!
@@ -68,27 +60,10 @@ const goLiveFirst = async (): Promise<void> => {
   await goLive(store, LIVE, CONTEXT)
 }
 
-/** What `run` has written so far. */
-const texts = { stdout: '', stderr: '' }
-
 /** Processes take their time on a machine that runs other tests. */
 const until = (check: () => boolean): Promise<true> => vi.waitUntil(check, { timeout: 30_000 })
 
-/** What a command writes in this process, and its exit code. */
-const run = async (
-  ...words: string[]
-): Promise<{ code: number; stdout: string; stderr: string }> => {
-  vi.stubEnv('DATA_DIR', folder)
-  Object.assign(texts, { stdout: '', stderr: '' })
-  for (const stream of ['stdout', 'stderr'] as const)
-    vi.spyOn(process[stream], 'write').mockImplementation((part) => {
-      texts[stream] += String(part)
-      return true
-    })
-  const code = await command(words)
-  vi.restoreAllMocks()
-  return { code, ...texts }
-}
+const run = (...words: string[]) => endHere(command, { DATA_DIR: folder }, words)
 
 /** `watch` in a process of its own. */
 const watch = (...options: string[]) => {
@@ -149,8 +124,9 @@ describe('watch', () => {
     await report()
     const { isTTY, columns, rows } = process.stdout
     Object.assign(process.stdout, { isTTY: true, columns: 80, rows: 40 })
-    const running = run('watch', TEMPLATE.version)
-    await until(() => texts.stdout.includes('Ctrl+C'))
+    const written = { stdout: '', stderr: '' }
+    const running = endHere(command, { DATA_DIR: folder }, ['watch', TEMPLATE.version], written)
+    await until(() => written.stdout.includes('Ctrl+C'))
     await retire(store, await live(), 'replaced by internalization-2', CONTEXT)
     const { code, stdout } = await running
     Object.assign(process.stdout, { isTTY, columns, rows })

@@ -1,7 +1,4 @@
 /** The engine's process is killed while it answers: the upstream answers with the original request. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { EngineProcess } from '../../adapters/host/start-process.ts'
 import { startFakeEngine } from '../../adapters/fake/index.ts'
@@ -18,6 +15,7 @@ import {
   startHarness,
   type Harness,
 } from '../kit/proxy/harness.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
 
 let harness: Harness
 let engineProcess: EngineProcess
@@ -42,7 +40,7 @@ const watched = (engine: Engine): Engine => ({
 
 const start = async (faults: Parameters<typeof startFakeEngine>[0]['faults']): Promise<void> => {
   deaths = []
-  dataDir = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
+  dataDir = ownFolder()
   engineProcess = await startFakeEngine({
     dataDir,
     onFault: (error, data) => deaths.push({ error, data }),
@@ -66,7 +64,6 @@ const start = async (faults: Parameters<typeof startFakeEngine>[0]['faults']): P
 afterEach(async () => {
   await harness.close()
   await engineProcess.close()
-  rmSync(dataDir, { recursive: true, force: true })
 })
 
 const expectUpstream = async (when: () => boolean): Promise<void> => {

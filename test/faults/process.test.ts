@@ -1,9 +1,8 @@
 /** Faults of the whole process: uncaught errors, an unwritable log, the shutdown. */
 import { fork } from 'node:child_process'
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { CLI } from '../kit/process/built.ts'
@@ -23,6 +22,7 @@ import {
   startServerProcess,
   type ServerProcess,
 } from '../kit/process/server-process.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
 
 /** At SIGUSR2: an unhandled rejection, an uncaught error, an `error` event without a listener. */
 const FAULTS = `
@@ -85,7 +85,7 @@ describe('a server that cannot start', () => {
   })
 
   it('reports the reason and ends with code 2: its upstreams file is invalid or missing', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
+    const folder = ownFolder()
     const file = join(folder, 'upstreams.json')
     server = await spawnServer({ UPSTREAMS_FILE: file })
     expect(await server.exit).toBe(2)
@@ -95,13 +95,12 @@ describe('a server that cannot start', () => {
     server = await spawnServer({ UPSTREAMS_FILE: file })
     expect(await server.exit).toBe(2)
     expect(server.log()).toMatch(/entry 0.baseUrl[^]*entry 0.models/)
-    rmSync(folder, { recursive: true })
   })
 })
 
 describe('a server with an upstreams file', () => {
   it('chooses an upstream by model name, with keys of the environment, and a stand-in', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
+    const folder = ownFolder()
     const file = join(folder, 'upstreams.json')
     const entries = [
       { name: 'away', baseUrl: 'http://127.0.0.1:1', models: ['gpt-4o*'], fallback: ['here'] },
@@ -123,7 +122,6 @@ describe('a server with an upstreams file', () => {
     expect(await metrics()).toContain(
       'promptintern_upstream_failovers_total{upstream="away",reason="not-connected"} 1'
     )
-    rmSync(folder, { recursive: true })
   })
 })
 
@@ -147,14 +145,13 @@ describe('a log that cannot be written', () => {
 
 describe('a worker whose server is gone', () => {
   it('ends, also when that was before it had opened the store', async () => {
-    const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
+    const dataDir = ownFolder()
     const child = fork(CLI, ['worker'], {
       env: { ...process.env, DATA_DIR: dataDir, ENGINE: 'none' },
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     })
     onTestFinished(() => {
       child.kill('SIGKILL')
-      rmSync(dataDir, { recursive: true, force: true })
     })
     const exit = new Promise((resolve) => child.once('exit', resolve))
     child.disconnect()

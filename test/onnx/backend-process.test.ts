@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import OpenAI from 'openai'
@@ -10,11 +8,12 @@ import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { loadBuilt } from '../kit/process/built.ts'
 import type { JobObject } from '../../src/openai/fine-tuning.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 type Onnx = typeof import('../../adapters/onnx/index.ts')
 const { startOnnxEngine } = await loadBuilt<Onnx>('adapters/onnx/index.ts')
 
-const root = mkdtempSync(join(tmpdir(), 'onnx-process-'))
+const root = sharedFolder()
 const modelPath = join(root, 'tiny')
 let engine: EngineProcess
 let client: OpenAI
@@ -29,10 +28,7 @@ beforeAll(async () => {
   })
   client = new OpenAI({ baseURL: engine.baseUrl, apiKey: engine.token, maxRetries: 20 })
 }, 60_000)
-afterAll(async () => {
-  await engine.close()
-  rmSync(root, { recursive: true })
-})
+afterAll(() => engine.close())
 
 /** Calls fail while the engine's process is started again. */
 const waitForEnd = async (contract: Engine, id: string): Promise<JobObject> => {

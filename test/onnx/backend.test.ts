@@ -1,5 +1,4 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { OnnxBackendOptions } from '../../adapters/onnx/backend.ts'
@@ -8,15 +7,17 @@ import { matricesOf } from '../../adapters/onnx/lora-matrices.ts'
 import { Loras } from '../../adapters/lora/loras.ts'
 import { loadModel } from '../../adapters/onnx/load-model.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
-import type { EngineBackend, TrainHooks, TrainInput } from '../../adapters/host/backend.ts'
+import type { EngineBackend, TrainInput } from '../../adapters/host/backend.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import { loadBuilt } from '../kit/process/built.ts'
-import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+import { row } from '../contract/harness.ts'
+import { observe, trainInput } from '../kit/model/observe.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 type Backend = typeof import('../../adapters/onnx/backend.ts')
 const { createOnnxBackend } = await loadBuilt<Backend>('adapters/onnx/backend.ts')
 
-const root = mkdtempSync(join(tmpdir(), 'onnx-backend-'))
+const root = sharedFolder()
 const modelPath = join(root, 'tiny')
 const dataDir = join(root, 'data')
 const log = () => undefined
@@ -43,32 +44,19 @@ const TASK: [string, string][] = [
   ['Top up failed!', 'top_up_failed'],
   ['ünïcode 🙂', 'ok, 🙂'],
 ]
-const rows: TrainingRow[] = TASK.map(([question, answer]) => ({
-  messages: [
-    { role: 'user', content: question },
-    { role: 'assistant', content: answer },
-  ],
-}))
+const rows = TASK.map(([question, answer]) => row(question, answer))
 
-const input = (overrides: Partial<TrainInput> = {}): TrainInput => ({
-  model: 'tiny',
-  rows,
-  validationRows: rows.slice(0, 2),
-  method: 'supervised',
-  hyperparameters: { rank: 8, learning_rate: 1e-2, batch_size: 4, max_steps: 60 },
-  seed: 1,
-  suffix: null,
-  metadata: { purpose: 'test' },
-  checkpointDir: mkdtempSync(join(root, 'checkpoint-')),
-  ...overrides,
-})
-
-const hooks = (overrides: Partial<TrainHooks> = {}): TrainHooks => ({
-  onProgress: () => undefined,
-  onMessage: () => undefined,
-  signal: new AbortController().signal,
-  ...overrides,
-})
+const input = (overrides: Partial<TrainInput> = {}): TrainInput =>
+  trainInput({
+    model: 'tiny',
+    rows,
+    validationRows: rows.slice(0, 2),
+    method: 'supervised',
+    hyperparameters: { rank: 8, learning_rate: 1e-2, batch_size: 4, max_steps: 60 },
+    metadata: { purpose: 'test' },
+    checkpointDir: mkdtempSync(join(root, 'checkpoint-')),
+    ...overrides,
+  })
 
 const ask = async (
   model: string,
@@ -91,36 +79,33 @@ const ask = async (
 beforeAll(async () => {
   writeRandomModel(modelPath, { seed: 5 })
   backend = await open()
-  lora = (await backend.train(input(), hooks())).model
+  lora = (await backend.train(input(), observe())).model
 }, 60_000)
-afterAll(async () => {
-  await backend.close()
-  rmSync(root, { recursive: true })
-})
+afterAll(() => backend.close())
 
 describe('a lora that learns from the base model with the prompt', () => {
   const instructions = { role: 'system', content: 'Say what comes next, in the order given.' }
-  const taught = rows.map((row) => ({
-    ...row,
-    teacher_messages: [instructions, ...row.messages.slice(0, -1)],
+  const taught = rows.map((one) => ({
+    ...one,
+    teacher_messages: [instructions, ...one.messages.slice(0, -1)],
   }))
 
   it('learns the answers where the base model would have said something else', async () => {
     const { losses: before } = await backend.loss('tiny', rows)
-    const messages: string[] = []
+    const seen = observe()
     const { model } = await backend.train(
       input({ rows: taught, method: 'self-distillation' }),
-      hooks({ onMessage: (_, message) => messages.push(message) })
+      seen
     )
     const { losses } = await backend.loss(model, rows)
     expect(Math.max(...losses)).toBeLessThan(0.1 * Math.min(...before))
-    expect(messages).toContain(`the teacher has read ${rows.length} of ${rows.length} rows`)
+    expect(seen.messages).toContain(`the teacher has read ${rows.length} of ${rows.length} rows`)
   })
 
   it('is refused when what the teacher reads is over the context', async () => {
     const long = { role: 'system', content: 'word '.repeat(2000) }
-    const row = { ...rows[0]!, teacher_messages: [long, ...rows[0]!.messages.slice(0, -1)] }
-    await expect(backend.validateTraining('tiny', [row])).rejects.toMatchObject({
+    const tooLong = { ...rows[0]!, teacher_messages: [long, ...rows[0]!.messages.slice(0, -1)] }
+    await expect(backend.validateTraining('tiny', [tooLong])).rejects.toMatchObject({
       code: 'context-length-exceeded',
     })
   })
@@ -147,8 +132,8 @@ describe('a trained lora', () => {
     })
     for (const name of ['tiny', lora]) {
       const { losses, tokens } = await backend.loss(name, rows)
-      for (const [index, row] of rows.entries()) {
-        const rendered = model.chat.renderRow(row, { defaultSystem: name === 'tiny' })
+      for (const [index, one] of rows.entries()) {
+        const rendered = model.chat.renderRow(one, { defaultSystem: name === 'tiny' })
         const { promptIds, completionIds } = rendered
         const logprobs = await generator.score(
           [...promptIds, ...completionIds],
@@ -182,21 +167,20 @@ describe('a trained lora', () => {
 
 describe('a training process', () => {
   it('that is killed goes on from its checkpoint and ends with the same lora', async () => {
-    const messages: string[] = []
+    const seen = observe()
     let kills = 0
-    const result = await backend.train(
-      input(),
-      hooks({
-        onMessage: (_, message) => messages.push(message),
-        onProgress: ({ step }) => {
-          if (step < 20 || kills > 0) return
-          kills++
-          process.kill(pids.at(-1)!, 'SIGKILL')
-        },
-      })
-    )
+    const result = await backend.train(input(), {
+      ...seen,
+      onProgress: ({ step }) => {
+        if (step < 20 || kills > 0) return
+        kills++
+        process.kill(pids.at(-1)!, 'SIGKILL')
+      },
+    })
     expect(kills).toBe(1)
-    expect(messages.join()).toMatch(/died \(SIGKILL\).*resumed from the checkpoint at step \d+/)
+    expect(seen.messages.join()).toMatch(
+      /died \(SIGKILL\).*resumed from the checkpoint at step \d+/
+    )
     expect(result.model).toBe(lora)
     expect((await ask(lora, TASK[0]![0])).text).toBe(TASK[0]![1])
   })
@@ -210,7 +194,7 @@ describe('a training process', () => {
         killer = setTimeout(() => process.kill(pid!, 'SIGKILL'), 50)
       },
     })
-    await expect(mortal.train(input(), hooks())).rejects.toMatchObject({
+    await expect(mortal.train(input(), observe())).rejects.toMatchObject({
       code: 'internal',
       message: expect.stringContaining('3 times') as string,
     })
@@ -226,15 +210,12 @@ describe('a training process', () => {
     const stopAt10 = ({ step }: { step: number }) => {
       if (step >= 10) abort.abort(new Error('stop'))
     }
-    const training = backend.train(job, hooks({ signal: abort.signal, onProgress: stopAt10 }))
+    const training = backend.train(job, { ...observe(abort.signal), onProgress: stopAt10 })
     await expect(training).rejects.toThrow('stop')
     expect(() => process.kill(pids.at(-1)!, 0)).toThrow(/ESRCH/)
-    const messages: string[] = []
-    const result = await backend.train(
-      job,
-      hooks({ onMessage: (_, message) => messages.push(message) })
-    )
-    expect(messages.join()).toMatch(/resumed from the checkpoint at step \d\d/)
+    const seen = observe()
+    const result = await backend.train(job, seen)
+    expect(seen.messages.join()).toMatch(/resumed from the checkpoint at step \d\d/)
     expect(result.model).toBe(lora)
     expect(result.metrics.steps).toBe(60)
   })
@@ -242,9 +223,7 @@ describe('a training process', () => {
 
 describe('what cannot be trained or served', () => {
   it('rows that the child refuses come back as the error they are', async () => {
-    const tooLong = { role: 'user', content: 'x'.repeat(600) }
-    const row = { messages: [tooLong, { role: 'assistant', content: 'y' }] }
-    await expect(backend.loss(lora, [row])).rejects.toMatchObject({
+    await expect(backend.loss(lora, [row('x'.repeat(600), 'y')])).rejects.toMatchObject({
       code: 'context-length-exceeded',
     })
   })

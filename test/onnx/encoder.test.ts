@@ -1,8 +1,6 @@
 import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { readEncoderTokenizer } from '../../adapters/onnx/encoder/encoder-tokenizer.ts'
 import { openEncoder } from '../../adapters/onnx/encoder/sentence-encoder.ts'
@@ -12,10 +10,10 @@ import {
   writeTinyBert,
   type TinyBertOptions,
 } from '../kit/model/tiny-bert.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
 
 const folderOf = (options: TinyBertOptions): string => {
-  const folder = mkdtempSync(join(tmpdir(), 'bert-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = ownFolder()
   writeTinyBert(folder, options)
   return folder
 }

@@ -16,8 +16,8 @@ import { thetaWeights, type FieldLayout } from '../../adapters/onnx/encoder/fiel
 import { FieldSession } from '../../adapters/onnx/encoder/fields/field-session.ts'
 import type { FloatType } from '../../adapters/onnx/gradient/graph-ops.ts'
 import type { FormSizes } from '../../src/core/form/targets.ts'
-import { seededRandom } from '../../src/random.ts'
 import { randomExamples, tinyEncoderConfig, tinyFields } from '../kit/model/tiny-fields.ts'
+import { differencesAt, relativeError, samplePlaces } from '../kit/model/gradients.ts'
 
 const sizes: FormSizes = { fields: 2, choices: [3, 2] }
 const { layout, theta, embeddings } = tinyFields(tinyEncoderConfig, sizes, 5)
@@ -68,23 +68,6 @@ const openTraining = async (type: FloatType, ownLayout: FieldLayout = layout, gr
   }
 }
 
-const relativeError = (actual: ArrayLike<number>, expected: ArrayLike<number>): number => {
-  let [difference, norm] = [0, 0]
-  for (let i = 0; i < expected.length; i++) {
-    difference += (actual[i]! - expected[i]!) ** 2
-    norm += expected[i]! ** 2
-  }
-  return Math.sqrt(difference / norm)
-}
-
-/** A few places in each tensor of theta. */
-const samplePlaces = ({ entries }: FieldLayout, perTensor: number): number[] => {
-  const random = seededRandom(17)
-  return entries.flatMap(({ offset, length }) =>
-    Array.from({ length: perTensor }, () => offset + Math.floor(random() * length))
-  )
-}
-
 describe('field training graph', () => {
   it.each<[string, FormSizes]>([
     ['fields and choices', sizes],
@@ -95,17 +78,9 @@ describe('field training graph', () => {
     const run = await openTraining('float64', tiny.layout)
     const batch = batchOf(own)
     const { gradient } = await run(batch, tiny.theta)
-    const step = 1e-5
-    const differences: number[] = []
     const places = samplePlaces(tiny.layout, 4)
-    for (const place of places) {
-      const moved = Float64Array.from(tiny.theta)
-      moved[place] = tiny.theta[place]! + step
-      const above = (await run(batch, moved)).loss
-      moved[place] = tiny.theta[place]! - step
-      const below = (await run(batch, moved)).loss
-      differences.push((above - below) / (2 * step))
-    }
+    const lossOf = async (moved: Float64Array) => (await run(batch, moved)).loss
+    const differences = await differencesAt(places, tiny.theta, lossOf)
     const found = places.map((place) => gradient[place]!)
     expect(Math.max(...found.map(Math.abs))).toBeGreaterThan(1e-2)
     expect(relativeError(found, differences)).toBeLessThan(1e-6)

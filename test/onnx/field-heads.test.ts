@@ -1,25 +1,26 @@
 /** Field heads of the embedded engine, on a tiny encoder: how well they answer is measured, not tested. */
-import { mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, readdirSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import type { CompletionEnd, EngineBackend, TrainInput } from '../../adapters/host/backend.ts'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import type { CompletionEnd, EngineBackend } from '../../adapters/host/backend.ts'
 import { noModel } from '../../adapters/host/no-model.ts'
 import type { ChatRequest, TokenLogprob } from '../../src/openai/chat.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { seededRandom } from '../../src/random.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { loadBuilt } from '../kit/process/built.ts'
+import { row } from '../contract/harness.ts'
+import { observe, trainInput } from '../kit/model/observe.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 type Heads = typeof import('../../adapters/onnx/label-heads.ts')
 const { withEncoder } = await loadBuilt<Heads>('adapters/onnx/label-heads.ts')
 
-const root = mkdtempSync(join(tmpdir(), 'onnx-fields-'))
+const root = sharedFolder()
 const encoderPath = join(root, 'tiny-bert')
 const log = () => undefined
 
 beforeAll(() => writeTinyBert(encoderPath, { seed: 6 }))
-afterAll(() => rmSync(root, { recursive: true }))
 
 /** The amount is copied from the text, the kind is chosen. */
 const rowsOf = (count: number, seed = 1): TrainingRow[] => {
@@ -29,12 +30,7 @@ const rowsOf = (count: number, seed = 1): TrainingRow[] => {
     const isLost = random() < 0.5
     const text = isLost ? `my card is lost , ${amount} money` : `transfer the money : ${amount} ?`
     const answer = JSON.stringify({ kind: isLost ? 'lost' : 'transfer', amount })
-    return {
-      messages: [
-        { role: 'user', content: text },
-        { role: 'assistant', content: answer },
-      ],
-    }
+    return row(text, answer)
   })
 }
 
@@ -48,23 +44,13 @@ const open = async (
   return backend
 }
 
-const inputOf = (rows: TrainingRow[]): TrainInput => ({
-  model: 'tiny-bert',
-  rows,
-  validationRows: [],
-  method: 'field-head',
-  hyperparameters: {},
-  seed: 1,
-  suffix: null,
-  metadata: {},
-  checkpointDir: mkdtempSync(join(root, 'checkpoint-')),
-})
-
-const HOOKS = {
-  onProgress: () => undefined,
-  onMessage: () => undefined,
-  signal: new AbortController().signal,
-}
+const inputOf = (rows: TrainingRow[]) =>
+  trainInput({
+    model: 'tiny-bert',
+    rows,
+    method: 'field-head',
+    checkpointDir: mkdtempSync(join(root, 'checkpoint-')),
+  })
 
 const freshFolder = () => mkdtempSync(join(root, 'data-'))
 
@@ -96,7 +82,7 @@ describe('a field head', () => {
     expect(encoder!.training_methods).toEqual(['label-head', 'field-head'])
     const rows = rowsOf(200)
     await backend.validateTraining('tiny-bert', rows, 'training', 'field-head')
-    const { model, metrics } = await backend.train(inputOf(rows), HOOKS)
+    const { model, metrics } = await backend.train(inputOf(rows), observe())
     expect(metrics.steps).toBeGreaterThan(0)
     const { text, logprob, end } = await ask(backend, model, 'my card is lost , 712 money')
     expect(JSON.parse(text)).toMatchObject({ kind: expect.stringMatching(/^(lost|transfer)$/) })
@@ -112,19 +98,19 @@ describe('a field head', () => {
 
   it('is the same after its training process was killed', async () => {
     const rows = rowsOf(120)
-    const calm = await (await open(freshFolder())).train(inputOf(rows), HOOKS)
+    const calm = await (await open(freshFolder())).train(inputOf(rows), observe())
     let started = 0
     const backend = await open(freshFolder(), (pid) => {
       if (++started === 1) process.kill(pid!, 'SIGKILL')
     })
-    const { model } = await backend.train(inputOf(rows), HOOKS)
+    const { model } = await backend.train(inputOf(rows), observe())
     expect(model).toBe(calm.model)
     expect(started).toBe(2)
   })
 
   it('is not sure of what it has not read, and of an answer that is not among the choices', async () => {
     const backend = await open(freshFolder())
-    const { model } = await backend.train(inputOf(rowsOf(120)), HOOKS)
+    const { model } = await backend.train(inputOf(rowsOf(120)), observe())
     const long = `my card is lost , 712 money ${'where is the new card '.repeat(80)}`
     expect((await ask(backend, model, long)).logprob.logprob).toBe(-100)
     const choice = ['{"kind":"none"}']
@@ -136,7 +122,7 @@ describe('a field head', () => {
 
   it('is not sure of a request of another kind, however sure its tagger is', async () => {
     const backend = await open(freshFolder())
-    const { model } = await backend.train(inputOf(rowsOf(120)), HOOKS)
+    const { model } = await backend.train(inputOf(rowsOf(120)), observe())
     const other = await ask(backend, model, 'cancel my card , 712 money is missing')
     expect(other.logprob.logprob).toBe(-100)
     const like = await ask(backend, model, 'my card is lost , 955 money')
@@ -145,7 +131,7 @@ describe('a field head', () => {
 
   it('ends its answer before a stop text', async () => {
     const backend = await open(freshFolder())
-    const { model } = await backend.train(inputOf(rowsOf(60)), HOOKS)
+    const { model } = await backend.train(inputOf(rowsOf(60)), observe())
     const { text } = await ask(backend, model, 'my card is lost , 712 money')
     const cut = await ask(backend, model, 'my card is lost , 712 money', { stop: ['none', ','] })
     expect(cut.text).toBe(text.slice(0, text.indexOf(',')))
@@ -166,7 +152,7 @@ describe('a field head', () => {
         { role: 'assistant', content: `${'abcdefghij'.repeat(at + 1)} ${at}x` },
       ],
     }))
-    await expect(backend.train(inputOf(rows), HOOKS)).rejects.toMatchObject({
+    await expect(backend.train(inputOf(rows), observe())).rejects.toMatchObject({
       code: 'invalid-request',
       message: expect.stringMatching(/^no form explains/) as string,
     })
@@ -175,7 +161,7 @@ describe('a field head', () => {
   it('that is damaged is not served, and says why', async () => {
     const dataDir = freshFolder()
     const backend = await open(dataDir)
-    const { model } = await backend.train(inputOf(rowsOf(60)), HOOKS)
+    const { model } = await backend.train(inputOf(rowsOf(60)), observe())
     const [file] = readdirSync(join(dataDir, 'heads'))
     truncateSync(join(dataDir, 'heads', file!), 5_000)
     const again = await open(dataDir)

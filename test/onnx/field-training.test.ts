@@ -1,6 +1,4 @@
 /** Training of field models and what they answer, on a tiny encoder. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import {
@@ -22,22 +20,19 @@ import { trainFields } from '../../adapters/onnx/encoder/fields/field-training.t
 
 import { wordsOf, type Source } from '../../src/core/form/words.ts'
 import { seededRandom } from '../../src/random.ts'
-import { observe } from './observe.ts'
+import { observe } from '../kit/model/observe.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-let folder: string
+const folder = sharedFolder()
 let encoder: FieldEncoder
 let jobs = 0
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'fields-'))
   writeTinyBert(join(folder, 'encoder'), { seed: 1 })
   encoder = openFieldEncoder(join(folder, 'encoder'))
 })
-afterAll(() => {
-  encoder.close()
-  rmSync(folder, { recursive: true })
-})
+afterAll(() => encoder.close())
 
 const THINGS = ['card', 'money', 'pin']
 const OTHERS = ['my', 'is', 'where', 'the', 'new', 'a']

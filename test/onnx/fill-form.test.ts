@@ -1,6 +1,5 @@
 /** A field head for an estimate, on a tiny encoder: its time, and what it says of a training that was cut. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -12,8 +11,9 @@ import { findForm } from '../../src/core/form/find-form.ts'
 import type { FormRow } from '../../src/core/form/read-targets.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { soleSource } from '../kit/form-grammars.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'onnx-fill-'))
+const folder = sharedFolder()
 const encoderPath = join(folder, 'tiny-bert')
 let encoder: FieldEncoder
 
@@ -21,10 +21,7 @@ beforeAll(() => {
   writeTinyBert(encoderPath, { seed: 6 })
   encoder = openFieldEncoder(encoderPath)
 })
-afterAll(() => {
-  encoder.close()
-  rmSync(folder, { recursive: true })
-})
+afterAll(() => encoder.close())
 
 const rowOf = (number: number): FormRow => {
   const isLost = number % 2 === 0

@@ -1,15 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import type { EngineBackend, TrainHooks, TrainInput } from '../../adapters/host/backend.ts'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import type { EngineBackend } from '../../adapters/host/backend.ts'
 import type { EngineProcess } from '../../adapters/host/start-process.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { loadBuilt } from '../kit/process/built.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
-import { finished } from '../contract/harness.ts'
+import { finished, row } from '../contract/harness.ts'
+import { observe, trainInput } from '../kit/model/observe.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
 type Heads = typeof import('../../adapters/onnx/label-heads.ts')
 type Backend = typeof import('../../adapters/onnx/backend.ts')
@@ -18,7 +19,7 @@ const { withEncoder } = await loadBuilt<Heads>('adapters/onnx/label-heads.ts')
 const { createOnnxBackend } = await loadBuilt<Backend>('adapters/onnx/backend.ts')
 const { startOnnxEngine } = await loadBuilt<Onnx>('adapters/onnx/index.ts')
 
-const root = mkdtempSync(join(tmpdir(), 'onnx-heads-'))
+const root = sharedFolder()
 const modelPath = join(root, 'tiny')
 const encoderPath = join(root, 'tiny-bert')
 const log = () => undefined
@@ -27,33 +28,14 @@ beforeAll(() => {
   writeRandomModel(modelPath, { seed: 5 })
   writeTinyBert(encoderPath, { seed: 6 })
 })
-afterAll(() => rmSync(root, { recursive: true }))
 
-const WORDS = [
-  'my',
-  'card',
-  'is',
-  'lost',
-  'where',
-  'money',
-  'transfer',
-  'pin',
-  'a',
-  'b',
-  'the',
-  'new',
-]
+const WORDS = 'my card is lost where money transfer pin a b the new'.split(' ')
 
 /** Different texts of six words; the first word is the label. */
 const rowsOf = (count: number): TrainingRow[] =>
   Array.from({ length: count }, (_, at) => {
     const words = Array.from({ length: 6 }, (__, k) => WORDS[Math.floor(at / 12 ** k) % 12]!)
-    return {
-      messages: [
-        { role: 'user', content: words.join(' ') },
-        { role: 'assistant', content: words[0]! },
-      ],
-    }
+    return row(words.join(' '), words[0]!)
   })
 
 interface Opened {
@@ -81,24 +63,13 @@ const open = async (
   return { backend, pids }
 }
 
-const input = (rows: TrainingRow[]): TrainInput => ({
-  model: 'tiny-bert',
-  rows,
-  validationRows: [],
-  method: 'label-head',
-  hyperparameters: {},
-  seed: 1,
-  suffix: null,
-  metadata: {},
-  checkpointDir: mkdtempSync(join(root, 'checkpoint-')),
-})
-
-const hooks = (overrides: Partial<TrainHooks> = {}): TrainHooks => ({
-  onProgress: () => undefined,
-  onMessage: () => undefined,
-  signal: new AbortController().signal,
-  ...overrides,
-})
+const input = (rows: TrainingRow[]) =>
+  trainInput({
+    model: 'tiny-bert',
+    rows,
+    method: 'label-head',
+    checkpointDir: mkdtempSync(join(root, 'checkpoint-')),
+  })
 
 const freshFolder = () => mkdtempSync(join(root, 'data-'))
 
@@ -106,27 +77,24 @@ describe('training a head', () => {
   it('starts again when its process is killed, and makes the same head', async () => {
     const rows = rowsOf(300)
     const calm = await open(freshFolder())
-    const { model: expected } = await calm.backend.train(input(rows), hooks())
-    const messages: string[] = []
+    const { model: expected } = await calm.backend.train(input(rows), observe())
     const { backend } = await open(freshFolder(), (pid, started) => {
       if (started === 1) process.kill(pid, 'SIGKILL')
     })
-    const { model } = await backend.train(
-      input(rows),
-      hooks({ onMessage: (_, message) => messages.push(message) })
-    )
+    const seen = observe()
+    const { model } = await backend.train(input(rows), seen)
     expect(model).toBe(expected)
-    expect(messages.join()).toMatch(/died \(SIGKILL\).*started again/)
+    expect(seen.messages.join()).toMatch(/died \(SIGKILL\).*started again/)
   })
 
   it('stops when it is cancelled, and leaves no head', async () => {
     const dataDir = freshFolder()
     const abort = new AbortController()
     const { backend, pids } = await open(dataDir)
-    const training = backend.train(
-      input(rowsOf(20_000)),
-      hooks({ signal: abort.signal, onMessage: () => abort.abort(new Error('enough')) })
-    )
+    const training = backend.train(input(rowsOf(20_000)), {
+      ...observe(abort.signal),
+      onMessage: () => abort.abort(new Error('enough')),
+    })
     await expect(training).rejects.toThrow('enough')
     expect(backend.models().map(({ kind }) => kind)).toEqual([undefined, 'encoder'])
     expect(() => process.kill(pids[0]!, 0)).toThrow(/ESRCH/)
@@ -141,17 +109,17 @@ describe('training a head', () => {
       ],
     }))
     const warnings: string[] = []
-    await backend.train(
-      input(long),
-      hooks({ onMessage: (level, message) => void (level === 'warn' && warnings.push(message)) })
-    )
+    await backend.train(input(long), {
+      ...observe(),
+      onMessage: (level, message) => void (level === 'warn' && warnings.push(message)),
+    })
     expect(warnings).toEqual(["24 texts were cut to the encoder's 16 tokens"])
   })
 
   it('is not served by another encoder', async () => {
     const dataDir = freshFolder()
     const { backend } = await open(dataDir)
-    const { model } = await backend.train(input(rowsOf(24)), hooks())
+    const { model } = await backend.train(input(rowsOf(24)), observe())
     const other = join(root, 'other', 'tiny-bert')
     writeTinyBert(other, { seed: 7 })
     const base = await createOnnxBackend({ modelPath, dataDir, threads: 1, log })

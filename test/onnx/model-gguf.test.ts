@@ -1,13 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ggufTokenizerJson } from '../../adapters/model/gguf-tokenizer.ts'
 import { loadModel, type LoadedModel } from '../../adapters/onnx/load-model.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
 import { createTextTokenizer, type TokenizerJson } from '../../adapters/text/text-tokenizer.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'onnx-gguf-'))
+const root = sharedFolder()
 const folder = join(root, 'tiny')
 let original: LoadedModel
 
@@ -15,33 +15,21 @@ beforeAll(async () => {
   writeRandomModel(folder, { seed: 3, tiedEmbeddings: false })
   original = await loadModel(folder)
 })
-afterAll(() => {
-  original.close()
-  rmSync(root, { recursive: true })
-})
+afterAll(() => original.close())
 
 type Value = string | number | boolean | string[] | number[]
 
+const written = (length: number, write: (bytes: Buffer) => void): Buffer => {
+  const bytes = Buffer.alloc(length)
+  write(bytes)
+  return bytes
+}
+const u32 = (value: number): Buffer => written(4, (bytes) => bytes.writeUInt32LE(value))
+const u64 = (value: number): Buffer => written(8, (bytes) => bytes.writeBigUInt64LE(BigInt(value)))
+const f32 = (value: number): Buffer => written(4, (bytes) => bytes.writeFloatLE(value))
 const string = (value: string): Buffer => {
   const bytes = Buffer.from(value)
-  const length = Buffer.alloc(8)
-  length.writeBigUInt64LE(BigInt(bytes.length))
-  return Buffer.concat([length, bytes])
-}
-const u32 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32LE(value)
-  return bytes
-}
-const u64 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(8)
-  bytes.writeBigUInt64LE(BigInt(value))
-  return bytes
-}
-const f32 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4)
-  bytes.writeFloatLE(value)
-  return bytes
+  return Buffer.concat([u64(bytes.length), bytes])
 }
 /** Value type numbers of the GGUF specification: 4 uint32, 6 float32, 7 bool, 8 string, 9 array. */
 const scalar = (value: string | number | boolean): [number, Buffer] => {
@@ -68,11 +56,7 @@ const toHalf = (value: number): number => {
   const fraction = Math.round((Math.abs(value) / 2 ** exponent - 1) * 1024)
   return sign + ((exponent + 15) << 10) + fraction
 }
-const half = (value: number): Buffer => {
-  const bytes = Buffer.alloc(2)
-  bytes.writeUInt16LE(toHalf(value))
-  return bytes
-}
+const half = (value: number): Buffer => written(2, (bytes) => bytes.writeUInt16LE(toHalf(value)))
 
 type Type = 'F32' | 'F16' | 'Q8_0' | 'Q4_0' | 'Q4_1'
 const TYPE_NUMBER: Record<Type, number> = { F32: 0, F16: 1, Q4_0: 2, Q4_1: 3, Q8_0: 8 }

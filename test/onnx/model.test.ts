@@ -1,5 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -8,8 +7,9 @@ import { rememberLines } from '../../adapters/text/line-encoder.ts'
 import { openModel } from '../../adapters/model/open-model.ts'
 import { loadModel, type LoadedModel } from '../../adapters/onnx/load-model.ts'
 import { writeRandomModel } from '../kit/model/random-model.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'onnx-model-'))
+const root = sharedFolder()
 const folder = join(root, 'tiny')
 let model: LoadedModel
 
@@ -17,14 +17,17 @@ beforeAll(async () => {
   writeRandomModel(folder, { seed: 7 })
   model = await loadModel(folder)
 })
-afterAll(() => {
-  model.close()
-  rmSync(root, { recursive: true })
-})
+afterAll(() => model.close())
 
 type Json = Record<string, unknown>
-const editJson = (path: string, edit: (json: Json) => Json): void =>
-  writeFileSync(path, JSON.stringify(edit(JSON.parse(readFileSync(path, 'utf8')) as Json)))
+/** Gives a JSON file of a folder other members. */
+const setIn =
+  (file: string, members: Json) =>
+  (target: string): void => {
+    const path = join(target, file)
+    const json = JSON.parse(readFileSync(path, 'utf8')) as Json
+    writeFileSync(path, JSON.stringify({ ...json, ...members }))
+  }
 
 /** A copy of the tiny model that a test may damage. */
 const copy = (name: string): string => {
@@ -48,6 +51,15 @@ const joinSafetensors = (header: Json, data: Uint8Array): Buffer => {
   length.writeBigUInt64LE(BigInt(json.length))
   return Buffer.concat([length, json, data])
 }
+
+const editHeader =
+  (edit: (header: Json) => unknown) =>
+  (target: string): void => {
+    const path = join(target, 'model.safetensors')
+    const { header, data } = splitSafetensors(path)
+    edit(header)
+    writeFileSync(path, joinSafetensors(header, data))
+  }
 
 describe('a Hugging Face folder', () => {
   it('gives the shape, the parameter count and every tensor', () => {
@@ -133,22 +145,12 @@ describe('a Hugging Face folder', () => {
   it.each<[string, (target: string) => void, RegExp]>([
     [
       'a missing tensor',
-      (target) => {
-        const path = join(target, 'model.safetensors')
-        const { header, data } = splitSafetensors(path)
-        delete header['model.layers.1.mlp.up_proj.weight']
-        writeFileSync(path, joinSafetensors(header, data))
-      },
+      editHeader((header) => delete header['model.layers.1.mlp.up_proj.weight']),
       /no tensor model\.layers\.1\.mlp\.up_proj\.weight/,
     ],
     [
       'an ill-shaped tensor',
-      (target) => {
-        const path = join(target, 'model.safetensors')
-        const { header, data } = splitSafetensors(path)
-        ;(header['model.norm.weight'] as Json).shape = [32]
-        writeFileSync(path, joinSafetensors(header, data))
-      },
+      editHeader((header) => ((header['model.norm.weight'] as Json).shape = [32])),
       /model\.norm\.weight has shape \[32\], expected \[64\]/,
     ],
     [
@@ -176,44 +178,27 @@ describe('a Hugging Face folder', () => {
     ],
     [
       'a missing chat template',
-      (target) =>
-        editJson(join(target, 'tokenizer_config.json'), (json) => ({
-          ...json,
-          chat_template: null,
-        })),
+      setIn('tokenizer_config.json', { chat_template: null }),
       /no chat template/,
     ],
     [
       'a chat template that does not parse',
-      (target) =>
-        editJson(join(target, 'tokenizer_config.json'), (json) => ({
-          ...json,
-          chat_template: '{% if %}',
-        })),
+      setIn('tokenizer_config.json', { chat_template: '{% if %}' }),
       /chat template does not parse/,
     ],
     [
       'another architecture',
-      (target) =>
-        editJson(join(target, 'config.json'), (json) => ({ ...json, model_type: 'qwen2' })),
+      setIn('config.json', { model_type: 'qwen2' }),
       /model_type is "qwen2"/,
     ],
     [
       'rope scaling',
-      (target) =>
-        editJson(join(target, 'config.json'), (json) => ({
-          ...json,
-          rope_scaling: { rope_type: 'llama3' },
-        })),
+      setIn('config.json', { rope_scaling: { rope_type: 'llama3' } }),
       /scales rope/,
     ],
     [
       'a tokenizer of another kind',
-      (target) =>
-        editJson(join(target, 'tokenizer.json'), (json) => ({
-          ...json,
-          model: { type: 'WordPiece', vocab: {} },
-        })),
+      setIn('tokenizer.json', { model: { type: 'WordPiece', vocab: {} } }),
       /WordPiece.*only byte-pair/,
     ],
     [
@@ -223,17 +208,12 @@ describe('a Hugging Face folder', () => {
     ],
     [
       'weights that are quantized already',
-      (target) =>
-        editJson(join(target, 'config.json'), (json) => ({
-          ...json,
-          quantization_config: { quant_method: 'gptq' },
-        })),
+      setIn('config.json', { quantization_config: { quant_method: 'gptq' } }),
       /quantized already/,
     ],
     [
       'another family',
-      (target) =>
-        editJson(join(target, 'config.json'), (json) => ({ ...json, model_type: 'mamba' })),
+      setIn('config.json', { model_type: 'mamba' }),
       /model_type is "mamba".*qwen3/,
     ],
   ])('refuses %s by name', async (name, damage, message) => {
@@ -258,7 +238,7 @@ describe('a Hugging Face folder', () => {
     [{ sliding_window: 8, use_sliding_window: false }, {}],
   ])('opens %o for engines that can compute it', async (fields, extras) => {
     const target = copy(`extras-${JSON.stringify(fields).length}`)
-    editJson(join(target, 'config.json'), (json) => ({ ...json, ...fields }))
+    setIn('config.json', fields)(target)
     const opened = await openModel(target)
     const fingerprint = opened.fingerprintOf('float32')
     opened.close()

@@ -1,5 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { checkModel } from '../../adapters/onnx/check-model.ts'
@@ -10,6 +9,7 @@ import { modelsCommand } from '../../src/cli/commands/models.ts'
 import { pullModel, type PullOptions, type PullRequest } from '../../src/models/pull.ts'
 import { seededRandom } from '../../src/random.ts'
 import { startFakeHub, type FakeHub } from '../kit/model/hub.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
 
 const randomBytes = (length: number, seed: number): Buffer => {
   const random = seededRandom(seed)
@@ -36,13 +36,12 @@ let sleeps: number[]
 
 beforeEach(async () => {
   hub = await startFakeHub(FILES)
-  modelsDir = mkdtempSync(join(tmpdir(), 'models-'))
+  modelsDir = ownFolder()
   seen = []
   sleeps = []
 })
 afterEach(async () => {
   await hub.close()
-  rmSync(modelsDir, { recursive: true })
 })
 
 const pull = (

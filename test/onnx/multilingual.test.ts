@@ -1,8 +1,7 @@
 /** The encoder of `promptintern models pull multilingual-minilm`, by a folder with the same kinds of files. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { readEncoderTokenizer } from '../../adapters/onnx/encoder/encoder-tokenizer.ts'
 import { openEncoder } from '../../adapters/onnx/encoder/sentence-encoder.ts'
 import { startFakeHub } from '../kit/model/hub.ts'
@@ -13,11 +12,11 @@ import {
   writeTinyMultilingual,
 } from '../kit/model/tiny-multilingual.ts'
 import { runCli } from '../kit/process/built.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'multilingual-'))
+const root = sharedFolder()
 const folder = join(root, 'tiny')
 beforeAll(() => writeTinyMultilingual(folder))
-afterAll(() => rmSync(root, { recursive: true }))
 
 const tokenizer = () => readEncoderTokenizer(folder, MULTILINGUAL.vocabulary!)
 const tokensOf = (text: string): string[] =>

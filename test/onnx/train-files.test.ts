@@ -1,6 +1,5 @@
 import {
   cp,
-  mkdtemp,
   readFile,
   readdir,
   rename,
@@ -10,9 +9,8 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { createAdamW } from '../../adapters/onnx/gradient/adamw.ts'
 import { readLora, writeLora, type LoraManifest } from '../../adapters/lora/lora-file.ts'
 import { Loras } from '../../adapters/lora/loras.ts'
@@ -25,12 +23,12 @@ import type { Log } from '../../adapters/host/log.ts'
 import type { ChatRenderer } from '../../adapters/text/chat-renderer.ts'
 import { AppError } from '../../src/errors.ts'
 import { randomTheta, randomWeights, tinyConfig } from '../kit/model/tiny-training.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
 
 let folder: string
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'train-files-'))
+beforeEach(() => {
+  folder = ownFolder()
 })
-afterEach(() => rm(folder, { recursive: true }))
 
 const base = { config: tinyConfig, fingerprint: 'f1' }
 const layout = createLoraLayout(tinyConfig, 4, 8)

@@ -2,13 +2,13 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { describe, expect, it } from 'vitest'
 import { packBatch, type PackedBatch } from '../../adapters/onnx/train/batch.ts'
 import { sharedPrefixTokens, type TokenizedRow } from '../../adapters/text/rows.ts'
-import { createLoraLayout, type LoraLayout } from '../../adapters/lora/lora-layout.ts'
-import { seededRandom } from '../../src/random.ts'
+import { createLoraLayout } from '../../adapters/lora/lora-layout.ts'
 import {
   buildTrainingGraph,
   type TrainingGraphOptions,
 } from '../../adapters/onnx/train/training-graph.ts'
 import { randomRows, randomTheta, randomWeights, tinyConfig } from '../kit/model/tiny-training.ts'
+import { differencesAt, relativeError, samplePlaces } from '../kit/model/gradients.ts'
 
 type Type = 'float32' | 'float64'
 
@@ -57,23 +57,9 @@ const openGraph = async (
   }
 }
 
-const relativeError = (actual: ArrayLike<number>, expected: ArrayLike<number>): number => {
-  let difference = 0
-  let norm = 0
-  for (let i = 0; i < expected.length; i++) {
-    difference += (actual[i]! - expected[i]!) ** 2
-    norm += expected[i]! ** 2
-  }
-  return Math.sqrt(difference / norm)
-}
-
-/** A few coordinates of A and B of every linear layer in every decoder layer. */
-const sampledCoordinates = (layout: LoraLayout, perMatrix: number): number[] => {
-  const random = seededRandom(17)
-  return layout.entries.flatMap(({ offset, length }) =>
-    Array.from({ length: perMatrix }, () => offset + Math.floor(random() * length))
-  )
-}
+/** The largest difference of two elements. */
+const farthest = (one: readonly number[], other: readonly number[]): number =>
+  Math.max(...one.map((value, at) => Math.abs(value - other[at]!)))
 
 /** Three tokens a position, the row's own the most probable. */
 const withTeacher = (row: TokenizedRow): TokenizedRow => ({
@@ -115,20 +101,12 @@ describe('training graph', () => {
         layout: ownLayout,
       })
       const { gradient } = await run(batch, start)
-      const step = 1e-5
-      let worst = 0
-      let largest = 0
-      for (const i of sampledCoordinates(ownLayout, prefixTokens > 100 ? 1 : 3)) {
-        const moved = Float64Array.from(start)
-        moved[i] = start[i]! + step
-        const above = (await run(batch, moved)).loss
-        moved[i] = start[i]! - step
-        const below = (await run(batch, moved)).loss
-        worst = Math.max(worst, Math.abs((above - below) / (2 * step) - gradient[i]!))
-        largest = Math.max(largest, Math.abs(gradient[i]!))
-      }
-      expect(largest).toBeGreaterThan(1e-3)
-      expect(worst).toBeLessThan(1e-8)
+      const places = samplePlaces(ownLayout, prefixTokens > 100 ? 1 : 3)
+      const lossOf = async (moved: Float64Array) => (await run(batch, moved)).loss
+      const differences = await differencesAt(places, start, lossOf)
+      const found = places.map((place) => gradient[place]!)
+      expect(Math.max(...found.map(Math.abs))).toBeGreaterThan(1e-3)
+      expect(farthest(found, differences)).toBeLessThan(1e-8)
     }
   )
 
@@ -139,20 +117,12 @@ describe('training graph', () => {
     const run = await openGraph({ type: 'float64', prefixTokens: 11 })
     const batch = packBatch(rows, tinyConfig, { prefixTokens: 11, rowBlocks: 1 })
     const { gradient } = await run(batch, theta)
-    const step = 1e-5
-    let worst = 0
-    for (const i of sampledCoordinates(layout, 1)) {
-      const moved = Float64Array.from(theta)
-      moved[i] = theta[i]! + step
-      const above = (await run(batch, moved)).loss
-      moved[i] = theta[i]! - step
-      worst = Math.max(
-        worst,
-        Math.abs((above - (await run(batch, moved)).loss) / (2 * step) - gradient[i]!)
-      )
-    }
+    const places = samplePlaces(layout, 1)
+    const lossOf = async (moved: Float64Array) => (await run(batch, moved)).loss
+    const differences = await differencesAt(places, theta, lossOf)
+    const found = places.map((place) => gradient[place]!)
     expect(Math.max(...gradient.map(Math.abs))).toBeGreaterThan(1e-3)
-    expect(worst).toBeLessThan(1e-8)
+    expect(farthest(found, differences)).toBeLessThan(1e-8)
   })
 
   it('learns a teacher that is certain as the tokens themselves', async () => {

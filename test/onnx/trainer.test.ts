@@ -1,7 +1,6 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import type { TokenizedRow } from '../../adapters/text/rows.ts'
 import { LossModel } from '../../adapters/onnx/train/loss-model.ts'
 import { trainLora } from '../../adapters/onnx/train/trainer.ts'
@@ -9,18 +8,17 @@ import type { TrainLoraInput } from '../../adapters/onnx/train/training-job.ts'
 import { openFrozenModel, type FrozenModel } from '../../adapters/onnx/train/weights-file.ts'
 import type { Hyperparameters } from '../../src/openai/fine-tuning.ts'
 import { randomRows, randomTheta, randomWeights, tinyConfig } from '../kit/model/tiny-training.ts'
-import { observe } from './observe.ts'
+import { observe } from '../kit/model/observe.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-let folder: string
+const folder = sharedFolder()
 let model: FrozenModel
 let checkpoints = 0
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'trainer-'))
   const weights = randomWeights(tinyConfig, 3)
   model = await openFrozenModel(folder, { config: tinyConfig, weights, fingerprint: 'tiny' })
 })
-afterAll(() => rm(folder, { recursive: true }))
 
 const inputOf = (
   rows: TokenizedRow[],

@@ -1,17 +1,16 @@
 /** Statements that are run on the databases of `CHECK_SQL`, in its process. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'libsql'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { openChecker } from '../../src/check/checker.ts'
 import { compareResults } from '../../src/check/sql/compare-results.ts'
 import { openDescribed, openFile } from '../../src/check/sql/databases.ts'
 import { insertsOf, literalsOf, tablesOf } from '../../src/check/sql/statement.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-check-sql-'))
+const folder = sharedFolder()
 const FILE = join(folder, 'a ?#file.sqlite')
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 beforeAll(() => {
   const database = new Database(FILE)

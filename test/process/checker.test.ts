@@ -1,16 +1,16 @@
 /** The operator's checker, hostile ones included: each ends within its limits, and gives a verdict or none. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
+import { text } from 'node:stream/consumers'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { openChecker, parseReply } from '../../src/check/checker.ts'
 import type { CheckedAnswers } from '../../src/worker/deps.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-checker-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = sharedFolder()
 
 const ANSWERS: CheckedAnswers = {
   query: 'q',
@@ -29,9 +29,9 @@ const command = (setting: string, limitMs = 20_000) =>
   )
 
 /** A shell command that runs a script with this Node. */
-const script = (name: string, text: string): string => {
+const script = (name: string, content: string): string => {
   const path = join(folder, `${name}.cjs`)
-  writeFileSync(path, text)
+  writeFileSync(path, content)
   return `"${process.execPath}" "${path}"`
 }
 
@@ -125,9 +125,7 @@ const isAlive = (pid: number): boolean => {
 const ask = async (status: number, body: string, limitMs = 20_000) => {
   const bodies: string[] = []
   const server = createServer(async (request, response) => {
-    let text = ''
-    for await (const chunk of request) text += String(chunk)
-    bodies.push(`${request.method} ${text}`)
+    bodies.push(`${request.method} ${await text(request)}`)
     if (status === 0) return
     response.writeHead(status, { location: 'http://127.0.0.1:1/' }).end(body)
   }).listen(0, '127.0.0.1')

@@ -1,13 +1,13 @@
 /** What processes that run code of others are given: a trainer here, the client of a provider. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createLocalLauncher } from '../../adapters/launch/local-process.ts'
 import { TinkerChild } from '../../adapters/publish/tinker/tinker-child.ts'
 import { serveEnvironment } from '../../adapters/publish/vllm/start-vllm.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'environment-'))
+const folder = sharedFolder()
 const seen = join(folder, 'seen')
 const python = join(folder, 'python')
 writeFileSync(python, `#!/bin/sh\nenv > ${seen}.tmp; mv ${seen}.tmp ${seen}; exec cat\n`, {
@@ -39,7 +39,6 @@ describe('a process that runs code of others', () => {
     vi.unstubAllEnvs()
     rmSync(seen, { force: true })
   })
-  afterAll(() => rmSync(folder, { recursive: true }))
 
   it('gets no secret of this program as a trainer', async () => {
     stubbed()

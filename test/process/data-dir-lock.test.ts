@@ -1,25 +1,24 @@
 /** The lock that keeps a second worker off a data directory, when its holder was killed. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { statFieldsOf } from '../kit/process/process-stat.ts'
 import { lockDataDir, lockHolder, tryLockDataDir } from '../../src/config/data-dir.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
 
 let dataDir: string
 let other: ChildProcess
 let otherExit: Promise<unknown>
 
 beforeEach(() => {
-  dataDir = mkdtempSync(join(tmpdir(), 'promptintern-lock-'))
+  dataDir = ownFolder()
   other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
   otherExit = new Promise((resolve) => other.once('exit', resolve))
 })
 afterEach(async () => {
   other.kill('SIGKILL')
   await otherExit
-  rmSync(dataDir, { recursive: true })
 })
 
 const writeLock = (text: string): void => writeFileSync(join(dataDir, 'worker.lock'), text)

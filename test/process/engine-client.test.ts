@@ -6,14 +6,8 @@ import { createEngine } from '../../src/engine/client.ts'
 import type { GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import { UNKNOWN_ENGINE_STATE } from '../../src/openai/engine-state.ts'
-import {
-  ROWS,
-  TOKEN,
-  finished,
-  startTestEngine,
-  temporaryFolder,
-  until,
-} from '../contract/harness.ts'
+import { ROWS, TOKEN, finished, startTestEngine, until } from '../contract/harness.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
 
 const REQUEST: ChatRequest = {
   model: 'fake-base',
@@ -71,7 +65,7 @@ const noModels = (): Response => Response.json({ data: [] })
 
 describe('engine client', () => {
   it('does a whole internalization’s calls against an engine', async () => {
-    const { engine } = await startTestEngine(await temporaryFolder())
+    const { engine } = await startTestEngine(ownFolder())
     const training_file = await engine.uploadRows(ROWS, 'rows.jsonl')
     const metadata = { idempotency_key: 'k', stage: '1' }
     const job = await engine.createJob({ model: 'fake-base', training_file, metadata })
@@ -109,7 +103,7 @@ describe('engine client', () => {
   })
 
   it('takes an engine without the route as one that says nothing of itself', async () => {
-    const { engine } = await startTestEngine(await temporaryFolder())
+    const { engine } = await startTestEngine(ownFolder())
     expect(await engine.state()).toEqual(UNKNOWN_ENGINE_STATE)
     const error = { error: { message: 'no route GET /v1/engine', code: 'not_found' } }
     const older = engineAnswering(() => Response.json(error, { status: 404 })).engine
@@ -120,11 +114,7 @@ describe('engine client', () => {
   })
 
   it('reads all pages of a list', async () => {
-    const { engine } = await startTestEngine(
-      await temporaryFolder(),
-      {},
-      { queue: { maxUnfinished: 500 } }
-    )
+    const { engine } = await startTestEngine(ownFolder(), {}, { queue: { maxUnfinished: 500 } })
     const training_file = await engine.uploadRows(ROWS, 'rows.jsonl')
     const ids: string[] = []
     for (let index = 0; index < 101; index++) {
@@ -179,7 +169,7 @@ describe('engine client', () => {
   })
 
   it('calls an engine unavailable when nothing listens, and names the cause', async () => {
-    const server = await listen((await startTestEngine(await temporaryFolder())).host.app)
+    const server = await listen((await startTestEngine(ownFolder())).host.app)
     await server.close()
     const baseUrl = `http://127.0.0.1:${server.port}/v1`
     const engine = createEngine({ name: 'dead', baseUrl, token: TOKEN, fetch })
@@ -247,7 +237,7 @@ describe('engine client', () => {
 
   it('passes on the error that an engine sends in mid-stream', async () => {
     const faults = { dieAfterTokens: 3 }
-    const { engine } = await startTestEngine(await temporaryFolder(), { faults })
+    const { engine } = await startTestEngine(ownFolder(), { faults })
     const texts: string[] = []
     const reading = (async () => {
       for await (const { text } of engine.stream(REQUEST)) texts.push(text)
@@ -275,7 +265,7 @@ describe('engine client', () => {
   it('stops the generation when its reader stops', async () => {
     const faults = { tokenMs: 5 }
     const test = await startTestEngine(
-      await temporaryFolder(),
+      ownFolder(),
       { faults },
       { limits: { maxConcurrentCompletions: 1 } }
     )

@@ -1,9 +1,9 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { engineCommandsOf, maskLine } from '../../src/worker/engine/commands.ts'
 import { runShell, type ShellResult } from '../../src/process/shell-command.ts'
+import { ownFolder } from '../kit/temporary-folder.ts'
 
 const LONG_MS = 60_000
 const GRACE_MS = 100
@@ -11,10 +11,8 @@ const GRACE_MS = 100
 let folder: string
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'promptintern-shell-'))
+  folder = ownFolder()
 })
-
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
 /** A process that has ended and was not reaped yet is not alive. */
 const isAlive = (pid: number): boolean => {

@@ -1,8 +1,7 @@
 /** Managed runs on dstack's REST API: what every platform must give, and what goes wrong around it. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createDstackRuns } from '../../adapters/launch/dstack.ts'
 import { describeManagedRuns, LaunchWorld, type OpenedRuns } from '../contract/managed-run-suite.ts'
 import { DSTACK_TOKEN, startDstackServer } from '../kit/launch/dstack-server.ts'
@@ -13,9 +12,9 @@ import {
   reportTrained,
   writeOutput,
 } from '../kit/launch/trainer-report.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'dstack-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = sharedFolder()
 
 const templateOf = (text: string): string => {
   const path = join(folder, `${text.length}.dstack.yml`)

@@ -1,12 +1,11 @@
 /** The provider's client as a child: what it writes beside its answers. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { TinkerChild } from '../../adapters/publish/tinker/tinker-child.ts'
+import { sharedFolder } from '../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'tinker-child-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = sharedFolder()
 
 it('what a library prints in a client of the provider is no answer, and ends no engine', async () => {
   const python = join(folder, 'python')

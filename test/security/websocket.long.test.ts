@@ -39,6 +39,15 @@ const start = async (
   return { upstream, harness }
 }
 
+/** A proxy before an upstream that answers in bytes. */
+const before = async (answer: Parameters<typeof startByteUpstream>[0]) => {
+  const upstream = await startByteUpstream(answer)
+  closers.push(upstream.close)
+  const harness = await startHarness({ upstreamBaseUrl: upstream.url })
+  closers.push(() => harness.close())
+  return { upstream, harness }
+}
+
 const keyed = async (...keys: Parameters<typeof startKeyed>[0]) => {
   const upstream = await startUpstream()
   const started = await startKeyed(keys, { upstreamBaseUrl: upstream.url })
@@ -281,12 +290,9 @@ describe('a handshake that is not valid', () => {
   })
 
   it('behind a request that is still unanswered does not get between its bytes', async () => {
-    const upstream = await startByteUpstream((socket) =>
+    const { upstream, harness } = await before((socket) =>
       setTimeout(() => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'), 100)
     )
-    closers.push(upstream.close)
-    const harness = await startHarness({ upstreamBaseUrl: upstream.url })
-    closers.push(() => harness.close())
     const opened = openSocket(
       harness.port,
       'GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n' + handshake()
@@ -347,10 +353,7 @@ describe('an upstream that', () => {
     ['sends a head without end', `HTTP/1.1 101 x\r\nX-A: ${'x'.repeat(1_000_000)}`],
     ['sends nonsense', 'nonsense\r\n\r\n'],
   ])('%s gives 502 and no byte of its own', async (_, bytes) => {
-    const upstream = await startByteUpstream((socket) => socket.write(`${bytes}its own bytes`))
-    closers.push(upstream.close)
-    const harness = await startHarness({ upstreamBaseUrl: upstream.url })
-    closers.push(() => harness.close())
+    const { upstream, harness } = await before((socket) => socket.write(`${bytes}its own bytes`))
     const answer = await ask(harness, handshake())
     expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unavailable'])
     expect(answer.text).not.toMatch(/its own|101/)
@@ -359,12 +362,9 @@ describe('an upstream that', () => {
   })
 
   it('says 101 to a plain request gives 502', async () => {
-    const upstream = await startByteUpstream((socket) =>
+    const { harness } = await before((socket) =>
       socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\nbytes')
     )
-    closers.push(upstream.close)
-    const harness = await startHarness({ upstreamBaseUrl: upstream.url })
-    closers.push(() => harness.close())
     const opened = openSocket(harness.port, 'GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n')
     await eventually(() => opened.text.includes('upstream_unavailable'))
     expect(opened.text).toMatch(/^HTTP\/1\.1 502/)
@@ -372,7 +372,7 @@ describe('an upstream that', () => {
   })
 
   it('names headers of the proxy or of the connection in its answer does not pass them on', async () => {
-    const upstream = await startByteUpstream((socket, _head, key) =>
+    const { harness } = await before((socket, _head, key) =>
       socket.write(
         switching(
           key,
@@ -383,9 +383,6 @@ describe('an upstream that', () => {
         )
       )
     )
-    closers.push(upstream.close)
-    const harness = await startHarness({ upstreamBaseUrl: upstream.url })
-    closers.push(() => harness.close())
     const { status, head } = await ask(harness, handshake())
     expect(status).toBe(101)
     expect(head).not.toMatch(/promptintern|content-length|keep-alive/i)
@@ -395,10 +392,7 @@ describe('an upstream that', () => {
 
 describe('a client that', () => {
   it('floods the proxy before the upstream has answered is not read on', async () => {
-    const upstream = await startByteUpstream(() => {})
-    closers.push(upstream.close)
-    const harness = await startHarness({ upstreamBaseUrl: upstream.url })
-    closers.push(() => harness.close())
+    const { harness } = await before(() => {})
     const socket = connect(harness.port, '127.0.0.1')
     socket.on('error', () => {})
     closers.push(() => socket.destroy())

@@ -1,5 +1,4 @@
 /** A head's answer to one encoded text: the label, probabilities and the distance. Pure. */
-import { AppError } from '../../../src/errors.ts'
 import { acceptance, mostLikely } from '../../../src/core/learn/acceptor.ts'
 import { neighbourhoodIn, type Neighbourhood } from '../../../src/core/learn/head/neighbourhood.ts'
 import { textProbabilities } from '../../../src/core/learn/text-head.ts'
@@ -7,6 +6,7 @@ import type { ChatRequest, TokenLogprob } from '../../../src/openai/chat.ts'
 import { seededRandom } from '../../../src/random.ts'
 import { cutAtStop } from '../cut-at-stop.ts'
 import type { LabelHead } from './head-file.ts'
+import { invalidRequest } from '../invalid-request.ts'
 
 export interface HeadAnswer {
   text: string
@@ -31,9 +31,6 @@ const isJsonObject = (text: string): boolean => {
   }
 }
 
-const refuse = (message: string, param: string): AppError =>
-  new AppError('invalid-request', message, { param })
-
 /** The labels that the request allows, most probable first; probabilities stay those of all labels. */
 const candidatesOf = (
   { id, manifest }: LabelHead,
@@ -46,10 +43,11 @@ const candidatesOf = (
   const choices = constraint?.choice && new Set(constraint.choice)
   const allowed = choices ? ranked.filter(({ label }) => choices.has(label)) : ranked
   if (allowed.length === 0)
-    throw refuse(`${id} knows none of the choices`, 'structured_outputs.choice')
+    throw invalidRequest(`${id} knows none of the choices`, 'structured_outputs.choice')
   if (format?.type !== 'json_object') return allowed
   const objects = allowed.filter(({ label }) => isJsonObject(label))
-  if (objects.length === 0) throw refuse(`no label of ${id} is a JSON object`, 'response_format')
+  if (objects.length === 0)
+    throw invalidRequest(`no label of ${id} is a JSON object`, 'response_format')
   return objects
 }
 

@@ -2,6 +2,7 @@
 import { AppError } from '../../../src/errors.ts'
 import { contentOf, messagesText } from '../../../src/openai/message-text.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
+import { invalidRequest } from '../invalid-request.ts'
 
 /** Each label has weights for each dimension, and each row a probability for each label. */
 const MAX_LABELS = 2000
@@ -17,8 +18,7 @@ export const rowLabel = (row: TrainingRow): string => contentOf(row.messages.at(
 /** The different labels, in the order of their first rows. */
 export const labelsOf = (rows: readonly TrainingRow[]): string[] => [...new Set(rows.map(rowLabel))]
 
-const invalid = (message: string): AppError =>
-  new AppError('invalid-request', message, { param: 'training_file' })
+const invalid = (message: string): AppError => invalidRequest(message, 'training_file')
 
 /** @throws AppError `invalid-request` when a head cannot be trained on the rows */
 export const checkTrainingRows = (rows: readonly TrainingRow[]): void => {

@@ -23,6 +23,7 @@ import { checkTrainingRows, rowLabel, rowText } from './head-rows.ts'
 import type { Heads } from './heads.ts'
 import type { SentenceEncoder } from './sentence-encoder.ts'
 import { textProbabilities } from '../../../src/core/learn/text-head.ts'
+import { invalidRequest } from '../invalid-request.ts'
 
 export interface LabelHeadParts {
   backend: EngineBackend
@@ -33,9 +34,6 @@ export interface LabelHeadParts {
   /** for completions with a temperature and without a seed */
   randomSeed: () => number
 }
-
-const refuse = (message: string, param: string): AppError =>
-  new AppError('invalid-request', message, { param })
 
 class LabelHeadBackend implements EngineBackend {
   private readonly parts: LabelHeadParts
@@ -80,7 +78,10 @@ class LabelHeadBackend implements EngineBackend {
     purpose: RowsPurpose = 'training'
   ): Promise<void> {
     if (this.isHead(model))
-      throw refuse(`${model} is a head: train from its encoder ${this.parts.encoder.id}`, 'model')
+      throw invalidRequest(
+        `${model} is a head: train from its encoder ${this.parts.encoder.id}`,
+        'model'
+      )
     if (model !== this.parts.encoder.id)
       return this.parts.backend.validateTraining(model, rows, purpose)
     if (purpose === 'training') checkTrainingRows(rows)
@@ -113,7 +114,7 @@ class LabelHeadBackend implements EngineBackend {
     const all = textProbabilities(head, texts, vectors)
     const losses = rows.map((row, at) => {
       const place = manifest.labels.indexOf(rowLabel(row))
-      if (place < 0) throw refuse(`row ${at + 1}: ${model} does not know its label`, 'rows')
+      if (place < 0) throw invalidRequest(`row ${at + 1}: ${model} does not know its label`, 'rows')
       return -Math.log(Math.max(all[at * manifest.labels.length + place]!, Number.MIN_VALUE))
     })
     return { losses, tokens: rows.map(() => 1) }
@@ -141,7 +142,10 @@ class LabelHeadBackend implements EngineBackend {
 
   private refuseEncoder(model: string): void {
     if (model === this.parts.encoder.id)
-      throw refuse(`${model} is an encoder: it gives no answers and cannot be deleted`, 'model')
+      throw invalidRequest(
+        `${model} is an encoder: it gives no answers and cannot be deleted`,
+        'model'
+      )
   }
 
   private async *answer(

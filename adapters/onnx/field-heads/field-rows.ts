@@ -9,6 +9,7 @@ import type { ChatMessage } from '../../../src/openai/chat.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import { contentOf } from '../../../src/openai/message-text.ts'
 import type { FieldTrainingRow } from '../encoder/fields/field-job.ts'
+import { invalidRequest } from '../../host/invalid-request.ts'
 
 /** A form is searched in so many rows: 5,000 take seconds. */
 const MAX_FORM_ROWS = 5_000
@@ -31,8 +32,7 @@ export const readRow = (row: TrainingRow, slots: readonly string[]): ReadRow => 
   weight: row.weight,
 })
 
-const invalid = (message: string): AppError =>
-  new AppError('invalid-request', message, { param: 'training_file' })
+const invalid = (message: string): AppError => invalidRequest(message, 'training_file')
 
 /**
  * Checks rows without a search for their form: for 5,000 rows the search takes seconds, so the training does it.

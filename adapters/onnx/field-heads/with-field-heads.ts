@@ -22,6 +22,7 @@ import { fieldAnswer, type FieldAnswer } from './field-answer.ts'
 import type { FieldHead, FieldHeads } from './field-heads.ts'
 import { requestSources } from '../../../src/core/answer/request-sources.ts'
 import { checkFieldRows } from './field-rows.ts'
+import { invalidRequest } from '../../host/invalid-request.ts'
 
 export interface FieldHeadParts {
   /** with the encoder among its models */
@@ -32,9 +33,6 @@ export interface FieldHeadParts {
   /** writes the head into the folder of `heads` */
   train(input: TrainInput, hooks: TrainHooks): Promise<TrainResult>
 }
-
-const refuse = (message: string, param: string): AppError =>
-  new AppError('invalid-request', message, { param })
 
 const answerOf = async (
   head: FieldHead,
@@ -89,7 +87,10 @@ class FieldHeadBackend implements EngineBackend {
     method?: TrainingMethod
   ): Promise<void> {
     if (this.isHead(model))
-      throw refuse(`${model} is a head: train from its encoder ${this.parts.encoder}`, 'model')
+      throw invalidRequest(
+        `${model} is a head: train from its encoder ${this.parts.encoder}`,
+        'model'
+      )
     if (method !== 'field-head')
       return this.parts.backend.validateTraining(model, rows, purpose, method)
     if (purpose === 'training') checkFieldRows(rows)
@@ -114,7 +115,7 @@ class FieldHeadBackend implements EngineBackend {
 
   async loss(model: string, rows: TrainingRow[]): Promise<{ losses: number[]; tokens: number[] }> {
     if (this.isHead(model))
-      throw refuse(`${model} is a field head, which has no loss of a text`, 'model')
+      throw invalidRequest(`${model} is a field head, which has no loss of a text`, 'model')
     return this.parts.backend.loss(model, rows)
   }
 

@@ -10,7 +10,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Client } from 'pg'
 import {
   copyServer,
-  freePort,
   launch,
   PASSWORD,
   promoteServer,
@@ -19,6 +18,7 @@ import {
   USER,
   type Server,
 } from '../../../test/kit/postgres/postgres-process.ts'
+import { freePort } from '../../../test/kit/process/free-port.ts'
 import { startTcpGate, type TcpGate } from '../../../test/kit/postgres/tcp-gate.ts'
 
 /** Processes are killed, not the machine, so nothing needs a flush to the disk. */

@@ -3,44 +3,19 @@ import { zero, type Figures } from '../../../test/kit/report.ts'
 import { counted } from '../tally.ts'
 import type { Target } from './victims.ts'
 
-export interface Tally {
-  kills: { phase: string; target: Target }[]
+export const emptyTally = () => ({
+  kills: [] as { phase: string; target: Target }[],
   /** how each loop ended */
-  ends: string[]
-  audited: number
-  judged: number
-  pairsLost: number
-  pairsTwice: number
-  pairsWithoutRecord: number
-  /** of a live route, while the engine answers */
-  pairsUnjudged: number
-  /** what the report or the history says and the rows do not, in words */
-  evidenceFaults: string[]
-  answers: number
-  answeredByLora: number
-  bordersMoved: number
-  answersBeyondBorder: number
-  answersAfterRollback: number
-  latestAnswerMs: number
-  routesAfterRollback: number
-  recordsAcknowledged: number
-  recordsLost: number
-  recordsTwice: number
-  /** answers whose record was still in the log queue at a kill */
-  answersUnlogged: number
-  processesLeftBehind: number
-}
-
-export const emptyTally = (): Tally => ({
-  kills: [],
-  ends: [],
+  ends: [] as string[],
   audited: 0,
   judged: 0,
   pairsLost: 0,
   pairsTwice: 0,
   pairsWithoutRecord: 0,
+  /** of a live route, while the engine answers */
   pairsUnjudged: 0,
-  evidenceFaults: [],
+  /** what the report or the history says and the rows do not, in words */
+  evidenceFaults: [] as string[],
   answers: 0,
   answeredByLora: 0,
   bordersMoved: 0,
@@ -51,9 +26,12 @@ export const emptyTally = (): Tally => ({
   recordsAcknowledged: 0,
   recordsLost: 0,
   recordsTwice: 0,
+  /** answers whose record was still in the log queue at a kill */
   answersUnlogged: 0,
   processesLeftBehind: 0,
 })
+
+export type Tally = ReturnType<typeof emptyTally>
 
 export const figuresOf = (tally: Tally): Figures => ({
   rollout_kills: { value: tally.kills.length, unit: 'kills' },

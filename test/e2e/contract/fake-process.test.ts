@@ -3,20 +3,21 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { createEngine } from '../../../src/engine/client.ts'
 import { builtPath } from '../../kit/process/build.ts'
 import { loadBuilt, TEST_BUILD } from '../../kit/process/built.ts'
-import { ROWS, finished, temporaryFolder, until } from '../../contract/harness.ts'
+import { ROWS, finished, until } from '../../contract/harness.ts'
+import { ownFolder } from '../../kit/temporary-folder.ts'
 
 type Fake = typeof import('../../../adapters/fake/index.ts')
 const { startFakeEngine } = await loadBuilt<Fake>('adapters/fake/index.ts')
 
 const forked = async () =>
   fork(builtPath(TEST_BUILD, 'adapters/fake/process.ts'), [], {
-    env: { ...process.env, ENGINE_TOKEN: 't', ENGINE_DATA_DIR: await temporaryFolder() },
+    env: { ...process.env, ENGINE_TOKEN: 't', ENGINE_DATA_DIR: ownFolder() },
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })
 
 describe('engine process', () => {
   it('is killed in mid-training, comes back on its port and goes on with the job', async () => {
-    const dataDir = await temporaryFolder()
+    const dataDir = ownFolder()
     const child = await startFakeEngine({ dataDir, faults: { stepMs: 5 }, onFault: () => {} })
     onTestFinished(() => child.close())
     const engine = createEngine({ name: 'fake', ...child, fetch })
@@ -44,7 +45,7 @@ describe('engine process', () => {
 
   it('ends when it is closed', async () => {
     const child = await startFakeEngine({
-      dataDir: await temporaryFolder(),
+      dataDir: ownFolder(),
       onFault: () => {},
     })
     const pid = child.pid()!

@@ -1,8 +1,6 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { getRequestListener } from '@hono/node-server'
 import { afterAll, describe, it, vi } from 'vitest'
@@ -14,6 +12,7 @@ import { describeContract, type Capabilities } from '../../contract/suite.ts'
 import { tinyModel } from '../../contract/tiny-model.ts'
 import { byVllmItself, CPU_ENV, WIDE } from '../../kit/vllm/itself.ts'
 import { startReplicas } from '../../kit/vllm/replica.ts'
+import { sharedFolder } from '../../kit/temporary-folder.ts'
 
 interface Serving {
   name: string
@@ -88,8 +87,7 @@ const SERVINGS: Serving[] = [
   },
 ]
 
-const modelFolder = mkdtempSync(join(tmpdir(), 'contract-gpu-'))
-afterAll(() => rmSync(modelFolder, { recursive: true }))
+const modelFolder = sharedFolder()
 
 const HOSTED_MODEL = 'vendor/tiny'
 

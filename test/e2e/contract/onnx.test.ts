@@ -1,21 +1,19 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
 import { writeRandomModel } from '../../kit/model/random-model.ts'
 import { serveEngine } from '../../contract/harness.ts'
 import { describeLabelHeads } from '../../contract/label-head-suite.ts'
 import { writeTinyBert } from '../../kit/model/tiny-bert.ts'
-import { describeContract, type RunningEngine } from '../../contract/suite.ts'
+import type { RunningEngine } from '../../contract/driver.ts'
+import { describeContract } from '../../contract/suite.ts'
 import { loadBuilt } from '../../kit/process/built.ts'
 import { tinyModel } from '../../contract/tiny-model.ts'
+import { sharedFolder } from '../../kit/temporary-folder.ts'
 
-const modelFolder = mkdtempSync(join(tmpdir(), 'contract-onnx-'))
+const modelFolder = sharedFolder()
 const modelPath = join(modelFolder, 'tiny')
 writeRandomModel(modelPath, { seed: 11 })
 const encoderPath = join(modelFolder, 'tiny-bert')
 writeTinyBert(encoderPath, { seed: 12 })
-afterAll(() => rmSync(modelFolder, { recursive: true }))
 
 type Host = typeof import('../../../adapters/host/host.ts')
 type Backend = typeof import('../../../adapters/onnx/backend.ts')

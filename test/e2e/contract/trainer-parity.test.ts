@@ -2,10 +2,8 @@
  * The embedded engine and the trainer in Python train the same lora: one random model, the same rows,
  * seed and rank. Skipped where there is no Python with torch (ENGINE_PYTHON names it).
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { trainByProcess } from '../../../adapters/gpu/train.ts'
 import { trainingOnGpu } from '../../../adapters/gpu/training-on-gpu.ts'
 import { createLocalLauncher } from '../../../adapters/launch/local-process.ts'
@@ -21,6 +19,8 @@ import { studentRow } from '../../../adapters/text/render-rows.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import { missingForTrainer, TRAINER, trainingOnCpu } from '../../kit/process/gpu-process.ts'
 import { writeRandomModel } from '../../kit/model/random-model.ts'
+import { sharedFolder } from '../../kit/temporary-folder.ts'
+import { observe, type Observed } from '../../kit/model/observe.ts'
 
 const STEPS = 20
 
@@ -34,8 +34,7 @@ const rows: TrainingRow[] = Array.from({ length: 40 }, (_, i) => ({
 }))
 const hyperparameters = { rank: 8, batch_size: 8, max_steps: STEPS, weight_decay: 0.01 }
 
-const folder = mkdtempSync(join(tmpdir(), 'trainer-parity-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = sharedFolder()
 const modelPath = join(folder, 'tiny')
 const dataDir = join(folder, 'data')
 const lorasDir = join(dataDir, 'loras')
@@ -58,15 +57,11 @@ const taskOf = (name: string, fields: Partial<LoraTask> = {}): LoraTask => ({
   ...fields,
 })
 
-const hooksInto = (losses: number[]) => ({
-  signal: new AbortController().signal,
-  onProgress: ({ trainLoss }: { trainLoss: number }) => void losses.push(trainLoss),
-  onMessage: () => undefined,
-})
+const lossesOf = ({ progress }: Observed): number[] => progress.map(({ trainLoss }) => trainLoss)
 
 const trainHere = async (): Promise<Trained> => {
   const model = await loadModel(modelPath, 'float32')
-  const losses: number[] = []
+  const seen = observe()
   const task = taskOf('onnx')
   const trained = await trainLora(
     {
@@ -76,12 +71,12 @@ const trainHere = async (): Promise<Trained> => {
       validationRows: [],
       start: null,
     },
-    hooksInto(losses)
+    seen
   )
   const manifest = manifestOf(model, { ...task, ...trained })
   const lora = await writeLora(lorasDir, { ...trained, manifest }, null)
   model.close()
-  return { losses, lora }
+  return { losses: lossesOf(seen), lora }
 }
 
 const log = (): void => undefined
@@ -89,7 +84,7 @@ const log = (): void => undefined
 const trainThere = async (task: LoraTask): Promise<Trained> => {
   const opened = await openModel(modelPath)
   const base = { ...opened, fingerprint: opened.fingerprintOf('float32') }
-  const losses: number[] = []
+  const seen = observe()
   const { model } = await trainByProcess(
     trainingOnGpu({
       base,
@@ -100,10 +95,10 @@ const trainThere = async (task: LoraTask): Promise<Trained> => {
       replayShare: 0,
     }),
     task,
-    hooksInto(losses)
+    seen
   )
   opened.close()
-  return { losses, lora: model }
+  return { losses: lossesOf(seen), lora: model }
 }
 
 const distilHere = async (task: LoraTask): Promise<number[]> => {
@@ -114,10 +109,10 @@ const distilHere = async (task: LoraTask): Promise<number[]> => {
     precision: 'float32',
     log,
   })
-  const losses: number[] = []
-  await backend.train({ ...task, model: 'tiny' }, hooksInto(losses))
+  const seen = observe()
+  await backend.train({ ...task, model: 'tiny' }, seen)
   await backend.close()
-  return losses
+  return lossesOf(seen)
 }
 
 const answersOf = async (models: string[], prompts: string[]): Promise<string[][]> => {

@@ -4,8 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -13,6 +12,7 @@ import { createDstackRuns } from '../../../adapters/launch/dstack.ts'
 import { DSTACK_TOKEN } from '../../kit/launch/dstack-server.ts'
 import { freePort } from '../../kit/process/free-port.ts'
 import { fromRoot } from '../../kit/process/from-root.ts'
+import { sharedFolder } from '../../kit/temporary-folder.ts'
 
 const command = process.env['DSTACK_COMMAND']
 
@@ -26,7 +26,7 @@ const missing = (): string | null => {
 const OURS = readFileSync(fromRoot('deploy/training/train.dstack.yml'), 'utf8')
 
 const reason = missing()
-const folder = mkdtempSync(join(tmpdir(), 'dstack-itself-'))
+const folder = sharedFolder()
 
 describe.skipIf(reason !== null)(
   `dstack's own server${reason === null ? '' : `: ${reason}`}`,
@@ -54,7 +54,6 @@ describe.skipIf(reason !== null)(
       const ended = once(server, 'exit')
       server.kill('SIGKILL')
       await ended
-      rmSync(folder, { recursive: true })
     })
 
     const runsOf = (text: string, token = DSTACK_TOKEN) => {

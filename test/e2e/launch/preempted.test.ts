@@ -3,11 +3,10 @@
  * torch (ENGINE_PYTHON names it).
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { trainByProcess } from '../../../adapters/gpu/train.ts'
 import { trainingOnGpu } from '../../../adapters/gpu/training-on-gpu.ts'
 import { createDstackRuns } from '../../../adapters/launch/dstack.ts'
@@ -22,6 +21,7 @@ import { Platform, type PlatformRun } from '../../kit/launch/platform.ts'
 import { writeRandomModel } from '../../kit/model/random-model.ts'
 import { fromRoot } from '../../kit/process/from-root.ts'
 import { missingForTrainer, TRAINER, trainingOnCpu } from '../../kit/process/gpu-process.ts'
+import { sharedFolder } from '../../kit/temporary-folder.ts'
 
 const STEPS = 32
 /** With a notice and without, twice each: a start takes as long as the training. */
@@ -30,8 +30,7 @@ const STEPS_BETWEEN = 4
 /** as a shell reports SIGTERM; the trainer has left a checkpoint */
 const STOPPED = 143
 
-const folder = mkdtempSync(join(tmpdir(), 'preempted-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = sharedFolder()
 const modelPath = join(folder, 'tiny')
 const dataDir = join(folder, 'data')
 

@@ -3,10 +3,9 @@
  * SKYPILOT_COMMAND names it, both on a stand-in for its API server.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createSkyPilotRuns } from '../../../adapters/launch/skypilot.ts'
 import { describeManagedRuns, type OpenedRuns } from '../../contract/managed-run-suite.ts'
 import { Platform } from '../../kit/launch/platform.ts'
@@ -14,9 +13,9 @@ import { startSkyPilotServer } from '../../kit/launch/skypilot-server.ts'
 import { builtPath } from '../../kit/process/build.ts'
 import { TEST_BUILD } from '../../kit/process/built.ts'
 import { fromRoot } from '../../kit/process/from-root.ts'
+import { sharedFolder } from '../../kit/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'skypilot-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = sharedFolder()
 
 /** The one that operators copy. */
 const template = fromRoot('deploy/training/skypilot.yaml')

@@ -1,18 +1,16 @@
 /** Those who guess the admin token, and those who have signed out, against the real server. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN, type ProxyProcess } from '../../kit/process/proxy-process.ts'
 import { startServer } from '../../kit/process/built.ts'
 import { send, startUpstream, type FakeUpstream, type RawAnswer } from '../../kit/proxy/harness.ts'
+import { sharedFolder } from '../../kit/temporary-folder.ts'
 
 /** Longer than any wait of the gate. */
 const MOMENT_MS = 2_100
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-guesses-'))
+const dataDir = sharedFolder()
 let upstream: FakeUpstream
 let proxy: ProxyProcess
 let port: number
@@ -27,8 +25,6 @@ const stop = async (): Promise<void> => {
   await proxy.stop()
   upstream.close()
 }
-
-afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 
 const get = (path: string, token: string): Promise<RawAnswer> =>
   send(port, null, { method: 'GET', path, headers: { authorization: `Bearer ${token}` } })

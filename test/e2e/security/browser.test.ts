@@ -1,6 +1,5 @@
 /** Pages of other sites in the operator's browser, against the real server. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN, type ProxyProcess } from '../../kit/process/proxy-process.ts'
@@ -14,10 +13,11 @@ import {
   type FakeUpstream,
   type RawAnswer,
 } from '../../kit/proxy/harness.ts'
+import { sharedFolder } from '../../kit/temporary-folder.ts'
 
 const OPERATOR_KEY = 'sk-of-the-operator'
 
-const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-browser-'))
+const dataDir = sharedFolder()
 let upstream: FakeUpstream
 let proxy: ProxyProcess
 let port: number
@@ -48,8 +48,6 @@ const stop = async (): Promise<void> => {
   await proxy.stop()
   upstream.close()
 }
-
-afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 
 /** A completion without a key of the caller's. @param headers flat list */
 const ask = (headers: string[], path: string = CHAT_PATH): Promise<RawAnswer> => {

@@ -1,39 +1,13 @@
 /** Credentials that clients send within bodies, against the real server: the upstream gets them, and nothing else. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../../kit/process/proxy-process.ts'
+import { expect, it } from 'vitest'
+import { ADMIN_TOKEN } from '../../kit/process/proxy-process.ts'
 import { filesWith } from '../../kit/store/files-with.ts'
-import { runCli, startServer } from '../../kit/process/built.ts'
+import { runCli } from '../../kit/process/built.ts'
 import { completion } from '../../kit/records/completion.ts'
-import {
-  CHAT_PATH,
-  eventually,
-  respondJson,
-  send,
-  startUpstream,
-  type FakeUpstream,
-} from '../../kit/proxy/harness.ts'
+import { CHAT_PATH, eventually, respondJson, send, startUpstream } from '../../kit/proxy/harness.ts'
+import { useServer } from '../../kit/whole/use-server.ts'
 
-const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-bodies-'))
-const env: Record<string, string> = { DATA_DIR: dataDir }
-let upstream: FakeUpstream
-let proxy: ProxyProcess
-let port: number
-
-beforeAll(async () => {
-  upstream = await startUpstream()
-  env['UPSTREAM_BASE_URL'] = upstream.url
-  proxy = await startServer(env)
-  port = Number(new URL(proxy.baseUrl).port)
-})
-
-afterAll(async () => {
-  await proxy.stop()
-  upstream.close()
-  rmSync(dataDir, { recursive: true, force: true })
-})
+const server = useServer(startUpstream, ({ url }) => ({ UPSTREAM_BASE_URL: url }))
 
 interface Shown {
   data: { id: string; request: string; response: string }[]
@@ -96,33 +70,35 @@ it.each(BODIES)('%s reach the upstream, and neither disk, API, page nor export',
   const fields = { model: 'gpt-4o-mini', ...bodyOf(mark) }
   const body = JSON.stringify(fields).replace('"api_key"', String.raw`"\u0061pi_key"`)
   // an answer of the Responses API repeats the tools
-  upstream.respond = respondJson({ ...completion('fine'), ...('tools' in fields && fields) })
-  const before = await proxy.admin<Shown>('/records')
-  expect((await send(port, body, { path })).status).toBe(200)
-  expect(upstream.bodies().at(-1)).toBe(body)
+  server.upstream.respond = respondJson({ ...completion('fine'), ...('tools' in fields && fields) })
+  const before = await server.proxy.admin<Shown>('/records')
+  expect((await send(server.port, body, { path })).status).toBe(200)
+  expect(server.upstream.bodies().at(-1)).toBe(body)
   let shown: Shown = { data: [] }
   await eventually(async () => {
-    shown = await proxy.admin<Shown>('/records?bodies=true')
+    shown = await server.proxy.admin<Shown>('/records?bodies=true')
     return shown.data.length > before.data.length
   })
   const [record] = shown.data
   expect(record!.request).toContain('[CREDENTIAL]')
   expect(Object.keys(JSON.parse(record!.request) as object)).toEqual(Object.keys(fields))
-  const signedIn = await send(port, new URLSearchParams({ token: ADMIN_TOKEN }).toString(), {
+  const signedIn = await send(server.port, new URLSearchParams({ token: ADMIN_TOKEN }).toString(), {
     path: '/admin/sign-in',
     headers: {
       'content-type': 'application/x-www-form-urlencoded',
-      origin: `http://127.0.0.1:${port}`,
+      origin: `http://127.0.0.1:${server.port}`,
     },
   })
   const cookie = signedIn.headers['set-cookie']![0]!.split(';')[0]!
-  const texts = [JSON.stringify(shown), await runCli(env, 'records', record!.id, '--json')]
+  const texts = [JSON.stringify(shown), await runCli(server.env, 'records', record!.id, '--json')]
   for (const suffix of ['', '/request.txt', '/response.txt']) {
     const view = `/admin/records/${record!.id}${suffix}`
-    texts.push((await send(port, null, { method: 'GET', path: view, headers: { cookie } })).text)
+    texts.push(
+      (await send(server.port, null, { method: 'GET', path: view, headers: { cookie } })).text
+    )
   }
   for (const text of texts) expect(text).not.toContain(mark)
-  expect(filesWith(dataDir, mark)).toEqual([])
+  expect(filesWith(server.dataDir, mark)).toEqual([])
 })
 
 it('what is no credential is logged byte for byte', async () => {
@@ -154,11 +130,11 @@ it('what is no credential is logged byte for byte', async () => {
     null,
     1
   )
-  const before = await proxy.admin<Shown>('/records')
-  await send(port, body)
+  const before = await server.proxy.admin<Shown>('/records')
+  await send(server.port, body)
   let shown: Shown = { data: [] }
   await eventually(async () => {
-    shown = await proxy.admin<Shown>('/records?bodies=true')
+    shown = await server.proxy.admin<Shown>('/records?bodies=true')
     return shown.data.length > before.data.length
   })
   expect(shown.data[0]!.request).toBe(body)

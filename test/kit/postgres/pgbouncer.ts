@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ServerOptions } from '../../../src/store/postgres/base/server-options.ts'
-import { freePort, unprivileged, USER, WHY_NO_SERVER } from './postgres-process.ts'
+import { freePort } from '../process/free-port.ts'
+import { unprivileged, USER, WHY_NO_SERVER } from './postgres-process.ts'
 
 const PROGRAM = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path))
 

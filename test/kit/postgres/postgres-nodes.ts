@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { inject } from 'vitest'
 import type { ServerOptions } from '../../../src/store/postgres/base/server-options.ts'
 import { execute } from './postgres.ts'
+import { freePort } from '../process/free-port.ts'
 import {
   copyServer,
-  freePort,
   launch,
   optionsOf,
   PASSWORD,

@@ -14,10 +14,10 @@ import {
   realpathSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ServerOptions } from '../../../src/store/postgres/base/server-options.ts'
+import { freePort } from '../process/free-port.ts'
 import { UNTRUSTED } from './untrusted-certificate.ts'
 
 const DEBIAN = '/usr/lib/postgresql'
@@ -82,14 +82,6 @@ export const unprivileged = (): { uid?: number; gid?: number } => {
   const user = idOf('-u', 'postgres') === null ? 'nobody' : 'postgres'
   return { uid: idOf('-u', user)!, gid: idOf('-g', user)! }
 }
-
-export const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 
 const initialize = (folder: string, options: SpawnOptions): void => {
   const secret = join(folder, 'password')

@@ -1,4 +1,5 @@
 /** The built program (`test/build.ts`) and its command line. */
+import { execFile } from 'node:child_process'
 import { pathToFileURL } from 'node:url'
 import { builtPath } from './build.ts'
 import { startProxy, type ProxyProcess } from './proxy-process.ts'
@@ -21,3 +22,24 @@ export const startServer = (
 /** @returns what the command writes to stdout; @throws Error where it exits with another code than 0 */
 export const runCli = (env: Record<string, string>, ...words: string[]): Promise<string> =>
   runCommand(CLI, env, ...words)
+
+export interface Ended {
+  /** null where it was killed, which it is after two minutes */
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+/** A command that has PATH alone of this process's environment. @param input its stdin */
+export const endOfCli = (
+  env: Record<string, string>,
+  words: readonly string[],
+  input = ''
+): Promise<Ended> =>
+  new Promise((resolve) => {
+    const options = { env: { PATH: process.env['PATH'], ...env }, timeout: 120_000 }
+    const child = execFile(process.execPath, [CLI, ...words], options, (_error, stdout, stderr) =>
+      resolve({ code: child.exitCode, stdout, stderr })
+    )
+    child.stdin!.end(input)
+  })

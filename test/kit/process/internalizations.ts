@@ -21,6 +21,24 @@ export const newestInternalization = async (
   return data.at(-1) ?? null
 }
 
+/**
+ * Waits until the newest internalization is in the state.
+ * @throws Error when it is rejected or fails instead, or is not there after `timeoutMs`
+ */
+export const untilState = async (
+  proxy: ProxyProcess,
+  wanted: 'approval' | 'live',
+  timeoutMs = 60_000
+): Promise<Internalization> => {
+  for (const deadline = Date.now() + timeoutMs; ; await delay(200)) {
+    const newest = await newestInternalization(proxy)
+    if (newest?.state.name === wanted) return newest
+    const isOver = newest?.state.name === 'rejected' || newest?.state.name === 'failed'
+    if (isOver || Date.now() > deadline)
+      throw new Error(`not ${wanted}: ${JSON.stringify(newest?.state)}`)
+  }
+}
+
 /** @param onState called with each look at the newest internalization */
 export const waitForVerdict = async (
   proxy: ProxyProcess,

@@ -10,6 +10,11 @@ export const PROMPT = [
 ].join('\n')
 const ROWS = 260
 
+export const colourOf = (number: number): string => COLOURS[number % COLOURS.length]!
+/** Every colour is among the questions that are learned, so the lora is as sure of a new one of each. */
+export const questionOf = (number: number): string =>
+  `Order ${100 + number}: tins of ${colourOf(number)} paint, please.`
+
 export const orderRecord = (number: number): ExchangeRecord => ({
   id: `record-${number}`,
   // each in a burst of its own

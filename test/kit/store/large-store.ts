@@ -1,5 +1,4 @@
 /** A store of a busy year: records of many templates, and internalizations with plans of full size. */
-import { createHash } from 'node:crypto'
 import { batchOf } from '../../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../../src/core/log/record.ts'
 import type { Internalization } from '../../../src/core/internalization/internalization.ts'
@@ -13,6 +12,7 @@ import {
   exampleTemplate,
   LIVE_STATE,
 } from '../records/examples.ts'
+import { digestOf, ENDED_STATES, wordsOf } from './fill/world.ts'
 
 export interface LargeStore {
   records: number
@@ -29,27 +29,17 @@ const MINUTE_MS = 60_000
 /** that differ in one line */
 const VERSIONS_OF_A_PROMPT = 10
 const LINES = 80
+const WORDS_OF_A_LINE = 10
 
-/** As long and as random as the real ones. */
-const digest = (text: string): string => createHash('sha256').update(text).digest('hex')
+export const versionOf = (index: number): string => digestOf(`template ${index}`).slice(0, 32)
 
-export const versionOf = (index: number): string => digest(`template ${index}`).slice(0, 32)
-
-export const recordIdOf = (index: number): string => digest(`record ${index}`).slice(0, 32)
+export const recordIdOf = (index: number): string => digestOf(`record ${index}`).slice(0, 32)
 
 const ids = (count: number): string[] => Array.from({ length: count }, () => crypto.randomUUID())
 
-/** Words that no compression knows. */
-const lineOf = (random: () => number): string =>
-  Array.from({ length: 10 }, () =>
-    Math.floor(random() * 36 ** 6)
-      .toString(36)
-      .padStart(6, '0')
-  ).join(' ')
-
 const textOf = (index: number): string => {
   const random = seededRandom(Math.floor(index / VERSIONS_OF_A_PROMPT))
-  const lines = Array.from({ length: LINES }, () => lineOf(random))
+  const lines = Array.from({ length: LINES }, () => wordsOf(random, WORDS_OF_A_LINE))
   return [...lines, `This is the version ${index}.`].join('\n')
 }
 
@@ -66,13 +56,13 @@ const templateOf = (index: number): Template => {
 }
 
 const tenantOf = (template: number): string =>
-  digest(`tenant ${Math.floor(template / VERSIONS_OF_A_PROMPT) % 4}`)
+  digestOf(`tenant ${Math.floor(template / VERSIONS_OF_A_PROMPT) % 4}`)
 
 /** As the template has it. */
 const requestOf = (index: number, template: number): string => {
   const messages = [
     { role: 'system', content: `Today is day ${index}\n${textOf(template)}` },
-    { role: 'user', content: lineOf(seededRandom(index)) },
+    { role: 'user', content: wordsOf(seededRandom(index), WORDS_OF_A_LINE) },
   ]
   return JSON.stringify({ model: 'gpt-4o-mini', messages })
 }
@@ -99,13 +89,7 @@ const recordOf = (index: number, { templates, from }: LargeStore): ExchangeRecor
   })
 }
 
-const STATES: Internalization['state'][] = [
-  { name: 'rejected', reason: 'no threshold keeps the loss under 5.0 %' },
-  { name: 'failed', cause: 'the engine is away' },
-  { name: 'retired', reason: 'retired by a person' },
-  { name: 'approval' },
-  LIVE_STATE,
-]
+const STATES = [...ENDED_STATES, LIVE_STATE]
 
 const internalizationOf = (index: number, at: number): Internalization => {
   const row = exampleApproved(crypto.randomUUID())

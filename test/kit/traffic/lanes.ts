@@ -13,3 +13,19 @@ export const inLanes = async <T>(
   }
   await Promise.all(Array.from({ length: lanes }, lane))
 }
+
+/** Works on the numbers from `from` on, ten at a time. @returns the results in the numbers' order */
+export const inTens = async <T>(
+  count: number,
+  work: (number: number) => Promise<T>,
+  from = 0
+): Promise<T[]> => {
+  const results: T[] = []
+  for (let start = 0; start < count; start += 10) {
+    const length = Math.min(10, count - start)
+    results.push(
+      ...(await Promise.all(Array.from({ length }, (_, index) => work(from + start + index))))
+    )
+  }
+  return results
+}

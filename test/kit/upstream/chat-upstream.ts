@@ -13,7 +13,8 @@ export interface ChatUpstream {
   close(): void
 }
 
-const bodyOf = (answer: object): string =>
+/** @param answer the message and the reason of the one choice */
+export const chatBody = (answer: object): string =>
   JSON.stringify({
     id: 'chatcmpl-1',
     object: 'chat.completion',
@@ -23,11 +24,7 @@ const bodyOf = (answer: object): string =>
     usage: { prompt_tokens: 90, completion_tokens: 2, total_tokens: 92 },
   })
 
-/** @param isStrict false for tests that send what the API refuses */
-export const startChatUpstream = async (
-  answerTo: AnswerTo,
-  isStrict = true
-): Promise<ChatUpstream> => {
+export const startChatUpstream = async (answerTo: AnswerTo): Promise<ChatUpstream> => {
   const server: Server = createServer((incoming, response) => {
     let body = ''
     incoming.on('data', (chunk: Buffer) => (body += chunk.toString()))
@@ -36,11 +33,11 @@ export const startChatUpstream = async (
       // the server asks for the list of models by itself
       if (incoming.method === 'GET') return void response.end('{"object":"list","data":[]}')
       const request = JSON.parse(body) as ChatRequest
-      const refused = isStrict ? chatRefusal(request) : null
+      const refused = chatRefusal(request)
       response.statusCode = refused?.status ?? 200
       response.end(
         refused === null
-          ? bodyOf(answerTo(request.messages, request))
+          ? chatBody(answerTo(request.messages, request))
           : JSON.stringify({ error: refused.error })
       )
     })

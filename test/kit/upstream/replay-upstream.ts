@@ -3,8 +3,9 @@
  * deterministic provider would do. Knows only the requests that it was given.
  */
 import { createHash } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import type { ChatMessage, ChatRequest } from '../../../src/openai/chat.ts'
 
 /** A text, or calls as a message has them. */
@@ -24,12 +25,6 @@ export interface ReplayUpstream {
 
 const keyOf = (messages: ChatMessage[]): string =>
   createHash('sha256').update(JSON.stringify(messages)).digest('base64')
-
-const readBody = async (request: IncomingMessage): Promise<string> => {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString('utf8')
-}
 
 const messageOf = (answer: Answer) =>
   typeof answer === 'string'
@@ -92,7 +87,7 @@ export const startReplayUpstream = async (): Promise<ReplayUpstream> => {
       response.end('{"object":"list","data":[]}')
       return
     }
-    const body = JSON.parse(await readBody(request)) as ChatRequest
+    const body = JSON.parse(await text(request)) as ChatRequest
     const known = answers.get(keyOf(body.messages))
     if (known === undefined) {
       counts.unknown += 1

@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import type { WebhookEvent } from '../../../src/worker/webhook/event.ts'
 
 /** Both are secrets, which no log may contain. */
@@ -20,12 +21,6 @@ export interface Received {
 
 /** A status, or all of the answer; null: the receiver never answers. */
 type Answer = number | ((response: ServerResponse) => void) | null
-
-const bodyOf = async (request: IncomingMessage): Promise<string> => {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString()
-}
 
 /** By the specification's words: the bytes on the wire, without the code under test. */
 export const isSigned = ({ headers, body }: Received): boolean => {
@@ -72,7 +67,7 @@ export class WebhookReceiver {
   }
 
   private async take(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await bodyOf(request)
+    const body = await text(request)
     const { method = '', url = '' } = request
     const headers = request.headers as Record<string, string>
     this.received.push({ method, url, headers, body, event: JSON.parse(body) })

@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto'
 import type { FormSizes, Targets } from '../../../../src/core/form/targets.ts'
 import type { Source } from '../../../../src/core/form/words.ts'
-import { AppError } from '../../../../src/errors.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../../src/random.ts'
 import type { TrainHooks } from '../../../host/backend.ts'
 import { createAdamW } from '../../gradient/adamw.ts'
@@ -11,6 +10,7 @@ import { newCounters, type TrainingCounters } from '../../gradient/job-metrics.t
 import { tokenCount, type FieldExample } from './field-batch.ts'
 import type { FieldEncoder } from './field-encoder.ts'
 import { createFieldLayout, initTheta, tagClasses, type FieldLayout } from './field-layout.ts'
+import { invalidRequest } from '../../../host/invalid-request.ts'
 
 export interface FieldTrainingRow {
   sources: Source[]
@@ -104,12 +104,9 @@ const DEFAULT_CHECKPOINT_SECONDS = 60
 /** Validation takes a third of a step's time a row, after each epoch. */
 const MAX_VALIDATION_ROWS = 512
 
-const invalid = (message: string, param: string): AppError =>
-  new AppError('invalid-request', message, { param })
-
 const checkHyperparameters = (given: FieldHyperparameters): void => {
   const check = (holds: boolean, name: keyof FieldHyperparameters, rule: string): void => {
-    if (!holds) throw invalid(`${name} must be ${rule}, not ${given[name]}`, name)
+    if (!holds) throw invalidRequest(`${name} must be ${rule}, not ${given[name]}`, name)
   }
   for (const name of ['epochs', 'batchSize', 'patience'] as const)
     check(Number.isInteger(given[name]) && given[name] >= 1, name, 'a positive integer')
@@ -131,14 +128,14 @@ const exampleOf = (
   const tokens = encoder.tokenizer.read(sources)
   const { tags, choices } = targets
   if (tags.length !== tokens.words)
-    throw invalid(`row ${row + 1} has ${tags.length} tags for ${tokens.words} words`, 'rows')
+    throw invalidRequest(`row ${row + 1} has ${tags.length} tags for ${tokens.words} words`, 'rows')
   if (!isBelow(tags, () => tagClasses(sizes)))
-    throw invalid(`row ${row + 1} has a tag of a field that the form lacks`, 'rows')
+    throw invalidRequest(`row ${row + 1} has a tag of a field that the form lacks`, 'rows')
   if (
     choices.length !== sizes.choices.length ||
     !isBelow(choices, (choice) => sizes.choices[choice]!)
   )
-    throw invalid(`row ${row + 1} has choices that the form lacks`, 'rows')
+    throw invalidRequest(`row ${row + 1} has choices that the form lacks`, 'rows')
   return { tokens, targets, weight }
 }
 
@@ -163,7 +160,7 @@ export const prepareFieldJob = (
   }
   checkHyperparameters(hyperparameters)
   if (rows.every(({ weight }) => weight === 0))
-    throw invalid('there are no rows to train on, or all have weight 0', 'rows')
+    throw invalidRequest('there are no rows to train on, or all have weight 0', 'rows')
   const examples = rows.map((row, at) => exampleOf(input, row, at))
   const cut = examples.filter(({ tokens }) => tokens.cut).length
   if (cut > 0)

@@ -9,7 +9,7 @@ import type { Route } from '../../../../src/core/route/route.ts'
 import type { Template } from '../../../../src/core/template/template.ts'
 import { seededRandom } from '../../../../src/random.ts'
 import { exampleApproved, LIVE_STATE } from '../../records/examples.ts'
-import { liveRoute } from './live-route.ts'
+import { liveRoute } from '../../records/route-rules.ts'
 
 export const TENANTS = 50
 export const TEMPLATES = 200
@@ -87,7 +87,8 @@ export const templateAt = (index: number): Template => ({
 
 export const loraAt = (template: number): string => `lora-${versionAt(template)}`
 
-const STATES: Internalization['state'][] = [
+/** That a row may be in without a route. */
+export const ENDED_STATES: Internalization['state'][] = [
   { name: 'rejected', reason: 'no threshold keeps the loss under 5.0 %' },
   { name: 'failed', cause: 'the engine is away' },
   { name: 'retired', reason: 'retired by a person' },
@@ -106,7 +107,7 @@ const internalizationAt = (index: number, at: number): Internalization => {
     ...row,
     tenant: tenantAt(tenantIndexOf(index)),
     templateVersion: versionAt(index),
-    state: index < LIVE ? LIVE_STATE : STATES[index % STATES.length]!,
+    state: index < LIVE ? LIVE_STATE : ENDED_STATES[index % ENDED_STATES.length]!,
     createdAt: at,
     updatedAt: at,
     plan: {

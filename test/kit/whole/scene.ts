@@ -1,5 +1,4 @@
 /** A server with its worker and the fake engine, before an upstream that reads every byte, and a client's requests. */
-import { mkdtempSync, rmSync } from 'node:fs'
 import {
   createServer,
   request as httpRequest,
@@ -7,24 +6,16 @@ import {
   type Server,
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { ProxyProcess } from './proxy-process.ts'
-import { runCli, startServer } from './built.ts'
-import { loopSettings } from './loop-settings.ts'
+import { afterAll, beforeAll } from 'vitest'
+import type { ProxyProcess } from '../process/proxy-process.ts'
+import { runCli, startServer } from '../process/built.ts'
+import { untilState } from '../process/internalizations.ts'
+import { loopSettings } from '../process/loop-settings.ts'
+import { chatBody } from '../upstream/chat-upstream.ts'
+import { inTens } from '../traffic/lanes.ts'
+import { sharedFolder } from '../temporary-folder.ts'
 
-export const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
-export const PROMPT = [
-  'You sort paint orders for a warehouse. Read the order and name the shelf it goes to.',
-  'Shelves are named after the colour that the customer asks for.',
-  'Answer with the shelf alone: no punctuation, no explanation, lower case.',
-].join('\n')
 export const ATTEMPTS = 12
-
-export const colourOf = (number: number): string => COLOURS[number % COLOURS.length]!
-/** Every colour is among the questions that are learned, so the lora is as sure of a new one of each. */
-export const questionOf = (number: number): string =>
-  `Order ${100 + number}: tins of ${colourOf(number)} paint, please.`
 
 /** What the upstream got, as bytes. */
 export interface Got {
@@ -48,22 +39,11 @@ interface Asked {
 }
 
 const chatAnswer = (answer: string | object): string =>
-  JSON.stringify({
-    id: 'chatcmpl-1',
-    object: 'chat.completion',
-    created: 1,
-    model: 'gpt-4o-mini',
-    choices: [
-      {
-        index: 0,
-        logprobs: null,
-        ...(typeof answer === 'string'
-          ? { message: { role: 'assistant', content: answer }, finish_reason: 'stop' }
-          : answer),
-      },
-    ],
-    usage: { prompt_tokens: 90, completion_tokens: 2, total_tokens: 92 },
-  })
+  chatBody(
+    typeof answer === 'string'
+      ? { message: { role: 'assistant', content: answer }, finish_reason: 'stop' }
+      : answer
+  )
 
 const responsesAnswer = (answer: string): string =>
   JSON.stringify({
@@ -88,11 +68,13 @@ export class Scene {
   proxy!: ProxyProcess
   env!: Record<string, string>
   private server!: Server
-  private readonly dataDir = mkdtempSync(join(tmpdir(), 'promptintern-scene-'))
+  private readonly dataDir = sharedFolder()
   private readonly answerTo: (got: Got) => string | object
 
+  /** Of the file or block that makes it: it is closed after its tests. */
   constructor(answerTo: (got: Got) => string | object) {
     this.answerTo = answerTo
+    afterAll(() => this.close())
   }
 
   async start(env: Record<string, string> = {}): Promise<void> {
@@ -100,9 +82,11 @@ export class Scene {
       const chunks: Buffer[] = []
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
       incoming.on('end', () => {
-        const { url = '', headers } = incoming
-        const answer = this.answerTo({ url, headers, body: Buffer.concat(chunks) })
+        const { method, url = '', headers } = incoming
         response.setHeader('content-type', 'application/json')
+        // the worker asks for the list of models
+        if (method === 'GET') return void response.end('{"object":"list","data":[]}')
+        const answer = this.answerTo({ url, headers, body: Buffer.concat(chunks) })
         if (typeof answer === 'object' && 'error' in answer) {
           response.statusCode = 429
           response.end(JSON.stringify(answer))
@@ -124,10 +108,9 @@ export class Scene {
     this.proxy = await startServer(this.env)
   }
 
-  async close(): Promise<void> {
+  private async close(): Promise<void> {
     await this.proxy.stop()
     this.server.close()
-    rmSync(this.dataDir, { recursive: true, force: true })
   }
 
   /** With node:http, because `fetch` changes some headers. */
@@ -182,28 +165,32 @@ export class Scene {
   }
 
   async many(count: number, one: (number: number) => Sent): Promise<void> {
-    for (let start = 0; start < count; start += 10)
-      await Promise.all(Array.from({ length: 10 }, (_, i) => this.ask(one(start + i))))
+    await inTens(count, (number) => this.ask(one(number)))
   }
 
   async untilLive(one: (number: number) => Sent): Promise<void> {
     const deadline = Date.now() + 60_000
-    for (let state = ''; state !== 'live';) {
-      const { data } = await this.proxy.admin<{ data: { state: { name: string } }[] }>(
-        '/internalizations'
-      )
-      const newest = data.at(-1)?.state
-      state = newest?.name ?? ''
-      if (['rejected', 'failed'].includes(state) || Date.now() > deadline)
-        throw new Error(JSON.stringify(newest))
-      await new Promise((resolve) => setTimeout(resolve, 200))
-    }
+    await untilState(this.proxy, 'live')
     for (let number = 0; ; number++) {
       const asked = await this.ask(one(number % 300))
       if (asked.route === 'answered') return
       if (Date.now() > deadline) throw new Error(`not answered: ${JSON.stringify(asked)}`)
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
+  }
+
+  /** Traffic until a route answers it. */
+  async learn(one: (number: number) => Sent): Promise<void> {
+    await this.many(300, one)
+    await this.untilLive(one)
+  }
+
+  /** Before the tests: a server with these settings, and a route that answers the traffic. */
+  useLive(one: (number: number) => Sent, env: Record<string, string> = {}): void {
+    beforeAll(async () => {
+      await this.start(env)
+      await this.learn(one)
+    })
   }
 
   /** Answers of the lora among the attempts. */

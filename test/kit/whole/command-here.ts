@@ -1,0 +1,35 @@
+/** Commands of the command line in the test's own process: a process of their own takes a second to start. */
+import { vi } from 'vitest'
+import { loadBuilt } from '../process/built.ts'
+
+/** @returns the exit code */
+type Command = (words: string[]) => Promise<number>
+
+/** The built command line, as the program `promptintern` calls it. */
+export const builtCommand = async (): Promise<Command> =>
+  (await loadBuilt<{ run: Command }>('src/cli/run.ts')).run
+
+/**
+ * Runs a command with these settings. @param written gets what it writes while it runs
+ * @throws what the command throws
+ */
+export const endHere = async (
+  command: Command,
+  env: Record<string, string>,
+  words: string[],
+  written = { stdout: '', stderr: '' }
+): Promise<{ code: number; stdout: string; stderr: string }> => {
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value)
+  const spies = (['stdout', 'stderr'] as const).map((stream) =>
+    vi.spyOn(process[stream], 'write').mockImplementation((part) => {
+      written[stream] += String(part)
+      return true
+    })
+  )
+  try {
+    return { code: await command(words), ...written }
+  } finally {
+    for (const spy of spies) spy.mockRestore()
+    vi.unstubAllEnvs()
+  }
+}
