@@ -2,10 +2,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import type { ScanReport } from '../../src/core/scan/report.ts'
 import { IN_FORMS } from '../kit/logs/forms.ts'
-import { endOfCli, type Ended } from '../kit/process/built.ts'
+import { builtCommand, endHere } from '../kit/whole/command-here.ts'
 import { answered, timeOf } from '../kit/traffic/scan-log.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
 
@@ -14,8 +14,10 @@ const folder = sharedFolder()
 const TENANT = '0123456789abcdef'.repeat(2)
 let files = 0
 
-const cli = (env: Record<string, string>, ...words: string[]): Promise<Ended> =>
-  endOfCli({ LOG_LEVEL: 'error', ...env }, words)
+const command = await builtCommand()
+
+const cli = (env: Record<string, string>, ...words: string[]) =>
+  endHere(command, { LOG_LEVEL: 'error', ...env }, words)
 
 const fileOf = (content: string): string => {
   const path = join(folder, `${files++}.log`)
@@ -28,7 +30,7 @@ const emptyDir = (): string => join(folder, `data-${files++}`)
 const importInto = (dataDir: string, path: string, env: Record<string, string> = {}) =>
   cli({ DATA_DIR: dataDir, ...env }, 'import', path, '--tenant', TENANT, '--json')
 
-const countsOf = ({ stdout }: Ended) => JSON.parse(stdout) as Record<string, unknown>
+const countsOf = ({ stdout }: { stdout: string }) => JSON.parse(stdout) as Record<string, unknown>
 
 /** Answers for which no head is trained. */
 const EXCHANGES = answered(40, (n) => JSON.stringify({ order: n })).map(
@@ -56,7 +58,11 @@ const fixture = (name: string): string =>
   fileURLToPath(new URL(`../kit/logs/${name}`, import.meta.url))
 
 describe('an export of another program', () => {
-  const direct = found(linesOf(valuesIn('direct')))
+  let expected: Awaited<ReturnType<typeof found>>
+
+  beforeAll(async () => {
+    expected = await found(linesOf(valuesIn('direct')))
+  })
 
   it.each(FORMS)(
     'in the form %s has the template, the tokens and the times of the exchanges themselves',
@@ -67,7 +73,6 @@ describe('an export of another program', () => {
       const { templates, ...others } = await found(
         isList ? JSON.stringify(values, null, 2) : linesOf(values)
       )
-      const expected = await direct
       expect(others).toEqual({ ...expected, templates: undefined })
       expect(templates).toHaveLength(1)
       expect(templates).toEqual(expected.templates)

@@ -2,15 +2,17 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { endOfCli, type Ended } from '../kit/process/built.ts'
+import { builtCommand, endHere } from '../kit/whole/command-here.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const folder = sharedFolder()
 const TENANT = '0123456789abcdef'.repeat(2)
 let files = 0
 
-const cli = (env: Record<string, string>, ...words: string[]): Promise<Ended> =>
-  endOfCli({ LOG_LEVEL: 'error', ...env }, words)
+const command = await builtCommand()
+
+const cli = (env: Record<string, string>, ...words: string[]) =>
+  endHere(command, { LOG_LEVEL: 'error', ...env }, words)
 
 const asked = (text: string) => [{ role: 'user', content: text }]
 const GOOD = JSON.stringify({ messages: asked('hi'), response: 'yes' })
@@ -23,7 +25,7 @@ const fileOf = (...lines: string[]): string => {
 
 const emptyDir = (): string => join(folder, `data-${files++}`)
 
-const importInto = (dataDir: string, path: string, ...words: string[]): Promise<Ended> =>
+const importInto = (dataDir: string, path: string, ...words: string[]) =>
   cli({ DATA_DIR: dataDir }, 'import', path, '--tenant', TENANT, ...words)
 
 const records = async (dataDir: string): Promise<{ tenant: string; at: number }[]> => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import type { ScanReport } from '../../src/core/scan/report.ts'
-import { endOfCli, type Ended } from '../kit/process/built.ts'
+import { builtCommand, endHere } from '../kit/whole/command-here.ts'
 import { answered, timedLine, tuningLine } from '../kit/traffic/scan-log.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
 
@@ -15,11 +15,13 @@ type Printed = ScanReport & {
   error?: { message: string }
 }
 
-const scan = (content: string | Buffer, ...words: string[]): Promise<Ended> => {
+const command = await builtCommand()
+
+const scan = (content: string | Buffer, ...words: string[]) => {
   const path = join(folder, 'log.jsonl')
   writeFileSync(path, content)
   const env = { LOG_LEVEL: 'error', DATA_DIR: join(folder, 'no-data') }
-  return endOfCli(env, ['scan', path, ...words])
+  return endHere(command, env, ['scan', path, ...words])
 }
 
 /** Answers for which no head is trained. */

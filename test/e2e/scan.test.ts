@@ -8,6 +8,7 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ScanReport } from '../../src/core/scan/report.ts'
 import { writeTinyBert } from '../kit/model/tiny-bert.ts'
 import { endOfCli, runCli, startServer, type Ended } from '../kit/process/built.ts'
+import { builtCommand, endHere } from '../kit/whole/command-here.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { answered, labelled, timedLine, tuningLine } from '../kit/traffic/scan-log.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
@@ -28,15 +29,19 @@ type Printed = ScanReport & {
   error?: { code: string; message: string }
 }
 
-const scan = (path: string, ...words: string[]): Promise<Ended> =>
-  endOfCli({ LOG_LEVEL: 'error', PRICES_FILE: PRICES, DATA_DIR: join(folder, 'no-data') }, [
-    'scan',
-    path,
-    ...words,
-  ])
+const ENV = { LOG_LEVEL: 'error', PRICES_FILE: PRICES, DATA_DIR: join(folder, 'no-data') }
+const command = await builtCommand()
+
+const scan = (path: string, ...words: string[]) => endHere(command, ENV, ['scan', path, ...words])
 
 const reportOf = async (path: string, ...words: string[]): Promise<Printed> =>
   JSON.parse((await scan(path, '--json', ...words)).stdout) as Printed
+
+const expectRefusal = (ended: Ended, code: number, message: string): void => {
+  expect(ended.code).toBe(code)
+  expect((JSON.parse(ended.stdout) as Printed).error!.message).toContain(message)
+  expect(ended.stderr).not.toContain('    at ')
+}
 
 const fileOf = (lines: string[]): string => {
   const path = join(folder, `${files++}.jsonl`)
@@ -296,12 +301,13 @@ describe('scan of a difficult file', () => {
       3,
       'is not a data directory',
     ],
-    ['a pipe', () => '/dev/stdin', 2, 'reads a log twice'],
   ])('ends with a message for %s', async (_name, path, code, message) => {
-    const ended = await scan(path(), '--json')
-    expect(ended.code).toBe(code)
-    expect((JSON.parse(ended.stdout) as Printed).error!.message).toContain(message)
-    expect(ended.stderr).not.toContain('    at ')
+    expectRefusal(await scan(path(), '--json'), code, message)
+  })
+
+  it('ends with a message for a pipe', async () => {
+    const ended = await endOfCli(ENV, ['scan', '/dev/stdin', '--json'])
+    expectRefusal(ended, 2, 'reads a log twice')
   })
 })
 

@@ -10,7 +10,7 @@ export const builtCommand = async (): Promise<Command> =>
   (await loadBuilt<{ run: Command }>('src/cli/run.ts')).run
 
 /**
- * Runs a command with these settings. @param written gets what it writes while it runs
+ * Runs a command with these settings and no other variable of the environment, one at a time. @param written gets what it writes while it runs
  * @throws what the command throws
  */
 export const endHere = async (
@@ -19,7 +19,8 @@ export const endHere = async (
   words: string[],
   written = { stdout: '', stderr: '' }
 ): Promise<{ code: number; stdout: string; stderr: string }> => {
-  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value)
+  const { env: own } = process
+  process.env = { PATH: own['PATH'], TMPDIR: own['TMPDIR'], ...env }
   const spies = (['stdout', 'stderr'] as const).map((stream) =>
     vi.spyOn(process[stream], 'write').mockImplementation((part) => {
       written[stream] += String(part)
@@ -30,6 +31,6 @@ export const endHere = async (
     return { code: await command(words), ...written }
   } finally {
     for (const spy of spies) spy.mockRestore()
-    vi.unstubAllEnvs()
+    process.env = own
   }
 }
