@@ -24,7 +24,7 @@ import { Thinning } from '../core/rollout/thinning.ts'
 import { AppError } from '../errors.ts'
 import { packageVersion } from '../package-folder.ts'
 import type { Store } from '../store/store.ts'
-import { readJsonSnapshot, saveJsonSnapshot } from '../store/json-snapshot.ts'
+import { jsonSnapshotsOf } from '../store/json-snapshot.ts'
 import { countedConversations } from './read-evidence-path.ts'
 import { readRolloutReport } from './rollout-report.ts'
 
@@ -35,23 +35,16 @@ interface KeptFacts {
   facts: DecisionFacts
 }
 
-const nameOf = (internalizationId: string): string => `decision:${internalizationId}`
+/** By internalization; there are none before the verdict. */
+const { read, save } = jsonSnapshotsOf<KeptFacts>('decision:')
+
+export const readDecisionFacts = read
 
 export const saveDecisionFacts = (
   store: Pick<Store, 'snapshots'>,
   internalizationId: string,
   facts: DecisionFacts
-): Promise<void> =>
-  saveJsonSnapshot(store, nameOf(internalizationId), {
-    madeBy: packageVersion(),
-    facts,
-  } satisfies KeptFacts)
-
-/** @returns null before the verdict */
-export const readDecisionFacts = (
-  store: Pick<Store, 'snapshots'>,
-  internalizationId: string
-): Promise<KeptFacts | null> => readJsonSnapshot(store, nameOf(internalizationId))
+): Promise<void> => save(store, internalizationId, { madeBy: packageVersion(), facts })
 
 /** Numbers of conversations at which something was decided or a stage began. */
 const endsOf = (
