@@ -25,7 +25,7 @@ import { AppError } from '../errors.ts'
 import { packageVersion } from '../package-folder.ts'
 import type { Store } from '../store/store.ts'
 import { jsonSnapshotsOf } from '../store/json-snapshot.ts'
-import { countedConversations } from './read-evidence-path.ts'
+import { countedConversations, pairPages } from './read-evidence-path.ts'
 import { readRolloutReport } from './rollout-report.ts'
 
 /** As they are stored. */
@@ -83,24 +83,20 @@ const outcomesOf = async (
   return { revision, blocks: blocks.slice(0, most) }
 }
 
-const PAIR_PAGE = 5_000
-
 /** The first drafts of a lora that count. */
 const readDrafts = async (
-  { pairs }: Pick<Store, 'pairs'>,
+  store: Pick<Store, 'pairs'>,
   lora: string,
   count: number
 ): Promise<DraftPair[]> => {
   const drafts: DraftPair[] = []
   const thinning = new Thinning()
-  for (let place = 0, isFull = true; isFull && drafts.length < count;) {
-    const page = await pairs.since(lora, place, PAIR_PAGE)
-    isFull = page.length === PAIR_PAGE
-    place = page.at(-1)?.place ?? place
+  for await (const page of pairPages(store, lora)) {
     for (const pair of page) {
       const loss = thinning.keeps(pair) ? draftLossOf(pair) : null
       if (loss !== null) drafts.push({ confidence: pair.confidence!, agrees: loss === 0 })
     }
+    if (drafts.length >= count) break
   }
   return drafts.slice(0, count)
 }
