@@ -15,12 +15,7 @@ import type { Template } from '../../core/template/template.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { asJudged } from '../../core/judge/judged-row.ts'
-import {
-  judgeRows,
-  reportJudged,
-  type JudgeRowsDeps,
-  type RowsToJudge,
-} from '../judge/judge-rows.ts'
+import { judgeRows, judgingOf, type JudgeRowsDeps, type RowsToJudge } from '../judge/judge-rows.ts'
 import { answeredRows } from './answered-rows.ts'
 import { answererOf, BUDGET_SPENT, type Respondent } from '../answers/row-answers.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
@@ -112,12 +107,7 @@ export const comparedPresent = async (
     answerer: answererOf({ ...deps, engine }, route, present.plan.answers, { pay }),
   }
   const answered = await judgedPresent(
-    witness && {
-      judge: witness,
-      store: deps.store,
-      comparison: plan.answers,
-      report: reportJudged(deps, internalization.id),
-    },
+    witness && judgingOf(deps, witness, context),
     await answeredRows(asked, exchanges, rows),
     { exchanges, firstRows: rowsOfArm(rows, 0) }
   )
