@@ -4,7 +4,7 @@ import { createDice, NAMES, RULES, type Dice } from '../kit/traffic/applications
 import { Detector, type Candidate } from '../../src/core/detect/detect.ts'
 import { compileMatcher } from '../../src/core/match/match.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
-import { KEY, system, user } from '../kit/records/prompts.ts'
+import { KEY, system, user } from '../kit/traffic/prompts.ts'
 
 const HOUR_MS = 3600 * 1000
 const INSTRUCTIONS = RULES.join('\n')

@@ -19,7 +19,7 @@ import { blockDigests } from '../../src/core/template/example-items.ts'
 import { droppedSlots, examplesOf } from '../../src/core/template/known.ts'
 import { removedPlaces } from '../../src/core/template/removed-places.ts'
 import { shapeOf } from '../../src/core/template/shape.ts'
-import { KEY } from '../kit/records/prompts.ts'
+import { KEY } from '../kit/traffic/prompts.ts'
 
 const observe = (detector: Detector, all: Sent[], caller?: string): Detector => {
   all.forEach((sent, at) =>

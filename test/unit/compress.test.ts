@@ -7,7 +7,7 @@ import {
   sentencesOf,
 } from '../../src/core/learn/compress.ts'
 import type { Template, TemplateMessage } from '../../src/core/template/template.ts'
-import { anchor, slot } from '../kit/records/prompts.ts'
+import { anchor, slot } from '../kit/traffic/prompts.ts'
 
 const templateOf = (messages: TemplateMessage[]): Template => ({
   tenant: 't',

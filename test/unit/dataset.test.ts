@@ -3,7 +3,7 @@ import { normalizeQuery, queryKey, repeatsOf, trainingRow } from '../../src/core
 import { EMPTY_PROMPT } from '../../src/core/template/prompt.ts'
 import type { Match } from '../../src/core/template/template.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
-import { anchor, slot } from '../kit/records/prompts.ts'
+import { anchor, slot } from '../kit/traffic/prompts.ts'
 
 const segments = [
   anchor('Requested: '),

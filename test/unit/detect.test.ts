@@ -7,7 +7,7 @@ import { Detector, type Candidate } from '../../src/core/detect/detect.ts'
 import { compileMatcher } from '../../src/core/match/match.ts'
 import type { Slot } from '../../src/core/template/template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
-import { assistant, KEY, system, user } from '../kit/records/prompts.ts'
+import { assistant, KEY, system, user } from '../kit/traffic/prompts.ts'
 
 const DAY_MS = 24 * 3600 * 1000
 

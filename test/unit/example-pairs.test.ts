@@ -5,7 +5,7 @@ import { Detector, type Candidate } from '../../src/core/detect/detect.ts'
 import { compileMatcher } from '../../src/core/match/match.ts'
 import { retrievedPairs } from '../../src/core/template/example-pairs.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
-import { assistant, KEY, user } from '../kit/records/prompts.ts'
+import { assistant, KEY, user } from '../kit/traffic/prompts.ts'
 
 const HEAD: ChatMessage = { role: 'system', content: RULES.join('\n') }
 

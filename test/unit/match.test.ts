@@ -8,7 +8,7 @@ import { createProbeIndex, createProbes } from '../../src/core/match/probe.ts'
 import { shapeOf } from '../../src/core/template/shape.ts'
 import type { Segment, Template, TemplateKey } from '../../src/core/template/template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
-import { anchor, assistant, KEY, slot, system, user } from '../kit/records/prompts.ts'
+import { anchor, assistant, KEY, slot, system, user } from '../kit/traffic/prompts.ts'
 
 const query: Segment = { kind: 'query' }
 

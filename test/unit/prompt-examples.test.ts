@@ -13,7 +13,7 @@ import type {
   TemplateMessage,
 } from '../../src/core/template/template.ts'
 import { factorOfTenfold } from '../kit/linear.ts'
-import { anchor } from '../kit/records/prompts.ts'
+import { anchor } from '../kit/traffic/prompts.ts'
 
 const message = (role: string, ...segments: Segment[]): TemplateMessage => ({ role, segments })
 const QUERY = message('user', { kind: 'query' })

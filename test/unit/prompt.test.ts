@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { EMPTY_PROMPT, studentMessages } from '../../src/core/template/prompt.ts'
 import type { Match } from '../../src/core/template/template.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
-import { anchor, slot } from '../kit/records/prompts.ts'
+import { anchor, slot } from '../kit/traffic/prompts.ts'
 
 const LONG = { maxChars: 400, multiline: true }
 

@@ -8,7 +8,7 @@ import { requestSources, slotNames } from '../../src/core/answer/request-sources
 import { EMPTY_PROMPT, studentMessages } from '../../src/core/template/prompt.ts'
 import type { Match, Slot } from '../../src/core/template/template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
-import { slot } from '../kit/records/prompts.ts'
+import { slot } from '../kit/traffic/prompts.ts'
 
 const asked = (content: string): ChatMessage[] => [{ role: 'user', content }]
 

@@ -6,7 +6,7 @@ import { splitPopulation, type SplitSettings } from '../../src/core/learn/split.
 import type { Match } from '../../src/core/template/template.ts'
 import { DAY_MS } from '../kit/store/days.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
-import { slot } from '../kit/records/prompts.ts'
+import { slot } from '../kit/traffic/prompts.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS

@@ -6,7 +6,7 @@
 import type { ChatMessage } from '../../../src/openai/chat.ts'
 import { seededRandom } from '../../../src/random.ts'
 import type { StreamRow } from './stream.ts'
-import { system } from '../records/prompts.ts'
+import { system } from './prompts.ts'
 
 const NOUNS =
   'invoice parcel router garden ticket laptop window bridge engine camera meeting recipe bottle station library ladder museum wallet harbour pillow lantern orchard kettle saddle compass violin'.split(

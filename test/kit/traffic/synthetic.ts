@@ -20,7 +20,7 @@ import {
   type Dice,
   type Maker,
 } from './applications.ts'
-import { system } from '../records/prompts.ts'
+import { system } from './prompts.ts'
 import type { Gold, StreamRow } from './stream.ts'
 
 interface Plan {

@@ -5,7 +5,7 @@ import type { ChatMessage, ChatRequest } from '../../../src/openai/chat.ts'
 import { CACHE_MODELS, makeCacheLog } from '../../kit/cache/cache-logs.ts'
 import { tokenizer } from '../../kit/cache/provider-cache.ts'
 import { scanCache, type FoundCache } from '../../kit/cache/judge-cache.ts'
-import { system, user } from '../../kit/records/prompts.ts'
+import { system, user } from '../../kit/traffic/prompts.ts'
 
 const START = Date.UTC(2026, 9, 1)
 const MINUTE = 60_000
